@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.30;
+
+/// @title StreamChain: receipts for live streams
+/// @notice A stream is an ordered, append-only log of messages, numbered 0, 1, 2 … without gaps (`seq`). This contract
+/// keeps no message. It records who may speak for a stream and how far the stream is anchored, and emits events from
+/// which anyone can check a message later.
+///
+/// What always holds:
+/// - a stream's anchors are contiguous and never overlap: each begins where the one before it ended, the first at 0;
+/// - only the anchorer of a stream, as of that moment, anchors it or emits its messages and digests;
+/// - only the owner of a stream, whose address is part of its id, opens it and names its anchorer.
+///
+/// The id of a stream is `keccak256(abi.encode(owner, keccak256(bytes(name))))`.
+///
+/// The leaf of a message is
+/// `keccak256(bytes.concat(keccak256(abi.encode(stream, seq, time, author, keccak256(payload)))))`, the types being
+/// `bytes32`, `uint64`, `uint64` (milliseconds since the Unix epoch), `address` and `bytes32`. Inner nodes of a Merkle
+/// tree are the keccak256 of the sorted pair, so OpenZeppelin's `MerkleProof.verify` checks a receipt.
+interface IStreamChain {
+    /// @notice A Merkle root over the messages `firstSeq` to `firstSeq + count - 1` of a stream.
+    /// @param stream The stream's id.
+    /// @param firstSeq The seq of the first message; must be the stream's `nextSeq`.
+    /// @param count How many messages the root covers; at least 1.
+    /// @param root The Merkle root. The contract cannot judge it: a wrong root proves nothing.
+    struct Anchor {
+        bytes32 stream;
+        uint64 firstSeq;
+        uint32 count;
+        bytes32 root;
+    }
+
+    /// @notice A message as its stream holds it; its stream and seq are given beside it.
+    /// @param time When the message was accepted, in milliseconds since the Unix epoch.
+    /// @param author Who wrote the message, as the anchorer attests it.
+    /// @param payload The message's bytes.
+    struct Message {
+        uint64 time;
+        address author;
+        bytes payload;
+    }
+
+    /// @notice A stream was opened. Its first anchor begins at seq 0.
+    /// @param stream The stream's id.
+    /// @param owner Who opened it and may change its anchorer.
+    /// @param nameHash keccak256 of the stream's name.
+    /// @param anchorer Who may anchor it.
+    event Opened(bytes32 indexed stream, address indexed owner, bytes32 nameHash, address anchorer);
+
+    /// @notice From now on `anchorer`, and nobody else, may anchor the stream.
+    /// @param stream The stream's id.
+    /// @param anchorer Who may anchor it.
+    event Delegated(bytes32 indexed stream, address indexed anchorer);
+
+    /// @notice The messages `firstSeq` to `firstSeq + count - 1` of the stream are fixed by `root`.
+    /// @param stream The stream's id.
+    /// @param anchorer Who anchored the run.
+    /// @param firstSeq The seq of the run's first message.
+    /// @param count How many messages the run has.
+    /// @param root The Merkle root over the run.
+    event Anchored(
+        bytes32 indexed stream, address indexed anchorer, uint64 firstSeq, uint32 count, bytes32 root
+    );
+
+    /// @notice Somebody published a payload to the stream by a transaction of their own. It has no seq: block and log
+    /// index are its place.
+    /// @param stream The id the sender named; it need not be open.
+    /// @param author The sender.
+    /// @param payload The message's bytes.
+    event Published(bytes32 indexed stream, address indexed author, bytes payload);
+
+    /// @notice A message of a stream whose mode is `payload`, whole.
+    /// @param stream The stream's id.
+    /// @param seq The message's place in the stream.
+    /// @param author Who wrote the message, as the anchorer attests it.
+    /// @param time When the message was accepted, in milliseconds since the Unix epoch.
+    /// @param payload The message's bytes.
+    event MessageEmitted(
+        bytes32 indexed stream, uint64 indexed seq, address indexed author, uint64 time, bytes payload
+    );
+
+    /// @notice The digest of a message of a stream whose mode is `hash`.
+    /// @param stream The stream's id.
+    /// @param seq The message's place in the stream.
+    /// @param digest The message's leaf.
+    event DigestEmitted(bytes32 indexed stream, uint64 indexed seq, bytes32 digest);
+
+    /// @notice The sender has opened this stream before.
+    /// @param stream The stream's id.
+    error StreamAlreadyOpen(bytes32 stream);
+
+    /// @notice Nobody has opened this stream.
+    /// @param stream The stream's id.
+    error StreamNotOpen(bytes32 stream);
+
+    /// @notice The anchorer given is the zero address. To freeze a stream for good, name an address without a key.
+    /// @param stream The stream's id.
+    error AnchorerIsZero(bytes32 stream);
+
+    /// @notice The sender may not speak for this stream.
+    /// @param stream The stream's id.
+    /// @param caller The sender.
+    /// @param anchorer Who may.
+    error NotAnchorer(bytes32 stream, address caller, address anchorer);
+
+    /// @notice The run begins too late: messages `nextSeq` to `firstSeq - 1` are not anchored yet.
+    /// @param stream The stream's id.
+    /// @param nextSeq The seq at which the next anchor must begin.
+    /// @param firstSeq The seq that was given.
+    error Gap(bytes32 stream, uint96 nextSeq, uint64 firstSeq);
+
+    /// @notice The run begins too early: messages up to `nextSeq - 1` are anchored already.
+    /// @param stream The stream's id.
+    /// @param nextSeq The seq at which the next anchor must begin.
+    /// @param firstSeq The seq that was given.
+    error Overlap(bytes32 stream, uint96 nextSeq, uint64 firstSeq);
+
+    /// @notice The run has no messages.
+    /// @param stream The stream's id.
+    /// @param firstSeq The seq that was given.
+    error EmptyRun(bytes32 stream, uint64 firstSeq);
+
+    /// @notice The run would go past the last seq, 2^64 - 1.
+    /// @param stream The stream's id.
+    /// @param firstSeq The seq that was given.
+    /// @param count How many messages were given.
+    error SeqOutOfRange(bytes32 stream, uint64 firstSeq, uint256 count);
+
+    /// @notice The list given has no entries.
+    error EmptyBatch();
+
+    /// @notice Opens the sender's stream of this name. Emits `Opened`.
+    /// @dev Reverts with `AnchorerIsZero` or `StreamAlreadyOpen`.
+    /// @param nameHash keccak256 of the stream's name.
+    /// @param anchorer Who may anchor it; may be the sender.
+    /// @return stream The stream's id.
+    function open(bytes32 nameHash, address anchorer) external returns (bytes32 stream);
+
+    /// @notice Names another anchorer for the sender's stream; the old one loses its right at once. Emits `Delegated`.
+    /// @dev Reverts with `AnchorerIsZero` or `StreamNotOpen`.
+    /// @param nameHash keccak256 of the stream's name.
+    /// @param anchorer Who may anchor it from now on; may be the sender.
+    /// @return stream The stream's id.
+    function delegate(bytes32 nameHash, address anchorer) external returns (bytes32 stream);
+
+    /// @notice Anchors runs of one or more streams, all of them or none. A stream may occur more than once, its runs
+    /// one after the other. Emits `Anchored` for each.
+    /// @dev Reverts with `EmptyBatch`, `EmptyRun`, `StreamNotOpen`, `NotAnchorer`, `Gap`, `Overlap` or
+    /// `SeqOutOfRange`.
+    /// @param anchors The runs, in order.
+    function anchor(Anchor[] calldata anchors) external;
+
+    /// @notice Publishes a payload to a stream, from anybody, by event only. Emits `Published`.
+    /// @param stream The stream's id.
+    /// @param payload The message's bytes; what they may be is the stream's affair.
+    function publish(bytes32 stream, bytes calldata payload) external;
+
+    /// @notice Puts whole messages on chain, for streams whose mode is `payload`. Emits `MessageEmitted` for each.
+    /// Neither read nor changed is how far the stream is anchored: a message that was emitted twice is one message,
+    /// told by its seq, and which of two differing ones is true, the anchor over that seq decides.
+    /// @dev Reverts with `EmptyBatch`, `StreamNotOpen`, `NotAnchorer` or `SeqOutOfRange`.
+    /// @param stream The stream's id.
+    /// @param firstSeq The seq of the first message; the others follow it without gaps.
+    /// @param messages The messages, in order.
+    function emitMessages(bytes32 stream, uint64 firstSeq, Message[] calldata messages) external;
+
+    /// @notice Puts one digest per message on chain, for streams whose mode is `hash`. Emits `DigestEmitted` for each.
+    /// As with `emitMessages`, anchoring is not touched and a repetition is harmless.
+    /// @dev Reverts with `EmptyBatch`, `StreamNotOpen`, `NotAnchorer` or `SeqOutOfRange`.
+    /// @param stream The stream's id.
+    /// @param firstSeq The seq of the first message; the others follow it without gaps.
+    /// @param digests The messages' leaves, in order.
+    function emitDigests(bytes32 stream, uint64 firstSeq, bytes32[] calldata digests) external;
+
+    /// @notice Makes several calls of this contract in one transaction, all of them or none, each with this sender: so
+    /// streams can be opened and anchored at once.
+    /// @dev Reverts as the first call that fails.
+    /// @param data The encoded calls, in order.
+    /// @return results What each call returned, encoded.
+    function multicall(bytes[] calldata data) external returns (bytes[] memory results);
+
+    /// @notice Who may anchor a stream and how far it is anchored.
+    /// @param stream The stream's id.
+    /// @return anchorer Who may anchor it; zero when nobody has opened it.
+    /// @return nextSeq How many messages are anchored, which is the seq at which the next anchor begins.
+    function streams(bytes32 stream) external view returns (address anchorer, uint96 nextSeq);
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.30;
+
+import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
+import {IStreamChain} from "./IStreamChain.sol";
+
+/// @title StreamChain
+/// @notice See `IStreamChain`.
+/// @dev One storage slot per stream holds authority and continuity, so an anchor in steady state costs one SLOAD and
+/// one SSTORE. A stream is open exactly when its anchorer is not zero; nothing ever sets an anchorer back to zero or
+/// lowers a `nextSeq`. There is no owner of the contract, no upgrade, no ether: every function is non-payable.
+contract StreamChain is IStreamChain, Multicall {
+    /// @dev Exactly one slot. `nextSeq` is at most 2^64, which a uint64 cannot hold.
+    struct Stream {
+        address anchorer;
+        uint96 nextSeq;
+    }
+
+    /// @dev One more than the last seq there can be.
+    uint256 private constant SEQ_END = 1 << 64;
+
+    /// @inheritdoc IStreamChain
+    mapping(bytes32 id => Stream) public override streams;
+
+    /// @inheritdoc IStreamChain
+    function open(bytes32 nameHash, address anchorer) external override returns (bytes32 stream) {
+        stream = _idOf(msg.sender, nameHash);
+        if (anchorer == address(0)) revert AnchorerIsZero(stream);
+        if (streams[stream].anchorer != address(0)) revert StreamAlreadyOpen(stream);
+        streams[stream].anchorer = anchorer;
+        emit Opened(stream, msg.sender, nameHash, anchorer);
+    }
+
+    /// @inheritdoc IStreamChain
+    function delegate(bytes32 nameHash, address anchorer) external override returns (bytes32 stream) {
+        stream = _idOf(msg.sender, nameHash);
+        if (anchorer == address(0)) revert AnchorerIsZero(stream);
+        if (streams[stream].anchorer == address(0)) revert StreamNotOpen(stream);
+        streams[stream].anchorer = anchorer;
+        emit Delegated(stream, anchorer);
+    }
+
+    /// @inheritdoc IStreamChain
+    function anchor(Anchor[] calldata anchors) external override {
+        if (anchors.length == 0) revert EmptyBatch();
+        for (uint256 i = 0; i < anchors.length; ++i) {
+            _anchor(anchors[i]);
+        }
+    }
+
+    /// @inheritdoc IStreamChain
+    function publish(bytes32 stream, bytes calldata payload) external override {
+        emit Published(stream, msg.sender, payload);
+    }
+
+    /// @inheritdoc IStreamChain
+    function emitMessages(bytes32 stream, uint64 firstSeq, Message[] calldata messages) external override {
+        _checkRun(stream, firstSeq, messages.length);
+        for (uint256 i = 0; i < messages.length; ++i) {
+            Message calldata message = messages[i];
+            // forge-lint: disable-next-line(unsafe-typecast) firstSeq + i < SEQ_END, by _checkRun
+            emit MessageEmitted(stream, uint64(firstSeq + i), message.author, message.time, message.payload);
+        }
+    }
+
+    /// @inheritdoc IStreamChain
+    function emitDigests(bytes32 stream, uint64 firstSeq, bytes32[] calldata digests) external override {
+        _checkRun(stream, firstSeq, digests.length);
+        for (uint256 i = 0; i < digests.length; ++i) {
+            // forge-lint: disable-next-line(unsafe-typecast) firstSeq + i < SEQ_END, by _checkRun
+            emit DigestEmitted(stream, uint64(firstSeq + i), digests[i]);
+        }
+    }
+
+    /// @inheritdoc IStreamChain
+    function multicall(bytes[] calldata data)
+        public
+        override(IStreamChain, Multicall)
+        returns (bytes[] memory results)
+    {
+        return super.multicall(data);
+    }
+
+    /// @dev Anchors one run: checks authority and continuity, then moves the stream on.
+    function _anchor(Anchor calldata run) private {
+        (bytes32 stream, uint64 firstSeq, uint32 count) = (run.stream, run.firstSeq, run.count);
+        if (count == 0) revert EmptyRun(stream, firstSeq);
+
+        Stream memory current = streams[stream];
+        _checkAnchorer(stream, current.anchorer);
+        if (firstSeq > current.nextSeq) revert Gap(stream, current.nextSeq, firstSeq);
+        if (firstSeq < current.nextSeq) revert Overlap(stream, current.nextSeq, firstSeq);
+
+        uint96 nextSeq = current.nextSeq + count;
+        if (nextSeq > SEQ_END) revert SeqOutOfRange(stream, firstSeq, count);
+        streams[stream] = Stream({anchorer: current.anchorer, nextSeq: nextSeq});
+        emit Anchored(stream, msg.sender, firstSeq, count, run.root);
+    }
+
+    /// @dev What emitting a run of messages or digests asks for: some of them, the right sender, seqs that exist.
+    function _checkRun(bytes32 stream, uint64 firstSeq, uint256 count) private view {
+        if (count == 0) revert EmptyBatch();
+        _checkAnchorer(stream, streams[stream].anchorer);
+        // No overflow: calldata cannot hold 2^255 entries.
+        if (firstSeq + count > SEQ_END) revert SeqOutOfRange(stream, firstSeq, count);
+    }
+
+    function _checkAnchorer(bytes32 stream, address anchorer) private view {
+        if (anchorer == msg.sender) return;
+        if (anchorer == address(0)) revert StreamNotOpen(stream);
+        revert NotAnchorer(stream, msg.sender, anchorer);
+    }
+
+    function _idOf(address owner, bytes32 nameHash) private pure returns (bytes32) {
+        return keccak256(abi.encode(owner, nameHash));
+    }
+}
