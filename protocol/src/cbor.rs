@@ -1,0 +1,199 @@
+//! The part of CBOR (RFC 8949) that StreamChain uses: arrays and maps of definite length, unsigned integers,
+//! byte strings, text and null. Indefinite lengths are refused, so every length is known before anything is
+//! read, and nothing is allocated for a length that the bytes at hand can't hold.
+
+use minicbor::data::Type;
+use minicbor::{Decoder, Encoder};
+
+/// Why bytes are not what the protocol says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CborError {
+    /// Not CBOR, cut short, or of another type than expected.
+    #[error("{field}: {reason}")]
+    Item {
+        /// The field that was being read.
+        field: &'static str,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// A length that the protocol does not have.
+    #[error("{field}: {given} bytes or items, expected {expected}")]
+    Length {
+        /// The field that was being read.
+        field: &'static str,
+        /// The length given.
+        given: u64,
+        /// What is right.
+        expected: &'static str,
+    },
+    /// A number above 2^53 - 1, which JSON and D1 can't carry exactly.
+    #[error("{field}: {given} is above 2^53 - 1")]
+    TooLarge {
+        /// The field that was being read.
+        field: &'static str,
+        /// The number given.
+        given: u64,
+    },
+}
+
+/// Reads one item after the other; every error names its field.
+pub struct Reader<'a>(Decoder<'a>);
+
+impl<'a> Reader<'a> {
+    /// Over `bytes`, from their beginning.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(Decoder::new(bytes))
+    }
+
+    /// Whether everything was read.
+    pub fn is_at_end(&self) -> bool {
+        self.0.position() >= self.0.input().len()
+    }
+
+    /// How many bytes are left.
+    pub fn remaining(&self) -> usize {
+        self.0.input().len().saturating_sub(self.0.position())
+    }
+
+    /// The head of an array: how many items follow. Never more than there are bytes left.
+    pub fn array(&mut self, field: &'static str) -> Result<u64, CborError> {
+        let length = self.0.array().map_err(|error| item(field, &error))?;
+        self.definite(field, length)
+    }
+
+    /// The head of a map: how many pairs follow.
+    pub fn map(&mut self, field: &'static str) -> Result<u64, CborError> {
+        let length = self.0.map().map_err(|error| item(field, &error))?;
+        self.definite(field, length)
+    }
+
+    fn definite(&self, field: &'static str, length: Option<u64>) -> Result<u64, CborError> {
+        match length {
+            Some(length) if length <= self.remaining() as u64 => Ok(length),
+            Some(given) => Err(CborError::Length {
+                field,
+                given,
+                expected: "no more than there are bytes",
+            }),
+            None => Err(CborError::Length {
+                field,
+                given: 0,
+                expected: "a definite length",
+            }),
+        }
+    }
+
+    /// An unsigned integer up to 2^53 - 1.
+    pub fn uint(&mut self, field: &'static str) -> Result<u64, CborError> {
+        let given = self.0.u64().map_err(|error| item(field, &error))?;
+        if given > crate::limits::EXACT_INTEGER_MAX {
+            return Err(CborError::TooLarge { field, given });
+        }
+        Ok(given)
+    }
+
+    /// An unsigned integer as [`Reader::uint`], or null.
+    pub fn uint_or_null(&mut self, field: &'static str) -> Result<Option<u64>, CborError> {
+        if self.next_is(Type::Null) {
+            self.0.null().map_err(|error| item(field, &error))?;
+            return Ok(None);
+        }
+        self.uint(field).map(Some)
+    }
+
+    /// A byte string, borrowed.
+    pub fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], CborError> {
+        self.0.bytes().map_err(|error| item(field, &error))
+    }
+
+    /// A byte string of exactly `N` bytes.
+    pub fn fixed<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], CborError> {
+        let bytes = self.bytes(field)?;
+        let given = bytes.len() as u64;
+        let wrong = CborError::Length {
+            field,
+            given,
+            expected: fixed_length::<N>(),
+        };
+        bytes.try_into().map_err(|_| wrong)
+    }
+
+    /// A text, borrowed.
+    pub fn text(&mut self, field: &'static str) -> Result<&'a str, CborError> {
+        self.0.str().map_err(|error| item(field, &error))
+    }
+
+    /// Passes over the next item, whatever it is.
+    pub fn skip(&mut self, field: &'static str) -> Result<(), CborError> {
+        self.0.skip().map_err(|error| item(field, &error))
+    }
+
+    fn next_is(&self, wanted: Type) -> bool {
+        self.0.datatype().is_ok_and(|given| given == wanted)
+    }
+}
+
+const fn fixed_length<const N: usize>() -> &'static str {
+    match N {
+        16 => "16",
+        20 => "20",
+        32 => "32",
+        _ => "another length",
+    }
+}
+
+fn item(field: &'static str, error: &minicbor::decode::Error) -> CborError {
+    CborError::Item {
+        field,
+        reason: error.to_string(),
+    }
+}
+
+/// Writes items in their shortest form behind what `out` holds. Writing to memory can't fail.
+pub struct Writer<'a>(Encoder<&'a mut Vec<u8>>);
+
+impl<'a> Writer<'a> {
+    /// Appends to `out`.
+    pub fn new(out: &'a mut Vec<u8>) -> Self {
+        Self(Encoder::new(out))
+    }
+
+    /// The head of an array of `items`.
+    pub fn array(&mut self, items: u64) -> &mut Self {
+        let _ = self.0.array(items);
+        self
+    }
+
+    /// The head of a map of `pairs`.
+    pub fn map(&mut self, pairs: u64) -> &mut Self {
+        let _ = self.0.map(pairs);
+        self
+    }
+
+    /// An unsigned integer.
+    pub fn uint(&mut self, value: u64) -> &mut Self {
+        let _ = self.0.u64(value);
+        self
+    }
+
+    /// An unsigned integer, or null.
+    pub fn uint_or_null(&mut self, value: Option<u64>) -> &mut Self {
+        let _ = match value {
+            Some(value) => self.0.u64(value),
+            None => self.0.null(),
+        };
+        self
+    }
+
+    /// A byte string.
+    pub fn bytes(&mut self, value: &[u8]) -> &mut Self {
+        let _ = self.0.bytes(value);
+        self
+    }
+
+    /// A text.
+    pub fn text(&mut self, value: &str) -> &mut Self {
+        let _ = self.0.str(value);
+        self
+    }
+}

@@ -1,0 +1,491 @@
+//! The frames on the data channel: CBOR arrays `[kind, …]`, specified in docs/PROTOCOL.md.
+//!
+//! A data-channel message holds one or more frames, one after the other (RFC 8742). A kind that is not known
+//! is passed over; a known kind out of shape is an error, and the session that sent it is closed.
+
+use crate::cbor::{CborError, Reader, Writer};
+use crate::ids::{Epoch, ProducerId, Seq};
+use crate::limits::PAYLOAD_MAX_BYTES;
+use alloy_primitives::{Address, B256};
+
+/// The data channel's label.
+pub const CHANNEL_LABEL: &str = "streamchain";
+/// The data channel's subprotocol (RFC 8832).
+pub const CHANNEL_PROTOCOL: &str = "streamchain.v1";
+
+/// The first item of every frame.
+pub mod kind {
+    /// client → relay: who publishes.
+    pub const HELLO: u64 = 1;
+    /// client → relay: a new message.
+    pub const PUBLISH: u64 = 2;
+    /// client → relay: from where to hear.
+    pub const SUBSCRIBE: u64 = 3;
+    /// relay → client: the answer to hello.
+    pub const WELCOME: u64 = 16;
+    /// relay → client: a message of the stream.
+    pub const MESSAGE: u64 = 17;
+    /// relay → client: the place that a published message got.
+    pub const ACCEPTED: u64 = 18;
+    /// relay → client: how far the stream is stored.
+    pub const COMMITTED: u64 = 19;
+    /// relay → client: a run of messages is (or no longer is) on chain.
+    pub const ANCHORED: u64 = 20;
+    /// relay → client: somebody published on chain.
+    pub const CHAIN: u64 = 21;
+    /// relay → client: messages that the relay won't send; fetch them by HTTP.
+    pub const GAP: u64 = 22;
+    /// relay → client: something went wrong.
+    pub const ERROR: u64 = 23;
+}
+
+/// What went wrong, as a number that stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ErrorCode {
+    /// A frame out of shape. The session is closed.
+    Malformed = 1,
+    /// A payload above the limit. Nothing was stored; the session goes on.
+    TooLarge = 2,
+    /// The session has no right to do this.
+    NotAllowed = 3,
+    /// A producer_seq that does not follow the one before.
+    ProducerGap = 4,
+    /// Another relay has the stream: connect again.
+    StreamMoved = 5,
+    /// The relay is going down: connect again.
+    GoingAway = 6,
+    /// The session was ended from outside.
+    SessionEnded = 7,
+    /// The relay can't take more now: send again later.
+    Overloaded = 8,
+    /// A frame that does not fit here, as publish before hello.
+    Unexpected = 9,
+}
+
+/// What a client sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientFrame<'a> {
+    /// `[1, producer]`: names the producer of all later messages; answered by welcome.
+    Hello {
+        /// Who numbers the messages.
+        producer: ProducerId,
+    },
+    /// `[2, producer_seq, payload]`
+    Publish {
+        /// 0, 1, 2 … for each producer.
+        producer_seq: u64,
+        /// Opaque bytes. May be above the limit here: the session answers `TooLarge`.
+        payload: &'a [u8],
+    },
+    /// `[3, from]`: messages from this seq on, or only new ones (`None`).
+    Subscribe {
+        /// The first seq wanted.
+        from: Option<Seq>,
+    },
+}
+
+impl<'a> ClientFrame<'a> {
+    /// The next frame of a data-channel message; `None` for a kind that is not known.
+    pub fn read(reader: &mut Reader<'a>) -> Result<Option<Self>, CborError> {
+        let items = reader.array("frame")?;
+        if items == 0 {
+            return Err(CborError::Length {
+                field: "frame",
+                given: 0,
+                expected: "at least 1",
+            });
+        }
+        let kind = reader.uint("kind")?;
+        let (frame, used) = match kind {
+            kind::HELLO => {
+                need(items, 2, "hello")?;
+                (
+                    Self::Hello {
+                        producer: ProducerId(reader.fixed("producer")?),
+                    },
+                    2,
+                )
+            }
+            kind::PUBLISH => {
+                need(items, 3, "publish")?;
+                let producer_seq = reader.uint("producer_seq")?;
+                (
+                    Self::Publish {
+                        producer_seq,
+                        payload: reader.bytes("payload")?,
+                    },
+                    3,
+                )
+            }
+            kind::SUBSCRIBE => {
+                need(items, 2, "subscribe")?;
+                (
+                    Self::Subscribe {
+                        from: reader.uint_or_null("from")?.map(Seq),
+                    },
+                    2,
+                )
+            }
+            _ => {
+                skip(reader, items - 1)?;
+                return Ok(None);
+            }
+        };
+        skip(reader, items - used)?;
+        Ok(Some(frame))
+    }
+
+    /// Appends the frame to `out`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut writer = Writer::new(out);
+        match *self {
+            Self::Hello { producer } => writer.array(2).uint(kind::HELLO).bytes(&producer.0),
+            Self::Publish {
+                producer_seq,
+                payload,
+            } => writer
+                .array(3)
+                .uint(kind::PUBLISH)
+                .uint(producer_seq)
+                .bytes(payload),
+            Self::Subscribe { from } => writer
+                .array(2)
+                .uint(kind::SUBSCRIBE)
+                .uint_or_null(from.map(|seq| seq.0)),
+        };
+    }
+}
+
+/// Frames may grow more items at their end in later versions: fewer is an error, more is not.
+fn need(given: u64, items: u64, field: &'static str) -> Result<(), CborError> {
+    if given < items {
+        return Err(CborError::Length {
+            field,
+            given,
+            expected: "all items of this kind",
+        });
+    }
+    Ok(())
+}
+
+fn skip(reader: &mut Reader<'_>, items: u64) -> Result<(), CborError> {
+    (0..items).try_for_each(|_| reader.skip("item"))
+}
+
+/// What a client needs to know of the relay's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChannelLimits {
+    /// Largest payload, bytes.
+    pub payload: u64,
+    /// Commit interval, milliseconds.
+    pub batch_ms: u64,
+    /// How many messages the relay keeps for late subscribers, at most.
+    pub buffer: u64,
+}
+
+/// How sure an anchor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum AnchorState {
+    /// In a block.
+    Anchored = 0,
+    /// In a block that the chain has finalized.
+    Final = 1,
+    /// Taken back by a reorg; it will be sent again.
+    Reverted = 2,
+}
+
+impl AnchorState {
+    fn from_number(number: u64) -> Result<Self, CborError> {
+        match number {
+            0 => Ok(Self::Anchored),
+            1 => Ok(Self::Final),
+            2 => Ok(Self::Reverted),
+            given => Err(CborError::Length {
+                field: "state",
+                given,
+                expected: "0, 1 or 2",
+            }),
+        }
+    }
+}
+
+/// What a relay sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RelayFrame<'a> {
+    /// `[16, epoch, head, committed, stored, limits]`
+    Welcome {
+        /// The stream's epoch.
+        epoch: Epoch,
+        /// The next seq to be given.
+        head: Seq,
+        /// Every seq below is stored.
+        committed: Seq,
+        /// The last producer_seq of this producer that is stored.
+        stored: Option<u64>,
+        /// What the relay takes.
+        limits: ChannelLimits,
+    },
+    /// `[17, epoch, seq, time, author, payload]`
+    Message {
+        /// Under which epoch the relay gave the seq.
+        epoch: Epoch,
+        /// Its place.
+        seq: Seq,
+        /// Milliseconds since the Unix epoch, by the relay.
+        time: u64,
+        /// Who published it.
+        author: Address,
+        /// Opaque bytes.
+        payload: &'a [u8],
+    },
+    /// `[18, producer_seq, seq]`; no seq for a duplicate whose place is no longer known.
+    Accepted {
+        /// The publisher's number.
+        producer_seq: u64,
+        /// The place it got.
+        seq: Option<Seq>,
+    },
+    /// `[19, committed]`: every seq below is stored.
+    Committed {
+        /// One past the last stored seq.
+        committed: Seq,
+    },
+    /// `[20, first, count, root, tx, block, state]`
+    Anchored {
+        /// First seq of the run.
+        first: Seq,
+        /// Messages in the run.
+        count: u64,
+        /// The anchor's root.
+        root: B256,
+        /// The transaction that emitted it.
+        tx: B256,
+        /// Its block's number.
+        block: u64,
+        /// How sure it is.
+        state: AnchorState,
+    },
+    /// `[21, block, log_index, author, payload]`
+    Chain {
+        /// The block's number.
+        block: u64,
+        /// The log's index in that block.
+        log_index: u64,
+        /// Who published it.
+        author: Address,
+        /// Opaque bytes.
+        payload: &'a [u8],
+    },
+    /// `[22, from, to]`: seqs `from..to` come by HTTP only.
+    Gap {
+        /// First seq that is missing.
+        from: Seq,
+        /// First seq that is there again.
+        to: Seq,
+    },
+    /// `[23, code, text]`
+    Error {
+        /// An [`ErrorCode`], or a later version's.
+        code: u64,
+        /// For people.
+        text: &'a str,
+    },
+}
+
+impl<'a> RelayFrame<'a> {
+    /// An error frame.
+    pub fn error(code: ErrorCode, text: &'a str) -> Self {
+        Self::Error {
+            code: code as u64,
+            text,
+        }
+    }
+
+    /// Appends the frame to `out`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut w = Writer::new(out);
+        match *self {
+            Self::Welcome {
+                epoch,
+                head,
+                committed,
+                stored,
+                limits,
+            } => {
+                w.array(6)
+                    .uint(kind::WELCOME)
+                    .uint(epoch.0)
+                    .uint(head.0)
+                    .uint(committed.0);
+                w.uint_or_null(stored).map(3).text("payload").uint(limits.payload);
+                w.text("batch_ms")
+                    .uint(limits.batch_ms)
+                    .text("buffer")
+                    .uint(limits.buffer)
+            }
+            Self::Message {
+                epoch,
+                seq,
+                time,
+                author,
+                payload,
+            } => {
+                w.array(6)
+                    .uint(kind::MESSAGE)
+                    .uint(epoch.0)
+                    .uint(seq.0)
+                    .uint(time);
+                w.bytes(author.as_slice()).bytes(payload)
+            }
+            Self::Accepted { producer_seq, seq } => w
+                .array(3)
+                .uint(kind::ACCEPTED)
+                .uint(producer_seq)
+                .uint_or_null(seq.map(|seq| seq.0)),
+            Self::Committed { committed } => w.array(2).uint(kind::COMMITTED).uint(committed.0),
+            Self::Anchored {
+                first,
+                count,
+                root,
+                tx,
+                block,
+                state,
+            } => {
+                w.array(7)
+                    .uint(kind::ANCHORED)
+                    .uint(first.0)
+                    .uint(count)
+                    .bytes(root.as_slice());
+                w.bytes(tx.as_slice()).uint(block).uint(state as u64)
+            }
+            Self::Chain {
+                block,
+                log_index,
+                author,
+                payload,
+            } => {
+                w.array(5).uint(kind::CHAIN).uint(block).uint(log_index);
+                w.bytes(author.as_slice()).bytes(payload)
+            }
+            Self::Gap { from, to } => w.array(3).uint(kind::GAP).uint(from.0).uint(to.0),
+            Self::Error { code, text } => w.array(3).uint(kind::ERROR).uint(code).text(text),
+        };
+    }
+
+    /// The next frame of a data-channel message; `None` for a kind that is not known.
+    pub fn read(reader: &mut Reader<'a>) -> Result<Option<Self>, CborError> {
+        let items = reader.array("frame")?;
+        if items == 0 {
+            return Err(CborError::Length {
+                field: "frame",
+                given: 0,
+                expected: "at least 1",
+            });
+        }
+        let kind = reader.uint("kind")?;
+        let Some(needed) = relay_items(kind) else {
+            skip(reader, items - 1)?;
+            return Ok(None);
+        };
+        need(items, needed, "frame")?;
+        let frame = Self::read_known(kind, reader)?;
+        skip(reader, items - needed)?;
+        Ok(Some(frame))
+    }
+
+    fn read_known(kind: u64, r: &mut Reader<'a>) -> Result<Self, CborError> {
+        Ok(match kind {
+            kind::WELCOME => Self::Welcome {
+                epoch: Epoch(r.uint("epoch")?),
+                head: Seq(r.uint("head")?),
+                committed: Seq(r.uint("committed")?),
+                stored: r.uint_or_null("stored")?,
+                limits: read_limits(r)?,
+            },
+            kind::MESSAGE => Self::Message {
+                epoch: Epoch(r.uint("epoch")?),
+                seq: Seq(r.uint("seq")?),
+                time: r.uint("time")?,
+                author: Address::from(r.fixed::<20>("author")?),
+                payload: read_payload(r)?,
+            },
+            kind::ACCEPTED => Self::Accepted {
+                producer_seq: r.uint("producer_seq")?,
+                seq: r.uint_or_null("seq")?.map(Seq),
+            },
+            kind::COMMITTED => Self::Committed {
+                committed: Seq(r.uint("committed")?),
+            },
+            kind::ANCHORED => Self::Anchored {
+                first: Seq(r.uint("first")?),
+                count: r.uint("count")?,
+                root: B256::from(r.fixed::<32>("root")?),
+                tx: B256::from(r.fixed::<32>("tx")?),
+                block: r.uint("block")?,
+                state: AnchorState::from_number(r.uint("state")?)?,
+            },
+            kind::CHAIN => Self::Chain {
+                block: r.uint("block")?,
+                log_index: r.uint("log_index")?,
+                author: Address::from(r.fixed::<20>("author")?),
+                payload: r.bytes("payload")?,
+            },
+            kind::GAP => Self::Gap {
+                from: Seq(r.uint("from")?),
+                to: Seq(r.uint("to")?),
+            },
+            _ => Self::Error {
+                code: r.uint("code")?,
+                text: r.text("text")?,
+            },
+        })
+    }
+}
+
+/// How many items a relay's frame of this kind has; `None` for a kind that is not known.
+fn relay_items(kind: u64) -> Option<u64> {
+    Some(match kind {
+        kind::WELCOME | kind::MESSAGE => 6,
+        kind::ACCEPTED | kind::GAP | kind::ERROR => 3,
+        kind::COMMITTED => 2,
+        kind::ANCHORED => 7,
+        kind::CHAIN => 5,
+        _ => return None,
+    })
+}
+
+fn read_payload<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], CborError> {
+    let payload = reader.bytes("payload")?;
+    if payload.len() > PAYLOAD_MAX_BYTES {
+        let given = payload.len() as u64;
+        return Err(CborError::Length {
+            field: "payload",
+            given,
+            expected: "at most 65536",
+        });
+    }
+    Ok(payload)
+}
+
+fn read_limits(reader: &mut Reader<'_>) -> Result<ChannelLimits, CborError> {
+    let mut limits = ChannelLimits {
+        payload: PAYLOAD_MAX_BYTES as u64,
+        batch_ms: 0,
+        buffer: 0,
+    };
+    for _ in 0..reader.map("limits")? {
+        match reader.text("limits key")? {
+            "payload" => limits.payload = reader.uint("payload")?,
+            "batch_ms" => limits.batch_ms = reader.uint("batch_ms")?,
+            "buffer" => limits.buffer = reader.uint("buffer")?,
+            _ => reader.skip("limit")?,
+        }
+    }
+    Ok(limits)
+}
+
+#[cfg(test)]
+#[path = "frame_tests.rs"]
+mod tests;

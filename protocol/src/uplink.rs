@@ -1,0 +1,331 @@
+//! What relays and the edge say to each other over HTTP: JSON, `camelCase`.
+
+use crate::ids::{Epoch, Incarnation, RelayId, Seq, SessionId, ShortId, StreamId, StreamName};
+use crate::limits::{RELAY_MAX_SHARDS, SHARD_MAX_CANDIDATES};
+use alloy_primitives::{Address, B256, Bytes};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// `PUT /v1/relays/{relay}`: a relay registers, and renews with the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registration {
+    /// This run of the relay.
+    pub incarnation: Incarnation,
+    /// Of its DTLS certificate: 32 bytes as `AB:CD:…` (RFC 8122), SHA-256.
+    pub fingerprint: String,
+    /// Where it stands, for people and for the choice of a near relay; may be empty.
+    #[serde(default)]
+    pub region: String,
+    /// Its threads, each with addresses of its own.
+    pub shards: Vec<Shard>,
+    /// Open sessions.
+    #[serde(default)]
+    pub sessions: u64,
+    /// Streams it has taken up.
+    #[serde(default)]
+    pub streams: u64,
+    /// The last notice it has: [`Renewed::cursor`] of the answer before, 0 at first.
+    #[serde(default)]
+    pub cursor: u64,
+}
+
+/// One thread of a relay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Where clients reach it, best first.
+    pub candidates: Vec<Candidate>,
+}
+
+/// An address that clients can reach: it becomes an ICE host candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// How.
+    pub transport: Transport,
+    /// IPv4 or IPv6.
+    pub address: IpAddr,
+    /// UDP or TCP port.
+    pub port: u16,
+}
+
+/// How a candidate is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// UDP.
+    Udp,
+    /// Passive ICE-TCP (RFC 6544).
+    Tcp,
+}
+
+/// Why a registration was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegistrationError {
+    /// Not 32 bytes as `AB:CD:…`.
+    #[error("fingerprint: expected 32 bytes as AB:CD:…, upper-case, of the certificate's SHA-256")]
+    Fingerprint,
+    /// None, or more than 64.
+    #[error("shards: {0}, expected 1 to 64")]
+    Shards(usize),
+    /// None, or more than 8.
+    #[error("shards[{shard}].candidates: {given}, expected 1 to 8")]
+    Candidates {
+        /// Which shard.
+        shard: usize,
+        /// How many it has.
+        given: usize,
+    },
+    /// Nothing can be reached at port 0.
+    #[error("shards[{0}].candidates: port 0")]
+    Port(usize),
+    /// Longer than 64 characters.
+    #[error("region: expected at most 64 characters")]
+    Region,
+}
+
+impl Registration {
+    /// Checks what the types don't.
+    pub fn check(&self) -> Result<(), RegistrationError> {
+        if crate::sdp::parse_fingerprint(&self.fingerprint).is_none() {
+            return Err(RegistrationError::Fingerprint);
+        }
+        if self.region.len() > 64 {
+            return Err(RegistrationError::Region);
+        }
+        if self.shards.is_empty() || self.shards.len() > RELAY_MAX_SHARDS {
+            return Err(RegistrationError::Shards(self.shards.len()));
+        }
+        for (shard, Shard { candidates }) in self.shards.iter().enumerate() {
+            if candidates.is_empty() || candidates.len() > SHARD_MAX_CANDIDATES {
+                return Err(RegistrationError::Candidates {
+                    shard,
+                    given: candidates.len(),
+                });
+            }
+            if candidates.iter().any(|candidate| candidate.port == 0) {
+                return Err(RegistrationError::Port(shard));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which of a relay's `shards` has a stream: the edge puts its addresses in the answer, and the relay's
+/// registration and its threads count alike.
+pub fn shard_of(stream: ShortId, shards: usize) -> usize {
+    let [a, b, c, d, ..] = stream.0;
+    u32::from_be_bytes([a, b, c, d]) as usize % shards.max(1)
+}
+
+/// The answer to a registration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Renewed {
+    /// When to renew, milliseconds from now.
+    pub renew_after_ms: u64,
+    /// The last notice below, or of before.
+    pub cursor: u64,
+    /// What is new since the relay's cursor, at least once each.
+    pub notices: Vec<Notice>,
+}
+
+/// What happened to a stream that a relay has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notice {
+    /// The stream.
+    pub stream: ShortId,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: NoticeEvent,
+}
+
+/// What a notice says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum NoticeEvent {
+    /// A run of messages is (or no longer is) on chain.
+    Anchored {
+        /// First seq of the run.
+        first: Seq,
+        /// Messages in the run.
+        count: u64,
+        /// The anchor's root.
+        root: B256,
+        /// The transaction that emitted it.
+        tx: B256,
+        /// Its block's number.
+        block: u64,
+        /// How sure it is.
+        state: NoticeState,
+    },
+    /// Somebody published on chain.
+    Chain {
+        /// The block's number.
+        block: u64,
+        /// The log's index in that block.
+        log_index: u64,
+        /// Who published it.
+        author: Address,
+        /// Its bytes.
+        payload: Bytes,
+    },
+    /// A session was ended at the edge.
+    SessionEnded {
+        /// The session.
+        session: SessionId,
+    },
+    /// A kind of a later version: passed over.
+    #[serde(other)]
+    Unknown,
+}
+
+/// How sure an anchor is, in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoticeState {
+    /// In a block.
+    Anchored,
+    /// In a finalized block.
+    Final,
+    /// Taken back by a reorg.
+    Reverted,
+}
+
+/// `PUT /v1/relays/{relay}/streams/{stream}`: a relay takes a stream up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakeUp {
+    /// This run of the relay; the same run gets the same epoch again.
+    pub incarnation: Incarnation,
+}
+
+/// The answer to [`TakeUp`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenUp {
+    /// The whole id.
+    pub stream: StreamId,
+    /// The name.
+    pub name: StreamName,
+    /// The relay's epoch from now on.
+    pub epoch: Epoch,
+    /// The next seq to be given: as many messages are stored.
+    pub head: Seq,
+}
+
+/// The answer to a producer look-up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProducerState {
+    /// The producer's last stored number.
+    pub stored: Option<u64>,
+}
+
+/// The answer to a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Committed {
+    /// Every seq below is stored.
+    pub committed: Seq,
+}
+
+/// Why the edge refused a relay's request for a stream (409): `type` ends in one of these.
+pub mod problem {
+    /// The batch's or look-up's epoch is over: let the stream go. Carries `epoch`.
+    pub const STALE_EPOCH: &str = "stale-epoch";
+    /// The batch does not follow what is stored. Carries `expected`.
+    pub const GAP: &str = "gap";
+    /// A producer's number was stored before or does not follow. Carries `producer` and `stored`.
+    pub const PRODUCER_CONFLICT: &str = "producer-conflict";
+    /// The stream is assigned to another relay. Carries `relay`.
+    pub const NOT_OWNER: &str = "not-owner";
+}
+
+/// A relay as `GET /v1/status` lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RelayStatus {
+    /// The relay.
+    pub id: RelayId,
+    /// Where it stands.
+    pub region: String,
+    /// Whether it renewed within the lease.
+    pub alive: bool,
+    /// Open sessions at its last renewal.
+    pub sessions: u64,
+    /// Streams at its last renewal.
+    pub streams: u64,
+    /// When it last renewed, Unix milliseconds.
+    pub last_seen: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registration() -> Registration {
+        let candidate = Candidate {
+            transport: Transport::Udp,
+            address: IpAddr::from([127, 0, 0, 1]),
+            port: 7100,
+        };
+        Registration {
+            incarnation: Incarnation([1; 8]),
+            fingerprint: vec!["AB"; 32].join(":"),
+            region: String::new(),
+            shards: vec![Shard {
+                candidates: vec![candidate],
+            }],
+            sessions: 0,
+            streams: 0,
+            cursor: 0,
+        }
+    }
+
+    #[test]
+    fn a_registration_is_checked_field_by_field() {
+        assert_eq!(registration().check(), Ok(()));
+        let refused = |change: fn(&mut Registration)| {
+            let mut changed = registration();
+            change(&mut changed);
+            changed.check().unwrap_err()
+        };
+        assert_eq!(
+            refused(|r| r.fingerprint.truncate(5)),
+            RegistrationError::Fingerprint
+        );
+        assert_eq!(refused(|r| r.shards.clear()), RegistrationError::Shards(0));
+        assert_eq!(
+            refused(|r| r.shards[0].candidates[0].port = 0),
+            RegistrationError::Port(0)
+        );
+        let none = RegistrationError::Candidates { shard: 0, given: 0 };
+        assert_eq!(refused(|r| r.shards[0].candidates.clear()), none);
+        assert_eq!(refused(|r| r.region = "x".repeat(65)), RegistrationError::Region);
+    }
+
+    #[test]
+    fn notices_have_the_json_that_both_sides_expect() {
+        let notice = Notice {
+            stream: ShortId([1; 20]),
+            event: NoticeEvent::SessionEnded {
+                session: SessionId([2; 8]),
+            },
+        };
+        let json = serde_json::to_value(&notice).unwrap();
+        assert_eq!(json["kind"], "sessionEnded");
+        assert_eq!(json["session"], "0202020202020202");
+        assert_eq!(serde_json::from_value::<Notice>(json).unwrap(), notice);
+        let later = r#"{"stream":"0x0101010101010101010101010101010101010101","kind":"later","x":1}"#;
+        assert_eq!(
+            serde_json::from_str::<Notice>(later).unwrap().event,
+            NoticeEvent::Unknown
+        );
+    }
+
+    #[test]
+    fn shards_are_shared_out_by_the_first_four_bytes() {
+        let mut id = [0; 20];
+        id[3] = 5;
+        assert_eq!(shard_of(ShortId(id), 4), 1);
+        assert_eq!(shard_of(ShortId(id), 1), 0);
+        assert_eq!(shard_of(ShortId(id), 0), 0);
+    }
+}
