@@ -11,9 +11,9 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve, sep } from "node:path";
 import process from "node:process";
+import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 
-const STANDARD_INPUT = 0;
 const USAGE = "usage: solc.mjs --version | --standard-json [--base-path DIR] [--allow-paths DIR,DIR]";
 
 const fail = (message) => {
@@ -65,7 +65,9 @@ if (options.version) {
   process.stdout.write(`solc, the solidity compiler commandline interface\nVersion: ${version}\n`);
 } else if (options["standard-json"]) {
   const reader = sourceReader(options["base-path"], options["allow-paths"]);
-  const output = requirePackage("solc").compile(readFileSync(STANDARD_INPUT, "utf8"), { import: reader });
+  // As a stream: forge's pipe does not block, so reading it as a file fails when it is empty for a moment.
+  const input = await text(process.stdin);
+  const output = requirePackage("solc").compile(input, { import: reader });
   // An exit before the pipe is drained would cut the answer off.
   process.stdout.write(output, () => process.exit(0));
 } else {

@@ -86,14 +86,15 @@ contract StreamChain is IStreamChain, Multicall {
         (bytes32 stream, uint64 firstSeq, uint32 count) = (run.stream, run.firstSeq, run.count);
         if (count == 0) revert EmptyRun(stream, firstSeq);
 
-        Stream memory current = streams[stream];
-        _checkAnchorer(stream, current.anchorer);
-        if (firstSeq > current.nextSeq) revert Gap(stream, current.nextSeq, firstSeq);
-        if (firstSeq < current.nextSeq) revert Overlap(stream, current.nextSeq, firstSeq);
+        Stream storage record = streams[stream];
+        (address anchorer, uint96 nextSeq) = (record.anchorer, record.nextSeq);
+        _checkAnchorer(stream, anchorer);
+        if (firstSeq > nextSeq) revert Gap(stream, nextSeq, firstSeq);
+        if (firstSeq < nextSeq) revert Overlap(stream, nextSeq, firstSeq);
 
-        uint96 nextSeq = current.nextSeq + count;
+        nextSeq += count;
         if (nextSeq > SEQ_END) revert SeqOutOfRange(stream, firstSeq, count);
-        streams[stream] = Stream({anchorer: current.anchorer, nextSeq: nextSeq});
+        record.nextSeq = nextSeq;
         emit Anchored(stream, msg.sender, firstSeq, count, run.root);
     }
 

@@ -36,7 +36,7 @@ const CASES = [
   { title: "two segments", name: "demo", first: 0, sizes: [1, 1] },
   { title: "segments of 3, 1 and 5", name: "demo", first: 10, sizes: [3, 1, 5] },
   { title: "five segments", name: "_audit", first: 2, sizes: [4, 2, 7, 1, 3] },
-  { title: "large sequence numbers", name: "demo", first: 2 ** 53 - 10, sizes: [2, 4, 3] },
+  { title: "large sequence numbers", name: "demo", first: 2 ** 50 - 5, sizes: [2, 4, 3] },
   {
     title: "a thousand messages between small segments",
     name: "demo",
@@ -58,9 +58,11 @@ const streamOf = (name) => {
 const messageAt = (seq) => {
   const block = keccakText(`payload ${seq}`);
   const length = Number((37n * BigInt(seq)) % 200n);
+  const time = 1767225600000 + 7 * seq;
+  if (!Number.isSafeInteger(time)) throw new Error(`seq ${seq} is too large for a time that JSON readers agree on`);
   return {
     seq,
-    time: Number(1767225600000n + 7n * BigInt(seq)),
+    time,
     author: slice(keccakText(`author ${seq % 5}`), 12),
     payload: length === 0 ? "0x" : slice(concat(Array(Math.ceil(length / 32)).fill(block)), 0, length),
   };

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.30;
+
+import {IStreamChain} from "../src/IStreamChain.sol";
+import {StreamChainTest} from "./support/StreamChainTest.sol";
+
+/// @dev What whole transactions cost: base, calldata and execution, with all storage cold, as the first transaction on
+/// it in a block. The figures are kept in snapshots/WholeTransaction.json, and a test fails when one of them changes.
+contract GasTest is StreamChainTest {
+    string internal constant GROUP = "WholeTransaction";
+
+    // Yellow paper, appendix G, and EIP-2028.
+    uint256 internal constant BASE = 21_000;
+    uint256 internal constant ZERO_BYTE = 4;
+    uint256 internal constant OTHER_BYTE = 16;
+    // EIP-7623: the least a transaction pays per byte of calldata.
+    uint256 internal constant ZERO_BYTE_FLOOR = 10;
+    uint256 internal constant OTHER_BYTE_FLOOR = 40;
+
+    uint32 internal constant COUNT = 1000;
+    uint256 internal constant MAX_GAS_PER_MESSAGE = 33;
+
+    uint256 internal constant PAYLOAD_BYTES = 100;
+
+    /// @dev The gas of a transaction from `sender` to the contract, before refunds (there are none here).
+    function gasOf(address sender, bytes memory input) internal returns (uint256) {
+        (uint256 intrinsic, uint256 least) = (BASE, BASE);
+        for (uint256 i = 0; i < input.length; ++i) {
+            bool zero = input[i] == 0;
+            intrinsic += zero ? ZERO_BYTE : OTHER_BYTE;
+            least += zero ? ZERO_BYTE_FLOOR : OTHER_BYTE_FLOOR;
+        }
+        vm.cool(address(chain));
+        // The callee itself is warm in a transaction (EIP-2929).
+        vm.assertTrue(address(chain).code.length > 0, "the contract is there");
+        vm.prank(sender);
+        (bool done,) = address(chain).call(input);
+        uint256 total = intrinsic + vm.lastCallGas().gasTotalUsed;
+        vm.assertTrue(done, "the call succeeds");
+        return total < least ? least : total;
+    }
+
+    /// @dev The gas of anchoring one run of COUNT messages in each of so many streams in steady state, that is, not for
+    /// the first time.
+    function gasOfAnchoring(uint256 streamCount) internal returns (uint256) {
+        IStreamChain.Anchor[] memory anchors = new IStreamChain.Anchor[](streamCount);
+        for (uint256 i = 0; i < streamCount; ++i) {
+            bytes32 stream = openStream(OWNER, keccak256(abi.encode("gas", i)), ANCHORER);
+            // Like the runs before it, so that every byte of the seq that will ever matter is set.
+            pretendAnchored(stream, 0x010203);
+            anchors[i] = IStreamChain.Anchor({
+                stream: stream, firstSeq: 0x010203, count: COUNT, root: keccak256(abi.encode("root", i))
+            });
+        }
+        return gasOf(ANCHORER, abi.encodeCall(chain.anchor, (anchors)));
+    }
+
+    function payload() internal pure returns (bytes memory bytesWithoutZero) {
+        bytesWithoutZero = new bytes(PAYLOAD_BYTES);
+        for (uint256 i = 0; i < PAYLOAD_BYTES; ++i) {
+            bytesWithoutZero[i] = 0x61;
+        }
+    }
+
+    function test_AnchoringAThousandMessagesCostsAtMost33GasEach() public {
+        uint256 gas = gasOfAnchoring(1);
+        vm.assertLe(gas, MAX_GAS_PER_MESSAGE * COUNT, "gas for 1,000 messages");
+        vm.snapshotValue(GROUP, "anchor 1 stream", gas);
+    }
+
+    function test_AnchoringManyStreamsAtOnceIsCheaperForEach() public {
+        uint256 ten = gasOfAnchoring(10);
+        vm.assertLe(ten / 10, 12_500, "gas per stream");
+        vm.snapshotValue(GROUP, "anchor 10 streams", ten);
+    }
+
+    function test_AHundredStreamsFitOneTransaction() public {
+        uint256 hundred = gasOfAnchoring(100);
+        vm.assertLe(hundred, 1_000_000, "gas");
+        vm.snapshotValue(GROUP, "anchor 100 streams", hundred);
+    }
+
+    function test_OpenDelegatePublish() public {
+        vm.snapshotValue(GROUP, "open", gasOf(OWNER, abi.encodeCall(chain.open, (OTHER, ANCHORER))));
+        vm.snapshotValue(GROUP, "delegate", gasOf(OWNER, abi.encodeCall(chain.delegate, (OTHER, STRANGER))));
+        vm.snapshotValue(
+            GROUP, "publish 100 bytes", gasOf(STRANGER, abi.encodeCall(chain.publish, (demo, payload())))
+        );
+    }
+
+    function test_EmitMessagesAndDigests() public {
+        IStreamChain.Message[] memory messages = new IStreamChain.Message[](10);
+        bytes32[] memory digests = new bytes32[](10);
+        for (uint256 i = 0; i < messages.length; ++i) {
+            messages[i] =
+                IStreamChain.Message({time: 1_767_225_600_000, author: address(this), payload: payload()});
+            digests[i] = keccak256(abi.encode("digest", i));
+        }
+        vm.snapshotValue(
+            GROUP,
+            "emit 10 messages of 100 bytes",
+            gasOf(ANCHORER, abi.encodeCall(chain.emitMessages, (demo, 0x010203, messages)))
+        );
+        vm.snapshotValue(
+            GROUP,
+            "emit 10 digests",
+            gasOf(ANCHORER, abi.encodeCall(chain.emitDigests, (demo, 0x010203, digests)))
+        );
+    }
+}
