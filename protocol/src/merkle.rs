@@ -83,7 +83,7 @@ impl Tree {
         let mut at = 2 * self.leaves - 2 - index;
         let mut proof = Vec::new();
         while at > 0 {
-            let sibling = if at % 2 == 0 { at - 1 } else { at + 1 };
+            let sibling = if at.is_multiple_of(2) { at - 1 } else { at + 1 };
             proof.push(self.nodes[sibling]);
             at = (at - 1) / 2;
         }
