@@ -7,7 +7,7 @@
 // A source that the input lacks is read from a file, relative to the base path, if that file is in the base path or
 // in an allowed one: forge names a package's file by its full path where an import in that package is relative.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve, sep } from "node:path";
 import process from "node:process";
@@ -46,13 +46,13 @@ const readOptions = () => {
 
 /** What solc asks for a source it was not given: `{ contents }` or `{ error }`. */
 const sourceReader = (basePath, allowPaths) => {
-  const base = resolve(basePath);
-  const allowed = [base, ...allowPaths.split(",").filter(Boolean).map((path) => resolve(path))];
+  // Real paths, since node_modules may be a link.
+  const allowed = [basePath, ...allowPaths.split(",").filter(Boolean)].map((path) => realpathSync(path));
   return (name) => {
-    const path = resolve(base, name);
-    if (!allowed.some((folder) => path.startsWith(folder + sep))) return { error: `${path} is outside the allowed paths` };
     try {
-      return { contents: readFileSync(path, "utf8") };
+      const path = realpathSync(resolve(basePath, name));
+      if (allowed.some((folder) => path.startsWith(folder + sep))) return { contents: readFileSync(path, "utf8") };
+      return { error: `${path} is outside the allowed paths` };
     } catch (cause) {
       return { error: cause.message };
     }

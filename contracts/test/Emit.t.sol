@@ -10,11 +10,10 @@ contract EmitTest is StreamChainTest {
 
     function messagesOf(uint256 count) internal pure returns (IStreamChain.Message[] memory messages) {
         messages = new IStreamChain.Message[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            // forge-lint: disable-next-line(unsafe-typecast) small counts
+        for (uint64 i = 0; i < count; ++i) {
             messages[i] = IStreamChain.Message({
-                time: uint64(1_767_225_600_000 + i),
-                author: address(uint160(0xA000 + i)),
+                time: 1_767_225_600_000 + i,
+                author: address(uint160(0xA000) + i),
                 payload: abi.encodePacked("payload ", i)
             });
         }
