@@ -25,7 +25,9 @@ const requirePackage = (path) => {
   try {
     return createRequire(import.meta.url)(path);
   } catch (cause) {
-    return fail(`cannot load the npm package \`solc\` (${cause.message}): run \`npm ci\` in the folder above contracts.`);
+    return fail(
+      `cannot load the npm package \`solc\` (${cause.message}): run \`npm ci\` in the folder above contracts.`,
+    );
   }
 };
 

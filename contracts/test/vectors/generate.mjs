@@ -114,7 +114,8 @@ const caseOf = ({ title, name, first, sizes, list }) => {
 
 const text = `${JSON.stringify(
   {
-    about: "Written by generate.mjs beside this file, which explains the fields and how unlisted messages follow from seq.",
+    about:
+      "Written by generate.mjs beside this file, which explains the fields and how unlisted messages follow from seq.",
     cases: CASES.map(caseOf),
   },
   null,
@@ -123,7 +124,9 @@ const text = `${JSON.stringify(
 
 if (process.argv.includes("--check")) {
   if (readFileSync(FILE, "utf8") !== text) {
-    console.error("merkle.json differs from what generate.mjs writes: run it without --check and look at the difference.");
+    console.error(
+      "merkle.json differs from what generate.mjs writes: run it without --check and look at the difference.",
+    );
     process.exit(1);
   }
 } else {
