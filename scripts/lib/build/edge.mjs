@@ -1,0 +1,59 @@
+// The edge Worker: Rust → WebAssembly → build/index.js, by worker-build with tools that are already here.
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Failure } from "../console.mjs";
+import { cargoOutput, npmBin, ROOT, STATE } from "../paths.mjs";
+import { show } from "../run.mjs";
+import { wasmBindgenPath, workerBuildPath } from "../setup/cargo-tools.mjs";
+
+const TARGET = "wasm32-unknown-unknown";
+const OUTPUTS = ["index.js", "index_bg.wasm"].map((name) => join(ROOT, "build", name));
+const STAMP = join(STATE, "stamps", "edge-build");
+
+/** worker-build sets this for its own cargo run; a different environment would compile everything twice. */
+const CARGO_ENV = { WASM_BINDGEN_USE_JS_SYS: "1" };
+
+const buildEnv = () => ({
+  ...CARGO_ENV,
+  WASM_BINDGEN_BIN: wasmBindgenPath(),
+  WASM_OPT_BIN: npmBin("wasm-opt"),
+  ESBUILD_BIN: npmBin("esbuild"),
+});
+
+/** What build/ is made from: cargo's output, the manifest (it holds the wasm-opt flags) and the tools' versions. */
+const inputHash = () => {
+  const hash = createHash("sha256");
+  hash.update(readFileSync(cargoOutput(TARGET, "release", "streamchain_edge.wasm")));
+  hash.update(readFileSync(join(ROOT, "Cargo.toml")));
+  hash.update(readFileSync(join(ROOT, "package-lock.json")));
+  hash.update(`${wasmBindgenPath()} ${workerBuildPath()}`);
+  return hash.digest("hex");
+};
+
+/** What came out: another build into the same folder, or a file edited by hand, must not pass for this one. */
+const outputHash = () => {
+  const hash = createHash("sha256");
+  for (const path of OUTPUTS) hash.update(readFileSync(path));
+  return hash.digest("hex");
+};
+
+const upToDate = () =>
+  existsSync(STAMP) &&
+  OUTPUTS.every((path) => existsSync(path)) &&
+  readFileSync(STAMP, "utf8") === `${inputHash()} ${outputHash()}`;
+
+/** Builds the Worker; when cargo has nothing new, the steps after it are skipped too. */
+export const buildEdge = async () => {
+  const cargo = ["build", "--lib", "--release", "--target", TARGET];
+  if ((await show("cargo", cargo, { env: CARGO_ENV })) !== 0) {
+    throw new Failure("The Worker does not compile (cargo's output is above).");
+  }
+  if (upToDate()) return;
+  if ((await show(workerBuildPath(), ["--release"], { env: buildEnv() })) !== 0) {
+    throw new Failure("worker-build failed (its output is above).");
+  }
+  mkdirSync(join(STATE, "stamps"), { recursive: true });
+  writeFileSync(STAMP, `${inputHash()} ${outputHash()}`);
+};

@@ -1,0 +1,96 @@
+// Running commands that end by themselves. (Parts that keep running: system/part.mjs.)
+
+import { spawn, spawnSync } from "node:child_process";
+import { createWriteStream, mkdirSync, readFileSync } from "node:fs";
+import { dirname, relative } from "node:path";
+import { dim, elapsed, Failure } from "./console.mjs";
+import { childEnv, ROOT } from "./paths.mjs";
+
+/** How often a long quiet command says that it still works, when the output is no terminal. */
+const HEARTBEAT_MS = 20_000;
+/** How often the line on a terminal changes. */
+const REDRAW_MS = 500;
+const TAIL_LINES = 25;
+
+/** The first line of what a command prints, or null when it can't be run. */
+export const ask = (command, args) => {
+  const { status, stdout } = spawnSync(command, args, { encoding: "utf8", env: childEnv(), cwd: ROOT });
+  return status === 0 ? stdout.trim().split("\n")[0] : null;
+};
+
+/** Runs a command with its output shown; resolves to its exit code and the seconds it took. */
+export const show = (command, args, { cwd = ROOT, env = {}, onOutput } = {}) =>
+  new Promise((resolve, reject) => {
+    const stdio = onOutput ? ["ignore", "pipe", "pipe"] : ["ignore", "inherit", "inherit"];
+    const child = spawn(command, args, { cwd, env: childEnv(env), stdio });
+    if (onOutput) {
+      for (const [stream, out] of [
+        [child.stdout, process.stdout],
+        [child.stderr, process.stderr],
+      ]) {
+        stream.setEncoding("utf8");
+        stream.on("data", (text) => {
+          out.write(text);
+          onOutput(text);
+        });
+      }
+    }
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve(signal ? 1 : code));
+  });
+
+const tail = (path) => {
+  const lines = readFileSync(path, "utf8").trimEnd().split("\n");
+  return lines.slice(-TAIL_LINES);
+};
+
+/** Says, every now and then, how long a command has been at it and what it last wrote. */
+const progress = (name) => {
+  const start = Date.now();
+  const tty = process.stdout.isTTY;
+  let last = "";
+  const timer = setInterval(
+    () => {
+      const line = `${elapsed(start)}  ${last}`.slice(0, Math.max(40, (process.stdout.columns || 110) - 6));
+      if (tty) process.stdout.write(`\r\x1b[K    ${dim(line)}`);
+      else console.log(`    ${name}: ${line}`);
+    },
+    tty ? REDRAW_MS : HEARTBEAT_MS,
+  );
+  return {
+    note: (text) => {
+      const lines = text.split(/[\r\n]+/).filter((line) => line.trim());
+      if (lines.length > 0) last = lines[lines.length - 1].trim();
+    },
+    end: () => {
+      clearInterval(timer);
+      if (tty) process.stdout.write("\r\x1b[K");
+    },
+  };
+};
+
+/**
+ * Runs a command quietly with its output in a log file and its progress on one line.
+ * Fails with the log's last lines and the advice.
+ */
+export const runLogged = async (name, command, args, { log, cwd = ROOT, env = {}, advice = [] }) => {
+  mkdirSync(dirname(log), { recursive: true });
+  const file = createWriteStream(log);
+  const bar = progress(name);
+  const code = await new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd, env: childEnv(env), stdio: ["ignore", "pipe", "pipe"] });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8");
+      stream.on("data", (text) => {
+        file.write(text);
+        bar.note(text);
+      });
+    }
+    child.on("error", reject);
+    child.on("close", (status, signal) => resolve(signal ?? status));
+  }).finally(bar.end);
+  await new Promise((resolve) => file.end(resolve));
+  if (code === 0) return;
+  const shown = tail(log).map((line) => dim(`  ${line}`));
+  throw new Failure(`${name} failed (${code}).`, [...shown, `The whole output: ${relative(ROOT, log)}`, ...advice]);
+};

@@ -1,0 +1,24 @@
+// Set-up: makes a fresh machine able to do what the calling script does, and costs well under a second when it is.
+// Each part looks first, then says what it installs and how far it is.
+
+import { continueUnderWantedNode, isWantedNode } from "../node.mjs";
+import { installCargoTools } from "./cargo-tools.mjs";
+import { installChromium } from "./chromium.mjs";
+import { installNpmPackages } from "./npm.mjs";
+import { addWasmTarget, requireRust } from "./rust.mjs";
+
+/**
+ * Installs what is missing and makes sure that the script runs on Node 22: call it first, and import whatever needs
+ * an npm package after it.
+ * @param {{ rust?: boolean, browser?: boolean }} needs the tool chains beyond npm's
+ */
+export const setUp = async ({ rust = true, browser = false } = {}) => {
+  if (rust) requireRust();
+  await installNpmPackages();
+  if (!isWantedNode()) await continueUnderWantedNode();
+  if (rust) {
+    await addWasmTarget();
+    await installCargoTools();
+  }
+  if (browser) await installChromium();
+};

@@ -1,0 +1,84 @@
+// The local chain: anvil, with its state in a file that survives a restart.
+
+import { existsSync, mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { toHex } from "viem";
+import { mnemonicToAccount } from "viem/accounts";
+import { npmBin } from "../paths.mjs";
+import { Part } from "./part.mjs";
+import { LOCALHOST } from "./ports.mjs";
+
+export const CHAIN_ID = 31337;
+
+/**
+ * anvil's finalized block is two epochs behind the newest. An epoch of one block makes "final" a matter of seconds;
+ * on Ethereum it takes about 15 minutes.
+ */
+const SLOTS_IN_AN_EPOCH = 1;
+
+/** What is lost when anvil is killed rather than stopped. */
+const STATE_INTERVAL_S = 5;
+const START_TIMEOUT_MS = 20_000;
+
+/** The mnemonic of every development chain: known to all, with funds on local chains only. */
+const MNEMONIC = "test test test test test test test test test test test junk";
+
+/** One of anvil's funded accounts. @returns {{ address: `0x${string}`, key: `0x${string}` }} */
+export const developmentAccount = (index) => {
+  const account = mnemonicToAccount(MNEMONIC, { addressIndex: index });
+  return { address: account.address, key: toHex(account.getHdKey().privateKey) };
+};
+
+/** One JSON-RPC call; fails on an error answer. */
+export const rpcCall = async (url, method, params = []) => {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
+  });
+  const { result, error } = await response.json();
+  if (error) throw new Error(`${method}: ${error.message}`);
+  return result;
+};
+
+/** The binary itself: npm's wrapper would end before anvil has written its state. */
+const anvilPath = () => {
+  const require = createRequire(import.meta.url);
+  const platform = process.platform === "win32" ? "win32" : process.platform;
+  const cpu = { x64: "amd64", arm64: "arm64" }[process.arch];
+  const suffix = process.platform === "win32" ? ".exe" : "";
+  try {
+    return require.resolve(`@foundry-rs/anvil-${platform}-${cpu}/bin/anvil${suffix}`);
+  } catch {
+    return npmBin("anvil");
+  }
+};
+
+const MINING = {
+  /** A block every second, transactions or not. */
+  interval: ["--block-time", "1"],
+  /** A block for each transaction. */
+  auto: [],
+  /** Blocks only when `evm_mine` asks for one. */
+  manual: ["--no-mining"],
+};
+
+/** @param {{ dir: string, port: number, mining: keyof typeof MINING, log: string }} how */
+export const chainPart = ({ dir, port, mining, log }, onDeath) => {
+  const state = join(dir, "chain");
+  mkdirSync(state, { recursive: true });
+  const args = ["--host", LOCALHOST, "--port", `${port}`, "--chain-id", `${CHAIN_ID}`, "--mnemonic", MNEMONIC];
+  args.push("--slots-in-an-epoch", `${SLOTS_IN_AN_EPOCH}`, ...MINING[mining]);
+  args.push("--state", join(state, "state.json"), "--state-interval", `${STATE_INTERVAL_S}`);
+  return new Part("local chain", { command: anvilPath(), args, log }, onDeath);
+};
+
+export const chainReady = (part, url) =>
+  part.until(() => rpcCall(url, "eth_chainId"), { what: "it answered", timeoutMs: START_TIMEOUT_MS });
+
+/** Whether a contract is at this address. */
+export const hasCode = async (url, address) => (await rpcCall(url, "eth_getCode", [address, "latest"])) !== "0x";
+
+/** Whether this folder has a chain from an earlier run. */
+export const hasChain = (dir) => existsSync(join(dir, "chain", "state.json"));

@@ -1,0 +1,93 @@
+// The edge: the built Worker under `wrangler dev`, with its objects' and D1's data in a folder.
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Failure } from "../console.mjs";
+import { NODE, ROOT } from "../paths.mjs";
+import { runLogged } from "../run.mjs";
+import { Part } from "./part.mjs";
+import { LOCALHOST } from "./ports.mjs";
+
+const WRANGLER = join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js");
+const MIGRATIONS = join(ROOT, "migrations");
+const START_TIMEOUT_MS = 60_000;
+
+/** How often Cloudflare would run the cron trigger of wrangler.toml; `wrangler dev` itself never does. */
+const CRON_INTERVAL_MS = 60_000;
+
+const wranglerEnv = (dir) => ({
+  CI: "1",
+  WRANGLER_SEND_METRICS: "false",
+  // Systems side by side (tests) must not find each other's Workers.
+  WRANGLER_REGISTRY_PATH: join(dir, "edge", "registry"),
+  STREAMCHAIN_EDGE_BUILT: "1",
+});
+
+const persistence = (dir) => ["--persist-to", join(dir, "edge")];
+
+const migrationsHash = () => {
+  const hash = createHash("sha256");
+  for (const name of readdirSync(MIGRATIONS).sort()) hash.update(name).update(readFileSync(join(MIGRATIONS, name)));
+  return hash.digest("hex");
+};
+
+/** Brings D1 up to date, unless these very migrations were applied before. */
+export const migrate = async ({ dir, log }) => {
+  mkdirSync(join(dir, "edge"), { recursive: true });
+  const stamp = join(dir, "edge", "migrations-applied");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === migrationsHash()) return;
+  await runLogged(
+    "D1 migrations",
+    NODE,
+    [WRANGLER, "d1", "migrations", "apply", "DB", "--local", ...persistence(dir)],
+    { log, env: wranglerEnv(dir) },
+  );
+  writeFileSync(stamp, migrationsHash());
+};
+
+/** Variables and secrets in the form that wrangler reads (.dev.vars). */
+export const writeVars = (path, vars) => {
+  const lines = Object.entries(vars).map(([name, value]) => `${name}="${value}"`);
+  writeFileSync(path, `${lines.join("\n")}\n`, { mode: 0o600 });
+};
+
+/** @param {{ dir: string, port: number, inspectorPort: number, vars: string, tunnel: boolean, log: string }} how */
+export const edgePart = ({ dir, port, inspectorPort, vars, tunnel, log }, onDeath) => {
+  if (!existsSync(join(ROOT, "build", "index.js"))) throw new Failure("The Worker is not built.", ["npm run build"]);
+  const args = [WRANGLER, "dev", "--ip", LOCALHOST, "--port", `${port}`, "--inspector-port", `${inspectorPort}`];
+  args.push(...persistence(dir), "--env-file", vars, "--show-interactive-dev-session=false");
+  if (tunnel) args.push("--tunnel");
+  return new Part("edge", { command: NODE, args, env: wranglerEnv(dir), log }, onDeath);
+};
+
+export const edgeReady = (part, url) =>
+  part.until(async () => (await fetch(`${url}/v1/health`)).ok, {
+    what: "it answered /v1/health",
+    timeoutMs: START_TIMEOUT_MS,
+  });
+
+/** Runs the cron trigger once. */
+export const runCron = async (url) => {
+  const response = await fetch(`${url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent("* * * * *")}`);
+  await response.body?.cancel();
+};
+
+/** Runs the cron trigger now and each minute, as Cloudflare does; returns a function that ends it. */
+export const startCron = (url) => {
+  // The edge may be restarting: the next minute's run makes up for a missed one.
+  const run = () => runCron(url).catch(() => {});
+  run();
+  const timer = setInterval(run, CRON_INTERVAL_MS);
+  return () => clearInterval(timer);
+};
+
+/** The address of the tunnel, once wrangler has printed it. */
+export const tunnelUrl = (part) =>
+  part.until(
+    async () => {
+      const found = readFileSync(part.log, "utf8").match(/https:\/\/[a-z0-9.-]+\.trycloudflare\.com/g);
+      return found?.at(-1);
+    },
+    { what: "reachable through a tunnel", timeoutMs: START_TIMEOUT_MS },
+  );

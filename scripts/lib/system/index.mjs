@@ -1,0 +1,225 @@
+// The whole system on one machine: chain, contract, edge, relay; started in this order, stopped in the reverse one
+// (a relay that stops ships what it holds to the edge, the edge to the chain).
+//
+// `npm start` runs one in .streamchain/ on known ports; each test runs its own in a temporary folder on free ports.
+// Nothing is built here: see ../build.
+
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { CONTRACT_ARTIFACT } from "../build/contracts.mjs";
+import { Failure } from "../console.mjs";
+import { CHAIN_ID, chainPart, chainReady, developmentAccount, hasCode, rpcCall } from "./chain.mjs";
+import { edgePart, edgeReady, migrate, runCron, startCron, tunnelUrl, writeVars } from "./edge.mjs";
+import { freePort, LOCALHOST } from "./ports.mjs";
+import { relayPart, relayReady } from "./relay.mjs";
+import {
+  claimFolder,
+  clearSystem,
+  forgetRun,
+  knownContract,
+  masterSecret,
+  rememberContract,
+  rememberRun,
+} from "./state.mjs";
+
+/** The local chain's accounts: who deploys the contract, and who signs for the edge. */
+const DEPLOYER = 0;
+const ANCHORER = 1;
+
+/** The logs that are this run's only. */
+const LOGS = ["chain", "edge", "relay", "migrations"];
+
+/**
+ * @typedef {object} SystemOptions
+ * @property {string} dir where its state and logs are
+ * @property {{ chain?: number, edge?: number, relay?: number }} [ports] free ones when left out
+ * @property {boolean} [fresh] forget what the folder holds
+ * @property {"interval" | "auto" | "manual"} [mining] a block each second; for each transaction; only when asked
+ * @property {Record<string, string>} [vars] more variables for the edge, or other values
+ * @property {string[]} [relayArgs] more arguments for `relay-node run`
+ * @property {string} [advertise] the address of this machine that other machines reach, for the relay
+ * @property {boolean} [tunnel] expose the edge through wrangler's tunnel
+ * @property {string} [varsFile] where the edge's variables are written (`.dev.vars` for `npx wrangler dev`)
+ * @property {(line: string) => void} [log]
+ */
+
+const RELAY_ID = "local";
+
+class System {
+  #stopCron = () => {};
+  #stopping = null;
+  #died = Promise.withResolvers();
+
+  /** @param {SystemOptions} options @param {{ chain: number, edge: number, relay: number }} ports */
+  constructor(options, ports) {
+    this.dir = options.dir;
+    this.options = options;
+    this.ports = ports;
+    this.log = options.log ?? (() => {});
+    /** @type {{ edge: string, rpc: string, tunnel?: string }} */
+    this.urls = { edge: `http://${LOCALHOST}:${ports.edge}`, rpc: `http://${LOCALHOST}:${ports.chain}` };
+    this.master = masterSecret(this.dir);
+    /** The contract on the chain: `{ address, block }`. */
+    this.contract = null;
+    /** The account that signs for the edge. */
+    this.operator = developmentAccount(ANCHORER);
+    this.parts = {};
+    // Nobody may be waiting for it.
+    this.#died.promise.catch(() => {});
+  }
+
+  /** Rejects, saying why, when a part ends without having been told to. */
+  get died() {
+    return this.#died.promise;
+  }
+
+  #logFile(name) {
+    return join(this.dir, "logs", `${name}.log`);
+  }
+
+  #onDeath = (part, how) => {
+    if (!this.#stopping) this.#died.reject(part.failure(`The ${part.name} ended unexpectedly (${how}).`));
+  };
+
+  #rememberParts() {
+    const pids = Object.values(this.parts).map((part) => part.pid);
+    rememberRun(this.dir, pids.filter(Boolean));
+  }
+
+  async start() {
+    await this.#startChain();
+    await this.#deploy();
+    await this.#startEdge();
+    await this.#startRelay();
+    return this;
+  }
+
+  async #startChain() {
+    const { mining = "interval" } = this.options;
+    const how = { dir: this.dir, port: this.ports.chain, mining, log: this.#logFile("chain") };
+    this.parts.chain = chainPart(how, this.#onDeath);
+    this.log(`local chain (anvil, chain id ${CHAIN_ID}) on ${this.urls.rpc}`);
+    await this.#run("chain");
+  }
+
+  async #deploy() {
+    const known = knownContract(this.dir);
+    if (known && (await hasCode(this.urls.rpc, known.address))) {
+      this.contract = known;
+      return;
+    }
+    if (known) this.log("The chain has lost the contract (its state was not saved): deploying it again.");
+    const { deployContract } = await import("../deploy.mjs");
+    const { key } = developmentAccount(DEPLOYER);
+    this.contract = await deployContract({ rpc: this.urls.rpc, key, artifact: CONTRACT_ARTIFACT, log: this.log });
+    rememberContract(this.dir, this.contract);
+  }
+
+  #edgeVars() {
+    return {
+      CHAIN_RPC_URLS: this.urls.rpc,
+      CHAIN_ID: `${CHAIN_ID}`,
+      CONTRACT_ADDRESS: this.contract.address,
+      CONTRACT_BLOCK: `${this.contract.block}`,
+      MASTER_SECRET: this.master,
+      ANCHORER_KEY: this.operator.key,
+      ...this.options.vars,
+    };
+  }
+
+  async #startEdge() {
+    this.log("D1 migrations");
+    await migrate({ dir: this.dir, log: this.#logFile("migrations") });
+    const vars = this.options.varsFile ?? join(this.dir, "edge", "vars");
+    writeVars(vars, this.#edgeVars());
+    const how = { dir: this.dir, port: this.ports.edge, inspectorPort: await freePort("tcp"), vars };
+    this.parts.edge = edgePart(
+      { ...how, tunnel: this.options.tunnel ?? false, log: this.#logFile("edge") },
+      this.#onDeath,
+    );
+    this.log(`edge (wrangler dev) on ${this.urls.edge}`);
+    await this.#run("edge");
+    if (this.options.tunnel) this.urls.tunnel = await tunnelUrl(this.parts.edge);
+    this.#stopCron = startCron(this.urls.edge);
+  }
+
+  async #startRelay() {
+    const { advertise, relayArgs: extraArgs = [] } = this.options;
+    const how = { dir: this.dir, id: RELAY_ID, port: this.ports.relay, edge: this.urls.edge, master: this.master };
+    this.parts.relay = relayPart({ ...how, advertise, extraArgs, log: this.#logFile("relay") }, this.#onDeath);
+    this.log(`relay on UDP port ${this.ports.relay}`);
+    await this.#run("relay");
+  }
+
+  /** Starts a part's process and waits until it serves. */
+  async #run(name) {
+    const part = this.parts[name];
+    part.start();
+    this.#rememberParts();
+    if (name === "chain") await chainReady(part, this.urls.rpc);
+    if (name === "edge") await edgeReady(part, this.urls.edge);
+    if (name === "relay") await relayReady(part, this.urls.edge, RELAY_ID);
+  }
+
+  /** Ends a part as a crash would. @param {"chain" | "edge" | "relay"} name */
+  async kill(name) {
+    await this.parts[name].kill();
+  }
+
+  /** Ends a part as its keeper would. @param {"chain" | "edge" | "relay"} name */
+  async stopPart(name) {
+    await this.parts[name].stop();
+  }
+
+  /** Starts a part again that was stopped or killed (stops it if not). @param {"chain" | "edge" | "relay"} name */
+  async restart(name) {
+    await this.parts[name].stop();
+    await this.#run(name);
+  }
+
+  /** One JSON-RPC call to the chain. */
+  rpc(method, params = []) {
+    return rpcCall(this.urls.rpc, method, params);
+  }
+
+  /** Runs the edge's cron trigger once, as Cloudflare does each minute. */
+  cron() {
+    return runCron(this.urls.edge);
+  }
+
+  /** Stops every part and waits until all their processes are gone. */
+  stop() {
+    this.#stopping ??= (async () => {
+      this.#stopCron();
+      for (const name of ["relay", "edge", "chain"]) await this.parts[name]?.stop();
+      forgetRun(this.dir);
+    })();
+    return this.#stopping;
+  }
+}
+
+/**
+ * Starts a system and resolves when all of it serves.
+ * @param {SystemOptions} options
+ */
+export const startSystem = async (options) => {
+  if (!("withResolvers" in Promise))
+    throw new Failure("Node 22 is needed here.", ["npm run …, or node_modules/.bin/node"]);
+  const { dir, log = () => {} } = options;
+  claimFolder(dir, log);
+  if (options.fresh) clearSystem(dir);
+  mkdirSync(dir, { recursive: true });
+  for (const name of LOGS) rmSync(join(dir, "logs", `${name}.log`), { force: true });
+  const ports = {
+    chain: options.ports?.chain ?? (await freePort("tcp")),
+    edge: options.ports?.edge ?? (await freePort("tcp")),
+    relay: options.ports?.relay ?? (await freePort("udp")),
+  };
+  const system = new System(options, ports);
+  try {
+    return await system.start();
+  } catch (error) {
+    await system.stop();
+    throw error;
+  }
+};

@@ -1,0 +1,108 @@
+// Ports: which are free, and who has one that is not.
+
+import { createSocket } from "node:dgram";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { createServer } from "node:net";
+import { Failure } from "../console.mjs";
+import { ask } from "../run.mjs";
+
+export const LOCALHOST = "127.0.0.1";
+
+const bindTcp = (port) =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(port, LOCALHOST, () => {
+      const bound = server.address().port;
+      server.close(() => resolve(bound));
+    });
+  });
+
+const bindUdp = (port) =>
+  new Promise((resolve, reject) => {
+    const socket = createSocket("udp4");
+    socket.once("error", reject);
+    socket.bind(port, LOCALHOST, () => {
+      const bound = socket.address().port;
+      socket.close(() => resolve(bound));
+    });
+  });
+
+const bind = { tcp: bindTcp, udp: bindUdp };
+
+/** A port that was free a moment ago. @param {"tcp" | "udp"} transport */
+export const freePort = (transport) => bind[transport](0);
+
+const LISTENING = "0A";
+
+/** The socket inodes that have a local port, from /proc/net: Linux only. */
+const inodesOf = (transport, port) => {
+  const wanted = port.toString(16).toUpperCase().padStart(4, "0");
+  const inodes = new Set();
+  for (const table of [transport, `${transport}6`]) {
+    const rows = readFileSync(`/proc/net/${table}`, "utf8").trim().split("\n").slice(1);
+    for (const row of rows) {
+      const fields = row.trim().split(/\s+/);
+      if (fields[1].split(":")[1] !== wanted) continue;
+      if (transport === "tcp" && fields[3] !== LISTENING) continue;
+      inodes.add(`socket:[${fields[9]}]`);
+    }
+  }
+  return inodes;
+};
+
+const holdsAny = (pid, inodes) => {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+      try {
+        return inodes.has(readlinkSync(`/proc/${pid}/fd/${fd}`));
+      } catch {
+        return false;
+      }
+    });
+  } catch {
+    return false;
+  }
+};
+
+const ownerByProc = (transport, port) => {
+  const inodes = inodesOf(transport, port);
+  const pid = readdirSync("/proc").find((name) => /^\d+$/.test(name) && holdsAny(name, inodes));
+  if (!pid) return null;
+  const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+  return `process ${pid}: ${command.slice(0, 80)}`;
+};
+
+const ownerByLsof = (transport, port) => {
+  const pid = ask("lsof", ["-nP", "-t", transport === "tcp" ? `-iTCP:${port}` : `-iUDP:${port}`]);
+  return pid && `process ${pid}: ${ask("ps", ["-o", "comm=", "-p", pid]) ?? "?"}`;
+};
+
+/** "process 123: command", or a phrase that says we can't tell. */
+const ownerOf = (transport, port) => {
+  const unknown = "a process of another user";
+  try {
+    return (process.platform === "linux" ? ownerByProc : ownerByLsof)(transport, port) ?? unknown;
+  } catch {
+    return unknown;
+  }
+};
+
+/**
+ * Fails when a port that a part needs is taken, saying by whom and how to use another.
+ * @param {{ what: string, transport: "tcp" | "udp", port: number, flag: string }} need
+ */
+export const requireFree = async ({ what, transport, port, flag }) => {
+  try {
+    await bind[transport](port);
+  } catch (error) {
+    if (error.code !== "EADDRINUSE") {
+      throw new Failure(`The ${what} can't use ${transport} port ${port}: ${error.message}`, [
+        `Choose another: ${flag} N`,
+      ]);
+    }
+    throw new Failure(`The ${what} needs ${transport} port ${port}, and it is in use by ${ownerOf(transport, port)}.`, [
+      `End that, or choose another port: npm start -- ${flag} N`,
+    ]);
+  }
+};

@@ -1,0 +1,43 @@
+// One relay-node, whose key comes from the edge's master secret.
+
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { relayPath } from "../build/relay.mjs";
+import { Failure } from "../console.mjs";
+import { Part } from "./part.mjs";
+import { LOCALHOST } from "./ports.mjs";
+
+const START_TIMEOUT_MS = 30_000;
+
+const relayKey = (master, id) => {
+  const { status, stdout, stderr } = spawnSync(relayPath(), ["key", "--master", master, "--id", id], {
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Failure(`relay-node key failed: ${stderr}`);
+  return stdout.trim();
+};
+
+/**
+ * @param {{ dir: string, id: string, port: number, edge: string, master: string, advertise?: string, log: string }} how
+ *   `advertise`: the address that other machines reach this one at; without it the relay serves this machine only
+ */
+export const relayPart = ({ dir, id, port, edge, master, advertise, extraArgs = [], log }, onDeath) => {
+  if (!existsSync(relayPath())) throw new Failure("The relay is not built.", ["npm run build"]);
+  const args = ["run", "--id", id, "--edge", edge, "--state", join(dir, "relay", id)];
+  args.push("--listen", `${advertise ? "0.0.0.0" : LOCALHOST}:${port}`);
+  if (advertise) args.push("--advertise", advertise);
+  args.push(...extraArgs);
+  const env = { STREAMCHAIN_RELAY_KEY: relayKey(master, id) };
+  return new Part(`relay ${id}`, { command: relayPath(), args, env, log }, onDeath);
+};
+
+/** Resolves when the edge says that the relay is alive. */
+export const relayReady = (part, edge, id) =>
+  part.until(
+    async () => {
+      const status = await (await fetch(`${edge}/v1/status`)).json();
+      return status.relays?.some((relay) => relay.id === id && relay.alive);
+    },
+    { what: "registered with the edge", timeoutMs: START_TIMEOUT_MS },
+  );

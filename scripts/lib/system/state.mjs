@@ -1,0 +1,79 @@
+// What a system keeps in its folder: secrets, the contract's address, and which processes belong to a run.
+
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Failure } from "../console.mjs";
+import { ask } from "../run.mjs";
+
+/** What `--fresh` removes; logs and build stamps stay. */
+const OF_A_SYSTEM = ["chain", "edge", "relay", "secrets.json", "contract.json"];
+const OWNER_ONLY = 0o600;
+
+const readJson = (path) => (existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : null);
+
+/** Forgets a system: its chain, its streams, its keys. */
+export const clearSystem = (dir) => {
+  for (const name of OF_A_SYSTEM) rmSync(join(dir, name), { recursive: true, force: true });
+};
+
+/** The edge's master secret (32 bytes in hex), made once. */
+export const masterSecret = (dir) => {
+  const path = join(dir, "secrets.json");
+  const known = readJson(path);
+  if (known) return known.masterSecret;
+  const made = randomBytes(32).toString("hex");
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(path, JSON.stringify({ masterSecret: made }), { mode: OWNER_ONLY });
+  return made;
+};
+
+/** The deployment that this system's chain has: `{ address, block }`, or null. */
+export const knownContract = (dir) => readJson(join(dir, "contract.json"));
+export const rememberContract = (dir, contract) =>
+  writeFileSync(join(dir, "contract.json"), `${JSON.stringify(contract, null, 2)}\n`);
+
+/** When a process started, as text that two processes with one id never share; null when there is none. */
+const startOf = (pid) => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const START_TIME = 19;
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[START_TIME];
+  } catch {
+    return process.platform === "linux" ? null : ask("ps", ["-o", "lstart=", "-p", String(pid)]);
+  }
+};
+
+const isSame = ({ pid, start }) => startOf(pid) === start && start !== null;
+
+const runFile = (dir) => join(dir, "run.json");
+
+/** Writes down this run's processes, so that a later start can find what a killed one left behind. */
+export const rememberRun = (dir, pids) => {
+  const processes = pids.map((pid) => ({ pid, start: startOf(pid) }));
+  const self = { pid: process.pid, start: startOf(process.pid) };
+  writeFileSync(runFile(dir), JSON.stringify({ self, processes }));
+};
+
+export const forgetRun = (dir) => rmSync(runFile(dir), { force: true });
+
+/** Fails when this folder's system runs already; ends the parts of one whose starter was killed. */
+export const claimFolder = (dir, log) => {
+  mkdirSync(dir, { recursive: true });
+  const run = readJson(runFile(dir));
+  if (!run) return;
+  if (isSame(run.self)) {
+    throw new Failure(`StreamChain runs here already (process ${run.self.pid}).`, [
+      `End it first: kill ${run.self.pid}`,
+    ]);
+  }
+  for (const orphan of run.processes.filter(isSame)) {
+    log(`Ending process ${orphan.pid}, left over from a start that was killed.`);
+    try {
+      process.kill(-orphan.pid, "SIGKILL");
+    } catch {
+      // It ended by itself in this moment.
+    }
+  }
+  forgetRun(dir);
+};

@@ -1,0 +1,43 @@
+// How many tests a runner says it ran: read from its own summary, so that a run without one can't pass for a success.
+
+/** @typedef {{ passed: number, failed: number }} Counts */
+
+const sum = (counts) =>
+  counts.reduce((a, b) => ({ passed: a.passed + b.passed, failed: a.failed + b.failed }), { passed: 0, failed: 0 });
+
+const ESCAPE = String.fromCharCode(27);
+const COLOURS = new RegExp(`${ESCAPE}\\[[0-9;]*m`, "g");
+
+const matches = (output, pattern) => [...output.replace(COLOURS, "").matchAll(pattern)];
+
+/** `cargo test`: one "test result:" line for each test binary and doc-test run. Ignored tests count as failed. */
+export const cargoCounts = (output) =>
+  sum(
+    matches(output, /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/gm).map(
+      ([, passed, failed, ignored]) => ({
+        passed: Number(passed),
+        failed: Number(failed) + Number(ignored),
+      }),
+    ),
+  );
+
+/** `forge test`: one closing line. Skipped tests count as failed. */
+export const forgeCounts = (output) =>
+  sum(
+    matches(output, /(\d+) tests? passed, (\d+) failed, (\d+) skipped \(\d+ total/g).map(
+      ([, passed, failed, skipped]) => ({
+        passed: Number(passed),
+        failed: Number(failed) + Number(skipped),
+      }),
+    ),
+  );
+
+/** `node --test` with the spec reporter: closing "ℹ name number" lines. What didn't run to its end counts as failed. */
+export const nodeCounts = (output) => {
+  const figure = (name) => Number(matches(output, new RegExp(`^ℹ ${name} (\\d+)$`, "gm")).at(-1)?.[1] ?? 0);
+  const notPassed = ["fail", "cancelled", "skipped", "todo"].map(figure).reduce((a, b) => a + b);
+  return { passed: figure("pass"), failed: notPassed };
+};
+
+/** Together: all runners' tests. @param {Counts[]} counts */
+export const totalCounts = sum;

@@ -1,0 +1,68 @@
+// The test groups of `npm test`, in the order in which a mistake shows soonest. Each runs with its output shown and
+// resolves to what its runner counted.
+
+import { CONTRACTS, FORGE_ENV } from "../build/contracts.mjs";
+import { buildAll } from "../build/index.mjs";
+import { printFailure } from "../console.mjs";
+import { NODE, npmBin, ROOT } from "../paths.mjs";
+import { show } from "../run.mjs";
+import { chromiumPath } from "../setup/chromium.mjs";
+import { runChecks } from "./checks.mjs";
+import { cargoCounts, forgeCounts, nodeCounts } from "./counts.mjs";
+
+/** A single test that takes longer than this hangs. */
+const NODE_TEST_TIMEOUT_MS = 600_000;
+
+/** Runs a test runner; one that fails without having counted a failure (it crashed) counts as one. */
+const counted = async (read, command, args, options = {}) => {
+  let output = "";
+  const code = await show(command, args, {
+    ...options,
+    onOutput: (text) => {
+      output += text;
+    },
+  });
+  const counts = read(output);
+  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  return counts;
+};
+
+/** The files run one after the other: each of the bigger ones starts a system, and two would share the processor. */
+const nodeTests = (pattern) => {
+  const args = ["--test", "--test-reporter=spec", "--test-concurrency=1", `--test-timeout=${NODE_TEST_TIMEOUT_MS}`];
+  const env = { NODE_OPTIONS: "--disable-warning=ExperimentalWarning", CHROMIUM_PATH: chromiumPath() ?? "" };
+  return counted(nodeCounts, NODE, [...args, pattern], { cwd: ROOT, env });
+};
+
+const build = async () => {
+  try {
+    await buildAll();
+    return { passed: 1, failed: 0 };
+  } catch (error) {
+    printFailure(error);
+    return { passed: 0, failed: 1 };
+  }
+};
+
+export const GROUPS = [
+  { name: "checks", title: "Formatting, lints and types", run: runChecks },
+  {
+    name: "contracts",
+    title: "Contracts (forge test, gas snapshot)",
+    run: () => counted(forgeCounts, npmBin("forge"), ["test"], { cwd: CONTRACTS, env: FORGE_ENV }),
+  },
+  {
+    name: "rust",
+    title: "Rust crates (cargo test)",
+    run: () => counted(cargoCounts, "cargo", ["test", "--workspace", "--no-fail-fast"], { cwd: ROOT }),
+  },
+  { name: "scripts", title: "Scripts (node --test)", run: () => nodeTests("tests/scripts/*.spec.ts") },
+  { name: "web", title: "Web library and app (node --test)", run: () => nodeTests("web/test/*.test.ts") },
+  { name: "build", title: "Build (npm run build)", run: build },
+  { name: "edge", title: "Edge specs (Miniflare)", run: () => nodeTests("tests/edge/*.spec.ts") },
+  {
+    name: "browser",
+    title: "Browser specs (the whole system, Chromium)",
+    run: () => nodeTests("tests/browser/*.spec.ts"),
+  },
+];

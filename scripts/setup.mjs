@@ -1,0 +1,9 @@
+// `npm run setup`: installs everything that start, build and test need, and nothing else.
+
+import { main } from "./lib/console.mjs";
+import { setUp } from "./lib/setup/index.mjs";
+
+await main(async () => {
+  await setUp({ rust: true, browser: true });
+  console.log("Everything is set up.");
+});

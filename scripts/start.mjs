@@ -1,0 +1,107 @@
+// `npm start`: the whole system on this machine. See `npm start -- --help`.
+
+import { parseArgs } from "node:util";
+import { box, Failure, green, heading, main, printFailure } from "./lib/console.mjs";
+import { STATE } from "./lib/paths.mjs";
+import { setUp } from "./lib/setup/index.mjs";
+
+const HELP = `npm start [-- options]
+
+Installs what is missing, builds what changed, and runs the whole system on this machine: a local chain with the
+contract, the edge Worker, one relay. Ctrl-C stops all of it; its state stays in .streamchain/ for the next start.
+
+  --fresh              begin anew: forget the chain, the streams and the keys of earlier starts
+  --port N             the edge's port, HTTP, for the browser        (default 8787)
+  --chain-port N       the local chain's port, JSON-RPC              (default 8545)
+  --relay-port N       the relay's port, UDP                         (default 7100)
+  --advertise ADDRESS  this machine's address as other machines see it: they can then reach the relay too
+  --tunnel             also serve the edge at a public address, by wrangler's tunnel (add --advertise for the relay)
+  --help               this
+
+The ports can also come from the environment: STREAMCHAIN_PORT, STREAMCHAIN_CHAIN_PORT, STREAMCHAIN_RELAY_PORT.`;
+
+const OPTIONS = {
+  fresh: { type: "boolean", default: false },
+  port: { type: "string", default: process.env.STREAMCHAIN_PORT ?? "8787" },
+  "chain-port": { type: "string", default: process.env.STREAMCHAIN_CHAIN_PORT ?? "8545" },
+  "relay-port": { type: "string", default: process.env.STREAMCHAIN_RELAY_PORT ?? "7100" },
+  advertise: { type: "string" },
+  tunnel: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+};
+
+const HIGHEST_PORT = 65_535;
+
+const options = () => {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    throw new Failure(error.message, ["npm start -- --help"]);
+  }
+};
+
+const port = (flags, name) => {
+  const number = Number(flags[name]);
+  if (Number.isInteger(number) && number > 0 && number <= HIGHEST_PORT) return number;
+  throw new Failure(`--${name} must be a port number: ${flags[name]}`);
+};
+
+const requirePorts = async (ports) => {
+  const { requireFree } = await import("./lib/system/ports.mjs");
+  await requireFree({ what: "local chain", transport: "tcp", port: ports.chain, flag: "--chain-port" });
+  await requireFree({ what: "edge", transport: "tcp", port: ports.edge, flag: "--port" });
+  await requireFree({ what: "relay", transport: "udp", port: ports.relay, flag: "--relay-port" });
+};
+
+const announce = (system) => {
+  const lines = ["StreamChain runs.", "", `  Open      ${system.urls.edge}`];
+  if (system.urls.tunnel) lines.push(`  Public    ${system.urls.tunnel}`);
+  lines.push(`  Chain     ${system.urls.rpc} (id 31337)`, `  Contract  ${system.contract.address}`);
+  lines.push("  Logs      .streamchain/logs/", "", "Ctrl-C stops all of it; the next start goes on where it left off.");
+  console.log(`\n${green(box(lines))}`);
+};
+
+/** Resolves at the first signal after the system serves; one that comes before ends us, and our children, at once. */
+const catchSignals = () => {
+  let resolve = () => process.exit(1);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => resolve());
+  return { next: () => new Promise((done) => (resolve = done)) };
+};
+
+const run = async (flags) => {
+  const { startSystem } = await import("./lib/system/index.mjs");
+  const { claimFolder } = await import("./lib/system/state.mjs");
+  const ports = { chain: port(flags, "chain-port"), edge: port(flags, "port"), relay: port(flags, "relay-port") };
+  claimFolder(STATE, console.log);
+  await requirePorts(ports);
+  const { buildAll } = await import("./lib/build/index.mjs");
+  await buildAll();
+
+  heading("Starting");
+  const signals = catchSignals();
+  const system = await startSystem({
+    dir: STATE,
+    ports,
+    fresh: flags.fresh,
+    tunnel: flags.tunnel,
+    advertise: flags.advertise,
+    log: (line) => console.log(`  ${line}`),
+  });
+  announce(system);
+  let failure = null;
+  await Promise.race([system.died, signals.next()]).catch((error) => {
+    failure = error;
+    printFailure(error);
+  });
+  console.log("\nStopping the relay, the edge and the chain …");
+  await system.stop();
+  console.log("Everything is stopped.");
+  return failure ? 1 : 0;
+};
+
+await main(async () => {
+  const flags = options();
+  if (flags.help) return console.log(HELP);
+  await setUp();
+  process.exit(await run(flags));
+});
