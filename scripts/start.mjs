@@ -1,8 +1,10 @@
 // `npm start`: the whole system on this machine. See `npm start -- --help`.
 
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { box, Failure, green, heading, main, printFailure } from "./lib/console.mjs";
-import { STATE } from "./lib/paths.mjs";
+import { ROOT, STATE } from "./lib/paths.mjs";
 import { setUp } from "./lib/setup/index.mjs";
 
 const HELP = `npm start [-- options]
@@ -53,6 +55,15 @@ const requirePorts = async (ports) => {
   await requireFree({ what: "relay", transport: "udp", port: ports.relay, flag: "--relay-port" });
 };
 
+/** Makes `npx wrangler dev` serve the same chain; a .dev.vars that is there keeps all that is not the chain's. */
+const writeDevVars = async (system) => {
+  const { writeEdgeVars } = await import("./lib/deploy.mjs");
+  const { writeVars } = await import("./lib/system/edge.mjs");
+  const file = join(ROOT, ".dev.vars");
+  if (!existsSync(file)) writeVars(file, { MASTER_SECRET: system.master, ANCHORER_KEY: system.operator.key });
+  await writeEdgeVars(file, system.contract, system.urls.rpc);
+};
+
 const announce = (system) => {
   const lines = ["StreamChain runs.", "", `  Open      ${system.urls.edge}`];
   if (system.urls.tunnel) lines.push(`  Public    ${system.urls.tunnel}`);
@@ -87,6 +98,7 @@ const run = async (flags) => {
     advertise: flags.advertise,
     log: (line) => console.log(`  ${line}`),
   });
+  await writeDevVars(system);
   announce(system);
   let failure = null;
   await Promise.race([system.died, signals.next()]).catch((error) => {

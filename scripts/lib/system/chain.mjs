@@ -1,6 +1,6 @@
 // The local chain: anvil, with its state in a file that survives a restart.
 
-import { existsSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { toHex } from "viem";
@@ -76,9 +76,3 @@ export const chainPart = ({ dir, port, mining, log }, onDeath) => {
 
 export const chainReady = (part, url) =>
   part.until(() => rpcCall(url, "eth_chainId"), { what: "it answered", timeoutMs: START_TIMEOUT_MS });
-
-/** Whether a contract is at this address. */
-export const hasCode = async (url, address) => (await rpcCall(url, "eth_getCode", [address, "latest"])) !== "0x";
-
-/** Whether this folder has a chain from an earlier run. */
-export const hasChain = (dir) => existsSync(join(dir, "chain", "state.json"));

@@ -32,6 +32,9 @@ const migrationsHash = () => {
   return hash.digest("hex");
 };
 
+/** Whether the folder has an edge's data from an earlier run. */
+export const hasEdgeState = (dir) => existsSync(join(dir, "edge"));
+
 /** Brings D1 up to date, unless these very migrations were applied before. */
 export const migrate = async ({ dir, log }) => {
   mkdirSync(join(dir, "edge"), { recursive: true });

@@ -8,17 +8,16 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CONTRACT_ARTIFACT } from "../build/contracts.mjs";
 import { Failure } from "../console.mjs";
-import { CHAIN_ID, chainPart, chainReady, developmentAccount, hasCode, rpcCall } from "./chain.mjs";
-import { edgePart, edgeReady, migrate, runCron, startCron, tunnelUrl, writeVars } from "./edge.mjs";
+import { deployContract } from "../deploy.mjs";
+import { CHAIN_ID, chainPart, chainReady, developmentAccount, rpcCall } from "./chain.mjs";
+import { edgePart, edgeReady, hasEdgeState, migrate, runCron, startCron, tunnelUrl, writeVars } from "./edge.mjs";
 import { freePort, LOCALHOST } from "./ports.mjs";
 import { relayPart, relayReady } from "./relay.mjs";
 import {
   claimFolder,
   clearSystem,
   forgetRun,
-  knownContract,
   masterSecret,
-  rememberContract,
   rememberRun,
 } from "./state.mjs";
 
@@ -39,7 +38,6 @@ const LOGS = ["chain", "edge", "relay", "migrations"];
  * @property {string[]} [relayArgs] more arguments for `relay-node run`
  * @property {string} [advertise] the address of this machine that other machines reach, for the relay
  * @property {boolean} [tunnel] expose the edge through wrangler's tunnel
- * @property {string} [varsFile] where the edge's variables are written (`.dev.vars` for `npx wrangler dev`)
  * @property {(line: string) => void} [log]
  */
 
@@ -59,7 +57,7 @@ class System {
     /** @type {{ edge: string, rpc: string, tunnel?: string }} */
     this.urls = { edge: `http://${LOCALHOST}:${ports.edge}`, rpc: `http://${LOCALHOST}:${ports.chain}` };
     this.master = masterSecret(this.dir);
-    /** The contract on the chain: `{ address, block }`. */
+    /** @type {import("../deploy.mjs").Deployment & { isNew: boolean } | null} the contract on the chain */
     this.contract = null;
     /** The account that signs for the edge. */
     this.operator = developmentAccount(ANCHORER);
@@ -103,16 +101,13 @@ class System {
   }
 
   async #deploy() {
-    const known = knownContract(this.dir);
-    if (known && (await hasCode(this.urls.rpc, known.address))) {
-      this.contract = known;
-      return;
-    }
-    if (known) this.log("The chain has lost the contract (its state was not saved): deploying it again.");
-    const { deployContract } = await import("../deploy.mjs");
     const { key } = developmentAccount(DEPLOYER);
-    this.contract = await deployContract({ rpc: this.urls.rpc, key, artifact: CONTRACT_ARTIFACT, log: this.log });
-    rememberContract(this.dir, this.contract);
+    const hadStreams = hasEdgeState(this.dir);
+    const out = join(this.dir, "contract.json");
+    this.contract = await deployContract({ rpc: this.urls.rpc, key, out, artifact: CONTRACT_ARTIFACT, log: this.log });
+    if (this.contract.isNew && hadStreams) {
+      this.log("The streams of earlier starts have their anchors on another contract: --fresh begins anew.");
+    }
   }
 
   #edgeVars() {
@@ -130,7 +125,7 @@ class System {
   async #startEdge() {
     this.log("D1 migrations");
     await migrate({ dir: this.dir, log: this.#logFile("migrations") });
-    const vars = this.options.varsFile ?? join(this.dir, "edge", "vars");
+    const vars = join(this.dir, "edge", "vars");
     writeVars(vars, this.#edgeVars());
     const how = { dir: this.dir, port: this.ports.edge, inspectorPort: await freePort("tcp"), vars };
     this.parts.edge = edgePart(

@@ -28,11 +28,6 @@ export const masterSecret = (dir) => {
   return made;
 };
 
-/** The deployment that this system's chain has: `{ address, block }`, or null. */
-export const knownContract = (dir) => readJson(join(dir, "contract.json"));
-export const rememberContract = (dir, contract) =>
-  writeFileSync(join(dir, "contract.json"), `${JSON.stringify(contract, null, 2)}\n`);
-
 /** When a process started, as text that two processes with one id never share; null when there is none. */
 const startOf = (pid) => {
   try {
