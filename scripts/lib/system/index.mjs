@@ -13,13 +13,7 @@ import { CHAIN_ID, chainPart, chainReady, developmentAccount, rpcCall } from "./
 import { edgePart, edgeReady, hasEdgeState, migrate, runCron, startCron, tunnelUrl, writeVars } from "./edge.mjs";
 import { freePort, LOCALHOST } from "./ports.mjs";
 import { relayPart, relayReady } from "./relay.mjs";
-import {
-  claimFolder,
-  clearSystem,
-  forgetRun,
-  masterSecret,
-  rememberRun,
-} from "./state.mjs";
+import { claimFolder, clearSystem, forgetRun, masterSecret, rememberRun } from "./state.mjs";
 
 /** The local chain's accounts: who deploys the contract, and who signs for the edge. */
 const DEPLOYER = 0;

@@ -92,7 +92,7 @@ export class Part {
     const { command, args, env, cwd } = this.#how;
     const child = spawn(command, args, {
       cwd,
-      env: childEnv(env),
+      env: childEnv({ NO_COLOR: "1", FORCE_COLOR: "0", ...env }),
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
     });

@@ -1,5 +1,6 @@
 // The checks that need no test: formatting, lints, types. Each is one line: a name, a command, how to mend it.
 
+import { join } from "node:path";
 import { CONTRACTS, FORGE_ENV } from "../build/contracts.mjs";
 import { bold, dim, elapsed, green, red } from "../console.mjs";
 import { NODE, npmBin, ROOT } from "../paths.mjs";
@@ -12,7 +13,8 @@ const CHECKS = [
   { name: "rustfmt", run: ["cargo", "fmt", "--all", "--check"], mend: "npm run format" },
   { name: "forge fmt", run: [npmBin("forge"), "fmt", "--check"], cwd: CONTRACTS, mend: "npm run format" },
   { name: "biome", run: [npmBin("biome"), "ci", "."], mend: "npm run format" },
-  { name: "tsc", run: [NODE, npmBin("tsc"), "--project", ROOT] },
+  { name: "tsc, the web library and app", run: [NODE, npmBin("tsc"), "--project", join(ROOT, "web")] },
+  { name: "tsc, the tests", run: [NODE, npmBin("tsc"), "--project", ROOT] },
   { name: "clippy, this machine", run: ["cargo", "clippy", "--workspace", "--all-targets", ...DENY] },
   { name: "clippy, the Worker", run: ["cargo", "clippy", "-p", "streamchain-edge", ...WASM, ...DENY] },
 ];
