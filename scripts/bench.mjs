@@ -81,7 +81,7 @@ const write = (result) => {
 };
 
 await main(async () => {
-  await setUp({ rust: true, browser: true });
+  await setUp({ browser: true });
   const { buildAll } = await import("./lib/build/index.mjs");
   const { startSystem } = await import("./lib/system/index.mjs");
   const { chromiumPath } = await import("./lib/setup/chromium.mjs");

@@ -4,6 +4,6 @@ import { main } from "./lib/console.mjs";
 import { setUp } from "./lib/setup/index.mjs";
 
 await main(async () => {
-  await setUp({ rust: true, browser: true });
+  await setUp({ checks: true, browser: true });
   console.log("Everything is set up.");
 });

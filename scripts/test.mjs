@@ -34,7 +34,7 @@ const runGroup = async ({ name, title, run }) => {
 await main(async () => {
   const start = Date.now();
   heading("▶ Set-up");
-  await setUp({ rust: true, browser: true });
+  await setUp({ checks: true, browser: true });
   console.log(`  done in ${elapsed(start)}`);
 
   const { GROUPS } = await import("./lib/test/groups.mjs");

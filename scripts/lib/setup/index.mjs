@@ -5,14 +5,14 @@ import { continueUnderWantedNode, isWantedNode } from "../node.mjs";
 import { installCargoTools } from "./cargo-tools.mjs";
 import { installChromium } from "./chromium.mjs";
 import { installNpmPackages } from "./npm.mjs";
-import { addWasmTarget, requireRust } from "./rust.mjs";
+import { addCheckComponents, addWasmTarget, requireRust } from "./rust.mjs";
 
 /**
  * Installs what is missing and makes sure that the script runs on Node 22: call it first, and import whatever needs
  * an npm package after it.
- * @param {{ rust?: boolean, browser?: boolean }} needs the tool chains beyond npm's
+ * @param {{ rust?: boolean, checks?: boolean, browser?: boolean }} needs the tool chains beyond npm's
  */
-export const setUp = async ({ rust = true, browser = false } = {}) => {
+export const setUp = async ({ rust = true, checks = false, browser = false } = {}) => {
   if (rust) requireRust();
   await installNpmPackages();
   if (!isWantedNode()) await continueUnderWantedNode();
@@ -20,5 +20,6 @@ export const setUp = async ({ rust = true, browser = false } = {}) => {
     await addWasmTarget();
     await installCargoTools();
   }
+  if (checks) await addCheckComponents();
   if (browser) await installChromium();
 };

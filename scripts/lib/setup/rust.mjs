@@ -42,3 +42,23 @@ export const addWasmTarget = async () => {
     }),
   );
 };
+
+const COMPONENTS = [
+  { component: "rustfmt", subcommand: "fmt" },
+  { component: "clippy", subcommand: "clippy" },
+];
+
+/** Adds the parts of Rust that only the checks need. */
+export const addCheckComponents = async () => {
+  const missing = COMPONENTS.filter(({ subcommand }) => ask("cargo", [subcommand, "--version"]) === null);
+  if (missing.length === 0) return;
+  const names = missing.map(({ component }) => component);
+  const byHand = `Install ${names.join(" and ")} as your Rust came, e.g. \`rustup component add ${names.join(" ")}\`.`;
+  if (!which("rustup")) throw new Failure(`Rust's ${names.join(" and ")} is missing, and rustup too.`, [byHand]);
+  await step(`Rust components ${names.join(", ")}`, () =>
+    runLogged("rustup component add", "rustup", ["component", "add", ...names], {
+      log: join(STATE, "logs", "rustup.log"),
+      advice: [byHand, "It needs the network once."],
+    }),
+  );
+};
