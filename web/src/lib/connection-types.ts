@@ -1,0 +1,72 @@
+// What a connection takes and tells: the types of its public face.
+
+import type { Bytes, Hex } from "./bytes.ts";
+import type { Attempt } from "./diagnosis.ts";
+import type { StreamChainError } from "./errors.ts";
+import type { Platform } from "./platform.ts";
+import type { Publication } from "./publication.ts";
+
+/** How to reach a stream. */
+export interface ConnectOptions {
+  /** Name of the stream, or its id as `0x…`. */
+  readonly stream: string;
+  /** Origin of the edge; the page's own by default. */
+  readonly edge?: string;
+  /** Access token; without one the edge makes a guest, whose token is kept in the browser's storage. */
+  readonly token?: string;
+  /** Passed to RTCPeerConnection, as `iceServers` or `iceTransportPolicy`. */
+  readonly rtc?: RTCConfiguration;
+  /** Parts of the surroundings to replace. */
+  readonly platform?: Partial<Platform>;
+}
+
+/** Where a connection is. */
+export type ConnectionState =
+  /** An attempt is under way. */
+  | "connecting"
+  /** The relay has greeted; messages flow. */
+  | "open"
+  /** The last attempt or session ended; the next attempt is at `retryAt`. */
+  | "waiting"
+  /** Over: closed by its owner, or refused for good (see `error`). */
+  | "closed";
+
+/** A change of state. */
+export interface StateChange {
+  readonly state: ConnectionState;
+  readonly error: StreamChainError | undefined;
+  /** ms since the Unix epoch, when `waiting`. */
+  readonly retryAt: number | undefined;
+}
+
+/** News of an anchor. */
+export interface AnchorNews {
+  readonly first: number;
+  readonly count: number;
+  readonly root: Hex;
+  readonly tx: Hex;
+  readonly block: number;
+  readonly state: "anchored" | "final" | "reverted";
+}
+
+/** How far the stream is; each number counts messages from its start. */
+export interface StreamMarks {
+  readonly committed: number;
+  readonly anchored: number;
+  readonly final: number;
+}
+
+/** Events of a connection. */
+export interface ConnectionEvents {
+  state: StateChange;
+  /** A publication of this page changed its state. */
+  publication: Publication;
+  marks: StreamMarks;
+  anchor: AnchorNews;
+  /** Somebody spoke through the contract. */
+  chain: { readonly block: number; readonly logIndex: number; readonly author: Hex; readonly payload: Bytes };
+  /** An attempt to connect ended, well or badly. */
+  attempt: Attempt;
+  /** The relay complained; `code` as in `RelayErrorCode`. */
+  complaint: { readonly code: number; readonly text: string };
+}

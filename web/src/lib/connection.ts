@@ -1,0 +1,522 @@
+// A connection to one stream: keeps a session open, and ties feed, outbox and marks to it.
+//
+// What always holds: one session at a time; every frame of a session is handled in order and only while that session is
+// the current one; the feed is subscribed from where it is, so nothing is skipped over a reconnect.
+
+import { type Bytes, type Hex, toHex, utf8Bytes } from "./bytes.ts";
+import type {
+  AnchorNews,
+  ConnectionEvents,
+  ConnectionState,
+  ConnectOptions,
+  StateChange,
+  StreamMarks,
+} from "./connection-types.ts";
+import { type Attempt, AttemptLog } from "./diagnosis.ts";
+import { EdgeClient } from "./edge.ts";
+import { type ErrorCode, StreamChainError } from "./errors.ts";
+import { TypedEventTarget } from "./events.ts";
+import { Feed } from "./feed.ts";
+import { decodeRelayMessage, encodeFrame, type MessageFrame, RelayErrorCode, type RelayFrame } from "./frames.ts";
+import * as limits from "./limits.ts";
+import { Marks, type MessageState } from "./marks.ts";
+import { Outbox } from "./outbox.ts";
+import { browserPlatform, type Platform } from "./platform.ts";
+import { claimProducer, keepToken, keptToken, type Producer } from "./producer.ts";
+import type { Publication } from "./publication.ts";
+import { Sender } from "./sender.ts";
+import { type ConnectionPath, openSession, type Session } from "./session.ts";
+import { type SubscribeOptions, Subscription } from "./subscription.ts";
+
+/** Pauses in a row over a gap in the producer's numbers, before a new greeting settles where both sides are. */
+const MAX_HOLDS = 4;
+
+/** Opens a connection; it connects and reconnects by itself until `close`. */
+export function connect(options: ConnectOptions): StreamConnection {
+  return new StreamConnection(options);
+}
+
+/** A stream's connection. */
+export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
+  readonly stream: string;
+  /** The edge's HTTP interface. */
+  readonly edge: EdgeClient;
+  readonly #platform: Platform;
+  readonly #options: ConnectOptions;
+  readonly #feed = new Feed();
+  readonly #marks = new Marks();
+  readonly #outbox: Outbox;
+  readonly #sender: Sender;
+  readonly #subscriptions = new Set<Subscription>();
+  readonly #attempts: Attempt[] = [];
+  readonly #anchors: AnchorNews[] = [];
+  readonly #aborter = new AbortController();
+  readonly #roomWaiters: (() => void)[] = [];
+  #change: StateChange = { state: "connecting", error: undefined, retryAt: undefined };
+  #session: Session | null = null;
+  #producer: Producer | null = null;
+  #author: Hex | undefined;
+  #iceServers: readonly RTCIceServer[] = [];
+  #wanted: { from: number | null } | null = null;
+  #subscribed = false;
+  #greeted = false; // in this session
+  #firstSession = true; // no relay has greeted this page yet
+  #head: number | null = null; // the seq that the stream's next message will have, as far as this page knows
+  #welcomed: (() => void) | null = null;
+  #ended: ((error: StreamChainError) => void) | null = null;
+  #failures = 0;
+  #skipPause: (() => void) | null = null;
+
+  constructor(options: ConnectOptions) {
+    super();
+    this.#options = options;
+    this.#platform = { ...browserPlatform(), ...options.platform };
+    this.stream = options.stream;
+    this.edge = new EdgeClient(options.edge ?? globalThis.location.origin, this.#platform.fetch);
+    this.#outbox = new Outbox(this.#marks, (publication) => this.emit("publication", publication));
+    this.#sender = new Sender(this.#outbox, this.#platform);
+    void this.#run();
+  }
+
+  /** Where the connection is now. */
+  get state(): StateChange {
+    return this.#change;
+  }
+
+  /** Address of this client as author; undefined before the first session. */
+  get author(): Hex | undefined {
+    return this.#author;
+  }
+
+  /** How far the stream is, as far as this page knows. */
+  get marks(): StreamMarks {
+    return { committed: this.#feed.committed, anchored: this.#marks.anchored, final: this.#marks.final };
+  }
+
+  /** The latest attempts to connect, oldest first. */
+  get attempts(): readonly Attempt[] {
+    return this.#attempts;
+  }
+
+  /** The latest anchors heard of in this page, oldest first. */
+  get anchors(): readonly AnchorNews[] {
+    return this.#anchors;
+  }
+
+  /** Publications that are not stored yet, those that an earlier page left included. */
+  get unstored(): readonly Publication[] {
+    return this.#outbox.waiting;
+  }
+
+  /** What is known of a message that a subscription handed out. */
+  stateOf(seq: number): MessageState {
+    const tentative = seq >= this.#feed.committed && seq < (this.#feed.next ?? 0);
+    return tentative ? "live" : this.#marks.stateOfStored(seq);
+  }
+
+  /**
+   * Publishes a message. It is sent when there is a session, and again after a reconnect, until it is stored.
+   * A text is sent as UTF-8. Throws `too-large`, `queue-full` or `closed`.
+   */
+  publish(payload: Uint8Array | string): Publication {
+    if (this.#change.state === "closed") throw new StreamChainError("closed", "the connection is closed");
+    const bytes = typeof payload === "string" ? utf8Bytes(payload) : (payload.slice() as Bytes);
+    const publication = this.#outbox.publish(bytes);
+    this.#sender.plan();
+    return publication;
+  }
+
+  /** Resolves when `publish` has room. */
+  writable(): Promise<void> {
+    if (this.#outbox.hasRoom() || this.#change.state === "closed") return Promise.resolve();
+    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  /** Reads the stream from a position on. */
+  subscribe(options: SubscribeOptions = {}): Subscription {
+    const subscription = new Subscription(
+      {
+        feed: this.#feed,
+        edge: this.edge,
+        stream: this.stream,
+        platform: this.#platform,
+        online: () => this.#change.state === "open",
+        tail: () => this.#head,
+      },
+      options,
+      (closed) => this.#subscriptions.delete(closed),
+    );
+    this.#subscriptions.add(subscription);
+    if (this.#wanted === null) {
+      this.#wanted = { from: typeof options.from === "number" ? options.from : null };
+      if (this.#change.state === "open") this.#sendSubscribe();
+    }
+    return subscription;
+  }
+
+  /** The path of the session's packets, or undefined while there is none. */
+  async getPath(): Promise<ConnectionPath | undefined> {
+    return this.#session?.path();
+  }
+
+  /** Tries again at once when waiting. */
+  retryNow(): void {
+    this.#skipPause?.();
+  }
+
+  /** Reads the stream's marks by HTTP; frames bring them too, this is for when none may have come. */
+  async refreshMarks(): Promise<void> {
+    const asOf = this.#marks.changes;
+    const counts = await this.edge.stream(this.stream);
+    if (counts !== undefined && this.#marks.counts(counts.anchored, counts.final, asOf)) this.#marksMoved();
+  }
+
+  /** Resolves when everything published so far is stored, rejects when something can't be. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#outbox.waiting.map((publication) => publication.stored));
+  }
+
+  /** Ends the session and all subscriptions. Unstored messages stay in the browser's storage for a later page. */
+  close(): void {
+    this.#finish(undefined);
+  }
+
+  #finish(error: StreamChainError | undefined): void {
+    if (this.#change.state === "closed") return;
+    const location = this.#session?.answer.location;
+    this.#session?.close();
+    this.#session = null;
+    this.#aborter.abort();
+    if (location !== undefined) this.edge.endSession(location, this.#token()).catch(() => {}); // it also lapses
+    this.#setState("closed", error);
+    const reason = error ?? new StreamChainError("closed", "the connection was closed");
+    this.#outbox.fail(reason, false);
+    for (const subscription of [...this.#subscriptions]) subscription.close(error);
+    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+    this.#ended?.(reason);
+    this.#skipPause?.();
+    this.#producer?.release();
+  }
+
+  async #run(): Promise<void> {
+    const producer = claimProducer(this.#platform, this.edge.origin, this.stream).then((claimed) => {
+      this.#producer = claimed;
+      for (const restored of this.#outbox.attach(claimed)) this.emit("publication", restored);
+      if (this.#change.state === "closed") claimed.release();
+    });
+    const stopWatching = this.#platform.onNetworkChange(() => this.retryNow());
+    const poll = this.#pollMarks();
+    while (this.#change.state !== "closed") {
+      const startedAt = this.#platform.clock();
+      const error = await this.#live(producer);
+      this.#sender.stop();
+      this.#session = null;
+      this.#subscribed = false;
+      this.#greeted = false;
+      if (this.#isClosed()) break;
+      if (!error.retryable) this.#finish(error);
+      else await this.#pauseAfter(error, this.#platform.clock() - startedAt);
+    }
+    stopWatching();
+    await poll;
+  }
+
+  #isClosed(): boolean {
+    return this.#change.state === "closed";
+  }
+
+  /** Connects and lives with the session until it ends; the answer is the reason. */
+  async #live(producer: Promise<void>): Promise<StreamChainError> {
+    const log = new AttemptLog(this.#platform.now(), this.#platform.clock);
+    this.#setState("connecting", undefined);
+    const over = new Promise<StreamChainError>((resolve) => {
+      this.#ended = resolve;
+    });
+    try {
+      await this.#open(log, producer, over);
+    } catch (cause) {
+      const error = asStreamChainError(cause);
+      log.failed(error.code, error.message);
+      this.#remember(log);
+      this.#session?.close();
+      return this.#forgetToken(error);
+    }
+    this.#remember(log);
+    this.#setState("open", undefined);
+    if (this.#session !== null) this.#sender.start(this.#session);
+    if (this.#outbox.following || this.#subscriptions.size > 0) this.refreshMarks().catch(() => {});
+    return over;
+  }
+
+  async #open(log: AttemptLog, producer: Promise<void>, over: Promise<StreamChainError>): Promise<void> {
+    const token = this.#token();
+    const session = await openSession({
+      platform: this.#platform,
+      edge: this.edge,
+      stream: this.stream,
+      token,
+      rtc: { iceServers: [...this.#iceServers], ...this.#options.rtc },
+      log,
+      signal: this.#aborter.signal,
+      events: {
+        onMessage: (bytes) => this.#receive(bytes),
+        onWritable: () => this.#sender.flush(),
+        onEnd: (error) => this.#ended?.(error),
+      },
+    });
+    this.#session = session;
+    const { answer } = session;
+    this.#author = answer.author ?? this.#author;
+    this.#iceServers = answer.iceServers;
+    if (answer.token !== undefined && this.#options.token === undefined) {
+      keepToken(this.#platform, this.edge.origin, answer.token);
+    }
+    await producer;
+    this.#outbox.limitPayload(session.maxMessageSize - 16); // the frame around a payload has at most 16 bytes
+    await this.#greet(session, over);
+    log.done("welcome");
+  }
+
+  /** Says hello and waits for the welcome. On the first session the subscription goes along. */
+  async #greet(session: Session, over: Promise<StreamChainError>): Promise<void> {
+    const producer = this.#producer as Producer;
+    const welcome = new Promise<null>((resolve) => {
+      this.#welcomed = () => resolve(null);
+    });
+    session.send(encodeFrame({ kind: "hello", producer: producer.id }));
+    if (this.#firstSession) this.#sendSubscribe();
+    let timer: unknown;
+    const late = new Promise<StreamChainError>((resolve) => {
+      const error = new StreamChainError("no-welcome", "the relay does not answer the greeting", { retryable: true });
+      timer = this.#platform.setTimer(() => resolve(error), limits.WELCOME_TIMEOUT_MS);
+    });
+    const error = await Promise.race([welcome, over, late]);
+    this.#platform.clearTimer(timer);
+    this.#welcomed = null;
+    if (error !== null) throw error;
+    this.#sendSubscribe();
+  }
+
+  #sendSubscribe(): void {
+    if (this.#subscribed || this.#wanted === null || this.#session === null) return;
+    this.#subscribed = true;
+    const from = this.#feed.next ?? this.#wanted.from;
+    if (from !== null) this.#feed.beginAt(from);
+    this.#session.send(encodeFrame({ kind: "subscribe", from }));
+  }
+
+  #token(): string | undefined {
+    return this.#options.token ?? keptToken(this.#platform, this.edge.origin);
+  }
+
+  /** A kept guest token that the edge refuses is forgotten, and the next attempt makes a new guest. */
+  #forgetToken(error: StreamChainError): StreamChainError {
+    if (error.problem?.status !== 401 || this.#options.token !== undefined) return error;
+    if (keptToken(this.#platform, this.edge.origin) === undefined) return error;
+    keepToken(this.#platform, this.edge.origin, undefined);
+    return new StreamChainError(error.code, error.message, { retryable: true, cause: error });
+  }
+
+  #remember(log: AttemptLog): void {
+    this.#attempts.push(log.attempt);
+    if (this.#attempts.length > limits.REMEMBERED_ATTEMPTS) this.#attempts.shift();
+    this.emit("attempt", log.attempt);
+  }
+
+  #setState(state: ConnectionState, error: StreamChainError | undefined, retryAt?: number): void {
+    this.#change = { state, error, retryAt };
+    this.emit("state", this.#change);
+    for (const subscription of this.#subscriptions) subscription.changed();
+  }
+
+  /** Waits before the next attempt: jittered, doubling, at least what the edge asked for. */
+  async #pauseAfter(error: StreamChainError, livedMs: number): Promise<void> {
+    const wasOpen = this.#change.state === "open";
+    this.#failures = wasOpen && livedMs >= limits.STABLE_SESSION_MS ? 0 : this.#failures + 1;
+    const bound = Math.min(limits.BACKOFF_FIRST_MS * 2 ** this.#failures, limits.BACKOFF_MAX_MS);
+    const asked = Math.min(error.retryAfterMs ?? 0, limits.RETRY_AFTER_MAX_MS);
+    const ms = Math.max(asked, this.#platform.random() * bound);
+    this.#setState("waiting", error, this.#platform.now() + ms);
+    await this.#sleep(ms);
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        this.#platform.clearTimer(timer);
+        this.#skipPause = null;
+        resolve();
+      };
+      const timer = this.#platform.setTimer(finish, ms);
+      this.#skipPause = finish;
+    });
+  }
+
+  #receive(bytes: Uint8Array): void {
+    try {
+      for (const frame of decodeRelayMessage(bytes)) this.#handle(frame);
+    } catch (cause) {
+      this.#endSession("malformed", `the relay sent what is no frame: ${(cause as Error).message}`);
+      if (!(cause instanceof StreamChainError)) throw cause;
+      return;
+    }
+    this.#sender.plan();
+    for (const subscription of this.#subscriptions) subscription.changed();
+  }
+
+  #endSession(code: ErrorCode, message: string, retryable = true): void {
+    this.#greeted = false; // what else this session's last data-channel message holds is not for us
+    this.#session?.close();
+    this.#ended?.(new StreamChainError(code, message, { retryable }));
+  }
+
+  #handle(frame: RelayFrame): void {
+    // What a relay says before it names its epoch can't be joined to what an earlier session brought.
+    const known = this.#greeted || this.#firstSession || frame.kind === "welcome" || frame.kind === "error";
+    if (!known) return;
+    switch (frame.kind) {
+      case "welcome":
+        this.#handleWelcome(frame);
+        break;
+      case "message":
+        this.#handleMessage(frame);
+        break;
+      case "gap":
+        this.#feed.gap(frame.to);
+        break;
+      case "accepted":
+        this.#sender.answered();
+        if (frame.seq !== null) this.#raiseHead(frame.seq + 1);
+        this.#outbox.accepted(frame.producerSeq, frame.seq, this.#head ?? 0);
+        break;
+      case "committed":
+        this.#feed.commit(frame.committed);
+        this.#outbox.committed(frame.committed);
+        this.#giveRoom();
+        this.emit("marks", this.marks);
+        break;
+      case "anchored":
+        this.#handleAnchored({ ...frame, root: toHex(frame.root), tx: toHex(frame.tx) });
+        break;
+      case "chain":
+        this.emit("chain", {
+          block: frame.block,
+          logIndex: frame.logIndex,
+          author: toHex(frame.author),
+          payload: frame.payload.slice() as Bytes,
+        });
+        break;
+      case "error":
+        this.#handleError(frame.code, frame.text);
+        break;
+    }
+  }
+
+  #handleWelcome(frame: Extract<RelayFrame, { kind: "welcome" }>): void {
+    const sameEpoch = frame.epoch === this.#feed.epoch;
+    this.#greeted = true;
+    this.#firstSession = false;
+    this.#head = frame.head;
+    this.#placeTails(frame.head);
+    const restarted = frame.committed < this.#feed.committed;
+    if (restarted) this.#marks.restart(frame.committed);
+    const atTail = this.#subscribed && this.#wanted?.from === null;
+    this.#retract(this.#feed.welcome(frame.epoch, frame.head, frame.committed, atTail), restarted);
+    this.#outbox.limitPayload(Math.min(frame.limits.payload, (this.#session?.maxMessageSize ?? 0) - 16));
+    const outcome = this.#outbox.welcome(frame.stored, frame.head, sameEpoch);
+    if (sameEpoch) this.#outbox.committed(frame.committed);
+    this.#giveRoom();
+    this.emit("marks", this.marks);
+    if (outcome === "renewed") this.#endSession("no-welcome", "the producer id was renewed");
+    else this.#welcomed?.();
+  }
+
+  #handleMessage(frame: MessageFrame): void {
+    if (this.#greeted && frame.epoch > (this.#feed.epoch ?? 0)) {
+      this.#endSession("relay-unreachable", "the stream moved to another relay"); // greet again under its epoch
+      return;
+    }
+    if (this.#wanted?.from === null) this.#placeTails(frame.seq);
+    this.#retract(this.#feed.message(frame));
+    this.#raiseHead(frame.seq + 1);
+  }
+
+  #raiseHead(head: number): void {
+    if (this.#head === null || head > this.#head) this.#head = head;
+  }
+
+  /** Subscriptions that wait for the tail begin at `seq`. */
+  #placeTails(seq: number): void {
+    for (const subscription of this.#subscriptions) subscription.beginAt(seq);
+  }
+
+  #retract(from: number | null, restarted = false): void {
+    if (from === null) return;
+    for (const subscription of this.#subscriptions) subscription.retract(from, restarted);
+  }
+
+  #handleAnchored(anchor: AnchorNews): void {
+    const { first, count, root, tx, block, state } = anchor;
+    this.#anchors.push({ first, count, root, tx, block, state });
+    if (this.#anchors.length > limits.REMEMBERED_ANCHORS) this.#anchors.shift();
+    if (this.#marks.anchor(first, count, state)) this.#marksMoved();
+    this.emit("anchor", { first, count, root, tx, block, state });
+  }
+
+  #marksMoved(): void {
+    this.#outbox.marksMoved();
+    this.emit("marks", this.marks);
+  }
+
+  #handleError(code: number, text: string): void {
+    this.emit("complaint", { code, text });
+    switch (code) {
+      case RelayErrorCode.producerGap:
+        if (this.#sender.holds > MAX_HOLDS) this.#endSession("malformed", "the relay misses earlier messages");
+        else this.#sender.hold();
+        break;
+      case RelayErrorCode.overloaded:
+        this.#sender.hold();
+        break;
+      case RelayErrorCode.streamMoved:
+      case RelayErrorCode.goingAway:
+        this.#endSession("relay-unreachable", text || "the relay is going away");
+        break;
+      case RelayErrorCode.sessionEnded:
+        this.#endSession("session-ended", text || "the session was ended", false);
+        break;
+      case RelayErrorCode.notAllowed:
+        this.#outbox.fail(new StreamChainError("not-allowed", text || "publishing is not allowed here"), true);
+        break;
+    }
+  }
+
+  #giveRoom(): void {
+    if (!this.#outbox.hasRoom()) return;
+    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+  }
+
+  async #pollMarks(): Promise<void> {
+    while (!this.#isClosed()) {
+      await new Promise<void>((resolve) => {
+        const timer = this.#platform.setTimer(resolve, limits.MARKS_POLL_MS);
+        this.#aborter.signal.addEventListener(
+          "abort",
+          () => {
+            this.#platform.clearTimer(timer);
+            resolve();
+          },
+          { once: true },
+        );
+      });
+      const waiting = this.#marks.final < this.#feed.committed || this.#outbox.following;
+      if (waiting && this.#change.state === "open") await this.refreshMarks().catch(() => {});
+    }
+  }
+}
+
+function asStreamChainError(cause: unknown): StreamChainError {
+  if (cause instanceof StreamChainError) return cause;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new StreamChainError("channel-failed", message, { retryable: true, cause });
+}

@@ -1,0 +1,354 @@
+// The edge's HTTP interface, version 1: one method per route, answers checked before they are handed on.
+
+import { type Bytes, type Hex, toHex } from "./bytes.ts";
+import { decodeSequence } from "./cbor.ts";
+import { malformed, type Problem, StreamChainError } from "./errors.ts";
+import { JsonObject } from "./json.ts";
+import { HTTP_TIMEOUT_MS, MAX_JSON_BYTES, MAX_PAGE_BYTES, MAX_PAYLOAD_BYTES, PAGE_MESSAGES } from "./limits.ts";
+import { parseReceipt, type Receipt } from "./receipt.ts";
+
+/** One message of a stream. */
+export interface StreamMessage {
+  readonly seq: number;
+  /** ms since the Unix epoch, set by the relay. */
+  readonly time: number;
+  /** 20-byte address of the author. */
+  readonly author: Hex;
+  readonly payload: Bytes;
+}
+
+/** What `GET /v1/config` tells. */
+export interface EdgeConfig {
+  readonly chainId: number;
+  readonly contract: Hex;
+  readonly operator: Hex;
+  readonly version: string;
+}
+
+/** A relay as `GET /v1/status` lists it. */
+export interface RelayStatus {
+  readonly id: string;
+  readonly region: string;
+  readonly alive: boolean;
+  readonly sessions: number;
+  readonly streams: number;
+  /** ms since the Unix epoch. */
+  readonly lastSeen: number;
+}
+
+/** What `GET /v1/status` tells. */
+export interface EdgeStatus {
+  /** The edge's clock, ms since the Unix epoch. */
+  readonly now: number;
+  readonly chain: {
+    readonly ok: boolean;
+    readonly head: number | undefined;
+    readonly finalized: number | undefined;
+    /** Last block that the edge has read. */
+    readonly cursor: number | undefined;
+    /** Blocks between `head` and `cursor`. */
+    readonly lag: number | undefined;
+    readonly error: string | undefined;
+  };
+  readonly anchorer: {
+    readonly pendingSegments: number;
+    readonly balanceWei: string | undefined;
+    readonly lastError: string | undefined;
+  };
+  readonly relays: readonly RelayStatus[];
+}
+
+/** What `GET /v1/streams/{stream}` tells; each number counts messages from the start of the stream. */
+export interface StreamInfo {
+  readonly id: Hex;
+  readonly name: string;
+  readonly owner: Hex;
+  readonly epoch: number;
+  readonly stored: number;
+  readonly anchored: number;
+  readonly final: number;
+  readonly relay: string | undefined;
+}
+
+/** An anchor as `GET /v1/streams/{stream}/anchors` lists it. */
+export interface AnchorInfo {
+  readonly first: number;
+  readonly count: number;
+  readonly root: Hex;
+  readonly tx: Hex;
+  readonly block: number;
+  readonly state: "anchored" | "final";
+}
+
+/** The answer to an offer. */
+export interface SessionAnswer {
+  readonly sdp: string;
+  /** Path of the session, for `endSession`; undefined when the edge named none. */
+  readonly location: string | undefined;
+  /** A token that the edge made for a guest, to be kept. */
+  readonly token: string | undefined;
+  readonly author: Hex | undefined;
+  readonly iceServers: readonly RTCIceServer[];
+}
+
+function readProblem(text: string, status: number): Problem {
+  try {
+    const json = new JsonObject(JSON.parse(text), "problem");
+    const type = json.textOr("type", "about:blank");
+    return {
+      type,
+      title: json.textOr("title", `HTTP ${status}`),
+      status,
+      detail: json.textOr("detail", ""),
+      slug: type.slice(type.lastIndexOf("/") + 1),
+    };
+  } catch {
+    return { type: "about:blank", title: `HTTP ${status}`, status, detail: "", slug: "about:blank" };
+  }
+}
+
+function retryAfterMs(response: Response): number | undefined {
+  const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : undefined;
+}
+
+/** The typed error of an answer that is not a success. */
+async function refusal(response: Response): Promise<StreamChainError> {
+  const problem = readProblem(await response.text().catch(() => ""), response.status);
+  const after = retryAfterMs(response);
+  return new StreamChainError(
+    problem.slug === "no-relay" ? "no-relay" : "refused",
+    problem.detail === "" ? problem.title : `${problem.title}: ${problem.detail}`,
+    {
+      retryable: response.status >= 500 || response.status === 429,
+      problem,
+      ...(after === undefined ? {} : { retryAfterMs: after }),
+    },
+  );
+}
+
+/** ICE servers of `Link: <turn:…>; rel="ice-server"; username="…"; credential="…"` (RFC 9725 §4.6). */
+export function parseIceServers(link: string | null): RTCIceServer[] {
+  const servers: RTCIceServer[] = [];
+  for (const [, urls, parameters] of (link ?? "").matchAll(
+    /<((?:stun|turn)s?:[^>]*)>((?:\s*;[^,;"]*(?:"[^"]*")?)*)/g,
+  )) {
+    if (!/rel="?ice-server"?/.test(parameters as string)) continue;
+    const username = /username="([^"]*)"/.exec(parameters as string)?.[1];
+    const credential = /credential="([^"]*)"/.exec(parameters as string)?.[1];
+    servers.push({
+      urls: urls as string,
+      ...(username === undefined ? {} : { username }),
+      ...(credential === undefined ? {} : { credential }),
+    });
+  }
+  return servers;
+}
+
+function readAnchor(json: JsonObject): AnchorInfo {
+  return {
+    first: json.uint("first"),
+    count: json.uint("count"),
+    root: json.hex("root", 32),
+    tx: json.hex("tx", 32),
+    block: json.uint("block"),
+    state: json.text("state") === "final" ? "final" : "anchored",
+  };
+}
+
+function readStatus(json: JsonObject): EdgeStatus {
+  const chain = json.object("chain");
+  const anchorer = json.object("anchorer");
+  return {
+    now: json.uint("now"),
+    chain: {
+      ok: chain.flag("ok"),
+      head: chain.uintOr("head", undefined),
+      finalized: chain.uintOr("finalized", undefined),
+      cursor: chain.uintOr("cursor", undefined),
+      lag: chain.uintOr("lag", undefined),
+      error: chain.textOr("error", undefined),
+    },
+    anchorer: {
+      pendingSegments: anchorer.uintOr("pendingSegments", 0),
+      balanceWei: anchorer.textOr("balanceWei", undefined),
+      lastError: anchorer.textOr("lastError", undefined),
+    },
+    relays: json.objects("relays").map((relay) => ({
+      id: relay.text("id"),
+      region: relay.textOr("region", ""),
+      alive: relay.flag("alive"),
+      sessions: relay.uintOr("sessions", 0),
+      streams: relay.uintOr("streams", 0),
+      lastSeen: relay.uintOr("lastSeen", 0),
+    })),
+  };
+}
+
+/** The messages of an `application/cbor-seq` history page. */
+export function readHistory(bytes: Uint8Array): StreamMessage[] {
+  const messages: StreamMessage[] = [];
+  for (const item of decodeSequence(bytes)) {
+    if (!Array.isArray(item) || item.length !== 4) throw malformed("history item is not an array of four");
+    const [seq, time, author, payload] = item;
+    if (typeof seq !== "number" || typeof time !== "number" || seq < 0 || time < 0) {
+      throw malformed("history item without seq and time");
+    }
+    if (!(author instanceof Uint8Array) || author.length !== 20) throw malformed("history item without author");
+    if (!(payload instanceof Uint8Array) || payload.length > MAX_PAYLOAD_BYTES) {
+      throw malformed("history item without payload");
+    }
+    messages.push({ seq, time, author: toHex(author), payload: payload.slice() as Bytes });
+  }
+  return messages;
+}
+
+/** A client of one edge. Every method rejects with `StreamChainError`. */
+export class EdgeClient {
+  /** Origin of the edge, without a slash at the end. */
+  readonly origin: string;
+  readonly #fetch: typeof fetch;
+
+  constructor(origin: string, fetcher: typeof fetch) {
+    this.origin = origin.replace(/\/+$/, "");
+    this.#fetch = fetcher;
+  }
+
+  async #request(path: string, init: RequestInit = {}): Promise<Response> {
+    let response: Response;
+    try {
+      const deadline = AbortSignal.timeout(HTTP_TIMEOUT_MS);
+      const signal = init.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
+      response = await this.#fetch(this.origin + path, { ...init, signal });
+    } catch (cause) {
+      if (init.signal?.aborted) throw new StreamChainError("closed", "the request was given up", { cause });
+      throw new StreamChainError("edge-unreachable", `${this.origin} does not answer`, { retryable: true, cause });
+    }
+    if (!response.ok) throw await refusal(response);
+    return response;
+  }
+
+  async #json(path: string): Promise<JsonObject> {
+    const response = await this.#request(path, { headers: { accept: "application/json" } });
+    const text = await response.text();
+    if (text.length > MAX_JSON_BYTES) throw malformed(`${path}: answer too long`);
+    try {
+      return new JsonObject(JSON.parse(text), path);
+    } catch (error) {
+      if (error instanceof StreamChainError) throw error;
+      throw malformed(`${path}: the answer is not JSON`);
+    }
+  }
+
+  /** Chain, contract and operator of this edge. */
+  async config(): Promise<EdgeConfig> {
+    const json = await this.#json("/v1/config");
+    return {
+      chainId: json.uint("chainId"),
+      contract: json.hex("contract", 20),
+      operator: json.hex("operator", 20),
+      version: json.textOr("version", ""),
+    };
+  }
+
+  /** How the chain, the anchorer and the relays are. */
+  async status(): Promise<EdgeStatus> {
+    return readStatus(await this.#json("/v1/status"));
+  }
+
+  /** Counts of a stream; undefined when nobody has made it yet. */
+  async stream(stream: string): Promise<StreamInfo | undefined> {
+    const json = await this.#json(`/v1/streams/${encodeURIComponent(stream)}`).catch((error) => {
+      if (error instanceof StreamChainError && error.problem?.status === 404) return undefined;
+      throw error;
+    });
+    if (json === undefined) return undefined;
+    return {
+      id: json.hex("id", 32),
+      name: json.textOr("name", ""),
+      owner: json.hex("owner", 20),
+      epoch: json.uintOr("epoch", 0),
+      stored: json.uint("stored"),
+      anchored: json.uintOr("anchored", 0),
+      final: json.uintOr("final", 0),
+      relay: json.textOr("relay", undefined),
+    };
+  }
+
+  /** Stored messages from `from` on: contiguous, at most `limit`; an empty page when there are none yet. */
+  async messages(
+    stream: string,
+    from: number,
+    limit: number = PAGE_MESSAGES,
+    signal?: AbortSignal,
+  ): Promise<StreamMessage[]> {
+    const path = `/v1/streams/${encodeURIComponent(stream)}/messages?from=${from}&limit=${limit}`;
+    const response = await this.#request(path, {
+      headers: { accept: "application/cbor-seq" },
+      ...(signal === undefined ? {} : { signal }),
+    }).catch((error) => {
+      if (error instanceof StreamChainError && error.problem?.status === 404) return undefined;
+      throw error;
+    });
+    if (response === undefined) return [];
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    if (bytes.length > MAX_PAGE_BYTES) throw malformed("history page is too large");
+    const messages = readHistory(bytes);
+    messages.forEach((message, i) => {
+      if (message.seq !== from + i) throw malformed(`history has ${message.seq} where ${from + i} is due`);
+    });
+    return messages;
+  }
+
+  /** The receipt of one message; rejects with problem `not-anchored` until its anchor is on the chain. */
+  async receipt(stream: string, seq: number): Promise<Receipt> {
+    const response = await this.#request(`/v1/streams/${encodeURIComponent(stream)}/messages/${seq}/receipt`);
+    return parseReceipt(await response.text());
+  }
+
+  /** Anchors that cover messages from `from` on, in order. */
+  async anchors(stream: string, from: number, limit: number): Promise<AnchorInfo[]> {
+    const path = `/v1/streams/${encodeURIComponent(stream)}/anchors?from=${from}&limit=${limit}`;
+    return (await this.#json(path)).objects("anchors").map(readAnchor);
+  }
+
+  /** Starts a session: one request, the offer in and the answer out. */
+  async createSession(
+    stream: string,
+    offer: string,
+    token: string | undefined,
+    signal: AbortSignal,
+  ): Promise<SessionAnswer> {
+    const response = await this.#request(`/v1/streams/${encodeURIComponent(stream)}/sessions`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/sdp",
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
+      body: offer,
+      signal,
+    });
+    const sdp = await response.text();
+    if (!sdp.startsWith("v=0")) {
+      throw new StreamChainError("malformed", "the answer to the offer is not SDP", { retryable: true });
+    }
+    const author = response.headers.get("streamchain-author");
+    return {
+      sdp,
+      location: response.headers.get("location") ?? undefined,
+      token: response.headers.get("streamchain-access-token") ?? undefined,
+      author: author !== null && /^0x[0-9a-fA-F]{40}$/.test(author) ? (author.toLowerCase() as Hex) : undefined,
+      iceServers: parseIceServers(response.headers.get("link")),
+    };
+  }
+
+  /** Ends a session; for a page that is being closed as well. */
+  async endSession(location: string, token: string | undefined): Promise<void> {
+    const path = new URL(location, `${this.origin}/`).pathname;
+    await this.#request(path, {
+      method: "DELETE",
+      keepalive: true,
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    });
+  }
+}

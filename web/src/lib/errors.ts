@@ -1,0 +1,69 @@
+// One error class for the whole library; `code` says what happened, `retryable` what to do.
+
+/** What went wrong. */
+export type ErrorCode =
+  /** The payload is larger than the stream's limit; nothing was sent. */
+  | "too-large"
+  /** Too many messages wait for storage; await `writable()` before publishing more. */
+  | "queue-full"
+  /** Bytes from a relay, the edge or a file are not what the protocol says. */
+  | "malformed"
+  /** The edge cannot be reached (DNS, TCP, TLS, or a time-out). */
+  | "edge-unreachable"
+  /** The edge answered with a problem document; see `problem`. */
+  | "refused"
+  /** The edge knows no relay that is alive. */
+  | "no-relay"
+  /** The relay's address does not answer: a firewall, or the relay is down. */
+  | "relay-unreachable"
+  /** The path works but DTLS or the data channel did not come up. */
+  | "channel-failed"
+  /** The relay did not answer `hello` in time. */
+  | "no-welcome"
+  /** The relay refused what this session may not do. */
+  | "not-allowed"
+  /** The session was ended by the edge; it is not opened again. */
+  | "session-ended"
+  /** The connection was closed by its owner. */
+  | "closed"
+  /** The JSON-RPC endpoint cannot be reached or answered with an error. */
+  | "rpc";
+
+/** A problem document (RFC 9457) of the edge. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  /** Last part of `type`, e.g. `no-relay`. */
+  readonly slug: string;
+}
+
+/** Every error that the library throws or rejects with. */
+export class StreamChainError extends Error {
+  readonly code: ErrorCode;
+  /** Whether trying again later can succeed. */
+  readonly retryable: boolean;
+  /** The edge's own words, when it answered. */
+  readonly problem: Problem | undefined;
+  /** Earliest time for another try, in ms from now, when the edge said so. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { retryable?: boolean; problem?: Problem; retryAfterMs?: number; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "StreamChainError";
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+    this.problem = options.problem;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** The error for bytes that break the protocol. */
+export function malformed(message: string): StreamChainError {
+  return new StreamChainError("malformed", message);
+}

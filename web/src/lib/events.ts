@@ -1,0 +1,35 @@
+// An EventTarget whose event names and details are typed.
+
+/** Events carry their detail as CustomEvent does; `on` hands out the detail alone. */
+export class TypedEventTarget<Details extends object> {
+  readonly #target = new EventTarget();
+
+  /** Adds a listener as EventTarget does. */
+  addEventListener<Name extends keyof Details & string>(
+    name: Name,
+    listener: (event: CustomEvent<Details[Name]>) => void,
+    options?: AddEventListenerOptions,
+  ): void {
+    this.#target.addEventListener(name, listener as EventListener, options);
+  }
+
+  /** Removes a listener as EventTarget does. */
+  removeEventListener<Name extends keyof Details & string>(
+    name: Name,
+    listener: (event: CustomEvent<Details[Name]>) => void,
+  ): void {
+    this.#target.removeEventListener(name, listener as EventListener);
+  }
+
+  /** Calls back with each detail; returns a function that stops that. */
+  on<Name extends keyof Details & string>(name: Name, listener: (detail: Details[Name]) => void): () => void {
+    const wrapped = (event: Event): void => listener((event as CustomEvent<Details[Name]>).detail);
+    this.#target.addEventListener(name, wrapped);
+    return () => this.#target.removeEventListener(name, wrapped);
+  }
+
+  /** Tells all listeners. */
+  protected emit<Name extends keyof Details & string>(name: Name, detail: Details[Name]): void {
+    this.#target.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}

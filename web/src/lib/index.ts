@@ -1,0 +1,42 @@
+// The public face of @streamchain/client.
+
+export { type Bytes, fromHex, type Hex, toHex } from "./bytes.ts";
+export { ANCHORED_TOPIC, checkOnChain } from "./chain.ts";
+export { connect, StreamConnection } from "./connection.ts";
+export type {
+  AnchorNews,
+  ConnectionEvents,
+  ConnectionState,
+  ConnectOptions,
+  StateChange,
+  StreamMarks,
+} from "./connection-types.ts";
+export { ATTEMPT_STEPS, type Attempt, type AttemptStep, type AttemptStepId } from "./diagnosis.ts";
+export {
+  type AnchorInfo,
+  EdgeClient,
+  type EdgeConfig,
+  type EdgeStatus,
+  type RelayStatus,
+  type StreamInfo,
+  type StreamMessage,
+} from "./edge.ts";
+export { type ErrorCode, type Problem, StreamChainError } from "./errors.ts";
+export type { Guarantee } from "./feed.ts";
+export { RelayErrorCode } from "./frames.ts";
+export { MAX_PAYLOAD_BYTES } from "./limits.ts";
+export type { MessageState } from "./marks.ts";
+export { climb, hashPair, keccak, leafHashes, merkleRoot, streamId } from "./merkle.ts";
+export type { Platform, SharedLocks, TextStorage } from "./platform.ts";
+export type { Publication, PublicationState } from "./publication.ts";
+export {
+  type CheckResult,
+  type CheckStep,
+  checkDeployment,
+  checkProof,
+  parseReceipt,
+  type Receipt,
+  type StepId,
+} from "./receipt.ts";
+export type { ConnectionPath } from "./session.ts";
+export type { SubscribeOptions, Subscription, SubscriptionEvents } from "./subscription.ts";

@@ -1,0 +1,92 @@
+// Every bound of the client library, in one place, each with its reason.
+
+/** Largest payload of one message, in bytes; the relay and the edge refuse more. */
+export const MAX_PAYLOAD_BYTES = 65_536;
+
+/** Largest data-channel message read from a relay: Chromium's own max-message-size (RFC 8841). */
+export const MAX_CHANNEL_MESSAGE_BYTES = 262_144;
+
+/** Frames are joined into one data-channel message up to this size: 16 KiB interleaves well on every SCTP stack. */
+export const COALESCE_BYTES = 16_384;
+
+/** Largest history page taken from the edge: its own 1 MiB bound plus framing. */
+export const MAX_PAGE_BYTES = 1_310_720;
+
+/** Messages asked for in one history request; the edge's own upper limit. */
+export const PAGE_MESSAGES = 1_000;
+
+/** Nesting allowed in a CBOR item: a frame needs two, two more leave room for newer frames. */
+export const MAX_CBOR_DEPTH = 4;
+
+/** Elements allowed in one CBOR array or map: the longest known frame has seven. */
+export const MAX_CBOR_ELEMENTS = 64;
+
+/** Messages that the feed keeps for subscriptions; one that falls further behind reads history by HTTP. */
+export const FEED_MESSAGES = 8_192;
+
+/** Payload bytes that the feed keeps, so that few large messages are bounded as well. */
+export const FEED_BYTES = 16 * 1_048_576;
+
+/** Messages that wait for "stored" at one publisher; `publish` then throws `queue-full`. */
+export const OUTBOX_MESSAGES = 16_384;
+
+/** Payload bytes that wait for "stored" at one publisher. */
+export const OUTBOX_BYTES = 16 * 1_048_576;
+
+/** Payload bytes of one producer kept in browser storage, well under the usual 5 MB of an origin. */
+export const PERSISTED_BYTES = 1_048_576;
+
+/** Messages sent to a relay that it has not answered yet: bounds what a reconnect sends again. */
+export const UNANSWERED_MESSAGES = 4_096;
+
+/** The channel is not filled above this many buffered bytes, so that a slow path shows up as back-pressure. */
+export const BUFFERED_HIGH_BYTES = 262_144;
+
+/** Filling goes on once the channel has drained to this many bytes. */
+export const BUFFERED_LOW_BYTES = 65_536;
+
+/** Publications followed from "stored" to "final"; older ones are no longer followed. */
+export const FOLLOWED_PUBLICATIONS = 65_536;
+
+/** Anchors remembered from frames, for timelines. */
+export const REMEMBERED_ANCHORS = 512;
+
+/** Connection attempts whose diagnosis is kept. */
+export const REMEMBERED_ATTEMPTS = 8;
+
+/** A proof longer than this cannot come from real trees: 2^64 leaves need 64 steps. */
+export const MAX_PROOF_STEPS = 64;
+
+/** A JSON answer longer than this is refused unread (a receipt of a 64 KiB message has 132 KiB). */
+export const MAX_JSON_BYTES = 4 * 1_048_576;
+
+/** Time that one HTTP request may take, in ms. */
+export const HTTP_TIMEOUT_MS = 10_000;
+
+/** Time from the SDP answer to an open data channel, in ms: ICE, DTLS and SCTP together. */
+export const CHANNEL_TIMEOUT_MS = 10_000;
+
+/** Time from `hello` to `welcome`, in ms: the relay may have to ask the edge. */
+export const WELCOME_TIMEOUT_MS = 8_000;
+
+/** A path that ICE calls disconnected may come back within this time, in ms; then a new session is made. */
+export const DISCONNECTED_GRACE_MS = 2_000;
+
+/** First and largest reconnect delays, in ms; the delay is drawn evenly from below the doubled bound. */
+export const BACKOFF_FIRST_MS = 250;
+export const BACKOFF_MAX_MS = 10_000;
+
+/** A session that lived this long, in ms, sets the reconnect delay back to its first value. */
+export const STABLE_SESSION_MS = 5_000;
+
+/** Longest `Retry-After` that is honoured, in ms. */
+export const RETRY_AFTER_MAX_MS = 30_000;
+
+/** Pause in sending after the relay said "overloaded" or "producer gap", in ms. */
+export const OVERLOAD_PAUSE_MS = 250;
+
+/** Stream marks are read again by HTTP this often, in ms, while something waits for its anchor. */
+export const MARKS_POLL_MS = 10_000;
+
+/** How long a reloaded page waits for its former self to let go of its producer id, in ms. */
+export const PRODUCER_LOCK_WAIT_MS = 500;

@@ -1,0 +1,66 @@
+// How far a stream is: final <= anchored, each a prefix, because the contract keeps anchors contiguous.
+
+import type { AnchorState } from "./frames.ts";
+
+/** What is known of one message. */
+export type MessageState = "live" | "stored" | "anchored" | "final";
+
+/** The anchored and final marks of a stream. */
+export class Marks {
+  #anchored = 0;
+  #final = 0;
+  #changes = 0;
+
+  /** Every message below has its anchor's event on the chain. */
+  get anchored(): number {
+    return this.#anchored;
+  }
+
+  /** Every message below has its anchor behind the chain's finalized block. */
+  get final(): number {
+    return this.#final;
+  }
+
+  /** Grows with every frame, so that an HTTP answer can be told to be older than one. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** Takes an anchor's news; returns whether a mark moved. */
+  anchor(first: number, count: number, state: AnchorState): boolean {
+    this.#changes++;
+    const before = [this.#anchored, this.#final];
+    if (state === "reverted") {
+      this.#anchored = Math.max(this.#final, Math.min(this.#anchored, first));
+    } else {
+      this.#anchored = Math.max(this.#anchored, first + count);
+      if (state === "final") this.#final = Math.max(this.#final, first + count);
+    }
+    return before[0] !== this.#anchored || before[1] !== this.#final;
+  }
+
+  /**
+   * Takes the edge's counts, asked for when `changes` was `asOf`; returns whether a mark moved.
+   * A lower anchored count is believed only when no frame came in between: a reorg took the anchor back.
+   */
+  counts(anchored: number, final: number, asOf: number): boolean {
+    const before = [this.#anchored, this.#final];
+    this.#final = Math.max(this.#final, final);
+    const floor = asOf === this.#changes ? anchored : Math.max(anchored, this.#anchored);
+    this.#anchored = Math.max(this.#final, floor);
+    return before[0] !== this.#anchored || before[1] !== this.#final;
+  }
+
+  /** The stream was started afresh with `committed` messages. */
+  restart(committed: number): void {
+    this.#changes++;
+    this.#anchored = Math.min(this.#anchored, committed);
+    this.#final = Math.min(this.#final, committed);
+  }
+
+  /** State of a message that is known to be stored. */
+  stateOfStored(seq: number): "stored" | "anchored" | "final" {
+    if (seq < this.#final) return "final";
+    return seq < this.#anchored ? "anchored" : "stored";
+  }
+}

@@ -1,0 +1,127 @@
+// What the library takes from its surroundings. A browser's is the default; tests hand in their own.
+
+import { StreamChainError } from "./errors.ts";
+
+/** The part of RTCDataChannel that is used. */
+export type DataChannel = Pick<
+  RTCDataChannel,
+  | "binaryType"
+  | "bufferedAmount"
+  | "bufferedAmountLowThreshold"
+  | "readyState"
+  | "send"
+  | "close"
+  | "onopen"
+  | "onclose"
+  | "onerror"
+  | "onmessage"
+  | "onbufferedamountlow"
+>;
+
+/** The part of RTCPeerConnection that is used. */
+export interface PeerConnection {
+  readonly connectionState: RTCPeerConnectionState;
+  readonly iceConnectionState: RTCIceConnectionState;
+  readonly localDescription: { readonly sdp: string } | null;
+  readonly sctp: { readonly maxMessageSize: number } | null;
+  onconnectionstatechange: ((this: never, event: Event) => unknown) | null;
+  oniceconnectionstatechange: ((this: never, event: Event) => unknown) | null;
+  createDataChannel(label: string, options: RTCDataChannelInit): DataChannel;
+  setLocalDescription(): Promise<void>;
+  setRemoteDescription(description: { type: "answer"; sdp: string }): Promise<void>;
+  getStats(): Promise<RTCStatsReport>;
+  close(): void;
+}
+
+/** Text storage that outlives the page: localStorage, or anything like it. All calls may throw. */
+export interface TextStorage {
+  readonly length: number;
+  key(index: number): string | null;
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
+/** Locks shared by all pages of an origin and freed when the holding page ends. */
+export interface SharedLocks {
+  /** A function that frees the lock, or null when another page holds it for longer than `waitMs`. */
+  acquire(name: string, waitMs: number): Promise<(() => void) | null>;
+}
+
+/** Everything from outside. */
+export interface Platform {
+  readonly fetch: typeof fetch;
+  readonly createPeerConnection: (configuration: RTCConfiguration) => PeerConnection;
+  /** Shared by all pages of the origin; null where there is none. */
+  readonly storage: TextStorage | null;
+  /** Of this tab only; survives a reload, copied when the tab is duplicated. */
+  readonly tabStorage: TextStorage | null;
+  /** Null where there are none; producers are then never shared or kept. */
+  readonly locks: SharedLocks | null;
+  /** ms since the Unix epoch. */
+  readonly now: () => number;
+  /** ms of a clock that never jumps, for durations. */
+  readonly clock: () => number;
+  readonly setTimer: (callback: () => void, ms: number) => unknown;
+  readonly clearTimer: (timer: unknown) => void;
+  readonly randomBytes: (length: number) => Uint8Array;
+  /** Even in [0, 1). */
+  readonly random: () => number;
+  /** Calls back when the network comes or changes; returns a function that stops that. */
+  readonly onNetworkChange: (callback: () => void) => () => void;
+}
+
+/** Web Locks (they need a secure context) as `SharedLocks`. */
+function webLocks(): SharedLocks | null {
+  const manager = globalThis.navigator?.locks;
+  if (manager === undefined) return null;
+  return {
+    acquire: (name, waitMs) =>
+      new Promise((resolve) => {
+        const options: LockOptions = waitMs > 0 ? { signal: AbortSignal.timeout(waitMs) } : { ifAvailable: true };
+        manager
+          .request(name, options, (lock) => {
+            if (lock === null) return resolve(null);
+            return new Promise<void>((free) => resolve(free));
+          })
+          .catch(() => resolve(null)); // the wait was over
+      }),
+  };
+}
+
+function storageOf(name: "localStorage" | "sessionStorage"): TextStorage | null {
+  try {
+    return globalThis[name] ?? null; // reading the property throws where the user forbids storage
+  } catch {
+    return null;
+  }
+}
+
+function onNetworkChange(callback: () => void): () => void {
+  if (typeof globalThis.addEventListener !== "function") return () => {};
+  globalThis.addEventListener("online", callback);
+  return () => globalThis.removeEventListener("online", callback);
+}
+
+/** The platform of the page (or worker) that the library runs in. */
+export function browserPlatform(): Platform {
+  return {
+    fetch: (input, init) => globalThis.fetch(input, init),
+    createPeerConnection: (configuration) => {
+      if (typeof RTCPeerConnection === "undefined") {
+        throw new StreamChainError("channel-failed", "this browser has no WebRTC");
+      }
+      return new RTCPeerConnection(configuration) as unknown as PeerConnection;
+    },
+    storage: storageOf("localStorage"),
+    tabStorage: storageOf("sessionStorage"),
+    locks: webLocks(),
+    now: () => Date.now(),
+    clock: () => performance.now(),
+    setTimer: (callback, ms) => setTimeout(callback, ms),
+    clearTimer: (timer) => clearTimeout(timer as number),
+    randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
+    random: () => Math.random(),
+    onNetworkChange,
+  };
+}

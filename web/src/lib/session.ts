@@ -1,0 +1,260 @@
+// One session: a peer connection to a relay with one data channel, set up by a single HTTP request.
+//
+// The offer is posted without waiting for candidates: the relay is ice-lite on a public address and learns this side's
+// address from its first check (a peer-reflexive candidate, RFC 8445 §7.3.1.3).
+
+import type { Bytes } from "./bytes.ts";
+import type { AttemptLog } from "./diagnosis.ts";
+import type { EdgeClient, SessionAnswer } from "./edge.ts";
+import { type ErrorCode, StreamChainError } from "./errors.ts";
+import { BUFFERED_HIGH_BYTES, BUFFERED_LOW_BYTES, CHANNEL_TIMEOUT_MS, DISCONNECTED_GRACE_MS } from "./limits.ts";
+import type { DataChannel, PeerConnection, Platform } from "./platform.ts";
+
+/** The path that a session's packets take. */
+export interface ConnectionPath {
+  /** `udp`, `tcp`, or `tls` to a TURN server. */
+  readonly protocol: string;
+  /** `host`, `srflx`, `prflx` or `relay` (through TURN). */
+  readonly localType: string;
+  readonly localAddress: string;
+  readonly remoteType: string;
+  readonly remoteAddress: string;
+  /** Latest round-trip time of a connectivity check, in ms. */
+  readonly rttMs: number | undefined;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** As `DTLS 1.3`, when the browser says it. */
+  readonly dtls: string | undefined;
+}
+
+/** What a session tells its connection. */
+export interface SessionEvents {
+  readonly onMessage: (bytes: Uint8Array) => void;
+  /** The channel has room again. */
+  readonly onWritable: () => void;
+  /** The session is over; called once, never before `openSession` resolved. */
+  readonly onEnd: (error: StreamChainError) => void;
+}
+
+/** What an attempt needs. */
+export interface SessionOptions {
+  readonly platform: Platform;
+  readonly edge: EdgeClient;
+  readonly stream: string;
+  readonly token: string | undefined;
+  readonly rtc: RTCConfiguration;
+  readonly log: AttemptLog;
+  readonly signal: AbortSignal;
+  readonly events: SessionEvents;
+}
+
+/** An open session. */
+export class Session {
+  /** What the edge answered to the offer. */
+  readonly answer: SessionAnswer;
+  readonly #peer: PeerConnection;
+  readonly #channel: DataChannel;
+  readonly #platform: Platform;
+  readonly #events: SessionEvents;
+  #grace: unknown = null;
+  #ended = false;
+
+  constructor(options: SessionOptions, answer: SessionAnswer, peer: PeerConnection, channel: DataChannel) {
+    this.answer = answer;
+    this.#peer = peer;
+    this.#channel = channel;
+    this.#platform = options.platform;
+    this.#events = options.events;
+    channel.bufferedAmountLowThreshold = BUFFERED_LOW_BYTES;
+    channel.onbufferedamountlow = () => this.#events.onWritable();
+    channel.onclose = () => this.#end("relay-unreachable", "the relay closed the data channel");
+    channel.onerror = () => this.#end("channel-failed", "the data channel broke");
+    peer.onconnectionstatechange = () => this.#watch();
+  }
+
+  /** Largest data-channel message, in bytes, that both ends take. */
+  get maxMessageSize(): number {
+    const size = this.#peer.sctp?.maxMessageSize ?? 0;
+    return size > 0 ? size : 65_536; // RFC 8841 §6.1: what to assume when nothing is said
+  }
+
+  /** Whether the channel takes more without queueing too much. */
+  get writable(): boolean {
+    return !this.#ended && this.#channel.readyState === "open" && this.#channel.bufferedAmount < BUFFERED_HIGH_BYTES;
+  }
+
+  /** Sends one data-channel message. */
+  send(bytes: Bytes): void {
+    if (this.#ended || this.#channel.readyState !== "open") return; // the end is told by onEnd
+    this.#channel.send(bytes);
+  }
+
+  /** The selected candidate pair, or undefined while there is none. */
+  async path(): Promise<ConnectionPath | undefined> {
+    return readPath(await this.#peer.getStats());
+  }
+
+  /** Ends the session from this side, without telling `onEnd`. */
+  close(): void {
+    this.#ended = true;
+    this.#platform.clearTimer(this.#grace);
+    this.#peer.onconnectionstatechange = null;
+    this.#channel.onclose = null;
+    this.#channel.onerror = null;
+    this.#channel.onmessage = null;
+    this.#channel.onbufferedamountlow = null;
+    this.#peer.close();
+  }
+
+  #watch(): void {
+    const state = this.#peer.connectionState;
+    this.#platform.clearTimer(this.#grace);
+    if (state === "failed" || state === "closed") this.#end("relay-unreachable", "the path to the relay is lost");
+    if (state !== "disconnected") return;
+    this.#grace = this.#platform.setTimer(
+      () => this.#end("relay-unreachable", "the relay does not answer any more"),
+      DISCONNECTED_GRACE_MS,
+    );
+  }
+
+  #end(code: ErrorCode, message: string): void {
+    if (this.#ended) return;
+    this.close();
+    this.#events.onEnd(new StreamChainError(code, message, { retryable: true }));
+  }
+}
+
+/** Waits for the open channel; the error says which layer did not come up. */
+function channelOpens(options: SessionOptions, peer: PeerConnection, channel: DataChannel): Promise<void> {
+  const { platform, log, signal } = options;
+  return new Promise((resolve, reject) => {
+    const settle = (finish: () => void): void => {
+      platform.clearTimer(timer);
+      signal.removeEventListener("abort", aborted);
+      finish();
+    };
+    const fail = (): void => settle(() => reject(layerError(peer)));
+    const aborted = (): void => settle(() => reject(new StreamChainError("closed", "the attempt was given up")));
+    const timer = platform.setTimer(fail, CHANNEL_TIMEOUT_MS);
+    signal.addEventListener("abort", aborted);
+    peer.oniceconnectionstatechange = () => {
+      if (iceWorks(peer)) log.done("ice");
+      if (peer.iceConnectionState === "failed") fail();
+    };
+    peer.onconnectionstatechange = () => {
+      if (peer.connectionState === "connected") {
+        log.done("ice");
+        log.done("dtls");
+      }
+      if (peer.connectionState === "failed") fail();
+    };
+    channel.onclose = fail;
+    channel.onerror = fail;
+    channel.onopen = () => {
+      for (const step of ["ice", "dtls", "channel"] as const) log.done(step);
+      settle(resolve);
+    };
+  });
+}
+
+function iceWorks(peer: PeerConnection): boolean {
+  return peer.iceConnectionState === "connected" || peer.iceConnectionState === "completed";
+}
+
+function layerError(peer: PeerConnection): StreamChainError {
+  const retryable = { retryable: true };
+  if (peer.connectionState === "connected") {
+    return new StreamChainError("channel-failed", "the data channel did not open", retryable);
+  }
+  if (iceWorks(peer)) {
+    return new StreamChainError(
+      "channel-failed",
+      "the relay answers, but the DTLS handshake did not finish",
+      retryable,
+    );
+  }
+  return new StreamChainError("relay-unreachable", "the relay's address does not answer", retryable);
+}
+
+/** Makes one attempt. Rejects with the typed reason; the peer connection is closed then. */
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const { platform, edge, log } = options;
+  const peer = platform.createPeerConnection(options.rtc);
+  try {
+    const channel = peer.createDataChannel("streamchain", { protocol: "streamchain.v1", ordered: true });
+    channel.binaryType = "arraybuffer";
+    channel.onmessage = (event) => options.events.onMessage(new Uint8Array(event.data as ArrayBuffer));
+    await peer.setLocalDescription();
+    log.done("offer");
+    const offer = peer.localDescription?.sdp ?? "";
+    const answer = await edge.createSession(options.stream, offer, options.token, options.signal);
+    log.done("http");
+    log.answered(answer.sdp);
+    const opened = channelOpens(options, peer, channel);
+    opened.catch(() => {}); // looked at below, unless the answer is refused first
+    await acceptAnswer(peer, answer.sdp);
+    log.done("answer");
+    await opened;
+    return new Session(options, answer, peer, channel);
+  } catch (error) {
+    peer.close();
+    throw error;
+  }
+}
+
+async function acceptAnswer(peer: PeerConnection, sdp: string): Promise<void> {
+  try {
+    await peer.setRemoteDescription({ type: "answer", sdp });
+  } catch (cause) {
+    throw new StreamChainError("channel-failed", "the browser refuses the edge's answer", {
+      retryable: true,
+      cause,
+    });
+  }
+}
+
+interface PairStats {
+  readonly localCandidateId?: string;
+  readonly remoteCandidateId?: string;
+  readonly currentRoundTripTime?: number;
+  readonly bytesSent?: number;
+  readonly bytesReceived?: number;
+  readonly nominated?: boolean;
+  readonly state?: string;
+}
+
+interface CandidateStats {
+  readonly candidateType?: string;
+  readonly protocol?: string;
+  readonly relayProtocol?: string;
+  readonly address?: string;
+  readonly port?: number;
+}
+
+/** Reads the selected pair; Firefox names none in the transport stats, there the nominated one counts. */
+export function readPath(report: RTCStatsReport): ConnectionPath | undefined {
+  const entries = [...report.values()] as ({ type: string; id: string } & Record<string, unknown>)[];
+  const transport = entries.find((entry) => entry.type === "transport");
+  const pair = (entries.find((entry) => entry.id === transport?.selectedCandidatePairId) ??
+    entries.find((entry) => entry.type === "candidate-pair" && entry.nominated && entry.state === "succeeded")) as
+    | PairStats
+    | undefined;
+  if (pair === undefined) return undefined;
+  const candidate = (id: string | undefined): CandidateStats =>
+    (entries.find((e) => e.id === id) ?? {}) as CandidateStats;
+  const local = candidate(pair.localCandidateId);
+  const remote = candidate(pair.remoteCandidateId);
+  const place = (c: CandidateStats): string => (c.address ? `${c.address}:${c.port ?? 0}` : "");
+  const dtls = { FEFC: "DTLS 1.3", FEFD: "DTLS 1.2" }[String(transport?.tlsVersion ?? "").toUpperCase()];
+  return {
+    protocol: local.relayProtocol ?? local.protocol ?? "udp",
+    localType: local.candidateType ?? "",
+    localAddress: place(local),
+    remoteType: remote.candidateType ?? "",
+    remoteAddress: place(remote),
+    rttMs: pair.currentRoundTripTime === undefined ? undefined : pair.currentRoundTripTime * 1_000,
+    bytesSent: pair.bytesSent ?? 0,
+    bytesReceived: pair.bytesReceived ?? 0,
+    dtls,
+  };
+}

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Hex, toHex, toWord } from "../src/lib/bytes.ts";
+import { ANCHORED_TOPIC, checkOnChain } from "../src/lib/chain.ts";
+import type { StreamChainError } from "../src/lib/errors.ts";
+import { parseReceipt, type Receipt } from "../src/lib/receipt.ts";
+
+const word = (byte: string): Hex => `0x${byte.repeat(32)}`;
+const address = (byte: string): Hex => `0x${byte.repeat(20)}`;
+
+const receipt: Receipt = parseReceipt({
+  type: "streamchain-receipt",
+  version: 1,
+  chainId: 31_337,
+  contract: address("c0"),
+  stream: { id: word("51"), owner: address("0a"), name: "demo" },
+  message: { seq: 5, time: 1, author: address("0b"), payload: "0x00" },
+  leaf: word("1e"),
+  proof: [],
+  root: word("aa"),
+  anchor: { first: 4, count: 3, root: word("aa"), tx: word("7a"), block: 12, blockHash: word("b1"), logIndex: 2 },
+});
+
+type Log = { address: Hex; topics: Hex[]; data: Hex; logIndex: Hex };
+
+const anchored: Log = {
+  address: address("c0"),
+  topics: [ANCHORED_TOPIC, word("51"), `0x${"00".repeat(12)}${"0d".repeat(20)}`],
+  data: `0x${[toHex(toWord(4)), toHex(toWord(3)), word("aa")].map((hex) => hex.slice(2)).join("")}`,
+  logIndex: "0x2",
+};
+
+const transaction = { status: "0x1", blockNumber: "0xc", blockHash: word("b1"), logs: [anchored] };
+
+/** A node that answers from a table. */
+function node(answers: Record<string, unknown> = {}): typeof fetch {
+  const table: Record<string, unknown> = {
+    eth_chainId: "0x7a69",
+    eth_getTransactionReceipt: transaction,
+    eth_getBlockByNumber: { number: "0x20" },
+    ...answers,
+  };
+  return async (_, init) => {
+    const { method } = JSON.parse(String(init?.body)) as { method: string };
+    return Response.json({ jsonrpc: "2.0", id: 1, result: table[method] });
+  };
+}
+
+const check = (answers?: Record<string, unknown>) => checkOnChain(receipt, "http://node.test", node(answers));
+
+test("the topic is that of the contract's event", () => {
+  assert.equal(ANCHORED_TOPIC.length, 66);
+});
+
+test("a receipt whose event is on the chain verifies, and says that it is final", async () => {
+  const result = await check();
+  assert.ok(result.ok);
+  const finality = result.steps.find((step) => step.id === "finality");
+  assert.deepEqual(finality?.values.at(-1), ["final", "yes"]);
+});
+
+test("an anchor above the finalized block verifies and is not called final", async () => {
+  const result = await check({ eth_getBlockByNumber: { number: "0xb" } });
+  assert.ok(result.ok);
+  assert.deepEqual(result.steps.at(-1)?.values.at(-1), ["final", "no"]);
+});
+
+const withLog = (log: Partial<Log>) => ({
+  eth_getTransactionReceipt: { ...transaction, logs: [{ ...anchored, ...log }] },
+});
+
+const LIES: readonly [title: string, step: string, answers: Record<string, unknown>][] = [
+  ["another chain", "chain-id", { eth_chainId: "0x1" }],
+  ["no such transaction", "transaction", { eth_getTransactionReceipt: null }],
+  ["a failed transaction", "transaction", { eth_getTransactionReceipt: { ...transaction, status: "0x0" } }],
+  ["another block", "block", { eth_getTransactionReceipt: { ...transaction, blockNumber: "0xd" } }],
+  ["another block hash", "block", { eth_getTransactionReceipt: { ...transaction, blockHash: word("b2") } }],
+  ["no event", "event", { eth_getTransactionReceipt: { ...transaction, logs: [] } }],
+  ["another contract's event", "event", withLog({ address: address("c1") })],
+  ["another stream's event", "event", withLog({ topics: [ANCHORED_TOPIC, word("52"), word("00")] })],
+  ["another event", "event", withLog({ topics: [word("ff"), word("51"), word("00")] })],
+  ["another log index", "event", withLog({ logIndex: "0x3" })],
+  ["another root", "event", withLog({ data: anchored.data.replaceAll("aa", "ab") as Hex })],
+];
+
+for (const [title, step, answers] of LIES) {
+  test(`a receipt fails at "${step}" when the node has ${title}`, async () => {
+    const result = await check(answers);
+    assert.equal(result.ok, false);
+    assert.equal(result.steps.find((candidate) => !candidate.ok)?.id, step);
+  });
+}
+
+test("a node that cannot be reached is an error, not a verdict", async () => {
+  const dead: typeof fetch = () => Promise.reject(new TypeError("fetch failed"));
+  await assert.rejects(checkOnChain(receipt, "http://node.test", dead), (e: StreamChainError) => e.code === "rpc");
+});
+
+test("a node's JSON-RPC error is an error, not a verdict", async () => {
+  const failing: typeof fetch = async () => Response.json({ id: 1, error: { code: -32_000, message: "busy" } });
+  await assert.rejects(checkOnChain(receipt, "http://node.test", failing), /busy/);
+});

@@ -1,0 +1,421 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { StreamChainError } from "../src/lib/errors.ts";
+import { connect, type StreamConnection, type Subscription } from "../src/lib/index.ts";
+import type { Platform } from "../src/lib/platform.ts";
+import { settle } from "./support/surroundings.ts";
+import { problem, World } from "./support/world.ts";
+
+const text = (payload: Uint8Array): string => new TextDecoder().decode(payload);
+
+/** A connection to the world's stream, open unless the world is broken. */
+async function join(world: World, platform: Platform = world.page()): Promise<StreamConnection> {
+  const connection = connect({ stream: "demo", edge: "https://edge.test", platform });
+  await settle();
+  return connection;
+}
+
+/** Everything that a subscription hands out, as `seq:text`; `!seq` where messages were taken back. */
+function record(subscription: Subscription): string[] {
+  const seen: string[] = [];
+  subscription.on("retracted", ({ from }) => seen.push(`!${from}`));
+  subscription.on("message", ({ seq, payload }) => seen.push(`${seq}:${text(payload)}`));
+  return seen;
+}
+
+test("a session is one request, and its frames are hello and subscribe", async () => {
+  const world = new World();
+  const connection = connect({ stream: "demo", edge: "https://edge.test/", platform: world.page() });
+  connection.subscribe({ from: 0 });
+  await settle();
+  assert.equal(connection.state.state, "open");
+  assert.deepEqual(world.requests[0], "POST /v1/streams/demo/sessions");
+  assert.equal(world.requests.filter((request) => request.startsWith("POST")).length, 1);
+  assert.deepEqual(
+    world.received.map((frame) => frame.kind),
+    ["hello", "subscribe"],
+  );
+  connection.close();
+});
+
+test("a message becomes live, stored, anchored and final, in that order", async () => {
+  const world = new World();
+  const connection = await join(world);
+  const reached: string[] = [];
+  const publication = connection.publish("hi");
+  for (const state of ["live", "stored", "anchored", "final"] as const) {
+    void publication[state].then((seq) => reached.push(`${state} ${seq}`));
+  }
+  assert.equal(publication.state, "queued");
+  await settle();
+  assert.deepEqual(reached, ["live 0"]);
+  world.commit();
+  await settle();
+  assert.equal(publication.state, "stored");
+  world.anchor();
+  await settle();
+  assert.equal(publication.state, "anchored");
+  world.tellAnchor(0, 1, 1);
+  await settle();
+  assert.deepEqual(reached, ["live 0", "stored 0", "anchored 0", "final 0"]);
+  connection.close();
+});
+
+test("a reverted anchor takes its messages back to stored", async () => {
+  const world = new World();
+  const connection = await join(world);
+  const publication = connection.publish("hi");
+  await settle();
+  world.commit();
+  world.anchor();
+  await settle();
+  world.tellAnchor(0, 1, 2);
+  await settle();
+  assert.equal(publication.state, "stored");
+  assert.deepEqual(connection.marks, { committed: 1, anchored: 0, final: 0 });
+  connection.close();
+});
+
+test("a thousand messages arrive at another page once and in order", async () => {
+  const world = new World();
+  const [publisher, reader] = [await join(world), await join(world)];
+  const seen = record(reader.subscribe({ from: 0 }));
+  for (let i = 0; i < 1_000; i++) publisher.publish(String(i));
+  await settle();
+  world.commit();
+  await settle();
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 1_000 }, (_, i) => `${i}:${i}`),
+  );
+  assert.equal(publisher.unstored.length, 0);
+  publisher.close();
+  reader.close();
+});
+
+test("what the relay no longer has is read from history, without a seam", async () => {
+  const world = new World();
+  world.say(...Array.from({ length: 2_500 }, (_, i) => `old ${i}`));
+  world.commit();
+  world.memory = 10;
+  const connection = connect({ stream: "demo", edge: "https://edge.test", platform: world.page() });
+  const seen = record(connection.subscribe({ from: 0 }));
+  await world.clock.advance(100);
+  world.say("new");
+  await world.clock.advance(100);
+  assert.equal(seen.length, 2_501);
+  assert.ok(seen.every((entry, i) => entry.startsWith(`${i}:`)));
+  connection.close();
+});
+
+test("a gap over messages that are not stored yet is filled once they are", async () => {
+  const world = new World();
+  const connection = connect({ stream: "demo", edge: "https://edge.test", platform: world.page() });
+  const seen = record(connection.subscribe({ from: 0 }));
+  await settle();
+  world.session.subscribed = false; // the relay's buffer for this subscriber is full
+  world.say("a", "b");
+  world.session.send([22, 0, 2]);
+  world.session.subscribed = true;
+  world.say("c");
+  await settle();
+  assert.deepEqual(seen, []);
+  world.commit();
+  await world.clock.advance(1_000);
+  assert.deepEqual(seen, ["0:a", "1:b", "2:c"]);
+  connection.close();
+});
+
+test("tentative messages are dropped when another relay takes over, and come again as they are then", async () => {
+  const world = new World();
+  const connection = connect({ stream: "demo", edge: "https://edge.test", platform: world.page() });
+  const live = record(connection.subscribe({ from: 0 }));
+  const stored = record(connection.subscribe({ from: 0, guarantee: "stored" }));
+  await settle();
+  world.say("kept");
+  world.commit();
+  world.say("lost 1", "lost 2");
+  await settle();
+  world.takeOver();
+  world.say("other");
+  world.commit();
+  await world.clock.advance(20_000);
+  assert.deepEqual(live, ["0:kept", "1:lost 1", "2:lost 2", "!1", "1:other"]);
+  assert.deepEqual(stored, ["0:kept", "1:other"]);
+  connection.close();
+});
+
+test("a reconnect to the same relay goes on where it was", async () => {
+  const world = new World();
+  const connection = connect({ stream: "demo", edge: "https://edge.test", platform: world.page() });
+  const seen = record(connection.subscribe({ from: 0 }));
+  await settle();
+  world.say("a", "b");
+  await settle();
+  world.session.die();
+  world.say("c");
+  await world.clock.advance(20_000);
+  world.say("d");
+  await settle();
+  assert.deepEqual(seen, ["0:a", "1:b", "2:c", "3:d"]);
+  connection.close();
+});
+
+test("what was published while there was no relay is sent later, once and in order", async () => {
+  const world = new World();
+  world.relayAnswers = false;
+  const connection = await join(world);
+  const publications = ["a", "b", "c"].map((payload) => connection.publish(payload));
+  await world.clock.advance(12_000);
+  assert.equal(connection.attempts[0]?.error?.code, "relay-unreachable");
+  world.relayAnswers = true;
+  await world.clock.advance(30_000);
+  world.commit();
+  await settle();
+  assert.deepEqual(await Promise.all(publications.map((publication) => publication.stored)), [0, 1, 2]);
+  assert.deepEqual(
+    world.stored.map(({ payload }) => text(payload)),
+    ["a", "b", "c"],
+  );
+  connection.close();
+});
+
+test("messages that a dying relay had not stored are sent again; stored ones are not", async () => {
+  const world = new World();
+  const connection = await join(world);
+  connection.publish("a");
+  await settle();
+  world.commit();
+  const second = connection.publish("b");
+  await settle();
+  assert.equal(second.seq, 1);
+  world.takeOver();
+  world.say("in between");
+  world.commit();
+  await world.clock.advance(20_000);
+  world.commit();
+  await settle();
+  assert.equal(await second.stored, 2);
+  assert.deepEqual(
+    world.stored.map(({ payload }) => text(payload)),
+    ["a", "in between", "b"],
+  );
+  connection.close();
+});
+
+test("a message that was stored although its answer got lost counts as stored, once", async () => {
+  const world = new World();
+  const connection = await join(world);
+  const publication = connection.publish("a");
+  await settle();
+  const orphan = world.session;
+  world.stored.push(...world.open.splice(0)); // committed, but nobody heard
+  orphan.die();
+  await world.clock.advance(20_000);
+  assert.equal(await publication.stored, 0);
+  assert.equal(world.head, 1);
+  connection.close();
+});
+
+test("a message over the limit throws too-large and nothing is sent", async () => {
+  const world = new World();
+  const connection = await join(world);
+  assert.throws(
+    () => connection.publish(new Uint8Array(65_537)),
+    (error: StreamChainError) => error.code === "too-large",
+  );
+  connection.publish(new Uint8Array(65_536));
+  await settle();
+  assert.equal(world.received.filter((frame) => frame.kind === "publish").length, 1);
+  connection.close();
+});
+
+test("a full outbox throws queue-full and says when there is room again", async () => {
+  const world = new World();
+  const connection = await join(world);
+  const big = new Uint8Array(65_536);
+  for (let i = 0; i < 256; i++) connection.publish(big);
+  assert.throws(
+    () => connection.publish(big),
+    (error: StreamChainError) => error.code === "queue-full" && error.retryable,
+  );
+  await settle();
+  world.commit();
+  await settle();
+  connection.publish(big);
+  connection.close();
+});
+
+test("a slow channel is not filled beyond its bound", async () => {
+  const world = new World();
+  const connection = await join(world);
+  world.session.channel.stalled = true;
+  for (let i = 0; i < 100; i++) connection.publish(new Uint8Array(16_000));
+  await settle();
+  assert.ok(world.session.channel.bufferedAmount <= 262_144 + 16_384);
+  world.session.channel.drain();
+  await settle();
+  assert.equal(world.head, 100);
+  connection.close();
+});
+
+test("an overloaded relay is given a pause, then everything it did not take", async () => {
+  const world = new World();
+  const connection = await join(world);
+  const accept = world.accept.bind(world);
+  let refusals = 3;
+  world.accept = (session, producerSeq, payload) => {
+    if (refusals-- > 0) session.send([23, 8, "slow down"]);
+    else accept(session, producerSeq, payload);
+  };
+  for (const payload of ["a", "b", "c", "d"]) connection.publish(payload);
+  await world.clock.advance(10_000);
+  world.commit();
+  await settle();
+  assert.deepEqual(
+    world.stored.map(({ payload }) => text(payload)),
+    ["a", "b", "c", "d"],
+  );
+  connection.close();
+});
+
+test("malformed bytes from a relay end that session, and the next one works", async () => {
+  const world = new World();
+  const connection = await join(world);
+  const ends: (string | undefined)[] = [];
+  connection.on("state", ({ state, error }) => state === "waiting" && ends.push(error?.code));
+  world.session.sendRaw(Uint8Array.of(0x9f, 0xff));
+  await world.clock.advance(20_000);
+  assert.deepEqual(ends, ["malformed"]);
+  assert.equal(connection.state.state, "open");
+  connection.close();
+});
+
+test("an edge that does not answer is tried again, ever less often", async () => {
+  const world = new World();
+  world.edgeAnswers = false;
+  const connection = await join(world);
+  await world.clock.advance(60_000);
+  assert.equal(connection.state.error?.code, "edge-unreachable");
+  const tries = world.requests.length;
+  assert.ok(tries >= 8 && tries <= 20, `${tries} tries in a minute`);
+  world.edgeAnswers = true;
+  connection.retryNow();
+  await settle();
+  assert.equal(connection.state.state, "open");
+  connection.close();
+});
+
+test("no relay: the edge's Retry-After is kept", async () => {
+  const world = new World();
+  world.sessionAnswers = [problem(503, "no-relay", { "retry-after": "7" })];
+  const connection = await join(world);
+  assert.equal(connection.state.error?.code, "no-relay");
+  await world.clock.advance(6_900);
+  assert.equal(world.requests.length, 1);
+  await world.clock.advance(200);
+  assert.equal(connection.state.state, "open");
+  connection.close();
+});
+
+test("a refusal for good ends the connection and tells why", async () => {
+  const world = new World();
+  world.sessionAnswers = [problem(400, "bad-stream-name")];
+  const connection = await join(world);
+  assert.equal(connection.state.state, "closed");
+  assert.equal(connection.state.error?.problem?.slug, "bad-stream-name");
+  assert.throws(() => connection.publish("x"));
+});
+
+test("a kept guest token goes with the next session; a refused one is forgotten", async () => {
+  const world = new World();
+  (await join(world)).close();
+  assert.ok([...world.storage.entries.values()].includes("guest-token"));
+  world.sessionAnswers = [problem(401, "bad-token")];
+  const connection = await join(world);
+  await world.clock.advance(2_000);
+  assert.equal(connection.state.state, "open");
+  connection.close();
+});
+
+test("an unreachable relay is diagnosed: HTTP worked, ICE did not", async () => {
+  const world = new World();
+  world.relayAnswers = false;
+  const connection = await join(world);
+  await world.clock.advance(11_000);
+  const [attempt] = connection.attempts;
+  assert.equal(attempt?.error?.code, "relay-unreachable");
+  assert.deepEqual(
+    attempt?.steps.map((step) => step.outcome),
+    ["ok", "ok", "ok", "failed", "not-reached", "not-reached", "not-reached"],
+  );
+  assert.deepEqual(attempt?.relayAddresses, ["udp 192.0.2.7:7100"]);
+  connection.close();
+});
+
+test("a relay that never greets is given up", async () => {
+  const world = new World();
+  world.greets = false;
+  const connection = await join(world);
+  await world.clock.advance(8_500);
+  assert.equal(connection.attempts[0]?.error?.code, "no-welcome");
+  connection.close();
+});
+
+test("with no relay at all, history is read and followed by HTTP", async () => {
+  const world = new World();
+  world.relayAnswers = false;
+  world.say("a");
+  world.commit();
+  const connection = connect({ stream: "demo", edge: "https://edge.test", platform: world.page() });
+  const seen = record(connection.subscribe({ from: 0 }));
+  await world.clock.advance(1_000);
+  assert.deepEqual(seen, ["0:a"]);
+  world.say("b");
+  world.commit();
+  await world.clock.advance(10_000);
+  assert.deepEqual(seen, ["0:a", "1:b"]);
+  world.relayAnswers = true;
+  await world.clock.advance(30_000);
+  world.say("c");
+  await settle();
+  assert.deepEqual(seen, ["0:a", "1:b", "2:c"]);
+  connection.close();
+});
+
+test("a tail subscription begins with the next message", async () => {
+  const world = new World();
+  world.say("before");
+  const connection = connect({ stream: "demo", edge: "https://edge.test", platform: world.page() });
+  const seen = record(connection.subscribe());
+  await settle();
+  world.say("after");
+  await settle();
+  assert.deepEqual(seen, ["1:after"]);
+  connection.close();
+});
+
+test("the async iterator hands out messages and ends with the connection", async () => {
+  const world = new World();
+  const connection = await join(world);
+  world.say("a", "b");
+  const seen: string[] = [];
+  const reading = (async () => {
+    for await (const message of connection.subscribe({ from: 0 })) seen.push(text(message.payload));
+  })();
+  await settle();
+  connection.close();
+  await reading;
+  assert.deepEqual(seen, ["a", "b"]);
+});
+
+test("close ends the session at the edge and rejects what is not stored", async () => {
+  const world = new World();
+  const connection = await join(world);
+  const publication = connection.publish("a");
+  await settle();
+  connection.close();
+  await assert.rejects(publication.stored, (error: StreamChainError) => error.code === "closed");
+  await settle();
+  assert.equal(world.requests.at(-1), "DELETE /v1/sessions/abc");
+});

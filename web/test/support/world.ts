@@ -1,0 +1,349 @@
+// A stand-in for edge and relay in one, over in-memory channels: it keeps the protocol's rules, and the test decides
+// when messages are committed, when relays die, and what goes wrong.
+
+import { type Bytes, concat, fromHex, toHex } from "../../src/lib/bytes.ts";
+import { type CborValue, encodeCbor } from "../../src/lib/cbor.ts";
+import { type ClientFrame, decodeClientMessage } from "../../src/lib/frames.ts";
+import type { DataChannel, PeerConnection, Platform } from "../../src/lib/platform.ts";
+import { MemoryLocks, MemoryStorage, testPlatform, VirtualClock } from "./surroundings.ts";
+
+/** A message as the relay has it. */
+export interface Accepted {
+  readonly time: number;
+  readonly author: Uint8Array;
+  readonly producer: string;
+  readonly producerSeq: number;
+  readonly payload: Uint8Array;
+}
+
+const AUTHOR = fromHex(`0x${"a1".repeat(20)}`, 20);
+const ANSWER = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "a=candidate:1 1 udp 2130706431 192.0.2.7 7100 typ host", ""].join(
+  "\r\n",
+);
+
+/** One client's session at the relay. */
+export class RelaySession {
+  readonly world: World;
+  readonly channel: FakeChannel;
+  readonly peer: FakePeer;
+  producer: string | null = null;
+  subscribed = false;
+
+  constructor(world: World, peer: FakePeer, channel: FakeChannel) {
+    this.world = world;
+    this.peer = peer;
+    this.channel = channel;
+  }
+
+  /** Sends frames in one data-channel message. */
+  send(...frames: CborValue[]): void {
+    this.sendRaw(concat(frames.map(encodeCbor)));
+  }
+
+  sendRaw(bytes: Bytes): void {
+    queueMicrotask(() => this.channel.deliver(bytes));
+  }
+
+  /** The relay's process dies: the client sees the path break. */
+  die(): void {
+    this.world.sessions.delete(this);
+    this.peer.fail();
+  }
+
+  receive(frame: ClientFrame): void {
+    this.world.received.push(frame);
+    if (frame.kind === "hello") this.world.greet(this, toHex(frame.producer));
+    if (frame.kind === "subscribe") this.world.subscribe(this, frame.from);
+    if (frame.kind === "publish") this.world.accept(this, frame.producerSeq, frame.payload);
+  }
+}
+
+/** The data channel as the client holds it. */
+export class FakeChannel implements DataChannel {
+  binaryType: BinaryType = "arraybuffer";
+  bufferedAmount = 0;
+  bufferedAmountLowThreshold = 0;
+  readyState: RTCDataChannelState = "connecting";
+  onopen: DataChannel["onopen"] = null;
+  onclose: DataChannel["onclose"] = null;
+  onerror: DataChannel["onerror"] = null;
+  onmessage: DataChannel["onmessage"] = null;
+  onbufferedamountlow: DataChannel["onbufferedamountlow"] = null;
+  session: RelaySession | null = null;
+  /** When set, sent bytes stay in the buffer until `drain`. */
+  stalled = false;
+  #waiting: Uint8Array[] = [];
+
+  send(bytes: unknown): void {
+    const copy = (bytes as Uint8Array).slice();
+    if (this.stalled) {
+      this.#waiting.push(copy);
+      this.bufferedAmount += copy.length;
+      return;
+    }
+    queueMicrotask(() => {
+      if (this.readyState !== "open") return;
+      for (const frame of decodeClientMessage(copy)) this.session?.receive(frame);
+    });
+  }
+
+  /** The network takes everything that is buffered. */
+  drain(): void {
+    this.stalled = false;
+    this.bufferedAmount = 0;
+    for (const bytes of this.#waiting.splice(0)) this.send(bytes);
+    this.onbufferedamountlow?.call(this as never, new Event("bufferedamountlow"));
+  }
+
+  deliver(bytes: Bytes): void {
+    if (this.readyState === "open") {
+      this.onmessage?.call(this as never, { data: bytes.buffer } as MessageEvent);
+    }
+  }
+
+  open(): void {
+    this.readyState = "open";
+    this.onopen?.call(this as never, new Event("open"));
+  }
+
+  close(): void {
+    this.readyState = "closed";
+  }
+}
+
+/** The peer connection as the client holds it. */
+export class FakePeer implements PeerConnection {
+  connectionState: RTCPeerConnectionState = "new";
+  iceConnectionState: RTCIceConnectionState = "new";
+  localDescription: { sdp: string } | null = null;
+  sctp = { maxMessageSize: 262_144 };
+  onconnectionstatechange: PeerConnection["onconnectionstatechange"] = null;
+  oniceconnectionstatechange: PeerConnection["oniceconnectionstatechange"] = null;
+  readonly channel = new FakeChannel();
+  readonly world: World;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  createDataChannel(): DataChannel {
+    return this.channel;
+  }
+
+  async setLocalDescription(): Promise<void> {
+    this.localDescription = { sdp: "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n" };
+  }
+
+  async setRemoteDescription(): Promise<void> {
+    if (!this.world.relayAnswers) return;
+    queueMicrotask(() => {
+      this.#become("connected", "connected");
+      this.channel.session = this.world.admit(this, this.channel);
+      this.channel.open();
+    });
+  }
+
+  async getStats(): Promise<RTCStatsReport> {
+    return new Map() as RTCStatsReport;
+  }
+
+  fail(): void {
+    this.#become("failed", "failed");
+  }
+
+  close(): void {
+    if (this.connectionState === "closed") return;
+    this.connectionState = "closed";
+    this.channel.close();
+    if (this.channel.session !== null) this.world.sessions.delete(this.channel.session);
+  }
+
+  #become(connection: RTCPeerConnectionState, ice: RTCIceConnectionState): void {
+    this.connectionState = connection;
+    this.iceConnectionState = ice;
+    this.oniceconnectionstatechange?.call(this as never, new Event("iceconnectionstatechange"));
+    this.onconnectionstatechange?.call(this as never, new Event("connectionstatechange"));
+  }
+}
+
+/** One stream, its edge and its relay. */
+export class World {
+  readonly clock = new VirtualClock();
+  readonly storage = new MemoryStorage();
+  readonly locks = new MemoryLocks();
+  readonly sessions = new Set<RelaySession>();
+  /** Every frame that the relay got, in order. */
+  readonly received: ClientFrame[] = [];
+  /** Every request that the edge got, as `METHOD path`. */
+  readonly requests: string[] = [];
+  epoch = 1;
+  /** Messages that are stored at the edge. */
+  stored: Accepted[] = [];
+  /** Messages that the relay accepted and has not committed. */
+  open: Accepted[] = [];
+  anchored = 0;
+  final = 0;
+  edgeAnswers = true;
+  relayAnswers = true;
+  /** Answers of `POST …/sessions`, taken from the front; empty: it works. */
+  sessionAnswers: (() => Response)[] = [];
+  /** The relay keeps this many messages in memory for subscribers; older ones become a gap. */
+  memory = Number.POSITIVE_INFINITY;
+  /** The relay greets at once; else the test does, by `greet`. */
+  greets = true;
+
+  get head(): number {
+    return this.stored.length + this.open.length;
+  }
+
+  /** The surroundings of a new page on this world's origin. */
+  page(parts: Partial<Platform> = {}): Platform & { tabStorage: MemoryStorage; locks: { freeAll(): void } } {
+    return testPlatform(this.clock, {
+      fetch: this.fetch,
+      createPeerConnection: () => new FakePeer(this),
+      storage: this.storage,
+      tabStorage: new MemoryStorage(),
+      locks: this.locks.page(),
+      ...parts,
+    }) as never;
+  }
+
+  admit(peer: FakePeer, channel: FakeChannel): RelaySession {
+    const session = new RelaySession(this, peer, channel);
+    this.sessions.add(session);
+    return session;
+  }
+
+  /** The only session there is. */
+  get session(): RelaySession {
+    const [session] = this.sessions;
+    if (session === undefined) throw new Error("no session at the relay");
+    return session;
+  }
+
+  greet(session: RelaySession, producer: string): void {
+    session.producer = producer;
+    if (!this.greets) return;
+    const last = this.stored.filter((message) => message.producer === producer).at(-1);
+    const limits = new Map<string, CborValue>([["payload", 65_536]]);
+    session.send([16, this.epoch, this.head, this.stored.length, last?.producerSeq ?? null, limits]);
+  }
+
+  subscribe(session: RelaySession, from: number | null): void {
+    session.subscribed = true;
+    const all = [...this.stored, ...this.open];
+    const start = from ?? all.length;
+    const kept = Math.max(start, all.length - this.memory);
+    if (kept > start) session.send([22, start, kept]);
+    for (let seq = kept; seq < all.length; seq++) session.send(this.frame(seq));
+  }
+
+  frame(seq: number): CborValue {
+    const message = [...this.stored, ...this.open][seq] as Accepted;
+    return [17, this.epoch, seq, message.time, message.author, message.payload];
+  }
+
+  /** Accepts a publication, as a relay does: once, in the producer's order. */
+  accept(session: RelaySession, producerSeq: number, payload: Uint8Array): void {
+    const producer = session.producer;
+    if (producer === null) {
+      session.send([23, 9, "publish before hello"]);
+      return;
+    }
+    const all = [...this.stored, ...this.open];
+    const own = all.filter((message) => message.producer === producer);
+    const seq = all.findIndex((message) => message.producer === producer && message.producerSeq === producerSeq);
+    if (seq >= 0 || producerSeq !== own.length) {
+      session.send(seq >= 0 ? [18, producerSeq, seq] : [23, 4, `expected ${own.length}`]);
+      return;
+    }
+    this.open.push({ time: this.clock.now, author: AUTHOR, producer, producerSeq, payload });
+    session.send([18, producerSeq, this.head - 1]);
+    for (const other of this.sessions) if (other.subscribed) other.send(this.frame(this.head - 1));
+  }
+
+  /** Somebody else publishes. */
+  say(...texts: string[]): void {
+    for (const text of texts) {
+      const payload = new TextEncoder().encode(text);
+      this.open.push({ time: this.clock.now, author: AUTHOR, producer: "other", producerSeq: this.head, payload });
+      for (const session of this.sessions) if (session.subscribed) session.send(this.frame(this.head - 1));
+    }
+  }
+
+  /** Stores everything that was accepted and tells it. */
+  commit(): void {
+    this.stored.push(...this.open.splice(0));
+    for (const session of this.sessions) session.send([19, this.stored.length]);
+  }
+
+  /** The relay dies with what it had not committed, and another one takes the stream over. */
+  takeOver(): void {
+    const orphans = [...this.sessions];
+    this.open = [];
+    this.epoch++;
+    for (const session of orphans) session.die();
+  }
+
+  /** An anchor's event over everything that is stored and not anchored yet. */
+  anchor(): void {
+    const first = this.anchored;
+    const count = this.stored.length - first;
+    this.anchored = this.stored.length;
+    this.tellAnchor(first, count, 0);
+  }
+
+  tellAnchor(first: number, count: number, state: 0 | 1 | 2): void {
+    const hash = new Uint8Array(32).fill(7);
+    for (const session of this.sessions) session.send([20, first, count, hash, hash, 12, state]);
+  }
+
+  readonly fetch: typeof fetch = async (input, init) => {
+    const url = new URL(String(input));
+    const method = init?.method ?? "GET";
+    this.requests.push(`${method} ${url.pathname}${url.search}`);
+    if (!this.edgeAnswers) throw new TypeError("fetch failed");
+    if (url.pathname.endsWith("/sessions")) return this.sessionAnswers.shift()?.() ?? answerOffer();
+    if (url.pathname.endsWith("/messages")) return this.#history(url);
+    if (method === "DELETE") return new Response(null, { status: 204 });
+    return Response.json({
+      id: `0x${"11".repeat(32)}`,
+      owner: `0x${"22".repeat(20)}`,
+      name: "demo",
+      epoch: this.epoch,
+      stored: this.stored.length,
+      anchored: this.anchored,
+      final: this.final,
+    });
+  };
+
+  #history(url: URL): Response {
+    const from = Number(url.searchParams.get("from"));
+    const limit = Number(url.searchParams.get("limit"));
+    const page = this.stored.slice(from, from + limit).map(({ time, author, payload }, i) => {
+      return encodeCbor([from + i, time, author, payload]);
+    });
+    return new Response(concat(page), { headers: { "content-type": "application/cbor-seq" } });
+  }
+}
+
+function answerOffer(): Response {
+  return new Response(ANSWER, {
+    status: 201,
+    headers: {
+      "content-type": "application/sdp",
+      location: "/v1/sessions/abc",
+      "streamchain-access-token": "guest-token",
+      "streamchain-author": `0x${"a1".repeat(20)}`,
+    },
+  });
+}
+
+/** A problem document as the edge sends it. */
+export function problem(status: number, slug: string, headers: Record<string, string> = {}): () => Response {
+  return () =>
+    new Response(
+      JSON.stringify({ type: `https://streamchain.dev/problems/${slug}`, title: slug, status, detail: "said so" }),
+      { status, headers: { "content-type": "application/problem+json", ...headers } },
+    );
+}
