@@ -1,0 +1,340 @@
+//! The head, the fork, the undoing.
+
+use alloy_primitives::B256;
+
+use super::scan::Scan;
+use super::{Batch, ChainEvent, Command, Listener, Mark};
+use crate::rpc::{Answer, Block, BlockId, Request, RpcError};
+
+/// How far the head may be below what we have read before the node is taken for one that is syncing or lies. A node
+/// behind the same address may lag a few blocks; a fork that makes a chain shorter is shallower than this.
+const MAX_FALL: u64 = 128;
+
+/// Where the round is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Idle,
+    AskSyncing,
+    AskHead,
+    /// Head known; ask for the finalized block.
+    AskFinalized(Block),
+    /// Is the newest block of ours at or below the head still on the chain?
+    CheckTip(View, Mark),
+    /// It is not. Our blocks in `marks` are older; bisect for the newest that is on the chain. All below index
+    /// `low` are, none from index `high` on is.
+    FindFork {
+        marks: Vec<Mark>,
+        low: usize,
+        high: usize,
+    },
+    /// Read blocks.
+    Scan(View, Scan),
+    /// Have a batch carried out, then go on.
+    Apply(Batch, Next),
+}
+
+/// The chain as the node showed it at the beginning of the round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct View {
+    pub head: Block,
+    pub finalized: Option<Mark>,
+}
+
+/// What to do when a batch is carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Release the events that were undone and begin a new round.
+    Undone,
+    /// Move the cursor past this block, and read on.
+    Scanned(View, Mark),
+    /// Move the finalized mark here; the round is over.
+    Finalized(Mark),
+}
+
+impl Listener {
+    pub(super) fn begin_round(&mut self, now_ms: u64) {
+        self.calls = 0;
+        self.last_poll_ms = Some(now_ms);
+        self.step = if self.synced {
+            Step::AskHead
+        } else {
+            Step::AskSyncing
+        };
+    }
+
+    pub(super) fn command(&self) -> Option<Command> {
+        let block = |id| Command::Call(Request::Block(id));
+        Some(match &self.step {
+            Step::Idle => return None,
+            Step::AskSyncing => Command::Call(Request::Syncing),
+            Step::AskHead => block(BlockId::Latest),
+            Step::AskFinalized(_) => block(BlockId::Finalized),
+            Step::CheckTip(_, mark) => block(BlockId::Number(mark.number)),
+            Step::FindFork { marks, low, high } => block(BlockId::Number(marks[middle(*low, *high)].number)),
+            Step::Scan(_, scan) => Command::Call(self.scan_request(scan)),
+            Step::Apply(batch, _) => Command::Apply(batch.clone()),
+        })
+    }
+
+    /// Takes in the outcome of the last [`Command::Call`].
+    pub fn handle_answer(&mut self, outcome: Result<Answer, RpcError>, now_ms: u64) {
+        if !self.waiting || matches!(self.step, Step::Apply(..)) {
+            return; // an answer to a call that was given up
+        }
+        self.waiting = false;
+        self.calls += 1;
+        let step = std::mem::replace(&mut self.step, Step::Idle);
+        match (step, outcome) {
+            (Step::Scan(view, scan), outcome) => self.handle_scan(view, scan, outcome, now_ms),
+            (Step::AskSyncing, Ok(Answer::Syncing(true))) => {
+                self.disbelieve("it is still syncing".into(), now_ms);
+            }
+            // Some providers do not offer the method; they sync behind the scenes.
+            (Step::AskSyncing, Ok(Answer::Syncing(false)) | Err(RpcError::Node { .. })) => {
+                self.synced = true;
+                self.step = Step::AskHead;
+            }
+            // A chain that is too young, or has no finality at all.
+            (Step::AskFinalized(head), Err(RpcError::Node { .. })) => {
+                self.handle_finalized(head, None, now_ms)
+            }
+            (_, Err(error)) => self.fail(error.to_string(), now_ms),
+            (Step::CheckTip(..) | Step::FindFork { .. }, Ok(Answer::Block(None))) => {
+                self.fail("the node does not know a block below its head".into(), now_ms);
+            }
+            (Step::AskHead, Ok(Answer::Block(Some(head)))) => self.handle_head(head, now_ms),
+            (Step::AskFinalized(head), Ok(Answer::Block(finalized))) => {
+                self.handle_finalized(head, finalized, now_ms);
+            }
+            (Step::CheckTip(view, mark), Ok(Answer::Block(found))) => {
+                match found.is_some_and(|block| Mark::from(&block) == mark) {
+                    true => self.handle_tip_holds(view, mark, now_ms),
+                    false => self.handle_tip_gone(mark, now_ms),
+                }
+            }
+            (Step::FindFork { marks, low, high }, Ok(Answer::Block(found))) => {
+                let middle = middle(low, high);
+                match found.is_some_and(|block| Mark::from(&block) == marks[middle]) {
+                    true => self.narrow(marks, middle + 1, high, now_ms),
+                    false => self.narrow(marks, low, middle, now_ms),
+                }
+            }
+            (_, Ok(_)) => self.disbelieve("the answer belongs to another question".into(), now_ms),
+        }
+    }
+
+    fn handle_head(&mut self, head: Block, now_ms: u64) {
+        let read = self.cursor.next.saturating_sub(1);
+        if read > head.number + MAX_FALL {
+            let head = head.number;
+            return self.disbelieve(
+                format!("its head is block {head}, and we have read block {read}"),
+                now_ms,
+            );
+        }
+        if let Some(mark) = self.cursor.finalized.filter(|mark| mark.number > head.number) {
+            let (head, number) = (head.number, mark.number);
+            let reason = format!("its head is block {head}, and block {number} is finalized");
+            return self.disbelieve(reason, now_ms);
+        }
+        self.head = Some(Mark::from(&head));
+        self.step = Step::AskFinalized(head);
+    }
+
+    fn handle_finalized(&mut self, head: Block, finalized: Option<Block>, now_ms: u64) {
+        // A finalized block above the head can only be a newer answer: the head will be there in the next round.
+        let finalized = finalized
+            .map(|block| Mark::from(&block))
+            .filter(|mark| mark.number <= head.number);
+        if let (Some(known), Some(found)) = (self.cursor.finalized, finalized)
+            && known.number == found.number
+            && known.hash != found.hash
+        {
+            return self.refuse_rewrite(known, now_ms);
+        }
+        let view = View { head, finalized };
+        let Some(tip) = self.ring.at_or_below(view.head.number) else {
+            // Nothing read yet, or nothing that low (then nothing is final yet either): the head has to grow.
+            return match self.ring.last() {
+                None => self.scan_on(view, now_ms),
+                Some(_) => self.rest(now_ms),
+            };
+        };
+        let head = &view.head;
+        if tip.number == head.number || tip.number + 1 == head.number {
+            let found = if tip.number == head.number {
+                head.hash
+            } else {
+                head.parent_hash
+            };
+            match found == tip.hash {
+                true => self.handle_tip_holds(view, tip, now_ms),
+                false => self.handle_tip_gone(tip, now_ms),
+            }
+        } else {
+            self.step = Step::CheckTip(view, tip);
+        }
+    }
+
+    /// Our newest block at or below the head is on the node's chain.
+    fn handle_tip_holds(&mut self, view: View, tip: Mark, now_ms: u64) {
+        if self.ring.last() == Some(tip) {
+            self.scan_on(view, now_ms);
+        } else {
+            self.rest(now_ms); // the same chain, but the node is behind us
+        }
+    }
+
+    fn handle_tip_gone(&mut self, tip: Mark, now_ms: u64) {
+        let marks = self.ring.up_to(tip.number);
+        let high = marks.len() - 1; // `tip` is the last of them
+        self.narrow(marks, 0, high, now_ms);
+    }
+
+    fn narrow(&mut self, marks: Vec<Mark>, low: usize, high: usize, now_ms: u64) {
+        if low < high {
+            self.step = Step::FindFork { marks, low, high };
+            return;
+        }
+        // All marks below `low` are on the chain.
+        let fork = low.checked_sub(1).map(|index| marks[index]);
+        let denies = |finalized: &Mark| fork.is_none_or(|fork| fork.number < finalized.number);
+        match self.cursor.finalized.filter(denies) {
+            Some(finalized) => self.refuse_rewrite(finalized, now_ms),
+            None => self.undo_above(fork, now_ms),
+        }
+    }
+
+    /// Moves the cursor back first, so that the events above are in doubt, then has them undone.
+    fn undo_above(&mut self, fork: Option<Mark>, now_ms: u64) {
+        let fork = fork.map(|mark| mark.number);
+        self.cursor.next = fork.map_or(self.settings.start_block, |number| number + 1);
+        self.ring.cut_above(fork, &mut self.journal);
+        self.save_cursor();
+        if !self.undo_doubtful() {
+            self.next_round_ms = now_ms; // read on at once
+        }
+    }
+
+    /// Has all events that are in doubt undone, newest first, in one batch; `false` when there are none.
+    pub(super) fn undo_doubtful(&mut self) -> bool {
+        let undone: Vec<ChainEvent> = self.doubtful().rev().cloned().collect();
+        let any = !undone.is_empty();
+        if any {
+            self.step = Step::Apply(
+                Batch {
+                    undone,
+                    ..Batch::default()
+                },
+                Next::Undone,
+            );
+        }
+        any
+    }
+
+    /// Held events at or above the cursor.
+    pub(super) fn doubtful(&self) -> impl DoubleEndedIterator<Item = &ChainEvent> {
+        self.held
+            .range((self.cursor.next, 0, B256::ZERO)..)
+            .map(|(_, event)| event)
+    }
+
+    /// Takes in whether the last [`Command::Apply`] was carried out. If it was not, or not all of it, the same or
+    /// a newer batch comes after a while.
+    pub fn handle_applied(&mut self, outcome: Result<(), String>, now_ms: u64) {
+        let Step::Apply(batch, next) = std::mem::replace(&mut self.step, Step::Idle) else {
+            return;
+        };
+        self.waiting = false;
+        if let Err(reason) = outcome {
+            // As after a crash: what is in doubt is told of again when its blocks are read again.
+            return self.fail(reason, now_ms);
+        }
+        // Undone or final: nothing more will be told of them.
+        let seen_final = batch.seen.iter().filter(|event| batch.is_final(event));
+        for event in batch.undone.iter().chain(&batch.finalized).chain(seen_final) {
+            self.release(event);
+        }
+        match next {
+            Next::Undone => self.next_round_ms = now_ms,
+            Next::Scanned(view, to) => self.pass(view, to, now_ms),
+            Next::Finalized(mark) => {
+                self.settle(mark);
+                self.finish(now_ms);
+            }
+        }
+    }
+
+    /// The blocks up to the node's head are read: marks what is final by now.
+    pub(super) fn finalize(&mut self, view: View, now_ms: u64) {
+        let known = self.cursor.finalized;
+        let newer = |mark: &Mark| {
+            mark.number < self.cursor.next && known.is_none_or(|known| mark.number > known.number)
+        };
+        let found = view.finalized.filter(newer);
+        if found.is_some_and(|mark| self.ring.get(mark.number).is_some_and(|hash| hash != mark.hash)) {
+            return self.disbelieve("its finalized block is not on its own chain".into(), now_ms);
+        }
+        let Some(mark) = found.or(known) else {
+            return self.finish(now_ms);
+        };
+        let below = ..(mark.number + 1, 0, B256::ZERO);
+        let finalized: Vec<ChainEvent> = self.held.range(below).map(|(_, event)| event.clone()).collect();
+        if !finalized.is_empty() {
+            self.step = Step::Apply(
+                Batch {
+                    finalized,
+                    ..Batch::default()
+                },
+                Next::Finalized(mark),
+            );
+            return;
+        }
+        if known != Some(mark) {
+            self.settle(mark);
+        }
+        self.finish(now_ms);
+    }
+
+    pub(super) fn settle(&mut self, mark: Mark) {
+        self.cursor.finalized = Some(mark);
+        self.ring.push(mark, &mut self.journal);
+        self.ring.prune(mark.number, &mut self.journal);
+        self.save_cursor();
+    }
+
+    fn finish(&mut self, now_ms: u64) {
+        self.backoff.succeed();
+        let full = self.is_full();
+        self.last_error = full.then(|| "too many events wait for finality; reading waits too".to_owned());
+        self.rest(now_ms);
+    }
+
+    pub(super) fn rest(&mut self, now_ms: u64) {
+        self.step = Step::Idle;
+        self.next_round_ms = now_ms + self.settings.interval_ms;
+    }
+
+    fn refuse_rewrite(&mut self, mark: Mark, now_ms: u64) {
+        let Mark { number, hash } = mark;
+        let reason = format!("it denies the finalized block {number} ({hash}); history is not rewritten");
+        self.disbelieve(reason, now_ms);
+    }
+
+    /// The node's answers cannot be true; nothing changes until a node gives better ones.
+    pub(super) fn disbelieve(&mut self, reason: String, now_ms: u64) {
+        self.synced = false;
+        self.fail(format!("the node is not believed: {reason}"), now_ms);
+        self.distrust = Some(reason);
+    }
+
+    pub(super) fn fail(&mut self, reason: String, now_ms: u64) {
+        self.last_error = Some(reason);
+        self.step = Step::Idle;
+        self.next_round_ms = now_ms + self.backoff.fail().max(self.settings.interval_ms);
+    }
+}
+
+fn middle(low: usize, high: usize) -> usize {
+    low + (high - low) / 2
+}

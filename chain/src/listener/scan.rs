@@ -1,0 +1,218 @@
+//! Reading blocks.
+//!
+//! Near the head: one block at a time, its header by number, then its logs by its hash; a node that does not know
+//! the block answers with an error, so an empty list means no events. Further back: ranges by number; the blocks at
+//! both ends are asked for again afterwards, so that no reorganisation can have slipped in between.
+
+use alloy_primitives::B256;
+
+use super::event::TOPICS;
+use super::follow::{Next, Step, View};
+use super::{Batch, ChainEvent, Listener, MAX_HELD_EVENTS, Mark};
+use crate::rpc::{Answer, Block, BlockId, Log, LogBlocks, Request, RpcError};
+
+/// The newest blocks, which are read one by one: nodes behind one address often differ by a few.
+const BY_HASH_WINDOW: u64 = 8;
+/// A reading under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Scan {
+    /// One block: its header.
+    Header(u64),
+    /// One block: its logs.
+    LogsOf(Mark),
+    /// A range: the header of its last block.
+    RangeEnd(u64),
+    /// A range: its logs.
+    RangeLogs(Mark),
+    /// A range: is its last block still there, and the last block read before it?
+    Confirm(Mark, Vec<Log>),
+    ConfirmBefore(Mark, Mark, Vec<Log>),
+}
+
+impl Listener {
+    pub(super) fn scan_request(&self, scan: &Scan) -> Request {
+        let logs = |blocks| Request::Logs {
+            address: self.settings.contract,
+            topics: TOPICS.to_vec(),
+            blocks,
+        };
+        match scan {
+            Scan::Header(number) | Scan::RangeEnd(number) => Request::Block(BlockId::Number(*number)),
+            Scan::LogsOf(mark) => logs(LogBlocks::Hash(mark.hash)),
+            Scan::RangeLogs(end) => logs(LogBlocks::Range(self.cursor.next, end.number)),
+            Scan::Confirm(mark, _) | Scan::ConfirmBefore(mark, ..) => {
+                Request::Block(BlockId::Number(mark.number))
+            }
+        }
+    }
+
+    /// Reads the next blocks, or ends the round.
+    pub(super) fn scan_on(&mut self, view: View, now_ms: u64) {
+        let (next, head) = (self.cursor.next, view.head.number);
+        if next > head {
+            // What is still in doubt lies above the head: it is not on this chain.
+            if !self.undo_doubtful() {
+                self.finalize(view, now_ms);
+            }
+            return;
+        }
+        if self.is_full() {
+            return self.finalize(view, now_ms);
+        }
+        let quiet_to = head.saturating_sub(BY_HASH_WINDOW);
+        self.step = if next <= quiet_to {
+            let end = quiet_to.min(next.saturating_add(self.range - 1));
+            Step::Scan(view, Scan::RangeEnd(end))
+        } else if next == head {
+            let block = view.head.clone();
+            return self.handle_header(view, block, now_ms);
+        } else {
+            Step::Scan(view, Scan::Header(next))
+        };
+    }
+
+    pub(super) fn handle_scan(
+        &mut self,
+        view: View,
+        scan: Scan,
+        outcome: Result<Answer, RpcError>,
+        now_ms: u64,
+    ) {
+        let gone = "a block went away while it was read";
+        match (scan, outcome) {
+            (Scan::RangeLogs(end), Err(error)) => self.handle_range_error(view, end, error, now_ms),
+            (_, Err(error)) => self.fail(error.to_string(), now_ms),
+            (_, Ok(Answer::Block(None))) => self.fail(gone.into(), now_ms),
+            (Scan::Header(number), Ok(Answer::Block(Some(block)))) if block.number == number => {
+                self.handle_header(view, block, now_ms);
+            }
+            (Scan::LogsOf(mark), Ok(Answer::Logs(logs))) => self.read_logs(view, mark, logs, now_ms),
+            (Scan::RangeEnd(number), Ok(Answer::Block(Some(block)))) if block.number == number => {
+                self.step = Step::Scan(view, Scan::RangeLogs(Mark::from(&block)));
+            }
+            (Scan::RangeLogs(end), Ok(Answer::Logs(logs))) => {
+                self.widen();
+                self.step = Step::Scan(view, Scan::Confirm(end, logs));
+            }
+            (Scan::Confirm(end, logs), Ok(Answer::Block(Some(block)))) => {
+                if Mark::from(&block) != end {
+                    return self.fail(gone.into(), now_ms);
+                }
+                match self.ring.last() {
+                    Some(before) => self.step = Step::Scan(view, Scan::ConfirmBefore(before, end, logs)),
+                    None => self.read_logs(view, end, logs, now_ms),
+                }
+            }
+            (Scan::ConfirmBefore(before, end, logs), Ok(Answer::Block(Some(block)))) => {
+                match Mark::from(&block) == before {
+                    true => self.read_logs(view, end, logs, now_ms),
+                    false => self.fail(gone.into(), now_ms),
+                }
+            }
+            (_, Ok(_)) => self.disbelieve("the answer belongs to another question".into(), now_ms),
+        }
+    }
+
+    fn handle_header(&mut self, view: View, block: Block, now_ms: u64) {
+        let linked = self
+            .ring
+            .last()
+            .is_none_or(|last| last.number + 1 != block.number || last.hash == block.parent_hash);
+        if !linked {
+            // A reorganisation since the round began: the next round finds the fork.
+            return self.rest(now_ms);
+        }
+        self.step = Step::Scan(view, Scan::LogsOf(Mark::from(&block)));
+    }
+
+    fn handle_range_error(&mut self, view: View, end: Mark, error: RpcError, now_ms: u64) {
+        let asked = end.number - self.cursor.next + 1;
+        let smaller_helps = error.is_range_too_large() || matches!(error, RpcError::Timeout(_));
+        if !smaller_helps || asked <= 1 {
+            return self.fail(error.to_string(), now_ms);
+        }
+        self.range = (asked / 2).max(1);
+        self.scan_on(view, now_ms);
+    }
+
+    /// A range that was no trouble: ask for a little more next time. Slowly, so that a provider with a fixed limit
+    /// refuses about one query in six.
+    fn widen(&mut self) {
+        self.range = (self.range + self.range / 8 + 1).min(self.settings.max_range.max(1));
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.held.len() >= MAX_HELD_EVENTS
+    }
+
+    /// The logs of all blocks from the cursor to `to`.
+    fn read_logs(&mut self, view: View, to: Mark, logs: Vec<Log>, now_ms: u64) {
+        let seen = match self.checked(to, logs) {
+            Ok(seen) => seen,
+            Err(reason) => return self.disbelieve(reason.into(), now_ms),
+        };
+        let final_to = view.finalized.map(|mark| mark.number);
+        // What an interrupted round told of, and is not there any more.
+        let undone: Vec<ChainEvent> = self
+            .doubtful()
+            .take_while(|event| event.block <= to.number)
+            .filter(|held| !seen.iter().any(|event| event.id() == held.id()))
+            .cloned()
+            .collect();
+        let batch = Batch {
+            undone,
+            seen,
+            finalized: Vec::new(),
+            final_to,
+        };
+        // The owner may be told of these from now on: hold them first. What is final cannot be taken back.
+        for event in batch.seen.iter().filter(|event| !batch.is_final(event)) {
+            self.hold(event);
+        }
+        match batch.is_empty() {
+            true => self.pass(view, to, now_ms),
+            false => self.step = Step::Apply(batch, Next::Scanned(view, to)),
+        }
+    }
+
+    /// The logs as events in the order of the chain, or why they cannot be true.
+    fn checked(&self, to: Mark, logs: Vec<Log>) -> Result<Vec<ChainEvent>, &'static str> {
+        let blocks = self.cursor.next..=to.number;
+        let mut events = Vec::with_capacity(logs.len());
+        let mut hash_of: Option<(u64, B256)> = None;
+        for log in &logs {
+            if log.address != self.settings.contract || log.removed || !blocks.contains(&log.block_number) {
+                return Err("it gives logs that were not asked for");
+            }
+            if log.block_number == to.number && log.block_hash != to.hash {
+                return Err("it gives logs of another block");
+            }
+            if hash_of.is_some_and(|(number, hash)| number == log.block_number && hash != log.block_hash) {
+                return Err("it gives logs of two blocks with one height");
+            }
+            hash_of = Some((log.block_number, log.block_hash));
+            events.push(ChainEvent::decode(log).ok_or("it gives logs that the contract cannot emit")?);
+        }
+        events.sort_by_key(ChainEvent::id);
+        match events
+            .windows(2)
+            .any(|pair| (pair[0].block, pair[0].log_index) == (pair[1].block, pair[1].log_index))
+        {
+            true => Err("it gives two logs with one place"),
+            false => Ok(events),
+        }
+    }
+
+    /// All blocks up to `to` are carried out: moves the cursor.
+    pub(super) fn pass(&mut self, view: View, to: Mark, now_ms: u64) {
+        self.cursor.next = to.number + 1;
+        match view.finalized {
+            Some(finalized) if finalized.number >= to.number => self.settle(to),
+            _ => {
+                self.ring.push(to, &mut self.journal);
+                self.save_cursor();
+            }
+        }
+        self.scan_on(view, now_ms);
+    }
+}

@@ -1,0 +1,115 @@
+//! The parts of JSON-RPC objects that are read; the rest is ignored.
+
+use alloy_primitives::{Address, B256, Bytes, U64, U128};
+use serde::{Deserialize, Deserializer};
+
+/// A block's header, as far as it is needed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Block {
+    /// The height.
+    #[serde(deserialize_with = "quantity")]
+    pub number: u64,
+    /// The block's hash.
+    pub hash: B256,
+    /// The hash of the block before it.
+    pub parent_hash: B256,
+    /// When it was made, in Unix seconds.
+    #[serde(deserialize_with = "quantity")]
+    pub timestamp: u64,
+}
+
+/// An event a contract emitted.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Log {
+    /// The contract.
+    pub address: Address,
+    /// The event's signature and its indexed fields.
+    pub topics: Vec<B256>,
+    /// The other fields, ABI-encoded.
+    pub data: Bytes,
+    /// The height of its block.
+    #[serde(deserialize_with = "quantity")]
+    pub block_number: u64,
+    /// The hash of its block.
+    pub block_hash: B256,
+    /// The transaction that caused it.
+    pub transaction_hash: B256,
+    /// Its place among all logs of its block.
+    #[serde(deserialize_with = "quantity")]
+    pub log_index: u64,
+    /// Whether the node says that a reorganisation took it back.
+    #[serde(default)]
+    pub removed: bool,
+}
+
+/// What became of a transaction that is in a block.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    /// The transaction.
+    pub transaction_hash: B256,
+    /// The height of its block.
+    #[serde(deserialize_with = "quantity")]
+    pub block_number: u64,
+    /// The hash of its block.
+    pub block_hash: B256,
+    /// 1 when it succeeded, 0 when it reverted (EIP-658).
+    #[serde(deserialize_with = "quantity")]
+    pub status: u64,
+    /// The gas it used.
+    #[serde(deserialize_with = "quantity")]
+    pub gas_used: u64,
+    /// The events it caused.
+    #[serde(default)]
+    pub logs: Vec<Log>,
+}
+
+impl Receipt {
+    /// Whether the transaction did what it asked for.
+    pub fn succeeded(&self) -> bool {
+        self.status == 1
+    }
+}
+
+/// Base fees and tips of the newest blocks (EIP-1559).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FeeHistory {
+    /// The base fee of each block, oldest first, and last that of the block to come.
+    #[serde(default)]
+    base_fee_per_gas: Vec<U128>,
+    /// For each block the tips at the percentiles asked for; we ask for the median only.
+    #[serde(default)]
+    reward: Option<Vec<Vec<U128>>>,
+}
+
+impl FeeHistory {
+    /// A history with these base fees (the last one is the next block's) and median tips, in wei per gas.
+    pub fn new(base_fees: &[u128], median_tips: &[u128]) -> Self {
+        Self {
+            base_fee_per_gas: base_fees.iter().map(|&fee| U128::from(fee)).collect(),
+            reward: Some(median_tips.iter().map(|&tip| vec![U128::from(tip)]).collect()),
+        }
+    }
+
+    /// The base fee of the block to come, in wei per gas.
+    pub fn next_base_fee(&self) -> Option<u128> {
+        self.base_fee_per_gas.last().map(|fee| fee.to())
+    }
+
+    /// The median tip of each block, in wei per gas; zero for an empty block.
+    pub fn median_tips(&self) -> Vec<u128> {
+        self.reward
+            .iter()
+            .flatten()
+            .filter_map(|tips| tips.first())
+            .map(|tip| tip.to())
+            .collect()
+    }
+}
+
+fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    U64::deserialize(deserializer).map(|number| number.to())
+}

@@ -1,0 +1,22 @@
+//! What the listener tells.
+
+use super::Sender;
+use super::book::Run;
+
+impl Sender {
+    /// The chain has this run, in a block that may still be taken back.
+    pub fn handle_anchored(&mut self, run: &Run, now_ms: u64) {
+        self.book.see(run, now_ms);
+    }
+
+    /// A reorganisation took this run back: the contract is read again before anything is sent for its stream.
+    pub fn handle_reverted(&mut self, run: &Run) {
+        self.book.forget_coverage(&run.stream);
+    }
+
+    /// The chain has this run for good: its segments, and all before them, are forgotten.
+    pub fn handle_final(&mut self, run: &Run, now_ms: u64) {
+        self.book.see(run, now_ms);
+        self.book.settle(run.stream, run.end(), &mut self.journal);
+    }
+}

@@ -1,0 +1,62 @@
+//! The listener against a chain that grows, and one that forks.
+
+mod support;
+
+use alloy_primitives::{Address, B256};
+use alloy_sol_types::SolCall;
+use streamchain_chain::abi::IStreamChain::publishCall;
+use support::fake_chain::{FakeChain, Orphans};
+use support::listening::*;
+
+const STRANGER: Address = Address::repeat_byte(0x55);
+
+fn publish(text: &str) -> Vec<u8> {
+    publishCall {
+        stream: B256::repeat_byte(7),
+        payload: text.as_bytes().to_vec().into(),
+    }
+    .abi_encode()
+}
+
+/// A chain whose newest blocks each hold one event.
+fn eventful(empty: u64, events: u64) -> Listening {
+    let mut chain = FakeChain::new(Address::repeat_byte(1));
+    chain.mine_many(empty);
+    for number in 0..events {
+        chain.stranger(STRANGER, publish(&format!("event {number}")));
+        chain.mine();
+    }
+    Listening::new(chain)
+}
+
+#[test]
+fn events_are_seen_and_then_final() {
+    let mut world = eventful(20, 3);
+    world.rounds(2);
+    world.agrees();
+    assert!(world.world.values().all(|(_, is_final)| !is_final));
+    world.chain.mine_many(20);
+    world.rounds(2);
+    world.agrees();
+    assert!(world.world.values().all(|(_, is_final)| *is_final));
+    assert_eq!(world.listener.status().held_events, 0);
+}
+
+#[test]
+fn what_a_fork_takes_back_is_undone_in_one_batch_and_the_new_branch_is_read() {
+    for depth in [1, 2, 3, 6] {
+        let mut world = eventful(30, 6);
+        world.rounds(2);
+        let batches = world.batches.len();
+        world.chain.reorg(depth, Orphans::Pooled);
+        world.rounds(3);
+        world.agrees();
+        let undoing = world.batches[batches..]
+            .iter()
+            .filter(|batch| !batch.undone.is_empty());
+        assert_eq!(
+            undoing.map(|batch| batch.undone.len() as u64).collect::<Vec<_>>(),
+            [depth]
+        );
+    }
+}

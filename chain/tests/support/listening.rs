@@ -1,0 +1,197 @@
+//! A listener, its saved rows, a chain, and a world that hears of events.
+
+use std::collections::BTreeMap;
+
+use streamchain_chain::listener::{Batch, ChainEvent, Command, EventId, Listener, Settings};
+use streamchain_chain::row::Row;
+use streamchain_chain::rpc::{Answer, Request, RpcError};
+
+use super::Fault;
+use super::fake_chain::{CHAIN_ID, CONTRACT, FakeChain};
+
+pub fn settings() -> Settings {
+    Settings {
+        chain_id: CHAIN_ID,
+        contract: CONTRACT,
+        start_block: 0,
+        interval_ms: 1_000,
+        max_range: 1_000,
+    }
+}
+
+/// Changes a node's answer: a lie, or a weakness.
+pub type Lie = Box<dyn FnMut(&Request, Result<Answer, RpcError>) -> Result<Answer, RpcError>>;
+
+pub struct Listening {
+    pub chain: FakeChain,
+    pub rows: BTreeMap<String, String>,
+    pub listener: Listener,
+    pub now_ms: u64,
+    pub commands: u64,
+    /// What the world believes to be on the chain, and whether it is final.
+    pub world: BTreeMap<EventId, (ChainEvent, bool)>,
+    /// All batches, in order.
+    pub batches: Vec<Batch>,
+    /// All questions, in order.
+    pub asked: Vec<Request>,
+    pub distrusted: Vec<String>,
+    pub lie: Option<Lie>,
+}
+
+impl Listening {
+    pub fn new(chain: FakeChain) -> Self {
+        Self {
+            chain,
+            rows: BTreeMap::new(),
+            listener: Listener::restore(settings(), []).unwrap(),
+            now_ms: 1_700_000_000_000,
+            commands: 0,
+            world: BTreeMap::new(),
+            batches: Vec::new(),
+            asked: Vec::new(),
+            distrusted: Vec::new(),
+            lie: None,
+        }
+    }
+
+    /// The process dies and comes back with what it had saved.
+    pub fn crash(&mut self) {
+        let rows = self
+            .rows
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
+        self.listener = Listener::restore(settings(), rows).unwrap();
+    }
+
+    fn save(&mut self, rows: Vec<Row>) {
+        for row in rows {
+            match row.value {
+                Some(value) => self.rows.insert(row.key, value),
+                None => self.rows.remove(&row.key),
+            };
+        }
+    }
+
+    /// What the shell does with a batch: idempotent, and never taking back what is final.
+    fn apply(&mut self, batch: Batch) {
+        for event in &batch.undone {
+            if let Some((_, is_final)) = self.world.remove(&event.id()) {
+                assert!(!is_final, "a final event was undone: {event:?}");
+            }
+        }
+        for event in &batch.seen {
+            let is_final = batch.is_final(event);
+            let entry = self.world.entry(event.id()).or_insert((event.clone(), false));
+            entry.1 |= is_final;
+        }
+        for event in &batch.finalized {
+            let entry = self
+                .world
+                .get_mut(&event.id())
+                .expect("only what was seen becomes final");
+            entry.1 = true;
+        }
+        self.batches.push(batch);
+    }
+
+    pub fn ask(&mut self, request: &Request) -> Result<Answer, RpcError> {
+        self.asked.push(request.clone());
+        let outcome = self.chain.answer(request);
+        match &mut self.lie {
+            Some(lie) => lie(request, outcome),
+            None => outcome,
+        }
+    }
+
+    pub fn round(&mut self) {
+        self.round_with(&mut |_| Fault::None);
+    }
+
+    /// All that the machine wants to do now.
+    pub fn round_with(&mut self, fault: &mut dyn FnMut(u64) -> Fault) {
+        for _ in 0..5_000 {
+            let Some(command) = self.listener.next_command(self.now_ms) else {
+                return;
+            };
+            self.commands += 1;
+            let fault = fault(self.commands);
+            let (before, after) = (fault == Fault::FailBefore, fault == Fault::FailAfter);
+            if fault == Fault::CrashBefore {
+                return self.crash();
+            }
+            match command {
+                Command::Save(_) if before || after => return self.crash(),
+                Command::Save(rows) => self.save(rows),
+                Command::Distrust(reason) => self.distrusted.push(reason),
+                Command::Apply(batch) => {
+                    if !before {
+                        self.apply(batch);
+                    }
+                    if fault != Fault::CrashAfter {
+                        let outcome = if before || after {
+                            Err("D1 is away".into())
+                        } else {
+                            Ok(())
+                        };
+                        self.listener.handle_applied(outcome, self.now_ms);
+                    }
+                }
+                Command::Call(request) => {
+                    self.now_ms += 5;
+                    let outcome = if before {
+                        Err(RpcError::Timeout(10_000))
+                    } else {
+                        self.ask(&request)
+                    };
+                    let outcome = if after {
+                        Err(RpcError::Timeout(10_000))
+                    } else {
+                        outcome
+                    };
+                    if fault != Fault::CrashAfter {
+                        self.listener.handle_answer(outcome, self.now_ms);
+                    }
+                }
+            }
+            if fault == Fault::CrashAfter {
+                return self.crash();
+            }
+        }
+        panic!("the listener does not come to rest: {:?}", self.listener.status());
+    }
+
+    /// Lets time pass until the machine wants to go on, and goes on.
+    pub fn next_round(&mut self) {
+        self.now_ms = self.now_ms.max(self.listener.poll_timeout());
+        self.round();
+    }
+
+    pub fn rounds(&mut self, count: usize) {
+        for _ in 0..count {
+            self.next_round();
+        }
+    }
+
+    /// What the world should believe: what a clean replay of the chain gives.
+    pub fn replay(&self) -> BTreeMap<EventId, (ChainEvent, bool)> {
+        let finalized = self.chain.finalized();
+        let events = self
+            .chain
+            .logs()
+            .into_iter()
+            .filter_map(|log| ChainEvent::decode(&log));
+        events
+            .map(|event| (event.id(), (event.clone(), event.block <= finalized)))
+            .collect()
+    }
+
+    /// Fails unless the world believes exactly what the chain says.
+    pub fn agrees(&self) {
+        assert_eq!(self.world, self.replay(), "the world and the chain differ");
+    }
+
+    /// How many events the world holds.
+    pub fn known(&self) -> usize {
+        self.world.len()
+    }
+}

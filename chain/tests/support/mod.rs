@@ -1,0 +1,30 @@
+//! A chain, a node and a store that live in memory, to drive the machines on a virtual clock.
+
+#![allow(dead_code, missing_docs, clippy::unwrap_used)] // each test file uses its part
+
+pub mod fake_chain;
+pub mod listening;
+pub mod sending;
+
+/// What happens to one command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// The process dies before the command has any effect.
+    CrashBefore,
+    /// The process dies when the command has had its effect, before the machine hears of it.
+    CrashAfter,
+    /// The command fails without effect.
+    FailBefore,
+    /// The command has its effect and is reported as failed.
+    FailAfter,
+}
+
+impl Fault {
+    pub const ALL: [Fault; 4] = [
+        Fault::CrashBefore,
+        Fault::CrashAfter,
+        Fault::FailBefore,
+        Fault::FailAfter,
+    ];
+}

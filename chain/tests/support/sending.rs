@@ -1,0 +1,213 @@
+//! A sender, its saved rows, and a chain.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256, keccak256};
+use alloy_sol_types::SolEvent;
+use streamchain_chain::abi::{self, Anchored};
+use streamchain_chain::fees::FeePolicy;
+use streamchain_chain::rpc::RpcError;
+use streamchain_chain::sender::{Command, Run, Segment, Sender, Settings};
+use streamchain_chain::tx::Signer;
+
+use super::Fault;
+use super::fake_chain::{CHAIN_ID, CONTRACT, FakeChain, GWEI};
+
+pub const BLOCK_MS: u64 = 12_000;
+const KEY: &str = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+
+pub fn signer() -> Signer {
+    Signer::from_hex(KEY).unwrap()
+}
+
+pub fn settings() -> Settings {
+    Settings {
+        chain_id: CHAIN_ID,
+        contract: CONTRACT,
+        interval_ms: 2_000,
+        fees: FeePolicy {
+            cap: 100 * GWEI,
+            tip_floor: GWEI / 1_000,
+        },
+        bump_after_ms: 36_000,
+        resend_after_ms: 24_000,
+        recheck_after_ms: 60_000,
+    }
+}
+
+/// A segment of one of the operator's streams.
+pub fn segment(name: &str, first: u64, count: u32) -> Segment {
+    segment_of(signer().address(), name, first, count)
+}
+
+pub fn segment_of(owner: Address, name: &str, first: u64, count: u32) -> Segment {
+    let name_hash = keccak256(name);
+    let root = keccak256(format!("{name} {first} {count}"));
+    let stream = abi::stream_id(owner, name_hash);
+    Segment {
+        stream,
+        owner,
+        name: name.into(),
+        name_hash,
+        first,
+        count,
+        root,
+    }
+}
+
+pub fn stream(name: &str) -> B256 {
+    segment(name, 0, 1).stream
+}
+
+pub struct Sending {
+    pub chain: FakeChain,
+    pub rows: BTreeMap<String, String>,
+    pub sender: Sender,
+    pub now_ms: u64,
+    pub commands: u64,
+    pub distrusted: Vec<String>,
+}
+
+impl Sending {
+    pub fn new() -> Self {
+        Self {
+            chain: FakeChain::new(signer().address()),
+            rows: BTreeMap::new(),
+            sender: Sender::restore(settings(), signer(), []).unwrap(),
+            now_ms: 1_700_000_000_000,
+            commands: 0,
+            distrusted: Vec::new(),
+        }
+    }
+
+    /// The process dies and comes back with what it had saved.
+    pub fn crash(&mut self) {
+        let rows = self
+            .rows
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
+        self.sender = Sender::restore(settings(), signer(), rows).unwrap();
+    }
+
+    fn save(&mut self, rows: Vec<streamchain_chain::row::Row>) {
+        for row in rows {
+            match row.value {
+                Some(value) => self.rows.insert(row.key, value),
+                None => self.rows.remove(&row.key),
+            };
+        }
+    }
+
+    pub fn hand_over(&mut self, segments: &[Segment]) {
+        self.sender.handle_segments(segments).unwrap();
+        let rows = self.sender.take_unsaved();
+        self.save(rows);
+    }
+
+    /// All that the machine wants to do now.
+    pub fn round(&mut self) {
+        self.round_with(&mut |_| Fault::None);
+    }
+
+    pub fn round_with(&mut self, fault: &mut dyn FnMut(u64) -> Fault) {
+        for _ in 0..2_000 {
+            let Some(command) = self.sender.next_command(self.now_ms) else {
+                return;
+            };
+            self.commands += 1;
+            let fault = fault(self.commands);
+            if fault == Fault::CrashBefore {
+                return self.crash();
+            }
+            match command {
+                Command::Save(_) if matches!(fault, Fault::FailBefore | Fault::FailAfter) => {
+                    return self.crash(); // the shell drops the machine when it cannot save
+                }
+                Command::Save(rows) => self.save(rows),
+                Command::Distrust(reason) => self.distrusted.push(reason),
+                Command::Call(request) => {
+                    self.now_ms += 5;
+                    let outcome = match fault {
+                        Fault::FailBefore => Err(RpcError::Transport("connection refused".into())),
+                        _ => self.chain.answer(&request),
+                    };
+                    let outcome = match fault {
+                        Fault::FailAfter => Err(RpcError::Timeout(10_000)),
+                        _ => outcome,
+                    };
+                    if fault != Fault::CrashAfter {
+                        self.sender.handle_answer(outcome, self.now_ms);
+                    }
+                }
+            }
+            if fault == Fault::CrashAfter {
+                return self.crash();
+            }
+        }
+        panic!("the sender does not come to rest: {:?}", self.sender.status());
+    }
+
+    /// Lets time pass until the machine wants to go on, and goes on.
+    pub fn next_round(&mut self) {
+        let due = self.sender.poll_timeout(self.now_ms).unwrap_or(self.now_ms);
+        self.now_ms = self.now_ms.max(due);
+        self.round();
+    }
+
+    /// Rounds for so long, without new blocks.
+    pub fn pass_time(&mut self, ms: u64) {
+        let until = self.now_ms + ms;
+        while let Some(due) = self.sender.poll_timeout(self.now_ms).filter(|due| *due < until) {
+            self.now_ms = self.now_ms.max(due + 1);
+            self.round();
+        }
+        self.now_ms = until;
+    }
+
+    /// A block is mined and rounds go on until the next one is due.
+    pub fn block(&mut self) {
+        self.chain.mine();
+        self.pass_time(BLOCK_MS);
+    }
+
+    pub fn blocks(&mut self, count: u64) {
+        for _ in 0..count {
+            self.block();
+        }
+    }
+
+    /// The listener tells of all that is final.
+    pub fn tell_final(&mut self) {
+        let finalized = self.chain.finalized();
+        for log in self
+            .chain
+            .logs()
+            .into_iter()
+            .filter(|log| log.block_number <= finalized)
+        {
+            if let Ok(event) = Anchored::decode_raw_log(log.topics.iter().copied(), &log.data) {
+                let run = Run {
+                    stream: event.stream,
+                    first: event.firstSeq,
+                    count: event.count,
+                    root: event.root,
+                };
+                self.sender.handle_final(&run, self.now_ms);
+            }
+        }
+        let rows = self.sender.take_unsaved();
+        self.save(rows);
+    }
+
+    /// The anchors of a stream on the chain, as (first, count).
+    pub fn anchors(&self, stream: B256) -> Vec<(u64, u32)> {
+        let logs = self.chain.logs();
+        let events = logs
+            .iter()
+            .filter_map(|log| Anchored::decode_raw_log(log.topics.iter().copied(), &log.data).ok());
+        events
+            .filter(|it| it.stream == stream)
+            .map(|it| (it.firstSeq, it.count))
+            .collect()
+    }
+}
