@@ -55,6 +55,7 @@ class System {
     this.contract = null;
     /** The account that signs for the edge. */
     this.operator = developmentAccount(ANCHORER);
+    /** @type {Record<"chain" | "edge" | "relay", import("./part.mjs").Part>} */
     this.parts = {};
     // Nobody may be waiting for it.
     this.#died.promise.catch(() => {});

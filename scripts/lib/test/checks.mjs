@@ -10,6 +10,7 @@ const WASM = ["--target", "wasm32-unknown-unknown"];
 const DENY = ["--", "-D", "warnings"];
 
 const CHECKS = [
+  { name: "Cargo.lock", run: ["cargo", "update", "--workspace", "--locked"], mend: "cargo update --workspace" },
   { name: "rustfmt", run: ["cargo", "fmt", "--all", "--check"], mend: "npm run format" },
   { name: "forge fmt", run: [npmBin("forge"), "fmt", "--check"], cwd: CONTRACTS, mend: "npm run format" },
   { name: "biome", run: [npmBin("biome"), "ci", "."], mend: "npm run format" },
