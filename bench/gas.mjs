@@ -1,0 +1,61 @@
+// What a message costs on chain: the gas of the Anchorer's real transactions, divided by the messages each one covers.
+
+import { eventually, runningSystem } from "../tests/harness/system.ts";
+import { rounded } from "./lib/statistics.mjs";
+import { Uplink } from "./lib/uplink.mjs";
+
+const SIZES = [1, 100, 1_000];
+const BYTES = 100;
+
+/** The anchor that begins at this seq, once the edge has seen it. */
+const anchorAt = (system, name, first) =>
+  eventually(`the anchor at ${first} is on chain`, async () => {
+    const { anchors } = await system.get(`/v1/streams/${name}/anchors?from=${first}`);
+    return anchors.find((anchor) => anchor.first === first);
+  });
+
+const gasOf = async (system, tx) => {
+  const receipt = await system.system.rpc("eth_getTransactionReceipt", [tx]);
+  return Number(receipt.gasUsed);
+};
+
+/** Stores so many messages at once, and waits for their one anchor. */
+const anchored = async (system, stream, name, count) => {
+  const first = stream.head;
+  await stream.commit(stream.batch(count, BYTES), count);
+  const anchor = await anchorAt(system, name, first);
+  if (anchor.count !== count) throw new Error(`the anchor covers ${anchor.count} messages, expected ${count}`);
+  return gasOf(system, anchor.tx);
+};
+
+const run = async () => {
+  const system = await runningSystem();
+  try {
+    const uplink = await new Uplink(system.edge, system.system.master).register();
+    const name = "bench-gas";
+    const stream = await uplink.takeUp(name);
+    const opening = await anchored(system, stream, name, 1);
+    const rows = [];
+    for (const count of SIZES) {
+      const gas = await anchored(system, stream, name, count);
+      rows.push({
+        figure: `gas per message, ${count} per anchor`,
+        value: rounded(gas / count, 4),
+        unit: "gas",
+        note: `${gas} for the whole transaction, of which 21000 is the least there can be`,
+      });
+    }
+    rows.push({
+      figure: "first anchor of a stream (opens it too)",
+      value: opening,
+      unit: "gas",
+      note: "once per stream",
+    });
+    await uplink.close();
+    return rows;
+  } finally {
+    await system.stop();
+  }
+};
+
+export const benches = [{ name: "gas", run }];

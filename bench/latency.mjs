@@ -1,0 +1,128 @@
+// Publish → deliver in Chromium at a steady pace: one page, two sessions, one clock; every message goes to the relay
+// and back. The clock of a page has steps of 0.1 ms.
+
+import { launchChromium } from "../tests/harness/browser.ts";
+import { bareApiPage } from "../tests/harness/pages.ts";
+import { runningSystem } from "../tests/harness/system.ts";
+import { udpEchoTimes } from "./lib/echo.mjs";
+import { median, quantile, ratio, rounded } from "./lib/statistics.mjs";
+
+const PER_SECOND = 1_000;
+const SECONDS = 10;
+const WARM_UP_SECONDS = 2;
+const BYTES = 100;
+
+/** Runs in the page: publishes what is due every few ms; resolves to each message's milliseconds. */
+const paced = async ({ perSecond, count, bytes }) => {
+  const TICK_MS = 4;
+  const { connect } = window.tools.lib;
+  const [writer, reader] = [connect({ stream: "bench-latency" }), connect({ stream: "bench-latency" })];
+  const times = [];
+  const all = new Promise((resolve) => {
+    reader.subscribe({ from: 0 }).on("message", ({ payload }) => {
+      times.push(performance.now() - new DataView(payload.buffer, payload.byteOffset).getFloat64(0));
+      if (times.length === count) resolve();
+    });
+  });
+  await writer.publish(new Uint8Array(bytes)).stored;
+  while (reader.state.state !== "open" || times.length < 1)
+    await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+  const start = performance.now();
+  let sent = 1;
+  while (sent < count) {
+    const due = Math.min(count, 1 + Math.floor(((performance.now() - start) * perSecond) / 1_000));
+    for (; sent < due; sent++) {
+      const payload = new Uint8Array(bytes);
+      new DataView(payload.buffer).setFloat64(0, performance.now());
+      writer.publish(payload);
+    }
+    await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+  }
+  await all;
+  return times;
+};
+
+/** Runs in the page: the same pace over a data channel from one peer connection of the page to another. */
+const pacedBetweenPeers = async ({ perSecond, count, bytes }) => {
+  const TICK_MS = 4;
+  const [a, b] = [new RTCPeerConnection(), new RTCPeerConnection()];
+  a.onicecandidate = ({ candidate }) => candidate && b.addIceCandidate(candidate);
+  b.onicecandidate = ({ candidate }) => candidate && a.addIceCandidate(candidate);
+  const channel = a.createDataChannel("bench");
+  const times = [];
+  const all = new Promise((resolve) => {
+    b.ondatachannel = ({ channel: other }) => {
+      other.binaryType = "arraybuffer";
+      other.onmessage = ({ data }) => {
+        times.push(performance.now() - new DataView(data).getFloat64(0));
+        if (times.length === count) resolve();
+      };
+    };
+  });
+  const opened = new Promise((resolve) => {
+    channel.onopen = resolve;
+  });
+  await a.setLocalDescription();
+  await b.setRemoteDescription(a.localDescription);
+  await b.setLocalDescription();
+  await a.setRemoteDescription(b.localDescription);
+  await opened;
+  const start = performance.now();
+  let sent = 0;
+  while (sent < count) {
+    const due = Math.min(count, Math.floor(((performance.now() - start) * perSecond) / 1_000));
+    for (; sent < due; sent++) {
+      const payload = new Uint8Array(bytes);
+      new DataView(payload.buffer).setFloat64(0, performance.now());
+      channel.send(payload);
+    }
+    await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+  }
+  await all;
+  a.close();
+  b.close();
+  return times;
+};
+
+const measure = async (page) => {
+  const count = (WARM_UP_SECONDS + SECONDS) * PER_SECOND;
+  const warm = WARM_UP_SECONDS * PER_SECOND;
+  const pace = { perSecond: PER_SECOND, count, bytes: BYTES };
+  const relayed = (await page.evaluate(paced, pace)).slice(warm);
+  const direct = (await page.evaluate(pacedBetweenPeers, pace)).slice(warm);
+  const echoed = (await udpEchoTimes(pace)).slice(warm);
+  return { relayed, direct, echoed };
+};
+
+const row = (name, q, { relayed, direct, echoed }) => ({
+  figure: `publish → deliver, ${name}, ${PER_SECOND} messages/s of ${BYTES} B`,
+  value: rounded(quantile(relayed, q)),
+  unit: "ms",
+  note: `${ratio(quantile(relayed, q), quantile(direct, q), "two Chromium peers, no relay")}; UDP echo ${rounded(quantile(echoed, q))} ms`,
+});
+
+export const benches = [
+  {
+    name: "latency",
+    run: async () => {
+      const system = await runningSystem();
+      const browser = await launchChromium();
+      try {
+        const times = await measure(await bareApiPage(browser, system));
+        return [
+          row("p50", 0.5, times),
+          row("p99", 0.99, times),
+          {
+            figure: "publish → deliver, slowest",
+            value: rounded(quantile(times.relayed, 1)),
+            unit: "ms",
+            note: `of ${times.relayed.length}; median of two Chromium peers ${rounded(median(times.direct))} ms`,
+          },
+        ];
+      } finally {
+        await browser.close();
+        await system.stop();
+      }
+    },
+  },
+];

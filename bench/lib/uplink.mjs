@@ -1,0 +1,133 @@
+// A relay without clients: it speaks to the edge as docs/PROTOCOL.md says ("Between relay and edge"), and no more.
+
+import { hkdfSync, randomBytes } from "node:crypto";
+import { encodeCbor } from "../../web/src/lib/cbor.ts";
+
+const derive = (secret, info) => Buffer.from(hkdfSync("sha256", secret, "", info, 32));
+
+const bearerOf = (master, id) => {
+  const relayKey = derive(Buffer.from(master, "hex"), `streamchain/relay/v1/${id}`);
+  return `${id}.${derive(relayKey, "streamchain/uplink/v1").toString("hex")}`;
+};
+
+/** A stream that this relay has taken up. */
+class OwnedStream {
+  #uplink;
+  #path;
+  #author = randomBytes(20);
+  #producer = randomBytes(16);
+  #head;
+  #epoch;
+
+  constructor(uplink, path, { epoch, head }) {
+    this.#uplink = uplink;
+    this.#path = path;
+    this.#epoch = epoch;
+    this.#head = head;
+  }
+
+  /** The next seq. */
+  get head() {
+    return this.#head;
+  }
+
+  /** The body of a batch of so many messages, the next of the stream. */
+  batch(count, payloadBytes, epoch = this.#epoch) {
+    const time = Date.now();
+    const records = Array.from({ length: count }, (_, i) => {
+      const payload = new Uint8Array(payloadBytes);
+      new DataView(payload.buffer).setUint32(0, this.#head + i);
+      return [time, this.#author, this.#producer, this.#head + i, payload];
+    });
+    return encodeCbor([epoch, this.#head, records]);
+  }
+
+  /** A batch that the edge reads, checks and refuses: its epoch is not the stream's. */
+  staleBatch(count, payloadBytes) {
+    return this.batch(count, payloadBytes, this.#epoch + 1_000);
+  }
+
+  /** Posts a batch; its messages are stored when this resolves. */
+  async commit(body, count) {
+    const { committed } = await this.#uplink.request("POST", `${this.#path}/batches`, body);
+    this.#head += count;
+    if (committed !== this.#head) throw new Error(`committed ${committed}, expected ${this.#head}`);
+  }
+
+  /** Posts a stale batch; resolves once it was refused. */
+  async refused(body) {
+    const response = await this.#uplink.fetch("POST", `${this.#path}/batches`, body);
+    await response.arrayBuffer();
+    if (response.status !== 409) throw new Error(`stale batch: ${response.status}`);
+  }
+}
+
+/** A registered relay. */
+export class Uplink {
+  #edge;
+  #id;
+  #bearer;
+  #incarnation = randomBytes(8).toString("hex");
+  #timer = null;
+
+  constructor(edge, master, id = "bench") {
+    this.#edge = edge;
+    this.#id = id;
+    this.#bearer = bearerOf(master, id);
+  }
+
+  fetch(method, path, body) {
+    const type = body instanceof Uint8Array ? "application/cbor" : "application/json";
+    const headers = { authorization: `Bearer ${this.#bearer}`, ...(body ? { "content-type": type } : {}) };
+    return fetch(`${this.#edge}/v1/relays/${this.#id}${path}`, { method, headers, body });
+  }
+
+  async request(method, path, body) {
+    const response = await this.fetch(method, path, body);
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return text === "" ? {} : JSON.parse(text);
+  }
+
+  async #renew() {
+    const registration = {
+      incarnation: this.#incarnation,
+      fingerprint: Array(32).fill("AB").join(":"),
+      region: "bench",
+      shards: [{ candidates: [{ transport: "udp", address: "127.0.0.1", port: 9 }] }],
+      sessions: 0,
+      streams: 0,
+      cursor: 0,
+    };
+    const { renewAfterMs } = await this.request("PUT", "", JSON.stringify(registration));
+    this.#timer = setTimeout(() => this.#renew().catch(() => {}), renewAfterMs);
+  }
+
+  /** Registers with the edge, and renews until `close`. */
+  async register() {
+    await this.#renew();
+    return this;
+  }
+
+  /** Makes a stream and takes it up. */
+  async takeUp(name) {
+    const made = await fetch(`${this.#edge}/v1/streams`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ name }),
+    });
+    const { short } = await made.json();
+    const path = `/streams/${short}`;
+    return new OwnedStream(
+      this,
+      path,
+      await this.request("PUT", path, JSON.stringify({ incarnation: this.#incarnation })),
+    );
+  }
+
+  /** Says goodbye. */
+  async close() {
+    clearTimeout(this.#timer);
+    await this.request("DELETE", "");
+  }
+}

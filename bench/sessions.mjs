@@ -1,0 +1,91 @@
+// How long a client waits for a session: the one HTTP request, and then ICE, DTLS and SCTP with the relay.
+
+import { launchChromium } from "../tests/harness/browser.ts";
+import { bareApiPage } from "../tests/harness/pages.ts";
+import { runningSystem } from "../tests/harness/system.ts";
+import { median, quantile, ratio, rounded } from "./lib/statistics.mjs";
+
+const SESSIONS = 20;
+/** What the first ones find cold is not what is measured. */
+const WARM_UP = 3;
+
+/** Milliseconds of one GET that the edge answers without asking anything. */
+const bareRequest = () => {
+  const start = performance.now();
+  return fetch("/v1/health", { cache: "no-store" })
+    .then((response) => response.text())
+    .then(() => performance.now() - start);
+};
+
+const oneSession = async (stream) => {
+  const session = new window.tools.RawSession();
+  const times = await session.open(stream);
+  session.close();
+  return times;
+};
+
+/** setRemoteDescription → open between two peer connections of one page: nothing but the browser on both ends. */
+const betweenTwoPeers = async () => {
+  const [a, b] = [new RTCPeerConnection(), new RTCPeerConnection()];
+  a.onicecandidate = ({ candidate }) => candidate && b.addIceCandidate(candidate);
+  b.onicecandidate = ({ candidate }) => candidate && a.addIceCandidate(candidate);
+  const channel = a.createDataChannel("bench");
+  const opened = new Promise((resolve) => {
+    channel.onopen = resolve;
+  });
+  await a.setLocalDescription();
+  await b.setRemoteDescription(a.localDescription);
+  await b.setLocalDescription();
+  const start = performance.now();
+  await a.setRemoteDescription(b.localDescription);
+  await opened;
+  const time = performance.now() - start;
+  a.close();
+  b.close();
+  return time;
+};
+
+const measure = async (page) => {
+  const run = async (once, argument) => {
+    const results = [];
+    for (let i = 0; i < WARM_UP + SESSIONS; i++) results.push(await page.evaluate(once, argument));
+    return results.slice(WARM_UP);
+  };
+  const sessions = await run(oneSession, "bench-sessions");
+  return { sessions, bare: await run(bareRequest), peers: await run(betweenTwoPeers) };
+};
+
+const rows = ({ sessions, bare, peers }) => {
+  const answers = sessions.map(({ answerMs }) => answerMs);
+  const opens = sessions.map(({ openMs }) => openMs);
+  return [
+    {
+      figure: `HTTP answer to an offer, median of ${SESSIONS}`,
+      value: rounded(median(answers)),
+      unit: "ms",
+      note: `p90 ${rounded(quantile(answers, 0.9))}; ${ratio(median(answers), median(bare), "GET /v1/health")}`,
+    },
+    {
+      figure: `setRemoteDescription → open, median of ${SESSIONS}`,
+      value: rounded(median(opens)),
+      unit: "ms",
+      note: `p90 ${rounded(quantile(opens, 0.9))}; ${ratio(median(opens), median(peers), "two Chromium peers in one page")}`,
+    },
+  ];
+};
+
+export const benches = [
+  {
+    name: "sessions",
+    run: async () => {
+      const system = await runningSystem();
+      const browser = await launchChromium();
+      try {
+        return rows(await measure(await bareApiPage(browser, system)));
+      } finally {
+        await browser.close();
+        await system.stop();
+      }
+    },
+  },
+];

@@ -1,0 +1,248 @@
+// Rubbish from clients: each is refused with its reason, harms nobody else, and the next request is served.
+
+import assert from "node:assert/strict";
+import { afterEach, before, describe, it } from "node:test";
+import type { Page } from "playwright-core";
+import { bareApiPage, sharedScene } from "../harness/pages.ts";
+
+const STREAM = "bad-input";
+const MAX_PAYLOAD_BYTES = 65_536;
+const MALFORMED = 1;
+const TOO_LARGE = 2;
+const PRODUCER_GAP = 4;
+const UNEXPECTED = 9;
+
+/** A data-channel offer as browsers make it, with what must be there. */
+const OFFER = [
+  "v=0",
+  "o=- 4611731400430051336 2 IN IP4 127.0.0.1",
+  "s=-",
+  "t=0 0",
+  "a=group:BUNDLE 0",
+  "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+  "c=IN IP4 0.0.0.0",
+  "a=ice-ufrag:abcd",
+  "a=ice-pwd:abcdefghijklmnopqrstuvwx",
+  `a=fingerprint:sha-256 ${Array.from({ length: 32 }, (_, i) => i.toString(16).padStart(2, "0").toUpperCase()).join(":")}`,
+  "a=setup:actpass",
+  "a=mid:0",
+  "a=sctp-port:5000",
+  "",
+].join("\r\n");
+
+const scene = sharedScene();
+
+interface Refusal {
+  readonly status: number;
+  readonly contentType: string;
+  readonly problem: { readonly type: string; readonly status: number; readonly title: string; readonly detail: string };
+}
+
+describe("bad input", () => {
+  let page: Page;
+  /** Answers as long as nobody else's rubbish harms it. */
+  let bystander: Page;
+
+  before(async () => {
+    page = await bareApiPage(scene.browser, scene.system);
+    bystander = await bareApiPage(scene.browser, scene.system);
+    await bystander.evaluate(async (stream) => {
+      window.kept.connection = window.tools.lib.connect({ stream });
+      await window.kept.connection.publish("here").stored;
+    }, STREAM);
+  });
+
+  afterEach(async () => {
+    const served = await bystander.evaluate(async () => {
+      const { connection } = window.kept;
+      await connection.publish("still here").stored;
+      return { state: connection.state.state, attempts: connection.attempts.length };
+    });
+    assert.deepEqual(served, { state: "open", attempts: 1 }, "another session of the stream goes on undisturbed");
+    assert.equal((await fetch(`${scene.system.edge}/v1/health`)).status, 200);
+    assert.ok(scene.system.system.parts.relay.running && scene.system.system.parts.edge.running);
+  });
+
+  const postOffer = (body: string, stream = STREAM, contentType = "application/sdp"): Promise<Refusal> =>
+    page.evaluate(
+      async ({ body, stream, contentType }) => {
+        const response = await fetch(`/v1/streams/${encodeURIComponent(stream)}/sessions`, {
+          method: "POST",
+          headers: { "content-type": contentType },
+          body,
+        });
+        const text = await response.text();
+        return {
+          status: response.status,
+          contentType: response.headers.get("content-type") ?? "",
+          problem: response.ok ? null : JSON.parse(text),
+        };
+      },
+      { body, stream, contentType },
+    );
+
+  const assertProblem = (refusal: Refusal, status: number, slug: string, detail = /\S/): void => {
+    assert.equal(refusal.status, status);
+    assert.match(refusal.contentType, /^application\/problem\+json/);
+    assert.equal(refusal.problem.type, `https://streamchain.dev/problems/${slug}`);
+    assert.equal(refusal.problem.status, status);
+    assert.match(refusal.problem.detail, detail);
+  };
+
+  it("a well-shaped offer is answered: what follows is refused for its own reason", async () => {
+    assert.equal((await postOffer(OFFER)).status, 201);
+  });
+
+  it("an offer that is not SDP is refused", async () => {
+    assertProblem(await postOffer("hello"), 400, "bad-offer");
+    assertProblem(await postOffer(""), 400, "bad-offer");
+    assertProblem(await postOffer('{"sdp":"v=0"}'), 400, "bad-offer");
+  });
+
+  it("an offer without a data section is refused", async () => {
+    assertProblem(await postOffer(OFFER.slice(0, OFFER.indexOf("m="))), 400, "bad-offer");
+    const audio = OFFER.replace("m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "m=audio 9 UDP/TLS/RTP/SAVPF 111");
+    assertProblem(await postOffer(audio), 400, "bad-offer");
+  });
+
+  it("an offer without a fingerprint is refused, and told so", async () => {
+    assertProblem(await postOffer(OFFER.replace(/a=fingerprint.*\r\n/, "")), 400, "bad-offer", /fingerprint/);
+  });
+
+  it("an offer of 100 KB is refused", async () => {
+    assertProblem(await postOffer(OFFER + "a=x:y\r\n".repeat(14_300)), 413, "too-large");
+  });
+
+  it("an offer of another media type is refused", async () => {
+    assert.equal((await postOffer(OFFER, STREAM, "application/json")).status, 415);
+  });
+
+  it("stream names out of shape are refused", async () => {
+    for (const name of ["UPPER", "-leading", "_system", "a".repeat(65), "with space", "a/b", "0x12"]) {
+      const { status, problem } = await postOffer(OFFER, name);
+      assert.ok(status === 400 || status === 403 || status === 404, `${name}: ${status}`);
+      assert.match(problem.type, /^https:\/\/streamchain\.dev\/problems\//, name);
+    }
+  });
+
+  it("a message over 64 KiB is a typed error in the client, before it is sent", async () => {
+    const outcome = await page.evaluate(async (size) => {
+      const { lib } = window.tools;
+      const connection = lib.connect({ stream: "oversize-in-client" });
+      await connection.publish("first").stored;
+      const codes: unknown[] = [];
+      try {
+        connection.publish(new Uint8Array(size + 1));
+      } catch (error) {
+        codes.push(error instanceof lib.StreamChainError && error.code);
+      }
+      const largest = await connection.publish(new Uint8Array(size)).stored;
+      connection.close();
+      return { codes, largest };
+    }, MAX_PAYLOAD_BYTES);
+    assert.deepEqual(outcome, { codes: ["too-large"], largest: 1 });
+  });
+
+  it("a frame with a message over 64 KiB gets an error frame, and the session goes on", async () => {
+    const outcome = await page.evaluate(async (size) => {
+      const session = await window.tools.rawSession("oversize-on-the-wire");
+      session.hello();
+      await session.frame("welcome");
+      session.publish(0, new Uint8Array(size + 1));
+      const error = await session.frame("error");
+      session.publish(0, new Uint8Array([1, 2, 3])); // nothing was taken: the number is still free
+      const accepted = await session.frame("accepted");
+      session.close();
+      return { code: error.code, seq: accepted.seq };
+    }, MAX_PAYLOAD_BYTES);
+    assert.deepEqual(outcome, { code: TOO_LARGE, seq: 0 });
+  });
+
+  it("malformed CBOR closes that session, with an error frame that says why", async () => {
+    const rubbish = [
+      [0xff, 0xff, 0xff, 0xff],
+      [0x82, 0x01], // an array that ends too soon
+      [0x9f, 0x02, 0xff], // indefinite length
+      [0xa1, 0x01, 0x02], // a map
+      [0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], // an array of 2^64 - 1
+      [0x82, 0x02, 0x5b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], // bytes of 2^63 - 1
+    ];
+    const outcomes = await page.evaluate(
+      ({ rubbish, stream }) =>
+        Promise.all(
+          rubbish.map(async (bytes) => {
+            const session = await window.tools.rawSession(stream);
+            session.send(new Uint8Array(bytes));
+            await session.closed();
+            const error = session.frames.find((frame) => frame.kind === "error");
+            session.close();
+            return error?.kind === "error" ? error.code : null;
+          }),
+        ),
+      { rubbish, stream: STREAM },
+    );
+    assert.deepEqual(
+      outcomes,
+      rubbish.map(() => MALFORMED),
+    );
+  });
+
+  it("frames in the wrong order get an error frame, and the session goes on", async () => {
+    const codes = await page.evaluate(async () => {
+      const session = await window.tools.rawSession("out-of-order");
+      session.publish(0, new Uint8Array([1]));
+      const early = await session.frame("error");
+      session.hello();
+      await session.frame("welcome");
+      session.frames.length = 0;
+      session.publish(5, new Uint8Array([1]));
+      const gap = await session.frame("error");
+      session.publish(0, new Uint8Array([1]));
+      await session.frame("accepted");
+      session.close();
+      return [early.code, gap.code];
+    });
+    assert.deepEqual(codes, [UNEXPECTED, PRODUCER_GAP]);
+  });
+
+  it("a frame of an unknown kind is passed over", async () => {
+    const seq = await page.evaluate(async () => {
+      const session = await window.tools.rawSession("unknown-kind");
+      session.send(new Uint8Array([0x82, 0x18, 0x63, 0x01])); // [99, 1]
+      session.hello();
+      await session.frame("welcome");
+      session.publish(0, new Uint8Array([7]));
+      const accepted = await session.frame("accepted");
+      session.close();
+      return accepted.seq;
+    });
+    assert.equal(seq, 0);
+  });
+
+  it("requests that make no sense get a problem document", async () => {
+    const answers = await page.evaluate(async (stream) => {
+      const requests: [string, RequestInit][] = [
+        [`/v1/streams/${stream}/messages?from=-1`, {}],
+        [`/v1/streams/${stream}/messages?from=x`, {}],
+        [`/v1/streams/${stream}/messages/999999/receipt`, {}],
+        ["/v1/streams/nobody-made-this", {}],
+        ["/v1/nothing-here", {}],
+        ["/v1/streams", { method: "POST", body: "{" }],
+        [`/v1/streams/${stream}/sessions`, { method: "PATCH" }],
+        ["/v1/sessions/zz", { method: "DELETE" }],
+      ];
+      return Promise.all(
+        requests.map(async ([path, init]) => {
+          const response = await fetch(path, init);
+          const type = response.headers.get("content-type") ?? "";
+          await response.text();
+          return { path, status: response.status, type };
+        }),
+      );
+    }, STREAM);
+    for (const { path, status, type } of answers) {
+      assert.ok(status >= 400 && status < 500, `${path}: ${status}`);
+      assert.match(type, /^application\/problem\+json/, path);
+    }
+  });
+});

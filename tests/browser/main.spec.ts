@@ -1,0 +1,192 @@
+// The main job on real parts: two browsers, the relay, the edge, a chain; from a message to a receipt that anyone can check.
+
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import type { Page } from "playwright-core";
+import { parseReceipt, type Receipt } from "../../web/src/lib/index.ts";
+import { type NetworkLog, networkLog, sessionRequests } from "../harness/network-log.ts";
+import { bareApiPage, blankPage, openApp, sharedScene } from "../harness/pages.ts";
+import { alterations, openZeppelinAccepts, verifyWithRelayNode } from "../harness/receipts.ts";
+import { listeningTcpPorts } from "../harness/sockets.ts";
+import { anchorsOf, miningUntil, receiptText, streamFigures, streamReaches } from "../harness/streams.ts";
+
+const STREAM = "main-job";
+const MESSAGES = 1_000;
+const PAYLOAD_BYTES = 100;
+
+/** The first, the last, and some in between that differ from run to run. */
+const someSeqs = (): number[] => {
+  const between = Array.from({ length: 3 }, () => 1 + Math.floor(Math.random() * (MESSAGES - 2)));
+  return [...new Set([0, ...between.sort((a, b) => a - b), MESSAGES - 1])];
+};
+
+/** Message i: its number, then filling. */
+const payloadHex = (i: number): string => {
+  const bytes = Buffer.alloc(PAYLOAD_BYTES, i % 251);
+  bytes.writeUInt32BE(i);
+  return `0x${bytes.toString("hex")}`;
+};
+
+const scene = sharedScene({ mining: "manual" });
+
+describe("a thousand messages from one page to another", () => {
+  const seqs = someSeqs();
+  const logs: NetworkLog[] = [];
+  let writer: Page;
+  let reader: Page;
+
+  const loggedApp = async (): Promise<Page> => {
+    const page = await blankPage(scene.browser);
+    logs.push(await networkLog(page));
+    return openApp(scene.browser, scene.system, STREAM, page);
+  };
+
+  before(async () => {
+    writer = await loggedApp();
+    reader = await loggedApp();
+    await reader.evaluate(() => {
+      window.kept.collector = window.tools.collect(window.streamchain.connection, 0);
+    });
+  });
+
+  it("reach the other page all, once, in order, while nothing is mined", async () => {
+    await writer.evaluate(
+      async ({ messages, bytes }) => {
+        const { connection } = window.streamchain;
+        window.kept.publications = [];
+        for (let i = 0; i < messages; i++) {
+          await connection.writable();
+          const payload = new Uint8Array(bytes).fill(i % 251);
+          new DataView(payload.buffer).setUint32(0, i);
+          window.kept.publications.push(connection.publish(payload));
+        }
+      },
+      { messages: MESSAGES, bytes: PAYLOAD_BYTES },
+    );
+    await reader.waitForFunction((count) => window.kept.collector.seen.length >= count, MESSAGES, { polling: 100 });
+    const { seen, retractions } = await reader.evaluate(() => window.kept.collector);
+    assert.equal(retractions, 0);
+    assert.deepEqual(
+      seen.map(({ seq, payload }) => [seq, payload]),
+      Array.from({ length: MESSAGES }, (_, i) => [i, payloadHex(i)]),
+    );
+  });
+
+  it("are all stored", async () => {
+    const stored = await writer.evaluate(() => Promise.all(window.kept.publications.map(({ stored }) => stored)));
+    assert.deepEqual(
+      stored,
+      Array.from({ length: MESSAGES }, (_, i) => i),
+    );
+    const figures = await streamFigures(scene.system, STREAM);
+    assert.equal(figures.head, MESSAGES);
+    assert.equal(figures.stored, MESSAGES);
+  });
+
+  it("are all anchored and final once blocks are mined, and both pages know it", async () => {
+    assert.equal((await streamFigures(scene.system, STREAM)).anchored, 0, "nothing is on chain before a block is");
+    await miningUntil(scene.system, streamReaches(scene.system, STREAM, "final", MESSAGES));
+    const finals = await writer.evaluate(() => Promise.all(window.kept.publications.map((one) => one.final)));
+    assert.equal(finals.length, MESSAGES);
+    await reader.waitForFunction((count) => window.streamchain.connection.marks.final >= count, MESSAGES, {
+      polling: 100,
+    });
+    assert.equal(await reader.evaluate((last) => window.streamchain.connection.stateOf(last), MESSAGES - 1), "final");
+    assert.equal(await reader.evaluate(() => window.kept.collector.seen.length), MESSAGES, "none came twice");
+  });
+
+  it("have anchors that follow each other without a gap", async () => {
+    const anchors = await anchorsOf(scene.system, STREAM);
+    let next = 0;
+    for (const { first, count } of anchors) {
+      assert.equal(first, next);
+      next += count;
+    }
+    assert.equal(next, MESSAGES);
+  });
+
+  it("have receipts that verify in the page, by relay-node and by OpenZeppelin's library", async () => {
+    for (const seq of seqs) {
+      const text = await receiptText(scene.system, STREAM, seq);
+      const receipt = parseReceipt(text);
+      assert.equal(receipt.message.payload, payloadHex(seq));
+      assert.ok(await verifiesInPage(reader, text, scene.system.chain), `receipt ${seq} in the page`);
+      const { code, text: said } = await verifyWithRelayNode(text, scene.system.chain);
+      assert.equal(code, 0, `relay-node verify, receipt ${seq}: ${said}`);
+      assert.match(said, /\S/);
+      assert.ok(openZeppelinAccepts(receipt), `OpenZeppelin, receipt ${seq}`);
+    }
+  });
+
+  it("have receipts that fail when any field is changed", async () => {
+    const receipt = parseReceipt(await receiptText(scene.system, STREAM, seqs[1] ?? 0));
+    const altered = alterations(receipt);
+    assert.ok(altered.length > 20, "type, version, chain, contract, stream, message, leaf, proof, root, anchor");
+    const verdicts = await Promise.all(altered.map(({ json }) => verifyWithRelayNode(json, scene.system.chain)));
+    for (const [i, { field, json }] of altered.entries()) {
+      assert.equal(await verifiesInPage(reader, json, scene.system.chain), false, `${field} changed, in the page`);
+      assert.notEqual(verdicts[i]?.code, 0, `${field} changed, relay-node verify: ${verdicts[i]?.text}`);
+      assert.equal(verdicts[i]?.code === null, false, "it did not crash");
+    }
+  });
+
+  it("have proofs that OpenZeppelin's library refuses when what they prove is changed", async () => {
+    const receipt = parseReceipt(await receiptText(scene.system, STREAM, seqs[1] ?? 0));
+    const proven = /^(message\..*|stream\.id|leaf|proof.*|root)$/;
+    const altered = alterations(receipt).filter(({ field }) => proven.test(field));
+    assert.ok(altered.length >= 8);
+    for (const { field, json } of altered) {
+      assert.equal(openZeppelinAccepts(JSON.parse(json) as Receipt), false, field);
+    }
+  });
+
+  it("needed one HTTP request for each session, and no WebSocket", () => {
+    for (const { requests, webSockets, webTransports } of logs) {
+      assert.deepEqual(webSockets, []);
+      assert.deepEqual(webTransports, []);
+      assert.ok(requests.length > 0, "the log works");
+    }
+    for (const log of logs) assert.equal(sessionRequests(log).length, 1);
+  });
+});
+
+/** Every check that the client library has, in a page. */
+const verifiesInPage = (page: Page, receipt: string, rpc: string): Promise<boolean> =>
+  page.evaluate(
+    async ({ receipt, rpc }) => {
+      const { lib, connection } = window.streamchain;
+      try {
+        const parsed = lib.parseReceipt(receipt);
+        const config = await connection.edge.config();
+        const results = [lib.checkProof(parsed), lib.checkDeployment(parsed, config)];
+        results.push(await lib.checkOnChain(parsed, rpc));
+        return results.every(({ ok }) => ok);
+      } catch (error) {
+        if (error instanceof lib.StreamChainError && error.code === "malformed") return false;
+        throw error;
+      }
+    },
+    { receipt, rpc },
+  );
+
+describe("setting up a session", () => {
+  it("is one HTTP request by the client, whatever else a page may do", async () => {
+    const page = await blankPage(scene.browser);
+    const log = await networkLog(page);
+    await bareApiPage(scene.browser, scene.system, page);
+    const before = log.requests.length;
+    await page.evaluate(async () => {
+      const connection = window.tools.lib.connect({ stream: "never-seen-before" });
+      const publication = connection.publish("hello");
+      await publication.stored;
+    });
+    assert.deepEqual(log.requests.slice(before), [{ method: "POST", path: "/v1/streams/never-seen-before/sessions" }]);
+    assert.deepEqual(log.webSockets, []);
+  });
+
+  it("asks the relay nothing over HTTP: it has no TCP port to ask", () => {
+    const pid = scene.system.system.parts.relay.pid;
+    assert.deepEqual(listeningTcpPorts(pid), []);
+    assert.ok(listeningTcpPorts(scene.system.system.parts.chain.pid).includes(scene.system.system.ports.chain));
+  });
+});

@@ -1,0 +1,74 @@
+// Pages of the app in a real browser, each with the tests' own tools in it (in-page.ts).
+
+import { after, before } from "node:test";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { launchChromium } from "./browser.ts";
+import { runningSystem, type TestSystem } from "./system.ts";
+
+const IN_PAGE = fileURLToPath(new URL("in-page.ts", import.meta.url));
+
+/** How long a page may take until its session is open, on a busy machine. */
+const OPEN_TIMEOUT_MS = 30_000;
+
+let bundled: Promise<string> | null = null;
+
+/** The source of in-page.ts with the client library, for `addInitScript`. */
+export const inPageTools = (): Promise<string> => {
+  bundled ??= build({ entryPoints: [IN_PAGE], bundle: true, format: "iife", target: "es2022", write: false }).then(
+    ({ outputFiles }) => outputFiles[0]?.text ?? "",
+  );
+  return bundled;
+};
+
+/** A new page that has been nowhere yet, in a profile of its own: another person. */
+export const blankPage = async (browser: Browser, options: BrowserContextOptions = {}): Promise<Page> => {
+  const context = await browser.newContext(options);
+  await context.addInitScript({ content: await inPageTools() });
+  return context.newPage();
+};
+
+/** Where the app shows a stream. */
+export const appUrl = (edge: string, stream: string): string => `${edge}/?stream=${encodeURIComponent(stream)}`;
+
+/** Resolves once the app's own connection is open. */
+export const sessionOpen = (page: Page): Promise<unknown> =>
+  page.waitForFunction(() => window.streamchain?.connection.state.state === "open", null, {
+    timeout: OPEN_TIMEOUT_MS,
+    polling: 50,
+  });
+
+/** The app in a page, with an open session; the page may be given (to log its requests from the start). */
+export const openApp = async (browser: Browser, system: TestSystem, stream: string, page?: Page): Promise<Page> => {
+  const opened = page ?? (await blankPage(browser));
+  await opened.goto(appUrl(system.edge, stream));
+  await sessionOpen(opened);
+  return opened;
+};
+
+/** A page of the edge's origin that is not the app: what happens in it, the test does. */
+export const bareApiPage = async (browser: Browser, system: TestSystem, page?: Page): Promise<Page> => {
+  const opened = page ?? (await blankPage(browser));
+  await opened.goto(`${system.edge}/v1/health`);
+  return opened;
+};
+
+/** What the tests of one file share; set before the first of them runs. */
+export interface Scene {
+  system: TestSystem;
+  browser: Browser;
+}
+
+/** One system and one browser for all tests of the `describe` that this is called in. */
+export const sharedScene = (options: Parameters<typeof runningSystem>[0] = {}): Scene => {
+  const scene = {} as Scene;
+  before(async () => {
+    [scene.system, scene.browser] = await Promise.all([runningSystem(options), launchChromium()]);
+  });
+  after(async () => {
+    await scene.browser?.close();
+    await scene.system?.stop();
+  });
+  return scene;
+};

@@ -1,0 +1,82 @@
+// What the edge tells of a stream, as tests compare it.
+
+import { eventually, type TestSystem } from "./system.ts";
+
+/** `GET /v1/streams/{stream}`. */
+export interface StreamFigures {
+  readonly id: string;
+  readonly epoch: number;
+  readonly head: number;
+  readonly stored: number;
+  readonly anchored: number;
+  readonly final: number;
+}
+
+/** `GET /v1/streams/{stream}/anchors`. */
+export interface AnchorFigures {
+  readonly first: number;
+  readonly count: number;
+  readonly root: string;
+  readonly tx: string;
+  readonly block: number;
+  readonly blockHash: string;
+  readonly state: "anchored" | "final";
+}
+
+export const streamFigures = (system: TestSystem, stream: string): Promise<StreamFigures> =>
+  system.get(`/v1/streams/${stream}`);
+
+/** Resolves once so many messages from the stream's start have this state. */
+export const streamReaches = (
+  system: TestSystem,
+  stream: string,
+  state: "stored" | "anchored" | "final",
+  count: number,
+  timeoutMs = 60_000,
+): Promise<StreamFigures> =>
+  eventually(
+    `${count} messages of ${stream} are ${state}`,
+    async () => {
+      const figures = await streamFigures(system, stream);
+      return figures[state] >= count && figures;
+    },
+    timeoutMs,
+  );
+
+/** How often a block is mined while a test waits for the chain. */
+const MINING_INTERVAL_MS = 250;
+
+/** Mines a block now and then until `done` settles: on this chain no time passes unless somebody asks for a block. */
+export const miningUntil = async <T>(system: TestSystem, done: Promise<T>): Promise<T> => {
+  let settled = false;
+  const end = () => {
+    settled = true;
+  };
+  done.then(end, end);
+  while (!settled) {
+    await system.mine();
+    await Promise.race([done, new Promise((resolve) => setTimeout(resolve, MINING_INTERVAL_MS))]).catch(() => {});
+  }
+  return done;
+};
+
+/** All anchors of a stream, in order. */
+export const anchorsOf = async (system: TestSystem, stream: string): Promise<AnchorFigures[]> => {
+  const anchors: AnchorFigures[] = [];
+  let from: number | undefined = 0;
+  while (from !== undefined) {
+    const page: { anchors: AnchorFigures[]; next?: number | null } = await system.get(
+      `/v1/streams/${stream}/anchors?from=${from}`,
+    );
+    anchors.push(...page.anchors);
+    from = page.next ?? undefined;
+  }
+  return anchors;
+};
+
+/** A receipt's text as the edge gives it. */
+export const receiptText = async (system: TestSystem, stream: string, seq: number): Promise<string> => {
+  const response = await fetch(`${system.edge}/v1/streams/${stream}/messages/${seq}/receipt`);
+  if (!response.ok) throw new Error(`receipt of ${seq}: ${response.status} ${await response.text()}`);
+  return response.text();
+};
