@@ -1,0 +1,192 @@
+//! The Anchorer object: one per signing account, brings segments onto the chain. A shell over [`Sender`].
+//!
+//! Internal paths: `POST /segments`, `POST /events`, `POST /ensure`, `GET /status`.
+
+mod messages;
+
+pub use messages::*;
+
+use super::alarm::Alarm;
+use super::chain_config::ChainConfig;
+use super::machine_rows;
+use crate::rpc::Rpc;
+use std::cell::{OnceCell, RefCell};
+use streamchain_chain::row::Row;
+use streamchain_chain::sender::{Command, SegmentError, Sender};
+use worker::{
+    Date, DurableObject, Env, Error, Method, Request, Response, State, console_error, console_warn,
+    durable_object,
+};
+
+/// The sender of one account.
+#[durable_object]
+pub struct Anchorer {
+    state: State,
+    env: Env,
+    /// The machine, made from the saved rows when it is first needed; dropped when saving fails.
+    sender: RefCell<Option<Sender>>,
+    rpc: OnceCell<Rpc>,
+    alarm: Alarm,
+}
+
+impl DurableObject for Anchorer {
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            state,
+            env,
+            sender: RefCell::new(None),
+            rpc: OnceCell::new(),
+            alarm: Alarm::default(),
+        }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let path = request.path();
+        match (request.method(), path.as_str()) {
+            (Method::Post, "/segments") => match serde_json::from_str(&request.text().await?) {
+                Ok(body) => self.take_segments(body).await,
+                Err(error) => Response::error(error.to_string(), 400),
+            },
+            (Method::Post, "/events") => match serde_json::from_str(&request.text().await?) {
+                Ok(body) => self.hear(&body).await,
+                Err(error) => Response::error(error.to_string(), 400),
+            },
+            (Method::Post, "/ensure") => {
+                self.arm().await?;
+                Response::from_json(&serde_json::json!({ "armed": true }))
+            }
+            (Method::Get, "/status") => Response::from_json(&self.with(|sender| sender.status())?),
+            _ => Response::error(format!("the Anchorer object has no {path}"), 404),
+        }
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.alarm.begin(&self.state.storage()).await;
+        if let Err(error) = self.drive().await {
+            console_error!("anchorer: {error}");
+        }
+        let now_ms = Date::now().as_millis();
+        match self.with(|sender| sender.poll_timeout(now_ms)) {
+            Ok(due) => self.alarm.end(&self.state.storage(), due).await,
+            Err(error) => console_error!("anchorer: {error}"), // the alarm that was set first stands
+        }
+        Response::empty()
+    }
+}
+
+impl Anchorer {
+    /// Runs a step of the machine. Never across an await.
+    fn with<T>(&self, step: impl FnOnce(&mut Sender) -> T) -> Result<T, Error> {
+        let mut sender = self.sender.borrow_mut();
+        if sender.is_none() {
+            *sender = Some(self.restore()?);
+        }
+        match sender.as_mut() {
+            Some(sender) => Ok(step(sender)),
+            None => Err(Error::RustError("the sender could not be restored".into())),
+        }
+    }
+
+    fn restore(&self) -> Result<Sender, Error> {
+        let config = ChainConfig::of(&self.env).map_err(to_error)?;
+        let rows = machine_rows::load(&self.state.storage())?;
+        let rows = rows.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        Sender::restore(config.sender(), config.signer, rows).map_err(to_error)
+    }
+
+    fn save(&self, rows: Vec<Row>) -> Result<(), Error> {
+        let saved = machine_rows::save(&self.state.storage(), rows);
+        if saved.is_err() {
+            self.sender.replace(None); // what it believes is not what is saved
+        }
+        saved
+    }
+
+    fn rpc(&self) -> Result<&Rpc, Error> {
+        if self.rpc.get().is_none() {
+            let config = ChainConfig::of(&self.env).map_err(to_error)?;
+            let _ = self.rpc.set(Rpc::new(config.chain_id, config.urls));
+        }
+        self.rpc.get().ok_or_else(|| Error::RustError("no node".into()))
+    }
+
+    async fn take_segments(&self, body: SegmentsBody) -> worker::Result<Response> {
+        let segments: Result<Vec<_>, _> = body.segments.into_iter().map(TryInto::try_into).collect();
+        let segments = match segments {
+            Ok(segments) => segments,
+            Err(error) => return Response::error(error, 400),
+        };
+        let taken = self.with(|sender| {
+            let new = sender.handle_segments(&segments);
+            (new, sender.take_unsaved())
+        })?;
+        let (new, rows) = taken;
+        self.save(rows)?;
+        match new {
+            Ok(accepted) => {
+                self.arm().await?;
+                Response::from_json(&serde_json::json!({ "accepted": accepted }))
+            }
+            Err(error) => {
+                let status = match error {
+                    SegmentError::WrongId { .. } | SegmentError::BadRange { .. } => 400,
+                    SegmentError::Different { .. } => 409,
+                    SegmentError::Full { .. } => 503,
+                };
+                console_warn!("anchorer: {error}");
+                Response::error(error.to_string(), status)
+            }
+        }
+    }
+
+    async fn hear(&self, body: &EventsBody) -> worker::Result<Response> {
+        let now_ms = Date::now().as_millis();
+        let rows = self.with(|sender| {
+            for reverted in &body.reverted {
+                sender.handle_reverted(&reverted.run());
+            }
+            for event in &body.anchored {
+                match event.is_final() {
+                    true => sender.handle_final(&event.run(), now_ms),
+                    false => sender.handle_anchored(&event.run(), now_ms),
+                }
+            }
+            sender.take_unsaved()
+        })?;
+        self.save(rows)?;
+        self.arm().await?;
+        Response::from_json(&serde_json::json!({}))
+    }
+
+    async fn arm(&self) -> Result<(), Error> {
+        let now_ms = Date::now().as_millis();
+        let due = self.with(|sender| sender.poll_timeout(now_ms))?;
+        self.alarm.arm(&self.state.storage(), due).await
+    }
+
+    /// Does what the machine asks for until it has nothing to ask.
+    async fn drive(&self) -> Result<(), Error> {
+        let rpc = self.rpc()?;
+        self.with(Sender::handle_interruption)?;
+        loop {
+            let now_ms = Date::now().as_millis();
+            match self.with(|sender| sender.next_command(now_ms))? {
+                None => return Ok(()),
+                Some(Command::Save(rows)) => self.save(rows)?,
+                Some(Command::Distrust(reason)) => {
+                    console_error!("anchorer: the node is not believed: {reason}");
+                    rpc.distrust();
+                }
+                Some(Command::Call(request)) => {
+                    let outcome = rpc.call(&request).await;
+                    let now_ms = Date::now().as_millis();
+                    self.with(|sender| sender.handle_answer(outcome, now_ms))?;
+                }
+            }
+        }
+    }
+}
+
+fn to_error(error: impl std::fmt::Display) -> Error {
+    Error::RustError(error.to_string())
+}

@@ -1,0 +1,140 @@
+//! The Listener object: one per contract, follows its events. A shell over [`chain::Listener`].
+//!
+//! Internal paths: `POST /ensure`, `GET /status`.
+
+mod tell;
+
+use super::alarm::Alarm;
+use super::chain_config::ChainConfig;
+use super::machine_rows;
+use crate::rpc::Rpc;
+use std::cell::{Cell, OnceCell, RefCell};
+use streamchain_chain::listener as chain;
+use streamchain_chain::listener::Command;
+use streamchain_chain::row::Row;
+use worker::{
+    Date, DurableObject, Env, Error, Method, Request, Response, State, console_error, durable_object,
+};
+
+/// The listener of one contract.
+#[durable_object]
+pub struct Listener {
+    state: State,
+    env: Env,
+    /// The machine, made from the saved rows when it is first needed; dropped when saving fails.
+    machine: RefCell<Option<chain::Listener>>,
+    rpc: OnceCell<Rpc>,
+    alarm: Alarm,
+    /// Batches in a row that could not be told to everybody.
+    untold: Cell<u32>,
+}
+
+impl DurableObject for Listener {
+    fn new(state: State, env: Env) -> Self {
+        let machine = RefCell::new(None);
+        Self {
+            state,
+            env,
+            machine,
+            rpc: OnceCell::new(),
+            alarm: Alarm::default(),
+            untold: Cell::new(0),
+        }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        let path = request.path();
+        match (request.method(), path.as_str()) {
+            (Method::Post, "/ensure") => {
+                let due = self.with(|machine| machine.poll_timeout())?;
+                self.alarm.arm(&self.state.storage(), Some(due)).await?;
+                Response::from_json(&serde_json::json!({ "armed": true }))
+            }
+            (Method::Get, "/status") => Response::from_json(&self.with(|machine| machine.status())?),
+            _ => Response::error(format!("the Listener object has no {path}"), 404),
+        }
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.alarm.begin(&self.state.storage()).await;
+        if let Err(error) = self.drive().await {
+            console_error!("listener: {error}");
+        }
+        match self.with(|machine| machine.poll_timeout()) {
+            Ok(due) => self.alarm.end(&self.state.storage(), Some(due)).await,
+            Err(error) => console_error!("listener: {error}"), // the alarm that was set first stands
+        }
+        Response::empty()
+    }
+}
+
+impl Listener {
+    /// Runs a step of the machine. Never across an await.
+    fn with<T>(&self, step: impl FnOnce(&mut chain::Listener) -> T) -> Result<T, Error> {
+        let mut machine = self.machine.borrow_mut();
+        if machine.is_none() {
+            *machine = Some(self.restore()?);
+        }
+        match machine.as_mut() {
+            Some(machine) => Ok(step(machine)),
+            None => Err(Error::RustError("the listener could not be restored".into())),
+        }
+    }
+
+    fn restore(&self) -> Result<chain::Listener, Error> {
+        let config = ChainConfig::of(&self.env).map_err(to_error)?;
+        let rows = machine_rows::load(&self.state.storage())?;
+        let rows = rows.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        chain::Listener::restore(config.listener(), rows).map_err(to_error)
+    }
+
+    fn save(&self, rows: Vec<Row>) -> Result<(), Error> {
+        let saved = machine_rows::save(&self.state.storage(), rows);
+        if saved.is_err() {
+            self.machine.replace(None); // what it believes is not what is saved
+        }
+        saved
+    }
+
+    fn rpc(&self) -> Result<&Rpc, Error> {
+        if self.rpc.get().is_none() {
+            let config = ChainConfig::of(&self.env).map_err(to_error)?;
+            let _ = self.rpc.set(Rpc::new(config.chain_id, config.urls));
+        }
+        self.rpc.get().ok_or_else(|| Error::RustError("no node".into()))
+    }
+
+    /// Does what the machine asks for until it has nothing to ask.
+    async fn drive(&self) -> Result<(), Error> {
+        let rpc = self.rpc()?;
+        self.with(chain::Listener::handle_interruption)?;
+        loop {
+            let now_ms = Date::now().as_millis();
+            match self.with(|machine| machine.next_command(now_ms))? {
+                None => return Ok(()),
+                Some(Command::Save(rows)) => self.save(rows)?,
+                Some(Command::Distrust(reason)) => {
+                    console_error!("listener: the node is not believed: {reason}");
+                    rpc.distrust();
+                }
+                Some(Command::Call(request)) => {
+                    let outcome = rpc.call(&request).await;
+                    let now_ms = Date::now().as_millis();
+                    self.with(|machine| machine.handle_answer(outcome, now_ms))?;
+                }
+                Some(Command::Apply(batch)) => {
+                    let outcome = self.tell(&batch).await.map_err(|error| error.to_string());
+                    if let Err(error) = &outcome {
+                        console_error!("listener: {error}");
+                    }
+                    let now_ms = Date::now().as_millis();
+                    self.with(|machine| machine.handle_applied(outcome, now_ms))?;
+                }
+            }
+        }
+    }
+}
+
+fn to_error(error: impl std::fmt::Display) -> Error {
+    Error::RustError(error.to_string())
+}

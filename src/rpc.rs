@@ -1,0 +1,131 @@
+//! JSON-RPC over fetch.
+//!
+//! What always holds: every call ends within [`TIMEOUT_MS`], and its body is read to the end or cancelled; no node is
+//! believed before it has named the configured chain (see [`Endpoints`]).
+
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+use std::cell::{Cell, RefCell};
+use std::pin::pin;
+use std::time::Duration;
+use streamchain_chain::endpoints::Endpoints;
+use streamchain_chain::rpc::{Answer, Request, RpcError};
+use worker::{
+    AbortController, AbortSignal, Date, Delay, Fetch, Headers, Method, Request as HttpRequest, RequestInit,
+    console_warn,
+};
+
+/// How long a node may take for one call, in ms: a log query over a full range takes seconds at some providers.
+const TIMEOUT_MS: u64 = 10_000;
+/// The largest answer that is read, in bytes: a quarter of what an instance has is taken by text and values.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
+/// The nodes of one chain.
+pub struct Rpc {
+    urls: Vec<String>,
+    endpoints: RefCell<Endpoints>,
+    /// The index of the URL that answered last.
+    last: Cell<usize>,
+}
+
+impl Rpc {
+    /// Nodes at `urls`, in order of preference, of the chain `chain_id`.
+    pub fn new(chain_id: u64, urls: Vec<String>) -> Self {
+        let endpoints = RefCell::new(Endpoints::new(chain_id, urls.len()));
+        Self {
+            urls,
+            endpoints,
+            last: Cell::new(0),
+        }
+    }
+
+    /// Asks a node; where it fails, the next one.
+    pub async fn call(&self, request: &Request) -> Result<Answer, RpcError> {
+        let mut outcome = Err(RpcError::Transport("no URL is configured".into()));
+        for _ in 0..self.urls.len() {
+            outcome = self.call_one(request).await;
+            match &outcome {
+                Err(error) if error.is_nodes_fault() => {
+                    console_warn!("{} at node {}: {error}", request.method(), self.last.get());
+                }
+                _ => break,
+            }
+        }
+        outcome
+    }
+
+    async fn call_one(&self, request: &Request) -> Result<Answer, RpcError> {
+        let choice = self.endpoints.borrow().choose(now_ms());
+        let Some(url) = self.urls.get(choice.index) else {
+            return Err(RpcError::Transport("no URL is configured".into()));
+        };
+        self.last.set(choice.index);
+        if choice.check_chain {
+            let named = post(url, &Request::ChainId).await;
+            self.endpoints
+                .borrow_mut()
+                .handle_chain_id(choice.index, named, now_ms())?;
+        }
+        let outcome = post(url, request).await;
+        if outcome.as_ref().is_err_and(RpcError::is_nodes_fault) {
+            self.distrust();
+        }
+        outcome
+    }
+
+    /// The node that answered last fails, or cannot be right: it rests.
+    pub fn distrust(&self) {
+        self.endpoints
+            .borrow_mut()
+            .handle_failure(self.last.get(), now_ms());
+    }
+}
+
+async fn post(url: &str, request: &Request) -> Result<Answer, RpcError> {
+    let abort = AbortController::default();
+    let exchange = exchange(url, request, abort.signal());
+    let timeout = Delay::from(Duration::from_millis(TIMEOUT_MS));
+    let outcome = match select(pin!(exchange), pin!(timeout)).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => Err(RpcError::Timeout(TIMEOUT_MS)),
+    };
+    if outcome.is_err() {
+        abort.abort(); // cancels a body that was not read to its end
+    }
+    request.decode(&outcome?)
+}
+
+async fn exchange(url: &str, request: &Request, signal: AbortSignal) -> Result<String, RpcError> {
+    let broken = |error: worker::Error| RpcError::Transport(error.to_string());
+    let headers = Headers::new();
+    headers.set("content-type", "application/json").map_err(broken)?;
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post)
+        .with_headers(headers)
+        .with_body(Some(request.body().into()));
+    let http = HttpRequest::new_with_init(url, &init).map_err(broken)?;
+    let mut response = Fetch::Request(http)
+        .send_with_signal(&signal)
+        .await
+        .map_err(broken)?;
+    let status = response.status_code();
+    let mut body = Vec::new();
+    let mut stream = response.stream().map_err(broken)?;
+    while let Some(chunk) = stream.next().await {
+        body.extend(chunk.map_err(broken)?);
+        if body.len() > MAX_ANSWER {
+            return Err(RpcError::TooLarge(MAX_ANSWER));
+        }
+    }
+    let body = String::from_utf8_lossy(&body).into_owned();
+    // Many nodes send their JSON-RPC errors with a status of their own: the words say more than the number.
+    match status {
+        200 => Ok(body),
+        _ if body.contains("\"jsonrpc\"") && status != 429 => Ok(body),
+        _ => Err(RpcError::Http(status)),
+    }
+}
+
+fn now_ms() -> u64 {
+    Date::now().as_millis()
+}
