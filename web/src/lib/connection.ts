@@ -88,6 +88,11 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     return this.#author;
   }
 
+  /** The seq that the stream's next message will have, as far as this page knows; null before the first welcome. */
+  get head(): number | null {
+    return this.#head;
+  }
+
   /** How far the stream is, as far as this page knows. */
   get marks(): StreamMarks {
     return { committed: this.#feed.committed, anchored: this.#marks.anchored, final: this.#marks.final };

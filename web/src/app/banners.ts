@@ -1,0 +1,130 @@
+// What is wrong, in words a person understands, above the messages: at most one note on the connection and one on the
+// chain, each with what can be done.
+
+import type { EdgeStatus, StateChange, StreamConnection } from "../lib/index.ts";
+import { el } from "./dom.ts";
+import { icon } from "./icons.ts";
+import { texts } from "./texts.ts";
+
+/** Blocks that the edge may be behind before a person is told. */
+const LAG_TOLD_FROM = 10;
+
+/** A connection that fails this often in a row is worth a note; the first hiccup is not. */
+const TOLD_AFTER_MS = 1_500;
+
+interface Note {
+  readonly kind: string;
+  readonly title: string;
+  readonly body: string;
+  readonly actions: boolean;
+}
+
+/** The notes. */
+export class Banners {
+  readonly element = el("div", { class: "banners", role: "status", testid: "banners" });
+  readonly #connection: StreamConnection;
+  readonly #onWhy: () => void;
+  #status: EdgeStatus | null = null;
+  #troubleSince: number | null = null;
+  #shown = "";
+
+  constructor(connection: StreamConnection, onWhy: () => void) {
+    this.#connection = connection;
+    this.#onWhy = onWhy;
+    connection.on("state", (change) => this.#onState(change));
+    setInterval(() => this.#render(), 1_000);
+  }
+
+  /** Takes the edge's news. */
+  status(status: EdgeStatus | null): void {
+    this.#status = status;
+    this.#render();
+  }
+
+  #onState({ state }: StateChange): void {
+    if (state === "open") this.#troubleSince = null;
+    else if (state !== "connecting") this.#troubleSince ??= performance.now();
+    this.#render();
+  }
+
+  #render(): void {
+    const notes = [this.#connectionNote(), this.#chainNote()].filter((note) => note !== null);
+    const key = JSON.stringify(notes);
+    if (key === this.#shown) return; // an unchanged note must not be announced again
+    this.#shown = key;
+    this.element.replaceChildren(...notes.map((note) => this.#banner(note)));
+  }
+
+  #banner(note: Note): HTMLElement {
+    const { retry, why } = texts.banner;
+    const actions = el(
+      "div",
+      { class: "actions" },
+      el("button", { type: "button", testid: "retry", onclick: () => this.#connection.retryNow() }, retry),
+      el("button", { type: "button", class: "quiet", testid: "why", onclick: () => this.#onWhy() }, why),
+    );
+    return el(
+      "div",
+      { class: "banner", testid: "banner", "data-kind": note.kind },
+      icon("alert"),
+      el("div", { class: "words" }, el("strong", {}, note.title), " ", el("span", {}, note.body)),
+      note.actions ? actions : null,
+    );
+  }
+
+  #connectionNote(): Note | null {
+    const { state, attempts } = this.#connection;
+    const { banner } = texts;
+    if (this.#troubleSince === null || state.state === "open") return null;
+    const last = attempts.at(-1);
+    const error = state.error ?? last?.error;
+    const settled = state.state === "closed" || performance.now() - this.#troubleSince >= TOLD_AFTER_MS;
+    if (!settled || error === undefined) return null;
+    switch (error.code) {
+      case "edge-unreachable":
+        return { kind: "edge-unreachable", ...banner.edge, actions: true };
+      case "no-relay":
+        return { kind: "no-relay", ...banner.noRelay, actions: true };
+      case "relay-unreachable":
+        return last?.error === undefined
+          ? { kind: "lost", ...banner.lost, actions: true }
+          : {
+              kind: "relay-unreachable",
+              title: banner.relay.title,
+              body: banner.relay.body(last.relayAddresses.join(", ") || "–"),
+              actions: true,
+            };
+      case "session-ended":
+        return { kind: "session-ended", ...banner.ended, actions: false };
+      case "refused": {
+        const reason = state.error?.problem?.detail || error.message;
+        return {
+          kind: "refused",
+          title: banner.refused.title,
+          body: banner.refused.body(reason),
+          actions: state.state !== "closed",
+        };
+      }
+      case "closed":
+        return null;
+      default:
+        return { kind: error.code, ...banner.channel, actions: true };
+    }
+  }
+
+  #chainNote(): Note | null {
+    const { banner } = texts;
+    const status = this.#status;
+    if (status === null) return null;
+    const { ok, lag } = status.chain;
+    if (!ok) return { kind: "chain-down", ...banner.chainDown, actions: false };
+    if (lag !== undefined && lag >= LAG_TOLD_FROM) {
+      return { kind: "chain-lag", title: banner.chainLag.title(lag), body: banner.chainLag.body, actions: false };
+    }
+    const { lastError } = status.anchorer;
+    if (lastError !== undefined) {
+      return { kind: "anchorer", title: banner.anchorer.title, body: banner.anchorer.body(lastError), actions: false };
+    }
+    return null;
+  }
+}

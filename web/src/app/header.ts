@@ -1,0 +1,150 @@
+// The bar at the top: which stream, whether connected, and the page's own switches.
+
+import type { StateChange, StreamConnection } from "../lib/index.ts";
+import { copyText, el, setAttribute, setText } from "./dom.ts";
+import { shortHex } from "./format.ts";
+import { brandMark, icon } from "./icons.ts";
+import { texts } from "./texts.ts";
+
+/** Shape of a stream's name, or of its id. */
+const STREAM = /^(?:[a-z0-9][a-z0-9._-]{0,63}|0x[0-9a-f]{40}|0x[0-9a-f]{64})$/;
+
+/** The address of a stream's page. */
+export function streamAddress(stream: string): string {
+  return `${location.pathname}?stream=${encodeURIComponent(stream)}`;
+}
+
+/** Whether the text can name a stream. */
+export function isStreamName(text: string): boolean {
+  return STREAM.test(text);
+}
+
+/** The header. */
+export class Header {
+  readonly element: HTMLElement;
+  readonly #connection: StreamConnection;
+  readonly #state = el("span", { class: "connection", testid: "connection-state", role: "status" });
+  readonly #error = el("p", { class: "problem", id: "stream-error", role: "alert" });
+  readonly #input: HTMLInputElement;
+
+  constructor(connection: StreamConnection, onTheme: () => void) {
+    this.#connection = connection;
+    this.#input = el("input", {
+      id: "stream",
+      testid: "stream-name",
+      value: connection.stream,
+      autocomplete: "off",
+      autocapitalize: "none",
+      spellcheck: "false",
+      maxlength: 66,
+      "aria-describedby": "stream-error",
+    });
+    const join = el(
+      "form",
+      { class: "join", onsubmit: (event: Event) => this.#join(event) },
+      el("label", { for: "stream" }, texts.app.stream),
+      this.#input,
+      el("button", { type: "submit", testid: "join", class: "quiet" }, texts.app.join),
+      this.#error,
+    );
+    this.element = el(
+      "header",
+      { class: "bar" },
+      el("a", { class: "brand", href: location.pathname }, brandMark(), el("span", {}, texts.app.name)),
+      join,
+      this.#state,
+      this.#shareButton(),
+      themeButton(onTheme),
+    );
+    connection.on("state", () => this.#show());
+    setInterval(() => this.#show(), 1_000);
+    this.#show();
+  }
+
+  #join(event: Event): void {
+    event.preventDefault();
+    const stream = this.#input.value.trim().toLowerCase();
+    setText(this.#error, isStreamName(stream) ? "" : texts.app.badName);
+    if (isStreamName(stream) && stream !== this.#connection.stream) location.assign(streamAddress(stream));
+  }
+
+  #shareButton(): HTMLElement {
+    const label = el("span", { class: "label" }, texts.app.share);
+    return el(
+      "button",
+      {
+        type: "button",
+        class: "bare share",
+        testid: "share",
+        title: texts.app.share,
+        onclick: async () => {
+          const copied = await copyText(new URL(streamAddress(this.#connection.stream), location.href).href);
+          if (copied) setText(label, texts.app.shared);
+          setTimeout(() => setText(label, texts.app.share), 1_500);
+        },
+      },
+      icon("share"),
+      label,
+    );
+  }
+
+  #show(): void {
+    const change: StateChange = this.#connection.state;
+    const { connection } = texts;
+    const seconds = Math.ceil(((change.retryAt ?? 0) - Date.now()) / 1_000);
+    const retry = change.state === "waiting" && seconds > 1 ? `, ${connection.retryIn(seconds)}` : "";
+    setAttribute(this.#state, "data-state", change.state);
+    const { author } = this.#connection;
+    setAttribute(this.#state, "title", author === undefined ? undefined : connection.you(author));
+    const you = author === undefined || change.state !== "open" ? "" : ` · ${shortHex(author)}`;
+    setText(this.#state, `${connection[change.state]}${retry}${you}`);
+  }
+}
+
+function themeButton(onTheme: () => void): HTMLElement {
+  const button = el("button", { type: "button", class: "bare", testid: "theme-toggle" });
+  const show = (): void => {
+    const dark = isDark();
+    const label = dark ? texts.app.theme.light : texts.app.theme.dark;
+    button.replaceChildren(icon(dark ? "sun" : "moon"));
+    button.title = label;
+    button.setAttribute("aria-label", label);
+  };
+  button.addEventListener("click", () => {
+    setTheme(isDark() ? "light" : "dark");
+    show();
+    onTheme();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    show();
+    onTheme();
+  });
+  show();
+  return button;
+}
+
+const THEME_KEY = "streamchain:theme";
+
+function isDark(): boolean {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen === undefined ? matchMedia("(prefers-color-scheme: dark)").matches : chosen === "dark";
+}
+
+function setTheme(theme: "dark" | "light"): void {
+  document.documentElement.dataset.theme = theme;
+  try {
+    localStorage.setItem(THEME_KEY, theme);
+  } catch {
+    // the choice then lasts as long as the page
+  }
+}
+
+/** Takes the theme that was chosen before; without one the system's is followed. */
+export function restoreTheme(): void {
+  try {
+    const theme = localStorage.getItem(THEME_KEY);
+    if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
+  } catch {
+    // forbidden storage: the system's theme
+  }
+}

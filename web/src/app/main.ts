@@ -1,0 +1,288 @@
+// The app: one page on one stream. Data goes one way: connection → model → panels.
+
+import * as lib from "../lib/index.ts";
+import { AnchorPanel } from "./anchors.ts";
+import { Banners } from "./banners.ts";
+import { Composer } from "./composer.ts";
+import { Details } from "./details.ts";
+import { el, setText } from "./dom.ts";
+import { payloadLine } from "./format.ts";
+import { Header, isStreamName, restoreTheme, streamAddress } from "./header.ts";
+import { LatencyPanel } from "./latency.ts";
+import { MessageList } from "./list.ts";
+import { MarksBar } from "./marks-bar.ts";
+import { MessageRun } from "./messages.ts";
+import { PathPanel } from "./path.ts";
+import { SystemPanel } from "./system.ts";
+import { texts } from "./texts.ts";
+
+declare global {
+  interface Window {
+    /** For tests and for the curious: the page's connection and the library. */
+    streamchain: { connection: lib.StreamConnection; lib: typeof lib; messages: () => lib.StreamMessage[] };
+  }
+}
+
+/** Stream of a page whose address names none. */
+const DEFAULT_STREAM = "demo";
+
+/** Earlier messages that a page reads at first, and with each press of "older". */
+const EARLIER = 500;
+
+/** Messages that arrive within this time, in ms, are announced together to a screen reader. */
+const ANNOUNCE_EVERY_MS = 4_000;
+
+/** An edge that does not answer is asked again after this time, in ms. */
+const ASK_AGAIN_MS = 2_000;
+
+class App {
+  readonly #connection: lib.StreamConnection;
+  readonly #run = new MessageRun();
+  readonly #list: MessageList;
+  readonly #details: Details;
+  readonly #composer: Composer;
+  readonly #latency = new LatencyPanel();
+  readonly #anchors: AnchorPanel;
+  readonly #path: PathPanel;
+  readonly #banners: Banners;
+  readonly #marks = new MarksBar();
+  readonly #system: SystemPanel;
+  readonly #empty = el(
+    "div",
+    { class: "empty", testid: "empty", hidden: true },
+    el("strong", {}, texts.messages.empty),
+    el("p", {}, texts.messages.emptyHint),
+  );
+  readonly #loading = el("p", { class: "loading", testid: "history-loading", role: "status", hidden: true });
+  readonly #announcer = el("p", { class: "unseen", "aria-live": "polite" });
+  readonly #unannounced: lib.StreamMessage[] = [];
+  #settled = false;
+  #liveFrom: number | null = null; // what was said before this page came says nothing about its path
+
+  constructor(connection: lib.StreamConnection) {
+    this.#connection = connection;
+    this.#details = new Details(connection);
+    this.#list = new MessageList({
+      run: this.#run,
+      stateOf: (seq) => connection.stateOf(seq),
+      isOwn: (author) => author === connection.author,
+      onOpen: (message) => this.#details.open(message),
+      onOlder: () => void this.#readOlder(),
+    });
+    this.#composer = new Composer({ publish: (text) => this.#publish(text) });
+    this.#anchors = new AnchorPanel((seq) => void this.#show(seq));
+    this.#path = new PathPanel(connection);
+    this.#banners = new Banners(connection, () => this.#showPath());
+    this.#system = new SystemPanel(connection.edge, ({ status, config }) => {
+      this.#banners.status(status);
+      this.#details.config = config;
+    });
+    this.#build();
+    this.#follow();
+  }
+
+  #build(): void {
+    const view = (name: string): void => {
+      document.body.dataset.view = name;
+      for (const tab of tabs.children) tab.setAttribute("aria-current", String(tab.getAttribute("data-tab") === name));
+    };
+    const tabs = el(
+      "nav",
+      { class: "tabs", "aria-label": texts.app.name },
+      ...Object.entries(texts.app.views).map(([name, label]) =>
+        el("button", { type: "button", "data-tab": name, testid: `tab-${name}`, onclick: () => view(name) }, label),
+      ),
+    );
+    const messages = el(
+      "section",
+      { class: "messages", "data-view": "messages", "aria-labelledby": "messages-title" },
+      el("div", { class: "head" }, el("h1", { id: "messages-title" }, texts.messages.title), this.#marks.element),
+      this.#banners.element,
+      this.#loading,
+      this.#empty,
+      this.#list.element,
+      this.#composer.element,
+    );
+    const header = new Header(this.#connection, () => this.#latency.redraw());
+    document.body.replaceChildren(
+      el("a", { class: "skip", href: "#composer" }, texts.app.skip),
+      header.element,
+      el(
+        "main",
+        {},
+        messages,
+        el(
+          "div",
+          { class: "panels" },
+          this.#latency.element,
+          this.#anchors.element,
+          this.#path.element,
+          this.#system.element,
+        ),
+      ),
+      tabs,
+      this.#details.element,
+      this.#announcer,
+    );
+    view("messages");
+  }
+
+  #follow(): void {
+    const connection = this.#connection;
+    connection.on("marks", (marks) => this.#onMarks(marks));
+    connection.on("anchor", (anchor) => this.#anchors.add(anchor));
+    connection.on("publication", () => this.#showWaiting());
+    connection.on("state", ({ state }) => {
+      if (state === "open") void this.#onOpen();
+      this.#showWaiting();
+    });
+    setInterval(() => this.#announce(), ANNOUNCE_EVERY_MS);
+    this.#system.start();
+    void this.#readFrom();
+  }
+
+  /** Begins a little before the end, so that a long stream does not have to be read whole. */
+  async #readFrom(): Promise<void> {
+    const info = await this.#firstInfo();
+    this.#path.relay(info?.relay);
+    const subscription = this.#connection.subscribe({ from: Math.max(0, (info?.stored ?? 0) - EARLIER) });
+    subscription.on("message", (message) => this.#onMessage(message));
+    subscription.on("retracted", ({ from }) => {
+      this.#run.truncate(from);
+      this.#changed();
+      setText(this.#announcer, texts.messages.takenBack);
+    });
+    subscription.on("history", ({ loading, error }) => {
+      this.#loading.hidden = !loading && error === undefined;
+      setText(this.#loading, error === undefined ? texts.messages.loading : texts.messages.historyFailed);
+      this.#changed();
+    });
+    void this.#readAnchors(info);
+  }
+
+  /** The stream as the edge knows it; asked until it answers, since without it a long stream would be read whole. */
+  async #firstInfo(): Promise<lib.StreamInfo | undefined> {
+    for (;;) {
+      try {
+        return await this.#connection.edge.stream(this.#connection.stream);
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+      }
+    }
+  }
+
+  async #readAnchors(info: lib.StreamInfo | undefined): Promise<void> {
+    const { edge, stream } = this.#connection;
+    const from = Math.max(0, (info?.anchored ?? 0) - 10 * EARLIER);
+    for (const anchor of await edge.anchors(stream, from, 200).catch(() => [])) this.#anchors.add(anchor);
+  }
+
+  async #onOpen(): Promise<void> {
+    this.#settled = true;
+    this.#liveFrom ??= this.#connection.head;
+    this.#changed();
+    const info = await this.#connection.edge.stream(this.#connection.stream).catch(() => undefined);
+    this.#path.relay(info?.relay);
+    void this.#readAnchors(info);
+  }
+
+  #publish(text: string): void {
+    const startedAt = performance.now();
+    const publication = this.#connection.publish(text);
+    publication.live.then(
+      () => this.#latency.add("accepted", performance.now() - startedAt),
+      () => {},
+    );
+    publication.stored.then(
+      () => this.#latency.add("stored", performance.now() - startedAt),
+      () => {},
+    );
+    this.#list.toEnd();
+    this.#showWaiting();
+  }
+
+  #onMessage(message: lib.StreamMessage): void {
+    this.#run.push(message);
+    if (this.#liveFrom !== null && message.seq >= this.#liveFrom) {
+      this.#latency.add("received", Date.now() - message.time);
+      if (message.author !== this.#connection.author) this.#unannounced.push(message);
+    }
+    this.#changed();
+  }
+
+  #onMarks(marks: lib.StreamMarks): void {
+    this.#anchors.marks(marks);
+    this.#details.changed();
+    this.#showWaiting();
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#list.changed();
+    this.#list.olderAvailable = this.#run.length > 0 && this.#run.first > 0;
+    this.#marks.show(Math.max(this.#run.end, this.#connection.marks.committed), this.#connection.marks);
+    this.#empty.hidden = this.#run.length > 0 || !this.#loading.hidden || !this.#settled;
+  }
+
+  #showWaiting(): void {
+    const { unstored } = this.#connection;
+    const connected = this.#connection.state.state === "open";
+    // While connected messages are stored within a blink; a count that flickers helps nobody.
+    this.#composer.showWaiting(connected && unstored.length < 200 ? 0 : unstored.length, unstored[0]?.kept ?? false);
+  }
+
+  async #readOlder(): Promise<void> {
+    const { first } = this.#run;
+    const from = Math.max(0, first - EARLIER);
+    const { edge, stream } = this.#connection;
+    const older = await edge.messages(stream, from, first - from).catch(() => []);
+    this.#run.unshift(older);
+    this.#changed();
+    if (older.length > 0) this.#list.show(first);
+  }
+
+  async #show(seq: number): Promise<void> {
+    while (this.#run.length > 0 && seq < this.#run.first) {
+      const before = this.#run.first;
+      await this.#readOlder();
+      if (this.#run.first === before) return;
+    }
+    document.querySelector<HTMLElement>("[data-tab=messages]")?.click();
+    this.#list.show(seq);
+  }
+
+  #showPath(): void {
+    document.querySelector<HTMLElement>("[data-tab=path]")?.click();
+    this.#path.element.scrollIntoView({ block: "start" });
+    this.#path.element.focus();
+  }
+
+  #announce(): void {
+    const messages = this.#unannounced.splice(0);
+    const latest = messages.at(-1);
+    if (latest !== undefined) setText(this.#announcer, texts.messages.announce(messages.length, payloadLine(latest)));
+  }
+
+  /** The messages that the page holds, oldest first. */
+  messages(): lib.StreamMessage[] {
+    return this.#run.toArray();
+  }
+}
+
+function start(): void {
+  restoreTheme();
+  const asked = new URLSearchParams(location.search).get("stream")?.trim().toLowerCase() ?? "";
+  const stream = isStreamName(asked) ? asked : DEFAULT_STREAM;
+  if (stream !== asked) history.replaceState(null, "", streamAddress(stream));
+  document.title = `${stream} · ${texts.app.name}`;
+  document.documentElement.lang = texts.locale;
+  const connection = lib.connect({ stream });
+  const app = new App(connection);
+  window.streamchain = { connection, lib, messages: () => app.messages() };
+  addEventListener("pagehide", () => connection.close());
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload(); // back from the browser's cache: the connection was closed
+  });
+}
+
+start();

@@ -1,0 +1,116 @@
+// The path panel: how packets get to the relay, and how long each step of the set-up took.
+
+import type { Attempt, AttemptStep, ConnectionPath, StreamConnection } from "../lib/index.ts";
+import { el, setText } from "./dom.ts";
+import { byteCount, timeOfDay } from "./format.ts";
+import { icon } from "./icons.ts";
+import { texts } from "./texts.ts";
+
+/** How often the path is read, in ms. */
+const READ_EVERY_MS = 2_000;
+
+const FACTS = ["relay", "protocol", "local", "remote", "rtt", "traffic"] as const;
+
+/** The panel. */
+export class PathPanel {
+  readonly element: HTMLElement;
+  readonly #connection: StreamConnection;
+  readonly #facts = new Map<string, HTMLElement>();
+  readonly #list: HTMLElement;
+  readonly #none = el("p", { class: "hint" }, texts.path.none);
+  readonly #steps = el("ol", { class: "steps", testid: "setup-steps" });
+  readonly #tried = el("div", { class: "tried", id: "tried" });
+  #relay = "";
+
+  constructor(connection: StreamConnection) {
+    this.#connection = connection;
+    this.#list = el("dl", { class: "facts", testid: "path" });
+    for (const fact of FACTS) {
+      const value = el("dd", { testid: `path-${fact}` });
+      this.#facts.set(fact, value);
+      this.#list.append(el("dt", {}, texts.path[fact]), value);
+    }
+    this.element = el(
+      "section",
+      { class: "panel path", "data-view": "path", "aria-labelledby": "path-title", tabindex: -1 },
+      el("h2", { id: "path-title" }, texts.path.title),
+      this.#none,
+      this.#list,
+      this.#tried,
+    );
+    connection.on("attempt", () => this.#showAttempts());
+    connection.on("state", () => void this.#read());
+    setInterval(() => {
+      if (document.visibilityState === "visible") void this.#read();
+    }, READ_EVERY_MS);
+    void this.#read();
+  }
+
+  /** The relay that the edge names for the stream. */
+  relay(id: string | undefined): void {
+    this.#relay = id ?? "";
+    void this.#read();
+  }
+
+  async #read(): Promise<void> {
+    const path = await this.#connection.getPath().catch(() => undefined);
+    this.#none.hidden = path !== undefined;
+    this.#list.hidden = path === undefined;
+    if (path !== undefined) this.#show(path);
+  }
+
+  #show(path: ConnectionPath): void {
+    const { types } = texts.path;
+    const values: Record<(typeof FACTS)[number], string> = {
+      relay: this.#relay || "–",
+      protocol: [path.protocol.toUpperCase(), path.dtls].filter(Boolean).join(", "),
+      local: [path.localAddress, types[path.localType] ?? path.localType].filter(Boolean).join(", "),
+      remote: path.remoteAddress,
+      rtt: path.rttMs === undefined ? "–" : texts.latency.ms(path.rttMs),
+      traffic: `${byteCount(path.bytesSent)} / ${byteCount(path.bytesReceived)}`,
+    };
+    for (const fact of FACTS) setText(this.#facts.get(fact) as HTMLElement, values[fact]);
+  }
+
+  #showAttempts(): void {
+    const attempts = [...this.#connection.attempts].reverse();
+    const latest = attempts[0];
+    if (latest === undefined) return;
+    const total = latest.steps.reduce((sum, step) => sum + (step.tookMs ?? 0), 0);
+    const title = latest.error === undefined ? texts.path.setUp : texts.path.tried;
+    this.#steps.replaceChildren(...latest.steps.map((step) => stepRow(step, total)));
+    this.#tried.replaceChildren(
+      el("h3", {}, title, el("span", { class: "aside" }, texts.path.total(total))),
+      failure(latest),
+      this.#steps,
+      ...attempts.slice(1, 4).map(earlier),
+    );
+  }
+}
+
+function failure(attempt: Attempt): HTMLElement | string {
+  if (attempt.error === undefined) return "";
+  const tried = attempt.relayAddresses.join(", ");
+  return el("p", { class: "problem" }, `${attempt.error.message}${tried === "" ? "" : ` (${tried})`}`);
+}
+
+/** A step with its time as a bar, so that the slow one stands out. */
+function stepRow(step: AttemptStep, total: number): HTMLElement {
+  const bar = el("i", { class: "bar" });
+  bar.style.width = `${total > 0 ? (100 * (step.tookMs ?? 0)) / total : 0}%`;
+  const time =
+    step.outcome === "failed" ? texts.path.stepFailed : step.tookMs === undefined ? "" : `${step.tookMs.toFixed(1)} ms`;
+  return el(
+    "li",
+    { "data-step": step.id, "data-outcome": step.outcome },
+    step.outcome === "failed" ? icon("cross") : step.outcome === "ok" ? icon("check") : el("i", { class: "dot" }),
+    el("span", { class: "name" }, texts.path.steps[step.id]),
+    el("span", { class: "took" }, time),
+    el("span", { class: "track", "aria-hidden": "true" }, bar),
+  );
+}
+
+function earlier(attempt: Attempt): HTMLElement {
+  const outcome = attempt.error === undefined ? texts.connection.open : attempt.error.message;
+  return el("p", { class: "hint" }, `${texts.path.attempt(timeOfDay(attempt.startedAt))}: ${outcome}`);
+}
