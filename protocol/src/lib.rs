@@ -9,10 +9,12 @@
 pub mod access;
 pub mod batch;
 pub mod cbor;
+pub mod directory;
 pub mod frame;
 pub mod ids;
 pub mod keys;
 pub mod limits;
+pub mod log;
 pub mod merkle;
 pub mod receipt;
 pub mod sdp;

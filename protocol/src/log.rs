@@ -1,0 +1,470 @@
+//! One stream's log: the machine of the Stream object.
+//!
+//! What always holds:
+//! - every seq below `head` is stored exactly once: below `flushed` in a segment of the database, from there on
+//!   in a batch kept here (`flushed <= head`);
+//! - the numbers of a producer are stored in order, each once, beginning with 0;
+//! - an epoch belongs to one run of one relay, and only that run commits under it.
+//!
+//! Every function of [`Log`] is one step. The owner runs it in one storage transaction: a step that fails leaves
+//! nothing behind, so each of them may be tried again.
+
+mod outbox;
+mod sessions;
+
+pub use outbox::{Sealed, leaves};
+pub use sessions::Session;
+
+use crate::batch::{Batch, encode_records};
+use crate::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId, StreamId, StreamName};
+use crate::limits::BATCH_MAX_BYTES;
+use crate::uplink::{Committed, NoticeState, ProducerState, TakenUp};
+use alloy_primitives::{Address, B256, keccak256};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Most encoded bytes that a stream keeps here while the database can't be written: about five minutes of a
+/// stream at 1 MB/s. Beyond it batches are refused and publishers wait, so the object's memory and disk stay
+/// bounded.
+pub const BACKLOG_MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// What goes on chain for a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Merkle roots only.
+    #[default]
+    Root,
+    /// A digest for each message.
+    Hash,
+    /// The messages themselves.
+    Payload,
+}
+
+/// A run of a relay that was granted an epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The relay.
+    pub relay: RelayId,
+    /// The run.
+    pub incarnation: Incarnation,
+}
+
+/// The batch that was committed last, to know its retry by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastBatch {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Its first seq.
+    pub first: Seq,
+    /// keccak256 of its encoded records.
+    pub digest: B256,
+}
+
+/// What a stream is and how far it got: one row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogState {
+    /// `keccak256(abi.encode(owner, keccak256(name)))`.
+    pub id: StreamId,
+    /// Who owns it.
+    pub owner: Address,
+    /// Its name.
+    pub name: StreamName,
+    /// What goes on chain.
+    pub mode: Mode,
+    /// When it was made, Unix milliseconds.
+    pub created: u64,
+    /// Whether the database's table of streams has it.
+    pub listed: bool,
+    /// The current fencing number; 0 before the first relay took the stream up.
+    pub epoch: Epoch,
+    /// Who was granted it.
+    pub holder: Option<Holder>,
+    /// The relay that new sessions are sent to.
+    pub assigned: Option<RelayId>,
+    /// Messages stored; the next seq to be given.
+    pub head: Seq,
+    /// Messages in the database's segments.
+    pub flushed: Seq,
+    /// Encoded bytes of the batches kept here.
+    pub backlog: u64,
+    /// The last commit.
+    pub last_batch: Option<LastBatch>,
+    /// Messages under anchors that are on chain.
+    pub anchored: Seq,
+    /// Messages under anchors in finalized blocks.
+    pub finalized: Seq,
+}
+
+/// What a stream begins with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewStream {
+    /// Who owns it.
+    pub owner: Address,
+    /// Its name.
+    pub name: StreamName,
+    /// What goes on chain.
+    pub mode: Mode,
+}
+
+/// A committed batch as it is kept until the database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBatch {
+    /// The first record's seq.
+    pub first: Seq,
+    /// How many records.
+    pub count: u64,
+    /// The records, encoded one after the other ([`crate::batch::decode_records`]).
+    pub records: Vec<u8>,
+}
+
+impl StoredBatch {
+    /// One past the last record's seq.
+    pub fn end(&self) -> Seq {
+        Seq(self.first.0 + self.count)
+    }
+}
+
+/// Where a log keeps its rows. Synchronous, as a Durable Object's SQLite is; writes of one step commit together.
+pub trait LogStore {
+    /// Why a row could not be read or written.
+    type Error;
+
+    /// The stream's row; `None` before [`Log::create`].
+    fn state(&self) -> Result<Option<LogState>, Self::Error>;
+    /// Writes the stream's row.
+    fn put_state(&self, state: &LogState) -> Result<(), Self::Error>;
+    /// A producer's last stored number.
+    fn producer(&self, producer: ProducerId) -> Result<Option<u64>, Self::Error>;
+    /// Sets a producer's last stored number.
+    fn put_producer(&self, producer: ProducerId, stored: u64) -> Result<(), Self::Error>;
+    /// Keeps a batch.
+    fn add_batch(&self, batch: &StoredBatch) -> Result<(), Self::Error>;
+    /// The batches with seqs from `from` on, in order: at most [`ROWS_MAX`], and no more once their encoded
+    /// bytes reach `max_bytes`.
+    fn batches(&self, from: Seq, max_bytes: usize) -> Result<Vec<StoredBatch>, Self::Error>;
+    /// Drops the batches that begin below `below`.
+    fn drop_batches(&self, below: Seq) -> Result<(), Self::Error>;
+    /// Up to `rows` sealed segments, in order.
+    fn sealed(&self, rows: usize) -> Result<Vec<Sealed>, Self::Error>;
+    /// Writes a sealed segment; its `first` is its key.
+    fn put_sealed(&self, segment: &Sealed) -> Result<(), Self::Error>;
+    /// Drops a sealed segment.
+    fn drop_sealed(&self, first: Seq) -> Result<(), Self::Error>;
+    /// A session.
+    fn session(&self, session: SessionId) -> Result<Option<Session>, Self::Error>;
+    /// Writes a session.
+    fn put_session(&self, session: &Session) -> Result<(), Self::Error>;
+    /// Drops a session.
+    fn drop_session(&self, session: SessionId) -> Result<(), Self::Error>;
+    /// Drops the sessions made before `before`, and the oldest beyond the `keep` newest.
+    fn prune_sessions(&self, before: u64, keep: usize) -> Result<(), Self::Error>;
+}
+
+/// Why a step was refused: nothing was changed, and the same request will be refused again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The stream was never made.
+    #[error("there is no such stream")]
+    NoSuchStream,
+    /// The epoch is over (or never was).
+    #[error("epoch {given} is not the stream's epoch {epoch}: let the stream go")]
+    StaleEpoch {
+        /// The request's.
+        given: Epoch,
+        /// The stream's.
+        epoch: Epoch,
+    },
+    /// The stream is assigned to another relay.
+    #[error("the stream is assigned to relay {relay}")]
+    NotOwner {
+        /// The one that has it.
+        relay: RelayId,
+    },
+    /// The batch does not follow what is stored.
+    #[error("the batch begins at {given}, but the next message is {expected}")]
+    Gap {
+        /// The batch's first seq.
+        given: Seq,
+        /// The stream's head.
+        expected: Seq,
+    },
+    /// A producer's number was stored before, or leaves one out.
+    #[error("producer {producer} sent number {given}, but the last one stored is {stored:?}")]
+    ProducerConflict {
+        /// Whose.
+        producer: ProducerId,
+        /// The number in the batch.
+        given: u64,
+        /// The last number stored.
+        stored: Option<u64>,
+    },
+    /// More encoded bytes than one segment takes.
+    #[error("the batch has {0} encoded bytes: expected at most 786432")]
+    TooLarge(usize),
+    /// The database has not taken the older messages yet.
+    #[error("{0} bytes wait for the database: send the batch again later")]
+    Backlog(u64),
+    /// No such session, or it is over.
+    #[error("there is no such session")]
+    NoSuchSession,
+    /// The session is somebody else's.
+    #[error("the session belongs to another author")]
+    NotYourSession,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError<E> {
+    /// The request does not fit the stream.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The storage failed; the step may be tried again.
+    #[error("storage: {0}")]
+    Store(E),
+}
+
+/// What a step gives.
+pub type Step<T, S> = Result<T, LogError<<S as LogStore>::Error>>;
+
+/// The messages that a log keeps itself, and the state they were read under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tail {
+    /// How far the stream is: what is below `flushed` is in the database.
+    pub state: LogState,
+    /// The first record's seq; `head` when there is none.
+    pub first: Seq,
+    /// Encoded records.
+    pub records: Vec<u8>,
+}
+
+/// Most batches that one read returns, however small they are.
+pub const ROWS_MAX: usize = 1_024;
+
+/// The steps over one stream's rows.
+#[derive(Debug)]
+pub struct Log<S> {
+    store: S,
+}
+
+impl<S: LogStore> Log<S> {
+    /// Over `store`.
+    pub fn new(store: S) -> Self {
+        Self { store }
+    }
+
+    /// The rows themselves, for what only their owner does with them.
+    pub fn rows(&self) -> &S {
+        &self.store
+    }
+
+    /// The stream's row.
+    pub fn state(&self) -> Step<LogState, S> {
+        self.store
+            .state()
+            .map_err(LogError::Store)?
+            .ok_or(Refusal::NoSuchStream.into())
+    }
+
+    fn save(&self, state: &LogState) -> Step<(), S> {
+        self.store.put_state(state).map_err(LogError::Store)
+    }
+
+    /// Makes the stream unless it is there; whether it was made.
+    pub fn create(&self, new: &NewStream, now_ms: u64) -> Step<(LogState, bool), S> {
+        if let Some(state) = self.store.state().map_err(LogError::Store)? {
+            return Ok((state, false));
+        }
+        let state = LogState {
+            id: StreamId::of(new.owner, &new.name),
+            owner: new.owner,
+            name: new.name.clone(),
+            mode: new.mode,
+            created: now_ms,
+            listed: false,
+            epoch: Epoch(0),
+            holder: None,
+            assigned: None,
+            head: Seq(0),
+            flushed: Seq(0),
+            backlog: 0,
+            last_batch: None,
+            anchored: Seq(0),
+            finalized: Seq(0),
+        };
+        self.save(&state)?;
+        Ok((state, true))
+    }
+
+    /// Grants the epoch to a run of a relay: the same one again to the same run, a higher one to any other.
+    pub fn take_up(&self, relay: &RelayId, incarnation: Incarnation) -> Step<TakenUp, S> {
+        let mut state = self.state()?;
+        if let Some(assigned) = state.assigned.as_ref().filter(|assigned| *assigned != relay) {
+            return Err(Refusal::NotOwner {
+                relay: assigned.clone(),
+            }
+            .into());
+        }
+        let holder = Holder {
+            relay: relay.clone(),
+            incarnation,
+        };
+        if state.holder.as_ref() != Some(&holder) {
+            state.epoch = state.epoch.next();
+            state.holder = Some(holder);
+            state.assigned = Some(relay.clone());
+            self.save(&state)?;
+        }
+        Ok(TakenUp {
+            stream: state.id,
+            name: state.name,
+            epoch: state.epoch,
+            head: state.head,
+        })
+    }
+
+    /// The state, if `relay` holds it under `epoch`.
+    fn held_by(&self, relay: &RelayId, given: Epoch) -> Step<LogState, S> {
+        let state = self.state()?;
+        if given != state.epoch {
+            return Err(Refusal::StaleEpoch {
+                given,
+                epoch: state.epoch,
+            }
+            .into());
+        }
+        match &state.holder {
+            Some(holder) if holder.relay == *relay => Ok(state),
+            Some(holder) => Err(Refusal::NotOwner {
+                relay: holder.relay.clone(),
+            }
+            .into()),
+            None => Err(Refusal::StaleEpoch {
+                given,
+                epoch: state.epoch,
+            }
+            .into()),
+        }
+    }
+
+    /// How far a producer got. Asked under the epoch, so no other relay can store more of it meanwhile.
+    pub fn producer(&self, relay: &RelayId, epoch: Epoch, producer: ProducerId) -> Step<ProducerState, S> {
+        self.held_by(relay, epoch)?;
+        let stored = self.store.producer(producer).map_err(LogError::Store)?;
+        Ok(ProducerState { stored })
+    }
+
+    /// Stores a batch, whole or not at all. The retry of the last batch is answered like the first time.
+    pub fn commit(&self, relay: &RelayId, batch: &Batch) -> Step<Committed, S> {
+        let mut state = self.held_by(relay, batch.epoch)?;
+        let records = encode_records(&batch.records);
+        if records.len() > BATCH_MAX_BYTES {
+            return Err(Refusal::TooLarge(records.len()).into());
+        }
+        let last = LastBatch {
+            epoch: batch.epoch,
+            first: batch.first,
+            digest: keccak256(&records),
+        };
+        if state.last_batch == Some(last) {
+            return Ok(Committed {
+                committed: state.head,
+            });
+        }
+        if batch.first != state.head {
+            return Err(Refusal::Gap {
+                given: batch.first,
+                expected: state.head,
+            }
+            .into());
+        }
+        if state.backlog > BACKLOG_MAX_BYTES {
+            return Err(Refusal::Backlog(state.backlog).into());
+        }
+        for (producer, stored) in self.producers_after(batch)? {
+            self.store
+                .put_producer(producer, stored)
+                .map_err(LogError::Store)?;
+        }
+        state.head = batch.end();
+        state.backlog += records.len() as u64;
+        state.last_batch = Some(last);
+        let batch = StoredBatch {
+            first: batch.first,
+            count: batch.records.len() as u64,
+            records,
+        };
+        self.store.add_batch(&batch).map_err(LogError::Store)?;
+        self.save(&state)?;
+        Ok(Committed {
+            committed: state.head,
+        })
+    }
+
+    /// Where the producers of a batch stand after it, if each number follows the one before.
+    fn producers_after(&self, batch: &Batch) -> Step<BTreeMap<ProducerId, u64>, S> {
+        let mut after: BTreeMap<ProducerId, u64> = BTreeMap::new();
+        for record in &batch.records {
+            let producer = record.producer;
+            let stored = match after.get(&producer) {
+                Some(stored) => Some(*stored),
+                None => self.store.producer(producer).map_err(LogError::Store)?,
+            };
+            let given = record.producer_seq;
+            if given != stored.map_or(0, |stored| stored + 1) {
+                return Err(Refusal::ProducerConflict {
+                    producer,
+                    given,
+                    stored,
+                }
+                .into());
+            }
+            after.insert(producer, given);
+        }
+        Ok(after)
+    }
+
+    /// The messages from `from` on that are kept here, about `max_bytes` of them at most.
+    ///
+    /// A reader asks here first and then reads what is below `flushed` from the database: it is there, for
+    /// `flushed` moves only after the database's commit, and nothing at or above it is read twice.
+    pub fn tail(&self, from: Seq, max_bytes: usize) -> Step<Tail, S> {
+        let state = self.state()?;
+        let batches = self
+            .store
+            .batches(from.max(state.flushed), max_bytes)
+            .map_err(LogError::Store)?;
+        let first = batches.first().map_or(state.head, |batch| batch.first);
+        let records = batches.into_iter().flat_map(|batch| batch.records).collect();
+        Ok(Tail {
+            state,
+            first,
+            records,
+        })
+    }
+
+    /// What the chain says of the run `first..end`. At least once, in the chain's order. Returns the relay that
+    /// wants to hear of it.
+    pub fn mark(&self, first: Seq, end: Seq, said: NoticeState) -> Step<LogState, S> {
+        let mut state = self.state()?;
+        let before = (state.anchored, state.finalized);
+        let end = end.min(state.head);
+        match said {
+            NoticeState::Anchored => state.anchored = state.anchored.max(end),
+            NoticeState::Final => {
+                state.finalized = state.finalized.max(end);
+                state.anchored = state.anchored.max(end);
+            }
+            NoticeState::Reverted => state.anchored = state.anchored.min(first).max(state.finalized),
+        }
+        if before != (state.anchored, state.finalized) {
+            self.save(&state)?;
+        }
+        Ok(state)
+    }
+}
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

@@ -1,0 +1,147 @@
+//! The outbox: batches → segments → the database → the Anchorer.
+//!
+//! What always holds: a segment's bounds and root are saved before anything is done with it, so a retry after
+//! any crash writes the very same segment; own batches are dropped only once the database has it, and the
+//! segment's row only once the Anchorer knows it.
+
+use super::{Log, LogError, LogState, LogStore, Step, StoredBatch};
+use crate::batch::decode_records;
+use crate::ids::{Seq, StreamId};
+use crate::limits::{SEGMENT_MAX_BYTES, SEGMENT_MAX_MESSAGES};
+use crate::merkle::{LeafFields, Tree};
+use alloy_primitives::{B256, keccak256};
+use serde::{Deserialize, Serialize};
+
+/// A run of messages with its root, on its way out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// Its first seq.
+    pub first: Seq,
+    /// How many messages.
+    pub count: u64,
+    /// Over its messages' leaves.
+    pub root: B256,
+    /// Whether the database has it.
+    pub stored: bool,
+}
+
+impl Sealed {
+    /// One past its last seq.
+    pub fn end(&self) -> Seq {
+        Seq(self.first.0 + self.count)
+    }
+}
+
+/// The leaf of every record of a run that begins at `first`; `None` when the bytes are not records.
+pub fn leaves(stream: StreamId, first: Seq, records: &[u8]) -> Option<Vec<B256>> {
+    let records = decode_records(records).ok()?;
+    let leaf = |(index, record): (usize, crate::batch::Record)| {
+        LeafFields {
+            stream,
+            seq: Seq(first.0 + index as u64),
+            time: record.time,
+            author: record.author,
+            payload_hash: keccak256(&record.payload),
+        }
+        .leaf()
+    };
+    Some(records.into_iter().enumerate().map(leaf).collect())
+}
+
+impl<S: LogStore> Log<S> {
+    /// The segment that the database lacks, with its records: the one sealed before, or a new one of the oldest
+    /// batches. `None` when the database has everything.
+    pub fn seal(&self) -> Step<Option<(Sealed, Vec<u8>)>, S> {
+        let state = self.state()?;
+        if state.flushed == state.head {
+            return Ok(None);
+        }
+        let rows = self
+            .store
+            .batches(state.flushed, SEGMENT_MAX_BYTES)
+            .map_err(LogError::Store)?;
+        let waiting = self.store.sealed(usize::MAX).map_err(LogError::Store)?;
+        if let Some(segment) = waiting.into_iter().find(|segment| !segment.stored) {
+            let records = rows.into_iter().filter(|batch| batch.first < segment.end());
+            let records = records.flat_map(|batch| batch.records).collect();
+            return Ok(Some((segment, records)));
+        }
+        let (count, records) = join(rows);
+        let Some(tree) = leaves(state.id, state.flushed, &records).and_then(|leaves| Tree::new(&leaves))
+        else {
+            return Ok(None);
+        };
+        let segment = Sealed {
+            first: state.flushed,
+            count,
+            root: tree.root(),
+            stored: false,
+        };
+        self.store.put_sealed(&segment).map_err(LogError::Store)?;
+        Ok(Some((segment, records)))
+    }
+
+    /// The database has the segment: its batches go.
+    pub fn flushed(&self, segment: &Sealed, bytes: usize) -> Step<(), S> {
+        let mut state = self.state()?;
+        if segment.first != state.flushed {
+            return Ok(());
+        }
+        state.flushed = segment.end();
+        state.backlog = state.backlog.saturating_sub(bytes as u64);
+        self.store.drop_batches(state.flushed).map_err(LogError::Store)?;
+        self.store
+            .put_sealed(&Sealed {
+                stored: true,
+                ..segment.clone()
+            })
+            .map_err(LogError::Store)?;
+        self.save(&state)
+    }
+
+    /// Up to `rows` segments that the database has and the Anchorer may not know.
+    pub fn untold(&self, rows: usize) -> Step<Vec<Sealed>, S> {
+        let mut segments = self.store.sealed(rows).map_err(LogError::Store)?;
+        segments.retain(|segment| segment.stored);
+        Ok(segments)
+    }
+
+    /// The Anchorer knows these segments.
+    pub fn told(&self, segments: &[Sealed]) -> Step<(), S> {
+        segments
+            .iter()
+            .try_for_each(|segment| self.store.drop_sealed(segment.first))
+            .map_err(LogError::Store)
+    }
+
+    /// The database's table of streams has this one.
+    pub fn listed(&self) -> Step<(), S> {
+        let state = self.state()?;
+        self.save(&LogState {
+            listed: true,
+            ..state
+        })
+    }
+
+    /// Whether anything waits to go out.
+    pub fn has_work(&self) -> Step<bool, S> {
+        let state = self.state()?;
+        let untold = self.store.sealed(1).map_err(LogError::Store)?;
+        Ok(!state.listed || state.flushed < state.head || !untold.is_empty())
+    }
+}
+
+/// As many whole batches as one segment takes, at least one.
+fn join(batches: Vec<StoredBatch>) -> (u64, Vec<u8>) {
+    let (mut count, mut records) = (0, Vec::new());
+    for batch in batches {
+        let full = count + batch.count > SEGMENT_MAX_MESSAGES as u64
+            || records.len() + batch.records.len() > SEGMENT_MAX_BYTES;
+        if count > 0 && full {
+            break;
+        }
+        count += batch.count;
+        records.extend(batch.records);
+    }
+    (count, records)
+}

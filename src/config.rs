@@ -1,0 +1,168 @@
+//! The deployment's settings: read once for each instance, every error naming the variable.
+
+use alloy_primitives::Address;
+use std::cell::OnceCell;
+use std::rc::Rc;
+use streamchain_chain::tx::Signer;
+use streamchain_protocol::keys::MasterSecret;
+use worker::Env;
+
+/// Why the deployment can't serve.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {reason}")]
+pub struct ConfigError {
+    /// The variable or secret.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// What the edge needs to know. (The chain's own settings are read by the chain's objects.)
+#[derive(Clone)]
+pub struct Config {
+    /// From it come all keys.
+    pub master: MasterSecret,
+    /// The anchoring account's address: it owns the streams that are called by name.
+    pub operator: Address,
+    /// EIP-155.
+    pub chain_id: u64,
+    /// The StreamChain contract; `None` before it is deployed.
+    pub contract: Option<Address>,
+    /// Whether the first session on a name makes the stream.
+    pub auto_create: bool,
+    /// `stun:` and `turn:` URLs for the `Link` headers of session answers.
+    pub ice_servers: Vec<String>,
+}
+
+thread_local! {
+    /// An instance's environment never changes, and deriving an address takes a millisecond.
+    static CONFIG: OnceCell<Rc<Config>> = const { OnceCell::new() };
+}
+
+impl Config {
+    /// The settings in `env`.
+    pub fn of(env: &Env) -> Result<Rc<Self>, ConfigError> {
+        if let Some(config) = CONFIG.with(|cell| cell.get().cloned()) {
+            return Ok(config);
+        }
+        let config = Rc::new(Self::parse(|name| {
+            env.var(name).ok().map(|value| value.to_string())
+        })?);
+        Ok(CONFIG.with(|cell| cell.get_or_init(|| config).clone()))
+    }
+
+    /// Secrets and variables are read alike: both are strings of the environment.
+    fn parse(read: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let optional = |name: &str| {
+            read(name)
+                .map(|text| text.trim().to_owned())
+                .filter(|text| !text.is_empty())
+        };
+        let wrong = |name: &'static str, reason: &str| ConfigError {
+            name,
+            reason: reason.to_owned(),
+        };
+        let need = |name: &'static str, hint: &str| optional(name).ok_or_else(|| wrong(name, hint));
+        let master = need("MASTER_SECRET", "not set: expected 64 hexadecimal digits")?;
+        let master = MasterSecret::from_hex(&master)
+            .map_err(|_| wrong("MASTER_SECRET", "expected 64 hexadecimal digits (32 bytes)"))?;
+        let key = need(
+            "ANCHORER_KEY",
+            "not set: expected a private key, 64 hexadecimal digits",
+        )?;
+        let signer = Signer::from_hex(&key).map_err(|error| wrong("ANCHORER_KEY", &error.to_string()))?;
+        let chain_id = need("CHAIN_ID", "not set: expected the chain's number (EIP-155)")?;
+        let chain_id = chain_id
+            .parse()
+            .map_err(|_| wrong("CHAIN_ID", "expected a decimal number"))?;
+        let contract = match optional("CONTRACT_ADDRESS") {
+            None => None,
+            Some(text) => {
+                let address = text.parse();
+                Some(
+                    address
+                        .map_err(|_| wrong("CONTRACT_ADDRESS", "expected 0x and 40 hexadecimal digits"))?,
+                )
+            }
+        };
+        let auto_create = match optional("AUTO_CREATE_STREAMS").as_deref() {
+            None | Some("true") => true,
+            Some("false") => false,
+            Some(_) => return Err(wrong("AUTO_CREATE_STREAMS", "expected true or false")),
+        };
+        let ice_servers = optional("ICE_SERVERS").unwrap_or_default();
+        let ice_servers: Vec<_> = ice_servers
+            .split(',')
+            .map(str::trim)
+            .filter(|url| !url.is_empty())
+            .collect();
+        let is_ice =
+            |url: &&str| url.starts_with("stun:") || url.starts_with("turn:") || url.starts_with("turns:");
+        if !ice_servers.iter().all(is_ice) {
+            return Err(wrong(
+                "ICE_SERVERS",
+                "expected a list of stun:, turn: or turns: URLs with commas between",
+            ));
+        }
+        let ice_servers = ice_servers.into_iter().map(str::to_owned).collect();
+        Ok(Self {
+            master,
+            operator: signer.address(),
+            chain_id,
+            contract,
+            auto_create,
+            ice_servers,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    /// A local development account's well-known key, so that its address is known too.
+    const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+
+    fn parse(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let secret = "11".repeat(32);
+        let mut values: HashMap<&str, &str> = HashMap::from([
+            ("MASTER_SECRET", secret.as_str()),
+            ("ANCHORER_KEY", KEY),
+            ("CHAIN_ID", "31337"),
+        ]);
+        values.extend(changes.iter().copied());
+        Config::parse(|name| values.get(name).map(|value| (*value).to_owned()))
+    }
+
+    #[test]
+    fn the_least_settings_do_and_name_the_operator() {
+        let config = parse(&[]).ok().unwrap();
+        assert_eq!(
+            config.operator.to_string(),
+            "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+        );
+        assert_eq!(
+            (config.chain_id, config.contract, config.auto_create),
+            (31_337, None, true)
+        );
+    }
+
+    #[test]
+    fn every_error_names_its_variable() {
+        for (name, value) in [
+            ("MASTER_SECRET", "abc"),
+            ("ANCHORER_KEY", "abc"),
+            ("CHAIN_ID", "main"),
+            ("CONTRACT_ADDRESS", "0x12"),
+            ("AUTO_CREATE_STREAMS", "perhaps"),
+            ("ICE_SERVERS", "http://x"),
+        ] {
+            assert_eq!(parse(&[(name, value)]).err().map(|error| error.name), Some(name));
+        }
+        assert_eq!(
+            parse(&[("MASTER_SECRET", "")]).err().map(|error| error.name),
+            Some("MASTER_SECRET")
+        );
+    }
+}

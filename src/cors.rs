@@ -1,0 +1,39 @@
+//! Cross-origin rules: the API takes no cookies, so any page may use it (Fetch standard, "CORS protocol").
+
+use worker::{Headers, Response};
+
+/// What a page may read of our responses beside the few headers that every page may.
+const EXPOSED: &str = "Location, Link, Retry-After, StreamChain-Access-Token, StreamChain-Author, StreamChain-Next, \
+                       StreamChain-Head";
+
+/// How long a browser may remember a preflight's answer, seconds (a day; browsers cap it at two hours or more).
+const MAX_AGE_S: &str = "86400";
+
+/// The answer to a preflight.
+pub fn preflight(methods: &str) -> worker::Result<Response> {
+    let headers = Headers::new();
+    headers.set("allow", methods)?;
+    headers.set("access-control-allow-methods", methods)?;
+    headers.set(
+        "access-control-allow-headers",
+        "authorization, content-type, last-event-id",
+    )?;
+    headers.set("access-control-max-age", MAX_AGE_S)?;
+    Ok(Response::empty()?.with_status(204).with_headers(headers))
+}
+
+/// Adds what every response of the API carries.
+pub fn open_to_all(response: Response) -> worker::Result<Response> {
+    // Headers of a response that came from an object can't be changed in place.
+    let headers = Headers::new();
+    for (name, value) in response.headers().entries() {
+        headers.append(&name, &value)?;
+    }
+    headers.set("access-control-allow-origin", "*")?;
+    headers.set("access-control-expose-headers", EXPOSED)?;
+    headers.set("x-content-type-options", "nosniff")?;
+    if !headers.has("cache-control")? {
+        headers.set("cache-control", "no-store")?;
+    }
+    Ok(response.with_headers(headers))
+}

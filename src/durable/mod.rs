@@ -1,0 +1,77 @@
+//! The Durable Objects: thin shells over the machines of `streamchain-protocol` and `streamchain-chain`.
+//!
+//! What always holds: an object's truth is in its storage alone, and one step of a machine is one transaction
+//! there; so a crash between two steps loses nothing, and the next request or alarm goes on.
+
+pub mod alarm;
+pub mod anchorer;
+pub mod call;
+pub mod chain_config;
+pub mod listener;
+pub mod machine_rows;
+pub mod relays;
+pub mod sql;
+pub mod stream;
+
+use crate::config::Config;
+use call::{Method, call};
+use std::time::Duration;
+use streamchain_protocol::ids::ShortId;
+use worker::{Env, Stub, console_error};
+
+/// How long the watchdog waits for an object, milliseconds.
+const ENSURE_TIMEOUT_MS: u64 = 5_000;
+
+/// The object of one stream: named by the short id's digits.
+pub fn stream_stub(env: &Env, stream: ShortId) -> worker::Result<Stub> {
+    env.durable_object("STREAM")?.get_by_name(&stream.to_hex())
+}
+
+/// The one directory of relays.
+pub fn relays_stub(env: &Env) -> worker::Result<Stub> {
+    env.durable_object("RELAYS")?.get_by_name("relays")
+}
+
+/// The object of the signing account: named by its address.
+pub fn anchorer_stub(env: &Env, config: &Config) -> worker::Result<Stub> {
+    env.durable_object("ANCHORER")?
+        .get_by_name(&alloy_primitives::hex::encode_prefixed(config.operator))
+}
+
+/// The object of the contract: named by its address; `None` before the contract is deployed.
+pub fn listener_stub(env: &Env, config: &Config) -> worker::Result<Option<Stub>> {
+    let Some(contract) = config.contract else {
+        return Ok(None);
+    };
+    env.durable_object("LISTENER")?
+        .get_by_name(&alloy_primitives::hex::encode_prefixed(contract))
+        .map(Some)
+}
+
+/// Arms the alarms of the Anchorer and the Listener, where they are not. What fails is logged: it is tried again.
+pub async fn ensure_chain_objects(env: &Env) {
+    let config = match Config::of(env) {
+        Ok(config) => config,
+        Err(error) => return console_error!("{error}"),
+    };
+    let stubs = [
+        ("anchorer", anchorer_stub(env, &config).map(Some)),
+        ("listener", listener_stub(env, &config)),
+    ];
+    for (name, stub) in stubs {
+        let armed = async {
+            let Some(stub) = stub? else {
+                return Ok(());
+            };
+            let ensure = call(&stub, Method::Post, "/ensure", None);
+            call::within(Duration::from_millis(ENSURE_TIMEOUT_MS), ensure)
+                .await?
+                .text()
+                .await
+                .map(drop)
+        };
+        if let Err(error) = armed.await {
+            console_error!("{name} /ensure: {error}");
+        }
+    }
+}

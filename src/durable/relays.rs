@@ -1,0 +1,182 @@
+//! The Relays object: the one directory of relays. A shell over [`Directory`].
+//!
+//! Internal paths (the Worker has authenticated whoever asks): `PUT` and `DELETE /relays/{relay}`, `POST /choose`,
+//! `POST /notices`, `GET /status`.
+
+mod rows;
+
+use super::call::Method;
+use super::{ensure_chain_objects, sql};
+use crate::http::{Answer, json};
+use crate::problem::{Kind, Problem};
+use crate::query;
+use rows::RelayRows;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::cell::{Cell, RefCell};
+use streamchain_protocol::directory::{Directory, post, renew};
+use streamchain_protocol::ids::{Incarnation, RelayId, ShortId};
+use streamchain_protocol::uplink::{Notice, Registration};
+use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
+
+/// How often renewals make sure that the chain's objects go on, milliseconds.
+const ENSURE_INTERVAL_MS: u64 = 30_000;
+
+/// How often relays that fell silent long ago are dropped, milliseconds.
+const FORGET_INTERVAL_MS: u64 = 60_000;
+
+/// `POST /choose`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ChooseRelay {
+    /// The stream that a session is opened on.
+    pub stream: ShortId,
+    /// The relay that has it.
+    pub current: Option<RelayId>,
+}
+
+/// `POST /notices`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PostNotices {
+    /// What happened.
+    pub notices: Vec<RelayNotice>,
+}
+
+/// One notice for one relay.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RelayNotice {
+    /// Who must hear of it.
+    pub relay: RelayId,
+    /// What happened.
+    pub notice: Notice,
+}
+
+/// The directory of relays.
+#[durable_object]
+pub struct Relays {
+    state: State,
+    env: Env,
+    rows: RelayRows,
+    directory: RefCell<Directory>,
+    ensured: Cell<u64>,
+    forgot: Cell<u64>,
+}
+
+impl DurableObject for Relays {
+    fn new(state: State, env: Env) -> Self {
+        let rows = RelayRows::new(state.storage().sql());
+        let now_ms = Date::now().as_millis();
+        let directory = rows.load(now_ms).unwrap_or_else(|error| {
+            // Relays renew within seconds, so an empty directory fills by itself.
+            console_error!("directory: {error}");
+            Directory::default()
+        });
+        let directory = RefCell::new(directory);
+        Self {
+            state,
+            env,
+            rows,
+            directory,
+            ensured: Cell::new(0),
+            forgot: Cell::new(now_ms),
+        }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        match self.answer(request).await {
+            Ok(response) => Ok(response),
+            Err(problem) => problem.into_response(),
+        }
+    }
+}
+
+impl Relays {
+    async fn answer(&self, mut request: Request) -> Answer {
+        let path = request.path();
+        let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let now_ms = Date::now().as_millis();
+        match (request.method(), path.as_slice()) {
+            (Method::Put, ["relays", relay]) => {
+                self.register(relay.parse()?, read(&mut request).await?, now_ms)
+            }
+            (Method::Delete, ["relays", relay]) => {
+                let incarnation = query::parameter(&request.inner().url(), "incarnation");
+                self.goodbye(&relay.parse()?, incarnation.map(|run| run.parse()).transpose()?)
+            }
+            (Method::Post, ["choose"]) => self.choose(&read(&mut request).await?, now_ms),
+            (Method::Post, ["notices"]) => {
+                let posted: PostNotices = read(&mut request).await?;
+                let notices: Vec<_> = posted
+                    .notices
+                    .into_iter()
+                    .map(|one| (one.relay, one.notice))
+                    .collect();
+                self.atomically(|| post(&self.rows, &notices, now_ms))?;
+                json(200, &serde_json::json!({}))
+            }
+            (Method::Get, ["status"]) => json(200, &self.directory.borrow().statuses(now_ms)),
+            _ => Err(Problem::internal(format!(
+                "the Relays object has no {}",
+                path.join("/")
+            ))),
+        }
+    }
+
+    fn atomically<T>(&self, step: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        sql::atomically(&self.state.storage(), step)
+    }
+
+    fn register(&self, relay: RelayId, registration: Registration, now_ms: u64) -> Answer {
+        let (cursor, sessions) = (registration.cursor, registration.sessions);
+        let is_new = self
+            .directory
+            .borrow_mut()
+            .register(&relay, registration.clone(), now_ms)?;
+        if is_new {
+            self.rows.put(&relay, &registration)?;
+        }
+        let renewed = self.atomically(|| renew(&self.rows, &relay, cursor, sessions))?;
+        self.keep_house(now_ms)?;
+        json(200, &renewed)
+    }
+
+    /// What is done now and then, on a renewal.
+    fn keep_house(&self, now_ms: u64) -> Result<(), Error> {
+        if now_ms.saturating_sub(self.ensured.get()) >= ENSURE_INTERVAL_MS {
+            self.ensured.set(now_ms);
+            let env = self.env.clone();
+            self.state
+                .wait_until(async move { ensure_chain_objects(&env).await });
+        }
+        if now_ms.saturating_sub(self.forgot.get()) >= FORGET_INTERVAL_MS {
+            self.forgot.set(now_ms);
+            let dead = self.directory.borrow_mut().forget_dead(now_ms);
+            dead.iter().try_for_each(|relay| self.rows.drop_relay(relay))?;
+        }
+        Ok(())
+    }
+
+    fn goodbye(&self, relay: &RelayId, incarnation: Option<Incarnation>) -> Answer {
+        if self.directory.borrow_mut().goodbye(relay, incarnation) {
+            self.rows.drop_relay(relay)?;
+        }
+        json(200, &serde_json::json!({}))
+    }
+
+    fn choose(&self, asked: &ChooseRelay, now_ms: u64) -> Answer {
+        let chosen = self
+            .directory
+            .borrow_mut()
+            .choose(asked.stream, asked.current.as_ref(), now_ms);
+        match chosen {
+            Some(chosen) => json(200, &chosen),
+            None => {
+                let detail = "no relay has renewed within the last 10 s: start one, or try again in a moment";
+                Err(Problem::new(Kind::NoRelay, detail).header("retry-after", "2"))
+            }
+        }
+    }
+}
+
+async fn read<T: DeserializeOwned>(request: &mut Request) -> Result<T, Problem> {
+    Ok(serde_json::from_slice(&request.bytes().await?)?)
+}

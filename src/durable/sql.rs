@@ -1,0 +1,83 @@
+//! An object's SQLite: rows without `one()` (which hangs on no rows), and whole transactions.
+
+use serde::de::DeserializeOwned;
+use wasm_bindgen::prelude::*;
+use worker::{Error, SqlStorage, SqlStorageValue, Storage};
+
+#[wasm_bindgen]
+extern "C" {
+    /// `DurableObjectStorage`, as far as `worker` does not bind it.
+    type SyncStorage;
+
+    #[wasm_bindgen(method, catch, js_name = transactionSync)]
+    fn transaction_sync(
+        this: &SyncStorage,
+        step: &mut dyn FnMut() -> Result<(), JsValue>,
+    ) -> Result<(), JsValue>;
+}
+
+/// Runs a step whose writes all stay, or none of them if it fails.
+pub fn atomically<T, E>(storage: &Storage, step: impl FnOnce() -> Result<T, E>) -> Result<T, E>
+where
+    E: From<Error>,
+{
+    let mut step = Some(step);
+    let mut outcome = None;
+    let ran = storage
+        .as_raw()
+        .unchecked_ref::<SyncStorage>()
+        .transaction_sync(&mut || {
+            let result = step.take().map(|step| step());
+            let failed = !matches!(result, Some(Ok(_)));
+            outcome = result;
+            if failed {
+                Err(JsValue::from_str("rolled back"))
+            } else {
+                Ok(())
+            }
+        });
+    match (outcome, ran) {
+        (Some(Ok(value)), Ok(())) => Ok(value),
+        (Some(Err(error)), _) => Err(error),
+        (_, Err(error)) => Err(Error::from(error).into()),
+        (None, Ok(())) => Err(Error::RustError("the transaction did not run".into()).into()),
+    }
+}
+
+/// A number as SQLite takes it here: everything bound is at most 2^53 - 1.
+pub fn number(value: u64) -> SqlStorageValue {
+    SqlStorageValue::Integer(value.cast_signed())
+}
+
+/// A number out of a row.
+pub fn to_number(value: &SqlStorageValue) -> Result<u64, Error> {
+    match value {
+        SqlStorageValue::Integer(number) => Ok(number.cast_unsigned()),
+        other => Err(Error::RustError(format!(
+            "a row has {other:?} where a number is expected"
+        ))),
+    }
+}
+
+/// Runs a statement that gives no rows.
+pub fn run(sql: &SqlStorage, statement: &str, values: Vec<SqlStorageValue>) -> Result<(), Error> {
+    sql.exec(statement, values).map(drop)
+}
+
+/// The first row, if there is one.
+pub fn first<T: DeserializeOwned>(
+    sql: &SqlStorage,
+    query: &str,
+    values: Vec<SqlStorageValue>,
+) -> Result<Option<T>, Error> {
+    Ok(sql.exec(query, values)?.to_array::<T>()?.into_iter().next())
+}
+
+/// All rows.
+pub fn all<T: DeserializeOwned>(
+    sql: &SqlStorage,
+    query: &str,
+    values: Vec<SqlStorageValue>,
+) -> Result<Vec<T>, Error> {
+    sql.exec(query, values)?.to_array()
+}

@@ -1,0 +1,266 @@
+//! The Stream object: one per stream, the only writer of its head. A shell over [`Log`].
+//!
+//! Internal paths (the Worker has authenticated whoever asks): `POST /streams`, `GET /state`, `POST /sessions`,
+//! `GET` and `DELETE /sessions/{session}`, `PUT /holder`, `GET /producers/{producer}`, `POST /batches`,
+//! `GET /tail`, `POST /notices`.
+
+mod messages;
+mod outbox;
+mod rows;
+
+pub use messages::*;
+
+use super::call::{Method, Outcome, call, json_body, outcome};
+use super::relays::{ChooseRelay, PostNotices, RelayNotice};
+use super::{relays_stub, sql};
+use crate::http::Answer;
+use crate::http::json;
+use crate::problem::{Kind, Problem};
+use crate::query;
+use rows::StreamRows;
+use serde::de::DeserializeOwned;
+use std::cell::{Cell, RefCell};
+use streamchain_protocol::batch::Batch;
+use streamchain_protocol::directory::Chosen;
+use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
+use streamchain_protocol::log::{Log, LogError, LogState, NewStream, Session, Step};
+use streamchain_protocol::uplink::{Notice, NoticeEvent};
+use worker::{Date, DurableObject, Env, Request, Response, State, durable_object};
+
+/// How long a chosen relay may be given to further sessions without asking again, milliseconds.
+const CHOSEN_LIFE_MS: u64 = 1_000;
+
+/// How often a session's relay is chosen again when the stream moved meanwhile.
+const CHOOSE_TRIES: usize = 3;
+
+type StreamLog = Log<StreamRows>;
+
+/// One stream.
+#[durable_object]
+pub struct Stream {
+    state: State,
+    env: Env,
+    log: StreamLog,
+    /// Whether an alarm is set, as far as this instance knows.
+    armed: Cell<bool>,
+    /// Flushes that failed in a row.
+    failures: Cell<u32>,
+    /// The relay chosen last, and when.
+    chosen: RefCell<Option<(Chosen, u64)>>,
+}
+
+impl DurableObject for Stream {
+    fn new(state: State, env: Env) -> Self {
+        let log = Log::new(StreamRows::new(state.storage().sql()));
+        let (armed, failures) = (Cell::new(false), Cell::new(0));
+        Self {
+            state,
+            env,
+            log,
+            armed,
+            failures,
+            chosen: RefCell::new(None),
+        }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        match self.answer(request).await {
+            Ok(response) => Ok(response),
+            Err(problem) => problem.into_response(),
+        }
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.on_alarm().await;
+        Response::empty()
+    }
+}
+
+impl Stream {
+    /// One step of the machine, in one transaction.
+    fn step<T>(&self, step: impl FnOnce(&StreamLog) -> Step<T, StreamRows>) -> Step<T, StreamRows> {
+        sql::atomically(&self.state.storage(), || step(&self.log).map_err(StepError)).map_err(|error| error.0)
+    }
+
+    async fn answer(&self, mut request: Request) -> Answer {
+        let (url, path) = (request.inner().url(), request.path());
+        let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        match (request.method(), path.as_slice()) {
+            (Method::Post, ["streams"]) => self.create(&read(&mut request).await?).await,
+            (Method::Get, ["state"]) => json(200, &self.step(Log::state)?),
+            (Method::Post, ["sessions"]) => self.open_session(read(&mut request).await?).await,
+            (Method::Delete, ["sessions", session]) => {
+                let asked: EndSession = read(&mut request).await?;
+                self.end_session(session.parse()?, &asked).await
+            }
+            (Method::Put, ["holder"]) => {
+                let asked: Hold = read(&mut request).await?;
+                json(
+                    200,
+                    &self.step(|log| log.take_up(&asked.relay, asked.incarnation))?,
+                )
+            }
+            (Method::Get, ["producers", producer]) => self.producer(&url, producer.parse()?),
+            (Method::Post, ["batches"]) => self.commit(&url, &request.bytes().await?).await,
+            (Method::Get, ["tail"]) => self.tail(&url),
+            (Method::Post, ["notices"]) => self.hear(&read(&mut request).await?),
+            _ => Err(Problem::internal(format!(
+                "the Stream object has no {}",
+                path.join("/")
+            ))),
+        }
+    }
+
+    async fn create(&self, new: &NewStream) -> Answer {
+        let now_ms = Date::now().as_millis();
+        self.log.rows().prepare()?;
+        let (state, created) = self.step(|log| log.create(new, now_ms))?;
+        if !state.listed {
+            self.arm().await?;
+        }
+        json(if created { 201 } else { 200 }, &state)
+    }
+
+    async fn open_session(&self, asked: OpenSession) -> Answer {
+        let now_ms = Date::now().as_millis();
+        if let Some(new) = &asked.create {
+            self.create(new).await?;
+        }
+        for _ in 0..CHOOSE_TRIES {
+            let state = self.step(Log::state)?;
+            let relay = match self.choose(&state, now_ms).await? {
+                Outcome::Done(chosen) => chosen,
+                Outcome::Refused(response) => return Ok(response),
+            };
+            let (id, author) = (asked.session, asked.author);
+            let session = Session {
+                id,
+                author,
+                relay: relay.relay.clone(),
+                created: now_ms,
+            };
+            if self.step(|log| log.open_session(&session, state.assigned.as_ref()))? {
+                return json(201, &SessionOpened { chosen: relay });
+            }
+            self.chosen.replace(None);
+        }
+        let detail = "the stream is moving from relay to relay: try again";
+        Err(Problem::new(Kind::NoRelay, detail).header("retry-after", "1"))
+    }
+
+    /// The stream's relay while it lives, or another; asks the directory at most once a second.
+    async fn choose(&self, state: &LogState, now_ms: u64) -> Result<Outcome<Chosen>, Problem> {
+        let recent = |(chosen, at): &&(Chosen, u64)| {
+            now_ms.saturating_sub(*at) < CHOSEN_LIFE_MS && state.assigned.as_ref() == Some(&chosen.relay)
+        };
+        let known = self
+            .chosen
+            .borrow()
+            .as_ref()
+            .filter(recent)
+            .map(|(chosen, _)| chosen.clone());
+        if let Some(chosen) = known {
+            return Ok(Outcome::Done(chosen));
+        }
+        let asked = ChooseRelay {
+            stream: state.id.short(),
+            current: state.assigned.clone(),
+        };
+        let stub = relays_stub(&self.env)?;
+        let answer: Outcome<Chosen> =
+            outcome(call(&stub, Method::Post, "/choose", json_body(&asked)?).await?).await?;
+        if let Outcome::Done(chosen) = &answer {
+            self.chosen.replace(Some((chosen.clone(), now_ms)));
+        }
+        Ok(answer)
+    }
+
+    /// The relay hears of it first: should that fail, the session is still here and the request can be repeated.
+    async fn end_session(&self, id: SessionId, asked: &EndSession) -> Answer {
+        let session = self.step(|log| log.session_of(id, asked.author))?;
+        let stream = self.step(Log::state)?.id.short();
+        let notice = Notice {
+            stream,
+            event: NoticeEvent::SessionEnded { session: id },
+        };
+        let notices = PostNotices {
+            notices: vec![RelayNotice {
+                relay: session.relay,
+                notice,
+            }],
+        };
+        let stub = relays_stub(&self.env)?;
+        let told = call(&stub, Method::Post, "/notices", json_body(&notices)?).await?;
+        super::call::expect_json::<serde_json::Value>(told).await?;
+        self.step(|log| log.forget_session(id))?;
+        json(200, &serde_json::json!({}))
+    }
+
+    fn producer(&self, url: &str, producer: ProducerId) -> Answer {
+        let asked: HeldQuery = read_query(url)?;
+        json(
+            200,
+            &self.step(|log| log.producer(&asked.relay, asked.epoch, producer))?,
+        )
+    }
+
+    async fn commit(&self, url: &str, body: &[u8]) -> Answer {
+        let asked: RelayQuery = read_query(url)?;
+        let batch = Batch::decode(body)?;
+        let committed = self.step(|log| log.commit(&asked.relay, &batch))?;
+        // No await since the commit: the alarm is set with it or not at all.
+        self.arm().await?;
+        json(200, &committed)
+    }
+
+    fn tail(&self, url: &str) -> Answer {
+        let asked: TailQuery = read_query(url)?;
+        let tail = self.step(|log| log.tail(Seq(asked.from), asked.bytes))?;
+        Ok(TailAnswer::respond(tail)?)
+    }
+
+    /// What the chain says of the stream. Answers who holds it, so that the Listener can pass the news on.
+    fn hear(&self, heard: &StreamNotices) -> Answer {
+        let mut state = self.step(Log::state)?;
+        for notice in &heard.notices {
+            if let NoticeEvent::Anchored {
+                first,
+                count,
+                state: said,
+                ..
+            } = notice.event
+            {
+                state = self.step(|log| log.mark(first, Seq(first.0 + count), said))?;
+            }
+        }
+        let relay = state.holder.map(|holder| holder.relay).or(state.assigned);
+        json(200, &serde_json::json!({ "relay": relay }))
+    }
+}
+
+/// A step's error with the conversion that [`sql::atomically`] asks for.
+struct StepError(LogError<worker::Error>);
+
+impl From<worker::Error> for StepError {
+    fn from(error: worker::Error) -> Self {
+        Self(LogError::Store(error))
+    }
+}
+
+async fn read<T: DeserializeOwned>(request: &mut Request) -> Result<T, Problem> {
+    Ok(serde_json::from_slice(&request.bytes().await?)?)
+}
+
+/// The whole query as one value; every field is text there, so they are parsed by their types.
+fn read_query<T: DeserializeOwned>(url: &str) -> Result<T, Problem> {
+    let fields: serde_json::Map<String, serde_json::Value> = query::pairs(url)
+        .map(|(name, value)| {
+            let number = value.parse::<u64>().ok().filter(|_| name != "relay");
+            (
+                name.to_owned(),
+                number.map_or_else(|| value.into_owned().into(), Into::into),
+            )
+        })
+        .collect();
+    serde_json::from_value(fields.into()).map_err(Problem::from)
+}

@@ -1,0 +1,116 @@
+//! What the Worker and the Stream object say to each other.
+
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+use streamchain_protocol::directory::Chosen;
+use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, Seq, SessionId};
+use streamchain_protocol::log::{LogState, NewStream, Tail};
+use streamchain_protocol::uplink::NoticeEvent;
+use worker::{Error, Headers, Response};
+
+/// `POST /sessions`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OpenSession {
+    /// Makes the stream first, should it not be there.
+    pub create: Option<NewStream>,
+    /// The new session's id.
+    pub session: SessionId,
+    /// Who opens it.
+    pub author: Address,
+}
+
+/// The answer to [`OpenSession`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SessionOpened {
+    /// Where the client is sent.
+    pub chosen: Chosen,
+}
+
+/// `DELETE /sessions/{session}`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EndSession {
+    /// Who asks.
+    pub author: Address,
+}
+
+/// `PUT /holder`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Hold {
+    /// The relay that takes the stream up.
+    pub relay: RelayId,
+    /// Its run.
+    pub incarnation: Incarnation,
+}
+
+/// The query of `POST /batches`.
+#[derive(Debug, Deserialize)]
+pub struct RelayQuery {
+    /// Who asks.
+    pub relay: RelayId,
+}
+
+/// The query of `GET /producers/{producer}`.
+#[derive(Debug, Deserialize)]
+pub struct HeldQuery {
+    /// Who asks.
+    pub relay: RelayId,
+    /// Under which epoch.
+    pub epoch: Epoch,
+}
+
+/// The query of `GET /tail`.
+#[derive(Debug, Deserialize)]
+pub struct TailQuery {
+    /// The first seq wanted.
+    pub from: u64,
+    /// About how many encoded bytes at most.
+    pub bytes: usize,
+}
+
+/// `POST /notices`: what the Listener saw of this stream, in the chain's order.
+#[derive(Debug, Deserialize)]
+pub struct StreamNotices {
+    /// What happened.
+    pub notices: Vec<StreamNotice>,
+}
+
+/// One of [`StreamNotices`].
+#[derive(Debug, Deserialize)]
+pub struct StreamNotice {
+    /// What happened; the stream's id beside it is this object's own.
+    #[serde(flatten)]
+    pub event: NoticeEvent,
+}
+
+const STATE_HEADER: &str = "x-state";
+const FIRST_HEADER: &str = "x-first";
+
+/// The answer to `GET /tail`: state and first seq in headers, the encoded records as they are in the body.
+pub struct TailAnswer;
+
+impl TailAnswer {
+    /// Writes it.
+    pub fn respond(tail: Tail) -> worker::Result<Response> {
+        let headers = Headers::new();
+        headers.set(STATE_HEADER, &serde_json::to_string(&tail.state)?)?;
+        headers.set(FIRST_HEADER, &tail.first.to_string())?;
+        Ok(Response::from_bytes(tail.records)?.with_headers(headers))
+    }
+
+    /// Reads it.
+    pub async fn read(mut response: Response) -> worker::Result<Tail> {
+        let missing = || Error::RustError("the Stream object's answer lacks a header".into());
+        let state = response.headers().get(STATE_HEADER)?.ok_or_else(missing)?;
+        let state: LogState = serde_json::from_str(&state)?;
+        let first = response
+            .headers()
+            .get(FIRST_HEADER)?
+            .and_then(|text| text.parse().ok());
+        let first = Seq(first.ok_or_else(missing)?);
+        Ok(Tail {
+            state,
+            first,
+            records: response.bytes().await?,
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! The Stream object's alarm: takes what was committed to the database and to the Anchorer.
+
+use super::Stream;
+use crate::config::Config;
+use crate::durable::anchorer_stub;
+use crate::durable::call::{Method, call, expect_json, json_body};
+use crate::store::{segments, streams};
+use alloy_primitives::B256;
+use serde::Serialize;
+use std::time::Duration;
+use streamchain_protocol::ids::{Seq, StreamId, StreamName};
+use streamchain_protocol::log::{Log, LogState, Sealed};
+use worker::{Error, console_error};
+
+/// How long batches gather before they become a segment: fewer rows for a wait that nobody sees.
+const GATHER: Duration = Duration::from_millis(1_000);
+
+/// The first wait after a failure; doubled each time, up to [`RETRY_MAX`].
+const RETRY: Duration = Duration::from_millis(1_000);
+
+/// The longest wait after a failure.
+const RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// Most segments written in one alarm: bounds its run time. More follow with the next one.
+const SEGMENTS_AT_ONCE: usize = 8;
+
+/// Most segments told to the Anchorer in one request.
+const TOLD_AT_ONCE: usize = 100;
+
+#[derive(Serialize)]
+struct Segments {
+    segments: Vec<SegmentToAnchor>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SegmentToAnchor {
+    stream: StreamId,
+    owner: alloy_primitives::Address,
+    name: StreamName,
+    name_hash: B256,
+    first: Seq,
+    count: u64,
+    root: B256,
+}
+
+impl SegmentToAnchor {
+    fn new(stream: &LogState, segment: &Sealed) -> Self {
+        Self {
+            stream: stream.id,
+            owner: stream.owner,
+            name: stream.name.clone(),
+            name_hash: stream.name.hash(),
+            first: segment.first,
+            count: segment.count,
+            root: segment.root,
+        }
+    }
+}
+
+impl Stream {
+    /// Sets the alarm unless it is set. Called in the same turn as the write that needs it.
+    pub(super) async fn arm(&self) -> Result<(), Error> {
+        if self.armed.replace(true) {
+            return Ok(());
+        }
+        let set = self.state.storage().set_alarm(GATHER).await;
+        if set.is_err() {
+            self.armed.set(false);
+        }
+        set
+    }
+
+    /// Never fails and never panics on what others answer: an alarm that throws is dropped in the end.
+    pub(super) async fn on_alarm(&self) {
+        self.armed.set(false);
+        if !self.step(Log::has_work).unwrap_or(true) {
+            return;
+        }
+        // Armed first: whatever happens below, there is another time.
+        self.armed.set(true);
+        let again = RETRY
+            .saturating_mul(1 << self.failures.get().min(5))
+            .min(RETRY_MAX);
+        if let Err(error) = self.state.storage().set_alarm(again).await {
+            self.armed.set(false);
+            console_error!("stream alarm: {error}");
+        }
+        if let Err(error) = self.flush().await {
+            self.failures.set(self.failures.get().saturating_add(1));
+            console_error!("outbox: {error}");
+            return;
+        }
+        self.failures.set(0);
+        let storage = self.state.storage();
+        let more = self.step(Log::has_work).unwrap_or(true);
+        let set = if more {
+            storage.set_alarm(GATHER).await
+        } else {
+            self.disarm().await
+        };
+        if let Err(error) = set {
+            console_error!("stream alarm: {error}");
+        }
+    }
+
+    async fn disarm(&self) -> Result<(), Error> {
+        self.armed.set(false);
+        self.state.storage().delete_alarm().await
+    }
+
+    /// One round. What fails first is returned, but a database that is down does not keep the Anchorer waiting.
+    async fn flush(&self) -> Result<(), Error> {
+        let written = self.write_segments().await;
+        self.tell_anchorer().await?;
+        written
+    }
+
+    async fn write_segments(&self) -> Result<(), Error> {
+        let db = self.env.d1("DB")?;
+        let state = self.step(Log::state).map_err(to_error)?;
+        if !state.listed {
+            streams::insert(&db, &state).await?;
+            self.step(Log::listed).map_err(to_error)?;
+        }
+        for _ in 0..SEGMENTS_AT_ONCE {
+            let Some((segment, records)) = self.step(Log::seal).map_err(to_error)? else {
+                return Ok(());
+            };
+            segments::insert(&db, state.id, &segment, &records).await?;
+            self.step(|log| log.flushed(&segment, records.len()))
+                .map_err(to_error)?;
+        }
+        Ok(())
+    }
+
+    async fn tell_anchorer(&self) -> Result<(), Error> {
+        let untold = self.step(|log| log.untold(TOLD_AT_ONCE)).map_err(to_error)?;
+        if untold.is_empty() {
+            return Ok(());
+        }
+        let state = self.step(Log::state).map_err(to_error)?;
+        let config = Config::of(&self.env).map_err(to_error)?;
+        let body = Segments {
+            segments: untold
+                .iter()
+                .map(|one| SegmentToAnchor::new(&state, one))
+                .collect(),
+        };
+        let stub = anchorer_stub(&self.env, &config)?;
+        let answer = call(&stub, Method::Post, "/segments", json_body(&body)?).await?;
+        expect_json::<serde_json::Value>(answer).await?;
+        self.step(|log| log.told(&untold)).map_err(to_error)
+    }
+}
+
+fn to_error(error: impl std::fmt::Display) -> Error {
+    Error::RustError(error.to_string())
+}

@@ -1,0 +1,16 @@
+//! Everything outside the API is the web app: static files, served by the platform.
+
+use crate::problem::{Kind, Problem};
+use worker::{Env, Request, Response};
+
+/// Passes a request on to the files. Reached only when the deployment has none, or lets the Worker go first.
+pub async fn serve(request: Request, env: &Env) -> worker::Result<Response> {
+    match env.assets("ASSETS") {
+        Ok(assets) => assets.fetch_request(request).await,
+        Err(_) => Problem::new(
+            Kind::NotFound,
+            "the web app is not deployed here; the API is at /v1",
+        )
+        .into_response(),
+    }
+}

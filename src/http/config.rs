@@ -1,0 +1,31 @@
+//! `/v1/config`: what a client or a verifier needs to know of this deployment.
+
+use super::{Answer, Call, json};
+use streamchain_protocol::limits::{
+    COMMIT_INTERVAL_MS, HISTORY_MAX_BYTES, HISTORY_MAX_MESSAGES, OFFER_MAX_BYTES, PAYLOAD_MAX_BYTES,
+};
+
+/// What this version can do: a client may ask before it relies on something.
+const FEATURES: [&str; 4] = ["sessions", "history", "receipts", "anchors"];
+
+/// `GET /v1/config`
+pub fn get(call: &Call) -> Answer {
+    let config = &call.config;
+    json(
+        200,
+        &serde_json::json!({
+            "chainId": config.chain_id,
+            "contract": config.contract,
+            "operator": config.operator,
+            "limits": {
+                "payload": PAYLOAD_MAX_BYTES,
+                "offer": OFFER_MAX_BYTES,
+                "historyMessages": HISTORY_MAX_MESSAGES,
+                "historyBytes": HISTORY_MAX_BYTES,
+                "commitIntervalMs": COMMIT_INTERVAL_MS,
+            },
+            "features": FEATURES,
+            "version": env!("CARGO_PKG_VERSION"),
+        }),
+    )
+}

@@ -1,0 +1,138 @@
+//! `/v1/streams/{stream}/messages`: history, joined from the database and the Stream object without a seam.
+
+use super::{Answer, Call, json};
+use crate::durable::call::{Method, call as ask};
+use crate::durable::stream::TailAnswer;
+use crate::durable::stream_stub;
+use crate::problem::Problem;
+use crate::store::segments;
+use serde_json::{Value, json};
+use streamchain_protocol::batch::{Record, decode_records};
+use streamchain_protocol::cbor::Writer;
+use streamchain_protocol::ids::{Seq, StreamRef};
+use streamchain_protocol::limits::{HISTORY_DEFAULT_MESSAGES, HISTORY_MAX_BYTES, HISTORY_MAX_MESSAGES};
+use streamchain_protocol::log::Tail;
+use worker::{D1Database, Headers, Response};
+
+/// RFC 8742.
+const CBOR_SEQUENCE: &str = "application/cbor-seq";
+
+/// A page of a stream's messages, filled in the order of seq.
+struct Page {
+    from: Seq,
+    /// One past the last seq that may be on it.
+    to: Seq,
+    messages: Vec<(Seq, Record)>,
+    bytes: usize,
+}
+
+impl Page {
+    fn next(&self) -> Seq {
+        self.messages.last().map_or(self.from, |(seq, _)| seq.next())
+    }
+
+    fn is_full(&self) -> bool {
+        self.next() >= self.to || self.bytes >= HISTORY_MAX_BYTES
+    }
+
+    /// Takes what fits of a run of encoded records that begins at `first`.
+    fn take(&mut self, first: Seq, records: &[u8]) -> Result<(), Problem> {
+        let records = decode_records(records).map_err(Problem::internal)?;
+        for (index, record) in records.into_iter().enumerate() {
+            let seq = Seq(first.0 + index as u64);
+            if seq < self.next() {
+                continue;
+            }
+            let fits = self.bytes + record.payload.len() <= HISTORY_MAX_BYTES || self.messages.is_empty();
+            if seq != self.next() || seq >= self.to || !fits {
+                self.to = self.to.min(self.next());
+                return Ok(());
+            }
+            self.bytes += record.payload.len();
+            self.messages.push((seq, record));
+        }
+        Ok(())
+    }
+}
+
+/// `GET /v1/streams/{stream}/messages`
+pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
+    let from = Seq(call.number("from")?.unwrap_or(0));
+    let limit = call.number("limit")?.unwrap_or(HISTORY_DEFAULT_MESSAGES as u64);
+    let limit = limit.clamp(1, HISTORY_MAX_MESSAGES as u64);
+    // The object first: its `flushed` says how far the database is to be read (see `Log::tail`).
+    let stub = stream_stub(&call.env, call.short(stream))?;
+    let path = format!("/tail?from={from}&bytes={HISTORY_MAX_BYTES}");
+    let response = ask(&stub, Method::Get, &path, None).await?;
+    if response.status_code() >= 400 {
+        return Ok(response);
+    }
+    let tail = TailAnswer::read(response).await?;
+    let to = Seq(from.0.saturating_add(limit)).min(tail.state.head);
+    let mut page = Page {
+        from,
+        to,
+        messages: Vec::new(),
+        bytes: 0,
+    };
+    read_database(&call.env.d1("DB")?, &tail, &mut page).await?;
+    if !page.is_full() {
+        page.take(tail.first, &tail.records)?;
+    }
+    if call.accepts(CBOR_SEQUENCE)? {
+        as_cbor(&page, &tail)
+    } else {
+        as_json(&page, &tail)
+    }
+}
+
+async fn read_database(db: &D1Database, tail: &Tail, page: &mut Page) -> Result<(), Problem> {
+    let end = page.to.min(tail.state.flushed);
+    if page.from >= end {
+        return Ok(());
+    }
+    let rows = segments::read(db, tail.state.id, page.from, end, HISTORY_MAX_BYTES).await?;
+    for row in rows {
+        page.take(row.first, &row.records)?;
+    }
+    if page.next() < end {
+        // The byte limit came first: what the object has is for a later page.
+        page.to = page.next();
+    }
+    Ok(())
+}
+
+fn as_json(page: &Page, tail: &Tail) -> Answer {
+    let message = |(seq, record): &(Seq, Record)| -> Value {
+        json!({"seq": seq, "time": record.time, "author": record.author, "payload": record.payload})
+    };
+    let messages: Vec<Value> = page.messages.iter().map(message).collect();
+    let state = &tail.state;
+    let response = json(
+        200,
+        &json!({
+            "stream": state.id, "from": page.from, "messages": messages, "next": page.next(), "head": state.head,
+        }),
+    )?;
+    response.headers().set("vary", "accept")?;
+    Ok(response)
+}
+
+fn as_cbor(page: &Page, tail: &Tail) -> Answer {
+    let mut body = Vec::with_capacity(page.bytes + 64 * page.messages.len());
+    for (seq, record) in &page.messages {
+        let mut writer = Writer::new(&mut body);
+        writer
+            .array(4)
+            .uint(seq.0)
+            .uint(record.time)
+            .bytes(record.author.as_slice())
+            .bytes(&record.payload);
+    }
+    let headers = Headers::new();
+    headers.set("content-type", CBOR_SEQUENCE)?;
+    headers.set("vary", "accept")?;
+    headers.set("streamchain-next", &page.next().to_string())?;
+    headers.set("streamchain-head", &tail.state.head.to_string())?;
+    Ok(Response::from_bytes(body)?.with_headers(headers))
+}

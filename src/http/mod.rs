@@ -1,0 +1,152 @@
+//! The resources of the HTTP API, one file each: read the request, ask an object or the database, answer.
+
+pub mod anchors;
+pub mod assets;
+pub mod auth;
+pub mod config;
+pub mod messages;
+pub mod receipts;
+pub mod relays;
+pub mod sessions;
+pub mod status;
+pub mod streams;
+
+use crate::config::Config;
+use crate::problem::{Kind, Problem};
+use crate::query;
+use futures_util::StreamExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::rc::Rc;
+use streamchain_protocol::ids::{ShortId, StreamRef};
+use streamchain_protocol::limits::EXACT_INTEGER_MAX;
+use worker::{Date, Env, Headers, Request, Response};
+
+/// A response, or the problem that becomes one.
+pub type Answer = Result<Response, Problem>;
+
+/// Largest JSON body of a request by a client, bytes: names and tokens are far below it.
+pub const JSON_MAX_BYTES: usize = 16 * 1024;
+
+/// One request with what is needed to answer it.
+pub struct Call {
+    request: Request,
+    /// Bindings.
+    pub env: Env,
+    /// Settings.
+    pub config: Rc<Config>,
+    /// When it came, Unix milliseconds.
+    pub now_ms: u64,
+}
+
+impl Call {
+    /// A request that has just come.
+    pub fn new(request: Request, env: Env, config: Rc<Config>) -> Self {
+        Self {
+            request,
+            env,
+            config,
+            now_ms: Date::now().as_millis(),
+        }
+    }
+
+    /// The request's headers.
+    pub fn headers(&self) -> &Headers {
+        self.request.headers()
+    }
+
+    /// What routes to a stream's object.
+    pub fn short(&self, stream: &StreamRef) -> ShortId {
+        stream.short(self.config.operator)
+    }
+
+    /// A parameter of the query.
+    pub fn query(&self, name: &str) -> Result<Option<String>, Problem> {
+        Ok(query::parameter(&self.request.inner().url(), name))
+    }
+
+    /// A number in the query.
+    pub fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
+        self.query(name)?
+            .map(|text| parse_number(name, &text))
+            .transpose()
+    }
+
+    /// Whether the client asks for `media_type` by name.
+    pub fn accepts(&self, media_type: &str) -> Result<bool, Problem> {
+        Ok(self
+            .headers()
+            .get("accept")?
+            .is_some_and(|accept| accept.contains(media_type)))
+    }
+
+    /// Refuses a body of any other type.
+    pub fn need_type(&self, expected: &str) -> Result<(), Problem> {
+        let given = self.headers().get("content-type")?.unwrap_or_default();
+        let essence = given.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case(expected) {
+            return Ok(());
+        }
+        let detail = format!("content-type is {given:?}: expected {expected}");
+        Err(Problem::new(Kind::UnsupportedType, detail).header("accept-post", expected))
+    }
+
+    /// The body, read no further than `limit` bytes.
+    pub async fn body(&mut self, limit: usize) -> Result<Vec<u8>, Problem> {
+        let too_large = || Problem::new(Kind::TooLarge, format!("the body is above {limit} bytes"));
+        let stated = self
+            .headers()
+            .get("content-length")?
+            .and_then(|length| length.parse::<usize>().ok());
+        if stated.is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        if self.request.inner().body().is_none() {
+            return Ok(Vec::new());
+        }
+        let mut body = Vec::with_capacity(stated.unwrap_or(0));
+        let mut chunks = self.request.stream()?;
+        while let Some(chunk) = chunks.next().await {
+            body.extend(chunk?);
+            if body.len() > limit {
+                return Err(too_large());
+            }
+        }
+        Ok(body)
+    }
+
+    /// The body as JSON.
+    pub async fn json<T: DeserializeOwned>(&mut self, limit: usize) -> Result<T, Problem> {
+        Ok(serde_json::from_slice(&self.body(limit).await?)?)
+    }
+}
+
+/// A decimal number that all parts carry exactly.
+pub fn parse_number(name: &str, text: &str) -> Result<u64, Problem> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| digits && *number <= EXACT_INTEGER_MAX);
+    number.ok_or_else(|| {
+        Problem::new(
+            Kind::BadRequest,
+            format!("{name}: expected a number from 0 to 2^53 - 1"),
+        )
+    })
+}
+
+/// A JSON response.
+pub fn json<T: Serialize>(status: u16, body: &T) -> Answer {
+    let text = serde_json::to_string(body).map_err(Problem::internal)?;
+    let headers = Headers::new();
+    headers.set("content-type", "application/json")?;
+    Ok(Response::from_bytes(text.into_bytes())?
+        .with_status(status)
+        .with_headers(headers))
+}
+
+/// `GET /v1/health`: the Worker runs. Touches nothing else.
+pub fn health() -> Answer {
+    json(200, &serde_json::json!({"ok": true}))
+}

@@ -1,0 +1,80 @@
+//! `/v1/relays/…`: for relays alone, each with its own key.
+
+use super::{Answer, Call};
+use crate::auth::need_relay;
+use crate::durable::call::{Method, bytes_body, call as ask, json_body};
+use crate::durable::stream::Hold;
+use crate::durable::{relays_stub, stream_stub};
+use crate::problem::{Kind, Problem};
+use streamchain_protocol::batch::Batch;
+use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, StreamRef};
+use streamchain_protocol::uplink::{Registration, TakeUp};
+
+/// Largest registration, bytes: 64 shards with 8 candidates each take about 40 KB.
+const REGISTRATION_MAX_BYTES: usize = 64 * 1024;
+
+/// Largest other JSON body of a relay, bytes.
+const SMALL_MAX_BYTES: usize = 4 * 1024;
+
+/// `PUT /v1/relays/{relay}`: registers, and renews.
+pub async fn register(mut call: Call, relay: &RelayId) -> Answer {
+    need_relay(call.headers(), &call.config, relay)?;
+    let registration: Registration = call.json(REGISTRATION_MAX_BYTES).await?;
+    let stub = relays_stub(&call.env)?;
+    Ok(ask(
+        &stub,
+        Method::Put,
+        &format!("/relays/{relay}"),
+        json_body(&registration)?,
+    )
+    .await?)
+}
+
+/// `DELETE /v1/relays/{relay}`: goodbye, of the run `?incarnation=` or of any.
+pub async fn goodbye(call: &Call, relay: &RelayId) -> Answer {
+    need_relay(call.headers(), &call.config, relay)?;
+    let run = call
+        .query("incarnation")?
+        .map(|text| text.parse::<Incarnation>())
+        .transpose()?;
+    let query = run.map(|run| format!("?incarnation={run}")).unwrap_or_default();
+    let stub = relays_stub(&call.env)?;
+    Ok(ask(&stub, Method::Delete, &format!("/relays/{relay}{query}"), None).await?)
+}
+
+/// `PUT /v1/relays/{relay}/streams/{stream}`: the relay takes the stream up.
+pub async fn take_up(mut call: Call, relay: &RelayId, stream: &StreamRef) -> Answer {
+    need_relay(call.headers(), &call.config, relay)?;
+    let TakeUp { incarnation } = call.json(SMALL_MAX_BYTES).await?;
+    let stub = stream_stub(&call.env, call.short(stream))?;
+    let hold = Hold {
+        relay: relay.clone(),
+        incarnation,
+    };
+    Ok(ask(&stub, Method::Put, "/holder", json_body(&hold)?).await?)
+}
+
+/// `GET /v1/relays/{relay}/streams/{stream}/producers/{producer}`: how far a producer got.
+pub async fn producer(call: &Call, relay: &RelayId, stream: &StreamRef, producer: ProducerId) -> Answer {
+    need_relay(call.headers(), &call.config, relay)?;
+    let epoch = call.number("epoch")?.map(Epoch);
+    let epoch = epoch.ok_or_else(|| Problem::new(Kind::BadRequest, "epoch: expected in the query"))?;
+    let stub = stream_stub(&call.env, call.short(stream))?;
+    let path = format!("/producers/{producer}?relay={relay}&epoch={epoch}");
+    Ok(ask(&stub, Method::Get, &path, None).await?)
+}
+
+/// `POST /v1/relays/{relay}/streams/{stream}/batches`: stores a batch.
+pub async fn batch(mut call: Call, relay: &RelayId, stream: &StreamRef) -> Answer {
+    need_relay(call.headers(), &call.config, relay)?;
+    call.need_type("application/cbor")?;
+    let body = call.body(Batch::BODY_MAX_BYTES).await?;
+    let stub = stream_stub(&call.env, call.short(stream))?;
+    Ok(ask(
+        &stub,
+        Method::Post,
+        &format!("/batches?relay={relay}"),
+        bytes_body(&body),
+    )
+    .await?)
+}

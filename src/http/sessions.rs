@@ -1,0 +1,125 @@
+//! Sessions: an offer becomes an answer in one request, and the relay is never asked.
+
+use super::streams::new_stream;
+use super::{Answer, Call};
+use crate::auth;
+use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
+use crate::durable::stream::{EndSession, OpenSession, SessionOpened};
+use crate::durable::stream_stub;
+use crate::problem::{Kind, Problem};
+use crate::random;
+use alloy_primitives::{Address, hex};
+use streamchain_protocol::directory::Chosen;
+use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
+use streamchain_protocol::limits::{OFFER_MAX_BYTES, SESSION_TOKEN_LIFE_S};
+use streamchain_protocol::log::Mode;
+use streamchain_protocol::sdp::{Answer as SdpAnswer, Offer};
+use streamchain_protocol::token::{FingerprintHash, Rights, SessionToken, ice_password};
+use worker::{Headers, Response};
+
+/// `POST /v1/streams/{stream}/sessions`: the shape of WHIP (RFC 9725).
+pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
+    call.need_type("application/sdp")?;
+    let author = auth::author(call.headers(), &call.config, call.now_ms)?;
+    let body = call.body(OFFER_MAX_BYTES).await?;
+    let offer = std::str::from_utf8(&body).map_err(|_| Problem::new(Kind::BadOffer, "not SDP: not UTF-8"))?;
+    let offer = Offer::parse(offer)?;
+    let guest = match author {
+        Some(_) => None,
+        None => Some(auth::new_guest(&call.config, call.now_ms)?),
+    };
+    let author = author
+        .or(guest.as_ref().map(|guest| guest.author))
+        .unwrap_or(Address::ZERO);
+    let create = match stream {
+        StreamRef::Name(name) if call.config.auto_create && !name.is_system() => {
+            Some(new_stream(&call, name.clone(), Mode::default())?)
+        }
+        _ => None,
+    };
+    let short = call.short(stream);
+    let session = SessionId(random::bytes()?);
+    let asked = OpenSession {
+        create,
+        session,
+        author,
+    };
+    let stub = stream_stub(&call.env, short)?;
+    let opened = ask(&stub, Method::Post, "/sessions", json_body(&asked)?).await?;
+    let chosen = match outcome::<SessionOpened>(opened).await? {
+        Outcome::Refused(response) => return Ok(response),
+        Outcome::Done(opened) => opened.chosen,
+    };
+    let sdp = write_answer(
+        &call,
+        &offer,
+        &chosen,
+        SessionRef {
+            stream: short,
+            session,
+        },
+        author,
+    )?;
+    let headers = Headers::new();
+    headers.set("content-type", "application/sdp")?;
+    headers.set(
+        "location",
+        &format!(
+            "/v1/sessions/{}",
+            SessionRef {
+                stream: short,
+                session
+            }
+        ),
+    )?;
+    headers.set("streamchain-author", &hex::encode_prefixed(author))?;
+    if let Some(guest) = guest {
+        headers.set("streamchain-access-token", &guest.token)?;
+    }
+    for url in &call.config.ice_servers {
+        headers.append("link", &format!("<{url}>; rel=\"ice-server\""))?;
+    }
+    Ok(Response::from_bytes(sdp.into_bytes())?
+        .with_status(201)
+        .with_headers(headers))
+}
+
+/// Signs the session for the relay that was chosen, with that relay's keys.
+fn write_answer(
+    call: &Call,
+    offer: &Offer,
+    chosen: &Chosen,
+    session: SessionRef,
+    author: Address,
+) -> Result<String, Problem> {
+    let keys = call.config.master.relay_key(&chosen.relay).session_keys();
+    let expires_s = u32::try_from(call.now_ms / 1_000 + SESSION_TOKEN_LIFE_S).map_err(Problem::internal)?;
+    let token = SessionToken {
+        rights: Rights::ALL,
+        expires_s,
+        session: session.session,
+        stream: session.stream,
+        author,
+        fingerprint: FingerprintHash::of(&offer.fingerprint),
+    };
+    let ice_ufrag = token.sign(&keys);
+    let answer = SdpAnswer {
+        mid: &offer.mid,
+        ice_pwd: &ice_password(&ice_ufrag, &keys),
+        ice_ufrag: &ice_ufrag,
+        fingerprint: &chosen.fingerprint,
+        candidates: &chosen.candidates,
+        // Positive for every reader: RFC 8866 wants a number that fits 63 bits.
+        origin: u64::from_be_bytes(session.session.0) >> 1,
+    };
+    Ok(answer.write())
+}
+
+/// `DELETE /v1/sessions/{session}`: by the author who opened it.
+pub async fn end(call: &Call, session: SessionRef) -> Answer {
+    let author = auth::need_author(call.headers(), &call.config, call.now_ms)?;
+    let SessionRef { stream, session } = session;
+    let stub = stream_stub(&call.env, stream)?;
+    let path = format!("/sessions/{session}");
+    Ok(ask(&stub, Method::Delete, &path, json_body(&EndSession { author })?).await?)
+}

@@ -1,0 +1,37 @@
+//! The StreamChain edge: signaling, storage and anchoring as a Cloudflare Worker.
+//!
+//! A request comes in at [`fetch`], is told apart by [`router`], answered by one file of `http`, which asks a
+//! Durable Object (`durable`) or the database (`store`). Nothing here decides: the rules are in
+//! `streamchain-protocol` and `streamchain-chain`, which know no Worker.
+
+mod auth;
+mod config;
+mod cors;
+mod durable;
+mod http;
+mod problem;
+mod query;
+mod random;
+mod router;
+mod rpc;
+mod store;
+
+use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
+
+/// Runs once for each instance of the Worker.
+#[event(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+}
+
+/// Answers one HTTP request.
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
+    router::serve(request, env).await
+}
+
+/// The watchdog: re-arms what goes on by itself, should its alarm have been dropped.
+#[event(scheduled)]
+async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    durable::ensure_chain_objects(&env).await;
+}

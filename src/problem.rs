@@ -1,0 +1,262 @@
+//! Errors at the HTTP border: every one becomes a problem document (RFC 9457), here and nowhere else.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use streamchain_protocol::access::AccessError;
+use streamchain_protocol::cbor::CborError;
+use streamchain_protocol::directory::DirectoryError;
+use streamchain_protocol::ids::IdError;
+use streamchain_protocol::log::{LogError, Refusal};
+use streamchain_protocol::sdp::OfferError;
+use streamchain_protocol::uplink::problem as uplink;
+use worker::{Headers, Response, console_error};
+
+/// What every problem's `type` begins with; the rest is [`Kind::slug`].
+const TYPE_PREFIX: &str = "https://streamchain.dev/problems/";
+
+/// What can go wrong, as far as a client can tell it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A query or body out of shape.
+    BadRequest,
+    /// An offer that can't be answered.
+    BadOffer,
+    /// A stream name, id or short id out of shape.
+    BadStreamName,
+    /// A relay id, session id or producer id out of shape.
+    BadId,
+    /// No valid credentials.
+    Unauthorized,
+    /// Valid credentials, but not for this.
+    Forbidden,
+    /// No such path.
+    NotFound,
+    /// The stream was never made.
+    NoSuchStream,
+    /// The session was never opened, or is over.
+    NoSuchSession,
+    /// The stream is not that long.
+    NoSuchMessage,
+    /// Stored, but no anchor on chain covers it yet.
+    NotAnchored,
+    /// The path has other methods.
+    MethodNotAllowed,
+    /// A body above its limit.
+    TooLarge,
+    /// A body of another type.
+    UnsupportedType,
+    /// [`uplink::STALE_EPOCH`]
+    StaleEpoch,
+    /// [`uplink::GAP`]
+    Gap,
+    /// [`uplink::PRODUCER_CONFLICT`]
+    ProducerConflict,
+    /// [`uplink::NOT_OWNER`]
+    NotOwner,
+    /// No relay is alive.
+    NoRelay,
+    /// Storage is behind.
+    Overloaded,
+    /// A setting of the deployment is missing or wrong.
+    Misconfigured,
+    /// Our fault.
+    Internal,
+}
+
+impl Kind {
+    /// The word that stays, the status, and the title.
+    fn row(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::BadRequest => ("bad-request", 400, "The request is out of shape"),
+            Self::BadOffer => ("bad-offer", 400, "The offer can't be answered"),
+            Self::BadStreamName => ("bad-stream-name", 400, "That is not the name of a stream"),
+            Self::BadId => ("bad-id", 400, "That is not an id"),
+            Self::Unauthorized => ("unauthorized", 401, "The credentials are missing or wrong"),
+            Self::Forbidden => ("forbidden", 403, "That is not yours to do"),
+            Self::NotFound => ("not-found", 404, "There is nothing here"),
+            Self::NoSuchStream => ("no-such-stream", 404, "There is no such stream"),
+            Self::NoSuchSession => ("no-such-session", 404, "There is no such session"),
+            Self::NoSuchMessage => ("no-such-message", 404, "The stream has no such message"),
+            Self::NotAnchored => ("not-anchored", 404, "The message is not anchored yet"),
+            Self::MethodNotAllowed => ("method-not-allowed", 405, "The path has other methods"),
+            Self::TooLarge => ("too-large", 413, "The body is too large"),
+            Self::UnsupportedType => ("unsupported-type", 415, "The body is of another type"),
+            Self::StaleEpoch => (uplink::STALE_EPOCH, 409, "The epoch is over"),
+            Self::Gap => (uplink::GAP, 409, "The batch does not follow what is stored"),
+            Self::ProducerConflict => (
+                uplink::PRODUCER_CONFLICT,
+                409,
+                "A producer's number does not follow",
+            ),
+            Self::NotOwner => (uplink::NOT_OWNER, 409, "The stream is another relay's"),
+            Self::NoRelay => ("no-relay", 503, "No relay is up"),
+            Self::Overloaded => ("overloaded", 503, "Storage is behind"),
+            Self::Misconfigured => ("misconfigured", 500, "The deployment is not configured"),
+            Self::Internal => ("internal", 500, "Something went wrong here"),
+        }
+    }
+
+    /// The last part of `type`.
+    pub fn slug(self) -> &'static str {
+        self.row().0
+    }
+}
+
+/// One problem, on its way to the client.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    kind: Kind,
+    detail: String,
+    members: Map<String, Value>,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Problem {
+    /// A problem with what a person needs to know.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            members: Map::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// Our fault: the reason goes to the log, not to the client.
+    pub fn internal(reason: impl std::fmt::Display) -> Self {
+        console_error!("internal error: {reason}");
+        Self::new(
+            Kind::Internal,
+            "the service failed on this request; it may be sent again",
+        )
+    }
+
+    /// With an extension member.
+    pub fn with(mut self, member: &str, value: impl Serialize) -> Self {
+        self.members.insert(member.to_owned(), json!(value));
+        self
+    }
+
+    /// With a response header.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Which problem it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What it says to people.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The document.
+    pub fn to_json(&self) -> Value {
+        let (slug, status, title) = self.kind.row();
+        let mut document = self.members.clone();
+        document.insert("type".into(), json!(format!("{TYPE_PREFIX}{slug}")));
+        document.insert("title".into(), json!(title));
+        document.insert("status".into(), json!(status));
+        document.insert("detail".into(), json!(self.detail));
+        Value::Object(document)
+    }
+
+    /// The response.
+    pub fn into_response(self) -> worker::Result<Response> {
+        let headers = Headers::new();
+        headers.set("content-type", "application/problem+json")?;
+        headers.set("cache-control", "no-store")?;
+        for (name, value) in &self.headers {
+            headers.set(name, value)?;
+        }
+        let response = Response::from_bytes(self.to_json().to_string().into_bytes())?;
+        Ok(response.with_status(self.kind.row().1).with_headers(headers))
+    }
+}
+
+impl From<worker::Error> for Problem {
+    fn from(error: worker::Error) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<serde_json::Error> for Problem {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(Kind::BadRequest, format!("JSON: {error}"))
+    }
+}
+
+impl From<IdError> for Problem {
+    fn from(error: IdError) -> Self {
+        let kind = match &error {
+            IdError::StreamName(_) => Kind::BadStreamName,
+            IdError::Hex { what, .. } if what.contains("stream") => Kind::BadStreamName,
+            IdError::RelayId(_) | IdError::Hex { .. } => Kind::BadId,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<OfferError> for Problem {
+    fn from(error: OfferError) -> Self {
+        let kind = match error {
+            OfferError::TooLarge(_) => Kind::TooLarge,
+            _ => Kind::BadOffer,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        Self::new(Kind::Unauthorized, error.to_string())
+            .header("www-authenticate", "Bearer error=\"invalid_token\"")
+    }
+}
+
+impl From<CborError> for Problem {
+    fn from(error: CborError) -> Self {
+        Self::new(Kind::BadRequest, format!("CBOR: {error}"))
+    }
+}
+
+impl From<DirectoryError> for Problem {
+    fn from(error: DirectoryError) -> Self {
+        let kind = match error {
+            DirectoryError::Registration(_) => Kind::BadRequest,
+            DirectoryError::Full => Kind::Overloaded,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let detail = refusal.to_string();
+        match refusal {
+            Refusal::NoSuchStream => Self::new(Kind::NoSuchStream, detail),
+            Refusal::StaleEpoch { epoch, .. } => Self::new(Kind::StaleEpoch, detail).with("epoch", epoch),
+            Refusal::NotOwner { relay } => Self::new(Kind::NotOwner, detail).with("relay", relay),
+            Refusal::Gap { expected, .. } => Self::new(Kind::Gap, detail).with("expected", expected),
+            Refusal::ProducerConflict { producer, stored, .. } => Self::new(Kind::ProducerConflict, detail)
+                .with("producer", producer)
+                .with("stored", stored),
+            Refusal::TooLarge(_) => Self::new(Kind::TooLarge, detail),
+            Refusal::Backlog(_) => Self::new(Kind::Overloaded, detail).header("retry-after", "5"),
+            Refusal::NoSuchSession => Self::new(Kind::NoSuchSession, detail),
+            Refusal::NotYourSession => Self::new(Kind::Forbidden, detail),
+        }
+    }
+}
+
+impl<E: std::fmt::Display> From<LogError<E>> for Problem {
+    fn from(error: LogError<E>) -> Self {
+        match error {
+            LogError::Refused(refusal) => refusal.into(),
+            LogError::Store(error) => Self::internal(error),
+        }
+    }
+}

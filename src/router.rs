@@ -1,0 +1,206 @@
+//! Paths → resources. A path is parsed once, into a [`Route`] that can't be wrong.
+
+use crate::config::Config;
+use crate::cors;
+use crate::http::{self, Call};
+use crate::problem::{Kind, Problem};
+use streamchain_protocol::ids::{ProducerId, RelayId, Seq, SessionRef, StreamRef};
+use worker::{Env, Method, Request, Response};
+
+/// A resource of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// `/v1/health`
+    Health,
+    /// `/v1/config`
+    Config,
+    /// `/v1/status`
+    Status,
+    /// `/v1/auth/guest`
+    Guest,
+    /// `/v1/streams`
+    Streams,
+    /// `/v1/streams/{stream}`
+    Stream(StreamRef),
+    /// `/v1/streams/{stream}/sessions`
+    Sessions(StreamRef),
+    /// `/v1/streams/{stream}/messages`
+    Messages(StreamRef),
+    /// `/v1/streams/{stream}/messages/{seq}/receipt`
+    Receipt(StreamRef, Seq),
+    /// `/v1/streams/{stream}/anchors`
+    Anchors(StreamRef),
+    /// `/v1/sessions/{session}`
+    Session(SessionRef),
+    /// `/v1/relays/{relay}`
+    Relay(RelayId),
+    /// `/v1/relays/{relay}/streams/{stream}`
+    TakeUp(RelayId, StreamRef),
+    /// `/v1/relays/{relay}/streams/{stream}/producers/{producer}`
+    Producer(RelayId, StreamRef, ProducerId),
+    /// `/v1/relays/{relay}/streams/{stream}/batches`
+    Batches(RelayId, StreamRef),
+}
+
+impl Route {
+    /// The resource at `path`; `None` when there is none of that shape.
+    pub fn parse(path: &str) -> Result<Option<Self>, Problem> {
+        let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let Some(("v1", rest)) = segments.split_first().map(|(first, rest)| (*first, rest)) else {
+            return Ok(None);
+        };
+        Ok(Some(match rest {
+            ["health"] => Self::Health,
+            ["config"] => Self::Config,
+            ["status"] => Self::Status,
+            ["auth", "guest"] => Self::Guest,
+            ["streams"] => Self::Streams,
+            ["streams", stream] => Self::Stream(stream.parse()?),
+            ["streams", stream, "sessions"] => Self::Sessions(stream.parse()?),
+            ["streams", stream, "messages"] => Self::Messages(stream.parse()?),
+            ["streams", stream, "messages", seq, "receipt"] => {
+                Self::Receipt(stream.parse()?, parse_seq(seq)?)
+            }
+            ["streams", stream, "anchors"] => Self::Anchors(stream.parse()?),
+            ["sessions", session] => Self::Session(session.parse()?),
+            ["relays", relay] => Self::Relay(relay.parse()?),
+            ["relays", relay, "streams", stream] => Self::TakeUp(relay.parse()?, stream.parse()?),
+            ["relays", relay, "streams", stream, "producers", producer] => {
+                Self::Producer(relay.parse()?, stream.parse()?, producer.parse()?)
+            }
+            ["relays", relay, "streams", stream, "batches"] => Self::Batches(relay.parse()?, stream.parse()?),
+            _ => return Ok(None),
+        }))
+    }
+
+    /// What may be done with it, as the `Allow` header lists it.
+    pub fn allow(&self) -> &'static str {
+        match self {
+            Self::Streams => "GET, HEAD, POST, OPTIONS",
+            Self::Guest | Self::Sessions(_) | Self::Batches(..) => "POST, OPTIONS",
+            Self::Session(_) => "DELETE, OPTIONS",
+            Self::Relay(_) => "PUT, DELETE, OPTIONS",
+            Self::TakeUp(..) => "PUT, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
+    }
+
+    fn allows(&self, method: &Method) -> bool {
+        self.allow().split(", ").any(|allowed| allowed == method.as_ref())
+    }
+}
+
+fn parse_seq(text: &str) -> Result<Seq, Problem> {
+    http::parse_number("seq", text).map(Seq)
+}
+
+/// Answers a request; never fails, whatever goes wrong behind it.
+pub async fn serve(request: Request, env: Env) -> worker::Result<Response> {
+    let path = request.path();
+    if path != "/v1" && !path.starts_with("/v1/") {
+        return http::assets::serve(request, &env).await;
+    }
+    let head = request.method() == Method::Head;
+    let response = match dispatch(request, &path, env).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response()?,
+    };
+    let response = cors::open_to_all(response)?;
+    if !head {
+        return Ok(response);
+    }
+    let (status, headers) = (response.status_code(), response.headers().clone());
+    Ok(Response::empty()?.with_status(status).with_headers(headers))
+}
+
+async fn dispatch(request: Request, path: &str, env: Env) -> Result<Response, Problem> {
+    let route = Route::parse(path)?;
+    let route =
+        route.ok_or_else(|| Problem::new(Kind::NotFound, format!("no resource has the path {path}")))?;
+    let method = request.method();
+    if method == Method::Options {
+        return Ok(cors::preflight(route.allow())?);
+    }
+    if !route.allows(&method) {
+        let detail = format!("{} is not among {}", method.as_ref(), route.allow());
+        return Err(Problem::new(Kind::MethodNotAllowed, detail).header("allow", route.allow()));
+    }
+    if route == Route::Health {
+        return http::health();
+    }
+    let config = Config::of(&env);
+    let config = config.map_err(|error| Problem::new(Kind::Misconfigured, error.to_string()))?;
+    let call = Call::new(request, env, config);
+    match (method, route) {
+        (_, Route::Config) => http::config::get(&call),
+        (_, Route::Status) => http::status::get(&call).await,
+        (_, Route::Guest) => http::auth::guest(&call),
+        (Method::Post, Route::Streams) => http::streams::create(call).await,
+        (_, Route::Streams) => http::streams::list(&call).await,
+        (_, Route::Stream(stream)) => http::streams::get(&call, &stream).await,
+        (_, Route::Sessions(stream)) => http::sessions::open(call, &stream).await,
+        (_, Route::Session(session)) => http::sessions::end(&call, session).await,
+        (_, Route::Messages(stream)) => http::messages::list(&call, &stream).await,
+        (_, Route::Receipt(stream, seq)) => http::receipts::get(&call, &stream, seq).await,
+        (_, Route::Anchors(stream)) => http::anchors::list(&call, &stream).await,
+        (Method::Delete, Route::Relay(relay)) => http::relays::goodbye(&call, &relay).await,
+        (_, Route::Relay(relay)) => http::relays::register(call, &relay).await,
+        (_, Route::TakeUp(relay, stream)) => http::relays::take_up(call, &relay, &stream).await,
+        (_, Route::Producer(relay, stream, producer)) => {
+            http::relays::producer(&call, &relay, &stream, producer).await
+        }
+        (_, Route::Batches(relay, stream)) => http::relays::batch(call, &relay, &stream).await,
+        (_, Route::Health) => http::health(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(path: &str) -> Kind {
+        Route::parse(path).unwrap_err().kind()
+    }
+
+    #[test]
+    fn a_path_is_a_resource_or_nothing() {
+        assert_eq!(Route::parse("/v1/streams").unwrap(), Some(Route::Streams));
+        assert_eq!(Route::parse("/v1/health").unwrap(), Some(Route::Health));
+        assert!(matches!(
+            Route::parse("/v1/streams/demo/messages/7/receipt").unwrap(),
+            Some(Route::Receipt(_, Seq(7)))
+        ));
+        for nothing in [
+            "/v1",
+            "/v1/",
+            "/v1/else",
+            "/v1/streams/demo/",
+            "/v2/streams",
+            "/v1/streams/demo/messages/7",
+        ] {
+            assert_eq!(Route::parse(nothing).unwrap(), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_part_out_of_shape_is_named() {
+        assert_eq!(kind("/v1/streams/UPPER"), Kind::BadStreamName);
+        assert_eq!(kind("/v1/streams/-/messages"), Kind::BadStreamName);
+        assert_eq!(kind("/v1/sessions/12"), Kind::BadId);
+        assert_eq!(kind("/v1/relays/-x"), Kind::BadId);
+        assert_eq!(kind("/v1/streams/demo/messages/-1/receipt"), Kind::BadRequest);
+        assert_eq!(
+            kind("/v1/streams/demo/messages/9007199254740992/receipt"),
+            Kind::BadRequest
+        );
+    }
+
+    #[test]
+    fn methods_are_allowed_by_resource() {
+        let session = Route::parse(&format!("/v1/sessions/{}", "0".repeat(56)))
+            .unwrap()
+            .unwrap();
+        assert!(session.allows(&Method::Delete) && !session.allows(&Method::Patch));
+        assert!(Route::Streams.allows(&Method::Head) && !Route::Streams.allows(&Method::Put));
+    }
+}

@@ -1,0 +1,133 @@
+//! The table of streams: what the edge and the Listener know them by.
+
+use super::{number, out_of_shape};
+use alloy_primitives::{Address, hex};
+use serde::Deserialize;
+use std::collections::HashSet;
+use streamchain_protocol::ids::{ShortId, StreamId, StreamName};
+use streamchain_protocol::log::{LogState, Mode};
+use worker::{D1Database, D1Type, Error};
+
+/// A stream, without how far it got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamRow {
+    /// Its id.
+    pub id: StreamId,
+    /// Who owns it.
+    pub owner: Address,
+    /// Its name.
+    pub name: StreamName,
+    /// What goes on chain.
+    pub mode: Mode,
+    /// When it was made, Unix milliseconds.
+    pub created: u64,
+    /// Its place in the table, for paging: later ones are higher.
+    pub place: u64,
+}
+
+#[derive(Deserialize)]
+struct Columns {
+    id: String,
+    owner: String,
+    name: String,
+    mode: String,
+    created: f64,
+    place: f64,
+}
+
+impl TryFrom<Columns> for StreamRow {
+    type Error = Error;
+
+    fn try_from(row: Columns) -> Result<Self, Error> {
+        let parsed = || {
+            Some(Self {
+                id: row.id.parse().ok()?,
+                owner: row.owner.parse().ok()?,
+                name: row.name.parse().ok()?,
+                mode: serde_json::from_value(row.mode.clone().into()).ok()?,
+                created: row.created as u64,
+                place: row.place as u64,
+            })
+        };
+        parsed().ok_or_else(|| out_of_shape("stream"))
+    }
+}
+
+const COLUMNS: &str = "id, owner, name, mode, created, rowid AS place";
+
+/// Enters a stream; once there, it stays as it is.
+pub async fn insert(db: &D1Database, stream: &LogState) -> Result<(), Error> {
+    let mode = serde_json::to_value(stream.mode)?;
+    let statement =
+        "INSERT INTO streams (id, short, owner, name, mode, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                     ON CONFLICT DO NOTHING";
+    let (id, short) = (stream.id.to_string(), stream.id.short().to_string());
+    let owner = hex::encode_prefixed(stream.owner);
+    let values = [
+        D1Type::Text(&id),
+        D1Type::Text(&short),
+        D1Type::Text(&owner),
+        D1Type::Text(stream.name.as_str()),
+        D1Type::Text(mode.as_str().unwrap_or_default()),
+        number(stream.created),
+    ];
+    db.prepare(statement).bind_refs(&values)?.run().await.map(drop)
+}
+
+/// A stream by its short id.
+pub async fn find(db: &D1Database, short: ShortId) -> Result<Option<StreamRow>, Error> {
+    let short = short.to_string();
+    let query = format!("SELECT {COLUMNS} FROM streams WHERE short = ?1");
+    let result = db
+        .prepare(query)
+        .bind_refs(&[D1Type::Text(&short)])?
+        .all()
+        .await?;
+    result
+        .results::<Columns>()?
+        .into_iter()
+        .next()
+        .map(StreamRow::try_from)
+        .transpose()
+}
+
+/// Up to `limit` streams below a place, the newest first.
+pub async fn list(db: &D1Database, below: u64, limit: usize) -> Result<Vec<StreamRow>, Error> {
+    let query = format!("SELECT {COLUMNS} FROM streams WHERE rowid < ?1 ORDER BY rowid DESC LIMIT ?2");
+    let result = db
+        .prepare(query)
+        .bind_refs(&[number(below), number(limit as u64)])?
+        .all()
+        .await?;
+    result
+        .results::<Columns>()?
+        .into_iter()
+        .map(StreamRow::try_from)
+        .collect()
+}
+
+/// Ids of one query at most: D1 binds 100 values in a statement.
+const KNOWN_AT_ONCE: usize = 90;
+
+/// Which of these streams are in the table.
+pub async fn known(db: &D1Database, ids: &[StreamId]) -> Result<HashSet<StreamId>, Error> {
+    #[derive(Deserialize)]
+    struct Id {
+        id: String,
+    }
+    let mut known = HashSet::new();
+    for ids in ids.chunks(KNOWN_AT_ONCE) {
+        let marks = vec!["?"; ids.len()].join(", ");
+        let texts: Vec<String> = ids.iter().map(StreamId::to_string).collect();
+        let values: Vec<D1Type<'_>> = texts.iter().map(|text| D1Type::Text(text)).collect();
+        let query = format!("SELECT id FROM streams WHERE id IN ({marks})");
+        let rows = db
+            .prepare(query)
+            .bind_refs(&values)?
+            .all()
+            .await?
+            .results::<Id>()?;
+        known.extend(rows.iter().filter_map(|row| row.id.parse::<StreamId>().ok()));
+    }
+    Ok(known)
+}
