@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { Miniflare } from "miniflare";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { ROOT } from "../scripts/lib/paths.mjs";
 import { median, milliseconds, repeated, rounded } from "./lib/statistics.mjs";
 
@@ -50,7 +50,7 @@ const EMPTY = () => ({ modules: true, script: "export default { fetch: () => new
 const coldStart = (options) => async () => {
   let worker;
   const time = await milliseconds(async () => {
-    worker = new Miniflare({ compatibilityDate: "2026-10-01", ...options() });
+    worker = new Miniflare(convertV4MiniflareOptions({ compatibilityDate: "2026-10-01", ...options() }));
     const response = await worker.dispatchFetch("http://localhost/v1/health");
     await response.text();
     if (!response.ok) throw new Error(`/v1/health: ${response.status}`);

@@ -118,6 +118,35 @@ describe("a thousand messages from one page to another", () => {
     }
   });
 
+  it("have a verify button in the app that recomputes the proof and shows each step", async () => {
+    const seq = MESSAGES - 1;
+    await reader.locator(`[data-testid=message][data-seq="${seq}"]`).getByTestId("verify").click();
+    await reader.getByTestId("rpc").fill(scene.system.chain);
+    await reader.getByTestId("verify-run").click();
+    await reader.locator("[data-testid=verify-result][data-ok=true]").waitFor();
+    const steps = await reader
+      .getByTestId("verify-step")
+      .evaluateAll((items) =>
+        items.map((item) => [(item as HTMLElement).dataset.step, (item as HTMLElement).dataset.ok]),
+      );
+    const shown = steps.map(([id]) => id);
+    for (const id of [
+      "stream-id",
+      "payload-hash",
+      "leaf",
+      "root",
+      "range",
+      "chain-id",
+      "contract",
+      "transaction",
+      "event",
+    ]) {
+      assert.ok(shown.includes(id), id);
+    }
+    assert.ok(steps.every(([, ok]) => ok === "true"));
+    await reader.getByTestId("details-close").click();
+  });
+
   it("have receipts that fail when any field is changed", async () => {
     const receipt = parseReceipt(await receiptText(scene.system, STREAM, seqs[1] ?? 0));
     const altered = alterations(receipt);

@@ -8,6 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type SystemOptions, startSystem } from "../../scripts/lib/system/index.mjs";
 
+// A test that is told to end (by the runner's time limit, or Ctrl-C) must take its parts with it: they go on "exit".
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+
 type Started = Awaited<ReturnType<typeof startSystem>>;
 type Options = Partial<SystemOptions>;
 
