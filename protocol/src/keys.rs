@@ -4,6 +4,7 @@
 //! opens no other relay.
 
 use crate::ids::RelayId;
+use crate::turn_credentials::TurnSecret;
 use alloy_primitives::hex;
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
@@ -89,6 +90,11 @@ impl RelayKey {
             token: derive(&self.0, &[b"streamchain/session/v1"]),
             password: derive(&self.0, &[b"streamchain/ice-pwd/v1"]),
         }
+    }
+
+    /// The secret of this relay's TURN credentials: the edge issues them, the relay checks them.
+    pub fn turn_secret(&self) -> TurnSecret {
+        TurnSecret::new(hex::encode(derive(&self.0, &[b"streamchain/turn/v1"])))
     }
 
     /// What the relay puts behind `Authorization: Bearer ` in its requests to the edge.

@@ -19,6 +19,7 @@ pub mod merkle;
 pub mod receipt;
 pub mod sdp;
 pub mod token;
+pub mod turn_credentials;
 pub mod uplink;
 
 pub use alloy_primitives::{Address, B256, Bytes, keccak256};
