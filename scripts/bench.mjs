@@ -4,8 +4,9 @@
 // A bench file exports `benches`, an array of { name, run }; `run(context)` resolves to rows
 // { figure, value, unit, note? } or to one of them. context: { startSystem, chromiumPath, log }.
 
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { cpus, totalmem } from "node:os";
+import { cpus, release, totalmem, type } from "node:os";
 import { basename, join } from "node:path";
 import { elapsed, Failure, heading, main } from "./lib/console.mjs";
 import { ROOT } from "./lib/paths.mjs";
@@ -24,17 +25,25 @@ const benchFiles = () => {
   return files.filter((file) => names.length === 0 || names.includes(basename(file, ".mjs"))).sort();
 };
 
-const machine = () => {
+const browserVersion = (path) =>
+  execFileSync(path, ["--version"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })
+    .split(" built")[0]
+    .trim();
+
+const machine = (browser) => {
   const [first] = cpus();
   return {
     cpu: first?.model.trim() || "unknown processor",
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / GIB),
-    platform: `${process.platform} ${process.arch}`,
+    system: `${type()} ${release()} ${process.arch}`,
+    node: process.version,
+    browser: browserVersion(browser),
   };
 };
 
-const describe = ({ cpu, cores, memoryGiB, platform }) => `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${platform}`;
+const describe = ({ cpu, cores, memoryGiB, system, node, browser }) =>
+  `${cpu}, ${cores} cores, ${memoryGiB} GiB; ${system}; Node ${node}; ${browser}`;
 
 const table = (rows) => {
   const cells = rows.map(({ bench, figure, value, unit, note = "" }) => [bench, figure, `${value} ${unit}`, note]);
@@ -87,7 +96,7 @@ await main(async () => {
   const { chromiumPath } = await import("./lib/setup/chromium.mjs");
   await buildAll();
   const { rows, failures } = await runBenches({ startSystem, chromiumPath, log: console.log });
-  const result = { date: new Date().toISOString(), machine: machine(), rows };
+  const result = { date: new Date().toISOString(), machine: machine(chromiumPath()), rows };
   heading(describe(result.machine));
   console.log(table(rows));
   if (rows.length > 0) console.log(`\nWritten to ${write(result)}.md and .json`);
