@@ -143,6 +143,7 @@ export class Details {
     const state = this.#connection.stateOf(this.#message.seq);
     if (state === this.#shownState) return;
     this.#shownState = state;
+    this.element.dataset.state = state;
     this.#state.replaceChildren(
       statePips(state),
       texts.states[state],
@@ -241,7 +242,7 @@ function fact(name: string, value: HTMLElement): [HTMLElement, HTMLElement] {
 
 function stepItem(step: CheckStep): HTMLElement {
   const values = step.values.map(([name, value]) =>
-    el("div", {}, el("dt", {}, t.values[name] ?? name), el("dd", {}, value)),
+    el("div", {}, el("dt", {}, t.values[name] ?? name), el("dd", { class: "mono" }, value)),
   );
   return el(
     "li",

@@ -125,7 +125,7 @@ export class LatencyPanel {
     if (!empty) return;
     context.fillStyle = style.color;
     context.textAlign = "center";
-    context.fillText(texts.latency.hint, left + (width - left) / 2, height / 2);
+    context.fillText(texts.latency.hint, left + (width - left) / 2, y(30));
   }
 
   #grid(

@@ -157,6 +157,10 @@ class App {
       setText(this.#loading, error === undefined ? texts.messages.loading : texts.messages.historyFailed);
       this.#changed();
     });
+    subscription.on("end", () => {
+      this.#loading.hidden = true;
+    });
+    if (this.#connection.state.state === "closed") this.#loading.hidden = true;
     void this.#readAnchors(info);
   }
 

@@ -91,12 +91,12 @@ export class PathPanel {
 function failure(attempt: Attempt): HTMLElement | string {
   if (attempt.error === undefined) return "";
   const tried = attempt.relayAddresses.join(", ");
-  return el("p", { class: "problem" }, `${attempt.error.message}${tried === "" ? "" : ` (${tried})`}`);
+  return el("p", { class: "problem" }, `${texts.error[attempt.error.code]}${tried === "" ? "" : ` (${tried})`}`);
 }
 
 /** A step with its time as a bar, so that the slow one stands out. */
 function stepRow(step: AttemptStep, total: number): HTMLElement {
-  const bar = el("i", { class: "bar" });
+  const bar = el("i", { class: "part" });
   bar.style.width = `${total > 0 ? (100 * (step.tookMs ?? 0)) / total : 0}%`;
   const time =
     step.outcome === "failed" ? texts.path.stepFailed : step.tookMs === undefined ? "" : `${step.tookMs.toFixed(1)} ms`;
@@ -111,6 +111,6 @@ function stepRow(step: AttemptStep, total: number): HTMLElement {
 }
 
 function earlier(attempt: Attempt): HTMLElement {
-  const outcome = attempt.error === undefined ? texts.connection.open : attempt.error.message;
+  const outcome = attempt.error === undefined ? texts.connection.open : texts.error[attempt.error.code];
   return el("p", { class: "hint" }, `${texts.path.attempt(timeOfDay(attempt.startedAt))}: ${outcome}`);
 }

@@ -3,6 +3,7 @@
 // What always holds: one session at a time; every frame of a session is handled in order and only while that session is
 // the current one; the feed is subscribed from where it is, so nothing is skipped over a reconnect.
 
+import { Backoff } from "./backoff.ts";
 import { type Bytes, type Hex, toHex, utf8Bytes } from "./bytes.ts";
 import type {
   AnchorNews,
@@ -12,17 +13,26 @@ import type {
   StateChange,
   StreamMarks,
 } from "./connection-types.ts";
+import { Credentials } from "./credentials.ts";
 import { type Attempt, AttemptLog } from "./diagnosis.ts";
 import { EdgeClient } from "./edge.ts";
 import { type ErrorCode, StreamChainError } from "./errors.ts";
 import { TypedEventTarget } from "./events.ts";
 import { Feed } from "./feed.ts";
-import { decodeRelayMessage, encodeFrame, type MessageFrame, RelayErrorCode, type RelayFrame } from "./frames.ts";
+import {
+  type AnchoredFrame,
+  decodeRelayMessage,
+  encodeFrame,
+  type MessageFrame,
+  RelayErrorCode,
+  type RelayFrame,
+} from "./frames.ts";
 import * as limits from "./limits.ts";
-import { Marks, type MessageState } from "./marks.ts";
+import type { MessageState } from "./marks.ts";
 import { Outbox } from "./outbox.ts";
 import { browserPlatform, type Platform } from "./platform.ts";
-import { claimProducer, keepToken, keptToken, type Producer } from "./producer.ts";
+import { claimProducer, type Producer } from "./producer.ts";
+import { Progress, pollUntil } from "./progress.ts";
 import type { Publication } from "./publication.ts";
 import { Sender } from "./sender.ts";
 import { type ConnectionPath, openSession, type Session } from "./session.ts";
@@ -44,12 +54,13 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   readonly #platform: Platform;
   readonly #options: ConnectOptions;
   readonly #feed = new Feed();
-  readonly #marks = new Marks();
+  readonly #progress: Progress;
   readonly #outbox: Outbox;
   readonly #sender: Sender;
+  readonly #backoff: Backoff;
+  readonly #credentials: Credentials;
   readonly #subscriptions = new Set<Subscription>();
   readonly #attempts: Attempt[] = [];
-  readonly #anchors: AnchorNews[] = [];
   readonly #aborter = new AbortController();
   readonly #roomWaiters: (() => void)[] = [];
   #change: StateChange = { state: "connecting", error: undefined, retryAt: undefined };
@@ -64,8 +75,6 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   #head: number | null = null; // the seq that the stream's next message will have, as far as this page knows
   #welcomed: (() => void) | null = null;
   #ended: ((error: StreamChainError) => void) | null = null;
-  #failures = 0;
-  #skipPause: (() => void) | null = null;
 
   constructor(options: ConnectOptions) {
     super();
@@ -73,8 +82,11 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     this.#platform = { ...browserPlatform(), ...options.platform };
     this.stream = options.stream;
     this.edge = new EdgeClient(options.edge ?? globalThis.location.origin, this.#platform.fetch);
-    this.#outbox = new Outbox(this.#marks, (publication) => this.emit("publication", publication));
+    this.#progress = new Progress(this.edge, this.stream);
+    this.#outbox = new Outbox(this.#progress.marks, (publication) => this.emit("publication", publication));
     this.#sender = new Sender(this.#outbox, this.#platform);
+    this.#backoff = new Backoff(this.#platform);
+    this.#credentials = new Credentials(this.#platform, this.edge.origin, options.token);
     void this.#run();
   }
 
@@ -95,7 +107,8 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
 
   /** How far the stream is, as far as this page knows. */
   get marks(): StreamMarks {
-    return { committed: this.#feed.committed, anchored: this.#marks.anchored, final: this.#marks.final };
+    const { anchored, final } = this.#progress.marks;
+    return { committed: Math.max(this.#feed.committed, this.#progress.stored), anchored, final };
   }
 
   /** The latest attempts to connect, oldest first. */
@@ -105,7 +118,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
 
   /** The latest anchors heard of in this page, oldest first. */
   get anchors(): readonly AnchorNews[] {
-    return this.#anchors;
+    return this.#progress.anchors;
   }
 
   /** Publications that are not stored yet, those that an earlier page left included. */
@@ -116,7 +129,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   /** What is known of a message that a subscription handed out. */
   stateOf(seq: number): MessageState {
     const tentative = seq >= this.#feed.committed && seq < (this.#feed.next ?? 0);
-    return tentative ? "live" : this.#marks.stateOfStored(seq);
+    return tentative ? "live" : this.#progress.marks.stateOfStored(seq);
   }
 
   /**
@@ -151,6 +164,10 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       options,
       (closed) => this.#subscriptions.delete(closed),
     );
+    if (this.#isClosed()) {
+      subscription.close(this.#change.error);
+      return subscription;
+    }
     this.#subscriptions.add(subscription);
     if (this.#wanted === null) {
       this.#wanted = { from: typeof options.from === "number" ? options.from : null };
@@ -166,14 +183,12 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
 
   /** Tries again at once when waiting. */
   retryNow(): void {
-    this.#skipPause?.();
+    this.#backoff.skip();
   }
 
   /** Reads the stream's marks by HTTP; frames bring them too, this is for when none may have come. */
   async refreshMarks(): Promise<void> {
-    const asOf = this.#marks.changes;
-    const counts = await this.edge.stream(this.stream);
-    if (counts !== undefined && this.#marks.counts(counts.anchored, counts.final, asOf)) this.#marksMoved();
+    if (await this.#progress.refresh()) this.#marksMoved();
   }
 
   /** Resolves when everything published so far is stored, rejects when something can't be. */
@@ -192,14 +207,14 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     this.#session?.close();
     this.#session = null;
     this.#aborter.abort();
-    if (location !== undefined) this.edge.endSession(location, this.#token()).catch(() => {}); // it also lapses
+    if (location !== undefined) this.edge.endSession(location, this.#credentials.token).catch(() => {}); // it also lapses
     this.#setState("closed", error);
     const reason = error ?? new StreamChainError("closed", "the connection was closed");
     this.#outbox.fail(reason, false);
     for (const subscription of [...this.#subscriptions]) subscription.close(error);
     for (const resolve of this.#roomWaiters.splice(0)) resolve();
     this.#ended?.(reason);
-    this.#skipPause?.();
+    this.#backoff.skip();
     this.#producer?.release();
   }
 
@@ -210,20 +225,20 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       if (this.#change.state === "closed") claimed.release();
     });
     const stopWatching = this.#platform.onNetworkChange(() => this.retryNow());
-    const poll = this.#pollMarks();
+    pollUntil(this.#aborter.signal, this.#platform, () => this.#pollMarks());
     while (this.#change.state !== "closed") {
       const startedAt = this.#platform.clock();
       const error = await this.#live(producer);
+      const openMs = this.#change.state === "open" ? this.#platform.clock() - startedAt : 0;
       this.#sender.stop();
       this.#session = null;
       this.#subscribed = false;
       this.#greeted = false;
       if (this.#isClosed()) break;
       if (!error.retryable) this.#finish(error);
-      else await this.#pauseAfter(error, this.#platform.clock() - startedAt);
+      else await this.#pauseAfter(error, openMs);
     }
     stopWatching();
-    await poll;
   }
 
   #isClosed(): boolean {
@@ -244,7 +259,8 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       log.failed(error.code, error.message);
       this.#remember(log);
       this.#session?.close();
-      return this.#forgetToken(error);
+      if (!this.#credentials.forgetIfRefused(error)) return error;
+      return new StreamChainError(error.code, error.message, { retryable: true, cause: error });
     }
     this.#remember(log);
     this.#setState("open", undefined);
@@ -254,12 +270,11 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   }
 
   async #open(log: AttemptLog, producer: Promise<void>, over: Promise<StreamChainError>): Promise<void> {
-    const token = this.#token();
     const session = await openSession({
       platform: this.#platform,
       edge: this.edge,
       stream: this.stream,
-      token,
+      token: this.#credentials.token,
       rtc: { iceServers: [...this.#iceServers], ...this.#options.rtc },
       log,
       signal: this.#aborter.signal,
@@ -273,9 +288,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     const { answer } = session;
     this.#author = answer.author ?? this.#author;
     this.#iceServers = answer.iceServers;
-    if (answer.token !== undefined && this.#options.token === undefined) {
-      keepToken(this.#platform, this.edge.origin, answer.token);
-    }
+    this.#credentials.keep(answer.token);
     await producer;
     this.#outbox.limitPayload(session.maxMessageSize - 16); // the frame around a payload has at most 16 bytes
     await this.#greet(session, over);
@@ -310,18 +323,6 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     this.#session.send(encodeFrame({ kind: "subscribe", from }));
   }
 
-  #token(): string | undefined {
-    return this.#options.token ?? keptToken(this.#platform, this.edge.origin);
-  }
-
-  /** A kept guest token that the edge refuses is forgotten, and the next attempt makes a new guest. */
-  #forgetToken(error: StreamChainError): StreamChainError {
-    if (error.problem?.status !== 401 || this.#options.token !== undefined) return error;
-    if (keptToken(this.#platform, this.edge.origin) === undefined) return error;
-    keepToken(this.#platform, this.edge.origin, undefined);
-    return new StreamChainError(error.code, error.message, { retryable: true, cause: error });
-  }
-
   #remember(log: AttemptLog): void {
     this.#attempts.push(log.attempt);
     if (this.#attempts.length > limits.REMEMBERED_ATTEMPTS) this.#attempts.shift();
@@ -334,27 +335,10 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     for (const subscription of this.#subscriptions) subscription.changed();
   }
 
-  /** Waits before the next attempt: jittered, doubling, at least what the edge asked for. */
-  async #pauseAfter(error: StreamChainError, livedMs: number): Promise<void> {
-    const wasOpen = this.#change.state === "open";
-    this.#failures = wasOpen && livedMs >= limits.STABLE_SESSION_MS ? 0 : this.#failures + 1;
-    const bound = Math.min(limits.BACKOFF_FIRST_MS * 2 ** this.#failures, limits.BACKOFF_MAX_MS);
-    const asked = Math.min(error.retryAfterMs ?? 0, limits.RETRY_AFTER_MAX_MS);
-    const ms = Math.max(asked, this.#platform.random() * bound);
+  async #pauseAfter(error: StreamChainError, openMs: number): Promise<void> {
+    const ms = this.#backoff.next(error, openMs);
     this.#setState("waiting", error, this.#platform.now() + ms);
-    await this.#sleep(ms);
-  }
-
-  #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const finish = (): void => {
-        this.#platform.clearTimer(timer);
-        this.#skipPause = null;
-        resolve();
-      };
-      const timer = this.#platform.setTimer(finish, ms);
-      this.#skipPause = finish;
-    });
+    await this.#backoff.pause(ms);
   }
 
   #receive(bytes: Uint8Array): void {
@@ -401,7 +385,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
         this.emit("marks", this.marks);
         break;
       case "anchored":
-        this.#handleAnchored({ ...frame, root: toHex(frame.root), tx: toHex(frame.tx) });
+        this.#handleAnchored(frame);
         break;
       case "chain":
         this.emit("chain", {
@@ -424,7 +408,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     this.#head = frame.head;
     this.#placeTails(frame.head);
     const restarted = frame.committed < this.#feed.committed;
-    if (restarted) this.#marks.restart(frame.committed);
+    if (restarted) this.#progress.restart(frame.committed);
     const atTail = this.#subscribed && this.#wanted?.from === null;
     this.#retract(this.#feed.welcome(frame.epoch, frame.head, frame.committed, atTail), restarted);
     this.#outbox.limitPayload(Math.min(frame.limits.payload, (this.#session?.maxMessageSize ?? 0) - 16));
@@ -460,12 +444,11 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     for (const subscription of this.#subscriptions) subscription.retract(from, restarted);
   }
 
-  #handleAnchored(anchor: AnchorNews): void {
-    const { first, count, root, tx, block, state } = anchor;
-    this.#anchors.push({ first, count, root, tx, block, state });
-    if (this.#anchors.length > limits.REMEMBERED_ANCHORS) this.#anchors.shift();
-    if (this.#marks.anchor(first, count, state)) this.#marksMoved();
-    this.emit("anchor", { first, count, root, tx, block, state });
+  #handleAnchored(frame: AnchoredFrame): void {
+    const { first, count, block, state } = frame;
+    const news = { first, count, root: toHex(frame.root), tx: toHex(frame.tx), block, state };
+    if (this.#progress.anchor(news)) this.#marksMoved();
+    this.emit("anchor", news);
   }
 
   #marksMoved(): void {
@@ -501,22 +484,9 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     for (const resolve of this.#roomWaiters.splice(0)) resolve();
   }
 
-  async #pollMarks(): Promise<void> {
-    while (!this.#isClosed()) {
-      await new Promise<void>((resolve) => {
-        const timer = this.#platform.setTimer(resolve, limits.MARKS_POLL_MS);
-        this.#aborter.signal.addEventListener(
-          "abort",
-          () => {
-            this.#platform.clearTimer(timer);
-            resolve();
-          },
-          { once: true },
-        );
-      });
-      const waiting = this.#marks.final < this.#feed.committed || this.#outbox.following;
-      if (waiting && this.#change.state === "open") await this.refreshMarks().catch(() => {});
-    }
+  #pollMarks(): void {
+    const { committed, final } = this.marks;
+    if (final < committed || this.#outbox.following) this.refreshMarks().catch(() => {}); // asked again next time
   }
 }
 

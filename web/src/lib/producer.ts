@@ -207,25 +207,3 @@ export async function claimProducer(platform: Platform, origin: string, stream: 
   rememberInTab(platform, scope, fresh);
   return new Producer(platform, scope, fresh, free ?? (() => {}), true);
 }
-
-const TOKEN_KEY = `${PREFIX}:token`;
-
-/** The guest token kept for an edge, so that its author survives a reload. */
-export function keptToken(platform: Platform, origin: string): string | undefined {
-  try {
-    return platform.storage?.getItem(`${TOKEN_KEY}:${origin}`) ?? undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Keeps the guest token of an edge, or forgets it. */
-export function keepToken(platform: Platform, origin: string, token: string | undefined): void {
-  const key = `${TOKEN_KEY}:${origin}`;
-  try {
-    if (token === undefined) platform.storage?.removeItem(key);
-    else platform.storage?.setItem(key, token);
-  } catch {
-    // the author is then new after a reload
-  }
-}
