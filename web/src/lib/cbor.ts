@@ -1,13 +1,28 @@
 // CBOR (RFC 8949) as far as the frames need it: unsigned and negative integers, byte and text strings, arrays, maps
-// with text keys, booleans and null; definite lengths and shortest forms only (RFC 8949 §4.2.1).
+// with text keys, booleans and null; definite lengths and shortest forms only (RFC 8949 §4.2.1). Tags, floats and other
+// simple values are passed over as `OPAQUE`, so that a newer relay may use them where this client does not look.
 // The decoder never allocates more than the input holds: a length is checked against the bytes left before it is used.
 
 import { type Bytes, concat, utf8Bytes } from "./bytes.ts";
 import { malformed } from "./errors.ts";
 import { MAX_CBOR_DEPTH, MAX_CBOR_ELEMENTS } from "./limits.ts";
 
-/** A decoded item. */
+/** Stands for an item whose value no known frame uses. */
+export const OPAQUE: unique symbol = Symbol("opaque CBOR item");
+
+/** An item that can be encoded. */
 export type CborValue = number | string | boolean | null | Uint8Array | CborValue[] | Map<string, CborValue>;
+
+/** A decoded item. */
+export type CborItem =
+  | number
+  | string
+  | boolean
+  | null
+  | Uint8Array
+  | typeof OPAQUE
+  | CborItem[]
+  | Map<string, CborItem>;
 
 const UNSIGNED = 0;
 const NEGATIVE = 1;
@@ -15,7 +30,10 @@ const BYTES = 2;
 const TEXT = 3;
 const ARRAY = 4;
 const MAP = 5;
-const SIMPLE = 7;
+const TAG = 6;
+
+/** Bytes that follow the initial byte of a simple value or float, by its short argument. */
+const SIMPLE_SIZES: Record<number, number> = { 24: 1, 25: 2, 26: 4, 27: 8 };
 
 const TWO_32 = 0x1_0000_0000;
 
@@ -129,8 +147,8 @@ class Reader {
     return size;
   }
 
-  #map(size: number, depth: number): Map<string, CborValue> {
-    const map = new Map<string, CborValue>();
+  #map(size: number, depth: number): Map<string, CborItem> {
+    const map = new Map<string, CborItem>();
     for (let i = 0; i < size; i++) {
       const key = this.item(depth);
       if (typeof key !== "string") throw malformed("CBOR map key is not a text");
@@ -140,15 +158,19 @@ class Reader {
     return map;
   }
 
-  item(depth: number): CborValue {
+  #simple(short: number): CborItem {
+    if (short === 22) return null;
+    if (short === 20 || short === 21) return short === 21;
+    if (short > 27) throw malformed("CBOR break or reserved simple value");
+    this.#take(SIMPLE_SIZES[short] ?? 0);
+    return OPAQUE;
+  }
+
+  item(depth: number): CborItem {
     if (depth === 0) throw malformed("CBOR nested too deeply");
     const initial = this.#view.getUint8(this.#take(1));
     const major = initial >> 5;
-    if (major === SIMPLE) {
-      if (initial === 0xf6) return null;
-      if (initial === 0xf4 || initial === 0xf5) return initial === 0xf5;
-      throw malformed("CBOR simple value or float that no frame uses");
-    }
+    if (major > TAG) return this.#simple(initial & 0x1f);
     const argument = this.#argument(initial & 0x1f);
     switch (major) {
       case UNSIGNED:
@@ -164,13 +186,14 @@ class Reader {
       case MAP:
         return this.#map(this.#elements(argument), depth - 1);
       default:
-        throw malformed("CBOR tag that no frame uses");
+        this.item(depth - 1); // what a tag is put on
+        return OPAQUE;
     }
   }
 }
 
 /** The items of a CBOR sequence (RFC 8742), one by one. Byte strings are views into `bytes`. Throws `malformed`. */
-export function* decodeSequence(bytes: Uint8Array): Generator<CborValue> {
+export function* decodeSequence(bytes: Uint8Array): Generator<CborItem> {
   const reader = new Reader(bytes);
   while (!reader.done) yield reader.item(MAX_CBOR_DEPTH);
 }

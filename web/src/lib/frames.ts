@@ -1,8 +1,9 @@
 // The frames of the data channel: CBOR arrays `[kind, …]`, several of them in one data-channel message.
-// Decoding is strict for known kinds and skips unknown ones, so that an older client survives a newer relay.
+// Decoding is strict in what it knows and passes over unknown kinds and elements behind the known ones, so that an older
+// client survives a newer relay.
 
 import type { Bytes } from "./bytes.ts";
-import { type CborValue, decodeSequence, encodeCbor } from "./cbor.ts";
+import { type CborItem, decodeSequence, encodeCbor } from "./cbor.ts";
 import { malformed } from "./errors.ts";
 import { MAX_CHANNEL_MESSAGE_BYTES, MAX_PAYLOAD_BYTES } from "./limits.ts";
 
@@ -36,7 +37,7 @@ export interface RelayLimits {
   readonly payload: number;
   /** Commit interval of the relay in ms. */
   readonly batchMs: number | undefined;
-  /** What the relay buffers for a slow subscriber, in bytes. */
+  /** Messages that the relay keeps at most for late subscribers. */
   readonly buffer: number | undefined;
 }
 
@@ -102,17 +103,17 @@ export function encodeFrame(frame: ClientFrame): Bytes {
 /** Reads the fields of one frame in order and checks each. */
 class Fields {
   readonly #kind: string;
-  readonly #values: CborValue[];
+  readonly #values: CborItem[];
   #at = 1;
 
-  constructor(kind: string, values: CborValue[], length: number) {
-    if (values.length !== length) throw malformed(`${kind} frame of ${values.length} elements, ${length} expected`);
+  constructor(kind: string, values: CborItem[], length: number) {
+    if (values.length < length) throw malformed(`${kind} frame of ${values.length} elements, ${length} expected`);
     this.#kind = kind;
     this.#values = values;
   }
 
-  #next(): CborValue {
-    return this.#values[this.#at++] as CborValue;
+  #next(): CborItem {
+    return this.#values[this.#at++] as CborItem;
   }
 
   #wrong(what: string): Error {
@@ -168,7 +169,7 @@ class Fields {
   }
 }
 
-const RELAY_FRAMES: Record<number, (values: CborValue[]) => RelayFrame> = {
+const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
   16: (values) => {
     const f = new Fields("welcome", values, 6);
     return {

@@ -165,7 +165,7 @@ function rememberInTab(platform: Platform, scope: string, id: Uint8Array): void 
   }
 }
 
-/** Kept ids in the order to try them: this tab's own first, then those with messages left, then the others. */
+/** Kept ids in the order to try them: first those with messages left, and this tab's own first among equals. */
 function candidates(platform: Platform, scope: string): string[] {
   const withMessages = new Set<string>();
   const all = new Set<string>();
@@ -175,9 +175,9 @@ function candidates(platform: Platform, scope: string): string[] {
     all.add(match[1] as string);
     if (match[2] !== undefined) withMessages.add(match[1] as string);
   }
-  const own = tabsOwn(platform, scope);
-  const first = own !== null && all.has(own) ? [own] : [];
-  return [...new Set([...first, ...withMessages, ...all])].slice(0, MAX_TRIED);
+  const own = tabsOwn(platform, scope) ?? "";
+  const ownFirst = (ids: Set<string>): string[] => (ids.has(own) ? [own, ...ids] : [...ids]);
+  return [...new Set([...ownFirst(withMessages), ...ownFirst(all)])].slice(0, MAX_TRIED);
 }
 
 function tabsOwn(platform: Platform, scope: string): string | null {
