@@ -1,0 +1,171 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use streamchain_protocol::ids::RelayId;
+use streamchain_protocol::limits::COMMIT_INTERVAL_MS;
+
+const ABOUT: &str =
+    "The StreamChain relay: live messages between browsers over WebRTC, with a receipt for each.";
+
+const RUN_EXAMPLES: &str = "\
+EXAMPLES
+  On this machine, for a local edge:
+    export STREAMCHAIN_RELAY_KEY=$(relay-node key --master $MASTER_SECRET --id local)
+    relay-node run --id local --edge http://127.0.0.1:8787 --listen 127.0.0.1:7100
+
+  On a server with a public address, one thread per core, UDP ports 7100 to 7103 open:
+    relay-node run --id fra-1 --region fra --edge https://streamchain.example \\
+        --listen 0.0.0.0:7100 --advertise 203.0.113.7 --shards 4 --state /var/lib/relay-node
+
+The key is only read from the environment, so that it is not seen in the list of processes.
+SIGTERM or Ctrl-C ships what is held (at most 10 s), says goodbye to edge and peers, and exits with 0.";
+
+const VERIFY_EXAMPLES: &str = "\
+EXAMPLE
+    curl -s https://streamchain.example/v1/streams/demo/messages/17/receipt > receipt.json
+    relay-node verify receipt.json --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3
+
+Nothing of ours is asked: the proof is computed here, and the chain says whether its root was anchored.
+Give --contract if you know it: a receipt could name a contract of its own making.
+
+EXIT CODES
+    0  the receipt holds
+    1  it does not: the failed step says why
+    2  it could not be checked: unreadable file, unreachable RPC endpoint";
+
+/// What was typed.
+#[derive(Debug, Parser)]
+#[command(name = "relay-node", version, about = ABOUT, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a relay
+    #[command(after_long_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Check a receipt with the chain alone
+    #[command(after_long_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
+    /// Print a relay's key, derived from the edge's master secret
+    Key(KeyArgs),
+    /// Measure one relay on this machine; prints JSON
+    #[command(hide = true)]
+    Bench(BenchArgs),
+}
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `relay-node run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// This relay's id: 1 to 32 of a-z 0-9 -
+    #[arg(long, env = "STREAMCHAIN_RELAY_ID")]
+    pub id: RelayId,
+    /// The edge's URL
+    #[arg(long, env = "STREAMCHAIN_EDGE", value_name = "URL")]
+    pub edge: String,
+    /// UDP address to listen on; shard N takes the port + N. May be given more than once (IPv4 and IPv6)
+    #[arg(
+        long,
+        env = "STREAMCHAIN_LISTEN",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:7100"
+    )]
+    pub listen: Vec<SocketAddr>,
+    /// Address that clients reach this relay at, when it is not the one it listens on. May be given more than once
+    #[arg(long, env = "STREAMCHAIN_ADVERTISE", value_delimiter = ',', value_name = "IP")]
+    pub advertise: Vec<IpAddr>,
+    /// Threads, each with its own port, streams and sessions
+    #[arg(long, env = "STREAMCHAIN_SHARDS", default_value_t = 1)]
+    pub shards: u16,
+    /// Where this relay stands, for people and for the choice of a near one
+    #[arg(long, env = "STREAMCHAIN_REGION", default_value = "")]
+    pub region: String,
+    /// How long a batch stays open, milliseconds
+    #[arg(long, env = "STREAMCHAIN_COMMIT_INTERVAL_MS", default_value_t = COMMIT_INTERVAL_MS, value_name = "MS")]
+    pub commit_interval_ms: u64,
+    /// Folder for the certificate, which must outlive restarts
+    #[arg(
+        long,
+        env = "STREAMCHAIN_STATE",
+        default_value = ".streamchain/relay",
+        value_name = "DIR"
+    )]
+    pub state: PathBuf,
+    /// The relay's key, 64 hexadecimal digits: see `relay-node key`
+    #[arg(long, env = "STREAMCHAIN_RELAY_KEY", hide_env_values = true, hide = true)]
+    pub key: String,
+    /// How logs look; what is logged: RUST_LOG=debug, RUST_LOG=relay_node=trace
+    #[arg(long, env = "STREAMCHAIN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// `relay-node verify`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The receipt; - reads standard input
+    pub receipt: PathBuf,
+    /// A JSON-RPC endpoint of the receipt's chain
+    #[arg(long, env = "STREAMCHAIN_RPC", value_name = "URL")]
+    pub rpc: String,
+    /// The StreamChain contract that you trust
+    #[arg(long, value_name = "ADDRESS")]
+    pub contract: Option<alloy_primitives::Address>,
+}
+
+/// `relay-node key`
+#[derive(Debug, Args)]
+pub struct KeyArgs {
+    /// The edge's MASTER_SECRET, 64 hexadecimal digits
+    #[arg(long, env = "MASTER_SECRET", hide_env_values = true)]
+    pub master: String,
+    /// The relay's id
+    #[arg(long)]
+    pub id: RelayId,
+}
+
+/// `relay-node bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Subscribers, one run for each number
+    #[arg(long, value_delimiter = ',', default_value = "1,10,100,1000")]
+    pub subscribers: Vec<usize>,
+    /// Payload bytes
+    #[arg(long, default_value_t = 100)]
+    pub payload: usize,
+    /// Seconds of each run
+    #[arg(long, default_value_t = 3)]
+    pub seconds: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ids_out_of_shape_are_refused_with_the_reason() {
+        let refused =
+            Cli::try_parse_from(["relay-node", "key", "--master", "00", "--id", "Not Good"]).unwrap_err();
+        assert!(refused.to_string().contains("expected 1 to 32"), "{refused}");
+    }
+}

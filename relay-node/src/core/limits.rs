@@ -1,0 +1,85 @@
+//! The relay's own bounds, each with its reason. What both sides must agree on is in
+//! [`streamchain_protocol::limits`].
+
+use std::time::Duration;
+
+/// Most sessions of one shard: at 52 KiB for an idle connection they take about 1 GiB.
+pub const SESSIONS_MAX: usize = 20_000;
+
+/// Most sessions of one shard whose DTLS handshake is not done. A handshake costs about 1 ms of CPU here, so
+/// this many are at most a second of work.
+pub const HANDSHAKES_MAX: usize = 1_024;
+
+/// How long a DTLS handshake may take. Four round trips at the worst real round-trip time (2 s) fit.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a peer may be silent. Browsers send a consent check at least every 5 s (RFC 7675) and give a path
+/// up after 30 s.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a session that is being closed may wait for its last frames to arrive.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Most streams that one shard has at a time.
+pub const STREAMS_MAX: usize = 4_096;
+
+/// How long a stream is kept after its last session ended: a page that reloads finds the recent messages.
+pub const STREAM_IDLE: Duration = Duration::from_secs(30);
+
+/// Most messages that a stream keeps encoded for subscribers that are behind; announced in `welcome`.
+pub const LOG_MAX_MESSAGES: usize = 16_384;
+
+/// Most bytes of encoded messages that a stream keeps for subscribers that are behind.
+pub const LOG_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// Most messages of one stream that are accepted but not stored yet: a minute at 1,000 messages/s.
+pub const UNSTORED_MAX_MESSAGES: usize = 65_536;
+
+/// Most payload bytes of one stream that are accepted but not stored yet: a minute at 1 MB/s.
+pub const UNSTORED_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// Most payload bytes of all streams of one shard that are accepted but not stored yet: what eight full streams
+/// hold, so that a slow edge can't take the machine's memory.
+pub const SHARD_UNSTORED_MAX_BYTES: usize = 512 * 1024 * 1024;
+
+/// Bytes that str0m may hold for one peer. Above 128 KiB its queue scans make every send slower.
+pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
+
+/// A peer whose send buffer falls to this is given more: a quarter, so that it never runs dry.
+pub const SEND_BUFFER_LOW_BYTES: usize = SEND_BUFFER_BYTES / 4;
+
+/// Largest message to a peer whose channel is not reliable: one packet, so that one loss costs only its own.
+pub const UNRELIABLE_CHUNK_BYTES: usize = 1_000;
+
+/// Most bytes of control frames that wait for one peer. A peer that reads nothing but goes on publishing is
+/// closed when its answers no longer fit.
+pub const PENDING_MAX_BYTES: usize = 256 * 1024;
+
+/// Most notices (anchors, chain events) that wait for one peer; the oldest are dropped, HTTP has them.
+pub const NOTICES_MAX: usize = 1_024;
+
+/// Most messages that a session may send before it is welcomed.
+pub const EARLY_MAX_MESSAGES: usize = 1_024;
+
+/// Most payload bytes that a session may send before it is welcomed.
+pub const EARLY_MAX_BYTES: usize = 512 * 1024;
+
+/// Most producers of one stream that are remembered; those that are idle and stored are forgotten first, the
+/// edge has them.
+pub const PRODUCERS_MAX: usize = 16_384;
+
+/// Of how many last messages of a producer the seq is remembered, to answer a duplicate with.
+pub const PRODUCER_RECENT: usize = 256;
+
+/// Most ended sessions whose tokens are remembered so that they open nothing again. A token lives a minute, so
+/// this is about a thousand sessions a second.
+pub const SPENT_TOKENS_MAX: usize = 65_536;
+
+/// Most remote addresses of one session: the pairs that a client tries, or an address that moves.
+pub const ADDRESSES_PER_SESSION: usize = 8;
+
+/// First wait before a request to the edge is sent again.
+pub const RETRY_FIRST: Duration = Duration::from_millis(50);
+
+/// Longest wait before a request to the edge is sent again.
+pub const RETRY_LONGEST: Duration = Duration::from_secs(5);

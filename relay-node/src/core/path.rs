@@ -1,0 +1,53 @@
+//! Between which addresses, and how, a datagram travels.
+
+use std::net::SocketAddr;
+use str0m::error::IceError;
+use str0m::net::{Protocol, TcpType};
+use str0m::{Candidate, RtcError};
+
+/// Where a peer's datagrams come from. The protocol is a part of it: the same address may also be reached by
+/// TCP, or stand for a client behind a TURN server.
+pub type Peer = (Protocol, SocketAddr);
+
+/// The path of a datagram that came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Path {
+    /// How it came.
+    pub protocol: Protocol,
+    /// From where.
+    pub remote: SocketAddr,
+    /// To which of our addresses.
+    pub local: SocketAddr,
+}
+
+impl Path {
+    /// Over UDP.
+    pub fn udp(remote: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            protocol: Protocol::Udp,
+            remote,
+            local,
+        }
+    }
+
+    /// The other end.
+    pub fn peer(&self) -> Peer {
+        (self.protocol, self.remote)
+    }
+
+    /// Our end as the local ICE candidate that it must belong to: RFC 8445, and RFC 6544 for TCP, where we are
+    /// passive.
+    pub fn candidate(&self) -> Result<Candidate, RtcError> {
+        let refused = |error: IceError| RtcError::RemoteSdp(error.to_string());
+        match self.protocol {
+            Protocol::Udp => Candidate::host(self.local, "udp").map_err(refused),
+            _ => {
+                let builder = Candidate::builder()
+                    .tcp()
+                    .host(self.local)
+                    .tcptype(TcpType::Passive);
+                builder.build().map_err(refused)
+            }
+        }
+    }
+}

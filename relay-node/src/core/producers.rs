@@ -1,0 +1,172 @@
+//! Who published what: the relay's side of exactly-once.
+//!
+//! What always holds: the numbers of a producer are accepted in order and each once, beginning behind the last
+//! one that the edge has stored; a producer is forgotten only when all it sent is stored and nobody uses it, so
+//! the edge's answer about it is then the whole truth.
+
+use crate::core::limits::{PRODUCER_RECENT, PRODUCERS_MAX};
+use std::collections::{HashMap, VecDeque};
+use streamchain_protocol::ids::{ProducerId, Seq};
+
+/// What became of a producer's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It is the next one.
+    New,
+    /// It was accepted before, as this seq if that is still remembered.
+    Duplicate(Option<Seq>),
+    /// It leaves numbers out: this one is next.
+    Ahead(u64),
+}
+
+#[derive(Debug)]
+struct Producer {
+    /// The next number.
+    next: u64,
+    /// Seqs of the last numbers, the newest last.
+    recent: VecDeque<Seq>,
+    /// One past the seq of the newest message.
+    end: Seq,
+    /// Sessions that said hello with it.
+    sessions: usize,
+    /// Its last number that is known to be stored.
+    stored: Option<u64>,
+}
+
+/// The producers of one stream.
+#[derive(Debug, Default)]
+pub struct Producers(HashMap<ProducerId, Producer>);
+
+impl Producers {
+    /// Whether the producer's state is known here.
+    pub fn knows(&self, id: ProducerId) -> bool {
+        self.0.contains_key(&id)
+    }
+
+    /// Takes a producer as the edge has it, unless it is known here, which is newer.
+    pub fn learn(&mut self, id: ProducerId, stored: Option<u64>) {
+        self.0.entry(id).or_insert_with(|| Producer {
+            next: stored.map_or(0, |last| last + 1),
+            recent: VecDeque::new(),
+            end: Seq(0),
+            sessions: 0,
+            stored,
+        });
+    }
+
+    /// A session uses the producer from now on; its last stored number. `None` for one that was not learned.
+    pub fn join(&mut self, id: ProducerId) -> Option<Option<u64>> {
+        let producer = self.0.get_mut(&id)?;
+        producer.sessions += 1;
+        Some(producer.stored)
+    }
+
+    /// A session no longer uses the producer.
+    pub fn leave(&mut self, id: ProducerId) {
+        if let Some(producer) = self.0.get_mut(&id) {
+            producer.sessions = producer.sessions.saturating_sub(1);
+        }
+    }
+
+    /// Where `number` stands; `None` for a producer that was not learned.
+    pub fn place(&self, id: ProducerId, number: u64) -> Option<Place> {
+        let producer = self.0.get(&id)?;
+        Some(match producer.next.checked_sub(number) {
+            Some(0) => Place::New,
+            Some(back) => {
+                let index = usize::try_from(back)
+                    .ok()
+                    .and_then(|back| producer.recent.len().checked_sub(back));
+                Place::Duplicate(index.and_then(|index| producer.recent.get(index)).copied())
+            }
+            None => Place::Ahead(producer.next),
+        })
+    }
+
+    /// The producer's next number was given `seq`.
+    pub fn accept(&mut self, id: ProducerId, seq: Seq) {
+        let Some(producer) = self.0.get_mut(&id) else {
+            return;
+        };
+        producer.next += 1;
+        producer.end = seq.next();
+        producer.recent.push_back(seq);
+        if producer.recent.len() > PRODUCER_RECENT {
+            producer.recent.pop_front();
+        }
+    }
+
+    /// The edge has stored this number of the producer.
+    pub fn stored(&mut self, id: ProducerId, number: u64) {
+        if let Some(producer) = self.0.get_mut(&id) {
+            producer.stored = producer.stored.max(Some(number));
+        }
+    }
+
+    /// Forgets what nobody uses once there are too many. Everything below `committed` is stored.
+    pub fn trim(&mut self, committed: Seq) {
+        if self.0.len() > PRODUCERS_MAX {
+            self.0
+                .retain(|_, producer| producer.sessions > 0 || producer.end > committed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: ProducerId = ProducerId([1; 16]);
+
+    #[test]
+    fn a_returning_producer_goes_on_behind_what_is_stored() {
+        let mut producers = Producers::default();
+        assert_eq!(
+            producers.place(ID, 0),
+            None,
+            "nobody may publish before it is known how far it got"
+        );
+        producers.learn(ID, Some(4));
+        assert_eq!(producers.join(ID), Some(Some(4)));
+        assert_eq!(producers.place(ID, 4), Some(Place::Duplicate(None)));
+        assert_eq!(producers.place(ID, 5), Some(Place::New));
+        assert_eq!(producers.place(ID, 7), Some(Place::Ahead(5)));
+    }
+
+    #[test]
+    fn a_duplicate_is_answered_with_its_seq_while_that_is_remembered() {
+        let mut producers = Producers::default();
+        producers.learn(ID, None);
+        for seq in 0..PRODUCER_RECENT as u64 + 2 {
+            assert_eq!(producers.place(ID, seq), Some(Place::New));
+            producers.accept(ID, Seq(100 + seq));
+        }
+        let last = PRODUCER_RECENT as u64 + 1;
+        assert_eq!(
+            producers.place(ID, last),
+            Some(Place::Duplicate(Some(Seq(100 + last))))
+        );
+        assert_eq!(producers.place(ID, 2), Some(Place::Duplicate(Some(Seq(102)))));
+        assert_eq!(producers.place(ID, 1), Some(Place::Duplicate(None)));
+    }
+
+    #[test]
+    fn only_idle_and_stored_producers_are_forgotten() {
+        let mut producers = Producers::default();
+        let id = |number: usize| {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&(number as u64).to_be_bytes());
+            ProducerId(id)
+        };
+        (0..=PRODUCERS_MAX).for_each(|number| producers.learn(id(number), None));
+        producers.join(id(0));
+        producers.accept(id(1), Seq(9));
+        producers.trim(Seq(9));
+        assert!(producers.knows(id(0)), "one in use stays");
+        assert!(
+            producers.knows(id(1)),
+            "one with a message that is not stored stays"
+        );
+        assert!(!producers.knows(id(2)), "the others go");
+    }
+}

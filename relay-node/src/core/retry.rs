@@ -1,0 +1,84 @@
+//! Waiting before a request to the edge is sent again.
+
+use crate::core::limits::{RETRY_FIRST, RETRY_LONGEST};
+use std::time::{Duration, Instant};
+
+/// A small generator (SplitMix64) for jitter alone: nothing secret comes from it.
+#[derive(Debug, Clone)]
+pub struct Jitter(u64);
+
+impl Jitter {
+    /// From any seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next 64 bits.
+    pub fn next_bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Between half of `longest` and all of it, so that relays that failed together do not come back together.
+    pub fn spread(&mut self, longest: Duration) -> Duration {
+        let part = (self.next_bits() >> 11) as f64 / (1u64 << 53) as f64;
+        longest.mul_f64(0.5 + part / 2.0)
+    }
+}
+
+/// One request's retries.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Retry {
+    failures: u32,
+    at: Option<Instant>,
+}
+
+impl Retry {
+    /// The request failed: when to send it again.
+    pub fn fail(&mut self, now: Instant, jitter: &mut Jitter) {
+        let doubled = RETRY_FIRST
+            .saturating_mul(1 << self.failures.min(16))
+            .min(RETRY_LONGEST);
+        self.failures += 1;
+        self.at = Some(now + jitter.spread(doubled));
+    }
+
+    /// When the request is to be sent again; `None` while it is under way.
+    pub fn at(&self) -> Option<Instant> {
+        self.at
+    }
+
+    /// Whether it is time; if so it counts as under way.
+    pub fn is_due(&mut self, now: Instant) -> bool {
+        let due = self.at.is_some_and(|at| at <= now);
+        if due {
+            self.at = None;
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_the_longest_and_never_all_agree() {
+        let (now, mut retry, mut jitter) = (Instant::now(), Retry::default(), Jitter::new(1));
+        let waits: Vec<_> = (0..12)
+            .map(|_| {
+                retry.fail(now, &mut jitter);
+                retry.at().unwrap() - now
+            })
+            .collect();
+        assert!(waits[0] >= RETRY_FIRST / 2 && waits[0] <= RETRY_FIRST);
+        assert!(waits[11] >= RETRY_LONGEST / 2 && waits[11] <= RETRY_LONGEST);
+        assert_ne!(waits[10], waits[11]);
+        assert!(!retry.is_due(now));
+        assert!(retry.is_due(now + RETRY_LONGEST));
+        assert!(!retry.is_due(now + RETRY_LONGEST), "it is under way now");
+    }
+}

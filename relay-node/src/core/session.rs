@@ -1,0 +1,301 @@
+//! One client's peer connection.
+//!
+//! What always holds: a session hands out data only after DTLS is up with the certificate that the edge signed
+//! into its token; it has at most one data channel.
+
+use crate::core::admission::Admitted;
+use crate::core::limits::{
+    ADDRESSES_PER_SESSION, CLOSE_TIMEOUT, EARLY_MAX_BYTES, EARLY_MAX_MESSAGES, HANDSHAKE_TIMEOUT,
+    IDLE_TIMEOUT, SEND_BUFFER_BYTES, SEND_BUFFER_LOW_BYTES, UNRELIABLE_CHUNK_BYTES,
+};
+use crate::core::outlet::{Outlet, Sink};
+use crate::core::path::{Path, Peer};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+use str0m::change::SdpOffer;
+use str0m::channel::{ChannelId, Reliability};
+use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
+use str0m::net::Receive;
+use str0m::{IceCreds, Input, Rtc, RtcConfig, RtcError};
+use streamchain_protocol::frame::CHANNEL_PROTOCOL;
+use streamchain_protocol::ids::{ProducerId, Seq, ShortId};
+use streamchain_protocol::limits::CHANNEL_MESSAGE_MAX_BYTES;
+use streamchain_protocol::token::{FingerprintHash, SessionToken};
+
+/// Names a session inside its shard; never used again for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionKey(pub u64);
+
+/// How far a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// ICE and DTLS, until this time at most.
+    Handshake(Instant),
+    /// DTLS is up with the right certificate.
+    Connected,
+    /// Its last frames are on their way, until this time at most.
+    Closing(Instant),
+}
+
+/// What a session said about who numbers its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hello {
+    /// The producer.
+    pub producer: ProducerId,
+    /// Whether it was answered, so that messages are taken.
+    pub welcomed: bool,
+}
+
+/// A session.
+pub struct Session {
+    /// The peer connection.
+    pub rtc: Rtc,
+    /// What the edge signed.
+    pub token: SessionToken,
+    /// Our `ice-ufrag`.
+    pub ufrag: Arc<str>,
+    /// Our `ice-pwd`.
+    pub password: String,
+    /// How far it is.
+    pub phase: Phase,
+    /// The data channel, once it is open.
+    pub channel: Option<ChannelId>,
+    /// What it is still to be sent.
+    pub outlet: Outlet,
+    /// Its producer.
+    pub hello: Option<Hello>,
+    /// Messages from before its welcome.
+    pub early: VecDeque<(u64, Vec<u8>)>,
+    early_bytes: usize,
+    /// From where it wants to hear, while the stream is not there yet.
+    pub wanted: Option<Option<Seq>>,
+    /// The producer's number that was refused: the client was told, and all above it are passed over until it
+    /// comes again.
+    pub refused_from: Option<u64>,
+    /// Where its datagrams come from, the newest last.
+    pub addresses: VecDeque<Peer>,
+    locals: Vec<Peer>,
+    last_heard: Instant,
+    /// When the peer connection wants to be called.
+    pub rtc_timeout: Instant,
+    /// The earliest entry in the shard's timers.
+    pub scheduled: Option<Instant>,
+    /// Whether it is queued to be driven.
+    pub queued: bool,
+    /// Whether a first check was nominated.
+    pub nominated: bool,
+}
+
+/// What all sessions of a relay have in common.
+pub struct SessionConfig {
+    /// The relay's certificate.
+    pub certificate: DtlsCert,
+    /// Hashes and ciphers.
+    pub crypto: Arc<CryptoProvider>,
+}
+
+impl Session {
+    /// A session for an admitted client whose first check came by `path`; `ufrags` are ours and its.
+    pub fn new(
+        config: &SessionConfig,
+        admitted: Admitted,
+        ufrags: (&str, &str),
+        path: Path,
+        now: Instant,
+    ) -> Result<Self, RtcError> {
+        let Admitted { token, password } = admitted;
+        let (ufrag, remote_ufrag) = ufrags;
+        let mut rtc = RtcConfig::new()
+            .clear_codecs()
+            .set_ice_lite(true)
+            .set_crypto_provider(config.crypto.clone())
+            .set_dtls_cert(config.certificate.clone())
+            .set_dtls_version(DtlsVersion::Auto)
+            .set_local_ice_credentials(IceCreds {
+                ufrag: ufrag.to_owned(),
+                pass: password.clone(),
+            })
+            // The token holds a hash of the fingerprint, so it is compared once the certificate is there.
+            .set_fingerprint_verification(false)
+            .set_sctp_max_buffered_amount(SEND_BUFFER_BYTES)
+            .set_sctp_max_message_size(CHANNEL_MESSAGE_MAX_BYTES as u32)
+            .build(now);
+        rtc.add_local_candidate(path.candidate()?);
+        let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag))?;
+        // Our own answer was written by the edge long ago.
+        rtc.sdp_api().accept_offer(offer)?;
+        Ok(Self {
+            rtc,
+            token,
+            ufrag: ufrag.into(),
+            password,
+            phase: Phase::Handshake(now + HANDSHAKE_TIMEOUT),
+            channel: None,
+            outlet: Outlet::default(),
+            hello: None,
+            early: VecDeque::new(),
+            early_bytes: 0,
+            wanted: None,
+            refused_from: None,
+            addresses: VecDeque::new(),
+            locals: vec![(path.protocol, path.local)],
+            last_heard: now,
+            rtc_timeout: now,
+            scheduled: None,
+            queued: false,
+            nominated: false,
+        })
+    }
+
+    /// The stream that the session is of.
+    pub fn stream(&self) -> ShortId {
+        self.token.stream
+    }
+
+    /// Takes a datagram of the client.
+    pub fn receive(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), RtcError> {
+        let local = (path.protocol, path.local);
+        if !self.locals.contains(&local) && self.locals.len() < ADDRESSES_PER_SESSION {
+            self.locals.push(local);
+            self.rtc.add_local_candidate(path.candidate()?);
+        }
+        self.last_heard = now;
+        // What is neither STUN nor DTLS (RFC 7983) is passed over.
+        let Ok(contents) = datagram.try_into() else {
+            return Ok(());
+        };
+        let Path {
+            protocol: proto,
+            remote: source,
+            local: destination,
+        } = path;
+        let receive = Receive {
+            proto,
+            source,
+            destination,
+            contents,
+        };
+        self.rtc.handle_input(Input::Receive(now, receive))
+    }
+
+    /// Remembers an address of the client; one that is now too many.
+    pub fn add_address(&mut self, peer: Peer) -> Option<Peer> {
+        self.addresses.retain(|known| *known != peer);
+        self.addresses.push_back(peer);
+        (self.addresses.len() > ADDRESSES_PER_SESSION).then(|| self.addresses.pop_front())?
+    }
+
+    /// Whether DTLS came up with the certificate that the edge signed into the token.
+    pub fn has_right_certificate(&mut self) -> bool {
+        let api = self.rtc.direct_api();
+        let fingerprint = api.remote_dtls_fingerprint();
+        fingerprint.is_some_and(|given| {
+            given.hash_func == "sha-256" && FingerprintHash::of(&given.bytes) == self.token.fingerprint
+        })
+    }
+
+    /// Takes a newly opened channel as the session's, if it is the first and speaks our protocol.
+    pub fn open_channel(&mut self, id: ChannelId) -> bool {
+        let Some(mut channel) = self.rtc.channel(id) else {
+            return false;
+        };
+        let reliable = match channel.config() {
+            Some(config) if config.protocol == CHANNEL_PROTOCOL && self.channel.is_none() => {
+                config.reliability == Reliability::Reliable
+            }
+            _ => return false,
+        };
+        channel.set_buffered_amount_low_threshold(SEND_BUFFER_LOW_BYTES);
+        self.channel = Some(id);
+        if !reliable {
+            self.outlet.set_chunk_max(UNRELIABLE_CHUNK_BYTES);
+        }
+        true
+    }
+
+    /// Keeps a message until the welcome; `false` when there are too many.
+    pub fn keep_early(&mut self, number: u64, payload: &[u8]) -> bool {
+        let fits =
+            self.early.len() < EARLY_MAX_MESSAGES && self.early_bytes + payload.len() <= EARLY_MAX_BYTES;
+        if fits {
+            self.early_bytes += payload.len();
+            self.early.push_back((number, payload.to_vec()));
+        }
+        fits
+    }
+
+    /// The messages from before the welcome.
+    pub fn take_early(&mut self) -> VecDeque<(u64, Vec<u8>)> {
+        self.early_bytes = 0;
+        std::mem::take(&mut self.early)
+    }
+
+    /// Bytes that the channel holds for the peer.
+    pub fn buffered(&mut self) -> usize {
+        let channel = self.channel.and_then(|id| self.rtc.channel(id));
+        channel.map_or(0, |mut channel| channel.buffered_amount())
+    }
+
+    /// Begins the end: what is queued is still sent.
+    pub fn begin_close(&mut self, now: Instant) {
+        if !matches!(self.phase, Phase::Closing(_)) {
+            self.phase = Phase::Closing(now + CLOSE_TIMEOUT);
+        }
+    }
+
+    /// Whether the session waited too long for something at `now`.
+    pub fn is_late(&self, now: Instant) -> bool {
+        now >= self.own_timeout()
+    }
+
+    fn own_timeout(&self) -> Instant {
+        match self.phase {
+            Phase::Handshake(until) | Phase::Closing(until) => until,
+            Phase::Connected => self.last_heard + IDLE_TIMEOUT,
+        }
+    }
+
+    /// When the session wants to be called.
+    pub fn next_timeout(&self) -> Instant {
+        self.rtc_timeout.min(self.own_timeout())
+    }
+
+    /// The outlet and the channel it writes to.
+    pub fn outlet_and_channel(&mut self) -> (&mut Outlet, ChannelSink<'_>) {
+        (
+            &mut self.outlet,
+            ChannelSink {
+                rtc: &mut self.rtc,
+                channel: self.channel,
+            },
+        )
+    }
+}
+
+/// Writes to a session's data channel.
+pub struct ChannelSink<'a> {
+    rtc: &'a mut Rtc,
+    channel: Option<ChannelId>,
+}
+
+impl Sink for ChannelSink<'_> {
+    fn write(&mut self, message: &[u8]) -> bool {
+        let channel = self.channel.and_then(|id| self.rtc.channel(id));
+        channel.is_some_and(|mut channel| channel.write(true, message).unwrap_or(false))
+    }
+}
+
+/// What the client's offer said, as far as str0m must know: it takes the largest message that we may send from
+/// an offer alone. The password and fingerprint are never used (ice-lite sends no checks; the certificate is
+/// compared with the token).
+fn offer_of(remote_ufrag: &str) -> String {
+    let fingerprint = ["00"; 32].join(":");
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n\
+         a=ice-ufrag:{remote_ufrag}\r\na=ice-pwd:notusednotusednotusednot\r\n\
+         a=fingerprint:sha-256 {fingerprint}\r\na=setup:active\r\na=sctp-port:5000\r\n\
+         a=max-message-size:{CHANNEL_MESSAGE_MAX_BYTES}\r\n"
+    )
+}

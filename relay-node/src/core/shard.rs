@@ -1,0 +1,340 @@
+//! The machine of one thread: its sockets' datagrams in, datagrams and requests to the edge out.
+//!
+//! The shell feeds [`Shard::handle_datagram`], [`Shard::handle_answer`], [`Shard::handle_notice`] and
+//! [`Shard::handle_timeout`], then takes commands from [`Shard::next_command`] until there are none, and calls
+//! again by [`Shard::next_timeout`]. Feeding many datagrams before taking commands is what makes batches: all
+//! messages of one turn share their chunks.
+//!
+//! What always holds: a session belongs to exactly one stream; every session that is not closing is in its
+//! stream's list; all memory is bounded by [`crate::core::limits`].
+
+mod deliver;
+mod frames;
+mod lifecycle;
+mod streams;
+
+use crate::core::admission::{Admission, Check, Refused};
+use crate::core::counters::Counters;
+use crate::core::limits::{HANDSHAKES_MAX, SESSIONS_MAX, SPENT_TOKENS_MAX, STREAMS_MAX};
+use crate::core::path::{Path, Peer};
+use crate::core::retry::Jitter;
+use crate::core::session::{Phase, Session, SessionConfig, SessionKey};
+use crate::core::stream::Stream;
+use crate::core::timers::{Owner, Timers};
+use crate::core::uplink::{Answer, Request, Ticket, UplinkError};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use str0m::net::Transmit;
+use streamchain_protocol::ids::{SessionId, ShortId};
+use streamchain_protocol::keys::SessionKeys;
+use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
+use streamchain_protocol::uplink::shard_of;
+
+/// A moment, by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// For time-outs.
+    pub instant: Instant,
+    /// For messages: milliseconds since the Unix epoch.
+    pub unix_ms: u64,
+}
+
+/// What the shell must do.
+#[derive(Debug)]
+pub enum Command {
+    /// Send a datagram from `source` to `destination`.
+    Transmit(Transmit),
+    /// Send a request to the edge, and hand its answer to [`Shard::handle_answer`].
+    Ask(Ticket, Request),
+    /// Say in the log that a stream was let go, and why.
+    StreamLost(ShortId, UplinkError),
+}
+
+/// What a shard is made from.
+pub struct ShardConfig {
+    /// The relay's keys.
+    pub keys: SessionKeys,
+    /// Certificate and ciphers.
+    pub session: SessionConfig,
+    /// Which shard this is.
+    pub index: usize,
+    /// Of how many.
+    pub shards: usize,
+    /// How long a batch stays open.
+    pub commit_interval: Duration,
+    /// For jitter.
+    pub seed: u64,
+}
+
+/// How many sessions and streams there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Sessions.
+    pub sessions: u64,
+    /// Streams.
+    pub streams: u64,
+    /// Messages that are not stored yet.
+    pub unstored: u64,
+}
+
+/// How far a shutdown is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shutdown {
+    No,
+    /// Nothing new is taken; what is held is being shipped.
+    Shipping,
+    /// Peers were told to go.
+    Goodbye,
+}
+
+/// One thread's sessions and streams.
+pub struct Shard {
+    admission: Admission,
+    session_config: SessionConfig,
+    index: usize,
+    shards: usize,
+    commit_interval: Duration,
+    jitter: Jitter,
+    sessions: HashMap<SessionKey, Session>,
+    by_address: HashMap<Peer, SessionKey>,
+    by_ufrag: HashMap<Arc<str>, SessionKey>,
+    /// Tokens of ended sessions, and the second in which they expire.
+    spent: HashMap<SessionId, u64>,
+    streams: HashMap<ShortId, Stream>,
+    /// Streams that were let go because edge and relay disagreed.
+    disputed: HashSet<ShortId>,
+    timers: Timers,
+    commands: VecDeque<Command>,
+    to_drive: VecDeque<SessionKey>,
+    to_fan_out: VecDeque<ShortId>,
+    counters: Counters,
+    handshakes: usize,
+    unstored_bytes: usize,
+    next_number: u64,
+    shutdown: Shutdown,
+}
+
+impl Shard {
+    /// A shard without sessions.
+    pub fn new(config: ShardConfig) -> Self {
+        Self {
+            admission: Admission::new(config.keys, config.session.crypto.clone()),
+            session_config: config.session,
+            index: config.index,
+            shards: config.shards,
+            commit_interval: config.commit_interval,
+            jitter: Jitter::new(config.seed),
+            sessions: HashMap::new(),
+            by_address: HashMap::new(),
+            by_ufrag: HashMap::new(),
+            spent: HashMap::new(),
+            streams: HashMap::new(),
+            disputed: HashSet::new(),
+            timers: Timers::default(),
+            commands: VecDeque::new(),
+            to_drive: VecDeque::new(),
+            to_fan_out: VecDeque::new(),
+            counters: Counters::default(),
+            handshakes: 0,
+            unstored_bytes: 0,
+            next_number: 0,
+            shutdown: Shutdown::No,
+        }
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// How much there is now.
+    pub fn load(&self) -> Load {
+        Load {
+            sessions: self.sessions.len() as u64,
+            streams: self.streams.len() as u64,
+            unstored: self.streams.values().map(Stream::unstored).sum(),
+        }
+    }
+
+    /// Takes a datagram that came by `path`.
+    pub fn handle_datagram(&mut self, datagram: &[u8], path: Path, now: Now) {
+        self.counters.datagrams_in += 1;
+        let known = self.by_address.get(&path.peer()).copied();
+        if !Check::is_stun(datagram) {
+            match known {
+                Some(key) => self.receive(key, datagram, path, now),
+                None => self.counters.strays += 1,
+            }
+            return;
+        }
+        if let Err(refused) = self.handle_stun(datagram, known, path, now) {
+            match refused {
+                Refused::NotACheck => self.counters.strays += 1,
+                Refused::Token(_) => self.counters.tokens_refused += 1,
+                Refused::Integrity => self.counters.integrity_refused += 1,
+            }
+        }
+    }
+
+    fn handle_stun(
+        &mut self,
+        datagram: &[u8],
+        known: Option<SessionKey>,
+        path: Path,
+        now: Now,
+    ) -> Result<(), Refused> {
+        let check = Check::read(datagram)?;
+        if let Some(key) = self.by_ufrag.get(check.local_ufrag).copied() {
+            if known != Some(key) {
+                // The client moved, or tries another pair: believed only with the right integrity.
+                self.admission.recognize(&check)?;
+                self.bind(key, path.peer());
+            }
+            self.receive(key, datagram, path, now);
+            return Ok(());
+        }
+        let admitted = self.admission.admit(&check, now.unix_ms / 1_000)?;
+        let token = admitted.token;
+        if self.spent.contains_key(&token.session) || shard_of(token.stream, self.shards) != self.index {
+            self.counters.tokens_refused += 1;
+            return Ok(());
+        }
+        if !self.has_room(token.stream) {
+            self.counters.no_room += 1;
+            return Ok(());
+        }
+        let nominated = self.admission.nominate(&check, &admitted.password);
+        let ufrags = (check.local_ufrag, check.remote_ufrag);
+        let Ok(session) = Session::new(&self.session_config, admitted, ufrags, path, now.instant) else {
+            self.counters.strays += 1;
+            return Ok(());
+        };
+        let key = self.begin(session);
+        self.bind(key, path.peer());
+        self.receive(key, nominated.as_deref().unwrap_or(datagram), path, now);
+        Ok(())
+    }
+
+    fn has_room(&self, stream: ShortId) -> bool {
+        self.shutdown == Shutdown::No
+            && self.sessions.len() < SESSIONS_MAX
+            && self.handshakes < HANDSHAKES_MAX
+            && (self.streams.contains_key(&stream) || self.streams.len() < STREAMS_MAX)
+    }
+
+    /// Adds an admitted session, and asks for its stream while DTLS shakes hands.
+    fn begin(&mut self, session: Session) -> SessionKey {
+        self.next_number += 1;
+        let key = SessionKey(self.next_number);
+        self.counters.sessions_begun += 1;
+        self.handshakes += 1;
+        self.by_ufrag.insert(session.ufrag.clone(), key);
+        self.join_stream(session.stream(), key);
+        self.sessions.insert(key, session);
+        key
+    }
+
+    fn bind(&mut self, key: SessionKey, peer: Peer) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        if let Some(dropped) = session.add_address(peer) {
+            self.by_address.remove(&dropped);
+        }
+        self.by_address.insert(peer, key);
+    }
+
+    fn receive(&mut self, key: SessionKey, datagram: &[u8], path: Path, now: Now) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        match session.receive(datagram, path, now.instant) {
+            Ok(()) => self.queue_session(key),
+            Err(_) => self.remove(key, now),
+        }
+    }
+
+    fn queue_session(&mut self, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(&key).filter(|session| !session.queued) {
+            session.queued = true;
+            self.to_drive.push_back(key);
+        }
+    }
+
+    fn queue_stream(&mut self, id: ShortId) {
+        if let Some(stream) = self.streams.get_mut(&id).filter(|stream| !stream.queued) {
+            stream.queued = true;
+            self.to_fan_out.push_back(id);
+        }
+    }
+
+    /// The next thing to do; `None` when all work of this turn is done.
+    pub fn next_command(&mut self, now: Now) -> Option<Command> {
+        loop {
+            if let Some(command) = self.commands.pop_front() {
+                if matches!(command, Command::Transmit(_)) {
+                    self.counters.datagrams_out += 1;
+                }
+                return Some(command);
+            }
+            // One session at a time, so that no more than one peer's datagrams are held here.
+            if let Some(key) = self.to_drive.pop_front() {
+                self.drive(key, now);
+            } else if let Some(id) = self.to_fan_out.pop_front() {
+                self.fan_out(id, now);
+            } else {
+                return None;
+            }
+        }
+    }
+
+    /// When [`Shard::handle_timeout`] wants to be called.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some((at, owner)) = self.timers.due(now.instant) {
+            match owner {
+                Owner::Session(key) => self.session_due(key, at, now),
+                Owner::Stream(id) => self.stream_due(id, at, now),
+            }
+        }
+        if self.spent.len() > SPENT_TOKENS_MAX / 2 {
+            let now_s = now.unix_ms / 1_000;
+            self.spent.retain(|_, expires| *expires >= now_s);
+        }
+    }
+
+    /// A token opens one session and never another.
+    fn spend(&mut self, session: SessionId, now: Now) {
+        if self.spent.len() < SPENT_TOKENS_MAX {
+            // Tokens live a minute at most, whatever they say.
+            self.spent
+                .insert(session, now.unix_ms / 1_000 + SESSION_TOKEN_LIFE_S);
+        }
+    }
+
+    /// Whether a session is still shaking hands.
+    fn is_shaking(session: &Session) -> bool {
+        matches!(session.phase, Phase::Handshake(_))
+    }
+
+    /// The answer of the edge to a [`Command::Ask`].
+    pub fn handle_answer(&mut self, ticket: Ticket, answer: Answer, now: Now) {
+        let is_ours = self
+            .streams
+            .get(&ticket.stream)
+            .is_some_and(|stream| stream.ticket == ticket);
+        if !is_ours {
+            return;
+        }
+        match answer {
+            Answer::TakeUp(result) => self.taken_up(ticket.stream, result, now),
+            Answer::Producer(producer, result) => self.producer_found(ticket.stream, producer, result, now),
+            Answer::Batch(result) => self.batch_answered(ticket.stream, result, now),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What a stream's peers get: messages, marks, notices.
+
+use super::{Now, Shard};
+use crate::core::outlet::{Sent, encode};
+use crate::core::session::{Phase, SessionKey};
+use bytes::Bytes;
+use streamchain_protocol::frame::{AnchorState, ErrorCode, RelayFrame};
+use streamchain_protocol::ids::{Seq, ShortId};
+use streamchain_protocol::uplink::{Notice, NoticeEvent, NoticeState};
+
+impl Shard {
+    /// Gives every peer of a stream what is new.
+    pub(super) fn fan_out(&mut self, id: ShortId, now: Now) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        stream.queued = false;
+        let Some(held) = &mut stream.held else { return };
+        held.freshen();
+        let view = held.view();
+        for key in &stream.sessions {
+            let Some(session) = self.sessions.get_mut(key) else {
+                continue;
+            };
+            if session.phase != Phase::Connected || session.outlet.is_blocked() {
+                continue;
+            }
+            let (outlet, mut sink) = session.outlet_and_channel();
+            let sent = outlet.pump(&view, &mut sink);
+            self.counters.deliveries += sent.messages;
+            self.counters.messages_gapped += sent.gapped;
+            if sent.wrote && !session.queued {
+                session.queued = true;
+                self.to_drive.push_back(*key);
+            }
+        }
+        self.close_batch(id, now);
+        self.schedule_stream(id);
+    }
+
+    /// Gives one peer what it has not had; whether anything was written.
+    pub(super) fn pump(&mut self, key: SessionKey, _now: Now) -> bool {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return false;
+        };
+        if session.channel.is_none() {
+            return false;
+        }
+        let closing = matches!(session.phase, Phase::Closing(_));
+        let held = self
+            .streams
+            .get(&session.stream())
+            .and_then(|stream| stream.held.as_ref());
+        let (outlet, mut sink) = session.outlet_and_channel();
+        let sent: Sent = match held.filter(|_| !closing) {
+            Some(held) => outlet.pump(&held.view(), &mut sink),
+            None => outlet.flush(&mut sink),
+        };
+        self.counters.deliveries += sent.messages;
+        self.counters.messages_gapped += sent.gapped;
+        sent.wrote
+    }
+
+    /// Takes what happened to a stream at the edge or on chain; at least once each.
+    pub fn handle_notice(&mut self, notice: &Notice, now: Now) {
+        let id = notice.stream;
+        if let NoticeEvent::SessionEnded { session } = &notice.event {
+            let keys = self
+                .streams
+                .get(&id)
+                .map(|stream| stream.sessions.clone())
+                .unwrap_or_default();
+            for key in keys {
+                if self
+                    .sessions
+                    .get(&key)
+                    .is_some_and(|open| open.token.session == *session)
+                {
+                    self.close_with(key, ErrorCode::SessionEnded, "the session was ended", now);
+                }
+            }
+            // One that has not begun yet will not.
+            self.spend(*session, now);
+            return;
+        }
+        let Some((end, frame)) = notice_frame(&notice.event) else {
+            return;
+        };
+        let Some(stream) = self.streams.get(&id) else {
+            return;
+        };
+        for key in &stream.sessions {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.outlet.notice(end, frame.clone());
+            }
+        }
+        self.queue_stream(id);
+    }
+}
+
+/// The frame for a notice, and the end of the run of messages it is about.
+fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
+    Some(match event {
+        NoticeEvent::Anchored {
+            first,
+            count,
+            root,
+            tx,
+            block,
+            state,
+        } => {
+            let frame = RelayFrame::Anchored {
+                first: *first,
+                count: *count,
+                root: *root,
+                tx: *tx,
+                block: *block,
+                state: match state {
+                    NoticeState::Anchored => AnchorState::Anchored,
+                    NoticeState::Final => AnchorState::Final,
+                    NoticeState::Reverted => AnchorState::Reverted,
+                },
+            };
+            (Seq(first.0.saturating_add(*count)), encode(&frame).into())
+        }
+        NoticeEvent::Chain {
+            block,
+            log_index,
+            author,
+            payload,
+        } => {
+            let frame = RelayFrame::Chain {
+                block: *block,
+                log_index: *log_index,
+                author: *author,
+                payload,
+            };
+            (Seq(0), encode(&frame).into())
+        }
+        NoticeEvent::SessionEnded { .. } | NoticeEvent::Unknown => return None,
+    })
+}

@@ -1,0 +1,274 @@
+//! What clients say: hello, publish, subscribe.
+
+use super::{Now, Shard};
+use crate::core::limits::{LOG_MAX_MESSAGES, SHARD_UNSTORED_MAX_BYTES};
+use crate::core::outlet::Overflow;
+use crate::core::session::{Hello, Session, SessionKey};
+use crate::core::stream::{Publish, Published};
+use streamchain_protocol::cbor::{CborError, Reader};
+use streamchain_protocol::frame::{ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
+use streamchain_protocol::ids::{ProducerId, Seq};
+use streamchain_protocol::limits::PAYLOAD_MAX_BYTES;
+
+/// What a frame leads to.
+enum Outcome {
+    /// The session goes on.
+    Fine,
+    /// The session goes on, and is told.
+    Complain(ErrorCode, String),
+}
+
+impl Shard {
+    /// Takes a data-channel message: one or more frames.
+    pub(super) fn handle_message(&mut self, key: SessionKey, message: &[u8], binary: bool, now: Now) {
+        let read = if binary {
+            self.handle_frames(key, message, now)
+        } else {
+            Err(text_message())
+        };
+        if let Err(malformed) = read {
+            self.counters.frames_malformed += 1;
+            self.close_with(key, ErrorCode::Malformed, &shown(&malformed.to_string()), now);
+            return;
+        }
+        self.pump(key, now);
+    }
+
+    fn handle_frames(&mut self, key: SessionKey, message: &[u8], now: Now) -> Result<(), CborError> {
+        let mut reader = Reader::new(message);
+        while !reader.is_at_end() {
+            let Some(frame) = ClientFrame::read(&mut reader)? else {
+                continue;
+            };
+            let outcome = match frame {
+                ClientFrame::Hello { producer } => self.hello(key, producer, now),
+                ClientFrame::Publish {
+                    producer_seq,
+                    payload,
+                } => self.publish(key, producer_seq, payload, now),
+                ClientFrame::Subscribe { from } => self.subscribe(key, from),
+            };
+            let Some(session) = self.sessions.get_mut(&key) else {
+                return Ok(());
+            };
+            if let Outcome::Complain(code, text) = outcome
+                && session.outlet.send(&RelayFrame::error(code, &text)).is_err()
+            {
+                self.remove(key, now);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn hello(&mut self, key: SessionKey, producer: ProducerId, now: Now) -> Outcome {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return Outcome::Fine;
+        };
+        if session.hello.is_some() {
+            return Outcome::Complain(ErrorCode::Unexpected, "hello was said before".into());
+        }
+        session.hello = Some(Hello {
+            producer,
+            welcomed: false,
+        });
+        self.try_welcome(key, now);
+        Outcome::Fine
+    }
+
+    /// The stream, or a producer of it, is known now: whoever waits for that goes on.
+    pub(super) fn stream_is_there(&mut self, key: SessionKey, now: Now) {
+        let waits = |session: &Session| session.hello.is_some_and(|hello| !hello.welcomed);
+        if self.sessions.get(&key).is_some_and(waits) {
+            self.try_welcome(key, now);
+        }
+        if let Some(session) = self.sessions.get_mut(&key)
+            && let Some(from) = session.wanted.take()
+        {
+            self.subscribe(key, from);
+        }
+        if self.pump(key, now) {
+            self.queue_session(key);
+        }
+    }
+
+    /// Answers hello, if all is known that the answer says.
+    fn try_welcome(&mut self, key: SessionKey, now: Now) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        let Some(hello) = session.hello.filter(|hello| !hello.welcomed) else {
+            return;
+        };
+        let id = session.stream();
+        let Some(held) = self.streams.get_mut(&id).and_then(|stream| stream.held.as_mut()) else {
+            return;
+        };
+        let stored = match session.token.rights.publish {
+            false => None,
+            true => match held.producers.join(hello.producer) {
+                Some(stored) => stored,
+                None => return self.look_up(id, hello.producer),
+            },
+        };
+        session.hello = Some(Hello {
+            welcomed: true,
+            ..hello
+        });
+        let limits = ChannelLimits {
+            payload: PAYLOAD_MAX_BYTES as u64,
+            batch_ms: self.commit_interval.as_millis() as u64,
+            buffer: LOG_MAX_MESSAGES as u64,
+        };
+        let committed = held.backlog.committed();
+        let head = held.log.end();
+        let welcome = RelayFrame::Welcome {
+            epoch: held.epoch,
+            head,
+            committed,
+            stored,
+            limits,
+        };
+        let early = session.take_early();
+        if session.outlet.welcome(&welcome, committed).is_err() {
+            return self.remove(key, now);
+        }
+        for (number, payload) in early {
+            let outcome = self.publish(key, number, &payload, now);
+            if let (Outcome::Complain(code, text), Some(session)) = (outcome, self.sessions.get_mut(&key)) {
+                // Too much for one that reads nothing is found again at its next frame.
+                let _ = session.outlet.send(&RelayFrame::error(code, &text));
+            }
+        }
+    }
+
+    fn subscribe(&mut self, key: SessionKey, from: Option<Seq>) -> Outcome {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return Outcome::Fine;
+        };
+        if !session.token.rights.subscribe {
+            return Outcome::Complain(ErrorCode::NotAllowed, "this session may not subscribe".into());
+        }
+        let held = self
+            .streams
+            .get(&session.stream())
+            .and_then(|stream| stream.held.as_ref());
+        match held {
+            Some(held) => session.outlet.subscribe(from.unwrap_or(held.log.end())),
+            None => session.wanted = Some(from),
+        }
+        Outcome::Fine
+    }
+
+    fn publish(&mut self, key: SessionKey, number: u64, payload: &[u8], now: Now) -> Outcome {
+        let outcome = self.try_publish(key, number, payload, now);
+        if matches!(outcome, Outcome::Complain(..)) {
+            self.counters.messages_refused += 1;
+        }
+        outcome
+    }
+
+    fn try_publish(&mut self, key: SessionKey, number: u64, payload: &[u8], now: Now) -> Outcome {
+        let takes_messages = self.takes_messages();
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return Outcome::Fine;
+        };
+        if !session.token.rights.publish {
+            return Outcome::Complain(ErrorCode::NotAllowed, "this session may not publish".into());
+        }
+        let Some(hello) = session.hello else {
+            return Outcome::Complain(ErrorCode::Unexpected, "publish before hello".into());
+        };
+        if payload.len() > PAYLOAD_MAX_BYTES {
+            let text = format!("{} bytes: at most {PAYLOAD_MAX_BYTES}", payload.len());
+            return Outcome::Complain(ErrorCode::TooLarge, text);
+        }
+        if !takes_messages {
+            return Outcome::Complain(
+                ErrorCode::GoingAway,
+                "this relay is going down: connect again".into(),
+            );
+        }
+        if session.refused_from.is_some_and(|from| number > from) {
+            self.counters.messages_refused += 1;
+            return Outcome::Fine;
+        }
+        if !hello.welcomed {
+            return match session.keep_early(number, payload) {
+                true => Outcome::Fine,
+                false => refuse(session, number, ErrorCode::Overloaded, early_text(number)),
+            };
+        }
+        let room = self.unstored_bytes + payload.len() <= SHARD_UNSTORED_MAX_BYTES;
+        let id = session.stream();
+        let held = self.streams.get_mut(&id).and_then(|stream| stream.held.as_mut());
+        let publish = Publish {
+            author: session.token.author,
+            producer: hello.producer,
+            number,
+            payload,
+        };
+        let published = held.and_then(|held| held.publish(publish, room, now.instant, now.unix_ms));
+        match published {
+            Some(Published::Accepted(seq)) => {
+                session.refused_from = None;
+                self.unstored_bytes += payload.len();
+                self.counters.messages_accepted += 1;
+                let answered = accepted(session, number, Some(seq));
+                self.queue_stream(id);
+                self.end_on_overflow(key, answered, now)
+            }
+            Some(Published::Duplicate(seq)) => {
+                self.counters.messages_duplicate += 1;
+                let answered = accepted(session, number, seq);
+                self.end_on_overflow(key, answered, now)
+            }
+            Some(Published::Ahead(next)) => refuse(
+                session,
+                next,
+                ErrorCode::ProducerGap,
+                format!("expected number {next}, got {number}"),
+            ),
+            Some(Published::Overloaded) => refuse(session, number, ErrorCode::Overloaded, full_text(number)),
+            // The stream was let go in this very turn; the session is being told.
+            None => Outcome::Fine,
+        }
+    }
+
+    fn end_on_overflow(&mut self, key: SessionKey, answered: Result<(), Overflow>, now: Now) -> Outcome {
+        if answered.is_err() {
+            self.hang_up(key, now);
+        }
+        Outcome::Fine
+    }
+}
+
+fn accepted(session: &mut Session, producer_seq: u64, seq: Option<Seq>) -> Result<(), Overflow> {
+    session.outlet.send(&RelayFrame::Accepted { producer_seq, seq })
+}
+
+/// Refuses a message once: those behind it are passed over until it comes again.
+fn refuse(session: &mut Session, from: u64, code: ErrorCode, text: String) -> Outcome {
+    session.refused_from = Some(from);
+    Outcome::Complain(code, text)
+}
+
+fn full_text(number: u64) -> String {
+    format!("too many messages are not stored yet: send {number} and what follows again later")
+}
+
+fn early_text(number: u64) -> String {
+    format!("too many messages before welcome: send {number} and what follows after it")
+}
+
+fn text_message() -> CborError {
+    CborError::Item {
+        field: "message",
+        reason: "text, but frames are binary".into(),
+    }
+}
+
+/// Cut to what an error frame may carry.
+fn shown(text: &str) -> String {
+    text.chars().take(200).collect()
+}

@@ -1,0 +1,231 @@
+//! Sessions: driven, closed, removed; and the shard's own end.
+
+use super::{Now, Shard, Shutdown};
+use crate::core::limits::SEND_BUFFER_LOW_BYTES;
+use crate::core::session::{Phase, SessionKey};
+use crate::core::timers::Owner;
+use crate::core::{Command, stream::Stream};
+use std::time::Instant;
+use str0m::{Event, Input, Output};
+use streamchain_protocol::frame::{ErrorCode, RelayFrame};
+use streamchain_protocol::ids::ShortId;
+
+impl Shard {
+    /// Takes all that a session's peer connection has to say.
+    pub(super) fn drive(&mut self, key: SessionKey, now: Now) {
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.queued = false;
+        }
+        loop {
+            let Some(session) = self.sessions.get_mut(&key) else {
+                return;
+            };
+            match session.rtc.poll_output() {
+                Ok(Output::Transmit(transmit)) => self.commands.push_back(Command::Transmit(transmit)),
+                Ok(Output::Event(event)) => self.handle_event(key, event, now),
+                Ok(Output::Timeout(at)) => {
+                    session.rtc_timeout = at;
+                    if !self.unblock(key, now) {
+                        break;
+                    }
+                }
+                Err(_) => return self.remove(key, now),
+            }
+        }
+        self.finish_turn(key, now);
+    }
+
+    /// Gives a peer that had no room more, once it has; whether there is now more to poll.
+    fn unblock(&mut self, key: SessionKey, now: Now) -> bool {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return false;
+        };
+        if !session.outlet.is_blocked() || session.buffered() > SEND_BUFFER_LOW_BYTES {
+            return false;
+        }
+        session.outlet.unblock();
+        self.pump(key, now)
+    }
+
+    fn finish_turn(&mut self, key: SessionKey, now: Now) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        if !session.rtc.is_alive() {
+            return self.remove(key, now);
+        }
+        if matches!(session.phase, Phase::Closing(_))
+            && session.outlet.is_flushed()
+            && session.buffered() == 0
+        {
+            return self.hang_up(key, now);
+        }
+        let at = session.next_timeout();
+        self.timers
+            .schedule(Owner::Session(key), at, &mut session.scheduled);
+    }
+
+    fn handle_event(&mut self, key: SessionKey, event: Event, now: Now) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        match event {
+            Event::Connected if Self::is_shaking(session) => self.connected(key, now),
+            Event::ChannelOpen(id, _) if session.phase == Phase::Connected => {
+                if session.open_channel(id) {
+                    self.pump(key, now);
+                } else {
+                    session.rtc.direct_api().close_data_channel(id);
+                }
+            }
+            Event::ChannelData(data) if session.channel == Some(data.id) => {
+                if session.phase == Phase::Connected {
+                    self.handle_message(key, &data.data, data.binary, now);
+                }
+            }
+            Event::ChannelClose(id) if session.channel == Some(id) => {
+                session.channel = None;
+                self.hang_up(key, now);
+            }
+            _ => {}
+        }
+    }
+
+    fn connected(&mut self, key: SessionKey, now: Now) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        let token = session.token;
+        if session.has_right_certificate() {
+            session.phase = Phase::Connected;
+            self.handshakes -= 1;
+            self.counters.sessions_connected += 1;
+        } else {
+            self.counters.certificates_refused += 1;
+            self.remove(key, now);
+        }
+        self.spend(token.session, now);
+    }
+
+    pub(super) fn session_due(&mut self, key: SessionKey, at: Instant, now: Now) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        // An entry that a later and earlier one has overtaken.
+        if session.scheduled != Some(at) {
+            return;
+        }
+        session.scheduled = None;
+        if session.is_late(now.instant) {
+            return self.hang_up(key, now);
+        }
+        if session.rtc_timeout <= now.instant
+            && session.rtc.handle_input(Input::Timeout(now.instant)).is_err()
+        {
+            return self.remove(key, now);
+        }
+        self.queue_session(key);
+    }
+
+    /// Sends an error as the session's last frame.
+    pub(super) fn close_with(&mut self, key: SessionKey, code: ErrorCode, text: &str, now: Now) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        if Self::is_shaking(session) {
+            return self.remove(key, now);
+        }
+        if matches!(session.phase, Phase::Closing(_)) {
+            return;
+        }
+        // One that already has more than it reads gets no word.
+        let _ = session.outlet.send(&RelayFrame::error(code, text));
+        self.pump(key, now);
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.begin_close(now.instant);
+        }
+        self.leave_stream(key, now);
+        self.queue_session(key);
+    }
+
+    /// Says goodbye in DTLS and removes the session.
+    pub(super) fn hang_up(&mut self, key: SessionKey, now: Now) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        if !Self::is_shaking(session) && session.rtc.close().is_ok() {
+            while let Ok(output) = session.rtc.poll_output() {
+                match output {
+                    Output::Transmit(transmit) => self.commands.push_back(Command::Transmit(transmit)),
+                    Output::Event(_) => {}
+                    Output::Timeout(_) => break,
+                }
+            }
+        }
+        self.remove(key, now);
+    }
+
+    /// Forgets a session.
+    pub(super) fn remove(&mut self, key: SessionKey, now: Now) {
+        self.leave_stream(key, now);
+        let Some(session) = self.sessions.remove(&key) else {
+            return;
+        };
+        self.counters.sessions_ended += 1;
+        if Self::is_shaking(&session) {
+            self.handshakes -= 1;
+        }
+        self.by_ufrag.remove(&session.ufrag);
+        for address in &session.addresses {
+            if self.by_address.get(address) == Some(&key) {
+                self.by_address.remove(address);
+            }
+        }
+    }
+
+    /// Stops taking sessions and messages and ships what is held, each stream at once.
+    pub fn begin_shutdown(&mut self) {
+        if self.shutdown == Shutdown::No {
+            self.shutdown = Shutdown::Shipping;
+            let all: Vec<ShortId> = self.streams.keys().copied().collect();
+            all.into_iter().for_each(|id| self.queue_stream(id));
+        }
+    }
+
+    /// Whether everything that was accepted is stored.
+    pub fn is_shipped(&self) -> bool {
+        self.streams.values().all(|stream| stream.unstored() == 0)
+    }
+
+    /// The streams with messages that are not stored, and how many.
+    pub fn unshipped(&self) -> Vec<(ShortId, u64)> {
+        let held = self.streams.values().filter(|stream| stream.unstored() > 0);
+        held.map(|stream: &Stream| (stream.ticket.stream, stream.unstored()))
+            .collect()
+    }
+
+    /// Tells every peer to go elsewhere and closes its session.
+    pub fn say_goodbye(&mut self, now: Now) {
+        self.shutdown = Shutdown::Goodbye;
+        let mut all: Vec<SessionKey> = self.sessions.keys().copied().collect();
+        all.sort_unstable();
+        for key in all {
+            self.close_with(
+                key,
+                ErrorCode::GoingAway,
+                "this relay is going down: connect again",
+                now,
+            );
+        }
+    }
+
+    /// Whether every session is over.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Whether messages are still taken.
+    pub(super) fn takes_messages(&self) -> bool {
+        self.shutdown == Shutdown::No
+    }
+}

@@ -1,0 +1,213 @@
+//! One stream, as long as the shard has it.
+//!
+//! What always holds once the epoch is granted: `log.end() == backlog.head()`, and a message is in both from
+//! the moment it has a seq; `fanned <= log.end()`: what is below was offered to every subscriber.
+
+use crate::core::backlog::Backlog;
+use crate::core::log::{Chunk, Log};
+use crate::core::outlet::{View, encode};
+use crate::core::producers::{Place, Producers};
+use crate::core::retry::Retry;
+use crate::core::session::SessionKey;
+use crate::core::uplink::Ticket;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+use streamchain_protocol::Address;
+use streamchain_protocol::batch::Record;
+use streamchain_protocol::frame::RelayFrame;
+use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, Seq};
+use streamchain_protocol::limits::COALESCE_MAX_BYTES;
+use streamchain_protocol::uplink::TakenUp;
+
+/// What becomes of a published message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// It was given this seq.
+    Accepted(Seq),
+    /// It was accepted before, as this seq if that is remembered.
+    Duplicate(Option<Seq>),
+    /// It leaves numbers out: this one is next.
+    Ahead(u64),
+    /// There is no room until the edge has stored more.
+    Overloaded,
+}
+
+/// A message as its session sent it.
+#[derive(Debug, Clone, Copy)]
+pub struct Publish<'a> {
+    /// Who it is by.
+    pub author: Address,
+    /// Who numbered it.
+    pub producer: ProducerId,
+    /// Its number.
+    pub number: u64,
+    /// Its bytes.
+    pub payload: &'a [u8],
+}
+
+/// A stream whose epoch is ours.
+#[derive(Debug)]
+pub struct Held {
+    /// Our epoch.
+    pub epoch: Epoch,
+    /// Recent messages.
+    pub log: Log,
+    /// Messages that are not stored yet.
+    pub backlog: Backlog,
+    /// Who published.
+    pub producers: Producers,
+    /// Look-ups of producers that are under way or wait.
+    pub lookups: HashMap<ProducerId, Retry>,
+    /// Retries of the batch under way.
+    pub batch_retry: Retry,
+    last_time: u64,
+    fanned: Seq,
+    fresh: Vec<Chunk>,
+}
+
+impl Held {
+    fn new(taken: &TakenUp, interval: Duration) -> Self {
+        Self {
+            epoch: taken.epoch,
+            log: Log::new(taken.head),
+            backlog: Backlog::new(taken.head, interval),
+            producers: Producers::default(),
+            lookups: HashMap::new(),
+            batch_retry: Retry::default(),
+            last_time: 0,
+            fanned: taken.head,
+            fresh: Vec::new(),
+        }
+    }
+
+    /// Gives a message its seq, unless it had one, comes too early, or there is no `room` in the shard.
+    /// `None` for a producer that was not learned.
+    pub fn publish(
+        &mut self,
+        publish: Publish<'_>,
+        room: bool,
+        now: Instant,
+        now_ms: u64,
+    ) -> Option<Published> {
+        match self.producers.place(publish.producer, publish.number)? {
+            Place::Duplicate(seq) => return Some(Published::Duplicate(seq)),
+            Place::Ahead(next) => return Some(Published::Ahead(next)),
+            Place::New if !room || self.backlog.is_full(publish.payload.len()) => {
+                return Some(Published::Overloaded);
+            }
+            Place::New => {}
+        }
+        // The machine's clock may be set back; a stream's time is not.
+        self.last_time = self.last_time.max(now_ms);
+        let seq = self.log.end();
+        let message = RelayFrame::Message {
+            epoch: self.epoch,
+            seq,
+            time: self.last_time,
+            author: publish.author,
+            payload: publish.payload,
+        };
+        let frame = Bytes::from(encode(&message));
+        // The payload is the frame's end: both share one allocation.
+        let payload = frame.slice(frame.len() - publish.payload.len()..);
+        self.log.push(frame);
+        let record = Record {
+            time: self.last_time,
+            author: publish.author,
+            producer: publish.producer,
+            producer_seq: publish.number,
+            payload: payload.into(),
+        };
+        self.backlog.push(record, now);
+        self.producers.accept(publish.producer, seq);
+        Some(Published::Accepted(seq))
+    }
+
+    /// Joins the messages of this turn to chunks, once for all who are caught up.
+    pub fn freshen(&mut self) {
+        self.fresh.clear();
+        let mut from = self.fanned.max(self.log.start());
+        while let Some(chunk) = self.log.chunk(from, COALESCE_MAX_BYTES) {
+            from = chunk.end;
+            self.fresh.push(chunk);
+        }
+        self.fanned = self.log.end();
+    }
+
+    /// What there is for peers.
+    pub fn view(&self) -> View<'_> {
+        View {
+            log: &self.log,
+            fresh: &self.fresh,
+            committed: self.backlog.committed(),
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        let lookups = self.lookups.values().filter_map(Retry::at);
+        lookups
+            .chain(self.batch_retry.at())
+            .chain(self.backlog.next_close())
+            .min()
+    }
+}
+
+/// A stream, from the first session that names it.
+#[derive(Debug)]
+pub struct Stream {
+    /// For requests to the edge.
+    pub ticket: Ticket,
+    /// Its sessions.
+    pub sessions: Vec<SessionKey>,
+    /// `None` until the epoch is granted.
+    pub held: Option<Held>,
+    /// As which run of the relay it is asked for, if not as the one that is.
+    pub fresh: Option<Incarnation>,
+    /// Retries of the take-up.
+    pub take_up: Retry,
+    /// Since when it has no session.
+    pub idle_since: Option<Instant>,
+    /// The earliest entry in the shard's timers.
+    pub scheduled: Option<Instant>,
+    /// Whether it is queued to be fanned out.
+    pub queued: bool,
+}
+
+impl Stream {
+    /// A stream whose epoch is being asked for.
+    pub fn new(ticket: Ticket) -> Self {
+        Self {
+            ticket,
+            sessions: Vec::new(),
+            held: None,
+            fresh: None,
+            take_up: Retry::default(),
+            idle_since: None,
+            scheduled: None,
+            queued: false,
+        }
+    }
+
+    /// The epoch was granted.
+    pub fn hold(&mut self, taken: &TakenUp, interval: Duration) {
+        self.held = Some(Held::new(taken, interval));
+    }
+
+    /// Messages that are not stored yet.
+    pub fn unstored(&self) -> u64 {
+        self.held
+            .as_ref()
+            .map_or(0, |held| held.backlog.head().0 - held.backlog.committed().0)
+    }
+
+    /// When the stream wants to be called, `idle` being how long one without sessions is kept.
+    pub fn next_timeout(&self, idle: Duration) -> Option<Instant> {
+        let held = self.held.as_ref().and_then(Held::next_timeout);
+        let dropped = self
+            .idle_since
+            .filter(|_| self.unstored() == 0)
+            .map(|since| since + idle);
+        held.into_iter().chain(dropped).chain(self.take_up.at()).min()
+    }
+}

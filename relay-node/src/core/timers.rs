@@ -1,0 +1,47 @@
+//! When what wants to be called.
+//!
+//! Entries are not taken out when a time changes: an owner remembers its earliest entry, and one that comes up
+//! too early is put back. So a session that is busy costs one entry per turn at most.
+
+use crate::core::session::SessionKey;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+use streamchain_protocol::ids::ShortId;
+
+/// Who wants to be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owner {
+    /// A session.
+    Session(SessionKey),
+    /// A stream.
+    Stream(ShortId),
+}
+
+/// All timers of a shard.
+#[derive(Debug, Default)]
+pub struct Timers(BinaryHeap<Reverse<(Instant, Owner)>>);
+
+impl Timers {
+    /// Makes sure that `owner` is called by `at`; `scheduled` is its earliest entry.
+    pub fn schedule(&mut self, owner: Owner, at: Instant, scheduled: &mut Option<Instant>) {
+        if scheduled.is_none_or(|earliest| at < earliest) {
+            *scheduled = Some(at);
+            self.0.push(Reverse((at, owner)));
+        }
+    }
+
+    /// Takes out the next entry that is due.
+    pub fn due(&mut self, now: Instant) -> Option<(Instant, Owner)> {
+        let Reverse((at, _)) = self.0.peek()?;
+        if *at > now {
+            return None;
+        }
+        self.0.pop().map(|Reverse(entry)| entry)
+    }
+
+    /// When the next entry is due.
+    pub fn next(&self) -> Option<Instant> {
+        self.0.peek().map(|Reverse((at, _))| *at)
+    }
+}
