@@ -5,7 +5,7 @@ import { AnchorPanel } from "./anchors.ts";
 import { Banners } from "./banners.ts";
 import { Composer } from "./composer.ts";
 import { Details } from "./details.ts";
-import { el, setText } from "./dom.ts";
+import { el, perFrame, setText } from "./dom.ts";
 import { payloadLine } from "./format.ts";
 import { Header, isStreamName, restoreTheme, streamAddress } from "./header.ts";
 import { LatencyPanel } from "./latency.ts";
@@ -70,7 +70,7 @@ class App {
       onOlder: () => void this.#readOlder(),
     });
     this.#composer = new Composer({ publish: (text) => this.#publish(text) });
-    this.#anchors = new AnchorPanel((seq) => void this.#show(seq));
+    this.#anchors = new AnchorPanel((seq) => void this.#showMessage(seq));
     this.#path = new PathPanel(connection);
     this.#banners = new Banners(connection, () => this.#showPath());
     this.#system = new SystemPanel(connection.edge, ({ status, config }) => {
@@ -161,6 +161,7 @@ class App {
       this.#loading.hidden = true;
     });
     if (this.#connection.state.state === "closed") this.#loading.hidden = true;
+    this.#connection.refreshMarks().catch(() => {}); // asked again by itself
     void this.#readAnchors(info);
   }
 
@@ -221,7 +222,9 @@ class App {
     this.#changed();
   }
 
-  #changed(): void {
+  readonly #changed = perFrame(() => this.#show());
+
+  #show(): void {
     this.#list.changed();
     this.#list.olderAvailable = this.#run.length > 0 && this.#run.first > 0;
     this.#marks.show(Math.max(this.#run.end, this.#connection.marks.committed), this.#connection.marks);
@@ -245,7 +248,7 @@ class App {
     if (older.length > 0) this.#list.show(first);
   }
 
-  async #show(seq: number): Promise<void> {
+  async #showMessage(seq: number): Promise<void> {
     while (this.#run.length > 0 && seq < this.#run.first) {
       const before = this.#run.first;
       await this.#readOlder();

@@ -486,7 +486,8 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
 
   #pollMarks(): void {
     const { committed, final } = this.marks;
-    if (final < committed || this.#outbox.following) this.refreshMarks().catch(() => {}); // asked again next time
+    const blind = this.#change.state !== "open" && this.#subscriptions.size > 0;
+    if (final < committed || this.#outbox.following || blind) this.refreshMarks().catch(() => {}); // asked again next time
   }
 }
 
