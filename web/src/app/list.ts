@@ -143,6 +143,7 @@ export class MessageList {
       this.#draw();
       return;
     }
+    this.#atEnd = seq === this.#options.run.end - 1;
     const top = (seq - this.#options.run.first) * this.#rowHeight;
     const { scrollTop, clientHeight } = this.#viewport;
     if (top < scrollTop) this.#viewport.scrollTop = top;
