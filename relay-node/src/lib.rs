@@ -7,6 +7,7 @@
 pub mod bench;
 pub mod certificate;
 pub mod cli;
+pub mod client;
 pub mod core;
 pub mod run;
 pub mod socket;

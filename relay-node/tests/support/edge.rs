@@ -1,0 +1,156 @@
+//! An edge that keeps everything in memory, and fails when it is told to.
+
+use relay_node::core::{Answer, Request, Ticket, UplinkError};
+use std::collections::{BTreeMap, VecDeque};
+use streamchain_protocol::batch::{Batch, Record};
+use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, Seq, ShortId, StreamId};
+use streamchain_protocol::uplink::{Committed, ProducerState, TakenUp};
+
+/// How the next request fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing was done.
+    Before,
+    /// It was done, but the answer was lost.
+    After,
+    /// There is never an answer.
+    Silence,
+}
+
+#[derive(Default)]
+pub struct Edge {
+    pub records: Vec<Record>,
+    pub epoch: u64,
+    holder: Option<Option<Incarnation>>,
+    producers: BTreeMap<ProducerId, u64>,
+    last: Option<(Batch, Seq)>,
+    /// Faults of the coming batches; when empty they are answered.
+    pub batch_faults: VecDeque<Fault>,
+    /// Faults of the coming take-ups.
+    pub take_up_faults: VecDeque<Fault>,
+    /// Whether the stream is another relay's.
+    pub is_elsewhere: bool,
+    /// Requests, as text.
+    pub asked: Vec<String>,
+    pub batches: usize,
+}
+
+fn unavailable() -> UplinkError {
+    UplinkError::Unavailable("503".into())
+}
+
+impl Edge {
+    /// Another relay takes the stream over.
+    pub fn take_over(&mut self) {
+        self.epoch += 1;
+        self.is_elsewhere = true;
+    }
+
+    /// The stored texts.
+    pub fn texts(&self) -> Vec<String> {
+        self.records
+            .iter()
+            .map(|record| String::from_utf8_lossy(&record.payload).into_owned())
+            .collect()
+    }
+
+    /// The answer; `None` for silence.
+    pub fn answer(&mut self, ticket: Ticket, request: Request) -> Option<Answer> {
+        match request {
+            Request::TakeUp { fresh } => {
+                self.asked.push("take up".into());
+                let fault = self.take_up_faults.pop_front();
+                (fault != Some(Fault::Silence)).then(|| {
+                    Answer::TakeUp(if fault.is_some() {
+                        Err(unavailable())
+                    } else {
+                        self.take_up(ticket.stream, fresh)
+                    })
+                })
+            }
+            Request::Producer { epoch, producer } => {
+                self.asked.push(format!("producer {}", producer.0[0]));
+                let stored = self.producers.get(&producer).copied();
+                let fits = epoch == Epoch(self.epoch) && !self.is_elsewhere;
+                let stale = UplinkError::Moved("stale-epoch".into());
+                Some(Answer::Producer(
+                    producer,
+                    if fits {
+                        Ok(ProducerState { stored })
+                    } else {
+                        Err(stale)
+                    },
+                ))
+            }
+            Request::Batch { body } => {
+                self.batches += 1;
+                let batch = Batch::decode(&body).expect("a batch of the protocol");
+                self.asked
+                    .push(format!("batch {}+{}", batch.first, batch.records.len()));
+                let fault = self.batch_faults.pop_front();
+                if fault == Some(Fault::Before) {
+                    return Some(Answer::Batch(Err(unavailable())));
+                }
+                if fault == Some(Fault::Silence) {
+                    return None;
+                }
+                let done = self.commit(batch);
+                Some(Answer::Batch(if fault == Some(Fault::After) {
+                    Err(unavailable())
+                } else {
+                    done
+                }))
+            }
+        }
+    }
+
+    fn take_up(&mut self, short: ShortId, fresh: Option<Incarnation>) -> Result<TakenUp, UplinkError> {
+        if self.is_elsewhere {
+            return Err(UplinkError::Moved("not-owner".into()));
+        }
+        if self.holder != Some(fresh) {
+            self.holder = Some(fresh);
+            self.epoch += 1;
+        }
+        let mut id = [0; 32];
+        id[..20].copy_from_slice(&short.0);
+        let head = Seq(self.records.len() as u64);
+        Ok(TakenUp {
+            stream: StreamId(id),
+            name: "demo".parse().unwrap(),
+            epoch: Epoch(self.epoch),
+            head,
+        })
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<Committed, UplinkError> {
+        if batch.epoch != Epoch(self.epoch) || self.is_elsewhere {
+            return Err(UplinkError::Moved("stale-epoch".into()));
+        }
+        if let Some((last, committed)) = &self.last
+            && *last == batch
+        {
+            return Ok(Committed {
+                committed: *committed,
+            });
+        }
+        if batch.first.0 != self.records.len() as u64 {
+            return Err(UplinkError::Refused(format!(
+                "gap: expected {}",
+                self.records.len()
+            )));
+        }
+        for record in &batch.records {
+            let next = self.producers.get(&record.producer).map_or(0, |last| last + 1);
+            assert_eq!(
+                record.producer_seq, next,
+                "a producer's numbers are stored in order"
+            );
+            self.producers.insert(record.producer, record.producer_seq);
+        }
+        let committed = batch.end();
+        self.records.extend(batch.records.clone());
+        self.last = Some((batch, committed));
+        Ok(Committed { committed })
+    }
+}

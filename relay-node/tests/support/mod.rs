@@ -1,0 +1,358 @@
+//! A relay's real machine, clients and a fake edge on a simulated network with a virtual clock.
+//!
+//! Every datagram takes a millisecond; every answer of the edge ten. Nothing sleeps.
+
+#![allow(dead_code)] // each test file uses its part
+
+pub mod edge;
+
+use edge::Edge;
+use relay_node::client::{Client, Identity, Invitation};
+use relay_node::core::session::SessionConfig;
+use relay_node::core::{Answer, Command, Now, Path, Shard, ShardConfig, Ticket};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use str0m::channel::ChannelConfig;
+use str0m::config::{CryptoProvider, DtlsCert};
+use streamchain_protocol::Address;
+use streamchain_protocol::cbor::Reader;
+use streamchain_protocol::frame::{ClientFrame, RelayFrame};
+use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
+use streamchain_protocol::keys::{RelayKey, SessionKeys};
+use streamchain_protocol::token::{Rights, SessionToken, ice_password};
+
+pub const RELAY: &str = "127.0.0.1:7100";
+pub const STREAM: ShortId = ShortId([0x51; 20]);
+pub const START_MS: u64 = 1_700_000_000_000;
+const LATENCY: Duration = Duration::from_millis(1);
+const EDGE_LATENCY: Duration = Duration::from_millis(10);
+
+pub fn keys() -> SessionKeys {
+    RelayKey::from_hex(&"11".repeat(32)).unwrap().session_keys()
+}
+
+/// Which client, counted from 0.
+pub type Who = usize;
+
+/// A datagram on its way.
+struct Flight {
+    at: Instant,
+    from: SocketAddr,
+    to: SocketAddr,
+    bytes: Vec<u8>,
+}
+
+pub struct Net {
+    pub shard: Shard,
+    pub edge: Edge,
+    pub clients: Vec<Client>,
+    /// What each client was told, as text.
+    pub heard: Vec<Vec<String>>,
+    crypto: Arc<CryptoProvider>,
+    relay_certificate: DtlsCert,
+    addresses: BTreeMap<SocketAddr, Who>,
+    flights: VecDeque<Flight>,
+    answers: VecDeque<(Instant, Ticket, Answer)>,
+    start: Instant,
+    now: Instant,
+    sessions: u8,
+    /// Datagrams that the relay sent to somebody who is no client.
+    pub astray: usize,
+    /// Clients that are cut off: nothing reaches them.
+    pub deaf: Vec<Who>,
+    /// What the relay said about lost streams.
+    pub lost: Vec<String>,
+}
+
+impl Net {
+    pub fn new() -> Self {
+        let crypto = Arc::new(str0m::crypto::from_feature_flags());
+        let relay_certificate = crypto.dtls_provider.generate_certificate().unwrap();
+        let shard = Shard::new(ShardConfig {
+            keys: keys(),
+            session: SessionConfig {
+                certificate: relay_certificate.clone(),
+                crypto: crypto.clone(),
+            },
+            index: 0,
+            shards: 1,
+            commit_interval: Duration::from_millis(50),
+            seed: 7,
+        });
+        let start = Instant::now();
+        Self {
+            shard,
+            edge: Edge::default(),
+            clients: vec![],
+            heard: vec![],
+            crypto,
+            relay_certificate,
+            addresses: BTreeMap::new(),
+            flights: VecDeque::new(),
+            answers: VecDeque::new(),
+            start,
+            now: start,
+            sessions: 0,
+            astray: 0,
+            deaf: vec![],
+            lost: vec![],
+        }
+    }
+
+    pub fn now(&self) -> Now {
+        let passed = (self.now - self.start).as_millis() as u64;
+        Now {
+            instant: self.now,
+            unix_ms: START_MS + passed,
+        }
+    }
+
+    /// A token as the edge would sign it now, for a client with `identity`.
+    pub fn token(&mut self, identity: &Identity) -> SessionToken {
+        self.sessions += 1;
+        SessionToken {
+            rights: Rights::ALL,
+            expires_s: (self.now().unix_ms / 1_000) as u32 + 60,
+            session: SessionId([self.sessions; 8]),
+            stream: STREAM,
+            author: Address::repeat_byte(self.sessions),
+            fingerprint: identity.fingerprint_hash(),
+        }
+    }
+
+    pub fn identity(&self) -> Identity {
+        Identity::new(
+            self.crypto.dtls_provider.generate_certificate().unwrap(),
+            self.crypto.clone(),
+        )
+    }
+
+    pub fn address(who: Who) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 40_000 + who as u16))
+    }
+
+    /// A client with this token begins to connect.
+    pub fn connect_with(&mut self, identity: &Identity, ufrag: String, channel: ChannelConfig) -> Who {
+        let who = self.clients.len();
+        let fingerprint = self
+            .crypto
+            .sha256_provider
+            .sha256(&self.relay_certificate.certificate);
+        let invitation = Invitation {
+            password: ice_password(&ufrag, &keys()),
+            token: ufrag,
+            fingerprint,
+            relay: RELAY.parse().unwrap(),
+            local: Self::address(who),
+        };
+        self.clients
+            .push(Client::new(identity, &invitation, channel, self.now).unwrap());
+        self.heard.push(vec![]);
+        self.addresses.insert(Self::address(who), who);
+        who
+    }
+
+    /// A client whose token the edge has signed begins to connect.
+    pub fn connect(&mut self) -> Who {
+        let identity = self.identity();
+        let ufrag = self.token(&identity).sign(&keys());
+        self.connect_with(&identity, ufrag, Client::channel())
+    }
+
+    /// A client that is connected.
+    pub fn open(&mut self) -> Who {
+        let who = self.connect();
+        self.until("the channel opens", |net| net.clients[who].is_open());
+        who
+    }
+
+    /// A client that was welcomed as a producer of its own and hears everything from seq 0.
+    pub fn open_member(&mut self) -> Who {
+        let who = self.open();
+        self.hello(who, who as u8 + 1);
+        self.subscribe(who, Some(0));
+        self.until("welcome", |net| {
+            net.heard[who].iter().any(|said| said.starts_with("welcome"))
+        });
+        who
+    }
+
+    pub fn hello(&mut self, who: Who, producer: u8) {
+        self.clients[who].send(&ClientFrame::Hello {
+            producer: ProducerId([producer; 16]),
+        });
+    }
+
+    pub fn subscribe(&mut self, who: Who, from: Option<u64>) {
+        self.clients[who].send(&ClientFrame::Subscribe { from: from.map(Seq) });
+    }
+
+    pub fn publish(&mut self, who: Who, number: u64, text: &str) {
+        self.publish_bytes(who, number, text.as_bytes());
+    }
+
+    pub fn publish_bytes(&mut self, who: Who, number: u64, payload: &[u8]) {
+        self.clients[who].send(&ClientFrame::Publish {
+            producer_seq: number,
+            payload,
+        });
+    }
+
+    /// Hands the relay a datagram at once.
+    pub fn inject(&mut self, bytes: &[u8], from: SocketAddr) {
+        let now = self.now();
+        self.shard
+            .handle_datagram(bytes, Path::udp(from, RELAY.parse().unwrap()), now);
+        self.settle();
+    }
+
+    /// Lets time pass until `done`, for 60 s of virtual time at most.
+    pub fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        let deadline = self.now + Duration::from_secs(60);
+        self.settle();
+        while !done(self) {
+            assert!(
+                self.now < deadline,
+                "{what}: not within 60 s\nheard: {:#?}",
+                self.heard
+            );
+            self.step(deadline);
+        }
+    }
+
+    /// Lets this much time pass.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.settle();
+        while self.now < end {
+            self.step(end);
+        }
+    }
+
+    /// Goes to the next event.
+    fn step(&mut self, end: Instant) {
+        let flights = self.flights.iter().map(|flight| flight.at);
+        let answers = self.answers.iter().map(|answer| answer.0);
+        let clients = self
+            .clients
+            .iter()
+            .filter(|client| !client.is_closed())
+            .map(Client::next_timeout);
+        let next = flights
+            .chain(answers)
+            .chain(clients)
+            .chain(self.shard.next_timeout())
+            .min()
+            .unwrap_or(end);
+        self.now = next.max(self.now + Duration::from_micros(10)).min(end);
+        self.shard.handle_timeout(self.now());
+        for client in &mut self.clients {
+            if client.next_timeout() <= self.now {
+                let _ = client.handle_timeout(self.now);
+            }
+        }
+        self.deliver();
+        self.settle();
+    }
+
+    fn deliver(&mut self) {
+        while let Some(index) = self.flights.iter().position(|flight| flight.at <= self.now) {
+            let flight = self.flights.remove(index).unwrap();
+            if flight.to == RELAY.parse().unwrap() {
+                let path = Path::udp(flight.from, flight.to);
+                self.shard.handle_datagram(&flight.bytes, path, self.now());
+            } else if let Some(who) = self
+                .addresses
+                .get(&flight.to)
+                .filter(|who| !self.deaf.contains(who))
+            {
+                let _ = self.clients[*who].handle_datagram(&flight.bytes, flight.from, self.now);
+            } else {
+                self.astray += 1;
+            }
+        }
+        while let Some(index) = self.answers.iter().position(|answer| answer.0 <= self.now) {
+            let (_, ticket, answer) = self.answers.remove(index).unwrap();
+            self.shard.handle_answer(ticket, answer, self.now());
+        }
+    }
+
+    /// Lets everybody say what they have to say now.
+    pub fn settle(&mut self) {
+        let at = self.now + LATENCY;
+        while let Some(command) = self.shard.next_command(self.now()) {
+            match command {
+                Command::Transmit(transmit) => {
+                    let (from, to) = (transmit.source, transmit.destination);
+                    self.flights.push_back(Flight {
+                        at,
+                        from,
+                        to,
+                        bytes: transmit.contents.to_vec(),
+                    });
+                }
+                Command::Ask(ticket, request) => {
+                    if let Some(answer) = self.edge.answer(ticket, request) {
+                        self.answers.push_back((self.now + EDGE_LATENCY, ticket, answer));
+                    }
+                }
+                Command::StreamLost(_, reason) => self.lost.push(reason.to_string()),
+            }
+        }
+        for (who, client) in self.clients.iter_mut().enumerate() {
+            while let Ok(Some(transmit)) = client.next_transmit() {
+                let (from, to) = (transmit.source, transmit.destination);
+                self.flights.push_back(Flight {
+                    at,
+                    from,
+                    to,
+                    bytes: transmit.contents.to_vec(),
+                });
+            }
+            while let Some(message) = client.receive() {
+                self.heard[who].extend(told(&message));
+            }
+        }
+    }
+}
+
+/// Frames as a test reads them.
+fn told(message: &[u8]) -> Vec<String> {
+    let mut reader = Reader::new(message);
+    let mut all = vec![];
+    while !reader.is_at_end() {
+        all.push(match RelayFrame::read(&mut reader).unwrap().unwrap() {
+            RelayFrame::Welcome {
+                epoch,
+                head,
+                committed,
+                stored,
+                ..
+            } => {
+                format!("welcome epoch {epoch} head {head} committed {committed} stored {stored:?}")
+            }
+            RelayFrame::Message { seq, payload, .. } if payload.len() < 100 => {
+                format!("message {seq} {}", String::from_utf8_lossy(payload))
+            }
+            RelayFrame::Message { seq, payload, .. } => format!("message {seq} of {} bytes", payload.len()),
+            RelayFrame::Accepted {
+                producer_seq,
+                seq: Some(seq),
+            } => format!("accepted {producer_seq} as {seq}"),
+            RelayFrame::Accepted {
+                producer_seq,
+                seq: None,
+            } => format!("accepted {producer_seq} before"),
+            RelayFrame::Committed { committed } => format!("committed {committed}"),
+            RelayFrame::Gap { from, to } => format!("gap {from}..{to}"),
+            RelayFrame::Error { code, .. } => format!("error {code}"),
+            RelayFrame::Anchored {
+                first, count, state, ..
+            } => format!("anchored {first}+{count} {state:?}"),
+            RelayFrame::Chain { block, .. } => format!("chain {block}"),
+        });
+    }
+    all
+}
