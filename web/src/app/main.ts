@@ -131,64 +131,77 @@ class App {
     const connection = this.#connection;
     connection.on("marks", (marks) => this.#onMarks(marks));
     connection.on("anchor", (anchor) => this.#anchors.add(anchor));
+    connection.on("info", (info) => this.#path.relay(info.relay));
     connection.on("publication", () => this.#showWaiting());
     connection.on("state", ({ state }) => {
-      if (state === "open") void this.#onOpen();
+      if (state === "open") this.#onOpen();
       this.#showWaiting();
     });
     setInterval(() => this.#announce(), ANNOUNCE_EVERY_MS);
     this.#system.start();
-    void this.#readFrom();
+    void this.#begin();
   }
 
-  /** Begins a little before the end, so that a long stream does not have to be read whole. */
-  async #readFrom(): Promise<void> {
-    const info = await this.#firstInfo();
-    this.#path.relay(info?.relay);
-    const subscription = this.#connection.subscribe({ from: Math.max(0, (info?.stored ?? 0) - EARLIER) });
+  #onOpen(): void {
+    this.#settled = true;
+    this.#liveFrom ??= this.#connection.head;
+    this.#changed();
+    void this.#readAnchors();
+  }
+
+  /** Begins a little before the stream's end, so that a long stream does not have to be read whole. */
+  async #begin(): Promise<void> {
+    const head = await this.#firstHead();
+    const subscription = this.#connection.subscribe({ from: Math.max(0, head - EARLIER) });
     subscription.on("message", (message) => this.#onMessage(message));
     subscription.on("retracted", ({ from }) => {
       this.#run.truncate(from);
       this.#changed();
       setText(this.#announcer, texts.messages.takenBack);
     });
-    subscription.on("history", ({ loading, error }) => {
-      this.#loading.hidden = !loading && error === undefined;
-      setText(this.#loading, error === undefined ? texts.messages.loading : texts.messages.historyFailed);
-      this.#changed();
-    });
-    subscription.on("end", () => {
-      this.#loading.hidden = true;
-    });
-    if (this.#connection.state.state === "closed") this.#loading.hidden = true;
-    this.#connection.refreshMarks().catch(() => {}); // asked again by itself
-    void this.#readAnchors(info);
+    subscription.on("history", ({ loading, error }) => this.#showHistory(loading, error));
+    subscription.on("end", () => this.#showHistory(false, undefined));
+    await this.#connection.refreshMarks().catch(() => {}); // asked again by itself
+    if (this.#connection.state.state !== "open") void this.#readAnchors(); // else it was done on opening
   }
 
-  /** The stream as the edge knows it; asked until it answers, since without it a long stream would be read whole. */
-  async #firstInfo(): Promise<lib.StreamInfo | undefined> {
+  /** The stream's end: from the relay's greeting or, when no relay can be reached, from the edge. */
+  async #firstHead(): Promise<number> {
     for (;;) {
+      await this.#firstAttempt();
+      if (this.#connection.head !== null) return this.#connection.head;
       try {
-        return await this.#connection.edge.stream(this.#connection.stream);
+        return (await this.#connection.refreshMarks())?.stored ?? 0;
       } catch {
         await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
       }
     }
   }
 
-  async #readAnchors(info: lib.StreamInfo | undefined): Promise<void> {
-    const { edge, stream } = this.#connection;
-    const from = Math.max(0, (info?.anchored ?? 0) - 10 * EARLIER);
-    for (const anchor of await edge.anchors(stream, from, 200).catch(() => [])) this.#anchors.add(anchor);
+  /** Resolves when the first attempt to connect is over. */
+  #firstAttempt(): Promise<void> {
+    const connection = this.#connection;
+    if (connection.attempts.length > 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const stop = connection.on("state", ({ state }) => {
+        if (state === "connecting") return;
+        stop();
+        resolve();
+      });
+    });
   }
 
-  async #onOpen(): Promise<void> {
-    this.#settled = true;
-    this.#liveFrom ??= this.#connection.head;
+  #showHistory(loading: boolean, error: lib.StreamChainError | undefined): void {
+    this.#loading.hidden = !loading && error === undefined;
+    setText(this.#loading, error === undefined ? texts.messages.loading : texts.messages.historyFailed);
     this.#changed();
-    const info = await this.#connection.edge.stream(this.#connection.stream).catch(() => undefined);
-    this.#path.relay(info?.relay);
-    void this.#readAnchors(info);
+  }
+
+  async #readAnchors(): Promise<void> {
+    const { edge, stream, marks } = this.#connection;
+    if (marks.committed === 0) return;
+    const from = Math.max(0, marks.committed - 10 * EARLIER);
+    for (const anchor of await edge.anchors(stream, from, 200).catch(() => [])) this.#anchors.add(anchor);
   }
 
   #publish(text: string): void {

@@ -2,6 +2,7 @@
 
 import type { Bytes, Hex } from "./bytes.ts";
 import type { Attempt } from "./diagnosis.ts";
+import type { StreamInfo } from "./edge.ts";
 import type { StreamChainError } from "./errors.ts";
 import type { Platform } from "./platform.ts";
 import type { Publication } from "./publication.ts";
@@ -62,6 +63,8 @@ export interface ConnectionEvents {
   /** A publication of this page changed its state. */
   publication: Publication;
   marks: StreamMarks;
+  /** The edge told what it knows of the stream. */
+  info: StreamInfo;
   anchor: AnchorNews;
   /** Somebody spoke through the contract. */
   chain: { readonly block: number; readonly logIndex: number; readonly author: Hex; readonly payload: Bytes };

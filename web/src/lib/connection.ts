@@ -15,8 +15,8 @@ import type {
 } from "./connection-types.ts";
 import { Credentials } from "./credentials.ts";
 import { type Attempt, AttemptLog } from "./diagnosis.ts";
-import { EdgeClient } from "./edge.ts";
-import { type ErrorCode, StreamChainError } from "./errors.ts";
+import { EdgeClient, type StreamInfo } from "./edge.ts";
+import { asStreamChainError, type ErrorCode, StreamChainError } from "./errors.ts";
 import { TypedEventTarget } from "./events.ts";
 import { Feed } from "./feed.ts";
 import {
@@ -186,9 +186,15 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     this.#backoff.skip();
   }
 
-  /** Reads the stream's marks by HTTP; frames bring them too, this is for when none may have come. */
-  async refreshMarks(): Promise<void> {
-    if (await this.#progress.refresh()) this.#marksMoved();
+  /**
+   * Asks the edge for the stream's counts; frames bring them too, this is for when none may have come.
+   * Resolves with what the edge said, undefined when nobody has made the stream yet.
+   */
+  async refreshMarks(): Promise<StreamInfo | undefined> {
+    const { info, moved } = await this.#progress.refresh();
+    if (info !== undefined) this.emit("info", info);
+    if (moved) this.#marksMoved();
+    return info;
   }
 
   /** Resolves when everything published so far is stored, rejects when something can't be. */
@@ -489,10 +495,4 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     const blind = this.#change.state !== "open" && this.#subscriptions.size > 0;
     if (final < committed || this.#outbox.following || blind) this.refreshMarks().catch(() => {}); // asked again next time
   }
-}
-
-function asStreamChainError(cause: unknown): StreamChainError {
-  if (cause instanceof StreamChainError) return cause;
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return new StreamChainError("channel-failed", message, { retryable: true, cause });
 }

@@ -67,3 +67,10 @@ export class StreamChainError extends Error {
 export function malformed(message: string): StreamChainError {
   return new StreamChainError("malformed", message);
 }
+
+/** The typed error of whatever was thrown while a session was made: what a browser throws there may pass. */
+export function asStreamChainError(cause: unknown): StreamChainError {
+  if (cause instanceof StreamChainError) return cause;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new StreamChainError("channel-failed", message, { retryable: true, cause });
+}

@@ -1,7 +1,7 @@
 // How far a stream has come, from two sources: the relay's frames, and the edge's counts when no frame may have come.
 
 import type { AnchorNews } from "./connection-types.ts";
-import type { EdgeClient } from "./edge.ts";
+import type { EdgeClient, StreamInfo } from "./edge.ts";
 import { MARKS_POLL_MS, REMEMBERED_ANCHORS } from "./limits.ts";
 import { Marks } from "./marks.ts";
 import type { Platform } from "./platform.ts";
@@ -42,14 +42,14 @@ export class Progress {
     this.#stored = committed;
   }
 
-  /** Asks the edge; resolves with whether a count moved. */
-  async refresh(): Promise<boolean> {
+  /** Asks the edge; `moved` tells whether a count changed. */
+  async refresh(): Promise<{ info: StreamInfo | undefined; moved: boolean }> {
     const asOf = this.marks.changes;
-    const counts = await this.#edge.stream(this.#stream);
-    if (counts === undefined) return false;
-    const more = counts.stored > this.#stored;
-    this.#stored = counts.stored;
-    return this.marks.counts(counts.anchored, counts.final, asOf) || more;
+    const info = await this.#edge.stream(this.#stream);
+    if (info === undefined) return { info, moved: false };
+    const more = info.stored > this.#stored;
+    this.#stored = info.stored;
+    return { info, moved: this.marks.counts(info.anchored, info.final, asOf) || more };
   }
 }
 
