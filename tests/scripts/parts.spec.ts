@@ -36,7 +36,7 @@ const PARENT_AND_CHILD = `
 
 const childPid = (part: Part): Promise<number> =>
   part.until(async () => Number(readFileSync(part.log, "utf8").match(/^child (\d+)$/m)?.[1]), {
-    what: "it printed its child's process id",
+    what: "printed its child's process id",
     timeoutMs: 10_000,
   });
 
@@ -72,7 +72,7 @@ test("waiting for a part that cannot start fails at once, with its last words", 
   const part = nodePart(`console.error("no such luck"); process.exit(1);`);
   part.start();
   await assert.rejects(
-    part.until(async () => false, { what: "it answered", timeoutMs: 60_000 }),
+    part.until(async () => false, { what: "answered", timeoutMs: 60_000 }),
     (error: unknown) => error instanceof Failure && error.advice.some((line) => line.includes("no such luck")),
   );
 });

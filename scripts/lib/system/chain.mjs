@@ -75,4 +75,4 @@ export const chainPart = ({ dir, port, mining, log }, onDeath) => {
 };
 
 export const chainReady = (part, url) =>
-  part.until(() => rpcCall(url, "eth_chainId"), { what: "it answered", timeoutMs: START_TIMEOUT_MS });
+  part.until(() => rpcCall(url, "eth_chainId"), { what: "answered", timeoutMs: START_TIMEOUT_MS });

@@ -66,7 +66,7 @@ export const edgePart = ({ dir, port, inspectorPort, vars, tunnel, log }, onDeat
 
 export const edgeReady = (part, url) =>
   part.until(async () => (await fetch(`${url}/v1/health`)).ok, {
-    what: "it answered /v1/health",
+    what: "answered /v1/health",
     timeoutMs: START_TIMEOUT_MS,
   });
 
@@ -92,5 +92,5 @@ export const tunnelUrl = (part) =>
       const found = readFileSync(part.log, "utf8").match(/https:\/\/[a-z0-9.-]+\.trycloudflare\.com/g);
       return found?.at(-1);
     },
-    { what: "reachable through a tunnel", timeoutMs: START_TIMEOUT_MS },
+    { what: "opened its tunnel", timeoutMs: START_TIMEOUT_MS },
   );

@@ -13,6 +13,8 @@ import { childEnv, ROOT } from "../paths.mjs";
 /** A part that hasn't ended this long after SIGTERM is killed. */
 const STOP_GRACE_MS = 10_000;
 const POLL_MS = 50;
+/** How often a starting part is asked whether it serves: each question is a line in its log. */
+const READY_POLL_MS = 200;
 const TAIL_LINES = 20;
 
 /** Groups that live, so that not even a crash of ours leaves one behind. */
@@ -145,13 +147,13 @@ export class Part {
    * Resolves when `check` returns something true; fails when the part dies first or time runs out.
    * @template T
    * @param {() => Promise<T>} check a failing check counts as "not yet"
-   * @param {{ what: string, timeoutMs: number }} limits
+   * @param {{ what: string, timeoutMs: number }} limits `what` ends the sentence "it has not …"
    */
   async until(check, { what, timeoutMs }) {
     const deadline = Date.now() + timeoutMs;
     let last = null;
     for (;;) {
-      if (!this.running) throw this.failure(`The ${this.name} ended before ${what}.`);
+      if (!this.running) throw this.failure(`The ${this.name} ended before it ${what}.`);
       const result = await check().catch((error) => {
         last = error;
         return null;
@@ -159,10 +161,10 @@ export class Part {
       if (result) return result;
       if (Date.now() > deadline) {
         throw this.failure(
-          `The ${this.name} runs, but after ${timeoutMs / 1000} s: not ${what} (${last?.message ?? "no"}).`,
+          `The ${this.name} runs, but has not ${what} in ${timeoutMs / 1000} s (${last?.message ?? "its answer was no"}).`,
         );
       }
-      await delay(POLL_MS);
+      await delay(READY_POLL_MS);
     }
   }
 

@@ -29,7 +29,7 @@ export const relayPart = ({ dir, id, port, edge, master, advertise, extraArgs = 
   if (advertise) args.push("--advertise", advertise);
   args.push(...extraArgs);
   const env = { STREAMCHAIN_RELAY_KEY: relayKey(master, id) };
-  return new Part(`relay ${id}`, { command: relayPath(), args, env, log }, onDeath);
+  return new Part("relay", { command: relayPath(), args, env, log }, onDeath);
 };
 
 /** Resolves when the edge says that the relay is alive. */
