@@ -18,5 +18,8 @@ impl Sender {
     pub fn handle_final(&mut self, run: &Run, now_ms: u64) {
         self.book.see(run, now_ms);
         self.book.settle(run.stream, run.end(), &mut self.journal);
+        if self.book.held() == 0 && self.flight.is_none() {
+            self.succeed(); // whatever went wrong before is over
+        }
     }
 }

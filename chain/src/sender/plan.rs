@@ -91,6 +91,7 @@ impl Sender {
         for (&id, state) in ids.iter().zip(states) {
             self.book.settle(id, state.next_seq, &mut self.journal);
         }
+        self.succeed();
         self.rest(now_ms);
     }
 

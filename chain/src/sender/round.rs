@@ -132,7 +132,10 @@ impl Sender {
     fn note_accepted(&mut self, now_ms: u64) {
         self.watch.accepted_ms = Some(now_ms);
         self.watch.refusals = 0;
-        self.succeed();
+        self.backoff.succeed();
+        if now_ms >= self.watch.capped_until_ms {
+            self.last_error = None; // else it still waits for lower fees
+        }
         self.rest(now_ms);
     }
 

@@ -122,6 +122,17 @@ impl FakeChain {
             .collect()
     }
 
+    /// Changes what the contract holds of a stream, as some transaction of somebody would.
+    pub fn set_stream(&mut self, stream: B256, anchorer: Address, next_seq: u64) {
+        self.mine_empty();
+        self.blocks
+            .last_mut()
+            .unwrap()
+            .after
+            .streams
+            .insert(stream, (anchorer, next_seq));
+    }
+
     /// A stranger's transaction, mined with the next block.
     pub fn stranger(&mut self, from: Address, data: impl Into<Bytes>) {
         let nonce = self.pool.iter().filter(|tx| tx.from == from).count() as u64

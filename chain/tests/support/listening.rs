@@ -36,6 +36,8 @@ pub struct Listening {
     pub asked: Vec<Request>,
     pub distrusted: Vec<String>,
     pub lie: Option<Lie>,
+    /// The highest finalized block that the node ever showed.
+    pub shown_final: u64,
 }
 
 impl Listening {
@@ -51,6 +53,7 @@ impl Listening {
             asked: Vec::new(),
             distrusted: Vec::new(),
             lie: None,
+            shown_final: 0,
         }
     }
 
@@ -96,15 +99,12 @@ impl Listening {
 
     pub fn ask(&mut self, request: &Request) -> Result<Answer, RpcError> {
         self.asked.push(request.clone());
+        self.shown_final = self.shown_final.max(self.chain.finalized());
         let outcome = self.chain.answer(request);
         match &mut self.lie {
             Some(lie) => lie(request, outcome),
             None => outcome,
         }
-    }
-
-    pub fn round(&mut self) {
-        self.round_with(&mut |_| Fault::None);
     }
 
     /// All that the machine wants to do now.
@@ -162,8 +162,13 @@ impl Listening {
 
     /// Lets time pass until the machine wants to go on, and goes on.
     pub fn next_round(&mut self) {
+        self.next_round_with(&mut |_| Fault::None);
+    }
+
+    /// Lets time pass until the machine wants to go on, and goes on.
+    pub fn next_round_with(&mut self, fault: &mut dyn FnMut(u64) -> Fault) {
         self.now_ms = self.now_ms.max(self.listener.poll_timeout());
-        self.round();
+        self.round_with(fault);
     }
 
     pub fn rounds(&mut self, count: usize) {

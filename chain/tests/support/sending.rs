@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, keccak256};
 use alloy_sol_types::SolEvent;
 use streamchain_chain::abi::{self, Anchored};
 use streamchain_chain::fees::FeePolicy;
-use streamchain_chain::rpc::RpcError;
+use streamchain_chain::rpc::{Answer, Request, RpcError};
 use streamchain_chain::sender::{Command, Run, Segment, Sender, Settings};
 use streamchain_chain::tx::Signer;
 
@@ -66,7 +66,11 @@ pub struct Sending {
     pub now_ms: u64,
     pub commands: u64,
     pub distrusted: Vec<String>,
+    pub lie: Option<Lie>,
 }
+
+/// Changes a node's answer: a lie, or a weakness.
+pub type Lie = Box<dyn FnMut(&Request, Result<Answer, RpcError>) -> Result<Answer, RpcError>>;
 
 impl Sending {
     pub fn new() -> Self {
@@ -77,6 +81,7 @@ impl Sending {
             now_ms: 1_700_000_000_000,
             commands: 0,
             distrusted: Vec::new(),
+            lie: None,
         }
     }
 
@@ -96,6 +101,19 @@ impl Sending {
                 None => self.rows.remove(&row.key),
             };
         }
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Answer, RpcError> {
+        let outcome = self.chain.answer(request);
+        match &mut self.lie {
+            Some(lie) => lie(request, outcome),
+            None => outcome,
+        }
+    }
+
+    /// What the status says went wrong last.
+    pub fn error(&self) -> String {
+        self.sender.status().last_error.unwrap_or_default()
     }
 
     pub fn hand_over(&mut self, segments: &[Segment]) {
@@ -129,7 +147,7 @@ impl Sending {
                     self.now_ms += 5;
                     let outcome = match fault {
                         Fault::FailBefore => Err(RpcError::Transport("connection refused".into())),
-                        _ => self.chain.answer(&request),
+                        _ => self.ask(&request),
                     };
                     let outcome = match fault {
                         Fault::FailAfter => Err(RpcError::Timeout(10_000)),
@@ -148,20 +166,25 @@ impl Sending {
     }
 
     /// Lets time pass until the machine wants to go on, and goes on.
-    pub fn next_round(&mut self) {
+    pub fn next_round_with(&mut self, fault: &mut dyn FnMut(u64) -> Fault) {
         let due = self.sender.poll_timeout(self.now_ms).unwrap_or(self.now_ms);
         self.now_ms = self.now_ms.max(due);
-        self.round();
+        self.round_with(fault);
     }
 
     /// Rounds for so long, without new blocks.
     pub fn pass_time(&mut self, ms: u64) {
+        self.pass_time_with(ms, &mut |_| Fault::None);
+    }
+
+    /// Rounds for so long, without new blocks.
+    pub fn pass_time_with(&mut self, ms: u64, fault: &mut dyn FnMut(u64) -> Fault) {
         let until = self.now_ms + ms;
         while let Some(due) = self.sender.poll_timeout(self.now_ms).filter(|due| *due < until) {
-            self.now_ms = self.now_ms.max(due + 1);
-            self.round();
+            self.now_ms = self.now_ms.max(due) + 1;
+            self.round_with(fault);
         }
-        self.now_ms = until;
+        self.now_ms = self.now_ms.max(until);
     }
 
     /// A block is mined and rounds go on until the next one is due.
@@ -197,6 +220,21 @@ impl Sending {
         }
         let rows = self.sender.take_unsaved();
         self.save(rows);
+    }
+
+    /// The listener tells that whatever was anchored and is not final was taken back: true or not, it must do no
+    /// harm.
+    pub fn tell_reverted(&mut self) {
+        for name in ["demo", "other", "third"] {
+            let end = self.chain.next_seq(stream(name));
+            let run = Run {
+                stream: stream(name),
+                first: end,
+                count: 1,
+                root: B256::ZERO,
+            };
+            self.sender.handle_reverted(&run);
+        }
     }
 
     /// The anchors of a stream on the chain, as (first, count).
