@@ -11,7 +11,7 @@ use streamchain_protocol::sdp::OfferError;
 use streamchain_protocol::uplink::problem as uplink;
 use worker::{Headers, Response, console_error};
 
-/// What every problem's `type` begins with; the rest is [`Kind::slug`].
+/// What every problem's `type` begins with; the rest is the kind's own word.
 const TYPE_PREFIX: &str = "https://streamchain.dev/problems/";
 
 /// What can go wrong, as far as a client can tell it apart.
@@ -95,16 +95,14 @@ impl Kind {
             Self::Internal => ("internal", 500, "Something went wrong here"),
         }
     }
-
-    /// The last part of `type`.
-    pub fn slug(self) -> &'static str {
-        self.row().0
-    }
 }
 
-/// One problem, on its way to the client.
+/// One problem, on its way to the client. A pointer, so that the paths where all goes well stay short.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Parts {
     kind: Kind,
     detail: String,
     members: Map<String, Value>,
@@ -113,16 +111,19 @@ pub struct Problem {
 
 impl Problem {
     /// A problem with what a person needs to know.
+    #[cold]
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self {
+        let detail = detail.into();
+        Self(Box::new(Parts {
             kind,
-            detail: detail.into(),
+            detail,
             members: Map::new(),
             headers: Vec::new(),
-        }
+        }))
     }
 
     /// Our fault: the reason goes to the log, not to the client.
+    #[cold]
     pub fn internal(reason: impl std::fmt::Display) -> Self {
         console_error!("internal error: {reason}");
         Self::new(
@@ -132,35 +133,32 @@ impl Problem {
     }
 
     /// With an extension member.
+    #[cold]
     pub fn with(mut self, member: &str, value: impl Serialize) -> Self {
-        self.members.insert(member.to_owned(), json!(value));
+        self.0.members.insert(member.to_owned(), json!(value));
         self
     }
 
     /// With a response header.
+    #[cold]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+        self.0.headers.push((name, value.into()));
         self
     }
 
-    /// Which problem it is.
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// What it says to people.
-    pub fn detail(&self) -> &str {
-        &self.detail
+    #[cfg(test)]
+    pub(crate) fn kind(&self) -> Kind {
+        self.0.kind
     }
 
     /// The document.
     pub fn to_json(&self) -> Value {
-        let (slug, status, title) = self.kind.row();
-        let mut document = self.members.clone();
+        let (slug, status, title) = self.0.kind.row();
+        let mut document = self.0.members.clone();
         document.insert("type".into(), json!(format!("{TYPE_PREFIX}{slug}")));
         document.insert("title".into(), json!(title));
         document.insert("status".into(), json!(status));
-        document.insert("detail".into(), json!(self.detail));
+        document.insert("detail".into(), json!(self.0.detail));
         Value::Object(document)
     }
 
@@ -169,27 +167,31 @@ impl Problem {
         let headers = Headers::new();
         headers.set("content-type", "application/problem+json")?;
         headers.set("cache-control", "no-store")?;
-        for (name, value) in &self.headers {
+        for (name, value) in &self.0.headers {
             headers.set(name, value)?;
         }
         let response = Response::from_bytes(self.to_json().to_string().into_bytes())?;
-        Ok(response.with_status(self.kind.row().1).with_headers(headers))
+        Ok(response.with_status(self.0.kind.row().1).with_headers(headers))
     }
 }
 
 impl From<worker::Error> for Problem {
+    #[cold]
+    #[inline(never)]
     fn from(error: worker::Error) -> Self {
         Self::internal(error)
     }
 }
 
 impl From<serde_json::Error> for Problem {
+    #[cold]
     fn from(error: serde_json::Error) -> Self {
         Self::new(Kind::BadRequest, format!("JSON: {error}"))
     }
 }
 
 impl From<IdError> for Problem {
+    #[cold]
     fn from(error: IdError) -> Self {
         let kind = match &error {
             IdError::StreamName(_) => Kind::BadStreamName,
@@ -201,6 +203,7 @@ impl From<IdError> for Problem {
 }
 
 impl From<OfferError> for Problem {
+    #[cold]
     fn from(error: OfferError) -> Self {
         let kind = match error {
             OfferError::TooLarge(_) => Kind::TooLarge,
@@ -211,6 +214,7 @@ impl From<OfferError> for Problem {
 }
 
 impl From<AccessError> for Problem {
+    #[cold]
     fn from(error: AccessError) -> Self {
         Self::new(Kind::Unauthorized, error.to_string())
             .header("www-authenticate", "Bearer error=\"invalid_token\"")
@@ -218,12 +222,14 @@ impl From<AccessError> for Problem {
 }
 
 impl From<CborError> for Problem {
+    #[cold]
     fn from(error: CborError) -> Self {
         Self::new(Kind::BadRequest, format!("CBOR: {error}"))
     }
 }
 
 impl From<DirectoryError> for Problem {
+    #[cold]
     fn from(error: DirectoryError) -> Self {
         let kind = match error {
             DirectoryError::Registration(_) => Kind::BadRequest,
@@ -234,6 +240,7 @@ impl From<DirectoryError> for Problem {
 }
 
 impl From<Refusal> for Problem {
+    #[cold]
     fn from(refusal: Refusal) -> Self {
         let detail = refusal.to_string();
         match refusal {
@@ -253,10 +260,41 @@ impl From<Refusal> for Problem {
 }
 
 impl<E: std::fmt::Display> From<LogError<E>> for Problem {
+    #[cold]
     fn from(error: LogError<E>) -> Self {
         match error {
             LogError::Refused(refusal) => refusal.into(),
             LogError::Store(error) => Self::internal(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use streamchain_protocol::ids::{Epoch, Seq};
+
+    #[test]
+    fn a_refusal_becomes_a_document_that_says_what_was_expected() {
+        let gap = Problem::from(Refusal::Gap {
+            given: Seq(4),
+            expected: Seq(2),
+        })
+        .to_json();
+        assert_eq!(gap["type"], "https://streamchain.dev/problems/gap");
+        assert_eq!(
+            (gap["status"].as_u64(), gap["expected"].as_u64()),
+            (Some(409), Some(2))
+        );
+        let stale = Problem::from(Refusal::StaleEpoch {
+            given: Epoch(1),
+            epoch: Epoch(3),
+        })
+        .to_json();
+        assert_eq!(stale["epoch"], 3);
+        assert_eq!(
+            stale["detail"],
+            "epoch 1 is not the stream's epoch 3: let the stream go"
+        );
     }
 }

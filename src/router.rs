@@ -30,6 +30,8 @@ pub enum Route {
     Receipt(StreamRef, Seq),
     /// `/v1/streams/{stream}/anchors`
     Anchors(StreamRef),
+    /// `/v1/streams/{stream}/chain`
+    Chain(StreamRef),
     /// `/v1/sessions/{session}`
     Session(SessionRef),
     /// `/v1/relays/{relay}`
@@ -62,6 +64,7 @@ impl Route {
                 Self::Receipt(stream.parse()?, parse_seq(seq)?)
             }
             ["streams", stream, "anchors"] => Self::Anchors(stream.parse()?),
+            ["streams", stream, "chain"] => Self::Chain(stream.parse()?),
             ["sessions", session] => Self::Session(session.parse()?),
             ["relays", relay] => Self::Relay(relay.parse()?),
             ["relays", relay, "streams", stream] => Self::TakeUp(relay.parse()?, stream.parse()?),
@@ -143,6 +146,7 @@ async fn dispatch(request: Request, path: &str, env: Env) -> Result<Response, Pr
         (_, Route::Messages(stream)) => http::messages::list(&call, &stream).await,
         (_, Route::Receipt(stream, seq)) => http::receipts::get(&call, &stream, seq).await,
         (_, Route::Anchors(stream)) => http::anchors::list(&call, &stream).await,
+        (_, Route::Chain(stream)) => http::chain::list(&call, &stream).await,
         (Method::Delete, Route::Relay(relay)) => http::relays::goodbye(&call, &relay).await,
         (_, Route::Relay(relay)) => http::relays::register(call, &relay).await,
         (_, Route::TakeUp(relay, stream)) => http::relays::take_up(call, &relay, &stream).await,

@@ -22,6 +22,7 @@ use crate::uplink::{Committed, NoticeState, ProducerState, TakenUp};
 use alloy_primitives::{Address, B256, keccak256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 /// Most encoded bytes that a stream keeps here while the database can't be written: about five minutes of a
 /// stream at 1 MB/s. Beyond it batches are refused and publishers wait, so the object's memory and disk stay
@@ -40,6 +41,33 @@ pub enum Mode {
     /// The messages themselves.
     Payload,
 }
+
+impl Mode {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Hash => "hash",
+            Self::Payload => "payload",
+        }
+    }
+}
+
+impl FromStr for Mode {
+    type Err = UnknownMode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMode> {
+        let mode = [Self::Root, Self::Hash, Self::Payload]
+            .into_iter()
+            .find(|mode| mode.as_str() == text);
+        mode.ok_or(UnknownMode)
+    }
+}
+
+/// A text that is no [`Mode`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("mode: expected root, hash or payload")]
+pub struct UnknownMode;
 
 /// A run of a relay that was granted an epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -466,5 +494,8 @@ impl<S: LogStore> Log<S> {
 }
 
 #[cfg(test)]
-#[path = "log_tests.rs"]
+mod memory;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ mod rows;
 
 use super::call::Method;
 use super::{ensure_chain_objects, sql};
-use crate::http::{Answer, json};
+use crate::http::{Answer, from_json, json};
 use crate::problem::{Kind, Problem};
 use crate::query;
 use rows::RelayRows;
@@ -178,5 +178,5 @@ impl Relays {
 }
 
 async fn read<T: DeserializeOwned>(request: &mut Request) -> Result<T, Problem> {
-    Ok(serde_json::from_slice(&request.bytes().await?)?)
+    from_json(&request.bytes().await?)
 }

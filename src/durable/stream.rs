@@ -14,17 +14,19 @@ use super::call::{Method, Outcome, call, json_body, outcome};
 use super::relays::{ChooseRelay, PostNotices, RelayNotice};
 use super::{relays_stub, sql};
 use crate::http::Answer;
-use crate::http::json;
+use crate::http::{from_json, json};
 use crate::problem::{Kind, Problem};
 use crate::query;
 use rows::StreamRows;
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+use std::str::FromStr;
 use streamchain_protocol::batch::Batch;
 use streamchain_protocol::directory::Chosen;
-use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
+use streamchain_protocol::ids::{Epoch, ProducerId, Seq, SessionId};
 use streamchain_protocol::log::{Log, LogError, LogState, NewStream, Session, Step};
-use streamchain_protocol::uplink::{Notice, NoticeEvent};
+use streamchain_protocol::uplink::{Notice, NoticeEvent, TakeUp};
 use worker::{Date, DurableObject, Env, Request, Response, State, durable_object};
 
 /// How long a chosen relay may be given to further sessions without asking again, milliseconds.
@@ -94,11 +96,8 @@ impl Stream {
                 self.end_session(session.parse()?, &asked).await
             }
             (Method::Put, ["holder"]) => {
-                let asked: Hold = read(&mut request).await?;
-                json(
-                    200,
-                    &self.step(|log| log.take_up(&asked.relay, asked.incarnation))?,
-                )
+                let (relay, taken_up): (_, TakeUp) = (asked(&url, "relay")?, read(&mut request).await?);
+                json(200, &self.step(|log| log.take_up(&relay, taken_up.incarnation))?)
             }
             (Method::Get, ["producers", producer]) => self.producer(&url, producer.parse()?),
             (Method::Post, ["batches"]) => self.commit(&url, &request.bytes().await?).await,
@@ -197,25 +196,22 @@ impl Stream {
     }
 
     fn producer(&self, url: &str, producer: ProducerId) -> Answer {
-        let asked: HeldQuery = read_query(url)?;
-        json(
-            200,
-            &self.step(|log| log.producer(&asked.relay, asked.epoch, producer))?,
-        )
+        let (relay, epoch) = (asked(url, "relay")?, Epoch(asked(url, "epoch")?));
+        json(200, &self.step(|log| log.producer(&relay, epoch, producer))?)
     }
 
     async fn commit(&self, url: &str, body: &[u8]) -> Answer {
-        let asked: RelayQuery = read_query(url)?;
+        let relay = asked(url, "relay")?;
         let batch = Batch::decode(body)?;
-        let committed = self.step(|log| log.commit(&asked.relay, &batch))?;
+        let committed = self.step(|log| log.commit(&relay, &batch))?;
         // No await since the commit: the alarm is set with it or not at all.
         self.arm().await?;
         json(200, &committed)
     }
 
     fn tail(&self, url: &str) -> Answer {
-        let asked: TailQuery = read_query(url)?;
-        let tail = self.step(|log| log.tail(Seq(asked.from), asked.bytes))?;
+        let (from, bytes) = (Seq(asked(url, "from")?), asked(url, "bytes")?);
+        let tail = self.step(|log| log.tail(from, bytes))?;
         Ok(TailAnswer::respond(tail)?)
     }
 
@@ -248,19 +244,12 @@ impl From<worker::Error> for StepError {
 }
 
 async fn read<T: DeserializeOwned>(request: &mut Request) -> Result<T, Problem> {
-    Ok(serde_json::from_slice(&request.bytes().await?)?)
+    from_json(&request.bytes().await?)
 }
 
-/// The whole query as one value; every field is text there, so they are parsed by their types.
-fn read_query<T: DeserializeOwned>(url: &str) -> Result<T, Problem> {
-    let fields: serde_json::Map<String, serde_json::Value> = query::pairs(url)
-        .map(|(name, value)| {
-            let number = value.parse::<u64>().ok().filter(|_| name != "relay");
-            (
-                name.to_owned(),
-                number.map_or_else(|| value.into_owned().into(), Into::into),
-            )
-        })
-        .collect();
-    serde_json::from_value(fields.into()).map_err(Problem::from)
+/// A parameter of an internal query.
+fn asked<T: FromStr<Err: Display>>(url: &str, name: &str) -> Result<T, Problem> {
+    let text = query::parameter(url, name).unwrap_or_default();
+    text.parse()
+        .map_err(|error| Problem::new(Kind::BadRequest, format!("{name}: {error}")))
 }

@@ -1,6 +1,6 @@
 //! `/v1/streams/{stream}/anchors`: what of a stream is on chain.
 
-use super::{Answer, Call, json};
+use super::{Answer, Call, json_without_nulls};
 use crate::problem::{Kind, Problem};
 use crate::store::{anchors, streams};
 use serde_json::json;
@@ -27,5 +27,5 @@ pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
         .last()
         .filter(|_| full)
         .map(|last| last.first.0 + last.count);
-    json(200, &json!({ "anchors": anchors, "next": next }))
+    json_without_nulls(200, json!({ "anchors": anchors, "next": next }))
 }

@@ -1,6 +1,6 @@
 //! `/v1/streams/{stream}/messages`: history, joined from the database and the Stream object without a seam.
 
-use super::{Answer, Call, json};
+use super::{Answer, Call, json, respond};
 use crate::durable::call::{Method, call as ask};
 use crate::durable::stream::TailAnswer;
 use crate::durable::stream_stub;
@@ -12,7 +12,7 @@ use streamchain_protocol::cbor::Writer;
 use streamchain_protocol::ids::{Seq, StreamRef};
 use streamchain_protocol::limits::{HISTORY_DEFAULT_MESSAGES, HISTORY_MAX_BYTES, HISTORY_MAX_MESSAGES};
 use streamchain_protocol::log::Tail;
-use worker::{D1Database, Headers, Response};
+use worker::D1Database;
 
 /// RFC 8742.
 const CBOR_SEQUENCE: &str = "application/cbor-seq";
@@ -129,10 +129,12 @@ fn as_cbor(page: &Page, tail: &Tail) -> Answer {
             .bytes(record.author.as_slice())
             .bytes(&record.payload);
     }
-    let headers = Headers::new();
-    headers.set("content-type", CBOR_SEQUENCE)?;
-    headers.set("vary", "accept")?;
-    headers.set("streamchain-next", &page.next().to_string())?;
-    headers.set("streamchain-head", &tail.state.head.to_string())?;
-    Ok(Response::from_bytes(body)?.with_headers(headers))
+    let (next, head) = (page.next().to_string(), tail.state.head.to_string());
+    let headers = [
+        ("content-type", CBOR_SEQUENCE),
+        ("vary", "accept"),
+        ("streamchain-next", &next),
+        ("streamchain-head", &head),
+    ];
+    respond(200, &headers, body)
 }

@@ -3,6 +3,7 @@
 pub mod anchors;
 pub mod assets;
 pub mod auth;
+pub mod chain;
 pub mod config;
 pub mod messages;
 pub mod receipts;
@@ -17,6 +18,7 @@ use crate::query;
 use futures_util::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::rc::Rc;
 use streamchain_protocol::ids::{ShortId, StreamRef};
 use streamchain_protocol::limits::EXACT_INTEGER_MAX;
@@ -117,7 +119,7 @@ impl Call {
 
     /// The body as JSON.
     pub async fn json<T: DeserializeOwned>(&mut self, limit: usize) -> Result<T, Problem> {
-        Ok(serde_json::from_slice(&self.body(limit).await?)?)
+        from_json(&self.body(limit).await?)
     }
 }
 
@@ -136,14 +138,33 @@ pub fn parse_number(name: &str, text: &str) -> Result<u64, Problem> {
     })
 }
 
+/// A response of bytes.
+pub fn respond(status: u16, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+    let all = Headers::new();
+    headers
+        .iter()
+        .try_for_each(|(name, value)| all.append(name, value))?;
+    Ok(Response::from_bytes(body)?.with_status(status).with_headers(all))
+}
+
 /// A JSON response.
 pub fn json<T: Serialize>(status: u16, body: &T) -> Answer {
     let text = serde_json::to_string(body).map_err(Problem::internal)?;
-    let headers = Headers::new();
-    headers.set("content-type", "application/json")?;
-    Ok(Response::from_bytes(text.into_bytes())?
-        .with_status(status)
-        .with_headers(headers))
+    respond(status, &[("content-type", "application/json")], text.into_bytes())
+}
+
+/// A JSON response of an object whose absent members are left out.
+pub fn json_without_nulls(status: u16, mut body: Value) -> Answer {
+    if let Value::Object(members) = &mut body {
+        members.retain(|_, value| !value.is_null());
+    }
+    json(status, &body)
+}
+
+/// Reads JSON. One deserializer for all of the Worker: each more would be compiled for every type again.
+pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let text = std::str::from_utf8(body).map_err(|_| Problem::new(Kind::BadRequest, "JSON: not UTF-8"))?;
+    Ok(serde_json::from_str(text)?)
 }
 
 /// `GET /v1/health`: the Worker runs. Touches nothing else.

@@ -2,13 +2,11 @@
 
 use super::{Answer, Call};
 use crate::auth::need_relay;
-use crate::durable::call::{Method, bytes_body, call as ask, json_body};
-use crate::durable::stream::Hold;
+use crate::durable::call::{Method, bytes_body, call as ask};
 use crate::durable::{relays_stub, stream_stub};
 use crate::problem::{Kind, Problem};
 use streamchain_protocol::batch::Batch;
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, StreamRef};
-use streamchain_protocol::uplink::{Registration, TakeUp};
 
 /// Largest registration, bytes: 64 shards with 8 candidates each take about 40 KB.
 const REGISTRATION_MAX_BYTES: usize = 64 * 1024;
@@ -19,13 +17,13 @@ const SMALL_MAX_BYTES: usize = 4 * 1024;
 /// `PUT /v1/relays/{relay}`: registers, and renews.
 pub async fn register(mut call: Call, relay: &RelayId) -> Answer {
     need_relay(call.headers(), &call.config, relay)?;
-    let registration: Registration = call.json(REGISTRATION_MAX_BYTES).await?;
+    let registration = call.body(REGISTRATION_MAX_BYTES).await?;
     let stub = relays_stub(&call.env)?;
     Ok(ask(
         &stub,
         Method::Put,
         &format!("/relays/{relay}"),
-        json_body(&registration)?,
+        bytes_body(&registration),
     )
     .await?)
 }
@@ -45,13 +43,15 @@ pub async fn goodbye(call: &Call, relay: &RelayId) -> Answer {
 /// `PUT /v1/relays/{relay}/streams/{stream}`: the relay takes the stream up.
 pub async fn take_up(mut call: Call, relay: &RelayId, stream: &StreamRef) -> Answer {
     need_relay(call.headers(), &call.config, relay)?;
-    let TakeUp { incarnation } = call.json(SMALL_MAX_BYTES).await?;
+    let taken_up = call.body(SMALL_MAX_BYTES).await?;
     let stub = stream_stub(&call.env, call.short(stream))?;
-    let hold = Hold {
-        relay: relay.clone(),
-        incarnation,
-    };
-    Ok(ask(&stub, Method::Put, "/holder", json_body(&hold)?).await?)
+    Ok(ask(
+        &stub,
+        Method::Put,
+        &format!("/holder?relay={relay}"),
+        bytes_body(&taken_up),
+    )
+    .await?)
 }
 
 /// `GET /v1/relays/{relay}/streams/{stream}/producers/{producer}`: how far a producer got.

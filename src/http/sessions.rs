@@ -1,7 +1,7 @@
 //! Sessions: an offer becomes an answer in one request, and the relay is never asked.
 
 use super::streams::new_stream;
-use super::{Answer, Call};
+use super::{Answer, Call, respond};
 use crate::auth;
 use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
 use crate::durable::stream::{EndSession, OpenSession, SessionOpened};
@@ -15,7 +15,6 @@ use streamchain_protocol::limits::{OFFER_MAX_BYTES, SESSION_TOKEN_LIFE_S};
 use streamchain_protocol::log::Mode;
 use streamchain_protocol::sdp::{Answer as SdpAnswer, Offer};
 use streamchain_protocol::token::{FingerprintHash, Rights, SessionToken, ice_password};
-use worker::{Headers, Response};
 
 /// `POST /v1/streams/{stream}/sessions`: the shape of WHIP (RFC 9725).
 pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
@@ -60,28 +59,32 @@ pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
         },
         author,
     )?;
-    let headers = Headers::new();
-    headers.set("content-type", "application/sdp")?;
-    headers.set(
-        "location",
-        &format!(
-            "/v1/sessions/{}",
-            SessionRef {
-                stream: short,
-                session
-            }
-        ),
-    )?;
-    headers.set("streamchain-author", &hex::encode_prefixed(author))?;
-    if let Some(guest) = guest {
-        headers.set("streamchain-access-token", &guest.token)?;
-    }
-    for url in &call.config.ice_servers {
-        headers.append("link", &format!("<{url}>; rel=\"ice-server\""))?;
-    }
-    Ok(Response::from_bytes(sdp.into_bytes())?
-        .with_status(201)
-        .with_headers(headers))
+    let location = format!(
+        "/v1/sessions/{}",
+        SessionRef {
+            stream: short,
+            session
+        }
+    );
+    let author = hex::encode_prefixed(author);
+    let links: Vec<String> = call
+        .config
+        .ice_servers
+        .iter()
+        .map(|url| format!("<{url}>; rel=\"ice-server\""))
+        .collect();
+    let mut headers = vec![
+        ("content-type", "application/sdp"),
+        ("location", &location),
+        ("streamchain-author", &author),
+    ];
+    headers.extend(
+        guest
+            .iter()
+            .map(|guest| ("streamchain-access-token", guest.token.as_str())),
+    );
+    headers.extend(links.iter().map(|link| ("link", link.as_str())));
+    respond(201, &headers, sdp.into_bytes())
 }
 
 /// Signs the session for the relay that was chosen, with that relay's keys.

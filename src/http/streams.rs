@@ -1,6 +1,6 @@
 //! `/v1/streams`: make, list, read.
 
-use super::{Answer, Call, JSON_MAX_BYTES, json};
+use super::{Answer, Call, JSON_MAX_BYTES, json_without_nulls};
 use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
 use crate::durable::stream_stub;
 use crate::problem::{Kind, Problem};
@@ -17,7 +17,7 @@ const PAGE_DEFAULT: u64 = 100;
 
 #[derive(Deserialize)]
 struct Wanted {
-    name: StreamName,
+    name: String,
     #[serde(default)]
     mode: Mode,
 }
@@ -40,7 +40,8 @@ pub fn new_stream(call: &Call, name: StreamName, mode: Mode) -> Result<NewStream
 /// `POST /v1/streams`
 pub async fn create(mut call: Call) -> Answer {
     call.need_type("application/json")?;
-    let Wanted { name, mode } = call.json(JSON_MAX_BYTES).await.map_err(name_first)?;
+    let Wanted { name, mode } = call.json(JSON_MAX_BYTES).await?;
+    let name: StreamName = name.parse()?;
     let new = new_stream(&call, name.clone(), mode)?;
     let stub = stream_stub(&call.env, call.short(&StreamRef::Name(name)))?;
     let response = ask(&stub, Method::Post, "/streams", json_body(&new)?).await?;
@@ -48,20 +49,12 @@ pub async fn create(mut call: Call) -> Answer {
     match outcome::<LogState>(response).await? {
         Outcome::Refused(response) => Ok(response),
         Outcome::Done(state) => {
-            let response = json(status, &describe(&state))?;
+            let response = json_without_nulls(status, describe(&state))?;
             response
                 .headers()
                 .set("location", &format!("/v1/streams/{}", state.id))?;
             Ok(response)
         }
-    }
-}
-
-/// A name out of shape is the likeliest mistake, and has a problem of its own.
-fn name_first(problem: Problem) -> Problem {
-    match problem.detail().find("stream name ") {
-        Some(at) => Problem::new(Kind::BadStreamName, &problem.detail()[at..]),
-        None => problem,
     }
 }
 
@@ -83,7 +76,7 @@ pub async fn list(call: &Call) -> Answer {
             })
         })
         .collect();
-    json(200, &json!({ "streams": streams, "cursor": cursor }))
+    json_without_nulls(200, json!({ "streams": streams, "cursor": cursor }))
 }
 
 /// `GET /v1/streams/{stream}`
@@ -91,7 +84,7 @@ pub async fn get(call: &Call, stream: &StreamRef) -> Answer {
     let stub = stream_stub(&call.env, call.short(stream))?;
     match outcome::<LogState>(ask(&stub, Method::Get, "/state", None).await?).await? {
         Outcome::Refused(response) => Ok(response),
-        Outcome::Done(state) => json(200, &describe(&state)),
+        Outcome::Done(state) => json_without_nulls(200, describe(&state)),
     }
 }
 

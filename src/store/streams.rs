@@ -44,7 +44,7 @@ impl TryFrom<Columns> for StreamRow {
                 id: row.id.parse().ok()?,
                 owner: row.owner.parse().ok()?,
                 name: row.name.parse().ok()?,
-                mode: serde_json::from_value(row.mode.clone().into()).ok()?,
+                mode: row.mode.parse().ok()?,
                 created: row.created as u64,
                 place: row.place as u64,
             })
@@ -57,7 +57,6 @@ const COLUMNS: &str = "id, owner, name, mode, created, rowid AS place";
 
 /// Enters a stream; once there, it stays as it is.
 pub async fn insert(db: &D1Database, stream: &LogState) -> Result<(), Error> {
-    let mode = serde_json::to_value(stream.mode)?;
     let statement =
         "INSERT INTO streams (id, short, owner, name, mode, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                      ON CONFLICT DO NOTHING";
@@ -68,7 +67,7 @@ pub async fn insert(db: &D1Database, stream: &LogState) -> Result<(), Error> {
         D1Type::Text(&short),
         D1Type::Text(&owner),
         D1Type::Text(stream.name.as_str()),
-        D1Type::Text(mode.as_str().unwrap_or_default()),
+        D1Type::Text(stream.mode.as_str()),
         number(stream.created),
     ];
     db.prepare(statement).bind_refs(&values)?.run().await.map(drop)

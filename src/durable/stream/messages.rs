@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::directory::Chosen;
-use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, Seq, SessionId};
+use streamchain_protocol::ids::{Seq, SessionId};
 use streamchain_protocol::log::{LogState, NewStream, Tail};
 use streamchain_protocol::uplink::NoticeEvent;
 use worker::{Error, Headers, Response};
@@ -31,40 +31,6 @@ pub struct SessionOpened {
 pub struct EndSession {
     /// Who asks.
     pub author: Address,
-}
-
-/// `PUT /holder`
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Hold {
-    /// The relay that takes the stream up.
-    pub relay: RelayId,
-    /// Its run.
-    pub incarnation: Incarnation,
-}
-
-/// The query of `POST /batches`.
-#[derive(Debug, Deserialize)]
-pub struct RelayQuery {
-    /// Who asks.
-    pub relay: RelayId,
-}
-
-/// The query of `GET /producers/{producer}`.
-#[derive(Debug, Deserialize)]
-pub struct HeldQuery {
-    /// Who asks.
-    pub relay: RelayId,
-    /// Under which epoch.
-    pub epoch: Epoch,
-}
-
-/// The query of `GET /tail`.
-#[derive(Debug, Deserialize)]
-pub struct TailQuery {
-    /// The first seq wanted.
-    pub from: u64,
-    /// About how many encoded bytes at most.
-    pub bytes: usize,
 }
 
 /// `POST /notices`: what the Listener saw of this stream, in the chain's order.

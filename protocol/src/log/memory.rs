@@ -1,0 +1,133 @@
+//! A [`LogStore`] in memory whose steps are transactions and whose writes can fail: what the tests run on.
+
+use super::{Log, LogError, LogState, LogStore, ROWS_MAX, Sealed, Session, Step, StoredBatch};
+use crate::ids::{ProducerId, Seq, SessionId};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+/// The storage refused a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the disk is full")]
+pub struct DiskFull;
+
+#[derive(Debug, Clone, Default)]
+struct Rows {
+    state: Option<LogState>,
+    producers: BTreeMap<ProducerId, u64>,
+    batches: BTreeMap<Seq, StoredBatch>,
+    sealed: BTreeMap<Seq, Sealed>,
+    sessions: BTreeMap<SessionId, Session>,
+}
+
+/// The rows of one stream.
+#[derive(Debug, Default)]
+pub struct Memory {
+    rows: RefCell<Rows>,
+    /// How many more writes succeed; `None` for all.
+    pub writes_left: Cell<Option<u32>>,
+}
+
+impl Memory {
+    fn write(&self, write: impl FnOnce(&mut Rows)) -> Result<(), DiskFull> {
+        match self.writes_left.get() {
+            Some(0) => return Err(DiskFull),
+            Some(left) => self.writes_left.set(Some(left - 1)),
+            None => {}
+        }
+        write(&mut self.rows.borrow_mut());
+        Ok(())
+    }
+}
+
+impl Log<Memory> {
+    /// A log without a stream.
+    pub fn in_memory() -> Self {
+        Self::new(Memory::default())
+    }
+
+    /// Runs a step as its owner does: what a failed step wrote is taken back.
+    pub fn step<T>(&self, step: impl FnOnce(&Self) -> Step<T, Memory>) -> Step<T, Memory> {
+        let before = self.store.rows.borrow().clone();
+        step(self).inspect_err(|_: &LogError<DiskFull>| {
+            self.store.rows.replace(before);
+        })
+    }
+
+    /// How many batches are kept.
+    pub fn batches_kept(&self) -> usize {
+        self.store.rows.borrow().batches.len()
+    }
+
+    /// How many sessions are remembered.
+    pub fn sessions_kept(&self) -> usize {
+        self.store.rows.borrow().sessions.len()
+    }
+}
+
+impl LogStore for Memory {
+    type Error = DiskFull;
+
+    fn state(&self) -> Result<Option<LogState>, DiskFull> {
+        Ok(self.rows.borrow().state.clone())
+    }
+    fn put_state(&self, state: &LogState) -> Result<(), DiskFull> {
+        self.write(|rows| rows.state = Some(state.clone()))
+    }
+    fn producer(&self, producer: ProducerId) -> Result<Option<u64>, DiskFull> {
+        Ok(self.rows.borrow().producers.get(&producer).copied())
+    }
+    fn put_producer(&self, producer: ProducerId, stored: u64) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.producers.insert(producer, stored);
+        })
+    }
+    fn add_batch(&self, batch: &StoredBatch) -> Result<(), DiskFull> {
+        self.write(|rows| drop(rows.batches.insert(batch.first, batch.clone())))
+    }
+    fn batches(&self, from: Seq, max_bytes: usize) -> Result<Vec<StoredBatch>, DiskFull> {
+        let rows = self.rows.borrow();
+        let wanted = rows
+            .batches
+            .values()
+            .filter(|batch| batch.end() > from)
+            .take(ROWS_MAX);
+        let mut bytes = 0;
+        let wanted = wanted.take_while(|batch| {
+            let more = bytes < max_bytes;
+            bytes += batch.records.len();
+            more
+        });
+        Ok(wanted.cloned().collect())
+    }
+    fn drop_batches(&self, below: Seq) -> Result<(), DiskFull> {
+        self.write(|rows| rows.batches.retain(|first, _| *first >= below))
+    }
+    fn sealed(&self, limit: usize) -> Result<Vec<Sealed>, DiskFull> {
+        Ok(self.rows.borrow().sealed.values().take(limit).cloned().collect())
+    }
+    fn put_sealed(&self, segment: &Sealed) -> Result<(), DiskFull> {
+        self.write(|rows| drop(rows.sealed.insert(segment.first, segment.clone())))
+    }
+    fn drop_sealed(&self, first: Seq) -> Result<(), DiskFull> {
+        self.write(|rows| drop(rows.sealed.remove(&first)))
+    }
+    fn session(&self, session: SessionId) -> Result<Option<Session>, DiskFull> {
+        Ok(self.rows.borrow().sessions.get(&session).cloned())
+    }
+    fn put_session(&self, session: &Session) -> Result<(), DiskFull> {
+        self.write(|rows| drop(rows.sessions.insert(session.id, session.clone())))
+    }
+    fn drop_session(&self, session: SessionId) -> Result<(), DiskFull> {
+        self.write(|rows| drop(rows.sessions.remove(&session)))
+    }
+    fn prune_sessions(&self, before: u64, keep: usize) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.sessions.retain(|_, session| session.created >= before);
+            let mut by_age: Vec<_> = rows.sessions.values().map(|one| (one.created, one.id)).collect();
+            by_age.sort_unstable();
+            let surplus = by_age.len().saturating_sub(keep);
+            by_age.truncate(surplus);
+            by_age.iter().for_each(|(_, id)| drop(rows.sessions.remove(id)));
+        })
+    }
+}

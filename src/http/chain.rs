@@ -1,0 +1,30 @@
+//! `/v1/streams/{stream}/chain`: what was published to a stream on chain, by transactions of its authors.
+
+use super::{Answer, Call, json_without_nulls};
+use crate::problem::{Kind, Problem};
+use crate::store::{chain_events, streams};
+use serde_json::json;
+use streamchain_protocol::ids::StreamRef;
+
+/// Most events on one page, and how many there are unless the request says so.
+const PAGE_MAX: u64 = 1_000;
+const PAGE_DEFAULT: u64 = 100;
+
+/// `GET /v1/streams/{stream}/chain`: in the order of the chain, behind the event `?block=&logIndex=`. `next` holds
+/// those two of the last event, when there may be more.
+pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
+    let limit = call.number("limit")?.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX) as usize;
+    let after = call.number("block")?.zip(call.number("logIndex")?);
+    let db = call.env.d1("DB")?;
+    let Some(stream) = streams::find(&db, call.short(stream)).await? else {
+        return Err(Problem::new(
+            Kind::NoSuchStream,
+            "there is no such stream, or nothing of it is stored yet",
+        ));
+    };
+    let events = chain_events::list(&db, stream.id, after, limit).await?;
+    let full = events.len() == limit;
+    let next = events.last().filter(|_| full);
+    let next = next.map(|last| json!({ "block": last.block, "logIndex": last.log_index }));
+    json_without_nulls(200, json!({ "events": events, "next": next }))
+}

@@ -1,0 +1,148 @@
+// Batches: what a relay stores, and what is refused.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { assertProblem, batchBytes, type Edge, type FakeRelay, messagesOf, startEdge } from "./harness.ts";
+
+const PRODUCER = Buffer.alloc(16, 3);
+
+let edge: Edge;
+let relay: FakeRelay;
+let stream: { id: string; short: string; epoch: number };
+let streams = 0;
+
+before(async () => {
+  edge = await startEdge();
+  relay = edge.relay("r1");
+});
+after(() => edge.stop());
+
+const fresh = async () => {
+  streams += 1;
+  stream = await edge.streamOn(relay, `batches-${streams}`);
+};
+
+const head = async () => (await edge.get(`/v1/streams/${stream.id}`)).json.head;
+
+test("a batch is stored, and the stream grows by it", async () => {
+  await fresh();
+  const first = await relay.batch(stream.short, stream.epoch, 0, messagesOf(PRODUCER, 0, 3));
+  assert.deepEqual([first.status, first.json], [200, { committed: 3 }]);
+  const second = await relay.batch(stream.short, stream.epoch, 3, messagesOf(PRODUCER, 3, 2));
+  assert.deepEqual(second.json, { committed: 5 });
+  assert.equal(await head(), 5);
+});
+
+test("an exact retry is answered like the first time and stores nothing twice", async () => {
+  await fresh();
+  for (let time = 0; time < 3; time += 1) {
+    const answer = await relay.batch(stream.short, stream.epoch, 0, messagesOf(PRODUCER, 0, 3));
+    assert.deepEqual(answer.json, { committed: 3 });
+  }
+  assert.equal(await head(), 3);
+});
+
+test("a batch with a gap or an overlap says what was expected", async () => {
+  await fresh();
+  await relay.batch(stream.short, stream.epoch, 0, messagesOf(PRODUCER, 0, 3));
+  for (const first of [4, 2, 0]) {
+    const answer = await relay.batch(stream.short, stream.epoch, first, messagesOf(PRODUCER, 3, 1));
+    assert.equal(assertProblem(answer, 409, "gap").expected, 3);
+  }
+  assert.equal(await head(), 3);
+});
+
+test("an epoch that is over, or was never granted, is refused with the right one", async () => {
+  await fresh();
+  relay.incarnation = "ffffffffffffffff";
+  assert.equal((await relay.takeUp(stream.short)).json.epoch, 2, "another run, another epoch");
+  assert.equal((await relay.takeUp(stream.short)).json.epoch, 2, "the same run, the same epoch");
+  for (const epoch of [1, 3, 0]) {
+    const answer = await relay.batch(stream.short, epoch, 0, messagesOf(PRODUCER, 0, 1));
+    assert.equal(assertProblem(answer, 409, "stale-epoch").epoch, 2);
+    assertProblem(await relay.producer(stream.short, PRODUCER, epoch), 409, "stale-epoch");
+  }
+});
+
+test("a relay that does not hold the stream stores nothing", async () => {
+  await fresh();
+  const other = edge.relay("r2");
+  await other.register();
+  assert.equal(assertProblem(await other.takeUp(stream.short), 409, "not-owner").relay, "r1");
+  const answer = await other.batch(stream.short, stream.epoch, 0, messagesOf(PRODUCER, 0, 1));
+  assert.equal(assertProblem(answer, 409, "not-owner").relay, "r1");
+});
+
+test("a producer's number is stored once, and none is left out", async () => {
+  await fresh();
+  assert.equal((await relay.producer(stream.short, PRODUCER, stream.epoch)).json.stored, null);
+  await relay.batch(stream.short, stream.epoch, 0, messagesOf(PRODUCER, 0, 3));
+  assert.equal((await relay.producer(stream.short, PRODUCER, stream.epoch)).json.stored, 2);
+  for (const number of [2, 4]) {
+    const answer = await relay.batch(stream.short, stream.epoch, 3, messagesOf(PRODUCER, number, 1));
+    const problem = assertProblem(answer, 409, "producer-conflict");
+    assert.deepEqual([problem.producer, problem.stored], [PRODUCER.toString("hex"), 2]);
+  }
+  assert.equal(await head(), 3);
+});
+
+test("malformed CBOR of any kind is refused, and the next batch is stored", async () => {
+  await fresh();
+  const good = batchBytes(stream.epoch, 0, messagesOf(PRODUCER, 0, 2));
+  const bad: Uint8Array[] = [
+    new Uint8Array(),
+    Uint8Array.of(0xff),
+    Buffer.from("hello"),
+    good.subarray(0, good.length - 1),
+    Buffer.concat([good, Uint8Array.of(0)]),
+    Uint8Array.of(0x9f, 0xff),
+    Uint8Array.of(0x83, 1, 0, 0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff),
+    batchBytes(stream.epoch, 0, []),
+    batchBytes(stream.epoch, 0, [{ producer: PRODUCER, number: 0, payload: Buffer.alloc(65_537) }]),
+    batchBytes(stream.epoch, 0, [{ producer: Buffer.alloc(15), number: 0, payload: "x" }]),
+  ];
+  for (const body of bad) assertProblem(await relay.rawBatch(stream.short, body), 400, "bad-request");
+  assert.equal((await relay.rawBatch(stream.short, good)).status, 200);
+});
+
+test("random damage to a batch never does more than refuse it", async () => {
+  await fresh();
+  const good = batchBytes(stream.epoch, 7, messagesOf(PRODUCER, 0, 4));
+  let seed = 12_345;
+  const random = (below: number) => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return seed % below;
+  };
+  for (let time = 0; time < 100; time += 1) {
+    const damaged = Uint8Array.from(good);
+    for (let hit = 0; hit <= random(3); hit += 1) damaged[random(damaged.length)] = random(256);
+    const answer = await relay.rawBatch(stream.short, damaged.subarray(0, damaged.length - random(3)));
+    assert.ok([400, 409].includes(answer.status), `${answer.status} ${answer.text}`);
+    assert.equal(answer.headers.get("content-type"), "application/problem+json");
+  }
+  assert.equal(await head(), 0);
+});
+
+test("a batch above its bounds is refused before it is read", async () => {
+  await fresh();
+  assertProblem(await relay.rawBatch(stream.short, Buffer.alloc(800_000)), 413, "too-large");
+  const many = messagesOf(PRODUCER, 0, 4_097);
+  assertProblem(await relay.batch(stream.short, stream.epoch, 0, many), 400, "bad-request");
+  assert.equal((await relay.batch(stream.short, stream.epoch, 0, many.slice(0, 4_096))).json.committed, 4_096);
+});
+
+test("a message of 64 KiB is stored whole", async () => {
+  await fresh();
+  const payload = Buffer.alloc(65_536, 0xa5);
+  await relay.batch(stream.short, stream.epoch, 0, [{ producer: PRODUCER, number: 0, payload }]);
+  const { messages } = (await edge.get(`/v1/streams/${stream.id}/messages`)).json as {
+    messages: { payload: string }[];
+  };
+  assert.equal(messages[0]?.payload, `0x${payload.toString("hex")}`);
+});
+
+test("batches of a stream that was never made are refused", async () => {
+  const short = `0x${"ab".repeat(20)}`;
+  assertProblem(await relay.takeUp(short), 404, "no-such-stream");
+  assertProblem(await relay.batch(short, 1, 0, messagesOf(PRODUCER, 0, 1)), 404, "no-such-stream");
+});

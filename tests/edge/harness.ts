@@ -1,0 +1,312 @@
+// One built Worker under Miniflare for one test file, and a relay that is played by plain HTTP.
+//
+//   const edge = await startEdge();
+//   const relay = edge.relay("r1");
+//   await relay.register();
+
+import assert from "node:assert/strict";
+import { hkdfSync, randomBytes } from "node:crypto";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { type Cbor, encode } from "./cbor.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+/** Another build of the Worker than the usual one can be tested by naming its folder. */
+const BUILD = process.env.EDGE_BUILD ?? join(ROOT, "build");
+const MIGRATIONS = join(ROOT, "migrations");
+const OFFERS = join(ROOT, "tests", "fixtures", "offers");
+
+export const MASTER_SECRET = "11".repeat(32);
+/** A local development account's well-known key and address. */
+export const ANCHORER_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+export const OPERATOR = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
+export const CONTRACT = "0x5fbdb2315678afecb367f032d93f642f64180aa3";
+export const FINGERPRINT = Array(32).fill("AB").join(":");
+
+/** How long a test waits for what happens by itself, ms; far above the second or two that it takes. */
+const PATIENCE_MS = 20_000;
+
+export type Json = Record<string, unknown>;
+
+/** An answer with its body read. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  json: Json;
+}
+
+const read = async (response: Response): Promise<Answer> => {
+  const text = await response.text();
+  const isJson = response.headers.get("content-type")?.includes("json") ?? false;
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    json: isJson && text !== "" ? JSON.parse(text) : {},
+  };
+};
+
+/** A real offer of the fixtures. */
+export const offer = (client: string): Promise<string> => readFile(join(OFFERS, `${client}.sdp`), "utf8");
+
+/** Checks that an answer is a problem document of this kind, and returns it. */
+export const assertProblem = (answer: Answer, status: number, slug: string): Json => {
+  assert.equal(answer.status, status, `expected ${status} ${slug}, got ${answer.status} ${answer.text}`);
+  assert.equal(answer.headers.get("content-type"), "application/problem+json");
+  assert.equal(answer.json.type, `https://streamchain.dev/problems/${slug}`);
+  assert.equal(answer.json.status, status);
+  assert.ok(typeof answer.json.title === "string" && typeof answer.json.detail === "string");
+  return answer.json;
+};
+
+/** Waits until `look` gives something. */
+export const until = async <T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> => {
+  const end = Date.now() + PATIENCE_MS;
+  while (Date.now() < end) {
+    const found = await look();
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`waited ${PATIENCE_MS} ms in vain until ${what}`);
+};
+
+const derive = (key: Uint8Array, info: string): Buffer =>
+  Buffer.from(hkdfSync("sha256", key, new Uint8Array(), info, 32));
+
+export interface Message {
+  time?: number;
+  author?: Uint8Array;
+  producer: Uint8Array;
+  number: number;
+  payload: Uint8Array | string;
+}
+
+/** A batch's bytes. */
+export const batchBytes = (epoch: number, first: number, messages: Message[]): Uint8Array =>
+  encode([
+    epoch,
+    first,
+    messages.map(
+      (message): Cbor => [
+        message.time ?? 1_700_000_000_000,
+        message.author ?? Buffer.alloc(20, 7),
+        message.producer,
+        message.number,
+        Buffer.from(message.payload),
+      ],
+    ),
+  ]);
+
+/** `count` messages of one producer, numbered from `number` on. */
+export const messagesOf = (producer: Uint8Array, number: number, count: number): Message[] =>
+  Array.from({ length: count }, (_, index) => ({
+    producer,
+    number: number + index,
+    payload: `message ${number + index}`,
+  }));
+
+/** A relay as the edge sees it: its requests, and nothing behind them. */
+export class FakeRelay {
+  readonly #edge: Edge;
+  readonly id: string;
+  incarnation: string = randomBytes(8).toString("hex");
+  cursor = 0;
+
+  constructor(edge: Edge, id: string) {
+    this.#edge = edge;
+    this.id = id;
+  }
+
+  get bearer(): string {
+    const key = derive(Buffer.from(MASTER_SECRET, "hex"), `streamchain/relay/v1/${this.id}`);
+    return `${this.id}.${derive(key, "streamchain/uplink/v1").toString("hex")}`;
+  }
+
+  #send(method: string, path: string, body?: string | Uint8Array, type = "application/json"): Promise<Answer> {
+    const headers = { authorization: `Bearer ${this.bearer}`, "content-type": type };
+    return this.#edge.send(method, `/v1/relays/${this.id}${path}`, { headers, body: body as BodyInit });
+  }
+
+  /** Registers, or renews. */
+  async register(changes: Json = {}): Promise<Answer> {
+    const candidates = [{ transport: "udp", address: "127.0.0.1", port: 7100 }];
+    const registration = {
+      incarnation: this.incarnation,
+      fingerprint: FINGERPRINT,
+      region: "local",
+      shards: [{ candidates }],
+      sessions: 1,
+      streams: 0,
+      cursor: this.cursor,
+      ...changes,
+    };
+    const answer = await this.#send("PUT", "", JSON.stringify(registration));
+    if (answer.status === 200) this.cursor = answer.json.cursor as number;
+    return answer;
+  }
+
+  goodbye(): Promise<Answer> {
+    return this.#send("DELETE", `?incarnation=${this.incarnation}`);
+  }
+
+  takeUp(short: string): Promise<Answer> {
+    return this.#send("PUT", `/streams/${short}`, JSON.stringify({ incarnation: this.incarnation }));
+  }
+
+  producer(short: string, producer: Uint8Array, epoch: number): Promise<Answer> {
+    return this.#send("GET", `/streams/${short}/producers/${Buffer.from(producer).toString("hex")}?epoch=${epoch}`);
+  }
+
+  batch(short: string, epoch: number, first: number, messages: Message[]): Promise<Answer> {
+    return this.rawBatch(short, batchBytes(epoch, first, messages));
+  }
+
+  rawBatch(short: string, body: Uint8Array): Promise<Answer> {
+    return this.#send("POST", `/streams/${short}/batches`, body, "application/cbor");
+  }
+}
+
+export interface EdgeOptions {
+  /** Settings beside the usual ones. */
+  vars?: Record<string, string>;
+  /** A folder whose state goes on. */
+  folder?: string;
+  /** What answers the Worker's own requests; a chain that is down unless given. */
+  outbound?: (request: Request) => Promise<Response>;
+}
+
+/** A running edge. */
+export class Edge {
+  readonly #miniflare: Miniflare;
+  readonly #url: string;
+  readonly folder: string;
+
+  constructor(miniflare: Miniflare, url: string, folder: string) {
+    this.#miniflare = miniflare;
+    this.#url = url;
+    this.folder = folder;
+  }
+
+  async send(method: string, path: string, init: RequestInit = {}): Promise<Answer> {
+    return read(await fetch(`${this.#url}${path}`, { method, ...init }));
+  }
+
+  get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
+    return this.send("GET", path, { headers });
+  }
+
+  /** A response with its body unread. */
+  raw(path: string, init: RequestInit = {}): Promise<Response> {
+    return fetch(`${this.#url}${path}`, init);
+  }
+
+  postJson(path: string, body: unknown): Promise<Answer> {
+    const headers = { "content-type": "application/json" };
+    return this.send("POST", path, { headers, body: JSON.stringify(body) });
+  }
+
+  postOffer(stream: string, body: string, headers: Record<string, string> = {}): Promise<Answer> {
+    const all = { "content-type": "application/sdp", ...headers };
+    return this.send("POST", `/v1/streams/${stream}/sessions`, { headers: all, body });
+  }
+
+  relay(id: string): FakeRelay {
+    return new FakeRelay(this, id);
+  }
+
+  database(): Promise<Awaited<ReturnType<Miniflare["getD1Database"]>>> {
+    return this.#miniflare.getD1Database("DB");
+  }
+
+  /** Makes a stream and has `relay` take it up. */
+  async streamOn(relay: FakeRelay, name: string): Promise<{ id: string; short: string; epoch: number }> {
+    await relay.register();
+    const made = await this.postJson("/v1/streams", { name });
+    const short = made.json.short as string;
+    const taken = await relay.takeUp(short);
+    assert.equal(taken.status, 200, taken.text);
+    return { id: made.json.id as string, short, epoch: taken.json.epoch as number };
+  }
+
+  /** Waits until the database knows a stream. */
+  async listed(name: string): Promise<void> {
+    const query = (await this.database()).prepare("SELECT id FROM streams WHERE name = ?");
+    await until(`${name} is in the database`, async () => (await query.bind(name).first()) !== null);
+  }
+
+  /** Waits until all that is stored of a stream is in the database. */
+  async flushed(id: string, count: number): Promise<void> {
+    const database = await this.database();
+    const query = database.prepare("SELECT coalesce(sum(count), 0) AS stored FROM segments WHERE stream = ?");
+    await until(`${count} messages are in the database`, async () => {
+      const row = await query.bind(id).first<{ stored: number }>();
+      return row?.stored === count;
+    });
+  }
+
+  /** Stops, and starts again on the same state. */
+  async restart(options: EdgeOptions = {}): Promise<Edge> {
+    await this.#miniflare.dispose();
+    return startEdge({ ...options, folder: this.folder });
+  }
+
+  async stop(): Promise<void> {
+    await this.#miniflare.dispose();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+const chainIsDown = async (): Promise<Response> => new Response("the chain is down", { status: 503 });
+
+const modules = async () => {
+  const names = (await readdir(BUILD)).filter((name) => name === "index.js" || name.endsWith(".wasm"));
+  return names.map((name) => ({
+    type: name.endsWith(".wasm") ? ("CompiledWasm" as const) : ("ESModule" as const),
+    path: join(BUILD, name),
+  }));
+};
+
+const migrate = async (miniflare: Miniflare): Promise<void> => {
+  const database = await miniflare.getD1Database("DB");
+  for (const name of (await readdir(MIGRATIONS)).sort()) {
+    const sql = (await readFile(join(MIGRATIONS, name), "utf8")).replace(/--.*$/gm, "");
+    const statements = sql.split(";").map((statement) => statement.trim());
+    await database.batch(statements.filter(Boolean).map((statement) => database.prepare(statement)));
+  }
+};
+
+/** Starts the built Worker with an empty database, or goes on with the state of a folder. */
+export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "streamchain-edge-")));
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      modules: await modules(),
+      modulesRoot: BUILD,
+      compatibilityDate: "2026-10-01",
+      host: "127.0.0.1",
+      durableObjects: Object.fromEntries(
+        ["Stream", "Relays", "Anchorer", "Listener"].map((className) => [
+          className.toUpperCase(),
+          { className, useSQLite: true },
+        ]),
+      ),
+      d1Databases: ["DB"],
+      resourcePersistencePath: folder,
+      outboundService: options.outbound ?? chainIsDown,
+      bindings: {
+        MASTER_SECRET,
+        ANCHORER_KEY,
+        CHAIN_ID: "31337",
+        CHAIN_RPC_URLS: "http://chain.invalid",
+        CONTRACT_ADDRESS: CONTRACT,
+        ...options.vars,
+      },
+    } as Parameters<typeof convertV4MiniflareOptions>[0]),
+  );
+  const url = (await miniflare.ready).origin;
+  if (options.folder === undefined) await migrate(miniflare);
+  return new Edge(miniflare, url, folder);
+};

@@ -1,0 +1,123 @@
+// The border: what every resource has in common, and a deployment in which something is missing.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { assertProblem, CONTRACT, type Edge, type Json, OPERATOR, startEdge } from "./harness.ts";
+
+let edge: Edge;
+before(async () => {
+  edge = await startEdge();
+});
+after(() => edge.stop());
+
+test("health and config answer without anything behind them", async () => {
+  assert.deepEqual((await edge.get("/v1/health")).json, { ok: true });
+  const { limits, features, version, ...rest } = (await edge.get("/v1/config")).json;
+  assert.deepEqual(rest, { chainId: 31_337, contract: CONTRACT, operator: OPERATOR });
+  assert.equal((limits as Json).payload, 65_536);
+  assert.ok(Array.isArray(features) && features.includes("receipts"));
+  assert.match(version as string, /^\d+\.\d+\.\d+/);
+});
+
+test("a chain that is down is told as such, and takes nothing else with it", async () => {
+  const status = await edge.get("/v1/status");
+  assert.equal(status.status, 200);
+  const { now, chain, anchorer, relays } = status.json as Record<string, Json>;
+  assert.ok(Math.abs(Number(now) - Date.now()) < 60_000);
+  assert.equal(chain?.ok, false);
+  assert.equal(chain?.id, 31_337);
+  assert.equal(anchorer?.address, OPERATOR);
+  assert.deepEqual(relays, []);
+});
+
+test("unknown paths are problems, and outside the API there are files or nothing", async () => {
+  for (const path of ["/v1", "/v1/", "/v1/nothing", "/v1/streams/demo/else", "/v1/streams/demo/"]) {
+    assertProblem(await edge.get(path), 404, "not-found");
+  }
+  assertProblem(await edge.get("/"), 404, "not-found");
+});
+
+test("other methods are refused with those that are allowed", async () => {
+  const refused: [method: string, path: string, allow: string][] = [
+    ["DELETE", "/v1/streams", "GET, HEAD, POST, OPTIONS"],
+    ["POST", "/v1/health", "GET, HEAD, OPTIONS"],
+    ["GET", "/v1/streams/demo/sessions", "POST, OPTIONS"],
+    ["POST", "/v1/relays/r1", "PUT, DELETE, OPTIONS"],
+    ["GET", `/v1/relays/r1/streams/0x${"00".repeat(20)}`, "PUT, OPTIONS"],
+    ["PUT", "/v1/streams/demo/messages", "GET, HEAD, OPTIONS"],
+  ];
+  for (const [method, path, allow] of refused) {
+    const answer = await edge.send(method, path);
+    assertProblem(answer, 405, "method-not-allowed");
+    assert.equal(answer.headers.get("allow"), allow);
+  }
+});
+
+test("HEAD is GET without the body", async () => {
+  const head = await edge.send("HEAD", "/v1/config");
+  assert.deepEqual([head.status, head.text, head.headers.get("content-type")], [200, "", "application/json"]);
+  assert.equal((await edge.send("HEAD", "/v1/streams/nowhere")).status, 404);
+});
+
+test("a page of any origin may use the API, and read the headers that it needs", async () => {
+  const preflight = await edge.send("OPTIONS", "/v1/streams/demo/sessions", {
+    headers: { origin: "https://app.example", "access-control-request-method": "POST" },
+  });
+  assert.equal(preflight.status, 204);
+  assert.equal(preflight.headers.get("access-control-allow-origin"), "*");
+  assert.match(preflight.headers.get("access-control-allow-methods") ?? "", /POST/);
+  assert.match(preflight.headers.get("access-control-allow-headers") ?? "", /authorization.*content-type/);
+  for (const answer of [await edge.get("/v1/config"), await edge.get("/v1/nothing")]) {
+    assert.equal(answer.headers.get("access-control-allow-origin"), "*");
+    assert.equal(answer.headers.get("access-control-allow-credentials"), null, "no cookies");
+    const exposed = (answer.headers.get("access-control-expose-headers") ?? "").toLowerCase();
+    for (const name of ["location", "link", "streamchain-access-token", "streamchain-author", "streamchain-next"]) {
+      assert.ok(exposed.includes(name), `${name} is not exposed`);
+    }
+    assert.equal(answer.headers.get("cache-control"), "no-store");
+    assert.equal(answer.headers.get("x-content-type-options"), "nosniff");
+  }
+});
+
+test("a failure inside is a problem without its reason, and the next request is served", async () => {
+  const database = await edge.database();
+  await database.prepare("ALTER TABLE streams RENAME TO hidden").run();
+  try {
+    const problem = assertProblem(await edge.get("/v1/streams"), 500, "internal");
+    assert.doesNotMatch(JSON.stringify(problem), /hidden|SQL|no such table/);
+    assert.equal((await edge.get("/v1/config")).status, 200);
+  } finally {
+    await database.prepare("ALTER TABLE hidden RENAME TO streams").run();
+  }
+  assert.equal((await edge.get("/v1/streams")).status, 200);
+});
+
+test("a setting that is missing or wrong is named", async () => {
+  for (const [name, value] of [
+    ["MASTER_SECRET", "short"],
+    ["ANCHORER_KEY", ""],
+    ["CHAIN_ID", "main"],
+  ] as const) {
+    const broken = await startEdge({ vars: { [name]: value } });
+    try {
+      const problem = assertProblem(await broken.get("/v1/config"), 500, "misconfigured");
+      assert.match(problem.detail as string, new RegExp(`^${name}: `));
+      assert.equal((await broken.get("/v1/health")).status, 200);
+    } finally {
+      await broken.stop();
+    }
+  }
+});
+
+test("before the contract is deployed the rest works, and says so", async () => {
+  const early = await startEdge({ vars: { CONTRACT_ADDRESS: "" } });
+  try {
+    assert.equal((await early.get("/v1/config")).json.contract, null);
+    const { chain } = (await early.get("/v1/status")).json as { chain: Json };
+    assert.match(chain.error as string, /CONTRACT_ADDRESS/);
+    assert.equal((await early.postJson("/v1/streams", { name: "demo" })).status, 201);
+    assertProblem(await early.get("/v1/streams/demo/messages/0/receipt"), 404, "not-anchored");
+  } finally {
+    await early.stop();
+  }
+});

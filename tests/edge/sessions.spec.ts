@@ -1,0 +1,208 @@
+// Sessions: a real client's offer becomes an answer in one request.
+
+import assert from "node:assert/strict";
+import { createHash, createHmac, hkdfSync } from "node:crypto";
+import { after, before, test } from "node:test";
+import {
+  type Answer,
+  assertProblem,
+  type Edge,
+  type FakeRelay,
+  FINGERPRINT,
+  MASTER_SECRET,
+  offer,
+  startEdge,
+} from "./harness.ts";
+
+let edge: Edge;
+let relay: FakeRelay;
+
+before(async () => {
+  edge = await startEdge({ vars: { ICE_SERVERS: "stun:stun.example:3478, turn:turn.example:3478" } });
+  relay = edge.relay("r1");
+  await relay.register();
+});
+after(() => edge.stop());
+
+const derive = (key: Uint8Array, info: string) => Buffer.from(hkdfSync("sha256", key, new Uint8Array(), info, 32));
+
+/** The session token in an answer, its signature checked as the relay does. */
+const readToken = (sdp: string, relayId: string) => {
+  const line = (name: string) => new RegExp(`^a=${name}:(.*)\\r$`, "m").exec(sdp)?.[1] ?? "";
+  const ufrag = line("ice-ufrag");
+  const key = derive(Buffer.from(MASTER_SECRET, "hex"), `streamchain/relay/v1/${relayId}`);
+  const bytes = Buffer.from(ufrag, "base64");
+  const mac = createHmac("sha256", derive(key, "streamchain/session/v1")).update(bytes.subarray(0, 70)).digest();
+  assert.deepEqual(bytes.subarray(70), mac.subarray(0, 16), "the token is signed with the relay's own key");
+  const pwd = createHmac("sha256", derive(key, "streamchain/ice-pwd/v1")).update(ufrag).digest().subarray(0, 24);
+  assert.equal(line("ice-pwd"), pwd.toString("base64"));
+  return {
+    rights: bytes[1],
+    expires: bytes.readUInt32BE(2),
+    session: bytes.subarray(6, 14).toString("hex"),
+    stream: bytes.subarray(14, 34).toString("hex"),
+    author: `0x${bytes.subarray(34, 54).toString("hex")}`,
+    fingerprint: bytes.subarray(54, 70).toString("hex"),
+  };
+};
+
+const fingerprintHash = (sdp: string) => {
+  const hex = /fingerprint:sha-256 ([0-9A-F:]+)/i.exec(sdp)?.[1]?.replaceAll(":", "") ?? "";
+  return createHash("sha256").update(Buffer.from(hex, "hex")).digest().subarray(0, 16).toString("hex");
+};
+
+for (const client of ["chromium", "firefox", "aiortc"]) {
+  test(`a real ${client} offer gets an answer that its relay will honour`, async () => {
+    const text = await offer(client);
+    const answer = await edge.postOffer("demo", text);
+    assert.equal(answer.status, 201, answer.text);
+    assert.equal(answer.headers.get("content-type"), "application/sdp");
+    const token = readToken(answer.text, "r1");
+    assert.equal(answer.headers.get("location"), `/v1/sessions/${token.stream}${token.session}`);
+    assert.equal(answer.headers.get("streamchain-author"), token.author);
+    assert.equal(token.fingerprint, fingerprintHash(text), "bound to the client's certificate");
+    assert.equal(token.rights, 3, "publish and subscribe");
+    assert.ok(Math.abs(token.expires - Date.now() / 1_000 - 60) < 30, "for a minute");
+    for (const line of [
+      "a=ice-lite",
+      "a=setup:passive",
+      "a=mid:0",
+      `a=fingerprint:sha-256 ${FINGERPRINT}`,
+      "a=candidate:1 1 udp 2130706431 127.0.0.1 7100 typ host",
+    ]) {
+      assert.ok(answer.text.split("\r\n").includes(line), `${line} is missing in\n${answer.text}`);
+    }
+  });
+}
+
+test("ICE servers come as Link headers", async () => {
+  const answer = await edge.postOffer("demo", await offer("chromium"));
+  const link = answer.headers.get("link");
+  assert.equal(link, '<stun:stun.example:3478>; rel="ice-server", <turn:turn.example:3478>; rel="ice-server"');
+});
+
+test("a guest stays the same author with the token of the first answer", async () => {
+  const first = await edge.postOffer("demo", await offer("chromium"));
+  const token = first.headers.get("streamchain-access-token");
+  assert.ok(token);
+  const second = await edge.postOffer("other", await offer("chromium"), { authorization: `Bearer ${token}` });
+  assert.equal(second.headers.get("streamchain-author"), first.headers.get("streamchain-author"));
+  assert.equal(second.headers.get("streamchain-access-token"), null, "no second token");
+});
+
+test("a guest's token can be had without a session", async () => {
+  const guest = await edge.send("POST", "/v1/auth/guest");
+  assert.equal(guest.status, 201);
+  assert.match(guest.json.author as string, /^0x[0-9a-f]{40}$/);
+  assert.ok((guest.json.expires as number) > Date.now());
+  const answer = await edge.postOffer("demo", await offer("firefox"), { authorization: `Bearer ${guest.json.token}` });
+  assert.equal(answer.headers.get("streamchain-author"), guest.json.author);
+});
+
+test("a token that is changed, made by another, or none of ours is refused", async () => {
+  const guest = (await edge.send("POST", "/v1/auth/guest")).json.token as string;
+  const [header, claims] = guest.split(".");
+  const forged = createHmac("sha256", "another key").update(`${header}.${claims}`).digest("base64url");
+  for (const token of [`${guest}x`, `${header}.${claims}.${forged}`, "rubbish", "a.b.c"]) {
+    const answer = await edge.postOffer("demo", await offer("chromium"), { authorization: `Bearer ${token}` });
+    assertProblem(answer, 401, "unauthorized");
+    assert.match(answer.headers.get("www-authenticate") ?? "", /^Bearer/);
+  }
+  assertProblem(
+    await edge.postOffer("demo", await offer("chromium"), { authorization: "Basic abc" }),
+    401,
+    "unauthorized",
+  );
+});
+
+test("rubbish in place of an offer is refused with the reason, and the next request is served", async () => {
+  const good = await offer("chromium");
+  const bad: [body: string, status: number, slug: string, reason: RegExp][] = [
+    ["hello", 400, "bad-offer", /not SDP/],
+    ["", 400, "bad-offer", /not SDP/],
+    ['{"type":"offer","sdp":"v=0"}', 400, "bad-offer", /not SDP/],
+    [good.replace(/m=application.*/s, ""), 400, "bad-offer", /no data section/],
+    [good.replace(/a=fingerprint.*\r\n/, ""), 400, "bad-offer", /a=fingerprint/],
+    [good.replace("a=setup:actpass", "a=setup:passive"), 400, "bad-offer", /a=setup:passive/],
+    [`${good}${"a=x:y\r\n".repeat(20_000)}`, 413, "too-large", /above 32768 bytes/],
+    ["v".repeat(100_000), 413, "too-large", /above 32768 bytes/],
+  ];
+  for (const [body, status, slug, reason] of bad) {
+    const problem = assertProblem(await edge.postOffer("demo", body), status, slug);
+    assert.match(problem.detail as string, reason);
+  }
+  assert.equal((await edge.postOffer("demo", good)).status, 201);
+});
+
+test("a body without a stated length is read no further than it may be", async () => {
+  let sent = 0;
+  const body = new ReadableStream({
+    pull: (controller) => {
+      sent += 1;
+      if (sent > 48) controller.close();
+      else controller.enqueue(new Uint8Array(1_024).fill(97));
+    },
+  });
+  const headers = { "content-type": "application/sdp" };
+  const answer = await edge.send("POST", "/v1/streams/demo/sessions", { headers, body, duplex: "half" } as RequestInit);
+  assertProblem(answer, 413, "too-large");
+});
+
+test("a body of another type is refused", async () => {
+  const answer = await edge.postOffer("demo", await offer("chromium"), { "content-type": "application/json" });
+  assertProblem(answer, 415, "unsupported-type");
+  assert.equal(answer.headers.get("accept-post"), "application/sdp");
+});
+
+test("names out of shape and the system's own names are refused", async () => {
+  const text = await offer("chromium");
+  for (const name of ["UPPER", "-a", ".a", "a%20b", "a".repeat(65), "%C3%A4", "0x12zz__%"]) {
+    assertProblem(await edge.postOffer(name, text), 400, "bad-stream-name");
+  }
+  assertProblem(await edge.postOffer("_audit", text), 404, "no-such-stream");
+});
+
+test("a stream that is called by its id must be there", async () => {
+  assertProblem(await edge.postOffer(`0x${"00".repeat(32)}`, await offer("chromium")), 404, "no-such-stream");
+  const stream = await edge.get("/v1/streams/demo");
+  for (const reference of [stream.json.id, stream.json.short]) {
+    assert.equal((await edge.postOffer(reference as string, await offer("chromium"))).status, 201);
+  }
+});
+
+test("streams are made by sessions only where that is switched on", async () => {
+  const strict = await startEdge({ vars: { AUTO_CREATE_STREAMS: "false" } });
+  try {
+    await strict.relay("r1").register();
+    assertProblem(await strict.postOffer("demo", await offer("chromium")), 404, "no-such-stream");
+    await strict.postJson("/v1/streams", { name: "demo" });
+    assert.equal((await strict.postOffer("demo", await offer("chromium"))).status, 201);
+  } finally {
+    await strict.stop();
+  }
+});
+
+const end = (location: string, token?: string): Promise<Answer> =>
+  edge.send("DELETE", location, token ? { headers: { authorization: `Bearer ${token}` } } : {});
+
+test("a session is ended by its author alone, and its relay hears of it at the next renewal", async () => {
+  const answer = await edge.postOffer("ending", await offer("chromium"));
+  const location = answer.headers.get("location") as string;
+  const stranger = (await edge.send("POST", "/v1/auth/guest")).json.token as string;
+  assertProblem(await end(location), 401, "unauthorized");
+  assertProblem(await end(location, stranger), 403, "forbidden");
+  const token = answer.headers.get("streamchain-access-token") as string;
+  assert.equal((await end(location, token)).status, 200);
+  assertProblem(await end(location, token), 404, "no-such-session");
+  const { notices } = (await relay.register()).json as { notices: { kind: string; session: string }[] };
+  const told = notices.map((notice) => `${notice.kind} ${notice.session}`);
+  assert.deepEqual(told, [`sessionEnded ${location.slice(-16)}`]);
+  assert.deepEqual((await relay.register()).json.notices, [], "once the relay has it, it does not come again");
+});
+
+test("nothing trickles: PATCH is not allowed", async () => {
+  const answer = await edge.send("PATCH", `/v1/sessions/${"0".repeat(56)}`);
+  assertProblem(answer, 405, "method-not-allowed");
+  assert.equal(answer.headers.get("allow"), "DELETE, OPTIONS");
+  assertProblem(await edge.send("DELETE", "/v1/sessions/abc"), 400, "bad-id");
+});

@@ -1,0 +1,83 @@
+// Streams: made once, listed in pages, read with their marks.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { assertProblem, type Edge, OPERATOR, startEdge } from "./harness.ts";
+
+let edge: Edge;
+before(async () => {
+  edge = await startEdge();
+});
+after(() => edge.stop());
+
+interface Listed {
+  streams: { name: string; id: string }[];
+  cursor?: number;
+}
+
+const list = async (query = ""): Promise<Listed> => (await edge.get(`/v1/streams${query}`)).json as unknown as Listed;
+
+test("a stream is made once, and again it is simply there", async () => {
+  const made = await edge.postJson("/v1/streams", { name: "demo" });
+  assert.equal(made.status, 201);
+  const { id, short, created, ...rest } = made.json;
+  assert.match(id as string, /^0x[0-9a-f]{64}$/);
+  assert.equal(short, (id as string).slice(0, 42));
+  assert.ok(Math.abs((created as number) - Date.now()) < 60_000);
+  assert.deepEqual(rest, {
+    name: "demo",
+    owner: OPERATOR,
+    mode: "root",
+    epoch: 0,
+    head: 0,
+    stored: 0,
+    anchored: 0,
+    final: 0,
+  });
+  assert.equal(made.headers.get("location"), `/v1/streams/${id}`);
+  const again = await edge.postJson("/v1/streams", { name: "demo" });
+  assert.equal(again.status, 200);
+  assert.deepEqual(again.json, made.json);
+  assert.deepEqual((await edge.get("/v1/streams/demo")).json, made.json);
+});
+
+test("the list has the newest first, in pages", async () => {
+  for (const name of ["page-a", "page-b", "page-c"]) {
+    await edge.postJson("/v1/streams", { name, mode: "hash" });
+    await edge.listed(name);
+  }
+  const first = await list("?limit=2");
+  assert.deepEqual(
+    first.streams.map(({ name }) => name),
+    ["page-c", "page-b"],
+  );
+  const second = await list(`?limit=2&cursor=${first.cursor}`);
+  assert.deepEqual(
+    second.streams.map(({ name }) => name),
+    ["page-a", "demo"],
+  );
+  const third = await list(`?limit=2&cursor=${second.cursor}`);
+  assert.deepEqual(third, { streams: [] });
+});
+
+test("what is no stream is refused with the reason", async () => {
+  for (const name of ["", "UPPER", "-", "a b", "ä", "x".repeat(65), "a/b", "_"]) {
+    const problem = assertProblem(await edge.postJson("/v1/streams", { name }), 400, "bad-stream-name");
+    assert.match(problem.detail as string, /expected 1 to 64 of a-z 0-9/);
+  }
+  assertProblem(await edge.postJson("/v1/streams", { name: "_audit" }), 403, "forbidden");
+  for (const body of [{}, [], "demo", { name: 7 }, { name: "demo", mode: "else" }]) {
+    assertProblem(await edge.postJson("/v1/streams", body), 400, "bad-request");
+  }
+  const headers = { "content-type": "application/json" };
+  assertProblem(await edge.send("POST", "/v1/streams", { headers, body: "{" }), 400, "bad-request");
+  assertProblem(await edge.send("POST", "/v1/streams", { headers, body: " ".repeat(20_000) }), 413, "too-large");
+  assertProblem(await edge.send("POST", "/v1/streams", { body: "{}" }), 415, "unsupported-type");
+});
+
+test("a stream that was never made is not there, and asking does not make it", async () => {
+  assertProblem(await edge.get("/v1/streams/nowhere"), 404, "no-such-stream");
+  assertProblem(await edge.get("/v1/streams/nowhere/anchors"), 404, "no-such-stream");
+  assertProblem(await edge.get("/v1/streams/nowhere/messages/0/receipt"), 404, "no-such-stream");
+  assertProblem(await edge.get("/v1/streams/nowhere"), 404, "no-such-stream");
+});
