@@ -118,9 +118,9 @@ describe("bad input", () => {
   });
 
   it("stream names out of shape are refused", async () => {
-    for (const name of ["UPPER", "-leading", "_system", "a".repeat(65), "with space", "a/b", "0x12"]) {
+    for (const name of ["UPPER", "-leading", "_system", "a".repeat(65), "with space", "a/b"]) {
       const { status, problem } = await postOffer(OFFER, name);
-      assert.ok(status === 400 || status === 403 || status === 404, `${name}: ${status}`);
+      assert.ok(status === 400 || status === 404, `${name}: ${status}`);
       assert.match(problem.type, /^https:\/\/streamchain\.dev\/problems\//, name);
     }
   });

@@ -6,6 +6,8 @@ import type { Page } from "playwright-core";
 export interface LoggedRequest {
   readonly method: string;
   readonly path: string;
+  /** What it was for, as the browser names it: `Document`, `Script`, `Fetch`; `Other` is the browser's own doing. */
+  readonly type: string;
 }
 
 /** The log of one page, from `networkLog` on. */
@@ -23,9 +25,11 @@ export const networkLog = async (page: Page): Promise<NetworkLog> => {
   const webSockets: string[] = [];
   const webTransports: string[] = [];
   const devtools = await page.context().newCDPSession(page);
-  devtools.on("Network.requestWillBeSent", ({ request }) => {
+  devtools.on("Network.requestWillBeSent", ({ request, type }) => {
     const { pathname, protocol } = new URL(request.url);
-    if (protocol.startsWith("http")) requests.push({ method: request.method, path: pathname });
+    if (protocol.startsWith("http")) {
+      requests.push({ method: request.method, path: pathname, type: type ?? "" });
+    }
   });
   devtools.on("Network.webSocketCreated", ({ url }) => webSockets.push(url));
   devtools.on("Network.webTransportCreated", ({ url }) => webTransports.push(url));
