@@ -93,12 +93,15 @@ for (const colorScheme of ["light", "dark"] as const) {
       const page = await blankPage(scene.browser, { viewport: PHONE, colorScheme, hasTouch: true, isMobile: true });
       await page.goto(appUrl(scene.system.edge, STREAM));
       await sessionOpen(page);
-      await page.evaluate(async () => {
+      await page.evaluate(async (colorScheme) => {
         const { connection } = window.streamchain;
         await connection.publish(`a long word ${"w".repeat(300)}`).stored;
-        await connection.publish("<b>not markup</b> ünïcödé 消息").stored;
-      });
-      await page.getByTestId("message").filter({ hasText: "消息" }).waitFor();
+        await connection.publish(`<b>not markup</b> ünïcödé 消息 ${colorScheme}`).stored;
+      }, colorScheme);
+      await page
+        .getByTestId("message")
+        .filter({ hasText: `消息 ${colorScheme}` })
+        .waitFor();
       assert.equal(await widerThanScreen(page), false);
       for (const tab of ["messages", "latency", "anchors", "path"]) {
         await page.getByTestId(`tab-${tab}`).tap();
@@ -106,9 +109,12 @@ for (const colorScheme of ["light", "dark"] as const) {
         await picture(page, `phone-${colorScheme}-${tab}`);
       }
       await page.getByTestId("tab-messages").tap();
-      await page.getByTestId("composer").fill("from a phone");
+      await page.getByTestId("composer").fill(`from a phone in ${colorScheme}`);
       await page.getByTestId("send").tap();
-      await page.getByTestId("message").filter({ hasText: "from a phone" }).waitFor();
+      await page
+        .getByTestId("message")
+        .filter({ hasText: `from a phone in ${colorScheme}` })
+        .waitFor();
       await page.context().close();
     });
 
