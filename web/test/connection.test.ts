@@ -353,6 +353,32 @@ test("an unreachable relay is diagnosed: HTTP worked, ICE did not", async () => 
   connection.close();
 });
 
+test("a session that the relay has forgotten is noticed and made anew, though ICE goes on", async () => {
+  const world = new World();
+  const connection = await join(world);
+  const publication = connection.publish("a");
+  await settle();
+  world.session.forgotten = true;
+  world.sessions.delete(world.session);
+  world.open = [];
+  world.epoch++;
+  await world.clock.advance(15_000);
+  assert.equal(connection.attempts.length, 2);
+  world.commit();
+  await settle();
+  assert.equal(await publication.stored, 0);
+  connection.close();
+});
+
+test("a session in which nobody speaks stays", async () => {
+  const world = new World();
+  const connection = await join(world);
+  await world.clock.advance(300_000);
+  assert.equal(connection.attempts.length, 1);
+  assert.equal((await connection.getPath())?.rttMs, 2);
+  connection.close();
+});
+
 test("a relay that never greets is given up", async () => {
   const world = new World();
   world.greets = false;

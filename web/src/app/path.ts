@@ -67,7 +67,7 @@ export class PathPanel {
       local: [path.localAddress, types[path.localType] ?? path.localType].filter(Boolean).join(", "),
       remote: path.remoteAddress,
       rtt: path.rttMs === undefined ? "–" : texts.latency.ms(path.rttMs),
-      traffic: `${byteCount(path.bytesSent)} / ${byteCount(path.bytesReceived)}`,
+      traffic: `${byteCount(path.bytesSent)} / ${byteCount(path.bytesReceived ?? 0)}`,
     };
     for (const fact of FACTS) setText(this.#facts.get(fact) as HTMLElement, values[fact]);
   }

@@ -72,6 +72,10 @@ export const WELCOME_TIMEOUT_MS = 8_000;
 /** A path that ICE calls disconnected may come back within this time, in ms; then a new session is made. */
 export const DISCONNECTED_GRACE_MS = 2_000;
 
+/** An idle session is looked at this often, in ms, and given up after so many silent looks in a row. */
+export const LIVENESS_CHECK_MS = 1_500;
+export const LIVENESS_MISSES = 2;
+
 /** First and largest reconnect delays, in ms; the delay is drawn evenly from below the doubled bound. */
 export const BACKOFF_FIRST_MS = 250;
 export const BACKOFF_MAX_MS = 10_000;

@@ -8,6 +8,7 @@ import type { AttemptLog } from "./diagnosis.ts";
 import type { EdgeClient, SessionAnswer } from "./edge.ts";
 import { type ErrorCode, StreamChainError } from "./errors.ts";
 import { BUFFERED_HIGH_BYTES, BUFFERED_LOW_BYTES, CHANNEL_TIMEOUT_MS, DISCONNECTED_GRACE_MS } from "./limits.ts";
+import { KEEP_ALIVE, Liveness } from "./liveness.ts";
 import type { DataChannel, PeerConnection, Platform } from "./platform.ts";
 
 /** The path that a session's packets take. */
@@ -22,7 +23,8 @@ export interface ConnectionPath {
   /** Latest round-trip time of a connectivity check, in ms. */
   readonly rttMs: number | undefined;
   readonly bytesSent: number;
-  readonly bytesReceived: number;
+  /** Without connectivity checks; undefined when the browser does not say. */
+  readonly bytesReceived: number | undefined;
   /** As `DTLS 1.3`, when the browser says it. */
   readonly dtls: string | undefined;
 }
@@ -56,6 +58,7 @@ export class Session {
   readonly #channel: DataChannel;
   readonly #platform: Platform;
   readonly #events: SessionEvents;
+  readonly #liveness: Liveness;
   #grace: unknown = null;
   #ended = false;
 
@@ -69,7 +72,17 @@ export class Session {
     channel.onbufferedamountlow = () => this.#events.onWritable();
     channel.onclose = () => this.#end("relay-unreachable", "the relay closed the data channel");
     channel.onerror = () => this.#end("channel-failed", "the data channel broke");
+    channel.onmessage = (event) => {
+      this.#liveness.heard();
+      this.#events.onMessage(new Uint8Array(event.data as ArrayBuffer));
+    };
     peer.onconnectionstatechange = () => this.#watch();
+    this.#liveness = new Liveness({
+      platform: this.#platform,
+      bytesReceived: async () => (await this.path())?.bytesReceived,
+      keepAlive: () => this.send(KEEP_ALIVE),
+      onDead: () => this.#end("relay-unreachable", "the relay does not answer any more"),
+    });
   }
 
   /** Largest data-channel message, in bytes, that both ends take. */
@@ -97,6 +110,7 @@ export class Session {
   /** Ends the session from this side, without telling `onEnd`. */
   close(): void {
     this.#ended = true;
+    this.#liveness.stop();
     this.#platform.clearTimer(this.#grace);
     this.#peer.onconnectionstatechange = null;
     this.#channel.onclose = null;
@@ -254,7 +268,7 @@ export function readPath(report: RTCStatsReport): ConnectionPath | undefined {
     remoteAddress: place(remote),
     rttMs: pair.currentRoundTripTime === undefined ? undefined : pair.currentRoundTripTime * 1_000,
     bytesSent: pair.bytesSent ?? 0,
-    bytesReceived: pair.bytesReceived ?? 0,
+    bytesReceived: pair.bytesReceived,
     dtls,
   };
 }

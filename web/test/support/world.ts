@@ -28,6 +28,8 @@ export class RelaySession {
   readonly peer: FakePeer;
   producer: string | null = null;
   subscribed = false;
+  /** The relay was started again: ICE goes on, but nobody knows the session. */
+  forgotten = false;
 
   constructor(world: World, peer: FakePeer, channel: FakeChannel) {
     this.world = world;
@@ -70,6 +72,8 @@ export class FakeChannel implements DataChannel {
   onmessage: DataChannel["onmessage"] = null;
   onbufferedamountlow: DataChannel["onbufferedamountlow"] = null;
   session: RelaySession | null = null;
+  /** Bytes that the path brought, as in getStats. */
+  receivedBytes = 0;
   /** When set, sent bytes stay in the buffer until `drain`. */
   stalled = false;
   #waiting: Uint8Array[] = [];
@@ -82,7 +86,8 @@ export class FakeChannel implements DataChannel {
       return;
     }
     queueMicrotask(() => {
-      if (this.readyState !== "open") return;
+      if (this.readyState !== "open" || this.session?.forgotten) return;
+      this.receivedBytes += 28; // SCTP acknowledges
       for (const frame of decodeClientMessage(copy)) this.session?.receive(frame);
     });
   }
@@ -144,7 +149,11 @@ export class FakePeer implements PeerConnection {
   }
 
   async getStats(): Promise<RTCStatsReport> {
-    return new Map() as RTCStatsReport;
+    const bytesReceived = this.channel.receivedBytes;
+    return new Map<string, unknown>([
+      ["transport", { id: "transport", type: "transport", selectedCandidatePairId: "pair" }],
+      ["pair", { id: "pair", type: "candidate-pair", bytesReceived, currentRoundTripTime: 0.002 }],
+    ]) as RTCStatsReport;
   }
 
   fail(): void {
