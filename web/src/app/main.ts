@@ -32,6 +32,9 @@ const EARLIER = 500;
 /** Messages that arrive within this time, in ms, are announced together to a screen reader. */
 const ANNOUNCE_EVERY_MS = 4_000;
 
+/** How long, in ms, history waits for the first attempt to connect, which usually names the stream's end for free. */
+const FIRST_ATTEMPT_MS = 1_200;
+
 /** An edge that does not answer is asked again after this time, in ms. */
 const ASK_AGAIN_MS = 2_000;
 
@@ -178,11 +181,12 @@ class App {
     }
   }
 
-  /** Resolves when the first attempt to connect is over. */
+  /** Resolves when the first attempt to connect is over, or takes so long that history need not wait for it. */
   #firstAttempt(): Promise<void> {
     const connection = this.#connection;
     if (connection.attempts.length > 0) return Promise.resolve();
     return new Promise((resolve) => {
+      setTimeout(resolve, FIRST_ATTEMPT_MS);
       const stop = connection.on("state", ({ state }) => {
         if (state === "connecting") return;
         stop();
