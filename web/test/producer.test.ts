@@ -112,6 +112,21 @@ test("without shared locks every page has an id of its own and keeps nothing", a
   second.close();
 });
 
+test("storage that the browser forbids is done without", async () => {
+  const world = new World();
+  world.storage.entries.get = () => {
+    throw new Error("SecurityError");
+  };
+  world.locks.page = () => ({ acquire: () => Promise.reject(new Error("SecurityError")), freeAll: () => {} });
+  const connection = await open(world.page());
+  const publication = connection.publish("a");
+  await settle();
+  world.commit();
+  await settle();
+  assert.equal(publication.state, "stored");
+  connection.close();
+});
+
 test("full storage keeps no message but loses none while the page lives", async () => {
   const world = new World();
   world.storage.limit = 0;

@@ -8,7 +8,7 @@
 
 import { type Bytes, fromBase64, toBase64, toHex } from "./bytes.ts";
 import { PERSISTED_BYTES, PRODUCER_LOCK_WAIT_MS } from "./limits.ts";
-import type { Platform, TextStorage } from "./platform.ts";
+import type { Platform, SharedLocks, TextStorage } from "./platform.ts";
 
 /** Most kept ids that a page tries before it makes one: more than the tabs that anybody has on one stream. */
 const MAX_TRIED = 32;
@@ -192,8 +192,16 @@ function tabsOwn(platform: Platform, scope: string): string | null {
 export async function claimProducer(platform: Platform, origin: string, stream: string): Promise<Producer> {
   const scope = `${PREFIX}:${origin}:${stream}`;
   const { locks, storage } = platform;
-  const fresh = platform.randomBytes(16);
-  if (locks === null || storage === null) return new Producer(platform, scope, fresh, () => {}, false);
+  const own = (): Producer => new Producer(platform, scope, platform.randomBytes(16), () => {}, false);
+  if (locks === null || storage === null) return own();
+  try {
+    return await claimKept(platform, scope, locks);
+  } catch {
+    return own(); // storage or locks that the browser shows but forbids
+  }
+}
+
+async function claimKept(platform: Platform, scope: string, locks: SharedLocks): Promise<Producer> {
   const own = tabsOwn(platform, scope);
   for (const id of candidates(platform, scope)) {
     // A reloaded page may come up while its former self still holds the lock.
@@ -203,6 +211,7 @@ export async function claimProducer(platform: Platform, origin: string, stream: 
     rememberInTab(platform, scope, bytes);
     return new Producer(platform, scope, bytes, free, true);
   }
+  const fresh = platform.randomBytes(16);
   const free = await locks.acquire(`${scope}:${toHex(fresh).slice(2)}`, 0);
   rememberInTab(platform, scope, fresh);
   return new Producer(platform, scope, fresh, free ?? (() => {}), true);
