@@ -1,15 +1,19 @@
 //! A StreamChain client without sockets or clock, for tests and for load: one data channel to one relay.
 
+use crate::core::limits::DATAGRAMS_PER_DRIVE;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use str0m::change::SdpAnswer;
 use str0m::channel::{ChannelConfig, ChannelId};
-use str0m::config::{CryptoProvider, DtlsCert, Fingerprint};
+use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::net::{Protocol, Receive, Transmit};
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 use streamchain_protocol::frame::{CHANNEL_LABEL, CHANNEL_PROTOCOL, ClientFrame};
+use streamchain_protocol::sdp::{Answer, Offer, format_fingerprint};
 use streamchain_protocol::token::FingerprintHash;
+use streamchain_protocol::uplink::{self, Transport};
 
 /// A client's certificate; many clients may share one.
 #[derive(Clone)]
@@ -45,6 +49,26 @@ pub struct Invitation {
     pub local: SocketAddr,
 }
 
+impl Invitation {
+    /// The answer as the edge writes it.
+    fn answer(&self, mid: &str) -> String {
+        let (address, port) = (self.relay.ip(), self.relay.port());
+        Answer {
+            mid,
+            ice_ufrag: &self.token,
+            ice_pwd: &self.password,
+            fingerprint: &format_fingerprint(&self.fingerprint),
+            candidates: &[uplink::Candidate {
+                transport: Transport::Udp,
+                address,
+                port,
+            }],
+            origin: 1,
+        }
+        .write()
+    }
+}
+
 /// A client.
 pub struct Client {
     rtc: Rtc,
@@ -52,6 +76,8 @@ pub struct Client {
     channel: ChannelId,
     is_open: bool,
     unsent: VecDeque<Vec<u8>>,
+    transmits: VecDeque<Transmit>,
+    undriven: u32,
     received: VecDeque<Vec<u8>>,
     timeout: Instant,
     is_closed: bool,
@@ -75,28 +101,25 @@ impl Client {
                 ..IceCreds::new()
             })
             .build(now);
-        let host =
-            |address| Candidate::host(address, "udp").map_err(|error| RtcError::RemoteSdp(error.to_string()));
-        rtc.add_local_candidate(host(invitation.local)?);
-        rtc.add_remote_candidate(host(invitation.relay)?);
-        let mut api = rtc.direct_api();
-        api.set_ice_controlling(true);
-        let bytes = invitation.fingerprint.to_vec();
-        api.set_remote_fingerprint(Fingerprint {
-            hash_func: "sha-256".into(),
-            bytes,
-        });
-        let (ufrag, pass) = (invitation.token.clone(), invitation.password.clone());
-        api.set_remote_ice_credentials(IceCreds { ufrag, pass });
-        api.start_dtls(true)?;
-        api.start_sctp(true);
-        let channel = api.create_data_channel(channel);
+        let refused = |error: &dyn std::fmt::Display| RtcError::RemoteSdp(error.to_string());
+        rtc.add_local_candidate(Candidate::host(invitation.local, "udp").map_err(|error| refused(&error))?);
+        let mut api = rtc.sdp_api();
+        let channel = api.add_channel_with_config(channel);
+        let Some((offer, pending)) = api.apply() else {
+            return Err(refused(&"nothing to offer"));
+        };
+        let offer = Offer::parse(&offer.to_sdp_string()).map_err(|error| refused(&error))?;
+        let answer = invitation.answer(&offer.mid);
+        rtc.sdp_api()
+            .accept_answer(pending, SdpAnswer::from_sdp_string(&answer)?)?;
         Ok(Self {
             rtc,
             local: invitation.local,
             channel,
             is_open: false,
             unsent: VecDeque::new(),
+            transmits: VecDeque::new(),
+            undriven: 0,
             received: VecDeque::new(),
             timeout: now,
             is_closed: false,
@@ -172,7 +195,12 @@ impl Client {
             destination: self.local,
             contents,
         };
-        self.rtc.handle_input(Input::Receive(now, receive))
+        self.rtc.handle_input(Input::Receive(now, receive))?;
+        self.undriven += 1;
+        if self.undriven >= DATAGRAMS_PER_DRIVE {
+            self.drive()?;
+        }
+        Ok(())
     }
 
     /// Does what is due.
@@ -187,16 +215,25 @@ impl Client {
 
     /// The next datagram to send.
     pub fn next_transmit(&mut self) -> Result<Option<Transmit>, RtcError> {
+        if self.transmits.is_empty() {
+            self.drive()?;
+        }
+        Ok(self.transmits.pop_front())
+    }
+
+    /// Takes all that the connection has to say.
+    fn drive(&mut self) -> Result<(), RtcError> {
+        self.undriven = 0;
         loop {
             match self.rtc.poll_output()? {
-                Output::Transmit(transmit) => return Ok(Some(transmit)),
+                Output::Transmit(transmit) => self.transmits.push_back(transmit),
                 Output::Event(event) => self.handle_event(event),
                 Output::Timeout(at) => {
                     self.timeout = at;
                     let before = self.unsent.len();
                     self.write();
                     if self.unsent.len() == before {
-                        return Ok(None);
+                        return Ok(());
                     }
                 }
             }
@@ -218,10 +255,5 @@ impl Client {
     /// Says goodbye.
     pub fn close(&mut self) -> Result<(), RtcError> {
         self.rtc.close()
-    }
-
-    /// Reads no longer: what arrives is dropped here (a page that hangs).
-    pub fn rtc(&mut self) -> &mut Rtc {
-        &mut self.rtc
     }
 }

@@ -4,7 +4,7 @@
 use crate::certificate;
 use crate::cli::RunArgs;
 use crate::core::session::SessionConfig;
-use crate::core::{Shard, ShardConfig, UplinkError};
+use crate::core::{Memory, Shard, ShardConfig, UplinkError};
 use crate::socket::Socket;
 use crate::uplink::Uplink;
 use crate::worker::{Order, Report, Worker};
@@ -175,6 +175,7 @@ impl Start {
             shards: self.shards,
             commit_interval: interval,
             seed: u64::from_ne_bytes(random()?),
+            memory: Memory::default(),
         });
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let (reports, report) = watch::channel(Report::default());

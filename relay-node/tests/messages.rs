@@ -49,3 +49,189 @@ fn two_publishers_share_one_order_that_both_hear() {
     assert_eq!(messages(&net, ann), stored);
     assert_eq!(messages(&net, bob), stored);
 }
+
+#[test]
+fn a_late_subscriber_hears_the_whole_stream_and_then_what_is_new() {
+    let mut net = Net::new();
+    let ann = net.open_member();
+    (0..5).for_each(|number| net.publish(ann, number, "old"));
+    net.until("stored", |net| net.edge.records.len() == 5);
+    let bob = net.open();
+    net.subscribe(bob, Some(2));
+    net.until("bob hears", |net| net.heard[bob].contains(&"committed 5".into()));
+    net.publish(ann, 5, "new");
+    net.until("bob hears more", |net| {
+        net.heard[bob].contains(&"committed 6".into())
+    });
+    let expected = [
+        "committed 2",
+        "message 2 old",
+        "message 3 old",
+        "message 4 old",
+        "committed 5",
+    ];
+    assert_eq!(net.heard[bob][..5], expected);
+    assert_eq!(net.heard[bob][5..], ["message 5 new", "committed 6"]);
+}
+
+#[test]
+fn a_subscriber_of_the_tail_hears_only_what_is_new() {
+    let mut net = Net::new();
+    let ann = net.open_member();
+    net.publish(ann, 0, "old");
+    net.until("stored", |net| net.edge.records.len() == 1);
+    let bob = net.open();
+    net.subscribe(bob, None);
+    net.pass(Duration::from_millis(50));
+    net.publish(ann, 1, "new");
+    net.until("bob hears", |net| net.heard[bob].contains(&"committed 2".into()));
+    assert_eq!(net.heard[bob], ["committed 1", "message 1 new", "committed 2"]);
+}
+
+#[test]
+fn messages_from_before_this_relay_had_the_stream_are_a_gap() {
+    let mut net = Net::new();
+    let ann = net.open_member();
+    (0..3).for_each(|number| net.publish(ann, number, "old"));
+    net.until("stored", |net| net.edge.records.len() == 3);
+    net.restart_relay();
+    let bob = net.open_member();
+    net.until("bob hears", |net| net.heard[bob].len() >= 3);
+    let expected = [
+        "welcome epoch 1 head 3 committed 3 stored None",
+        "committed 0",
+        "gap 0..3",
+        "committed 3",
+    ];
+    assert!(
+        net.heard[bob]
+            .iter()
+            .all(|said| expected.contains(&said.as_str())),
+        "{:?}",
+        net.heard[bob]
+    );
+    assert!(net.heard[bob].contains(&"gap 0..3".into()));
+}
+
+#[test]
+fn a_message_that_was_sent_before_the_welcome_is_not_lost() {
+    let mut net = Net::new();
+    let who = net.open();
+    net.hello(who, 1);
+    (0..3).for_each(|number| net.publish(who, number, "early"));
+    net.until("stored", |net| net.edge.records.len() == 3);
+    let accepted: Vec<&str> = net.heard[who][1..4].iter().map(String::as_str).collect();
+    assert_eq!(
+        accepted,
+        ["accepted 0 as 0", "accepted 1 as 1", "accepted 2 as 2"]
+    );
+}
+
+#[test]
+fn a_publisher_that_comes_back_is_told_how_far_it_got_and_a_resent_message_is_not_doubled() {
+    let mut net = Net::new();
+    let ann = net.open();
+    net.hello(ann, 9);
+    (0..3).for_each(|number| net.publish(ann, number, "once"));
+    net.until("stored", |net| net.edge.records.len() == 3);
+    net.restart_relay();
+    let again = net.open();
+    net.hello(again, 9);
+    (1..5).for_each(|number| net.publish(again, number, "once"));
+    net.until("stored", |net| net.edge.records.len() == 5);
+    net.publish(again, 4, "once");
+    net.until("answered", |net| {
+        net.heard[again]
+            .iter()
+            .filter(|said| *said == "accepted 4 as 4")
+            .count()
+            == 2
+    });
+    assert!(
+        net.heard[again][0].ends_with("stored Some(2)"),
+        "{:?}",
+        net.heard[again]
+    );
+    assert_eq!(net.heard[again][1..3], ["accepted 1 before", "accepted 2 before"]);
+    net.pass(Duration::from_secs(1));
+    assert_eq!(net.edge.records.len(), 5);
+}
+
+#[test]
+fn a_left_out_number_is_refused_until_it_comes() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.publish(who, 0, "zero");
+    net.publish(who, 2, "two");
+    net.publish(who, 3, "three");
+    net.until("refused", |net| net.heard[who].contains(&"error 4".into()));
+    (1..4).for_each(|number| net.publish(who, number, "again"));
+    net.until("stored", |net| net.edge.records.len() == 4);
+    assert_eq!(net.edge.texts(), ["zero", "again", "again", "again"]);
+    let refusals = net.heard[who].iter().filter(|said| *said == "error 4").count();
+    assert_eq!(
+        refusals, 1,
+        "one word for all that follow the gap: {:?}",
+        net.heard[who]
+    );
+}
+
+#[test]
+fn the_largest_message_passes_and_a_larger_one_is_refused() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.publish_bytes(who, 0, &[1; 65_536]);
+    net.publish_bytes(who, 1, &[2; 65_537]);
+    net.publish(who, 1, "small again");
+    net.until("stored", |net| net.edge.records.len() == 2);
+    net.until("heard", |net| net.heard[who].contains(&"committed 2".into()));
+    assert!(
+        net.heard[who].contains(&"message 0 of 65536 bytes".into()),
+        "{:?}",
+        net.heard[who]
+    );
+    assert!(net.heard[who].contains(&"error 2".into()), "{:?}", net.heard[who]);
+    assert!(net.heard[who].contains(&"message 1 small again".into()));
+}
+
+#[test]
+fn a_subscriber_that_hears_nothing_for_a_while_is_told_the_gap_and_slows_nobody() {
+    let mut net = Net::new();
+    let (ann, bob) = (net.open_member(), net.open_member());
+    net.deaf.push(bob);
+    let text = "x".repeat(60_000);
+    for number in 0..30 {
+        net.publish(ann, number, &text);
+        net.pass(Duration::from_millis(5));
+    }
+    net.until("stored", |net| net.edge.records.len() == 30);
+    net.until("ann hears all", |net| {
+        net.heard[ann].contains(&"committed 30".into())
+    });
+    net.deaf.clear();
+    net.until("bob is told the rest", |net| {
+        net.heard[bob].contains(&"committed 30".into())
+    });
+    let seen = support::seqs(&net.heard[bob]);
+    assert_eq!(
+        seen,
+        (0..30).collect::<Vec<_>>(),
+        "each seq is a message or in a gap, in order"
+    );
+    assert!(net.heard[bob].iter().any(|said| said.starts_with("gap")));
+}
+
+#[test]
+fn anchors_and_chain_events_reach_everybody_once_their_messages_are_stored() {
+    let mut net = Net::new();
+    let (ann, bob) = (net.open_member(), net.open_member());
+    net.publish(ann, 0, "hello");
+    net.until("stored", |net| net.heard[bob].contains(&"committed 1".into()));
+    net.anchored(0, 1);
+    net.until("anchored", |net| {
+        net.heard[bob].contains(&"anchored 0+1 Anchored".into())
+    });
+    net.until("anchored", |net| {
+        net.heard[ann].contains(&"anchored 0+1 Anchored".into())
+    });
+}

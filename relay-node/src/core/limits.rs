@@ -10,7 +10,8 @@ pub const SESSIONS_MAX: usize = 20_000;
 /// this many are at most a second of work.
 pub const HANDSHAKES_MAX: usize = 1_024;
 
-/// How long a DTLS handshake may take. Four round trips at the worst real round-trip time (2 s) fit.
+/// How long a session may take until its channel is open. Four round trips at the worst real round-trip time
+/// (2 s) fit.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a peer may be silent. Browsers send a consent check at least every 5 s (RFC 7675) and give a path
@@ -74,6 +75,10 @@ pub const PRODUCER_RECENT: usize = 256;
 /// Most ended sessions whose tokens are remembered so that they open nothing again. A token lives a minute, so
 /// this is about a thousand sessions a second.
 pub const SPENT_TOKENS_MAX: usize = 65_536;
+
+/// Datagrams that a peer connection is handed before it is asked what it has to say. It keeps a few dozen and
+/// drops the rest.
+pub const DATAGRAMS_PER_DRIVE: u32 = 16;
 
 /// Most remote addresses of one session: the pairs that a client tries, or an address that moves.
 pub const ADDRESSES_PER_SESSION: usize = 8;

@@ -3,7 +3,7 @@
 //! What always holds: the log is one contiguous run of seqs `start()..end()`; it never holds more than its
 //! bounds, however far behind a subscriber is.
 
-use crate::core::limits::{LOG_MAX_BYTES, LOG_MAX_MESSAGES};
+use crate::core::limits::LOG_MAX_MESSAGES;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use streamchain_protocol::ids::Seq;
@@ -25,15 +25,17 @@ pub struct Log {
     start: Seq,
     frames: VecDeque<Bytes>,
     bytes: usize,
+    max_bytes: usize,
 }
 
 impl Log {
-    /// An empty log that begins at `start`.
-    pub fn new(start: Seq) -> Self {
+    /// An empty log that begins at `start` and keeps at most `max_bytes` of encoded messages.
+    pub fn new(start: Seq, max_bytes: usize) -> Self {
         Self {
             start,
             frames: VecDeque::new(),
             bytes: 0,
+            max_bytes,
         }
     }
 
@@ -51,7 +53,7 @@ impl Log {
     pub fn push(&mut self, frame: Bytes) {
         self.bytes += frame.len();
         self.frames.push_back(frame);
-        while self.frames.len() > LOG_MAX_MESSAGES || self.bytes > LOG_MAX_BYTES {
+        while self.frames.len() > LOG_MAX_MESSAGES || self.bytes > self.max_bytes {
             let Some(oldest) = self.frames.pop_front() else {
                 break;
             };
@@ -96,9 +98,10 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::limits::LOG_MAX_BYTES;
 
     fn log(frames: usize, length: usize) -> Log {
-        let mut log = Log::new(Seq(10));
+        let mut log = Log::new(Seq(10), LOG_MAX_BYTES);
         (0..frames).for_each(|index| log.push(Bytes::from(vec![index as u8; length])));
         log
     }

@@ -17,5 +17,5 @@ pub mod timers;
 pub mod uplink;
 
 pub use path::Path;
-pub use shard::{Command, Load, Now, Shard, ShardConfig};
+pub use shard::{Command, Load, Memory, Now, Shard, ShardConfig};
 pub use uplink::{Answer, Request, Ticket, UplinkError};

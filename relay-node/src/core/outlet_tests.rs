@@ -33,7 +33,7 @@ impl Sink for Peer {
 }
 
 fn log(start: u64, end: u64, size: usize) -> Log {
-    let mut log = Log::new(Seq(start));
+    let mut log = Log::new(Seq(start), usize::MAX);
     for seq in start..end {
         let payload = vec![0; size];
         let frame = RelayFrame::Message {

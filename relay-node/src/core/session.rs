@@ -18,7 +18,7 @@ use str0m::channel::{ChannelId, Reliability};
 use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
 use str0m::net::Receive;
 use str0m::{IceCreds, Input, Rtc, RtcConfig, RtcError};
-use streamchain_protocol::frame::CHANNEL_PROTOCOL;
+use streamchain_protocol::frame::{CHANNEL_PROTOCOL, ErrorCode};
 use streamchain_protocol::ids::{ProducerId, Seq, ShortId};
 use streamchain_protocol::limits::CHANNEL_MESSAGE_MAX_BYTES;
 use streamchain_protocol::token::{FingerprintHash, SessionToken};
@@ -30,8 +30,8 @@ pub struct SessionKey(pub u64);
 /// How far a session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// ICE and DTLS, until this time at most.
-    Handshake(Instant),
+    /// ICE and DTLS.
+    Handshake,
     /// DTLS is up with the right certificate.
     Connected,
     /// Its last frames are on their way, until this time at most.
@@ -79,12 +79,16 @@ pub struct Session {
     last_heard: Instant,
     /// When the peer connection wants to be called.
     pub rtc_timeout: Instant,
+    /// The error to close with once there is a channel to say it on.
+    pub farewell: Option<(ErrorCode, &'static str)>,
+    /// By when the channel must be open.
+    open_by: Instant,
     /// The earliest entry in the shard's timers.
     pub scheduled: Option<Instant>,
     /// Whether it is queued to be driven.
     pub queued: bool,
-    /// Whether a first check was nominated.
-    pub nominated: bool,
+    /// Datagrams taken since it was last driven.
+    pub undriven: u32,
 }
 
 /// What all sessions of a relay have in common.
@@ -130,7 +134,9 @@ impl Session {
             token,
             ufrag: ufrag.into(),
             password,
-            phase: Phase::Handshake(now + HANDSHAKE_TIMEOUT),
+            phase: Phase::Handshake,
+            farewell: None,
+            open_by: now + HANDSHAKE_TIMEOUT,
             channel: None,
             outlet: Outlet::default(),
             hello: None,
@@ -144,7 +150,7 @@ impl Session {
             rtc_timeout: now,
             scheduled: None,
             queued: false,
-            nominated: false,
+            undriven: 0,
         })
     }
 
@@ -161,6 +167,7 @@ impl Session {
             self.rtc.add_local_candidate(path.candidate()?);
         }
         self.last_heard = now;
+        self.undriven += 1;
         // What is neither STUN nor DTLS (RFC 7983) is passed over.
         let Ok(contents) = datagram.try_into() else {
             return Ok(());
@@ -251,8 +258,9 @@ impl Session {
 
     fn own_timeout(&self) -> Instant {
         match self.phase {
-            Phase::Handshake(until) | Phase::Closing(until) => until,
-            Phase::Connected => self.last_heard + IDLE_TIMEOUT,
+            Phase::Closing(until) => until,
+            _ if self.channel.is_none() => self.open_by,
+            _ => self.last_heard + IDLE_TIMEOUT,
         }
     }
 

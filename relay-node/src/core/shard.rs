@@ -15,7 +15,10 @@ mod streams;
 
 use crate::core::admission::{Admission, Check, Refused};
 use crate::core::counters::Counters;
-use crate::core::limits::{HANDSHAKES_MAX, SESSIONS_MAX, SPENT_TOKENS_MAX, STREAMS_MAX};
+use crate::core::limits::{
+    DATAGRAMS_PER_DRIVE, HANDSHAKES_MAX, LOG_MAX_BYTES, SESSIONS_MAX, SHARD_UNSTORED_MAX_BYTES,
+    SPENT_TOKENS_MAX, STREAMS_MAX,
+};
 use crate::core::path::{Path, Peer};
 use crate::core::retry::Jitter;
 use crate::core::session::{Phase, Session, SessionConfig, SessionKey};
@@ -65,6 +68,26 @@ pub struct ShardConfig {
     pub commit_interval: Duration,
     /// For jitter.
     pub seed: u64,
+    /// How much is kept.
+    pub memory: Memory,
+}
+
+/// How many bytes a shard may keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Encoded messages of one stream, for subscribers that are behind.
+    pub log_bytes: usize,
+    /// Payloads of all streams that are not stored yet.
+    pub unstored_bytes: usize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            log_bytes: LOG_MAX_BYTES,
+            unstored_bytes: SHARD_UNSTORED_MAX_BYTES,
+        }
+    }
 }
 
 /// How many sessions and streams there are.
@@ -95,6 +118,7 @@ pub struct Shard {
     index: usize,
     shards: usize,
     commit_interval: Duration,
+    memory: Memory,
     jitter: Jitter,
     sessions: HashMap<SessionKey, Session>,
     by_address: HashMap<Peer, SessionKey>,
@@ -124,6 +148,7 @@ impl Shard {
             index: config.index,
             shards: config.shards,
             commit_interval: config.commit_interval,
+            memory: config.memory,
             jitter: Jitter::new(config.seed),
             sessions: HashMap::new(),
             by_address: HashMap::new(),
@@ -249,9 +274,14 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
-        match session.receive(datagram, path, now.instant) {
-            Ok(()) => self.queue_session(key),
-            Err(_) => self.remove(key, now),
+        // A datagram that makes no sense to DTLS may be anybody's, sent in the peer's name: it is dropped, and a
+        // connection that is really broken times out.
+        if session.receive(datagram, path, now.instant).is_err() {
+            self.counters.strays += 1;
+        }
+        match session.undriven < DATAGRAMS_PER_DRIVE {
+            true => self.queue_session(key),
+            false => self.drive(key, now),
         }
     }
 
@@ -319,7 +349,7 @@ impl Shard {
 
     /// Whether a session is still shaking hands.
     fn is_shaking(session: &Session) -> bool {
-        matches!(session.phase, Phase::Handshake(_))
+        session.phase == Phase::Handshake
     }
 
     /// The answer of the edge to a [`Command::Ask`].

@@ -67,10 +67,10 @@ pub struct Held {
 }
 
 impl Held {
-    fn new(taken: &TakenUp, interval: Duration) -> Self {
+    fn new(taken: &TakenUp, interval: Duration, log_max_bytes: usize) -> Self {
         Self {
             epoch: taken.epoch,
-            log: Log::new(taken.head),
+            log: Log::new(taken.head, log_max_bytes),
             backlog: Backlog::new(taken.head, interval),
             producers: Producers::default(),
             lookups: HashMap::new(),
@@ -190,8 +190,8 @@ impl Stream {
     }
 
     /// The epoch was granted.
-    pub fn hold(&mut self, taken: &TakenUp, interval: Duration) {
-        self.held = Some(Held::new(taken, interval));
+    pub fn hold(&mut self, taken: &TakenUp, interval: Duration, log_max_bytes: usize) {
+        self.held = Some(Held::new(taken, interval, log_max_bytes));
     }
 
     /// Messages that are not stored yet.

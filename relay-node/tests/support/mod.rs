@@ -9,23 +9,29 @@ pub mod edge;
 use edge::Edge;
 use relay_node::client::{Client, Identity, Invitation};
 use relay_node::core::session::SessionConfig;
-use relay_node::core::{Answer, Command, Now, Path, Shard, ShardConfig, Ticket};
+use relay_node::core::{Answer, Command, Memory, Now, Path, Shard, ShardConfig, Ticket};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use str0m::channel::ChannelConfig;
 use str0m::config::{CryptoProvider, DtlsCert};
-use streamchain_protocol::Address;
 use streamchain_protocol::cbor::Reader;
 use streamchain_protocol::frame::{ClientFrame, RelayFrame};
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
 use streamchain_protocol::keys::{RelayKey, SessionKeys};
 use streamchain_protocol::token::{Rights, SessionToken, ice_password};
+use streamchain_protocol::uplink::{Notice, NoticeEvent, NoticeState};
+use streamchain_protocol::{Address, B256};
 
 pub const RELAY: &str = "127.0.0.1:7100";
 pub const STREAM: ShortId = ShortId([0x51; 20]);
 pub const START_MS: u64 = 1_700_000_000_000;
+/// Small, so that a test can fill it.
+pub const MEMORY: Memory = Memory {
+    log_bytes: 600_000,
+    unstored_bytes: 1_000_000,
+};
 const LATENCY: Duration = Duration::from_millis(1);
 const EDGE_LATENCY: Duration = Duration::from_millis(10);
 
@@ -58,6 +64,7 @@ pub struct Net {
     start: Instant,
     now: Instant,
     sessions: u8,
+    moved: BTreeMap<SocketAddr, SocketAddr>,
     /// Datagrams that the relay sent to somebody who is no client.
     pub astray: usize,
     /// Clients that are cut off: nothing reaches them.
@@ -70,17 +77,7 @@ impl Net {
     pub fn new() -> Self {
         let crypto = Arc::new(str0m::crypto::from_feature_flags());
         let relay_certificate = crypto.dtls_provider.generate_certificate().unwrap();
-        let shard = Shard::new(ShardConfig {
-            keys: keys(),
-            session: SessionConfig {
-                certificate: relay_certificate.clone(),
-                crypto: crypto.clone(),
-            },
-            index: 0,
-            shards: 1,
-            commit_interval: Duration::from_millis(50),
-            seed: 7,
-        });
+        let shard = shard(&relay_certificate, &crypto);
         let start = Instant::now();
         Self {
             shard,
@@ -95,6 +92,7 @@ impl Net {
             start,
             now: start,
             sessions: 0,
+            moved: BTreeMap::new(),
             astray: 0,
             deaf: vec![],
             lost: vec![],
@@ -135,13 +133,25 @@ impl Net {
 
     /// A client with this token begins to connect.
     pub fn connect_with(&mut self, identity: &Identity, ufrag: String, channel: ChannelConfig) -> Who {
-        let who = self.clients.len();
+        let password = ice_password(&ufrag, &keys());
+        self.connect_as(identity, ufrag, password, channel)
+    }
+
+    /// A client with this token and password begins to connect.
+    pub fn connect_as(
+        &mut self,
+        identity: &Identity,
+        ufrag: String,
+        password: String,
+        channel: ChannelConfig,
+    ) -> Who {
+        let who = self.heard.len();
         let fingerprint = self
             .crypto
             .sha256_provider
             .sha256(&self.relay_certificate.certificate);
         let invitation = Invitation {
-            password: ice_password(&ufrag, &keys()),
+            password,
             token: ufrag,
             fingerprint,
             relay: RELAY.parse().unwrap(),
@@ -198,6 +208,43 @@ impl Net {
             producer_seq: number,
             payload,
         });
+    }
+
+    /// The relay dies and another process takes its place under the same address.
+    pub fn restart_relay(&mut self) {
+        self.shard = shard(&self.relay_certificate, &self.crypto);
+        self.flights.clear();
+        self.answers.clear();
+        for who in 0..self.clients.len() {
+            self.deaf.push(who);
+        }
+    }
+
+    /// From now on the client's datagrams come from another address (its NAT lost the old one).
+    pub fn move_client(&mut self, who: Who) {
+        let address = Self::address(who + 500);
+        self.addresses.insert(address, who);
+        self.moved.insert(Self::address(who), address);
+    }
+
+    /// The chain has an anchor over these messages.
+    pub fn anchored(&mut self, first: u64, count: u64) {
+        let event = NoticeEvent::Anchored {
+            first: Seq(first),
+            count,
+            root: B256::ZERO,
+            tx: B256::ZERO,
+            block: 1,
+            state: NoticeState::Anchored,
+        };
+        let now = self.now();
+        self.shard.handle_notice(
+            &Notice {
+                stream: STREAM,
+                event,
+            },
+            now,
+        );
     }
 
     /// Hands the relay a datagram at once.
@@ -268,7 +315,10 @@ impl Net {
                 .get(&flight.to)
                 .filter(|who| !self.deaf.contains(who))
             {
-                let _ = self.clients[*who].handle_datagram(&flight.bytes, flight.from, self.now);
+                // A client that was dropped by its test is simply gone.
+                if let Some(client) = self.clients.get_mut(*who) {
+                    let _ = client.handle_datagram(&flight.bytes, flight.from, self.now);
+                }
             } else {
                 self.astray += 1;
             }
@@ -316,6 +366,34 @@ impl Net {
             }
         }
     }
+}
+
+fn shard(certificate: &DtlsCert, crypto: &Arc<CryptoProvider>) -> Shard {
+    Shard::new(ShardConfig {
+        keys: keys(),
+        session: SessionConfig {
+            certificate: certificate.clone(),
+            crypto: crypto.clone(),
+        },
+        index: 0,
+        shards: 1,
+        commit_interval: Duration::from_millis(50),
+        seed: 7,
+        memory: MEMORY,
+    })
+}
+
+/// The seqs that a client was sent or told to fetch, in the order in which it heard of them.
+pub fn seqs(heard: &[String]) -> Vec<u64> {
+    let mut all = vec![];
+    for said in heard {
+        if let Some(message) = said.strip_prefix("message ") {
+            all.extend(message.split(' ').next().and_then(|seq| seq.parse::<u64>().ok()));
+        } else if let Some((from, to)) = said.strip_prefix("gap ").and_then(|gap| gap.split_once("..")) {
+            all.extend(from.parse::<u64>().unwrap()..to.parse::<u64>().unwrap());
+        }
+    }
+    all
 }
 
 /// Frames as a test reads them.

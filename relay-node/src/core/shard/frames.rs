@@ -1,7 +1,7 @@
 //! What clients say: hello, publish, subscribe.
 
 use super::{Now, Shard};
-use crate::core::limits::{LOG_MAX_MESSAGES, SHARD_UNSTORED_MAX_BYTES};
+use crate::core::limits::LOG_MAX_MESSAGES;
 use crate::core::outlet::Overflow;
 use crate::core::session::{Hello, Session, SessionKey};
 use crate::core::stream::{Publish, Published};
@@ -28,7 +28,7 @@ impl Shard {
         };
         if let Err(malformed) = read {
             self.counters.frames_malformed += 1;
-            self.close_with(key, ErrorCode::Malformed, &shown(&malformed.to_string()), now);
+            self.close_with_text(key, ErrorCode::Malformed, &shown(&malformed.to_string()), now);
             return;
         }
         self.pump(key, now);
@@ -199,7 +199,7 @@ impl Shard {
                 false => refuse(session, number, ErrorCode::Overloaded, early_text(number)),
             };
         }
-        let room = self.unstored_bytes + payload.len() <= SHARD_UNSTORED_MAX_BYTES;
+        let room = self.unstored_bytes + payload.len() <= self.memory.unstored_bytes;
         let id = session.stream();
         let held = self.streams.get_mut(&id).and_then(|stream| stream.held.as_mut());
         let publish = Publish {

@@ -15,6 +15,7 @@ impl Shard {
     pub(super) fn drive(&mut self, key: SessionKey, now: Now) {
         if let Some(session) = self.sessions.get_mut(&key) {
             session.queued = false;
+            session.undriven = 0;
         }
         loop {
             let Some(session) = self.sessions.get_mut(&key) else {
@@ -73,7 +74,10 @@ impl Shard {
             Event::Connected if Self::is_shaking(session) => self.connected(key, now),
             Event::ChannelOpen(id, _) if session.phase == Phase::Connected => {
                 if session.open_channel(id) {
-                    self.pump(key, now);
+                    match session.farewell.take() {
+                        Some((code, text)) => self.close_with(key, code, text, now),
+                        None => drop(self.pump(key, now)),
+                    }
                 } else {
                     session.rtc.direct_api().close_data_channel(id);
                 }
@@ -127,24 +131,32 @@ impl Shard {
         self.queue_session(key);
     }
 
-    /// Sends an error as the session's last frame.
-    pub(super) fn close_with(&mut self, key: SessionKey, code: ErrorCode, text: &str, now: Now) {
+    /// Sends an error as the session's last frame: now, or as soon as it has a channel.
+    pub(super) fn close_with(&mut self, key: SessionKey, code: ErrorCode, text: &'static str, now: Now) {
+        self.leave_stream(key, now);
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
-        if Self::is_shaking(session) {
-            return self.remove(key, now);
+        if session.channel.is_none() {
+            session.farewell = Some((code, text));
+            return;
         }
+        self.close_with_text(key, code, text, now);
+    }
+
+    /// Sends an error with a text of its own as the session's last frame.
+    pub(super) fn close_with_text(&mut self, key: SessionKey, code: ErrorCode, text: &str, now: Now) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
         if matches!(session.phase, Phase::Closing(_)) {
             return;
         }
         // One that already has more than it reads gets no word.
         let _ = session.outlet.send(&RelayFrame::error(code, text));
-        self.pump(key, now);
-        if let Some(session) = self.sessions.get_mut(&key) {
-            session.begin_close(now.instant);
-        }
+        session.begin_close(now.instant);
         self.leave_stream(key, now);
+        self.pump(key, now);
         self.queue_session(key);
     }
 

@@ -125,13 +125,13 @@ impl Shard {
     }
 
     pub(super) fn taken_up(&mut self, id: ShortId, result: Result<TakenUp, UplinkError>, now: Now) {
-        let interval = self.commit_interval;
+        let (interval, log_max_bytes) = (self.commit_interval, self.memory.log_bytes);
         let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.held.is_none()) else {
             return;
         };
         match result {
             Ok(taken) if taken.stream.short() == id => {
-                stream.hold(&taken, interval);
+                stream.hold(&taken, interval, log_max_bytes);
                 for key in stream.sessions.clone() {
                     self.stream_is_there(key, now);
                 }

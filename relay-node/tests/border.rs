@@ -1,0 +1,264 @@
+//! What a stranger, a forger or a broken client gets: nothing, or a word and the door.
+
+mod support;
+
+use proptest::prelude::*;
+use relay_node::client::Client;
+use std::time::Duration;
+use str0m::channel::{ChannelConfig, Reliability};
+use streamchain_protocol::ids::SessionId;
+use streamchain_protocol::keys::RelayKey;
+use streamchain_protocol::token::Rights;
+use streamchain_protocol::uplink::{Notice, NoticeEvent};
+use support::{Net, STREAM, keys};
+
+/// Nothing was kept, and nothing was said.
+fn nothing_happened(net: &Net) {
+    assert_eq!(net.shard.load().sessions, 0, "no state");
+    assert_eq!(net.shard.load().streams, 0, "no stream was asked for");
+    assert_eq!(net.shard.counters().datagrams_out, 0, "no answer");
+    assert!(net.edge.asked.is_empty(), "nothing was asked of the edge");
+}
+
+#[test]
+fn a_forged_token_makes_no_state_and_gets_no_answer() {
+    let mut net = Net::new();
+    let identity = net.identity();
+    let strangers = RelayKey::from_hex(&"22".repeat(32)).unwrap().session_keys();
+    let forged = net.token(&identity).sign(&strangers);
+    let who = net.connect_with(&identity, forged, Client::channel());
+    net.pass(Duration::from_secs(5));
+    assert!(!net.clients[who].is_open());
+    nothing_happened(&net);
+    assert!(net.shard.counters().tokens_refused > 1, "it tried more than once");
+}
+
+#[test]
+fn an_expired_token_makes_no_state_and_gets_no_answer() {
+    let mut net = Net::new();
+    let identity = net.identity();
+    let mut token = net.token(&identity);
+    token.expires_s -= 61;
+    net.connect_with(&identity, token.sign(&keys()), Client::channel());
+    net.pass(Duration::from_secs(5));
+    nothing_happened(&net);
+    assert!(net.shard.counters().tokens_refused > 1);
+}
+
+#[test]
+fn a_stolen_token_without_its_password_makes_no_state() {
+    let mut net = Net::new();
+    let identity = net.identity();
+    let token = net.token(&identity).sign(&keys());
+    // The thief saw the ufrag on the wire, but not the answer: its password is another's.
+    let who = net.connect_as(&identity, token, "x".repeat(32), Client::channel());
+    net.pass(Duration::from_secs(5));
+    assert!(!net.clients[who].is_open());
+    nothing_happened(&net);
+    assert!(net.shard.counters().integrity_refused > 1);
+}
+
+#[test]
+fn a_client_with_another_certificate_than_the_edge_signed_is_dropped() {
+    let mut net = Net::new();
+    let (signed, other) = (net.identity(), net.identity());
+    let token = net.token(&signed).sign(&keys());
+    let who = net.connect_with(&other, token, Client::channel());
+    net.pass(Duration::from_secs(15));
+    assert!(!net.clients[who].is_open());
+    assert_eq!(
+        net.shard.counters().certificates_refused,
+        1,
+        "and its token opens nothing again"
+    );
+    assert_eq!(net.shard.load().sessions, 0);
+}
+
+#[test]
+fn a_token_opens_one_session_only() {
+    let mut net = Net::new();
+    let identity = net.identity();
+    let token = net.token(&identity).sign(&keys());
+    let first = net.connect_with(&identity, token.clone(), Client::channel());
+    net.until("open", |net| net.clients[first].is_open());
+    net.clients[first].close().unwrap();
+    net.until("over", |net| net.shard.load().sessions == 0);
+    let second = net.connect_with(&identity, token, Client::channel());
+    net.pass(Duration::from_secs(5));
+    assert!(!net.clients[second].is_open());
+    assert_eq!(net.shard.counters().sessions_begun, 1);
+}
+
+#[test]
+fn a_client_that_never_finishes_its_handshake_is_forgotten() {
+    let mut net = Net::new();
+    let who = net.connect();
+    net.deaf.push(who);
+    net.pass(Duration::from_millis(100));
+    assert_eq!(net.shard.load().sessions, 1);
+    net.clients.clear();
+    net.pass(Duration::from_secs(11));
+    assert_eq!(net.shard.load().sessions, 0);
+    net.pass(Duration::from_secs(31));
+    assert_eq!(net.shard.load().streams, 0, "and its stream with it");
+}
+
+#[test]
+fn a_client_that_falls_silent_is_forgotten() {
+    let mut net = Net::new();
+    net.open_member();
+    net.clients.clear();
+    net.pass(Duration::from_secs(35));
+    assert_eq!(net.shard.load().sessions, 0);
+}
+
+#[test]
+fn a_client_that_moves_to_another_address_is_followed() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.publish(who, 0, "here");
+    net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+    net.move_client(who);
+    net.publish(who, 1, "there");
+    net.until("stored", |net| net.heard[who].contains(&"committed 2".into()));
+}
+
+#[test]
+fn a_malformed_frame_closes_its_session_and_no_other() {
+    let mut net = Net::new();
+    let (good, bad) = (net.open_member(), net.open_member());
+    net.clients[bad].send_message(vec![0x83, 0x02, 0x00, 0x9f]);
+    net.until("closed", |net| net.clients[bad].is_closed());
+    assert!(net.heard[bad].contains(&"error 1".into()));
+    net.publish(good, 0, "still here");
+    net.until("stored", |net| net.heard[good].contains(&"committed 1".into()));
+    assert_eq!(net.shard.load().sessions, 1);
+}
+
+#[test]
+fn a_frame_of_an_unknown_kind_is_passed_over() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.clients[who].send_message(vec![0x82, 0x18, 0x63, 0x61, 0x78]);
+    net.publish(who, 0, "goes on");
+    net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+}
+
+#[test]
+fn publishing_before_hello_or_without_the_right_is_refused() {
+    let mut net = Net::new();
+    let eager = net.open();
+    net.publish(eager, 0, "who am I");
+    net.until("refused", |net| net.heard[eager] == ["error 9"]);
+
+    let identity = net.identity();
+    let mut token = net.token(&identity);
+    token.rights = Rights {
+        subscribe: true,
+        publish: false,
+    };
+    let reader = net.connect_with(&identity, token.sign(&keys()), Client::channel());
+    net.hello(reader, 1);
+    net.publish(reader, 0, "may I");
+    net.until("refused", |net| net.heard[reader].contains(&"error 3".into()));
+    assert!(net.edge.texts().is_empty());
+
+    let mut token = net.token(&identity);
+    token.rights = Rights {
+        subscribe: false,
+        publish: true,
+    };
+    let writer = net.connect_with(&identity, token.sign(&keys()), Client::channel());
+    net.subscribe(writer, None);
+    net.until("refused", |net| net.heard[writer].contains(&"error 3".into()));
+}
+
+#[test]
+fn a_session_that_the_edge_ends_is_told_and_closed() {
+    let mut net = Net::new();
+    let (ended, other) = (net.open_member(), net.open_member());
+    let notice = Notice {
+        stream: STREAM,
+        event: NoticeEvent::SessionEnded {
+            session: SessionId([1; 8]),
+        },
+    };
+    let now = net.now();
+    net.shard.handle_notice(&notice, now);
+    net.until("closed", |net| net.clients[ended].is_closed());
+    assert!(net.heard[ended].contains(&"error 7".into()));
+    assert!(!net.clients[other].is_closed());
+}
+
+#[test]
+fn a_channel_that_is_unordered_and_without_retransmits_works_too() {
+    let mut net = Net::new();
+    let ann = net.open_member();
+    let reliability = Reliability::MaxRetransmits { retransmits: 0 };
+    let channel = ChannelConfig {
+        ordered: false,
+        reliability,
+        ..Client::channel()
+    };
+    let identity = net.identity();
+    let token = net.token(&identity).sign(&keys());
+    let bob = net.connect_with(&identity, token, channel);
+    net.subscribe(bob, Some(0));
+    net.until("open", |net| net.clients[bob].is_open());
+    (0..50).for_each(|number| net.publish(ann, number, "fast"));
+    net.until("heard", |net| net.heard[bob].contains(&"message 49 fast".into()));
+}
+
+#[test]
+fn a_channel_of_another_protocol_is_closed() {
+    let mut net = Net::new();
+    let identity = net.identity();
+    let token = net.token(&identity).sign(&keys());
+    let channel = ChannelConfig {
+        protocol: "chat.v1".into(),
+        ..Client::channel()
+    };
+    let who = net.connect_with(&identity, token, channel);
+    net.until("closed", |net| net.clients[who].is_closed());
+    assert_eq!(net.heard[who], Vec::<String>::new());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_datagrams_at_all_are_survived_and_make_no_state(
+        datagrams in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..20),
+        kind in prop::sample::select(vec![None, Some(vec![0, 1, 0, 60, 0x21, 0x12, 0xA4, 0x42]), Some(vec![22, 254, 253])]),
+    ) {
+        let mut net = Net::new();
+        for mut datagram in datagrams {
+            if let Some(head) = &kind {
+                datagram.splice(0..0, head.clone());
+            }
+            net.inject(&datagram, Net::address(3));
+        }
+        nothing_happened(&net);
+    }
+
+    #[test]
+    fn a_client_that_sends_any_bytes_is_survived(messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 1..8)) {
+        let mut net = Net::new();
+        let (good, bad) = (net.open_member(), net.open());
+        messages.into_iter().for_each(|message| net.clients[bad].send_message(message));
+        net.pass(Duration::from_millis(300));
+        net.publish(good, 0, "still here");
+        net.until("stored", |net| net.heard[good].contains(&"committed 1".into()));
+    }
+
+    #[test]
+    fn garbage_to_a_session_from_its_own_address_does_not_end_it(datagrams in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..20)) {
+        let mut net = Net::new();
+        let who = net.open_member();
+        for datagram in datagrams {
+            net.inject(&datagram, Net::address(who));
+        }
+        net.publish(who, 0, "still here");
+        net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+    }
+}

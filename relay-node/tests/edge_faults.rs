@@ -1,0 +1,173 @@
+//! An edge that fails, is slow, or gives the stream to another relay.
+
+mod support;
+
+use std::time::Duration;
+use support::Net;
+use support::edge::Fault;
+
+#[test]
+fn a_batch_is_tried_again_until_it_is_stored_and_never_doubled() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.edge
+        .batch_faults
+        .extend([Fault::Before, Fault::After, Fault::Before]);
+    (0..3).for_each(|number| net.publish(who, number, "once"));
+    net.until("stored", |net| net.heard[who].contains(&"committed 3".into()));
+    assert_eq!(net.edge.texts(), ["once"; 3]);
+    assert_eq!(
+        net.edge.batches, 4,
+        "three failures and one answer: {:?}",
+        net.edge.asked
+    );
+}
+
+#[test]
+fn while_the_edge_is_slow_one_batch_is_under_way_and_the_next_grows() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.edge.batch_faults.extend([Fault::Before; 5]);
+    for number in 0..50 {
+        net.publish(who, number, "live");
+        net.pass(Duration::from_millis(10));
+    }
+    assert!(
+        net.heard[who].contains(&"message 49 live".into()),
+        "live delivery goes on"
+    );
+    net.until("stored", |net| net.heard[who].contains(&"committed 50".into()));
+    assert!(
+        net.edge.batches < 20,
+        "larger batches, not more: {:?}",
+        net.edge.asked
+    );
+}
+
+#[test]
+fn a_stream_that_another_relay_has_taken_over_is_let_go() {
+    let mut net = Net::new();
+    let (ann, bob) = (net.open_member(), net.open_member());
+    net.publish(ann, 0, "stored");
+    net.until("stored", |net| net.heard[bob].contains(&"committed 1".into()));
+    net.edge.take_over();
+    net.publish(ann, 1, "tentative");
+    net.until("both are sent away", |net| {
+        [ann, bob].iter().all(|who| net.clients[*who].is_closed())
+    });
+    assert!(net.heard[ann].contains(&"error 5".into()) && net.heard[bob].contains(&"error 5".into()));
+    assert_eq!(
+        net.edge.texts(),
+        ["stored"],
+        "nothing is stored under an old epoch"
+    );
+    assert!(!net.heard[bob].contains(&"committed 2".into()));
+    assert_eq!(net.shard.load().streams, 0);
+}
+
+#[test]
+fn a_stream_that_is_another_relays_from_the_start_is_refused() {
+    let mut net = Net::new();
+    net.edge.is_elsewhere = true;
+    let who = net.connect();
+    net.until("sent away", |net| net.clients[who].is_closed());
+    assert_eq!(
+        net.heard[who],
+        ["error 5"],
+        "it is told, though the refusal came before its channel"
+    );
+    net.until("forgotten", |net| net.shard.load().sessions == 0);
+    assert_eq!(net.shard.load().streams, 0);
+}
+
+#[test]
+fn an_edge_that_is_not_reached_at_first_is_asked_again() {
+    let mut net = Net::new();
+    net.edge.take_up_faults.extend([Fault::Before; 4]);
+    let who = net.open_member();
+    net.publish(who, 0, "hello");
+    net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+}
+
+#[test]
+fn edge_and_relay_that_disagree_begin_anew_under_another_epoch() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.publish(who, 0, "stored");
+    net.until("stored", |net| net.edge.records.len() == 1);
+    net.edge.records.clear();
+    net.publish(who, 1, "does not follow");
+    net.until("sent away", |net| net.clients[who].is_closed());
+    assert!(net.heard[who].contains(&"error 5".into()));
+    let again = net.open_member();
+    assert!(
+        net.heard[again][0].starts_with("welcome epoch 2 head 0"),
+        "{:?}",
+        net.heard[again]
+    );
+}
+
+#[test]
+fn a_full_backlog_refuses_messages_and_takes_them_again_once_the_edge_is_back() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.edge.batch_faults.extend([Fault::Before; 30]);
+    let payload = vec![7; 65_536];
+    let mut number = 0;
+    while !net.heard[who].contains(&"error 8".into()) {
+        net.publish_bytes(who, number, &payload);
+        number += 1;
+        net.pass(Duration::from_millis(2));
+        assert!(number < 300, "a backlog is bounded");
+    }
+    let accepted = net.heard[who]
+        .iter()
+        .filter(|said| said.starts_with("accepted"))
+        .count() as u64;
+    assert!(accepted < number, "what was refused was not accepted");
+    net.edge.batch_faults.clear();
+    net.until("all that was accepted is stored", |net| {
+        net.edge.records.len() as u64 == accepted
+    });
+    net.publish_bytes(who, accepted, &payload);
+    net.until("it goes on", |net| net.edge.records.len() as u64 == accepted + 1);
+}
+
+#[test]
+fn a_shutdown_ships_what_is_held_before_peers_are_told_to_go() {
+    let mut net = Net::new();
+    let (ann, bob) = (net.open_member(), net.open_member());
+    net.edge.batch_faults.extend([Fault::Before, Fault::Before]);
+    (0..3).for_each(|number| net.publish(ann, number, "last words"));
+    net.until("heard", |net| {
+        net.heard[bob].contains(&"message 2 last words".into())
+    });
+    net.shard.begin_shutdown();
+    net.until("shipped", |net| net.shard.is_shipped());
+    let now = net.now();
+    net.shard.say_goodbye(now);
+    net.until("gone", |net| net.shard.is_empty());
+    assert_eq!(net.edge.texts(), ["last words"; 3]);
+    for who in [ann, bob] {
+        let tail = &net.heard[who][net.heard[who].len() - 2..];
+        assert_eq!(
+            tail,
+            ["committed 3", "error 6"],
+            "first what is stored, then goodbye"
+        );
+    }
+}
+
+#[test]
+fn a_relay_that_goes_down_takes_no_new_sessions_and_no_new_messages() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.shard.begin_shutdown();
+    net.publish(who, 0, "too late");
+    net.until("refused", |net| net.heard[who].contains(&"error 6".into()));
+    let late = net.connect();
+    net.pass(Duration::from_secs(2));
+    assert!(!net.clients[late].is_open());
+    assert!(net.shard.counters().no_room > 0);
+    assert!(net.shard.unshipped().is_empty());
+}
