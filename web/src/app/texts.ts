@@ -126,7 +126,7 @@ const english = {
     >,
     steps: {
       offer: "Offer made",
-      http: "Edge answered",
+      http: "Session granted",
       answer: "Answer taken",
       ice: "Relay reached (ICE)",
       dtls: "Encrypted (DTLS)",
