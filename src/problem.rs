@@ -264,7 +264,7 @@ impl<E: std::fmt::Display> From<LogError<E>> for Problem {
     fn from(error: LogError<E>) -> Self {
         match error {
             LogError::Refused(refusal) => refusal.into(),
-            LogError::Store(error) => Self::internal(error),
+            LogError::Corrupt(_) | LogError::Store(_) => Self::internal(error),
         }
     }
 }

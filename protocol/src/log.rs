@@ -248,6 +248,9 @@ pub enum LogError<E> {
     /// The request does not fit the stream.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// What was stored can't be read back.
+    #[error("the messages kept from {0} on can't be read")]
+    Corrupt(Seq),
     /// The storage failed; the step may be tried again.
     #[error("storage: {0}")]
     Store(E),

@@ -43,6 +43,8 @@ pub struct Stream {
     state: State,
     env: Env,
     log: StreamLog,
+    /// Whether this instance looked for work that an earlier one left.
+    looked: Cell<bool>,
     /// Whether an alarm is set, as far as this instance knows.
     armed: Cell<bool>,
     /// Flushes that failed in a row.
@@ -59,6 +61,7 @@ impl DurableObject for Stream {
             state,
             env,
             log,
+            looked: Cell::new(false),
             armed,
             failures,
             chosen: RefCell::new(None),
@@ -84,7 +87,16 @@ impl Stream {
         sql::atomically(&self.state.storage(), || step(&self.log).map_err(StepError)).map_err(|error| error.0)
     }
 
+    /// An alarm that failed again and again is dropped by the platform: the first request sets it anew.
+    async fn resume(&self) -> Result<(), Problem> {
+        if !self.looked.replace(true) && self.step(Log::has_work).unwrap_or(false) {
+            self.arm().await?;
+        }
+        Ok(())
+    }
+
     async fn answer(&self, mut request: Request) -> Answer {
+        self.resume().await?;
         let (url, path) = (request.inner().url(), request.path());
         let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         match (request.method(), path.as_slice()) {

@@ -23,13 +23,13 @@ pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
     let body = call.body(OFFER_MAX_BYTES).await?;
     let offer = std::str::from_utf8(&body).map_err(|_| Problem::new(Kind::BadOffer, "not SDP: not UTF-8"))?;
     let offer = Offer::parse(offer)?;
-    let guest = match author {
-        Some(_) => None,
-        None => Some(auth::new_guest(&call.config, call.now_ms)?),
+    let (author, guest) = match author {
+        Some(author) => (author, None),
+        None => {
+            let guest = auth::new_guest(&call.config, call.now_ms)?;
+            (guest.author, Some(guest))
+        }
     };
-    let author = author
-        .or(guest.as_ref().map(|guest| guest.author))
-        .unwrap_or(Address::ZERO);
     let create = match stream {
         StreamRef::Name(name) if call.config.auto_create && !name.is_system() => {
             Some(new_stream(&call, name.clone(), Mode::default())?)

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { assertProblem, type Edge, FINGERPRINT, offer, startEdge } from "./harness.ts";
+import { assertProblem, type Edge, FINGERPRINT, offer, startEdge, until } from "./harness.ts";
 
 let edge: Edge;
 before(async () => {
@@ -86,10 +86,11 @@ test("a stream goes to the relay with the fewest sessions and stays there until 
   await edge.postOffer("moving", await offer("chromium"));
   assert.equal(await relayOf(), "idle", "a load is no reason to move");
   assert.equal((await idle.goodbye()).status, 200);
-  // The Stream object may send sessions to the relay that it asked for last for one more second.
-  await new Promise((resolve) => setTimeout(resolve, 1_100));
-  await edge.postOffer("moving", await offer("chromium"));
-  assert.equal(await relayOf(), "busy");
+  await until("the stream moves to the relay that is left", async () => {
+    await busy.register({ sessions: 100 });
+    await edge.postOffer("moving", await offer("chromium"));
+    return (await relayOf()) === "busy";
+  });
 });
 
 test("the old holder keeps the stream until the new relay takes it up, and then never stores anything again", async () => {
@@ -102,9 +103,11 @@ test("the old holder keeps the stream until the new relay takes it up, and then 
   assert.equal(taken.json.epoch, 1);
   assert.equal((await second.takeUp(short)).status, 409);
   await first.goodbye();
-  await second.register({ sessions: 0 });
-  await new Promise((resolve) => setTimeout(resolve, 1_100));
-  await edge.postOffer("fenced", await offer("chromium"));
+  const shards = [{ candidates: [{ transport: "udp", address: "192.0.2.2", port: 7200 }] }];
+  await until("new sessions go to the second relay", async () => {
+    await second.register({ sessions: 0, shards });
+    return (await edge.postOffer("fenced", await offer("chromium"))).text.includes("192.0.2.2 7200");
+  });
   const producer = Buffer.alloc(16, 1);
   const message = (number: number) => [{ producer, number, payload: "x" }];
   assert.equal((await first.batch(short, 1, 0, message(0))).json.committed, 1);

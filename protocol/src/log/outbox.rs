@@ -67,10 +67,10 @@ impl<S: LogStore> Log<S> {
             return Ok(Some((segment, records)));
         }
         let (count, records) = join(rows);
-        let Some(tree) = leaves(state.id, state.flushed, &records).and_then(|leaves| Tree::new(&leaves))
-        else {
-            return Ok(None);
-        };
+        let leaves = leaves(state.id, state.flushed, &records);
+        let tree = leaves
+            .and_then(|leaves| Tree::new(&leaves))
+            .ok_or(LogError::Corrupt(state.flushed))?;
         let segment = Sealed {
             first: state.flushed,
             count,

@@ -7,6 +7,7 @@ import { Failure } from "../console.mjs";
 import { cargoOutput, npmBin, ROOT, STATE } from "../paths.mjs";
 import { show } from "../run.mjs";
 import { wasmBindgenPath, workerBuildPath } from "../setup/cargo-tools.mjs";
+import { withoutSection } from "./wasm.mjs";
 
 const TARGET = "wasm32-unknown-unknown";
 const OUTPUTS = ["index.js", "index_bg.wasm"].map((name) => join(ROOT, "build", name));
@@ -39,6 +40,12 @@ const outputHash = () => {
   return hash.digest("hex");
 };
 
+/** Names of functions are for debuggers: a sixth of what would be uploaded. worker-build itself always keeps them. */
+const dropNames = () => {
+  const [, module] = OUTPUTS;
+  writeFileSync(module, withoutSection(readFileSync(module), "name"));
+};
+
 const upToDate = () =>
   existsSync(STAMP) &&
   OUTPUTS.every((path) => existsSync(path)) &&
@@ -54,6 +61,7 @@ export const buildEdge = async () => {
   if ((await show(workerBuildPath(), ["--release"], { env: buildEnv() })) !== 0) {
     throw new Failure("worker-build failed (its output is above).");
   }
+  dropNames();
   mkdirSync(join(STATE, "stamps"), { recursive: true });
   writeFileSync(STAMP, `${inputHash()} ${outputHash()}`);
 };
