@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod cli;
 pub mod client;
 pub mod core;
+pub mod loopback_edge;
 pub mod run;
 pub mod socket;
 pub mod uplink;

@@ -147,7 +147,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> UplinkError {
 }
 
 /// An error with its causes: reqwest's own text names only the URL.
-fn reason(error: &dyn std::error::Error) -> String {
+pub(crate) fn reason(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
