@@ -176,6 +176,18 @@ fn below_the_finalized_block_history_is_not_rewritten() {
 }
 
 #[test]
+fn finality_before_the_contracts_first_block_says_nothing() {
+    let mut world = Listening::new(chain(3, 0)); // finalized is block 0, as on every young chain
+    world.rounds(2);
+    assert_eq!(world.listener.status().finalized, None);
+    world.chain.blocks[0].hash = B256::repeat_byte(9); // a local node may make another genesis when it starts again
+    world.chain.mine();
+    world.rounds(2);
+    assert_eq!(world.listener.status().error, None);
+    world.agrees();
+}
+
+#[test]
 fn a_wrong_finalized_hash_is_a_lie() {
     let mut world = Listening::new(chain(30, 0));
     world.rounds(2);

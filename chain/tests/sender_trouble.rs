@@ -5,7 +5,7 @@ mod support;
 use alloy_primitives::{Address, B256, U256};
 use streamchain_chain::rpc::{Answer, Receipt, Request, RpcError};
 use streamchain_chain::sender::{MAX_RUNS, Run, SegmentError};
-use support::fake_chain::GWEI;
+use support::fake_chain::{GWEI, Orphans};
 use support::sending::*;
 
 const STRANGER: Address = Address::repeat_byte(0x55);
@@ -47,6 +47,27 @@ fn a_nonce_that_somebody_with_the_key_took_is_noticed_and_the_runs_are_planned_a
     world.blocks(6);
     assert_eq!(world.anchors(stream("demo")), [(0, 10)]);
     assert_eq!(world.sender.status().in_flight, None);
+}
+
+#[test]
+fn a_nonce_gap_that_a_fork_tore_is_closed() {
+    let mut world = one_segment();
+    world.round();
+    world.chain.mine();
+    world.pass_time(3_000);
+    world.hand_over(&[segment("demo", 10, 5)]);
+    world.pass_time(3_000);
+    assert!(world.sender.status().in_flight.is_some());
+    world.chain.reorg(1, Orphans::Dropped); // the first transaction is gone, the second waits for ever
+    world.blocks(3);
+    assert_eq!(
+        world
+            .anchors(stream("demo"))
+            .iter()
+            .map(|(_, count)| count)
+            .sum::<u32>(),
+        15
+    );
 }
 
 #[test]

@@ -143,9 +143,11 @@ impl Listener {
 
     fn handle_finalized(&mut self, head: Block, finalized: Option<Block>, now_ms: u64) {
         // A finalized block above the head can only be a newer answer: the head will be there in the next round.
+        // One before the contract's first block protects nothing.
+        let useful = self.settings.start_block..=head.number;
         let finalized = finalized
             .map(|block| Mark::from(&block))
-            .filter(|mark| mark.number <= head.number);
+            .filter(|mark| useful.contains(&mark.number));
         if let (Some(known), Some(found)) = (self.cursor.finalized, finalized)
             && known.number == found.number
             && known.hash != found.hash

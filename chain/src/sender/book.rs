@@ -348,7 +348,7 @@ impl Book {
         }
     }
 
-    /// Notes how far the chain has a stream. `reading` is true when the contract itself said so.
+    /// Notes how far the chain has a stream: the contract said so, or a receipt of ours.
     pub fn cover(&mut self, stream: B256, next: u64, now_ms: u64) {
         if let Some(entry) = self.streams.get_mut(&stream) {
             entry.covered = Some(next);

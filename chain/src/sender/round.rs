@@ -8,9 +8,12 @@ use super::{MAX_RUNS, Sender};
 use crate::abi;
 use crate::rpc::{Answer, BlockId, Request, RpcError};
 
-/// How long a nonce may be taken (or gone) without a receipt of ours before the transaction is given up, in ms: nodes
+/// How long a nonce may be taken without a receipt of ours before the transaction is given up, in ms: nodes
 /// behind one address are not always at the same block.
 const MISFIT_GRACE_MS: u64 = 15_000;
+/// How long the account's nonce may be below the transaction's, in ms. A reorganisation took an older transaction
+/// back, and ours can never be mined before the gap is closed; only a node that lags gets the benefit of the doubt.
+const GAP_GRACE_MS: u64 = 4_000;
 /// Refusals in a row after which a transaction is made anew.
 const MAX_REFUSALS: u32 = 3;
 /// How long to wait for money, in ms.
@@ -173,8 +176,13 @@ impl Sender {
         };
         if nonce != flight.nonce {
             // Above: another transaction has our nonce, or the receipt is late. Below: a reorganisation made a gap.
+            let grace_ms = if nonce < flight.nonce {
+                GAP_GRACE_MS
+            } else {
+                MISFIT_GRACE_MS
+            };
             let since = *self.watch.misfit_since_ms.get_or_insert(now_ms);
-            if now_ms.saturating_sub(since) >= MISFIT_GRACE_MS {
+            if now_ms.saturating_sub(since) >= grace_ms {
                 self.give_up(
                     format!(
                         "the account's nonce is {nonce}, the transaction's {}",

@@ -9,11 +9,12 @@ use streamchain_chain::rpc::{Answer, Request, RpcError};
 use super::Fault;
 use super::fake_chain::{CHAIN_ID, CONTRACT, FakeChain};
 
+/// The contract was deployed in block 1.
 pub fn settings() -> Settings {
     Settings {
         chain_id: CHAIN_ID,
         contract: CONTRACT,
-        start_block: 0,
+        start_block: 1,
         interval_ms: 1_000,
         max_range: 1_000,
     }
