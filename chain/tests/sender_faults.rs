@@ -79,6 +79,9 @@ fn after_a_crash_the_same_bytes_are_sent_again() {
     let mut world = scene();
     world.round();
     let first = world.chain.received.clone();
+    // A plan made anew would look different now.
+    world.hand_over(&[segment("demo", 10, 5)]);
+    world.chain.base_fee += 1;
     world.chain.pool.clear(); // and the node lost them too
     world.crash();
     world.round();
