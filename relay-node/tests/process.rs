@@ -1,0 +1,343 @@
+//! The relay as a process, over real sockets: from `relay-node run` to its exit.
+
+use relay_node::client::{Client, Identity, Invitation};
+use relay_node::loopback_edge::LoopbackEdge;
+use relay_node::worker::now;
+use std::io::Read;
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use streamchain_protocol::Address;
+use streamchain_protocol::cbor::Reader;
+use streamchain_protocol::frame::{ClientFrame, RelayFrame};
+use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
+use streamchain_protocol::keys::{MasterSecret, RelayKey};
+use streamchain_protocol::sdp::parse_fingerprint;
+use streamchain_protocol::token::{Rights, SessionToken, ice_password};
+
+/// Far more than anything here takes, so that a busy machine fails no test.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn master() -> String {
+    "4d".repeat(32)
+}
+
+fn key() -> RelayKey {
+    MasterSecret::from_hex(&master())
+        .unwrap()
+        .relay_key(&"local".parse().unwrap())
+}
+
+fn relay_node() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_relay-node"))
+}
+
+/// A relay process that is killed when its test is over.
+struct Process(Child);
+
+impl Process {
+    fn run(edge: &str, key: &str, state: &std::path::Path) -> Self {
+        let mut command = relay_node();
+        command.args([
+            "run",
+            "--id",
+            "local",
+            "--listen",
+            "127.0.0.1:0",
+            "--edge",
+            edge,
+            "--state",
+        ]);
+        command
+            .arg(state)
+            .env("STREAMCHAIN_RELAY_KEY", key)
+            .stderr(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+
+    fn terminate(&self) {
+        let sent = Command::new("kill")
+            .args(["-TERM", &self.0.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    /// How it ended, and what it said.
+    fn end(mut self) -> (ExitStatus, String) {
+        let mut said = String::new();
+        self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.0.wait().unwrap(), said)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An edge, and a folder for the relay's state.
+struct Scene {
+    edge: LoopbackEdge,
+    state: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (started, edge) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                started
+                    .send(
+                        LoopbackEdge::start(&"local".parse().unwrap(), &key())
+                            .await
+                            .unwrap(),
+                    )
+                    .unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        let edge = edge.recv().unwrap();
+        edge.kept().records = Some(vec![]);
+        Self {
+            edge,
+            state: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Waits for what another process does.
+    fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !done(self) {
+            assert!(Instant::now() < deadline, "{what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn stored(&self) -> Vec<String> {
+        let kept = self.edge.kept();
+        let records = kept.records.iter().flatten();
+        records
+            .map(|record| String::from_utf8_lossy(&record.payload).into_owned())
+            .collect()
+    }
+
+    /// A client of the registered relay.
+    fn connect(&self) -> Peer {
+        let registration = self.edge.kept().registration.clone().unwrap();
+        let candidate = registration.shards[0].candidates[0].clone();
+        let crypto = Arc::new(str0m::crypto::from_feature_flags());
+        let identity = Identity::new(crypto.dtls_provider.generate_certificate().unwrap(), crypto);
+        let token = SessionToken {
+            rights: Rights::ALL,
+            expires_s: (now().unix_ms / 1_000) as u32 + 60,
+            session: SessionId([1; 8]),
+            stream: ShortId([9; 20]),
+            author: Address::ZERO,
+            fingerprint: identity.fingerprint_hash(),
+        };
+        let (keys, socket) = (key().session_keys(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        let token = token.sign(&keys);
+        let relay = SocketAddr::new(candidate.address, candidate.port);
+        let invitation = Invitation {
+            password: ice_password(&token, &keys),
+            token,
+            fingerprint: parse_fingerprint(&registration.fingerprint).unwrap(),
+            relay,
+            local: socket.local_addr().unwrap(),
+        };
+        let client = Client::new(&identity, &invitation, Client::channel(), Instant::now()).unwrap();
+        Peer {
+            client,
+            socket,
+            relay,
+        }
+    }
+}
+
+/// A client on a real socket.
+struct Peer {
+    client: Client,
+    socket: UdpSocket,
+    relay: SocketAddr,
+}
+
+impl Peer {
+    /// Reads and writes until a frame comes that `wanted` takes.
+    fn until(&mut self, what: &str, mut wanted: impl FnMut(&RelayFrame<'_>) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut buffer = [0; 2_048];
+        loop {
+            assert!(Instant::now() < deadline, "{what}");
+            while let Some(transmit) = self.client.next_transmit().unwrap() {
+                self.socket.send_to(&transmit.contents, self.relay).unwrap();
+            }
+            while let Some(message) = self.client.receive() {
+                let mut reader = Reader::new(&message);
+                while !reader.is_at_end() {
+                    if RelayFrame::read(&mut reader)
+                        .unwrap()
+                        .is_some_and(|frame| wanted(&frame))
+                    {
+                        return;
+                    }
+                }
+            }
+            let wait = self
+                .client
+                .next_timeout()
+                .saturating_duration_since(Instant::now());
+            self.socket
+                .set_read_timeout(Some(
+                    wait.clamp(Duration::from_millis(1), Duration::from_millis(50)),
+                ))
+                .unwrap();
+            match self.socket.recv_from(&mut buffer) {
+                Ok((length, source)) => {
+                    self.client
+                        .handle_datagram(&buffer[..length], source, Instant::now())
+                        .unwrap();
+                }
+                Err(_) => self.client.handle_timeout(Instant::now()).unwrap(),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_goes_through_and_a_terminated_relay_ships_what_it_holds_and_says_goodbye() {
+    let scene = Scene::new();
+    let relay = Process::run(&scene.edge.url(), &key().to_hex(), scene.state.path());
+    scene.until("registered", |scene| scene.edge.kept().registration.is_some());
+    let mut peer = scene.connect();
+    peer.client.send(&ClientFrame::Hello {
+        producer: ProducerId([1; 16]),
+    });
+    peer.client.send(&ClientFrame::Subscribe { from: Some(Seq(0)) });
+    peer.client.send(&ClientFrame::Publish {
+        producer_seq: 0,
+        payload: b"first",
+    });
+    peer.until("stored", |frame| {
+        matches!(frame, RelayFrame::Committed { committed: Seq(1) })
+    });
+    assert_eq!(scene.stored(), ["first"]);
+
+    scene.edge.kept().failures = 2;
+    peer.client.send(&ClientFrame::Publish {
+        producer_seq: 1,
+        payload: b"last",
+    });
+    peer.until("accepted", |frame| {
+        matches!(frame, RelayFrame::Accepted { producer_seq: 1, .. })
+    });
+    relay.terminate();
+    let mut committed = false;
+    peer.until("told to go, after it was told that all is stored", |frame| {
+        committed |= matches!(frame, RelayFrame::Committed { committed: Seq(2) });
+        matches!(frame, RelayFrame::Error { code: 6, .. })
+    });
+    assert!(committed);
+    let (status, said) = relay.end();
+    assert!(status.success(), "{said}");
+    assert!(said.contains("ready") && said.contains("stopped"), "{said}");
+    assert_eq!(scene.stored(), ["first", "last"]);
+    assert!(scene.edge.kept().goodbye);
+}
+
+#[test]
+fn a_restarted_relay_has_the_same_certificate_and_another_incarnation() {
+    let scene = Scene::new();
+    let mut seen = vec![];
+    for _ in 0..2 {
+        scene.edge.kept().registration = None;
+        let relay = Process::run(&scene.edge.url(), &key().to_hex(), scene.state.path());
+        scene.until("registered", |scene| scene.edge.kept().registration.is_some());
+        seen.extend(scene.edge.kept().registration.clone());
+        relay.terminate();
+        assert!(relay.end().0.success());
+    }
+    assert_eq!(seen[0].fingerprint, seen[1].fingerprint);
+    assert_ne!(seen[0].incarnation, seen[1].incarnation);
+}
+
+#[test]
+fn a_wrong_key_is_said_in_words_that_help() {
+    let scene = Scene::new();
+    let mut relay = Process::run(&scene.edge.url(), &"00".repeat(32), scene.state.path());
+    let mut said = String::new();
+    let mut from = relay.0.stderr.take().unwrap();
+    let mut buffer = [0; 1_024];
+    while !said.contains("check --id and STREAMCHAIN_RELAY_KEY") {
+        let length = from.read(&mut buffer).unwrap();
+        assert!(length > 0, "it ended: {said}");
+        said.push_str(&String::from_utf8_lossy(&buffer[..length]));
+    }
+}
+
+#[test]
+fn a_port_in_use_is_said_at_once() {
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let state = tempfile::tempdir().unwrap();
+    let mut command = relay_node();
+    command.args([
+        "run",
+        "--id",
+        "local",
+        "--edge",
+        "http://127.0.0.1:1",
+        "--listen",
+        &listen,
+        "--state",
+    ]);
+    let ended = command
+        .arg(state.path())
+        .env("STREAMCHAIN_RELAY_KEY", "00".repeat(32))
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains(&listen) && said.contains("another relay"), "{said}");
+}
+
+#[test]
+fn the_printed_key_is_the_one_that_the_edge_derives() {
+    let printed = relay_node()
+        .args(["key", "--master", &master(), "--id", "local"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&printed.stdout).trim(), key().to_hex());
+}
+
+#[test]
+fn a_receipt_that_is_not_one_exits_with_1_and_one_that_cannot_be_checked_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let verify = |text: &str| {
+        let path = folder.path().join("receipt.json");
+        std::fs::write(&path, text).unwrap();
+        let mut command = relay_node();
+        command
+            .arg("verify")
+            .arg(path)
+            .args(["--rpc", "http://127.0.0.1:1"])
+            .output()
+            .unwrap()
+            .status
+            .code()
+    };
+    assert_eq!(verify(r#"{"type":"streamchain-receipt"}"#), Some(1));
+    assert_eq!(verify("not JSON"), Some(2));
+    let missing = relay_node()
+        .args(["verify", "/does/not/exist", "--rpc", "http://127.0.0.1:1"])
+        .output()
+        .unwrap();
+    assert_eq!(missing.status.code(), Some(2));
+}
