@@ -1,0 +1,53 @@
+// One relay's share: deliveries per second to more and more subscribers, and publish → deliver without a browser.
+// `relay-node bench` measures it: one shard, real UDP on loopback, clients in another thread, an edge that stores at once.
+
+import { spawnSync } from "node:child_process";
+import { relayPath } from "../scripts/lib/build/relay.mjs";
+import { udpEchoTimes } from "./lib/echo.mjs";
+import { quantile, ratio, rounded } from "./lib/statistics.mjs";
+
+const SUBSCRIBERS = [1, 10, 100, 1_000];
+const BYTES = 100;
+const SECONDS = 5;
+const PER_SECOND = 1_000;
+const MICROS_PER_MS = 1_000;
+
+const measured = () => {
+  const args = ["bench", "--subscribers", SUBSCRIBERS.join(","), "--payload", `${BYTES}`, "--seconds", `${SECONDS}`];
+  const { status, stdout, stderr } = spawnSync(relayPath(), args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`relay-node bench: exit code ${status}\n${stderr}`);
+  return JSON.parse(stdout.slice(stdout.indexOf("{")));
+};
+
+const deliveryRow = (run) => ({
+  figure: `deliveries of ${BYTES} B to ${run.subscribers} ${run.subscribers === 1 ? "subscriber" : "subscribers"}`,
+  value: rounded(run.deliveriesPerSecond),
+  unit: "/s",
+  note: [
+    run.deliveriesPerRelayCpuSecond && `${rounded(run.deliveriesPerRelayCpuSecond)} per second of the relay's CPU`,
+    `${rounded(run.published / run.seconds)} messages/s published`,
+    run.gaps > 0 && `${run.gaps} gaps`,
+  ]
+    .filter(Boolean)
+    .join("; "),
+});
+
+const latencyRows = (latency, echoes) =>
+  [
+    ["p50", 0.5],
+    ["p99", 0.99],
+  ].map(([name, q]) => ({
+    figure: `publish → deliver, ${name}, ${PER_SECOND} messages/s of ${BYTES} B, native clients`,
+    value: rounded(latency[`${name}Micros`] / MICROS_PER_MS),
+    unit: "ms",
+    note: ratio(latency[`${name}Micros`] / MICROS_PER_MS, quantile(echoes, q), "UDP echo of a Node process, ms"),
+  }));
+
+const run = async () => {
+  const { latency, fanOut } = measured();
+  if (latency.delivered < latency.messages) throw new Error(`${latency.delivered} of ${latency.messages} delivered`);
+  const echoes = await udpEchoTimes({ count: SECONDS * PER_SECOND, bytes: BYTES, perSecond: PER_SECOND });
+  return [...fanOut.map(deliveryRow), ...latencyRows(latency, echoes)];
+};
+
+export const benches = [{ name: "relay", run }];
