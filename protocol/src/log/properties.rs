@@ -14,7 +14,8 @@ enum Event {
     Session { relay: u8 },
     /// A run of a relay takes the stream up.
     TakeUp { relay: u8, run: u8 },
-    /// A relay commits what follows by its own account, off by `skew`, under its last epoch or an older one.
+    /// A relay commits what follows, off by `skew`, under its last epoch or an older one; the producer leaves a
+    /// number out (`renumber` 1) or repeats one (2).
     Commit {
         relay: u8,
         producer: u8,
@@ -119,7 +120,11 @@ impl World {
                     .saturating_sub(old.into());
                 let head = self.log.state().unwrap().head.0;
                 let number = self.numbers.get(&producer).copied().unwrap_or(0);
-                let number = (number + renumber).saturating_sub(2 * (renumber / 2));
+                let number = match renumber {
+                    1 => number + 1,
+                    2 => number.saturating_sub(1),
+                    _ => number,
+                };
                 self.commit(relay, batch(epoch, head + skew, records(producer, number, count)));
             }
             Event::Retry => {
