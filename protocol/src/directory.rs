@@ -48,6 +48,9 @@ pub struct Chosen {
     pub fingerprint: String,
     /// Of the stream's shard, best first.
     pub candidates: Vec<Candidate>,
+    /// URLs of its own TURN server.
+    #[serde(default)]
+    pub turn: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -106,9 +109,16 @@ impl Directory {
                 fingerprint,
                 region,
                 shards,
+                turn,
                 ..
             } = &lease.registration;
-            (*incarnation, fingerprint.clone(), region.clone(), shards.clone())
+            (
+                *incarnation,
+                fingerprint.clone(),
+                region.clone(),
+                shards.clone(),
+                turn.clone(),
+            )
         };
         let now = identity(&lease);
         let before = self.relays.insert(relay.clone(), lease);
@@ -135,12 +145,14 @@ impl Directory {
             incarnation,
             fingerprint,
             shards,
+            turn,
             ..
         } = &lease.registration;
         Some(Chosen {
             incarnation: *incarnation,
             fingerprint: fingerprint.clone(),
             candidates: shards.get(shard_of(stream, shards.len()))?.candidates.clone(),
+            turn: turn.clone(),
             relay,
         })
     }

@@ -23,6 +23,7 @@ fn registration(run: u8, sessions: u64) -> Registration {
         fingerprint: vec!["AB"; 32].join(":"),
         region: "here".into(),
         shards: vec![shard(7100), shard(7101)],
+        turn: Vec::new(),
         sessions,
         streams: 0,
         cursor: 0,
@@ -282,4 +283,25 @@ fn notices_are_kept_ten_minutes_and_ten_thousand_at_most() {
     assert_eq!(store.rows.borrow().len(), NOTICES_PER_RELAY);
     post(&store, &notices("a", 1), NOTICE_LIFE_MS + 1).unwrap();
     assert_eq!(store.rows.borrow().len(), 1);
+}
+
+#[test]
+fn a_session_is_told_the_turn_servers_of_its_relay_and_a_change_of_them_is_stored() {
+    let mut directory = Directory::default();
+    let relay: RelayId = "one".parse().unwrap();
+    let mut registered = registration(1, 0);
+    assert_eq!(directory.register(&relay, registered.clone(), 0), Ok(true));
+    registered.turn = vec!["turn:192.0.2.1:3478?transport=udp".into()];
+    assert_eq!(
+        directory.register(&relay, registered.clone(), 0),
+        Ok(true),
+        "changed"
+    );
+    assert_eq!(
+        directory.register(&relay, registered.clone(), 0),
+        Ok(false),
+        "unchanged"
+    );
+    let chosen = directory.choose(ShortId([1; 20]), None, 0).unwrap();
+    assert_eq!(chosen.turn, registered.turn);
 }

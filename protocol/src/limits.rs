@@ -87,5 +87,8 @@ pub const EXACT_INTEGER_MAX: u64 = (1 << 53) - 1;
 /// Most threads (shards) of one relay.
 pub const RELAY_MAX_SHARDS: usize = 64;
 
+/// Most TURN URLs of one relay: browsers warn from five servers on, for each slows gathering.
+pub const RELAY_MAX_TURN_URLS: usize = 6;
+
 /// Most ICE candidates of one relay shard: they all go into every answer.
 pub const SHARD_MAX_CANDIDATES: usize = 8;

@@ -1,7 +1,7 @@
 //! What relays and the edge say to each other over HTTP: JSON, `camelCase`.
 
 use crate::ids::{Epoch, Incarnation, RelayId, Seq, SessionId, ShortId, StreamId, StreamName};
-use crate::limits::{RELAY_MAX_SHARDS, SHARD_MAX_CANDIDATES};
+use crate::limits::{RELAY_MAX_SHARDS, RELAY_MAX_TURN_URLS, SHARD_MAX_CANDIDATES};
 use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -19,6 +19,9 @@ pub struct Registration {
     pub region: String,
     /// Its threads, each with addresses of its own.
     pub shards: Vec<Shard>,
+    /// URLs of its own TURN server (RFC 7065), whose only peer it is itself; may be empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turn: Vec<String>,
     /// Open sessions.
     #[serde(default)]
     pub sessions: u64,
@@ -78,6 +81,9 @@ pub enum RegistrationError {
     /// Nothing can be reached at port 0.
     #[error("shards[{0}].candidates: port 0")]
     Port(usize),
+    /// Too many, or not such URLs.
+    #[error("turn: expected at most {RELAY_MAX_TURN_URLS} URLs as turn:host:port?transport=udp")]
+    Turn,
     /// Longer than 64 characters.
     #[error("region: expected at most 64 characters")]
     Region,
@@ -91,6 +97,9 @@ impl Registration {
         }
         if self.region.len() > 64 {
             return Err(RegistrationError::Region);
+        }
+        if self.turn.len() > RELAY_MAX_TURN_URLS || !self.turn.iter().all(|url| is_turn_url(url)) {
+            return Err(RegistrationError::Turn);
         }
         if self.shards.is_empty() || self.shards.len() > RELAY_MAX_SHARDS {
             return Err(RegistrationError::Shards(self.shards.len()));
@@ -108,6 +117,14 @@ impl Registration {
         }
         Ok(())
     }
+}
+
+/// Whether a text is a TURN URL that can stand in a header as it is: `turn:` or `turns:`, and only characters
+/// of a host, a port and a query.
+pub fn is_turn_url(url: &str) -> bool {
+    let rest = url.strip_prefix("turn:").or_else(|| url.strip_prefix("turns:"));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:-_[]?=".contains(&byte);
+    rest.is_some_and(|rest| (1..=128).contains(&rest.len()) && rest.bytes().all(plain))
 }
 
 /// Which of a relay's `shards` has a stream: the edge puts its addresses in the answer, and the relay's
@@ -273,6 +290,7 @@ mod tests {
             shards: vec![Shard {
                 candidates: vec![candidate],
             }],
+            turn: Vec::new(),
             sessions: 0,
             streams: 0,
             cursor: 0,
@@ -299,6 +317,36 @@ mod tests {
         let none = RegistrationError::Candidates { shard: 0, given: 0 };
         assert_eq!(refused(|r| r.shards[0].candidates.clear()), none);
         assert_eq!(refused(|r| r.region = "x".repeat(65)), RegistrationError::Region);
+        let too_many = |r: &mut Registration| r.turn = vec!["turn:192.0.2.1:3478?transport=udp".into(); 7];
+        assert_eq!(refused(too_many), RegistrationError::Turn);
+        for wrong in [
+            "",
+            "turn:",
+            "http://a",
+            "turn:a>; rel=x",
+            "turn:a b",
+            "turn:a\r\nx: y",
+        ] {
+            let mut changed = registration();
+            changed.turn = vec![wrong.into()];
+            assert_eq!(changed.check(), Err(RegistrationError::Turn), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_relay_without_turn_registers_as_before() {
+        let json = serde_json::to_value(registration()).unwrap();
+        assert_eq!(json.get("turn"), None);
+        assert_eq!(
+            serde_json::from_value::<Registration>(json).unwrap(),
+            registration()
+        );
+        let mut with_turn = registration();
+        with_turn.turn = vec![
+            "turn:[2001:db8::1]:3478?transport=tcp".into(),
+            "turns:turn.example.org:443".into(),
+        ];
+        assert_eq!(with_turn.check(), Ok(()));
     }
 
     #[test]

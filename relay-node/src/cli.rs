@@ -49,7 +49,7 @@ pub struct Cli {
 pub enum Command {
     /// Run a relay
     #[command(after_long_help = RUN_EXAMPLES)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Check a receipt with the chain alone
     #[command(after_long_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
@@ -109,9 +109,61 @@ pub struct RunArgs {
     /// The relay's key, 64 hexadecimal digits: see `relay-node key`
     #[arg(long, env = "STREAMCHAIN_RELAY_KEY", hide_env_values = true, hide = true)]
     pub key: String,
+    /// The ways in for networks that let no UDP through.
+    #[command(flatten)]
+    pub turn: TurnArgs,
     /// How logs look; what is logged: RUST_LOG=debug, RUST_LOG=relay_node=trace
     #[arg(long, env = "STREAMCHAIN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// The part of `relay-node run` for networks that let no UDP through.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Networks without UDP")]
+pub struct TurnArgs {
+    /// Take no ICE-TCP connections; else they are taken on the TCP ports of the same numbers as --listen
+    #[arg(long, env = "STREAMCHAIN_NO_ICE_TCP")]
+    pub no_ice_tcp: bool,
+    /// Run no TURN server. Its only peer is this relay: it needs no ports for relaying and is no open relay
+    #[arg(long, env = "STREAMCHAIN_NO_TURN", conflicts_with_all = ["turn_listen", "turn_tls_cert"])]
+    pub no_turn: bool,
+    /// UDP and TCP address of the TURN server [default: port 3478 of --listen]. May be given more than once
+    #[arg(
+        long,
+        env = "STREAMCHAIN_TURN_LISTEN",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
+    pub turn_listen: Vec<SocketAddr>,
+    /// TLS address of the TURN server, best port 443 [default: port 5349 of --listen]. Needs --turn-tls-cert
+    #[arg(
+        long,
+        env = "STREAMCHAIN_TURN_TLS_LISTEN",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
+    #[arg(requires = "turn_tls_cert")]
+    pub turn_tls_listen: Vec<SocketAddr>,
+    /// Certificate chain for TURN over TLS, PEM; browsers take only one that they trust
+    #[arg(long, env = "STREAMCHAIN_TURN_TLS_CERT", value_name = "FILE")]
+    #[arg(requires = "turn_tls_key", requires = "turn_tls_host")]
+    pub turn_tls_cert: Option<PathBuf>,
+    /// The certificate's private key, PEM
+    #[arg(
+        long,
+        env = "STREAMCHAIN_TURN_TLS_KEY",
+        value_name = "FILE",
+        requires = "turn_tls_cert"
+    )]
+    pub turn_tls_key: Option<PathBuf>,
+    /// The host name that the certificate is for, which clients are told
+    #[arg(
+        long,
+        env = "STREAMCHAIN_TURN_TLS_HOST",
+        value_name = "NAME",
+        requires = "turn_tls_cert"
+    )]
+    pub turn_tls_host: Option<String>,
 }
 
 /// `relay-node verify`

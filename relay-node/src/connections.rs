@@ -139,18 +139,32 @@ mod tests {
     #[test]
     fn ten_thousand_connections_of_many_hosts_get_no_more_than_the_limit() {
         let connections = Connections::new(CONNECTIONS_MAX);
-        let permits: Vec<_> = (0..10_000).filter_map(|number| connections.admit(host(number))).collect();
-        assert_eq!((permits.len(), connections.open()), (CONNECTIONS_MAX, CONNECTIONS_MAX));
+        let permits: Vec<_> = (0..10_000)
+            .filter_map(|number| connections.admit(host(number)))
+            .collect();
+        assert_eq!(
+            (permits.len(), connections.open()),
+            (CONNECTIONS_MAX, CONNECTIONS_MAX)
+        );
         drop(permits);
         assert_eq!(connections.open(), 0);
-        assert!(connections.admit(host(1)).is_some(), "and what is given back is free");
+        assert!(
+            connections.admit(host(1)).is_some(),
+            "and what is given back is free"
+        );
     }
 
     #[test]
     fn silence_is_bounded_unless_something_is_set_up() {
         assert_eq!(deadline_ms(None, 100, None, false, 5_000), 100 + FIRST_PACKET_MS);
-        assert_eq!(deadline_ms(None, 100, Some(9_000), false, 9_500), 100 + FIRST_PACKET_MS);
-        assert_eq!(deadline_ms(Some(200), 100, Some(300), true, 400), 300 + WHOLE_PACKET_MS);
+        assert_eq!(
+            deadline_ms(None, 100, Some(9_000), false, 9_500),
+            100 + FIRST_PACKET_MS
+        );
+        assert_eq!(
+            deadline_ms(Some(200), 100, Some(300), true, 400),
+            300 + WHOLE_PACKET_MS
+        );
         assert_eq!(deadline_ms(Some(200), 100, None, false, 400), 200 + IDLE_MS);
         assert_eq!(deadline_ms(Some(200), 100, None, true, 90_000), 90_000 + IDLE_MS);
     }

@@ -59,7 +59,11 @@ fn cut_counted(bytes: &[u8]) -> Result<Option<Cut>, FramingError> {
         return Err(FramingError::TooLong(end - 2));
     }
     let start = 2;
-    Ok((bytes.len() >= end).then_some(Cut { start, end, next: end }))
+    Ok((bytes.len() >= end).then_some(Cut {
+        start,
+        end,
+        next: end,
+    }))
 }
 
 fn cut_turn(bytes: &[u8]) -> Result<Option<Cut>, FramingError> {
@@ -177,11 +181,23 @@ mod tests {
 
     #[test]
     fn a_stream_of_something_else_ends_at_once() {
-        assert_eq!(packets(Framing::Turn, &[b"\x16\x03\x01\x02\x00\x01\x00\x01"]), Err(FramingError::Unknown));
-        assert_eq!(packets(Framing::Turn, &[b"GET / HTTP/1.1"]), Err(FramingError::TooLong(21_540)));
+        assert_eq!(
+            packets(Framing::Turn, &[b"\x16\x03\x01\x02\x00\x01\x00\x01"]),
+            Err(FramingError::Unknown)
+        );
+        assert_eq!(
+            packets(Framing::Turn, &[b"GET / HTTP/1.1"]),
+            Err(FramingError::TooLong(21_540))
+        );
         assert_eq!(packets(Framing::Turn, &[&[0xFF; 4]]), Err(FramingError::Unknown));
-        assert_eq!(packets(Framing::Turn, &[&[0x40, 0, 0xFF, 0xFF]]), Err(FramingError::TooLong(65_539)));
-        assert_eq!(packets(Framing::Counted, &[&[0xFF, 0xFF]]), Err(FramingError::TooLong(65_535)));
+        assert_eq!(
+            packets(Framing::Turn, &[&[0x40, 0, 0xFF, 0xFF]]),
+            Err(FramingError::TooLong(65_539))
+        );
+        assert_eq!(
+            packets(Framing::Counted, &[&[0xFF, 0xFF]]),
+            Err(FramingError::TooLong(65_535))
+        );
     }
 
     #[test]

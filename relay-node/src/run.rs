@@ -5,7 +5,9 @@ use crate::certificate;
 use crate::cli::RunArgs;
 use crate::core::session::SessionConfig;
 use crate::core::{Memory, Shard, ShardConfig, UplinkError};
+use crate::side::SideWays;
 use crate::socket::Socket;
+use crate::turn_run;
 use crate::uplink::Uplink;
 use crate::worker::{Order, Report, Worker};
 use anyhow::{Context, Result, bail};
@@ -57,6 +59,16 @@ pub fn run(args: &RunArgs) -> Result<()> {
         .iter()
         .map(|bound| candidates(bound, &args.advertise))
         .collect::<Result<_>>()?;
+    let mut registered: Vec<uplink::Shard> = registered;
+    let mut side = turn_run::side_ways(&sockets, &mut registered, &args.turn);
+    let turn = turn_run::start(
+        &args.turn,
+        &args.listen,
+        &args.advertise,
+        &registered,
+        &key,
+        &mut side,
+    )?;
     let incarnation = Incarnation(random()?);
     let uplink = Uplink::new(&args.edge, &args.id, &key, incarnation).context("--edge")?;
     let registration = Registration {
@@ -64,6 +76,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         fingerprint: certificate::fingerprint(&certificate, &crypto),
         region: args.region.clone(),
         shards: registered,
+        turn,
         sessions: 0,
         streams: 0,
         cursor: 0,
@@ -77,10 +90,11 @@ pub fn run(args: &RunArgs) -> Result<()> {
     };
     let running = sockets
         .into_iter()
+        .zip(side)
         .enumerate()
-        .map(|(index, bound)| {
+        .map(|(index, (bound, side))| {
             let interval = Duration::from_millis(args.commit_interval_ms);
-            start.shard(index, bound, uplink.clone(), interval)
+            start.shard(index, bound, side, uplink.clone(), interval)
         })
         .collect::<Result<Vec<_>>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -96,7 +110,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
 }
 
 /// Unpredictable bytes from the system.
-fn random<const N: usize>() -> Result<[u8; N]> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).context("the system gives no random bytes")?;
     Ok(bytes)
@@ -162,6 +176,7 @@ impl Start {
         &self,
         index: usize,
         bound: Vec<UdpSocket>,
+        side: SideWays,
         uplink: Uplink,
         interval: Duration,
     ) -> Result<Running> {
@@ -185,12 +200,14 @@ impl Start {
         let thread = std::thread::Builder::new()
             .name(format!("shard-{index}"))
             .spawn(move || {
-                let ended = runtime.block_on(async move {
+                let ended = tokio::task::LocalSet::new().block_on(&runtime, async move {
                     let sockets = bound
                         .into_iter()
                         .map(Socket::new)
                         .collect::<std::io::Result<Vec<_>>>()?;
-                    Worker::new(shard, sockets, uplink, inbox, reports).run().await
+                    Worker::new(shard, sockets, side.open()?, uplink, inbox, reports)
+                        .run()
+                        .await
                 });
                 if let Err(failed) = ended {
                     error!(shard = index, %failed, "the shard's sockets failed");
@@ -262,10 +279,12 @@ impl Control {
             .shards
             .iter()
             .flat_map(|shard| &shard.candidates)
+            .filter(|candidate| candidate.transport == Transport::Udp)
             .map(|Candidate { address, port, .. }| SocketAddr::new(*address, *port).to_string())
             .collect();
         let (edge, fingerprint) = (&self.edge, &self.registration.fingerprint);
-        info!(address = addresses.join(","), %edge, %fingerprint, shards = self.shards.len(), "ready");
+        let turn = self.registration.turn.join(",");
+        info!(address = addresses.join(","), %edge, %fingerprint, shards = self.shards.len(), turn, "ready");
     }
 
     fn say_unregistered(&self, refused: &UplinkError, retry: Duration) {

@@ -4,7 +4,9 @@
 
 use crate::core::counters::Counters;
 use crate::core::{Answer, Command, Load, Now, Path, Request, Shard, Ticket};
+use crate::side::{SideDoor, SidePacket};
 use crate::socket::Socket;
+use crate::turn::server::is_relayed;
 use crate::uplink::Uplink;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -62,6 +64,8 @@ pub fn now() -> Now {
 pub struct Worker {
     shard: Shard,
     sockets: Vec<Socket>,
+    side: SideDoor,
+    side_packets: Vec<SidePacket>,
     uplink: Uplink,
     orders: mpsc::Receiver<Order>,
     reports: watch::Sender<Report>,
@@ -75,6 +79,7 @@ pub struct Worker {
 /// What woke the thread.
 enum Wake {
     Readable(io::Result<usize>),
+    Side,
     Answer(Ticket, Answer),
     Order(Option<Order>),
     Time,
@@ -85,6 +90,7 @@ impl Worker {
     pub fn new(
         shard: Shard,
         sockets: Vec<Socket>,
+        side: SideDoor,
         uplink: Uplink,
         orders: mpsc::Receiver<Order>,
         reports: watch::Sender<Report>,
@@ -92,6 +98,8 @@ impl Worker {
         Self {
             shard,
             sockets,
+            side,
+            side_packets: Vec::new(),
             uplink,
             orders,
             reports,
@@ -115,6 +123,7 @@ impl Worker {
             }
             match self.wake().await {
                 Wake::Readable(ready) => self.read(ready?)?,
+                Wake::Side => self.read_side(),
                 Wake::Answer(ticket, answer) => {
                     self.shard.handle_answer(ticket, answer, crate::worker::now())
                 }
@@ -128,8 +137,18 @@ impl Worker {
     fn read(&mut self, index: usize) -> io::Result<()> {
         let (shard, now) = (&mut self.shard, now());
         self.sockets[index].read(|datagram, remote, local| {
-            shard.handle_datagram(datagram, Path::udp(remote, local), now);
+            // A relayed address is the TURN server's own: from a network it is forged.
+            if !is_relayed(remote.ip()) {
+                shard.handle_datagram(datagram, Path::udp(remote, local), now);
+            }
         })
+    }
+
+    fn read_side(&mut self) {
+        let now = now();
+        for SidePacket { path, packet } in self.side_packets.drain(..) {
+            self.shard.handle_datagram(&packet, path, now);
+        }
     }
 
     fn take_order(&mut self, order: Order) {
@@ -154,6 +173,7 @@ impl Worker {
     async fn obey(&mut self, now: Now) {
         while let Some(command) = self.shard.next_command(now) {
             match command {
+                Command::Transmit(transmit) if self.side.send(&transmit) => {}
                 Command::Transmit(transmit) => {
                     let source = transmit.source;
                     if let Some(socket) = self.sockets.iter_mut().find(|socket| serves(socket, source)) {
@@ -215,6 +235,7 @@ impl Worker {
         });
         tokio::select! {
             ready = readable => Wake::Readable(ready),
+            () = self.side.take(&mut self.side_packets) => Wake::Side,
             Some(done) = self.requests.join_next() => match done {
                 Ok((ticket, answer)) => Wake::Answer(ticket, answer),
                 Err(failed) => {

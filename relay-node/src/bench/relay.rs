@@ -5,6 +5,7 @@ use crate::client::{Identity, Invitation};
 use crate::core::session::SessionConfig;
 use crate::core::{Memory, Shard, ShardConfig};
 use crate::loopback_edge::LoopbackEdge;
+use crate::side::SideWays;
 use crate::socket::Socket;
 use crate::uplink::Uplink;
 use crate::worker::{Order, Report, Worker, now};
@@ -67,7 +68,10 @@ impl BenchRelay {
             }
             let ended = runtime.block_on(async move {
                 let sockets = vec![Socket::new(socket)?];
-                Worker::new(shard, sockets, uplink, inbox, reports).run().await
+                let side = SideWays::new(Vec::new()).open()?;
+                Worker::new(shard, sockets, side, uplink, inbox, reports)
+                    .run()
+                    .await
             });
             if let Err(failed) = ended {
                 eprintln!("the relay's socket failed: {failed}");

@@ -52,7 +52,7 @@ impl Allocations {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.by_client.len()
     }
 
@@ -63,7 +63,7 @@ impl Allocations {
         if user >= USER_ALLOCATIONS_MAX || network >= ADDRESS_ALLOCATIONS_MAX {
             return Err(Full::Quota);
         }
-        if self.len() >= ALLOCATIONS_MAX {
+        if self.count() >= ALLOCATIONS_MAX {
             return Err(Full::Server);
         }
         // ALLOCATIONS_MAX is far below the number of even ports, so this ends.

@@ -20,7 +20,13 @@ fn every_other_peer_is_forbidden() {
     let mut scene = Scene::new();
     let client = udp_client(1);
     scene.allocate(client, "alice");
-    for other in ["127.0.0.1:80", "10.0.0.1:53", "203.0.113.2:7100", "192.0.0.8:1024", "0.0.0.0:0"] {
+    for other in [
+        "127.0.0.1:80",
+        "10.0.0.1:53",
+        "203.0.113.2:7100",
+        "192.0.0.8:1024",
+        "0.0.0.0:0",
+    ] {
         assert_eq!(scene.permit(client, address(other)).code(), 403, "{other}");
         assert_eq!(scene.bind(client, 0x4000, address(other)).code(), 403, "{other}");
     }
@@ -29,7 +35,11 @@ fn every_other_peer_is_forbidden() {
     assert_eq!(scene.bind(client, 0x4000, other_port).code(), 403);
     assert_eq!(scene.permit(client, other_port).code(), 0);
     assert_eq!(scene.relayed(client, &send_indication(other_port, b"ssh")), None);
-    assert!(scene.relayed(client, &send_indication(relay_v4(), b"check")).is_some());
+    assert!(
+        scene
+            .relayed(client, &send_indication(relay_v4(), b"check"))
+            .is_some()
+    );
 }
 
 #[test]
@@ -38,8 +48,16 @@ fn a_permission_for_several_peers_is_all_or_nothing() {
     let client = udp_client(1);
     scene.allocate(client, "alice");
     let peers = [relay_v4(), address("10.0.0.1:1")];
-    assert_eq!(scene.with_peer(client, Method::CREATE_PERMISSION, &peers, &[]).code(), 403);
-    assert_eq!(scene.relayed(client, &send_indication(relay_v4(), b"check")), None);
+    assert_eq!(
+        scene
+            .with_peer(client, Method::CREATE_PERMISSION, &peers, &[])
+            .code(),
+        403
+    );
+    assert_eq!(
+        scene.relayed(client, &send_indication(relay_v4(), b"check")),
+        None
+    );
 }
 
 #[test]
@@ -59,7 +77,11 @@ fn forged_and_expired_credentials_are_refused_and_make_no_state() {
     shapeless.password = scene.secret.password("alice");
     assert_eq!(scene.send(client, &allocate(&shapeless, &nonce)).code(), 401);
     assert_eq!(scene.server.allocations(), 0);
-    assert_eq!(scene.allocate(client, "alice").code(), 0, "the right ones still work");
+    assert_eq!(
+        scene.allocate(client, "alice").code(),
+        0,
+        "the right ones still work"
+    );
 }
 
 #[test]
@@ -71,7 +93,12 @@ fn credentials_that_expire_meanwhile_refresh_nothing() {
     assert_eq!(scene.send(client, &allocate(&credentials, &nonce)).code(), 0);
     scene.pass_seconds(61);
     let refresh = Writer::new(Class::Request, Method::REFRESH, [8; 12]);
-    assert_eq!(scene.send(client, &signed_with(refresh, &credentials, &nonce)).code(), 401);
+    assert_eq!(
+        scene
+            .send(client, &signed_with(refresh, &credentials, &nonce))
+            .code(),
+        401
+    );
 }
 
 #[test]
@@ -85,11 +112,24 @@ fn a_nonce_of_another_client_an_old_one_and_a_made_up_one_are_stale() {
     assert_eq!(stale.code(), 438, "replayed from another address");
     assert!(stale.attribute(attributes::NONCE).is_some(), "with a new nonce");
     let by_tcp = client(Transport::Tcp, victim.address);
-    assert_eq!(scene.send(by_tcp, &captured).code(), 438, "replayed by another transport");
+    assert_eq!(
+        scene.send(by_tcp, &captured).code(),
+        438,
+        "replayed by another transport"
+    );
     let mut changed = nonce.clone();
     changed[0] ^= 1;
-    for nonce in [&changed[..], b"", b"ffffffffffffffffffffffffffffffff", "ä".repeat(16).as_bytes()] {
-        assert_eq!(scene.send(victim, &allocate(&credentials, nonce)).code(), 438, "{nonce:?}");
+    for nonce in [
+        &changed[..],
+        b"",
+        b"ffffffffffffffffffffffffffffffff",
+        "ä".repeat(16).as_bytes(),
+    ] {
+        assert_eq!(
+            scene.send(victim, &allocate(&credentials, nonce)).code(),
+            438,
+            "{nonce:?}"
+        );
     }
     scene.pass_seconds(601);
     assert_eq!(scene.send(victim, &captured).code(), 438, "replayed later");
@@ -99,7 +139,9 @@ fn a_nonce_of_another_client_an_old_one_and_a_made_up_one_are_stale() {
 #[test]
 fn a_request_without_all_of_user_realm_and_nonce_is_bad() {
     let mut scene = Scene::new();
-    let signed = Writer::new(Class::Request, Method::ALLOCATE, [8; 12]).sign(b"key").finish();
+    let signed = Writer::new(Class::Request, Method::ALLOCATE, [8; 12])
+        .sign(b"key")
+        .finish();
     assert_eq!(scene.send(udp_client(1), &signed).code(), 400);
 }
 
@@ -114,9 +156,17 @@ fn a_user_has_so_many_allocations_and_no_more() {
         assert_eq!(scene.allocate(spread(index), "alice").code(), 0);
     }
     assert_eq!(scene.allocate(spread(USER_ALLOCATIONS_MAX), "alice").code(), 486);
-    assert_eq!(scene.allocate(spread(USER_ALLOCATIONS_MAX), "bob").code(), 0, "another user may");
+    assert_eq!(
+        scene.allocate(spread(USER_ALLOCATIONS_MAX), "bob").code(),
+        0,
+        "another user may"
+    );
     scene.request(spread(0), "alice", Method::REFRESH, &[lifetime(0)]);
-    assert_eq!(scene.allocate(spread(0), "alice").code(), 0, "what is given back counts no more");
+    assert_eq!(
+        scene.allocate(spread(0), "alice").code(),
+        0,
+        "what is given back counts no more"
+    );
 }
 
 #[test]
@@ -133,13 +183,18 @@ fn an_address_has_so_many_allocations_and_no_more() {
         assert_eq!(scene.allocate(host(index), &format!("user{index}")).code(), 0);
     }
     scene.pass_seconds(1);
-    assert_eq!(scene.allocate(host(ADDRESS_ALLOCATIONS_MAX), "one more").code(), 486);
+    assert_eq!(
+        scene.allocate(host(ADDRESS_ALLOCATIONS_MAX), "one more").code(),
+        486
+    );
     assert_eq!(scene.allocate(udp_client(1), "elsewhere").code(), 0);
 }
 
 #[test]
 fn an_allocation_has_so_many_channels_and_no_more() {
-    let peers: Vec<SocketAddr> = (0..20).map(|port| SocketAddr::new(relay_v4().ip(), 7_100 + port)).collect();
+    let peers: Vec<SocketAddr> = (0..20)
+        .map(|port| SocketAddr::new(relay_v4().ip(), 7_100 + port))
+        .collect();
     let mut scene = Scene::with_peers(&peers);
     scene.allocate(udp_client(1), "alice");
     for (number, peer) in (0x4000u16..).zip(&peers) {
@@ -158,9 +213,17 @@ fn a_flood_without_credentials_is_answered_so_often_and_no_more() {
         .count();
     assert_eq!(answered, usize::from(STRANGER_ANSWERS_PER_SECOND));
     let elsewhere = client(Transport::Udp, "192.0.2.9:9".parse().unwrap());
-    assert_ne!(scene.send(elsewhere, &binding), Answer::Silence, "others are served");
+    assert_ne!(
+        scene.send(elsewhere, &binding),
+        Answer::Silence,
+        "others are served"
+    );
     scene.pass_seconds(1);
-    assert_ne!(scene.send(udp_client(1), &binding), Answer::Silence, "and so is it, a second later");
+    assert_ne!(
+        scene.send(udp_client(1), &binding),
+        Answer::Silence,
+        "and so is it, a second later"
+    );
 }
 
 #[test]
@@ -168,7 +231,12 @@ fn a_refusal_is_hardly_larger_than_a_request() {
     let mut scene = Scene::new();
     let bare = Writer::new(Class::Request, Method::ALLOCATE, [1; 12]).finish();
     let answer = scene.send(udp_client(1), &bare);
-    assert!(answer.bytes().len() <= 4 * bare.len(), "{} bytes for {}", answer.bytes().len(), bare.len());
+    assert!(
+        answer.bytes().len() <= 4 * bare.len(),
+        "{} bytes for {}",
+        answer.bytes().len(),
+        bare.len()
+    );
 }
 
 #[test]
@@ -178,9 +246,14 @@ fn packets_that_nobody_takes_out_are_bounded() {
     scene.allocate(client, "alice");
     scene.permit(client, relay_v4());
     for _ in 0..3 * OUTPUTS_MAX {
-        scene.server.handle_client(client, &send_indication(relay_v4(), b"x"), scene.now_ms);
+        scene
+            .server
+            .handle_client(client, &send_indication(relay_v4(), b"x"), scene.now_ms);
     }
-    assert_eq!(std::iter::from_fn(|| scene.server.poll_output()).count(), OUTPUTS_MAX);
+    assert_eq!(
+        std::iter::from_fn(|| scene.server.poll_output()).count(),
+        OUTPUTS_MAX
+    );
 }
 
 #[test]
@@ -191,11 +264,25 @@ fn the_relay_reaches_no_client_by_another_address_than_its_own() {
     scene.permit(udp_client(1), relay_v4());
     assert!(scene.from_relay(relay_v4(), relayed, b"x").is_some());
     let next = SocketAddr::new(relayed.ip(), relayed.port() + 1);
-    assert!(scene.from_relay(relay_v4(), next, b"x").is_none(), "nobody's port");
+    assert!(
+        scene.from_relay(relay_v4(), next, b"x").is_none(),
+        "nobody's port"
+    );
     let not_relayed = SocketAddr::new("198.51.100.7".parse().unwrap(), relayed.port());
-    assert!(scene.from_relay(relay_v4(), not_relayed, b"x").is_none(), "not a relayed address");
-    assert!(scene.from_relay(relay_v6(), relayed, b"x").is_none(), "not a permitted source");
-    assert!(scene.from_relay(relay_v4(), relayed, &[0; PACKET_MAX_BYTES + 1]).is_none(), "oversize");
+    assert!(
+        scene.from_relay(relay_v4(), not_relayed, b"x").is_none(),
+        "not a relayed address"
+    );
+    assert!(
+        scene.from_relay(relay_v6(), relayed, b"x").is_none(),
+        "not a permitted source"
+    );
+    assert!(
+        scene
+            .from_relay(relay_v4(), relayed, &[0; PACKET_MAX_BYTES + 1])
+            .is_none(),
+        "oversize"
+    );
 }
 
 /// What a fuzzed client does.
@@ -216,7 +303,8 @@ fn acts() -> impl Strategy<Value = Act> {
     prop_oneof![
         bytes().prop_map(Act::Raw),
         (any::<u16>(), bytes()).prop_map(|(kind, body)| Act::StunLike(kind, body)),
-        (0u8..5, prop::collection::vec((kind, bytes()), 0..5)).prop_map(|(method, of)| Act::Signed(method, of)),
+        (0u8..5, prop::collection::vec((kind, bytes()), 0..5))
+            .prop_map(|(method, of)| Act::Signed(method, of)),
         (0u8..3, any::<std::net::SocketAddr>()).prop_map(|(method, peer)| Act::Peer(method, peer)),
         (any::<u16>(), bytes()).prop_map(|(port, packet)| Act::FromRelay(port, packet)),
         any::<u16>().prop_map(Act::Wait),
@@ -227,14 +315,25 @@ fn acts() -> impl Strategy<Value = Act> {
 impl Scene {
     /// Does it, and checks that whatever comes out is allowed.
     fn act(&mut self, client: Client, act: Act) {
-        let methods = [Method::ALLOCATE, Method::REFRESH, Method::CREATE_PERMISSION, Method::CHANNEL_BIND, Method::SEND];
+        let methods = [
+            Method::ALLOCATE,
+            Method::REFRESH,
+            Method::CREATE_PERMISSION,
+            Method::CHANNEL_BIND,
+            Method::SEND,
+        ];
         let nonce = nonce::issue(&[5; 32], &client, self.now_ms / 1_000);
         match act {
             Act::Raw(bytes) => self.server.handle_client(client, &bytes, self.now_ms),
             Act::StunLike(kind, mut body) => {
                 body.truncate(body.len() / 4 * 4);
                 let length = u16::try_from(body.len()).unwrap().to_be_bytes();
-                let head = [&(kind & 0x3FFF).to_be_bytes()[..], &length, &[0x21, 0x12, 0xA4, 0x42], &[0; 12]];
+                let head = [
+                    &(kind & 0x3FFF).to_be_bytes()[..],
+                    &length,
+                    &[0x21, 0x12, 0xA4, 0x42],
+                    &[0; 12],
+                ];
                 let bytes = [head.concat(), body].concat();
                 self.server.handle_client(client, &bytes, self.now_ms);
             }

@@ -68,8 +68,7 @@ impl Method {
     }
 
     fn split(message_type: u16) -> (Self, Class) {
-        let method =
-            (message_type & 0x000F) | (message_type & 0x00E0) >> 1 | (message_type & 0x3E00) >> 2;
+        let method = (message_type & 0x000F) | (message_type & 0x00E0) >> 1 | (message_type & 0x3E00) >> 2;
         let class = match message_type & 0x0110 {
             0x0000 => Class::Request,
             0x0010 => Class::Indication,
@@ -210,10 +209,16 @@ impl<'a> Message<'a> {
 
     /// Whether MESSAGE-INTEGRITY is there and made with `key`; takes the same time for every wrong one.
     pub fn is_signed_with(&self, key: &[u8]) -> bool {
-        self.integrity
-            .is_some_and(|tag| integrity_mac(&self.bytes[..self.covered], key).verify_slice(&tag).is_ok())
+        self.integrity.is_some_and(|tag| {
+            integrity_mac(&self.bytes[..self.covered], key)
+                .verify_slice(&tag)
+                .is_ok()
+        })
     }
 }
+
+/// Where an attribute starts, its type and its value.
+type Placed<'a> = (usize, Attribute, &'a [u8]);
 
 /// Walks type-length-value attributes up to an end.
 struct Attributes<'a> {
@@ -229,8 +234,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Where the next one starts, its type and its value.
-    fn next(&mut self) -> Result<Option<(usize, Attribute, &'a [u8])>, MessageError> {
+    fn next(&mut self) -> Result<Option<Placed<'a>>, MessageError> {
         let start = self.at;
         if start == self.bytes.len() {
             return Ok(None);
@@ -275,7 +279,9 @@ pub(super) fn integrity_mac(before: &[u8], key: &[u8]) -> Hmac<Sha1> {
 /// The length field of a message that ends at `end`.
 fn length_until(end: usize) -> [u8; 2] {
     // Messages are at most PACKET_MAX_BYTES long.
-    u16::try_from(end - HEADER_BYTES).unwrap_or(u16::MAX).to_be_bytes()
+    u16::try_from(end - HEADER_BYTES)
+        .unwrap_or(u16::MAX)
+        .to_be_bytes()
 }
 
 /// RFC 8489 §14.2: family, port and address, XORed with cookie and transaction.
@@ -284,11 +290,15 @@ pub fn read_xor_address(value: &[u8], transaction: &TransactionId) -> Option<Soc
     let address = match (value[1], value.len()) {
         (attributes::FAMILY_IPV4, 8) => {
             let octets: [u8; 4] = value[4..8].try_into().ok()?;
-            IpAddr::from(Ipv4Addr::from(u32::from_be_bytes(octets) ^ u32::from_be_bytes(MAGIC_COOKIE)))
+            IpAddr::from(Ipv4Addr::from(
+                u32::from_be_bytes(octets) ^ u32::from_be_bytes(MAGIC_COOKIE),
+            ))
         }
         (attributes::FAMILY_IPV6, 20) => {
             let octets: [u8; 16] = value[4..20].try_into().ok()?;
-            IpAddr::from(Ipv6Addr::from(u128::from_be_bytes(octets) ^ xor_mask(transaction)))
+            IpAddr::from(Ipv6Addr::from(
+                u128::from_be_bytes(octets) ^ xor_mask(transaction),
+            ))
         }
         _ => return None,
     };

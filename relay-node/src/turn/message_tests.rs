@@ -82,7 +82,10 @@ fn truncated_and_oversize_messages_are_refused() {
     }
     let mut long = whole.clone();
     long.resize(PACKET_MAX_BYTES + 4, 0);
-    assert_eq!(Message::read(&long), Err(MessageError::Size(PACKET_MAX_BYTES + 4)));
+    assert_eq!(
+        Message::read(&long),
+        Err(MessageError::Size(PACKET_MAX_BYTES + 4))
+    );
     let mut trailing = whole;
     trailing.extend([0; 4]);
     assert!(Message::read(&trailing).is_err(), "bytes behind the message");

@@ -21,7 +21,9 @@ pub fn issue(key: &NonceKey, client: &Client, now_s: u64) -> String {
     // 32 bits of seconds last until 2106; afterwards a nonce would only be refused.
     let expiry = format!("{:08x}", (now_s + NONCE_LIFE_S) & 0xFFFF_FFFF);
     let tag = mac(key, client, &expiry).finalize().into_bytes();
-    tag[..12].iter().fold(expiry, |text, byte| text + &format!("{byte:02x}"))
+    tag[..12]
+        .iter()
+        .fold(expiry, |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// Whether `nonce` was issued to `client` and is still good.

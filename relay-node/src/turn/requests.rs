@@ -96,7 +96,12 @@ impl TurnServer {
     /// A request that names no family gets IPv4, unless the relay has IPv6 addresses alone: an IPv4 address
     /// could then reach nothing, and browsers never name one.
     fn families(&self, request: &Message) -> Result<Vec<Family>, Refusal> {
-        let has = |family| self.settings.peers.iter().any(|peer| Family::of(peer.ip()) == family);
+        let has = |family| {
+            self.settings
+                .peers
+                .iter()
+                .any(|peer| Family::of(peer.ip()) == family)
+        };
         let requested = family(request.attribute(attributes::REQUESTED_ADDRESS_FAMILY))?;
         let additional = family(request.attribute(attributes::ADDITIONAL_ADDRESS_FAMILY))?;
         match (requested, additional) {

@@ -26,12 +26,19 @@ pub fn relay_v6() -> SocketAddr {
 }
 
 pub fn udp_client(port: u16) -> Client {
-    client(Transport::Udp, SocketAddr::new("198.51.100.7".parse().unwrap(), port))
+    client(
+        Transport::Udp,
+        SocketAddr::new("198.51.100.7".parse().unwrap(), port),
+    )
 }
 
 pub fn client(transport: Transport, address: SocketAddr) -> Client {
     let server = "203.0.113.1:3478".parse().unwrap();
-    Client { transport, address, server }
+    Client {
+        transport,
+        address,
+        server,
+    }
 }
 
 /// What an answer says.
@@ -59,7 +66,10 @@ impl Answer {
     }
 
     pub fn attribute(&self, kind: Attribute) -> Option<Vec<u8>> {
-        Message::read(self.bytes()).unwrap().attribute(kind).map(<[u8]>::to_vec)
+        Message::read(self.bytes())
+            .unwrap()
+            .attribute(kind)
+            .map(<[u8]>::to_vec)
     }
 
     /// The first address of a kind.
@@ -150,7 +160,13 @@ impl Scene {
     }
 
     /// Sends an authenticated request with a nonce of its own.
-    pub fn request(&mut self, client: Client, user: &str, method: Method, of: &[(Attribute, Vec<u8>)]) -> Answer {
+    pub fn request(
+        &mut self,
+        client: Client,
+        user: &str,
+        method: Method,
+        of: &[(Attribute, Vec<u8>)],
+    ) -> Answer {
         let nonce = self.nonce(client);
         let transaction = self.transaction();
         let mut request = Writer::new(Class::Request, method, transaction);
@@ -166,7 +182,13 @@ impl Scene {
     }
 
     /// Asks for something of peers: their addresses and what else.
-    pub fn with_peer(&mut self, client: Client, method: Method, peers: &[SocketAddr], more: &[(Attribute, Vec<u8>)]) -> Answer {
+    pub fn with_peer(
+        &mut self,
+        client: Client,
+        method: Method,
+        peers: &[SocketAddr],
+        more: &[(Attribute, Vec<u8>)],
+    ) -> Answer {
         let nonce = self.nonce(client);
         let transaction = self.transaction();
         let mut request = Writer::new(Class::Request, method, transaction);
@@ -194,14 +216,23 @@ impl Scene {
     pub fn relayed(&mut self, client: Client, packet: &[u8]) -> Option<(SocketAddr, SocketAddr, Vec<u8>)> {
         self.server.handle_client(client, packet, self.now_ms);
         match self.server.poll_output() {
-            Some(Output::ToRelay { source, destination, packet }) => Some((source, destination, packet)),
+            Some(Output::ToRelay {
+                source,
+                destination,
+                packet,
+            }) => Some((source, destination, packet)),
             Some(Output::ToClient { .. }) => panic!("nothing of this is answered"),
             None => None,
         }
     }
 
     /// What the client gets when the relay sends `packet` to a relayed address.
-    pub fn from_relay(&mut self, source: SocketAddr, to: SocketAddr, packet: &[u8]) -> Option<(Client, Vec<u8>)> {
+    pub fn from_relay(
+        &mut self,
+        source: SocketAddr,
+        to: SocketAddr,
+        packet: &[u8],
+    ) -> Option<(Client, Vec<u8>)> {
         self.server.handle_relay(source, to, packet, self.now_ms);
         match self.server.poll_output() {
             Some(Output::ToClient { client, packet }) => Some((client, packet)),

@@ -132,7 +132,7 @@ impl TurnServer {
 
     /// How many allocations there are.
     pub fn allocations(&self) -> usize {
-        self.allocations.len()
+        self.allocations.count()
     }
 
     /// Whether a client has an allocation at `now_ms`: a connection without one may be closed.

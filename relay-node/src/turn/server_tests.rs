@@ -22,7 +22,10 @@ fn a_binding_request_is_told_its_address() {
     let binding = Writer::new(Class::Request, Method::BINDING, [1; 12]).finish();
     for address in ["198.51.100.7:40000", "[2001:db8::7]:40000"] {
         let client = client(Transport::Udp, address.parse().unwrap());
-        assert_eq!(scene.send(client, &binding).address(XOR_MAPPED_ADDRESS), Some(client.address));
+        assert_eq!(
+            scene.send(client, &binding).address(XOR_MAPPED_ADDRESS),
+            Some(client.address)
+        );
     }
 }
 
@@ -69,31 +72,58 @@ fn a_lost_answer_is_given_again_and_a_second_allocation_refused() {
 fn packets_go_both_ways_by_indications_once_the_relay_is_permitted() {
     let mut scene = Scene::new();
     let client = udp_client(1);
-    let relayed = scene.allocate(client, "alice").address(XOR_RELAYED_ADDRESS).unwrap();
+    let relayed = scene
+        .allocate(client, "alice")
+        .address(XOR_RELAYED_ADDRESS)
+        .unwrap();
     let indication = send_indication(relay_v4(), b"check");
     assert_eq!(scene.relayed(client, &indication), None, "before the permission");
-    assert_eq!(scene.from_relay(relay_v4(), relayed, b"answer"), None, "before the permission");
+    assert_eq!(
+        scene.from_relay(relay_v4(), relayed, b"answer"),
+        None,
+        "before the permission"
+    );
 
     assert_eq!(scene.permit(client, relay_v4()).code(), 0);
-    assert_eq!(scene.relayed(client, &indication), Some((relayed, relay_v4(), b"check".to_vec())));
+    assert_eq!(
+        scene.relayed(client, &indication),
+        Some((relayed, relay_v4(), b"check".to_vec()))
+    );
     let (to, packet) = scene.from_relay(relay_v4(), relayed, b"answer").unwrap();
     let indication = Message::read(&packet).unwrap();
-    assert_eq!((to, indication.class, indication.method), (client, Class::Indication, Method::DATA));
+    assert_eq!(
+        (to, indication.class, indication.method),
+        (client, Class::Indication, Method::DATA)
+    );
     assert_eq!(indication.attribute(attributes::DATA), Some(&b"answer"[..]));
     assert_eq!(indication.peers().next(), Some(Ok(relay_v4())));
 }
 
 #[test]
 fn packets_go_both_ways_by_a_channel_padded_on_streams_only() {
-    for (transport, padded) in [(Transport::Udp, false), (Transport::Tcp, true), (Transport::Tls, true)] {
+    for (transport, padded) in [
+        (Transport::Udp, false),
+        (Transport::Tcp, true),
+        (Transport::Tls, true),
+    ] {
         let mut scene = Scene::new();
         let client = client(transport, "198.51.100.7:1".parse().unwrap());
-        let relayed = scene.allocate(client, "alice").address(XOR_RELAYED_ADDRESS).unwrap();
+        let relayed = scene
+            .allocate(client, "alice")
+            .address(XOR_RELAYED_ADDRESS)
+            .unwrap();
         assert_eq!(scene.bind(client, 0x4001, relay_v4()).code(), 0);
         let packet = b"\x40\x01\x00\x05hello".to_vec();
-        assert_eq!(scene.relayed(client, &packet), Some((relayed, relay_v4(), b"hello".to_vec())));
+        assert_eq!(
+            scene.relayed(client, &packet),
+            Some((relayed, relay_v4(), b"hello".to_vec()))
+        );
         let answer = [&packet[..], if padded { &[0; 3] } else { &[] }].concat();
-        assert_eq!(scene.from_relay(relay_v4(), relayed, b"hello"), Some((client, answer)), "{transport:?}");
+        assert_eq!(
+            scene.from_relay(relay_v4(), relayed, b"hello"),
+            Some((client, answer)),
+            "{transport:?}"
+        );
     }
 }
 
@@ -101,13 +131,21 @@ fn packets_go_both_ways_by_a_channel_padded_on_streams_only() {
 fn a_permission_ends_after_five_minutes_and_a_channel_after_ten() {
     let mut scene = Scene::new();
     let client = udp_client(1);
-    let relayed = scene.request(client, "alice", Method::ALLOCATE, &[udp_transport(), lifetime(3_600)]);
+    let relayed = scene.request(
+        client,
+        "alice",
+        Method::ALLOCATE,
+        &[udp_transport(), lifetime(3_600)],
+    );
     let relayed = relayed.address(XOR_RELAYED_ADDRESS).unwrap();
     scene.bind(client, 0x4001, relay_v4());
     scene.pass_seconds(299);
     assert!(scene.from_relay(relay_v4(), relayed, b"x").is_some());
     scene.pass_seconds(1);
-    assert!(scene.from_relay(relay_v4(), relayed, b"x").is_none(), "the permission is over");
+    assert!(
+        scene.from_relay(relay_v4(), relayed, b"x").is_none(),
+        "the permission is over"
+    );
     scene.permit(client, relay_v4());
     let (_, packet) = scene.from_relay(relay_v4(), relayed, b"x").unwrap();
     assert_eq!(packet[0], 0x40, "still by the channel");
@@ -141,7 +179,11 @@ fn an_allocation_ends_unless_it_is_refreshed() {
     scene.allocate(client, "alice");
     scene.pass_seconds(599);
     let answer = scene.request(client, "alice", Method::REFRESH, &[lifetime(100_000)]);
-    assert_eq!(answer.attribute(LIFETIME), Some(3_600u32.to_be_bytes().to_vec()), "an hour at most");
+    assert_eq!(
+        answer.attribute(LIFETIME),
+        Some(3_600u32.to_be_bytes().to_vec()),
+        "an hour at most"
+    );
     scene.pass_seconds(3_599);
     assert!(scene.server.has_allocation(&client, scene.now_ms));
     scene.pass_seconds(1);
@@ -157,9 +199,18 @@ fn a_refresh_with_lifetime_zero_ends_the_allocation() {
     let mut scene = Scene::new();
     let client = udp_client(1);
     scene.allocate(client, "alice");
-    assert_eq!(scene.request(client, "alice", Method::REFRESH, &[lifetime(0)]).code(), 0);
+    assert_eq!(
+        scene
+            .request(client, "alice", Method::REFRESH, &[lifetime(0)])
+            .code(),
+        0
+    );
     assert_eq!(scene.server.allocations(), 0);
-    assert_eq!(scene.allocate(client, "alice").code(), 0, "the client may make another");
+    assert_eq!(
+        scene.allocate(client, "alice").code(),
+        0,
+        "the client may make another"
+    );
 }
 
 #[test]
@@ -175,7 +226,12 @@ fn a_closed_connection_takes_its_allocation_with_it() {
 fn another_user_can_not_touch_an_allocation() {
     let mut scene = Scene::new();
     scene.allocate(udp_client(1), "alice");
-    assert_eq!(scene.request(udp_client(1), "mallory", Method::REFRESH, &[lifetime(0)]).code(), 441);
+    assert_eq!(
+        scene
+            .request(udp_client(1), "mallory", Method::REFRESH, &[lifetime(0)])
+            .code(),
+        441
+    );
     assert_eq!(scene.server.allocations(), 1);
 }
 
@@ -185,7 +241,13 @@ fn families_are_granted_as_the_relay_has_them() {
         let mut scene = Scene::with_peers(peers);
         let all: Vec<_> = [&[udp_transport()], of].concat();
         let answer = scene.request(udp_client(1), "alice", Method::ALLOCATE, &all);
-        (answer.code(), answer.code().eq(&0).then(|| answer.address(XOR_RELAYED_ADDRESS).unwrap().ip()))
+        (
+            answer.code(),
+            answer
+                .code()
+                .eq(&0)
+                .then(|| answer.address(XOR_RELAYED_ADDRESS).unwrap().ip()),
+        )
     };
     let both = [relay_v4(), relay_v6()];
     assert_eq!(relayed(&both, &[]), (0, Some(RELAYED_V4)));
@@ -193,8 +255,15 @@ fn families_are_granted_as_the_relay_has_them() {
     assert_eq!(relayed(&both, &[v6()]), (0, Some(RELAYED_V6)));
     assert_eq!(relayed(&both[..1], &[v6()]), (440, None));
     assert_eq!(relayed(&both[1..], &[v4()]), (440, None));
-    assert_eq!(relayed(&both[1..], &[]), (0, Some(RELAYED_V6)), "IPv4 could reach nothing");
-    assert_eq!(relayed(&both, &[(REQUESTED_ADDRESS_FAMILY, vec![3, 0, 0, 0])]), (440, None));
+    assert_eq!(
+        relayed(&both[1..], &[]),
+        (0, Some(RELAYED_V6)),
+        "IPv4 could reach nothing"
+    );
+    assert_eq!(
+        relayed(&both, &[(REQUESTED_ADDRESS_FAMILY, vec![3, 0, 0, 0])]),
+        (440, None)
+    );
 }
 
 #[test]
@@ -204,20 +273,37 @@ fn an_additional_family_gives_two_addresses_or_says_why_not() {
     let mut scene = Scene::new();
     let answer = scene.request(udp_client(1), "alice", Method::ALLOCATE, &asked);
     let message = Message::read(answer.bytes()).unwrap();
-    let count = message.attributes().filter(|(kind, _)| *kind == XOR_RELAYED_ADDRESS).count();
+    let count = message
+        .attributes()
+        .filter(|(kind, _)| *kind == XOR_RELAYED_ADDRESS)
+        .count();
     assert_eq!((count, answer.attribute(ADDRESS_ERROR_CODE)), (2, None));
     assert_eq!(scene.permit(udp_client(1), relay_v4()).code(), 0);
     assert_eq!(scene.permit(udp_client(1), relay_v6()).code(), 0);
     let end_v4 = [v4(), lifetime(0)];
-    assert_eq!(scene.request(udp_client(1), "alice", Method::REFRESH, &end_v4).code(), 0);
-    assert_eq!(scene.permit(udp_client(1), relay_v4()).code(), 443, "IPv4 was given up");
+    assert_eq!(
+        scene
+            .request(udp_client(1), "alice", Method::REFRESH, &end_v4)
+            .code(),
+        0
+    );
+    assert_eq!(
+        scene.permit(udp_client(1), relay_v4()).code(),
+        443,
+        "IPv4 was given up"
+    );
     assert_eq!(scene.permit(udp_client(1), relay_v6()).code(), 0);
 
     let mut scene = Scene::with_peers(&[relay_v4()]);
     let answer = scene.request(udp_client(1), "alice", Method::ALLOCATE, &asked);
     assert_eq!(&answer.attribute(ADDRESS_ERROR_CODE).unwrap()[..4], [2, 0, 4, 40]);
     let wrong = [udp_transport(), v4(), additional];
-    assert_eq!(scene.request(udp_client(2), "alice", Method::ALLOCATE, &wrong).code(), 400);
+    assert_eq!(
+        scene
+            .request(udp_client(2), "alice", Method::ALLOCATE, &wrong)
+            .code(),
+        400
+    );
 }
 
 #[test]
@@ -226,30 +312,67 @@ fn a_peer_of_another_family_is_refused_with_443() {
     scene.allocate(udp_client(1), "alice");
     assert_eq!(scene.permit(udp_client(1), relay_v6()).code(), 443);
     assert_eq!(scene.bind(udp_client(1), 0x4000, relay_v6()).code(), 443);
-    assert_eq!(scene.request(udp_client(1), "alice", Method::REFRESH, &[v6()]).code(), 443);
-    let mixed = scene.with_peer(udp_client(1), Method::CREATE_PERMISSION, &[relay_v4(), relay_v6()], &[]);
+    assert_eq!(
+        scene
+            .request(udp_client(1), "alice", Method::REFRESH, &[v6()])
+            .code(),
+        443
+    );
+    let mixed = scene.with_peer(
+        udp_client(1),
+        Method::CREATE_PERMISSION,
+        &[relay_v4(), relay_v6()],
+        &[],
+    );
     assert_eq!(mixed.code(), 443);
 }
 
 #[test]
 fn what_is_not_had_is_refused_by_its_own_code() {
     let mut scene = Scene::new();
-    let mut code = |of: &[(Attribute, Vec<u8>)]| scene.request(udp_client(1), "alice", Method::ALLOCATE, of).code();
+    let mut code =
+        |of: &[(Attribute, Vec<u8>)]| scene.request(udp_client(1), "alice", Method::ALLOCATE, of).code();
     assert_eq!(code(&[]), 400, "no transport");
-    assert_eq!(code(&[(attributes::REQUESTED_TRANSPORT, vec![6, 0, 0, 0])]), 442, "TCP");
-    assert_eq!(code(&[udp_transport(), (EVEN_PORT, vec![0x80])]), 508, "a reserved pair");
-    assert_eq!(code(&[udp_transport(), (attributes::RESERVATION_TOKEN, vec![0; 8])]), 508);
-    assert_eq!(code(&[udp_transport(), (Attribute(0x001A), vec![])]), 420, "DONT-FRAGMENT");
-    assert_eq!(code(&[udp_transport(), lifetime(0).clone()]), 0, "at least the default lifetime");
+    assert_eq!(
+        code(&[(attributes::REQUESTED_TRANSPORT, vec![6, 0, 0, 0])]),
+        442,
+        "TCP"
+    );
+    assert_eq!(
+        code(&[udp_transport(), (EVEN_PORT, vec![0x80])]),
+        508,
+        "a reserved pair"
+    );
+    assert_eq!(
+        code(&[udp_transport(), (attributes::RESERVATION_TOKEN, vec![0; 8])]),
+        508
+    );
+    assert_eq!(
+        code(&[udp_transport(), (Attribute(0x001A), vec![])]),
+        420,
+        "DONT-FRAGMENT"
+    );
+    assert_eq!(
+        code(&[udp_transport(), lifetime(0).clone()]),
+        0,
+        "at least the default lifetime"
+    );
 }
 
 #[test]
 fn an_unknown_attribute_is_named() {
     let mut scene = Scene::new();
-    let of = [udp_transport(), (Attribute(0x7FFF), vec![1]), (Attribute(0x9999), vec![1])];
+    let of = [
+        udp_transport(),
+        (Attribute(0x7FFF), vec![1]),
+        (Attribute(0x9999), vec![1]),
+    ];
     let answer = scene.request(udp_client(1), "alice", Method::ALLOCATE, &of);
     assert_eq!(answer.code(), 420);
-    assert_eq!(answer.attribute(attributes::UNKNOWN_ATTRIBUTES), Some(vec![0x7F, 0xFF]));
+    assert_eq!(
+        answer.attribute(attributes::UNKNOWN_ATTRIBUTES),
+        Some(vec![0x7F, 0xFF])
+    );
 }
 
 #[test]
@@ -266,7 +389,17 @@ fn an_even_port_is_even() {
 fn a_request_without_peers_is_no_permission() {
     let mut scene = Scene::new();
     scene.allocate(udp_client(1), "alice");
-    assert_eq!(scene.with_peer(udp_client(1), Method::CREATE_PERMISSION, &[], &[]).code(), 400);
+    assert_eq!(
+        scene
+            .with_peer(udp_client(1), Method::CREATE_PERMISSION, &[], &[])
+            .code(),
+        400
+    );
     let broken = (XOR_PEER_ADDRESS, vec![0, 1, 0]);
-    assert_eq!(scene.with_peer(udp_client(1), Method::CREATE_PERMISSION, &[], &[broken]).code(), 400);
+    assert_eq!(
+        scene
+            .with_peer(udp_client(1), Method::CREATE_PERMISSION, &[], &[broken])
+            .code(),
+        400
+    );
 }

@@ -34,8 +34,7 @@ impl Writer {
     pub fn error(request: &Message, refusal: Refusal) -> Self {
         let (code, reason) = refusal.code();
         let value = [&error_value(code), reason.as_bytes()].concat();
-        Self::new(Class::Error, request.method, request.transaction)
-            .attribute(attributes::ERROR_CODE, &value)
+        Self::new(Class::Error, request.method, request.transaction).attribute(attributes::ERROR_CODE, &value)
     }
 
     /// One attribute more, with zeros up to a multiple of four.

@@ -25,9 +25,6 @@ pub use tls::{TlsError, server_config};
 /// Packets of the shards that wait for the TURN thread: at most 1.5 KiB each, so 6 MiB.
 const FROM_RELAY_MAX: usize = 4_096;
 
-/// Packets that wait for one stream's client to take them: about a window of 128 KiB of full packets.
-const STREAM_QUEUE_MAX: usize = 96;
-
 /// Packets of the shards that are taken in one turn, so that sockets get theirs in between.
 const RELAY_BURST: usize = 64;
 
@@ -91,7 +88,13 @@ impl Front {
         let tcp: io::Result<_> = config.listen.iter().map(bind_tcp).collect();
         let tls: io::Result<_> = tls_addresses.iter().map(bind_tcp).collect();
         let (udp, tcp, tls) = (udp?, tcp?, tls?);
-        let front = Self { config, udp, tcp, tls, from_relay };
+        let front = Self {
+            config,
+            udp,
+            tcp,
+            tls,
+            from_relay,
+        };
         Ok((front, TurnInbox(sender)))
     }
 
@@ -105,12 +108,20 @@ impl Front {
 
     /// Serves until every [`TurnInbox`] is gone. Blocks its thread.
     pub fn serve(self, to_shards: ToShards) -> io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         tokio::task::LocalSet::new().block_on(&runtime, self.run(to_shards))
     }
 
     async fn run(self, to_shards: ToShards) -> io::Result<()> {
-        let Self { config, udp, tcp, tls, from_relay } = self;
+        let Self {
+            config,
+            udp,
+            tcp,
+            tls,
+            from_relay,
+        } = self;
         let hub = Rc::new(Hub::new(
             TurnServer::new(config.settings, config.nonce_key, config.seed),
             to_shards,
@@ -128,7 +139,12 @@ impl Front {
         for listener in tls {
             let listener = TcpListener::from_std(listener)?;
             let acceptor = config.tls.as_ref().map(|(_, tls)| tls.clone().into());
-            tokio::task::spawn_local(stream::serve(hub.clone(), listener, connections.clone(), acceptor));
+            tokio::task::spawn_local(stream::serve(
+                hub.clone(),
+                listener,
+                connections.clone(),
+                acceptor,
+            ));
         }
         tokio::task::spawn_local(report(hub.clone(), connections));
         hub.take_from_relay(from_relay).await;
@@ -177,7 +193,9 @@ impl Hub {
     }
 
     fn handle_client(&self, client: Client, packet: &[u8]) {
-        self.server.borrow_mut().handle_client(client, packet, self.now_ms());
+        self.server
+            .borrow_mut()
+            .handle_client(client, packet, self.now_ms());
         self.do_outputs();
     }
 
@@ -186,8 +204,16 @@ impl Hub {
             let output = self.server.borrow_mut().poll_output();
             match output {
                 Some(Output::ToClient { client, packet }) => self.send(&client, packet),
-                Some(Output::ToRelay { source, destination, packet }) => {
-                    (self.to_shards)(RelayPacket { source, destination, packet });
+                Some(Output::ToRelay {
+                    source,
+                    destination,
+                    packet,
+                }) => {
+                    (self.to_shards)(RelayPacket {
+                        source,
+                        destination,
+                        packet,
+                    });
                 }
                 None => return,
             }
@@ -208,9 +234,16 @@ impl Hub {
     async fn take_from_relay(&self, mut from_relay: mpsc::Receiver<RelayPacket>) {
         let mut burst = Vec::with_capacity(RELAY_BURST);
         while from_relay.recv_many(&mut burst, RELAY_BURST).await > 0 {
-            for RelayPacket { source, destination, packet } in burst.drain(..) {
+            for RelayPacket {
+                source,
+                destination,
+                packet,
+            } in burst.drain(..)
+            {
                 let now_ms = self.now_ms();
-                self.server.borrow_mut().handle_relay(source, destination, &packet, now_ms);
+                self.server
+                    .borrow_mut()
+                    .handle_relay(source, destination, &packet, now_ms);
                 self.do_outputs();
             }
             tokio::task::yield_now().await;

@@ -1,27 +1,18 @@
 //! TURN over TCP and TLS.
 
-use super::{Hub, STREAM_QUEUE_MAX};
-use crate::connections::{Connections, FIRST_PACKET_MS, Permit, WRITE_MS, deadline_ms};
+use super::Hub;
+use crate::connections::{Connections, FIRST_PACKET_MS, Permit, deadline_ms};
 use crate::framing::{Framing, StreamReader};
+use crate::stream_io::{QUEUE_MAX, READ_BYTES, accept, write_packets};
 use crate::turn::client::{Client, Transport};
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-
-/// Bytes read at once: a few packets.
-const READ_BYTES: usize = 4_096;
-
-/// Bytes written at once: one TLS record.
-const WRITE_BYTES: usize = 16 * 1_024;
-
-/// How long to wait before the next connection is taken when the system has no file left for it.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes connections for ever.
 pub(super) async fn serve(
@@ -32,18 +23,17 @@ pub(super) async fn serve(
 ) {
     let Ok(server) = listener.local_addr() else { return };
     loop {
-        let (stream, from) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(_) => {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
+        let (stream, address, permit) = accept(&listener, &connections).await;
+        let transport = if tls.is_some() {
+            Transport::Tls
+        } else {
+            Transport::Tcp
         };
-        let address = SocketAddr::new(from.ip().to_canonical(), from.port());
-        // Without a permit the connection is closed here, before a byte of it is read.
-        let Some(permit) = connections.admit(address.ip()) else { continue };
-        let transport = if tls.is_some() { Transport::Tls } else { Transport::Tcp };
-        let client = Client { transport, address, server };
+        let client = Client {
+            transport,
+            address,
+            server,
+        };
         tokio::task::spawn_local(converse(hub.clone(), stream, client, tls.clone(), permit));
     }
 }
@@ -55,7 +45,6 @@ async fn converse(
     tls: Option<TlsAcceptor>,
     _permit: Permit,
 ) {
-    let _ = stream.set_nodelay(true);
     let opened_ms = hub.now_ms();
     let result = match tls {
         None => exchange(&hub, stream, client, opened_ms).await,
@@ -80,7 +69,7 @@ async fn exchange(
     opened_ms: u64,
 ) -> io::Result<()> {
     let (reader, writer) = split(stream);
-    let (sender, queue) = mpsc::channel(STREAM_QUEUE_MAX);
+    let (sender, queue) = mpsc::channel(QUEUE_MAX);
     hub.streams.borrow_mut().insert(client, sender);
     let result = tokio::select! {
         result = read_packets(hub, reader, client, opened_ms) => result,
@@ -123,26 +112,4 @@ async fn read_packets(
             hub.handle_client(client, packet);
         }
     }
-}
-
-async fn write_packets(
-    mut stream: impl AsyncWrite + Unpin,
-    mut queue: mpsc::Receiver<Vec<u8>>,
-) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    while let Some(packet) = queue.recv().await {
-        bytes.clear();
-        bytes.extend(packet);
-        while bytes.len() < WRITE_BYTES
-            && let Ok(packet) = queue.try_recv()
-        {
-            bytes.extend(packet);
-        }
-        let write = async {
-            stream.write_all(&bytes).await?;
-            stream.flush().await
-        };
-        timeout(Duration::from_millis(WRITE_MS), write).await.map_err(|_| io::ErrorKind::TimedOut)??;
-    }
-    Ok(())
 }

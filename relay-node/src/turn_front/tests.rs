@@ -51,15 +51,34 @@ fn start() -> Running {
         peers: vec![shard_address()],
     };
     let tls = Some((local.clone(), tls));
-    let config = FrontConfig { settings, listen: local, tls, nonce_key: [1; 32], seed: 1 };
+    let config = FrontConfig {
+        settings,
+        listen: local,
+        tls,
+        nonce_key: [1; 32],
+        seed: 1,
+    };
     let (front, inbox) = Front::bind(config).unwrap();
     let [udp, tcp, tls] = front.addresses().unwrap();
     let echo = move |packet: RelayPacket| {
-        let RelayPacket { source, destination, packet } = packet;
-        inbox.leave(RelayPacket { source: destination, destination: source, packet });
+        let RelayPacket {
+            source,
+            destination,
+            packet,
+        } = packet;
+        inbox.leave(RelayPacket {
+            source: destination,
+            destination: source,
+            packet,
+        });
     };
     std::thread::spawn(move || front.serve(Box::new(echo)));
-    Running { udp: udp[0], tcp: tcp[0], tls: tls[0], certificate }
+    Running {
+        udp: udp[0],
+        tcp: tcp[0],
+        tls: tls[0],
+        certificate,
+    }
 }
 
 /// Sends and receives whole packets.
@@ -87,7 +106,10 @@ struct Stream<S> {
 
 impl<S> Stream<S> {
     fn new(stream: S) -> Self {
-        Self { stream, packets: StreamReader::new(Framing::Turn) }
+        Self {
+            stream,
+            packets: StreamReader::new(Framing::Turn),
+        }
     }
 }
 
@@ -160,7 +182,11 @@ fn reaches_the_shard(line: &mut dyn Line) {
             .attribute(attributes::REQUESTED_TRANSPORT, &[17, 0, 0, 0])
     };
     let challenge = ask(line, allocate());
-    let nonce = Message::read(&challenge).unwrap().attribute(attributes::NONCE).unwrap().to_vec();
+    let nonce = Message::read(&challenge)
+        .unwrap()
+        .attribute(attributes::NONCE)
+        .unwrap()
+        .to_vec();
     let allocated = ask(line, signed(allocate(), &nonce));
     assert_eq!(Message::read(&allocated).unwrap().class, Class::Success);
     let bind = Writer::new(Class::Request, Method::CHANNEL_BIND, [2; 12])
@@ -183,11 +209,15 @@ fn a_client_reaches_the_shard_by_udp_tcp_and_tls() {
 #[test]
 fn a_flood_of_connections_is_closed_and_others_are_served() {
     let running = start();
-    let mut flood: Vec<TcpStream> =
-        (0..CONNECTIONS_PER_NETWORK_MAX + 50).map(|_| tcp_stream(running.tcp)).collect();
+    let mut flood: Vec<TcpStream> = (0..CONNECTIONS_PER_NETWORK_MAX + 50)
+        .map(|_| tcp_stream(running.tcp))
+        .collect();
     // Connections are taken in order, so the last ones are those that were closed.
     for stream in &mut flood[CONNECTIONS_PER_NETWORK_MAX..] {
-        assert!(matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_)), "expected the end of the stream");
+        assert!(
+            matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_)),
+            "expected the end of the stream"
+        );
     }
     reaches_the_shard(&mut udp_line(running.udp));
     drop(flood);

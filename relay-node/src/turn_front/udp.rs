@@ -23,7 +23,11 @@ pub(super) async fn serve(hub: Rc<Hub>, socket: Rc<UdpSocket>) {
             match socket.try_recv_from(&mut buffer) {
                 Ok((length, from)) => {
                     let address = SocketAddr::new(from.ip().to_canonical(), from.port());
-                    let client = Client { transport: Transport::Udp, address, server };
+                    let client = Client {
+                        transport: Transport::Udp,
+                        address,
+                        server,
+                    };
                     hub.handle_client(client, &buffer[..length]);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,

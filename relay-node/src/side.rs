@@ -1,0 +1,104 @@
+//! The ways to a shard beside its UDP sockets: TCP connections of its own thread, and the TURN server's thread.
+
+use crate::connections::{CONNECTIONS_MAX, Connections};
+use crate::core::Path;
+use crate::ice_tcp::IceTcp;
+use crate::turn::server::is_relayed;
+use crate::turn_front::{RelayPacket, TurnInbox};
+use std::io;
+use std::net::TcpListener;
+use str0m::net::{Protocol, Transmit};
+use tokio::sync::mpsc;
+
+/// Packets that wait for a shard's thread: at most 1.5 KiB each, so 3 MiB.
+const INBOX_MAX: usize = 2_048;
+
+/// Packets taken in one turn, so that they are answered before the next.
+const TURN_MAX: usize = 128;
+
+/// A packet that did not come by a UDP socket.
+#[derive(Debug, Clone)]
+pub struct SidePacket {
+    /// Between whom.
+    pub path: Path,
+    /// What.
+    pub packet: Vec<u8>,
+}
+
+/// A shard's side ways, not open yet: made where the thread is started.
+pub struct SideWays {
+    sender: mpsc::Sender<SidePacket>,
+    packets: mpsc::Receiver<SidePacket>,
+    listeners: Vec<TcpListener>,
+    turn: Option<TurnInbox>,
+}
+
+/// A shard's side ways, in its thread.
+pub struct SideDoor {
+    packets: mpsc::Receiver<SidePacket>,
+    /// Keeps `packets` from ending.
+    _sender: mpsc::Sender<SidePacket>,
+    tcp: IceTcp,
+    turn: Option<TurnInbox>,
+}
+
+impl SideWays {
+    /// With the listeners for ICE-TCP, which may be none.
+    pub fn new(listeners: Vec<TcpListener>) -> Self {
+        let (sender, packets) = mpsc::channel(INBOX_MAX);
+        Self {
+            sender,
+            packets,
+            listeners,
+            turn: None,
+        }
+    }
+
+    /// Where other threads leave packets for the shard.
+    pub fn sender(&self) -> mpsc::Sender<SidePacket> {
+        self.sender.clone()
+    }
+
+    /// Where the shard leaves packets for TURN clients.
+    pub fn set_turn(&mut self, turn: TurnInbox) {
+        self.turn = Some(turn);
+    }
+
+    /// Begins to take connections; inside the `LocalSet` of the shard's thread.
+    pub fn open(self) -> io::Result<SideDoor> {
+        let connections = Connections::new(CONNECTIONS_MAX);
+        Ok(SideDoor {
+            tcp: IceTcp::start(self.listeners, &connections, &self.sender)?,
+            packets: self.packets,
+            _sender: self.sender,
+            turn: self.turn,
+        })
+    }
+}
+
+impl SideDoor {
+    /// Waits for packets and adds a turn's worth to `taken`.
+    pub async fn take(&mut self, taken: &mut Vec<SidePacket>) {
+        self.packets.recv_many(taken, TURN_MAX).await;
+    }
+
+    /// Sends what does not go by a UDP socket; whether it was such.
+    pub fn send(&self, transmit: &Transmit) -> bool {
+        let (source, destination) = (transmit.source, transmit.destination);
+        if transmit.proto == Protocol::Tcp {
+            self.tcp.send(source, destination, &transmit.contents);
+            return true;
+        }
+        if !is_relayed(destination.ip()) {
+            return false;
+        }
+        if let Some(turn) = &self.turn {
+            turn.leave(RelayPacket {
+                source,
+                destination,
+                packet: transmit.contents.to_vec(),
+            });
+        }
+        true
+    }
+}
