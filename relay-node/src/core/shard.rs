@@ -125,6 +125,8 @@ pub struct Shard {
     by_ufrag: HashMap<Arc<str>, SessionKey>,
     /// Tokens of ended sessions, and the second in which they expire.
     spent: HashMap<SessionId, u64>,
+    /// The second in which the expired ones were last dropped.
+    spent_checked: u64,
     streams: HashMap<ShortId, Stream>,
     /// Streams that were let go because edge and relay disagreed.
     disputed: HashSet<ShortId>,
@@ -154,6 +156,7 @@ impl Shard {
             by_address: HashMap::new(),
             by_ufrag: HashMap::new(),
             spent: HashMap::new(),
+            spent_checked: 0,
             streams: HashMap::new(),
             disputed: HashSet::new(),
             timers: Timers::default(),
@@ -332,8 +335,9 @@ impl Shard {
                 Owner::Stream(id) => self.stream_due(id, at, now),
             }
         }
-        if self.spent.len() > SPENT_TOKENS_MAX / 2 {
-            let now_s = now.unix_ms / 1_000;
+        let now_s = now.unix_ms / 1_000;
+        if now_s >= self.spent_checked + SESSION_TOKEN_LIFE_S {
+            self.spent_checked = now_s;
             self.spent.retain(|_, expires| *expires >= now_s);
         }
     }

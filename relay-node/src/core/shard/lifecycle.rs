@@ -82,10 +82,10 @@ impl Shard {
                     session.rtc.direct_api().close_data_channel(id);
                 }
             }
-            Event::ChannelData(data) if session.channel == Some(data.id) => {
-                if session.phase == Phase::Connected {
-                    self.handle_message(key, &data.data, data.binary, now);
-                }
+            Event::ChannelData(data)
+                if session.channel == Some(data.id) && session.phase == Phase::Connected =>
+            {
+                self.handle_message(key, &data.data, data.binary, now);
             }
             Event::ChannelClose(id) if session.channel == Some(id) => {
                 session.channel = None;
