@@ -82,7 +82,9 @@ impl LogStore for Memory {
         })
     }
     fn add_batch(&self, batch: &StoredBatch) -> Result<(), DiskFull> {
-        self.write(|rows| drop(rows.batches.insert(batch.first, batch.clone())))
+        self.write(|rows| {
+            rows.batches.insert(batch.first, batch.clone());
+        })
     }
     fn batches(&self, from: Seq, max_bytes: usize) -> Result<Vec<StoredBatch>, DiskFull> {
         let rows = self.rows.borrow();
@@ -106,19 +108,27 @@ impl LogStore for Memory {
         Ok(self.rows.borrow().sealed.values().take(limit).cloned().collect())
     }
     fn put_sealed(&self, segment: &Sealed) -> Result<(), DiskFull> {
-        self.write(|rows| drop(rows.sealed.insert(segment.first, segment.clone())))
+        self.write(|rows| {
+            rows.sealed.insert(segment.first, segment.clone());
+        })
     }
     fn drop_sealed(&self, first: Seq) -> Result<(), DiskFull> {
-        self.write(|rows| drop(rows.sealed.remove(&first)))
+        self.write(|rows| {
+            rows.sealed.remove(&first);
+        })
     }
     fn session(&self, session: SessionId) -> Result<Option<Session>, DiskFull> {
         Ok(self.rows.borrow().sessions.get(&session).cloned())
     }
     fn put_session(&self, session: &Session) -> Result<(), DiskFull> {
-        self.write(|rows| drop(rows.sessions.insert(session.id, session.clone())))
+        self.write(|rows| {
+            rows.sessions.insert(session.id, session.clone());
+        })
     }
     fn drop_session(&self, session: SessionId) -> Result<(), DiskFull> {
-        self.write(|rows| drop(rows.sessions.remove(&session)))
+        self.write(|rows| {
+            rows.sessions.remove(&session);
+        })
     }
     fn prune_sessions(&self, before: u64, keep: usize) -> Result<(), DiskFull> {
         self.write(|rows| {

@@ -4,6 +4,7 @@ use super::memory::Memory;
 use super::tests::{batch, new_stream, records, relay, run};
 use super::*;
 use crate::batch::{Record, decode_records};
+use alloy_primitives::Address;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

@@ -1,9 +1,10 @@
 use super::memory::Memory;
 use super::*;
 use crate::batch::{Record, decode_records};
+use crate::ids::Incarnation;
 use crate::limits::SEGMENT_MAX_MESSAGES;
 use crate::merkle::Tree;
-use alloy_primitives::Bytes;
+use alloy_primitives::{Address, Bytes};
 
 pub(super) fn relay(id: &str) -> RelayId {
     id.parse().unwrap()

@@ -1,0 +1,131 @@
+//! What a log consists of: its one row of state, and the batches beside it.
+
+use crate::ids::{Epoch, Incarnation, RelayId, Seq, StreamId, StreamName};
+use alloy_primitives::{Address, B256};
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+
+/// What goes on chain for a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Merkle roots only.
+    #[default]
+    Root,
+    /// A digest for each message.
+    Hash,
+    /// The messages themselves.
+    Payload,
+}
+
+impl Mode {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Hash => "hash",
+            Self::Payload => "payload",
+        }
+    }
+}
+
+impl FromStr for Mode {
+    type Err = UnknownMode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMode> {
+        let mode = [Self::Root, Self::Hash, Self::Payload]
+            .into_iter()
+            .find(|mode| mode.as_str() == text);
+        mode.ok_or(UnknownMode)
+    }
+}
+
+/// A text that is no [`Mode`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("mode: expected root, hash or payload")]
+pub struct UnknownMode;
+
+/// A run of a relay that was granted an epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The relay.
+    pub relay: RelayId,
+    /// The run.
+    pub incarnation: Incarnation,
+}
+
+/// The batch that was committed last, to know its retry by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastBatch {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Its first seq.
+    pub first: Seq,
+    /// keccak256 of its encoded records.
+    pub digest: B256,
+}
+
+/// What a stream is and how far it got: one row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogState {
+    /// `keccak256(abi.encode(owner, keccak256(name)))`.
+    pub id: StreamId,
+    /// Who owns it.
+    pub owner: Address,
+    /// Its name.
+    pub name: StreamName,
+    /// What goes on chain.
+    pub mode: Mode,
+    /// When it was made, Unix milliseconds.
+    pub created: u64,
+    /// Whether the database's table of streams has it.
+    pub listed: bool,
+    /// The current fencing number; 0 before the first relay took the stream up.
+    pub epoch: Epoch,
+    /// Who was granted it.
+    pub holder: Option<Holder>,
+    /// The relay that new sessions are sent to.
+    pub assigned: Option<RelayId>,
+    /// Messages stored; the next seq to be given.
+    pub head: Seq,
+    /// Messages in the database's segments.
+    pub flushed: Seq,
+    /// Encoded bytes of the batches kept here.
+    pub backlog: u64,
+    /// The last commit.
+    pub last_batch: Option<LastBatch>,
+    /// Messages under anchors that are on chain.
+    pub anchored: Seq,
+    /// Messages under anchors in finalized blocks.
+    pub finalized: Seq,
+}
+
+/// What a stream begins with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewStream {
+    /// Who owns it.
+    pub owner: Address,
+    /// Its name.
+    pub name: StreamName,
+    /// What goes on chain.
+    pub mode: Mode,
+}
+
+/// A committed batch as it is kept until the database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBatch {
+    /// The first record's seq.
+    pub first: Seq,
+    /// How many records.
+    pub count: u64,
+    /// The records, encoded one after the other ([`crate::batch::decode_records`]).
+    pub records: Vec<u8>,
+}
+
+impl StoredBatch {
+    /// One past the last record's seq.
+    pub fn end(&self) -> Seq {
+        Seq(self.first.0 + self.count)
+    }
+}
