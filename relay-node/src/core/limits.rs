@@ -49,6 +49,14 @@ pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// A peer whose send buffer falls to this is given more: a quarter, so that it never runs dry.
 pub const SEND_BUFFER_LOW_BYTES: usize = SEND_BUFFER_BYTES / 4;
 
+/// A peer that has more than this to acknowledge is written to once per [`WRITE_INTERVAL`] only: what comes
+/// meanwhile shares a message. Every message in flight costs a scan with every packet, so many small ones cost
+/// more than their bytes.
+pub const CROWDED_BYTES: usize = 2 * 1024;
+
+/// The most that a message is held back for that, and so the most that it adds to a delivery.
+pub const WRITE_INTERVAL: Duration = Duration::from_millis(1);
+
 /// Largest message to a peer whose channel is not reliable: one packet, so that one loss costs only its own.
 pub const UNRELIABLE_CHUNK_BYTES: usize = 1_000;
 

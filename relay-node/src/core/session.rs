@@ -5,8 +5,9 @@
 
 use crate::core::admission::Admitted;
 use crate::core::limits::{
-    ADDRESSES_PER_SESSION, CLOSE_TIMEOUT, EARLY_MAX_BYTES, EARLY_MAX_MESSAGES, HANDSHAKE_TIMEOUT,
-    IDLE_TIMEOUT, SEND_BUFFER_BYTES, SEND_BUFFER_LOW_BYTES, UNRELIABLE_CHUNK_BYTES,
+    ADDRESSES_PER_SESSION, CLOSE_TIMEOUT, CROWDED_BYTES, EARLY_MAX_BYTES, EARLY_MAX_MESSAGES,
+    HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, SEND_BUFFER_BYTES, SEND_BUFFER_LOW_BYTES, UNRELIABLE_CHUNK_BYTES,
+    WRITE_INTERVAL,
 };
 use crate::core::outlet::{Outlet, Sink};
 use crate::core::path::{Path, Peer};
@@ -87,6 +88,12 @@ pub struct Session {
     pub scheduled: Option<Instant>,
     /// Whether it is queued to be driven.
     pub queued: bool,
+    /// Whether there are frames to write at the end of this turn.
+    pub wants_pump: bool,
+    /// When a message was last written.
+    pub last_write: Option<Instant>,
+    /// Until when frames are held back.
+    pub held_until: Option<Instant>,
     /// Datagrams taken since it was last driven.
     pub undriven: u32,
 }
@@ -150,6 +157,9 @@ impl Session {
             rtc_timeout: now,
             scheduled: None,
             queued: false,
+            wants_pump: false,
+            last_write: None,
+            held_until: None,
             undriven: 0,
         })
     }
@@ -264,9 +274,17 @@ impl Session {
         }
     }
 
+    /// Whether frames for the peer are held back at `now`, to share a message with those that follow.
+    pub fn must_hold(&mut self, now: Instant) -> bool {
+        let until = self.last_write.map(|last| last + WRITE_INTERVAL);
+        self.held_until = until.filter(|until| now < *until && self.buffered() > CROWDED_BYTES);
+        self.held_until.is_some()
+    }
+
     /// When the session wants to be called.
     pub fn next_timeout(&self) -> Instant {
-        self.rtc_timeout.min(self.own_timeout())
+        let next = self.rtc_timeout.min(self.own_timeout());
+        self.held_until.map_or(next, |until| until.min(next))
     }
 
     /// The outlet and the channel it writes to.

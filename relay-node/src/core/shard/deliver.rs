@@ -3,6 +3,7 @@
 use super::{Now, Shard};
 use crate::core::outlet::{Sent, encode};
 use crate::core::session::{Phase, SessionKey};
+use crate::core::timers::Owner;
 use bytes::Bytes;
 use streamchain_protocol::frame::{AnchorState, ErrorCode, RelayFrame};
 use streamchain_protocol::ids::{Seq, ShortId};
@@ -25,10 +26,19 @@ impl Shard {
             if session.phase != Phase::Connected || session.outlet.is_blocked() {
                 continue;
             }
+            if session.must_hold(now.instant) {
+                let at = session.next_timeout();
+                self.timers
+                    .schedule(Owner::Session(*key), at, &mut session.scheduled);
+                continue;
+            }
             let (outlet, mut sink) = session.outlet_and_channel();
             let sent = outlet.pump(&view, &mut sink);
             self.counters.deliveries += sent.messages;
             self.counters.messages_gapped += sent.gapped;
+            if sent.wrote {
+                session.last_write = Some(now.instant);
+            }
             if sent.wrote && !session.queued {
                 session.queued = true;
                 self.to_drive.push_back(*key);
@@ -39,11 +49,11 @@ impl Shard {
     }
 
     /// Gives one peer what it has not had; whether anything was written.
-    pub(super) fn pump(&mut self, key: SessionKey, _now: Now) -> bool {
+    pub(super) fn pump(&mut self, key: SessionKey, now: Now) -> bool {
         let Some(session) = self.sessions.get_mut(&key) else {
             return false;
         };
-        if session.channel.is_none() {
+        if session.channel.is_none() || session.must_hold(now.instant) {
             return false;
         }
         let closing = matches!(session.phase, Phase::Closing(_));
@@ -58,6 +68,9 @@ impl Shard {
         };
         self.counters.deliveries += sent.messages;
         self.counters.messages_gapped += sent.gapped;
+        if sent.wrote {
+            session.last_write = Some(now.instant);
+        }
         sent.wrote
     }
 

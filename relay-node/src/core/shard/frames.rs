@@ -31,7 +31,10 @@ impl Shard {
             self.close_with_text(key, ErrorCode::Malformed, &shown(&malformed.to_string()), now);
             return;
         }
-        self.pump(key, now);
+        // All answers of one turn share their messages.
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.wants_pump = true;
+        }
     }
 
     fn handle_frames(&mut self, key: SessionKey, message: &[u8], now: Now) -> Result<(), CborError> {

@@ -26,7 +26,7 @@ impl Shard {
                 Ok(Output::Event(event)) => self.handle_event(key, event, now),
                 Ok(Output::Timeout(at)) => {
                     session.rtc_timeout = at;
-                    if !self.unblock(key, now) {
+                    if !self.resume(key, now) {
                         break;
                     }
                 }
@@ -36,16 +36,17 @@ impl Shard {
         self.finish_turn(key, now);
     }
 
-    /// Gives a peer that had no room more, once it has; whether there is now more to poll.
-    fn unblock(&mut self, key: SessionKey, now: Now) -> bool {
+    /// Writes what this turn has for the peer, or what waited for room; whether there is now more to poll.
+    fn resume(&mut self, key: SessionKey, now: Now) -> bool {
         let Some(session) = self.sessions.get_mut(&key) else {
             return false;
         };
-        if !session.outlet.is_blocked() || session.buffered() > SEND_BUFFER_LOW_BYTES {
-            return false;
+        let has_room = session.outlet.is_blocked() && session.buffered() <= SEND_BUFFER_LOW_BYTES;
+        if has_room {
+            session.outlet.unblock();
         }
-        session.outlet.unblock();
-        self.pump(key, now)
+        let wanted = std::mem::take(&mut session.wants_pump) || session.held_until.is_some();
+        (has_room || wanted) && self.pump(key, now)
     }
 
     fn finish_turn(&mut self, key: SessionKey, now: Now) {
@@ -127,6 +128,9 @@ impl Shard {
             && session.rtc.handle_input(Input::Timeout(now.instant)).is_err()
         {
             return self.remove(key, now);
+        }
+        if session.held_until.is_some() {
+            self.pump(key, now);
         }
         self.queue_session(key);
     }
