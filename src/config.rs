@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 use streamchain_chain::tx::Signer;
 use streamchain_protocol::keys::MasterSecret;
+use streamchain_protocol::turn_credentials::TurnSecret;
 use worker::Env;
 
 /// Why the deployment can't serve.
@@ -30,8 +31,10 @@ pub struct Config {
     pub contract: Option<Address>,
     /// Whether the first session on a name makes the stream.
     pub auto_create: bool,
-    /// `stun:` and `turn:` URLs for the `Link` headers of session answers.
+    /// `stun:` and `turn:` URLs that clients are told of, beside the relay's own TURN server.
     pub ice_servers: Vec<String>,
+    /// What their TURN servers share with us (coturn: `static-auth-secret`), for time-limited credentials.
+    pub turn_secret: Option<TurnSecret>,
 }
 
 thread_local! {
@@ -112,6 +115,7 @@ impl Config {
             contract,
             auto_create,
             ice_servers,
+            turn_secret: optional("TURN_SECRET").map(TurnSecret::new),
         })
     }
 }

@@ -18,6 +18,8 @@ pub enum Route {
     Status,
     /// `/v1/auth/guest`
     Guest,
+    /// `/v1/ice-servers`
+    IceServers,
     /// `/v1/streams`
     Streams,
     /// `/v1/streams/{stream}`
@@ -56,6 +58,7 @@ impl Route {
             ["config"] => Self::Config,
             ["status"] => Self::Status,
             ["auth", "guest"] => Self::Guest,
+            ["ice-servers"] => Self::IceServers,
             ["streams"] => Self::Streams,
             ["streams", stream] => Self::Stream(stream.parse()?),
             ["streams", stream, "sessions"] => Self::Sessions(stream.parse()?),
@@ -138,6 +141,7 @@ async fn dispatch(request: Request, path: &str, env: Env) -> Result<Response, Pr
         (_, Route::Config) => http::config::get(&call),
         (_, Route::Status) => http::status::get(&call).await,
         (_, Route::Guest) => http::auth::guest(&call),
+        (_, Route::IceServers) => http::ice_servers::get(&call),
         (Method::Post, Route::Streams) => http::streams::create(call).await,
         (_, Route::Streams) => http::streams::list(&call).await,
         (_, Route::Stream(stream)) => http::streams::get(&call, &stream).await,

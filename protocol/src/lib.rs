@@ -11,6 +11,7 @@ pub mod batch;
 pub mod cbor;
 pub mod directory;
 pub mod frame;
+pub mod ice_servers;
 pub mod ids;
 pub mod keys;
 pub mod limits;

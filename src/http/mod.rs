@@ -5,6 +5,7 @@ pub mod assets;
 pub mod auth;
 pub mod chain;
 pub mod config;
+pub mod ice_servers;
 pub mod messages;
 pub mod receipts;
 pub mod relays;

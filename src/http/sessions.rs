@@ -1,7 +1,7 @@
 //! Sessions: an offer becomes an answer in one request, and the relay is never asked.
 
 use super::streams::new_stream;
-use super::{Answer, Call, respond};
+use super::{Answer, Call, ice_servers, respond};
 use crate::auth;
 use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
 use crate::durable::stream::{EndSession, OpenSession, SessionOpened};
@@ -66,13 +66,8 @@ pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
             session
         }
     );
+    let links = ice_servers::links(&call, &chosen, author);
     let author = hex::encode_prefixed(author);
-    let links: Vec<String> = call
-        .config
-        .ice_servers
-        .iter()
-        .map(|url| format!("<{url}>; rel=\"ice-server\""))
-        .collect();
     let mut headers = vec![
         ("content-type", "application/sdp"),
         ("location", &location),

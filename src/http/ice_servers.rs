@@ -1,0 +1,34 @@
+//! `/v1/ice-servers`, and the same in a session's answer: the STUN and TURN servers that a client may use.
+
+use super::{Answer, Call, json};
+use crate::auth;
+use alloy_primitives::{Address, hex};
+use serde_json::json;
+use streamchain_protocol::directory::Chosen;
+use streamchain_protocol::ice_servers::IceServer;
+
+/// `GET /v1/ice-servers`: the deployment's own, for a client that gathers candidates before it opens a session.
+/// A relay's TURN server reaches that relay alone, so it comes with the session's answer.
+pub fn get(call: &Call) -> Answer {
+    let author = auth::need_author(call.headers(), &call.config, call.now_ms)?;
+    json(200, &json!({"iceServers": configured(call, author)}))
+}
+
+/// The `Link` headers of a session's answer (RFC 9725 §4.6): the chosen relay's TURN server first.
+pub fn links(call: &Call, chosen: &Chosen, author: Address) -> Vec<String> {
+    let secret = call.config.master.relay_key(&chosen.relay).turn_secret();
+    let mut servers = IceServer::list(&chosen.turn, Some(&secret), &user(author), call.now_ms / 1_000);
+    servers.extend(configured(call, author));
+    servers.iter().map(IceServer::link).collect()
+}
+
+fn configured(call: &Call, author: Address) -> Vec<IceServer> {
+    let config = &call.config;
+    let secret = config.turn_secret.as_ref();
+    IceServer::list(&config.ice_servers, secret, &user(author), call.now_ms / 1_000)
+}
+
+/// Who TURN servers count allocations by.
+fn user(author: Address) -> String {
+    hex::encode(author)
+}
