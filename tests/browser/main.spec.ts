@@ -27,7 +27,8 @@ const payloadHex = (i: number): string => {
   return `0x${bytes.toString("hex")}`;
 };
 
-const scene = sharedScene({ mining: "manual" });
+// Without its doors for TURN and ICE-TCP the relay speaks nothing but UDP.
+const scene = sharedScene({ mining: "manual", relayArgs: ["--no-turn", "--no-ice-tcp"] });
 
 describe("a thousand messages from one page to another", () => {
   const seqs = someSeqs();
@@ -93,6 +94,17 @@ describe("a thousand messages from one page to another", () => {
     });
     assert.equal(await reader.evaluate((last) => window.streamchain.connection.stateOf(last), MESSAGES - 1), "final");
     assert.equal(await reader.evaluate(() => window.kept.collector.seen.length), MESSAGES, "none came twice");
+  });
+
+  it("are final from the start for a page that is opened later", async () => {
+    const late = await openApp(scene.browser, scene.system, STREAM);
+    for (const mark of ["live", "stored", "anchored", "final"]) {
+      await late.getByTestId(`mark-${mark}`).filter({ hasText: "1,000" }).waitFor();
+    }
+    const last = late.locator(`[data-testid=message][data-seq="${MESSAGES - 1}"]`);
+    await last.waitFor();
+    assert.equal(await last.getAttribute("data-state"), "final");
+    await late.context().close();
   });
 
   it("have anchors that follow each other without a gap", async () => {
@@ -225,9 +237,30 @@ describe("setting up a session", () => {
     assert.deepEqual(log.webSockets, []);
   });
 
-  it("asks the relay nothing over HTTP: it has no TCP port to ask", () => {
-    const pid = scene.system.system.parts.relay.pid;
-    assert.deepEqual(listeningTcpPorts(pid), []);
-    assert.ok(listeningTcpPorts(scene.system.system.parts.chain.pid).includes(scene.system.system.ports.chain));
+  it("asks the relay nothing: the edge answers while the relay's process is halted", async () => {
+    const { pid } = scene.system.system.parts.relay;
+    assert.ok(pid !== null);
+    const page = await bareApiPage(scene.browser, scene.system);
+    process.kill(pid, "SIGSTOP");
+    try {
+      const status = await page.evaluate(async () => {
+        const peer = new RTCPeerConnection();
+        peer.createDataChannel("streamchain", { protocol: "streamchain.v1" });
+        await peer.setLocalDescription();
+        const headers = { "content-type": "application/sdp" };
+        const body = peer.localDescription?.sdp ?? "";
+        return (await fetch("/v1/streams/relay-halted/sessions", { method: "POST", headers, body })).status;
+      });
+      assert.equal(status, 201);
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+  });
+
+  it("sends the relay nothing over HTTP either: it listens on no TCP port", () => {
+    const { relay, chain } = scene.system.system.parts;
+    assert.ok(relay.pid !== null && chain.pid !== null);
+    assert.deepEqual(listeningTcpPorts(relay.pid), []);
+    assert.deepEqual(listeningTcpPorts(chain.pid), [scene.system.system.ports.chain], "the look-up itself works");
   });
 });
