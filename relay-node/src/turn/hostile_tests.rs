@@ -262,24 +262,24 @@ fn the_relay_reaches_no_client_by_another_address_than_its_own() {
     let relayed = scene.allocate(udp_client(1), "alice");
     let relayed = relayed.address(attributes::XOR_RELAYED_ADDRESS).unwrap();
     scene.permit(udp_client(1), relay_v4());
-    assert!(scene.from_relay(relay_v4(), relayed, b"x").is_some());
+    assert!(scene.after_relay_sends(relay_v4(), relayed, b"x").is_some());
     let next = SocketAddr::new(relayed.ip(), relayed.port() + 1);
     assert!(
-        scene.from_relay(relay_v4(), next, b"x").is_none(),
+        scene.after_relay_sends(relay_v4(), next, b"x").is_none(),
         "nobody's port"
     );
     let not_relayed = SocketAddr::new("198.51.100.7".parse().unwrap(), relayed.port());
     assert!(
-        scene.from_relay(relay_v4(), not_relayed, b"x").is_none(),
+        scene.after_relay_sends(relay_v4(), not_relayed, b"x").is_none(),
         "not a relayed address"
     );
     assert!(
-        scene.from_relay(relay_v6(), relayed, b"x").is_none(),
+        scene.after_relay_sends(relay_v6(), relayed, b"x").is_none(),
         "not a permitted source"
     );
     assert!(
         scene
-            .from_relay(relay_v4(), relayed, &[0; PACKET_MAX_BYTES + 1])
+            .after_relay_sends(relay_v4(), relayed, &[0; PACKET_MAX_BYTES + 1])
             .is_none(),
         "oversize"
     );

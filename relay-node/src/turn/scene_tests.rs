@@ -227,7 +227,7 @@ impl Scene {
     }
 
     /// What the client gets when the relay sends `packet` to a relayed address.
-    pub fn from_relay(
+    pub fn after_relay_sends(
         &mut self,
         source: SocketAddr,
         to: SocketAddr,

@@ -79,7 +79,7 @@ fn packets_go_both_ways_by_indications_once_the_relay_is_permitted() {
     let indication = send_indication(relay_v4(), b"check");
     assert_eq!(scene.relayed(client, &indication), None, "before the permission");
     assert_eq!(
-        scene.from_relay(relay_v4(), relayed, b"answer"),
+        scene.after_relay_sends(relay_v4(), relayed, b"answer"),
         None,
         "before the permission"
     );
@@ -89,7 +89,7 @@ fn packets_go_both_ways_by_indications_once_the_relay_is_permitted() {
         scene.relayed(client, &indication),
         Some((relayed, relay_v4(), b"check".to_vec()))
     );
-    let (to, packet) = scene.from_relay(relay_v4(), relayed, b"answer").unwrap();
+    let (to, packet) = scene.after_relay_sends(relay_v4(), relayed, b"answer").unwrap();
     let indication = Message::read(&packet).unwrap();
     assert_eq!(
         (to, indication.class, indication.method),
@@ -120,7 +120,7 @@ fn packets_go_both_ways_by_a_channel_padded_on_streams_only() {
         );
         let answer = [&packet[..], if padded { &[0; 3] } else { &[] }].concat();
         assert_eq!(
-            scene.from_relay(relay_v4(), relayed, b"hello"),
+            scene.after_relay_sends(relay_v4(), relayed, b"hello"),
             Some((client, answer)),
             "{transport:?}"
         );
@@ -140,19 +140,19 @@ fn a_permission_ends_after_five_minutes_and_a_channel_after_ten() {
     let relayed = relayed.address(XOR_RELAYED_ADDRESS).unwrap();
     scene.bind(client, 0x4001, relay_v4());
     scene.pass_seconds(299);
-    assert!(scene.from_relay(relay_v4(), relayed, b"x").is_some());
+    assert!(scene.after_relay_sends(relay_v4(), relayed, b"x").is_some());
     scene.pass_seconds(1);
     assert!(
-        scene.from_relay(relay_v4(), relayed, b"x").is_none(),
+        scene.after_relay_sends(relay_v4(), relayed, b"x").is_none(),
         "the permission is over"
     );
     scene.permit(client, relay_v4());
-    let (_, packet) = scene.from_relay(relay_v4(), relayed, b"x").unwrap();
+    let (_, packet) = scene.after_relay_sends(relay_v4(), relayed, b"x").unwrap();
     assert_eq!(packet[0], 0x40, "still by the channel");
     scene.pass_seconds(299);
     scene.permit(client, relay_v4());
     scene.pass_seconds(1);
-    let (_, packet) = scene.from_relay(relay_v4(), relayed, b"x").unwrap();
+    let (_, packet) = scene.after_relay_sends(relay_v4(), relayed, b"x").unwrap();
     assert_eq!(packet[0], 0x00, "the channel is over: an indication");
 }
 
