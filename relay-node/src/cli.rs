@@ -108,7 +108,7 @@ pub struct RunArgs {
     pub state: PathBuf,
     /// The relay's key, 64 hexadecimal digits: see `relay-node key`
     #[arg(long, env = "STREAMCHAIN_RELAY_KEY", hide_env_values = true, hide = true)]
-    pub key: String,
+    pub key: Option<String>,
     /// The ways in for networks that let no UDP through.
     #[command(flatten)]
     pub turn: TurnArgs,

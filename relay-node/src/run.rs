@@ -45,7 +45,10 @@ struct Running {
 
 /// Runs a relay until it is told to stop.
 pub fn run(args: &RunArgs) -> Result<()> {
-    let key = RelayKey::from_hex(&args.key).context("STREAMCHAIN_RELAY_KEY: see `relay-node key --help`")?;
+    let key = args.key.as_deref().context(
+        "STREAMCHAIN_RELAY_KEY is not set: `relay-node key` prints it, see `relay-node run --help`",
+    )?;
+    let key = RelayKey::from_hex(key).context("STREAMCHAIN_RELAY_KEY: see `relay-node key --help`")?;
     let shards = usize::from(args.shards);
     if shards == 0 || shards > RELAY_MAX_SHARDS {
         bail!("--shards {shards}: expected 1 to {RELAY_MAX_SHARDS}");
