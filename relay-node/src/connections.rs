@@ -13,6 +13,9 @@ use std::rc::Rc;
 /// below the usual limits of open files.
 pub const CONNECTIONS_MAX: usize = 4_096;
 
+/// Open files where the system does not tell how many a process may have.
+const OPEN_FILES_ASSUMED: usize = 1_024;
+
 /// Most from one client address (an IPv6 /64 counts as one): an office behind one address.
 pub const CONNECTIONS_PER_NETWORK_MAX: usize = 256;
 
@@ -27,6 +30,25 @@ pub const WRITE_MS: u64 = 10_000;
 
 /// A connection on which nothing is set up is closed after this many milliseconds without a packet.
 pub const IDLE_MS: u64 = 30_000;
+
+/// How many connections each of `listeners` threads may have: half of all files that the process may open, so
+/// that a flood leaves enough for the way to the edge.
+pub fn share_of_open_files(listeners: usize) -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = open_files(&limits).unwrap_or(OPEN_FILES_ASSUMED);
+    (files / 2 / listeners.max(1)).min(CONNECTIONS_MAX)
+}
+
+/// The soft limit of open files in the text of Linux's /proc/self/limits.
+fn open_files(limits: &str) -> Option<usize> {
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    match line.split_whitespace().next()? {
+        "unlimited" => Some(usize::MAX),
+        soft => soft.parse().ok(),
+    }
+}
 
 /// Counts connections; one per thread.
 #[derive(Debug, Clone)]
@@ -152,6 +174,16 @@ mod tests {
             connections.admit(host(1)).is_some(),
             "and what is given back is free"
         );
+    }
+
+    #[test]
+    fn the_limit_of_open_files_is_read() {
+        let limits = |soft| format!("Limit  Soft Limit\nMax open files            {soft}   524288   files\n");
+        assert_eq!(open_files(&limits("1024")), Some(1_024));
+        assert_eq!(open_files(&limits("unlimited")), Some(usize::MAX));
+        assert_eq!(open_files(""), None);
+        assert!(share_of_open_files(1) <= CONNECTIONS_MAX);
+        assert!(share_of_open_files(1_000_000) < share_of_open_files(1));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The ways to a shard beside its UDP sockets: TCP connections of its own thread, and the TURN server's thread.
 
-use crate::connections::{CONNECTIONS_MAX, Connections};
+use crate::connections::Connections;
 use crate::core::Path;
 use crate::ice_tcp::IceTcp;
 use crate::turn::server::is_relayed;
@@ -30,6 +30,7 @@ pub struct SideWays {
     sender: mpsc::Sender<SidePacket>,
     packets: mpsc::Receiver<SidePacket>,
     listeners: Vec<TcpListener>,
+    connections_max: usize,
     turn: Option<TurnInbox>,
 }
 
@@ -43,13 +44,14 @@ pub struct SideDoor {
 }
 
 impl SideWays {
-    /// With the listeners for ICE-TCP, which may be none.
-    pub fn new(listeners: Vec<TcpListener>) -> Self {
+    /// With the listeners for ICE-TCP, which may be none, and how many connections they may take.
+    pub fn new(listeners: Vec<TcpListener>, connections_max: usize) -> Self {
         let (sender, packets) = mpsc::channel(INBOX_MAX);
         Self {
             sender,
             packets,
             listeners,
+            connections_max,
             turn: None,
         }
     }
@@ -66,7 +68,7 @@ impl SideWays {
 
     /// Begins to take connections; inside the `LocalSet` of the shard's thread.
     pub fn open(self) -> io::Result<SideDoor> {
-        let connections = Connections::new(CONNECTIONS_MAX);
+        let connections = Connections::new(self.connections_max);
         Ok(SideDoor {
             tcp: IceTcp::start(self.listeners, &connections, &self.sender)?,
             packets: self.packets,

@@ -1,6 +1,7 @@
 //! Opens what serves networks without UDP: the ICE-TCP listeners of every shard, and the TURN server's thread.
 
 use crate::cli::TurnArgs;
+use crate::connections::share_of_open_files;
 use crate::core::Path;
 use crate::run::random;
 use crate::side::{SidePacket, SideWays};
@@ -28,6 +29,7 @@ const REALM: &str = "streamchain";
 /// For every shard the ways beside its UDP sockets; its ICE-TCP addresses join its candidates behind those of
 /// UDP. A TCP port that is taken is no reason not to run.
 pub fn side_ways(sockets: &[Vec<UdpSocket>], shards: &mut [Shard], args: &TurnArgs) -> Vec<SideWays> {
+    let connections_max = share_of_open_files(sockets.len() + 1);
     let ways = sockets.iter().zip(shards).map(|(bound, shard)| {
         let open: Vec<(u16, TcpListener)> = bound
             .iter()
@@ -44,7 +46,10 @@ pub fn side_ways(sockets: &[Vec<UdpSocket>], shards: &mut [Shard], args: &TurnAr
         });
         shard.candidates.extend(tcp);
         shard.candidates.truncate(SHARD_MAX_CANDIDATES);
-        SideWays::new(open.into_iter().map(|(_, listener)| listener).collect())
+        SideWays::new(
+            open.into_iter().map(|(_, listener)| listener).collect(),
+            connections_max,
+        )
     });
     ways.collect()
 }
@@ -88,6 +93,7 @@ pub fn start(
         },
         listen: plain,
         tls: tls(args, listen)?,
+        connections_max: share_of_open_files(shards.len() + 1),
         nonce_key: random()?,
         seed: u64::from_ne_bytes(random()?),
     };
@@ -278,6 +284,7 @@ mod tests {
             settings,
             listen,
             tls: None,
+            connections_max: 1,
             nonce_key: [0; 32],
             seed: 0,
         };

@@ -68,7 +68,7 @@ impl BenchRelay {
             }
             let ended = runtime.block_on(async move {
                 let sockets = vec![Socket::new(socket)?];
-                let side = SideWays::new(Vec::new()).open()?;
+                let side = SideWays::new(Vec::new(), 0).open()?;
                 Worker::new(shard, sockets, side, uplink, inbox, reports)
                     .run()
                     .await

@@ -7,7 +7,7 @@ mod stream;
 mod tls;
 mod udp;
 
-use crate::connections::{CONNECTIONS_MAX, Connections};
+use crate::connections::Connections;
 use crate::turn::client::Client;
 use crate::turn::server::{Counts, Output, Settings, TurnServer};
 use std::cell::RefCell;
@@ -39,6 +39,8 @@ pub struct FrontConfig {
     pub listen: Vec<SocketAddr>,
     /// Where TLS is listened on, and with what.
     pub tls: Option<(Vec<SocketAddr>, Arc<rustls::ServerConfig>)>,
+    /// How many TCP and TLS connections there may be.
+    pub connections_max: usize,
     /// Random.
     pub nonce_key: [u8; 32],
     /// Random.
@@ -131,7 +133,7 @@ impl Front {
             hub.udp.borrow_mut().insert(socket.local_addr()?, socket.clone());
             tokio::task::spawn_local(udp::serve(hub.clone(), socket));
         }
-        let connections = Connections::new(CONNECTIONS_MAX);
+        let connections = Connections::new(config.connections_max);
         for listener in tcp {
             let listener = TcpListener::from_std(listener)?;
             tokio::task::spawn_local(stream::serve(hub.clone(), listener, connections.clone(), None));

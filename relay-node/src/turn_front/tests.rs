@@ -55,6 +55,7 @@ fn start() -> Running {
         settings,
         listen: local,
         tls,
+        connections_max: 4_096,
         nonce_key: [1; 32],
         seed: 1,
     };
