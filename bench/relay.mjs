@@ -40,7 +40,7 @@ const latencyRows = (latency, echoes) =>
     figure: `publish → deliver, ${name}, ${PER_SECOND} messages/s of ${BYTES} B, native clients`,
     value: rounded(latency[`${name}Micros`] / MICROS_PER_MS),
     unit: "ms",
-    note: ratio(latency[`${name}Micros`] / MICROS_PER_MS, quantile(echoes, q), "UDP echo of a Node process, ms"),
+    note: ratio(latency[`${name}Micros`] / MICROS_PER_MS, quantile(echoes, q), "UDP echo between Node processes"),
   }));
 
 const run = async () => {

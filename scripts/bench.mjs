@@ -6,7 +6,7 @@
 
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { cpus, release, totalmem, type } from "node:os";
+import { cpus, loadavg, release, totalmem, type } from "node:os";
 import { basename, join } from "node:path";
 import { elapsed, Failure, heading, main } from "./lib/console.mjs";
 import { ROOT } from "./lib/paths.mjs";
@@ -30,20 +30,22 @@ const browserVersion = (path) =>
     .split(" built")[0]
     .trim();
 
+/** `load`: how many processes wanted a core in the minute before; much above 0, and the figures are somebody else's too. */
 const machine = (browser) => {
   const [first] = cpus();
   return {
     cpu: first?.model.trim() || "unknown processor",
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / GIB),
-    system: `${type()} ${release()} ${process.arch}`,
+    system: `${type()} ${release().split("-")[0]} ${process.arch}`,
     node: process.version,
     browser: browserVersion(browser),
+    load: Number(loadavg()[0].toFixed(1)),
   };
 };
 
-const describe = ({ cpu, cores, memoryGiB, system, node, browser }) =>
-  `${cpu}, ${cores} cores, ${memoryGiB} GiB; ${system}; Node ${node}; ${browser}`;
+const describe = ({ cpu, cores, memoryGiB, system, node, browser, load }) =>
+  `${cpu}, ${cores} cores, ${memoryGiB} GiB; ${system}; Node ${node}; ${browser}; load ${load} before the run`;
 
 const table = (rows) => {
   const cells = rows.map(({ bench, figure, value, unit, note = "" }) => [bench, figure, `${value} ${unit}`, note]);
@@ -95,8 +97,9 @@ await main(async () => {
   const { startSystem } = await import("./lib/system/index.mjs");
   const { chromiumPath } = await import("./lib/setup/chromium.mjs");
   await buildAll();
+  const before = machine(chromiumPath());
   const { rows, failures } = await runBenches({ startSystem, chromiumPath, log: console.log });
-  const result = { date: new Date().toISOString(), machine: machine(chromiumPath()), rows };
+  const result = { date: new Date().toISOString(), machine: before, rows };
   heading(describe(result.machine));
   console.log(table(rows));
   if (rows.length > 0) console.log(`\nWritten to ${write(result)}.md and .json`);
