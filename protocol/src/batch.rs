@@ -5,7 +5,7 @@
 
 use crate::cbor::{CborError, Reader, Writer};
 use crate::ids::{Epoch, ProducerId, Seq};
-use crate::limits::{BATCH_MAX_BYTES, BATCH_MAX_MESSAGES, EXACT_INTEGER_MAX, PAYLOAD_MAX_BYTES};
+use crate::limits::{BATCH_MAX_BYTES, BATCH_MAX_MESSAGES, EXACT_INTEGER_MAX};
 use alloy_primitives::{Address, Bytes};
 
 /// One stored message, without its seq.
@@ -51,15 +51,7 @@ impl Record {
         let author = Address::from(reader.fixed::<20>("author")?);
         let producer = ProducerId(reader.fixed("producer")?);
         let producer_seq = reader.uint("producer_seq")?;
-        let payload = reader.bytes("payload")?;
-        if payload.len() > PAYLOAD_MAX_BYTES {
-            let given = payload.len() as u64;
-            return Err(CborError::Length {
-                field: "payload",
-                given,
-                expected: "at most 65536",
-            });
-        }
+        let payload = reader.payload()?;
         Ok(Self {
             time,
             author,
@@ -170,6 +162,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::PAYLOAD_MAX_BYTES;
     use alloy_primitives::hex;
     use proptest::prelude::*;
 

@@ -88,15 +88,7 @@ pub enum ClientFrame<'a> {
 impl<'a> ClientFrame<'a> {
     /// The next frame of a data-channel message; `None` for a kind that is not known.
     pub fn read(reader: &mut Reader<'a>) -> Result<Option<Self>, CborError> {
-        let items = reader.array("frame")?;
-        if items == 0 {
-            return Err(CborError::Length {
-                field: "frame",
-                given: 0,
-                expected: "at least 1",
-            });
-        }
-        let kind = reader.uint("kind")?;
+        let (items, kind) = read_head(reader)?;
         let (frame, used) = match kind {
             kind::HELLO => {
                 need(items, 2, "hello")?;
@@ -155,6 +147,19 @@ impl<'a> ClientFrame<'a> {
                 .uint_or_null(from.map(|seq| seq.0)),
         };
     }
+}
+
+/// How many items a frame has, and the first of them.
+fn read_head(reader: &mut Reader<'_>) -> Result<(u64, u64), CborError> {
+    let items = reader.array("frame")?;
+    if items == 0 {
+        return Err(CborError::Length {
+            field: "frame",
+            given: 0,
+            expected: "at least 1",
+        });
+    }
+    Ok((items, reader.uint("kind")?))
 }
 
 /// Frames may grow more items at their end in later versions: fewer is an error, more is not.
@@ -376,15 +381,7 @@ impl<'a> RelayFrame<'a> {
 
     /// The next frame of a data-channel message; `None` for a kind that is not known.
     pub fn read(reader: &mut Reader<'a>) -> Result<Option<Self>, CborError> {
-        let items = reader.array("frame")?;
-        if items == 0 {
-            return Err(CborError::Length {
-                field: "frame",
-                given: 0,
-                expected: "at least 1",
-            });
-        }
-        let kind = reader.uint("kind")?;
+        let (items, kind) = read_head(reader)?;
         let Some(needed) = relay_items(kind) else {
             skip(reader, items - 1)?;
             return Ok(None);
@@ -409,7 +406,7 @@ impl<'a> RelayFrame<'a> {
                 seq: Seq(r.uint("seq")?),
                 time: r.uint("time")?,
                 author: Address::from(r.fixed::<20>("author")?),
-                payload: read_payload(r)?,
+                payload: r.payload()?,
             },
             kind::ACCEPTED => Self::Accepted {
                 producer_seq: r.uint("producer_seq")?,
@@ -454,19 +451,6 @@ fn relay_items(kind: u64) -> Option<u64> {
         kind::CHAIN => 5,
         _ => return None,
     })
-}
-
-fn read_payload<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], CborError> {
-    let payload = reader.bytes("payload")?;
-    if payload.len() > PAYLOAD_MAX_BYTES {
-        let given = payload.len() as u64;
-        return Err(CborError::Length {
-            field: "payload",
-            given,
-            expected: "at most 65536",
-        });
-    }
-    Ok(payload)
 }
 
 fn read_limits(reader: &mut Reader<'_>) -> Result<ChannelLimits, CborError> {
