@@ -61,6 +61,8 @@ const groupEnds = async (group, deadline) => {
 
 export class Part {
   #child = null;
+  /** Resolves when the present run's process has ended and we have noticed. */
+  #exit = Promise.resolve();
   #expected = false;
   #how;
   #onDeath;
@@ -99,6 +101,9 @@ export class Part {
       detached: true,
     });
     this.#child = child;
+    this.#exit = new Promise((resolve) => {
+      for (const event of ["exit", "error"]) child.once(event, resolve);
+    });
     this.#expected = false;
     if (child.pid) groups.add(child.pid);
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (bytes) => file.write(bytes));
@@ -125,7 +130,8 @@ export class Part {
     if (group === null) return;
     this.#expected = true;
     signalGroup(group, "SIGTERM");
-    if (!(await groupEnds(group, Date.now() + graceMs))) await this.kill(group);
+    if (!(await groupEnds(group, Date.now() + graceMs))) return this.kill(group);
+    await this.#exit;
     groups.delete(group);
   }
 
@@ -134,7 +140,7 @@ export class Part {
     if (group === null) return;
     this.#expected = true;
     signalGroup(group, "SIGKILL");
-    await groupEnds(group, Date.now() + STOP_GRACE_MS);
+    if (await groupEnds(group, Date.now() + STOP_GRACE_MS)) await this.#exit;
     groups.delete(group);
   }
 
