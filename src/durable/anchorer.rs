@@ -7,8 +7,8 @@ mod messages;
 pub use messages::*;
 
 use super::alarm::Alarm;
-use super::chain_config::ChainConfig;
-use super::machine_rows;
+use super::chain_config::{self, ChainConfig};
+use super::{machine_rows, to_error};
 use crate::rpc::Rpc;
 use std::cell::{OnceCell, RefCell};
 use streamchain_chain::row::Row;
@@ -102,14 +102,6 @@ impl Anchorer {
         saved
     }
 
-    fn rpc(&self) -> Result<&Rpc, Error> {
-        if self.rpc.get().is_none() {
-            let config = ChainConfig::of(&self.env).map_err(to_error)?;
-            let _ = self.rpc.set(Rpc::new(config.chain_id, config.urls));
-        }
-        self.rpc.get().ok_or_else(|| Error::RustError("no node".into()))
-    }
-
     async fn take_segments(&self, body: SegmentsBody) -> worker::Result<Response> {
         let segments: Result<Vec<_>, _> = body.segments.into_iter().map(TryInto::try_into).collect();
         let segments = match segments {
@@ -166,7 +158,7 @@ impl Anchorer {
 
     /// Does what the machine asks for until it has nothing to ask.
     async fn drive(&self) -> Result<(), Error> {
-        let rpc = self.rpc()?;
+        let rpc = chain_config::rpc(&self.rpc, &self.env)?;
         self.with(Sender::handle_interruption)?;
         loop {
             let now_ms = Date::now().as_millis();
@@ -185,8 +177,4 @@ impl Anchorer {
             }
         }
     }
-}
-
-fn to_error(error: impl std::fmt::Display) -> Error {
-    Error::RustError(error.to_string())
 }

@@ -1,11 +1,14 @@
 //! The settings of the Anchorer and the Listener.
 
+use super::to_error;
 use crate::config::{Config, ConfigError};
+use crate::rpc::Rpc;
 use alloy_primitives::Address;
+use std::cell::OnceCell;
 use streamchain_chain::fees::FeePolicy;
 use streamchain_chain::tx::Signer;
 use streamchain_chain::{listener, sender};
-use worker::Env;
+use worker::{Env, Error};
 
 const WEI_PER_GWEI: f64 = 1e9;
 /// The smallest tip offered, in wei per gas: what geth asks for unless told otherwise.
@@ -115,4 +118,13 @@ impl ChainConfig {
             max_range: MAX_LOG_RANGE,
         }
     }
+}
+
+/// The nodes that the configuration names, set up when they are first needed.
+pub fn rpc<'a>(cell: &'a OnceCell<Rpc>, env: &Env) -> Result<&'a Rpc, Error> {
+    if cell.get().is_none() {
+        let config = ChainConfig::of(env).map_err(to_error)?;
+        let _ = cell.set(Rpc::new(config.chain_id, config.urls));
+    }
+    cell.get().ok_or_else(|| Error::RustError("no node".into()))
 }

@@ -5,8 +5,8 @@
 mod tell;
 
 use super::alarm::Alarm;
-use super::chain_config::ChainConfig;
-use super::machine_rows;
+use super::chain_config::{self, ChainConfig};
+use super::{machine_rows, to_error};
 use crate::rpc::Rpc;
 use std::cell::{Cell, OnceCell, RefCell};
 use streamchain_chain::listener as chain;
@@ -96,17 +96,9 @@ impl Listener {
         saved
     }
 
-    fn rpc(&self) -> Result<&Rpc, Error> {
-        if self.rpc.get().is_none() {
-            let config = ChainConfig::of(&self.env).map_err(to_error)?;
-            let _ = self.rpc.set(Rpc::new(config.chain_id, config.urls));
-        }
-        self.rpc.get().ok_or_else(|| Error::RustError("no node".into()))
-    }
-
     /// Does what the machine asks for until it has nothing to ask.
     async fn drive(&self) -> Result<(), Error> {
-        let rpc = self.rpc()?;
+        let rpc = chain_config::rpc(&self.rpc, &self.env)?;
         self.with(chain::Listener::handle_interruption)?;
         loop {
             let now_ms = Date::now().as_millis();
@@ -133,8 +125,4 @@ impl Listener {
             }
         }
     }
-}
-
-fn to_error(error: impl std::fmt::Display) -> Error {
-    Error::RustError(error.to_string())
 }

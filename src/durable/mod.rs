@@ -17,7 +17,7 @@ use crate::config::Config;
 use call::{Method, call};
 use std::time::Duration;
 use streamchain_protocol::ids::ShortId;
-use worker::{Env, Stub, console_error};
+use worker::{Env, Error, Stub, console_error};
 
 /// How long the watchdog waits for an object, milliseconds.
 const ENSURE_TIMEOUT_MS: u64 = 5_000;
@@ -74,4 +74,9 @@ pub async fn ensure_chain_objects(env: &Env) {
             console_error!("{name} /ensure: {error}");
         }
     }
+}
+
+/// An error of a machine or of the configuration, as the runtime takes errors.
+fn to_error(error: impl std::fmt::Display) -> Error {
+    Error::RustError(error.to_string())
 }

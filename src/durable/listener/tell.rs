@@ -4,11 +4,12 @@
 //! All of it may be repeated. Events of streams that this edge does not have are left out: the contract is open to
 //! everybody.
 
-use super::{Listener, to_error};
+use super::Listener;
 use crate::config::Config;
 use crate::durable::anchorer::{AnchoredBody, EventsBody};
 use crate::durable::call::{Method, call, expect_json, json_body, within};
 use crate::durable::relays::{PostNotices, RelayNotice};
+use crate::durable::to_error;
 use crate::durable::{anchorer_stub, relays_stub, stream_stub};
 use crate::store::anchors::ChainState;
 use crate::store::{anchors, chain_events, streams};

@@ -4,6 +4,7 @@ use super::Stream;
 use crate::config::Config;
 use crate::durable::anchorer_stub;
 use crate::durable::call::{Method, call, expect_json, json_body};
+use crate::durable::to_error;
 use crate::store::{segments, streams};
 use alloy_primitives::B256;
 use serde::Serialize;
@@ -152,8 +153,4 @@ impl Stream {
         expect_json::<serde_json::Value>(answer).await?;
         self.step(|log| log.told(&untold)).map_err(to_error)
     }
-}
-
-fn to_error(error: impl std::fmt::Display) -> Error {
-    Error::RustError(error.to_string())
 }
