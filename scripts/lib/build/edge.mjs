@@ -19,7 +19,7 @@ const CARGO_ENV = { WASM_BINDGEN_USE_JS_SYS: "1" };
 const buildEnv = () => ({
   ...CARGO_ENV,
   WASM_BINDGEN_BIN: wasmBindgenPath(),
-  WASM_OPT_BIN: npmBin("wasm-opt"),
+  WASM_OPT_BIN: process.env.WASM_OPT_BIN || npmBin("wasm-opt"),
   ESBUILD_BIN: npmBin("esbuild"),
 });
 
