@@ -1,10 +1,9 @@
 // A Chromium for the browser tests and benches: CHROMIUM_PATH, or one that is installed, or Debian's where we may.
 
 import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { Failure, step } from "../console.mjs";
-import { STATE, which } from "../paths.mjs";
-import { runLogged } from "../run.mjs";
+import { Failure } from "../console.mjs";
+import { which } from "../paths.mjs";
+import { installDebian } from "./debian.mjs";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const MAC_APPS = [
@@ -30,17 +29,7 @@ const ADVICE = [
 
 export const installChromium = async () => {
   if (chromiumPath()) return;
-  const mayInstall = process.getuid?.() === 0 && which("apt-get");
-  if (!mayInstall) throw new Failure("The browser tests need Chromium, and there is none.", ADVICE);
-  await step("Chromium (apt-get install chromium; a minute or two)", async () => {
-    const log = (name) => ({
-      log: join(STATE, "logs", `${name}.log`),
-      env: { DEBIAN_FRONTEND: "noninteractive" },
-      advice: ADVICE,
-    });
-    await runLogged("apt-get update", "apt-get", ["update"], log("apt-update"));
-    const args = ["install", "-y", "--no-install-recommends", "chromium"];
-    await runLogged("apt-get install", "apt-get", args, log("apt-install"));
-  });
+  const why = "The browser tests need Chromium, and there is none.";
+  await installDebian({ packages: ["chromium"], why, advice: ADVICE });
   if (!chromiumPath()) throw new Failure("apt-get installed chromium, but it is not on the PATH.", ADVICE);
 };
