@@ -25,6 +25,8 @@ pub struct Config {
     pub master: MasterSecret,
     /// The anchoring account's address: it owns the streams that are called by name.
     pub operator: Address,
+    /// Accounts that may do everything, beside that one.
+    operators: Vec<Address>,
     /// EIP-155.
     pub chain_id: u64,
     /// The StreamChain contract; `None` before it is deployed.
@@ -52,6 +54,11 @@ impl Config {
             env.var(name).ok().map(|value| value.to_string())
         })?);
         Ok(CONFIG.with(|cell| cell.get_or_init(|| config).clone()))
+    }
+
+    /// Whether an account may do everything.
+    pub fn is_operator(&self, account: Address) -> bool {
+        account == self.operator || self.operators.contains(&account)
     }
 
     /// Secrets and variables are read alike: both are strings of the environment.
@@ -88,17 +95,21 @@ impl Config {
                 )
             }
         };
+        let operators = optional("OPERATORS").unwrap_or_default();
+        let operators = list(&operators).map(str::parse).collect::<Result<_, _>>();
+        let operators = operators.map_err(|_| {
+            wrong(
+                "OPERATORS",
+                "expected addresses, 0x and 40 digits, with commas between",
+            )
+        })?;
         let auto_create = match optional("AUTO_CREATE_STREAMS").as_deref() {
             None | Some("true") => true,
             Some("false") => false,
             Some(_) => return Err(wrong("AUTO_CREATE_STREAMS", "expected true or false")),
         };
         let ice_servers = optional("ICE_SERVERS").unwrap_or_default();
-        let ice_servers: Vec<_> = ice_servers
-            .split(',')
-            .map(str::trim)
-            .filter(|url| !url.is_empty())
-            .collect();
+        let ice_servers: Vec<_> = list(&ice_servers).collect();
         let is_ice =
             |url: &&str| url.starts_with("stun:") || url.starts_with("turn:") || url.starts_with("turns:");
         if !ice_servers.iter().all(is_ice) {
@@ -111,6 +122,7 @@ impl Config {
         Ok(Self {
             master,
             operator: signer.address(),
+            operators,
             chain_id,
             contract,
             auto_create,
@@ -118,6 +130,11 @@ impl Config {
             turn_secret: optional("TURN_SECRET").map(TurnSecret::new),
         })
     }
+}
+
+/// What stands between the commas of a setting.
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
 #[cfg(test)]
@@ -153,6 +170,14 @@ mod tests {
     }
 
     #[test]
+    fn the_signing_account_and_those_named_are_operators() {
+        let other = Address::repeat_byte(5);
+        let config = parse(&[("OPERATORS", &format!("{other}, "))]).ok().unwrap();
+        assert!(config.is_operator(config.operator) && config.is_operator(other));
+        assert!(!config.is_operator(Address::ZERO));
+    }
+
+    #[test]
     fn every_error_names_its_variable() {
         for (name, value) in [
             ("MASTER_SECRET", "abc"),
@@ -161,6 +186,7 @@ mod tests {
             ("CONTRACT_ADDRESS", "0x12"),
             ("AUTO_CREATE_STREAMS", "perhaps"),
             ("ICE_SERVERS", "http://x"),
+            ("OPERATORS", "0x12"),
         ] {
             assert_eq!(parse(&[(name, value)]).err().map(|error| error.name), Some(name));
         }

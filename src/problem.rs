@@ -35,6 +35,8 @@ pub enum Kind {
     NoSuchStream,
     /// The session was never opened, or is over.
     NoSuchSession,
+    /// Nobody of that address is a member of the stream.
+    NoSuchMember,
     /// The stream is not that long.
     NoSuchMessage,
     /// Stored, but no anchor on chain covers it yet.
@@ -53,6 +55,8 @@ pub enum Kind {
     ProducerConflict,
     /// [`uplink::NOT_OWNER`]
     NotOwner,
+    /// A list that is bounded has no more room.
+    Full,
     /// No relay is alive.
     NoRelay,
     /// Storage is behind.
@@ -76,6 +80,7 @@ impl Kind {
             Self::NotFound => ("not-found", 404, "There is nothing here"),
             Self::NoSuchStream => ("no-such-stream", 404, "There is no such stream"),
             Self::NoSuchSession => ("no-such-session", 404, "There is no such session"),
+            Self::NoSuchMember => ("no-such-member", 404, "The stream has no such member"),
             Self::NoSuchMessage => ("no-such-message", 404, "The stream has no such message"),
             Self::NotAnchored => ("not-anchored", 404, "The message is not anchored yet"),
             Self::MethodNotAllowed => ("method-not-allowed", 405, "The path has other methods"),
@@ -89,6 +94,7 @@ impl Kind {
                 "A producer's number does not follow",
             ),
             Self::NotOwner => (uplink::NOT_OWNER, 409, "The stream is another relay's"),
+            Self::Full => ("full", 409, "There is no room for more"),
             Self::NoRelay => ("no-relay", 503, "No relay is up"),
             Self::Overloaded => ("overloaded", 503, "Storage is behind"),
             Self::Misconfigured => ("misconfigured", 500, "The deployment is not configured"),
@@ -255,6 +261,8 @@ impl From<Refusal> for Problem {
             Refusal::Backlog(_) => Self::new(Kind::Overloaded, detail).header("retry-after", "5"),
             Refusal::NoSuchSession => Self::new(Kind::NoSuchSession, detail),
             Refusal::NotYourSession => Self::new(Kind::Forbidden, detail),
+            Refusal::NoSuchMember(_) => Self::new(Kind::NoSuchMember, detail),
+            Refusal::TooManyMembers => Self::new(Kind::Full, detail),
         }
     }
 }

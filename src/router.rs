@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::cors;
 use crate::http::{self, Call};
 use crate::problem::{Kind, Problem};
+use alloy_primitives::Address;
 use streamchain_protocol::ids::{ProducerId, RelayId, Seq, SessionRef, StreamRef};
 use worker::{Env, Method, Request, Response};
 
@@ -24,6 +25,10 @@ pub enum Route {
     Streams,
     /// `/v1/streams/{stream}`
     Stream(StreamRef),
+    /// `/v1/streams/{stream}/members`
+    Members(StreamRef),
+    /// `/v1/streams/{stream}/members/{address}`
+    Member(StreamRef, Address),
     /// `/v1/streams/{stream}/sessions`
     Sessions(StreamRef),
     /// `/v1/streams/{stream}/messages`
@@ -61,6 +66,8 @@ impl Route {
             ["ice-servers"] => Self::IceServers,
             ["streams"] => Self::Streams,
             ["streams", stream] => Self::Stream(stream.parse()?),
+            ["streams", stream, "members"] => Self::Members(stream.parse()?),
+            ["streams", stream, "members", member] => Self::Member(stream.parse()?, parse_address(member)?),
             ["streams", stream, "sessions"] => Self::Sessions(stream.parse()?),
             ["streams", stream, "messages"] => Self::Messages(stream.parse()?),
             ["streams", stream, "messages", seq, "receipt"] => {
@@ -85,6 +92,8 @@ impl Route {
             Self::Streams => "GET, HEAD, POST, OPTIONS",
             Self::Guest | Self::Sessions(_) | Self::Batches(..) => "POST, OPTIONS",
             Self::Session(_) => "DELETE, OPTIONS",
+            Self::Stream(_) => "GET, HEAD, PATCH, OPTIONS",
+            Self::Member(..) => "PUT, DELETE, OPTIONS",
             Self::Relay(_) => "PUT, DELETE, OPTIONS",
             Self::TakeUp(..) => "PUT, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
@@ -94,6 +103,11 @@ impl Route {
     fn allows(&self, method: &Method) -> bool {
         self.allow().split(", ").any(|allowed| allowed == method.as_ref())
     }
+}
+
+fn parse_address(text: &str) -> Result<Address, Problem> {
+    let address = text.strip_prefix("0x").and_then(|_| text.parse().ok());
+    address.ok_or_else(|| Problem::new(Kind::BadId, "member: expected 0x and 40 hexadecimal digits"))
 }
 
 fn parse_seq(text: &str) -> Result<Seq, Problem> {
@@ -141,9 +155,13 @@ async fn dispatch(request: Request, path: &str, env: Env) -> Result<Response, Pr
         (_, Route::Config) => http::config::get(&call),
         (_, Route::Status) => http::status::get(&call).await,
         (_, Route::Guest) => http::auth::guest(&call),
-        (_, Route::IceServers) => http::ice_servers::get(&call),
+        (_, Route::IceServers) => http::ice_servers::get(&call).await,
         (Method::Post, Route::Streams) => http::streams::create(call).await,
         (_, Route::Streams) => http::streams::list(&call).await,
+        (Method::Patch, Route::Stream(stream)) => http::streams::change(call, &stream).await,
+        (_, Route::Members(stream)) => http::members::list(&call, &stream).await,
+        (Method::Put, Route::Member(stream, member)) => http::members::put(call, &stream, member).await,
+        (_, Route::Member(stream, member)) => http::members::remove(&call, &stream, member).await,
         (_, Route::Stream(stream)) => http::streams::get(&call, &stream).await,
         (_, Route::Sessions(stream)) => http::sessions::open(call, &stream).await,
         (_, Route::Session(session)) => http::sessions::end(&call, session).await,

@@ -1,8 +1,10 @@
 //! Access tokens: who a request to the edge is by. JWT (RFC 7519) with HS256, issued and checked by the edge
 //! alone, so that no other algorithm is ever accepted.
 
+use crate::ids::{KeyId, ShortId};
 use crate::keys::mac;
 use crate::limits::ACCESS_TOKEN_MAX_BYTES;
+use crate::rights::Rights;
 use alloy_primitives::Address;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use hmac::Mac;
@@ -10,6 +12,49 @@ use serde::{Deserialize, Serialize};
 
 /// `{"alg":"HS256","typ":"JWT"}`, the one header that is issued and accepted.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
+
+/// What a token or key is limited to, beside what its holder may do at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// These streams only; `None` for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams: Option<Vec<ShortId>>,
+    /// These rights only.
+    pub rights: Rights,
+}
+
+impl Scope {
+    /// No limit.
+    pub const ALL: Self = Self {
+        streams: None,
+        rights: Rights::ALL,
+    };
+
+    /// What it leaves on one stream.
+    pub fn on(&self, stream: ShortId) -> Rights {
+        match &self.streams {
+            Some(streams) if !streams.contains(&stream) => Rights::NONE,
+            _ => self.rights,
+        }
+    }
+
+    /// What both leave.
+    pub fn narrowed(&self, other: &Self) -> Self {
+        let streams = match (&self.streams, &other.streams) {
+            (Some(ours), Some(theirs)) => Some(
+                ours.iter()
+                    .filter(|stream| theirs.contains(stream))
+                    .copied()
+                    .collect(),
+            ),
+            (ours, theirs) => ours.as_ref().or(theirs.as_ref()).cloned(),
+        };
+        Self {
+            streams,
+            rights: self.rights.and(other.rights),
+        }
+    }
+}
 
 /// What an access token says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +68,24 @@ pub struct AccessClaims {
     /// Whether the author is a guest: an address nobody holds a key for.
     #[serde(default)]
     pub guest: bool,
+    /// When the wallet signed in, Unix seconds: how long the token may be renewed counts from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// Of a service: the API key that the token was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyRef>,
+    /// What the token is limited to; absent for all that its holder may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+}
+
+/// An API key, without its secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRef {
+    /// Who made it, and whose rights it has a part of.
+    pub account: Address,
+    /// Which of the account's keys.
+    pub id: KeyId,
 }
 
 /// Why an access token was refused.
@@ -84,6 +147,9 @@ mod tests {
             iat: 10,
             exp: 20,
             guest: true,
+            since: None,
+            key: None,
+            scope: None,
         }
     }
 

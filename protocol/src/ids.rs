@@ -195,6 +195,10 @@ byte_id!(
     SessionId, 8, "session id", ""
 );
 byte_id!(
+    /// An API key of an account; its secret is another part of the key.
+    KeyId, 8, "key id", ""
+);
+byte_id!(
     /// A publisher that numbers its messages; random, chosen by the client.
     ProducerId, 16, "producer id", ""
 );

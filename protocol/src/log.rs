@@ -9,19 +9,22 @@
 //! Every function of [`Log`] is one step. The owner runs it in one storage transaction: a step that fails leaves
 //! nothing behind, so each of them may be tried again.
 
+mod members;
 mod outbox;
 mod sessions;
 mod state;
 
+pub use members::MEMBERS_MAX;
 pub use outbox::{Sealed, leaves};
 pub use sessions::Session;
-pub use state::{Holder, LastBatch, LogState, Mode, NewStream, StoredBatch, UnknownMode};
+pub use state::{Holder, LastBatch, LogState, NewStream, StoredBatch};
 
 use crate::batch::{Batch, encode_records};
 use crate::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId, StreamId};
 use crate::limits::BATCH_MAX_BYTES;
+use crate::rights::Rights;
 use crate::uplink::{Committed, NoticeState, ProducerState, TakenUp};
-use alloy_primitives::keccak256;
+use alloy_primitives::{Address, keccak256};
 use std::collections::BTreeMap;
 
 /// Most encoded bytes that a stream keeps here while the database can't be written: about five minutes of a
@@ -61,6 +64,14 @@ pub trait LogStore {
     fn put_session(&self, session: &Session) -> Result<(), Self::Error>;
     /// Drops a session.
     fn drop_session(&self, session: SessionId) -> Result<(), Self::Error>;
+    /// What a member was given.
+    fn member(&self, member: Address) -> Result<Option<Rights>, Self::Error>;
+    /// All members, in the order of their addresses.
+    fn members(&self) -> Result<Vec<(Address, Rights)>, Self::Error>;
+    /// Writes what a member is given.
+    fn put_member(&self, member: Address, rights: Rights) -> Result<(), Self::Error>;
+    /// Drops a member.
+    fn drop_member(&self, member: Address) -> Result<(), Self::Error>;
     /// Drops the sessions made before `before`, and the oldest beyond the `keep` newest.
     fn prune_sessions(&self, before: u64, keep: usize) -> Result<(), Self::Error>;
 }
@@ -115,6 +126,12 @@ pub enum Refusal {
     /// The session is somebody else's.
     #[error("the session belongs to another author")]
     NotYourSession,
+    /// No such member.
+    #[error("{0} is no member of the stream")]
+    NoSuchMember(Address),
+    /// No room for another member.
+    #[error("the stream has {MEMBERS_MAX} members: no more are taken")]
+    TooManyMembers,
 }
 
 /// Why a step failed.
@@ -186,7 +203,7 @@ impl<S: LogStore> Log<S> {
             id: StreamId::of(new.owner, &new.name),
             owner: new.owner,
             name: new.name.clone(),
-            mode: new.mode,
+            settings: new.settings,
             created: now_ms,
             listed: false,
             epoch: Epoch(0),

@@ -1,9 +1,11 @@
 //! The Stream object: one per stream, the only writer of its head. A shell over [`Log`].
 //!
-//! Internal paths (the Worker has authenticated whoever asks): `POST /streams`, `GET /state`, `POST /sessions`,
-//! `GET` and `DELETE /sessions/{session}`, `PUT /holder`, `GET /producers/{producer}`, `POST /batches`,
-//! `GET /tail`, `POST /notices`.
+//! Internal paths (the Worker has authenticated whoever asks): `POST /streams`, `GET /state`, `GET /access`,
+//! `PATCH /settings`, `GET /members`, `PUT` and `DELETE /members/{address}`, `POST /sessions`,
+//! `DELETE /sessions/{session}`, `PUT /holder`, `GET /producers/{producer}`, `POST /batches`, `GET /tail`,
+//! `POST /notices`.
 
+mod identity;
 mod messages;
 mod outbox;
 mod rows;
@@ -17,6 +19,7 @@ use crate::http::Answer;
 use crate::http::{from_json, json};
 use crate::problem::{Kind, Problem};
 use crate::query;
+use identity::to_address;
 use rows::StreamRows;
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
@@ -102,6 +105,13 @@ impl Stream {
         match (request.method(), path.as_slice()) {
             (Method::Post, ["streams"]) => self.create(&read(&mut request).await?).await,
             (Method::Get, ["state"]) => json(200, &self.step(Log::state)?),
+            (Method::Get, ["access"]) => self.access(&url),
+            (Method::Patch, ["settings"]) => self.change_settings(&read(&mut request).await?).await,
+            (Method::Get, ["members"]) => self.members(),
+            (Method::Put, ["members", member]) => {
+                self.put_member(to_address(member)?, &read(&mut request).await?)
+            }
+            (Method::Delete, ["members", member]) => self.drop_member(to_address(member)?),
             (Method::Post, ["sessions"]) => self.open_session(read(&mut request).await?).await,
             (Method::Delete, ["sessions", session]) => {
                 let asked: EndSession = read(&mut request).await?;
@@ -137,6 +147,7 @@ impl Stream {
         if let Some(new) = &asked.create {
             self.create(new).await?;
         }
+        let rights = self.session_rights(&asked)?;
         for _ in 0..CHOOSE_TRIES {
             let state = self.step(Log::state)?;
             let relay = match self.choose(&state, now_ms).await? {
@@ -151,7 +162,8 @@ impl Stream {
                 created: now_ms,
             };
             if self.step(|log| log.open_session(&session, state.assigned.as_ref()))? {
-                return json(201, &SessionOpened { chosen: relay });
+                let chosen = relay;
+                return json(201, &SessionOpened { chosen, rights });
             }
             self.chosen.replace(None);
         }

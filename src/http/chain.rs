@@ -1,10 +1,12 @@
 //! `/v1/streams/{stream}/chain`: what was published to a stream on chain, by transactions of its authors.
 
 use super::{Answer, Call, json_without_nulls};
+use crate::auth;
 use crate::problem::{Kind, Problem};
 use crate::store::{chain_events, streams};
 use serde_json::json;
 use streamchain_protocol::ids::StreamRef;
+use streamchain_protocol::rights::Right;
 
 /// Most events on one page, and how many there are unless the request says so.
 const PAGE_MAX: u64 = 1_000;
@@ -13,6 +15,7 @@ const PAGE_DEFAULT: u64 = 100;
 /// `GET /v1/streams/{stream}/chain`: in the order of the chain, behind the event `?block=&logIndex=`. `next` holds
 /// those two of the last event, when there may be more.
 pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
+    auth::need(call, stream, Right::Read).await?;
     let limit = call.number("limit")?.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX) as usize;
     let after = call.number("block")?.zip(call.number("logIndex")?);
     let db = call.env.d1("DB")?;

@@ -9,8 +9,8 @@ use streamchain_protocol::ice_servers::IceServer;
 
 /// `GET /v1/ice-servers`: the deployment's own, for a client that gathers candidates before it opens a session.
 /// A relay's TURN server reaches that relay alone, so it comes with the session's answer.
-pub fn get(call: &Call) -> Answer {
-    let author = auth::need_author(call.headers(), &call.config, call.now_ms)?;
+pub async fn get(call: &Call) -> Answer {
+    let author = auth::need_principal(call).await?.author;
     json(200, &json!({"iceServers": configured(call, author)}))
 }
 

@@ -1,6 +1,7 @@
 //! `/v1/streams/{stream}/messages`: history, joined from the database and the Stream object without a seam.
 
 use super::{Answer, Call, json, respond};
+use crate::auth;
 use crate::durable::call::{Method, call as ask};
 use crate::durable::stream::TailAnswer;
 use crate::durable::stream_stub;
@@ -12,6 +13,7 @@ use streamchain_protocol::cbor::Writer;
 use streamchain_protocol::ids::{Seq, StreamRef};
 use streamchain_protocol::limits::{HISTORY_DEFAULT_MESSAGES, HISTORY_MAX_BYTES, HISTORY_MAX_MESSAGES};
 use streamchain_protocol::log::Tail;
+use streamchain_protocol::rights::Right;
 use worker::D1Database;
 
 /// RFC 8742.
@@ -57,6 +59,7 @@ impl Page {
 
 /// `GET /v1/streams/{stream}/messages`
 pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
+    auth::need(call, stream, Right::Read).await?;
     let from = Seq(call.number("from")?.unwrap_or(0));
     let limit = call.number("limit")?.unwrap_or(HISTORY_DEFAULT_MESSAGES as u64);
     let limit = limit.clamp(1, HISTORY_MAX_MESSAGES as u64);

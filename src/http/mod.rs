@@ -6,6 +6,7 @@ pub mod auth;
 pub mod chain;
 pub mod config;
 pub mod ice_servers;
+pub mod members;
 pub mod messages;
 pub mod receipts;
 pub mod relays;

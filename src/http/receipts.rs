@@ -3,6 +3,7 @@
 //! What always holds: no receipt goes out that does not check.
 
 use super::{Answer, Call, json};
+use crate::auth;
 use crate::durable::call::{Method, Outcome, call as ask, outcome};
 use crate::durable::stream_stub;
 use crate::problem::{Kind, Problem};
@@ -17,9 +18,11 @@ use streamchain_protocol::merkle::Tree;
 use streamchain_protocol::receipt::{
     RECEIPT_TYPE, RECEIPT_VERSION, Receipt, ReceiptAnchor, ReceiptMessage, ReceiptStream,
 };
+use streamchain_protocol::rights::Right;
 
 /// `GET /v1/streams/{stream}/messages/{seq}/receipt`
 pub async fn get(call: &Call, stream: &StreamRef, seq: Seq) -> Answer {
+    auth::need(call, stream, Right::Read).await?;
     let Some(contract) = call.config.contract else {
         return Err(Problem::new(
             Kind::NotAnchored,

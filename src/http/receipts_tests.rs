@@ -3,7 +3,7 @@ use crate::store::anchors::ChainState;
 use alloy_primitives::Bytes;
 use streamchain_protocol::batch::{Record, encode_records};
 use streamchain_protocol::ids::{ProducerId, StreamId};
-use streamchain_protocol::log::Mode;
+use streamchain_protocol::settings::StreamSettings;
 
 /// A stream whose segments have these sizes, all under one anchor.
 fn sources(sizes: &[u64], wanted: usize) -> Sources {
@@ -40,7 +40,7 @@ fn sources(sizes: &[u64], wanted: usize) -> Sources {
             id,
             owner,
             name,
-            mode: Mode::Root,
+            settings: StreamSettings::default(),
             created: 0,
             place: 1,
         },

@@ -9,22 +9,21 @@ use crate::durable::stream_stub;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use alloy_primitives::{Address, hex};
-use streamchain_protocol::directory::Chosen;
 use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
 use streamchain_protocol::limits::{OFFER_MAX_BYTES, SESSION_TOKEN_LIFE_S};
-use streamchain_protocol::log::Mode;
+use streamchain_protocol::rights::Rights;
 use streamchain_protocol::sdp::{Answer as SdpAnswer, Offer};
-use streamchain_protocol::token::{FingerprintHash, Rights, SessionToken, ice_password};
+use streamchain_protocol::token::{FingerprintHash, SessionToken, ice_password};
 
 /// `POST /v1/streams/{stream}/sessions`: the shape of WHIP (RFC 9725).
 pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
     call.need_type("application/sdp")?;
-    let author = auth::author(call.headers(), &call.config, call.now_ms)?;
+    let principal = auth::principal(&call).await?;
     let body = call.body(OFFER_MAX_BYTES).await?;
     let offer = std::str::from_utf8(&body).map_err(|_| Problem::new(Kind::BadOffer, "not SDP: not UTF-8"))?;
     let offer = Offer::parse(offer)?;
-    let (author, guest) = match author {
-        Some(author) => (author, None),
+    let (author, guest) = match &principal {
+        Some(principal) => (principal.author, None),
         None => {
             let guest = auth::new_guest(&call.config, call.now_ms)?;
             (guest.author, Some(guest))
@@ -32,7 +31,7 @@ pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
     };
     let create = match stream {
         StreamRef::Name(name) if call.config.auto_create && !name.is_system() => {
-            Some(new_stream(&call, name.clone(), Mode::default())?)
+            Some(new_stream(&call, name.clone())?)
         }
         _ => None,
     };
@@ -42,31 +41,23 @@ pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
         create,
         session,
         author,
+        account: principal.as_ref().map(|one| one.account),
+        operator: principal.as_ref().is_some_and(|one| one.operator),
+        limit: principal.as_ref().map_or(Rights::ALL, |one| one.scope.on(short)),
     };
     let stub = stream_stub(&call.env, short)?;
     let opened = ask(&stub, Method::Post, "/sessions", json_body(&asked)?).await?;
-    let chosen = match outcome::<SessionOpened>(opened).await? {
+    let opened = match outcome::<SessionOpened>(opened).await? {
         Outcome::Refused(response) => return Ok(response),
-        Outcome::Done(opened) => opened.chosen,
+        Outcome::Done(opened) => opened,
     };
-    let sdp = write_answer(
-        &call,
-        &offer,
-        &chosen,
-        SessionRef {
-            stream: short,
-            session,
-        },
-        author,
-    )?;
-    let location = format!(
-        "/v1/sessions/{}",
-        SessionRef {
-            stream: short,
-            session
-        }
-    );
-    let links = ice_servers::links(&call, &chosen, author);
+    let session = SessionRef {
+        stream: short,
+        session,
+    };
+    let sdp = write_answer(&call, &offer, &opened, session, author)?;
+    let location = format!("/v1/sessions/{session}");
+    let links = ice_servers::links(&call, &opened.chosen, author);
     let author = hex::encode_prefixed(author);
     let mut headers = vec![
         ("content-type", "application/sdp"),
@@ -86,14 +77,15 @@ pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
 fn write_answer(
     call: &Call,
     offer: &Offer,
-    chosen: &Chosen,
+    opened: &SessionOpened,
     session: SessionRef,
     author: Address,
 ) -> Result<String, Problem> {
+    let chosen = &opened.chosen;
     let keys = call.config.master.relay_key(&chosen.relay).session_keys();
     let expires_s = u32::try_from(call.now_ms / 1_000 + SESSION_TOKEN_LIFE_S).map_err(Problem::internal)?;
     let token = SessionToken {
-        rights: Rights::ALL,
+        rights: opened.rights.of_session(),
         expires_s,
         session: session.session,
         stream: session.stream,
@@ -115,7 +107,7 @@ fn write_answer(
 
 /// `DELETE /v1/sessions/{session}`: by the author who opened it.
 pub async fn end(call: &Call, session: SessionRef) -> Answer {
-    let author = auth::need_author(call.headers(), &call.config, call.now_ms)?;
+    let author = auth::need_principal(call).await?.author;
     let SessionRef { stream, session } = session;
     let stub = stream_stub(&call.env, stream)?;
     let path = format!("/sessions/{session}");

@@ -1,15 +1,19 @@
-//! `/v1/streams`: make, list, read.
+//! `/v1/streams`: make, list, read, change.
 
 use super::{Answer, Call, JSON_MAX_BYTES, json_without_nulls};
+use crate::auth::{self, Principal};
 use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
 use crate::durable::stream_stub;
 use crate::problem::{Kind, Problem};
-use crate::store::streams;
+use crate::store::streams::{self, Visible};
+use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use streamchain_protocol::ids::{StreamName, StreamRef};
+use streamchain_protocol::ids::{StreamId, StreamName, StreamRef};
 use streamchain_protocol::limits::EXACT_INTEGER_MAX;
-use streamchain_protocol::log::{LogState, Mode, NewStream};
+use streamchain_protocol::log::{LogState, NewStream};
+use streamchain_protocol::rights::Right;
+use streamchain_protocol::settings::{Mode, ReadAccess, SettingsChange, StreamSettings, WriteAccess};
 
 /// Most streams on one page, and how many there are unless the request says so.
 const PAGE_MAX: u64 = 1_000;
@@ -18,12 +22,33 @@ const PAGE_DEFAULT: u64 = 100;
 #[derive(Deserialize)]
 struct Wanted {
     name: String,
+    owner: Option<Address>,
     #[serde(default)]
     mode: Mode,
+    #[serde(default)]
+    read: ReadAccess,
+    #[serde(default)]
+    write: WriteAccess,
+    #[serde(default)]
+    p2p: bool,
+    #[serde(default)]
+    prove: bool,
 }
 
-/// What is made when the operator's stream `name` is wanted; refused for the system's own names.
-pub fn new_stream(call: &Call, name: StreamName, mode: Mode) -> Result<NewStream, Problem> {
+impl Wanted {
+    fn settings(&self) -> StreamSettings {
+        StreamSettings {
+            mode: self.mode,
+            read: self.read,
+            write: self.write,
+            p2p: self.p2p,
+            prove: self.prove,
+        }
+    }
+}
+
+/// What is made when anybody wants the operator's stream `name`; refused for the system's own names.
+pub fn new_stream(call: &Call, name: StreamName) -> Result<NewStream, Problem> {
     if name.is_system() {
         return Err(Problem::new(
             Kind::Forbidden,
@@ -33,36 +58,68 @@ pub fn new_stream(call: &Call, name: StreamName, mode: Mode) -> Result<NewStream
     Ok(NewStream {
         owner: call.config.operator,
         name,
-        mode,
+        settings: StreamSettings::default(),
     })
 }
 
-/// `POST /v1/streams`
+/// `POST /v1/streams`: the operator's for anybody where that is switched on, with the usual settings; all others
+/// for their owner or the operator.
 pub async fn create(mut call: Call) -> Answer {
     call.need_type("application/json")?;
-    let Wanted { name, mode } = call.json(JSON_MAX_BYTES).await?;
-    let name: StreamName = name.parse()?;
-    let new = new_stream(&call, name.clone(), mode)?;
-    let stub = stream_stub(&call.env, call.short(&StreamRef::Name(name)))?;
+    let principal = auth::principal(&call).await?;
+    let wanted: Wanted = call.json(JSON_MAX_BYTES).await?;
+    let new = new_stream(&call, wanted.name.parse()?)?;
+    let settings = wanted.settings();
+    let owner = wanted.owner.unwrap_or(new.owner);
+    let new = NewStream {
+        owner,
+        settings,
+        ..new
+    };
+    let is_usual = owner == call.config.operator && settings == StreamSettings::default();
+    if !(is_usual && call.config.auto_create) {
+        need_owner(principal.as_ref(), &new)?;
+    }
+    let id = StreamId::of(new.owner, &new.name);
+    let stub = stream_stub(&call.env, id.short())?;
     let response = ask(&stub, Method::Post, "/streams", json_body(&new)?).await?;
     let status = response.status_code();
-    match outcome::<LogState>(response).await? {
-        Outcome::Refused(response) => Ok(response),
-        Outcome::Done(state) => {
-            let response = json_without_nulls(status, describe(&state))?;
-            response
-                .headers()
-                .set("location", &format!("/v1/streams/{}", state.id))?;
-            Ok(response)
-        }
+    let state = match outcome::<LogState>(response).await? {
+        Outcome::Refused(response) => return Ok(response),
+        Outcome::Done(state) => state,
+    };
+    if state.settings.read == ReadAccess::Private {
+        // It may have been there before, and somebody else's to read.
+        auth::need(&call, &StreamRef::Id(id), Right::Read).await?;
     }
+    let response = json_without_nulls(status, describe(&state))?;
+    response.headers().set("location", &format!("/v1/streams/{id}"))?;
+    Ok(response)
 }
 
-/// `GET /v1/streams`: the newest first. How far each got is told by its own resource.
+/// Refuses all but the wallet that will own the stream, its services that may manage it, and the operator.
+fn need_owner(principal: Option<&Principal>, new: &NewStream) -> Result<(), Problem> {
+    let stream = StreamId::of(new.owner, &new.name).short();
+    let rights = principal.map(|one| match one.operator || one.account == new.owner {
+        true => one.scope.on(stream),
+        false => Default::default(),
+    });
+    auth::check(principal.is_some(), rights.unwrap_or_default(), Right::Manage)
+}
+
+/// `GET /v1/streams`: those that one may read, the newest first. How far each got is told by its own resource.
+/// Private streams are listed for their owner and the operator.
 pub async fn list(call: &Call) -> Answer {
+    let visible = match auth::principal(call).await? {
+        Some(one) if one.operator => Visible::All,
+        Some(one) if one.scope.streams.is_none() && one.scope.rights.has(Right::Read) => {
+            Visible::To(one.account)
+        }
+        _ => Visible::To(Address::ZERO),
+    };
     let limit = call.number("limit")?.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
     let below = call.number("cursor")?.unwrap_or(EXACT_INTEGER_MAX);
-    let rows = streams::list(&call.env.d1("DB")?, below, limit as usize).await?;
+    let rows = streams::list(&call.env.d1("DB")?, visible, below, limit as usize).await?;
     let cursor = rows
         .last()
         .filter(|_| rows.len() as u64 == limit)
@@ -70,9 +127,11 @@ pub async fn list(call: &Call) -> Answer {
     let streams: Vec<Value> = rows
         .iter()
         .map(|row| {
+            let settings = &row.settings;
             json!({
                 "id": row.id, "short": row.id.short(), "name": row.name, "owner": row.owner,
-                "mode": row.mode, "created": row.created,
+                "mode": settings.mode, "read": settings.read, "write": settings.write,
+                "p2p": settings.p2p, "prove": settings.prove, "created": row.created,
             })
         })
         .collect();
@@ -81,16 +140,33 @@ pub async fn list(call: &Call) -> Answer {
 
 /// `GET /v1/streams/{stream}`
 pub async fn get(call: &Call, stream: &StreamRef) -> Answer {
+    auth::need(call, stream, Right::Read).await?;
     let stub = stream_stub(&call.env, call.short(stream))?;
-    match outcome::<LogState>(ask(&stub, Method::Get, "/state", None).await?).await? {
+    described(outcome(ask(&stub, Method::Get, "/state", None).await?).await?)
+}
+
+/// `PATCH /v1/streams/{stream}`: changes the settings that the body names.
+pub async fn change(mut call: Call, stream: &StreamRef) -> Answer {
+    call.need_type("application/json")?;
+    auth::need(&call, stream, Right::Manage).await?;
+    let change: SettingsChange = call.json(JSON_MAX_BYTES).await?;
+    let stub = stream_stub(&call.env, call.short(stream))?;
+    described(outcome(ask(&stub, Method::Patch, "/settings", json_body(&change)?).await?).await?)
+}
+
+fn described(outcome: Outcome<LogState>) -> Answer {
+    match outcome {
         Outcome::Refused(response) => Ok(response),
         Outcome::Done(state) => json_without_nulls(200, describe(&state)),
     }
 }
 
 fn describe(state: &LogState) -> Value {
+    let settings = &state.settings;
     json!({
-        "id": state.id, "short": state.id.short(), "name": state.name, "owner": state.owner, "mode": state.mode,
+        "id": state.id, "short": state.id.short(), "name": state.name, "owner": state.owner,
+        "mode": settings.mode, "read": settings.read, "write": settings.write,
+        "p2p": settings.p2p, "prove": settings.prove,
         "epoch": state.epoch, "head": state.head, "stored": state.head, "anchored": state.anchored,
         "final": state.finalized, "created": state.created,
         "relay": state.holder.as_ref().map(|holder| &holder.relay).or(state.assigned.as_ref()),

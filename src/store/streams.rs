@@ -5,7 +5,8 @@ use alloy_primitives::{Address, hex};
 use serde::Deserialize;
 use std::collections::HashSet;
 use streamchain_protocol::ids::{ShortId, StreamId, StreamName};
-use streamchain_protocol::log::{LogState, Mode};
+use streamchain_protocol::log::LogState;
+use streamchain_protocol::settings::StreamSettings;
 use worker::{D1Database, D1Type, Error};
 
 /// A stream, without how far it got.
@@ -17,8 +18,8 @@ pub struct StreamRow {
     pub owner: Address,
     /// Its name.
     pub name: StreamName,
-    /// What goes on chain.
-    pub mode: Mode,
+    /// What its owner chose.
+    pub settings: StreamSettings,
     /// When it was made, Unix milliseconds.
     pub created: u64,
     /// Its place in the table, for paging: later ones are higher.
@@ -31,6 +32,10 @@ struct Columns {
     owner: String,
     name: String,
     mode: String,
+    read: String,
+    write: String,
+    p2p: f64,
+    prove: f64,
     created: f64,
     place: f64,
 }
@@ -44,7 +49,13 @@ impl TryFrom<Columns> for StreamRow {
                 id: row.id.parse().ok()?,
                 owner: row.owner.parse().ok()?,
                 name: row.name.parse().ok()?,
-                mode: row.mode.parse().ok()?,
+                settings: StreamSettings {
+                    mode: row.mode.parse().ok()?,
+                    read: row.read.parse().ok()?,
+                    write: row.write.parse().ok()?,
+                    p2p: row.p2p != 0.0,
+                    prove: row.prove != 0.0,
+                },
                 created: row.created as u64,
                 place: row.place as u64,
             })
@@ -53,21 +64,26 @@ impl TryFrom<Columns> for StreamRow {
     }
 }
 
-const COLUMNS: &str = "id, owner, name, mode, created, rowid AS place";
+const COLUMNS: &str = "id, owner, name, mode, read, write, p2p, prove, created, rowid AS place";
 
-/// Enters a stream; once there, it stays as it is.
-pub async fn insert(db: &D1Database, stream: &LogState) -> Result<(), Error> {
-    let statement =
-        "INSERT INTO streams (id, short, owner, name, mode, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                     ON CONFLICT DO NOTHING";
+/// Enters a stream, or its new settings: all else stays as it is.
+pub async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error> {
+    let statement = "INSERT INTO streams (id, short, owner, name, mode, read, write, p2p, prove, created)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                     ON CONFLICT (id) DO UPDATE SET mode = ?5, read = ?6, write = ?7, p2p = ?8, prove = ?9";
     let (id, short) = (stream.id.to_string(), stream.id.short().to_string());
     let owner = hex::encode_prefixed(stream.owner);
+    let settings = &stream.settings;
     let values = [
         D1Type::Text(&id),
         D1Type::Text(&short),
         D1Type::Text(&owner),
         D1Type::Text(stream.name.as_str()),
-        D1Type::Text(stream.mode.as_str()),
+        D1Type::Text(settings.mode.as_str()),
+        D1Type::Text(settings.read.as_str()),
+        D1Type::Text(settings.write.as_str()),
+        number(settings.p2p.into()),
+        number(settings.prove.into()),
         number(stream.created),
     ];
     db.prepare(statement).bind_refs(&values)?.run().await.map(drop)
@@ -90,12 +106,32 @@ pub async fn find(db: &D1Database, short: ShortId) -> Result<Option<StreamRow>, 
         .transpose()
 }
 
+/// Whose streams a list has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visible {
+    /// Every one.
+    All,
+    /// Those that everybody may read, and those that this account owns.
+    To(Address),
+}
+
 /// Up to `limit` streams below a place, the newest first.
-pub async fn list(db: &D1Database, below: u64, limit: usize) -> Result<Vec<StreamRow>, Error> {
-    let query = format!("SELECT {COLUMNS} FROM streams WHERE rowid < ?1 ORDER BY rowid DESC LIMIT ?2");
+pub async fn list(
+    db: &D1Database,
+    visible: Visible,
+    below: u64,
+    limit: usize,
+) -> Result<Vec<StreamRow>, Error> {
+    let (owner, condition) = match visible {
+        Visible::All => (String::new(), "?3 = ''"),
+        Visible::To(account) => (hex::encode_prefixed(account), "(read = 'public' OR owner = ?3)"),
+    };
+    let query = format!(
+        "SELECT {COLUMNS} FROM streams WHERE rowid < ?1 AND {condition} ORDER BY rowid DESC LIMIT ?2"
+    );
     let result = db
         .prepare(query)
-        .bind_refs(&[number(below), number(limit as u64)])?
+        .bind_refs(&[number(below), number(limit as u64), D1Type::Text(&owner)])?
         .all()
         .await?;
     result

@@ -5,7 +5,7 @@
 //   await relay.register();
 
 import assert from "node:assert/strict";
-import { hkdfSync, randomBytes } from "node:crypto";
+import { createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -75,6 +75,30 @@ export const until = async <T>(what: string, look: () => Promise<T | undefined |
 
 const derive = (key: Uint8Array, info: string): Buffer =>
   Buffer.from(hkdfSync("sha256", key, new Uint8Array(), info, 32));
+
+/** What an access token may say beside its holder; see `protocol/src/access.rs`. */
+export interface Claims {
+  /** Seconds from now until it expires. */
+  life?: number;
+  guest?: boolean;
+  scope?: { streams?: string[]; rights: string[] };
+  [claim: string]: unknown;
+}
+
+/** An access token as the edge itself would sign it. */
+export const accessToken = (sub: string, { life = 900, ...claims }: Claims = {}, secret = MASTER_SECRET): string => {
+  const now = Math.floor(Date.now() / 1_000);
+  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part({ sub, iat: now, exp: now + life, ...claims })}`;
+  const key = derive(Buffer.from(secret, "hex"), "streamchain/access/v1");
+  return `${signed}.${createHmac("sha256", key).update(signed).digest("base64url")}`;
+};
+
+/** The `Authorization` header of an access token. */
+export const bearer = (token: string): { authorization: string } => ({ authorization: `Bearer ${token}` });
+
+/** The operator's header. */
+export const asOperator = (): { authorization: string } => bearer(accessToken(OPERATOR));
 
 export interface Message {
   time?: number;
@@ -203,8 +227,8 @@ export class Edge {
     return fetch(`${this.#url}${path}`, init);
   }
 
-  postJson(path: string, body: unknown): Promise<Answer> {
-    const headers = { "content-type": "application/json" };
+  postJson(path: string, body: unknown, more: Record<string, string> = {}): Promise<Answer> {
+    const headers = { "content-type": "application/json", ...more };
     return this.send("POST", path, { headers, body: JSON.stringify(body) });
   }
 

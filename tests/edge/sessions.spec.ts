@@ -5,6 +5,7 @@ import { createHash, createHmac, hkdfSync } from "node:crypto";
 import { after, before, beforeEach, test } from "node:test";
 import {
   type Answer,
+  asOperator,
   assertProblem,
   type Edge,
   type FakeRelay,
@@ -176,7 +177,8 @@ test("streams are made by sessions only where that is switched on", async () => 
   try {
     await strict.relay("r1").register();
     assertProblem(await strict.postOffer("demo", await offer("chromium")), 404, "no-such-stream");
-    await strict.postJson("/v1/streams", { name: "demo" });
+    assertProblem(await strict.postJson("/v1/streams", { name: "demo" }), 401, "unauthorized");
+    await strict.postJson("/v1/streams", { name: "demo" }, asOperator());
     assert.equal((await strict.postOffer("demo", await offer("chromium"))).status, 201);
   } finally {
     await strict.stop();

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { assertProblem, type Edge, OPERATOR, startEdge } from "./harness.ts";
+import { asOperator, assertProblem, type Edge, OPERATOR, startEdge } from "./harness.ts";
 
 let edge: Edge;
 before(async () => {
@@ -28,6 +28,10 @@ test("a stream is made once, and again it is simply there", async () => {
     name: "demo",
     owner: OPERATOR,
     mode: "root",
+    read: "public",
+    write: "open",
+    p2p: false,
+    prove: false,
     epoch: 0,
     head: 0,
     stored: 0,
@@ -43,7 +47,7 @@ test("a stream is made once, and again it is simply there", async () => {
 
 test("the list has the newest first, in pages", async () => {
   for (const name of ["page-a", "page-b", "page-c"]) {
-    await edge.postJson("/v1/streams", { name, mode: "hash" });
+    await edge.postJson("/v1/streams", { name, mode: "hash" }, asOperator());
     await edge.listed(name);
   }
   const first = await list("?limit=2");

@@ -2,6 +2,8 @@
 
 use super::{Log, LogError, LogState, LogStore, ROWS_MAX, Sealed, Session, Step, StoredBatch};
 use crate::ids::{ProducerId, Seq, SessionId};
+use crate::rights::Rights;
+use alloy_primitives::Address;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
@@ -17,6 +19,7 @@ struct Rows {
     batches: BTreeMap<Seq, StoredBatch>,
     sealed: BTreeMap<Seq, Sealed>,
     sessions: BTreeMap<SessionId, Session>,
+    members: BTreeMap<Address, Rights>,
 }
 
 /// The rows of one stream.
@@ -128,6 +131,27 @@ impl LogStore for Memory {
     fn drop_session(&self, session: SessionId) -> Result<(), DiskFull> {
         self.write(|rows| {
             rows.sessions.remove(&session);
+        })
+    }
+    fn member(&self, member: Address) -> Result<Option<Rights>, DiskFull> {
+        Ok(self.rows.borrow().members.get(&member).copied())
+    }
+    fn members(&self) -> Result<Vec<(Address, Rights)>, DiskFull> {
+        let rows = self.rows.borrow();
+        Ok(rows
+            .members
+            .iter()
+            .map(|(member, rights)| (*member, *rights))
+            .collect())
+    }
+    fn put_member(&self, member: Address, rights: Rights) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.members.insert(member, rights);
+        })
+    }
+    fn drop_member(&self, member: Address) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.members.remove(&member);
         })
     }
     fn prune_sessions(&self, before: u64, keep: usize) -> Result<(), DiskFull> {

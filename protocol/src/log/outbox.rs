@@ -9,6 +9,7 @@ use crate::batch::decode_records;
 use crate::ids::{Seq, StreamId};
 use crate::limits::{SEGMENT_MAX_BYTES, SEGMENT_MAX_MESSAGES};
 use crate::merkle::{LeafFields, Tree};
+use crate::settings::StreamSettings;
 use alloy_primitives::{B256, keccak256};
 use serde::{Deserialize, Serialize};
 
@@ -114,9 +115,12 @@ impl<S: LogStore> Log<S> {
             .map_err(LogError::Store)
     }
 
-    /// The database's table of streams has this one.
-    pub fn listed(&self) -> Step<(), S> {
+    /// The database's table of streams has this one, with these settings. Changed meanwhile, it is written again.
+    pub fn listed(&self, settings: StreamSettings) -> Step<(), S> {
         let state = self.state()?;
+        if state.settings != settings {
+            return Ok(());
+        }
         self.save(&LogState {
             listed: true,
             ..state

@@ -4,6 +4,7 @@ use super::memory::Memory;
 use super::tests::{batch, new_stream, records, relay, run};
 use super::*;
 use crate::batch::{Record, decode_records};
+use crate::settings::StreamSettings;
 use alloy_primitives::Address;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -258,7 +259,7 @@ proptest! {
             world.apply(event);
         }
         world.log.rows().writes_left.set(None);
-        world.log.listed().unwrap();
+        world.log.listed(StreamSettings::default()).unwrap();
         for _ in 0..200 {
             if !world.log.has_work().unwrap() {
                 break;

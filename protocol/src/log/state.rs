@@ -1,49 +1,9 @@
 //! What a log consists of: its one row of state, and the batches beside it.
 
 use crate::ids::{Epoch, Incarnation, RelayId, Seq, StreamId, StreamName};
+use crate::settings::StreamSettings;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
-use std::str::FromStr;
-
-/// What goes on chain for a stream.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Merkle roots only.
-    #[default]
-    Root,
-    /// A digest for each message.
-    Hash,
-    /// The messages themselves.
-    Payload,
-}
-
-impl Mode {
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Root => "root",
-            Self::Hash => "hash",
-            Self::Payload => "payload",
-        }
-    }
-}
-
-impl FromStr for Mode {
-    type Err = UnknownMode;
-
-    fn from_str(text: &str) -> Result<Self, UnknownMode> {
-        let mode = [Self::Root, Self::Hash, Self::Payload]
-            .into_iter()
-            .find(|mode| mode.as_str() == text);
-        mode.ok_or(UnknownMode)
-    }
-}
-
-/// A text that is no [`Mode`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("mode: expected root, hash or payload")]
-pub struct UnknownMode;
 
 /// A run of a relay that was granted an epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,8 +35,9 @@ pub struct LogState {
     pub owner: Address,
     /// Its name.
     pub name: StreamName,
-    /// What goes on chain.
-    pub mode: Mode,
+    /// What its owner chose.
+    #[serde(default)]
+    pub settings: StreamSettings,
     /// When it was made, Unix milliseconds.
     pub created: u64,
     /// Whether the database's table of streams has it.
@@ -108,8 +69,9 @@ pub struct NewStream {
     pub owner: Address,
     /// Its name.
     pub name: StreamName,
-    /// What goes on chain.
-    pub mode: Mode,
+    /// What its owner chose.
+    #[serde(default)]
+    pub settings: StreamSettings,
 }
 
 /// A committed batch as it is kept until the database has it.

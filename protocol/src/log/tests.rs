@@ -4,6 +4,8 @@ use crate::batch::{Record, decode_records};
 use crate::ids::Incarnation;
 use crate::limits::SEGMENT_MAX_MESSAGES;
 use crate::merkle::Tree;
+use crate::rights::Right;
+use crate::settings::{Mode, ReadAccess, SettingsChange, StreamSettings};
 use alloy_primitives::{Address, Bytes};
 
 pub(super) fn relay(id: &str) -> RelayId {
@@ -18,7 +20,7 @@ pub(super) fn new_stream() -> NewStream {
     NewStream {
         owner: Address::repeat_byte(7),
         name: "demo".parse().unwrap(),
-        mode: Mode::Root,
+        settings: StreamSettings::default(),
     }
 }
 
@@ -228,7 +230,7 @@ fn a_sealed_segment_stays_the_same_whatever_is_committed_meanwhile() {
 #[test]
 fn a_segment_is_kept_in_mind_until_the_anchorer_knows_it() {
     let log = taken_up();
-    log.listed().unwrap();
+    log.listed(StreamSettings::default()).unwrap();
     assert!(!log.has_work().unwrap());
     log.commit(&relay("a"), &batch(1, 0, records(1, 0, 1))).unwrap();
     let (sealed, blob) = log.seal().unwrap().unwrap();
@@ -359,9 +361,54 @@ fn a_backlog_that_the_database_does_not_take_stops_at_its_bound() {
 }
 
 #[test]
-fn a_mode_is_read_as_it_is_written() {
-    for mode in [Mode::Root, Mode::Hash, Mode::Payload] {
-        assert_eq!(mode.as_str().parse(), Ok(mode));
+fn a_changed_setting_is_written_to_the_database_again() {
+    let log = taken_up();
+    let before = log.state().unwrap().settings;
+    log.step(|log| log.listed(before)).unwrap();
+    assert!(!log.has_work().unwrap());
+    let change = SettingsChange {
+        read: Some(ReadAccess::Private),
+        ..SettingsChange::default()
+    };
+    let (_, after) = log.step(|log| log.change_settings(&change)).unwrap();
+    assert_eq!(
+        (after.settings.read, after.settings.mode, after.listed),
+        (ReadAccess::Private, Mode::Root, false)
+    );
+    // The write that was under way had the old settings.
+    log.step(|log| log.listed(before)).unwrap();
+    assert!(
+        log.has_work().unwrap(),
+        "the new settings are not in the database"
+    );
+    log.step(|log| log.listed(after.settings)).unwrap();
+    assert!(!log.has_work().unwrap());
+}
+
+#[test]
+fn a_member_has_its_rights_until_they_are_taken_away() {
+    let log = taken_up();
+    let (member, rights) = (Address::repeat_byte(5), Rights::of(&[Right::Write]));
+    let given = |log: &Log<Memory>| log.access(Some(member)).unwrap().member;
+    assert_eq!(given(&log), Rights::NONE);
+    assert_eq!(log.step(|log| log.put_member(member, rights)).unwrap(), None);
+    assert_eq!(given(&log), rights);
+    assert_eq!(log.access(None).unwrap().member, Rights::NONE);
+    assert_eq!(log.step(|log| log.drop_member(member)).unwrap(), rights);
+    assert_eq!(given(&log), Rights::NONE);
+    let again = log.step(|log| log.drop_member(member));
+    assert!(matches!(again, Err(LogError::Refused(Refusal::NoSuchMember(_)))));
+}
+
+#[test]
+fn a_stream_has_so_many_members_and_no_more() {
+    let log = taken_up();
+    let member =
+        |index: usize| Address::from_word(alloy_primitives::B256::from(alloy_primitives::U256::from(index)));
+    for index in 0..MEMBERS_MAX {
+        log.put_member(member(index), Rights::ALL).unwrap();
     }
-    assert_eq!("else".parse::<Mode>(), Err(UnknownMode));
+    let surplus = log.step(|log| log.put_member(member(MEMBERS_MAX), Rights::ALL));
+    assert!(matches!(surplus, Err(LogError::Refused(Refusal::TooManyMembers))));
+    log.step(|log| log.put_member(member(0), Rights::NONE)).unwrap();
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use streamchain_protocol::directory::Chosen;
 use streamchain_protocol::ids::{Seq, SessionId};
 use streamchain_protocol::log::{LogState, NewStream, Tail};
+use streamchain_protocol::rights::Rights;
 use streamchain_protocol::uplink::NoticeEvent;
 use worker::{Error, Headers, Response};
 
@@ -17,6 +18,12 @@ pub struct OpenSession {
     pub session: SessionId,
     /// Who opens it.
     pub author: Address,
+    /// Whose rights count; `None` for one without credentials.
+    pub account: Option<Address>,
+    /// Whether that is an operator.
+    pub operator: bool,
+    /// What its credentials are limited to on this stream.
+    pub limit: Rights,
 }
 
 /// The answer to [`OpenSession`].
@@ -24,6 +31,24 @@ pub struct OpenSession {
 pub struct SessionOpened {
     /// Where the client is sent.
     pub chosen: Chosen,
+    /// What the session may do.
+    pub rights: Rights,
+}
+
+/// `PUT /members/{address}`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Membership {
+    /// What the member may do.
+    pub rights: Rights,
+}
+
+/// One of `GET /members`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// Who.
+    pub address: Address,
+    /// What the member may do.
+    pub rights: Rights,
 }
 
 /// `DELETE /sessions/{session}`

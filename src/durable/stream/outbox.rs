@@ -121,8 +121,8 @@ impl Stream {
         let db = self.env.d1("DB")?;
         let state = self.step(Log::state).map_err(to_error)?;
         if !state.listed {
-            streams::insert(&db, &state).await?;
-            self.step(Log::listed).map_err(to_error)?;
+            streams::put(&db, &state).await?;
+            self.step(|log| log.listed(state.settings)).map_err(to_error)?;
         }
         for _ in 0..SEGMENTS_AT_ONCE {
             let Some((segment, records)) = self.step(Log::seal).map_err(to_error)? else {

@@ -1,10 +1,12 @@
 //! A stream's rows in its object's SQLite.
 
 use crate::durable::sql::{all, first, number, run, to_number};
+use alloy_primitives::{Address, hex};
 use serde::Deserialize;
 use std::cell::Cell;
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
 use streamchain_protocol::log::{LogState, LogStore, ROWS_MAX, Sealed, Session, StoredBatch};
+use streamchain_protocol::rights::Rights;
 use worker::{Error, SqlStorage, SqlStorageValue};
 
 /// Made when the stream is, so that asking for a stream that does not exist leaves nothing behind.
@@ -16,6 +18,10 @@ CREATE TABLE IF NOT EXISTS sealed (first INTEGER PRIMARY KEY, json TEXT NOT NULL
 CREATE TABLE IF NOT EXISTS sessions (
   place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, json TEXT NOT NULL);
 ";
+
+/// Made with the first member: most streams never have one.
+const MEMBERS: &str =
+    "CREATE TABLE IF NOT EXISTS members (address TEXT PRIMARY KEY, rights INTEGER NOT NULL) WITHOUT ROWID";
 
 /// How many expired sessions go with each new one: more than come, so that they never pile up.
 const PRUNE_AT_ONCE: u64 = 8;
@@ -43,6 +49,17 @@ struct NameRow {
     name: String,
 }
 
+#[derive(Deserialize)]
+struct MemberRow {
+    address: String,
+    rights: f64,
+}
+
+fn to_address(text: &str) -> Result<Address, Error> {
+    text.parse()
+        .map_err(|_| Error::RustError(format!("a row of members has {text:?} as its address")))
+}
+
 impl StreamRows {
     /// Over an object's storage.
     pub fn new(sql: SqlStorage) -> Self {
@@ -62,12 +79,15 @@ impl StreamRows {
     }
 
     fn is_prepared(&self) -> Result<bool, Error> {
-        let query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'state'";
         if !self.prepared.get() {
-            self.prepared
-                .set(first::<NameRow>(&self.sql, query, vec![])?.is_some());
+            self.prepared.set(self.has_table("state")?);
         }
         Ok(self.prepared.get())
+    }
+
+    fn has_table(&self, table: &str) -> Result<bool, Error> {
+        let query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?";
+        Ok(first::<NameRow>(&self.sql, query, vec![table.into()])?.is_some())
     }
 
     fn json<T: serde::de::DeserializeOwned>(
@@ -205,6 +225,36 @@ impl LogStore for StreamRows {
             "DELETE FROM sessions WHERE id = ?",
             vec![session.to_hex().into()],
         )
+    }
+
+    fn member(&self, member: Address) -> Result<Option<Rights>, Error> {
+        if !self.has_table("members")? {
+            return Ok(None);
+        }
+        let query = "SELECT address, rights FROM members WHERE address = ?";
+        let row: Option<MemberRow> = first(&self.sql, query, vec![hex::encode_prefixed(member).into()])?;
+        Ok(row.map(|row| Rights::from_bits(row.rights as u8)))
+    }
+
+    fn members(&self) -> Result<Vec<(Address, Rights)>, Error> {
+        if !self.has_table("members")? {
+            return Ok(Vec::new());
+        }
+        let query = "SELECT address, rights FROM members ORDER BY address";
+        let rows: Vec<MemberRow> = all(&self.sql, query, vec![])?;
+        let member = |row: MemberRow| Ok((to_address(&row.address)?, Rights::from_bits(row.rights as u8)));
+        rows.into_iter().map(member).collect()
+    }
+
+    fn put_member(&self, member: Address, rights: Rights) -> Result<(), Error> {
+        run(&self.sql, MEMBERS, vec![])?;
+        let values = vec![hex::encode_prefixed(member).into(), number(rights.bits().into())];
+        run(&self.sql, "INSERT OR REPLACE INTO members VALUES (?, ?)", values)
+    }
+
+    fn drop_member(&self, member: Address) -> Result<(), Error> {
+        let values = vec![hex::encode_prefixed(member).into()];
+        run(&self.sql, "DELETE FROM members WHERE address = ?", values)
     }
 
     fn prune_sessions(&self, before: u64, keep: usize) -> Result<(), Error> {

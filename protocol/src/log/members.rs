@@ -1,0 +1,70 @@
+//! Who may do what: the stream's settings and its members.
+//!
+//! What always holds: the database's table of streams is written again after every change of the settings
+//! (`listed` goes back to false with it).
+
+use super::{Log, LogError, LogState, LogStore, Refusal, Step};
+use crate::rights::{Access, Rights};
+use crate::settings::SettingsChange;
+use alloy_primitives::Address;
+
+/// Most members of one stream: the list is answered as a whole.
+pub const MEMBERS_MAX: usize = 1_000;
+
+impl<S: LogStore> Log<S> {
+    /// What decides on what `account` may do.
+    pub fn access(&self, account: Option<Address>) -> Step<Access, S> {
+        let state = self.state()?;
+        let member = match account {
+            Some(account) => self.store.member(account).map_err(LogError::Store)?,
+            None => None,
+        };
+        Ok(Access {
+            owner: state.owner,
+            settings: state.settings,
+            member: member.unwrap_or_default(),
+        })
+    }
+
+    /// Changes the settings; the states before and after.
+    pub fn change_settings(&self, change: &SettingsChange) -> Step<(LogState, LogState), S> {
+        let before = self.state()?;
+        let settings = change.of(before.settings);
+        if settings == before.settings {
+            return Ok((before.clone(), before));
+        }
+        let after = LogState {
+            settings,
+            listed: false,
+            ..before.clone()
+        };
+        self.save(&after)?;
+        Ok((before, after))
+    }
+
+    /// All members.
+    pub fn members(&self) -> Step<Vec<(Address, Rights)>, S> {
+        self.state()?;
+        self.store.members().map_err(LogError::Store)
+    }
+
+    /// Gives a member these rights and no others; what it had before.
+    pub fn put_member(&self, member: Address, rights: Rights) -> Step<Option<Rights>, S> {
+        self.state()?;
+        let before = self.store.member(member).map_err(LogError::Store)?;
+        if before.is_none() && self.store.members().map_err(LogError::Store)?.len() >= MEMBERS_MAX {
+            return Err(Refusal::TooManyMembers.into());
+        }
+        self.store.put_member(member, rights).map_err(LogError::Store)?;
+        Ok(before)
+    }
+
+    /// Takes a member's rights away; what they were.
+    pub fn drop_member(&self, member: Address) -> Step<Rights, S> {
+        self.state()?;
+        let before = self.store.member(member).map_err(LogError::Store)?;
+        let before = before.ok_or(Refusal::NoSuchMember(member))?;
+        self.store.drop_member(member).map_err(LogError::Store)?;
+        Ok(before)
+    }
+}

@@ -1,0 +1,170 @@
+//! What the owner of a stream chooses: what goes on chain, and who may read and write.
+
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+
+/// A text that is none of the words expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: expected {expected}")]
+pub struct UnknownWord {
+    /// The setting.
+    pub what: &'static str,
+    /// Its words.
+    pub expected: &'static str,
+}
+
+/// A setting that is one of a few words: in JSON, in queries and in the database alike.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $expected:literal,
+        $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// As it is written.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownWord;
+
+            fn from_str(text: &str) -> Result<Self, UnknownWord> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(UnknownWord { what: $what, expected: $expected }),
+                }
+            }
+        }
+    };
+}
+
+words!(
+    /// What goes on chain for a stream.
+    Mode, "mode", "root, hash or payload",
+    /// Merkle roots only.
+    #[default]
+    Root = "root",
+    /// A digest for each message.
+    Hash = "hash",
+    /// The messages themselves.
+    Payload = "payload"
+);
+
+words!(
+    /// Who may read a stream.
+    ReadAccess, "read", "public or private",
+    /// Everybody, without credentials.
+    #[default]
+    Public = "public",
+    /// The owner, and members with the right.
+    Private = "private"
+);
+
+words!(
+    /// Who may write to a stream.
+    WriteAccess, "write", "open or closed",
+    /// Everybody, guests included.
+    #[default]
+    Open = "open",
+    /// The owner, and members with the right.
+    Closed = "closed"
+);
+
+/// The settings of one stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StreamSettings {
+    /// What goes on chain.
+    pub mode: Mode,
+    /// Who may read it.
+    pub read: ReadAccess,
+    /// Who may write to it.
+    pub write: WriteAccess,
+    /// Whether two peers may also speak to each other directly.
+    pub p2p: bool,
+    /// Whether its anchors are kept on chain, so that contracts can check messages.
+    pub prove: bool,
+}
+
+/// Changes to [`StreamSettings`]: what is absent stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SettingsChange {
+    /// [`StreamSettings::mode`]
+    pub mode: Option<Mode>,
+    /// [`StreamSettings::read`]
+    pub read: Option<ReadAccess>,
+    /// [`StreamSettings::write`]
+    pub write: Option<WriteAccess>,
+    /// [`StreamSettings::p2p`]
+    pub p2p: Option<bool>,
+    /// [`StreamSettings::prove`]
+    pub prove: Option<bool>,
+}
+
+impl SettingsChange {
+    /// The settings with the changes made.
+    pub fn of(self, settings: StreamSettings) -> StreamSettings {
+        StreamSettings {
+            mode: self.mode.unwrap_or(settings.mode),
+            read: self.read.unwrap_or(settings.read),
+            write: self.write.unwrap_or(settings.write),
+            p2p: self.p2p.unwrap_or(settings.p2p),
+            prove: self.prove.unwrap_or(settings.prove),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_public_open_and_cheap_unless_its_owner_says_otherwise() {
+        let settings: StreamSettings = serde_json::from_str("{}").unwrap();
+        assert_eq!(settings, StreamSettings::default());
+        assert_eq!(
+            serde_json::to_string(&settings).unwrap(),
+            r#"{"mode":"root","read":"public","write":"open","p2p":false,"prove":false}"#
+        );
+    }
+
+    #[test]
+    fn a_word_is_read_as_it_is_written() {
+        for mode in [Mode::Root, Mode::Hash, Mode::Payload] {
+            assert_eq!(mode.as_str().parse(), Ok(mode));
+            assert_eq!(
+                serde_json::to_string(&mode).unwrap(),
+                format!("{:?}", mode.as_str())
+            );
+        }
+        for read in [ReadAccess::Public, ReadAccess::Private] {
+            assert_eq!(read.as_str().parse(), Ok(read));
+        }
+        for write in [WriteAccess::Open, WriteAccess::Closed] {
+            assert_eq!(write.as_str().parse(), Ok(write));
+        }
+        assert!("Root".parse::<Mode>().is_err());
+    }
+
+    #[test]
+    fn a_change_touches_what_it_names_and_nothing_else() {
+        let change: SettingsChange = serde_json::from_str(r#"{"read":"private","prove":true}"#).unwrap();
+        let changed = change.of(StreamSettings::default());
+        let expected = StreamSettings {
+            read: ReadAccess::Private,
+            prove: true,
+            ..StreamSettings::default()
+        };
+        assert_eq!(changed, expected);
+        assert!(serde_json::from_str::<SettingsChange>(r#"{"owner":"0x"}"#).is_err());
+    }
+}

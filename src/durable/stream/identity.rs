@@ -1,0 +1,68 @@
+//! The Stream object's part in who may do what: settings, members, the rights of sessions.
+
+use super::{Member, Membership, OpenSession, Stream, asked};
+use crate::auth;
+use crate::http::{Answer, json};
+use crate::problem::{Kind, Problem};
+use crate::query;
+use alloy_primitives::Address;
+use streamchain_protocol::log::Log;
+use streamchain_protocol::rights::{Right, Rights};
+use streamchain_protocol::settings::SettingsChange;
+
+impl Stream {
+    /// What decides on what `?account=` may do.
+    pub(super) fn access(&self, url: &str) -> Answer {
+        let account = query::parameter(url, "account")
+            .map(|_| asked(url, "account"))
+            .transpose()?;
+        json(200, &self.step(|log| log.access(account))?)
+    }
+
+    /// What a session may do that is being opened: refused when that is nothing.
+    pub(super) fn session_rights(&self, asked: &OpenSession) -> Result<Rights, Problem> {
+        let access = self.step(|log| log.access(asked.account))?;
+        let rights = access.rights(asked.account, asked.operator).and(asked.limit);
+        if !rights.has(Right::Write) {
+            auth::check(asked.account.is_some(), rights, Right::Read)?;
+        }
+        Ok(rights)
+    }
+
+    /// The database gets the new settings with the next round of the outbox.
+    pub(super) async fn change_settings(&self, change: &SettingsChange) -> Answer {
+        let (_, after) = self.step(|log| log.change_settings(change))?;
+        if !after.listed {
+            self.arm().await?;
+        }
+        json(200, &after)
+    }
+
+    pub(super) fn members(&self) -> Answer {
+        let members = self.step(Log::members)?;
+        let member = |(address, rights)| Member { address, rights };
+        json(200, &members.into_iter().map(member).collect::<Vec<_>>())
+    }
+
+    pub(super) fn put_member(&self, member: Address, membership: &Membership) -> Answer {
+        let rights = membership.rights;
+        self.step(|log| log.put_member(member, rights))?;
+        let address = member;
+        json(200, &Member { address, rights })
+    }
+
+    pub(super) fn drop_member(&self, member: Address) -> Answer {
+        self.step(|log| log.drop_member(member))?;
+        json(200, &serde_json::json!({}))
+    }
+}
+
+/// An address in an internal path.
+pub(super) fn to_address(text: &str) -> Result<Address, Problem> {
+    text.parse().map_err(|_| {
+        Problem::new(
+            Kind::BadId,
+            format!("{text}: expected 0x and 40 hexadecimal digits"),
+        )
+    })
+}

@@ -1,0 +1,38 @@
+//! `/v1/streams/{stream}/members`: who may do more with a stream than everybody.
+
+use super::{Answer, Call, JSON_MAX_BYTES, json};
+use crate::auth;
+use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
+use crate::durable::stream::{Member, Membership};
+use crate::durable::stream_stub;
+use alloy_primitives::Address;
+use serde_json::json;
+use streamchain_protocol::ids::StreamRef;
+use streamchain_protocol::rights::Right;
+
+/// `GET /v1/streams/{stream}/members`
+pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
+    auth::need(call, stream, Right::Manage).await?;
+    let stub = stream_stub(&call.env, call.short(stream))?;
+    match outcome::<Vec<Member>>(ask(&stub, Method::Get, "/members", None).await?).await? {
+        Outcome::Refused(response) => Ok(response),
+        Outcome::Done(members) => json(200, &json!({ "members": members })),
+    }
+}
+
+/// `PUT /v1/streams/{stream}/members/{address}`: the member has these rights from now on, and no others.
+pub async fn put(mut call: Call, stream: &StreamRef, member: Address) -> Answer {
+    call.need_type("application/json")?;
+    auth::need(&call, stream, Right::Manage).await?;
+    let membership: Membership = call.json(JSON_MAX_BYTES).await?;
+    let stub = stream_stub(&call.env, call.short(stream))?;
+    let path = format!("/members/{member:#x}");
+    Ok(ask(&stub, Method::Put, &path, json_body(&membership)?).await?)
+}
+
+/// `DELETE /v1/streams/{stream}/members/{address}`
+pub async fn remove(call: &Call, stream: &StreamRef, member: Address) -> Answer {
+    auth::need(call, stream, Right::Manage).await?;
+    let stub = stream_stub(&call.env, call.short(stream))?;
+    Ok(ask(&stub, Method::Delete, &format!("/members/{member:#x}"), None).await?)
+}
