@@ -3,13 +3,14 @@
 
 use crate::certificate;
 use crate::cli::RunArgs;
+use crate::core::lease::Lease;
 use crate::core::session::SessionConfig;
 use crate::core::{Memory, Shard, ShardConfig, UplinkError};
 use crate::side::SideWays;
 use crate::socket::Socket;
 use crate::turn_run;
 use crate::uplink::Uplink;
-use crate::worker::{Order, Report, Worker};
+use crate::worker::{Order, Report, Worker, now};
 use anyhow::{Context, Result, bail};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -250,11 +251,13 @@ impl Control {
     async fn renew_forever(&mut self) -> anyhow::Error {
         let mut retry = RENEW_RETRY.0;
         let mut connected = false;
+        let mut lease = Lease::default();
         loop {
             if self.shards.iter().any(|shard| shard.thread.is_finished()) {
                 return anyhow::anyhow!("a shard has ended: see the log above");
             }
             self.count();
+            let sent = now();
             match self.uplink.renew(&self.registration).await {
                 Ok(renewed) => {
                     if !connected {
@@ -262,6 +265,12 @@ impl Control {
                         connected = true;
                     }
                     retry = RENEW_RETRY.0;
+                    if lease.renewed(sent, now()) {
+                        warn!(
+                            "the edge may have taken this relay for dead: asking whether its streams are still its own"
+                        );
+                        self.order(|| Order::Confirm).await;
+                    }
                     self.hand_out(renewed.notices).await;
                     self.registration.cursor = renewed.cursor;
                     sleep(Duration::from_millis(renewed.renew_after_ms)).await;

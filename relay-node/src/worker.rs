@@ -30,6 +30,8 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 pub enum Order {
     /// Take these notices.
     Notices(Vec<Notice>),
+    /// Ask whether the streams are still ours.
+    Confirm,
     /// Take nothing new and ship what is held.
     Ship,
     /// Tell all peers to go.
@@ -157,6 +159,7 @@ impl Worker {
             Order::Notices(notices) => notices
                 .iter()
                 .for_each(|notice| self.shard.handle_notice(notice, now)),
+            Order::Confirm => self.shard.confirm_streams(),
             Order::Ship => {
                 self.shard.begin_shutdown();
                 self.shipping = true;

@@ -66,6 +66,51 @@ fn a_stream_that_another_relay_has_taken_over_is_let_go() {
 }
 
 #[test]
+fn a_relay_that_was_away_asks_whether_a_stream_is_still_its_own_and_goes_on_if_so() {
+    let mut net = Net::new();
+    let (ann, bob) = (net.open_member(), net.open_member());
+    net.edge.take_up_faults.extend([Fault::Before, Fault::Silence]);
+    net.edge.asked.clear();
+    net.shard.confirm_streams();
+    net.publish(ann, 0, "meanwhile");
+    net.until("stored", |net| net.heard[bob].contains(&"committed 1".into()));
+    net.until("asked again after a failure", |net| {
+        net.edge.asked.iter().filter(|asked| *asked == "take up").count() == 2
+    });
+    net.shard.confirm_streams();
+    net.pass(Duration::from_secs(5));
+    assert_eq!(
+        (net.edge.epoch, net.lost.len()),
+        (1, 0),
+        "the same epoch, and nobody is sent away"
+    );
+    net.publish(ann, 1, "afterwards");
+    net.until("stored", |net| net.heard[bob].contains(&"committed 2".into()));
+}
+
+#[test]
+fn a_relay_that_was_away_lets_a_moved_stream_go_though_nobody_publishes() {
+    for comes_back in [false, true] {
+        let mut net = Net::new();
+        let listener = net.open_member();
+        net.edge.take_over();
+        if comes_back {
+            net.edge.give_back();
+        }
+        net.pass(Duration::from_secs(20));
+        assert!(!net.clients[listener].is_closed(), "nothing tells it so far");
+        net.shard.confirm_streams();
+        net.until("sent away", |net| net.clients[listener].is_closed());
+        assert!(
+            net.heard[listener].contains(&"error 5".into()),
+            "{:?}",
+            net.heard[listener]
+        );
+        assert_eq!(net.shard.load().streams, 0);
+    }
+}
+
+#[test]
 fn a_stream_that_is_another_relays_from_the_start_is_refused() {
     let mut net = Net::new();
     net.edge.is_elsewhere = true;

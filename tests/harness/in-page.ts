@@ -14,15 +14,20 @@ export interface Seen {
 /** Everything that a subscription handed out, in the order in which it did. */
 export class Collector {
   readonly seen: Seen[] = [];
+  /** The same without what was taken back afterwards: what a reader has in the end. */
+  standing: Seen[] = [];
   /** How often tentative messages were taken back. */
   retractions = 0;
 
   constructor(subscription: lib.Subscription) {
-    subscription.on("retracted", () => {
+    subscription.on("retracted", ({ from }) => {
       this.retractions++;
+      this.standing = this.standing.filter(({ seq }) => seq < from);
     });
     subscription.on("message", ({ seq, time, author, payload }) => {
-      this.seen.push({ seq, time, author, payload: lib.toHex(payload) });
+      const seen = { seq, time, author, payload: lib.toHex(payload) };
+      this.seen.push(seen);
+      this.standing.push(seen);
     });
   }
 }
@@ -124,7 +129,13 @@ declare global {
     /** The app's own connection and the library it was built with. */
     streamchain: { connection: lib.StreamConnection; lib: typeof lib };
     /** What a test keeps in the page between two calls. */
-    kept: { collector: Collector; connection: lib.StreamConnection; publications: lib.Publication[] };
+    kept: {
+      collector: Collector;
+      connection: lib.StreamConnection;
+      publications: lib.Publication[];
+      raw: RawSession;
+      stopPublishing: () => void;
+    };
   }
 }
 

@@ -80,3 +80,23 @@ export const receiptText = async (system: TestSystem, stream: string, seq: numbe
   if (!response.ok) throw new Error(`receipt of ${seq}: ${response.status} ${await response.text()}`);
   return response.text();
 };
+
+/** A message as the edge's history has it. */
+export interface HistoryMessage {
+  readonly seq: number;
+  readonly author: string;
+  readonly text: string;
+}
+
+/** All stored messages of a stream, in order. */
+export const historyOf = async (system: TestSystem, stream: string): Promise<HistoryMessage[]> => {
+  const messages: HistoryMessage[] = [];
+  for (;;) {
+    const page: { messages: { seq: number; author: string; payload: string }[]; head: number; next: number } =
+      await system.get(`/v1/streams/${stream}/messages?from=${messages.length}&limit=1000`);
+    for (const { seq, author, payload } of page.messages) {
+      messages.push({ seq, author, text: Buffer.from(payload.slice(2), "hex").toString() });
+    }
+    if (page.messages.length === 0 || messages.length >= page.head) return messages;
+  }
+};

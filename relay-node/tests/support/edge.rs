@@ -46,6 +46,12 @@ impl Edge {
         self.is_elsewhere = true;
     }
 
+    /// That other relay died, and the stream is to be ours again, under an epoch to come.
+    pub fn give_back(&mut self) {
+        self.is_elsewhere = false;
+        self.holder = None;
+    }
+
     /// The stored texts.
     pub fn texts(&self) -> Vec<String> {
         self.records

@@ -64,12 +64,15 @@ const MINING = {
   manual: ["--no-mining"],
 };
 
-/** @param {{ dir: string, port: number, mining: keyof typeof MINING, log: string }} how */
-export const chainPart = ({ dir, port, mining, log }, onDeath) => {
+/**
+ * @param {{ dir: string, port: number, mining: keyof typeof MINING, log: string, epoch?: number }} how
+ *   `epoch`: in blocks; what is two of them old is final
+ */
+export const chainPart = ({ dir, port, mining, log, epoch = SLOTS_IN_AN_EPOCH }, onDeath) => {
   const state = join(dir, "chain");
   mkdirSync(state, { recursive: true });
   const args = ["--host", LOCALHOST, "--port", `${port}`, "--chain-id", `${CHAIN_ID}`, "--mnemonic", MNEMONIC];
-  args.push("--slots-in-an-epoch", `${SLOTS_IN_AN_EPOCH}`, ...MINING[mining]);
+  args.push("--slots-in-an-epoch", `${epoch}`, ...MINING[mining]);
   args.push("--state", join(state, "state.json"), "--state-interval", `${STATE_INTERVAL_S}`);
   return new Part("local chain", { command: anvilPath(), args, log }, onDeath);
 };

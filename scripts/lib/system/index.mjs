@@ -19,8 +19,14 @@ import { claimFolder, clearSystem, forgetRun, masterSecret, rememberRun } from "
 const DEPLOYER = 0;
 const ANCHORER = 1;
 
-/** The logs that are this run's only. */
-const LOGS = ["chain", "edge", "relay", "migrations"];
+/** The logs that are this run's only, beside those of the relays. */
+const LOGS = ["chain", "edge", "migrations"];
+
+/** The relay that every system has; with more of them the others are `local-2`, `local-3` … */
+const RELAY_ID = "local";
+
+/** The name of a relay's part, and of its log, by the relay's id. */
+const relayPartOf = (id) => id.replace(RELAY_ID, "relay");
 
 /**
  * @typedef {object} SystemOptions
@@ -29,13 +35,14 @@ const LOGS = ["chain", "edge", "relay", "migrations"];
  * @property {boolean} [fresh] forget what the folder holds
  * @property {"interval" | "auto" | "manual"} [mining] a block each second; for each transaction; only when asked
  * @property {Record<string, string>} [vars] more variables for the edge, or other values
+ * @property {number} [relays] how many relays, 1 unless given
+ * @property {(relay: string, edge: string) => Promise<string>} [edgeFor] the address at which a relay finds the edge, if
+ *   not the edge's own: a test's proxy
  * @property {string[]} [relayArgs] more arguments for `relay-node run`
  * @property {string} [advertise] the address of this machine that other machines reach, for the relay
  * @property {boolean} [tunnel] expose the edge through wrangler's tunnel
  * @property {(line: string) => void} [log]
  */
-
-const RELAY_ID = "local";
 
 class System {
   #stopCron = () => {};
@@ -55,8 +62,14 @@ class System {
     this.contract = null;
     /** The account that signs for the edge. */
     this.operator = developmentAccount(ANCHORER);
-    /** @type {Record<"chain" | "edge" | "relay", import("./part.mjs").Part>} */
+    /** @type {Record<"chain" | "edge" | "relay" | `relay-${number}`, import("./part.mjs").Part>} */
     this.parts = {};
+    /** @type {Record<string, number>} each relay's port, by its id */
+    this.relayPorts = {};
+    /** The ids under which the edge knows the relays. */
+    this.relayIds = Array.from({ length: options.relays ?? 1 }, (_, i) =>
+      i === 0 ? RELAY_ID : `${RELAY_ID}-${i + 1}`,
+    );
     // Nobody may be waiting for it.
     this.#died.promise.catch(() => {});
   }
@@ -83,7 +96,7 @@ class System {
     await this.#startChain();
     await this.#deploy();
     await this.#startEdge();
-    await this.#startRelay();
+    for (const id of this.relayIds) await this.#startRelay(id);
     return this;
   }
 
@@ -133,12 +146,16 @@ class System {
     this.#stopCron = startCron(this.urls.edge);
   }
 
-  async #startRelay() {
+  async #startRelay(id) {
     const { advertise, relayArgs: extraArgs = [] } = this.options;
-    const how = { dir: this.dir, id: RELAY_ID, port: this.ports.relay, edge: this.urls.edge, master: this.master };
-    this.parts.relay = relayPart({ ...how, advertise, extraArgs, log: this.#logFile("relay") }, this.#onDeath);
-    this.log(`relay on UDP port ${this.ports.relay}`);
-    await this.#run("relay");
+    const name = relayPartOf(id);
+    const port = id === RELAY_ID ? this.ports.relay : await freePort("udp");
+    this.relayPorts[id] = port;
+    const edge = (await this.options.edgeFor?.(id, this.urls.edge)) ?? this.urls.edge;
+    const how = { dir: this.dir, id, port, edge, master: this.master };
+    this.parts[name] = relayPart({ ...how, advertise, extraArgs, log: this.#logFile(name) }, this.#onDeath);
+    this.log(`${name} on UDP port ${port}`);
+    await this.#run(name);
   }
 
   /** Starts a part's process and waits until it serves. */
@@ -148,20 +165,28 @@ class System {
     this.#rememberParts();
     if (name === "chain") await chainReady(part, this.urls.rpc);
     if (name === "edge") await edgeReady(part, this.urls.edge);
-    if (name === "relay") await relayReady(part, this.urls.edge, RELAY_ID);
+    const id = this.relayIds.find((relay) => relayPartOf(relay) === name);
+    if (id) await relayReady(part, this.urls.edge, id);
   }
 
-  /** Ends a part as a crash would. @param {"chain" | "edge" | "relay"} name */
+  /** The part of the relay that the edge knows by this id. @param {string} id */
+  relayPart(id) {
+    const part = this.parts[relayPartOf(id)];
+    if (!part) throw new Failure(`There is no relay ${id} in this system.`);
+    return part;
+  }
+
+  /** Ends a part as a crash would. @param {string} name */
   async kill(name) {
     await this.parts[name].kill();
   }
 
-  /** Ends a part as its keeper would. @param {"chain" | "edge" | "relay"} name */
+  /** Ends a part as its keeper would. @param {string} name */
   async stopPart(name) {
     await this.parts[name].stop();
   }
 
-  /** Starts a part again that was stopped or killed (stops it if not). @param {"chain" | "edge" | "relay"} name */
+  /** Starts a part again that was stopped or killed (stops it if not). @param {string} name */
   async restart(name) {
     await this.parts[name].stop();
     await this.#run(name);
@@ -181,7 +206,8 @@ class System {
   stop() {
     this.#stopping ??= (async () => {
       this.#stopCron();
-      for (const name of ["relay", "edge", "chain"]) await this.parts[name]?.stop();
+      const relays = this.relayIds.map(relayPartOf);
+      for (const name of [...relays, "edge", "chain"]) await this.parts[name]?.stop();
       forgetRun(this.dir);
     })();
     return this.#stopping;
@@ -199,13 +225,14 @@ export const startSystem = async (options) => {
   claimFolder(dir, log);
   if (options.fresh) clearSystem(dir);
   mkdirSync(dir, { recursive: true });
-  for (const name of LOGS) rmSync(join(dir, "logs", `${name}.log`), { force: true });
   const ports = {
     chain: options.ports?.chain ?? (await freePort("tcp")),
     edge: options.ports?.edge ?? (await freePort("tcp")),
     relay: options.ports?.relay ?? (await freePort("udp")),
   };
   const system = new System(options, ports);
+  for (const name of [...LOGS, ...system.relayIds.map(relayPartOf)])
+    rmSync(join(dir, "logs", `${name}.log`), { force: true });
   try {
     return await system.start();
   } catch (error) {

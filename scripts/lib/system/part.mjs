@@ -144,6 +144,16 @@ export class Part {
     groups.delete(group);
   }
 
+  /** Halts the part without ending it, as a machine that hangs or a network that is cut would. */
+  pause() {
+    if (this.pid !== null) signalGroup(this.pid, "SIGSTOP");
+  }
+
+  /** Lets a halted part go on where it was. */
+  resume() {
+    if (this.pid !== null) signalGroup(this.pid, "SIGCONT");
+  }
+
   /** The last lines of its log. */
   tail() {
     return readFileSync(this.log, "utf8").trimEnd().split("\n").slice(-TAIL_LINES);

@@ -65,4 +65,9 @@ export const GROUPS = [
     title: "Browser specs (the whole system, Chromium)",
     run: () => nodeTests("tests/browser/*.spec.ts"),
   },
+  {
+    name: "takeover",
+    title: "Several relays (the whole system, Chromium)",
+    run: () => nodeTests("tests/takeover/*.spec.ts"),
+  },
 ];

@@ -124,12 +124,28 @@ impl Shard {
         }
     }
 
+    /// Asks whether the streams are still ours: the edge did not hear of us for so long that it may have given
+    /// them to others. Those with messages to store would find out by themselves; one that is only listened to
+    /// would go on for ever with nothing to hear.
+    pub fn confirm_streams(&mut self) {
+        for stream in self.streams.values().filter(|stream| stream.held.is_some()) {
+            let request = Request::TakeUp { fresh: stream.fresh };
+            self.commands.push_back(Command::Ask(stream.ticket, request));
+        }
+    }
+
     pub(super) fn taken_up(&mut self, id: ShortId, result: Result<TakenUp, UplinkError>, now: Now) {
         let (interval, log_max_bytes) = (self.commit_interval, self.memory.log_bytes);
-        let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.held.is_none()) else {
+        let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
+        let held = stream.held.as_ref().map(|held| held.epoch);
         match result {
+            Ok(taken) if taken.stream.short() == id && held.is_some_and(|epoch| epoch != taken.epoch) => {
+                let reason = format!("it was elsewhere meanwhile; its epoch is {} now", taken.epoch);
+                self.let_go(id, UplinkError::Moved(reason), now);
+            }
+            Ok(taken) if taken.stream.short() == id && held.is_some() => {}
             Ok(taken) if taken.stream.short() == id => {
                 stream.hold(&taken, interval, log_max_bytes);
                 for key in stream.sessions.clone() {
