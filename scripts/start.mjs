@@ -96,6 +96,7 @@ const run = async (flags) => {
     fresh: flags.fresh,
     tunnel: flags.tunnel,
     advertise: flags.advertise,
+    rateLimits: true,
     log: (line) => console.log(`  ${line}`),
   });
   await writeDevVars(system);

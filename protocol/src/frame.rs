@@ -5,8 +5,12 @@
 
 use crate::cbor::{CborError, Reader, Writer};
 use crate::ids::{Epoch, ProducerId, Seq};
-use crate::limits::PAYLOAD_MAX_BYTES;
 use alloy_primitives::{Address, B256};
+use channel_limits::{read_limits, write_limits};
+
+mod channel_limits;
+
+pub use channel_limits::ChannelLimits;
 
 /// The data channel's label.
 pub const CHANNEL_LABEL: &str = "streamchain";
@@ -61,6 +65,9 @@ pub enum ErrorCode {
     Overloaded = 8,
     /// A frame that does not fit here, as publish before hello.
     Unexpected = 9,
+    /// More than the session or its stream may send: not taken, send again later. As the last frame: too much for
+    /// too long.
+    RateLimited = 10,
 }
 
 /// What a client sends.
@@ -178,17 +185,6 @@ fn skip(reader: &mut Reader<'_>, items: u64) -> Result<(), CborError> {
     (0..items).try_for_each(|_| reader.skip("item"))
 }
 
-/// What a client needs to know of the relay's configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChannelLimits {
-    /// Largest payload, bytes.
-    pub payload: u64,
-    /// Commit interval, milliseconds.
-    pub batch_ms: u64,
-    /// How many messages the relay keeps for late subscribers, at most.
-    pub buffer: u64,
-}
-
 /// How sure an anchor is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -290,12 +286,14 @@ pub enum RelayFrame<'a> {
         /// First seq that is there again.
         to: Seq,
     },
-    /// `[23, code, text]`
+    /// `[23, code, text]`, and the wait behind it if there is one.
     Error {
         /// An [`ErrorCode`], or a later version's.
         code: u64,
         /// For people.
         text: &'a str,
+        /// How long to send nothing, milliseconds.
+        retry_ms: Option<u64>,
     },
 }
 
@@ -305,6 +303,7 @@ impl<'a> RelayFrame<'a> {
         Self::Error {
             code: code as u64,
             text,
+            retry_ms: None,
         }
     }
 
@@ -324,11 +323,8 @@ impl<'a> RelayFrame<'a> {
                     .uint(epoch.0)
                     .uint(head.0)
                     .uint(committed.0);
-                w.uint_or_null(stored).map(3).text("payload").uint(limits.payload);
-                w.text("batch_ms")
-                    .uint(limits.batch_ms)
-                    .text("buffer")
-                    .uint(limits.buffer)
+                w.uint_or_null(stored);
+                write_limits(&mut w, limits)
             }
             Self::Message {
                 epoch,
@@ -375,7 +371,16 @@ impl<'a> RelayFrame<'a> {
                 w.bytes(author.as_slice()).bytes(payload)
             }
             Self::Gap { from, to } => w.array(3).uint(kind::GAP).uint(from.0).uint(to.0),
-            Self::Error { code, text } => w.array(3).uint(kind::ERROR).uint(code).text(text),
+            Self::Error {
+                code,
+                text,
+                retry_ms: None,
+            } => w.array(3).uint(kind::ERROR).uint(code).text(text),
+            Self::Error {
+                code,
+                text,
+                retry_ms: Some(retry_ms),
+            } => w.array(4).uint(kind::ERROR).uint(code).text(text).uint(retry_ms),
         };
     }
 
@@ -387,8 +392,15 @@ impl<'a> RelayFrame<'a> {
             return Ok(None);
         };
         need(items, needed, "frame")?;
-        let frame = Self::read_known(kind, reader)?;
-        skip(reader, items - needed)?;
+        let mut frame = Self::read_known(kind, reader)?;
+        let mut rest = items - needed;
+        if let Self::Error { retry_ms, .. } = &mut frame
+            && rest > 0
+        {
+            *retry_ms = reader.uint_or_null("retry_ms")?;
+            rest -= 1;
+        }
+        skip(reader, rest)?;
         Ok(Some(frame))
     }
 
@@ -436,6 +448,7 @@ impl<'a> RelayFrame<'a> {
             _ => Self::Error {
                 code: r.uint("code")?,
                 text: r.text("text")?,
+                retry_ms: None,
             },
         })
     }
@@ -451,23 +464,6 @@ fn relay_items(kind: u64) -> Option<u64> {
         kind::CHAIN => 5,
         _ => return None,
     })
-}
-
-fn read_limits(reader: &mut Reader<'_>) -> Result<ChannelLimits, CborError> {
-    let mut limits = ChannelLimits {
-        payload: PAYLOAD_MAX_BYTES as u64,
-        batch_ms: 0,
-        buffer: 0,
-    };
-    for _ in 0..reader.map("limits")? {
-        match reader.text("limits key")? {
-            "payload" => limits.payload = reader.uint("payload")?,
-            "batch_ms" => limits.batch_ms = reader.uint("batch_ms")?,
-            "buffer" => limits.buffer = reader.uint("buffer")?,
-            _ => reader.skip("limit")?,
-        }
-    }
-    Ok(limits)
 }
 
 #[cfg(test)]

@@ -32,6 +32,13 @@ fn relay_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
         payload: 65_536,
         batch_ms: 50,
         buffer: 4_096,
+        messages_per_s: 0,
+        bytes_per_s: 0,
+    };
+    let rated = ChannelLimits {
+        messages_per_s: 1_000,
+        bytes_per_s: 4_194_304,
+        ..limits
     };
     let author = Address::repeat_byte(0x11);
     let (root, tx) = (B256::repeat_byte(0x22), B256::repeat_byte(0x33));
@@ -46,6 +53,17 @@ fn relay_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
                 limits,
             },
             "8610030c0af6a3677061796c6f61641a000100006862617463685f6d73183266627566666572191000",
+        ),
+        (
+            RelayFrame::Welcome {
+                epoch: Epoch(3),
+                head: Seq(12),
+                committed: Seq(10),
+                stored: Some(4),
+                limits: rated,
+            },
+            "8610030c0a04a5677061796c6f61641a000100006862617463685f6d731832666275666665721910006e6d657373616765735f7065725f73\
+             1903e86b62797465735f7065725f731a00400000",
         ),
         (
             RelayFrame::Message {
@@ -96,6 +114,14 @@ fn relay_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
         (
             RelayFrame::error(ErrorCode::TooLarge, "too large"),
             "83170269746f6f206c61726765",
+        ),
+        (
+            RelayFrame::Error {
+                code: ErrorCode::RateLimited as u64,
+                text: "too fast",
+                retry_ms: Some(500),
+            },
+            "84170a68746f6f20666173741901f4",
         ),
     ]
 }

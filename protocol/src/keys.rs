@@ -67,6 +67,11 @@ impl MasterSecret {
     pub fn access_key(&self) -> [u8; 32] {
         derive(&self.0, &[b"streamchain/access/v1"])
     }
+
+    /// The key by which the audit log's hashes of client addresses are made.
+    pub fn audit_key(&self) -> [u8; 32] {
+        derive(&self.0, &[b"streamchain/audit/v1"])
+    }
 }
 
 /// What a relay and the edge share: it makes and checks the session tokens of that relay alone.

@@ -7,6 +7,7 @@
 //! ([`ids`], [`frame`], [`token`], [`sdp`], [`batch`], [`receipt`]); every parser has a bound in [`limits`].
 
 pub mod access;
+pub mod audit;
 pub mod batch;
 pub mod cbor;
 pub mod directory;
@@ -17,6 +18,8 @@ pub mod keys;
 pub mod limits;
 pub mod log;
 pub mod merkle;
+pub mod policies;
+pub mod rate;
 pub mod receipt;
 pub mod rights;
 pub mod sdp;

@@ -1,5 +1,9 @@
 //! The command line.
 
+use crate::core::limits::{
+    SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S, STREAM_BYTES_PER_S, STREAM_MESSAGES_PER_S,
+};
+use crate::core::{Rate, Rates};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -109,12 +113,49 @@ pub struct RunArgs {
     /// The relay's key, 64 hexadecimal digits: see `relay-node key`
     #[arg(long, env = "STREAMCHAIN_RELAY_KEY", hide_env_values = true, hide = true)]
     pub key: Option<String>,
+    /// How much clients may send.
+    #[command(flatten)]
+    pub rates: RateArgs,
     /// The ways in for networks that let no UDP through.
     #[command(flatten)]
     pub turn: TurnArgs,
     /// How logs look; what is logged: RUST_LOG=debug, RUST_LOG=relay_node=trace
     #[arg(long, env = "STREAMCHAIN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// The part of `relay-node run` about how much clients may send.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Rate limits (0: none)")]
+pub struct RateArgs {
+    /// Frames that one session may send in a second
+    #[arg(long, env = "STREAMCHAIN_SESSION_MESSAGES", default_value_t = SESSION_MESSAGES_PER_S, value_name = "N")]
+    pub session_messages: u32,
+    /// Payload bytes that one session may send in a second
+    #[arg(long, env = "STREAMCHAIN_SESSION_BYTES", default_value_t = SESSION_BYTES_PER_S, value_name = "N")]
+    pub session_bytes: u32,
+    /// Messages that one stream takes in a second
+    #[arg(long, env = "STREAMCHAIN_STREAM_MESSAGES", default_value_t = STREAM_MESSAGES_PER_S, value_name = "N")]
+    pub stream_messages: u32,
+    /// Payload bytes that one stream takes in a second
+    #[arg(long, env = "STREAMCHAIN_STREAM_BYTES", default_value_t = STREAM_BYTES_PER_S, value_name = "N")]
+    pub stream_bytes: u32,
+}
+
+impl RateArgs {
+    /// As the relay's core takes them.
+    pub fn rates(&self) -> Rates {
+        Rates {
+            session: Rate {
+                messages_per_s: self.session_messages,
+                bytes_per_s: self.session_bytes,
+            },
+            stream: Rate {
+                messages_per_s: self.stream_messages,
+                bytes_per_s: self.stream_bytes,
+            },
+        }
+    }
 }
 
 /// The part of `relay-node run` for networks that let no UDP through.

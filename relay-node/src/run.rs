@@ -5,7 +5,7 @@ use crate::certificate;
 use crate::cli::RunArgs;
 use crate::core::lease::Lease;
 use crate::core::session::SessionConfig;
-use crate::core::{Memory, Shard, ShardConfig, UplinkError};
+use crate::core::{Memory, Rates, Shard, ShardConfig, UplinkError};
 use crate::side::SideWays;
 use crate::socket::Socket;
 use crate::turn_run;
@@ -91,6 +91,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         certificate,
         crypto,
         shards,
+        rates: args.rates.rates(),
     };
     let running = sockets
         .into_iter()
@@ -173,6 +174,7 @@ struct Start {
     certificate: DtlsCert,
     crypto: Arc<CryptoProvider>,
     shards: usize,
+    rates: Rates,
 }
 
 impl Start {
@@ -195,6 +197,7 @@ impl Start {
             commit_interval: interval,
             seed: u64::from_ne_bytes(random()?),
             memory: Memory::default(),
+            rates: self.rates,
         });
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let (reports, report) = watch::channel(Report::default());

@@ -279,6 +279,38 @@ test("an overloaded relay is given a pause, then everything it did not take", as
   connection.close();
 });
 
+test("a relay that is asked for too much is left alone for as long as it says", async () => {
+  const world = new World();
+  const connection = await join(world);
+  const accept = world.accept.bind(world);
+  let refused = false;
+  world.accept = (session, producerSeq, payload) => {
+    if (!refused) session.send([23, 10, "too fast", 3_000]);
+    else accept(session, producerSeq, payload);
+    refused = true;
+  };
+  connection.publish("a");
+  await world.clock.advance(2_900);
+  connection.publish("b");
+  await world.clock.advance(50);
+  assert.equal(world.head, 0, "nothing is sent within the wait");
+  await world.clock.advance(200);
+  assert.equal(world.head, 2, "then everything, in order");
+  connection.close();
+});
+
+test("a session that ended for its speed says so, and the next one works", async () => {
+  const world = new World();
+  const connection = await join(world);
+  const ends: (string | undefined)[] = [];
+  connection.on("state", ({ state, error }) => state === "waiting" && ends.push(error?.code));
+  world.session.send([23, 10, "far above the rate for too long"]);
+  await world.clock.advance(20_000);
+  assert.deepEqual(ends, ["rate-limited"]);
+  assert.equal(connection.state.state, "open");
+  connection.close();
+});
+
 test("malformed bytes from a relay end that session, and the next one works", async () => {
   const world = new World();
   const connection = await join(world);

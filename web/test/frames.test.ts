@@ -35,14 +35,33 @@ test("relay frames are read, several from one data-channel message", () => {
     head: 5,
     committed: 3,
     stored: 2,
-    limits: { payload: 65_536, batchMs: undefined, buffer: undefined },
+    limits: {
+      payload: 65_536,
+      batchMs: undefined,
+      buffer: undefined,
+      messagesPerS: undefined,
+      bytesPerS: undefined,
+    },
   });
   assert.equal(message?.kind === "message" && message.time, 1_700_000_000_000);
   assert.deepEqual(accepted, { kind: "accepted", producerSeq: 9, seq: null });
   assert.deepEqual(committed, { kind: "committed", committed: 5 });
   assert.equal(anchored?.kind === "anchored" && anchored.state, "final");
   assert.deepEqual(gap, { kind: "gap", from: 5, to: 9 });
-  assert.deepEqual(error, { kind: "error", code: 8, text: "slow down" });
+  assert.deepEqual(error, { kind: "error", code: 8, text: "slow down", retryMs: undefined });
+});
+
+test("a relay's rates and the wait behind an error are read", () => {
+  const limits = new Map<string, CborValue>([
+    ["messages_per_s", 1_000],
+    ["bytes_per_s", 4_194_304],
+  ]);
+  const [welcome, error] = decodeRelayMessage(
+    concat([encodeCbor([16, 1, 5, 3, null, limits]), encodeCbor([23, 10, "too fast", 500])]),
+  );
+  assert.equal(welcome?.kind === "welcome" && welcome.limits.messagesPerS, 1_000);
+  assert.equal(welcome?.kind === "welcome" && welcome.limits.bytesPerS, 4_194_304);
+  assert.deepEqual(error, { kind: "error", code: 10, text: "too fast", retryMs: 500 });
 });
 
 test("frames of an unknown kind are skipped, whatever they hold", () => {

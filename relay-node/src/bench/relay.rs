@@ -3,7 +3,7 @@
 use crate::certificate;
 use crate::client::{Identity, Invitation};
 use crate::core::session::SessionConfig;
-use crate::core::{Memory, Shard, ShardConfig};
+use crate::core::{Memory, Rates, Shard, ShardConfig};
 use crate::loopback_edge::LoopbackEdge;
 use crate::side::SideWays;
 use crate::socket::Socket;
@@ -52,6 +52,7 @@ impl BenchRelay {
             commit_interval: Duration::from_millis(50),
             seed: 1,
             memory: Memory::default(),
+            rates: Rates::NONE,
         });
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         let address = socket.local_addr()?;

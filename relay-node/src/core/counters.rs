@@ -31,6 +31,10 @@ pub struct Counters {
     pub messages_duplicate: u64,
     /// Messages refused: rights, size, order, overload.
     pub messages_refused: u64,
+    /// Frames over a session's or a stream's rate.
+    pub frames_limited: u64,
+    /// Sessions ended because they went on flooding.
+    pub sessions_flooding: u64,
     /// Messages stored at the edge.
     pub messages_stored: u64,
     /// Message deliveries to subscribers.
@@ -47,7 +51,7 @@ pub struct Counters {
 
 impl Counters {
     /// Name and value of every counter, for metrics and logs.
-    pub fn list(&self) -> [(&'static str, u64); 20] {
+    pub fn list(&self) -> [(&'static str, u64); 22] {
         [
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
@@ -63,6 +67,8 @@ impl Counters {
             ("messages_accepted", self.messages_accepted),
             ("messages_duplicate", self.messages_duplicate),
             ("messages_refused", self.messages_refused),
+            ("frames_limited", self.frames_limited),
+            ("sessions_flooding", self.sessions_flooding),
             ("messages_stored", self.messages_stored),
             ("deliveries", self.deliveries),
             ("messages_gapped", self.messages_gapped),

@@ -96,3 +96,31 @@ pub const RETRY_FIRST: Duration = Duration::from_millis(50);
 
 /// Longest wait before a request to the edge is sent again.
 pub const RETRY_LONGEST: Duration = Duration::from_secs(5);
+
+/// Frames that a session may send in a second, unless configured: ten times what a person at a game sends.
+pub const SESSION_MESSAGES_PER_S: u32 = 1_000;
+
+/// Payload bytes that a session may send in a second, unless configured: 64 of the largest messages.
+pub const SESSION_BYTES_PER_S: u32 = 4 * 1024 * 1024;
+
+/// Messages of one stream in a second, unless configured: what the edge stores of one stream, with room to spare.
+pub const STREAM_MESSAGES_PER_S: u32 = 10_000;
+
+/// Payload bytes of one stream in a second, unless configured: four full sessions.
+pub const STREAM_BYTES_PER_S: u32 = 16 * 1024 * 1024;
+
+/// How much of a rate may come at once, milliseconds: a page that wakes up sends what it has.
+pub const RATE_BURST_MS: u32 = 2_000;
+
+/// Shortest wait that a client over its rate is told, milliseconds: by then a quarter of the burst is back, so that it
+/// does not come for each message.
+pub const RATE_RETRY_MS: u64 = 500;
+
+/// What a *subscribe* counts for, frames: it sends up to the whole log again.
+pub const SUBSCRIBE_FRAMES: u32 = 50;
+
+/// A session that was told to wait is ended when it goes on sending this many times its rate …
+pub const FLOOD_FACTOR: u32 = 4;
+
+/// … for this long, milliseconds. What was on its way when it was told is far less.
+pub const FLOOD_WINDOW_MS: u32 = 10_000;

@@ -10,6 +10,7 @@ pub mod log;
 pub mod outlet;
 pub mod path;
 pub mod producers;
+pub mod rates;
 pub mod retry;
 pub mod session;
 pub mod shard;
@@ -18,5 +19,6 @@ pub mod timers;
 pub mod uplink;
 
 pub use path::Path;
+pub use rates::{Rate, Rates};
 pub use shard::{Command, Load, Memory, Now, Shard, ShardConfig};
 pub use uplink::{Answer, Request, Ticket, UplinkError};

@@ -11,6 +11,7 @@ use crate::core::limits::{
 };
 use crate::core::outlet::{Outlet, Sink};
 use crate::core::path::{Path, Peer};
+use crate::core::rates::SessionGate;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -74,6 +75,8 @@ pub struct Session {
     /// The producer's number that was refused: the client was told, and all above it are passed over until it
     /// comes again.
     pub refused_from: Option<u64>,
+    /// How much it sends.
+    pub gate: SessionGate,
     /// Where its datagrams come from, the newest last.
     pub addresses: VecDeque<Peer>,
     locals: Vec<Peer>,
@@ -151,6 +154,7 @@ impl Session {
             early_bytes: 0,
             wanted: None,
             refused_from: None,
+            gate: SessionGate::new(now),
             addresses: VecDeque::new(),
             locals: vec![(path.protocol, path.local)],
             last_heard: now,

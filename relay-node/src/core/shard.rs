@@ -20,6 +20,7 @@ use crate::core::limits::{
     SPENT_TOKENS_MAX, STREAMS_MAX,
 };
 use crate::core::path::{Path, Peer};
+use crate::core::rates::Rates;
 use crate::core::retry::Jitter;
 use crate::core::session::{Phase, Session, SessionConfig, SessionKey};
 use crate::core::stream::Stream;
@@ -70,6 +71,8 @@ pub struct ShardConfig {
     pub seed: u64,
     /// How much is kept.
     pub memory: Memory,
+    /// How much clients may send.
+    pub rates: Rates,
 }
 
 /// How many bytes a shard may keep.
@@ -119,6 +122,7 @@ pub struct Shard {
     shards: usize,
     commit_interval: Duration,
     memory: Memory,
+    rates: Rates,
     jitter: Jitter,
     sessions: HashMap<SessionKey, Session>,
     by_address: HashMap<Peer, SessionKey>,
@@ -151,6 +155,7 @@ impl Shard {
             shards: config.shards,
             commit_interval: config.commit_interval,
             memory: config.memory,
+            rates: config.rates,
             jitter: Jitter::new(config.seed),
             sessions: HashMap::new(),
             by_address: HashMap::new(),

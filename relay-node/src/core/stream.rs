@@ -7,6 +7,7 @@ use crate::core::backlog::Backlog;
 use crate::core::log::{Chunk, Log};
 use crate::core::outlet::{View, encode};
 use crate::core::producers::{Place, Producers};
+use crate::core::rates::{Rate, StreamGate};
 use crate::core::retry::Retry;
 use crate::core::session::SessionKey;
 use crate::core::uplink::Ticket;
@@ -31,6 +32,8 @@ pub enum Published {
     Ahead(u64),
     /// There is no room until the edge has stored more.
     Overloaded,
+    /// The stream takes no more for this many milliseconds.
+    TooFast(u64),
 }
 
 /// A message as its session sent it.
@@ -61,13 +64,14 @@ pub struct Held {
     pub lookups: HashMap<ProducerId, Retry>,
     /// Retries of the batch under way.
     pub batch_retry: Retry,
+    gate: StreamGate,
     last_time: u64,
     fanned: Seq,
     fresh: Vec<Chunk>,
 }
 
 impl Held {
-    fn new(taken: &TakenUp, interval: Duration, log_max_bytes: usize) -> Self {
+    fn new(taken: &TakenUp, interval: Duration, log_max_bytes: usize, now: Instant) -> Self {
         Self {
             epoch: taken.epoch,
             log: Log::new(taken.head, log_max_bytes),
@@ -75,18 +79,20 @@ impl Held {
             producers: Producers::default(),
             lookups: HashMap::new(),
             batch_retry: Retry::default(),
+            gate: StreamGate::new(now),
             last_time: 0,
             fanned: taken.head,
             fresh: Vec::new(),
         }
     }
 
-    /// Gives a message its seq, unless it had one, comes too early, or there is no `room` in the shard.
+    /// Gives a message its seq, unless it had one, comes too early or too fast, or there is no `room` in the shard.
     /// `None` for a producer that was not learned.
     pub fn publish(
         &mut self,
         publish: Publish<'_>,
         room: bool,
+        rate: Rate,
         now: Instant,
         now_ms: u64,
     ) -> Option<Published> {
@@ -97,6 +103,9 @@ impl Held {
                 return Some(Published::Overloaded);
             }
             Place::New => {}
+        }
+        if let Err(wait_ms) = self.gate.take(rate, publish.payload.len(), now) {
+            return Some(Published::TooFast(wait_ms));
         }
         // The machine's clock may be set back; a stream's time is not.
         self.last_time = self.last_time.max(now_ms);
@@ -190,8 +199,8 @@ impl Stream {
     }
 
     /// The epoch was granted.
-    pub fn hold(&mut self, taken: &TakenUp, interval: Duration, log_max_bytes: usize) {
-        self.held = Some(Held::new(taken, interval, log_max_bytes));
+    pub fn hold(&mut self, taken: &TakenUp, interval: Duration, log_max_bytes: usize, now: Instant) {
+        self.held = Some(Held::new(taken, interval, log_max_bytes, now));
     }
 
     /// Messages that are not stored yet.

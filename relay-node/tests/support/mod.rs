@@ -9,7 +9,7 @@ pub mod edge;
 use edge::Edge;
 use relay_node::client::{Client, Identity, Invitation};
 use relay_node::core::session::SessionConfig;
-use relay_node::core::{Answer, Command, Memory, Now, Path, Shard, ShardConfig, Ticket};
+use relay_node::core::{Answer, Command, Memory, Now, Path, Rates, Shard, ShardConfig, Ticket};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -75,9 +75,14 @@ pub struct Net {
 
 impl Net {
     pub fn new() -> Self {
+        Self::with_rates(Rates::NONE)
+    }
+
+    /// Whose relay holds clients to these rates.
+    pub fn with_rates(rates: Rates) -> Self {
         let crypto = Arc::new(str0m::crypto::from_feature_flags());
         let relay_certificate = crypto.dtls_provider.generate_certificate().unwrap();
-        let shard = shard(&relay_certificate, &crypto);
+        let shard = shard(&relay_certificate, &crypto, rates);
         let start = Instant::now();
         Self {
             shard,
@@ -212,7 +217,7 @@ impl Net {
 
     /// The relay dies and another process takes its place under the same address.
     pub fn restart_relay(&mut self) {
-        self.shard = shard(&self.relay_certificate, &self.crypto);
+        self.shard = shard(&self.relay_certificate, &self.crypto, Rates::NONE);
         self.flights.clear();
         self.answers.clear();
         for who in 0..self.clients.len() {
@@ -368,7 +373,7 @@ impl Net {
     }
 }
 
-fn shard(certificate: &DtlsCert, crypto: &Arc<CryptoProvider>) -> Shard {
+fn shard(certificate: &DtlsCert, crypto: &Arc<CryptoProvider>, rates: Rates) -> Shard {
     Shard::new(ShardConfig {
         keys: keys(),
         session: SessionConfig {
@@ -380,6 +385,7 @@ fn shard(certificate: &DtlsCert, crypto: &Arc<CryptoProvider>) -> Shard {
         commit_interval: Duration::from_millis(50),
         seed: 7,
         memory: MEMORY,
+        rates,
     })
 }
 
@@ -425,6 +431,11 @@ fn told(message: &[u8]) -> Vec<String> {
             } => format!("accepted {producer_seq} before"),
             RelayFrame::Committed { committed } => format!("committed {committed}"),
             RelayFrame::Gap { from, to } => format!("gap {from}..{to}"),
+            RelayFrame::Error {
+                code,
+                retry_ms: Some(wait),
+                ..
+            } => format!("error {code} wait {wait}"),
             RelayFrame::Error { code, .. } => format!("error {code}"),
             RelayFrame::Anchored {
                 first, count, state, ..

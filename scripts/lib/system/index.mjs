@@ -40,9 +40,18 @@ const relayPartOf = (id) => id.replace(RELAY_ID, "relay");
  *   not the edge's own: a test's proxy
  * @property {string[]} [relayArgs] more arguments for `relay-node run`
  * @property {string} [advertise] the address of this machine that other machines reach, for the relay
+ * @property {boolean} [rateLimits] hold clients to the usual rates; else to none, for the many sessions of a test have one
+ *   address
  * @property {boolean} [tunnel] expose the edge through wrangler's tunnel
  * @property {(line: string) => void} [log]
  */
+
+/** No rate limits at the edge, and none at the relay. */
+const UNLIMITED_VARS = { RATE_LIMITS: "off" };
+const UNLIMITED_ARGS = ["session-messages", "session-bytes", "stream-messages", "stream-bytes"].flatMap((rate) => [
+  `--${rate}`,
+  "0",
+]);
 
 class System {
   #stopCron = () => {};
@@ -126,6 +135,7 @@ class System {
       CONTRACT_BLOCK: `${this.contract.block}`,
       MASTER_SECRET: this.master,
       ANCHORER_KEY: this.operator.key,
+      ...(this.options.rateLimits ? {} : UNLIMITED_VARS),
       ...this.options.vars,
     };
   }
@@ -147,7 +157,8 @@ class System {
   }
 
   async #startRelay(id) {
-    const { advertise, relayArgs: extraArgs = [] } = this.options;
+    const { advertise, relayArgs = [], rateLimits } = this.options;
+    const extraArgs = rateLimits ? relayArgs : [...UNLIMITED_ARGS, ...relayArgs];
     const name = relayPartOf(id);
     const port = id === RELAY_ID ? this.ports.relay : await freePort("udp");
     this.relayPorts[id] = port;

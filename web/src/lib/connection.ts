@@ -22,6 +22,7 @@ import { Feed } from "./feed.ts";
 import {
   type AnchoredFrame,
   decodeRelayMessage,
+  type ErrorFrame,
   encodeFrame,
   type MessageFrame,
   RelayErrorCode,
@@ -37,9 +38,6 @@ import type { Publication } from "./publication.ts";
 import { Sender } from "./sender.ts";
 import { type ConnectionPath, openSession, type Session } from "./session.ts";
 import { type SubscribeOptions, Subscription } from "./subscription.ts";
-
-/** Pauses in a row over a gap in the producer's numbers, before a new greeting settles where both sides are. */
-const MAX_HOLDS = 4;
 
 /** Opens a connection; it connects and reconnects by itself until `close`. */
 export function connect(options: ConnectOptions): StreamConnection {
@@ -402,7 +400,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
         });
         break;
       case "error":
-        this.#handleError(frame.code, frame.text);
+        this.#handleError(frame);
         break;
     }
   }
@@ -417,6 +415,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     if (restarted) this.#progress.restart(frame.committed);
     const atTail = this.#subscribed && this.#wanted?.from === null;
     this.#retract(this.#feed.welcome(frame.epoch, frame.head, frame.committed, atTail), restarted);
+    this.#sender.pace(frame.limits);
     this.#outbox.limitPayload(Math.min(frame.limits.payload, (this.#session?.maxMessageSize ?? 0) - 16));
     const outcome = this.#outbox.welcome(frame.stored, frame.head, sameEpoch);
     if (sameEpoch) this.#outbox.committed(frame.committed);
@@ -462,16 +461,16 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     this.emit("marks", this.marks);
   }
 
-  #handleError(code: number, text: string): void {
+  #handleError({ code, text, retryMs }: ErrorFrame): void {
     this.emit("complaint", { code, text });
     switch (code) {
       case RelayErrorCode.producerGap:
-        if (this.#sender.holds > MAX_HOLDS) this.#endSession("malformed", "the relay misses earlier messages");
-        else this.#sender.hold();
-        break;
       case RelayErrorCode.overloaded:
-        this.#sender.hold();
+      case RelayErrorCode.rateLimited: {
+        const end = this.#sender.refused(code, retryMs);
+        if (end !== null) this.#endSession(end, text);
         break;
+      }
       case RelayErrorCode.streamMoved:
       case RelayErrorCode.goingAway:
         this.#endSession("relay-unreachable", text || "the relay is going away");

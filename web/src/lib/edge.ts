@@ -117,7 +117,7 @@ async function refusal(response: Response): Promise<StreamChainError> {
   const problem = readProblem(await response.text().catch(() => ""), response.status);
   const after = retryAfterMs(response);
   return new StreamChainError(
-    problem.slug === "no-relay" ? "no-relay" : "refused",
+    problem.slug === "no-relay" || problem.slug === "rate-limited" ? problem.slug : "refused",
     problem.detail === "" ? problem.title : `${problem.title}: ${problem.detail}`,
     {
       retryable: response.status >= 500 || response.status === 429,

@@ -20,6 +20,8 @@ export type ErrorCode =
   | "channel-failed"
   /** The relay did not answer `hello` in time. */
   | "no-welcome"
+  /** The edge or the relay was asked for too much in too short a time; see `retryAfterMs`. */
+  | "rate-limited"
   /** The relay refused what this session may not do. */
   | "not-allowed"
   /** The session was ended by the edge; it is not opened again. */

@@ -23,6 +23,7 @@ export const RelayErrorCode = {
   sessionEnded: 7,
   overloaded: 8,
   unexpected: 9,
+  rateLimited: 10,
 } as const;
 
 /** Frames that a client sends. */
@@ -39,6 +40,10 @@ export interface RelayLimits {
   readonly batchMs: number | undefined;
   /** Messages that the relay keeps at most for late subscribers. */
   readonly buffer: number | undefined;
+  /** Frames that this session may send in a second. */
+  readonly messagesPerS: number | undefined;
+  /** Payload bytes that this session may send in a second. */
+  readonly bytesPerS: number | undefined;
 }
 
 /** One message as a relay sends it. */
@@ -61,6 +66,15 @@ export interface AnchoredFrame {
   readonly tx: Uint8Array;
   readonly block: number;
   readonly state: AnchorState;
+}
+
+/** What a relay complains of. */
+export interface ErrorFrame {
+  readonly kind: "error";
+  readonly code: number;
+  readonly text: string;
+  /** For how many ms to send nothing. */
+  readonly retryMs: number | undefined;
 }
 
 /** Frames that a relay sends. */
@@ -86,7 +100,7 @@ export type RelayFrame =
       readonly payload: Uint8Array;
     }
   | { readonly kind: "gap"; readonly from: number; readonly to: number }
-  | { readonly kind: "error"; readonly code: number; readonly text: string };
+  | ErrorFrame;
 
 /** The bytes of one client frame. */
 export function encodeFrame(frame: ClientFrame): Bytes {
@@ -132,6 +146,12 @@ class Fields {
     return null;
   }
 
+  /** An integer behind the elements that must be there; undefined when there is none. */
+  optionalUint(): number | undefined {
+    const value = this.#values[this.#at++];
+    return typeof value === "number" && value >= 0 ? value : undefined;
+  }
+
   bytes(length: number): Uint8Array {
     const value = this.#next();
     if (!(value instanceof Uint8Array) || value.length !== length) throw this.#wrong(`${length} bytes`);
@@ -159,7 +179,13 @@ class Fields {
       if (typeof value !== "number" || value < 0) throw this.#wrong(`a map with an integer at "${key}"`);
       return value;
     };
-    return { payload: limit("payload") ?? MAX_PAYLOAD_BYTES, batchMs: limit("batch_ms"), buffer: limit("buffer") };
+    return {
+      payload: limit("payload") ?? MAX_PAYLOAD_BYTES,
+      batchMs: limit("batch_ms"),
+      buffer: limit("buffer"),
+      messagesPerS: limit("messages_per_s"),
+      bytesPerS: limit("bytes_per_s"),
+    };
   }
 
   anchorState(): AnchorState {
@@ -221,7 +247,7 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
   },
   23: (values) => {
     const f = new Fields("error", values, 3);
-    return { kind: "error", code: f.uint(), text: f.text() };
+    return { kind: "error", code: f.uint(), text: f.text(), retryMs: f.optionalUint() };
   },
 };
 

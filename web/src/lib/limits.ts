@@ -89,6 +89,15 @@ export const RETRY_AFTER_MAX_MS = 30_000;
 /** Pause in sending after the relay said "overloaded" or "producer gap", in ms. */
 export const OVERLOAD_PAUSE_MS = 250;
 
+/**
+ * How much of the relay's rates a page sends at once, in ms: the relay takes 2,000 ms' worth, and what was on its way
+ * must fit beside it.
+ */
+export const PACE_BURST_MS = 1_000;
+
+/** Longest pause that a relay's "rate limited" is honoured for, in ms. */
+export const RATE_PAUSE_MAX_MS = 60_000;
+
 /** Stream marks are read again by HTTP this often, in ms, while something waits for its anchor. */
 export const MARKS_POLL_MS = 10_000;
 

@@ -141,11 +141,12 @@ export class Outbox {
     this.#sent = this.#answered;
   }
 
-  /** The next data-channel message of publish frames, or null when there is none to send now. */
-  nextMessage(): Uint8Array[] | null {
+  /** The next data-channel message of at most so many publish frames, or null when there is none to send now. */
+  nextMessage(most = Number.POSITIVE_INFINITY): Uint8Array[] | null {
     const frames: Uint8Array[] = [];
     let size = 0;
     while (this.#sent < this.#waiting.length && this.#sent - this.#answered < UNANSWERED_MESSAGES) {
+      if (frames.length >= most) break;
       const publication = this.#waiting[this.#sent] as Publication;
       if (publication.producerSeq < 0) break;
       const frame = encodeFrame({

@@ -1,8 +1,9 @@
 //! What clients say: hello, publish, subscribe.
 
 use super::{Now, Shard};
-use crate::core::limits::LOG_MAX_MESSAGES;
+use crate::core::limits::{LOG_MAX_MESSAGES, SUBSCRIBE_FRAMES};
 use crate::core::outlet::Overflow;
+use crate::core::rates::{Cost, Verdict};
 use crate::core::session::{Hello, Session, SessionKey};
 use crate::core::stream::{Publish, Published};
 use streamchain_protocol::cbor::{CborError, Reader};
@@ -16,6 +17,8 @@ enum Outcome {
     Fine,
     /// The session goes on, and is told.
     Complain(ErrorCode, String),
+    /// The session goes on, and is told to wait this many milliseconds.
+    Slow(u64),
 }
 
 impl Shard {
@@ -40,28 +43,72 @@ impl Shard {
     fn handle_frames(&mut self, key: SessionKey, message: &[u8], now: Now) -> Result<(), CborError> {
         let mut reader = Reader::new(message);
         while !reader.is_at_end() {
-            let Some(frame) = ClientFrame::read(&mut reader)? else {
-                continue;
-            };
-            let outcome = match frame {
-                ClientFrame::Hello { producer } => self.hello(key, producer, now),
-                ClientFrame::Publish {
-                    producer_seq,
-                    payload,
-                } => self.publish(key, producer_seq, payload, now),
-                ClientFrame::Subscribe { from } => self.subscribe(key, from),
+            let frame = ClientFrame::read(&mut reader)?;
+            let outcome = match self.judge(key, frame.as_ref(), now) {
+                Verdict::Pass => frame.map_or(Outcome::Fine, |frame| self.take_frame(key, frame, now)),
+                Verdict::Drop => Outcome::Fine,
+                Verdict::Refuse(wait_ms) => self.hold_back(key, frame.as_ref(), wait_ms),
+                Verdict::End => {
+                    self.counters.sessions_flooding += 1;
+                    self.close_with_text(key, ErrorCode::RateLimited, FLOOD_TEXT, now);
+                    return Ok(());
+                }
             };
             let Some(session) = self.sessions.get_mut(&key) else {
                 return Ok(());
             };
-            if let Outcome::Complain(code, text) = outcome
-                && session.outlet.send(&RelayFrame::error(code, &text)).is_err()
-            {
+            let told = match &outcome {
+                Outcome::Fine => continue,
+                Outcome::Complain(code, text) => session.outlet.send(&RelayFrame::error(*code, text)),
+                Outcome::Slow(wait_ms) => session.outlet.send(&slow_down(*wait_ms)),
+            };
+            if told.is_err() {
                 self.remove(key, now);
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    fn take_frame(&mut self, key: SessionKey, frame: ClientFrame<'_>, now: Now) -> Outcome {
+        match frame {
+            ClientFrame::Hello { producer } => self.hello(key, producer, now),
+            ClientFrame::Publish {
+                producer_seq,
+                payload,
+            } => self.publish(key, producer_seq, payload, now),
+            ClientFrame::Subscribe { from } => self.subscribe(key, from),
+        }
+    }
+
+    /// Whether the session may send this frame now; one of a kind that is not known counts too.
+    fn judge(&mut self, key: SessionKey, frame: Option<&ClientFrame<'_>>, now: Now) -> Verdict {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return Verdict::Drop;
+        };
+        let (frames, bytes) = match frame {
+            Some(ClientFrame::Publish { payload, .. }) => (1, payload.len()),
+            Some(ClientFrame::Subscribe { .. }) => (SUBSCRIBE_FRAMES, 0),
+            Some(ClientFrame::Hello { .. }) | None => (1, 0),
+        };
+        let verdict = session
+            .gate
+            .judge(self.rates.session, Cost { frames, bytes }, now.instant);
+        if verdict != Verdict::Pass {
+            self.counters.frames_limited += 1;
+        }
+        verdict
+    }
+
+    /// A frame over the rate: a message must come again before those behind it.
+    fn hold_back(&mut self, key: SessionKey, frame: Option<&ClientFrame<'_>>, wait_ms: u64) -> Outcome {
+        if let Some(session) = self.sessions.get_mut(&key)
+            && let Some(ClientFrame::Publish { producer_seq, .. }) = frame
+        {
+            let first = session.refused_from.unwrap_or(*producer_seq);
+            session.refused_from = Some(first.min(*producer_seq));
+        }
+        Outcome::Slow(wait_ms)
     }
 
     fn hello(&mut self, key: SessionKey, producer: ProducerId, now: Now) -> Outcome {
@@ -122,6 +169,8 @@ impl Shard {
             payload: PAYLOAD_MAX_BYTES as u64,
             batch_ms: self.commit_interval.as_millis() as u64,
             buffer: LOG_MAX_MESSAGES as u64,
+            messages_per_s: u64::from(self.rates.session.messages_per_s),
+            bytes_per_s: u64::from(self.rates.session.bytes_per_s),
         };
         let committed = held.backlog.committed();
         let head = held.log.end();
@@ -138,10 +187,15 @@ impl Shard {
         }
         for (number, payload) in early {
             let outcome = self.publish(key, number, &payload, now);
-            if let (Outcome::Complain(code, text), Some(session)) = (outcome, self.sessions.get_mut(&key)) {
-                // Too much for one that reads nothing is found again at its next frame.
-                let _ = session.outlet.send(&RelayFrame::error(code, &text));
-            }
+            let Some(session) = self.sessions.get_mut(&key) else {
+                return;
+            };
+            // Too much for one that reads nothing is found again at its next frame.
+            let _ = match outcome {
+                Outcome::Fine => Ok(()),
+                Outcome::Complain(code, text) => session.outlet.send(&RelayFrame::error(code, &text)),
+                Outcome::Slow(wait_ms) => session.outlet.send(&slow_down(wait_ms)),
+            };
         }
     }
 
@@ -165,7 +219,7 @@ impl Shard {
 
     fn publish(&mut self, key: SessionKey, number: u64, payload: &[u8], now: Now) -> Outcome {
         let outcome = self.try_publish(key, number, payload, now);
-        if matches!(outcome, Outcome::Complain(..)) {
+        if !matches!(outcome, Outcome::Fine) {
             self.counters.messages_refused += 1;
         }
         outcome
@@ -211,7 +265,8 @@ impl Shard {
             number,
             payload,
         };
-        let published = held.and_then(|held| held.publish(publish, room, now.instant, now.unix_ms));
+        let rate = self.rates.stream;
+        let published = held.and_then(|held| held.publish(publish, room, rate, now.instant, now.unix_ms));
         match published {
             Some(Published::Accepted(seq)) => {
                 session.refused_from = None;
@@ -233,6 +288,12 @@ impl Shard {
                 format!("expected number {next}, got {number}"),
             ),
             Some(Published::Overloaded) => refuse(session, number, ErrorCode::Overloaded, full_text(number)),
+            Some(Published::TooFast(wait_ms)) => {
+                self.counters.frames_limited += 1;
+                session.refused_from = Some(number);
+                session.gate.silence(wait_ms, now.instant);
+                Outcome::Slow(wait_ms)
+            }
             // The stream was let go in this very turn; the session is being told.
             None => Outcome::Fine,
         }
@@ -243,6 +304,17 @@ impl Shard {
             self.hang_up(key, now);
         }
         Outcome::Fine
+    }
+}
+
+/// What ends a session that does not slow down.
+const FLOOD_TEXT: &str = "far above the rate for too long";
+
+fn slow_down(wait_ms: u64) -> RelayFrame<'static> {
+    RelayFrame::Error {
+        code: ErrorCode::RateLimited as u64,
+        text: "too fast: send it again after the wait",
+        retry_ms: Some(wait_ms),
     }
 }
 

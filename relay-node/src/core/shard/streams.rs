@@ -147,7 +147,7 @@ impl Shard {
             }
             Ok(taken) if taken.stream.short() == id && held.is_some() => {}
             Ok(taken) if taken.stream.short() == id => {
-                stream.hold(&taken, interval, log_max_bytes);
+                stream.hold(&taken, interval, log_max_bytes, now.instant);
                 for key in stream.sessions.clone() {
                     self.stream_is_there(key, now);
                 }

@@ -203,6 +203,7 @@ export const english = {
     "relay-unreachable": "The relay does not answer.",
     "channel-failed": "No channel to the relay opened.",
     "no-welcome": "The relay did not answer the greeting.",
+    "rate-limited": "Too much in too short a time: it goes on by itself in a moment.",
     "not-allowed": "This session may not publish here.",
     "session-ended": "The session was ended.",
     closed: "The connection is closed.",

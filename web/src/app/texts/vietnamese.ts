@@ -202,6 +202,7 @@ export const vietnamese: Texts = {
     "relay-unreachable": "Nút chuyển tiếp không trả lời.",
     "channel-failed": "Không mở được kênh đến nút chuyển tiếp.",
     "no-welcome": "Nút chuyển tiếp không đáp lời chào.",
+    "rate-limited": "Quá nhiều trong thời gian quá ngắn: sẽ tự tiếp tục sau giây lát.",
     "not-allowed": "Phiên này không được phép gửi tin ở đây.",
     "session-ended": "Phiên đã bị kết thúc.",
     closed: "Kết nối đã đóng.",

@@ -1,0 +1,272 @@
+//! How much a session, and a stream, may send.
+//!
+//! What always holds: within any span a session's accepted frames and bytes stay below its rate times that span, and a
+//! burst; it is told once of each wait, and what it sends meanwhile is dropped; one that keeps flooding is ended. A
+//! dropped message is never skipped: the numbers behind it are not taken before it (see `Session::refused_from`).
+
+use crate::core::limits::{
+    FLOOD_FACTOR, FLOOD_WINDOW_MS, RATE_BURST_MS, RATE_RETRY_MS, SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S,
+    STREAM_BYTES_PER_S, STREAM_MESSAGES_PER_S,
+};
+use std::time::Instant;
+use streamchain_protocol::rate::{Bucket, Quota};
+
+/// A rate; 0 stands for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Frames in a second.
+    pub messages_per_s: u32,
+    /// Payload bytes in a second.
+    pub bytes_per_s: u32,
+}
+
+impl Rate {
+    /// No limit.
+    pub const NONE: Self = Self {
+        messages_per_s: 0,
+        bytes_per_s: 0,
+    };
+
+    /// Quotas of `window_ms` at `factor` times the rate.
+    fn quotas(self, factor: u32, window_ms: u32) -> (Quota, Quota) {
+        let of = |per_s: u32| {
+            let amount = u64::from(per_s) * u64::from(factor) * u64::from(window_ms) / 1_000;
+            Quota::new(u32::try_from(amount).unwrap_or(u32::MAX), window_ms)
+        };
+        (of(self.messages_per_s), of(self.bytes_per_s))
+    }
+}
+
+/// The rates that a shard holds its clients to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rates {
+    /// Of each session.
+    pub session: Rate,
+    /// Of all messages of one stream.
+    pub stream: Rate,
+}
+
+impl Rates {
+    /// No limits.
+    pub const NONE: Self = Self {
+        session: Rate::NONE,
+        stream: Rate::NONE,
+    };
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            session: Rate {
+                messages_per_s: SESSION_MESSAGES_PER_S,
+                bytes_per_s: SESSION_BYTES_PER_S,
+            },
+            stream: Rate {
+                messages_per_s: STREAM_MESSAGES_PER_S,
+                bytes_per_s: STREAM_BYTES_PER_S,
+            },
+        }
+    }
+}
+
+/// Frames and bytes, counted together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counted {
+    messages: Bucket,
+    bytes: Bucket,
+}
+
+impl Counted {
+    /// Takes both or neither; how many milliseconds to wait else.
+    fn take(&mut self, quotas: (Quota, Quota), cost: Cost, now_ns: u64) -> Result<(), u64> {
+        let mut after = *self;
+        let messages = after.messages.take(quotas.0, u64::from(cost.frames), now_ns);
+        let bytes = after.bytes.take(quotas.1, cost.bytes as u64, now_ns);
+        let waits = [messages.err(), bytes.err()].map(|over| over.map(|over| over.retry_ms));
+        match waits.into_iter().flatten().max() {
+            Some(wait) => Err(wait.max(RATE_RETRY_MS)),
+            None => {
+                *self = after;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What a frame counts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// Frames.
+    pub frames: u32,
+    /// Payload bytes.
+    pub bytes: usize,
+}
+
+/// All messages of one stream.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamGate {
+    since: Instant,
+    counted: Counted,
+}
+
+impl StreamGate {
+    /// A gate that nothing has passed.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            counted: Counted::default(),
+        }
+    }
+
+    /// Takes a message of `bytes`; how many milliseconds to wait else.
+    pub fn take(&mut self, rate: Rate, bytes: usize, now: Instant) -> Result<(), u64> {
+        let cost = Cost { frames: 1, bytes };
+        self.counted
+            .take(rate.quotas(1, RATE_BURST_MS), cost, ns(self.since, now))
+    }
+}
+
+/// What becomes of a session's frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is taken.
+    Pass,
+    /// It is not, and the client is told for how many milliseconds to wait.
+    Refuse(u64),
+    /// It is not, and the client was told.
+    Drop,
+    /// The client was told and goes on flooding: the session ends.
+    End,
+}
+
+/// What one session sends.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionGate {
+    since: Instant,
+    passed: Counted,
+    dropped: Counted,
+    /// Until when all is dropped, nanoseconds.
+    silent_until_ns: u64,
+}
+
+impl SessionGate {
+    /// A gate that nothing has passed.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            passed: Counted::default(),
+            dropped: Counted::default(),
+            silent_until_ns: 0,
+        }
+    }
+
+    /// Judges a frame.
+    pub fn judge(&mut self, rate: Rate, cost: Cost, now: Instant) -> Verdict {
+        let now_ns = ns(self.since, now);
+        if now_ns >= self.silent_until_ns {
+            return match self.passed.take(rate.quotas(1, RATE_BURST_MS), cost, now_ns) {
+                Ok(()) => Verdict::Pass,
+                Err(wait_ms) => {
+                    self.silence(wait_ms, now);
+                    Verdict::Refuse(wait_ms)
+                }
+            };
+        }
+        match self
+            .dropped
+            .take(rate.quotas(FLOOD_FACTOR, FLOOD_WINDOW_MS), cost, now_ns)
+        {
+            Ok(()) => Verdict::Drop,
+            Err(_) => Verdict::End,
+        }
+    }
+
+    /// Drops all that comes within `wait_ms`: the client has been told.
+    pub fn silence(&mut self, wait_ms: u64, now: Instant) {
+        self.silent_until_ns = ns(self.since, now).saturating_add(wait_ms * 1_000_000);
+    }
+}
+
+fn ns(since: Instant, now: Instant) -> u64 {
+    u64::try_from(now.saturating_duration_since(since).as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Ten frames and 1,000 bytes in a second.
+    const RATE: Rate = Rate {
+        messages_per_s: 10,
+        bytes_per_s: 1_000,
+    };
+    const FRAME: Cost = Cost { frames: 1, bytes: 10 };
+
+    fn after(start: Instant, ms: u64) -> Instant {
+        start + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn one_refusal_then_silence_then_it_goes_on() {
+        let start = Instant::now();
+        let mut gate = SessionGate::new(start);
+        for _ in 0..20 {
+            assert_eq!(
+                gate.judge(RATE, FRAME, start),
+                Verdict::Pass,
+                "two seconds' worth at once"
+            );
+        }
+        assert_eq!(gate.judge(RATE, FRAME, start), Verdict::Refuse(RATE_RETRY_MS));
+        assert_eq!(gate.judge(RATE, FRAME, after(start, 499)), Verdict::Drop);
+        for _ in 0..5 {
+            assert_eq!(gate.judge(RATE, FRAME, after(start, 500)), Verdict::Pass);
+        }
+        assert!(matches!(
+            gate.judge(RATE, FRAME, after(start, 500)),
+            Verdict::Refuse(_)
+        ));
+    }
+
+    #[test]
+    fn bytes_count_as_well() {
+        let start = Instant::now();
+        let mut gate = SessionGate::new(start);
+        let large = Cost {
+            frames: 1,
+            bytes: 1_500,
+        };
+        assert_eq!(gate.judge(RATE, large, start), Verdict::Pass);
+        assert_eq!(gate.judge(RATE, large, start), Verdict::Refuse(1_000));
+    }
+
+    #[test]
+    fn who_goes_on_flooding_is_ended_and_who_is_a_little_over_never() {
+        let flooded_for = |per_s: u64| {
+            let start = Instant::now();
+            let mut gate = SessionGate::new(start);
+            (0..60 * per_s).find(|frame| {
+                let now = after(start, frame * 1_000 / per_s);
+                gate.judge(RATE, FRAME, now) == Verdict::End
+            })
+        };
+        assert_eq!(
+            flooded_for(30),
+            None,
+            "three times the rate is refused, but no flood"
+        );
+        let frame = flooded_for(200).expect("twenty times the rate is one");
+        assert!(
+            (400..600).contains(&frame),
+            "it is ended after {frame} frames: four times the rate for ten seconds is 400"
+        );
+    }
+
+    #[test]
+    fn no_rate_is_no_limit() {
+        let start = Instant::now();
+        let mut gate = SessionGate::new(start);
+        assert!((0..10_000).all(|_| gate.judge(Rate::NONE, FRAME, start) == Verdict::Pass));
+    }
+}
