@@ -77,7 +77,7 @@ pub struct Permit {
 }
 
 /// The text behind `Authorization: Bearer `, if there is one.
-fn bearer(headers: &Headers) -> Result<Option<String>, Problem> {
+pub fn bearer(headers: &Headers) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("authorization")? else {
         return Ok(None);
     };

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 use streamchain_chain::tx::Signer;
 use streamchain_protocol::keys::MasterSecret;
+use streamchain_protocol::policies::Policies;
 use streamchain_protocol::turn_credentials::TurnSecret;
 use worker::Env;
 
@@ -33,6 +34,8 @@ pub struct Config {
     pub contract: Option<Address>,
     /// Whether the first session on a name makes the stream.
     pub auto_create: bool,
+    /// How much clients may ask for.
+    pub policies: Policies,
     /// `stun:` and `turn:` URLs that clients are told of, beside the relay's own TURN server.
     pub ice_servers: Vec<String>,
     /// What their TURN servers share with us (coturn: `static-auth-secret`), for time-limited credentials.
@@ -108,6 +111,8 @@ impl Config {
             Some("false") => false,
             Some(_) => return Err(wrong("AUTO_CREATE_STREAMS", "expected true or false")),
         };
+        let policies = Policies::parse(&optional("RATE_LIMITS").unwrap_or_default())
+            .map_err(|reason| wrong("RATE_LIMITS", &reason))?;
         let ice_servers = optional("ICE_SERVERS").unwrap_or_default();
         let ice_servers: Vec<_> = list(&ice_servers).collect();
         let is_ice =
@@ -126,6 +131,7 @@ impl Config {
             chain_id,
             contract,
             auto_create,
+            policies,
             ice_servers,
             turn_secret: optional("TURN_SECRET").map(TurnSecret::new),
         })
@@ -186,6 +192,7 @@ mod tests {
             ("CONTRACT_ADDRESS", "0x12"),
             ("AUTO_CREATE_STREAMS", "perhaps"),
             ("ICE_SERVERS", "http://x"),
+            ("RATE_LIMITS", "fast"),
             ("OPERATORS", "0x12"),
         ] {
             assert_eq!(parse(&[(name, value)]).err().map(|error| error.name), Some(name));

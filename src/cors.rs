@@ -3,7 +3,7 @@
 use worker::{Headers, Response};
 
 /// What a page may read of our responses beside the few headers that every page may.
-const EXPOSED: &str = "Location, Link, Retry-After, StreamChain-Access-Token, StreamChain-Author, StreamChain-Next, \
+const EXPOSED: &str = "Location, Link, Retry-After, RateLimit, RateLimit-Policy, StreamChain-Access-Token, StreamChain-Author, StreamChain-Next, \
                        StreamChain-Head";
 
 /// How long a browser may remember a preflight's answer, seconds (a day; browsers cap it at two hours or more).

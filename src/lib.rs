@@ -4,11 +4,13 @@
 //! Durable Object (`durable`) or the database (`store`). Nothing here decides: the rules are in
 //! `streamchain-protocol` and `streamchain-chain`, which know no Worker.
 
+mod audit;
 mod auth;
 mod config;
 mod cors;
 mod durable;
 mod http;
+mod limits;
 mod problem;
 mod query;
 mod random;
@@ -26,8 +28,8 @@ fn start() {
 
 /// Answers one HTTP request.
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
-    router::serve(request, env).await
+async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
+    router::serve(request, env, context).await
 }
 
 /// The watchdog: re-arms what goes on by itself, should its alarm have been dropped.

@@ -57,6 +57,8 @@ pub enum Kind {
     NotOwner,
     /// A list that is bounded has no more room.
     Full,
+    /// More than a client, an account or a stream may ask for in a while.
+    RateLimited,
     /// No relay is alive.
     NoRelay,
     /// Storage is behind.
@@ -95,6 +97,7 @@ impl Kind {
             ),
             Self::NotOwner => (uplink::NOT_OWNER, 409, "The stream is another relay's"),
             Self::Full => ("full", 409, "There is no room for more"),
+            Self::RateLimited => ("rate-limited", 429, "Too much in too short a time"),
             Self::NoRelay => ("no-relay", 503, "No relay is up"),
             Self::Overloaded => ("overloaded", 503, "Storage is behind"),
             Self::Misconfigured => ("misconfigured", 500, "The deployment is not configured"),
@@ -150,6 +153,12 @@ impl Problem {
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.0.headers.push((name, value.into()));
         self
+    }
+
+    /// The kind's word and status.
+    pub fn word(&self) -> (&'static str, u16) {
+        let (slug, status, _) = self.0.kind.row();
+        (slug, status)
     }
 
     #[cfg(test)]

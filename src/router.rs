@@ -1,12 +1,14 @@
 //! Paths → resources. A path is parsed once, into a [`Route`] that can't be wrong.
 
+use crate::audit::{self, Action, Attempt};
 use crate::config::Config;
 use crate::cors;
 use crate::http::{self, Call};
+use crate::limits;
 use crate::problem::{Kind, Problem};
 use alloy_primitives::Address;
 use streamchain_protocol::ids::{ProducerId, RelayId, Seq, SessionRef, StreamRef};
-use worker::{Env, Method, Request, Response};
+use worker::{Context, Env, Method, Request, Response};
 
 /// A resource of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub enum Route {
     Status,
     /// `/v1/auth/guest`
     Guest,
+    /// `/v1/audit`
+    Audit,
     /// `/v1/ice-servers`
     IceServers,
     /// `/v1/streams`
@@ -63,6 +67,7 @@ impl Route {
             ["config"] => Self::Config,
             ["status"] => Self::Status,
             ["auth", "guest"] => Self::Guest,
+            ["audit"] => Self::Audit,
             ["ice-servers"] => Self::IceServers,
             ["streams"] => Self::Streams,
             ["streams", stream] => Self::Stream(stream.parse()?),
@@ -100,6 +105,32 @@ impl Route {
         }
     }
 
+    /// Whether only relays come here: they are many messages each, and show their key.
+    fn is_for_relays(&self) -> bool {
+        matches!(
+            self,
+            Self::Relay(_) | Self::TakeUp(..) | Self::Producer(..) | Self::Batches(..)
+        )
+    }
+
+    /// What a method changes here, as the audit log calls it. Streams and relays are recorded where they are made.
+    fn action(&self, method: &Method) -> Action {
+        match (method, self) {
+            (Method::Get | Method::Head, _) => Action::Ask("read"),
+            (Method::Post, Self::Streams) => Action::Ask("stream.create"),
+            (_, Self::Sessions(_)) => Action::Ask("session.open"),
+            (_, Self::Messages(_)) => Action::Ask("message.publish"),
+            (_, Self::Guest) => Action::Ask("guest.create"),
+            (_, Self::TakeUp(..) | Self::Producer(..) | Self::Batches(..)) => Action::Ask("relay.work"),
+            (_, Self::Relay(_)) => Action::Ask("relay.register"),
+            (_, Self::Stream(_)) => Action::Change("stream.change"),
+            (Method::Delete, Self::Member(..)) => Action::Change("member.remove"),
+            (_, Self::Member(..)) => Action::Change("member.put"),
+            (_, Self::Session(_)) => Action::Change("session.end"),
+            _ => Action::Change("other"),
+        }
+    }
+
     fn allows(&self, method: &Method) -> bool {
         self.allow().split(", ").any(|allowed| allowed == method.as_ref())
     }
@@ -115,13 +146,13 @@ fn parse_seq(text: &str) -> Result<Seq, Problem> {
 }
 
 /// Answers a request; never fails, whatever goes wrong behind it.
-pub async fn serve(request: Request, env: Env) -> worker::Result<Response> {
+pub async fn serve(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let path = request.path();
     if path != "/v1" && !path.starts_with("/v1/") {
         return http::assets::serve(request, &env).await;
     }
     let head = request.method() == Method::Head;
-    let response = match dispatch(request, &path, env).await {
+    let response = match dispatch(request, &path, env, &context).await {
         Ok(response) => response,
         Err(problem) => problem.into_response()?,
     };
@@ -133,7 +164,7 @@ pub async fn serve(request: Request, env: Env) -> worker::Result<Response> {
     Ok(Response::empty()?.with_status(status).with_headers(headers))
 }
 
-async fn dispatch(request: Request, path: &str, env: Env) -> Result<Response, Problem> {
+async fn dispatch(request: Request, path: &str, env: Env, context: &Context) -> Result<Response, Problem> {
     let route = Route::parse(path)?;
     let route =
         route.ok_or_else(|| Problem::new(Kind::NotFound, format!("no resource has the path {path}")))?;
@@ -150,11 +181,23 @@ async fn dispatch(request: Request, path: &str, env: Env) -> Result<Response, Pr
     }
     let config = Config::of(&env);
     let config = config.map_err(|error| Problem::new(Kind::Misconfigured, error.to_string()))?;
-    let call = Call::new(request, env, config);
+    let attempt = Attempt::new(&request, path, route.action(&method));
+    let answer = answer(Call::new(request, env.clone(), config.clone()), method, route).await;
+    if let Some(entry) = attempt.entry(&config, &answer) {
+        context.wait_until(audit::record(env, config, entry));
+    }
+    answer
+}
+
+async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Problem> {
+    if !route.is_for_relays() {
+        limits::front(&call.env, &call.config, &limits::client(call.headers())).await?;
+    }
     match (method, route) {
         (_, Route::Config) => http::config::get(&call),
         (_, Route::Status) => http::status::get(&call).await,
         (_, Route::Guest) => http::auth::guest(&call),
+        (_, Route::Audit) => http::audit::list(&call).await,
         (_, Route::IceServers) => http::ice_servers::get(&call).await,
         (Method::Post, Route::Streams) => http::streams::create(call).await,
         (_, Route::Streams) => http::streams::list(&call).await,

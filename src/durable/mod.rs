@@ -5,8 +5,10 @@
 
 pub mod alarm;
 pub mod anchorer;
+pub mod audit;
 pub mod call;
 pub mod chain_config;
+pub mod limits;
 pub mod listener;
 pub mod machine_rows;
 pub mod relays;
@@ -30,6 +32,25 @@ pub fn stream_stub(env: &Env, stream: ShortId) -> worker::Result<Stub> {
 /// The one directory of relays.
 pub fn relays_stub(env: &Env) -> worker::Result<Stub> {
     env.durable_object("RELAYS")?.get_by_name("relays")
+}
+
+/// Over how many objects clients are spread that are counted: each takes about a thousand requests in a second.
+const LIMITS_OBJECTS: u32 = 16;
+
+/// The object that counts what `key` asks for.
+pub fn limits_stub(env: &Env, key: &str) -> worker::Result<Stub> {
+    // FNV-1a: spreads short texts well, and needs no table.
+    let hash = key.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    env.durable_object("LIMITS")?
+        .get_by_name(&(hash % LIMITS_OBJECTS).to_string())
+}
+
+/// The way into the audit log: one for each operator, as its stream is.
+pub fn audit_stub(env: &Env, config: &Config) -> worker::Result<Stub> {
+    env.durable_object("AUDIT")?
+        .get_by_name(&alloy_primitives::hex::encode_prefixed(config.operator))
 }
 
 /// The object of the signing account: named by its address.

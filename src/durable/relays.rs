@@ -7,6 +7,8 @@ mod rows;
 
 use super::call::Method;
 use super::{ensure_chain_objects, sql};
+use crate::audit;
+use crate::config::Config;
 use crate::http::{Answer, from_json, json};
 use crate::problem::{Kind, Problem};
 use crate::query;
@@ -133,6 +135,7 @@ impl Relays {
             .register(&relay, registration.clone(), now_ms)?;
         if is_new {
             self.rows.put(&relay, &registration)?;
+            self.record(&relay, "relay.register");
         }
         let renewed = self.atomically(|| renew(&self.rows, &relay, cursor, sessions))?;
         self.keep_house(now_ms)?;
@@ -158,8 +161,19 @@ impl Relays {
     fn goodbye(&self, relay: &RelayId, incarnation: Option<Incarnation>) -> Answer {
         if self.directory.borrow_mut().goodbye(relay, incarnation) {
             self.rows.drop_relay(relay)?;
+            self.record(relay, "relay.goodbye");
         }
         json(200, &serde_json::json!({}))
+    }
+
+    fn record(&self, relay: &RelayId, action: &str) {
+        let entry = audit::done(format!("relay:{relay}"), action, format!("/v1/relays/{relay}"));
+        match Config::of(&self.env) {
+            Ok(config) => self
+                .state
+                .wait_until(audit::record(self.env.clone(), config, entry)),
+            Err(error) => console_error!("audit: {error}: {}", entry.to_json()),
+        }
     }
 
     fn choose(&self, asked: &ChooseRelay, now_ms: u64) -> Answer {

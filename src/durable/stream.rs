@@ -6,6 +6,7 @@
 //! `POST /notices`.
 
 mod identity;
+mod limited;
 mod messages;
 mod outbox;
 mod rows;
@@ -17,6 +18,7 @@ use super::relays::{ChooseRelay, PostNotices, RelayNotice};
 use super::{relays_stub, sql};
 use crate::http::Answer;
 use crate::http::{from_json, json};
+use crate::limits::Gate;
 use crate::problem::{Kind, Problem};
 use crate::query;
 use identity::to_address;
@@ -52,6 +54,8 @@ pub struct Stream {
     armed: Cell<bool>,
     /// Flushes that failed in a row.
     failures: Cell<u32>,
+    /// How much clients ask for.
+    gate: Gate,
     /// The relay chosen last, and when.
     chosen: RefCell<Option<(Chosen, u64)>>,
 }
@@ -67,6 +71,7 @@ impl DurableObject for Stream {
             looked: Cell::new(false),
             armed,
             failures,
+            gate: Gate::default(),
             chosen: RefCell::new(None),
         }
     }
@@ -103,7 +108,17 @@ impl Stream {
         let (url, path) = (request.inner().url(), request.path());
         let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         match (request.method(), path.as_slice()) {
-            (Method::Post, ["streams"]) => self.create(&read(&mut request).await?).await,
+            (Method::Post, ["streams"]) => {
+                let (client, account) = (
+                    query::parameter(&url, "client"),
+                    query::parameter(&url, "account"),
+                );
+                let new = read(&mut request).await?;
+                if let Some(refused) = self.limit_creation(client.as_deref(), account.as_deref()).await? {
+                    return Ok(refused);
+                }
+                self.create_for(&new, client.as_deref(), account.as_deref()).await
+            }
             (Method::Get, ["state"]) => json(200, &self.step(Log::state)?),
             (Method::Get, ["access"]) => self.access(&url),
             (Method::Patch, ["settings"]) => self.change_settings(&read(&mut request).await?).await,
@@ -144,8 +159,17 @@ impl Stream {
 
     async fn open_session(&self, asked: OpenSession) -> Answer {
         let now_ms = Date::now().as_millis();
+        self.limit_sessions(&asked, now_ms)?;
         if let Some(new) = &asked.create {
-            self.create(new).await?;
+            let account = asked.account.map(|account| account.to_string());
+            if let Some(refused) = self
+                .limit_creation(Some(&asked.client), account.as_deref())
+                .await?
+            {
+                return Ok(refused);
+            }
+            self.create_for(new, Some(&asked.client), account.as_deref())
+                .await?;
         }
         let rights = self.session_rights(&asked)?;
         for _ in 0..CHOOSE_TRIES {

@@ -2,6 +2,7 @@
 
 pub mod anchors;
 pub mod assets;
+pub mod audit;
 pub mod auth;
 pub mod chain;
 pub mod config;

@@ -6,6 +6,7 @@ use crate::auth;
 use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
 use crate::durable::stream::{EndSession, OpenSession, SessionOpened};
 use crate::durable::stream_stub;
+use crate::limits;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use alloy_primitives::{Address, hex};
@@ -44,6 +45,7 @@ pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
         account: principal.as_ref().map(|one| one.account),
         operator: principal.as_ref().is_some_and(|one| one.operator),
         limit: principal.as_ref().map_or(Rights::ALL, |one| one.scope.on(short)),
+        client: limits::client(call.headers()),
     };
     let stub = stream_stub(&call.env, short)?;
     let opened = ask(&stub, Method::Post, "/sessions", json_body(&asked)?).await?;

@@ -4,6 +4,7 @@ use super::{Answer, Call, JSON_MAX_BYTES, json_without_nulls};
 use crate::auth::{self, Principal};
 use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
 use crate::durable::stream_stub;
+use crate::limits;
 use crate::problem::{Kind, Problem};
 use crate::store::streams::{self, Visible};
 use alloy_primitives::Address;
@@ -82,7 +83,12 @@ pub async fn create(mut call: Call) -> Answer {
     }
     let id = StreamId::of(new.owner, &new.name);
     let stub = stream_stub(&call.env, id.short())?;
-    let response = ask(&stub, Method::Post, "/streams", json_body(&new)?).await?;
+    let client = limits::client(call.headers());
+    let account = principal
+        .as_ref()
+        .map(|one| format!("&account={:#x}", one.account));
+    let path = format!("/streams?client={client}{}", account.unwrap_or_default());
+    let response = ask(&stub, Method::Post, &path, json_body(&new)?).await?;
     let status = response.status_code();
     let state = match outcome::<LogState>(response).await? {
         Outcome::Refused(response) => return Ok(response),

@@ -1,6 +1,7 @@
 //! The database (D1): one file per table.
 
 pub mod anchors;
+pub mod audit;
 pub mod chain_events;
 pub mod segments;
 pub mod streams;

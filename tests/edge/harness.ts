@@ -100,6 +100,9 @@ export const bearer = (token: string): { authorization: string } => ({ authoriza
 /** The operator's header. */
 export const asOperator = (): { authorization: string } => bearer(accessToken(OPERATOR));
 
+/** The header of a wallet's account. */
+export const asUser = (account: string): { authorization: string } => bearer(accessToken(account));
+
 export interface Message {
   time?: number;
   author?: Uint8Array;
@@ -196,6 +199,8 @@ export class FakeRelay {
 export interface EdgeOptions {
   /** Settings beside the usual ones. */
   vars?: Record<string, string>;
+  /** Bindings of the platform's rate limiter. */
+  ratelimits?: Record<string, { namespace_id: string; simple: { limit: number; period: 10 | 60 } }>;
   /** A folder whose state goes on. */
   folder?: string;
   /** What answers the Worker's own requests; a chain that is down unless given. */
@@ -312,12 +317,13 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       compatibilityDate: "2026-10-01",
       host: "127.0.0.1",
       durableObjects: Object.fromEntries(
-        ["Stream", "Relays", "Anchorer", "Listener"].map((className) => [
+        ["Stream", "Relays", "Anchorer", "Listener", "Limits", "Audit"].map((className) => [
           className.toUpperCase(),
           { className, useSQLite: true },
         ]),
       ),
       d1Databases: ["DB"],
+      ratelimits: options.ratelimits ?? {},
       resourcePersistencePath: folder,
       outboundService: options.outbound ?? chainIsDown,
       bindings: {
@@ -326,6 +332,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
         CHAIN_ID: "31337",
         CHAIN_RPC_URLS: "http://chain.invalid",
         CONTRACT_ADDRESS: CONTRACT,
+        RATE_LIMITS: "off", // a test's many clients have one address
         ...options.vars,
       },
     } as Parameters<typeof convertV4MiniflareOptions>[0]),

@@ -24,6 +24,8 @@ pub struct OpenSession {
     pub operator: bool,
     /// What its credentials are limited to on this stream.
     pub limit: Rights,
+    /// What the client's address is counted by.
+    pub client: String,
 }
 
 /// The answer to [`OpenSession`].

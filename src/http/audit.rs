@@ -1,0 +1,45 @@
+//! `/v1/audit`: the operator's questions to the audit log.
+
+use super::{Answer, Call, json_without_nulls, parse_number};
+use crate::auth;
+use crate::problem::{Kind, Problem};
+use crate::store::audit::{self, Wanted};
+use serde_json::{Value, json};
+use streamchain_protocol::limits::EXACT_INTEGER_MAX;
+
+/// Most entries on one page, and how many there are unless the request says so.
+const PAGE_MAX: u64 = 500;
+const PAGE_DEFAULT: u64 = 100;
+
+/// `GET /v1/audit`: entries, the newest first.
+pub async fn list(call: &Call) -> Answer {
+    auth::need_operator(call).await?;
+    let outcome = call.query("outcome")?;
+    if outcome
+        .as_deref()
+        .is_some_and(|word| !["done", "refused", "failed"].contains(&word))
+    {
+        return Err(Problem::new(
+            Kind::BadRequest,
+            "outcome: expected done, refused or failed",
+        ));
+    }
+    let number = |name: &str, default: u64| -> Result<u64, Problem> {
+        let text = call.query(name)?;
+        text.map_or(Ok(default), |text| parse_number(name, &text))
+    };
+    let wanted = Wanted {
+        actor: call.query("actor")?,
+        action: call.query("action")?,
+        outcome,
+        from: number("from", 0)?,
+        to: number("to", EXACT_INTEGER_MAX)?,
+        below: number("cursor", EXACT_INTEGER_MAX)?,
+        limit: number("limit", PAGE_DEFAULT)?.clamp(1, PAGE_MAX),
+    };
+    let rows = audit::list(&call.env.d1("DB")?, &wanted).await?;
+    let is_full = rows.len() as u64 == wanted.limit;
+    let cursor = rows.last().filter(|_| is_full).map(|row| row.id);
+    let entries: Vec<Value> = rows.into_iter().map(|row| row.entry).collect();
+    json_without_nulls(200, json!({ "entries": entries, "cursor": cursor }))
+}

@@ -1,0 +1,117 @@
+//! How much clients may ask for: the edge's rate limits.
+//!
+//! What always holds: what costs money or memory is counted exactly, in the object that it goes to anyway (sessions,
+//! messages: the Stream object) or, for new streams and credentials, in a Limits object; all else roughly, by the
+//! platform, in front. Counts are in memory: an object that starts anew begins with full quotas.
+
+use crate::config::Config;
+use crate::durable::call::{Method, call as ask, json_body};
+use crate::durable::limits_stub;
+use crate::problem::{Kind, Problem};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use streamchain_protocol::policies::{Policy, client_key};
+use streamchain_protocol::rate::{Exceeded, Meter, Quota};
+use worker::{Env, Headers, Response, console_error};
+
+/// Keys that one object counts for at most: about 10 MB.
+const KEYS_MAX: usize = 65_536;
+
+/// What a client is counted by: its address, as the platform has it from the connection.
+pub fn client(headers: &Headers) -> String {
+    let address = headers.get("cf-connecting-ip").ok().flatten();
+    client_key(&address.unwrap_or_default())
+}
+
+/// The refusal, with what draft-ietf-httpapi-ratelimit-headers-09 says about it.
+pub fn exceeded(policy: Policy, quota: Quota, over: Exceeded) -> Problem {
+    let name = policy.name();
+    let (amount, window_s) = (quota.amount, quota.window_ms / 1_000);
+    let wait_s = over.retry_ms.div_ceil(1_000).max(1);
+    let detail = format!("{name}: {amount} in {window_s} s; try again in {wait_s} s");
+    Problem::new(Kind::RateLimited, detail)
+        .with("policy", name)
+        .header("retry-after", wait_s.to_string())
+        .header("ratelimit", format!("\"{name}\";r=0;t={wait_s}"))
+        .header("ratelimit-policy", format!("\"{name}\";q={amount};w={window_s}"))
+}
+
+/// An object's counts.
+pub struct Gate(RefCell<Meter<(Policy, String)>>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(RefCell::new(Meter::new(KEYS_MAX)))
+    }
+}
+
+impl Gate {
+    /// Counts one for `key`, or refuses it.
+    pub fn take(&self, config: &Config, policy: Policy, key: &str, now_ms: u64) -> Result<(), Problem> {
+        let quota = config.policies.quota(policy);
+        if !quota.limits() {
+            return Ok(());
+        }
+        let taken = self
+            .0
+            .borrow_mut()
+            .take((policy, key.to_owned()), quota, 1, now_ms);
+        taken.map(drop).map_err(|over| exceeded(policy, quota, over))
+    }
+}
+
+/// `POST /take` on a Limits object.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Take {
+    /// The policy's name.
+    pub policy: String,
+    /// Who is counted.
+    pub key: String,
+}
+
+/// Counts one in a Limits object; the refusal is its response. Should the object fail, nobody is refused.
+pub async fn take(
+    env: &Env,
+    config: &Config,
+    policy: Policy,
+    key: &str,
+) -> Result<Option<Response>, Problem> {
+    if !config.policies.quota(policy).limits() {
+        return Ok(None);
+    }
+    let stub = limits_stub(env, key)?;
+    let taken = Take {
+        policy: policy.name().to_owned(),
+        key: key.to_owned(),
+    };
+    match ask(&stub, Method::Post, "/take", json_body(&taken)?).await {
+        Ok(refused) if refused.status_code() == 429 => Ok(Some(refused)),
+        Ok(mut taken) => {
+            taken.bytes().await?;
+            Ok(None)
+        }
+        Err(error) => {
+            console_error!("limits: {error}");
+            Ok(None)
+        }
+    }
+}
+
+/// The filter in front of everything: requests of one client, counted by the platform. Where there is no such binding,
+/// nobody is refused here.
+pub async fn front(env: &Env, config: &Config, client: &str) -> Result<(), Problem> {
+    let quota = config.policies.quota(Policy::Requests);
+    if !quota.limits() {
+        return Ok(());
+    }
+    let Ok(limiter) = env.rate_limiter("REQUESTS") else {
+        return Ok(());
+    };
+    match limiter.limit(client.to_owned()).await {
+        Ok(outcome) if !outcome.success => {
+            let retry_ms = u64::from(quota.window_ms);
+            Err(exceeded(Policy::Requests, quota, Exceeded { retry_ms }))
+        }
+        _ => Ok(()),
+    }
+}

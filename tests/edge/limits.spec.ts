@@ -1,0 +1,122 @@
+// Rate limits over HTTP: exact where it costs something, per address, per author and per stream.
+
+import assert from "node:assert/strict";
+import { after, before, beforeEach, test } from "node:test";
+import { type Answer, assertProblem, asUser, type Edge, type FakeRelay, offer, startEdge } from "./harness.ts";
+
+let edge: Edge;
+let relay: FakeRelay;
+let sdp: string;
+
+before(async () => {
+  const limits = "sessions-address=5/3600,sessions-author=3/3600,sessions-stream=8/3600,streams-address=2/3600";
+  edge = await startEdge({ vars: { RATE_LIMITS: `${limits},streams-account=3/3600` } });
+  relay = edge.relay("r1");
+  sdp = await offer("chromium");
+});
+beforeEach(() => relay.register());
+after(() => edge.stop());
+
+/** The headers of a client at this address, as the platform would set them. */
+const from = (address: string) => ({ "cf-connecting-ip": address });
+
+const open = (stream: string, address: string, more: Record<string, string> = {}): Promise<Answer> =>
+  edge.postOffer(stream, sdp, { ...from(address), ...more });
+
+const make = (name: string, address: string, more: Record<string, string> = {}): Promise<Answer> =>
+  edge.postJson("/v1/streams", { name }, { ...from(address), ...more });
+
+/** Checks that an answer is a refusal by this limit that says when to come again. */
+const assertLimited = (answer: Answer, policy: string, amount: number): void => {
+  const problem = assertProblem(answer, 429, "rate-limited");
+  assert.equal(problem.policy, policy);
+  const wait = Number(answer.headers.get("retry-after"));
+  assert.ok(Number.isInteger(wait) && wait > 0 && wait <= 3_600, `Retry-After: ${answer.headers.get("retry-after")}`);
+  assert.equal(answer.headers.get("ratelimit"), `"${policy}";r=0;t=${wait}`);
+  assert.equal(answer.headers.get("ratelimit-policy"), `"${policy}";q=${amount};w=3600`);
+  assert.match(answer.headers.get("access-control-expose-headers") ?? "", /Retry-After, RateLimit, RateLimit-Policy/);
+};
+
+test("sessions of one address are limited, and another address is not touched", async () => {
+  await make("addresses", "192.0.2.100");
+  for (let session = 0; session < 5; session++) assert.equal((await open("addresses", "192.0.2.1")).status, 201);
+  assertLimited(await open("addresses", "192.0.2.1"), "sessions-address", 5);
+  assert.equal((await open("addresses", "192.0.2.2")).status, 201);
+});
+
+test("an IPv6 network counts as one address", async () => {
+  await make("networks", "192.0.2.101");
+  for (let session = 0; session < 5; session++) {
+    assert.equal((await open("networks", `2001:db8:1:2::${session}`)).status, 201);
+  }
+  assertLimited(await open("networks", "2001:db8:1:2:ffff::1"), "sessions-address", 5);
+  assert.equal((await open("networks", "2001:db8:1:3::1")).status, 201);
+});
+
+test("sessions of one author are limited wherever they come from", async () => {
+  await make("authors", "192.0.2.102");
+  const author = asUser(`0x${"12".repeat(20)}`);
+  for (let session = 0; session < 3; session++) {
+    assert.equal((await open("authors", `192.0.2.${10 + session}`, author)).status, 201);
+  }
+  assertLimited(await open("authors", "192.0.2.20", author), "sessions-author", 3);
+  assert.equal((await open("authors", "192.0.2.20", asUser(`0x${"13".repeat(20)}`))).status, 201);
+});
+
+test("sessions of one stream are limited, and another stream is not touched", async () => {
+  await make("crowded", "192.0.2.103");
+  for (let client = 0; client < 8; client++) assert.equal((await open("crowded", `198.51.100.${client}`)).status, 201);
+  assertLimited(await open("crowded", "198.51.100.9"), "sessions-stream", 8);
+  assert.equal((await open("authors", "198.51.100.9")).status, 201);
+});
+
+test("new streams of one address are limited, by whatever way they are made; old ones stay open to it", async () => {
+  assert.equal((await make("new-1", "203.0.113.1")).status, 201);
+  assert.equal((await open("new-2", "203.0.113.1")).status, 201);
+  assertLimited(await make("new-3", "203.0.113.1"), "streams-address", 2);
+  assertLimited(await open("new-3", "203.0.113.1"), "streams-address", 2);
+  assert.equal((await edge.get("/v1/streams/new-3")).status, 404, "what was refused was not made");
+  assert.equal((await make("new-1", "203.0.113.1")).status, 200);
+  assert.equal((await open("new-2", "203.0.113.1")).status, 201);
+});
+
+test("new streams of one account are limited wherever it is", async () => {
+  const account = asUser(`0x${"14".repeat(20)}`);
+  for (let stream = 0; stream < 3; stream++) {
+    assert.equal((await make(`of-account-${stream}`, `203.0.113.${10 + stream}`, account)).status, 201);
+  }
+  assertLimited(await make("of-account-3", "203.0.113.20", account), "streams-account", 3);
+});
+
+test("relays are not limited: they speak for many", async () => {
+  for (let renewal = 0; renewal < 20; renewal++) assert.equal((await relay.register()).status, 200);
+});
+
+test("the platform's filter refuses one address in front of everything, and is not needed", async () => {
+  const filtered = await startEdge({
+    vars: { RATE_LIMITS: "requests=3/60" },
+    ratelimits: { REQUESTS: { namespace_id: "1", simple: { limit: 3, period: 60 } } },
+  });
+  try {
+    const statuses: number[] = [];
+    // The platform counts by the minute: at its turn the count begins anew.
+    for (let request = 0; request < 8; request++) {
+      statuses.push((await filtered.get("/v1/config", from("192.0.2.7"))).status);
+    }
+    assert.ok(statuses.includes(429), `${statuses}`);
+    assert.equal((await filtered.get("/v1/config", from("192.0.2.8"))).status, 200);
+    const refused = await filtered.get("/v1/config", from("192.0.2.7"));
+    if (refused.status === 429) assert.equal(refused.json.policy, "requests");
+  } finally {
+    await filtered.stop();
+  }
+});
+
+test("a setting that is no limit is named", async () => {
+  const wrong = await startEdge({ vars: { RATE_LIMITS: "sessions=1" } });
+  try {
+    assert.match(String(assertProblem(await wrong.get("/v1/config"), 500, "misconfigured").detail), /RATE_LIMITS/);
+  } finally {
+    await wrong.stop();
+  }
+});
