@@ -35,6 +35,8 @@ pub struct ChainConfig {
     contract_block: u64,
     anchor_interval_ms: u64,
     listen_interval_ms: u64,
+    bump_after_ms: u64,
+    resend_after_ms: u64,
     max_fee: u128,
 }
 
@@ -88,6 +90,8 @@ impl ChainConfig {
             contract_block: number("CONTRACT_BLOCK", 0)?,
             anchor_interval_ms: number("ANCHOR_INTERVAL_MS", 2_000)?.max(100),
             listen_interval_ms: number("LISTEN_INTERVAL_MS", 1_000)?.max(100),
+            bump_after_ms: number("ANCHOR_BUMP_AFTER_MS", BUMP_AFTER_MS)?.max(1_000),
+            resend_after_ms: number("ANCHOR_RESEND_AFTER_MS", RESEND_AFTER_MS)?.max(1_000),
             max_fee: (max_fee * WEI_PER_GWEI) as u128,
         })
     }
@@ -102,8 +106,8 @@ impl ChainConfig {
                 cap: self.max_fee,
                 tip_floor: TIP_FLOOR.min(self.max_fee),
             },
-            bump_after_ms: BUMP_AFTER_MS,
-            resend_after_ms: RESEND_AFTER_MS,
+            bump_after_ms: self.bump_after_ms,
+            resend_after_ms: self.resend_after_ms,
             recheck_after_ms: RECHECK_AFTER_MS,
         }
     }

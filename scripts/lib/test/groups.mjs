@@ -7,6 +7,7 @@ import { printFailure } from "../console.mjs";
 import { NODE, npmBin, ROOT } from "../paths.mjs";
 import { show } from "../run.mjs";
 import { chromiumPath } from "../setup/chromium.mjs";
+import { installHardhat } from "../setup/hardhat.mjs";
 import { runChecks } from "./checks.mjs";
 import { cargoCounts, forgeCounts, nodeCounts } from "./counts.mjs";
 
@@ -69,5 +70,13 @@ export const GROUPS = [
     name: "takeover",
     title: "Several relays (the whole system, Chromium)",
     run: () => nodeTests("tests/takeover/*.spec.ts"),
+  },
+  {
+    name: "chain",
+    title: "Real Ethereum nodes (anvil, Hardhat's)",
+    run: async () => {
+      await installHardhat();
+      return nodeTests("tests/chain/*.spec.ts");
+    },
   },
 ];
