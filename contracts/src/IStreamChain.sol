@@ -9,7 +9,8 @@ pragma solidity ^0.8.30;
 /// What always holds:
 /// - a stream's anchors are contiguous and never overlap: each begins where the one before it ended, the first at 0;
 /// - only the anchorer of a stream, as of that moment, anchors it or emits its messages and digests;
-/// - only the owner of a stream, whose address is part of its id, opens it and names its anchorer.
+/// - only the owner of a stream, whose address is part of its id, opens it and names its anchorer;
+/// - what `verify` calls true is a message under a root that the stream's anchorer of that time anchored over its seq.
 ///
 /// The id of a stream is `keccak256(abi.encode(owner, keccak256(bytes(name))))`.
 ///
@@ -17,6 +18,11 @@ pragma solidity ^0.8.30;
 /// `keccak256(bytes.concat(keccak256(abi.encode(stream, seq, time, author, keccak256(payload)))))`, the types being
 /// `bytes32`, `uint64`, `uint64` (milliseconds since the Unix epoch), `address` and `bytes32`. Inner nodes of a Merkle
 /// tree are the keccak256 of the sorted pair, so OpenZeppelin's `MerkleProof.verify` checks a receipt.
+///
+/// The leaf of a run is `keccak256(bytes.concat(keccak256(abi.encode(stream, firstSeq, count, root))))`, the types being
+/// `bytes32`, `uint64`, `uint32` and `bytes32`. `anchorStored` makes the leaves itself, from runs that it has checked,
+/// and stores one commitment for all runs of the call: the Merkle root over their leaves, in the shape of OpenZeppelin's
+/// `SimpleMerkleTree.of(leaves, { sortLeaves: false })`.
 interface IStreamChain {
     /// @notice A Merkle root over the messages `firstSeq` to `firstSeq + count - 1` of a stream.
     /// @param stream The stream's id.
@@ -40,6 +46,30 @@ interface IStreamChain {
         bytes payload;
     }
 
+    /// @notice What is claimed of a message; its stream is given beside it.
+    /// @param seq The message's place in the stream.
+    /// @param time When the message was accepted, in milliseconds since the Unix epoch.
+    /// @param author Who wrote the message, as the anchorer attests it.
+    /// @param payloadHash keccak256 of the message's bytes.
+    struct Claim {
+        uint64 seq;
+        uint64 time;
+        address author;
+        bytes32 payloadHash;
+    }
+
+    /// @notice The way from a message to a stored commitment.
+    /// @param firstSeq The seq of the first message of the run that the message is in.
+    /// @param count How many messages that run has.
+    /// @param path The Merkle path from the message's leaf to the run's root: the `proof` of a receipt.
+    /// @param setPath The Merkle path from the run's leaf to the commitment; empty when the run was anchored alone.
+    struct Proof {
+        uint64 firstSeq;
+        uint32 count;
+        bytes32[] path;
+        bytes32[] setPath;
+    }
+
     /// @notice A stream was opened. Its first anchor begins at seq 0.
     /// @param stream The stream's id.
     /// @param owner Who opened it and may change its anchorer.
@@ -61,6 +91,11 @@ interface IStreamChain {
     event Anchored(
         bytes32 indexed stream, address indexed anchorer, uint64 firstSeq, uint32 count, bytes32 root
     );
+
+    /// @notice The runs of the last `runs` events `Anchored` of this transaction can be proven to contracts.
+    /// @param commitment The Merkle root over the leaves of those runs, in their order.
+    /// @param runs How many they are.
+    event AnchorsStored(bytes32 indexed commitment, uint256 runs);
 
     /// @notice Somebody published a payload to the stream by a transaction of their own. It has no seq: block and log
     /// index are its place.
@@ -150,6 +185,13 @@ interface IStreamChain {
     /// @param anchors The runs, in order.
     function anchor(Anchor[] calldata anchors) external;
 
+    /// @notice As `anchor`, and stores one commitment for all the runs, so that contracts can check their messages with
+    /// `verify`. Emits `Anchored` for each run and then `AnchorsStored`.
+    /// @dev Reverts as `anchor` does. Takes one new storage slot, however many the runs are.
+    /// @param anchors The runs, in order.
+    /// @return commitment What was stored: the Merkle root over the runs' leaves.
+    function anchorStored(Anchor[] calldata anchors) external returns (bytes32 commitment);
+
     /// @notice Publishes a payload to a stream, from anybody, by event only. Emits `Published`.
     /// @param stream The stream's id.
     /// @param payload The message's bytes; what they may be is the stream's affair.
@@ -178,6 +220,22 @@ interface IStreamChain {
     /// @param data The encoded calls, in order.
     /// @return results What each call returned, encoded.
     function multicall(bytes[] calldata data) external returns (bytes[] memory results);
+
+    /// @notice Whether a message is under a commitment that `anchorStored` stored. True is proof; false says nothing,
+    /// since the message may be anchored otherwise. Never reverts.
+    /// @param stream The stream's id.
+    /// @param message What is claimed of the message.
+    /// @param proof The way from the message to the commitment.
+    /// @return proven Whether the stream's anchorer anchored exactly this message at this seq.
+    function verify(bytes32 stream, Claim calldata message, Proof calldata proof)
+        external
+        view
+        returns (bool proven);
+
+    /// @notice When a commitment was stored.
+    /// @param commitment The Merkle root over the leaves of the runs of one `anchorStored`.
+    /// @return time The time of its block, in seconds since the Unix epoch; zero when it was never stored.
+    function storedAt(bytes32 commitment) external view returns (uint256 time);
 
     /// @notice Who may anchor a stream and how far it is anchored.
     /// @param stream The stream's id.

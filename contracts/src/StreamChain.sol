@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.30;
 
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
 import {IStreamChain} from "./IStreamChain.sol";
 
@@ -8,7 +10,8 @@ import {IStreamChain} from "./IStreamChain.sol";
 /// @notice See `IStreamChain`.
 /// @dev One storage slot per stream holds authority and continuity, so an anchor in steady state costs one SLOAD and
 /// one SSTORE. A stream is open exactly when its anchorer is not zero; nothing ever sets an anchorer back to zero or
-/// lowers a `nextSeq`. There is no owner of the contract, no upgrade, no ether: every function is non-payable.
+/// lowers a `nextSeq`. A run can be anchored only once, so a commitment is new whenever it is stored, and never changes.
+/// There is no owner of the contract, no upgrade, no ether: every function is non-payable.
 contract StreamChain is IStreamChain, Multicall {
     /// @dev Exactly one slot. `nextSeq` is at most 2^64, which a uint64 cannot hold.
     struct Stream {
@@ -21,6 +24,9 @@ contract StreamChain is IStreamChain, Multicall {
 
     /// @inheritdoc IStreamChain
     mapping(bytes32 id => Stream) public override streams;
+
+    /// @inheritdoc IStreamChain
+    mapping(bytes32 commitment => uint256 time) public override storedAt;
 
     /// @inheritdoc IStreamChain
     function open(bytes32 nameHash, address anchorer) external override returns (bytes32 stream) {
@@ -49,6 +55,25 @@ contract StreamChain is IStreamChain, Multicall {
     }
 
     /// @inheritdoc IStreamChain
+    function anchorStored(Anchor[] calldata anchors) external override returns (bytes32 commitment) {
+        uint256 count = anchors.length;
+        if (count == 0) revert EmptyBatch();
+        // A complete binary tree in an array: the children of node i are 2i + 1 and 2i + 2, the first leaf is last.
+        bytes32[] memory tree = new bytes32[](2 * count - 1);
+        for (uint256 i = 0; i < count; ++i) {
+            Anchor calldata run = anchors[i];
+            _anchor(run);
+            tree[tree.length - 1 - i] = _runLeaf(run.stream, run.firstSeq, run.count, run.root);
+        }
+        for (uint256 i = count - 1; i > 0; --i) {
+            tree[i - 1] = Hashes.commutativeKeccak256(tree[2 * i - 1], tree[2 * i]);
+        }
+        commitment = tree[0];
+        storedAt[commitment] = block.timestamp;
+        emit AnchorsStored(commitment, count);
+    }
+
+    /// @inheritdoc IStreamChain
     function publish(bytes32 stream, bytes calldata payload) external override {
         emit Published(stream, msg.sender, payload);
     }
@@ -70,6 +95,21 @@ contract StreamChain is IStreamChain, Multicall {
             // forge-lint: disable-next-line(unsafe-typecast) firstSeq + i < SEQ_END, by _checkRun
             emit DigestEmitted(stream, uint64(firstSeq + i), digests[i]);
         }
+    }
+
+    /// @inheritdoc IStreamChain
+    function verify(bytes32 stream, Claim calldata message, Proof calldata proof)
+        external
+        view
+        override
+        returns (bool)
+    {
+        uint64 seq = message.seq;
+        if (seq < proof.firstSeq || seq - proof.firstSeq >= proof.count) return false;
+        bytes32 leaf = _doubleHash(abi.encode(stream, seq, message.time, message.author, message.payloadHash));
+        bytes32 root = MerkleProof.processProofCalldata(proof.path, leaf);
+        bytes32 run = _runLeaf(stream, proof.firstSeq, proof.count, root);
+        return storedAt[MerkleProof.processProofCalldata(proof.setPath, run)] != 0;
     }
 
     /// @inheritdoc IStreamChain
@@ -104,6 +144,19 @@ contract StreamChain is IStreamChain, Multicall {
         _checkAnchorer(stream, streams[stream].anchorer);
         // No overflow: calldata cannot hold 2^255 entries.
         if (firstSeq + count > SEQ_END) revert SeqOutOfRange(stream, firstSeq, count);
+    }
+
+    function _runLeaf(bytes32 stream, uint64 firstSeq, uint32 count, bytes32 root)
+        private
+        pure
+        returns (bytes32)
+    {
+        return _doubleHash(abi.encode(stream, firstSeq, count, root));
+    }
+
+    /// @dev Hashed twice, so that no inner node, a hash of 64 bytes, passes for a leaf.
+    function _doubleHash(bytes memory encoded) private pure returns (bytes32) {
+        return keccak256(bytes.concat(keccak256(encoded)));
     }
 
     function _checkAnchorer(bytes32 stream, address anchorer) private view {

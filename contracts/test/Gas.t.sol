@@ -22,6 +22,9 @@ contract GasTest is StreamChainTest {
 
     uint256 internal constant PAYLOAD_BYTES = 100;
 
+    /// @dev How many streams were opened to be anchored; each has a name of its own.
+    uint256 internal opened;
+
     /// @dev The gas of a transaction from `sender` to the contract, before refunds (there are none here).
     function gasOf(address sender, bytes memory input) internal returns (uint256) {
         (uint256 intrinsic, uint256 least) = (BASE, BASE);
@@ -43,16 +46,20 @@ contract GasTest is StreamChainTest {
     /// @dev The gas of anchoring one run of COUNT messages in each of so many streams in steady state, that is, not for
     /// the first time.
     function gasOfAnchoring(uint256 streamCount) internal returns (uint256) {
+        return gasOf(ANCHORER, abi.encodeCall(chain.anchor, (steadyRuns(streamCount))));
+    }
+
+    function steadyRuns(uint256 streamCount) internal returns (IStreamChain.Anchor[] memory) {
         IStreamChain.Anchor[] memory anchors = new IStreamChain.Anchor[](streamCount);
         for (uint256 i = 0; i < streamCount; ++i) {
-            bytes32 stream = openStream(OWNER, keccak256(abi.encode("gas", i)), ANCHORER);
+            bytes32 stream = openStream(OWNER, keccak256(abi.encode("gas", opened++)), ANCHORER);
             // Like the runs before it, so that every byte of the seq that will ever matter is set.
             pretendAnchored(stream, 0x010203);
             anchors[i] = IStreamChain.Anchor({
                 stream: stream, firstSeq: 0x010203, count: COUNT, root: keccak256(abi.encode("root", i))
             });
         }
-        return gasOf(ANCHORER, abi.encodeCall(chain.anchor, (anchors)));
+        return anchors;
     }
 
     function payload() internal pure returns (bytes memory bytesWithoutZero) {
@@ -78,6 +85,17 @@ contract GasTest is StreamChainTest {
         uint256 hundred = gasOfAnchoring(100);
         vm.assertLe(hundred, 1_000_000, "gas");
         vm.snapshotValue(GROUP, "anchor 100 streams", hundred);
+    }
+
+    function test_StoringACommitmentTakesOneSlotHoweverManyTheRuns() public {
+        vm.snapshotValue(
+            GROUP,
+            "anchorStored 1 stream",
+            gasOf(ANCHORER, abi.encodeCall(chain.anchorStored, (steadyRuns(1))))
+        );
+        uint256 ten = gasOf(ANCHORER, abi.encodeCall(chain.anchorStored, (steadyRuns(10))));
+        vm.assertLe(ten, gasOfAnchoring(10) + 45_000, "anchoring ten, one slot, a tree of 19 nodes");
+        vm.snapshotValue(GROUP, "anchorStored 10 streams", ten);
     }
 
     function test_OpenDelegatePublish() public {

@@ -61,14 +61,23 @@ contract InvariantsTest {
         vm.assertEq(crowd.trespasses(), 0, "events that their sender had no right to");
     }
 
+    function invariant_ACommitmentIsStoredOnceAndStays() public view {
+        vm.assertEq(crowd.storedTwice(), 0, "commitments stored twice");
+        for (uint256 i = 0; i < crowd.commitmentCount(); ++i) {
+            vm.assertTrue(chain.storedAt(crowd.commitments(i)) != 0, "a commitment that was stored");
+        }
+    }
+
     /// @dev The invariants would also hold if nothing ever happened: it does.
     function test_TheCrowdGetsRunsAnchoredAndCallsRefused() public {
         for (uint32 i = 1; i <= 64; ++i) {
             uint256 dice = uint256(keccak256(abi.encode(i)));
             crowd.anchor(dice, dice >> 16, dice >> 32, i, i);
+            crowd.anchorStored(dice >> 7, dice >> 9, dice >> 40, i, i);
             crowd.anchorMany(dice, dice, [dice, dice >> 8, dice >> 16], i, i);
         }
         vm.assertTrue(crowd.anchored() >= 16, "runs anchored");
+        vm.assertTrue(crowd.commitmentCount() >= 8, "commitments stored");
         vm.assertTrue(crowd.refused() >= 16, "calls refused");
     }
 }

@@ -26,6 +26,11 @@ contract Crowd {
 
     /// @notice The anchorer a stream's owner named last; zero before that.
     mapping(bytes32 stream => address) public namedBy;
+    /// @notice The commitments that were stored.
+    bytes32[] public commitments;
+    /// @notice How many commitments were stored that were there before.
+    uint256 public storedTwice;
+    mapping(bytes32 commitment => bool) internal known;
     /// @notice How many runs were anchored.
     uint256 public anchored;
     /// @notice How many calls reverted.
@@ -61,6 +66,20 @@ contract Crowd {
         IStreamChain.Anchor[] memory anchors = new IStreamChain.Anchor[](1);
         anchors[0] = runOf(dice >> 8, id, firstSeq, count);
         step(sender, abi.encodeCall(chain.anchor, (anchors)));
+    }
+
+    /// @dev The same, storing a commitment.
+    function anchorStored(uint256 dice, uint256 actor, uint256 stream, uint64 firstSeq, uint32 count)
+        external
+    {
+        bytes32 id = ids[stream % ids.length];
+        address sender = dice % 4 == 0 ? actorAt(actor) : namedBy[id];
+        IStreamChain.Anchor[] memory anchors = new IStreamChain.Anchor[](1 + (dice >> 4) % 2);
+        anchors[0] = runOf(dice >> 8, id, firstSeq, count);
+        if (anchors.length > 1) {
+            anchors[1] = runOf(dice >> 16, ids[(stream >> 8) % ids.length], firstSeq, count);
+        }
+        step(sender, abi.encodeCall(chain.anchorStored, (anchors)));
     }
 
     /// @dev Several runs of any streams, often twice the same, by calls of their own or in one call, after an open.
@@ -112,6 +131,10 @@ contract Crowd {
         return ids[index];
     }
 
+    function commitmentCount() external view returns (uint256) {
+        return commitments.length;
+    }
+
     function runsOf(bytes32 stream) external view returns (Run[] memory) {
         return runs[stream];
     }
@@ -149,6 +172,10 @@ contract Crowd {
             }
             runs[stream].push(Run({firstSeq: firstSeq, count: count}));
             ++anchored;
+        } else if (kind == IStreamChain.AnchorsStored.selector) {
+            if (known[stream]) ++storedTwice; // here the first topic is the commitment
+            known[stream] = true;
+            commitments.push(stream);
         } else if (kind == IStreamChain.Published.selector) {
             if (log.topics[2] != bytes32(uint256(uint160(sender)))) ++trespasses;
         } else {

@@ -21,6 +21,10 @@ interface Vm {
 
     /// @dev The next call comes from this address.
     function prank(address sender) external;
+    /// @dev Sets the time of the block.
+    function warp(uint256 time) external;
+    /// @dev Sets what an account has.
+    function deal(address account, uint256 balance) external;
     /// @dev Skips a fuzz run whose inputs are of no use.
     function assume(bool condition) external pure;
     /// @dev The next call must revert with exactly this data.

@@ -10,6 +10,9 @@
 // in the anchor; `segmentProof` is the first part alone. Both levels have the shape of
 // SimpleMerkleTree.of(leaves, { sortLeaves: false }).
 //
+// A set is what one call of `anchorStored` stores: `commitment` is the root over the leaves of the runs of some of the
+// cases, in the order of `runs`; `setPath` is a run's path in it.
+//
 // Every message follows from its seq, so a large case lists only some of its messages and readers derive the rest:
 //   time    = 1767225600000 + 7 * seq
 //   author  = the last 20 bytes of keccak256(utf8("author " + (seq mod 5)))
@@ -45,6 +48,9 @@ const CASES = [
     list: [0, 1, 2, 3, 490, 1001, 1002],
   },
 ];
+
+/** The cases, by index, whose anchors go into one set; each set could follow the contract's deployment. */
+const SETS = [[0], [0, 1], [0, 3, 1], [0, 1, 2, 3, 4]];
 
 const keccakText = (text) => keccak256(stringToBytes(text));
 
@@ -112,11 +118,31 @@ const caseOf = ({ title, name, first, sizes, list }) => {
   };
 };
 
+/** keccak256(bytes.concat(keccak256(abi.encode(stream, firstSeq, count, root)))). */
+const runLeafOf = ({ stream, first, count, root }) =>
+  keccak256(
+    keccak256(
+      encodeAbiParameters(
+        [{ type: "bytes32" }, { type: "uint64" }, { type: "uint32" }, { type: "bytes32" }],
+        [stream.id, BigInt(first), count, root],
+      ),
+    ),
+  );
+
+const setOf = (cases, indices) => {
+  const leaves = indices.map((index) => runLeafOf(cases[index]));
+  const tree = treeOf(leaves);
+  const runs = indices.map((index, at) => ({ case: index, leaf: leaves[at], setPath: tree.getProof(at) }));
+  return { commitment: tree.root, runs };
+};
+
+const cases = CASES.map(caseOf);
 const text = `${JSON.stringify(
   {
     about:
       "Written by generate.mjs beside this file, which explains the fields and how unlisted messages follow from seq.",
-    cases: CASES.map(caseOf),
+    cases,
+    sets: SETS.map((indices) => setOf(cases, indices)),
   },
   null,
   1,
@@ -131,5 +157,5 @@ if (process.argv.includes("--check")) {
   }
 } else {
   writeFileSync(FILE, text);
-  console.log(`wrote ${CASES.length} cases, ${text.length} bytes`);
+  console.log(`wrote ${CASES.length} cases, ${SETS.length} sets, ${text.length} bytes`);
 }
