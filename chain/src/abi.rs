@@ -8,8 +8,8 @@ use alloy_sol_types::{SolCall, SolInterface, SolValue, sol};
 sol!("../contracts/src/IStreamChain.sol");
 
 pub use IStreamChain::{
-    Anchor, Anchored, IStreamChainErrors as ContractError, Published, anchorCall, multicallCall, openCall,
-    streamsCall,
+    Anchor, Anchored, IStreamChainErrors as ContractError, Message, Published, anchorCall, anchorStoredCall,
+    emitDigestsCall, emitMessagesCall, multicallCall, openCall, streamsCall,
 };
 
 /// The id of the stream that `owner` names: `keccak256(abi.encode(owner, nameHash))`.
@@ -17,16 +17,37 @@ pub fn stream_id(owner: Address, name_hash: B256) -> B256 {
     keccak256((owner, name_hash).abi_encode())
 }
 
-/// Calldata that opens streams for the sender and then anchors runs, all in one transaction.
-/// Without streams to open it is a plain `anchor`, which is cheaper.
-pub fn open_and_anchor(opens: Vec<openCall>, anchors: Vec<Anchor>) -> Bytes {
-    let anchor = anchorCall { anchors };
-    if opens.is_empty() {
-        return anchor.abi_encode().into();
+/// What one transaction does, in this order; the contract does all of it or nothing.
+#[derive(Default)]
+pub struct Publication {
+    /// Streams that it opens for the sender.
+    pub opens: Vec<openCall>,
+    /// Encoded `emitDigests` and `emitMessages`.
+    pub emissions: Vec<Bytes>,
+    /// Runs that are anchored by event only.
+    pub anchors: Vec<Anchor>,
+    /// Runs that are anchored so that contracts can check their messages.
+    pub stored: Vec<Anchor>,
+}
+
+impl Publication {
+    /// The calldata: the one call, where there is only one, or a `multicall` of all.
+    pub fn encode(self) -> Bytes {
+        let mut calls: Vec<Bytes> = self.opens.iter().map(|open| open.abi_encode().into()).collect();
+        calls.extend(self.emissions);
+        if !self.anchors.is_empty() {
+            let anchors = self.anchors;
+            calls.push(anchorCall { anchors }.abi_encode().into());
+        }
+        if !self.stored.is_empty() {
+            let anchors = self.stored;
+            calls.push(anchorStoredCall { anchors }.abi_encode().into());
+        }
+        match calls.len() {
+            1 => calls.remove(0),
+            _ => multicallCall { data: calls }.abi_encode().into(),
+        }
     }
-    let mut calls: Vec<Bytes> = opens.iter().map(|open| open.abi_encode().into()).collect();
-    calls.push(anchor.abi_encode().into());
-    multicallCall { data: calls }.abi_encode().into()
 }
 
 /// Calldata that reads `streams(id)` of many streams by one `eth_call`.

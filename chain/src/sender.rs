@@ -6,23 +6,31 @@
 //! - what to anchor is decided by the contract's own `nextSeq`, read anew before each transaction whenever there is
 //!   doubt, so an anchored run is never sent on purpose a second time, and what a reorganisation took back is sent
 //!   again;
-//! - a segment is forgotten only when the chain has it in a finalized block.
+//! - a segment is forgotten only when the chain has it in a finalized block;
+//! - the gas of a UTC day never exceeds the operator's budget: it is counted, with what a transaction may use at most,
+//!   in the write that saves the transaction.
+//! - messages and digests of a stream that wants them on chain are emitted in the very transaction that anchors them,
+//!   so the contract's own continuity keeps them from being emitted twice on one chain.
 //!
-//! One round: read the contract for the streams that wait → nonce → fees → gas → balance → sign → save → send; later
+//! One round: read the contract for the streams that wait → read what is to be emitted → nonce → fees → gas → balance → sign → save → send; later
 //! rounds ask for the receipt, send the same bytes again, or raise the fee, until the transaction is in a block or
 //! its nonce is taken.
 
 mod book;
+mod emission;
 mod events;
 mod flight;
 mod plan;
 mod round;
+mod spending;
 mod status;
 
 use alloy_primitives::{Address, B256, U256};
+use streamchain_protocol::settings::Mode;
 
 pub use book::{MAX_HELD_SEGMENTS, MAX_SEGMENTS_PER_ANCHOR, Obstacle, Run};
-pub use status::{BlockedStream, InFlight, Status};
+pub use emission::MAX_EMITTED_BYTES;
+pub use status::{BlockedStream, GasBudget, InFlight, Status};
 
 use crate::fees::FeePolicy;
 use crate::retry::Backoff;
@@ -32,6 +40,7 @@ use crate::tx::Signer;
 use book::Book;
 use flight::{Flight, FlightWatch};
 use round::Step;
+use spending::Spending;
 
 /// Streams anchored by one transaction at most: about a million gas once they are open.
 pub const MAX_RUNS: usize = 100;
@@ -40,6 +49,7 @@ pub const MAX_RUNS: usize = 100;
 pub const MAX_TRANSACTION_GAS: u64 = 8_000_000;
 
 const FLIGHT_KEY: &str = "flight";
+const SPENDING_KEY: &str = "spending";
 const BOOK_PREFIX: &str = "book/";
 
 /// What does not change while the sender runs.
@@ -57,6 +67,8 @@ pub struct Settings {
     pub bump_after_ms: u64,
     /// The same bytes are sent again after so many ms, in case that the pool dropped them.
     pub resend_after_ms: u64,
+    /// The gas that the account's transactions may use in a UTC day; `None`: as much as they need.
+    pub daily_gas: Option<u64>,
     /// The contract is read again for a stream whose segments are still held after so many ms: heals what a lost
     /// event would leave behind.
     pub recheck_after_ms: u64,
@@ -79,6 +91,10 @@ pub struct Segment {
     pub count: u32,
     /// The Merkle root over the messages' leaves.
     pub root: B256,
+    /// What goes on chain beside the root.
+    pub mode: Mode,
+    /// Whether the anchor is stored, so that contracts can check the messages.
+    pub prove: bool,
 }
 
 /// Why a segment is not taken.
@@ -122,6 +138,15 @@ pub enum Command {
     Save(Vec<Row>),
     /// Ask a node, and give the outcome to [`Sender::handle_answer`].
     Call(Request),
+    /// Read a segment's records from the database, and give the outcome to [`Sender::handle_records`].
+    Read {
+        /// The stream.
+        stream: B256,
+        /// The segment's first message.
+        first: u64,
+        /// How many messages it has.
+        count: u32,
+    },
     /// The node gives answers that cannot be true: ask another one from now on, if there is one.
     Distrust(String),
 }
@@ -142,6 +167,9 @@ pub struct Sender {
     backoff: Backoff,
     /// How many runs the next transaction may have; halved when a batch is refused as a whole.
     batch_limit: usize,
+    /// How many bytes of messages and digests the next transaction may carry; halved when they are too many.
+    emission_limit: usize,
+    spending: Spending,
     /// The last stream that had its turn.
     turn: Option<B256>,
     distrust: Option<String>,
@@ -158,11 +186,14 @@ impl Sender {
     ) -> Result<Self, RestoreError> {
         let mut book = Book::default();
         let mut flight: Option<Flight> = None;
+        let mut spending = Spending::default();
         let mut rows: Vec<_> = rows.into_iter().collect();
         rows.sort_unstable(); // a stream's row comes before those of its segments
         for (key, value) in rows {
             if key == FLIGHT_KEY {
                 flight = Some(row::read(key, value)?);
+            } else if key == SPENDING_KEY {
+                spending = row::read(key, value)?;
             } else if key.starts_with(BOOK_PREFIX) {
                 book.restore(key, value)?;
             }
@@ -179,6 +210,8 @@ impl Sender {
             next_round_ms: 0,
             backoff: Backoff::default(),
             batch_limit: MAX_RUNS,
+            emission_limit: MAX_EMITTED_BYTES,
+            spending,
             turn: None,
             distrust: None,
             balance: None,
@@ -233,8 +266,11 @@ impl Sender {
         if matches!(self.step, Step::Idle) && now_ms >= self.next_round_ms {
             self.begin_round(now_ms);
         }
-        let request = self.request()?;
+        let command = match self.reading() {
+            Some(read) => read,
+            None => Command::Call(self.request()?),
+        };
         self.asked = true;
-        Some(Command::Call(request))
+        Some(command)
     }
 }

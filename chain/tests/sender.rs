@@ -12,8 +12,8 @@ fn a_new_stream_is_opened_and_anchored_by_one_transaction() {
     world.blocks(1);
     assert_eq!(world.anchors(stream("demo")), [(0, 10)]);
     assert_eq!(world.chain.mined().len(), 1);
-    assert_eq!(world.sender.status().pending_segments, 0);
-    assert_eq!(world.sender.status().in_flight, None);
+    assert_eq!(world.sender.status(world.now_ms).pending_segments, 0);
+    assert_eq!(world.sender.status(world.now_ms).in_flight, None);
 }
 
 #[test]
@@ -39,9 +39,9 @@ fn a_segment_is_forgotten_only_when_it_is_final() {
     world.round();
     world.blocks(1);
     world.tell_final();
-    assert_eq!(world.sender.status().held_segments, 1);
+    assert_eq!(world.sender.status(world.now_ms).held_segments, 1);
     world.chain.mine_many(world.chain.finalized_depth);
     world.tell_final();
-    assert_eq!(world.sender.status().held_segments, 0);
+    assert_eq!(world.sender.status(world.now_ms).held_segments, 0);
     assert!(world.rows.is_empty(), "nothing is left behind: {:?}", world.rows);
 }

@@ -28,12 +28,12 @@ fn comes_to_its_end(world: &mut Sending, wanted: &[(&str, u64)]) {
             contiguous(world, name),
             *messages,
             "{name}: {:?}",
-            world.sender.status()
+            world.sender.status(world.now_ms)
         );
     }
     world.tell_final();
     assert!(world.rows.is_empty(), "nothing is left behind: {:?}", world.rows);
-    assert_eq!(world.sender.status().last_error, None);
+    assert_eq!(world.sender.status(world.now_ms).last_error, None);
 }
 
 fn scene() -> Sending {

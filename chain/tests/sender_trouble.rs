@@ -46,7 +46,7 @@ fn a_nonce_that_somebody_with_the_key_took_is_noticed_and_the_runs_are_planned_a
     world.chain.stranger(signer().address(), noop);
     world.blocks(6);
     assert_eq!(world.anchors(stream("demo")), [(0, 10)]);
-    assert_eq!(world.sender.status().in_flight, None);
+    assert_eq!(world.sender.status(world.now_ms).in_flight, None);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_nonce_gap_that_a_fork_tore_is_closed() {
     world.pass_time(3_000);
     world.hand_over(&[segment("demo", 10, 5)]);
     world.pass_time(3_000);
-    assert!(world.sender.status().in_flight.is_some());
+    assert!(world.sender.status(world.now_ms).in_flight.is_some());
     world.chain.reorg(1, Orphans::Dropped); // the first transaction is gone, the second waits for ever
     world.blocks(3);
     assert_eq!(
@@ -105,7 +105,11 @@ fn an_account_that_is_emptied_before_the_broadcast_keeps_its_transaction() {
     world.chain.refuses = Some("insufficient funds for gas * price + value");
     world.blocks(8);
     assert!(world.error().contains("insufficient funds"), "{}", world.error());
-    let kept = world.sender.status().in_flight.expect("the transaction is kept");
+    let kept = world
+        .sender
+        .status(world.now_ms)
+        .in_flight
+        .expect("the transaction is kept");
     assert_eq!(kept.attempts, 1, "a higher fee would not help");
     world.chain.refuses = None;
     world.blocks(3);
@@ -148,12 +152,12 @@ fn a_stream_that_another_account_anchors_is_left_alone_and_holds_up_nobody() {
     world.chain.set_stream(stream("demo"), STRANGER, 0);
     world.blocks(2);
     assert_eq!(world.anchors(stream("other")), [(0, 3)]);
-    let blocked = world.sender.status().blocked_streams;
+    let blocked = world.sender.status(world.now_ms).blocked_streams;
     assert!(blocked[0].reason.contains("nobody else"), "{blocked:?}");
     world.chain.set_stream(stream("demo"), signer().address(), 0);
     world.blocks(7);
     assert_eq!(world.anchors(stream("demo")), [(0, 10)]);
-    assert!(world.sender.status().blocked_streams.is_empty());
+    assert!(world.sender.status(world.now_ms).blocked_streams.is_empty());
 }
 
 #[test]
@@ -163,7 +167,7 @@ fn a_foreign_stream_waits_until_its_owner_has_opened_it() {
     world.hand_over(std::slice::from_ref(&foreign));
     world.blocks(2);
     assert!(
-        world.sender.status().blocked_streams[0]
+        world.sender.status(world.now_ms).blocked_streams[0]
             .reason
             .contains("has not opened it")
     );
@@ -186,7 +190,7 @@ fn an_anchor_that_cuts_a_segment_in_two_stops_that_stream_with_a_reason() {
     let mut world = one_segment();
     world.chain.set_stream(stream("demo"), signer().address(), 4);
     world.blocks(2);
-    let reason = &world.sender.status().blocked_streams[0].reason;
+    let reason = &world.sender.status(world.now_ms).blocked_streams[0].reason;
     assert!(
         reason.contains("up to message 4, inside the segment that begins at 0"),
         "{reason}"
@@ -216,7 +220,7 @@ fn another_root_on_the_chain_is_said_aloud() {
     };
     world.sender.handle_anchored(&run, world.now_ms);
     assert!(
-        world.sender.status().blocked_streams[0]
+        world.sender.status(world.now_ms).blocked_streams[0]
             .reason
             .contains("another root than ours")
     );
@@ -233,7 +237,7 @@ fn more_streams_than_fit_take_turns() {
     world.round();
     world.blocks(3);
     assert_eq!(world.chain.mined().len(), 3);
-    assert_eq!(world.sender.status().pending_segments, 0);
+    assert_eq!(world.sender.status(world.now_ms).pending_segments, 0);
 }
 
 #[test]
@@ -249,7 +253,7 @@ fn a_batch_that_needs_too_much_gas_is_halved_until_it_fits() {
     }));
     world.round();
     world.blocks(8);
-    assert_eq!(world.sender.status().pending_segments, 0);
+    assert_eq!(world.sender.status(world.now_ms).pending_segments, 0);
     assert!(world.chain.mined().len() > 1);
 }
 
@@ -273,7 +277,7 @@ fn one_stream_that_the_node_refuses_does_not_keep_the_others() {
     }));
     world.round();
     world.blocks(10);
-    let status = world.sender.status();
+    let status = world.sender.status(world.now_ms);
     assert_eq!(status.pending_segments, 1);
     assert_eq!(status.blocked_streams[0].stream, poison);
 }
@@ -294,7 +298,7 @@ fn a_receipt_of_another_transaction_is_not_believed() {
         _ => outcome,
     }));
     world.pass_time(5_000);
-    assert!(world.sender.status().in_flight.is_some());
+    assert!(world.sender.status(world.now_ms).in_flight.is_some());
     assert!(world.distrusted[0].contains("receipt of another transaction"));
     world.lie = None;
     world.blocks(3);
@@ -374,7 +378,7 @@ fn segments_out_of_shape_are_refused_and_nothing_of_their_batch_is_kept() {
     for (bad, error) in refusals {
         assert_eq!(world.sender.handle_segments(&[good.clone(), bad]), Err(error));
     }
-    assert_eq!(world.sender.status().held_segments, 1);
+    assert_eq!(world.sender.status(world.now_ms).held_segments, 1);
     assert_eq!(
         world.sender.handle_segments(&[segment("demo", 0, 10)]),
         Ok(0),
@@ -389,9 +393,9 @@ fn a_final_segment_that_comes_again_is_forgotten_without_the_listener() {
     world.blocks(1);
     world.chain.mine_many(20);
     world.tell_final();
-    assert_eq!(world.sender.status().held_segments, 0);
+    assert_eq!(world.sender.status(world.now_ms).held_segments, 0);
     world.hand_over(&[segment("demo", 0, 10)]); // the stream's outbox repeats itself after a crash
     world.pass_time(200_000);
-    assert_eq!(world.sender.status().held_segments, 0);
+    assert_eq!(world.sender.status(world.now_ms).held_segments, 0);
     assert_eq!(world.anchors(stream("demo")), [(0, 10)]);
 }

@@ -9,6 +9,7 @@ use std::ops::Bound;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::merkle;
+use streamchain_protocol::settings::Mode;
 
 use super::{Segment, SegmentError};
 use crate::abi;
@@ -40,6 +41,19 @@ impl Run {
     }
 }
 
+/// A run that can be sent, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// What is anchored.
+    pub run: Run,
+    /// What else goes on chain for it.
+    pub mode: Mode,
+    /// Whether its anchor is stored for contracts to check.
+    pub prove: bool,
+    /// Its segments' first messages, counts and roots, in order.
+    pub segments: Vec<(u64, u32, B256)>,
+}
+
 /// Why a stream is not anchored at the moment, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
@@ -60,6 +74,9 @@ pub enum Obstacle {
         /// The segment's first message.
         first: u64,
     },
+    /// What the database holds is not what was handed over.
+    #[error("the stored messages from {0} do not give the segment's root")]
+    Damaged(u64),
     /// The node says that an anchor of this stream alone would fail.
     #[error("an anchor of this stream alone is refused: {0}")]
     Refused(String),
@@ -86,6 +103,10 @@ impl Obstacle {
 struct HeldSegment {
     count: u32,
     root: B256,
+    #[serde(default)]
+    mode: Mode,
+    #[serde(default)]
+    prove: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -112,7 +133,7 @@ pub struct StreamEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ready {
     /// This run.
-    Run(Run),
+    Run(Plan),
     /// Nothing: all is anchored.
     Done,
     /// Nothing, for this reason.
@@ -145,12 +166,12 @@ impl StreamEntry {
         self.segments.range(self.covered.unwrap_or(0)..).count()
     }
 
-    /// The longest run that begins at `next`.
-    pub fn run_from(&self, stream: B256, next: u64) -> Ready {
+    /// The longest run that begins at `next`, of up to `most` segments that want the same mode.
+    pub fn run_from(&self, stream: B256, next: u64, most: usize) -> Ready {
         if self.end() <= next {
             return Ready::Done;
         }
-        if !self.segments.contains_key(&next) {
+        let Some(&HeldSegment { mode, prove, .. }) = self.segments.get(&next) else {
             let before = self.segments.range(..next).next_back();
             return Ready::Not(match before {
                 Some((&first, held)) if first + u64::from(held.count) > next => {
@@ -158,23 +179,33 @@ impl StreamEntry {
                 }
                 _ => Obstacle::Missing(next),
             });
-        }
-        let mut roots = Vec::new();
+        };
+        let mut segments = Vec::new();
         let mut end = next;
-        for (&first, held) in self.segments.range(next..).take(MAX_SEGMENTS_PER_ANCHOR) {
+        for (&first, held) in self
+            .segments
+            .range(next..)
+            .take(most.min(MAX_SEGMENTS_PER_ANCHOR))
+        {
             let count = (end - next).saturating_add(held.count.into());
-            if first != end || count > u32::MAX.into() {
+            if first != end || count > u32::MAX.into() || (held.mode, held.prove) != (mode, prove) {
                 break;
             }
-            roots.push(held.root);
+            segments.push((first, held.count, held.root));
             end = first + u64::from(held.count);
         }
+        let roots: Vec<B256> = segments.iter().map(|(.., root)| *root).collect();
         match (u32::try_from(end - next), merkle::root(&roots)) {
-            (Ok(count), Some(root)) => Ready::Run(Run {
-                stream,
-                first: next,
-                count,
-                root,
+            (Ok(count), Some(root)) => Ready::Run(Plan {
+                run: Run {
+                    stream,
+                    first: next,
+                    count,
+                    root,
+                },
+                mode,
+                prove,
+                segments,
             }),
             _ => Ready::Done, // the loop takes the first segment and stays within u32
         }
@@ -278,6 +309,8 @@ impl Book {
         let held = HeldSegment {
             count: segment.count,
             root: segment.root,
+            mode: segment.mode,
+            prove: segment.prove,
         };
         match entry.segments.insert(first, held) {
             None => {
@@ -285,11 +318,12 @@ impl Book {
                 journal.put(segment_key(stream, first), &held);
                 Ok(())
             }
-            Some(old) if old == held => Ok(()),
             Some(old) => {
-                // Two different segments in one call: the first one stays.
+                // The first one stays: the settings may have changed since it was handed over.
                 entry.segments.insert(first, old);
-                Err(SegmentError::Different { stream, first })
+                let same = (old.count, old.root) == (held.count, held.root);
+                same.then_some(())
+                    .ok_or(SegmentError::Different { stream, first })
             }
         }
     }

@@ -1,12 +1,15 @@
 //! From what the contract says to a signed transaction, and from there to its end.
 
 use alloy_primitives::{Address, B256, Bytes, U256};
+use streamchain_protocol::settings::Mode;
 
-use super::book::{Obstacle, Ready, Run};
+use super::book::{Obstacle, Plan, Ready, Run};
+use super::emission::{Emission, MAX_EMITTED_BYTES};
 use super::flight::{Attempt, Flight, FlightWatch, MAX_ATTEMPTS};
 use super::round::Step;
-use super::{FLIGHT_KEY, MAX_RUNS, MAX_TRANSACTION_GAS, Sender};
-use crate::abi::{self, Anchor, ContractError, openCall};
+use super::spending::end_of_day;
+use super::{FLIGHT_KEY, MAX_RUNS, MAX_TRANSACTION_GAS, SPENDING_KEY, Sender};
+use crate::abi::{self, Anchor, ContractError, Publication, openCall};
 use crate::fees::{self, Fees};
 use crate::rpc::{FeeHistory, Receipt, RpcError};
 use crate::tx::{Signed, Transaction};
@@ -14,7 +17,10 @@ use crate::tx::{Signed, Transaction};
 /// A transaction being made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Draft {
-    pub runs: Vec<Run>,
+    pub runs: Vec<(Plan, Emission)>,
+    /// The streams that have to be opened, with the hashes of their names.
+    pub opens: Vec<(B256, B256)>,
+    /// The calldata; empty until all that goes into it is there.
     pub data: Bytes,
     pub nonce: u64,
     pub fees: Fees,
@@ -43,17 +49,15 @@ impl Sender {
                 false if owner != account => Some(Obstacle::NotOpen),
                 _ => None,
             };
-            match obstacle.map_or_else(|| entry.run_from(id, state.next_seq), Ready::Not) {
+            let ready = || entry.run_from(id, state.next_seq, usize::MAX);
+            match obstacle.map_or_else(ready, Ready::Not) {
                 Ready::Not(obstacle) => self.book.block(id, obstacle, now_ms),
                 Ready::Done => self.book.cover(id, state.next_seq, now_ms),
-                Ready::Run(run) => {
+                Ready::Run(plan) => {
                     self.book.cover(id, state.next_seq, now_ms);
-                    runs.push(run);
+                    runs.push((plan, Emission::default()));
                     if !is_open {
-                        opens.push(openCall {
-                            nameHash: name_hash,
-                            anchorer: account,
-                        });
+                        opens.push((id, name_hash));
                     }
                 }
             }
@@ -63,16 +67,52 @@ impl Sender {
             self.succeed();
             return self.rest(now_ms);
         }
-        let anchors = runs.iter().map(anchor_of).collect();
-        let data = abi::open_and_anchor(opens, anchors);
-        let fees = Fees { max_fee: 0, tip: 0 };
-        self.step = Step::ReadNonce(Draft {
+        let draft = Draft {
             runs,
-            data,
+            opens,
+            data: Bytes::new(),
             nonce: 0,
-            fees,
+            fees: Fees { max_fee: 0, tip: 0 },
             gas_limit: 0,
-        });
+        };
+        self.go_on(draft, now_ms);
+    }
+
+    /// Reads what is still to be read for the transaction; once all is there, writes its calldata.
+    pub(super) fn go_on(&mut self, mut draft: Draft, now_ms: u64) {
+        self.step = Step::ReadRecords(draft);
+        if self.reading().is_some() {
+            return;
+        }
+        let Step::ReadRecords(taken) = std::mem::replace(&mut self.step, Step::Idle) else {
+            return;
+        };
+        draft = taken;
+        if draft.runs.is_empty() {
+            return self.rest(now_ms);
+        }
+        let anchorer = self.signer.address();
+        let open = |&(_, name_hash): &(B256, B256)| openCall {
+            nameHash: name_hash,
+            anchorer,
+        };
+        let mut publication = Publication {
+            opens: draft.opens.iter().map(open).collect(),
+            ..Publication::default()
+        };
+        for (plan, emission) in &mut draft.runs {
+            let run = &plan.run;
+            let emission = std::mem::take(emission);
+            publication
+                .emissions
+                .extend(emission.encode(run.stream, run.first));
+            match plan.prove {
+                true => publication.stored.push(anchor_of(run)),
+                false => publication.anchors.push(anchor_of(run)),
+            }
+        }
+        draft.data = publication.encode();
+        self.step = Step::ReadNonce(draft);
     }
 
     pub(super) fn handle_finalized(&mut self, ids: &[B256], data: &Bytes, now_ms: u64) {
@@ -107,6 +147,11 @@ impl Sender {
         if gas_limit > MAX_TRANSACTION_GAS {
             return self.shrink(&draft, format!("it would need {gas} gas"), now_ms);
         }
+        if let Some(left) = self.gas_left(now_ms)
+            && gas_limit > left
+        {
+            return self.await_budget(&Draft { gas_limit, ..draft }, left, now_ms);
+        }
         self.step = Step::ReadBalance(Draft { gas_limit, ..draft });
     }
 
@@ -122,8 +167,8 @@ impl Sender {
             }
             return self.shrink(&draft, error.to_string(), now_ms);
         };
-        for run in &draft.runs {
-            self.book.forget_coverage(&run.stream);
+        for (plan, _) in &draft.runs {
+            self.book.forget_coverage(&plan.run.stream);
         }
         match abi::decode_revert(&revert) {
             // The stream changed between two calls: read again.
@@ -136,15 +181,50 @@ impl Sender {
 
     /// The batch is refused as a whole: smaller ones find the stream that is to blame, and leave it out.
     fn shrink(&mut self, draft: &Draft, reason: String, now_ms: u64) {
-        if let [run] = draft.runs.as_slice() {
-            self.book.block(run.stream, Obstacle::Refused(reason), now_ms);
+        if !self.halve(draft) {
+            if let [(plan, _)] = draft.runs.as_slice() {
+                self.book
+                    .block(plan.run.stream, Obstacle::Refused(reason), now_ms);
+            }
             return self.rest(now_ms);
         }
         self.note(reason, now_ms);
-        self.batch_limit = (draft.runs.len() / 2).max(1);
-        self.turn = None;
         self.step = Step::Idle;
         self.next_round_ms = now_ms;
+    }
+
+    /// Makes the next transaction smaller than this one; `false` when it is as small as can be.
+    fn halve(&mut self, draft: &Draft) -> bool {
+        self.turn = None;
+        if let [(plan, _)] = draft.runs.as_slice() {
+            let emits = plan.mode != Mode::Root && plan.segments.len() > 1;
+            self.emission_limit = draft.data.len() / 2;
+            return emits;
+        }
+        self.batch_limit = (draft.runs.len() / 2).max(1);
+        true
+    }
+
+    /// The gas that the day's budget has left; `None` without a budget.
+    pub(super) fn gas_left(&self, now_ms: u64) -> Option<u64> {
+        let daily = self.settings.daily_gas?;
+        Some(daily.saturating_sub(self.spending.gas(now_ms)))
+    }
+
+    /// The day's budget does not hold the transaction: a smaller one perhaps, or tomorrow.
+    fn await_budget(&mut self, draft: &Draft, left: u64, now_ms: u64) {
+        if self.halve(draft) {
+            self.step = Step::Idle;
+            self.next_round_ms = now_ms;
+            return;
+        }
+        let needed = draft.gas_limit;
+        self.note(
+            format!("the day's gas budget has {left} left, {needed} needed: anchoring goes on at 00:00 UTC"),
+            now_ms,
+        );
+        self.step = Step::Idle;
+        self.next_round_ms = end_of_day(now_ms);
     }
 
     pub(super) fn launch(&mut self, draft: Draft, balance: U256, now_ms: u64) {
@@ -161,13 +241,15 @@ impl Sender {
             nonce: draft.nonce,
             gas_limit: draft.gas_limit,
             data: draft.data,
-            runs: draft.runs,
+            runs: draft.runs.into_iter().map(|(plan, _)| plan.run).collect(),
             attempts: Vec::new(),
             raw: Bytes::new(),
             since_ms: now_ms,
         };
         self.watch = FlightWatch::default();
         if self.attempt(&mut flight, draft.fees, now_ms) {
+            self.spending.reserve(flight.gas_limit, now_ms);
+            self.save_spending();
             self.flight = Some(flight);
             self.step = Step::Broadcast;
         }
@@ -247,9 +329,11 @@ impl Sender {
         if asked != Some(receipt.transaction_hash) {
             return self.disbelieve("it gives the receipt of another transaction", now_ms);
         }
+        self.settle_gas(receipt.gas_used);
         if receipt.succeeded() {
             self.land(Some(now_ms));
             self.batch_limit = (self.batch_limit * 2).min(MAX_RUNS);
+            self.emission_limit = (self.emission_limit * 2).min(MAX_EMITTED_BYTES);
             self.succeed();
             self.rest(now_ms);
         } else {
@@ -258,6 +342,22 @@ impl Sender {
                 format!("transaction {} reverted on the chain", receipt.transaction_hash),
                 now_ms,
             );
+        }
+    }
+}
+
+impl Sender {
+    /// The transaction under way has used so much: the rest of what was reserved is free again.
+    fn settle_gas(&mut self, used: u64) {
+        let Some(flight) = &self.flight else { return };
+        let unused = flight.gas_limit.saturating_sub(used);
+        self.spending.give_back(unused, flight.since_ms);
+        self.save_spending();
+    }
+
+    fn save_spending(&mut self) {
+        if self.settings.daily_gas.is_some() {
+            self.journal.put(SPENDING_KEY.to_owned(), &self.spending);
         }
     }
 }

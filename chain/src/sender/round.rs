@@ -25,6 +25,8 @@ pub(super) enum Step {
     Idle,
     /// Read the contract for these streams.
     ReadStreams(Vec<B256>),
+    /// Read what the transaction is to emit.
+    ReadRecords(Draft),
     ReadNonce(Draft),
     ReadFees(Draft),
     Estimate(Draft),
@@ -64,7 +66,7 @@ impl Sender {
         let account = self.signer.address();
         let to = self.settings.contract;
         Some(match &self.step {
-            Step::Idle => return None,
+            Step::Idle | Step::ReadRecords(_) => return None,
             Step::ReadStreams(ids) => Request::Call {
                 to,
                 data: abi::read_streams(ids),

@@ -4,6 +4,7 @@ use alloy_primitives::{Address, B256};
 use serde::Serialize;
 
 use super::Sender;
+use super::spending::end_of_day;
 
 /// Streams named as blocked at most: the status is for people.
 const MAX_BLOCKED_SHOWN: usize = 20;
@@ -22,6 +23,9 @@ pub struct Status {
     pub held_segments: usize,
     /// The transaction under way.
     pub in_flight: Option<InFlight>,
+    /// What the day's transactions may use; absent without a budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gas_budget: Option<GasBudget>,
     /// Streams that cannot be anchored now.
     pub blocked_streams: Vec<BlockedStream>,
     /// What went wrong last, until something goes right.
@@ -46,6 +50,20 @@ pub struct InFlight {
     pub since_ms: u64,
 }
 
+/// What the day's transactions may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GasBudget {
+    /// Gas for a UTC day.
+    pub daily: u64,
+    /// Gas used today, with all that the transaction under way may use.
+    pub used: u64,
+    /// When the next day begins, in Unix ms.
+    pub resets_at: u64,
+    /// Whether anchoring waits for that.
+    pub waiting: bool,
+}
+
 /// A stream that cannot be anchored now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,7 +76,7 @@ pub struct BlockedStream {
 
 impl Sender {
     /// A look at the sender.
-    pub fn status(&self) -> Status {
+    pub fn status(&self, now_ms: u64) -> Status {
         let in_flight = self.flight.as_ref().and_then(|flight| {
             Some(InFlight {
                 nonce: flight.nonce,
@@ -75,6 +93,12 @@ impl Sender {
             pending_segments: self.book.pending(),
             held_segments: self.book.held(),
             in_flight,
+            gas_budget: self.settings.daily_gas.map(|daily| GasBudget {
+                daily,
+                used: self.spending.gas(now_ms),
+                resets_at: end_of_day(now_ms),
+                waiting: self.next_round_ms == end_of_day(now_ms),
+            }),
             blocked_streams: blocked
                 .map(|(stream, obstacle)| BlockedStream {
                     stream,

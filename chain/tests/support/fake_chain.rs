@@ -62,6 +62,8 @@ pub struct FakeChain {
     pub log_range: u64,
     /// Every transaction that ever reached the node.
     pub received: Vec<B256>,
+    /// What each byte of calldata costs beside the 50,000 of a transaction.
+    pub gas_per_byte: u64,
     /// Refuses every transaction with these words.
     pub refuses: Option<&'static str>,
     salt: u64,
@@ -86,6 +88,7 @@ impl FakeChain {
             finalized_depth: 8,
             log_range: 1_000,
             received: Vec::new(),
+            gas_per_byte: 0,
             refuses: None,
             salt: 0,
         };
@@ -203,7 +206,7 @@ impl FakeChain {
                 block_number: number,
                 block_hash: hash,
                 status: u64::from(outcome.is_ok()),
-                gas_used: 50_000,
+                gas_used: self.gas_of(&tx.data),
                 logs: logs.collect(),
             });
             txs.push(tx);
@@ -239,6 +242,10 @@ impl FakeChain {
         self.mine_many(depth + 1);
     }
 
+    fn gas_of(&self, data: &[u8]) -> u64 {
+        50_000 + self.gas_per_byte * data.len() as u64
+    }
+
     fn block(&self, id: BlockId) -> Option<&FakeBlock> {
         match id {
             BlockId::Latest => self.blocks.last(),
@@ -271,7 +278,7 @@ impl FakeChain {
                     message: "execution reverted".into(),
                     revert: Some(data),
                 })?;
-                Answer::Gas(50_000)
+                Answer::Gas(self.gas_of(data))
             }
             Request::Call { data, at, .. } => {
                 let mut state = self.block(*at).unwrap().after.clone();
@@ -380,9 +387,46 @@ fn execute(state: &mut State, from: Address, data: &[u8]) -> Result<(Bytes, Vec<
         };
         return Ok((Bytes::new(), vec![encode(&event)]));
     }
-    let call = anchorCall::abi_decode(data).expect("a call the fake contract knows");
+    if let Ok(call) = IStreamChain::emitDigestsCall::abi_decode(data) {
+        let event = |(seq, digest)| {
+            encode(&IStreamChain::DigestEmitted {
+                stream: call.stream,
+                seq,
+                digest,
+            })
+        };
+        return Ok((
+            Bytes::new(),
+            (call.firstSeq..).zip(call.digests).map(event).collect(),
+        ));
+    }
+    if let Ok(call) = IStreamChain::emitMessagesCall::abi_decode(data) {
+        let event = |(seq, message): (u64, abi::Message)| {
+            encode(&IStreamChain::MessageEmitted {
+                stream: call.stream,
+                seq,
+                author: message.author,
+                time: message.time,
+                payload: message.payload,
+            })
+        };
+        return Ok((
+            Bytes::new(),
+            (call.firstSeq..).zip(call.messages).map(event).collect(),
+        ));
+    }
+    let stored = abi::anchorStoredCall::abi_decode(data);
+    let anchors = match &stored {
+        Ok(call) => call.anchors.clone(),
+        Err(_) => {
+            anchorCall::abi_decode(data)
+                .expect("a call the fake contract knows")
+                .anchors
+        }
+    };
     let mut events = Vec::new();
-    for it in call.anchors {
+    let runs = anchors.len();
+    for it in anchors {
         let Some((anchorer, next)) = state.streams.get_mut(&it.stream) else {
             return Err(IStreamChain::StreamNotOpen { stream: it.stream }
                 .abi_encode()
@@ -413,6 +457,12 @@ fn execute(state: &mut State, from: Address, data: &[u8]) -> Result<(Bytes, Vec<
             firstSeq: first,
             count,
             root,
+        }));
+    }
+    if stored.is_ok() {
+        events.push(encode(&IStreamChain::AnchorsStored {
+            commitment: keccak256(data),
+            runs: U256::from(runs),
         }));
     }
     Ok((Bytes::new(), events))

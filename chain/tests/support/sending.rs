@@ -4,11 +4,17 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, keccak256};
 use alloy_sol_types::SolEvent;
+use streamchain_chain::abi::IStreamChain::{DigestEmitted, MessageEmitted};
 use streamchain_chain::abi::{self, Anchored};
 use streamchain_chain::fees::FeePolicy;
-use streamchain_chain::rpc::{Answer, Request, RpcError};
+use streamchain_chain::rpc::{Answer, Log, Request, RpcError};
 use streamchain_chain::sender::{Command, Run, Segment, Sender, Settings};
 use streamchain_chain::tx::Signer;
+use streamchain_protocol::batch::{Record, encode_records};
+use streamchain_protocol::ids::{ProducerId, Seq, StreamId};
+use streamchain_protocol::log::leaves;
+use streamchain_protocol::merkle;
+use streamchain_protocol::settings::Mode;
 
 use super::Fault;
 use super::fake_chain::{CHAIN_ID, CONTRACT, FakeChain, GWEI};
@@ -30,6 +36,7 @@ pub fn settings() -> Settings {
             tip_floor: GWEI / 1_000,
         },
         bump_after_ms: 36_000,
+        daily_gas: None,
         resend_after_ms: 24_000,
         recheck_after_ms: 60_000,
     }
@@ -52,7 +59,32 @@ pub fn segment_of(owner: Address, name: &str, first: u64, count: u32) -> Segment
         first,
         count,
         root,
+        mode: Mode::Root,
+        prove: false,
     }
+}
+
+/// A record of a stream; every number follows from its seq.
+pub fn record(seq: u64, payload: usize) -> Record {
+    Record {
+        time: 1_700_000_000_000 + seq,
+        author: Address::repeat_byte(seq as u8),
+        producer: ProducerId([7; 16]),
+        producer_seq: seq,
+        payload: vec![seq as u8; payload].into(),
+    }
+}
+
+/// A segment whose messages go on chain too, and its records.
+pub fn emitted(name: &str, first: u64, count: u32, mode: Mode, payload: usize) -> (Segment, Vec<u8>) {
+    let plain = segment(name, first, count);
+    let records: Vec<Record> = (first..first + u64::from(count))
+        .map(|seq| record(seq, payload))
+        .collect();
+    let records = encode_records(&records);
+    let leaves = leaves(StreamId(plain.stream.0), Seq(first), &records).unwrap();
+    let root = merkle::root(&leaves).unwrap();
+    (Segment { root, mode, ..plain }, records)
 }
 
 pub fn stream(name: &str) -> B256 {
@@ -67,6 +99,9 @@ pub struct Sending {
     pub commands: u64,
     pub distrusted: Vec<String>,
     pub lie: Option<Lie>,
+    /// The database: records by stream and first message.
+    pub database: BTreeMap<(B256, u64), Vec<u8>>,
+    pub settings: Settings,
 }
 
 /// Changes a node's answer: a lie, or a weakness.
@@ -74,14 +109,20 @@ pub type Lie = Box<dyn FnMut(&Request, Result<Answer, RpcError>) -> Result<Answe
 
 impl Sending {
     pub fn new() -> Self {
+        Self::with(settings())
+    }
+
+    pub fn with(settings: Settings) -> Self {
         Self {
             chain: FakeChain::new(signer().address()),
             rows: BTreeMap::new(),
-            sender: Sender::restore(settings(), signer(), []).unwrap(),
+            sender: Sender::restore(settings.clone(), signer(), []).unwrap(),
             now_ms: 1_700_000_000_000,
             commands: 0,
             distrusted: Vec::new(),
             lie: None,
+            database: BTreeMap::new(),
+            settings,
         }
     }
 
@@ -91,7 +132,7 @@ impl Sending {
             .rows
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()));
-        self.sender = Sender::restore(settings(), signer(), rows).unwrap();
+        self.sender = Sender::restore(self.settings.clone(), signer(), rows).unwrap();
     }
 
     fn save(&mut self, rows: Vec<streamchain_chain::row::Row>) {
@@ -113,7 +154,16 @@ impl Sending {
 
     /// What the status says went wrong last.
     pub fn error(&self) -> String {
-        self.sender.status().last_error.unwrap_or_default()
+        self.sender.status(self.now_ms).last_error.unwrap_or_default()
+    }
+
+    /// Stores segments whose messages go on chain too, and hands them over.
+    pub fn hand_over_emitted(&mut self, segments: &[(Segment, Vec<u8>)]) {
+        for (segment, records) in segments {
+            self.database
+                .insert((segment.stream, segment.first), records.clone());
+            self.hand_over(std::slice::from_ref(segment));
+        }
     }
 
     pub fn hand_over(&mut self, segments: &[Segment]) {
@@ -143,6 +193,16 @@ impl Sending {
                 }
                 Command::Save(rows) => self.save(rows),
                 Command::Distrust(reason) => self.distrusted.push(reason),
+                Command::Read { stream, first, .. } => {
+                    let found = self.database.get(&(stream, first)).cloned();
+                    let outcome = match fault {
+                        Fault::FailBefore | Fault::FailAfter => Err("the database is away".to_owned()),
+                        _ => found.ok_or_else(|| "no such segment".to_owned()),
+                    };
+                    if fault != Fault::CrashAfter {
+                        self.sender.handle_records(outcome, self.now_ms);
+                    }
+                }
                 Command::Call(request) => {
                     self.now_ms += 5;
                     let outcome = match fault {
@@ -162,7 +222,10 @@ impl Sending {
                 return self.crash();
             }
         }
-        panic!("the sender does not come to rest: {:?}", self.sender.status());
+        panic!(
+            "the sender does not come to rest: {:?}",
+            self.sender.status(self.now_ms)
+        );
     }
 
     /// Lets time pass until the machine wants to go on, and goes on.
@@ -235,6 +298,23 @@ impl Sending {
             };
             self.sender.handle_reverted(&run);
         }
+    }
+
+    /// The messages and digests of a stream on the chain: seq, and what it says.
+    pub fn emissions(&self, stream: B256) -> Vec<(u64, Vec<u8>)> {
+        let logs = self.chain.logs();
+        let read = |log: &Log| {
+            let topics = || log.topics.iter().copied();
+            let digest = DigestEmitted::decode_raw_log(topics(), &log.data);
+            let message = MessageEmitted::decode_raw_log(topics(), &log.data);
+            match (digest, message) {
+                (Ok(it), _) => Some((it.stream, it.seq, it.digest.to_vec())),
+                (_, Ok(it)) => Some((it.stream, it.seq, it.payload.to_vec())),
+                _ => None,
+            }
+        };
+        let all = logs.iter().filter_map(read);
+        all.filter(|it| it.0 == stream).map(|it| (it.1, it.2)).collect()
     }
 
     /// The anchors of a stream on the chain, as (first, count).
