@@ -33,6 +33,17 @@ pub const SEGMENT_MAX_MESSAGES: usize = BATCH_MAX_MESSAGES;
 /// Largest encoded segment, bytes; see [`BATCH_MAX_BYTES`].
 pub const SEGMENT_MAX_BYTES: usize = BATCH_MAX_BYTES;
 
+/// Most messages of a segment whose digests or messages go on chain: about three million gas of events, so that one
+/// always fits a transaction.
+pub const EMITTED_MAX_MESSAGES: usize = 1_024;
+
+/// Most bytes that such a segment takes as calldata, unless it is a single message: pools take no transaction above
+/// 128 KiB.
+pub const EMITTED_MAX_BYTES: usize = 80_000;
+
+/// What a message takes as calldata beside its payload: five words, and what fills up the last word of the payload.
+pub const EMITTED_OVERHEAD: usize = 192;
+
 /// Most segments under one anchor: the receipt of a message reads their roots.
 pub const ANCHOR_MAX_SEGMENTS: usize = 4_096;
 

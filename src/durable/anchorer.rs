@@ -10,9 +10,12 @@ use super::alarm::Alarm;
 use super::chain_config::{self, ChainConfig};
 use super::{machine_rows, to_error};
 use crate::rpc::Rpc;
+use crate::store::segments;
+use alloy_primitives::B256;
 use std::cell::{OnceCell, RefCell};
 use streamchain_chain::row::Row;
 use streamchain_chain::sender::{Command, SegmentError, Sender};
+use streamchain_protocol::ids::{Seq, StreamId};
 use worker::{
     Date, DurableObject, Env, Error, Method, Request, Response, State, console_error, console_warn,
     durable_object,
@@ -55,7 +58,10 @@ impl DurableObject for Anchorer {
                 self.arm().await?;
                 Response::from_json(&serde_json::json!({ "armed": true }))
             }
-            (Method::Get, "/status") => Response::from_json(&self.with(|sender| sender.status())?),
+            (Method::Get, "/status") => {
+                let now_ms = Date::now().as_millis();
+                Response::from_json(&self.with(|sender| sender.status(now_ms))?)
+            }
             _ => Response::error(format!("the Anchorer object has no {path}"), 404),
         }
     }
@@ -156,6 +162,19 @@ impl Anchorer {
         self.alarm.arm(&self.state.storage(), due).await
     }
 
+    /// The records of one segment.
+    async fn records(&self, stream: B256, first: u64, count: u32) -> Result<Vec<u8>, Error> {
+        let db = self.env.d1("DB")?;
+        let (stream, first) = (StreamId(stream.0), Seq(first));
+        let rows = segments::read(&db, stream, first, first.next(), 1).await?;
+        match rows.into_iter().next() {
+            Some(row) if row.first == first && row.count == u64::from(count) => Ok(row.records),
+            _ => Err(Error::RustError(format!(
+                "the database has no such segment at {first}"
+            ))),
+        }
+    }
+
     /// Does what the machine asks for until it has nothing to ask.
     async fn drive(&self) -> Result<(), Error> {
         let rpc = chain_config::rpc(&self.rpc, &self.env)?;
@@ -168,6 +187,11 @@ impl Anchorer {
                 Some(Command::Distrust(reason)) => {
                     console_error!("anchorer: the node is not believed: {reason}");
                     rpc.distrust();
+                }
+                Some(Command::Read { stream, first, count }) => {
+                    let records = self.records(stream, first, count).await;
+                    let now_ms = Date::now().as_millis();
+                    self.with(|sender| sender.handle_records(records.map_err(|e| e.to_string()), now_ms))?;
                 }
                 Some(Command::Call(request)) => {
                     let outcome = rpc.call(&request).await;

@@ -38,6 +38,7 @@ pub struct ChainConfig {
     bump_after_ms: u64,
     resend_after_ms: u64,
     max_fee: u128,
+    daily_gas: Option<u64>,
 }
 
 impl ChainConfig {
@@ -92,6 +93,10 @@ impl ChainConfig {
             listen_interval_ms: number("LISTEN_INTERVAL_MS", 1_000)?.max(100),
             bump_after_ms: number("ANCHOR_BUMP_AFTER_MS", BUMP_AFTER_MS)?.max(1_000),
             resend_after_ms: number("ANCHOR_RESEND_AFTER_MS", RESEND_AFTER_MS)?.max(1_000),
+            daily_gas: match text("DAILY_GAS_BUDGET").as_str() {
+                "" => None,
+                _ => Some(number("DAILY_GAS_BUDGET", 0)?),
+            },
             max_fee: (max_fee * WEI_PER_GWEI) as u128,
         })
     }
@@ -108,6 +113,7 @@ impl ChainConfig {
             },
             bump_after_ms: self.bump_after_ms,
             resend_after_ms: self.resend_after_ms,
+            daily_gas: self.daily_gas,
             recheck_after_ms: RECHECK_AFTER_MS,
         }
     }

@@ -105,7 +105,7 @@ impl LogStore for Memory {
         Ok(wanted.cloned().collect())
     }
     fn drop_batches(&self, below: Seq) -> Result<(), DiskFull> {
-        self.write(|rows| rows.batches.retain(|first, _| *first >= below))
+        self.write(|rows| rows.batches.retain(|_, batch| batch.end() > below))
     }
     fn sealed(&self, limit: usize) -> Result<Vec<Sealed>, DiskFull> {
         Ok(self.rows.borrow().sealed.values().take(limit).cloned().collect())

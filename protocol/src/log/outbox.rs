@@ -1,15 +1,20 @@
 //! The outbox: batches → segments → the database → the Anchorer.
 //!
+//! A segment is made of whole batches, unless its messages or digests go on chain: then of as many messages as one
+//! transaction takes.
+//!
 //! What always holds: a segment's bounds and root are saved before anything is done with it, so a retry after
 //! any crash writes the very same segment; own batches are dropped only once the database has it, and the
 //! segment's row only once the Anchorer knows it.
 
 use super::{Log, LogError, LogState, LogStore, Step, StoredBatch};
-use crate::batch::decode_records;
+use crate::batch::{Record, decode_records, encode_records};
 use crate::ids::{Seq, StreamId};
-use crate::limits::{SEGMENT_MAX_BYTES, SEGMENT_MAX_MESSAGES};
+use crate::limits::{
+    EMITTED_MAX_BYTES, EMITTED_MAX_MESSAGES, EMITTED_OVERHEAD, SEGMENT_MAX_BYTES, SEGMENT_MAX_MESSAGES,
+};
 use crate::merkle::{LeafFields, Tree};
-use crate::settings::StreamSettings;
+use crate::settings::{Mode, StreamSettings};
 use alloy_primitives::{B256, keccak256};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +29,12 @@ pub struct Sealed {
     pub root: B256,
     /// Whether the database has it.
     pub stored: bool,
+    /// What goes on chain for it beside the root: the stream's mode when it was sealed.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Whether its anchor is stored on chain: the stream's setting when it was sealed.
+    #[serde(default)]
+    pub prove: bool,
 }
 
 impl Sealed {
@@ -63,11 +74,17 @@ impl<S: LogStore> Log<S> {
             .map_err(LogError::Store)?;
         let waiting = self.store.sealed(usize::MAX).map_err(LogError::Store)?;
         if let Some(segment) = waiting.into_iter().find(|segment| !segment.stored) {
-            let records = rows.into_iter().filter(|batch| batch.first < segment.end());
-            let records = records.flat_map(|batch| batch.records).collect();
+            let records = slice(rows, segment.first, segment.end());
+            let records = records.ok_or(LogError::Corrupt(segment.first))?;
             return Ok(Some((segment, records)));
         }
-        let (count, records) = join(rows);
+        let count = match state.settings.mode {
+            Mode::Root => Some(join(&rows, state.flushed)),
+            Mode::Hash | Mode::Payload => emittable(&rows, state.flushed),
+        };
+        let count = count.ok_or(LogError::Corrupt(state.flushed))?;
+        let records = slice(rows, state.flushed, Seq(state.flushed.0 + count));
+        let records = records.ok_or(LogError::Corrupt(state.flushed))?;
         let leaves = leaves(state.id, state.flushed, &records);
         let tree = leaves
             .and_then(|leaves| Tree::new(&leaves))
@@ -77,6 +94,8 @@ impl<S: LogStore> Log<S> {
             count,
             root: tree.root(),
             stored: false,
+            mode: state.settings.mode,
+            prove: state.settings.prove,
         };
         self.store.put_sealed(&segment).map_err(LogError::Store)?;
         Ok(Some((segment, records)))
@@ -135,17 +154,56 @@ impl<S: LogStore> Log<S> {
     }
 }
 
-/// As many whole batches as one segment takes, at least one.
-fn join(batches: Vec<StoredBatch>) -> (u64, Vec<u8>) {
-    let (mut count, mut records) = (0, Vec::new());
+/// How many messages from `from` on, in whole batches, one segment takes; at least one batch.
+fn join(batches: &[StoredBatch], from: Seq) -> u64 {
+    let (mut count, mut bytes) = (0, 0);
     for batch in batches {
-        let full = count + batch.count > SEGMENT_MAX_MESSAGES as u64
-            || records.len() + batch.records.len() > SEGMENT_MAX_BYTES;
+        let more = batch.end().0.saturating_sub(from.0.max(batch.first.0));
+        let full =
+            count + more > SEGMENT_MAX_MESSAGES as u64 || bytes + batch.records.len() > SEGMENT_MAX_BYTES;
         if count > 0 && full {
             break;
         }
-        count += batch.count;
-        records.extend(batch.records);
+        count += more;
+        bytes += batch.records.len();
     }
-    (count, records)
+    count
+}
+
+/// How many messages from `from` on a segment takes when they, or their digests, go on chain; at least one.
+fn emittable(batches: &[StoredBatch], from: Seq) -> Option<u64> {
+    let (mut count, mut bytes) = (0, 0);
+    for batch in batches {
+        for (_, record) in numbered(batch)?.into_iter().filter(|(seq, _)| *seq >= from.0) {
+            bytes += record.payload.len() + EMITTED_OVERHEAD;
+            if count > 0 && (bytes > EMITTED_MAX_BYTES || count == EMITTED_MAX_MESSAGES as u64) {
+                return Some(count);
+            }
+            count += 1;
+        }
+    }
+    Some(count)
+}
+
+/// The encoded records of the messages `from..end`; `None` when the batches' bytes are not records.
+fn slice(mut batches: Vec<StoredBatch>, from: Seq, end: Seq) -> Option<Vec<u8>> {
+    batches.retain(|batch| batch.first < end);
+    let whole = batches.first().is_some_and(|batch| batch.first == from)
+        && batches.last().is_some_and(|batch| batch.end() == end);
+    if whole {
+        return Some(batches.into_iter().flat_map(|batch| batch.records).collect());
+    }
+    let mut records = Vec::new();
+    for batch in &batches {
+        let wanted = numbered(batch)?
+            .into_iter()
+            .filter(|(seq, _)| (from.0..end.0).contains(seq));
+        records.extend(wanted.map(|(_, record)| record));
+    }
+    Some(encode_records(&records))
+}
+
+fn numbered(batch: &StoredBatch) -> Option<Vec<(u64, Record)>> {
+    let records = decode_records(&batch.records).ok()?;
+    Some((batch.first.0..).zip(records).collect())
 }

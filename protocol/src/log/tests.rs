@@ -360,6 +360,68 @@ fn a_backlog_that_the_database_does_not_take_stops_at_its_bound() {
     assert_eq!(refused, Refusal::Backlog(BACKLOG_MAX_BYTES + 1));
 }
 
+/// A stream of this mode with one batch of `count` messages of 3,000 bytes each.
+fn emitting(mode: Mode, count: u64) -> Log<Memory> {
+    let log = taken_up();
+    let change = SettingsChange {
+        mode: Some(mode),
+        prove: Some(true),
+        ..SettingsChange::default()
+    };
+    log.change_settings(&change).unwrap();
+    let mut large = records(1, 0, count);
+    for record in &mut large {
+        record.payload = vec![record.producer_seq as u8; 3_000].into();
+    }
+    log.commit(&relay("a"), &batch(1, 0, large)).unwrap();
+    log
+}
+
+#[test]
+fn what_goes_on_chain_is_cut_to_what_a_transaction_takes_even_inside_a_batch() {
+    let log = emitting(Mode::Payload, 60);
+    let mut counts = Vec::new();
+    let mut next = 0;
+    while let Some((sealed, blob)) = log.seal().unwrap() {
+        let (again, same) = log.seal().unwrap().unwrap();
+        assert_eq!(
+            (again, &same),
+            (sealed.clone(), &blob),
+            "a retry writes the very same segment"
+        );
+        let numbers: Vec<u64> = decode_records(&blob)
+            .unwrap()
+            .iter()
+            .map(|it| it.producer_seq)
+            .collect();
+        let expected: Vec<u64> = (next..next + sealed.count).collect();
+        assert_eq!(numbers, expected, "each message once, in order");
+        assert_eq!((sealed.mode, sealed.prove), (Mode::Payload, true));
+        next = sealed.end().0;
+        counts.push(sealed.count);
+        log.flushed(&sealed, blob.len()).unwrap();
+    }
+    assert_eq!(counts, [25, 25, 10]);
+    assert_eq!(log.batches_kept(), 0);
+    assert_eq!(log.state().unwrap().backlog, 0);
+}
+
+#[test]
+fn a_mode_that_changes_inside_a_batch_holds_from_the_next_segment_on() {
+    let log = emitting(Mode::Hash, 60);
+    let (sealed, blob) = log.seal().unwrap().unwrap();
+    log.flushed(&sealed, blob.len()).unwrap();
+    let change = SettingsChange {
+        mode: Some(Mode::Root),
+        ..SettingsChange::default()
+    };
+    log.change_settings(&change).unwrap();
+    log.commit(&relay("a"), &batch(1, 60, records(1, 60, 5))).unwrap();
+    let (rest, _) = log.seal().unwrap().unwrap();
+    assert_eq!((sealed.count, sealed.mode), (25, Mode::Hash));
+    assert_eq!((rest.first, rest.count, rest.mode), (Seq(25), 40, Mode::Root));
+}
+
 #[test]
 fn a_changed_setting_is_written_to_the_database_again() {
     let log = taken_up();

@@ -4,6 +4,7 @@ use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 use streamchain_chain::listener::{ChainEvent, EventKind};
 use streamchain_chain::sender::{Run, Segment};
+use streamchain_protocol::settings::Mode;
 use streamchain_protocol::uplink::NoticeState;
 
 /// `POST /segments`: what is stored and wants to be anchored.
@@ -24,6 +25,10 @@ pub struct SegmentBody {
     first: u64,
     count: u64,
     root: B256,
+    #[serde(default)]
+    mode: Mode,
+    #[serde(default)]
+    prove: bool,
 }
 
 impl TryFrom<SegmentBody> for Segment {
@@ -41,6 +46,8 @@ impl TryFrom<SegmentBody> for Segment {
             name_hash,
             first,
             root,
+            mode,
+            prove,
             ..
         } = body;
         Ok(Self {
@@ -51,6 +58,8 @@ impl TryFrom<SegmentBody> for Segment {
             first,
             count,
             root,
+            mode,
+            prove,
         })
     }
 }

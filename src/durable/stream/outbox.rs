@@ -11,6 +11,7 @@ use serde::Serialize;
 use std::time::Duration;
 use streamchain_protocol::ids::{Seq, StreamId, StreamName};
 use streamchain_protocol::log::{Log, LogState, Sealed};
+use streamchain_protocol::settings::Mode;
 use worker::{Error, console_error};
 
 /// How long batches gather before they become a segment: fewer rows for a wait that nobody sees.
@@ -43,6 +44,8 @@ struct SegmentToAnchor {
     first: Seq,
     count: u64,
     root: B256,
+    mode: Mode,
+    prove: bool,
 }
 
 impl SegmentToAnchor {
@@ -55,6 +58,8 @@ impl SegmentToAnchor {
             first: segment.first,
             count: segment.count,
             root: segment.root,
+            mode: segment.mode,
+            prove: segment.prove,
         }
     }
 }

@@ -169,7 +169,7 @@ impl LogStore for StreamRows {
     fn drop_batches(&self, below: Seq) -> Result<(), Error> {
         run(
             &self.sql,
-            "DELETE FROM batches WHERE first < ?",
+            "DELETE FROM batches WHERE first + count <= ?",
             vec![number(below.0)],
         )
     }
