@@ -206,6 +206,9 @@ pub fn new_guest(config: &Config, now_ms: u64) -> Result<Guest, Problem> {
 /// Refuses all but the relay itself.
 pub fn need_relay(headers: &Headers, config: &Config, relay: &RelayId) -> Result<(), Problem> {
     let given = bearer(headers)?.ok_or_else(|| unauthorized("this needs the relay's key"))?;
+    if relay.is_edge() {
+        return Err(Problem::new(Kind::Forbidden, "no relay has the name of the edge itself"));
+    }
     if config
         .master
         .relay_key(relay)

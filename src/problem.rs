@@ -268,6 +268,7 @@ impl From<Refusal> for Problem {
                 .with("stored", stored),
             Refusal::TooLarge(_) => Self::new(Kind::TooLarge, detail),
             Refusal::Backlog(_) => Self::new(Kind::Overloaded, detail).header("retry-after", "5"),
+            Refusal::InboxFull(_) => Self::new(Kind::Overloaded, detail).header("retry-after", "2"),
             Refusal::NoSuchSession => Self::new(Kind::NoSuchSession, detail),
             Refusal::NotYourSession => Self::new(Kind::Forbidden, detail),
             Refusal::NoSuchMember(_) => Self::new(Kind::NoSuchMember, detail),

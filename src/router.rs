@@ -51,6 +51,8 @@ pub enum Route {
     TakeUp(RelayId, StreamRef),
     /// `/v1/relays/{relay}/streams/{stream}/producers/{producer}`
     Producer(RelayId, StreamRef, ProducerId),
+    /// `/v1/relays/{relay}/streams/{stream}/inbox`
+    Inbox(RelayId, StreamRef),
     /// `/v1/relays/{relay}/streams/{stream}/batches`
     Batches(RelayId, StreamRef),
 }
@@ -86,6 +88,7 @@ impl Route {
             ["relays", relay, "streams", stream, "producers", producer] => {
                 Self::Producer(relay.parse()?, stream.parse()?, producer.parse()?)
             }
+            ["relays", relay, "streams", stream, "inbox"] => Self::Inbox(relay.parse()?, stream.parse()?),
             ["relays", relay, "streams", stream, "batches"] => Self::Batches(relay.parse()?, stream.parse()?),
             _ => return Ok(None),
         }))
@@ -94,13 +97,13 @@ impl Route {
     /// What may be done with it, as the `Allow` header lists it.
     pub fn allow(&self) -> &'static str {
         match self {
-            Self::Streams => "GET, HEAD, POST, OPTIONS",
+            Self::Streams | Self::Messages(_) => "GET, HEAD, POST, OPTIONS",
             Self::Guest | Self::Sessions(_) | Self::Batches(..) => "POST, OPTIONS",
             Self::Session(_) => "DELETE, OPTIONS",
             Self::Stream(_) => "GET, HEAD, PATCH, OPTIONS",
             Self::Member(..) => "PUT, DELETE, OPTIONS",
             Self::Relay(_) => "PUT, DELETE, OPTIONS",
-            Self::TakeUp(..) => "PUT, OPTIONS",
+            Self::TakeUp(..) => "PUT, DELETE, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }
@@ -208,12 +211,15 @@ async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Pr
         (_, Route::Stream(stream)) => http::streams::get(&call, &stream).await,
         (_, Route::Sessions(stream)) => http::sessions::open(call, &stream).await,
         (_, Route::Session(session)) => http::sessions::end(&call, session).await,
+        (Method::Post, Route::Messages(stream)) => http::publish::post(call, &stream).await,
         (_, Route::Messages(stream)) => http::messages::list(&call, &stream).await,
         (_, Route::Receipt(stream, seq)) => http::receipts::get(&call, &stream, seq).await,
         (_, Route::Anchors(stream)) => http::anchors::list(&call, &stream).await,
         (_, Route::Chain(stream)) => http::chain::list(&call, &stream).await,
         (Method::Delete, Route::Relay(relay)) => http::relays::goodbye(&call, &relay).await,
         (_, Route::Relay(relay)) => http::relays::register(call, &relay).await,
+        (Method::Delete, Route::TakeUp(relay, stream)) => http::relays::release(&call, &relay, &stream).await,
+        (_, Route::Inbox(relay, stream)) => http::relays::inbox(&call, &relay, &stream).await,
         (_, Route::TakeUp(relay, stream)) => http::relays::take_up(call, &relay, &stream).await,
         (_, Route::Producer(relay, stream, producer)) => {
             http::relays::producer(&call, &relay, &stream, producer).await

@@ -131,11 +131,15 @@ impl Directory {
         self.relays.get(relay).is_some_and(meant) && self.relays.remove(relay).is_some()
     }
 
+    /// Whether a relay renewed within the lease.
+    pub fn is_alive(&self, relay: &RelayId, now_ms: u64) -> bool {
+        self.relays.get(relay).is_some_and(|lease| lease.is_alive(now_ms))
+    }
+
     /// Where a stream's next session goes: to its `current` relay while that one lives, else to the one with the
     /// fewest sessions. `None` when no relay is alive.
     pub fn choose(&mut self, stream: ShortId, current: Option<&RelayId>, now_ms: u64) -> Option<Chosen> {
-        let alive = |relay: &RelayId| self.relays.get(relay).is_some_and(|lease| lease.is_alive(now_ms));
-        let relay = match current.filter(|relay| alive(relay)) {
+        let relay = match current.filter(|relay| self.is_alive(relay, now_ms)) {
             Some(current) => current.clone(),
             None => self.least_loaded(stream, now_ms)?,
         };

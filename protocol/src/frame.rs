@@ -41,6 +41,8 @@ pub mod kind {
     pub const GAP: u64 = 22;
     /// relay → client: something went wrong.
     pub const ERROR: u64 = 23;
+    /// relay → client: what was published on chain became final, or was taken back.
+    pub const CHAIN_STATE: u64 = 24;
 }
 
 /// What went wrong, as a number that stays.
@@ -268,7 +270,7 @@ pub enum RelayFrame<'a> {
         /// How sure it is.
         state: AnchorState,
     },
-    /// `[21, block, log_index, author, payload]`
+    /// `[21, block, log_index, author, payload, tx, state]`: a transaction published this.
     Chain {
         /// The block's number.
         block: u64,
@@ -278,6 +280,21 @@ pub enum RelayFrame<'a> {
         author: Address,
         /// Opaque bytes.
         payload: &'a [u8],
+        /// The transaction.
+        tx: B256,
+        /// How sure it is: in a block, or final.
+        state: AnchorState,
+    },
+    /// `[24, block, log_index, tx, state]`: what [`RelayFrame::Chain`] said before is final, or taken back.
+    ChainState {
+        /// The block's number.
+        block: u64,
+        /// The log's index in that block.
+        log_index: u64,
+        /// The transaction.
+        tx: B256,
+        /// How sure it is now.
+        state: AnchorState,
     },
     /// `[22, from, to]`: seqs `from..to` come by HTTP only.
     Gap {
@@ -366,9 +383,21 @@ impl<'a> RelayFrame<'a> {
                 log_index,
                 author,
                 payload,
+                tx,
+                state,
             } => {
-                w.array(5).uint(kind::CHAIN).uint(block).uint(log_index);
-                w.bytes(author.as_slice()).bytes(payload)
+                w.array(7).uint(kind::CHAIN).uint(block).uint(log_index);
+                w.bytes(author.as_slice()).bytes(payload);
+                w.bytes(tx.as_slice()).uint(state as u64)
+            }
+            Self::ChainState {
+                block,
+                log_index,
+                tx,
+                state,
+            } => {
+                w.array(5).uint(kind::CHAIN_STATE).uint(block).uint(log_index);
+                w.bytes(tx.as_slice()).uint(state as u64)
             }
             Self::Gap { from, to } => w.array(3).uint(kind::GAP).uint(from.0).uint(to.0),
             Self::Error {
@@ -440,6 +469,14 @@ impl<'a> RelayFrame<'a> {
                 log_index: r.uint("log_index")?,
                 author: Address::from(r.fixed::<20>("author")?),
                 payload: r.bytes("payload")?,
+                tx: B256::from(r.fixed::<32>("tx")?),
+                state: AnchorState::from_number(r.uint("state")?)?,
+            },
+            kind::CHAIN_STATE => Self::ChainState {
+                block: r.uint("block")?,
+                log_index: r.uint("log_index")?,
+                tx: B256::from(r.fixed::<32>("tx")?),
+                state: AnchorState::from_number(r.uint("state")?)?,
             },
             kind::GAP => Self::Gap {
                 from: Seq(r.uint("from")?),
@@ -460,8 +497,8 @@ fn relay_items(kind: u64) -> Option<u64> {
         kind::WELCOME | kind::MESSAGE => 6,
         kind::ACCEPTED | kind::GAP | kind::ERROR => 3,
         kind::COMMITTED => 2,
-        kind::ANCHORED => 7,
-        kind::CHAIN => 5,
+        kind::ANCHORED | kind::CHAIN => 7,
+        kind::CHAIN_STATE => 5,
         _ => return None,
     })
 }

@@ -101,8 +101,20 @@ fn relay_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
                 log_index: 2,
                 author,
                 payload: b"hi",
+                tx,
+                state: AnchorState::Anchored,
             },
-            "8515186302541111111111111111111111111111111111111111426869",
+            "87151863025411111111111111111111111111111111111111114268695820333333333333333333333333333333333333333333333333\
+             333333333333333300",
+        ),
+        (
+            RelayFrame::ChainState {
+                block: 99,
+                log_index: 2,
+                tx,
+                state: AnchorState::Reverted,
+            },
+            "8518181863025820333333333333333333333333333333333333333333333333333333333333333302",
         ),
         (
             RelayFrame::Gap {

@@ -84,6 +84,16 @@ impl RelayId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What the edge calls itself where it writes a stream that no relay holds. No relay registers under it.
+    pub fn edge() -> Self {
+        Self("edge".to_owned())
+    }
+
+    /// Whether this is the edge itself.
+    pub fn is_edge(&self) -> bool {
+        self.0 == "edge"
+    }
 }
 
 impl FromStr for RelayId {

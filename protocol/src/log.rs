@@ -9,11 +9,15 @@
 //! Every function of [`Log`] is one step. The owner runs it in one storage transaction: a step that fails leaves
 //! nothing behind, so each of them may be tried again.
 
+mod inbox;
 mod members;
 mod outbox;
 mod sessions;
 mod state;
 
+pub use inbox::{
+    Appended, FETCH_MAX_BYTES, INBOX_MAX_BYTES, INBOX_MAX_MESSAGES, Inbox, PLACES_PER_PRODUCER, Waiting,
+};
 pub use members::MEMBERS_MAX;
 pub use outbox::{Sealed, leaves};
 pub use sessions::Session;
@@ -58,6 +62,20 @@ pub trait LogStore {
     fn put_sealed(&self, segment: &Sealed) -> Result<(), Self::Error>;
     /// Drops a sealed segment.
     fn drop_sealed(&self, first: Seq) -> Result<(), Self::Error>;
+    /// Keeps a message that waits for the relay.
+    fn put_waiting(&self, waiting: &Waiting) -> Result<(), Self::Error>;
+    /// The messages that wait, in the order of their places: no more once their bytes reach `max_bytes`.
+    fn waiting(&self, max_bytes: usize) -> Result<Vec<Waiting>, Self::Error>;
+    /// Producer, number and encoded bytes of every message that waits.
+    fn waiting_keys(&self) -> Result<Vec<(ProducerId, u64, u64)>, Self::Error>;
+    /// A producer's highest number that waits.
+    fn last_waiting(&self, producer: ProducerId) -> Result<Option<u64>, Self::Error>;
+    /// Drops a message that waited.
+    fn drop_waiting(&self, producer: ProducerId, number: u64) -> Result<(), Self::Error>;
+    /// Remembers a stored message's seq, in place of the one [`PLACES_PER_PRODUCER`] numbers before.
+    fn put_place(&self, producer: ProducerId, number: u64, seq: Seq) -> Result<(), Self::Error>;
+    /// A stored message's seq, if it is remembered.
+    fn place(&self, producer: ProducerId, number: u64) -> Result<Option<Seq>, Self::Error>;
     /// A session.
     fn session(&self, session: SessionId) -> Result<Option<Session>, Self::Error>;
     /// Writes a session.
@@ -120,6 +138,9 @@ pub enum Refusal {
     /// The database has not taken the older messages yet.
     #[error("{0} bytes wait for the database: send the batch again later")]
     Backlog(u64),
+    /// The relay has not fetched the older messages yet.
+    #[error("{0} messages wait for the stream's relay: send this one again later")]
+    InboxFull(u64),
     /// No such session, or it is over.
     #[error("there is no such session")]
     NoSuchSession,
@@ -215,6 +236,7 @@ impl<S: LogStore> Log<S> {
             last_batch: None,
             anchored: Seq(0),
             finalized: Seq(0),
+            inbox: Inbox::default(),
         };
         self.save(&state)?;
         Ok((state, true))
@@ -229,6 +251,23 @@ impl<S: LogStore> Log<S> {
             }
             .into());
         }
+        if state.assigned.is_none() {
+            state.assigned = Some(relay.clone());
+            self.save(&state)?;
+        }
+        let (epoch, head) = self.hold(relay, incarnation)?;
+        Ok(TakenUp {
+            stream: state.id,
+            name: state.name,
+            epoch,
+            head,
+            waiting: state.inbox.messages,
+        })
+    }
+
+    /// Gives the stream to a run of a relay, or of the edge itself; its epoch, and the head.
+    fn hold(&self, relay: &RelayId, incarnation: Incarnation) -> Step<(Epoch, Seq), S> {
+        let mut state = self.state()?;
         let holder = Holder {
             relay: relay.clone(),
             incarnation,
@@ -236,15 +275,9 @@ impl<S: LogStore> Log<S> {
         if state.holder.as_ref() != Some(&holder) {
             state.epoch = state.epoch.next();
             state.holder = Some(holder);
-            state.assigned = Some(relay.clone());
             self.save(&state)?;
         }
-        Ok(TakenUp {
-            stream: state.id,
-            name: state.name,
-            epoch: state.epoch,
-            head: state.head,
-        })
+        Ok((state.epoch, state.head))
     }
 
     /// The state, if `relay` holds it under `epoch`.
@@ -293,6 +326,7 @@ impl<S: LogStore> Log<S> {
         if state.last_batch == Some(last) {
             return Ok(Committed {
                 committed: state.head,
+                waiting: state.inbox.messages,
             });
         }
         if batch.first != state.head {
@@ -310,6 +344,7 @@ impl<S: LogStore> Log<S> {
                 .put_producer(producer, stored)
                 .map_err(LogError::Store)?;
         }
+        self.settle(&mut state.inbox, relay, batch)?;
         state.head = batch.end();
         state.backlog += records.len() as u64;
         state.last_batch = Some(last);
@@ -322,6 +357,7 @@ impl<S: LogStore> Log<S> {
         self.save(&state)?;
         Ok(Committed {
             committed: state.head,
+            waiting: state.inbox.messages,
         })
     }
 
@@ -388,6 +424,8 @@ impl<S: LogStore> Log<S> {
     }
 }
 
+#[cfg(test)]
+mod inbox_tests;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]

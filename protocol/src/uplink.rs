@@ -184,20 +184,27 @@ pub enum NoticeEvent {
         log_index: u64,
         /// Who published it.
         author: Address,
-        /// Its bytes.
-        payload: Bytes,
+        /// Its bytes; none when only its state is new.
+        #[serde(default)]
+        payload: Option<Bytes>,
+        /// The transaction.
+        tx: B256,
+        /// How sure it is.
+        state: NoticeState,
     },
     /// A session was ended at the edge.
     SessionEnded {
         /// The session.
         session: SessionId,
     },
+    /// Messages came by HTTP and wait to be fetched.
+    Append,
     /// A kind of a later version: passed over.
     #[serde(other)]
     Unknown,
 }
 
-/// How sure an anchor is, in JSON.
+/// How sure an anchor or a chain event is, in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NoticeState {
@@ -227,6 +234,9 @@ pub struct TakenUp {
     pub epoch: Epoch,
     /// The next seq to be given: as many messages are stored.
     pub head: Seq,
+    /// Messages that came by HTTP and wait to be fetched.
+    #[serde(default)]
+    pub waiting: u64,
 }
 
 /// The answer to a producer look-up.
@@ -241,6 +251,9 @@ pub struct ProducerState {
 pub struct Committed {
     /// Every seq below is stored.
     pub committed: Seq,
+    /// Messages that came by HTTP and wait to be fetched.
+    #[serde(default)]
+    pub waiting: u64,
 }
 
 /// Why the edge refused a relay's request for a stream (409): `type` ends in one of these.

@@ -139,6 +139,7 @@ impl LoopbackEdge {
             name,
             epoch: Epoch(1),
             head,
+            waiting: 0,
         })
     }
 
@@ -162,7 +163,7 @@ impl LoopbackEdge {
         } else if *head != committed.0 {
             return (409, r#"{"type":"https://streamchain.dev/problems/gap"}"#.into());
         }
-        json(&Committed { committed })
+        json(&Committed { committed, waiting: 0 })
     }
 }
 

@@ -5,9 +5,11 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
+use streamchain_protocol::batch::decode_records;
 use streamchain_protocol::ids::{Incarnation, RelayId};
 use streamchain_protocol::keys::RelayKey;
 use streamchain_protocol::uplink::{Registration, Renewed, TakeUp, problem};
+use tracing::debug;
 
 /// How long a request may take. A stalled edge is found within this; the batch is then sent again.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,6 +82,19 @@ impl Uplink {
             Request::Batch { body } => {
                 let request = self.request(Method::POST, &format!("{stream}/batches"));
                 Answer::Batch(answer(request.header("content-type", "application/cbor").body(body)).await)
+            }
+            Request::Inbox { epoch } => {
+                let request = self.request(Method::GET, &format!("{stream}/inbox?epoch={epoch}"));
+                let unreadable = |error| UplinkError::Unavailable(format!("unreadable messages: {error}"));
+                let records = read(request).await;
+                Answer::Inbox(records.and_then(|body| decode_records(&body).map_err(unreadable)))
+            }
+            Request::Release { epoch } => {
+                let request = self.request(Method::DELETE, &format!("{stream}?epoch={epoch}"));
+                if let Err(refused) = read(request).await {
+                    debug!(%refused, "the edge was not told that a stream was let go");
+                }
+                Answer::Released
             }
         }
     }

@@ -43,6 +43,13 @@ pub struct PostNotices {
     pub notices: Vec<RelayNotice>,
 }
 
+/// The answer to [`PostNotices`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NoticesPosted {
+    /// Those of the relays that are not alive: they may never hear of it.
+    pub dead: Vec<RelayId>,
+}
+
 /// One notice for one relay.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RelayNotice {
@@ -113,7 +120,10 @@ impl Relays {
                     .map(|one| (one.relay, one.notice))
                     .collect();
                 self.atomically(|| post(&self.rows, &notices, now_ms))?;
-                json(200, &serde_json::json!({}))
+                let directory = self.directory.borrow();
+                let relays = notices.iter().map(|(relay, _)| relay);
+                let dead = relays.filter(|relay| !directory.is_alive(relay, now_ms)).cloned();
+                json(200, &NoticesPosted { dead: dead.collect() })
             }
             (Method::Get, ["status"]) => json(200, &self.directory.borrow().statuses(now_ms)),
             _ => Err(Problem::internal(format!(

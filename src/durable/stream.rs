@@ -3,14 +3,16 @@
 //! Internal paths (the Worker has authenticated whoever asks): `POST /streams`, `GET /state`, `GET /access`,
 //! `PATCH /settings`, `GET /members`, `PUT` and `DELETE /members/{address}`, `POST /sessions`,
 //! `DELETE /sessions/{session}`, `PUT /holder`, `GET /producers/{producer}`, `POST /batches`, `GET /tail`,
-//! `POST /notices`.
+//! `POST /notices`, `POST /append`, `GET /inbox`, `DELETE /holder`.
 
+mod append;
 mod identity;
 mod limited;
 mod messages;
 mod outbox;
 mod rows;
 
+pub use append::APPEND_WAIT_MAX_MS;
 pub use messages::*;
 
 use super::call::{Method, Outcome, call, json_body, outcome};
@@ -52,6 +54,8 @@ pub struct Stream {
     looked: Cell<bool>,
     /// Whether an alarm is set, as far as this instance knows.
     armed: Cell<bool>,
+    /// When the relay was last told that messages wait for it.
+    reminded: Cell<u64>,
     /// Flushes that failed in a row.
     failures: Cell<u32>,
     /// How much clients ask for.
@@ -72,6 +76,7 @@ impl DurableObject for Stream {
             armed,
             failures,
             gate: Gate::default(),
+            reminded: Cell::new(0),
             chosen: RefCell::new(None),
         }
     }
@@ -136,6 +141,14 @@ impl Stream {
                 let (relay, taken_up): (_, TakeUp) = (asked(&url, "relay")?, read(&mut request).await?);
                 json(200, &self.step(|log| log.take_up(&relay, taken_up.incarnation))?)
             }
+            (Method::Delete, ["holder"]) => {
+                let (relay, epoch) = (asked(&url, "relay")?, Epoch(asked(&url, "epoch")?));
+                self.step(|log| log.release(&relay, epoch))?;
+                self.arm().await?;
+                json(200, &serde_json::json!({}))
+            }
+            (Method::Post, ["append"]) => self.append(read(&mut request).await?).await,
+            (Method::Get, ["inbox"]) => self.inbox(&asked(&url, "relay")?, Epoch(asked(&url, "epoch")?)),
             (Method::Get, ["producers", producer]) => self.producer(&url, producer.parse()?),
             (Method::Post, ["batches"]) => self.commit(&url, &request.bytes().await?).await,
             (Method::Get, ["tail"]) => self.tail(&url),
@@ -277,8 +290,7 @@ impl Stream {
                 state = self.step(|log| log.mark(first, Seq(first.0 + count), said))?;
             }
         }
-        let relay = state.holder.map(|holder| holder.relay).or(state.assigned);
-        json(200, &serde_json::json!({ "relay": relay }))
+        json(200, &serde_json::json!({ "relay": state.relay() }))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod config;
 pub mod ice_servers;
 pub mod members;
 pub mod messages;
+pub mod publish;
 pub mod receipts;
 pub mod relays;
 pub mod sessions;

@@ -54,14 +54,34 @@ pub async fn take_up(mut call: Call, relay: &RelayId, stream: &StreamRef) -> Ans
     .await?)
 }
 
-/// `GET /v1/relays/{relay}/streams/{stream}/producers/{producer}`: how far a producer got.
-pub async fn producer(call: &Call, relay: &RelayId, stream: &StreamRef, producer: ProducerId) -> Answer {
+/// `DELETE /v1/relays/{relay}/streams/{stream}`: the relay lets the stream go.
+pub async fn release(call: &Call, relay: &RelayId, stream: &StreamRef) -> Answer {
+    of_stream(call, relay, stream, Method::Delete, "/holder").await
+}
+
+/// `GET /v1/relays/{relay}/streams/{stream}/inbox`: the messages that came by HTTP and wait for the relay.
+pub async fn inbox(call: &Call, relay: &RelayId, stream: &StreamRef) -> Answer {
+    of_stream(call, relay, stream, Method::Get, "/inbox").await
+}
+
+/// Asks the Stream object for something under the relay's epoch.
+async fn of_stream(
+    call: &Call,
+    relay: &RelayId,
+    stream: &StreamRef,
+    method: Method,
+    path: &str,
+) -> Answer {
     need_relay(call.headers(), &call.config, relay)?;
     let epoch = call.number("epoch")?.map(Epoch);
     let epoch = epoch.ok_or_else(|| Problem::new(Kind::BadRequest, "epoch: expected in the query"))?;
     let stub = stream_stub(&call.env, call.short(stream))?;
-    let path = format!("/producers/{producer}?relay={relay}&epoch={epoch}");
-    Ok(ask(&stub, Method::Get, &path, None).await?)
+    Ok(ask(&stub, method, &format!("{path}?relay={relay}&epoch={epoch}"), None).await?)
+}
+
+/// `GET /v1/relays/{relay}/streams/{stream}/producers/{producer}`: how far a producer got.
+pub async fn producer(call: &Call, relay: &RelayId, stream: &StreamRef, producer: ProducerId) -> Answer {
+    of_stream(call, relay, stream, Method::Get, &format!("/producers/{producer}")).await
 }
 
 /// `POST /v1/relays/{relay}/streams/{stream}/batches`: stores a batch.

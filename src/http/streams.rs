@@ -175,6 +175,6 @@ fn describe(state: &LogState) -> Value {
         "p2p": settings.p2p, "prove": settings.prove,
         "epoch": state.epoch, "head": state.head, "stored": state.head, "anchored": state.anchored,
         "final": state.finalized, "created": state.created,
-        "relay": state.holder.as_ref().map(|holder| &holder.relay).or(state.assigned.as_ref()),
+        "relay": state.relay(),
     })
 }

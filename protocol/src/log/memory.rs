@@ -1,6 +1,8 @@
 //! A [`LogStore`] in memory whose steps are transactions and whose writes can fail: what the tests run on.
 
-use super::{Log, LogError, LogState, LogStore, ROWS_MAX, Sealed, Session, Step, StoredBatch};
+use super::{
+    Log, LogError, LogState, LogStore, PLACES_PER_PRODUCER, ROWS_MAX, Sealed, Session, Step, StoredBatch, Waiting,
+};
 use crate::ids::{ProducerId, Seq, SessionId};
 use crate::rights::Rights;
 use alloy_primitives::Address;
@@ -20,6 +22,8 @@ struct Rows {
     sealed: BTreeMap<Seq, Sealed>,
     sessions: BTreeMap<SessionId, Session>,
     members: BTreeMap<Address, Rights>,
+    waiting: BTreeMap<u64, Waiting>,
+    places: BTreeMap<(ProducerId, u64), (u64, Seq)>,
 }
 
 /// The rows of one stream.
@@ -119,6 +123,49 @@ impl LogStore for Memory {
         self.write(|rows| {
             rows.sealed.remove(&first);
         })
+    }
+    fn put_waiting(&self, waiting: &Waiting) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.waiting.insert(waiting.place, waiting.clone());
+        })
+    }
+    fn waiting(&self, max_bytes: usize) -> Result<Vec<Waiting>, DiskFull> {
+        let (mut bytes, mut taken) = (0, Vec::new());
+        for waiting in self.rows.borrow().waiting.values() {
+            bytes += waiting.record.len();
+            taken.push(waiting.clone());
+            if bytes >= max_bytes {
+                break;
+            }
+        }
+        Ok(taken)
+    }
+    fn waiting_keys(&self) -> Result<Vec<(ProducerId, u64, u64)>, DiskFull> {
+        let rows = self.rows.borrow();
+        let key = |one: &Waiting| (one.producer, one.number, one.record.len() as u64);
+        Ok(rows.waiting.values().map(key).collect())
+    }
+    fn last_waiting(&self, producer: ProducerId) -> Result<Option<u64>, DiskFull> {
+        let rows = self.rows.borrow();
+        let of_producer = rows.waiting.values().filter(|one| one.producer == producer);
+        Ok(of_producer.map(|one| one.number).max())
+    }
+    fn drop_waiting(&self, producer: ProducerId, number: u64) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.waiting
+                .retain(|_, one| one.producer != producer || one.number != number)
+        })
+    }
+    fn put_place(&self, producer: ProducerId, number: u64, seq: Seq) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.places
+                .insert((producer, number % PLACES_PER_PRODUCER), (number, seq));
+        })
+    }
+    fn place(&self, producer: ProducerId, number: u64) -> Result<Option<Seq>, DiskFull> {
+        let rows = self.rows.borrow();
+        let found = rows.places.get(&(producer, number % PLACES_PER_PRODUCER));
+        Ok(found.filter(|place| place.0 == number).map(|place| place.1))
     }
     fn session(&self, session: SessionId) -> Result<Option<Session>, DiskFull> {
         Ok(self.rows.borrow().sessions.get(&session).cloned())

@@ -150,7 +150,7 @@ impl<S: LogStore> Log<S> {
     pub fn has_work(&self) -> Step<bool, S> {
         let state = self.state()?;
         let untold = self.store.sealed(1).map_err(LogError::Store)?;
-        Ok(!state.listed || state.flushed < state.head || !untold.is_empty())
+        Ok(!state.listed || state.flushed < state.head || state.inbox.messages > 0 || !untold.is_empty())
     }
 }
 

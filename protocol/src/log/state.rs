@@ -1,5 +1,6 @@
 //! What a log consists of: its one row of state, and the batches beside it.
 
+use super::inbox::Inbox;
 use crate::ids::{Epoch, Incarnation, RelayId, Seq, StreamId, StreamName};
 use crate::settings::StreamSettings;
 use alloy_primitives::{Address, B256};
@@ -60,6 +61,22 @@ pub struct LogState {
     pub anchored: Seq,
     /// Messages under anchors in finalized blocks.
     pub finalized: Seq,
+    /// What waits for the relay.
+    #[serde(default)]
+    pub inbox: Inbox,
+}
+
+impl LogState {
+    /// The relay that holds the stream; `None` when nobody does, or the edge itself.
+    pub fn relay_holder(&self) -> Option<&RelayId> {
+        let holder = self.holder.as_ref().map(|holder| &holder.relay);
+        holder.filter(|relay| !relay.is_edge())
+    }
+
+    /// The relay that has the stream, or that it is meant for.
+    pub fn relay(&self) -> Option<&RelayId> {
+        self.relay_holder().or(self.assigned.as_ref())
+    }
 }
 
 /// What a stream begins with.

@@ -10,6 +10,7 @@
 
 mod deliver;
 mod frames;
+mod inbox;
 mod lifecycle;
 mod streams;
 
@@ -374,6 +375,8 @@ impl Shard {
             Answer::TakeUp(result) => self.taken_up(ticket.stream, result, now),
             Answer::Producer(producer, result) => self.producer_found(ticket.stream, producer, result, now),
             Answer::Batch(result) => self.batch_answered(ticket.stream, result, now),
+            Answer::Inbox(result) => self.fetched(ticket.stream, result, now),
+            Answer::Released => {}
         }
     }
 }

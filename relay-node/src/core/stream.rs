@@ -65,6 +65,10 @@ pub struct Held {
     /// Retries of the batch under way.
     pub batch_retry: Retry,
     gate: StreamGate,
+    /// Whether messages that came by HTTP are being fetched.
+    pub is_fetching: bool,
+    /// One past the last of those that were fetched: once it is stored there may be more.
+    pub fetched: Seq,
     last_time: u64,
     fanned: Seq,
     fresh: Vec<Chunk>,
@@ -80,6 +84,8 @@ impl Held {
             lookups: HashMap::new(),
             batch_retry: Retry::default(),
             gate: StreamGate::new(now),
+            is_fetching: false,
+            fetched: taken.head,
             last_time: 0,
             fanned: taken.head,
             fresh: Vec::new(),

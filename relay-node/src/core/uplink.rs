@@ -1,6 +1,7 @@
 //! What a shard asks of the edge, and what it makes of the answers. How it is carried is the shell's affair.
 
 use bytes::Bytes;
+use streamchain_protocol::batch::Record;
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, ShortId};
 use streamchain_protocol::uplink::{Committed, ProducerState, TakenUp};
 
@@ -35,6 +36,16 @@ pub enum Request {
         /// The encoded batch.
         body: Bytes,
     },
+    /// `GET …/inbox?epoch=`: which messages came by HTTP?
+    Inbox {
+        /// The stream's epoch.
+        epoch: Epoch,
+    },
+    /// `DELETE …/streams/{stream}?epoch=`: we let the stream go. Nothing hangs on the answer.
+    Release {
+        /// The stream's epoch.
+        epoch: Epoch,
+    },
 }
 
 /// The edge's answer to a request.
@@ -46,6 +57,10 @@ pub enum Answer {
     Producer(ProducerId, Result<ProducerState, UplinkError>),
     /// To [`Request::Batch`].
     Batch(Result<Committed, UplinkError>),
+    /// To [`Request::Inbox`].
+    Inbox(Result<Vec<Record>, UplinkError>),
+    /// To [`Request::Release`], whatever came of it.
+    Released,
 }
 
 /// Why the edge gave no answer of the kind wanted.

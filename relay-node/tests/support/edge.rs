@@ -33,6 +33,10 @@ pub struct Edge {
     /// Requests, as text.
     pub asked: Vec<String>,
     pub batches: usize,
+    /// Messages that came by HTTP.
+    pub inbox: Vec<Record>,
+    /// Whether the relay let the stream go.
+    pub is_released: bool,
 }
 
 fn unavailable() -> UplinkError {
@@ -88,6 +92,16 @@ impl Edge {
                     },
                 ))
             }
+            Request::Inbox { epoch } => {
+                self.asked.push("inbox".into());
+                let fits = epoch == Epoch(self.epoch) && !self.is_elsewhere;
+                let stale = UplinkError::Moved("stale-epoch".into());
+                Some(Answer::Inbox(fits.then(|| self.inbox.clone()).ok_or(stale)))
+            }
+            Request::Release { .. } => {
+                self.is_released = true;
+                Some(Answer::Released)
+            }
             Request::Batch { body } => {
                 self.batches += 1;
                 let batch = Batch::decode(&body).expect("a batch of the protocol");
@@ -126,6 +140,7 @@ impl Edge {
             name: "demo".parse().unwrap(),
             epoch: Epoch(self.epoch),
             head,
+            waiting: self.inbox.len() as u64,
         })
     }
 
@@ -138,6 +153,7 @@ impl Edge {
         {
             return Ok(Committed {
                 committed: *committed,
+                waiting: self.inbox.len() as u64,
             });
         }
         if batch.first.0 != self.records.len() as u64 {
@@ -155,8 +171,11 @@ impl Edge {
             self.producers.insert(record.producer, record.producer_seq);
         }
         let committed = batch.end();
+        let stored = |record: &Record| batch.records.iter().any(|one| one.producer == record.producer && one.producer_seq == record.producer_seq);
+        self.inbox.retain(|record| !stored(record));
         self.records.extend(batch.records.clone());
         self.last = Some((batch, committed));
-        Ok(Committed { committed })
+        let waiting = self.inbox.len() as u64;
+        Ok(Committed { committed, waiting })
     }
 }

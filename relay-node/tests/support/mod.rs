@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use str0m::channel::ChannelConfig;
 use str0m::config::{CryptoProvider, DtlsCert};
+use streamchain_protocol::batch::Record;
 use streamchain_protocol::cbor::Reader;
 use streamchain_protocol::frame::{ClientFrame, RelayFrame};
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
@@ -252,6 +253,30 @@ impl Net {
         );
     }
 
+    /// A message comes to the edge by HTTP, and the relay is told.
+    pub fn append(&mut self, producer: u8, number: u64, text: &str) {
+        self.edge.inbox.push(Record {
+            time: 1,
+            author: Address::repeat_byte(producer),
+            producer: ProducerId([producer; 16]),
+            producer_seq: number,
+            payload: text.as_bytes().to_vec().into(),
+        });
+        self.remind();
+    }
+
+    /// The edge says that messages wait.
+    pub fn remind(&mut self) {
+        let (event, now) = (NoticeEvent::Append, self.now());
+        self.shard.handle_notice(
+            &Notice {
+                stream: STREAM,
+                event,
+            },
+            now,
+        );
+    }
+
     /// Hands the relay a datagram at once.
     pub fn inject(&mut self, bytes: &[u8], from: SocketAddr) {
         let now = self.now();
@@ -441,6 +466,7 @@ fn told(message: &[u8]) -> Vec<String> {
                 first, count, state, ..
             } => format!("anchored {first}+{count} {state:?}"),
             RelayFrame::Chain { block, .. } => format!("chain {block}"),
+            RelayFrame::ChainState { block, state, .. } => format!("chain {block} {state:?}"),
         });
     }
     all

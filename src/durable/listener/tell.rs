@@ -188,7 +188,7 @@ async fn write(db: &D1Database, batch: &Batch) -> Result<(), Error> {
 }
 
 fn notices_by_stream(batch: &Batch) -> BTreeMap<StreamId, Vec<Notice>> {
-    let undone = batch.undone.iter().map(|event| (event, NoticeState::Reverted));
+    let undone = batch.undone.iter().map(|event| (event, NoticeState::Reverted, false));
     let seen = batch.seen.iter().map(|event| {
         (
             event,
@@ -197,31 +197,22 @@ fn notices_by_stream(batch: &Batch) -> BTreeMap<StreamId, Vec<Notice>> {
             } else {
                 NoticeState::Anchored
             },
+            true,
         )
     });
-    let finalized = batch.finalized.iter().map(|event| (event, NoticeState::Final));
+    let finalized = batch.finalized.iter().map(|event| (event, NoticeState::Final, false));
     let mut notices: BTreeMap<StreamId, Vec<Notice>> = BTreeMap::new();
-    for (event, state) in undone.chain(seen) {
+    for (event, state, is_new) in undone.chain(seen).chain(finalized) {
         let stream = StreamId(event.stream.0);
         notices
             .entry(stream)
             .or_default()
-            .extend(notice(stream, event, state));
-    }
-    for (event, state) in finalized {
-        // Only anchors: that a payload on the chain became final changes nothing for who has it.
-        if let EventKind::Anchored { .. } = event.kind {
-            let stream = StreamId(event.stream.0);
-            notices
-                .entry(stream)
-                .or_default()
-                .extend(notice(stream, event, state));
-        }
+            .push(notice(stream, event, state, is_new));
     }
     notices
 }
 
-fn notice(stream: StreamId, event: &ChainEvent, state: NoticeState) -> Option<Notice> {
+fn notice(stream: StreamId, event: &ChainEvent, state: NoticeState, is_new: bool) -> Notice {
     let event = match &event.kind {
         EventKind::Anchored {
             first, count, root, ..
@@ -233,17 +224,17 @@ fn notice(stream: StreamId, event: &ChainEvent, state: NoticeState) -> Option<No
             block: event.block,
             state,
         },
-        // There is no word for a payload that was taken back: it comes again, or the database says that it is gone.
-        EventKind::Published { .. } if state == NoticeState::Reverted => return None,
         EventKind::Published { author, payload } => NoticeEvent::Chain {
             block: event.block,
             log_index: event.log_index,
             author: *author,
-            payload: payload.clone(),
+            payload: is_new.then(|| payload.clone()),
+            tx: event.tx,
+            state,
         },
     };
-    Some(Notice {
+    Notice {
         stream: stream.short(),
         event,
-    })
+    }
 }

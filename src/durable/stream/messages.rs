@@ -1,9 +1,9 @@
 //! What the Worker and the Stream object say to each other.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::directory::Chosen;
-use streamchain_protocol::ids::{Seq, SessionId};
+use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
 use streamchain_protocol::log::{LogState, NewStream, Tail};
 use streamchain_protocol::rights::Rights;
 use streamchain_protocol::uplink::NoticeEvent;
@@ -58,6 +58,35 @@ pub struct Member {
 pub struct EndSession {
     /// Who asks.
     pub author: Address,
+}
+
+/// `POST /append`: a message that comes by HTTP. The same producer and number make one message, however often.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Append {
+    /// Makes the stream first, should it not be there.
+    pub create: Option<NewStream>,
+    /// Whether the system itself writes: its own streams take nothing else.
+    pub system: bool,
+    /// Who publishes.
+    pub author: Address,
+    /// Who numbers it.
+    pub producer: ProducerId,
+    /// Its number: 0, 1, 2 … for each producer.
+    pub producer_seq: u64,
+    /// Its bytes.
+    pub payload: Bytes,
+    /// How long the answer may wait for the message to be stored, milliseconds.
+    pub wait_ms: u64,
+}
+
+/// The answer to [`Append`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AppendAnswer {
+    /// Whether it is stored; else it will be, and asking again tells.
+    pub stored: bool,
+    /// Its seq, if it is stored and that is remembered.
+    pub seq: Option<Seq>,
 }
 
 /// `POST /notices`: what the Listener saw of this stream, in the chain's order.

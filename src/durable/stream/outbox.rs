@@ -118,8 +118,9 @@ impl Stream {
     /// One round. What fails first is returned, but a database that is down does not keep the Anchorer waiting.
     async fn flush(&self) -> Result<(), Error> {
         let written = self.write_segments().await;
+        let served = self.serve_inbox().await;
         self.tell_anchorer().await?;
-        written
+        written.and(served)
     }
 
     async fn write_segments(&self) -> Result<(), Error> {

@@ -5,7 +5,9 @@ use alloy_primitives::{Address, hex};
 use serde::Deserialize;
 use std::cell::Cell;
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
-use streamchain_protocol::log::{LogState, LogStore, ROWS_MAX, Sealed, Session, StoredBatch};
+use streamchain_protocol::log::{
+    LogState, LogStore, PLACES_PER_PRODUCER, ROWS_MAX, Sealed, Session, StoredBatch, Waiting,
+};
 use streamchain_protocol::rights::Rights;
 use worker::{Error, SqlStorage, SqlStorageValue};
 
@@ -17,11 +19,20 @@ CREATE TABLE IF NOT EXISTS batches (first INTEGER PRIMARY KEY, count INTEGER NOT
 CREATE TABLE IF NOT EXISTS sealed (first INTEGER PRIMARY KEY, json TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS sessions (
   place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, json TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS inbox (
+  place INTEGER PRIMARY KEY, producer BLOB NOT NULL, number INTEGER NOT NULL, record BLOB NOT NULL,
+  UNIQUE (producer, number));
+CREATE TABLE IF NOT EXISTS places (
+  producer BLOB NOT NULL, slot INTEGER NOT NULL, number INTEGER NOT NULL, seq INTEGER NOT NULL,
+  PRIMARY KEY (producer, slot)) WITHOUT ROWID;
 ";
 
 /// Made with the first member: most streams never have one.
 const MEMBERS: &str =
     "CREATE TABLE IF NOT EXISTS members (address TEXT PRIMARY KEY, rights INTEGER NOT NULL) WITHOUT ROWID";
+/// Whether the stream was made, and whether by this version: the oldest and the newest table.
+const TABLES: &str = "SELECT count(*) AS number FROM sqlite_master
+                      WHERE type = 'table' AND name IN ('state', 'places')";
 
 /// How many expired sessions go with each new one: more than come, so that they never pile up.
 const PRUNE_AT_ONCE: u64 = 8;
@@ -39,14 +50,8 @@ struct JsonRow {
 }
 
 #[derive(Deserialize)]
-struct StoredRow {
-    stored: f64,
-}
-
-#[derive(Deserialize)]
-struct NameRow {
-    #[allow(dead_code)] // only whether there is a row counts
-    name: String,
+struct NumberRow {
+    number: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -80,14 +85,26 @@ impl StreamRows {
 
     fn is_prepared(&self) -> Result<bool, Error> {
         if !self.prepared.get() {
-            self.prepared.set(self.has_table("state")?);
+            let tables = self.number_of(TABLES, vec![])?.unwrap_or(0);
+            // An object of an earlier version has its stream already, but not all tables.
+            if tables == 1 {
+                run(&self.sql, SCHEMA, vec![])?;
+            }
+            self.prepared.set(tables > 0);
         }
         Ok(self.prepared.get())
     }
 
     fn has_table(&self, table: &str) -> Result<bool, Error> {
-        let query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?";
-        Ok(first::<NameRow>(&self.sql, query, vec![table.into()])?.is_some())
+        let query = "SELECT 1 AS number FROM sqlite_master WHERE type = 'table' AND name = ?";
+        Ok(self.number_of(query, vec![table.into()])?.is_some())
+    }
+
+    /// The column `number` of the first row.
+    fn number_of(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Option<u64>, Error> {
+        let row: Option<NumberRow> = first(&self.sql, query, values)?;
+        // At most 2^53 - 1, so a double has it exactly.
+        Ok(row.and_then(|row| row.number).map(|number| number as u64))
     }
 
     fn json<T: serde::de::DeserializeOwned>(
@@ -123,9 +140,7 @@ impl LogStore for StreamRows {
 
     fn producer(&self, producer: ProducerId) -> Result<Option<u64>, Error> {
         let id = vec![producer.0.to_vec().into()];
-        let row: Option<StoredRow> = first(&self.sql, "SELECT stored FROM producers WHERE id = ?", id)?;
-        // At most 2^53 - 1, so a double has it exactly.
-        Ok(row.map(|row| row.stored as u64))
+        self.number_of("SELECT stored AS number FROM producers WHERE id = ?", id)
     }
 
     fn put_producer(&self, producer: ProducerId, stored: u64) -> Result<(), Error> {
@@ -197,6 +212,78 @@ impl LogStore for StreamRows {
             "DELETE FROM sealed WHERE first = ?",
             vec![number(first.0)],
         )
+    }
+
+    fn put_waiting(&self, waiting: &Waiting) -> Result<(), Error> {
+        let values = vec![
+            number(waiting.place),
+            waiting.producer.0.to_vec().into(),
+            number(waiting.number),
+            waiting.record.clone().into(),
+        ];
+        run(&self.sql, "INSERT INTO inbox VALUES (?, ?, ?, ?)", values)
+    }
+
+    fn waiting(&self, max_bytes: usize) -> Result<Vec<Waiting>, Error> {
+        let query = "SELECT place, producer, number, record FROM inbox ORDER BY place";
+        let (mut waiting, mut bytes) = (Vec::new(), 0);
+        for row in self.sql.exec(query, vec![])?.raw() {
+            let one = to_waiting(row?)?;
+            bytes += one.record.len();
+            waiting.push(one);
+            if bytes >= max_bytes {
+                break;
+            }
+        }
+        Ok(waiting)
+    }
+
+    fn waiting_keys(&self) -> Result<Vec<(ProducerId, u64, u64)>, Error> {
+        let query = "SELECT producer, number, length(record) FROM inbox";
+        self.sql
+            .exec(query, vec![])?
+            .raw()
+            .map(|row| match <[SqlStorageValue; 3]>::try_from(row?) {
+                Ok([SqlStorageValue::Blob(id), number, bytes]) => {
+                    Ok((to_producer(&id)?, to_number(&number)?, to_number(&bytes)?))
+                }
+                _ => Err(out_of_shape("inbox")),
+            })
+            .collect()
+    }
+
+    fn last_waiting(&self, producer: ProducerId) -> Result<Option<u64>, Error> {
+        let query = "SELECT max(number) AS number FROM inbox WHERE producer = ?";
+        self.number_of(query, vec![producer.0.to_vec().into()])
+    }
+
+    fn drop_waiting(&self, producer: ProducerId, given: u64) -> Result<(), Error> {
+        let values = vec![producer.0.to_vec().into(), number(given)];
+        run(
+            &self.sql,
+            "DELETE FROM inbox WHERE producer = ? AND number = ?",
+            values,
+        )
+    }
+
+    fn put_place(&self, producer: ProducerId, given: u64, seq: Seq) -> Result<(), Error> {
+        let values = vec![
+            producer.0.to_vec().into(),
+            number(given % PLACES_PER_PRODUCER),
+            number(given),
+            number(seq.0),
+        ];
+        run(&self.sql, "INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)", values)
+    }
+
+    fn place(&self, producer: ProducerId, given: u64) -> Result<Option<Seq>, Error> {
+        let values = vec![
+            producer.0.to_vec().into(),
+            number(given % PLACES_PER_PRODUCER),
+            number(given),
+        ];
+        let query = "SELECT seq AS number FROM places WHERE producer = ? AND slot = ? AND number = ?";
+        Ok(self.number_of(query, values)?.map(Seq))
     }
 
     fn session(&self, session: SessionId) -> Result<Option<Session>, Error> {
@@ -273,6 +360,31 @@ fn to_batch(row: Vec<SqlStorageValue>) -> Result<StoredBatch, Error> {
             count: to_number(&count)?,
             records,
         }),
-        _ => Err(Error::RustError("a row of batches is out of shape".into())),
+        _ => Err(out_of_shape("batches")),
     }
+}
+
+fn to_waiting(row: Vec<SqlStorageValue>) -> Result<Waiting, Error> {
+    match <[SqlStorageValue; 4]>::try_from(row) {
+        Ok([
+            place,
+            SqlStorageValue::Blob(id),
+            number,
+            SqlStorageValue::Blob(record),
+        ]) => Ok(Waiting {
+            place: to_number(&place)?,
+            producer: to_producer(&id)?,
+            number: to_number(&number)?,
+            record,
+        }),
+        _ => Err(out_of_shape("inbox")),
+    }
+}
+
+fn to_producer(id: &[u8]) -> Result<ProducerId, Error> {
+    id.try_into().map(ProducerId).map_err(|_| out_of_shape("inbox"))
+}
+
+fn out_of_shape(table: &str) -> Error {
+    Error::RustError(format!("a row of {table} is out of shape"))
 }

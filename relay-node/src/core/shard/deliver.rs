@@ -96,6 +96,9 @@ impl Shard {
             self.spend(*session, now);
             return;
         }
+        if matches!(notice.event, NoticeEvent::Append) {
+            return self.fetch(id, now);
+        }
         let Some((end, frame)) = notice_frame(&notice.event) else {
             return;
         };
@@ -128,11 +131,7 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
                 root: *root,
                 tx: *tx,
                 block: *block,
-                state: match state {
-                    NoticeState::Anchored => AnchorState::Anchored,
-                    NoticeState::Final => AnchorState::Final,
-                    NoticeState::Reverted => AnchorState::Reverted,
-                },
+                state: frame_state(*state),
             };
             (Seq(first.0.saturating_add(*count)), encode(&frame).into())
         }
@@ -141,15 +140,36 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
             log_index,
             author,
             payload,
+            tx,
+            state,
         } => {
-            let frame = RelayFrame::Chain {
-                block: *block,
-                log_index: *log_index,
-                author: *author,
-                payload,
+            let (block, log_index, tx, state) = (*block, *log_index, *tx, frame_state(*state));
+            let frame = match payload {
+                Some(payload) => RelayFrame::Chain {
+                    block,
+                    log_index,
+                    author: *author,
+                    payload,
+                    tx,
+                    state,
+                },
+                None => RelayFrame::ChainState {
+                    block,
+                    log_index,
+                    tx,
+                    state,
+                },
             };
             (Seq(0), encode(&frame).into())
         }
-        NoticeEvent::SessionEnded { .. } | NoticeEvent::Unknown => return None,
+        NoticeEvent::SessionEnded { .. } | NoticeEvent::Append | NoticeEvent::Unknown => return None,
     })
+}
+
+fn frame_state(state: NoticeState) -> AnchorState {
+    match state {
+        NoticeState::Anchored => AnchorState::Anchored,
+        NoticeState::Final => AnchorState::Final,
+        NoticeState::Reverted => AnchorState::Reverted,
+    }
 }

@@ -15,7 +15,14 @@ use streamchain_protocol::uplink::{Committed, ProducerState, TakenUp};
 impl Shard {
     /// Adds a session to its stream, which is asked for if it is new.
     pub(super) fn join_stream(&mut self, id: ShortId, key: SessionKey) {
-        let stream = match self.streams.entry(id) {
+        let stream = self.ask_for_stream(id);
+        stream.idle_since = None;
+        stream.sessions.push(key);
+    }
+
+    /// The stream, which is asked for if it is new.
+    pub(super) fn ask_for_stream(&mut self, id: ShortId) -> &mut Stream {
+        match self.streams.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
                 self.next_number += 1;
@@ -31,9 +38,7 @@ impl Shard {
                     .push_back(Command::Ask(ticket, Request::TakeUp { fresh: stream.fresh }));
                 entry.insert(stream)
             }
-        };
-        stream.idle_since = None;
-        stream.sessions.push(key);
+        }
     }
 
     /// Takes a session out of its stream.
@@ -80,8 +85,7 @@ impl Shard {
             .idle_since
             .is_some_and(|since| since + STREAM_IDLE <= now.instant);
         if idle && stream.unstored() == 0 {
-            self.streams.remove(&id);
-            return;
+            return self.release(id);
         }
         let ticket = stream.ticket;
         if stream.take_up.is_due(now.instant) {
@@ -148,8 +152,12 @@ impl Shard {
             Ok(taken) if taken.stream.short() == id && held.is_some() => {}
             Ok(taken) if taken.stream.short() == id => {
                 stream.hold(&taken, interval, log_max_bytes, now.instant);
+                let waiting = taken.waiting;
                 for key in stream.sessions.clone() {
                     self.stream_is_there(key, now);
+                }
+                if waiting > 0 {
+                    self.fetch(id, now);
                 }
             }
             Ok(_) => self.let_go(
@@ -219,8 +227,11 @@ impl Shard {
         };
         let Some(held) = &mut stream.held else { return };
         match result {
-            Ok(Committed { committed }) => match self.confirm(id, committed) {
+            Ok(Committed { committed, waiting }) => match self.confirm(id, committed) {
                 true => {
+                    if waiting > 0 {
+                        self.fetch(id, now);
+                    }
                     self.close_batch(id, now);
                     self.queue_stream(id);
                     self.schedule_stream(id);
@@ -261,7 +272,7 @@ impl Shard {
     }
 
     /// Forgets a stream that is not ours (any more): its sessions are told to connect again.
-    fn let_go(&mut self, id: ShortId, error: UplinkError, now: Now) {
+    pub(super) fn let_go(&mut self, id: ShortId, error: UplinkError, now: Now) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };

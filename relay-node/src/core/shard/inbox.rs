@@ -1,0 +1,96 @@
+//! Messages that came to the edge by HTTP: fetched when it says that some wait, and published like any other.
+//!
+//! They stay at the edge until a batch has stored them, so nothing is lost here: what was fetched twice is known
+//! by its number, and what there was no room for is fetched again at the next reminder.
+
+use super::{Command, Now, Shard};
+use crate::core::limits::STREAMS_MAX;
+use crate::core::stream::{Publish, Published};
+use crate::core::uplink::{Request, UplinkError};
+use streamchain_protocol::batch::Record;
+use streamchain_protocol::ids::{Epoch, ShortId};
+
+impl Shard {
+    /// Fetches what waits at the edge, unless that is being done. A stream that nobody listens to is taken up.
+    pub(super) fn fetch(&mut self, id: ShortId, now: Now) {
+        let is_known = self.streams.contains_key(&id);
+        if !self.takes_messages() || (!is_known && self.streams.len() >= STREAMS_MAX) {
+            return;
+        }
+        let stream = self.ask_for_stream(id);
+        if !is_known {
+            stream.idle_since = Some(now.instant);
+            return self.schedule_stream(id);
+        }
+        let ticket = stream.ticket;
+        let Some(held) = &mut stream.held else {
+            return; // the answer to the take-up says whether any wait
+        };
+        if held.is_fetching || held.fetched > held.backlog.committed() {
+            return;
+        }
+        held.is_fetching = true;
+        let epoch = held.epoch;
+        self.commands
+            .push_back(Command::Ask(ticket, Request::Inbox { epoch }));
+    }
+
+    pub(super) fn fetched(&mut self, id: ShortId, result: Result<Vec<Record>, UplinkError>, now: Now) {
+        let takes_messages = self.takes_messages();
+        let Some(held) = self.streams.get_mut(&id).and_then(|stream| stream.held.as_mut()) else {
+            return;
+        };
+        held.is_fetching = false;
+        let records = match result {
+            Ok(records) if takes_messages => records,
+            Ok(_) => return,
+            Err(error) if error.is_passing() => {
+                self.counters.uplink_retries += 1;
+                return; // reminded of them within seconds
+            }
+            Err(error) => return self.let_go(id, error, now),
+        };
+        held.producers.trim(held.backlog.committed());
+        for record in records {
+            let (producer, number, bytes) = (record.producer, record.producer_seq, record.payload.len());
+            // The first of a producer that waits follows the last that is stored.
+            held.producers.learn(producer, number.checked_sub(1));
+            let publish = Publish {
+                author: record.author,
+                producer,
+                number,
+                payload: &record.payload,
+            };
+            let room = self.unstored_bytes + bytes <= self.memory.unstored_bytes;
+            match held.publish(publish, room, now.instant, now.unix_ms) {
+                Some(Published::Accepted(seq)) => {
+                    held.fetched = seq.next();
+                    self.unstored_bytes += bytes;
+                    self.counters.messages_accepted += 1;
+                }
+                Some(Published::Duplicate(_)) => {}
+                Some(Published::Ahead(_) | Published::Overloaded) | None => break,
+            }
+        }
+        self.queue_stream(id);
+        self.schedule_stream(id);
+    }
+
+    /// Lets a stream go that nobody listens to and that has nothing unstored, and tells the edge.
+    pub(super) fn release(&mut self, id: ShortId) {
+        let Some(stream) = self.streams.remove(&id) else {
+            return;
+        };
+        if let Some(held) = &stream.held {
+            self.commands.push_back(released(&stream.ticket, held.epoch));
+            // Should it be taken up again before the edge hears of this, then under another epoch.
+            if self.disputed.len() < STREAMS_MAX {
+                self.disputed.insert(id);
+            }
+        }
+    }
+}
+
+fn released(ticket: &crate::core::uplink::Ticket, epoch: Epoch) -> Command {
+    Command::Ask(*ticket, Request::Release { epoch })
+}

@@ -1,0 +1,53 @@
+//! Messages that came to the edge by HTTP.
+
+mod support;
+
+use std::time::Duration;
+use support::Net;
+use support::edge::Fault;
+
+#[test]
+fn what_came_by_http_reaches_every_peer_among_the_others_and_is_stored_once() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.publish(who, 0, "by channel");
+    net.append(9, 0, "by http");
+    net.append(9, 1, "and another");
+    net.remind();
+    net.until("stored", |net| net.heard[who].contains(&"committed 3".into()));
+    let messages: Vec<&String> = net.heard[who].iter().filter(|heard| heard.starts_with("message")).collect();
+    assert_eq!(messages, ["message 0 by channel", "message 1 by http", "message 2 and another"]);
+    net.remind();
+    net.pass(Duration::from_secs(5));
+    assert_eq!(net.edge.texts(), ["by channel", "by http", "and another"]);
+    assert!(net.edge.inbox.is_empty());
+}
+
+#[test]
+fn a_batch_whose_answer_was_lost_makes_no_second_message_of_what_was_fetched_again() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.edge.batch_faults.extend([Fault::Before, Fault::After, Fault::Before]);
+    for number in 0..4 {
+        net.append(9, number, "once");
+        net.pass(Duration::from_millis(30));
+    }
+    net.until("stored", |net| net.heard[who].contains(&"committed 4".into()));
+    assert_eq!(net.edge.texts(), ["once"; 4]);
+}
+
+#[test]
+fn a_restarted_relay_takes_the_stream_up_without_a_peer_stores_what_waits_and_lets_it_go() {
+    let mut net = Net::new();
+    net.open_member();
+    net.restart_relay();
+    net.append(9, 0, "for nobody yet");
+    net.until("stored", |net| net.edge.texts() == ["for nobody yet"]);
+    net.until("let go", |net| net.edge.is_released);
+    let later = net.open_member();
+    assert!(
+        net.heard[later].contains(&"welcome epoch 3 head 1 committed 1 stored None".into()),
+        "under another epoch: {:?}",
+        net.heard[later]
+    );
+}

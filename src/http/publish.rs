@@ -1,0 +1,117 @@
+//! `POST /v1/streams/{stream}/messages`: publishes one message without a data channel, exactly once.
+
+use super::streams::new_stream;
+use super::{Answer, Call, JSON_MAX_BYTES, from_json, json};
+use crate::auth;
+use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
+use crate::durable::stream::{APPEND_WAIT_MAX_MS, Append, AppendAnswer};
+use crate::durable::stream_stub;
+use crate::problem::{Kind, Problem};
+use crate::random;
+use alloy_primitives::{Address, Bytes, keccak256};
+use serde::Deserialize;
+use serde_json::json;
+use streamchain_protocol::ids::{ProducerId, StreamRef};
+use streamchain_protocol::limits::PAYLOAD_MAX_BYTES;
+use streamchain_protocol::log::Mode;
+
+/// Largest JSON body, bytes: the largest payload in hexadecimal, and what is around it.
+const BODY_MAX_BYTES: usize = 2 * PAYLOAD_MAX_BYTES + JSON_MAX_BYTES;
+
+/// Longest `Idempotency-Key`, characters: a UUID has 36.
+const KEY_MAX_CHARS: usize = 256;
+
+/// A message as JSON: its bytes, or a text.
+#[derive(Deserialize)]
+struct Wanted {
+    payload: Option<Bytes>,
+    text: Option<String>,
+}
+
+/// `POST /v1/streams/{stream}/messages`
+pub async fn post(mut call: Call, stream: &StreamRef) -> Answer {
+    let author = auth::need_author(call.headers(), &call.config, call.now_ms)?;
+    let (producer, producer_seq) = numbered(&call, stream, author)?;
+    let payload = payload(&mut call).await?;
+    let create = match stream {
+        StreamRef::Name(name) if call.config.auto_create && !name.is_system() => {
+            Some(new_stream(&call, name.clone(), Mode::default())?)
+        }
+        _ => None,
+    };
+    let append = Append {
+        create,
+        system: false,
+        author,
+        producer,
+        producer_seq,
+        payload,
+        wait_ms: APPEND_WAIT_MAX_MS,
+    };
+    let short = call.short(stream);
+    let stub = stream_stub(&call.env, short)?;
+    let answer = match outcome(ask(&stub, Method::Post, "/append", json_body(&append)?).await?).await? {
+        Outcome::Refused(response) => return Ok(response),
+        Outcome::Done(answer) => answer,
+    };
+    let AppendAnswer { stored, seq } = answer;
+    let status = if stored { 201 } else { 202 };
+    let response = json(
+        status,
+        &json!({
+            "stored": stored, "seq": seq, "author": author, "producer": producer, "producerSeq": producer_seq,
+        }),
+    )?;
+    match seq {
+        Some(seq) => {
+            let location = format!("/v1/streams/{short}/messages?from={seq}&limit=1");
+            response.headers().set("location", &location)?;
+        }
+        None if !stored => response.headers().set("retry-after", "1")?,
+        None => {}
+    }
+    Ok(response)
+}
+
+/// The message's number: the client's own, or one that its idempotency key stands for, or a new one.
+fn numbered(call: &Call, stream: &StreamRef, author: Address) -> Result<(ProducerId, u64), Problem> {
+    let headers = call.headers();
+    let (producer, number) = (
+        headers.get("streamchain-producer")?,
+        headers.get("streamchain-producer-seq")?,
+    );
+    match (producer, number, headers.get("idempotency-key")?) {
+        (Some(producer), Some(number), None) => {
+            let number = super::parse_number("StreamChain-Producer-Seq", &number)?;
+            Ok((producer.parse()?, number))
+        }
+        (None, None, Some(key)) if (1..=KEY_MAX_CHARS).contains(&key.len()) => {
+            // Under the author, so that nobody else's key can stand for the same message.
+            let text = format!("streamchain/idempotency/v1/{author}/{}/{key}", call.short(stream));
+            let mut producer = [0; ProducerId::LEN];
+            producer.copy_from_slice(&keccak256(text)[..ProducerId::LEN]);
+            Ok((ProducerId(producer), 0))
+        }
+        (None, None, None) => Ok((ProducerId(random::bytes()?), 0)),
+        _ => {
+            let detail = "expected StreamChain-Producer and StreamChain-Producer-Seq, or an Idempotency-Key of 1 \
+                          to 256 characters, or none of them";
+            Err(Problem::new(Kind::BadRequest, detail))
+        }
+    }
+}
+
+async fn payload(call: &mut Call) -> Result<Bytes, Problem> {
+    if call.need_type("application/octet-stream").is_ok() {
+        return Ok(call.body(PAYLOAD_MAX_BYTES).await?.into());
+    }
+    call.need_type("application/json").map_err(|problem| {
+        problem.header("accept-post", "application/octet-stream, application/json")
+    })?;
+    let wanted: Wanted = from_json(&call.body(BODY_MAX_BYTES).await?)?;
+    match (wanted.payload, wanted.text) {
+        (Some(payload), None) => Ok(payload),
+        (None, Some(text)) => Ok(text.into_bytes().into()),
+        _ => Err(Problem::new(Kind::BadRequest, "expected either payload (0x and digits) or text")),
+    }
+}
