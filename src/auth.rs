@@ -16,6 +16,9 @@ use streamchain_protocol::limits::GUEST_TOKEN_LIFE_S;
 use streamchain_protocol::rights::{Access, Right, Rights};
 use worker::Headers;
 
+/// Longest life of a token that stands in a URL, seconds: URLs end up in logs.
+const URL_TOKEN_LIFE_MAX_S: u64 = 3_600;
+
 /// What stands behind a principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PrincipalKind {
@@ -94,10 +97,17 @@ pub fn unauthorized(detail: &str) -> Problem {
 
 /// Who the request is by; `None` without credentials.
 pub async fn principal(call: &Call) -> Result<Option<Principal>, Problem> {
-    let Some(token) = bearer(call.headers())? else {
+    let in_header = bearer(call.headers())?;
+    let in_url = in_header.is_none();
+    let Some(token) = in_header.or_else(|| call.url_token.clone()) else {
         return Ok(None);
     };
     let claims = AccessClaims::verify(&token, &call.config.master.access_key(), call.now_ms / 1_000)?;
+    if in_url && claims.exp.saturating_sub(claims.iat) > URL_TOKEN_LIFE_MAX_S {
+        return Err(unauthorized(
+            "access_token: only a token that lives an hour at most may stand in a URL",
+        ));
+    }
     Ok(Some(Principal::of(claims, &call.config)))
 }
 
@@ -207,7 +217,10 @@ pub fn new_guest(config: &Config, now_ms: u64) -> Result<Guest, Problem> {
 pub fn need_relay(headers: &Headers, config: &Config, relay: &RelayId) -> Result<(), Problem> {
     let given = bearer(headers)?.ok_or_else(|| unauthorized("this needs the relay's key"))?;
     if relay.is_edge() {
-        return Err(Problem::new(Kind::Forbidden, "no relay has the name of the edge itself"));
+        return Err(Problem::new(
+            Kind::Forbidden,
+            "no relay has the name of the edge itself",
+        ));
     }
     if config
         .master

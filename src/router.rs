@@ -41,6 +41,8 @@ pub enum Route {
     Receipt(StreamRef, Seq),
     /// `/v1/streams/{stream}/anchors`
     Anchors(StreamRef),
+    /// `/v1/streams/{stream}/events`
+    Events(StreamRef),
     /// `/v1/streams/{stream}/chain`
     Chain(StreamRef),
     /// `/v1/sessions/{session}`
@@ -81,6 +83,7 @@ impl Route {
                 Self::Receipt(stream.parse()?, parse_seq(seq)?)
             }
             ["streams", stream, "anchors"] => Self::Anchors(stream.parse()?),
+            ["streams", stream, "events"] => Self::Events(stream.parse()?),
             ["streams", stream, "chain"] => Self::Chain(stream.parse()?),
             ["sessions", session] => Self::Session(session.parse()?),
             ["relays", relay] => Self::Relay(relay.parse()?),
@@ -215,6 +218,7 @@ async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Pr
         (_, Route::Messages(stream)) => http::messages::list(&call, &stream).await,
         (_, Route::Receipt(stream, seq)) => http::receipts::get(&call, &stream, seq).await,
         (_, Route::Anchors(stream)) => http::anchors::list(&call, &stream).await,
+        (_, Route::Events(stream)) => http::events::get(call, stream).await,
         (_, Route::Chain(stream)) => http::chain::list(&call, &stream).await,
         (Method::Delete, Route::Relay(relay)) => http::relays::goodbye(&call, &relay).await,
         (_, Route::Relay(relay)) => http::relays::register(call, &relay).await,

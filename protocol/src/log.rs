@@ -9,12 +9,14 @@
 //! Every function of [`Log`] is one step. The owner runs it in one storage transaction: a step that fails leaves
 //! nothing behind, so each of them may be tried again.
 
+mod events;
 mod inbox;
 mod members;
 mod outbox;
 mod sessions;
 mod state;
 
+pub use events::{BadCursor, Cursor, EVENTS_MAX, EVENTS_MAX_BYTES, EventRange, News, StoredEvent};
 pub use inbox::{
     Appended, FETCH_MAX_BYTES, INBOX_MAX_BYTES, INBOX_MAX_MESSAGES, Inbox, PLACES_PER_PRODUCER, Waiting,
 };
@@ -62,6 +64,14 @@ pub trait LogStore {
     fn put_sealed(&self, segment: &Sealed) -> Result<(), Self::Error>;
     /// Drops a sealed segment.
     fn drop_sealed(&self, first: Seq) -> Result<(), Self::Error>;
+    /// Keeps an event, by its number, and that what it is about, `key`, is in `state` now.
+    fn put_event(&self, event: &StoredEvent, key: &str, state: &str) -> Result<(), Self::Error>;
+    /// The events above `after`, in order: at most [`ROWS_MAX`], and no more once their JSON reaches `max_bytes`.
+    fn events(&self, after: u64, max_bytes: usize) -> Result<Vec<StoredEvent>, Self::Error>;
+    /// The state in the newest event about `key`.
+    fn last_event(&self, key: &str) -> Result<Option<String>, Self::Error>;
+    /// Drops an event.
+    fn drop_event(&self, number: u64) -> Result<(), Self::Error>;
     /// Keeps a message that waits for the relay.
     fn put_waiting(&self, waiting: &Waiting) -> Result<(), Self::Error>;
     /// The messages that wait, in the order of their places: no more once their bytes reach `max_bytes`.
@@ -237,6 +247,7 @@ impl<S: LogStore> Log<S> {
             anchored: Seq(0),
             finalized: Seq(0),
             inbox: Inbox::default(),
+            events: EventRange::default(),
         };
         self.save(&state)?;
         Ok((state, true))

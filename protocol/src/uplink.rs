@@ -235,8 +235,12 @@ pub struct TakenUp {
     /// The next seq to be given: as many messages are stored.
     pub head: Seq,
     /// Messages that came by HTTP and wait to be fetched.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub waiting: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The answer to a producer look-up.
@@ -252,7 +256,7 @@ pub struct Committed {
     /// Every seq below is stored.
     pub committed: Seq,
     /// Messages that came by HTTP and wait to be fetched.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub waiting: u64,
 }
 

@@ -163,7 +163,10 @@ impl LoopbackEdge {
         } else if *head != committed.0 {
             return (409, r#"{"type":"https://streamchain.dev/problems/gap"}"#.into());
         }
-        json(&Committed { committed, waiting: 0 })
+        json(&Committed {
+            committed,
+            waiting: 0,
+        })
     }
 }
 

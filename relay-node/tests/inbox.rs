@@ -15,8 +15,18 @@ fn what_came_by_http_reaches_every_peer_among_the_others_and_is_stored_once() {
     net.append(9, 1, "and another");
     net.remind();
     net.until("stored", |net| net.heard[who].contains(&"committed 3".into()));
-    let messages: Vec<&String> = net.heard[who].iter().filter(|heard| heard.starts_with("message")).collect();
-    assert_eq!(messages, ["message 0 by channel", "message 1 by http", "message 2 and another"]);
+    let messages: Vec<&String> = net.heard[who]
+        .iter()
+        .filter(|heard| heard.starts_with("message"))
+        .collect();
+    assert_eq!(
+        messages,
+        [
+            "message 0 by channel",
+            "message 1 by http",
+            "message 2 and another"
+        ]
+    );
     net.remind();
     net.pass(Duration::from_secs(5));
     assert_eq!(net.edge.texts(), ["by channel", "by http", "and another"]);
@@ -27,7 +37,9 @@ fn what_came_by_http_reaches_every_peer_among_the_others_and_is_stored_once() {
 fn a_batch_whose_answer_was_lost_makes_no_second_message_of_what_was_fetched_again() {
     let mut net = Net::new();
     let who = net.open_member();
-    net.edge.batch_faults.extend([Fault::Before, Fault::After, Fault::Before]);
+    net.edge
+        .batch_faults
+        .extend([Fault::Before, Fault::After, Fault::Before]);
     for number in 0..4 {
         net.append(9, number, "once");
         net.pass(Duration::from_millis(30));
@@ -46,7 +58,7 @@ fn a_restarted_relay_takes_the_stream_up_without_a_peer_stores_what_waits_and_le
     net.until("let go", |net| net.edge.is_released);
     let later = net.open_member();
     assert!(
-        net.heard[later].contains(&"welcome epoch 3 head 1 committed 1 stored None".into()),
+        net.heard[later].contains(&"welcome epoch 2 head 1 committed 1 stored None".into()),
         "under another epoch: {:?}",
         net.heard[later]
     );

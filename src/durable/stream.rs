@@ -3,12 +3,13 @@
 //! Internal paths (the Worker has authenticated whoever asks): `POST /streams`, `GET /state`, `GET /access`,
 //! `PATCH /settings`, `GET /members`, `PUT` and `DELETE /members/{address}`, `POST /sessions`,
 //! `DELETE /sessions/{session}`, `PUT /holder`, `GET /producers/{producer}`, `POST /batches`, `GET /tail`,
-//! `POST /notices`, `POST /append`, `GET /inbox`, `DELETE /holder`.
+//! `POST /notices`, `POST /append`, `GET /inbox`, `DELETE /holder`, `GET /news`.
 
 mod append;
 mod identity;
 mod limited;
 mod messages;
+mod news;
 mod outbox;
 mod rows;
 
@@ -24,6 +25,7 @@ use crate::limits::Gate;
 use crate::problem::{Kind, Problem};
 use crate::query;
 use identity::to_address;
+use news::Bell;
 use rows::StreamRows;
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
@@ -56,6 +58,8 @@ pub struct Stream {
     armed: Cell<bool>,
     /// When the relay was last told that messages wait for it.
     reminded: Cell<u64>,
+    /// Rung when there is something new for readers.
+    bell: Bell,
     /// Flushes that failed in a row.
     failures: Cell<u32>,
     /// How much clients ask for.
@@ -77,6 +81,7 @@ impl DurableObject for Stream {
             failures,
             gate: Gate::default(),
             reminded: Cell::new(0),
+            bell: Bell::default(),
             chosen: RefCell::new(None),
         }
     }
@@ -144,10 +149,15 @@ impl Stream {
             (Method::Delete, ["holder"]) => {
                 let (relay, epoch) = (asked(&url, "relay")?, Epoch(asked(&url, "epoch")?));
                 self.step(|log| log.release(&relay, epoch))?;
+                self.bell.ring();
                 self.arm().await?;
                 json(200, &serde_json::json!({}))
             }
             (Method::Post, ["append"]) => self.append(read(&mut request).await?).await,
+            (Method::Get, ["news"]) => {
+                let cursor = asked(&url, "after")?;
+                self.news(cursor, asked(&url, "wait")?).await
+            }
             (Method::Get, ["inbox"]) => self.inbox(&asked(&url, "relay")?, Epoch(asked(&url, "epoch")?)),
             (Method::Get, ["producers", producer]) => self.producer(&url, producer.parse()?),
             (Method::Post, ["batches"]) => self.commit(&url, &request.bytes().await?).await,
@@ -265,6 +275,7 @@ impl Stream {
         let relay = asked(url, "relay")?;
         let batch = Batch::decode(body)?;
         let committed = self.step(|log| log.commit(&relay, &batch))?;
+        self.bell.ring();
         // No await since the commit: the alarm is set with it or not at all.
         self.arm().await?;
         json(200, &committed)
@@ -280,16 +291,9 @@ impl Stream {
     fn hear(&self, heard: &StreamNotices) -> Answer {
         let mut state = self.step(Log::state)?;
         for notice in &heard.notices {
-            if let NoticeEvent::Anchored {
-                first,
-                count,
-                state: said,
-                ..
-            } = notice.event
-            {
-                state = self.step(|log| log.mark(first, Seq(first.0 + count), said))?;
-            }
+            state = self.step(|log| log.hear(&notice.event))?;
         }
+        self.bell.ring();
         json(200, &serde_json::json!({ "relay": state.relay() }))
     }
 }

@@ -20,32 +20,46 @@ use worker::D1Database;
 const CBOR_SEQUENCE: &str = "application/cbor-seq";
 
 /// A page of a stream's messages, filled in the order of seq.
-struct Page {
+pub(super) struct Page {
     from: Seq,
     /// One past the last seq that may be on it.
     to: Seq,
-    messages: Vec<(Seq, Record)>,
+    /// What there is so far.
+    pub(super) messages: Vec<(Seq, Record)>,
     bytes: usize,
+    max_bytes: usize,
 }
 
 impl Page {
+    /// An empty page for messages below `to`, with at most about `max_bytes` of payload.
+    pub(super) fn new(from: Seq, to: Seq, max_bytes: usize) -> Self {
+        Self {
+            from,
+            to,
+            messages: Vec::new(),
+            bytes: 0,
+            max_bytes,
+        }
+    }
+
     fn next(&self) -> Seq {
         self.messages.last().map_or(self.from, |(seq, _)| seq.next())
     }
 
-    fn is_full(&self) -> bool {
-        self.next() >= self.to || self.bytes >= HISTORY_MAX_BYTES
+    /// Whether no more is to be taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.next() >= self.to || self.bytes >= self.max_bytes
     }
 
     /// Takes what fits of a run of encoded records that begins at `first`.
-    fn take(&mut self, first: Seq, records: &[u8]) -> Result<(), Problem> {
+    pub(super) fn take(&mut self, first: Seq, records: &[u8]) -> Result<(), Problem> {
         let records = decode_records(records).map_err(Problem::internal)?;
         for (index, record) in records.into_iter().enumerate() {
             let seq = Seq(first.0 + index as u64);
             if seq < self.next() {
                 continue;
             }
-            let fits = self.bytes + record.payload.len() <= HISTORY_MAX_BYTES || self.messages.is_empty();
+            let fits = self.bytes + record.payload.len() <= self.max_bytes || self.messages.is_empty();
             if seq != self.next() || seq >= self.to || !fits {
                 self.to = self.to.min(self.next());
                 return Ok(());
@@ -72,12 +86,7 @@ pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
     }
     let tail = TailAnswer::read(response).await?;
     let to = Seq(from.0.saturating_add(limit)).min(tail.state.head);
-    let mut page = Page {
-        from,
-        to,
-        messages: Vec::new(),
-        bytes: 0,
-    };
+    let mut page = Page::new(from, to, HISTORY_MAX_BYTES);
     read_database(&call.env.d1("DB")?, &tail, &mut page).await?;
     if !page.is_full() {
         page.take(tail.first, &tail.records)?;
@@ -89,12 +98,13 @@ pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
     }
 }
 
-async fn read_database(db: &D1Database, tail: &Tail, page: &mut Page) -> Result<(), Problem> {
+/// Takes what the database has of the page.
+pub(super) async fn read_database(db: &D1Database, tail: &Tail, page: &mut Page) -> Result<(), Problem> {
     let end = page.to.min(tail.state.flushed);
     if page.from >= end {
         return Ok(());
     }
-    let rows = segments::read(db, tail.state.id, page.from, end, HISTORY_MAX_BYTES).await?;
+    let rows = segments::read(db, tail.state.id, page.from, end, page.max_bytes).await?;
     for row in rows {
         page.take(row.first, &row.records)?;
     }

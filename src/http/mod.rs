@@ -6,6 +6,7 @@ pub mod audit;
 pub mod auth;
 pub mod chain;
 pub mod config;
+pub mod events;
 pub mod ice_servers;
 pub mod members;
 pub mod messages;
@@ -43,6 +44,8 @@ pub struct Call {
     pub config: Rc<Config>,
     /// When it came, Unix milliseconds.
     pub now_ms: u64,
+    /// An access token out of the query, where one may stand there.
+    pub url_token: Option<String>,
 }
 
 impl Call {
@@ -53,6 +56,7 @@ impl Call {
             env,
             config,
             now_ms: Date::now().as_millis(),
+            url_token: None,
         }
     }
 

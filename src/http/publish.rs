@@ -13,7 +13,6 @@ use serde::Deserialize;
 use serde_json::json;
 use streamchain_protocol::ids::{ProducerId, StreamRef};
 use streamchain_protocol::limits::PAYLOAD_MAX_BYTES;
-use streamchain_protocol::log::Mode;
 
 /// Largest JSON body, bytes: the largest payload in hexadecimal, and what is around it.
 const BODY_MAX_BYTES: usize = 2 * PAYLOAD_MAX_BYTES + JSON_MAX_BYTES;
@@ -30,25 +29,28 @@ struct Wanted {
 
 /// `POST /v1/streams/{stream}/messages`
 pub async fn post(mut call: Call, stream: &StreamRef) -> Answer {
-    let author = auth::need_author(call.headers(), &call.config, call.now_ms)?;
+    let principal = auth::need_principal(&call).await?;
+    let author = principal.author;
     let (producer, producer_seq) = numbered(&call, stream, author)?;
     let payload = payload(&mut call).await?;
     let create = match stream {
         StreamRef::Name(name) if call.config.auto_create && !name.is_system() => {
-            Some(new_stream(&call, name.clone(), Mode::default())?)
+            Some(new_stream(&call, name.clone())?)
         }
         _ => None,
     };
+    let short = call.short(stream);
     let append = Append {
         create,
-        system: false,
+        account: Some(principal.account),
+        operator: principal.operator,
+        limit: principal.scope.on(short),
         author,
         producer,
         producer_seq,
         payload,
         wait_ms: APPEND_WAIT_MAX_MS,
     };
-    let short = call.short(stream);
     let stub = stream_stub(&call.env, short)?;
     let answer = match outcome(ask(&stub, Method::Post, "/append", json_body(&append)?).await?).await? {
         Outcome::Refused(response) => return Ok(response),
@@ -105,13 +107,15 @@ async fn payload(call: &mut Call) -> Result<Bytes, Problem> {
     if call.need_type("application/octet-stream").is_ok() {
         return Ok(call.body(PAYLOAD_MAX_BYTES).await?.into());
     }
-    call.need_type("application/json").map_err(|problem| {
-        problem.header("accept-post", "application/octet-stream, application/json")
-    })?;
+    call.need_type("application/json")
+        .map_err(|problem| problem.header("accept-post", "application/octet-stream, application/json"))?;
     let wanted: Wanted = from_json(&call.body(BODY_MAX_BYTES).await?)?;
     match (wanted.payload, wanted.text) {
         (Some(payload), None) => Ok(payload),
         (None, Some(text)) => Ok(text.into_bytes().into()),
-        _ => Err(Problem::new(Kind::BadRequest, "expected either payload (0x and digits) or text")),
+        _ => Err(Problem::new(
+            Kind::BadRequest,
+            "expected either payload (0x and digits) or text",
+        )),
     }
 }

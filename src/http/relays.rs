@@ -65,23 +65,30 @@ pub async fn inbox(call: &Call, relay: &RelayId, stream: &StreamRef) -> Answer {
 }
 
 /// Asks the Stream object for something under the relay's epoch.
-async fn of_stream(
-    call: &Call,
-    relay: &RelayId,
-    stream: &StreamRef,
-    method: Method,
-    path: &str,
-) -> Answer {
+async fn of_stream(call: &Call, relay: &RelayId, stream: &StreamRef, method: Method, path: &str) -> Answer {
     need_relay(call.headers(), &call.config, relay)?;
     let epoch = call.number("epoch")?.map(Epoch);
     let epoch = epoch.ok_or_else(|| Problem::new(Kind::BadRequest, "epoch: expected in the query"))?;
     let stub = stream_stub(&call.env, call.short(stream))?;
-    Ok(ask(&stub, method, &format!("{path}?relay={relay}&epoch={epoch}"), None).await?)
+    Ok(ask(
+        &stub,
+        method,
+        &format!("{path}?relay={relay}&epoch={epoch}"),
+        None,
+    )
+    .await?)
 }
 
 /// `GET /v1/relays/{relay}/streams/{stream}/producers/{producer}`: how far a producer got.
 pub async fn producer(call: &Call, relay: &RelayId, stream: &StreamRef, producer: ProducerId) -> Answer {
-    of_stream(call, relay, stream, Method::Get, &format!("/producers/{producer}")).await
+    of_stream(
+        call,
+        relay,
+        stream,
+        Method::Get,
+        &format!("/producers/{producer}"),
+    )
+    .await
 }
 
 /// `POST /v1/relays/{relay}/streams/{stream}/batches`: stores a batch.

@@ -187,6 +187,16 @@ export class FakeRelay {
     return this.#send("GET", `/streams/${short}/producers/${Buffer.from(producer).toString("hex")}?epoch=${epoch}`);
   }
 
+  /** What waits for the relay. */
+  inbox(short: string, epoch: number): Promise<Answer> {
+    return this.#send("GET", `/streams/${short}/inbox?epoch=${epoch}`);
+  }
+
+  /** Lets a stream go. */
+  release(short: string, epoch: number): Promise<Answer> {
+    return this.#send("DELETE", `/streams/${short}?epoch=${epoch}`);
+  }
+
   batch(short: string, epoch: number, first: number, messages: Message[]): Promise<Answer> {
     return this.rawBatch(short, batchBytes(epoch, first, messages));
   }
@@ -205,6 +215,12 @@ export interface EdgeOptions {
   folder?: string;
   /** What answers the Worker's own requests; a chain that is down unless given. */
   outbound?: (request: Request) => Promise<Response>;
+}
+
+/** A namespace of Durable Objects, as far as it is used here. */
+interface Objects {
+  idFromName(name: string): unknown;
+  get(id: unknown): { fetch(url: string, init: RequestInit): Promise<Response> };
 }
 
 /** A running edge. */
@@ -248,6 +264,15 @@ export class Edge {
 
   database(): Promise<Awaited<ReturnType<Miniflare["getD1Database"]>>> {
     return this.#miniflare.getD1Database("DB");
+  }
+
+  /** Tells a Stream object what the Listener would: `notices` as they are written between objects. */
+  async notice(short: string, ...notices: Json[]): Promise<void> {
+    const streams = (await this.#miniflare.getDurableObjectNamespace("STREAM")) as unknown as Objects;
+    const object = streams.get(streams.idFromName(short.slice(2)));
+    const body = JSON.stringify({ notices });
+    const told = await object.fetch("https://internal/notices", { method: "POST", body });
+    assert.equal(told.status, 200, await told.text());
   }
 
   /** Makes a stream and has `relay` take it up. */

@@ -43,8 +43,8 @@ test("other methods are refused with those that are allowed", async () => {
     ["POST", "/v1/health", "GET, HEAD, OPTIONS"],
     ["GET", "/v1/streams/demo/sessions", "POST, OPTIONS"],
     ["POST", "/v1/relays/r1", "PUT, DELETE, OPTIONS"],
-    ["GET", `/v1/relays/r1/streams/0x${"00".repeat(20)}`, "PUT, OPTIONS"],
-    ["PUT", "/v1/streams/demo/messages", "GET, HEAD, OPTIONS"],
+    ["GET", `/v1/relays/r1/streams/0x${"00".repeat(20)}`, "PUT, DELETE, OPTIONS"],
+    ["PUT", "/v1/streams/demo/messages", "GET, HEAD, POST, OPTIONS"],
   ];
   for (const [method, path, allow] of refused) {
     const answer = await edge.send(method, path);

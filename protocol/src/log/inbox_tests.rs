@@ -72,13 +72,24 @@ fn when_the_relay_is_dead_the_edge_stores_under_its_own_epoch_and_the_relay_can_
     post(&log, 1, 0).unwrap();
     let late = fetched(&log, 1);
     log.step(|log| log.take_over(&relay("b"))).unwrap();
-    assert_eq!(post(&log, 1, 0).unwrap(), waits(), "another relay's death is none of ours");
+    assert_eq!(
+        post(&log, 1, 0).unwrap(),
+        waits(),
+        "another relay's death is none of ours"
+    );
     log.step(|log| log.take_over(&relay("a"))).unwrap();
     assert_eq!(post(&log, 1, 0).unwrap(), seq(0));
     let refused = log.commit(&relay("a"), &batch(1, 0, late)).unwrap_err();
-    assert!(matches!(refused, LogError::Refused(Refusal::StaleEpoch { .. })), "{refused}");
+    assert!(
+        matches!(refused, LogError::Refused(Refusal::StaleEpoch { .. })),
+        "{refused}"
+    );
     let again = log.take_up(&relay("a"), run(1)).unwrap();
-    assert_eq!((again.epoch, again.head), (Epoch(3), Seq(1)), "it takes the stream up anew");
+    assert_eq!(
+        (again.epoch, again.head),
+        (Epoch(3), Seq(1)),
+        "it takes the stream up anew"
+    );
 }
 
 #[test]
@@ -89,7 +100,10 @@ fn a_relay_that_takes_the_stream_up_right_then_learns_that_something_waits() {
     assert_eq!((taken.epoch, taken.waiting), (Epoch(2), 1));
     assert_eq!(fetched(&log, 2), records(1, 0, 1));
     let stale = log.waiting(&relay("a"), Epoch(1)).unwrap_err();
-    assert!(matches!(stale, LogError::Refused(Refusal::StaleEpoch { .. })), "{stale}");
+    assert!(
+        matches!(stale, LogError::Refused(Refusal::StaleEpoch { .. })),
+        "{stale}"
+    );
 }
 
 #[test]
@@ -97,7 +111,11 @@ fn a_relay_that_lets_the_stream_go_leaves_what_waits_to_the_edge() {
     let log = held();
     post(&log, 1, 0).unwrap();
     log.step(|log| log.release(&relay("a"), Epoch(9))).unwrap();
-    assert_eq!(post(&log, 1, 0).unwrap(), waits(), "an old release changes nothing");
+    assert_eq!(
+        post(&log, 1, 0).unwrap(),
+        waits(),
+        "an old release changes nothing"
+    );
     log.step(|log| log.release(&relay("a"), Epoch(1))).unwrap();
     assert_eq!(post(&log, 1, 0).unwrap(), seq(0));
     assert_eq!(post(&log, 1, 1).unwrap(), seq(1));
@@ -108,35 +126,65 @@ fn a_relay_that_lets_the_stream_go_leaves_what_waits_to_the_edge() {
 fn numbers_follow_one_another_and_the_inbox_is_bounded() {
     let log = held();
     let refused = post(&log, 1, 1).unwrap_err();
-    assert!(matches!(refused, LogError::Refused(Refusal::ProducerConflict { stored: None, .. })));
+    assert!(matches!(
+        refused,
+        LogError::Refused(Refusal::ProducerConflict { stored: None, .. })
+    ));
     for number in 0..INBOX_MAX_MESSAGES {
         post(&log, 1, number).unwrap();
     }
     let refused = post(&log, 2, 0).unwrap_err();
-    assert!(matches!(refused, LogError::Refused(Refusal::InboxFull(INBOX_MAX_MESSAGES))));
+    assert!(matches!(
+        refused,
+        LogError::Refused(Refusal::InboxFull(INBOX_MAX_MESSAGES))
+    ));
     log.step(|log| log.take_over(&relay("a"))).unwrap();
     assert_eq!(log.state().unwrap().head, Seq(INBOX_MAX_MESSAGES));
     assert_eq!(post(&log, 2, 0).unwrap(), seq(INBOX_MAX_MESSAGES));
-    assert_eq!(post(&log, 1, 0).unwrap(), Appended::Stored(None), "old seqs are not remembered");
+    assert_eq!(
+        post(&log, 1, 0).unwrap(),
+        Appended::Stored(None),
+        "old seqs are not remembered"
+    );
 }
 
 #[derive(Debug, Clone)]
 enum Event {
     /// A client posts its next message, or one of before again.
-    Post { producer: u8, back: u64 },
+    Post {
+        producer: u8,
+        back: u64,
+    },
     /// A run of a relay takes the stream up (after a session was sent to it).
-    TakeUp { relay: u8, run: u8 },
+    TakeUp {
+        relay: u8,
+        run: u8,
+    },
     /// A relay fetches what waits.
-    Fetch { relay: u8 },
+    Fetch {
+        relay: u8,
+    },
     /// A relay commits some of what it has, with a message of its own peer before it; the answer may be lost.
-    Commit { relay: u8, count: usize, lost: bool },
+    Commit {
+        relay: u8,
+        count: usize,
+        lost: bool,
+    },
     /// A relay forgets what it has: it was restarted, or killed.
-    Die { relay: u8 },
+    Die {
+        relay: u8,
+    },
     /// A relay lets the stream go.
-    Release { relay: u8 },
+    Release {
+        relay: u8,
+    },
     /// The edge is told that a relay is dead; it may not be.
-    TakeOver { relay: u8 },
-    DiskFull { after: u32 },
+    TakeOver {
+        relay: u8,
+    },
+    DiskFull {
+        after: u32,
+    },
     DiskFree,
 }
 
@@ -184,10 +232,16 @@ impl World {
             Event::TakeUp { relay, run: number } => {
                 let mut state = self.log.state().unwrap();
                 state.assigned = Some(name(relay));
-                let _ = self.log.step(|log| log.rows().put_state(&state).map_err(LogError::Store));
+                let _ = self
+                    .log
+                    .step(|log| log.rows().put_state(&state).map_err(LogError::Store));
                 if let Ok(taken) = self.log.step(|log| log.take_up(&name(relay), run(number))) {
                     let (epoch, head) = (taken.epoch.0, taken.head.0);
-                    self.relays[usize::from(relay)] = Relay { epoch, head, ..Relay::default() };
+                    self.relays[usize::from(relay)] = Relay {
+                        epoch,
+                        head,
+                        ..Relay::default()
+                    };
                 }
             }
             Event::Fetch { relay } => {

@@ -1,7 +1,8 @@
 //! A [`LogStore`] in memory whose steps are transactions and whose writes can fail: what the tests run on.
 
 use super::{
-    Log, LogError, LogState, LogStore, PLACES_PER_PRODUCER, ROWS_MAX, Sealed, Session, Step, StoredBatch, Waiting,
+    Log, LogError, LogState, LogStore, PLACES_PER_PRODUCER, ROWS_MAX, Sealed, Session, Step, StoredBatch,
+    StoredEvent, Waiting,
 };
 use crate::ids::{ProducerId, Seq, SessionId};
 use crate::rights::Rights;
@@ -22,6 +23,8 @@ struct Rows {
     sealed: BTreeMap<Seq, Sealed>,
     sessions: BTreeMap<SessionId, Session>,
     members: BTreeMap<Address, Rights>,
+    /// With what each is about, and in which state that was.
+    events: BTreeMap<u64, (StoredEvent, String, String)>,
     waiting: BTreeMap<u64, Waiting>,
     places: BTreeMap<(ProducerId, u64), (u64, Seq)>,
 }
@@ -122,6 +125,39 @@ impl LogStore for Memory {
     fn drop_sealed(&self, first: Seq) -> Result<(), DiskFull> {
         self.write(|rows| {
             rows.sealed.remove(&first);
+        })
+    }
+    fn put_event(&self, event: &StoredEvent, key: &str, state: &str) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            let row = (event.clone(), key.to_owned(), state.to_owned());
+            rows.events.insert(event.number, row);
+        })
+    }
+    fn events(&self, after: u64, max_bytes: usize) -> Result<Vec<StoredEvent>, DiskFull> {
+        let (mut bytes, mut taken) = (0, Vec::new());
+        for event in self
+            .rows
+            .borrow()
+            .events
+            .range(after + 1..)
+            .map(|(_, row)| &row.0)
+        {
+            bytes += event.json.len();
+            taken.push(event.clone());
+            if bytes >= max_bytes || taken.len() >= ROWS_MAX {
+                break;
+            }
+        }
+        Ok(taken)
+    }
+    fn last_event(&self, key: &str) -> Result<Option<String>, DiskFull> {
+        let rows = self.rows.borrow();
+        let about = rows.events.values().rev().find(|row| row.1 == key);
+        Ok(about.map(|row| row.2.clone()))
+    }
+    fn drop_event(&self, number: u64) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.events.remove(&number);
         })
     }
     fn put_waiting(&self, waiting: &Waiting) -> Result<(), DiskFull> {

@@ -1,5 +1,6 @@
 //! What a log consists of: its one row of state, and the batches beside it.
 
+use super::events::EventRange;
 use super::inbox::Inbox;
 use crate::ids::{Epoch, Incarnation, RelayId, Seq, StreamId, StreamName};
 use crate::settings::StreamSettings;
@@ -64,6 +65,9 @@ pub struct LogState {
     /// What waits for the relay.
     #[serde(default)]
     pub inbox: Inbox,
+    /// Which events are kept.
+    #[serde(default)]
+    pub events: EventRange,
 }
 
 impl LogState {

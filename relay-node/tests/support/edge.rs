@@ -171,7 +171,12 @@ impl Edge {
             self.producers.insert(record.producer, record.producer_seq);
         }
         let committed = batch.end();
-        let stored = |record: &Record| batch.records.iter().any(|one| one.producer == record.producer && one.producer_seq == record.producer_seq);
+        let stored = |record: &Record| {
+            batch
+                .records
+                .iter()
+                .any(|one| one.producer == record.producer && one.producer_seq == record.producer_seq)
+        };
         self.inbox.retain(|record| !stored(record));
         self.records.extend(batch.records.clone());
         self.last = Some((batch, committed));

@@ -188,7 +188,10 @@ async fn write(db: &D1Database, batch: &Batch) -> Result<(), Error> {
 }
 
 fn notices_by_stream(batch: &Batch) -> BTreeMap<StreamId, Vec<Notice>> {
-    let undone = batch.undone.iter().map(|event| (event, NoticeState::Reverted, false));
+    let undone = batch
+        .undone
+        .iter()
+        .map(|event| (event, NoticeState::Reverted, false));
     let seen = batch.seen.iter().map(|event| {
         (
             event,
@@ -200,7 +203,10 @@ fn notices_by_stream(batch: &Batch) -> BTreeMap<StreamId, Vec<Notice>> {
             true,
         )
     });
-    let finalized = batch.finalized.iter().map(|event| (event, NoticeState::Final, false));
+    let finalized = batch
+        .finalized
+        .iter()
+        .map(|event| (event, NoticeState::Final, false));
     let mut notices: BTreeMap<StreamId, Vec<Notice>> = BTreeMap::new();
     for (event, state, is_new) in undone.chain(seen).chain(finalized) {
         let stream = StreamId(event.stream.0);

@@ -3,6 +3,7 @@
 //! While any of them waits the alarm runs: it reminds the relay, and writes them itself once that relay is dead.
 
 use super::{Append, AppendAnswer, Stream};
+use crate::auth;
 use crate::durable::call::{Method, call, expect_json, json_body};
 use crate::durable::relays::{NoticesPosted, PostNotices, RelayNotice};
 use crate::durable::{relays_stub, to_error};
@@ -13,6 +14,7 @@ use streamchain_protocol::batch::Record;
 use streamchain_protocol::ids::{Epoch, RelayId};
 use streamchain_protocol::limits::PAYLOAD_MAX_BYTES;
 use streamchain_protocol::log::{Appended, Log};
+use streamchain_protocol::rights::Right;
 use streamchain_protocol::uplink::{Notice, NoticeEvent};
 use worker::{Date, Delay, Error, Response, console_error};
 
@@ -29,16 +31,16 @@ impl Stream {
     /// `POST /append`
     pub(super) async fn append(&self, asked: Append) -> Answer {
         if asked.payload.len() > PAYLOAD_MAX_BYTES {
-            let detail = format!("payload: {} bytes, at most {PAYLOAD_MAX_BYTES}", asked.payload.len());
+            let detail = format!(
+                "payload: {} bytes, at most {PAYLOAD_MAX_BYTES}",
+                asked.payload.len()
+            );
             return Err(Problem::new(Kind::TooLarge, detail));
         }
         if let Some(new) = &asked.create {
             self.create(new).await?;
         }
-        if !asked.system && self.step(Log::state)?.name.is_system() {
-            let detail = "streams whose name begins with _ are written by the system alone";
-            return Err(Problem::new(Kind::Forbidden, detail));
-        }
+        self.check_append(&asked)?;
         let begun = Date::now().as_millis();
         let record = Record {
             time: begun,
@@ -48,6 +50,7 @@ impl Stream {
             payload: asked.payload,
         };
         let mut appended = self.step(|log| log.append(&record))?;
+        self.bell.ring();
         // No await since the step: the alarm is set with it or not at all.
         self.arm().await?;
         if let Appended::Waits(relay) = &appended {
@@ -62,10 +65,30 @@ impl Stream {
             Delay::from(LOOK_INTERVAL).await;
             appended = self.step(|log| log.append(&record))?;
         }
-        json(200, &match appended {
-            Appended::Stored(seq) => AppendAnswer { stored: true, seq },
-            Appended::Waits(_) => AppendAnswer { stored: false, seq: None },
-        })
+        json(
+            200,
+            &match appended {
+                Appended::Stored(seq) => AppendAnswer { stored: true, seq },
+                Appended::Waits(_) => AppendAnswer {
+                    stored: false,
+                    seq: None,
+                },
+            },
+        )
+    }
+
+    /// Decided here, in one turn with the step: a right that was revoked before is not used.
+    fn check_append(&self, asked: &Append) -> Result<(), Problem> {
+        if asked.account.is_none() {
+            return Ok(());
+        }
+        if self.step(Log::state)?.name.is_system() {
+            let detail = "streams whose name begins with _ are written by the system alone";
+            return Err(Problem::new(Kind::Forbidden, detail));
+        }
+        let access = self.step(|log| log.access(asked.account))?;
+        let rights = access.rights(asked.account, asked.operator).and(asked.limit);
+        auth::check(true, rights, Right::Write)
     }
 
     /// `GET /inbox`: what waits, for the relay that holds the stream.
@@ -96,6 +119,7 @@ impl Stream {
         let told: NoticesPosted = expect_json(told).await?;
         if told.dead.contains(relay) {
             self.step(|log| log.take_over(relay)).map_err(to_error)?;
+            self.bell.ring();
         }
         Ok(())
     }
@@ -108,7 +132,11 @@ impl Stream {
         }
         match state.relay_holder() {
             Some(relay) => self.remind(relay).await,
-            None => self.step(Log::write_waiting).map_err(to_error),
+            None => {
+                self.step(Log::write_waiting).map_err(to_error)?;
+                self.bell.ring();
+                Ok(())
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, Bytes};
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::directory::Chosen;
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
-use streamchain_protocol::log::{LogState, NewStream, Tail};
+use streamchain_protocol::log::{LogState, NewStream, News, StoredEvent, Tail};
 use streamchain_protocol::rights::Rights;
 use streamchain_protocol::uplink::NoticeEvent;
 use worker::{Error, Headers, Response};
@@ -66,8 +66,12 @@ pub struct EndSession {
 pub struct Append {
     /// Makes the stream first, should it not be there.
     pub create: Option<NewStream>,
-    /// Whether the system itself writes: its own streams take nothing else.
-    pub system: bool,
+    /// Whose rights count; `None` for the system itself, whose own streams take nothing from others.
+    pub account: Option<Address>,
+    /// Whether that is the operator.
+    pub operator: bool,
+    /// What the credentials are limited to.
+    pub limit: Rights,
     /// Who publishes.
     pub author: Address,
     /// Who numbers it.
@@ -134,5 +138,62 @@ impl TailAnswer {
             first,
             records: response.bytes().await?,
         })
+    }
+}
+
+const EVENTS_HEADER: &str = "x-events";
+
+/// The answer to `GET /news`: that to `GET /tail`, and before the records so many lines of three for each event:
+/// number, name, JSON.
+pub struct NewsAnswer;
+
+impl NewsAnswer {
+    /// Writes it.
+    pub fn respond(news: News) -> worker::Result<Response> {
+        let mut body = String::new();
+        for StoredEvent { number, name, json } in &news.events {
+            body.push_str(&number.to_string());
+            [name, json].into_iter().for_each(|line| {
+                body.push('\n');
+                body.push_str(line);
+            });
+            body.push('\n');
+        }
+        let events = body.len();
+        let mut body = body.into_bytes();
+        body.extend(news.tail.records);
+        let records = Vec::new();
+        let response = TailAnswer::respond(Tail { records, ..news.tail })?;
+        let headers = response.headers().clone();
+        headers.set(EVENTS_HEADER, &events.to_string())?;
+        Ok(Response::from_bytes(body)?.with_headers(headers))
+    }
+
+    /// Reads it.
+    pub async fn read(response: Response) -> worker::Result<News> {
+        let out_of_shape = || Error::RustError("the Stream object's news are out of shape".into());
+        let events = response.headers().get(EVENTS_HEADER)?;
+        let mut tail = TailAnswer::read(response).await?;
+        let end: usize = events
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(out_of_shape)?;
+        if end > tail.records.len() {
+            return Err(out_of_shape());
+        }
+        let records = tail.records.split_off(end);
+        let text = String::from_utf8(std::mem::replace(&mut tail.records, records));
+        let text = text.map_err(|_| out_of_shape())?;
+        let mut lines = text.lines();
+        let mut events = Vec::new();
+        while let Some(number) = lines.next() {
+            let (name, json) = (lines.next(), lines.next());
+            let (name, json) = name.zip(json).ok_or_else(out_of_shape)?;
+            events.push(StoredEvent {
+                number: number.parse().map_err(|_| out_of_shape())?,
+                name: name.to_owned(),
+                json: json.to_owned(),
+            });
+        }
+        Ok(News { tail, events })
     }
 }

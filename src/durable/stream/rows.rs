@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::cell::Cell;
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
 use streamchain_protocol::log::{
-    LogState, LogStore, PLACES_PER_PRODUCER, ROWS_MAX, Sealed, Session, StoredBatch, Waiting,
+    LogState, LogStore, PLACES_PER_PRODUCER, ROWS_MAX, Sealed, Session, StoredBatch, StoredEvent, Waiting,
 };
 use streamchain_protocol::rights::Rights;
 use worker::{Error, SqlStorage, SqlStorageValue};
@@ -22,6 +22,9 @@ CREATE TABLE IF NOT EXISTS sessions (
 CREATE TABLE IF NOT EXISTS inbox (
   place INTEGER PRIMARY KEY, producer BLOB NOT NULL, number INTEGER NOT NULL, record BLOB NOT NULL,
   UNIQUE (producer, number));
+CREATE TABLE IF NOT EXISTS events (
+  number INTEGER PRIMARY KEY, key TEXT NOT NULL, state TEXT NOT NULL, name TEXT NOT NULL, json TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS events_by_key ON events (key, number);
 CREATE TABLE IF NOT EXISTS places (
   producer BLOB NOT NULL, slot INTEGER NOT NULL, number INTEGER NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY (producer, slot)) WITHOUT ROWID;
@@ -46,6 +49,13 @@ pub struct StreamRows {
 
 #[derive(Deserialize)]
 struct JsonRow {
+    json: String,
+}
+
+#[derive(Deserialize)]
+struct EventRow {
+    number: f64,
+    name: String,
     json: String,
 }
 
@@ -214,6 +224,47 @@ impl LogStore for StreamRows {
         )
     }
 
+    fn put_event(&self, event: &StoredEvent, key: &str, state: &str) -> Result<(), Error> {
+        let values = vec![
+            number(event.number),
+            key.into(),
+            state.into(),
+            event.name.as_str().into(),
+            event.json.as_str().into(),
+        ];
+        run(&self.sql, "INSERT INTO events VALUES (?, ?, ?, ?, ?)", values)
+    }
+
+    fn events(&self, after: u64, max_bytes: usize) -> Result<Vec<StoredEvent>, Error> {
+        // Summed up by the database, so that no more is read than is taken.
+        let query = "SELECT number, name, json FROM (
+                       SELECT number, name, json, sum(length(json)) OVER (ORDER BY number) - length(json) AS before
+                       FROM (SELECT number, name, json FROM events WHERE number > ? ORDER BY number LIMIT ?))
+                     WHERE before < ? ORDER BY number";
+        let values = vec![number(after), number(ROWS_MAX as u64), number(max_bytes as u64)];
+        let rows: Vec<EventRow> = all(&self.sql, query, values)?;
+        let event = |row: EventRow| StoredEvent {
+            number: row.number as u64,
+            name: row.name,
+            json: row.json,
+        };
+        Ok(rows.into_iter().map(event).collect())
+    }
+
+    fn last_event(&self, key: &str) -> Result<Option<String>, Error> {
+        let query = "SELECT state AS json FROM events WHERE key = ? ORDER BY number DESC LIMIT 1";
+        let row: Option<JsonRow> = first(&self.sql, query, vec![key.into()])?;
+        Ok(row.map(|row| row.json))
+    }
+
+    fn drop_event(&self, given: u64) -> Result<(), Error> {
+        run(
+            &self.sql,
+            "DELETE FROM events WHERE number = ?",
+            vec![number(given)],
+        )
+    }
+
     fn put_waiting(&self, waiting: &Waiting) -> Result<(), Error> {
         let values = vec![
             number(waiting.place),
@@ -273,7 +324,11 @@ impl LogStore for StreamRows {
             number(given),
             number(seq.0),
         ];
-        run(&self.sql, "INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)", values)
+        run(
+            &self.sql,
+            "INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)",
+            values,
+        )
     }
 
     fn place(&self, producer: ProducerId, given: u64) -> Result<Option<Seq>, Error> {
@@ -366,12 +421,14 @@ fn to_batch(row: Vec<SqlStorageValue>) -> Result<StoredBatch, Error> {
 
 fn to_waiting(row: Vec<SqlStorageValue>) -> Result<Waiting, Error> {
     match <[SqlStorageValue; 4]>::try_from(row) {
-        Ok([
-            place,
-            SqlStorageValue::Blob(id),
-            number,
-            SqlStorageValue::Blob(record),
-        ]) => Ok(Waiting {
+        Ok(
+            [
+                place,
+                SqlStorageValue::Blob(id),
+                number,
+                SqlStorageValue::Blob(record),
+            ],
+        ) => Ok(Waiting {
             place: to_number(&place)?,
             producer: to_producer(&id)?,
             number: to_number(&number)?,

@@ -1,6 +1,7 @@
 // What a connection takes and tells: the types of its public face.
 
-import type { Bytes, Hex } from "./bytes.ts";
+import type { Hex } from "./bytes.ts";
+import type { ChainEvent } from "./chain-events.ts";
 import type { Attempt } from "./diagnosis.ts";
 import type { StreamInfo } from "./edge.ts";
 import type { StreamChainError } from "./errors.ts";
@@ -66,8 +67,8 @@ export interface ConnectionEvents {
   /** The edge told what it knows of the stream. */
   info: StreamInfo;
   anchor: AnchorNews;
-  /** Somebody spoke through the contract. */
-  chain: { readonly block: number; readonly logIndex: number; readonly author: Hex; readonly payload: Bytes };
+  /** Somebody spoke through the contract, or what they said became final or was taken back. */
+  chain: ChainEvent;
   /** An attempt to connect ended, well or badly. */
   attempt: Attempt;
   /** The relay complained; `code` as in `RelayErrorCode`. */

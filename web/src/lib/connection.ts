@@ -5,6 +5,7 @@
 
 import { Backoff } from "./backoff.ts";
 import { type Bytes, type Hex, toHex, utf8Bytes } from "./bytes.ts";
+import { chainEventOf } from "./chain-events.ts";
 import type {
   AnchorNews,
   ConnectionEvents,
@@ -392,12 +393,8 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
         this.#handleAnchored(frame);
         break;
       case "chain":
-        this.emit("chain", {
-          block: frame.block,
-          logIndex: frame.logIndex,
-          author: toHex(frame.author),
-          payload: frame.payload.slice() as Bytes,
-        });
+      case "chain-state":
+        this.emit("chain", chainEventOf(frame));
         break;
       case "error":
         this.#handleError(frame);

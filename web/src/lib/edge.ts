@@ -2,6 +2,7 @@
 
 import { type Bytes, type Hex, toHex } from "./bytes.ts";
 import { decodeSequence } from "./cbor.ts";
+import { type ChainEvent, readChainEvent } from "./chain-events.ts";
 import { malformed, type Problem, StreamChainError } from "./errors.ts";
 import { JsonObject } from "./json.ts";
 import { HTTP_TIMEOUT_MS, MAX_JSON_BYTES, MAX_PAGE_BYTES, MAX_PAYLOAD_BYTES, PAGE_MESSAGES } from "./limits.ts";
@@ -80,6 +81,27 @@ export interface AnchorInfo {
   readonly state: "anchored" | "final";
 }
 
+/** What makes a repeated message the same message: a producer's own count, or a key of one's own. */
+export type PublishNumber =
+  | { readonly producer: Uint8Array; readonly seq: number }
+  | { readonly idempotencyKey: string };
+
+/** What became of a message that was published by HTTP. */
+export interface Published {
+  /** False while it waits for the stream's relay: publish it again, with the same number, to learn its seq. */
+  readonly stored: boolean;
+  readonly seq: number | undefined;
+}
+
+function numberHeaders(number: PublishNumber): Record<string, string> {
+  if ("idempotencyKey" in number) return { "idempotency-key": number.idempotencyKey };
+  const producer = toHex(number.producer).slice(2);
+  return { "streamchain-producer": producer, "streamchain-producer-seq": String(number.seq) };
+}
+
+/** Events of the chain on one page. */
+export const CHAIN_PAGE = 1_000;
+
 /** The answer to an offer. */
 export interface SessionAnswer {
   readonly sdp: string;
@@ -113,7 +135,7 @@ function retryAfterMs(response: Response): number | undefined {
 }
 
 /** The typed error of an answer that is not a success. */
-async function refusal(response: Response): Promise<StreamChainError> {
+export async function refusal(response: Response): Promise<StreamChainError> {
   const problem = readProblem(await response.text().catch(() => ""), response.status);
   const after = retryAfterMs(response);
   return new StreamChainError(
@@ -310,6 +332,33 @@ export class EdgeClient {
   async anchors(stream: string, from: number, limit: number): Promise<AnchorInfo[]> {
     const path = `/v1/streams/${encodeURIComponent(stream)}/anchors?from=${from}&limit=${limit}`;
     return (await this.#json(path)).objects("anchors").map(readAnchor);
+  }
+
+  /** What was published on chain, from `after` on in the order of the chain: at most 1,000 events. */
+  async chainEvents(stream: string, after?: { block: number; logIndex: number }): Promise<ChainEvent[]> {
+    const behind = after === undefined ? "" : `&block=${after.block}&logIndex=${after.logIndex}`;
+    const path = `/v1/streams/${encodeURIComponent(stream)}/chain?limit=${CHAIN_PAGE}${behind}`;
+    return (await this.#json(path)).objects("events").map(readChainEvent);
+  }
+
+  /** Publishes one message by HTTP. Repeated with the same number or key it is the same message. */
+  async publish(
+    stream: string,
+    payload: Uint8Array,
+    options: { readonly token: string; readonly number?: PublishNumber },
+  ): Promise<Published> {
+    const { token, number } = options;
+    const response = await this.#request(`/v1/streams/${encodeURIComponent(stream)}/messages`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/octet-stream",
+        authorization: `Bearer ${token}`,
+        ...(number === undefined ? {} : numberHeaders(number)),
+      },
+      body: payload.slice() as Bytes,
+    });
+    const json = new JsonObject(JSON.parse(await response.text()), "published");
+    return { stored: json.flag("stored"), seq: json.uintOr("seq", undefined) };
   }
 
   /** Starts a session: one request, the offer in and the answer out. */

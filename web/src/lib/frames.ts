@@ -98,6 +98,15 @@ export type RelayFrame =
       readonly logIndex: number;
       readonly author: Uint8Array;
       readonly payload: Uint8Array;
+      readonly tx: Uint8Array;
+      readonly state: AnchorState;
+    }
+  | {
+      readonly kind: "chain-state";
+      readonly block: number;
+      readonly logIndex: number;
+      readonly tx: Uint8Array;
+      readonly state: AnchorState;
     }
   | { readonly kind: "gap"; readonly from: number; readonly to: number }
   | ErrorFrame;
@@ -161,6 +170,13 @@ class Fields {
   payload(): Uint8Array {
     const value = this.#next();
     if (!(value instanceof Uint8Array) || value.length > MAX_PAYLOAD_BYTES) throw this.#wrong("a payload");
+    return value;
+  }
+
+  /** Of any length: what is published on chain is bounded by gas alone. */
+  anyBytes(): Uint8Array {
+    const value = this.#next();
+    if (!(value instanceof Uint8Array)) throw this.#wrong("bytes");
     return value;
   }
 
@@ -236,8 +252,16 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
     };
   },
   21: (values) => {
-    const f = new Fields("chain", values, 5);
-    return { kind: "chain", block: f.uint(), logIndex: f.uint(), author: f.bytes(20), payload: f.payload() };
+    const f = new Fields("chain", values, 7);
+    return {
+      kind: "chain",
+      block: f.uint(),
+      logIndex: f.uint(),
+      author: f.bytes(20),
+      payload: f.anyBytes(),
+      tx: f.bytes(32),
+      state: f.anchorState(),
+    };
   },
   22: (values) => {
     const f = new Fields("gap", values, 3);
@@ -248,6 +272,10 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
   23: (values) => {
     const f = new Fields("error", values, 3);
     return { kind: "error", code: f.uint(), text: f.text(), retryMs: f.optionalUint() };
+  },
+  24: (values) => {
+    const f = new Fields("chain-state", values, 5);
+    return { kind: "chain-state", block: f.uint(), logIndex: f.uint(), tx: f.bytes(32), state: f.anchorState() };
   },
 };
 

@@ -2,6 +2,7 @@
 
 export { type Bytes, fromHex, type Hex, toHex } from "./bytes.ts";
 export { ANCHORED_TOPIC, checkOnChain } from "./chain.ts";
+export { type ChainEvent, ChainEvents, type ChainState, chainEventKey } from "./chain-events.ts";
 export { connect, StreamConnection } from "./connection.ts";
 export type {
   AnchorNews,
@@ -14,14 +15,24 @@ export type {
 export { ATTEMPT_STEPS, type Attempt, type AttemptStep, type AttemptStepId } from "./diagnosis.ts";
 export {
   type AnchorInfo,
+  CHAIN_PAGE,
   EdgeClient,
   type EdgeConfig,
   type EdgeStatus,
+  type Published,
+  type PublishNumber,
   type RelayStatus,
   type StreamInfo,
   type StreamMessage,
 } from "./edge.ts";
 export { type ErrorCode, type Problem, StreamChainError } from "./errors.ts";
+export {
+  type ChainSubject,
+  EventFollower,
+  type FollowedEvent,
+  type FollowOptions,
+  followEvents,
+} from "./event-follower.ts";
 export type { Guarantee } from "./feed.ts";
 export { RelayErrorCode } from "./frames.ts";
 export { MAX_PAYLOAD_BYTES } from "./limits.ts";

@@ -1,0 +1,240 @@
+//! `GET /v1/streams/{stream}/events`: a stream's messages, and what happens to it on chain, as server-sent events.
+//!
+//! What always holds: an event's id says how far the reader is when it has that event, and behind an id come
+//! exactly the events that follow it, each once, whichever instance answers; nothing about a reader is kept
+//! anywhere but in its id.
+//!
+//! The Worker holds the response and asks the Stream object for what is behind the cursor; the object answers when
+//! there is something. A page is asked for when the page before was taken, so a slow reader costs one page, and its
+//! response ends like every other: after its life, or when it has asked often enough.
+
+use super::messages::{Page, read_database};
+use super::{Answer, Call};
+use crate::auth;
+use crate::durable::call::{Method, call as ask};
+use crate::durable::stream::NewsAnswer;
+use crate::durable::stream_stub;
+use crate::problem::{Kind, Problem};
+use futures_util::stream;
+use serde_json::json;
+use std::fmt::Write;
+use std::time::Duration;
+use streamchain_protocol::ids::{Seq, StreamRef};
+use streamchain_protocol::limits::EXACT_INTEGER_MAX;
+use streamchain_protocol::log::{Cursor, LogState, News};
+use streamchain_protocol::rights::Right;
+use streamchain_protocol::settings::ReadAccess;
+use worker::{Date, Delay, Error, Headers, Response, console_error};
+
+/// Longest life of one response, seconds: a reader that vanished unseen costs no more than this. EventSource comes
+/// back by itself.
+const LIFE_MAX_S: u64 = 300;
+
+/// Most questions of one response: a Worker may send 1,000 requests for one of its own, and each page takes up to
+/// three.
+const QUESTIONS_MAX: u32 = 300;
+
+/// Least time between two questions, milliseconds: a busy stream is read in larger pages instead of more.
+const PACE_MS: u64 = 100;
+
+/// How long the object may wait with its answer, milliseconds. An empty answer becomes a heartbeat.
+const WAIT_MS: u64 = 10_000;
+
+/// How soon a reader should come back, milliseconds.
+const RETRY_MS: u64 = 1_000;
+
+/// Most payload bytes in one page.
+const PAGE_MAX_BYTES: usize = 128 * 1024;
+
+/// How often it is checked whether a private stream may still be read, milliseconds.
+const CHECK_INTERVAL_MS: u64 = 5_000;
+
+/// One reader.
+struct Reader {
+    call: Call,
+    stream: StreamRef,
+    cursor: Cursor,
+    opening: Option<String>,
+    /// When the response ends, Unix milliseconds.
+    until: u64,
+    questions: u32,
+    asked: u64,
+    checked: u64,
+    is_private: bool,
+}
+
+/// `GET /v1/streams/{stream}/events`
+pub async fn get(mut call: Call, stream: StreamRef) -> Answer {
+    call.url_token = call.query("access_token")?;
+    auth::need(&call, &stream, Right::Read).await?;
+    let life = call.number("life")?.unwrap_or(LIFE_MAX_S).clamp(1, LIFE_MAX_S);
+    let given = cursor(&call)?;
+    let from = call.number("from")?.map(Seq);
+    // Behind everything: only the state is wanted yet.
+    let behind = Cursor {
+        event: EXACT_INTEGER_MAX,
+        seq: Seq(EXACT_INTEGER_MAX),
+    };
+    let news = match question(&call, &stream, behind, 0).await? {
+        Ok(news) => news,
+        Err(refused) => return Ok(refused),
+    };
+    let state = &news.tail.state;
+    let cursor = given.unwrap_or(Cursor {
+        event: state.events.next - 1,
+        seq: from.unwrap_or(state.head),
+    });
+    if cursor.seq > state.head || cursor.event >= state.events.next {
+        let detail = format!("{cursor} is not reached yet: the stream is at {}", here(state));
+        return Err(Problem::new(Kind::BadRequest, detail));
+    }
+    let now_ms = call.now_ms;
+    let reader = Reader {
+        stream,
+        cursor,
+        opening: Some(opening(cursor, state)),
+        until: now_ms + life * 1_000,
+        questions: 0,
+        asked: 0,
+        checked: now_ms,
+        is_private: state.settings.read == ReadAccess::Private,
+        call,
+    };
+    let pages = stream::unfold(reader, |mut reader| async move {
+        let page = reader.next().await.unwrap_or_else(|problem| {
+            // The reader comes back with its cursor.
+            console_error!("events: {}", problem.to_json());
+            None
+        });
+        page.map(|page| (Ok::<Vec<u8>, Error>(page.into_bytes()), reader))
+    });
+    let headers = Headers::new();
+    headers.set("content-type", "text/event-stream; charset=utf-8")?;
+    // Proxies that gather responses would hold the events back.
+    headers.set("x-accel-buffering", "no")?;
+    Ok(Response::from_stream(pages)?.with_headers(headers))
+}
+
+fn here(state: &LogState) -> Cursor {
+    Cursor {
+        event: state.events.next - 1,
+        seq: state.head,
+    }
+}
+
+/// Where the reader goes on: `Last-Event-ID`, which a browser sends by itself, before `?after=`.
+fn cursor(call: &Call) -> Result<Option<Cursor>, Problem> {
+    let given = call.headers().get("last-event-id")?.filter(|id| !id.is_empty());
+    let given = match given {
+        Some(id) => Some(id),
+        None => call.query("after")?,
+    };
+    given
+        .map(|id| id.parse::<Cursor>())
+        .transpose()
+        .map_err(|error| Problem::new(Kind::BadRequest, format!("Last-Event-ID or after: {error}")))
+}
+
+/// Asks the Stream object; a refusal is its own response.
+async fn question(
+    call: &Call,
+    stream: &StreamRef,
+    cursor: Cursor,
+    wait_ms: u64,
+) -> Result<Result<News, Response>, Problem> {
+    let stub = stream_stub(&call.env, call.short(stream))?;
+    let path = format!("/news?after={cursor}&wait={wait_ms}");
+    let response = ask(&stub, Method::Get, &path, None).await?;
+    if response.status_code() >= 400 {
+        return Ok(Err(response));
+    }
+    Ok(Ok(NewsAnswer::read(response).await?))
+}
+
+/// What every response begins with.
+fn opening(cursor: Cursor, state: &LogState) -> String {
+    let mut text = format!("retry: {RETRY_MS}\n");
+    let marks = json!({
+        "stream": state.id, "epoch": state.epoch, "head": state.head, "stored": state.head,
+        "anchored": state.anchored, "final": state.finalized,
+    });
+    put(&mut text, cursor, "state", &marks.to_string());
+    text
+}
+
+fn put(text: &mut String, cursor: Cursor, name: &str, json: &str) {
+    // Writing to a text does not fail.
+    let _ = write!(text, "id: {cursor}\nevent: {name}\ndata: {json}\n\n");
+}
+
+impl Reader {
+    /// The next part of the response; `None` at its end.
+    async fn next(&mut self) -> Result<Option<String>, Problem> {
+        if let Some(opening) = self.opening.take() {
+            return Ok(Some(opening));
+        }
+        let now_ms = Date::now().as_millis();
+        let wait = (self.asked + PACE_MS).saturating_sub(now_ms);
+        Delay::from(Duration::from_millis(wait)).await;
+        let now_ms = now_ms + wait;
+        if now_ms >= self.until || self.questions >= QUESTIONS_MAX {
+            return Ok(None);
+        }
+        if self.is_private && now_ms >= self.checked + CHECK_INTERVAL_MS {
+            self.call.now_ms = now_ms;
+            auth::need(&self.call, &self.stream, Right::Read).await?;
+            self.checked = now_ms;
+        }
+        self.questions += 1;
+        let left = WAIT_MS.min(self.until - now_ms);
+        let left = if self.is_private {
+            left.min(CHECK_INTERVAL_MS)
+        } else {
+            left
+        };
+        let news = question(&self.call, &self.stream, self.cursor, left).await?;
+        self.asked = Date::now().as_millis();
+        match news {
+            Ok(news) => self.tell(news).await.map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Messages first, and events once the reader has all messages: an anchor never comes before what it is about.
+    async fn tell(&mut self, news: News) -> Result<String, Problem> {
+        let News { tail, events } = news;
+        let state = &tail.state;
+        self.is_private = state.settings.read == ReadAccess::Private;
+        let mut text = String::new();
+        if self.cursor.seq < state.head {
+            let mut page = Page::new(self.cursor.seq, state.head, PAGE_MAX_BYTES);
+            read_database(&self.call.env.d1("DB")?, &tail, &mut page).await?;
+            if !page.is_full() {
+                page.take(tail.first, &tail.records)?;
+            }
+            for (seq, record) in &page.messages {
+                self.cursor.seq = seq.next();
+                let message = json!({
+                    "seq": seq, "time": record.time, "author": record.author, "payload": record.payload,
+                });
+                put(&mut text, self.cursor, "stored", &message.to_string());
+            }
+        }
+        if self.cursor.seq >= state.head {
+            let first = state.events.first;
+            if self.cursor.event + 1 < first {
+                let lost = json!({ "from": self.cursor.event + 1, "to": first });
+                self.cursor.event = first - 1;
+                put(&mut text, self.cursor, "gap", &lost.to_string());
+            }
+            for event in events {
+                self.cursor.event = event.number;
+                put(&mut text, self.cursor, &event.name, &event.json);
+            }
+        }
+        if text.is_empty() {
+            text.push_str(": \n\n");
+        }
+        Ok(text)
+    }
+}

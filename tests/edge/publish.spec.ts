@@ -1,0 +1,128 @@
+// Messages by HTTP: stored exactly once, with a relay, without one, and when it dies.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { accessToken, asOperator, assertProblem, bearer, type Edge, messagesOf, startEdge, until } from "./harness.ts";
+
+const AUTHOR = `0x${"ab".repeat(20)}`;
+const PRODUCER = "5c".repeat(16);
+
+let edge: Edge;
+
+before(async () => {
+  edge = await startEdge();
+});
+after(() => edge.stop());
+
+const post = (stream: string, body: string | Uint8Array, headers: Record<string, string> = {}) =>
+  edge.send("POST", `/v1/streams/${stream}/messages`, {
+    headers: { "content-type": "application/octet-stream", ...bearer(accessToken(AUTHOR)), ...headers },
+    body: body as BodyInit,
+  });
+
+const numbered = (number: number) => ({
+  "streamchain-producer": PRODUCER,
+  "streamchain-producer-seq": String(number),
+});
+
+const texts = async (stream: string): Promise<string[]> => {
+  const { json } = await edge.get(`/v1/streams/${stream}/messages`);
+  const messages = json.messages as { payload: string }[];
+  return messages.map(({ payload }) => Buffer.from(payload.slice(2), "hex").toString());
+};
+
+test("where no relay holds the stream a message is stored at once, and its repetition is the same message", async () => {
+  const first = await post("alone", "hello", numbered(0));
+  assert.equal(first.status, 201, first.text);
+  assert.deepEqual(first.json, { stored: true, seq: 0, author: AUTHOR, producer: PRODUCER, producerSeq: 0 });
+  assert.deepEqual((await post("alone", "hello", numbered(0))).json.seq, 0);
+  assert.equal((await post("alone", "again", numbered(1))).json.seq, 1);
+  assert.deepEqual(await texts("alone"), ["hello", "again"]);
+  const found = await edge.get(first.headers.get("location") as string);
+  assert.equal((found.json.messages as { author: string }[])[0]?.author, AUTHOR);
+  const refused = assertProblem(await post("alone", "too far", numbered(5)), 409, "producer-conflict");
+  assert.equal(refused.stored, 1);
+});
+
+test("an idempotency key stands for one message of one author; without any number each request is one", async () => {
+  const key = { "idempotency-key": "order-7" };
+  const seqs = [await post("keys", "a", key), await post("keys", "a", key)].map(({ json }) => json.seq);
+  assert.deepEqual(seqs, [0, 0]);
+  const other = await post("keys", "b", { ...key, ...bearer(accessToken(`0x${"cd".repeat(20)}`)) });
+  assert.equal(other.json.seq, 1);
+  assert.equal((await post("keys", "c")).json.seq, 2);
+  assert.equal((await post("keys", "c")).json.seq, 3);
+  assertProblem(await post("keys", "d", { ...key, ...numbered(0) }), 400, "bad-request");
+});
+
+test("a message comes as bytes or as JSON, up to the limit, from somebody who may write", async () => {
+  const as = (body: unknown) => post("bodies", JSON.stringify(body), { "content-type": "application/json" });
+  assert.equal((await as({ text: "as text" })).status, 201);
+  assert.equal((await as({ payload: "0x6173206279746573" })).status, 201);
+  assert.equal((await post("bodies", new Uint8Array(65_536))).status, 201);
+  assert.deepEqual((await texts("bodies")).slice(0, 2), ["as text", "as bytes"]);
+  assertProblem(await post("bodies", new Uint8Array(65_537)), 413, "too-large");
+  assertProblem(await as({ payload: `0x${"00".repeat(65_537)}` }), 413, "too-large");
+  assertProblem(await as({}), 400, "bad-request");
+  assertProblem(await post("bodies", "x", { "content-type": "text/plain" }), 415, "unsupported-type");
+  assertProblem(await edge.postJson("/v1/streams/bodies/messages", { text: "who?" }), 401, "unauthorized");
+  await edge.postJson("/v1/streams", { name: "shut", write: "closed" }, asOperator());
+  assertProblem(await post("shut", "a stranger's"), 403, "forbidden");
+  assert.equal((await post("shut", "the owner's", asOperator())).status, 201);
+  assertProblem(await post("_audit", "forged"), 404, "no-such-stream");
+});
+
+test("a relay that holds the stream is told, fetches the message, and its batch stores it", async () => {
+  const relay = edge.relay("r1");
+  const { short, epoch } = await edge.streamOn(relay, "held");
+  const posting = post("held", "by http", numbered(0));
+  await until("the relay is told", async () => {
+    const { json } = await relay.register();
+    return (json.notices as { kind: string; stream: string }[]).some(
+      ({ kind, stream }) => kind === "append" && stream === short,
+    );
+  });
+  const waiting = await relay.inbox(short, epoch);
+  assert.ok(waiting.text.includes("by http"));
+  assertProblem(await relay.inbox(short, epoch + 1), 409, "stale-epoch");
+  const other = messagesOf(Buffer.alloc(16, 1), 0, 1);
+  assert.equal((await relay.batch(short, epoch, 0, other)).json.waiting, 1);
+  const fetched = { producer: Buffer.from(PRODUCER, "hex"), number: 0, payload: "by http" };
+  assert.deepEqual((await relay.batch(short, epoch, 1, [fetched])).json, { committed: 2 });
+  assert.deepEqual((await posting).json.seq, 1);
+  assert.equal((await relay.inbox(short, epoch)).text, "");
+});
+
+test("when the relay has left, or lets the stream go, the edge stores what waits under an epoch of its own", async () => {
+  const relay = edge.relay("r2");
+  const { short, epoch } = await edge.streamOn(relay, "left");
+  await relay.goodbye();
+  assert.equal((await post("left", "the relay is gone", numbered(0))).json.seq, 0);
+  assertProblem(await relay.batch(short, epoch, 0, messagesOf(Buffer.alloc(16, 1), 0, 1)), 409, "stale-epoch");
+  await relay.register();
+  const again = await relay.takeUp(short);
+  assert.deepEqual([again.json.epoch, again.json.head], [epoch + 2, 1]);
+  const posting = post("left", "let go", numbered(1));
+  await until("it waits", async () => (await relay.inbox(short, epoch + 2)).text.includes("let go"));
+  assert.equal((await relay.release(short, epoch + 2)).status, 200);
+  assert.equal((await posting).json.seq, 1);
+  assert.deepEqual(await texts("left"), ["the relay is gone", "let go"]);
+  assertProblem(await edge.relay("edge").register(), 403, "forbidden");
+});
+
+test("what waits outlives the edge's own restart", async () => {
+  const relay = edge.relay("r3");
+  await edge.streamOn(relay, "restarted");
+  const answer = await post("restarted", "patient", numbered(0));
+  assert.deepEqual([answer.status, answer.json.stored], [202, false]);
+  edge = await edge.restart();
+  const same = edge.relay("r3");
+  same.incarnation = relay.incarnation;
+  await same.goodbye();
+  const again = await until("stored", async () => {
+    const later = await post("restarted", "patient", numbered(0));
+    return later.status === 201 && later;
+  });
+  assert.equal(again.json.seq, 0);
+  assert.deepEqual(await texts("restarted"), ["patient"]);
+});
