@@ -115,7 +115,7 @@ impl Route {
     fn is_for_relays(&self) -> bool {
         matches!(
             self,
-            Self::Relay(_) | Self::TakeUp(..) | Self::Producer(..) | Self::Batches(..)
+            Self::Relay(_) | Self::TakeUp(..) | Self::Producer(..) | Self::Inbox(..) | Self::Batches(..)
         )
     }
 

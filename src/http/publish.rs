@@ -6,6 +6,7 @@ use crate::auth;
 use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
 use crate::durable::stream::{APPEND_WAIT_MAX_MS, Append, AppendAnswer};
 use crate::durable::stream_stub;
+use crate::limits;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use alloy_primitives::{Address, Bytes, keccak256};
@@ -42,9 +43,11 @@ pub async fn post(mut call: Call, stream: &StreamRef) -> Answer {
     let short = call.short(stream);
     let append = Append {
         create,
+        system: false,
         account: Some(principal.account),
         operator: principal.operator,
         limit: principal.scope.on(short),
+        client: limits::client(call.headers()),
         author,
         producer,
         producer_seq,

@@ -69,7 +69,8 @@ test("a message comes as bytes or as JSON, up to the limit, from somebody who ma
   await edge.postJson("/v1/streams", { name: "shut", write: "closed" }, asOperator());
   assertProblem(await post("shut", "a stranger's"), 403, "forbidden");
   assert.equal((await post("shut", "the owner's", asOperator())).status, 201);
-  assertProblem(await post("_audit", "forged"), 404, "no-such-stream");
+  // Whether the audit log has its stream yet or not, nobody makes it and nobody writes to it.
+  assert.ok([403, 404].includes((await post("_audit", "forged")).status));
 });
 
 test("a relay that holds the stream is told, fetches the message, and its batch stores it", async () => {

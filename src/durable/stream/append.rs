@@ -13,7 +13,7 @@ use std::time::Duration;
 use streamchain_protocol::batch::Record;
 use streamchain_protocol::ids::{Epoch, RelayId};
 use streamchain_protocol::limits::PAYLOAD_MAX_BYTES;
-use streamchain_protocol::log::{Appended, Log};
+use streamchain_protocol::log::{Appended, Log, NewStream};
 use streamchain_protocol::rights::Right;
 use streamchain_protocol::uplink::{Notice, NoticeEvent};
 use worker::{Date, Delay, Error, Response, console_error};
@@ -37,11 +37,16 @@ impl Stream {
             );
             return Err(Problem::new(Kind::TooLarge, detail));
         }
-        if let Some(new) = &asked.create {
-            self.create(new).await?;
+        let begun = Date::now().as_millis();
+        if !asked.system {
+            self.limit_messages(&asked, begun)?;
+        }
+        if let Some(new) = &asked.create
+            && let Some(refused) = self.create_by(new, &asked).await?
+        {
+            return Ok(refused);
         }
         self.check_append(&asked)?;
-        let begun = Date::now().as_millis();
         let record = Record {
             time: begun,
             author: asked.author,
@@ -77,9 +82,24 @@ impl Stream {
         )
     }
 
+    /// Makes the stream, should it not be there; a response when there were too many.
+    async fn create_by(&self, new: &NewStream, asked: &Append) -> Result<Option<Response>, Problem> {
+        if asked.system {
+            self.create(new).await?;
+            return Ok(None);
+        }
+        let account = asked.account.map(|account| account.to_string());
+        let client = Some(asked.client.as_str());
+        let refused = self.limit_creation(client, account.as_deref()).await?;
+        if refused.is_none() {
+            self.create_for(new, client, account.as_deref()).await?;
+        }
+        Ok(refused)
+    }
+
     /// Decided here, in one turn with the step: a right that was revoked before is not used.
     fn check_append(&self, asked: &Append) -> Result<(), Problem> {
-        if asked.account.is_none() {
+        if asked.system {
             return Ok(());
         }
         if self.step(Log::state)?.name.is_system() {
@@ -88,7 +108,7 @@ impl Stream {
         }
         let access = self.step(|log| log.access(asked.account))?;
         let rights = access.rights(asked.account, asked.operator).and(asked.limit);
-        auth::check(true, rights, Right::Write)
+        auth::check(asked.account.is_some(), rights, Right::Write)
     }
 
     /// `GET /inbox`: what waits, for the relay that holds the stream.

@@ -1,6 +1,6 @@
 //! The Stream object's part in rate limits: what goes to it anyway is counted here, exactly.
 
-use super::{OpenSession, Stream};
+use super::{Append, OpenSession, Stream};
 use crate::audit;
 use crate::config::Config;
 use crate::http::Answer;
@@ -23,6 +23,15 @@ impl Stream {
             gate.take(&config, Policy::SessionsAuthor, &asked.author.to_string(), now_ms)?;
         }
         gate.take(&config, Policy::SessionsStream, "", now_ms)
+    }
+
+    /// One more message by HTTP, for its client, its author and the stream.
+    pub(super) fn limit_messages(&self, asked: &Append, now_ms: u64) -> Result<(), Problem> {
+        let config = Config::of(&self.env).map_err(Problem::internal)?;
+        let gate = &self.gate;
+        gate.take(&config, Policy::MessagesAddress, &asked.client, now_ms)?;
+        gate.take(&config, Policy::MessagesAuthor, &asked.author.to_string(), now_ms)?;
+        gate.take(&config, Policy::MessagesStream, "", now_ms)
     }
 
     /// Makes the stream, should it not be there, and records who did.

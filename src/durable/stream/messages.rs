@@ -66,12 +66,20 @@ pub struct EndSession {
 pub struct Append {
     /// Makes the stream first, should it not be there.
     pub create: Option<NewStream>,
-    /// Whose rights count; `None` for the system itself, whose own streams take nothing from others.
+    /// Whether the system itself writes: its own streams take nothing from others.
+    #[serde(default)]
+    pub system: bool,
+    /// Whose rights count.
     pub account: Option<Address>,
     /// Whether that is the operator.
+    #[serde(default)]
     pub operator: bool,
     /// What the credentials are limited to.
+    #[serde(default)]
     pub limit: Rights,
+    /// The client's address, for the rate limits.
+    #[serde(default)]
+    pub client: String,
     /// Who publishes.
     pub author: Address,
     /// Who numbers it.

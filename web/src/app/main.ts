@@ -3,6 +3,7 @@
 import * as lib from "../lib/index.ts";
 import { AnchorPanel } from "./anchors.ts";
 import { Banners } from "./banners.ts";
+import { ChainPanel } from "./chain-panel.ts";
 import { Composer } from "./composer.ts";
 import { Details } from "./details.ts";
 import { el, perFrame, setText } from "./dom.ts";
@@ -46,6 +47,7 @@ class App {
   readonly #composer: Composer;
   readonly #latency = new LatencyPanel();
   readonly #anchors: AnchorPanel;
+  readonly #chain: ChainPanel;
   readonly #path: PathPanel;
   readonly #banners: Banners;
   readonly #marks = new MarksBar();
@@ -74,6 +76,7 @@ class App {
     });
     this.#composer = new Composer({ publish: (text) => this.#publish(text) });
     this.#anchors = new AnchorPanel((seq) => void this.#showMessage(seq));
+    this.#chain = new ChainPanel(connection);
     this.#path = new PathPanel(connection);
     this.#banners = new Banners(connection, () => this.#showPath());
     this.#system = new SystemPanel(connection.edge, ({ status, config }) => {
@@ -119,6 +122,7 @@ class App {
           { class: "panels" },
           this.#latency.element,
           this.#anchors.element,
+          this.#chain.element,
           this.#path.element,
           this.#system.element,
         ),

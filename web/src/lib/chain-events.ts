@@ -75,20 +75,6 @@ export class ChainEvents {
     return true;
   }
 
-  /** Takes a list that the edge gave from its beginning: what is held, but not in it any more, was taken back. */
-  refresh(list: readonly ChainEvent[], complete: boolean): boolean {
-    let changed = false;
-    for (const event of list) changed = this.take(event) || changed;
-    if (!complete) return changed;
-    const keys = new Set(list.map(chainEventKey));
-    for (const event of this.#held.values()) {
-      if (event.state === "anchored" && !keys.has(chainEventKey(event))) {
-        changed = this.take({ ...event, state: "reverted" }) || changed;
-      }
-    }
-    return changed;
-  }
-
   /** All that is held, in the order of the chain. */
   toArray(): ChainEvent[] {
     return [...this.#held.values()].sort((a, b) => a.block - b.block || a.logIndex - b.logIndex);

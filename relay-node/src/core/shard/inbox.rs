@@ -62,14 +62,15 @@ impl Shard {
                 payload: &record.payload,
             };
             let room = self.unstored_bytes + bytes <= self.memory.unstored_bytes;
-            match held.publish(publish, room, now.instant, now.unix_ms) {
+            match held.publish(publish, room, self.rates.stream, now.instant, now.unix_ms) {
                 Some(Published::Accepted(seq)) => {
                     held.fetched = seq.next();
                     self.unstored_bytes += bytes;
                     self.counters.messages_accepted += 1;
                 }
                 Some(Published::Duplicate(_)) => {}
-                Some(Published::Ahead(_) | Published::Overloaded) | None => break,
+                // Fetched again at the next reminder.
+                Some(Published::Ahead(_) | Published::Overloaded | Published::TooFast(_)) | None => break,
             }
         }
         self.queue_stream(id);

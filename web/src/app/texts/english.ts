@@ -108,6 +108,11 @@ export const english = {
     waiting: (count: number): string =>
       `${plural(count, "stored message waits", "stored messages wait")} for an anchor`,
   },
+  chain: {
+    title: "Published on chain",
+    takenBack: (block: number): string =>
+      `A reorganisation of the chain took back what was published in block ${numbers.format(block)}.`,
+  },
   path: {
     title: "Path",
     relay: "Relay",

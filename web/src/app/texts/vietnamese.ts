@@ -110,6 +110,10 @@ export const vietnamese: Texts = {
     show: (range) => `Xem các tin ${range}`,
     waiting: (count) => `${counted(count, "tin đã lưu")} đang chờ được neo`,
   },
+  chain: {
+    title: "Công bố trên chuỗi",
+    takenBack: (block) => `Chuỗi đã sắp xếp lại và rút lại điều được công bố trong khối ${numbers.format(block)}.`,
+  },
   path: {
     title: "Đường đi",
     relay: "Nút chuyển tiếp",
