@@ -19,6 +19,18 @@ pub struct ConfigError {
     pub reason: String,
 }
 
+/// Where Cloudflare's TURN service answers. Another base is for tests.
+const TURN_SERVICE_BASE: &str = "https://rtc.live.cloudflare.com";
+
+/// How a TURN provider's API is asked.
+#[derive(Clone)]
+pub struct TurnServiceConfig {
+    /// Of `generate-ice-servers`, the key's id in it.
+    pub url: String,
+    /// The key's API token.
+    pub token: String,
+}
+
 /// What the edge needs to know. (The chain's own settings are read by the chain's objects.)
 #[derive(Clone)]
 pub struct Config {
@@ -38,6 +50,8 @@ pub struct Config {
     pub policies: Policies,
     /// `stun:` and `turn:` URLs that clients are told of, beside the relay's own TURN server.
     pub ice_servers: Vec<String>,
+    /// A TURN provider that issues credentials by an API.
+    pub turn_service: Option<TurnServiceConfig>,
     /// What their TURN servers share with us (coturn: `static-auth-secret`), for time-limited credentials.
     pub turn_secret: Option<TurnSecret>,
 }
@@ -124,6 +138,26 @@ impl Config {
             ));
         }
         let ice_servers = ice_servers.into_iter().map(str::to_owned).collect();
+        let turn_service = match (
+            optional("CLOUDFLARE_TURN_KEY_ID"),
+            optional("CLOUDFLARE_TURN_TOKEN"),
+        ) {
+            (None, _) => None,
+            (Some(_), None) => {
+                return Err(wrong(
+                    "CLOUDFLARE_TURN_TOKEN",
+                    "not set: expected the key's API token",
+                ));
+            }
+            (Some(id), Some(token)) => {
+                if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                    return Err(wrong("CLOUDFLARE_TURN_KEY_ID", "expected letters and digits"));
+                }
+                let base = optional("CLOUDFLARE_TURN_API").unwrap_or_else(|| TURN_SERVICE_BASE.to_owned());
+                let url = format!("{base}/v1/turn/keys/{id}/credentials/generate-ice-servers");
+                Some(TurnServiceConfig { url, token })
+            }
+        };
         Ok(Self {
             master,
             operator: signer.address(),
@@ -133,6 +167,7 @@ impl Config {
             auto_create,
             policies,
             ice_servers,
+            turn_service,
             turn_secret: optional("TURN_SECRET").map(TurnSecret::new),
         })
     }
@@ -184,6 +219,17 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_services_url_holds_its_keys_id() {
+        let values = [("CLOUDFLARE_TURN_KEY_ID", "k1"), ("CLOUDFLARE_TURN_TOKEN", "t")];
+        let service = parse(&values)
+            .ok()
+            .and_then(|config| config.turn_service)
+            .unwrap();
+        let url = "https://rtc.live.cloudflare.com/v1/turn/keys/k1/credentials/generate-ice-servers";
+        assert_eq!((service.url.as_str(), service.token.as_str()), (url, "t"));
+    }
+
+    #[test]
     fn every_error_names_its_variable() {
         for (name, value) in [
             ("MASTER_SECRET", "abc"),
@@ -194,9 +240,19 @@ mod tests {
             ("ICE_SERVERS", "http://x"),
             ("RATE_LIMITS", "fast"),
             ("OPERATORS", "0x12"),
+            ("CLOUDFLARE_TURN_KEY_ID", "a/b"),
         ] {
-            assert_eq!(parse(&[(name, value)]).err().map(|error| error.name), Some(name));
+            let token = ("CLOUDFLARE_TURN_TOKEN", "t");
+            assert_eq!(
+                parse(&[(name, value), token]).err().map(|error| error.name),
+                Some(name)
+            );
         }
+        let key_alone = parse(&[("CLOUDFLARE_TURN_KEY_ID", "k1")]);
+        assert_eq!(
+            key_alone.err().map(|error| error.name),
+            Some("CLOUDFLARE_TURN_TOKEN")
+        );
         assert_eq!(
             parse(&[("MASTER_SECRET", "")]).err().map(|error| error.name),
             Some("MASTER_SECRET")

@@ -11,6 +11,7 @@ mod cors;
 mod durable;
 mod http;
 mod limits;
+mod outbound;
 mod problem;
 mod query;
 mod random;

@@ -3,17 +3,11 @@
 //! What always holds: every call ends within [`TIMEOUT_MS`], and its body is read to the end or cancelled; no node is
 //! believed before it has named the configured chain (see [`Endpoints`]).
 
-use futures_util::StreamExt;
-use futures_util::future::{Either, select};
+use crate::outbound::{Bounds, OutboundError, post_json};
 use std::cell::{Cell, RefCell};
-use std::pin::pin;
-use std::time::Duration;
 use streamchain_chain::endpoints::Endpoints;
 use streamchain_chain::rpc::{Answer, Request, RpcError};
-use worker::{
-    AbortController, AbortSignal, Date, Delay, Fetch, Headers, Method, Request as HttpRequest, RequestInit,
-    console_warn,
-};
+use worker::{Date, console_warn};
 
 /// How long a node may take for one call, in ms: a log query over a full range takes seconds at some providers.
 const TIMEOUT_MS: u64 = 10_000;
@@ -82,46 +76,21 @@ impl Rpc {
 }
 
 async fn post(url: &str, request: &Request) -> Result<Answer, RpcError> {
-    let abort = AbortController::default();
-    let exchange = exchange(url, request, abort.signal());
-    let timeout = Delay::from(Duration::from_millis(TIMEOUT_MS));
-    let outcome = match select(pin!(exchange), pin!(timeout)).await {
-        Either::Left((outcome, _)) => outcome,
-        Either::Right(_) => Err(RpcError::Timeout(TIMEOUT_MS)),
+    let bounds = Bounds {
+        timeout_ms: TIMEOUT_MS,
+        max_bytes: MAX_ANSWER,
     };
-    if outcome.is_err() {
-        abort.abort(); // cancels a body that was not read to its end
-    }
-    request.decode(&outcome?)
-}
-
-async fn exchange(url: &str, request: &Request, signal: AbortSignal) -> Result<String, RpcError> {
-    let broken = |error: worker::Error| RpcError::Transport(error.to_string());
-    let headers = Headers::new();
-    headers.set("content-type", "application/json").map_err(broken)?;
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_headers(headers)
-        .with_body(Some(request.body().into()));
-    let http = HttpRequest::new_with_init(url, &init).map_err(broken)?;
-    let mut response = Fetch::Request(http)
-        .send_with_signal(&signal)
-        .await
-        .map_err(broken)?;
-    let status = response.status_code();
-    let mut body = Vec::new();
-    let mut stream = response.stream().map_err(broken)?;
-    while let Some(chunk) = stream.next().await {
-        body.extend(chunk.map_err(broken)?);
-        if body.len() > MAX_ANSWER {
-            return Err(RpcError::TooLarge(MAX_ANSWER));
-        }
-    }
-    let body = String::from_utf8_lossy(&body).into_owned();
+    let answered = post_json(url, None, request.body(), bounds).await;
+    let (status, body) = answered.map_err(|error| match error {
+        OutboundError::Transport(reason) => RpcError::Transport(reason),
+        OutboundError::Timeout(ms) => RpcError::Timeout(ms),
+        OutboundError::TooLarge(bytes) => RpcError::TooLarge(bytes),
+    })?;
+    let body = String::from_utf8_lossy(&body);
     // Many nodes send their JSON-RPC errors with a status of their own: the words say more than the number.
     match status {
-        200 => Ok(body),
-        _ if body.contains("\"jsonrpc\"") && status != 429 => Ok(body),
+        200 => request.decode(&body),
+        _ if body.contains("\"jsonrpc\"") && status != 429 => request.decode(&body),
         _ => Err(RpcError::Http(status)),
     }
 }

@@ -3,6 +3,7 @@
 //! What always holds: a stream is sent only to a relay that renewed within the lease, and stays with its relay
 //! as long as that one does; a notice is handed out until its relay says that it has it, so at least once.
 
+use crate::ice_servers::IceServer;
 use crate::ids::{Incarnation, RelayId, ShortId};
 use crate::limits::{NOTICES_PER_ANSWER, RELAY_LEASE_MS, RENEW_BUSY_MS, RENEW_IDLE_MS};
 use crate::uplink::{Candidate, Notice, Registration, RegistrationError, RelayStatus, Renewed, shard_of};
@@ -51,6 +52,9 @@ pub struct Chosen {
     /// URLs of its own TURN server.
     #[serde(default)]
     pub turn: Vec<String>,
+    /// Servers of the deployment's TURN provider, the same for all relays.
+    #[serde(default)]
+    pub ice_servers: Vec<IceServer>,
 }
 
 #[derive(Debug)]
@@ -157,6 +161,7 @@ impl Directory {
             fingerprint: fingerprint.clone(),
             candidates: shards.get(shard_of(stream, shards.len()))?.candidates.clone(),
             turn: turn.clone(),
+            ice_servers: Vec::new(),
             relay,
         })
     }

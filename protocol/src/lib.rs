@@ -26,6 +26,7 @@ pub mod sdp;
 pub mod settings;
 pub mod token;
 pub mod turn_credentials;
+pub mod turn_service;
 pub mod uplink;
 
 pub use alloy_primitives::{Address, B256, Bytes, keccak256};

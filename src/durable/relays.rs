@@ -1,9 +1,10 @@
 //! The Relays object: the one directory of relays. A shell over [`Directory`].
 //!
 //! Internal paths (the Worker has authenticated whoever asks): `PUT` and `DELETE /relays/{relay}`, `POST /choose`,
-//! `POST /notices`, `GET /status`.
+//! `POST /notices`, `GET /status`, `GET /ice-servers`.
 
 mod rows;
+mod turn_service;
 
 use super::call::Method;
 use super::{ensure_chain_objects, sql};
@@ -19,6 +20,7 @@ use std::cell::{Cell, RefCell};
 use streamchain_protocol::directory::{Directory, post, renew};
 use streamchain_protocol::ids::{Incarnation, RelayId, ShortId};
 use streamchain_protocol::uplink::{Notice, Registration};
+use turn_service::TurnServiceRows;
 use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 /// How often renewals make sure that the chain's objects go on, milliseconds.
@@ -66,6 +68,7 @@ pub struct Relays {
     env: Env,
     rows: RelayRows,
     directory: RefCell<Directory>,
+    turn_service: TurnServiceRows,
     ensured: Cell<u64>,
     forgot: Cell<u64>,
 }
@@ -80,11 +83,13 @@ impl DurableObject for Relays {
             Directory::default()
         });
         let directory = RefCell::new(directory);
+        let turn_service = TurnServiceRows::load(state.storage().sql());
         Self {
             state,
             env,
             rows,
             directory,
+            turn_service,
             ensured: Cell::new(0),
             forgot: Cell::new(now_ms),
         }
@@ -125,6 +130,10 @@ impl Relays {
                 let dead = relays.filter(|relay| !directory.is_alive(relay, now_ms)).cloned();
                 json(200, &NoticesPosted { dead: dead.collect() })
             }
+            (Method::Get, ["ice-servers"]) => {
+                self.turn_service.renew(&self.state, &self.env, now_ms);
+                json(200, &self.turn_service.servers(now_ms))
+            }
             (Method::Get, ["status"]) => json(200, &self.directory.borrow().statuses(now_ms)),
             _ => Err(Problem::internal(format!(
                 "the Relays object has no {}",
@@ -154,6 +163,7 @@ impl Relays {
 
     /// What is done now and then, on a renewal.
     fn keep_house(&self, now_ms: u64) -> Result<(), Error> {
+        self.turn_service.renew(&self.state, &self.env, now_ms);
         if now_ms.saturating_sub(self.ensured.get()) >= ENSURE_INTERVAL_MS {
             self.ensured.set(now_ms);
             let env = self.env.clone();
@@ -192,7 +202,10 @@ impl Relays {
             .borrow_mut()
             .choose(asked.stream, asked.current.as_ref(), now_ms);
         match chosen {
-            Some(chosen) => json(200, &chosen),
+            Some(mut chosen) => {
+                chosen.ice_servers = self.turn_service.servers(now_ms);
+                json(200, &chosen)
+            }
             None => {
                 let detail = "no relay has renewed within the last 10 s: start one, or try again in a moment";
                 Err(Problem::new(Kind::NoRelay, detail).header("retry-after", "2"))

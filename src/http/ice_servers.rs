@@ -2,6 +2,8 @@
 
 use super::{Answer, Call, json};
 use crate::auth;
+use crate::durable::call::{Method, call as ask, expect_json};
+use crate::durable::relays_stub;
 use alloy_primitives::{Address, hex};
 use serde_json::json;
 use streamchain_protocol::directory::Chosen;
@@ -11,7 +13,12 @@ use streamchain_protocol::ice_servers::IceServer;
 /// A relay's TURN server reaches that relay alone, so it comes with the session's answer.
 pub async fn get(call: &Call) -> Answer {
     let author = auth::need_principal(call).await?.author;
-    json(200, &json!({"iceServers": configured(call, author)}))
+    let mut servers = configured(call, author);
+    if call.config.turn_service.is_some() {
+        let answer = ask(&relays_stub(&call.env)?, Method::Get, "/ice-servers", None).await?;
+        servers.extend(expect_json::<Vec<IceServer>>(answer).await?);
+    }
+    json(200, &json!({"iceServers": servers}))
 }
 
 /// The `Link` headers of a session's answer (RFC 9725 §4.6): the chosen relay's TURN server first.
@@ -19,6 +26,7 @@ pub fn links(call: &Call, chosen: &Chosen, author: Address) -> Vec<String> {
     let secret = call.config.master.relay_key(&chosen.relay).turn_secret();
     let mut servers = IceServer::list(&chosen.turn, Some(&secret), &user(author), call.now_ms / 1_000);
     servers.extend(configured(call, author));
+    servers.extend(chosen.ice_servers.iter().cloned());
     servers.iter().map(IceServer::link).collect()
 }
 

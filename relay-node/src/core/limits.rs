@@ -88,8 +88,13 @@ pub const SPENT_TOKENS_MAX: usize = 65_536;
 /// drops the rest.
 pub const DATAGRAMS_PER_DRIVE: u32 = 16;
 
-/// Most remote addresses of one session: the pairs that a client tries, or an address that moves.
-pub const ADDRESSES_PER_SESSION: usize = 8;
+/// Most remote addresses of one session: UDP, TCP and three TURN transports, before and after an ICE restart, and
+/// a few more where the client has both kinds of IP addresses.
+pub const ADDRESSES_PER_SESSION: usize = 16;
+
+/// How many of a client's earlier ICE credentials are known as such: what is left over from before a restart comes
+/// within seconds.
+pub const ICE_RESTARTS_REMEMBERED: usize = 4;
 
 /// First wait before a request to the edge is sent again.
 pub const RETRY_FIRST: Duration = Duration::from_millis(50);

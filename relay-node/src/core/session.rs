@@ -6,8 +6,8 @@
 use crate::core::admission::Admitted;
 use crate::core::limits::{
     ADDRESSES_PER_SESSION, CLOSE_TIMEOUT, CROWDED_BYTES, EARLY_MAX_BYTES, EARLY_MAX_MESSAGES,
-    HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, SEND_BUFFER_BYTES, SEND_BUFFER_LOW_BYTES, UNRELIABLE_CHUNK_BYTES,
-    WRITE_INTERVAL,
+    HANDSHAKE_TIMEOUT, ICE_RESTARTS_REMEMBERED, IDLE_TIMEOUT, SEND_BUFFER_BYTES, SEND_BUFFER_LOW_BYTES,
+    UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
 };
 use crate::core::outlet::{Outlet, Sink};
 use crate::core::path::{Path, Peer};
@@ -59,6 +59,10 @@ pub struct Session {
     pub ufrag: Arc<str>,
     /// Our `ice-pwd`.
     pub password: String,
+    /// The client's `ice-ufrag`; another one begins its ICE anew.
+    remote_ufrag: String,
+    /// The ones before it, the newest last.
+    retired_ufrags: VecDeque<String>,
     /// How far it is.
     pub phase: Phase,
     /// The data channel, once it is open.
@@ -144,6 +148,8 @@ impl Session {
             token,
             ufrag: ufrag.into(),
             password,
+            remote_ufrag: remote_ufrag.to_owned(),
+            retired_ufrags: VecDeque::new(),
             phase: Phase::Handshake,
             farewell: None,
             open_by: now + HANDSHAKE_TIMEOUT,
@@ -198,6 +204,35 @@ impl Session {
             contents,
         };
         self.rtc.handle_input(Input::Receive(now, receive))
+    }
+
+    /// Whether a check is of the client's present ICE credentials.
+    pub fn is_current(&self, remote_ufrag: &str) -> bool {
+        self.remote_ufrag == remote_ufrag
+    }
+
+    /// Follows an ICE restart of the client (RFC 8445 §9), which needs no signalling: our own credentials stay, and
+    /// the client's new `ice-ufrag` says that all pairs from before are to be forgotten. Data keeps going where it
+    /// went until the client nominates a new pair. `false` for a check that is left over from before a restart.
+    ///
+    /// The caller has verified the check's integrity.
+    pub fn follow_restart(&mut self, remote_ufrag: &str) -> Result<bool, RtcError> {
+        if self.retired_ufrags.iter().any(|retired| retired == remote_ufrag) {
+            return Ok(false);
+        }
+        let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag))?;
+        // str0m makes new credentials for the answer; ours is the one that the edge wrote.
+        self.rtc.sdp_api().accept_offer(offer)?;
+        self.rtc.direct_api().set_local_ice_credentials(IceCreds {
+            ufrag: self.ufrag.to_string(),
+            pass: self.password.clone(),
+        });
+        let retired = std::mem::replace(&mut self.remote_ufrag, remote_ufrag.to_owned());
+        self.retired_ufrags.push_back(retired);
+        if self.retired_ufrags.len() > ICE_RESTARTS_REMEMBERED {
+            self.retired_ufrags.pop_front();
+        }
+        Ok(true)
     }
 
     /// Remembers an address of the client; one that is now too many.

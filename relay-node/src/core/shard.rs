@@ -220,9 +220,14 @@ impl Shard {
     ) -> Result<(), Refused> {
         let check = Check::read(datagram)?;
         if let Some(key) = self.by_ufrag.get(check.local_ufrag).copied() {
-            if known != Some(key) {
-                // The client moved, or tries another pair: believed only with the right integrity.
+            let is_current = |session: &Session| session.is_current(check.remote_ufrag);
+            let restarts = !self.sessions.get(&key).is_some_and(is_current);
+            if known != Some(key) || restarts {
+                // The client moved, tries another pair or begins anew: believed only with the right integrity.
                 self.admission.recognize(&check)?;
+                if restarts && !self.follow_restart(key, check.remote_ufrag) {
+                    return Err(Refused::NotACheck);
+                }
                 self.bind(key, path.peer());
             }
             self.receive(key, datagram, path, now);
@@ -248,6 +253,11 @@ impl Shard {
         self.bind(key, path.peer());
         self.receive(key, nominated.as_deref().unwrap_or(datagram), path, now);
         Ok(())
+    }
+
+    fn follow_restart(&mut self, key: SessionKey, remote_ufrag: &str) -> bool {
+        let session = self.sessions.get_mut(&key);
+        session.is_some_and(|session| session.follow_restart(remote_ufrag).unwrap_or(false))
     }
 
     fn has_room(&self, stream: ShortId) -> bool {

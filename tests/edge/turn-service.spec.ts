@@ -1,0 +1,127 @@
+// A TURN provider with an API for credentials (Cloudflare's): played here, so that its failures can be.
+
+import assert from "node:assert/strict";
+import { after, beforeEach, test } from "node:test";
+import { type Edge, type Json, offer, startEdge, until } from "./harness.ts";
+
+const VARS = {
+  CLOUDFLARE_TURN_KEY_ID: "k1",
+  CLOUDFLARE_TURN_TOKEN: "token-of-k1",
+  CLOUDFLARE_TURN_API: "http://turn-api.invalid",
+};
+const ISSUED = {
+  iceServers: [
+    { urls: ["stun:stun.example:3478", "stun:stun.example:53"] },
+    { urls: ["turn:turn.example:3478?transport=udp", "turns:turn.example:443"], username: "u1", credential: "c1" },
+  ],
+};
+const TOLD = [
+  { urls: "stun:stun.example:3478" },
+  { urls: "turn:turn.example:3478?transport=udp", username: "u1", credential: "c1" },
+  { urls: "turns:turn.example:443", username: "u1", credential: "c1" },
+];
+
+/** Every request to the provider, as it came. */
+let asked: { url: string; bearer: string | null; body: Json }[] = [];
+let answer: () => Promise<Response>;
+const edges: Edge[] = [];
+
+const outbound = async (request: Request): Promise<Response> => {
+  if (!request.url.startsWith(VARS.CLOUDFLARE_TURN_API)) return new Response("down", { status: 503 });
+  const body = (await request.json()) as Json;
+  asked.push({ url: request.url, bearer: request.headers.get("authorization"), body });
+  return answer();
+};
+
+beforeEach(() => {
+  asked = [];
+  answer = async () => Response.json(ISSUED, { status: 201 });
+});
+after(() => Promise.all(edges.map((edge) => edge.stop())));
+
+const started = async (): Promise<Edge> => {
+  const edge = await startEdge({ vars: VARS, outbound: outbound as never });
+  edges.push(edge);
+  return edge;
+};
+
+const told = async (edge: Edge): Promise<Json[]> => {
+  const guest = await edge.send("POST", "/v1/auth/guest");
+  const headers = { authorization: `Bearer ${guest.json.token}` };
+  const got = await edge.send("GET", "/v1/ice-servers", { headers });
+  assert.equal(got.status, 200, got.text);
+  return got.json.iceServers as Json[];
+};
+
+const toldSome = (edge: Edge): Promise<Json[]> =>
+  until("the provider's servers are told", async () => {
+    const servers = await told(edge);
+    return servers.length > 0 && servers;
+  });
+
+test("a relay's registration has credentials fetched, once for everybody", async () => {
+  const edge = await started();
+  const relay = edge.relay("r1");
+  await relay.register();
+  assert.deepEqual(await toldSome(edge), TOLD);
+  await relay.register();
+  const session = await edge.postOffer("demo", await offer("chromium"));
+  assert.equal(session.status, 201, session.text);
+  const link = session.headers.get("link") ?? "";
+  assert.match(link, /<stun:stun\.example:3478>; rel="ice-server"/);
+  assert.match(link, /<turns:turn\.example:443>; rel="ice-server"; username="u1"; credential="c1"/);
+  assert.doesNotMatch(link, /:53/);
+  assert.deepEqual(asked, [
+    {
+      url: `${VARS.CLOUDFLARE_TURN_API}/v1/turn/keys/k1/credentials/generate-ice-servers`,
+      bearer: "Bearer token-of-k1",
+      body: { ttl: 86_400 },
+    },
+  ]);
+});
+
+test("what was issued outlives the Worker's instance", async () => {
+  const edge = await started();
+  await edge.relay("r1").register();
+  await toldSome(edge);
+  const again = await edge.restart({ vars: VARS, outbound: outbound as never });
+  edges.push(again);
+  assert.deepEqual(await told(again), TOLD);
+  assert.equal(asked.length, 1);
+});
+
+for (const [failure, respond] of [
+  ["refuses the token", async () => new Response("no", { status: 401 })],
+  ["answers with nonsense", async () => new Response("<html>")],
+  ["answers without end", async () => new Response("x".repeat(100_000))],
+  ["can't be reached", () => Promise.reject(new Error("connection refused"))],
+] as const) {
+  test(`a provider that ${failure} fails no session, and is not asked again at once`, async () => {
+    const edge = await started();
+    answer = respond;
+    const relay = edge.relay("r1");
+    await relay.register();
+    await until("the provider was asked", async () => asked.length > 0);
+    await relay.register();
+    const session = await edge.postOffer("demo", await offer("chromium"));
+    assert.equal(session.status, 201, session.text);
+    assert.equal(session.headers.get("link"), null);
+    assert.deepEqual(await told(edge), []);
+    assert.equal(asked.length, 1);
+  });
+}
+
+test("nobody waits for a provider that does not answer, and it is asked one request at a time", async () => {
+  const edge = await started();
+  const late = Promise.withResolvers<Response>();
+  answer = () => late.promise;
+  const relay = edge.relay("r1");
+  await relay.register();
+  await until("the provider was asked", async () => asked.length > 0);
+  assert.deepEqual(await told(edge), []);
+  assert.equal((await edge.postOffer("demo", await offer("chromium"))).status, 201);
+  assert.equal(asked.length, 1);
+  late.resolve(Response.json(ISSUED));
+  assert.deepEqual(await toldSome(edge), TOLD);
+  assert.equal(asked.length, 1);
+});
