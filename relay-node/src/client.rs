@@ -252,6 +252,16 @@ impl Client {
         }
     }
 
+    /// Begins ICE anew with another `ice-ufrag`, against the relay's old answer.
+    pub fn restart_ice(&mut self, ufrag: &str) {
+        let ufrag = ufrag.to_owned();
+        let credentials = IceCreds {
+            ufrag,
+            ..IceCreds::new()
+        };
+        self.rtc.direct_api().set_local_ice_credentials(credentials);
+    }
+
     /// Says goodbye.
     pub fn close(&mut self) -> Result<(), RtcError> {
         self.rtc.close()

@@ -124,6 +124,40 @@ fn a_client_that_moves_to_another_address_is_followed() {
 }
 
 #[test]
+fn a_client_that_begins_ice_anew_goes_on_with_its_session_and_its_old_answer() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.publish(who, 0, "here");
+    net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+    for (number, ufrag) in [(1, "second"), (2, "third")] {
+        net.clients[who].restart_ice(ufrag);
+        net.publish(who, number, "there");
+        let mark = format!("committed {}", number + 1);
+        net.until("stored", |net| net.heard[who].contains(&mark));
+    }
+    net.clients[who].restart_ice("fourth");
+    net.move_client(who);
+    net.publish(who, 3, "elsewhere");
+    net.until("stored", |net| net.heard[who].contains(&"committed 4".into()));
+    assert_eq!(net.shard.load().sessions, 1);
+}
+
+#[test]
+fn a_check_from_before_an_ice_restart_changes_nothing() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.clients[who].restart_ice("anew");
+    net.pass(Duration::from_secs(3));
+    let strays = net.shard.counters().strays;
+    net.clients[who].restart_ice("load"); // what it began with
+    net.pass(Duration::from_secs(3));
+    assert!(net.shard.counters().strays > strays, "its checks are passed over");
+    net.clients[who].restart_ice("anew");
+    net.publish(who, 0, "still here");
+    net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+}
+
+#[test]
 fn a_malformed_frame_closes_its_session_and_no_other() {
     let mut net = Net::new();
     let (good, bad) = (net.open_member(), net.open_member());

@@ -32,6 +32,7 @@ import {
 import * as limits from "./limits.ts";
 import type { MessageState } from "./marks.ts";
 import { Outbox } from "./outbox.ts";
+import { PathMemory } from "./path-memory.ts";
 import { browserPlatform, type Platform } from "./platform.ts";
 import { claimProducer, type Producer } from "./producer.ts";
 import { Progress, pollUntil } from "./progress.ts";
@@ -58,15 +59,15 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   readonly #sender: Sender;
   readonly #backoff: Backoff;
   readonly #credentials: Credentials;
+  readonly #memory: PathMemory;
   readonly #subscriptions = new Set<Subscription>();
   readonly #attempts: Attempt[] = [];
   readonly #aborter = new AbortController();
-  readonly #roomWaiters: (() => void)[] = [];
   #change: StateChange = { state: "connecting", error: undefined, retryAt: undefined };
   #session: Session | null = null;
   #producer: Producer | null = null;
   #author: Hex | undefined;
-  #iceServers: readonly RTCIceServer[] = [];
+  #openedAt = 0;
   #wanted: { from: number | null } | null = null;
   #subscribed = false;
   #greeted = false; // in this session
@@ -86,6 +87,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     this.#sender = new Sender(this.#outbox, this.#platform);
     this.#backoff = new Backoff(this.#platform);
     this.#credentials = new Credentials(this.#platform, this.edge.origin, options.token);
+    this.#memory = new PathMemory(this.#platform, this.edge.origin);
     void this.#run();
   }
 
@@ -145,8 +147,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
 
   /** Resolves when `publish` has room. */
   writable(): Promise<void> {
-    if (this.#outbox.hasRoom() || this.#change.state === "closed") return Promise.resolve();
-    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+    return this.#isClosed() ? Promise.resolve() : this.#outbox.room();
   }
 
   /** Reads the stream from a position on. */
@@ -217,7 +218,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     const reason = error ?? new StreamChainError("closed", "the connection was closed");
     this.#outbox.fail(reason, false);
     for (const subscription of [...this.#subscriptions]) subscription.close(error);
-    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+    this.#outbox.giveRoom(true);
     this.#ended?.(reason);
     this.#backoff.skip();
     this.#producer?.release();
@@ -229,12 +230,11 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       for (const restored of this.#outbox.attach(claimed)) this.emit("publication", restored);
       if (this.#change.state === "closed") claimed.release();
     });
-    const stopWatching = this.#platform.onNetworkChange(() => this.retryNow());
+    const stopWatching = this.#platform.onNetworkChange(() => this.#networkChanged());
     pollUntil(this.#aborter.signal, this.#platform, () => this.#pollMarks());
     while (this.#change.state !== "closed") {
-      const startedAt = this.#platform.clock();
       const error = await this.#live(producer);
-      const openMs = this.#change.state === "open" ? this.#platform.clock() - startedAt : 0;
+      const openMs = this.#change.state === "open" ? this.#platform.clock() - this.#openedAt : 0;
       this.#sender.stop();
       this.#session = null;
       this.#subscribed = false;
@@ -246,9 +246,14 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     stopWatching();
   }
 
-  #isClosed(): boolean {
-    return this.#change.state === "closed";
+  /** A living session looks for a path on the new network; a pause between attempts is over. */
+  #networkChanged(): void {
+    this.#memory.networkChanged();
+    this.#session?.seekPath();
+    this.retryNow();
   }
+
+  readonly #isClosed = (): boolean => this.#change.state === "closed";
 
   /** Connects and lives with the session until it ends; the answer is the reason. */
   async #live(producer: Promise<void>): Promise<StreamChainError> {
@@ -268,6 +273,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       return new StreamChainError(error.code, error.message, { retryable: true, cause: error });
     }
     this.#remember(log);
+    this.#openedAt = this.#platform.clock();
     this.#setState("open", undefined);
     if (this.#session !== null) this.#sender.start(this.#session);
     if (this.#outbox.following || this.#subscriptions.size > 0) this.refreshMarks().catch(() => {});
@@ -280,7 +286,8 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       edge: this.edge,
       stream: this.stream,
       token: this.#credentials.token,
-      rtc: { iceServers: [...this.#iceServers], ...this.#options.rtc },
+      rtc: this.#options.rtc ?? {},
+      memory: this.#memory,
       log,
       signal: this.#aborter.signal,
       events: {
@@ -292,7 +299,6 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     this.#session = session;
     const { answer } = session;
     this.#author = answer.author ?? this.#author;
-    this.#iceServers = answer.iceServers;
     this.#credentials.keep(answer.token);
     await producer;
     this.#outbox.limitPayload(session.maxMessageSize - 16); // the frame around a payload has at most 16 bytes
@@ -386,7 +392,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       case "committed":
         this.#feed.commit(frame.committed);
         this.#outbox.committed(frame.committed);
-        this.#giveRoom();
+        this.#outbox.giveRoom();
         this.emit("marks", this.marks);
         break;
       case "anchored":
@@ -416,7 +422,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     this.#outbox.limitPayload(Math.min(frame.limits.payload, (this.#session?.maxMessageSize ?? 0) - 16));
     const outcome = this.#outbox.welcome(frame.stored, frame.head, sameEpoch);
     if (sameEpoch) this.#outbox.committed(frame.committed);
-    this.#giveRoom();
+    this.#outbox.giveRoom();
     this.emit("marks", this.marks);
     if (outcome === "renewed") this.#endSession("no-welcome", "the producer id was renewed");
     else this.#welcomed?.();
@@ -479,11 +485,6 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
         this.#outbox.fail(new StreamChainError("not-allowed", text || "publishing is not allowed here"), true);
         break;
     }
-  }
-
-  #giveRoom(): void {
-    if (!this.#outbox.hasRoom()) return;
-    for (const resolve of this.#roomWaiters.splice(0)) resolve();
   }
 
   #pollMarks(): void {

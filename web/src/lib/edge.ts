@@ -361,6 +361,11 @@ export class EdgeClient {
     return { stored: json.flag("stored"), seq: json.uintOr("seq", undefined) };
   }
 
+  /** Where sessions of a stream are made. */
+  sessionsUrl(stream: string): string {
+    return `${this.origin}/v1/streams/${encodeURIComponent(stream)}/sessions`;
+  }
+
   /** Starts a session: one request, the offer in and the answer out. */
   async createSession(
     stream: string,

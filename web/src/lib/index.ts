@@ -12,7 +12,7 @@ export type {
   StateChange,
   StreamMarks,
 } from "./connection-types.ts";
-export { ATTEMPT_STEPS, type Attempt, type AttemptStep, type AttemptStepId } from "./diagnosis.ts";
+export { type AdviceId, ATTEMPT_STEPS, type Attempt, type AttemptStep, type AttemptStepId } from "./diagnosis.ts";
 export {
   type AnchorInfo,
   CHAIN_PAGE,
@@ -38,7 +38,7 @@ export { RelayErrorCode } from "./frames.ts";
 export { MAX_PAYLOAD_BYTES } from "./limits.ts";
 export type { MessageState } from "./marks.ts";
 export { climb, hashPair, keccak, leafHashes, merkleRoot, streamId } from "./merkle.ts";
-export type { Platform, SharedLocks, TextStorage } from "./platform.ts";
+export type { Platform, RequestTiming, SharedLocks, TextStorage } from "./platform.ts";
 export type { Publication, PublicationState } from "./publication.ts";
 export {
   type CheckResult,
@@ -51,3 +51,4 @@ export {
 } from "./receipt.ts";
 export type { ConnectionPath } from "./session.ts";
 export type { SubscribeOptions, Subscription, SubscriptionEvents } from "./subscription.ts";
+export type { Way, WayId } from "./ways.ts";

@@ -66,11 +66,17 @@ export const HTTP_TIMEOUT_MS = 10_000;
 /** Time from the SDP answer to an open data channel, in ms: ICE, DTLS and SCTP together. */
 export const CHANNEL_TIMEOUT_MS = 10_000;
 
+/** Direct ways have this long, in ms, before TURN servers are tried as well: two round trips around the world. */
+export const TURN_HEAD_START_MS = 500;
+
+/** That only TURN worked is remembered for this long, in ms (a day): people come back to the same networks. */
+export const PATH_MEMORY_MS = 24 * 3_600_000;
+
 /** Time from `hello` to `welcome`, in ms: the relay may have to ask the edge. */
 export const WELCOME_TIMEOUT_MS = 8_000;
 
-/** A path that ICE calls disconnected may come back within this time, in ms; then a new session is made. */
-export const DISCONNECTED_GRACE_MS = 2_000;
+/** A path that ICE calls disconnected is searched anew; back within this time, in ms, or a new session is made. */
+export const DISCONNECTED_GRACE_MS = 3_000;
 
 /** An idle session is looked at this often, in ms, and given up after so many silent looks in a row. */
 export const LIVENESS_CHECK_MS = 1_500;

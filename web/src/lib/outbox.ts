@@ -28,6 +28,7 @@ export type WelcomeOutcome =
 
 /** Messages on their way to storage, and then followed to the chain. */
 export class Outbox {
+  readonly #roomWaiters: (() => void)[] = [];
   readonly #marks: Marks;
   readonly #onChange: (publication: Publication) => void;
   #producer: Producer | null = null;
@@ -51,6 +52,18 @@ export class Outbox {
   /** Whether `publish` would take a message of this size now. */
   hasRoom(bytes = 0): boolean {
     return this.#waiting.length < OUTBOX_MESSAGES && this.#bytes + bytes <= OUTBOX_BYTES;
+  }
+
+  /** Resolves when there is room for another message. */
+  room(): Promise<void> {
+    if (this.hasRoom()) return Promise.resolve();
+    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  /** Tells those who wait for room that there is some, or that there never will be. */
+  giveRoom(closed = false): void {
+    if (!closed && !this.hasRoom()) return;
+    for (const resolve of this.#roomWaiters.splice(0)) resolve();
   }
 
   /** Whether stored messages wait for their anchors. */

@@ -22,15 +22,30 @@ export type DataChannel = Pick<
 export interface PeerConnection {
   readonly connectionState: RTCPeerConnectionState;
   readonly iceConnectionState: RTCIceConnectionState;
-  readonly localDescription: { readonly sdp: string } | null;
   readonly sctp: { readonly maxMessageSize: number } | null;
   onconnectionstatechange: ((this: never, event: Event) => unknown) | null;
   oniceconnectionstatechange: ((this: never, event: Event) => unknown) | null;
+  onicecandidateerror: ((this: never, event: CandidateError) => unknown) | null;
   createDataChannel(label: string, options: RTCDataChannelInit): DataChannel;
-  setLocalDescription(): Promise<void>;
+  createOffer(options?: { iceRestart: boolean }): Promise<RTCSessionDescriptionInit>;
+  /** Without a description: the offer that the browser makes itself. */
+  setLocalDescription(description?: RTCSessionDescriptionInit): Promise<void>;
+  setConfiguration(configuration: RTCConfiguration): void;
   setRemoteDescription(description: { type: "answer"; sdp: string }): Promise<void>;
   getStats(): Promise<RTCStatsReport>;
   close(): void;
+}
+
+/** The part of RTCPeerConnectionIceErrorEvent that is used. */
+export type CandidateError = Pick<RTCPeerConnectionIceErrorEvent, "url" | "errorCode" | "errorText">;
+
+/** Parts of an HTTP request's time, in ms, as far as the browser tells (it tells of the page's own origin only). */
+export interface RequestTiming {
+  readonly dnsMs: number;
+  /** TCP and TLS; 0 on a connection that was open. */
+  readonly connectMs: number;
+  /** From the request to the first byte of the answer. */
+  readonly waitMs: number;
 }
 
 /** Text storage that outlives the page: localStorage, or anything like it. All calls may throw. */
@@ -69,6 +84,12 @@ export interface Platform {
   readonly random: () => number;
   /** Calls back when the network comes or changes; returns a function that stops that. */
   readonly onNetworkChange: (callback: () => void) => () => void;
+  /** What kind of network there is, as `wifi`, where the browser tells; else empty. */
+  readonly networkKind: () => string;
+  /** False when the browser knows that there is no network. */
+  readonly online: () => boolean;
+  /** Of the latest request to a URL. */
+  readonly requestTiming: (url: string) => RequestTiming | undefined;
 }
 
 /** Web Locks (they need a secure context) as `SharedLocks`. */
@@ -97,10 +118,43 @@ function storageOf(name: "localStorage" | "sessionStorage"): TextStorage | null 
   }
 }
 
+/** The Network Information API, which not every browser has. */
+interface NetworkInformation extends EventTarget {
+  readonly type?: string;
+}
+
+function networkInformation(): NetworkInformation | undefined {
+  return (globalThis.navigator as { readonly connection?: NetworkInformation } | undefined)?.connection;
+}
+
 function onNetworkChange(callback: () => void): () => void {
   if (typeof globalThis.addEventListener !== "function") return () => {};
+  const connection = networkInformation();
+  let kind = connection?.type;
+  // `change` also comes when only the guess of the bandwidth changed.
+  const changed = (): void => {
+    if (connection?.type === kind) return;
+    kind = connection?.type;
+    callback();
+  };
   globalThis.addEventListener("online", callback);
-  return () => globalThis.removeEventListener("online", callback);
+  connection?.addEventListener("change", changed);
+  return () => {
+    globalThis.removeEventListener("online", callback);
+    connection?.removeEventListener("change", changed);
+  };
+}
+
+function requestTiming(url: string): RequestTiming | undefined {
+  const entry = globalThis.performance?.getEntriesByName?.(url, "resource").at(-1) as
+    | PerformanceResourceTiming
+    | undefined;
+  if (entry === undefined || entry.requestStart === 0) return undefined; // another origin's are hidden
+  return {
+    dnsMs: entry.domainLookupEnd - entry.domainLookupStart,
+    connectMs: entry.connectEnd - entry.connectStart,
+    waitMs: entry.responseStart - entry.requestStart,
+  };
 }
 
 /** The platform of the page (or worker) that the library runs in. */
@@ -123,5 +177,8 @@ export function browserPlatform(): Platform {
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     random: () => Math.random(),
     onNetworkChange,
+    networkKind: () => networkInformation()?.type ?? "",
+    online: () => globalThis.navigator?.onLine !== false,
+    requestTiming,
   };
 }

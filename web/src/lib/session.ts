@@ -8,7 +8,9 @@ import type { AttemptLog } from "./diagnosis.ts";
 import type { EdgeClient, SessionAnswer } from "./edge.ts";
 import { type ErrorCode, StreamChainError } from "./errors.ts";
 import { BUFFERED_HIGH_BYTES, BUFFERED_LOW_BYTES, CHANNEL_TIMEOUT_MS, DISCONNECTED_GRACE_MS } from "./limits.ts";
+import { Ice, iceWorks } from "./ice.ts";
 import { KEEP_ALIVE, Liveness } from "./liveness.ts";
+import type { PathMemory } from "./path-memory.ts";
 import type { DataChannel, PeerConnection, Platform } from "./platform.ts";
 
 /** The path that a session's packets take. */
@@ -45,6 +47,8 @@ export interface SessionOptions {
   readonly stream: string;
   readonly token: string | undefined;
   readonly rtc: RTCConfiguration;
+  /** What worked on this network lately. */
+  readonly memory: PathMemory;
   readonly log: AttemptLog;
   readonly signal: AbortSignal;
   readonly events: SessionEvents;
@@ -55,6 +59,7 @@ export class Session {
   /** What the edge answered to the offer. */
   readonly answer: SessionAnswer;
   readonly #peer: PeerConnection;
+  readonly #ice: Ice;
   readonly #channel: DataChannel;
   readonly #platform: Platform;
   readonly #events: SessionEvents;
@@ -62,9 +67,10 @@ export class Session {
   #grace: unknown = null;
   #ended = false;
 
-  constructor(options: SessionOptions, answer: SessionAnswer, peer: PeerConnection, channel: DataChannel) {
+  constructor(options: SessionOptions, answer: SessionAnswer, peer: PeerConnection, ice: Ice, channel: DataChannel) {
     this.answer = answer;
     this.#peer = peer;
+    this.#ice = ice;
     this.#channel = channel;
     this.#platform = options.platform;
     this.#events = options.events;
@@ -102,6 +108,13 @@ export class Session {
     this.#channel.send(bytes);
   }
 
+  /** Looks for a new path at once, as after a change of the network; the session ends when none is found in time. */
+  seekPath(): void {
+    if (this.#ended) return;
+    this.#giveGrace();
+    void this.#ice.restart();
+  }
+
   /** The selected candidate pair, or undefined while there is none. */
   async path(): Promise<ConnectionPath | undefined> {
     return readPath(await this.#peer.getStats());
@@ -112,6 +125,7 @@ export class Session {
     this.#ended = true;
     this.#liveness.stop();
     this.#platform.clearTimer(this.#grace);
+    this.#ice.stop();
     this.#peer.onconnectionstatechange = null;
     this.#channel.onclose = null;
     this.#channel.onerror = null;
@@ -122,13 +136,17 @@ export class Session {
 
   #watch(): void {
     const state = this.#peer.connectionState;
-    this.#platform.clearTimer(this.#grace);
+    if (state === "connected") this.#platform.clearTimer(this.#grace);
     if (state === "failed" || state === "closed") this.#end("relay-unreachable", "the path to the relay is lost");
-    if (state !== "disconnected") return;
-    this.#grace = this.#platform.setTimer(
-      () => this.#end("relay-unreachable", "the relay does not answer any more"),
-      DISCONNECTED_GRACE_MS,
-    );
+    if (state === "disconnected") this.seekPath();
+  }
+
+  #giveGrace(): void {
+    this.#platform.clearTimer(this.#grace);
+    this.#grace = this.#platform.setTimer(() => {
+      if (this.#peer.connectionState === "connected") return; // a silent one is for Liveness to find
+      this.#end("relay-unreachable", "the relay does not answer any more");
+    }, DISCONNECTED_GRACE_MS);
   }
 
   #end(code: ErrorCode, message: string): void {
@@ -171,10 +189,6 @@ function channelOpens(options: SessionOptions, peer: PeerConnection, channel: Da
   });
 }
 
-function iceWorks(peer: PeerConnection): boolean {
-  return peer.iceConnectionState === "connected" || peer.iceConnectionState === "completed";
-}
-
 function layerError(peer: PeerConnection): StreamChainError {
   const retryable = { retryable: true };
   if (peer.connectionState === "connected") {
@@ -192,33 +206,54 @@ function layerError(peer: PeerConnection): StreamChainError {
 
 /** Makes one attempt. Rejects with the typed reason; the peer connection is closed then. */
 export async function openSession(options: SessionOptions): Promise<Session> {
-  const { platform, edge, log } = options;
-  const peer = platform.createPeerConnection(options.rtc);
+  const { platform, log, rtc, memory } = options;
+  const peer = platform.createPeerConnection(rtc);
+  const ice = new Ice(peer, { platform, log, rtc, turnFirst: memory.turnFirst });
   try {
     const channel = peer.createDataChannel("streamchain", { protocol: "streamchain.v1", ordered: true });
     channel.binaryType = "arraybuffer";
     channel.onmessage = (event) => options.events.onMessage(new Uint8Array(event.data as ArrayBuffer));
-    await peer.setLocalDescription();
+    const offer = await ice.offer();
     log.done("offer");
-    const offer = peer.localDescription?.sdp ?? "";
-    const answer = await edge.createSession(options.stream, offer, options.token, options.signal);
-    log.done("http");
-    log.answered(answer.sdp);
+    const answer = await askEdge(options, offer);
+    log.answered(answer.sdp, answer.iceServers);
     const opened = channelOpens(options, peer, channel);
     opened.catch(() => {}); // looked at below, unless the answer is refused first
-    await acceptAnswer(peer, answer.sdp);
+    await acceptAnswer(ice, answer);
     log.done("answer");
     await opened;
-    return new Session(options, answer, peer, channel);
+    ice.settle();
+    void peer.getStats().then((report) => {
+      log.network(report);
+      memory.opened(readPath(report));
+    }, ignore);
+    return new Session(options, answer, peer, ice, channel);
   } catch (error) {
+    log.network(await peer.getStats().catch(ignore));
+    if (error instanceof StreamChainError && error.code === "relay-unreachable") memory.failed();
+    ice.stop();
     peer.close();
     throw error;
   }
 }
 
-async function acceptAnswer(peer: PeerConnection, sdp: string): Promise<void> {
+/** Statistics are for people: a session does not fail for want of them. */
+const ignore = (): undefined => undefined;
+
+async function askEdge({ edge, stream, token, signal, log, platform }: SessionOptions, offer: string): Promise<SessionAnswer> {
+  const url = edge.sessionsUrl(stream);
   try {
-    await peer.setRemoteDescription({ type: "answer", sdp });
+    const answer = await edge.createSession(stream, offer, token, signal);
+    log.done("http");
+    return answer;
+  } finally {
+    log.asked(platform.requestTiming(url), platform.online());
+  }
+}
+
+async function acceptAnswer(ice: Ice, answer: SessionAnswer): Promise<void> {
+  try {
+    await ice.answer(answer.sdp, answer.iceServers);
   } catch (cause) {
     throw new StreamChainError("channel-failed", "the browser refuses the edge's answer", {
       retryable: true,

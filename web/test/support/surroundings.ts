@@ -122,6 +122,9 @@ export function testPlatform(clock: VirtualClock, parts: Partial<Platform>): Pla
     },
     random: () => 0.5,
     onNetworkChange: () => () => {},
+    networkKind: () => "",
+    online: () => true,
+    requestTiming: () => undefined,
     ...parts,
   };
 }

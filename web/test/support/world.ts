@@ -21,6 +21,9 @@ const ANSWER = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "a=candidate:1 1 udp 2130706431
   "\r\n",
 );
 
+/** The TURN server that the edge names. */
+export const TURN_URL = "turn:turn.test:3478?transport=tcp";
+
 /** One client's session at the relay. */
 export class RelaySession {
   readonly world: World;
@@ -120,40 +123,102 @@ export class FakeChannel implements DataChannel {
 export class FakePeer implements PeerConnection {
   connectionState: RTCPeerConnectionState = "new";
   iceConnectionState: RTCIceConnectionState = "new";
-  localDescription: { sdp: string } | null = null;
   sctp = { maxMessageSize: 262_144 };
   onconnectionstatechange: PeerConnection["onconnectionstatechange"] = null;
   oniceconnectionstatechange: PeerConnection["oniceconnectionstatechange"] = null;
+  onicecandidateerror: PeerConnection["onicecandidateerror"] = null;
   readonly channel = new FakeChannel();
   readonly world: World;
+  configuration: RTCConfiguration;
+  /** How often ICE began anew. */
+  restarts = 0;
+  /** Servers that candidates were gathered from. */
+  #gathered: string[] = [];
+  #local: RTCSessionDescriptionInit | null = null;
 
-  constructor(world: World) {
+  constructor(world: World, configuration: RTCConfiguration) {
     this.world = world;
+    this.configuration = configuration;
+    world.peers.push(this);
   }
 
   createDataChannel(): DataChannel {
     return this.channel;
   }
 
-  async setLocalDescription(): Promise<void> {
-    this.localDescription = { sdp: "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n" };
+  async createOffer(options?: { iceRestart: boolean }): Promise<RTCSessionDescriptionInit> {
+    if (options?.iceRestart) this.restarts++;
+    return { type: "offer", sdp: "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n" };
+  }
+
+  async setLocalDescription(description?: RTCSessionDescriptionInit): Promise<void> {
+    this.#local = description ?? (await this.createOffer());
+    this.#gathered = (this.configuration.iceServers ?? []).flatMap((server) => server.urls);
+  }
+
+  setConfiguration(configuration: RTCConfiguration): void {
+    this.configuration = configuration;
   }
 
   async setRemoteDescription(): Promise<void> {
-    if (!this.world.relayAnswers) return;
-    queueMicrotask(() => {
-      this.#become("connected", "connected");
-      this.channel.session = this.world.admit(this, this.channel);
-      this.channel.open();
-    });
+    if (this.#local === null) throw new Error("an answer without an offer");
+    this.#local = null;
+    queueMicrotask(() => this.#seek());
+  }
+
+  /** What the network lets through decides. */
+  #seek(): void {
+    const { world, channel } = this;
+    const turn = this.#gathered.some((url) => url.startsWith("turn"));
+    const error = world.turnError;
+    for (const url of turn && error !== null ? this.#gathered : []) {
+      this.onicecandidateerror?.call(this as never, { ...error, url } as never);
+    }
+    const open = world.directWorks || (turn && world.turnError === null);
+    if (!world.relayAnswers || !open || this.connectionState === "closed") return;
+    this.#become("connected", "connected");
+    if (channel.session !== null) return;
+    channel.session = world.admit(this, channel);
+    channel.open();
   }
 
   async getStats(): Promise<RTCStatsReport> {
     const bytesReceived = this.channel.receivedBytes;
+    const turn = !this.world.directWorks;
+    const open = this.connectionState === "connected";
     return new Map<string, unknown>([
-      ["transport", { id: "transport", type: "transport", selectedCandidatePairId: "pair" }],
-      ["pair", { id: "pair", type: "candidate-pair", bytesReceived, currentRoundTripTime: 0.002 }],
+      ["transport", { id: "transport", type: "transport", ...(open ? { selectedCandidatePairId: "pair" } : {}) }],
+      [
+        "pair",
+        {
+          id: "pair",
+          type: "candidate-pair",
+          bytesReceived,
+          currentRoundTripTime: 0.002,
+          localCandidateId: "local",
+          remoteCandidateId: "remote",
+          state: open ? "succeeded" : "in-progress",
+        },
+      ],
+      [
+        "local",
+        {
+          id: "local",
+          type: "local-candidate",
+          candidateType: turn ? "relay" : "host",
+          ...(turn && this.world.turnError === null ? { url: TURN_URL } : {}),
+        },
+      ],
+      [
+        "remote",
+        { id: "remote", type: "remote-candidate", protocol: "udp", address: "192.0.2.7", port: 7100 },
+      ],
     ]) as RTCStatsReport;
+  }
+
+  /** The network under it is gone, and another one is there. */
+  disconnect(): void {
+    this.#become("disconnected", "disconnected");
   }
 
   fail(): void {
@@ -181,6 +246,8 @@ export class World {
   readonly storage = new MemoryStorage();
   readonly locks = new MemoryLocks();
   readonly sessions = new Set<RelaySession>();
+  /** Every peer connection that was made, the oldest first. */
+  readonly peers: FakePeer[] = [];
   /** Every frame that the relay got, in order. */
   readonly received: ClientFrame[] = [];
   /** Every request that the edge got, as `METHOD path`. */
@@ -194,6 +261,10 @@ export class World {
   final = 0;
   edgeAnswers = true;
   relayAnswers = true;
+  /** Packets get to the relay without help. */
+  directWorks = true;
+  /** What the TURN server answers; null: it serves. */
+  turnError: { errorCode: number; errorText: string } | null = null;
   /** Answers of `POST …/sessions`, taken from the front; empty: it works. */
   sessionAnswers: (() => Response)[] = [];
   /** The relay keeps this many messages in memory for subscribers; older ones become a gap. */
@@ -209,7 +280,7 @@ export class World {
   page(parts: Partial<Platform> = {}): Platform & { tabStorage: MemoryStorage; locks: { freeAll(): void } } {
     return testPlatform(this.clock, {
       fetch: this.fetch,
-      createPeerConnection: () => new FakePeer(this),
+      createPeerConnection: (configuration) => new FakePeer(this, configuration),
       storage: this.storage,
       tabStorage: new MemoryStorage(),
       locks: this.locks.page(),
@@ -341,6 +412,7 @@ function answerOffer(): Response {
     status: 201,
     headers: {
       "content-type": "application/sdp",
+      link: `<${TURN_URL}>; rel="ice-server"; username="1:a"; credential="c"; credential-type="password"`,
       location: "/v1/sessions/abc",
       "streamchain-access-token": "guest-token",
       "streamchain-author": `0x${"a1".repeat(20)}`,

@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Attempt, connect, type StreamConnection } from "../src/lib/index.ts";
+import type { Platform } from "../src/lib/platform.ts";
+import { settle } from "./support/surroundings.ts";
+import { problem, TURN_URL, World } from "./support/world.ts";
+
+const join = async (world: World, parts: Partial<Platform> = {}): Promise<StreamConnection> => {
+  const connection = connect({ stream: "demo", edge: "https://edge.test", platform: world.page(parts) });
+  await settle();
+  return connection;
+};
+
+const posts = (world: World): number => world.requests.filter((request) => request.startsWith("POST")).length;
+
+const lastAttempt = (connection: StreamConnection): Attempt => connection.attempts.at(-1) as Attempt;
+
+const ways = (connection: StreamConnection): string[] =>
+  lastAttempt(connection).ways.map(({ id, outcome, detail }) => [id, outcome, detail].filter(Boolean).join(" "));
+
+/** A world whose network lets nothing through to the relay but TURN. */
+const behindFirewall = (): World => Object.assign(new World(), { directWorks: false });
+
+test("a direct way that opens at once leaves TURN alone", async () => {
+  const world = new World();
+  const connection = await join(world);
+  assert.equal(connection.state.state, "open");
+  await world.clock.advance(1_000);
+  const [peer] = world.peers;
+  assert.equal(peer?.restarts, 0);
+  assert.equal(peer?.configuration.iceServers, undefined);
+  assert.deepEqual(ways(connection), ["udp used", "turn-tcp not-tried"]);
+  connection.close();
+});
+
+test("TURN is added after its head start, on the same session, without another request", async () => {
+  const world = behindFirewall();
+  const connection = await join(world);
+  await world.clock.advance(499);
+  assert.equal(connection.state.state, "connecting");
+  await world.clock.advance(1);
+  assert.equal(connection.state.state, "open");
+  assert.equal(posts(world), 1);
+  assert.equal(world.peers.length, 1);
+  assert.deepEqual(
+    world.peers[0]?.configuration.iceServers?.map(({ urls }) => urls),
+    [TURN_URL],
+  );
+  assert.deepEqual(ways(connection), ["udp silent", "turn-tcp used"]);
+  connection.close();
+});
+
+test("where only TURN worked, the next page tries it from the start", async () => {
+  const world = behindFirewall();
+  const first = await join(world);
+  await world.clock.advance(500);
+  first.close();
+  const second = await join(world);
+  assert.equal(second.state.state, "open", "no head start");
+  assert.equal(world.peers[1]?.restarts, 0);
+  second.close();
+});
+
+test("what worked is forgotten after a day, and once a direct way works again", async () => {
+  const world = behindFirewall();
+  const first = await join(world);
+  await world.clock.advance(500);
+  first.close();
+  world.directWorks = true;
+  const second = await join(world);
+  second.close();
+  world.directWorks = false;
+  const third = await join(world);
+  assert.equal(third.state.state, "connecting");
+  await world.clock.advance(500);
+  third.close();
+  await world.clock.advance(24 * 3_600_000);
+  const fourth = await join(world);
+  assert.equal(fourth.state.state, "connecting");
+  fourth.close();
+});
+
+test("another kind of network has a memory of its own", async () => {
+  const world = behindFirewall();
+  const first = await join(world, { networkKind: () => "cellular" });
+  await world.clock.advance(500);
+  first.close();
+  const second = await join(world, { networkKind: () => "wifi" });
+  assert.equal(second.state.state, "connecting");
+  second.close();
+});
+
+test("a caller's own ICE servers are the only ones", async () => {
+  const world = behindFirewall();
+  const iceServers = [{ urls: "turn:own.test" }];
+  const platform = world.page();
+  const connection = connect({ stream: "demo", edge: "https://edge.test", platform, rtc: { iceServers } });
+  await settle();
+  assert.equal(connection.state.state, "open");
+  assert.deepEqual(world.peers[0]?.configuration, { iceServers });
+  connection.close();
+});
+
+test("a network change restarts ICE at once, keeps the session and loses nothing", async () => {
+  const world = new World();
+  let change = (): void => {};
+  const connection = await join(world, {
+    onNetworkChange: (callback) => {
+      change = callback;
+      return () => {};
+    },
+  });
+  connection.publish("before");
+  change();
+  connection.publish("after");
+  await settle();
+  assert.equal(world.peers[0]?.restarts, 1);
+  assert.equal(posts(world), 1);
+  assert.equal(world.head, 2);
+  assert.equal(connection.state.state, "open");
+  connection.close();
+});
+
+test("a path that is lost is searched anew, and the session goes on", async () => {
+  const world = new World();
+  const connection = await join(world);
+  world.peers[0]?.disconnect();
+  await settle();
+  assert.equal(world.peers[0]?.restarts, 1);
+  await world.clock.advance(10_000);
+  assert.equal(connection.state.state, "open");
+  assert.equal(posts(world), 1);
+  connection.close();
+});
+
+test("a path that can't be found again ends the session, and a new one is made", async () => {
+  const world = new World();
+  const connection = await join(world);
+  world.directWorks = false;
+  world.turnError = { errorCode: 701, errorText: "no answer" };
+  world.peers[0]?.disconnect();
+  await world.clock.advance(3_000);
+  assert.notEqual(connection.state.state, "open");
+  world.directWorks = true;
+  await world.clock.advance(10_000);
+  assert.equal(connection.state.state, "open");
+  connection.close();
+});
+
+test("a restart that the browser refuses leaves the session as it was", async () => {
+  const world = new World();
+  let change = (): void => {};
+  const connection = await join(world, {
+    onNetworkChange: (callback) => {
+      change = callback;
+      return () => {};
+    },
+  });
+  const peer = world.peers[0];
+  if (peer !== undefined) peer.setRemoteDescription = () => Promise.reject(new Error("other credentials are expected"));
+  change();
+  await settle();
+  connection.publish("still here");
+  await settle();
+  assert.equal(world.head, 1);
+  connection.close();
+});
+
+for (const [name, turnError, way, advice] of [
+  ["nothing gets through", { errorCode: 701, errorText: "no answer" }, "turn-tcp silent", "all-blocked"],
+  [
+    "TURN refuses the credentials",
+    { errorCode: 401, errorText: "Unauthorized" },
+    "turn-tcp refused 401 Unauthorized",
+    "turn-refused",
+  ],
+  ["the relay does not answer through TURN", null, "turn-tcp allocated", "turn-to-relay"],
+] as const) {
+  test(`when ${name}, the diagnosis says so`, async () => {
+    const world = Object.assign(behindFirewall(), { turnError, relayAnswers: turnError !== null });
+    const connection = await join(world);
+    await world.clock.advance(10_000);
+    const attempt = connection.attempts[0] as Attempt;
+    assert.equal(attempt.error?.code, "relay-unreachable");
+    assert.equal(attempt.advice, advice);
+    assert.ok(attempt.ways.some(({ id, outcome, detail }) => [id, outcome, detail].filter(Boolean).join(" ") === way));
+    assert.equal(attempt.steps.find(({ outcome }) => outcome === "failed")?.id, "ice");
+    connection.close();
+  });
+}
+
+test("an edge that can't be reached is told apart from no network at all", async () => {
+  for (const [online, advice] of [
+    [true, "edge"],
+    [false, "offline"],
+  ] as const) {
+    const world = Object.assign(new World(), { edgeAnswers: false });
+    const connection = await join(world, { online: () => online });
+    assert.equal(lastAttempt(connection).advice, advice);
+    connection.close();
+  }
+});
+
+test("an edge that refuses, or has no relay, is told as that", async () => {
+  for (const [status, slug, advice] of [
+    [503, "no-relay", "no-relay"],
+    [403, "forbidden", "refused"],
+  ] as const) {
+    const world = new World();
+    world.sessionAnswers = [problem(status, slug)];
+    const connection = await join(world);
+    assert.equal(lastAttempt(connection).advice, advice);
+    connection.close();
+  }
+});
