@@ -1,6 +1,6 @@
 // The path panel: how packets get to the relay, and how long each step of the set-up took.
 
-import type { Attempt, AttemptStep, ConnectionPath, StreamConnection } from "../lib/index.ts";
+import type { Attempt, AttemptStep, ConnectionPath, StreamConnection, Way } from "../lib/index.ts";
 import { el, setText } from "./dom.ts";
 import { byteCount, timeOfDay } from "./format.ts";
 import { icon } from "./icons.ts";
@@ -81,17 +81,44 @@ export class PathPanel {
     this.#steps.replaceChildren(...latest.steps.map((step) => stepRow(step, total)));
     this.#tried.replaceChildren(
       el("h3", {}, title, el("span", { class: "aside" }, texts.path.total(total))),
-      failure(latest),
+      ...failure(latest),
       this.#steps,
+      ...ways(latest),
       ...attempts.slice(1, 4).map(earlier),
     );
   }
 }
 
-function failure(attempt: Attempt): HTMLElement | string {
-  if (attempt.error === undefined) return "";
-  const tried = attempt.relayAddresses.join(", ");
-  return el("p", { class: "problem" }, `${texts.error[attempt.error.code]}${tried === "" ? "" : ` (${tried})`}`);
+/** What went wrong, and what can be done about it. */
+function failure({ error, advice }: Attempt): HTMLElement[] {
+  if (error === undefined) return [];
+  const said = error.code === "refused" ? `${texts.error.refused} ${error.message}` : texts.error[error.code];
+  const why = el("p", { class: "problem", testid: "failure" }, said);
+  if (advice === undefined) return [why];
+  const words = el("p", { class: "advice", testid: "advice", "data-advice": advice }, texts.path.advice[advice]);
+  return [why, el("h4", {}, texts.path.why), words];
+}
+
+/** Each way to the relay, and how far it got. */
+function ways({ ways: all, request }: Attempt): HTMLElement[] {
+  const { way, wayOutcome, ways: title } = texts.path;
+  const row = ({ id, address, outcome, detail }: Way): HTMLElement =>
+    el(
+      "li",
+      { "data-way": id, "data-outcome": outcome },
+      outcome === "used" || outcome === "answered" ? icon("check") : el("i", { class: "dot" }),
+      el("span", { class: "name" }, way[id]),
+      el("span", { class: "outcome" }, [wayOutcome[outcome], detail].filter(Boolean).join(": ")),
+      el("code", { class: "address" }, address),
+    );
+  const { ms } = texts.latency;
+  const timing =
+    request === undefined
+      ? null
+      : el("p", { class: "hint" }, texts.path.request(ms(request.dnsMs), ms(request.connectMs), ms(request.waitMs)));
+  if (all.length === 0) return timing === null ? [] : [timing];
+  const list = el("ul", { class: "ways", testid: "ways" }, ...all.map(row));
+  return [el("h4", {}, title), list, ...(timing === null ? [] : [timing])];
 }
 
 /** A step with its time as a bar, so that the slow one stands out. */

@@ -69,7 +69,7 @@ export interface ConnectionEvents {
   anchor: AnchorNews;
   /** Somebody spoke through the contract, or what they said became final or was taken back. */
   chain: ChainEvent;
-  /** An attempt to connect ended, well or badly. */
+  /** An attempt to connect ended, well or badly, or more is known of it: the path that an open session takes. */
   attempt: Attempt;
   /** The relay complained; `code` as in `RelayErrorCode`. */
   complaint: { readonly code: number; readonly text: string };

@@ -1,7 +1,7 @@
 // A connection to one stream: keeps a session open, and ties feed, outbox and marks to it.
 //
-// What always holds: one session at a time; every frame of a session is handled in order and only while that session is
-// the current one; the feed is subscribed from where it is, so nothing is skipped over a reconnect.
+// What always holds: one session at a time; its frames are handled in order and only while it is the current one; the
+// feed is subscribed from where it is, so nothing is skipped over a reconnect.
 
 import { Backoff } from "./backoff.ts";
 import { type Bytes, type Hex, toHex, utf8Bytes } from "./bytes.ts";
@@ -61,7 +61,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   readonly #credentials: Credentials;
   readonly #memory: PathMemory;
   readonly #subscriptions = new Set<Subscription>();
-  readonly #attempts: Attempt[] = [];
+  readonly #attempts: AttemptLog[] = [];
   readonly #aborter = new AbortController();
   #change: StateChange = { state: "connecting", error: undefined, retryAt: undefined };
   #session: Session | null = null;
@@ -114,7 +114,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
 
   /** The latest attempts to connect, oldest first. */
   get attempts(): readonly Attempt[] {
-    return this.#attempts;
+    return this.#attempts.map((log) => log.attempt);
   }
 
   /** The latest anchors heard of in this page, oldest first. */
@@ -290,6 +290,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       memory: this.#memory,
       log,
       signal: this.#aborter.signal,
+      onPath: () => this.emit("attempt", log.attempt),
       events: {
         onMessage: (bytes) => this.#receive(bytes),
         onWritable: () => this.#sender.flush(),
@@ -335,7 +336,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   }
 
   #remember(log: AttemptLog): void {
-    this.#attempts.push(log.attempt);
+    this.#attempts.push(log);
     if (this.#attempts.length > limits.REMEMBERED_ATTEMPTS) this.#attempts.shift();
     this.emit("attempt", log.attempt);
   }

@@ -7,8 +7,8 @@ import type { Bytes } from "./bytes.ts";
 import type { AttemptLog } from "./diagnosis.ts";
 import type { EdgeClient, SessionAnswer } from "./edge.ts";
 import { type ErrorCode, StreamChainError } from "./errors.ts";
-import { BUFFERED_HIGH_BYTES, BUFFERED_LOW_BYTES, CHANNEL_TIMEOUT_MS, DISCONNECTED_GRACE_MS } from "./limits.ts";
 import { Ice, iceWorks } from "./ice.ts";
+import { BUFFERED_HIGH_BYTES, BUFFERED_LOW_BYTES, CHANNEL_TIMEOUT_MS, DISCONNECTED_GRACE_MS } from "./limits.ts";
 import { KEEP_ALIVE, Liveness } from "./liveness.ts";
 import type { PathMemory } from "./path-memory.ts";
 import type { DataChannel, PeerConnection, Platform } from "./platform.ts";
@@ -51,6 +51,8 @@ export interface SessionOptions {
   readonly memory: PathMemory;
   readonly log: AttemptLog;
   readonly signal: AbortSignal;
+  /** The log of an open session has heard of its path. */
+  readonly onPath: () => void;
   readonly events: SessionEvents;
 }
 
@@ -226,6 +228,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     void peer.getStats().then((report) => {
       log.network(report);
       memory.opened(readPath(report));
+      options.onPath();
     }, ignore);
     return new Session(options, answer, peer, ice, channel);
   } catch (error) {
@@ -240,7 +243,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 /** Statistics are for people: a session does not fail for want of them. */
 const ignore = (): undefined => undefined;
 
-async function askEdge({ edge, stream, token, signal, log, platform }: SessionOptions, offer: string): Promise<SessionAnswer> {
+async function askEdge(
+  { edge, stream, token, signal, log, platform }: SessionOptions,
+  offer: string,
+): Promise<SessionAnswer> {
   const url = edge.sessionsUrl(stream);
   try {
     const answer = await edge.createSession(stream, offer, token, signal);

@@ -11,7 +11,7 @@ export interface Way {
   /** The relay's address, or the server's URL. */
   readonly address: string;
   readonly outcome: /** The session's packets take it. */
-  | "used"
+    | "used"
     /** Checks were answered. */
     | "answered"
     /** The TURN server took the credentials, but the relay did not answer through it. */

@@ -209,10 +209,7 @@ export class FakePeer implements PeerConnection {
           ...(turn && this.world.turnError === null ? { url: TURN_URL } : {}),
         },
       ],
-      [
-        "remote",
-        { id: "remote", type: "remote-candidate", protocol: "udp", address: "192.0.2.7", port: 7100 },
-      ],
+      ["remote", { id: "remote", type: "remote-candidate", protocol: "udp", address: "192.0.2.7", port: 7100 }],
     ]) as RTCStatsReport;
   }
 

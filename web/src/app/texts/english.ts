@@ -1,6 +1,6 @@
 // The English texts. Their shape is the type `Texts`, so a text that another language lacks does not compile.
 
-import type { AttemptStepId, ErrorCode, StepId } from "../../lib/index.ts";
+import type { AdviceId, AttemptStepId, ErrorCode, StepId, Way, WayId } from "../../lib/index.ts";
 import type { StateName } from "../texts.ts";
 
 const numbers = new Intl.NumberFormat("en");
@@ -137,6 +137,43 @@ export const english = {
       welcome: "Relay greeted",
     } satisfies Record<AttemptStepId, string>,
     stepFailed: "failed",
+    ways: "Ways to the relay",
+    way: {
+      udp: "Direct, UDP",
+      tcp: "Direct, TCP",
+      stun: "STUN",
+      "turn-udp": "TURN over UDP",
+      "turn-tcp": "TURN over TCP",
+      "turn-tls": "TURN over TLS",
+    } satisfies Record<WayId, string>,
+    wayOutcome: {
+      used: "in use",
+      answered: "answers",
+      allocated: "server answers, relay does not",
+      silent: "no answer",
+      refused: "refused",
+      "not-tried": "not needed",
+    } satisfies Record<Way["outcome"], string>,
+    request: (dns: string, connect: string, wait: string): string =>
+      `Request: name ${dns}, connection ${connect}, answer ${wait}`,
+    why: "Why it failed",
+    advice: {
+      offline: "This device has no network. Connect it; the page goes on by itself.",
+      edge: "The server behind this page can't be reached: its name is not found, a firewall or proxy blocks it, or it is down. Does another site open?",
+      "no-relay":
+        "The edge works, but no relay has reported to it within the last seconds. Whoever runs it must start one.",
+      refused: "The edge refuses: its reason is above. A new sign-in or another stream may help.",
+      "no-turn":
+        "Neither UDP nor TCP packets get through to the relay, and this deployment names no TURN server to go around. Try another network, or ask its administrator to let the addresses above through.",
+      "all-blocked":
+        "Nothing gets through: not directly, and not over TURN either. Try another network or a phone's hotspot, or ask the administrator to let one of the addresses above through (TURN over TLS is the least).",
+      "turn-refused":
+        "The TURN server is reached, but refuses the credentials. Is this device's clock right? Otherwise its secret differs from the edge's.",
+      "turn-to-relay":
+        "The TURN server works, but the relay does not answer through it: the relay is down, or the server can't reach it.",
+      dtls: "Small packets get through, but the encrypted handshake does not finish. A firewall that looks into packets, or a VPN with a small packet size, does that.",
+      relay: "The relay is reached but does not do its part. This is tried again by itself.",
+    } satisfies Record<AdviceId, string>,
     total: (ms: number): string => `${english.latency.ms(ms)} in all`,
     tried: "What was tried",
     attempt: (time: string): string => `Attempt at ${time}`,

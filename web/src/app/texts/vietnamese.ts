@@ -135,6 +135,42 @@ export const vietnamese: Texts = {
       welcome: "Nút đã chào",
     },
     stepFailed: "lỗi",
+    ways: "Các đường đến nút",
+    way: {
+      udp: "Trực tiếp, UDP",
+      tcp: "Trực tiếp, TCP",
+      stun: "STUN",
+      "turn-udp": "TURN qua UDP",
+      "turn-tcp": "TURN qua TCP",
+      "turn-tls": "TURN qua TLS",
+    },
+    wayOutcome: {
+      used: "đang dùng",
+      answered: "có trả lời",
+      allocated: "máy chủ trả lời, nút thì không",
+      silent: "không trả lời",
+      refused: "bị từ chối",
+      "not-tried": "không cần",
+    },
+    request: (dns, connect, wait) => `Yêu cầu: tên miền ${dns}, kết nối ${connect}, trả lời ${wait}`,
+    why: "Vì sao không được",
+    advice: {
+      offline: "Thiết bị này không có mạng. Hãy kết nối mạng; trang sẽ tự chạy tiếp.",
+      edge: "Không liên lạc được với máy chủ của trang này: không tìm thấy tên miền, bị tường lửa hoặc proxy chặn, hoặc máy chủ đã dừng. Trang khác có mở được không?",
+      "no-relay":
+        "Biên vẫn chạy, nhưng vài giây qua không có nút chuyển tiếp nào báo về. Người vận hành cần khởi động một nút.",
+      refused: "Biên từ chối; lý do ở trên. Đăng nhập lại hoặc chọn luồng khác có thể giúp được.",
+      "no-turn":
+        "Gói tin UDP lẫn TCP đều không đến được nút, và hệ thống này không có máy chủ TURN để đi vòng. Hãy thử mạng khác, hoặc nhờ quản trị mạng mở các địa chỉ ở trên.",
+      "all-blocked":
+        "Không gì đi qua được: trực tiếp không, qua TURN cũng không. Hãy thử mạng khác hoặc phát mạng từ điện thoại, hoặc nhờ quản trị mạng mở một trong các địa chỉ ở trên (ít nhất là TURN qua TLS).",
+      "turn-refused":
+        "Đến được máy chủ TURN, nhưng nó từ chối thông tin đăng nhập. Đồng hồ của thiết bị có đúng không? Nếu đúng thì khóa của máy chủ khác với của biên.",
+      "turn-to-relay":
+        "Máy chủ TURN hoạt động, nhưng nút không trả lời qua nó: nút đã dừng, hoặc máy chủ không đến được nút.",
+      dtls: "Gói nhỏ đi qua được, nhưng bắt tay mã hóa không hoàn tất. Tường lửa soi gói tin, hoặc VPN với gói quá nhỏ, gây ra điều này.",
+      relay: "Đến được nút nhưng nút không làm phần của mình. Việc này được tự động thử lại.",
+    },
     total: (ms) => `tổng cộng ${milliseconds(ms)}`,
     tried: "Những gì đã thử",
     attempt: (time) => `Lần thử lúc ${time}`,
