@@ -65,15 +65,17 @@ const MINING = {
 };
 
 /**
- * @param {{ dir: string, port: number, mining: keyof typeof MINING, log: string, epoch?: number }} how
- *   `epoch`: in blocks; what is two of them old is final
+ * @param {{ dir: string, port: number, mining: keyof typeof MINING, log: string, epoch?: number,
+ *   stateIntervalS?: number }} how `epoch`: in blocks; what is two of them old is final. `stateIntervalS`: what is lost,
+ *   in seconds, when anvil is killed
  */
-export const chainPart = ({ dir, port, mining, log, epoch = SLOTS_IN_AN_EPOCH }, onDeath) => {
+export const chainPart = (how, onDeath) => {
+  const { dir, port, mining, log, epoch = SLOTS_IN_AN_EPOCH, stateIntervalS = STATE_INTERVAL_S } = how;
   const state = join(dir, "chain");
   mkdirSync(state, { recursive: true });
   const args = ["--host", LOCALHOST, "--port", `${port}`, "--chain-id", `${CHAIN_ID}`, "--mnemonic", MNEMONIC];
   args.push("--slots-in-an-epoch", `${epoch}`, ...MINING[mining]);
-  args.push("--state", join(state, "state.json"), "--state-interval", `${STATE_INTERVAL_S}`);
+  args.push("--state", join(state, "state.json"), "--state-interval", `${stateIntervalS}`);
   return new Part("local chain", { command: anvilPath(), args, log }, onDeath);
 };
 

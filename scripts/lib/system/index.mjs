@@ -34,6 +34,8 @@ const relayPartOf = (id) => id.replace(RELAY_ID, "relay");
  * @property {{ chain?: number, edge?: number, relay?: number }} [ports] free ones when left out
  * @property {boolean} [fresh] forget what the folder holds
  * @property {"interval" | "auto" | "manual"} [mining] a block each second; for each transaction; only when asked
+ * @property {{ epoch?: number, stateIntervalS?: number }} [chain] see chainPart: how far finality is behind (two epochs, a
+ *   slot a block), and how many seconds of the chain a crash of it loses
  * @property {Record<string, string>} [vars] more variables for the edge, or other values
  * @property {number} [relays] how many relays, 1 unless given
  * @property {(relay: string, edge: string) => Promise<string>} [edgeFor] the address at which a relay finds the edge, if
@@ -111,7 +113,7 @@ class System {
 
   async #startChain() {
     const { mining = "interval" } = this.options;
-    const how = { dir: this.dir, port: this.ports.chain, mining, log: this.#logFile("chain") };
+    const how = { ...this.options.chain, dir: this.dir, port: this.ports.chain, mining, log: this.#logFile("chain") };
     this.parts.chain = chainPart(how, this.#onDeath);
     this.log(`local chain (anvil, chain id ${CHAIN_ID}) on ${this.urls.rpc}`);
     await this.#run("chain");

@@ -65,6 +65,9 @@ const holdsAny = (pid, inodes) => {
   }
 };
 
+/** Whether a process listens on this TCP port (Linux only). */
+export const listensOn = (pid, port) => holdsAny(pid, inodesOf("tcp", port));
+
 const ownerByProc = (transport, port) => {
   const inodes = inodesOf(transport, port);
   const pid = readdirSync("/proc").find((name) => /^\d+$/.test(name) && holdsAny(name, inodes));

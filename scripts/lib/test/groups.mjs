@@ -62,6 +62,11 @@ export const GROUPS = [
   { name: "build", title: "Build (npm run build)", run: build },
   { name: "edge", title: "Edge specs (Miniflare)", run: () => nodeTests("tests/edge/*.spec.ts") },
   {
+    name: "chaos",
+    title: "Chaos, short (kill -9 of relay, workerd and chain under load)",
+    run: () => nodeTests("tests/chaos/*.spec.ts"),
+  },
+  {
     name: "browser",
     title: "Browser specs (the whole system, Chromium)",
     run: () => nodeTests("tests/browser/*.spec.ts"),

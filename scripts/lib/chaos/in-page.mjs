@@ -1,0 +1,118 @@
+// The clients, inside a page: the client library as its users have it, and a note of all that it said.
+// Each function is sent to the page as its source, so none uses anything from outside itself but `window`.
+
+/** Starts this page's publishers and subscribers. Their notes are kept in `window.chaos`. */
+export const startClients = ({ publishers, subscribers, perSecond, payloadBytes }) => {
+  const TICK_MS = 20;
+  const { connect } = window.tools.lib;
+  const chaos = { publishers: [], subscribers: [], stopped: false };
+  window.chaos = chaos;
+
+  const publish = ({ index, stream }) => {
+    const connection = connect({ stream });
+    // `stored[n]`: undefined until message n was reported stored, then its seq, or null when that is not known.
+    const publisher = { index, stream, connection, published: 0, stored: [], reported: 0, faults: [], done: false };
+    chaos.publishers.push(publisher);
+    const send = (number) => {
+      const payload = new Uint8Array(payloadBytes);
+      const view = new DataView(payload.buffer);
+      view.setUint32(0, index);
+      view.setUint32(4, number);
+      const publication = connection.publish(payload);
+      publication.anchored.catch(() => {});
+      publication.final.catch(() => {});
+      publication.live.catch(() => {});
+      publication.stored.then(
+        (seq) => {
+          publisher.stored[number] = seq;
+          publisher.reported++;
+        },
+        (error) => publisher.faults.push(`message ${number} failed: ${error.code} ${error.message}`),
+      );
+    };
+    const run = async () => {
+      const startedAt = performance.now();
+      while (!chaos.stopped) {
+        await connection.writable();
+        const due = Math.floor(((performance.now() - startedAt) * perSecond) / 1_000);
+        // After a stall the pace goes on from now; nobody could send what fell due meanwhile.
+        const atOnce = Math.min(due - publisher.published, perSecond);
+        for (let i = 0; i < atOnce; i++) send(publisher.published++);
+        await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+      }
+      publisher.done = true;
+    };
+    run().catch((error) => publisher.faults.push(`stopped: ${error.message}`));
+  };
+
+  const subscribe = ({ index, stream, guarantee }) => {
+    const connection = connect({ stream });
+    // `seen[seq]` is publisher * 2^32 + number of the message that was handed out there.
+    // Below `storedOnce`, what was handed out was said to be stored.
+    const subscriber = { index, stream, guarantee, connection, seen: [], storedOnce: 0, retractions: 0, faults: [] };
+    chaos.subscribers.push(subscriber);
+    const subscription = connection.subscribe({ from: 0, guarantee });
+    subscription.on("message", ({ seq, payload }) => {
+      const due = subscriber.seen.length;
+      if (seq !== due) subscriber.faults.push(`message ${seq} came where ${due} was due`);
+      const view = new DataView(payload.buffer, payload.byteOffset);
+      subscriber.seen[seq] = view.getUint32(0) * 2 ** 32 + view.getUint32(4);
+    });
+    subscription.on("retracted", ({ from }) => {
+      subscriber.retractions++;
+      if (guarantee === "stored") subscriber.faults.push(`stored messages from ${from} on were taken back`);
+      if (from < subscriber.storedOnce) {
+        subscriber.faults.push(`message ${from} was taken back, and all below ${subscriber.storedOnce} were stored`);
+      }
+      subscriber.seen.length = Math.min(subscriber.seen.length, from);
+    });
+    connection.on("marks", () => {
+      const isStored = (seq) => seq < subscriber.seen.length && connection.stateOf(seq) !== "live";
+      while (isStored(subscriber.storedOnce)) subscriber.storedOnce++;
+    });
+    subscription.on("end", ({ error }) => subscriber.faults.push(`the subscription ended: ${error?.message}`));
+  };
+
+  publishers.forEach(publish);
+  subscribers.forEach(subscribe);
+};
+
+/** How far the clients of this page are. */
+export const progressOfClients = () => ({
+  publishers: window.chaos.publishers.map(({ index, published, reported, done, connection }) => ({
+    index,
+    published,
+    reported,
+    done,
+    state: connection.state.state,
+    reason: connection.state.error?.message ?? null,
+  })),
+  subscribers: window.chaos.subscribers.map(({ index, stream, seen, connection }) => ({
+    index,
+    stream,
+    seen: seen.length,
+    state: connection.state.state,
+    reason: connection.state.error?.message ?? null,
+  })),
+});
+
+/** Publishers send nothing new from now on. */
+export const stopPublishing = () => {
+  window.chaos.stopped = true;
+};
+
+/** A publisher's note, by its place in this page. */
+export const publisherNote = (place) => {
+  const { index, stream, published, stored, faults } = window.chaos.publishers[place];
+  // JSON has no undefined: -1 stands for "not reported stored".
+  const reports = Array.from({ length: published }, (_, number) =>
+    stored[number] === undefined ? -1 : stored[number],
+  );
+  return { index, stream, reports, faults };
+};
+
+/** A subscriber's note, by its place in this page. */
+export const subscriberNote = (place) => {
+  const { index, stream, guarantee, seen, retractions, faults } = window.chaos.subscribers[place];
+  return { index, stream, guarantee, seen: [...seen], retractions, faults };
+};

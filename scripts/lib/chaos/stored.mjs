@@ -1,0 +1,35 @@
+// What the edge has stored, read by HTTP as anybody reads it.
+
+import { decodeSequence } from "../../../tests/edge/cbor.ts";
+
+const PAGE = 1_000;
+
+const messageOf = ([seq, , , payload]) => {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  return { seq, id: view.getUint32(0) * 2 ** 32 + view.getUint32(4) };
+};
+
+/** `GET /v1/streams/{stream}`. */
+export const streamFigures = async (edge, stream) => {
+  const response = await fetch(`${edge}/v1/streams/${stream}`);
+  if (!response.ok) throw new Error(`stream ${stream}: ${response.status} ${await response.text()}`);
+  return response.json();
+};
+
+/** All messages of a stream, as `judge` takes them. */
+export const storedMessages = async (edge, stream) => {
+  const messages = [];
+  let head = 0;
+  for (let from = 0; ; ) {
+    const response = await fetch(`${edge}/v1/streams/${stream}/messages?from=${from}&limit=${PAGE}`, {
+      headers: { accept: "application/cbor-seq" },
+    });
+    if (!response.ok) throw new Error(`messages of ${stream}: ${response.status} ${await response.text()}`);
+    messages.push(...decodeSequence(new Uint8Array(await response.arrayBuffer())).map(messageOf));
+    head = Number(response.headers.get("streamchain-head"));
+    const next = Number(response.headers.get("streamchain-next"));
+    if (next === from || next >= head) break;
+    from = next;
+  }
+  return { stream, head, messages };
+};
