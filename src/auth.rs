@@ -119,7 +119,6 @@ pub async fn need_principal(call: &Call) -> Result<Principal, Problem> {
 }
 
 /// As [`principal`], for what only the operator may do.
-#[allow(dead_code)] // the routes that need it come with the audit log
 pub async fn need_operator(call: &Call) -> Result<Principal, Problem> {
     let principal = need_principal(call).await?;
     if principal.operator {

@@ -44,6 +44,8 @@ pub struct Config {
     pub chain_id: u64,
     /// The StreamChain contract; `None` before it is deployed.
     pub contract: Option<Address>,
+    /// The block it was deployed in, or an earlier one.
+    pub contract_block: u64,
     /// Whether the first session on a name makes the stream.
     pub auto_create: bool,
     /// How much clients may ask for.
@@ -120,6 +122,12 @@ impl Config {
                 "expected addresses, 0x and 40 digits, with commas between",
             )
         })?;
+        let contract_block = match optional("CONTRACT_BLOCK") {
+            None => 0,
+            Some(text) => text
+                .parse()
+                .map_err(|_| wrong("CONTRACT_BLOCK", "expected a decimal number"))?,
+        };
         let auto_create = match optional("AUTO_CREATE_STREAMS").as_deref() {
             None | Some("true") => true,
             Some("false") => false,
@@ -164,6 +172,7 @@ impl Config {
             operators,
             chain_id,
             contract,
+            contract_block,
             auto_create,
             policies,
             ice_servers,
@@ -236,6 +245,7 @@ mod tests {
             ("ANCHORER_KEY", "abc"),
             ("CHAIN_ID", "main"),
             ("CONTRACT_ADDRESS", "0x12"),
+            ("CONTRACT_BLOCK", "first"),
             ("AUTO_CREATE_STREAMS", "perhaps"),
             ("ICE_SERVERS", "http://x"),
             ("RATE_LIMITS", "fast"),

@@ -61,6 +61,8 @@ pub enum Kind {
     RateLimited,
     /// No relay is alive.
     NoRelay,
+    /// What is asked for needs the chain, and no node of it answers.
+    ChainUnreachable,
     /// Storage is behind.
     Overloaded,
     /// A setting of the deployment is missing or wrong.
@@ -99,6 +101,7 @@ impl Kind {
             Self::Full => ("full", 409, "There is no room for more"),
             Self::RateLimited => ("rate-limited", 429, "Too much in too short a time"),
             Self::NoRelay => ("no-relay", 503, "No relay is up"),
+            Self::ChainUnreachable => ("chain-unreachable", 503, "The chain is not reached"),
             Self::Overloaded => ("overloaded", 503, "Storage is behind"),
             Self::Misconfigured => ("misconfigured", 500, "The deployment is not configured"),
             Self::Internal => ("internal", 500, "Something went wrong here"),

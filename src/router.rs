@@ -43,8 +43,12 @@ pub enum Route {
     Anchors(StreamRef),
     /// `/v1/streams/{stream}/events`
     Events(StreamRef),
+    /// `/v1/streams/{stream}/segments`
+    Segments(StreamRef),
     /// `/v1/streams/{stream}/chain`
     Chain(StreamRef),
+    /// `/v1/chain/replay`
+    Replay,
     /// `/v1/sessions/{session}`
     Session(SessionRef),
     /// `/v1/relays/{relay}`
@@ -84,7 +88,9 @@ impl Route {
             }
             ["streams", stream, "anchors"] => Self::Anchors(stream.parse()?),
             ["streams", stream, "events"] => Self::Events(stream.parse()?),
+            ["streams", stream, "segments"] => Self::Segments(stream.parse()?),
             ["streams", stream, "chain"] => Self::Chain(stream.parse()?),
+            ["chain", "replay"] => Self::Replay,
             ["sessions", session] => Self::Session(session.parse()?),
             ["relays", relay] => Self::Relay(relay.parse()?),
             ["relays", relay, "streams", stream] => Self::TakeUp(relay.parse()?, stream.parse()?),
@@ -101,7 +107,7 @@ impl Route {
     pub fn allow(&self) -> &'static str {
         match self {
             Self::Streams | Self::Messages(_) => "GET, HEAD, POST, OPTIONS",
-            Self::Guest | Self::Sessions(_) | Self::Batches(..) => "POST, OPTIONS",
+            Self::Guest | Self::Replay | Self::Sessions(_) | Self::Batches(..) => "POST, OPTIONS",
             Self::Session(_) => "DELETE, OPTIONS",
             Self::Stream(_) => "GET, HEAD, PATCH, OPTIONS",
             Self::Member(..) => "PUT, DELETE, OPTIONS",
@@ -213,12 +219,14 @@ async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Pr
         (_, Route::Member(stream, member)) => http::members::remove(&call, &stream, member).await,
         (_, Route::Stream(stream)) => http::streams::get(&call, &stream).await,
         (_, Route::Sessions(stream)) => http::sessions::open(call, &stream).await,
+        (_, Route::Replay) => http::chain::replay(&call).await,
         (_, Route::Session(session)) => http::sessions::end(&call, session).await,
         (Method::Post, Route::Messages(stream)) => http::publish::post(call, &stream).await,
         (_, Route::Messages(stream)) => http::messages::list(&call, &stream).await,
         (_, Route::Receipt(stream, seq)) => http::receipts::get(&call, &stream, seq).await,
         (_, Route::Anchors(stream)) => http::anchors::list(&call, &stream).await,
         (_, Route::Events(stream)) => http::events::get(call, stream).await,
+        (_, Route::Segments(stream)) => http::segments::list(&call, &stream).await,
         (_, Route::Chain(stream)) => http::chain::list(&call, &stream).await,
         (Method::Delete, Route::Relay(relay)) => http::relays::goodbye(&call, &relay).await,
         (_, Route::Relay(relay)) => http::relays::register(call, &relay).await,

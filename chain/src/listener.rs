@@ -194,6 +194,20 @@ impl Listener {
         self.waiting = false;
     }
 
+    /// Begins anew at the first block, for an owner that has lost, or dropped, what it was told: all events are told
+    /// of again, and those that are held and not on the chain are undone. That blocks were final is forgotten as well:
+    /// what the node says is final in the next round is.
+    pub fn replay(&mut self) {
+        self.cursor = Cursor {
+            next: self.settings.start_block,
+            finalized: None,
+        };
+        self.ring.cut_above(None, &mut self.journal);
+        self.save_cursor();
+        self.handle_interruption();
+        self.next_round_ms = 0;
+    }
+
     /// When to call [`Self::next_command`] again, in Unix ms.
     pub fn poll_timeout(&self) -> u64 {
         self.next_round_ms

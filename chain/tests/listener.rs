@@ -5,6 +5,7 @@ mod support;
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolCall;
 use streamchain_chain::abi::IStreamChain::publishCall;
+use support::Fault;
 use support::fake_chain::{FakeChain, Orphans};
 use support::listening::*;
 
@@ -59,4 +60,51 @@ fn what_a_fork_takes_back_is_undone_in_one_batch_and_the_new_branch_is_read() {
             [depth]
         );
     }
+}
+
+#[test]
+fn a_replay_tells_of_every_event_again_and_undoes_what_is_not_on_the_chain() {
+    let mut world = eventful(30, 6);
+    world.chain.mine_many(20);
+    world.rounds(3);
+    for number in 0..3 {
+        world.chain.stranger(STRANGER, publish(&format!("late {number}")));
+        world.chain.mine();
+    }
+    world.rounds(2);
+    let before = world.world.clone();
+    let (finals, held) = (
+        before.values().filter(|(_, is_final)| *is_final).count(),
+        world.listener.status().held_events,
+    );
+    assert!(finals > 0 && held > 0, "there are events of both kinds");
+    // The tables that the owner kept are lost, and a fork takes one block back in the same moment.
+    world.world.clear();
+    world.chain.reorg(1, Orphans::Dropped);
+    world.listener.replay();
+    assert_eq!(world.listener.status().cursor, settings().start_block);
+    world.rounds(4);
+    world.agrees();
+    assert_eq!(world.world.len(), before.len() - 1);
+    let found = |id| world.world.get(id).is_some_and(|(_, is_final)| *is_final);
+    assert!(before.iter().all(|(id, (_, is_final))| !is_final || found(id)));
+}
+
+#[test]
+fn a_replay_that_is_interrupted_goes_on_from_where_it_was() {
+    let mut world = eventful(30, 6);
+    world.chain.mine_many(20);
+    world.rounds(3);
+    let before = world.world.clone();
+    world.world.clear();
+    world.listener.replay();
+    // The intent is saved first of all; a crash right behind it loses nothing.
+    let mut saved = false;
+    world.round_with(&mut |_| match core::mem::replace(&mut saved, true) {
+        false => Fault::None,
+        true => Fault::CrashBefore,
+    });
+    world.rounds(4);
+    world.agrees();
+    assert_eq!(world.world.len(), before.len());
 }

@@ -262,6 +262,16 @@ impl FromStr for StreamRef {
     }
 }
 
+impl fmt::Display for StreamRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name.as_str()),
+            Self::Id(id) => id.fmt(f),
+            Self::Short(short) => short.fmt(f),
+        }
+    }
+}
+
 impl StreamRef {
     /// What routes to the stream's object, given the operator who owns the named streams.
     pub fn short(&self, operator: Address) -> ShortId {

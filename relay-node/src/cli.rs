@@ -7,7 +7,7 @@ use crate::core::{Rate, Rates};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use streamchain_protocol::ids::RelayId;
+use streamchain_protocol::ids::{RelayId, StreamRef};
 use streamchain_protocol::limits::COMMIT_INTERVAL_MS;
 
 const ABOUT: &str =
@@ -39,6 +39,27 @@ EXIT CODES
     1  it does not: the failed step says why
     2  it could not be checked: unreadable file, unreachable RPC endpoint";
 
+const AUDIT_EXAMPLES: &str = "\
+EXAMPLES
+    relay-node audit --edge https://streamchain.example --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3
+    relay-node audit --edge http://127.0.0.1:8787 --rpc http://127.0.0.1:8545 --stream demo --json
+
+Every stored message is read and hashed here; every root is compared with the events of the contract alone. Messages
+that are stored and wait for an anchor are counted, and are no difference. Progress goes to standard error.
+
+EXIT CODES
+    0  all roots agree
+    1  something differs: the first difference of each stream says what
+    2  it could not be checked: unreachable edge or RPC endpoint, a node that is not believed";
+
+const REBUILD_EXAMPLES: &str = "\
+EXAMPLE
+    MASTER_SECRET=… relay-node rebuild --edge https://streamchain.example
+
+For an edge whose tables of anchors or chain events were lost or damaged. It empties them and reads the contract's
+events anew, from CONTRACT_BLOCK on; stored messages and segments are not touched. Receipts are missing until it is
+done, and equal those from before. The edge refuses while it does not reach the chain. Check with relay-node audit.";
+
 /// What was typed.
 #[derive(Debug, Parser)]
 #[command(name = "relay-node", version, about = ABOUT, propagate_version = true)]
@@ -57,6 +78,12 @@ pub enum Command {
     /// Check a receipt with the chain alone
     #[command(after_long_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
+    /// Check all stored messages with the chain alone
+    #[command(after_long_help = AUDIT_EXAMPLES)]
+    Audit(AuditArgs),
+    /// Have the edge make its anchors anew, from stored segments and the chain alone
+    #[command(after_long_help = REBUILD_EXAMPLES)]
+    Rebuild(RebuildArgs),
     /// Print a relay's key, derived from the edge's master secret
     Key(KeyArgs),
     /// Measure one relay on this machine; prints JSON
@@ -218,6 +245,43 @@ pub struct VerifyArgs {
     /// The StreamChain contract that you trust
     #[arg(long, value_name = "ADDRESS")]
     pub contract: Option<alloy_primitives::Address>,
+}
+
+/// `relay-node audit`
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// The edge's URL
+    #[arg(long, env = "STREAMCHAIN_EDGE", value_name = "URL")]
+    pub edge: String,
+    /// A JSON-RPC endpoint of its chain
+    #[arg(long, env = "STREAMCHAIN_RPC", value_name = "URL")]
+    pub rpc: String,
+    /// One stream, by name or id; without it all that the edge lists
+    #[arg(long)]
+    pub stream: Option<StreamRef>,
+    /// The StreamChain contract that you trust; without it the one that the edge names
+    #[arg(long, value_name = "ADDRESS")]
+    pub contract: Option<alloy_primitives::Address>,
+    /// The block to read events from; without it the one that the edge names (too late a one shows as a gap)
+    #[arg(long, value_name = "NUMBER")]
+    pub from_block: Option<u64>,
+    /// An access token, for streams that not everybody may read
+    #[arg(long, env = "STREAMCHAIN_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `relay-node rebuild`
+#[derive(Debug, Args)]
+pub struct RebuildArgs {
+    /// The edge's URL
+    #[arg(long, env = "STREAMCHAIN_EDGE", value_name = "URL")]
+    pub edge: String,
+    /// The edge's MASTER_SECRET, 64 hexadecimal digits: only the operator may do this
+    #[arg(long, env = "MASTER_SECRET", hide_env_values = true)]
+    pub master: String,
 }
 
 /// `relay-node key`

@@ -7,6 +7,7 @@
 //! Networks that let no UDP through are served by [`ice_tcp`] and [`turn`], whose sockets are in
 //! [`turn_front`].
 
+pub mod audit;
 pub mod bench;
 pub mod certificate;
 pub mod cli;
@@ -16,6 +17,7 @@ pub mod core;
 pub mod framing;
 pub mod ice_tcp;
 pub mod loopback_edge;
+pub mod rebuild;
 pub mod run;
 pub mod side;
 pub mod socket;

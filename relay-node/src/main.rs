@@ -14,8 +14,10 @@ fn main() -> ExitCode {
             log_to_stderr(args.log_format);
             relay_node::run::run(args)
         }
+        Command::Rebuild(args) => relay_node::rebuild::run(args),
         Command::Key(args) => print_key(args),
         Command::Verify(args) => return ExitCode::from(relay_node::verify::run(args)),
+        Command::Audit(args) => return ExitCode::from(relay_node::audit::run(args)),
         Command::Bench(args) => relay_node::bench::run(args),
     };
     match done {

@@ -1,6 +1,6 @@
 //! The Listener object: one per contract, follows its events. A shell over [`chain::Listener`].
 //!
-//! Internal paths: `POST /ensure`, `GET /status`.
+//! Internal paths: `POST /ensure`, `GET /status`, `POST /replay`.
 
 mod tell;
 
@@ -8,6 +8,7 @@ use super::alarm::Alarm;
 use super::chain_config::{self, ChainConfig};
 use super::{machine_rows, to_error};
 use crate::rpc::Rpc;
+use crate::store::{anchors, chain_events};
 use std::cell::{Cell, OnceCell, RefCell};
 use streamchain_chain::listener as chain;
 use streamchain_chain::listener::Command;
@@ -51,6 +52,7 @@ impl DurableObject for Listener {
                 Response::from_json(&serde_json::json!({ "armed": true }))
             }
             (Method::Get, "/status") => Response::from_json(&self.with(|machine| machine.status())?),
+            (Method::Post, "/replay") => self.replay().await,
             _ => Response::error(format!("the Listener object has no {path}"), 404),
         }
     }
@@ -94,6 +96,26 @@ impl Listener {
             self.machine.replace(None); // what it believes is not what is saved
         }
         saved
+    }
+
+    /// Empties the tables that are made of the chain's events, and reads the chain anew to fill them. Refused while
+    /// the chain is not reached: nothing would come in the place of what goes. The tables go first: a crash in between
+    /// leaves them empty and no answer, so that the caller asks again.
+    async fn replay(&self) -> worker::Result<Response> {
+        let status = self.with(|machine| machine.status())?;
+        if !status.ok {
+            let reason = status.error.unwrap_or_else(|| "it was not read yet".into());
+            return Response::error(format!("the chain is not reached: {reason}"), 503);
+        }
+        let db = self.env.d1("DB")?;
+        db.batch(vec![anchors::remove_all(&db), chain_events::remove_all(&db)])
+            .await?;
+        self.with(chain::Listener::replay)?;
+        if let Some(Command::Save(rows)) = self.with(|machine| machine.next_command(0))? {
+            self.save(rows)?;
+        }
+        self.alarm.arm(&self.state.storage(), Some(0)).await?;
+        Response::from_json(&self.with(|machine| machine.status())?)
     }
 
     /// Does what the machine asks for until it has nothing to ask.

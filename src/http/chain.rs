@@ -1,10 +1,13 @@
-//! `/v1/streams/{stream}/chain`: what was published to a stream on chain, by transactions of its authors.
+//! `/v1/streams/{stream}/chain`: what was published to a stream on chain, by transactions of its authors; and
+//! `/v1/chain/replay`, by which the operator has everything that is made of the chain's events made anew.
 
 use super::{Answer, Call, json_without_nulls};
 use crate::auth;
+use crate::durable::call::{Method, call as ask, expect_json};
+use crate::durable::listener_stub;
 use crate::problem::{Kind, Problem};
 use crate::store::{chain_events, streams};
-use serde_json::json;
+use serde_json::{Value, json};
 use streamchain_protocol::ids::StreamRef;
 use streamchain_protocol::rights::Right;
 
@@ -30,4 +33,22 @@ pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
     let next = events.last().filter(|_| full);
     let next = next.map(|last| json!({ "block": last.block, "logIndex": last.log_index }));
     json_without_nulls(200, json!({ "events": events, "next": next }))
+}
+
+/// `POST /v1/chain/replay`: empties the tables of anchors and chain events, and has the Listener read the chain anew
+/// from the contract's first block. `/v1/status` tells how far it is.
+pub async fn replay(call: &Call) -> Answer {
+    auth::need_operator(call).await?;
+    let Some(stub) = listener_stub(&call.env, &call.config)? else {
+        return Err(Problem::new(
+            Kind::ChainUnreachable,
+            "this deployment has no contract yet",
+        ));
+    };
+    let mut response = ask(&stub, Method::Post, "/replay", None).await?;
+    if response.status_code() == 503 {
+        return Err(Problem::new(Kind::ChainUnreachable, response.text().await?));
+    }
+    let chain: Value = expect_json(response).await?;
+    json_without_nulls(202, json!({ "chain": chain }))
 }

@@ -16,6 +16,7 @@ pub fn get(call: &Call) -> Answer {
         &serde_json::json!({
             "chainId": config.chain_id,
             "contract": config.contract,
+            "contractBlock": config.contract_block,
             "operator": config.operator,
             "limits": {
                 "payload": PAYLOAD_MAX_BYTES,

@@ -13,6 +13,7 @@ pub mod messages;
 pub mod publish;
 pub mod receipts;
 pub mod relays;
+pub mod segments;
 pub mod sessions;
 pub mod status;
 pub mod streams;

@@ -181,3 +181,8 @@ pub fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedSt
     ];
     db.prepare(statement).bind_refs(&values).map(Some)
 }
+
+/// Removes all rows: they are made of the chain's events, and come again when it is read anew.
+pub fn remove_all(db: &D1Database) -> D1PreparedStatement {
+    db.prepare("DELETE FROM anchors")
+}

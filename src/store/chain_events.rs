@@ -140,3 +140,8 @@ pub fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedSt
                      WHERE stream = ?1 AND block = ?2 AND log_index = ?3 AND block_hash = ?4";
     by_place(db, statement, event).map(Some)
 }
+
+/// Removes all rows: they are made of the chain's events, and come again when it is read anew.
+pub fn remove_all(db: &D1Database) -> D1PreparedStatement {
+    db.prepare("DELETE FROM chain_events")
+}

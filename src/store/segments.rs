@@ -130,3 +130,17 @@ pub async fn roots(db: &D1Database, stream: StreamId, from: Seq, to: Seq) -> Res
     let id = stream.to_string();
     select(db, query, &[D1Type::Text(&id), number(from.0), number(to.0)]).await
 }
+
+/// Up to `limit` segments that begin at `from` or later, in order, without their records.
+pub async fn list(
+    db: &D1Database,
+    stream: StreamId,
+    from: Seq,
+    limit: usize,
+) -> Result<Vec<SegmentRow>, Error> {
+    let query = "SELECT first, count, root FROM segments
+                 WHERE stream = ?1 AND first >= ?2 ORDER BY first LIMIT ?3";
+    let id = stream.to_string();
+    let values = [D1Type::Text(&id), number(from.0), number(limit as u64)];
+    select(db, query, &values).await
+}
