@@ -1,7 +1,7 @@
 //! What is stored, read over the edge's HTTP interface, page by page.
 
 use super::ledger::{Anchor, Message, Segment};
-use reqwest::{Client, Response};
+use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
@@ -87,6 +87,15 @@ struct AnchorPage {
     next: Option<u64>,
 }
 
+/// A request that was not answered with what it asked for.
+struct Refused {
+    /// `None`: there was no answer at all.
+    status: Option<StatusCode>,
+    /// Whether to try again.
+    again: bool,
+    reason: String,
+}
+
 /// Reads from an edge.
 pub struct EdgeReader {
     http: Client,
@@ -113,6 +122,19 @@ impl EdgeReader {
     /// One stream.
     pub async fn stream(&self, stream: &StreamRef) -> Result<StreamEntry, String> {
         self.json(&format!("/streams/{stream}")).await
+    }
+
+    /// Whether a stream may be read.
+    pub async fn may_read(&self, stream: StreamId) -> Result<bool, String> {
+        let path = format!("/streams/{stream}/messages?limit=1");
+        match self.try_get(&path, CBOR_SEQUENCE).await {
+            Ok(_) => Ok(true),
+            Err(refused) => match refused.status {
+                Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Ok(false),
+                // The reading itself tries again, and says what is wrong.
+                _ => Ok(true),
+            },
+        }
     }
 
     /// How far a stream is.
@@ -200,20 +222,20 @@ impl EdgeReader {
         loop {
             tries += 1;
             match self.try_get(path, accept).await {
-                Err((true, _)) if tries <= RETRIES => tokio::time::sleep(RETRY_PAUSE).await,
-                Err((_, reason)) => return Err(format!("{}{path}: {reason}", self.base)),
+                Err(refused) if refused.again && tries <= RETRIES => tokio::time::sleep(RETRY_PAUSE).await,
+                Err(refused) => return Err(format!("{}{path}: {}", self.base, refused.reason)),
                 Ok(found) => return Ok(found),
             }
         }
     }
 
-    /// The stream's head, if the answer says it, and the body; `None`: 404. An error says whether to try again.
-    async fn try_get(
-        &self,
-        path: &str,
-        accept: &str,
-    ) -> Result<Option<(Option<u64>, Vec<u8>)>, (bool, String)> {
-        let broken = |error: reqwest::Error| (true, crate::uplink::reason(&error));
+    /// The stream's head, if the answer says it, and the body; `None`: 404.
+    async fn try_get(&self, path: &str, accept: &str) -> Result<Option<(Option<u64>, Vec<u8>)>, Refused> {
+        let broken = |error: reqwest::Error| Refused {
+            status: None,
+            again: true,
+            reason: crate::uplink::reason(&error),
+        };
         let mut request = self
             .http
             .get(format!("{}{path}", self.base))
@@ -223,15 +245,18 @@ impl EdgeReader {
         }
         let response = request.send().await.map_err(broken)?;
         let status = response.status();
-        if status.as_u16() == 404 {
+        if status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
         let head = header(&response, "streamchain-head");
         let body = response.bytes().await.map_err(broken)?;
         if !status.is_success() {
             let text = String::from_utf8_lossy(&body).into_owned();
-            let again = status.is_server_error() || status.as_u16() == 429;
-            return Err((again, format!("{status} {text}")));
+            return Err(Refused {
+                status: Some(status),
+                again: status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
+                reason: format!("{status} {text}"),
+            });
         }
         Ok(Some((head, body.to_vec())))
     }

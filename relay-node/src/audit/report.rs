@@ -59,6 +59,7 @@ pub struct Report {
     trusted: bool,
     blocks: (u64, u64),
     lines: Vec<Line>,
+    left_out: Vec<String>,
     strangers: usize,
     anchors: usize,
 }
@@ -72,6 +73,7 @@ impl Report {
             trusted,
             blocks: (0, 0),
             lines: Vec::new(),
+            left_out: Vec::new(),
             strangers: 0,
             anchors: 0,
         }
@@ -80,6 +82,11 @@ impl Report {
     /// A stream was compared.
     pub fn add(&mut self, name: String, id: StreamId, outcome: Outcome) {
         self.lines.push(Line { name, id, outcome });
+    }
+
+    /// A stream may not be read.
+    pub fn leave_out(&mut self, name: String) {
+        self.left_out.push(name);
     }
 
     /// The blocks that were read, `from..to`.
@@ -122,6 +129,9 @@ impl Report {
                 Outcome::Differs(difference) => println!("✗ {} ({}): {difference}", line.name, line.id),
             }
         }
+        for name in &self.left_out {
+            println!("! {name}: not compared, it takes an access token to read it (--token)");
+        }
         if self.strangers > 0 {
             println!(
                 "! {} anchors are of streams that were not compared",
@@ -143,6 +153,7 @@ impl Report {
             "agrees": self.agrees(), "chainId": self.chain_id, "contract": self.contract,
             "fromBlock": self.blocks.0, "toBlock": self.blocks.1.saturating_sub(1),
             "anchors": self.anchors, "anchorsOfOtherStreams": self.strangers, "streams": streams,
+            "leftOut": self.left_out,
         })
     }
 }
