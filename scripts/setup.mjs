@@ -5,5 +5,7 @@ import { setUp } from "./lib/setup/index.mjs";
 
 await main(async () => {
   await setUp({ checks: true, browser: true });
+  const { installNetworkTools } = await import("./lib/setup/network.mjs");
+  await installNetworkTools();
   console.log("Everything is set up.");
 });

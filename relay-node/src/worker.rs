@@ -11,6 +11,7 @@ use crate::uplink::Uplink;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use streamchain_protocol::ids::ShortId;
@@ -179,7 +180,11 @@ impl Worker {
                 Command::Transmit(transmit) if self.side.send(&transmit) => {}
                 Command::Transmit(transmit) => {
                     let source = transmit.source;
-                    if let Some(socket) = self.sockets.iter_mut().find(|socket| serves(socket, source)) {
+                    if let Some(socket) = self
+                        .sockets
+                        .iter_mut()
+                        .find(|socket| serves(socket.local(), source))
+                    {
                         socket
                             .send(&transmit.contents, source, transmit.destination)
                             .await;
@@ -252,8 +257,29 @@ impl Worker {
     }
 }
 
-/// Whether a datagram from `source` leaves through `socket`.
-fn serves(socket: &Socket, source: std::net::SocketAddr) -> bool {
-    let local = socket.local();
-    local == source || (local.ip().is_unspecified() && local.port() == source.port())
+/// Whether a datagram from `source` leaves through the socket bound to `local`.
+fn serves(local: SocketAddr, source: SocketAddr) -> bool {
+    // A socket on all IPv6 addresses may carry IPv4 as well (RFC 3493 §5.3), one on all of IPv4 no IPv6.
+    let family = local.is_ipv6() || source.is_ipv4();
+    local == source || (local.ip().is_unspecified() && family && local.port() == source.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_datagram_leaves_through_a_socket_of_its_family_and_port() {
+        let serves = |local: &str, source: &str| serves(local.parse().unwrap(), source.parse().unwrap());
+        assert!(serves("192.0.2.1:7100", "192.0.2.1:7100"));
+        assert!(serves("0.0.0.0:7100", "192.0.2.1:7100"));
+        assert!(serves("[::]:7100", "[2001:db8::1]:7100"));
+        assert!(serves("[::]:7100", "192.0.2.1:7100"), "one socket for both");
+        assert!(
+            !serves("0.0.0.0:7100", "[2001:db8::1]:7100"),
+            "IPv4 can't carry IPv6"
+        );
+        assert!(!serves("0.0.0.0:7100", "192.0.2.1:7101"));
+        assert!(!serves("192.0.2.2:7100", "192.0.2.1:7100"));
+    }
 }

@@ -14,9 +14,11 @@ const ARGUMENTS = [
   "--no-first-run",
 ];
 
-/** Launches the Chromium that set-up found; close it when done. */
-export const launchChromium = (extraArguments: readonly string[] = []): Promise<Browser> => {
-  const executablePath = chromiumPath();
+/** Launches the Chromium that set-up found; close it when done. @param executablePath another, or what wraps it */
+export const launchChromium = (
+  extraArguments: readonly string[] = [],
+  executablePath = chromiumPath(),
+): Promise<Browser> => {
   if (executablePath === null) throw new Error("there is no Chromium: npm run setup");
   return chromium.launch({ executablePath, headless: true, args: [...ARGUMENTS, ...extraArguments] });
 };

@@ -1,7 +1,9 @@
 // What tests run inside a page, beside the app: bundled and put into every page as `window.tools` (see pages.ts).
 
+import { parseIceServers } from "../../web/src/lib/edge.ts";
 import { decodeRelayMessage, encodeFrame, type RelayFrame } from "../../web/src/lib/frames.ts";
 import * as lib from "../../web/src/lib/index.ts";
+import { readPath } from "../../web/src/lib/session.ts";
 
 /** A message as a test compares it: the payload as hex. */
 export interface Seen {
@@ -36,6 +38,13 @@ export class Collector {
 const collect = (connection: lib.StreamConnection, from: number): Collector =>
   new Collector(connection.subscribe({ from }));
 
+/** By which ways a session may go. */
+export interface Ways {
+  readonly policy: RTCIceTransportPolicy;
+  /** A regular expression: which of the ICE servers in the answer are used. */
+  readonly servers: string;
+}
+
 /** A data channel without the library's care: a test sends what bytes it likes. */
 export class RawSession {
   readonly peer = new RTCPeerConnection();
@@ -60,19 +69,26 @@ export class RawSession {
     this.#changed = Promise.withResolvers();
   }
 
-  /** One POST, then the channel opens; the milliseconds that each took. */
-  async open(stream: string): Promise<{ answerMs: number; openMs: number }> {
-    await this.peer.setLocalDescription();
-    const offer = this.peer.localDescription?.sdp ?? "";
+  /** One POST, then the channel opens; the milliseconds that each took. Without `ways`: without ICE servers. */
+  async open(stream: string, ways?: Ways): Promise<{ answerMs: number; openMs: number }> {
+    const offer = await this.peer.createOffer();
+    if (ways === undefined) await this.peer.setLocalDescription(offer);
     const asked = performance.now();
     const response = await fetch(`/v1/streams/${stream}/sessions`, {
       method: "POST",
       headers: { "content-type": "application/sdp" },
-      body: offer,
+      body: offer.sdp ?? "",
     });
     const sdp = await response.text();
     if (response.status !== 201) throw new Error(`sessions: ${response.status} ${sdp}`);
     const answered = performance.now();
+    if (ways !== undefined) {
+      const iceServers = parseIceServers(response.headers.get("link"));
+      const wanted = iceServers.filter(({ urls }) => new RegExp(ways.servers).test(String(urls)));
+      // Candidates are gathered only now, with the servers that came with the answer.
+      this.peer.setConfiguration({ iceServers: wanted, iceTransportPolicy: ways.policy });
+      await this.peer.setLocalDescription(offer);
+    }
     await this.peer.setRemoteDescription({ type: "answer", sdp });
     while (this.channel.readyState !== "open") await this.#changed.promise;
     return { answerMs: answered - asked, openMs: performance.now() - answered };
@@ -80,6 +96,11 @@ export class RawSession {
 
   send(bytes: Uint8Array<ArrayBuffer>): void {
     this.channel.send(bytes);
+  }
+
+  /** The path that was chosen. */
+  async path(): Promise<lib.ConnectionPath | undefined> {
+    return readPath(await this.peer.getStats());
   }
 
   /** Greets with a new producer id. */

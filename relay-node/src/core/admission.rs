@@ -64,6 +64,11 @@ impl<'a> Check<'a> {
             remote_ufrag,
         })
     }
+
+    /// Whether it nominates its pair (RFC 8445 §7.1.1).
+    pub fn nominates(&self) -> bool {
+        self.message.use_candidate()
+    }
 }
 
 /// A check that was believed.
@@ -112,9 +117,9 @@ impl Admission {
     /// The check as if it nominated its pair (RFC 8445 §7.1.1), signed again, for a controlling client that has
     /// not done so: `None` when it has, or is not controlling.
     ///
-    /// Clients wait for one answered check before they nominate. Every pair of ours leads to the same socket, so
-    /// the first one is as good as any, and the handshake begins one round trip earlier; a client that nominates
-    /// another pair later is followed there.
+    /// Clients wait for one answered check before they nominate; so the handshake begins one round trip earlier.
+    /// It is a guess: a client that nominates another pair is followed there
+    /// ([`crate::core::session::Session::nominate`]).
     pub fn nominate(&self, check: &Check<'_>, password: &str) -> Option<Vec<u8>> {
         let message = &check.message;
         let tie_breaker = message.ice_controlling().filter(|_| !message.use_candidate())?;

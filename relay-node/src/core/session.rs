@@ -3,7 +3,7 @@
 //! What always holds: a session hands out data only after DTLS is up with the certificate that the edge signed
 //! into its token; it has at most one data channel.
 
-use crate::core::admission::Admitted;
+use crate::core::admission::{Admitted, Check};
 use crate::core::limits::{
     ADDRESSES_PER_SESSION, CLOSE_TIMEOUT, CROWDED_BYTES, EARLY_MAX_BYTES, EARLY_MAX_MESSAGES,
     HANDSHAKE_TIMEOUT, ICE_RESTARTS_REMEMBERED, IDLE_TIMEOUT, SEND_BUFFER_BYTES, SEND_BUFFER_LOW_BYTES,
@@ -18,7 +18,7 @@ use std::time::Instant;
 use str0m::change::SdpOffer;
 use str0m::channel::{ChannelId, Reliability};
 use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
-use str0m::net::Receive;
+use str0m::net::{Receive, Transmit};
 use str0m::{IceCreds, Input, Rtc, RtcConfig, RtcError};
 use streamchain_protocol::frame::{CHANNEL_PROTOCOL, ErrorCode};
 use streamchain_protocol::ids::{ProducerId, Seq, ShortId};
@@ -84,6 +84,8 @@ pub struct Session {
     /// Where its datagrams come from, the newest last.
     pub addresses: VecDeque<Peer>,
     locals: Vec<Peer>,
+    /// The path that the client last nominated; until it has, that of its first check.
+    nominated: Path,
     last_heard: Instant,
     /// When the peer connection wants to be called.
     pub rtc_timeout: Instant,
@@ -163,6 +165,7 @@ impl Session {
             gate: SessionGate::new(now),
             addresses: VecDeque::new(),
             locals: vec![(path.protocol, path.local)],
+            nominated: path,
             last_heard: now,
             rtc_timeout: now,
             scheduled: None,
@@ -235,11 +238,39 @@ impl Session {
         Ok(true)
     }
 
-    /// Remembers an address of the client; one that is now too many.
+    /// Remembers an address of the client; one that is now too many, never the one in use.
     pub fn add_address(&mut self, peer: Peer) -> Option<Peer> {
         self.addresses.retain(|known| *known != peer);
         self.addresses.push_back(peer);
-        (self.addresses.len() > ADDRESSES_PER_SESSION).then(|| self.addresses.pop_front())?
+        if self.addresses.len() <= ADDRESSES_PER_SESSION {
+            return None;
+        }
+        let in_use = self.nominated.peer();
+        let oldest = self.addresses.iter().position(|known| *known != in_use)?;
+        self.addresses.remove(oldest)
+    }
+
+    /// The path that the client's packets go by.
+    pub fn nominated(&self) -> Path {
+        self.nominated
+    }
+
+    /// The client has nominated this path: what is not an answer to a check goes there from now on. The last
+    /// word counts, not the priority: a client nominates what works for it in both directions, and nominates
+    /// again when that changes.
+    pub fn nominate(&mut self, path: Path) {
+        self.nominated = path;
+    }
+
+    /// Sends a datagram of the peer connection by the path that the client nominated; the answer to a check goes
+    /// back by the path that the check came.
+    pub fn route(&self, mut transmit: Transmit) -> Transmit {
+        if !Check::is_stun(&transmit.contents) {
+            transmit.proto = self.nominated.protocol;
+            transmit.source = self.nominated.local;
+            transmit.destination = self.nominated.remote;
+        }
+        transmit
     }
 
     /// Whether DTLS came up with the certificate that the edge signed into the token.

@@ -220,15 +220,22 @@ impl Shard {
     ) -> Result<(), Refused> {
         let check = Check::read(datagram)?;
         if let Some(key) = self.by_ufrag.get(check.local_ufrag).copied() {
-            let is_current = |session: &Session| session.is_current(check.remote_ufrag);
-            let restarts = !self.sessions.get(&key).is_some_and(is_current);
-            if known != Some(key) || restarts {
+            let session = self.sessions.get(&key);
+            let is_bound = known == Some(key);
+            let restarts = !session.is_some_and(|its| its.is_current(check.remote_ufrag));
+            let moves = check.nominates() && session.is_some_and(|its| its.nominated() != path);
+            if !is_bound || restarts || moves {
                 // The client moved, tries another pair or begins anew: believed only with the right integrity.
                 self.admission.recognize(&check)?;
-                if restarts && !self.follow_restart(key, check.remote_ufrag) {
-                    return Err(Refused::NotACheck);
-                }
+            }
+            if restarts && !self.follow_restart(key, check.remote_ufrag) {
+                return Err(Refused::NotACheck);
+            }
+            if !is_bound {
                 self.bind(key, path.peer());
+            }
+            if moves && let Some(session) = self.sessions.get_mut(&key) {
+                session.nominate(path);
             }
             self.receive(key, datagram, path, now);
             return Ok(());

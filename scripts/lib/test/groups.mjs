@@ -8,8 +8,10 @@ import { NODE, npmBin, ROOT } from "../paths.mjs";
 import { show } from "../run.mjs";
 import { chromiumPath } from "../setup/chromium.mjs";
 import { installHardhat } from "../setup/hardhat.mjs";
+import { installNetworkTools } from "../setup/network.mjs";
 import { runChecks } from "./checks.mjs";
 import { cargoCounts, forgeCounts, nodeCounts } from "./counts.mjs";
+import { privateNetwork } from "./private-network.mjs";
 
 /** A single test that takes longer than this hangs. */
 const NODE_TEST_TIMEOUT_MS = 600_000;
@@ -28,11 +30,26 @@ const counted = async (read, command, args, options = {}) => {
   return counts;
 };
 
-/** The files run one after the other: each of the bigger ones starts a system, and two would share the processor. */
-const nodeTests = (pattern) => {
+/**
+ * The files run one after the other: each of the bigger ones starts a system, and two would share the processor.
+ * @param {{ command: string[], env: object }} within what the tests are run by
+ */
+const nodeTests = (pattern, within = { command: [], env: {} }) => {
   const args = ["--test", "--test-reporter=spec", "--test-concurrency=1", `--test-timeout=${NODE_TEST_TIMEOUT_MS}`];
   const env = { NODE_OPTIONS: "--disable-warning=ExperimentalWarning", CHROMIUM_PATH: chromiumPath() ?? "" };
-  return counted(nodeCounts, NODE, [...args, pattern], { cwd: ROOT, env });
+  const [command, ...all] = [...within.command, NODE, ...args, pattern];
+  return counted(nodeCounts, command, all, { cwd: ROOT, env: { ...env, ...within.env } });
+};
+
+/** In a network of their own; where there can't be one they have failed, and it is said what is missing. */
+const networkTests = async () => {
+  try {
+    await installNetworkTools();
+    return await nodeTests("tests/network/*.spec.ts", await privateNetwork());
+  } catch (error) {
+    printFailure(error);
+    return { passed: 0, failed: 1 };
+  }
 };
 
 const build = async () => {
@@ -84,4 +101,5 @@ export const GROUPS = [
       return nodeTests("tests/chain/*.spec.ts");
     },
   },
+  { name: "network", title: "Networks (firewalls, TURN, other clients)", run: networkTests },
 ];

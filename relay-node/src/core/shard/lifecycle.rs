@@ -22,7 +22,10 @@ impl Shard {
                 return;
             };
             match session.rtc.poll_output() {
-                Ok(Output::Transmit(transmit)) => self.commands.push_back(Command::Transmit(transmit)),
+                Ok(Output::Transmit(transmit)) => {
+                    let routed = session.route(transmit);
+                    self.commands.push_back(Command::Transmit(routed));
+                }
                 Ok(Output::Event(event)) => self.handle_event(key, event, now),
                 Ok(Output::Timeout(at)) => {
                     session.rtc_timeout = at;
@@ -172,7 +175,10 @@ impl Shard {
         if !Self::is_shaking(session) && session.rtc.close().is_ok() {
             while let Ok(output) = session.rtc.poll_output() {
                 match output {
-                    Output::Transmit(transmit) => self.commands.push_back(Command::Transmit(transmit)),
+                    Output::Transmit(transmit) => {
+                        let routed = session.route(transmit);
+                        self.commands.push_back(Command::Transmit(routed));
+                    }
                     Output::Event(_) => {}
                     Output::Timeout(_) => break,
                 }
