@@ -24,8 +24,8 @@ describe("what a wallet publishes through the contract", () => {
   const told: { type: string; event: ChainEvent }[] = [];
   let page: Page;
   let stream: Hex;
-  let follower: EventFollower;
-  let following: Promise<void>;
+  let follower: EventFollower | undefined;
+  let following: Promise<void> | undefined;
 
   /** An independent client: viem and the contract's address, nothing of ours. */
   const publish = (text: string): Promise<Hex> => {
@@ -57,15 +57,16 @@ describe("what a wallet publishes through the contract", () => {
     const edge = new EdgeClient(scene.system.edge, fetch);
     await eventually("the Listener knows the stream", () => edge.chainEvents(STREAM).then(() => true));
     follower = followEvents({ edge: scene.system.edge, stream: STREAM, after: "0-0" });
+    const events = follower;
     following = (async () => {
-      for await (const { type, ...rest } of follower) {
+      for await (const { type, ...rest } of events) {
         if ("subject" in rest && rest.subject.kind === "chain") told.push({ type, event: rest.subject.event });
       }
     })();
   });
 
   after(async () => {
-    follower.close();
+    follower?.close();
     await following;
   });
 
