@@ -1,0 +1,61 @@
+// A bad wire between client and relay: nothing that was published is lost, doubled or out of order.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { appUrl, blankPage, sessionOpen } from "../harness/pages.ts";
+import { streamReaches } from "../harness/streams.ts";
+import { wireUp } from "./harness/hosts.ts";
+import { CABLE, clientOn, EDGE_URL, internet, WIRE } from "./harness/network.ts";
+import { bothWays, PATHS, pathOf } from "./harness/paths.ts";
+import { assertWhole, publishedAll, publishSteadily } from "./harness/publisher.ts";
+
+const scene = internet();
+
+/** Each way, so that a round trip takes 100 ms. */
+const DELAY_MS = 50;
+
+describe("a wire that delays for 100 ms there and back and loses 5 % of all packets", () => {
+  it("lets a client in, and everything that it publishes arrives in order", async (test) => {
+    const host = await scene.newHost();
+    await wireUp(host, "lossy", WIRE, { delayMs: DELAY_MS, lossPercent: 5, seed: 1 });
+    const page = await blankPage(await scene.chromiumOn(host));
+    await page.goto(`${EDGE_URL}/v1/health`);
+    const { openMs, path } = await bothWays(page, "lossy-raw", PATHS.direct.ways);
+    test.diagnostic(`open after ${openMs.toFixed(0)} ms, ${pathOf(path)}`);
+
+    const stream = "lossy";
+    await page.goto(appUrl(EDGE_URL, stream));
+    await sessionOpen(page);
+    await publishSteadily(page, 300);
+    await assertWhole(page, await publishedAll(page));
+    await streamReaches(scene.system, stream, "stored", 300);
+  });
+});
+
+describe("a client whose address changes in the middle of a stream", () => {
+  it("goes on without losing anything", async (test) => {
+    const stream = "moving";
+    const { host, browser } = await clientOn(scene, "moving", CABLE);
+    const page = await blankPage(browser);
+    await page.goto(appUrl(EDGE_URL, stream));
+    await sessionOpen(page);
+    const publishing = publishSteadily(page, 200);
+    await streamReaches(scene.system, stream, "stored", 20);
+    const before = await page.evaluate(() => window.streamchain.connection.getPath());
+
+    for (const address of CABLE.client) host.run("ip", "addr", "del", address, "dev", "moving");
+    host.run("ip", "addr", "add", "10.78.0.11/24", "dev", "moving");
+    host.run("ip", "route", "replace", "default", "via", "10.78.0.1", "dev", "moving");
+    const moved = Date.now();
+    const { stored } = await streamReaches(scene.system, stream, "stored", 21);
+    await streamReaches(scene.system, stream, "stored", stored + 1);
+    test.diagnostic(`stores again ${Date.now() - moved} ms after the change`);
+
+    await publishing;
+    await assertWhole(page, await publishedAll(page));
+    await streamReaches(scene.system, stream, "stored", 200);
+    const after = await page.evaluate(() => window.streamchain.connection.getPath());
+    test.diagnostic(`${pathOf(before)} to ${before?.remoteAddress}, then ${pathOf(after)} to ${after?.remoteAddress}`);
+    assert.match(after?.remoteAddress ?? "", /^10\.77\.0\.2:/, "IPv6 is gone, so it goes by IPv4");
+  });
+});
