@@ -16,7 +16,8 @@ that the Worker runs in), the local chain. Each comes back after a while. At the
   - every message that was reported stored is there exactly once, at the place that was named;
   - every publisher's messages are in its order, and seq has no gap;
   - every subscriber got each stored message once, in order;
-  - relay-node audit agrees: every root on the chain is that of the stored messages.
+  - relay-node audit agrees: every root on the chain is that of the stored messages;
+  - relay-node rebuild makes the anchors anew from the chain, and receipts are the same as before.
 The clients are the real client library in Chromium.
 
   --kills N         kills, shared out among relay, workerd and chain     (default 24)

@@ -4,6 +4,8 @@
 /** Starts this page's publishers and subscribers. Their notes are kept in `window.chaos`. */
 export const startClients = ({ publishers, subscribers, perSecond, payloadBytes }) => {
   const TICK_MS = 20;
+  // Publishing waits for storage at some point, as a program does that can do no more than queue.
+  const UNSTORED_MAX = 2_000;
   const { connect } = window.tools.lib;
   const chaos = { publishers: [], subscribers: [], stopped: false };
   window.chaos = chaos;
@@ -36,7 +38,8 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
         await connection.writable();
         const due = Math.floor(((performance.now() - startedAt) * perSecond) / 1_000);
         // After a stall the pace goes on from now; nobody could send what fell due meanwhile.
-        const atOnce = Math.min(due - publisher.published, perSecond);
+        const room = UNSTORED_MAX - (publisher.published - publisher.reported);
+        const atOnce = Math.min(due - publisher.published, perSecond, room);
         for (let i = 0; i < atOnce; i++) send(publisher.published++);
         await new Promise((resolve) => setTimeout(resolve, TICK_MS));
       }

@@ -12,11 +12,13 @@ import { storedMessages, streamFigures } from "./stored.mjs";
 
 /** Load before the first kill, so that it finds everything at work. */
 const WARM_UP_MS = 3_000;
-/** How long clients may take to be where they should, once everything serves again. */
-const SETTLE_TIMEOUT_MS = 120_000;
-/** How long the edge may take to have all of it anchored and final. */
-const CHAIN_TIMEOUT_MS = 180_000;
+/** Once everything serves again, clients that are not where they should be and stand still for so long are stuck. */
+const STANDSTILL_MS = 90_000;
+/** The same, of what is to be anchored and final. */
+const CHAIN_STANDSTILL_MS = 120_000;
 const POLL_MS = 500;
+/** How long an audit or a rebuild may take. */
+const COMMAND_TIMEOUT_MS = 300_000;
 const REPORT_MS = 5_000;
 
 /**
@@ -27,12 +29,20 @@ const CHAIN = { epoch: 32, stateIntervalS: 1 };
 /** Blocks after which everything that was mined before is final. */
 const BLOCKS_TO_FINALITY = 2 * CHAIN.epoch + 2;
 
-/** Resolves when `check` says nothing; gives what it said last when time runs out. */
-const until = async (check, timeoutMs) => {
-  const deadline = Date.now() + timeoutMs;
+/** What stands between how far a client is and the state of its connection. */
+const STATE = ", connection ";
+
+/** Resolves when `check` says nothing; gives what it said last when that has been the same for too long. */
+const until = async (check, standstillMs) => {
+  let deadline = Date.now() + standstillMs;
+  let before = "";
   for (;;) {
     const missing = await check().catch((error) => [error.message]);
     if (missing.length === 0) return [];
+    // A client that connects again and again, and gets nowhere, stands still.
+    const now = missing.map((line) => line.split(STATE)[0]).join();
+    if (now !== before) deadline = Date.now() + standstillMs;
+    before = now;
     if (Date.now() > deadline) return missing;
     await delay(POLL_MS);
   }
@@ -67,14 +77,14 @@ const unsettled = async (clients, edge, streams) => {
   const { publishers, subscribers } = await clients.progress();
   const figures = await Promise.all(streams.map((stream) => streamFigures(edge, stream)));
   const heads = new Map(streams.map((stream, i) => [stream, figures[i].head]));
-  const why = ({ state, reason }) => `connection ${state}${reason ? ` (${reason})` : ""}`;
+  const why = ({ state, reason }) => `${STATE}${state}${reason ? ` (${reason})` : ""}`;
   return [
     ...publishers
       .filter(({ done, published, reported }) => !done || reported < published)
-      .map((one) => `publisher ${one.index}: ${one.reported} of ${one.published} reported stored, ${why(one)}`),
+      .map((one) => `publisher ${one.index}: ${one.reported} of ${one.published} reported stored${why(one)}`),
     ...subscribers
       .filter(({ stream, seen }) => seen < heads.get(stream))
-      .map((one) => `subscriber ${one.index}: ${one.seen} of ${heads.get(one.stream)} of ${one.stream}, ${why(one)}`),
+      .map((one) => `subscriber ${one.index}: ${one.seen} of ${heads.get(one.stream)} of ${one.stream}${why(one)}`),
   ];
 };
 
@@ -88,33 +98,60 @@ const behindChain = async (edge, streams, mark) => {
 
 const settleOnChain = async (system, streams, log) => {
   log("waiting for the chain to have all of it");
-  const late = await until(() => behindChain(system.urls.edge, streams, "anchored"), CHAIN_TIMEOUT_MS);
+  const late = await until(() => behindChain(system.urls.edge, streams, "anchored"), CHAIN_STANDSTILL_MS);
   if (late.length > 0) return late;
   await system.rpc("anvil_mine", [`0x${BLOCKS_TO_FINALITY.toString(16)}`]);
-  return until(() => behindChain(system.urls.edge, streams, "final"), CHAIN_TIMEOUT_MS);
+  return until(() => behindChain(system.urls.edge, streams, "final"), CHAIN_STANDSTILL_MS);
 };
 
-const audit = (system) => {
-  const args = ["audit", "--edge", system.urls.edge, "--rpc", system.urls.rpc];
-  const { status, stdout, stderr } = spawnSync(relayPath(), args, { encoding: "utf8" });
+const relayNode = (args, env = {}) => {
+  const { status, stdout, stderr } = spawnSync(relayPath(), args, {
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+    timeout: COMMAND_TIMEOUT_MS,
+  });
   return { status, text: (status === 0 ? stdout : `${stdout}${stderr}`).trim() };
+};
+
+const audit = ({ urls }) => relayNode(["audit", "--edge", urls.edge, "--rpc", urls.rpc]);
+
+/** The receipts of the first, a middle and the last message of each stream, as text. */
+const someReceipts = (edge, stored) => {
+  const wanted = stored.flatMap(({ stream, head }) => [0, Math.floor(head / 2), head - 1].map((seq) => [stream, seq]));
+  return Promise.all(
+    wanted.map(async ([stream, seq]) => {
+      const response = await fetch(`${edge}/v1/streams/${stream}/messages/${seq}/receipt`);
+      return `${stream} ${seq}: ${response.status} ${await response.text()}`;
+    }),
+  );
+};
+
+/** Anchors that are made anew from the chain give the very same receipts. */
+const rebuildFaults = async ({ urls, master }, stored) => {
+  const before = await someReceipts(urls.edge, stored);
+  const { status, text } = relayNode(["rebuild", "--edge", urls.edge], { MASTER_SECRET: master });
+  if (status !== 0) return [`rebuild: it exited with ${status}: ${text}`];
+  const after = await someReceipts(urls.edge, stored);
+  return before.filter((receipt, i) => receipt !== after[i]).map((receipt) => `rebuild: it changed ${receipt}`);
 };
 
 const settle = async (system, clients, streams, log) => {
   const { edge } = system.urls;
   await clients.stopPublishing();
   log("everything serves again, publishing stopped; waiting for the clients");
-  const stuck = await until(() => unsettled(clients, edge, streams), SETTLE_TIMEOUT_MS);
+  const stuck = await until(() => unsettled(clients, edge, streams), STANDSTILL_MS);
   const unanchored = await settleOnChain(system, streams, log);
   const notes = await clients.notes();
   const stored = await Promise.all(streams.map((stream) => storedMessages(edge, stream)));
   const verdict = judge({ streams: stored, ...notes });
   const audited = audit(system);
+  const rebuilt = unanchored.length === 0 ? await rebuildFaults(system, stored) : [];
   const faults = [
     ...stuck.map((line) => `stuck: ${line}`),
     ...unanchored.map((line) => `behind: ${line}`),
     ...clients.errors.map((line) => `error: ${line}`),
     ...verdict.faults,
+    ...rebuilt,
     ...(audited.status === 0 ? [] : [`audit: it exited with ${audited.status}: ${audited.text}`]),
   ];
   return { faults, counts: verdict.counts, audit: audited.text };
