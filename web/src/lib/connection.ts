@@ -71,7 +71,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   #wanted: { from: number | null } | null = null;
   #subscribed = false;
   #greeted = false; // in this session
-  #firstSession = true; // no relay has greeted this page yet
+  #firstSession = true; // no earlier session has told this page anything of the stream
   #head: number | null = null; // the seq that the stream's next message will have, as far as this page knows
   #welcomed: (() => void) | null = null;
   #ended: ((error: StreamChainError) => void) | null = null;
@@ -239,6 +239,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       this.#session = null;
       this.#subscribed = false;
       this.#greeted = false;
+      if (this.#feed.epoch !== null) this.#firstSession = false; // though it ended before its welcome
       if (this.#isClosed()) break;
       if (!error.retryable) this.#finish(error);
       else await this.#pauseAfter(error, openMs);
