@@ -82,8 +82,9 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
 
 /** How far the clients of this page are. */
 export const progressOfClients = () => ({
-  publishers: window.chaos.publishers.map(({ index, published, reported, done, connection }) => ({
+  publishers: window.chaos.publishers.map(({ index, stream, published, reported, done, connection }) => ({
     index,
+    stream,
     published,
     reported,
     done,

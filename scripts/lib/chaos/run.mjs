@@ -1,7 +1,8 @@
 // One run: a whole system under load, parts of it killed by plan, then a rest in which everything must come right.
 
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { relayPath } from "../build/relay.mjs";
+import { Failure } from "../console.mjs";
 import { startSystem } from "../system/index.mjs";
 import { delay } from "../system/part.mjs";
 import { judge } from "./check.mjs";
@@ -88,6 +89,14 @@ const unsettled = async (clients, edge, streams) => {
   ];
 };
 
+/** Connections that are not open: a line each. */
+const notOpen = async (clients) => {
+  const { publishers, subscribers } = await clients.progress();
+  return [...publishers, ...subscribers]
+    .filter(({ state }) => state !== "open")
+    .map(({ index, stream, reason }) => `client ${index} of ${stream} does not connect: ${reason}`);
+};
+
 /** Streams that are not anchored, or not final, to their heads: a line each. */
 const behindChain = async (edge, streams, mark) => {
   const figures = await Promise.all(streams.map((stream) => streamFigures(edge, stream)));
@@ -104,14 +113,15 @@ const settleOnChain = async (system, streams, log) => {
   return until(() => behindChain(system.urls.edge, streams, "final"), CHAIN_STANDSTILL_MS);
 };
 
-const relayNode = (args, env = {}) => {
-  const { status, stdout, stderr } = spawnSync(relayPath(), args, {
-    encoding: "utf8",
-    env: { ...process.env, ...env },
-    timeout: COMMAND_TIMEOUT_MS,
+/** Runs relay-node. Not synchronously: the system's parts would stand still as soon as their pipes to us are full. */
+const relayNode = (args, env = {}) =>
+  new Promise((resolve) => {
+    const how = { env: { ...process.env, ...env }, timeout: COMMAND_TIMEOUT_MS };
+    execFile(relayPath(), args, how, (error, stdout, stderr) => {
+      const status = error === null ? 0 : (error.code ?? error.signal);
+      resolve({ status, text: (status === 0 ? stdout : `${stdout}${stderr}`).trim() });
+    });
   });
-  return { status, text: (status === 0 ? stdout : `${stdout}${stderr}`).trim() };
-};
 
 const audit = ({ urls }) => relayNode(["audit", "--edge", urls.edge, "--rpc", urls.rpc]);
 
@@ -129,7 +139,7 @@ const someReceipts = (edge, stored) => {
 /** Anchors that are made anew from the chain give the very same receipts. */
 const rebuildFaults = async ({ urls, master }, stored) => {
   const before = await someReceipts(urls.edge, stored);
-  const { status, text } = relayNode(["rebuild", "--edge", urls.edge], { MASTER_SECRET: master });
+  const { status, text } = await relayNode(["rebuild", "--edge", urls.edge], { MASTER_SECRET: master });
   if (status !== 0) return [`rebuild: it exited with ${status}: ${text}`];
   const after = await someReceipts(urls.edge, stored);
   return before.filter((receipt, i) => receipt !== after[i]).map((receipt) => `rebuild: it changed ${receipt}`);
@@ -144,7 +154,7 @@ const settle = async (system, clients, streams, log) => {
   const notes = await clients.notes();
   const stored = await Promise.all(streams.map((stream) => storedMessages(edge, stream)));
   const verdict = judge({ streams: stored, ...notes });
-  const audited = audit(system);
+  const audited = await audit(system);
   const rebuilt = unanchored.length === 0 ? await rebuildFaults(system, stored) : [];
   const faults = [
     ...stuck.map((line) => `stuck: ${line}`),
@@ -172,6 +182,8 @@ export const runChaos = async (options) => {
   try {
     clients = await Clients.start({ ...options, edge: system.urls.edge, streams });
     stopReports = reporter(clients, log);
+    const unopened = await until(() => notOpen(clients), STANDSTILL_MS);
+    if (unopened.length > 0) throw new Failure("The run can't begin.", unopened);
     await delay(WARM_UP_MS);
     const killer = new Killer(system, log);
     await killByPlan(killer, plan);
