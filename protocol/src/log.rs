@@ -21,7 +21,7 @@ pub use inbox::{
     Appended, FETCH_MAX_BYTES, INBOX_MAX_BYTES, INBOX_MAX_MESSAGES, Inbox, PLACES_PER_PRODUCER, Waiting,
 };
 pub use members::MEMBERS_MAX;
-pub use outbox::{Sealed, leaves};
+pub use outbox::{GATHER_MS, SEGMENTS_PER_FLUSH, Sealed, leaves, retry_after_ms};
 pub use sessions::Session;
 pub use state::{Holder, LastBatch, LogState, NewStream, StoredBatch};
 
@@ -440,6 +440,10 @@ mod inbox_tests;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
+mod outage_tests;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod takeover_tests;
 #[cfg(test)]
 mod tests;

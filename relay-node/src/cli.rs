@@ -1,7 +1,8 @@
 //! The command line.
 
 use crate::core::limits::{
-    SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S, STREAM_BYTES_PER_S, STREAM_MESSAGES_PER_S,
+    SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S, SHARD_UNSTORED_MIB, STREAM_BYTES_PER_S,
+    STREAM_MESSAGES_PER_S,
 };
 use crate::core::{Rate, Rates};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -129,6 +130,15 @@ pub struct RunArgs {
     /// How long a batch stays open, milliseconds
     #[arg(long, env = "STREAMCHAIN_COMMIT_INTERVAL_MS", default_value_t = COMMIT_INTERVAL_MS, value_name = "MS")]
     pub commit_interval_ms: u64,
+    /// Memory for messages that the edge has not stored yet, MiB in each thread; when it is full publishers have to wait
+    #[arg(
+        long,
+        env = "STREAMCHAIN_UNSTORED_MIB",
+        default_value_t = SHARD_UNSTORED_MIB,
+        value_parser = clap::value_parser!(u16).range(1..),
+        value_name = "N"
+    )]
+    pub unstored_mib: u16,
     /// Folder for the certificate, which must outlive restarts
     #[arg(
         long,

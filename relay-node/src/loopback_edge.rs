@@ -14,6 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 /// Largest request, bytes: a batch and its head.
 const REQUEST_MAX_BYTES: usize = Batch::BODY_MAX_BYTES + 16 * 1024;
 
+/// How often a request that is stalled looks whether it may go on.
+const STALL_POLL: std::time::Duration = std::time::Duration::from_millis(5);
+
 /// What the edge has.
 #[derive(Debug, Default)]
 pub struct Kept {
@@ -27,6 +30,8 @@ pub struct Kept {
     pub records: Option<Vec<Record>>,
     /// Answer this many batches with 503.
     pub failures: u32,
+    /// Answer no batch until this is over.
+    pub stalled: bool,
 }
 
 /// A running edge.
@@ -76,6 +81,9 @@ impl LoopbackEdge {
             let Some((head, body)) = read_request(&mut stream, &mut received).await? else {
                 return Ok(());
             };
+            while head.starts_with("POST") && self.kept().stalled {
+                tokio::time::sleep(STALL_POLL).await;
+            }
             let (status, answer) = match head.to_lowercase().contains(&self.authorization) {
                 true => self.answer(&head, &body),
                 false => (401, "{}".to_owned()),

@@ -92,6 +92,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         crypto,
         shards,
         rates: args.rates.rates(),
+        unstored_bytes: usize::from(args.unstored_mib) * 1024 * 1024,
     };
     let running = sockets
         .into_iter()
@@ -175,6 +176,7 @@ struct Start {
     crypto: Arc<CryptoProvider>,
     shards: usize,
     rates: Rates,
+    unstored_bytes: usize,
 }
 
 impl Start {
@@ -196,7 +198,10 @@ impl Start {
             shards: self.shards,
             commit_interval: interval,
             seed: u64::from_ne_bytes(random()?),
-            memory: Memory::default(),
+            memory: Memory {
+                unstored_bytes: self.unstored_bytes,
+                ..Memory::default()
+            },
             rates: self.rates,
         });
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);

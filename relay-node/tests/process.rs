@@ -38,6 +38,10 @@ struct Process(Child);
 
 impl Process {
     fn run(edge: &str, key: &str, state: &std::path::Path) -> Self {
+        Self::run_with(edge, key, state, &[])
+    }
+
+    fn run_with(edge: &str, key: &str, state: &std::path::Path, arguments: &[&str]) -> Self {
         let mut command = relay_node();
         command.args([
             "run",
@@ -51,6 +55,7 @@ impl Process {
         ]);
         command
             .arg(state)
+            .args(arguments)
             .env("STREAMCHAIN_RELAY_KEY", key)
             .stderr(Stdio::piped());
         Self(command.spawn().unwrap())
@@ -62,6 +67,17 @@ impl Process {
             .status()
             .unwrap();
         assert!(sent.success());
+    }
+
+    /// KiB of memory that it has in use.
+    #[cfg(target_os = "linux")]
+    fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// How it ended, and what it said.
@@ -340,4 +356,87 @@ fn a_receipt_that_is_not_one_exits_with_1_and_one_that_cannot_be_checked_with_2(
         .output()
         .unwrap();
     assert_eq!(missing.status.code(), Some(2));
+}
+
+/// What a relay may take beyond the payloads that it holds, KiB: their second copy in the batch under way, the
+/// recent messages, the buffers of two peers, and what the allocator does not give back.
+#[cfg(target_os = "linux")]
+const BESIDE_PAYLOADS_KIB: u64 = 24 * 1_024;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn while_storage_stalls_the_process_stays_within_its_bound_and_afterwards_everything_is_stored() {
+    const UNSTORED_MIB: u64 = 16;
+    let scene = Scene::new();
+    let unstored = UNSTORED_MIB.to_string();
+    let arguments = [
+        "--unstored-mib",
+        &unstored,
+        "--session-bytes",
+        "0",
+        "--session-messages",
+        "0",
+    ];
+    let relay = Process::run_with(&scene.edge.url(), &key().to_hex(), scene.state.path(), &arguments);
+    scene.until("registered", |scene| scene.edge.kept().registration.is_some());
+    let mut peer = scene.connect();
+    peer.client.send(&ClientFrame::Hello {
+        producer: ProducerId([1; 16]),
+    });
+    peer.client.send(&ClientFrame::Subscribe { from: Some(Seq(0)) });
+    let payload = vec![7; 60_000];
+    let publish = |peer: &mut Peer, producer_seq| {
+        peer.client.send(&ClientFrame::Publish {
+            producer_seq,
+            payload: &payload,
+        });
+    };
+    publish(&mut peer, 0);
+    peer.until("stored", |frame| {
+        matches!(frame, RelayFrame::Committed { committed: Seq(1) })
+    });
+    let before = relay.resident_kib();
+
+    scene.edge.kept().stalled = true;
+    let (mut accepted, mut full) = (1, false);
+    while !full {
+        publish(&mut peer, accepted);
+        peer.until("answered", |frame| match frame {
+            RelayFrame::Accepted { producer_seq, .. } => *producer_seq == accepted,
+            RelayFrame::Error { code, .. } => {
+                full = *code == 8;
+                full
+            }
+            _ => false,
+        });
+        accepted += u64::from(!full);
+    }
+    let held_kib = (accepted - 1) * payload.len() as u64 / 1_024;
+    assert!(
+        held_kib > (UNSTORED_MIB - 1) * 1_024,
+        "it takes messages up to its bound: {held_kib} KiB"
+    );
+    let during = relay.resident_kib();
+    let bound = UNSTORED_MIB * 1_024 + BESIDE_PAYLOADS_KIB;
+    println!(
+        "storage stalled with {} messages of {} B held: {before} KiB before, {during} KiB now, {} KiB more of at most {bound}",
+        accepted - 1,
+        payload.len(),
+        during.saturating_sub(before)
+    );
+    assert!(during.saturating_sub(before) <= bound);
+
+    scene.edge.kept().stalled = false;
+    peer.until(
+        "all of it is stored",
+        |frame| matches!(frame, RelayFrame::Committed { committed: Seq(seq) } if *seq == accepted),
+    );
+    let kept = scene.edge.kept();
+    let numbers: Vec<u64> = kept
+        .records
+        .iter()
+        .flatten()
+        .map(|record| record.producer_seq)
+        .collect();
+    assert_eq!(numbers, (0..accepted).collect::<Vec<_>>(), "each once, in order");
 }

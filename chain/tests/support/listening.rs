@@ -41,6 +41,20 @@ pub struct Listening {
     pub shown_final: u64,
 }
 
+/// A part of a batch, as when the database has taken some statements and not the others.
+fn first_half(batch: Batch) -> Batch {
+    let half = |events: Vec<ChainEvent>| {
+        let count = events.len().div_ceil(2);
+        events.into_iter().take(count).collect()
+    };
+    Batch {
+        undone: half(batch.undone),
+        seen: half(batch.seen),
+        finalized: half(batch.finalized),
+        ..batch
+    }
+}
+
 impl Listening {
     pub fn new(chain: FakeChain) -> Self {
         Self {
@@ -116,17 +130,25 @@ impl Listening {
             };
             self.commands += 1;
             let fault = fault(self.commands);
-            let (before, after) = (fault == Fault::FailBefore, fault == Fault::FailAfter);
+            let before = fault == Fault::FailBefore;
+            let after = fault.is_failure() && !before;
             if fault == Fault::CrashBefore {
                 return self.crash();
             }
             match command {
-                Command::Save(_) if before || after => return self.crash(),
+                // The shell drops the machine when it cannot save, or when it is told so: the rows may be there.
+                Command::Save(_) if before => return self.crash(),
+                Command::Save(rows) if after => {
+                    self.save(rows);
+                    return self.crash();
+                }
                 Command::Save(rows) => self.save(rows),
                 Command::Distrust(reason) => self.distrusted.push(reason),
                 Command::Apply(batch) => {
-                    if !before {
-                        self.apply(batch);
+                    match fault {
+                        Fault::FailBefore => {}
+                        Fault::FailHalfway => self.apply(first_half(batch)),
+                        _ => self.apply(batch),
                     }
                     if fault != Fault::CrashAfter {
                         let outcome = if before || after {

@@ -18,13 +18,21 @@ pub enum Fault {
     FailBefore,
     /// The command has its effect and is reported as failed.
     FailAfter,
+    /// The command has a part of its effect, where it has parts, and is reported as failed.
+    FailHalfway,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 4] = [
+    pub const ALL: [Fault; 5] = [
         Fault::CrashBefore,
         Fault::CrashAfter,
         Fault::FailBefore,
         Fault::FailAfter,
+        Fault::FailHalfway,
     ];
+
+    /// Whether the machine is told that the command failed.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Fault::FailBefore | Fault::FailAfter | Fault::FailHalfway)
+    }
 }

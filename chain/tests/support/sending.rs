@@ -188,8 +188,11 @@ impl Sending {
                 return self.crash();
             }
             match command {
-                Command::Save(_) if matches!(fault, Fault::FailBefore | Fault::FailAfter) => {
-                    return self.crash(); // the shell drops the machine when it cannot save
+                // The shell drops the machine when it cannot save, or when it is told so: the rows may be there.
+                Command::Save(_) if fault == Fault::FailBefore => return self.crash(),
+                Command::Save(rows) if fault.is_failure() => {
+                    self.save(rows);
+                    return self.crash();
                 }
                 Command::Save(rows) => self.save(rows),
                 Command::Distrust(reason) => self.distrusted.push(reason),
@@ -210,7 +213,7 @@ impl Sending {
                         _ => self.ask(&request),
                     };
                     let outcome = match fault {
-                        Fault::FailAfter => Err(RpcError::Timeout(10_000)),
+                        Fault::FailAfter | Fault::FailHalfway => Err(RpcError::Timeout(10_000)),
                         _ => outcome,
                     };
                     if fault != Fault::CrashAfter {

@@ -63,6 +63,12 @@ impl Log<Memory> {
         })
     }
 
+    /// Runs a step whose transaction is committed although its owner is told that it failed.
+    pub fn step_but_told_it_failed<T>(&self, step: impl FnOnce(&Self) -> Step<T, Memory>) -> Step<T, Memory> {
+        self.step(step)?;
+        Err(LogError::Store(DiskFull))
+    }
+
     /// How many batches are kept.
     pub fn batches_kept(&self) -> usize {
         self.store.rows.borrow().batches.len()

@@ -18,6 +18,24 @@ use crate::settings::{Mode, StreamSettings};
 use alloy_primitives::{B256, keccak256};
 use serde::{Deserialize, Serialize};
 
+/// How long batches gather before they become a segment, milliseconds: fewer rows for a wait that nobody sees.
+pub const GATHER_MS: u64 = 1_000;
+
+/// The first wait after a flush that failed, milliseconds; doubled each time, up to [`RETRY_MAX_MS`].
+const RETRY_MS: u64 = 1_000;
+
+/// The longest wait after a flush that failed, milliseconds: a database that is back is noticed within half a minute.
+const RETRY_MAX_MS: u64 = 30_000;
+
+/// Most segments written in one flush: bounds its run time. More follow with the next one.
+pub const SEGMENTS_PER_FLUSH: usize = 8;
+
+/// How long to wait for the next flush when `failures` of them failed in a row before this one, and this one may fail
+/// as well, milliseconds.
+pub fn retry_after_ms(failures: u32) -> u64 {
+    (RETRY_MS << failures.min(5)).min(RETRY_MAX_MS)
+}
+
 /// A run of messages with its root, on its way out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {

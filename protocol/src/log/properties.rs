@@ -9,6 +9,17 @@ use alloy_primitives::Address;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
+/// What the relay hears of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CommitAnswer {
+    /// What became of it.
+    Heard,
+    /// Nothing: the answer is lost.
+    Lost,
+    /// That the storage failed, though it had committed.
+    FailedButDone,
+}
+
 /// What may happen next.
 #[derive(Debug, Clone)]
 enum Event {
@@ -25,6 +36,7 @@ enum Event {
         skew: u64,
         old: bool,
         renumber: u64,
+        answer: CommitAnswer,
     },
     /// The last batch is sent again, by whoever sent it.
     Retry,
@@ -37,14 +49,20 @@ enum Event {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let commit = (0..3u8, 0..3u8, 1..6u64, 0..8u64, any::<bool>(), 0..6u64).prop_map(
-        |(relay, producer, count, skew, old, renumber)| Event::Commit {
+    let answer = prop_oneof![
+        6 => Just(CommitAnswer::Heard),
+        1 => Just(CommitAnswer::Lost),
+        1 => Just(CommitAnswer::FailedButDone),
+    ];
+    let commit = (0..3u8, 0..3u8, 1..6u64, 0..8u64, any::<bool>(), 0..6u64, answer).prop_map(
+        |(relay, producer, count, skew, old, renumber, answer)| Event::Commit {
             relay,
             producer,
             count,
             skew: if skew < 6 { 0 } else { skew - 5 },
             old: old && skew == 0,
             renumber: if renumber < 4 { 0 } else { renumber - 3 },
+            answer,
         },
     );
     prop_oneof![
@@ -65,7 +83,10 @@ struct World {
     numbers: BTreeMap<u8, u64>,
     database: BTreeMap<Seq, (Sealed, Vec<u8>)>,
     anchorer: BTreeMap<Seq, Sealed>,
-    acknowledged: Vec<Record>,
+    /// Every record that the log has taken, whether or not its relay heard so.
+    stored: Vec<Record>,
+    /// All below was acknowledged.
+    acknowledged: u64,
     last: Option<(u8, Batch)>,
 }
 
@@ -83,7 +104,8 @@ impl World {
             numbers: BTreeMap::new(),
             database: BTreeMap::new(),
             anchorer: BTreeMap::new(),
-            acknowledged: Vec::new(),
+            stored: Vec::new(),
+            acknowledged: 0,
             last: None,
         }
     }
@@ -113,6 +135,7 @@ impl World {
                 skew,
                 old,
                 renumber,
+                answer,
             } => {
                 let epoch = self
                     .epochs
@@ -127,11 +150,15 @@ impl World {
                     2 => number.saturating_sub(1),
                     _ => number,
                 };
-                self.commit(relay, batch(epoch, head + skew, records(producer, number, count)));
+                self.commit(
+                    relay,
+                    batch(epoch, head + skew, records(producer, number, count)),
+                    answer,
+                );
             }
             Event::Retry => {
                 if let Some((relay, batch)) = self.last.clone() {
-                    self.commit(relay, batch);
+                    self.commit(relay, batch, CommitAnswer::Heard);
                 }
             }
             Event::Flush { effects } => self.flush(effects),
@@ -140,25 +167,33 @@ impl World {
         }
     }
 
-    fn commit(&mut self, relay: u8, batch: Batch) {
+    fn commit(&mut self, relay: u8, batch: Batch, answer: CommitAnswer) {
         self.last = Some((relay, batch.clone()));
-        let Ok(committed) = self.log.step(|log| log.commit(&relay_of(relay), &batch)) else {
-            return;
+        let head = self.log.state().unwrap().head;
+        let commit = |log: &Log<Memory>| log.commit(&relay_of(relay), &batch);
+        let outcome = match answer {
+            CommitAnswer::FailedButDone => self.log.step_but_told_it_failed(commit),
+            CommitAnswer::Heard | CommitAnswer::Lost => self.log.step(commit),
         };
-        let known = self.acknowledged.len() as u64;
-        assert!(
-            committed.committed.0 >= batch.end().0,
-            "what was acknowledged is below the mark"
-        );
-        if committed.committed.0 > known {
-            assert_eq!(
-                batch.first.0, known,
-                "the batch follows what was acknowledged before"
-            );
+        if self.log.state().unwrap().head > head {
+            assert_eq!(batch.first, head, "the batch follows what was stored before");
             for record in &batch.records {
                 self.numbers.insert(record.producer.0[0], record.producer_seq + 1);
             }
-            self.acknowledged.extend(batch.records);
+            self.stored.extend(batch.records.clone());
+        }
+        if let (Ok(committed), CommitAnswer::Heard) = (outcome, answer) {
+            assert!(
+                committed.committed >= batch.end(),
+                "what was acknowledged is below the mark"
+            );
+            let known = self.stored.get(batch.first.0 as usize..batch.end().0 as usize);
+            assert_eq!(
+                known,
+                Some(&batch.records[..]),
+                "what was acknowledged is what is stored there"
+            );
+            self.acknowledged = self.acknowledged.max(batch.end().0);
         }
     }
 
@@ -241,7 +276,8 @@ proptest! {
         }
         world.log.rows().writes_left.set(None);
         let stored = world.read();
-        prop_assert_eq!(&stored, &world.acknowledged);
+        prop_assert_eq!(&stored, &world.stored);
+        prop_assert!(world.acknowledged <= stored.len() as u64);
         let mut next: BTreeMap<ProducerId, u64> = BTreeMap::new();
         for record in &stored {
             let expected = next.entry(record.producer).or_default();
@@ -272,6 +308,6 @@ proptest! {
         let segments: Vec<_> = world.database.values().map(|(sealed, _)| (sealed.first, sealed.root)).collect();
         let told: Vec<_> = world.anchorer.values().map(|sealed| (sealed.first, sealed.root)).collect();
         prop_assert_eq!(segments, told);
-        prop_assert_eq!(world.read(), world.acknowledged);
+        prop_assert_eq!(world.read(), world.stored);
     }
 }

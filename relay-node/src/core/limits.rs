@@ -39,9 +39,12 @@ pub const UNSTORED_MAX_MESSAGES: usize = 65_536;
 /// Most payload bytes of one stream that are accepted but not stored yet: a minute at 1 MB/s.
 pub const UNSTORED_MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// Most payload bytes of all streams of one shard that are accepted but not stored yet: what eight full streams
-/// hold, so that a slow edge can't take the machine's memory.
-pub const SHARD_UNSTORED_MAX_BYTES: usize = 512 * 1024 * 1024;
+/// Most payload MiB of all streams of one shard that are accepted but not stored yet, unless the operator says
+/// otherwise: what eight full streams hold, so that a slow edge can't take the machine's memory.
+pub const SHARD_UNSTORED_MIB: u16 = 512;
+
+/// The same in bytes.
+pub const SHARD_UNSTORED_MAX_BYTES: usize = SHARD_UNSTORED_MIB as usize * 1024 * 1024;
 
 /// Bytes that str0m may hold for one peer. Above 128 KiB its queue scans make every send slower.
 pub const SEND_BUFFER_BYTES: usize = 128 * 1024;

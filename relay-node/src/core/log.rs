@@ -49,6 +49,11 @@ impl Log {
         Seq(self.start.0 + self.frames.len() as u64)
     }
 
+    /// Bytes of the encoded messages that are kept.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Adds the next message and drops the oldest beyond the bounds.
     pub fn push(&mut self, frame: Bytes) {
         self.bytes += frame.len();

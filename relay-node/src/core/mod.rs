@@ -20,5 +20,5 @@ pub mod uplink;
 
 pub use path::Path;
 pub use rates::{Rate, Rates};
-pub use shard::{Command, Load, Memory, Now, Shard, ShardConfig};
+pub use shard::{Command, Kept, Load, Memory, Now, Shard, ShardConfig};
 pub use uplink::{Answer, Request, Ticket, UplinkError};

@@ -154,6 +154,11 @@ impl Outlet {
         self.blocked = false;
     }
 
+    /// Bytes of control frames that wait.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
     /// Whether all control frames are out.
     pub fn is_flushed(&self) -> bool {
         self.pending.is_empty()

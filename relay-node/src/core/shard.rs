@@ -105,6 +105,19 @@ pub struct Load {
     pub unstored: u64,
 }
 
+/// How many bytes of messages a shard holds. A message that is recent and not stored yet counts twice, though it is
+/// there once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Payloads that are not stored yet; at most [`Memory::unstored_bytes`].
+    pub unstored: usize,
+    /// Encoded messages for subscribers that are behind; at most [`Memory::log_bytes`] for each stream.
+    pub logs: usize,
+    /// Control frames that wait for their peers; for each at most
+    /// [`PENDING_MAX_BYTES`](crate::core::limits::PENDING_MAX_BYTES).
+    pub outlets: usize,
+}
+
 /// How far a shutdown is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shutdown {
@@ -188,6 +201,20 @@ impl Shard {
             sessions: self.sessions.len() as u64,
             streams: self.streams.len() as u64,
             unstored: self.streams.values().map(Stream::unstored).sum(),
+        }
+    }
+
+    /// How many bytes of messages there are now.
+    pub fn kept(&self) -> Kept {
+        let held = || self.streams.values().filter_map(|stream| stream.held.as_ref());
+        Kept {
+            unstored: held().map(|held| held.backlog.bytes()).sum(),
+            logs: held().map(|held| held.log.bytes()).sum(),
+            outlets: self
+                .sessions
+                .values()
+                .map(|session| session.outlet.pending_bytes())
+                .sum(),
         }
     }
 

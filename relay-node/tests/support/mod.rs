@@ -9,7 +9,9 @@ pub mod edge;
 use edge::Edge;
 use relay_node::client::{Client, Identity, Invitation};
 use relay_node::core::session::SessionConfig;
-use relay_node::core::{Answer, Command, Memory, Now, Path, Rates, Shard, ShardConfig, Ticket};
+use relay_node::core::{
+    Answer, Command, Memory, Now, Path, Rates, Request, Shard, ShardConfig, Ticket, UplinkError,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,6 +37,8 @@ pub const MEMORY: Memory = Memory {
 };
 const LATENCY: Duration = Duration::from_millis(1);
 const EDGE_LATENCY: Duration = Duration::from_millis(10);
+/// As the relay's uplink has it.
+const UPLINK_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub fn keys() -> SessionKeys {
     RelayKey::from_hex(&"11".repeat(32)).unwrap().session_keys()
@@ -72,6 +76,9 @@ pub struct Net {
     pub deaf: Vec<Who>,
     /// What the relay said about lost streams.
     pub lost: Vec<String>,
+    /// Until when the edge's storage hangs.
+    stalled_until: Option<Instant>,
+    timed_out: u32,
 }
 
 impl Net {
@@ -102,7 +109,42 @@ impl Net {
             astray: 0,
             deaf: vec![],
             lost: vec![],
+            stalled_until: None,
+            timed_out: 0,
         }
+    }
+
+    /// The edge's storage hangs from now on, for so long: requests are answered when it is over, or time out, some of
+    /// them done and some not.
+    pub fn stall(&mut self, time: Duration) {
+        self.stalled_until = Some(self.now + time);
+    }
+
+    /// Whether the edge's storage hangs.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled_until.is_some_and(|end| end > self.now)
+    }
+
+    /// The edge's answer to a request of now, and when it is there.
+    fn ask(&mut self, ticket: Ticket, request: Request) -> Option<(Instant, Answer)> {
+        let Some(end) = self.stalled_until.filter(|end| *end > self.now) else {
+            return Some((self.now + EDGE_LATENCY, self.edge.answer(ticket, request)?));
+        };
+        if end - self.now < UPLINK_TIMEOUT {
+            return Some((end + EDGE_LATENCY, self.edge.answer(ticket, request)?));
+        }
+        self.timed_out += 1;
+        let lost = UplinkError::Unavailable("no answer within 10 s".into());
+        let answer = match &request {
+            Request::TakeUp { .. } => Answer::TakeUp(Err(lost)),
+            Request::Producer { producer, .. } => Answer::Producer(*producer, Err(lost)),
+            Request::Batch { .. } => Answer::Batch(Err(lost)),
+        };
+        // Every other one was done all the same.
+        if self.timed_out.is_multiple_of(2) {
+            let _ = self.edge.answer(ticket, request);
+        }
+        Some((self.now + UPLINK_TIMEOUT, answer))
     }
 
     pub fn now(&self) -> Now {
@@ -374,8 +416,8 @@ impl Net {
                     });
                 }
                 Command::Ask(ticket, request) => {
-                    if let Some(answer) = self.edge.answer(ticket, request) {
-                        self.answers.push_back((self.now + EDGE_LATENCY, ticket, answer));
+                    if let Some((at, answer)) = self.ask(ticket, request) {
+                        self.answers.push_back((at, ticket, answer));
                     }
                 }
                 Command::StreamLost(_, reason) => self.lost.push(reason.to_string()),

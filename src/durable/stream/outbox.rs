@@ -10,21 +10,9 @@ use alloy_primitives::B256;
 use serde::Serialize;
 use std::time::Duration;
 use streamchain_protocol::ids::{Seq, StreamId, StreamName};
-use streamchain_protocol::log::{Log, LogState, Sealed};
+use streamchain_protocol::log::{GATHER_MS, Log, LogState, SEGMENTS_PER_FLUSH, Sealed, retry_after_ms};
 use streamchain_protocol::settings::Mode;
 use worker::{Error, console_error};
-
-/// How long batches gather before they become a segment: fewer rows for a wait that nobody sees.
-const GATHER: Duration = Duration::from_millis(1_000);
-
-/// The first wait after a failure; doubled each time, up to [`RETRY_MAX`].
-const RETRY: Duration = Duration::from_millis(1_000);
-
-/// The longest wait after a failure.
-const RETRY_MAX: Duration = Duration::from_secs(30);
-
-/// Most segments written in one alarm: bounds its run time. More follow with the next one.
-const SEGMENTS_AT_ONCE: usize = 8;
 
 /// Most segments told to the Anchorer in one request.
 const TOLD_AT_ONCE: usize = 100;
@@ -70,7 +58,11 @@ impl Stream {
         if self.armed.replace(true) {
             return Ok(());
         }
-        let set = self.state.storage().set_alarm(GATHER).await;
+        let set = self
+            .state
+            .storage()
+            .set_alarm(Duration::from_millis(GATHER_MS))
+            .await;
         if set.is_err() {
             self.armed.set(false);
         }
@@ -85,9 +77,7 @@ impl Stream {
         }
         // Armed first: whatever happens below, there is another time.
         self.armed.set(true);
-        let again = RETRY
-            .saturating_mul(1 << self.failures.get().min(5))
-            .min(RETRY_MAX);
+        let again = Duration::from_millis(retry_after_ms(self.failures.get()));
         if let Err(error) = self.state.storage().set_alarm(again).await {
             self.armed.set(false);
             console_error!("stream alarm: {error}");
@@ -101,7 +91,7 @@ impl Stream {
         let storage = self.state.storage();
         let more = self.step(Log::has_work).unwrap_or(true);
         let set = if more {
-            storage.set_alarm(GATHER).await
+            storage.set_alarm(Duration::from_millis(GATHER_MS)).await
         } else {
             self.disarm().await
         };
@@ -130,7 +120,7 @@ impl Stream {
             streams::put(&db, &state).await?;
             self.step(|log| log.listed(state.settings)).map_err(to_error)?;
         }
-        for _ in 0..SEGMENTS_AT_ONCE {
+        for _ in 0..SEGMENTS_PER_FLUSH {
             let Some((segment, records)) = self.step(Log::seal).map_err(to_error)? else {
                 return Ok(());
             };

@@ -1,0 +1,152 @@
+//! Storage that hangs for a second, ten and a minute, while a page publishes and another one listens.
+
+mod support;
+
+use relay_node::core::Kept;
+use relay_node::core::limits::PENDING_MAX_BYTES;
+use std::time::Duration;
+use support::{MEMORY, Net, Who};
+
+/// A kilobyte a message, a hundred messages a second: a minute is six times what the relay may hold.
+const PAYLOAD_BYTES: usize = 1_000;
+const PACE: Duration = Duration::from_millis(10);
+
+/// How long a client waits after "overloaded" before it sends the refused message again.
+const HOLD: Duration = Duration::from_millis(200);
+
+/// A page that publishes at a steady pace, and does what the protocol asks of it when it is refused.
+struct Publisher {
+    who: Who,
+    next: u64,
+    refusals: usize,
+}
+
+impl Publisher {
+    fn payload(number: u64) -> Vec<u8> {
+        let mut payload = vec![b'.'; PAYLOAD_BYTES];
+        let text = format!("{number} ");
+        payload[..text.len()].copy_from_slice(text.as_bytes());
+        payload
+    }
+
+    fn said(&self, net: &Net, start: &str) -> usize {
+        net.heard[self.who]
+            .iter()
+            .filter(|said| said.starts_with(start))
+            .count()
+    }
+
+    fn turn(&mut self, net: &mut Net) {
+        let refusals = self.said(net, "error 8");
+        if refusals > self.refusals {
+            self.refusals = refusals;
+            // What was refused and all that followed it comes again.
+            self.next = self.said(net, "accepted") as u64;
+            net.pass(HOLD);
+        }
+        net.publish_bytes(self.who, self.next, &Self::payload(self.next));
+        self.next += 1;
+        net.pass(PACE);
+    }
+}
+
+/// The most that was held at any moment.
+fn most(a: Kept, b: Kept) -> Kept {
+    Kept {
+        unstored: a.unstored.max(b.unstored),
+        logs: a.logs.max(b.logs),
+        outlets: a.outlets.max(b.outlets),
+    }
+}
+
+fn lives_through_a_stall_of(seconds: u64) {
+    let mut net = Net::new();
+    let (ann, bob) = (net.open_member(), net.open_member());
+    let mut publisher = Publisher {
+        who: ann,
+        next: 0,
+        refusals: 0,
+    };
+    (0..50).for_each(|_| publisher.turn(&mut net));
+    net.until("stored", |net| net.edge.records.len() >= 50);
+    let mut held = Kept::default();
+    net.stall(Duration::from_secs(seconds));
+    while net.is_stalled() {
+        publisher.turn(&mut net);
+        held = most(held, net.shard.kept());
+    }
+    let live = publisher.said(&net, "accepted");
+    let is_full =
+        seconds * 1_000 / PACE.as_millis() as u64 * PAYLOAD_BYTES as u64 > MEMORY.unstored_bytes as u64;
+    assert_eq!(
+        publisher.refusals > 0,
+        is_full,
+        "the publisher is told when there is no more room, and only then"
+    );
+    if is_full {
+        let room = MEMORY.unstored_bytes / PAYLOAD_BYTES;
+        assert!(live >= 50 + room, "live delivery goes on up to the bound: {live}");
+    }
+    assert_eq!(
+        net.heard[bob]
+            .iter()
+            .filter(|said| said.starts_with("message"))
+            .count(),
+        live,
+        "whoever listens has it all"
+    );
+
+    (0..50).for_each(|_| publisher.turn(&mut net));
+    let accepted = publisher.said(&net, "accepted");
+    net.until("all that was accepted is stored", |net| {
+        net.edge.records.len() == accepted
+    });
+    let expected: Vec<Vec<u8>> = (0..accepted as u64).map(Publisher::payload).collect();
+    let stored: Vec<_> = net
+        .edge
+        .records
+        .iter()
+        .map(|record| record.payload.to_vec())
+        .collect();
+    assert!(
+        stored == expected,
+        "each message once, in the order in which it was sent"
+    );
+    assert_eq!(
+        support::seqs(&net.heard[bob]),
+        (0..accepted as u64).collect::<Vec<_>>(),
+        "and heard so"
+    );
+    assert!(net.lost.is_empty(), "the stream stays where it is");
+
+    let Kept {
+        unstored,
+        logs,
+        outlets,
+    } = held;
+    println!(
+        "stall of {seconds} s: {live} messages live, {} refusals; held at most {unstored} B unstored of {}, {logs} B recent of {}, {outlets} B for peers of {}",
+        publisher.refusals,
+        MEMORY.unstored_bytes,
+        MEMORY.log_bytes,
+        2 * PENDING_MAX_BYTES
+    );
+    assert!(
+        unstored <= MEMORY.unstored_bytes && logs <= MEMORY.log_bytes && outlets <= 2 * PENDING_MAX_BYTES
+    );
+}
+
+#[test]
+fn a_second_is_hardly_noticed() {
+    lives_through_a_stall_of(1);
+}
+
+#[test]
+fn ten_seconds_fill_what_the_relay_may_hold() {
+    lives_through_a_stall_of(10);
+}
+
+#[test]
+fn a_minute_stops_publishers_and_loses_nothing() {
+    lives_through_a_stall_of(60);
+}
