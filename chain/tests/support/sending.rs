@@ -199,7 +199,7 @@ impl Sending {
                 Command::Read { stream, first, .. } => {
                     let found = self.database.get(&(stream, first)).cloned();
                     let outcome = match fault {
-                        Fault::FailBefore | Fault::FailAfter => Err("the database is away".to_owned()),
+                        fault if fault.is_failure() => Err("the database is away".to_owned()),
                         _ => found.ok_or_else(|| "no such segment".to_owned()),
                     };
                     if fault != Fault::CrashAfter {
