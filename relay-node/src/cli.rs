@@ -150,6 +150,10 @@ pub struct RunArgs {
     /// The relay's key, 64 hexadecimal digits: see `relay-node key`
     #[arg(long, env = "STREAMCHAIN_RELAY_KEY", hide_env_values = true, hide = true)]
     pub key: Option<String>,
+    /// TCP address of the Prometheus metrics, at /metrics; none unless given. Nobody is asked who he is: keep it on
+    /// loopback or inside your network
+    #[arg(long, env = "STREAMCHAIN_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
     /// How much clients may send.
     #[command(flatten)]
     pub rates: RateArgs,

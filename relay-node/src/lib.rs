@@ -17,6 +17,7 @@ pub mod core;
 pub mod framing;
 pub mod ice_tcp;
 pub mod loopback_edge;
+pub mod metrics;
 pub mod rebuild;
 pub mod run;
 pub mod side;

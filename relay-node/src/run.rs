@@ -6,6 +6,7 @@ use crate::cli::RunArgs;
 use crate::core::lease::Lease;
 use crate::core::session::SessionConfig;
 use crate::core::{Memory, Rates, Shard, ShardConfig, UplinkError};
+use crate::metrics::{self, Sources};
 use crate::side::SideWays;
 use crate::socket::Socket;
 use crate::turn_run;
@@ -54,6 +55,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     if shards == 0 || shards > RELAY_MAX_SHARDS {
         bail!("--shards {shards}: expected 1 to {RELAY_MAX_SHARDS}");
     }
+    let metrics = args.metrics_listen.map(metrics::bind).transpose()?;
     let crypto = Arc::new(str0m::crypto::from_feature_flags());
     let certificate = certificate::load_or_make(&args.state, &crypto)?;
     let sockets: Vec<Vec<UdpSocket>> = (0..shards)
@@ -65,7 +67,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         .collect::<Result<_>>()?;
     let mut registered: Vec<uplink::Shard> = registered;
     let mut side = turn_run::side_ways(&sockets, &mut registered, &args.turn);
-    let turn = turn_run::start(
+    let (turn, turn_reports) = turn_run::start(
         &args.turn,
         &args.listen,
         &args.advertise,
@@ -106,6 +108,14 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    if let Some(listener) = metrics {
+        let shards = running.iter().map(|shard| shard.report.clone()).collect();
+        let sources = Sources {
+            shards,
+            turn: turn_reports,
+        };
+        runtime.spawn(metrics::serve(listener, sources));
+    }
     let control = Control {
         uplink,
         registration,

@@ -40,6 +40,7 @@ pub struct SideDoor {
     /// Keeps `packets` from ending.
     _sender: mpsc::Sender<SidePacket>,
     tcp: IceTcp,
+    connections: Connections,
     turn: Option<TurnInbox>,
 }
 
@@ -71,6 +72,7 @@ impl SideWays {
         let connections = Connections::new(self.connections_max);
         Ok(SideDoor {
             tcp: IceTcp::start(self.listeners, &connections, &self.sender)?,
+            connections,
             packets: self.packets,
             _sender: self.sender,
             turn: self.turn,
@@ -79,6 +81,11 @@ impl SideWays {
 }
 
 impl SideDoor {
+    /// How many TCP connections there are.
+    pub fn connections(&self) -> usize {
+        self.connections.open()
+    }
+
     /// Waits for packets and adds a turn's worth to `taken`.
     pub async fn take(&mut self, taken: &mut Vec<SidePacket>) {
         self.packets.recv_many(taken, TURN_MAX).await;

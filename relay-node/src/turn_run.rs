@@ -6,7 +6,7 @@ use crate::core::Path;
 use crate::run::random;
 use crate::side::{SidePacket, SideWays};
 use crate::turn::server::Settings;
-use crate::turn_front::{Front, FrontConfig, RelayPacket, ToShards, server_config};
+use crate::turn_front::{Front, FrontConfig, RelayPacket, ToShards, TurnReport, server_config};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use streamchain_protocol::keys::RelayKey;
 use streamchain_protocol::limits::{RELAY_MAX_TURN_URLS, SHARD_MAX_CANDIDATES};
 use streamchain_protocol::uplink::{Candidate, Shard, Transport};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
 /// The usual port of TURN over UDP and TCP (RFC 8656 §4).
@@ -66,7 +66,7 @@ fn listen(socket: &UdpSocket) -> Option<(u16, TcpListener)> {
     }
 }
 
-/// Starts the TURN server, unless it is not wanted, and joins it with the shards. The URLs to announce; none
+/// Starts the TURN server, unless it is not wanted, and joins it with the shards. The URLs to announce, and how it is; none
 /// when it runs on the usual port by default and that is taken.
 pub fn start(
     args: &TurnArgs,
@@ -75,9 +75,9 @@ pub fn start(
     shards: &[Shard],
     key: &RelayKey,
     ways: &mut [SideWays],
-) -> Result<Vec<String>> {
+) -> Result<(Vec<String>, Option<watch::Receiver<TurnReport>>)> {
     if args.no_turn {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), None));
     }
     let chosen = !args.turn_listen.is_empty();
     let plain = if chosen {
@@ -101,7 +101,7 @@ pub fn start(
         Ok(bound) => bound,
         Err(error) if !chosen && args.turn_tls_cert.is_none() => {
             warn!(%error, "no TURN: port {TURN_PORT} can't be listened on; choose another with --turn-listen");
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
         Err(error) => return Err(error).context("--turn-listen, --turn-tls-listen: can't listen there"),
     };
@@ -109,12 +109,13 @@ pub fn start(
     ways.iter_mut().for_each(|way| way.set_turn(inbox.clone()));
     let senders: Vec<_> = ways.iter().map(SideWays::sender).collect();
     let to_shards = to_shards(shards, &senders);
+    let reports = front.reports();
     std::thread::Builder::new().name("turn".into()).spawn(move || {
         if let Err(error) = front.serve(to_shards) {
             error!(%error, "the TURN server's sockets failed");
         }
     })?;
-    Ok(urls)
+    Ok((urls, Some(reports)))
 }
 
 /// Each shard's UDP addresses, as clients see them.
@@ -313,6 +314,6 @@ mod tests {
             &key,
             &mut [],
         );
-        assert_eq!(none.unwrap(), Vec::<String>::new());
+        assert!(none.unwrap().0.is_empty());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! No other thread touches its sessions or sockets. Orders come in from the control task, a few a second.
 
-use crate::core::counters::Counters;
+use crate::core::counters::{Counters, ErrorCounts, Latencies};
 use crate::core::{Answer, Command, Load, Now, Path, Request, Shard, Ticket};
 use crate::side::{SideDoor, SidePacket};
 use crate::socket::Socket;
@@ -46,6 +46,12 @@ pub struct Report {
     pub load: Load,
     /// What it counted.
     pub counters: Counters,
+    /// The errors that clients were told.
+    pub errors: ErrorCounts,
+    /// How long batches took to be stored.
+    pub commits: Latencies,
+    /// Its TCP connections.
+    pub tcp_connections: u64,
     /// Whether it was told to ship and has nothing left.
     pub shipped: bool,
     /// What is left.
@@ -220,6 +226,9 @@ impl Worker {
         self.reports.send_replace(Report {
             load: self.shard.load(),
             counters: self.shard.counters(),
+            errors: self.shard.errors(),
+            commits: self.shard.commits(),
+            tcp_connections: self.side.connections() as u64,
             shipped: self.shipping && self.shard.is_shipped(),
             unshipped,
             gone: self.leaving && self.shard.is_empty(),

@@ -1,5 +1,8 @@
 //! What a shard has counted since its start.
 
+use std::time::Duration;
+use streamchain_protocol::frame::ErrorCode;
+
 /// Plain numbers: one thread owns them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -7,6 +10,12 @@ pub struct Counters {
     pub datagrams_in: u64,
     /// Datagrams sent.
     pub datagrams_out: u64,
+    /// Bytes of datagrams received.
+    pub bytes_in: u64,
+    /// Bytes of datagrams sent.
+    pub bytes_out: u64,
+    /// Payload bytes of messages given a seq.
+    pub payload_bytes_accepted: u64,
     /// Datagrams of nobody: not a check, or for no session.
     pub strays: u64,
     /// Checks with a token that is forged, expired, spent or of another stream's shard.
@@ -51,10 +60,13 @@ pub struct Counters {
 
 impl Counters {
     /// Name and value of every counter, for metrics and logs.
-    pub fn list(&self) -> [(&'static str, u64); 22] {
+    pub fn list(&self) -> [(&'static str, u64); 25] {
         [
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
+            ("bytes_in", self.bytes_in),
+            ("bytes_out", self.bytes_out),
+            ("payload_bytes_accepted", self.payload_bytes_accepted),
             ("strays", self.strays),
             ("tokens_refused", self.tokens_refused),
             ("integrity_refused", self.integrity_refused),
@@ -76,5 +88,107 @@ impl Counters {
             ("uplink_retries", self.uplink_retries),
             ("streams_lost", self.streams_lost),
         ]
+    }
+}
+
+/// How many error codes are told apart; see [`ErrorCode`].
+const ERROR_CODES: usize = 16;
+
+/// Errors that clients were told, by their code.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ErrorCounts([u64; ERROR_CODES]);
+
+impl ErrorCounts {
+    /// One more.
+    pub fn count(&mut self, code: ErrorCode) {
+        if let Some(count) = self.0.get_mut(code as usize) {
+            *count += 1;
+        }
+    }
+
+    /// Every code that was told, and how often.
+    pub fn list(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.0.iter().copied().enumerate().filter(|(_, count)| *count > 0)
+    }
+
+    /// The sum of both.
+    pub fn plus(mut self, other: &Self) -> Self {
+        self.0
+            .iter_mut()
+            .zip(other.0)
+            .for_each(|(sum, count)| *sum += count);
+        self
+    }
+}
+
+/// Upper bounds of the buckets of [`Latencies`], milliseconds: from an edge beside the relay to one that stalls.
+pub const LATENCY_BOUNDS_MS: [u64; 12] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
+
+/// A histogram of times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Latencies {
+    buckets: [u64; LATENCY_BOUNDS_MS.len()],
+    /// How many times there were.
+    pub count: u64,
+    /// All of them together, microseconds.
+    pub sum_us: u64,
+}
+
+impl Latencies {
+    /// Adds one.
+    pub fn observe(&mut self, time: Duration) {
+        self.count += 1;
+        self.sum_us += u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let within = |bound: &u64| time <= Duration::from_millis(*bound);
+        if let Some(index) = LATENCY_BOUNDS_MS.iter().position(within) {
+            self.buckets[index] += 1;
+        }
+    }
+
+    /// Each bound, and how many times were within it.
+    pub fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> {
+        let within = self.buckets.iter().scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        });
+        LATENCY_BOUNDS_MS.into_iter().zip(within)
+    }
+
+    /// Both together.
+    pub fn plus(mut self, other: &Self) -> Self {
+        self.buckets
+            .iter_mut()
+            .zip(other.buckets)
+            .for_each(|(sum, count)| *sum += count);
+        self.count += other.count;
+        self.sum_us += other.sum_us;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_within_its_bound_and_all_above() {
+        let mut latencies = Latencies::default();
+        for ms in [4, 5, 6, 40_000] {
+            latencies.observe(Duration::from_millis(ms));
+        }
+        let cumulative: Vec<_> = latencies.cumulative().collect();
+        assert_eq!(cumulative[..2], [(5, 2), (10, 3)]);
+        assert_eq!(cumulative.last(), Some(&(30_000, 3)));
+        assert_eq!((latencies.count, latencies.sum_us), (4, 40_015_000));
+        assert_eq!(latencies.plus(&latencies).count, 8);
+    }
+
+    #[test]
+    fn errors_are_counted_by_code() {
+        let mut errors = ErrorCounts::default();
+        errors.count(ErrorCode::TooLarge);
+        errors.count(ErrorCode::RateLimited);
+        let both = errors.plus(&errors);
+        assert_eq!(both.list().collect::<Vec<_>>(), [(2, 2), (10, 2)]);
     }
 }

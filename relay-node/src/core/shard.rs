@@ -15,7 +15,7 @@ mod lifecycle;
 mod streams;
 
 use crate::core::admission::{Admission, Check, Refused};
-use crate::core::counters::Counters;
+use crate::core::counters::{Counters, ErrorCounts, Latencies};
 use crate::core::limits::{
     DATAGRAMS_PER_DRIVE, HANDSHAKES_MAX, LOG_MAX_BYTES, SESSIONS_MAX, SHARD_UNSTORED_MAX_BYTES,
     SPENT_TOKENS_MAX, STREAMS_MAX,
@@ -103,6 +103,8 @@ pub struct Load {
     pub streams: u64,
     /// Messages that are not stored yet.
     pub unstored: u64,
+    /// Their payload bytes.
+    pub unstored_bytes: u64,
 }
 
 /// How many bytes of messages a shard holds. A message that is recent and not stored yet counts twice, though it is
@@ -153,6 +155,8 @@ pub struct Shard {
     to_drive: VecDeque<SessionKey>,
     to_fan_out: VecDeque<ShortId>,
     counters: Counters,
+    errors: ErrorCounts,
+    commits: Latencies,
     handshakes: usize,
     unstored_bytes: usize,
     next_number: u64,
@@ -183,6 +187,8 @@ impl Shard {
             to_drive: VecDeque::new(),
             to_fan_out: VecDeque::new(),
             counters: Counters::default(),
+            errors: ErrorCounts::default(),
+            commits: Latencies::default(),
             handshakes: 0,
             unstored_bytes: 0,
             next_number: 0,
@@ -195,12 +201,23 @@ impl Shard {
         self.counters
     }
 
+    /// The errors that clients were told since the start.
+    pub fn errors(&self) -> ErrorCounts {
+        self.errors
+    }
+
+    /// How long batches took from when they were closed until they were stored, since the start.
+    pub fn commits(&self) -> Latencies {
+        self.commits
+    }
+
     /// How much there is now.
     pub fn load(&self) -> Load {
         Load {
             sessions: self.sessions.len() as u64,
             streams: self.streams.len() as u64,
             unstored: self.streams.values().map(Stream::unstored).sum(),
+            unstored_bytes: self.unstored_bytes as u64,
         }
     }
 
@@ -221,6 +238,7 @@ impl Shard {
     /// Takes a datagram that came by `path`.
     pub fn handle_datagram(&mut self, datagram: &[u8], path: Path, now: Now) {
         self.counters.datagrams_in += 1;
+        self.counters.bytes_in += datagram.len() as u64;
         let known = self.by_address.get(&path.peer()).copied();
         if !Check::is_stun(datagram) {
             match known {
@@ -356,8 +374,9 @@ impl Shard {
     pub fn next_command(&mut self, now: Now) -> Option<Command> {
         loop {
             if let Some(command) = self.commands.pop_front() {
-                if matches!(command, Command::Transmit(_)) {
+                if let Command::Transmit(transmit) = &command {
                     self.counters.datagrams_out += 1;
+                    self.counters.bytes_out += transmit.contents.len() as u64;
                 }
                 return Some(command);
             }

@@ -64,6 +64,8 @@ pub struct Held {
     pub lookups: HashMap<ProducerId, Retry>,
     /// Retries of the batch under way.
     pub batch_retry: Retry,
+    /// When the batch under way was closed.
+    pub batch_closed: Option<Instant>,
     gate: StreamGate,
     /// Whether messages that came by HTTP are being fetched.
     pub is_fetching: bool,
@@ -83,6 +85,7 @@ impl Held {
             producers: Producers::default(),
             lookups: HashMap::new(),
             batch_retry: Retry::default(),
+            batch_closed: None,
             gate: StreamGate::new(now),
             is_fetching: false,
             fetched: taken.head,

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 pub use tls::{TlsError, server_config};
 
@@ -27,6 +27,9 @@ const FROM_RELAY_MAX: usize = 4_096;
 
 /// Packets of the shards that are taken in one turn, so that sockets get theirs in between.
 const RELAY_BURST: usize = 64;
+
+/// How often others are told how things are.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// How often the log says what was counted, if anything was.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
@@ -72,8 +75,22 @@ impl TurnInbox {
     }
 }
 
+/// How the TURN server is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TurnReport {
+    /// Allocations that there are.
+    pub allocations: usize,
+    /// What it counted since its start.
+    pub counts: Counts,
+    /// TCP and TLS connections that there are.
+    pub connections: usize,
+    /// Those that were refused since the start.
+    pub connections_refused: u64,
+}
+
 /// Sockets that are bound and not served yet.
 pub struct Front {
+    reports: watch::Sender<TurnReport>,
     config: FrontConfig,
     udp: Vec<std::net::UdpSocket>,
     tcp: Vec<std::net::TcpListener>,
@@ -91,6 +108,7 @@ impl Front {
         let tls: io::Result<_> = tls_addresses.iter().map(bind_tcp).collect();
         let (udp, tcp, tls) = (udp?, tcp?, tls?);
         let front = Self {
+            reports: watch::Sender::default(),
             config,
             udp,
             tcp,
@@ -108,6 +126,11 @@ impl Front {
         Ok([udp?, tcp?, tls?])
     }
 
+    /// How it is, about once a second.
+    pub fn reports(&self) -> watch::Receiver<TurnReport> {
+        self.reports.subscribe()
+    }
+
     /// Serves until every [`TurnInbox`] is gone. Blocks its thread.
     pub fn serve(self, to_shards: ToShards) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -118,6 +141,7 @@ impl Front {
 
     async fn run(self, to_shards: ToShards) -> io::Result<()> {
         let Self {
+            reports,
             config,
             udp,
             tcp,
@@ -148,7 +172,7 @@ impl Front {
                 acceptor,
             ));
         }
-        tokio::task::spawn_local(report(hub.clone(), connections));
+        tokio::task::spawn_local(report(hub.clone(), connections, reports));
         hub.take_from_relay(from_relay).await;
         Ok(())
     }
@@ -254,26 +278,46 @@ impl Hub {
 }
 
 /// Says now and then what happened.
-async fn report(hub: Rc<Hub>, connections: Connections) {
-    let mut last = Counts::default();
+async fn report(hub: Rc<Hub>, connections: Connections, reports: watch::Sender<TurnReport>) {
+    let mut last = TurnReport::default();
+    let mut logged = Instant::now();
     loop {
-        tokio::time::sleep(REPORT_EVERY).await;
-        let (counts, allocations) = {
+        tokio::time::sleep(TELL_EVERY).await;
+        let now = {
             let server = hub.server.borrow();
-            (server.counts(), server.allocations())
+            TurnReport {
+                allocations: server.allocations(),
+                counts: server.counts(),
+                connections: connections.open(),
+                connections_refused: connections.refused(),
+            }
         };
-        if counts != last {
+        reports.send_replace(now);
+        if now.counts != last.counts && logged.elapsed() >= REPORT_EVERY {
+            let Counts {
+                allocations: made,
+                refused,
+                dropped,
+                relayed,
+            } = now.counts;
+            let TurnReport {
+                allocations,
+                connections,
+                connections_refused,
+                ..
+            } = now;
             tracing::info!(
                 allocations,
-                made = counts.allocations,
-                refused = counts.refused,
-                dropped = counts.dropped,
-                relayed = counts.relayed,
-                connections = connections.open(),
-                connections_refused = connections.refused(),
+                made,
+                refused,
+                dropped,
+                relayed,
+                connections,
+                connections_refused,
                 "turn"
             );
-            last = counts;
+            last = now;
+            logged = Instant::now();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What clients say: hello, publish, subscribe.
 
 use super::{Now, Shard};
+use crate::core::counters::ErrorCounts;
 use crate::core::limits::{LOG_MAX_MESSAGES, SUBSCRIBE_FRAMES};
 use crate::core::outlet::Overflow;
 use crate::core::rates::{Cost, Verdict};
@@ -19,6 +20,16 @@ enum Outcome {
     Complain(ErrorCode, String),
     /// The session goes on, and is told to wait this many milliseconds.
     Slow(u64),
+}
+
+impl ErrorCounts {
+    fn count_outcome(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Fine => {}
+            Outcome::Complain(code, _) => self.count(*code),
+            Outcome::Slow(_) => self.count(ErrorCode::RateLimited),
+        }
+    }
 }
 
 impl Shard {
@@ -57,6 +68,7 @@ impl Shard {
             let Some(session) = self.sessions.get_mut(&key) else {
                 return Ok(());
             };
+            self.errors.count_outcome(&outcome);
             let told = match &outcome {
                 Outcome::Fine => continue,
                 Outcome::Complain(code, text) => session.outlet.send(&RelayFrame::error(*code, text)),
@@ -190,6 +202,7 @@ impl Shard {
             let Some(session) = self.sessions.get_mut(&key) else {
                 return;
             };
+            self.errors.count_outcome(&outcome);
             // Too much for one that reads nothing is found again at its next frame.
             let _ = match outcome {
                 Outcome::Fine => Ok(()),
@@ -272,6 +285,7 @@ impl Shard {
                 session.refused_from = None;
                 self.unstored_bytes += payload.len();
                 self.counters.messages_accepted += 1;
+                self.counters.payload_bytes_accepted += payload.len() as u64;
                 let answered = accepted(session, number, Some(seq));
                 self.queue_stream(id);
                 self.end_on_overflow(key, answered, now)

@@ -159,6 +159,7 @@ impl Shard {
         if matches!(session.phase, Phase::Closing(_)) {
             return;
         }
+        self.errors.count(code);
         // One that already has more than it reads gets no word.
         let _ = session.outlet.send(&RelayFrame::error(code, text));
         session.begin_close(now.instant);

@@ -123,6 +123,7 @@ impl Shard {
         let Some(held) = &mut stream.held else { return };
         if let Some(body) = held.backlog.close_batch(held.epoch, due_by) {
             held.batch_retry = Retry::default();
+            held.batch_closed = Some(now.instant);
             self.commands
                 .push_back(Command::Ask(stream.ticket, Request::Batch { body }));
         }
@@ -226,9 +227,14 @@ impl Shard {
             return;
         };
         let Some(held) = &mut stream.held else { return };
+        let closed = held.batch_closed;
         match result {
             Ok(Committed { committed, waiting }) => match self.confirm(id, committed) {
                 true => {
+                    if let Some(closed) = closed {
+                        self.commits
+                            .observe(now.instant.saturating_duration_since(closed));
+                    }
                     if waiting > 0 {
                         self.fetch(id, now);
                     }
