@@ -6,6 +6,10 @@ use worker::{Headers, Response};
 const EXPOSED: &str = "Location, Link, Retry-After, RateLimit, RateLimit-Policy, StreamChain-Access-Token, StreamChain-Author, StreamChain-Next, \
                        StreamChain-Head";
 
+/// What the API sends is no page: should a browser show it as one, nothing in it runs and nobody frames it.
+const NO_DOCUMENT: &str =
+    "script-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// How long a browser may remember a preflight's answer, seconds (a day; browsers cap it at two hours or more).
 const MAX_AGE_S: &str = "86400";
 
@@ -32,6 +36,8 @@ pub fn open_to_all(response: Response) -> worker::Result<Response> {
     headers.set("access-control-allow-origin", "*")?;
     headers.set("access-control-expose-headers", EXPOSED)?;
     headers.set("x-content-type-options", "nosniff")?;
+    headers.set("referrer-policy", "no-referrer")?;
+    headers.set("content-security-policy", NO_DOCUMENT)?;
     if !headers.has("cache-control")? {
         headers.set("cache-control", "no-store")?;
     }

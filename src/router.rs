@@ -133,12 +133,13 @@ impl Route {
             (_, Self::Sessions(_)) => Action::Ask("session.open"),
             (_, Self::Messages(_)) => Action::Ask("message.publish"),
             (_, Self::Guest) => Action::Ask("guest.create"),
-            (_, Self::TakeUp(..) | Self::Producer(..) | Self::Batches(..)) => Action::Ask("relay.work"),
+            (_, Self::TakeUp(..) | Self::Batches(..)) => Action::Ask("relay.work"),
             (_, Self::Relay(_)) => Action::Ask("relay.register"),
             (_, Self::Stream(_)) => Action::Change("stream.change"),
             (Method::Delete, Self::Member(..)) => Action::Change("member.remove"),
             (_, Self::Member(..)) => Action::Change("member.put"),
             (_, Self::Session(_)) => Action::Change("session.end"),
+            (_, Self::Replay) => Action::Change("chain.replay"),
             _ => Action::Change("other"),
         }
     }
@@ -280,6 +281,69 @@ mod tests {
             kind("/v1/streams/demo/messages/9007199254740992/receipt"),
             Kind::BadRequest
         );
+    }
+
+    /// The paths that [`Route::parse`] knows, as its own source has them; `{}` stands for what is read.
+    fn parsed_paths() -> Vec<String> {
+        let arms = include_str!("router.rs").lines().map(str::trim);
+        let arms = arms.filter_map(|line| line.strip_prefix('[')?.split_once("] =>"));
+        let path = |(parts, _): (&str, &str)| {
+            let parts = parts.split(", ").map(|part| match part.strip_prefix('"') {
+                Some(word) => word.trim_end_matches('"'),
+                None => "{}",
+            });
+            format!("/v1/{}", parts.collect::<Vec<_>>().join("/"))
+        };
+        arms.map(path).collect()
+    }
+
+    #[test]
+    fn every_route_is_described_with_its_methods_and_nothing_else_is() {
+        let samples = [
+            ("{stream}", "demo"),
+            ("{seq}", "7"),
+            ("{member}", "0x1111111111111111111111111111111111111111"),
+            (
+                "{session}",
+                "00000000000000000000000000000000000000000000000000000000",
+            ),
+            ("{relay}", "r1"),
+            ("{producer}", "00000000000000000000000000000000"),
+            ("{key}", "0000000000000000"),
+        ];
+        let description: serde_json::Value =
+            serde_json::from_str(include_str!("../web/static/openapi.json")).unwrap();
+        let paths = description["paths"].as_object().unwrap();
+        for (path, operations) in paths {
+            let sample = samples
+                .iter()
+                .fold(path.clone(), |path, (name, value)| path.replace(name, value));
+            let route = Route::parse(&sample).unwrap();
+            let route = route.unwrap_or_else(|| panic!("{path} is described, but there is no such route"));
+            let methods = ["get", "post", "put", "patch", "delete"];
+            let described = methods.map(|method| operations.get(method).is_some());
+            let allowed = methods.map(|method| {
+                route
+                    .allow()
+                    .split(", ")
+                    .any(|one| one.eq_ignore_ascii_case(method))
+            });
+            assert_eq!(described, allowed, "{path}: {methods:?}, described and allowed");
+        }
+        let braces = |path: &String| {
+            let parts = path.split('/');
+            let parts = parts.map(|part| if part.starts_with('{') { "{}" } else { part });
+            parts.collect::<Vec<_>>().join("/")
+        };
+        let described: Vec<String> = paths.keys().map(braces).collect();
+        let parsed = parsed_paths();
+        assert!(parsed.len() > 10, "the arms are found: {parsed:?}");
+        for path in parsed {
+            assert!(
+                described.contains(&path),
+                "{path} is a route, but web/static/openapi.json has it not"
+            );
+        }
     }
 
     #[test]

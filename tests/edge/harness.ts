@@ -235,6 +235,11 @@ export class Edge {
     this.folder = folder;
   }
 
+  /** Its base address. */
+  get url(): string {
+    return this.#url;
+  }
+
   async send(method: string, path: string, init: RequestInit = {}): Promise<Answer> {
     return read(await fetch(`${this.#url}${path}`, { method, ...init }));
   }
