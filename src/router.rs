@@ -51,6 +51,8 @@ pub enum Route {
     Replay,
     /// `/v1/sessions/{session}`
     Session(SessionRef),
+    /// `/v1/sessions/{session}/signals`
+    Signals(SessionRef),
     /// `/v1/relays/{relay}`
     Relay(RelayId),
     /// `/v1/relays/{relay}/streams/{stream}`
@@ -92,6 +94,7 @@ impl Route {
             ["streams", stream, "chain"] => Self::Chain(stream.parse()?),
             ["chain", "replay"] => Self::Replay,
             ["sessions", session] => Self::Session(session.parse()?),
+            ["sessions", session, "signals"] => Self::Signals(session.parse()?),
             ["relays", relay] => Self::Relay(relay.parse()?),
             ["relays", relay, "streams", stream] => Self::TakeUp(relay.parse()?, stream.parse()?),
             ["relays", relay, "streams", stream, "producers", producer] => {
@@ -106,7 +109,7 @@ impl Route {
     /// What may be done with it, as the `Allow` header lists it.
     pub fn allow(&self) -> &'static str {
         match self {
-            Self::Streams | Self::Messages(_) => "GET, HEAD, POST, OPTIONS",
+            Self::Streams | Self::Messages(_) | Self::Signals(_) => "GET, HEAD, POST, OPTIONS",
             Self::Guest | Self::Replay | Self::Sessions(_) | Self::Batches(..) => "POST, OPTIONS",
             Self::Session(_) => "DELETE, OPTIONS",
             Self::Stream(_) => "GET, HEAD, PATCH, OPTIONS",
@@ -221,6 +224,8 @@ async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Pr
         (_, Route::Stream(stream)) => http::streams::get(&call, &stream).await,
         (_, Route::Sessions(stream)) => http::sessions::open(call, &stream).await,
         (_, Route::Replay) => http::chain::replay(&call).await,
+        (Method::Post, Route::Signals(session)) => http::signals::post(call, session).await,
+        (_, Route::Signals(session)) => http::signals::list(&call, session).await,
         (_, Route::Session(session)) => http::sessions::end(&call, session).await,
         (Method::Post, Route::Messages(stream)) => http::publish::post(call, &stream).await,
         (_, Route::Messages(stream)) => http::messages::list(&call, &stream).await,

@@ -17,6 +17,7 @@ pub mod ids;
 pub mod keys;
 pub mod limits;
 pub mod log;
+pub mod mailbox;
 pub mod merkle;
 pub mod policies;
 pub mod rate;

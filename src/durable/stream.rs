@@ -12,6 +12,7 @@ mod messages;
 mod news;
 mod outbox;
 mod rows;
+mod signals;
 
 pub use append::APPEND_WAIT_MAX_MS;
 pub use messages::*;
@@ -35,6 +36,7 @@ use streamchain_protocol::batch::Batch;
 use streamchain_protocol::directory::Chosen;
 use streamchain_protocol::ids::{Epoch, ProducerId, Seq, SessionId};
 use streamchain_protocol::log::{Log, LogError, LogState, NewStream, Session, Step};
+use streamchain_protocol::mailbox::Mailboxes;
 use streamchain_protocol::uplink::{Notice, NoticeEvent, TakeUp};
 use worker::{Date, DurableObject, Env, Request, Response, State, durable_object};
 
@@ -66,6 +68,8 @@ pub struct Stream {
     gate: Gate,
     /// The relay chosen last, and when.
     chosen: RefCell<Option<(Chosen, u64)>>,
+    /// What browsers leave for each other.
+    mailboxes: RefCell<Mailboxes>,
 }
 
 impl DurableObject for Stream {
@@ -83,6 +87,7 @@ impl DurableObject for Stream {
             reminded: Cell::new(0),
             bell: Bell::default(),
             chosen: RefCell::new(None),
+            mailboxes: RefCell::default(),
         }
     }
 
@@ -142,6 +147,10 @@ impl Stream {
                 let asked: EndSession = read(&mut request).await?;
                 self.end_session(session.parse()?, &asked).await
             }
+            (Method::Post, ["sessions", session, "signals"]) => {
+                self.signal(session.parse()?, read(&mut request).await?)
+            }
+            (Method::Get, ["sessions", session, "signals"]) => self.look(&url, session.parse()?),
             (Method::Put, ["holder"]) => {
                 let (relay, taken_up): (_, TakeUp) = (asked(&url, "relay")?, read(&mut request).await?);
                 json(200, &self.step(|log| log.take_up(&relay, taken_up.incarnation))?)
@@ -263,6 +272,7 @@ impl Stream {
         let told = call(&stub, Method::Post, "/notices", json_body(&notices)?).await?;
         super::call::expect_json::<serde_json::Value>(told).await?;
         self.step(|log| log.forget_session(id))?;
+        self.mailboxes.borrow_mut().leave(id);
         json(200, &serde_json::json!({}))
     }
 

@@ -15,6 +15,7 @@ pub mod receipts;
 pub mod relays;
 pub mod segments;
 pub mod sessions;
+pub mod signals;
 pub mod status;
 pub mod streams;
 

@@ -53,6 +53,17 @@ pub struct Member {
     pub rights: Rights,
 }
 
+/// `POST /sessions/{session}/signals`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PostSignal {
+    /// Who asks.
+    pub author: Address,
+    /// Whose mailbox.
+    pub to: SessionId,
+    /// What is left there.
+    pub signal: String,
+}
+
 /// `DELETE /sessions/{session}`
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EndSession {

@@ -71,7 +71,7 @@ export class ChainPanel {
     const { block, logIndex, tx, state } = event;
     const author = event.author ?? "0x";
     const payload = event.payload ?? new Uint8Array(0);
-    const text = payloadLine({ seq: 0, time: 0, author, payload });
+    const text = payloadLine({ payload });
     return el(
       "li",
       { testid: "chain-event", "data-state": state, "data-block": block, "data-log": logIndex, title: tx },

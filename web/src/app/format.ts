@@ -44,7 +44,7 @@ export function payloadText(payload: Uint8Array): string | null {
 }
 
 /** One line that stands for a message in a list. */
-export function payloadLine(message: StreamMessage): string {
+export function payloadLine(message: Pick<StreamMessage, "payload">): string {
   const head = message.payload.subarray(0, 400);
   const text = payloadText(head.length < message.payload.length ? cutAtCharacter(head) : head);
   return text === null ? texts.messages.binary(message.payload.length) : text.replace(/\s+/g, " ").trim();

@@ -6,6 +6,7 @@ import { Banners } from "./banners.ts";
 import { ChainPanel } from "./chain-panel.ts";
 import { Composer } from "./composer.ts";
 import { Details } from "./details.ts";
+import { DirectStrip } from "./direct.ts";
 import { el, perFrame, setText } from "./dom.ts";
 import { payloadLine } from "./format.ts";
 import { Header, isStreamName, restoreTheme, streamAddress } from "./header.ts";
@@ -107,6 +108,7 @@ class App {
       this.#loading,
       this.#empty,
       this.#list.element,
+      new DirectStrip(this.#connection).element,
       this.#composer.element,
     );
     const header = new Header(this.#connection, () => this.#latency.redraw());

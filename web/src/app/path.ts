@@ -2,14 +2,14 @@
 
 import type { Attempt, AttemptStep, ConnectionPath, StreamConnection, Way } from "../lib/index.ts";
 import { el, setText } from "./dom.ts";
-import { byteCount, timeOfDay } from "./format.ts";
+import { byteCount, shortHex, timeOfDay } from "./format.ts";
 import { icon } from "./icons.ts";
 import { texts } from "./texts.ts";
 
 /** How often the path is read, in ms. */
 const READ_EVERY_MS = 2_000;
 
-const FACTS = ["relay", "protocol", "local", "remote", "rtt", "traffic"] as const;
+const FACTS = ["relay", "protocol", "local", "remote", "rtt", "traffic", "direct"] as const;
 
 /** The panel. */
 export class PathPanel {
@@ -40,6 +40,7 @@ export class PathPanel {
     );
     connection.on("attempt", () => this.#showAttempts());
     connection.on("state", () => void this.#read());
+    connection.on("peers", () => void this.#read());
     setInterval(() => {
       if (document.visibilityState === "visible") void this.#read();
     }, READ_EVERY_MS);
@@ -68,6 +69,7 @@ export class PathPanel {
       remote: path.remoteAddress,
       rtt: path.rttMs === undefined ? "–" : texts.latency.ms(path.rttMs),
       traffic: `${byteCount(path.bytesSent)} / ${byteCount(path.bytesReceived ?? 0)}`,
+      direct: this.#connection.peers.map((author) => shortHex(author, 6, 4)).join(", ") || "–",
     };
     for (const fact of FACTS) setText(this.#facts.get(fact) as HTMLElement, values[fact]);
   }

@@ -3,6 +3,7 @@
 import type { Hex } from "./bytes.ts";
 import type { ChainEvent } from "./chain-events.ts";
 import type { Attempt } from "./diagnosis.ts";
+import type { DirectMessage } from "./direct-inbox.ts";
 import type { StreamInfo } from "./edge.ts";
 import type { StreamChainError } from "./errors.ts";
 import type { Platform } from "./platform.ts";
@@ -69,6 +70,10 @@ export interface ConnectionEvents {
   anchor: AnchorNews;
   /** Somebody spoke through the contract, or what they said became final or was taken back. */
   chain: ChainEvent;
+  /** A message came from another browser directly, was settled by the relay, or was taken back. */
+  direct: DirectMessage;
+  /** A direct channel opened or ended. */
+  peers: readonly Hex[];
   /** An attempt to connect ended, well or badly, or more is known of it: the path that an open session takes. */
   attempt: Attempt;
   /** The relay complained; `code` as in `RelayErrorCode`. */

@@ -6,6 +6,7 @@
 import { Backoff } from "./backoff.ts";
 import { type Bytes, type Hex, toHex, utf8Bytes } from "./bytes.ts";
 import { chainEventOf } from "./chain-events.ts";
+import { reactionTo } from "./complaints.ts";
 import type {
   AnchorNews,
   ConnectionEvents,
@@ -16,8 +17,9 @@ import type {
 } from "./connection-types.ts";
 import { Credentials } from "./credentials.ts";
 import { type Attempt, AttemptLog } from "./diagnosis.ts";
+import { Direct } from "./direct.ts";
 import { EdgeClient, type StreamInfo } from "./edge.ts";
-import { asStreamChainError, type ErrorCode, StreamChainError } from "./errors.ts";
+import { asStreamChainError, passing, StreamChainError } from "./errors.ts";
 import { TypedEventTarget } from "./events.ts";
 import { Feed } from "./feed.ts";
 import {
@@ -26,7 +28,6 @@ import {
   type ErrorFrame,
   encodeFrame,
   type MessageFrame,
-  RelayErrorCode,
   type RelayFrame,
 } from "./frames.ts";
 import * as limits from "./limits.ts";
@@ -42,9 +43,7 @@ import { type ConnectionPath, openSession, type Session } from "./session.ts";
 import { type SubscribeOptions, Subscription } from "./subscription.ts";
 
 /** Opens a connection; it connects and reconnects by itself until `close`. */
-export function connect(options: ConnectOptions): StreamConnection {
-  return new StreamConnection(options);
-}
+export const connect = (options: ConnectOptions): StreamConnection => new StreamConnection(options);
 
 /** A stream's connection. */
 export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
@@ -60,6 +59,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   readonly #backoff: Backoff;
   readonly #credentials: Credentials;
   readonly #memory: PathMemory;
+  readonly #direct: Direct;
   readonly #subscriptions = new Set<Subscription>();
   readonly #attempts: AttemptLog[] = [];
   readonly #aborter = new AbortController();
@@ -88,6 +88,13 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     this.#backoff = new Backoff(this.#platform);
     this.#credentials = new Credentials(this.#platform, this.edge.origin, options.token);
     this.#memory = new PathMemory(this.#platform, this.edge.origin);
+    this.#direct = new Direct({
+      platform: this.#platform,
+      edge: this.edge,
+      token: () => this.#credentials.token,
+      onMessage: (message) => this.emit("direct", message),
+      onPeers: () => this.emit("peers", this.peers),
+    });
     void this.#run();
   }
 
@@ -110,6 +117,11 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   get marks(): StreamMarks {
     const { anchored, final } = this.#progress.marks;
     return { committed: Math.max(this.#feed.committed, this.#progress.stored), anchored, final };
+  }
+
+  /** Authors of the browsers that there is a direct channel to. */
+  get peers(): readonly Hex[] {
+    return this.#direct.peers;
   }
 
   /** The latest attempts to connect, oldest first. */
@@ -142,6 +154,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     const bytes = typeof payload === "string" ? utf8Bytes(payload) : (payload.slice() as Bytes);
     const publication = this.#outbox.publish(bytes);
     this.#sender.plan();
+    this.#direct.published(this.#producer?.id, publication.producerSeq, bytes);
     return publication;
   }
 
@@ -192,7 +205,10 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
    */
   async refreshMarks(): Promise<StreamInfo | undefined> {
     const { info, moved } = await this.#progress.refresh();
-    if (info !== undefined) this.emit("info", info);
+    if (info !== undefined) {
+      this.emit("info", info);
+      this.#direct.follow(info.p2p && !this.#isClosed(), this.#session?.answer);
+    }
     if (moved) this.#marksMoved();
     return info;
   }
@@ -212,6 +228,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     const location = this.#session?.answer.location;
     this.#session?.close();
     this.#session = null;
+    this.#direct.stop();
     this.#aborter.abort();
     if (location !== undefined) this.edge.endSession(location, this.#credentials.token).catch(() => {}); // it also lapses
     this.#setState("closed", error);
@@ -318,7 +335,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     if (this.#firstSession) this.#sendSubscribe();
     let timer: unknown;
     const late = new Promise<StreamChainError>((resolve) => {
-      const error = new StreamChainError("no-welcome", "the relay does not answer the greeting", { retryable: true });
+      const error = passing("no-welcome", "the relay does not answer the greeting");
       timer = this.#platform.setTimer(() => resolve(error), limits.WELCOME_TIMEOUT_MS);
     });
     const error = await Promise.race([welcome, over, late]);
@@ -358,7 +375,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     try {
       for (const frame of decodeRelayMessage(bytes)) this.#handle(frame);
     } catch (cause) {
-      this.#endSession("malformed", `the relay sent what is no frame: ${(cause as Error).message}`);
+      this.#endSession(passing("malformed", `the relay sent what is no frame: ${(cause as Error).message}`));
       if (!(cause instanceof StreamChainError)) throw cause;
       return;
     }
@@ -366,10 +383,10 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     for (const subscription of this.#subscriptions) subscription.changed();
   }
 
-  #endSession(code: ErrorCode, message: string, retryable = true): void {
+  #endSession(error: StreamChainError): void {
     this.#greeted = false; // what else this session's last data-channel message holds is not for us
     this.#session?.close();
-    this.#ended?.(new StreamChainError(code, message, { retryable }));
+    this.#ended?.(error);
   }
 
   #handle(frame: RelayFrame): void {
@@ -426,22 +443,23 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     if (sameEpoch) this.#outbox.committed(frame.committed);
     this.#outbox.giveRoom();
     this.emit("marks", this.marks);
-    if (outcome === "renewed") this.#endSession("no-welcome", "the producer id was renewed");
+    if (outcome === "renewed") this.#endSession(passing("no-welcome", "the producer id was renewed"));
     else this.#welcomed?.();
   }
 
   #handleMessage(frame: MessageFrame): void {
     if (this.#greeted && frame.epoch > (this.#feed.epoch ?? 0)) {
-      this.#endSession("relay-unreachable", "the stream moved to another relay"); // greet again under its epoch
+      this.#endSession(passing("relay-unreachable", "the stream moved to another relay")); // greet again under its epoch
       return;
     }
     if (this.#wanted?.from === null) this.#placeTails(frame.seq);
     this.#retract(this.#feed.message(frame));
     this.#raiseHead(frame.seq + 1);
+    this.#direct.relayed(frame.author, frame.payload, frame.seq);
   }
 
   #raiseHead(head: number): void {
-    if (this.#head === null || head > this.#head) this.#head = head;
+    this.#head = Math.max(this.#head ?? 0, head);
   }
 
   /** Subscriptions that wait for the tail begin at `seq`. */
@@ -468,25 +486,11 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
 
   #handleError({ code, text, retryMs }: ErrorFrame): void {
     this.emit("complaint", { code, text });
-    switch (code) {
-      case RelayErrorCode.producerGap:
-      case RelayErrorCode.overloaded:
-      case RelayErrorCode.rateLimited: {
-        const end = this.#sender.refused(code, retryMs);
-        if (end !== null) this.#endSession(end, text);
-        break;
-      }
-      case RelayErrorCode.streamMoved:
-      case RelayErrorCode.goingAway:
-        this.#endSession("relay-unreachable", text || "the relay is going away");
-        break;
-      case RelayErrorCode.sessionEnded:
-        this.#endSession("session-ended", text || "the session was ended", false);
-        break;
-      case RelayErrorCode.notAllowed:
-        this.#outbox.fail(new StreamChainError("not-allowed", text || "publishing is not allowed here"), true);
-        break;
-    }
+    const reaction = reactionTo(code, text);
+    const end = reaction.kind === "refused" ? this.#sender.refused(code, retryMs) : null;
+    if (end !== null) this.#endSession(passing(end, text));
+    else if (reaction.kind === "end") this.#endSession(reaction.error);
+    else if (reaction.kind === "fail") this.#outbox.fail(reaction.error, true);
   }
 
   #pollMarks(): void {

@@ -69,6 +69,20 @@ export interface StreamInfo {
   readonly anchored: number;
   readonly final: number;
   readonly relay: string | undefined;
+  /** Whether browsers on it may open direct channels to each other. */
+  readonly p2p: boolean;
+}
+
+/** Another session of the stream that looks for direct channels. */
+export interface PeerInfo {
+  readonly session: string;
+  readonly author: Hex;
+}
+
+/** What a session finds in its mailbox. */
+export interface MailboxContents {
+  readonly peers: readonly PeerInfo[];
+  readonly signals: readonly { readonly number: number; readonly from: PeerInfo; readonly signal: string }[];
 }
 
 /** An anchor as `GET /v1/streams/{stream}/anchors` lists it. */
@@ -167,6 +181,10 @@ export function parseIceServers(link: string | null): RTCIceServer[] {
   return servers;
 }
 
+function readPeer(json: JsonObject): PeerInfo {
+  return { session: json.text("session"), author: json.hex("author", 20) };
+}
+
 function readAnchor(json: JsonObject): AnchorInfo {
   return {
     first: json.uint("first"),
@@ -250,8 +268,9 @@ export class EdgeClient {
     return response;
   }
 
-  async #json(path: string): Promise<JsonObject> {
-    const response = await this.#request(path, { headers: { accept: "application/json" } });
+  async #json(path: string, token?: string): Promise<JsonObject> {
+    const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const response = await this.#request(path, { headers: { accept: "application/json", ...authorization } });
     const text = await response.text();
     if (text.length > MAX_JSON_BYTES) throw malformed(`${path}: answer too long`);
     try {
@@ -294,6 +313,7 @@ export class EdgeClient {
       anchored: json.uintOr("anchored", 0),
       final: json.uintOr("final", 0),
       relay: json.textOr("relay", undefined),
+      p2p: json.has("p2p") && json.flag("p2p"),
     };
   }
 
@@ -394,6 +414,31 @@ export class EdgeClient {
       author: author !== null && /^0x[0-9a-fA-F]{40}$/.test(author) ? (author.toLowerCase() as Hex) : undefined,
       iceServers: parseIceServers(response.headers.get("link")),
     };
+  }
+
+  /** Looks into a session's mailbox, having read the signals up to `after`; so others see the session. */
+  async signals(session: string, after: number, token: string | undefined): Promise<MailboxContents> {
+    const json = await this.#json(`/v1/sessions/${session}/signals?after=${after}`, token);
+    return {
+      peers: json.objects("peers").map(readPeer),
+      signals: json.objects("signals").map((signal) => ({
+        number: signal.uint("number"),
+        from: readPeer(signal.object("from")),
+        signal: signal.text("signal"),
+      })),
+    };
+  }
+
+  /** Leaves a signal in another session's mailbox. */
+  async signal(session: string, to: string, signal: string, token: string | undefined): Promise<void> {
+    await this.#request(`/v1/sessions/${session}/signals`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
+      body: JSON.stringify({ to, signal }),
+    });
   }
 
   /** Ends a session; for a page that is being closed as well. */

@@ -65,6 +65,11 @@ export class StreamChainError extends Error {
   }
 }
 
+/** An error that a new session may mend. */
+export function passing(code: ErrorCode, message: string): StreamChainError {
+  return new StreamChainError(code, message, { retryable: true });
+}
+
 /** The error for bytes that break the protocol. */
 export function malformed(message: string): StreamChainError {
   return new StreamChainError("malformed", message);

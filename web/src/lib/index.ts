@@ -13,6 +13,7 @@ export type {
   StreamMarks,
 } from "./connection-types.ts";
 export { type AdviceId, ATTEMPT_STEPS, type Attempt, type AttemptStep, type AttemptStepId } from "./diagnosis.ts";
+export type { DirectMessage } from "./direct-inbox.ts";
 export {
   type AnchorInfo,
   CHAIN_PAGE,

@@ -109,3 +109,32 @@ export const MARKS_POLL_MS = 10_000;
 
 /** How long a reloaded page waits for its former self to let go of its producer id, in ms. */
 export const PRODUCER_LOCK_WAIT_MS = 500;
+
+/** Direct channels to other browsers at a time: enough to be first, few enough for a phone. */
+export const DIRECT_PEERS = 4;
+
+/** Looks into the mailbox this often, in ms: while a channel is being made or there is none, and else. */
+export const DIRECT_BUSY_POLL_MS = 1_500;
+export const DIRECT_IDLE_POLL_MS = 10_000;
+
+/** Time for a direct channel to open, in ms; what takes longer would not be faster than the relay either. */
+export const DIRECT_OPEN_MS = 15_000;
+
+/** Time for gathering candidates, in ms; those found later are left out. */
+export const DIRECT_GATHER_MS = 1_000;
+
+/** A session that could not be reached directly is left alone for this long, in ms. */
+export const DIRECT_RETRY_MS = 60_000;
+
+/** A direct channel with more than this many bytes unsent is passed over: the relay is faster then. */
+export const DIRECT_BUFFERED_BYTES = 65_536;
+
+/** How long a direct message waits for the relay to confirm it, in ms: longer than a change of relays takes. */
+export const DIRECT_LIFE_MS = 30_000;
+
+/** Direct messages that wait for the relay, and relayed ones that may still come directly. */
+export const DIRECT_PENDING = 256;
+export const DIRECT_REMEMBERED = 1_024;
+
+/** Producers whose last direct number is known: four peers, each with several reloads. */
+export const DIRECT_PRODUCERS = 64;

@@ -36,6 +36,20 @@ export interface PeerConnection {
   close(): void;
 }
 
+/** The part of RTCPeerConnection that direct channels between browsers use. */
+export interface DirectConnection {
+  readonly connectionState: RTCPeerConnectionState;
+  readonly iceGatheringState: RTCIceGatheringState;
+  readonly localDescription: { readonly sdp: string } | null;
+  onconnectionstatechange: ((this: never, event: Event) => unknown) | null;
+  onicegatheringstatechange: ((this: never, event: Event) => unknown) | null;
+  createDataChannel(label: string, options: RTCDataChannelInit): DataChannel;
+  /** The offer or answer that is due. */
+  setLocalDescription(): Promise<void>;
+  setRemoteDescription(description: { type: "offer" | "answer"; sdp: string }): Promise<void>;
+  close(): void;
+}
+
 /** The part of RTCPeerConnectionIceErrorEvent that is used. */
 export type CandidateError = Pick<RTCPeerConnectionIceErrorEvent, "url" | "errorCode" | "errorText">;
 
@@ -67,6 +81,7 @@ export interface SharedLocks {
 export interface Platform {
   readonly fetch: typeof fetch;
   readonly createPeerConnection: (configuration: RTCConfiguration) => PeerConnection;
+  readonly createDirectConnection: (configuration: RTCConfiguration) => DirectConnection;
   /** Shared by all pages of the origin; null where there is none. */
   readonly storage: TextStorage | null;
   /** Of this tab only; survives a reload, copied when the tab is duplicated. */
@@ -167,6 +182,7 @@ export function browserPlatform(): Platform {
       }
       return new RTCPeerConnection(configuration) as unknown as PeerConnection;
     },
+    createDirectConnection: (configuration) => new RTCPeerConnection(configuration) as unknown as DirectConnection,
     storage: storageOf("localStorage"),
     tabStorage: storageOf("sessionStorage"),
     locks: webLocks(),

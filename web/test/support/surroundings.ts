@@ -108,6 +108,9 @@ export function testPlatform(clock: VirtualClock, parts: Partial<Platform>): Pla
     createPeerConnection: () => {
       throw new Error("no WebRTC in this test");
     },
+    createDirectConnection: () => {
+      throw new Error("no direct connections in this test");
+    },
     storage: null,
     tabStorage: null,
     locks: null,

@@ -46,6 +46,8 @@ export const english = {
     final: "The anchor's block is final: no reorganisation takes it back",
   },
   messages: {
+    direct: "Came directly, not yet told by the relay",
+    tentative: "tentative",
     title: "Messages",
     count: (count: number): string => plural(count, "message", "messages"),
     empty: "Nothing has been said here yet.",
@@ -121,6 +123,7 @@ export const english = {
     remote: "Relay's address",
     rtt: "Round trip",
     traffic: "Sent / received",
+    direct: "Browsers connected directly",
     setUp: "Set-up",
     none: "There is no path to a relay now.",
     types: { host: "direct", srflx: "behind NAT", prflx: "direct, learned", relay: "through TURN" } as Record<

@@ -54,6 +54,8 @@ export const vietnamese: Texts = {
     final: "Khối chứa mốc neo đã chung cuộc: không có tái tổ chức nào thu hồi được nữa",
   },
   messages: {
+    direct: "Đến trực tiếp, nút chuyển tiếp chưa báo",
+    tentative: "tạm thời",
     title: "Tin nhắn",
     count: (count) => counted(count, "tin nhắn"),
     empty: "Chưa có ai nói gì ở đây.",
@@ -122,6 +124,7 @@ export const vietnamese: Texts = {
     remote: "Địa chỉ của nút",
     rtt: "Khứ hồi",
     traffic: "Gửi / nhận",
+    direct: "Trình duyệt nối trực tiếp",
     setUp: "Thiết lập",
     none: "Hiện không có đường đến nút chuyển tiếp nào.",
     types: { host: "trực tiếp", srflx: "sau NAT", prflx: "trực tiếp, tự học", relay: "qua TURN" },

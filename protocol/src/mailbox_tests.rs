@@ -1,0 +1,157 @@
+use super::*;
+
+const NOW: u64 = 1_700_000_000_000;
+
+fn peer(number: u8) -> Peer {
+    let (session, author) = (SessionId([number; 8]), Address::repeat_byte(number));
+    Peer { session, author }
+}
+
+/// What a look finds, as `from:signal`, and the number of the last.
+fn read(mailboxes: &mut Mailboxes, owner: u8, after: u64, now_ms: u64) -> (Vec<String>, u64) {
+    let looked = mailboxes.look(peer(owner), after, now_ms).ok().unwrap();
+    let last = looked.signals.last().map_or(after, |signal| signal.number);
+    let text = |signal: &Signal| format!("{}:{}", signal.from.session.0[0], signal.signal);
+    (looked.signals.iter().map(text).collect(), last)
+}
+
+/// Two sessions that look for peers.
+fn two() -> Mailboxes {
+    let mut mailboxes = Mailboxes::default();
+    read(&mut mailboxes, 1, 0, NOW);
+    read(&mut mailboxes, 2, 0, NOW);
+    mailboxes
+}
+
+#[test]
+fn sessions_that_look_for_peers_find_each_other_and_never_themselves() {
+    let mut mailboxes = two();
+    assert_eq!(
+        mailboxes.look(peer(1), 0, NOW).map(|looked| looked.peers),
+        Ok(vec![peer(2)])
+    );
+    assert_eq!(
+        mailboxes.look(peer(2), 0, NOW).map(|looked| looked.peers),
+        Ok(vec![peer(1)])
+    );
+}
+
+#[test]
+fn a_signal_is_found_until_its_reader_says_that_it_has_it() {
+    let mut mailboxes = two();
+    assert_eq!(
+        mailboxes.post(peer(1), peer(2).session, "offer".into(), NOW),
+        Ok(())
+    );
+    assert_eq!(
+        mailboxes.post(peer(1), peer(2).session, "more".into(), NOW),
+        Ok(())
+    );
+    let (signals, last) = read(&mut mailboxes, 2, 0, NOW);
+    assert_eq!(signals, ["1:offer", "1:more"]);
+    assert_eq!(read(&mut mailboxes, 2, last - 1, NOW).0, ["1:more"]);
+    assert!(read(&mut mailboxes, 2, last, NOW).0.is_empty());
+    assert!(
+        read(&mut mailboxes, 1, 0, NOW).0.is_empty(),
+        "nobody else's mailbox has it"
+    );
+}
+
+#[test]
+fn numbers_go_on_when_the_mailboxes_were_lost() {
+    let mut mailboxes = two();
+    assert_eq!(
+        mailboxes.post(peer(1), peer(2).session, "old".into(), NOW),
+        Ok(())
+    );
+    let (_, last) = read(&mut mailboxes, 2, 0, NOW);
+    let mut mailboxes = Mailboxes::default();
+    read(&mut mailboxes, 2, last, NOW + 1_000);
+    assert_eq!(
+        mailboxes.post(peer(1), peer(2).session, "new".into(), NOW + 1_000),
+        Ok(())
+    );
+    assert_eq!(read(&mut mailboxes, 2, last, NOW + 1_000).0, ["1:new"]);
+}
+
+#[test]
+fn who_stops_looking_is_gone_and_gets_nothing() {
+    let mut mailboxes = two();
+    read(&mut mailboxes, 1, 0, NOW + PRESENT_MS - 1);
+    let post = mailboxes.post(peer(1), peer(2).session, "offer".into(), NOW + PRESENT_MS);
+    assert_eq!(post, Err(MailboxError::Absent));
+    assert_eq!(
+        mailboxes
+            .look(peer(1), 0, NOW + PRESENT_MS)
+            .map(|looked| looked.peers),
+        Ok(vec![])
+    );
+}
+
+#[test]
+fn a_session_that_ended_is_gone_at_once() {
+    let mut mailboxes = two();
+    mailboxes.leave(peer(2).session);
+    let post = mailboxes.post(peer(1), peer(2).session, "offer".into(), NOW);
+    assert_eq!(post, Err(MailboxError::Absent));
+}
+
+#[test]
+fn a_signal_expires() {
+    let mut mailboxes = two();
+    assert_eq!(
+        mailboxes.post(peer(1), peer(2).session, "offer".into(), NOW),
+        Ok(())
+    );
+    read(&mut mailboxes, 2, u64::MAX, NOW - 1); // present, and nothing read
+    assert_eq!(
+        mailboxes.post(peer(1), peer(2).session, "offer".into(), NOW),
+        Ok(())
+    );
+    mailboxes
+        .boxes
+        .iter_mut()
+        .for_each(|mailbox| mailbox.looked_ms = NOW + SIGNAL_LIFE_MS);
+    assert!(read(&mut mailboxes, 2, 0, NOW + SIGNAL_LIFE_MS).0.is_empty());
+}
+
+#[test]
+fn one_sender_can_not_fill_a_mailbox_and_all_together_no_more_than_it_holds() {
+    let mut mailboxes = two();
+    for _ in 0..SIGNALS_PER_SENDER {
+        assert_eq!(mailboxes.post(peer(1), peer(2).session, "x".into(), NOW), Ok(()));
+    }
+    assert_eq!(
+        mailboxes.post(peer(1), peer(2).session, "x".into(), NOW),
+        Err(MailboxError::Full)
+    );
+    assert_eq!(mailboxes.post(peer(3), peer(2).session, "x".into(), NOW), Ok(()));
+    for sender in 4..40 {
+        let _ = mailboxes.post(peer(sender), peer(2).session, "x".into(), NOW);
+    }
+    assert_eq!(read(&mut mailboxes, 2, 0, NOW).0.len(), SIGNALS_PER_MAILBOX);
+}
+
+#[test]
+fn sizes_and_crowds_are_bounded() {
+    let mut mailboxes = two();
+    for signal in [String::new(), "x".repeat(SIGNAL_MAX_BYTES + 1)] {
+        assert_eq!(
+            mailboxes.post(peer(1), peer(2).session, signal, NOW),
+            Err(MailboxError::Size)
+        );
+    }
+    let crowd = |number: usize| Peer {
+        session: SessionId((number as u64).to_be_bytes()),
+        author: Address::ZERO,
+    };
+    let outcomes: Vec<_> = (0..MAILBOXES_MAX)
+        .map(|n| mailboxes.look(crowd(n), 0, NOW))
+        .collect();
+    let full = outcomes
+        .iter()
+        .filter(|outcome| **outcome == Err(MailboxError::Full));
+    assert_eq!(full.count(), 2, "two were there before");
+    let told = mailboxes.look(peer(1), 0, NOW).map(|looked| looked.peers.len());
+    assert_eq!(told, Ok(PEERS_TOLD));
+}

@@ -1,0 +1,74 @@
+//! Signals between two sessions of one stream, for a direct connection of their browsers.
+
+use super::{Answer, Call, JSON_MAX_BYTES, from_json, json};
+use crate::auth;
+use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
+use crate::durable::stream::PostSignal;
+use crate::durable::stream_stub;
+use crate::problem::{Kind, Problem};
+use serde::Deserialize;
+use serde_json::json;
+use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
+use streamchain_protocol::mailbox::{Looked, Peer};
+use streamchain_protocol::rights::Right;
+
+#[derive(Deserialize)]
+struct Posted {
+    to: String,
+    signal: String,
+}
+
+/// `POST /v1/sessions/{session}/signals`: leaves a signal in another session's mailbox.
+pub async fn post(mut call: Call, from: SessionRef) -> Answer {
+    call.need_type("application/json")?;
+    let author = reader(&call, from).await?;
+    let posted: Posted = from_json(&call.body(JSON_MAX_BYTES).await?)?;
+    let to: SessionRef = posted.to.parse()?;
+    if to.stream != from.stream {
+        return Err(Problem::new(
+            Kind::NoSuchSession,
+            "that session is of another stream",
+        ));
+    }
+    let body = PostSignal {
+        author,
+        to: to.session,
+        signal: posted.signal,
+    };
+    let path = format!("/sessions/{}/signals", from.session);
+    let stub = stream_stub(&call.env, from.stream)?;
+    Ok(ask(&stub, Method::Post, &path, json_body(&body)?).await?)
+}
+
+/// `GET /v1/sessions/{session}/signals?after=`: what is in the session's mailbox, and who else looks for peers.
+pub async fn list(call: &Call, owner: SessionRef) -> Answer {
+    let author = reader(call, owner).await?;
+    let after = call.number("after")?.unwrap_or(0);
+    let path = format!(
+        "/sessions/{}/signals?author={author:#x}&after={after}",
+        owner.session
+    );
+    let stub = stream_stub(&call.env, owner.stream)?;
+    let looked = match outcome::<Looked>(ask(&stub, Method::Get, &path, None).await?).await? {
+        Outcome::Refused(response) => return Ok(response),
+        Outcome::Done(looked) => looked,
+    };
+    let name = |session: SessionId| {
+        let stream = owner.stream;
+        SessionRef { stream, session }.to_string()
+    };
+    let peer = |peer: &Peer| json!({"session": name(peer.session), "author": peer.author});
+    let peers: Vec<_> = looked.peers.iter().map(peer).collect();
+    let signals = looked.signals.iter();
+    let signals: Vec<_> = signals
+        .map(|signal| json!({"number": signal.number, "from": peer(&signal.from), "signal": signal.signal}))
+        .collect();
+    json(200, &json!({"peers": peers, "signals": signals}))
+}
+
+/// Who asks, if they may read the stream: a direct connection brings its messages.
+async fn reader(call: &Call, session: SessionRef) -> Result<alloy_primitives::Address, Problem> {
+    let author = auth::need_principal(call).await?.author;
+    auth::need(call, &StreamRef::Short(session.stream), Right::Read).await?;
+    Ok(author)
+}
