@@ -159,9 +159,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   }
 
   /** Resolves when `publish` has room. */
-  writable(): Promise<void> {
-    return this.#isClosed() ? Promise.resolve() : this.#outbox.room();
-  }
+  readonly writable = (): Promise<void> => (this.#isClosed() ? Promise.resolve() : this.#outbox.room());
 
   /** Reads the stream from a position on. */
   subscribe(options: SubscribeOptions = {}): Subscription {
