@@ -9,6 +9,7 @@ use alloy_primitives::{Address, B256};
 use channel_limits::{read_limits, write_limits};
 
 mod channel_limits;
+pub mod kind;
 
 pub use channel_limits::ChannelLimits;
 
@@ -16,34 +17,6 @@ pub use channel_limits::ChannelLimits;
 pub const CHANNEL_LABEL: &str = "streamchain";
 /// The data channel's subprotocol (RFC 8832).
 pub const CHANNEL_PROTOCOL: &str = "streamchain.v1";
-
-/// The first item of every frame.
-pub mod kind {
-    /// client → relay: who publishes.
-    pub const HELLO: u64 = 1;
-    /// client → relay: a new message.
-    pub const PUBLISH: u64 = 2;
-    /// client → relay: from where to hear.
-    pub const SUBSCRIBE: u64 = 3;
-    /// relay → client: the answer to hello.
-    pub const WELCOME: u64 = 16;
-    /// relay → client: a message of the stream.
-    pub const MESSAGE: u64 = 17;
-    /// relay → client: the place that a published message got.
-    pub const ACCEPTED: u64 = 18;
-    /// relay → client: how far the stream is stored.
-    pub const COMMITTED: u64 = 19;
-    /// relay → client: a run of messages is (or no longer is) on chain.
-    pub const ANCHORED: u64 = 20;
-    /// relay → client: somebody published on chain.
-    pub const CHAIN: u64 = 21;
-    /// relay → client: messages that the relay won't send; fetch them by HTTP.
-    pub const GAP: u64 = 22;
-    /// relay → client: something went wrong.
-    pub const ERROR: u64 = 23;
-    /// relay → client: what was published on chain became final, or was taken back.
-    pub const CHAIN_STATE: u64 = 24;
-}
 
 /// What went wrong, as a number that stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
