@@ -22,12 +22,14 @@ export interface PathCase {
 
 export type PathName = "direct" | "iceTcp" | "only443" | "turnUdp" | "turnTcp" | "turnTls";
 
+const DIRECT: Ways = { policy: "all", servers: "^$" };
 const ALL: Ways = { policy: "all", servers: "" };
 const relayOver = (transport: string): Ways => ({ policy: "relay", servers: transport });
 
 export const PATHS: Readonly<Record<PathName, PathCase>> = {
   direct: { title: "everything open", firewall: "open", ways: ALL, expected: "direct over UDP" },
-  iceTcp: { title: "UDP blocked", firewall: "noUdp", ways: ALL, expected: "direct over TCP" },
+  // Without TURN servers, as a client begins: with them, TURN over TCP may come first.
+  iceTcp: { title: "UDP blocked", firewall: "noUdp", ways: DIRECT, expected: "direct over TCP" },
   only443: { title: "only TCP port 443 open", firewall: "only443", ways: ALL, expected: "TURN over TLS" },
   turnUdp: {
     title: "relays only, over UDP",
