@@ -46,6 +46,8 @@ pub struct Config {
     pub contract: Option<Address>,
     /// The block it was deployed in, or an earlier one.
     pub contract_block: u64,
+    /// A node that pages may ask: for a wallet to be told of the chain, and for the local chain's accounts.
+    pub public_rpc: Option<String>,
     /// Whether the first session on a name makes the stream.
     pub auto_create: bool,
     /// How much clients may ask for.
@@ -128,6 +130,13 @@ impl Config {
                 .parse()
                 .map_err(|_| wrong("CONTRACT_BLOCK", "expected a decimal number"))?,
         };
+        let public_rpc = optional("PUBLIC_RPC_URL");
+        if !public_rpc
+            .iter()
+            .all(|url| url.starts_with("http://") || url.starts_with("https://"))
+        {
+            return Err(wrong("PUBLIC_RPC_URL", "expected an http:// or https:// URL"));
+        }
         let auto_create = match optional("AUTO_CREATE_STREAMS").as_deref() {
             None | Some("true") => true,
             Some("false") => false,
@@ -173,6 +182,7 @@ impl Config {
             chain_id,
             contract,
             contract_block,
+            public_rpc,
             auto_create,
             policies,
             ice_servers,
@@ -246,6 +256,7 @@ mod tests {
             ("CHAIN_ID", "main"),
             ("CONTRACT_ADDRESS", "0x12"),
             ("CONTRACT_BLOCK", "first"),
+            ("PUBLIC_RPC_URL", "127.0.0.1:8545"),
             ("AUTO_CREATE_STREAMS", "perhaps"),
             ("ICE_SERVERS", "http://x"),
             ("RATE_LIMITS", "fast"),

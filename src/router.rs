@@ -19,6 +19,8 @@ pub enum Route {
     Config,
     /// `/v1/status`
     Status,
+    /// `/v1/costs`
+    Costs,
     /// `/v1/auth/guest`
     Guest,
     /// `/v1/audit`
@@ -76,6 +78,7 @@ impl Route {
             ["health"] => Self::Health,
             ["config"] => Self::Config,
             ["status"] => Self::Status,
+            ["costs"] => Self::Costs,
             ["auth", "guest"] => Self::Guest,
             ["audit"] => Self::Audit,
             ["ice-servers"] => Self::IceServers,
@@ -212,6 +215,7 @@ async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Pr
     match (method, route) {
         (_, Route::Config) => http::config::get(&call),
         (_, Route::Status) => http::status::get(&call).await,
+        (_, Route::Costs) => http::costs::get(&call).await,
         (_, Route::Guest) => http::auth::guest(&call),
         (_, Route::Audit) => http::audit::list(&call).await,
         (_, Route::IceServers) => http::ice_servers::get(&call).await,

@@ -10,6 +10,7 @@
 //! money wei, block ranges half-open unless a name says otherwise.
 
 pub mod abi;
+pub mod costs;
 pub mod endpoints;
 pub mod fees;
 pub mod listener;

@@ -175,6 +175,8 @@ pub struct Sender {
     distrust: Option<String>,
     balance: Option<U256>,
     last_error: Option<(String, u64)>,
+    /// The stream that was anchored last, and its next seq.
+    latest: Option<(B256, u64)>,
 }
 
 impl Sender {
@@ -216,6 +218,7 @@ impl Sender {
             distrust: None,
             balance: None,
             last_error: None,
+            latest: None,
         })
     }
 
@@ -228,6 +231,11 @@ impl Sender {
     /// The rows that have to be written now, outside of a round.
     pub fn take_unsaved(&mut self) -> Vec<Row> {
         self.journal.take()
+    }
+
+    /// A stream that this account anchored lately, and its next seq, as far as known.
+    pub fn latest(&self) -> Option<(B256, u64)> {
+        self.latest
     }
 
     /// The owner lost track of a call (it was interrupted): the round begins anew.

@@ -1,6 +1,6 @@
 //! The Anchorer object: one per signing account, brings segments onto the chain. A shell over [`Sender`].
 //!
-//! Internal paths: `POST /segments`, `POST /events`, `POST /ensure`, `GET /status`.
+//! Internal paths: `POST /segments`, `POST /events`, `POST /ensure`, `GET /status`, `GET /costs`.
 
 mod messages;
 
@@ -13,7 +13,9 @@ use crate::rpc::Rpc;
 use crate::store::segments;
 use alloy_primitives::B256;
 use std::cell::{OnceCell, RefCell};
+use streamchain_chain::costs::{Costs, Estimates};
 use streamchain_chain::row::Row;
+use streamchain_chain::rpc::{Answer, Request as RpcRequest, RpcError};
 use streamchain_chain::sender::{Command, SegmentError, Sender};
 use streamchain_protocol::ids::{Seq, StreamId};
 use worker::{
@@ -30,7 +32,12 @@ pub struct Anchorer {
     sender: RefCell<Option<Sender>>,
     rpc: OnceCell<Rpc>,
     alarm: Alarm,
+    /// The costs told last, and when.
+    costs: RefCell<Option<(u64, Costs)>>,
 }
+
+/// For how long, in ms, costs are told again as they are: about a block of Ethereum.
+const COSTS_LIVE_MS: u64 = 12_000;
 
 impl DurableObject for Anchorer {
     fn new(state: State, env: Env) -> Self {
@@ -40,6 +47,7 @@ impl DurableObject for Anchorer {
             sender: RefCell::new(None),
             rpc: OnceCell::new(),
             alarm: Alarm::default(),
+            costs: RefCell::new(None),
         }
     }
 
@@ -58,6 +66,7 @@ impl DurableObject for Anchorer {
                 self.arm().await?;
                 Response::from_json(&serde_json::json!({ "armed": true }))
             }
+            (Method::Get, "/costs") => self.tell_costs().await,
             (Method::Get, "/status") => {
                 let now_ms = Date::now().as_millis();
                 Response::from_json(&self.with(|sender| sender.status(now_ms))?)
@@ -162,6 +171,50 @@ impl Anchorer {
         self.alarm.arm(&self.state.storage(), due).await
     }
 
+    async fn tell_costs(&self) -> worker::Result<Response> {
+        let now_ms = Date::now().as_millis();
+        let told = self.costs.borrow().clone();
+        if let Some((at, costs)) = told.filter(|(at, _)| now_ms < at + COSTS_LIVE_MS) {
+            return tell(at, &costs);
+        }
+        let known = self.with(|sender| sender.latest())?;
+        let estimated = match self.estimate(known).await {
+            // The stream may have moved on meanwhile, or been given to another account.
+            Err(error) if known.is_some() && error.revert().is_some() => self.estimate(None).await,
+            outcome => outcome,
+        };
+        match estimated {
+            Ok(costs) => {
+                self.costs.replace(Some((now_ms, costs.clone())));
+                tell(now_ms, &costs)
+            }
+            Err(error) => Response::error(error.to_string(), 503),
+        }
+    }
+
+    /// Asks the node what the modes cost.
+    async fn estimate(&self, known: Option<(B256, u64)>) -> Result<Costs, RpcError> {
+        let broken = |error: &dyn std::fmt::Display| RpcError::Transport(error.to_string());
+        let config = ChainConfig::of(&self.env).map_err(|error| broken(&error))?;
+        let rpc = chain_config::rpc(&self.rpc, &self.env).map_err(|error| broken(&error))?;
+        let estimates = Estimates {
+            account: config.signer.address(),
+            contract: config.contract,
+            known,
+        };
+        let mut gas = [0; 4];
+        for (gas, request) in gas.iter_mut().zip(estimates.requests()) {
+            if let Answer::Gas(answer) = rpc.call(&request).await? {
+                *gas = answer;
+            }
+        }
+        let costs = match rpc.call(&RpcRequest::FeeHistory).await? {
+            Answer::FeeHistory(history) => estimates.costs(gas, &history, config.sender().fees),
+            _ => None,
+        };
+        costs.ok_or_else(|| RpcError::Malformed("the node tells no base fee".into()))
+    }
+
     /// The records of one segment.
     async fn records(&self, stream: B256, first: u64, count: u32) -> Result<Vec<u8>, Error> {
         let db = self.env.d1("DB")?;
@@ -201,4 +254,10 @@ impl Anchorer {
             }
         }
     }
+}
+
+fn tell(at: u64, costs: &Costs) -> worker::Result<Response> {
+    let mut told = serde_json::to_value(costs)?;
+    told["now"] = at.into();
+    Response::from_json(&told)
 }

@@ -1,6 +1,6 @@
 //! `/v1/config`: what a client or a verifier needs to know of this deployment.
 
-use super::{Answer, Call, json};
+use super::{Answer, Call, json_without_nulls};
 use streamchain_protocol::limits::{
     COMMIT_INTERVAL_MS, HISTORY_MAX_BYTES, HISTORY_MAX_MESSAGES, OFFER_MAX_BYTES, PAYLOAD_MAX_BYTES,
 };
@@ -11,13 +11,14 @@ const FEATURES: [&str; 4] = ["sessions", "history", "receipts", "anchors"];
 /// `GET /v1/config`
 pub fn get(call: &Call) -> Answer {
     let config = &call.config;
-    json(
+    json_without_nulls(
         200,
-        &serde_json::json!({
+        serde_json::json!({
             "chainId": config.chain_id,
             "contract": config.contract,
             "contractBlock": config.contract_block,
             "operator": config.operator,
+            "rpcUrl": config.public_rpc,
             "limits": {
                 "payload": PAYLOAD_MAX_BYTES,
                 "offer": OFFER_MAX_BYTES,

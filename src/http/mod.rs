@@ -6,6 +6,7 @@ pub mod audit;
 pub mod auth;
 pub mod chain;
 pub mod config;
+pub mod costs;
 pub mod events;
 pub mod ice_servers;
 pub mod members;

@@ -230,6 +230,9 @@ impl Sender {
         let Some(flight) = self.flight.take() else { return };
         self.journal.remove(super::FLIGHT_KEY.to_owned());
         self.watch = FlightWatch::default();
+        if covered_ms.is_some() {
+            self.latest = flight.runs.last().map(|run| (run.stream, run.end()));
+        }
         for run in &flight.runs {
             match covered_ms {
                 Some(now_ms) => self.book.cover(run.stream, run.end(), now_ms),

@@ -132,6 +132,7 @@ class System {
   #edgeVars() {
     return {
       CHAIN_RPC_URLS: this.urls.rpc,
+      PUBLIC_RPC_URL: this.urls.rpc,
       CHAIN_ID: `${CHAIN_ID}`,
       CONTRACT_ADDRESS: this.contract.address,
       CONTRACT_BLOCK: `${this.contract.block}`,
