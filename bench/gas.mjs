@@ -7,6 +7,14 @@ import { Uplink } from "./lib/uplink.mjs";
 const SIZES = [1, 100, 1_000];
 const BYTES = 100;
 
+/** What goes on chain beside the root, and how many messages share a transaction in the table. */
+const MODES = [
+  { settings: { mode: "hash" }, what: "a digest of each message" },
+  { settings: { mode: "payload" }, what: `the message itself, ${BYTES} bytes` },
+  { settings: { prove: true }, what: "a root that contracts can check (anchorStored)" },
+];
+const MODE_SIZES = [1, 100];
+
 /** The anchor that begins at this seq, once the edge has seen it. */
 const anchorAt = (system, name, first) =>
   eventually(`the anchor at ${first} is on chain`, async () => {
@@ -26,6 +34,36 @@ const anchored = async (system, stream, name, count) => {
   const anchor = await anchorAt(system, name, first);
   if (anchor.count !== count) throw new Error(`the anchor covers ${anchor.count} messages, expected ${count}`);
   return gasOf(system, anchor.tx);
+};
+
+/** Rows of one mode; every transaction found must be as large as its anchor says. */
+const gasOfMode = async (system, uplink, settings, what) => {
+  const word = settings.mode ?? "prove";
+  const name = `bench-gas-${word}`;
+  const stream = await uplink.takeUp(name, settings);
+  await anchored(system, stream, name, 1);
+  const rows = [];
+  for (const count of MODE_SIZES) {
+    const gas = await anchored(system, stream, name, count);
+    rows.push({
+      figure: `gas per message, ${word}, ${count} per anchor`,
+      value: rounded(gas / count, 4),
+      unit: "gas",
+      note: `${what}; ${gas} for the whole transaction`,
+    });
+  }
+  return rows;
+};
+
+/** What `GET /v1/costs` says beside it. */
+const estimates = async (system) => {
+  const costs = await system.get("/v1/costs");
+  return ["root", "hash", "payload"].map((mode) => ({
+    figure: `estimated gas per message, ${mode}, ${costs.messagesPerAnchor} per anchor`,
+    value: costs[mode].gas,
+    unit: "gas",
+    note: `from GET /v1/costs, ${costs.payloadBytes} bytes`,
+  }));
 };
 
 const run = async () => {
@@ -51,6 +89,8 @@ const run = async () => {
       unit: "gas",
       note: "once per stream",
     });
+    for (const { settings, what } of MODES) rows.push(...(await gasOfMode(system, uplink, settings, what)));
+    rows.push(...(await estimates(system)));
     await uplink.close();
     return rows;
   } finally {

@@ -1,6 +1,6 @@
 // A relay without clients: it speaks to the edge as docs/PROTOCOL.md says ("Between relay and edge"), and no more.
 
-import { hkdfSync, randomBytes } from "node:crypto";
+import { createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { encodeCbor } from "../../web/src/lib/cbor.ts";
 
 const derive = (secret, info) => Buffer.from(hkdfSync("sha256", secret, "", info, 32));
@@ -8,6 +8,16 @@ const derive = (secret, info) => Buffer.from(hkdfSync("sha256", secret, "", info
 const bearerOf = (master, id) => {
   const relayKey = derive(Buffer.from(master, "hex"), `streamchain/relay/v1/${id}`);
   return `${id}.${derive(relayKey, "streamchain/uplink/v1").toString("hex")}`;
+};
+
+/** The operator's access token, as the edge itself would sign it. */
+const operatorToken = (master, operator) => {
+  const now = Math.floor(Date.now() / 1_000);
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const claims = { sub: operator.toLowerCase(), iat: now, exp: now + 900 };
+  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
+  const key = derive(Buffer.from(master, "hex"), "streamchain/access/v1");
+  return `${signed}.${createHmac("sha256", key).update(signed).digest("base64url")}`;
 };
 
 /** A stream that this relay has taken up. */
@@ -67,6 +77,7 @@ export class Uplink {
   #edge;
   #id;
   #bearer;
+  #master;
   #incarnation = randomBytes(8).toString("hex");
   #timer = null;
 
@@ -74,6 +85,7 @@ export class Uplink {
     this.#edge = edge;
     this.#id = id;
     this.#bearer = bearerOf(master, id);
+    this.#master = master;
   }
 
   fetch(method, path, body) {
@@ -110,13 +122,18 @@ export class Uplink {
   }
 
   /** Makes a stream and takes it up. */
-  async takeUp(name) {
+  async takeUp(name, settings = {}) {
+    const { operator } = await (await fetch(`${this.#edge}/v1/config`)).json();
     const made = await fetch(`${this.#edge}/v1/streams`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ name }),
+      headers: {
+        "content-type": "application/json",
+        authorization: `Bearer ${operatorToken(this.#master, operator)}`,
+      },
+      body: JSON.stringify({ name, ...settings }),
     });
-    const { short } = await made.json();
+    const { short, detail } = await made.json();
+    if (short === undefined) throw new Error(`the stream ${name} could not be made: ${detail}`);
     const path = `/streams/${short}`;
     return new OwnedStream(
       this,

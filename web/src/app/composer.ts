@@ -1,6 +1,7 @@
 // Where messages are written: Enter sends, and what can't be sent says why beside the field.
 
-import { MAX_PAYLOAD_BYTES, StreamChainError } from "../lib/index.ts";
+import { MAX_PAYLOAD_BYTES, StreamChainError, type StreamConnection } from "../lib/index.ts";
+import { ChainSend } from "./chain-send.ts";
 import { el, setText } from "./dom.ts";
 import { texts } from "./texts.ts";
 
@@ -14,6 +15,7 @@ const BURST = 100;
 export interface ComposerOptions {
   /** Publishes, or throws the typed error. */
   readonly publish: (text: string) => void;
+  readonly connection: StreamConnection;
 }
 
 /** The field, its buttons and its notes. */
@@ -55,6 +57,11 @@ export class Composer {
       },
       texts.composer.burst,
     );
+    const chain = new ChainSend({
+      connection: options.connection,
+      text: () => (this.#field.value.trim() === "" ? undefined : this.#field.value),
+      sent: () => this.#clear(),
+    });
     this.element = el(
       "form",
       {
@@ -64,8 +71,9 @@ export class Composer {
           this.#send();
         },
       },
-      el("div", { class: "line" }, this.#field, send, burst),
+      el("div", { class: "line" }, this.#field, send, burst, chain.button),
       el("div", { class: "notes" }, this.#error, this.#waiting, this.#bytes),
+      chain.element,
     );
   }
 
@@ -89,7 +97,10 @@ export class Composer {
   #send(): void {
     const text = this.#field.value;
     if (text.trim() === "") return;
-    if (!this.#publish(text)) return;
+    if (this.#publish(text)) this.#clear();
+  }
+
+  #clear(): void {
     this.#field.value = "";
     this.#onInput();
   }

@@ -75,7 +75,7 @@ class App {
       onOpen: (message) => this.#details.open(message),
       onOlder: () => void this.#readOlder(),
     });
-    this.#composer = new Composer({ publish: (text) => this.#publish(text) });
+    this.#composer = new Composer({ connection, publish: (text) => this.#publish(text) });
     this.#anchors = new AnchorPanel((seq) => void this.#showMessage(seq));
     this.#chain = new ChainPanel(connection);
     this.#path = new PathPanel(connection);

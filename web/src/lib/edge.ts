@@ -24,6 +24,31 @@ export interface EdgeConfig {
   readonly contract: Hex;
   readonly operator: Hex;
   readonly version: string;
+  /** A node that pages may ask, when the operator names one. */
+  readonly rpcUrl: string | undefined;
+}
+
+/** Gas, and what it costs at present. */
+export interface Cost {
+  readonly gas: number;
+  readonly wei: bigint;
+}
+
+/** What `GET /v1/costs` tells. */
+export interface EdgeCosts {
+  /** Base fee and tip, in wei per gas. */
+  readonly gasPriceWei: bigint;
+  /** What a message is taken to have, in bytes. */
+  readonly payloadBytes: number;
+  /** How many messages are taken to share an anchor. */
+  readonly messagesPerAnchor: number;
+  /** One anchor of one stream, and one that contracts can check. */
+  readonly anchor: Cost;
+  readonly anchorStored: Cost;
+  /** One message, by the stream's mode. */
+  readonly root: Cost;
+  readonly hash: Cost;
+  readonly payload: Cost;
 }
 
 /** A relay as `GET /v1/status` lists it. */
@@ -289,6 +314,31 @@ export class EdgeClient {
       contract: json.hex("contract", 20),
       operator: json.hex("operator", 20),
       version: json.textOr("version", ""),
+      rpcUrl: json.textOr("rpcUrl", undefined),
+    };
+  }
+
+  /** What a message costs on chain in each mode, at the node's present fees. */
+  async costs(): Promise<EdgeCosts> {
+    const json = await this.#json("/v1/costs");
+    const wei = (from: JsonObject, key: string): bigint => {
+      const text = from.text(key);
+      if (!/^\d{1,78}$/.test(text)) throw malformed(`costs: ${key} is not a decimal number`);
+      return BigInt(text);
+    };
+    const cost = (key: string): Cost => {
+      const one = json.object(key);
+      return { gas: one.uint("gas"), wei: wei(one, "wei") };
+    };
+    return {
+      gasPriceWei: wei(json, "gasPriceWei"),
+      payloadBytes: json.uint("payloadBytes"),
+      messagesPerAnchor: json.uint("messagesPerAnchor"),
+      anchor: cost("anchor"),
+      anchorStored: cost("anchorStored"),
+      root: cost("root"),
+      hash: cost("hash"),
+      payload: cost("payload"),
     };
   }
 

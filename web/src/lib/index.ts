@@ -17,8 +17,10 @@ export type { DirectMessage } from "./direct-inbox.ts";
 export {
   type AnchorInfo,
   CHAIN_PAGE,
+  type Cost,
   EdgeClient,
   type EdgeConfig,
+  type EdgeCosts,
   type EdgeStatus,
   type Published,
   type PublishNumber,
@@ -52,4 +54,20 @@ export {
 } from "./receipt.ts";
 export type { ConnectionPath } from "./session.ts";
 export type { SubscribeOptions, Subscription, SubscriptionEvents } from "./subscription.ts";
+export {
+  connectWallet,
+  discoverWallets,
+  followTransaction,
+  LOCAL_CHAIN_ID,
+  localWallet,
+  publishCalldata,
+  sendPublish,
+  signText,
+  type TransactionState,
+  useChain,
+  type Wallet,
+  WalletError,
+  type WalletErrorCode,
+  type WalletProvider,
+} from "./wallet.ts";
 export type { Way, WayId } from "./ways.ts";

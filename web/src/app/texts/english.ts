@@ -79,6 +79,31 @@ export const english = {
     queueFull: "Too many messages wait for storage. Send this one again in a moment.",
     closed: "This page is no longer connected; nothing was sent.",
   },
+  chainSend: {
+    send: "Through the chain",
+    help: "Sends the message by a transaction of your own wallet: everyone gets it as an event of the contract",
+    wallet: "Wallet",
+    local: "Account of the local chain",
+    none: "There is no wallet.",
+    wallets: "waiting for the wallet",
+    states: {
+      waiting: "waiting for a block",
+      "taken-back": "taken back by a reorganisation",
+    },
+    inBlock: {
+      "in-block": (block: number): string => `in block ${numbers.format(block)}`,
+      final: (block: number): string => `final, in block ${numbers.format(block)}`,
+      reverted: (block: number): string => `failed in block ${numbers.format(block)}`,
+    },
+    errors: {
+      rejected: "You said no in the wallet; nothing was sent.",
+      "wrong-chain": "The wallet is on another chain, and does not switch to this one.",
+      "no-funds": "The account can't pay for the transaction.",
+      "no-account": "No wallet gives this page an account. Install one, or unlock it.",
+      reverted: "The contract refuses the message.",
+    },
+    failed: (reason: string): string => `The wallet could not send it: ${reason}`,
+  },
   latency: {
     title: "Latency",
     accepted: "publish → live",

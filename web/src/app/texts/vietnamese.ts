@@ -86,6 +86,31 @@ export const vietnamese: Texts = {
     queueFull: "Quá nhiều tin đang chờ được lưu. Hãy gửi lại tin này sau giây lát.",
     closed: "Trang này không còn kết nối; chưa gửi gì cả.",
   },
+  chainSend: {
+    send: "Qua chuỗi",
+    help: "Gửi tin nhắn bằng giao dịch từ ví của bạn: mọi người nhận nó như một sự kiện của hợp đồng",
+    wallet: "Ví",
+    local: "Tài khoản của chuỗi cục bộ",
+    none: "Không có ví nào.",
+    wallets: "đang chờ ví",
+    states: {
+      waiting: "đang chờ vào khối",
+      "taken-back": "bị thu hồi do tổ chức lại chuỗi",
+    },
+    inBlock: {
+      "in-block": (block: number): string => `trong khối ${numbers.format(block)}`,
+      final: (block: number): string => `chung cuộc, trong khối ${numbers.format(block)}`,
+      reverted: (block: number): string => `thất bại trong khối ${numbers.format(block)}`,
+    },
+    errors: {
+      rejected: "Bạn đã từ chối trong ví; không có gì được gửi.",
+      "wrong-chain": "Ví đang ở một chuỗi khác và không chuyển sang chuỗi này.",
+      "no-funds": "Tài khoản không đủ tiền trả cho giao dịch.",
+      "no-account": "Không có ví nào cho trang này một tài khoản. Hãy cài đặt hoặc mở khóa ví.",
+      reverted: "Hợp đồng từ chối tin nhắn.",
+    },
+    failed: (reason: string): string => `Ví không gửi được: ${reason}`,
+  },
   latency: {
     title: "Độ trễ",
     accepted: "gửi → trực tiếp",
