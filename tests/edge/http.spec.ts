@@ -30,6 +30,21 @@ test("a chain that is down is told as such, and takes nothing else with it", asy
   assert.deepEqual(relays, []);
 });
 
+test("what messages cost can't be told while no node answers", async () => {
+  const answer = await edge.get("/v1/costs");
+  assertProblem(answer, 503, "no-chain");
+  assert.equal(answer.headers.get("retry-after"), "10");
+});
+
+test("a node that pages may ask is named in the config", async () => {
+  const edge = await startEdge({ vars: { PUBLIC_RPC_URL: "https://node.test" } });
+  try {
+    assert.equal((await edge.get("/v1/config")).json.rpcUrl, "https://node.test");
+  } finally {
+    await edge.stop();
+  }
+});
+
 test("unknown paths are problems, and outside the API there are files or nothing", async () => {
   for (const path of ["/v1", "/v1/", "/v1/nothing", "/v1/streams/demo/else", "/v1/streams/demo/"]) {
     assertProblem(await edge.get(path), 404, "not-found");

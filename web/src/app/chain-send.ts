@@ -40,12 +40,10 @@ export class ChainSend {
   readonly button: HTMLElement;
   readonly element = el("div", { class: "chain-send", testid: "chain-send" });
   readonly #options: ChainSendOptions;
-  readonly #choice = el("select", { testid: "wallet", "aria-label": t.wallet, hidden: true });
   readonly #problem = el("p", { class: "problem", role: "alert", testid: "chain-send-error" });
   readonly #list = el("ol", { class: "chain-sent", "aria-live": "polite" });
-  readonly #wallets: Wallet[] = [];
+  readonly #wallets: Wallets;
   readonly #gone = new AbortController();
-  #config: EdgeConfig | null = null;
   #busy = false;
 
   constructor(options: ChainSendOptions) {
@@ -55,32 +53,16 @@ export class ChainSend {
       { type: "button", class: "quiet", testid: "send-chain", title: t.help, onclick: () => void this.#send() },
       t.send,
     );
-    this.element.append(this.#choice, this.#problem, this.#list);
-    discoverWallets((wallet) => this.#add(wallet));
+    this.#wallets = new Wallets(options.connection);
+    this.element.append(this.#wallets.choice, this.#problem, this.#list);
     addEventListener("pagehide", () => this.#gone.abort());
   }
 
-  #add(wallet: Wallet): void {
-    if (this.#wallets.some(({ id }) => id === wallet.id)) return;
-    this.#wallets.push(wallet);
-    const name = wallet.id === "local" ? t.local : wallet.name;
-    this.#choice.append(el("option", { value: wallet.id }, name));
-    this.#choice.hidden = this.#wallets.length < 2;
-  }
-
-  async #ready(): Promise<{ config: EdgeConfig; wallet: Wallet; stream: Hex }> {
+  /** The stream's id: as the edge knows it, or as it will be when the operator's stream of that name is made. */
+  async #stream(config: EdgeConfig): Promise<Hex> {
     const { edge, stream } = this.#options.connection;
-    this.#config ??= await edge.config();
-    const config = this.#config;
-    if (this.#wallets.length === 0 && config.rpcUrl !== undefined) {
-      const local = await localWallet(config.rpcUrl, config.chainId);
-      if (local !== undefined) this.#add(local);
-    }
-    const wallet = this.#wallets.find(({ id }) => id === this.#choice.value) ?? this.#wallets[0];
-    if (wallet === undefined) throw new WalletError("no-account", t.none);
-    const known = (await edge.stream(stream))?.id;
-    const id = /^0x[0-9a-f]{64}$/.test(stream) ? (stream as Hex) : known;
-    return { config, wallet, stream: id ?? toHex(streamId(fromHex(config.operator, 20), stream)) };
+    if (/^0x[0-9a-f]{64}$/.test(stream)) return stream as Hex;
+    return (await edge.stream(stream))?.id ?? toHex(streamId(fromHex(config.operator, 20), stream));
   }
 
   async #send(): Promise<void> {
@@ -92,7 +74,8 @@ export class ChainSend {
     this.#list.append(row.element);
     while (this.#list.children.length > SHOWN) this.#list.firstElementChild?.remove();
     try {
-      const { config, wallet, stream } = await this.#ready();
+      const { config, wallet } = await this.#wallets.ready();
+      const stream = await this.#stream(config);
       const account = await connectWallet(wallet);
       await useChain(wallet, config.chainId, config.rpcUrl);
       const payload = new TextEncoder().encode(text);
@@ -102,10 +85,44 @@ export class ChainSend {
       void followTransaction(wallet, hash, (state) => row.show(state), this.#gone.signal);
     } catch (error) {
       row.element.remove();
-      setText(this.#problem, explain(error));
+      setText(this.#problem, explainWallet(error));
     } finally {
       this.#busy = false;
     }
+  }
+}
+
+/** The wallets that the page has found, and which of them is meant. */
+export class Wallets {
+  /** Shown when there is a choice. */
+  readonly choice = el("select", { testid: "wallet", "aria-label": t.wallet, hidden: true });
+  readonly #connection: StreamConnection;
+  readonly #found: Wallet[] = [];
+  #config: EdgeConfig | null = null;
+
+  constructor(connection: StreamConnection) {
+    this.#connection = connection;
+    discoverWallets((wallet) => this.#add(wallet));
+  }
+
+  #add(wallet: Wallet): void {
+    if (this.#found.some(({ id }) => id === wallet.id)) return;
+    this.#found.push(wallet);
+    this.choice.append(el("option", { value: wallet.id }, wallet.id === "local" ? t.local : wallet.name));
+    this.choice.hidden = this.#found.length < 2;
+  }
+
+  /** The wallet to use, and the chain to use it on; without a wallet, an account of the local chain. */
+  async ready(): Promise<{ config: EdgeConfig; wallet: Wallet }> {
+    this.#config ??= await this.#connection.edge.config();
+    const config = this.#config;
+    if (this.#found.length === 0 && config.rpcUrl !== undefined) {
+      const local = await localWallet(config.rpcUrl, config.chainId);
+      if (local !== undefined) this.#add(local);
+    }
+    const wallet = this.#found.find(({ id }) => id === this.choice.value) ?? this.#found[0];
+    if (wallet === undefined) throw new WalletError("no-account", t.none);
+    return { config, wallet };
   }
 }
 
@@ -138,7 +155,8 @@ class Row {
   }
 }
 
-function explain(error: unknown): string {
+/** What a wallet's error means, for people. */
+export function explainWallet(error: unknown): string {
   if (!(error instanceof WalletError)) return t.failed(error instanceof Error ? error.message : String(error));
   return error.code === "failed" ? t.failed(error.message) : t.errors[error.code];
 }

@@ -27,7 +27,7 @@ export class Header {
   readonly #error = el("p", { class: "problem", id: "stream-error", role: "alert" });
   readonly #input: HTMLInputElement;
 
-  constructor(connection: StreamConnection, onTheme: () => void) {
+  constructor(connection: StreamConnection, onTheme: () => void, newStream?: HTMLElement) {
     this.#connection = connection;
     this.#input = el("input", {
       id: "stream",
@@ -52,6 +52,7 @@ export class Header {
       { class: "bar" },
       el("a", { class: "brand", href: location.pathname }, brandMark(), el("span", {}, texts.app.name)),
       join,
+      newStream,
       this.#state,
       this.#shareButton(),
       themeButton(onTheme),

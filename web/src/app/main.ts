@@ -14,6 +14,7 @@ import { LatencyPanel } from "./latency.ts";
 import { MessageList } from "./list.ts";
 import { MarksBar } from "./marks-bar.ts";
 import { MessageRun } from "./messages.ts";
+import { NewStream } from "./new-stream.ts";
 import { PathPanel } from "./path.ts";
 import { SystemPanel } from "./system.ts";
 import { texts } from "./texts.ts";
@@ -111,10 +112,12 @@ class App {
       new DirectStrip(this.#connection).element,
       this.#composer.element,
     );
-    const header = new Header(this.#connection, () => this.#latency.redraw());
+    const made = new NewStream(this.#connection);
+    const header = new Header(this.#connection, () => this.#latency.redraw(), made.button);
     document.body.replaceChildren(
       el("a", { class: "skip", href: "#composer" }, texts.app.skip),
       header.element,
+      made.element,
       el(
         "main",
         {},

@@ -53,6 +53,7 @@ export {
   type StepId,
 } from "./receipt.ts";
 export type { ConnectionPath } from "./session.ts";
+export { checksumAddress, postJson, signIn, signInText } from "./sign-in.ts";
 export type { SubscribeOptions, Subscription, SubscriptionEvents } from "./subscription.ts";
 export {
   connectWallet,
@@ -60,6 +61,7 @@ export {
   followTransaction,
   LOCAL_CHAIN_ID,
   localWallet,
+  openStream,
   publishCalldata,
   sendPublish,
   signText,

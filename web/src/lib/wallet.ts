@@ -1,6 +1,6 @@
 // Wallets: found by EIP-6963, spoken to by EIP-1193; and the accounts of a local development chain, whose node signs.
 
-import { type Bytes, concat, fromHex, type Hex, toHex, toWord, utf8Bytes } from "./bytes.ts";
+import { type Bytes, concat, fromHex, type Hex, padLeft, toHex, toWord, utf8Bytes } from "./bytes.ts";
 import { rpcCall } from "./chain.ts";
 import { keccak } from "./merkle.ts";
 
@@ -55,12 +55,14 @@ export const LOCAL_CHAIN_ID = 31_337;
 /** Where a local chain's accounts begin for pages: the first ones deploy and anchor. */
 const FIRST_LOCAL_ACCOUNT = 5;
 
-const SELECTOR = keccak(utf8Bytes("publish(bytes32,bytes)")).slice(0, 4);
+const selector = (signature: string): Uint8Array => keccak(utf8Bytes(signature)).slice(0, 4);
+const PUBLISH = selector("publish(bytes32,bytes)");
+const OPEN = selector("open(bytes32,address)");
 
 /** Calldata of `publish(stream, payload)`. */
 export function publishCalldata(stream: Hex, payload: Uint8Array): Bytes {
   const padding = new Uint8Array((32 - (payload.length % 32)) % 32);
-  return concat([SELECTOR, fromHex(stream, 32), toWord(64), toWord(payload.length), payload, padding]);
+  return concat([PUBLISH, fromHex(stream, 32), toWord(64), toWord(payload.length), payload, padding]);
 }
 
 /** What EIP-6963 wallets announce themselves on: a window. */
@@ -173,8 +175,17 @@ export async function sendPublish(
   stream: Hex,
   payload: Uint8Array,
 ): Promise<Hex> {
-  const data = toHex(publishCalldata(stream, payload));
-  const hash = await asked(wallet, "eth_sendTransaction", [{ from, to: contract, data }]);
+  return sendCall(wallet, from, contract, publishCalldata(stream, payload));
+}
+
+/** Sends `open(nameHash, anchorer)`: the account owns the stream of this name, and lets `anchorer` anchor it. */
+export async function openStream(wallet: Wallet, from: Hex, contract: Hex, nameHash: Hex, anchorer: Hex): Promise<Hex> {
+  const data = concat([OPEN, fromHex(nameHash, 32), padLeft(fromHex(anchorer, 20))]);
+  return sendCall(wallet, from, contract, data);
+}
+
+async function sendCall(wallet: Wallet, from: Hex, to: Hex, calldata: Bytes): Promise<Hex> {
+  const hash = await asked(wallet, "eth_sendTransaction", [{ from, to, data: toHex(calldata) }]);
   return toHex(fromHex(hash, 32));
 }
 

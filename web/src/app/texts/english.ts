@@ -79,6 +79,27 @@ export const english = {
     queueFull: "Too many messages wait for storage. Send this one again in a moment.",
     closed: "This page is no longer connected; nothing was sent.",
   },
+  newStream: {
+    open: "New stream",
+    title: "New stream",
+    name: "Name",
+    mode: "What goes on chain",
+    modes: {
+      root: "A Merkle root for many messages together",
+      hash: "A digest of each message too",
+      payload: "Each message too, whole",
+    },
+    prove: "Other contracts can check messages",
+    perMessage: (gas: number, cost: string): string => `${numbers.format(gas)} gas, ${cost} per message`,
+    perAnchor: (gas: number, cost: string): string => `${numbers.format(gas)} gas, ${cost} more per anchor`,
+    asking: "Asking the chain what that costs…",
+    noCosts: "The chain does not tell what that costs at present.",
+    price: (price: string, messages: number, bytes: number): string =>
+      `At ${price} per gas, when ${numbers.format(messages)} messages of ${numbers.format(bytes)} bytes share an anchor.`,
+    owner: "With anything but a root the stream is your own: your wallet signs in and opens it on chain.",
+    statement: "Sign in to StreamChain.",
+    make: "Make the stream",
+  },
   chainSend: {
     send: "Through the chain",
     help: "Sends the message by a transaction of your own wallet: everyone gets it as an event of the contract",

@@ -86,6 +86,27 @@ export const vietnamese: Texts = {
     queueFull: "Quá nhiều tin đang chờ được lưu. Hãy gửi lại tin này sau giây lát.",
     closed: "Trang này không còn kết nối; chưa gửi gì cả.",
   },
+  newStream: {
+    open: "Luồng mới",
+    title: "Luồng mới",
+    name: "Tên",
+    mode: "Những gì được ghi lên chuỗi",
+    modes: {
+      root: "Một gốc Merkle cho nhiều tin nhắn",
+      hash: "Thêm mã băm của từng tin nhắn",
+      payload: "Thêm toàn bộ từng tin nhắn",
+    },
+    prove: "Hợp đồng khác có thể kiểm tra tin nhắn",
+    perMessage: (gas: number, cost: string): string => `${numbers.format(gas)} gas, ${cost} mỗi tin nhắn`,
+    perAnchor: (gas: number, cost: string): string => `thêm ${numbers.format(gas)} gas, ${cost} mỗi lần neo`,
+    asking: "Đang hỏi chuỗi về chi phí…",
+    noCosts: "Hiện chuỗi không cho biết chi phí.",
+    price: (price: string, messages: number, bytes: number): string =>
+      `Với giá ${price} mỗi gas, khi ${numbers.format(messages)} tin nhắn ${numbers.format(bytes)} byte cùng một lần neo.`,
+    owner: "Ngoài chế độ chỉ có gốc, luồng là của riêng bạn: ví của bạn đăng nhập và mở nó trên chuỗi.",
+    statement: "Dang nhap vao StreamChain.",
+    make: "Tạo luồng",
+  },
   chainSend: {
     send: "Qua chuỗi",
     help: "Gửi tin nhắn bằng giao dịch từ ví của bạn: mọi người nhận nó như một sự kiện của hợp đồng",
