@@ -1,6 +1,6 @@
 //! `/v1/config`: what a client or a verifier needs to know of this deployment.
 
-use super::{Answer, Call, json_without_nulls};
+use super::{Answer, Call, json};
 use streamchain_protocol::limits::{
     COMMIT_INTERVAL_MS, HISTORY_MAX_BYTES, HISTORY_MAX_MESSAGES, OFFER_MAX_BYTES, PAYLOAD_MAX_BYTES,
 };
@@ -30,4 +30,22 @@ pub fn get(call: &Call) -> Answer {
             "version": env!("CARGO_PKG_VERSION"),
         }),
     )
+    let mut body = serde_json::json!({
+        "chainId": config.chain_id,
+        "contract": config.contract,
+        "operator": config.operator,
+        "limits": {
+            "payload": PAYLOAD_MAX_BYTES,
+            "offer": OFFER_MAX_BYTES,
+            "historyMessages": HISTORY_MAX_MESSAGES,
+            "historyBytes": HISTORY_MAX_BYTES,
+            "commitIntervalMs": COMMIT_INTERVAL_MS,
+        },
+        "features": FEATURES,
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    if let Some(url) = &config.public_rpc {
+        body["rpcUrl"] = url.as_str().into();
+    }
+    json(200, &body)
 }
