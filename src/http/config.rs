@@ -11,28 +11,10 @@ const FEATURES: [&str; 4] = ["sessions", "history", "receipts", "anchors"];
 /// `GET /v1/config`
 pub fn get(call: &Call) -> Answer {
     let config = &call.config;
-    json_without_nulls(
-        200,
-        serde_json::json!({
-            "chainId": config.chain_id,
-            "contract": config.contract,
-            "contractBlock": config.contract_block,
-            "operator": config.operator,
-            "rpcUrl": config.public_rpc,
-            "limits": {
-                "payload": PAYLOAD_MAX_BYTES,
-                "offer": OFFER_MAX_BYTES,
-                "historyMessages": HISTORY_MAX_MESSAGES,
-                "historyBytes": HISTORY_MAX_BYTES,
-                "commitIntervalMs": COMMIT_INTERVAL_MS,
-            },
-            "features": FEATURES,
-            "version": env!("CARGO_PKG_VERSION"),
-        }),
-    )
     let mut body = serde_json::json!({
         "chainId": config.chain_id,
         "contract": config.contract,
+        "contractBlock": config.contract_block,
         "operator": config.operator,
         "limits": {
             "payload": PAYLOAD_MAX_BYTES,

@@ -19,7 +19,7 @@ pub async fn get(call: &Call) -> Answer {
     match within(PATIENCE, asked).await {
         Ok(costs) => json(200, &costs),
         Err(error) => Err(Problem::new(
-            Kind::NoChain,
+            Kind::ChainUnreachable,
             format!("the costs can't be estimated now: {error}"),
         )
         .header("retry-after", "10")),

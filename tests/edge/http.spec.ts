@@ -13,7 +13,7 @@ after(() => edge.stop());
 test("health and config answer without anything behind them", async () => {
   assert.deepEqual((await edge.get("/v1/health")).json, { ok: true });
   const { limits, features, version, ...rest } = (await edge.get("/v1/config")).json;
-  assert.deepEqual(rest, { chainId: 31_337, contract: CONTRACT, operator: OPERATOR });
+  assert.deepEqual(rest, { chainId: 31_337, contract: CONTRACT, contractBlock: 0, operator: OPERATOR });
   assert.equal((limits as Json).payload, 65_536);
   assert.ok(Array.isArray(features) && features.includes("receipts"));
   assert.match(version as string, /^\d+\.\d+\.\d+/);
@@ -32,7 +32,7 @@ test("a chain that is down is told as such, and takes nothing else with it", asy
 
 test("what messages cost can't be told while no node answers", async () => {
   const answer = await edge.get("/v1/costs");
-  assertProblem(answer, 503, "no-chain");
+  assertProblem(answer, 503, "chain-unreachable");
   assert.equal(answer.headers.get("retry-after"), "10");
 });
 
