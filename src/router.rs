@@ -144,6 +144,7 @@ impl Route {
             (_, Self::Stream(_)) => Action::Change("stream.change"),
             (Method::Delete, Self::Member(..)) => Action::Change("member.remove"),
             (_, Self::Member(..)) => Action::Change("member.put"),
+            (_, Self::Signals(_)) => Action::Ask("signal.leave"),
             (_, Self::Session(_)) => Action::Change("session.end"),
             (_, Self::Replay) => Action::Change("chain.replay"),
             _ => Action::Change("other"),

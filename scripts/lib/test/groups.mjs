@@ -9,6 +9,7 @@ import { show } from "../run.mjs";
 import { chromiumPath } from "../setup/chromium.mjs";
 import { installHardhat } from "../setup/hardhat.mjs";
 import { installNetworkTools } from "../setup/network.mjs";
+import { installSchemathesis } from "../setup/schemathesis.mjs";
 import { runChecks } from "./checks.mjs";
 import { cargoCounts, forgeCounts, nodeCounts } from "./counts.mjs";
 import { privateNetwork } from "./private-network.mjs";
@@ -82,6 +83,14 @@ export const GROUPS = [
     name: "chaos",
     title: "Chaos, short (kill -9 of relay, workerd and chain under load)",
     run: () => nodeTests("tests/chaos/*.spec.ts"),
+  },
+  {
+    name: "api",
+    title: "The API against its description (schemathesis)",
+    run: async () => {
+      await installSchemathesis();
+      return nodeTests("tests/api/*.spec.ts");
+    },
   },
   {
     name: "browser",
