@@ -6,6 +6,9 @@ use super::book::Run;
 impl Sender {
     /// The chain has this run, in a block that may still be taken back.
     pub fn handle_anchored(&mut self, run: &Run, now_ms: u64) {
+        if let Some((_, next)) = self.latest.as_mut().filter(|(stream, _)| *stream == run.stream) {
+            *next = run.end().max(*next);
+        }
         self.book.see(run, now_ms);
     }
 
