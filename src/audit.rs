@@ -13,6 +13,7 @@ use alloy_primitives::hex;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use streamchain_protocol::access::AccessClaims;
+use streamchain_protocol::account::ApiKey;
 use streamchain_protocol::audit::{Entry, Outcome, Sampler, from_where};
 use worker::{Date, Env, Error, Request, Response, console_error};
 
@@ -75,7 +76,7 @@ impl Attempt {
         let outcome = Outcome::of_status(status);
         Some(Entry {
             time: self.time,
-            actor: self.actor(config),
+            actor: self.actor(config, answer.as_ref().ok().filter(|_| outcome == Outcome::Done)),
             action: action.to_owned(),
             target: self.target.clone(),
             outcome,
@@ -85,17 +86,24 @@ impl Attempt {
         })
     }
 
-    /// Who it was: whom the access token names.
-    fn actor(&self, config: &Config) -> String {
-        let now_s = self.time / 1_000;
-        let claims = self
-            .bearer
-            .as_deref()
-            .map(|token| AccessClaims::verify(token, &config.master.access_key(), now_s));
-        match claims {
-            Some(Ok(claims)) => hex::encode_prefixed(claims.sub),
-            _ => NOBODY.to_owned(),
+    /// Who it was: whom the answer names (a wallet that signed in has no token yet), or the access token; or the API
+    /// key, if what it asked for was done, for only then it is known to be one.
+    fn actor(&self, config: &Config, done: Option<&Response>) -> String {
+        let named = done.and_then(|response| response.headers().get("streamchain-author").ok().flatten());
+        if let Some(author) = named {
+            return author;
         }
+        let Some(bearer) = self.bearer.as_deref() else {
+            return NOBODY.to_owned();
+        };
+        if let Some(key) = ApiKey::parse(bearer).filter(|_| done.is_some()) {
+            return hex::encode_prefixed(key.key.author());
+        }
+        let now_s = self.time / 1_000;
+        let claims = config
+            .masters()
+            .find_map(|master| AccessClaims::verify(bearer, &master.access_key(), now_s).ok());
+        claims.map_or(NOBODY.to_owned(), |claims| hex::encode_prefixed(claims.sub))
     }
 }
 

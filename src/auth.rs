@@ -4,15 +4,17 @@
 //! are needed; and what somebody may do with a stream is decided by the stream's own object, when it is asked.
 
 use crate::config::Config;
-use crate::durable::call::{Method, Outcome, call as ask, outcome};
-use crate::durable::stream_stub;
+use crate::durable::account::{CheckCredentials, Checked};
+use crate::durable::call::{Method, Outcome, call as ask, expect_json, json_body, outcome};
+use crate::durable::{account_stub, stream_stub};
 use crate::http::Call;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use alloy_primitives::Address;
-use streamchain_protocol::access::{AccessClaims, Scope};
+use streamchain_protocol::access::{AccessClaims, AccessError, Scope};
+use streamchain_protocol::account::{AccountError, ApiKey, KEY_PREFIX};
 use streamchain_protocol::ids::{RelayId, ShortId, StreamRef};
-use streamchain_protocol::limits::GUEST_TOKEN_LIFE_S;
+use streamchain_protocol::limits::{ACCESS_TOKEN_LIFE_S, GUEST_TOKEN_LIFE_S};
 use streamchain_protocol::rights::{Access, Right, Rights};
 use worker::Headers;
 
@@ -43,6 +45,8 @@ pub struct Principal {
     pub operator: bool,
     /// What its credentials are limited to.
     pub scope: Scope,
+    /// What its token says, or would say.
+    pub claims: AccessClaims,
 }
 
 impl Principal {
@@ -52,13 +56,14 @@ impl Principal {
             (None, true) => (claims.sub, PrincipalKind::Guest),
             (None, false) => (claims.sub, PrincipalKind::Wallet),
         };
-        let scope = claims.scope.unwrap_or(Scope::ALL);
+        let scope = claims.scope.clone().unwrap_or(Scope::ALL);
         Self {
             author: claims.sub,
             account,
             kind,
             operator: is_operator(config, account, kind, &scope),
             scope,
+            claims,
         }
     }
 }
@@ -102,13 +107,82 @@ pub async fn principal(call: &Call) -> Result<Option<Principal>, Problem> {
     let Some(token) = in_header.or_else(|| call.url_token.clone()) else {
         return Ok(None);
     };
-    let claims = AccessClaims::verify(&token, &call.config.master.access_key(), call.now_ms / 1_000)?;
+    let claims = match token.starts_with(KEY_PREFIX) {
+        true if in_url => return Err(unauthorized("access_token: an API key may not stand in a URL")),
+        true => claims_of_key(call, &token).await?,
+        false => claims_of_token(call, &token).await?,
+    };
     if in_url && claims.exp.saturating_sub(claims.iat) > URL_TOKEN_LIFE_MAX_S {
         return Err(unauthorized(
             "access_token: only a token that lives an hour at most may stand in a URL",
         ));
     }
     Ok(Some(Principal::of(claims, &call.config)))
+}
+
+/// What an access token says, if it still counts.
+async fn claims_of_token(call: &Call, token: &str) -> Result<AccessClaims, Problem> {
+    let now_s = call.now_ms / 1_000;
+    let mut claims = Err(AccessError::Signature);
+    for master in call.config.masters() {
+        claims = AccessClaims::verify(token, &master.access_key(), now_s);
+        if claims != Err(AccessError::Signature) {
+            break;
+        }
+    }
+    let mut claims = claims?;
+    let account = claims.key.map_or(claims.sub, |key| key.account);
+    let asked = CheckCredentials {
+        issued: Some(claims.iat),
+        key: claims.key.map(|key| key.id),
+        hash: None,
+    };
+    let checked = check_credentials(call, account, &asked).await?;
+    if let Some(key) = checked.scope {
+        // A key is never wider than it was when the token was made, but the token says so only in part.
+        claims.scope = Some(claims.scope.unwrap_or(Scope::ALL).narrowed(&key));
+    }
+    Ok(claims)
+}
+
+/// What a token made with an API key would say.
+async fn claims_of_key(call: &Call, text: &str) -> Result<AccessClaims, Problem> {
+    let key = ApiKey::parse(text).ok_or(AccountError::BadKey)?;
+    let asked = CheckCredentials {
+        issued: None,
+        key: Some(key.key.id),
+        hash: Some(key.hash()),
+    };
+    let checked = check_credentials(call, key.key.account, &asked).await?;
+    let now_s = call.now_ms / 1_000;
+    let end = checked.expires.map_or(u64::MAX, |expires| expires / 1_000);
+    Ok(AccessClaims {
+        sub: key.key.author(),
+        iat: now_s,
+        exp: end.min(now_s + ACCESS_TOKEN_LIFE_S),
+        guest: false,
+        since: None,
+        key: Some(key.key),
+        scope: checked.scope,
+    })
+}
+
+async fn check_credentials(
+    call: &Call,
+    account: Address,
+    asked: &CheckCredentials,
+) -> Result<Checked, Problem> {
+    let stub = account_stub(&call.env, account)?;
+    let checked: Checked = expect_json(ask(&stub, Method::Post, "/check", json_body(asked)?).await?).await?;
+    match checked.refused {
+        None => Ok(checked),
+        Some(reason) => Err(invalid_token(&reason)),
+    }
+}
+
+/// The problem of credentials that don't count.
+fn invalid_token(detail: &str) -> Problem {
+    Problem::new(Kind::Unauthorized, detail).header("www-authenticate", "Bearer error=\"invalid_token\"")
 }
 
 /// As [`principal`], for requests that need one.

@@ -36,6 +36,10 @@ pub struct TurnServiceConfig {
 pub struct Config {
     /// From it come all keys.
     pub master: MasterSecret,
+    /// The one before, while it is being changed: what was signed with it still counts.
+    previous: Option<MasterSecret>,
+    /// Where people may sign in to; the request's own host when there is none.
+    pub siwe_domains: Vec<String>,
     /// The anchoring account's address: it owns the streams that are called by name.
     pub operator: Address,
     /// Accounts that may do everything, beside that one.
@@ -77,6 +81,11 @@ impl Config {
         Ok(CONFIG.with(|cell| cell.get_or_init(|| config).clone()))
     }
 
+    /// The master secrets that count, the one that signs first.
+    pub fn masters(&self) -> impl Iterator<Item = &MasterSecret> {
+        std::iter::once(&self.master).chain(&self.previous)
+    }
+
     /// Whether an account may do everything.
     pub fn is_operator(&self, account: Address) -> bool {
         account == self.operator || self.operators.contains(&account)
@@ -97,6 +106,13 @@ impl Config {
         let master = need("MASTER_SECRET", "not set: expected 64 hexadecimal digits")?;
         let master = MasterSecret::from_hex(&master)
             .map_err(|_| wrong("MASTER_SECRET", "expected 64 hexadecimal digits (32 bytes)"))?;
+        let previous = optional("MASTER_SECRET_PREVIOUS").map(|text| MasterSecret::from_hex(&text));
+        let previous = previous.transpose().map_err(|_| {
+            wrong(
+                "MASTER_SECRET_PREVIOUS",
+                "expected 64 hexadecimal digits (32 bytes)",
+            )
+        })?;
         let key = need(
             "ANCHORER_KEY",
             "not set: expected a private key, 64 hexadecimal digits",
@@ -177,6 +193,10 @@ impl Config {
         };
         Ok(Self {
             master,
+            previous,
+            siwe_domains: list(&optional("SIWE_DOMAINS").unwrap_or_default())
+                .map(str::to_owned)
+                .collect(),
             operator: signer.address(),
             operators,
             chain_id,
@@ -262,6 +282,7 @@ mod tests {
             ("RATE_LIMITS", "fast"),
             ("OPERATORS", "0x12"),
             ("CLOUDFLARE_TURN_KEY_ID", "a/b"),
+            ("MASTER_SECRET_PREVIOUS", "0x12"),
         ] {
             let token = ("CLOUDFLARE_TURN_TOKEN", "t");
             assert_eq!(

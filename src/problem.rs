@@ -3,11 +3,13 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use streamchain_protocol::access::AccessError;
+use streamchain_protocol::account::AccountError;
 use streamchain_protocol::cbor::CborError;
 use streamchain_protocol::directory::DirectoryError;
 use streamchain_protocol::ids::IdError;
 use streamchain_protocol::log::{LogError, Refusal};
 use streamchain_protocol::sdp::OfferError;
+use streamchain_protocol::siwe::SiweError;
 use streamchain_protocol::uplink::problem as uplink;
 use worker::{Headers, Response, console_error};
 
@@ -25,6 +27,10 @@ pub enum Kind {
     BadStreamName,
     /// A relay id, session id or producer id out of shape.
     BadId,
+    /// A sign-in message out of shape.
+    BadSignIn,
+    /// A sign-in message that does not count here, now, or by this signature.
+    SignInRefused,
     /// No valid credentials.
     Unauthorized,
     /// Valid credentials, but not for this.
@@ -37,6 +43,8 @@ pub enum Kind {
     NoSuchSession,
     /// Nobody of that address is a member of the stream.
     NoSuchMember,
+    /// The account has no such API key.
+    NoSuchKey,
     /// The stream is not that long.
     NoSuchMessage,
     /// Stored, but no anchor on chain covers it yet.
@@ -79,11 +87,14 @@ impl Kind {
             Self::BadOffer => ("bad-offer", 400, "The offer can't be answered"),
             Self::BadStreamName => ("bad-stream-name", 400, "That is not the name of a stream"),
             Self::BadId => ("bad-id", 400, "That is not an id"),
+            Self::BadSignIn => ("bad-sign-in", 400, "The sign-in message is out of shape"),
+            Self::SignInRefused => ("sign-in-refused", 401, "The sign-in does not count"),
             Self::Unauthorized => ("unauthorized", 401, "The credentials are missing or wrong"),
             Self::Forbidden => ("forbidden", 403, "That is not yours to do"),
             Self::NotFound => ("not-found", 404, "There is nothing here"),
             Self::NoSuchStream => ("no-such-stream", 404, "There is no such stream"),
             Self::NoSuchSession => ("no-such-session", 404, "There is no such session"),
+            Self::NoSuchKey => ("no-such-key", 404, "The account has no such key"),
             Self::NoSuchMember => ("no-such-member", 404, "The stream has no such member"),
             Self::NoSuchMessage => ("no-such-message", 404, "The stream has no such message"),
             Self::NotAnchored => ("not-anchored", 404, "The message is not anchored yet"),
@@ -236,6 +247,31 @@ impl From<AccessError> for Problem {
     fn from(error: AccessError) -> Self {
         Self::new(Kind::Unauthorized, error.to_string())
             .header("www-authenticate", "Bearer error=\"invalid_token\"")
+    }
+}
+
+impl From<SiweError> for Problem {
+    #[cold]
+    fn from(error: SiweError) -> Self {
+        let kind = match error.is_malformed() {
+            true => Kind::BadSignIn,
+            false => Kind::SignInRefused,
+        };
+        Self::new(kind, error.to_string()).with("reason", error.word())
+    }
+}
+
+impl From<AccountError> for Problem {
+    #[cold]
+    fn from(error: AccountError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AccountError::Revoked | AccountError::BadKey => Self::new(Kind::Unauthorized, detail)
+                .header("www-authenticate", "Bearer error=\"invalid_token\""),
+            AccountError::NoSuchKey => Self::new(Kind::NoSuchKey, detail),
+            AccountError::NonceUsed => SiweError::Nonce.into(),
+            AccountError::TooManyKeys | AccountError::TooManySignIns => Self::new(Kind::Full, detail),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::http::{self, Call};
 use crate::limits;
 use crate::problem::{Kind, Problem};
 use alloy_primitives::Address;
-use streamchain_protocol::ids::{ProducerId, RelayId, Seq, SessionRef, StreamRef};
+use streamchain_protocol::ids::{KeyId, ProducerId, RelayId, Seq, SessionRef, StreamRef};
 use worker::{Context, Env, Method, Request, Response};
 
 /// A resource of the API.
@@ -25,6 +25,18 @@ pub enum Route {
     Guest,
     /// `/v1/audit`
     Audit,
+    /// `/v1/auth/nonce`
+    Nonce,
+    /// `/v1/auth/wallet`
+    Wallet,
+    /// `/v1/auth/token`
+    Token,
+    /// `/v1/auth/revoke`
+    Revoke,
+    /// `/v1/keys`
+    Keys,
+    /// `/v1/keys/{key}`
+    Key(KeyId),
     /// `/v1/ice-servers`
     IceServers,
     /// `/v1/streams`
@@ -81,6 +93,12 @@ impl Route {
             ["costs"] => Self::Costs,
             ["auth", "guest"] => Self::Guest,
             ["audit"] => Self::Audit,
+            ["auth", "nonce"] => Self::Nonce,
+            ["auth", "wallet"] => Self::Wallet,
+            ["auth", "token"] => Self::Token,
+            ["auth", "revoke"] => Self::Revoke,
+            ["keys"] => Self::Keys,
+            ["keys", key] => Self::Key(key.parse()?),
             ["ice-servers"] => Self::IceServers,
             ["streams"] => Self::Streams,
             ["streams", stream] => Self::Stream(stream.parse()?),
@@ -112,9 +130,10 @@ impl Route {
     /// What may be done with it, as the `Allow` header lists it.
     pub fn allow(&self) -> &'static str {
         match self {
-            Self::Streams | Self::Messages(_) | Self::Signals(_) => "GET, HEAD, POST, OPTIONS",
+            Self::Streams | Self::Messages(_) | Self::Signals(_) | Self::Keys => "GET, HEAD, POST, OPTIONS",
+            Self::Nonce | Self::Wallet | Self::Token | Self::Revoke => "POST, OPTIONS",
             Self::Guest | Self::Replay | Self::Sessions(_) | Self::Batches(..) => "POST, OPTIONS",
-            Self::Session(_) => "DELETE, OPTIONS",
+            Self::Session(_) | Self::Key(_) => "DELETE, OPTIONS",
             Self::Stream(_) => "GET, HEAD, PATCH, OPTIONS",
             Self::Member(..) => "PUT, DELETE, OPTIONS",
             Self::Relay(_) => "PUT, DELETE, OPTIONS",
@@ -140,6 +159,12 @@ impl Route {
             (_, Self::Messages(_)) => Action::Ask("message.publish"),
             (_, Self::Guest) => Action::Ask("guest.create"),
             (_, Self::TakeUp(..) | Self::Batches(..)) => Action::Ask("relay.work"),
+            (_, Self::Nonce) => Action::Ask("nonce.create"),
+            (_, Self::Wallet) => Action::Change("wallet.sign-in"),
+            (_, Self::Token) => Action::Ask("token.create"),
+            (_, Self::Revoke) => Action::Change("token.revoke"),
+            (_, Self::Keys) => Action::Change("key.create"),
+            (_, Self::Key(_)) => Action::Change("key.remove"),
             (_, Self::Relay(_)) => Action::Ask("relay.register"),
             (_, Self::Stream(_)) => Action::Change("stream.change"),
             (Method::Delete, Self::Member(..)) => Action::Change("member.remove"),
@@ -219,6 +244,13 @@ async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Pr
         (_, Route::Costs) => http::costs::get(&call).await,
         (_, Route::Guest) => http::auth::guest(&call),
         (_, Route::Audit) => http::audit::list(&call).await,
+        (_, Route::Nonce) => http::auth::nonce(&call),
+        (_, Route::Wallet) => http::auth::wallet(call).await,
+        (_, Route::Token) => http::auth::token(call).await,
+        (_, Route::Revoke) => http::auth::revoke(call).await,
+        (Method::Post, Route::Keys) => http::keys::create(call).await,
+        (_, Route::Keys) => http::keys::list(&call).await,
+        (_, Route::Key(key)) => http::keys::remove(&call, key).await,
         (_, Route::IceServers) => http::ice_servers::get(&call).await,
         (Method::Post, Route::Streams) => http::streams::create(call).await,
         (_, Route::Streams) => http::streams::list(&call).await,

@@ -7,6 +7,13 @@ use alloy_sol_types::{SolCall, SolInterface, SolValue, sol};
 
 sol!("../contracts/src/IStreamChain.sol");
 
+sol! {
+    /// Contract wallets (EIP-1271).
+    interface IERC1271 {
+        function isValidSignature(bytes32 hash, bytes signature) external view returns (bytes4);
+    }
+}
+
 pub use IStreamChain::{
     Anchor, Anchored, IStreamChainErrors as ContractError, Message, Published, anchorCall, anchorStoredCall,
     emitDigestsCall, emitMessagesCall, multicallCall, openCall, streamsCall,

@@ -14,6 +14,7 @@ pub mod costs;
 pub mod endpoints;
 pub mod fees;
 pub mod listener;
+pub mod personal;
 pub mod retry;
 pub mod row;
 pub mod rpc;

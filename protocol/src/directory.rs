@@ -184,6 +184,11 @@ impl Directory {
         dead
     }
 
+    /// All relays, those that fell silent lately too: their sessions may go on.
+    pub fn relays(&self) -> impl Iterator<Item = &RelayId> {
+        self.relays.keys()
+    }
+
     /// All relays, for people.
     pub fn statuses(&self, now_ms: u64) -> Vec<RelayStatus> {
         let status = |(id, lease): (&RelayId, &Lease)| RelayStatus {

@@ -218,6 +218,11 @@ byte_id!(
     Incarnation, 8, "incarnation", ""
 );
 
+impl ShortId {
+    /// No stream's: in a notice it stands for every stream.
+    pub const EVERY: Self = Self([0; Self::LEN]);
+}
+
 impl StreamId {
     /// The id of `owner`'s stream called `name`.
     pub fn of(owner: Address, name: &StreamName) -> Self {

@@ -63,6 +63,11 @@ impl MasterSecret {
         ))
     }
 
+    /// The key that signs the nonces of sign-ins.
+    pub fn nonce_key(&self) -> [u8; 32] {
+        derive(&self.0, &[b"streamchain/nonce/v1"])
+    }
+
     /// The key that signs access tokens.
     pub fn access_key(&self) -> [u8; 32] {
         derive(&self.0, &[b"streamchain/access/v1"])

@@ -7,6 +7,7 @@
 //! ([`ids`], [`frame`], [`token`], [`sdp`], [`batch`], [`receipt`]); every parser has a bound in [`limits`].
 
 pub mod access;
+pub mod account;
 pub mod audit;
 pub mod batch;
 pub mod cbor;
@@ -25,6 +26,7 @@ pub mod receipt;
 pub mod rights;
 pub mod sdp;
 pub mod settings;
+pub mod siwe;
 pub mod token;
 pub mod turn_credentials;
 pub mod turn_service;

@@ -68,6 +68,13 @@ pub const ACCESS_TOKEN_MAX_BYTES: usize = 2_048;
 /// Life of a guest's access token, seconds (30 days): long enough that a page keeps its author.
 pub const GUEST_TOKEN_LIFE_S: u64 = 30 * 24 * 3_600;
 
+/// Life of a wallet's or service's access token, seconds (15 minutes): what a stolen one is good for, unless it is
+/// revoked before.
+pub const ACCESS_TOKEN_LIFE_S: u64 = 15 * 60;
+
+/// How long a wallet's token may be renewed without signing in again, seconds (a day).
+pub const SIGN_IN_LIFE_S: u64 = 24 * 3_600;
+
 /// Commit interval of a relay unless configured, milliseconds.
 pub const COMMIT_INTERVAL_MS: u64 = 50;
 

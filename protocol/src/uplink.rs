@@ -199,6 +199,16 @@ pub enum NoticeEvent {
     },
     /// Messages came by HTTP and wait to be fetched.
     Append,
+    /// What sessions were opened with no longer holds: those opened until `before` are over. With the stream's id
+    /// all zeros: on every stream.
+    Withdrawn {
+        /// Whose; `None` for everybody's.
+        author: Option<Address>,
+        /// Unix seconds, by the edge's clock.
+        before: u64,
+        /// Whether the client should open another session, whose rights may be others.
+        again: bool,
+    },
     /// A kind of a later version: passed over.
     #[serde(other)]
     Unknown,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use str0m::config::{CryptoProvider, DtlsCert};
-use streamchain_protocol::ids::Incarnation;
+use streamchain_protocol::ids::{Incarnation, ShortId};
 use streamchain_protocol::keys::{RelayKey, SessionKeys};
 use streamchain_protocol::limits::{RELAY_MAX_SHARDS, SHARD_MAX_CANDIDATES};
 use streamchain_protocol::uplink::{self, Candidate, Notice, Registration, Transport, shard_of};
@@ -336,10 +336,14 @@ impl Control {
         self.registration.streams = streams;
     }
 
-    /// To each shard its streams' notices. A full inbox is waited for: the cursor moves on only behind them.
+    /// To each shard its streams' notices, and those about every stream. A full inbox is waited for: the cursor moves on only behind them.
     async fn hand_out(&self, notices: Vec<Notice>) {
         let mut shares: Vec<Vec<Notice>> = vec![Vec::new(); self.shards.len()];
         for notice in notices {
+            if notice.stream == ShortId::EVERY {
+                shares.iter_mut().for_each(|share| share.push(notice.clone()));
+                continue;
+            }
             shares[shard_of(notice.stream, self.shards.len())].push(notice);
         }
         for (shard, share) in self.shards.iter().zip(shares) {

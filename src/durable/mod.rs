@@ -3,6 +3,7 @@
 //! What always holds: an object's truth is in its storage alone, and one step of a machine is one transaction
 //! there; so a crash between two steps loses nothing, and the next request or alarm goes on.
 
+pub mod account;
 pub mod alarm;
 pub mod anchorer;
 pub mod audit;
@@ -16,6 +17,7 @@ pub mod sql;
 pub mod stream;
 
 use crate::config::Config;
+use alloy_primitives::Address;
 use call::{Method, call};
 use std::time::Duration;
 use streamchain_protocol::ids::ShortId;
@@ -27,6 +29,12 @@ const ENSURE_TIMEOUT_MS: u64 = 5_000;
 /// The object of one stream: named by the short id's digits.
 pub fn stream_stub(env: &Env, stream: ShortId) -> worker::Result<Stub> {
     env.durable_object("STREAM")?.get_by_name(&stream.to_hex())
+}
+
+/// The object of one principal: named by its address.
+pub fn account_stub(env: &Env, account: Address) -> worker::Result<Stub> {
+    env.durable_object("ACCOUNT")?
+        .get_by_name(&alloy_primitives::hex::encode_prefixed(account))
 }
 
 /// The one directory of relays.

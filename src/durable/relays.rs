@@ -1,7 +1,7 @@
 //! The Relays object: the one directory of relays. A shell over [`Directory`].
 //!
 //! Internal paths (the Worker has authenticated whoever asks): `PUT` and `DELETE /relays/{relay}`, `POST /choose`,
-//! `POST /notices`, `GET /status`, `GET /ice-servers`.
+//! `POST /notices`, `POST /withdraw`, `GET /status`, `GET /ice-servers`.
 
 mod rows;
 mod turn_service;
@@ -13,13 +13,14 @@ use crate::config::Config;
 use crate::http::{Answer, from_json, json};
 use crate::problem::{Kind, Problem};
 use crate::query;
+use alloy_primitives::Address;
 use rows::RelayRows;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use streamchain_protocol::directory::{Directory, post, renew};
 use streamchain_protocol::ids::{Incarnation, RelayId, ShortId};
-use streamchain_protocol::uplink::{Notice, Registration};
+use streamchain_protocol::uplink::{Notice, NoticeEvent, Registration};
 use turn_service::TurnServiceRows;
 use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
@@ -50,6 +51,13 @@ pub struct PostNotices {
 pub struct NoticesPosted {
     /// Those of the relays that are not alive: they may never hear of it.
     pub dead: Vec<RelayId>,
+}
+
+/// `POST /withdraw`: the sessions of these authors are over, on every stream and relay.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Withdraw {
+    /// Whose.
+    pub authors: Vec<Address>,
 }
 
 /// One notice for one relay.
@@ -134,6 +142,11 @@ impl Relays {
                 self.turn_service.renew(&self.state, &self.env, now_ms);
                 json(200, &self.turn_service.servers(now_ms))
             }
+            (Method::Post, ["withdraw"]) => {
+                let notices = self.withdrawn(&read(&mut request).await?, now_ms);
+                self.atomically(|| post(&self.rows, &notices, now_ms))?;
+                json(200, &serde_json::json!({}))
+            }
             (Method::Get, ["status"]) => json(200, &self.directory.borrow().statuses(now_ms)),
             _ => Err(Problem::internal(format!(
                 "the Relays object has no {}",
@@ -159,6 +172,23 @@ impl Relays {
         let renewed = self.atomically(|| renew(&self.rows, &relay, cursor, sessions))?;
         self.keep_house(now_ms)?;
         json(200, &renewed)
+    }
+
+    fn withdrawn(&self, asked: &Withdraw, now_ms: u64) -> Vec<(RelayId, Notice)> {
+        let directory = self.directory.borrow();
+        let notice = |author: &Address| Notice {
+            stream: ShortId::EVERY,
+            event: NoticeEvent::Withdrawn {
+                author: Some(*author),
+                before: now_ms / 1_000,
+                again: false,
+            },
+        };
+        let to_relay = |relay: &RelayId| {
+            let notices = asked.authors.iter().map(notice);
+            notices.map(|notice| (relay.clone(), notice)).collect::<Vec<_>>()
+        };
+        directory.relays().flat_map(to_relay).collect()
     }
 
     /// What is done now and then, on a renewal.

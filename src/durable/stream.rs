@@ -1,7 +1,7 @@
 //! The Stream object: one per stream, the only writer of its head. A shell over [`Log`].
 //!
 //! Internal paths (the Worker has authenticated whoever asks): `POST /streams`, `GET /state`, `GET /access`,
-//! `PATCH /settings`, `GET /members`, `PUT` and `DELETE /members/{address}`, `POST /sessions`,
+//! `PATCH /settings`, `GET /members`, `PUT` and `DELETE /members/{address}`, `POST /withdraw`, `POST /sessions`,
 //! `DELETE /sessions/{session}`, `PUT /holder`, `GET /producers/{producer}`, `POST /batches`, `GET /tail`,
 //! `POST /notices`, `POST /append`, `GET /inbox`, `DELETE /holder`, `GET /news`.
 
@@ -141,6 +141,10 @@ impl Stream {
             (Method::Put, ["members", member]) => {
                 self.put_member(to_address(member)?, &read(&mut request).await?)
             }
+            (Method::Post, ["withdraw"]) => {
+                let asked: WithdrawHere = read(&mut request).await?;
+                self.withdraw(asked.authors.into_iter().map(Some)).await
+            }
             (Method::Delete, ["members", member]) => self.drop_member(to_address(member)?),
             (Method::Post, ["sessions"]) => self.open_session(read(&mut request).await?).await,
             (Method::Delete, ["sessions", session]) => {
@@ -262,18 +266,19 @@ impl Stream {
             stream,
             event: NoticeEvent::SessionEnded { session: id },
         };
-        let notices = PostNotices {
-            notices: vec![RelayNotice {
-                relay: session.relay,
-                notice,
-            }],
-        };
-        let stub = relays_stub(&self.env)?;
-        let told = call(&stub, Method::Post, "/notices", json_body(&notices)?).await?;
-        super::call::expect_json::<serde_json::Value>(told).await?;
+        let relay = session.relay;
+        self.tell_relays(vec![RelayNotice { relay, notice }]).await?;
         self.step(|log| log.forget_session(id))?;
         self.mailboxes.borrow_mut().leave(id);
         json(200, &serde_json::json!({}))
+    }
+
+    async fn tell_relays(&self, notices: Vec<RelayNotice>) -> Result<(), Problem> {
+        let stub = relays_stub(&self.env)?;
+        let notices = PostNotices { notices };
+        let told = call(&stub, Method::Post, "/notices", json_body(&notices)?).await?;
+        super::call::expect_json::<serde_json::Value>(told).await?;
+        Ok(())
     }
 
     fn producer(&self, url: &str, producer: ProducerId) -> Answer {

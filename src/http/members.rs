@@ -1,10 +1,15 @@
 //! `/v1/streams/{stream}/members`: who may do more with a stream than everybody.
+//!
+//! What always holds: after each change the member's sessions on the stream, and those of its services, are opened
+//! again with the rights that hold now.
 
+use super::auth::service_authors;
 use super::{Answer, Call, JSON_MAX_BYTES, json};
 use crate::auth;
-use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
-use crate::durable::stream::{Member, Membership};
+use crate::durable::call::{Method, Outcome, call as ask, expect_json, json_body, outcome};
+use crate::durable::stream::{Member, Membership, WithdrawHere};
 use crate::durable::stream_stub;
+use crate::problem::Problem;
 use alloy_primitives::Address;
 use serde_json::json;
 use streamchain_protocol::ids::StreamRef;
@@ -27,12 +32,32 @@ pub async fn put(mut call: Call, stream: &StreamRef, member: Address) -> Answer 
     let membership: Membership = call.json(JSON_MAX_BYTES).await?;
     let stub = stream_stub(&call.env, call.short(stream))?;
     let path = format!("/members/{member:#x}");
-    Ok(ask(&stub, Method::Put, &path, json_body(&membership)?).await?)
+    let answer = ask(&stub, Method::Put, &path, json_body(&membership)?).await?;
+    withdraw(&call, stream, member).await?;
+    Ok(answer)
 }
 
 /// `DELETE /v1/streams/{stream}/members/{address}`
 pub async fn remove(call: &Call, stream: &StreamRef, member: Address) -> Answer {
     auth::need(call, stream, Right::Manage).await?;
     let stub = stream_stub(&call.env, call.short(stream))?;
-    Ok(ask(&stub, Method::Delete, &format!("/members/{member:#x}"), None).await?)
+    let answer = ask(&stub, Method::Delete, &format!("/members/{member:#x}"), None).await?;
+    // Even when there was no such member: the answer to an earlier try may have been lost before this.
+    withdraw(call, stream, member).await?;
+    Ok(answer)
+}
+
+async fn withdraw(call: &Call, stream: &StreamRef, member: Address) -> Result<(), Problem> {
+    let mut authors = vec![member];
+    authors.extend(service_authors(call, member).await?);
+    let stub = stream_stub(&call.env, call.short(stream))?;
+    let told = ask(
+        &stub,
+        Method::Post,
+        "/withdraw",
+        json_body(&WithdrawHere { authors })?,
+    )
+    .await?;
+    expect_json::<serde_json::Value>(told).await?;
+    Ok(())
 }

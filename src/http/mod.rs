@@ -9,6 +9,7 @@ pub mod config;
 pub mod costs;
 pub mod events;
 pub mod ice_servers;
+pub mod keys;
 pub mod members;
 pub mod messages;
 pub mod publish;
@@ -66,6 +67,13 @@ impl Call {
     /// The request's headers.
     pub fn headers(&self) -> &Headers {
         self.request.headers()
+    }
+
+    /// The host, and the port if it is not the scheme's own, that the request was sent to.
+    pub fn host(&self) -> String {
+        let url = self.request.inner().url();
+        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+        rest.split('/').next().unwrap_or_default().to_owned()
     }
 
     /// What routes to a stream's object.

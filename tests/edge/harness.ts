@@ -240,6 +240,11 @@ export class Edge {
     return this.#url;
   }
 
+  /** The host and port that it is reached at. */
+  get host(): string {
+    return new URL(this.#url).host;
+  }
+
   async send(method: string, path: string, init: RequestInit = {}): Promise<Answer> {
     return read(await fetch(`${this.#url}${path}`, { method, ...init }));
   }
@@ -347,7 +352,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       compatibilityDate: "2026-10-01",
       host: "127.0.0.1",
       durableObjects: Object.fromEntries(
-        ["Stream", "Relays", "Anchorer", "Listener", "Limits", "Audit"].map((className) => [
+        ["Stream", "Relays", "Anchorer", "Listener", "Limits", "Audit", "Account"].map((className) => [
           className.toUpperCase(),
           { className, useSQLite: true },
         ]),

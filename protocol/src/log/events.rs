@@ -124,7 +124,10 @@ impl<S: LogStore> Log<S> {
                 payload,
                 ..
             } => (format!("c/{block}/{log_index}/{tx}"), *state, payload.is_some()),
-            NoticeEvent::SessionEnded { .. } | NoticeEvent::Append | NoticeEvent::Unknown => {
+            NoticeEvent::SessionEnded { .. }
+            | NoticeEvent::Withdrawn { .. }
+            | NoticeEvent::Append
+            | NoticeEvent::Unknown => {
                 return self.state();
             }
         };

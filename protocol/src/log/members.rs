@@ -26,20 +26,16 @@ impl<S: LogStore> Log<S> {
         })
     }
 
-    /// Changes the settings; the states before and after.
-    pub fn change_settings(&self, change: &SettingsChange) -> Step<(LogState, LogState), S> {
-        let before = self.state()?;
-        let settings = change.of(before.settings);
-        if settings == before.settings {
-            return Ok((before.clone(), before));
+    /// Changes the settings.
+    pub fn change_settings(&self, change: &SettingsChange) -> Step<LogState, S> {
+        let mut state = self.state()?;
+        let settings = change.of(state.settings);
+        if settings != state.settings {
+            state.settings = settings;
+            state.listed = false;
+            self.save(&state)?;
         }
-        let after = LogState {
-            settings,
-            listed: false,
-            ..before.clone()
-        };
-        self.save(&after)?;
-        Ok((before, after))
+        Ok(state)
     }
 
     /// All members.
@@ -48,23 +44,23 @@ impl<S: LogStore> Log<S> {
         self.store.members().map_err(LogError::Store)
     }
 
-    /// Gives a member these rights and no others; what it had before.
-    pub fn put_member(&self, member: Address, rights: Rights) -> Step<Option<Rights>, S> {
+    /// Gives a member these rights and no others.
+    pub fn put_member(&self, member: Address, rights: Rights) -> Step<(), S> {
         self.state()?;
         let before = self.store.member(member).map_err(LogError::Store)?;
         if before.is_none() && self.store.members().map_err(LogError::Store)?.len() >= MEMBERS_MAX {
             return Err(Refusal::TooManyMembers.into());
         }
-        self.store.put_member(member, rights).map_err(LogError::Store)?;
-        Ok(before)
+        self.store.put_member(member, rights).map_err(LogError::Store)
     }
 
-    /// Takes a member's rights away; what they were.
-    pub fn drop_member(&self, member: Address) -> Step<Rights, S> {
+    /// Takes a member's rights away.
+    pub fn drop_member(&self, member: Address) -> Step<(), S> {
         self.state()?;
         let before = self.store.member(member).map_err(LogError::Store)?;
-        let before = before.ok_or(Refusal::NoSuchMember(member))?;
-        self.store.drop_member(member).map_err(LogError::Store)?;
-        Ok(before)
+        if before.is_none() {
+            return Err(Refusal::NoSuchMember(member).into());
+        }
+        self.store.drop_member(member).map_err(LogError::Store)
     }
 }

@@ -87,6 +87,10 @@ pub const PRODUCER_RECENT: usize = 256;
 /// this is about a thousand sessions a second.
 pub const SPENT_TOKENS_MAX: usize = 65_536;
 
+/// Most withdrawals remembered, so that tokens made before them open nothing: more than notices come in the minute
+/// that a token lives.
+pub const WITHDRAWALS_MAX: usize = 16_384;
+
 /// Datagrams that a peer connection is handed before it is asked what it has to say. It keeps a few dozen and
 /// drops the rest.
 pub const DATAGRAMS_PER_DRIVE: u32 = 16;

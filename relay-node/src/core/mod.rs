@@ -17,6 +17,7 @@ pub mod shard;
 pub mod stream;
 pub mod timers;
 pub mod uplink;
+pub mod withdrawals;
 
 pub use path::Path;
 pub use rates::{Rate, Rates};

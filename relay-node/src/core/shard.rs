@@ -27,6 +27,7 @@ use crate::core::session::{Phase, Session, SessionConfig, SessionKey};
 use crate::core::stream::Stream;
 use crate::core::timers::{Owner, Timers};
 use crate::core::uplink::{Answer, Request, Ticket, UplinkError};
+use crate::core::withdrawals::Withdrawals;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -145,6 +146,7 @@ pub struct Shard {
     by_ufrag: HashMap<Arc<str>, SessionKey>,
     /// Tokens of ended sessions, and the second in which they expire.
     spent: HashMap<SessionId, u64>,
+    withdrawals: Withdrawals,
     /// The second in which the expired ones were last dropped.
     spent_checked: u64,
     streams: HashMap<ShortId, Stream>,
@@ -179,6 +181,7 @@ impl Shard {
             by_address: HashMap::new(),
             by_ufrag: HashMap::new(),
             spent: HashMap::new(),
+            withdrawals: Withdrawals::default(),
             spent_checked: 0,
             streams: HashMap::new(),
             disputed: HashSet::new(),
@@ -287,7 +290,8 @@ impl Shard {
         }
         let admitted = self.admission.admit(&check, now.unix_ms / 1_000)?;
         let token = admitted.token;
-        if self.spent.contains_key(&token.session) || shard_of(token.stream, self.shards) != self.index {
+        let is_over = self.spent.contains_key(&token.session) || self.withdrawals.refuse(&token);
+        if is_over || shard_of(token.stream, self.shards) != self.index {
             self.counters.tokens_refused += 1;
             return Ok(());
         }
@@ -408,6 +412,7 @@ impl Shard {
         if now_s >= self.spent_checked + SESSION_TOKEN_LIFE_S {
             self.spent_checked = now_s;
             self.spent.retain(|_, expires| *expires >= now_s);
+            self.withdrawals.expire(now_s);
         }
     }
 

@@ -2,13 +2,17 @@
 
 use super::{Member, Membership, OpenSession, Stream, asked};
 use crate::auth;
+use crate::durable::relays::RelayNotice;
 use crate::http::{Answer, json};
 use crate::problem::{Kind, Problem};
 use crate::query;
 use alloy_primitives::Address;
+use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::log::Log;
 use streamchain_protocol::rights::{Right, Rights};
-use streamchain_protocol::settings::SettingsChange;
+use streamchain_protocol::settings::{ReadAccess, SettingsChange, WriteAccess};
+use streamchain_protocol::uplink::{Notice, NoticeEvent};
+use worker::Date;
 
 impl Stream {
     /// What decides on what `?account=` may do.
@@ -29,13 +33,44 @@ impl Stream {
         Ok(rights)
     }
 
-    /// The database gets the new settings with the next round of the outbox.
+    /// The database gets the new settings with the next round of the outbox. Where they close what was open, all
+    /// sessions begin again, each with the rights that are left to it; asked a second time, again, for the first
+    /// answer may be lost.
     pub(super) async fn change_settings(&self, change: &SettingsChange) -> Answer {
-        let (_, after) = self.step(|log| log.change_settings(change))?;
+        let after = self.step(|log| log.change_settings(change))?;
         if !after.listed {
             self.arm().await?;
         }
+        if change.read == Some(ReadAccess::Private) || change.write == Some(WriteAccess::Closed) {
+            self.withdraw([None]).await?;
+        }
         json(200, &after)
+    }
+
+    /// Ends the sessions of these authors, or (`None`) of everybody: their clients open new ones.
+    pub(super) async fn withdraw(&self, authors: impl IntoIterator<Item = Option<Address>>) -> Answer {
+        let state = self.step(Log::state)?;
+        let before = Date::now().as_millis() / 1_000;
+        let holder = state.holder.map(|holder| holder.relay);
+        let assigned = state.assigned.filter(|relay| Some(relay) != holder.as_ref());
+        let relays: Vec<RelayId> = holder.into_iter().chain(assigned).collect();
+        let mut notices = Vec::new();
+        for author in authors {
+            let event = NoticeEvent::Withdrawn {
+                author,
+                before,
+                again: true,
+            };
+            let stream = state.id.short();
+            let notice = Notice { stream, event };
+            let told = |relay: &RelayId| RelayNotice {
+                relay: relay.clone(),
+                notice: notice.clone(),
+            };
+            notices.extend(relays.iter().map(told));
+        }
+        self.tell_relays(notices).await?;
+        json(200, &serde_json::json!({}))
     }
 
     pub(super) fn members(&self) -> Answer {

@@ -37,6 +37,13 @@ pub struct SessionOpened {
     pub rights: Rights,
 }
 
+/// `POST /withdraw`: these authors' sessions on this stream are over, and may be opened again with other rights.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct WithdrawHere {
+    /// Whose.
+    pub authors: Vec<Address>,
+}
+
 /// `PUT /members/{address}`
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Membership {

@@ -4,6 +4,7 @@ use super::{Now, Shard};
 use crate::core::outlet::{Sent, encode};
 use crate::core::session::{Phase, SessionKey};
 use crate::core::timers::Owner;
+use crate::core::withdrawals::{Whose, means};
 use bytes::Bytes;
 use streamchain_protocol::frame::{AnchorState, ErrorCode, RelayFrame};
 use streamchain_protocol::ids::{Seq, ShortId};
@@ -99,6 +100,14 @@ impl Shard {
         if matches!(notice.event, NoticeEvent::Append) {
             return self.fetch(id, now);
         }
+        if let NoticeEvent::Withdrawn {
+            author,
+            before,
+            again,
+        } = notice.event
+        {
+            return self.withdraw((id, author), before, again, now);
+        }
         let Some((end, frame)) = notice_frame(&notice.event) else {
             return;
         };
@@ -111,6 +120,29 @@ impl Shard {
             }
         }
         self.queue_stream(id);
+    }
+}
+
+impl Shard {
+    /// Ends the sessions whose terms no longer hold, and opens none with tokens from before.
+    fn withdraw(&mut self, whose: Whose, before: u64, again: bool, now: Now) {
+        let (code, text) = match again {
+            true => (
+                ErrorCode::StreamMoved,
+                "what this session may do has changed: connect again",
+            ),
+            false => (ErrorCode::SessionEnded, "the session's credentials were revoked"),
+        };
+        let over: Vec<SessionKey> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| means(whose, before, &session.token))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in over {
+            self.close_with(key, code, text, now);
+        }
+        self.withdrawals.add(whose, before);
     }
 }
 
@@ -162,7 +194,12 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
             };
             (Seq(0), encode(&frame).into())
         }
-        NoticeEvent::SessionEnded { .. } | NoticeEvent::Append | NoticeEvent::Unknown => return None,
+        NoticeEvent::SessionEnded { .. }
+        | NoticeEvent::Withdrawn { .. }
+        | NoticeEvent::Append
+        | NoticeEvent::Unknown => {
+            return None;
+        }
     })
 }
 

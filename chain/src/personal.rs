@@ -1,0 +1,107 @@
+//! Messages that people sign with their wallets: EIP-191 (`personal_sign`), and contract wallets (EIP-1271).
+
+use crate::abi::IERC1271::isValidSignatureCall;
+use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_sol_types::SolCall;
+use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
+
+/// Bytes of an externally owned account's signature: r, s and v.
+const SIGNATURE_BYTES: usize = 65;
+
+/// What `isValidSignature` answers for a valid one: its own selector.
+const MAGIC: [u8; 4] = isValidSignatureCall::SELECTOR;
+
+/// The hash that `personal_sign` signs (EIP-191, version `E`).
+pub fn hash(message: &str) -> B256 {
+    let prefix = format!("\x19Ethereum Signed Message:\n{}", message.len());
+    keccak256([prefix.as_bytes(), message.as_bytes()].concat())
+}
+
+/// Who made a signature over a hash; `None` when it is none. Signatures with a high `s` are none (EIP-2), so that
+/// each has one form.
+pub fn signer(hash: B256, signature: &[u8]) -> Option<Address> {
+    let (rs, v) = signature.split_at_checked(SIGNATURE_BYTES - 1)?;
+    let [v] = v else { return None };
+    let parity = match v {
+        0 | 27 => 0,
+        1 | 28 => 1,
+        _ => return None,
+    };
+    let signature = Signature::from_slice(rs).ok()?;
+    if signature.normalize_s().is_some() {
+        return None;
+    }
+    let key = VerifyingKey::recover_from_prehash(hash.as_slice(), &signature, RecoveryId::from_byte(parity)?);
+    let point = key.ok()?.to_encoded_point(false);
+    Some(Address::from_raw_public_key(point.as_bytes().get(1..)?))
+}
+
+/// Calldata that asks a contract wallet whether a signature over a hash is its own.
+pub fn ask_contract(hash: B256, signature: Bytes) -> Bytes {
+    isValidSignatureCall { hash, signature }.abi_encode().into()
+}
+
+/// Whether the contract said yes: its whole answer is the magic value in one word.
+pub fn contract_agrees(answer: &[u8]) -> bool {
+    answer.len() == 32 && answer.starts_with(&MAGIC) && answer[MAGIC.len()..].iter().all(|byte| *byte == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::{address, hex, hex::FromHex};
+    use proptest::prelude::*;
+
+    /// `cast wallet sign` and viem give this for the first development account and "hello".
+    const SIGNED: &str = "f16ea9a3478698f695fd1401bfe27e9e4a7e8e3da94aa72b021125e31fa899cc\
+                          573c48ea3fe1d4ab61a9db10c19032026e3ed2dbccba5a178235ac27f94504311c";
+    const ACCOUNT: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cfffB92266");
+
+    fn signed() -> Vec<u8> {
+        Vec::from_hex(SIGNED).unwrap()
+    }
+
+    #[test]
+    fn a_wallets_signature_names_the_wallet() {
+        assert_eq!(signer(hash("hello"), &signed()), Some(ACCOUNT));
+        let mut short_v = signed();
+        short_v[64] -= 27;
+        assert_eq!(signer(hash("hello"), &short_v), Some(ACCOUNT));
+        assert_ne!(signer(hash("hello "), &signed()), Some(ACCOUNT));
+    }
+
+    #[test]
+    fn a_signature_out_of_shape_or_in_its_other_form_is_none() {
+        let hash = hash("hello");
+        assert_eq!(signer(hash, &[]), None);
+        assert_eq!(signer(hash, &signed()[..64]), None);
+        assert_eq!(signer(hash, &[signed(), vec![0]].concat()), None);
+        assert_eq!(signer(hash, &[0; 65]), None);
+        let mut wrong_v = signed();
+        wrong_v[64] = 29;
+        assert_eq!(signer(hash, &wrong_v), None);
+        // n - s with the other parity verifies as well.
+        let order = hex!("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141");
+        let (n, s) = (alloy_primitives::U256::from_be_bytes(order), signed());
+        let high = n - alloy_primitives::U256::from_be_slice(&s[32..64]);
+        let high = [&s[..32], &high.to_be_bytes::<32>(), &[27]].concat();
+        assert_eq!(signer(hash, &high), None);
+    }
+
+    #[test]
+    fn only_the_magic_word_is_a_contracts_yes() {
+        let mut answer = [0; 32];
+        answer[..4].copy_from_slice(&hex!("1626ba7e"));
+        assert!(contract_agrees(&answer));
+        assert!(!contract_agrees(&answer[..4]) && !contract_agrees(&[]) && !contract_agrees(&[0; 32]));
+        answer[31] = 1;
+        assert!(!contract_agrees(&answer));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            prop_assert_ne!(signer(hash("hello"), &bytes), Some(ACCOUNT));
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Sign-in with Ethereum (EIP-4361): the message that a wallet signs, read strictly and judged.
+//!
+//! What always holds: a [`SignIn`] is exactly one message of the standard's grammar, from its first to its last
+//! character; what it says is judged by [`SignIn::check`] against what the edge expects, before any signature is
+//! looked at.
+
+mod nonce;
+mod time;
+
+pub use nonce::{NONCE_LIFE_S, NonceError, SignInNonce};
+pub use time::parse_date_time;
+
+use alloy_primitives::Address;
+
+/// Longest message, bytes: a few hundred are usual, and resources may be many.
+pub const MESSAGE_MAX_BYTES: usize = 4_096;
+
+/// How far a signer's clock may be off from ours, milliseconds.
+pub const CLOCK_SKEW_MS: u64 = 60_000;
+
+const GREETING: &str = " wants you to sign in with your Ethereum account:";
+
+/// Why a message was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SiweError {
+    /// Not the grammar of EIP-4361.
+    #[error("the message is not EIP-4361: {0}")]
+    Grammar(&'static str),
+    /// The address is not written with its checksum (EIP-55).
+    #[error("the address is not one with its EIP-55 checksum")]
+    Checksum,
+    /// A time is not one of RFC 3339.
+    #[error("{0}: expected a time as 2026-01-31T12:00:00Z (RFC 3339)")]
+    Time(&'static str),
+    /// The message is for another site.
+    #[error("the message is for another domain than this service's")]
+    Domain,
+    /// The message is for another chain.
+    #[error("the message is for chain {given}: expected {expected}")]
+    Chain {
+        /// The message's.
+        given: u64,
+        /// Ours.
+        expected: u64,
+    },
+    /// Its time has passed.
+    #[error("the message expired")]
+    Expired,
+    /// Its time has not come.
+    #[error("the message is not valid yet")]
+    NotYetValid,
+    /// Its nonce is none of ours, or too old, or was used.
+    #[error("the nonce is not one that this service gave out and that is still good")]
+    Nonce,
+    /// The account did not sign it.
+    #[error("the signature is not the account's")]
+    Signature,
+}
+
+impl SiweError {
+    /// The word that stays, for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Grammar(_) => "grammar",
+            Self::Checksum => "checksum",
+            Self::Time(_) => "time",
+            Self::Domain => "domain",
+            Self::Chain { .. } => "chain",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+            Self::Nonce => "nonce",
+            Self::Signature => "signature",
+        }
+    }
+
+    /// Whether the message can't be read at all, so that no service would take it.
+    pub fn is_malformed(self) -> bool {
+        matches!(self, Self::Grammar(_) | Self::Checksum | Self::Time(_))
+    }
+}
+
+/// A message as EIP-4361 writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignIn<'a> {
+    /// `https` or another, if it is named.
+    pub scheme: Option<&'a str>,
+    /// Who asks for the signature: RFC 3986's authority, as `app.example:8080`.
+    pub domain: &'a str,
+    /// Who signs.
+    pub address: Address,
+    /// What the wallet shows.
+    pub statement: Option<&'a str>,
+    /// What the sign-in is for.
+    pub uri: &'a str,
+    /// EIP-155.
+    pub chain_id: u64,
+    /// Against replay.
+    pub nonce: &'a str,
+    /// When it was made, Unix milliseconds.
+    pub issued_at: u64,
+    /// From when on it is not good, Unix milliseconds.
+    pub expires: Option<u64>,
+    /// From when on it is good, Unix milliseconds.
+    pub not_before: Option<u64>,
+    /// Of the asking system.
+    pub request_id: Option<&'a str>,
+    /// What else the signer wants resolved.
+    pub resources: Vec<&'a str>,
+}
+
+/// What this service takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// The authorities it is reached at.
+    pub domains: &'a [String],
+    /// Its chain.
+    pub chain_id: u64,
+}
+
+impl<'a> SignIn<'a> {
+    /// Reads a text that came from outside.
+    pub fn parse(text: &'a str) -> Result<Self, SiweError> {
+        if text.len() > MESSAGE_MAX_BYTES {
+            return Err(SiweError::Grammar("it is longer than 4096 bytes"));
+        }
+        let mut lines = Lines(text.split('\n').collect::<Vec<_>>().into_iter().peekable());
+        let (scheme, domain) = greeting(lines.next("the line with the domain")?)?;
+        let address = lines.next("the address")?;
+        let address = Address::parse_checksummed(address, None).map_err(|_| SiweError::Checksum)?;
+        let statement = statement(&mut lines)?;
+        let uri = checked(lines.tagged("URI: ")?, is_uri, "URI: expected a URI (RFC 3986)")?;
+        if lines.tagged("Version: ")? != "1" {
+            return Err(SiweError::Grammar("Version: expected 1"));
+        }
+        let chain_id = lines.tagged("Chain ID: ")?;
+        let chain_id = checked(chain_id, is_digits, "Chain ID: expected a number")?;
+        let chain_id = chain_id
+            .parse()
+            .map_err(|_| SiweError::Grammar("Chain ID: too large"))?;
+        let nonce = "Nonce: expected 8 letters and digits or more";
+        let nonce = checked(lines.tagged("Nonce: ")?, is_nonce, nonce)?;
+        let issued_at = at("Issued At", lines.tagged("Issued At: ")?)?;
+        let optional_time = |name, text: Option<&str>| text.map(|text| at(name, text)).transpose();
+        let expires = optional_time("Expiration Time", lines.optional("Expiration Time: "))?;
+        let not_before = optional_time("Not Before", lines.optional("Not Before: "))?;
+        let request_id = lines.optional("Request ID: ");
+        if request_id.is_some_and(|id| !is_of(id, b":@", true)) {
+            return Err(SiweError::Grammar(
+                "Request ID: has a character that may not be there",
+            ));
+        }
+        let resources = lines.resources()?;
+        Ok(Self {
+            scheme,
+            domain,
+            address,
+            statement,
+            uri,
+            chain_id,
+            nonce,
+            issued_at,
+            expires,
+            not_before,
+            request_id,
+            resources,
+        })
+    }
+
+    /// Whether it is for us and for now. Nonce and signature are looked at afterwards.
+    pub fn check(&self, expected: &Expected<'_>, now_ms: u64) -> Result<(), SiweError> {
+        let is_ours = |authority: &str| {
+            expected
+                .domains
+                .iter()
+                .any(|domain| domain.eq_ignore_ascii_case(authority))
+        };
+        if !is_ours(self.domain) || !authority(self.uri).is_some_and(is_ours) {
+            return Err(SiweError::Domain);
+        }
+        if self.chain_id != expected.chain_id {
+            let (given, expected) = (self.chain_id, expected.chain_id);
+            return Err(SiweError::Chain { given, expected });
+        }
+        let soonest = now_ms.saturating_add(CLOCK_SKEW_MS);
+        if self.issued_at > soonest || self.not_before.is_some_and(|time| time > soonest) {
+            return Err(SiweError::NotYetValid);
+        }
+        if self
+            .expires
+            .is_some_and(|time| now_ms >= time.saturating_add(CLOCK_SKEW_MS))
+        {
+            return Err(SiweError::Expired);
+        }
+        Ok(())
+    }
+
+    /// Those of the resources that name streams here, as `https://host/v1/streams/{stream}`: the signer wants a
+    /// token for these alone.
+    pub fn streams(&self) -> impl Iterator<Item = &'a str> {
+        let domain = self.domain;
+        self.resources.iter().filter_map(move |resource| {
+            let path = resource.split_once("://")?.1.strip_prefix(domain)?;
+            path.strip_prefix("/v1/streams/")
+                .filter(|stream| !stream.contains('/'))
+        })
+    }
+}
+
+/// The lines of a message, one after the other.
+struct Lines<'a>(std::iter::Peekable<std::vec::IntoIter<&'a str>>);
+
+impl<'a> Lines<'a> {
+    fn next(&mut self, what: &'static str) -> Result<&'a str, SiweError> {
+        self.0.next().ok_or(SiweError::Grammar(what))
+    }
+
+    /// What stands behind `tag` in the next line.
+    fn tagged(&mut self, tag: &'static str) -> Result<&'a str, SiweError> {
+        self.0
+            .next()
+            .and_then(|line| line.strip_prefix(tag))
+            .ok_or(SiweError::Grammar(tag))
+    }
+
+    /// As [`Lines::tagged`], if the next line has the tag.
+    fn optional(&mut self, tag: &str) -> Option<&'a str> {
+        self.0.next_if(|line| line.starts_with(tag))?.strip_prefix(tag)
+    }
+
+    /// The list at the end, and nothing behind it.
+    fn resources(&mut self) -> Result<Vec<&'a str>, SiweError> {
+        let mut resources = Vec::new();
+        if self.0.next_if_eq(&"Resources:").is_some() {
+            while let Some(resource) = self.optional("- ") {
+                let expected = "Resources: expected URIs (RFC 3986)";
+                resources.push(checked(resource, is_uri, expected)?);
+            }
+        }
+        match self.0.next() {
+            None => Ok(resources),
+            Some(_) => Err(SiweError::Grammar(
+                "there is more behind its end, or out of order",
+            )),
+        }
+    }
+}
+
+fn greeting(line: &str) -> Result<(Option<&str>, &str), SiweError> {
+    let site = line.strip_suffix(GREETING);
+    let site = site.ok_or(SiweError::Grammar("the first line is not the greeting"))?;
+    let (scheme, domain) = match site.split_once("://") {
+        Some((scheme, domain)) => (Some(scheme), domain),
+        None => (None, site),
+    };
+    if scheme.is_some_and(|scheme| !is_scheme(scheme)) {
+        return Err(SiweError::Grammar("scheme: expected letters and digits"));
+    }
+    let domain = checked(
+        domain,
+        |text| is_of(text, b":@[]", true),
+        "domain: expected a host and a port",
+    )?;
+    if domain.is_empty() {
+        return Err(SiweError::Grammar("domain: is empty"));
+    }
+    Ok((scheme, domain))
+}
+
+/// An empty line, the statement and an empty line; or two empty lines.
+fn statement<'a>(lines: &mut Lines<'a>) -> Result<Option<&'a str>, SiweError> {
+    let empty = SiweError::Grammar("expected an empty line around the statement");
+    if !lines.next("an empty line")?.is_empty() {
+        return Err(empty);
+    }
+    let statement = lines.next("the statement")?;
+    if statement.is_empty() {
+        return Ok(None);
+    }
+    if !lines.next("an empty line")?.is_empty() {
+        return Err(empty);
+    }
+    let is_statement = |text: &str| is_of(text, b":/?#[]@ ", false);
+    checked(
+        statement,
+        is_statement,
+        "statement: has a character that may not be there",
+    )
+    .map(Some)
+}
+
+fn checked<'a>(
+    text: &'a str,
+    is_right: impl Fn(&str) -> bool,
+    expected: &'static str,
+) -> Result<&'a str, SiweError> {
+    match is_right(text) {
+        true => Ok(text),
+        false => Err(SiweError::Grammar(expected)),
+    }
+}
+
+fn at(name: &'static str, text: &str) -> Result<u64, SiweError> {
+    parse_date_time(text).ok_or(SiweError::Time(name))
+}
+
+/// Whether all is unreserved, a sub-delimiter (RFC 3986 §2) or one of `more`; and `%XX`, where that may be.
+fn is_of(text: &str, more: &[u8], may_escape: bool) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().enumerate().all(|(index, byte)| match byte {
+        b'%' => {
+            let digits = bytes.get(index + 1..index + 3);
+            may_escape && digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        }
+        byte => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) || more.contains(byte),
+    })
+}
+
+fn is_scheme(text: &str) -> bool {
+    let rest = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic()) && text.bytes().all(rest)
+}
+
+fn is_uri(text: &str) -> bool {
+    text.split_once(':')
+        .is_some_and(|(scheme, rest)| is_scheme(scheme) && is_of(rest, b":/?#[]@", true))
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_nonce(text: &str) -> bool {
+    text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// The authority of an `http` or `https` URI.
+fn authority(uri: &str) -> Option<&str> {
+    let rest = uri
+        .strip_prefix("https://")
+        .or_else(|| uri.strip_prefix("http://"))?;
+    rest.split(['/', '?', '#']).next()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! Sessions whose terms the edge takes back.
+
+mod support;
+
+use relay_node::client::Client;
+use streamchain_protocol::Address;
+use streamchain_protocol::ids::ShortId;
+use streamchain_protocol::uplink::{Notice, NoticeEvent};
+use support::{Net, STREAM, keys};
+
+/// The second in which the test is, by the edge's clock.
+fn second(net: &Net) -> u64 {
+    net.now().unix_ms / 1_000
+}
+
+fn withdraw(net: &mut Net, stream: ShortId, author: Option<Address>, before: u64, again: bool) {
+    let event = NoticeEvent::Withdrawn {
+        author,
+        before,
+        again,
+    };
+    let (notice, now) = (Notice { stream, event }, net.now());
+    net.shard.handle_notice(&notice, now);
+}
+
+#[test]
+fn an_authors_sessions_end_everywhere_and_nobody_elses() {
+    let mut net = Net::new();
+    let (revoked, other) = (net.open_member(), net.open_member());
+    let now = second(&net);
+    withdraw(
+        &mut net,
+        ShortId::EVERY,
+        Some(Address::repeat_byte(1)),
+        now,
+        false,
+    );
+    net.until("closed", |net| net.clients[revoked].is_closed());
+    assert!(net.heard[revoked].contains(&"error 7".into()));
+    assert!(!net.clients[other].is_closed());
+}
+
+#[test]
+fn sessions_whose_rights_changed_are_told_to_come_again() {
+    let mut net = Net::new();
+    let (one, other) = (net.open_member(), net.open_member());
+    let now = second(&net);
+    withdraw(&mut net, STREAM, None, now, true);
+    net.until("both are closed", |net| {
+        net.clients[one].is_closed() && net.clients[other].is_closed()
+    });
+    assert!(net.heard[one].contains(&"error 5".into()) && net.heard[other].contains(&"error 5".into()));
+}
+
+#[test]
+fn another_streams_withdrawal_and_one_from_before_the_session_change_nothing() {
+    let mut net = Net::new();
+    let member = net.open_member();
+    let now = second(&net);
+    withdraw(&mut net, ShortId([9; 20]), None, now, true);
+    withdraw(&mut net, STREAM, Some(Address::repeat_byte(1)), now - 1, true);
+    net.publish(member, 0, "still here");
+    net.until("stored", |net| net.edge.texts() == ["still here"]);
+}
+
+#[test]
+fn a_token_from_before_opens_nothing_afterwards_and_a_new_one_does() {
+    let mut net = Net::new();
+    net.open_member();
+    let identity = net.identity();
+    let old = net.token(&identity);
+    let now = second(&net);
+    withdraw(&mut net, STREAM, Some(old.author), now, true);
+    let refused = net.shard.counters().tokens_refused;
+    let late = net.connect_with(&identity, old.sign(&keys()), Client::channel());
+    net.until("the token is refused", |net| {
+        net.shard.counters().tokens_refused > refused
+    });
+    assert!(!net.clients[late].is_open());
+    let identity = net.identity();
+    let mut new = net.token(&identity);
+    (new.author, new.expires_s) = (old.author, old.expires_s + 1);
+    let again = net.connect_with(&identity, new.sign(&keys()), Client::channel());
+    net.until("the new one opens", |net| net.clients[again].is_open());
+}

@@ -1,0 +1,119 @@
+//! `/v1/keys`: API keys, for services that act for an account.
+
+use super::auth::{wanted_scope, withdraw};
+use super::{Answer, Call, JSON_MAX_BYTES, json};
+use crate::auth::{self, Principal, PrincipalKind};
+use crate::durable::account::Keys;
+use crate::durable::account_stub;
+use crate::durable::call::{Method, call as ask, expect_json, json_body};
+use crate::problem::{Kind, Problem};
+use crate::random;
+use alloy_primitives::Address;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use streamchain_protocol::access::{KeyRef, Scope};
+use streamchain_protocol::account::{ApiKey, KEY_NAME_MAX_CHARS, KeptKey};
+use streamchain_protocol::ids::KeyId;
+use streamchain_protocol::rights::Rights;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    name: String,
+    streams: Option<Vec<String>>,
+    rights: Rights,
+    expires: Option<u64>,
+}
+
+/// Keys are made and revoked by wallets alone, with tokens that are not narrowed.
+async fn need_wallet(call: &Call) -> Result<Principal, Problem> {
+    let principal = auth::need_principal(call).await?;
+    if principal.kind == PrincipalKind::Wallet && principal.scope == Scope::ALL {
+        return Ok(principal);
+    }
+    let detail = "API keys are for wallets that signed in, with a token that is not narrowed";
+    Err(Problem::new(Kind::Forbidden, detail))
+}
+
+/// `POST /v1/keys`: the answer is the only one that shows the key.
+pub async fn create(mut call: Call) -> Answer {
+    call.need_type("application/json")?;
+    let account = need_wallet(&call).await?.account;
+    let wanted: Wanted = call.json(JSON_MAX_BYTES).await?;
+    let out_of_shape = |detail: &str| Problem::new(Kind::BadRequest, detail);
+    let length = wanted.name.chars().count();
+    if length == 0 || length > KEY_NAME_MAX_CHARS || wanted.name.chars().any(char::is_control) {
+        return Err(out_of_shape("name: expected 1 to 64 characters"));
+    }
+    if wanted.rights == Rights::NONE {
+        return Err(out_of_shape(
+            "rights: expected one or more of read, write, manage",
+        ));
+    }
+    if wanted.expires.is_some_and(|expires| expires <= call.now_ms) {
+        return Err(out_of_shape(
+            "expires: expected a time to come, Unix milliseconds",
+        ));
+    }
+    let id = KeyId(random::bytes()?);
+    let key = ApiKey::new(KeyRef { account, id }, random::bytes()?);
+    let kept = KeptKey {
+        id,
+        name: wanted.name,
+        hash: key.hash(),
+        scope: wanted_scope(&call, wanted.streams.as_deref(), Some(wanted.rights))?,
+        created: call.now_ms,
+        expires: wanted.expires,
+    };
+    let stub = account_stub(&call.env, account)?;
+    let added = ask(&stub, Method::Post, "/keys", json_body(&kept)?).await?;
+    if added.status_code() >= 400 {
+        return Ok(added);
+    }
+    let mut shown = describe(account, &kept);
+    shown["key"] = json!(key.to_text());
+    json(201, &shown)
+}
+
+/// `GET /v1/keys`: the account's own.
+pub async fn list(call: &Call) -> Answer {
+    let account = need_wallet(call).await?.account;
+    let stub = account_stub(&call.env, account)?;
+    let kept: Keys = expect_json(ask(&stub, Method::Get, "/keys", None).await?).await?;
+    let keys: Vec<Value> = kept.keys.iter().map(|key| describe(account, key)).collect();
+    json(200, &json!({ "keys": keys }))
+}
+
+/// `DELETE /v1/keys/{key}`: the key, its tokens and its sessions are over. The operator may name the account in
+/// `?account=`.
+pub async fn remove(call: &Call, id: KeyId) -> Answer {
+    let own = need_wallet(call).await?.account;
+    let account = match call.query("account")? {
+        None => own,
+        Some(text) => {
+            auth::need_operator(call).await?;
+            text.parse()
+                .map_err(|_| Problem::new(Kind::BadRequest, "account: expected 0x and 40 digits"))?
+        }
+    };
+    let stub = account_stub(&call.env, account)?;
+    let removed = ask(&stub, Method::Delete, &format!("/keys/{id}"), None).await?;
+    if removed.status_code() < 400 {
+        withdraw(call, vec![KeyRef { account, id }.author()]).await?;
+    }
+    Ok(removed)
+}
+
+fn describe(account: Address, key: &KeptKey) -> Value {
+    let mut shown = json!({
+        "id": key.id, "name": key.name, "author": KeyRef { account, id: key.id }.author(),
+        "rights": key.scope.rights, "created": key.created,
+    });
+    if let Some(streams) = &key.scope.streams {
+        shown["streams"] = json!(streams);
+    }
+    if let Some(expires) = key.expires {
+        shown["expires"] = json!(expires);
+    }
+    shown
+}
