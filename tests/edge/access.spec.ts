@@ -17,6 +17,7 @@ type Row = [route: string, path: string, body: unknown, statuses: number[]];
 const VAULT = "{vault}";
 const NOBODY = "0x00000000000000000000000000000000000000ff";
 const SESSION = "/v1/sessions/{session}";
+const SIGNAL = { to: "{session}", signal: "hello" };
 
 /** nobody, guest, wrong stream, read-only, expired, revoked, owner, operator */
 const all = (status: number): number[] => Array(8).fill(status);
@@ -74,6 +75,8 @@ const TABLE: Row[] = [
   ["GET /v1/streams/{stream}/events", `/v1/streams/${VAULT}/events?life=1`, null, reading(200)],
   ["GET /v1/streams/{stream}/chain", `/v1/streams/${VAULT}/chain`, null, reading(200)],
   ["DELETE /v1/sessions/{session}", SESSION, null, known(404)],
+  ["GET /v1/sessions/{session}/signals", `${SESSION}/signals`, null, reading(404)],
+  ["POST /v1/sessions/{session}/signals", `${SESSION}/signals`, SIGNAL, reading(404)],
   ["PUT /v1/relays/{relay}", "/v1/relays/r1", {}, all(401)],
   ["DELETE /v1/relays/{relay}", "/v1/relays/r1", null, all(401)],
   ["PUT /v1/relays/{relay}/streams/{stream}", `/v1/relays/r1/streams/${VAULT}`, {}, all(401)],
