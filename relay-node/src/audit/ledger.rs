@@ -140,7 +140,7 @@ pub enum Difference {
         /// Its last message.
         last: Seq,
         /// The anchor.
-        anchor: Anchor,
+        anchor: Box<Anchor>,
     },
     /// A message is missing, or there twice.
     #[error("message {seq} comes where {due} was due")]
@@ -174,7 +174,7 @@ pub enum Difference {
     #[error("{anchor}: the chain says root {root}, the stored messages give {computed}", root = .anchor.root)]
     AnchorRoot {
         /// The anchor.
-        anchor: Anchor,
+        anchor: Box<Anchor>,
         /// Of the messages.
         computed: B256,
     },
@@ -275,7 +275,7 @@ impl Ledger {
         if let Some(anchor) = self.anchors.get(self.passed)
             && segment.end() > anchor.end()
         {
-            let (last, anchor) = (Seq(segment.end().0 - 1), *anchor);
+            let (last, anchor) = (Seq(segment.end().0 - 1), Box::new(*anchor));
             return Err(Difference::SegmentAcross { first, last, anchor });
         }
         self.open = Some(segment);
@@ -328,6 +328,7 @@ impl Ledger {
         }
         let computed = merkle::root(&self.roots).unwrap_or_default();
         if computed != anchor.root {
+            let anchor = Box::new(anchor);
             return Err(Difference::AnchorRoot { anchor, computed });
         }
         self.roots.clear();
