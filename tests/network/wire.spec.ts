@@ -44,6 +44,8 @@ describe("a client whose address changes in the middle of a stream", () => {
     const before = await page.evaluate(() => window.streamchain.connection.getPath());
 
     for (const address of CABLE.client) host.run("ip", "addr", "del", address, "dev", "moving");
+    // With the route left, the kernel would go on over IPv6 from its link-local address.
+    host.run("ip", "-6", "route", "del", "default", "dev", "moving");
     host.run("ip", "addr", "add", "10.78.0.11/24", "dev", "moving");
     host.run("ip", "route", "replace", "default", "via", "10.78.0.1", "dev", "moving");
     const moved = Date.now();
