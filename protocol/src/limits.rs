@@ -84,6 +84,10 @@ pub const RELAY_LEASE_MS: u64 = 10_000;
 /// A relay with sessions renews this often, milliseconds.
 pub const RENEW_BUSY_MS: u64 = 2_000;
 
+/// How long the edge may give a relay that it chose to further sessions without asking the directory again,
+/// milliseconds. A relay that says goodbye waits as long before it sends its peers away, so that none comes back.
+pub const CHOSEN_LIFE_MS: u64 = 1_000;
+
 /// A relay without sessions renews this often, milliseconds.
 pub const RENEW_IDLE_MS: u64 = 5_000;
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use str0m::config::{CryptoProvider, DtlsCert};
 use streamchain_protocol::ids::{Incarnation, ShortId};
 use streamchain_protocol::keys::{RelayKey, SessionKeys};
-use streamchain_protocol::limits::{RELAY_MAX_SHARDS, SHARD_MAX_CANDIDATES};
+use streamchain_protocol::limits::{CHOSEN_LIFE_MS, RELAY_MAX_SHARDS, SHARD_MAX_CANDIDATES};
 use streamchain_protocol::uplink::{self, Candidate, Notice, Registration, Transport, shard_of};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -366,8 +366,11 @@ impl Control {
                 error!(%stream, messages, "not stored: the edge did not take them in time");
             }
         }
-        if let Err(refused) = self.uplink.goodbye().await {
-            warn!(%refused, "the edge was not told goodbye; it will notice in 10 s");
+        self.count();
+        match self.uplink.goodbye().await {
+            Ok(()) if self.registration.sessions > 0 => sleep(Duration::from_millis(CHOSEN_LIFE_MS)).await,
+            Ok(()) => {}
+            Err(refused) => warn!(%refused, "the edge was not told goodbye; it will notice in 10 s"),
         }
         self.order(|| Order::Goodbye).await;
         for shard in &mut self.shards {

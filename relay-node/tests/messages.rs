@@ -212,7 +212,7 @@ fn a_subscriber_that_hears_nothing_for_a_while_is_told_the_gap_and_slows_nobody(
     net.until("bob is told the rest", |net| {
         net.heard[bob].contains(&"committed 30".into())
     });
-    let seen = support::seqs(&net.heard[bob]);
+    let seen = support::heard::seqs(&net.heard[bob]);
     assert_eq!(
         seen,
         (0..30).collect::<Vec<_>>(),

@@ -113,7 +113,7 @@ fn lives_through_a_stall_of(seconds: u64) {
         "each message once, in the order in which it was sent"
     );
     assert_eq!(
-        support::seqs(&net.heard[bob]),
+        support::heard::seqs(&net.heard[bob]),
         (0..accepted as u64).collect::<Vec<_>>(),
         "and heard so"
     );

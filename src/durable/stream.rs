@@ -35,13 +35,11 @@ use std::str::FromStr;
 use streamchain_protocol::batch::Batch;
 use streamchain_protocol::directory::Chosen;
 use streamchain_protocol::ids::{Epoch, ProducerId, Seq, SessionId};
+use streamchain_protocol::limits::CHOSEN_LIFE_MS;
 use streamchain_protocol::log::{Log, LogError, LogState, NewStream, Session, Step};
 use streamchain_protocol::mailbox::Mailboxes;
 use streamchain_protocol::uplink::{Notice, NoticeEvent, TakeUp};
 use worker::{Date, DurableObject, Env, Request, Response, State, durable_object};
-
-/// How long a chosen relay may be given to further sessions without asking again, milliseconds.
-const CHOSEN_LIFE_MS: u64 = 1_000;
 
 /// How often a session's relay is chosen again when the stream moved meanwhile.
 const CHOOSE_TRIES: usize = 3;

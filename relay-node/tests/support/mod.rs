@@ -5,9 +5,8 @@
 #![allow(dead_code)] // each test file uses its part
 
 pub mod edge;
-mod heard;
+pub mod heard;
 
-pub use heard::seqs;
 use heard::told;
 
 use edge::Edge;
