@@ -89,11 +89,13 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
-    /// How long the stream is left alone, in ms: what another piece of us mends is looked at soon, what a person
-    /// has to mend once a minute.
+    /// How long the stream is left alone, in ms: what another piece of us mends is looked at soon, what its owner does
+    /// on chain soon enough for one who waits (one call reads a hundred streams), what the operator has to mend once a
+    /// minute.
     fn rest_ms(&self) -> u64 {
         match self {
             Obstacle::Missing(_) => 5_000,
+            Obstacle::NotOpen | Obstacle::Stranger(_) => 10_000,
             _ => 60_000,
         }
     }
