@@ -8,6 +8,7 @@ use crate::limits;
 use crate::problem::{Kind, Problem};
 use alloy_primitives::Address;
 use streamchain_protocol::ids::{KeyId, ProducerId, RelayId, Seq, SessionRef, StreamRef};
+use streamchain_protocol::policies::Policy;
 use worker::{Context, Env, Method, Request, Response};
 
 /// A resource of the API.
@@ -150,6 +151,14 @@ impl Route {
         )
     }
 
+    /// Whether it answers with credentials that cost something: a question to the chain, or a row.
+    fn gives_credentials(&self, method: &Method) -> bool {
+        matches!(
+            (method, self),
+            (Method::Post, Self::Wallet | Self::Token | Self::Keys)
+        )
+    }
+
     /// What a method changes here, as the audit log calls it. Streams and relays are recorded where they are made.
     fn action(&self, method: &Method) -> Action {
         match (method, self) {
@@ -236,7 +245,14 @@ async fn dispatch(request: Request, path: &str, env: Env, context: &Context) -> 
 
 async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Problem> {
     if !route.is_for_relays() {
-        limits::front(&call.env, &call.config, &limits::client(call.headers())).await?;
+        let client = limits::client(call.headers());
+        limits::front(&call.env, &call.config, &client).await?;
+        if route.gives_credentials(&method) {
+            let policy = Policy::CredentialsAddress;
+            if let Some(refused) = limits::take(&call.env, &call.config, policy, &client).await? {
+                return Ok(refused);
+            }
+        }
     }
     match (method, route) {
         (_, Route::Config) => http::config::get(&call),

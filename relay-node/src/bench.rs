@@ -10,10 +10,12 @@ mod relay;
 
 use crate::cli::BenchArgs;
 use anyhow::Result;
-use load::{Load, Member};
-use relay::BenchRelay;
+use load::Load;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+
+pub use load::{Member, Seat};
+pub use relay::BenchRelay;
 
 /// Messages per second of the latency run.
 const LATENCY_RATE: u64 = 1_000;

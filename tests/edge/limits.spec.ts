@@ -9,7 +9,8 @@ let relay: FakeRelay;
 let sdp: string;
 
 before(async () => {
-  const limits = "sessions-address=5/3600,sessions-author=3/3600,sessions-stream=8/3600,streams-address=2/3600";
+  const limits =
+    "sessions-address=5/3600,sessions-author=3/3600,sessions-stream=8/3600,streams-address=2/3600,credentials-address=2/3600";
   edge = await startEdge({ vars: { RATE_LIMITS: `${limits},streams-account=3/3600` } });
   relay = edge.relay("r1");
   sdp = await offer("chromium");
@@ -86,6 +87,14 @@ test("new streams of one account are limited wherever it is", async () => {
     assert.equal((await make(`of-account-${stream}`, `203.0.113.${10 + stream}`, account)).status, 201);
   }
   assertLimited(await make("of-account-3", "203.0.113.20", account), "streams-account", 3);
+});
+
+test("sign-ins of one address are limited, whether or not they succeed", async () => {
+  const signIn = (address: string) =>
+    edge.postJson("/v1/auth/wallet", { message: "x", signature: "0x" }, from(address));
+  for (let attempt = 0; attempt < 2; attempt++) assert.notEqual((await signIn("203.0.113.30")).status, 429);
+  assertLimited(await signIn("203.0.113.30"), "credentials-address", 2);
+  assert.notEqual((await signIn("203.0.113.31")).status, 429);
 });
 
 test("relays are not limited: they speak for many", async () => {

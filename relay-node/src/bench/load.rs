@@ -30,6 +30,27 @@ struct Got {
     open: AtomicU64,
 }
 
+/// An invited client's socket, in no runtime yet.
+pub struct Seat {
+    identity: Identity,
+    invitation: Invitation,
+    socket: std::net::UdpSocket,
+}
+
+impl Seat {
+    /// A seat at this relay.
+    pub fn of(relay: &BenchRelay) -> Result<Self> {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").context("one socket each: see ulimit -n")?;
+        socket.set_nonblocking(true)?;
+        let (identity, invitation) = relay.invite(socket.local_addr()?);
+        Ok(Self {
+            identity,
+            invitation,
+            socket,
+        })
+    }
+}
+
 /// A client on a socket of its own.
 pub struct Member {
     client: Client,
@@ -52,13 +73,19 @@ impl Member {
         })
     }
 
-    /// The publisher, connected and welcomed.
+    /// A publisher, connected and welcomed.
     pub async fn publisher(relay: &BenchRelay, patience: Duration) -> Result<Self> {
-        let socket = UdpSocket::bind("127.0.0.1:0").await?;
-        let (identity, invitation) = relay.invite(socket.local_addr()?);
-        let mut member = Self::new(&identity, &invitation, socket).await?;
+        Self::welcomed(Seat::of(relay)?, patience).await
+    }
+
+    /// A publisher on this seat, connected and welcomed; its number is its port.
+    pub async fn welcomed(seat: Seat, patience: Duration) -> Result<Self> {
+        let socket = UdpSocket::from_std(seat.socket)?;
+        let mut producer = [7; 16];
+        producer[..2].copy_from_slice(&socket.local_addr()?.port().to_be_bytes());
+        let mut member = Self::new(&seat.identity, &seat.invitation, socket).await?;
         member.client.send(&ClientFrame::Hello {
-            producer: ProducerId([7; 16]),
+            producer: ProducerId(producer),
         });
         let deadline = Instant::now() + patience;
         while member.client.receive().is_none() {
@@ -81,6 +108,16 @@ impl Member {
             payload: &payload,
         });
         self.published += 1;
+    }
+
+    /// The next message from the relay.
+    pub fn receive(&mut self) -> Option<Vec<u8>> {
+        self.client.receive()
+    }
+
+    /// Whether the relay, or the network, ended it.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
     }
 
     /// Messages queued so far.

@@ -28,14 +28,20 @@ pub struct BenchRelay {
     fingerprint: [u8; 32],
     identity: Identity,
     sessions: Cell<u64>,
+    edge: LoopbackEdge,
     thread: Arc<std::sync::OnceLock<String>>,
     /// The relay runs as long as this is held.
     _orders: mpsc::Sender<Order>,
 }
 
 impl BenchRelay {
-    /// Starts an edge, and a relay of one shard.
+    /// Starts an edge, and a relay of one shard that takes whatever comes.
     pub async fn start() -> Result<Self> {
+        Self::start_with(Rates::NONE).await
+    }
+
+    /// Starts an edge, and a relay of one shard that holds clients to these rates.
+    pub async fn start_with(rates: Rates) -> Result<Self> {
         let relay: RelayId = "bench".parse()?;
         let key = RelayKey::from_hex(&"5b".repeat(32))?;
         let edge = LoopbackEdge::start(&relay, &key).await?;
@@ -52,7 +58,7 @@ impl BenchRelay {
             commit_interval: Duration::from_millis(50),
             seed: 1,
             memory: Memory::default(),
-            rates: Rates::NONE,
+            rates,
         });
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         let address = socket.local_addr()?;
@@ -84,9 +90,15 @@ impl BenchRelay {
             fingerprint: fingerprint.context("the certificate has no fingerprint")?,
             identity,
             sessions: Cell::new(0),
+            edge,
             thread,
             _orders: orders,
         })
+    }
+
+    /// How many messages are stored.
+    pub fn stored(&self) -> u64 {
+        self.edge.kept().heads.values().sum()
     }
 
     /// What a client at `local` is told by the edge, and the certificate that it must have.
