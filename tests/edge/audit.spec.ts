@@ -10,6 +10,7 @@ import {
   type Edge,
   type Json,
   OPERATOR,
+  offer,
   startEdge,
   until,
 } from "./harness.ts";
@@ -103,6 +104,18 @@ test("only the operator reads it, and the stream behind it", async () => {
   assertProblem(await edge.get("/v1/streams/_audit/messages", asUser(USER)), 403, "forbidden");
   const listed = (await edge.get("/v1/streams")).json.streams as Json[];
   assert.ok(!listed.some(({ name }) => name === "_audit"));
+});
+
+test("nobody publishes to it, not even the operator", async () => {
+  await edge.relay("r9").register();
+  const session = await edge.postOffer("_audit", await offer("chromium"), asOperator());
+  assert.equal(session.status, 201, session.text);
+  const ufrag = /^a=ice-ufrag:(.*)\r$/m.exec(session.text)?.[1] ?? "";
+  assert.equal(Buffer.from(ufrag, "base64")[1], 1, "the session's token lets it subscribe and no more");
+  await edge.relay("r9").goodbye();
+  const headers = { ...asOperator(), "content-type": "application/octet-stream" };
+  const posted = await edge.send("POST", "/v1/streams/_audit/messages", { headers, body: "forged" });
+  assertProblem(posted, 403, "forbidden");
 });
 
 test("the log is a stream like any other, its messages the entries, in one order", async () => {
