@@ -27,7 +27,7 @@ export class Header {
   readonly #error = el("p", { class: "problem", id: "stream-error", role: "alert" });
   readonly #input: HTMLInputElement;
 
-  constructor(connection: StreamConnection, onTheme: () => void, newStream?: HTMLElement) {
+  constructor(connection: StreamConnection, onTheme: () => void, newStream: HTMLElement, account: HTMLElement) {
     this.#connection = connection;
     this.#input = el("input", {
       id: "stream",
@@ -55,6 +55,7 @@ export class Header {
       newStream,
       this.#state,
       this.#shareButton(),
+      account,
       themeButton(onTheme),
     );
     connection.on("state", () => this.#show());

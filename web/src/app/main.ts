@@ -1,6 +1,7 @@
 // The app: one page on one stream. Data goes one way: connection → model → panels.
 
 import * as lib from "../lib/index.ts";
+import { type AccountMemory, AccountMenu, restoreAccount } from "./account.ts";
 import { AnchorPanel } from "./anchors.ts";
 import { Banners } from "./banners.ts";
 import { ChainPanel } from "./chain-panel.ts";
@@ -43,6 +44,7 @@ const ASK_AGAIN_MS = 2_000;
 
 class App {
   readonly #connection: lib.StreamConnection;
+  readonly #memory: AccountMemory;
   readonly #run = new MessageRun();
   readonly #list: MessageList;
   readonly #details: Details;
@@ -66,8 +68,9 @@ class App {
   #settled = false;
   #liveFrom: number | null = null; // what was said before this page came says nothing about its path
 
-  constructor(connection: lib.StreamConnection) {
+  constructor(connection: lib.StreamConnection, memory: AccountMemory) {
     this.#connection = connection;
+    this.#memory = memory;
     this.#details = new Details(connection);
     this.#list = new MessageList({
       run: this.#run,
@@ -113,11 +116,13 @@ class App {
       this.#composer.element,
     );
     const made = new NewStream(this.#connection);
-    const header = new Header(this.#connection, () => this.#latency.redraw(), made.button);
+    const account = new AccountMenu(this.#connection, this.#memory);
+    const header = new Header(this.#connection, () => this.#latency.redraw(), made.button, account.button);
     document.body.replaceChildren(
       el("a", { class: "skip", href: "#composer" }, texts.app.skip),
       header.element,
       made.element,
+      account.element,
       el(
         "main",
         {},
@@ -302,15 +307,16 @@ class App {
   }
 }
 
-function start(): void {
+async function start(): Promise<void> {
   restoreTheme();
   const asked = new URLSearchParams(location.search).get("stream")?.trim().toLowerCase() ?? "";
   const stream = isStreamName(asked) ? asked : DEFAULT_STREAM;
   if (stream !== asked) history.replaceState(null, "", streamAddress(stream));
   document.title = `${stream} · ${texts.app.name}`;
   document.documentElement.lang = texts.locale;
+  const memory = await restoreAccount(location.origin);
   const connection = lib.connect({ stream });
-  const app = new App(connection);
+  const app = new App(connection, memory);
   window.streamchain = { connection, lib, messages: () => app.messages() };
   addEventListener("pagehide", () => connection.close());
   addEventListener("pageshow", (event) => {
@@ -318,4 +324,4 @@ function start(): void {
   });
 }
 
-start();
+void start();

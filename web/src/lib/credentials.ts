@@ -1,19 +1,41 @@
 // The access token of a connection: the caller's own, or a guest's, which is kept so that its author survives a reload.
 
 import type { StreamChainError } from "./errors.ts";
-import type { Platform } from "./platform.ts";
+import type { Platform, TextStorage } from "./platform.ts";
+
+/** What a token is kept in. */
+type TokenStorage = Pick<TextStorage, "getItem" | "setItem" | "removeItem"> | null | undefined;
 
 const KEY = "streamchain:1:token";
+
+/** The token that connections to an edge use when they are given none; undefined when there is none. */
+export function keptToken(storage: TokenStorage, origin: string): string | undefined {
+  try {
+    return storage?.getItem(`${KEY}:${origin}`) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Has connections to an edge use this token from their next session on; without one they are guests. */
+export function keepToken(storage: TokenStorage, origin: string, token: string | undefined): void {
+  try {
+    if (token === undefined) storage?.removeItem(`${KEY}:${origin}`);
+    else storage?.setItem(`${KEY}:${origin}`, token);
+  } catch {
+    // a browser that keeps nothing: the token is then gone after a reload
+  }
+}
 
 /** Tokens for one edge. */
 export class Credentials {
   readonly #platform: Platform;
-  readonly #key: string;
+  readonly #origin: string;
   readonly #given: string | undefined;
 
   constructor(platform: Platform, origin: string, given: string | undefined) {
     this.#platform = platform;
-    this.#key = `${KEY}:${origin}`;
+    this.#origin = origin;
     this.#given = given;
   }
 
@@ -25,29 +47,17 @@ export class Credentials {
   /** The edge made a guest. */
   keep(token: string | undefined): void {
     if (token === undefined || this.#given !== undefined) return;
-    try {
-      this.#platform.storage?.setItem(this.#key, token);
-    } catch {
-      // the author is then new after a reload
-    }
+    keepToken(this.#platform.storage, this.#origin, token);
   }
 
   /** Whether the error was about a kept token, which is now forgotten, so that another attempt makes a new guest. */
   forgetIfRefused(error: StreamChainError): boolean {
     if (error.problem?.status !== 401 || this.#given !== undefined || this.#kept() === undefined) return false;
-    try {
-      this.#platform.storage?.removeItem(this.#key);
-      return true;
-    } catch {
-      return false;
-    }
+    keepToken(this.#platform.storage, this.#origin, undefined);
+    return this.#kept() === undefined;
   }
 
   #kept(): string | undefined {
-    try {
-      return this.#platform.storage?.getItem(this.#key) ?? undefined;
-    } catch {
-      return undefined;
-    }
+    return keptToken(this.#platform.storage, this.#origin);
   }
 }

@@ -12,6 +12,7 @@ export type {
   StateChange,
   StreamMarks,
 } from "./connection-types.ts";
+export { keepToken, keptToken } from "./credentials.ts";
 export { type AdviceId, ATTEMPT_STEPS, type Attempt, type AttemptStep, type AttemptStepId } from "./diagnosis.ts";
 export type { DirectMessage } from "./direct-inbox.ts";
 export {
@@ -41,7 +42,7 @@ export { RelayErrorCode } from "./frames.ts";
 export { MAX_PAYLOAD_BYTES } from "./limits.ts";
 export type { MessageState } from "./marks.ts";
 export { climb, hashPair, keccak, leafHashes, merkleRoot, streamId } from "./merkle.ts";
-export type { Platform, RequestTiming, SharedLocks, TextStorage } from "./platform.ts";
+export { type Platform, type RequestTiming, type SharedLocks, storageOf, type TextStorage } from "./platform.ts";
 export type { Publication, PublicationState } from "./publication.ts";
 export {
   type CheckResult,

@@ -125,7 +125,8 @@ function webLocks(): SharedLocks | null {
   };
 }
 
-function storageOf(name: "localStorage" | "sessionStorage"): TextStorage | null {
+/** A storage of the browser; null where there is none, or where the user forbids it. */
+export function storageOf(name: "localStorage" | "sessionStorage"): TextStorage | null {
   try {
     return globalThis[name] ?? null; // reading the property throws where the user forbids storage
   } catch {

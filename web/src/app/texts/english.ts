@@ -79,6 +79,18 @@ export const english = {
     queueFull: "Too many messages wait for storage. Send this one again in a moment.",
     closed: "This page is no longer connected; nothing was sent.",
   },
+  account: {
+    title: "Account",
+    kinds: {
+      guest: "You are a guest: an address that the edge made for this browser, with no key behind it.",
+      page: "You are the account of a key that was made in this page.",
+      wallet: "You are the account of your wallet.",
+    },
+    hint: "Streams belong to accounts, and so do rights. A key of this page stays in this browser: use a wallet for what matters.",
+    wallet: "Sign in with a wallet",
+    page: "Use a key of this page",
+    guest: "Be a new guest",
+  },
   newStream: {
     open: "New stream",
     title: "New stream",

@@ -86,6 +86,18 @@ export const vietnamese: Texts = {
     queueFull: "Quá nhiều tin đang chờ được lưu. Hãy gửi lại tin này sau giây lát.",
     closed: "Trang này không còn kết nối; chưa gửi gì cả.",
   },
+  account: {
+    title: "Tài khoản",
+    kinds: {
+      guest: "Bạn là khách: một địa chỉ do biên tạo cho trình duyệt này, không có khóa nào đứng sau.",
+      page: "Bạn là tài khoản của một khóa được tạo trong trang này.",
+      wallet: "Bạn là tài khoản của ví mình.",
+    },
+    hint: "Luồng thuộc về tài khoản, và quyền cũng vậy. Khóa của trang này chỉ nằm trong trình duyệt này: hãy dùng ví cho những gì quan trọng.",
+    wallet: "Đăng nhập bằng ví",
+    page: "Dùng khóa của trang này",
+    guest: "Làm khách mới",
+  },
   newStream: {
     open: "Luồng mới",
     title: "Luồng mới",

@@ -1,0 +1,217 @@
+// Who the reader is here: a guest of the edge's making, a key made in this page, or the account of a wallet.
+//
+// What always holds: the access token is where the connection looks for it, so a change of account is a new token and
+// a new page; a page's key is never thrown away, so its account can be taken up again.
+
+import {
+  connectWallet,
+  type Hex,
+  keepToken,
+  keptToken,
+  postJson,
+  type StreamConnection,
+  signIn,
+  storageOf,
+} from "../lib/index.ts";
+import { explainWallet, Wallets } from "./chain-send.ts";
+import { el, setText } from "./dom.ts";
+import { icon } from "./icons.ts";
+import { makePageKey, pageWallet } from "./page-key.ts";
+import { texts } from "./texts.ts";
+
+const t = texts.account;
+
+/** How often the token is exchanged for a newer one, in ms: a third of its life. */
+const RENEW_EVERY_MS = 5 * 60_000;
+
+/** How a reader signed in; guests do not. */
+export type AccountKind = "page" | "wallet";
+
+const KIND = "streamchain:1:account";
+const PAGE_KEY = "streamchain:1:page-key";
+
+/** Where it remembers it: the browser's storage, or a part of it. */
+export type AccountStorage = Pick<Storage, "getItem" | "setItem" | "removeItem">;
+
+/** What the page remembers of the account at one edge. */
+export class AccountMemory {
+  readonly #storage: AccountStorage | null;
+  readonly #origin: string;
+
+  constructor(storage: AccountStorage | null, origin: string) {
+    this.#storage = storage;
+    this.#origin = origin;
+  }
+
+  /** How the reader signed in; undefined for a guest. */
+  get kind(): AccountKind | undefined {
+    const kept = this.#read(`${KIND}:${this.#origin}`);
+    return kept === "page" || kept === "wallet" ? kept : undefined;
+  }
+
+  /** The access token, if there is one. */
+  get token(): string | undefined {
+    return keptToken(this.#storage, this.#origin);
+  }
+
+  /** Another account: its token takes the place of the one before. Without one the edge makes a guest. */
+  become(kind: AccountKind | undefined, token: string | undefined): void {
+    keepToken(this.#storage, this.#origin, token);
+    this.#write(`${KIND}:${this.#origin}`, kind);
+  }
+
+  /** The key of this page, made when there is none. */
+  pageKey(): Hex {
+    const kept = this.#read(`${PAGE_KEY}:${this.#origin}`);
+    if (kept !== null && /^0x[0-9a-f]{64}$/.test(kept)) return kept as Hex;
+    const made = makePageKey();
+    this.#write(`${PAGE_KEY}:${this.#origin}`, made);
+    return made;
+  }
+
+  #read(key: string): string | null {
+    try {
+      return this.#storage?.getItem(key) ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  #write(key: string, text: string | undefined): void {
+    try {
+      if (text === undefined) this.#storage?.removeItem(key);
+      else this.#storage?.setItem(key, text);
+    } catch {
+      // a browser that keeps nothing: the account then lasts as long as the page
+    }
+  }
+}
+
+/** Signs in with the page's own key. */
+export async function signInByPage(
+  memory: AccountMemory,
+  origin: string,
+  fetcher: typeof fetch = fetch,
+): Promise<void> {
+  const wallet = pageWallet(memory.pageKey());
+  const account = await connectWallet(wallet);
+  memory.become("page", await signIn(origin, wallet, account, texts.newStream.statement, fetcher));
+}
+
+/**
+ * Exchanges the token for a newer one. When it is too old, a key of this page signs in again by itself, and for a
+ * wallet the reader is a guest until the wallet is asked again. When the edge does not answer all stays as it is.
+ */
+export async function renew(memory: AccountMemory, origin: string, fetcher: typeof fetch = fetch): Promise<void> {
+  const { kind, token } = memory;
+  if (kind === undefined) return;
+  try {
+    const given = await postJson(`${origin}/v1/auth/token`, {}, token, fetcher);
+    memory.become(kind, given.text("token"));
+  } catch (error) {
+    if ((error as { code?: string }).code === "edge-unreachable") return;
+    if (kind === "page")
+      await signInByPage(memory, origin, fetcher).catch(() => {}); // tried again at the next renewal
+    else memory.become(undefined, undefined);
+  }
+}
+
+/** The memory of this page; before it connects, the token of an account that signed in is made fresh. */
+export async function restoreAccount(origin: string): Promise<AccountMemory> {
+  const memory = new AccountMemory(storageOf("localStorage"), origin);
+  await renew(memory, origin);
+  return memory;
+}
+
+/** The button and its sheet. */
+export class AccountMenu {
+  readonly button: HTMLElement;
+  readonly element: HTMLDialogElement;
+  readonly #connection: StreamConnection;
+  readonly #memory: AccountMemory;
+  readonly #wallets: Wallets;
+  readonly #who = el("p", { testid: "account-who" });
+  readonly #address = el("code", { testid: "account-address" });
+  readonly #problem = el("p", { class: "problem", role: "alert", testid: "account-error" });
+
+  constructor(connection: StreamConnection, memory: AccountMemory) {
+    this.#connection = connection;
+    this.#memory = memory;
+    this.#wallets = new Wallets(connection);
+    this.button = el(
+      "button",
+      {
+        type: "button",
+        class: "bare",
+        testid: "account",
+        title: t.title,
+        "aria-label": t.title,
+        onclick: () => this.#open(),
+      },
+      icon("person"),
+    );
+    const close = el(
+      "button",
+      { type: "button", class: "bare", "aria-label": texts.details.close, onclick: () => this.element.close() },
+      icon("close"),
+    );
+    this.element = el(
+      "dialog",
+      { class: "details", testid: "account-sheet", "aria-labelledby": "account-title" },
+      el("header", {}, el("h2", { id: "account-title" }, t.title), close),
+      el(
+        "div",
+        { class: "sheet account" },
+        this.#who,
+        this.#address,
+        el("p", { class: "hint" }, t.hint),
+        this.#wallets.choice,
+        this.#action("wallet", t.wallet, () => this.#byWallet(), true),
+        this.#action("page", t.page, () => signInByPage(this.#memory, this.#connection.edge.origin), true),
+        this.#action("guest", t.guest, async () => this.#memory.become(undefined, undefined), false),
+        this.#problem,
+      ),
+    );
+    setInterval(() => void renew(memory, connection.edge.origin), RENEW_EVERY_MS);
+  }
+
+  #action(name: string, label: string, act: () => Promise<void>, primary: boolean): HTMLElement {
+    const button = el(
+      "button",
+      {
+        type: "button",
+        class: primary ? "primary" : "quiet",
+        testid: `account-${name}`,
+        onclick: async () => {
+          setText(this.#problem, "");
+          button.disabled = true;
+          try {
+            await act();
+            location.reload();
+          } catch (error) {
+            setText(this.#problem, explainWallet(error));
+            button.disabled = false;
+          }
+        },
+      },
+      label,
+    );
+    return button;
+  }
+
+  #open(): void {
+    setText(this.#problem, "");
+    setText(this.#who, t.kinds[this.#memory.kind ?? "guest"]);
+    setText(this.#address, this.#connection.author ?? "–");
+    this.element.showModal();
+  }
+
+  async #byWallet(): Promise<void> {
+    const { wallet } = await this.#wallets.ready();
+    const account = await connectWallet(wallet);
+    this.#memory.become(
+      "wallet",
+      await signIn(this.#connection.edge.origin, wallet, account, texts.newStream.statement),
+    );
+  }
+}

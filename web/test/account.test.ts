@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { recoverMessageAddress } from "viem";
+import { AccountMemory, type AccountStorage, renew, signInByPage } from "../src/app/account.ts";
+import { makePageKey, pageWallet } from "../src/app/page-key.ts";
+import { connectWallet, signText, WalletError } from "../src/lib/index.ts";
+
+const ORIGIN = "https://edge.example";
+
+const storage = (): AccountStorage => {
+  const kept = new Map<string, string>();
+  return {
+    getItem: (key) => kept.get(key) ?? null,
+    setItem: (key, text) => void kept.set(key, text),
+    removeItem: (key) => void kept.delete(key),
+  };
+};
+
+/** An edge that takes every sign-in, and answers renewals with `status`. */
+const edge = (status: number) => {
+  const asked: string[] = [];
+  const fetcher = (async (url: string) => {
+    const path = url.slice(ORIGIN.length);
+    asked.push(path);
+    if (path === "/v1/auth/nonce")
+      return Response.json({ nonce: "nonce1234", domain: "edge.example", chainId: 31_337 }, { status: 201 });
+    if (path === "/v1/auth/wallet") return Response.json({ token: "signed-in" }, { status: 201 });
+    return Response.json(status < 300 ? { token: "renewed" } : { detail: "no" }, { status });
+  }) as unknown as typeof fetch;
+  return { asked, fetcher };
+};
+
+test("a key of the page signs as any Ethereum account does", async () => {
+  const wallet = pageWallet(makePageKey());
+  const account = await connectWallet(wallet);
+  for (const message of ["", "Sign in, please.\nWith a second line.", "chữ ký"]) {
+    const signature = await signText(wallet, account, message);
+    assert.equal((await recoverMessageAddress({ message, signature })).toLowerCase(), account);
+  }
+});
+
+test("a known key has its known account", async () => {
+  const wallet = pageWallet("0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
+  assert.equal(await connectWallet(wallet), "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266");
+});
+
+test("a key of the page sends no transactions", async () => {
+  const { provider } = pageWallet(makePageKey());
+  await assert.rejects(provider.request({ method: "eth_sendTransaction", params: [{}] }), WalletError);
+});
+
+test("signing in by the page keeps kind, token and the one key", async () => {
+  const memory = new AccountMemory(storage(), ORIGIN);
+  const key = memory.pageKey();
+  await signInByPage(memory, ORIGIN, edge(201).fetcher);
+  assert.deepEqual([memory.kind, memory.token], ["page", "signed-in"]);
+  memory.become(undefined, undefined);
+  assert.deepEqual([memory.kind, memory.token], [undefined, undefined]);
+  assert.equal(memory.pageKey(), key);
+});
+
+test("a token is renewed, and a guest's is left alone", async () => {
+  const memory = new AccountMemory(storage(), ORIGIN);
+  const { asked, fetcher } = edge(201);
+  memory.become(undefined, "a guest's");
+  await renew(memory, ORIGIN, fetcher);
+  assert.deepEqual([asked, memory.token], [[], "a guest's"]);
+  memory.become("wallet", "old");
+  await renew(memory, ORIGIN, fetcher);
+  assert.deepEqual([asked, memory.kind, memory.token], [["/v1/auth/token"], "wallet", "renewed"]);
+});
+
+test("a token that is too old: the page's key signs in again, a wallet's reader is a guest", async () => {
+  const memory = new AccountMemory(storage(), ORIGIN);
+  memory.become("page", "old");
+  await renew(memory, ORIGIN, edge(401).fetcher);
+  assert.deepEqual([memory.kind, memory.token], ["page", "signed-in"]);
+  memory.become("wallet", "old");
+  await renew(memory, ORIGIN, edge(401).fetcher);
+  assert.deepEqual([memory.kind, memory.token], [undefined, undefined]);
+});
+
+test("an edge that does not answer takes no account away", async () => {
+  const memory = new AccountMemory(storage(), ORIGIN);
+  memory.become("wallet", "old");
+  await renew(memory, ORIGIN, async () => Promise.reject(new TypeError("fetch failed")));
+  assert.deepEqual([memory.kind, memory.token], ["wallet", "old"]);
+});
+
+test("a browser that keeps nothing still signs in for the page", async () => {
+  const forbidden = () => {
+    throw new DOMException("storage is forbidden", "SecurityError");
+  };
+  const memory = new AccountMemory({ getItem: forbidden, setItem: forbidden, removeItem: forbidden }, ORIGIN);
+  await signInByPage(memory, ORIGIN, edge(201).fetcher);
+  assert.equal(memory.kind, undefined);
+});
