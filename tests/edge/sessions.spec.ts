@@ -161,7 +161,7 @@ test("names out of shape and the system's own names are refused", async () => {
   for (const name of ["UPPER", "-a", ".a", "a%20b", "a".repeat(65), "%C3%A4", "0x12zz__%"]) {
     assertProblem(await edge.postOffer(name, text), 400, "bad-stream-name");
   }
-  assertProblem(await edge.postOffer("_audit", text), 404, "no-such-stream");
+  assertProblem(await edge.postOffer("_system", text), 404, "no-such-stream");
 });
 
 test("a stream that is called by its id must be there", async () => {
