@@ -185,8 +185,9 @@ impl Route {
         }
     }
 
-    fn allows(&self, method: &Method) -> bool {
-        self.allow().split(", ").any(|allowed| allowed == method.as_ref())
+    /// Whether a method, by its own name, may be used here: the runtime's type takes names that it lacks for GET.
+    fn allows(&self, method: &str) -> bool {
+        self.allow().split(", ").any(|allowed| allowed == method)
     }
 }
 
@@ -226,8 +227,9 @@ async fn dispatch(request: Request, path: &str, env: Env, context: &Context) -> 
     if method == Method::Options {
         return Ok(cors::preflight(route.allow())?);
     }
-    if !route.allows(&method) {
-        let detail = format!("{} is not among {}", method.as_ref(), route.allow());
+    let named = request.inner().method();
+    if !route.allows(&named) {
+        let detail = format!("{named} is not among {}", route.allow());
         return Err(Problem::new(Kind::MethodNotAllowed, detail).header("allow", route.allow()));
     }
     if route == Route::Health {
@@ -409,7 +411,7 @@ mod tests {
         let session = Route::parse(&format!("/v1/sessions/{}", "0".repeat(56)))
             .unwrap()
             .unwrap();
-        assert!(session.allows(&Method::Delete) && !session.allows(&Method::Patch));
-        assert!(Route::Streams.allows(&Method::Head) && !Route::Streams.allows(&Method::Put));
+        assert!(session.allows("DELETE") && !session.allows("PATCH"));
+        assert!(Route::Streams.allows("HEAD") && !Route::Streams.allows("PUT"));
     }
 }

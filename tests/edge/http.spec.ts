@@ -60,6 +60,7 @@ test("other methods are refused with those that are allowed", async () => {
     ["POST", "/v1/relays/r1", "PUT, DELETE, OPTIONS"],
     ["GET", `/v1/relays/r1/streams/0x${"00".repeat(20)}`, "PUT, DELETE, OPTIONS"],
     ["PUT", "/v1/streams/demo/messages", "GET, HEAD, POST, OPTIONS"],
+    ["QUERY", "/v1/config", "GET, HEAD, OPTIONS"],
   ];
   for (const [method, path, allow] of refused) {
     const answer = await edge.send(method, path);

@@ -62,7 +62,7 @@ export class NewStream {
     this.#wallets = new Wallets(connection);
     this.button = el(
       "button",
-      { type: "button", class: "quiet", testid: "new-stream", onclick: () => this.#open() },
+      { type: "button", class: "quiet make-stream", testid: "new-stream", onclick: () => this.#open() },
       t.open,
     );
     const close = el(
