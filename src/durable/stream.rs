@@ -39,7 +39,7 @@ use streamchain_protocol::limits::CHOSEN_LIFE_MS;
 use streamchain_protocol::log::{Log, LogError, LogState, NewStream, Session, Step};
 use streamchain_protocol::mailbox::Mailboxes;
 use streamchain_protocol::uplink::{Notice, NoticeEvent, TakeUp};
-use worker::{Date, DurableObject, Env, Request, Response, State, durable_object};
+use worker::{Date, DurableObject, Env, Request, Response, State, console_error, durable_object};
 
 /// How often a session's relay is chosen again when the stream moved meanwhile.
 const CHOOSE_TRIES: usize = 3;
@@ -187,6 +187,11 @@ impl Stream {
         let (state, created) = self.step(|log| log.create(new, now_ms))?;
         if !state.listed {
             self.arm().await?;
+            // Before anybody hears that it is made: the Listener passes over events of streams that the list lacks,
+            // and the first may follow at once. A database that is down knows no streams at all: then the alarm does it.
+            if let Err(error) = self.list().await {
+                console_error!("listing the stream: {error}");
+            }
         }
         json(if created { 201 } else { 200 }, &state)
     }

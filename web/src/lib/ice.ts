@@ -28,6 +28,7 @@ export class Ice {
   readonly #peer: PeerConnection;
   readonly #options: IceOptions;
   readonly #turnFirst: boolean;
+  #offer: RTCSessionDescriptionInit | null = null;
   #sdp: string | null = null;
   #timer: unknown = null;
   #restarting = false;
@@ -42,9 +43,9 @@ export class Ice {
 
   /** The offer's SDP. With TURN from the start nothing is gathered before the answer has named the servers. */
   async offer(): Promise<string> {
-    const offer = await this.#peer.createOffer();
-    if (!this.#turnFirst) await this.#peer.setLocalDescription(offer);
-    return offer.sdp ?? "";
+    this.#offer = await this.#peer.createOffer();
+    if (!this.#turnFirst) await this.#peer.setLocalDescription(this.#offer);
+    return this.#offer.sdp ?? "";
   }
 
   /** Takes the edge's answer and the ICE servers that came with it. */
@@ -54,7 +55,8 @@ export class Ice {
     const added = this.#options.rtc.iceServers === undefined ? servers : [];
     if (this.#turnFirst) {
       this.#configure(added);
-      await this.#peer.setLocalDescription();
+      // The very offer that was answered: one made anew may name its section otherwise, and the answer fits no more.
+      await this.#peer.setLocalDescription(this.#offer ?? undefined);
     }
     await this.#peer.setRemoteDescription({ type: "answer", sdp });
     if (this.#turnFirst || added.length === 0) return;

@@ -135,6 +135,9 @@ export class FakePeer implements PeerConnection {
   /** Servers that candidates were gathered from. */
   #gathered: string[] = [];
   #local: RTCSessionDescriptionInit | null = null;
+  /** Offers made before the first answer: a browser names the section of each anew. */
+  #offers = 0;
+  #answered = false;
 
   constructor(world: World, configuration: RTCConfiguration) {
     this.world = world;
@@ -148,7 +151,8 @@ export class FakePeer implements PeerConnection {
 
   async createOffer(options?: { iceRestart: boolean }): Promise<RTCSessionDescriptionInit> {
     if (options?.iceRestart) this.restarts++;
-    return { type: "offer", sdp: "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n" };
+    const mid = this.#answered ? 0 : this.#offers++;
+    return { type: "offer", sdp: `v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:${mid}\r\n` };
   }
 
   async setLocalDescription(description?: RTCSessionDescriptionInit): Promise<void> {
@@ -162,7 +166,9 @@ export class FakePeer implements PeerConnection {
 
   async setRemoteDescription(): Promise<void> {
     if (this.#local === null) throw new Error("an answer without an offer");
+    if (!this.#local.sdp?.includes("a=mid:0")) throw new Error("an answer to another offer");
     this.#local = null;
+    this.#answered = true;
     queueMicrotask(() => this.#seek());
   }
 
