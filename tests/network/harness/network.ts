@@ -69,8 +69,8 @@ export const internet = (vars: Record<string, string> = {}): Internet => {
   before(async () => {
     requirePrivateNetwork();
     for (const address of [EDGE, RELAY]) {
-      ip("addr", "add", `${address.v4}/32`, "dev", "lo");
-      ip("addr", "add", `${address.v6}/128`, "dev", "lo", "nodad");
+      ip("addr", "replace", `${address.v4}/32`, "dev", "lo");
+      ip("addr", "replace", `${address.v6}/128`, "dev", "lo", "nodad");
     }
     scene.folder = mkdtempSync(join(tmpdir(), "streamchain-network-"));
     writeFileSync(join(scene.folder, "hosts"), hostsFile());
