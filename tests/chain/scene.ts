@@ -116,7 +116,8 @@ export class ChainScene {
     const outbound = passOn(this.node.url);
     const edge = await startEdge({ vars: this.#vars, outbound });
     const replay = new ChainScene(this.node, this.contract, this.operator, this.#vars, outbound, edge);
-    for (const name of this.#streams.keys()) {
+    for (const [name, made] of this.#streams) {
+      replay.#streams.set(name, made);
       await edge.postJson("/v1/streams", { name });
       await edge.listed(name);
     }
@@ -212,9 +213,15 @@ export class ChainScene {
     return reached;
   }
 
-  async #rows<T extends OnChain>(query: string): Promise<T[]> {
+  /** Those of the streams made here: the edge's own audit log is anchored too, whenever something was recorded. */
+  #made<T extends { readonly stream: string }>(rows: T[]): T[] {
+    const ids = new Set<string>([...this.#streams.values()].map(({ id }) => id));
+    return rows.filter(({ stream }) => ids.has(stream));
+  }
+
+  async #rows<T extends OnChain & { readonly stream: string }>(query: string): Promise<T[]> {
     const { results } = await (await this.edge.database()).prepare(query).all<T>();
-    return results.sort(places);
+    return this.#made<T>(results).sort(places);
   }
 
   /** What the database says is anchored, with its state. */
@@ -245,13 +252,14 @@ export class ChainScene {
 
   /** What the chain itself says is anchored. */
   async anchorsOnChain(): Promise<AnchorOnChain[]> {
-    return (await this.#logs(ANCHORED)).map(({ args, place }) => ({
+    const anchors = (await this.#logs(ANCHORED)).map(({ args, place }) => ({
       stream: `${args.stream}`,
       first: Number(args.firstSeq),
       count: Number(args.count),
       root: `${args.root}`,
       ...place,
     }));
+    return this.#made(anchors);
   }
 
   /** What the chain itself has of payloads. */
