@@ -8,6 +8,10 @@ type TokenStorage = Pick<TextStorage, "getItem" | "setItem" | "removeItem"> | nu
 
 const KEY = "streamchain:1:token";
 
+/** The header that says who asks; none for a request without a token. */
+export const bearer = (token: string | undefined): { authorization?: string } =>
+  token === undefined ? {} : { authorization: `Bearer ${token}` };
+
 /** The token that connections to an edge use when they are given none; undefined when there is none. */
 export function keptToken(storage: TokenStorage, origin: string): string | undefined {
   try {

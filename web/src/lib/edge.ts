@@ -3,6 +3,7 @@
 import { type Bytes, type Hex, toHex } from "./bytes.ts";
 import { decodeSequence } from "./cbor.ts";
 import { type ChainEvent, readChainEvent } from "./chain-events.ts";
+import { bearer } from "./credentials.ts";
 import { malformed, type Problem, StreamChainError } from "./errors.ts";
 import { JsonObject } from "./json.ts";
 import { HTTP_TIMEOUT_MS, MAX_JSON_BYTES, MAX_PAGE_BYTES, MAX_PAYLOAD_BYTES, PAGE_MESSAGES } from "./limits.ts";
@@ -294,8 +295,7 @@ export class EdgeClient {
   }
 
   async #json(path: string, token?: string): Promise<JsonObject> {
-    const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
-    const response = await this.#request(path, { headers: { accept: "application/json", ...authorization } });
+    const response = await this.#request(path, { headers: { accept: "application/json", ...bearer(token) } });
     const text = await response.text();
     if (text.length > MAX_JSON_BYTES) throw malformed(`${path}: answer too long`);
     try {
@@ -422,7 +422,7 @@ export class EdgeClient {
       method: "POST",
       headers: {
         "content-type": "application/octet-stream",
-        authorization: `Bearer ${token}`,
+        ...bearer(token),
         ...(number === undefined ? {} : numberHeaders(number)),
       },
       body: payload.slice() as Bytes,
@@ -447,7 +447,7 @@ export class EdgeClient {
       method: "POST",
       headers: {
         "content-type": "application/sdp",
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...bearer(token),
       },
       body: offer,
       signal,
@@ -485,7 +485,7 @@ export class EdgeClient {
       method: "POST",
       headers: {
         "content-type": "application/json",
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...bearer(token),
       },
       body: JSON.stringify({ to, signal }),
     });
@@ -497,7 +497,7 @@ export class EdgeClient {
     await this.#request(path, {
       method: "DELETE",
       keepalive: true,
-      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      headers: bearer(token),
     });
   }
 }

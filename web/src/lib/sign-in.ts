@@ -1,6 +1,7 @@
 // Sign-in with Ethereum (EIP-4361): a wallet signs a text, and the edge gives a token for its account.
 
 import { fromHex, type Hex, utf8Bytes } from "./bytes.ts";
+import { bearer } from "./credentials.ts";
 import { StreamChainError } from "./errors.ts";
 import { JsonObject } from "./json.ts";
 import { HTTP_TIMEOUT_MS } from "./limits.ts";
@@ -79,7 +80,7 @@ export async function postJson(
       method: "POST",
       headers: {
         "content-type": "application/json",
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...bearer(token),
       },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(HTTP_TIMEOUT_MS),
