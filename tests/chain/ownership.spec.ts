@@ -39,6 +39,7 @@ describe("a wallet's own stream", () => {
     const made = await scene.edge.postJson("/v1/streams", { name: "owned", owner: owner.address }, token);
     assert.equal(made.status, 201, made.text);
     stream = made.json.id as string;
+    scene.count(stream);
   });
   after(async () => {
     await scene?.stop();

@@ -67,6 +67,7 @@ export class ChainScene {
   edge: Edge;
   relay: FakeRelay;
   readonly #streams = new Map<string, { id: Hex; short: string; epoch: number; head: number }>();
+  readonly #ids = new Set<string>();
   #producers = 0;
 
   private constructor(
@@ -118,6 +119,7 @@ export class ChainScene {
     const replay = new ChainScene(this.node, this.contract, this.operator, this.#vars, outbound, edge);
     for (const [name, made] of this.#streams) {
       replay.#streams.set(name, made);
+      replay.count(made.id);
       await edge.postJson("/v1/streams", { name });
       await edge.listed(name);
     }
@@ -139,6 +141,7 @@ export class ChainScene {
     const { id, short, epoch } = await this.edge.streamOn(this.relay, name);
     const made = { id: id as Hex, short, epoch, head: 0 };
     this.#streams.set(name, made);
+    this.count(id as string);
     return made;
   }
 
@@ -213,10 +216,14 @@ export class ChainScene {
     return reached;
   }
 
-  /** Those of the streams made here: the edge's own audit log is anchored too, whenever something was recorded. */
+  /** A stream that a test made by itself counts like those made here. */
+  count(id: string): void {
+    this.#ids.add(id);
+  }
+
+  /** Those of the test's streams: the edge's own audit log is anchored too, whenever something was recorded. */
   #made<T extends { readonly stream: string }>(rows: T[]): T[] {
-    const ids = new Set<string>([...this.#streams.values()].map(({ id }) => id));
-    return rows.filter(({ stream }) => ids.has(stream));
+    return rows.filter(({ stream }) => this.#ids.has(stream));
   }
 
   async #rows<T extends OnChain & { readonly stream: string }>(query: string): Promise<T[]> {
