@@ -24,20 +24,26 @@ pub mod streams;
 use crate::config::Config;
 use crate::problem::{Kind, Problem};
 use crate::query;
+use crate::store;
 use futures_util::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::rc::Rc;
-use streamchain_protocol::ids::{ShortId, StreamRef};
+use streamchain_protocol::ids::{ShortId, StreamId, StreamRef};
 use streamchain_protocol::limits::EXACT_INTEGER_MAX;
-use worker::{Date, Env, Headers, Request, Response};
+use streamchain_protocol::rights::Right;
+use worker::{D1Database, Date, Env, Headers, Request, Response};
 
 /// A response, or the problem that becomes one.
 pub type Answer = Result<Response, Problem>;
 
 /// Largest JSON body of a request by a client, bytes: names and tokens are far below it.
 pub const JSON_MAX_BYTES: usize = 16 * 1024;
+
+/// Most rows on one page of a list, and how many there are unless the request says so.
+const PAGE_MAX_ROWS: u64 = 1_000;
+const PAGE_DEFAULT_ROWS: u64 = 100;
 
 /// One request with what is needed to answer it.
 pub struct Call {
@@ -93,6 +99,12 @@ impl Call {
             .transpose()
     }
 
+    /// How many rows the page of a list may hold.
+    pub fn page_rows(&self) -> Result<usize, Problem> {
+        let asked = self.number("limit")?.unwrap_or(PAGE_DEFAULT_ROWS);
+        Ok(asked.clamp(1, PAGE_MAX_ROWS) as usize)
+    }
+
     /// Whether the client asks for `media_type` by name.
     pub fn accepts(&self, media_type: &str) -> Result<bool, Problem> {
         Ok(self
@@ -139,6 +151,34 @@ impl Call {
     /// The body as JSON.
     pub async fn json<T: DeserializeOwned>(&mut self, limit: usize) -> Result<T, Problem> {
         from_json(&self.body(limit).await?)
+    }
+}
+
+/// Rows that the database holds of one stream, for whom may read it: a page at a time.
+pub struct StreamRows {
+    /// Where they are.
+    pub db: D1Database,
+    /// Whose they are.
+    pub stream: StreamId,
+    /// Most rows of the page that is asked for.
+    pub limit: usize,
+}
+
+impl StreamRows {
+    /// Refuses whom the stream is not for, and a stream that is not there.
+    pub async fn of(call: &Call, stream: &StreamRef) -> Result<Self, Problem> {
+        crate::auth::need(call, stream, Right::Read).await?;
+        let limit = call.page_rows()?;
+        let db = call.env.d1("DB")?;
+        let found = store::streams::find(&db, call.short(stream)).await?;
+        let absent = "there is no such stream, or nothing of it is stored yet";
+        let stream = found.ok_or_else(|| Problem::new(Kind::NoSuchStream, absent))?.id;
+        Ok(Self { db, stream, limit })
+    }
+
+    /// The row behind which there may be more: the last of a full page.
+    pub fn last<'a, T>(&self, page: &'a [T]) -> Option<&'a T> {
+        page.last().filter(|_| page.len() == self.limit)
     }
 }
 

@@ -16,10 +16,6 @@ use streamchain_protocol::log::{LogState, NewStream};
 use streamchain_protocol::rights::Right;
 use streamchain_protocol::settings::{Mode, ReadAccess, SettingsChange, StreamSettings, WriteAccess};
 
-/// Most streams on one page, and how many there are unless the request says so.
-const PAGE_MAX: u64 = 1_000;
-const PAGE_DEFAULT: u64 = 100;
-
 #[derive(Deserialize)]
 struct Wanted {
     name: String,
@@ -123,13 +119,10 @@ pub async fn list(call: &Call) -> Answer {
         }
         _ => Visible::To(Address::ZERO),
     };
-    let limit = call.number("limit")?.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+    let limit = call.page_rows()?;
     let below = call.number("cursor")?.unwrap_or(EXACT_INTEGER_MAX);
-    let rows = streams::list(&call.env.d1("DB")?, visible, below, limit as usize).await?;
-    let cursor = rows
-        .last()
-        .filter(|_| rows.len() as u64 == limit)
-        .map(|last| last.place);
+    let rows = streams::list(&call.env.d1("DB")?, visible, below, limit).await?;
+    let cursor = rows.last().filter(|_| rows.len() == limit).map(|last| last.place);
     let streams: Vec<Value> = rows
         .iter()
         .map(|row| {
