@@ -59,13 +59,7 @@ fn one_fault_at_any_command_loses_and_doubles_nothing() {
     for fault in Fault::ALL {
         for at in 1..=commands {
             let mut world = scene();
-            let mut strike = |command| if command == at { fault } else { Fault::None };
-            for _ in 0..3 {
-                world.round_with(&mut strike);
-                world.pass_time_with(2_000, &mut strike);
-                world.chain.mine();
-                world.pass_time_with(BLOCK_MS, &mut strike);
-            }
+            world.struck_rounds(fault, at);
             world.hand_over(&[segment("demo", 10, 5)]);
             comes_to_its_end(&mut world, &[("demo", 15), ("other", 3)]);
             // One transaction for both streams and one for the later segment, however often it was sent.

@@ -86,13 +86,7 @@ fn one_fault_at_any_command_emits_nothing_twice_and_leaves_nothing_out() {
     for fault in Fault::ALL {
         for at in 1..=commands {
             let mut world = scene();
-            let mut strike = |command| if command == at { fault } else { Fault::None };
-            for _ in 0..3 {
-                world.round_with(&mut strike);
-                world.pass_time_with(2_000, &mut strike);
-                world.chain.mine();
-                world.pass_time_with(BLOCK_MS, &mut strike);
-            }
+            world.struck_rounds(fault, at);
             comes_to_its_end(&mut world);
             assert_eq!(world.chain.mined().len(), 1, "{fault:?} at command {at}");
         }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { afterEach, before, describe, it } from "node:test";
 import type { Page } from "playwright-core";
-import { bareApiPage, sharedScene } from "../harness/pages.ts";
+import { bareApiPage, bystanderOf, goesOn, sharedScene } from "../harness/pages.ts";
 
 const STREAM = "bad-input";
 const MAX_PAYLOAD_BYTES = 65_536;
@@ -45,20 +45,11 @@ describe("bad input", () => {
 
   before(async () => {
     page = await bareApiPage(scene.browser, scene.system);
-    bystander = await bareApiPage(scene.browser, scene.system);
-    await bystander.evaluate(async (stream) => {
-      window.kept.connection = window.tools.lib.connect({ stream });
-      await window.kept.connection.publish("here").stored;
-    }, STREAM);
+    bystander = await bystanderOf(scene.browser, scene.system, STREAM);
   });
 
   afterEach(async () => {
-    const served = await bystander.evaluate(async () => {
-      const { connection } = window.kept;
-      await connection.publish("still here").stored;
-      return { state: connection.state.state, attempts: connection.attempts.length };
-    });
-    assert.deepEqual(served, { state: "open", attempts: 1 }, "another session of the stream goes on undisturbed");
+    await goesOn(bystander);
     assert.equal((await fetch(`${scene.system.edge}/v1/health`)).status, 200);
     assert.ok(scene.system.system.parts.relay.running && scene.system.system.parts.edge.running);
   });

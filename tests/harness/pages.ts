@@ -1,5 +1,6 @@
 // Pages of the app in a real browser, each with the tests' own tools in it (in-page.ts).
 
+import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -52,6 +53,26 @@ export const bareApiPage = async (browser: Browser, system: TestSystem, page?: P
   const opened = page ?? (await blankPage(browser));
   await opened.goto(`${system.edge}/v1/health`);
   return opened;
+};
+
+/** Somebody who publishes to a stream, to be asked by `goesOn` whether others harmed the session. */
+export const bystanderOf = async (browser: Browser, system: TestSystem, stream: string): Promise<Page> => {
+  const page = await bareApiPage(browser, system);
+  await page.evaluate(async (stream) => {
+    window.kept.connection = window.tools.lib.connect({ stream });
+    await window.kept.connection.publish("here").stored;
+  }, stream);
+  return page;
+};
+
+/** A bystander's next message is stored, on the session that was there from the start. */
+export const goesOn = async (bystander: Page): Promise<void> => {
+  const served = await bystander.evaluate(async () => {
+    const { connection } = window.kept;
+    await connection.publish("still here").stored;
+    return { state: connection.state.state, attempts: connection.attempts.length };
+  });
+  assert.deepEqual(served, { state: "open", attempts: 1 }, "another session of the stream goes on undisturbed");
 };
 
 /** What the tests of one file share; set before the first of them runs. */

@@ -18,6 +18,18 @@ const lastAttempt = (connection: StreamConnection): Attempt => connection.attemp
 const ways = (connection: StreamConnection): string[] =>
   lastAttempt(connection).ways.map(({ id, outcome, detail }) => [id, outcome, detail].filter(Boolean).join(" "));
 
+/** Joins by a page that is told when its network changes: by calling `change`. */
+const joinWithChanges = async (world: World): Promise<{ connection: StreamConnection; change: () => void }> => {
+  let change = (): void => {};
+  const connection = await join(world, {
+    onNetworkChange: (callback) => {
+      change = callback;
+      return () => {};
+    },
+  });
+  return { connection, change: () => change() };
+};
+
 /** A world whose network lets nothing through to the relay but TURN. */
 const behindFirewall = (): World => Object.assign(new World(), { directWorks: false });
 
@@ -103,13 +115,7 @@ test("a caller's own ICE servers are the only ones", async () => {
 
 test("a network change restarts ICE at once, keeps the session and loses nothing", async () => {
   const world = new World();
-  let change = (): void => {};
-  const connection = await join(world, {
-    onNetworkChange: (callback) => {
-      change = callback;
-      return () => {};
-    },
-  });
+  const { connection, change } = await joinWithChanges(world);
   connection.publish("before");
   change();
   connection.publish("after");
@@ -149,13 +155,7 @@ test("a path that can't be found again ends the session, and a new one is made",
 
 test("a restart that the browser refuses leaves the session as it was", async () => {
   const world = new World();
-  let change = (): void => {};
-  const connection = await join(world, {
-    onNetworkChange: (callback) => {
-      change = callback;
-      return () => {};
-    },
-  });
+  const { connection, change } = await joinWithChanges(world);
   const peer = world.peers[0];
   if (peer !== undefined) peer.setRemoteDescription = () => Promise.reject(new Error("other credentials are expected"));
   change();

@@ -265,6 +265,17 @@ impl Sending {
         }
     }
 
+    /// Three rounds with a block behind each; `fault` strikes the command with the number `at`.
+    pub fn struck_rounds(&mut self, fault: Fault, at: u64) {
+        let mut strike = |command| if command == at { fault } else { Fault::None };
+        for _ in 0..3 {
+            self.round_with(&mut strike);
+            self.pass_time_with(2_000, &mut strike);
+            self.chain.mine();
+            self.pass_time_with(BLOCK_MS, &mut strike);
+        }
+    }
+
     /// The listener tells of all that is final.
     pub fn tell_final(&mut self) {
         let finalized = self.chain.finalized();
