@@ -223,7 +223,9 @@ impl Answer<'_> {
                 Transport::Udp => ("udp", ""),
                 Transport::Tcp => ("tcp", " tcptype passive"),
             };
-            let foundation = index + 1;
+            // RFC 8445 §5.1.1.3: the same for candidates that differ in their port alone.
+            let same = |other: &Candidate| other.transport == *transport && other.address == *address;
+            let foundation = candidates.iter().position(same).unwrap_or(index) + 1;
             // Writing to a String can't fail.
             let _ = write!(
                 sdp,
@@ -235,18 +237,22 @@ impl Answer<'_> {
     }
 }
 
-/// RFC 8445 §5.1.2.1 for a host candidate of component 1; TCP as RFC 6544 §4.2 prefers it, below all UDP.
+/// RFC 8445 §5.1.2.1 for a host candidate of component 1. Its local preference is its own: the place in the list.
+///
+/// TCP has a type preference below that of UDP, so that every UDP candidate stands above it, and its local preference
+/// is made as RFC 6544 §4.2 has it.
 fn host_priority(transport: Transport, index: usize) -> u32 {
     const HOST: u32 = 126;
     const HOST_TCP: u32 = 90;
-    // Direction preference 2 (passive) in the upper three bits.
-    const PASSIVE: u32 = 2 << 13;
+    // Direction preference of a passive host candidate, in the upper three bits.
+    const PASSIVE: u32 = 4 << 13;
+    const COMPONENT: u32 = 1;
     let behind = u32::try_from(index).unwrap_or(u32::MAX).min(8_191);
     let (kind, local) = match transport {
         Transport::Udp => (HOST, 65_535 - behind),
         Transport::Tcp => (HOST_TCP, PASSIVE + 8_191 - behind),
     };
-    (kind << 24) + (local << 8) + 255
+    (kind << 24) + (local << 8) + 256 - COMPONENT
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ fn an_answer_holds_all_that_a_client_needs_and_udp_comes_first() {
         "a=ice-pwd:pwd",
         "a=setup:passive",
         "a=candidate:1 1 udp 2130706431 192.0.2.1 7100 typ host",
-        "a=candidate:2 1 tcp 1516240639 192.0.2.1 443 typ host tcptype passive",
+        "a=candidate:2 1 tcp 1520434943 192.0.2.1 443 typ host tcptype passive",
         "a=end-of-candidates",
     ] {
         assert!(
@@ -114,7 +114,95 @@ fn an_answer_holds_all_that_a_client_needs_and_udp_comes_first() {
     assert!(answer.ends_with("\r\n"));
 }
 
+/// What a `a=candidate:` line says.
+#[derive(Debug, PartialEq)]
+struct Written {
+    foundation: String,
+    component: u32,
+    transport: String,
+    priority: u32,
+    address: IpAddr,
+}
+
+fn written(candidates: &[Candidate]) -> Vec<Written> {
+    let answer = Answer {
+        mid: "0",
+        ice_ufrag: "ufrag",
+        ice_pwd: "pwd",
+        fingerprint: &fingerprint(),
+        candidates,
+        origin: 1,
+    };
+    let text = answer.write();
+    let lines = text.lines().filter_map(|line| line.strip_prefix("a=candidate:"));
+    lines
+        .map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+            [foundation, component, transport, priority, address, ..] => Written {
+                foundation: foundation.to_owned(),
+                component: component.parse().unwrap(),
+                transport: transport.to_owned(),
+                priority: priority.parse().unwrap(),
+                address: address.parse().unwrap(),
+            },
+            _ => panic!("{line}"),
+        })
+        .collect()
+}
+
+#[test]
+fn candidates_of_one_address_and_transport_have_one_foundation() {
+    let of = |transport, last, port| Candidate {
+        transport,
+        address: IpAddr::from([192, 0, 2, last]),
+        port,
+    };
+    let all = written(&[
+        of(Transport::Udp, 1, 7100),
+        of(Transport::Udp, 2, 7100),
+        of(Transport::Udp, 1, 7200),
+        of(Transport::Tcp, 1, 7100),
+    ]);
+    let foundations: Vec<&str> = all.iter().map(|line| line.foundation.as_str()).collect();
+    assert_eq!(foundations, ["1", "2", "1", "4"]);
+}
+
+fn any_candidate() -> impl Strategy<Value = Candidate> {
+    let transport = prop_oneof![Just(Transport::Udp), Just(Transport::Tcp)];
+    (transport, any::<IpAddr>(), 1u16..).prop_map(|(transport, address, port)| Candidate {
+        transport,
+        address,
+        port,
+    })
+}
+
 proptest! {
+    #[test]
+    fn priorities_are_as_rfc_8445_has_them(candidates in prop::collection::vec(any_candidate(), 1..9)) {
+        let all = written(&candidates);
+        prop_assert_eq!(all.len(), candidates.len());
+        for (line, candidate) in all.iter().zip(&candidates) {
+            let (kind, component) = (line.priority >> 24, 256 - (line.priority & 0xFF));
+            prop_assert_eq!((line.component, component, line.address), (1, 1, candidate.address));
+            let is_udp = candidate.transport == Transport::Udp;
+            prop_assert_eq!((line.transport == "udp", kind), (is_udp, if is_udp { 126 } else { 90 }));
+        }
+        for (at, line) in all.iter().enumerate() {
+            for (behind, other) in all[at + 1..].iter().zip(&candidates[at + 1..]) {
+                prop_assert_ne!(line.priority, behind.priority, "each its own");
+                if line.transport == behind.transport {
+                    prop_assert!(line.priority > behind.priority, "best first");
+                }
+                let same = other.transport == candidates[at].transport && other.address == candidates[at].address;
+                prop_assert_eq!(line.foundation == behind.foundation, same);
+            }
+        }
+        let lowest_udp = all.iter().filter(|line| line.transport == "udp").map(|line| line.priority).min();
+        let highest_tcp = all.iter().filter(|line| line.transport == "tcp").map(|line| line.priority).max();
+        if let (Some(udp), Some(tcp)) = (lowest_udp, highest_tcp) {
+            prop_assert!(udp > tcp, "UDP above TCP");
+        }
+    }
+
     #[test]
     fn any_text_is_survived(text in "(.|\r\n|v=0\r\n|m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n|a=mid:0){0,40}") {
         let _ = Offer::parse(&text);

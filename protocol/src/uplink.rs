@@ -81,6 +81,9 @@ pub enum RegistrationError {
     /// Nothing can be reached at port 0.
     #[error("shards[{0}].candidates: port 0")]
     Port(usize),
+    /// No client can be sent there.
+    #[error("shards[{0}].candidates: an address that no client can reach")]
+    Address(usize),
     /// Too many, or not such URLs.
     #[error("turn: expected at most {RELAY_MAX_TURN_URLS} URLs as turn:host:port?transport=udp")]
     Turn,
@@ -114,8 +117,29 @@ impl Registration {
             if candidates.iter().any(|candidate| candidate.port == 0) {
                 return Err(RegistrationError::Port(shard));
             }
+            if !candidates
+                .iter()
+                .all(|candidate| can_be_reached(candidate.address))
+            {
+                return Err(RegistrationError::Address(shard));
+            }
         }
         Ok(())
+    }
+}
+
+/// Whether an address may be a candidate (RFC 8445 §5.1.1.1): one host's, and the same for every client. Link-local
+/// IPv6 addresses need a zone, which candidates don't have; site-local ones, and those that hold an IPv4 address,
+/// are forbidden.
+pub fn can_be_reached(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast()),
+        IpAddr::V6(ip) => {
+            // fe80::/10 and fec0::/10.
+            let local = ip.segments()[0] & 0xFF80 == 0xFE80;
+            let holds_ipv4 = ip.to_ipv4().is_some() && !ip.is_loopback();
+            !(local || holds_ipv4 || ip.is_multicast())
+        }
     }
 }
 
@@ -341,8 +365,38 @@ mod tests {
             refused(|r| r.shards[0].candidates[0].port = 0),
             RegistrationError::Port(0)
         );
+        for wrong in [
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "::",
+            "::192.0.2.1",
+            "::ffff:192.0.2.1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+        ] {
+            let mut changed = registration();
+            changed.shards[0].candidates[0].address = wrong.parse().unwrap();
+            assert_eq!(changed.check(), Err(RegistrationError::Address(0)), "{wrong}");
+        }
+        for right in [
+            "127.0.0.1",
+            "::1",
+            "10.0.0.1",
+            "169.254.0.1",
+            "fd00::1",
+            "2001:db8::1",
+        ] {
+            let mut changed = registration();
+            changed.shards[0].candidates[0].address = right.parse().unwrap();
+            assert_eq!(changed.check(), Ok(()), "{right}");
+        }
         let none = RegistrationError::Candidates { shard: 0, given: 0 };
         assert_eq!(refused(|r| r.shards[0].candidates.clear()), none);
+        let nine = |r: &mut Registration| r.shards[0].candidates = vec![r.shards[0].candidates[0].clone(); 9];
+        let too_many = RegistrationError::Candidates { shard: 0, given: 9 };
+        assert_eq!(refused(nine), too_many);
         assert_eq!(refused(|r| r.region = "x".repeat(65)), RegistrationError::Region);
         let too_many = |r: &mut Registration| r.turn = vec!["turn:192.0.2.1:3478?transport=udp".into(); 7];
         assert_eq!(refused(too_many), RegistrationError::Turn);

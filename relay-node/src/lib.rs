@@ -7,6 +7,7 @@
 //! Networks that let no UDP through are served by [`ice_tcp`] and [`turn`], whose sockets are in
 //! [`turn_front`].
 
+pub mod addresses;
 pub mod audit;
 pub mod bench;
 pub mod certificate;

@@ -1,6 +1,7 @@
 //! `relay-node run`: opens the sockets, starts a thread per shard, registers with the edge and keeps renewing,
 //! and ends in good order.
 
+use crate::addresses;
 use crate::certificate;
 use crate::cli::RunArgs;
 use crate::core::lease::Lease;
@@ -13,14 +14,14 @@ use crate::turn_run;
 use crate::uplink::Uplink;
 use crate::worker::{Order, Report, Worker, now};
 use anyhow::{Context, Result, bail};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use str0m::config::{CryptoProvider, DtlsCert};
 use streamchain_protocol::ids::{Incarnation, ShortId};
 use streamchain_protocol::keys::{RelayKey, SessionKeys};
-use streamchain_protocol::limits::{CHOSEN_LIFE_MS, RELAY_MAX_SHARDS, SHARD_MAX_CANDIDATES};
+use streamchain_protocol::limits::{CHOSEN_LIFE_MS, RELAY_MAX_SHARDS};
 use streamchain_protocol::uplink::{self, Candidate, Notice, Registration, Transport, shard_of};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -63,7 +64,10 @@ pub fn run(args: &RunArgs) -> Result<()> {
         .collect::<Result<_>>()?;
     let registered = sockets
         .iter()
-        .map(|bound| candidates(bound, &args.advertise))
+        .map(|bound| {
+            let candidates = addresses::of_sockets(bound, &args.advertise)?;
+            Ok(uplink::Shard { candidates })
+        })
         .collect::<Result<_>>()?;
     let mut registered: Vec<uplink::Shard> = registered;
     let mut side = turn_run::side_ways(&sockets, &mut registered, &args.turn);
@@ -149,34 +153,6 @@ fn bind(listen: &[SocketAddr], shard: usize) -> Result<Vec<UdpSocket>> {
         })
     };
     listen.iter().map(open).collect()
-}
-
-/// Where clients reach these sockets.
-fn candidates(bound: &[UdpSocket], advertise: &[IpAddr]) -> Result<uplink::Shard> {
-    let mut candidates = Vec::new();
-    for socket in bound {
-        let local = socket.local_addr()?;
-        let of = |address: IpAddr| Candidate {
-            transport: Transport::Udp,
-            address,
-            port: local.port(),
-        };
-        let same_family = |address: &&IpAddr| address.is_ipv4() == local.is_ipv4();
-        let named: Vec<Candidate> = advertise
-            .iter()
-            .filter(same_family)
-            .map(|address| of(*address))
-            .collect();
-        if named.is_empty() && local.ip().is_unspecified() {
-            bail!("--listen {local} stands for every address: say with --advertise which one clients reach");
-        }
-        if named.is_empty() {
-            candidates.push(of(local.ip()));
-        }
-        candidates.extend(named);
-    }
-    candidates.truncate(SHARD_MAX_CANDIDATES);
-    Ok(uplink::Shard { candidates })
 }
 
 /// What all shards begin with.

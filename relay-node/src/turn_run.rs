@@ -1,5 +1,6 @@
 //! Opens what serves networks without UDP: the ICE-TCP listeners of every shard, and the TURN server's thread.
 
+use crate::addresses::by_preference;
 use crate::cli::TurnArgs;
 use crate::connections::share_of_open_files;
 use crate::core::Path;
@@ -12,7 +13,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use streamchain_protocol::keys::RelayKey;
-use streamchain_protocol::limits::{RELAY_MAX_TURN_URLS, SHARD_MAX_CANDIDATES};
+use streamchain_protocol::limits::RELAY_MAX_TURN_URLS;
 use streamchain_protocol::uplink::{Candidate, Shard, Transport};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
@@ -45,7 +46,7 @@ pub fn side_ways(sockets: &[Vec<UdpSocket>], shards: &mut [Shard], args: &TurnAr
             ..candidate
         });
         shard.candidates.extend(tcp);
-        shard.candidates.truncate(SHARD_MAX_CANDIDATES);
+        shard.candidates = by_preference(&shard.candidates);
         SideWays::new(
             open.into_iter().map(|(_, listener)| listener).collect(),
             connections_max,
