@@ -6,9 +6,9 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::time::Duration;
-use worker::{
-    AbortController, AbortSignal, Delay, Error, Fetch, Headers, Method, Request as HttpRequest, RequestInit,
-};
+use wasm_bindgen::JsValue;
+use worker::web_sys::{self, RequestInit};
+use worker::{AbortController, AbortSignal, Delay, Error, Fetch, Headers, Method, Request};
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -56,6 +56,24 @@ pub async fn post_json(
     outcome
 }
 
+/// A request with a body, if there is one. `worker`'s own `RequestInit` would link what it says of images to Cloudflare.
+pub fn request(
+    method: &Method,
+    url: &str,
+    headers: Option<&Headers>,
+    body: Option<&JsValue>,
+) -> worker::Result<Request> {
+    let init = RequestInit::new();
+    init.set_method(method.as_ref());
+    if let Some(headers) = headers {
+        init.set_headers(headers.0.as_ref());
+    }
+    if let Some(body) = body {
+        init.set_body(body);
+    }
+    Ok(web_sys::Request::new_with_str_and_init(url, &init)?.into())
+}
+
 async fn exchange(
     url: &str,
     bearer: Option<&str>,
@@ -68,11 +86,7 @@ async fn exchange(
     if let Some(bearer) = bearer {
         headers.set("authorization", &format!("Bearer {bearer}"))?;
     }
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_headers(headers)
-        .with_body(Some(body.into()));
-    let http = HttpRequest::new_with_init(url, &init)?;
+    let http = request(&Method::Post, url, Some(&headers), Some(&body.into()))?;
     let mut response = Fetch::Request(http).send_with_signal(&signal).await?;
     let status = response.status_code();
     let mut body = Vec::new();

@@ -75,7 +75,7 @@ pub struct Revoke {
 }
 
 /// One principal.
-#[durable_object]
+#[durable_object(fetch)]
 pub struct Account {
     state: State,
 }

@@ -24,7 +24,7 @@ use worker::{
 };
 
 /// The sender of one account.
-#[durable_object]
+#[durable_object(alarm)]
 pub struct Anchorer {
     state: State,
     env: Env,

@@ -57,7 +57,7 @@ struct Appended {
 }
 
 /// The audit log's way in.
-#[durable_object]
+#[durable_object(alarm)]
 pub struct Audit {
     state: State,
     env: Env,

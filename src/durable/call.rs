@@ -1,5 +1,6 @@
 //! Requests to Durable Objects: internal HTTP, where only method, path and query count.
 
+use crate::outbound::request;
 use crate::problem::Problem;
 use futures_util::future::{Either, select};
 use serde::Serialize;
@@ -8,7 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
 use worker::js_sys::Uint8Array;
-use worker::{Delay, Error, Request, RequestInit, Response, Stub};
+use worker::{Delay, Error, Response, Stub};
 
 pub use worker::Method;
 
@@ -19,9 +20,8 @@ pub async fn call(
     path: &str,
     body: Option<JsValue>,
 ) -> worker::Result<Response> {
-    let mut init = RequestInit::new();
-    init.with_method(method).with_body(body);
-    stub.fetch_with_request(Request::new_with_init(&format!("https://internal{path}"), &init)?)
+    let url = format!("https://internal{path}");
+    stub.fetch_with_request(request(&method, &url, None, body.as_ref())?)
         .await
 }
 

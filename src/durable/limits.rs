@@ -11,7 +11,7 @@ use streamchain_protocol::policies::Policy;
 use worker::{Date, DurableObject, Env, Request, Response, State, durable_object};
 
 /// One share of the clients.
-#[durable_object]
+#[durable_object(fetch)]
 pub struct Limits {
     env: Env,
     gate: Gate,

@@ -18,7 +18,7 @@ use worker::{
 };
 
 /// The listener of one contract.
-#[durable_object]
+#[durable_object(alarm)]
 pub struct Listener {
     state: State,
     env: Env,

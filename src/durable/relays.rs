@@ -70,7 +70,7 @@ pub struct RelayNotice {
 }
 
 /// The directory of relays.
-#[durable_object]
+#[durable_object(fetch)]
 pub struct Relays {
     state: State,
     env: Env,

@@ -23,25 +23,26 @@ where
 {
     let mut step = Some(step);
     let mut outcome = None;
-    let ran = storage
-        .as_raw()
-        .unchecked_ref::<SyncStorage>()
-        .transaction_sync(&mut || {
-            let result = step.take().map(|step| step());
-            let failed = !matches!(result, Some(Ok(_)));
-            outcome = result;
-            if failed {
-                Err(JsValue::from_str("rolled back"))
-            } else {
-                Ok(())
-            }
-        });
+    let ran = in_transaction(storage, &mut || {
+        outcome = step.take().map(|step| step());
+        matches!(outcome, Some(Ok(_)))
+    });
     match (outcome, ran) {
         (Some(Ok(value)), Ok(())) => Ok(value),
         (Some(Err(error)), _) => Err(error),
-        (_, Err(error)) => Err(Error::from(error).into()),
+        (_, Err(error)) => Err(error.into()),
         (None, Ok(())) => Err(Error::RustError("the transaction did not run".into()).into()),
     }
+}
+
+/// Runs a step that says whether its writes shall stay; one function for steps of all types.
+fn in_transaction(storage: &Storage, step: &mut dyn FnMut() -> bool) -> Result<(), Error> {
+    let storage = storage.as_raw().unchecked_ref::<SyncStorage>();
+    let ran = storage.transaction_sync(&mut || match step() {
+        true => Ok(()),
+        false => Err(JsValue::from_str("rolled back")),
+    });
+    Ok(ran?)
 }
 
 /// A number as SQLite takes it here: everything bound is at most 2^53 - 1.

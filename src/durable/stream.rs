@@ -47,7 +47,7 @@ const CHOOSE_TRIES: usize = 3;
 type StreamLog = Log<StreamRows>;
 
 /// One stream.
-#[durable_object]
+#[durable_object(alarm)]
 pub struct Stream {
     state: State,
     env: Env,
