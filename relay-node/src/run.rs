@@ -4,6 +4,7 @@
 use crate::addresses;
 use crate::certificate;
 use crate::cli::RunArgs;
+use crate::core::dtls::crypto_provider;
 use crate::core::lease::Lease;
 use crate::core::session::SessionConfig;
 use crate::core::{Memory, Rates, Shard, ShardConfig, UplinkError};
@@ -57,7 +58,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         bail!("--shards {shards}: expected 1 to {RELAY_MAX_SHARDS}");
     }
     let metrics = args.metrics_listen.map(metrics::bind).transpose()?;
-    let crypto = Arc::new(str0m::crypto::from_feature_flags());
+    let crypto = Arc::new(crypto_provider());
     let certificate = certificate::load_or_make(&args.state, &crypto)?;
     let sockets: Vec<Vec<UdpSocket>> = (0..shards)
         .map(|shard| bind(&args.listen, shard))

@@ -176,7 +176,7 @@ fn a_client_whose_first_path_is_a_dead_end_is_followed_to_the_one_it_nominates()
 
 /// A check as the client of `token` signs it, not nominating.
 fn first_check(token: &str, priority: u32) -> Vec<u8> {
-    let crypto = str0m::crypto::from_feature_flags();
+    let crypto = relay_node::core::dtls::crypto_provider();
     let username = format!("{token}:load");
     let builder = StunMessageBuilder::new()
         .binding()

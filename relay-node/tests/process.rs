@@ -149,7 +149,7 @@ impl Scene {
     fn connect(&self) -> Peer {
         let registration = self.edge.kept().registration.clone().unwrap();
         let candidate = registration.shards[0].candidates[0].clone();
-        let crypto = Arc::new(str0m::crypto::from_feature_flags());
+        let crypto = Arc::new(relay_node::core::dtls::crypto_provider());
         let identity = Identity::new(crypto.dtls_provider.generate_certificate().unwrap(), crypto);
         let token = SessionToken {
             rights: Rights::ALL,

@@ -2,6 +2,7 @@
 
 use crate::certificate;
 use crate::client::{Identity, Invitation};
+use crate::core::dtls::crypto_provider;
 use crate::core::session::SessionConfig;
 use crate::core::{Memory, Rates, Shard, ShardConfig};
 use crate::loopback_edge::LoopbackEdge;
@@ -45,7 +46,7 @@ impl BenchRelay {
         let relay: RelayId = "bench".parse()?;
         let key = RelayKey::from_hex(&"5b".repeat(32))?;
         let edge = LoopbackEdge::start(&relay, &key).await?;
-        let crypto = Arc::new(str0m::crypto::from_feature_flags());
+        let crypto = Arc::new(crypto_provider());
         let certificate = certificate::make(&crypto)?;
         let fingerprint = parse_fingerprint(&certificate::fingerprint(&certificate, &crypto));
         let identity = Identity::new(certificate::make(&crypto)?, crypto.clone());

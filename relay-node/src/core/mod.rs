@@ -4,6 +4,7 @@
 pub mod admission;
 pub mod backlog;
 pub mod counters;
+pub mod dtls;
 pub mod lease;
 pub mod limits;
 pub mod log;

@@ -90,7 +90,7 @@ impl Net {
 
     /// Whose relay holds clients to these rates.
     pub fn with_rates(rates: Rates) -> Self {
-        let crypto = Arc::new(str0m::crypto::from_feature_flags());
+        let crypto = Arc::new(relay_node::core::dtls::crypto_provider());
         let relay_certificate = crypto.dtls_provider.generate_certificate().unwrap();
         let shard = shard(&relay_certificate, &crypto, rates);
         let start = Instant::now();
