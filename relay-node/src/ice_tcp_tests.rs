@@ -1,6 +1,8 @@
 //! Real connections over loopback; the test plays the shard.
 
 use super::*;
+use crate::connections::{IDLE_MS, WHOLE_PACKET_MS};
+use crate::turn::limits::PACKET_MAX_BYTES;
 use crate::turn::message::{Class, Method};
 use crate::turn::writer::Writer;
 use tokio::io::AsyncWriteExt;
@@ -41,11 +43,17 @@ impl Scene {
 }
 
 fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    tokio::task::LocalSet::new().block_on(&runtime, test);
+    run_on(tokio::runtime::Builder::new_current_thread().enable_all(), test);
+}
+
+/// Time passes when nothing else is to do.
+fn run_by_a_virtual_clock(test: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    run_on(runtime.enable_all().start_paused(true), test);
+}
+
+fn run_on(runtime: &mut tokio::runtime::Builder, test: impl Future<Output = ()>) {
+    tokio::task::LocalSet::new().block_on(&runtime.build().unwrap(), test);
 }
 
 fn check() -> Vec<u8> {
@@ -136,5 +144,77 @@ fn a_connection_that_the_shard_does_not_answer_is_closed_in_time() {
         client.write_all(&count(&check())).await.unwrap();
         scene.next().await;
         assert!(is_closed(&mut client).await);
+    });
+}
+
+/// After how many milliseconds of a virtual clock, and why, a connection ends on which these bytes come, one a second
+/// behind those of `at_once`, and which the shard has `answered`.
+async fn ends(answered: bool, at_once: Vec<u8>, trickle: Vec<u8>) -> (u64, io::ErrorKind) {
+    let (mut theirs, ours) = tokio::io::duplex(READ_BYTES);
+    let (to_shard, _inbox) = mpsc::channel(64);
+    let path = Path {
+        protocol: Protocol::Tcp,
+        remote: "198.51.100.7:40000".parse().unwrap(),
+        local: "203.0.113.1:7100".parse().unwrap(),
+    };
+    let opened = Instant::now();
+    let client = async {
+        theirs.write_all(&at_once).await.unwrap();
+        for byte in trickle {
+            theirs.write_all(&[byte]).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        std::future::pending().await
+    };
+    let answered = Cell::new(answered);
+    let error = tokio::select! {
+        result = read_packets(ours, path, &to_shard, &answered) => result.unwrap_err(),
+        () = client => unreachable!("it waits for ever"),
+    };
+    (u64::try_from(opened.elapsed().as_millis()).unwrap(), error.kind())
+}
+
+#[test]
+fn a_byte_a_second_keeps_no_connection_open() {
+    run_by_a_virtual_clock(async {
+        let framed = count(&[0; 4_000]);
+        let late = |ms| (ms, io::ErrorKind::TimedOut);
+        assert_eq!(ends(false, vec![], vec![]).await, late(FIRST_PACKET_MS));
+        assert_eq!(ends(false, vec![], framed.clone()).await, late(FIRST_PACKET_MS));
+        let unanswered = ends(false, count(&check()), framed.clone()).await;
+        assert_eq!(unanswered, late(FIRST_PACKET_MS));
+        assert_eq!(ends(true, count(&check()), framed).await, late(WHOLE_PACKET_MS));
+        let over = ends(true, count(&check()), vec![]).await;
+        assert_eq!(over, late(IDLE_MS), "its session is over");
+    });
+}
+
+#[test]
+fn a_frame_that_announces_more_than_a_packet_is_not_waited_for_at_all() {
+    run_by_a_virtual_clock(async {
+        let largest = u16::try_from(PACKET_MAX_BYTES).unwrap();
+        for length in [largest + 1, 0xFFFF] {
+            let at_once = [count(&check()), length.to_be_bytes().to_vec()].concat();
+            assert_eq!(
+                ends(true, at_once, vec![]).await,
+                (0, io::ErrorKind::Other),
+                "{length}"
+            );
+        }
+    });
+}
+
+#[test]
+fn the_largest_frame_is_taken() {
+    run(async {
+        let mut scene = Scene::start(8);
+        let mut client = scene.connect().await;
+        client.write_all(&count(&check())).await.unwrap();
+        scene.next().await;
+        client
+            .write_all(&count(&vec![7; PACKET_MAX_BYTES]))
+            .await
+            .unwrap();
+        assert_eq!(scene.next().await.packet.len(), PACKET_MAX_BYTES);
     });
 }

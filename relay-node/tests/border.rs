@@ -314,6 +314,36 @@ proptest! {
     }
 
     #[test]
+    fn a_first_check_that_was_damaged_makes_no_state(
+        at in any::<prop::sample::Index>(),
+        damage in 0u8..4,
+        byte: u8,
+        length: u16,
+    ) {
+        let mut net = Net::new();
+        let identity = net.identity();
+        let token = net.token(&identity).sign(&keys());
+        let mut check = first_check(&token, 1);
+        // Its FINGERPRINT is the last 8 bytes: what stands there, or is wrong there, is not covered by integrity.
+        let covered = check.len() - 8;
+        let before = check.clone();
+        match damage {
+            0 => check[at.index(covered)] = byte,
+            1 => check.truncate(at.index(covered)),
+            2 => check[2..4].copy_from_slice(&length.to_be_bytes()),
+            _ => {
+                let at = 20 + at.index((covered - 20) / 4) * 4 + 2;
+                check[at..at + 2].copy_from_slice(&length.to_be_bytes());
+            }
+        }
+        prop_assume!(check != before);
+        net.inject(&check, Net::address(3));
+        nothing_happened(&net);
+        net.inject(&before, Net::address(3));
+        prop_assert_eq!(net.shard.load().sessions, 1, "whole, it is let in");
+    }
+
+    #[test]
     fn a_client_that_sends_any_bytes_is_survived(messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 1..8)) {
         let mut net = Net::new();
         let (good, bad) = (net.open_member(), net.open());

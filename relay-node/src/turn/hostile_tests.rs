@@ -6,31 +6,65 @@ use super::super::limits::{
 };
 use super::super::scene_tests::*;
 use super::*;
-use proptest::prelude::*;
+use streamchain_protocol::turn_credentials::TurnCredentials;
 
 /// An Allocate request as a client with these credentials and nonce would send it.
-fn allocate(credentials: &streamchain_protocol::turn_credentials::TurnCredentials, nonce: &[u8]) -> Vec<u8> {
+fn allocate(credentials: &TurnCredentials, nonce: &[u8]) -> Vec<u8> {
     let request = Writer::new(Class::Request, Method::ALLOCATE, [8; 12])
         .attribute(attributes::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
     signed_with(request, credentials, nonce)
 }
 
+/// The transports by which a client comes.
+const TRANSPORTS: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
+
 #[test]
-fn every_other_peer_is_forbidden() {
+fn every_other_peer_is_forbidden_by_every_transport() {
+    let own = address("198.51.100.7:40000");
+    for client in TRANSPORTS.map(|transport| client(transport, own)) {
+        let mut scene = Scene::new();
+        let both = (attributes::ADDITIONAL_ADDRESS_FAMILY, vec![2, 0, 0, 0]);
+        let asked = [udp_transport(), both];
+        assert_eq!(scene.request(client, "alice", Method::ALLOCATE, &asked).code(), 0);
+        for other in [
+            "127.0.0.1:80",
+            "10.0.0.1:53",
+            "169.254.169.254:80",
+            "203.0.113.2:7100",
+            "192.0.0.8:1024",
+            "0.0.0.0:0",
+            "255.255.255.255:9",
+            "198.51.100.7:40000",
+            "[::1]:80",
+            "[::ffff:203.0.113.1]:7100",
+            "[2001:db8::2]:7100",
+            "[100::8]:1024",
+        ] {
+            let other = address(other);
+            assert_eq!(scene.permit(client, other).code(), 403, "{other}");
+            assert_eq!(scene.bind(client, 0x4000, other).code(), 403, "{other}");
+            assert_eq!(
+                scene.relayed(client, &send_indication(other, b"x")),
+                None,
+                "{other}"
+            );
+        }
+        let unbound = channel_data(0x4000, b"x", client.transport.is_stream());
+        assert_eq!(
+            scene.relayed(client, &unbound),
+            None,
+            "a channel that was refused"
+        );
+        assert_eq!(scene.server.counts().relayed, 0);
+    }
+}
+
+#[test]
+fn another_port_of_the_relay_is_forbidden() {
     let mut scene = Scene::new();
     let client = udp_client(1);
     scene.allocate(client, "alice");
-    for other in [
-        "127.0.0.1:80",
-        "10.0.0.1:53",
-        "203.0.113.2:7100",
-        "192.0.0.8:1024",
-        "0.0.0.0:0",
-    ] {
-        assert_eq!(scene.permit(client, address(other)).code(), 403, "{other}");
-        assert_eq!(scene.bind(client, 0x4000, address(other)).code(), 403, "{other}");
-    }
-    // The right address and another port: a permission has no port, but a packet has.
+    // A permission has no port, but a packet has.
     let other_port = address("203.0.113.1:22");
     assert_eq!(scene.bind(client, 0x4000, other_port).code(), 403);
     assert_eq!(scene.permit(client, other_port).code(), 0);
@@ -40,6 +74,26 @@ fn every_other_peer_is_forbidden() {
             .relayed(client, &send_indication(relay_v4(), b"check"))
             .is_some()
     );
+}
+
+#[test]
+fn channel_data_whose_length_lies_is_dropped_and_the_channel_goes_on() {
+    let mut scene = Scene::new();
+    let client = udp_client(1);
+    scene.allocate(client, "alice");
+    scene.bind(client, 0x4000, relay_v4());
+    for lie in [
+        &b"\x40\x00\x00\x06hello"[..],
+        b"\x40\x00\xFF\xFFhello",
+        b"\x40\x00\x00",
+        b"\x40",
+    ] {
+        assert_eq!(scene.relayed(client, lie), None, "{lie:?}");
+    }
+    let mut relayed = |packet: &[u8]| scene.relayed(client, packet).map(|(_, _, payload)| payload);
+    // Less than came: the rest is padding (RFC 8656 §12.5), and is not passed on.
+    assert_eq!(relayed(b"\x40\x00\x00\x02hello"), Some(b"he".to_vec()));
+    assert_eq!(relayed(b"\x40\x00\x00\x05hello"), Some(b"hello".to_vec()));
 }
 
 #[test]
@@ -60,28 +114,98 @@ fn a_permission_for_several_peers_is_all_or_nothing() {
     );
 }
 
+/// Credentials that nobody issued, each with what is wrong with it.
+fn forgeries(scene: &Scene) -> Vec<(&'static str, TurnCredentials)> {
+    let right = scene.credentials("alice");
+    let named = |username: &str, password: &str| TurnCredentials {
+        username: username.into(),
+        password: password.into(),
+    };
+    // The secret's holder would never issue these; their passwords are right nevertheless.
+    let shapeless = |username: &str| named(username, &scene.secret.password(username));
+    let bob = right.username.replace("alice", "bob");
+    let later = format!("9{}", right.username);
+    vec![
+        ("a guessed password", named(&right.username, "guess")),
+        ("no password", named(&right.username, "")),
+        ("another user's name", named(&bob, &right.password)),
+        ("a later expiry", named(&later, &right.password)),
+        (
+            "another's secret",
+            TurnSecret::new("another secret").issue("alice", START_S + 100),
+        ),
+        ("expired", scene.secret.issue("alice", START_S - 1)),
+        ("a name alone", shapeless("alice")),
+        ("an expiry alone", shapeless("2000000")),
+        ("no user", shapeless("2000000:")),
+        ("no expiry", shapeless(":alice")),
+        ("nothing", shapeless("")),
+        ("a signed expiry", shapeless("+2000000:alice")),
+        (
+            "an expiry beyond all numbers",
+            shapeless("99999999999999999999:alice"),
+        ),
+        ("too long", shapeless(&format!("2000000:{}", "a".repeat(500)))),
+    ]
+}
+
 #[test]
 fn forged_and_expired_credentials_are_refused_and_make_no_state() {
+    for transport in TRANSPORTS {
+        let mut scene = Scene::new();
+        let client = client(transport, address("198.51.100.7:40000"));
+        let nonce = scene.nonce(client);
+        for (what, forged) in forgeries(&scene) {
+            let refused = scene.send(client, &allocate(&forged, &nonce));
+            assert_eq!(refused.code(), 401, "{what}");
+            assert_eq!(scene.server.allocations(), 0, "{what}");
+        }
+        assert_eq!(
+            scene.allocate(client, "alice").code(),
+            0,
+            "the right ones still work"
+        );
+    }
+}
+
+#[test]
+fn a_name_that_is_no_text_and_a_foreign_realm_are_refused() {
     let mut scene = Scene::new();
     let client = udp_client(1);
     let nonce = scene.nonce(client);
-    let mut forged = scene.credentials("alice");
-    forged.password = "guess".into();
-    assert_eq!(scene.send(client, &allocate(&forged, &nonce)).code(), 401);
-    let foreign = TurnSecret::new("another secret").issue("alice", START_S + 100);
-    assert_eq!(scene.send(client, &allocate(&foreign, &nonce)).code(), 401);
-    let expired = scene.secret.issue("alice", START_S - 1);
-    assert_eq!(scene.send(client, &allocate(&expired, &nonce)).code(), 401);
-    let mut shapeless = scene.credentials("alice");
-    shapeless.username = "alice".into();
-    shapeless.password = scene.secret.password("alice");
-    assert_eq!(scene.send(client, &allocate(&shapeless, &nonce)).code(), 401);
-    assert_eq!(scene.server.allocations(), 0);
+    let right = scene.credentials("alice");
+    let mut code = |name: &[u8], realm: &[u8]| {
+        let key = long_term_key(&right.username, &String::from_utf8_lossy(realm), &right.password);
+        let request = Writer::new(Class::Request, Method::ALLOCATE, [8; 12])
+            .attribute(attributes::REQUESTED_TRANSPORT, &[17, 0, 0, 0])
+            .attribute(attributes::USERNAME, name)
+            .attribute(attributes::REALM, realm)
+            .attribute(attributes::NONCE, &nonce);
+        scene.send(client, &request.sign(&key).finish()).code()
+    };
+    assert_eq!(code(b"\xFF\xFE", REALM.as_bytes()), 400);
+    assert_eq!(code(right.username.as_bytes(), b"\xFF\xFE"), 400);
     assert_eq!(
-        scene.allocate(client, "alice").code(),
-        0,
-        "the right ones still work"
+        code(right.username.as_bytes(), b"example.org"),
+        401,
+        "signed for that realm"
     );
+    assert_eq!(code(right.username.as_bytes(), b""), 401);
+    assert_eq!(code(right.username.as_bytes(), REALM.as_bytes()), 0);
+}
+
+#[test]
+fn a_nonce_from_before_a_restart_is_stale_and_the_new_one_works() {
+    let mut scene = Scene::new();
+    let client = udp_client(1);
+    let nonce = scene.nonce(client);
+    let captured = allocate(&scene.credentials("alice"), &nonce);
+    scene.restart();
+    let stale = scene.send(client, &captured);
+    assert_eq!((stale.code(), scene.server.allocations()), (438, 0));
+    let new = stale.attribute(attributes::NONCE).unwrap();
+    let again = allocate(&scene.credentials("alice"), &new);
+    assert_eq!(scene.send(client, &again).code(), 0);
 }
 
 #[test]
@@ -283,106 +407,4 @@ fn the_relay_reaches_no_client_by_another_address_than_its_own() {
             .is_none(),
         "oversize"
     );
-}
-
-/// What a fuzzed client does.
-#[derive(Debug, Clone)]
-enum Act {
-    Raw(Vec<u8>),
-    StunLike(u16, Vec<u8>),
-    Signed(u8, Vec<(u16, Vec<u8>)>),
-    Peer(u8, std::net::SocketAddr),
-    FromRelay(u16, Vec<u8>),
-    Wait(u16),
-    Close,
-}
-
-fn acts() -> impl Strategy<Value = Act> {
-    let bytes = || prop::collection::vec(any::<u8>(), 0..80);
-    let kind = prop_oneof![0u16..0x30, any::<u16>()];
-    prop_oneof![
-        bytes().prop_map(Act::Raw),
-        (any::<u16>(), bytes()).prop_map(|(kind, body)| Act::StunLike(kind, body)),
-        (0u8..5, prop::collection::vec((kind, bytes()), 0..5))
-            .prop_map(|(method, of)| Act::Signed(method, of)),
-        (0u8..3, any::<std::net::SocketAddr>()).prop_map(|(method, peer)| Act::Peer(method, peer)),
-        (any::<u16>(), bytes()).prop_map(|(port, packet)| Act::FromRelay(port, packet)),
-        any::<u16>().prop_map(Act::Wait),
-        Just(Act::Close),
-    ]
-}
-
-impl Scene {
-    /// Does it, and checks that whatever comes out is allowed.
-    fn act(&mut self, client: Client, act: Act) {
-        let methods = [
-            Method::ALLOCATE,
-            Method::REFRESH,
-            Method::CREATE_PERMISSION,
-            Method::CHANNEL_BIND,
-            Method::SEND,
-        ];
-        let nonce = nonce::issue(&[5; 32], &client, self.now_ms / 1_000);
-        match act {
-            Act::Raw(bytes) => self.server.handle_client(client, &bytes, self.now_ms),
-            Act::StunLike(kind, mut body) => {
-                body.truncate(body.len() / 4 * 4);
-                let length = u16::try_from(body.len()).unwrap().to_be_bytes();
-                let head = [
-                    &(kind & 0x3FFF).to_be_bytes()[..],
-                    &length,
-                    &[0x21, 0x12, 0xA4, 0x42],
-                    &[0; 12],
-                ];
-                let bytes = [head.concat(), body].concat();
-                self.server.handle_client(client, &bytes, self.now_ms);
-            }
-            Act::Signed(method, of) => {
-                let mut request = Writer::new(Class::Request, methods[usize::from(method)], [1; 12])
-                    .attribute(attributes::REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
-                for (kind, value) in of {
-                    request = request.attribute(Attribute(kind), &value);
-                }
-                let bytes = self.signed(request, "alice", nonce.as_bytes());
-                self.server.handle_client(client, &bytes, self.now_ms);
-            }
-            Act::Peer(method, peer) => {
-                let peer = if peer.port() % 2 == 0 { relay_v4() } else { peer };
-                let request = Writer::new(Class::Request, methods[usize::from(method) + 2], [1; 12])
-                    .xor_address(attributes::XOR_PEER_ADDRESS, peer)
-                    .attribute(attributes::CHANNEL_NUMBER, &[0x40, 0, 0, 0]);
-                let bytes = self.signed(request, "alice", nonce.as_bytes());
-                self.server.handle_client(client, &bytes, self.now_ms);
-            }
-            Act::FromRelay(port, packet) => {
-                let to = SocketAddr::new(RELAYED_V4, 1_020 + port % 8);
-                self.server.handle_relay(relay_v4(), to, &packet, self.now_ms);
-            }
-            Act::Wait(ms) => self.now_ms += u64::from(ms) * 20,
-            Act::Close => self.server.handle_closed(&client),
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn any_sequence_of_packets_is_survived_and_reaches_the_relay_alone(
-        sequence in prop::collection::vec((0u16..4, acts()), 0..60),
-    ) {
-        let mut scene = Scene::new();
-        for (port, act) in sequence {
-            scene.act(udp_client(1 + port), act);
-            prop_assert!(scene.server.allocations() <= 4, "one per client");
-            while let Some(output) = scene.server.poll_output() {
-                if let Output::ToRelay { source, destination, .. } = output {
-                    prop_assert!(is_relayed(source.ip()));
-                    prop_assert!([relay_v4(), relay_v6()].contains(&destination));
-                }
-            }
-        }
-        // The service goes on.
-        scene.pass_seconds(4_000);
-        prop_assert_eq!(scene.allocate(udp_client(9), "bob").code(), 0);
-        prop_assert_eq!(scene.server.allocations(), 1);
-    }
 }

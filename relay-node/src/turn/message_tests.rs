@@ -91,6 +91,90 @@ fn truncated_and_oversize_messages_are_refused() {
     assert!(Message::read(&trailing).is_err(), "bytes behind the message");
 }
 
+/// A message with these bytes behind its header, whose length field is right.
+fn with_body(body: &[u8]) -> Vec<u8> {
+    let mut bytes = Writer::new(Class::Request, Method::BINDING, [7; 12]).finish();
+    bytes.truncate(HEADER_BYTES);
+    bytes[2..4].copy_from_slice(&u16::try_from(body.len()).unwrap().to_be_bytes());
+    bytes.extend(body);
+    bytes
+}
+
+#[test]
+fn a_header_alone_is_a_message_and_less_is_none() {
+    let header = with_body(&[]);
+    let message = Message::read(&header).unwrap();
+    assert_eq!(message.attributes().count(), 0);
+    assert_eq!(Message::read(&header[..19]), Err(MessageError::Size(19)));
+    assert_eq!(Message::read(&[]), Err(MessageError::Size(0)));
+}
+
+#[test]
+fn a_length_field_that_lies_is_refused() {
+    let honest = with_body(&[0x80, 0x22, 0, 4, b't', b'e', b's', b't']);
+    assert!(Message::read(&honest).is_ok());
+    for lie in [0u16, 4, 7, 9, 12, 20, 4_096, 0xFFFC, 0xFFFF] {
+        let mut bytes = honest.clone();
+        bytes[2..4].copy_from_slice(&lie.to_be_bytes());
+        let expected = Err(MessageError::Length(lie.into()));
+        assert_eq!(Message::read(&bytes), expected, "{lie}");
+    }
+    let odd = with_body(&[0x80, 0x22, 0, 1, b't']);
+    assert_eq!(
+        Message::read(&odd),
+        Err(MessageError::Length(5)),
+        "no multiple of four"
+    );
+}
+
+#[test]
+fn an_attribute_that_runs_past_the_end_is_refused() {
+    for length in [5u8, 6, 8, 9, 0xFF] {
+        let bytes = with_body(&[0x80, 0x22, 0, length, b't', b'e', b's', b't']);
+        assert_eq!(Message::read(&bytes), Err(MessageError::Attribute), "{length}");
+    }
+    let huge = with_body(&[0x80, 0x22, 0xFF, 0xFF]);
+    assert_eq!(Message::read(&huge), Err(MessageError::Attribute));
+    let short = with_body(&[0x00, 0x08, 0, 4, 1, 2, 3, 4]);
+    assert_eq!(
+        Message::read(&short),
+        Err(MessageError::Attribute),
+        "an integrity of four bytes"
+    );
+}
+
+#[test]
+fn padding_may_hold_anything_and_is_no_part_of_the_value() {
+    for padding in [[0, 0, 0], [0xFF, 0xFF, 0xFF]] {
+        let body = [&[0x80, 0x22, 0, 1, b't'][..], &padding, &[0x80, 0x23, 0, 0]].concat();
+        let bytes = with_body(&body);
+        let message = Message::read(&bytes).unwrap();
+        assert_eq!(message.attribute(attributes::SOFTWARE), Some(&b"t"[..]));
+        assert_eq!(message.attributes().count(), 2);
+    }
+}
+
+#[test]
+fn an_address_of_a_wrong_length_or_family_is_none() {
+    let right = [0, 1, 0x21, 0x12, 0x21, 0x12, 0xA4, 0x42];
+    assert_eq!(
+        read_xor_address(&right, &[7; 12]),
+        Some("0.0.0.0:0".parse().unwrap())
+    );
+    for length in 0..right.len() {
+        assert_eq!(
+            read_xor_address(&right[..length], &[7; 12]),
+            None,
+            "{length} bytes"
+        );
+    }
+    for family in [0, 2, 3, 0xFF] {
+        let mut wrong = right;
+        wrong[1] = family;
+        assert_eq!(read_xor_address(&wrong, &[7; 12]), None, "family {family}");
+    }
+}
+
 #[test]
 fn endless_attributes_are_refused() {
     let mut many = Writer::new(Class::Request, Method::BINDING, [7; 12]);

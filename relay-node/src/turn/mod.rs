@@ -17,4 +17,6 @@ pub mod strangers;
 pub mod writer;
 
 #[cfg(test)]
-mod scene_tests;
+mod fuzz_tests;
+#[cfg(test)]
+pub(crate) mod scene_tests;

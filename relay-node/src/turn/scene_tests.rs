@@ -106,6 +106,11 @@ impl Scene {
         }
     }
 
+    /// Another run of the same server: its random numbers are others.
+    pub fn restart(&mut self) {
+        self.server = TurnServer::new(self.server.settings.clone(), [6; 32], 6);
+    }
+
     pub fn pass_seconds(&mut self, seconds: u64) {
         self.now_ms += seconds * 1_000;
     }

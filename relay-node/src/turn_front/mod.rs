@@ -16,9 +16,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 pub use tls::{TlsError, server_config};
 
@@ -322,5 +323,7 @@ async fn report(hub: Rc<Hub>, connections: Connections, reports: watch::Sender<T
     }
 }
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, split};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -40,7 +40,7 @@ pub(super) async fn serve(
 
 async fn converse(
     hub: Rc<Hub>,
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     client: Client,
     tls: Option<TlsAcceptor>,
     _permit: Permit,
@@ -113,3 +113,7 @@ async fn read_packets(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "slow_tests.rs"]
+mod slow_tests;
