@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Page } from "playwright-core";
 import { appUrl, blankPage, openApp, sessionOpen, sharedScene } from "../harness/pages.ts";
+import { miningUntil, streamReaches } from "../harness/streams.ts";
 import { eventually } from "../harness/system.ts";
 
 const scene = sharedScene({ mining: "manual" });
@@ -118,6 +119,42 @@ describe("a message through the chain", () => {
     await scene.system.mine();
     const event = await published("by-account", "from the local chain");
     assert.equal(event.author, (await account(5)).toLowerCase());
+    await page.context().close();
+  });
+});
+
+describe("a new stream", () => {
+  it("has on chain what its maker picked, beside what each choice costs", async () => {
+    const page = await openApp(scene.browser, scene.system, "before");
+    await page.getByTestId("new-stream").click();
+    for (const choice of ["root", "hash", "payload", "prove"]) {
+      await page
+        .getByTestId(`cost-${choice}`)
+        .filter({ hasText: /\d gas, .+ per (message|anchor)$/ })
+        .waitFor();
+    }
+    assert.ok(await page.getByTestId("mode-root").isChecked(), "the cheapest, unless another is picked");
+    await page.getByTestId("new-name").fill("picked");
+    await page.getByTestId("mode-hash").check();
+    await page.getByTestId("mode-payload").check();
+    assert.equal(await page.getByTestId("mode-hash").isChecked(), false, "one of the three");
+    await page.getByTestId("new-prove").check();
+    await page.getByTestId("new-stream-make").click();
+    await page.waitForURL(/stream=0x/);
+    await scene.system.mine();
+
+    const stream = new URL(page.url()).searchParams.get("stream") ?? "";
+    const { name, owner, mode, prove } = await scene.system.get<Record<string, unknown>>(`/v1/streams/${stream}`);
+    const maker = (await account(5)).toLowerCase();
+    assert.deepEqual({ name, owner, mode, prove }, { name: "picked", owner: maker, mode: "payload", prove: true });
+    await sessionOpen(page);
+    await page.getByTestId("composer").fill("word for word");
+    await page.getByTestId("send").click();
+    await miningUntil(scene.system, streamReaches(scene.system, stream, "anchored", 1));
+    const filter = [{ address: scene.system.system.contract?.address, fromBlock: "0x0" }];
+    const logs = (await scene.system.system.rpc("eth_getLogs", filter)) as { data: string }[];
+    const emitted = logs.filter(({ data }) => data.includes(Buffer.from("word for word").toString("hex")));
+    assert.equal(emitted.length, 1, "the message itself is in the contract's log, once");
     await page.context().close();
   });
 });
