@@ -17,6 +17,9 @@ const ABI = parseAbi(["function publish(bytes32 stream, bytes payload)"]);
 /** How long a test waits for what edge and node do by themselves, on a busy machine. */
 const PATIENCE_MS = 60_000;
 
+/** How often a block is mined while a test waits for the chain: many, for what is final takes dozens. */
+const MINING_INTERVAL_MS = 50;
+
 export interface OnChain {
   readonly stream: string;
   readonly block: number;
@@ -106,6 +109,8 @@ export class ChainScene {
       ANCHORER_KEY: operator.key,
       ANCHOR_INTERVAL_MS: "200",
       LISTEN_INTERVAL_MS: "200",
+      // What a fork dropped is sent again soon: in real life only blocks of twelve seconds make that slower.
+      ANCHOR_RESEND_AFTER_MS: "2000",
       ...vars,
     };
     const edge = await startEdge({ vars: all, outbound });
@@ -211,7 +216,7 @@ export class ChainScene {
     });
     while (!done) {
       await this.node.mine();
-      await Promise.race([reached, new Promise((resolve) => setTimeout(resolve, 200))]).catch(() => {});
+      await Promise.race([reached, new Promise((resolve) => setTimeout(resolve, MINING_INTERVAL_MS))]).catch(() => {});
     }
     return reached;
   }
