@@ -1,12 +1,14 @@
 // The parts of a system are child processes; these tests use small ones of their own.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { Failure } from "../../scripts/lib/console.mjs";
+import { migrate } from "../../scripts/lib/system/migrations.mjs";
 import { Part } from "../../scripts/lib/system/part.mjs";
 import { freePort, LOCALHOST, requireFree } from "../../scripts/lib/system/ports.mjs";
 import { claimFolder, masterSecret, rememberRun } from "../../scripts/lib/system/state.mjs";
@@ -121,4 +123,40 @@ test("what a killed start left behind is ended by the next one", async () => {
   await part.stop();
   assert.match(said.join(), /left over/);
   await gone(child);
+});
+
+/** Asks the only database of a system's folder. */
+const query = (dir: string, sql: string): unknown[] => {
+  const databases = join(dir, "edge", "v3", "d1", "miniflare-D1DatabaseObject");
+  const [file, ...more] = readdirSync(databases).filter((name) => /^[0-9a-f]+\.sqlite$/.test(name));
+  assert.deepEqual(more, []);
+  const database = new DatabaseSync(join(databases, file ?? ""));
+  try {
+    // Rows have no prototype, which deepEqual would mind.
+    return database
+      .prepare(sql)
+      .all()
+      .map((row) => ({ ...row }));
+  } finally {
+    database.close();
+  }
+};
+
+test("a new system's database is migrated, whole and its own; an older one is brought up to date and kept", async () => {
+  const [one, other] = [folder(), folder()];
+  const log = join(one, "log");
+  for (const dir of [one, other]) await migrate({ dir, log });
+  const applied = (dir: string): unknown[] => query(dir, "SELECT name FROM d1_migrations ORDER BY name");
+  const all = readdirSync("migrations")
+    .sort()
+    .map((name) => ({ name }));
+  assert.deepEqual([applied(one), applied(other)], [all, all]);
+
+  query(one, "CREATE TABLE mine (x)");
+  writeFileSync(join(one, "edge", "migrations-applied"), "those of last year");
+  await migrate({ dir: one, log });
+  const mine = (dir: string): unknown[] => query(dir, "SELECT name FROM sqlite_schema WHERE name = 'mine'");
+  assert.deepEqual([mine(one).length, mine(other).length], [1, 0]);
+  assert.match(readFileSync(log, "utf8"), /No migrations to apply/);
+  assert.notEqual(readFileSync(join(one, "edge", "migrations-applied"), "utf8"), "those of last year");
 });

@@ -1,53 +1,20 @@
 // The edge: the built Worker under `wrangler dev`, with its objects' and D1's data in a folder.
 
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "../console.mjs";
 import { NODE, ROOT } from "../paths.mjs";
-import { runLogged } from "../run.mjs";
 import { Part } from "./part.mjs";
 import { LOCALHOST } from "./ports.mjs";
+import { persistence, WRANGLER, wranglerEnv } from "./wrangler.mjs";
 
-const WRANGLER = join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js");
-const MIGRATIONS = join(ROOT, "migrations");
 const START_TIMEOUT_MS = 60_000;
 
 /** How often Cloudflare would run the cron trigger of wrangler.toml; `wrangler dev` itself never does. */
 const CRON_INTERVAL_MS = 60_000;
 
-const wranglerEnv = (dir) => ({
-  CI: "1",
-  WRANGLER_SEND_METRICS: "false",
-  // Systems side by side (tests) must not find each other's Workers.
-  WRANGLER_REGISTRY_PATH: join(dir, "edge", "registry"),
-  STREAMCHAIN_EDGE_BUILT: "1",
-});
-
-const persistence = (dir) => ["--persist-to", join(dir, "edge")];
-
-const migrationsHash = () => {
-  const hash = createHash("sha256");
-  for (const name of readdirSync(MIGRATIONS).sort()) hash.update(name).update(readFileSync(join(MIGRATIONS, name)));
-  return hash.digest("hex");
-};
-
 /** Whether the folder has an edge's data from an earlier run. */
 export const hasEdgeState = (dir) => existsSync(join(dir, "edge"));
-
-/** Brings D1 up to date, unless these very migrations were applied before. */
-export const migrate = async ({ dir, log }) => {
-  mkdirSync(join(dir, "edge"), { recursive: true });
-  const stamp = join(dir, "edge", "migrations-applied");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === migrationsHash()) return;
-  await runLogged(
-    "D1 migrations",
-    NODE,
-    [WRANGLER, "d1", "migrations", "apply", "DB", "--local", ...persistence(dir)],
-    { log, env: wranglerEnv(dir) },
-  );
-  writeFileSync(stamp, migrationsHash());
-};
 
 /** Variables and secrets in the form that wrangler reads (.dev.vars). */
 export const writeVars = (path, vars) => {
