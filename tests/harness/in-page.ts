@@ -1,6 +1,6 @@
 // What tests run inside a page, beside the app: bundled and put into every page as `window.tools` (see pages.ts).
 
-import { parseIceServers } from "../../web/src/lib/edge.ts";
+import { parseIceServers } from "../../web/src/lib/edge-answers.ts";
 import { decodeRelayMessage, encodeFrame, type RelayFrame } from "../../web/src/lib/frames.ts";
 import * as lib from "../../web/src/lib/index.ts";
 import { readPath } from "../../web/src/lib/session.ts";

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat } from "../src/lib/bytes.ts";
 import { type CborValue, encodeCbor } from "../src/lib/cbor.ts";
-import { EdgeClient, parseIceServers } from "../src/lib/edge.ts";
+import { EdgeClient } from "../src/lib/edge.ts";
+import { parseIceServers } from "../src/lib/edge-answers.ts";
 import type { StreamChainError } from "../src/lib/errors.ts";
 import { problem } from "./support/world.ts";
 

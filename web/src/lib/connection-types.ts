@@ -4,7 +4,7 @@ import type { Hex } from "./bytes.ts";
 import type { ChainEvent } from "./chain-events.ts";
 import type { Attempt } from "./diagnosis.ts";
 import type { DirectMessage } from "./direct-inbox.ts";
-import type { StreamInfo } from "./edge.ts";
+import type { StreamInfo } from "./edge-answers.ts";
 import type { StreamChainError } from "./errors.ts";
 import type { Platform } from "./platform.ts";
 import type { Publication } from "./publication.ts";

@@ -18,7 +18,8 @@ import type {
 import { Credentials } from "./credentials.ts";
 import { type Attempt, AttemptLog } from "./diagnosis.ts";
 import { Direct } from "./direct.ts";
-import { EdgeClient, type StreamInfo } from "./edge.ts";
+import { EdgeClient } from "./edge.ts";
+import type { StreamInfo } from "./edge-answers.ts";
 import { asStreamChainError, passing, StreamChainError } from "./errors.ts";
 import { TypedEventTarget } from "./events.ts";
 import { Feed } from "./feed.ts";

@@ -7,7 +7,8 @@ import { type Bytes, type Hex, toHex } from "./bytes.ts";
 import { decodeSequence, encodeCbor } from "./cbor.ts";
 import { DirectInbox, type DirectMessage } from "./direct-inbox.ts";
 import { DirectLink } from "./direct-link.ts";
-import type { EdgeClient, PeerInfo, SessionAnswer } from "./edge.ts";
+import type { EdgeClient } from "./edge.ts";
+import type { PeerInfo, SessionAnswer } from "./edge-answers.ts";
 import {
   DIRECT_BUSY_POLL_MS,
   DIRECT_IDLE_POLL_MS,

@@ -6,7 +6,8 @@
 import { fromHex, type Hex } from "./bytes.ts";
 import { type ChainEvent, readChainEvent } from "./chain-events.ts";
 import type { AnchorNews } from "./connection-types.ts";
-import { refusal, type StreamMessage } from "./edge.ts";
+import { bearer } from "./credentials.ts";
+import { refusal, type StreamMessage } from "./edge-answers.ts";
 import { malformed, StreamChainError } from "./errors.ts";
 import { JsonObject } from "./json.ts";
 import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS, HTTP_TIMEOUT_MS, RETRY_AFTER_MAX_MS } from "./limits.ts";
@@ -143,13 +144,12 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
   async #request(signal: AbortSignal): Promise<Response> {
     const { edge, stream, from, token } = this.#options;
     const fetcher = this.#options.fetch ?? fetch;
-    const bearer = await token?.();
     const path = `/v1/streams/${encodeURIComponent(stream)}/events`;
     const query = from === undefined ? "" : `?from=${from}`;
     const headers = {
       accept: "text/event-stream",
       ...(this.#cursor === undefined ? {} : { "last-event-id": this.#cursor }),
-      ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+      ...bearer(await token?.()),
     };
     const response = await fetcher(`${edge.replace(/\/+$/, "")}${path}${query}`, { headers, signal });
     if (!response.ok) throw await refusal(response);

@@ -6,7 +6,7 @@
 // the window, so a slow reader costs no memory here.
 
 import { type Bytes, toHex } from "./bytes.ts";
-import type { StreamMessage } from "./edge.ts";
+import type { StreamMessage } from "./edge-answers.ts";
 import type { MessageFrame } from "./frames.ts";
 import { FEED_BYTES, FEED_MESSAGES } from "./limits.ts";
 

@@ -15,20 +15,18 @@ export type {
 export { keepToken, keptToken } from "./credentials.ts";
 export { type AdviceId, ATTEMPT_STEPS, type Attempt, type AttemptStep, type AttemptStepId } from "./diagnosis.ts";
 export type { DirectMessage } from "./direct-inbox.ts";
-export {
-  type AnchorInfo,
-  CHAIN_PAGE,
-  type Cost,
-  EdgeClient,
-  type EdgeConfig,
-  type EdgeCosts,
-  type EdgeStatus,
-  type Published,
-  type PublishNumber,
-  type RelayStatus,
-  type StreamInfo,
-  type StreamMessage,
-} from "./edge.ts";
+export { CHAIN_PAGE, EdgeClient, type PublishNumber } from "./edge.ts";
+export type {
+  AnchorInfo,
+  Cost,
+  EdgeConfig,
+  EdgeCosts,
+  EdgeStatus,
+  Published,
+  RelayStatus,
+  StreamInfo,
+  StreamMessage,
+} from "./edge-answers.ts";
 export { type ErrorCode, type Problem, StreamChainError } from "./errors.ts";
 export {
   type ChainSubject,

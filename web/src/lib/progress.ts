@@ -1,7 +1,8 @@
 // How far a stream has come, from two sources: the relay's frames, and the edge's counts when no frame may have come.
 
 import type { AnchorNews } from "./connection-types.ts";
-import type { EdgeClient, StreamInfo } from "./edge.ts";
+import type { EdgeClient } from "./edge.ts";
+import type { StreamInfo } from "./edge-answers.ts";
 import { MARKS_POLL_MS, REMEMBERED_ANCHORS } from "./limits.ts";
 import { Marks } from "./marks.ts";
 import type { Platform } from "./platform.ts";

@@ -5,7 +5,8 @@
 
 import type { Bytes } from "./bytes.ts";
 import type { AttemptLog } from "./diagnosis.ts";
-import type { EdgeClient, SessionAnswer } from "./edge.ts";
+import type { EdgeClient } from "./edge.ts";
+import type { SessionAnswer } from "./edge-answers.ts";
 import { type ErrorCode, StreamChainError } from "./errors.ts";
 import { Ice, iceWorks } from "./ice.ts";
 import { BUFFERED_HIGH_BYTES, BUFFERED_LOW_BYTES, CHANNEL_TIMEOUT_MS, DISCONNECTED_GRACE_MS } from "./limits.ts";

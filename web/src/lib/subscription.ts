@@ -4,7 +4,8 @@
 // tentative may be taken back when another relay takes the stream over; `retracted` tells it, and they come again as
 // the stream then has them. With the guarantee "stored" nothing is ever taken back.
 
-import type { EdgeClient, StreamMessage } from "./edge.ts";
+import type { EdgeClient } from "./edge.ts";
+import type { StreamMessage } from "./edge-answers.ts";
 import { StreamChainError } from "./errors.ts";
 import { TypedEventTarget } from "./events.ts";
 import type { Feed, Guarantee } from "./feed.ts";
