@@ -20,6 +20,9 @@ export class Collector {
   standing: Seen[] = [];
   /** How often tentative messages were taken back. */
   retractions = 0;
+  /** The longest time between two messages, in ms. */
+  longestPauseMs = 0;
+  #heardAt = Number.POSITIVE_INFINITY;
 
   constructor(subscription: lib.Subscription) {
     subscription.on("retracted", ({ from }) => {
@@ -27,6 +30,9 @@ export class Collector {
       this.standing = this.standing.filter(({ seq }) => seq < from);
     });
     subscription.on("message", ({ seq, time, author, payload }) => {
+      const now = performance.now();
+      this.longestPauseMs = Math.max(this.longestPauseMs, now - this.#heardAt);
+      this.#heardAt = now;
       const seen = { seq, time, author, payload: lib.toHex(payload) };
       this.seen.push(seen);
       this.standing.push(seen);

@@ -33,12 +33,16 @@ export const blankPage = async (browser: Browser, options: BrowserContextOptions
 /** Where the app shows a stream. */
 export const appUrl = (edge: string, stream: string): string => `${edge}/?stream=${encodeURIComponent(stream)}`;
 
-/** Resolves once the app's own connection is open. */
-export const sessionOpen = (page: Page): Promise<unknown> =>
-  page.waitForFunction(() => window.streamchain?.connection.state.state === "open", null, {
-    timeout: OPEN_TIMEOUT_MS,
-    polling: 50,
-  });
+/** Resolves once the app's own connection is open; fails with what it tried. */
+export const sessionOpen = async (page: Page): Promise<void> => {
+  const isOpen = (): boolean => window.streamchain?.connection.state.state === "open";
+  try {
+    await page.waitForFunction(isOpen, null, { timeout: OPEN_TIMEOUT_MS, polling: 50 });
+  } catch (cause) {
+    const tried = await page.evaluate(() => JSON.stringify(window.streamchain?.connection.attempts));
+    throw new Error(`no open session: ${tried}`, { cause });
+  }
+};
 
 /** The app in a page, with an open session; the page may be given (to log its requests from the start). */
 export const openApp = async (browser: Browser, system: TestSystem, stream: string, page?: Page): Promise<Page> => {

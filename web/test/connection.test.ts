@@ -441,6 +441,22 @@ test("with no relay at all, history is read and followed by HTTP", async () => {
   connection.close();
 });
 
+test("messages of a new session do not wait for a history request that is never answered", async () => {
+  const world = new World();
+  const connection = await join(world);
+  const seen = record(connection.subscribe({ from: 0 }));
+  world.say("a");
+  world.commit();
+  await settle();
+  world.heldConnectionsDead = true;
+  world.session.die();
+  await world.clock.advance(2_000);
+  world.say("b");
+  await settle();
+  assert.deepEqual(seen, ["0:a", "1:b"]);
+  connection.close();
+});
+
 test("a tail subscription begins with the next message", async () => {
   const world = new World();
   world.say("before");

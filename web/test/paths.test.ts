@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Attempt, connect, type StreamConnection } from "../src/lib/index.ts";
+import { NEXT_REQUEST_MS, REQUESTS_MAX } from "../src/lib/limits.ts";
 import type { Platform } from "../src/lib/platform.ts";
 import { settle } from "./support/surroundings.ts";
 import { problem, TURN_URL, World } from "./support/world.ts";
@@ -163,6 +164,57 @@ test("a restart that the browser refuses leaves the session as it was", async ()
   connection.publish("still here");
   await settle();
   assert.equal(world.head, 1);
+  connection.close();
+});
+
+test("after a lost path, an edge that does not answer over held connections is asked over another one", async () => {
+  const world = new World();
+  const connection = await join(world);
+  world.heldConnectionsDead = true;
+  world.session.die();
+  await world.clock.advance(NEXT_REQUEST_MS);
+  assert.equal(posts(world), 2);
+  await world.clock.advance(500);
+  assert.equal(connection.state.state, "open");
+  assert.equal(posts(world), 3);
+  world.session.die();
+  await world.clock.advance(500);
+  assert.equal(connection.state.state, "open", "the next session is asked for in the way that worked");
+  assert.equal(posts(world), 4);
+  connection.close();
+});
+
+test("an edge that answers is asked once, after a lost path as well", async () => {
+  const world = new World();
+  const connection = await join(world);
+  world.session.die();
+  await world.clock.advance(10_000);
+  assert.equal(connection.state.state, "open");
+  assert.equal(posts(world), 2);
+  connection.close();
+});
+
+test("an edge that never answers is asked four times, and then again after a pause", async () => {
+  const world = new World();
+  const connection = await join(world);
+  world.edgeHangs = true;
+  world.session.die();
+  await world.clock.advance(9_000);
+  assert.equal(posts(world), 1 + REQUESTS_MAX);
+  connection.close();
+});
+
+test("where the page's connections find no address to try from, the next is made apart from the page", async () => {
+  const world = new World();
+  const connection = await join(world);
+  world.pageHasAddress = false;
+  world.session.die();
+  await world.clock.advance(5_000);
+  assert.equal(connection.state.state, "open");
+  assert.deepEqual(
+    world.peers.map(({ apart }) => apart),
+    [false, false, true],
+  );
   connection.close();
 });
 

@@ -58,9 +58,12 @@ export class Host {
     return run(program, args);
   }
 
-  /** What this host does not let out: rules of nftables, as "meta l4proto udp drop". Replaces what was before. */
+  /**
+   * What this host does not let out: rules of nftables, as "meta l4proto udp drop". Replaces what was before. What a
+   * host says to itself (a browser's remote control) goes on.
+   */
   firewall(rules: readonly string[]): void {
-    const chain = `type filter hook output priority 0; policy accept;\n${rules.join("\n")}`;
+    const chain = `type filter hook output priority 0; policy accept;\noifname "lo" accept\n${rules.join("\n")}`;
     const [program, ...args] = this.command("nft", "-f", "-");
     run(program, args, `flush ruleset\ntable inet firewall {\nchain out {\n${chain}\n}\n}\n`);
   }
@@ -101,6 +104,15 @@ const routeAll = (host: Host, gateway: string, device: string): void => {
 export const plugIn = (host: Host, name: string, line: Line): void => {
   ip("link", "add", "name", name, "type", "veth", "peer", "name", name, "netns", `${host.pid}`);
   bringUp(host, line, name, name);
+};
+
+/** A host gets another address in place of all that its device had, as on another network. */
+export const renumber = (host: Host, device: string, address: string, gateway: string): void => {
+  // The IPv6 routes as well: with them left, the kernel would go on from the link-local address.
+  host.run("ip", "-6", "route", "flush", "dev", device);
+  host.run("ip", "addr", "flush", "dev", device);
+  host.run("ip", "addr", "add", address, "dev", device);
+  routeAll(host, gateway, device);
 };
 
 /** What a wire does to packets. */

@@ -62,24 +62,24 @@ export interface Shown {
   readonly path: ConnectionPath | undefined;
 }
 
+/** What `bothWays` does in a page. */
+export const thereAndBack = async ({ stream, ways }: { stream: string; ways: Ways }): Promise<Shown> => {
+  const session = new window.tools.RawSession();
+  try {
+    const { openMs } = await session.open(stream, ways);
+    session.hello();
+    await session.frame("welcome");
+    session.subscribe(0);
+    session.publish(0, new TextEncoder().encode("there and back"));
+    const message = await session.frame("message");
+    if (new TextDecoder().decode(message.payload) !== "there and back") throw new Error("another message came");
+    await session.frame("committed");
+    return { openMs, path: await session.path() };
+  } finally {
+    session.close();
+  }
+};
+
 /** Opens a session, sends a message and gets it back stored; what it took and where it went. */
 export const bothWays = (page: Page, stream: string, ways: Ways): Promise<Shown> =>
-  page.evaluate(
-    async ({ stream, ways }) => {
-      const session = new window.tools.RawSession();
-      try {
-        const { openMs } = await session.open(stream, ways);
-        session.hello();
-        await session.frame("welcome");
-        session.subscribe(0);
-        session.publish(0, new TextEncoder().encode("there and back"));
-        const message = await session.frame("message");
-        if (new TextDecoder().decode(message.payload) !== "there and back") throw new Error("another message came");
-        await session.frame("committed");
-        return { openMs, path: await session.path() };
-      } finally {
-        session.close();
-      }
-    },
-    { stream, ways },
-  );
+  page.evaluate(thereAndBack, { stream, ways });

@@ -172,12 +172,13 @@ export class EdgeClient {
     return `${this.origin}/v1/streams/${encodeURIComponent(stream)}/sessions`;
   }
 
-  /** Starts a session: one request, the offer in and the answer out. */
+  /** Starts a session: one request, the offer in and the answer out. `bare`: without the browser's own credentials. */
   async createSession(
     stream: string,
     offer: string,
     token: string | undefined,
     signal: AbortSignal,
+    bare = false,
   ): Promise<SessionAnswer> {
     const response = await this.#request(`/v1/streams/${encodeURIComponent(stream)}/sessions`, {
       method: "POST",
@@ -187,6 +188,7 @@ export class EdgeClient {
       },
       body: offer,
       signal,
+      ...(bare ? { credentials: "omit" } : {}),
     });
     const sdp = await response.text();
     if (!sdp.startsWith("v=0")) {

@@ -32,6 +32,7 @@ export class Ice {
   #sdp: string | null = null;
   #timer: unknown = null;
   #restarting = false;
+  #gathered = false;
   #stopped = false;
 
   constructor(peer: PeerConnection, options: IceOptions) {
@@ -39,6 +40,14 @@ export class Ice {
     this.#options = options;
     this.#turnFirst = options.turnFirst || options.rtc.iceTransportPolicy === "relay";
     peer.onicecandidateerror = (event) => options.log.candidateError(event);
+    peer.onicecandidate = ({ candidate }) => {
+      this.#gathered ||= candidate !== null && candidate.candidate !== "";
+    };
+  }
+
+  /** Whether the browser found any address of this device to try from. */
+  get gathered(): boolean {
+    return this.#gathered;
   }
 
   /** The offer's SDP. With TURN from the start nothing is gathered before the answer has named the servers. */
@@ -90,6 +99,7 @@ export class Ice {
     this.settle();
     this.#stopped = true;
     this.#peer.onicecandidateerror = null;
+    this.#peer.onicecandidate = null;
   }
 
   /** Whether there is anything to gather from that was not there before, and the browser takes it. */

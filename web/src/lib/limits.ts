@@ -63,6 +63,13 @@ export const MAX_JSON_BYTES = 4 * 1_048_576;
 /** Time that one HTTP request may take, in ms. */
 export const HTTP_TIMEOUT_MS = 10_000;
 
+/**
+ * After a path was lost the edge is asked again, on another connection, when it has not answered for this long, in ms:
+ * it answers in a fraction of that. So often at most, which is enough to get past the few that a browser holds.
+ */
+export const NEXT_REQUEST_MS = 1_000;
+export const REQUESTS_MAX = 4;
+
 /** Time from the SDP answer to an open data channel, in ms: ICE, DTLS and SCTP together. */
 export const CHANNEL_TIMEOUT_MS = 10_000;
 
@@ -78,9 +85,20 @@ export const WELCOME_TIMEOUT_MS = 8_000;
 /** A path that ICE calls disconnected is searched anew; back within this time, in ms, or a new session is made. */
 export const DISCONNECTED_GRACE_MS = 3_000;
 
-/** An idle session is looked at this often, in ms, and given up after so many silent looks in a row. */
-export const LIVENESS_CHECK_MS = 1_500;
-export const LIVENESS_MISSES = 2;
+/** While something is unacknowledged, the path is looked at this often, in ms: often enough to see a silence in a second. */
+export const LIVENESS_LOOK_MS = 250;
+
+/** A session in which nobody spoke for this long, in ms, says something that the relay acknowledges. */
+export const LIVENESS_IDLE_MS = 1_500;
+
+/** A path that is silent for this long, in ms, and two round trips is searched anew: SCTP acknowledges within 200 ms. */
+export const LIVENESS_SEEK_MS = 500;
+
+/**
+ * A session is given up after this long a silence, in ms, and six round trips. A search that works has ended by then;
+ * later SCTP would wait longer and longer before it sends anything again (RFC 9260 §6.3.3), which a new session does not.
+ */
+export const LIVENESS_DEAD_MS = 1_000;
 
 /** First and largest reconnect delays, in ms; the delay is drawn evenly from below the doubled bound. */
 export const BACKOFF_FIRST_MS = 250;

@@ -1,22 +1,36 @@
-// Notices that nobody is at the other end any more, within seconds, even when nothing is being said.
+// Notices within about a second that nobody is at the other end any more, even when nothing is being said.
 //
-// ICE alone can't tell: a relay that was started again answers connectivity checks for a session that it knows nothing
-// of. So an idle client sends a frame of no kind now and then; a living SCTP association acknowledges it, and the bytes
-// received grow. Only a session that stays silent over several of these is given up.
+// ICE alone can't tell: it takes many seconds to call a path lost, and a relay that was started again answers
+// connectivity checks for a session that it knows nothing of. But a living SCTP association acknowledges whatever it
+// gets. So an idle client sends a frame of no kind now and then, and as long as something is unacknowledged it looks
+// several times a second whether the path brought anything. First the silence is a reason to look for another path,
+// which costs no request; half a second later the session is given up for a new one.
+//
+// Silence is counted in looks, never taken from a clock: a page that slept has not been waiting for anybody.
 
 import { encodeCbor } from "./cbor.ts";
-import { LIVENESS_CHECK_MS, LIVENESS_MISSES } from "./limits.ts";
+import { LIVENESS_DEAD_MS, LIVENESS_IDLE_MS, LIVENESS_LOOK_MS, LIVENESS_SEEK_MS } from "./limits.ts";
 import type { Platform } from "./platform.ts";
 
 /** A frame of a kind that does not exist: it is passed over, and acknowledged by SCTP like any other. */
 export const KEEP_ALIVE = encodeCbor([0]);
 
+/** What the browser tells of a path. */
+export interface PathSigns {
+  /** Bytes that the path brought so far; undefined where the browser does not say: then nothing is concluded. */
+  readonly bytesReceived: number | undefined;
+  readonly rttMs: number | undefined;
+}
+
 /** What liveness needs of a session. */
 export interface LivenessOptions {
   readonly platform: Platform;
-  /** Bytes that the path brought so far; undefined where the browser does not say: then nothing is concluded. */
-  readonly bytesReceived: () => Promise<number | undefined>;
+  readonly signs: () => Promise<PathSigns | undefined>;
+  /** Sends `KEEP_ALIVE`. */
   readonly keepAlive: () => void;
+  /** The path is silent: look for another one. Once in a silence. */
+  readonly onSilent: () => void;
+  /** It has been silent for too long. */
   readonly onDead: () => void;
 }
 
@@ -24,9 +38,14 @@ export interface LivenessOptions {
 export class Liveness {
   readonly #options: LivenessOptions;
   #timer: unknown;
-  #heard = false;
-  #bytes = -1;
-  #misses = 0;
+  /** Something was sent since the relay was last heard. */
+  #waiting = false;
+  /** At the latest look that nothing was said since; null: not read since the relay was last heard. */
+  #bytes: number | null = null;
+  #silentMs = 0;
+  #rttMs = 0;
+  #idleMs = 0;
+  #sought = false;
   #stopped = false;
 
   constructor(options: LivenessOptions) {
@@ -36,7 +55,13 @@ export class Liveness {
 
   /** The relay said something: it lives. */
   heard(): void {
-    this.#heard = true;
+    this.#bytes = null;
+    this.#alive();
+  }
+
+  /** Something was sent that the relay acknowledges. */
+  sent(): void {
+    this.#waiting = true;
   }
 
   /** The session is over. */
@@ -45,24 +70,49 @@ export class Liveness {
     this.#options.platform.clearTimer(this.#timer);
   }
 
-  #plan(): void {
-    this.#timer = this.#options.platform.setTimer(() => void this.#check(), LIVENESS_CHECK_MS);
+  #alive(): void {
+    this.#waiting = false;
+    this.#silentMs = 0;
+    this.#idleMs = 0;
+    this.#sought = false;
   }
 
-  async #check(): Promise<void> {
-    const { bytesReceived, keepAlive, onDead } = this.#options;
-    const heard = this.#heard;
-    this.#heard = false;
-    const bytes = heard ? undefined : await bytesReceived().catch(() => undefined);
+  #plan(): void {
+    this.#timer = this.#options.platform.setTimer(() => void this.#look(), LIVENESS_LOOK_MS);
+  }
+
+  async #look(): Promise<void> {
+    if (this.#waiting) await this.#listen();
+    else this.#idleMs += LIVENESS_LOOK_MS;
     if (this.#stopped) return;
-    const silent = bytes !== undefined && bytes === this.#bytes;
-    if (bytes !== undefined) this.#bytes = bytes;
-    this.#misses = silent ? this.#misses + 1 : 0;
-    if (this.#misses > LIVENESS_MISSES) {
-      onDead();
+    if (this.#silentMs >= LIVENESS_DEAD_MS + 6 * this.#rttMs) {
+      this.#options.onDead();
       return;
     }
-    if (!heard) keepAlive();
+    // Into a silence too: one lost packet then is no silence, for the next brings an acknowledgement.
+    if (this.#silentMs > 0 || this.#idleMs >= LIVENESS_IDLE_MS) {
+      this.#options.keepAlive();
+      this.#idleMs = 0;
+    }
     this.#plan();
+  }
+
+  /** Whether the path brought anything since the look before. */
+  async #listen(): Promise<void> {
+    const before = this.#bytes;
+    const signs = await this.#options.signs().catch(() => undefined);
+    const bytes = signs?.bytesReceived;
+    if (bytes === undefined || !this.#waiting) return; // unknown, or heard meanwhile
+    this.#bytes = bytes;
+    if (before === null) return;
+    if (bytes !== before) {
+      this.#alive();
+      return;
+    }
+    this.#silentMs += LIVENESS_LOOK_MS;
+    this.#rttMs = signs?.rttMs ?? this.#rttMs;
+    if (this.#sought || this.#silentMs < LIVENESS_SEEK_MS + 2 * this.#rttMs) return;
+    this.#sought = true;
+    this.#options.onSilent();
   }
 }

@@ -11,6 +11,9 @@ export class PathMemory {
   readonly #platform: Platform;
   readonly #origin: string;
   #suspicious = false;
+  #apart = false;
+  #moved = false;
+  #bare = false;
 
   constructor(platform: Platform, origin: string) {
     this.#platform = platform;
@@ -28,8 +31,29 @@ export class PathMemory {
     }
   }
 
+  /** Whether peer connections are to be made apart from the page (see `Platform`). */
+  get apart(): boolean {
+    return this.#apart;
+  }
+
+  /** Whether the network may be another one than that of the latest session. */
+  get moved(): boolean {
+    return this.#moved;
+  }
+
+  /** Whether the edge answers to requests without the browser's credentials, and may not to others (`firstAnswer`). */
+  get bare(): boolean {
+    return this.#bare;
+  }
+
+  /** The edge answered to such a request. */
+  answered(bare: boolean): void {
+    this.#bare = bare;
+  }
+
   /** A session opened on this path. */
   opened(path: ConnectionPath | undefined): void {
+    this.#moved = false;
     if (path === undefined) return;
     this.#suspicious = false;
     try {
@@ -40,14 +64,21 @@ export class PathMemory {
     }
   }
 
-  /** No way opened: next time all are tried at once. */
-  failed(): void {
+  /** No way opened: next time all are tried at once; from elsewhere when there was no address to try from. */
+  failed(gathered: boolean): void {
     this.#suspicious = true;
+    if (!gathered) this.#apart = !this.#apart;
+  }
+
+  /** A session's path broke. */
+  lost(): void {
+    this.#moved = true;
   }
 
   /** The network is another one. */
   networkChanged(): void {
     this.#suspicious = false;
+    this.#moved = true;
   }
 
   get #key(): string {

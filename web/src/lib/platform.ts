@@ -25,6 +25,9 @@ export interface PeerConnection {
   readonly sctp: { readonly maxMessageSize: number } | null;
   onconnectionstatechange: ((this: never, event: Event) => unknown) | null;
   oniceconnectionstatechange: ((this: never, event: Event) => unknown) | null;
+  onicecandidate:
+    | ((this: never, event: { readonly candidate: { readonly candidate: string } | null }) => unknown)
+    | null;
   onicecandidateerror: ((this: never, event: CandidateError) => unknown) | null;
   createDataChannel(label: string, options: RTCDataChannelInit): DataChannel;
   createOffer(options?: { iceRestart: boolean }): Promise<RTCSessionDescriptionInit>;
@@ -80,7 +83,11 @@ export interface SharedLocks {
 /** Everything from outside. */
 export interface Platform {
   readonly fetch: typeof fetch;
-  readonly createPeerConnection: (configuration: RTCConfiguration) => PeerConnection;
+  /**
+   * `apart`: not bound to how the page was loaded. Firefox gathers no candidates at all in a page that was loaded over
+   * IPv6 once the device has lost its IPv6; in an empty frame it does.
+   */
+  readonly createPeerConnection: (configuration: RTCConfiguration, apart: boolean) => PeerConnection;
   readonly createDirectConnection: (configuration: RTCConfiguration) => DirectConnection;
   /** Shared by all pages of the origin; null where there is none. */
   readonly storage: TextStorage | null;
@@ -173,16 +180,30 @@ function requestTiming(url: string): RequestTiming | undefined {
   };
 }
 
+let emptyFrame: HTMLIFrameElement | null = null;
+
+/** The class to make peer connections of: the page's, or that of an empty frame in it. */
+function peerConnectionClass(apart: boolean): typeof RTCPeerConnection {
+  if (typeof RTCPeerConnection === "undefined") {
+    throw new StreamChainError("channel-failed", "this browser has no WebRTC");
+  }
+  const body = apart ? globalThis.document?.body : null;
+  if (body === null || body === undefined) return RTCPeerConnection;
+  if (emptyFrame === null || !emptyFrame.isConnected) {
+    emptyFrame = body.ownerDocument.createElement("iframe");
+    emptyFrame.hidden = true;
+    body.append(emptyFrame);
+  }
+  const frame = emptyFrame.contentWindow as (Window & { RTCPeerConnection?: typeof RTCPeerConnection }) | null;
+  return frame?.RTCPeerConnection ?? RTCPeerConnection;
+}
+
 /** The platform of the page (or worker) that the library runs in. */
 export function browserPlatform(): Platform {
   return {
     fetch: (input, init) => globalThis.fetch(input, init),
-    createPeerConnection: (configuration) => {
-      if (typeof RTCPeerConnection === "undefined") {
-        throw new StreamChainError("channel-failed", "this browser has no WebRTC");
-      }
-      return new RTCPeerConnection(configuration) as unknown as PeerConnection;
-    },
+    createPeerConnection: (configuration, apart) =>
+      new (peerConnectionClass(apart))(configuration) as unknown as PeerConnection,
     createDirectConnection: (configuration) => new RTCPeerConnection(configuration) as unknown as DirectConnection,
     storage: storageOf("localStorage"),
     tabStorage: storageOf("sessionStorage"),

@@ -9,7 +9,14 @@ import type { EdgeClient } from "./edge.ts";
 import type { SessionAnswer } from "./edge-answers.ts";
 import { type ErrorCode, StreamChainError } from "./errors.ts";
 import { Ice, iceWorks } from "./ice.ts";
-import { BUFFERED_HIGH_BYTES, BUFFERED_LOW_BYTES, CHANNEL_TIMEOUT_MS, DISCONNECTED_GRACE_MS } from "./limits.ts";
+import {
+  BUFFERED_HIGH_BYTES,
+  BUFFERED_LOW_BYTES,
+  CHANNEL_TIMEOUT_MS,
+  DISCONNECTED_GRACE_MS,
+  NEXT_REQUEST_MS,
+  REQUESTS_MAX,
+} from "./limits.ts";
 import { KEEP_ALIVE, Liveness } from "./liveness.ts";
 import type { PathMemory } from "./path-memory.ts";
 import type { DataChannel, PeerConnection, Platform } from "./platform.ts";
@@ -67,6 +74,7 @@ export class Session {
   readonly #platform: Platform;
   readonly #events: SessionEvents;
   readonly #liveness: Liveness;
+  readonly #memory: PathMemory;
   #grace: unknown = null;
   #ended = false;
 
@@ -77,6 +85,7 @@ export class Session {
     this.#channel = channel;
     this.#platform = options.platform;
     this.#events = options.events;
+    this.#memory = options.memory;
     channel.bufferedAmountLowThreshold = BUFFERED_LOW_BYTES;
     channel.onbufferedamountlow = () => this.#events.onWritable();
     channel.onclose = () => this.#end("relay-unreachable", "the relay closed the data channel");
@@ -88,8 +97,9 @@ export class Session {
     peer.onconnectionstatechange = () => this.#watch();
     this.#liveness = new Liveness({
       platform: this.#platform,
-      bytesReceived: async () => (await this.path())?.bytesReceived,
+      signs: () => this.path(),
       keepAlive: () => this.send(KEEP_ALIVE),
+      onSilent: () => this.seekPath(),
       onDead: () => this.#end("relay-unreachable", "the relay does not answer any more"),
     });
   }
@@ -109,6 +119,7 @@ export class Session {
   send(bytes: Bytes): void {
     if (this.#ended || this.#channel.readyState !== "open") return; // the end is told by onEnd
     this.#channel.send(bytes);
+    this.#liveness.sent();
   }
 
   /** Looks for a new path at once, as after a change of the network; the session ends when none is found in time. */
@@ -155,6 +166,7 @@ export class Session {
   #end(code: ErrorCode, message: string): void {
     if (this.#ended) return;
     this.close();
+    this.#memory.lost();
     this.#events.onEnd(new StreamChainError(code, message, { retryable: true }));
   }
 }
@@ -183,6 +195,7 @@ function channelOpens(options: SessionOptions, peer: PeerConnection, channel: Da
       }
       if (peer.connectionState === "failed") fail();
     };
+    if (peer.iceConnectionState === "failed") fail(); // before there was an answer: it found nothing to try from
     channel.onclose = fail;
     channel.onerror = fail;
     channel.onopen = () => {
@@ -210,7 +223,7 @@ function layerError(peer: PeerConnection): StreamChainError {
 /** Makes one attempt. Rejects with the typed reason; the peer connection is closed then. */
 export async function openSession(options: SessionOptions): Promise<Session> {
   const { platform, log, rtc, memory } = options;
-  const peer = platform.createPeerConnection(rtc);
+  const peer = platform.createPeerConnection(rtc, memory.apart);
   const ice = new Ice(peer, { platform, log, rtc, turnFirst: memory.turnFirst });
   try {
     const channel = peer.createDataChannel("streamchain", { protocol: "streamchain.v1", ordered: true });
@@ -234,7 +247,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     return new Session(options, answer, peer, ice, channel);
   } catch (error) {
     log.network(await peer.getStats().catch(ignore));
-    if (error instanceof StreamChainError && error.code === "relay-unreachable") memory.failed();
+    if (error instanceof StreamChainError && error.code === "relay-unreachable") memory.failed(ice.gathered);
     ice.stop();
     peer.close();
     throw error;
@@ -244,17 +257,51 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 /** Statistics are for people: a session does not fail for want of them. */
 const ignore = (): undefined => undefined;
 
-async function askEdge(
-  { edge, stream, token, signal, log, platform }: SessionOptions,
-  offer: string,
-): Promise<SessionAnswer> {
+async function askEdge(options: SessionOptions, offer: string): Promise<SessionAnswer> {
+  const { edge, stream, log, platform } = options;
   const url = edge.sessionsUrl(stream);
   try {
-    const answer = await edge.createSession(stream, offer, token, signal);
+    const answer = await firstAnswer(options, offer);
     log.done("http");
     return answer;
   } finally {
     log.asked(platform.requestTiming(url), platform.online());
+  }
+}
+
+/**
+ * The edge's answer. When a path was lost the network may be another one, and the connections that the browser holds to
+ * the edge may be dead; Firefox waits for such for many seconds. Then more requests go out, each a second after the one
+ * before and with the other credentials mode, since requests of different modes never share a connection (Fetch,
+ * "obtain a connection"). The edge reads no cookies, and a session that nobody uses lapses.
+ */
+async function firstAnswer(
+  { edge, stream, token, signal, platform, memory }: SessionOptions,
+  offer: string,
+): Promise<SessionAnswer> {
+  const over = new AbortController();
+  const ask = async (bare: boolean): Promise<SessionAnswer> => {
+    const answer = await edge.createSession(stream, offer, token, AbortSignal.any([signal, over.signal]), bare);
+    memory.answered(bare);
+    return answer;
+  };
+  let bare = memory.bare;
+  const asked = [ask(bare)];
+  try {
+    while (memory.moved && asked.length < REQUESTS_MAX) {
+      let timer: unknown;
+      const late = new Promise<null>((resolve) => {
+        timer = platform.setTimer(() => resolve(null), NEXT_REQUEST_MS);
+      });
+      const answer = await Promise.race([...asked, late]).finally(() => platform.clearTimer(timer));
+      if (answer !== null) return answer;
+      bare = !bare;
+      asked.push(ask(bare));
+    }
+    return await Promise.race(asked);
+  } finally {
+    for (const request of asked) request.catch(ignore);
+    over.abort();
   }
 }
 

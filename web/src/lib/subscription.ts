@@ -63,6 +63,8 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
   #loading = false;
   #pause = HISTORY_PAUSE_FIRST_MS;
   #wake: (() => void) | null = null;
+  /** Ends the request for a page of history that is under way. */
+  #reading: AbortController | null = null;
   #changes = 0;
   #closed = false;
   #error: StreamChainError | undefined;
@@ -141,6 +143,13 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
   changed(): void {
     this.#changes++;
     this.#wake?.();
+    // What the feed has need not be waited for: the connection that was asked for it may be dead.
+    if (this.#isFed()) this.#reading?.abort();
+  }
+
+  /** Whether the feed has the message at the cursor. */
+  #isFed(): boolean {
+    return this.#cursor !== null && this.#source.feed.read(this.#cursor, this.#guarantee).kind === "message";
   }
 
   /** The tail is known: a subscription that waited for it begins there. */
@@ -206,7 +215,7 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
     }
     if (feed.next === null || cursor < feed.committed) this.#setLoading(true, undefined);
     const got = await this.#readPage(cursor);
-    if (got > 0) return;
+    if (got > 0 || this.#isFed()) return;
     const due = cursor < feed.committed; // the edge does not have it yet, or did not answer
     if (got === 0 && !due) this.#setLoading(false, undefined);
     await this.#until(() => !due && this.#source.feed.committed > cursor, this.#pause);
@@ -216,18 +225,23 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
   /** Number of messages read, or -1 when that failed. */
   async #readPage(cursor: number): Promise<number> {
     const { edge, stream } = this.#source;
+    const reading = new AbortController();
+    this.#reading = reading;
     try {
-      const page = await edge.messages(stream, cursor, PAGE_MESSAGES, this.#aborter.signal);
+      const signal = AbortSignal.any([this.#aborter.signal, reading.signal]);
+      const page = await edge.messages(stream, cursor, PAGE_MESSAGES, signal);
       if (this.#cursor !== cursor) return 0; // taken back meanwhile
       this.#page = page;
       this.#pageAt = cursor;
       if (page.length > 0) this.#pause = HISTORY_PAUSE_FIRST_MS;
       return page.length;
     } catch (error) {
-      if (this.#closed || !(error instanceof StreamChainError)) return -1;
+      if (this.#closed || reading.signal.aborted || !(error instanceof StreamChainError)) return -1;
       if (!error.retryable && error.code === "refused") this.close(error);
       else this.#setLoading(false, error);
       return -1;
+    } finally {
+      this.#reading = null;
     }
   }
 

@@ -126,9 +126,11 @@ export class FakePeer implements PeerConnection {
   sctp = { maxMessageSize: 262_144 };
   onconnectionstatechange: PeerConnection["onconnectionstatechange"] = null;
   oniceconnectionstatechange: PeerConnection["oniceconnectionstatechange"] = null;
+  onicecandidate: PeerConnection["onicecandidate"] = null;
   onicecandidateerror: PeerConnection["onicecandidateerror"] = null;
   readonly channel = new FakeChannel();
   readonly world: World;
+  readonly apart: boolean;
   configuration: RTCConfiguration;
   /** How often ICE began anew. */
   restarts = 0;
@@ -139,8 +141,9 @@ export class FakePeer implements PeerConnection {
   #offers = 0;
   #answered = false;
 
-  constructor(world: World, configuration: RTCConfiguration) {
+  constructor(world: World, configuration: RTCConfiguration, apart: boolean) {
     this.world = world;
+    this.apart = apart;
     this.configuration = configuration;
     world.peers.push(this);
   }
@@ -158,6 +161,12 @@ export class FakePeer implements PeerConnection {
   async setLocalDescription(description?: RTCSessionDescriptionInit): Promise<void> {
     this.#local = description ?? (await this.createOffer());
     this.#gathered = (this.configuration.iceServers ?? []).flatMap((server) => server.urls);
+    if (this.#hasAddress) this.onicecandidate?.call(this as never, { candidate: { candidate: "candidate:1" } });
+    else this.#become("failed", "failed");
+  }
+
+  get #hasAddress(): boolean {
+    return this.apart || this.world.pageHasAddress;
   }
 
   setConfiguration(configuration: RTCConfiguration): void {
@@ -181,7 +190,7 @@ export class FakePeer implements PeerConnection {
       this.onicecandidateerror?.call(this as never, { ...error, url } as never);
     }
     const open = world.directWorks || (turn && world.turnError === null);
-    if (!world.relayAnswers || !open || this.connectionState === "closed") return;
+    if (!world.relayAnswers || !open || !this.#hasAddress || this.connectionState === "closed") return;
     this.#become("connected", "connected");
     if (channel.session !== null) return;
     channel.session = world.admit(this, channel);
@@ -266,6 +275,12 @@ export class World {
   relayAnswers = true;
   /** Packets get to the relay without help. */
   directWorks = true;
+  /** The browser finds an address of the device for peer connections of the page; for those apart from it, always. */
+  pageHasAddress = true;
+  /** The connections that the browser holds to the edge are dead: what goes over them is never answered. */
+  heldConnectionsDead = false;
+  /** No request is ever answered. */
+  edgeHangs = false;
   /** What the TURN server answers; null: it serves. */
   turnError: { errorCode: number; errorText: string } | null = null;
   /** Answers of `POST …/sessions`, taken from the front; empty: it works. */
@@ -283,7 +298,7 @@ export class World {
   page(parts: Partial<Platform> = {}): Platform & { tabStorage: MemoryStorage; locks: { freeAll(): void } } {
     return testPlatform(this.clock, {
       fetch: this.fetch,
-      createPeerConnection: (configuration) => new FakePeer(this, configuration),
+      createPeerConnection: (configuration, apart) => new FakePeer(this, configuration, apart),
       storage: this.storage,
       tabStorage: new MemoryStorage(),
       locks: this.locks.page(),
@@ -386,6 +401,7 @@ export class World {
     const method = init?.method ?? "GET";
     this.requests.push(`${method} ${url.pathname}${url.search}`);
     if (!this.edgeAnswers) throw new TypeError("fetch failed");
+    if (this.edgeHangs || (this.heldConnectionsDead && init?.credentials !== "omit")) await aborted(init?.signal);
     if (url.pathname.endsWith("/sessions")) return this.sessionAnswers.shift()?.() ?? answerOffer();
     if (url.pathname.endsWith("/messages")) return this.#history(url);
     if (method === "DELETE") return new Response(null, { status: 204 });
@@ -409,6 +425,10 @@ export class World {
     return new Response(concat(page), { headers: { "content-type": "application/cbor-seq" } });
   }
 }
+
+/** Rejects when the signal aborts, and never does anything else. */
+const aborted = (signal: AbortSignal | null | undefined): Promise<never> =>
+  new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
 
 function answerOffer(): Response {
   return new Response(ANSWER, {
