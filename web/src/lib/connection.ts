@@ -315,9 +315,8 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       },
     });
     this.#session = session;
-    const { answer } = session;
-    this.#author = answer.author ?? this.#author;
-    this.#credentials.keep(answer.token);
+    this.#author = session.answer.author ?? this.#author;
+    this.#credentials.keep(session.answer.token);
     await producer;
     this.#outbox.limitPayload(session.maxMessageSize - 16); // the frame around a payload has at most 16 bytes
     await this.#greet(session, over);
