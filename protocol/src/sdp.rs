@@ -1,7 +1,7 @@
 //! Session descriptions (RFC 8866, RFC 8829): reads a client's offer, writes the answer for its relay.
 //!
 //! Only what a data channel needs is read (RFC 8841): one `m=application` section with a mid, a SHA-256
-//! fingerprint and a DTLS role that leaves the relay passive. The client's candidates and ICE credentials are
+//! fingerprint and a DTLS role. The client's candidates and ICE credentials are
 //! not needed: the relay is ice-lite and learns the client from its checks.
 
 use crate::limits::OFFER_MAX_BYTES;
@@ -17,6 +17,9 @@ pub struct Offer {
     pub fingerprint: [u8; 32],
     /// Largest message that the client takes, bytes (RFC 8841 §6; 65,536 when absent, 0 for no limit).
     pub max_message_size: u64,
+    /// Whether the client leaves it to the relay to begin the DTLS handshake (RFC 8842 §5.3), which the relay then
+    /// does together with its answer to the first check: a round trip less than when it waits for the client.
+    pub relay_begins: bool,
 }
 
 /// Why an offer was refused.
@@ -48,8 +51,8 @@ pub enum OfferError {
     /// No SHA-256 fingerprint.
     #[error("a=fingerprint: expected sha-256 and 32 bytes as AB:CD:…")]
     Fingerprint,
-    /// The client wants to be the DTLS server.
-    #[error("a=setup:{0}: expected actpass or active, for the relay is passive")]
+    /// Not a role in a handshake that is to begin now.
+    #[error("a=setup:{0}: expected actpass, active or passive")]
     Setup(String),
 }
 
@@ -74,10 +77,11 @@ impl Offer {
         let (session, section) = lines.split_at(start);
         // A media-level attribute stands before one of the whole session (RFC 8829 §5.2.1).
         let attribute = |name: &str| find(section, name).or_else(|| find(session, name));
-        let setup = attribute("setup").unwrap_or("actpass");
-        if !matches!(setup, "actpass" | "active") {
-            return Err(OfferError::Setup(setup.chars().take(16).collect()));
-        }
+        let relay_begins = match attribute("setup").unwrap_or("actpass") {
+            "actpass" | "passive" => true,
+            "active" => false,
+            other => return Err(OfferError::Setup(other.chars().take(16).collect())),
+        };
         let mid = find(section, "mid")
             .filter(|mid| is_token(mid))
             .ok_or(OfferError::Mid)?;
@@ -89,6 +93,7 @@ impl Offer {
             max_message_size: attribute("max-message-size")
                 .and_then(|size| size.parse().ok())
                 .unwrap_or(65_536),
+            relay_begins,
         })
     }
 }
@@ -188,6 +193,8 @@ pub struct Answer<'a> {
     pub ice_pwd: &'a str,
     /// The relay's certificate fingerprint, `AB:CD:…`, SHA-256.
     pub fingerprint: &'a str,
+    /// Whether the relay begins the DTLS handshake: as the offer has it, and as the token says.
+    pub relay_begins: bool,
     /// Where the stream's relay shard is reached, best first.
     pub candidates: &'a [Candidate],
     /// For `o=`: any number that is new for every answer (RFC 8866 §5.2).
@@ -195,21 +202,23 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// The answer's text: ice-lite, passive, one data section, all candidates.
+    /// The answer's text: ice-lite, one data section, all candidates.
     pub fn write(&self) -> String {
         let Self {
             mid,
             ice_ufrag,
             ice_pwd,
             fingerprint,
+            relay_begins,
             candidates,
             origin,
         } = *self;
+        let setup = if relay_begins { "active" } else { "passive" };
         let mut sdp = format!(
             "v=0\r\no=- {origin} 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mid}\r\na=ice-lite\r\n\
              m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n\
              a=ice-ufrag:{ice_ufrag}\r\na=ice-pwd:{ice_pwd}\r\na=fingerprint:sha-256 {fingerprint}\r\n\
-             a=setup:passive\r\na=sctp-port:5000\r\na=max-message-size:{}\r\n",
+             a=setup:{setup}\r\na=sctp-port:5000\r\na=max-message-size:{}\r\n",
             crate::limits::CHANNEL_MESSAGE_MAX_BYTES
         );
         for (index, candidate) in candidates.iter().enumerate() {

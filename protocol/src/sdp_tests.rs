@@ -24,6 +24,7 @@ fn an_offer_of_a_data_channel_is_read() {
         mid: "0".into(),
         fingerprint: [0xab; 32],
         max_message_size: 262_144,
+        relay_begins: true,
     };
     assert_eq!(Offer::parse(&offer()), Ok(expected.clone()));
     assert_eq!(Offer::parse(&offer().replace("\r\n", "\n")), Ok(expected));
@@ -65,8 +66,21 @@ fn rubbish_is_refused_with_the_reason() {
         OfferError::Fingerprint
     );
     assert_eq!(refused(&offer().replace("AB:AB", "AB")), OfferError::Fingerprint);
-    let passive = offer().replace("setup:actpass", "setup:passive");
-    assert_eq!(refused(&passive), OfferError::Setup("passive".into()));
+    let held = offer().replace("setup:actpass", "setup:holdconn");
+    assert_eq!(refused(&held), OfferError::Setup("holdconn".into()));
+}
+
+#[test]
+fn the_relay_begins_the_handshake_unless_the_client_will() {
+    let begins = |setup: &str| {
+        Offer::parse(&offer().replace("a=setup:actpass\r\n", setup))
+            .unwrap()
+            .relay_begins
+    };
+    assert!(begins("a=setup:actpass\r\n"));
+    assert!(begins("a=setup:passive\r\n"));
+    assert!(begins(""), "RFC 8842 §5.2: actpass is what an offer says");
+    assert!(!begins("a=setup:active\r\n"));
 }
 
 #[test]
@@ -85,15 +99,18 @@ fn an_answer_holds_all_that_a_client_needs_and_udp_comes_first() {
         },
     ];
     let fingerprint = fingerprint();
-    let answer = Answer {
+    let answer = |relay_begins| Answer {
         mid: "data",
         ice_ufrag: "ufrag",
         ice_pwd: "pwd",
         fingerprint: &fingerprint,
+        relay_begins,
         candidates: &candidates,
         origin: 1,
-    }
-    .write();
+    };
+    let passive = answer(false).write();
+    assert!(passive.contains("\r\na=setup:passive\r\n"), "{passive}");
+    let answer = answer(true).write();
     for line in [
         "v=0",
         "a=group:BUNDLE data",
@@ -101,7 +118,7 @@ fn an_answer_holds_all_that_a_client_needs_and_udp_comes_first() {
         "a=mid:data",
         "a=ice-ufrag:ufrag",
         "a=ice-pwd:pwd",
-        "a=setup:passive",
+        "a=setup:active",
         "a=candidate:1 1 udp 2130706431 192.0.2.1 7100 typ host",
         "a=candidate:2 1 tcp 1520434943 192.0.2.1 443 typ host tcptype passive",
         "a=end-of-candidates",
@@ -130,6 +147,7 @@ fn written(candidates: &[Candidate]) -> Vec<Written> {
         ice_ufrag: "ufrag",
         ice_pwd: "pwd",
         fingerprint: &fingerprint(),
+        relay_begins: true,
         candidates,
         origin: 1,
     };

@@ -5,7 +5,7 @@
 //! made for a token that does not verify.
 //!
 //! Layout, 86 bytes, base64 (RFC 4648 §4, no padding: the ICE alphabet of RFC 8839 §5.4) to 115 characters:
-//! version 1 | rights 1 | expiry 4 (seconds, big-endian) | session 8 | short stream id 20 | author 20 |
+//! version 1 | flags 1 (bits 0 and 1: rights; bit 2: the relay begins) | expiry 4 (seconds, big-endian) | session 8 | short stream id 20 | author 20 |
 //! fingerprint hash 16 | HMAC-SHA256 truncated to 16.
 
 use crate::ids::{SessionId, ShortId};
@@ -18,6 +18,8 @@ use sha2::{Digest, Sha256};
 const VERSION: u8 = 1;
 const BODY: usize = 70;
 const MAC: usize = 16;
+/// In the byte of the rights: the relay begins the DTLS handshake.
+const RELAY_BEGINS: u8 = 4;
 /// Characters of a token: 86 bytes in base64 without padding.
 pub const TOKEN_CHARS: usize = 115;
 
@@ -94,13 +96,16 @@ pub struct SessionToken {
     pub author: Address,
     /// Of the client's certificate; checked after DTLS.
     pub fingerprint: FingerprintHash,
+    /// Whether the relay begins the DTLS handshake: the answer told the client so.
+    pub relay_begins: bool,
 }
 
 impl SessionToken {
     /// The signed text, for `a=ice-ufrag`.
     pub fn sign(&self, keys: &SessionKeys) -> String {
         let mut bytes = Vec::with_capacity(BODY + MAC);
-        bytes.extend([VERSION, self.rights.bits()]);
+        let begins = if self.relay_begins { RELAY_BEGINS } else { 0 };
+        bytes.extend([VERSION, self.rights.bits() | begins]);
         bytes.extend(self.expires_s.to_be_bytes());
         bytes.extend(self.session.0);
         bytes.extend(self.stream.0);
@@ -133,6 +138,7 @@ impl SessionToken {
             stream: ShortId(field(body, 14)),
             author: Address::from(field::<20>(body, 34)),
             fingerprint: FingerprintHash(field(body, 54)),
+            relay_begins: body[1] & RELAY_BEGINS != 0,
         };
         match now_s.checked_sub(token.expires_s.into()) {
             None | Some(0) => Ok(token),
@@ -175,6 +181,7 @@ mod tests {
             stream: ShortId([4; 20]),
             author: Address::repeat_byte(5),
             fingerprint: FingerprintHash::of(&[6; 32]),
+            relay_begins: false,
         }
     }
 
@@ -184,6 +191,12 @@ mod tests {
         assert_eq!(text.len(), TOKEN_CHARS);
         assert!(text.len() <= SESSION_TOKEN_MAX_CHARS);
         assert_eq!(SessionToken::verify(&text, &keys("11"), 1_000), Ok(token()));
+        let begins = SessionToken {
+            relay_begins: true,
+            ..token()
+        };
+        let verified = SessionToken::verify(&begins.sign(&keys("11")), &keys("11"), 1_000);
+        assert_eq!(verified, Ok(begins));
         assert_eq!(ice_password(&text, &keys("11")).len(), 32);
         assert_ne!(ice_password(&text, &keys("11")), ice_password(&text, &keys("22")));
     }

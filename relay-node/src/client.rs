@@ -43,6 +43,8 @@ pub struct Invitation {
     pub password: String,
     /// The relay's certificate fingerprint.
     pub fingerprint: [u8; 32],
+    /// Whether the relay begins the DTLS handshake.
+    pub relay_begins: bool,
     /// The relay's address.
     pub relay: SocketAddr,
     /// The client's address.
@@ -58,6 +60,7 @@ impl Invitation {
             ice_ufrag: &self.token,
             ice_pwd: &self.password,
             fingerprint: &format_fingerprint(&self.fingerprint),
+            relay_begins: self.relay_begins,
             candidates: &[uplink::Candidate {
                 transport: Transport::Udp,
                 address,

@@ -6,12 +6,11 @@ use proptest::prelude::*;
 use relay_node::client::Client;
 use std::time::Duration;
 use str0m::channel::{ChannelConfig, Reliability};
-use str0m::ice::{StunMessageBuilder, TransId};
 use streamchain_protocol::ids::SessionId;
 use streamchain_protocol::keys::RelayKey;
-use streamchain_protocol::token::{Rights, ice_password};
+use streamchain_protocol::token::Rights;
 use streamchain_protocol::uplink::{Notice, NoticeEvent};
-use support::{Net, STREAM, keys};
+use support::{Net, STREAM, check::check, keys};
 
 /// Nothing was kept, and nothing was said.
 fn nothing_happened(net: &Net) {
@@ -165,34 +164,13 @@ fn a_client_whose_first_path_is_a_dead_end_is_followed_to_the_one_it_nominates()
     let token = net.token(&identity).sign(&keys());
     // Its first check comes through, with a higher priority than all others, but no answer ever gets back.
     let one_way = "127.0.0.9:9999".parse().unwrap();
-    net.inject(&first_check(&token, u32::MAX / 2), one_way);
+    net.inject(&check(&token, u32::MAX / 2, false), one_way);
     assert_eq!(net.shard.load().sessions, 1);
     let who = net.connect_with(&identity, token, Client::channel());
     net.hello(who, 1);
     net.publish(who, 0, "by the other path");
     net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
     assert_eq!(net.shard.counters().sessions_begun, 1);
-}
-
-/// A check as the client of `token` signs it, not nominating.
-fn first_check(token: &str, priority: u32) -> Vec<u8> {
-    let crypto = relay_node::core::dtls::crypto_provider();
-    let username = format!("{token}:load");
-    let builder = StunMessageBuilder::new()
-        .binding()
-        .request()
-        .username(&username)
-        .prio(priority)
-        .ice_controlling(1)
-        .build(TransId::new());
-    let mut bytes = vec![0; 1_024];
-    let password = ice_password(token, &keys());
-    let hmac = |key: &[u8], parts: &[&[u8]]| crypto.sha1_hmac_provider.sha1_hmac(key, parts);
-    let length = builder
-        .to_bytes(Some(password.as_bytes()), &mut bytes, hmac)
-        .unwrap();
-    bytes.truncate(length);
-    bytes
 }
 
 #[test]
@@ -323,7 +301,7 @@ proptest! {
         let mut net = Net::new();
         let identity = net.identity();
         let token = net.token(&identity).sign(&keys());
-        let mut check = first_check(&token, 1);
+        let mut check = check(&token, 1, false);
         // Its FINGERPRINT is the last 8 bytes: what stands there, or is wrong there, is not covered by integrity.
         let covered = check.len() - 8;
         let before = check.clone();

@@ -158,6 +158,7 @@ impl Scene {
             stream: ShortId([9; 20]),
             author: Address::ZERO,
             fingerprint: identity.fingerprint_hash(),
+            relay_begins: true,
         };
         let (keys, socket) = (key().session_keys(), UdpSocket::bind("127.0.0.1:0").unwrap());
         let token = token.sign(&keys);
@@ -166,6 +167,7 @@ impl Scene {
             password: ice_password(&token, &keys),
             token,
             fingerprint: parse_fingerprint(&registration.fingerprint).unwrap(),
+            relay_begins: true,
             relay,
             local: socket.local_addr().unwrap(),
         };

@@ -39,7 +39,8 @@ const readToken = (sdp: string, relayId: string) => {
   const pwd = createHmac("sha256", derive(key, "streamchain/ice-pwd/v1")).update(ufrag).digest().subarray(0, 24);
   assert.equal(line("ice-pwd"), pwd.toString("base64"));
   return {
-    rights: bytes[1],
+    rights: bytes.readUInt8(1) & 3,
+    relayBegins: (bytes.readUInt8(1) & 4) !== 0,
     expires: bytes.readUInt32BE(2),
     session: bytes.subarray(6, 14).toString("hex"),
     stream: bytes.subarray(14, 34).toString("hex"),
@@ -65,9 +66,10 @@ for (const client of ["chromium", "firefox", "aiortc"]) {
     assert.equal(token.fingerprint, fingerprintHash(text), "bound to the client's certificate");
     assert.equal(token.rights, 3, "publish and subscribe");
     assert.ok(Math.abs(token.expires - Date.now() / 1_000 - 60) < 30, "for a minute");
+    assert.ok(token.relayBegins, "the relay begins the DTLS handshake");
     for (const line of [
       "a=ice-lite",
-      "a=setup:passive",
+      "a=setup:active",
       "a=mid:0",
       `a=fingerprint:sha-256 ${FINGERPRINT}`,
       "a=candidate:1 1 udp 2130706431 127.0.0.1 7100 typ host",
@@ -76,6 +78,17 @@ for (const client of ["chromium", "firefox", "aiortc"]) {
     }
   });
 }
+
+test("a client that wants to begin the DTLS handshake itself is left to it, and the relay knows", async () => {
+  const given = await offer("chromium");
+  const rolesOf = async (setup: string) => {
+    const { status, text } = await edge.postOffer("demo", given.replace("a=setup:actpass", setup));
+    assert.equal(status, 201, text);
+    return { said: /^a=setup:(\w+)/m.exec(text)?.[1], relayBegins: readToken(text, "r1").relayBegins };
+  };
+  assert.deepEqual(await rolesOf("a=setup:active"), { said: "passive", relayBegins: false });
+  assert.deepEqual(await rolesOf("a=setup:passive"), { said: "active", relayBegins: true });
+});
 
 test("ICE servers come as Link headers", async () => {
   const answer = await edge.postOffer("demo", await offer("chromium"));
@@ -125,7 +138,7 @@ test("rubbish in place of an offer is refused with the reason, and the next requ
     ['{"type":"offer","sdp":"v=0"}', 400, "bad-offer", /not SDP/],
     [good.replace(/m=application.*/s, ""), 400, "bad-offer", /no data section/],
     [good.replace(/a=fingerprint.*\r\n/, ""), 400, "bad-offer", /a=fingerprint/],
-    [good.replace("a=setup:actpass", "a=setup:passive"), 400, "bad-offer", /a=setup:passive/],
+    [good.replace("a=setup:actpass", "a=setup:holdconn"), 400, "bad-offer", /a=setup:holdconn/],
     [`${good}${"a=x:y\r\n".repeat(20_000)}`, 413, "too-large", /above 32768 bytes/],
     ["v".repeat(100_000), 413, "too-large", /above 32768 bytes/],
   ];

@@ -112,12 +112,14 @@ impl BenchRelay {
             stream: ShortId([1; 20]),
             author: Address::ZERO,
             fingerprint: self.identity.fingerprint_hash(),
+            relay_begins: true,
         };
         let token = token.sign(&self.keys);
         let invitation = Invitation {
             password: ice_password(&token, &self.keys),
             token,
             fingerprint: self.fingerprint,
+            relay_begins: true,
             relay: self.address,
             local,
         };

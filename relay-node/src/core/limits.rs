@@ -14,6 +14,10 @@ pub const HANDSHAKES_MAX: usize = 1_024;
 /// (2 s) fit.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often the datagram that begins a handshake is sent again because the client nominated a path: for as many paths
+/// as a client tries one after the other, and so few that nobody sends much to others by repeating a client's checks.
+pub const OPENING_REPEATS_MAX: u32 = 4;
+
 /// How long a peer may be silent. Browsers send a consent check at least every 5 s (RFC 7675) and give a path
 /// up after 30 s.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -6,8 +6,8 @@
 use crate::core::admission::{Admitted, Check};
 use crate::core::limits::{
     ADDRESSES_PER_SESSION, CLOSE_TIMEOUT, CROWDED_BYTES, EARLY_MAX_BYTES, EARLY_MAX_MESSAGES,
-    HANDSHAKE_TIMEOUT, ICE_RESTARTS_REMEMBERED, IDLE_TIMEOUT, SEND_BUFFER_BYTES, SEND_BUFFER_LOW_BYTES,
-    UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
+    HANDSHAKE_TIMEOUT, ICE_RESTARTS_REMEMBERED, IDLE_TIMEOUT, OPENING_REPEATS_MAX, SEND_BUFFER_BYTES,
+    SEND_BUFFER_LOW_BYTES, UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
 };
 use crate::core::outlet::{Outlet, Sink};
 use crate::core::path::{Path, Peer};
@@ -87,6 +87,7 @@ pub struct Session {
     /// The path that the client last nominated; until it has, that of its first check.
     nominated: Path,
     last_heard: Instant,
+    opening: Opening,
     /// When the peer connection wants to be called.
     pub rtc_timeout: Instant,
     /// The error to close with once there is a channel to say it on.
@@ -142,7 +143,7 @@ impl Session {
             .set_sctp_max_message_size(CHANNEL_MESSAGE_MAX_BYTES as u32)
             .build(now);
         rtc.add_local_candidate(path.candidate()?);
-        let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag))?;
+        let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag, token.relay_begins))?;
         // Our own answer was written by the edge long ago.
         rtc.sdp_api().accept_offer(offer)?;
         Ok(Self {
@@ -167,6 +168,7 @@ impl Session {
             locals: vec![(path.protocol, path.local)],
             nominated: path,
             last_heard: now,
+            opening: Opening::default(),
             rtc_timeout: now,
             scheduled: None,
             queued: false,
@@ -191,6 +193,9 @@ impl Session {
         }
         self.last_heard = now;
         self.undriven += 1;
+        if !Check::is_stun(datagram) {
+            self.opening = Opening::Answered;
+        }
         // What is neither STUN nor DTLS (RFC 7983) is passed over.
         let Ok(contents) = datagram.try_into() else {
             return Ok(());
@@ -223,7 +228,7 @@ impl Session {
         if self.retired_ufrags.iter().any(|retired| retired == remote_ufrag) {
             return Ok(false);
         }
-        let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag))?;
+        let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag, self.token.relay_begins))?;
         // str0m makes new credentials for the answer; ours is the one that the edge wrote.
         self.rtc.sdp_api().accept_offer(offer)?;
         self.rtc.direct_api().set_local_ice_credentials(IceCreds {
@@ -264,13 +269,56 @@ impl Session {
 
     /// Sends a datagram of the peer connection by the path that the client nominated; the answer to a check goes
     /// back by the path that the check came.
-    pub fn route(&self, mut transmit: Transmit) -> Transmit {
+    pub fn route(&mut self, mut transmit: Transmit) -> Transmit {
         if !Check::is_stun(&transmit.contents) {
+            if let Opening::Unanswered { datagram, .. } = &mut self.opening {
+                *datagram = transmit.contents.to_vec();
+            }
             transmit.proto = self.nominated.protocol;
             transmit.source = self.nominated.local;
             transmit.destination = self.nominated.remote;
         }
         transmit
+    }
+
+    /// Whether the relay has begun the handshake and may say so again where the client has nominated a path.
+    pub fn may_reopen(&self) -> bool {
+        match &self.opening {
+            Opening::Unanswered {
+                datagram, repeats, ..
+            } => !datagram.is_empty() && *repeats < OPENING_REPEATS_MAX,
+            Opening::Answered => false,
+        }
+    }
+
+    /// The client has nominated a path before it answered: it may not have taken what came before that, or not by
+    /// the path of its first check. So the handshake begins there again, behind the answer to the check.
+    pub fn reopen(&mut self) {
+        if let Opening::Unanswered { again, .. } = &mut self.opening {
+            *again = true;
+        }
+    }
+
+    /// The datagram that begins the handshake, if it is to be sent again.
+    pub fn take_opening(&mut self) -> Option<Transmit> {
+        let Opening::Unanswered {
+            datagram,
+            repeats,
+            again,
+        } = &mut self.opening
+        else {
+            return None;
+        };
+        if !std::mem::take(again) {
+            return None;
+        }
+        *repeats += 1;
+        Some(Transmit {
+            proto: self.nominated.protocol,
+            source: self.nominated.local,
+            destination: self.nominated.remote,
+            contents: datagram.clone().into(),
+        })
     }
 
     /// Whether DTLS came up with the certificate that the edge signed into the token.
@@ -369,6 +417,31 @@ impl Session {
     }
 }
 
+/// What the relay said first in DTLS.
+enum Opening {
+    /// The client has said nothing in DTLS yet.
+    Unanswered {
+        /// What was last sent: a ClientHello is one datagram. Empty where the client begins.
+        datagram: Vec<u8>,
+        /// How often it was sent again because the client nominated.
+        repeats: u32,
+        /// Whether it is to be sent again in this turn.
+        again: bool,
+    },
+    /// The client has been heard.
+    Answered,
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self::Unanswered {
+            datagram: Vec::new(),
+            repeats: 0,
+            again: false,
+        }
+    }
+}
+
 /// Writes to a session's data channel.
 pub struct ChannelSink<'a> {
     rtc: &'a mut Rtc,
@@ -385,13 +458,14 @@ impl Sink for ChannelSink<'_> {
 /// What the client's offer said, as far as str0m must know: it takes the largest message that we may send from
 /// an offer alone. The password and fingerprint are never used (ice-lite sends no checks; the certificate is
 /// compared with the token).
-fn offer_of(remote_ufrag: &str) -> String {
+fn offer_of(remote_ufrag: &str, relay_begins: bool) -> String {
+    let setup = if relay_begins { "passive" } else { "active" };
     let fingerprint = ["00"; 32].join(":");
     format!(
         "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
          m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n\
          a=ice-ufrag:{remote_ufrag}\r\na=ice-pwd:notusednotusednotusednot\r\n\
-         a=fingerprint:sha-256 {fingerprint}\r\na=setup:active\r\na=sctp-port:5000\r\n\
+         a=fingerprint:sha-256 {fingerprint}\r\na=setup:{setup}\r\na=sctp-port:5000\r\n\
          a=max-message-size:{CHANNEL_MESSAGE_MAX_BYTES}\r\n"
     )
 }

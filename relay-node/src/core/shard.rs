@@ -272,8 +272,9 @@ impl Shard {
             let is_bound = known == Some(key);
             let restarts = !session.is_some_and(|its| its.is_current(check.remote_ufrag));
             let moves = check.nominates() && session.is_some_and(|its| its.nominated() != path);
-            if !is_bound || restarts || moves {
-                // The client moved, tries another pair or begins anew: believed only with the right integrity.
+            let reopens = check.nominates() && session.is_some_and(Session::may_reopen);
+            if !is_bound || restarts || moves || reopens {
+                // The client moved, tries another pair, begins anew or makes us speak: believed only with the right integrity.
                 self.admission.recognize(&check)?;
             }
             if restarts && !self.follow_restart(key, check.remote_ufrag) {
@@ -284,6 +285,9 @@ impl Shard {
             }
             if moves && let Some(session) = self.sessions.get_mut(&key) {
                 session.nominate(path);
+            }
+            if reopens && let Some(session) = self.sessions.get_mut(&key) {
+                session.reopen();
             }
             self.receive(key, datagram, path, now);
             return Ok(());

@@ -4,6 +4,7 @@
 
 #![allow(dead_code)] // each test file uses its part
 
+pub mod check;
 pub mod edge;
 pub mod heard;
 
@@ -76,6 +77,8 @@ pub struct Net {
     pub astray: usize,
     /// Clients that are cut off: nothing reaches them.
     pub deaf: Vec<Who>,
+    /// Whether the relay begins the DTLS handshake with clients that connect from now on.
+    pub relay_begins: bool,
     /// What the relay said about lost streams.
     pub lost: Vec<String>,
     /// Until when the edge's storage hangs.
@@ -110,6 +113,7 @@ impl Net {
             moved: BTreeMap::new(),
             astray: 0,
             deaf: vec![],
+            relay_begins: true,
             lost: vec![],
             stalled_until: None,
             timed_out: 0,
@@ -169,6 +173,7 @@ impl Net {
             stream: STREAM,
             author: Address::repeat_byte(self.sessions),
             fingerprint: identity.fingerprint_hash(),
+            relay_begins: self.relay_begins,
         }
     }
 
@@ -206,6 +211,7 @@ impl Net {
             password,
             token: ufrag,
             fingerprint,
+            relay_begins: self.relay_begins,
             relay: RELAY.parse().unwrap(),
             local: Self::address(who),
         };
@@ -321,6 +327,17 @@ impl Net {
             },
             now,
         );
+    }
+
+    /// What is on its way to this address.
+    pub fn in_flight_to(&self, address: SocketAddr) -> Vec<&[u8]> {
+        let flights = self.flights.iter().filter(|flight| flight.to == address);
+        flights.map(|flight| flight.bytes.as_slice()).collect()
+    }
+
+    /// Loses what is on its way.
+    pub fn lose(&mut self, is_lost: impl Fn(&[u8]) -> bool) {
+        self.flights.retain(|flight| !is_lost(&flight.bytes));
     }
 
     /// Hands the relay a datagram at once.

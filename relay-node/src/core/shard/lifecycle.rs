@@ -59,6 +59,9 @@ impl Shard {
         if !session.rtc.is_alive() {
             return self.remove(key, now);
         }
+        if let Some(opening) = session.take_opening() {
+            self.commands.push_back(Command::Transmit(opening));
+        }
         if matches!(session.phase, Phase::Closing(_))
             && session.outlet.is_flushed()
             && session.buffered() == 0
