@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LIVENESS_DEAD_MS, LIVENESS_IDLE_MS, LIVENESS_LOOK_MS } from "../src/lib/limits.ts";
+import { LIVENESS_DEAD_MS, LIVENESS_IDLE_MS, LIVENESS_LOOK_MS, LIVENESS_UNANSWERED_MS } from "../src/lib/limits.ts";
 import { Liveness } from "../src/lib/liveness.ts";
 import { settle, testPlatform, VirtualClock } from "./support/surroundings.ts";
 
@@ -16,12 +16,21 @@ class Path {
   keepAlives = 0;
   bytes: number | undefined = 1_000;
   rttMs = 10;
+  /** The pair in use. */
+  pair = "first";
+  checksAnswered = 0;
   works = true;
+  /** Checks, over whatever way. */
+  relayAnswers = true;
   /** Of the next packets, these are lost: 0 is the next one. */
   lost = new Set<number>();
   readonly liveness = new Liveness({
     platform: testPlatform(this.clock, {}),
-    signs: async () => ({ bytesReceived: this.bytes, rttMs: this.rttMs }),
+    signs: async () => {
+      if (this.relayAnswers) this.checksAnswered++;
+      const counts = (count: number | undefined) => new Map(count === undefined ? [] : [[this.pair, count]]);
+      return { bytesReceived: counts(this.bytes), checksAnswered: counts(this.checksAnswered), rttMs: this.rttMs };
+    },
     keepAlive: () => {
       this.keepAlives++;
       this.send();
@@ -77,13 +86,38 @@ test("a path that stops answering while nobody speaks is noticed by what the pag
   path.liveness.stop();
 });
 
-test("a path that stays silent is given up, and nothing is told any more", async () => {
+for (const { relayAnswers, patience } of [
+  { relayAnswers: true, patience: LIVENESS_DEAD_MS },
+  { relayAnswers: false, patience: LIVENESS_UNANSWERED_MS },
+]) {
+  const checks = relayAnswers ? "although the relay answers checks" : "like the relay, is given more time, then";
+  test(`a path that stays silent, ${checks}, is given up, and nothing is told any more`, async () => {
+    const path = new Path();
+    path.works = false;
+    path.relayAnswers = relayAnswers;
+    await path.clock.advance(LIVENESS_IDLE_MS + patience);
+    assert.match(path.told.join(), /^silent \d+$/);
+    await path.clock.advance(5 * LIVENESS_LOOK_MS);
+    assert.match(path.told.join(), /^silent \d+,dead \d+$/);
+    await path.clock.advance(60_000);
+    assert.equal(path.told.length, 2);
+  });
+}
+
+test("a pair that takes the place of another is no sign of life; what it brings is", async () => {
   const path = new Path();
+  await path.converse(1_000);
   path.works = false;
-  await path.clock.advance(LIVENESS_IDLE_MS + LIVENESS_DEAD_MS + 4 * LIVENESS_LOOK_MS);
-  assert.match(path.told.join(), /^silent \d+,dead \d+$/);
-  await path.clock.advance(60_000);
-  assert.equal(path.told.length, 2);
+  await path.converse(250);
+  path.pair = "second";
+  path.bytes = 0;
+  path.checksAnswered = 0;
+  await path.converse(750);
+  assert.match(path.told.join(), /^silent \d+$/);
+  path.works = true;
+  await path.converse(10_000);
+  assert.equal(path.told.length, 1);
+  path.liveness.stop();
 });
 
 test("a path that answers again before that stays, and its next silence is searched for too", async () => {

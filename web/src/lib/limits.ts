@@ -95,10 +95,17 @@ export const LIVENESS_IDLE_MS = 1_500;
 export const LIVENESS_SEEK_MS = 500;
 
 /**
- * A session is given up after this long a silence, in ms, and six round trips. A search that works has ended by then;
- * later SCTP would wait longer and longer before it sends anything again (RFC 9260 §6.3.3), which a new session does not.
+ * A session is given up after this long a silence, in ms, and six round trips, when the relay answers checks meanwhile. A
+ * search that works has ended by then; later SCTP would wait longer and longer before it sends anything again (RFC 9260
+ * §6.3.3), which a new session does not.
  */
 export const LIVENESS_DEAD_MS = 1_000;
+
+/**
+ * And after this long a silence, in ms, when it answers none: pauses of a second are common on radio, and a relay that
+ * pauses must not get all its clients' sessions anew.
+ */
+export const LIVENESS_UNANSWERED_MS = 2_000;
 
 /** First and largest reconnect delays, in ms; the delay is drawn evenly from below the doubled bound. */
 export const BACKOFF_FIRST_MS = 250;

@@ -17,7 +17,7 @@ import {
   NEXT_REQUEST_MS,
   REQUESTS_MAX,
 } from "./limits.ts";
-import { KEEP_ALIVE, Liveness } from "./liveness.ts";
+import { KEEP_ALIVE, Liveness, type PathSigns } from "./liveness.ts";
 import type { PathMemory } from "./path-memory.ts";
 import type { DataChannel, PeerConnection, Platform } from "./platform.ts";
 
@@ -97,7 +97,7 @@ export class Session {
     peer.onconnectionstatechange = () => this.#watch();
     this.#liveness = new Liveness({
       platform: this.#platform,
-      signs: () => this.path(),
+      signs: async () => readSigns(await this.#peer.getStats()),
       keepAlive: () => this.send(KEEP_ALIVE),
       onSilent: () => this.seekPath(),
       onDead: () => this.#end("relay-unreachable", "the relay does not answer any more"),
@@ -322,6 +322,7 @@ interface PairStats {
   readonly currentRoundTripTime?: number;
   readonly bytesSent?: number;
   readonly bytesReceived?: number;
+  readonly responsesReceived?: number;
   readonly nominated?: boolean;
   readonly state?: string;
 }
@@ -359,5 +360,23 @@ export function readPath(report: RTCStatsReport): ConnectionPath | undefined {
     bytesSent: pair.bytesSent ?? 0,
     bytesReceived: pair.bytesReceived,
     dtls,
+  };
+}
+
+/** Reads what each pair brought: the one in use may be another at each look. */
+export function readSigns(report: RTCStatsReport): PathSigns {
+  const pairs = ([...report.values()] as ({ type: string; id: string } & PairStats)[]).filter(
+    (entry) => entry.type === "candidate-pair",
+  );
+  const counts = (count: (pair: PairStats) => number | undefined): Map<string, number> =>
+    new Map(
+      pairs
+        .map((pair) => [pair.id, count(pair)] as const)
+        .filter((one): one is [string, number] => one[1] !== undefined),
+    );
+  return {
+    bytesReceived: counts((pair) => pair.bytesReceived),
+    checksAnswered: counts((pair) => pair.responsesReceived),
+    rttMs: readPath(report)?.rttMs,
   };
 }
