@@ -25,6 +25,22 @@ fn a_relay_that_begins_the_handshake_saves_a_round_trip() {
     assert_eq!(opened_after(true) + 2, opened_after(false));
 }
 
+#[test]
+fn a_channel_opens_over_a_path_that_is_slower_than_the_handshake_is_patient() {
+    for relay_begins in [true, false] {
+        let mut net = Net::new();
+        (net.relay_begins, net.latency) = (relay_begins, Duration::from_millis(600));
+        let who = net.open_member();
+        net.publish(who, 0, "from afar");
+        net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+        assert_eq!(
+            net.shard.counters().sessions_begun,
+            1,
+            "the first one came through"
+        );
+    }
+}
+
 /// What a datagram is, by its first byte (RFC 7983, RFC 9147 §4.1).
 fn kind(datagram: &&[u8]) -> &'static str {
     match datagram {

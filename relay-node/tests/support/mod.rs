@@ -1,6 +1,6 @@
 //! A relay's real machine, clients and a fake edge on a simulated network with a virtual clock.
 //!
-//! Every datagram takes a millisecond; every answer of the edge ten. Nothing sleeps.
+//! Every datagram takes a millisecond unless a test has it otherwise; every answer of the edge ten. Nothing sleeps.
 
 #![allow(dead_code)] // each test file uses its part
 
@@ -79,6 +79,8 @@ pub struct Net {
     pub deaf: Vec<Who>,
     /// Whether the relay begins the DTLS handshake with clients that connect from now on.
     pub relay_begins: bool,
+    /// How long a datagram takes.
+    pub latency: Duration,
     /// What the relay said about lost streams.
     pub lost: Vec<String>,
     /// Until when the edge's storage hangs.
@@ -114,6 +116,7 @@ impl Net {
             astray: 0,
             deaf: vec![],
             relay_begins: true,
+            latency: LATENCY,
             lost: vec![],
             stalled_until: None,
             timed_out: 0,
@@ -424,7 +427,7 @@ impl Net {
 
     /// Lets everybody say what they have to say now.
     pub fn settle(&mut self) {
-        let at = self.now + LATENCY;
+        let at = self.now + self.latency;
         while let Some(command) = self.shard.next_command(self.now()) {
             match command {
                 Command::Transmit(transmit) => {
