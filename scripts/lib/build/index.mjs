@@ -1,4 +1,4 @@
-// Everything that is built, in the order in which a mistake shows soonest.
+// Everything that is built: first what shows a mistake soonest, then what takes long.
 
 import { elapsed, heading } from "../console.mjs";
 import { buildContracts } from "./contracts.mjs";
@@ -6,18 +6,37 @@ import { buildEdge } from "./edge.mjs";
 import { buildRelay } from "./relay.mjs";
 import { buildWeb } from "./web.mjs";
 
-const PARTS = [
+const QUICK = [
   ["contracts", buildContracts],
   ["web app", buildWeb],
+];
+
+/** Neither needs the other, and much of each (linking with optimization, wasm-opt) keeps one processor busy alone. */
+const LONG = [
   ["edge Worker", buildEdge],
   ["relay", buildRelay],
 ];
 
+const built = async ([name, build]) => {
+  const start = Date.now();
+  heading(`Building the ${name}`);
+  await build();
+  console.log(`  the ${name}: done in ${elapsed(start)}`);
+};
+
+const oneByOne = async (parts) => {
+  for (const part of parts) await built(part);
+};
+
+/** Ends when all have ended, so that nothing of a failed build goes on behind what comes next. */
+const sideBySide = async (parts) => {
+  const results = await Promise.allSettled(parts.map(built));
+  const failed = results.find(({ status }) => status === "rejected");
+  if (failed) throw failed.reason;
+};
+
 export const buildAll = async () => {
-  for (const [name, build] of PARTS) {
-    const start = Date.now();
-    heading(`Building the ${name}`);
-    await build();
-    console.log(`  done in ${elapsed(start)}`);
-  }
+  await oneByOne(QUICK);
+  // On a terminal two progress lines would write over each other.
+  await (process.stdout.isTTY ? oneByOne(LONG) : sideBySide(LONG));
 };
