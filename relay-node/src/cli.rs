@@ -7,7 +7,9 @@ use crate::core::limits::{
 use crate::core::{Rate, Rates};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 use std::path::PathBuf;
+use std::str::FromStr;
 use streamchain_protocol::ids::{RelayId, StreamRef};
 use streamchain_protocol::limits::COMMIT_INTERVAL_MS;
 
@@ -238,14 +240,53 @@ pub struct TurnArgs {
         requires = "turn_tls_cert"
     )]
     pub turn_tls_key: Option<PathBuf>,
-    /// The host name that the certificate is for, which clients are told
+    /// The host name that the certificate is for, which clients are told; with a port where a redirect changes it
     #[arg(
         long,
         env = "STREAMCHAIN_TURN_TLS_HOST",
-        value_name = "NAME",
+        value_name = "NAME[:PORT]",
         requires = "turn_tls_cert"
     )]
-    pub turn_tls_host: Option<String>,
+    pub turn_tls_host: Option<TlsHost>,
+}
+
+/// Where clients reach TURN over TLS: `turn.example.org`, or `turn.example.org:443` in front of another port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsHost {
+    name: String,
+    port: Option<NonZeroU16>,
+}
+
+/// Not a host name, or not a port behind it.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a host name, or a host name and a port, as turn.example.org:443")]
+pub struct NotATlsHost;
+
+impl FromStr for TlsHost {
+    type Err = NotATlsHost;
+
+    fn from_str(text: &str) -> Result<Self, NotATlsHost> {
+        let (name, port) = match text.split_once(':') {
+            Some((name, port)) => (name, Some(port.parse().map_err(|_| NotATlsHost)?)),
+            None => (text, None),
+        };
+        let in_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+        if name.is_empty() || !name.bytes().all(in_name) {
+            return Err(NotATlsHost);
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            port,
+        })
+    }
+}
+
+impl TlsHost {
+    /// The URL that clients are told, when the relay itself listens on this port.
+    pub fn url(&self, listening: u16) -> String {
+        let port = self.port.map_or(listening, NonZeroU16::get);
+        format!("turns:{}:{port}?transport=tcp", self.name)
+    }
 }
 
 /// `relay-node verify`
@@ -338,5 +379,24 @@ mod tests {
         let refused =
             Cli::try_parse_from(["relay-node", "key", "--master", "00", "--id", "Not Good"]).unwrap_err();
         assert!(refused.to_string().contains("expected 1 to 32"), "{refused}");
+    }
+
+    #[test]
+    fn clients_are_told_the_port_in_front_of_a_redirect() {
+        let url = |text: &str| TlsHost::from_str(text).map(|host| host.url(5349)).ok();
+        let expected = |port: &str| Some(format!("turns:turn.example.org:{port}?transport=tcp"));
+        assert_eq!(url("turn.example.org"), expected("5349"));
+        assert_eq!(url("turn.example.org:443"), expected("443"));
+        for wrong in [
+            "",
+            ":443",
+            "turn.example.org:",
+            "turn.example.org:0",
+            "turn.example.org:99999",
+            "a b",
+            "[::1]:443",
+        ] {
+            assert_eq!(url(wrong), None, "{wrong}");
+        }
     }
 }

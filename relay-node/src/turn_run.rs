@@ -1,7 +1,7 @@
 //! Opens what serves networks without UDP: the ICE-TCP listeners of every shard, and the TURN server's thread.
 
 use crate::addresses::by_preference;
-use crate::cli::TurnArgs;
+use crate::cli::{TlsHost, TurnArgs};
 use crate::connections::share_of_open_files;
 use crate::core::Path;
 use crate::run::random;
@@ -106,7 +106,7 @@ pub fn start(
         }
         Err(error) => return Err(error).context("--turn-listen, --turn-tls-listen: can't listen there"),
     };
-    let urls = urls(&front, advertise, args.turn_tls_host.as_deref())?;
+    let urls = urls(&front, advertise, args.turn_tls_host.as_ref())?;
     ways.iter_mut().for_each(|way| way.set_turn(inbox.clone()));
     let senders: Vec<_> = ways.iter().map(SideWays::sender).collect();
     let to_shards = to_shards(shards, &senders);
@@ -180,7 +180,7 @@ fn tls(
 }
 
 /// What clients are told: TLS by the name of its certificate, the rest by address.
-fn urls(front: &Front, advertise: &[IpAddr], tls_host: Option<&str>) -> Result<Vec<String>> {
+fn urls(front: &Front, advertise: &[IpAddr], tls_host: Option<&TlsHost>) -> Result<Vec<String>> {
     let [udp, tcp, tls] = front.addresses()?;
     let mut urls = Vec::new();
     for (addresses, transport) in [(udp, "udp"), (tcp, "tcp")] {
@@ -194,7 +194,7 @@ fn urls(front: &Front, advertise: &[IpAddr], tls_host: Option<&str>) -> Result<V
         }
     }
     if let (Some(host), Some(address)) = (tls_host, tls.first()) {
-        urls.insert(0, format!("turns:{host}:{}?transport=tcp", address.port()));
+        urls.insert(0, host.url(address.port()));
     }
     urls.truncate(RELAY_MAX_TURN_URLS);
     Ok(urls)
