@@ -63,6 +63,17 @@ test("TURN is added after its head start, on the same session, without another r
   connection.close();
 });
 
+test("a browser that has nothing to check does not wait for the end of a head start", async () => {
+  const world = Object.assign(behindFirewall(), { hasHostCandidates: false });
+  const connection = await join(world);
+  await world.clock.advance(99);
+  assert.equal(connection.state.state, "connecting");
+  await world.clock.advance(1);
+  assert.equal(connection.state.state, "open");
+  assert.equal(posts(world), 1);
+  connection.close();
+});
+
 test("where only TURN worked, the next page tries it from the start", async () => {
   const world = behindFirewall();
   const first = await join(world);

@@ -1,12 +1,13 @@
 // How one session finds its path.
 //
 // What always holds: one HTTP request, one answer. Direct ways (UDP, then ICE-TCP) are tried at once; TURN servers are
-// added when none of them has opened within a head start, by an ICE restart against the very same answer (the relay
-// keeps its credentials over a client's restart). On a network where only TURN worked last time, and where the caller
-// wants nothing else, TURN is tried from the start. The same restart finds a new path when the network changes.
+// added when none of them has opened within a head start, or the browser finds nothing to check, by an ICE restart
+// against the very same answer (the relay keeps its credentials over a client's restart). On a network where only TURN
+// worked last time, and where the caller wants nothing else, TURN is tried from the start. The same restart finds a new
+// path when the network changes.
 
 import type { AttemptLog } from "./diagnosis.ts";
-import { TURN_HEAD_START_MS } from "./limits.ts";
+import { FIRST_CHECK_MS, TURN_HEAD_START_MS } from "./limits.ts";
 import type { PeerConnection, Platform } from "./platform.ts";
 
 /** What the search for a path needs. */
@@ -70,8 +71,15 @@ export class Ice {
     await this.#peer.setRemoteDescription({ type: "answer", sdp });
     if (this.#turnFirst || added.length === 0) return;
     this.#timer = this.#options.platform.setTimer(() => {
-      if (!this.#stopped && !iceWorks(this.#peer) && this.#configure(added)) void this.restart();
-    }, TURN_HEAD_START_MS);
+      // Without a candidate of its own the browser checks nothing: no direct way is there to have a head start.
+      if (this.#peer.iceConnectionState === "new") this.#add(added);
+      else this.#timer = this.#options.platform.setTimer(() => this.#add(added), TURN_HEAD_START_MS - FIRST_CHECK_MS);
+    }, FIRST_CHECK_MS);
+  }
+
+  /** Tries these servers beside everything else, unless there is a path. */
+  #add(servers: readonly RTCIceServer[]): void {
+    if (!this.#stopped && !iceWorks(this.#peer) && this.#configure(servers)) void this.restart();
   }
 
   /** Looks for a new path, keeping the session; resolves to whether the browser agreed. */

@@ -76,6 +76,9 @@ export const CHANNEL_TIMEOUT_MS = 10_000;
 /** Direct ways have this long, in ms, before TURN servers are tried as well: two round trips around the world. */
 export const TURN_HEAD_START_MS = 500;
 
+/** A browser that has candidates of its own begins to check within this time, in ms; most do at once. */
+export const FIRST_CHECK_MS = 100;
+
 /** That only TURN worked is remembered for this long, in ms (a day): people come back to the same networks. */
 export const PATH_MEMORY_MS = 24 * 3_600_000;
 

@@ -184,12 +184,14 @@ export class FakePeer implements PeerConnection {
   /** What the network lets through decides. */
   #seek(): void {
     const { world, channel } = this;
+    if (world.hasHostCandidates || this.#gathered.length > 0) this.iceConnectionState = "checking";
     const turn = this.#gathered.some((url) => url.startsWith("turn"));
     const error = world.turnError;
     for (const url of turn && error !== null ? this.#gathered : []) {
       this.onicecandidateerror?.call(this as never, { ...error, url } as never);
     }
-    const open = world.directWorks || (turn && world.turnError === null);
+    const direct = world.directWorks && world.hasHostCandidates;
+    const open = direct || (turn && world.turnError === null);
     if (!world.relayAnswers || !open || !this.#hasAddress || this.connectionState === "closed") return;
     this.#become("connected", "connected");
     if (channel.session !== null) return;
@@ -273,6 +275,8 @@ export class World {
   final = 0;
   edgeAnswers = true;
   relayAnswers = true;
+  /** The browser finds candidates without asking any server. */
+  hasHostCandidates = true;
   /** Packets get to the relay without help. */
   directWorks = true;
   /** The browser finds an address of the device for peer connections of the page; for those apart from it, always. */
