@@ -2,18 +2,17 @@
 // `npm run bench -- gas relay` runs these files only.
 //
 // A bench file exports `benches`, an array of { name, run }; `run(context)` resolves to rows
-// { figure, value, unit, note? } or to one of them. context: { startSystem, chromiumPath, log }.
+// { figure, value, unit, note? } or to one of them. context: { startSystem, chromiumPath, machine, log }.
+// What a run did not measure stays in the results of that day and machine.
 
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { cpus, loadavg, release, totalmem, type } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { elapsed, Failure, heading, main } from "./lib/console.mjs";
+import { elapsed, Failure, heading, main, printFailure } from "./lib/console.mjs";
+import { describeMachine, machine } from "./lib/machine.mjs";
 import { ROOT } from "./lib/paths.mjs";
 import { setUp } from "./lib/setup/index.mjs";
 
 const FOLDER = join(ROOT, "bench");
-const GIB = 2 ** 30;
 
 const benchFiles = () => {
   const files = existsSync(FOLDER) ? readdirSync(FOLDER).filter((name) => name.endsWith(".mjs")) : [];
@@ -24,28 +23,6 @@ const benchFiles = () => {
   }
   return files.filter((file) => names.length === 0 || names.includes(basename(file, ".mjs"))).sort();
 };
-
-const browserVersion = (path) =>
-  execFileSync(path, ["--version"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })
-    .split(" built")[0]
-    .trim();
-
-/** `load`: how many processes wanted a core in the minute before; much above 0, and the figures are somebody else's too. */
-const machine = (browser) => {
-  const [first] = cpus();
-  return {
-    cpu: first?.model.trim() || "unknown processor",
-    cores: cpus().length,
-    memoryGiB: Math.round(totalmem() / GIB),
-    system: `${type()} ${release().split("-")[0]} ${process.arch}`,
-    node: process.version,
-    browser: browserVersion(browser),
-    load: Number(loadavg()[0].toFixed(1)),
-  };
-};
-
-const describe = ({ cpu, cores, memoryGiB, system, node, browser, load }) =>
-  `${cpu}, ${cores} cores, ${memoryGiB} GiB; ${system}; Node ${node}; ${browser}; load ${load} before the run`;
 
 const table = (rows) => {
   const cells = rows.map(({ bench, figure, value, unit, note = "" }) => [bench, figure, `${value} ${unit}`, note]);
@@ -66,13 +43,28 @@ const runBenches = async (context) => {
       try {
         rows.push(...[await run(context)].flat().map((row) => ({ bench: name, ...row })));
       } catch (error) {
-        console.error(error);
+        printFailure(error);
         failures.push(name);
       }
       console.log(`  ${elapsed(start)}`);
     }
   }
   return { rows, failures };
+};
+
+const benchesOf = (rows) => [...new Set(rows.map(({ bench }) => bench))];
+
+/** What earlier runs of the same day on the same machine measured and this one left out: their rows, and which run it was. */
+const keptOf = (file, { rows }) => {
+  if (!existsSync(file)) return { rows: [], runs: [] };
+  const measured = new Set(benchesOf(rows));
+  const before = JSON.parse(readFileSync(file, "utf8"));
+  const of = ({ date, load, benches }) => ({ date, load, benches: benches.filter((bench) => !measured.has(bench)) });
+  const last = { date: before.date, load: before.machine.load, benches: benchesOf(before.rows) };
+  return {
+    rows: before.rows.filter(({ bench }) => !measured.has(bench)),
+    runs: (before.runs ?? [last]).map(of).filter(({ benches }) => benches.length > 0),
+  };
 };
 
 const write = (result) => {
@@ -83,11 +75,13 @@ const write = (result) => {
     .slice(0, 40);
   const name = join(FOLDER, "results", `${result.date.slice(0, 10)}-${slug}`);
   mkdirSync(join(FOLDER, "results"), { recursive: true });
-  writeFileSync(`${name}.json`, `${JSON.stringify(result, null, 2)}\n`);
-  writeFileSync(
-    `${name}.md`,
-    `# Figures of ${result.date.slice(0, 10)}\n\n${describe(result.machine)}\n\n${table(result.rows)}\n`,
-  );
+  const kept = keptOf(`${name}.json`, result);
+  const rows = [...kept.rows, ...result.rows].sort((a, b) => a.bench.localeCompare(b.bench));
+  const run = { date: result.date, load: result.machine.load, benches: benchesOf(result.rows) };
+  writeFileSync(`${name}.json`, `${JSON.stringify({ ...result, runs: [...kept.runs, run], rows }, null, 2)}\n`);
+  const earlier = kept.runs.map(({ load, benches }) => `Of an earlier run, load ${load}: ${benches.join(", ")}.\n`);
+  const lines = [`# Figures of ${result.date.slice(0, 10)}\n`, `${describeMachine(result.machine)}\n`, ...earlier];
+  writeFileSync(`${name}.md`, `${lines.join("\n")}\n${table(rows)}\n`);
   return name.slice(ROOT.length + 1);
 };
 
@@ -98,9 +92,9 @@ await main(async () => {
   const { chromiumPath } = await import("./lib/setup/chromium.mjs");
   await buildAll();
   const before = machine(chromiumPath());
-  const { rows, failures } = await runBenches({ startSystem, chromiumPath, log: console.log });
+  const { rows, failures } = await runBenches({ startSystem, chromiumPath, machine: before, log: console.log });
   const result = { date: new Date().toISOString(), machine: before, rows };
-  heading(describe(result.machine));
+  heading(describeMachine(result.machine));
   console.log(table(rows));
   if (rows.length > 0) console.log(`\nWritten to ${write(result)}.md and .json`);
   if (failures.length > 0) throw new Failure(`These benches failed: ${failures.join(", ")}`);

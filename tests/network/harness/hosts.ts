@@ -125,12 +125,21 @@ export interface WireQuality {
   readonly seed: number;
 }
 
-/** Joins a host to the tests' namespace with a bad wire (wire.py), in place of the routes it had. */
-export const wireUp = async (host: Host, name: string, line: Line, quality: WireQuality): Promise<ChildProcess> => {
+/**
+ * Joins a host to the tests' namespace with a bad wire (wire.py), in place of the routes it had.
+ * @param record a file for every packet, as packets.ts reads it
+ */
+export const wireUp = async (
+  host: Host,
+  name: string,
+  line: Line,
+  quality: WireQuality,
+  record?: string,
+): Promise<ChildProcess> => {
   const script = new URL("wire.py", import.meta.url).pathname;
   const devices = [`${name}-server`, `${name}-client`] as const;
   const { delayMs, lossPercent, seed } = quality;
-  const args = [script, ...devices, `${delayMs}`, `${lossPercent}`, `${seed}`];
+  const args = [script, ...devices, `${delayMs}`, `${lossPercent}`, `${seed}`, ...(record ? [record] : [])];
   const wire = spawn("python3", args, { stdio: ["pipe", "pipe", "inherit"] });
   await new Promise<void>((resolve, reject) => {
     wire.stdout.once("data", () => resolve());

@@ -28,15 +28,23 @@ export const RELAY = { v4: "10.77.0.2", v6: "2001:db8:77::2" };
 
 export const RELAY_PORT = 7100;
 
-/** The line of a client with both families, and of one with IPv6 alone. */
-export const CABLE: Line = {
-  server: ["10.78.0.1/24", "2001:db8:78::1/64"],
-  client: ["10.78.0.10/24", "2001:db8:78::10/64"],
+/** A line with a network of its own: the server is the first host there, the client the tenth. */
+export const lineOf = (net: number, families: { v4?: boolean; v6?: boolean }): Line => {
+  const addresses = (host: number): string[] => [
+    ...(families.v4 ? [`10.${net}.0.${host}/24`] : []),
+    ...(families.v6 ? [`2001:db8:${net}::${host}/64`] : []),
+  ];
+  return { server: addresses(1), client: addresses(10) };
 };
-export const WIRE: Line = { server: ["10.79.0.1/24"], client: ["10.79.0.10/24"] };
-export const IPV6_CABLE: Line = { server: ["2001:db8:79::1/64"], client: ["2001:db8:79::10/64"] };
 
-/** What all tests of a file share. */
+/** The line of a client with both families, of one with IPv4, and of one with IPv6 alone; no two share a network. */
+export const CABLE = lineOf(78, { v4: true, v6: true });
+export const FAR = lineOf(80, { v4: true, v6: true });
+export const WIRE = lineOf(79, { v4: true });
+export const IPV6_CABLE = lineOf(81, { v6: true });
+export const IPV6_FAR = lineOf(82, { v6: true });
+
+/** What all tests of a file share, or all of a bench. */
 export interface Internet {
   system: TestSystem;
   certificates: Certificates;
@@ -60,50 +68,64 @@ const relayArguments = ({ chain, key }: Certificates): string[] => [
   ...["--turn-tls-cert", chain, "--turn-tls-key", key],
 ];
 
-/** One system, reached from hosts that the tests make, for all tests of the `describe` that this is called in. */
-export const internet = (vars: Record<string, string> = {}): Internet => {
-  const scene = {} as Internet;
+/** Starts one system that is reached from hosts; `close` ends it with all that was made of it. */
+export const startInternet = async (
+  vars: Record<string, string> = {},
+): Promise<Internet & { close: () => Promise<void> }> => {
   const hosts: Host[] = [];
   const browsers: Browser[] = [];
-  const closers: (() => void)[] = [];
-  before(async () => {
-    requirePrivateNetwork();
-    for (const address of [EDGE, RELAY]) {
-      ip("addr", "replace", `${address.v4}/32`, "dev", "lo");
-      ip("addr", "replace", `${address.v6}/128`, "dev", "lo", "nodad");
-    }
-    scene.folder = mkdtempSync(join(tmpdir(), "streamchain-network-"));
-    writeFileSync(join(scene.folder, "hosts"), hostsFile());
-    // There is no name server, and nobody shall wait for one: a closed port of its own answers at once.
-    writeFileSync(join(scene.folder, "resolv.conf"), "nameserver 127.0.0.1\n");
-    scene.certificates = makeCertificates(scene.folder, [EDGE_NAME, RELAY_NAME]);
-    scene.system = await runningSystem({
-      advertise: RELAY.v4,
-      ports: { relay: RELAY_PORT },
-      relayArgs: relayArguments(scene.certificates),
-      vars,
-    });
-    const edgePort = Number(new URL(scene.system.edge).port);
-    const fronts = await startFront([EDGE.v4, EDGE.v6], edgePort, scene.certificates);
-    closers.push(...fronts.map((front) => () => front.close()));
-    scene.newHost = async () => {
-      const host = await Host.start(scene.folder, ["hosts", "resolv.conf"]);
+  requirePrivateNetwork();
+  for (const address of [EDGE, RELAY]) {
+    ip("addr", "replace", `${address.v4}/32`, "dev", "lo");
+    ip("addr", "replace", `${address.v6}/128`, "dev", "lo", "nodad");
+  }
+  const folder = mkdtempSync(join(tmpdir(), "streamchain-network-"));
+  writeFileSync(join(folder, "hosts"), hostsFile());
+  // There is no name server, and nobody shall wait for one: a closed port of its own answers at once.
+  writeFileSync(join(folder, "resolv.conf"), "nameserver 127.0.0.1\n");
+  const certificates = makeCertificates(folder, [EDGE_NAME, RELAY_NAME]);
+  const system = await runningSystem({
+    advertise: RELAY.v4,
+    ports: { relay: RELAY_PORT },
+    relayArgs: relayArguments(certificates),
+    vars,
+  });
+  const fronts = await startFront([EDGE.v4, EDGE.v6], Number(new URL(system.edge).port), certificates);
+  const scene: Internet = {
+    system,
+    certificates,
+    folder,
+    newHost: async () => {
+      const host = await Host.start(folder, ["hosts", "resolv.conf"]);
       hosts.push(host);
       return host;
-    };
-    scene.chromiumOn = async (host) => {
+    },
+    chromiumOn: async (host) => {
       const browser = await chromiumOn(host, scene);
       browsers.push(browser);
       return browser;
-    };
-  });
-  after(async () => {
+    },
+  };
+  const close = async (): Promise<void> => {
     await Promise.all(browsers.map((browser) => browser.close()));
     for (const host of hosts) host.stop();
-    for (const close of closers) close();
-    await scene.system?.stop();
-    if (scene.folder) rmSync(scene.folder, { recursive: true, force: true });
+    for (const front of fronts) front.close();
+    await system.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { ...scene, close };
+};
+
+/** The same for all tests of the `describe` that this is called in. */
+export const internet = (vars: Record<string, string> = {}): Internet => {
+  const scene = {} as Internet;
+  let close = async (): Promise<void> => {};
+  before(async () => {
+    const { close: end, ...started } = await startInternet(vars);
+    Object.assign(scene, started);
+    close = end;
   });
+  after(() => close());
   return scene;
 };
 

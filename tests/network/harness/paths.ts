@@ -64,8 +64,10 @@ export interface Shown {
 
 /** What `bothWays` does in a page. */
 export const thereAndBack = async ({ stream, ways }: { stream: string; ways: Ways }): Promise<Shown> => {
+  /** Long enough for the worst network that a test makes, with a busy processor. */
+  const TIMEOUT_MS = 60_000;
   const session = new window.tools.RawSession();
-  try {
+  const goes = async (): Promise<Shown> => {
     const { openMs } = await session.open(stream, ways);
     session.hello();
     await session.frame("welcome");
@@ -75,6 +77,13 @@ export const thereAndBack = async ({ stream, ways }: { stream: string; ways: Way
     if (new TextDecoder().decode(message.payload) !== "there and back") throw new Error("another message came");
     await session.frame("committed");
     return { openMs, path: await session.path() };
+  };
+  const late = new Promise<never>((_, reject) => {
+    const states = (): string => `ICE ${session.peer.iceConnectionState}, channel ${session.channel.readyState}`;
+    setTimeout(() => reject(new Error(`no message came back in time: ${states()}`)), TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([goes(), late]);
   } finally {
     session.close();
   }

@@ -1,10 +1,11 @@
 """A wire between two TUN devices that delays packets and loses some: for kernels without netem.
 
-    wire.py DEVICE DEVICE DELAY_MS LOSS_PERCENT SEED
+    wire.py DEVICE DEVICE DELAY_MS LOSS_PERCENT SEED [RECORD]
 
-Makes both devices, prints "ready", and carries what the one sends to the other until a device or its standard input goes away. A
-device may be moved into another network namespace meanwhile. The same seed loses the same packets: the n-th of each
-direction.
+Makes both devices, prints "ready", and carries what the one sends to the other until a device or its standard input goes
+away. A device may be moved into another network namespace meanwhile. The same seed loses the same packets: the n-th of
+each direction. RECORD is a file for every packet that a device sent, lost ones too, with the time at which the wire took
+it: in the format of libpcap, so any packet analyser shows it.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ import os
 import random
 import struct
 import sys
+import time
+from typing import BinaryIO
 
 TUNSETIFF = 0x400454CA
 IFF_TUN = 0x0001
@@ -21,6 +24,11 @@ IFF_NO_PI = 0x1000
 
 PACKET_MAX_BYTES = 65_535
 
+# libpcap: its magic number for times in microseconds, its version, and the link type of bare IP packets.
+PCAP_MAGIC = 0xA1B2C3D4
+PCAP_VERSION = (2, 4)
+LINKTYPE_RAW = 101
+
 
 def open_device(name: str) -> int:
     device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
@@ -28,12 +36,26 @@ def open_device(name: str) -> int:
     return device
 
 
+class Record:
+    """A file of packets; without a name it keeps nothing."""
+
+    def __init__(self, name: str | None) -> None:
+        self.file: BinaryIO | None = open(name, "wb", buffering=0) if name else None
+        if self.file:
+            self.file.write(struct.pack("=IHHiIII", PCAP_MAGIC, *PCAP_VERSION, 0, 0, PACKET_MAX_BYTES, LINKTYPE_RAW))
+
+    def take(self, packet: bytes) -> None:
+        if self.file:
+            seconds, micros = divmod(time.time_ns() // 1_000, 1_000_000)
+            self.file.write(struct.pack("=IIII", seconds, micros, len(packet), len(packet)) + packet)
+
+
 class Direction:
     """What goes from one device to the other, in order."""
 
-    def __init__(self, source: int, target: int, delay_s: float, loss: float, seed: str, ended: asyncio.Event) -> None:
-        self.source, self.target, self.ended = source, target, ended
-        self.delay_s, self.loss = delay_s, loss
+    def __init__(self, source: int, target: int, quality: tuple[float, float, str], record: Record, ended: asyncio.Event) -> None:
+        self.source, self.target, self.record, self.ended = source, target, record, ended
+        self.delay_s, self.loss, seed = quality
         self.random = random.Random(seed)
 
     def take(self) -> None:
@@ -48,6 +70,7 @@ class Direction:
                 # The device went with its network namespace.
                 self.ended.set()
                 return
+            self.record.take(packet)
             if self.random.random() >= self.loss:
                 loop.call_later(self.delay_s, self.give, packet)
 
@@ -61,12 +84,13 @@ class Direction:
 
 async def main() -> None:
     names, (delay_ms, loss_percent, seed) = sys.argv[1:3], sys.argv[3:6]
+    record = Record(sys.argv[6] if len(sys.argv) > 6 else None)
     devices = [open_device(name) for name in names]
     delay_s, loss = float(delay_ms) / 1_000, float(loss_percent) / 100
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
-    for source, target in (devices, devices[::-1]):
-        direction = Direction(source, target, delay_s, loss, f"{seed} {devices.index(source)}", ended)
+    for index, (source, target) in enumerate((devices, devices[::-1])):
+        direction = Direction(source, target, (delay_s, loss, f"{seed} {index}"), record, ended)
         loop.add_reader(source, direction.take)
 
     def standard_input() -> None:

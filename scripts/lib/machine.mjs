@@ -1,0 +1,28 @@
+// The machine that figures are measured on, in words.
+
+import { execFileSync } from "node:child_process";
+import { cpus, loadavg, release, totalmem, type } from "node:os";
+
+const GIB = 2 ** 30;
+
+const browserVersion = (path) =>
+  execFileSync(path, ["--version"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })
+    .split(" built")[0]
+    .trim();
+
+/** `load`: how many processes wanted a core in the minute before; much above 0, and the figures are somebody else's too. */
+export const machine = (browser) => {
+  const [first] = cpus();
+  return {
+    cpu: first?.model.trim() || "unknown processor",
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / GIB),
+    system: `${type()} ${release().split("-")[0]} ${process.arch}`,
+    node: process.version,
+    browser: browserVersion(browser),
+    load: Number(loadavg()[0].toFixed(1)),
+  };
+};
+
+export const describeMachine = ({ cpu, cores, memoryGiB, system, node, browser, load }) =>
+  `${cpu}, ${cores} cores, ${memoryGiB} GiB; ${system}; Node ${node}; ${browser}; load ${load} before the run`;
