@@ -88,12 +88,7 @@ export class Banners {
       case "relay-unreachable":
         return last?.error === undefined
           ? { kind: "lost", ...banner.lost, actions: true }
-          : {
-              kind: "relay-unreachable",
-              title: banner.relay.title,
-              body: banner.relay.body(last.relayAddresses.join(", ") || "–"),
-              actions: true,
-            };
+          : { kind: "relay-unreachable", ...banner.relay, actions: true };
       case "session-ended":
         return { kind: "session-ended", ...banner.ended, actions: false };
       case "refused": {

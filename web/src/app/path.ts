@@ -20,10 +20,18 @@ export class PathPanel {
   readonly #none = el("p", { class: "hint" }, texts.path.none);
   readonly #steps = el("ol", { class: "steps", testid: "setup-steps" });
   readonly #tried = el("div", { class: "tried", id: "tried" });
+  // Beside what is drawn anew with each attempt, so that it keeps the focus.
+  readonly #retry: HTMLButtonElement;
   #relay = "";
 
   constructor(connection: StreamConnection) {
     this.#connection = connection;
+    const retryNow = (): void => connection.retryNow();
+    this.#retry = el(
+      "button",
+      { type: "button", testid: "path-retry", hidden: true, onclick: retryNow },
+      texts.banner.retry,
+    );
     this.#list = el("dl", { class: "facts", testid: "path" });
     for (const fact of FACTS) {
       const value = el("dd", { testid: `path-${fact}` });
@@ -36,6 +44,7 @@ export class PathPanel {
       el("h2", { id: "path-title" }, texts.path.title),
       this.#none,
       this.#list,
+      this.#retry,
       this.#tried,
     );
     connection.on("attempt", () => this.#showAttempts());
@@ -56,6 +65,7 @@ export class PathPanel {
   async #read(): Promise<void> {
     const path = await this.#connection.getPath().catch(() => undefined);
     this.#none.hidden = path !== undefined;
+    this.#retry.hidden = path !== undefined || this.#connection.state.state === "closed";
     this.#list.hidden = path === undefined;
     if (path !== undefined) this.#show(path);
   }
@@ -128,16 +138,19 @@ function stepRow(step: AttemptStep, total: number): HTMLElement {
   const bar = el("i", { class: "part" });
   bar.style.width = `${total > 0 ? (100 * (step.tookMs ?? 0)) / total : 0}%`;
   const time =
-    step.outcome === "failed" ? texts.path.stepFailed : step.tookMs === undefined ? "" : `${step.tookMs.toFixed(1)} ms`;
+    step.outcome === "failed" ? texts.path.stepFailed : step.tookMs === undefined ? "" : texts.latency.ms(step.tookMs);
   return el(
     "li",
     { "data-step": step.id, "data-outcome": step.outcome },
     step.outcome === "failed" ? icon("cross") : step.outcome === "ok" ? icon("check") : el("i", { class: "dot" }),
     el("span", { class: "name" }, texts.path.steps[step.id]),
-    el("span", { class: "took" }, time),
+    el("span", { class: "took" }, time, step.outcome === "not-reached" ? unseen(texts.path.stepNotReached) : null),
     el("span", { class: "track", "aria-hidden": "true" }, bar),
   );
 }
+
+/** For those who hear the page: others see it by the colour. */
+const unseen = (text: string): HTMLElement => el("span", { class: "unseen" }, text);
 
 function earlier(attempt: Attempt): HTMLElement {
   const outcome = attempt.error === undefined ? texts.connection.open : texts.error[attempt.error.code];

@@ -198,6 +198,7 @@ export const english = {
       welcome: "Relay greeted",
     } satisfies Record<AttemptStepId, string>,
     stepFailed: "failed",
+    stepNotReached: "not reached",
     ways: "Ways to the relay",
     way: {
       udp: "Direct, UDP",
@@ -225,9 +226,9 @@ export const english = {
         "The edge works, but no relay has reported to it within the last seconds. Whoever runs it must start one.",
       refused: "The edge refuses: its reason is above. A new sign-in or another stream may help.",
       "no-turn":
-        "Neither UDP nor TCP packets get through to the relay, and this deployment names no TURN server to go around. Try another network, or ask its administrator to let the addresses above through.",
+        "Neither UDP nor TCP packets get through to the relay, and this deployment names no TURN server to go around. Try another network, or ask its administrator to let the addresses below through.",
       "all-blocked":
-        "Nothing gets through: not directly, and not over TURN either. Try another network or a phone's hotspot, or ask the administrator to let one of the addresses above through (TURN over TLS is the least).",
+        "Nothing gets through: not directly, and not over TURN either. Try another network or a phone's hotspot, or ask the administrator to let one of the addresses below through (TURN over TLS is the least).",
       "turn-refused":
         "The TURN server is reached, but refuses the credentials. Is this device's clock right? Otherwise its secret differs from the edge's.",
       "turn-to-relay":
@@ -266,8 +267,7 @@ export const english = {
     },
     relay: {
       title: "The relay does not answer.",
-      body: (addresses: string): string =>
-        `The edge is fine, but no packet comes back from ${addresses}. A firewall may block UDP, or the relay is down. What is stored can be read below; what you send goes out once a path is found.`,
+      body: "The edge is fine, but no packet comes back from the relay by any of the ways to it. A firewall may be between, or the relay is down. What is stored can be read below; what you send goes out once a path is found.",
     },
     channel: {
       title: "The relay answers, but no channel opens.",

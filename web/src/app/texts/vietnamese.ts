@@ -196,6 +196,7 @@ export const vietnamese: Texts = {
       welcome: "Nút đã chào",
     },
     stepFailed: "lỗi",
+    stepNotReached: "chưa đến",
     ways: "Các đường đến nút",
     way: {
       udp: "Trực tiếp, UDP",
@@ -222,9 +223,9 @@ export const vietnamese: Texts = {
         "Biên vẫn chạy, nhưng vài giây qua không có nút chuyển tiếp nào báo về. Người vận hành cần khởi động một nút.",
       refused: "Biên từ chối; lý do ở trên. Đăng nhập lại hoặc chọn luồng khác có thể giúp được.",
       "no-turn":
-        "Gói tin UDP lẫn TCP đều không đến được nút, và hệ thống này không có máy chủ TURN để đi vòng. Hãy thử mạng khác, hoặc nhờ quản trị mạng mở các địa chỉ ở trên.",
+        "Gói tin UDP lẫn TCP đều không đến được nút, và hệ thống này không có máy chủ TURN để đi vòng. Hãy thử mạng khác, hoặc nhờ quản trị mạng mở các địa chỉ ở dưới.",
       "all-blocked":
-        "Không gì đi qua được: trực tiếp không, qua TURN cũng không. Hãy thử mạng khác hoặc phát mạng từ điện thoại, hoặc nhờ quản trị mạng mở một trong các địa chỉ ở trên (ít nhất là TURN qua TLS).",
+        "Không gì đi qua được: trực tiếp không, qua TURN cũng không. Hãy thử mạng khác hoặc phát mạng từ điện thoại, hoặc nhờ quản trị mạng mở một trong các địa chỉ ở dưới (ít nhất là TURN qua TLS).",
       "turn-refused":
         "Đến được máy chủ TURN, nhưng nó từ chối thông tin đăng nhập. Đồng hồ của thiết bị có đúng không? Nếu đúng thì khóa của máy chủ khác với của biên.",
       "turn-to-relay":
@@ -263,8 +264,7 @@ export const vietnamese: Texts = {
     },
     relay: {
       title: "Nút chuyển tiếp không trả lời.",
-      body: (addresses) =>
-        `Biên vẫn ổn, nhưng không có gói tin nào trở về từ ${addresses}. Có thể tường lửa chặn UDP, hoặc nút đã dừng. Những gì đã lưu vẫn đọc được bên dưới; tin bạn gửi sẽ đi khi tìm được đường.`,
+      body: "Biên vẫn ổn, nhưng không có gói tin nào trở về từ nút, bằng bất kỳ đường nào. Có thể tường lửa chặn, hoặc nút đã dừng. Những gì đã lưu vẫn đọc được bên dưới; tin bạn gửi sẽ đi khi tìm được đường.",
     },
     channel: {
       title: "Nút trả lời, nhưng không mở được kênh.",
