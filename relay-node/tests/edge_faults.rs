@@ -209,7 +209,13 @@ fn a_relay_that_goes_down_takes_no_new_sessions_and_no_new_messages() {
     let who = net.open_member();
     net.shard.begin_shutdown();
     net.publish(who, 0, "too late");
-    net.until("refused", |net| net.heard[who].contains(&"error 6".into()));
+    net.until("refused for now", |net| {
+        net.heard[who].contains(&"error 8".into())
+    });
+    assert!(
+        !net.heard[who].contains(&"error 6".into()),
+        "the edge would send it back here"
+    );
     let late = net.connect();
     net.pass(Duration::from_secs(2));
     assert!(!net.clients[late].is_open());

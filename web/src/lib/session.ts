@@ -100,7 +100,7 @@ export class Session {
       signs: async () => readSigns(await this.#peer.getStats()),
       keepAlive: () => this.send(KEEP_ALIVE),
       onSilent: () => this.seekPath(),
-      onDead: () => this.#end("relay-unreachable", "the relay does not answer any more"),
+      onDead: () => this.#lost("the relay does not answer any more"),
     });
   }
 
@@ -151,7 +151,7 @@ export class Session {
   #watch(): void {
     const state = this.#peer.connectionState;
     if (state === "connected") this.#platform.clearTimer(this.#grace);
-    if (state === "failed" || state === "closed") this.#end("relay-unreachable", "the path to the relay is lost");
+    if (state === "failed" || state === "closed") this.#lost("the path to the relay is lost");
     if (state === "disconnected") this.seekPath();
   }
 
@@ -159,14 +159,18 @@ export class Session {
     this.#platform.clearTimer(this.#grace);
     this.#grace = this.#platform.setTimer(() => {
       if (this.#peer.connectionState === "connected") return; // a silent one is for Liveness to find
-      this.#end("relay-unreachable", "the relay does not answer any more");
+      this.#lost("the relay does not answer any more");
     }, DISCONNECTED_GRACE_MS);
+  }
+
+  #lost(message: string): void {
+    if (!this.#ended) this.#memory.lost();
+    this.#end("relay-unreachable", message);
   }
 
   #end(code: ErrorCode, message: string): void {
     if (this.#ended) return;
     this.close();
-    this.#memory.lost();
     this.#events.onEnd(new StreamChainError(code, message, { retryable: true }));
   }
 }

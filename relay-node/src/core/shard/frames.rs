@@ -253,15 +253,13 @@ impl Shard {
             let text = format!("{} bytes: at most {PAYLOAD_MAX_BYTES}", payload.len());
             return Outcome::Complain(ErrorCode::TooLarge, text);
         }
-        if !takes_messages {
-            return Outcome::Complain(
-                ErrorCode::GoingAway,
-                "this relay is going down: connect again".into(),
-            );
-        }
         if session.refused_from.is_some_and(|from| number > from) {
             self.counters.messages_refused += 1;
             return Outcome::Fine;
+        }
+        if !takes_messages {
+            // Not told to go yet: the edge, which does not know, would send it back here.
+            return refuse(session, number, ErrorCode::Overloaded, leaving_text(number));
         }
         if !hello.welcomed {
             return match session.keep_early(number, payload) {
@@ -344,6 +342,10 @@ fn refuse(session: &mut Session, from: u64, code: ErrorCode, text: String) -> Ou
 
 fn full_text(number: u64) -> String {
     format!("too many messages are not stored yet: send {number} and what follows again later")
+}
+
+fn leaving_text(number: u64) -> String {
+    format!("this relay is going down: {number} and what follows is taken by the next one")
 }
 
 fn early_text(number: u64) -> String {
