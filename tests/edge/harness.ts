@@ -127,6 +127,12 @@ export const batchBytes = (epoch: number, first: number, messages: Message[]): U
     ),
   ]);
 
+/** What the session of an answer may do: the two bits of its token, 1 to subscribe and 2 to publish. */
+export const rightsOf = ({ text }: Answer): number => {
+  const ufrag = /^a=ice-ufrag:(\S+)/m.exec(text)?.[1] ?? "";
+  return Buffer.from(ufrag, "base64").readUInt8(1) & 3;
+};
+
 /** `count` messages of one producer, numbered from `number` on. */
 export const messagesOf = (producer: Uint8Array, number: number, count: number): Message[] =>
   Array.from({ length: count }, (_, index) => ({

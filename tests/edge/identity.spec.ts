@@ -12,6 +12,7 @@ import {
   type FakeRelay,
   OPERATOR,
   offer,
+  rightsOf,
   startEdge,
   until,
 } from "./harness.ts";
@@ -49,12 +50,6 @@ const makeMember = (id: string, member: string, rights: string[]): Promise<Answe
 
 const openSession = async (id: string, headers: Record<string, string> = {}): Promise<Answer> =>
   edge.postOffer(id, await offer("chromium"), headers);
-
-/** What the session of an answer may do: the bits of its token. */
-const rightsOf = (answer: Answer): number => {
-  const ufrag = /a=ice-ufrag:(\S+)/.exec(answer.text)?.[1] ?? "";
-  return Buffer.from(ufrag, "base64")[1] ?? -1;
-};
 
 interface Withdrawn {
   stream: string;
