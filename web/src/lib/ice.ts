@@ -72,7 +72,7 @@ export class Ice {
     if (this.#turnFirst || added.length === 0) return;
     this.#timer = this.#options.platform.setTimer(() => {
       // Without a candidate of its own the browser checks nothing: no direct way is there to have a head start.
-      if (this.#peer.iceConnectionState === "new") this.#add(added);
+      if (!this.#gathered && this.#peer.iceConnectionState === "new") this.#add(added);
       else this.#timer = this.#options.platform.setTimer(() => this.#add(added), TURN_HEAD_START_MS - FIRST_CHECK_MS);
     }, FIRST_CHECK_MS);
   }

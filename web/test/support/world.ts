@@ -161,8 +161,9 @@ export class FakePeer implements PeerConnection {
   async setLocalDescription(description?: RTCSessionDescriptionInit): Promise<void> {
     this.#local = description ?? (await this.createOffer());
     this.#gathered = (this.configuration.iceServers ?? []).flatMap((server) => server.urls);
-    if (this.#hasAddress) this.onicecandidate?.call(this as never, { candidate: { candidate: "candidate:1" } });
-    else this.#become("failed", "failed");
+    if (!this.#hasAddress) return this.#become("failed", "failed");
+    if (!this.world.hasHostCandidates && this.#gathered.length === 0) return;
+    this.onicecandidate?.call(this as never, { candidate: { candidate: "candidate:1" } });
   }
 
   get #hasAddress(): boolean {
