@@ -32,14 +32,17 @@ const counted = async (read, command, args, options = {}) => {
 };
 
 /**
- * The files run one after the other: each of the bigger ones starts a system, and two would share the processor.
- * @param {{ command: string[], env: object }} within what the tests are run by
+ * The files run one after the other, for most start a system each, and two would share the processor; `atOnce` of them
+ * where they start less and wait more.
+ * @param {string} pattern which files
+ * @param {{ command?: string[], env?: object, atOnce?: number }} how `command` is what the tests are run by
  */
-const nodeTests = (pattern, within = { command: [], env: {} }) => {
-  const args = ["--test", "--test-reporter=spec", "--test-concurrency=1", `--test-timeout=${NODE_TEST_TIMEOUT_MS}`];
-  const env = { NODE_OPTIONS: "--disable-warning=ExperimentalWarning", CHROMIUM_PATH: chromiumPath() ?? "" };
-  const [command, ...all] = [...within.command, NODE, ...args, pattern];
-  return counted(nodeCounts, command, all, { cwd: ROOT, env: { ...env, ...within.env } });
+const nodeTests = (pattern, { command = [], env = {}, atOnce = 1 } = {}) => {
+  const files = `--test-concurrency=${atOnce}`;
+  const args = ["--test", "--test-reporter=spec", files, `--test-timeout=${NODE_TEST_TIMEOUT_MS}`];
+  const usual = { NODE_OPTIONS: "--disable-warning=ExperimentalWarning", CHROMIUM_PATH: chromiumPath() ?? "" };
+  const [first, ...rest] = [...command, NODE, ...args, pattern];
+  return counted(nodeCounts, first, rest, { cwd: ROOT, env: { ...usual, ...env } });
 };
 
 /** In a network of their own; where there can't be one they have failed, and it is said what is missing. */
@@ -78,7 +81,7 @@ export const GROUPS = [
   { name: "scripts", title: "Scripts (node --test)", run: () => nodeTests("tests/scripts/*.spec.ts") },
   { name: "web", title: "Web library and app (node --test)", run: () => nodeTests("web/test/*.test.ts") },
   { name: "build", title: "Build (npm run build)", run: build },
-  { name: "edge", title: "Edge specs (Miniflare)", run: () => nodeTests("tests/edge/*.spec.ts") },
+  { name: "edge", title: "Edge specs (Miniflare)", run: () => nodeTests("tests/edge/*.spec.ts", { atOnce: 2 }) },
   {
     name: "chaos",
     title: "Chaos, short (kill -9 of relay, workerd and chain under load)",
