@@ -276,3 +276,33 @@ test("an edge that refuses, or has no relay, is told as that", async () => {
     connection.close();
   }
 });
+
+test("the edge is told who begins the DTLS handshake: the relay, except in a browser that must do it itself", async () => {
+  for (const [beginsHandshake, setup] of [
+    [false, "a=setup:actpass"],
+    [true, "a=setup:active"],
+  ] as const) {
+    const world = new World();
+    const offers: string[] = [];
+    const platform = world.page({ beginsHandshake });
+    const { fetch } = platform;
+    const connection = connect({
+      stream: "demo",
+      edge: "https://edge.test",
+      platform: {
+        ...platform,
+        fetch: (input, init) => {
+          if (typeof init?.body === "string") offers.push(init.body);
+          return fetch(input, init);
+        },
+      },
+    });
+    await settle();
+    assert.equal(connection.state.state, "open");
+    assert.deepEqual(
+      offers.map((offer) => offer.split("\r\n").find((line) => line.startsWith("a=setup:"))),
+      [setup],
+    );
+    connection.close();
+  }
+});

@@ -55,7 +55,9 @@ export class Ice {
   async offer(): Promise<string> {
     this.#offer = await this.#peer.createOffer();
     if (!this.#turnFirst) await this.#peer.setLocalDescription(this.#offer);
-    return this.#offer.sdp ?? "";
+    const sdp = this.#offer.sdp ?? "";
+    // Only the edge is told: to the browser, either role in the answer fits its own offer (RFC 8842 §5.3).
+    return this.#options.platform.beginsHandshake ? sdp.replace("a=setup:actpass", "a=setup:active") : sdp;
   }
 
   /** Takes the edge's answer and the ICE servers that came with it. */

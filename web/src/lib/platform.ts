@@ -110,6 +110,11 @@ export interface Platform {
   readonly networkKind: () => string;
   /** False when the browser knows that there is no network. */
   readonly online: () => boolean;
+  /**
+   * Whether this side begins the DTLS handshake, for a round trip more. Firefox must: when the relay begins and ICE is
+   * restarted before that, its handshake fails.
+   */
+  readonly beginsHandshake: boolean;
   /** Of the latest request to a URL. */
   readonly requestTiming: (url: string) => RequestTiming | undefined;
 }
@@ -217,6 +222,7 @@ export function browserPlatform(): Platform {
     onNetworkChange,
     networkKind: () => networkInformation()?.type ?? "",
     online: () => globalThis.navigator?.onLine !== false,
+    beginsHandshake: /\bFirefox\//.test(globalThis.navigator?.userAgent ?? ""),
     requestTiming,
   };
 }

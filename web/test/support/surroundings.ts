@@ -127,6 +127,7 @@ export function testPlatform(clock: VirtualClock, parts: Partial<Platform>): Pla
     onNetworkChange: () => () => {},
     networkKind: () => "",
     online: () => true,
+    beginsHandshake: false,
     requestTiming: () => undefined,
     ...parts,
   };

@@ -155,7 +155,10 @@ export class FakePeer implements PeerConnection {
   async createOffer(options?: { iceRestart: boolean }): Promise<RTCSessionDescriptionInit> {
     if (options?.iceRestart) this.restarts++;
     const mid = this.#answered ? 0 : this.#offers++;
-    return { type: "offer", sdp: `v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:${mid}\r\n` };
+    return {
+      type: "offer",
+      sdp: `v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=setup:actpass\r\na=mid:${mid}\r\n`,
+    };
   }
 
   async setLocalDescription(description?: RTCSessionDescriptionInit): Promise<void> {
