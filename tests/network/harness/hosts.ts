@@ -39,6 +39,8 @@ export class Host {
     const host = new Host(holder);
     for (const file of files) host.run("mount", "--bind", `${folder}/${file}`, `/etc/${file}`);
     host.run("ip", "link", "set", "lo", "up");
+    // An address that comes to life a second after its device is a change of network: Chromium drops what it is loading.
+    host.run("sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/default/dad_transmits");
     return host;
   }
 
