@@ -2,11 +2,14 @@
 
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, Locator, Page } from "playwright-core";
 import { blankPage } from "../harness/pages.ts";
 import type { Host } from "./harness/hosts.ts";
-import { CABLE, clientOn, EDGE_URL, IPV6_CABLE, internet } from "./harness/network.ts";
+import { CABLE, clientOn, EDGE, EDGE_URL, IPV6_CABLE, internet, SHUT } from "./harness/network.ts";
 import { bothWays, FIREWALLS, PATHS, type PathName, pathOf } from "./harness/paths.ts";
+
+/** How long an attempt may take to fail, or to get through, on a busy machine. */
+const PATIENCE_MS = 60_000;
 
 const scene = internet();
 
@@ -52,6 +55,51 @@ describe("a client with IPv6 alone", () => {
     assert.equal(pathOf(path), "TURN over TLS");
   });
 });
+
+describe("a client that nothing but the edge can be reached from", () => {
+  let host: Host;
+  let page: Page;
+
+  before(async () => {
+    const client = await clientOn(scene, "shut", SHUT, [`ip daddr != ${EDGE.v4} drop`]);
+    host = client.host;
+    page = await client.browser.newPage({ ignoreHTTPSErrors: true });
+    await page.goto(`${EDGE_URL}/?stream=shut-in`);
+  });
+
+  const shown = (name: string): Locator => page.getByTestId(name);
+
+  it("is told which step failed, what was tried, and what can be done", async () => {
+    await shown("advice").waitFor({ timeout: PATIENCE_MS });
+    assert.equal(await shown("advice").getAttribute("data-advice"), "all-blocked");
+    const steps = await rows(shown("setup-steps"), "data-step");
+    assert.deepEqual(
+      [steps.get("http"), steps.get("answer"), steps.get("ice"), steps.get("dtls")],
+      ["ok", "ok", "failed", "not-reached"],
+    );
+    const ways = await rows(shown("ways"), "data-way");
+    assert.ok(ways.has("udp") && ways.has("turn-tls"), [...ways].join("; "));
+    assert.deepEqual([...new Set(ways.values())], ["silent"]);
+  });
+
+  it("gets through by a click once the network lets it", async () => {
+    host.firewall(FIREWALLS.open);
+    await shown("path-retry").click();
+    await shown("path-relay").waitFor({ timeout: PATIENCE_MS });
+    assert.match(await shown("path-protocol").innerText(), /^UDP/);
+  });
+});
+
+/** What a list of the panel says of each: its name, and the outcome. */
+const rows = async (list: Locator, name: string): Promise<Map<string, string>> => {
+  const found = await list
+    .locator(`[${name}]`)
+    .evaluateAll(
+      (all, attribute) => all.map((row) => [row.getAttribute(attribute) ?? "", row.getAttribute("data-outcome") ?? ""]),
+      name,
+    );
+  return new Map(found as [string, string][]);
+};
 
 const bare = async (browser: Browser): Promise<Page> => {
   const page = await blankPage(browser);
