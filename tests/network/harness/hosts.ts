@@ -25,6 +25,7 @@ export const ip = (...args: string[]): string => run("ip", args);
 /** A host of its own in the test network. */
 export class Host {
   readonly #holder: ChildProcess;
+  readonly #cables: string[] = [];
 
   private constructor(holder: ChildProcess) {
     this.#holder = holder;
@@ -70,8 +71,14 @@ export class Host {
     run(program, args, `flush ruleset\ntable inet firewall {\nchain out {\n${chain}\n}\n}\n`);
   }
 
-  /** Ends the host and all that is in its network. */
+  /** Takes note of a cable to the tests' namespace, for `stop`. @param device its name there */
+  holdCable(device: string): void {
+    this.#cables.push(device);
+  }
+
+  /** Ends the host and all that is in its network. Its cables go at once: the kernel takes its time with a namespace. */
   stop(): void {
+    for (const device of this.#cables) ip("link", "del", device);
     this.#holder.stdin?.end();
     this.#holder.kill();
   }
@@ -105,6 +112,7 @@ const routeAll = (host: Host, gateway: string, device: string): void => {
 /** Joins a host to the tests' namespace with a perfect cable. @param name of the device, at both ends */
 export const plugIn = (host: Host, name: string, line: Line): void => {
   ip("link", "add", "name", name, "type", "veth", "peer", "name", name, "netns", `${host.pid}`);
+  host.holdCable(name);
   bringUp(host, line, name, name);
 };
 
