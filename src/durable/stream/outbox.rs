@@ -113,20 +113,19 @@ impl Stream {
         written.and(served)
     }
 
-    /// Puts the stream, as it is now, into the database's list of streams.
-    pub(super) async fn list(&self) -> Result<(), Error> {
+    /// Puts the stream, as it is now, into the database's list of streams; what was put, or was there already.
+    pub(super) async fn list(&self) -> Result<LogState, Error> {
         let state = self.step(Log::state).map_err(to_error)?;
-        if state.listed {
-            return Ok(());
+        if !state.listed {
+            streams::put(&self.env.d1("DB")?, &state).await?;
+            self.step(|log| log.listed(state.settings)).map_err(to_error)?;
         }
-        streams::put(&self.env.d1("DB")?, &state).await?;
-        self.step(|log| log.listed(state.settings)).map_err(to_error)
+        Ok(state)
     }
 
     async fn write_segments(&self) -> Result<(), Error> {
-        self.list().await?;
+        let state = self.list().await?;
         let db = self.env.d1("DB")?;
-        let state = self.step(Log::state).map_err(to_error)?;
         for _ in 0..SEGMENTS_PER_FLUSH {
             let Some((segment, records)) = self.step(Log::seal).map_err(to_error)? else {
                 return Ok(());
