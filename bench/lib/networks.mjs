@@ -70,7 +70,7 @@ const roundTripOf = (host, address) => {
 const atTheEndOf = async (name, line, quality, work) => {
   const host = await scene.newHost();
   const record = join(scene.folder, `${name}.pcap`);
-  if (quality === null) plugIn(host, name, line);
+  if (quality === null) await plugIn(host, name, line);
   else await wireUp(host, name, line, quality, record);
   const browser = await scene.chromiumOn(host);
   try {

@@ -27,7 +27,7 @@ describe("other clients", () => {
 
   before(async () => {
     host = await scene.newHost();
-    plugIn(host, "clients", CABLE);
+    await plugIn(host, "clients", CABLE);
   });
 
   pythonTests();

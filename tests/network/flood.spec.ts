@@ -26,7 +26,7 @@ const FLOODER_LINE = { server: ["10.81.0.1/24"], client: ["10.81.0.10/24"] };
 /** A host that has hundreds of addresses. */
 const flooderHost = async (): Promise<Host> => {
   const host = await scene.newHost();
-  plugIn(host, "flooder", FLOODER_LINE);
+  await plugIn(host, "flooder", FLOODER_LINE);
   host.run("ip", "route", "add", "local", "10.80.0.0/16", "dev", "lo");
   ip("route", "add", "10.80.0.0/16", "via", "10.81.0.10");
   return host;

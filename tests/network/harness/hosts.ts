@@ -41,7 +41,10 @@ export class Host {
     for (const file of files) host.run("mount", "--bind", `${folder}/${file}`, `/etc/${file}`);
     host.run("ip", "link", "set", "lo", "up");
     // An address that comes to life a second after its device is a change of network: Chromium drops what it is loading.
-    host.run("sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/default/dad_transmits");
+    // (Without probes to send, `dad_transmits`, the kernel still waits; only this makes an address usable at once.)
+    for (const devices of ["all", "default"]) {
+      host.run("sh", "-c", `echo 0 > /proc/sys/net/ipv6/conf/${devices}/accept_dad`);
+    }
     return host;
   }
 
@@ -94,13 +97,27 @@ const addAddress = (address: string): string[] => ["addr", "add", address, ...(a
 
 const addressOf = (withPrefix: string): string => withPrefix.split("/")[0] ?? "";
 
-/** Gives a device its addresses at both ends and lets the host send everything through it. */
-const bringUp = (host: Host, line: Line, serverDevice: string, clientDevice: string): void => {
+/** Gives a device its addresses at both ends and lets the host send everything through it, once nothing changes more. */
+const bringUp = async (host: Host, line: Line, serverDevice: string, clientDevice: string): Promise<void> => {
   for (const address of line.server) ip(...addAddress(address), "dev", serverDevice);
   ip("link", "set", serverDevice, "up");
   for (const address of line.client) host.run("ip", ...addAddress(address), "dev", clientDevice);
   host.run("ip", "link", "set", clientDevice, "up");
   for (const server of line.server) routeAll(host, addressOf(server), clientDevice);
+  await eventually(`the host's ${clientDevice} is up, with all its addresses`, async () => settled(host, clientDevice));
+};
+
+/** The parts of `ip -json addr` that say whether a device is still on its way up. */
+interface DeviceState {
+  readonly flags: readonly string[];
+  readonly addr_info: readonly { readonly scope: string; readonly tentative?: boolean }[];
+}
+
+/** Whether a device has its carrier, which the kernel may tell up to a second late, and then its link-local address. */
+const settled = (host: Host, device: string): boolean => {
+  const [state] = JSON.parse(host.run("ip", "-json", "addr", "show", "dev", device)) as DeviceState[];
+  if (!state?.flags.includes("LOWER_UP") || state.flags.includes("NO-CARRIER")) return false;
+  return state.addr_info.some(({ scope }) => scope === "link") && !state.addr_info.some(({ tentative }) => tentative);
 };
 
 /** Everything that is not near goes through this gateway. */
@@ -110,10 +127,10 @@ const routeAll = (host: Host, gateway: string, device: string): void => {
 };
 
 /** Joins a host to the tests' namespace with a perfect cable. @param name of the device, at both ends */
-export const plugIn = (host: Host, name: string, line: Line): void => {
+export const plugIn = async (host: Host, name: string, line: Line): Promise<void> => {
   ip("link", "add", "name", name, "type", "veth", "peer", "name", name, "netns", `${host.pid}`);
   host.holdCable(name);
-  bringUp(host, line, name, name);
+  await bringUp(host, line, name, name);
 };
 
 /** A host gets another address in place of all that its device had, as on another network. */
@@ -156,6 +173,6 @@ export const wireUp = async (
     wire.once("exit", (code) => reject(new Error(`the wire ended with ${code}`)));
   });
   ip("link", "set", devices[1], "netns", `${host.pid}`);
-  bringUp(host, line, ...devices);
+  await bringUp(host, line, ...devices);
   return wire;
 };

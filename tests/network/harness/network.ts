@@ -146,7 +146,7 @@ export const clientOn = async (
   rules: readonly string[] = [],
 ): Promise<{ host: Host; browser: Browser }> => {
   const host = await scene.newHost();
-  plugIn(host, name, line);
+  await plugIn(host, name, line);
   host.firewall(rules);
   return { host, browser: await scene.chromiumOn(host) };
 };
