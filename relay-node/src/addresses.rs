@@ -2,7 +2,8 @@
 //!
 //! What always holds: UDP stands before TCP. Within each, IPv6 and IPv4 take turns, IPv6 first, so that a client
 //! in whose network one family is broken loses one check to it. Within a family the operator's order stays: only
-//! the operator knows whether most clients come from outside or from within. Nothing is named twice.
+//! the operator knows whether most clients come from outside or from within. Nothing is named twice. Where there
+//! are more than an answer names, some of TCP's stay: a client whose network lets no UDP through has no other.
 
 use anyhow::{Result, bail};
 use std::net::{IpAddr, UdpSocket};
@@ -10,8 +11,11 @@ use streamchain_protocol::limits::SHARD_MAX_CANDIDATES;
 use streamchain_protocol::uplink::{Candidate, Transport, can_be_reached};
 use tracing::warn;
 
+/// How many of an answer's addresses are TCP's, if there are as many, however many UDP has: one of each family.
+const TCP_SHARE: usize = 2;
+
 /// The UDP addresses of a shard's sockets, as clients see them: the advertised ones of the socket's family, else
-/// its own.
+/// its own. All of them: the listeners at their ports may add others before [`by_preference`] cuts.
 pub fn of_sockets(bound: &[UdpSocket], advertise: &[IpAddr]) -> Result<Vec<Candidate>> {
     if let Some(address) = advertise.iter().find(|address| !can_be_reached(**address)) {
         bail!("--advertise {address}: no client can reach that");
@@ -41,7 +45,7 @@ pub fn of_sockets(bound: &[UdpSocket], advertise: &[IpAddr]) -> Result<Vec<Candi
         }
         candidates.extend(named);
     }
-    Ok(by_preference(&candidates))
+    Ok(candidates)
 }
 
 /// The best first, without repetitions (RFC 8445 §5.1.3), and no more than an answer names.
@@ -59,14 +63,22 @@ pub fn by_preference(candidates: &[Candidate]) -> Vec<Candidate> {
         ranked.push(((is_tcp, before.count(), is_ipv4), candidate));
     }
     ranked.sort_unstable_by_key(|(rank, _)| *rank);
-    for (_, left_out) in ranked.iter().skip(SHARD_MAX_CANDIDATES) {
+    cut(ranked.into_iter().map(|(_, candidate)| candidate))
+}
+
+/// As many as an answer names, of those in order.
+fn cut<'a>(ranked: impl Iterator<Item = &'a Candidate>) -> Vec<Candidate> {
+    let (tcp, udp): (Vec<_>, Vec<_>) = ranked.partition(|candidate| candidate.transport == Transport::Tcp);
+    let of_udp = udp.len().min(SHARD_MAX_CANDIDATES - tcp.len().min(TCP_SHARE));
+    let of_tcp = SHARD_MAX_CANDIDATES - of_udp;
+    for left_out in udp.iter().skip(of_udp).chain(tcp.iter().skip(of_tcp)) {
         let Candidate {
             transport, address, ..
         } = left_out;
         warn!(?transport, %address, "not announced: an answer names {SHARD_MAX_CANDIDATES} addresses at most");
     }
-    let best = ranked.into_iter().take(SHARD_MAX_CANDIDATES);
-    best.map(|(_, candidate)| candidate.clone()).collect()
+    let best = udp.into_iter().take(of_udp).chain(tcp.into_iter().take(of_tcp));
+    best.cloned().collect()
 }
 
 #[cfg(test)]
@@ -137,6 +149,40 @@ mod tests {
             ordered[0].1, "2001:db8::7",
             "the other family is not what is left out"
         );
+    }
+
+    #[test]
+    fn however_many_udp_addresses_there_are_those_behind_a_udp_block_come_in_too() {
+        let ipv4: Vec<String> = (1..=8).map(|host| format!("10.0.0.{host}")).collect();
+        let ipv6: Vec<String> = (1..=2).map(|host| format!("2001:db8::{host}")).collect();
+        let named = |transport, texts: &[String]| -> Vec<Candidate> {
+            texts.iter().map(|text| candidate(transport, text)).collect()
+        };
+        let both = |texts: &[String]| [named(Transport::Udp, texts), named(Transport::Tcp, texts)].concat();
+        let tcp_of = |given: &[Candidate]| -> Vec<String> {
+            let kept = by_preference(given);
+            assert_eq!(kept.len(), SHARD_MAX_CANDIDATES);
+            assert!(
+                kept.is_sorted_by_key(|one| one.transport == Transport::Tcp),
+                "UDP first"
+            );
+            let tcp = kept.iter().filter(|one| one.transport == Transport::Tcp);
+            tcp.map(|one| one.address.to_string()).collect()
+        };
+        assert_eq!(tcp_of(&both(&ipv4)), ["10.0.0.1", "10.0.0.2"]);
+        let families = [ipv4.clone(), ipv6].concat();
+        assert_eq!(
+            tcp_of(&both(&families)),
+            ["2001:db8::1", "10.0.0.1"],
+            "one of each family"
+        );
+        assert_eq!(
+            tcp_of(&both(&ipv4[..5])),
+            ["10.0.0.1", "10.0.0.2", "10.0.0.3"],
+            "what UDP leaves"
+        );
+        let one = [named(Transport::Udp, &ipv4), named(Transport::Tcp, &ipv4[..1])].concat();
+        assert_eq!(tcp_of(&one), ["10.0.0.1"], "UDP has what TCP does not need");
     }
 
     #[test]

@@ -28,7 +28,7 @@ const TURN_TLS_PORT: u16 = 5349;
 const REALM: &str = "streamchain";
 
 /// For every shard the ways beside its UDP sockets; its ICE-TCP addresses join its candidates behind those of
-/// UDP. A TCP port that is taken is no reason not to run.
+/// UDP, and as many stay as an answer names. A TCP port that is taken is no reason not to run.
 pub fn side_ways(sockets: &[Vec<UdpSocket>], shards: &mut [Shard], args: &TurnArgs) -> Vec<SideWays> {
     let connections_max = share_of_open_files(sockets.len() + 1);
     let ways = sockets.iter().zip(shards).map(|(bound, shard)| {
@@ -216,6 +216,7 @@ fn reached_at(local: IpAddr, advertise: &[IpAddr]) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addresses::of_sockets;
 
     fn args() -> TurnArgs {
         TurnArgs::default()
@@ -252,6 +253,19 @@ mod tests {
                 .all(|candidate| candidate.port == candidates[0].port)
         );
         assert_eq!(candidates[3].address, IpAddr::from([192, 0, 2, 2]));
+    }
+
+    #[test]
+    fn a_relay_of_many_addresses_announces_tcp_too() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let advertise: Vec<IpAddr> = (1..=9).map(|host| IpAddr::from([192, 0, 2, host])).collect();
+        let sockets = vec![vec![socket]];
+        let candidates = of_sockets(&sockets[0], &advertise).unwrap();
+        let mut shards = vec![Shard { candidates }];
+        side_ways(&sockets, &mut shards, &args());
+        let transports = shards[0].candidates.iter().map(|candidate| candidate.transport);
+        let tcp = transports.filter(|transport| *transport == Transport::Tcp);
+        assert_eq!(tcp.count(), 2, "{:?}", shards[0].candidates);
     }
 
     #[test]
