@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { recoverMessageAddress } from "viem";
-import { AccountMemory, type AccountStorage, renew, signInByPage } from "../src/app/account.ts";
+import { AccountMemory, type AccountStorage, renew, restoreAccount, signInByPage } from "../src/app/account.ts";
 import { makePageKey, pageWallet } from "../src/app/page-key.ts";
 import { connectWallet, signText, WalletError } from "../src/lib/index.ts";
 
@@ -85,6 +85,61 @@ test("an edge that does not answer takes no account away", async () => {
   memory.become("wallet", "old");
   await renew(memory, ORIGIN, async () => Promise.reject(new TypeError("fetch failed")));
   assert.deepEqual([memory.kind, memory.token], ["wallet", "old"]);
+});
+
+/** An access token that says this of itself. */
+const tokenOf = (claims: object): string => `head.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.mac`;
+
+/** What a page finds that comes back 1,000 s after the epoch with this token, and whether it had to wait for the edge. */
+const comeBack = async (kind: "page" | "wallet", token: string, status: number) => {
+  const kept = storage();
+  new AccountMemory(kept, ORIGIN).become(kind, token);
+  const { asked, fetcher } = edge(status);
+  let answer = () => {};
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const slow = (async (...request: Parameters<typeof fetch>) => {
+    await answered;
+    return fetcher(...request);
+  }) as typeof fetch;
+  let refused = false;
+  const onRefused = (): void => {
+    refused = true;
+  };
+  const coming = restoreAccount({ origin: ORIGIN, onRefused, storage: kept, fetcher: slow, now: () => 1_000_000 });
+  const waited = await Promise.race([coming.then(() => false), new Promise((resolve) => setImmediate(resolve, true))]);
+  answer();
+  const memory = await coming;
+  const settled = () => memory.token !== token || refused;
+  while (!settled()) await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+  return { waited, asked, refused, kind: memory.kind, token: memory.token };
+};
+
+test("a page whose token is still good connects at once, and renews it behind", async () => {
+  for (const [exp, waited] of [
+    [1_900, false],
+    [1_059, true],
+    [0, true],
+  ] as const) {
+    const found = await comeBack("wallet", tokenOf({ exp }), 201);
+    assert.deepEqual([found.waited, found.token, found.refused], [waited, "renewed", false], `exp ${exp}`);
+  }
+  assert.equal((await comeBack("wallet", "no token", 201)).waited, true);
+});
+
+test("a good token that was revoked: the page begins again with who it is now", async () => {
+  const byPage = await comeBack("page", tokenOf({ exp: 1_900 }), 401);
+  assert.deepEqual([byPage.waited, byPage.refused, byPage.token], [false, true, "signed-in"]);
+  const byWallet = await comeBack("wallet", tokenOf({ exp: 1_900 }), 401);
+  assert.deepEqual([byWallet.refused, byWallet.kind, byWallet.token], [true, undefined, undefined]);
+});
+
+test("a guest's token in an account's place is no account's: the page's key signs in again", async () => {
+  const found = await comeBack("page", tokenOf({ exp: 1_900, guest: true }), 201);
+  assert.deepEqual([found.waited, found.token], [true, "signed-in"]);
+  assert.ok(!found.asked.includes("/v1/auth/token"));
 });
 
 test("a browser that keeps nothing still signs in for the page", async () => {

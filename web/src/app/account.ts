@@ -14,6 +14,7 @@ import {
   storageOf,
 } from "../lib/index.ts";
 import { explainWallet, Wallets } from "./chain-send.ts";
+import { dialogHeader } from "./dialog.ts";
 import { el, setText } from "./dom.ts";
 import { icon } from "./icons.ts";
 import { makePageKey, pageWallet } from "./page-key.ts";
@@ -23,6 +24,9 @@ const t = texts.account;
 
 /** How often the token is exchanged for a newer one, in ms: a third of its life. */
 const RENEW_EVERY_MS = 5 * 60_000;
+
+/** A kept token is good to connect with when it lives so much longer, in ms: for its session, and for a clock that is late. */
+const GOOD_FOR_MS = 60_000;
 
 /** How a reader signed in; guests do not. */
 export type AccountKind = "page" | "wallet";
@@ -98,28 +102,65 @@ export async function signInByPage(
   memory.become("page", await signIn(origin, wallet, account, texts.newStream.statement, fetcher));
 }
 
-/**
- * Exchanges the token for a newer one. When it is too old, a key of this page signs in again by itself, and for a
- * wallet the reader is a guest until the wallet is asked again. When the edge does not answer all stays as it is.
- */
-export async function renew(memory: AccountMemory, origin: string, fetcher: typeof fetch = fetch): Promise<void> {
-  const { kind, token } = memory;
-  if (kind === undefined) return;
+/** What an access token says of itself; nothing when it can't be read. */
+function claimsOf(token: string | undefined): { exp?: number; guest?: boolean } {
   try {
-    const given = await postJson(`${origin}/v1/auth/token`, {}, token, fetcher);
-    memory.become(kind, given.text("token"));
-  } catch (error) {
-    if ((error as { code?: string }).code === "edge-unreachable") return;
-    if (kind === "page")
-      await signInByPage(memory, origin, fetcher).catch(() => {}); // tried again at the next renewal
-    else memory.become(undefined, undefined);
+    const claims: unknown = JSON.parse(atob((token?.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/")));
+    return typeof claims === "object" && claims !== null ? claims : {};
+  } catch {
+    return {};
   }
 }
 
-/** The memory of this page; before it connects, the token of an account that signed in is made fresh. */
-export async function restoreAccount(origin: string): Promise<AccountMemory> {
-  const memory = new AccountMemory(storageOf("localStorage"), origin);
-  await renew(memory, origin);
+/**
+ * Exchanges the token for a newer one. When it is too old, a key of this page signs in again by itself, and for a
+ * wallet the reader is a guest until the wallet is asked again. When the edge does not answer all stays as it is.
+ * Whether the token before was refused, so that whoever connected with it is somebody else.
+ */
+export async function renew(memory: AccountMemory, origin: string, fetcher: typeof fetch = fetch): Promise<boolean> {
+  const { kind, token } = memory;
+  if (kind === undefined) return false;
+  try {
+    // A connection whose token was refused goes on as a guest and keeps that one's token.
+    if (claimsOf(token).guest !== true) {
+      const given = await postJson(`${origin}/v1/auth/token`, {}, token, fetcher);
+      memory.become(kind, given.text("token"));
+      return false;
+    }
+  } catch (error) {
+    if ((error as { code?: string }).code === "edge-unreachable") return false;
+  }
+  if (kind === "wallet") {
+    memory.become(undefined, undefined);
+    return true;
+  }
+  return signInByPage(memory, origin, fetcher).then(
+    () => true,
+    () => false, // tried again at the next renewal
+  );
+}
+
+/** How the account of a page comes back. */
+export interface Restoring {
+  readonly origin: string;
+  /** The account's token was refused after the page connected with it. */
+  readonly onRefused: () => void;
+  readonly storage?: AccountStorage | null;
+  readonly fetcher?: typeof fetch;
+  readonly now?: () => number;
+}
+
+/**
+ * The memory of this page. The token of an account that signed in is made fresh: behind the page while the kept one is
+ * good enough to connect with, else before it connects.
+ */
+export async function restoreAccount(restoring: Restoring): Promise<AccountMemory> {
+  const { origin, onRefused, storage = storageOf("localStorage"), fetcher = fetch, now = Date.now } = restoring;
+  const memory = new AccountMemory(storage, origin);
+  const { exp = 0, guest } = claimsOf(memory.token);
+  const renewed = renew(memory, origin, fetcher);
+  if (guest === true || exp * 1_000 < now() + GOOD_FOR_MS) await renewed;
+  else void renewed.then((refused) => refused && onRefused());
   return memory;
 }
 
@@ -150,15 +191,10 @@ export class AccountMenu {
       },
       icon("person"),
     );
-    const close = el(
-      "button",
-      { type: "button", class: "bare", "aria-label": texts.details.close, onclick: () => this.element.close() },
-      icon("close"),
-    );
     this.element = el(
       "dialog",
       { class: "details", testid: "account-sheet", "aria-labelledby": "account-title" },
-      el("header", {}, el("h2", { id: "account-title" }, t.title), close),
+      dialogHeader(el("h2", { id: "account-title" }, t.title)),
       el(
         "div",
         { class: "sheet account" },

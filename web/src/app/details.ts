@@ -14,6 +14,7 @@ import {
   type StreamMessage,
   toHex,
 } from "../lib/index.ts";
+import { dialogHeader } from "./dialog.ts";
 import { el, setText } from "./dom.ts";
 import { dateAndTime, payloadText } from "./format.ts";
 import { icon, statePips } from "./icons.ts";
@@ -76,21 +77,10 @@ export class Details {
   constructor(connection: StreamConnection) {
     this.#connection = connection;
     this.#rpc.value = rememberedRpc();
-    const close = el(
-      "button",
-      {
-        type: "button",
-        class: "bare",
-        "aria-label": t.close,
-        testid: "details-close",
-        onclick: () => this.element.close(),
-      },
-      icon("close"),
-    );
     this.element = el(
       "dialog",
       { class: "details", testid: "verify-dialog", "aria-labelledby": "details-title" },
-      el("header", {}, this.#title, close),
+      dialogHeader(this.#title, "details-close"),
       el(
         "div",
         { class: "sheet" },

@@ -314,7 +314,7 @@ async function start(): Promise<void> {
   if (stream !== asked) history.replaceState(null, "", streamAddress(stream));
   document.title = `${stream} · ${texts.app.name}`;
   document.documentElement.lang = texts.locale;
-  const memory = await restoreAccount(location.origin);
+  const memory = await restoreAccount({ origin: location.origin, onRefused: () => location.reload() });
   const connection = lib.connect({ stream });
   const app = new App(connection, memory);
   window.streamchain = { connection, lib, messages: () => app.messages() };

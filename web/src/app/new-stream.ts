@@ -14,6 +14,7 @@ import {
   WalletError,
 } from "../lib/index.ts";
 import { explainWallet, Wallets } from "./chain-send.ts";
+import { dialogHeader } from "./dialog.ts";
 import { el, setText } from "./dom.ts";
 import { isStreamName, streamAddress } from "./header.ts";
 import { texts } from "./texts.ts";
@@ -65,16 +66,11 @@ export class NewStream {
       { type: "button", class: "quiet make-stream", testid: "new-stream", onclick: () => this.#open() },
       t.open,
     );
-    const close = el(
-      "button",
-      { type: "button", class: "bare", "aria-label": texts.details.close, onclick: () => this.element.close() },
-      "×",
-    );
     const modes = MODES.map((mode) => this.#option(mode));
     this.element = el(
       "dialog",
       { class: "details", testid: "new-stream-sheet", "aria-labelledby": "new-stream-title" },
-      el("header", {}, el("h2", { id: "new-stream-title" }, t.title), close),
+      dialogHeader(el("h2", { id: "new-stream-title" }, t.title)),
       el(
         "form",
         {
