@@ -1,5 +1,6 @@
 //! The deployment's settings: read once for each instance, every error naming the variable.
 
+use crate::settings::{self, ConfigError, Settings};
 use alloy_primitives::Address;
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -9,15 +10,9 @@ use streamchain_protocol::policies::Policies;
 use streamchain_protocol::turn_credentials::TurnSecret;
 use worker::Env;
 
-/// Why the deployment can't serve.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name}: {reason}")]
-pub struct ConfigError {
-    /// The variable or secret.
-    pub name: &'static str,
-    /// What is wrong with it.
-    pub reason: String,
-}
+/// What these settings are, for errors.
+const MASTER_SECRET: &str = "64 hexadecimal digits (32 bytes)";
+const ICE_SERVERS: &str = "a list of stun:, turn: or turns: URLs with commas between";
 
 /// Where Cloudflare's TURN service answers. Another base is for tests.
 const TURN_SERVICE_BASE: &str = "https://rtc.live.cloudflare.com";
@@ -75,9 +70,7 @@ impl Config {
         if let Some(config) = CONFIG.with(|cell| cell.get().cloned()) {
             return Ok(config);
         }
-        let config = Rc::new(Self::parse(|name| {
-            env.var(name).ok().map(|value| value.to_string())
-        })?);
+        let config = Rc::new(settings::with(env, Self::parse)?);
         Ok(CONFIG.with(|cell| cell.get_or_init(|| config).clone()))
     }
 
@@ -91,130 +84,86 @@ impl Config {
         account == self.operator || self.operators.contains(&account)
     }
 
-    /// Secrets and variables are read alike: both are strings of the environment.
-    fn parse(read: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let optional = |name: &str| {
-            read(name)
-                .map(|text| text.trim().to_owned())
-                .filter(|text| !text.is_empty())
-        };
-        let wrong = |name: &'static str, reason: &str| ConfigError {
-            name,
-            reason: reason.to_owned(),
-        };
-        let need = |name: &'static str, hint: &str| optional(name).ok_or_else(|| wrong(name, hint));
-        let master = need("MASTER_SECRET", "not set: expected 64 hexadecimal digits")?;
-        let master = MasterSecret::from_hex(&master)
-            .map_err(|_| wrong("MASTER_SECRET", "expected 64 hexadecimal digits (32 bytes)"))?;
-        let previous = optional("MASTER_SECRET_PREVIOUS").map(|text| MasterSecret::from_hex(&text));
-        let previous = previous.transpose().map_err(|_| {
-            wrong(
-                "MASTER_SECRET_PREVIOUS",
-                "expected 64 hexadecimal digits (32 bytes)",
-            )
-        })?;
-        let key = need(
-            "ANCHORER_KEY",
-            "not set: expected a private key, 64 hexadecimal digits",
-        )?;
-        let signer = Signer::from_hex(&key).map_err(|error| wrong("ANCHORER_KEY", &error.to_string()))?;
-        let chain_id = need("CHAIN_ID", "not set: expected the chain's number (EIP-155)")?;
-        let chain_id = chain_id
-            .parse()
-            .map_err(|_| wrong("CHAIN_ID", "expected a decimal number"))?;
-        let contract = match optional("CONTRACT_ADDRESS") {
-            None => None,
-            Some(text) => {
-                let address = text.parse();
-                Some(
-                    address
-                        .map_err(|_| wrong("CONTRACT_ADDRESS", "expected 0x and 40 hexadecimal digits"))?,
-                )
-            }
-        };
-        let operators = optional("OPERATORS").unwrap_or_default();
-        let operators = list(&operators).map(str::parse).collect::<Result<_, _>>();
-        let operators = operators.map_err(|_| {
-            wrong(
-                "OPERATORS",
-                "expected addresses, 0x and 40 digits, with commas between",
-            )
-        })?;
-        let contract_block = match optional("CONTRACT_BLOCK") {
-            None => 0,
-            Some(text) => text
-                .parse()
-                .map_err(|_| wrong("CONTRACT_BLOCK", "expected a decimal number"))?,
-        };
-        let public_rpc = optional("PUBLIC_RPC_URL");
-        if !public_rpc
-            .iter()
-            .all(|url| url.starts_with("http://") || url.starts_with("https://"))
-        {
-            return Err(wrong("PUBLIC_RPC_URL", "expected an http:// or https:// URL"));
-        }
-        let auto_create = match optional("AUTO_CREATE_STREAMS").as_deref() {
-            None | Some("true") => true,
-            Some("false") => false,
-            Some(_) => return Err(wrong("AUTO_CREATE_STREAMS", "expected true or false")),
-        };
-        let policies = Policies::parse(&optional("RATE_LIMITS").unwrap_or_default())
-            .map_err(|reason| wrong("RATE_LIMITS", &reason))?;
-        let ice_servers = optional("ICE_SERVERS").unwrap_or_default();
-        let ice_servers: Vec<_> = list(&ice_servers).collect();
-        let is_ice =
-            |url: &&str| url.starts_with("stun:") || url.starts_with("turn:") || url.starts_with("turns:");
-        if !ice_servers.iter().all(is_ice) {
-            return Err(wrong(
-                "ICE_SERVERS",
-                "expected a list of stun:, turn: or turns: URLs with commas between",
-            ));
-        }
-        let ice_servers = ice_servers.into_iter().map(str::to_owned).collect();
-        let turn_service = match (
-            optional("CLOUDFLARE_TURN_KEY_ID"),
-            optional("CLOUDFLARE_TURN_TOKEN"),
-        ) {
-            (None, _) => None,
-            (Some(_), None) => {
-                return Err(wrong(
-                    "CLOUDFLARE_TURN_TOKEN",
-                    "not set: expected the key's API token",
-                ));
-            }
-            (Some(id), Some(token)) => {
-                if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-                    return Err(wrong("CLOUDFLARE_TURN_KEY_ID", "expected letters and digits"));
-                }
-                let base = optional("CLOUDFLARE_TURN_API").unwrap_or_else(|| TURN_SERVICE_BASE.to_owned());
-                let url = format!("{base}/v1/turn/keys/{id}/credentials/generate-ice-servers");
-                Some(TurnServiceConfig { url, token })
-            }
-        };
+    /// The settings that a source holds.
+    pub fn parse(settings: &Settings) -> Result<Self, ConfigError> {
+        let master = master_secret("MASTER_SECRET", &settings.need("MASTER_SECRET", MASTER_SECRET)?)?;
+        let previous = settings.text("MASTER_SECRET_PREVIOUS");
+        let previous = previous.map(|text| master_secret("MASTER_SECRET_PREVIOUS", &text));
+        let rate_limits = settings.text("RATE_LIMITS").unwrap_or_default();
+        let chain_id = settings.need("CHAIN_ID", "the chain's number (EIP-155)")?;
         Ok(Self {
             master,
-            previous,
-            siwe_domains: list(&optional("SIWE_DOMAINS").unwrap_or_default())
-                .map(str::to_owned)
-                .collect(),
-            operator: signer.address(),
-            operators,
-            chain_id,
-            contract,
-            contract_block,
-            public_rpc,
-            auto_create,
-            policies,
-            ice_servers,
-            turn_service,
-            turn_secret: optional("TURN_SECRET").map(TurnSecret::new),
+            previous: previous.transpose()?,
+            siwe_domains: settings.list("SIWE_DOMAINS"),
+            operator: signer(settings)?.address(),
+            operators: operators(settings)?,
+            chain_id: chain_id
+                .parse()
+                .map_err(|_| ConfigError::new("CHAIN_ID", "expected a decimal number"))?,
+            contract: settings.parsed("CONTRACT_ADDRESS", "0x and 40 hexadecimal digits")?,
+            contract_block: settings.number("CONTRACT_BLOCK", 0)?,
+            public_rpc: public_rpc(settings)?,
+            auto_create: settings
+                .parsed("AUTO_CREATE_STREAMS", "true or false")?
+                .unwrap_or(true),
+            policies: Policies::parse(&rate_limits)
+                .map_err(|reason| ConfigError::new("RATE_LIMITS", reason))?,
+            ice_servers: settings.urls("ICE_SERVERS", &["stun:", "turn:", "turns:"], ICE_SERVERS)?,
+            turn_service: turn_service(settings)?,
+            turn_secret: settings.text("TURN_SECRET").map(TurnSecret::new),
         })
     }
 }
 
-/// What stands between the commas of a setting.
-fn list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+/// The account that signs what goes to the chain.
+pub fn signer(settings: &Settings) -> Result<Signer, ConfigError> {
+    let key = settings.need("ANCHORER_KEY", "a private key, 64 hexadecimal digits")?;
+    Signer::from_hex(&key).map_err(|error| ConfigError::new("ANCHORER_KEY", error))
+}
+
+fn master_secret(name: &'static str, text: &str) -> Result<MasterSecret, ConfigError> {
+    MasterSecret::from_hex(text).map_err(|_| ConfigError::new(name, format!("expected {MASTER_SECRET}")))
+}
+
+fn operators(settings: &Settings) -> Result<Vec<Address>, ConfigError> {
+    let addresses = settings.list("OPERATORS");
+    let addresses = addresses
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<_, _>>();
+    let expected = "expected addresses, 0x and 40 digits, with commas between";
+    addresses.map_err(|_| ConfigError::new("OPERATORS", expected))
+}
+
+fn public_rpc(settings: &Settings) -> Result<Option<String>, ConfigError> {
+    let url = settings.text("PUBLIC_RPC_URL");
+    match url
+        .iter()
+        .all(|url| url.starts_with("http://") || url.starts_with("https://"))
+    {
+        true => Ok(url),
+        false => Err(ConfigError::new(
+            "PUBLIC_RPC_URL",
+            "expected an http:// or https:// URL",
+        )),
+    }
+}
+
+fn turn_service(settings: &Settings) -> Result<Option<TurnServiceConfig>, ConfigError> {
+    let Some(id) = settings.text("CLOUDFLARE_TURN_KEY_ID") else {
+        return Ok(None);
+    };
+    let token = settings.need("CLOUDFLARE_TURN_TOKEN", "the key's API token")?;
+    if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(ConfigError::new(
+            "CLOUDFLARE_TURN_KEY_ID",
+            "expected letters and digits",
+        ));
+    }
+    let base = settings.text("CLOUDFLARE_TURN_API");
+    let base = base.as_deref().unwrap_or(TURN_SERVICE_BASE);
+    let url = format!("{base}/v1/turn/keys/{id}/credentials/generate-ice-servers");
+    Ok(Some(TurnServiceConfig { url, token }))
 }
 
 #[cfg(test)]
@@ -233,7 +182,9 @@ mod tests {
             ("CHAIN_ID", "31337"),
         ]);
         values.extend(changes.iter().copied());
-        Config::parse(|name| values.get(name).map(|value| (*value).to_owned()))
+        Config::parse(&Settings::of(&|name| {
+            values.get(name).map(|value| (*value).to_owned())
+        }))
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod query;
 mod random;
 mod router;
 mod rpc;
+mod settings;
 mod store;
 
 use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};

@@ -60,17 +60,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let metrics = args.metrics_listen.map(metrics::bind).transpose()?;
     let crypto = Arc::new(crypto_provider());
     let certificate = certificate::load_or_make(&args.state, &crypto)?;
-    let sockets: Vec<Vec<UdpSocket>> = (0..shards)
-        .map(|shard| bind(&args.listen, shard))
-        .collect::<Result<_>>()?;
-    let registered = sockets
-        .iter()
-        .map(|bound| {
-            let candidates = addresses::of_sockets(bound, &args.advertise)?;
-            Ok(uplink::Shard { candidates })
-        })
-        .collect::<Result<_>>()?;
-    let mut registered: Vec<uplink::Shard> = registered;
+    let (sockets, mut registered) = bind_shards(args, shards)?;
     let mut side = turn_run::side_ways(&sockets, &mut registered, &args.turn);
     let (turn, turn_reports) = turn_run::start(
         &args.turn,
@@ -101,15 +91,10 @@ pub fn run(args: &RunArgs) -> Result<()> {
         rates: args.rates.rates(),
         unstored_bytes: usize::from(args.unstored_mib) * 1024 * 1024,
     };
-    let running = sockets
-        .into_iter()
-        .zip(side)
-        .enumerate()
-        .map(|(index, (bound, side))| {
-            let interval = Duration::from_millis(args.commit_interval_ms);
-            start.shard(index, bound, side, uplink.clone(), interval)
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let interval = Duration::from_millis(args.commit_interval_ms);
+    let ways = sockets.into_iter().zip(side).enumerate();
+    let running = ways.map(|(index, (bound, side))| start.shard(index, bound, side, uplink.clone(), interval));
+    let running = running.collect::<Result<Vec<_>>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -135,6 +120,17 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).context("the system gives no random bytes")?;
     Ok(bytes)
+}
+
+/// The sockets of all shards, and what is registered of each.
+fn bind_shards(args: &RunArgs, shards: usize) -> Result<(Vec<Vec<UdpSocket>>, Vec<uplink::Shard>)> {
+    let bound = |shard| {
+        let sockets = bind(&args.listen, shard)?;
+        let candidates = addresses::of_sockets(&sockets, &args.advertise)?;
+        Ok((sockets, uplink::Shard { candidates }))
+    };
+    let bound: Vec<_> = (0..shards).map(bound).collect::<Result<_>>()?;
+    Ok(bound.into_iter().unzip())
 }
 
 /// The sockets of one shard: every address, at its port + the shard's index (port 0: any that is free).

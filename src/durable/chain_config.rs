@@ -1,8 +1,9 @@
 //! The settings of the Anchorer and the Listener.
 
 use super::to_error;
-use crate::config::{Config, ConfigError};
+use crate::config::{self, Config};
 use crate::rpc::Rpc;
+use crate::settings::{self, ConfigError, Settings};
 use alloy_primitives::Address;
 use std::cell::OnceCell;
 use streamchain_chain::fees::FeePolicy;
@@ -11,6 +12,11 @@ use streamchain_chain::{listener, sender};
 use worker::{Env, Error};
 
 const WEI_PER_GWEI: f64 = 1e9;
+/// The most that is paid for one gas: above what a day of Ethereum's mainnet asks for, below what empties an account.
+const MAX_FEE_GWEI: f64 = 200.0;
+/// The local chain's: an anchor every two seconds, and every block of it read.
+const ANCHOR_INTERVAL_MS: u64 = 2_000;
+const LISTEN_INTERVAL_MS: u64 = 1_000;
 /// The smallest tip offered, in wei per gas: what geth asks for unless told otherwise.
 const TIP_FLOOR: u128 = 1_000_000;
 /// Three blocks of Ethereum: a transaction that pays enough is in one of them.
@@ -21,6 +27,9 @@ const RESEND_AFTER_MS: u64 = 24_000;
 const RECHECK_AFTER_MS: u64 = 60_000;
 /// Blocks of one log query at first: most providers allow it, and those that do not say so.
 const MAX_LOG_RANGE: u64 = 2_000;
+
+/// What this setting is, for errors.
+const RPC_URLS: &str = "http:// or https:// URLs with commas between";
 
 /// What the chain's objects need to know.
 pub struct ChainConfig {
@@ -45,59 +54,29 @@ impl ChainConfig {
     /// The settings in `env`. Without a contract the chain's objects rest.
     pub fn of(env: &Env) -> Result<Self, ConfigError> {
         let config = Config::of(env)?;
-        let read = |name: &str| env.var(name).ok().map(|value| value.to_string());
-        let text = |name: &'static str| read(name).map(|text| text.trim().to_owned()).unwrap_or_default();
-        let wrong = |name, reason: &str| ConfigError {
-            name,
-            reason: reason.to_owned(),
-        };
-        let number = |name: &'static str, default: u64| match text(name).as_str() {
-            "" => Ok(default),
-            text => text.parse().map_err(|_| wrong(name, "expected a decimal number")),
-        };
-        let Some(contract) = config.contract else {
-            return Err(wrong("CONTRACT_ADDRESS", "not set: the contract is not deployed"));
-        };
-        let urls = text("CHAIN_RPC_URLS");
-        let urls: Vec<String> = urls
-            .split(',')
-            .map(str::trim)
-            .filter(|url| !url.is_empty())
-            .map(str::to_owned)
-            .collect();
-        if urls.is_empty()
-            || !urls
-                .iter()
-                .all(|url| url.starts_with("http://") || url.starts_with("https://"))
-        {
-            return Err(wrong(
-                "CHAIN_RPC_URLS",
-                "expected http:// or https:// URLs with commas between",
-            ));
-        }
-        let max_fee = match text("MAX_FEE_GWEI").as_str() {
-            "" => 200.0,
-            text => text.parse::<f64>().unwrap_or(f64::NAN),
-        };
-        if !(max_fee > 0.0 && max_fee < 1e9) {
-            return Err(wrong("MAX_FEE_GWEI", "expected a positive number of gwei"));
-        }
-        let signer = Signer::from_hex(&text("ANCHORER_KEY"));
+        settings::with(env, |settings| Self::parse(&config, settings))
+    }
+
+    fn parse(config: &Config, settings: &Settings) -> Result<Self, ConfigError> {
+        let not_deployed = || ConfigError::new("CONTRACT_ADDRESS", "not set: the contract is not deployed");
         Ok(Self {
-            urls,
+            contract: config.contract.ok_or_else(not_deployed)?,
+            urls: rpc_urls(settings)?,
             chain_id: config.chain_id,
-            contract,
-            signer: signer.map_err(|error| wrong("ANCHORER_KEY", &error.to_string()))?,
-            contract_block: number("CONTRACT_BLOCK", 0)?,
-            anchor_interval_ms: number("ANCHOR_INTERVAL_MS", 2_000)?.max(100),
-            listen_interval_ms: number("LISTEN_INTERVAL_MS", 1_000)?.max(100),
-            bump_after_ms: number("ANCHOR_BUMP_AFTER_MS", BUMP_AFTER_MS)?.max(1_000),
-            resend_after_ms: number("ANCHOR_RESEND_AFTER_MS", RESEND_AFTER_MS)?.max(1_000),
-            daily_gas: match text("DAILY_GAS_BUDGET").as_str() {
-                "" => None,
-                _ => Some(number("DAILY_GAS_BUDGET", 0)?),
-            },
-            max_fee: (max_fee * WEI_PER_GWEI) as u128,
+            signer: config::signer(settings)?,
+            contract_block: config.contract_block,
+            anchor_interval_ms: settings
+                .number("ANCHOR_INTERVAL_MS", ANCHOR_INTERVAL_MS)?
+                .max(100),
+            listen_interval_ms: settings
+                .number("LISTEN_INTERVAL_MS", LISTEN_INTERVAL_MS)?
+                .max(100),
+            bump_after_ms: settings.number("ANCHOR_BUMP_AFTER_MS", BUMP_AFTER_MS)?.max(1_000),
+            resend_after_ms: settings
+                .number("ANCHOR_RESEND_AFTER_MS", RESEND_AFTER_MS)?
+                .max(1_000),
+            max_fee: max_fee(settings)?,
+            daily_gas: settings.parsed("DAILY_GAS_BUDGET", "a decimal number")?,
         })
     }
 
@@ -130,6 +109,31 @@ impl ChainConfig {
     }
 }
 
+fn rpc_urls(settings: &Settings) -> Result<Vec<String>, ConfigError> {
+    let urls = settings.urls("CHAIN_RPC_URLS", &["http://", "https://"], RPC_URLS)?;
+    match urls.is_empty() {
+        true => Err(ConfigError::new(
+            "CHAIN_RPC_URLS",
+            format!("not set: expected {RPC_URLS}"),
+        )),
+        false => Ok(urls),
+    }
+}
+
+/// In wei.
+fn max_fee(settings: &Settings) -> Result<u128, ConfigError> {
+    let gwei = settings
+        .parsed("MAX_FEE_GWEI", "a positive number of gwei")?
+        .unwrap_or(MAX_FEE_GWEI);
+    match gwei > 0.0 && gwei < 1e9 {
+        true => Ok((gwei * WEI_PER_GWEI) as u128),
+        false => Err(ConfigError::new(
+            "MAX_FEE_GWEI",
+            "expected a positive number of gwei",
+        )),
+    }
+}
+
 /// The nodes that the configuration names, set up when they are first needed.
 pub fn rpc<'a>(cell: &'a OnceCell<Rpc>, env: &Env) -> Result<&'a Rpc, Error> {
     if cell.get().is_none() {
@@ -137,4 +141,69 @@ pub fn rpc<'a>(cell: &'a OnceCell<Rpc>, env: &Env) -> Result<&'a Rpc, Error> {
         let _ = cell.set(Rpc::new(config.chain_id, config.urls));
     }
     cell.get().ok_or_else(|| Error::RustError("no node".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn parse(changes: &[(&str, &str)]) -> Result<ChainConfig, ConfigError> {
+        let secret = "11".repeat(32);
+        let mut values: HashMap<&str, &str> = HashMap::from([
+            ("MASTER_SECRET", secret.as_str()),
+            ("ANCHORER_KEY", secret.as_str()),
+            ("CHAIN_ID", "31337"),
+            ("CHAIN_RPC_URLS", "http://127.0.0.1:8545"),
+            ("CONTRACT_ADDRESS", "0x5fbdb2315678afecb367f032d93f642f64180aa3"),
+            ("CONTRACT_BLOCK", "7"),
+        ]);
+        values.extend(changes.iter().copied());
+        let read = |name: &str| values.get(name).map(|value| (*value).to_owned());
+        let settings = Settings::of(&read);
+        ChainConfig::parse(&Config::parse(&settings)?, &settings)
+    }
+
+    #[test]
+    fn what_is_not_set_has_its_default_and_the_listener_starts_at_the_deployment() {
+        let config = parse(&[]).ok().unwrap();
+        assert_eq!(config.sender().fees.cap, 200_000_000_000);
+        assert_eq!(
+            (config.sender().interval_ms, config.sender().daily_gas),
+            (2_000, None)
+        );
+        assert_eq!(
+            (config.listener().start_block, config.listener().interval_ms),
+            (7, 1_000)
+        );
+    }
+
+    #[test]
+    fn what_is_set_holds() {
+        let config = parse(&[
+            ("CHAIN_RPC_URLS", "http://a, https://b"),
+            ("MAX_FEE_GWEI", "0.5"),
+            ("DAILY_GAS_BUDGET", "1000000"),
+        ]);
+        let config = config.ok().unwrap();
+        assert_eq!(config.urls, ["http://a", "https://b"]);
+        assert_eq!((config.max_fee, config.daily_gas), (500_000_000, Some(1_000_000)));
+    }
+
+    #[test]
+    fn every_error_names_its_variable() {
+        for (name, value) in [
+            ("CONTRACT_ADDRESS", ""),
+            ("CHAIN_RPC_URLS", " , "),
+            ("CHAIN_RPC_URLS", "ftp://a"),
+            ("MAX_FEE_GWEI", "0"),
+            ("MAX_FEE_GWEI", "much"),
+            ("MAX_FEE_GWEI", "NaN"),
+            ("ANCHOR_INTERVAL_MS", "2s"),
+            ("DAILY_GAS_BUDGET", "-1"),
+        ] {
+            let error = parse(&[(name, value)]).err();
+            assert_eq!(error.map(|error| error.name), Some(name), "{value}");
+        }
+    }
 }

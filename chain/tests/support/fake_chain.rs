@@ -387,6 +387,14 @@ fn execute(state: &mut State, from: Address, data: &[u8]) -> Result<(Bytes, Vec<
         };
         return Ok((Bytes::new(), vec![encode(&event)]));
     }
+    if let Some(events) = emissions(data) {
+        return Ok((Bytes::new(), events));
+    }
+    anchor_runs(state, from, data)
+}
+
+/// The events of a call that carries messages or their digests; `None` when it is another call.
+fn emissions(data: &[u8]) -> Option<Vec<Event>> {
     if let Ok(call) = IStreamChain::emitDigestsCall::abi_decode(data) {
         let event = |(seq, digest)| {
             encode(&IStreamChain::DigestEmitted {
@@ -395,26 +403,23 @@ fn execute(state: &mut State, from: Address, data: &[u8]) -> Result<(Bytes, Vec<
                 digest,
             })
         };
-        return Ok((
-            Bytes::new(),
-            (call.firstSeq..).zip(call.digests).map(event).collect(),
-        ));
+        return Some((call.firstSeq..).zip(call.digests).map(event).collect());
     }
-    if let Ok(call) = IStreamChain::emitMessagesCall::abi_decode(data) {
-        let event = |(seq, message): (u64, abi::Message)| {
-            encode(&IStreamChain::MessageEmitted {
-                stream: call.stream,
-                seq,
-                author: message.author,
-                time: message.time,
-                payload: message.payload,
-            })
-        };
-        return Ok((
-            Bytes::new(),
-            (call.firstSeq..).zip(call.messages).map(event).collect(),
-        ));
-    }
+    let call = IStreamChain::emitMessagesCall::abi_decode(data).ok()?;
+    let event = |(seq, message): (u64, abi::Message)| {
+        encode(&IStreamChain::MessageEmitted {
+            stream: call.stream,
+            seq,
+            author: message.author,
+            time: message.time,
+            payload: message.payload,
+        })
+    };
+    Some((call.firstSeq..).zip(call.messages).map(event).collect())
+}
+
+/// `anchor` and `anchorStored`.
+fn anchor_runs(state: &mut State, from: Address, data: &[u8]) -> Result<(Bytes, Vec<Event>), Bytes> {
     let stored = abi::anchorStoredCall::abi_decode(data);
     let anchors = match &stored {
         Ok(call) => call.anchors.clone(),

@@ -1,11 +1,11 @@
 // Receipts: all that is needed to check one message against the chain, and the check itself, step by step.
 // Nothing in a receipt is believed: every hash is computed again from the message.
 
-import { fromHex, type Hex, sameBytes, toHex } from "./bytes.ts";
+import { fromHex, type Hex, toHex } from "./bytes.ts";
 import { malformed } from "./errors.ts";
 import { JsonObject } from "./json.ts";
 import { MAX_PAYLOAD_BYTES, MAX_PROOF_STEPS } from "./limits.ts";
-import { climb, leafHashes, streamId } from "./merkle.ts";
+import { climb, leafHashes, type ProofStep, streamId } from "./merkle.ts";
 
 /** A receipt as the edge issues it and a file holds it. Hex texts are lower case. */
 export interface Receipt {
@@ -111,86 +111,104 @@ function parseJson(text: string): unknown {
 
 /** Checks a receipt against itself: message → leaf → root → anchored range. What the chain says is another check. */
 export function checkProof(receipt: Receipt): CheckResult {
-  const { stream, message, anchor } = receipt;
-  const id = fromHex(stream.id, 32);
-  const computedId = streamId(fromHex(stream.owner, 20), stream.name);
-  const payload = fromHex(message.payload);
+  const { stream, message } = receipt;
   const hashes = leafHashes({
-    stream: id,
+    stream: fromHex(stream.id, 32),
     seq: message.seq,
     time: message.time,
     author: fromHex(message.author, 20),
-    payload,
+    payload: fromHex(message.payload),
   });
-  const leafMatches = toHex(hashes.leaf) === receipt.leaf;
   const climbed = climb(
     hashes.leaf,
     receipt.proof.map((node) => fromHex(node, 32)),
   );
-  const root = climbed.at(-1)?.parent ?? hashes.leaf;
-  const end = anchor.first + anchor.count;
   return checkResult([
-    {
-      id: "stream-id",
-      ok: sameBytes(computedId, id),
-      values: [
-        ["owner", stream.owner],
-        ["name", stream.name],
-        ["computed", toHex(computedId)],
-        ["receipt", stream.id],
-      ],
-    },
+    streamIdStep(receipt),
+    ...leafSteps(receipt, hashes),
+    ...climbed.map(siblingStep),
+    rootStep(receipt, climbed.at(-1)?.parent ?? hashes.leaf),
+    rangeStep(receipt),
+  ]);
+}
+
+function streamIdStep({ stream }: Receipt): CheckStep {
+  const computed = toHex(streamId(fromHex(stream.owner, 20), stream.name));
+  return {
+    id: "stream-id",
+    ok: computed === stream.id,
+    values: [
+      ["owner", stream.owner],
+      ["name", stream.name],
+      ["computed", computed],
+      ["receipt", stream.id],
+    ],
+  };
+}
+
+function leafSteps({ stream, message, leaf }: Receipt, hashes: ReturnType<typeof leafHashes>): CheckStep[] {
+  const [payloadHash, computed] = [toHex(hashes.payloadHash), toHex(hashes.leaf)];
+  return [
     {
       id: "payload-hash",
       ok: true,
       values: [
-        ["bytes", String(payload.length)],
-        ["computed", toHex(hashes.payloadHash)],
+        ["bytes", String(fromHex(message.payload).length)],
+        ["computed", payloadHash],
       ],
     },
     {
       id: "leaf",
-      ok: leafMatches,
+      ok: computed === leaf,
       values: [
         ["stream", stream.id],
         ["seq", String(message.seq)],
         ["time", String(message.time)],
         ["author", message.author],
-        ["payload-hash", toHex(hashes.payloadHash)],
-        ["computed", toHex(hashes.leaf)],
-        ["receipt", receipt.leaf],
+        ["payload-hash", payloadHash],
+        ["computed", computed],
+        ["receipt", leaf],
       ],
     },
-    ...climbed.map(
-      (step): CheckStep => ({
-        id: "sibling",
-        ok: true,
-        values: [
-          ["node", toHex(step.node)],
-          ["sibling", toHex(step.sibling)],
-          ["computed", toHex(step.parent)],
-        ],
-      }),
-    ),
-    {
-      id: "root",
-      ok: toHex(root) === receipt.root && receipt.root === anchor.root,
-      values: [
-        ["computed", toHex(root)],
-        ["receipt", receipt.root],
-        ["anchor", anchor.root],
-      ],
-    },
-    {
-      id: "range",
-      ok: message.seq >= anchor.first && message.seq < end,
-      values: [
-        ["seq", String(message.seq)],
-        ["first", String(anchor.first)],
-        ["end", String(end)],
-      ],
-    },
-  ]);
+  ];
+}
+
+function siblingStep({ node, sibling, parent }: ProofStep): CheckStep {
+  return {
+    id: "sibling",
+    ok: true,
+    values: [
+      ["node", toHex(node)],
+      ["sibling", toHex(sibling)],
+      ["computed", toHex(parent)],
+    ],
+  };
+}
+
+function rootStep({ root, anchor }: Receipt, climbedTo: Uint8Array): CheckStep {
+  const computed = toHex(climbedTo);
+  return {
+    id: "root",
+    ok: computed === root && root === anchor.root,
+    values: [
+      ["computed", computed],
+      ["receipt", root],
+      ["anchor", anchor.root],
+    ],
+  };
+}
+
+function rangeStep({ message, anchor }: Receipt): CheckStep {
+  const end = anchor.first + anchor.count;
+  return {
+    id: "range",
+    ok: message.seq >= anchor.first && message.seq < end,
+    values: [
+      ["seq", String(message.seq)],
+      ["first", String(anchor.first)],
+      ["end", String(end)],
+    ],
+  };
 }
 
 /** Checks that a receipt speaks of the expected chain and contract (from the edge's `/v1/config`, or pinned). */
