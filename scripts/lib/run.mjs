@@ -18,22 +18,49 @@ export const ask = (command, args) => {
   return status === 0 ? stdout.trim().split("\n")[0] : null;
 };
 
-/** Runs a command with its output shown; resolves to its exit code and the seconds it took. */
-export const show = (command, args, { cwd = ROOT, env = {}, onOutput } = {}) =>
+/**
+ * A text that comes in pieces, given back as whole lines without those that match: `take` for each piece, `rest` in the
+ * end for a last line without its end.
+ * @param {RegExp} unwanted
+ */
+export const linesWithout = (unwanted) => {
+  let rest = "";
+  return {
+    take: (text) => {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop();
+      return lines
+        .filter((line) => !unwanted.test(line))
+        .map((line) => `${line}\n`)
+        .join("");
+    },
+    rest: () => (unwanted.test(rest) ? "" : rest),
+  };
+};
+
+/** Hands what a child writes on to our own output, changed or watched on its way. */
+const pass = (stream, out, onOutput, unwanted) => {
+  stream.setEncoding("utf8");
+  const lines = unwanted && linesWithout(unwanted);
+  stream.on("data", (text) => {
+    out.write(lines ? lines.take(text) : text);
+    onOutput?.(text);
+  });
+  if (lines) stream.on("end", () => out.write(lines.rest()));
+};
+
+/**
+ * Runs a command with its output shown; resolves to its exit code. What `onOutput` or `unwanted` (lines that are
+ * left out) look at is no terminal for the command.
+ */
+export const show = (command, args, { cwd = ROOT, env = {}, onOutput, unwanted } = {}) =>
   new Promise((resolve, reject) => {
-    const stdio = onOutput ? ["ignore", "pipe", "pipe"] : ["ignore", "inherit", "inherit"];
+    const piped = onOutput || unwanted;
+    const stdio = piped ? ["ignore", "pipe", "pipe"] : ["ignore", "inherit", "inherit"];
     const child = spawn(command, args, { cwd, env: childEnv(env), stdio });
-    if (onOutput) {
-      for (const [stream, out] of [
-        [child.stdout, process.stdout],
-        [child.stderr, process.stderr],
-      ]) {
-        stream.setEncoding("utf8");
-        stream.on("data", (text) => {
-          out.write(text);
-          onOutput(text);
-        });
-      }
+    if (piped) {
+      pass(child.stdout, process.stdout, onOutput, unwanted);
+      pass(child.stderr, process.stderr, onOutput, unwanted);
     }
     child.on("error", reject);
     child.on("close", (code, signal) => resolve(signal ? 1 : code));

@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "../console.mjs";
 import { cargoOutput, npmBin, ROOT, STATE } from "../paths.mjs";
-import { show } from "../run.mjs";
 import { wasmBindgenPath, workerBuildPath } from "../setup/cargo-tools.mjs";
+import { showCargo } from "./cargo.mjs";
 import { withoutSection } from "./wasm.mjs";
 
 const TARGET = "wasm32-unknown-unknown";
@@ -54,11 +54,11 @@ const upToDate = () =>
 /** Builds the Worker; when cargo has nothing new, the steps after it are skipped too. */
 export const buildEdge = async () => {
   const cargo = ["build", "--lib", "--release", "--target", TARGET];
-  if ((await show("cargo", cargo, { env: CARGO_ENV })) !== 0) {
+  if ((await showCargo("cargo", cargo, CARGO_ENV)) !== 0) {
     throw new Failure("The Worker does not compile (cargo's output is above).");
   }
   if (upToDate()) return;
-  if ((await show(workerBuildPath(), ["--release"], { env: buildEnv() })) !== 0) {
+  if ((await showCargo(workerBuildPath(), ["--release"], buildEnv())) !== 0) {
     throw new Failure("worker-build failed (its output is above).");
   }
   dropNames();
