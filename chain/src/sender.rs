@@ -67,6 +67,9 @@ pub struct Settings {
     pub bump_after_ms: u64,
     /// The same bytes are sent again after so many ms, in case that the pool dropped them.
     pub resend_after_ms: u64,
+    /// What others have to do on chain (open a stream, hand it back, send the account money) is looked for again after
+    /// so many ms.
+    pub retry_after_ms: u64,
     /// The gas that the account's transactions may use in a UTC day; `None`: as much as they need.
     pub daily_gas: Option<u64>,
     /// The contract is read again for a stream whose segments are still held after so many ms: heals what a lost
@@ -186,7 +189,7 @@ impl Sender {
         signer: Signer,
         rows: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, RestoreError> {
-        let mut book = Book::default();
+        let mut book = Book::new(settings.retry_after_ms);
         let mut flight: Option<Flight> = None;
         let mut spending = Spending::default();
         let mut rows: Vec<_> = rows.into_iter().collect();

@@ -4,7 +4,8 @@ mod support;
 
 use alloy_primitives::{Address, B256, U256};
 use streamchain_chain::rpc::{Answer, Receipt, Request, RpcError};
-use streamchain_chain::sender::{MAX_RUNS, Run, SegmentError};
+use streamchain_chain::sender::{MAX_RUNS, Run, SegmentError, Settings};
+use support::Fault;
 use support::fake_chain::{GWEI, Orphans};
 use support::sending::*;
 
@@ -174,6 +175,33 @@ fn a_foreign_stream_waits_until_its_owner_has_opened_it() {
     world.chain.set_stream(foreign.stream, signer().address(), 0);
     world.blocks(7);
     assert_eq!(world.anchors(foreign.stream), [(0, 4)]);
+}
+
+#[test]
+fn how_soon_others_doings_are_seen_is_a_setting() {
+    let seen_after = |retry_after_ms: u64| {
+        let mut world = Sending::with(Settings {
+            retry_after_ms,
+            interval_ms: 100,
+            ..settings()
+        });
+        let foreign = segment_of(STRANGER, "theirs", 0, 4);
+        world.hand_over(std::slice::from_ref(&foreign));
+        world.round();
+        world.chain.set_stream(foreign.stream, signer().address(), 0);
+        let start = world.now_ms;
+        while world.chain.received.is_empty() {
+            world.next_round_with(&mut |_| Fault::None);
+        }
+        world.now_ms - start
+    };
+    for retry_after_ms in [1_000, 30_000] {
+        let after = seen_after(retry_after_ms);
+        assert!(
+            (retry_after_ms - 500..retry_after_ms + 500).contains(&after),
+            "{after} ms"
+        );
+    }
 }
 
 #[test]

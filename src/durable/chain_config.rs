@@ -23,6 +23,8 @@ const TIP_FLOOR: u128 = 1_000_000;
 const BUMP_AFTER_MS: u64 = 36_000;
 /// Two blocks of Ethereum: by then a pool may have dropped it.
 const RESEND_AFTER_MS: u64 = 24_000;
+/// Soon enough for an owner who waits, and rare enough to be asked for ever: one call for a hundred streams.
+const RETRY_AFTER_MS: u64 = 10_000;
 /// Once a minute: one call for a hundred streams.
 const RECHECK_AFTER_MS: u64 = 60_000;
 /// Blocks of one log query at first: most providers allow it, and those that do not say so.
@@ -46,6 +48,7 @@ pub struct ChainConfig {
     listen_interval_ms: u64,
     bump_after_ms: u64,
     resend_after_ms: u64,
+    retry_after_ms: u64,
     max_fee: u128,
     daily_gas: Option<u64>,
 }
@@ -75,6 +78,9 @@ impl ChainConfig {
             resend_after_ms: settings
                 .number("ANCHOR_RESEND_AFTER_MS", RESEND_AFTER_MS)?
                 .max(1_000),
+            retry_after_ms: settings
+                .number("ANCHOR_RETRY_AFTER_MS", RETRY_AFTER_MS)?
+                .max(1_000),
             max_fee: max_fee(settings)?,
             daily_gas: settings.parsed("DAILY_GAS_BUDGET", "a decimal number")?,
         })
@@ -92,6 +98,7 @@ impl ChainConfig {
             },
             bump_after_ms: self.bump_after_ms,
             resend_after_ms: self.resend_after_ms,
+            retry_after_ms: self.retry_after_ms,
             daily_gas: self.daily_gas,
             recheck_after_ms: RECHECK_AFTER_MS,
         }

@@ -111,6 +111,8 @@ export class ChainScene {
       LISTEN_INTERVAL_MS: "200",
       // What a fork dropped is sent again soon: in real life only blocks of twelve seconds make that slower.
       ANCHOR_RESEND_AFTER_MS: "2000",
+      // And what owners do on the contract, or money that comes, is seen soon.
+      ANCHOR_RETRY_AFTER_MS: "1000",
       ...vars,
     };
     const edge = await startEdge({ vars: all, outbound });

@@ -90,12 +90,11 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// How long the stream is left alone, in ms: what another piece of us mends is looked at soon, what its owner does
-    /// on chain soon enough for one who waits (one call reads a hundred streams), what the operator has to mend once a
-    /// minute.
-    fn rest_ms(&self) -> u64 {
+    /// on chain after `retry_ms`, what the operator has to mend once a minute.
+    fn rest_ms(&self, retry_ms: u64) -> u64 {
         match self {
             Obstacle::Missing(_) => 5_000,
-            Obstacle::NotOpen | Obstacle::Stranger(_) => 10_000,
+            Obstacle::NotOpen | Obstacle::Stranger(_) => retry_ms,
             _ => 60_000,
         }
     }
@@ -229,13 +228,23 @@ impl StreamEntry {
 }
 
 /// All streams with segments that are not final.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Book {
     streams: BTreeMap<B256, StreamEntry>,
     held: usize,
+    retry_ms: u64,
 }
 
 impl Book {
+    /// An empty one. What others have to do on chain is looked for again after `retry_ms`.
+    pub fn new(retry_ms: u64) -> Self {
+        Self {
+            streams: BTreeMap::new(),
+            held: 0,
+            retry_ms,
+        }
+    }
+
     /// Takes in one saved row: `book/<id>` or `book/<id>/<first>`, a stream before its segments.
     pub fn restore(&mut self, key: &str, value: &str) -> Result<(), RestoreError> {
         let mut parts = key.split('/').skip(1);
@@ -378,7 +387,7 @@ impl Book {
     /// Notes why a stream cannot be anchored; it rests for a while.
     pub fn block(&mut self, stream: B256, obstacle: Obstacle, now_ms: u64) {
         if let Some(entry) = self.streams.get_mut(&stream) {
-            let until = now_ms + obstacle.rest_ms();
+            let until = now_ms + obstacle.rest_ms(self.retry_ms);
             entry.obstacle = Some((obstacle, until));
             entry.covered = None;
         }

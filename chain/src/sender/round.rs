@@ -16,8 +16,6 @@ const MISFIT_GRACE_MS: u64 = 15_000;
 const GAP_GRACE_MS: u64 = 4_000;
 /// Refusals in a row after which a transaction is made anew.
 const MAX_REFUSALS: u32 = 3;
-/// How long to wait for money, in ms.
-const UNFUNDED_WAIT_MS: u64 = 10_000;
 
 /// Where the round is. Each step but `Idle` is one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,7 +248,7 @@ impl Sender {
     /// Until money may have come.
     pub(super) fn rest_unfunded(&mut self, now_ms: u64) {
         self.step = Step::Idle;
-        self.next_round_ms = now_ms + UNFUNDED_WAIT_MS.max(self.settings.interval_ms);
+        self.next_round_ms = now_ms + self.settings.retry_after_ms.max(self.settings.interval_ms);
     }
 
     pub(super) fn succeed(&mut self) {

@@ -38,6 +38,7 @@ pub fn settings() -> Settings {
         bump_after_ms: 36_000,
         daily_gas: None,
         resend_after_ms: 24_000,
+        retry_after_ms: 10_000,
         recheck_after_ms: 60_000,
     }
 }
