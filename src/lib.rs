@@ -15,6 +15,7 @@ mod outbound;
 mod problem;
 mod query;
 mod random;
+mod request;
 mod router;
 mod rpc;
 mod settings;

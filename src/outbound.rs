@@ -2,13 +2,12 @@
 //!
 //! What always holds: every request ends within its time, and its body is read to the end or cancelled.
 
+use crate::request::request;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::time::Duration;
-use wasm_bindgen::JsValue;
-use worker::web_sys::{self, RequestInit};
-use worker::{AbortController, AbortSignal, Delay, Error, Fetch, Headers, Method, Request};
+use worker::{AbortController, AbortSignal, Delay, Error, Fetch, Headers, Method};
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -54,24 +53,6 @@ pub async fn post_json(
         abort.abort(); // cancels a body that was not read to its end
     }
     outcome
-}
-
-/// A request with a body, if there is one. `worker`'s own `RequestInit` would link what it says of images to Cloudflare.
-pub fn request(
-    method: &Method,
-    url: &str,
-    headers: Option<&Headers>,
-    body: Option<&JsValue>,
-) -> worker::Result<Request> {
-    let init = RequestInit::new();
-    init.set_method(method.as_ref());
-    if let Some(headers) = headers {
-        init.set_headers(headers.0.as_ref());
-    }
-    if let Some(body) = body {
-        init.set_body(body);
-    }
-    Ok(web_sys::Request::new_with_str_and_init(url, &init)?.into())
 }
 
 async fn exchange(

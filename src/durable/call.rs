@@ -1,7 +1,7 @@
 //! Requests to Durable Objects: internal HTTP, where only method, path and query count.
 
-use crate::outbound::request;
 use crate::problem::Problem;
+use crate::request::request;
 use futures_util::future::{Either, select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
