@@ -13,7 +13,7 @@ use crate::random;
 use alloy_primitives::Address;
 use streamchain_protocol::access::{AccessClaims, AccessError, Scope};
 use streamchain_protocol::account::{AccountError, ApiKey, KEY_PREFIX};
-use streamchain_protocol::ids::{RelayId, ShortId, StreamRef};
+use streamchain_protocol::ids::{RelayId, RelayKeyId, ShortId, StreamRef};
 use streamchain_protocol::limits::{ACCESS_TOKEN_LIFE_S, GUEST_TOKEN_LIFE_S};
 use streamchain_protocol::rights::{Access, Right, Rights};
 use worker::Headers;
@@ -286,8 +286,8 @@ pub fn new_guest(config: &Config, now_ms: u64) -> Result<Guest, Problem> {
     })
 }
 
-/// Refuses all but the relay itself.
-pub fn need_relay(headers: &Headers, config: &Config, relay: &RelayId) -> Result<(), Problem> {
+/// Refuses all but the relay itself, with the key that a master secret which counts gives it; which one it has.
+pub fn need_relay(headers: &Headers, config: &Config, relay: &RelayId) -> Result<RelayKeyId, Problem> {
     let given = bearer(headers)?.ok_or_else(|| unauthorized("this needs the relay's key"))?;
     if relay.is_edge() {
         return Err(Problem::new(
@@ -295,14 +295,9 @@ pub fn need_relay(headers: &Headers, config: &Config, relay: &RelayId) -> Result
             "no relay has the name of the edge itself",
         ));
     }
-    if config
-        .master
-        .relay_key(relay)
-        .accepts_uplink_bearer(relay, &given)
-    {
-        return Ok(());
-    }
-    Err(unauthorized(
-        "the key is not that of this relay: compare MASTER_SECRET and the relay's id and key",
-    ))
+    let mut keys = config.masters().map(|master| master.relay_key(relay));
+    let key = keys.find(|key| key.accepts_uplink_bearer(relay, &given));
+    key.map(|key| key.id()).ok_or_else(|| {
+        unauthorized("the key is not that of this relay: compare MASTER_SECRET and the relay's id and key")
+    })
 }

@@ -5,7 +5,8 @@ use alloy_primitives::Address;
 use std::cell::OnceCell;
 use std::rc::Rc;
 use streamchain_chain::tx::Signer;
-use streamchain_protocol::keys::MasterSecret;
+use streamchain_protocol::ids::{RelayId, RelayKeyId};
+use streamchain_protocol::keys::{MasterSecret, RelayKey};
 use streamchain_protocol::policies::Policies;
 use streamchain_protocol::turn_credentials::TurnSecret;
 use worker::Env;
@@ -77,6 +78,13 @@ impl Config {
     /// The master secrets that count, the one that signs first.
     pub fn masters(&self) -> impl Iterator<Item = &MasterSecret> {
         std::iter::once(&self.master).chain(&self.previous)
+    }
+
+    /// The key that a relay has: the one of `id` if a master secret gives that, else the newest.
+    pub fn relay_key(&self, relay: &RelayId, id: Option<RelayKeyId>) -> RelayKey {
+        let mut keys = self.masters().map(|master| master.relay_key(relay));
+        keys.find(|key| Some(key.id()) == id)
+            .unwrap_or_else(|| self.master.relay_key(relay))
     }
 
     /// Whether an account may do everything.
@@ -217,6 +225,25 @@ mod tests {
             .unwrap();
         let url = "https://rtc.live.cloudflare.com/v1/turn/keys/k1/credentials/generate-ice-servers";
         assert_eq!((service.url.as_str(), service.token.as_str()), (url, "t"));
+    }
+
+    #[test]
+    fn a_relay_keeps_the_key_that_it_has_while_the_secret_is_being_changed() {
+        let (old, relay) = ("22".repeat(32), "a".parse().unwrap());
+        let key_of = |config: &Config, id| config.relay_key(&relay, id).to_hex();
+        let before = parse(&[("MASTER_SECRET", &old)]).ok().unwrap();
+        let old_key = before.master.relay_key(&relay);
+        let changing = parse(&[("MASTER_SECRET_PREVIOUS", &old)]).ok().unwrap();
+        let after = parse(&[]).ok().unwrap();
+        let new_key = after.master.relay_key(&relay);
+        assert_eq!(key_of(&changing, Some(old_key.id())), old_key.to_hex());
+        assert_eq!(key_of(&changing, Some(new_key.id())), new_key.to_hex());
+        assert_eq!(key_of(&changing, None), new_key.to_hex());
+        assert_eq!(
+            key_of(&after, Some(old_key.id())),
+            new_key.to_hex(),
+            "the change is over"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! as long as that one does; a notice is handed out until its relay says that it has it, so at least once.
 
 use crate::ice_servers::IceServer;
-use crate::ids::{Incarnation, RelayId, ShortId};
+use crate::ids::{Incarnation, RelayId, RelayKeyId, ShortId};
 use crate::limits::{NOTICES_PER_ANSWER, RELAY_LEASE_MS, RENEW_BUSY_MS, RENEW_IDLE_MS};
 use crate::uplink::{Candidate, Notice, Registration, RegistrationError, RelayStatus, Renewed, shard_of};
 use alloy_primitives::keccak256;
@@ -45,6 +45,9 @@ pub struct Chosen {
     pub relay: RelayId,
     /// Its run.
     pub incarnation: Incarnation,
+    /// The key that it has: what it is to check has to be signed with that one.
+    #[serde(default)]
+    pub key: Option<RelayKeyId>,
     /// Of its DTLS certificate, `AB:CD:…`, SHA-256.
     pub fingerprint: String,
     /// Of the stream's shard, best first.
@@ -114,10 +117,12 @@ impl Directory {
                 region,
                 shards,
                 turn,
+                key,
                 ..
             } = &lease.registration;
             (
                 *incarnation,
+                *key,
                 fingerprint.clone(),
                 region.clone(),
                 shards.clone(),
@@ -154,10 +159,12 @@ impl Directory {
             fingerprint,
             shards,
             turn,
+            key,
             ..
         } = &lease.registration;
         Some(Chosen {
             incarnation: *incarnation,
+            key: *key,
             fingerprint: fingerprint.clone(),
             candidates: shards.get(shard_of(stream, shards.len()))?.candidates.clone(),
             turn: turn.clone(),
@@ -189,8 +196,8 @@ impl Directory {
         self.relays.keys()
     }
 
-    /// All relays, for people.
-    pub fn statuses(&self, now_ms: u64) -> Vec<RelayStatus> {
+    /// All relays, for people. `current`: the key that a relay should have.
+    pub fn statuses(&self, now_ms: u64, current: impl Fn(&RelayId) -> RelayKeyId) -> Vec<RelayStatus> {
         let status = |(id, lease): (&RelayId, &Lease)| RelayStatus {
             id: id.clone(),
             region: lease.registration.region.clone(),
@@ -198,6 +205,7 @@ impl Directory {
             sessions: lease.registration.sessions,
             streams: lease.registration.streams,
             last_seen: lease.last_seen,
+            old_key: lease.registration.key.is_some_and(|key| key != current(id)),
         };
         self.relays.iter().map(status).collect()
     }

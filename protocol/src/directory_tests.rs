@@ -10,6 +10,8 @@ fn id(name: &str) -> RelayId {
     name.parse().unwrap()
 }
 
+const KEY: RelayKeyId = RelayKeyId([1; 8]);
+
 fn registration(run: u8, sessions: u64) -> Registration {
     let shard = |port| Shard {
         candidates: vec![Candidate {
@@ -27,6 +29,7 @@ fn registration(run: u8, sessions: u64) -> Registration {
         sessions,
         streams: 0,
         cursor: 0,
+        key: None,
     }
 }
 
@@ -161,14 +164,33 @@ fn a_dead_relay_is_listed_as_dead_and_forgotten_in_an_hour() {
         .register(&id("a"), registration(1, 4), DEAD_LISTED_MS)
         .unwrap();
     let alive: Vec<_> = directory
-        .statuses(DEAD_LISTED_MS)
+        .statuses(DEAD_LISTED_MS, |_| KEY)
         .iter()
         .map(|status| status.alive)
         .collect();
     assert_eq!(alive, [true, false, false]);
     assert_eq!(directory.forget_dead(DEAD_LISTED_MS), []);
     assert_eq!(directory.forget_dead(DEAD_LISTED_MS + 1), [id("b"), id("c")]);
-    assert_eq!(directory.statuses(DEAD_LISTED_MS + 1).len(), 1);
+    assert_eq!(directory.statuses(DEAD_LISTED_MS + 1, |_| KEY).len(), 1);
+}
+
+#[test]
+fn a_session_is_signed_with_the_key_that_its_relay_has_and_old_keys_are_told_of() {
+    let mut directory = Directory::default();
+    let register = |directory: &mut Directory, key: Option<RelayKeyId>| {
+        let with = Registration {
+            key,
+            ..registration(1, 0)
+        };
+        directory.register(&id("a"), with, 0).unwrap()
+    };
+    let old = RelayKeyId([2; 8]);
+    for (key, is_old) in [(None, false), (Some(old), true), (Some(KEY), false)] {
+        assert!(register(&mut directory, key), "another key is to be stored");
+        assert!(!register(&mut directory, key), "and the same is not");
+        assert_eq!(directory.choose(STREAM, None, 0).unwrap().key, key);
+        assert_eq!(directory.statuses(0, |_| KEY)[0].old_key, is_old);
+    }
 }
 
 /// Notices in memory.

@@ -192,6 +192,10 @@ macro_rules! byte_id {
 }
 
 byte_id!(
+    /// Tells a relay's key from the one that another master secret gives it; says nothing of either.
+    RelayKeyId, 8, "relay key id", ""
+);
+byte_id!(
     /// A stream's id on chain: `keccak256(abi.encode(owner, keccak256(name)))`.
     StreamId, 32, "stream id", "0x"
 );

@@ -3,7 +3,7 @@
 //! The edge holds the master secret; a relay holds only its own [`RelayKey`], so that one stolen relay key
 //! opens no other relay.
 
-use crate::ids::RelayId;
+use crate::ids::{RelayId, RelayKeyId};
 use crate::turn_credentials::TurnSecret;
 use alloy_primitives::hex;
 use hkdf::Hkdf;
@@ -94,6 +94,13 @@ impl RelayKey {
         hex::encode(self.0)
     }
 
+    /// Which key it is.
+    pub fn id(&self) -> RelayKeyId {
+        let mut id = [0; RelayKeyId::LEN];
+        id.copy_from_slice(&derive(&self.0, &[b"streamchain/key-id/v1"])[..RelayKeyId::LEN]);
+        RelayKeyId(id)
+    }
+
     /// The keys for session tokens.
     pub fn session_keys(&self) -> SessionKeys {
         SessionKeys {
@@ -144,10 +151,22 @@ mod tests {
         assert!(key_a.accepts_uplink_bearer(&a, &key_a.uplink_bearer(&a)));
         assert!(!key_a.accepts_uplink_bearer(&a, &key_b.uplink_bearer(&b)));
         assert!(!key_a.accepts_uplink_bearer(&a, ""));
+        assert_ne!(key_a.id(), key_b.id());
         assert_eq!(
             RelayKey::from_hex(&key_a.to_hex()).unwrap().to_hex(),
             key_a.to_hex()
         );
+    }
+
+    #[test]
+    fn a_relays_keys_of_two_master_secrets_have_two_ids() {
+        let of = |secret: &str| {
+            let master = MasterSecret::from_hex(&secret.repeat(32)).unwrap();
+            master.relay_key(&"a".parse().unwrap())
+        };
+        assert_ne!(of("11").id(), of("22").id());
+        assert_eq!(of("11").id(), of("11").id());
+        assert!(!of("11").to_hex().contains(&of("11").id().to_hex()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What relays and the edge say to each other over HTTP: JSON, `camelCase`.
 
-use crate::ids::{Epoch, Incarnation, RelayId, Seq, SessionId, ShortId, StreamId, StreamName};
+use crate::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq, SessionId, ShortId, StreamId, StreamName};
 use crate::limits::{RELAY_MAX_SHARDS, RELAY_MAX_TURN_URLS, SHARD_MAX_CANDIDATES};
 use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ pub struct Registration {
     /// The last notice it has: [`Renewed::cursor`] of the answer before, 0 at first.
     #[serde(default)]
     pub cursor: u64,
+    /// The key that it was authenticated with. The edge writes it; what a relay says here does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<RelayKeyId>,
 }
 
 /// One thread of a relay.
@@ -322,6 +325,9 @@ pub struct RelayStatus {
     pub streams: u64,
     /// When it last renewed, Unix milliseconds.
     pub last_seen: u64,
+    /// Whether its key is not the one that `MASTER_SECRET` gives it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub old_key: bool,
 }
 
 #[cfg(test)]
@@ -345,6 +351,7 @@ mod tests {
             sessions: 0,
             streams: 0,
             cursor: 0,
+            key: None,
         }
     }
 

@@ -81,6 +81,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         sessions: 0,
         streams: 0,
         cursor: 0,
+        key: None,
     };
     registration.check().context("this relay can't be registered")?;
     let start = Start {

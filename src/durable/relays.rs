@@ -7,7 +7,7 @@ mod rows;
 mod turn_service;
 
 use super::call::Method;
-use super::{ensure_chain_objects, sql};
+use super::{ensure_chain_objects, sql, to_error};
 use crate::audit;
 use crate::config::Config;
 use crate::http::{Answer, from_json, json};
@@ -118,7 +118,10 @@ impl Relays {
         let now_ms = Date::now().as_millis();
         match (request.method(), path.as_slice()) {
             (Method::Put, ["relays", relay]) => {
-                self.register(relay.parse()?, read(&mut request).await?, now_ms)
+                let mut registration: Registration = read(&mut request).await?;
+                let key = query::parameter(&request.inner().url(), "key");
+                registration.key = key.map(|id| id.parse()).transpose()?;
+                self.register(relay.parse()?, registration, now_ms)
             }
             (Method::Delete, ["relays", relay]) => {
                 let incarnation = query::parameter(&request.inner().url(), "incarnation");
@@ -147,7 +150,11 @@ impl Relays {
                 self.atomically(|| post(&self.rows, &notices, now_ms))?;
                 json(200, &serde_json::json!({}))
             }
-            (Method::Get, ["status"]) => json(200, &self.directory.borrow().statuses(now_ms)),
+            (Method::Get, ["status"]) => {
+                let config = Config::of(&self.env).map_err(to_error)?;
+                let current = |relay: &RelayId| config.master.relay_key(relay).id();
+                json(200, &self.directory.borrow().statuses(now_ms, current))
+            }
             _ => Err(Problem::internal(format!(
                 "the Relays object has no {}",
                 path.join("/")

@@ -23,7 +23,7 @@ pub async fn get(call: &Call) -> Answer {
 
 /// The `Link` headers of a session's answer (RFC 9725 §4.6): the chosen relay's TURN server first.
 pub fn links(call: &Call, chosen: &Chosen, author: Address) -> Vec<String> {
-    let secret = call.config.master.relay_key(&chosen.relay).turn_secret();
+    let secret = call.config.relay_key(&chosen.relay, chosen.key).turn_secret();
     let mut servers = IceServer::list(&chosen.turn, Some(&secret), &user(author), call.now_ms / 1_000);
     servers.extend(configured(call, author));
     servers.extend(chosen.ice_servers.iter().cloned());

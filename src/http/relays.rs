@@ -16,13 +16,13 @@ const SMALL_MAX_BYTES: usize = 4 * 1024;
 
 /// `PUT /v1/relays/{relay}`: registers, and renews.
 pub async fn register(mut call: Call, relay: &RelayId) -> Answer {
-    need_relay(call.headers(), &call.config, relay)?;
+    let key = need_relay(call.headers(), &call.config, relay)?;
     let registration = call.body(REGISTRATION_MAX_BYTES).await?;
     let stub = relays_stub(&call.env)?;
     Ok(ask(
         &stub,
         Method::Put,
-        &format!("/relays/{relay}"),
+        &format!("/relays/{relay}?key={key}"),
         bytes_body(&registration),
     )
     .await?)

@@ -84,7 +84,7 @@ fn write_answer(
     author: Address,
 ) -> Result<String, Problem> {
     let chosen = &opened.chosen;
-    let keys = call.config.master.relay_key(&chosen.relay).session_keys();
+    let keys = call.config.relay_key(&chosen.relay, chosen.key).session_keys();
     let expires_s = u32::try_from(call.now_ms / 1_000 + SESSION_TOKEN_LIFE_S).map_err(Problem::internal)?;
     let token = SessionToken {
         rights: opened.rights.of_session(),

@@ -147,6 +147,8 @@ export class FakeRelay {
   readonly id: string;
   incarnation: string = randomBytes(8).toString("hex");
   cursor = 0;
+  /** The master secret that its key comes from. */
+  secret = MASTER_SECRET;
 
   constructor(edge: Edge, id: string) {
     this.#edge = edge;
@@ -154,8 +156,29 @@ export class FakeRelay {
   }
 
   get bearer(): string {
-    const key = derive(Buffer.from(MASTER_SECRET, "hex"), `streamchain/relay/v1/${this.id}`);
-    return `${this.id}.${derive(key, "streamchain/uplink/v1").toString("hex")}`;
+    return `${this.id}.${this.#derived("streamchain/uplink/v1").toString("hex")}`;
+  }
+
+  #derived(info: string): Buffer {
+    return derive(derive(Buffer.from(this.secret, "hex"), `streamchain/relay/v1/${this.id}`), info);
+  }
+
+  /** Whether the relay would let the client of this answer in: token, password, TURN credentials are by its own key. */
+  accepts({ text, headers }: Answer): { token: boolean; password: boolean; turn: boolean } {
+    const line = (name: string) => new RegExp(`^a=${name}:(.*)\\r$`, "m").exec(text)?.[1] ?? "";
+    const ufrag = line("ice-ufrag");
+    const token = Buffer.from(ufrag, "base64");
+    const signature = createHmac("sha256", this.#derived("streamchain/session/v1"))
+      .update(token.subarray(0, 70))
+      .digest();
+    const password = createHmac("sha256", this.#derived("streamchain/ice-pwd/v1")).update(ufrag).digest();
+    const of = (name: string) => new RegExp(`${name}="([^"]*)"`).exec(headers.get("link") ?? "")?.[1] ?? "";
+    const turn = createHmac("sha1", this.#derived("streamchain/turn/v1").toString("hex")).update(of("username"));
+    return {
+      token: token.length === 86 && token.subarray(70).equals(signature.subarray(0, 16)),
+      password: line("ice-pwd") === password.subarray(0, 24).toString("base64"),
+      turn: of("credential") === turn.digest("base64"),
+    };
   }
 
   #send(method: string, path: string, body?: string | Uint8Array, type = "application/json"): Promise<Answer> {

@@ -48,6 +48,7 @@ impl Scene {
             sessions: 0,
             streams: 0,
             cursor: 0,
+            key: None,
         };
         self.directory
             .register(&relay(id), registration, self.now_ms)
