@@ -16,7 +16,7 @@ const STARTS = 7;
 /** What wrangler uploads: the module and the WebAssembly that it imports. */
 const modules = () =>
   readdirSync(BUILD)
-    .filter((name) => name === "index.js" || name.endsWith(".wasm"))
+    .filter((name) => /\.(js|wasm)$/.test(name))
     .map((name) => join(BUILD, name));
 
 const sizeRows = () => {

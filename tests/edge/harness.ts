@@ -240,6 +240,8 @@ export interface EdgeOptions {
   vars?: Record<string, string>;
   /** Bindings of the platform's rate limiter. */
   ratelimits?: Record<string, { namespace_id: string; simple: { limit: number; period: 10 | 60 } }>;
+  /** Modules around the built ones, for what a test wants to go wrong in them; the first is the Worker's entry then. */
+  around?: { type: "ESModule" | "CompiledWasm"; name: string; contents: string | Uint8Array }[];
   /** A folder whose state goes on. */
   folder?: string;
   /** What answers the Worker's own requests; a chain that is down unless given. */
@@ -354,12 +356,14 @@ export class Edge {
 
 const chainIsDown = async (): Promise<Response> => new Response("the chain is down", { status: 503 });
 
-const modules = async () => {
-  const names = (await readdir(BUILD)).filter((name) => name === "index.js" || name.endsWith(".wasm"));
-  return names.map((name) => ({
+/** The entry first. */
+const modules = async (around: EdgeOptions["around"] = []) => {
+  const names = (await readdir(BUILD)).filter((name) => /\.(js|wasm)$/.test(name) && name !== "index.js");
+  const built = ["index.js", ...names].map((name) => ({
     type: name.endsWith(".wasm") ? ("CompiledWasm" as const) : ("ESModule" as const),
     path: join(BUILD, name),
   }));
+  return [...around.map(({ name, ...rest }) => ({ ...rest, path: join(BUILD, name) })), ...built];
 };
 
 const migrate = async (miniflare: Miniflare): Promise<void> => {
@@ -376,7 +380,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "streamchain-edge-")));
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
-      modules: await modules(),
+      modules: await modules(options.around),
       modulesRoot: BUILD,
       compatibilityDate: "2026-10-01",
       host: "127.0.0.1",

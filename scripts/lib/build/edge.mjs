@@ -1,7 +1,8 @@
-// The edge Worker: Rust → WebAssembly → build/index.js, by worker-build with tools that are already here.
+// The edge Worker: Rust → WebAssembly → build/edge.js, by worker-build with tools that are already here; build/index.js is
+// the entry around it, src/entry.mjs.
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "../console.mjs";
 import { cargoOutput, npmBin, ROOT, STATE } from "../paths.mjs";
@@ -10,7 +11,9 @@ import { showCargo } from "./cargo.mjs";
 import { withoutSection } from "./wasm.mjs";
 
 const TARGET = "wasm32-unknown-unknown";
-const OUTPUTS = ["index.js", "index_bg.wasm"].map((name) => join(ROOT, "build", name));
+const BUILD = join(ROOT, "build");
+const ENTRY = join(ROOT, "src", "entry.mjs");
+const OUTPUTS = ["index.js", "edge.js", "index_bg.wasm"].map((name) => join(BUILD, name));
 const STAMP = join(STATE, "stamps", "edge-build");
 
 /** worker-build sets this for its own cargo run; a different environment would compile everything twice. */
@@ -23,10 +26,11 @@ const buildEnv = () => ({
   ESBUILD_BIN: npmBin("esbuild"),
 });
 
-/** What build/ is made from: cargo's output, the manifest (it holds the wasm-opt flags) and the tools' versions. */
+/** What build/ is made from: cargo's output, the entry, the manifest (it holds the wasm-opt flags) and the tools' versions. */
 const inputHash = () => {
   const hash = createHash("sha256");
   hash.update(readFileSync(cargoOutput(TARGET, "release", "streamchain_edge.wasm")));
+  hash.update(readFileSync(ENTRY));
   hash.update(readFileSync(join(ROOT, "Cargo.toml")));
   hash.update(readFileSync(join(ROOT, "package-lock.json")));
   hash.update(`${wasmBindgenPath()} ${workerBuildPath()}`);
@@ -42,8 +46,14 @@ const outputHash = () => {
 
 /** Names of functions are for debuggers: a sixth of what would be uploaded. worker-build itself always keeps them. */
 const dropNames = () => {
-  const [, module] = OUTPUTS;
+  const module = join(BUILD, "index_bg.wasm");
   writeFileSync(module, withoutSection(readFileSync(module), "name"));
+};
+
+/** worker-build calls its own entry index.js, which is where ours stands. */
+const putEntry = () => {
+  renameSync(join(BUILD, "index.js"), join(BUILD, "edge.js"));
+  copyFileSync(ENTRY, join(BUILD, "index.js"));
 };
 
 const upToDate = () =>
@@ -62,6 +72,7 @@ export const buildEdge = async () => {
     throw new Failure("worker-build failed (its output is above).");
   }
   dropNames();
+  putEntry();
   mkdirSync(join(STATE, "stamps"), { recursive: true });
   writeFileSync(STAMP, `${inputHash()} ${outputHash()}`);
 };

@@ -1,0 +1,60 @@
+// The Worker's entry, around what worker-build makes of the Rust code (edge.js beside the copy of this file in build/).
+//
+// What always holds: a request whose WebAssembly instance a panic took away is answered, and with a problem document as
+// every other error is (problem.rs). The instance is gone with all that it was working on; worker-build's own shim makes
+// a new one for the next request.
+
+import { WorkerEntrypoint } from "cloudflare:workers";
+import Edge from "./edge.js";
+
+export * from "./edge.js";
+
+/** What ends each of the requests that the instance is working on. */
+const underWay = new Set();
+
+// A panic comes here: the futures of Rust are run from a queue where nobody awaits them, and theirs never end.
+addEventListener("error", ({ error }) => {
+  if (!(error instanceof WebAssembly.RuntimeError)) return;
+  for (const lose of underWay) lose(error);
+});
+
+const PROBLEM = {
+  type: "https://streamchain.dev/problems/internal",
+  title: "Something went wrong here",
+  status: 500,
+  detail: "this request was lost; it may be sent again",
+};
+
+/** As `cors.rs` sends it. */
+const HEADERS = {
+  "content-type": "application/problem+json",
+  "access-control-allow-origin": "*",
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "content-security-policy":
+    "script-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "cache-control": "no-store",
+};
+
+export default class extends WorkerEntrypoint {
+  async fetch(request) {
+    let lose;
+    const lost = new Promise((_, reject) => {
+      lose = reject;
+    });
+    underWay.add(lose);
+    try {
+      return await Promise.race([new Edge(this.ctx, this.env).fetch(request), lost]);
+    } catch (error) {
+      console.error("a request was lost:", error);
+      const body = request.method === "HEAD" ? null : JSON.stringify(PROBLEM);
+      return new Response(body, { status: PROBLEM.status, headers: HEADERS });
+    } finally {
+      underWay.delete(lose);
+    }
+  }
+
+  scheduled(event) {
+    return new Edge(this.ctx, this.env).scheduled(event);
+  }
+}
