@@ -94,7 +94,8 @@ pub fn run(args: &RunArgs) -> Result<()> {
     };
     let interval = Duration::from_millis(args.commit_interval_ms);
     let ways = sockets.into_iter().zip(side).enumerate();
-    let running = ways.map(|(index, (bound, side))| start.shard(index, bound, side, uplink.clone(), interval));
+    let running =
+        ways.map(|(index, (bound, side))| start.shard(index, bound, side, uplink.clone(), interval));
     let running = running.collect::<Result<Vec<_>>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -175,6 +175,7 @@ mod tests {
     fn what_is_not_set_has_its_default_and_the_listener_starts_at_the_deployment() {
         let config = parse(&[]).ok().unwrap();
         assert_eq!(config.sender().fees.cap, 200_000_000_000);
+        assert_eq!(config.sender().retry_after_ms, 10_000);
         assert_eq!(
             (config.sender().interval_ms, config.sender().daily_gas),
             (2_000, None)
@@ -191,10 +192,12 @@ mod tests {
             ("CHAIN_RPC_URLS", "http://a, https://b"),
             ("MAX_FEE_GWEI", "0.5"),
             ("DAILY_GAS_BUDGET", "1000000"),
+            ("ANCHOR_RETRY_AFTER_MS", "1500"),
         ]);
         let config = config.ok().unwrap();
         assert_eq!(config.urls, ["http://a", "https://b"]);
         assert_eq!((config.max_fee, config.daily_gas), (500_000_000, Some(1_000_000)));
+        assert_eq!(config.sender().retry_after_ms, 1_500);
     }
 
     #[test]
