@@ -17,6 +17,7 @@ mod query;
 mod random;
 mod request;
 mod router;
+mod row;
 mod rpc;
 mod settings;
 mod store;

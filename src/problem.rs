@@ -7,6 +7,7 @@ use streamchain_protocol::account::AccountError;
 use streamchain_protocol::cbor::CborError;
 use streamchain_protocol::directory::DirectoryError;
 use streamchain_protocol::ids::IdError;
+use streamchain_protocol::json::JsonError;
 use streamchain_protocol::log::{LogError, Refusal};
 use streamchain_protocol::sdp::OfferError;
 use streamchain_protocol::siwe::SiweError;
@@ -212,9 +213,9 @@ impl From<worker::Error> for Problem {
     }
 }
 
-impl From<serde_json::Error> for Problem {
+impl From<JsonError> for Problem {
     #[cold]
-    fn from(error: serde_json::Error) -> Self {
+    fn from(error: JsonError) -> Self {
         Self::new(Kind::BadRequest, format!("JSON: {error}"))
     }
 }

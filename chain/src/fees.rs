@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::rpc::FeeHistory;
 
+/// A gwei in wei.
+pub const WEI_PER_GWEI: u128 = 1_000_000_000;
+
 /// Doubling the base fee lets a transaction wait out five blocks that are all full (each raises it by 12.5 %).
 const BASE_FEE_HEADROOM: u128 = 2;
 
@@ -43,6 +46,18 @@ pub enum FeeError {
     /// The node's fee history has no base fee.
     #[error("the node's fee history has no base fee")]
     NoBaseFee,
+}
+
+/// A decimal number of gwei, in wei: whole, or with a point. `None` for anything else. What is below a wei is left out.
+pub fn parse_gwei(text: &str) -> Option<u128> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(part) {
+        return None;
+    }
+    let whole: u128 = whole.parse().ok()?;
+    let part = format!("{part:0<9}").get(..9)?.parse::<u128>().ok()?;
+    whole.checked_mul(WEI_PER_GWEI)?.checked_add(part)
 }
 
 /// The fees for a fresh transaction: the median of the tips paid lately, and twice the next block's base fee.
@@ -84,4 +99,25 @@ fn median(mut values: Vec<u128>) -> Option<u128> {
     values.retain(|&value| value > 0); // empty blocks report a tip of zero
     values.sort_unstable();
     values.get(values.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gwei_are_read_exactly_and_nothing_else_is() {
+        let read = [
+            ("200", 200 * WEI_PER_GWEI),
+            ("0.1", 100_000_000),
+            ("1.0000000019", WEI_PER_GWEI + 1),
+            ("0", 0),
+        ];
+        for (text, wei) in read {
+            assert_eq!(parse_gwei(text), Some(wei), "{text}");
+        }
+        for text in ["", ".", "1.", ".5", "-1", "+1", "1e3", "1,5", "1.2.3", "1 "] {
+            assert_eq!(parse_gwei(text), None, "{text:?}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Saved state as small keyed rows, so that a machine whose state grows rewrites only what changed.
 
 use serde::{Serialize, de::DeserializeOwned};
+use streamchain_protocol::json;
 
 /// One change to saved state. The rows of one `Save` command are written together or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Journal {
 
 /// Reads one saved value.
 pub fn read<T: DeserializeOwned>(key: &str, value: &str) -> Result<T, RestoreError> {
-    serde_json::from_str(value).map_err(|error| RestoreError {
+    json::from_text(value).map_err(|error| RestoreError {
         key: key.to_owned(),
         reason: error.to_string(),
     })

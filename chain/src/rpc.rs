@@ -8,6 +8,7 @@ mod types;
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use streamchain_protocol::json;
 
 pub use error::RpcError;
 pub use types::{Block, FeeHistory, Log, Receipt};
@@ -174,7 +175,7 @@ impl Request {
 
     /// Reads a JSON-RPC 2.0 response body.
     pub fn decode(&self, body: &str) -> Result<Answer, RpcError> {
-        let mut body: Value = serde_json::from_str(body)
+        let mut body = json::tree(body)
             .map_err(|error| RpcError::Malformed(format!("{}: not JSON: {error}", self.method())))?;
         if let Some(error) = body.get("error").filter(|error| !error.is_null()) {
             return Err(RpcError::from_json(error));
@@ -212,7 +213,7 @@ fn quantity(number: u64) -> String {
 }
 
 fn read<T: DeserializeOwned>(method: &str, result: Value) -> Result<T, RpcError> {
-    serde_json::from_value(result).map_err(|error| RpcError::Malformed(format!("{method}: {error}")))
+    json::from_value(&result).map_err(|error| RpcError::Malformed(format!("{method}: {error}")))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! alone, so that no other algorithm is ever accepted.
 
 use crate::ids::{KeyId, ShortId};
+use crate::json;
 use crate::keys::mac;
 use crate::limits::ACCESS_TOKEN_MAX_BYTES;
 use crate::rights::Rights;
@@ -128,7 +129,7 @@ impl AccessClaims {
             .verify_slice(&tag)
             .map_err(|_| AccessError::Signature)?;
         let claims = BASE64URL.decode(claims).map_err(|_| AccessError::Shape)?;
-        let claims: Self = serde_json::from_slice(&claims).map_err(|_| AccessError::Shape)?;
+        let claims: Self = json::from_bytes(&claims).map_err(|_| AccessError::Shape)?;
         match now_s.checked_sub(claims.exp) {
             None | Some(0) => Ok(claims),
             Some(late) => Err(AccessError::Expired(late)),

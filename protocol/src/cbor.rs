@@ -14,8 +14,8 @@ pub enum CborError {
     Item {
         /// The field that was being read.
         field: &'static str,
-        /// What the decoder said.
-        reason: String,
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// A length that the protocol does not have.
     #[error("{field}: {given} bytes or items, expected {expected}")]
@@ -157,10 +157,12 @@ const fn fixed_length<const N: usize>() -> &'static str {
 }
 
 fn item(field: &'static str, error: &minicbor::decode::Error) -> CborError {
-    CborError::Item {
-        field,
-        reason: error.to_string(),
-    }
+    let reason = match error {
+        error if error.is_end_of_input() => "ends too early",
+        error if error.is_type_mismatch() => "of another type",
+        _ => "out of shape",
+    };
+    CborError::Item { field, reason }
 }
 
 /// Writes items in their shortest form behind what `out` holds. Writing to memory can't fail.

@@ -15,6 +15,7 @@ pub mod directory;
 pub mod frame;
 pub mod ice_servers;
 pub mod ids;
+pub mod json;
 pub mod keys;
 pub mod limits;
 pub mod log;

@@ -6,6 +6,7 @@
 //! as long as it lasts.
 
 use crate::ice_servers::IceServer;
+use crate::json;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -122,7 +123,8 @@ impl TurnService {
 
 /// The servers of an answer: a list of them or a single one, each with one URL or several.
 fn read(body: &[u8]) -> Result<Vec<IceServer>, TurnServiceError> {
-    let answer: Value = serde_json::from_slice(body).map_err(|_| TurnServiceError::Shape)?;
+    let text = std::str::from_utf8(body).map_err(|_| TurnServiceError::Shape)?;
+    let answer = json::tree(text).map_err(|_| TurnServiceError::Shape)?;
     let entries = match answer.get("iceServers") {
         Some(Value::Array(entries)) => entries.as_slice(),
         Some(entry @ Value::Object(_)) => std::slice::from_ref(entry),

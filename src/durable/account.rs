@@ -5,9 +5,10 @@
 //! `DELETE /keys/{id}`, `POST /revoke`.
 
 use super::call::Method;
-use super::sql;
+use super::{own_json, sql};
 use crate::http::{Answer, from_json, json};
 use crate::problem::Problem;
+use crate::row::Row;
 use alloy_primitives::B256;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -78,16 +79,6 @@ pub struct Revoke {
 #[durable_object(fetch)]
 pub struct Account {
     state: State,
-}
-
-#[derive(Deserialize)]
-struct JsonRow {
-    json: String,
-}
-
-#[derive(Deserialize)]
-struct CountRow {
-    tables: f64,
 }
 
 impl DurableObject for Account {
@@ -170,13 +161,12 @@ impl Account {
 
     fn load(&self) -> Result<Kept, Error> {
         let sql = self.state.storage().sql();
-        let table = "SELECT count(*) AS tables FROM sqlite_master WHERE type = 'table' AND name = 'account'";
-        let tables: Option<CountRow> = sql::first(&sql, table, vec![])?;
-        if tables.is_none_or(|row| row.tables == 0.0) {
+        let table = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'account'";
+        if sql::first(&sql, table, vec![], Row::number)? != Some(1) {
             return Ok(Kept::default());
         }
-        let row: Option<JsonRow> = sql::first(&sql, "SELECT json FROM account", vec![])?;
-        Ok(row.map_or(Ok(Kept::default()), |row| serde_json::from_str(&row.json))?)
+        let json = sql::first(&sql, "SELECT json FROM account", vec![], Row::text)?;
+        json.map_or(Ok(Kept::default()), |json| own_json(&json))
     }
 
     /// One step of the machine. No await between reading and writing, so nothing comes between.
@@ -184,7 +174,7 @@ impl Account {
         let mut kept = self.load()?;
         let outcome = step(&mut kept)?;
         let sql = self.state.storage().sql();
-        let json = serde_json::to_string(&kept)?;
+        let json = serde_json::to_string(&kept).map_err(Problem::internal)?;
         sql::run(&sql, SCHEMA, vec![])?;
         sql::run(
             &sql,

@@ -8,7 +8,7 @@ pub use messages::*;
 
 use super::alarm::Alarm;
 use super::chain_config::{self, ChainConfig};
-use super::{machine_rows, to_error};
+use super::{machine_rows, own_json, to_error};
 use crate::rpc::Rpc;
 use crate::store::segments;
 use alloy_primitives::B256;
@@ -54,11 +54,11 @@ impl DurableObject for Anchorer {
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let path = request.path();
         match (request.method(), path.as_str()) {
-            (Method::Post, "/segments") => match serde_json::from_str(&request.text().await?) {
+            (Method::Post, "/segments") => match own_json(&request.text().await?) {
                 Ok(body) => self.take_segments(body).await,
                 Err(error) => Response::error(error.to_string(), 400),
             },
-            (Method::Post, "/events") => match serde_json::from_str(&request.text().await?) {
+            (Method::Post, "/events") => match own_json(&request.text().await?) {
                 Ok(body) => self.hear(&body).await,
                 Err(error) => Response::error(error.to_string(), 400),
             },
@@ -219,7 +219,7 @@ impl Anchorer {
     async fn records(&self, stream: B256, first: u64, count: u32) -> Result<Vec<u8>, Error> {
         let db = self.env.d1("DB")?;
         let (stream, first) = (StreamId(stream.0), Seq(first));
-        let rows = segments::read(&db, stream, first, first.next(), 1).await?;
+        let rows = segments::with_records(&db, stream, first, first.next(), 1).await?;
         match rows.into_iter().next() {
             Some(row) if row.first == first && row.count == u64::from(count) => Ok(row.records),
             _ => Err(Error::RustError(format!(

@@ -11,6 +11,7 @@ use crate::audit::Posted;
 use crate::config::Config;
 use crate::http::{Answer, from_json, json};
 use crate::problem::Problem;
+use crate::row::Row;
 use crate::store::audit;
 use alloy_primitives::{hex, keccak256};
 use serde::Deserialize;
@@ -36,7 +37,6 @@ const ENTRIES_AT_ONCE: u64 = 50;
 /// Entries that may wait. Above it refusals are no longer taken; changes are.
 const WAITING_MAX: u64 = 10_000;
 
-#[derive(Deserialize)]
 struct Waiting {
     id: u64,
     time: u64,
@@ -47,13 +47,21 @@ struct Waiting {
 }
 
 #[derive(Deserialize)]
-struct Count {
-    count: u64,
-}
-
-#[derive(Deserialize)]
 struct Appended {
     seq: Option<u64>,
+}
+
+impl Waiting {
+    fn read(row: &mut Row) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.number()?,
+            time: row.number()?,
+            actor: row.text()?,
+            action: row.text()?,
+            outcome: row.text()?,
+            entry: row.text()?,
+        })
+    }
 }
 
 /// The audit log's way in.
@@ -143,16 +151,21 @@ impl Audit {
     }
 
     fn waiting(&self) -> Result<u64, Error> {
-        let query = "SELECT count(*) AS count FROM waiting";
-        let count = sql::first::<Count>(&self.state.storage().sql(), query, Vec::new())?;
-        Ok(count.map_or(0, |row| row.count))
+        let query = "SELECT count(*) FROM waiting";
+        let count = sql::first(&self.state.storage().sql(), query, Vec::new(), Row::number)?;
+        Ok(count.unwrap_or(0))
     }
 
     /// Brings the oldest entries to the stream and to the index; how many still wait.
     async fn flush(&self) -> Result<u64, Error> {
         let database = self.state.storage().sql();
         let query = "SELECT id, time, actor, action, outcome, entry FROM waiting ORDER BY id LIMIT ?";
-        let entries: Vec<Waiting> = sql::all(&database, query, vec![sql::number(ENTRIES_AT_ONCE)])?;
+        let entries = sql::all(
+            &database,
+            query,
+            vec![sql::number(ENTRIES_AT_ONCE)],
+            Waiting::read,
+        )?;
         if entries.is_empty() {
             return Ok(0);
         }

@@ -1,5 +1,6 @@
 //! Requests to Durable Objects: internal HTTP, where only method, path and query count.
 
+use super::own_json;
 use crate::problem::Problem;
 use crate::request::request;
 use futures_util::future::{Either, select};
@@ -49,16 +50,14 @@ pub async fn outcome<T: DeserializeOwned>(mut response: Response) -> Result<Outc
         return Ok(Outcome::Refused(response));
     }
     let text = response.text().await?;
-    Ok(Outcome::Done(
-        serde_json::from_str(&text).map_err(Problem::internal)?,
-    ))
+    Ok(Outcome::Done(own_json(&text)?))
 }
 
 /// The JSON in an object's answer, where any refusal is our own fault.
 pub async fn expect_json<T: DeserializeOwned>(mut response: Response) -> worker::Result<T> {
     let text = response.text().await?;
     match response.status_code() {
-        200..300 => Ok(serde_json::from_str(&text)?),
+        200..300 => own_json(&text),
         status => Err(Error::RustError(format!("status {status}: {text}"))),
     }
 }

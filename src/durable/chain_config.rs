@@ -6,14 +6,15 @@ use crate::rpc::Rpc;
 use crate::settings::{self, ConfigError, Settings};
 use alloy_primitives::Address;
 use std::cell::OnceCell;
-use streamchain_chain::fees::FeePolicy;
+use streamchain_chain::fees::{FeePolicy, WEI_PER_GWEI, parse_gwei};
 use streamchain_chain::tx::Signer;
 use streamchain_chain::{listener, sender};
 use worker::{Env, Error};
 
-const WEI_PER_GWEI: f64 = 1e9;
 /// The most that is paid for one gas: above what a day of Ethereum's mainnet asks for, below what empties an account.
-const MAX_FEE_GWEI: f64 = 200.0;
+const MAX_FEE: u128 = 200 * WEI_PER_GWEI;
+/// No more is believed to be meant for one gas: a whole coin.
+const MAX_FEE_LIMIT: u128 = 1_000_000_000 * WEI_PER_GWEI;
 /// The local chain's: an anchor every two seconds, and every block of it read.
 const ANCHOR_INTERVAL_MS: u64 = 2_000;
 const LISTEN_INTERVAL_MS: u64 = 1_000;
@@ -129,16 +130,11 @@ fn rpc_urls(settings: &Settings) -> Result<Vec<String>, ConfigError> {
 
 /// In wei.
 fn max_fee(settings: &Settings) -> Result<u128, ConfigError> {
-    let gwei = settings
-        .parsed("MAX_FEE_GWEI", "a positive number of gwei")?
-        .unwrap_or(MAX_FEE_GWEI);
-    match gwei > 0.0 && gwei < 1e9 {
-        true => Ok((gwei * WEI_PER_GWEI) as u128),
-        false => Err(ConfigError::new(
-            "MAX_FEE_GWEI",
-            "expected a positive number of gwei",
-        )),
-    }
+    let fee = settings.text("MAX_FEE_GWEI").map(|text| parse_gwei(&text));
+    let fee = fee
+        .unwrap_or(Some(MAX_FEE))
+        .filter(|fee| (1..MAX_FEE_LIMIT).contains(fee));
+    fee.ok_or_else(|| ConfigError::new("MAX_FEE_GWEI", "expected a positive number of gwei"))
 }
 
 /// The nodes that the configuration names, set up when they are first needed.

@@ -1,15 +1,8 @@
 //! Where the chain's machines keep their state: one table of keyed rows.
 
 use super::sql;
-use serde::Deserialize;
 use streamchain_chain::row::Row;
 use worker::{Error, Storage};
-
-#[derive(Deserialize)]
-struct Stored {
-    key: String,
-    value: String,
-}
 
 /// All rows. Makes the table when it is not there.
 pub fn load(storage: &Storage) -> Result<Vec<(String, String)>, Error> {
@@ -17,12 +10,8 @@ pub fn load(storage: &Storage) -> Result<Vec<(String, String)>, Error> {
     let table =
         "CREATE TABLE IF NOT EXISTS machine (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID";
     sql::run(&database, table, Vec::new())?;
-    let rows: Vec<Stored> = sql::all(
-        &database,
-        "SELECT key, value FROM machine ORDER BY key",
-        Vec::new(),
-    )?;
-    Ok(rows.into_iter().map(|row| (row.key, row.value)).collect())
+    let query = "SELECT key, value FROM machine ORDER BY key";
+    sql::all(&database, query, Vec::new(), |row| Ok((row.text()?, row.text()?)))
 }
 
 /// Writes rows, all or none.

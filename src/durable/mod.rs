@@ -19,8 +19,10 @@ pub mod stream;
 use crate::config::Config;
 use alloy_primitives::Address;
 use call::{Method, call};
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 use streamchain_protocol::ids::ShortId;
+use streamchain_protocol::json;
 use worker::{Env, Error, Stub, console_error};
 
 /// How long the watchdog waits for an object, milliseconds.
@@ -103,6 +105,11 @@ pub async fn ensure_chain_objects(env: &Env) {
             console_error!("{name} /ensure: {error}");
         }
     }
+}
+
+/// Reads JSON that another part of this Worker wrote.
+fn own_json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    json::from_text(text).map_err(to_error)
 }
 
 /// An error of a machine or of the configuration, as the runtime takes errors.

@@ -1,6 +1,6 @@
 //! An object's SQLite: rows without `one()` (which hangs on no rows), and whole transactions.
 
-use serde::de::DeserializeOwned;
+use crate::row::Row;
 use wasm_bindgen::prelude::*;
 use worker::{Error, SqlStorage, SqlStorageValue, Storage};
 
@@ -50,35 +50,36 @@ pub fn number(value: u64) -> SqlStorageValue {
     SqlStorageValue::Integer(value.cast_signed())
 }
 
-/// A number out of a row.
-pub fn to_number(value: &SqlStorageValue) -> Result<u64, Error> {
-    match value {
-        SqlStorageValue::Integer(number) => Ok(number.cast_unsigned()),
-        other => Err(Error::RustError(format!(
-            "a row has {other:?} where a number is expected"
-        ))),
-    }
-}
-
 /// Runs a statement that gives no rows.
 pub fn run(sql: &SqlStorage, statement: &str, values: Vec<SqlStorageValue>) -> Result<(), Error> {
     sql.exec(statement, values).map(drop)
 }
 
-/// The first row, if there is one.
-pub fn first<T: DeserializeOwned>(
+/// The rows that a query gives, one after the other: what is not taken is not read.
+pub fn each(
     sql: &SqlStorage,
     query: &str,
     values: Vec<SqlStorageValue>,
-) -> Result<Option<T>, Error> {
-    Ok(sql.exec(query, values)?.to_array::<T>()?.into_iter().next())
+) -> Result<impl Iterator<Item = Result<Row, Error>> + use<>, Error> {
+    Ok(sql.exec(query, values)?.raw().map(|row| Ok(Row::new(row?))))
 }
 
 /// All rows.
-pub fn all<T: DeserializeOwned>(
+pub fn all<T>(
     sql: &SqlStorage,
     query: &str,
     values: Vec<SqlStorageValue>,
+    read: impl Fn(&mut Row) -> Result<T, Error>,
 ) -> Result<Vec<T>, Error> {
-    sql.exec(query, values)?.to_array()
+    each(sql, query, values)?.map(|row| read(&mut row?)).collect()
+}
+
+/// The first row, if there is one.
+pub fn first<T>(
+    sql: &SqlStorage,
+    query: &str,
+    values: Vec<SqlStorageValue>,
+    read: impl Fn(&mut Row) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    Ok(all(sql, query, values, read)?.into_iter().next())
 }

@@ -104,7 +104,7 @@ pub(super) async fn read_database(db: &D1Database, tail: &Tail, page: &mut Page)
     if page.from >= end {
         return Ok(());
     }
-    let rows = segments::read(db, tail.state.id, page.from, end, page.max_bytes).await?;
+    let rows = segments::with_records(db, tail.state.id, page.from, end, page.max_bytes).await?;
     for row in rows {
         page.take(row.first, &row.records)?;
     }

@@ -220,10 +220,9 @@ pub fn json_without_nulls(status: u16, mut body: Value) -> Answer {
     json(status, &body)
 }
 
-/// Reads JSON. One deserializer for all of the Worker: each more would be compiled for every type again.
+/// Reads JSON.
 pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    let text = std::str::from_utf8(body).map_err(|_| Problem::new(Kind::BadRequest, "JSON: not UTF-8"))?;
-    Ok(serde_json::from_str(text)?)
+    Ok(streamchain_protocol::json::from_bytes(body)?)
 }
 
 /// `GET /v1/health`: the Worker runs. Touches nothing else.

@@ -38,7 +38,7 @@ pub async fn get(call: &Call, stream: &StreamRef, seq: Seq) -> Answer {
     };
     let end = Seq(anchor.first.0 + anchor.count);
     let covered = segments::roots(&db, row.id, anchor.first, end).await?;
-    let segment = segments::read(&db, row.id, seq, seq.next(), 1)
+    let segment = segments::with_records(&db, row.id, seq, seq.next(), 1)
         .await?
         .into_iter()
         .next();

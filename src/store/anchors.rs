@@ -1,14 +1,16 @@
 //! The table of anchors: what the contract's `Anchored` events say, as the Listener saw them.
 
-use super::{number, out_of_shape};
+use super::{number, rows};
+use crate::row::Row;
 use alloy_primitives::{B256, hex};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use std::str::FromStr;
 use streamchain_chain::listener::{ChainEvent, EventKind};
 use streamchain_protocol::ids::{Seq, StreamId};
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
 /// Whether the block that holds an event can still be taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChainState {
     /// It can.
@@ -36,6 +38,15 @@ impl ChainState {
     }
 }
 
+impl FromStr for ChainState {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let all = [ChainState::Anchored, ChainState::Final];
+        all.into_iter().find(|state| state.as_str() == text).ok_or(())
+    }
+}
+
 /// An anchor on the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,48 +69,20 @@ pub struct AnchorRow {
     pub state: ChainState,
 }
 
-#[derive(Deserialize)]
-struct Columns {
-    first: f64,
-    count: f64,
-    root: String,
-    tx: String,
-    block: f64,
-    block_hash: String,
-    log_index: f64,
-    state: ChainState,
-}
-
-impl TryFrom<Columns> for AnchorRow {
-    type Error = Error;
-
-    fn try_from(row: Columns) -> Result<Self, Error> {
-        let parsed = || {
-            Some(Self {
-                first: Seq(row.first as u64),
-                count: row.count as u64,
-                root: row.root.parse().ok()?,
-                tx: row.tx.parse().ok()?,
-                block: row.block as u64,
-                block_hash: row.block_hash.parse().ok()?,
-                log_index: row.log_index as u64,
-                state: row.state,
-            })
-        };
-        parsed().ok_or_else(|| out_of_shape("anchor"))
-    }
+fn read(row: &mut Row) -> Result<AnchorRow, Error> {
+    Ok(AnchorRow {
+        first: Seq(row.number()?),
+        count: row.number()?,
+        root: row.parsed()?,
+        tx: row.parsed()?,
+        block: row.number()?,
+        block_hash: row.parsed()?,
+        log_index: row.number()?,
+        state: row.parsed()?,
+    })
 }
 
 const COLUMNS: &str = "first, count, root, tx, block, block_hash, log_index, state";
-
-async fn select(db: &D1Database, query: &str, values: &[D1Type<'_>]) -> Result<Vec<AnchorRow>, Error> {
-    let result = db.prepare(query).bind_refs(values)?.all().await?;
-    result
-        .results::<Columns>()?
-        .into_iter()
-        .map(AnchorRow::try_from)
-        .collect()
-}
 
 /// The anchor over a message, if the chain has one.
 pub async fn covering(db: &D1Database, stream: StreamId, seq: Seq) -> Result<Option<AnchorRow>, Error> {
@@ -107,10 +90,8 @@ pub async fn covering(db: &D1Database, stream: StreamId, seq: Seq) -> Result<Opt
         "SELECT {COLUMNS} FROM anchors WHERE stream = ?1 AND first <= ?2 ORDER BY first DESC, block DESC LIMIT 1"
     );
     let id = stream.to_string();
-    let found = select(db, &query, &[D1Type::Text(&id), number(seq.0)])
-        .await?
-        .into_iter()
-        .next();
+    let found = rows(db, &query, &[D1Type::Text(&id), number(seq.0)], read).await?;
+    let found = found.into_iter().next();
     Ok(found.filter(|anchor| seq.0 < anchor.first.0 + anchor.count))
 }
 
@@ -125,12 +106,8 @@ pub async fn list(
         "SELECT {COLUMNS} FROM anchors WHERE stream = ?1 AND first >= ?2 ORDER BY first, block LIMIT ?3"
     );
     let id = stream.to_string();
-    select(
-        db,
-        &query,
-        &[D1Type::Text(&id), number(from.0), number(limit as u64)],
-    )
-    .await
+    let values = [D1Type::Text(&id), number(from.0), number(limit as u64)];
+    rows(db, &query, &values, read).await
 }
 
 /// Enters an event; once it is final it stays so. `None` when the event is no anchor.

@@ -1,8 +1,9 @@
 //! The table of audit entries: an index of the stream `_audit`, for the operator's questions.
 
-use super::{number, out_of_shape};
-use serde::Deserialize;
+use super::{number, rows};
+use crate::row::{Row, out_of_shape};
 use serde_json::{Value, json};
+use streamchain_protocol::json;
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
 /// Which entries are asked for.
@@ -32,11 +33,14 @@ pub struct AuditRow {
     pub entry: Value,
 }
 
-#[derive(Deserialize)]
-struct Columns {
-    id: f64,
-    seq: Option<f64>,
-    entry: String,
+fn read(row: &mut Row) -> Result<AuditRow, Error> {
+    let (id, seq) = (row.number()?, row.maybe_number()?);
+    let mut entry = json::tree(&row.text()?).map_err(|_| out_of_shape("an audit entry"))?;
+    entry["id"] = json!(id);
+    if let Some(seq) = seq {
+        entry["seq"] = json!(seq);
+    }
+    Ok(AuditRow { id, entry })
 }
 
 /// Entries, the newest first.
@@ -56,20 +60,7 @@ pub async fn list(db: &D1Database, wanted: &Wanted) -> Result<Vec<AuditRow>, Err
     }
     values.push(number(wanted.limit));
     query += &format!(" ORDER BY id DESC LIMIT ?{}", values.len());
-    let rows = db.prepare(query).bind_refs(&values)?.all().await?;
-    rows.results::<Columns>()?
-        .into_iter()
-        .map(|row| {
-            let mut entry: Value =
-                serde_json::from_str(&row.entry).map_err(|_| out_of_shape("audit entry"))?;
-            entry["id"] = json!(row.id as u64);
-            if let Some(seq) = row.seq {
-                entry["seq"] = json!(seq as u64);
-            }
-            let id = row.id as u64;
-            Ok(AuditRow { id, entry })
-        })
-        .collect()
+    rows(db, &query, &values, read).await
 }
 
 /// Enters an entry; once there, it stays.

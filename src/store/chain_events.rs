@@ -1,9 +1,10 @@
 //! The table of chain events: payloads that somebody published by a transaction of their own.
 
 use super::anchors::ChainState;
-use super::{number, out_of_shape};
+use super::{number, rows};
+use crate::row::Row;
 use alloy_primitives::{Address, B256, Bytes, hex};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use streamchain_chain::listener::{ChainEvent, EventKind};
 use streamchain_protocol::ids::StreamId;
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
@@ -28,34 +29,16 @@ pub struct ChainEventRow {
     pub state: ChainState,
 }
 
-#[derive(Deserialize)]
-struct Columns {
-    block: f64,
-    log_index: f64,
-    block_hash: String,
-    tx: String,
-    author: String,
-    payload: String,
-    state: ChainState,
-}
-
-impl TryFrom<Columns> for ChainEventRow {
-    type Error = Error;
-
-    fn try_from(row: Columns) -> Result<Self, Error> {
-        let parsed = || {
-            Some(Self {
-                block: row.block as u64,
-                log_index: row.log_index as u64,
-                block_hash: row.block_hash.parse().ok()?,
-                tx: row.tx.parse().ok()?,
-                author: row.author.parse().ok()?,
-                payload: hex::decode(&row.payload).ok()?.into(),
-                state: row.state,
-            })
-        };
-        parsed().ok_or_else(|| out_of_shape("chain event"))
-    }
+fn read(row: &mut Row) -> Result<ChainEventRow, Error> {
+    Ok(ChainEventRow {
+        block: row.number()?,
+        log_index: row.number()?,
+        block_hash: row.parsed()?,
+        tx: row.parsed()?,
+        author: row.parsed()?,
+        payload: row.parsed()?,
+        state: row.parsed()?,
+    })
 }
 
 /// Up to `limit` events of a stream behind the place (block, log index), in the order of the chain.
@@ -74,12 +57,7 @@ pub async fn list(
         (number(block), number(log_index))
     });
     let values = [D1Type::Text(&id), block, log_index, number(limit as u64)];
-    let result = db.prepare(query).bind_refs(&values)?.all().await?;
-    result
-        .results::<Columns>()?
-        .into_iter()
-        .map(ChainEventRow::try_from)
-        .collect()
+    rows(db, query, &values, read).await
 }
 
 /// Enters an event; once it is final it stays so. `None` when the event is of another kind.

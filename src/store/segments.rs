@@ -1,8 +1,8 @@
 //! The table of segments: every stored message below its stream's `flushed` mark.
 
-use super::{number, out_of_shape};
+use super::{number, rows};
+use crate::row::{Row, out_of_shape};
 use alloy_primitives::{B256, hex};
-use serde::Deserialize;
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::log::Sealed;
 use worker::{D1Database, D1Type, Error};
@@ -20,29 +20,13 @@ pub struct SegmentRow {
     pub records: Vec<u8>,
 }
 
-#[derive(Deserialize)]
-struct Columns {
-    first: f64,
-    count: f64,
-    root: String,
-    #[serde(default)]
-    records: String,
-}
-
-impl TryFrom<Columns> for SegmentRow {
-    type Error = Error;
-
-    fn try_from(row: Columns) -> Result<Self, Error> {
-        let parsed = || {
-            Some(Self {
-                first: Seq(row.first as u64),
-                count: row.count as u64,
-                root: row.root.parse().ok()?,
-                records: hex::decode(&row.records).ok()?,
-            })
-        };
-        parsed().ok_or_else(|| out_of_shape("segment"))
-    }
+fn read(row: &mut Row) -> Result<SegmentRow, Error> {
+    Ok(SegmentRow {
+        first: Seq(row.number()?),
+        count: row.number()?,
+        root: row.parsed()?,
+        records: hex::decode(row.text()?).map_err(|_| out_of_shape("hexadecimal digits"))?,
+    })
 }
 
 /// Writes a segment. The same one again is fine; another one at its place is an error, for the first was
@@ -55,7 +39,7 @@ pub async fn insert(
 ) -> Result<(), Error> {
     // `unhex` of one text is the fastest way for bytes into D1.
     let statement = "INSERT INTO segments (stream, first, count, root, bytes, records)
-                     VALUES (?1, ?2, ?3, ?4, ?5, unhex(?6)) ON CONFLICT DO NOTHING";
+                     VALUES (?1, ?2, ?3, ?4, ?5, unhex(?6)) ON CONFLICT DO NOTHING RETURNING first";
     let (id, root, digits) = (
         stream.to_string(),
         hex::encode_prefixed(segment.root),
@@ -69,8 +53,7 @@ pub async fn insert(
         number(records.len() as u64),
         D1Type::Text(&digits),
     ];
-    let result = db.prepare(statement).bind_refs(&values)?.run().await?;
-    if result.meta()?.and_then(|meta| meta.changes) != Some(0) {
+    if !rows(db, statement, &values, Row::number).await?.is_empty() {
         return Ok(());
     }
     let there = roots(db, stream, segment.first, segment.first.next()).await?;
@@ -83,18 +66,9 @@ pub async fn insert(
     }
 }
 
-async fn select(db: &D1Database, query: &str, values: &[D1Type<'_>]) -> Result<Vec<SegmentRow>, Error> {
-    let result = db.prepare(query).bind_refs(values)?.all().await?;
-    result
-        .results::<Columns>()?
-        .into_iter()
-        .map(SegmentRow::try_from)
-        .collect()
-}
-
 /// The segments with the messages `from..to`, in order: the first, and more until their records reach
 /// `max_bytes`. (The window sums lengths only; the records of the chosen rows are read once.)
-pub async fn read(
+pub async fn with_records(
     db: &D1Database,
     stream: StreamId,
     from: Seq,
@@ -106,29 +80,31 @@ pub async fn read(
           SELECT first, sum(bytes) OVER (ORDER BY first) - bytes AS before FROM segments
           WHERE stream = ?1 AND first < ?3
             AND first >= (SELECT coalesce(max(first), 0) FROM segments WHERE stream = ?1 AND first <= ?2))
-        SELECT s.first, s.count, s.root, hex(s.records) AS records
+        SELECT s.first, s.count, s.root, hex(s.records)
         FROM wanted w JOIN segments s ON s.stream = ?1 AND s.first = w.first
         WHERE w.before < ?4 ORDER BY s.first";
     let id = stream.to_string();
-    select(
-        db,
-        query,
-        &[
-            D1Type::Text(&id),
-            number(from.0),
-            number(to.0),
-            number(max_bytes as u64),
-        ],
-    )
-    .await
+    let values = [
+        D1Type::Text(&id),
+        number(from.0),
+        number(to.0),
+        number(max_bytes as u64),
+    ];
+    rows(db, query, &values, read).await
 }
 
 /// The segments that begin in `from..to`, in order, without their records.
 pub async fn roots(db: &D1Database, stream: StreamId, from: Seq, to: Seq) -> Result<Vec<SegmentRow>, Error> {
-    let query = "SELECT first, count, root FROM segments
+    let query = "SELECT first, count, root, '' FROM segments
                  WHERE stream = ?1 AND first >= ?2 AND first < ?3 ORDER BY first";
     let id = stream.to_string();
-    select(db, query, &[D1Type::Text(&id), number(from.0), number(to.0)]).await
+    rows(
+        db,
+        query,
+        &[D1Type::Text(&id), number(from.0), number(to.0)],
+        read,
+    )
+    .await
 }
 
 /// Up to `limit` segments that begin at `from` or later, in order, without their records.
@@ -138,9 +114,9 @@ pub async fn list(
     from: Seq,
     limit: usize,
 ) -> Result<Vec<SegmentRow>, Error> {
-    let query = "SELECT first, count, root FROM segments
+    let query = "SELECT first, count, root, '' FROM segments
                  WHERE stream = ?1 AND first >= ?2 ORDER BY first LIMIT ?3";
     let id = stream.to_string();
     let values = [D1Type::Text(&id), number(from.0), number(limit as u64)];
-    select(db, query, &values).await
+    rows(db, query, &values, read).await
 }

@@ -1,8 +1,8 @@
 //! The table of streams: what the edge and the Listener know them by.
 
-use super::{number, out_of_shape};
+use super::{number, rows};
+use crate::row::Row;
 use alloy_primitives::{Address, hex};
-use serde::Deserialize;
 use std::collections::HashSet;
 use streamchain_protocol::ids::{ShortId, StreamId, StreamName};
 use streamchain_protocol::log::LogState;
@@ -26,42 +26,21 @@ pub struct StreamRow {
     pub place: u64,
 }
 
-#[derive(Deserialize)]
-struct Columns {
-    id: String,
-    owner: String,
-    name: String,
-    mode: String,
-    read: String,
-    write: String,
-    p2p: f64,
-    prove: f64,
-    created: f64,
-    place: f64,
-}
-
-impl TryFrom<Columns> for StreamRow {
-    type Error = Error;
-
-    fn try_from(row: Columns) -> Result<Self, Error> {
-        let parsed = || {
-            Some(Self {
-                id: row.id.parse().ok()?,
-                owner: row.owner.parse().ok()?,
-                name: row.name.parse().ok()?,
-                settings: StreamSettings {
-                    mode: row.mode.parse().ok()?,
-                    read: row.read.parse().ok()?,
-                    write: row.write.parse().ok()?,
-                    p2p: row.p2p != 0.0,
-                    prove: row.prove != 0.0,
-                },
-                created: row.created as u64,
-                place: row.place as u64,
-            })
-        };
-        parsed().ok_or_else(|| out_of_shape("stream"))
-    }
+fn read(row: &mut Row) -> Result<StreamRow, Error> {
+    Ok(StreamRow {
+        id: row.parsed()?,
+        owner: row.parsed()?,
+        name: row.parsed()?,
+        settings: StreamSettings {
+            mode: row.parsed()?,
+            read: row.parsed()?,
+            write: row.parsed()?,
+            p2p: row.number()? != 0,
+            prove: row.number()? != 0,
+        },
+        created: row.number()?,
+        place: row.number()?,
+    })
 }
 
 const COLUMNS: &str = "id, owner, name, mode, read, write, p2p, prove, created, rowid AS place";
@@ -93,17 +72,8 @@ pub async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error> {
 pub async fn find(db: &D1Database, short: ShortId) -> Result<Option<StreamRow>, Error> {
     let short = short.to_string();
     let query = format!("SELECT {COLUMNS} FROM streams WHERE short = ?1");
-    let result = db
-        .prepare(query)
-        .bind_refs(&[D1Type::Text(&short)])?
-        .all()
-        .await?;
-    result
-        .results::<Columns>()?
-        .into_iter()
-        .next()
-        .map(StreamRow::try_from)
-        .transpose()
+    let found = rows(db, &query, &[D1Type::Text(&short)], read).await?;
+    Ok(found.into_iter().next())
 }
 
 /// Whose streams a list has.
@@ -129,16 +99,8 @@ pub async fn list(
     let query = format!(
         "SELECT {COLUMNS} FROM streams WHERE rowid < ?1 AND {condition} ORDER BY rowid DESC LIMIT ?2"
     );
-    let result = db
-        .prepare(query)
-        .bind_refs(&[number(below), number(limit as u64), D1Type::Text(&owner)])?
-        .all()
-        .await?;
-    result
-        .results::<Columns>()?
-        .into_iter()
-        .map(StreamRow::try_from)
-        .collect()
+    let values = [number(below), number(limit as u64), D1Type::Text(&owner)];
+    rows(db, &query, &values, read).await
 }
 
 /// Ids of one query at most: D1 binds 100 values in a statement.
@@ -146,23 +108,13 @@ const KNOWN_AT_ONCE: usize = 90;
 
 /// Which of these streams are in the table.
 pub async fn known(db: &D1Database, ids: &[StreamId]) -> Result<HashSet<StreamId>, Error> {
-    #[derive(Deserialize)]
-    struct Id {
-        id: String,
-    }
     let mut known = HashSet::new();
     for ids in ids.chunks(KNOWN_AT_ONCE) {
         let marks = vec!["?"; ids.len()].join(", ");
         let texts: Vec<String> = ids.iter().map(StreamId::to_string).collect();
         let values: Vec<D1Type<'_>> = texts.iter().map(|text| D1Type::Text(text)).collect();
         let query = format!("SELECT id FROM streams WHERE id IN ({marks})");
-        let rows = db
-            .prepare(query)
-            .bind_refs(&values)?
-            .all()
-            .await?
-            .results::<Id>()?;
-        known.extend(rows.iter().filter_map(|row| row.id.parse::<StreamId>().ok()));
+        known.extend(rows(db, &query, &values, Row::parsed::<StreamId>).await?);
     }
     Ok(known)
 }

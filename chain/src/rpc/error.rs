@@ -192,7 +192,7 @@ impl RpcError {
         let RpcError::Node { message, .. } = self else {
             return false;
         };
-        let message = message.to_lowercase();
+        let message = message.to_ascii_lowercase();
         phrases.iter().any(|phrase| message.contains(phrase))
     }
 }

@@ -1,7 +1,8 @@
 //! The directory's rows in its object's SQLite: who is registered, and the notices that wait.
 
+use crate::durable::own_json;
 use crate::durable::sql::{all, first, number, run};
-use serde::Deserialize;
+use crate::row::Row;
 use streamchain_protocol::directory::{Directory, NoticeStore, Numbered};
 use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::uplink::{Notice, Registration};
@@ -19,23 +20,6 @@ pub struct RelayRows {
     sql: SqlStorage,
 }
 
-#[derive(Deserialize)]
-struct RelayRow {
-    id: String,
-    json: String,
-}
-
-#[derive(Deserialize)]
-struct NoticeRow {
-    number: f64,
-    json: String,
-}
-
-#[derive(Deserialize)]
-struct LastRow {
-    last: f64,
-}
-
 impl RelayRows {
     /// Over an object's storage.
     pub fn new(sql: SqlStorage) -> Self {
@@ -46,9 +30,11 @@ impl RelayRows {
     pub fn load(&self, now_ms: u64) -> Result<Directory, Error> {
         run(&self.sql, SCHEMA, vec![])?;
         let mut directory = Directory::default();
-        for RelayRow { id, json } in all(&self.sql, "SELECT id, json FROM relays", vec![])? {
-            let relay = id.parse().map_err(|error| Error::RustError(format!("{error}")))?;
-            let registration: Registration = serde_json::from_str(&json)?;
+        let query = "SELECT id, json FROM relays";
+        let relays = all(&self.sql, query, vec![], |row| {
+            Ok((row.parsed()?, own_json(&row.text()?)?))
+        })?;
+        for (relay, registration) in relays {
             directory.restore(relay, registration, now_ms);
         }
         Ok(directory)
@@ -92,22 +78,19 @@ impl NoticeStore for RelayRows {
     }
 
     fn last_number(&self) -> Result<u64, Error> {
-        let query = "SELECT seq AS last FROM sqlite_sequence WHERE name = 'notices'";
-        Ok(first::<LastRow>(&self.sql, query, vec![])?.map_or(0, |row| row.last as u64))
+        let query = "SELECT seq FROM sqlite_sequence WHERE name = 'notices'";
+        Ok(first(&self.sql, query, vec![], Row::number)?.unwrap_or(0))
     }
 
     fn after(&self, relay: &RelayId, cursor: u64, rows: usize) -> Result<Vec<Numbered>, Error> {
         let query = "SELECT number, json FROM notices WHERE relay = ? AND number > ? ORDER BY number LIMIT ?";
         let values = vec![relay.as_str().into(), number(cursor), number(rows as u64)];
-        let rows: Vec<NoticeRow> = all(&self.sql, query, values)?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(Numbered {
-                    number: row.number as u64,
-                    notice: serde_json::from_str(&row.json)?,
-                })
+        all(&self.sql, query, values, |row| {
+            Ok(Numbered {
+                number: row.number()?,
+                notice: own_json(&row.text()?)?,
             })
-            .collect()
+        })
     }
 
     fn drop_through(&self, relay: &RelayId, cursor: u64) -> Result<(), Error> {

@@ -3,9 +3,10 @@
 //! Nobody waits for the provider: requests find what is there, and a renewal fetches what is due behind them.
 
 use crate::config::Config;
+use crate::durable::own_json;
 use crate::durable::sql::{first, run};
 use crate::outbound::{Bounds, OutboundError, post_json};
-use serde::Deserialize;
+use crate::row::Row;
 use std::cell::RefCell;
 use std::rc::Rc;
 use streamchain_protocol::ice_servers::IceServer;
@@ -16,11 +17,6 @@ use worker::{Date, Env, Error, SqlStorage, State, console_error, console_warn};
 
 const SCHEMA: &str =
     "CREATE TABLE IF NOT EXISTS turn_service (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL)";
-
-#[derive(Deserialize)]
-struct IssuedRow {
-    json: String,
-}
 
 /// The provider as this object knows it.
 #[derive(Clone)]
@@ -34,8 +30,8 @@ impl TurnServiceRows {
     pub fn load(sql: SqlStorage) -> Self {
         let issued = || -> Result<TurnService, Error> {
             run(&sql, SCHEMA, vec![])?;
-            let row: Option<IssuedRow> = first(&sql, "SELECT json FROM turn_service", vec![])?;
-            let issued = row.map(|row| serde_json::from_str(&row.json)).transpose()?;
+            let json = first(&sql, "SELECT json FROM turn_service", vec![], Row::text)?;
+            let issued = json.map(|json| own_json(&json)).transpose()?;
             Ok(issued.map(TurnService::restore).unwrap_or_default())
         };
         let service = issued().unwrap_or_else(|error| {

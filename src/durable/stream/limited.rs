@@ -45,7 +45,7 @@ impl Stream {
         let response = self.create(new).await?;
         if is_new {
             let config = Config::of(&self.env).map_err(Problem::internal)?;
-            let actor = account.map_or_else(|| audit::NOBODY.to_owned(), str::to_lowercase);
+            let actor = account.map_or_else(|| audit::NOBODY.to_owned(), str::to_ascii_lowercase);
             let target = format!("/v1/streams/{}", StreamId::of(new.owner, &new.name));
             let mut entry = audit::done(actor, "stream.create", target);
             entry.from = client.map(|client| from_where(&config.master.audit_key(), client));

@@ -1,5 +1,6 @@
 //! What the Worker and the Stream object say to each other.
 
+use crate::durable::own_json;
 use alloy_primitives::{Address, Bytes};
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::directory::Chosen;
@@ -153,7 +154,7 @@ impl TailAnswer {
     pub async fn read(mut response: Response) -> worker::Result<Tail> {
         let missing = || Error::RustError("the Stream object's answer lacks a header".into());
         let state = response.headers().get(STATE_HEADER)?.ok_or_else(missing)?;
-        let state: LogState = serde_json::from_str(&state)?;
+        let state: LogState = own_json(&state)?;
         let first = response
             .headers()
             .get(FIRST_HEADER)?

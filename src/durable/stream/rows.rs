@@ -1,8 +1,9 @@
 //! A stream's rows in its object's SQLite.
 
-use crate::durable::sql::{all, first, number, run, to_number};
+use crate::durable::own_json;
+use crate::durable::sql::{all, each, first, number, run};
+use crate::row::{Row, out_of_shape};
 use alloy_primitives::{Address, hex};
-use serde::Deserialize;
 use std::cell::Cell;
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
 use streamchain_protocol::log::{
@@ -47,34 +48,6 @@ pub struct StreamRows {
     prepared: Cell<bool>,
 }
 
-#[derive(Deserialize)]
-struct JsonRow {
-    json: String,
-}
-
-#[derive(Deserialize)]
-struct EventRow {
-    number: f64,
-    name: String,
-    json: String,
-}
-
-#[derive(Deserialize)]
-struct NumberRow {
-    number: Option<f64>,
-}
-
-#[derive(Deserialize)]
-struct MemberRow {
-    address: String,
-    rights: f64,
-}
-
-fn to_address(text: &str) -> Result<Address, Error> {
-    text.parse()
-        .map_err(|_| Error::RustError(format!("a row of members has {text:?} as its address")))
-}
-
 impl StreamRows {
     /// Over an object's storage.
     pub fn new(sql: SqlStorage) -> Self {
@@ -110,11 +83,9 @@ impl StreamRows {
         Ok(self.number_of(query, vec![table.into()])?.is_some())
     }
 
-    /// The column `number` of the first row.
+    /// The number in the first row.
     fn number_of(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Option<u64>, Error> {
-        let row: Option<NumberRow> = first(&self.sql, query, values)?;
-        // At most 2^53 - 1, so a double has it exactly.
-        Ok(row.and_then(|row| row.number).map(|number| number as u64))
+        Ok(first(&self.sql, query, values, Row::maybe_number)?.flatten())
     }
 
     fn json<T: serde::de::DeserializeOwned>(
@@ -122,10 +93,7 @@ impl StreamRows {
         query: &str,
         values: Vec<SqlStorageValue>,
     ) -> Result<Option<T>, Error> {
-        let row = first::<JsonRow>(&self.sql, query, values)?;
-        row.map(|row| serde_json::from_str(&row.json))
-            .transpose()
-            .map_err(Error::from)
+        first(&self.sql, query, values, |row| own_json(&row.text()?))
     }
 }
 
@@ -175,15 +143,12 @@ impl LogStore for StreamRows {
         let query = "SELECT first, count, records FROM batches
                      WHERE first >= (SELECT coalesce(max(first), 0) FROM batches WHERE first <= ?1)
                        AND first + count > ?1 ORDER BY first LIMIT ?2";
-        let rows = self
-            .sql
-            .exec(query, vec![number(from.0), number(ROWS_MAX as u64)])?
-            .raw();
+        let values = vec![number(from.0), number(ROWS_MAX as u64)];
         let (mut batches, mut bytes) = (Vec::new(), 0);
-        for row in rows {
-            let batch = to_batch(row?)?;
-            bytes += batch.records.len();
-            batches.push(batch);
+        for row in each(&self.sql, query, values)? {
+            let one = batch(&mut row?)?;
+            bytes += one.records.len();
+            batches.push(one);
             if bytes >= max_bytes {
                 break;
             }
@@ -201,14 +166,8 @@ impl LogStore for StreamRows {
 
     fn sealed(&self, rows: usize) -> Result<Vec<Sealed>, Error> {
         let limit = number(rows.min(u32::MAX as usize) as u64);
-        let rows: Vec<JsonRow> = all(
-            &self.sql,
-            "SELECT json FROM sealed ORDER BY first LIMIT ?",
-            vec![limit],
-        )?;
-        rows.iter()
-            .map(|row| serde_json::from_str(&row.json).map_err(Error::from))
-            .collect()
+        let query = "SELECT json FROM sealed ORDER BY first LIMIT ?";
+        all(&self.sql, query, vec![limit], |row| own_json(&row.text()?))
     }
 
     fn put_sealed(&self, segment: &Sealed) -> Result<(), Error> {
@@ -242,19 +201,12 @@ impl LogStore for StreamRows {
                        FROM (SELECT number, name, json FROM events WHERE number > ? ORDER BY number LIMIT ?))
                      WHERE before < ? ORDER BY number";
         let values = vec![number(after), number(ROWS_MAX as u64), number(max_bytes as u64)];
-        let rows: Vec<EventRow> = all(&self.sql, query, values)?;
-        let event = |row: EventRow| StoredEvent {
-            number: row.number as u64,
-            name: row.name,
-            json: row.json,
-        };
-        Ok(rows.into_iter().map(event).collect())
+        all(&self.sql, query, values, event)
     }
 
     fn last_event(&self, key: &str) -> Result<Option<String>, Error> {
-        let query = "SELECT state AS json FROM events WHERE key = ? ORDER BY number DESC LIMIT 1";
-        let row: Option<JsonRow> = first(&self.sql, query, vec![key.into()])?;
-        Ok(row.map(|row| row.json))
+        let query = "SELECT state FROM events WHERE key = ? ORDER BY number DESC LIMIT 1";
+        first(&self.sql, query, vec![key.into()], Row::text)
     }
 
     fn drop_event(&self, given: u64) -> Result<(), Error> {
@@ -278,8 +230,8 @@ impl LogStore for StreamRows {
     fn waiting(&self, max_bytes: usize) -> Result<Vec<Waiting>, Error> {
         let query = "SELECT place, producer, number, record FROM inbox ORDER BY place";
         let (mut waiting, mut bytes) = (Vec::new(), 0);
-        for row in self.sql.exec(query, vec![])?.raw() {
-            let one = to_waiting(row?)?;
+        for row in each(&self.sql, query, vec![])? {
+            let one = self::waiting(&mut row?)?;
             bytes += one.record.len();
             waiting.push(one);
             if bytes >= max_bytes {
@@ -291,16 +243,9 @@ impl LogStore for StreamRows {
 
     fn waiting_keys(&self) -> Result<Vec<(ProducerId, u64, u64)>, Error> {
         let query = "SELECT producer, number, length(record) FROM inbox";
-        self.sql
-            .exec(query, vec![])?
-            .raw()
-            .map(|row| match <[SqlStorageValue; 3]>::try_from(row?) {
-                Ok([SqlStorageValue::Blob(id), number, bytes]) => {
-                    Ok((to_producer(&id)?, to_number(&number)?, to_number(&bytes)?))
-                }
-                _ => Err(out_of_shape("inbox")),
-            })
-            .collect()
+        all(&self.sql, query, vec![], |row| {
+            Ok((producer(row)?, row.number()?, row.number()?))
+        })
     }
 
     fn last_waiting(&self, producer: ProducerId) -> Result<Option<u64>, Error> {
@@ -373,9 +318,13 @@ impl LogStore for StreamRows {
         if !self.has_table("members")? {
             return Ok(None);
         }
-        let query = "SELECT address, rights FROM members WHERE address = ?";
-        let row: Option<MemberRow> = first(&self.sql, query, vec![hex::encode_prefixed(member).into()])?;
-        Ok(row.map(|row| Rights::from_bits(row.rights as u8)))
+        let query = "SELECT rights FROM members WHERE address = ?";
+        first(
+            &self.sql,
+            query,
+            vec![hex::encode_prefixed(member).into()],
+            rights,
+        )
     }
 
     fn members(&self) -> Result<Vec<(Address, Rights)>, Error> {
@@ -383,9 +332,7 @@ impl LogStore for StreamRows {
             return Ok(Vec::new());
         }
         let query = "SELECT address, rights FROM members ORDER BY address";
-        let rows: Vec<MemberRow> = all(&self.sql, query, vec![])?;
-        let member = |row: MemberRow| Ok((to_address(&row.address)?, Rights::from_bits(row.rights as u8)));
-        rows.into_iter().map(member).collect()
+        all(&self.sql, query, vec![], |row| Ok((row.parsed()?, rights(row)?)))
     }
 
     fn put_member(&self, member: Address, rights: Rights) -> Result<(), Error> {
@@ -408,40 +355,37 @@ impl LogStore for StreamRows {
     }
 }
 
-fn to_batch(row: Vec<SqlStorageValue>) -> Result<StoredBatch, Error> {
-    match <[SqlStorageValue; 3]>::try_from(row) {
-        Ok([first, count, SqlStorageValue::Blob(records)]) => Ok(StoredBatch {
-            first: Seq(to_number(&first)?),
-            count: to_number(&count)?,
-            records,
-        }),
-        _ => Err(out_of_shape("batches")),
-    }
+fn batch(row: &mut Row) -> Result<StoredBatch, Error> {
+    Ok(StoredBatch {
+        first: Seq(row.number()?),
+        count: row.number()?,
+        records: row.bytes()?,
+    })
 }
 
-fn to_waiting(row: Vec<SqlStorageValue>) -> Result<Waiting, Error> {
-    match <[SqlStorageValue; 4]>::try_from(row) {
-        Ok(
-            [
-                place,
-                SqlStorageValue::Blob(id),
-                number,
-                SqlStorageValue::Blob(record),
-            ],
-        ) => Ok(Waiting {
-            place: to_number(&place)?,
-            producer: to_producer(&id)?,
-            number: to_number(&number)?,
-            record,
-        }),
-        _ => Err(out_of_shape("inbox")),
-    }
+fn waiting(row: &mut Row) -> Result<Waiting, Error> {
+    Ok(Waiting {
+        place: row.number()?,
+        producer: producer(row)?,
+        number: row.number()?,
+        record: row.bytes()?,
+    })
 }
 
-fn to_producer(id: &[u8]) -> Result<ProducerId, Error> {
-    id.try_into().map(ProducerId).map_err(|_| out_of_shape("inbox"))
+fn producer(row: &mut Row) -> Result<ProducerId, Error> {
+    let id = row.bytes()?.try_into();
+    id.map(ProducerId).map_err(|_| out_of_shape("a producer's id"))
 }
 
-fn out_of_shape(table: &str) -> Error {
-    Error::RustError(format!("a row of {table} is out of shape"))
+fn event(row: &mut Row) -> Result<StoredEvent, Error> {
+    Ok(StoredEvent {
+        number: row.number()?,
+        name: row.text()?,
+        json: row.text()?,
+    })
+}
+
+fn rights(row: &mut Row) -> Result<Rights, Error> {
+    let bits = u8::try_from(row.number()?);
+    bits.map(Rights::from_bits).map_err(|_| out_of_shape("rights"))
 }

@@ -355,7 +355,7 @@ fn early_text(number: u64) -> String {
 fn text_message() -> CborError {
     CborError::Item {
         field: "message",
-        reason: "text, but frames are binary".into(),
+        reason: "text, but frames are binary",
     }
 }
 

@@ -1,0 +1,75 @@
+//! Rows of the databases, D1 and an object's own SQLite, read column by column in the order of the query.
+//!
+//! Small steps instead of a derived reader: one of these for each kind of row would be a good part of the Worker.
+
+use std::str::FromStr;
+use worker::js_sys::Array;
+use worker::wasm_bindgen::JsValue;
+use worker::{Error, SqlStorageValue};
+
+/// One row; every call takes its next column.
+pub struct Row {
+    columns: std::vec::IntoIter<SqlStorageValue>,
+}
+
+impl Row {
+    /// The row with these columns.
+    pub fn new(columns: Vec<SqlStorageValue>) -> Self {
+        let columns = columns.into_iter();
+        Self { columns }
+    }
+
+    /// A row as the runtime gives it: an array.
+    pub fn of(array: &JsValue) -> Result<Self, Error> {
+        let columns = Array::from(array).into_iter().map(SqlStorageValue::try_from);
+        Ok(Self::new(columns.collect::<Result<_, _>>()?))
+    }
+
+    fn take(&mut self) -> SqlStorageValue {
+        self.columns.next().unwrap_or(SqlStorageValue::Null)
+    }
+
+    /// A text.
+    pub fn text(&mut self) -> Result<String, Error> {
+        match self.take() {
+            SqlStorageValue::String(text) => Ok(text),
+            _ => Err(out_of_shape("a text")),
+        }
+    }
+
+    /// A text that says something else.
+    pub fn parsed<T: FromStr>(&mut self) -> Result<T, Error> {
+        let text = self.text()?;
+        text.parse().map_err(|_| out_of_shape("a text of another form"))
+    }
+
+    /// A number, or none. At most 2^53 - 1, as everything that is bound.
+    pub fn maybe_number(&mut self) -> Result<Option<u64>, Error> {
+        match self.take() {
+            SqlStorageValue::Integer(number) if number >= 0 => Ok(Some(number.cast_unsigned())),
+            SqlStorageValue::Null => Ok(None),
+            _ => Err(out_of_shape("a number")),
+        }
+    }
+
+    /// A number.
+    pub fn number(&mut self) -> Result<u64, Error> {
+        self.maybe_number()?.ok_or_else(|| out_of_shape("a number"))
+    }
+
+    /// Bytes.
+    pub fn bytes(&mut self) -> Result<Vec<u8>, Error> {
+        match self.take() {
+            SqlStorageValue::Blob(bytes) => Ok(bytes),
+            _ => Err(out_of_shape("bytes")),
+        }
+    }
+}
+
+/// An error for what a row must not be.
+#[cold]
+pub fn out_of_shape(expected: &str) -> Error {
+    Error::RustError(format!(
+        "a row of the database is out of shape: expected {expected}"
+    ))
+}
