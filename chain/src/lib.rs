@@ -20,3 +20,4 @@ pub mod row;
 pub mod rpc;
 pub mod sender;
 pub mod tx;
+pub mod undeployed;

@@ -90,6 +90,15 @@ pub enum Request {
         /// On which state.
         at: BlockId,
     },
+    /// `eth_call` of creation code: a program that is run and forgotten.
+    Run {
+        /// The code; what it returns is the answer.
+        program: Bytes,
+        /// Who the node takes for the sender.
+        from: Address,
+        /// On which state.
+        at: BlockId,
+    },
     /// `eth_sendRawTransaction`
     Send(Bytes),
     /// `eth_getTransactionReceipt`
@@ -135,7 +144,7 @@ impl Request {
             Request::Balance(_) => "eth_getBalance",
             Request::FeeHistory => "eth_feeHistory",
             Request::EstimateGas { .. } => "eth_estimateGas",
-            Request::Call { .. } => "eth_call",
+            Request::Call { .. } | Request::Run { .. } => "eth_call",
             Request::Send(_) => "eth_sendRawTransaction",
             Request::Receipt(_) => "eth_getTransactionReceipt",
         }
@@ -163,6 +172,7 @@ impl Request {
             // that includes the latest block.
             Request::EstimateGas { from, to, data } => json!([{ "from": from, "to": to, "data": data }]),
             Request::Call { to, data, at } => json!([{ "to": to, "data": data }, at.to_json()]),
+            Request::Run { program, from, at } => json!([{ "from": from, "data": program }, at.to_json()]),
             Request::Send(raw) => json!([raw]),
             Request::Receipt(hash) => json!([hash]),
         }
@@ -200,7 +210,7 @@ impl Request {
             Request::Balance(_) => Answer::Balance(read::<U256>(method, result)?),
             Request::FeeHistory => Answer::FeeHistory(read(method, result)?),
             Request::EstimateGas { .. } => Answer::Gas(read::<U64>(method, result)?.to()),
-            Request::Call { .. } => Answer::Returned(read(method, result)?),
+            Request::Call { .. } | Request::Run { .. } => Answer::Returned(read(method, result)?),
             Request::Send(_) => Answer::Sent(read(method, result)?),
             Request::Receipt(_) => Answer::Receipt(read(method, result)?),
         })

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 use streamchain_chain::personal;
 use streamchain_chain::rpc::{Answer as ChainAnswer, BlockId, Request as ChainRequest};
+use streamchain_chain::undeployed::{RUN_BY, Undeployed};
 use streamchain_protocol::access::{AccessClaims, KeyRef, Scope};
 use streamchain_protocol::account::SCOPE_MAX_STREAMS;
 use streamchain_protocol::ids::{ShortId, StreamRef};
@@ -22,7 +23,7 @@ use streamchain_protocol::limits::{ACCESS_TOKEN_LIFE_S, SIGN_IN_LIFE_S};
 use streamchain_protocol::rights::Rights;
 use streamchain_protocol::siwe::{Expected, NonceError, SignIn, SignInNonce, SiweError};
 
-/// Longest signature, bytes: contract wallets join those of many owners.
+/// Longest signature, bytes: contract wallets join those of many owners, and say how they are deployed.
 const SIGNATURE_MAX_BYTES: usize = 4_096;
 
 /// `POST /v1/auth/guest`: a new author with a token.
@@ -119,8 +120,8 @@ fn verify_nonce(call: &Call, nonce: &str) -> Result<SignInNonce, SiweError> {
     verified.map_err(|_| SiweError::Nonce)
 }
 
-/// Whether the account signed: by its own key, or as its contract says (EIP-1271). The contract must be on the chain:
-/// signatures for one that is yet to be made (EIP-6492) are not taken.
+/// Whether the account signed: by its own key, or as its contract says (EIP-1271), even if that is yet to be deployed
+/// (EIP-6492).
 async fn check_signature(call: &Call, account: Address, hash: B256, signature: Bytes) -> Result<(), Problem> {
     if personal::signer(hash, &signature) == Some(account) {
         return Ok(());
@@ -128,10 +129,18 @@ async fn check_signature(call: &Call, account: Address, hash: B256, signature: B
     let Ok(chain) = ChainConfig::of(&call.env) else {
         return Err(SiweError::Signature.into());
     };
-    let request = ChainRequest::Call {
-        to: account,
-        data: personal::ask_contract(hash, signature),
-        at: BlockId::Latest,
+    let at = BlockId::Latest;
+    let request = match Undeployed::parse(&signature) {
+        Some(undeployed) => ChainRequest::Run {
+            program: undeployed.program(account, hash),
+            from: RUN_BY,
+            at,
+        },
+        None => ChainRequest::Call {
+            to: account,
+            data: personal::ask_contract(hash, signature),
+            at,
+        },
     };
     match Rpc::new(chain.chain_id, chain.urls).call(&request).await {
         Ok(ChainAnswer::Returned(answer)) if personal::contract_agrees(&answer) => Ok(()),

@@ -3,7 +3,18 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { encodeFunctionData, getAddress, type Hex, keccak256, parseAbi, toBytes } from "viem";
+import {
+  concat,
+  encodeAbiParameters,
+  encodeFunctionData,
+  getAddress,
+  getCreate2Address,
+  type Hex,
+  keccak256,
+  parseAbi,
+  parseAbiParameters,
+  toBytes,
+} from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { assertProblem, bearer } from "../edge/harness.ts";
 import { messageOf, newNonce, postSigned, signIn } from "../edge/siwe.ts";
@@ -20,6 +31,33 @@ const NAME_HASH = keccak256(toBytes("owned"));
 
 /** The runtime code of a contract that answers every call with `word`: PUSH4 word, PUSH1 224, SHL, MSTORE, RETURN. */
 const answering = (word: string): Hex => `0x63${word}60e01b60005260206000f3`;
+
+/** Creation code of a contract with this code: PUSH1 size, PUSH1 12, PUSH1 0, CODECOPY, PUSH1 size, PUSH1 0, RETURN. */
+const deploying = (code: Hex): Hex => {
+  const size = (code.length / 2 - 1).toString(16).padStart(2, "0");
+  return `0x60${size}600c60003960${size}6000f3${code.slice(2)}`;
+};
+
+const FACTORY: Hex = `0x${"fa".repeat(20)}`;
+
+/** CALLDATACOPY of all, CREATE2 of that with salt 0. */
+const MAKES_WHAT_IT_IS_GIVEN = "0x365f5f375f365f5ff55000";
+
+/** Where the factory makes a contract of this creation code. */
+const madeOf = (bytecode: Hex): Hex => getCreate2Address({ from: FACTORY, salt: `0x${"00".repeat(32)}`, bytecode });
+
+/** A signature of a wallet that `factory` makes when it is called with `calldata` (EIP-6492). */
+const undeployed = (factory: string, calldata: Hex): Hex =>
+  concat([
+    encodeAbiParameters(parseAbiParameters("address, bytes, bytes"), [factory as Hex, calldata, "0x1234"]),
+    `0x${"6492".repeat(16)}`,
+  ]);
+
+/** Called with nothing it remembers that, and says yes from then on. */
+const YES_ONCE_CALLED = "0x3660095760015f55005b631626ba7e60e01b5f54025f5260205ff3";
+
+/** Says yes when the transaction is by the address zero, which a node takes unless told otherwise. */
+const YES_TO_NOBODY = "0x3215631626ba7e60e01b025f5260205ff3";
 
 /** How long the edge may take to look at the contract again, on a busy machine. */
 const PATIENCE_MS = 60_000;
@@ -93,16 +131,43 @@ describe("a wallet's own stream", () => {
     await scene.reachesMining(stream, "anchored", 2);
   });
 
+  /** A sign-in of the wallet of a contract, with this signature. */
+  const signed = async (wallet: string, signature: Hex = "0x1234") =>
+    postSigned(scene.edge, messageOf(scene.edge, getAddress(wallet), await newNonce(scene.edge)), signature);
+
+  const isRefused = async (wallet: string, signature?: Hex): Promise<void> => {
+    assert.equal(assertProblem(await signed(wallet, signature), 401, "sign-in-refused").reason, "signature");
+  };
+
   it("may be made by the wallet of a contract that says yes to a signature, and by no other", async () => {
     const [yes, no, none] = [`0x${"a1".repeat(20)}`, `0x${"a2".repeat(20)}`, `0x${"a3".repeat(20)}`];
     await node.rpc("hardhat_setCode", [yes, answering("1626ba7e")]);
     await node.rpc("hardhat_setCode", [no, answering("ffffffff")]);
-    const signed = async (wallet: string) =>
-      postSigned(scene.edge, messageOf(scene.edge, getAddress(wallet), await newNonce(scene.edge)), "0x1234");
     const taken = await signed(yes);
     assert.deepEqual([taken.status, taken.json.author], [201, yes]);
-    for (const wallet of [no, none]) {
-      assert.equal(assertProblem(await signed(wallet), 401, "sign-in-refused").reason, "signature");
-    }
+    for (const wallet of [no, none]) await isRefused(wallet);
+  });
+
+  it("may be made by the wallet of a contract that is yet to be deployed, and that stays so", async () => {
+    await node.rpc("hardhat_setCode", [FACTORY, MAKES_WHAT_IT_IS_GIVEN]);
+    const [yes, no] = [deploying(answering("1626ba7e")), deploying(answering("ffffffff"))];
+    const taken = await signed(madeOf(yes), undeployed(FACTORY, yes));
+    assert.deepEqual([taken.status, taken.json.author], [201, madeOf(yes).toLowerCase()]);
+    assert.equal(await node.rpc("eth_getCode", [madeOf(yes), "latest"]), "0x", "nothing was deployed");
+    await isRefused(madeOf(no), undeployed(FACTORY, no));
+    await isRefused(madeOf(no), undeployed(FACTORY, yes)); // another wallet's deployment
+    await isRefused(madeOf(yes), undeployed(account(9).address, yes)); // a factory that makes nothing
+    await isRefused(madeOf(yes)); // not deployed, and not said how
+  });
+
+  it("may not be made by having somebody else's wallet changed first, or by looking like a simulation", async () => {
+    const [opened, simulated] = [`0x${"a4".repeat(20)}`, `0x${"a5".repeat(20)}`] as const;
+    await node.rpc("hardhat_setCode", [opened, YES_ONCE_CALLED]);
+    await isRefused(opened, undeployed(opened, "0x"));
+    await node.send(owner, opened, "0x");
+    await node.mine();
+    assert.equal((await signed(opened)).status, 201, "it was never called before");
+    await node.rpc("hardhat_setCode", [simulated, YES_TO_NOBODY]);
+    await isRefused(simulated, undeployed(FACTORY, "0x"));
   });
 });

@@ -285,6 +285,7 @@ impl FakeChain {
                 let (returned, _) = execute(&mut state, Address::ZERO, data).unwrap();
                 Answer::Returned(returned)
             }
+            Request::Run { .. } => unreachable!("neither sender nor listener runs a program"),
             Request::Send(raw) => Answer::Sent(self.receive(raw)?),
             Request::Receipt(hash) => {
                 let receipts = self.blocks.iter().flat_map(|block| &block.receipts);
