@@ -20,7 +20,7 @@ pub fn preflight(methods: &str) -> worker::Result<Response> {
     headers.set("access-control-allow-methods", methods)?;
     headers.set(
         "access-control-allow-headers",
-        "authorization, content-type, last-event-id, idempotency-key, streamchain-producer, streamchain-producer-seq",
+        "authorization, content-type, last-event-id, prefer, idempotency-key, streamchain-producer, streamchain-producer-seq",
     )?;
     headers.set("access-control-max-age", MAX_AGE_S)?;
     Ok(Response::empty()?.with_status(204).with_headers(headers))

@@ -34,6 +34,11 @@ pub async fn post(mut call: Call, stream: &StreamRef) -> Answer {
     let author = principal.author;
     let (producer, producer_seq) = numbered(&call, stream, author)?;
     let payload = payload(&mut call).await?;
+    let wait_ms = if wants_answer_at_once(&call)? {
+        0
+    } else {
+        APPEND_WAIT_MAX_MS
+    };
     let create = match stream {
         StreamRef::Name(name) if call.config.auto_create && !name.is_system() => {
             Some(new_stream(&call, name.clone())?)
@@ -52,7 +57,7 @@ pub async fn post(mut call: Call, stream: &StreamRef) -> Answer {
         producer,
         producer_seq,
         payload,
-        wait_ms: APPEND_WAIT_MAX_MS,
+        wait_ms,
     };
     let stub = stream_stub(&call.env, short)?;
     let answer = match outcome(ask(&stub, Method::Post, "/append", json_body(&append)?).await?).await? {
@@ -76,6 +81,16 @@ pub async fn post(mut call: Call, stream: &StreamRef) -> Answer {
         None => {}
     }
     Ok(response)
+}
+
+/// Whether the answer shall not wait for the relay that gives the message its seq: `Prefer: respond-async` (RFC 7240
+/// §4.1). So a client that has several messages sends them one behind the other, without that wait between them.
+fn wants_answer_at_once(call: &Call) -> Result<bool, Problem> {
+    let prefer = call.headers().get("prefer")?.unwrap_or_default();
+    let names = prefer.split(',').filter_map(|one| one.split(';').next());
+    Ok(names
+        .map(str::trim)
+        .any(|name| name.eq_ignore_ascii_case("respond-async")))
 }
 
 /// The message's number: the client's own, or one that its idempotency key stands for, or a new one.

@@ -94,6 +94,24 @@ test("a relay that holds the stream is told, fetches the message, and its batch 
   assert.equal((await relay.inbox(short, epoch)).text, "");
 });
 
+test("who prefers an answer at once gets it before the relay has fetched the message, and sends the next behind it", async () => {
+  const relay = edge.relay("r4");
+  const { short, epoch } = await edge.streamOn(relay, "at-once");
+  const prefer = { prefer: "wait=10, Respond-Async;foo=bar" };
+  const answers = [];
+  for (const number of [0, 1, 2]) {
+    const answer = await post("at-once", `message ${number}`, { ...numbered(number), ...prefer });
+    answers.push([answer.status, answer.json.stored]);
+  }
+  assert.deepEqual(answers, Array(3).fill([202, false]));
+  const waiting = await relay.inbox(short, epoch);
+  assert.ok(
+    ["message 0", "message 2"].every((message) => waiting.text.includes(message)),
+    "all of them wait",
+  );
+  assert.equal((await post("nobodys", "hello", { ...numbered(0), ...prefer })).status, 201, "stored at once");
+});
+
 test("when the relay has left, or lets the stream go, the edge stores what waits under an epoch of its own", async () => {
   const relay = edge.relay("r2");
   const { short, epoch } = await edge.streamOn(relay, "left");

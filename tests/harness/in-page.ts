@@ -153,8 +153,8 @@ const tools = { lib, collect, rawSession, RawSession };
 declare global {
   interface Window {
     tools: typeof tools;
-    /** The app's own connection and the library it was built with. */
-    streamchain: { connection: lib.StreamConnection; lib: typeof lib };
+    /** The app's own connection, the library it was built with, and the messages that it shows. */
+    streamchain: { connection: lib.StreamConnection; lib: typeof lib; messages: () => lib.StreamMessage[] };
     /** What a test keeps in the page between two calls. */
     kept: {
       collector: Collector;

@@ -5,7 +5,7 @@ import { before, describe, it } from "node:test";
 import type { Browser, Locator, Page } from "playwright-core";
 import { blankPage } from "../harness/pages.ts";
 import type { Host } from "./harness/hosts.ts";
-import { CABLE, clientOn, EDGE, EDGE_URL, IPV6_CABLE, internet, SHUT } from "./harness/network.ts";
+import { CABLE, clientOn, EDGE, EDGE_URL, FREE, IPV6_CABLE, internet, SHUT } from "./harness/network.ts";
 import { bothWays, FIREWALLS, PATHS, type PathName, pathOf } from "./harness/paths.ts";
 
 /** How long an attempt may take to fail, or to get through, on a busy machine. */
@@ -57,17 +57,26 @@ describe("a client with IPv6 alone", () => {
 });
 
 describe("a client that nothing but the edge can be reached from", () => {
+  const STREAM = "shut-in";
   let host: Host;
   let page: Page;
+  /** Somebody with a network that lets everything through. */
+  let elsewhere: Page;
 
   before(async () => {
     const client = await clientOn(scene, "shut", SHUT, [`ip daddr != ${EDGE.v4} drop`]);
     host = client.host;
     page = await client.browser.newPage({ ignoreHTTPSErrors: true });
-    await page.goto(`${EDGE_URL}/?stream=shut-in`);
+    await page.goto(`${EDGE_URL}/?stream=${STREAM}`);
+    elsewhere = await bare((await clientOn(scene, "free", FREE)).browser);
   });
 
   const shown = (name: string): Locator => page.getByTestId(name);
+  const message = (text: string): Locator => shown("message").filter({ hasText: text });
+  const send = async (text: string): Promise<void> => {
+    await shown("composer").fill(text);
+    await shown("send").click();
+  };
 
   it("is told which step failed, what was tried, and what can be done", async () => {
     await shown("advice").waitFor({ timeout: PATIENCE_MS });
@@ -82,11 +91,39 @@ describe("a client that nothing but the edge can be reached from", () => {
     assert.deepEqual([...new Set(ways.values())], ["silent"]);
   });
 
-  it("gets through by a click once the network lets it", async () => {
+  it("sends and receives by HTTP, and is told what that means", async () => {
+    await page.locator("[data-testid=banner][data-kind=http]").waitFor({ timeout: PATIENCE_MS });
+    assert.match(await shown("connection-state").innerText(), /HTTP/);
+    assert.ok(await shown("path-retry").isVisible(), "another attempt is a click away");
+    await send("out of the shut network");
+    await elsewhere.evaluate(async (stream) => {
+      const connection = window.tools.lib.connect({ stream });
+      window.kept.connection = connection;
+      window.kept.collector = window.tools.collect(connection, 0);
+      await connection.publish("into the shut network").stored;
+    }, STREAM);
+    await message("into the shut network").waitFor({ timeout: PATIENCE_MS });
+    assert.equal(await page.evaluate(() => window.streamchain.connection.state.state), "http");
+  });
+
+  it("goes over to a session by itself once the network lets it, and misses nothing on the way", async () => {
+    for (let number = 0; number < 5; number++) await send(`before ${number}`);
     host.firewall(FIREWALLS.open);
-    await shown("path-retry").click();
-    await shown("path-relay").waitFor({ timeout: PATIENCE_MS });
+    await shown("path-relay").waitFor({ timeout: 2 * PATIENCE_MS });
     assert.match(await shown("path-protocol").innerText(), /^UDP/);
+    await send("over the channel");
+    await message("over the channel").waitFor();
+    const texts = await page.evaluate(() =>
+      window.streamchain.messages().map(({ seq, payload }) => `${seq}:${new TextDecoder().decode(payload)}`),
+    );
+    const wanted = ["before 0", "before 1", "before 2", "before 3", "before 4", "over the channel"];
+    const expected = ["out of the shut network", "into the shut network", ...wanted];
+    assert.deepEqual(
+      texts,
+      expected.map((text, seq) => `${seq}:${text}`),
+    );
+    await elsewhere.waitForFunction((count) => window.kept.collector.standing.length >= count, expected.length);
+    assert.equal(await elsewhere.evaluate(() => window.kept.collector.standing.length), expected.length);
   });
 });
 

@@ -344,9 +344,26 @@ test("no relay: the edge's Retry-After is kept", async () => {
   const connection = await join(world);
   assert.equal(connection.state.error?.code, "no-relay");
   await world.clock.advance(6_900);
-  assert.equal(world.requests.length, 1);
+  assert.equal(world.requests.filter((request) => request.endsWith("/sessions")).length, 1);
   await world.clock.advance(200);
   assert.equal(connection.state.state, "open");
+  connection.close();
+});
+
+test("a reader who is offline asks for history now and then, not without a pause", async () => {
+  const world = new World();
+  const connection = await join(world);
+  connection.subscribe({ from: 0 }).on("message", () => {});
+  world.say("a");
+  world.commit();
+  await world.clock.advance(1_000);
+  world.edgeAnswers = false;
+  world.relayAnswers = false;
+  world.session.die();
+  const before = world.requests.length;
+  await world.clock.advance(30_000);
+  const asked = world.requests.slice(before).filter((request) => request.includes("/messages?"));
+  assert.ok(asked.length >= 5 && asked.length <= 40, `${asked.length} times in 30 s`);
   connection.close();
 });
 

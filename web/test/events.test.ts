@@ -36,7 +36,7 @@ test("events are the same wherever the bytes are cut, with any line ends", () =>
 const stored = (seq: number, event = 0): string =>
   `id: ${event}-${seq + 1}\nevent: stored\ndata: ${JSON.stringify({ seq, time: 1, author: AUTHOR, payload: "0x61" })}\n\n`;
 
-const STATE = 'id: 0-0\nevent: state\ndata: {"stored":2,"anchored":0,"final":0}\n\n';
+const STATE = 'id: 0-0\nevent: state\ndata: {"epoch":1,"stored":2,"anchored":0,"final":0}\n\n';
 
 /** An edge that answers each request with the next of these; notes the cursors that it was asked with. */
 const edgeOf = (...answers: (string | Response | Error)[]) => {

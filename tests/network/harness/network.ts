@@ -44,6 +44,7 @@ export const WIRE = lineOf(79, { v4: true });
 export const IPV6_CABLE = lineOf(81, { v6: true });
 export const IPV6_FAR = lineOf(82, { v6: true });
 export const SHUT = lineOf(83, { v4: true });
+export const FREE = lineOf(84, { v4: true });
 
 /** What all tests of a file share, or all of a bench. */
 export interface Internet {

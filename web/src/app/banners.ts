@@ -1,7 +1,7 @@
-// What is wrong, in words a person understands, above the messages: at most one note on the connection and one on the
-// chain, each with what can be done.
+// What is wrong or slower than usual, in words a person understands, above the messages: at most one note on the
+// connection and one on the chain, each with what can be done.
 
-import type { EdgeStatus, StateChange, StreamConnection } from "../lib/index.ts";
+import type { EdgeStatus, ErrorCode, StateChange, StreamChainError, StreamConnection } from "../lib/index.ts";
 import { el } from "./dom.ts";
 import { icon } from "./icons.ts";
 import { texts } from "./texts.ts";
@@ -17,6 +17,8 @@ interface Note {
   readonly title: string;
   readonly body: string;
   readonly actions: boolean;
+  /** Nothing is wrong: it only says how things go. */
+  readonly calm?: boolean;
 }
 
 /** The notes. */
@@ -42,7 +44,7 @@ export class Banners {
   }
 
   #onState({ state }: StateChange): void {
-    if (state === "open") this.#troubleSince = null;
+    if (state === "open" || state === "http") this.#troubleSince = null;
     else if (state !== "connecting") this.#troubleSince ??= performance.now();
     this.#render();
   }
@@ -65,8 +67,8 @@ export class Banners {
     );
     return el(
       "div",
-      { class: "banner", testid: "banner", "data-kind": note.kind },
-      icon("alert"),
+      { class: note.calm ? "banner calm" : "banner", testid: "banner", "data-kind": note.kind },
+      icon(note.calm ? "info" : "alert"),
       el("div", { class: "words" }, el("strong", {}, note.title), " ", el("span", {}, note.body)),
       note.actions ? actions : null,
     );
@@ -75,6 +77,7 @@ export class Banners {
   #connectionNote(): Note | null {
     const { state, attempts } = this.#connection;
     const { banner } = texts;
+    if (state.state === "http") return httpNote(state.error);
     if (this.#troubleSince === null || state.state === "open") return null;
     const last = attempts.at(-1);
     const error = state.error ?? last?.error;
@@ -122,4 +125,12 @@ export class Banners {
     }
     return null;
   }
+}
+
+/** The stream is followed by HTTP: what that means, and why it is so. */
+function httpNote(error: StreamChainError | undefined): Note {
+  const { title, cause, meaning } = texts.banner.http;
+  const causes: Partial<Record<ErrorCode, string>> = { "no-relay": cause.noRelay, "no-webrtc": cause.noWebrtc };
+  const why = causes[error?.code ?? "relay-unreachable"] ?? cause.network;
+  return { kind: "http", title, body: `${why} ${meaning}`, actions: true, calm: true };
 }

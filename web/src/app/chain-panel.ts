@@ -5,6 +5,7 @@ import { CHAIN_PAGE, type ChainEvent, ChainEvents, chainEventKey, type StreamCon
 import { el, perFrame, setText } from "./dom.ts";
 import { payloadLine, shortHex } from "./format.ts";
 import { statePips } from "./icons.ts";
+import { onServed } from "./served.ts";
 import { texts } from "./texts.ts";
 
 /** Events shown; all are in the edge's list. */
@@ -32,9 +33,7 @@ export class ChainPanel {
       this.#list,
     );
     connection.on("chain", (event) => this.#take(event));
-    connection.on("state", ({ state }) => {
-      if (state === "open") void this.#refresh();
-    });
+    onServed(connection, () => void this.#refresh());
   }
 
   #take(event: ChainEvent): void {

@@ -40,6 +40,7 @@ const PATHS = {
   check: "M4 10.5l4 4 8-9",
   cross: "M5.5 5.5l9 9M14.5 5.5l-9 9",
   alert: "M10 3l7.5 13.5h-15zM10 8v4M10 14.2v.3",
+  info: "M10 2.5a7.5 7.5 0 1 0 0 15 7.5 7.5 0 0 0 0-15zM10 9v5M10 6.2v.3",
   copy: "M8 8h8v8H8zM5 12H4V4h8v1",
   down: "M10 4v11M5 10.5l5 5 5-5",
 } as const;

@@ -17,6 +17,7 @@ import { MarksBar } from "./marks-bar.ts";
 import { MessageRun } from "./messages.ts";
 import { NewStream } from "./new-stream.ts";
 import { PathPanel } from "./path.ts";
+import { isServed, onServed } from "./served.ts";
 import { SystemPanel } from "./system.ts";
 import { texts } from "./texts.ts";
 
@@ -150,8 +151,8 @@ class App {
     connection.on("anchor", (anchor) => this.#anchors.add(anchor));
     connection.on("info", (info) => this.#path.relay(info.relay));
     connection.on("publication", () => this.#showWaiting());
-    connection.on("state", ({ state }) => {
-      if (state === "open") this.#onOpen();
+    onServed(connection, () => this.#onOpen());
+    connection.on("state", () => {
       this.#showWaiting();
     });
     setInterval(() => this.#announce(), ANNOUNCE_EVERY_MS);
@@ -179,7 +180,7 @@ class App {
     subscription.on("history", ({ loading, error }) => this.#showHistory(loading, error));
     subscription.on("end", () => this.#showHistory(false, undefined));
     await this.#connection.refreshMarks().catch(() => {}); // asked again by itself
-    if (this.#connection.state.state !== "open") void this.#readAnchors(); // else it was done on opening
+    if (!isServed(this.#connection.state.state)) void this.#readAnchors(); // else it was done on opening
   }
 
   /** The stream's end: from the relay's greeting or, when no relay can be reached, from the edge. */

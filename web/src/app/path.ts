@@ -17,7 +17,7 @@ export class PathPanel {
   readonly #connection: StreamConnection;
   readonly #facts = new Map<string, HTMLElement>();
   readonly #list: HTMLElement;
-  readonly #none = el("p", { class: "hint" }, texts.path.none);
+  readonly #none = el("p", { class: "hint", testid: "no-path" }, texts.path.none);
   readonly #steps = el("ol", { class: "steps", testid: "setup-steps" });
   readonly #tried = el("div", { class: "tried", id: "tried" });
   // Beside what is drawn anew with each attempt, so that it keeps the focus.
@@ -64,8 +64,10 @@ export class PathPanel {
 
   async #read(): Promise<void> {
     const path = await this.#connection.getPath().catch(() => undefined);
+    const { state } = this.#connection.state;
+    setText(this.#none, state === "http" ? texts.path.byHttp : texts.path.none);
     this.#none.hidden = path !== undefined;
-    this.#retry.hidden = path !== undefined || this.#connection.state.state === "closed";
+    this.#retry.hidden = path !== undefined || state === "closed";
     this.#list.hidden = path === undefined;
     if (path !== undefined) this.#show(path);
   }

@@ -17,6 +17,11 @@ export interface ConnectOptions {
   readonly edge?: string;
   /** Access token; without one the edge makes a guest, whose token is kept in the browser's storage. */
   readonly token?: string;
+  /**
+   * Whether the stream is followed and written by HTTP while no session can be opened; true unless given. Messages then
+   * come once they are stored, and a session is tried again and again.
+   */
+  readonly httpFallback?: boolean;
   /** Passed to RTCPeerConnection, as `iceServers` or `iceTransportPolicy`. */
   readonly rtc?: RTCConfiguration;
   /** Parts of the surroundings to replace. */
@@ -29,6 +34,11 @@ export type ConnectionState =
   | "connecting"
   /** The relay has greeted; messages flow. */
   | "open"
+  /**
+   * No session opens, and the edge is followed by HTTP instead: stored messages come, and publications are stored. The next
+   * attempt is at `retryAt`, or under way; `error` says why the latest failed.
+   */
+  | "http"
   /** The last attempt or session ended; the next attempt is at `retryAt`. */
   | "waiting"
   /** Over: closed by its owner, or refused for good (see `error`). */
@@ -38,7 +48,7 @@ export type ConnectionState =
 export interface StateChange {
   readonly state: ConnectionState;
   readonly error: StreamChainError | undefined;
-  /** ms since the Unix epoch, when `waiting`. */
+  /** ms since the Unix epoch, when `waiting`, and when `http` unless an attempt is under way. */
   readonly retryAt: number | undefined;
 }
 

@@ -1,10 +1,11 @@
-// A connection to one stream: keeps a session open, and ties feed, outbox and marks to it.
+// A connection to one stream: keeps a session open, and ties intake and outbox to it.
 //
 // What always holds: one session at a time; its frames are handled in order and only while it is the current one; the
-// feed is subscribed from where it is, so nothing is skipped over a reconnect.
+// feed is subscribed from where it is, so nothing is skipped over a reconnect. While no session opens the same feed and
+// outbox are served by HTTP, until a relay's greeting.
 
 import { Backoff } from "./backoff.ts";
-import { type Bytes, type Hex, toHex, utf8Bytes } from "./bytes.ts";
+import { type Bytes, type Hex, utf8Bytes } from "./bytes.ts";
 import { chainEventOf } from "./chain-events.ts";
 import { reactionTo } from "./complaints.ts";
 import type {
@@ -15,22 +16,16 @@ import type {
   StateChange,
   StreamMarks,
 } from "./connection-types.ts";
-import { Credentials } from "./credentials.ts";
-import { type Attempt, AttemptLog } from "./diagnosis.ts";
+import { authorOf, Credentials } from "./credentials.ts";
+import { type Attempt, AttemptLog, Attempts } from "./diagnosis.ts";
 import { Direct } from "./direct.ts";
 import { EdgeClient } from "./edge.ts";
-import type { StreamInfo } from "./edge-answers.ts";
+import type { SessionAnswer, StreamInfo } from "./edge-answers.ts";
 import { asStreamChainError, passing, StreamChainError } from "./errors.ts";
 import { TypedEventTarget } from "./events.ts";
-import { Feed } from "./feed.ts";
-import {
-  type AnchoredFrame,
-  decodeRelayMessage,
-  type ErrorFrame,
-  encodeFrame,
-  type MessageFrame,
-  type RelayFrame,
-} from "./frames.ts";
+import { decodeRelayMessage, type ErrorFrame, encodeFrame, type MessageFrame, type RelayFrame } from "./frames.ts";
+import { HttpPath } from "./http-path.ts";
+import { Intake } from "./intake.ts";
 import * as limits from "./limits.ts";
 import type { MessageState } from "./marks.ts";
 import { Outbox } from "./outbox.ts";
@@ -41,7 +36,7 @@ import { Progress, pollUntil } from "./progress.ts";
 import type { Publication } from "./publication.ts";
 import { Sender } from "./sender.ts";
 import { type ConnectionPath, openSession, type Session } from "./session.ts";
-import { type SubscribeOptions, Subscription } from "./subscription.ts";
+import type { SubscribeOptions, Subscription } from "./subscription.ts";
 
 /** Opens a connection; it connects and reconnects by itself until `close`. */
 export const connect = (options: ConnectOptions): StreamConnection => new StreamConnection(options);
@@ -53,27 +48,28 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   readonly edge: EdgeClient;
   readonly #platform: Platform;
   readonly #options: ConnectOptions;
-  readonly #feed = new Feed();
   readonly #progress: Progress;
   readonly #outbox: Outbox;
+  readonly #intake: Intake;
   readonly #sender: Sender;
+  readonly #http: HttpPath;
   readonly #backoff: Backoff;
   readonly #credentials: Credentials;
   readonly #memory: PathMemory;
   readonly #direct: Direct;
-  readonly #subscriptions = new Set<Subscription>();
-  readonly #attempts: AttemptLog[] = [];
+  readonly #attempts = new Attempts();
   readonly #aborter = new AbortController();
   #change: StateChange = { state: "connecting", error: undefined, retryAt: undefined };
+  #phase = this.#change; // the same, but for HTTP
   #session: Session | null = null;
   #producer: Producer | null = null;
   #author: Hex | undefined;
   #openedAt = 0;
   #wanted: { from: number | null } | null = null;
-  #subscribed = false;
-  #greeted = false; // in this session
+  #subscribed = false; // in this session
+  #greeted = false; // as well
   #firstSession = true; // no earlier session has told this page anything of the stream
-  #head: number | null = null; // the seq that the stream's next message will have, as far as this page knows
+  #hurry = false; // the network changed while an attempt was under way
   #welcomed: (() => void) | null = null;
   #ended: ((error: StreamChainError) => void) | null = null;
 
@@ -85,9 +81,30 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     this.edge = new EdgeClient(options.edge ?? globalThis.location.origin, this.#platform.fetch);
     this.#progress = new Progress(this.edge, this.stream);
     this.#outbox = new Outbox(this.#progress.marks, (publication) => this.emit("publication", publication));
+    this.#intake = new Intake({
+      progress: this.#progress,
+      outbox: this.#outbox,
+      onMarks: () => this.emit("marks", this.marks),
+      onAnchor: (news) => this.emit("anchor", news),
+    });
     this.#sender = new Sender(this.#outbox, this.#platform);
     this.#backoff = new Backoff(this.#platform);
     this.#credentials = new Credentials(this.#platform, this.edge.origin, options.token);
+    this.#http = new HttpPath({
+      platform: this.#platform,
+      edge: this.edge,
+      stream: this.stream,
+      outbox: this.#outbox,
+      credentials: this.#credentials,
+      intake: this.#intake,
+      producer: () => this.#producer,
+      onAuthor: (author) => {
+        this.#author = author;
+      },
+      onChain: (event) => this.emit("chain", event),
+      onGap: () => void this.refreshMarks().catch(() => {}), // asked again by itself
+      onChange: () => this.#showState(),
+    });
     this.#memory = new PathMemory(this.#platform, this.edge.origin);
     this.#direct = new Direct({
       platform: this.#platform,
@@ -111,13 +128,13 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
 
   /** The seq that the stream's next message will have, as far as this page knows; null before the first welcome. */
   get head(): number | null {
-    return this.#head;
+    return this.#intake.head;
   }
 
   /** How far the stream is, as far as this page knows. */
   get marks(): StreamMarks {
-    const { anchored, final } = this.#progress.marks;
-    return { committed: Math.max(this.#feed.committed, this.#progress.stored), anchored, final };
+    const { stored, marks } = this.#progress;
+    return { committed: Math.max(this.#intake.feed.committed, stored), anchored: marks.anchored, final: marks.final };
   }
 
   /** Authors of the browsers that there is a direct channel to. */
@@ -127,7 +144,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
 
   /** The latest attempts to connect, oldest first. */
   get attempts(): readonly Attempt[] {
-    return this.#attempts.map((log) => log.attempt);
+    return this.#attempts.all;
   }
 
   /** The latest anchors heard of in this page, oldest first. */
@@ -142,12 +159,13 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
 
   /** What is known of a message that a subscription handed out. */
   stateOf(seq: number): MessageState {
-    const tentative = seq >= this.#feed.committed && seq < (this.#feed.next ?? 0);
+    const { committed, next } = this.#intake.feed;
+    const tentative = seq >= committed && seq < (next ?? 0);
     return tentative ? "live" : this.#progress.marks.stateOfStored(seq);
   }
 
   /**
-   * Publishes a message. It is sent when there is a session, and again after a reconnect, until it is stored.
+   * Publishes a message. It is sent when there is a session, by HTTP while none opens, and again after a reconnect, until it is stored.
    * A text is sent as UTF-8. Throws `too-large`, `queue-full` or `closed`.
    */
   publish(payload: Uint8Array | string): Publication {
@@ -155,6 +173,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     const bytes = typeof payload === "string" ? utf8Bytes(payload) : (payload.slice() as Bytes);
     const publication = this.#outbox.publish(bytes);
     this.#sender.plan();
+    this.#http.plan();
     this.#direct.published(this.#producer?.id, publication.producerSeq, bytes);
     return publication;
   }
@@ -164,23 +183,13 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
 
   /** Reads the stream from a position on. */
   subscribe(options: SubscribeOptions = {}): Subscription {
-    const subscription = new Subscription(
-      {
-        feed: this.#feed,
-        edge: this.edge,
-        stream: this.stream,
-        platform: this.#platform,
-        online: () => this.#change.state === "open",
-        tail: () => this.#head,
-      },
-      options,
-      (closed) => this.#subscriptions.delete(closed),
-    );
+    const online = (): boolean => this.#change.state === "open" || this.#change.state === "http";
+    const source = { edge: this.edge, stream: this.stream, platform: this.#platform, online };
+    const subscription = this.#intake.subscribe(source, options);
     if (this.#isClosed()) {
       subscription.close(this.#change.error);
       return subscription;
     }
-    this.#subscriptions.add(subscription);
     if (this.#wanted === null) {
       this.#wanted = { from: typeof options.from === "number" ? options.from : null };
       if (this.#change.state === "open") this.#sendSubscribe();
@@ -193,7 +202,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     return this.#session?.path();
   }
 
-  /** Tries again at once when waiting. */
+  /** Tries again at once when waiting for the next attempt. */
   retryNow(): void {
     this.#backoff.skip();
   }
@@ -208,7 +217,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       this.emit("info", info);
       this.#direct.follow(info.p2p && !this.#isClosed(), this.#session?.answer);
     }
-    if (moved) this.#marksMoved();
+    if (moved) this.#intake.marksMoved();
     return info;
   }
 
@@ -227,13 +236,14 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     const location = this.#session?.answer.location;
     this.#session?.close();
     this.#session = null;
+    this.#http.stop();
     this.#direct.stop();
     this.#aborter.abort();
     if (location !== undefined) this.edge.endSession(location, this.#credentials.token).catch(() => {}); // it also lapses
     this.#setState("closed", error);
     const reason = error ?? new StreamChainError("closed", "the connection was closed");
     this.#outbox.fail(reason, false);
-    for (const subscription of [...this.#subscriptions]) subscription.close(error);
+    for (const subscription of [...this.#intake.subscriptions]) subscription.close(error);
     this.#outbox.giveRoom(true);
     this.#ended?.(reason);
     this.#backoff.skip();
@@ -255,18 +265,32 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       this.#session = null;
       this.#subscribed = false;
       this.#greeted = false;
-      if (this.#feed.epoch !== null) this.#firstSession = false; // though it ended before its welcome
+      if (this.#intake.feed.epoch !== null) this.#firstSession = false; // though it ended before its welcome
       if (this.#isClosed()) break;
-      if (!error.retryable) this.#finish(error);
-      else await this.#pauseAfter(error, openMs);
+      if (openMs === 0 && this.#canFallBack(error)) await producer.then(() => this.#fallBack());
+      else if (!error.retryable) this.#finish(error);
+      await this.#pauseAfter(error, openMs);
     }
     stopWatching();
   }
 
-  /** A living session looks for a path on the new network; a pause between attempts is over. */
+  /** Whether there is no session because none gets through, so that HTTP may. */
+  #canFallBack({ code }: StreamChainError): boolean {
+    return this.#options.httpFallback !== false && limits.FALLBACK_CODES.has(code);
+  }
+
+  #fallBack(): void {
+    this.#author ??= authorOf(this.#credentials.token);
+    if (!this.#isClosed()) this.#http.start();
+  }
+
+  /** All look for a path on the new network. */
   #networkChanged(): void {
     this.#memory.networkChanged();
     this.#session?.seekPath();
+    this.#http.networkChanged();
+    if (this.#http.active) this.#backoff.reset();
+    this.#hurry = this.#session === null; // an attempt that is under way began on the old network
     this.retryNow();
   }
 
@@ -274,6 +298,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
 
   /** Connects and lives with the session until it ends; the answer is the reason. */
   async #live(producer: Promise<void>): Promise<StreamChainError> {
+    this.#hurry = false;
     const log = new AttemptLog(this.#platform.now(), this.#platform.clock);
     this.#setState("connecting", undefined);
     const over = new Promise<StreamChainError>((resolve) => {
@@ -293,7 +318,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     this.#openedAt = this.#platform.clock();
     this.#setState("open", undefined);
     if (this.#session !== null) this.#sender.start(this.#session);
-    if (this.#outbox.following || this.#subscriptions.size > 0) this.refreshMarks().catch(() => {});
+    if (this.#outbox.following || this.#intake.subscriptions.size > 0) this.refreshMarks().catch(() => {});
     return over;
   }
 
@@ -307,6 +332,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       memory: this.#memory,
       log,
       signal: this.#aborter.signal,
+      onAnswer: (answer) => this.#answered(answer),
       onPath: () => this.emit("attempt", log.attempt),
       events: {
         onMessage: (bytes) => this.#receive(bytes),
@@ -315,12 +341,16 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       },
     });
     this.#session = session;
-    this.#author = session.answer.author ?? this.#author;
-    this.#credentials.keep(session.answer.token);
     await producer;
     this.#outbox.limitPayload(session.maxMessageSize - 16); // the frame around a payload has at most 16 bytes
     await this.#greet(session, over);
     log.done("welcome");
+  }
+
+  /** A guest is one whether a session opens or not: the next request, by HTTP or for a session, is by the same author. */
+  #answered({ author, token }: SessionAnswer): void {
+    this.#author = author ?? this.#author;
+    this.#credentials.keep(token);
   }
 
   /** Says hello and waits for the welcome. On the first session the subscription goes along. */
@@ -346,26 +376,37 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   #sendSubscribe(): void {
     if (this.#subscribed || this.#wanted === null || this.#session === null) return;
     this.#subscribed = true;
-    const from = this.#feed.next ?? this.#wanted.from;
-    if (from !== null) this.#feed.beginAt(from);
+    const from = this.#intake.feed.next ?? this.#wanted.from;
+    if (from !== null) this.#intake.feed.beginAt(from);
     this.#session.send(encodeFrame({ kind: "subscribe", from }));
   }
 
   #remember(log: AttemptLog): void {
-    this.#attempts.push(log);
-    if (this.#attempts.length > limits.REMEMBERED_ATTEMPTS) this.#attempts.shift();
+    this.#attempts.add(log);
     this.emit("attempt", log.attempt);
   }
 
   #setState(state: ConnectionState, error: StreamChainError | undefined, retryAt?: number): void {
-    this.#change = { state, error, retryAt };
+    this.#phase = { state, error, retryAt };
+    this.#showState();
+  }
+
+  /** Between sessions a stream that is followed by HTTP is neither being connected nor waited for. */
+  #showState(): void {
+    const { state, error, retryAt } = this.#phase;
+    const byHttp = (state === "connecting" || state === "waiting") && this.#http.following;
+    const why = error ?? (byHttp ? this.#change.error : undefined);
+    this.#change = { state: byHttp ? "http" : state, error: why, retryAt };
     this.emit("state", this.#change);
-    for (const subscription of this.#subscriptions) subscription.changed();
+    this.#intake.changed();
   }
 
   async #pauseAfter(error: StreamChainError, openMs: number): Promise<void> {
-    const ms = this.#backoff.next(error, openMs);
-    this.#setState("waiting", error, this.#platform.now() + ms);
+    if (this.#isClosed()) return;
+    const hopeless = error.code === "no-webrtc"; // the browser won't get it while the page lives
+    const bounds = this.#http.following ? limits.FALLBACK_RETRY : undefined;
+    const ms = this.#hurry ? 0 : hopeless ? Number.POSITIVE_INFINITY : this.#backoff.next(error, openMs, bounds);
+    this.#setState("waiting", error, hopeless ? undefined : this.#platform.now() + ms);
     await this.#backoff.pause(ms);
   }
 
@@ -378,7 +419,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
       return;
     }
     this.#sender.plan();
-    for (const subscription of this.#subscriptions) subscription.changed();
+    this.#intake.changed();
   }
 
   #endSession(error: StreamChainError): void {
@@ -388,9 +429,9 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   }
 
   #handle(frame: RelayFrame): void {
-    // What a relay says before it names its epoch can't be joined to what an earlier session brought.
-    const known = this.#greeted || this.#firstSession || frame.kind === "welcome" || frame.kind === "error";
-    if (!known) return;
+    // What a relay says before it names its epoch can't be joined to what another session, or the edge, brought.
+    const isFirst = this.#firstSession && !(this.#http.active && this.#intake.feed.epoch !== null);
+    if (!this.#greeted && !isFirst && frame.kind !== "welcome" && frame.kind !== "error") return;
     switch (frame.kind) {
       case "welcome":
         this.#handleWelcome(frame);
@@ -399,21 +440,17 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
         this.#handleMessage(frame);
         break;
       case "gap":
-        this.#feed.gap(frame.to);
+        this.#intake.feed.gap(frame.to);
         break;
       case "accepted":
         this.#sender.answered();
-        if (frame.seq !== null) this.#raiseHead(frame.seq + 1);
-        this.#outbox.accepted(frame.producerSeq, frame.seq, this.#head ?? 0);
+        this.#intake.accepted(frame.producerSeq, frame.seq);
         break;
       case "committed":
-        this.#feed.commit(frame.committed);
-        this.#outbox.committed(frame.committed);
-        this.#outbox.giveRoom();
-        this.emit("marks", this.marks);
+        this.#intake.committed(frame.committed);
         break;
       case "anchored":
-        this.#handleAnchored(frame);
+        this.#intake.anchored(frame);
         break;
       case "chain":
       case "chain-state":
@@ -426,60 +463,23 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   }
 
   #handleWelcome(frame: Extract<RelayFrame, { kind: "welcome" }>): void {
-    const sameEpoch = frame.epoch === this.#feed.epoch;
+    this.#http.stop();
     this.#greeted = true;
     this.#firstSession = false;
-    this.#head = frame.head;
-    this.#placeTails(frame.head);
-    const restarted = frame.committed < this.#feed.committed;
-    if (restarted) this.#progress.restart(frame.committed);
-    const atTail = this.#subscribed && this.#wanted?.from === null;
-    this.#retract(this.#feed.welcome(frame.epoch, frame.head, frame.committed, atTail), restarted);
     this.#sender.pace(frame.limits);
     this.#outbox.limitPayload(Math.min(frame.limits.payload, (this.#session?.maxMessageSize ?? 0) - 16));
-    const outcome = this.#outbox.welcome(frame.stored, frame.head, sameEpoch);
-    if (sameEpoch) this.#outbox.committed(frame.committed);
-    this.#outbox.giveRoom();
-    this.emit("marks", this.marks);
+    const outcome = this.#intake.welcome(frame, this.#subscribed && this.#wanted?.from === null);
     if (outcome === "renewed") this.#endSession(passing("no-welcome", "the producer id was renewed"));
     else this.#welcomed?.();
   }
 
   #handleMessage(frame: MessageFrame): void {
-    if (this.#greeted && frame.epoch > (this.#feed.epoch ?? 0)) {
+    if (this.#greeted && frame.epoch > (this.#intake.feed.epoch ?? 0)) {
       this.#endSession(passing("relay-unreachable", "the stream moved to another relay")); // greet again under its epoch
       return;
     }
-    if (this.#wanted?.from === null) this.#placeTails(frame.seq);
-    this.#retract(this.#feed.message(frame));
-    this.#raiseHead(frame.seq + 1);
+    this.#intake.message(frame, this.#wanted?.from === null);
     this.#direct.relayed(frame.author, frame.payload, frame.seq);
-  }
-
-  #raiseHead(head: number): void {
-    this.#head = Math.max(this.#head ?? 0, head);
-  }
-
-  /** Subscriptions that wait for the tail begin at `seq`. */
-  #placeTails(seq: number): void {
-    for (const subscription of this.#subscriptions) subscription.beginAt(seq);
-  }
-
-  #retract(from: number | null, restarted = false): void {
-    if (from === null) return;
-    for (const subscription of this.#subscriptions) subscription.retract(from, restarted);
-  }
-
-  #handleAnchored(frame: AnchoredFrame): void {
-    const { first, count, block, state } = frame;
-    const news = { first, count, root: toHex(frame.root), tx: toHex(frame.tx), block, state };
-    if (this.#progress.anchor(news)) this.#marksMoved();
-    this.emit("anchor", news);
-  }
-
-  #marksMoved(): void {
-    this.#outbox.marksMoved();
-    this.emit("marks", this.marks);
   }
 
   #handleError({ code, text, retryMs }: ErrorFrame): void {
@@ -493,7 +493,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
 
   #pollMarks(): void {
     const { committed, final } = this.marks;
-    const blind = this.#change.state !== "open" && this.#subscriptions.size > 0;
+    const blind = !["open", "http"].includes(this.#change.state) && this.#intake.subscriptions.size > 0;
     if (final < committed || this.#outbox.following || blind) this.refreshMarks().catch(() => {}); // asked again next time
   }
 }

@@ -1,5 +1,6 @@
 // The access token of a connection: the caller's own, or a guest's, which is kept so that its author survives a reload.
 
+import type { Hex } from "./bytes.ts";
 import type { StreamChainError } from "./errors.ts";
 import type { Platform, TextStorage } from "./platform.ts";
 
@@ -28,6 +29,17 @@ export function keepToken(storage: TokenStorage, origin: string, token: string |
     else storage?.setItem(`${KEY}:${origin}`, token);
   } catch {
     // a browser that keeps nothing: the token is then gone after a reload
+  }
+}
+
+/** Whom an access token speaks for: the subject of a JWT (RFC 7519 §4.1.2). Undefined for an API key. */
+export function authorOf(token: string | undefined): Hex | undefined {
+  try {
+    const claims = (token?.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
+    const subject: unknown = JSON.parse(atob(claims)).sub;
+    return /^0x[0-9a-f]{40}$/.test(String(subject)) ? (subject as Hex) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

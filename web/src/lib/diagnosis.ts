@@ -4,6 +4,7 @@
 // edge is the page's own origin and answered. Everything behind HTTP is known from WebRTC's own statistics and errors.
 
 import type { ErrorCode } from "./errors.ts";
+import { REMEMBERED_ATTEMPTS } from "./limits.ts";
 import type { CandidateError, RequestTiming } from "./platform.ts";
 import { readWays, type Way } from "./ways.ts";
 
@@ -42,7 +43,9 @@ export type AdviceId =
   /** The relay answers checks, but the encrypted handshake does not finish. */
   | "dtls"
   /** The relay is reached, and does not do its part. */
-  | "relay";
+  | "relay"
+  /** The browser has no WebRTC, or does not let pages use it. */
+  | "no-webrtc";
 
 /** One attempt to reach a relay. */
 export interface Attempt {
@@ -153,11 +156,26 @@ const MAX_ERRORS = 64;
 
 function advise(code: ErrorCode, failed: AttemptStepId | null, ways: readonly Way[], online: boolean): AdviceId {
   if (code === "edge-unreachable") return online ? "edge" : "offline";
-  if (code === "no-relay") return "no-relay";
+  if (code === "no-relay" || code === "no-webrtc") return code;
   if (code === "refused" || failed === "http") return "refused";
   if (failed !== "ice") return failed === "dtls" ? "dtls" : "relay";
   const turn = ways.filter(({ id }) => id.startsWith("turn"));
   if (turn.length === 0) return "no-turn";
   if (turn.some(({ outcome }) => outcome === "allocated")) return "turn-to-relay";
   return turn.some(({ outcome }) => outcome === "refused") ? "turn-refused" : "all-blocked";
+}
+
+/** The latest attempts, oldest first. */
+export class Attempts {
+  readonly #logs: AttemptLog[] = [];
+
+  /** Adds one, and drops the oldest when there are too many. */
+  add(log: AttemptLog): void {
+    this.#logs.push(log);
+    if (this.#logs.length > REMEMBERED_ATTEMPTS) this.#logs.shift();
+  }
+
+  get all(): readonly Attempt[] {
+    return this.#logs.map((log) => log.attempt);
+  }
 }

@@ -123,6 +123,7 @@ export interface Published {
   /** False while it waits for the stream's relay: publish it again, with the same number, to learn its seq. */
   readonly stored: boolean;
   readonly seq: number | undefined;
+  readonly author: Hex;
 }
 
 /** The answer to an offer. */

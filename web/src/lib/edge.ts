@@ -39,6 +39,26 @@ function numberHeaders(number: PublishNumber): Record<string, string> {
   return { "streamchain-producer": producer, "streamchain-producer-seq": String(number.seq) };
 }
 
+/** How a message is published by HTTP. */
+export interface PublishOptions {
+  readonly token: string;
+  readonly number?: PublishNumber;
+  readonly signal?: AbortSignal;
+  /** Not to wait until the relay that holds the stream gave the message its seq. */
+  readonly atOnce?: boolean;
+}
+
+async function readJson(response: Response, what: string): Promise<JsonObject> {
+  const text = await response.text();
+  if (text.length > MAX_JSON_BYTES) throw malformed(`${what}: answer too long`);
+  try {
+    return new JsonObject(JSON.parse(text), what);
+  } catch (error) {
+    if (error instanceof StreamChainError) throw error;
+    throw malformed(`${what}: the answer is not JSON`);
+  }
+}
+
 /** Events of the chain on one page. */
 export const CHAIN_PAGE = 1_000;
 
@@ -69,14 +89,7 @@ export class EdgeClient {
 
   async #json(path: string, token?: string): Promise<JsonObject> {
     const response = await this.#request(path, { headers: { accept: "application/json", ...bearer(token) } });
-    const text = await response.text();
-    if (text.length > MAX_JSON_BYTES) throw malformed(`${path}: answer too long`);
-    try {
-      return new JsonObject(JSON.parse(text), path);
-    } catch (error) {
-      if (error instanceof StreamChainError) throw error;
-      throw malformed(`${path}: the answer is not JSON`);
-    }
+    return readJson(response, path);
   }
 
   /** Chain, contract and operator of this edge. */
@@ -148,23 +161,28 @@ export class EdgeClient {
   }
 
   /** Publishes one message by HTTP. Repeated with the same number or key it is the same message. */
-  async publish(
-    stream: string,
-    payload: Uint8Array,
-    options: { readonly token: string; readonly number?: PublishNumber },
-  ): Promise<Published> {
-    const { token, number } = options;
+  async publish(stream: string, payload: Uint8Array, options: PublishOptions): Promise<Published> {
+    const { token, number, signal, atOnce } = options;
     const response = await this.#request(`/v1/streams/${encodeURIComponent(stream)}/messages`, {
       method: "POST",
       headers: {
         "content-type": "application/octet-stream",
         ...bearer(token),
         ...(number === undefined ? {} : numberHeaders(number)),
+        ...(atOnce ? { prefer: "respond-async" } : {}),
       },
       body: payload.slice() as Bytes,
+      ...(signal === undefined ? {} : { signal }),
     });
-    const json = new JsonObject(JSON.parse(await response.text()), "published");
-    return { stored: json.flag("stored"), seq: json.uintOr("seq", undefined) };
+    const json = await readJson(response, "published");
+    return { stored: json.flag("stored"), seq: json.uintOr("seq", undefined), author: json.hex("author", 20) };
+  }
+
+  /** Makes a guest: a token, and the address that it speaks for. */
+  async guest(signal?: AbortSignal): Promise<{ readonly token: string; readonly author: Hex }> {
+    const init = { method: "POST", ...(signal === undefined ? {} : { signal }) };
+    const json = await readJson(await this.#request("/v1/auth/guest", init), "guest");
+    return { token: json.text("token"), author: json.hex("author", 20) };
   }
 
   /** Where sessions of a stream are made. */

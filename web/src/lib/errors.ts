@@ -18,6 +18,8 @@ export type ErrorCode =
   | "relay-unreachable"
   /** The path works but DTLS or the data channel did not come up. */
   | "channel-failed"
+  /** This browser has no WebRTC. */
+  | "no-webrtc"
   /** The relay did not answer `hello` in time. */
   | "no-welcome"
   /** The edge or the relay was asked for too much in too short a time; see `retryAfterMs`. */

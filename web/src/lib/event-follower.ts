@@ -3,6 +3,7 @@
 // What always holds: `cursor` names the last event that was handed out, and the next request asks for what is behind
 // it; so every message comes once and in order, and every event of the chain once, however often the response breaks.
 
+import { Backoff } from "./backoff.ts";
 import { fromHex, type Hex } from "./bytes.ts";
 import { type ChainEvent, readChainEvent } from "./chain-events.ts";
 import type { AnchorNews } from "./connection-types.ts";
@@ -10,7 +11,8 @@ import { bearer } from "./credentials.ts";
 import { refusal, type StreamMessage } from "./edge-answers.ts";
 import { malformed, StreamChainError } from "./errors.ts";
 import { JsonObject } from "./json.ts";
-import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS, HTTP_TIMEOUT_MS, RETRY_AFTER_MAX_MS } from "./limits.ts";
+import { BACKOFF_FIRST_MS, HTTP_TIMEOUT_MS } from "./limits.ts";
+import type { Platform } from "./platform.ts";
 import { type ServerEvent, ServerEventReader } from "./server-events.ts";
 
 /** Silence, in ms, after which the response counts as dead: the edge sends a comment at least every 15 s. */
@@ -21,10 +23,19 @@ export type ChainSubject =
   | { readonly kind: "anchor"; readonly anchor: AnchorNews }
   | { readonly kind: "chain"; readonly event: ChainEvent };
 
+/** How far a stream is. */
+export interface FollowedState {
+  /** Numbers the reigns over the stream. */
+  readonly epoch: number;
+  readonly stored: number;
+  readonly anchored: number;
+  readonly final: number;
+}
+
 /** What a follower hands out. */
 export type FollowedEvent =
   /** How far the stream is: first after every (re)connection. */
-  | { readonly type: "state"; readonly stored: number; readonly anchored: number; readonly final: number }
+  | ({ readonly type: "state" } & FollowedState)
   /** The next message. */
   | { readonly type: "stored"; readonly message: StreamMessage }
   /** In a block (messages, by their anchor). */
@@ -37,6 +48,15 @@ export type FollowedEvent =
   | { readonly type: "reorg"; readonly subject: ChainSubject }
   /** Events of the chain that are no longer kept: read anchors and chain events again. */
   | { readonly type: "gap" };
+
+/** What a follower waits by. */
+export type FollowTimers = Pick<Platform, "setTimer" | "clearTimer" | "random">;
+
+const TIMERS: FollowTimers = {
+  setTimer: (callback, ms) => setTimeout(callback, ms),
+  clearTimer: (timer) => clearTimeout(timer as number),
+  random: () => Math.random(),
+};
 
 /** How to follow a stream. */
 export interface FollowOptions {
@@ -52,6 +72,7 @@ export interface FollowOptions {
   readonly token?: () => string | undefined | Promise<string | undefined>;
   /** Instead of the surroundings' own. */
   readonly fetch?: typeof fetch;
+  readonly timers?: FollowTimers;
   /** Told when a response breaks, and how long the pause is, in ms. */
   readonly onBreak?: (error: StreamChainError, pauseMs: number) => void;
 }
@@ -60,12 +81,15 @@ export interface FollowOptions {
 export class EventFollower implements AsyncIterable<FollowedEvent> {
   readonly #options: FollowOptions;
   readonly #aborter = new AbortController();
+  readonly #timers: FollowTimers;
+  readonly #backoff: Backoff;
   #cursor: string | undefined;
   #retryMs = BACKOFF_FIRST_MS;
-  #failures = 0;
 
   constructor(options: FollowOptions) {
     this.#options = options;
+    this.#timers = options.timers ?? TIMERS;
+    this.#backoff = new Backoff(this.#timers);
     this.#cursor = options.after;
   }
 
@@ -85,32 +109,27 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
       let pause = this.#retryMs;
       try {
         yield* this.#response();
-        this.#failures = 0;
+        this.#backoff.reset();
       } catch (cause) {
         if (this.#aborter.signal.aborted) return;
         const error = asError(cause);
         if (!error.retryable) throw error;
-        pause = this.#pauseAfter(error);
+        pause = this.#backoff.next(error);
         this.#options.onBreak?.(error, pause);
       }
       await this.#wait(pause);
     }
   }
 
-  #pauseAfter(error: StreamChainError): number {
-    const bound = Math.min(BACKOFF_FIRST_MS * 2 ** this.#failures++, BACKOFF_MAX_MS);
-    return Math.max(Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS), Math.random() * bound);
-  }
-
   #wait(ms: number): Promise<void> {
     const { signal } = this.#aborter;
     return new Promise((resolve) => {
       const finish = (): void => {
-        clearTimeout(timer);
+        this.#timers.clearTimer(timer);
         signal.removeEventListener("abort", finish);
         resolve();
       };
-      const timer = setTimeout(finish, ms);
+      const timer = this.#timers.setTimer(finish, ms);
       signal.addEventListener("abort", finish);
     });
   }
@@ -119,15 +138,16 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
   async *#response(): AsyncGenerator<FollowedEvent> {
     const silence = new AbortController();
     const give = (): void => silence.abort(new StreamChainError("edge-unreachable", "silence", { retryable: true }));
-    let timer = setTimeout(give, HTTP_TIMEOUT_MS);
+    const { setTimer, clearTimer } = this.#timers;
+    let timer = setTimer(give, HTTP_TIMEOUT_MS);
     const signal = AbortSignal.any([this.#aborter.signal, silence.signal]);
     try {
       const response = await this.#request(signal);
       const reader = new ServerEventReader();
       for await (const bytes of chunks(response)) {
-        clearTimeout(timer);
-        timer = setTimeout(give, SILENCE_MAX_MS);
-        this.#failures = 0;
+        clearTimer(timer);
+        timer = setTimer(give, SILENCE_MAX_MS);
+        this.#backoff.reset();
         for (const event of reader.read(bytes)) {
           const followed = readEvent(event);
           this.#cursor = event.id;
@@ -136,7 +156,7 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
         this.#retryMs = reader.retryMs ?? this.#retryMs;
       }
     } finally {
-      clearTimeout(timer);
+      clearTimer(timer);
       silence.abort(); // lets go of a response that is not read to its end
     }
   }
@@ -198,7 +218,7 @@ function readEvent({ event, data }: ServerEvent): FollowedEvent | undefined {
   }
   switch (event) {
     case "state":
-      return { type: event, stored: json.uint("stored"), anchored: json.uint("anchored"), final: json.uint("final") };
+      return { type: event, ...readState(json) };
     case "stored":
       return { type: event, message: readMessage(json) };
     case "anchored":
@@ -211,6 +231,11 @@ function readEvent({ event, data }: ServerEvent): FollowedEvent | undefined {
     default:
       return undefined;
   }
+}
+
+function readState(json: JsonObject): FollowedState {
+  const [epoch, stored] = [json.uint("epoch"), json.uint("stored")];
+  return { epoch, stored, anchored: json.uint("anchored"), final: json.uint("final") };
 }
 
 function readMessage(json: JsonObject): StreamMessage {

@@ -71,19 +71,26 @@ export class Feed {
   }
 
   /**
-   * The relay's greeting. Returns the seq from which tentative messages were taken back, or null.
-   * A mark below ours means that the stream was started afresh: everything above it is taken back.
+   * Whether who tells this has another stream than ours, one that was started afresh: it ends below what is stored here,
+   * or stores less under an older epoch. A mark alone says nothing: the edge tells of messages before the relay has
+   * heard that they are stored.
+   */
+  isRestart(epoch: number, head: number, committed: number): boolean {
+    const older = this.#epoch !== null && epoch < this.#epoch;
+    return head < this.#committed || (older && committed < this.#committed);
+  }
+
+  /**
+   * The relay's greeting, or the edge's word on how far the stream is. Returns the seq from which tentative messages
+   * were taken back, or null: all above the committed mark when the stream was started afresh.
    */
   welcome(epoch: number, head: number, committed: number, subscribedAtTail: boolean): number | null {
+    const isRestart = this.isRestart(epoch, head, committed);
     const retracted = this.#enterEpoch(epoch);
-    let restarted: number | null = null;
-    if (committed < this.#committed) {
-      this.#truncate(committed);
-      restarted = committed;
-    }
-    this.#committed = committed;
+    if (isRestart) this.#truncate(committed);
+    this.#committed = isRestart ? committed : Math.max(this.#committed, committed);
     if (this.#next === null && subscribedAtTail) this.#next = head;
-    return restarted ?? retracted;
+    return isRestart ? committed : retracted;
   }
 
   /** Adds a message. Returns the seq from which tentative messages were taken back, or null. */
@@ -92,17 +99,41 @@ export class Feed {
     const retracted = this.#enterEpoch(frame.epoch);
     if (this.#next !== null && frame.seq < this.#next) return retracted;
     if (this.#next === null || frame.seq > this.#next) this.#restartAt(frame.seq);
-    const message: StreamMessage = {
+    this.#push({
       seq: frame.seq,
       time: frame.time,
       author: toHex(frame.author),
       payload: frame.payload.slice() as Bytes, // the frame is a view into a larger buffer
-    };
+    });
+    return retracted;
+  }
+
+  /**
+   * Adds a message that is stored, as the edge tells it. Returns the seq from which tentative messages were taken back,
+   * or null: they stay when the message is what was tentative at its place.
+   */
+  stored(message: StreamMessage): number | null {
+    const { seq } = message;
+    if (seq < this.#committed && this.#next !== null && seq < this.#next) return null; // known for good
+    const tentative = this.#at(seq);
+    const isOther = tentative !== undefined && !isSame(tentative, message);
+    const retracted = isOther && this.#truncate(seq) ? seq : null;
+    if (this.#next === null || seq > this.#next) this.#restartAt(seq);
+    if (seq === this.#next) this.#push(message);
+    this.commit(seq + 1);
+    return retracted;
+  }
+
+  #push(message: StreamMessage): void {
     this.#window.push(message);
     this.#bytes += message.payload.length;
-    this.#next = frame.seq + 1;
+    this.#next = message.seq + 1;
     this.#shrink();
-    return retracted;
+  }
+
+  #at(seq: number): StreamMessage | undefined {
+    if (this.#next === null || seq >= this.#next || seq < (this.start as number)) return undefined;
+    return this.#window[this.#dropped + seq - (this.start as number)];
   }
 
   /** The relay leaves out `from .. to`: readers go to history for it. */
@@ -119,8 +150,7 @@ export class Feed {
   read(cursor: number, guarantee: Guarantee): FeedRead {
     if (this.#next === null || cursor < (this.start as number)) return { kind: "behind" };
     if (cursor >= this.#next || (guarantee === "stored" && cursor >= this.#committed)) return { kind: "end" };
-    const message = this.#window[this.#dropped + cursor - (this.start as number)] as StreamMessage;
-    return { kind: "message", message };
+    return { kind: "message", message: this.#at(cursor) as StreamMessage };
   }
 
   #enterEpoch(epoch: number): number | null {
@@ -158,3 +188,9 @@ export class Feed {
     }
   }
 }
+
+const isSame = (a: StreamMessage, b: StreamMessage): boolean =>
+  a.time === b.time &&
+  a.author === b.author &&
+  a.payload.length === b.payload.length &&
+  a.payload.every((byte, i) => byte === b.payload[i]);

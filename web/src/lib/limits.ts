@@ -1,5 +1,7 @@
 // Every bound of the client library, in one place, each with its reason.
 
+import type { ErrorCode } from "./errors.ts";
+
 /** Largest payload of one message, in bytes; the relay and the edge refuse more. */
 export const MAX_PAYLOAD_BYTES = 65_536;
 
@@ -113,6 +115,28 @@ export const LIVENESS_UNANSWERED_MS = 2_000;
 /** First and largest reconnect delays, in ms; the delay is drawn evenly from below the doubled bound. */
 export const BACKOFF_FIRST_MS = 250;
 export const BACKOFF_MAX_MS = 10_000;
+
+/**
+ * First and largest pauses, in ms, between attempts to open a session while the stream is followed by HTTP: a relay that
+ * was started again is found within seconds, and on a network that lets nothing through, which seldom changes its mind
+ * unseen, each attempt of ten seconds is followed by a minute at most. Half of each pause is drawn.
+ */
+export const FALLBACK_RETRY = { firstMs: 2_000, maxMs: 60_000, least: 0.5 };
+
+/** What a session that HTTP may stand in for fails with: the edge answers, or the browser has no WebRTC to ask it for. */
+export const FALLBACK_CODES: ReadonlySet<ErrorCode> = new Set([
+  "no-relay",
+  "relay-unreachable",
+  "channel-failed",
+  "no-webrtc",
+  "no-welcome",
+]);
+
+/** A message that waits at the edge for the stream's relay is asked after again after this long, in ms, as the edge says. */
+export const UNSTORED_PAUSE_MS = 1_000;
+
+/** A stream that nobody has made yet is looked for again after this long, in ms. */
+export const MISSING_STREAM_PAUSE_MS = 3_000;
 
 /** A session that lived this long, in ms, sets the reconnect delay back to its first value. */
 export const STABLE_SESSION_MS = 5_000;

@@ -38,6 +38,8 @@ export class Outbox {
   #answered = 0; // the first #answered of #waiting were answered in this session
   #followed: Publication[] = [];
   #payloadLimit = MAX_PAYLOAD_BYTES;
+  /** Whether the producer's past is known: a relay told of it, or it has none. */
+  #pastKnown = false;
 
   constructor(marks: Marks, onChange: (publication: Publication) => void) {
     this.#marks = marks;
@@ -105,7 +107,9 @@ export class Outbox {
     const early = this.#waiting;
     this.#waiting = [];
     this.#bytes = 0;
-    const restored = producer.kept().map(({ producerSeq, payload }) => {
+    const kept = producer.kept();
+    this.#pastKnown = kept.length > 0; // numbered behind what that page was told
+    const restored = kept.map(({ producerSeq, payload }) => {
       const publication = new Publication(payload);
       publication.control.producerSeq = producerSeq;
       publication.control.kept = true;
@@ -131,12 +135,53 @@ export class Outbox {
       this.#store(this.#waiting[0], head);
     }
     this.#rewind(sameEpoch);
+    this.#pastKnown = true;
     const producer = this.#producer as Producer;
     if (this.#waiting.length === 0) producer.skipTo(expected);
     if ((this.#waiting[0]?.producerSeq ?? producer.next) === expected) return "in-step";
-    producer.renew();
-    for (const publication of this.#waiting) this.#number(publication);
+    this.renew();
     return "renewed";
+  }
+
+  /** What waits gets a new producer and new numbers: nobody knows of the old ones what they stood for. */
+  renew(): void {
+    this.#pastKnown = true;
+    this.#producer?.renew();
+    for (const publication of this.#waiting) this.#number(publication);
+  }
+
+  /**
+   * Publications will go where nobody tells what is stored of the producer. One whose past no relay told to this page
+   * may be older than this storage remembers, and a number twice would be taken for the same message: it is renewed.
+   */
+  sendUngreeted(): void {
+    if (this.#producer !== null && !this.#pastKnown) this.renew();
+  }
+
+  /** The first that waits with a number above this one. */
+  firstAbove(producerSeq: number): Publication | undefined {
+    return this.#waiting.find((publication) => publication.producerSeq > producerSeq);
+  }
+
+  /** A publication is on its way. */
+  posted({ control }: Publication): void {
+    if (control.state === "queued") control.state = "sent";
+  }
+
+  /** The edge stored the first that waits. */
+  storedAt(producerSeq: number, seq: number | null, head: number): void {
+    const publication = this.#waiting[0];
+    if (publication?.producerSeq !== producerSeq) return;
+    publication.control.seq = seq;
+    this.#store(publication, head);
+  }
+
+  /** The stream is under another epoch: the seqs of messages that are not stored mean nothing there. */
+  forgetPlaces(): void {
+    for (const { control } of this.#waiting) {
+      control.seq = null;
+      if (control.state === "live") control.state = "sent";
+    }
   }
 
   /** Everything that is not stored will be sent again. */

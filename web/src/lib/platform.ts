@@ -190,7 +190,7 @@ let emptyFrame: HTMLIFrameElement | null = null;
 /** The class to make peer connections of: the page's, or that of an empty frame in it. */
 function peerConnectionClass(apart: boolean): typeof RTCPeerConnection {
   if (typeof RTCPeerConnection === "undefined") {
-    throw new StreamChainError("channel-failed", "this browser has no WebRTC");
+    throw new StreamChainError("no-webrtc", "this browser has no WebRTC");
   }
   const body = apart ? globalThis.document?.body : null;
   if (body === null || body === undefined) return RTCPeerConnection;

@@ -59,6 +59,8 @@ export interface SessionOptions {
   readonly memory: PathMemory;
   readonly log: AttemptLog;
   readonly signal: AbortSignal;
+  /** The edge answered to the offer; whether a session opens is another matter. */
+  readonly onAnswer: (answer: SessionAnswer) => void;
   /** The log of an open session has heard of its path. */
   readonly onPath: () => void;
   readonly events: SessionEvents;
@@ -236,6 +238,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const offer = await ice.offer();
     log.done("offer");
     const answer = await askEdge(options, offer);
+    options.onAnswer(answer);
     log.answered(answer.sdp, answer.iceServers);
     const opened = channelOpens(options, peer, channel);
     opened.catch(() => {}); // looked at below, unless the answer is refused first

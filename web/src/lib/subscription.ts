@@ -210,7 +210,7 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
       this.#setLoading(false, undefined);
       const tentative = cursor > feed.committed && cursor > this.#sure;
       if (online() || tentative) return this.#change(seen, Number.POSITIVE_INFINITY);
-      if ((await this.#readPage(cursor)) === 0) await this.#rest(OFFLINE_POLL_MS);
+      if ((await this.#readPage(cursor)) <= 0 && !this.#isFed()) await this.#rest(OFFLINE_POLL_MS);
       return;
     }
     if (feed.next === null || cursor < feed.committed) this.#setLoading(true, undefined);

@@ -5,6 +5,7 @@ import { type Bytes, concat, fromHex, toHex } from "../../src/lib/bytes.ts";
 import { type CborValue, encodeCbor } from "../../src/lib/cbor.ts";
 import { type ClientFrame, decodeClientMessage } from "../../src/lib/frames.ts";
 import type { DataChannel, PeerConnection, Platform } from "../../src/lib/platform.ts";
+import { ByHttp } from "./by-http.ts";
 import { MemoryLocks, MemoryStorage, testPlatform, VirtualClock } from "./surroundings.ts";
 
 /** A message as the relay has it. */
@@ -295,6 +296,8 @@ export class World {
   sessionAnswers: (() => Response)[] = [];
   /** The relay keeps this many messages in memory for subscribers; older ones become a gap. */
   memory = Number.POSITIVE_INFINITY;
+  /** What the edge does for clients without WebRTC; nothing unless told. */
+  readonly byHttp = new ByHttp(this);
   /** The relay greets at once; else the test does, by `greet`. */
   greets = true;
 
@@ -363,24 +366,38 @@ export class World {
       session.send(seq >= 0 ? [18, producerSeq, seq] : [23, 4, `expected ${own.length}`]);
       return;
     }
-    this.open.push({ time: this.clock.now, author: AUTHOR, producer, producerSeq, payload });
+    this.open.push({ time: Math.floor(this.clock.now), author: AUTHOR, producer, producerSeq, payload });
     session.send([18, producerSeq, this.head - 1]);
-    for (const other of this.sessions) if (other.subscribed) other.send(this.frame(this.head - 1));
+    this.tellOpen();
+  }
+
+  /** Tells the latest message to whoever listens. */
+  tellOpen(): void {
+    for (const session of this.sessions) if (session.subscribed) session.send(this.frame(this.head - 1));
   }
 
   /** Somebody else publishes. */
   say(...texts: string[]): void {
     for (const text of texts) {
       const payload = new TextEncoder().encode(text);
-      this.open.push({ time: this.clock.now, author: AUTHOR, producer: "other", producerSeq: this.head, payload });
-      for (const session of this.sessions) if (session.subscribed) session.send(this.frame(this.head - 1));
+      this.open.push({
+        time: Math.floor(this.clock.now),
+        author: AUTHOR,
+        producer: "other",
+        producerSeq: this.head,
+        payload,
+      });
+      this.tellOpen();
     }
   }
 
   /** Stores everything that was accepted and tells it. */
   commit(): void {
+    this.byHttp.fetch();
     this.stored.push(...this.open.splice(0));
+    this.byHttp.settled();
     for (const session of this.sessions) session.send([19, this.stored.length]);
+    for (const response of this.byHttp.responses) response.tell();
   }
 
   /** The relay dies with what it had not committed, and another one takes the stream over. */
@@ -402,6 +419,8 @@ export class World {
   tellAnchor(first: number, count: number, state: 0 | 1 | 2): void {
     const hash = new Uint8Array(32).fill(7);
     for (const session of this.sessions) session.send([20, first, count, hash, hash, 12, state]);
+    const name = ["anchored", "final", "reverted"][state] as string;
+    for (const response of this.byHttp.responses) response.tellAnchor(first, count, name);
   }
 
   readonly fetch: typeof fetch = async (input, init) => {
@@ -411,7 +430,12 @@ export class World {
     if (!this.edgeAnswers) throw new TypeError("fetch failed");
     if (this.edgeHangs || (this.heldConnectionsDead && init?.credentials !== "omit")) await aborted(init?.signal);
     if (url.pathname.endsWith("/sessions")) return this.sessionAnswers.shift()?.() ?? answerOffer();
-    if (url.pathname.endsWith("/messages")) return this.#history(url);
+    if (url.pathname.endsWith("/events")) return this.byHttp.events(url, new Headers(init?.headers), init?.signal);
+    if (url.pathname.endsWith("/messages")) {
+      const isNew = method === "POST";
+      return isNew ? this.byHttp.post(new Headers(init?.headers), init?.body as Uint8Array) : this.#history(url);
+    }
+    if (url.pathname === "/v1/auth/guest") return guest();
     if (method === "DELETE") return new Response(null, { status: 204 });
     return Response.json({
       id: `0x${"11".repeat(32)}`,
@@ -437,6 +461,9 @@ export class World {
 /** Rejects when the signal aborts, and never does anything else. */
 const aborted = (signal: AbortSignal | null | undefined): Promise<never> =>
   new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+
+const guest = (): Response =>
+  Response.json({ token: "guest-token", author: `0x${"a1".repeat(20)}`, expires: 0 }, { status: 201 });
 
 function answerOffer(): Response {
   return new Response(ANSWER, {

@@ -24,6 +24,7 @@ export const english = {
   connection: {
     connecting: "Connecting",
     open: "Connected",
+    http: "Following by HTTP",
     waiting: "Reconnecting",
     closed: "Disconnected",
     retryIn: (seconds: number): string => `next try in ${seconds} s`,
@@ -184,6 +185,7 @@ export const english = {
     direct: "Browsers connected directly",
     setUp: "Set-up",
     none: "There is no path to a relay now.",
+    byHttp: "There is no path to a relay now; messages come and go by HTTP.",
     types: { host: "direct", srflx: "behind NAT", prflx: "direct, learned", relay: "through TURN" } as Record<
       string,
       string
@@ -235,6 +237,8 @@ export const english = {
         "The TURN server works, but the relay does not answer through it: the relay is down, or the server can't reach it.",
       dtls: "Small packets get through, but the encrypted handshake does not finish. A firewall that looks into packets, or a VPN with a small packet size, does that.",
       relay: "The relay is reached but does not do its part. This is tried again by itself.",
+      "no-webrtc":
+        "This browser has no WebRTC, or a setting, an extension or a policy keeps pages from using it. Another browser may have it.",
     } satisfies Record<AdviceId, string>,
     total: (ms: number): string => `${english.latency.ms(ms)} in all`,
     tried: "What was tried",
@@ -273,6 +277,16 @@ export const english = {
       title: "The relay answers, but no channel opens.",
       body: "The path works, yet the encrypted channel did not come up. This is tried again by itself.",
     },
+    http: {
+      title: "Following by HTTP.",
+      cause: {
+        network: "No way to the relay opens on this network.",
+        noRelay: "No relay is running.",
+        noWebrtc: "This browser gives the page no WebRTC.",
+      },
+      meaning:
+        "Messages arrive once they are stored, so some seconds later, and none live; what you send is stored just the same. The page goes over to a live path by itself when one opens.",
+    },
     lost: {
       title: "The connection was lost.",
       body: "A new one is being made. Nothing that was stored is gone.",
@@ -305,6 +319,7 @@ export const english = {
     "no-relay": "No relay is running.",
     "relay-unreachable": "The relay does not answer.",
     "channel-failed": "No channel to the relay opened.",
+    "no-webrtc": "This browser has no WebRTC.",
     "no-welcome": "The relay did not answer the greeting.",
     "rate-limited": "Too much in too short a time: it goes on by itself in a moment.",
     "not-allowed": "This session may not publish here.",

@@ -32,6 +32,7 @@ export const vietnamese: Texts = {
   connection: {
     connecting: "Đang kết nối",
     open: "Đã kết nối",
+    http: "Theo dõi qua HTTP",
     waiting: "Đang kết nối lại",
     closed: "Đã ngắt",
     retryIn: (seconds) => `thử lại sau ${seconds} s`,
@@ -185,6 +186,7 @@ export const vietnamese: Texts = {
     direct: "Trình duyệt nối trực tiếp",
     setUp: "Thiết lập",
     none: "Hiện không có đường đến nút chuyển tiếp nào.",
+    byHttp: "Hiện không có đường đến nút chuyển tiếp nào; tin đến và đi qua HTTP.",
     types: { host: "trực tiếp", srflx: "sau NAT", prflx: "trực tiếp, tự học", relay: "qua TURN" },
     steps: {
       offer: "Đã tạo lời mời",
@@ -232,6 +234,8 @@ export const vietnamese: Texts = {
         "Máy chủ TURN hoạt động, nhưng nút không trả lời qua nó: nút đã dừng, hoặc máy chủ không đến được nút.",
       dtls: "Gói nhỏ đi qua được, nhưng bắt tay mã hóa không hoàn tất. Tường lửa soi gói tin, hoặc VPN với gói quá nhỏ, gây ra điều này.",
       relay: "Đến được nút nhưng nút không làm phần của mình. Việc này được tự động thử lại.",
+      "no-webrtc":
+        "Trình duyệt này không có WebRTC, hoặc một cài đặt, tiện ích hay chính sách không cho trang dùng. Trình duyệt khác có thể có.",
     },
     total: (ms) => `tổng cộng ${milliseconds(ms)}`,
     tried: "Những gì đã thử",
@@ -270,6 +274,16 @@ export const vietnamese: Texts = {
       title: "Nút trả lời, nhưng không mở được kênh.",
       body: "Đường đi thông, nhưng kênh mã hóa chưa thiết lập được. Việc này được tự động thử lại.",
     },
+    http: {
+      title: "Đang theo dõi qua HTTP.",
+      cause: {
+        network: "Trên mạng này không mở được đường nào đến nút chuyển tiếp.",
+        noRelay: "Không có nút chuyển tiếp nào đang chạy.",
+        noWebrtc: "Trình duyệt này không cho trang dùng WebRTC.",
+      },
+      meaning:
+        "Tin đến khi đã được lưu, tức là chậm vài giây, và không có tin trực tiếp; tin bạn gửi vẫn được lưu như thường. Trang sẽ tự chuyển sang đường trực tiếp khi có đường mở.",
+    },
     lost: {
       title: "Đã mất kết nối.",
       body: "Đang tạo kết nối mới. Những gì đã lưu không hề mất.",
@@ -302,6 +316,7 @@ export const vietnamese: Texts = {
     "no-relay": "Không có nút chuyển tiếp nào đang chạy.",
     "relay-unreachable": "Nút chuyển tiếp không trả lời.",
     "channel-failed": "Không mở được kênh đến nút chuyển tiếp.",
+    "no-webrtc": "Trình duyệt này không có WebRTC.",
     "no-welcome": "Nút chuyển tiếp không đáp lời chào.",
     "rate-limited": "Quá nhiều trong thời gian quá ngắn: sẽ tự tiếp tục sau giây lát.",
     "not-allowed": "Phiên này không được phép gửi tin ở đây.",

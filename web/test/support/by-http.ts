@@ -1,0 +1,135 @@
+// The world's edge as a client without WebRTC meets it: an event stream, and messages by POST into the same stream.
+
+import { fromHex, toHex } from "../../src/lib/bytes.ts";
+import { type Accepted, problem, type World } from "./world.ts";
+
+const AUTHOR = `0x${"a1".repeat(20)}`;
+
+/** One response of server-sent events. */
+class EventResponse {
+  readonly #world: World;
+  readonly #signal: AbortSignal | null | undefined;
+  #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+  #seq: number;
+  #over = false;
+
+  constructor(world: World, seq: number, signal: AbortSignal | null | undefined) {
+    this.#world = world;
+    this.#seq = seq;
+    this.#signal = signal;
+  }
+
+  response(): Response {
+    const { epoch, stored, anchored, final } = this.#world;
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.#controller = controller;
+        this.#signal?.addEventListener("abort", () => this.cut());
+        this.#write("state", this.#seq, { epoch, stored: stored.length, anchored, final });
+        this.tell();
+      },
+    });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  }
+
+  /** Tells what is stored and was not told. */
+  tell(): void {
+    for (; this.#seq < this.#world.stored.length; this.#seq++) {
+      const { time, author, payload } = this.#world.stored[this.#seq] as World["stored"][number];
+      const message = { seq: this.#seq, time, author: toHex(author), payload: toHex(payload) };
+      this.#write("stored", this.#seq + 1, message);
+    }
+  }
+
+  tellAnchor(first: number, count: number, state: string): void {
+    const hash = `0x${"07".repeat(32)}`;
+    const name = state === "anchored" ? "anchored" : state === "final" ? "final" : "reorg";
+    this.#write(name, this.#seq, { kind: "anchored", first, count, root: hash, tx: hash, block: 12, state });
+  }
+
+  /** The connection breaks, at any byte. */
+  cut(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#world.byHttp.responses.delete(this);
+    this.#controller?.error(new TypeError("network"));
+  }
+
+  #write(name: string, seq: number, data: object): void {
+    if (this.#over) return;
+    const text = `id: 0-${seq}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+    this.#controller?.enqueue(new TextEncoder().encode(text));
+  }
+}
+
+/** The edge's part that serves clients without WebRTC. */
+export class ByHttp {
+  readonly #world: World;
+  readonly responses = new Set<EventResponse>();
+  /** Whether the edge serves it at all. */
+  serves = false;
+  /** A relay holds the stream: what is posted is stored with its next commit. */
+  relayHolds = false;
+  /** What is posted is done, and the answer to it lost, so many times. */
+  lostAnswers = 0;
+  /** Every message that was posted, as `number:text`, repetitions included. */
+  readonly posted: string[] = [];
+  /** What was posted and is not stored: it outlives relays. */
+  #inbox: Accepted[] = [];
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  events(url: URL, headers: Headers, signal: AbortSignal | null | undefined): Response {
+    if (!this.serves) return problem(503, "unavailable")();
+    const at = (headers.get("last-event-id") ?? url.searchParams.get("after"))?.split("-")[1];
+    const seq = Number(at ?? url.searchParams.get("from") ?? this.#world.stored.length);
+    if (seq > this.#world.stored.length) return problem(400, "bad-request")();
+    const response = new EventResponse(this.#world, seq, signal);
+    this.responses.add(response);
+    return response.response();
+  }
+
+  post(headers: Headers, payload: Uint8Array): Response {
+    if (!this.serves) return problem(503, "unavailable")();
+    if (headers.get("authorization") === null) return problem(401, "unauthorized")();
+    const producer = `0x${headers.get("streamchain-producer")}`;
+    const producerSeq = Number(headers.get("streamchain-producer-seq"));
+    this.posted.push(`${producerSeq}:${new TextDecoder().decode(payload)}`);
+    const world = this.#world;
+    const own = [...world.stored, ...this.#inbox].filter((message) => message.producer === producer);
+    if (producerSeq > own.length) return problem(409, "producer-conflict")();
+    if (producerSeq === own.length) {
+      const author = fromHex(AUTHOR as `0x${string}`, 20);
+      const time = Math.floor(world.clock.now);
+      this.#inbox.push({ time, author, producer, producerSeq, payload: payload.slice() });
+    }
+    if (!this.relayHolds) world.commit();
+    const seq = world.stored.findIndex((one) => one.producer === producer && one.producerSeq === producerSeq);
+    if (this.lostAnswers-- > 0) throw new TypeError("network");
+    const body = { stored: seq >= 0, seq: seq < 0 ? null : seq, author: AUTHOR };
+    return Response.json(body, { status: seq < 0 ? 202 : 201 });
+  }
+
+  /** The relay takes what waits, but for what it has; until that is stored another relay would take it as well. */
+  fetch(): void {
+    for (const message of this.#inbox) {
+      const { producer, producerSeq } = message;
+      const all = [...this.#world.stored, ...this.#world.open];
+      if (all.some((one) => one.producer === producer && one.producerSeq === producerSeq)) continue;
+      this.#world.open.push(message);
+      this.#world.tellOpen();
+    }
+  }
+
+  /** All of it is stored. */
+  settled(): void {
+    this.#inbox = [];
+  }
+
+  /** Every response breaks. */
+  cut(): void {
+    for (const response of [...this.responses]) response.cut();
+  }
+}
