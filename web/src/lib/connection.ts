@@ -66,8 +66,8 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   #author: Hex | undefined;
   #openedAt = 0;
   #wanted: { from: number | null } | null = null;
-  #subscribed = false; // in this session
-  #greeted = false; // as well
+  #subscribed = false;
+  #greeted = false; // in this session
   #firstSession = true; // no earlier session has told this page anything of the stream
   #hurry = false; // the network changed while an attempt was under way
   #welcomed: (() => void) | null = null;
@@ -275,9 +275,8 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   }
 
   /** Whether there is no session because none gets through, so that HTTP may. */
-  #canFallBack({ code }: StreamChainError): boolean {
-    return this.#options.httpFallback !== false && limits.FALLBACK_CODES.has(code);
-  }
+  readonly #canFallBack = ({ code }: StreamChainError): boolean =>
+    this.#options.httpFallback !== false && limits.FALLBACK_CODES.has(code);
 
   #fallBack(): void {
     this.#author ??= authorOf(this.#credentials.token);
@@ -404,7 +403,8 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   async #pauseAfter(error: StreamChainError, openMs: number): Promise<void> {
     if (this.#isClosed()) return;
     const hopeless = error.code === "no-webrtc"; // the browser won't get it while the page lives
-    const bounds = this.#http.following ? limits.FALLBACK_RETRY : undefined;
+    // Where no relay is, an attempt costs one request, and others wait for the same relay.
+    const bounds = this.#http.following && error.code !== "no-relay" ? limits.FALLBACK_RETRY : undefined;
     const ms = this.#hurry ? 0 : hopeless ? Number.POSITIVE_INFINITY : this.#backoff.next(error, openMs, bounds);
     this.#setState("waiting", error, hopeless ? undefined : this.#platform.now() + ms);
     await this.#backoff.pause(ms);
