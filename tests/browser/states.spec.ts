@@ -89,6 +89,29 @@ describe("a relay that dies", () => {
   });
 });
 
+describe("a browser without WebRTC", () => {
+  it("is told so, and takes part by HTTP: what either side says, both have", async () => {
+    const stream = "no-webrtc";
+    const other = await openApp(scene.browser, scene.system, stream);
+    const page = await blankPage(scene.browser);
+    await page.addInitScript("delete globalThis.RTCPeerConnection");
+    await page.goto(appUrl(scene.system.edge, stream));
+    assert.match(await banner(page, /http/), /WebRTC/);
+    assert.equal(await page.getByTestId("advice").getAttribute("data-advice"), "no-webrtc");
+    for (const [from, to, text] of [
+      [page, other, "by HTTP"],
+      [other, page, "by the channel"],
+    ] as const) {
+      await from.getByTestId("composer").fill(text);
+      await from.getByTestId("send").click();
+      await to.getByTestId("message").filter({ hasText: text }).waitFor();
+    }
+    const own = page.getByTestId("message").filter({ hasText: "by HTTP" });
+    assert.match(await own.innerText(), /you/, "the page knows its own");
+    for (const one of [page, other]) await one.context().close();
+  });
+});
+
 describe("a chain that is down", () => {
   it("is told to the page; messages are stored all the same, and anchored once it is back", async () => {
     const stream = "chain-down";

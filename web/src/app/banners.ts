@@ -129,8 +129,9 @@ export class Banners {
 
 /** The stream is followed by HTTP: what that means, and why it is so. */
 function httpNote(error: StreamChainError | undefined): Note {
-  const { title, cause, meaning } = texts.banner.http;
+  const { title, cause, meaning, back } = texts.banner.http;
   const causes: Partial<Record<ErrorCode, string>> = { "no-relay": cause.noRelay, "no-webrtc": cause.noWebrtc };
   const why = causes[error?.code ?? "relay-unreachable"] ?? cause.network;
-  return { kind: "http", title, body: `${why} ${meaning}`, actions: true, calm: true };
+  const words = error?.code === "no-webrtc" ? [why, meaning] : [why, meaning, back];
+  return { kind: "http", title, body: words.join(" "), actions: true, calm: true };
 }

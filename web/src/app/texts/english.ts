@@ -285,7 +285,8 @@ export const english = {
         noWebrtc: "This browser gives the page no WebRTC.",
       },
       meaning:
-        "Messages arrive once they are stored, so some seconds later, and none live; what you send is stored just the same. The page goes over to a live path by itself when one opens.",
+        "Messages arrive once they are stored, so some seconds later, and none live; what you send is stored just the same.",
+      back: "The page goes over to a live path by itself when one opens.",
     },
     lost: {
       title: "The connection was lost.",

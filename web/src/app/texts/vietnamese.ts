@@ -282,7 +282,8 @@ export const vietnamese: Texts = {
         noWebrtc: "Trình duyệt này không cho trang dùng WebRTC.",
       },
       meaning:
-        "Tin đến khi đã được lưu, tức là chậm vài giây, và không có tin trực tiếp; tin bạn gửi vẫn được lưu như thường. Trang sẽ tự chuyển sang đường trực tiếp khi có đường mở.",
+        "Tin đến khi đã được lưu, tức là chậm vài giây, và không có tin trực tiếp; tin bạn gửi vẫn được lưu như thường.",
+      back: "Trang sẽ tự chuyển sang đường trực tiếp khi có đường mở.",
     },
     lost: {
       title: "Đã mất kết nối.",
