@@ -1,10 +1,13 @@
 //! What relays and the edge say to each other over HTTP: JSON, `camelCase`.
 
-use crate::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq, SessionId, ShortId, StreamId, StreamName};
+mod notice;
+
+use crate::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq, ShortId, StreamId, StreamName};
 use crate::limits::{RELAY_MAX_SHARDS, RELAY_MAX_TURN_URLS, SHARD_MAX_CANDIDATES};
-use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+
+pub use notice::{Notice, NoticeEvent, NoticeState};
 
 /// `PUT /v1/relays/{relay}`: a relay registers, and renews with the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,86 +176,6 @@ pub struct Renewed {
     pub notices: Vec<Notice>,
 }
 
-/// What happened to a stream that a relay has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Notice {
-    /// The stream.
-    pub stream: ShortId,
-    /// What happened.
-    #[serde(flatten)]
-    pub event: NoticeEvent,
-}
-
-/// What a notice says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum NoticeEvent {
-    /// A run of messages is (or no longer is) on chain.
-    Anchored {
-        /// First seq of the run.
-        first: Seq,
-        /// Messages in the run.
-        count: u64,
-        /// The anchor's root.
-        root: B256,
-        /// The transaction that emitted it.
-        tx: B256,
-        /// Its block's number.
-        block: u64,
-        /// How sure it is.
-        state: NoticeState,
-    },
-    /// Somebody published on chain.
-    Chain {
-        /// The block's number.
-        block: u64,
-        /// The log's index in that block.
-        log_index: u64,
-        /// Who published it.
-        author: Address,
-        /// Its bytes; none when only its state is new.
-        #[serde(default)]
-        payload: Option<Bytes>,
-        /// The transaction.
-        tx: B256,
-        /// How sure it is.
-        state: NoticeState,
-    },
-    /// A session was ended at the edge.
-    SessionEnded {
-        /// The session.
-        session: SessionId,
-    },
-    /// Messages came by HTTP and wait to be fetched.
-    Append,
-    /// What sessions were opened with no longer holds: those opened until `before` are over. With the stream's id
-    /// all zeros: on every stream.
-    Withdrawn {
-        /// Whose; `None` for everybody's.
-        author: Option<Address>,
-        /// Unix seconds, by the edge's clock.
-        before: u64,
-        /// Whether the client should open another session, whose rights may be others.
-        again: bool,
-    },
-    /// A kind of a later version: passed over.
-    #[serde(other)]
-    Unknown,
-}
-
-/// How sure an anchor or a chain event is, in JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NoticeState {
-    /// In a block.
-    Anchored,
-    /// In a finalized block.
-    Final,
-    /// Taken back by a reorg.
-    Reverted,
-}
-
 /// `PUT /v1/relays/{relay}/streams/{stream}`: a relay takes a stream up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TakeUp {
@@ -333,6 +256,7 @@ pub struct RelayStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::SessionId;
 
     fn registration() -> Registration {
         let candidate = Candidate {

@@ -16,7 +16,7 @@ pub type EventId = (u64, u64, B256);
 /// An event of the contract, at its place on the chain. A re-included transaction's event has another block hash
 /// and is another event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", try_from = "Members")]
 pub struct ChainEvent {
     /// The height of its block.
     pub block: u64,
@@ -34,7 +34,7 @@ pub struct ChainEvent {
 }
 
 /// What an event says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum EventKind {
     /// A run of messages is fixed by a root.
@@ -55,6 +55,60 @@ pub enum EventKind {
         /// What.
         payload: Bytes,
     },
+}
+
+/// An event as it is written: the members of both kinds beside each other.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Members {
+    block: u64,
+    block_hash: B256,
+    log_index: u64,
+    tx: B256,
+    stream: B256,
+    kind: String,
+    anchorer: Option<Address>,
+    first: Option<u64>,
+    count: Option<u32>,
+    root: Option<B256>,
+    author: Option<Address>,
+    payload: Option<Bytes>,
+}
+
+impl Members {
+    fn kind(&mut self) -> Option<EventKind> {
+        match self.kind.as_str() {
+            "anchored" => Some(EventKind::Anchored {
+                anchorer: self.anchorer?,
+                first: self.first?,
+                count: self.count?,
+                root: self.root?,
+            }),
+            "published" => Some(EventKind::Published {
+                author: self.author?,
+                payload: self.payload.take()?,
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl TryFrom<Members> for ChainEvent {
+    type Error = &'static str;
+
+    fn try_from(mut members: Members) -> Result<Self, Self::Error> {
+        let kind = members
+            .kind()
+            .ok_or("the event's kind is unknown, or lacks a member")?;
+        Ok(Self {
+            block: members.block,
+            block_hash: members.block_hash,
+            log_index: members.log_index,
+            tx: members.tx,
+            stream: members.stream,
+            kind,
+        })
+    }
 }
 
 impl ChainEvent {
@@ -112,5 +166,42 @@ impl ChainEvent {
             anchored => anchored.clone(),
         };
         Self { kind, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use streamchain_protocol::json;
+
+    #[test]
+    fn every_event_is_read_as_it_was_written_and_none_that_lacks_a_member() {
+        let anchored = EventKind::Anchored {
+            anchorer: Address::repeat_byte(1),
+            first: 2,
+            count: 3,
+            root: B256::repeat_byte(4),
+        };
+        let published = EventKind::Published {
+            author: Address::repeat_byte(5),
+            payload: Bytes::from_static(b"x"),
+        };
+        for kind in [anchored, published] {
+            let event = ChainEvent {
+                block: 6,
+                block_hash: B256::repeat_byte(7),
+                log_index: 8,
+                tx: B256::repeat_byte(9),
+                stream: B256::repeat_byte(10),
+                kind,
+            };
+            let written = serde_json::to_value(&event).unwrap();
+            assert_eq!(json::from_value::<ChainEvent>(&written).as_ref(), Ok(&event));
+            for name in written.as_object().unwrap().keys() {
+                let mut changed = written.clone();
+                changed.as_object_mut().unwrap().remove(name);
+                assert!(json::from_value::<ChainEvent>(&changed).is_err(), "{changed}");
+            }
+        }
     }
 }

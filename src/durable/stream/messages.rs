@@ -7,7 +7,7 @@ use streamchain_protocol::directory::Chosen;
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
 use streamchain_protocol::log::{LogState, NewStream, News, StoredEvent, Tail};
 use streamchain_protocol::rights::Rights;
-use streamchain_protocol::uplink::NoticeEvent;
+use streamchain_protocol::uplink::Notice;
 use worker::{Error, Headers, Response};
 
 /// `POST /sessions`
@@ -124,15 +124,7 @@ pub struct AppendAnswer {
 #[derive(Debug, Deserialize)]
 pub struct StreamNotices {
     /// What happened.
-    pub notices: Vec<StreamNotice>,
-}
-
-/// One of [`StreamNotices`].
-#[derive(Debug, Deserialize)]
-pub struct StreamNotice {
-    /// What happened; the stream's id beside it is this object's own.
-    #[serde(flatten)]
-    pub event: NoticeEvent,
+    pub notices: Vec<Notice>,
 }
 
 const STATE_HEADER: &str = "x-state";
