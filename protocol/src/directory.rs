@@ -6,10 +6,10 @@
 use crate::ice_servers::IceServer;
 use crate::ids::{Incarnation, RelayId, RelayKeyId, ShortId};
 use crate::limits::{NOTICES_PER_ANSWER, RELAY_LEASE_MS, RENEW_BUSY_MS, RENEW_IDLE_MS};
+use crate::sorted::SortedMap;
 use crate::uplink::{Candidate, Notice, Registration, RegistrationError, RelayStatus, Renewed, shard_of};
 use alloy_primitives::keccak256;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Most relays known at a time, the dead ones included: bounds the object's memory.
 pub const RELAYS_MAX: usize = 1_000;
@@ -78,7 +78,7 @@ impl Lease {
 /// by [`Directory::restore`].
 #[derive(Debug, Default)]
 pub struct Directory {
-    relays: BTreeMap<RelayId, Lease>,
+    relays: SortedMap<RelayId, Lease>,
 }
 
 impl Directory {
@@ -102,7 +102,7 @@ impl Directory {
         now_ms: u64,
     ) -> Result<bool, DirectoryError> {
         registration.check()?;
-        if !self.relays.contains_key(relay) && self.relays.len() >= RELAYS_MAX {
+        if self.relays.get(relay).is_none() && self.relays.entries().len() >= RELAYS_MAX {
             return Err(DirectoryError::Full);
         }
         let lease = Lease {
@@ -176,7 +176,8 @@ impl Directory {
     /// Equal loads are spread by the stream's id (rendezvous hashing), always the same way.
     fn least_loaded(&self, stream: ShortId, now_ms: u64) -> Option<RelayId> {
         let rank = |relay: &RelayId| keccak256([relay.as_str().as_bytes(), &stream.0].concat());
-        let alive = self.relays.iter().filter(|(_, lease)| lease.is_alive(now_ms));
+        let relays = self.relays.entries().iter();
+        let alive = relays.filter(|(_, lease)| lease.is_alive(now_ms));
         let least =
             alive.min_by_key(|(relay, lease)| (lease.registration.sessions + lease.sent, rank(relay)));
         least.map(|(relay, _)| relay.clone())
@@ -185,20 +186,20 @@ impl Directory {
     /// Drops the relays that fell silent long ago and names them.
     pub fn forget_dead(&mut self, now_ms: u64) -> Vec<RelayId> {
         let long_dead = |lease: &Lease| now_ms.saturating_sub(lease.last_seen) > DEAD_LISTED_MS;
-        let dead: Vec<_> = self.relays.iter().filter(|(_, lease)| long_dead(lease)).collect();
-        let dead: Vec<_> = dead.into_iter().map(|(relay, _)| relay.clone()).collect();
+        let dead = self.relays.entries().iter().filter(|(_, lease)| long_dead(lease));
+        let dead: Vec<_> = dead.map(|(relay, _)| relay.clone()).collect();
         dead.iter().for_each(|relay| drop(self.relays.remove(relay)));
         dead
     }
 
     /// All relays, those that fell silent lately too: their sessions may go on.
     pub fn relays(&self) -> impl Iterator<Item = &RelayId> {
-        self.relays.keys()
+        self.relays.entries().iter().map(|(relay, _)| relay)
     }
 
     /// All relays, for people. `current`: the key that a relay should have.
     pub fn statuses(&self, now_ms: u64, current: impl Fn(&RelayId) -> RelayKeyId) -> Vec<RelayStatus> {
-        let status = |(id, lease): (&RelayId, &Lease)| RelayStatus {
+        let status = |(id, lease): &(RelayId, Lease)| RelayStatus {
             id: id.clone(),
             region: lease.registration.region.clone(),
             alive: lease.is_alive(now_ms),
@@ -207,7 +208,7 @@ impl Directory {
             last_seen: lease.last_seen,
             old_key: lease.registration.key.is_some_and(|key| key != current(id)),
         };
-        self.relays.iter().map(status).collect()
+        self.relays.entries().iter().map(status).collect()
     }
 }
 
@@ -242,7 +243,9 @@ pub fn post<S: NoticeStore>(store: &S, notices: &[(RelayId, Notice)], now_ms: u6
     notices
         .iter()
         .try_for_each(|(relay, notice)| store.add(relay, notice, now_ms))?;
-    let relays: BTreeSet<&RelayId> = notices.iter().map(|(relay, _)| relay).collect();
+    let mut relays: Vec<&RelayId> = notices.iter().map(|(relay, _)| relay).collect();
+    relays.sort_unstable();
+    relays.dedup();
     let before = now_ms.saturating_sub(NOTICE_LIFE_MS);
     relays
         .into_iter()

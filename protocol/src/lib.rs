@@ -28,6 +28,7 @@ pub mod rights;
 pub mod sdp;
 pub mod settings;
 pub mod siwe;
+pub mod sorted;
 pub mod token;
 pub mod turn_credentials;
 pub mod turn_service;

@@ -29,9 +29,9 @@ use crate::batch::{Batch, encode_records};
 use crate::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId, StreamId};
 use crate::limits::BATCH_MAX_BYTES;
 use crate::rights::Rights;
+use crate::sorted::SortedMap;
 use crate::uplink::{Committed, NoticeState, ProducerState, TakenUp};
 use alloy_primitives::{Address, keccak256};
-use std::collections::BTreeMap;
 
 /// Most encoded bytes that a stream keeps here while the database can't be written: about five minutes of a
 /// stream at 1 MB/s. Beyond it batches are refused and publishers wait, so the object's memory and disk stay
@@ -373,8 +373,8 @@ impl<S: LogStore> Log<S> {
     }
 
     /// Where the producers of a batch stand after it, if each number follows the one before.
-    fn producers_after(&self, batch: &Batch) -> Step<BTreeMap<ProducerId, u64>, S> {
-        let mut after: BTreeMap<ProducerId, u64> = BTreeMap::new();
+    fn producers_after(&self, batch: &Batch) -> Step<SortedMap<ProducerId, u64>, S> {
+        let mut after = SortedMap::default();
         for record in &batch.records {
             let producer = record.producer;
             let stored = match after.get(&producer) {

@@ -3,12 +3,11 @@
 //! What always holds: at least one entry is at or below the finalized mark, once there is a mark, so that a walk
 //! back to a fork always has a floor.
 
-use std::collections::BTreeMap;
-
 use alloy_primitives::B256;
 
 use super::{Mark, RING_PREFIX};
 use crate::row::Journal;
+use streamchain_protocol::sorted::SortedMap;
 
 /// Entries kept at most: several times what any chain takes to finalize at one entry a block. When there are more,
 /// every second one of the older half goes, and a walk back undoes a little more than it has to.
@@ -16,7 +15,7 @@ const MAX_ENTRIES: usize = 2_048;
 
 #[derive(Debug, Default)]
 pub(super) struct Ring {
-    blocks: BTreeMap<u64, B256>,
+    blocks: SortedMap<u64, B256>,
 }
 
 impl Ring {
@@ -28,17 +27,15 @@ impl Ring {
         if self.blocks.insert(mark.number, mark.hash) != Some(mark.hash) {
             journal.put(ring_key(mark.number), &mark.hash);
         }
-        if self.blocks.len() > MAX_ENTRIES {
-            let older = self.blocks.keys().copied().take(MAX_ENTRIES / 2);
-            let thinned: Vec<u64> = older.skip(1).step_by(2).collect();
+        if self.blocks.entries().len() > MAX_ENTRIES {
+            let older = self.blocks.entries().iter().take(MAX_ENTRIES / 2);
+            let thinned: Vec<u64> = older.skip(1).step_by(2).map(|(number, _)| *number).collect();
             self.forget(&thinned, journal);
         }
     }
 
     pub fn last(&self) -> Option<Mark> {
-        self.blocks
-            .last_key_value()
-            .map(|(&number, &hash)| Mark { number, hash })
+        self.blocks.entries().last().map(mark)
     }
 
     pub fn get(&self, number: u64) -> Option<B256> {
@@ -47,24 +44,28 @@ impl Ring {
 
     /// The newest entry at or below `number`.
     pub fn at_or_below(&self, number: u64) -> Option<Mark> {
-        self.blocks
-            .range(..=number)
-            .next_back()
-            .map(|(&number, &hash)| Mark { number, hash })
+        self.through(number).last().map(mark)
     }
 
     /// All entries at or below `number`, oldest first.
     pub fn up_to(&self, number: u64) -> Vec<Mark> {
-        self.blocks
-            .range(..=number)
-            .map(|(&number, &hash)| Mark { number, hash })
-            .collect()
+        self.through(number).iter().map(mark).collect()
+    }
+
+    /// All entries at or below `number`.
+    fn through(&self, number: u64) -> &[(u64, B256)] {
+        self.blocks.below(&(number.saturating_add(1)))
     }
 
     /// Forgets all entries above `number`, or all.
     pub fn cut_above(&mut self, number: Option<u64>, journal: &mut Journal) {
         let above = number.map_or(0, |number| number + 1);
-        let gone: Vec<u64> = self.blocks.range(above..).map(|(&number, _)| number).collect();
+        let gone: Vec<u64> = self
+            .blocks
+            .from(&above)
+            .iter()
+            .map(|(number, _)| *number)
+            .collect();
         self.forget(&gone, journal);
     }
 
@@ -73,11 +74,8 @@ impl Ring {
         let Some(floor) = self.at_or_below(finalized) else {
             return;
         };
-        let gone: Vec<u64> = self
-            .blocks
-            .range(..floor.number)
-            .map(|(&number, _)| number)
-            .collect();
+        let below = self.blocks.below(&floor.number).iter();
+        let gone: Vec<u64> = below.map(|(number, _)| *number).collect();
         self.forget(&gone, journal);
     }
 
@@ -87,6 +85,10 @@ impl Ring {
             journal.remove(ring_key(*number));
         }
     }
+}
+
+fn mark(&(number, hash): &(u64, B256)) -> Mark {
+    Mark { number, hash }
 }
 
 fn ring_key(number: u64) -> String {

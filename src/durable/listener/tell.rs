@@ -15,10 +15,11 @@ use crate::store::anchors::ChainState;
 use crate::store::{anchors, chain_events, streams};
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use streamchain_chain::listener::{Batch, ChainEvent, EventKind};
 use streamchain_protocol::ids::{RelayId, Seq, StreamId};
+use streamchain_protocol::sorted::SortedMap;
 use streamchain_protocol::uplink::{Notice, NoticeEvent, NoticeState};
 use worker::{D1Database, D1PreparedStatement, Error, console_error};
 
@@ -187,7 +188,7 @@ async fn write(db: &D1Database, batch: &Batch) -> Result<(), Error> {
     Ok(())
 }
 
-fn notices_by_stream(batch: &Batch) -> BTreeMap<StreamId, Vec<Notice>> {
+fn notices_by_stream(batch: &Batch) -> SortedMap<StreamId, Vec<Notice>> {
     let undone = batch
         .undone
         .iter()
@@ -207,12 +208,11 @@ fn notices_by_stream(batch: &Batch) -> BTreeMap<StreamId, Vec<Notice>> {
         .finalized
         .iter()
         .map(|event| (event, NoticeState::Final, false));
-    let mut notices: BTreeMap<StreamId, Vec<Notice>> = BTreeMap::new();
+    let mut notices: SortedMap<StreamId, Vec<Notice>> = SortedMap::default();
     for (event, state, is_new) in undone.chain(seen).chain(finalized) {
         let stream = StreamId(event.stream.0);
         notices
-            .entry(stream)
-            .or_default()
+            .or_default(stream)
             .push(notice(stream, event, state, is_new));
     }
     notices
