@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use streamchain_protocol::policies::{Policy, client_key};
 use streamchain_protocol::rate::{Exceeded, Meter, Quota};
-use worker::{Env, Headers, Response, console_error};
+use wasm_bindgen::{JsCast, JsValue};
+use worker::js_sys::futures::JsFuture;
+use worker::js_sys::{Object, Reflect};
+use worker::{Env, Headers, RateLimiter, Response, console_error, worker_sys};
 
 /// Keys that one object counts for at most: about 10 MB.
 const KEYS_MAX: usize = 65_536;
@@ -107,11 +110,20 @@ pub async fn front(env: &Env, config: &Config, client: &str) -> Result<(), Probl
     let Ok(limiter) = env.rate_limiter("REQUESTS") else {
         return Ok(());
     };
-    match limiter.limit(client.to_owned()).await {
-        Ok(outcome) if !outcome.success => {
+    match is_within(&limiter, client).await {
+        Ok(false) => {
             let retry_ms = u64::from(quota.window_ms);
             Err(exceeded(Policy::Requests, quota, Exceeded { retry_ms }))
         }
         _ => Ok(()),
     }
+}
+
+/// Asks the platform. `worker`'s own call links a serializer of JavaScript's values for these two members.
+async fn is_within(limiter: &RateLimiter, client: &str) -> Result<bool, JsValue> {
+    let limiter: &worker_sys::RateLimiter = limiter.as_ref().unchecked_ref();
+    let asked = Object::new();
+    Reflect::set(&asked, &"key".into(), &client.into())?;
+    let answer = JsFuture::from(limiter.limit(asked)?).await?;
+    Ok(Reflect::get(&answer, &"success".into())?.is_truthy())
 }

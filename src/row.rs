@@ -66,6 +66,15 @@ impl Row {
     }
 }
 
+/// Reads rows. A plain loop: the adapters that `collect` errors out of an iterator are compiled for each type of row.
+pub fn read_all<T>(rows: Vec<Row>, read: impl Fn(&mut Row) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+    let mut all = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        all.push(read(&mut row)?);
+    }
+    Ok(all)
+}
+
 /// An error for what a row must not be.
 #[cold]
 pub fn out_of_shape(expected: &str) -> Error {

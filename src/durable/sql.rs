@@ -1,6 +1,6 @@
 //! An object's SQLite: rows without `one()` (which hangs on no rows), and whole transactions.
 
-use crate::row::Row;
+use crate::row::{self, Row};
 use wasm_bindgen::prelude::*;
 use worker::{Error, SqlStorage, SqlStorageValue, Storage};
 
@@ -71,7 +71,7 @@ pub fn all<T>(
     values: Vec<SqlStorageValue>,
     read: impl Fn(&mut Row) -> Result<T, Error>,
 ) -> Result<Vec<T>, Error> {
-    each(sql, query, values)?.map(|row| read(&mut row?)).collect()
+    row::read_all(rows(sql, query, values)?, read)
 }
 
 /// The first row, if there is one.
@@ -79,7 +79,15 @@ pub fn first<T>(
     sql: &SqlStorage,
     query: &str,
     values: Vec<SqlStorageValue>,
-    read: impl Fn(&mut Row) -> Result<T, Error>,
+    read: impl FnOnce(&mut Row) -> Result<T, Error>,
 ) -> Result<Option<T>, Error> {
-    Ok(all(sql, query, values, read)?.into_iter().next())
+    match rows(sql, query, values)?.first_mut() {
+        Some(row) => read(row).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Rows that are yet to be read; one function for rows of all types.
+fn rows(sql: &SqlStorage, query: &str, values: Vec<SqlStorageValue>) -> Result<Vec<Row>, Error> {
+    each(sql, query, values)?.collect()
 }

@@ -6,8 +6,7 @@ pub mod chain_events;
 pub mod segments;
 pub mod streams;
 
-use crate::row::Row;
-use worker::wasm_bindgen::JsValue;
+use crate::row::{self, Row};
 use worker::{D1Database, D1Type, Error};
 
 /// A number as D1 takes it: it has no 64-bit integers, but a double carries all that we have (up to 2^53 - 1).
@@ -22,11 +21,11 @@ async fn rows<T>(
     values: &[D1Type<'_>],
     read: impl Fn(&mut Row) -> Result<T, Error>,
 ) -> Result<Vec<T>, Error> {
-    let rows = arrays(db, statement, values).await?;
-    rows.iter().map(|row| read(&mut Row::of(row)?)).collect()
+    row::read_all(unread(db, statement, values).await?, read)
 }
 
-/// The same as the runtime gives them; one function for rows of all types.
-async fn arrays(db: &D1Database, statement: &str, values: &[D1Type<'_>]) -> Result<Vec<JsValue>, Error> {
-    db.prepare(statement).bind_refs(values)?.raw_js_value().await
+/// Rows that are yet to be read; one function for rows of all types.
+async fn unread(db: &D1Database, statement: &str, values: &[D1Type<'_>]) -> Result<Vec<Row>, Error> {
+    let rows = db.prepare(statement).bind_refs(values)?.raw_js_value().await?;
+    rows.iter().map(Row::of).collect()
 }
