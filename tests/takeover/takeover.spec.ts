@@ -139,7 +139,8 @@ describe("a stream whose relay goes away while two pages publish", () => {
     const was = await figures();
     await scene.system.system.relayPart(was.relay).kill();
     const now = await movedFrom(was);
-    assert.equal(now.epoch, was.epoch + 1);
+    // Pages that reach no relay send by HTTP: then the edge itself writes under an epoch in between.
+    assert.ok(now.epoch - was.epoch <= 2, `${now.epoch} after ${was.epoch}`);
     await allGoOn();
   });
 
@@ -168,8 +169,9 @@ describe("a stream whose relay goes away while two pages publish", () => {
     const takenBack = await retractions();
     old.pause();
     edge.resume();
-    const now = await movedFrom(was);
+    await movedFrom(was);
     await allGoOn();
+    const now = await figures(); // the edge itself may have written before the new relay did
     assert.ok((await retractions()) > takenBack, "the reader dropped what the hanging relay had not stored");
     assert.deepEqual(lettingsGo(was.relay), []);
 

@@ -245,6 +245,44 @@ test("several messages do not wait for each other's seq, and each learns its own
   connection.close();
 });
 
+test("of many messages no more are posted ahead than the edge remembers the seqs of", async () => {
+  const world = shutWorld();
+  world.byHttp.relayHolds = true;
+  const connection = join(world);
+  const publications = Array.from({ length: 40 }, (_, i) => connection.publish(String(i)));
+  await world.clock.advance(ATTEMPT_MS);
+  assert.equal(new Set(world.byHttp.posted).size, 16);
+  for (let i = 0; i < 6; i++) {
+    world.commit();
+    await world.clock.advance(2_000);
+  }
+  const seqs = await Promise.all(publications.map(({ stored }) => stored));
+  assert.deepEqual(
+    seqs,
+    seqs.map((_, i) => i),
+  );
+  connection.close();
+});
+
+test("a message that a relay stored before it was posted keeps the seq that the relay gave it", async () => {
+  const world = new World();
+  world.byHttp.serves = true;
+  world.byHttp.forgetsSeqs = true;
+  const connection = join(world);
+  await settle();
+  const publication = connection.publish("a");
+  await settle();
+  const orphan = world.session;
+  world.stored.push(...world.open.splice(0)); // committed, but nobody heard
+  world.relayAnswers = false;
+  world.epoch++;
+  orphan.die();
+  await world.clock.advance(2 * ATTEMPT_MS);
+  assert.equal(connection.state.state, "http");
+  assert.equal(await publication.stored, 0);
+  connection.close();
+});
+
 test("numbers that the edge knows nothing of, or too much, make no message vanish", async () => {
   const world = shutWorld();
   const platform = world.page();

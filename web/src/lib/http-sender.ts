@@ -10,7 +10,7 @@ import type { Credentials } from "./credentials.ts";
 import type { EdgeClient } from "./edge.ts";
 import { asStreamChainError, StreamChainError } from "./errors.ts";
 import type { Intake } from "./intake.ts";
-import { RETRY_AFTER_MAX_MS, UNSTORED_PAUSE_MS } from "./limits.ts";
+import { RETRY_AFTER_MAX_MS, UNSTORED_PAUSE_MS, UNSTORED_POSTED } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Platform } from "./platform.ts";
 import type { Producer } from "./producer.ts";
@@ -39,6 +39,8 @@ export class HttpSender {
   #run: AbortController | null = null;
   /** The edge has the messages up to this number: stored, or waiting for the stream's relay. */
   #taken = -1;
+  /** Those from this number on wait until the ones before are stored. */
+  #batchEnd = 0;
   #wake: (() => void) | null = null;
   #isResting = false;
   readonly #onStored: () => void;
@@ -93,11 +95,14 @@ export class HttpSender {
    */
   #next(): { publication: Publication; more: boolean } | null {
     const { outbox } = this.#options;
+    const first = outbox.waiting[0];
+    if (first === undefined || first.producerSeq < 0) return null;
+    // The seqs of some are learned before the next are posted: so long the edge remembers them.
+    if (first.producerSeq > this.#taken) this.#batchEnd = first.producerSeq + UNSTORED_POSTED;
     const untaken = outbox.firstAbove(this.#taken);
-    const publication = untaken ?? outbox.waiting[0];
-    if (publication === undefined || publication.producerSeq < 0) return null;
-    const more = untaken !== undefined && outbox.firstAbove(untaken.producerSeq) !== undefined;
-    return { publication, more };
+    if (untaken === undefined || untaken.producerSeq >= this.#batchEnd) return { publication: first, more: false };
+    const after = outbox.firstAbove(untaken.producerSeq);
+    return { publication: untaken, more: after !== undefined && after.producerSeq < this.#batchEnd };
   }
 
   #published(): Promise<void> {
@@ -125,6 +130,7 @@ export class HttpSender {
       this.#taken = Math.max(this.#taken, producerSeq);
       onAuthor(answer.author);
       if (!answer.stored) {
+        outbox.handedOver(publication);
         if (!more) await this.#rest();
         return;
       }
@@ -132,7 +138,9 @@ export class HttpSender {
       intake.posted(producerSeq, answer.seq ?? null);
       this.#onStored();
     } catch (cause) {
-      if (!run.aborted) await this.#refused(asStreamChainError(cause));
+      const error = asStreamChainError(cause);
+      if (error.problem === undefined) outbox.handedOver(publication); // it may have got there
+      if (!run.aborted) await this.#refused(error);
     }
   }
 

@@ -15,7 +15,7 @@ export type {
 export { keepToken, keptToken } from "./credentials.ts";
 export { type AdviceId, ATTEMPT_STEPS, type Attempt, type AttemptStep, type AttemptStepId } from "./diagnosis.ts";
 export type { DirectMessage } from "./direct-inbox.ts";
-export { CHAIN_PAGE, EdgeClient, type PublishNumber } from "./edge.ts";
+export { CHAIN_PAGE, EdgeClient, type PublishNumber, type PublishOptions } from "./edge.ts";
 export type {
   AnchorInfo,
   Cost,
@@ -32,7 +32,9 @@ export {
   type ChainSubject,
   EventFollower,
   type FollowedEvent,
+  type FollowedState,
   type FollowOptions,
+  type FollowTimers,
   followEvents,
 } from "./event-follower.ts";
 export type { Guarantee } from "./feed.ts";

@@ -132,6 +132,9 @@ export const FALLBACK_CODES: ReadonlySet<ErrorCode> = new Set([
   "no-welcome",
 ]);
 
+/** Messages that were posted and wait at the edge: it remembers the seqs of a producer's last 16 for repetitions. */
+export const UNSTORED_POSTED = 16;
+
 /** A message that waits at the edge for the stream's relay is asked after again after this long, in ms, as the edge says. */
 export const UNSTORED_PAUSE_MS = 1_000;
 

@@ -172,13 +172,20 @@ export class Outbox {
   storedAt(producerSeq: number, seq: number | null, head: number): void {
     const publication = this.#waiting[0];
     if (publication?.producerSeq !== producerSeq) return;
-    publication.control.seq = seq;
+    publication.control.seq = seq ?? publication.control.seq;
     this.#store(publication, head);
+  }
+
+  /** The edge has it, or may have it: it can be stored elsewhere than where a relay had it. */
+  handedOver({ control }: Publication): void {
+    control.seq = null;
+    control.formerSeq = null;
   }
 
   /** The stream is under another epoch: the seqs of messages that are not stored mean nothing there. */
   forgetPlaces(): void {
     for (const { control } of this.#waiting) {
+      control.formerSeq = control.seq ?? control.formerSeq;
       control.seq = null;
       if (control.state === "live") control.state = "sent";
     }
@@ -190,6 +197,7 @@ export class Outbox {
     this.#answered = 0;
     for (const { control } of this.#waiting) {
       control.state = "queued";
+      control.formerSeq = null;
       if (!keepSeqs) control.seq = null;
     }
   }
@@ -254,6 +262,7 @@ export class Outbox {
     this.#answered = Math.max(0, this.#answered - 1);
     this.#producer?.drop(publication.producerSeq);
     const { control } = publication;
+    control.seq ??= control.formerSeq;
     control.bound = control.seq === null ? bound : control.seq + 1;
     control.state = "stored";
     control.live.resolve(control.seq);

@@ -75,6 +75,8 @@ export class PublicationControl {
   readonly anchored = deferred<number | null>();
   readonly final = deferred<number | null>();
   seq: number | null = null;
+  /** Where a relay had it under an earlier epoch: its place if it was stored then, and nowhere else since. */
+  formerSeq: number | null = null;
   producerSeq = -1;
   state: PublicationState = "queued";
   kept = false;

@@ -72,6 +72,8 @@ export class ByHttp {
   relayHolds = false;
   /** What is posted is done, and the answer to it lost, so many times. */
   lostAnswers = 0;
+  /** The edge no longer knows as what a repeated message was stored. */
+  forgetsSeqs = false;
   /** Every message that was posted, as `number:text`, repetitions included. */
   readonly posted: string[] = [];
   /** What was posted and is not stored: it outlives relays. */
@@ -108,7 +110,7 @@ export class ByHttp {
     if (!this.relayHolds) world.commit();
     const seq = world.stored.findIndex((one) => one.producer === producer && one.producerSeq === producerSeq);
     if (this.lostAnswers-- > 0) throw new TypeError("network");
-    const body = { stored: seq >= 0, seq: seq < 0 ? null : seq, author: AUTHOR };
+    const body = { stored: seq >= 0, seq: seq < 0 || this.forgetsSeqs ? null : seq, author: AUTHOR };
     return Response.json(body, { status: seq < 0 ? 202 : 201 });
   }
 
