@@ -1,5 +1,6 @@
-// One relay's share: deliveries per second to more and more subscribers, and publish → deliver without a browser.
-// `relay-node bench` measures it: one shard, real UDP on loopback, clients in another thread, an edge that stores at once.
+// What one relay does: deliveries per second to more and more subscribers, publish → deliver without a browser, and how
+// long those inside their rates wait while others flood it. `relay-node bench` measures it: one shard, real UDP on
+// loopback, clients in another thread, an edge that stores at once.
 
 import { spawnSync } from "node:child_process";
 import { relayPath } from "../scripts/lib/build/relay.mjs";
@@ -43,11 +44,22 @@ const latencyRows = (latency, echoes) =>
     note: ratio(latency[`${name}Micros`] / MICROS_PER_MS, quantile(echoes, q), "UDP echo between Node processes"),
   }));
 
+const floodRows = ({ calm, flooders, aloneMicros, besideMicros, taken, limited }) =>
+  ["p50", "p90"].map((name) => ({
+    figure: `publish → accepted, ${name}, ${calm} clients beside ${flooders} far over their rates`,
+    value: rounded(besideMicros[name] / MICROS_PER_MS),
+    unit: "ms",
+    note: [
+      ratio(besideMicros[name] / MICROS_PER_MS, aloneMicros[name] / MICROS_PER_MS, "the same ten alone"),
+      `none refused or lost; of the flood ${taken} taken, ${limited} told to wait`,
+    ].join("; "),
+  }));
+
 const run = async () => {
-  const { latency, fanOut } = measured();
+  const { latency, fanOut, flood } = measured();
   if (latency.delivered < latency.messages) throw new Error(`${latency.delivered} of ${latency.messages} delivered`);
   const echoes = await udpEchoTimes({ count: SECONDS * PER_SECOND, bytes: BYTES, perSecond: PER_SECOND });
-  return [...fanOut.map(deliveryRow), ...latencyRows(latency, echoes)];
+  return [...fanOut.map(deliveryRow), ...latencyRows(latency, echoes), ...floodRows(flood)];
 };
 
 export const benches = [{ name: "relay", run }];

@@ -7,6 +7,7 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { choose } from "./lib/choice.mjs";
 import { elapsed, Failure, heading, main, printFailure } from "./lib/console.mjs";
 import { describeMachine, machine } from "./lib/machine.mjs";
 import { ROOT } from "./lib/paths.mjs";
@@ -14,14 +15,20 @@ import { setUp } from "./lib/setup/index.mjs";
 
 const FOLDER = join(ROOT, "bench");
 
+const ABOUT = {
+  command: "npm run bench",
+  does: "Builds everything, measures on this machine, prints a table and writes it to bench/results/.",
+  kind: "bench",
+};
+
+/** The benches that there are, each with what its file says of itself. */
 const benchFiles = () => {
-  const files = existsSync(FOLDER) ? readdirSync(FOLDER).filter((name) => name.endsWith(".mjs")) : [];
-  const names = process.argv.slice(2);
-  const unknown = names.filter((name) => !files.includes(`${name}.mjs`));
-  if (unknown.length > 0 || files.length === 0) {
-    throw new Failure(`No such bench: ${unknown.join(", ") || "there are none"}`, [`There are: ${files.join(", ")}`]);
-  }
-  return files.filter((file) => names.length === 0 || names.includes(basename(file, ".mjs"))).sort();
+  const files = readdirSync(FOLDER).filter((name) => name.endsWith(".mjs"));
+  const about = (file) =>
+    readFileSync(join(FOLDER, file), "utf8")
+      .slice("// ".length)
+      .split(/[:.\n]/, 1)[0];
+  return files.sort().map((file) => ({ name: basename(file, ".mjs"), title: about(file), file }));
 };
 
 const table = (rows) => {
@@ -32,10 +39,10 @@ const table = (rows) => {
   return [line(header), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...cells.map(line)].join("\n");
 };
 
-const runBenches = async (context) => {
+const runBenches = async (files, context) => {
   const rows = [];
   const failures = [];
-  for (const file of benchFiles()) {
+  for (const { file } of files) {
     const { benches } = await import(join(FOLDER, file));
     for (const { name, run } of benches) {
       const start = Date.now();
@@ -86,13 +93,15 @@ const write = (result) => {
 };
 
 await main(async () => {
+  const files = choose(process.argv.slice(2), benchFiles(), ABOUT);
+  if (files === null) return;
   await setUp({ browser: true });
   const { buildAll } = await import("./lib/build/index.mjs");
   const { startSystem } = await import("./lib/system/index.mjs");
   const { chromiumPath } = await import("./lib/setup/chromium.mjs");
   await buildAll();
   const before = machine(chromiumPath());
-  const { rows, failures } = await runBenches({ startSystem, chromiumPath, machine: before, log: console.log });
+  const { rows, failures } = await runBenches(files, { startSystem, chromiumPath, machine: before, log: console.log });
   const result = { date: new Date().toISOString(), machine: before, rows };
   heading(describeMachine(result.machine));
   console.log(table(rows));

@@ -3,18 +3,16 @@
 // All groups run whatever fails; the last line is the sum of what the runners counted, "N passed, N failed" (each
 // check and the build count as one). A group in which nothing ran has failed.
 
-import { bold, elapsed, Failure, green, heading, main, red } from "./lib/console.mjs";
+import { choose } from "./lib/choice.mjs";
+import { bold, elapsed, green, heading, main, red } from "./lib/console.mjs";
 import { setUp } from "./lib/setup/index.mjs";
+import { totalCounts } from "./lib/test/counts.mjs";
+import { GROUPS } from "./lib/test/groups.mjs";
 
-const chosen = (groups) => {
-  const names = process.argv.slice(2);
-  const unknown = names.filter((name) => !groups.some((group) => group.name === name));
-  if (unknown.length > 0) {
-    throw new Failure(`No such test group: ${unknown.join(", ")}`, [
-      `There are: ${groups.map((group) => group.name).join(", ")}`,
-    ]);
-  }
-  return names.length > 0 ? groups.filter((group) => names.includes(group.name)) : groups;
+const ABOUT = {
+  command: "npm test",
+  does: "Installs what is missing, then runs these groups of tests, whatever fails, and sums up at the end.",
+  kind: "test group",
 };
 
 const runGroup = async ({ name, title, run }) => {
@@ -32,15 +30,15 @@ const runGroup = async ({ name, title, run }) => {
 };
 
 await main(async () => {
+  const groups = choose(process.argv.slice(2), GROUPS, ABOUT);
+  if (groups === null) return 0;
   const start = Date.now();
   heading("▶ Set-up");
   await setUp({ checks: true, browser: true });
   console.log(`  done in ${elapsed(start)}`);
 
-  const { GROUPS } = await import("./lib/test/groups.mjs");
-  const { totalCounts } = await import("./lib/test/counts.mjs");
   const results = [];
-  for (const group of chosen(GROUPS)) results.push(await runGroup(group));
+  for (const group of groups) results.push(await runGroup(group));
 
   heading(`Summary (${elapsed(start)})`);
   for (const { line } of results) console.log(line);

@@ -5,6 +5,7 @@
 //! was delivered per second of wall clock it says how many deliveries the relay makes per second of its own
 //! CPU time.
 
+mod flood;
 mod load;
 mod relay;
 
@@ -37,7 +38,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         for subscribers in &args.subscribers {
             fan_out.push(deliveries(*subscribers, args).await?);
         }
-        anyhow::Ok(json!({ "latency": latency, "fanOut": fan_out }))
+        let flood = flood::beside_a_flood(CONNECT_TIMEOUT, args.payload).await?;
+        anyhow::Ok(json!({ "latency": latency, "fanOut": fan_out, "flood": flood }))
     })?;
     println!("{}", serde_json::to_string_pretty(&figures)?);
     Ok(())

@@ -1,0 +1,231 @@
+//! Clients inside their rates, alone and beside a flood of clients that send far more than they may.
+//!
+//! Alone and beside the flood in turns, so that whatever else the machine does falls on both alike.
+
+use super::{BenchRelay, Member, Seat};
+use crate::core::{Rate, Rates};
+use anyhow::{Result, anyhow, ensure};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use streamchain_protocol::cbor::Reader;
+use streamchain_protocol::frame::{ErrorCode, RelayFrame};
+
+const CALM: usize = 10;
+const FLOODERS: usize = 100;
+
+/// What a session may send in a second.
+const RATE: u32 = 2;
+
+/// The calm send once in a second each.
+const CALM_EVERY: Duration = Duration::from_secs(1);
+
+/// The flooders send every 80 ms: twelve in a second, six times what they may.
+const FLOOD_EVERY: Duration = Duration::from_millis(80);
+
+const WINDOW: Duration = Duration::from_secs(2);
+const ROUNDS: usize = 6;
+
+/// Two of the calm's turns.
+const ANSWERS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One of the calm: when it sent what is not answered yet, and how long the answers took.
+struct Calm {
+    member: Member,
+    sent: VecDeque<Instant>,
+    took: Vec<Duration>,
+    refused: usize,
+}
+
+impl Calm {
+    fn publish(&mut self, bytes: usize) {
+        self.sent.push_back(Instant::now());
+        self.member.publish(bytes);
+    }
+
+    async fn run_once(&mut self) -> Result<()> {
+        self.member.run_once().await?;
+        while let Some(message) = self.member.receive() {
+            for answer in answers(&message)? {
+                let sent = self.sent.pop_front();
+                let sent = sent.ok_or_else(|| anyhow!("an answer to nothing that was sent"))?;
+                match answer {
+                    Told::Accepted => self.took.push(sent.elapsed()),
+                    Told::Refused | Told::Limited => self.refused += 1,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a publisher is told of a message.
+enum Told {
+    Accepted,
+    /// It is over its rate.
+    Limited,
+    Refused,
+}
+
+fn answers(message: &[u8]) -> Result<Vec<Told>> {
+    let mut reader = Reader::new(message);
+    let mut told = Vec::new();
+    while !reader.is_at_end() {
+        match RelayFrame::read(&mut reader)? {
+            Some(RelayFrame::Accepted { .. }) => told.push(Told::Accepted),
+            Some(RelayFrame::Error { code, .. }) if code == ErrorCode::RateLimited as u64 => {
+                told.push(Told::Limited);
+            }
+            Some(RelayFrame::Error { .. }) => told.push(Told::Refused),
+            _ => {}
+        }
+    }
+    Ok(told)
+}
+
+/// What the flooders are to do, and what they were told.
+#[derive(Default)]
+struct Flood {
+    connected: AtomicBool,
+    ordered: AtomicBool,
+    over: AtomicBool,
+    taken: AtomicU64,
+    limited: AtomicU64,
+}
+
+impl Flood {
+    /// Connects all flooders, and floods while it is ordered to.
+    async fn run(&self, seats: Vec<Seat>, patience: Duration, bytes: usize) -> Result<()> {
+        let mut members = Vec::new();
+        for seat in seats {
+            members.push(Member::welcomed(seat, patience).await?);
+        }
+        self.connected.store(true, Ordering::Relaxed);
+        let mut due = Instant::now();
+        while !self.over.load(Ordering::Relaxed) {
+            for member in members.iter_mut().filter(|member| !member.is_closed()) {
+                if self.ordered.load(Ordering::Relaxed) {
+                    member.publish(bytes);
+                }
+                // One that the relay has ended can't send any more: that is what is wanted.
+                let _ = member.run_once().await;
+                while let Some(message) = member.receive() {
+                    self.count(&answers(&message)?);
+                }
+            }
+            due += FLOOD_EVERY;
+            tokio::time::sleep_until(due.into()).await;
+        }
+        Ok(())
+    }
+
+    fn count(&self, told: &[Told]) {
+        for one in told {
+            match one {
+                Told::Accepted => self.taken.fetch_add(1, Ordering::Relaxed),
+                Told::Limited => self.limited.fetch_add(1, Ordering::Relaxed),
+                Told::Refused => 0,
+            };
+        }
+    }
+}
+
+/// The calm go on for `time`, one after the other, so that they do not wait for each other here.
+async fn watch(calm: &mut [Calm], time: Duration, bytes: usize) -> Result<Vec<Duration>> {
+    let end = Instant::now() + time;
+    let mut due = Instant::now();
+    let mut turn = 0;
+    while Instant::now() < end {
+        if Instant::now() >= due {
+            calm[turn % CALM].publish(bytes);
+            turn += 1;
+            due += CALM_EVERY / CALM as u32;
+        }
+        run_all(calm).await?;
+    }
+    let took = calm.iter_mut().flat_map(|one| one.took.drain(..)).collect();
+    Ok(took)
+}
+
+async fn run_all(calm: &mut [Calm]) -> Result<()> {
+    for one in calm.iter_mut() {
+        one.run_once().await?;
+    }
+    tokio::time::sleep(Duration::from_micros(200)).await;
+    Ok(())
+}
+
+/// Alone and beside the flood in turns; what the messages of the calm took.
+async fn measure(calm: &mut [Calm], flood: &Flood, bytes: usize) -> Result<[Vec<Duration>; 2]> {
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        alone.append(&mut watch(calm, WINDOW, bytes).await?);
+        flood.ordered.store(true, Ordering::Relaxed);
+        beside.append(&mut watch(calm, WINDOW, bytes).await?);
+        flood.ordered.store(false, Ordering::Relaxed);
+    }
+    Ok([alone, beside])
+}
+
+/// How long ten clients inside their rates wait until a message is accepted: alone, and beside a hundred far over theirs.
+/// Fails if one of the ten is refused anything, or is not answered.
+pub async fn beside_a_flood(patience: Duration, bytes: usize) -> Result<Value> {
+    let session = Rate {
+        messages_per_s: RATE,
+        bytes_per_s: 0,
+    };
+    let stream = Rate::NONE;
+    let relay = BenchRelay::start_with(Rates { session, stream }).await?;
+    let mut calm = Vec::new();
+    for _ in 0..CALM {
+        calm.push(Calm {
+            member: Member::publisher(&relay, patience).await?,
+            sent: VecDeque::new(),
+            took: Vec::new(),
+            refused: 0,
+        });
+    }
+    let seats = (0..FLOODERS).map(|_| Seat::of(&relay)).collect::<Result<_>>()?;
+    let flood = Arc::new(Flood::default());
+    let flooding = flood.clone();
+    // In a thread of their own: what they cost themselves is not the relay's.
+    let flooding = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(flooding.run(seats, patience, bytes))
+    });
+    while !flood.connected.load(Ordering::Relaxed) {
+        ensure!(!flooding.is_finished(), "the flooders could not connect");
+        run_all(&mut calm).await?;
+    }
+    let [alone, beside] = measure(&mut calm, &flood, bytes).await?;
+    flood.over.store(true, Ordering::Relaxed);
+    flooding.join().map_err(|_| anyhow!("the flood panicked"))??;
+    let deadline = Instant::now() + ANSWERS_TIMEOUT;
+    while calm.iter().any(|one| !one.sent.is_empty()) && Instant::now() < deadline {
+        run_all(&mut calm).await?;
+    }
+    ensure!(
+        calm.iter().all(|one| one.refused == 0 && one.sent.is_empty()),
+        "a client inside its rate was refused, or not answered"
+    );
+    Ok(json!({
+        "calm": CALM, "flooders": FLOODERS, "messages": alone.len() + beside.len(),
+        "aloneMicros": quantiles(alone), "besideMicros": quantiles(beside),
+        "taken": flood.taken.load(Ordering::Relaxed), "limited": flood.limited.load(Ordering::Relaxed),
+    }))
+}
+
+fn quantiles(mut took: Vec<Duration>) -> Value {
+    took.sort_unstable();
+    let at = |share: f64| took.get(((took.len() as f64 - 1.0) * share) as usize);
+    let micros = |share| {
+        at(share)
+            .map(Duration::as_micros)
+            .and_then(|micros| u64::try_from(micros).ok())
+    };
+    json!({ "p50": micros(0.5), "p90": micros(0.9) })
+}

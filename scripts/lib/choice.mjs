@@ -1,0 +1,27 @@
+// What a command runs of several things: all, or those that its command line names.
+
+import { Failure } from "./console.mjs";
+
+const isHelp = (word) => word === "--help" || word === "-h";
+
+/**
+ * Those of `all` that `words` name, in the order of `all`; all of them without words, and null when help was asked for and
+ * printed. Fails for a word that is none of them, before anything was done.
+ * @param {readonly string[]} words
+ * @param {readonly { name: string, title: string }[]} all
+ * @param {{ command: string, does: string, kind: string }} about `command` is how it is typed, `does` a sentence or more
+ */
+export const choose = (words, all, { command, does, kind }) => {
+  if (words.some(isHelp)) {
+    const width = Math.max(...all.map(({ name }) => name.length));
+    const lines = all.map(({ name, title }) => `  ${name.padEnd(width)}  ${title}`);
+    console.log(`${command} [-- NAME…]\n\n${does}\nWithout a name all of them run:\n\n${lines.join("\n")}`);
+    return null;
+  }
+  const unknown = words.filter((word) => !all.some(({ name }) => name === word));
+  if (unknown.length > 0) {
+    const names = all.map(({ name }) => name).join(", ");
+    throw new Failure(`No such ${kind}: ${unknown.join(", ")}`, [`There are: ${names}`, `${command} -- --help`]);
+  }
+  return words.length > 0 ? all.filter(({ name }) => words.includes(name)) : all;
+};
