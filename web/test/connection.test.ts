@@ -1,27 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { StreamChainError } from "../src/lib/errors.ts";
-import { connect, type StreamConnection, type Subscription } from "../src/lib/index.ts";
-import type { Platform } from "../src/lib/platform.ts";
+import { connect } from "../src/lib/index.ts";
+import { join, joined, record, text } from "./support/joining.ts";
 import { settle } from "./support/surroundings.ts";
-import { problem, World } from "./support/world.ts";
-
-const text = (payload: Uint8Array): string => new TextDecoder().decode(payload);
-
-/** A connection to the world's stream, open unless the world is broken. */
-async function join(world: World, platform: Platform = world.page()): Promise<StreamConnection> {
-  const connection = connect({ stream: "demo", edge: "https://edge.test", platform });
-  await settle();
-  return connection;
-}
-
-/** Everything that a subscription hands out, as `seq:text`; `!seq` where messages were taken back. */
-function record(subscription: Subscription): string[] {
-  const seen: string[] = [];
-  subscription.on("retracted", ({ from }) => seen.push(`!${from}`));
-  subscription.on("message", ({ seq, payload }) => seen.push(`${seq}:${text(payload)}`));
-  return seen;
-}
+import { World } from "./support/world.ts";
 
 test("a session is one request, and its frames are hello and subscribe", async () => {
   const world = new World();
@@ -40,7 +23,7 @@ test("a session is one request, and its frames are hello and subscribe", async (
 
 test("a message becomes live, stored, anchored and final, in that order", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   const reached: string[] = [];
   const publication = connection.publish("hi");
   for (const state of ["live", "stored", "anchored", "final"] as const) {
@@ -63,7 +46,7 @@ test("a message becomes live, stored, anchored and final, in that order", async 
 
 test("a reverted anchor takes its messages back to stored", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   const publication = connection.publish("hi");
   await settle();
   world.commit();
@@ -78,7 +61,7 @@ test("a reverted anchor takes its messages back to stored", async () => {
 
 test("a thousand messages arrive at another page once and in order", async () => {
   const world = new World();
-  const [publisher, reader] = [await join(world), await join(world)];
+  const [publisher, reader] = [await joined(world), await joined(world)];
   const seen = record(reader.subscribe({ from: 0 }));
   for (let i = 0; i < 1_000; i++) publisher.publish(String(i));
   await settle();
@@ -98,7 +81,7 @@ test("what the relay no longer has is read from history, without a seam", async 
   world.say(...Array.from({ length: 2_500 }, (_, i) => `old ${i}`));
   world.commit();
   world.memory = 10;
-  const connection = connect({ stream: "demo", edge: "https://edge.test", platform: world.page() });
+  const connection = join(world);
   const seen = record(connection.subscribe({ from: 0 }));
   await world.clock.advance(100);
   world.say("new");
@@ -110,7 +93,7 @@ test("what the relay no longer has is read from history, without a seam", async 
 
 test("a gap over messages that are not stored yet is filled once they are", async () => {
   const world = new World();
-  const connection = connect({ stream: "demo", edge: "https://edge.test", platform: world.page() });
+  const connection = join(world);
   const seen = record(connection.subscribe({ from: 0 }));
   await settle();
   world.session.subscribed = false; // the relay's buffer for this subscriber is full
@@ -128,7 +111,7 @@ test("a gap over messages that are not stored yet is filled once they are", asyn
 
 test("tentative messages are dropped when another relay takes over, and come again as they are then", async () => {
   const world = new World();
-  const connection = connect({ stream: "demo", edge: "https://edge.test", platform: world.page() });
+  const connection = join(world);
   const live = record(connection.subscribe({ from: 0 }));
   const stored = record(connection.subscribe({ from: 0, guarantee: "stored" }));
   await settle();
@@ -147,7 +130,7 @@ test("tentative messages are dropped when another relay takes over, and come aga
 
 test("a reconnect to the same relay goes on where it was", async () => {
   const world = new World();
-  const connection = connect({ stream: "demo", edge: "https://edge.test", platform: world.page() });
+  const connection = join(world);
   const seen = record(connection.subscribe({ from: 0 }));
   await settle();
   world.say("a", "b");
@@ -164,7 +147,7 @@ test("a reconnect to the same relay goes on where it was", async () => {
 test("what was published while there was no relay is sent later, once and in order", async () => {
   const world = new World();
   world.relayAnswers = false;
-  const connection = await join(world);
+  const connection = await joined(world);
   const publications = ["a", "b", "c"].map((payload) => connection.publish(payload));
   await world.clock.advance(12_000);
   assert.equal(connection.attempts[0]?.error?.code, "relay-unreachable");
@@ -182,7 +165,7 @@ test("what was published while there was no relay is sent later, once and in ord
 
 test("messages that a dying relay had not stored are sent again; stored ones are not", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   connection.publish("a");
   await settle();
   world.commit();
@@ -205,7 +188,7 @@ test("messages that a dying relay had not stored are sent again; stored ones are
 
 test("a message that was stored although its answer got lost counts as stored, once", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   const publication = connection.publish("a");
   await settle();
   const orphan = world.session;
@@ -219,7 +202,7 @@ test("a message that was stored although its answer got lost counts as stored, o
 
 test("a message over the limit throws too-large and nothing is sent", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   assert.throws(
     () => connection.publish(new Uint8Array(65_537)),
     (error: StreamChainError) => error.code === "too-large",
@@ -232,7 +215,7 @@ test("a message over the limit throws too-large and nothing is sent", async () =
 
 test("a full outbox throws queue-full and says when there is room again", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   const big = new Uint8Array(65_536);
   for (let i = 0; i < 256; i++) connection.publish(big);
   assert.throws(
@@ -248,7 +231,7 @@ test("a full outbox throws queue-full and says when there is room again", async 
 
 test("a slow channel is not filled beyond its bound", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   world.session.channel.stalled = true;
   for (let i = 0; i < 100; i++) connection.publish(new Uint8Array(16_000));
   await settle();
@@ -261,7 +244,7 @@ test("a slow channel is not filled beyond its bound", async () => {
 
 test("an overloaded relay is given a pause, then everything it did not take", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   const accept = world.accept.bind(world);
   let refusals = 3;
   world.accept = (session, producerSeq, payload) => {
@@ -281,7 +264,7 @@ test("an overloaded relay is given a pause, then everything it did not take", as
 
 test("a relay that is asked for too much is left alone for as long as it says", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   const accept = world.accept.bind(world);
   let refused = false;
   world.accept = (session, producerSeq, payload) => {
@@ -301,7 +284,7 @@ test("a relay that is asked for too much is left alone for as long as it says", 
 
 test("a session that ended for its speed says so, and the next one works", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   const ends: (string | undefined)[] = [];
   connection.on("state", ({ state, error }) => state === "waiting" && ends.push(error?.code));
   world.session.send([23, 10, "far above the rate for too long"]);
@@ -313,7 +296,7 @@ test("a session that ended for its speed says so, and the next one works", async
 
 test("malformed bytes from a relay end that session, and the next one works", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   const ends: (string | undefined)[] = [];
   connection.on("state", ({ state, error }) => state === "waiting" && ends.push(error?.code));
   world.session.sendRaw(Uint8Array.of(0x9f, 0xff));
@@ -323,36 +306,9 @@ test("malformed bytes from a relay end that session, and the next one works", as
   connection.close();
 });
 
-test("an edge that does not answer is tried again, ever less often", async () => {
-  const world = new World();
-  world.edgeAnswers = false;
-  const connection = await join(world);
-  await world.clock.advance(60_000);
-  assert.equal(connection.state.error?.code, "edge-unreachable");
-  const tries = world.requests.length;
-  assert.ok(tries >= 8 && tries <= 20, `${tries} tries in a minute`);
-  world.edgeAnswers = true;
-  connection.retryNow();
-  await settle();
-  assert.equal(connection.state.state, "open");
-  connection.close();
-});
-
-test("no relay: the edge's Retry-After is kept", async () => {
-  const world = new World();
-  world.sessionAnswers = [problem(503, "no-relay", { "retry-after": "7" })];
-  const connection = await join(world);
-  assert.equal(connection.state.error?.code, "no-relay");
-  await world.clock.advance(6_900);
-  assert.equal(world.requests.filter((request) => request.endsWith("/sessions")).length, 1);
-  await world.clock.advance(200);
-  assert.equal(connection.state.state, "open");
-  connection.close();
-});
-
 test("a reader who is offline asks for history now and then, not without a pause", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   connection.subscribe({ from: 0 }).on("message", () => {});
   world.say("a");
   world.commit();
@@ -367,44 +323,9 @@ test("a reader who is offline asks for history now and then, not without a pause
   connection.close();
 });
 
-test("a refusal for good ends the connection and tells why", async () => {
-  const world = new World();
-  world.sessionAnswers = [problem(400, "bad-stream-name")];
-  const connection = await join(world);
-  assert.equal(connection.state.state, "closed");
-  assert.equal(connection.state.error?.problem?.slug, "bad-stream-name");
-  assert.throws(() => connection.publish("x"));
-});
-
-test("a kept guest token goes with the next session; a refused one is forgotten", async () => {
-  const world = new World();
-  (await join(world)).close();
-  assert.ok([...world.storage.entries.values()].includes("guest-token"));
-  world.sessionAnswers = [problem(401, "bad-token")];
-  const connection = await join(world);
-  await world.clock.advance(2_000);
-  assert.equal(connection.state.state, "open");
-  connection.close();
-});
-
-test("an unreachable relay is diagnosed: HTTP worked, ICE did not", async () => {
-  const world = new World();
-  world.relayAnswers = false;
-  const connection = await join(world);
-  await world.clock.advance(11_000);
-  const [attempt] = connection.attempts;
-  assert.equal(attempt?.error?.code, "relay-unreachable");
-  assert.deepEqual(
-    attempt?.steps.map((step) => step.outcome),
-    ["ok", "ok", "ok", "failed", "not-reached", "not-reached", "not-reached"],
-  );
-  assert.deepEqual(attempt?.relayAddresses, ["udp 192.0.2.7:7100"]);
-  connection.close();
-});
-
 test("a session that the relay has forgotten is noticed and made anew, though ICE goes on", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   const publication = connection.publish("a");
   await settle();
   world.session.forgotten = true;
@@ -421,7 +342,7 @@ test("a session that the relay has forgotten is noticed and made anew, though IC
 
 test("a session in which nobody speaks stays", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   await world.clock.advance(300_000);
   assert.equal(connection.attempts.length, 1);
   assert.equal((await connection.getPath())?.rttMs, 2);
@@ -431,7 +352,7 @@ test("a session in which nobody speaks stays", async () => {
 test("a relay that never greets is given up", async () => {
   const world = new World();
   world.greets = false;
-  const connection = await join(world);
+  const connection = await joined(world);
   await world.clock.advance(8_500);
   assert.equal(connection.attempts[0]?.error?.code, "no-welcome");
   connection.close();
@@ -442,7 +363,7 @@ test("with no relay at all, history is read and followed by HTTP", async () => {
   world.relayAnswers = false;
   world.say("a");
   world.commit();
-  const connection = connect({ stream: "demo", edge: "https://edge.test", platform: world.page() });
+  const connection = join(world);
   const seen = record(connection.subscribe({ from: 0 }));
   await world.clock.advance(1_000);
   assert.deepEqual(seen, ["0:a"]);
@@ -460,7 +381,7 @@ test("with no relay at all, history is read and followed by HTTP", async () => {
 
 test("messages of a new session do not wait for a history request that is never answered", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   const seen = record(connection.subscribe({ from: 0 }));
   world.say("a");
   world.commit();
@@ -477,7 +398,7 @@ test("messages of a new session do not wait for a history request that is never 
 test("a tail subscription begins with the next message", async () => {
   const world = new World();
   world.say("before");
-  const connection = connect({ stream: "demo", edge: "https://edge.test", platform: world.page() });
+  const connection = join(world);
   const seen = record(connection.subscribe());
   await settle();
   world.say("after");
@@ -488,7 +409,7 @@ test("a tail subscription begins with the next message", async () => {
 
 test("the async iterator hands out messages and ends with the connection", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   world.say("a", "b");
   const seen: string[] = [];
   const reading = (async () => {
@@ -502,7 +423,7 @@ test("the async iterator hands out messages and ends with the connection", async
 
 test("close ends the session at the edge and rejects what is not stored", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   const publication = connection.publish("a");
   await settle();
   connection.close();

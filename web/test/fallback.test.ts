@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ConnectOptions, connect, StreamChainError, type StreamConnection } from "../src/lib/index.ts";
-import type { Subscription } from "../src/lib/subscription.ts";
+import { StreamChainError } from "../src/lib/index.ts";
+import { join, record, text } from "./support/joining.ts";
 import { settle } from "./support/surroundings.ts";
 import { problem, World } from "./support/world.ts";
 
@@ -12,26 +12,12 @@ import { problem, World } from "./support/world.ts";
 const ATTEMPT_MS = 11_000;
 const LONGEST_PAUSE_MS = 75_000;
 
-const text = (payload: Uint8Array): string => new TextDecoder().decode(payload);
-const edge = "https://edge.test";
-
 /** A world whose edge serves by HTTP, and whose relay nobody reaches. */
 function shutWorld(): World {
   const world = new World();
   world.byHttp.serves = true;
   world.relayAnswers = false;
   return world;
-}
-
-const join = (world: World, options: Partial<ConnectOptions> = {}): StreamConnection =>
-  connect({ stream: "demo", edge, platform: world.page(), ...options });
-
-/** What a subscription hands out, as `seq:text`; `!seq` where messages were taken back. */
-function record(subscription: Subscription): string[] {
-  const seen: string[] = [];
-  subscription.on("retracted", ({ from }) => seen.push(`!${from}`));
-  subscription.on("message", ({ seq, payload }) => seen.push(`${seq}:${text(payload)}`));
-  return seen;
 }
 
 const storedIn = (world: World): string[] => world.stored.map(({ payload }, seq) => `${seq}:${text(payload)}`);

@@ -3,14 +3,13 @@ import { test } from "node:test";
 import { type Attempt, connect, type StreamConnection } from "../src/lib/index.ts";
 import { NEXT_REQUEST_MS, REQUESTS_MAX } from "../src/lib/limits.ts";
 import type { Platform } from "../src/lib/platform.ts";
+import { joined } from "./support/joining.ts";
 import { settle } from "./support/surroundings.ts";
 import { problem, TURN_URL, World } from "./support/world.ts";
 
-const join = async (world: World, parts: Partial<Platform> = {}): Promise<StreamConnection> => {
-  const connection = connect({ stream: "demo", edge: "https://edge.test", platform: world.page(parts) });
-  await settle();
-  return connection;
-};
+/** The same by a page whose surroundings differ. */
+const joinedBy = (world: World, parts: Partial<Platform>): Promise<StreamConnection> =>
+  joined(world, { platform: world.page(parts) });
 
 const posts = (world: World): number => world.requests.filter((request) => request.startsWith("POST")).length;
 
@@ -22,7 +21,7 @@ const ways = (connection: StreamConnection): string[] =>
 /** Joins by a page that is told when its network changes: by calling `change`. */
 const joinWithChanges = async (world: World): Promise<{ connection: StreamConnection; change: () => void }> => {
   let change = (): void => {};
-  const connection = await join(world, {
+  const connection = await joinedBy(world, {
     onNetworkChange: (callback) => {
       change = callback;
       return () => {};
@@ -36,7 +35,7 @@ const behindFirewall = (): World => Object.assign(new World(), { directWorks: fa
 
 test("a direct way that opens at once leaves TURN alone", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   assert.equal(connection.state.state, "open");
   await world.clock.advance(1_000);
   const [peer] = world.peers;
@@ -48,7 +47,7 @@ test("a direct way that opens at once leaves TURN alone", async () => {
 
 test("TURN is added after its head start, on the same session, without another request", async () => {
   const world = behindFirewall();
-  const connection = await join(world);
+  const connection = await joined(world);
   await world.clock.advance(499);
   assert.equal(connection.state.state, "connecting");
   await world.clock.advance(1);
@@ -65,7 +64,7 @@ test("TURN is added after its head start, on the same session, without another r
 
 test("a browser that has nothing to check does not wait for the end of a head start", async () => {
   const world = Object.assign(behindFirewall(), { hasHostCandidates: false });
-  const connection = await join(world);
+  const connection = await joined(world);
   await world.clock.advance(99);
   assert.equal(connection.state.state, "connecting");
   await world.clock.advance(1);
@@ -76,10 +75,10 @@ test("a browser that has nothing to check does not wait for the end of a head st
 
 test("where only TURN worked, the next page tries it from the start", async () => {
   const world = behindFirewall();
-  const first = await join(world);
+  const first = await joined(world);
   await world.clock.advance(500);
   first.close();
-  const second = await join(world);
+  const second = await joined(world);
   assert.equal(second.state.state, "open", "no head start");
   assert.equal(world.peers[1]?.restarts, 0);
   second.close();
@@ -87,29 +86,29 @@ test("where only TURN worked, the next page tries it from the start", async () =
 
 test("what worked is forgotten after a day, and once a direct way works again", async () => {
   const world = behindFirewall();
-  const first = await join(world);
+  const first = await joined(world);
   await world.clock.advance(500);
   first.close();
   world.directWorks = true;
-  const second = await join(world);
+  const second = await joined(world);
   second.close();
   world.directWorks = false;
-  const third = await join(world);
+  const third = await joined(world);
   assert.equal(third.state.state, "connecting");
   await world.clock.advance(500);
   third.close();
   await world.clock.advance(24 * 3_600_000);
-  const fourth = await join(world);
+  const fourth = await joined(world);
   assert.equal(fourth.state.state, "connecting");
   fourth.close();
 });
 
 test("another kind of network has a memory of its own", async () => {
   const world = behindFirewall();
-  const first = await join(world, { networkKind: () => "cellular" });
+  const first = await joinedBy(world, { networkKind: () => "cellular" });
   await world.clock.advance(500);
   first.close();
-  const second = await join(world, { networkKind: () => "wifi" });
+  const second = await joinedBy(world, { networkKind: () => "wifi" });
   assert.equal(second.state.state, "connecting");
   second.close();
 });
@@ -141,7 +140,7 @@ test("a network change restarts ICE at once, keeps the session and loses nothing
 
 test("a path that is lost is searched anew, and the session goes on", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   world.peers[0]?.disconnect();
   await settle();
   assert.equal(world.peers[0]?.restarts, 1);
@@ -153,7 +152,7 @@ test("a path that is lost is searched anew, and the session goes on", async () =
 
 test("a path that can't be found again ends the session, and a new one is made", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   world.directWorks = false;
   world.turnError = { errorCode: 701, errorText: "no answer" };
   world.peers[0]?.disconnect();
@@ -180,7 +179,7 @@ test("a restart that the browser refuses leaves the session as it was", async ()
 
 test("after a lost path, an edge that does not answer over held connections is asked over another one", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   world.heldConnectionsDead = true;
   world.session.die();
   await world.clock.advance(NEXT_REQUEST_MS);
@@ -197,7 +196,7 @@ test("after a lost path, an edge that does not answer over held connections is a
 
 test("an edge that answers is asked once, after a lost path as well", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   world.session.die();
   await world.clock.advance(10_000);
   assert.equal(connection.state.state, "open");
@@ -207,7 +206,7 @@ test("an edge that answers is asked once, after a lost path as well", async () =
 
 test("an edge that never answers is asked four times, and then again after a pause", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   world.edgeHangs = true;
   world.session.die();
   await world.clock.advance(9_000);
@@ -217,7 +216,7 @@ test("an edge that never answers is asked four times, and then again after a pau
 
 test("where the page's connections find no address to try from, the next is made apart from the page", async () => {
   const world = new World();
-  const connection = await join(world);
+  const connection = await joined(world);
   world.pageHasAddress = false;
   world.session.die();
   await world.clock.advance(5_000);
@@ -241,7 +240,7 @@ for (const [name, turnError, way, advice] of [
 ] as const) {
   test(`when ${name}, the diagnosis says so`, async () => {
     const world = Object.assign(behindFirewall(), { turnError, relayAnswers: turnError !== null });
-    const connection = await join(world);
+    const connection = await joined(world);
     await world.clock.advance(10_000);
     const attempt = connection.attempts[0] as Attempt;
     assert.equal(attempt.error?.code, "relay-unreachable");
@@ -258,7 +257,7 @@ test("an edge that can't be reached is told apart from no network at all", async
     [false, "offline"],
   ] as const) {
     const world = Object.assign(new World(), { edgeAnswers: false });
-    const connection = await join(world, { online: () => online });
+    const connection = await joinedBy(world, { online: () => online });
     assert.equal(lastAttempt(connection).advice, advice);
     connection.close();
   }
@@ -271,7 +270,7 @@ test("an edge that refuses, or has no relay, is told as that", async () => {
   ] as const) {
     const world = new World();
     world.sessionAnswers = [problem(status, slug)];
-    const connection = await join(world);
+    const connection = await joined(world);
     assert.equal(lastAttempt(connection).advice, advice);
     connection.close();
   }

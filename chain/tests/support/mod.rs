@@ -3,6 +3,7 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used)] // each test file uses its part
 
 pub mod fake_chain;
+pub mod fake_contract;
 pub mod listening;
 pub mod sending;
 
