@@ -5,7 +5,7 @@
 //! was delivered per second of wall clock it says how many deliveries the relay makes per second of its own
 //! CPU time.
 
-mod flood;
+pub mod flood;
 mod load;
 mod relay;
 

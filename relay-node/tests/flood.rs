@@ -4,88 +4,32 @@
 //! relay is measured by its own work: the CPU time of its thread for each frame of the flood, beside that of a relay
 //! which takes the same flood. Frames wait for each other in one thread, so what a frame costs is what the others wait.
 
+use relay_node::bench::flood::{
+    Calm, FLOOD_EVERY, FLOODERS, RATE, RATES, Told, WINDOW, answers, run_all, watch, welcomed,
+};
 use relay_node::bench::{BenchRelay, Member, Seat};
+use relay_node::core::Rates;
 use relay_node::core::limits::RATE_BURST_MS;
-use relay_node::core::{Rate, Rates};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use streamchain_protocol::cbor::Reader;
-use streamchain_protocol::frame::RelayFrame;
 
-const CALM: usize = 10;
-const FLOODERS: usize = 100;
-
-/// What a session may send in a second.
-const RATE: u32 = 2;
-
-/// The calm send once in a second each.
-const CALM_EVERY: Duration = Duration::from_secs(1);
-
-/// The flooders send every 80 ms: twelve in a second, six times what they may.
-const FLOOD_EVERY: Duration = Duration::from_millis(80);
-
-/// How long the flood comes to one relay at a time; both in turns, so that whatever else the machine does falls on both alike.
-const WINDOW: Duration = Duration::from_secs(2);
-
+/// The flood comes to one relay at a time, to both in turns, so that whatever else the machine does falls on both alike.
 const ROUNDS: u32 = 4;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One of the calm, and how it was answered.
-struct Calm {
-    member: Member,
-    accepted: u64,
-    refused: u64,
-}
-
-impl Calm {
-    fn hear(&mut self) {
-        while let Some(message) = self.member.receive() {
-            let mut reader = Reader::new(&message);
-            while !reader.is_at_end() {
-                match RelayFrame::read(&mut reader).expect("a relay's frames are well-formed") {
-                    Some(RelayFrame::Accepted { .. }) => self.accepted += 1,
-                    Some(RelayFrame::Error { .. }) => self.refused += 1,
-                    _ => {}
-                }
-            }
-        }
-    }
-}
-
-/// The calm go on for one window.
-async fn watch(calm: &mut [Calm]) {
-    let start = Instant::now();
-    let mut due = start;
-    let mut turn = 0;
-    while start.elapsed() < WINDOW {
-        if Instant::now() >= due {
-            calm[turn % CALM].member.publish(32);
-            turn += 1;
-            due += CALM_EVERY / CALM as u32;
-        }
-        hear(calm).await;
-    }
-}
-
-async fn hear(calm: &mut [Calm]) {
-    for one in calm.iter_mut() {
-        one.member.run_once().await.expect("the calm stay connected");
-        one.hear();
-    }
-    tokio::time::sleep(Duration::from_millis(1)).await;
-}
+const BYTES: usize = 32;
 
 /// A relay's flooders: what they sent, and what they were told.
 #[derive(Default)]
-struct Told {
+struct Tally {
     sent: AtomicU64,
     accepted: AtomicU64,
     limited: AtomicU64,
 }
 
-impl Told {
+impl Tally {
     fn answered(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed) + self.limited.load(Ordering::Relaxed)
     }
@@ -100,20 +44,11 @@ struct Orders {
     stop: AtomicBool,
 }
 
-async fn welcomed(seats: Vec<Seat>) -> Vec<Member> {
-    let mut members = Vec::new();
-    for seat in seats {
-        let member = Member::welcomed(seat, PATIENCE).await;
-        members.push(member.expect("a flooder connects"));
-    }
-    members
-}
-
 /// Connects to both relays, and floods those that are ordered.
-async fn flooders(seats: [Vec<Seat>; 2], told: &[Told; 2], orders: &Orders) {
+async fn flooders(seats: [Vec<Seat>; 2], told: &[Tally; 2], orders: &Orders) {
     let [here, elsewhere] = seats;
-    let mut here = welcomed(here).await;
-    let mut elsewhere = welcomed(elsewhere).await;
+    let mut here = welcomed(here, PATIENCE).await.expect("the flooders connect");
+    let mut elsewhere = welcomed(elsewhere, PATIENCE).await.expect("the flooders connect");
     orders.connected.store(true, Ordering::Relaxed);
     let mut due = Instant::now();
     while !orders.stop.load(Ordering::Relaxed) {
@@ -125,10 +60,10 @@ async fn flooders(seats: [Vec<Seat>; 2], told: &[Told; 2], orders: &Orders) {
 }
 
 /// Each of the members sends one message if it is ordered, and hears what it is told.
-async fn flood(members: &mut [Member], ordered: &AtomicBool, told: &Told) {
+async fn flood(members: &mut [Member], ordered: &AtomicBool, told: &Tally) {
     for member in members.iter_mut().filter(|member| !member.is_closed()) {
         if ordered.load(Ordering::Relaxed) {
-            member.publish(32);
+            member.publish(BYTES);
             told.sent.fetch_add(1, Ordering::Relaxed);
         }
         // One that the relay has ended can't send any more: that is what is wanted.
@@ -139,13 +74,12 @@ async fn flood(members: &mut [Member], ordered: &AtomicBool, told: &Told) {
     }
 }
 
-fn count(message: &[u8], told: &Told) {
-    let mut reader = Reader::new(message);
-    while let (false, Ok(frame)) = (reader.is_at_end(), RelayFrame::read(&mut reader)) {
-        match frame {
-            Some(RelayFrame::Accepted { .. }) => told.accepted.fetch_add(1, Ordering::Relaxed),
-            Some(RelayFrame::Error { code: 10, .. }) => told.limited.fetch_add(1, Ordering::Relaxed),
-            _ => 0,
+fn count(message: &[u8], told: &Tally) {
+    for answer in answers(message).expect("a relay's frames are well-formed") {
+        match answer {
+            Told::Accepted => told.accepted.fetch_add(1, Ordering::Relaxed),
+            Told::Limited => told.limited.fetch_add(1, Ordering::Relaxed),
+            Told::Refused => 0,
         };
     }
 }
@@ -164,40 +98,25 @@ impl Work {
 }
 
 /// One window of the flood at one relay, and until that has handled what came; the calm go on.
-async fn flooded(relay: &BenchRelay, told: &Told, ordered: &AtomicBool, calm: &mut [Calm], work: &mut Work) {
+async fn flooded(relay: &BenchRelay, told: &Tally, ordered: &AtomicBool, calm: &mut [Calm], work: &mut Work) {
     let cpu = || relay.cpu().expect("the system tells what a thread used");
     let (before, frames) = (cpu(), told.sent.load(Ordering::Relaxed));
     ordered.store(true, Ordering::Relaxed);
-    watch(calm).await;
+    watch(calm, WINDOW, BYTES).await.expect("the calm stay connected");
     ordered.store(false, Ordering::Relaxed);
     settle(calm).await;
     work.cpu += cpu() - before;
     work.frames += told.sent.load(Ordering::Relaxed) - frames;
 }
 
-async fn start(session: Rate) -> BenchRelay {
-    let stream = Rate::NONE;
-    BenchRelay::start_with(Rates { session, stream }).await.unwrap()
-}
-
 #[tokio::test(flavor = "current_thread")]
 async fn a_flood_is_held_back_for_less_than_it_would_cost_and_those_inside_their_rates_are_served() {
-    let limited = start(Rate {
-        messages_per_s: RATE,
-        bytes_per_s: 0,
-    });
-    let (relay, unlimited) = (limited.await, start(Rate::NONE).await);
-    let mut calm = Vec::new();
-    for _ in 0..CALM {
-        calm.push(Calm {
-            member: Member::publisher(&relay, PATIENCE).await.unwrap(),
-            accepted: 0,
-            refused: 0,
-        });
-    }
+    let relay = BenchRelay::start_with(RATES).await.unwrap();
+    let unlimited = BenchRelay::start_with(Rates::NONE).await.unwrap();
+    let mut calm = Calm::all(&relay, PATIENCE).await.unwrap();
     let seats = |at: &BenchRelay| -> Vec<Seat> { (0..FLOODERS).map(|_| Seat::of(at).unwrap()).collect() };
     let seats = [seats(&relay), seats(&unlimited)];
-    let (told, orders) = (Arc::new(<[Told; 2]>::default()), Arc::new(Orders::default()));
+    let (told, orders) = (Arc::new(<[Tally; 2]>::default()), Arc::new(Orders::default()));
     let flooding = {
         let (told, orders) = (told.clone(), orders.clone());
         // In a thread of their own: what they cost themselves is not the relay's.
@@ -219,8 +138,8 @@ async fn a_flood_is_held_back_for_less_than_it_would_cost_and_those_inside_their
         flooded(&relay, &told[0], &orders.here, &mut calm, &mut holding).await;
         flooded(&unlimited, &told[1], &orders.elsewhere, &mut calm, &mut taking).await;
     }
-    let published: u64 = calm.iter().map(|one| one.member.published()).sum();
-    let accepted = |calm: &[Calm]| -> u64 { calm.iter().map(|one| one.accepted).sum() };
+    let published: u64 = calm.iter().map(Calm::published).sum();
+    let accepted = |calm: &[Calm]| -> u64 { calm.iter().map(Calm::accepted).sum() };
     let stored = || published + told[0].accepted.load(Ordering::Relaxed);
     let deadline = Instant::now() + PATIENCE;
     while (relay.stored() != stored() || accepted(&calm) < published) && Instant::now() < deadline {
@@ -234,7 +153,7 @@ async fn a_flood_is_held_back_for_less_than_it_would_cost_and_those_inside_their
         published,
         "every message of the calm was accepted"
     );
-    let refused: u64 = calm.iter().map(|one| one.refused).sum();
+    let refused: u64 = calm.iter().map(Calm::refused).sum();
     assert_eq!(refused, 0, "nobody inside the rate is refused");
     assert_eq!(
         relay.stored(),
@@ -251,12 +170,12 @@ async fn a_flood_is_held_back_for_less_than_it_would_cost_and_those_inside_their
 }
 
 /// What was taken of the flood stays inside its rates, and everybody was told.
-fn is_held_back(told: &Told, within: Duration) {
+fn is_held_back(told: &Tally, within: Duration) {
     let limited = told.limited.load(Ordering::Relaxed);
     let taken = told.accepted.load(Ordering::Relaxed);
     assert!(limited >= FLOODERS as u64, "every flooder was told: {limited}");
     let seconds = within.as_secs() + 1 + u64::from(RATE_BURST_MS / 1_000);
-    let most = FLOODERS as u64 * u64::from(RATE) * seconds;
+    let most = FLOODERS as u64 * u64::from(RATE.messages_per_s) * seconds;
     assert!(
         taken <= most,
         "{taken} of the flood were taken, at most {most} may be"
@@ -276,6 +195,6 @@ fn is_held_back(told: &Told, within: Duration) {
 async fn settle(calm: &mut [Calm]) {
     let end = Instant::now() + Duration::from_millis(500);
     while Instant::now() < end {
-        hear(calm).await;
+        run_all(calm).await.expect("the calm stay connected");
     }
 }

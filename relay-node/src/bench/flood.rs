@@ -13,33 +13,77 @@ use std::time::{Duration, Instant};
 use streamchain_protocol::cbor::Reader;
 use streamchain_protocol::frame::{ErrorCode, RelayFrame};
 
-const CALM: usize = 10;
-const FLOODERS: usize = 100;
+/// Clients inside their rates.
+pub const CALM: usize = 10;
+
+/// Clients far over theirs.
+pub const FLOODERS: usize = 100;
 
 /// What a session may send in a second.
-const RATE: u32 = 2;
+pub const RATE: Rate = Rate {
+    messages_per_s: 2,
+    bytes_per_s: 0,
+};
+
+/// Sessions are held to that, their stream to nothing.
+pub const RATES: Rates = Rates {
+    session: RATE,
+    stream: Rate::NONE,
+};
 
 /// The calm send once in a second each.
 const CALM_EVERY: Duration = Duration::from_secs(1);
 
 /// The flooders send every 80 ms: twelve in a second, six times what they may.
-const FLOOD_EVERY: Duration = Duration::from_millis(80);
+pub const FLOOD_EVERY: Duration = Duration::from_millis(80);
 
-const WINDOW: Duration = Duration::from_secs(2);
+/// How long it is measured at a stretch.
+pub const WINDOW: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 6;
 
 /// Two of the calm's turns.
 const ANSWERS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One of the calm: when it sent what is not answered yet, and how long the answers took.
-struct Calm {
+pub struct Calm {
     member: Member,
     sent: VecDeque<Instant>,
     took: Vec<Duration>,
-    refused: usize,
+    accepted: u64,
+    refused: u64,
 }
 
 impl Calm {
+    /// All of the calm, connected and welcomed.
+    pub async fn all(relay: &BenchRelay, patience: Duration) -> Result<Vec<Self>> {
+        let mut calm = Vec::new();
+        for _ in 0..CALM {
+            calm.push(Self {
+                member: Member::publisher(relay, patience).await?,
+                sent: VecDeque::new(),
+                took: Vec::new(),
+                accepted: 0,
+                refused: 0,
+            });
+        }
+        Ok(calm)
+    }
+
+    /// Messages that it sent.
+    pub fn published(&self) -> u64 {
+        self.member.published()
+    }
+
+    /// Messages of it that the relay took.
+    pub fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// How often it was refused one, or told of another error.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
     fn publish(&mut self, bytes: usize) {
         self.sent.push_back(Instant::now());
         self.member.publish(bytes);
@@ -52,7 +96,10 @@ impl Calm {
                 let sent = self.sent.pop_front();
                 let sent = sent.ok_or_else(|| anyhow!("an answer to nothing that was sent"))?;
                 match answer {
-                    Told::Accepted => self.took.push(sent.elapsed()),
+                    Told::Accepted => {
+                        self.accepted += 1;
+                        self.took.push(sent.elapsed());
+                    }
                     Told::Refused | Told::Limited => self.refused += 1,
                 }
             }
@@ -62,14 +109,18 @@ impl Calm {
 }
 
 /// What a publisher is told of a message.
-enum Told {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// It was taken.
     Accepted,
     /// It is over its rate.
     Limited,
+    /// It was refused for another reason.
     Refused,
 }
 
-fn answers(message: &[u8]) -> Result<Vec<Told>> {
+/// What a message from the relay tells a publisher.
+pub fn answers(message: &[u8]) -> Result<Vec<Told>> {
     let mut reader = Reader::new(message);
     let mut told = Vec::new();
     while !reader.is_at_end() {
@@ -98,10 +149,7 @@ struct Flood {
 impl Flood {
     /// Connects all flooders, and floods while it is ordered to.
     async fn run(&self, seats: Vec<Seat>, patience: Duration, bytes: usize) -> Result<()> {
-        let mut members = Vec::new();
-        for seat in seats {
-            members.push(Member::welcomed(seat, patience).await?);
-        }
+        let mut members = welcomed(seats, patience).await?;
         self.connected.store(true, Ordering::Relaxed);
         let mut due = Instant::now();
         while !self.over.load(Ordering::Relaxed) {
@@ -132,8 +180,17 @@ impl Flood {
     }
 }
 
-/// The calm go on for `time`, one after the other, so that they do not wait for each other here.
-async fn watch(calm: &mut [Calm], time: Duration, bytes: usize) -> Result<Vec<Duration>> {
+/// Clients on these seats, connected and welcomed.
+pub async fn welcomed(seats: Vec<Seat>, patience: Duration) -> Result<Vec<Member>> {
+    let mut members = Vec::new();
+    for seat in seats {
+        members.push(Member::welcomed(seat, patience).await?);
+    }
+    Ok(members)
+}
+
+/// The calm go on for `time`; how long their messages took to be accepted. They send one after the other, so that they do not wait for each other here.
+pub async fn watch(calm: &mut [Calm], time: Duration, bytes: usize) -> Result<Vec<Duration>> {
     let end = Instant::now() + time;
     let mut due = Instant::now();
     let mut turn = 0;
@@ -149,7 +206,8 @@ async fn watch(calm: &mut [Calm], time: Duration, bytes: usize) -> Result<Vec<Du
     Ok(took)
 }
 
-async fn run_all(calm: &mut [Calm]) -> Result<()> {
+/// All of the calm read and write what is there.
+pub async fn run_all(calm: &mut [Calm]) -> Result<()> {
     for one in calm.iter_mut() {
         one.run_once().await?;
     }
@@ -172,21 +230,8 @@ async fn measure(calm: &mut [Calm], flood: &Flood, bytes: usize) -> Result<[Vec<
 /// How long ten clients inside their rates wait until a message is accepted: alone, and beside a hundred far over theirs.
 /// Fails if one of the ten is refused anything, or is not answered.
 pub async fn beside_a_flood(patience: Duration, bytes: usize) -> Result<Value> {
-    let session = Rate {
-        messages_per_s: RATE,
-        bytes_per_s: 0,
-    };
-    let stream = Rate::NONE;
-    let relay = BenchRelay::start_with(Rates { session, stream }).await?;
-    let mut calm = Vec::new();
-    for _ in 0..CALM {
-        calm.push(Calm {
-            member: Member::publisher(&relay, patience).await?,
-            sent: VecDeque::new(),
-            took: Vec::new(),
-            refused: 0,
-        });
-    }
+    let relay = BenchRelay::start_with(RATES).await?;
+    let mut calm = Calm::all(&relay, patience).await?;
     let seats = (0..FLOODERS).map(|_| Seat::of(&relay)).collect::<Result<_>>()?;
     let flood = Arc::new(Flood::default());
     let flooding = flood.clone();
