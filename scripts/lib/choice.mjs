@@ -2,7 +2,8 @@
 
 import { Failure } from "./console.mjs";
 
-const isHelp = (word) => word === "--help" || word === "-h";
+/** @param {string} word */
+const isHelp = (word) => ["--help", "-h", "--list"].includes(word);
 
 /**
  * Those of `all` that `words` name, in the order of `all`; all of them without words, and null when help was asked for and

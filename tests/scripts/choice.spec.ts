@@ -28,7 +28,7 @@ test("a word that names nothing is refused with what there is", () => {
 
 test("help lists everything and chooses nothing", (context) => {
   const log = context.mock.method(console, "log", () => {});
-  for (const word of ["--help", "-h"]) assert.equal(choose([word], ALL, ABOUT), null);
+  for (const word of ["--help", "-h", "--list"]) assert.equal(choose([word], ALL, ABOUT), null);
   const [printed] = log.mock.calls[0]?.arguments ?? [];
   assert.equal(
     printed,

@@ -1,8 +1,8 @@
 // Layers: a crate depends, and a room imports, only what is nearer the core. The order: tables/layers.mjs.
 
 import { crateGraph } from "./rust/graph.mjs";
-import { readCrates } from "./rust/modules.mjs";
 import { dependenciesOf, readManifests } from "./rust/manifests.mjs";
+import { readCrates } from "./rust/modules.mjs";
 import { scriptGraph } from "./script/source.mjs";
 import { CRATE_LAYERS, ROOM_LAYERS } from "./tables/layers.mjs";
 

@@ -1,8 +1,8 @@
 // Retired words in code, file names and documents. The table: tables/words.mjs. Names on the wire stay: a line with
 // `rename = "…"` or `alias = "…"` (serde, clap) may have any word.
 
-import { lineAt } from "./tree.mjs";
 import { RETIRED_WORDS } from "./tables/words.mjs";
+import { lineAt } from "./tree.mjs";
 
 /** Texts that record what was, are not ours, or list the words themselves. */
 const EXEMPT =

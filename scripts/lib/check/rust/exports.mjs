@@ -7,10 +7,10 @@
 // - an item is used when a file outside has its name;
 // - it is used, too, when a used item of its crate shows it: in a signature, a field, a bound, an associated type.
 
+import { lineAt } from "../tree.mjs";
 import { readManifests } from "./manifests.mjs";
 import { readCrate } from "./modules.mjs";
 import { closeOf, withoutComments } from "./source.mjs";
-import { lineAt } from "../tree.mjs";
 
 /**
  * @typedef {import("../tree.mjs").Tree} Tree
@@ -58,7 +58,11 @@ const itemsOf = ({ file, code }) =>
 const ASSOCIATED = /\btype\s+[A-Za-z_]\w*\s*=\s*([^;]+);|\bimpl\b[^{;]*\{/g;
 
 /** @param {string} code */
-const shownByTraits = (code) => [...code.matchAll(ASSOCIATED)].filter(([, type]) => type).map(([, type]) => type).join(" ");
+const shownByTraits = (code) =>
+  [...code.matchAll(ASSOCIATED)]
+    .filter(([, type]) => type)
+    .map(([, type]) => type)
+    .join(" ");
 
 /** Macros expand in other crates: what they name must be public. @param {string} code */
 const shownByMacros = (code) =>
@@ -78,7 +82,11 @@ const wordsOutside = (tree, inside) => {
 /** The files of a package's library: its modules, and the tests in files beside them. @param {Tree} tree @param {Manifest} manifest */
 const filesOfLibrary = (tree, { folder }) => {
   const prefix = folder === "" ? "src/" : `${folder}/src/`;
-  return new Set(tree.files.filter((file) => file.startsWith(prefix) && file !== `${prefix}main.rs` && !file.startsWith(`${prefix}bin/`)));
+  return new Set(
+    tree.files.filter(
+      (file) => file.startsWith(prefix) && file !== `${prefix}main.rs` && !file.startsWith(`${prefix}bin/`),
+    ),
+  );
 };
 
 /** Code in doc comments is compiled as a crate of its own. @param {string} text */
@@ -107,10 +115,10 @@ const deadItems = (tree, manifest) => {
     for (const word of wordsOf(shown)) used.add(word);
   }
   let waiting = [...crate.modules.values()].flatMap(itemsOf);
-  for (let before = -1; before !== waiting.length; ) {
-    before = waiting.length;
-    for (const item of waiting) if (used.has(item.name)) for (const word of item.shows) used.add(word);
+  for (let live = waiting; live.length > 0; ) {
+    live = waiting.filter((item) => used.has(item.name));
     waiting = waiting.filter((item) => !used.has(item.name));
+    for (const item of live) for (const word of item.shows) used.add(word);
   }
   return waiting;
 };
@@ -124,10 +132,15 @@ const deadItems = (tree, manifest) => {
 export const deadPublicItems = (tree, packages, allowed = []) => {
   const files = new Set(tree.files);
   return readManifests(tree)
-    .filter(({ name, folder }) => packages.includes(name) && files.has(`${folder === "" ? "" : `${folder}/`}src/lib.rs`))
+    .filter(
+      ({ name, folder }) => packages.includes(name) && files.has(`${folder === "" ? "" : `${folder}/`}src/lib.rs`),
+    )
     .flatMap((manifest) =>
       deadItems(tree, manifest)
         .filter(({ name }) => !allowed.includes(`${manifest.name} ${name}`))
-        .map(({ name, file, line }) => `${file}:${line} declares ${name} \`pub\`, and nothing outside of ${manifest.name} uses it.`),
+        .map(
+          ({ name, file, line }) =>
+            `${file}:${line} declares ${name} \`pub\`, and nothing outside of ${manifest.name} uses it.`,
+        ),
     );
 };

@@ -38,7 +38,8 @@ export const dependenciesOf = ({ text }) => {
   let isInside = false;
   for (const line of text.split("\n")) {
     const section = line.match(SECTION)?.[1];
-    if (section !== undefined) isInside = section === "dependencies" || section.endsWith(".dependencies") && !section.startsWith("workspace");
+    if (section !== undefined)
+      isInside = section === "dependencies" || (section.endsWith(".dependencies") && !section.startsWith("workspace"));
     const key = isInside ? line.match(KEY)?.[1] : undefined;
     if (key) names.push(key);
   }

@@ -81,4 +81,5 @@ const DEFINITION =
  * The names that the code defines.
  * @param {string} code
  */
-export const definitionsIn = (code) => new Set([...code.matchAll(DEFINITION)].map(([, name, macro]) => name ?? macro ?? ""));
+export const definitionsIn = (code) =>
+  new Set([...code.matchAll(DEFINITION)].map(([, name, macro]) => name ?? macro ?? ""));

@@ -26,7 +26,10 @@ const listed = (names) =>
  * @returns {Export[]}
  */
 export const exportsOf = (code) => [
-  ...[...code.matchAll(DECLARED)].map(([, kind = "", name = ""]) => ({ name, isType: /^(?:interface|type)$/.test(kind) })),
+  ...[...code.matchAll(DECLARED)].map(([, kind = "", name = ""]) => ({
+    name,
+    isType: /^(?:interface|type)$/.test(kind),
+  })),
   ...[...code.matchAll(LISTED)].flatMap(([, names = ""]) => listed(names)),
 ];
 

@@ -18,17 +18,23 @@ const CODE = /\.(?:rs|ts|mjs)$/;
 export const RETIRED_WORDS = [
   {
     word: "take up",
-    pattern: /\b(?:take|takes|taking|took|taken)[- ]up\b|take_?up\b|takeUp|TakeUp|\btakes? (?:it|them|a stream) up\b/,
+    pattern:
+      /\b(?:take|takes|taking|took|taken)[- ]up\b(?! to\b)|take_?up\b|takeUp|TakeUp|\btakes? (?:it|them|a stream) up\b/,
     instead: "acquire the epoch (`acquire_epoch`)",
   },
   { word: "holder", pattern: /\b[Hh]olders?\b|_holder|NotHolder/, instead: "leader" },
-  { word: "reign", pattern: /\breigns?\b|Reign/i, instead: "leader, epoch" },
+  { word: "reign", pattern: /\b[Rr]eigns?\b|\BReign|_reign/, instead: "leader, epoch" },
   { word: "let go", pattern: /\blet(?:s|ting)? go\b|\blet_go|letGo/, instead: "release" },
   { word: "Sealed", pattern: /\bSealed\b|\bSealedSegment\b/, instead: "Segment" },
-  { word: "SegmentBody", pattern: /\bSegmentBody\b|\bSegmentToAnchor\b|\bHeldSegment\b/, instead: "Segment, SegmentRow" },
+  {
+    word: "SegmentBody",
+    pattern: /\bSegmentBody\b|\bSegmentToAnchor\b|\bHeldSegment\b/,
+    instead: "Segment, SegmentRow",
+  },
   {
     word: "tell, told, hear",
-    pattern: /\b(?:un)?(?:tell|told|hear|heard)_\w|_(?:tell|told|untold|hear|heard)\b|\bfn (?:tell|hear|heard)\b|\b(?:tell|told|hear)[A-Z]\w*/,
+    pattern:
+      /\b(?:un)?(?:tell|told|hear|heard)_\w|_(?:tell|told|untold|hear|heard)\b|\bfn (?:tell|hear|heard)\b|\b(?:tell|told|hear)[A-Z]\w*/,
     path: /(?:^|\/)(?:tell|told|hear|heard)\.\w+$/,
     only: CODE,
     instead: "notify, ack, Notice",
@@ -47,7 +53,8 @@ export const RETIRED_WORDS = [
   { word: "Worker (the thread)", pattern: /\bstruct Worker\b|\bmod worker\b/, only: RELAY, instead: "ShardThread" },
   {
     word: "side, side door",
-    pattern: /\bside[- ]doors?\b|\bSide(?:Packet|Door|Event|Command|Config)?\b(?=[ :<>(,;{])|\bmod side\b|\bcrate::side\b/,
+    pattern:
+      /\bside[- ]doors?\b|\bSide(?:Packet|Door|Event|Command|Config)?\b(?=[ :<>(,;{])|\bmod side\b|\bcrate::side\b/,
     path: /(?:^|\/)side\.rs$/,
     only: RELAY,
     instead: "tcp_ingress",

@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { SEED_MAX } from "./lib/chaos/random.mjs";
-import { elapsed, Failure, green, heading, main, red } from "./lib/console.mjs";
-import { setUp } from "./lib/setup/index.mjs";
+import { elapsed, Failure, green, heading, main, red } from "../../scripts/lib/console.mjs";
+import { setUp } from "../../scripts/lib/setup/index.mjs";
+import { SEED_MAX } from "./random.mjs";
 
 const HELP = `npm run chaos [-- options]
 
@@ -85,8 +85,8 @@ await main(async () => {
   if (given.help) return console.log(HELP);
   const options = read(given);
   await setUp({ browser: true });
-  const { buildAll } = await import("./lib/build/index.mjs");
-  const { runChaos } = await import("./lib/chaos/run.mjs");
+  const { buildAll } = await import("../../scripts/lib/build/index.mjs");
+  const { runChaos } = await import("./run.mjs");
   await buildAll();
   const dir = mkdtempSync(join(tmpdir(), "streamchain-chaos-"));
   const start = Date.now();

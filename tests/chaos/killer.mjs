@@ -5,8 +5,8 @@
 
 import { copyFileSync, existsSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { delay } from "../system/part.mjs";
-import { listensOn } from "../system/ports.mjs";
+import { delay } from "../../scripts/lib/system/part.mjs";
+import { listensOn } from "../../scripts/lib/system/ports.mjs";
 
 const POLL_MS = 100;
 /** How long the question whether the edge serves may take. */

@@ -1,10 +1,10 @@
 // One run: a whole system under load, parts of it killed by plan, then a rest in which everything must come right.
 
 import { execFile } from "node:child_process";
-import { relayPath } from "../build/relay.mjs";
-import { Failure } from "../console.mjs";
-import { startSystem } from "../system/index.mjs";
-import { delay } from "../system/part.mjs";
+import { relayPath } from "../../scripts/lib/build/relay.mjs";
+import { Failure } from "../../scripts/lib/console.mjs";
+import { startSystem } from "../../scripts/lib/system/index.mjs";
+import { delay } from "../../scripts/lib/system/part.mjs";
 import { judge } from "./check.mjs";
 import { Clients, streamNames } from "./clients.mjs";
 import { Killer } from "./killer.mjs";

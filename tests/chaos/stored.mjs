@@ -1,6 +1,6 @@
 // What the edge has stored, read by HTTP as anybody reads it.
 
-import { decodeSequence } from "../../../tests/edge/cbor.ts";
+import { decodeSequence } from "../edge/cbor.ts";
 
 const PAGE = 1_000;
 

@@ -1,7 +1,7 @@
 // The clients of a run: the real client library, in pages of a real browser, several connections in each page.
 
-import { launchChromium } from "../../../tests/harness/browser.ts";
-import { blankPage } from "../../../tests/harness/pages.ts";
+import { launchChromium } from "../harness/browser.ts";
+import { blankPage } from "../harness/pages.ts";
 import { progressOfClients, publisherNote, startClients, stopPublishing, subscriberNote } from "./in-page.mjs";
 
 /** Bytes of each message. */
