@@ -18,6 +18,7 @@ const paced = async ({ perSecond, count, bytes }) => {
   const { connect } = window.tools.lib;
   const [writer, reader] = [connect({ stream: "bench-latency" }), connect({ stream: "bench-latency" })];
   const times = [];
+  /** @type {Promise<void>} */
   const all = new Promise((resolve) => {
     reader.subscribe({ from: 0 }).on("message", ({ payload }) => {
       times.push(performance.now() - new DataView(payload.buffer, payload.byteOffset).getFloat64(0));
@@ -50,6 +51,7 @@ const pacedBetweenPeers = async ({ perSecond, count, bytes }) => {
   b.onicecandidate = ({ candidate }) => candidate && a.addIceCandidate(candidate);
   const channel = a.createDataChannel("bench");
   const times = [];
+  /** @type {Promise<void>} */
   const all = new Promise((resolve) => {
     b.ondatachannel = ({ channel: other }) => {
       other.binaryType = "arraybuffer";
@@ -63,9 +65,9 @@ const pacedBetweenPeers = async ({ perSecond, count, bytes }) => {
     channel.onopen = resolve;
   });
   await a.setLocalDescription();
-  await b.setRemoteDescription(a.localDescription);
+  if (a.localDescription) await b.setRemoteDescription(a.localDescription);
   await b.setLocalDescription();
-  await a.setRemoteDescription(b.localDescription);
+  if (b.localDescription) await a.setRemoteDescription(b.localDescription);
   await opened;
   const start = performance.now();
   let sent = 0;

@@ -35,9 +35,9 @@ const deliveryRow = (run) => ({
 
 const latencyRows = (latency, echoes) =>
   [
-    ["p50", 0.5],
-    ["p99", 0.99],
-  ].map(([name, q]) => ({
+    { name: "p50", q: 0.5 },
+    { name: "p99", q: 0.99 },
+  ].map(({ name, q }) => ({
     figure: `publish → deliver, ${name}, ${PER_SECOND} messages/s of ${BYTES} B, native clients`,
     value: rounded(latency[`${name}Micros`] / MICROS_PER_MS),
     unit: "ms",

@@ -34,10 +34,10 @@ const betweenTwoPeers = async () => {
     channel.onopen = resolve;
   });
   await a.setLocalDescription();
-  await b.setRemoteDescription(a.localDescription);
+  if (a.localDescription) await b.setRemoteDescription(a.localDescription);
   await b.setLocalDescription();
   const start = performance.now();
-  await a.setRemoteDescription(b.localDescription);
+  if (b.localDescription) await a.setRemoteDescription(b.localDescription);
   await opened;
   const time = performance.now() - start;
   a.close();

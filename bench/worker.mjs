@@ -48,6 +48,7 @@ const EMPTY = () => ({ modules: true, script: "export default { fetch: () => new
 
 /** From nothing to the first answer: the runtime's process, the Worker, one request. */
 const coldStart = (options) => async () => {
+  /** @type {Miniflare | undefined} */
   let worker;
   const time = await milliseconds(async () => {
     worker = new Miniflare(convertV4MiniflareOptions({ compatibilityDate: "2026-10-01", ...options() }));
@@ -55,7 +56,7 @@ const coldStart = (options) => async () => {
     await response.text();
     if (!response.ok) throw new Error(`/v1/health: ${response.status}`);
   });
-  await worker.dispose();
+  await worker?.dispose();
   return time;
 };
 

@@ -27,7 +27,7 @@ const benchFiles = () => {
   const about = (file) =>
     readFileSync(join(FOLDER, file), "utf8")
       .slice("// ".length)
-      .split(/[:.\n]/, 1)[0];
+      .replace(/[:.\n].*/s, "");
   return files.sort().map((file) => ({ name: basename(file, ".mjs"), title: about(file), file }));
 };
 
@@ -100,7 +100,9 @@ await main(async () => {
   const { startSystem } = await import("./lib/system/index.mjs");
   const { chromiumPath } = await import("./lib/setup/chromium.mjs");
   await buildAll();
-  const before = machine(chromiumPath());
+  const browser = chromiumPath();
+  if (!browser) throw new Failure("The benches need Chromium.", ["npm run setup installs it."]);
+  const before = machine(browser);
   const { rows, failures } = await runBenches(files, { startSystem, chromiumPath, machine: before, log: console.log });
   const result = { date: new Date().toISOString(), machine: before, rows };
   heading(describeMachine(result.machine));

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { box, Failure, green, heading, main, printFailure } from "./lib/console.mjs";
+import { box, Failure, green, heading, main, messageOf, printFailure } from "./lib/console.mjs";
 import { ROOT, STATE } from "./lib/paths.mjs";
 import { setUp } from "./lib/setup/index.mjs";
 
@@ -22,6 +22,7 @@ contract, the edge Worker, one relay. Ctrl-C stops all of it; its state stays in
 
 The ports can also come from the environment: STREAMCHAIN_PORT, STREAMCHAIN_CHAIN_PORT, STREAMCHAIN_RELAY_PORT.`;
 
+/** @satisfies {import("node:util").ParseArgsOptionsConfig} */
 const OPTIONS = {
   fresh: { type: "boolean", default: false },
   port: { type: "string", default: process.env.STREAMCHAIN_PORT ?? "8787" },
@@ -38,7 +39,7 @@ const options = () => {
   try {
     return parseArgs({ options: OPTIONS }).values;
   } catch (error) {
-    throw new Failure(error.message, ["npm start -- --help"]);
+    throw new Failure(messageOf(error), ["npm start -- --help"]);
   }
 };
 
@@ -74,6 +75,7 @@ const announce = (system) => {
 
 /** Resolves at the first signal after the system serves; one that comes before ends us, and our children, at once. */
 const catchSignals = () => {
+  /** @type {(value?: unknown) => void} */
   let resolve = () => process.exit(1);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => resolve());
   return { next: () => new Promise((done) => (resolve = done)) };

@@ -92,7 +92,7 @@ const oneSession = async ({ page, quality, record }, stream, network) => {
     const trips = quality === null ? null : roundTrips(readPackets(record), door, span, quality.delayMs);
     return { path: pathOf(path), openMs, trips };
   } catch (error) {
-    return { failure: error.message };
+    return { failure: error instanceof Error ? error.message : String(error) };
   }
 };
 
@@ -100,8 +100,8 @@ const measure = async (place, network, times) => {
   place.host.firewall(FIREWALLS[network.firewall]);
   const slug = network.title.toLowerCase().replace(/[^a-z0-9]+/g, "-");
   const sessions = await repeated(times, (i) => oneSession(place, `${place.name}-${slug}-${i}`.slice(0, 64), network));
-  const works = sessions.filter(({ failure }) => failure === undefined);
-  for (const { failure } of sessions) if (failure !== undefined) console.error(`  ${network.title}: ${failure}`);
+  const works = sessions.flatMap((session) => ("failure" in session ? [] : [session]));
+  for (const session of sessions) if ("failure" in session) console.error(`  ${network.title}: ${session.failure}`);
   if (works.length === 0) throw new Error(`${network.title}: no session of ${times} carried a message there and back`);
   const opens = works.map(({ openMs }) => openMs);
   const paths = [...new Set(works.map(({ path }) => path))].join(", ");
@@ -169,7 +169,7 @@ try {
     lossy,
     moving: { near: nearMoving, far: farMoving },
   };
-  writeFileSync(process.argv[2], JSON.stringify(result));
+  writeFileSync(process.argv[2] ?? "/dev/stdout", JSON.stringify(result));
 } finally {
   await scene.close();
 }

@@ -79,7 +79,8 @@ export class Uplink {
   #bearer;
   #master;
   #incarnation = randomBytes(8).toString("hex");
-  #timer = null;
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer;
 
   constructor(edge, master, id = "bench") {
     this.#edge = edge;

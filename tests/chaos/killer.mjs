@@ -94,7 +94,7 @@ export class Killer {
   /** How often each part was killed. */
   counts = { relay: 0, worker: 0, chain: 0 };
 
-  /** @param {object} system a started system @param {(line: string) => void} log */
+  /** @param {Awaited<ReturnType<typeof import("../../scripts/lib/system/index.mjs").startSystem>>} system @param {(line: string) => void} log */
   constructor(system, log) {
     this.#system = system;
     this.#log = log;

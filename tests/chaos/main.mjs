@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { elapsed, Failure, green, heading, main, red } from "../../scripts/lib/console.mjs";
+import { elapsed, Failure, green, heading, main, messageOf, red } from "../../scripts/lib/console.mjs";
 import { setUp } from "../../scripts/lib/setup/index.mjs";
-import { SEED_MAX } from "./random.mjs";
+import { MAX_SEED } from "./random.mjs";
 
 const HELP = `npm run chaos [-- options]
 
@@ -34,6 +34,7 @@ EXIT CODES
   0  everything held
   1  something did not: each fault is printed`;
 
+/** @satisfies {import("node:util").ParseArgsOptionsConfig} */
 const OPTIONS = {
   kills: { type: "string", default: "24" },
   minutes: { type: "string", default: "4" },
@@ -41,7 +42,7 @@ const OPTIONS = {
   subscribers: { type: "string", default: "50" },
   streams: { type: "string", default: "5" },
   rate: { type: "string", default: "500" },
-  seed: { type: "string", default: `${randomInt(1, SEED_MAX)}` },
+  seed: { type: "string", default: `${randomInt(1, MAX_SEED)}` },
   keep: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
 };
@@ -50,21 +51,26 @@ const flags = () => {
   try {
     return parseArgs({ options: OPTIONS }).values;
   } catch (error) {
-    throw new Failure(error.message, ["npm run chaos -- --help"]);
+    throw new Failure(messageOf(error), ["npm run chaos -- --help"]);
   }
 };
 
 const number = (given, name, { whole = true } = {}) => {
   const value = Number(given[name]);
-  if (value > 0 && value <= SEED_MAX && (!whole || Number.isInteger(value))) return value;
+  if (value > 0 && value <= MAX_SEED && (!whole || Number.isInteger(value))) return value;
   throw new Failure(`--${name} must be a number above 0: ${given[name]}`);
 };
 
-const read = (given) => {
-  const whole = Object.keys(OPTIONS).filter((name) => OPTIONS[name].type === "string" && name !== "minutes");
-  const options = Object.fromEntries(whole.map((name) => [name, number(given, name)]));
-  return { ...options, minutes: number(given, "minutes", { whole: false }) };
-};
+/** @param {ReturnType<typeof flags>} given */
+const read = (given) => ({
+  kills: number(given, "kills"),
+  minutes: number(given, "minutes", { whole: false }),
+  publishers: number(given, "publishers"),
+  subscribers: number(given, "subscribers"),
+  streams: number(given, "streams"),
+  rate: number(given, "rate"),
+  seed: number(given, "seed"),
+});
 
 const print = ({ faults, counts, kills, audit }) => {
   heading("Counts");

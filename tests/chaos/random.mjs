@@ -1,7 +1,7 @@
 // A source of numbers that look random and come again with the same seed.
 
 /** Largest seed, so that one is short to type. */
-export const SEED_MAX = 2 ** 32 - 1;
+export const MAX_SEED = 2 ** 32 - 1;
 
 /** mulberry32: 32 bits of state, which is plenty for a schedule. @param {number} seed */
 export const randomFrom = (seed) => {

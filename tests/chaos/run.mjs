@@ -177,17 +177,19 @@ export const runChaos = async (options) => {
   const plan = planKills(options);
   const streams = streamNames(options.streams);
   const system = await startSystem({ dir, chain: CHAIN, relayArgs: ["--no-turn"] });
-  let clients = null;
+  /** @type {Clients | undefined} */
+  let clients;
   let stopReports = () => {};
   try {
-    clients = await Clients.start({ ...options, edge: system.urls.edge, streams });
-    stopReports = reporter(clients, log);
-    const unopened = await until(() => notOpen(clients), STANDSTILL_MS);
+    const started = await Clients.start({ ...options, edge: system.urls.edge, streams });
+    clients = started;
+    stopReports = reporter(started, log);
+    const unopened = await until(() => notOpen(started), STANDSTILL_MS);
     if (unopened.length > 0) throw new Failure("The run can't begin.", unopened);
     await delay(WARM_UP_MS);
     const killer = new Killer(system, log);
     await killByPlan(killer, plan);
-    const result = await settle(system, clients, streams, log);
+    const result = await settle(system, started, streams, log);
     return { ...result, kills: killer.counts };
   } finally {
     stopReports();

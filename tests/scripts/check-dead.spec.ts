@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { fileLength, MAX_FILE_LINES } from "../../scripts/lib/check/length.mjs";
+import { length, MAX_FILE_LINES, MAX_FUNCTION_LINES } from "../../scripts/lib/check/length.mjs";
 import { npmDependencies } from "../../scripts/lib/check/npm-dependencies.mjs";
 import { deadPublicItems } from "../../scripts/lib/check/rust/exports.mjs";
 import { unusedExports } from "../../scripts/lib/check/script/exports.mjs";
@@ -132,5 +132,14 @@ test("a source file of more than 500 lines is too long", () => {
     "b.ts": lines(MAX_FILE_LINES + 1),
     "c.md": lines(2 * MAX_FILE_LINES),
   });
-  assert.deepEqual(fileLength(tree), ["b.ts has 501 lines; 500 are allowed."]);
+  assert.deepEqual(length(tree), ["b.ts has 501 lines; 500 are allowed."]);
+});
+
+test("a test of more than 70 lines is too long, a group is not", () => {
+  const body = (count: number) => "    f();\n".repeat(count);
+  const text = (count: number) => `describe("a", () => {\n  it("b", async () => {\n${body(count)}  });\n});\n`;
+  assert.deepEqual(length(treeOf({ "a.spec.ts": text(MAX_FUNCTION_LINES) })), []);
+  assert.deepEqual(length(treeOf({ "a.spec.ts": text(MAX_FUNCTION_LINES + 1) })), [
+    "a.spec.ts:2: the function has 71 lines; 70 are allowed.",
+  ]);
 });

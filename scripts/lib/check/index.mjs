@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { ROOT } from "../paths.mjs";
 import { circles } from "./circles.mjs";
 import { layers } from "./layers.mjs";
-import { fileLength } from "./length.mjs";
+import { length } from "./length.mjs";
 import { npmDependencies } from "./npm-dependencies.mjs";
 import { deadPublicItems } from "./rust/exports.mjs";
 import { unusedExports } from "./script/exports.mjs";
@@ -38,7 +38,11 @@ export const TREE_CHECKS = [
     find: (tree) => unusedExports(tree, ALLOWED_SYMBOLS),
   },
   { name: "words", title: "No retired word", find: (tree) => words(tree) },
-  { name: "file-length", title: "No source file of more than 500 lines", find: fileLength },
+  {
+    name: "length",
+    title: "No source file of more than 500 lines, no function of a test of more than 70",
+    find: length,
+  },
   {
     name: "npm",
     title: "No unused and no undeclared npm package",

@@ -24,10 +24,12 @@ const START_TIMEOUT_MS = 20_000;
 /** The mnemonic of every development chain: known to all, with funds on local chains only. */
 const MNEMONIC = "test test test test test test test test test test test junk";
 
-/** One of anvil's funded accounts. @returns {{ address: `0x${string}`, key: `0x${string}` }} */
+/** One of anvil's funded accounts. @param {number} index @returns {{ address: `0x${string}`, key: `0x${string}` }} */
 export const developmentAccount = (index) => {
   const account = mnemonicToAccount(MNEMONIC, { addressIndex: index });
-  return { address: account.address, key: toHex(account.getHdKey().privateKey) };
+  const { privateKey } = account.getHdKey();
+  if (!privateKey) throw new Error(`Development account ${index} has no private key.`);
+  return { address: account.address, key: toHex(privateKey) };
 };
 
 /** One JSON-RPC call; fails on an error answer. */

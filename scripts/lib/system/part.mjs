@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process";
 import { createWriteStream, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { Failure } from "../console.mjs";
+import { Failure, messageOf } from "../console.mjs";
 import { childEnv, ROOT } from "../paths.mjs";
 
 /** A part that hasn't ended this long after SIGTERM is killed. */
@@ -32,7 +32,7 @@ const signalGroup = (group, signal) => {
   }
 };
 
-/** Resolves after so many milliseconds. */
+/** Resolves after so many milliseconds. @param {number} ms */
 export const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Whether a process of this group runs; one that has ended and waits for its parent's notice (a zombie) does not. */
@@ -60,9 +60,10 @@ const groupEnds = async (group, deadline) => {
 };
 
 export class Part {
+  /** @type {import("node:child_process").ChildProcess | null} */
   #child = null;
   /** Resolves when the present run's process has ended and we have noticed. */
-  #exit = Promise.resolve();
+  #exit = /** @type {Promise<unknown>} */ (Promise.resolve());
   #expected = false;
   #how;
   #onDeath;
@@ -167,18 +168,16 @@ export class Part {
    */
   async until(check, { what, timeoutMs }) {
     const deadline = Date.now() + timeoutMs;
-    let last = null;
+    let last = "its answer was no";
     for (;;) {
       if (!this.running) throw this.failure(`The ${this.name} ended before it ${what}.`);
       const result = await check().catch((error) => {
-        last = error;
+        last = messageOf(error);
         return null;
       });
       if (result) return result;
       if (Date.now() > deadline) {
-        throw this.failure(
-          `The ${this.name} runs, but has not ${what} in ${timeoutMs / 1000} s (${last?.message ?? "its answer was no"}).`,
-        );
+        throw this.failure(`The ${this.name} runs, but has not ${what} in ${timeoutMs / 1000} s (${last}).`);
       }
       await delay(READY_POLL_MS);
     }

@@ -3,21 +3,26 @@
 import { createSocket } from "node:dgram";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
-import { Failure } from "../console.mjs";
+import { codeOf, Failure, messageOf } from "../console.mjs";
 import { ask } from "../run.mjs";
 
 export const LOCALHOST = "127.0.0.1";
 
+/** The port of a bound socket. @param {import("node:net").AddressInfo | string | null} address */
+const portOf = (address) => (typeof address === "object" ? (address?.port ?? 0) : 0);
+
+/** @param {number} port @returns {Promise<number>} */
 const bindTcp = (port) =>
   new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
     server.listen(port, LOCALHOST, () => {
-      const bound = server.address().port;
+      const bound = portOf(server.address());
       server.close(() => resolve(bound));
     });
   });
 
+/** @param {number} port @returns {Promise<number>} */
 const bindUdp = (port) =>
   new Promise((resolve, reject) => {
     const socket = createSocket("udp4");
@@ -43,7 +48,7 @@ const inodesOf = (transport, port) => {
     const rows = readFileSync(`/proc/net/${table}`, "utf8").trim().split("\n").slice(1);
     for (const row of rows) {
       const fields = row.trim().split(/\s+/);
-      if (fields[1].split(":")[1] !== wanted) continue;
+      if (fields[1]?.split(":")[1] !== wanted) continue;
       if (transport === "tcp" && fields[3] !== LISTENING) continue;
       inodes.add(`socket:[${fields[9]}]`);
     }
@@ -99,8 +104,8 @@ export const requireFree = async ({ what, transport, port, flag }) => {
   try {
     await bind[transport](port);
   } catch (error) {
-    if (error.code !== "EADDRINUSE") {
-      throw new Failure(`The ${what} can't use ${transport} port ${port}: ${error.message}`, [
+    if (codeOf(error) !== "EADDRINUSE") {
+      throw new Failure(`The ${what} can't use ${transport} port ${port}: ${messageOf(error)}`, [
         `Choose another: ${flag} N`,
       ]);
     }

@@ -19,7 +19,8 @@ const relayKey = (master, id) => {
 };
 
 /**
- * @param {{ dir: string, id: string, port: number, edge: string, master: string, advertise?: string, log: string }} how
+ * @param {{ dir: string, id: string, port: number, edge: string, master: string, advertise?: string | undefined,
+ *   extraArgs?: string[], log: string }} how
  *   `advertise`: the address that other machines reach this one at; without it the relay serves this machine only
  */
 export const relayPart = ({ dir, id, port, edge, master, advertise, extraArgs = [], log }, onDeath) => {

@@ -119,7 +119,7 @@ const runOne = async (check) => {
 
 /**
  * Runs all of them, whatever fails.
- * @param {Check[]} list
+ * @param {readonly Check[]} list
  * @returns {Promise<Counts>}
  */
 const runEach = async (list) => {
@@ -128,6 +128,6 @@ const runEach = async (list) => {
   return counts;
 };
 
-/** @param {Check[]} chosen */
+/** @param {readonly Check[]} chosen */
 export const runChecks = (chosen = CHECKS) => runEach(chosen);
 export const runFormatters = () => runEach(FORMATTERS);

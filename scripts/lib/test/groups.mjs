@@ -66,6 +66,10 @@ const build = async () => {
   }
 };
 
+/**
+ * @typedef {{ name: string, title: string, run: () => Promise<import("./counts.mjs").Counts> }} TestGroup
+ * @type {TestGroup[]}
+ */
 export const GROUPS = [
   { name: "checks", title: "Formatting, lints, types, and what the tree keeps", run: () => runChecks() },
   {

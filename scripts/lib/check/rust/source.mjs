@@ -111,7 +111,7 @@ const ITEM = /\b(?:fn|impl|mod|struct|enum|union|trait|type|const|static|use|let
  * @param {string} code
  * @param {number} start
  */
-export const itemEnd = (code, start) => {
+const itemEnd = (code, start) => {
   let at = start;
   while (at < code.length) {
     const character = code[at] ?? "";

@@ -38,7 +38,7 @@ const segments = (path) =>
  * @param {string[]} before what stands before it
  * @returns {{ path: string[], name: string }[]}
  */
-export const useTree = (tree, before = []) => {
+const useTree = (tree, before = []) => {
   const open = tree.indexOf("{");
   if (open !== -1) {
     const prefix = [...before, ...segments(tree.slice(0, open))];

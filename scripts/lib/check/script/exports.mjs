@@ -25,7 +25,7 @@ const listed = (names) =>
  * @param {string} code without comments
  * @returns {Export[]}
  */
-export const exportsOf = (code) => [
+const exportsOf = (code) => [
   ...[...code.matchAll(DECLARED)].map(([, kind = "", name = ""]) => ({
     name,
     isType: /^(?:interface|type)$/.test(kind),
