@@ -40,7 +40,7 @@ const anchored = async (system, stream, name, count) => {
 const gasOfMode = async (system, uplink, settings, what) => {
   const word = settings.mode ?? "prove";
   const name = `bench-gas-${word}`;
-  const stream = await uplink.takeUp(name, settings);
+  const stream = await uplink.acquireEpoch(name, settings);
   await anchored(system, stream, name, 1);
   const rows = [];
   for (const count of MODE_SIZES) {
@@ -71,7 +71,7 @@ const run = async () => {
   try {
     const uplink = await new Uplink(system.edge, system.system.master).register();
     const name = "bench-gas";
-    const stream = await uplink.takeUp(name);
+    const stream = await uplink.acquireEpoch(name);
     const opening = await anchored(system, stream, name, 1);
     const rows = [];
     for (const count of SIZES) {

@@ -33,7 +33,9 @@ const refusing = async (stream) => {
 
 const straightToTheEdge = async (system) => {
   const uplink = await new Uplink(system.edge, system.system.master).register();
-  const streams = await Promise.all(Array.from({ length: STREAMS }, (_, i) => uplink.takeUp(`bench-storage-${i}`)));
+  const streams = await Promise.all(
+    Array.from({ length: STREAMS }, (_, i) => uplink.acquireEpoch(`bench-storage-${i}`)),
+  );
   await committing(streams[0]); // warm-up
   const one = perSecond(BATCHES * BATCH, await committing(streams[0]));
   const refused = perSecond(BATCHES * BATCH, await refusing(streams[0]));

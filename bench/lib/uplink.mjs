@@ -20,8 +20,8 @@ const operatorToken = (master, operator) => {
   return `${signed}.${createHmac("sha256", key).update(signed).digest("base64url")}`;
 };
 
-/** A stream that this relay has taken up. */
-class OwnedStream {
+/** A stream whose epoch this relay has. */
+class LedStream {
   #uplink;
   #path;
   #author = randomBytes(20);
@@ -122,8 +122,8 @@ export class Uplink {
     return this;
   }
 
-  /** Makes a stream and takes it up. */
-  async takeUp(name, settings = {}) {
+  /** Makes a stream and acquires its epoch. */
+  async acquireEpoch(name, settings = {}) {
     const { operator } = await (await fetch(`${this.#edge}/v1/config`)).json();
     const made = await fetch(`${this.#edge}/v1/streams`, {
       method: "POST",
@@ -136,7 +136,7 @@ export class Uplink {
     const { short, detail } = await made.json();
     if (short === undefined) throw new Error(`the stream ${name} could not be made: ${detail}`);
     const path = `/streams/${short}`;
-    return new OwnedStream(
+    return new LedStream(
       this,
       path,
       await this.request("PUT", path, JSON.stringify({ incarnation: this.#incarnation })),

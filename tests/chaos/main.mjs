@@ -16,7 +16,7 @@ that the Worker runs in), the local chain. Each comes back after a while. At the
   - every message that was reported stored is there exactly once, at the place that was named;
   - every publisher's messages are in its order, and seq has no gap;
   - every subscriber got each stored message once, in order;
-  - relay-node audit agrees: every root on the chain is that of the stored messages;
+  - relay-node verify-stream agrees: every root on the chain is that of the stored messages;
   - relay-node rebuild makes the anchors anew from the chain, and receipts are the same as before.
 The clients are the real client library in Chromium.
 
@@ -80,7 +80,7 @@ const print = ({ faults, counts, kills, audit }) => {
   console.log(`  stored                  ${counts.stored}`);
   console.log(`  delivered               ${counts.delivered}`);
   console.log(`  live messages taken back before they were stored, and sent again: ${counts.retractions} times`);
-  heading("relay-node audit");
+  heading("relay-node verify-stream");
   console.log(audit.replace(/^/gm, "  "));
   heading(faults.length === 0 ? green("✓ Everything held.") : red(`✗ ${faults.length} faults`));
   for (const fault of faults) console.log(`  ${fault}`);

@@ -123,7 +123,7 @@ const relayNode = (args, env = {}) =>
     });
   });
 
-const audit = ({ urls }) => relayNode(["audit", "--edge", urls.edge, "--rpc", urls.rpc]);
+const audit = ({ urls }) => relayNode(["verify-stream", "--edge", urls.edge, "--rpc", urls.rpc]);
 
 /** The receipts of the first, a middle and the last message of each stream, as text. */
 const someReceipts = (edge, stored) => {

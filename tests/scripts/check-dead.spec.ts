@@ -41,7 +41,7 @@ describe("public items of a crate", () => {
     assert.equal(dead("pub fn inner() {}\npub fn outer() { inner() }", "a::outer();").length, 1);
   });
 
-  test("tests, benches and the main file are outside, unit tests are not", () => {
+  test("tests and the main file are outside, unit tests are not", () => {
     const library = "pub fn one() {}\n#[cfg(test)]\nmod tests {\n fn f() { super::one() }\n}";
     assert.equal(dead(library, "").length, 1);
     assert.deepEqual(dead(library, "", { "a/tests/t.rs": "a::one();" }), []);

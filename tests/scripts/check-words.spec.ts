@@ -8,7 +8,7 @@ import { words } from "../../scripts/lib/check/words.mjs";
 
 const found = (file: string, text: string) => words(treeOf({ [file]: text }));
 
-test("a retired word is named with its line and what to say instead", () => {
+test("a retired word is named with its line and what to say", () => {
   assert.deepEqual(found("a.rs", "fn a() {}\nstruct NotHolder;\n"), ['a.rs:2 has "NotHolder" (holder); say: leader']);
 });
 

@@ -26,7 +26,7 @@ export const CRATE_LAYERS = {
 export const ROOM_LAYERS = [
   {
     of: "streamchain-protocol",
-    layers: [["util"], ["limits", "ids", "time"], ["stream_settings"], ["proof"], ["webrtc"], ["auth"], ["wire"]],
+    layers: [["limits"], ["util"], ["ids", "time"], ["stream_settings"], ["webrtc"], ["auth"], ["proof"], ["wire"]],
     complete: false,
   },
   {
@@ -39,7 +39,8 @@ export const ROOM_LAYERS = [
     layers: [
       ["problem", "query", "cors"],
       ["random", "response"],
-      ["config", "outbound", "storage"],
+      ["config"],
+      ["outbound", "storage"],
       ["objects"],
       ["auth"],
       ["http"],
@@ -49,7 +50,7 @@ export const ROOM_LAYERS = [
   },
   {
     of: "relay-node",
-    layers: [["core"], ["turn"], ["transport"], ["relay"], ["commands"], ["cli"]],
+    layers: [["core"], ["transport"], ["turn"], ["relay"], ["commands"], ["cli"]],
     complete: false,
   },
   { of: "web/src", layers: [["lib"], ["app"]], complete: true },
