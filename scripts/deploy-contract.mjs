@@ -47,6 +47,7 @@ const readOptions = () => {
   }
 };
 
+/** @param {string | undefined} text */
 const chainIdFrom = (text) => {
   if (text === undefined) return undefined;
   const id = Number(text);

@@ -9,7 +9,7 @@ const PAYLOAD_BYTES = 100;
 /** More pages than cores only cost memory; one page's connections share a thread, as in a busy tab. */
 const PAGES = 4;
 
-/** The streams' names. */
+/** The streams' names. @param {number} count */
 export const streamNames = (count) => Array.from({ length: count }, (_, i) => `chaos-${i}`);
 
 /**
@@ -44,10 +44,12 @@ export class Clients {
     return clients;
   }
 
+  /** @param {{ edge: string, streams: string[], publishers: number, subscribers: number, rate: number }} how */
   async #start({ edge, streams, publishers, subscribers, rate }) {
     const browser = await launchChromium();
     this.#browser = browser;
-    const streamOf = (index) => streams[index % streams.length];
+    /** @param {number} index */
+    const streamOf = (index) => streams[index % streams.length] ?? "";
     const writers = Array.from({ length: publishers }, (_, index) => ({ index, stream: streamOf(index) }));
     const readers = Array.from({ length: subscribers }, (_, index) => ({
       index,

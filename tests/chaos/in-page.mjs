@@ -48,11 +48,13 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
   const chaos = { publishers: [], subscribers: [], stopped: false };
   /** @type {ChaosWindow} */ (window).chaos = chaos;
 
+  /** @param {{ index: number, stream: string }} client */
   const publish = ({ index, stream }) => {
     const connection = connect({ stream });
     /** @type {Publisher} */
     const publisher = { index, stream, connection, published: 0, stored: [], reported: 0, faults: [], done: false };
     chaos.publishers.push(publisher);
+    /** @param {number} number */
     const send = (number) => {
       const payload = new Uint8Array(payloadBytes);
       const view = new DataView(payload.buffer);
@@ -86,6 +88,7 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
     run().catch((error) => publisher.faults.push(`stopped: ${error.message}`));
   };
 
+  /** @param {{ index: number, stream: string, guarantee: "live" | "stored" }} client */
   const subscribe = ({ index, stream, guarantee }) => {
     const connection = connect({ stream });
     /** @type {Subscriber} */
@@ -107,6 +110,7 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
       subscriber.seen.length = Math.min(subscriber.seen.length, from);
     });
     connection.on("marks", () => {
+      /** @param {number} seq */
       const isStored = (seq) => seq < subscriber.seen.length && connection.stateOf(seq) !== "live";
       while (isStored(subscriber.storedOnce)) subscriber.storedOnce++;
     });

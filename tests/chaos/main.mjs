@@ -55,6 +55,10 @@ const flags = () => {
   }
 };
 
+/**
+ * @param {ReturnType<typeof flags>} given
+ * @param {"kills" | "minutes" | "publishers" | "subscribers" | "streams" | "rate" | "seed"} name
+ */
 const number = (given, name, { whole = true } = {}) => {
   const value = Number(given[name]);
   if (value > 0 && value <= MAX_SEED && (!whole || Number.isInteger(value))) return value;
@@ -72,6 +76,7 @@ const read = (given) => ({
   seed: number(given, "seed"),
 });
 
+/** @param {Awaited<ReturnType<typeof import("./run.mjs").runChaos>>} result */
 const print = ({ faults, counts, kills, audit }) => {
   heading("Counts");
   console.log(`  killed                  relay ${kills.relay}, workerd ${kills.worker}, chain ${kills.chain}`);
@@ -96,6 +101,7 @@ await main(async () => {
   await buildAll();
   const dir = mkdtempSync(join(tmpdir(), "streamchain-chaos-"));
   const start = Date.now();
+  /** @param {string} line */
   const log = (line) => console.log(`  ${elapsed(start).padStart(12)}  ${line}`);
   heading(`Chaos with seed ${options.seed}: ${options.kills} kills in ${options.minutes} min`);
   try {

@@ -15,12 +15,12 @@ export const randomFrom = (seed) => {
   };
   return {
     next,
-    /** A whole number from `low` to `high`, both included. */
+    /** A whole number from `low` to `high`, both included. @param {number} low @param {number} high */
     between: (low, high) => low + Math.floor(next() * (high - low + 1)),
-    /** The items in another order. */
+    /** The items in another order. @template T @param {readonly T[]} items */
     shuffled: (items) => {
       const left = [...items];
-      return items.map(() => left.splice(Math.floor(next() * left.length), 1)[0]);
+      return items.flatMap(() => left.splice(Math.floor(next() * left.length), 1));
     },
   };
 };

@@ -2,6 +2,8 @@
 
 import { decodeSequence } from "../edge/cbor.ts";
 
+/** @typedef {{ name: string, head: number, anchored: number, final: number }} StreamFigures */
+
 const PAGE = 1_000;
 
 /** @param {unknown} record `[seq, time, author, payload, …]` */
@@ -15,11 +17,12 @@ const messageOf = (record) => {
 export const streamFigures = async (edge, stream) => {
   const response = await fetch(`${edge}/v1/streams/${stream}`);
   if (!response.ok) throw new Error(`stream ${stream}: ${response.status} ${await response.text()}`);
-  return response.json();
+  return /** @type {Promise<StreamFigures>} */ (response.json());
 };
 
 /** All messages of a stream, as `judge` takes them. @param {string} edge @param {string} stream */
 export const storedMessages = async (edge, stream) => {
+  /** @type {{ seq: number, id: number }[]} */
   const messages = [];
   let head = 0;
   for (let from = 0; ; ) {

@@ -32,7 +32,12 @@ export const developmentAccount = (index) => {
   return { address: account.address, key: toHex(privateKey) };
 };
 
-/** One JSON-RPC call; fails on an error answer. */
+/**
+ * One JSON-RPC call; fails on an error answer.
+ * @param {string} url
+ * @param {string} method
+ * @param {unknown[]} params
+ */
 export const rpcCall = async (url, method, params = []) => {
   const response = await fetch(url, {
     method: "POST",
@@ -48,7 +53,7 @@ export const rpcCall = async (url, method, params = []) => {
 const anvilPath = () => {
   const require = createRequire(import.meta.url);
   const platform = process.platform === "win32" ? "win32" : process.platform;
-  const cpu = { x64: "amd64", arm64: "arm64" }[process.arch];
+  const cpu = process.arch === "x64" ? "amd64" : process.arch;
   const suffix = process.platform === "win32" ? ".exe" : "";
   try {
     return require.resolve(`@foundry-rs/anvil-${platform}-${cpu}/bin/anvil${suffix}`);
@@ -70,6 +75,7 @@ const MINING = {
  * @param {{ dir: string, port: number, mining: keyof typeof MINING, log: string, epoch?: number,
  *   stateIntervalS?: number }} how `epoch`: in blocks; what is two of them old is final. `stateIntervalS`: what is lost,
  *   in seconds, when anvil is killed
+ * @param {import("./part.mjs").OnDeath} onDeath
  */
 export const chainPart = (how, onDeath) => {
   const { dir, port, mining, log, epoch = SLOTS_IN_AN_EPOCH, stateIntervalS = STATE_INTERVAL_S } = how;
@@ -81,5 +87,6 @@ export const chainPart = (how, onDeath) => {
   return new Part("local chain", { command: anvilPath(), args, log }, onDeath);
 };
 
+/** @param {import("./part.mjs").Part} part @param {string} url */
 export const chainReady = (part, url) =>
   part.until(() => rpcCall(url, "eth_chainId"), { what: "answered", timeoutMs: START_TIMEOUT_MS });

@@ -26,7 +26,7 @@ const LOGS = ["chain", "edge", "migrations"];
 /** The relay that every system has; with more of them the others are `local-2`, `local-3` … */
 const RELAY_ID = "local";
 
-/** The name of a relay's part, and of its log, by the relay's id. */
+/** The name of a relay's part, and of its log, by the relay's id. @param {string} id */
 const relayPartOf = (id) => id.replace(RELAY_ID, "relay");
 
 /**
@@ -44,7 +44,7 @@ const relayPartOf = (id) => id.replace(RELAY_ID, "relay");
  * @property {(relay: string, edge: string) => Promise<string>} [edgeFor] the address at which a relay finds the edge, if
  *   not the edge's own: a test's proxy
  * @property {string[]} [relayArgs] more arguments for `relay-node run`
- * @property {string} [advertise] the address of this machine that other machines reach, for the relay
+ * @property {string | undefined} [advertise] the address of this machine that other machines reach, for the relay
  * @property {boolean} [rateLimits] hold clients to the usual rates; else to none, for the many sessions of a test have one
  *   address
  * @property {boolean} [tunnel] expose the edge through wrangler's tunnel
@@ -94,17 +94,19 @@ class System {
     return this.#died.promise;
   }
 
+  /** @param {string} name */
   #logFile(name) {
     return join(this.dir, "logs", `${name}.log`);
   }
 
+  /** @type {import("./part.mjs").OnDeath} */
   #onDeath = (part, how) => {
     if (!this.#stopping) this.#died.reject(part.failure(`The ${part.name} ended unexpectedly (${how}).`));
   };
 
   #rememberParts() {
-    const pids = Object.values(this.parts).map((part) => part.pid);
-    rememberRun(this.dir, pids.filter(Boolean));
+    const pids = Object.values(this.parts).map(({ pid }) => pid);
+    rememberRun(this.dir, pids);
   }
 
   async start() {
@@ -165,6 +167,7 @@ class System {
     this.#stopCron = startCron(this.urls.edge);
   }
 
+  /** @param {string} id */
   async #startRelay(id) {
     const { advertise, relayArgs = [], rateLimits } = this.options;
     const extraArgs = rateLimits ? relayArgs : [...UNLIMITED_ARGS, ...relayArgs];
@@ -219,7 +222,7 @@ class System {
     await this.#run(name);
   }
 
-  /** One JSON-RPC call to the chain. */
+  /** One JSON-RPC call to the chain. @param {string} method @param {unknown[]} params */
   rpc(method, params = []) {
     return rpcCall(this.urls.rpc, method, params);
   }

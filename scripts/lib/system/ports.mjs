@@ -6,6 +6,8 @@ import { createServer } from "node:net";
 import { codeOf, Failure, messageOf } from "../console.mjs";
 import { ask } from "../run.mjs";
 
+/** @typedef {"tcp" | "udp"} Transport */
+
 export const LOCALHOST = "127.0.0.1";
 
 /** The port of a bound socket. @param {import("node:net").AddressInfo | string | null} address */
@@ -40,7 +42,11 @@ export const freePort = (transport) => bind[transport](0);
 
 const LISTENING = "0A";
 
-/** The socket inodes that have a local port, from /proc/net: Linux only. */
+/**
+ * The socket inodes that have a local port, from /proc/net: Linux only.
+ * @param {Transport} transport
+ * @param {number} port
+ */
 const inodesOf = (transport, port) => {
   const wanted = port.toString(16).toUpperCase().padStart(4, "0");
   const inodes = new Set();
@@ -56,6 +62,7 @@ const inodesOf = (transport, port) => {
   return inodes;
 };
 
+/** @param {number | string} pid @param {Set<string>} inodes */
 const holdsAny = (pid, inodes) => {
   try {
     return readdirSync(`/proc/${pid}/fd`).some((fd) => {
@@ -70,9 +77,10 @@ const holdsAny = (pid, inodes) => {
   }
 };
 
-/** Whether a process listens on this TCP port (Linux only). */
+/** Whether a process listens on this TCP port (Linux only). @param {number | string} pid @param {number} port */
 export const listensOn = (pid, port) => holdsAny(pid, inodesOf("tcp", port));
 
+/** @param {Transport} transport @param {number} port */
 const ownerByProc = (transport, port) => {
   const inodes = inodesOf(transport, port);
   const pid = readdirSync("/proc").find((name) => /^\d+$/.test(name) && holdsAny(name, inodes));
@@ -81,12 +89,13 @@ const ownerByProc = (transport, port) => {
   return `process ${pid}: ${command.slice(0, 80)}`;
 };
 
+/** @param {Transport} transport @param {number} port */
 const ownerByLsof = (transport, port) => {
   const pid = ask("lsof", ["-nP", "-t", transport === "tcp" ? `-iTCP:${port}` : `-iUDP:${port}`]);
   return pid && `process ${pid}: ${ask("ps", ["-o", "comm=", "-p", pid]) ?? "?"}`;
 };
 
-/** "process 123: command", or a phrase that says we can't tell. */
+/** "process 123: command", or a phrase that says we can't tell. @param {Transport} transport @param {number} port */
 const ownerOf = (transport, port) => {
   const unknown = "a process of another user";
   try {
