@@ -46,7 +46,10 @@ const OWN = () => ({
 
 const EMPTY = () => ({ modules: true, script: "export default { fetch: () => new Response('ok') };" });
 
-/** From nothing to the first answer: the runtime's process, the Worker, one request. @param {() => any} options of either kind of Worker */
+/**
+ * From nothing to the first answer: the runtime's process, the Worker, one request.
+ * @param {() => any} options of either kind of Worker
+ */
 const coldStart = (options) => async () => {
   /** @type {Miniflare | undefined} */
   let worker;

@@ -18,7 +18,12 @@ export const rounded = (value, digits = 3) => {
   return step >= 1 ? Math.round(value / step) * step : Number(value.toPrecision(digits));
 };
 
-/** "1.7 × what": how a figure compares with its floor of the same run. @param {number} value @param {number} floor @param {string} what */
+/**
+ * "1.7 × what": how a figure compares with its floor of the same run.
+ * @param {number} value
+ * @param {number} floor
+ * @param {string} what
+ */
 export const ratio = (value, floor, what) => `${rounded(value / floor, 2)} × ${what} (${rounded(floor)})`;
 
 /**

@@ -235,7 +235,11 @@ const parseRecord = (text) => {
   }
 };
 
-/** The block that has the transaction, or null when the node does not know: it may have pruned the receipt. @param {Client} client @param {`0x${string}`} hash */
+/**
+ * The block that has the transaction, or null when the node does not know: it may have pruned the receipt.
+ * @param {Client} client
+ * @param {`0x${string}`} hash
+ */
 const blockOf = async (client, hash) => {
   try {
     return Number((await client.getTransactionReceipt({ hash })).blockNumber);
@@ -297,7 +301,12 @@ const localAccount = async (client) => {
   ]);
 };
 
-/** Gas and EIP-1559 fees of the deployment, once it is known that the account can pay them. @param {Client} client @param {`0x${string}`} account @param {`0x${string}`} data */
+/**
+ * Gas and EIP-1559 fees of the deployment, once it is known that the account can pay them.
+ * @param {Client} client
+ * @param {`0x${string}`} account
+ * @param {`0x${string}`} data
+ */
 const feesFor = async (client, account, data) => {
   const block = await client.getBlock();
   if (block.baseFeePerGas === null || block.baseFeePerGas === undefined) {
@@ -321,7 +330,11 @@ const feesFor = async (client, account, data) => {
   return { gas, maxFeePerGas, maxPriorityFeePerGas };
 };
 
-/** A local chain that mines only when asked (`anvil --no-mining`) is asked, once it has had its time. @param {Client} client @param {`0x${string}`} hash */
+/**
+ * A local chain that mines only when asked (`anvil --no-mining`) is asked, once it has had its time.
+ * @param {Client} client
+ * @param {`0x${string}`} hash
+ */
 const mineIfIdle = async (client, hash) => {
   if (client.chain.id !== LOCAL_CHAIN_ID) return;
   const wait = { hash, timeout: LOCAL_MINING_MS };
@@ -356,7 +369,11 @@ const readIfThere = async (path) => {
   }
 };
 
-/** Writes a file whole or not at all; one that is there keeps its permissions, a new one gets `mode`. @param {string} file @param {string} text */
+/**
+ * Writes a file whole or not at all; one that is there keeps its permissions, a new one gets `mode`.
+ * @param {string} file
+ * @param {string} text
+ */
 const writeWhole = async (file, text, mode = 0o644) => {
   await mkdir(dirname(file), { recursive: true });
   const permissions = await stat(file).then(

@@ -11,7 +11,11 @@ const browserVersion = (path) =>
     .replace(/ built.*/s, "")
     .trim();
 
-/** `load`: how many processes wanted a core in the minute before; much above 0, and the figures are somebody else's too. @param {string} browser its path */
+/**
+ * `load`: how many processes wanted a core in the minute before; much above 0, and the figures are somebody else's
+ *   too.
+ * @param {string} browser its path
+ */
 export const machine = (browser) => {
   const [first] = cpus();
   const [lastMinute = 0] = loadavg();

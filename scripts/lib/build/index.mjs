@@ -14,7 +14,10 @@ const QUICK = [
   ["web app", buildWeb],
 ];
 
-/** Neither needs the other, and much of each (linking with optimization, wasm-opt) keeps one processor busy alone. @type {BuildPart[]} */
+/**
+ * Neither needs the other, and much of each (linking with optimization, wasm-opt) keeps one processor busy alone.
+ * @type {BuildPart[]}
+ */
 const LONG = [
   ["edge Worker", buildEdge],
   ["relay", buildRelay],
@@ -33,7 +36,10 @@ const oneByOne = async (parts) => {
   for (const part of parts) await built(part);
 };
 
-/** Ends when all have ended, so that nothing of a failed build goes on behind what comes next. @param {BuildPart[]} parts */
+/**
+ * Ends when all have ended, so that nothing of a failed build goes on behind what comes next.
+ * @param {BuildPart[]} parts
+ */
 const sideBySide = async (parts) => {
   const results = await Promise.allSettled(parts.map(built));
   const failed = results.find((result) => result.status === "rejected");

@@ -79,7 +79,11 @@ const wordsOutside = (tree, inside) => {
   return words;
 };
 
-/** The files of a package's library: its modules, and the tests in files beside them. @param {Tree} tree @param {Manifest} manifest */
+/**
+ * The files of a package's library: its modules, and the tests in files beside them.
+ * @param {Tree} tree
+ * @param {Manifest} manifest
+ */
 const filesOfLibrary = (tree, { folder }) => {
   const prefix = folder === "" ? "src/" : `${folder}/src/`;
   return new Set(
