@@ -12,9 +12,9 @@ use crate::problem::Problem;
 use alloy_primitives::hex;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
-use streamchain_protocol::access::AccessClaims;
-use streamchain_protocol::account::ApiKey;
-use streamchain_protocol::audit::{Entry, Outcome, Sampler, from_where};
+use streamchain_edge_core::audit_log::{Entry, Outcome, Sampler, from_where};
+use streamchain_protocol::auth::AccessClaims;
+use streamchain_protocol::auth::ApiKey;
 use worker::{Date, Env, Error, Request, Response, console_error};
 
 thread_local! {

@@ -11,11 +11,12 @@ use crate::http::Call;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use alloy_primitives::Address;
-use streamchain_protocol::access::{AccessClaims, AccessError, Scope};
-use streamchain_protocol::account::{AccountError, ApiKey, KEY_PREFIX};
+use streamchain_edge_core::account::AccountError;
+use streamchain_protocol::auth::{Access, Right, Rights};
+use streamchain_protocol::auth::{AccessClaims, AccessError, Scope};
+use streamchain_protocol::auth::{ApiKey, KEY_PREFIX};
 use streamchain_protocol::ids::{RelayId, RelayKeyId, ShortId, StreamRef};
 use streamchain_protocol::limits::{ACCESS_TOKEN_LIFE_S, GUEST_TOKEN_LIFE_S};
-use streamchain_protocol::rights::{Access, Right, Rights};
 use worker::Headers;
 
 /// Longest life of a token that stands in a URL, seconds: URLs end up in logs.

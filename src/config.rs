@@ -5,10 +5,10 @@ use alloy_primitives::Address;
 use std::cell::OnceCell;
 use std::rc::Rc;
 use streamchain_chain::tx::Signer;
+use streamchain_edge_core::rate_policy::Policies;
+use streamchain_protocol::auth::{MasterSecret, RelayKey};
 use streamchain_protocol::ids::{RelayId, RelayKeyId};
-use streamchain_protocol::keys::{MasterSecret, RelayKey};
-use streamchain_protocol::policies::Policies;
-use streamchain_protocol::turn_credentials::TurnSecret;
+use streamchain_protocol::webrtc::TurnSecret;
 use worker::Env;
 
 /// What these settings are, for errors.

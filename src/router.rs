@@ -7,8 +7,8 @@ use crate::http::{self, Call};
 use crate::limits;
 use crate::problem::{Kind, Problem};
 use alloy_primitives::Address;
+use streamchain_edge_core::rate_policy::Policy;
 use streamchain_protocol::ids::{KeyId, ProducerId, RelayId, Seq, SessionRef, StreamRef};
-use streamchain_protocol::policies::Policy;
 use worker::{Context, Env, Method, Request, Response};
 
 /// A resource of the API.
@@ -71,7 +71,7 @@ pub enum Route {
     /// `/v1/relays/{relay}`
     Relay(RelayId),
     /// `/v1/relays/{relay}/streams/{stream}`
-    TakeUp(RelayId, StreamRef),
+    AcquireEpoch(RelayId, StreamRef),
     /// `/v1/relays/{relay}/streams/{stream}/producers/{producer}`
     Producer(RelayId, StreamRef, ProducerId),
     /// `/v1/relays/{relay}/streams/{stream}/inbox`
@@ -118,7 +118,7 @@ impl Route {
             ["sessions", session] => Self::Session(session.parse()?),
             ["sessions", session, "signals"] => Self::Signals(session.parse()?),
             ["relays", relay] => Self::Relay(relay.parse()?),
-            ["relays", relay, "streams", stream] => Self::TakeUp(relay.parse()?, stream.parse()?),
+            ["relays", relay, "streams", stream] => Self::AcquireEpoch(relay.parse()?, stream.parse()?),
             ["relays", relay, "streams", stream, "producers", producer] => {
                 Self::Producer(relay.parse()?, stream.parse()?, producer.parse()?)
             }
@@ -138,7 +138,7 @@ impl Route {
             Self::Stream(_) => "GET, HEAD, PATCH, OPTIONS",
             Self::Member(..) => "PUT, DELETE, OPTIONS",
             Self::Relay(_) => "PUT, DELETE, OPTIONS",
-            Self::TakeUp(..) => "PUT, DELETE, OPTIONS",
+            Self::AcquireEpoch(..) => "PUT, DELETE, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }
@@ -147,7 +147,11 @@ impl Route {
     fn is_for_relays(&self) -> bool {
         matches!(
             self,
-            Self::Relay(_) | Self::TakeUp(..) | Self::Producer(..) | Self::Inbox(..) | Self::Batches(..)
+            Self::Relay(_)
+                | Self::AcquireEpoch(..)
+                | Self::Producer(..)
+                | Self::Inbox(..)
+                | Self::Batches(..)
         )
     }
 
@@ -167,7 +171,7 @@ impl Route {
             (_, Self::Sessions(_)) => Action::Ask("session.open"),
             (_, Self::Messages(_)) => Action::Ask("message.publish"),
             (_, Self::Guest) => Action::Ask("guest.create"),
-            (_, Self::TakeUp(..) | Self::Batches(..)) => Action::Ask("relay.work"),
+            (_, Self::AcquireEpoch(..) | Self::Batches(..)) => Action::Ask("relay.work"),
             (_, Self::Nonce) => Action::Ask("nonce.create"),
             (_, Self::Wallet) => Action::Change("wallet.sign-in"),
             (_, Self::Token) => Action::Ask("token.create"),
@@ -291,9 +295,11 @@ async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Pr
         (_, Route::Chain(stream)) => http::chain::list(&call, &stream).await,
         (Method::Delete, Route::Relay(relay)) => http::relays::goodbye(&call, &relay).await,
         (_, Route::Relay(relay)) => http::relays::register(call, &relay).await,
-        (Method::Delete, Route::TakeUp(relay, stream)) => http::relays::release(&call, &relay, &stream).await,
+        (Method::Delete, Route::AcquireEpoch(relay, stream)) => {
+            http::relays::release(&call, &relay, &stream).await
+        }
         (_, Route::Inbox(relay, stream)) => http::relays::inbox(&call, &relay, &stream).await,
-        (_, Route::TakeUp(relay, stream)) => http::relays::take_up(call, &relay, &stream).await,
+        (_, Route::AcquireEpoch(relay, stream)) => http::relays::acquire_epoch(call, &relay, &stream).await,
         (_, Route::Producer(relay, stream, producer)) => {
             http::relays::producer(&call, &relay, &stream, producer).await
         }

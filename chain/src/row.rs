@@ -1,7 +1,7 @@
 //! Saved state as small keyed rows, so that a machine whose state grows rewrites only what changed.
 
 use serde::{Serialize, de::DeserializeOwned};
-use streamchain_protocol::json;
+use streamchain_protocol::util::json;
 
 /// One change to saved state. The rows of one `Save` command are written together or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ mod types;
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use streamchain_protocol::json;
+use streamchain_protocol::util::json;
 
 pub use error::RpcError;
 pub use types::{Block, FeeHistory, Log, Receipt};

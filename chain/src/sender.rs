@@ -26,7 +26,7 @@ mod spending;
 mod status;
 
 use alloy_primitives::{Address, B256, U256};
-use streamchain_protocol::settings::Mode;
+use streamchain_protocol::stream_settings::Mode;
 
 pub use book::{MAX_HELD_SEGMENTS, MAX_SEGMENTS_PER_ANCHOR, Obstacle, Run};
 pub use emission::MAX_EMITTED_BYTES;

@@ -7,7 +7,7 @@ use alloy_sol_types::{SolCall, SolEvent};
 use streamchain_chain::abi::IStreamChain::AnchorsStored;
 use streamchain_chain::abi::multicallCall;
 use streamchain_chain::sender::{MAX_EMITTED_BYTES, Segment};
-use streamchain_protocol::settings::Mode;
+use streamchain_protocol::stream_settings::Mode;
 use support::Fault;
 use support::fake_chain::Orphans;
 use support::sending::*;

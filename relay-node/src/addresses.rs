@@ -8,7 +8,7 @@
 use anyhow::{Result, bail};
 use std::net::{IpAddr, UdpSocket};
 use streamchain_protocol::limits::SHARD_MAX_CANDIDATES;
-use streamchain_protocol::uplink::{Candidate, Transport, can_be_reached};
+use streamchain_protocol::webrtc::{Candidate, Transport, can_be_reached};
 use tracing::warn;
 
 /// How many of an answer's addresses are TCP's, if there are as many, however many UDP has: one of each family.

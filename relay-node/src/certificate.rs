@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use str0m::config::{CryptoProvider, DtlsCert};
-use streamchain_protocol::sdp::format_fingerprint;
+use streamchain_protocol::webrtc::format_fingerprint;
 
 const CERTIFICATE_FILE: &str = "certificate.der";
 const KEY_FILE: &str = "key.der";

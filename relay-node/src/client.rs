@@ -10,10 +10,10 @@ use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::net::{Protocol, Receive, Transmit};
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
-use streamchain_protocol::frame::{CHANNEL_LABEL, CHANNEL_PROTOCOL, ClientFrame};
-use streamchain_protocol::sdp::{Answer, Offer, format_fingerprint};
-use streamchain_protocol::token::FingerprintHash;
-use streamchain_protocol::uplink::{self, Transport};
+use streamchain_protocol::auth::FingerprintHash;
+use streamchain_protocol::webrtc::Transport;
+use streamchain_protocol::webrtc::{Answer, Offer, format_fingerprint};
+use streamchain_protocol::wire::frame::{CHANNEL_LABEL, CHANNEL_PROTOCOL, ClientFrame};
 
 /// A client's certificate; many clients may share one.
 #[derive(Clone)]
@@ -61,7 +61,7 @@ impl Invitation {
             ice_pwd: &self.password,
             fingerprint: &format_fingerprint(&self.fingerprint),
             relay_begins: self.relay_begins,
-            candidates: &[uplink::Candidate {
+            candidates: &[streamchain_protocol::webrtc::Candidate {
                 transport: Transport::Udp,
                 address,
                 port,

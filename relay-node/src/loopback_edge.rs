@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use streamchain_protocol::batch::{Batch, Record};
+use streamchain_protocol::auth::RelayKey;
 use streamchain_protocol::ids::{Epoch, RelayId, Seq, StreamId, StreamRef};
-use streamchain_protocol::keys::RelayKey;
-use streamchain_protocol::uplink::{Committed, ProducerState, Registration, Renewed, TakenUp};
+use streamchain_protocol::wire::{Batch, Record};
+use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState, Registration, Renewed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -112,7 +112,7 @@ impl LoopbackEdge {
                 self.kept().goodbye = true;
                 (200, "{}".into())
             }
-            ("PUT", [_, "streams", stream]) => self.take_up(stream),
+            ("PUT", [_, "streams", stream]) => self.acquire_epoch(stream),
             ("GET", [_, "streams", _, "producers", _]) => json(&ProducerState { stored: None }),
             ("POST", [_, "streams", stream, "batches"]) => self.commit(stream, body),
             _ => (404, "{}".into()),
@@ -132,7 +132,7 @@ impl LoopbackEdge {
         })
     }
 
-    fn take_up(&self, stream: &str) -> (u16, String) {
+    fn acquire_epoch(&self, stream: &str) -> (u16, String) {
         let Ok(StreamRef::Short(short)) = stream.parse() else {
             return (400, "{}".into());
         };
@@ -142,7 +142,7 @@ impl LoopbackEdge {
         let mut id = [0; 32];
         id[..20].copy_from_slice(&short.0);
         let head = Seq(self.kept().heads.get(stream).copied().unwrap_or(0));
-        json(&TakenUp {
+        json(&EpochGrant {
             stream: StreamId(id),
             name,
             epoch: Epoch(1),

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Parser;
 use relay_node::cli::{Cli, Command, KeyArgs, LogFormat};
 use std::process::ExitCode;
-use streamchain_protocol::keys::MasterSecret;
+use streamchain_protocol::auth::MasterSecret;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {

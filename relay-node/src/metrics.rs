@@ -260,7 +260,7 @@ fn turn_metrics(out: &mut Exposition, turn: &TurnReport) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use streamchain_protocol::frame::ErrorCode;
+    use streamchain_protocol::wire::frame::ErrorCode;
 
     fn report() -> Report {
         let mut report = Report::default();

@@ -8,8 +8,8 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use streamchain_protocol::Address;
-use streamchain_protocol::access::AccessClaims;
-use streamchain_protocol::keys::MasterSecret;
+use streamchain_protocol::auth::AccessClaims;
+use streamchain_protocol::auth::MasterSecret;
 
 /// How long the edge may take for one answer.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -20,10 +20,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use str0m::config::{CryptoProvider, DtlsCert};
+use streamchain_protocol::auth::{RelayKey, SessionKeys};
 use streamchain_protocol::ids::{Incarnation, ShortId};
-use streamchain_protocol::keys::{RelayKey, SessionKeys};
 use streamchain_protocol::limits::{CHOSEN_LIFE_MS, RELAY_MAX_SHARDS};
-use streamchain_protocol::uplink::{self, Candidate, Notice, Registration, Transport, shard_of};
+use streamchain_protocol::webrtc::{Candidate, Transport};
+use streamchain_protocol::wire::{self, Notice, Registration, shard_of};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{error, info, warn};
@@ -125,11 +126,11 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
 }
 
 /// The sockets of all shards, and what is registered of each.
-fn bind_shards(args: &RunArgs, shards: usize) -> Result<(Vec<Vec<UdpSocket>>, Vec<uplink::Shard>)> {
+fn bind_shards(args: &RunArgs, shards: usize) -> Result<(Vec<Vec<UdpSocket>>, Vec<wire::Shard>)> {
     let bound = |shard| {
         let sockets = bind(&args.listen, shard)?;
         let candidates = addresses::of_sockets(&sockets, &args.advertise)?;
-        Ok((sockets, uplink::Shard { candidates }))
+        Ok((sockets, wire::Shard { candidates }))
     };
     let bound: Vec<_> = (0..shards).map(bound).collect::<Result<_>>()?;
     Ok(bound.into_iter().unzip())

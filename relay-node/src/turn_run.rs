@@ -12,9 +12,10 @@ use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
-use streamchain_protocol::keys::RelayKey;
+use streamchain_protocol::auth::RelayKey;
 use streamchain_protocol::limits::RELAY_MAX_TURN_URLS;
-use streamchain_protocol::uplink::{Candidate, Shard, Transport};
+use streamchain_protocol::webrtc::{Candidate, Transport};
+use streamchain_protocol::wire::Shard;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
@@ -293,7 +294,7 @@ mod tests {
         let listen = vec!["127.0.0.1:0".parse().unwrap()];
         let settings = Settings {
             realm: REALM.into(),
-            secret: streamchain_protocol::turn_credentials::TurnSecret::new("x"),
+            secret: streamchain_protocol::webrtc::TurnSecret::new("x"),
             peers: vec![],
         };
         let config = FrontConfig {

@@ -5,10 +5,10 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
-use streamchain_protocol::batch::decode_records;
+use streamchain_protocol::auth::RelayKey;
 use streamchain_protocol::ids::{Incarnation, RelayId};
-use streamchain_protocol::keys::RelayKey;
-use streamchain_protocol::uplink::{Registration, Renewed, TakeUp, problem};
+use streamchain_protocol::wire::decode_records;
+use streamchain_protocol::wire::{AcquireEpoch, Registration, Renewed, problem};
 use tracing::debug;
 
 /// How long a request may take. A stalled edge is found within this; the batch is then sent again.
@@ -74,7 +74,7 @@ impl Uplink {
     pub async fn ask(&self, ticket: Ticket, request: Request) -> Answer {
         let stream = format!("/streams/{}", ticket.stream);
         match request {
-            Request::TakeUp { fresh } => Answer::TakeUp(self.take_up(&stream, fresh).await),
+            Request::AcquireEpoch { fresh } => Answer::AcquireEpoch(self.acquire_epoch(&stream, fresh).await),
             Request::Producer { epoch, producer } => {
                 let path = format!("{stream}/producers/{producer}?epoch={epoch}");
                 Answer::Producer(producer, answer(self.request(Method::GET, &path)).await)
@@ -99,15 +99,15 @@ impl Uplink {
         }
     }
 
-    async fn take_up<T: DeserializeOwned>(
+    async fn acquire_epoch<T: DeserializeOwned>(
         &self,
         stream: &str,
         fresh: Option<Incarnation>,
     ) -> Result<T, UplinkError> {
-        let take_up = TakeUp {
+        let acquire_epoch = AcquireEpoch {
             incarnation: fresh.unwrap_or(self.incarnation),
         };
-        let request = self.request(Method::PUT, stream).body(json(&take_up)?);
+        let request = self.request(Method::PUT, stream).body(json(&acquire_epoch)?);
         answer(request.header("content-type", "application/json")).await
     }
 
@@ -155,7 +155,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> UplinkError {
     match (status.as_u16(), slug) {
         (401 | 403, _) => UplinkError::Unauthorized(status.as_u16()),
         (404, "no-such-stream") => UplinkError::NoSuchStream,
-        (409, problem::STALE_EPOCH | problem::NOT_OWNER) => UplinkError::Moved(detail()),
+        (409, problem::STALE_EPOCH | problem::NOT_LEADER) => UplinkError::Moved(detail()),
         (404 | 408 | 429 | 500.., _) => UplinkError::Unavailable(detail()),
         _ => UplinkError::Refused(detail()),
     }

@@ -10,7 +10,7 @@ use judge::{Evidence, Verdict, judge};
 use std::io::Read;
 use std::time::Duration;
 use streamchain_chain::rpc::{Answer, BlockId, Request, RpcError};
-use streamchain_protocol::receipt::Receipt;
+use streamchain_protocol::proof::Receipt;
 
 /// The receipt holds.
 pub const HOLDS: u8 = 0;

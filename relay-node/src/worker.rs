@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use streamchain_protocol::ids::ShortId;
-use streamchain_protocol::uplink::Notice;
+use streamchain_protocol::wire::Notice;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, warn};

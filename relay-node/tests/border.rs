@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use relay_node::client::Client;
 use std::time::Duration;
 use str0m::channel::{ChannelConfig, Reliability};
+use streamchain_protocol::auth::RelayKey;
+use streamchain_protocol::auth::SessionRights;
 use streamchain_protocol::ids::SessionId;
-use streamchain_protocol::keys::RelayKey;
-use streamchain_protocol::token::Rights;
-use streamchain_protocol::uplink::{Notice, NoticeEvent};
+use streamchain_protocol::wire::{Notice, NoticeEvent};
 use support::{Net, STREAM, check::check, keys};
 
 /// Nothing was kept, and nothing was said.
@@ -203,7 +203,7 @@ fn publishing_before_hello_or_without_the_right_is_refused() {
 
     let identity = net.identity();
     let mut token = net.token(&identity);
-    token.rights = Rights {
+    token.rights = SessionRights {
         subscribe: true,
         publish: false,
     };
@@ -214,7 +214,7 @@ fn publishing_before_hello_or_without_the_right_is_refused() {
     assert!(net.edge.texts().is_empty());
 
     let mut token = net.token(&identity);
-    token.rights = Rights {
+    token.rights = SessionRights {
         subscribe: false,
         publish: true,
     };

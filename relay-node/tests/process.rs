@@ -9,12 +9,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use streamchain_protocol::Address;
-use streamchain_protocol::cbor::Reader;
-use streamchain_protocol::frame::{ClientFrame, RelayFrame};
+use streamchain_protocol::auth::{MasterSecret, RelayKey};
+use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
-use streamchain_protocol::keys::{MasterSecret, RelayKey};
-use streamchain_protocol::sdp::parse_fingerprint;
-use streamchain_protocol::token::{Rights, SessionToken, ice_password};
+use streamchain_protocol::webrtc::parse_fingerprint;
+use streamchain_protocol::wire::cbor::Reader;
+use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame};
 
 /// Far more than anything here takes, so that a busy machine fails no test.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -152,7 +152,7 @@ impl Scene {
         let crypto = Arc::new(relay_node::core::dtls::crypto_provider());
         let identity = Identity::new(crypto.dtls_provider.generate_certificate().unwrap(), crypto);
         let token = SessionToken {
-            rights: Rights::ALL,
+            rights: SessionRights::ALL,
             expires_s: (now().unix_ms / 1_000) as u32 + 60,
             session: SessionId([1; 8]),
             stream: ShortId([9; 20]),

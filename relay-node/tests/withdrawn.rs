@@ -5,7 +5,7 @@ mod support;
 use relay_node::client::Client;
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::ShortId;
-use streamchain_protocol::uplink::{Notice, NoticeEvent};
+use streamchain_protocol::wire::{Notice, NoticeEvent};
 use support::{Net, STREAM, keys};
 
 /// The second in which the test is, by the edge's clock.

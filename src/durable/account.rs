@@ -12,8 +12,8 @@ use crate::row::Row;
 use alloy_primitives::B256;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use streamchain_protocol::access::Scope;
-use streamchain_protocol::account::{Account as Kept, AccountError, KeptKey};
+use streamchain_edge_core::account::{Account as Kept, AccountError, KeptKey};
+use streamchain_protocol::auth::Scope;
 use streamchain_protocol::ids::KeyId;
 use worker::{Date, DurableObject, Env, Error, Request, Response, State, durable_object};
 

@@ -16,10 +16,10 @@ use crate::store::audit;
 use alloy_primitives::{hex, keccak256};
 use serde::Deserialize;
 use std::cell::RefCell;
-use streamchain_protocol::audit::{Entry, Outcome, Sampler};
+use streamchain_edge_core::audit_log::{Entry, Outcome, Sampler};
+use streamchain_edge_core::stream_log::NewStream;
 use streamchain_protocol::ids::{ProducerId, StreamId, StreamName};
-use streamchain_protocol::log::NewStream;
-use streamchain_protocol::settings::{ReadAccess, StreamSettings, WriteAccess};
+use streamchain_protocol::stream_settings::{ReadAccess, StreamSettings, WriteAccess};
 use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 /// The stream's name.

@@ -7,7 +7,7 @@ use crate::durable::call::Method;
 use crate::http::{Answer, from_json, json};
 use crate::limits::{Gate, Take};
 use crate::problem::{Kind, Problem};
-use streamchain_protocol::policies::Policy;
+use streamchain_edge_core::rate_policy::Policy;
 use worker::{Date, DurableObject, Env, Request, Response, State, durable_object};
 
 /// One share of the clients.

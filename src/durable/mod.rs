@@ -22,7 +22,7 @@ use call::{Method, call};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use streamchain_protocol::ids::ShortId;
-use streamchain_protocol::json;
+use streamchain_protocol::util::json;
 use worker::{Env, Error, Stub, console_error};
 
 /// How long the watchdog waits for an object, milliseconds.

@@ -18,9 +18,9 @@ use rows::RelayRows;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
-use streamchain_protocol::directory::{Directory, post, renew};
+use streamchain_edge_core::directory::{Directory, post, renew};
 use streamchain_protocol::ids::{Incarnation, RelayId, ShortId};
-use streamchain_protocol::uplink::{Notice, NoticeEvent, Registration};
+use streamchain_protocol::wire::{Notice, NoticeEvent, Registration};
 use turn_service::TurnServiceRows;
 use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 

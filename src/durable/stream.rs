@@ -32,26 +32,26 @@ use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::str::FromStr;
-use streamchain_protocol::batch::Batch;
-use streamchain_protocol::directory::Chosen;
+use streamchain_edge_core::directory::Chosen;
+use streamchain_edge_core::signalling::Mailboxes;
+use streamchain_edge_core::stream_log::{LogError, LogState, NewStream, Session, Step, StreamLog};
 use streamchain_protocol::ids::{Epoch, ProducerId, Seq, SessionId};
 use streamchain_protocol::limits::CHOSEN_LIFE_MS;
-use streamchain_protocol::log::{Log, LogError, LogState, NewStream, Session, Step};
-use streamchain_protocol::mailbox::Mailboxes;
-use streamchain_protocol::uplink::{Notice, NoticeEvent, TakeUp};
+use streamchain_protocol::wire::Batch;
+use streamchain_protocol::wire::{AcquireEpoch, Notice, NoticeEvent};
 use worker::{Date, DurableObject, Env, Request, Response, State, console_error, durable_object};
 
 /// How often a session's relay is chosen again when the stream moved meanwhile.
 const CHOOSE_TRIES: usize = 3;
 
-type StreamLog = Log<StreamRows>;
+type Log = StreamLog<StreamRows>;
 
 /// One stream.
 #[durable_object(alarm)]
 pub struct Stream {
     state: State,
     env: Env,
-    log: StreamLog,
+    log: Log,
     /// Whether this instance looked for work that an earlier one left.
     looked: Cell<bool>,
     /// Whether an alarm is set, as far as this instance knows.
@@ -72,7 +72,7 @@ pub struct Stream {
 
 impl DurableObject for Stream {
     fn new(state: State, env: Env) -> Self {
-        let log = Log::new(StreamRows::new(state.storage().sql()));
+        let log = StreamLog::new(StreamRows::new(state.storage().sql()));
         let (armed, failures) = (Cell::new(false), Cell::new(0));
         Self {
             state,
@@ -104,7 +104,7 @@ impl DurableObject for Stream {
 
 impl Stream {
     /// One step of the machine, in one transaction.
-    fn step<T>(&self, step: impl FnOnce(&StreamLog) -> Step<T, StreamRows>) -> Step<T, StreamRows> {
+    fn step<T>(&self, step: impl FnOnce(&Log) -> Step<T, StreamRows>) -> Step<T, StreamRows> {
         sql::atomically(&self.state.storage(), || step(&self.log).map_err(StepError)).map_err(|error| error.0)
     }
 
@@ -154,8 +154,11 @@ impl Stream {
             }
             (Method::Get, ["sessions", session, "signals"]) => self.look(&url, session.parse()?),
             (Method::Put, ["holder"]) => {
-                let (relay, taken_up): (_, TakeUp) = (asked(&url, "relay")?, read(&mut request).await?);
-                json(200, &self.step(|log| log.take_up(&relay, taken_up.incarnation))?)
+                let (relay, acquired): (_, AcquireEpoch) = (asked(&url, "relay")?, read(&mut request).await?);
+                json(
+                    200,
+                    &self.step(|log| log.acquire_epoch(&relay, acquired.incarnation))?,
+                )
             }
             (Method::Delete, ["holder"]) => {
                 let (relay, epoch) = (asked(&url, "relay")?, Epoch(asked(&url, "epoch")?));
@@ -173,7 +176,7 @@ impl Stream {
             (Method::Get, ["producers", producer]) => self.producer(&url, producer.parse()?),
             (Method::Post, ["batches"]) => self.commit(&url, &request.bytes().await?).await,
             (Method::Get, ["tail"]) => self.tail(&url),
-            (Method::Post, ["notices"]) => self.hear(&read(&mut request).await?),
+            (Method::Post, ["notices"]) => self.apply_notice(&read(&mut request).await?),
             _ => Err(Problem::internal(format!(
                 "the Stream object has no {}",
                 path.join("/")
@@ -306,10 +309,10 @@ impl Stream {
     }
 
     /// What the chain says of the stream. Answers who holds it, so that the Listener can pass the news on.
-    fn hear(&self, heard: &StreamNotices) -> Answer {
+    fn apply_notice(&self, heard: &StreamNotices) -> Answer {
         let mut state = self.step(Log::state)?;
         for notice in &heard.notices {
-            state = self.step(|log| log.hear(&notice.event))?;
+            state = self.step(|log| log.apply_notice(&notice.event))?;
         }
         self.bell.ring();
         json(200, &serde_json::json!({ "relay": state.relay() }))

@@ -16,12 +16,12 @@ use serde_json::json;
 use streamchain_chain::personal;
 use streamchain_chain::rpc::{Answer as ChainAnswer, BlockId, Request as ChainRequest};
 use streamchain_chain::undeployed::{RUN_BY, Undeployed};
-use streamchain_protocol::access::{AccessClaims, KeyRef, Scope};
-use streamchain_protocol::account::SCOPE_MAX_STREAMS;
+use streamchain_edge_core::account::SCOPE_MAX_STREAMS;
+use streamchain_protocol::auth::Rights;
+use streamchain_protocol::auth::siwe::{Expected, NonceError, SignIn, SignInNonce, SiweError};
+use streamchain_protocol::auth::{AccessClaims, KeyRef, Scope};
 use streamchain_protocol::ids::{ShortId, StreamRef};
 use streamchain_protocol::limits::{ACCESS_TOKEN_LIFE_S, SIGN_IN_LIFE_S};
-use streamchain_protocol::rights::Rights;
-use streamchain_protocol::siwe::{Expected, NonceError, SignIn, SignInNonce, SiweError};
 
 /// Longest signature, bytes: contract wallets join those of many owners, and say how they are deployed.
 const SIGNATURE_MAX_BYTES: usize = 4_096;

@@ -19,11 +19,11 @@ use futures_util::stream;
 use serde_json::json;
 use std::fmt::Write;
 use std::time::Duration;
+use streamchain_edge_core::stream_log::{Cursor, LogState, News};
+use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{Seq, StreamRef};
 use streamchain_protocol::limits::EXACT_INTEGER_MAX;
-use streamchain_protocol::log::{Cursor, LogState, News};
-use streamchain_protocol::rights::Right;
-use streamchain_protocol::settings::ReadAccess;
+use streamchain_protocol::stream_settings::ReadAccess;
 use worker::{Date, Delay, Error, Headers, Response, console_error};
 
 /// Longest life of one response, seconds: a reader that vanished unseen costs no more than this. EventSource comes

@@ -6,8 +6,8 @@ use crate::durable::call::{Method, call as ask, expect_json};
 use crate::durable::relays_stub;
 use alloy_primitives::{Address, hex};
 use serde_json::json;
-use streamchain_protocol::directory::Chosen;
-use streamchain_protocol::ice_servers::IceServer;
+use streamchain_edge_core::directory::Chosen;
+use streamchain_protocol::webrtc::IceServer;
 
 /// `GET /v1/ice-servers`: the deployment's own, for a client that gathers candidates before it opens a session.
 /// A relay's TURN server reaches that relay alone, so it comes with the session's answer.

@@ -11,10 +11,11 @@ use crate::random;
 use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use streamchain_protocol::access::{KeyRef, Scope};
-use streamchain_protocol::account::{ApiKey, KEY_NAME_MAX_CHARS, KeptKey};
+use streamchain_edge_core::account::{KEY_NAME_MAX_CHARS, KeptKey};
+use streamchain_protocol::auth::ApiKey;
+use streamchain_protocol::auth::Rights;
+use streamchain_protocol::auth::{KeyRef, Scope};
 use streamchain_protocol::ids::KeyId;
-use streamchain_protocol::rights::Rights;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -12,8 +12,8 @@ use crate::durable::stream_stub;
 use crate::problem::Problem;
 use alloy_primitives::Address;
 use serde_json::json;
+use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::StreamRef;
-use streamchain_protocol::rights::Right;
 
 /// `GET /v1/streams/{stream}/members`
 pub async fn list(call: &Call, stream: &StreamRef) -> Answer {

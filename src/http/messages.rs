@@ -8,12 +8,12 @@ use crate::durable::stream_stub;
 use crate::problem::Problem;
 use crate::store::segments;
 use serde_json::{Value, json};
-use streamchain_protocol::batch::{Record, decode_records};
-use streamchain_protocol::cbor::Writer;
+use streamchain_edge_core::stream_log::Tail;
+use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{Seq, StreamRef};
 use streamchain_protocol::limits::{HISTORY_DEFAULT_MESSAGES, HISTORY_MAX_BYTES, HISTORY_MAX_MESSAGES};
-use streamchain_protocol::log::Tail;
-use streamchain_protocol::rights::Right;
+use streamchain_protocol::wire::cbor::Writer;
+use streamchain_protocol::wire::{Record, decode_records};
 use worker::D1Database;
 
 /// RFC 8742.

@@ -30,9 +30,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::rc::Rc;
+use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{ShortId, StreamId, StreamRef};
 use streamchain_protocol::limits::EXACT_INTEGER_MAX;
-use streamchain_protocol::rights::Right;
 use worker::{D1Database, Date, Env, Headers, Request, Response};
 
 /// A response, or the problem that becomes one.
@@ -222,7 +222,7 @@ pub fn json_without_nulls(status: u16, mut body: Value) -> Answer {
 
 /// Reads JSON.
 pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    Ok(streamchain_protocol::json::from_bytes(body)?)
+    Ok(streamchain_protocol::util::json::from_bytes(body)?)
 }
 
 /// `GET /v1/health`: the Worker runs. Touches nothing else.

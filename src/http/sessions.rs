@@ -10,11 +10,11 @@ use crate::limits;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use alloy_primitives::{Address, hex};
+use streamchain_protocol::auth::Rights;
+use streamchain_protocol::auth::{FingerprintHash, SessionToken, ice_password};
 use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
 use streamchain_protocol::limits::{OFFER_MAX_BYTES, SESSION_TOKEN_LIFE_S};
-use streamchain_protocol::rights::Rights;
-use streamchain_protocol::sdp::{Answer as SdpAnswer, Offer};
-use streamchain_protocol::token::{FingerprintHash, SessionToken, ice_password};
+use streamchain_protocol::webrtc::{Answer as SdpAnswer, Offer};
 
 /// `POST /v1/streams/{stream}/sessions`: the shape of WHIP (RFC 9725).
 pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {

@@ -8,9 +8,9 @@ use crate::durable::stream_stub;
 use crate::problem::{Kind, Problem};
 use serde::Deserialize;
 use serde_json::json;
+use streamchain_edge_core::signalling::{Looked, Peer};
+use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
-use streamchain_protocol::mailbox::{Looked, Peer};
-use streamchain_protocol::rights::Right;
 
 #[derive(Deserialize)]
 struct Posted {

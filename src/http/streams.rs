@@ -10,11 +10,11 @@ use crate::store::streams::{self, Visible};
 use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use streamchain_edge_core::stream_log::{LogState, NewStream};
+use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{StreamId, StreamName, StreamRef};
 use streamchain_protocol::limits::EXACT_INTEGER_MAX;
-use streamchain_protocol::log::{LogState, NewStream};
-use streamchain_protocol::rights::Right;
-use streamchain_protocol::settings::{Mode, ReadAccess, SettingsChange, StreamSettings, WriteAccess};
+use streamchain_protocol::stream_settings::{Mode, ReadAccess, SettingsChange, StreamSettings, WriteAccess};
 
 #[derive(Deserialize)]
 struct Wanted {

@@ -3,7 +3,7 @@
 use super::{number, rows};
 use crate::row::{Row, out_of_shape};
 use serde_json::{Value, json};
-use streamchain_protocol::json;
+use streamchain_protocol::util::json;
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
 /// Which entries are asked for.

@@ -3,8 +3,8 @@
 use super::{number, rows};
 use crate::row::{Row, out_of_shape};
 use alloy_primitives::{B256, hex};
+use streamchain_edge_core::stream_log::Segment;
 use streamchain_protocol::ids::{Seq, StreamId};
-use streamchain_protocol::log::Sealed;
 use worker::{D1Database, D1Type, Error};
 
 /// A segment with its messages.
@@ -34,7 +34,7 @@ fn read(row: &mut Row) -> Result<SegmentRow, Error> {
 pub async fn insert(
     db: &D1Database,
     stream: StreamId,
-    segment: &Sealed,
+    segment: &Segment,
     records: &[u8],
 ) -> Result<(), Error> {
     // `unhex` of one text is the fastest way for bytes into D1.

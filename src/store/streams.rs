@@ -4,9 +4,9 @@ use super::{number, rows};
 use crate::row::Row;
 use alloy_primitives::{Address, hex};
 use std::collections::HashSet;
+use streamchain_edge_core::stream_log::LogState;
 use streamchain_protocol::ids::{ShortId, StreamId, StreamName};
-use streamchain_protocol::log::LogState;
-use streamchain_protocol::settings::StreamSettings;
+use streamchain_protocol::stream_settings::StreamSettings;
 use worker::{D1Database, D1Type, Error};
 
 /// A stream, without how far it got.

@@ -172,7 +172,7 @@ impl ChainEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use streamchain_protocol::json;
+    use streamchain_protocol::util::json;
 
     #[test]
     fn every_event_is_read_as_it_was_written_and_none_that_lacks_a_member() {

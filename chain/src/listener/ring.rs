@@ -7,7 +7,7 @@ use alloy_primitives::B256;
 
 use super::{Mark, RING_PREFIX};
 use crate::row::Journal;
-use streamchain_protocol::sorted::SortedMap;
+use streamchain_protocol::util::SortedMap;
 
 /// Entries kept at most: several times what any chain takes to finalize at one entry a block. When there are more,
 /// every second one of the older half goes, and a walk back undoes a little more than it has to.

@@ -8,8 +8,8 @@ use std::ops::Bound;
 
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
-use streamchain_protocol::merkle;
-use streamchain_protocol::settings::Mode;
+use streamchain_protocol::proof::merkle;
+use streamchain_protocol::stream_settings::Mode;
 
 use super::{Segment, SegmentError};
 use crate::abi;

@@ -5,10 +5,11 @@
 
 use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_sol_types::SolCall;
-use streamchain_protocol::batch;
 use streamchain_protocol::ids::{Seq, StreamId};
-use streamchain_protocol::merkle::{self, LeafFields};
-use streamchain_protocol::settings::Mode;
+use streamchain_protocol::proof::LeafFields;
+use streamchain_protocol::proof::merkle::{self};
+use streamchain_protocol::stream_settings::Mode;
+use streamchain_protocol::wire;
 
 use super::book::{Obstacle, Plan, Ready};
 use super::plan::Draft;
@@ -29,7 +30,7 @@ const WORD: usize = 32;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Emission {
     digests: Vec<B256>,
-    messages: Vec<batch::Record>,
+    messages: Vec<wire::Record>,
     /// How many of the run's segments are in.
     pub segments: usize,
 }
@@ -67,8 +68,8 @@ impl Emission {
 
     /// What is emitted for one segment; `None` when the records are not those of the root.
     fn of(mode: Mode, stream: B256, first: u64, root: B256, records: &[u8]) -> Option<Self> {
-        let records = batch::decode_records(records).ok()?;
-        let leaf = |(seq, record): (u64, &batch::Record)| LeafFields {
+        let records = wire::decode_records(records).ok()?;
+        let leaf = |(seq, record): (u64, &wire::Record)| LeafFields {
             stream: StreamId(stream.0),
             seq: Seq(seq),
             time: record.time,
@@ -173,7 +174,7 @@ impl Sender {
     }
 }
 
-fn message_of(record: batch::Record) -> Message {
+fn message_of(record: wire::Record) -> Message {
     Message {
         time: record.time,
         author: record.author,

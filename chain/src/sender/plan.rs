@@ -1,7 +1,7 @@
 //! From what the contract says to a signed transaction, and from there to its end.
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use streamchain_protocol::settings::Mode;
+use streamchain_protocol::stream_settings::Mode;
 
 use super::book::{Obstacle, Plan, Ready, Run};
 use super::emission::{Emission, MAX_EMITTED_BYTES};

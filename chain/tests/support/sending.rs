@@ -10,11 +10,11 @@ use streamchain_chain::fees::FeePolicy;
 use streamchain_chain::rpc::{Answer, Log, Request, RpcError};
 use streamchain_chain::sender::{Command, Run, Segment, Sender, Settings};
 use streamchain_chain::tx::Signer;
-use streamchain_protocol::batch::{Record, encode_records};
 use streamchain_protocol::ids::{ProducerId, Seq, StreamId};
-use streamchain_protocol::log::leaves;
-use streamchain_protocol::merkle;
-use streamchain_protocol::settings::Mode;
+use streamchain_protocol::proof::leaves;
+use streamchain_protocol::proof::merkle;
+use streamchain_protocol::stream_settings::Mode;
+use streamchain_protocol::wire::{Record, encode_records};
 
 use super::Fault;
 use super::fake_chain::{CHAIN_ID, CONTRACT, FakeChain, GWEI};

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
 use std::time::Duration;
-use streamchain_protocol::cbor::{CborError, Reader};
 use streamchain_protocol::ids::{Seq, StreamId, StreamRef};
 use streamchain_protocol::limits::HISTORY_MAX_MESSAGES;
+use streamchain_protocol::wire::cbor::{CborError, Reader};
 use streamchain_protocol::{Address, B256};
 
 /// How long the edge may take for one page.

@@ -6,7 +6,8 @@
 
 use std::fmt;
 use streamchain_protocol::ids::{Seq, StreamId};
-use streamchain_protocol::merkle::{self, LeafFields};
+use streamchain_protocol::proof::LeafFields;
+use streamchain_protocol::proof::merkle::{self};
 use streamchain_protocol::{Address, B256, keccak256};
 
 /// An anchor: of the chain, or as the edge says that the chain has it.

@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use streamchain_protocol::cbor::Reader;
-use streamchain_protocol::frame::{ErrorCode, RelayFrame};
+use streamchain_protocol::wire::cbor::Reader;
+use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
 
 /// Clients inside their rates.
 pub const CALM: usize = 10;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use streamchain_protocol::cbor::Reader;
-use streamchain_protocol::frame::{ClientFrame, RelayFrame};
 use streamchain_protocol::ids::{ProducerId, Seq};
+use streamchain_protocol::wire::cbor::Reader;
+use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame};
 use tokio::net::UdpSocket;
 use tokio::time::timeout_at;
 

@@ -16,10 +16,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 use streamchain_protocol::Address;
+use streamchain_protocol::auth::{RelayKey, SessionKeys};
+use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{Incarnation, RelayId, SessionId, ShortId};
-use streamchain_protocol::keys::{RelayKey, SessionKeys};
-use streamchain_protocol::sdp::parse_fingerprint;
-use streamchain_protocol::token::{Rights, SessionToken, ice_password};
+use streamchain_protocol::webrtc::parse_fingerprint;
 use tokio::sync::{mpsc, watch};
 
 /// A shard in a thread of its own.
@@ -106,7 +106,7 @@ impl BenchRelay {
     pub fn invite(&self, local: SocketAddr) -> (Identity, Invitation) {
         self.sessions.set(self.sessions.get() + 1);
         let token = SessionToken {
-            rights: Rights::ALL,
+            rights: SessionRights::ALL,
             expires_s: u32::try_from(now().unix_ms / 1_000 + 60).unwrap_or(u32::MAX),
             session: SessionId(self.sessions.get().to_be_bytes()),
             stream: ShortId([1; 20]),

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use str0m::config::CryptoProvider;
 use str0m::ice::{StunMessage, StunMessageBuilder};
-use streamchain_protocol::keys::SessionKeys;
-use streamchain_protocol::token::{SessionToken, TokenError, ice_password};
+use streamchain_protocol::auth::SessionKeys;
+use streamchain_protocol::auth::{SessionToken, TokenError, ice_password};
 
 /// Longest `ice-ufrag` of a client, characters (RFC 8839 §5.4).
 const REMOTE_UFRAG_MAX: usize = 256;

@@ -7,11 +7,11 @@ use crate::core::limits::{UNSTORED_MAX_BYTES, UNSTORED_MAX_MESSAGES};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-use streamchain_protocol::batch::{Batch, Record};
 use streamchain_protocol::ids::{Epoch, ProducerId, Seq};
 use streamchain_protocol::limits::{
     BATCH_CLOSE_BYTES, BATCH_CLOSE_MESSAGES, BATCH_MAX_BYTES, BATCH_MAX_MESSAGES,
 };
+use streamchain_protocol::wire::{Batch, Record};
 
 /// The batch that is under way.
 #[derive(Debug, Clone)]

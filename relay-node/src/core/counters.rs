@@ -1,7 +1,7 @@
 //! What a shard has counted since its start.
 
 use std::time::Duration;
-use streamchain_protocol::frame::ErrorCode;
+use streamchain_protocol::wire::frame::ErrorCode;
 
 /// Plain numbers: one thread owns them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

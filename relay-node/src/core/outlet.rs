@@ -8,9 +8,9 @@ use crate::core::limits::{NOTICES_MAX, PENDING_MAX_BYTES};
 use crate::core::log::{Chunk, Log};
 use bytes::Bytes;
 use std::collections::VecDeque;
-use streamchain_protocol::frame::RelayFrame;
 use streamchain_protocol::ids::Seq;
 use streamchain_protocol::limits::COALESCE_MAX_BYTES;
+use streamchain_protocol::wire::frame::RelayFrame;
 
 /// Where messages to the peer go.
 pub trait Sink {

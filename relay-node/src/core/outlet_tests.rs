@@ -1,6 +1,6 @@
 use super::*;
-use streamchain_protocol::cbor::Reader;
 use streamchain_protocol::ids::Epoch;
+use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::{Address, B256};
 
 /// Takes messages while it has room for them.
@@ -127,7 +127,7 @@ fn an_anchor_waits_for_the_messages_that_it_covers() {
         root: B256::ZERO,
         tx: B256::ZERO,
         block: 1,
-        state: streamchain_protocol::frame::AnchorState::Anchored,
+        state: streamchain_protocol::proof::AnchorState::Anchored,
     };
     outlet.notice(Seq(1), encode(&anchored(0)).into());
     outlet.notice(Seq(2), encode(&anchored(1)).into());

@@ -9,7 +9,7 @@ use crate::core::limits::{
     STREAM_BYTES_PER_S, STREAM_MESSAGES_PER_S,
 };
 use std::time::Instant;
-use streamchain_protocol::rate::{Bucket, Quota};
+use streamchain_protocol::util::{Bucket, Quota};
 
 /// A rate; 0 stands for no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,10 +20,10 @@ use str0m::channel::{ChannelId, Reliability};
 use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
 use str0m::net::{Receive, Transmit};
 use str0m::{IceCreds, Input, Rtc, RtcConfig, RtcError};
-use streamchain_protocol::frame::{CHANNEL_PROTOCOL, ErrorCode};
+use streamchain_protocol::auth::{FingerprintHash, SessionToken};
 use streamchain_protocol::ids::{ProducerId, Seq, ShortId};
 use streamchain_protocol::limits::CHANNEL_MESSAGE_MAX_BYTES;
-use streamchain_protocol::token::{FingerprintHash, SessionToken};
+use streamchain_protocol::wire::frame::{CHANNEL_PROTOCOL, ErrorCode};
 
 /// Names a session inside its shard; never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -32,10 +32,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use str0m::net::Transmit;
+use streamchain_protocol::auth::SessionKeys;
 use streamchain_protocol::ids::{SessionId, ShortId};
-use streamchain_protocol::keys::SessionKeys;
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
-use streamchain_protocol::uplink::shard_of;
+use streamchain_protocol::wire::shard_of;
 
 /// A moment, by both clocks.
 #[derive(Debug, Clone, Copy)]
@@ -444,7 +444,7 @@ impl Shard {
             return;
         }
         match answer {
-            Answer::TakeUp(result) => self.taken_up(ticket.stream, result, now),
+            Answer::AcquireEpoch(result) => self.acquired(ticket.stream, result, now),
             Answer::Producer(producer, result) => self.producer_found(ticket.stream, producer, result, now),
             Answer::Batch(result) => self.batch_answered(ticket.stream, result, now),
             Answer::Inbox(result) => self.fetched(ticket.stream, result, now),

@@ -15,11 +15,11 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use streamchain_protocol::Address;
-use streamchain_protocol::batch::Record;
-use streamchain_protocol::frame::RelayFrame;
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, Seq};
 use streamchain_protocol::limits::COALESCE_MAX_BYTES;
-use streamchain_protocol::uplink::TakenUp;
+use streamchain_protocol::wire::EpochGrant;
+use streamchain_protocol::wire::Record;
+use streamchain_protocol::wire::frame::RelayFrame;
 
 /// What becomes of a published message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub struct Held {
 }
 
 impl Held {
-    fn new(taken: &TakenUp, interval: Duration, log_max_bytes: usize, now: Instant) -> Self {
+    fn new(taken: &EpochGrant, interval: Duration, log_max_bytes: usize, now: Instant) -> Self {
         Self {
             epoch: taken.epoch,
             log: Log::new(taken.head, log_max_bytes),
@@ -183,7 +183,7 @@ pub struct Stream {
     /// As which run of the relay it is asked for, if not as the one that is.
     pub fresh: Option<Incarnation>,
     /// Retries of the take-up.
-    pub take_up: Retry,
+    pub acquire_epoch: Retry,
     /// Since when it has no session.
     pub idle_since: Option<Instant>,
     /// The earliest entry in the shard's timers.
@@ -200,7 +200,7 @@ impl Stream {
             sessions: Vec::new(),
             held: None,
             fresh: None,
-            take_up: Retry::default(),
+            acquire_epoch: Retry::default(),
             idle_since: None,
             scheduled: None,
             queued: false,
@@ -208,7 +208,7 @@ impl Stream {
     }
 
     /// The epoch was granted.
-    pub fn hold(&mut self, taken: &TakenUp, interval: Duration, log_max_bytes: usize, now: Instant) {
+    pub fn hold(&mut self, taken: &EpochGrant, interval: Duration, log_max_bytes: usize, now: Instant) {
         self.held = Some(Held::new(taken, interval, log_max_bytes, now));
     }
 
@@ -226,6 +226,9 @@ impl Stream {
             .idle_since
             .filter(|_| self.unstored() == 0)
             .map(|since| since + idle);
-        held.into_iter().chain(dropped).chain(self.take_up.at()).min()
+        held.into_iter()
+            .chain(dropped)
+            .chain(self.acquire_epoch.at())
+            .min()
     }
 }

@@ -1,9 +1,9 @@
 //! What a shard asks of the edge, and what it makes of the answers. How it is carried is the shell's affair.
 
 use bytes::Bytes;
-use streamchain_protocol::batch::Record;
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, ShortId};
-use streamchain_protocol::uplink::{Committed, ProducerState, TakenUp};
+use streamchain_protocol::wire::Record;
+use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState};
 
 /// Which stream a request is about. The number is of this time that the shard has the stream, so that a late
 /// answer to an earlier time is not taken.
@@ -19,7 +19,7 @@ pub struct Ticket {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// `PUT …/streams/{stream}`: grant us the stream's epoch.
-    TakeUp {
+    AcquireEpoch {
         /// Asks as another run of the relay, and so for a new epoch: after edge and relay disagreed, messages
         /// that clients saw under the old one must not be taken for those to come.
         fresh: Option<Incarnation>,
@@ -51,8 +51,8 @@ pub enum Request {
 /// The edge's answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// To [`Request::TakeUp`].
-    TakeUp(Result<TakenUp, UplinkError>),
+    /// To [`Request::AcquireEpoch`].
+    AcquireEpoch(Result<EpochGrant, UplinkError>),
     /// To [`Request::Producer`].
     Producer(ProducerId, Result<ProducerState, UplinkError>),
     /// To [`Request::Batch`].

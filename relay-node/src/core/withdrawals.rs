@@ -5,9 +5,9 @@
 use crate::core::limits::WITHDRAWALS_MAX;
 use std::collections::HashMap;
 use streamchain_protocol::Address;
+use streamchain_protocol::auth::SessionToken;
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
-use streamchain_protocol::token::SessionToken;
 
 /// Whose sessions on which stream ([`ShortId::EVERY`] for all) are over; `None` for everybody's.
 pub type Whose = (ShortId, Option<Address>);

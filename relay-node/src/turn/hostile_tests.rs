@@ -6,7 +6,7 @@ use super::super::limits::{
 };
 use super::super::scene_tests::*;
 use super::*;
-use streamchain_protocol::turn_credentials::TurnCredentials;
+use streamchain_protocol::webrtc::TurnCredentials;
 
 /// An Allocate request as a client with these credentials and nonce would send it.
 fn allocate(credentials: &TurnCredentials, nonce: &[u8]) -> Vec<u8> {

@@ -6,7 +6,7 @@ use super::message::{Class, Message, Method, TransactionId, read_xor_address};
 use super::server::{Output, Settings, TurnServer, long_term_key};
 use super::writer::Writer;
 use std::net::SocketAddr;
-use streamchain_protocol::turn_credentials::{TurnCredentials, TurnSecret};
+use streamchain_protocol::webrtc::{TurnCredentials, TurnSecret};
 
 pub const REALM: &str = "streamchain";
 /// When every test starts, Unix seconds.

@@ -24,7 +24,7 @@ use super::writer::{Writer, channel_data};
 use md5::{Digest, Md5};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use streamchain_protocol::turn_credentials::{TurnSecret, user_of};
+use streamchain_protocol::webrtc::{TurnSecret, user_of};
 
 /// The IPv4 address of every relayed address: the "dummy address" of RFC 7600, which no packet on a network
 /// may have as its destination.

@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use streamchain_protocol::turn_credentials::TurnSecret;
+use streamchain_protocol::webrtc::TurnSecret;
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, sleep};
 

@@ -10,7 +10,7 @@ use crate::turn::writer::{Writer, channel_data};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket as StdUdpSocket};
-use streamchain_protocol::turn_credentials::TurnSecret;
+use streamchain_protocol::webrtc::TurnSecret;
 
 /// Nothing here waits that long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -5,7 +5,7 @@ use std::fmt;
 use streamchain_chain::abi::Anchored;
 use streamchain_chain::rpc::{self, Log};
 use streamchain_protocol::Address;
-use streamchain_protocol::receipt::Receipt;
+use streamchain_protocol::proof::Receipt;
 
 /// What the chain says.
 #[derive(Debug, Clone)]

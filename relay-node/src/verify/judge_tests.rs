@@ -3,7 +3,8 @@ use serde_json::{Value, json};
 use streamchain_protocol::B256;
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::keccak256;
-use streamchain_protocol::merkle::{LeafFields, Tree};
+use streamchain_protocol::proof::LeafFields;
+use streamchain_protocol::proof::merkle::Tree;
 
 const CONTRACT: Address = Address::repeat_byte(0xc0);
 

@@ -2,9 +2,9 @@
 
 use relay_node::core::{Answer, Request, Ticket, UplinkError};
 use std::collections::{BTreeMap, VecDeque};
-use streamchain_protocol::batch::{Batch, Record};
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, Seq, ShortId, StreamId};
-use streamchain_protocol::uplink::{Committed, ProducerState, TakenUp};
+use streamchain_protocol::wire::{Batch, Record};
+use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState};
 
 /// How the next request fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,14 +67,14 @@ impl Edge {
     /// The answer; `None` for silence.
     pub fn answer(&mut self, ticket: Ticket, request: Request) -> Option<Answer> {
         match request {
-            Request::TakeUp { fresh } => {
+            Request::AcquireEpoch { fresh } => {
                 self.asked.push("take up".into());
                 let fault = self.take_up_faults.pop_front();
                 (fault != Some(Fault::Silence)).then(|| {
-                    Answer::TakeUp(if fault.is_some() {
+                    Answer::AcquireEpoch(if fault.is_some() {
                         Err(unavailable())
                     } else {
-                        self.take_up(ticket.stream, fresh)
+                        self.acquire_epoch(ticket.stream, fresh)
                     })
                 })
             }
@@ -124,7 +124,11 @@ impl Edge {
         }
     }
 
-    fn take_up(&mut self, short: ShortId, fresh: Option<Incarnation>) -> Result<TakenUp, UplinkError> {
+    fn acquire_epoch(
+        &mut self,
+        short: ShortId,
+        fresh: Option<Incarnation>,
+    ) -> Result<EpochGrant, UplinkError> {
         if self.is_elsewhere {
             return Err(UplinkError::Moved("not-owner".into()));
         }
@@ -135,7 +139,7 @@ impl Edge {
         let mut id = [0; 32];
         id[..20].copy_from_slice(&short.0);
         let head = Seq(self.records.len() as u64);
-        Ok(TakenUp {
+        Ok(EpochGrant {
             stream: StreamId(id),
             name: "demo".parse().unwrap(),
             epoch: Epoch(self.epoch),

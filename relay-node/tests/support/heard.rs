@@ -1,7 +1,7 @@
 //! What clients were told, as tests read it.
 
-use streamchain_protocol::cbor::Reader;
-use streamchain_protocol::frame::RelayFrame;
+use streamchain_protocol::wire::cbor::Reader;
+use streamchain_protocol::wire::frame::RelayFrame;
 
 /// The seqs that a client was sent or told to fetch, in the order in which it heard of them.
 pub fn seqs(heard: &[String]) -> Vec<u64> {

@@ -22,12 +22,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use str0m::channel::ChannelConfig;
 use str0m::config::{CryptoProvider, DtlsCert};
-use streamchain_protocol::batch::Record;
-use streamchain_protocol::frame::ClientFrame;
+use streamchain_protocol::auth::{RelayKey, SessionKeys};
+use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
-use streamchain_protocol::keys::{RelayKey, SessionKeys};
-use streamchain_protocol::token::{Rights, SessionToken, ice_password};
-use streamchain_protocol::uplink::{Notice, NoticeEvent, NoticeState};
+use streamchain_protocol::proof::AnchorState;
+use streamchain_protocol::wire::Record;
+use streamchain_protocol::wire::frame::ClientFrame;
+use streamchain_protocol::wire::{Notice, NoticeEvent};
 use streamchain_protocol::{Address, B256};
 
 pub const RELAY: &str = "127.0.0.1:7100";
@@ -145,7 +146,7 @@ impl Net {
         self.timed_out += 1;
         let lost = UplinkError::Unavailable("no answer within 10 s".into());
         let answer = match &request {
-            Request::TakeUp { .. } => Answer::TakeUp(Err(lost)),
+            Request::AcquireEpoch { .. } => Answer::AcquireEpoch(Err(lost)),
             Request::Producer { producer, .. } => Answer::Producer(*producer, Err(lost)),
             Request::Batch { .. } => Answer::Batch(Err(lost)),
             Request::Inbox { .. } => Answer::Inbox(Err(lost)),
@@ -170,7 +171,7 @@ impl Net {
     pub fn token(&mut self, identity: &Identity) -> SessionToken {
         self.sessions += 1;
         SessionToken {
-            rights: Rights::ALL,
+            rights: SessionRights::ALL,
             expires_s: (self.now().unix_ms / 1_000) as u32 + 60,
             session: SessionId([self.sessions; 8]),
             stream: STREAM,
@@ -296,7 +297,7 @@ impl Net {
             root: B256::ZERO,
             tx: B256::ZERO,
             block: 1,
-            state: NoticeState::Anchored,
+            state: AnchorState::Anchored,
         };
         let now = self.now();
         self.shard.handle_notice(

@@ -4,8 +4,8 @@ use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 use streamchain_chain::listener::{ChainEvent, EventKind};
 use streamchain_chain::sender::{Run, Segment};
-use streamchain_protocol::settings::Mode;
-use streamchain_protocol::uplink::NoticeState;
+use streamchain_protocol::proof::AnchorState;
+use streamchain_protocol::stream_settings::Mode;
 
 /// `POST /segments`: what is stored and wants to be anchored.
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,12 +92,12 @@ pub struct AnchoredBody {
     block: u64,
     block_hash: B256,
     log_index: u64,
-    state: NoticeState,
+    state: AnchorState,
 }
 
 impl AnchoredBody {
     /// The anchor that an event tells of; `None` when it tells of something else.
-    pub fn of(event: &ChainEvent, state: NoticeState) -> Option<Self> {
+    pub fn of(event: &ChainEvent, state: AnchorState) -> Option<Self> {
         let EventKind::Anchored {
             first, count, root, ..
         } = event.kind
@@ -129,6 +129,6 @@ impl AnchoredBody {
 
     /// Whether its block is final.
     pub fn is_final(&self) -> bool {
-        self.state == NoticeState::Final
+        self.state == AnchorState::Final
     }
 }

@@ -19,8 +19,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use streamchain_chain::listener::{Batch, ChainEvent, EventKind};
 use streamchain_protocol::ids::{RelayId, Seq, StreamId};
-use streamchain_protocol::sorted::SortedMap;
-use streamchain_protocol::uplink::{Notice, NoticeEvent, NoticeState};
+use streamchain_protocol::proof::AnchorState;
+use streamchain_protocol::util::SortedMap;
+use streamchain_protocol::wire::{Notice, NoticeEvent};
 use worker::{D1Database, D1PreparedStatement, Error, console_error};
 
 /// Statements of one D1 batch: a batch is one transaction, and D1 has one thread.
@@ -67,7 +68,7 @@ impl Listener {
 
     async fn tell_anchorer(&self, batch: &Batch) -> Result<(), Error> {
         let bodies =
-            |events: &[ChainEvent], state: &dyn Fn(&ChainEvent) -> NoticeState| -> Vec<AnchoredBody> {
+            |events: &[ChainEvent], state: &dyn Fn(&ChainEvent) -> AnchorState| -> Vec<AnchoredBody> {
                 events
                     .iter()
                     .filter_map(|event| AnchoredBody::of(event, state(event)))
@@ -75,16 +76,16 @@ impl Listener {
             };
         let seen = |event: &ChainEvent| {
             if batch.is_final(event) {
-                NoticeState::Final
+                AnchorState::Final
             } else {
-                NoticeState::Anchored
+                AnchorState::Anchored
             }
         };
         let mut anchored = bodies(&batch.seen, &seen);
-        anchored.extend(bodies(&batch.finalized, &|_| NoticeState::Final));
+        anchored.extend(bodies(&batch.finalized, &|_| AnchorState::Final));
         let body = EventsBody {
             anchored,
-            reverted: bodies(&batch.undone, &|_| NoticeState::Reverted),
+            reverted: bodies(&batch.undone, &|_| AnchorState::Reverted),
         };
         if body.is_empty() {
             return Ok(());
@@ -192,14 +193,14 @@ fn notices_by_stream(batch: &Batch) -> SortedMap<StreamId, Vec<Notice>> {
     let undone = batch
         .undone
         .iter()
-        .map(|event| (event, NoticeState::Reverted, false));
+        .map(|event| (event, AnchorState::Reverted, false));
     let seen = batch.seen.iter().map(|event| {
         (
             event,
             if batch.is_final(event) {
-                NoticeState::Final
+                AnchorState::Final
             } else {
-                NoticeState::Anchored
+                AnchorState::Anchored
             },
             true,
         )
@@ -207,7 +208,7 @@ fn notices_by_stream(batch: &Batch) -> SortedMap<StreamId, Vec<Notice>> {
     let finalized = batch
         .finalized
         .iter()
-        .map(|event| (event, NoticeState::Final, false));
+        .map(|event| (event, AnchorState::Final, false));
     let mut notices: SortedMap<StreamId, Vec<Notice>> = SortedMap::default();
     for (event, state, is_new) in undone.chain(seen).chain(finalized) {
         let stream = StreamId(event.stream.0);
@@ -218,7 +219,7 @@ fn notices_by_stream(batch: &Batch) -> SortedMap<StreamId, Vec<Notice>> {
     notices
 }
 
-fn notice(stream: StreamId, event: &ChainEvent, state: NoticeState, is_new: bool) -> Notice {
+fn notice(stream: StreamId, event: &ChainEvent, state: AnchorState, is_new: bool) -> Notice {
     let event = match &event.kind {
         EventKind::Anchored {
             first, count, root, ..

@@ -3,9 +3,9 @@
 use crate::durable::own_json;
 use crate::durable::sql::{all, first, number, run};
 use crate::row::Row;
-use streamchain_protocol::directory::{Directory, NoticeStore, Numbered};
+use streamchain_edge_core::directory::{Directory, NoticeStore, Numbered};
 use streamchain_protocol::ids::RelayId;
-use streamchain_protocol::uplink::{Notice, Registration};
+use streamchain_protocol::wire::{Notice, Registration};
 use worker::{Error, SqlStorage};
 
 const SCHEMA: &str = "

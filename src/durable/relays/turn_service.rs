@@ -9,10 +9,10 @@ use crate::outbound::{Bounds, OutboundError, post_json};
 use crate::row::Row;
 use std::cell::RefCell;
 use std::rc::Rc;
-use streamchain_protocol::ice_servers::IceServer;
-use streamchain_protocol::turn_service::{
+use streamchain_edge_core::turn_service::{
     TURN_SERVICE_ANSWER_MAX_BYTES, TURN_SERVICE_LIFE_S, TURN_SERVICE_TIMEOUT_MS, TurnService,
 };
+use streamchain_protocol::webrtc::IceServer;
 use worker::{Date, Env, Error, SqlStorage, State, console_error, console_warn};
 
 const SCHEMA: &str =

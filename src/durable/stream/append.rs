@@ -10,12 +10,12 @@ use crate::durable::{relays_stub, to_error};
 use crate::http::{Answer, json};
 use crate::problem::{Kind, Problem};
 use std::time::Duration;
-use streamchain_protocol::batch::Record;
+use streamchain_edge_core::stream_log::{Appended, NewStream, StreamLog};
+use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{Epoch, RelayId};
 use streamchain_protocol::limits::PAYLOAD_MAX_BYTES;
-use streamchain_protocol::log::{Appended, Log, NewStream};
-use streamchain_protocol::rights::Right;
-use streamchain_protocol::uplink::{Notice, NoticeEvent};
+use streamchain_protocol::wire::Record;
+use streamchain_protocol::wire::{Notice, NoticeEvent};
 use worker::{Date, Delay, Error, Response, console_error};
 
 /// Longest wait for a message's seq, milliseconds: a relay hears of it with its next renewal, within 2 s.
@@ -102,7 +102,7 @@ impl Stream {
         if asked.system {
             return Ok(());
         }
-        if self.step(Log::state)?.name.is_system() {
+        if self.step(StreamLog::state)?.name.is_system() {
             let detail = "streams whose name begins with _ are written by the system alone";
             return Err(Problem::new(Kind::Forbidden, detail));
         }
@@ -125,7 +125,7 @@ impl Stream {
         }
         self.reminded.set(now_ms);
         let notice = Notice {
-            stream: self.step(Log::state).map_err(to_error)?.id.short(),
+            stream: self.step(StreamLog::state).map_err(to_error)?.id.short(),
             event: NoticeEvent::Append,
         };
         let notices = PostNotices {
@@ -146,14 +146,14 @@ impl Stream {
 
     /// The alarm's part: whatever waits is fetched or written in the end.
     pub(super) async fn serve_inbox(&self) -> Result<(), Error> {
-        let state = self.step(Log::state).map_err(to_error)?;
+        let state = self.step(StreamLog::state).map_err(to_error)?;
         if state.inbox.messages == 0 {
             return Ok(());
         }
-        match state.relay_holder() {
+        match state.relay_leader() {
             Some(relay) => self.remind(relay).await,
             None => {
-                self.step(Log::write_waiting).map_err(to_error)?;
+                self.step(StreamLog::write_waiting).map_err(to_error)?;
                 self.bell.ring();
                 Ok(())
             }

@@ -7,11 +7,11 @@ use crate::http::{Answer, json};
 use crate::problem::{Kind, Problem};
 use crate::query;
 use alloy_primitives::Address;
+use streamchain_edge_core::stream_log::StreamLog;
+use streamchain_protocol::auth::{Right, Rights};
 use streamchain_protocol::ids::RelayId;
-use streamchain_protocol::log::Log;
-use streamchain_protocol::rights::{Right, Rights};
-use streamchain_protocol::settings::{ReadAccess, SettingsChange, WriteAccess};
-use streamchain_protocol::uplink::{Notice, NoticeEvent};
+use streamchain_protocol::stream_settings::{ReadAccess, SettingsChange, WriteAccess};
+use streamchain_protocol::wire::{Notice, NoticeEvent};
 use worker::Date;
 
 impl Stream {
@@ -27,7 +27,7 @@ impl Stream {
     pub(super) fn session_rights(&self, asked: &OpenSession) -> Result<Rights, Problem> {
         let access = self.step(|log| log.access(asked.account))?;
         let mut rights = access.rights(asked.account, asked.operator).and(asked.limit);
-        if self.step(Log::state)?.name.is_system() {
+        if self.step(StreamLog::state)?.name.is_system() {
             // The system's own streams are written by the system alone, whoever asks.
             rights = rights.and(Rights::of(&[Right::Read]));
         }
@@ -53,11 +53,11 @@ impl Stream {
 
     /// Ends the sessions of these authors, or (`None`) of everybody: their clients open new ones.
     pub(super) async fn withdraw(&self, authors: impl IntoIterator<Item = Option<Address>>) -> Answer {
-        let state = self.step(Log::state)?;
+        let state = self.step(StreamLog::state)?;
         let before = Date::now().as_millis() / 1_000;
-        let holder = state.holder.map(|holder| holder.relay);
-        let assigned = state.assigned.filter(|relay| Some(relay) != holder.as_ref());
-        let relays: Vec<RelayId> = holder.into_iter().chain(assigned).collect();
+        let leader = state.leader.map(|leader| leader.relay);
+        let assigned = state.assigned.filter(|relay| Some(relay) != leader.as_ref());
+        let relays: Vec<RelayId> = leader.into_iter().chain(assigned).collect();
         let mut notices = Vec::new();
         for author in authors {
             let event = NoticeEvent::Withdrawn {
@@ -78,7 +78,7 @@ impl Stream {
     }
 
     pub(super) fn members(&self) -> Answer {
-        let members = self.step(Log::members)?;
+        let members = self.step(StreamLog::members)?;
         let member = |(address, rights)| Member { address, rights };
         json(200, &members.into_iter().map(member).collect::<Vec<_>>())
     }

@@ -6,10 +6,10 @@ use crate::config::Config;
 use crate::http::Answer;
 use crate::limits;
 use crate::problem::Problem;
-use streamchain_protocol::audit::from_where;
+use streamchain_edge_core::audit_log::from_where;
+use streamchain_edge_core::rate_policy::Policy;
+use streamchain_edge_core::stream_log::{LogError, NewStream, Refusal, StreamLog};
 use streamchain_protocol::ids::StreamId;
-use streamchain_protocol::log::{Log, LogError, NewStream, Refusal};
-use streamchain_protocol::policies::Policy;
 use worker::Response;
 
 impl Stream {
@@ -57,7 +57,7 @@ impl Stream {
 
     fn is_new(&self) -> bool {
         matches!(
-            self.step(Log::state),
+            self.step(StreamLog::state),
             Err(LogError::Refused(Refusal::NoSuchStream))
         )
     }

@@ -3,11 +3,11 @@
 use crate::durable::own_json;
 use alloy_primitives::{Address, Bytes};
 use serde::{Deserialize, Serialize};
-use streamchain_protocol::directory::Chosen;
+use streamchain_edge_core::directory::Chosen;
+use streamchain_edge_core::stream_log::{LogState, NewStream, News, StoredEvent, Tail};
+use streamchain_protocol::auth::Rights;
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
-use streamchain_protocol::log::{LogState, NewStream, News, StoredEvent, Tail};
-use streamchain_protocol::rights::Rights;
-use streamchain_protocol::uplink::Notice;
+use streamchain_protocol::wire::Notice;
 use worker::{Error, Headers, Response};
 
 /// `POST /sessions`

@@ -11,7 +11,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Poll, Waker};
 use std::time::Duration;
-use streamchain_protocol::log::Cursor;
+use streamchain_edge_core::stream_log::Cursor;
 use worker::{Date, Delay};
 
 /// Most readers that wait at a time: each is a request of this object, which takes about 1,000 a second.

@@ -9,9 +9,11 @@ use crate::store::{segments, streams};
 use alloy_primitives::B256;
 use serde::Serialize;
 use std::time::Duration;
+use streamchain_edge_core::stream_log::{
+    GATHER_MS, LogState, SEGMENTS_PER_FLUSH, Segment, StreamLog, retry_after_ms,
+};
 use streamchain_protocol::ids::{Seq, StreamId, StreamName};
-use streamchain_protocol::log::{GATHER_MS, Log, LogState, SEGMENTS_PER_FLUSH, Sealed, retry_after_ms};
-use streamchain_protocol::settings::Mode;
+use streamchain_protocol::stream_settings::Mode;
 use worker::{Error, console_error};
 
 /// Most segments told to the Anchorer in one request.
@@ -37,7 +39,7 @@ struct SegmentToAnchor {
 }
 
 impl SegmentToAnchor {
-    fn new(stream: &LogState, segment: &Sealed) -> Self {
+    fn new(stream: &LogState, segment: &Segment) -> Self {
         Self {
             stream: stream.id,
             owner: stream.owner,
@@ -72,7 +74,7 @@ impl Stream {
     /// Never fails and never panics on what others answer: an alarm that throws is dropped in the end.
     pub(super) async fn on_alarm(&self) {
         self.armed.set(false);
-        if !self.step(Log::has_work).unwrap_or(true) {
+        if !self.step(StreamLog::has_work).unwrap_or(true) {
             return;
         }
         // Armed first: whatever happens below, there is another time.
@@ -89,7 +91,7 @@ impl Stream {
         }
         self.failures.set(0);
         let storage = self.state.storage();
-        let more = self.step(Log::has_work).unwrap_or(true);
+        let more = self.step(StreamLog::has_work).unwrap_or(true);
         let set = if more {
             storage.set_alarm(Duration::from_millis(GATHER_MS)).await
         } else {
@@ -115,7 +117,7 @@ impl Stream {
 
     /// Puts the stream, as it is now, into the database's list of streams; what was put, or was there already.
     pub(super) async fn list(&self) -> Result<LogState, Error> {
-        let state = self.step(Log::state).map_err(to_error)?;
+        let state = self.step(StreamLog::state).map_err(to_error)?;
         if !state.listed {
             streams::put(&self.env.d1("DB")?, &state).await?;
             self.step(|log| log.listed(state.settings)).map_err(to_error)?;
@@ -127,7 +129,7 @@ impl Stream {
         let state = self.list().await?;
         let db = self.env.d1("DB")?;
         for _ in 0..SEGMENTS_PER_FLUSH {
-            let Some((segment, records)) = self.step(Log::seal).map_err(to_error)? else {
+            let Some((segment, records)) = self.step(StreamLog::seal).map_err(to_error)? else {
                 return Ok(());
             };
             segments::insert(&db, state.id, &segment, &records).await?;
@@ -138,14 +140,16 @@ impl Stream {
     }
 
     async fn tell_anchorer(&self) -> Result<(), Error> {
-        let untold = self.step(|log| log.untold(TOLD_AT_ONCE)).map_err(to_error)?;
-        if untold.is_empty() {
+        let unacked_segments = self
+            .step(|log| log.unacked_segments(TOLD_AT_ONCE))
+            .map_err(to_error)?;
+        if unacked_segments.is_empty() {
             return Ok(());
         }
-        let state = self.step(Log::state).map_err(to_error)?;
+        let state = self.step(StreamLog::state).map_err(to_error)?;
         let config = Config::of(&self.env).map_err(to_error)?;
         let body = Segments {
-            segments: untold
+            segments: unacked_segments
                 .iter()
                 .map(|one| SegmentToAnchor::new(&state, one))
                 .collect(),
@@ -153,6 +157,7 @@ impl Stream {
         let stub = anchorer_stub(&self.env, &config)?;
         let answer = call(&stub, Method::Post, "/segments", json_body(&body)?).await?;
         expect_json::<serde_json::Value>(answer).await?;
-        self.step(|log| log.told(&untold)).map_err(to_error)
+        self.step(|log| log.ack_segments(&unacked_segments))
+            .map_err(to_error)
     }
 }

@@ -5,11 +5,11 @@ use crate::durable::sql::{all, each, first, number, run};
 use crate::row::{Row, out_of_shape};
 use alloy_primitives::{Address, hex};
 use std::cell::Cell;
-use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
-use streamchain_protocol::log::{
-    LogState, LogStore, PLACES_PER_PRODUCER, ROWS_MAX, Sealed, Session, StoredBatch, StoredEvent, Waiting,
+use streamchain_edge_core::stream_log::{
+    LogState, LogStore, PLACES_PER_PRODUCER, ROWS_MAX, Segment, Session, StoredBatch, StoredEvent, Waiting,
 };
-use streamchain_protocol::rights::Rights;
+use streamchain_protocol::auth::Rights;
+use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
 use worker::{Error, SqlStorage, SqlStorageValue};
 
 /// Made when the stream is, so that asking for a stream that does not exist leaves nothing behind.
@@ -164,18 +164,18 @@ impl LogStore for StreamRows {
         )
     }
 
-    fn sealed(&self, rows: usize) -> Result<Vec<Sealed>, Error> {
+    fn segments(&self, rows: usize) -> Result<Vec<Segment>, Error> {
         let limit = number(rows.min(u32::MAX as usize) as u64);
         let query = "SELECT json FROM sealed ORDER BY first LIMIT ?";
         all(&self.sql, query, vec![limit], |row| own_json(&row.text()?))
     }
 
-    fn put_sealed(&self, segment: &Sealed) -> Result<(), Error> {
+    fn put_segment(&self, segment: &Segment) -> Result<(), Error> {
         let values = vec![number(segment.first.0), serde_json::to_string(segment)?.into()];
         run(&self.sql, "INSERT OR REPLACE INTO sealed VALUES (?, ?)", values)
     }
 
-    fn drop_sealed(&self, first: Seq) -> Result<(), Error> {
+    fn drop_segment(&self, first: Seq) -> Result<(), Error> {
         run(
             &self.sql,
             "DELETE FROM sealed WHERE first = ?",

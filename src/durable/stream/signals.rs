@@ -3,9 +3,9 @@
 use super::{PostSignal, Stream, asked};
 use crate::http::{Answer, json};
 use crate::problem::{Kind, Problem};
+use streamchain_edge_core::signalling::{MailboxError, Peer};
+use streamchain_edge_core::stream_log::StreamLog;
 use streamchain_protocol::ids::SessionId;
-use streamchain_protocol::log::Log;
-use streamchain_protocol::mailbox::{MailboxError, Peer};
 use worker::Date;
 
 impl Stream {
@@ -33,7 +33,7 @@ impl Stream {
 
     /// Only where the stream's owner wants it, and only for a session of that author's.
     fn check_peer(&self, peer: Peer) -> Result<(), Problem> {
-        if !self.step(Log::state)?.settings.p2p {
+        if !self.step(StreamLog::state)?.settings.p2p {
             let detail = "this stream has no direct connections: its setting p2p is off";
             return Err(Problem::new(Kind::Forbidden, detail));
         }

@@ -6,9 +6,9 @@ use crate::core::session::{Phase, SessionKey};
 use crate::core::timers::Owner;
 use crate::core::withdrawals::{Whose, means};
 use bytes::Bytes;
-use streamchain_protocol::frame::{AnchorState, ErrorCode, RelayFrame};
 use streamchain_protocol::ids::{Seq, ShortId};
-use streamchain_protocol::uplink::{Notice, NoticeEvent, NoticeState};
+use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
+use streamchain_protocol::wire::{Notice, NoticeEvent};
 
 impl Shard {
     /// Gives every peer of a stream what is new.
@@ -163,7 +163,7 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
                 root: *root,
                 tx: *tx,
                 block: *block,
-                state: frame_state(*state),
+                state: *state,
             };
             (Seq(first.0.saturating_add(*count)), encode(&frame).into())
         }
@@ -175,7 +175,7 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
             tx,
             state,
         } => {
-            let (block, log_index, tx, state) = (*block, *log_index, *tx, frame_state(*state));
+            let (block, log_index, tx, state) = (*block, *log_index, *tx, *state);
             let frame = match payload {
                 Some(payload) => RelayFrame::Chain {
                     block,
@@ -201,12 +201,4 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
             return None;
         }
     })
-}
-
-fn frame_state(state: NoticeState) -> AnchorState {
-    match state {
-        NoticeState::Anchored => AnchorState::Anchored,
-        NoticeState::Final => AnchorState::Final,
-        NoticeState::Reverted => AnchorState::Reverted,
-    }
 }

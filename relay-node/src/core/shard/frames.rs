@@ -7,10 +7,10 @@ use crate::core::outlet::Overflow;
 use crate::core::rates::{Cost, Verdict};
 use crate::core::session::{Hello, Session, SessionKey};
 use crate::core::stream::{Publish, Published};
-use streamchain_protocol::cbor::{CborError, Reader};
-use streamchain_protocol::frame::{ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
 use streamchain_protocol::ids::{ProducerId, Seq};
 use streamchain_protocol::limits::PAYLOAD_MAX_BYTES;
+use streamchain_protocol::wire::cbor::{CborError, Reader};
+use streamchain_protocol::wire::frame::{ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
 
 /// What a frame leads to.
 enum Outcome {

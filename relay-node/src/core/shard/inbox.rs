@@ -7,8 +7,8 @@ use super::{Command, Now, Shard};
 use crate::core::limits::STREAMS_MAX;
 use crate::core::stream::{Publish, Published};
 use crate::core::uplink::{Request, UplinkError};
-use streamchain_protocol::batch::Record;
 use streamchain_protocol::ids::{Epoch, ShortId};
+use streamchain_protocol::wire::Record;
 
 impl Shard {
     /// Fetches what waits at the edge, unless that is being done. A stream that nobody listens to is taken up.

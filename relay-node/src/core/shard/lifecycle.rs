@@ -7,8 +7,8 @@ use crate::core::timers::Owner;
 use crate::core::{Command, stream::Stream};
 use std::time::Instant;
 use str0m::{Event, Input, Output};
-use streamchain_protocol::frame::{ErrorCode, RelayFrame};
 use streamchain_protocol::ids::ShortId;
+use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
 
 impl Shard {
     /// Takes all that a session's peer connection has to say.

@@ -8,9 +8,9 @@ use crate::core::stream::{Held, Stream};
 use crate::core::timers::Owner;
 use crate::core::uplink::{Request, Ticket, UplinkError};
 use std::time::Instant;
-use streamchain_protocol::frame::ErrorCode;
 use streamchain_protocol::ids::{Incarnation, ProducerId, ShortId};
-use streamchain_protocol::uplink::{Committed, ProducerState, TakenUp};
+use streamchain_protocol::wire::frame::ErrorCode;
+use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState};
 
 impl Shard {
     /// Adds a session to its stream, which is asked for if it is new.
@@ -34,8 +34,10 @@ impl Shard {
                 if self.disputed.remove(&id) {
                     stream.fresh = Some(Incarnation(self.jitter.next_bits().to_be_bytes()));
                 }
-                self.commands
-                    .push_back(Command::Ask(ticket, Request::TakeUp { fresh: stream.fresh }));
+                self.commands.push_back(Command::Ask(
+                    ticket,
+                    Request::AcquireEpoch { fresh: stream.fresh },
+                ));
                 entry.insert(stream)
             }
         }
@@ -88,9 +90,11 @@ impl Shard {
             return self.release(id);
         }
         let ticket = stream.ticket;
-        if stream.take_up.is_due(now.instant) {
-            self.commands
-                .push_back(Command::Ask(ticket, Request::TakeUp { fresh: stream.fresh }));
+        if stream.acquire_epoch.is_due(now.instant) {
+            self.commands.push_back(Command::Ask(
+                ticket,
+                Request::AcquireEpoch { fresh: stream.fresh },
+            ));
         }
         if let Some(held) = &mut stream.held {
             let epoch = held.epoch;
@@ -134,12 +138,12 @@ impl Shard {
     /// would go on for ever with nothing to hear.
     pub fn confirm_streams(&mut self) {
         for stream in self.streams.values().filter(|stream| stream.held.is_some()) {
-            let request = Request::TakeUp { fresh: stream.fresh };
+            let request = Request::AcquireEpoch { fresh: stream.fresh };
             self.commands.push_back(Command::Ask(stream.ticket, request));
         }
     }
 
-    pub(super) fn taken_up(&mut self, id: ShortId, result: Result<TakenUp, UplinkError>, now: Now) {
+    pub(super) fn acquired(&mut self, id: ShortId, result: Result<EpochGrant, UplinkError>, now: Now) {
         let (interval, log_max_bytes) = (self.commit_interval, self.memory.log_bytes);
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
@@ -167,7 +171,7 @@ impl Shard {
                 now,
             ),
             Err(error) if error.is_passing() => {
-                stream.take_up.fail(now.instant, &mut self.jitter);
+                stream.acquire_epoch.fail(now.instant, &mut self.jitter);
                 self.counters.uplink_retries += 1;
                 self.schedule_stream(id);
             }
