@@ -1,5 +1,6 @@
 use super::*;
 use streamchain_protocol::ids::Epoch;
+use streamchain_protocol::proof::{AnchorRef, AnchorState};
 use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::{Address, B256};
 
@@ -24,7 +25,7 @@ impl Sink for Peer {
                     RelayFrame::Committed { committed } => format!("committed {committed}"),
                     RelayFrame::Accepted { producer_seq, .. } => format!("accepted {producer_seq}"),
                     RelayFrame::Gap { from, to } => format!("gap {from}..{to}"),
-                    RelayFrame::Anchored { first, .. } => format!("anchored {first}"),
+                    RelayFrame::Anchored(anchor) => format!("anchored {}", anchor.first),
                     other => format!("{other:?}"),
                 });
         }
@@ -121,13 +122,15 @@ fn a_publisher_that_does_not_listen_hears_only_how_far_the_stream_is_stored() {
 fn an_anchor_waits_for_the_messages_that_it_covers() {
     let (mut outlet, mut peer, log) = (Outlet::default(), peer(1), log(0, 2, 16_000));
     outlet.subscribe(Seq(0));
-    let anchored = |first| RelayFrame::Anchored {
-        first: Seq(first),
-        count: 1,
-        root: B256::ZERO,
-        tx: B256::ZERO,
-        block: 1,
-        state: streamchain_protocol::proof::AnchorState::Anchored,
+    let anchored = |first| {
+        RelayFrame::Anchored(AnchorRef {
+            first: Seq(first),
+            count: 1,
+            root: B256::ZERO,
+            tx: B256::ZERO,
+            block: 1,
+            state: AnchorState::Anchored,
+        })
     };
     outlet.notice(Seq(1), encode(&anchored(0)).into());
     outlet.notice(Seq(2), encode(&anchored(1)).into());

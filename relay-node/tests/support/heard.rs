@@ -1,5 +1,6 @@
 //! What clients were told, as tests read it.
 
+use streamchain_protocol::proof::AnchorRef;
 use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::wire::frame::RelayFrame;
 
@@ -51,9 +52,9 @@ pub fn told(message: &[u8]) -> Vec<String> {
                 ..
             } => format!("error {code} wait {wait}"),
             RelayFrame::Error { code, .. } => format!("error {code}"),
-            RelayFrame::Anchored {
+            RelayFrame::Anchored(AnchorRef {
                 first, count, state, ..
-            } => format!("anchored {first}+{count} {state:?}"),
+            }) => format!("anchored {first}+{count} {state:?}"),
             RelayFrame::Chain { block, .. } => format!("chain {block}"),
             RelayFrame::ChainState { block, state, .. } => format!("chain {block} {state:?}"),
         });

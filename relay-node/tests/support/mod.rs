@@ -25,7 +25,7 @@ use str0m::config::{CryptoProvider, DtlsCert};
 use streamchain_protocol::auth::{RelayKey, SessionKeys};
 use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
-use streamchain_protocol::proof::AnchorState;
+use streamchain_protocol::proof::{AnchorRef, AnchorState};
 use streamchain_protocol::wire::Record;
 use streamchain_protocol::wire::frame::ClientFrame;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
@@ -291,14 +291,14 @@ impl Net {
 
     /// The chain has an anchor over these messages.
     pub fn anchored(&mut self, first: u64, count: u64) {
-        let event = NoticeEvent::Anchored {
+        let event = NoticeEvent::Anchored(AnchorRef {
             first: Seq(first),
             count,
             root: B256::ZERO,
             tx: B256::ZERO,
             block: 1,
             state: AnchorState::Anchored,
-        };
+        });
         let now = self.now();
         self.shard.handle_notice(
             &Notice {

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use streamchain_chain::listener::{Batch, ChainEvent, EventKind};
 use streamchain_protocol::ids::{RelayId, Seq, StreamId};
-use streamchain_protocol::proof::AnchorState;
+use streamchain_protocol::proof::{AnchorRef, AnchorState};
 use streamchain_protocol::util::SortedMap;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
 use worker::{D1Database, D1PreparedStatement, Error, console_error};
@@ -223,14 +223,14 @@ fn notice(stream: StreamId, event: &ChainEvent, state: AnchorState, is_new: bool
     let event = match &event.kind {
         EventKind::Anchored {
             first, count, root, ..
-        } => NoticeEvent::Anchored {
+        } => NoticeEvent::Anchored(AnchorRef {
             first: Seq(*first),
             count: (*count).into(),
             root: *root,
             tx: event.tx,
             block: event.block,
             state,
-        },
+        }),
         EventKind::Published { author, payload } => NoticeEvent::Chain {
             block: event.block,
             log_index: event.log_index,

@@ -149,24 +149,7 @@ impl Shard {
 /// The frame for a notice, and the end of the run of messages it is about.
 fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
     Some(match event {
-        NoticeEvent::Anchored {
-            first,
-            count,
-            root,
-            tx,
-            block,
-            state,
-        } => {
-            let frame = RelayFrame::Anchored {
-                first: *first,
-                count: *count,
-                root: *root,
-                tx: *tx,
-                block: *block,
-                state: *state,
-            };
-            (Seq(first.0.saturating_add(*count)), encode(&frame).into())
-        }
+        NoticeEvent::Anchored(anchor) => (anchor.end(), encode(&RelayFrame::Anchored(*anchor)).into()),
         NoticeEvent::Chain {
             block,
             log_index,
