@@ -4,7 +4,7 @@ use crate::settings::{self, ConfigError, Settings};
 use alloy_primitives::Address;
 use std::cell::OnceCell;
 use std::rc::Rc;
-use streamchain_chain::tx::Signer;
+use streamchain_chain::ethereum::Signer;
 use streamchain_edge_core::rate_policy::Policies;
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
 use streamchain_protocol::ids::{RelayId, RelayKeyId};

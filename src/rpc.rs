@@ -5,8 +5,8 @@
 
 use crate::outbound::{Bounds, OutboundError, post_json};
 use std::cell::{Cell, RefCell};
-use streamchain_chain::endpoints::Endpoints;
-use streamchain_chain::rpc::{Answer, Request, RpcError};
+use streamchain_chain::ethereum::Endpoints;
+use streamchain_chain::ethereum::{Answer, Request, RpcError};
 use worker::{Date, console_warn};
 
 /// How long a node may take for one call, in ms: a log query over a full range takes seconds at some providers.

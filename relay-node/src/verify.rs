@@ -9,7 +9,7 @@ use crate::cli::VerifyArgs;
 use judge::{Evidence, Verdict, judge};
 use std::io::Read;
 use std::time::Duration;
-use streamchain_chain::rpc::{Answer, BlockId, Request, RpcError};
+use streamchain_chain::ethereum::{Answer, BlockId, Request, RpcError};
 use streamchain_protocol::proof::Receipt;
 
 /// The receipt holds.

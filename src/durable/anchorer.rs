@@ -1,4 +1,4 @@
-//! The Anchorer object: one per signing account, brings segments onto the chain. A shell over [`Sender`].
+//! The Anchorer object: one per signing account, brings segments onto the chain. A shell over [`AnchorerMachine`].
 //!
 //! Internal paths: `POST /segments`, `POST /events`, `POST /ensure`, `GET /status`, `GET /costs`.
 
@@ -13,23 +13,23 @@ use crate::rpc::Rpc;
 use crate::store::segments;
 use alloy_primitives::B256;
 use std::cell::{OnceCell, RefCell};
+use streamchain_chain::anchorer::{Anchorer as AnchorerMachine, Command, SegmentError};
 use streamchain_chain::costs::{Costs, Estimates};
-use streamchain_chain::row::Row;
-use streamchain_chain::rpc::{Answer, Request as RpcRequest, RpcError};
-use streamchain_chain::sender::{Command, SegmentError, Sender};
+use streamchain_chain::ethereum::{Answer, Request as RpcRequest, RpcError};
+use streamchain_chain::journal::Row;
 use streamchain_protocol::ids::{Seq, StreamId};
 use worker::{
     Date, DurableObject, Env, Error, Method, Request, Response, State, console_error, console_warn,
     durable_object,
 };
 
-/// The sender of one account.
+/// The anchorer of one account.
 #[durable_object(alarm)]
 pub struct Anchorer {
     state: State,
     env: Env,
     /// The machine, made from the saved rows when it is first needed; dropped when saving fails.
-    sender: RefCell<Option<Sender>>,
+    sender: RefCell<Option<AnchorerMachine>>,
     rpc: OnceCell<Rpc>,
     alarm: Alarm,
     /// The costs told last, and when.
@@ -91,7 +91,7 @@ impl DurableObject for Anchorer {
 
 impl Anchorer {
     /// Runs a step of the machine. Never across an await.
-    fn with<T>(&self, step: impl FnOnce(&mut Sender) -> T) -> Result<T, Error> {
+    fn with<T>(&self, step: impl FnOnce(&mut AnchorerMachine) -> T) -> Result<T, Error> {
         let mut sender = self.sender.borrow_mut();
         if sender.is_none() {
             *sender = Some(self.restore()?);
@@ -102,11 +102,11 @@ impl Anchorer {
         }
     }
 
-    fn restore(&self) -> Result<Sender, Error> {
+    fn restore(&self) -> Result<AnchorerMachine, Error> {
         let config = ChainConfig::of(&self.env).map_err(to_error)?;
         let rows = machine_rows::load(&self.state.storage())?;
         let rows = rows.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        Sender::restore(config.sender(), config.signer, rows).map_err(to_error)
+        AnchorerMachine::restore(config.anchorer(), config.signer, rows).map_err(to_error)
     }
 
     fn save(&self, rows: Vec<Row>) -> Result<(), Error> {
@@ -209,7 +209,7 @@ impl Anchorer {
             }
         }
         let costs = match rpc.call(&RpcRequest::FeeHistory).await? {
-            Answer::FeeHistory(history) => estimates.costs(gas, &history, config.sender().fees),
+            Answer::FeeHistory(history) => estimates.costs(gas, &history, config.anchorer().fees),
             _ => None,
         };
         costs.ok_or_else(|| RpcError::Malformed("the node tells no base fee".into()))
@@ -231,7 +231,7 @@ impl Anchorer {
     /// Does what the machine asks for until it has nothing to ask.
     async fn drive(&self) -> Result<(), Error> {
         let rpc = chain_config::rpc(&self.rpc, &self.env)?;
-        self.with(Sender::handle_interruption)?;
+        self.with(AnchorerMachine::handle_interruption)?;
         loop {
             let now_ms = Date::now().as_millis();
             match self.with(|sender| sender.next_command(now_ms))? {

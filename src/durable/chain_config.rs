@@ -6,9 +6,9 @@ use crate::rpc::Rpc;
 use crate::settings::{self, ConfigError, Settings};
 use alloy_primitives::Address;
 use std::cell::OnceCell;
-use streamchain_chain::fees::{FeePolicy, WEI_PER_GWEI, parse_gwei};
-use streamchain_chain::tx::Signer;
-use streamchain_chain::{listener, sender};
+use streamchain_chain::ethereum::Signer;
+use streamchain_chain::ethereum::{FeePolicy, WEI_PER_GWEI, parse_gwei};
+use streamchain_chain::{anchorer, listener};
 use worker::{Env, Error};
 
 /// The most that is paid for one gas: above what a day of Ethereum's mainnet asks for, below what empties an account.
@@ -87,9 +87,9 @@ impl ChainConfig {
         })
     }
 
-    /// The sender's settings.
-    pub fn sender(&self) -> sender::Settings {
-        sender::Settings {
+    /// The anchorer's settings.
+    pub fn anchorer(&self) -> anchorer::Settings {
+        anchorer::Settings {
             chain_id: self.chain_id,
             contract: self.contract,
             interval_ms: self.anchor_interval_ms,
@@ -170,10 +170,10 @@ mod tests {
     #[test]
     fn what_is_not_set_has_its_default_and_the_listener_starts_at_the_deployment() {
         let config = parse(&[]).ok().unwrap();
-        assert_eq!(config.sender().fees.cap, 200_000_000_000);
-        assert_eq!(config.sender().retry_after_ms, 10_000);
+        assert_eq!(config.anchorer().fees.cap, 200_000_000_000);
+        assert_eq!(config.anchorer().retry_after_ms, 10_000);
         assert_eq!(
-            (config.sender().interval_ms, config.sender().daily_gas),
+            (config.anchorer().interval_ms, config.anchorer().daily_gas),
             (2_000, None)
         );
         assert_eq!(
@@ -193,7 +193,7 @@ mod tests {
         let config = config.ok().unwrap();
         assert_eq!(config.urls, ["http://a", "https://b"]);
         assert_eq!((config.max_fee, config.daily_gas), (500_000_000, Some(1_000_000)));
-        assert_eq!(config.sender().retry_after_ms, 1_500);
+        assert_eq!(config.anchorer().retry_after_ms, 1_500);
     }
 
     #[test]

@@ -10,9 +10,9 @@ use super::{machine_rows, to_error};
 use crate::rpc::Rpc;
 use crate::store::{anchors, chain_events};
 use std::cell::{Cell, OnceCell, RefCell};
+use streamchain_chain::journal::Row;
 use streamchain_chain::listener as chain;
 use streamchain_chain::listener::Command;
-use streamchain_chain::row::Row;
 use worker::{
     Date, DurableObject, Env, Error, Method, Request, Response, State, console_error, durable_object,
 };

@@ -1,7 +1,7 @@
 //! Where the chain's machines keep their state: one table of keyed rows.
 
 use super::sql;
-use streamchain_chain::row::Row;
+use streamchain_chain::journal::Row;
 use worker::{Error, Storage};
 
 /// All rows. Makes the table when it is not there.

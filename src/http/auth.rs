@@ -13,9 +13,9 @@ use crate::rpc::Rpc;
 use alloy_primitives::{Address, B256, Bytes, hex};
 use serde::Deserialize;
 use serde_json::json;
-use streamchain_chain::personal;
-use streamchain_chain::rpc::{Answer as ChainAnswer, BlockId, Request as ChainRequest};
-use streamchain_chain::undeployed::{RUN_BY, Undeployed};
+use streamchain_chain::ethereum::eip191;
+use streamchain_chain::ethereum::eip6492::{RUN_BY, Undeployed};
+use streamchain_chain::ethereum::{Answer as ChainAnswer, BlockId, Request as ChainRequest};
 use streamchain_edge_core::account::SCOPE_MAX_STREAMS;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::siwe::{Expected, NonceError, SignIn, SignInNonce, SiweError};
@@ -79,7 +79,7 @@ pub async fn wallet(mut call: Call) -> Answer {
     if signature.len() > SIGNATURE_MAX_BYTES {
         return Err(SiweError::Signature.into());
     }
-    check_signature(&call, signed.address, personal::hash(&message), signature).await?;
+    check_signature(&call, signed.address, eip191::hash(&message), signature).await?;
     let used = UseNonce {
         nonce: signed.nonce.to_owned(),
         expires_s: nonce.expires_s,
@@ -123,7 +123,7 @@ fn verify_nonce(call: &Call, nonce: &str) -> Result<SignInNonce, SiweError> {
 /// Whether the account signed: by its own key, or as its contract says (EIP-1271), even if that is yet to be deployed
 /// (EIP-6492).
 async fn check_signature(call: &Call, account: Address, hash: B256, signature: Bytes) -> Result<(), Problem> {
-    if personal::signer(hash, &signature) == Some(account) {
+    if eip191::signer(hash, &signature) == Some(account) {
         return Ok(());
     }
     let Ok(chain) = ChainConfig::of(&call.env) else {
@@ -138,12 +138,12 @@ async fn check_signature(call: &Call, account: Address, hash: B256, signature: B
         },
         None => ChainRequest::Call {
             to: account,
-            data: personal::ask_contract(hash, signature),
+            data: eip191::ask_contract(hash, signature),
             at,
         },
     };
     match Rpc::new(chain.chain_id, chain.urls).call(&request).await {
-        Ok(ChainAnswer::Returned(answer)) if personal::contract_agrees(&answer) => Ok(()),
+        Ok(ChainAnswer::Returned(answer)) if eip191::contract_agrees(&answer) => Ok(()),
         Err(error) if error.is_nodes_fault() => Err(Problem::new(
             Kind::ChainUnreachable,
             "the signature is not the account's own, and its contract can't be asked now",

@@ -5,7 +5,7 @@ use alloy_sol_types::SolEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::abi::{Anchored, Published};
-use crate::rpc::Log;
+use crate::ethereum::Log;
 
 /// The signatures of the events that are followed.
 pub(super) const TOPICS: [B256; 2] = [Anchored::SIGNATURE_HASH, Published::SIGNATURE_HASH];

@@ -4,8 +4,8 @@
 use super::ledger::Anchor;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use streamchain_chain::ethereum::{Answer, Request, RpcError};
 use streamchain_chain::listener::{Batch, ChainEvent, Command, EventId, EventKind, Listener, Settings};
-use streamchain_chain::rpc::{Answer, Request, RpcError};
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Seq, StreamId};
 

@@ -3,7 +3,7 @@
 use alloy_sol_types::SolEvent;
 use std::fmt;
 use streamchain_chain::abi::Anchored;
-use streamchain_chain::rpc::{self, Log};
+use streamchain_chain::ethereum::{self, Log};
 use streamchain_protocol::Address;
 use streamchain_protocol::proof::Receipt;
 
@@ -13,7 +13,7 @@ pub struct Evidence {
     /// The endpoint's chain.
     pub chain_id: u64,
     /// The anchor's transaction, if it is in a block.
-    pub transaction: Option<rpc::Receipt>,
+    pub transaction: Option<ethereum::Receipt>,
     /// The newest finalized block, if the endpoint knows it.
     pub finalized: Option<u64>,
 }

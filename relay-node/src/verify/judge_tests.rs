@@ -48,7 +48,7 @@ fn scene() -> (Value, Evidence) {
         log_index: 1,
         removed: false,
     };
-    let transaction = rpc::Receipt {
+    let transaction = ethereum::Receipt {
         transaction_hash: tx,
         block_number: 9,
         block_hash,

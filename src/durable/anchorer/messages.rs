@@ -2,8 +2,8 @@
 
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
+use streamchain_chain::anchorer::{Run, Segment};
 use streamchain_chain::listener::{ChainEvent, EventKind};
-use streamchain_chain::sender::{Run, Segment};
 use streamchain_protocol::proof::AnchorState;
 use streamchain_protocol::stream_settings::Mode;
 

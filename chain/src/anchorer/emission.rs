@@ -11,10 +11,10 @@ use streamchain_protocol::proof::merkle::{self};
 use streamchain_protocol::stream_settings::Mode;
 use streamchain_protocol::wire;
 
-use super::book::{Obstacle, Plan, Ready};
+use super::pending::{Obstacle, Plan, Ready};
 use super::plan::Draft;
 use super::round::Step;
-use super::{Command, Sender};
+use super::{Anchorer, Command};
 use crate::abi::{Message, emitDigestsCall, emitMessagesCall};
 
 /// Messages and digests in one transaction at most, in bytes of calldata: pools take no transaction above 128 KiB, and
@@ -37,7 +37,7 @@ pub(super) struct Emission {
 
 impl Emission {
     /// The call, if there is anything to emit.
-    pub fn encode(self, stream: B256, first: u64) -> Option<Bytes> {
+    pub(super) fn encode(self, stream: B256, first: u64) -> Option<Bytes> {
         if !self.messages.is_empty() {
             let call = emitMessagesCall {
                 stream,
@@ -93,7 +93,7 @@ impl Emission {
     }
 }
 
-impl Sender {
+impl Anchorer {
     /// The segment that has to be read next for the transaction being made, if any.
     pub(super) fn reading(&self) -> Option<Command> {
         let Step::ReadRecords(draft) = &self.step else {
@@ -135,7 +135,7 @@ impl Sender {
         };
         let stream = plan.run.stream;
         let Some(more) = Emission::of(plan.mode, stream, first, root, &records) else {
-            self.book.block(stream, Obstacle::Damaged(first), now_ms);
+            self.pending.block(stream, Obstacle::Damaged(first), now_ms);
             return self.rest(now_ms);
         };
         let fits = used + more.bytes() <= self.emission_limit && read < MAX_SEGMENTS_READ;
@@ -155,7 +155,7 @@ impl Sender {
             if plan.mode == Mode::Root || emission.segments == plan.segments.len() {
                 return true;
             }
-            let shorter = self.book.get(&plan.run.stream).map(|entry| {
+            let shorter = self.pending.get(&plan.run.stream).map(|entry| {
                 let most = emission.segments;
                 entry.run_from(plan.run.stream, plan.run.first, most)
             });

@@ -1,4 +1,4 @@
-//! A sender, its saved rows, and a chain.
+//! An anchorer, its saved rows, and a chain.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use alloy_primitives::{Address, B256, keccak256};
 use alloy_sol_types::SolEvent;
 use streamchain_chain::abi::IStreamChain::{DigestEmitted, MessageEmitted};
 use streamchain_chain::abi::{self, Anchored};
-use streamchain_chain::fees::FeePolicy;
-use streamchain_chain::rpc::{Answer, Log, Request, RpcError};
-use streamchain_chain::sender::{Command, Run, Segment, Sender, Settings};
-use streamchain_chain::tx::Signer;
+use streamchain_chain::anchorer::{Anchorer, Command, Run, Segment, Settings};
+use streamchain_chain::ethereum::FeePolicy;
+use streamchain_chain::ethereum::Signer;
+use streamchain_chain::ethereum::{Answer, Log, Request, RpcError};
 use streamchain_protocol::ids::{ProducerId, Seq, StreamId};
 use streamchain_protocol::proof::leaves;
 use streamchain_protocol::proof::merkle;
@@ -92,10 +92,10 @@ pub fn stream(name: &str) -> B256 {
     segment(name, 0, 1).stream
 }
 
-pub struct Sending {
+pub struct Anchoring {
     pub chain: FakeChain,
     pub rows: BTreeMap<String, String>,
-    pub sender: Sender,
+    pub anchorer: Anchorer,
     pub now_ms: u64,
     pub commands: u64,
     pub distrusted: Vec<String>,
@@ -108,7 +108,7 @@ pub struct Sending {
 /// Changes a node's answer: a lie, or a weakness.
 pub type Lie = Box<dyn FnMut(&Request, Result<Answer, RpcError>) -> Result<Answer, RpcError>>;
 
-impl Sending {
+impl Anchoring {
     pub fn new() -> Self {
         Self::with(settings())
     }
@@ -117,7 +117,7 @@ impl Sending {
         Self {
             chain: FakeChain::new(signer().address()),
             rows: BTreeMap::new(),
-            sender: Sender::restore(settings.clone(), signer(), []).unwrap(),
+            anchorer: Anchorer::restore(settings.clone(), signer(), []).unwrap(),
             now_ms: 1_700_000_000_000,
             commands: 0,
             distrusted: Vec::new(),
@@ -133,10 +133,10 @@ impl Sending {
             .rows
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()));
-        self.sender = Sender::restore(self.settings.clone(), signer(), rows).unwrap();
+        self.anchorer = Anchorer::restore(self.settings.clone(), signer(), rows).unwrap();
     }
 
-    fn save(&mut self, rows: Vec<streamchain_chain::row::Row>) {
+    fn save(&mut self, rows: Vec<streamchain_chain::journal::Row>) {
         for row in rows {
             match row.value {
                 Some(value) => self.rows.insert(row.key, value),
@@ -155,7 +155,7 @@ impl Sending {
 
     /// What the status says went wrong last.
     pub fn error(&self) -> String {
-        self.sender.status(self.now_ms).last_error.unwrap_or_default()
+        self.anchorer.status(self.now_ms).last_error.unwrap_or_default()
     }
 
     /// Stores segments whose messages go on chain too, and hands them over.
@@ -168,8 +168,8 @@ impl Sending {
     }
 
     pub fn hand_over(&mut self, segments: &[Segment]) {
-        self.sender.handle_segments(segments).unwrap();
-        let rows = self.sender.take_unsaved();
+        self.anchorer.handle_segments(segments).unwrap();
+        let rows = self.anchorer.take_unsaved();
         self.save(rows);
     }
 
@@ -180,7 +180,7 @@ impl Sending {
 
     pub fn round_with(&mut self, fault: &mut dyn FnMut(u64) -> Fault) {
         for _ in 0..2_000 {
-            let Some(command) = self.sender.next_command(self.now_ms) else {
+            let Some(command) = self.anchorer.next_command(self.now_ms) else {
                 return;
             };
             self.commands += 1;
@@ -204,7 +204,7 @@ impl Sending {
                         _ => found.ok_or_else(|| "no such segment".to_owned()),
                     };
                     if fault != Fault::CrashAfter {
-                        self.sender.handle_records(outcome, self.now_ms);
+                        self.anchorer.handle_records(outcome, self.now_ms);
                     }
                 }
                 Command::Call(request) => {
@@ -218,7 +218,7 @@ impl Sending {
                         _ => outcome,
                     };
                     if fault != Fault::CrashAfter {
-                        self.sender.handle_answer(outcome, self.now_ms);
+                        self.anchorer.handle_answer(outcome, self.now_ms);
                     }
                 }
             }
@@ -227,14 +227,14 @@ impl Sending {
             }
         }
         panic!(
-            "the sender does not come to rest: {:?}",
-            self.sender.status(self.now_ms)
+            "the anchorer does not come to rest: {:?}",
+            self.anchorer.status(self.now_ms)
         );
     }
 
     /// Lets time pass until the machine wants to go on, and goes on.
     pub fn next_round_with(&mut self, fault: &mut dyn FnMut(u64) -> Fault) {
-        let due = self.sender.poll_timeout(self.now_ms).unwrap_or(self.now_ms);
+        let due = self.anchorer.poll_timeout(self.now_ms).unwrap_or(self.now_ms);
         self.now_ms = self.now_ms.max(due);
         self.round_with(fault);
     }
@@ -247,7 +247,7 @@ impl Sending {
     /// Rounds for so long, without new blocks.
     pub fn pass_time_with(&mut self, ms: u64, fault: &mut dyn FnMut(u64) -> Fault) {
         let until = self.now_ms + ms;
-        while let Some(due) = self.sender.poll_timeout(self.now_ms).filter(|due| *due < until) {
+        while let Some(due) = self.anchorer.poll_timeout(self.now_ms).filter(|due| *due < until) {
             self.now_ms = self.now_ms.max(due) + 1;
             self.round_with(fault);
         }
@@ -293,10 +293,10 @@ impl Sending {
                     count: event.count,
                     root: event.root,
                 };
-                self.sender.handle_final(&run, self.now_ms);
+                self.anchorer.handle_final(&run, self.now_ms);
             }
         }
-        let rows = self.sender.take_unsaved();
+        let rows = self.anchorer.take_unsaved();
         self.save(rows);
     }
 
@@ -311,7 +311,7 @@ impl Sending {
                 count: 1,
                 root: B256::ZERO,
             };
-            self.sender.handle_reverted(&run);
+            self.anchorer.handle_reverted(&run);
         }
     }
 

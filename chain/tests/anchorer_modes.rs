@@ -6,14 +6,14 @@ use alloy_primitives::{B256, Bytes};
 use alloy_sol_types::{SolCall, SolEvent};
 use streamchain_chain::abi::IStreamChain::AnchorsStored;
 use streamchain_chain::abi::multicallCall;
-use streamchain_chain::sender::{MAX_EMITTED_BYTES, Segment};
+use streamchain_chain::anchorer::{MAX_EMITTED_BYTES, Segment};
 use streamchain_protocol::stream_settings::Mode;
 use support::Fault;
+use support::anchoring::*;
 use support::fake_chain::Orphans;
-use support::sending::*;
 
 /// What must hold on the chain as it is now: every anchored message was emitted, in order, each once.
-fn each_once(world: &Sending, name: &str) -> u64 {
+fn each_once(world: &Anchoring, name: &str) -> u64 {
     let mut anchored = 0;
     for (first, count) in world.anchors(stream(name)) {
         assert_eq!(first, anchored, "{name} is anchored without gaps or overlaps");
@@ -32,8 +32,8 @@ fn each_once(world: &Sending, name: &str) -> u64 {
     anchored
 }
 
-fn scene() -> Sending {
-    let mut world = Sending::new();
+fn scene() -> Anchoring {
+    let mut world = Anchoring::new();
     world.hand_over_emitted(&[
         emitted("demo", 0, 4, Mode::Hash, 10),
         emitted("demo", 4, 3, Mode::Hash, 10),
@@ -43,12 +43,12 @@ fn scene() -> Sending {
     world
 }
 
-fn comes_to_its_end(world: &mut Sending) {
+fn comes_to_its_end(world: &mut Anchoring) {
     for _ in 0..60 {
         world.block();
         world.tell_final();
     }
-    let status = world.sender.status(world.now_ms);
+    let status = world.anchorer.status(world.now_ms);
     let ends = [each_once(world, "demo"), each_once(world, "other")];
     assert_eq!(ends, [7, 5], "all is on chain: {status:?}");
     assert_eq!(world.chain.next_seq(stream("third")), 9, "{status:?}");
@@ -113,13 +113,13 @@ fn a_reorganisation_takes_emissions_and_anchors_back_together_and_both_come_agai
             (9, 5),
             "{orphans:?}"
         );
-        assert_eq!(world.sender.status(world.now_ms).held_segments, 0);
+        assert_eq!(world.anchorer.status(world.now_ms).held_segments, 0);
     }
 }
 
 #[test]
 fn what_does_not_fit_one_transaction_is_split_between_segments() {
-    let mut world = Sending::new();
+    let mut world = Anchoring::new();
     let payload = 1_000;
     let segments: Vec<(Segment, Vec<u8>)> = (0..10)
         .map(|index| emitted("demo", index * 30, 30, Mode::Payload, payload))
@@ -147,7 +147,7 @@ fn what_does_not_fit_one_transaction_is_split_between_segments() {
 
 #[test]
 fn a_stream_with_much_to_emit_does_not_keep_others_waiting_for_ever() {
-    let mut world = Sending::new();
+    let mut world = Anchoring::new();
     let names: Vec<String> = (0..6).map(|index| format!("s{index}")).collect();
     for name in &names {
         for index in 0..3 {
@@ -164,7 +164,7 @@ fn a_stream_with_much_to_emit_does_not_keep_others_waiting_for_ever() {
 
 #[test]
 fn what_needs_more_gas_than_a_transaction_may_use_is_split_further() {
-    let mut world = Sending::new();
+    let mut world = Anchoring::new();
     world.chain.gas_per_byte = 300;
     let segments: Vec<(Segment, Vec<u8>)> = (0..16)
         .map(|index| emitted("demo", index * 200, 200, Mode::Hash, 1))
@@ -179,7 +179,7 @@ fn what_needs_more_gas_than_a_transaction_may_use_is_split_further() {
 
 #[test]
 fn messages_that_do_not_give_the_root_are_never_emitted() {
-    let mut world = Sending::new();
+    let mut world = Anchoring::new();
     let (segment, _) = emitted("demo", 0, 3, Mode::Payload, 10);
     let (_, others) = emitted("demo", 1, 3, Mode::Payload, 10);
     world.hand_over_emitted(&[(segment, others)]);
@@ -188,7 +188,7 @@ fn messages_that_do_not_give_the_root_are_never_emitted() {
         world.block();
     }
     assert_eq!((each_once(&world, "demo"), each_once(&world, "other")), (0, 3));
-    let blocked = world.sender.status(world.now_ms).blocked_streams;
+    let blocked = world.anchorer.status(world.now_ms).blocked_streams;
     assert!(
         blocked[0].reason.contains("do not give the segment's root"),
         "{blocked:?}"
@@ -197,7 +197,7 @@ fn messages_that_do_not_give_the_root_are_never_emitted() {
 
 #[test]
 fn a_change_of_mode_begins_another_run() {
-    let mut world = Sending::new();
+    let mut world = Anchoring::new();
     world.hand_over(&[segment("demo", 0, 5)]);
     world.hand_over_emitted(&[emitted("demo", 5, 5, Mode::Hash, 10)]);
     for _ in 0..4 {
@@ -210,7 +210,7 @@ fn a_change_of_mode_begins_another_run() {
 
 #[test]
 fn runs_of_streams_that_ask_for_it_are_stored_and_no_others() {
-    let mut world = Sending::new();
+    let mut world = Anchoring::new();
     world.hand_over(&[
         Segment {
             prove: true,

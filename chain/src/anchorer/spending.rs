@@ -10,7 +10,7 @@ const DAY_MS: u64 = 86_400_000;
 
 /// The gas counted so far against one day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spending {
+pub(super) struct Spending {
     /// Days since 1970-01-01 UTC.
     day: u64,
     /// Gas used, or reserved by the transaction under way.
@@ -19,12 +19,12 @@ pub struct Spending {
 
 impl Spending {
     /// The gas counted against the day of `now_ms`.
-    pub fn gas(&self, now_ms: u64) -> u64 {
+    pub(super) fn gas(&self, now_ms: u64) -> u64 {
         if self.day == day(now_ms) { self.gas } else { 0 }
     }
 
     /// Counts `gas` against the day of `now_ms`.
-    pub fn reserve(&mut self, gas: u64, now_ms: u64) {
+    pub(super) fn reserve(&mut self, gas: u64, now_ms: u64) {
         *self = Self {
             day: day(now_ms),
             gas: self.gas(now_ms).saturating_add(gas),
@@ -32,7 +32,7 @@ impl Spending {
     }
 
     /// Gives `gas` back that was reserved at `reserved_ms`, unless that day is over.
-    pub fn give_back(&mut self, gas: u64, reserved_ms: u64) {
+    pub(super) fn give_back(&mut self, gas: u64, reserved_ms: u64) {
         if self.day == day(reserved_ms) {
             self.gas = self.gas.saturating_sub(gas);
         }
@@ -40,7 +40,7 @@ impl Spending {
 }
 
 /// When the day of `now_ms` ends, in Unix ms.
-pub fn end_of_day(now_ms: u64) -> u64 {
+pub(super) fn end_of_day(now_ms: u64) -> u64 {
     (day(now_ms) + 1) * DAY_MS
 }
 

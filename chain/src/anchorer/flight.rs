@@ -9,16 +9,16 @@
 use alloy_primitives::{B256, Bytes};
 use serde::{Deserialize, Serialize};
 
-use super::book::Run;
-use crate::fees::Fees;
+use super::pending::Run;
+use crate::ethereum::Fees;
 
 /// Attempts of one transaction at most: each raises the fee by 12.5 %, so 40 of them raise it a hundredfold.
-pub const MAX_ATTEMPTS: usize = 40;
+pub(super) const MAX_ATTEMPTS: usize = 40;
 
 /// One signed form of the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Attempt {
+pub(super) struct Attempt {
     /// Its hash.
     pub hash: B256,
     /// What it offers.
@@ -30,7 +30,7 @@ pub struct Attempt {
 /// A transaction that was signed and saved, and may have been sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Flight {
+pub(super) struct Flight {
     /// The account's transaction number.
     pub nonce: u64,
     /// The most gas it may use.
@@ -49,14 +49,14 @@ pub struct Flight {
 
 impl Flight {
     /// The newest attempt.
-    pub fn newest(&self) -> Option<&Attempt> {
+    pub(super) fn newest(&self) -> Option<&Attempt> {
         self.attempts.last()
     }
 }
 
 /// What is known of the flight since this machine was made; not saved, so that after a crash it is sent again.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct FlightWatch {
+pub(super) struct FlightWatch {
     /// When a node last took the newest attempt in.
     pub accepted_ms: Option<u64>,
     /// A broadcast was tried in this round.

@@ -16,10 +16,10 @@
 //! rounds ask for the receipt, send the same bytes again, or raise the fee, until the transaction is in a block or
 //! its nonce is taken.
 
-mod book;
 mod emission;
 mod events;
 mod flight;
+mod pending;
 mod plan;
 mod round;
 mod spending;
@@ -28,17 +28,17 @@ mod status;
 use alloy_primitives::{Address, B256, U256};
 use streamchain_protocol::stream_settings::Mode;
 
-pub use book::{MAX_HELD_SEGMENTS, MAX_SEGMENTS_PER_ANCHOR, Obstacle, Run};
 pub use emission::MAX_EMITTED_BYTES;
+pub use pending::{MAX_HELD_SEGMENTS, MAX_SEGMENTS_PER_ANCHOR, Obstacle, Run};
 pub use status::{BlockedStream, GasBudget, InFlight, Status};
 
-use crate::fees::FeePolicy;
-use crate::retry::Backoff;
-use crate::row::{self, Journal, RestoreError, Row};
-use crate::rpc::Request;
-use crate::tx::Signer;
-use book::Book;
+use crate::backoff::Backoff;
+use crate::ethereum::FeePolicy;
+use crate::ethereum::Request;
+use crate::ethereum::Signer;
+use crate::journal::{self, Journal, RestoreError, Row};
 use flight::{Flight, FlightWatch};
+use pending::Pending;
 use round::Step;
 use spending::Spending;
 
@@ -139,9 +139,9 @@ pub enum Command {
     /// Write these rows, all or none, before asking for the next command. If that fails, drop the machine and
     /// restore it from what is saved.
     Save(Vec<Row>),
-    /// Ask a node, and give the outcome to [`Sender::handle_answer`].
+    /// Ask a node, and give the outcome to [`Anchorer::handle_answer`].
     Call(Request),
-    /// Read a segment's records from the database, and give the outcome to [`Sender::handle_records`].
+    /// Read a segment's records from the database, and give the outcome to [`Anchorer::handle_records`].
     Read {
         /// The stream.
         stream: B256,
@@ -156,11 +156,11 @@ pub enum Command {
 
 /// The machine. See the module's text.
 #[derive(Debug)]
-pub struct Sender {
+pub struct Anchorer {
     settings: Settings,
     signer: Signer,
     journal: Journal,
-    book: Book,
+    pending: Pending,
     flight: Option<Flight>,
     watch: FlightWatch,
     step: Step,
@@ -182,32 +182,32 @@ pub struct Sender {
     latest: Option<(B256, u64)>,
 }
 
-impl Sender {
+impl Anchorer {
     /// A machine with the state that was saved; without rows, a new one.
     pub fn restore<'a>(
         settings: Settings,
         signer: Signer,
         rows: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, RestoreError> {
-        let mut book = Book::new(settings.retry_after_ms);
+        let mut pending = Pending::new(settings.retry_after_ms);
         let mut flight: Option<Flight> = None;
         let mut spending = Spending::default();
         let mut rows: Vec<_> = rows.into_iter().collect();
         rows.sort_unstable(); // a stream's row comes before those of its segments
         for (key, value) in rows {
             if key == FLIGHT_KEY {
-                flight = Some(row::read(key, value)?);
+                flight = Some(journal::read(key, value)?);
             } else if key == SPENDING_KEY {
-                spending = row::read(key, value)?;
+                spending = journal::read(key, value)?;
             } else if key.starts_with(BOOK_PREFIX) {
-                book.restore(key, value)?;
+                pending.restore(key, value)?;
             }
         }
         Ok(Self {
             settings,
             signer,
             journal: Journal::default(),
-            book,
+            pending,
             flight,
             watch: FlightWatch::default(),
             step: Step::Idle,
@@ -228,7 +228,7 @@ impl Sender {
     /// Takes in segments, all or none. They are promised only once the next [`Command::Save`], or what
     /// [`Self::take_unsaved`] gives, is written. Gives how many were new.
     pub fn handle_segments(&mut self, segments: &[Segment]) -> Result<usize, SegmentError> {
-        self.book.insert(segments, &mut self.journal)
+        self.pending.insert(segments, &mut self.journal)
     }
 
     /// The rows that have to be written now, outside of a round.
@@ -253,10 +253,10 @@ impl Sender {
             return Some(self.next_round_ms);
         }
         let recheck = self
-            .book
+            .pending
             .oldest_reading_ms()
             .map(|read| read + self.settings.recheck_after_ms);
-        let due = [self.book.next_due_ms(now_ms), recheck]
+        let due = [self.pending.next_due_ms(now_ms), recheck]
             .into_iter()
             .flatten()
             .min();

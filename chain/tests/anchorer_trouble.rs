@@ -1,18 +1,18 @@
-//! The sender when chain, node or account make trouble.
+//! The anchorer when chain, node or account make trouble.
 
 mod support;
 
 use alloy_primitives::{Address, B256, U256};
-use streamchain_chain::rpc::{Answer, Receipt, Request, RpcError};
-use streamchain_chain::sender::{MAX_RUNS, Run, SegmentError, Settings};
+use streamchain_chain::anchorer::{MAX_RUNS, Run, SegmentError, Settings};
+use streamchain_chain::ethereum::{Answer, Receipt, Request, RpcError};
 use support::Fault;
+use support::anchoring::*;
 use support::fake_chain::{GWEI, Orphans};
-use support::sending::*;
 
 const STRANGER: Address = Address::repeat_byte(0x55);
 
-fn one_segment() -> Sending {
-    let mut world = Sending::new();
+fn one_segment() -> Anchoring {
+    let mut world = Anchoring::new();
     world.hand_over(&[segment("demo", 0, 10)]);
     world
 }
@@ -47,7 +47,7 @@ fn a_nonce_that_somebody_with_the_key_took_is_noticed_and_the_runs_are_planned_a
     world.chain.stranger(signer().address(), noop);
     world.blocks(6);
     assert_eq!(world.anchors(stream("demo")), [(0, 10)]);
-    assert_eq!(world.sender.status(world.now_ms).in_flight, None);
+    assert_eq!(world.anchorer.status(world.now_ms).in_flight, None);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_nonce_gap_that_a_fork_tore_is_closed() {
     world.pass_time(3_000);
     world.hand_over(&[segment("demo", 10, 5)]);
     world.pass_time(3_000);
-    assert!(world.sender.status(world.now_ms).in_flight.is_some());
+    assert!(world.anchorer.status(world.now_ms).in_flight.is_some());
     world.chain.reorg(1, Orphans::Dropped); // the first transaction is gone, the second waits for ever
     world.blocks(3);
     assert_eq!(
@@ -107,7 +107,7 @@ fn an_account_that_is_emptied_before_the_broadcast_keeps_its_transaction() {
     world.blocks(8);
     assert!(world.error().contains("insufficient funds"), "{}", world.error());
     let kept = world
-        .sender
+        .anchorer
         .status(world.now_ms)
         .in_flight
         .expect("the transaction is kept");
@@ -153,22 +153,22 @@ fn a_stream_that_another_account_anchors_is_left_alone_and_holds_up_nobody() {
     world.chain.set_stream(stream("demo"), STRANGER, 0);
     world.blocks(2);
     assert_eq!(world.anchors(stream("other")), [(0, 3)]);
-    let blocked = world.sender.status(world.now_ms).blocked_streams;
+    let blocked = world.anchorer.status(world.now_ms).blocked_streams;
     assert!(blocked[0].reason.contains("nobody else"), "{blocked:?}");
     world.chain.set_stream(stream("demo"), signer().address(), 0);
     world.blocks(7);
     assert_eq!(world.anchors(stream("demo")), [(0, 10)]);
-    assert!(world.sender.status(world.now_ms).blocked_streams.is_empty());
+    assert!(world.anchorer.status(world.now_ms).blocked_streams.is_empty());
 }
 
 #[test]
 fn a_foreign_stream_waits_until_its_owner_has_opened_it() {
-    let mut world = Sending::new();
+    let mut world = Anchoring::new();
     let foreign = segment_of(STRANGER, "theirs", 0, 4);
     world.hand_over(std::slice::from_ref(&foreign));
     world.blocks(2);
     assert!(
-        world.sender.status(world.now_ms).blocked_streams[0]
+        world.anchorer.status(world.now_ms).blocked_streams[0]
             .reason
             .contains("has not opened it")
     );
@@ -180,7 +180,7 @@ fn a_foreign_stream_waits_until_its_owner_has_opened_it() {
 #[test]
 fn how_soon_others_doings_are_seen_is_a_setting() {
     let seen_after = |retry_after_ms: u64| {
-        let mut world = Sending::with(Settings {
+        let mut world = Anchoring::with(Settings {
             retry_after_ms,
             interval_ms: 100,
             ..settings()
@@ -218,7 +218,7 @@ fn an_anchor_that_cuts_a_segment_in_two_stops_that_stream_with_a_reason() {
     let mut world = one_segment();
     world.chain.set_stream(stream("demo"), signer().address(), 4);
     world.blocks(2);
-    let reason = &world.sender.status(world.now_ms).blocked_streams[0].reason;
+    let reason = &world.anchorer.status(world.now_ms).blocked_streams[0].reason;
     assert!(
         reason.contains("up to message 4, inside the segment that begins at 0"),
         "{reason}"
@@ -228,7 +228,7 @@ fn an_anchor_that_cuts_a_segment_in_two_stops_that_stream_with_a_reason() {
 
 #[test]
 fn a_missing_segment_is_waited_for() {
-    let mut world = Sending::new();
+    let mut world = Anchoring::new();
     world.hand_over(&[segment("demo", 10, 5)]);
     world.blocks(2);
     assert!(world.anchors(stream("demo")).is_empty());
@@ -246,9 +246,9 @@ fn another_root_on_the_chain_is_said_aloud() {
         count: 10,
         root: B256::repeat_byte(9),
     };
-    world.sender.handle_anchored(&run, world.now_ms);
+    world.anchorer.handle_anchored(&run, world.now_ms);
     assert!(
-        world.sender.status(world.now_ms).blocked_streams[0]
+        world.anchorer.status(world.now_ms).blocked_streams[0]
             .reason
             .contains("another root than ours")
     );
@@ -256,7 +256,7 @@ fn another_root_on_the_chain_is_said_aloud() {
 
 #[test]
 fn more_streams_than_fit_take_turns() {
-    let mut world = Sending::new();
+    let mut world = Anchoring::new();
     let count = MAX_RUNS * 2 + 50;
     let segments: Vec<_> = (0..count)
         .map(|number| segment(&format!("s{number}"), 0, 1))
@@ -265,12 +265,12 @@ fn more_streams_than_fit_take_turns() {
     world.round();
     world.blocks(3);
     assert_eq!(world.chain.mined().len(), 3);
-    assert_eq!(world.sender.status(world.now_ms).pending_segments, 0);
+    assert_eq!(world.anchorer.status(world.now_ms).pending_segments, 0);
 }
 
 #[test]
 fn a_batch_that_needs_too_much_gas_is_halved_until_it_fits() {
-    let mut world = Sending::new();
+    let mut world = Anchoring::new();
     let segments: Vec<_> = (0..8)
         .map(|number| segment(&format!("s{number}"), 0, 1))
         .collect();
@@ -281,13 +281,13 @@ fn a_batch_that_needs_too_much_gas_is_halved_until_it_fits() {
     }));
     world.round();
     world.blocks(8);
-    assert_eq!(world.sender.status(world.now_ms).pending_segments, 0);
+    assert_eq!(world.anchorer.status(world.now_ms).pending_segments, 0);
     assert!(world.chain.mined().len() > 1);
 }
 
 #[test]
 fn one_stream_that_the_node_refuses_does_not_keep_the_others() {
-    let mut world = Sending::new();
+    let mut world = Anchoring::new();
     let segments: Vec<_> = (0..5)
         .map(|number| segment(&format!("s{number}"), 0, 1))
         .collect();
@@ -305,7 +305,7 @@ fn one_stream_that_the_node_refuses_does_not_keep_the_others() {
     }));
     world.round();
     world.blocks(10);
-    let status = world.sender.status(world.now_ms);
+    let status = world.anchorer.status(world.now_ms);
     assert_eq!(status.pending_segments, 1);
     assert_eq!(status.blocked_streams[0].stream, poison);
 }
@@ -326,7 +326,7 @@ fn a_receipt_of_another_transaction_is_not_believed() {
         _ => outcome,
     }));
     world.pass_time(5_000);
-    assert!(world.sender.status(world.now_ms).in_flight.is_some());
+    assert!(world.anchorer.status(world.now_ms).in_flight.is_some());
     assert!(world.distrusted[0].contains("receipt of another transaction"));
     world.lie = None;
     world.blocks(3);
@@ -382,12 +382,12 @@ fn an_address_without_a_contract_is_said_clearly() {
 fn segments_out_of_shape_are_refused_and_nothing_of_their_batch_is_kept() {
     let mut world = one_segment();
     let good = segment("demo", 10, 5);
-    let wrong_id = streamchain_chain::sender::Segment {
+    let wrong_id = streamchain_chain::anchorer::Segment {
         stream: B256::ZERO,
         ..segment("x", 0, 1)
     };
     let empty = segment("x", 0, 0);
-    let different = streamchain_chain::sender::Segment {
+    let different = streamchain_chain::anchorer::Segment {
         root: B256::ZERO,
         ..segment("demo", 0, 10)
     };
@@ -404,11 +404,11 @@ fn segments_out_of_shape_are_refused_and_nothing_of_their_batch_is_kept() {
         (different, SegmentError::Different { stream, first: 0 }),
     ];
     for (bad, error) in refusals {
-        assert_eq!(world.sender.handle_segments(&[good.clone(), bad]), Err(error));
+        assert_eq!(world.anchorer.handle_segments(&[good.clone(), bad]), Err(error));
     }
-    assert_eq!(world.sender.status(world.now_ms).held_segments, 1);
+    assert_eq!(world.anchorer.status(world.now_ms).held_segments, 1);
     assert_eq!(
-        world.sender.handle_segments(&[segment("demo", 0, 10)]),
+        world.anchorer.handle_segments(&[segment("demo", 0, 10)]),
         Ok(0),
         "the same again is fine"
     );
@@ -421,9 +421,9 @@ fn a_final_segment_that_comes_again_is_forgotten_without_the_listener() {
     world.blocks(1);
     world.chain.mine_many(20);
     world.tell_final();
-    assert_eq!(world.sender.status(world.now_ms).held_segments, 0);
+    assert_eq!(world.anchorer.status(world.now_ms).held_segments, 0);
     world.hand_over(&[segment("demo", 0, 10)]); // the stream's outbox repeats itself after a crash
     world.pass_time(200_000);
-    assert_eq!(world.sender.status(world.now_ms).held_segments, 0);
+    assert_eq!(world.anchorer.status(world.now_ms).held_segments, 0);
     assert_eq!(world.anchors(stream("demo")), [(0, 10)]);
 }

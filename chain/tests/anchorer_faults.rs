@@ -1,14 +1,14 @@
-//! The sender when its process dies or its calls fail at every step.
+//! The anchorer when its process dies or its calls fail at every step.
 
 mod support;
 
 use proptest::prelude::*;
 use support::Fault;
+use support::anchoring::*;
 use support::fake_chain::Orphans;
-use support::sending::*;
 
 /// What must hold whatever happened: anchors of a stream are contiguous, each message once.
-fn contiguous(world: &Sending, name: &str) -> u64 {
+fn contiguous(world: &Anchoring, name: &str) -> u64 {
     let mut next = 0;
     for (first, count) in world.anchors(stream(name)) {
         assert_eq!(first, next, "{name} is anchored without gaps or overlaps");
@@ -18,7 +18,7 @@ fn contiguous(world: &Sending, name: &str) -> u64 {
 }
 
 /// Lets everything come to its end: all anchored, all final, nothing left.
-fn comes_to_its_end(world: &mut Sending, wanted: &[(&str, u64)]) {
+fn comes_to_its_end(world: &mut Anchoring, wanted: &[(&str, u64)]) {
     for _ in 0..60 {
         world.block();
         world.tell_final();
@@ -28,16 +28,16 @@ fn comes_to_its_end(world: &mut Sending, wanted: &[(&str, u64)]) {
             contiguous(world, name),
             *messages,
             "{name}: {:?}",
-            world.sender.status(world.now_ms)
+            world.anchorer.status(world.now_ms)
         );
     }
     world.tell_final();
     assert!(world.rows.is_empty(), "nothing is left behind: {:?}", world.rows);
-    assert_eq!(world.sender.status(world.now_ms).last_error, None);
+    assert_eq!(world.anchorer.status(world.now_ms).last_error, None);
 }
 
-fn scene() -> Sending {
-    let mut world = Sending::new();
+fn scene() -> Anchoring {
+    let mut world = Anchoring::new();
     world.hand_over(&[segment("demo", 0, 10), segment("other", 0, 3)]);
     world
 }
@@ -110,7 +110,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-fn perform(world: &mut Sending, act: Act, handed: &mut [u64; 3]) {
+fn perform(world: &mut Anchoring, act: Act, handed: &mut [u64; 3]) {
     match act {
         Act::Hand(count) => {
             let index = (count % 3) as usize;
@@ -149,7 +149,7 @@ proptest! {
     fn any_schedule_of_faults_and_forks_ends_with_every_message_anchored_once(
         acts in prop::collection::vec(act(), 1..60)
     ) {
-        let mut world = Sending::new();
+        let mut world = Anchoring::new();
         let mut handed = [0; 3];
         for act in acts {
             perform(&mut world, act, &mut handed);

@@ -4,9 +4,9 @@ use alloy_primitives::{B256, Bytes};
 
 use super::flight::FlightWatch;
 use super::plan::Draft;
-use super::{MAX_RUNS, Sender};
+use super::{Anchorer, MAX_RUNS};
 use crate::abi;
-use crate::rpc::{Answer, BlockId, Request, RpcError};
+use crate::ethereum::{Answer, BlockId, Request, RpcError};
 
 /// How long a nonce may be taken without a receipt of ours before the transaction is given up, in ms: nodes
 /// behind one address are not always at the same block.
@@ -38,7 +38,7 @@ pub(super) enum Step {
     ReadFinal(Vec<B256>),
 }
 
-impl Sender {
+impl Anchorer {
     pub(super) fn begin_round(&mut self, now_ms: u64) {
         self.watch.tried = false;
         self.step = if let Some(flight) = &self.flight {
@@ -47,10 +47,10 @@ impl Sender {
                 Some(_) => Step::AskReceipt(flight.attempts.len().saturating_sub(1)),
             }
         } else {
-            let wanting = self.book.wanting(self.turn, self.batch_limit, now_ms);
+            let wanting = self.pending.wanting(self.turn, self.batch_limit, now_ms);
             let stale = now_ms.saturating_sub(self.settings.recheck_after_ms);
             if wanting.is_empty() {
-                match self.book.unread_since(stale, MAX_RUNS) {
+                match self.pending.unread_since(stale, MAX_RUNS) {
                     unread if unread.is_empty() => Step::Idle,
                     unread => Step::ReadFinal(unread),
                 }
@@ -233,8 +233,8 @@ impl Sender {
         }
         for run in &flight.runs {
             match covered_ms {
-                Some(now_ms) => self.book.cover(run.stream, run.end(), now_ms),
-                None => self.book.forget_coverage(&run.stream),
+                Some(now_ms) => self.pending.cover(run.stream, run.end(), now_ms),
+                None => self.pending.forget_coverage(&run.stream),
             }
         }
     }

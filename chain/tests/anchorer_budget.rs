@@ -2,24 +2,24 @@
 
 mod support;
 
-use streamchain_chain::sender::Settings;
+use streamchain_chain::anchorer::Settings;
 use support::Fault;
-use support::sending::*;
+use support::anchoring::*;
 
 const DAY_MS: u64 = 86_400_000;
 /// What the fake chain asks for a transaction, with the margin of a fifth.
 const LIMIT: u64 = 60_000;
 const USED: u64 = 50_000;
 
-fn world(daily: u64) -> Sending {
-    Sending::with(Settings {
+fn world(daily: u64) -> Anchoring {
+    Anchoring::with(Settings {
         daily_gas: Some(daily),
         ..settings()
     })
 }
 
-fn used(world: &Sending) -> u64 {
-    world.sender.status(world.now_ms).gas_budget.unwrap().used
+fn used(world: &Anchoring) -> u64 {
+    world.anchorer.status(world.now_ms).gas_budget.unwrap().used
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn when_the_budget_is_spent_anchoring_waits_for_the_next_day_and_says_so() {
     }
     assert_eq!(world.chain.mined().len(), 2, "two transactions fit");
     assert_eq!(used(&world), 2 * USED);
-    let status = world.sender.status(world.now_ms);
+    let status = world.anchorer.status(world.now_ms);
     let budget = status.gas_budget.clone().unwrap();
     assert!(budget.waiting, "{status:?}");
     assert_eq!(budget.resets_at % DAY_MS, 0, "it resets at midnight, UTC");
@@ -53,7 +53,7 @@ fn when_the_budget_is_spent_anchoring_waits_for_the_next_day_and_says_so() {
 
     let midnight = budget.resets_at;
     assert_eq!(
-        world.sender.poll_timeout(world.now_ms),
+        world.anchorer.poll_timeout(world.now_ms),
         Some(midnight),
         "and asks no node meanwhile"
     );
@@ -110,5 +110,5 @@ fn a_batch_that_is_too_dear_goes_in_parts() {
 
 #[test]
 fn without_a_budget_the_status_names_none() {
-    assert_eq!(Sending::new().sender.status(0).gas_budget, None);
+    assert_eq!(Anchoring::new().anchorer.status(0).gas_budget, None);
 }

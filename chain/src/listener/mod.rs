@@ -25,9 +25,9 @@ use serde::{Deserialize, Serialize};
 pub use event::{ChainEvent, EventId, EventKind};
 pub use status::Status;
 
-use crate::retry::Backoff;
-use crate::row::{self, Journal, RestoreError, Row};
-use crate::rpc::{Block, Request};
+use crate::backoff::Backoff;
+use crate::ethereum::{Block, Request};
+use crate::journal::{self, Journal, RestoreError, Row};
 use follow::Step;
 use ring::Ring;
 
@@ -159,11 +159,11 @@ impl Listener {
         let mut held = BTreeMap::new();
         for (key, value) in rows {
             if key == CURSOR_KEY {
-                cursor = row::read(key, value)?;
+                cursor = journal::read(key, value)?;
             } else if let Some(number) = key.strip_prefix(RING_PREFIX) {
-                ring.restore(row::read_key_part(key, number)?, row::read(key, value)?);
+                ring.restore(journal::read_key_part(key, number)?, journal::read(key, value)?);
             } else if key.starts_with(EVENT_PREFIX) {
-                let event: ChainEvent = row::read(key, value)?;
+                let event: ChainEvent = journal::read(key, value)?;
                 held.insert(event.id(), event);
             }
         }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::rpc::FeeHistory;
+use super::rpc::FeeHistory;
 
 /// A gwei in wei.
 pub const WEI_PER_GWEI: u128 = 1_000_000_000;
@@ -61,7 +61,7 @@ pub fn parse_gwei(text: &str) -> Option<u128> {
 }
 
 /// The fees for a fresh transaction: the median of the tips paid lately, and twice the next block's base fee.
-pub fn estimate(history: &FeeHistory, policy: FeePolicy) -> Result<Fees, FeeError> {
+pub fn estimate_fees(history: &FeeHistory, policy: FeePolicy) -> Result<Fees, FeeError> {
     let base_fee = history.next_base_fee().ok_or(FeeError::NoBaseFee)?;
     if base_fee.saturating_add(policy.tip_floor) > policy.cap {
         return Err(FeeError::AboveCap {
@@ -83,7 +83,7 @@ pub fn estimate(history: &FeeHistory, policy: FeePolicy) -> Result<Fees, FeeErro
 
 /// The fees of a replacement for a transaction that offered `previous`, when `fresh` would be offered today:
 /// whichever is more, but both fields at least 12.5 % up. `None` when the cap leaves no room for that.
-pub fn bump(previous: Fees, fresh: Fees, policy: FeePolicy) -> Option<Fees> {
+pub fn bump_fees(previous: Fees, fresh: Fees, policy: FeePolicy) -> Option<Fees> {
     let max_fee = raised(previous.max_fee).max(fresh.max_fee.min(policy.cap));
     let tip = raised(previous.tip).max(fresh.tip).min(max_fee);
     let fits = max_fee <= policy.cap && tip >= raised(previous.tip);

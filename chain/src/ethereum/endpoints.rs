@@ -3,7 +3,7 @@
 //! What always holds: no answer of a node is used before that node has named the configured chain; a node that
 //! failed rests for a while, unless all rest, and then the one that is due first is asked.
 
-use crate::rpc::{Answer, Request, RpcError};
+use super::rpc::{Answer, Request, RpcError};
 
 /// How long a node is left alone after a failure, in ms: long enough not to spend every round's first time-out on
 /// a dead node, short enough that the preferred one is soon used again.

@@ -13,7 +13,7 @@ use streamchain_protocol::stream_settings::Mode;
 
 use super::{Segment, SegmentError};
 use crate::abi;
-use crate::row::{self, Journal, RestoreError};
+use crate::journal::{self, Journal, RestoreError};
 
 /// Segments held at most, over all streams: about 30 MB. With the chain away for long, the streams keep the rest.
 pub const MAX_HELD_SEGMENTS: usize = 100_000;
@@ -43,7 +43,7 @@ impl Run {
 
 /// A run that can be sent, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub(super) struct Plan {
     /// What is anchored.
     pub run: Run,
     /// What else goes on chain for it.
@@ -120,7 +120,7 @@ struct StreamRow {
 
 /// One stream's segments and what is believed of it.
 #[derive(Clone, Debug)]
-pub struct StreamEntry {
+pub(super) struct StreamEntry {
     about: StreamRow,
     segments: BTreeMap<u64, HeldSegment>,
     /// The chain's next seq as far as known; `None` means: has to be read before anything is sent.
@@ -132,7 +132,7 @@ pub struct StreamEntry {
 
 /// What can be sent for a stream whose next seq on the chain is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ready {
+pub(super) enum Ready {
     /// This run.
     Run(Plan),
     /// Nothing: all is anchored.
@@ -143,12 +143,12 @@ pub enum Ready {
 
 impl StreamEntry {
     /// Who owns the stream.
-    pub fn owner(&self) -> Address {
+    pub(super) fn owner(&self) -> Address {
         self.about.owner
     }
 
     /// keccak256 of the stream's name.
-    pub fn name_hash(&self) -> B256 {
+    pub(super) fn name_hash(&self) -> B256 {
         self.about.name_hash
     }
 
@@ -168,7 +168,7 @@ impl StreamEntry {
     }
 
     /// The longest run that begins at `next`, of up to `most` segments that want the same mode.
-    pub fn run_from(&self, stream: B256, next: u64, most: usize) -> Ready {
+    pub(super) fn run_from(&self, stream: B256, next: u64, most: usize) -> Ready {
         if self.end() <= next {
             return Ready::Done;
         }
@@ -229,15 +229,15 @@ impl StreamEntry {
 
 /// All streams with segments that are not final.
 #[derive(Debug)]
-pub struct Book {
+pub(super) struct Pending {
     streams: BTreeMap<B256, StreamEntry>,
     held: usize,
     retry_ms: u64,
 }
 
-impl Book {
+impl Pending {
     /// An empty one. What others have to do on chain is looked for again after `retry_ms`.
-    pub fn new(retry_ms: u64) -> Self {
+    pub(super) fn new(retry_ms: u64) -> Self {
         Self {
             streams: BTreeMap::new(),
             held: 0,
@@ -246,19 +246,19 @@ impl Book {
     }
 
     /// Takes in one saved row: `book/<id>` or `book/<id>/<first>`, a stream before its segments.
-    pub fn restore(&mut self, key: &str, value: &str) -> Result<(), RestoreError> {
+    pub(super) fn restore(&mut self, key: &str, value: &str) -> Result<(), RestoreError> {
         let mut parts = key.split('/').skip(1);
-        let id: B256 = row::read_key_part(key, parts.next().unwrap_or_default())?;
+        let id: B256 = journal::read_key_part(key, parts.next().unwrap_or_default())?;
         match parts.next() {
             None => {
-                let about = row::read(key, value)?;
+                let about = journal::read(key, value)?;
                 self.streams
                     .entry(id)
                     .or_insert_with(|| StreamEntry::empty(about));
             }
             Some(first) => {
-                let first = row::read_key_part(key, first)?;
-                let held = row::read(key, value)?;
+                let first = journal::read_key_part(key, first)?;
+                let held = journal::read(key, value)?;
                 let Some(entry) = self.streams.get_mut(&id) else {
                     return Err(RestoreError {
                         key: key.into(),
@@ -272,7 +272,11 @@ impl Book {
     }
 
     /// Takes in segments, all or none, and gives how many were new.
-    pub fn insert(&mut self, segments: &[Segment], journal: &mut Journal) -> Result<usize, SegmentError> {
+    pub(super) fn insert(
+        &mut self,
+        segments: &[Segment],
+        journal: &mut Journal,
+    ) -> Result<usize, SegmentError> {
         for segment in segments {
             self.check(segment)?;
         }
@@ -340,17 +344,17 @@ impl Book {
     }
 
     /// A stream's entry.
-    pub fn get(&self, stream: &B256) -> Option<&StreamEntry> {
+    pub(super) fn get(&self, stream: &B256) -> Option<&StreamEntry> {
         self.streams.get(stream)
     }
 
     /// A stream's entry, to change what is believed of it.
-    pub fn get_mut(&mut self, stream: &B256) -> Option<&mut StreamEntry> {
+    pub(super) fn get_mut(&mut self, stream: &B256) -> Option<&mut StreamEntry> {
         self.streams.get_mut(stream)
     }
 
     /// Up to `limit` streams that want an anchor, beginning behind `after`, so that all get their turn.
-    pub fn wanting(&self, after: Option<B256>, limit: usize, now_ms: u64) -> Vec<B256> {
+    pub(super) fn wanting(&self, after: Option<B256>, limit: usize, now_ms: u64) -> Vec<B256> {
         let turn = after.map_or(Bound::Unbounded, Bound::Excluded);
         let rest = after.map_or(Bound::Excluded(B256::ZERO), Bound::Included);
         let later = self.streams.range((turn, Bound::Unbounded));
@@ -362,7 +366,7 @@ impl Book {
     }
 
     /// Up to `limit` streams with anchored segments whose last reading is older than `before_ms`.
-    pub fn unread_since(&self, before_ms: u64, limit: usize) -> Vec<B256> {
+    pub(super) fn unread_since(&self, before_ms: u64, limit: usize) -> Vec<B256> {
         let stale = self
             .streams
             .iter()
@@ -371,12 +375,12 @@ impl Book {
     }
 
     /// When the oldest reading was made.
-    pub fn oldest_reading_ms(&self) -> Option<u64> {
+    pub(super) fn oldest_reading_ms(&self) -> Option<u64> {
         self.streams.values().map(|entry| entry.read_ms).min()
     }
 
     /// When the next stream is due: at once, at the end of an obstacle, or never.
-    pub fn next_due_ms(&self, now_ms: u64) -> Option<u64> {
+    pub(super) fn next_due_ms(&self, now_ms: u64) -> Option<u64> {
         self.streams
             .values()
             .filter(|entry| entry.covered.is_none_or(|covered| entry.end() > covered))
@@ -385,7 +389,7 @@ impl Book {
     }
 
     /// Notes why a stream cannot be anchored; it rests for a while.
-    pub fn block(&mut self, stream: B256, obstacle: Obstacle, now_ms: u64) {
+    pub(super) fn block(&mut self, stream: B256, obstacle: Obstacle, now_ms: u64) {
         if let Some(entry) = self.streams.get_mut(&stream) {
             let until = now_ms + obstacle.rest_ms(self.retry_ms);
             entry.obstacle = Some((obstacle, until));
@@ -394,7 +398,7 @@ impl Book {
     }
 
     /// Notes how far the chain has a stream: the contract said so, or a receipt of ours.
-    pub fn cover(&mut self, stream: B256, next: u64, now_ms: u64) {
+    pub(super) fn cover(&mut self, stream: B256, next: u64, now_ms: u64) {
         if let Some(entry) = self.streams.get_mut(&stream) {
             entry.covered = Some(next);
             entry.read_ms = now_ms;
@@ -406,14 +410,14 @@ impl Book {
     }
 
     /// Notes that nothing is known of a stream's state on the chain.
-    pub fn forget_coverage(&mut self, stream: &B256) {
+    pub(super) fn forget_coverage(&mut self, stream: &B256) {
         if let Some(entry) = self.streams.get_mut(stream) {
             entry.covered = None;
         }
     }
 
     /// An event says that the chain has this run. Notes it, and whether it contradicts ours.
-    pub fn see(&mut self, run: &Run, now_ms: u64) {
+    pub(super) fn see(&mut self, run: &Run, now_ms: u64) {
         let Some(entry) = self.streams.get_mut(&run.stream) else {
             return;
         };
@@ -425,7 +429,7 @@ impl Book {
     }
 
     /// The chain has the stream for good up to `end`: drops those segments.
-    pub fn settle(&mut self, stream: B256, end: u64, journal: &mut Journal) {
+    pub(super) fn settle(&mut self, stream: B256, end: u64, journal: &mut Journal) {
         let Some(entry) = self.streams.get_mut(&stream) else {
             return;
         };
@@ -447,17 +451,17 @@ impl Book {
     }
 
     /// Segments held.
-    pub fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         self.held
     }
 
     /// Segments that are not on the chain, as far as known.
-    pub fn pending(&self) -> usize {
+    pub(super) fn pending(&self) -> usize {
         self.streams.values().map(StreamEntry::pending).sum()
     }
 
     /// The streams that rest, and why.
-    pub fn blocked(&self) -> impl Iterator<Item = (B256, &Obstacle)> {
+    pub(super) fn blocked(&self) -> impl Iterator<Item = (B256, &Obstacle)> {
         self.streams
             .iter()
             .filter_map(|(id, entry)| Some((*id, &entry.obstacle.as_ref()?.0)))

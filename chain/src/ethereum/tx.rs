@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex, keccak256};
 use alloy_rlp::{EMPTY_LIST_CODE, Encodable, Header};
 use k256::ecdsa::SigningKey;
 
-use crate::fees::Fees;
+use super::fees::Fees;
 
 /// The EIP-2718 type byte of an EIP-1559 transaction.
 const TYPE_EIP1559: u8 = 2;

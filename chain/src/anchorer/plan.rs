@@ -3,16 +3,16 @@
 use alloy_primitives::{Address, B256, Bytes, U256};
 use streamchain_protocol::stream_settings::Mode;
 
-use super::book::{Obstacle, Plan, Ready, Run};
 use super::emission::{Emission, MAX_EMITTED_BYTES};
 use super::flight::{Attempt, Flight, FlightWatch, MAX_ATTEMPTS};
+use super::pending::{Obstacle, Plan, Ready, Run};
 use super::round::Step;
 use super::spending::end_of_day;
-use super::{FLIGHT_KEY, MAX_RUNS, MAX_TRANSACTION_GAS, SPENDING_KEY, Sender};
+use super::{Anchorer, FLIGHT_KEY, MAX_RUNS, MAX_TRANSACTION_GAS, SPENDING_KEY};
 use crate::abi::{self, Anchor, ContractError, Publication, openCall};
-use crate::fees::{self, Fees};
-use crate::rpc::{FeeHistory, Receipt, RpcError};
-use crate::tx::{Signed, Transaction};
+use crate::ethereum::{self, Fees};
+use crate::ethereum::{FeeHistory, Receipt, RpcError};
+use crate::ethereum::{Signed, Transaction};
 
 /// A transaction being made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ fn with_margin(gas: u64) -> u64 {
     gas.saturating_add(gas / 5)
 }
 
-impl Sender {
+impl Anchorer {
     pub(super) fn handle_streams(&mut self, ids: &[B256], data: &Bytes, now_ms: u64) {
         let Some(states) = self.believed_streams(ids, data, now_ms) else {
             return;
@@ -41,7 +41,9 @@ impl Sender {
         let mut runs = Vec::new();
         let mut opens = Vec::new();
         for (&id, state) in ids.iter().zip(states) {
-            let Some(entry) = self.book.get(&id) else { continue };
+            let Some(entry) = self.pending.get(&id) else {
+                continue;
+            };
             let (owner, name_hash) = (entry.owner(), entry.name_hash());
             let is_open = state.anchorer != Address::ZERO;
             let obstacle = match is_open {
@@ -51,10 +53,10 @@ impl Sender {
             };
             let ready = || entry.run_from(id, state.next_seq, usize::MAX);
             match obstacle.map_or_else(ready, Ready::Not) {
-                Ready::Not(obstacle) => self.book.block(id, obstacle, now_ms),
-                Ready::Done => self.book.cover(id, state.next_seq, now_ms),
+                Ready::Not(obstacle) => self.pending.block(id, obstacle, now_ms),
+                Ready::Done => self.pending.cover(id, state.next_seq, now_ms),
                 Ready::Run(plan) => {
-                    self.book.cover(id, state.next_seq, now_ms);
+                    self.pending.cover(id, state.next_seq, now_ms);
                     runs.push((plan, Emission::default()));
                     if !is_open {
                         opens.push((id, name_hash));
@@ -117,7 +119,7 @@ impl Sender {
 
     pub(super) fn handle_finalized(&mut self, ids: &[B256], data: &Bytes, now_ms: u64) {
         for id in ids {
-            if let Some(entry) = self.book.get_mut(id) {
+            if let Some(entry) = self.pending.get_mut(id) {
                 entry.read_ms = now_ms;
                 entry.covered = None; // and have the latest state read as well
             }
@@ -129,14 +131,14 @@ impl Sender {
             return;
         };
         for (&id, state) in ids.iter().zip(states) {
-            self.book.settle(id, state.next_seq, &mut self.journal);
+            self.pending.settle(id, state.next_seq, &mut self.journal);
         }
         self.succeed();
         self.rest(now_ms);
     }
 
     pub(super) fn price(&mut self, draft: Draft, history: &FeeHistory, now_ms: u64) {
-        match fees::estimate(history, self.settings.fees) {
+        match ethereum::estimate_fees(history, self.settings.fees) {
             Ok(fees) => self.step = Step::Estimate(Draft { fees, ..draft }),
             Err(error) => self.fail(error.to_string(), now_ms),
         }
@@ -168,7 +170,7 @@ impl Sender {
             return self.shrink(&draft, error.to_string(), now_ms);
         };
         for (plan, _) in &draft.runs {
-            self.book.forget_coverage(&plan.run.stream);
+            self.pending.forget_coverage(&plan.run.stream);
         }
         match abi::decode_revert(&revert) {
             // The stream changed between two calls: read again.
@@ -183,7 +185,7 @@ impl Sender {
     fn shrink(&mut self, draft: &Draft, reason: String, now_ms: u64) {
         if !self.halve(draft) {
             if let [(plan, _)] = draft.runs.as_slice() {
-                self.book
+                self.pending
                     .block(plan.run.stream, Obstacle::Refused(reason), now_ms);
             }
             return self.rest(now_ms);
@@ -286,9 +288,9 @@ impl Sender {
         let previous = flight
             .newest()
             .map_or(Fees { max_fee: 0, tip: 0 }, |attempt| attempt.fees);
-        let fresh = fees::estimate(history, self.settings.fees).unwrap_or(previous);
-        let raised =
-            fees::bump(previous, fresh, self.settings.fees).filter(|_| flight.attempts.len() < MAX_ATTEMPTS);
+        let fresh = ethereum::estimate_fees(history, self.settings.fees).unwrap_or(previous);
+        let raised = ethereum::bump_fees(previous, fresh, self.settings.fees)
+            .filter(|_| flight.attempts.len() < MAX_ATTEMPTS);
         match raised {
             Some(fees) => {
                 if self.attempt(&mut flight, fees, now_ms) {
@@ -346,7 +348,7 @@ impl Sender {
     }
 }
 
-impl Sender {
+impl Anchorer {
     /// The transaction under way has used so much: the rest of what was reserved is free again.
     fn settle_gas(&mut self, used: u64) {
         let Some(flight) = &self.flight else { return };

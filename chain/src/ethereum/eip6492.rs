@@ -5,7 +5,7 @@
 //! unless the wallet is there already, it makes that call, and then asks the wallet as one that is there (EIP-1271). A
 //! wallet that is there is only asked: nobody changes its state first by the call that the signature carries.
 
-use crate::personal::ask_contract;
+use super::eip191::ask_contract;
 use alloy_primitives::{Address, B256, Bytes, address, b256};
 use alloy_sol_types::SolValue;
 

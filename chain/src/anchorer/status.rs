@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256};
 use serde::Serialize;
 
-use super::Sender;
+use super::Anchorer;
 use super::spending::end_of_day;
 
 /// Streams named as blocked at most: the status is for people.
@@ -74,7 +74,7 @@ pub struct BlockedStream {
     pub reason: String,
 }
 
-impl Sender {
+impl Anchorer {
     /// A look at the sender.
     pub fn status(&self, now_ms: u64) -> Status {
         let in_flight = self.flight.as_ref().and_then(|flight| {
@@ -86,12 +86,12 @@ impl Sender {
                 since_ms: flight.since_ms,
             })
         });
-        let blocked = self.book.blocked().take(MAX_BLOCKED_SHOWN);
+        let blocked = self.pending.blocked().take(MAX_BLOCKED_SHOWN);
         Status {
             address: self.signer.address(),
             balance_wei: self.balance.map(|balance| balance.to_string()),
-            pending_segments: self.book.pending(),
-            held_segments: self.book.held(),
+            pending_segments: self.pending.pending(),
+            held_segments: self.pending.held(),
             in_flight,
             gas_budget: self.settings.daily_gas.map(|daily| GasBudget {
                 daily,

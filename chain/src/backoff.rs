@@ -7,25 +7,20 @@ const LONGEST_WAIT_MS: u64 = 30_000;
 
 /// Counts failures in a row.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Backoff {
+pub(super) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// Notes a failure and gives how long to wait, in ms.
-    pub fn fail(&mut self) -> u64 {
+    pub(super) fn fail(&mut self) -> u64 {
         let wait = FIRST_WAIT_MS << self.failures.min(16);
         self.failures = self.failures.saturating_add(1);
         wait.min(LONGEST_WAIT_MS)
     }
 
     /// Notes a success.
-    pub fn succeed(&mut self) {
+    pub(super) fn succeed(&mut self) {
         self.failures = 0;
-    }
-
-    /// How many failures there were since the last success.
-    pub fn failures(&self) -> u32 {
-        self.failures
     }
 }

@@ -248,7 +248,7 @@ mod tests {
         }
         for words in [
             "insufficient funds for gas * price + value",
-            "Sender doesn't have enough funds to send tx",
+            "Anchorer doesn't have enough funds to send tx",
         ] {
             assert!(node(words).is_insufficient_funds(), "{words}");
         }
