@@ -3,7 +3,7 @@
 mod support;
 
 use proptest::prelude::*;
-use relay_node::client::Client;
+use relay_testkit::Client;
 use std::time::Duration;
 use str0m::channel::{ChannelConfig, Reliability};
 use streamchain_protocol::auth::RelayKey;

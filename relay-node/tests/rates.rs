@@ -2,7 +2,7 @@
 
 mod support;
 
-use relay_node::core::{Rate, Rates};
+use relay_node::{Rate, Rates};
 use std::time::Duration;
 use support::{Net, Who};
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use relay_node::core::limits::OPENING_REPEATS_MAX;
+use relay_node::limits::OPENING_REPEATS_MAX;
 use std::net::SocketAddr;
 use std::time::Duration;
 use support::{Net, check::check, keys};

@@ -2,8 +2,8 @@
 
 mod support;
 
-use relay_node::core::Kept;
-use relay_node::core::limits::PENDING_MAX_BYTES;
+use relay_node::Kept;
+use relay_node::limits::PENDING_MAX_BYTES;
 use std::time::Duration;
 use support::{MEMORY, Net, Who};
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use relay_node::client::Client;
+use relay_testkit::Client;
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::wire::{Notice, NoticeEvent};

@@ -22,7 +22,7 @@ struct UnderWay {
 
 /// Accepted messages from `committed()` to `head()`.
 #[derive(Debug)]
-pub struct Backlog {
+pub(crate) struct Backlog {
     committed: Seq,
     records: VecDeque<Record>,
     /// When each record behind the batch under way must be on its way, as runs (count of records, due).
@@ -36,7 +36,7 @@ pub struct Backlog {
 
 impl Backlog {
     /// An empty backlog of a stream whose first `committed` messages are stored; batches close after `interval`.
-    pub fn new(committed: Seq, interval: Duration) -> Self {
+    pub(crate) fn new(committed: Seq, interval: Duration) -> Self {
         Self {
             committed,
             records: VecDeque::new(),
@@ -49,32 +49,27 @@ impl Backlog {
     }
 
     /// Every seq below is stored.
-    pub fn committed(&self) -> Seq {
+    pub(crate) fn committed(&self) -> Seq {
         self.committed
     }
 
     /// The next seq to be given.
-    pub fn head(&self) -> Seq {
+    pub(crate) fn head(&self) -> Seq {
         Seq(self.committed.0 + self.records.len() as u64)
     }
 
     /// Payload bytes that are not stored yet.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whether everything is stored.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
     /// Whether a message of `bytes` is too much until the edge has taken some.
-    pub fn is_full(&self, bytes: usize) -> bool {
+    pub(crate) fn is_full(&self, bytes: usize) -> bool {
         self.records.len() >= UNSTORED_MAX_MESSAGES || self.bytes + bytes > UNSTORED_MAX_BYTES
     }
 
     /// Adds a message; the seq it was given.
-    pub fn push(&mut self, record: Record, now: Instant) -> Seq {
+    pub(crate) fn push(&mut self, record: Record, now: Instant) -> Seq {
         let seq = self.head();
         self.bytes += record.payload.len();
         self.open_bytes += record.payload.len();
@@ -93,7 +88,7 @@ impl Backlog {
     }
 
     /// When the open batch closes by itself; `None` while one is under way or there is nothing to send.
-    pub fn next_close(&self) -> Option<Instant> {
+    pub(crate) fn next_close(&self) -> Option<Instant> {
         match self.under_way {
             None => self.due.front().map(|(_, due)| *due),
             Some(_) => None,
@@ -101,7 +96,7 @@ impl Backlog {
     }
 
     /// Closes the open batch if it is time (or at once if `now` is `None`) and none is under way; its body.
-    pub fn close_batch(&mut self, epoch: Epoch, now: Option<Instant>) -> Option<Bytes> {
+    pub(crate) fn close_batch(&mut self, epoch: Epoch, now: Option<Instant>) -> Option<Bytes> {
         if self.under_way.is_some() || self.records.is_empty() {
             return None;
         }
@@ -152,13 +147,13 @@ impl Backlog {
     }
 
     /// The batch under way, to be sent again.
-    pub fn under_way(&self) -> Option<Bytes> {
+    pub(crate) fn under_way(&self) -> Option<Bytes> {
         self.under_way.as_ref().map(|batch| batch.body.clone())
     }
 
     /// The edge has stored the batch under way and says how far the stream is stored; the producers' numbers in
     /// it. `None` when that is not the batch's end: then the edge and this relay do not mean the same stream.
-    pub fn confirm(&mut self, committed: Seq) -> Option<Vec<(ProducerId, u64)>> {
+    pub(crate) fn confirm(&mut self, committed: Seq) -> Option<Vec<(ProducerId, u64)>> {
         let batch = self.under_way.take()?;
         let end = Seq(self.committed.0 + batch.count as u64);
         if committed != end {

@@ -10,7 +10,7 @@ use streamchain_protocol::ids::{ProducerId, Seq};
 
 /// What became of a producer's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// It is the next one.
     New,
     /// It was accepted before, as this seq if that is still remembered.
@@ -35,16 +35,17 @@ struct Producer {
 
 /// The producers of one stream.
 #[derive(Debug, Default)]
-pub struct Producers(HashMap<ProducerId, Producer>);
+pub(crate) struct Producers(HashMap<ProducerId, Producer>);
 
 impl Producers {
     /// Whether the producer's state is known here.
-    pub fn knows(&self, id: ProducerId) -> bool {
+    #[cfg(test)]
+    pub(crate) fn knows(&self, id: ProducerId) -> bool {
         self.0.contains_key(&id)
     }
 
     /// Takes a producer as the edge has it, unless it is known here, which is newer.
-    pub fn learn(&mut self, id: ProducerId, stored: Option<u64>) {
+    pub(crate) fn learn(&mut self, id: ProducerId, stored: Option<u64>) {
         self.0.entry(id).or_insert_with(|| Producer {
             next: stored.map_or(0, |last| last + 1),
             recent: VecDeque::new(),
@@ -55,21 +56,21 @@ impl Producers {
     }
 
     /// A session uses the producer from now on; its last stored number. `None` for one that was not learned.
-    pub fn join(&mut self, id: ProducerId) -> Option<Option<u64>> {
+    pub(crate) fn join(&mut self, id: ProducerId) -> Option<Option<u64>> {
         let producer = self.0.get_mut(&id)?;
         producer.sessions += 1;
         Some(producer.stored)
     }
 
     /// A session no longer uses the producer.
-    pub fn leave(&mut self, id: ProducerId) {
+    pub(crate) fn leave(&mut self, id: ProducerId) {
         if let Some(producer) = self.0.get_mut(&id) {
             producer.sessions = producer.sessions.saturating_sub(1);
         }
     }
 
     /// Where `number` stands; `None` for a producer that was not learned.
-    pub fn place(&self, id: ProducerId, number: u64) -> Option<Place> {
+    pub(crate) fn place(&self, id: ProducerId, number: u64) -> Option<Place> {
         let producer = self.0.get(&id)?;
         Some(match producer.next.checked_sub(number) {
             Some(0) => Place::New,
@@ -84,7 +85,7 @@ impl Producers {
     }
 
     /// The producer's next number was given `seq`.
-    pub fn accept(&mut self, id: ProducerId, seq: Seq) {
+    pub(crate) fn accept(&mut self, id: ProducerId, seq: Seq) {
         let Some(producer) = self.0.get_mut(&id) else {
             return;
         };
@@ -97,14 +98,14 @@ impl Producers {
     }
 
     /// The edge has stored this number of the producer.
-    pub fn stored(&mut self, id: ProducerId, number: u64) {
+    pub(crate) fn stored(&mut self, id: ProducerId, number: u64) {
         if let Some(producer) = self.0.get_mut(&id) {
             producer.stored = producer.stored.max(Some(number));
         }
     }
 
     /// Forgets what nobody uses once there are too many. Everything below `committed` is stored.
-    pub fn trim(&mut self, committed: Seq) {
+    pub(crate) fn trim(&mut self, committed: Seq) {
         if self.0.len() > PRODUCERS_MAX {
             self.0
                 .retain(|_, producer| producer.sessions > 0 || producer.end > committed);

@@ -16,6 +16,7 @@ mod streams;
 
 use crate::core::admission::{Admission, Check, Refused};
 use crate::core::counters::{Counters, ErrorCounts, Latencies};
+use crate::core::edge_requests::{Answer, Request, Ticket, UplinkError};
 use crate::core::limits::{
     DATAGRAMS_PER_DRIVE, HANDSHAKES_MAX, LOG_MAX_BYTES, SESSIONS_MAX, SHARD_UNSTORED_MAX_BYTES,
     SPENT_TOKENS_MAX, STREAMS_MAX,
@@ -25,8 +26,8 @@ use crate::core::rates::Rates;
 use crate::core::retry::Jitter;
 use crate::core::session::{Phase, Session, SessionConfig, SessionKey};
 use crate::core::stream::Stream;
+use crate::core::stun::is_stun;
 use crate::core::timers::{Owner, Timers};
-use crate::core::uplink::{Answer, Request, Ticket, UplinkError};
 use crate::core::withdrawals::Withdrawals;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -243,7 +244,7 @@ impl Shard {
         self.counters.datagrams_in += 1;
         self.counters.bytes_in += datagram.len() as u64;
         let known = self.by_address.get(&path.peer()).copied();
-        if !Check::is_stun(datagram) {
+        if !is_stun(datagram) {
             match known {
                 Some(key) => self.receive(key, datagram, path, now),
                 None => self.counters.strays += 1,

@@ -4,13 +4,13 @@
 //! the moment it has a seq; `fanned <= log.end()`: what is below was offered to every subscriber.
 
 use crate::core::backlog::Backlog;
-use crate::core::log::{Chunk, Log};
-use crate::core::outlet::{View, encode};
+use crate::core::edge_requests::Ticket;
 use crate::core::producers::{Place, Producers};
 use crate::core::rates::{Rate, StreamGate};
+use crate::core::replay_buffer::{Chunk, Log};
 use crate::core::retry::Retry;
+use crate::core::send_queue::{View, encode};
 use crate::core::session::SessionKey;
-use crate::core::uplink::Ticket;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use streamchain_protocol::wire::frame::RelayFrame;
 
 /// What becomes of a published message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Published {
+pub(crate) enum Published {
     /// It was given this seq.
     Accepted(Seq),
     /// It was accepted before, as this seq if that is remembered.
@@ -38,7 +38,7 @@ pub enum Published {
 
 /// A message as its session sent it.
 #[derive(Debug, Clone, Copy)]
-pub struct Publish<'a> {
+pub(crate) struct Publish<'a> {
     /// Who it is by.
     pub author: Address,
     /// Who numbered it.
@@ -51,7 +51,7 @@ pub struct Publish<'a> {
 
 /// A stream whose epoch is ours.
 #[derive(Debug)]
-pub struct Held {
+pub(crate) struct Held {
     /// Our epoch.
     pub epoch: Epoch,
     /// Recent messages.
@@ -97,7 +97,7 @@ impl Held {
 
     /// Gives a message its seq, unless it had one, comes too early or too fast, or there is no `room` in the shard.
     /// `None` for a producer that was not learned.
-    pub fn publish(
+    pub(crate) fn publish(
         &mut self,
         publish: Publish<'_>,
         room: bool,
@@ -143,7 +143,7 @@ impl Held {
     }
 
     /// Joins the messages of this turn to chunks, once for all who are caught up.
-    pub fn freshen(&mut self) {
+    pub(crate) fn freshen(&mut self) {
         self.fresh.clear();
         let mut from = self.fanned.max(self.log.start());
         while let Some(chunk) = self.log.chunk(from, COALESCE_MAX_BYTES) {
@@ -154,7 +154,7 @@ impl Held {
     }
 
     /// What there is for peers.
-    pub fn view(&self) -> View<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
         View {
             log: &self.log,
             fresh: &self.fresh,
@@ -173,7 +173,7 @@ impl Held {
 
 /// A stream, from the first session that names it.
 #[derive(Debug)]
-pub struct Stream {
+pub(crate) struct Stream {
     /// For requests to the edge.
     pub ticket: Ticket,
     /// Its sessions.
@@ -194,7 +194,7 @@ pub struct Stream {
 
 impl Stream {
     /// A stream whose epoch is being asked for.
-    pub fn new(ticket: Ticket) -> Self {
+    pub(crate) fn new(ticket: Ticket) -> Self {
         Self {
             ticket,
             sessions: Vec::new(),
@@ -208,19 +208,25 @@ impl Stream {
     }
 
     /// The epoch was granted.
-    pub fn hold(&mut self, taken: &EpochGrant, interval: Duration, log_max_bytes: usize, now: Instant) {
+    pub(crate) fn hold(
+        &mut self,
+        taken: &EpochGrant,
+        interval: Duration,
+        log_max_bytes: usize,
+        now: Instant,
+    ) {
         self.held = Some(Held::new(taken, interval, log_max_bytes, now));
     }
 
     /// Messages that are not stored yet.
-    pub fn unstored(&self) -> u64 {
+    pub(crate) fn unstored(&self) -> u64 {
         self.held
             .as_ref()
             .map_or(0, |held| held.backlog.head().0 - held.backlog.committed().0)
     }
 
     /// When the stream wants to be called, `idle` being how long one without sessions is kept.
-    pub fn next_timeout(&self, idle: Duration) -> Option<Instant> {
+    pub(crate) fn next_timeout(&self, idle: Duration) -> Option<Instant> {
         let held = self.held.as_ref().and_then(Held::next_timeout);
         let dropped = self
             .idle_since

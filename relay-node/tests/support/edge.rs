@@ -1,6 +1,6 @@
 //! An edge that keeps everything in memory, and fails when it is told to.
 
-use relay_node::core::{Answer, Request, Ticket, UplinkError};
+use relay_node::{Answer, Request, Ticket, UplinkError};
 use std::collections::{BTreeMap, VecDeque};
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, Seq, ShortId, StreamId};
 use streamchain_protocol::wire::{Batch, Record};

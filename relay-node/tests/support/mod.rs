@@ -11,11 +11,11 @@ pub mod heard;
 use heard::told;
 
 use edge::Edge;
-use relay_node::client::{Client, Identity, Invitation};
-use relay_node::core::session::SessionConfig;
-use relay_node::core::{
+use relay_node::SessionConfig;
+use relay_node::{
     Answer, Command, Memory, Now, Path, Rates, Request, Shard, ShardConfig, Ticket, UplinkError,
 };
+use relay_testkit::{Client, Identity, Invitation};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ impl Net {
 
     /// Whose relay holds clients to these rates.
     pub fn with_rates(rates: Rates) -> Self {
-        let crypto = Arc::new(relay_node::core::dtls::crypto_provider());
+        let crypto = Arc::new(relay_node::crypto_provider());
         let relay_certificate = crypto.dtls_provider.generate_certificate().unwrap();
         let shard = shard(&relay_certificate, &crypto, rates);
         let start = Instant::now();

@@ -1,7 +1,7 @@
 //! What a stream's peers get: messages, marks, notices.
 
 use super::{Now, Shard};
-use crate::core::outlet::{Sent, encode};
+use crate::core::send_queue::{Sent, encode};
 use crate::core::session::{Phase, SessionKey};
 use crate::core::timers::Owner;
 use crate::core::withdrawals::{Whose, means};

@@ -3,8 +3,8 @@
 use super::{Now, Shard};
 use crate::core::counters::ErrorCounts;
 use crate::core::limits::{LOG_MAX_MESSAGES, SUBSCRIBE_FRAMES};
-use crate::core::outlet::Overflow;
 use crate::core::rates::{Cost, Verdict};
+use crate::core::send_queue::Overflow;
 use crate::core::session::{Hello, Session, SessionKey};
 use crate::core::stream::{Publish, Published};
 use streamchain_protocol::ids::{ProducerId, Seq};

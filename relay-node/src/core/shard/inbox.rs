@@ -4,9 +4,9 @@
 //! by its number, and what there was no room for is fetched again at the next reminder.
 
 use super::{Command, Now, Shard};
+use crate::core::edge_requests::{Request, UplinkError};
 use crate::core::limits::STREAMS_MAX;
 use crate::core::stream::{Publish, Published};
-use crate::core::uplink::{Request, UplinkError};
 use streamchain_protocol::ids::{Epoch, ShortId};
 use streamchain_protocol::wire::Record;
 
@@ -92,6 +92,6 @@ impl Shard {
     }
 }
 
-fn released(ticket: &crate::core::uplink::Ticket, epoch: Epoch) -> Command {
+fn released(ticket: &crate::core::edge_requests::Ticket, epoch: Epoch) -> Command {
     Command::Ask(*ticket, Request::Release { epoch })
 }

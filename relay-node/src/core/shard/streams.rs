@@ -1,12 +1,12 @@
 //! Streams: taken up, committed, let go.
 
 use super::{Command, Now, Shard};
+use crate::core::edge_requests::{Request, Ticket, UplinkError};
 use crate::core::limits::{STREAM_IDLE, STREAMS_MAX};
 use crate::core::retry::Retry;
 use crate::core::session::SessionKey;
 use crate::core::stream::{Held, Stream};
 use crate::core::timers::Owner;
-use crate::core::uplink::{Request, Ticket, UplinkError};
 use std::time::Instant;
 use streamchain_protocol::ids::{Incarnation, ProducerId, ShortId};
 use streamchain_protocol::wire::frame::ErrorCode;
