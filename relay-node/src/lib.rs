@@ -33,12 +33,12 @@ mod turn;
 pub use crate::core::dtls::crypto_provider;
 pub use crate::core::session::SessionConfig;
 pub use crate::core::{
-    Answer, Command, Kept, Load, Memory, Now, Path, Rate, Rates, Request, Shard, ShardConfig, Ticket,
-    UplinkError,
+    Answer, Command, EdgeError, Kept, Load, Memory, Now, Path, Rate, Rates, Request, Shard, ShardConfig,
+    Ticket,
 };
 pub use cli::run;
-pub use relay::edge_client::Uplink;
-pub use relay::shard_thread::{Order, Report, Worker, now};
+pub use relay::edge_client::EdgeClient;
+pub use relay::shard_thread::{Order, Report, ShardThread, now};
 pub use transport::tcp_ingress::TcpIngressSetup;
 pub use transport::udp::Socket;
 
@@ -50,6 +50,6 @@ pub mod certificate {
 /// Bounds that tests and load clients reckon with.
 pub mod limits {
     pub use crate::core::limits::{
-        DATAGRAMS_PER_DRIVE, OPENING_REPEATS_MAX, PENDING_MAX_BYTES, RATE_BURST_MS,
+        DATAGRAMS_PER_DRIVE, MAX_OPENING_REPEATS, MAX_PENDING_BYTES, RATE_BURST_MS,
     };
 }

@@ -370,10 +370,10 @@ const BESIDE_PAYLOADS_KIB: u64 = 24 * 1_024;
 fn while_storage_stalls_the_process_stays_within_its_bound_and_afterwards_everything_is_stored() {
     const UNSTORED_MIB: u64 = 16;
     let scene = Scene::new();
-    let unstored = UNSTORED_MIB.to_string();
+    let uncommitted = UNSTORED_MIB.to_string();
     let arguments = [
         "--unstored-mib",
-        &unstored,
+        &uncommitted,
         "--session-bytes",
         "0",
         "--session-messages",

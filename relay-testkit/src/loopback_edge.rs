@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Largest request, bytes: a batch and its head.
-const REQUEST_MAX_BYTES: usize = Batch::BODY_MAX_BYTES + 16 * 1024;
+const MAX_REQUEST_BYTES: usize = Batch::BODY_MAX_BYTES + 16 * 1024;
 
 /// How often a request that is stalled looks whether it may go on.
 const STALL_POLL: std::time::Duration = std::time::Duration::from_millis(5);
@@ -202,7 +202,7 @@ async fn read_request(
                 return Ok(Some((head, body)));
             }
         }
-        if received.len() > REQUEST_MAX_BYTES || stream.read_buf(received).await? == 0 {
+        if received.len() > MAX_REQUEST_BYTES || stream.read_buf(received).await? == 0 {
             return Ok(None);
         }
     }

@@ -48,7 +48,7 @@ pub(crate) const DOES_NOT_HOLD: u8 = 1;
 pub(crate) const NOT_CHECKED: u8 = 2;
 
 /// Largest receipt that is read, bytes: a 64 KiB payload in hex and a full proof are under 140 KiB.
-const RECEIPT_MAX_BYTES: u64 = 1024 * 1024;
+const MAX_RECEIPT_BYTES: u64 = 1024 * 1024;
 
 /// How long the RPC endpoint may take for one answer.
 const RPC_TIMEOUT: Duration = Duration::from_secs(20);
@@ -90,10 +90,10 @@ fn check(args: &VerifyArgs) -> Result<Verdict, String> {
 fn read(args: &VerifyArgs) -> Result<String, String> {
     let mut text = String::new();
     let read = if args.receipt.as_os_str() == "-" {
-        std::io::stdin().take(RECEIPT_MAX_BYTES).read_to_string(&mut text)
+        std::io::stdin().take(MAX_RECEIPT_BYTES).read_to_string(&mut text)
     } else {
         let file = std::fs::File::open(&args.receipt);
-        file.and_then(|file| file.take(RECEIPT_MAX_BYTES).read_to_string(&mut text))
+        file.and_then(|file| file.take(MAX_RECEIPT_BYTES).read_to_string(&mut text))
     };
     read.map_err(|error| format!("{}: {error}", args.receipt.display()))?;
     Ok(text)

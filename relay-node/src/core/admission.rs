@@ -11,7 +11,7 @@ use streamchain_protocol::auth::SessionKeys;
 use streamchain_protocol::auth::{SessionToken, TokenError, ice_password};
 
 /// Longest `ice-ufrag` of a client, characters (RFC 8839 §5.4).
-const REMOTE_UFRAG_MAX: usize = 256;
+const MAX_REMOTE_UFRAG: usize = 256;
 
 /// Why a check was not taken. None of these is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +48,7 @@ impl<'a> Check<'a> {
         let (local_ufrag, remote_ufrag) = username.split_once(':').ok_or(Refused::NotACheck)?;
         let ice_chars = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
         if remote_ufrag.is_empty()
-            || remote_ufrag.len() > REMOTE_UFRAG_MAX
+            || remote_ufrag.len() > MAX_REMOTE_UFRAG
             || !remote_ufrag.bytes().all(ice_chars)
         {
             return Err(Refused::NotACheck);

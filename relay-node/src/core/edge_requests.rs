@@ -12,7 +12,7 @@ pub struct Ticket {
     /// The stream.
     pub stream: ShortId,
     /// The time.
-    pub number: u64,
+    pub generation: u64,
 }
 
 /// A request to the edge.
@@ -52,20 +52,20 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// To [`Request::AcquireEpoch`].
-    AcquireEpoch(Result<EpochGrant, UplinkError>),
+    AcquireEpoch(Result<EpochGrant, EdgeError>),
     /// To [`Request::Producer`].
-    Producer(ProducerId, Result<ProducerState, UplinkError>),
+    Producer(ProducerId, Result<ProducerState, EdgeError>),
     /// To [`Request::Batch`].
-    Batch(Result<Committed, UplinkError>),
+    Batch(Result<Committed, EdgeError>),
     /// To [`Request::Inbox`].
-    Inbox(Result<Vec<Record>, UplinkError>),
+    Inbox(Result<Vec<Record>, EdgeError>),
     /// To [`Request::Release`], whatever came of it.
     Released,
 }
 
 /// Why the edge gave no answer of the kind wanted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UplinkError {
+pub enum EdgeError {
     /// Not reached, overloaded, or at fault itself: the same request is sent again.
     #[error("{0}")]
     Unavailable(String),
@@ -74,7 +74,7 @@ pub enum UplinkError {
     Unauthorized(u16),
     /// The stream is another relay's, or the epoch is over.
     #[error("the stream is no longer ours: {0}")]
-    Moved(String),
+    NotLeader(String),
     /// The stream does not exist.
     #[error("no such stream")]
     NoSuchStream,
@@ -83,7 +83,7 @@ pub enum UplinkError {
     Refused(String),
 }
 
-impl UplinkError {
+impl EdgeError {
     /// Whether the same request may succeed later.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Unauthorized(_))

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 /// Most sessions of one shard: at 52 KiB for an idle connection they take about 1 GiB.
-pub(crate) const SESSIONS_MAX: usize = 20_000;
+pub(crate) const MAX_SESSIONS: usize = 20_000;
 
 /// Most sessions of one shard whose DTLS handshake is not done. A handshake costs about 1 ms of CPU here, so
 /// this many are at most a second of work.
-pub(crate) const HANDSHAKES_MAX: usize = 1_024;
+pub(crate) const MAX_HANDSHAKES: usize = 1_024;
 
 /// How long a session may take until its channel is open. Four round trips at the worst real round-trip time
 /// (2 s) fit.
@@ -16,7 +16,7 @@ pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often the datagram that begins a handshake is sent again because the client nominated a path: for as many paths
 /// as a client tries one after the other, and so few that nobody sends much to others by repeating a client's checks.
-pub const OPENING_REPEATS_MAX: u32 = 4;
+pub const MAX_OPENING_REPEATS: u32 = 4;
 
 /// How long a peer may be silent. Browsers send a consent check at least every 5 s (RFC 7675) and give a path
 /// up after 30 s.
@@ -26,29 +26,29 @@ pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Most streams that one shard has at a time.
-pub(crate) const STREAMS_MAX: usize = 4_096;
+pub(crate) const MAX_STREAMS: usize = 4_096;
 
 /// How long a stream is kept after its last session ended: a page that reloads finds the recent messages.
 pub(crate) const STREAM_IDLE: Duration = Duration::from_secs(30);
 
 /// Most messages that a stream keeps encoded for subscribers that are behind; announced in `welcome`.
-pub(crate) const LOG_MAX_MESSAGES: usize = 16_384;
+pub(crate) const MAX_REPLAY_MESSAGES: usize = 16_384;
 
 /// Most bytes of encoded messages that a stream keeps for subscribers that are behind.
-pub(crate) const LOG_MAX_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const MAX_REPLAY_BYTES: usize = 8 * 1024 * 1024;
 
 /// Most messages of one stream that are accepted but not stored yet: a minute at 1,000 messages/s.
-pub(crate) const UNSTORED_MAX_MESSAGES: usize = 65_536;
+pub(crate) const MAX_UNCOMMITTED_MESSAGES: usize = 65_536;
 
 /// Most payload bytes of one stream that are accepted but not stored yet: a minute at 1 MB/s.
-pub(crate) const UNSTORED_MAX_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_UNCOMMITTED_BYTES: usize = 64 * 1024 * 1024;
 
 /// Most payload MiB of all streams of one shard that are accepted but not stored yet, unless the operator says
 /// otherwise: what eight full streams hold, so that a slow edge can't take the machine's memory.
-pub(crate) const SHARD_UNSTORED_MIB: u16 = 512;
+pub(crate) const SHARD_UNCOMMITTED_MIB: u16 = 512;
 
 /// The same in bytes.
-pub(crate) const SHARD_UNSTORED_MAX_BYTES: usize = SHARD_UNSTORED_MIB as usize * 1024 * 1024;
+pub(crate) const MAX_SHARD_UNCOMMITTED_BYTES: usize = SHARD_UNCOMMITTED_MIB as usize * 1024 * 1024;
 
 /// Bytes that str0m may hold for one peer. Above 128 KiB its queue scans make every send slower.
 pub(crate) const SEND_BUFFER_BYTES: usize = 128 * 1024;
@@ -69,31 +69,31 @@ pub(crate) const UNRELIABLE_CHUNK_BYTES: usize = 1_000;
 
 /// Most bytes of control frames that wait for one peer. A peer that reads nothing but goes on publishing is
 /// closed when its answers no longer fit.
-pub const PENDING_MAX_BYTES: usize = 256 * 1024;
+pub const MAX_PENDING_BYTES: usize = 256 * 1024;
 
 /// Most notices (anchors, chain events) that wait for one peer; the oldest are dropped, HTTP has them.
-pub(crate) const NOTICES_MAX: usize = 1_024;
+pub(crate) const MAX_NOTICES: usize = 1_024;
 
 /// Most messages that a session may send before it is welcomed.
-pub(crate) const EARLY_MAX_MESSAGES: usize = 1_024;
+pub(crate) const MAX_EARLY_MESSAGES: usize = 1_024;
 
 /// Most payload bytes that a session may send before it is welcomed.
-pub(crate) const EARLY_MAX_BYTES: usize = 512 * 1024;
+pub(crate) const MAX_EARLY_BYTES: usize = 512 * 1024;
 
 /// Most producers of one stream that are remembered; those that are idle and stored are forgotten first, the
 /// edge has them.
-pub(crate) const PRODUCERS_MAX: usize = 16_384;
+pub(crate) const MAX_PRODUCERS: usize = 16_384;
 
 /// Of how many last messages of a producer the seq is remembered, to answer a duplicate with.
 pub(crate) const PRODUCER_RECENT: usize = 256;
 
 /// Most ended sessions whose tokens are remembered so that they open nothing again. A token lives a minute, so
 /// this is about a thousand sessions a second.
-pub(crate) const SPENT_TOKENS_MAX: usize = 65_536;
+pub(crate) const MAX_SPENT_TOKENS: usize = 65_536;
 
 /// Most withdrawals remembered, so that tokens made before them open nothing: more than notices come in the minute
 /// that a token lives.
-pub(crate) const WITHDRAWALS_MAX: usize = 16_384;
+pub(crate) const MAX_WITHDRAWALS: usize = 16_384;
 
 /// Datagrams that a peer connection is handed before it is asked what it has to say. It keeps a few dozen and
 /// drops the rest.

@@ -21,7 +21,7 @@ pub(crate) mod stun;
 pub(crate) mod timers;
 pub(crate) mod withdrawals;
 
-pub use edge_requests::{Answer, Request, Ticket, UplinkError};
+pub use edge_requests::{Answer, EdgeError, Request, Ticket};
 pub use path::Path;
 pub use rates::{Rate, Rates};
 pub use shard::{Command, Kept, Load, Memory, Now, Shard, ShardConfig};

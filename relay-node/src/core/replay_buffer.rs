@@ -3,7 +3,7 @@
 //! What always holds: the log is one contiguous run of seqs `start()..end()`; it never holds more than its
 //! bounds, however far behind a subscriber is.
 
-use crate::core::limits::LOG_MAX_MESSAGES;
+use crate::core::limits::MAX_REPLAY_MESSAGES;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use streamchain_protocol::ids::Seq;
@@ -21,14 +21,14 @@ pub(crate) struct Chunk {
 
 /// Encoded messages `start()..end()`.
 #[derive(Debug)]
-pub(crate) struct Log {
+pub(crate) struct ReplayBuffer {
     start: Seq,
     frames: VecDeque<Bytes>,
     bytes: usize,
     max_bytes: usize,
 }
 
-impl Log {
+impl ReplayBuffer {
     /// An empty log that begins at `start` and keeps at most `max_bytes` of encoded messages.
     pub(crate) fn new(start: Seq, max_bytes: usize) -> Self {
         Self {
@@ -58,7 +58,7 @@ impl Log {
     pub(crate) fn push(&mut self, frame: Bytes) {
         self.bytes += frame.len();
         self.frames.push_back(frame);
-        while self.frames.len() > LOG_MAX_MESSAGES || self.bytes > self.max_bytes {
+        while self.frames.len() > MAX_REPLAY_MESSAGES || self.bytes > self.max_bytes {
             let Some(oldest) = self.frames.pop_front() else {
                 break;
             };
@@ -103,40 +103,48 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::limits::LOG_MAX_BYTES;
+    use crate::core::limits::MAX_REPLAY_BYTES;
 
-    fn log(frames: usize, length: usize) -> Log {
-        let mut log = Log::new(Seq(10), LOG_MAX_BYTES);
-        (0..frames).for_each(|index| log.push(Bytes::from(vec![index as u8; length])));
-        log
+    fn replay(frames: usize, length: usize) -> ReplayBuffer {
+        let mut replay = ReplayBuffer::new(Seq(10), MAX_REPLAY_BYTES);
+        (0..frames).for_each(|index| replay.push(Bytes::from(vec![index as u8; length])));
+        replay
     }
 
     #[test]
     fn small_frames_share_a_chunk_and_a_large_one_is_alone() {
-        let log = log(5, 100);
-        let chunk = log.chunk(Seq(11), 250).unwrap();
+        let replay = replay(5, 100);
+        let chunk = replay.chunk(Seq(11), 250).unwrap();
         assert_eq!(
             (chunk.first, chunk.end, chunk.bytes.len()),
             (Seq(11), Seq(13), 200)
         );
-        let alone = log.chunk(Seq(14), 50).unwrap();
+        let alone = replay.chunk(Seq(14), 50).unwrap();
         assert_eq!(
             (alone.end, alone.bytes.len()),
             (Seq(15), 100),
             "a frame is never split"
         );
-        assert_eq!(log.chunk(Seq(15), 250), None, "nothing is newer than the newest");
-        assert_eq!(log.chunk(Seq(9), 250), None, "nothing is older than the oldest");
+        assert_eq!(
+            replay.chunk(Seq(15), 250),
+            None,
+            "nothing is newer than the newest"
+        );
+        assert_eq!(
+            replay.chunk(Seq(9), 250),
+            None,
+            "nothing is older than the oldest"
+        );
     }
 
     #[test]
     fn the_oldest_are_dropped_beyond_either_bound() {
-        let many = log(LOG_MAX_MESSAGES + 3, 1);
+        let many = replay(MAX_REPLAY_MESSAGES + 3, 1);
         assert_eq!(
             (many.start(), many.end()),
-            (Seq(13), Seq(10 + LOG_MAX_MESSAGES as u64 + 3))
+            (Seq(13), Seq(10 + MAX_REPLAY_MESSAGES as u64 + 3))
         );
-        let large = log(10, LOG_MAX_BYTES / 4);
+        let large = replay(10, MAX_REPLAY_BYTES / 4);
         assert_eq!(large.start(), Seq(16), "four of a quarter of the bound fit");
     }
 }

@@ -4,8 +4,8 @@
 //! goes out only when every message below `n` was sent to the peer or declared a `gap`; a notice goes out only
 //! behind the `committed` that covers it. A peer that can't take more waits here alone.
 
-use crate::core::limits::{NOTICES_MAX, PENDING_MAX_BYTES};
-use crate::core::replay_buffer::{Chunk, Log};
+use crate::core::limits::{MAX_NOTICES, MAX_PENDING_BYTES};
+use crate::core::replay_buffer::{Chunk, ReplayBuffer};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use streamchain_protocol::ids::Seq;
@@ -22,7 +22,7 @@ pub(crate) trait Sink {
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     /// Its recent messages.
-    pub log: &'a Log,
+    pub replay: &'a ReplayBuffer,
     /// Chunks of this turn's new messages, made once for all peers that are caught up.
     pub fresh: &'a [Chunk],
     /// Every seq below is stored.
@@ -35,7 +35,7 @@ impl View<'_> {
             .fresh
             .iter()
             .find(|chunk| chunk.first == from && chunk.bytes.len() <= max);
-        shared.cloned().or_else(|| self.log.chunk(from, max))
+        shared.cloned().or_else(|| self.replay.chunk(from, max))
     }
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Overflow;
 
 /// One peer's queue.
 #[derive(Debug)]
-pub(crate) struct Outlet {
+pub(crate) struct SendQueue {
     /// Control frames, joined to messages of up to 16 KiB.
     pending: VecDeque<Vec<u8>>,
     pending_bytes: usize,
@@ -65,27 +65,27 @@ pub(crate) struct Outlet {
     /// The next message for the peer; `None` unless it subscribed.
     cursor: Option<Seq>,
     /// The last `committed` sent; `None` before the peer said hello or subscribed.
-    told: Option<Seq>,
-    /// No room at the last try; cleared by [`Outlet::unblock`].
+    committed_sent: Option<Seq>,
+    /// No room at the last try; cleared by [`SendQueue::unblock`].
     blocked: bool,
     chunk_max: usize,
 }
 
-impl Default for Outlet {
+impl Default for SendQueue {
     fn default() -> Self {
         Self {
             pending: VecDeque::new(),
             pending_bytes: 0,
             notices: VecDeque::new(),
             cursor: None,
-            told: None,
+            committed_sent: None,
             blocked: false,
             chunk_max: COALESCE_MAX_BYTES,
         }
     }
 }
 
-impl Outlet {
+impl SendQueue {
     /// Frames are joined to messages of at most this many bytes from now on.
     pub(crate) fn set_chunk_max(&mut self, bytes: usize) {
         self.chunk_max = bytes;
@@ -110,7 +110,7 @@ impl Outlet {
                 self.pending.push_back(message);
             }
         }
-        if self.pending_bytes > PENDING_MAX_BYTES {
+        if self.pending_bytes > MAX_PENDING_BYTES {
             Err(Overflow)
         } else {
             Ok(())
@@ -122,7 +122,7 @@ impl Outlet {
         self.send(frame)?;
         // A subscriber hears of stored messages as they are sent to it; `welcome` said it for all others.
         if self.cursor.is_none() {
-            self.told = self.told.max(Some(committed));
+            self.committed_sent = self.committed_sent.max(Some(committed));
         }
         Ok(())
     }
@@ -130,15 +130,15 @@ impl Outlet {
     /// The peer wants the messages from `from` on.
     pub(crate) fn subscribe(&mut self, from: Seq) {
         self.cursor = Some(from);
-        self.told = Some(self.told.unwrap_or(Seq(0)).min(from));
+        self.committed_sent = Some(self.committed_sent.unwrap_or(Seq(0)).min(from));
     }
 
     /// Queues a frame about messages below `end`; the oldest is dropped when there are too many.
     pub(crate) fn notice(&mut self, end: Seq, frame: Bytes) {
-        if self.told.is_none() {
+        if self.committed_sent.is_none() {
             return;
         }
-        if self.notices.len() >= NOTICES_MAX {
+        if self.notices.len() >= MAX_NOTICES {
             self.notices.pop_front();
         }
         self.notices.push_back((end, frame));
@@ -176,9 +176,9 @@ impl Outlet {
         let mut sent = Sent::default();
         // A slow peer must hear of stored messages too, not only when it has caught up: hence before and after.
         let _ = self.flush_pending(sink, &mut sent)
-            && self.tell_committed(view, sink, &mut sent)
+            && self.send_committed(view, sink, &mut sent)
             && self.send_messages(view, sink, &mut sent)
-            && self.tell_committed(view, sink, &mut sent)
+            && self.send_committed(view, sink, &mut sent)
             && self.send_notices(sink, &mut sent);
         sent
     }
@@ -205,7 +205,7 @@ impl Outlet {
         let Some(mut cursor) = self.cursor else {
             return true;
         };
-        let start = view.log.start();
+        let start = view.replay.start();
         if cursor < start {
             if !self.write(
                 sink,
@@ -235,17 +235,19 @@ impl Outlet {
         !self.blocked
     }
 
-    fn tell_committed(&mut self, view: &View<'_>, sink: &mut impl Sink, sent: &mut Sent) -> bool {
-        let Some(told) = self.told else { return true };
+    fn send_committed(&mut self, view: &View<'_>, sink: &mut impl Sink, sent: &mut Sent) -> bool {
+        let Some(committed_sent) = self.committed_sent else {
+            return true;
+        };
         let committed = self
             .cursor
             .map_or(view.committed, |cursor| cursor.min(view.committed));
-        if committed <= told {
+        if committed <= committed_sent {
             return true;
         }
         let taken = self.write(sink, &encode(&RelayFrame::Committed { committed }), sent);
         if taken {
-            self.told = Some(committed);
+            self.committed_sent = Some(committed);
         }
         taken
     }
@@ -253,7 +255,10 @@ impl Outlet {
     fn send_notices(&mut self, sink: &mut impl Sink, sent: &mut Sent) -> bool {
         while let Some((end, frame)) = self.notices.front().cloned() {
             // What a subscriber never asked for is not waited for either.
-            if self.told.is_none_or(|told| told < end) {
+            if self
+                .committed_sent
+                .is_none_or(|committed_sent| committed_sent < end)
+            {
                 break;
             }
             if !self.write(sink, &frame, sent) {

@@ -32,8 +32,8 @@ impl Sink for Peer {
     }
 }
 
-fn log(start: u64, end: u64, size: usize) -> Log {
-    let mut log = Log::new(Seq(start), usize::MAX);
+fn replay(start: u64, end: u64, size: usize) -> ReplayBuffer {
+    let mut replay = ReplayBuffer::new(Seq(start), usize::MAX);
     for seq in start..end {
         let payload = vec![0; size];
         let frame = RelayFrame::Message {
@@ -43,14 +43,14 @@ fn log(start: u64, end: u64, size: usize) -> Log {
             author: Address::ZERO,
             payload: &payload,
         };
-        log.push(encode(&frame).into());
+        replay.push(encode(&frame).into());
     }
-    log
+    replay
 }
 
-fn view(log: &Log, committed: u64) -> View<'_> {
+fn view(replay: &ReplayBuffer, committed: u64) -> View<'_> {
     View {
-        log,
+        replay,
         fresh: &[],
         committed: Seq(committed),
     }
@@ -62,48 +62,48 @@ fn peer(room: usize) -> Peer {
 
 #[test]
 fn a_message_is_sent_before_it_is_said_to_be_stored() {
-    let (mut outlet, mut peer, log) = (Outlet::default(), peer(9), log(0, 2, 10));
-    outlet.subscribe(Seq(0));
-    outlet
+    let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(9), replay(0, 2, 10));
+    send_queue.subscribe(Seq(0));
+    send_queue
         .send(&RelayFrame::Accepted {
             producer_seq: 7,
             seq: None,
         })
         .unwrap();
-    outlet.pump(&view(&log, 2), &mut peer);
+    send_queue.pump(&view(&replay, 2), &mut peer);
     assert_eq!(peer.got, ["accepted 7", "message 0", "message 1", "committed 2"]);
 }
 
 #[test]
 fn a_slow_peer_hears_only_that_stored_which_it_was_sent() {
-    let (mut outlet, mut peer, log) = (Outlet::default(), peer(1), log(0, 3, 16_000));
-    outlet.subscribe(Seq(0));
-    outlet.pump(&view(&log, 3), &mut peer);
+    let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(1), replay(0, 3, 16_000));
+    send_queue.subscribe(Seq(0));
+    send_queue.pump(&view(&replay, 3), &mut peer);
     assert_eq!(peer.got, ["message 0"]);
-    assert!(outlet.is_blocked());
+    assert!(send_queue.is_blocked());
     peer.room = 2;
-    outlet.unblock();
-    outlet.pump(&view(&log, 3), &mut peer);
+    send_queue.unblock();
+    send_queue.pump(&view(&replay, 3), &mut peer);
     assert_eq!(peer.got[1..], ["committed 1", "message 1"]);
     peer.room = 9;
-    outlet.unblock();
-    outlet.pump(&view(&log, 3), &mut peer);
+    send_queue.unblock();
+    send_queue.pump(&view(&replay, 3), &mut peer);
     assert_eq!(peer.got[3..], ["committed 2", "message 2", "committed 3"]);
 }
 
 #[test]
 fn a_peer_that_is_too_far_behind_is_told_the_gap_and_goes_on() {
-    let (mut outlet, mut peer, log) = (Outlet::default(), peer(9), log(5, 6, 10));
-    outlet.subscribe(Seq(2));
-    let sent = outlet.pump(&view(&log, 5), &mut peer);
+    let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(9), replay(5, 6, 10));
+    send_queue.subscribe(Seq(2));
+    let sent = send_queue.pump(&view(&replay, 5), &mut peer);
     assert_eq!(peer.got, ["committed 2", "gap 2..5", "message 5", "committed 5"]);
     assert_eq!((sent.gapped, sent.messages), (3, 1));
 }
 
 #[test]
 fn a_publisher_that_does_not_listen_hears_only_how_far_the_stream_is_stored() {
-    let (mut outlet, mut peer, log) = (Outlet::default(), peer(9), log(0, 4, 10));
-    outlet
+    let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(9), replay(0, 4, 10));
+    send_queue
         .welcome(
             &RelayFrame::Accepted {
                 producer_seq: 0,
@@ -112,15 +112,15 @@ fn a_publisher_that_does_not_listen_hears_only_how_far_the_stream_is_stored() {
             Seq(2),
         )
         .unwrap();
-    outlet.pump(&view(&log, 2), &mut peer);
-    outlet.pump(&view(&log, 4), &mut peer);
+    send_queue.pump(&view(&replay, 2), &mut peer);
+    send_queue.pump(&view(&replay, 4), &mut peer);
     assert_eq!(peer.got, ["accepted 0", "committed 4"], "welcome said 2 already");
 }
 
 #[test]
 fn an_anchor_waits_for_the_messages_that_it_covers() {
-    let (mut outlet, mut peer, log) = (Outlet::default(), peer(1), log(0, 2, 16_000));
-    outlet.subscribe(Seq(0));
+    let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(1), replay(0, 2, 16_000));
+    send_queue.subscribe(Seq(0));
     let anchored = |first| RelayFrame::Anchored {
         first: Seq(first),
         count: 1,
@@ -129,13 +129,13 @@ fn an_anchor_waits_for_the_messages_that_it_covers() {
         block: 1,
         state: streamchain_protocol::proof::AnchorState::Anchored,
     };
-    outlet.notice(Seq(1), encode(&anchored(0)).into());
-    outlet.notice(Seq(2), encode(&anchored(1)).into());
-    outlet.pump(&view(&log, 2), &mut peer);
+    send_queue.notice(Seq(1), encode(&anchored(0)).into());
+    send_queue.notice(Seq(2), encode(&anchored(1)).into());
+    send_queue.pump(&view(&replay, 2), &mut peer);
     assert_eq!(peer.got, ["message 0"]);
     peer.room = 9;
-    outlet.unblock();
-    outlet.pump(&view(&log, 2), &mut peer);
+    send_queue.unblock();
+    send_queue.pump(&view(&replay, 2), &mut peer);
     assert_eq!(
         peer.got[1..],
         [
@@ -150,15 +150,15 @@ fn an_anchor_waits_for_the_messages_that_it_covers() {
 
 #[test]
 fn a_peer_that_never_reads_is_given_up_before_it_costs_more_memory() {
-    let mut outlet = Outlet::default();
+    let mut send_queue = SendQueue::default();
     let accepted = RelayFrame::Accepted {
         producer_seq: 1 << 40,
         seq: Some(Seq(1 << 40)),
     };
     let taken = (0..1_000_000)
-        .take_while(|_| outlet.send(&accepted).is_ok())
+        .take_while(|_| send_queue.send(&accepted).is_ok())
         .count();
-    assert!(taken * encode(&accepted).len() <= PENDING_MAX_BYTES);
-    (0..2 * NOTICES_MAX as u64).for_each(|end| outlet.notice(Seq(end), Bytes::new()));
-    assert!(outlet.notices.len() <= NOTICES_MAX);
+    assert!(taken * encode(&accepted).len() <= MAX_PENDING_BYTES);
+    (0..2 * MAX_NOTICES as u64).for_each(|end| send_queue.notice(Seq(end), Bytes::new()));
+    assert!(send_queue.notices.len() <= MAX_NOTICES);
 }

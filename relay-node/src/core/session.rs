@@ -5,13 +5,13 @@
 
 use crate::core::admission::Admitted;
 use crate::core::limits::{
-    ADDRESSES_PER_SESSION, CLOSE_TIMEOUT, CROWDED_BYTES, EARLY_MAX_BYTES, EARLY_MAX_MESSAGES,
-    HANDSHAKE_TIMEOUT, ICE_RESTARTS_REMEMBERED, IDLE_TIMEOUT, OPENING_REPEATS_MAX, SEND_BUFFER_BYTES,
+    ADDRESSES_PER_SESSION, CLOSE_TIMEOUT, CROWDED_BYTES, HANDSHAKE_TIMEOUT, ICE_RESTARTS_REMEMBERED,
+    IDLE_TIMEOUT, MAX_EARLY_BYTES, MAX_EARLY_MESSAGES, MAX_OPENING_REPEATS, SEND_BUFFER_BYTES,
     SEND_BUFFER_LOW_BYTES, UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
 };
 use crate::core::path::{Path, Peer};
 use crate::core::rates::SessionGate;
-use crate::core::send_queue::{Outlet, Sink};
+use crate::core::send_queue::{SendQueue, Sink};
 use crate::core::stun::is_stun;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ pub(crate) struct Session {
     /// The data channel, once it is open.
     pub channel: Option<ChannelId>,
     /// What it is still to be sent.
-    pub outlet: Outlet,
+    pub send_queue: SendQueue,
     /// Its producer.
     pub hello: Option<Hello>,
     /// Messages from before its welcome.
@@ -158,7 +158,7 @@ impl Session {
             farewell: None,
             open_by: now + HANDSHAKE_TIMEOUT,
             channel: None,
-            outlet: Outlet::default(),
+            send_queue: SendQueue::default(),
             hello: None,
             early: VecDeque::new(),
             early_bytes: 0,
@@ -287,7 +287,7 @@ impl Session {
         match &self.opening {
             Opening::Unanswered {
                 datagram, repeats, ..
-            } => !datagram.is_empty() && *repeats < OPENING_REPEATS_MAX,
+            } => !datagram.is_empty() && *repeats < MAX_OPENING_REPEATS,
             Opening::Answered => false,
         }
     }
@@ -345,18 +345,18 @@ impl Session {
         channel.set_buffered_amount_low_threshold(SEND_BUFFER_LOW_BYTES);
         self.channel = Some(id);
         if !reliable {
-            self.outlet.set_chunk_max(UNRELIABLE_CHUNK_BYTES);
+            self.send_queue.set_chunk_max(UNRELIABLE_CHUNK_BYTES);
         }
         true
     }
 
     /// Keeps a message until the welcome; `false` when there are too many.
-    pub(crate) fn keep_early(&mut self, number: u64, payload: &[u8]) -> bool {
+    pub(crate) fn keep_early(&mut self, producer_seq: u64, payload: &[u8]) -> bool {
         let fits =
-            self.early.len() < EARLY_MAX_MESSAGES && self.early_bytes + payload.len() <= EARLY_MAX_BYTES;
+            self.early.len() < MAX_EARLY_MESSAGES && self.early_bytes + payload.len() <= MAX_EARLY_BYTES;
         if fits {
             self.early_bytes += payload.len();
-            self.early.push_back((number, payload.to_vec()));
+            self.early.push_back((producer_seq, payload.to_vec()));
         }
         fits
     }
@@ -407,9 +407,9 @@ impl Session {
     }
 
     /// The outlet and the channel it writes to.
-    pub(crate) fn outlet_and_channel(&mut self) -> (&mut Outlet, ChannelSink<'_>) {
+    pub(crate) fn send_queue_and_channel(&mut self) -> (&mut SendQueue, ChannelSink<'_>) {
         (
-            &mut self.outlet,
+            &mut self.send_queue,
             ChannelSink {
                 rtc: &mut self.rtc,
                 channel: self.channel,

@@ -5,9 +5,9 @@
 
 use crate::core::backlog::Backlog;
 use crate::core::edge_requests::Ticket;
-use crate::core::producers::{Place, Producers};
+use crate::core::producers::{Position, Producers};
 use crate::core::rates::{Rate, StreamGate};
-use crate::core::replay_buffer::{Chunk, Log};
+use crate::core::replay_buffer::{Chunk, ReplayBuffer};
 use crate::core::retry::Retry;
 use crate::core::send_queue::{View, encode};
 use crate::core::session::SessionKey;
@@ -44,18 +44,18 @@ pub(crate) struct Publish<'a> {
     /// Who numbered it.
     pub producer: ProducerId,
     /// Its number.
-    pub number: u64,
+    pub producer_seq: u64,
     /// Its bytes.
     pub payload: &'a [u8],
 }
 
 /// A stream whose epoch is ours.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct Leadership {
     /// Our epoch.
     pub epoch: Epoch,
     /// Recent messages.
-    pub log: Log,
+    pub replay: ReplayBuffer,
     /// Messages that are not stored yet.
     pub backlog: Backlog,
     /// Who published.
@@ -76,11 +76,11 @@ pub(crate) struct Held {
     fresh: Vec<Chunk>,
 }
 
-impl Held {
-    fn new(taken: &EpochGrant, interval: Duration, log_max_bytes: usize, now: Instant) -> Self {
+impl Leadership {
+    fn new(taken: &EpochGrant, interval: Duration, max_replay_bytes: usize, now: Instant) -> Self {
         Self {
             epoch: taken.epoch,
-            log: Log::new(taken.head, log_max_bytes),
+            replay: ReplayBuffer::new(taken.head, max_replay_bytes),
             backlog: Backlog::new(taken.head, interval),
             producers: Producers::default(),
             lookups: HashMap::new(),
@@ -105,20 +105,20 @@ impl Held {
         now: Instant,
         now_ms: u64,
     ) -> Option<Published> {
-        match self.producers.place(publish.producer, publish.number)? {
-            Place::Duplicate(seq) => return Some(Published::Duplicate(seq)),
-            Place::Ahead(next) => return Some(Published::Ahead(next)),
-            Place::New if !room || self.backlog.is_full(publish.payload.len()) => {
+        match self.producers.position(publish.producer, publish.producer_seq)? {
+            Position::Duplicate(seq) => return Some(Published::Duplicate(seq)),
+            Position::Ahead(next) => return Some(Published::Ahead(next)),
+            Position::New if !room || self.backlog.is_full(publish.payload.len()) => {
                 return Some(Published::Overloaded);
             }
-            Place::New => {}
+            Position::New => {}
         }
         if let Err(wait_ms) = self.gate.take(rate, publish.payload.len(), now) {
             return Some(Published::TooFast(wait_ms));
         }
         // The machine's clock may be set back; a stream's time is not.
         self.last_time = self.last_time.max(now_ms);
-        let seq = self.log.end();
+        let seq = self.replay.end();
         let message = RelayFrame::Message {
             epoch: self.epoch,
             seq,
@@ -129,12 +129,12 @@ impl Held {
         let frame = Bytes::from(encode(&message));
         // The payload is the frame's end: both share one allocation.
         let payload = frame.slice(frame.len() - publish.payload.len()..);
-        self.log.push(frame);
+        self.replay.push(frame);
         let record = Record {
             time: self.last_time,
             author: publish.author,
             producer: publish.producer,
-            producer_seq: publish.number,
+            producer_seq: publish.producer_seq,
             payload: payload.into(),
         };
         self.backlog.push(record, now);
@@ -145,18 +145,18 @@ impl Held {
     /// Joins the messages of this turn to chunks, once for all who are caught up.
     pub(crate) fn freshen(&mut self) {
         self.fresh.clear();
-        let mut from = self.fanned.max(self.log.start());
-        while let Some(chunk) = self.log.chunk(from, COALESCE_MAX_BYTES) {
+        let mut from = self.fanned.max(self.replay.start());
+        while let Some(chunk) = self.replay.chunk(from, COALESCE_MAX_BYTES) {
             from = chunk.end;
             self.fresh.push(chunk);
         }
-        self.fanned = self.log.end();
+        self.fanned = self.replay.end();
     }
 
     /// What there is for peers.
     pub(crate) fn view(&self) -> View<'_> {
         View {
-            log: &self.log,
+            replay: &self.replay,
             fresh: &self.fresh,
             committed: self.backlog.committed(),
         }
@@ -179,7 +179,7 @@ pub(crate) struct Stream {
     /// Its sessions.
     pub sessions: Vec<SessionKey>,
     /// `None` until the epoch is granted.
-    pub held: Option<Held>,
+    pub leadership: Option<Leadership>,
     /// As which run of the relay it is asked for, if not as the one that is.
     pub fresh: Option<Incarnation>,
     /// Retries of the take-up.
@@ -198,7 +198,7 @@ impl Stream {
         Self {
             ticket,
             sessions: Vec::new(),
-            held: None,
+            leadership: None,
             fresh: None,
             acquire_epoch: Retry::default(),
             idle_since: None,
@@ -212,27 +212,28 @@ impl Stream {
         &mut self,
         taken: &EpochGrant,
         interval: Duration,
-        log_max_bytes: usize,
+        max_replay_bytes: usize,
         now: Instant,
     ) {
-        self.held = Some(Held::new(taken, interval, log_max_bytes, now));
+        self.leadership = Some(Leadership::new(taken, interval, max_replay_bytes, now));
     }
 
     /// Messages that are not stored yet.
-    pub(crate) fn unstored(&self) -> u64 {
-        self.held
-            .as_ref()
-            .map_or(0, |held| held.backlog.head().0 - held.backlog.committed().0)
+    pub(crate) fn uncommitted(&self) -> u64 {
+        self.leadership.as_ref().map_or(0, |leadership| {
+            leadership.backlog.head().0 - leadership.backlog.committed().0
+        })
     }
 
     /// When the stream wants to be called, `idle` being how long one without sessions is kept.
     pub(crate) fn next_timeout(&self, idle: Duration) -> Option<Instant> {
-        let held = self.held.as_ref().and_then(Held::next_timeout);
+        let leadership = self.leadership.as_ref().and_then(Leadership::next_timeout);
         let dropped = self
             .idle_since
-            .filter(|_| self.unstored() == 0)
+            .filter(|_| self.uncommitted() == 0)
             .map(|since| since + idle);
-        held.into_iter()
+        leadership
+            .into_iter()
             .chain(dropped)
             .chain(self.acquire_epoch.at())
             .min()

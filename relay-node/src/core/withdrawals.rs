@@ -2,7 +2,7 @@
 //!
 //! What always holds: a token made until a withdrawal opens no session after it, however late the client comes.
 
-use crate::core::limits::WITHDRAWALS_MAX;
+use crate::core::limits::MAX_WITHDRAWALS;
 use std::collections::HashMap;
 use streamchain_protocol::Address;
 use streamchain_protocol::auth::SessionToken;
@@ -34,11 +34,11 @@ pub(crate) struct Withdrawals {
 impl Withdrawals {
     /// Remembers one.
     pub(crate) fn add(&mut self, whose: Whose, before: u64) {
-        if self.before.len() >= WITHDRAWALS_MAX {
+        if self.before.len() >= MAX_WITHDRAWALS {
             self.before
                 .retain(|_, earlier| *earlier + SESSION_TOKEN_LIFE_S >= before);
         }
-        if self.before.len() < WITHDRAWALS_MAX {
+        if self.before.len() < MAX_WITHDRAWALS {
             let known = self.before.entry(whose).or_default();
             *known = before.max(*known);
         }

@@ -1,6 +1,6 @@
 //! The relay's requests to the edge, over HTTP.
 
-use crate::core::{Answer, Request, Ticket, UplinkError};
+use crate::core::{Answer, EdgeError, Request, Ticket};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -16,11 +16,11 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest answer that is read, bytes: 256 notices with 64 KiB payloads in hex would be more, but the edge sends
 /// no chain event above a few KiB in one; what is larger is refused, not read.
-const ANSWER_MAX_BYTES: usize = 64 * 1024 * 1024;
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// A way to the edge.
 #[derive(Clone)]
-pub struct Uplink {
+pub struct EdgeClient {
     http: Client,
     base: String,
     bearer: String,
@@ -36,7 +36,7 @@ struct Problem {
     detail: String,
 }
 
-impl Uplink {
+impl EdgeClient {
     /// To the edge at `edge` (`https://…`), as `relay`.
     pub fn new(
         edge: &str,
@@ -59,13 +59,13 @@ impl Uplink {
     }
 
     /// Registers, or renews.
-    pub async fn renew(&self, registration: &Registration) -> Result<Renewed, UplinkError> {
+    pub async fn renew(&self, registration: &Registration) -> Result<Renewed, EdgeError> {
         let request = self.request(Method::PUT, "").body(json(registration)?);
         answer(request.header("content-type", "application/json")).await
     }
 
     /// Says goodbye: the edge sends nobody here any more.
-    pub async fn goodbye(&self) -> Result<(), UplinkError> {
+    pub async fn goodbye(&self) -> Result<(), EdgeError> {
         let request = self.request(Method::DELETE, &format!("?incarnation={}", self.incarnation));
         read(request).await.map(|_| ())
     }
@@ -85,7 +85,7 @@ impl Uplink {
             }
             Request::Inbox { epoch } => {
                 let request = self.request(Method::GET, &format!("{stream}/inbox?epoch={epoch}"));
-                let unreadable = |error| UplinkError::Unavailable(format!("unreadable messages: {error}"));
+                let unreadable = |error| EdgeError::Unavailable(format!("unreadable messages: {error}"));
                 let records = read(request).await;
                 Answer::Inbox(records.and_then(|body| decode_records(&body).map_err(unreadable)))
             }
@@ -103,7 +103,7 @@ impl Uplink {
         &self,
         stream: &str,
         fresh: Option<Incarnation>,
-    ) -> Result<T, UplinkError> {
+    ) -> Result<T, EdgeError> {
         let acquire_epoch = AcquireEpoch {
             incarnation: fresh.unwrap_or(self.incarnation),
         };
@@ -118,25 +118,25 @@ impl Uplink {
     }
 }
 
-fn json(body: &impl serde::Serialize) -> Result<Vec<u8>, UplinkError> {
-    serde_json::to_vec(body).map_err(|error| UplinkError::Refused(error.to_string()))
+fn json(body: &impl serde::Serialize) -> Result<Vec<u8>, EdgeError> {
+    serde_json::to_vec(body).map_err(|error| EdgeError::Refused(error.to_string()))
 }
 
-async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, UplinkError> {
+async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, EdgeError> {
     let body = read(request).await?;
     // An answer of another shape may come from something between us and the edge: try again.
     serde_json::from_slice(&body)
-        .map_err(|error| UplinkError::Unavailable(format!("unreadable answer: {error}")))
+        .map_err(|error| EdgeError::Unavailable(format!("unreadable answer: {error}")))
 }
 
-async fn read(request: RequestBuilder) -> Result<Vec<u8>, UplinkError> {
-    let unreachable = |error: reqwest::Error| UplinkError::Unavailable(reason(&error));
+async fn read(request: RequestBuilder) -> Result<Vec<u8>, EdgeError> {
+    let unreachable = |error: reqwest::Error| EdgeError::Unavailable(reason(&error));
     let mut response = request.send().await.map_err(unreachable)?;
     let status = response.status();
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(unreachable)? {
-        if body.len() + part.len() > ANSWER_MAX_BYTES {
-            return Err(UplinkError::Unavailable("the answer is too large".into()));
+        if body.len() + part.len() > MAX_ANSWER_BYTES {
+            return Err(EdgeError::Unavailable("the answer is too large".into()));
         }
         body.extend_from_slice(&part);
     }
@@ -148,16 +148,16 @@ async fn read(request: RequestBuilder) -> Result<Vec<u8>, UplinkError> {
 }
 
 /// What a status and its problem document mean for us.
-fn refusal(status: StatusCode, body: &[u8]) -> UplinkError {
+fn refusal(status: StatusCode, body: &[u8]) -> EdgeError {
     let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
     let slug = problem.r#type.rsplit('/').next().unwrap_or_default();
     let detail = || format!("{status} {slug}: {}", problem.detail);
     match (status.as_u16(), slug) {
-        (401 | 403, _) => UplinkError::Unauthorized(status.as_u16()),
-        (404, "no-such-stream") => UplinkError::NoSuchStream,
-        (409, problem::STALE_EPOCH | problem::NOT_LEADER) => UplinkError::Moved(detail()),
-        (404 | 408 | 429 | 500.., _) => UplinkError::Unavailable(detail()),
-        _ => UplinkError::Refused(detail()),
+        (401 | 403, _) => EdgeError::Unauthorized(status.as_u16()),
+        (404, "no-such-stream") => EdgeError::NoSuchStream,
+        (409, problem::STALE_EPOCH | problem::NOT_LEADER) => EdgeError::NotLeader(detail()),
+        (404 | 408 | 429 | 500.., _) => EdgeError::Unavailable(detail()),
+        _ => EdgeError::Refused(detail()),
     }
 }
 
@@ -176,21 +176,18 @@ pub(crate) fn reason(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
-    fn refused(status: u16, slug: &str) -> UplinkError {
+    fn refused(status: u16, slug: &str) -> EdgeError {
         let body = format!(r#"{{"type":"https://streamchain.dev/problems/{slug}","detail":"why"}}"#);
         refusal(StatusCode::from_u16(status).unwrap(), body.as_bytes())
     }
 
     #[test]
     fn what_may_pass_is_told_from_what_will_not() {
-        assert!(matches!(refused(409, "stale-epoch"), UplinkError::Moved(_)));
-        assert!(matches!(refused(409, "not-owner"), UplinkError::Moved(_)));
-        assert!(matches!(refused(409, "gap"), UplinkError::Refused(_)));
-        assert!(matches!(
-            refused(409, "producer-conflict"),
-            UplinkError::Refused(_)
-        ));
-        assert_eq!(refused(404, "no-such-stream"), UplinkError::NoSuchStream);
+        assert!(matches!(refused(409, "stale-epoch"), EdgeError::NotLeader(_)));
+        assert!(matches!(refused(409, "not-owner"), EdgeError::NotLeader(_)));
+        assert!(matches!(refused(409, "gap"), EdgeError::Refused(_)));
+        assert!(matches!(refused(409, "producer-conflict"), EdgeError::Refused(_)));
+        assert_eq!(refused(404, "no-such-stream"), EdgeError::NoSuchStream);
         for (status, slug) in [
             (503, "overloaded"),
             (500, "internal"),

@@ -11,13 +11,13 @@ use tracing::warn;
 
 /// For every shard the ways beside its UDP sockets; its ICE-TCP addresses join its candidates behind those of
 /// UDP, and as many stay as an answer names. A TCP port that is taken is no reason not to run.
-pub(super) fn side_ways(
+pub(super) fn open_ice_tcp(
     sockets: &[Vec<UdpSocket>],
     shards: &mut [Shard],
     args: &TurnArgs,
 ) -> Vec<TcpIngressSetup> {
     let connections_max = share_of_open_files(sockets.len() + 1);
-    let ways = sockets.iter().zip(shards).map(|(bound, shard)| {
+    let ingresses = sockets.iter().zip(shards).map(|(bound, shard)| {
         let open: Vec<(u16, TcpListener)> = bound
             .iter()
             .filter(|_| !args.no_ice_tcp)
@@ -38,7 +38,7 @@ pub(super) fn side_ways(
             connections_max,
         )
     });
-    ways.collect()
+    ingresses.collect()
 }
 
 /// A TCP listener on a UDP socket's address.
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn tcp_candidates_stand_behind_those_of_udp_at_the_same_ports() {
         let (sockets, mut shards) = bound();
-        side_ways(&sockets, &mut shards, &args());
+        open_ice_tcp(&sockets, &mut shards, &args());
         let candidates = &shards[0].candidates;
         let transports: Vec<_> = candidates.iter().map(|candidate| candidate.transport).collect();
         assert_eq!(
@@ -103,7 +103,7 @@ mod tests {
         let sockets = vec![vec![socket]];
         let candidates = of_sockets(&sockets[0], &advertise).unwrap();
         let mut shards = vec![Shard { candidates }];
-        side_ways(&sockets, &mut shards, &args());
+        open_ice_tcp(&sockets, &mut shards, &args());
         let transports = shards[0].candidates.iter().map(|candidate| candidate.transport);
         let tcp = transports.filter(|transport| *transport == Transport::Tcp);
         assert_eq!(tcp.count(), 2, "{:?}", shards[0].candidates);
@@ -114,11 +114,11 @@ mod tests {
         let (sockets, shards) = bound();
         let _taken = TcpListener::bind(sockets[0][0].local_addr().unwrap()).unwrap();
         let mut without = shards.clone();
-        side_ways(&sockets, &mut without, &args());
+        open_ice_tcp(&sockets, &mut without, &args());
         assert_eq!(without, shards);
         let (sockets, mut unwanted) = bound();
         let before = unwanted.clone();
-        side_ways(
+        open_ice_tcp(
             &sockets,
             &mut unwanted,
             &TurnArgs {

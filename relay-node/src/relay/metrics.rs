@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 /// Longest request head that is read, bytes: Prometheus sends a few hundred.
-const REQUEST_MAX_BYTES: usize = 8 * 1024;
+const MAX_REQUEST_BYTES: usize = 8 * 1024;
 
 /// How long one scrape may take.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -77,7 +77,7 @@ pub(crate) async fn serve(listener: TcpListener, sources: Sources) {
 async fn answer(mut stream: TcpStream, sources: &Sources) -> std::io::Result<()> {
     let mut request = Vec::new();
     let mut part = [0; 1024];
-    while !request.windows(4).any(|end| end == b"\r\n\r\n") && request.len() < REQUEST_MAX_BYTES {
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") && request.len() < MAX_REQUEST_BYTES {
         match stream.read(&mut part).await? {
             0 => return Ok(()),
             length => request.extend_from_slice(&part[..length]),
@@ -155,8 +155,8 @@ impl Sources {
             let report = shard.borrow();
             load.sessions += report.load.sessions;
             load.streams += report.load.streams;
-            load.unstored += report.load.unstored;
-            load.unstored_bytes += report.load.unstored_bytes;
+            load.uncommitted += report.load.uncommitted;
+            load.uncommitted_bytes += report.load.uncommitted_bytes;
             for (name, count) in report.counters.list() {
                 *counters.entry(name).or_default() += count;
             }
@@ -170,12 +170,12 @@ impl Sources {
         out.gauge(
             "backlog_messages",
             "Messages that are accepted and not stored yet.",
-            load.unstored,
+            load.uncommitted,
         );
         out.gauge(
             "backlog_bytes",
             "Payload bytes that are accepted and not stored yet.",
-            load.unstored_bytes,
+            load.uncommitted_bytes,
         );
         out.gauge(
             "ice_tcp_connections",

@@ -1,7 +1,7 @@
 //! The options of `relay-node run`.
 
 use crate::core::limits::{
-    SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S, SHARD_UNSTORED_MIB, STREAM_BYTES_PER_S,
+    SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S, SHARD_UNCOMMITTED_MIB, STREAM_BYTES_PER_S,
     STREAM_MESSAGES_PER_S,
 };
 use crate::core::{Rate, Rates};
@@ -68,7 +68,7 @@ pub(crate) struct RunArgs {
     #[arg(
         long,
         env = "STREAMCHAIN_UNSTORED_MIB",
-        default_value_t = SHARD_UNSTORED_MIB,
+        default_value_t = SHARD_UNCOMMITTED_MIB,
         value_parser = clap::value_parser!(u16).range(1..),
         value_name = "N"
     )]

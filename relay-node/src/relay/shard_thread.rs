@@ -4,7 +4,7 @@
 
 use crate::core::counters::{Counters, ErrorCounts, Latencies};
 use crate::core::{Answer, Command, Load, Now, Path, Request, Shard, Ticket};
-use crate::relay::edge_client::Uplink;
+use crate::relay::edge_client::EdgeClient;
 use crate::transport::packet::IngressPacket;
 use crate::transport::packet::is_relayed;
 use crate::transport::tcp_ingress::TcpIngress;
@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tracing::{error, warn};
 
 /// Most requests to the edge at a time; the rest wait. A shard's streams share the edge's patience.
-const REQUESTS_MAX: usize = 64;
+const MAX_REQUESTS: usize = 64;
 
 /// How often the control task is told how things are.
 const REPORT_INTERVAL: Duration = Duration::from_millis(250);
@@ -71,12 +71,12 @@ pub fn now() -> Now {
 }
 
 /// A shard, its sockets and its way to the edge.
-pub struct Worker {
+pub struct ShardThread {
     shard: Shard,
     sockets: Vec<Socket>,
-    side: TcpIngress,
-    side_packets: Vec<IngressPacket>,
-    uplink: Uplink,
+    ingress: TcpIngress,
+    ingress_packets: Vec<IngressPacket>,
+    edge_client: EdgeClient,
     orders: mpsc::Receiver<Order>,
     reports: watch::Sender<Report>,
     requests: JoinSet<(Ticket, Answer)>,
@@ -89,28 +89,28 @@ pub struct Worker {
 /// What woke the thread.
 enum Wake {
     Readable(io::Result<usize>),
-    Side,
+    Ingress,
     Answer(Ticket, Answer),
     Order(Option<Order>),
     Time,
 }
 
-impl Worker {
+impl ShardThread {
     /// A worker that has not begun.
     pub fn new(
         shard: Shard,
         sockets: Vec<Socket>,
-        side: TcpIngress,
-        uplink: Uplink,
+        ingress: TcpIngress,
+        edge_client: EdgeClient,
         orders: mpsc::Receiver<Order>,
         reports: watch::Sender<Report>,
     ) -> Self {
         Self {
             shard,
             sockets,
-            side,
-            side_packets: Vec::new(),
-            uplink,
+            ingress,
+            ingress_packets: Vec::new(),
+            edge_client,
             orders,
             reports,
             requests: JoinSet::new(),
@@ -133,7 +133,7 @@ impl Worker {
             }
             match self.wake().await {
                 Wake::Readable(ready) => self.read(ready?)?,
-                Wake::Side => self.read_side(),
+                Wake::Ingress => self.read_ingress(),
                 Wake::Answer(ticket, answer) => {
                     self.shard
                         .handle_answer(ticket, answer, crate::relay::shard_thread::now())
@@ -155,9 +155,9 @@ impl Worker {
         })
     }
 
-    fn read_side(&mut self) {
+    fn read_ingress(&mut self) {
         let now = now();
-        for IngressPacket { path, packet } in self.side_packets.drain(..) {
+        for IngressPacket { path, packet } in self.ingress_packets.drain(..) {
             self.shard.handle_datagram(&packet, path, now);
         }
     }
@@ -185,7 +185,7 @@ impl Worker {
     async fn obey(&mut self, now: Now) {
         while let Some(command) = self.shard.next_command(now) {
             match command {
-                Command::Transmit(transmit) if self.side.send(&transmit) => {}
+                Command::Transmit(transmit) if self.ingress.send(&transmit) => {}
                 Command::Transmit(transmit) => {
                     let source = transmit.source;
                     if let Some(socket) = self
@@ -205,12 +205,12 @@ impl Worker {
         for socket in &mut self.sockets {
             socket.flush().await;
         }
-        while self.requests.len() < REQUESTS_MAX
+        while self.requests.len() < MAX_REQUESTS
             && let Some((ticket, request)) = self.waiting.pop_front()
         {
-            let uplink = self.uplink.clone();
+            let edge_client = self.edge_client.clone();
             self.requests
-                .spawn(async move { (ticket, uplink.ask(ticket, request).await) });
+                .spawn(async move { (ticket, edge_client.ask(ticket, request).await) });
         }
     }
 
@@ -230,7 +230,7 @@ impl Worker {
             counters: self.shard.counters(),
             errors: self.shard.errors(),
             commits: self.shard.commits(),
-            tcp_connections: self.side.connections() as u64,
+            tcp_connections: self.ingress.connections() as u64,
             shipped: self.shipping && self.shard.is_shipped(),
             unshipped,
             gone: self.leaving && self.shard.is_empty(),
@@ -254,7 +254,7 @@ impl Worker {
         });
         tokio::select! {
             ready = readable => Wake::Readable(ready),
-            () = self.side.take(&mut self.side_packets) => Wake::Side,
+            () = self.ingress.take(&mut self.ingress_packets) => Wake::Ingress,
             Some(done) = self.requests.join_next() => match done {
                 Ok((ticket, answer)) => Wake::Answer(ticket, answer),
                 Err(failed) => {

@@ -4,15 +4,15 @@
 use crate::core::dtls::crypto_provider;
 use crate::core::lease::Lease;
 use crate::core::session::SessionConfig;
-use crate::core::{Memory, Rates, Shard, ShardConfig, UplinkError};
+use crate::core::{EdgeError, Memory, Rates, Shard, ShardConfig};
 use crate::random::random;
 use crate::relay::addresses;
 use crate::relay::certificate;
-use crate::relay::edge_client::Uplink;
-use crate::relay::ice_tcp_listeners::side_ways;
+use crate::relay::edge_client::EdgeClient;
+use crate::relay::ice_tcp_listeners::open_ice_tcp;
 use crate::relay::metrics::{self, Sources};
 use crate::relay::options::RunArgs;
-use crate::relay::shard_thread::{Order, Report, Worker, now};
+use crate::relay::shard_thread::{Order, Report, ShardThread, now};
 use crate::transport::tcp_ingress::TcpIngressSetup;
 use crate::transport::udp::Socket;
 use crate::turn::setup;
@@ -38,7 +38,7 @@ const SHIP_TIMEOUT: Duration = Duration::from_secs(10);
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Orders that may wait for a shard: notices come by the hundred in one order.
-const ORDERS_MAX: usize = 64;
+const MAX_ORDERS: usize = 64;
 
 /// First and longest wait after a failed registration.
 const RENEW_RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
@@ -64,17 +64,17 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let crypto = Arc::new(crypto_provider());
     let certificate = certificate::load_or_make(&args.state, &crypto)?;
     let (sockets, mut registered) = bind_shards(args, shards)?;
-    let mut side = side_ways(&sockets, &mut registered, &args.turn);
+    let mut ingress = open_ice_tcp(&sockets, &mut registered, &args.turn);
     let (turn, turn_reports) = setup::start(
         &args.turn,
         &args.listen,
         &args.advertise,
         &registered,
         &key,
-        &mut side,
+        &mut ingress,
     )?;
     let incarnation = Incarnation(random()?);
-    let uplink = Uplink::new(&args.edge, &args.id, &key, incarnation).context("--edge")?;
+    let edge_client = EdgeClient::new(&args.edge, &args.id, &key, incarnation).context("--edge")?;
     let registration = Registration {
         incarnation,
         fingerprint: certificate::fingerprint(&certificate, &crypto),
@@ -93,12 +93,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         crypto,
         shards,
         rates: args.rates.rates(),
-        unstored_bytes: usize::from(args.unstored_mib) * 1024 * 1024,
+        uncommitted_bytes: usize::from(args.unstored_mib) * 1024 * 1024,
     };
     let interval = Duration::from_millis(args.commit_interval_ms);
-    let ways = sockets.into_iter().zip(side).enumerate();
-    let running =
-        ways.map(|(index, (bound, side))| start.shard(index, bound, side, uplink.clone(), interval));
+    let parts = sockets.into_iter().zip(ingress).enumerate();
+    let running = parts
+        .map(|(index, (bound, ingress))| start.shard(index, bound, ingress, edge_client.clone(), interval));
     let running = running.collect::<Result<Vec<_>>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         runtime.spawn(metrics::serve(listener, sources));
     }
     let control = Control {
-        uplink,
+        edge_client,
         registration,
         shards: running,
         edge: args.edge.clone(),
@@ -157,7 +157,7 @@ struct Start {
     crypto: Arc<CryptoProvider>,
     shards: usize,
     rates: Rates,
-    unstored_bytes: usize,
+    uncommitted_bytes: usize,
 }
 
 impl Start {
@@ -165,8 +165,8 @@ impl Start {
         &self,
         index: usize,
         bound: Vec<UdpSocket>,
-        side: TcpIngressSetup,
-        uplink: Uplink,
+        ingress: TcpIngressSetup,
+        edge_client: EdgeClient,
         interval: Duration,
     ) -> Result<Running> {
         let shard = Shard::new(ShardConfig {
@@ -180,12 +180,12 @@ impl Start {
             commit_interval: interval,
             seed: u64::from_ne_bytes(random()?),
             memory: Memory {
-                unstored_bytes: self.unstored_bytes,
+                uncommitted_bytes: self.uncommitted_bytes,
                 ..Memory::default()
             },
             rates: self.rates,
         });
-        let (orders, inbox) = mpsc::channel(ORDERS_MAX);
+        let (orders, inbox) = mpsc::channel(MAX_ORDERS);
         let (reports, report) = watch::channel(Report::default());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -198,7 +198,7 @@ impl Start {
                         .into_iter()
                         .map(Socket::new)
                         .collect::<std::io::Result<Vec<_>>>()?;
-                    Worker::new(shard, sockets, side.open()?, uplink, inbox, reports)
+                    ShardThread::new(shard, sockets, ingress.open()?, edge_client, inbox, reports)
                         .run()
                         .await
                 });
@@ -216,7 +216,7 @@ impl Start {
 
 /// Registers, renews, hands out notices, and ends it all.
 struct Control {
-    uplink: Uplink,
+    edge_client: EdgeClient,
     registration: Registration,
     shards: Vec<Running>,
     edge: String,
@@ -247,7 +247,7 @@ impl Control {
             }
             self.count();
             let sent = now();
-            match self.uplink.renew(&self.registration).await {
+            match self.edge_client.renew(&self.registration).await {
                 Ok(renewed) => {
                     if !connected {
                         self.say_ready();
@@ -288,10 +288,10 @@ impl Control {
         info!(address = addresses.join(","), %edge, %fingerprint, shards = self.shards.len(), turn, "ready");
     }
 
-    fn say_unregistered(&self, refused: &UplinkError, retry: Duration) {
+    fn say_unregistered(&self, refused: &EdgeError, retry: Duration) {
         let (edge, again) = (&self.edge, format!("{:.1} s", retry.as_secs_f64()));
         match refused {
-            UplinkError::Unauthorized(_) => error!(%edge, %refused, again, "not registered"),
+            EdgeError::Unauthorized(_) => error!(%edge, %refused, again, "not registered"),
             _ => warn!(%edge, %refused, again, "the edge is not reached; sessions go on, trying again"),
         }
     }
@@ -338,7 +338,7 @@ impl Control {
             }
         }
         self.count();
-        match self.uplink.goodbye().await {
+        match self.edge_client.goodbye().await {
             Ok(()) if self.registration.sessions > 0 => sleep(Duration::from_millis(CHOSEN_LIFE_MS)).await,
             Ok(()) => {}
             Err(refused) => warn!(%refused, "the edge was not told goodbye; it will notice in 10 s"),

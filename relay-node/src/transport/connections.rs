@@ -11,13 +11,13 @@ use std::rc::Rc;
 
 /// Most TCP and TLS connections of one listener thread: at most 40 KiB each with TLS, 160 MiB in all, and well
 /// below the usual limits of open files.
-pub(crate) const CONNECTIONS_MAX: usize = 4_096;
+pub(crate) const MAX_CONNECTIONS: usize = 4_096;
 
 /// Open files where the system does not tell how many a process may have.
 const OPEN_FILES_ASSUMED: usize = 1_024;
 
 /// Most from one client address (an IPv6 /64 counts as one): an office behind one address.
-pub(crate) const CONNECTIONS_PER_NETWORK_MAX: usize = 256;
+pub(crate) const MAX_CONNECTIONS_PER_NETWORK: usize = 256;
 
 /// A new connection must have sent its first whole packet, TLS handshake included, after this many milliseconds.
 pub(crate) const FIRST_PACKET_MS: u64 = 10_000;
@@ -36,7 +36,7 @@ pub(crate) const IDLE_MS: u64 = 30_000;
 pub(crate) fn share_of_open_files(listeners: usize) -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files = open_files(&limits).unwrap_or(OPEN_FILES_ASSUMED);
-    (files / 2 / listeners.max(1)).min(CONNECTIONS_MAX)
+    (files / 2 / listeners.max(1)).min(MAX_CONNECTIONS)
 }
 
 /// The soft limit of open files in the text of Linux's /proc/self/limits.
@@ -85,7 +85,7 @@ impl Connections {
         let network = network(client);
         let mut counts = self.0.borrow_mut();
         let of_network = counts.per_network.get(&network).copied().unwrap_or(0);
-        if counts.open >= counts.limit || of_network >= CONNECTIONS_PER_NETWORK_MAX {
+        if counts.open >= counts.limit || of_network >= MAX_CONNECTIONS_PER_NETWORK {
             counts.refused += 1;
             return None;
         }
@@ -151,22 +151,22 @@ mod tests {
 
     #[test]
     fn ten_thousand_connections_of_one_host_get_no_more_than_its_share() {
-        let connections = Connections::new(CONNECTIONS_MAX);
+        let connections = Connections::new(MAX_CONNECTIONS);
         let permits: Vec<_> = (0..10_000).filter_map(|_| connections.admit(host(1))).collect();
-        assert_eq!(permits.len(), CONNECTIONS_PER_NETWORK_MAX);
+        assert_eq!(permits.len(), MAX_CONNECTIONS_PER_NETWORK);
         assert!(connections.admit(host(2)).is_some(), "others are served");
-        assert_eq!(connections.refused(), 10_000 - CONNECTIONS_PER_NETWORK_MAX as u64);
+        assert_eq!(connections.refused(), 10_000 - MAX_CONNECTIONS_PER_NETWORK as u64);
     }
 
     #[test]
     fn ten_thousand_connections_of_many_hosts_get_no_more_than_the_limit() {
-        let connections = Connections::new(CONNECTIONS_MAX);
+        let connections = Connections::new(MAX_CONNECTIONS);
         let permits: Vec<_> = (0..10_000)
             .filter_map(|number| connections.admit(host(number)))
             .collect();
         assert_eq!(
             (permits.len(), connections.open()),
-            (CONNECTIONS_MAX, CONNECTIONS_MAX)
+            (MAX_CONNECTIONS, MAX_CONNECTIONS)
         );
         drop(permits);
         assert_eq!(connections.open(), 0);
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(open_files(&limits("1024")), Some(1_024));
         assert_eq!(open_files(&limits("unlimited")), Some(usize::MAX));
         assert_eq!(open_files(""), None);
-        assert!(share_of_open_files(1) <= CONNECTIONS_MAX);
+        assert!(share_of_open_files(1) <= MAX_CONNECTIONS);
         assert!(share_of_open_files(1_000_000) < share_of_open_files(1));
     }
 

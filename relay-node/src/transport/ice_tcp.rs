@@ -9,7 +9,7 @@ use crate::core::stun::is_stun;
 use crate::transport::connections::{Connections, FIRST_PACKET_MS, deadline_ms};
 use crate::transport::packet::IngressPacket;
 use crate::transport::rfc4571::{Framing, StreamReader, count};
-use crate::transport::tcp_io::{QUEUE_MAX, READ_BYTES, accept, write_packets};
+use crate::transport::tcp_io::{MAX_QUEUE, READ_BYTES, accept, write_packets};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
@@ -80,7 +80,7 @@ async fn converse(
     let local = stream.local_addr()?;
     let local = SocketAddr::new(local.ip().to_canonical(), local.port());
     let (reader, writer) = stream.into_split();
-    let (queue, packets) = mpsc::channel(QUEUE_MAX);
+    let (queue, packets) = mpsc::channel(MAX_QUEUE);
     let line = Line {
         queue,
         answered: Rc::default(),

@@ -10,10 +10,10 @@ use str0m::net::{Protocol, Transmit};
 use tokio::sync::mpsc;
 
 /// Packets that wait for a shard's thread: at most 1.5 KiB each, so 3 MiB.
-const INBOX_MAX: usize = 2_048;
+const MAX_INBOX: usize = 2_048;
 
 /// Packets taken in one turn, so that they are answered before the next.
-const TURN_MAX: usize = 128;
+const MAX_TURN: usize = 128;
 
 /// A shard's side ways, not open yet: made where the thread is started.
 pub struct TcpIngressSetup {
@@ -37,7 +37,7 @@ pub struct TcpIngress {
 impl TcpIngressSetup {
     /// With the listeners for ICE-TCP, which may be none, and how many connections they may take.
     pub fn new(listeners: Vec<TcpListener>, connections_max: usize) -> Self {
-        let (sender, packets) = mpsc::channel(INBOX_MAX);
+        let (sender, packets) = mpsc::channel(MAX_INBOX);
         Self {
             sender,
             packets,
@@ -78,7 +78,7 @@ impl TcpIngress {
 
     /// Waits for packets and adds a turn's worth to `taken`.
     pub async fn take(&mut self, taken: &mut Vec<IngressPacket>) {
-        self.packets.recv_many(taken, TURN_MAX).await;
+        self.packets.recv_many(taken, MAX_TURN).await;
     }
 
     /// Sends what does not go by a UDP socket; whether it was such.

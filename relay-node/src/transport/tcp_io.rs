@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 /// Packets that wait for one client to take them: about a window of 128 KiB of full packets. What does not fit
 /// is dropped, as a network would.
-pub(crate) const QUEUE_MAX: usize = 96;
+pub(crate) const MAX_QUEUE: usize = 96;
 
 /// Bytes read at once: a few packets.
 pub(crate) const READ_BYTES: usize = 4_096;

@@ -15,7 +15,7 @@ const KERNEL_BUFFER_BYTES: usize = 2 * 1024 * 1024;
 const READS_PER_TURN: usize = 4;
 
 /// Bytes of one GSO write: below the 64 KiB of a UDP datagram's length field.
-const WRITE_MAX_BYTES: usize = 60_000;
+const MAX_WRITE_BYTES: usize = 60_000;
 
 /// One bound UDP socket.
 pub struct Socket {
@@ -110,7 +110,7 @@ impl Socket {
         let joins = write.to == Some((source, destination))
             && !write.closed
             && datagram.len() <= write.segment
-            && write.bytes.len() + datagram.len() <= WRITE_MAX_BYTES
+            && write.bytes.len() + datagram.len() <= MAX_WRITE_BYTES
             && write.bytes.len() / write.segment < self.state.max_gso_segments();
         if !joins {
             self.flush().await;

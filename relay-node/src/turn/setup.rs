@@ -36,7 +36,7 @@ pub(crate) fn start(
     advertise: &[IpAddr],
     shards: &[Shard],
     key: &RelayKey,
-    ways: &mut [TcpIngressSetup],
+    ingresses: &mut [TcpIngressSetup],
 ) -> Result<(Vec<String>, Option<watch::Receiver<TurnReport>>)> {
     if args.no_turn {
         return Ok((Vec::new(), None));
@@ -68,8 +68,10 @@ pub(crate) fn start(
         Err(error) => return Err(error).context("--turn-listen, --turn-tls-listen: can't listen there"),
     };
     let urls = urls(&front, advertise, args.turn_tls_host.as_ref())?;
-    ways.iter_mut().for_each(|way| way.set_turn(inbox.clone()));
-    let senders: Vec<_> = ways.iter().map(TcpIngressSetup::sender).collect();
+    ingresses
+        .iter_mut()
+        .for_each(|ingress| ingress.set_turn(inbox.clone()));
+    let senders: Vec<_> = ingresses.iter().map(TcpIngressSetup::sender).collect();
     let to_shards = to_shards(shards, &senders);
     let reports = front.reports();
     std::thread::Builder::new().name("turn".into()).spawn(move || {

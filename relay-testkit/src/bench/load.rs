@@ -14,7 +14,7 @@ use tokio::net::UdpSocket;
 use tokio::time::timeout_at;
 
 /// Most handshakes at a time, so that none times out.
-const CONNECTING_MAX: usize = 50;
+const MAX_CONNECTING: usize = 50;
 
 fn unix_micros() -> u64 {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -260,7 +260,7 @@ impl<'a> Load<'a> {
             start
                 .send((identity, invitation, socket, got))
                 .context("the subscribers' thread is gone")?;
-            self.wait_open(CONNECTING_MAX, deadline).await?;
+            self.wait_open(MAX_CONNECTING, deadline).await?;
         }
         self.wait_open(1, deadline).await?;
         self.keep.push(start);

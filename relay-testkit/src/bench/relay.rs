@@ -3,14 +3,14 @@
 use crate::client::{Identity, Invitation};
 use crate::loopback_edge::LoopbackEdge;
 use anyhow::{Context, Result};
+use relay_node::EdgeClient;
 use relay_node::SessionConfig;
 use relay_node::Socket;
 use relay_node::TcpIngressSetup;
-use relay_node::Uplink;
 use relay_node::certificate;
 use relay_node::crypto_provider;
 use relay_node::{Memory, Rates, Shard, ShardConfig};
-use relay_node::{Order, Report, Worker, now};
+use relay_node::{Order, Report, ShardThread, now};
 use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl BenchRelay {
         let certificate = certificate::make(&crypto)?;
         let fingerprint = parse_fingerprint(&certificate::fingerprint(&certificate, &crypto));
         let identity = Identity::new(certificate::make(&crypto)?, crypto.clone());
-        let uplink = Uplink::new(&edge.url(), &relay, &key, Incarnation([1; 8]))?;
+        let edge_client = EdgeClient::new(&edge.url(), &relay, &key, Incarnation([1; 8]))?;
         let shard = Shard::new(ShardConfig {
             keys: key.session_keys(),
             session: SessionConfig { certificate, crypto },
@@ -76,8 +76,8 @@ impl BenchRelay {
             }
             let ended = runtime.block_on(async move {
                 let sockets = vec![Socket::new(socket)?];
-                let side = TcpIngressSetup::new(Vec::new(), 0).open()?;
-                Worker::new(shard, sockets, side, uplink, inbox, reports)
+                let ingress = TcpIngressSetup::new(Vec::new(), 0).open()?;
+                ShardThread::new(shard, sockets, ingress, edge_client, inbox, reports)
                     .run()
                     .await
             });

@@ -28,10 +28,10 @@ pub(crate) use tls::server_config;
 const RELAY_BURST: usize = 64;
 
 /// How often others are told how things are.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often the log says what was counted, if anything was.
-const REPORT_EVERY: Duration = Duration::from_secs(60);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What the sockets are made from.
 pub(crate) struct FrontConfig {
@@ -259,7 +259,7 @@ async fn report(hub: Rc<Hub>, connections: Connections, reports: watch::Sender<T
     let mut last = TurnReport::default();
     let mut logged = Instant::now();
     loop {
-        tokio::time::sleep(TELL_EVERY).await;
+        tokio::time::sleep(REPORT_INTERVAL).await;
         let now = {
             let server = hub.server.borrow();
             TurnReport {
@@ -270,7 +270,7 @@ async fn report(hub: Rc<Hub>, connections: Connections, reports: watch::Sender<T
             }
         };
         reports.send_replace(now);
-        if now.counts != last.counts && logged.elapsed() >= REPORT_EVERY {
+        if now.counts != last.counts && logged.elapsed() >= LOG_INTERVAL {
             let Counts {
                 allocations: made,
                 refused,

@@ -250,7 +250,7 @@ fn a_client_that_takes_nothing_costs_a_bounded_queue_and_is_closed() {
         let flooded = RefCell::new(None);
         let ended = scene.ends(None, 1_024, |line| async {
             let (_line, relayed) = allocate(line).await;
-            for _ in 0..10 * QUEUE_MAX {
+            for _ in 0..10 * MAX_QUEUE {
                 let now_ms = scene.hub.now_ms();
                 let mut server = scene.hub.server.borrow_mut();
                 server.handle_relay(shard_address(), relayed, &[0; 1_200], now_ms);

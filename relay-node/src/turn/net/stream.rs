@@ -3,7 +3,7 @@
 use super::Hub;
 use crate::transport::connections::{Connections, FIRST_PACKET_MS, Permit, deadline_ms};
 use crate::transport::rfc4571::{Framing, StreamReader};
-use crate::transport::tcp_io::{QUEUE_MAX, READ_BYTES, accept, write_packets};
+use crate::transport::tcp_io::{MAX_QUEUE, READ_BYTES, accept, write_packets};
 use crate::turn::server::client::{Client, Transport};
 use std::io;
 use std::rc::Rc;
@@ -69,7 +69,7 @@ async fn exchange(
     opened_ms: u64,
 ) -> io::Result<()> {
     let (reader, writer) = split(stream);
-    let (sender, queue) = mpsc::channel(QUEUE_MAX);
+    let (sender, queue) = mpsc::channel(MAX_QUEUE);
     hub.streams.borrow_mut().insert(client, sender);
     let result = tokio::select! {
         result = read_packets(hub, reader, client, opened_ms) => result,

@@ -1,7 +1,7 @@
 //! The real sockets, over loopback: a client of few lines speaks to the server, a shard answers with an echo.
 
 use super::*;
-use crate::transport::connections::CONNECTIONS_PER_NETWORK_MAX;
+use crate::transport::connections::MAX_CONNECTIONS_PER_NETWORK;
 use crate::transport::rfc4571::{Framing, StreamReader};
 use crate::turn::proto::attributes;
 use crate::turn::proto::message::{Class, Message, Method};
@@ -230,11 +230,11 @@ fn a_client_reaches_the_shard_by_udp_tcp_and_tls() {
 #[test]
 fn a_flood_of_connections_is_closed_and_others_are_served() {
     let running = start();
-    let mut flood: Vec<TcpStream> = (0..CONNECTIONS_PER_NETWORK_MAX + 50)
+    let mut flood: Vec<TcpStream> = (0..MAX_CONNECTIONS_PER_NETWORK + 50)
         .map(|_| tcp_stream(running.tcp))
         .collect();
     // Connections are taken in order, so the last ones are those that were closed.
-    for stream in &mut flood[CONNECTIONS_PER_NETWORK_MAX..] {
+    for stream in &mut flood[MAX_CONNECTIONS_PER_NETWORK..] {
         assert!(is_hung_up(stream), "expected the end of the stream");
     }
     reaches_the_shard(&mut udp_line(running.udp));

@@ -4,7 +4,7 @@
 //! that first), and their number is bounded. Nothing here outlives its time: what is over counts as gone.
 
 use super::client::Client;
-use super::limits::{CHANNEL_LIFE_MS, CHANNELS_MAX, PERMISSION_LIFE_MS, PERMISSIONS_MAX};
+use super::limits::{CHANNEL_LIFE_MS, MAX_CHANNELS, MAX_PERMISSIONS, PERMISSION_LIFE_MS};
 use crate::turn::proto::message::TransactionId;
 use std::net::{IpAddr, SocketAddr};
 
@@ -101,7 +101,7 @@ impl Allocation {
             permission.expires_ms = expires_ms;
             return true;
         }
-        let room = self.permissions.len() < PERMISSIONS_MAX;
+        let room = self.permissions.len() < MAX_PERMISSIONS;
         if room {
             self.permissions.push(Permission { peer, expires_ms });
         }
@@ -129,7 +129,7 @@ impl Allocation {
                 _ => return Err(BindError::Taken),
             }
         }
-        if self.channels.len() >= CHANNELS_MAX {
+        if self.channels.len() >= MAX_CHANNELS {
             return Err(BindError::Full);
         }
         self.channels.push(Channel {

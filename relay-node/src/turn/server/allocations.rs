@@ -5,7 +5,7 @@
 
 use super::allocation::Allocation;
 use super::client::Client;
-use super::limits::{ADDRESS_ALLOCATIONS_MAX, ALLOCATIONS_MAX, USER_ALLOCATIONS_MAX};
+use super::limits::{MAX_ADDRESS_ALLOCATIONS, MAX_ALLOCATIONS, MAX_USER_ALLOCATIONS};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -60,13 +60,13 @@ impl Allocations {
     pub(crate) fn free_port(&mut self, user: &str, client: &Client, even: bool) -> Result<u16, Full> {
         let user = self.per_user.get(user).copied().unwrap_or(0);
         let network = self.per_network.get(&client.network()).copied().unwrap_or(0);
-        if user >= USER_ALLOCATIONS_MAX || network >= ADDRESS_ALLOCATIONS_MAX {
+        if user >= MAX_USER_ALLOCATIONS || network >= MAX_ADDRESS_ALLOCATIONS {
             return Err(Full::Quota);
         }
-        if self.count() >= ALLOCATIONS_MAX {
+        if self.count() >= MAX_ALLOCATIONS {
             return Err(Full::Server);
         }
-        // ALLOCATIONS_MAX is far below the number of even ports, so this ends.
+        // MAX_ALLOCATIONS is far below the number of even ports, so this ends.
         loop {
             self.next_port = self.next_port.checked_add(1).unwrap_or(0).max(FIRST_PORT);
             let fits = !even || self.next_port.is_multiple_of(2);

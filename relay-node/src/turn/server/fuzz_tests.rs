@@ -3,7 +3,7 @@
 
 use super::Output;
 use super::client::{Client, Transport};
-use super::limits::USER_ALLOCATIONS_MAX;
+use super::limits::MAX_USER_ALLOCATIONS;
 use super::nonce;
 use super::scene_tests::*;
 use crate::core::stun::STUN_HEADER_BYTES;
@@ -211,7 +211,7 @@ fn an_allocation_with_all_it_may_have_costs_two_kibibytes_at_most() {
     let mut scene = Scene::with_peers(&peers);
     scene.allocate(udp_client(1), "alice"); // what is made once
     let (_, held) = heap_of(|| {
-        for port in 2..2 + u16::try_from(USER_ALLOCATIONS_MAX - 1).unwrap() {
+        for port in 2..2 + u16::try_from(MAX_USER_ALLOCATIONS - 1).unwrap() {
             assert_eq!(scene.allocate(udp_client(port), "alice").code(), 0);
             for (number, peer) in (0x4000..).zip(&peers) {
                 scene.now_ms += 20; // strangers' answers are counted by the second
@@ -219,7 +219,7 @@ fn an_allocation_with_all_it_may_have_costs_two_kibibytes_at_most() {
             }
         }
     });
-    let each = held.unsigned_abs() / (USER_ALLOCATIONS_MAX - 1);
+    let each = held.unsigned_abs() / (MAX_USER_ALLOCATIONS - 1);
     assert!(each <= 2_048, "{each} bytes");
 }
 

@@ -2,7 +2,7 @@
 
 use super::client::Transport;
 use super::limits::{
-    ADDRESS_ALLOCATIONS_MAX, CHANNELS_MAX, STRANGER_ANSWERS_PER_SECOND, USER_ALLOCATIONS_MAX,
+    MAX_ADDRESS_ALLOCATIONS, MAX_CHANNELS, MAX_USER_ALLOCATIONS, STRANGER_ANSWERS_PER_SECOND,
 };
 use super::scene_tests::*;
 use super::*;
@@ -276,12 +276,12 @@ fn a_user_has_so_many_allocations_and_no_more() {
         let address = format!("198.51.{}.{}:9", index / 200, index % 200);
         client(Transport::Udp, address.parse().unwrap())
     };
-    for index in 0..USER_ALLOCATIONS_MAX {
+    for index in 0..MAX_USER_ALLOCATIONS {
         assert_eq!(scene.allocate(spread(index), "alice").code(), 0);
     }
-    assert_eq!(scene.allocate(spread(USER_ALLOCATIONS_MAX), "alice").code(), 486);
+    assert_eq!(scene.allocate(spread(MAX_USER_ALLOCATIONS), "alice").code(), 486);
     assert_eq!(
-        scene.allocate(spread(USER_ALLOCATIONS_MAX), "bob").code(),
+        scene.allocate(spread(MAX_USER_ALLOCATIONS), "bob").code(),
         0,
         "another user may"
     );
@@ -301,14 +301,14 @@ fn an_address_has_so_many_allocations_and_no_more() {
         let address = format!("[2001:db8:0:1:{:x}::7]:9", index + 1);
         client(Transport::Udp, address.parse().unwrap())
     };
-    for index in 0..ADDRESS_ALLOCATIONS_MAX {
+    for index in 0..MAX_ADDRESS_ALLOCATIONS {
         // The stranger's budget is for a second.
         scene.now_ms += 100;
         assert_eq!(scene.allocate(host(index), &format!("user{index}")).code(), 0);
     }
     scene.pass_seconds(1);
     assert_eq!(
-        scene.allocate(host(ADDRESS_ALLOCATIONS_MAX), "one more").code(),
+        scene.allocate(host(MAX_ADDRESS_ALLOCATIONS), "one more").code(),
         486
     );
     assert_eq!(scene.allocate(udp_client(1), "elsewhere").code(), 0);
@@ -322,7 +322,7 @@ fn an_allocation_has_so_many_channels_and_no_more() {
     let mut scene = Scene::with_peers(&peers);
     scene.allocate(udp_client(1), "alice");
     for (number, peer) in (0x4000u16..).zip(&peers) {
-        let full = usize::from(number - 0x4000) >= CHANNELS_MAX;
+        let full = usize::from(number - 0x4000) >= MAX_CHANNELS;
         let expected = if full { 508 } else { 0 };
         assert_eq!(scene.bind(udp_client(1), number, *peer).code(), expected);
     }
@@ -369,14 +369,14 @@ fn packets_that_nobody_takes_out_are_bounded() {
     let client = udp_client(1);
     scene.allocate(client, "alice");
     scene.permit(client, relay_v4());
-    for _ in 0..3 * OUTPUTS_MAX {
+    for _ in 0..3 * MAX_OUTPUTS {
         scene
             .server
             .handle_client(client, &send_indication(relay_v4(), b"x"), scene.now_ms);
     }
     assert_eq!(
         std::iter::from_fn(|| scene.server.poll_output()).count(),
-        OUTPUTS_MAX
+        MAX_OUTPUTS
     );
 }
 

@@ -32,7 +32,7 @@ mod server_tests;
 use self::allocation::Family;
 use self::allocations::Allocations;
 use self::client::Client;
-use self::limits::OUTPUTS_MAX;
+use self::limits::MAX_OUTPUTS;
 use self::nonce::NonceKey;
 use self::strangers::Strangers;
 use crate::transport::packet::{MAX_PACKET_BYTES, RELAYED_V4, RELAYED_V6};
@@ -200,7 +200,7 @@ impl TurnServer {
     }
 
     fn push(&mut self, output: Output) {
-        if self.outputs.len() < OUTPUTS_MAX {
+        if self.outputs.len() < MAX_OUTPUTS {
             self.outputs.push_back(output);
         } else {
             self.counts.dropped += 1;

@@ -3,7 +3,7 @@
 use super::allocation::{Allocation, BindError, Family};
 use super::allocations::Full;
 use super::client::Client;
-use super::limits::{LIFETIME_DEFAULT_S, LIFETIME_MAX_S};
+use super::limits::{LIFETIME_DEFAULT_S, MAX_LIFETIME_S};
 use super::{Caller, TurnServer, relayed_address};
 use crate::turn::proto::attributes::{self, Refusal};
 use crate::turn::proto::message::{Message, Method};
@@ -56,7 +56,7 @@ impl TurnServer {
         if let Some(held) = self.allocations.of(&client, now_ms) {
             // The answer was lost and the client asks again.
             let again = held.made_by == request.transaction && held.username == caller.username;
-            let lifetime_s = u32::try_from((held.expires_ms - now_ms) / 1_000).unwrap_or(LIFETIME_MAX_S);
+            let lifetime_s = u32::try_from((held.expires_ms - now_ms) / 1_000).unwrap_or(MAX_LIFETIME_S);
             return again
                 .then(|| allocated(request, held, lifetime_s))
                 .ok_or(Refusal::AllocationMismatch);
@@ -69,7 +69,7 @@ impl TurnServer {
         let families = self.families(request)?;
         let even = even_port(request)?;
         let lifetime_s = lifetime(request)?.unwrap_or(LIFETIME_DEFAULT_S);
-        let lifetime_s = lifetime_s.clamp(LIFETIME_DEFAULT_S, LIFETIME_MAX_S);
+        let lifetime_s = lifetime_s.clamp(LIFETIME_DEFAULT_S, MAX_LIFETIME_S);
         let port = self
             .allocations
             .free_port(&caller.user, &client, even)
@@ -137,7 +137,7 @@ impl TurnServer {
             }
             (0, _) => self.allocations.remove(&client),
             _ => {
-                let granted = asked.clamp(LIFETIME_DEFAULT_S, LIFETIME_MAX_S);
+                let granted = asked.clamp(LIFETIME_DEFAULT_S, MAX_LIFETIME_S);
                 allocation.expires_ms = now_ms + u64::from(granted) * 1_000;
                 return Ok(lifetime_answer(request, granted));
             }

@@ -4,9 +4,9 @@ use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::wire::frame::RelayFrame;
 
 /// The seqs that a client was sent or told to fetch, in the order in which it heard of them.
-pub fn seqs(heard: &[String]) -> Vec<u64> {
+pub fn seqs(received: &[String]) -> Vec<u64> {
     let mut all = vec![];
-    for said in heard {
+    for said in received {
         if let Some(message) = said.strip_prefix("message ") {
             all.extend(message.split(' ').next().and_then(|seq| seq.parse::<u64>().ok()));
         } else if let Some((from, to)) = said.strip_prefix("gap ").and_then(|gap| gap.split_once("..")) {
@@ -17,7 +17,7 @@ pub fn seqs(heard: &[String]) -> Vec<u64> {
 }
 
 /// Frames as a test reads them.
-pub fn told(message: &[u8]) -> Vec<String> {
+pub fn as_text(message: &[u8]) -> Vec<String> {
     let mut reader = Reader::new(message);
     let mut all = vec![];
     while !reader.is_at_end() {
