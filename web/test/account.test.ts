@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { recoverMessageAddress } from "viem";
-import { AccountMemory, type AccountStorage, renew, restoreAccount, signInByPage } from "../src/app/account.ts";
-import { makePageKey, pageWallet } from "../src/app/page-key.ts";
+import { AccountMemory, type AccountStorage, renew, restoreAccount, signInByPage } from "../src/app/account/account.ts";
+import { makePageKey, pageWallet } from "../src/app/account/page-key.ts";
 import { connectWallet, signText, WalletError } from "../src/lib/index.ts";
 
 const ORIGIN = "https://edge.example";

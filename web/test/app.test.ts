@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { byteCount, payloadLine, payloadText, shortHex } from "../src/app/format.ts";
-import { HELD_MESSAGES, MessageRun } from "../src/app/messages.ts";
+import { HELD_MESSAGES, MessageRun } from "../src/app/messages/run.ts";
 import { texts } from "../src/app/texts.ts";
-import { utf8Bytes } from "../src/lib/bytes.ts";
+import { byteCount, payloadLine, payloadText, shortHex } from "../src/app/ui/format.ts";
 import type { StreamMessage } from "../src/lib/index.ts";
+import { utf8Bytes } from "../src/lib/wire/bytes.ts";
 
 const message = (seq: number, payload: Uint8Array<ArrayBuffer> = utf8Bytes(`m${seq}`)): StreamMessage => ({
   seq,

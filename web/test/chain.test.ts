@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Hex, toHex, toWord } from "../src/lib/bytes.ts";
-import { ANCHORED_TOPIC, checkOnChain } from "../src/lib/chain.ts";
+import { ANCHORED_TOPIC, checkOnChain } from "../src/lib/chain/on-chain.ts";
+import { parseReceipt, type Receipt } from "../src/lib/chain/receipt.ts";
 import type { StreamChainError } from "../src/lib/errors.ts";
-import { parseReceipt, type Receipt } from "../src/lib/receipt.ts";
+import { type Hex, toHex, toWord } from "../src/lib/wire/bytes.ts";
 
 const word = (byte: string): Hex => `0x${byte.repeat(32)}`;
 const address = (byte: string): Hex => `0x${byte.repeat(20)}`;

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Bytes, type Hex, utf8Bytes } from "../src/lib/bytes.ts";
-import { encodeCbor } from "../src/lib/cbor.ts";
-import { Direct } from "../src/lib/direct.ts";
-import { DirectInbox, type DirectMessage } from "../src/lib/direct-inbox.ts";
-import type { EdgeClient } from "../src/lib/edge.ts";
-import type { MailboxContents, PeerInfo, SessionAnswer } from "../src/lib/edge-answers.ts";
+import { Direct } from "../src/lib/direct/direct-channels.ts";
+import { DirectInbox, type DirectMessage } from "../src/lib/direct/inbox.ts";
+import type { MailboxContents, PeerInfo, SessionAnswer } from "../src/lib/http/edge-answers.ts";
+import type { EdgeClient } from "../src/lib/http/edge-client.ts";
 import { DIRECT_LIFE_MS, DIRECT_PEERS } from "../src/lib/limits.ts";
 import type { DataChannel, DirectConnection, Platform } from "../src/lib/platform.ts";
+import { type Bytes, type Hex, utf8Bytes } from "../src/lib/wire/bytes.ts";
+import { encodeCbor } from "../src/lib/wire/cbor.ts";
 import { settle, testPlatform, VirtualClock } from "./support/surroundings.ts";
 
 const AUTHOR: Hex = `0x${"a1".repeat(20)}`;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { concat } from "../src/lib/bytes.ts";
-import { type CborValue, encodeCbor } from "../src/lib/cbor.ts";
-import { EdgeClient } from "../src/lib/edge.ts";
-import { parseIceServers } from "../src/lib/edge-answers.ts";
 import type { StreamChainError } from "../src/lib/errors.ts";
+import { parseIceServers } from "../src/lib/http/edge-answers.ts";
+import { EdgeClient } from "../src/lib/http/edge-client.ts";
+import { concat } from "../src/lib/wire/bytes.ts";
+import { type CborValue, encodeCbor } from "../src/lib/wire/cbor.ts";
 import { problem } from "./support/world.ts";
 
 const answering = (answer: () => Response): EdgeClient => new EdgeClient("https://edge.test/", async () => answer());

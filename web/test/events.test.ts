@@ -2,13 +2,13 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Hex } from "../src/lib/bytes.ts";
-import { encodeCbor } from "../src/lib/cbor.ts";
-import { type ChainEvent, ChainEvents } from "../src/lib/chain-events.ts";
+import { type ChainEvent, ChainEvents } from "../src/lib/chain/chain-events.ts";
 import type { StreamChainError } from "../src/lib/errors.ts";
-import { type FollowedEvent, followEvents } from "../src/lib/event-follower.ts";
-import { decodeRelayMessage } from "../src/lib/frames.ts";
-import { ServerEventReader } from "../src/lib/server-events.ts";
+import { type FollowedEvent, followEvents } from "../src/lib/http/event-follower.ts";
+import type { Hex } from "../src/lib/wire/bytes.ts";
+import { encodeCbor } from "../src/lib/wire/cbor.ts";
+import { decodeRelayMessage } from "../src/lib/wire/frames.ts";
+import { ServerEventReader } from "../src/lib/wire/server-events.ts";
 
 const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { concat, fromHex, toHex } from "../src/lib/bytes.ts";
-import { type CborValue, decodeSequence, encodeCbor } from "../src/lib/cbor.ts";
 import { StreamChainError } from "../src/lib/errors.ts";
-import { decodeRelayMessage, encodeFrame } from "../src/lib/frames.ts";
+import { concat, fromHex, toHex } from "../src/lib/wire/bytes.ts";
+import { type CborValue, decodeSequence, encodeCbor } from "../src/lib/wire/cbor.ts";
+import { decodeRelayMessage, encodeFrame } from "../src/lib/wire/frames.ts";
 
 const hex = (text: string): Uint8Array => fromHex(`0x${text.replaceAll(" ", "")}`);
 const malformed = (error: unknown): boolean => error instanceof StreamChainError && error.code === "malformed";

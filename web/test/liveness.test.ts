@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LIVENESS_DEAD_MS, LIVENESS_IDLE_MS, LIVENESS_LOOK_MS, LIVENESS_UNANSWERED_MS } from "../src/lib/limits.ts";
-import { Liveness } from "../src/lib/liveness.ts";
+import { Liveness } from "../src/lib/session/liveness.ts";
 import { settle, testPlatform, VirtualClock } from "./support/surroundings.ts";
 
 /** What SCTP brings for each packet of ours. */

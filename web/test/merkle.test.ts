@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { SimpleMerkleTree, StandardMerkleTree } from "@openzeppelin/merkle-tree";
-import { fromHex, type Hex, toHex, utf8Bytes } from "../src/lib/bytes.ts";
+import { keccak, leafHashes, merkleRoot, streamId } from "../src/lib/chain/merkle.ts";
+import { checkDeployment, checkProof, parseReceipt, type Receipt } from "../src/lib/chain/receipt.ts";
 import { StreamChainError } from "../src/lib/errors.ts";
-import { keccak, leafHashes, merkleRoot, streamId } from "../src/lib/merkle.ts";
-import { checkDeployment, checkProof, parseReceipt, type Receipt } from "../src/lib/receipt.ts";
+import { fromHex, type Hex, toHex, utf8Bytes } from "../src/lib/wire/bytes.ts";
 
 interface VectorMessage {
   readonly seq: number;

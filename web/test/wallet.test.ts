@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeFunctionData, parseAbi } from "viem";
-import { type Hex, toHex, utf8Bytes } from "../src/lib/bytes.ts";
 import {
   connectWallet,
   discoverWallets,
@@ -14,7 +13,8 @@ import {
   useChain,
   type Wallet,
   WalletError,
-} from "../src/lib/wallet.ts";
+} from "../src/lib/chain/wallet.ts";
+import { type Hex, toHex, utf8Bytes } from "../src/lib/wire/bytes.ts";
 
 const STREAM: Hex = `0x${"51".repeat(32)}`;
 const CONTRACT: Hex = `0x${"c0".repeat(20)}`;

@@ -2,9 +2,9 @@
 // connection and one on the chain, each with what can be done.
 
 import type { EdgeStatus, ErrorCode, StateChange, StreamChainError, StreamConnection } from "../lib/index.ts";
-import { el } from "./dom.ts";
-import { icon } from "./icons.ts";
 import { texts } from "./texts.ts";
+import { el } from "./ui/dom.ts";
+import { icon } from "./ui/icons.ts";
 
 /** Blocks that the edge may be behind before a person is told. */
 const LAG_TOLD_FROM = 10;

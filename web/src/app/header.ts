@@ -1,10 +1,10 @@
 // The bar at the top: which stream, whether connected, and the page's own switches.
 
 import type { StateChange, StreamConnection } from "../lib/index.ts";
-import { copyText, el, setAttribute, setText } from "./dom.ts";
-import { shortHex } from "./format.ts";
-import { brandMark, icon } from "./icons.ts";
 import { texts } from "./texts.ts";
+import { copyText, el, setAttribute, setText } from "./ui/dom.ts";
+import { shortHex } from "./ui/format.ts";
+import { brandMark, icon } from "./ui/icons.ts";
 
 /** Shape of a stream's name, or of its id. */
 const STREAM = /^(?:[a-z0-9][a-z0-9._-]{0,63}|0x[0-9a-f]{40}|0x[0-9a-f]{64})$/;

@@ -1,25 +1,25 @@
 // The app: one page on one stream. Data goes one way: connection → model → panels.
 
 import * as lib from "../lib/index.ts";
-import { type AccountMemory, AccountMenu, restoreAccount } from "./account.ts";
-import { AnchorPanel } from "./anchors.ts";
+import { type AccountMemory, AccountMenu, restoreAccount } from "./account/account.ts";
+import { NewStream } from "./account/new-stream.ts";
 import { Banners } from "./banners.ts";
-import { ChainPanel } from "./chain-panel.ts";
-import { Composer } from "./composer.ts";
-import { Details } from "./details.ts";
-import { DirectStrip } from "./direct.ts";
-import { el, perFrame, setText } from "./dom.ts";
-import { payloadLine } from "./format.ts";
 import { Header, isStreamName, restoreTheme, streamAddress } from "./header.ts";
-import { LatencyPanel } from "./latency.ts";
-import { MessageList } from "./list.ts";
-import { MarksBar } from "./marks-bar.ts";
-import { MessageRun } from "./messages.ts";
-import { NewStream } from "./new-stream.ts";
-import { PathPanel } from "./path.ts";
+import { Composer } from "./messages/composer.ts";
+import { Details } from "./messages/details.ts";
+import { DirectStrip } from "./messages/direct.ts";
+import { MessageList } from "./messages/list.ts";
+import { MarksBar } from "./messages/marks-bar.ts";
+import { MessageRun } from "./messages/run.ts";
+import { AnchorPanel } from "./panels/anchors.ts";
+import { ChainPanel } from "./panels/chain.ts";
+import { LatencyPanel } from "./panels/latency.ts";
+import { PathPanel } from "./panels/path.ts";
+import { SystemPanel } from "./panels/system.ts";
 import { isServed, onServed } from "./served.ts";
-import { SystemPanel } from "./system.ts";
 import { texts } from "./texts.ts";
+import { el, perFrame, setText } from "./ui/dom.ts";
+import { payloadLine } from "./ui/format.ts";
 
 declare global {
   interface Window {

@@ -1,6 +1,6 @@
 // How far a stream is: final <= anchored, each a prefix, because the contract keeps anchors contiguous.
 
-import type { AnchorState } from "./frames.ts";
+import type { AnchorState } from "./wire/frames.ts";
 
 /** What is known of one message. */
 export type MessageState = "live" | "stored" | "anchored" | "final";

@@ -1,6 +1,6 @@
 // The world's edge as a client without WebRTC meets it: an event stream, and messages by POST into the same stream.
 
-import { fromHex, toHex } from "../../src/lib/bytes.ts";
+import { fromHex, toHex } from "../../src/lib/wire/bytes.ts";
 import { type Accepted, problem, type World } from "./world.ts";
 
 const AUTHOR = `0x${"a1".repeat(20)}`;

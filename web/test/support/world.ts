@@ -1,10 +1,10 @@
 // A stand-in for edge and relay in one, over in-memory channels: it keeps the protocol's rules, and the test decides
 // when messages are committed, when relays die, and what goes wrong.
 
-import { type Bytes, concat, fromHex, toHex } from "../../src/lib/bytes.ts";
-import { type CborValue, encodeCbor } from "../../src/lib/cbor.ts";
-import { type ClientFrame, decodeClientMessage } from "../../src/lib/frames.ts";
 import type { DataChannel, PeerConnection, Platform } from "../../src/lib/platform.ts";
+import { type Bytes, concat, fromHex, toHex } from "../../src/lib/wire/bytes.ts";
+import { type CborValue, encodeCbor } from "../../src/lib/wire/cbor.ts";
+import { type ClientFrame, decodeClientMessage } from "../../src/lib/wire/frames.ts";
 import { ByHttp } from "./by-http.ts";
 import { MemoryLocks, MemoryStorage, testPlatform, VirtualClock } from "./surroundings.ts";
 
