@@ -2,7 +2,7 @@
 
 import { parseIceServers } from "../../web/src/lib/http/edge-answers.ts";
 import * as lib from "../../web/src/lib/index.ts";
-import { readPath } from "../../web/src/lib/session/session.ts";
+import { readPath } from "../../web/src/lib/session/path-stats.ts";
 import { decodeRelayMessage, encodeFrame, type RelayFrame } from "../../web/src/lib/wire/frames.ts";
 
 /** A message as a test compares it: the payload as hex. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { HELD_MESSAGES, MessageRun } from "../src/app/messages/run.ts";
+import { MAX_HELD_MESSAGES, MessageRun } from "../src/app/messages/run.ts";
 import { texts } from "../src/app/texts.ts";
 import { byteCount, payloadLine, payloadText, shortHex } from "../src/app/ui/format.ts";
 import type { StreamMessage } from "../src/lib/index.ts";
@@ -49,9 +49,9 @@ test("a run that is taken back to before its beginning begins anew", () => {
 });
 
 test("a long stream keeps its latest messages only", () => {
-  const made = run(0, HELD_MESSAGES + 2_500);
-  assert.ok(made.length >= HELD_MESSAGES && made.length <= HELD_MESSAGES + 1_000);
-  assert.equal(made.at(made.end - 1)?.seq, HELD_MESSAGES + 2_499);
+  const made = run(0, MAX_HELD_MESSAGES + 2_500);
+  assert.ok(made.length >= MAX_HELD_MESSAGES && made.length <= MAX_HELD_MESSAGES + 1_000);
+  assert.equal(made.at(made.end - 1)?.seq, MAX_HELD_MESSAGES + 2_499);
 });
 
 test("a message is one line: text without its line breaks, anything else by its size", () => {

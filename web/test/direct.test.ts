@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Direct } from "../src/lib/direct/direct-channels.ts";
+import { DirectChannels } from "../src/lib/direct/direct-channels.ts";
 import { DirectInbox, type DirectMessage } from "../src/lib/direct/inbox.ts";
 import type { MailboxContents, PeerInfo, SessionAnswer } from "../src/lib/http/edge-answers.ts";
 import type { EdgeClient } from "../src/lib/http/edge-client.ts";
-import { DIRECT_LIFE_MS, DIRECT_PEERS } from "../src/lib/limits.ts";
+import { DIRECT_LIFE_MS, MAX_DIRECT_PEERS } from "../src/lib/limits.ts";
 import type { DataChannel, DirectConnection, Platform } from "../src/lib/platform.ts";
 import { type Bytes, type Hex, utf8Bytes } from "../src/lib/wire/bytes.ts";
 import { encodeCbor } from "../src/lib/wire/cbor.ts";
@@ -130,13 +130,13 @@ class Mailboxes {
 }
 
 interface Member {
-  readonly direct: Direct;
+  readonly direct: DirectChannels;
   readonly told: string[];
 }
 
 function member(clock: VirtualClock, mailboxes: Mailboxes, session: string, parts: Partial<Platform> = {}): Member {
   const told: string[] = [];
-  const direct = new Direct({
+  const direct = new DirectChannels({
     platform: testPlatform(clock, { createDirectConnection: () => new FakeDirect(), ...parts }),
     edge: mailboxes.client(AUTHOR),
     token: () => "token",
@@ -178,8 +178,8 @@ test("a client opens only a few channels, however large the crowd", async () => 
   const mailboxes = new Mailboxes();
   const crowd = Array.from({ length: 9 }, (_, i) => member(clock, mailboxes, `s${i}`));
   await clock.advance(20_000);
-  for (const { direct } of crowd) assert.ok(direct.peers.length <= DIRECT_PEERS, `${direct.peers.length} channels`);
-  assert.equal(crowd[0]?.direct.peers.length, DIRECT_PEERS);
+  for (const { direct } of crowd) assert.ok(direct.peers.length <= MAX_DIRECT_PEERS, `${direct.peers.length} channels`);
+  assert.equal(crowd[0]?.direct.peers.length, MAX_DIRECT_PEERS);
   for (const { direct } of crowd) direct.stop();
 });
 

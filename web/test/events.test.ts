@@ -2,12 +2,13 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ChainEvent, ChainEvents } from "../src/lib/chain/chain-events.ts";
+import { ChainEvents } from "../src/lib/chain/chain-events.ts";
 import type { StreamChainError } from "../src/lib/errors.ts";
 import { type FollowedEvent, followEvents } from "../src/lib/http/event-follower.ts";
 import type { Hex } from "../src/lib/wire/bytes.ts";
 import { encodeCbor } from "../src/lib/wire/cbor.ts";
 import { decodeRelayMessage } from "../src/lib/wire/frames.ts";
+import type { ChainEvent } from "../src/lib/wire/records.ts";
 import { ServerEventReader } from "../src/lib/wire/server-events.ts";
 
 const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LIVENESS_DEAD_MS, LIVENESS_IDLE_MS, LIVENESS_LOOK_MS, LIVENESS_UNANSWERED_MS } from "../src/lib/limits.ts";
+import { LIVENESS_CHECK_MS, LIVENESS_DEAD_MS, LIVENESS_IDLE_MS, LIVENESS_UNANSWERED_MS } from "../src/lib/limits.ts";
 import { Liveness } from "../src/lib/session/liveness.ts";
 import { settle, testPlatform, VirtualClock } from "./support/surroundings.ts";
 
@@ -59,7 +59,7 @@ class Path {
     for (let at = 0; at < ms; at += 20) {
       this.send();
       await this.clock.advance(20);
-      if (this.works) this.liveness.heard();
+      if (this.works) this.liveness.received();
     }
   }
 }
@@ -81,7 +81,7 @@ test("a path that stops answering while nobody speaks is noticed by what the pag
   await path.clock.advance(10_000);
   assert.deepEqual(path.told, []);
   path.works = false;
-  await path.clock.advance(LIVENESS_IDLE_MS + 4 * LIVENESS_LOOK_MS);
+  await path.clock.advance(LIVENESS_IDLE_MS + 4 * LIVENESS_CHECK_MS);
   assert.match(path.told.join(), /^silent \d+/);
   path.liveness.stop();
 });
@@ -97,7 +97,7 @@ for (const { relayAnswers, patience } of [
     path.relayAnswers = relayAnswers;
     await path.clock.advance(LIVENESS_IDLE_MS + patience);
     assert.match(path.told.join(), /^silent \d+$/);
-    await path.clock.advance(5 * LIVENESS_LOOK_MS);
+    await path.clock.advance(5 * LIVENESS_CHECK_MS);
     assert.match(path.told.join(), /^silent \d+,dead \d+$/);
     await path.clock.advance(60_000);
     assert.equal(path.told.length, 2);
@@ -172,7 +172,7 @@ test("a page that slept for an hour does not take that for a silence", async () 
   await path.converse(1_000);
   path.send();
   path.clock.now += 3_600_000;
-  await path.clock.advance(LIVENESS_LOOK_MS);
+  await path.clock.advance(LIVENESS_CHECK_MS);
   path.bytes = (path.bytes ?? 0) + ACKNOWLEDGEMENT_BYTES;
   await path.clock.advance(10_000);
   assert.deepEqual(path.told, []);

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PACE_BURST_MS } from "../src/lib/limits.ts";
-import { Pace } from "../src/lib/publish/pacer.ts";
+import { PACER_BURST_MS } from "../src/lib/limits.ts";
+import { Pacer } from "../src/lib/publish/pacer.ts";
 
 /** Sends one message of `bytes` whenever it may, for so many ms; how many went. */
-const sentIn = (pace: Pace, ms: number, bytes: number): number => {
+const sentIn = (pacer: Pacer, ms: number, bytes: number): number => {
   let sent = 0;
   for (let now = 0; now < ms; now++) {
-    while (pace.wait(now) === 0 && sent < 100_000) {
-      pace.spend(1, bytes, now);
+    while (pacer.wait(now) === 0 && sent < 100_000) {
+      pacer.spend(1, bytes, now);
       sent++;
     }
   }
@@ -16,29 +16,29 @@ const sentIn = (pace: Pace, ms: number, bytes: number): number => {
 };
 
 test("a page sends a burst and then at the relay's rate", () => {
-  const pace = new Pace();
-  pace.begin({ messagesPerS: 100, bytesPerS: undefined });
-  const sent = sentIn(pace, 10_000, 10);
-  const burst = PACE_BURST_MS / 10;
+  const pacer = new Pacer();
+  pacer.begin({ messagesPerS: 100, bytesPerS: undefined });
+  const sent = sentIn(pacer, 10_000, 10);
+  const burst = PACER_BURST_MS / 10;
   assert.ok(sent >= 1_000 && sent <= 1_000 + burst + 1, `${sent} messages in ten seconds at 100 a second`);
 });
 
 test("bytes are paced as well", () => {
-  const pace = new Pace();
-  pace.begin({ messagesPerS: undefined, bytesPerS: 100_000 });
-  const sent = sentIn(pace, 10_000, 10_000);
+  const pacer = new Pacer();
+  pacer.begin({ messagesPerS: undefined, bytesPerS: 100_000 });
+  const sent = sentIn(pacer, 10_000, 10_000);
   assert.ok(sent >= 100 && sent <= 112, `${sent} messages of 10,000 bytes in ten seconds at 100,000 bytes a second`);
 });
 
 test("a relay without rates is sent everything at once", () => {
-  const pace = new Pace();
-  pace.begin({ messagesPerS: 0, bytesPerS: undefined });
-  assert.equal(sentIn(pace, 1, 10), 100_000);
-  assert.equal(pace.together, Number.POSITIVE_INFINITY);
+  const pacer = new Pacer();
+  pacer.begin({ messagesPerS: 0, bytesPerS: undefined });
+  assert.equal(sentIn(pacer, 1, 10), 100_000);
+  assert.equal(pacer.maxTogether, Number.POSITIVE_INFINITY);
 });
 
 test("what goes together is a part of the burst", () => {
-  const pace = new Pace();
-  pace.begin({ messagesPerS: 100, bytesPerS: undefined });
-  assert.equal(pace.together, 25);
+  const pacer = new Pacer();
+  pacer.begin({ messagesPerS: 100, bytesPerS: undefined });
+  assert.equal(pacer.maxTogether, 25);
 });

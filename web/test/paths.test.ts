@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Attempt, connect, type StreamConnection } from "../src/lib/index.ts";
-import { NEXT_REQUEST_MS, REQUESTS_MAX } from "../src/lib/limits.ts";
+import { MAX_SESSION_REQUESTS, NEXT_REQUEST_MS } from "../src/lib/limits.ts";
 import type { Platform } from "../src/lib/platform.ts";
 import { joined } from "./support/joining.ts";
 import { settle } from "./support/surroundings.ts";
@@ -210,7 +210,7 @@ test("an edge that never answers is asked four times, and then again after a pau
   world.edgeHangs = true;
   world.session.die();
   await world.clock.advance(9_000);
-  assert.equal(posts(world), 1 + REQUESTS_MAX);
+  assert.equal(posts(world), 1 + MAX_SESSION_REQUESTS);
   connection.close();
 });
 

@@ -1,6 +1,6 @@
-// The public face of @streamchain/client.
+// The public interface of @streamchain/client. `AnchorNews`, `ChainState`, `Way` and `WayId` are names of earlier versions.
 
-export { type ChainEvent, ChainEvents, type ChainState, chainEventKey } from "./chain/chain-events.ts";
+export { ChainEvents, chainEventKey } from "./chain/chain-events.ts";
 export { climb, hashPair, keccak, leafHashes, merkleRoot, streamId } from "./chain/merkle.ts";
 export { ANCHORED_TOPIC, checkOnChain } from "./chain/on-chain.ts";
 export {
@@ -31,10 +31,10 @@ export {
 } from "./chain/wallet.ts";
 export { connect, StreamConnection } from "./connection/connection.ts";
 export type {
-  AnchorNews,
   ConnectionEvents,
   ConnectionState,
   ConnectOptions,
+  RelayError,
   StateChange,
   StreamMarks,
 } from "./connection/types.ts";
@@ -50,7 +50,6 @@ export type {
   Published,
   RelayStatus,
   StreamInfo,
-  StreamMessage,
 } from "./http/edge-answers.ts";
 export { CHAIN_PAGE, EdgeClient, type PublishNumber, type PublishOptions } from "./http/edge-client.ts";
 export {
@@ -64,7 +63,7 @@ export {
 } from "./http/event-follower.ts";
 export { checksumAddress, postJson, signIn, signInText } from "./http/sign-in.ts";
 export { MAX_PAYLOAD_BYTES } from "./limits.ts";
-export type { MessageState } from "./marks.ts";
+export type { AnchorState, AnchorState as ChainState, MessageState } from "./marks.ts";
 export { type Platform, type RequestTiming, type SharedLocks, storageOf, type TextStorage } from "./platform.ts";
 export type { Publication, PublicationState } from "./publish/publication.ts";
 export type { Guarantee } from "./read/feed.ts";
@@ -76,7 +75,13 @@ export {
   type AttemptStep,
   type AttemptStepId,
 } from "./session/attempt-log.ts";
-export type { Way, WayId } from "./session/candidate-paths.ts";
-export type { ConnectionPath } from "./session/session.ts";
+export type {
+  CandidatePath,
+  CandidatePath as Way,
+  CandidatePathKind,
+  CandidatePathKind as WayId,
+} from "./session/candidate-paths.ts";
+export type { ConnectionPath } from "./session/path-stats.ts";
 export { type Bytes, fromHex, type Hex, toHex } from "./wire/bytes.ts";
 export { RelayErrorCode } from "./wire/frames.ts";
+export type { AnchorRef, AnchorRef as AnchorNews, ChainEvent, StreamMessage } from "./wire/records.ts";

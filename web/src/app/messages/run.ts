@@ -3,7 +3,7 @@
 import type { StreamMessage } from "../../lib/index.ts";
 
 /** Messages held at most; older ones can be read again. */
-export const HELD_MESSAGES = 20_000;
+export const MAX_HELD_MESSAGES = 20_000;
 
 /** A contiguous run of a stream's messages. */
 export class MessageRun {
@@ -41,8 +41,8 @@ export class MessageRun {
       this.#first = message.seq;
     }
     this.#messages.push(message);
-    if (this.#messages.length > HELD_MESSAGES + 1_000) {
-      this.#messages.splice(0, this.#messages.length - HELD_MESSAGES); // in strides, so that it is cheap on average
+    if (this.#messages.length > MAX_HELD_MESSAGES + 1_000) {
+      this.#messages.splice(0, this.#messages.length - MAX_HELD_MESSAGES); // in strides, so that it is cheap on average
       this.#first = (this.#messages[0] as StreamMessage).seq;
     }
   }

@@ -1,29 +1,15 @@
-// What is published through the contract: found by block, log index and transaction, for it has no seq.
+// Events of the contract that are not anchors: found by block, log index and transaction, since they have no seq.
 
-import { type Bytes, fromHex, type Hex, toHex } from "../wire/bytes.ts";
-import type { RelayFrame } from "../wire/frames.ts";
+import { type Bytes, fromHex, toHex } from "../wire/bytes.ts";
+import type { ChainFrame } from "../wire/frames.ts";
 import type { JsonObject } from "../wire/json.ts";
+import type { ChainEvent } from "../wire/records.ts";
 
-/** How sure an event of the chain is: in a block, in a final block, or taken back by a reorg. */
-export type ChainState = "anchored" | "final" | "reverted";
-
-/** Something that was published on chain, or news of its state alone. */
-export interface ChainEvent {
-  readonly block: number;
-  readonly logIndex: number;
-  readonly tx: Hex;
-  readonly state: ChainState;
-  /** Undefined where only the state is new. */
-  readonly author: Hex | undefined;
-  /** Undefined where only the state is new. */
-  readonly payload: Bytes | undefined;
-}
-
-/** What names an event: a transaction that a reorg moves to another block makes another event. */
+/** Identifies an event: a transaction that a reorganisation moves to another block makes another event. */
 export const chainEventKey = ({ block, logIndex, tx }: ChainEvent): string => `${block}/${logIndex}/${tx}`;
 
 /** The event of a relay's frame. */
-export function chainEventOf(frame: RelayFrame & { readonly kind: "chain" | "chain-state" }): ChainEvent {
+export function chainEventOf(frame: ChainFrame): ChainEvent {
   const isNew = frame.kind === "chain";
   return {
     block: frame.block,
@@ -48,34 +34,34 @@ export function readChainEvent(json: JsonObject): ChainEvent {
   };
 }
 
-/** The events of a stream as they come, in the order of the chain; those taken back stay, marked so. */
+/** The events of a stream as they come, in the order of the chain. Those taken back stay, as `reverted`. */
 export class ChainEvents {
   readonly #held = new Map<string, ChainEvent>();
-  readonly #most: number;
+  readonly #max: number;
 
-  /** Keeps the newest `most` events. */
-  constructor(most: number) {
-    this.#most = most;
+  /** Keeps the newest `max` events. */
+  constructor(max: number) {
+    this.#max = max;
   }
 
-  /** Takes news; whether anything changed. */
-  take(news: ChainEvent): boolean {
-    const key = chainEventKey(news);
+  /** Adds an event or a change of its state; returns whether anything changed. */
+  take(update: ChainEvent): boolean {
+    const key = chainEventKey(update);
     const before = this.#held.get(key);
-    if (before === undefined && news.payload === undefined) return false; // older than what is held
+    if (before === undefined && update.payload === undefined) return false; // of an event older than those held
     const next: ChainEvent = {
-      ...news,
-      author: news.author ?? before?.author,
-      payload: news.payload ?? before?.payload,
+      ...update,
+      author: update.author ?? before?.author,
+      payload: update.payload ?? before?.payload,
     };
     if (before?.state === next.state || (before?.state === "final" && next.state === "anchored")) return false;
     this.#held.set(key, next);
-    const surplus = this.#held.size - this.#most;
+    const surplus = this.#held.size - this.#max;
     for (const old of surplus > 0 ? this.toArray().slice(0, surplus) : []) this.#held.delete(chainEventKey(old));
     return true;
   }
 
-  /** All that is held, in the order of the chain. */
+  /** All events held, in the order of the chain. */
   toArray(): ChainEvent[] {
     return [...this.#held.values()].sort((a, b) => a.block - b.block || a.logIndex - b.logIndex);
   }

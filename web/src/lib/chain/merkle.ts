@@ -1,5 +1,5 @@
-// Hashes of StreamChain: stream ids, leaves and proofs, as the contract and OpenZeppelin's StandardMerkleTree have them.
-// The position of a message is bound by `seq` inside its leaf, so inner nodes hash their children in sorted order.
+// Hashes of StreamChain: stream ids, leaves and proofs, as the contract and OpenZeppelin's StandardMerkleTree make them.
+// `seq` in a message's leaf fixes its position, so inner nodes hash their children in sorted order.
 
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { type Bytes, compareBytes, concat, padLeft, toWord, utf8Bytes } from "../wire/bytes.ts";
@@ -26,7 +26,7 @@ export interface LeafInputs {
   readonly payload: Uint8Array;
 }
 
-/** The hashes on the way from a message to its leaf. */
+/** The hashes from a message to its leaf. */
 export interface LeafHashes {
   /** `keccak256(payload)`. */
   readonly payloadHash: Bytes;
@@ -36,7 +36,7 @@ export interface LeafHashes {
   readonly leaf: Bytes;
 }
 
-/** The leaf of a message: hashed twice, so that no inner node can pass as a leaf. */
+/** The leaf of a message, hashed twice so that no inner node can pass as a leaf. */
 export function leafHashes(inputs: LeafInputs): LeafHashes {
   const payloadHash = keccak(inputs.payload);
   const encoded = concat([inputs.stream, toWord(inputs.seq), toWord(inputs.time), padLeft(inputs.author), payloadHash]);
@@ -55,7 +55,7 @@ export interface ProofStep {
   readonly parent: Bytes;
 }
 
-/** Every step from a leaf to the root that the proof leads to; the last parent (or the leaf itself) is the root. */
+/** The steps from a leaf to its root; the last parent (or the leaf, without steps) is the root. */
 export function climb(leaf: Uint8Array, proof: readonly Uint8Array[]): ProofStep[] {
   const steps: ProofStep[] = [];
   let node = leaf;

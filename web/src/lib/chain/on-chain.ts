@@ -1,10 +1,9 @@
-// The check of a receipt against an Ethereum node, by plain JSON-RPC over fetch: is the anchor's event really there?
-// The node is the only witness; the edge is not asked.
+// Checks a receipt against an Ethereum node: whether the anchor's event is on the chain. Only the node is asked, not the
+// edge.
 
-import { malformed, StreamChainError } from "../errors.ts";
-import { HTTP_TIMEOUT_MS, MAX_JSON_BYTES } from "../limits.ts";
 import { fromHex, fromWord, type Hex, toHex, utf8Bytes } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
+import { parseQuantity, readQuantity, rpcCall } from "./json-rpc.ts";
 import { keccak } from "./merkle.ts";
 import { type CheckResult, type CheckStep, checkResult, type Receipt } from "./receipt.ts";
 
@@ -12,7 +11,7 @@ import { type CheckResult, type CheckStep, checkResult, type Receipt } from "./r
 export const ANCHORED_TOPIC: Hex = toHex(keccak(utf8Bytes("Anchored(bytes32,address,uint64,uint32,bytes32)")));
 
 /** A decoded `Anchored` event. */
-export interface AnchoredEvent {
+interface AnchoredEvent {
   readonly contract: Hex;
   readonly stream: Hex;
   readonly anchorer: Hex;
@@ -22,8 +21,8 @@ export interface AnchoredEvent {
   readonly logIndex: number;
 }
 
-/** Reads an `Anchored` event from a log of `eth_getTransactionReceipt`; undefined for any other log. */
-export function decodeAnchored(log: JsonObject): AnchoredEvent | undefined {
+/** The `Anchored` event in a log of `eth_getTransactionReceipt`; undefined for any other log. */
+function decodeAnchored(log: JsonObject): AnchoredEvent | undefined {
   const topics = log.list("topics");
   if (topics.length !== 3 || topics[0] !== ANCHORED_TOPIC) return undefined;
   const [, stream, anchorer] = log.hexes("topics", 32) as [Hex, Hex, Hex];
@@ -35,60 +34,13 @@ export function decodeAnchored(log: JsonObject): AnchoredEvent | undefined {
     first: fromWord(data.subarray(0, 32)),
     count: fromWord(data.subarray(32, 64)),
     root: toHex(data.subarray(64, 96)),
-    logIndex: quantity(log, "logIndex"),
+    logIndex: readQuantity(log, "logIndex"),
   };
-}
-
-/** A JSON-RPC quantity (`0x…` without leading zeros) as a number. */
-function quantity(json: JsonObject, key: string): number {
-  return parseQuantity(json.text(key));
-}
-
-function parseQuantity(text: unknown): number {
-  if (typeof text !== "string" || !/^0x[0-9a-fA-F]{1,14}$/.test(text)) throw malformed("not a JSON-RPC quantity");
-  const value = Number.parseInt(text.slice(2), 16);
-  if (!Number.isSafeInteger(value)) throw malformed("JSON-RPC quantity of 2^53 or more");
-  return value;
-}
-
-/** One JSON-RPC call; rejects with `rpc` when the node cannot be reached or answers with an error. */
-export async function rpcCall(
-  url: string,
-  method: string,
-  params: readonly unknown[],
-  fetcher: typeof fetch = fetch,
-): Promise<unknown> {
-  let text: string;
-  try {
-    const response = await fetcher(url, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
-      signal: AbortSignal.timeout(HTTP_TIMEOUT_MS),
-    });
-    text = await response.text();
-  } catch (cause) {
-    throw new StreamChainError("rpc", `${method}: the node cannot be reached`, { retryable: true, cause });
-  }
-  if (text.length > MAX_JSON_BYTES) throw malformed(`${method}: answer too long`);
-  const answer = parseAnswer(text, method);
-  if (answer.has("error")) {
-    throw new StreamChainError("rpc", `${method}: ${answer.object("error").textOr("message", "error")}`);
-  }
-  return (JSON.parse(text) as { result?: unknown }).result ?? null;
-}
-
-function parseAnswer(text: string, method: string): JsonObject {
-  try {
-    return new JsonObject(JSON.parse(text), "answer");
-  } catch (cause) {
-    throw new StreamChainError("rpc", `${method}: the answer is not JSON-RPC`, { cause });
-  }
 }
 
 function transactionSteps(receipt: Receipt, transaction: JsonObject): CheckStep[] {
   const status = transaction.text("status");
-  const block = quantity(transaction, "blockNumber");
+  const block = readQuantity(transaction, "blockNumber");
   const blockHash = transaction.hex("blockHash", 32);
   return [
     {
@@ -142,10 +94,10 @@ function eventStep(receipt: Receipt, transaction: JsonObject): CheckStep {
 
 async function finalityStep(receipt: Receipt, url: string, fetcher: typeof fetch): Promise<CheckStep> {
   const answer = await rpcCall(url, "eth_getBlockByNumber", ["finalized", false], fetcher);
-  const finalized = answer === null ? 0 : quantity(new JsonObject(answer, "block"), "number");
+  const finalized = answer === null ? 0 : readQuantity(new JsonObject(answer, "block"), "number");
   return {
     id: "finality",
-    ok: true, // an anchor that is not final yet is true all the same; the values say how far it is
+    ok: true, // an anchor that is not final yet is valid too; the values say how far it is
     values: [
       ["block", String(receipt.anchor.block)],
       ["finalized", String(finalized)],
@@ -155,8 +107,8 @@ async function finalityStep(receipt: Receipt, url: string, fetcher: typeof fetch
 }
 
 /**
- * Checks a receipt with a node: its chain id, the transaction, its block, and the `Anchored` event with the same
- * stream, range and root. Rejects with `rpc` when the node gives no answer: that is not the same as "wrong".
+ * Checks a receipt against a node: its chain id, the transaction, its block, and the `Anchored` event with the same
+ * stream, range and root. Rejects with `rpc` when the node does not answer, which says nothing about the receipt.
  */
 export async function checkOnChain(
   receipt: Receipt,

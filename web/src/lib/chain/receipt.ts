@@ -1,5 +1,6 @@
-// Receipts: all that is needed to check one message against the chain, and the check itself, step by step.
-// Nothing in a receipt is believed: every hash is computed again from the message.
+// Receipts: everything needed to check one message against the chain, and the check of a receipt against itself.
+//
+// What always holds: nothing in a receipt is trusted; every hash is computed again from the message.
 
 import { malformed } from "../errors.ts";
 import { MAX_PAYLOAD_BYTES, MAX_PROOF_STEPS } from "../limits.ts";
@@ -7,7 +8,7 @@ import { fromHex, type Hex, toHex } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
 import { climb, leafHashes, type ProofStep, streamId } from "./merkle.ts";
 
-/** A receipt as the edge issues it and a file holds it. Hex texts are lower case. */
+/** A receipt, as the edge issues it and as a file holds it. Hex texts are lower case. */
 export interface Receipt {
   readonly type: "streamchain-receipt";
   readonly version: 1;
@@ -22,7 +23,7 @@ export interface Receipt {
   readonly anchor: ReceiptAnchor;
 }
 
-/** Where the root is on the chain. */
+/** The anchor of a receipt's root. */
 export interface ReceiptAnchor {
   readonly first: number;
   readonly count: number;
@@ -33,7 +34,7 @@ export interface ReceiptAnchor {
   readonly logIndex: number;
 }
 
-/** What one step of a check looked at. */
+/** What one step of a check compares. */
 export type StepId =
   | "stream-id"
   | "payload-hash"
@@ -52,7 +53,7 @@ export type StepId =
 export interface CheckStep {
   readonly id: StepId;
   readonly ok: boolean;
-  /** Named values in the order in which they should be shown. */
+  /** Named values, in the order in which to show them. */
   readonly values: readonly (readonly [name: string, value: string])[];
 }
 
@@ -67,7 +68,7 @@ export function checkResult(steps: readonly CheckStep[]): CheckResult {
   return { ok: steps.length > 0 && steps.every((step) => step.ok), steps };
 }
 
-/** Reads a receipt from parsed JSON, or from its text. Throws `malformed` with the path of the wrong field. */
+/** Reads a receipt from parsed JSON, or from its text. Throws `malformed`, which names the path of the wrong field. */
 export function parseReceipt(source: unknown): Receipt {
   const json = new JsonObject(typeof source === "string" ? parseJson(source) : source, "receipt");
   if (json.text("type") !== "streamchain-receipt") throw malformed("receipt.type is not streamchain-receipt");
@@ -76,9 +77,11 @@ export function parseReceipt(source: unknown): Receipt {
   const message = json.object("message");
   const anchor = json.object("anchor");
   const proof = json.hexes("proof", 32);
-  if (proof.length > MAX_PROOF_STEPS) throw malformed("receipt.proof is too long");
+  if (proof.length > MAX_PROOF_STEPS)
+    throw malformed(`receipt.proof has ${proof.length} steps, limit ${MAX_PROOF_STEPS}`);
   const payload = message.hex("payload");
-  if ((payload.length - 2) / 2 > MAX_PAYLOAD_BYTES) throw malformed("receipt.message.payload is too long");
+  if ((payload.length - 2) / 2 > MAX_PAYLOAD_BYTES)
+    throw malformed(`receipt.message.payload exceeds ${MAX_PAYLOAD_BYTES} bytes`);
   return {
     type: "streamchain-receipt",
     version: 1,
@@ -109,7 +112,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Checks a receipt against itself: message → leaf → root → anchored range. What the chain says is another check. */
+/** Checks a receipt against itself: message → leaf → root → anchored range. `checkOnChain` checks the chain. */
 export function checkProof(receipt: Receipt): CheckResult {
   const { stream, message } = receipt;
   const hashes = leafHashes({
@@ -211,7 +214,7 @@ function rangeStep({ message, anchor }: Receipt): CheckStep {
   };
 }
 
-/** Checks that a receipt speaks of the expected chain and contract (from the edge's `/v1/config`, or pinned). */
+/** Checks that a receipt names the expected chain and contract (from the edge's `/v1/config`, or pinned). */
 export function checkDeployment(receipt: Receipt, expected: { chainId: number; contract: Hex }): CheckResult {
   return checkResult([
     {

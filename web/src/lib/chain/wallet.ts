@@ -1,10 +1,10 @@
-// Wallets: found by EIP-6963, spoken to by EIP-1193; and the accounts of a local development chain, whose node signs.
+// Wallets: found by EIP-6963 and called by EIP-1193; and the accounts of a local development chain, whose node signs.
 
 import { type Bytes, concat, fromHex, type Hex, padLeft, toHex, toWord, utf8Bytes } from "../wire/bytes.ts";
+import { rpcCall } from "./json-rpc.ts";
 import { keccak } from "./merkle.ts";
-import { rpcCall } from "./on-chain.ts";
 
-/** What a wallet gives a page (EIP-1193). */
+/** The provider that a wallet gives a page (EIP-1193). */
 export interface WalletProvider {
   request(call: { method: string; params?: readonly unknown[] }): Promise<unknown>;
 }
@@ -13,27 +13,27 @@ export interface WalletProvider {
 export interface Wallet {
   /** Which wallet it is, in reverse domain name notation (EIP-6963 `rdns`), or `local`. */
   readonly id: string;
-  /** Its name, for people. */
+  /** The name to show. */
   readonly name: string;
   readonly provider: WalletProvider;
 }
 
-/** Why a wallet did not do what it was asked for. */
+/** Why a request to a wallet failed. */
 export type WalletErrorCode =
-  /** The person said no (EIP-1193 code 4001). */
+  /** The user rejected the request (EIP-1193 code 4001). */
   | "rejected"
-  /** The wallet does not come to the right chain. */
+  /** The wallet does not switch to the right chain. */
   | "wrong-chain"
   /** The account can't pay for the transaction. */
   | "no-funds"
-  /** The wallet gives the page no account. */
+  /** The wallet shares no account with the page. */
   | "no-account"
   /** The contract refuses the call. */
   | "reverted"
-  /** Anything else; the message has the wallet's own words. */
+  /** Anything else; the message is the wallet's own. */
   | "failed";
 
-/** The error of everything that asks a wallet. */
+/** The error of every request to a wallet. */
 export class WalletError extends Error {
   readonly code: WalletErrorCode;
 
@@ -44,7 +44,7 @@ export class WalletError extends Error {
   }
 }
 
-/** EIP-1193: the person rejected the request. */
+/** EIP-1193: the user rejected the request. */
 const USER_REJECTED = 4001;
 /** EIP-3085: the wallet does not know the chain. */
 const UNKNOWN_CHAIN = 4902;
@@ -52,7 +52,7 @@ const UNKNOWN_CHAIN = 4902;
 /** The chain id of local development nodes (anvil, Hardhat), whose accounts are public. */
 export const LOCAL_CHAIN_ID = 31_337;
 
-/** Where a local chain's accounts begin for pages: the first ones deploy and anchor. */
+/** Index of the local account that pages use: the first ones deploy the contract and anchor. */
 const FIRST_LOCAL_ACCOUNT = 5;
 
 const selector = (signature: string): Uint8Array => keccak(utf8Bytes(signature)).slice(0, 4);
@@ -65,10 +65,10 @@ export function publishCalldata(stream: Hex, payload: Uint8Array): Bytes {
   return concat([PUBLISH, fromHex(stream, 32), toWord(64), toWord(payload.length), payload, padding]);
 }
 
-/** What EIP-6963 wallets announce themselves on: a window. */
+/** Where EIP-6963 wallets announce themselves: a window. */
 export type Announcements = Pick<EventTarget, "addEventListener" | "removeEventListener" | "dispatchEvent">;
 
-/** Calls `found` for each wallet that announces itself (EIP-6963), now and later; gives a function that stops it. */
+/** Calls `found` once for each wallet that announces itself (EIP-6963); the returned function stops it. */
 export function discoverWallets(
   found: (wallet: Wallet) => void,
   target: Announcements = globalThis.window,
@@ -88,8 +88,8 @@ export function discoverWallets(
 }
 
 /**
- * An account of a local development chain as a wallet: its node holds the key and signs by itself, so there is nothing
- * secret and nobody to ask. Only for the chain id 31337; resolves to undefined when the node has no such account.
+ * An account of a local development chain as a wallet: its node holds the key and signs without asking. Only for the
+ * chain id 31337; resolves to undefined when the node has no such account.
  */
 export async function localWallet(
   rpcUrl: string,
@@ -114,8 +114,8 @@ function codeOf(cause: unknown): number | undefined {
   return typeof code === "number" ? code : undefined;
 }
 
-/** The typed error of what a wallet threw. */
-export function asWalletError(cause: unknown): WalletError {
+/** The typed error of a value that a wallet threw. */
+function asWalletError(cause: unknown): WalletError {
   if (cause instanceof WalletError) return cause;
   const message = String((cause as { message?: unknown } | null)?.message ?? cause);
   if (codeOf(cause) === USER_REJECTED || /user (rejected|denied)/i.test(message)) {
@@ -126,7 +126,7 @@ export function asWalletError(cause: unknown): WalletError {
   return new WalletError("failed", message, cause);
 }
 
-const asked = async (wallet: Wallet, method: string, params: readonly unknown[] = []): Promise<unknown> => {
+const request = async (wallet: Wallet, method: string, params: readonly unknown[] = []): Promise<unknown> => {
   try {
     return await wallet.provider.request({ method, params });
   } catch (cause) {
@@ -134,19 +134,19 @@ const asked = async (wallet: Wallet, method: string, params: readonly unknown[] 
   }
 };
 
-/** The account that the wallet gives the page; asks the person the first time. */
+/** The account that the wallet shares with the page; the wallet asks the user the first time. */
 export async function connectWallet(wallet: Wallet): Promise<Hex> {
-  const accounts = await asked(wallet, "eth_requestAccounts");
+  const accounts = await request(wallet, "eth_requestAccounts");
   const account = Array.isArray(accounts) ? accounts[0] : undefined;
   if (typeof account !== "string" || !/^0x[0-9a-fA-F]{40}$/.test(account)) {
-    throw new WalletError("no-account", `${wallet.name} gives no account`);
+    throw new WalletError("no-account", `${wallet.name} shares no account with this page`);
   }
   return account.toLowerCase() as Hex;
 }
 
-const chainOf = async (wallet: Wallet): Promise<number> => Number(await asked(wallet, "eth_chainId"));
+const chainOf = async (wallet: Wallet): Promise<number> => Number(await request(wallet, "eth_chainId"));
 
-/** Brings the wallet to a chain: EIP-3326, and EIP-3085 for one that it does not know, when there is a node to name. */
+/** Switches the wallet to a chain (EIP-3326). A chain unknown to the wallet is added (EIP-3085) when `rpcUrl` names a node. */
 export async function useChain(wallet: Wallet, chainId: number, rpcUrl?: string): Promise<void> {
   if ((await chainOf(wallet)) === chainId) return;
   const id = `0x${chainId.toString(16)}`;
@@ -160,14 +160,14 @@ export async function useChain(wallet: Wallet, chainId: number, rpcUrl?: string)
     }
     const nativeCurrency = { name: "Ether", symbol: "ETH", decimals: 18 };
     const chain = { chainId: id, chainName: `Chain ${chainId}`, rpcUrls: [rpcUrl], nativeCurrency };
-    await asked(wallet, "wallet_addEthereumChain", [chain]);
+    await request(wallet, "wallet_addEthereumChain", [chain]);
   }
   if ((await chainOf(wallet)) !== chainId) {
     throw new WalletError("wrong-chain", `${wallet.name} is on another chain than ${chainId}`);
   }
 }
 
-/** Sends `publish(stream, payload)` from the account; resolves to the transaction's hash. */
+/** Sends `publish(stream, payload)` from the account; resolves to the hash of the transaction. */
 export async function sendPublish(
   wallet: Wallet,
   from: Hex,
@@ -178,40 +178,40 @@ export async function sendPublish(
   return sendCall(wallet, from, contract, publishCalldata(stream, payload));
 }
 
-/** Sends `open(nameHash, anchorer)`: the account owns the stream of this name, and lets `anchorer` anchor it. */
+/** Sends `open(nameHash, anchorer)`: the account becomes the owner of the stream of this name, which `anchorer` may anchor. */
 export async function openStream(wallet: Wallet, from: Hex, contract: Hex, nameHash: Hex, anchorer: Hex): Promise<Hex> {
   const data = concat([OPEN, fromHex(nameHash, 32), padLeft(fromHex(anchorer, 20))]);
   return sendCall(wallet, from, contract, data);
 }
 
 async function sendCall(wallet: Wallet, from: Hex, to: Hex, calldata: Bytes): Promise<Hex> {
-  const hash = await asked(wallet, "eth_sendTransaction", [{ from, to, data: toHex(calldata) }]);
+  const hash = await request(wallet, "eth_sendTransaction", [{ from, to, data: toHex(calldata) }]);
   return toHex(fromHex(hash, 32));
 }
 
-/** A text signed by the account (EIP-191, `personal_sign`): what sign-in with Ethereum asks for. */
+/** Has the account sign a text (EIP-191, `personal_sign`), as sign-in with Ethereum needs it. */
 export async function signText(wallet: Wallet, account: Hex, text: string): Promise<Hex> {
-  const signature = await asked(wallet, "personal_sign", [toHex(utf8Bytes(text)), account]);
+  const signature = await request(wallet, "personal_sign", [toHex(utf8Bytes(text)), account]);
   return toHex(fromHex(signature));
 }
 
 /** Where a transaction is. */
 export type TransactionState =
-  /** In no block yet. */
+  /** The transaction is in no block yet. */
   | { readonly state: "waiting" }
   | { readonly state: "in-block"; readonly block: number }
-  /** In a block that stays. */
+  /** The transaction is in a final block. */
   | { readonly state: "final"; readonly block: number }
-  /** It was in a block, and a reorganisation took the block back. It may come again. */
+  /** A reorganisation took its block back; the transaction may be included again. */
   | { readonly state: "taken-back" }
-  /** In a block, where it failed. */
+  /** The transaction is in a block, and failed. */
   | { readonly state: "reverted"; readonly block: number };
 
-/** How often the wallet's node is asked about a transaction, in ms: a few times a block. */
-const FOLLOW_EVERY_MS = 1_000;
+/** How often the wallet's node is polled for a transaction, in ms: a few times a block. */
+const FOLLOW_POLL_MS = 1_000;
 
-async function look(wallet: Wallet, hash: Hex, seen: boolean): Promise<TransactionState> {
-  const receipt = (await asked(wallet, "eth_getTransactionReceipt", [hash])) as {
+async function readState(wallet: Wallet, hash: Hex, seen: boolean): Promise<TransactionState> {
+  const receipt = (await request(wallet, "eth_getTransactionReceipt", [hash])) as {
     blockNumber?: string;
     status?: string;
   } | null;
@@ -220,7 +220,7 @@ async function look(wallet: Wallet, hash: Hex, seen: boolean): Promise<Transacti
   }
   const block = Number(receipt.blockNumber);
   if (receipt.status === "0x0") return { state: "reverted", block };
-  const finalized = (await asked(wallet, "eth_getBlockByNumber", ["finalized", false])) as { number?: string } | null;
+  const finalized = (await request(wallet, "eth_getBlockByNumber", ["finalized", false])) as { number?: string } | null;
   const isFinal = finalized?.number !== undefined && Number(finalized.number) >= block;
   return { state: isFinal ? "final" : "in-block", block };
 }
@@ -235,25 +235,25 @@ const pause = (ms: number, signal: AbortSignal): Promise<void> =>
   });
 
 /**
- * Tells where a transaction is, each time that it changes, until it is final or failed, or the signal ends it. A node
- * that does not answer is asked again.
+ * Calls `notify` with the state of a transaction, each time that it changes, until it is final or failed, or until the
+ * signal aborts. A node that does not answer is asked again.
  */
 export async function followTransaction(
   wallet: Wallet,
   hash: Hex,
-  tell: (state: TransactionState) => void,
+  notify: (state: TransactionState) => void,
   signal: AbortSignal,
-  everyMs: number = FOLLOW_EVERY_MS,
+  everyMs: number = FOLLOW_POLL_MS,
 ): Promise<void> {
-  let told = "";
+  let notified = "";
   let seen = false;
   while (!signal.aborted) {
-    const state: TransactionState | undefined = await look(wallet, hash, seen).catch(() => undefined);
+    const state: TransactionState | undefined = await readState(wallet, hash, seen).catch(() => undefined);
     if (state !== undefined && !signal.aborted) {
       seen ||= state.state === "in-block";
       const text = JSON.stringify(state);
-      if (text !== told) tell(state);
-      told = text;
+      if (text !== notified) notify(state);
+      notified = text;
       if (state.state === "final" || state.state === "reverted") return;
     }
     await pause(everyMs, signal);

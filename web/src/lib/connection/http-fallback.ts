@@ -1,56 +1,76 @@
-// The way to a stream that needs nothing but HTTP, for while no session opens: the edge's events in, one request for
-// each message out. It is slower than a session, and knows stored messages only.
+// The stream by HTTP alone, while no session opens: the edge's event stream in, one request for each message out. It is
+// slower than a session, and has stored messages only.
 //
-// What always holds: it is asked for what is behind the feed's own place, so nothing is left out or doubled between the
-// two ways, in either direction; and once it is stopped it tells nothing more.
+// What always holds: the edge is asked to continue where the feed is, so nothing is left out or doubled between session
+// and HTTP, in either direction; and a stopped fallback changes nothing any more.
 
 import { Backoff } from "../backoff.ts";
-import type { ChainEvent } from "../chain/chain-events.ts";
-import { asStreamChainError, type StreamChainError } from "../errors.ts";
+import { asStreamChainError, type ErrorCode, type StreamChainError } from "../errors.ts";
 import { EventFollower, type FollowedEvent } from "../http/event-follower.ts";
-import { MISSING_STREAM_PAUSE_MS, RETRY_AFTER_MAX_MS } from "../limits.ts";
+import { MAX_RETRY_AFTER_MS, MISSING_STREAM_PAUSE_MS } from "../limits.ts";
 import { HttpSender, type HttpSenderOptions } from "../publish/http-sender.ts";
+import type { ChainEvent } from "../wire/records.ts";
+import type { StreamState } from "./stream-state.ts";
 
-/** What the path needs beside what its sender does. */
-export interface HttpPathOptions extends HttpSenderOptions {
-  /** Something was published on chain, or became of it. */
+/** Errors of a session that HTTP can replace: the edge answers, or the browser has no WebRTC. */
+const REPLACEABLE: ReadonlySet<ErrorCode> = new Set([
+  "no-relay",
+  "relay-unreachable",
+  "channel-failed",
+  "no-webrtc",
+  "no-welcome",
+]);
+
+/** Whether HTTP may work although the session failed with this error. */
+export const isReplaceable = ({ code }: StreamChainError): boolean => REPLACEABLE.has(code);
+
+/** What the fallback needs beside what its sender does. */
+export interface HttpFallbackOptions extends Omit<HttpSenderOptions, "onStored"> {
+  readonly state: StreamState;
+  /** An event of the chain, or its new state. */
   readonly onChain: (event: ChainEvent) => void;
-  /** The edge no longer has all that happened on the chain. */
+  /** The edge no longer has all events of the chain. */
   readonly onGap: () => void;
-  /** Whether it is followed changed; not told when it is stopped. */
+  /** `isFollowing` changed by itself; not called by `stop`. */
   readonly onChange: () => void;
 }
 
-/** A stream followed and written by HTTP, between `start` and `stop`. */
-export class HttpPath {
-  readonly #options: HttpPathOptions;
+/** Follows and publishes to a stream by HTTP, between `start` and `stop`. */
+export class HttpFallback {
+  readonly #options: HttpFallbackOptions;
   readonly #sender: HttpSender;
-  readonly #pauses: Backoff;
+  readonly #backoff: Backoff;
   #run: AbortController | null = null;
   #follower: EventFollower | null = null;
-  #following = false;
-  /** The last of the chain's events that was told, of the edge's own count. */
+  #isFollowing = false;
+  /** The edge's number of the last event of the chain that was handled. */
   #event: string | null = null;
-  /** The stream does not know the feed's place: its state is asked for first. */
-  #isAstray = false;
+  /** The stream does not have the feed's seq: its counts are requested first. */
+  #isBeyondEnd = false;
 
-  constructor(options: HttpPathOptions) {
+  constructor(options: HttpFallbackOptions) {
     this.#options = options;
-    this.#pauses = new Backoff(options.platform);
-    this.#sender = new HttpSender(options, () => this.#pauses.skip());
+    this.#backoff = new Backoff(options.platform);
+    this.#sender = new HttpSender({
+      ...options,
+      onStored: (producerSeq, seq) => {
+        options.state.posted(producerSeq, seq);
+        this.#backoff.skip(); // the stream exists now, if it did not before
+      },
+    });
   }
 
-  /** Whether it is in use, though perhaps nothing has come yet. */
-  get active(): boolean {
+  /** Whether the fallback is started, though the edge may not have answered. */
+  get isActive(): boolean {
     return this.#run !== null;
   }
 
-  /** Whether the edge tells what happens. */
-  get following(): boolean {
-    return this.#following;
+  /** Whether the edge's events arrive. */
+  get isFollowing(): boolean {
+    return this.#isFollowing;
   }
 
-  /** Goes on where the feed is. */
+  /** Continues where the feed is. */
   start(): void {
     if (this.#run !== null) return;
     this.#run = new AbortController();
@@ -58,33 +78,33 @@ export class HttpPath {
     void this.#follow(this.#run.signal);
   }
 
-  /** A session has taken over, or all is over. */
+  /** Stops, because a session opened or the connection is closed. */
   stop(): void {
     if (this.#run === null) return;
     this.#run.abort();
     this.#run = null;
     this.#sender.stop();
     this.#follower?.close();
-    this.#pauses.skip();
-    this.#following = false;
+    this.#backoff.skip();
+    this.#isFollowing = false;
   }
 
-  /** Something was published. */
+  /** Sends what was published. */
   plan(): void {
     this.#sender.plan();
   }
 
-  /** The network is another one: the response may be dead, which would be noticed late. */
+  /** Makes a new request on the new network, since the present response may be dead. */
   networkChanged(): void {
     this.#follower?.close();
-    this.#pauses.reset();
-    this.#pauses.skip();
-    this.#sender.hurry();
+    this.#backoff.reset();
+    this.#backoff.skip();
+    this.#sender.retryNow();
   }
 
-  #setFollowing(following: boolean): void {
-    if (this.#following === following) return;
-    this.#following = following;
+  #setFollowing(isFollowing: boolean): void {
+    if (this.#isFollowing === isFollowing) return;
+    this.#isFollowing = isFollowing;
     this.#options.onChange();
   }
 
@@ -93,19 +113,19 @@ export class HttpPath {
       try {
         await this.#iterate(this.#newFollower(), run);
       } catch (cause) {
-        if (!run.aborted) await this.#pauses.pause(this.#pauseAfter(asStreamChainError(cause)));
+        if (!run.aborted) await this.#backoff.pause(this.#pauseAfter(asStreamChainError(cause)));
       }
     }
   }
 
   #newFollower(): EventFollower {
-    const { platform, edge, stream, credentials, intake } = this.#options;
-    const seq = this.#isAstray ? null : intake.place;
-    const at = seq === null ? {} : this.#event === null ? { from: seq } : { after: `${this.#event}-${seq}` };
+    const { platform, edge, stream, credentials, state } = this.#options;
+    const seq = this.#isBeyondEnd ? null : state.resumeSeq;
+    const start = seq === null ? {} : this.#event === null ? { from: seq } : { after: `${this.#event}-${seq}` };
     this.#follower = new EventFollower({
       edge: edge.origin,
       stream,
-      ...at,
+      ...start,
       token: () => credentials.token,
       fetch: platform.fetch,
       timers: platform,
@@ -117,39 +137,39 @@ export class HttpPath {
   async #iterate(follower: EventFollower, run: AbortSignal): Promise<void> {
     for await (const event of follower) {
       if (run.aborted || follower !== this.#follower) return;
-      this.#pauses.reset();
-      this.#take(event);
+      this.#backoff.reset();
+      this.#handle(event);
       this.#event = follower.cursor?.split("-")[0] ?? null;
       if (event.type !== "state") continue;
       this.#setFollowing(true);
-      const isBehind = this.#isAstray && (this.#options.intake.place ?? event.stored) < event.stored;
-      this.#isAstray = false;
+      const isBehind = this.#isBeyondEnd && (this.#options.state.resumeSeq ?? event.stored) < event.stored;
+      this.#isBeyondEnd = false;
       if (isBehind) return;
     }
   }
 
-  #take(event: FollowedEvent): void {
-    const { intake, onChain, onGap } = this.#options;
-    if (event.type === "state") intake.told(event);
-    else if (event.type === "stored") intake.storedMessage(event.message);
+  #handle(event: FollowedEvent): void {
+    const { state, onChain, onGap } = this.#options;
+    if (event.type === "state") state.counts(event);
+    else if (event.type === "stored") state.storedMessage(event.message);
     else if (event.type === "gap") onGap();
-    else if (event.subject.kind === "anchor") intake.anchor(event.subject.anchor);
+    else if (event.subject.kind === "anchor") state.anchor(event.subject.anchor);
     else onChain(event.subject.event);
-    intake.changed();
+    state.changed();
   }
 
-  /** The edge refuses: how long to wait, in ms, before it is asked again. */
+  /** The pause, in ms, after the edge refused to be followed. */
   #pauseAfter(error: StreamChainError): number {
     const status = error.problem?.status;
     if (status === 404) {
-      this.#options.intake.placeTails(0);
+      this.#options.state.beginTails(0);
       this.#setFollowing(true);
       return MISSING_STREAM_PAUSE_MS;
     }
     this.#setFollowing(false);
     if (this.#options.credentials.forgetIfRefused(error)) return 0;
-    // A place that the stream has not come to: it was started afresh.
-    this.#isAstray = status === 400;
-    return error.problem === undefined || status === 400 ? this.#pauses.next(error) : RETRY_AFTER_MAX_MS;
+    // The stream does not have the feed's seq, so it was made again.
+    this.#isBeyondEnd = status === 400;
+    return error.problem === undefined || status === 400 ? this.#backoff.next(error) : MAX_RETRY_AFTER_MS;
   }
 }

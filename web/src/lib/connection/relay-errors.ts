@@ -1,33 +1,27 @@
-// What a client does about the relay's `error` frames (docs/PROTOCOL.md has the table).
+// The client's reaction to a relay's `error` frame (docs/PROTOCOL.md has the table).
 
-import { StreamChainError } from "../errors.ts";
+import { retryableError, StreamChainError } from "../errors.ts";
 import { RelayErrorCode } from "../wire/frames.ts";
 
-/** What to do: leave it to the sender, which sends again later; end the session; give up what waits; or nothing. */
+/** The reaction: the sender repeats what was refused; the session ends; the waiting messages fail; or nothing. */
 export type Reaction =
-  | { readonly kind: "refused" | "none" }
+  | { readonly kind: "repeat" | "none" }
   | { readonly kind: "end" | "fail"; readonly error: StreamChainError };
 
-/** The reaction to a code. */
+/** The reaction to a code of `RelayErrorCode`, or of a newer relay. */
 export function reactionTo(code: number, text: string): Reaction {
-  const end = (of: "relay-unreachable" | "session-ended", message: string): Reaction => {
-    const error = new StreamChainError(of, message, { retryable: of !== "session-ended" });
-    return { kind: "end", error };
-  };
   switch (code) {
     case RelayErrorCode.producerGap:
     case RelayErrorCode.overloaded:
     case RelayErrorCode.rateLimited:
-      return { kind: "refused" };
+      return { kind: "repeat" };
     case RelayErrorCode.streamMoved:
     case RelayErrorCode.goingAway:
-      return end("relay-unreachable", text || "the relay is going away");
+      return { kind: "end", error: retryableError("relay-unreachable", text || "the relay is going away") };
     case RelayErrorCode.sessionEnded:
-      return end("session-ended", text || "the session was ended");
-    case RelayErrorCode.notAllowed: {
-      const error = new StreamChainError("not-allowed", text || "publishing is not allowed here");
-      return { kind: "fail", error };
-    }
+      return { kind: "end", error: new StreamChainError("session-ended", text || "the session was ended") };
+    case RelayErrorCode.notAllowed:
+      return { kind: "fail", error: new StreamChainError("not-allowed", text || "publishing is not allowed here") };
     default:
       return { kind: "none" };
   }

@@ -1,37 +1,34 @@
-// What a stream's ways bring, joined into one: a relay's frames and the edge's events feed the same messages, marks and
-// publications, and the same readers.
+// The state of one stream in this page, whichever channel brings it: a relay's frames and the edge's events feed the same
+// messages, marks and publications, and the same readers.
 //
-// What always holds: the feed is contiguous whichever way a message came; readers are told of every change; a
-// publication is stored by the committed mark of the epoch that gave its seq, or by the edge's own word.
+// What always holds: the feed is contiguous whichever channel a message came by; readers are notified of every change; a
+// publication is stored by the committed mark of the epoch that gave its seq, or by an answer of the edge.
 
-import type { StreamMessage } from "../http/edge-answers.ts";
 import type { FollowedState } from "../http/event-follower.ts";
 import type { Outbox, WelcomeOutcome } from "../publish/outbox.ts";
 import { Feed } from "../read/feed.ts";
 import type { Progress } from "../read/progress.ts";
 import { type SubscribeOptions, Subscription, type SubscriptionSource } from "../read/subscription.ts";
 import { toHex } from "../wire/bytes.ts";
-import type { AnchoredFrame, MessageFrame, RelayFrame } from "../wire/frames.ts";
-import type { AnchorNews } from "./types.ts";
+import type { AnchoredFrame, MessageFrame, WelcomeFrame } from "../wire/frames.ts";
+import type { AnchorRef, StreamMessage } from "../wire/records.ts";
 
-type WelcomeFrame = Extract<RelayFrame, { kind: "welcome" }>;
-
-/** What the intake feeds, and whom it tells. */
-export interface IntakeOptions {
+/** What the state consists of beside its feed, and what it notifies. */
+export interface StreamStateOptions {
   readonly progress: Progress;
   readonly outbox: Outbox;
   readonly onMarks: () => void;
-  readonly onAnchor: (news: AnchorNews) => void;
+  readonly onAnchor: (anchor: AnchorRef) => void;
 }
 
 /** The state of one stream in this page. */
-export class Intake {
+export class StreamState {
   readonly feed = new Feed();
   readonly subscriptions = new Set<Subscription>();
-  readonly #options: IntakeOptions;
+  readonly #options: StreamStateOptions;
   #head: number | null = null;
 
-  constructor(options: IntakeOptions) {
+  constructor(options: StreamStateOptions) {
     this.#options = options;
   }
 
@@ -40,13 +37,13 @@ export class Intake {
     return this.#head;
   }
 
-  /** Where the edge is to go on: behind the messages that are known for good, without leaving any out. */
-  get place(): number | null {
+  /** Where the edge continues: behind the messages that are stored for certain, without leaving any out. */
+  get resumeSeq(): number | null {
     const { next, committed } = this.feed;
     return next === null ? null : Math.min(next, committed);
   }
 
-  /** A new reader, until it is closed. */
+  /** Adds a reader, until it is closed. */
   subscribe(source: Omit<SubscriptionSource, "feed" | "tail">, options: SubscribeOptions): Subscription {
     const all = { ...source, feed: this.feed, tail: () => this.#head };
     const subscription = new Subscription(all, options, (closed) => this.subscriptions.delete(closed));
@@ -54,7 +51,7 @@ export class Intake {
     return subscription;
   }
 
-  /** A relay's greeting; `atTail`: it was asked for what comes from now on. */
+  /** A relay's welcome; `atTail` is whether it was asked for new messages only. */
   welcome(frame: WelcomeFrame, atTail: boolean): WelcomeOutcome {
     const { outbox } = this.#options;
     const sameEpoch = frame.epoch === this.feed.epoch;
@@ -65,41 +62,41 @@ export class Intake {
     return outcome;
   }
 
-  /** The edge's word on how far the stream is: all that it counts is stored. */
-  told({ epoch, stored, anchored, final }: FollowedState): void {
+  /** The edge's counts: everything that it counts is stored. */
+  counts({ epoch, stored, anchored, final }: FollowedState): void {
     const { outbox, progress } = this.#options;
     const sameEpoch = epoch === this.feed.epoch;
     this.#begin(epoch, stored, stored, true);
-    this.#raiseHead(this.feed.next ?? 0); // what a relay of this epoch told tentatively still stands
+    this.#raiseHead(this.feed.next ?? 0); // tentative messages of this epoch's relay still stand
     if (sameEpoch) outbox.committed(stored);
-    else outbox.forgetPlaces();
+    else outbox.forgetSeqs();
     if (progress.marks.counts(anchored, final, progress.marks.changes)) outbox.marksMoved();
     this.#stored();
   }
 
   #begin(epoch: number, head: number, committed: number, atTail: boolean): void {
     this.#head = head;
-    this.placeTails(head);
+    this.beginTails(head);
     const isRestart = this.feed.isRestart(epoch, head, committed);
     if (isRestart) this.#options.progress.restart(committed);
-    this.#retract(this.feed.welcome(epoch, head, committed, atTail), isRestart);
+    this.#retract(this.feed.begin(epoch, head, committed, atTail), isRestart);
   }
 
-  /** A message as a relay tells it; `atTail` as for `welcome`. */
+  /** A message of a relay; `atTail` as for `welcome`. */
   message(frame: MessageFrame, atTail: boolean): void {
-    if (atTail) this.placeTails(frame.seq);
+    if (atTail) this.beginTails(frame.seq);
     this.#retract(this.feed.message(frame));
     this.#raiseHead(frame.seq + 1);
   }
 
-  /** A message as the edge has stored it. */
+  /** A stored message of the edge. */
   storedMessage(message: StreamMessage): void {
     this.#retract(this.feed.stored(message));
     this.#raiseHead(message.seq + 1);
     this.#options.onMarks();
   }
 
-  /** A relay took a publication. */
+  /** A relay accepted a publication. */
   accepted(producerSeq: number, seq: number | null): void {
     if (seq !== null) this.#raiseHead(seq + 1);
     this.#options.outbox.accepted(producerSeq, seq, this.#head ?? 0);
@@ -113,25 +110,25 @@ export class Intake {
     this.#stored();
   }
 
-  /** A relay's committed mark. */
+  /** A relay raised its committed mark. */
   committed(mark: number): void {
     this.feed.commit(mark);
     this.#options.outbox.committed(mark);
     this.#stored();
   }
 
-  /** A relay's news of an anchor. */
+  /** A relay reported an anchor, or its new state. */
   anchored({ first, count, root, tx, block, state }: AnchoredFrame): void {
     this.anchor({ first, count, root: toHex(root), tx: toHex(tx), block, state });
   }
 
-  /** News of an anchor. */
-  anchor(news: AnchorNews): void {
-    if (this.#options.progress.anchor(news)) this.marksMoved();
-    this.#options.onAnchor(news);
+  /** An anchor was reported, or its new state. */
+  anchor(anchor: AnchorRef): void {
+    if (this.#options.progress.anchor(anchor)) this.marksMoved();
+    this.#options.onAnchor(anchor);
   }
 
-  /** A count of what is anchored or final changed. */
+  /** The anchored or final mark changed. */
   marksMoved(): void {
     this.#options.outbox.marksMoved();
     this.#options.onMarks();
@@ -142,11 +139,11 @@ export class Intake {
   }
 
   /** Subscriptions that wait for the tail begin at `seq`. */
-  placeTails(seq: number): void {
+  beginTails(seq: number): void {
     for (const subscription of this.subscriptions) subscription.beginAt(seq);
   }
 
-  /** Readers look again. */
+  /** Notifies the readers that the feed changed. */
   changed(): void {
     for (const subscription of this.subscriptions) subscription.changed();
   }

@@ -1,6 +1,5 @@
-// What a connection takes and tells: the types of its public face.
+// The options, states and events of a connection: its public types.
 
-import type { ChainEvent } from "../chain/chain-events.ts";
 import type { DirectMessage } from "../direct/inbox.ts";
 import type { StreamChainError } from "../errors.ts";
 import type { StreamInfo } from "../http/edge-answers.ts";
@@ -8,6 +7,7 @@ import type { Platform } from "../platform.ts";
 import type { Publication } from "../publish/publication.ts";
 import type { Attempt } from "../session/attempt-log.ts";
 import type { Hex } from "../wire/bytes.ts";
+import type { AnchorRef, ChainEvent } from "../wire/records.ts";
 
 /** How to reach a stream. */
 export interface ConnectOptions {
@@ -15,16 +15,16 @@ export interface ConnectOptions {
   readonly stream: string;
   /** Origin of the edge; the page's own by default. */
   readonly edge?: string;
-  /** Access token; without one the edge makes a guest, whose token is kept in the browser's storage. */
+  /** Access token; without one the edge makes a guest, whose token the browser's storage keeps. */
   readonly token?: string;
   /**
-   * Whether the stream is followed and written by HTTP while no session can be opened; true unless given. Messages then
-   * come once they are stored, and a session is tried again and again.
+   * Whether the stream is followed and published to by HTTP while no session opens; true by default. Messages then come
+   * once they are stored, and attempts to open a session go on.
    */
   readonly httpFallback?: boolean;
   /** Passed to RTCPeerConnection, as `iceServers` or `iceTransportPolicy`. */
   readonly rtc?: RTCConfiguration;
-  /** Parts of the surroundings to replace. */
+  /** Parts of the environment to replace. */
   readonly platform?: Partial<Platform>;
 }
 
@@ -32,19 +32,19 @@ export interface ConnectOptions {
 export type ConnectionState =
   /** An attempt is under way. */
   | "connecting"
-  /** The relay has greeted; messages flow. */
+  /** The session is open: the relay's welcome has come. */
   | "open"
   /**
-   * No session opens, and the edge is followed by HTTP instead: stored messages come, and publications are stored. The next
-   * attempt is at `retryAt`, or under way; `error` says why the latest failed.
+   * No session opens, and the stream is followed and published to by HTTP: messages come once they are stored. The next
+   * attempt is at `retryAt`, or under way; `error` is why the latest one failed.
    */
   | "http"
   /** The last attempt or session ended; the next attempt is at `retryAt`. */
   | "waiting"
-  /** Over: closed by its owner, or refused for good (see `error`). */
+  /** The caller closed the connection, or it was refused for good (see `error`). */
   | "closed";
 
-/** A change of state. */
+/** The state of a connection. */
 export interface StateChange {
   readonly state: ConnectionState;
   readonly error: StreamChainError | undefined;
@@ -52,21 +52,18 @@ export interface StateChange {
   readonly retryAt: number | undefined;
 }
 
-/** News of an anchor. */
-export interface AnchorNews {
-  readonly first: number;
-  readonly count: number;
-  readonly root: Hex;
-  readonly tx: Hex;
-  readonly block: number;
-  readonly state: "anchored" | "final" | "reverted";
-}
-
-/** How far the stream is; each number counts messages from its start. */
+/** Counts of a stream; each is of messages from its start. */
 export interface StreamMarks {
   readonly committed: number;
   readonly anchored: number;
   readonly final: number;
+}
+
+/** An error that a relay reported. */
+export interface RelayError {
+  /** One of `RelayErrorCode`, or a code of a newer relay. */
+  readonly code: number;
+  readonly text: string;
 }
 
 /** Events of a connection. */
@@ -75,17 +72,20 @@ export interface ConnectionEvents {
   /** A publication of this page changed its state. */
   publication: Publication;
   marks: StreamMarks;
-  /** The edge told what it knows of the stream. */
+  /** The edge's counts and settings of the stream. */
   info: StreamInfo;
-  anchor: AnchorNews;
-  /** Somebody spoke through the contract, or what they said became final or was taken back. */
+  /** An anchor of the stream, or its new state. */
+  anchor: AnchorRef;
+  /** A message published through the contract, or its new state. */
   chain: ChainEvent;
-  /** A message came from another browser directly, was settled by the relay, or was taken back. */
+  /** A message came directly from another browser, or its new state. */
   direct: DirectMessage;
-  /** A direct channel opened or ended. */
+  /** A direct channel opened or closed. */
   peers: readonly Hex[];
-  /** An attempt to connect ended, well or badly, or more is known of it: the path that an open session takes. */
+  /** An attempt to open a session ended, or the path of the open session is known. */
   attempt: Attempt;
-  /** The relay complained; `code` as in `RelayErrorCode`. */
-  complaint: { readonly code: number; readonly text: string };
+  /** The relay reported an error. */
+  "relay-error": RelayError;
+  /** The same as `relay-error`, under its former name. */
+  complaint: RelayError;
 }

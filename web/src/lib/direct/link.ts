@@ -1,7 +1,7 @@
 // One direct data channel to another browser. Both sides open the same pre-negotiated channel; the session with the
-// smaller id makes the offer. Candidates travel inside offer and answer, so a link costs two signals.
+// smaller id makes the offer. Candidates are part of offer and answer, so a link costs two signals.
 
-import { DIRECT_BUFFERED_BYTES, DIRECT_GATHER_MS, DIRECT_OPEN_MS } from "../limits.ts";
+import { DIRECT_GATHER_MS, DIRECT_OPEN_MS, MAX_DIRECT_BUFFERED_BYTES } from "../limits.ts";
 import type { DataChannel, DirectConnection, Platform } from "../platform.ts";
 import type { Bytes } from "../wire/bytes.ts";
 
@@ -9,10 +9,10 @@ import type { Bytes } from "../wire/bytes.ts";
 export interface LinkOptions {
   readonly platform: Platform;
   readonly servers: readonly RTCIceServer[];
-  /** Leaves a signal in the other side's mailbox. */
+  /** Puts a signal into the other side's mailbox. */
   readonly signal: (text: string) => Promise<void>;
   readonly onMessage: (bytes: Bytes) => void;
-  /** It opened, or it is over. */
+  /** The link opened or closed. */
   readonly onChange: () => void;
 }
 
@@ -48,7 +48,7 @@ export class DirectLink {
     return this.#state;
   }
 
-  /** Makes the offer. */
+  /** Sends an offer. */
   offer(): Promise<void> {
     return this.#attempt(async () => {
       await this.#peer.setLocalDescription();
@@ -65,14 +65,14 @@ export class DirectLink {
     });
   }
 
-  /** Takes the answer to the offer. */
+  /** Applies the answer to the offer. */
   accept(sdp: string): Promise<void> {
     return this.#attempt(() => this.#peer.setRemoteDescription({ type: "answer", sdp }));
   }
 
-  /** Sends, unless the other side is slow: it gets the message by the relay all the same. */
+  /** Sends a message, unless the other side is slow: it gets the message by the relay too. */
   send(bytes: Bytes): void {
-    if (this.#state === "open" && this.#channel.bufferedAmount < DIRECT_BUFFERED_BYTES) this.#channel.send(bytes);
+    if (this.#state === "open" && this.#channel.bufferedAmount < MAX_DIRECT_BUFFERED_BYTES) this.#channel.send(bytes);
   }
 
   close(): void {
@@ -103,7 +103,7 @@ export class DirectLink {
     await this.#options.signal(JSON.stringify({ type, sdp: this.#peer.localDescription?.sdp ?? "" }));
   }
 
-  /** Resolves when all candidates are there, or after a while with those that are. */
+  /** Resolves when all candidates are gathered, or after `DIRECT_GATHER_MS`. */
   #gathered(): Promise<void> {
     if (this.#peer.iceGatheringState === "complete") return Promise.resolve();
     const { platform } = this.#options;

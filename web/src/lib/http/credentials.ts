@@ -1,19 +1,19 @@
-// The access token of a connection: the caller's own, or a guest's, which is kept so that its author survives a reload.
+// The access token of a connection: the caller's own, or a guest's, kept so that a reloaded page has the same author.
 
 import type { StreamChainError } from "../errors.ts";
 import type { Platform, TextStorage } from "../platform.ts";
 import type { Hex } from "../wire/bytes.ts";
 
-/** What a token is kept in. */
+/** The storage that keeps a token. */
 type TokenStorage = Pick<TextStorage, "getItem" | "setItem" | "removeItem"> | null | undefined;
 
 const KEY = "streamchain:1:token";
 
-/** The header that says who asks; none for a request without a token. */
+/** The `authorization` header of a token; none without one. */
 export const bearer = (token: string | undefined): { authorization?: string } =>
   token === undefined ? {} : { authorization: `Bearer ${token}` };
 
-/** The token that connections to an edge use when they are given none; undefined when there is none. */
+/** The kept token, which connections to an edge use unless they are given one; undefined when none is kept. */
 export function keptToken(storage: TokenStorage, origin: string): string | undefined {
   try {
     return storage?.getItem(`${KEY}:${origin}`) ?? undefined;
@@ -22,17 +22,17 @@ export function keptToken(storage: TokenStorage, origin: string): string | undef
   }
 }
 
-/** Has connections to an edge use this token from their next session on; without one they are guests. */
+/** Keeps a token: connections to the edge use it from their next session on. Undefined makes them guests. */
 export function keepToken(storage: TokenStorage, origin: string, token: string | undefined): void {
   try {
     if (token === undefined) storage?.removeItem(`${KEY}:${origin}`);
     else storage?.setItem(`${KEY}:${origin}`, token);
   } catch {
-    // a browser that keeps nothing: the token is then gone after a reload
+    // storage is forbidden or full: the token is lost at the next reload
   }
 }
 
-/** Whom an access token speaks for: the subject of a JWT (RFC 7519 §4.1.2). Undefined for an API key. */
+/** The account of an access token: the subject of a JWT (RFC 7519 §4.1.2). Undefined for an API key. */
 export function authorOf(token: string | undefined): Hex | undefined {
   try {
     const claims = (token?.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
@@ -43,7 +43,7 @@ export function authorOf(token: string | undefined): Hex | undefined {
   }
 }
 
-/** Tokens for one edge. */
+/** The token of one connection to an edge. */
 export class Credentials {
   readonly #platform: Platform;
   readonly #origin: string;
@@ -55,18 +55,18 @@ export class Credentials {
     this.#given = given;
   }
 
-  /** The token to send; undefined when the edge should make a guest. */
+  /** The token to send; undefined to have the edge make a guest. */
   get token(): string | undefined {
     return this.#given ?? this.#kept();
   }
 
-  /** The edge made a guest. */
+  /** Keeps the token of a guest that the edge made. */
   keep(token: string | undefined): void {
     if (token === undefined || this.#given !== undefined) return;
     keepToken(this.#platform.storage, this.#origin, token);
   }
 
-  /** Whether the error was about a kept token, which is now forgotten, so that another attempt makes a new guest. */
+  /** Forgets a kept token that the edge refused, so that another attempt makes a new guest; returns whether it did. */
   forgetIfRefused(error: StreamChainError): boolean {
     if (error.problem?.status !== 401 || this.#given !== undefined || this.#kept() === undefined) return false;
     keepToken(this.#platform.storage, this.#origin, undefined);

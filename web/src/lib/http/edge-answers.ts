@@ -1,51 +1,46 @@
-// What the edge answers: the types, and how each is read from an answer and checked.
+// The edge's answers: their types, and how each is read and checked.
 
 import { malformed, type Problem, StreamChainError } from "../errors.ts";
 import { MAX_PAYLOAD_BYTES } from "../limits.ts";
+import type { AnchorState } from "../marks.ts";
 import { type Bytes, type Hex, toHex } from "../wire/bytes.ts";
 import { decodeSequence } from "../wire/cbor.ts";
 import { JsonObject } from "../wire/json.ts";
+import type { AnchorRef, StreamMessage } from "../wire/records.ts";
 
-/** One message of a stream. */
-export interface StreamMessage {
-  readonly seq: number;
-  /** ms since the Unix epoch, set by the relay. */
-  readonly time: number;
-  /** 20-byte address of the author. */
-  readonly author: Hex;
-  readonly payload: Bytes;
-}
-
-/** What `GET /v1/config` tells. */
+/** The answer of `GET /v1/config`. */
 export interface EdgeConfig {
   readonly chainId: number;
   readonly contract: Hex;
   readonly operator: Hex;
   readonly version: string;
-  /** A node that pages may ask, when the operator names one. */
+  /** A JSON-RPC node that pages may use, when the operator names one. */
   readonly rpcUrl: string | undefined;
 }
 
-/** Gas, and what it costs at present. */
+/** An amount of gas, and its price at present. */
 export interface Cost {
   readonly gas: number;
   readonly wei: bigint;
 }
 
-/** What `GET /v1/costs` tells. */
+/** The answer of `GET /v1/costs`. */
 export interface EdgeCosts {
   /** Base fee and tip, in wei per gas. */
   readonly gasPriceWei: bigint;
-  /** What a message is taken to have, in bytes. */
+  /** Assumed payload of a message, in bytes. */
   readonly payloadBytes: number;
-  /** How many messages are taken to share an anchor. */
+  /** Assumed number of messages that share an anchor. */
   readonly messagesPerAnchor: number;
-  /** One anchor of one stream, and one that contracts can check. */
+  /** One anchor of one stream. */
   readonly anchor: Cost;
+  /** One anchor that contracts can check. */
   readonly anchorStored: Cost;
-  /** One message, by the stream's mode. */
+  /** One message in mode `root`. */
   readonly root: Cost;
+  /** One message in mode `hash`. */
   readonly hash: Cost;
+  /** One message in mode `payload`. */
   readonly payload: Cost;
 }
 
@@ -60,7 +55,7 @@ export interface RelayStatus {
   readonly lastSeen: number;
 }
 
-/** What `GET /v1/status` tells. */
+/** The answer of `GET /v1/status`. */
 export interface EdgeStatus {
   /** The edge's clock, ms since the Unix epoch. */
   readonly now: number;
@@ -82,7 +77,7 @@ export interface EdgeStatus {
   readonly relays: readonly RelayStatus[];
 }
 
-/** What `GET /v1/streams/{stream}` tells; each number counts messages from the start of the stream. */
+/** The answer of `GET /v1/streams/{stream}`; each count is of messages from the start of the stream. */
 export interface StreamInfo {
   readonly id: Hex;
   readonly name: string;
@@ -92,35 +87,30 @@ export interface StreamInfo {
   readonly anchored: number;
   readonly final: number;
   readonly relay: string | undefined;
-  /** Whether browsers on it may open direct channels to each other. */
+  /** Whether the stream allows direct channels between its browsers. */
   readonly p2p: boolean;
 }
 
-/** Another session of the stream that looks for direct channels. */
+/** Another session of the stream that can open direct channels. */
 export interface PeerInfo {
   readonly session: string;
   readonly author: Hex;
 }
 
-/** What a session finds in its mailbox. */
+/** The contents of a session's mailbox. */
 export interface MailboxContents {
   readonly peers: readonly PeerInfo[];
   readonly signals: readonly { readonly number: number; readonly from: PeerInfo; readonly signal: string }[];
 }
 
-/** An anchor as `GET /v1/streams/{stream}/anchors` lists it. */
-export interface AnchorInfo {
-  readonly first: number;
-  readonly count: number;
-  readonly root: Hex;
-  readonly tx: Hex;
-  readonly block: number;
-  readonly state: "anchored" | "final";
+/** An anchor as `GET /v1/streams/{stream}/anchors` lists it: those taken back are not in the list. */
+export interface AnchorInfo extends AnchorRef {
+  readonly state: Exclude<AnchorState, "reverted">;
 }
 
-/** What became of a message that was published by HTTP. */
+/** The outcome of publishing a message by HTTP. */
 export interface Published {
-  /** False while it waits for the stream's relay: publish it again, with the same number, to learn its seq. */
+  /** False while the message waits for the stream's leader: publish it again, with the same `producer_seq`, to learn its seq. */
   readonly stored: boolean;
   readonly seq: number | undefined;
   readonly author: Hex;
@@ -131,7 +121,7 @@ export interface SessionAnswer {
   readonly sdp: string;
   /** Path of the session, for `endSession`; undefined when the edge named none. */
   readonly location: string | undefined;
-  /** A token that the edge made for a guest, to be kept. */
+  /** The token of a new guest, to keep for later requests. */
   readonly token: string | undefined;
   readonly author: Hex | undefined;
   readonly iceServers: readonly RTCIceServer[];
@@ -159,7 +149,7 @@ function retryAfterMs(response: Response): number | undefined {
 }
 
 /** The typed error of an answer that is not a success. */
-export async function refusal(response: Response): Promise<StreamChainError> {
+export async function errorOfAnswer(response: Response): Promise<StreamChainError> {
   const problem = readProblem(await response.text().catch(() => ""), response.status);
   const after = retryAfterMs(response);
   return new StreamChainError(
@@ -173,7 +163,7 @@ export async function refusal(response: Response): Promise<StreamChainError> {
   );
 }
 
-/** ICE servers of `Link: <turn:…>; rel="ice-server"; username="…"; credential="…"` (RFC 9725 §4.6). */
+/** Reads the ICE servers of `Link: <turn:…>; rel="ice-server"; username="…"; credential="…"` (RFC 9725 §4.6). */
 export function parseIceServers(link: string | null): RTCIceServer[] {
   const servers: RTCIceServer[] = [];
   for (const [, urls, parameters] of (link ?? "").matchAll(
@@ -191,7 +181,7 @@ export function parseIceServers(link: string | null): RTCIceServer[] {
   return servers;
 }
 
-/** The answer of `GET /v1/config`. */
+/** Reads the answer of `GET /v1/config`. */
 export function readConfig(json: JsonObject): EdgeConfig {
   return {
     chainId: json.uint("chainId"),
@@ -202,7 +192,7 @@ export function readConfig(json: JsonObject): EdgeConfig {
   };
 }
 
-/** The answer of `GET /v1/costs`. */
+/** Reads the answer of `GET /v1/costs`. */
 export function readCosts(json: JsonObject): EdgeCosts {
   const wei = (from: JsonObject, key: string): bigint => {
     const text = from.text(key);
@@ -225,7 +215,7 @@ export function readCosts(json: JsonObject): EdgeCosts {
   };
 }
 
-/** The answer of `GET /v1/streams/{stream}`. */
+/** Reads the answer of `GET /v1/streams/{stream}`. */
 export function readStream(json: JsonObject): StreamInfo {
   return {
     id: json.hex("id", 32),
@@ -240,12 +230,12 @@ export function readStream(json: JsonObject): StreamInfo {
   };
 }
 
-/** One peer of a mailbox. */
+/** Reads one peer of a mailbox. */
 export function readPeer(json: JsonObject): PeerInfo {
   return { session: json.text("session"), author: json.hex("author", 20) };
 }
 
-/** One anchor of a list. */
+/** Reads one anchor of a list. */
 export function readAnchor(json: JsonObject): AnchorInfo {
   return {
     first: json.uint("first"),
@@ -257,7 +247,7 @@ export function readAnchor(json: JsonObject): AnchorInfo {
   };
 }
 
-/** The answer of `GET /v1/status`. */
+/** Reads the answer of `GET /v1/status`. */
 export function readStatus(json: JsonObject): EdgeStatus {
   const chain = json.object("chain");
   const anchorer = json.object("anchorer");
@@ -287,7 +277,7 @@ export function readStatus(json: JsonObject): EdgeStatus {
   };
 }
 
-/** The messages of an `application/cbor-seq` history page. */
+/** Reads the messages of an `application/cbor-seq` history page. */
 export function readHistory(bytes: Uint8Array): StreamMessage[] {
   const messages: StreamMessage[] = [];
   for (const item of decodeSequence(bytes)) {

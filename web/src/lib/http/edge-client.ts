@@ -1,17 +1,19 @@
-// The edge's HTTP interface, version 1: one method per route, answers checked before they are handed on.
+// The edge's HTTP interface, version 1: one method per route. Every answer is checked before it is returned.
 
-import { type ChainEvent, readChainEvent } from "../chain/chain-events.ts";
+import { readChainEvent } from "../chain/chain-events.ts";
 import { parseReceipt, type Receipt } from "../chain/receipt.ts";
 import { malformed, StreamChainError } from "../errors.ts";
-import { HTTP_TIMEOUT_MS, MAX_JSON_BYTES, MAX_PAGE_BYTES, PAGE_MESSAGES } from "../limits.ts";
+import { HTTP_TIMEOUT_MS, MAX_JSON_BYTES, MAX_PAGE_BYTES, MAX_PAGE_MESSAGES } from "../limits.ts";
 import { type Bytes, type Hex, toHex } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
+import type { ChainEvent, StreamMessage } from "../wire/records.ts";
 import { bearer } from "./credentials.ts";
 import {
   type AnchorInfo,
   type EdgeConfig,
   type EdgeCosts,
   type EdgeStatus,
+  errorOfAnswer,
   type MailboxContents,
   type Published,
   parseIceServers,
@@ -22,18 +24,16 @@ import {
   readPeer,
   readStatus,
   readStream,
-  refusal,
   type SessionAnswer,
   type StreamInfo,
-  type StreamMessage,
 } from "./edge-answers.ts";
 
-/** What makes a repeated message the same message: a producer's own count, or a key of one's own. */
+/** What makes a repeated message the same message: a `producer_seq`, or an idempotency key. */
 export type PublishNumber =
   | { readonly producer: Uint8Array; readonly seq: number }
   | { readonly idempotencyKey: string };
 
-function numberHeaders(number: PublishNumber): Record<string, string> {
+function idempotencyHeaders(number: PublishNumber): Record<string, string> {
   if ("idempotencyKey" in number) return { "idempotency-key": number.idempotencyKey };
   const producer = toHex(number.producer).slice(2);
   return { "streamchain-producer": producer, "streamchain-producer-seq": String(number.seq) };
@@ -44,13 +44,14 @@ export interface PublishOptions {
   readonly token: string;
   readonly number?: PublishNumber;
   readonly signal?: AbortSignal;
-  /** Not to wait until the relay that holds the stream gave the message its seq. */
+  /** Answer at once, without waiting until the stream's leader gave the message its seq. */
   readonly atOnce?: boolean;
 }
 
 async function readJson(response: Response, what: string): Promise<JsonObject> {
   const text = await response.text();
-  if (text.length > MAX_JSON_BYTES) throw malformed(`${what}: answer too long`);
+  if (text.length > MAX_JSON_BYTES)
+    throw malformed(`${what}: answer of ${text.length} characters, limit ${MAX_JSON_BYTES}`);
   try {
     return new JsonObject(JSON.parse(text), what);
   } catch (error) {
@@ -59,7 +60,7 @@ async function readJson(response: Response, what: string): Promise<JsonObject> {
   }
 }
 
-/** Events of the chain on one page. */
+/** Events of the chain in one answer, at most. */
 export const CHAIN_PAGE = 1_000;
 
 /** A client of one edge. Every method rejects with `StreamChainError`. */
@@ -80,10 +81,10 @@ export class EdgeClient {
       const signal = init.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
       response = await this.#fetch(this.origin + path, { ...init, signal });
     } catch (cause) {
-      if (init.signal?.aborted) throw new StreamChainError("closed", "the request was given up", { cause });
+      if (init.signal?.aborted) throw new StreamChainError("closed", "the request was cancelled", { cause });
       throw new StreamChainError("edge-unreachable", `${this.origin} does not answer`, { retryable: true, cause });
     }
-    if (!response.ok) throw await refusal(response);
+    if (!response.ok) throw await errorOfAnswer(response);
     return response;
   }
 
@@ -97,17 +98,17 @@ export class EdgeClient {
     return readConfig(await this.#json("/v1/config"));
   }
 
-  /** What a message costs on chain in each mode, at the node's present fees. */
+  /** Cost of a message on chain in each mode, at the node's present fees. */
   async costs(): Promise<EdgeCosts> {
     return readCosts(await this.#json("/v1/costs"));
   }
 
-  /** How the chain, the anchorer and the relays are. */
+  /** State of the chain, the anchorer and the relays. */
   async status(): Promise<EdgeStatus> {
     return readStatus(await this.#json("/v1/status"));
   }
 
-  /** Counts of a stream; undefined when nobody has made it yet. */
+  /** Counts of a stream; undefined when it does not exist yet. */
   async stream(stream: string): Promise<StreamInfo | undefined> {
     const json = await this.#json(`/v1/streams/${encodeURIComponent(stream)}`).catch((error) => {
       if (error instanceof StreamChainError && error.problem?.status === 404) return undefined;
@@ -120,7 +121,7 @@ export class EdgeClient {
   async messages(
     stream: string,
     from: number,
-    limit: number = PAGE_MESSAGES,
+    limit: number = MAX_PAGE_MESSAGES,
     signal?: AbortSignal,
   ): Promise<StreamMessage[]> {
     const path = `/v1/streams/${encodeURIComponent(stream)}/messages?from=${from}&limit=${limit}`;
@@ -133,10 +134,11 @@ export class EdgeClient {
     });
     if (response === undefined) return [];
     const bytes = new Uint8Array(await response.arrayBuffer());
-    if (bytes.length > MAX_PAGE_BYTES) throw malformed("history page is too large");
+    if (bytes.length > MAX_PAGE_BYTES)
+      throw malformed(`history page of ${bytes.length} bytes, limit ${MAX_PAGE_BYTES}`);
     const messages = readHistory(bytes);
     messages.forEach((message, i) => {
-      if (message.seq !== from + i) throw malformed(`history has ${message.seq} where ${from + i} is due`);
+      if (message.seq !== from + i) throw malformed(`history page has seq ${message.seq}, ${from + i} expected`);
     });
     return messages;
   }
@@ -153,14 +155,14 @@ export class EdgeClient {
     return (await this.#json(path)).objects("anchors").map(readAnchor);
   }
 
-  /** What was published on chain, from `after` on in the order of the chain: at most 1,000 events. */
+  /** Events of the chain behind `after`, in the order of the chain: at most `CHAIN_PAGE`. */
   async chainEvents(stream: string, after?: { block: number; logIndex: number }): Promise<ChainEvent[]> {
     const behind = after === undefined ? "" : `&block=${after.block}&logIndex=${after.logIndex}`;
     const path = `/v1/streams/${encodeURIComponent(stream)}/chain?limit=${CHAIN_PAGE}${behind}`;
     return (await this.#json(path)).objects("events").map(readChainEvent);
   }
 
-  /** Publishes one message by HTTP. Repeated with the same number or key it is the same message. */
+  /** Publishes one message by HTTP. Repeated with the same `producer_seq` or key it is the same message. */
   async publish(stream: string, payload: Uint8Array, options: PublishOptions): Promise<Published> {
     const { token, number, signal, atOnce } = options;
     const response = await this.#request(`/v1/streams/${encodeURIComponent(stream)}/messages`, {
@@ -168,7 +170,7 @@ export class EdgeClient {
       headers: {
         "content-type": "application/octet-stream",
         ...bearer(token),
-        ...(number === undefined ? {} : numberHeaders(number)),
+        ...(number === undefined ? {} : idempotencyHeaders(number)),
         ...(atOnce ? { prefer: "respond-async" } : {}),
       },
       body: payload.slice() as Bytes,
@@ -178,19 +180,19 @@ export class EdgeClient {
     return { stored: json.flag("stored"), seq: json.uintOr("seq", undefined), author: json.hex("author", 20) };
   }
 
-  /** Makes a guest: a token, and the address that it speaks for. */
+  /** Makes a guest: a token, and the address of its account. */
   async guest(signal?: AbortSignal): Promise<{ readonly token: string; readonly author: Hex }> {
     const init = { method: "POST", ...(signal === undefined ? {} : { signal }) };
     const json = await readJson(await this.#request("/v1/auth/guest", init), "guest");
     return { token: json.text("token"), author: json.hex("author", 20) };
   }
 
-  /** Where sessions of a stream are made. */
+  /** URL of a stream's session requests. */
   sessionsUrl(stream: string): string {
     return `${this.origin}/v1/streams/${encodeURIComponent(stream)}/sessions`;
   }
 
-  /** Starts a session: one request, the offer in and the answer out. `bare`: without the browser's own credentials. */
+  /** Opens a session with one request: the offer in, the answer out. `bare` leaves the browser's own credentials out. */
   async createSession(
     stream: string,
     offer: string,
@@ -222,7 +224,7 @@ export class EdgeClient {
     };
   }
 
-  /** Looks into a session's mailbox, having read the signals up to `after`; so others see the session. */
+  /** Reads a session's mailbox behind signal `after`; so other sessions see this one as a peer. */
   async signals(session: string, after: number, token: string | undefined): Promise<MailboxContents> {
     const json = await this.#json(`/v1/sessions/${session}/signals?after=${after}`, token);
     return {
@@ -235,7 +237,7 @@ export class EdgeClient {
     };
   }
 
-  /** Leaves a signal in another session's mailbox. */
+  /** Puts a signal into another session's mailbox. */
   async signal(session: string, to: string, signal: string, token: string | undefined): Promise<void> {
     await this.#request(`/v1/sessions/${session}/signals`, {
       method: "POST",
@@ -247,7 +249,7 @@ export class EdgeClient {
     });
   }
 
-  /** Ends a session; for a page that is being closed as well. */
+  /** Ends a session. The request outlives a page that is being closed. */
   async endSession(location: string, token: string | undefined): Promise<void> {
     const path = new URL(location, `${this.origin}/`).pathname;
     await this.#request(path, {

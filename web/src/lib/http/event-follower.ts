@@ -1,55 +1,52 @@
-// A stream followed by server-sent events alone: for a client that can do no WebRTC, in a browser or in Node.
+// Follows a stream by server-sent events alone: for clients without WebRTC, in a browser or in Node.
 //
-// What always holds: `cursor` names the last event that was handed out, and the next request asks for what is behind
-// it; so every message comes once and in order, and every event of the chain once, however often the response breaks.
+// What always holds: `cursor` is the id of the last event that was returned, and the next request continues behind it. So
+// every message comes once and in order, and every event of the chain once, however often the response breaks.
 
 import { Backoff } from "../backoff.ts";
-import { type ChainEvent, readChainEvent } from "../chain/chain-events.ts";
-import type { AnchorNews } from "../connection/types.ts";
-import { malformed, StreamChainError } from "../errors.ts";
-import { BACKOFF_FIRST_MS, HTTP_TIMEOUT_MS } from "../limits.ts";
+import { readChainEvent } from "../chain/chain-events.ts";
+import { malformed, retryableError, StreamChainError } from "../errors.ts";
+import { HTTP_TIMEOUT_MS, MAX_SILENCE_MS, RECONNECT_BACKOFF } from "../limits.ts";
 import type { Platform } from "../platform.ts";
 import { fromHex, type Hex } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
+import type { AnchorRef, ChainEvent, StreamMessage } from "../wire/records.ts";
 import { type ServerEvent, ServerEventReader } from "../wire/server-events.ts";
 import { bearer } from "./credentials.ts";
-import { refusal, type StreamMessage } from "./edge-answers.ts";
+import { errorOfAnswer } from "./edge-answers.ts";
 
-/** Silence, in ms, after which the response counts as dead: the edge sends a comment at least every 15 s. */
-const SILENCE_MAX_MS = 35_000;
-
-/** What happens to an anchor or to something published on chain. */
+/** The anchor, or the message published on chain, that an event is about. */
 export type ChainSubject =
-  | { readonly kind: "anchor"; readonly anchor: AnchorNews }
+  | { readonly kind: "anchor"; readonly anchor: AnchorRef }
   | { readonly kind: "chain"; readonly event: ChainEvent };
 
-/** How far a stream is. */
+/** The counts of a stream. */
 export interface FollowedState {
-  /** Numbers the reigns over the stream. */
+  /** Number of the stream's present leadership; every change of the leader raises it. */
   readonly epoch: number;
   readonly stored: number;
   readonly anchored: number;
   readonly final: number;
 }
 
-/** What a follower hands out. */
+/** An event of a followed stream. */
 export type FollowedEvent =
-  /** How far the stream is: first after every (re)connection. */
+  /** The counts of the stream: the first event after every (re)connection. */
   | ({ readonly type: "state" } & FollowedState)
   /** The next message. */
   | { readonly type: "stored"; readonly message: StreamMessage }
-  /** In a block (messages, by their anchor). */
+  /** Included in a block (messages: their anchor). */
   | { readonly type: "anchored"; readonly subject: ChainSubject }
   /** Published through the contract. */
   | { readonly type: "chain"; readonly subject: ChainSubject }
-  /** In a final block. */
+  /** Included in a final block. */
   | { readonly type: "final"; readonly subject: ChainSubject }
-  /** Taken back. */
+  /** Taken back by a reorganisation. */
   | { readonly type: "reorg"; readonly subject: ChainSubject }
-  /** Events of the chain that are no longer kept: read anchors and chain events again. */
+  /** The edge no longer has some events of the chain: read anchors and chain events again. */
   | { readonly type: "gap" };
 
-/** What a follower waits by. */
+/** The timers and the randomness of a follower's pauses. */
 export type FollowTimers = Pick<Platform, "setTimer" | "clearTimer" | "random">;
 
 const TIMERS: FollowTimers = {
@@ -64,27 +61,28 @@ export interface FollowOptions {
   readonly edge: string;
   /** Name of the stream, or its id as `0x…`. */
   readonly stream: string;
-  /** Where to go on: a `cursor` of before. */
+  /** Continue behind this event: the `cursor` of an earlier follower. */
   readonly after?: string;
-  /** First message, when there is no `after`; the next one unless given. */
+  /** First message, when there is no `after`; the next new message by default. */
   readonly from?: number;
-  /** The access token for a private stream; asked for before every request. */
+  /** Returns the access token for a private stream; called before every request. */
   readonly token?: () => string | undefined | Promise<string | undefined>;
-  /** Instead of the surroundings' own. */
+  /** Replaces the global `fetch`. */
   readonly fetch?: typeof fetch;
+  /** Replaces the global timers and `Math.random`. */
   readonly timers?: FollowTimers;
-  /** Told when a response breaks, and how long the pause is, in ms. */
+  /** Called when a response breaks, with the length of the pause in ms. */
   readonly onBreak?: (error: StreamChainError, pauseMs: number) => void;
 }
 
-/** Follows a stream; iterate it once. */
+/** A followed stream; iterate it once. */
 export class EventFollower implements AsyncIterable<FollowedEvent> {
   readonly #options: FollowOptions;
   readonly #aborter = new AbortController();
   readonly #timers: FollowTimers;
   readonly #backoff: Backoff;
   #cursor: string | undefined;
-  #retryMs = BACKOFF_FIRST_MS;
+  #retryMs = RECONNECT_BACKOFF.firstMs;
 
   constructor(options: FollowOptions) {
     this.#options = options;
@@ -93,17 +91,18 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
     this.#cursor = options.after;
   }
 
-  /** Id of the last event that was handed out: keep it, and go on there with `after`. */
+  /** Id of the last event that was returned: keep it, and continue there with `after`. */
   get cursor(): string | undefined {
     return this.#cursor;
   }
 
-  /** Ends it; the iteration finishes. */
+  /** Ends the iteration. */
   close(): void {
     this.#aborter.abort();
+    this.#backoff.skip();
   }
 
-  /** Throws when the edge refuses for good. */
+  /** Throws when the edge refuses the request for good. */
   async *[Symbol.asyncIterator](): AsyncGenerator<FollowedEvent> {
     while (!this.#aborter.signal.aborted) {
       let pause = this.#retryMs;
@@ -117,27 +116,15 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
         pause = this.#backoff.next(error);
         this.#options.onBreak?.(error, pause);
       }
-      await this.#wait(pause);
+      if (!this.#aborter.signal.aborted) await this.#backoff.pause(pause);
     }
   }
 
-  #wait(ms: number): Promise<void> {
-    const { signal } = this.#aborter;
-    return new Promise((resolve) => {
-      const finish = (): void => {
-        this.#timers.clearTimer(timer);
-        signal.removeEventListener("abort", finish);
-        resolve();
-      };
-      const timer = this.#timers.setTimer(finish, ms);
-      signal.addEventListener("abort", finish);
-    });
-  }
-
-  /** One response, to its end. */
+  /** The events of one response, to its end. */
   async *#response(): AsyncGenerator<FollowedEvent> {
     const silence = new AbortController();
-    const give = (): void => silence.abort(new StreamChainError("edge-unreachable", "silence", { retryable: true }));
+    const error = retryableError("edge-unreachable", "the event stream is silent");
+    const give = (): void => silence.abort(error);
     const { setTimer, clearTimer } = this.#timers;
     let timer = setTimer(give, HTTP_TIMEOUT_MS);
     const signal = AbortSignal.any([this.#aborter.signal, silence.signal]);
@@ -146,7 +133,7 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
       const reader = new ServerEventReader();
       for await (const bytes of chunks(response)) {
         clearTimer(timer);
-        timer = setTimer(give, SILENCE_MAX_MS);
+        timer = setTimer(give, MAX_SILENCE_MS);
         this.#backoff.reset();
         for (const event of reader.read(bytes)) {
           const followed = readEvent(event);
@@ -157,7 +144,7 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
       }
     } finally {
       clearTimer(timer);
-      silence.abort(); // lets go of a response that is not read to its end
+      silence.abort(); // cancels a response that was not read to its end
     }
   }
 
@@ -172,12 +159,12 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
       ...bearer(await token?.()),
     };
     const response = await fetcher(`${edge.replace(/\/+$/, "")}${path}${query}`, { headers, signal });
-    if (!response.ok) throw await refusal(response);
+    if (!response.ok) throw await errorOfAnswer(response);
     return response;
   }
 }
 
-/** The parts of a body. Not every browser lets a body be iterated. */
+/** The chunks of a body. Some browsers cannot iterate a body. */
 async function* chunks(response: Response): AsyncGenerator<Uint8Array> {
   const reader = response.body?.getReader();
   for (;;) {
@@ -208,13 +195,13 @@ function readSubject(json: JsonObject): ChainSubject {
   };
 }
 
-/** Undefined for an event of a later version. */
+/** Undefined for an event that this version does not know. */
 function readEvent({ event, data }: ServerEvent): FollowedEvent | undefined {
   let json: JsonObject;
   try {
     json = new JsonObject(JSON.parse(data), event);
   } catch {
-    throw malformed(`${event}: not JSON`);
+    throw malformed(`event "${event}" is not JSON`);
   }
   switch (event) {
     case "state":

@@ -1,4 +1,4 @@
-// Sign-in with Ethereum (EIP-4361): a wallet signs a text, and the edge gives a token for its account.
+// Sign-in with Ethereum (EIP-4361): a wallet signs a text, and the edge returns a token for its account.
 
 import { keccak } from "../chain/merkle.ts";
 import { signText, type Wallet } from "../chain/wallet.ts";
@@ -8,7 +8,7 @@ import { fromHex, type Hex, utf8Bytes } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
 import { bearer } from "./credentials.ts";
 
-/** An address with the capital letters that check it (EIP-55). */
+/** An address with its checksum in the case of its letters (EIP-55). */
 export function checksumAddress(address: Hex): string {
   const digits = address.slice(2).toLowerCase();
   const hash = keccak(utf8Bytes(digits));
@@ -16,7 +16,7 @@ export function checksumAddress(address: Hex): string {
   return `0x${Array.from(digits, (digit, index) => (isHigh(index) ? digit.toUpperCase() : digit)).join("")}`;
 }
 
-/** What a sign-in text says. */
+/** The fields of a sign-in text. */
 export interface SignInText {
   readonly domain: string;
   readonly address: Hex;
@@ -27,7 +27,7 @@ export interface SignInText {
   readonly issuedAt: Date;
 }
 
-/** The text to be signed, as EIP-4361 lays it out. */
+/** The text to sign, in the form of EIP-4361. */
 export function signInText(say: SignInText): string {
   return [
     `${say.domain} wants you to sign in with your Ethereum account:`,
@@ -67,7 +67,7 @@ export async function signIn(
   return given.text("token");
 }
 
-/** Posts JSON to the edge and reads its JSON; rejects with `refused` and the edge's own words. */
+/** Posts JSON to the edge and reads its JSON answer. Rejects with `refused` and the detail of the edge's problem. */
 export async function postJson(
   url: string,
   body: unknown,

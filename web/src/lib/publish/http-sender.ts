@@ -1,23 +1,22 @@
-// Moves publications from the outbox to the edge by HTTP: what `Sender` does on a data channel.
+// Moves publications from the outbox to the edge by HTTP, as `Sender` does on a data channel.
 //
-// What always holds: one request at a time, in the order of the numbers, which are those of the data channel; so what a
-// relay had taken before, or takes afterwards, is the same message. A publication leaves the outbox only when the edge
-// says that it is stored.
+// What always holds: one request at a time, in the order of `producer_seq`, which is the same on the data channel; so what
+// a relay accepted before, or accepts afterwards, is the same message. A publication leaves the outbox only when the edge
+// answers that it is stored.
 
 import { Backoff } from "../backoff.ts";
-import type { Intake } from "../connection/stream-state.ts";
 import { asStreamChainError, StreamChainError } from "../errors.ts";
 import type { Credentials } from "../http/credentials.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
-import { RETRY_AFTER_MAX_MS, UNSTORED_PAUSE_MS, UNSTORED_POSTED } from "../limits.ts";
+import { MAX_RETRY_AFTER_MS, MAX_UNSTORED_POSTED, UNSTORED_PAUSE_MS } from "../limits.ts";
 import type { Platform } from "../platform.ts";
 import type { Hex } from "../wire/bytes.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Producer } from "./producer.ts";
 import type { Publication } from "./publication.ts";
 
-/** HTTP statuses that say no for as long as this page lives: to its author, or to this payload. */
-const REFUSED_FOR_GOOD = [403, 413];
+/** HTTP statuses that refuse the author or the payload for good. */
+const FINAL_STATUSES = [403, 413];
 
 /** What a sender needs. */
 export interface HttpSenderOptions {
@@ -26,29 +25,33 @@ export interface HttpSenderOptions {
   readonly stream: string;
   readonly outbox: Outbox;
   readonly credentials: Credentials;
-  readonly intake: Intake;
   readonly producer: () => Producer | null;
-  /** Who this client is. */
+  /** The edge named the author of this client. */
   readonly onAuthor: (author: Hex) => void;
+  /** The edge stored the first waiting publication; `seq` is null when the edge no longer knows it. */
+  readonly onStored: (producerSeq: number, seq: number | null) => void;
 }
 
-/** Sends while it is started. */
+/** A publication to post; `more` follow it. */
+interface Post {
+  readonly publication: Publication;
+  readonly more: boolean;
+}
+
+/** Sends between `start` and `stop`. */
 export class HttpSender {
   readonly #options: HttpSenderOptions;
   readonly #backoff: Backoff;
   #run: AbortController | null = null;
-  /** The edge has the messages up to this number: stored, or waiting for the stream's relay. */
-  #taken = -1;
-  /** Those from this number on wait until the ones before are stored. */
+  /** The edge has the messages up to this `producer_seq`: stored, or waiting for the stream's leader. */
+  #posted = -1;
+  /** Messages from this `producer_seq` on wait until those before are stored. */
   #batchEnd = 0;
   #wake: (() => void) | null = null;
   #isResting = false;
-  readonly #onStored: () => void;
 
-  /** `onStored`: the edge stored a publication, so the stream is there. */
-  constructor(options: HttpSenderOptions, onStored: () => void) {
+  constructor(options: HttpSenderOptions) {
     this.#options = options;
-    this.#onStored = onStored;
     this.#backoff = new Backoff(options.platform);
   }
 
@@ -56,12 +59,12 @@ export class HttpSender {
   start(): void {
     if (this.#run !== null) return;
     this.#run = new AbortController();
-    this.#taken = -1;
-    this.#options.outbox.sendUngreeted();
+    this.#posted = -1;
+    this.#options.outbox.prepareForHttp();
     void this.#send(this.#run.signal);
   }
 
-  /** Gives up the request under way: the edge has its message or not, and is asked again or told by a relay. */
+  /** Cancels the request under way: whether the edge has its message shows when it is sent again. */
   stop(): void {
     this.#run?.abort();
     this.#run = null;
@@ -69,14 +72,14 @@ export class HttpSender {
     this.#backoff.skip();
   }
 
-  /** Something was published. */
+  /** Sends what was published. */
   plan(): void {
     this.#wake?.();
     if (this.#isResting) this.#backoff.skip();
   }
 
-  /** The network is another one: a pause is over. */
-  hurry(): void {
+  /** Ends the present pause, as when the network changed. */
+  retryNow(): void {
     this.#backoff.reset();
     this.#backoff.skip();
   }
@@ -89,20 +92,17 @@ export class HttpSender {
     }
   }
 
-  /**
-   * What to send: the first that the edge has not; then again the first that is not known to be stored, for its seq.
-   * `more` wait behind it.
-   */
-  #next(): { publication: Publication; more: boolean } | null {
+  /** The first message that the edge does not have; else again the first one that is not stored, to learn its seq. */
+  #next(): Post | null {
     const { outbox } = this.#options;
     const first = outbox.waiting[0];
     if (first === undefined || first.producerSeq < 0) return null;
-    // The seqs of some are learned before the next are posted: so long the edge remembers them.
-    if (first.producerSeq > this.#taken) this.#batchEnd = first.producerSeq + UNSTORED_POSTED;
-    const untaken = outbox.firstAbove(this.#taken);
-    if (untaken === undefined || untaken.producerSeq >= this.#batchEnd) return { publication: first, more: false };
-    const after = outbox.firstAbove(untaken.producerSeq);
-    return { publication: untaken, more: after !== undefined && after.producerSeq < this.#batchEnd };
+    // The seqs of a batch are learned before the next batch is posted, while the edge remembers them.
+    if (first.producerSeq > this.#posted) this.#batchEnd = first.producerSeq + MAX_UNSTORED_POSTED;
+    const unposted = outbox.firstAbove(this.#posted);
+    if (unposted === undefined || unposted.producerSeq >= this.#batchEnd) return { publication: first, more: false };
+    const after = outbox.firstAbove(unposted.producerSeq);
+    return { publication: unposted, more: after !== undefined && after.producerSeq < this.#batchEnd };
   }
 
   #published(): Promise<void> {
@@ -114,37 +114,35 @@ export class HttpSender {
     });
   }
 
-  async #post({ publication, more }: { publication: Publication; more: boolean }, run: AbortSignal): Promise<void> {
-    const { edge, stream, outbox, intake, producer, onAuthor } = this.#options;
+  async #post({ publication, more }: Post, run: AbortSignal): Promise<void> {
+    const { edge, stream, outbox, producer, onAuthor, onStored } = this.#options;
     const { payload, producerSeq } = publication;
     const id = producer()?.id;
     if (id === undefined) return this.#published();
     try {
       const token = await this.#token(run);
       if (run.aborted) return;
-      outbox.posted(publication);
+      outbox.markSent(publication);
       const number = { producer: id, seq: producerSeq };
       const answer = await edge.publish(stream, payload, { token, number, signal: run, atOnce: more });
       if (run.aborted) return;
       this.#backoff.reset();
-      this.#taken = Math.max(this.#taken, producerSeq);
+      this.#posted = Math.max(this.#posted, producerSeq);
       onAuthor(answer.author);
-      if (!answer.stored) {
+      if (answer.stored) {
+        onStored(producerSeq, answer.seq ?? null);
+      } else {
         outbox.handedOver(publication);
         if (!more) await this.#rest();
-        return;
       }
-      // Those before it are stored too, and tell their seqs when they are asked for.
-      intake.posted(producerSeq, answer.seq ?? null);
-      this.#onStored();
     } catch (cause) {
       const error = asStreamChainError(cause);
-      if (error.problem === undefined) outbox.handedOver(publication); // it may have got there
+      if (error.problem === undefined) outbox.handedOver(publication); // the edge may have it, and the answer got lost
       if (!run.aborted) await this.#refused(error);
     }
   }
 
-  /** Everything is at the edge, and it was waited for the relay as long as the edge does. */
+  /** Pauses when the edge has everything and the stream's leader has not stored it within the edge's own wait. */
   async #rest(): Promise<void> {
     this.#isResting = true;
     await this.#backoff.pause(UNSTORED_PAUSE_MS);
@@ -165,18 +163,18 @@ export class HttpSender {
     const { slug, status } = error.problem ?? { slug: "", status: 0 };
     const isConflict = slug === "producer-conflict";
     if (isConflict) {
-      // From the first that is not stored; should even that leave a number out, the edge lost what it had stored.
-      if (this.#taken < 0) outbox.renew();
-      this.#taken = -1;
-    } else if (REFUSED_FOR_GOOD.includes(status)) {
+      // A conflict on the first message that is not stored means that the edge lost what it had stored.
+      if (this.#posted < 0) outbox.renew();
+      this.#posted = -1;
+    } else if (FINAL_STATUSES.includes(status)) {
       const code = status === 403 ? "not-allowed" : "too-large";
       outbox.fail(new StreamChainError(code, error.message, { cause: error }), true);
       return;
     } else if (credentials.forgetIfRefused(error)) {
       return;
     }
-    // What is refused for another reason may be refused to a session as well, which then ends the connection.
-    const ms = error.retryable || isConflict ? this.#backoff.next(error) : RETRY_AFTER_MAX_MS;
+    // Other refusals may meet a session request as well, which then ends the connection.
+    const ms = error.retryable || isConflict ? this.#backoff.next(error) : MAX_RETRY_AFTER_MS;
     await this.#backoff.pause(ms);
   }
 }

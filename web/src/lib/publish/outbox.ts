@@ -1,17 +1,18 @@
-// The publisher's side: messages wait here until they are stored, in order, and are sent again after a reconnect.
+// The messages that this page published: they wait here, in order, until they are stored, and are sent again after a
+// reconnect.
 //
-// What always holds: `#waiting` is ordered by producer_seq and holds exactly the messages not known to be stored; a
-// message leaves it only by the relay's committed mark (same epoch) or by the stored mark of a welcome. The relay and
-// the edge drop what they have already, by producer_seq, so sending again is safe.
+// What always holds: `#waiting` is ordered by `producer_seq` and holds exactly the messages not known to be stored. A
+// message leaves it only by the relay's committed mark (same epoch), by the stored mark of a welcome, or by an answer of
+// the edge. The relay and the edge drop what they already have, by `producer_seq`, so sending again is safe.
 
 import { StreamChainError } from "../errors.ts";
 import {
-  COALESCE_BYTES,
-  FOLLOWED_PUBLICATIONS,
+  MAX_COALESCED_BYTES,
+  MAX_FOLLOWED_PUBLICATIONS,
+  MAX_OUTBOX_BYTES,
+  MAX_OUTBOX_MESSAGES,
   MAX_PAYLOAD_BYTES,
-  OUTBOX_BYTES,
-  OUTBOX_MESSAGES,
-  UNANSWERED_MESSAGES,
+  MAX_UNANSWERED_MESSAGES,
 } from "../limits.ts";
 import type { Marks } from "../marks.ts";
 import type { Bytes } from "../wire/bytes.ts";
@@ -19,14 +20,14 @@ import { encodeFrame } from "../wire/frames.ts";
 import type { Producer } from "./producer.ts";
 import { Publication } from "./publication.ts";
 
-/** What a welcome means for the producer. */
+/** The outcome of a welcome for the producer. */
 export type WelcomeOutcome =
-  /** Go on sending. */
+  /** Relay and page agree on what is stored: send what waits. */
   | "in-step"
-  /** Relay and page disagree on the producer's past: the id was renewed, greet again. */
+  /** They disagree: the page has a new producer id, and must send `hello` again. */
   | "renewed";
 
-/** Messages on their way to storage, and then followed to the chain. */
+/** The messages that wait for storage, and the stored ones that are followed to their anchor. */
 export class Outbox {
   readonly #roomWaiters: (() => void)[] = [];
   readonly #marks: Marks;
@@ -38,8 +39,8 @@ export class Outbox {
   #answered = 0; // the first #answered of #waiting were answered in this session
   #followed: Publication[] = [];
   #payloadLimit = MAX_PAYLOAD_BYTES;
-  /** Whether the producer's past is known: a relay told of it, or it has none. */
-  #pastKnown = false;
+  /** Whether it is known what is stored of the producer: a relay named it, or nothing is. */
+  #storedKnown = false;
 
   constructor(marks: Marks, onChange: (publication: Publication) => void) {
     this.#marks = marks;
@@ -53,7 +54,7 @@ export class Outbox {
 
   /** Whether `publish` would take a message of this size now. */
   hasRoom(bytes = 0): boolean {
-    return this.#waiting.length < OUTBOX_MESSAGES && this.#bytes + bytes <= OUTBOX_BYTES;
+    return this.#waiting.length < MAX_OUTBOX_MESSAGES && this.#bytes + bytes <= MAX_OUTBOX_BYTES;
   }
 
   /** Resolves when there is room for another message. */
@@ -62,21 +63,21 @@ export class Outbox {
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
-  /** Tells those who wait for room that there is some, or that there never will be. */
+  /** Resolves the promises of `room`, when there is room or never will be. */
   giveRoom(closed = false): void {
     if (!closed && !this.hasRoom()) return;
     for (const resolve of this.#roomWaiters.splice(0)) resolve();
   }
 
-  /** Whether stored messages wait for their anchors. */
+  /** Whether stored messages wait for their anchor. */
   get following(): boolean {
     return this.#followed.length > 0;
   }
 
-  /** Takes a message, or throws `too-large` or `queue-full`. */
+  /** Adds a message. Throws `too-large` or `queue-full`. */
   publish(payload: Bytes): Publication {
     if (payload.length > this.#payloadLimit) {
-      throw new StreamChainError("too-large", `${payload.length} bytes; a message has at most ${this.#payloadLimit}`);
+      throw new StreamChainError("too-large", `payload of ${payload.length} bytes, limit ${this.#payloadLimit}`);
     }
     if (!this.hasRoom(payload.length)) {
       throw new StreamChainError("queue-full", `${this.#waiting.length} messages wait for storage`, {
@@ -84,12 +85,12 @@ export class Outbox {
       });
     }
     const publication = new Publication(payload);
-    this.#number(publication);
+    this.#assignSeq(publication);
     this.#push(publication);
     return publication;
   }
 
-  #number(publication: Publication): void {
+  #assignSeq(publication: Publication): void {
     if (this.#producer === null) return;
     const { producerSeq, kept } = this.#producer.take(publication.payload);
     publication.control.producerSeq = producerSeq;
@@ -101,14 +102,14 @@ export class Outbox {
     this.#bytes += publication.payload.length;
   }
 
-  /** The page's producer is known: what it kept goes first, then what was published meanwhile. Returns the former. */
+  /** Takes the page's producer. Its kept messages come before those published meanwhile; returns the kept ones. */
   attach(producer: Producer): Publication[] {
     this.#producer = producer;
     const early = this.#waiting;
     this.#waiting = [];
     this.#bytes = 0;
     const kept = producer.kept();
-    this.#pastKnown = kept.length > 0; // numbered behind what that page was told
+    this.#storedKnown = kept.length > 0; // their numbers follow those that the earlier page knew to be stored
     const restored = kept.map(({ producerSeq, payload }) => {
       const publication = new Publication(payload);
       publication.control.producerSeq = producerSeq;
@@ -117,25 +118,25 @@ export class Outbox {
       return publication;
     });
     for (const publication of early) {
-      this.#number(publication);
+      this.#assignSeq(publication);
       this.#push(publication);
     }
     return restored;
   }
 
-  /** Largest payload that the path takes, in bytes. */
+  /** Sets the largest payload that the session takes, in bytes. */
   limitPayload(bytes: number): void {
     this.#payloadLimit = Math.min(MAX_PAYLOAD_BYTES, bytes);
   }
 
-  /** The relay's greeting: `stored` is this producer's last stored number, `head` bounds where it can be. */
+  /** Applies a welcome: `stored` is the last stored `producer_seq`, and its message is below `head`. */
   welcome(stored: number | null, head: number, sameEpoch: boolean): WelcomeOutcome {
     const expected = stored === null ? 0 : stored + 1;
     while (this.#waiting[0] !== undefined && this.#waiting[0].producerSeq < expected) {
       this.#store(this.#waiting[0], head);
     }
     this.#rewind(sameEpoch);
-    this.#pastKnown = true;
+    this.#storedKnown = true;
     const producer = this.#producer as Producer;
     if (this.#waiting.length === 0) producer.skipTo(expected);
     if ((this.#waiting[0]?.producerSeq ?? producer.next) === expected) return "in-step";
@@ -143,32 +144,32 @@ export class Outbox {
     return "renewed";
   }
 
-  /** What waits gets a new producer and new numbers: nobody knows of the old ones what they stood for. */
+  /** Gives the waiting messages a new producer id and new numbers, since nobody knows the messages of the old ones. */
   renew(): void {
-    this.#pastKnown = true;
+    this.#storedKnown = true;
     this.#producer?.renew();
-    for (const publication of this.#waiting) this.#number(publication);
+    for (const publication of this.#waiting) this.#assignSeq(publication);
   }
 
   /**
-   * Publications will go where nobody tells what is stored of the producer. One whose past no relay told to this page
-   * may be older than this storage remembers, and a number twice would be taken for the same message: it is renewed.
+   * Prepares for sending by HTTP, where no welcome names what is stored of the producer. Unless that is known, the storage
+   * may have forgotten some of its numbers, and a number used twice would count as the same message: the id is renewed.
    */
-  sendUngreeted(): void {
-    if (this.#producer !== null && !this.#pastKnown) this.renew();
+  prepareForHttp(): void {
+    if (this.#producer !== null && !this.#storedKnown) this.renew();
   }
 
-  /** The first that waits with a number above this one. */
+  /** The first waiting message with a higher `producer_seq`. */
   firstAbove(producerSeq: number): Publication | undefined {
     return this.#waiting.find((publication) => publication.producerSeq > producerSeq);
   }
 
-  /** A publication is on its way. */
-  posted({ control }: Publication): void {
+  /** A message is being sent by HTTP. */
+  markSent({ control }: Publication): void {
     if (control.state === "queued") control.state = "sent";
   }
 
-  /** The edge stored the first that waits. */
+  /** The edge stored the first waiting message. */
   storedAt(producerSeq: number, seq: number | null, head: number): void {
     const publication = this.#waiting[0];
     if (publication?.producerSeq !== producerSeq) return;
@@ -176,14 +177,14 @@ export class Outbox {
     this.#store(publication, head);
   }
 
-  /** The edge has it, or may have it: it can be stored elsewhere than where a relay had it. */
+  /** The edge has the message, or may have it: its seq can differ from the one that a relay gave it. */
   handedOver({ control }: Publication): void {
     control.seq = null;
     control.formerSeq = null;
   }
 
-  /** The stream is under another epoch: the seqs of messages that are not stored mean nothing there. */
-  forgetPlaces(): void {
+  /** The stream has another epoch: the seqs of messages that are not stored are void. */
+  forgetSeqs(): void {
     for (const { control } of this.#waiting) {
       control.formerSeq = control.seq ?? control.formerSeq;
       control.seq = null;
@@ -191,7 +192,7 @@ export class Outbox {
     }
   }
 
-  /** Everything that is not stored will be sent again. */
+  /** Everything that is not stored is sent again. */
   #rewind(keepSeqs: boolean): void {
     this.#sent = 0;
     this.#answered = 0;
@@ -202,17 +203,17 @@ export class Outbox {
     }
   }
 
-  /** Sends again from the first message that the relay has not answered. */
+  /** Makes `nextMessage` begin again at the first message without an answer. */
   resendUnanswered(): void {
     this.#sent = this.#answered;
   }
 
-  /** The next data-channel message of at most so many publish frames, or null when there is none to send now. */
-  nextMessage(most = Number.POSITIVE_INFINITY): Uint8Array[] | null {
+  /** The next data-channel message of at most `maxFrames` publish frames, or null when there is nothing to send now. */
+  nextMessage(maxFrames = Number.POSITIVE_INFINITY): Uint8Array[] | null {
     const frames: Uint8Array[] = [];
     let size = 0;
-    while (this.#sent < this.#waiting.length && this.#sent - this.#answered < UNANSWERED_MESSAGES) {
-      if (frames.length >= most) break;
+    while (this.#sent < this.#waiting.length && this.#sent - this.#answered < MAX_UNANSWERED_MESSAGES) {
+      if (frames.length >= maxFrames) break;
       const publication = this.#waiting[this.#sent] as Publication;
       if (publication.producerSeq < 0) break;
       const frame = encodeFrame({
@@ -220,7 +221,7 @@ export class Outbox {
         producerSeq: publication.producerSeq,
         payload: publication.payload,
       });
-      if (size > 0 && size + frame.length > COALESCE_BYTES) break;
+      if (size > 0 && size + frame.length > MAX_COALESCED_BYTES) break;
       frames.push(frame);
       size += frame.length;
       this.#sent++;
@@ -229,7 +230,7 @@ export class Outbox {
     return frames.length === 0 ? null : frames;
   }
 
-  /** The relay took a message; `seq` is null when it was stored before and its place is forgotten. */
+  /** The relay accepted a message; `seq` is null when it was stored before and the relay forgot its seq. */
   accepted(producerSeq: number, seq: number | null, head: number): void {
     const index = producerSeq - (this.#waiting[0]?.producerSeq ?? 0);
     const publication = this.#waiting[index];
@@ -247,14 +248,14 @@ export class Outbox {
     this.#onChange(publication);
   }
 
-  /** Everything below `committed` that this epoch's relay took is stored. */
+  /** Everything below `committed` that the relay of this epoch accepted is stored. */
   committed(committed: number): void {
     while (this.#waiting[0]?.seq != null && this.#waiting[0].seq < committed) {
       this.#store(this.#waiting[0], committed);
     }
   }
 
-  /** Takes the first waiting message out as stored. */
+  /** Removes the first waiting message, as stored. */
   #store(publication: Publication, bound: number): void {
     this.#waiting.shift();
     this.#bytes -= publication.payload.length;
@@ -268,16 +269,19 @@ export class Outbox {
     control.live.resolve(control.seq);
     control.stored.resolve(control.seq);
     this.#followed.push(publication);
-    if (this.#followed.length > FOLLOWED_PUBLICATIONS) {
+    if (this.#followed.length > MAX_FOLLOWED_PUBLICATIONS) {
       const dropped = this.#followed.shift() as Publication;
-      const error = new StreamChainError("closed", "too many publications wait for their anchor");
+      const error = new StreamChainError(
+        "closed",
+        `more than ${MAX_FOLLOWED_PUBLICATIONS} publications wait for their anchor`,
+      );
       dropped.control.anchored.reject(error);
       dropped.control.final.reject(error);
     }
     this.#onChange(publication);
   }
 
-  /** The stream's marks moved. */
+  /** Applies the marks of the stream to the stored messages. */
   marksMoved(): void {
     const remaining: Publication[] = [];
     for (const publication of this.#followed) {
@@ -293,7 +297,7 @@ export class Outbox {
     this.#followed = remaining;
   }
 
-  /** Gives up on everything; `forget` also deletes what is kept, else it stays there for a later page. */
+  /** Fails every message; `forget` also deletes the kept copies, which otherwise stay for a later page. */
   fail(error: StreamChainError, forget: boolean): void {
     for (const { control } of this.#followed) {
       control.anchored.reject(error);

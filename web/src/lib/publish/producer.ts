@@ -1,19 +1,19 @@
 // Producer ids: one per tab at a time, kept over reloads together with the messages that are not stored yet.
 //
-// What always holds: a producer id is used by one page at a time, because it is used only under its shared lock, which
-// the browser frees when the page ends; and a `producer_seq` never names two different messages, because the next one
-// is written down before its message is sent. A duplicated tab finds the lock of its copied id taken and uses another;
-// a tab opened later takes over the ids, and with them the unsent messages, that closed tabs left behind.
-// Without shared locks or storage a page uses an id of its own and keeps nothing.
+// What always holds:
+// - One page uses a producer id at a time, because it is used only under its shared lock, which the browser frees when
+//   the page ends.
+// - A `producer_seq` never names two different messages, because the next one is written to storage before its message
+//   is sent.
+//
+// A duplicated tab finds the lock of its copied id taken, and uses another id. A tab opened later takes over the ids of
+// closed tabs, with their unsent messages. Without shared locks or storage a page uses a new id and keeps nothing.
 
-import { PERSISTED_BYTES, PRODUCER_LOCK_WAIT_MS } from "../limits.ts";
+import { MAX_KEPT_BYTES, MAX_TRIED_PRODUCERS, PRODUCER_LOCK_WAIT_MS } from "../limits.ts";
 import type { Platform, SharedLocks, TextStorage } from "../platform.ts";
 import { type Bytes, fromBase64, toBase64, toHex } from "../wire/bytes.ts";
 
-/** Most kept ids that a page tries before it makes one: more than the tabs that anybody has on one stream. */
-const MAX_TRIED = 32;
-
-/** Prefix of all keys; the number is the version of what is kept. */
+/** Prefix of all keys; the number is the version of the kept format. */
 const PREFIX = "streamchain:1";
 
 /** A message that an earlier page left unstored. */
@@ -22,7 +22,7 @@ export interface KeptMessage {
   readonly payload: Bytes;
 }
 
-/** The producer id of one page on one stream, and what is kept under it. */
+/** The producer id of one page on one stream, and the messages kept under it. */
 export class Producer {
   readonly #storage: TextStorage | null;
   readonly #scope: string;
@@ -58,7 +58,7 @@ export class Producer {
     return producerSeq === undefined ? base : `${base}:${producerSeq}`;
   }
 
-  /** Messages that an earlier page left, in order. A broken entry is left out. */
+  /** Messages that an earlier page left, in order. A broken entry is deleted. */
   kept(): KeptMessage[] {
     const prefix = `${this.#key()}:`;
     const messages: KeptMessage[] = [];
@@ -84,24 +84,24 @@ export class Producer {
     this.#keptBytes += bytes;
   }
 
-  /** Gives a message its number and keeps it. Returns the number; `kept` is false when storage has no room. */
+  /** Gives a message its `producer_seq` and keeps it; `kept` is false when the storage has no room. */
   take(payload: Uint8Array): { producerSeq: number; kept: boolean } {
     const producerSeq = this.#next++;
     const next = this.#write(this.#key(), String(this.#next));
-    if (!next || this.#keptBytes + payload.length > PERSISTED_BYTES) return { producerSeq, kept: false };
+    if (!next || this.#keptBytes + payload.length > MAX_KEPT_BYTES) return { producerSeq, kept: false };
     if (!this.#write(this.#key(producerSeq), toBase64(payload))) return { producerSeq, kept: false };
     this.#count(producerSeq, payload.length);
     return { producerSeq, kept: true };
   }
 
-  /** The relay knows of messages up to this number that this storage forgot. */
+  /** Continues at `next`: the relay has messages below it that this storage forgot. */
   skipTo(next: number): void {
     if (next <= this.#next) return;
     this.#next = next;
     this.#write(this.#key(), String(next));
   }
 
-  /** A message is stored: it need not be kept any longer. */
+  /** Deletes the kept copy of a message that is stored. */
   drop(producerSeq: number): void {
     const size = this.#keptSizes.get(producerSeq);
     if (size === undefined) return;
@@ -110,7 +110,7 @@ export class Producer {
     this.#remove(this.#key(producerSeq));
   }
 
-  /** Gives the id up for a new one, numbered from 0; what was kept under the old one is deleted. */
+  /** Takes a new id, numbered from 0; what was kept under the old one is deleted. */
   renew(): void {
     for (const producerSeq of [...this.#keptSizes.keys()]) this.drop(producerSeq);
     this.#remove(this.#key());
@@ -120,12 +120,12 @@ export class Producer {
     this.#free = () => {};
     const name = this.#key();
     void this.#platform.locks?.acquire(name, 0).then((free) => {
-      this.#free = free ?? this.#free; // an id made this moment is nobody else's
+      this.#free = free ?? this.#free; // no other page can use an id made just now
     });
     rememberInTab(this.#platform, this.#scope, this.#id);
   }
 
-  /** Lets another page use the id. */
+  /** Frees the id for another page. */
   release(): void {
     this.#free();
   }
@@ -135,7 +135,7 @@ export class Producer {
       this.#storage?.setItem(key, value);
       return this.#storage !== null;
     } catch {
-      return false; // full, or forbidden
+      return false; // storage is full or forbidden
     }
   }
 
@@ -143,7 +143,7 @@ export class Producer {
     try {
       this.#storage?.removeItem(key);
     } catch {
-      // forbidden storage holds nothing
+      // storage is forbidden and holds nothing
     }
   }
 }
@@ -161,11 +161,11 @@ function rememberInTab(platform: Platform, scope: string, id: Uint8Array): void 
   try {
     platform.tabStorage?.setItem(scope, toHex(id).slice(2));
   } catch {
-    // without it a reload picks among the kept ids
+    // storage is forbidden; a reloaded page then tries any kept id
   }
 }
 
-/** Kept ids in the order to try them: first those with messages left, and this tab's own first among equals. */
+/** Kept ids in the order to try them: first those with messages, and this tab's own id before others. */
 function candidates(platform: Platform, scope: string): string[] {
   const withMessages = new Set<string>();
   const all = new Set<string>();
@@ -177,7 +177,7 @@ function candidates(platform: Platform, scope: string): string[] {
   }
   const own = tabsOwn(platform, scope) ?? "";
   const ownFirst = (ids: Set<string>): string[] => (ids.has(own) ? [own, ...ids] : [...ids]);
-  return [...new Set([...ownFirst(withMessages), ...ownFirst(all)])].slice(0, MAX_TRIED);
+  return [...new Set([...ownFirst(withMessages), ...ownFirst(all)])].slice(0, MAX_TRIED_PRODUCERS);
 }
 
 function tabsOwn(platform: Platform, scope: string): string | null {
@@ -188,7 +188,7 @@ function tabsOwn(platform: Platform, scope: string): string | null {
   }
 }
 
-/** The producer of this page for a stream of an edge: a kept one that no other page uses, or a new one. */
+/** The producer of this page for a stream of an edge: a kept id that no other page uses, or a new one. */
 export async function claimProducer(platform: Platform, origin: string, stream: string): Promise<Producer> {
   const scope = `${PREFIX}:${origin}:${stream}`;
   const { locks, storage } = platform;
@@ -197,14 +197,14 @@ export async function claimProducer(platform: Platform, origin: string, stream: 
   try {
     return await claimKept(platform, scope, locks);
   } catch {
-    return own(); // storage or locks that the browser shows but forbids
+    return own(); // the browser offers storage or locks, and forbids their use
   }
 }
 
 async function claimKept(platform: Platform, scope: string, locks: SharedLocks): Promise<Producer> {
   const own = tabsOwn(platform, scope);
   for (const id of candidates(platform, scope)) {
-    // A reloaded page may come up while its former self still holds the lock.
+    // A reloaded page may start while the page before it still has the lock.
     const free = await locks.acquire(`${scope}:${id}`, id === own ? PRODUCER_LOCK_WAIT_MS : 0);
     if (free === null) continue;
     const bytes = Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(id.slice(2 * i, 2 * i + 2), 16));

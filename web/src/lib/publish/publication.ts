@@ -1,10 +1,10 @@
-// One message on its way from this page to the chain.
+// One message of this page, from `publish` to its final anchor.
 
 import type { StreamChainError } from "../errors.ts";
 import type { MessageState } from "../marks.ts";
 import type { Bytes } from "../wire/bytes.ts";
 
-/** Where a publication is: waiting here, sent to the relay, or as a message's state. */
+/** State of a publication: queued here, sent to the relay, the state of the message, or failed. */
 export type PublicationState = "queued" | "sent" | MessageState | "failed";
 
 interface Deferred<Value> {
@@ -20,15 +20,15 @@ function deferred<Value>(): Deferred<Value> {
     resolve = onValue;
     reject = onError;
   });
-  promise.catch(() => {}); // a state that nobody waits for must not count as an unhandled rejection
+  promise.catch(() => {}); // a promise that nobody awaits must not be an unhandled rejection
   return { promise, resolve, reject };
 }
 
 /**
- * A published message. Each promise resolves once, with the message's seq, when its state is first reached, and
- * rejects with a `StreamChainError` when it can't be. `live` is tentative: when a relay dies before it stored the
- * message, another one may give it another seq; from `stored` on the seq stays. It is null only when an earlier
- * session already stored the message and the relay no longer knows where.
+ * A published message. Each promise resolves once, with the seq of the message, when its state is first reached, and
+ * rejects with a `StreamChainError` when it cannot be reached. `live` is tentative: when a relay stops before the message
+ * is stored, another relay may give it another seq; from `stored` on the seq stays. The seq is null only when an earlier
+ * session stored the message and the relay no longer knows its position.
  */
 export class Publication {
   readonly payload: Bytes;
@@ -36,7 +36,7 @@ export class Publication {
   readonly stored: Promise<number | null>;
   readonly anchored: Promise<number | null>;
   readonly final: Promise<number | null>;
-  /** The outbox's side of this object. */
+  /** The part that only the outbox changes. */
   readonly control: PublicationControl;
 
   constructor(payload: Bytes) {
@@ -53,7 +53,7 @@ export class Publication {
     return this.control.seq;
   }
 
-  /** Number of the message among this producer's; -1 until the producer is known. */
+  /** The `producer_seq` of the message; -1 until the producer is known. */
   get producerSeq(): number {
     return this.control.producerSeq;
   }
@@ -62,28 +62,28 @@ export class Publication {
     return this.control.state;
   }
 
-  /** Whether a copy is kept in the browser's storage until it is stored. */
+  /** Whether the browser's storage keeps a copy until the message is stored. */
   get kept(): boolean {
     return this.control.kept;
   }
 }
 
-/** What only the outbox changes. */
+/** The part of a publication that only the outbox changes. */
 export class PublicationControl {
   readonly live = deferred<number | null>();
   readonly stored = deferred<number | null>();
   readonly anchored = deferred<number | null>();
   readonly final = deferred<number | null>();
   seq: number | null = null;
-  /** Where a relay had it under an earlier epoch: its place if it was stored then, and nowhere else since. */
+  /** The seq that a relay gave it under an earlier epoch: its seq, if it was stored then and nowhere else since. */
   formerSeq: number | null = null;
   producerSeq = -1;
   state: PublicationState = "queued";
   kept = false;
-  /** The message is surely below this mark of the stream. */
+  /** The message is known to be below this seq. */
   bound = 0;
 
-  /** Gives up, with the reason. */
+  /** Rejects all promises. */
   fail(error: StreamChainError): void {
     this.state = "failed";
     for (const promise of [this.live, this.stored, this.anchored, this.final]) promise.reject(error);

@@ -1,29 +1,33 @@
-// Moves publications from the outbox to a session's channel, as fast as the channel drains and the relay agrees.
+// Moves publications from the outbox to a session's data channel, as fast as the channel drains and the relay's rate
+// limits allow.
 
+import { backoffMs } from "../backoff.ts";
 import type { ErrorCode } from "../errors.ts";
-import { OVERLOAD_PAUSE_MS, RATE_PAUSE_MAX_MS } from "../limits.ts";
+import { MAX_OVERLOAD_PAUSES, MAX_RATE_LIMIT_PAUSE_MS, OVERLOAD_BACKOFF } from "../limits.ts";
 import type { Platform } from "../platform.ts";
-import type { Session } from "../session/session.ts";
-import { concat } from "../wire/bytes.ts";
+import { type Bytes, concat } from "../wire/bytes.ts";
 import { RelayErrorCode } from "../wire/frames.ts";
 import type { Outbox } from "./outbox.ts";
-import { Pace, type Rates } from "./pacer.ts";
+import { Pacer, type RateLimits } from "./pacer.ts";
 
-/** Pauses in a row grow up to this power of two. */
-const MAX_PAUSE_DOUBLINGS = 4;
+/** What the sender needs of a session. */
+export interface SendChannel {
+  /** Whether the channel takes more without queueing too much. */
+  readonly writable: boolean;
+  /** Sends one data-channel message. */
+  send(bytes: Bytes): void;
+}
 
-/** A relay that misses earlier messages after this many pauses in a row will miss them for good. */
-const MAX_HOLDS = 4;
-
-/** Sends while a session is there and nobody asked to hold. */
+/** Sends while there is a session and no pause. */
 export class Sender {
   readonly #outbox: Outbox;
   readonly #platform: Platform;
-  #session: Session | null = null;
-  readonly #pace = new Pace();
-  #holdTimer: unknown = null;
-  #paceTimer: unknown = null;
-  #holds = 0;
+  readonly #pacer = new Pacer();
+  #channel: SendChannel | null = null;
+  #overloadTimer: unknown = null;
+  #pacerTimer: unknown = null;
+  /** Pauses in a row because of an overloaded relay. */
+  #overloadPauses = 0;
   #planned = false;
 
   constructor(outbox: Outbox, platform: Platform) {
@@ -31,30 +35,26 @@ export class Sender {
     this.#platform = platform;
   }
 
-  /** The session has greeted: what waits goes out. */
-  start(session: Session): void {
-    this.#session = session;
-    this.#holds = 0;
+  /** Begins to send on the channel of a session that has its welcome. */
+  start(channel: SendChannel, limits: RateLimits): void {
+    this.#pacer.begin(limits);
+    this.#channel = channel;
+    this.#overloadPauses = 0;
     this.plan();
   }
 
-  /** What the relay told of its rates, before the session starts. */
-  pace(rates: Rates): void {
-    this.#pace.begin(rates);
-  }
-
-  /** The session is over. */
+  /** Stops at the end of the session. */
   stop(): void {
-    this.#session = null;
-    this.#platform.clearTimer(this.#holdTimer);
-    this.#platform.clearTimer(this.#paceTimer);
-    this.#holdTimer = null;
-    this.#paceTimer = null;
+    this.#channel = null;
+    this.#platform.clearTimer(this.#overloadTimer);
+    this.#platform.clearTimer(this.#pacerTimer);
+    this.#overloadTimer = null;
+    this.#pacerTimer = null;
   }
 
-  /** Sends at the end of this turn, so that what is published in one turn goes out together. */
+  /** Sends at the end of this turn, so that what is published in one turn shares data-channel messages. */
   plan(): void {
-    if (this.#planned || this.#session === null) return;
+    if (this.#planned || this.#channel === null) return;
     this.#planned = true;
     queueMicrotask(() => {
       this.#planned = false;
@@ -62,48 +62,48 @@ export class Sender {
     });
   }
 
-  /** Sends as much as the channel and the relay's rates take. */
+  /** Sends as much as the channel and the rate limits take. */
   flush(): void {
-    if (this.#holdTimer !== null || this.#paceTimer !== null) return;
-    while (this.#session?.writable) {
+    if (this.#overloadTimer !== null || this.#pacerTimer !== null) return;
+    while (this.#channel?.writable) {
       const now = this.#platform.clock();
-      const waitMs = this.#pace.wait(now);
+      const waitMs = this.#pacer.wait(now);
       if (waitMs > 0) {
-        this.#paceTimer = this.#platform.setTimer(() => {
-          this.#paceTimer = null;
+        this.#pacerTimer = this.#platform.setTimer(() => {
+          this.#pacerTimer = null;
           this.flush();
         }, waitMs);
         return;
       }
-      const frames = this.#outbox.nextMessage(this.#pace.together);
+      const frames = this.#outbox.nextMessage(this.#pacer.maxTogether);
       if (frames === null) return;
       const message = concat(frames);
-      this.#pace.spend(frames.length, message.length, now);
-      this.#session.send(message);
+      this.#pacer.spend(frames.length, message.length, now);
+      this.#channel.send(message);
     }
   }
 
-  /** The relay took a message. */
+  /** The relay accepted a message, so it is not overloaded. */
   answered(): void {
-    this.#holds = 0;
+    this.#overloadPauses = 0;
   }
 
   /**
-   * The relay did not take a message: pauses, longer each time in a row unless the relay said how long, then sends again
-   * what was not answered. Returns why the session can't go on, or null when it can.
+   * The relay refused a message: pauses, longer each time in a row unless the relay said how long, then sends again from
+   * the first message that has no answer. Returns why the session cannot go on, or null when it can.
    */
   refused(code: number, retryMs: number | undefined): ErrorCode | null {
-    if (code === RelayErrorCode.producerGap && this.#holds > MAX_HOLDS) return "malformed";
+    if (code === RelayErrorCode.producerGap && this.#overloadPauses > MAX_OVERLOAD_PAUSES) return "malformed";
     if (code === RelayErrorCode.rateLimited && retryMs === undefined) return "rate-limited";
-    if (this.#holdTimer !== null) return null;
-    const ms = retryMs ?? OVERLOAD_PAUSE_MS * 2 ** Math.min(this.#holds++, MAX_PAUSE_DOUBLINGS);
-    this.#holdTimer = this.#platform.setTimer(
+    if (this.#overloadTimer !== null) return null;
+    const ms = retryMs ?? backoffMs(OVERLOAD_BACKOFF, this.#overloadPauses++, 0);
+    this.#overloadTimer = this.#platform.setTimer(
       () => {
-        this.#holdTimer = null;
+        this.#overloadTimer = null;
         this.#outbox.resendUnanswered();
         this.flush();
       },
-      Math.min(ms, RATE_PAUSE_MAX_MS),
+      Math.min(ms, MAX_RATE_LIMIT_PAUSE_MS),
     );
     return null;
   }

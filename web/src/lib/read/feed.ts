@@ -1,24 +1,24 @@
 // The feed of one stream: the latest messages in order, without gaps, each once.
 //
 // What always holds: the window is contiguous; messages below `committed` are stored for good; messages above it are
-// tentative and all of the feed's epoch. On another epoch the tentative ones are dropped, since the relay that took
-// over may give their positions to other messages. Readers keep their own cursor and go to history when it has left
-// the window, so a slow reader costs no memory here.
+// tentative and all of the feed's epoch. On another epoch the tentative ones are dropped, since the new leader may give
+// their seqs to other messages. Readers keep their own cursor and read history when it is before the window, so a slow
+// reader costs no memory here.
 
-import type { StreamMessage } from "../http/edge-answers.ts";
-import { FEED_BYTES, FEED_MESSAGES } from "../limits.ts";
-import { type Bytes, toHex } from "../wire/bytes.ts";
+import { MAX_FEED_BYTES, MAX_FEED_MESSAGES } from "../limits.ts";
+import { type Bytes, sameBytes, toHex } from "../wire/bytes.ts";
 import type { MessageFrame } from "../wire/frames.ts";
+import type { StreamMessage } from "../wire/records.ts";
 
-/** What a reader finds at its cursor. */
+/** What the feed has at a reader's cursor. */
 export type FeedRead =
   | { readonly kind: "message"; readonly message: StreamMessage }
   /** The reader is up to date. */
   | { readonly kind: "end" }
-  /** The message has left the window, or was never in it: history has it, once it is stored. */
+  /** The message is not in the window: history has it, once it is stored. */
   | { readonly kind: "behind" };
 
-/** How much a reader wants to be sure of. */
+/** Which messages a reader gets: all at once (`live`), or only those that are stored. */
 export type Guarantee = "live" | "stored";
 
 /** Size bounds of a feed; the defaults are those of limits.ts. */
@@ -34,10 +34,10 @@ export class Feed {
   #committed = 0;
   #next: number | null = null;
   #window: StreamMessage[] = [];
-  #dropped = 0; // how many entries at the front of #window are no longer in it
+  #dropped = 0; // entries at the front of #window that are no longer in it
   #bytes = 0;
 
-  constructor(bounds: FeedBounds = { messages: FEED_MESSAGES, bytes: FEED_BYTES }) {
+  constructor(bounds: FeedBounds = { messages: MAX_FEED_MESSAGES, bytes: MAX_FEED_BYTES }) {
     this.#bounds = bounds;
   }
 
@@ -51,7 +51,7 @@ export class Feed {
     return this.#committed;
   }
 
-  /** The seq that the next message will have; null while the feed's place in the stream is not known. */
+  /** The seq that the next message will have; null while the feed's position in the stream is not known. */
   get next(): number | null {
     return this.#next;
   }
@@ -65,15 +65,15 @@ export class Feed {
     return this.#window.length - this.#dropped;
   }
 
-  /** The feed begins at `seq`: a subscription from there was asked for. */
+  /** Begins the feed at `seq`, from where the relay was asked to send, unless its position is known. */
   beginAt(seq: number): void {
     if (this.#next === null) this.#next = seq;
   }
 
   /**
-   * Whether who tells this has another stream than ours, one that was started afresh: it ends below what is stored here,
-   * or stores less under an older epoch. A mark alone says nothing: the edge tells of messages before the relay has
-   * heard that they are stored.
+   * Whether these counts are of a stream that was made again: one that ends below what is stored here, or that has less
+   * stored under an older epoch. A lower committed mark alone is no sign: the edge sends a message as stored before the
+   * relay knows that it is.
    */
   isRestart(epoch: number, head: number, committed: number): boolean {
     const older = this.#epoch !== null && epoch < this.#epoch;
@@ -81,15 +81,16 @@ export class Feed {
   }
 
   /**
-   * The relay's greeting, or the edge's word on how far the stream is. Returns the seq from which tentative messages
-   * were taken back, or null: all above the committed mark when the stream was started afresh.
+   * Applies the counts of a relay's welcome, or of the edge; `atTail` begins the feed at the head unless its position is
+   * known. Returns the seq from which messages were taken back, or null. All above the committed mark are, when the stream
+   * was made again.
    */
-  welcome(epoch: number, head: number, committed: number, subscribedAtTail: boolean): number | null {
+  begin(epoch: number, head: number, committed: number, atTail: boolean): number | null {
     const isRestart = this.isRestart(epoch, head, committed);
     const retracted = this.#enterEpoch(epoch);
     if (isRestart) this.#truncate(committed);
     this.#committed = isRestart ? committed : Math.max(this.#committed, committed);
-    if (this.#next === null && subscribedAtTail) this.#next = head;
+    if (this.#next === null && atTail) this.#next = head;
     return isRestart ? committed : retracted;
   }
 
@@ -109,12 +110,12 @@ export class Feed {
   }
 
   /**
-   * Adds a message that is stored, as the edge tells it. Returns the seq from which tentative messages were taken back,
-   * or null: they stay when the message is what was tentative at its place.
+   * Adds a stored message of the edge. Returns the seq from which tentative messages were taken back, or null: they stay
+   * when the message equals the tentative one at its seq.
    */
   stored(message: StreamMessage): number | null {
     const { seq } = message;
-    if (seq < this.#committed && this.#next !== null && seq < this.#next) return null; // known for good
+    if (seq < this.#committed && this.#next !== null && seq < this.#next) return null; // stored already
     const tentative = this.#at(seq);
     const isOther = tentative !== undefined && !isSame(tentative, message);
     const retracted = isOther && this.#truncate(seq) ? seq : null;
@@ -136,17 +137,17 @@ export class Feed {
     return this.#window[this.#dropped + seq - (this.start as number)];
   }
 
-  /** The relay leaves out `from .. to`: readers go to history for it. */
+  /** The relay leaves out messages before `to`: readers get them from history. */
   gap(to: number): void {
     if (this.#next === null || to > this.#next) this.#restartAt(to);
   }
 
-  /** The relay's committed mark; it never goes back within an epoch. */
+  /** Raises the committed mark; it never falls within an epoch. */
   commit(committed: number): void {
     if (committed > this.#committed) this.#committed = committed;
   }
 
-  /** What a reader at `cursor` finds. */
+  /** What the feed has at a cursor. */
   read(cursor: number, guarantee: Guarantee): FeedRead {
     if (this.#next === null || cursor < (this.start as number)) return { kind: "behind" };
     if (cursor >= this.#next || (guarantee === "stored" && cursor >= this.#committed)) return { kind: "end" };
@@ -160,7 +161,7 @@ export class Feed {
     return this.#truncate(this.#committed) ? this.#committed : null;
   }
 
-  /** Drops everything from `seq` on; tells whether there was anything, or a place beyond it. */
+  /** Drops everything from `seq` on; returns whether the feed went beyond it. */
   #truncate(seq: number): boolean {
     if (this.#next === null || this.#next <= seq) return false;
     const start = this.start as number;
@@ -183,14 +184,11 @@ export class Feed {
       this.#dropped++;
     }
     if (this.#dropped > this.#bounds.messages) {
-      this.#window.splice(0, this.#dropped); // seldom, so that dropping is cheap on average
+      this.#window.splice(0, this.#dropped); // rarely, so that dropping is cheap on average
       this.#dropped = 0;
     }
   }
 }
 
 const isSame = (a: StreamMessage, b: StreamMessage): boolean =>
-  a.time === b.time &&
-  a.author === b.author &&
-  a.payload.length === b.payload.length &&
-  a.payload.every((byte, i) => byte === b.payload[i]);
+  a.time === b.time && a.author === b.author && sameBytes(a.payload, b.payload);

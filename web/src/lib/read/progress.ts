@@ -1,18 +1,19 @@
-// How far a stream has come, from two sources: the relay's frames, and the edge's counts when no frame may have come.
+// The progress of a stream, from two sources: anchors as they are reported, and the edge's counts, which also cover what
+// was not reported to this page.
 
-import type { AnchorNews } from "../connection/types.ts";
 import type { StreamInfo } from "../http/edge-answers.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
-import { MARKS_POLL_MS, REMEMBERED_ANCHORS } from "../limits.ts";
+import { MARKS_POLL_MS, MAX_REMEMBERED_ANCHORS } from "../limits.ts";
 import { Marks } from "../marks.ts";
 import type { Platform } from "../platform.ts";
+import type { AnchorRef } from "../wire/records.ts";
 
 /** The progress of one stream. */
 export class Progress {
   readonly marks = new Marks();
   readonly #edge: EdgeClient;
   readonly #stream: string;
-  readonly #anchors: AnchorNews[] = [];
+  readonly #anchors: AnchorRef[] = [];
   #stored = 0;
 
   constructor(edge: EdgeClient, stream: string) {
@@ -20,30 +21,30 @@ export class Progress {
     this.#stream = stream;
   }
 
-  /** Messages that the edge counts as stored; says nothing of which message is at a seq. */
+  /** Messages that the edge counts as stored; it does not say which message has which seq. */
   get stored(): number {
     return this.#stored;
   }
 
-  /** The latest anchors heard of, oldest first. */
-  get anchors(): readonly AnchorNews[] {
+  /** The latest anchors reported to this page, oldest first. */
+  get anchors(): readonly AnchorRef[] {
     return this.#anchors;
   }
 
-  /** Takes an anchor's news; returns whether a mark moved. */
-  anchor(news: AnchorNews): boolean {
-    this.#anchors.push(news);
-    if (this.#anchors.length > REMEMBERED_ANCHORS) this.#anchors.shift();
-    return this.marks.anchor(news.first, news.count, news.state);
+  /** Adds an anchor, or its new state; returns whether a mark moved. */
+  anchor(anchor: AnchorRef): boolean {
+    this.#anchors.push(anchor);
+    if (this.#anchors.length > MAX_REMEMBERED_ANCHORS) this.#anchors.shift();
+    return this.marks.anchor(anchor.first, anchor.count, anchor.state);
   }
 
-  /** The stream was started afresh with `committed` messages. */
+  /** The stream was made again, with `committed` messages so far. */
   restart(committed: number): void {
     this.marks.restart(committed);
     this.#stored = committed;
   }
 
-  /** Asks the edge; `moved` tells whether a count changed. */
+  /** Requests the edge's counts; `moved` is whether one changed. */
   async refresh(): Promise<{ info: StreamInfo | undefined; moved: boolean }> {
     const asOf = this.marks.changes;
     const info = await this.#edge.stream(this.#stream);
@@ -54,12 +55,12 @@ export class Progress {
   }
 }
 
-/** Calls `ask` every `MARKS_POLL_MS` until the signal aborts. */
-export function pollUntil(signal: AbortSignal, platform: Platform, ask: () => void): void {
+/** Calls `poll` every `MARKS_POLL_MS` until the signal aborts. */
+export function pollMarks(signal: AbortSignal, platform: Platform, poll: () => void): void {
   let timer: unknown;
   const again = (): void => {
     timer = platform.setTimer(() => {
-      ask();
+      poll();
       again();
     }, MARKS_POLL_MS);
   };

@@ -1,29 +1,23 @@
-// A reader of a stream: every message from a position on, in order, each once.
+// A reader of a stream: every message from a seq on, in order, each once.
 //
-// What always holds: `#cursor` is the next seq to hand out, and it only grows, except that messages which were still
-// tentative may be taken back when another relay takes the stream over; `retracted` tells it, and they come again as
-// the stream then has them. With the guarantee "stored" nothing is ever taken back.
+// What always holds: `#cursor` is the next seq to return, and it only grows, except when tentative messages are taken back
+// because another relay became the stream's leader. The event `retracted` reports that, and the messages of those seqs
+// come again as the stream then has them. With the guarantee "stored" nothing is ever taken back.
 
+import { backoffMs } from "../backoff.ts";
 import { StreamChainError } from "../errors.ts";
 import { TypedEventTarget } from "../events.ts";
-import type { StreamMessage } from "../http/edge-answers.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
-import { PAGE_MESSAGES } from "../limits.ts";
+import { HISTORY_BACKOFF, MAX_PAGE_MESSAGES, OFFLINE_POLL_MS } from "../limits.ts";
 import type { Platform } from "../platform.ts";
+import type { StreamMessage } from "../wire/records.ts";
 import type { Feed, Guarantee } from "./feed.ts";
 
-/** First and largest pause, in ms, before history is asked again for what it did not have or could not give. */
-const HISTORY_PAUSE_FIRST_MS = 250;
-const HISTORY_PAUSE_MAX_MS = 5_000;
-
-/** How often history is read, in ms, while there is no session to bring news. */
-const OFFLINE_POLL_MS = 3_000;
-
-/** Where a subscription begins and what it wants to be sure of. */
+/** Where a subscription begins, and which messages it gets. */
 export interface SubscribeOptions {
   /** First seq; `"tail"` (the default) begins with the next message. */
   readonly from?: number | "tail";
-  /** `"live"` (the default) hands messages out at once, `"stored"` only when they can't be taken back. */
+  /** `"live"` (the default) gets messages at once, `"stored"` only when they cannot be taken back. */
   readonly guarantee?: Guarantee;
 }
 
@@ -31,9 +25,9 @@ export interface SubscribeOptions {
 export interface SubscriptionEvents {
   /** The next message. */
   message: StreamMessage;
-  /** Tentative messages from this seq on were taken back; they come again as the stream then has them. */
+  /** Tentative messages from this seq on were taken back; the stream's messages of these seqs follow. */
   retracted: { readonly from: number };
-  /** Older messages are being read by HTTP, or no longer; `error` when that fails (it is tried again). */
+  /** Reading of older messages by HTTP began or ended; `error` when a request failed (it is repeated). */
   history: { readonly loading: boolean; readonly error: StreamChainError | undefined };
   /** The subscription is over. */
   end: { readonly error: StreamChainError | undefined };
@@ -45,9 +39,9 @@ export interface SubscriptionSource {
   readonly edge: EdgeClient;
   readonly stream: string;
   readonly platform: Platform;
-  /** Whether a session brings news. */
+  /** Whether a session or an event stream brings new messages. */
   readonly online: () => boolean;
-  /** The seq that the stream's next message will have; null before the relay told. */
+  /** The seq that the stream's next message will have; null while it is not known. */
   readonly tail: () => number | null;
 }
 
@@ -57,13 +51,13 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
   readonly #guarantee: Guarantee;
   readonly #aborter = new AbortController();
   #cursor: number | null;
-  #sure = 0; // below this, what was handed out came from history: stored
+  #storedBelow = 0; // messages returned below this seq came from history, so they are stored
   #page: StreamMessage[] = [];
   #pageAt = 0;
   #loading = false;
-  #pause = HISTORY_PAUSE_FIRST_MS;
+  #historyFailures = 0;
   #wake: (() => void) | null = null;
-  /** Ends the request for a page of history that is under way. */
+  /** Cancels the history request that is under way. */
   #reading: AbortController | null = null;
   #changes = 0;
   #closed = false;
@@ -79,12 +73,12 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
     this.#onClose = onClose;
   }
 
-  /** The seq of the next message to hand out; null until the tail is known. */
+  /** The seq of the next message to return; null until the tail is known. */
   get cursor(): number | null {
     return this.#cursor;
   }
 
-  /** Listening to `message` starts the flow of events. */
+  /** A listener for `message` starts the flow of events. */
   override on<Name extends keyof SubscriptionEvents & string>(
     name: Name,
     listener: (detail: SubscriptionEvents[Name]) => void,
@@ -94,7 +88,7 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
     return stop;
   }
 
-  /** Listening to `message` starts the flow of events. */
+  /** A listener for `message` starts the flow of events. */
   override addEventListener<Name extends keyof SubscriptionEvents & string>(
     name: Name,
     listener: (event: CustomEvent<SubscriptionEvents[Name]>) => void,
@@ -111,7 +105,7 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
   }
 
   async #pump(): Promise<void> {
-    await Promise.resolve(); // listeners that are added in the same turn hear everything
+    await Promise.resolve(); // listeners added in the same turn get every event
     for await (const message of this) this.emit("message", message);
   }
 
@@ -128,7 +122,7 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
     }
   }
 
-  /** Ends the subscription; the iterator finishes. */
+  /** Ends the subscription and its iterator. */
   close(error?: StreamChainError): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -139,11 +133,11 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
     this.emit("end", { error });
   }
 
-  /** The feed, or whether there is a session, changed. */
+  /** Called when the feed changed, or whether the connection is online. */
   changed(): void {
     this.#changes++;
     this.#wake?.();
-    // What the feed has need not be waited for: the connection that was asked for it may be dead.
+    // The feed has the message now; the HTTP connection of the request may be dead.
     if (this.#isFed()) this.#reading?.abort();
   }
 
@@ -152,18 +146,18 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
     return this.#cursor !== null && this.#source.feed.read(this.#cursor, this.#guarantee).kind === "message";
   }
 
-  /** The tail is known: a subscription that waited for it begins there. */
+  /** Begins at `seq`, the tail, if the subscription waits for it. */
   beginAt(seq: number): void {
     if (this.#cursor === null) this.#cursor = seq;
   }
 
-  /** Tentative messages from `from` on are gone; `restarted` when even stored ones are. */
+  /** Takes back tentative messages from `from` on; with `restarted` stored ones too. */
   retract(from: number, restarted: boolean): void {
     if (restarted) {
-      this.#sure = Math.min(this.#sure, from);
+      this.#storedBelow = Math.min(this.#storedBelow, from);
       this.#page = [];
     }
-    const back = Math.max(from, this.#sure);
+    const back = Math.max(from, this.#storedBelow);
     if (this.#cursor !== null && this.#cursor > back) {
       this.#cursor = back;
       if (this.#guarantee === "live" || restarted) this.emit("retracted", { from: back });
@@ -171,7 +165,7 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
     this.changed();
   }
 
-  /** The message at the cursor, if it is at hand. */
+  /** The message at the cursor, if the feed or the page of history has it. */
   #ready(): StreamMessage | null {
     const { feed } = this.#source;
     if (this.#cursor === null) return null;
@@ -185,7 +179,7 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
     const paged = index >= 0 ? this.#page[index] : undefined;
     if (paged === undefined) return null;
     this.#cursor++;
-    this.#sure = this.#cursor;
+    this.#storedBelow = this.#cursor;
     return paged;
   }
 
@@ -208,7 +202,7 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
     if (cursor === null) return this.#change(seen, Number.POSITIVE_INFINITY);
     if (feed.read(cursor, this.#guarantee).kind === "end") {
       this.#setLoading(false, undefined);
-      const tentative = cursor > feed.committed && cursor > this.#sure;
+      const tentative = cursor > feed.committed && cursor > this.#storedBelow;
       if (online() || tentative) return this.#change(seen, Number.POSITIVE_INFINITY);
       if ((await this.#readPage(cursor)) <= 0 && !this.#isFed()) await this.#rest(OFFLINE_POLL_MS);
       return;
@@ -216,10 +210,10 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
     if (feed.next === null || cursor < feed.committed) this.#setLoading(true, undefined);
     const got = await this.#readPage(cursor);
     if (got > 0 || this.#isFed()) return;
-    const due = cursor < feed.committed; // the edge does not have it yet, or did not answer
+    const due = cursor < feed.committed; // stored, but the edge did not answer, or does not have it yet
     if (got === 0 && !due) this.#setLoading(false, undefined);
-    await this.#until(() => !due && this.#source.feed.committed > cursor, this.#pause);
-    this.#pause = Math.min(2 * this.#pause, HISTORY_PAUSE_MAX_MS);
+    const ms = backoffMs(HISTORY_BACKOFF, this.#historyFailures++, 0);
+    await this.#until(() => !due && this.#source.feed.committed > cursor, ms);
   }
 
   /** Number of messages read, or -1 when that failed. */
@@ -229,11 +223,11 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
     this.#reading = reading;
     try {
       const signal = AbortSignal.any([this.#aborter.signal, reading.signal]);
-      const page = await edge.messages(stream, cursor, PAGE_MESSAGES, signal);
-      if (this.#cursor !== cursor) return 0; // taken back meanwhile
+      const page = await edge.messages(stream, cursor, MAX_PAGE_MESSAGES, signal);
+      if (this.#cursor !== cursor) return 0; // messages were taken back meanwhile
       this.#page = page;
       this.#pageAt = cursor;
-      if (page.length > 0) this.#pause = HISTORY_PAUSE_FIRST_MS;
+      if (page.length > 0) this.#historyFailures = 0;
       return page.length;
     } catch (error) {
       if (this.#closed || reading.signal.aborted || !(error instanceof StreamChainError)) return -1;
@@ -264,7 +258,7 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
     return this.#change(this.#changes, ms);
   }
 
-  /** Resolves when the condition holds, or after `ms`: a busy feed must not make history be asked at its pace. */
+  /** Resolves when the condition holds, or after `ms`, so that a busy feed does not cause frequent history requests. */
   async #until(condition: () => boolean, ms: number): Promise<void> {
     const { clock } = this.#source.platform;
     const deadline = clock() + ms;

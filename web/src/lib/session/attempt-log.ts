@@ -1,17 +1,17 @@
-// What a connection attempt tried and how far it got, for a person who asks why it failed.
+// What a connection attempt tried and how far it got, to explain why it failed.
 //
-// A page can't see DNS by itself: a request that failed is one fact, and Resource Timing tells its parts only when the
-// edge is the page's own origin and answered. Everything behind HTTP is known from WebRTC's own statistics and errors.
+// A page cannot see DNS by itself: a failed request has no details, and Resource Timing has its parts only when the edge
+// is the page's own origin and answered. Everything after HTTP is known from WebRTC's own statistics and errors.
 
 import type { ErrorCode } from "../errors.ts";
-import { REMEMBERED_ATTEMPTS } from "../limits.ts";
+import { MAX_CANDIDATE_ERRORS, MAX_REMEMBERED_ATTEMPTS } from "../limits.ts";
 import type { CandidateError, RequestTiming } from "../platform.ts";
-import { readWays, type Way } from "./candidate-paths.ts";
+import { type CandidatePath, readCandidatePaths } from "./candidate-paths.ts";
 
-/** The steps of an attempt, in order. */
+/** A step of an attempt. */
 export type AttemptStepId = "offer" | "http" | "answer" | "ice" | "dtls" | "channel" | "welcome";
 
-/** The steps, in the order in which they happen. */
+/** The steps of an attempt, in order. */
 export const ATTEMPT_STEPS: readonly AttemptStepId[] = ["offer", "http", "answer", "ice", "dtls", "channel", "welcome"];
 
 /** One step of an attempt. */
@@ -22,29 +22,29 @@ export interface AttemptStep {
   readonly tookMs: number | undefined;
 }
 
-/** What a person can do about a failure. */
+/** The cause of a failure, as far as a user can act on it. */
 export type AdviceId =
   /** The browser says that there is no network. */
   | "offline"
   /** The edge's address does not answer at all. */
   | "edge"
-  /** The edge answers, but no relay is there. */
+  /** The edge answers, but there is no relay. */
   | "no-relay"
-  /** The edge says no. */
+  /** The edge refuses the request. */
   | "refused"
-  /** Neither UDP nor TCP gets through to the relay, and no TURN server is there to try. */
+  /** Neither UDP nor TCP reaches the relay, and there is no TURN server to try. */
   | "no-turn"
-  /** Nothing gets through, TURN neither. */
+  /** Nothing reaches the relay, TURN included. */
   | "all-blocked"
-  /** TURN servers answer, and refuse the credentials. */
+  /** TURN servers answer, but refuse the credentials. */
   | "turn-refused"
-  /** TURN works, but the relay does not answer through it. */
+  /** A TURN server works, but the relay does not answer through it. */
   | "turn-to-relay"
-  /** The relay answers checks, but the encrypted handshake does not finish. */
+  /** The relay answers checks, but the DTLS handshake does not finish. */
   | "dtls"
-  /** The relay is reached, and does not do its part. */
+  /** The relay is reached, but does not open the session. */
   | "relay"
-  /** The browser has no WebRTC, or does not let pages use it. */
+  /** The browser has no WebRTC, or does not allow it. */
   | "no-webrtc";
 
 /** One attempt to reach a relay. */
@@ -52,19 +52,19 @@ export interface Attempt {
   /** When it began, ms since the Unix epoch. */
   readonly startedAt: number;
   readonly steps: readonly AttemptStep[];
-  /** Addresses that the edge offered, as in the answer's candidates: `udp 203.0.113.7:7100`. */
+  /** Addresses of the answer's candidates, as `udp 203.0.113.7:7100`. */
   readonly relayAddresses: readonly string[];
-  /** Each way to the relay, and how far it got; known once the attempt has ended. */
-  readonly ways: readonly Way[];
-  /** Parts of the HTTP request's time, where the browser tells. */
+  /** Each candidate path and its outcome; known once the attempt has ended. */
+  readonly ways: readonly CandidatePath[];
+  /** Parts of the HTTP request's time, when the browser has them. */
   readonly request: RequestTiming | undefined;
-  /** Why it ended; undefined while it runs or when the session is open. */
+  /** Why the attempt failed; undefined while it runs, and when the session opened. */
   readonly error: { readonly code: ErrorCode; readonly message: string } | undefined;
-  /** What to do about the error. */
+  /** The cause of the error, as far as a user can act on it. */
   readonly advice: AdviceId | undefined;
 }
 
-/** Notes the steps of one attempt as they happen. */
+/** Records the steps of one attempt as they happen. */
 export class AttemptLog {
   readonly #startedAt: number;
   readonly #clock: () => number;
@@ -76,7 +76,7 @@ export class AttemptLog {
   #named: string[] = [];
   #tried = new Set<string>();
   #errors: CandidateError[] = [];
-  #ways: readonly Way[] = [];
+  #paths: readonly CandidatePath[] = [];
   #request: RequestTiming | undefined;
   #online = true;
 
@@ -86,7 +86,7 @@ export class AttemptLog {
     this.#last = clock();
   }
 
-  /** A step is done. A step that happened twice keeps its first time. */
+  /** A step is done. A step that is done twice keeps its first time. */
   done(id: AttemptStepId): void {
     if (this.#done.has(id)) return;
     const now = this.#clock();
@@ -94,13 +94,13 @@ export class AttemptLog {
     this.#last = now;
   }
 
-  /** The request has ended, well or badly. */
+  /** The HTTP request ended. */
   asked(timing: RequestTiming | undefined, online: boolean): void {
     this.#request = timing;
     this.#online = online;
   }
 
-  /** The candidates of an SDP answer, and the servers that came with it. */
+  /** Takes the candidates of the SDP answer, and the servers that came with it. */
   answered(sdp: string, servers: readonly RTCIceServer[]): void {
     this.#addresses = [...sdp.matchAll(/^a=candidate:\S+ \d+ (\S+) \d+ (\S+) (\d+)/gm)].map(
       ([, transport, address, port]) => `${transport?.toLowerCase()} ${address}:${port}`,
@@ -108,23 +108,23 @@ export class AttemptLog {
     this.#named = servers.flatMap((server) => server.urls);
   }
 
-  /** These servers are tried from now on. */
+  /** These servers are being tried. */
   turnTried(servers: readonly RTCIceServer[]): void {
     for (const url of servers.flatMap((server) => server.urls)) this.#tried.add(url);
   }
 
-  /** A server could not be used; the browser says why. */
+  /** The browser reported why a server could not be used. */
   candidateError({ url, errorCode, errorText }: CandidateError): void {
-    if (this.#errors.length < MAX_ERRORS) this.#errors.push({ url, errorCode, errorText });
+    if (this.#errors.length < MAX_CANDIDATE_ERRORS) this.#errors.push({ url, errorCode, errorText });
   }
 
-  /** The peer connection's statistics at the end of the attempt. */
+  /** Takes the peer connection's statistics at the end of the attempt. */
   network(report: RTCStatsReport | undefined): void {
     const { servers, tried } = { servers: this.#named, tried: this.#tried };
-    this.#ways = readWays(report, { addresses: this.#addresses, servers, tried, errors: this.#errors });
+    this.#paths = readCandidatePaths(report, { addresses: this.#addresses, servers, tried, errors: this.#errors });
   }
 
-  /** The attempt ended at the first step that is not done. */
+  /** The attempt failed at the first step that is not done. */
   failed(code: ErrorCode, message: string): void {
     if (this.#error !== undefined) return;
     this.#error = { code, message };
@@ -143,38 +143,41 @@ export class AttemptLog {
         tookMs: this.#done.get(id),
       })),
       relayAddresses: this.#addresses,
-      ways: this.#ways,
+      ways: this.#paths,
       request: this.#request,
       error: this.#error,
-      advice: code === undefined ? undefined : advise(code, this.#failed, this.#ways, this.#online),
+      advice: code === undefined ? undefined : advise(code, this.#failed, this.#paths, this.#online),
     };
   }
 }
 
-/** More candidate errors than this say nothing new: one comes for each server and each local address. */
-const MAX_ERRORS = 64;
-
-function advise(code: ErrorCode, failed: AttemptStepId | null, ways: readonly Way[], online: boolean): AdviceId {
+function advise(
+  code: ErrorCode,
+  failed: AttemptStepId | null,
+  paths: readonly CandidatePath[],
+  online: boolean,
+): AdviceId {
   if (code === "edge-unreachable") return online ? "edge" : "offline";
   if (code === "no-relay" || code === "no-webrtc") return code;
   if (code === "refused" || failed === "http") return "refused";
   if (failed !== "ice") return failed === "dtls" ? "dtls" : "relay";
-  const turn = ways.filter(({ id }) => id.startsWith("turn"));
+  const turn = paths.filter(({ id }) => id.startsWith("turn"));
   if (turn.length === 0) return "no-turn";
   if (turn.some(({ outcome }) => outcome === "allocated")) return "turn-to-relay";
   return turn.some(({ outcome }) => outcome === "refused") ? "turn-refused" : "all-blocked";
 }
 
-/** The latest attempts, oldest first. */
-export class Attempts {
+/** The logs of the latest attempts. */
+export class AttemptLogs {
   readonly #logs: AttemptLog[] = [];
 
-  /** Adds one, and drops the oldest when there are too many. */
+  /** Adds a log, and drops the oldest beyond `MAX_REMEMBERED_ATTEMPTS`. */
   add(log: AttemptLog): void {
     this.#logs.push(log);
-    if (this.#logs.length > REMEMBERED_ATTEMPTS) this.#logs.shift();
+    if (this.#logs.length > MAX_REMEMBERED_ATTEMPTS) this.#logs.shift();
   }
 
+  /** The latest attempts, oldest first. */
   get all(): readonly Attempt[] {
     return this.#logs.map((log) => log.attempt);
   }

@@ -1,16 +1,17 @@
-// How one session finds its path.
+// ICE of one session: which candidate paths are tried, and when.
 //
-// What always holds: one HTTP request, one answer. Direct ways (UDP, then ICE-TCP) are tried at once; TURN servers are
-// added when none of them has opened within a head start, or the browser finds nothing to check, by an ICE restart
-// against the very same answer (the relay keeps its credentials over a client's restart). On a network where only TURN
-// worked last time, and where the caller wants nothing else, TURN is tried from the start. The same restart finds a new
-// path when the network changes.
+// What always holds: one HTTP request and one answer serve all attempts.
+// - Direct paths (UDP, then ICE-TCP) are tried at once.
+// - TURN servers are added when no direct path opened within `TURN_HEAD_START_MS`, or when the browser has no candidates
+//   of its own, by an ICE restart with the same answer (the relay keeps its credentials over a client's restart).
+// - TURN is tried from the start on a network where only TURN worked last time, and when the caller wants only TURN.
+// - The same restart finds a new path after a network change.
 
 import { FIRST_CHECK_MS, TURN_HEAD_START_MS } from "../limits.ts";
 import type { PeerConnection, Platform } from "../platform.ts";
 import type { AttemptLog } from "./attempt-log.ts";
 
-/** What the search for a path needs. */
+/** What ICE of a session needs. */
 export interface IceOptions {
   readonly platform: Platform;
   readonly rtc: RTCConfiguration;
@@ -19,7 +20,7 @@ export interface IceOptions {
   readonly turnFirst: boolean;
 }
 
-/** Whether ICE has a path. */
+/** Whether ICE found a path. */
 export function iceWorks(peer: PeerConnection): boolean {
   return peer.iceConnectionState === "connected" || peer.iceConnectionState === "completed";
 }
@@ -46,45 +47,45 @@ export class Ice {
     };
   }
 
-  /** Whether the browser found any address of this device to try from. */
+  /** Whether the browser found any candidate of this device. */
   get gathered(): boolean {
     return this.#gathered;
   }
 
-  /** The offer's SDP. With TURN from the start nothing is gathered before the answer has named the servers. */
+  /** The SDP of the offer. With TURN from the start, candidates are gathered only once the answer named the servers. */
   async offer(): Promise<string> {
     this.#offer = await this.#peer.createOffer();
     if (!this.#turnFirst) await this.#peer.setLocalDescription(this.#offer);
     const sdp = this.#offer.sdp ?? "";
-    // Only the edge is told: to the browser, either role in the answer fits its own offer (RFC 8842 §5.3).
+    // Changed for the edge alone: the browser's own offer allows either role in the answer (RFC 8842 §5.3).
     return this.#options.platform.beginsHandshake ? sdp.replace("a=setup:actpass", "a=setup:active") : sdp;
   }
 
-  /** Takes the edge's answer and the ICE servers that came with it. */
+  /** Applies the edge's answer, and the ICE servers that came with it. */
   async answer(sdp: string, servers: readonly RTCIceServer[]): Promise<void> {
     this.#sdp = sdp;
-    // Servers that the caller named are the caller's choice.
+    // Servers that the caller named replace those of the edge.
     const added = this.#options.rtc.iceServers === undefined ? servers : [];
     if (this.#turnFirst) {
       this.#configure(added);
-      // The very offer that was answered: one made anew may name its section otherwise, and the answer fits no more.
+      // The same offer as was answered: a new one may name its section differently, and the answer would not fit.
       await this.#peer.setLocalDescription(this.#offer ?? undefined);
     }
     await this.#peer.setRemoteDescription({ type: "answer", sdp });
     if (this.#turnFirst || added.length === 0) return;
     this.#timer = this.#options.platform.setTimer(() => {
-      // Without a candidate of its own the browser checks nothing: no direct way is there to have a head start.
+      // Without a candidate of its own the browser checks nothing, so no direct path needs a head start.
       if (!this.#gathered && this.#peer.iceConnectionState === "new") this.#add(added);
       else this.#timer = this.#options.platform.setTimer(() => this.#add(added), TURN_HEAD_START_MS - FIRST_CHECK_MS);
     }, FIRST_CHECK_MS);
   }
 
-  /** Tries these servers beside everything else, unless there is a path. */
+  /** Tries these servers too, unless there is a path. */
   #add(servers: readonly RTCIceServer[]): void {
     if (!this.#stopped && !iceWorks(this.#peer) && this.#configure(servers)) void this.restart();
   }
 
-  /** Looks for a new path, keeping the session; resolves to whether the browser agreed. */
+  /** Searches for a new path within the session; resolves to whether the browser accepted the restart. */
   async restart(): Promise<boolean> {
     if (this.#sdp === null || this.#restarting || this.#stopped) return false;
     this.#restarting = true;
@@ -93,18 +94,18 @@ export class Ice {
       await this.#peer.setRemoteDescription({ type: "answer", sdp: this.#sdp });
       return true;
     } catch {
-      return false; // closed meanwhile, or a browser that wants other credentials: the session ends by itself then
+      return false; // closed meanwhile, or the browser requires new credentials: then the session ends by itself
     } finally {
       this.#restarting = false;
     }
   }
 
-  /** The session is over, or open: nothing is added any more. */
+  /** Adds no more servers: the session opened or ended. */
   settle(): void {
     this.#options.platform.clearTimer(this.#timer);
   }
 
-  /** The session is over. */
+  /** Ends the search. */
   stop(): void {
     this.settle();
     this.#stopped = true;
@@ -112,7 +113,7 @@ export class Ice {
     this.#peer.onicecandidate = null;
   }
 
-  /** Whether there is anything to gather from that was not there before, and the browser takes it. */
+  /** Configures the servers; returns whether there are any and the browser accepts them. */
   #configure(servers: readonly RTCIceServer[]): boolean {
     if (servers.length === 0) return false;
     try {
@@ -120,7 +121,7 @@ export class Ice {
       this.#options.log.turnTried(servers);
       return true;
     } catch {
-      return false; // a URL that this browser does not know; what is direct is tried all the same
+      return false; // a URL that this browser does not know; direct paths are tried anyway
     }
   }
 }

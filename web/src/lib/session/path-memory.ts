@@ -1,16 +1,16 @@
-// What worked on this network last time, so that a network that lets only TURN through costs its head start once.
+// Remembers which paths worked on this network, so that a network that allows only TURN costs its head start once.
 
 import { PATH_MEMORY_MS } from "../limits.ts";
 import type { Platform } from "../platform.ts";
-import type { ConnectionPath } from "./session.ts";
+import type { ConnectionPath } from "./path-stats.ts";
 
 const KEY = "streamchain:1:path";
 
-/** The memory of one edge's clients in this browser. */
+/** The memory of this browser for one edge. */
 export class PathMemory {
   readonly #platform: Platform;
   readonly #origin: string;
-  #suspicious = false;
+  #lastFailed = false;
   #apart = false;
   #moved = false;
   #bare = false;
@@ -20,9 +20,9 @@ export class PathMemory {
     this.#origin = origin;
   }
 
-  /** Whether only TURN worked lately. */
+  /** Whether to try TURN from the start: only TURN worked recently, or nothing did. */
   get turnFirst(): boolean {
-    if (this.#suspicious) return true;
+    if (this.#lastFailed) return true;
     try {
       const until = Number(this.#platform.storage?.getItem(this.#key) ?? 0);
       return until > this.#platform.now();
@@ -31,22 +31,22 @@ export class PathMemory {
     }
   }
 
-  /** Whether peer connections are to be made apart from the page (see `Platform`). */
+  /** Whether to make peer connections apart from the page (see `Platform`). */
   get apart(): boolean {
     return this.#apart;
   }
 
-  /** Whether the network may be another one than that of the latest session. */
+  /** Whether the network may have changed since the latest session. */
   get moved(): boolean {
     return this.#moved;
   }
 
-  /** Whether the edge answers to requests without the browser's credentials, and may not to others (`firstAnswer`). */
+  /** Whether the edge answered a request without the browser's credentials, so that others may get no answer (`firstAnswer`). */
   get bare(): boolean {
     return this.#bare;
   }
 
-  /** The edge answered to such a request. */
+  /** The edge answered a request; `bare` is whether it was without the browser's credentials. */
   answered(bare: boolean): void {
     this.#bare = bare;
   }
@@ -55,29 +55,29 @@ export class PathMemory {
   opened(path: ConnectionPath | undefined): void {
     this.#moved = false;
     if (path === undefined) return;
-    this.#suspicious = false;
+    this.#lastFailed = false;
     try {
       if (path.localType !== "relay") this.#platform.storage?.removeItem(this.#key);
       else this.#platform.storage?.setItem(this.#key, String(this.#platform.now() + PATH_MEMORY_MS));
     } catch {
-      // it is then found out again
+      // storage is forbidden: the next page tries direct paths first
     }
   }
 
-  /** No way opened: next time all are tried at once; from elsewhere when there was no address to try from. */
+  /** No path opened: the next attempt tries all at once, and the other kind of peer connection when none was `gathered`. */
   failed(gathered: boolean): void {
-    this.#suspicious = true;
+    this.#lastFailed = true;
     if (!gathered) this.#apart = !this.#apart;
   }
 
-  /** A session's path broke. */
+  /** The path of a session was lost. */
   lost(): void {
     this.#moved = true;
   }
 
-  /** The network is another one. */
+  /** The network changed. */
   networkChanged(): void {
-    this.#suspicious = false;
+    this.#lastFailed = false;
     this.#moved = true;
   }
 

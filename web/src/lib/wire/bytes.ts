@@ -1,4 +1,4 @@
-// Bytes and their texts. Hex is lower case with 0x, as everywhere in the protocol.
+// Bytes and their text forms. Hex is lower case with 0x, as everywhere in the protocol.
 
 import { malformed } from "../errors.ts";
 
@@ -23,7 +23,7 @@ export function fromHex(text: unknown, length?: number): Bytes {
     throw malformed("not a 0x-hex text of whole bytes");
   }
   const size = (text.length - 2) / 2;
-  if (length !== undefined && size !== length) throw malformed(`${length} bytes expected, ${size} found`);
+  if (length !== undefined && size !== length) throw malformed(`${size} bytes, ${length} expected`);
   const bytes = new Uint8Array(size);
   for (let i = 0; i < size; i++) bytes[i] = Number.parseInt(text.slice(2 + 2 * i, 4 + 2 * i), 16);
   return bytes;
@@ -40,7 +40,7 @@ export function concat(parts: readonly Uint8Array[]): Bytes {
   return joined;
 }
 
-/** Whether both hold the same bytes. */
+/** Whether two arrays hold the same bytes. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

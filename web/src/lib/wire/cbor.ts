@@ -1,16 +1,16 @@
 // CBOR (RFC 8949) as far as the frames need it: unsigned and negative integers, byte and text strings, arrays, maps
 // with text keys, booleans and null; definite lengths and shortest forms only (RFC 8949 §4.2.1). Tags, floats and other
-// simple values are passed over as `OPAQUE`, so that a newer relay may use them where this client does not look.
+// simple values are decoded as `OPAQUE`, so that a newer relay may use them in elements that this client does not read.
 // The decoder never allocates more than the input holds: a length is checked against the bytes left before it is used.
 
 import { malformed } from "../errors.ts";
 import { MAX_CBOR_DEPTH, MAX_CBOR_ELEMENTS } from "../limits.ts";
 import { type Bytes, concat, utf8Bytes } from "./bytes.ts";
 
-/** Stands for an item whose value no known frame uses. */
+/** Takes the place of an item whose value no known frame uses. */
 export const OPAQUE: unique symbol = Symbol("opaque CBOR item");
 
-/** An item that can be encoded. */
+/** An item to encode. */
 export type CborValue = number | string | boolean | null | Uint8Array | CborValue[] | Map<string, CborValue>;
 
 /** A decoded item. */
@@ -37,7 +37,7 @@ const SIMPLE_SIZES: Record<number, number> = { 24: 1, 25: 2, 26: 4, 27: 8 };
 
 const TWO_32 = 0x1_0000_0000;
 
-/** The head of an item: major type and argument in the shortest form. */
+/** The head of an item: its major type, and its argument in the shortest form. */
 function head(major: number, argument: number): Bytes {
   const type = major << 5;
   if (argument < 24) return Uint8Array.of(type | argument);
@@ -143,7 +143,7 @@ class Reader {
   }
 
   #elements(size: number): number {
-    if (size > MAX_CBOR_ELEMENTS) throw malformed(`CBOR array or map of ${size} elements`);
+    if (size > MAX_CBOR_ELEMENTS) throw malformed(`CBOR array or map of ${size} elements, limit ${MAX_CBOR_ELEMENTS}`);
     return size;
   }
 
@@ -152,7 +152,7 @@ class Reader {
     for (let i = 0; i < size; i++) {
       const key = this.item(depth);
       if (typeof key !== "string") throw malformed("CBOR map key is not a text");
-      if (map.has(key)) throw malformed("CBOR map key given twice");
+      if (map.has(key)) throw malformed("CBOR map has a key twice");
       map.set(key, this.item(depth));
     }
     return map;
@@ -167,7 +167,7 @@ class Reader {
   }
 
   item(depth: number): CborItem {
-    if (depth === 0) throw malformed("CBOR nested too deeply");
+    if (depth === 0) throw malformed(`CBOR nested more than ${MAX_CBOR_DEPTH} deep`);
     const initial = this.#view.getUint8(this.#take(1));
     const major = initial >> 5;
     if (major > TAG) return this.#simple(initial & 0x1f);
@@ -186,7 +186,7 @@ class Reader {
       case MAP:
         return this.#map(this.#elements(argument), depth - 1);
       default:
-        this.item(depth - 1); // what a tag is put on
+        this.item(depth - 1); // the item that is tagged
         return OPAQUE;
     }
   }

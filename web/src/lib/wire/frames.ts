@@ -1,15 +1,14 @@
 // The frames of the data channel: CBOR arrays `[kind, …]`, several of them in one data-channel message.
-// Decoding is strict in what it knows and passes over unknown kinds and elements behind the known ones, so that an older
-// client survives a newer relay.
+// Decoding is strict about the kinds and elements it knows. It skips unknown kinds, and elements behind the known ones,
+// so that an older client works with a newer relay.
 
 import { malformed } from "../errors.ts";
 import { MAX_CHANNEL_MESSAGE_BYTES, MAX_PAYLOAD_BYTES } from "../limits.ts";
+import type { AnchorState } from "../marks.ts";
 import type { Bytes } from "./bytes.ts";
 import { type CborItem, decodeSequence, encodeCbor } from "./cbor.ts";
 
-/** What an `anchored` frame reports. */
-export type AnchorState = "anchored" | "final" | "reverted";
-
+/** States by their number on the wire. */
 const ANCHOR_STATES: readonly AnchorState[] = ["anchored", "final", "reverted"];
 
 /** Error codes of the `error` frame. */
@@ -32,13 +31,13 @@ export type ClientFrame =
   | { readonly kind: "publish"; readonly producerSeq: number; readonly payload: Uint8Array }
   | { readonly kind: "subscribe"; readonly from: number | null };
 
-/** Limits that the relay announces. */
+/** What a relay announces in its welcome: limits, and the rate limits of this session. */
 export interface RelayLimits {
   /** Largest payload in bytes. */
   readonly payload: number;
   /** Commit interval of the relay in ms. */
   readonly batchMs: number | undefined;
-  /** Messages that the relay keeps at most for late subscribers. */
+  /** Messages that the relay's replay buffer holds at most. */
   readonly buffer: number | undefined;
   /** Frames that this session may send in a second. */
   readonly messagesPerS: number | undefined;
@@ -68,30 +67,29 @@ export interface AnchoredFrame {
   readonly state: AnchorState;
 }
 
-/** What a relay complains of. */
+/** An error that a relay reports. */
 export interface ErrorFrame {
   readonly kind: "error";
+  /** One of `RelayErrorCode`, or a code of a newer relay. */
   readonly code: number;
   readonly text: string;
-  /** For how many ms to send nothing. */
+  /** How long to send nothing, in ms. */
   readonly retryMs: number | undefined;
 }
 
-/** Frames that a relay sends. */
-export type RelayFrame =
-  | {
-      readonly kind: "welcome";
-      readonly epoch: number;
-      readonly head: number;
-      readonly committed: number;
-      /** Last stored `producer_seq` of this producer, or null when it has none. */
-      readonly stored: number | null;
-      readonly limits: RelayLimits;
-    }
-  | MessageFrame
-  | { readonly kind: "accepted"; readonly producerSeq: number; readonly seq: number | null }
-  | { readonly kind: "committed"; readonly committed: number }
-  | AnchoredFrame
+/** The relay's answer to `hello`. */
+export interface WelcomeFrame {
+  readonly kind: "welcome";
+  readonly epoch: number;
+  readonly head: number;
+  readonly committed: number;
+  /** Last stored `producer_seq` of this producer, or null when it has none. */
+  readonly stored: number | null;
+  readonly limits: RelayLimits;
+}
+
+/** An event of the chain: a message published through the contract, or a change of its state. */
+export type ChainFrame =
   | {
       readonly kind: "chain";
       readonly block: number;
@@ -107,7 +105,16 @@ export type RelayFrame =
       readonly logIndex: number;
       readonly tx: Uint8Array;
       readonly state: AnchorState;
-    }
+    };
+
+/** Frames that a relay sends. */
+export type RelayFrame =
+  | WelcomeFrame
+  | MessageFrame
+  | { readonly kind: "accepted"; readonly producerSeq: number; readonly seq: number | null }
+  | { readonly kind: "committed"; readonly committed: number }
+  | AnchoredFrame
+  | ChainFrame
   | { readonly kind: "gap"; readonly from: number; readonly to: number }
   | ErrorFrame;
 
@@ -155,7 +162,7 @@ class Fields {
     return null;
   }
 
-  /** An integer behind the elements that must be there; undefined when there is none. */
+  /** An integer behind the required elements; undefined when there is none. */
   optionalUint(): number | undefined {
     const value = this.#values[this.#at++];
     return typeof value === "number" && value >= 0 ? value : undefined;
@@ -173,7 +180,7 @@ class Fields {
     return value;
   }
 
-  /** Of any length: what is published on chain is bounded by gas alone. */
+  /** Bytes of any length: gas alone bounds what is published on chain. */
   anyBytes(): Uint8Array {
     const value = this.#next();
     if (!(value instanceof Uint8Array)) throw this.#wrong("bytes");
@@ -279,9 +286,10 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
   },
 };
 
-/** The frames of one data-channel message, in order. Throws `malformed`; unknown kinds are left out. */
+/** The frames of one data-channel message, in order, without those of unknown kinds. Throws `malformed`. */
 export function decodeRelayMessage(bytes: Uint8Array): RelayFrame[] {
-  if (bytes.length > MAX_CHANNEL_MESSAGE_BYTES) throw malformed("data-channel message is too large");
+  if (bytes.length > MAX_CHANNEL_MESSAGE_BYTES)
+    throw malformed(`data-channel message of ${bytes.length} bytes, limit ${MAX_CHANNEL_MESSAGE_BYTES}`);
   const frames: RelayFrame[] = [];
   for (const item of decodeSequence(bytes)) {
     if (!Array.isArray(item) || typeof item[0] !== "number") throw malformed("frame is not an array with a kind");
@@ -291,7 +299,7 @@ export function decodeRelayMessage(bytes: Uint8Array): RelayFrame[] {
   return frames;
 }
 
-/** The client frames of one data-channel message: what a relay, or a test's stand-in for one, reads. */
+/** The client frames of one data-channel message, as a relay (or a test in its place) reads them. */
 export function decodeClientMessage(bytes: Uint8Array): ClientFrame[] {
   const frames: ClientFrame[] = [];
   for (const item of decodeSequence(bytes)) {

@@ -1,4 +1,4 @@
-// Typed reading of JSON from outside: every field is checked once, here, and a wrong one says its path.
+// Typed reading of JSON from outside: every field is checked once, here, and an error names the path of the wrong one.
 
 import { malformed } from "../errors.ts";
 import type { Hex } from "./bytes.ts";
