@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MAX_HELD_MESSAGES, MessageRun } from "../src/app/messages/run.ts";
-import { texts } from "../src/app/texts.ts";
+import { texts } from "../src/app/texts/texts.ts";
 import { byteCount, payloadLine, payloadText, shortHex } from "../src/app/ui/format.ts";
 import type { StreamMessage } from "../src/lib/index.ts";
 import { utf8Bytes } from "../src/lib/wire/bytes.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { english } from "../src/app/texts/english.ts";
+import { textsFor } from "../src/app/texts/texts.ts";
 import { vietnamese } from "../src/app/texts/vietnamese.ts";
-import { textsFor } from "../src/app/texts.ts";
 
 /** Every text with its place, as `composer.send`. */
 const places = (texts: object, above = ""): [string, unknown][] =>

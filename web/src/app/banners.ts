@@ -2,7 +2,7 @@
 // connection and one on the chain, each with what can be done.
 
 import type { EdgeStatus, ErrorCode, StateChange, StreamChainError, StreamConnection } from "../lib/index.ts";
-import { texts } from "./texts.ts";
+import { texts } from "./texts/texts.ts";
 import { el } from "./ui/dom.ts";
 import { icon } from "./ui/icons.ts";
 

@@ -1,23 +1,11 @@
 // The bar at the top: which stream, whether connected, and the page's own switches.
 
 import type { StateChange, StreamConnection } from "../lib/index.ts";
-import { texts } from "./texts.ts";
+import { texts } from "./texts/texts.ts";
 import { copyText, el, setAttribute, setText } from "./ui/dom.ts";
 import { shortHex } from "./ui/format.ts";
 import { brandMark, icon } from "./ui/icons.ts";
-
-/** Shape of a stream's name, or of its id. */
-const STREAM = /^(?:[a-z0-9][a-z0-9._-]{0,63}|0x[0-9a-f]{40}|0x[0-9a-f]{64})$/;
-
-/** The address of a stream's page. */
-export function streamAddress(stream: string): string {
-  return `${location.pathname}?stream=${encodeURIComponent(stream)}`;
-}
-
-/** Whether the text can name a stream. */
-export function isStreamName(text: string): boolean {
-  return STREAM.test(text);
-}
+import { isStreamName, streamAddress } from "./ui/stream-name.ts";
 
 /** The header. */
 export class Header {

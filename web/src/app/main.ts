@@ -4,7 +4,7 @@ import * as lib from "../lib/index.ts";
 import { type AccountMemory, AccountMenu, restoreAccount } from "./account/account.ts";
 import { NewStream } from "./account/new-stream.ts";
 import { Banners } from "./banners.ts";
-import { Header, isStreamName, restoreTheme, streamAddress } from "./header.ts";
+import { Header, restoreTheme } from "./header.ts";
 import { Composer } from "./messages/composer.ts";
 import { Details } from "./messages/details.ts";
 import { DirectStrip } from "./messages/direct.ts";
@@ -16,10 +16,11 @@ import { ChainPanel } from "./panels/chain.ts";
 import { LatencyPanel } from "./panels/latency.ts";
 import { PathPanel } from "./panels/path.ts";
 import { SystemPanel } from "./panels/system.ts";
-import { isServed, onServed } from "./served.ts";
-import { texts } from "./texts.ts";
+import { texts } from "./texts/texts.ts";
 import { el, perFrame, setText } from "./ui/dom.ts";
 import { payloadLine } from "./ui/format.ts";
+import { isServed, onServed } from "./ui/served.ts";
+import { isStreamName, streamAddress } from "./ui/stream-name.ts";
 
 declare global {
   interface Window {

@@ -13,12 +13,12 @@ import {
   signIn,
   storageOf,
 } from "../../lib/index.ts";
-import { texts } from "../texts.ts";
+import { texts } from "../texts/texts.ts";
 import { dialogHeader } from "../ui/dialog.ts";
 import { el, setText } from "../ui/dom.ts";
 import { icon } from "../ui/icons.ts";
-import { explainWallet, Wallets } from "./chain-send.ts";
 import { makePageKey, pageWallet } from "./page-key.ts";
+import { explainWallet, Wallets } from "./wallets.ts";
 
 const t = texts.account;
 

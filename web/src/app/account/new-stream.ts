@@ -13,11 +13,11 @@ import {
   useChain,
   WalletError,
 } from "../../lib/index.ts";
-import { isStreamName, streamAddress } from "../header.ts";
-import { texts } from "../texts.ts";
+import { texts } from "../texts/texts.ts";
 import { dialogHeader } from "../ui/dialog.ts";
 import { el, setText } from "../ui/dom.ts";
-import { explainWallet, Wallets } from "./chain-send.ts";
+import { isStreamName, streamAddress } from "../ui/stream-name.ts";
+import { explainWallet, Wallets } from "./wallets.ts";
 
 const t = texts.newStream;
 

@@ -1,9 +1,9 @@
 // Where messages are written: Enter sends, and what can't be sent says why beside the field.
 
 import { MAX_PAYLOAD_BYTES, StreamChainError, type StreamConnection } from "../../lib/index.ts";
-import { ChainSend } from "../account/chain-send.ts";
-import { texts } from "../texts.ts";
+import { texts } from "../texts/texts.ts";
 import { el, setText } from "../ui/dom.ts";
+import { ChainSend } from "./chain-send.ts";
 
 /** From this share of the limit on, the number of bytes is shown. */
 const SHOW_BYTES_FROM = 0.5;
@@ -60,7 +60,7 @@ export class Composer {
     const chain = new ChainSend({
       connection: options.connection,
       text: () => (this.#field.value.trim() === "" ? undefined : this.#field.value),
-      sent: () => this.#clear(),
+      onSent: () => this.#clear(),
     });
     this.element = el(
       "form",

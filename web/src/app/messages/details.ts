@@ -14,7 +14,7 @@ import {
   type StreamMessage,
   toHex,
 } from "../../lib/index.ts";
-import { texts } from "../texts.ts";
+import { texts } from "../texts/texts.ts";
 import { dialogHeader } from "../ui/dialog.ts";
 import { el, setText } from "../ui/dom.ts";
 import { dateAndTime, payloadText } from "../ui/format.ts";

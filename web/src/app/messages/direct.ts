@@ -2,7 +2,7 @@
 // have no place in it so far. Each leaves when the relay tells it, which is most often within the same frame.
 
 import type { DirectMessage, StreamConnection } from "../../lib/index.ts";
-import { texts } from "../texts.ts";
+import { texts } from "../texts/texts.ts";
 import { el } from "../ui/dom.ts";
 import { payloadLine, shortHex } from "../ui/format.ts";
 

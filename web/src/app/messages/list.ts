@@ -4,7 +4,7 @@
 // one, and only its button can be reached by Tab (a roving tab stop, moved by the arrow keys).
 
 import type { MessageState, StreamMessage } from "../../lib/index.ts";
-import { texts } from "../texts.ts";
+import { texts } from "../texts/texts.ts";
 import { el, perFrame, setAttribute, setText } from "../ui/dom.ts";
 import { hueOf, payloadLine, shortHex, timeOfDay } from "../ui/format.ts";
 import { icon, statePips } from "../ui/icons.ts";

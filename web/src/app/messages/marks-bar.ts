@@ -1,7 +1,7 @@
 // How far the stream is, as four nested bars with their figures: final within anchored within stored within live.
 
 import type { StreamMarks } from "../../lib/index.ts";
-import { texts } from "../texts.ts";
+import { texts } from "../texts/texts.ts";
 import { el, setText } from "../ui/dom.ts";
 import { statePips } from "../ui/icons.ts";
 

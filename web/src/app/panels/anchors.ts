@@ -1,7 +1,8 @@
 // The anchor timeline: which messages went to the chain together, in which block and transaction, newest first.
 
 import type { AnchorInfo, StreamMarks } from "../../lib/index.ts";
-import { type StateName, texts } from "../texts.ts";
+import type { StateName } from "../texts/english.ts";
+import { texts } from "../texts/texts.ts";
 import { copyText, el, perFrame, setText } from "../ui/dom.ts";
 import { shortHex } from "../ui/format.ts";
 import { icon, statePips } from "../ui/icons.ts";

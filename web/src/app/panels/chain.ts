@@ -2,11 +2,11 @@
 // in sight, struck through, so that nobody believes that they only dreamt it.
 
 import { CHAIN_PAGE, type ChainEvent, ChainEvents, chainEventKey, type StreamConnection } from "../../lib/index.ts";
-import { onServed } from "../served.ts";
-import { texts } from "../texts.ts";
+import { texts } from "../texts/texts.ts";
 import { el, perFrame, setText } from "../ui/dom.ts";
 import { payloadLine, shortHex } from "../ui/format.ts";
 import { statePips } from "../ui/icons.ts";
+import { onServed } from "../ui/served.ts";
 
 /** Events shown; all are in the edge's list. */
 const SHOWN = 100;

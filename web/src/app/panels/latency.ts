@@ -1,6 +1,6 @@
 // The latency panel: a plot of the past minute and, for those who don't see it, its figures as a table.
 
-import { texts } from "../texts.ts";
+import { texts } from "../texts/texts.ts";
 import { el, perFrame, setText } from "../ui/dom.ts";
 
 /** The three latencies that are measured. */

@@ -1,7 +1,7 @@
 // The path panel: how packets get to the relay, and how long each step of the set-up took.
 
 import type { Attempt, AttemptStep, ConnectionPath, StreamConnection, Way } from "../../lib/index.ts";
-import { texts } from "../texts.ts";
+import { texts } from "../texts/texts.ts";
 import { el, setText } from "../ui/dom.ts";
 import { byteCount, shortHex, timeOfDay } from "../ui/format.ts";
 import { icon } from "../ui/icons.ts";

@@ -1,7 +1,7 @@
 // The system panel: what the edge says of the chain, its anchorer and its relays.
 
 import type { EdgeClient, EdgeConfig, EdgeStatus } from "../../lib/index.ts";
-import { texts } from "../texts.ts";
+import { texts } from "../texts/texts.ts";
 import { el, setAttribute, setText } from "../ui/dom.ts";
 import { shortHex } from "../ui/format.ts";
 

@@ -1,7 +1,12 @@
 // The English texts. Their shape is the type `Texts`, so a text that another language lacks does not compile.
 
 import type { AdviceId, AttemptStepId, ErrorCode, StepId, Way, WayId } from "../../lib/index.ts";
-import type { StateName } from "../texts.ts";
+
+/** What a list row, a legend or a timeline calls a state. */
+export type StateName = "queued" | "sent" | "live" | "stored" | "anchored" | "final" | "failed" | "reverted";
+
+/** The texts of one language. */
+export type Texts = typeof english;
 
 const numbers = new Intl.NumberFormat("en");
 const plural = (count: number, one: string, many: string): string =>

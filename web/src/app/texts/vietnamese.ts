@@ -1,6 +1,6 @@
 // Các văn bản tiếng Việt. Cùng hình dạng với tiếng Anh: thiếu một câu thì không biên dịch được.
 
-import type { Texts } from "../texts.ts";
+import type { Texts } from "./english.ts";
 
 const numbers = new Intl.NumberFormat("vi");
 const counted = (count: number, noun: string): string => `${numbers.format(count)} ${noun}`;

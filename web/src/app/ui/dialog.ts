@@ -1,6 +1,6 @@
 // What the page's dialogs have in common.
 
-import { texts } from "../texts.ts";
+import { texts } from "../texts/texts.ts";
 import { el } from "./dom.ts";
 import { icon } from "./icons.ts";
 

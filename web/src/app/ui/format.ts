@@ -1,7 +1,7 @@
 // How values look on the page.
 
 import type { StreamMessage } from "../../lib/index.ts";
-import { texts } from "../texts.ts";
+import { texts } from "../texts/texts.ts";
 
 const clockTime = new Intl.DateTimeFormat(texts.locale, {
   hour: "2-digit",

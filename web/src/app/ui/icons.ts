@@ -1,6 +1,6 @@
 // The page's few pictures, drawn in the text's colour.
 
-import type { StateName } from "../texts.ts";
+import type { StateName } from "../texts/english.ts";
 import { svg } from "./dom.ts";
 
 /** How many of the four pips of a state are filled. */

@@ -1,13 +1,7 @@
 // Every text that a person reads, in one place: one file for each language under texts/. A new text goes into all.
 
-import { english } from "./texts/english.ts";
-import { vietnamese } from "./texts/vietnamese.ts";
-
-/** What a list row, a legend or a timeline calls a state. */
-export type StateName = "queued" | "sent" | "live" | "stored" | "anchored" | "final" | "failed" | "reverted";
-
-/** The texts of one language. */
-export type Texts = typeof english;
+import { english, type Texts } from "./english.ts";
+import { vietnamese } from "./vietnamese.ts";
 
 /** The languages that there are, by their primary tag (RFC 5646). */
 const languages: Record<string, Texts> = { en: english, vi: vietnamese };

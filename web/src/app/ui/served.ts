@@ -1,6 +1,6 @@
 // Whether messages come and go: by a session, or by HTTP while none opens.
 
-import type { ConnectionState, StreamConnection } from "../lib/index.ts";
+import type { ConnectionState, StreamConnection } from "../../lib/index.ts";
 
 /** Whether the stream is followed in this state. */
 export const isServed = (state: ConnectionState): boolean => state === "open" || state === "http";
