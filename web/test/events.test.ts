@@ -5,11 +5,12 @@ import { test } from "node:test";
 import { ChainEvents } from "../src/lib/chain/chain-events.ts";
 import type { StreamChainError } from "../src/lib/errors.ts";
 import { type FollowedEvent, followEvents } from "../src/lib/http/event-follower.ts";
+import { MAX_SERVER_EVENT_CHARS } from "../src/lib/limits.ts";
 import type { Hex } from "../src/lib/wire/bytes.ts";
 import { encodeCbor } from "../src/lib/wire/cbor.ts";
 import { decodeRelayMessage } from "../src/lib/wire/frames.ts";
 import type { ChainEvent } from "../src/lib/wire/records.ts";
-import { ServerEventReader } from "../src/lib/wire/server-events.ts";
+import { type ServerEvent, ServerEventReader } from "../src/lib/wire/server-events.ts";
 
 const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 
@@ -32,6 +33,61 @@ test("events are the same wherever the bytes are cut, with any line ends", () =>
     assert.deepEqual(events, whole, `in pieces of ${size}`);
     assert.equal(reader.retryMs, 50);
   }
+});
+
+/** Runs with a count of the characters that `split` and `join` handle. */
+function countingWork(run: () => void): number {
+  const { split } = String.prototype;
+  const { join } = Array.prototype;
+  let work = 0;
+  String.prototype.split = function (this: string, ...args: unknown[]) {
+    work += this.length;
+    return split.apply(this, args as never);
+  };
+  Array.prototype.join = function (...args) {
+    const joined = join.apply(this, args);
+    work += joined.length;
+    return joined;
+  };
+  try {
+    run();
+  } finally {
+    Object.assign(String.prototype, { split });
+    Object.assign(Array.prototype, { join });
+  }
+  return work;
+}
+
+test("work is linear in the bytes, however they are cut", () => {
+  const data = "x".repeat(200_000);
+  const bytes = utf8(`id: 1-0\nevent: stored\ndata: ${data}\n\n`);
+  const events: ServerEvent[] = [];
+  const work = countingWork(() => {
+    const reader = new ServerEventReader();
+    for (let at = 0; at < bytes.length; at++) events.push(...reader.read(bytes.subarray(at, at + 1)));
+  });
+  assert.deepEqual(events, [{ id: "1-0", event: "stored", data }]);
+  assert.ok(work <= 4 * bytes.length, `${work} characters of work for ${bytes.length} bytes`);
+});
+
+test("an event over the limit is refused, in one line or many", () => {
+  const chunk = utf8("x".repeat(1_048_576));
+  const feed = (first: string, between: string) => {
+    const reader = new ServerEventReader();
+    reader.read(utf8(first));
+    for (let read = 0; read <= MAX_SERVER_EVENT_CHARS; read += chunk.length) {
+      reader.read(chunk);
+      reader.read(utf8(between));
+    }
+  };
+  assert.throws(() => feed("data:", ""), RangeError);
+  assert.throws(() => feed("data:", "\ndata:"), RangeError);
+});
+
+test("many events together may exceed the limit of one", () => {
+  const reader = new ServerEventReader();
+  const event = utf8(`data: ${"x".repeat(1_048_576)}\n\n`);
+  for (let i = 0; i < 20; i++) assert.equal(reader.read(event).length, 1);
 });
 
 const stored = (seq: number, event = 0): string =>
