@@ -1,4 +1,4 @@
-// The bar at the top: which stream, whether connected, and the page's own switches.
+// The bar at the top: the stream, the state of the connection, and the page's own switches.
 
 import type { StateChange, StreamConnection } from "../lib/index.ts";
 import { texts } from "./texts/texts.ts";
@@ -125,16 +125,16 @@ function setTheme(theme: "dark" | "light"): void {
   try {
     localStorage.setItem(THEME_KEY, theme);
   } catch {
-    // the choice then lasts as long as the page
+    // storage is forbidden: the choice lasts as long as the page
   }
 }
 
-/** Takes the theme that was chosen before; without one the system's is followed. */
+/** Restores the theme that was chosen before; without one the page follows the system. */
 export function restoreTheme(): void {
   try {
     const theme = localStorage.getItem(THEME_KEY);
     if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
   } catch {
-    // forbidden storage: the system's theme
+    // storage is forbidden: the page follows the system
   }
 }

@@ -24,21 +24,21 @@ import { isStreamName, streamAddress } from "./ui/stream-name.ts";
 
 declare global {
   interface Window {
-    /** For tests and for the curious: the page's connection and the library. */
+    /** The page's connection, its library and its messages: for tests and for the browser's console. */
     streamchain: { connection: lib.StreamConnection; lib: typeof lib; messages: () => lib.StreamMessage[] };
   }
 }
 
-/** Stream of a page whose address names none. */
+/** The stream of a page whose address names none. */
 const DEFAULT_STREAM = "demo";
 
-/** Earlier messages that a page reads at first, and with each press of "older". */
+/** Earlier messages that a page reads at first, and with each press of "Load older messages". */
 const EARLIER = 500;
 
 /** Messages that arrive within this time, in ms, are announced together to a screen reader. */
 const ANNOUNCE_EVERY_MS = 4_000;
 
-/** How long, in ms, history waits for the first attempt to connect, which usually names the stream's end for free. */
+/** How long, in ms, history waits for the first attempt to connect, whose welcome names the stream's end. */
 const FIRST_ATTEMPT_MS = 1_200;
 
 /** An edge that does not answer is asked again after this time, in ms. */
@@ -68,7 +68,7 @@ class App {
   readonly #announcer = el("p", { class: "unseen", "aria-live": "polite" });
   readonly #unannounced: lib.StreamMessage[] = [];
   #settled = false;
-  #liveFrom: number | null = null; // what was said before this page came says nothing about its path
+  #liveFrom: number | null = null; // messages before this page opened say nothing about its latency
 
   constructor(connection: lib.StreamConnection, memory: AccountMemory) {
     this.#connection = connection;
@@ -168,7 +168,7 @@ class App {
     void this.#readAnchors();
   }
 
-  /** Begins a little before the stream's end, so that a long stream does not have to be read whole. */
+  /** Subscribes from a little before the stream's end, so that a long stream is not read whole. */
   async #begin(): Promise<void> {
     const head = await this.#firstHead();
     const subscription = this.#connection.subscribe({ from: Math.max(0, head - EARLIER) });
@@ -180,11 +180,11 @@ class App {
     });
     subscription.on("history", ({ loading, error }) => this.#showHistory(loading, error));
     subscription.on("end", () => this.#showHistory(false, undefined));
-    await this.#connection.refreshMarks().catch(() => {}); // asked again by itself
-    if (!isServed(this.#connection.state.state)) void this.#readAnchors(); // else it was done on opening
+    await this.#connection.refreshMarks().catch(() => {}); // the library polls again
+    if (!isServed(this.#connection.state.state)) void this.#readAnchors(); // else they were read when the connection opened
   }
 
-  /** The stream's end: from the relay's greeting or, when no relay can be reached, from the edge. */
+  /** The stream's end: from the relay's welcome or, when no relay can be reached, from the edge. */
   async #firstHead(): Promise<number> {
     for (;;) {
       await this.#firstAttempt();
@@ -197,7 +197,7 @@ class App {
     }
   }
 
-  /** Resolves when the first attempt to connect is over, or takes so long that history need not wait for it. */
+  /** Resolves when the first attempt to connect is over, or after `FIRST_ATTEMPT_MS`. */
   #firstAttempt(): Promise<void> {
     const connection = this.#connection;
     if (connection.attempts.length > 0) return Promise.resolve();
@@ -267,7 +267,7 @@ class App {
   #showWaiting(): void {
     const { unstored } = this.#connection;
     const connected = this.#connection.state.state === "open";
-    // While connected messages are stored within a blink; a count that flickers helps nobody.
+    // While connected, messages are stored within a moment, and the count would only flicker.
     this.#composer.showWaiting(connected && unstored.length < 200 ? 0 : unstored.length, unstored[0]?.kept ?? false);
   }
 

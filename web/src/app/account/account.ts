@@ -1,7 +1,7 @@
-// Who the reader is here: a guest of the edge's making, a key made in this page, or the account of a wallet.
+// The account of the user: a guest made by the edge, a key made in this page, or the account of a wallet.
 //
-// What always holds: the access token is where the connection looks for it, so a change of account is a new token and
-// a new page; a page's key is never thrown away, so its account can be taken up again.
+// What always holds: the connection reads the access token from where the account keeps it, so a change of account is a
+// new token and a new page; a page's key is never deleted, so its account can be used again.
 
 import {
   connectWallet,
@@ -25,19 +25,19 @@ const t = texts.account;
 /** How often the token is exchanged for a newer one, in ms: a third of its life. */
 const RENEW_EVERY_MS = 5 * 60_000;
 
-/** A kept token is good to connect with when it lives so much longer, in ms: for its session, and for a clock that is late. */
+/** A kept token is used to connect when it is valid for this much longer, in ms: for its session, and for a late clock. */
 const GOOD_FOR_MS = 60_000;
 
-/** How a reader signed in; guests do not. */
+/** How a user signed in; guests do not. */
 export type AccountKind = "page" | "wallet";
 
 const KIND = "streamchain:1:account";
 const PAGE_KEY = "streamchain:1:page-key";
 
-/** Where it remembers it: the browser's storage, or a part of it. */
+/** The storage of the account: the browser's, or a part of it. */
 export type AccountStorage = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
-/** What the page remembers of the account at one edge. */
+/** The account at one edge, as the browser's storage has it. */
 export class AccountMemory {
   readonly #storage: AccountStorage | null;
   readonly #origin: string;
@@ -47,7 +47,7 @@ export class AccountMemory {
     this.#origin = origin;
   }
 
-  /** How the reader signed in; undefined for a guest. */
+  /** How the user signed in; undefined for a guest. */
   get kind(): AccountKind | undefined {
     const kept = this.#read(`${KIND}:${this.#origin}`);
     return kept === "page" || kept === "wallet" ? kept : undefined;
@@ -58,13 +58,13 @@ export class AccountMemory {
     return keptToken(this.#storage, this.#origin);
   }
 
-  /** Another account: its token takes the place of the one before. Without one the edge makes a guest. */
+  /** Replaces the account by another one and its token. Without a token the edge makes a guest. */
   become(kind: AccountKind | undefined, token: string | undefined): void {
     keepToken(this.#storage, this.#origin, token);
     this.#write(`${KIND}:${this.#origin}`, kind);
   }
 
-  /** The key of this page, made when there is none. */
+  /** The key of this page; makes one when there is none. */
   pageKey(): Hex {
     const kept = this.#read(`${PAGE_KEY}:${this.#origin}`);
     if (kept !== null && /^0x[0-9a-f]{64}$/.test(kept)) return kept as Hex;
@@ -86,7 +86,7 @@ export class AccountMemory {
       if (text === undefined) this.#storage?.removeItem(key);
       else this.#storage?.setItem(key, text);
     } catch {
-      // a browser that keeps nothing: the account then lasts as long as the page
+      // storage is forbidden: the account lasts as long as the page
     }
   }
 }
@@ -102,7 +102,7 @@ export async function signInByPage(
   memory.become("page", await signIn(origin, wallet, account, texts.newStream.statement, fetcher));
 }
 
-/** What an access token says of itself; nothing when it can't be read. */
+/** The claims of an access token; empty when it cannot be read. */
 function claimsOf(token: string | undefined): { exp?: number; guest?: boolean } {
   try {
     const claims: unknown = JSON.parse(atob((token?.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/")));
@@ -113,15 +113,15 @@ function claimsOf(token: string | undefined): { exp?: number; guest?: boolean } 
 }
 
 /**
- * Exchanges the token for a newer one. When it is too old, a key of this page signs in again by itself, and for a
- * wallet the reader is a guest until the wallet is asked again. When the edge does not answer all stays as it is.
- * Whether the token before was refused, so that whoever connected with it is somebody else.
+ * Exchanges the token for a newer one. When it is too old, a key of this page signs in again by itself, and the user of a
+ * wallet is a guest until the next sign-in. When the edge does not answer, nothing changes. Resolves to whether the edge
+ * refused the token, so that a connection made with it has another account now.
  */
 export async function renew(memory: AccountMemory, origin: string, fetcher: typeof fetch = fetch): Promise<boolean> {
   const { kind, token } = memory;
   if (kind === undefined) return false;
   try {
-    // A connection whose token was refused goes on as a guest and keeps that one's token.
+    // A connection whose token was refused continues as a guest, whose token is kept.
     if (claimsOf(token).guest !== true) {
       const given = await postJson(`${origin}/v1/auth/token`, {}, token, fetcher);
       memory.become(kind, given.text("token"));
@@ -140,7 +140,7 @@ export async function renew(memory: AccountMemory, origin: string, fetcher: type
   );
 }
 
-/** How the account of a page comes back. */
+/** How the account of a page is restored. */
 export interface Restoring {
   readonly origin: string;
   /** The account's token was refused after the page connected with it. */
@@ -151,8 +151,8 @@ export interface Restoring {
 }
 
 /**
- * The memory of this page. The token of an account that signed in is made fresh: behind the page while the kept one is
- * good enough to connect with, else before it connects.
+ * Restores the account of this page. The token of an account that signed in is renewed: in the background while the kept
+ * one is valid long enough to connect, else before the page connects.
  */
 export async function restoreAccount(restoring: Restoring): Promise<AccountMemory> {
   const { origin, onRefused, storage = storageOf("localStorage"), fetcher = fetch, now = Date.now } = restoring;
@@ -164,7 +164,7 @@ export async function restoreAccount(restoring: Restoring): Promise<AccountMemor
   return memory;
 }
 
-/** The button and its sheet. */
+/** The account button and its dialog. */
 export class AccountMenu {
   readonly button: HTMLElement;
   readonly element: HTMLDialogElement;

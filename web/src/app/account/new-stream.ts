@@ -1,4 +1,4 @@
-// Making a stream: its name, and what of its messages goes on chain, with what that costs at present.
+// The dialog that creates a stream: its name, and what goes on chain, with the present costs.
 
 import {
   type Cost,
@@ -27,7 +27,7 @@ type Mode = (typeof MODES)[number];
 const WEI_PER_GWEI = 1_000_000_000n;
 const WEI_PER_ETHER = 10n ** 18n;
 
-/** Wei in the unit that reads best: wei, gwei or ETH, with three figures. */
+/** An amount of wei in wei, gwei or ETH, with three figures. */
 export function money(wei: bigint): string {
   const [unit, name] =
     wei < WEI_PER_GWEI / 1_000n
@@ -38,7 +38,7 @@ export function money(wei: bigint): string {
   return `${Number((Number(wei) / Number(unit)).toPrecision(3))} ${name}`;
 }
 
-/** The button and its sheet. */
+/** The button and its dialog. */
 export class NewStream {
   readonly button: HTMLElement;
   readonly element: HTMLDialogElement;
@@ -151,7 +151,7 @@ export class NewStream {
     }
   }
 
-  /** A stream of the reader's own: signed in for, and opened on chain for the edge's account to anchor. */
+  /** Makes a stream of the user's account: signs in, and opens it on chain with the edge's account as anchorer. */
   async #makeOwn(name: string): Promise<string> {
     const { origin } = this.#connection.edge;
     const { config, wallet } = await this.#wallets.ready();

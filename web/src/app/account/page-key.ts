@@ -1,14 +1,14 @@
-// A key made in this page, as a wallet: for those who have none. It signs texts (EIP-191) and nothing else.
+// A key made in this page, as a wallet, for users without one. It signs texts (EIP-191) and nothing else.
 
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { type Bytes, fromHex, type Hex, keccak, toHex, type Wallet, WalletError } from "../../lib/index.ts";
 
 /** Bytes of a private key. */
 const KEY_BYTES = 32;
-/** What Ethereum adds to the recovery bit of a signature. */
+/** The offset that Ethereum adds to the recovery bit of a signature. */
 const V_BASE = 27;
 
-/** A new private key. */
+/** Makes a new private key. */
 export function makePageKey(): Hex {
   return toHex(secp256k1.utils.randomSecretKey() as Bytes);
 }
@@ -19,7 +19,7 @@ function accountOf(secret: Uint8Array): Hex {
   return toHex(keccak(publicKey).slice(-20) as Bytes);
 }
 
-/** Signs a text as EIP-191 says: r, s, v. */
+/** Signs a text by EIP-191; the signature is r, s, v. */
 function signMessage(secret: Uint8Array, message: Uint8Array): Hex {
   const prefix = new TextEncoder().encode(`\x19Ethereum Signed Message:\n${message.length}`);
   const signed = new Uint8Array(prefix.length + message.length);

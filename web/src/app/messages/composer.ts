@@ -1,19 +1,19 @@
-// Where messages are written: Enter sends, and what can't be sent says why beside the field.
+// The field where messages are written: Enter sends, and a note beside the field says why a message was not sent.
 
 import { MAX_PAYLOAD_BYTES, StreamChainError, type StreamConnection } from "../../lib/index.ts";
 import { texts } from "../texts/texts.ts";
 import { el, setText } from "../ui/dom.ts";
 import { ChainSend } from "./chain-send.ts";
 
-/** From this share of the limit on, the number of bytes is shown. */
+/** The number of bytes is shown from this share of the limit on. */
 const SHOW_BYTES_FROM = 0.5;
 
-/** Messages of one press of the burst button. */
+/** Messages sent by one press of the burst button. */
 const BURST = 100;
 
-/** What the composer does with a message. */
+/** What the composer needs of the page. */
 export interface ComposerOptions {
-  /** Publishes, or throws the typed error. */
+  /** Publishes a text, or throws a `StreamChainError`. */
   readonly publish: (text: string) => void;
   readonly connection: StreamConnection;
 }
@@ -77,7 +77,7 @@ export class Composer {
     );
   }
 
-  /** How many messages of this page are not stored, and whether they would survive a reload. */
+  /** Shows how many messages of this page are not stored, and whether the browser keeps them over a reload. */
   showWaiting(count: number, kept: boolean): void {
     const text = count === 0 ? "" : texts.composer.waiting(count) + (kept ? `, ${texts.composer.kept}` : "");
     setText(this.#waiting, text);

@@ -1,4 +1,4 @@
-// One message and its proof: recomputed here, step by step, and checked with a node of the reader's choice.
+// One message and its proof: computed again here, step by step, and checked with a node of the user's choice.
 
 import {
   type CheckResult,
@@ -20,13 +20,13 @@ import { el, setText } from "../ui/dom.ts";
 import { dateAndTime, payloadText } from "../ui/format.ts";
 import { icon, statePips } from "../ui/icons.ts";
 
-/** Where the reader's node is remembered. */
+/** Storage key of the user's node. */
 const RPC_KEY = "streamchain:rpc";
 
 /** Node of the local development chain, offered when the page itself is local. */
 const LOCAL_RPC = "http://127.0.0.1:8545";
 
-/** Longest payload shown in the sheet, in characters. */
+/** Longest payload shown in the dialog, in characters. */
 const SHOWN_PAYLOAD = 4_000;
 
 const t = texts.details;
@@ -40,7 +40,7 @@ function rememberedRpc(): string {
   }
 }
 
-/** A sheet over the page. */
+/** The dialog. */
 export class Details {
   readonly element: HTMLDialogElement;
   readonly #connection: StreamConnection;
@@ -71,7 +71,7 @@ export class Details {
   });
   #message: StreamMessage | null = null;
   #shownState: MessageState | null = null;
-  /** Chain and contract that the edge names; null while it has not answered. */
+  /** The chain and the contract of the edge; null until it answered. */
   config: EdgeConfig | null = null;
 
   constructor(connection: StreamConnection) {
@@ -127,7 +127,7 @@ export class Details {
     if (state === "anchored" || state === "final") void this.verify();
   }
 
-  /** Marks moved: the state may be another. */
+  /** Called when the marks moved, which can change the state of the message. */
   changed(): void {
     if (this.#message === null || (!this.element.open && this.#shownState !== null)) return;
     const state = this.#connection.stateOf(this.#message.seq);
@@ -212,7 +212,7 @@ export class Details {
     try {
       localStorage.setItem(RPC_KEY, this.#rpc.value.trim());
     } catch {
-      // it is then asked for again next time
+      // storage is forbidden: the user enters it again next time
     }
   }
 
@@ -256,7 +256,7 @@ function stepItem(step: CheckStep): HTMLElement {
   );
 }
 
-/** The value that a step came to, cut to fit its line. */
+/** The result of a step, shortened to fit its line. */
 function resultOf(step: CheckStep): string {
   const value = (step.values.find(([name]) => name === "computed") ?? step.values.at(-1) ?? ["", ""])[1];
   return value.length > 20 ? `${value.slice(0, 10)}…${value.slice(-6)}` : value;

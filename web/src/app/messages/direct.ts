@@ -1,12 +1,12 @@
-// Messages that came from another browser directly and that the relay has not told yet: below the list, because they
-// have no place in it so far. Each leaves when the relay tells it, which is most often within the same frame.
+// Messages that came directly from another browser and that the relay has not sent yet. They are below the list because
+// they have no seq. Each disappears when the relay sends it, most often within the same frame.
 
 import type { DirectMessage, StreamConnection } from "../../lib/index.ts";
 import { texts } from "../texts/texts.ts";
 import { el } from "../ui/dom.ts";
 import { payloadLine, shortHex } from "../ui/format.ts";
 
-/** Most that are shown; a burst is not for reading. */
+/** Messages shown at most; nobody reads a burst. */
 const SHOWN = 5;
 
 /** The strip of tentative messages. */

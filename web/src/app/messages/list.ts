@@ -1,4 +1,4 @@
-// The message list: only the rows in sight exist, so that thousands of messages cost nothing.
+// The message list. Only the visible rows exist, so that thousands of messages cost nothing.
 //
 // What always holds: row i of the list is message `run.first + i`; every row has the same height; one row is the active
 // one, and only its button can be reached by Tab (a roving tab stop, moved by the arrow keys).
@@ -10,7 +10,7 @@ import { hueOf, payloadLine, shortHex, timeOfDay } from "../ui/format.ts";
 import { icon, statePips } from "../ui/icons.ts";
 import type { MessageRun } from "./run.ts";
 
-/** Rows drawn above and below what is in sight, so that scrolling shows no holes. */
+/** Rows drawn above and below the visible ones, so that scrolling shows no gaps. */
 const OVERSCAN = 8;
 
 /** Distance from the end, in pixels, that still counts as being at the end. */
@@ -19,7 +19,7 @@ const AT_END = 48;
 /** Tallest scroll area, in pixels, that all browsers lay out correctly. */
 const MAX_HEIGHT = 8_000_000;
 
-/** What the list shows and tells. */
+/** What the list shows, and whom it calls. */
 export interface ListOptions {
   readonly run: MessageRun;
   readonly stateOf: (seq: number) => MessageState;
@@ -40,7 +40,7 @@ interface Row {
   shown: MessageState | null;
 }
 
-/** The list as a part of the page. */
+/** The list. */
 export class MessageList {
   readonly element: HTMLElement;
   readonly #options: ListOptions;
@@ -72,12 +72,12 @@ export class MessageList {
     new ResizeObserver(() => this.#onResize()).observe(this.#viewport);
   }
 
-  /** Something changed: draws in the next frame. */
+  /** Draws again in the next frame. */
   changed(): void {
     this.#draw();
   }
 
-  /** Whether older messages can be asked for. */
+  /** Whether there are older messages to load. */
   set olderAvailable(available: boolean) {
     this.#older.hidden = !available;
   }
@@ -113,7 +113,7 @@ export class MessageList {
   #onClick(event: Event): void {
     const row = (event.target as Element).closest("li");
     const message = row === null ? undefined : this.#options.run.at(Number(row.dataset.seq));
-    if (message === undefined || !getSelection()?.isCollapsed) return; // somebody is selecting text
+    if (message === undefined || !getSelection()?.isCollapsed) return; // the user is selecting text
     this.#setActive(message.seq, false);
     this.#options.onOpen(message);
   }
@@ -136,7 +136,7 @@ export class MessageList {
     this.#setActive(Math.min(Math.max(seq, run.first), run.end - 1), true);
   }
 
-  /** Moves the tab stop; `focus` takes the focus along and keeps the row in sight. */
+  /** Moves the tab stop; `focus` moves the focus too and scrolls to the row. */
   #setActive(seq: number, focus: boolean): void {
     this.#active = seq;
     if (!focus) {
@@ -174,7 +174,7 @@ export class MessageList {
     }
   }
 
-  /** Gives the rows `first .. last` to elements; a row keeps its element while it is in sight. */
+  /** Assigns elements to the rows `first .. last`; a row keeps its element while it is visible. */
   #fill(first: number, last: number): void {
     const size = last - first;
     while (this.#pool.length < size) this.#pool.push(this.#makeRow());

@@ -1,4 +1,4 @@
-// How far the stream is, as four nested bars with their figures: final within anchored within stored within live.
+// The marks of the stream, as four nested bars with their figures: final within anchored within stored within live.
 
 import type { StreamMarks } from "../../lib/index.ts";
 import { texts } from "../texts/texts.ts";

@@ -1,8 +1,8 @@
-// The messages that the page holds: contiguous, bounded; the oldest leave when there are too many.
+// The messages that the page has: contiguous, and bounded by dropping the oldest.
 
 import type { StreamMessage } from "../../lib/index.ts";
 
-/** Messages held at most; older ones can be read again. */
+/** Messages kept at most; older ones can be read again. */
 export const MAX_HELD_MESSAGES = 20_000;
 
 /** A contiguous run of a stream's messages. */
@@ -10,12 +10,12 @@ export class MessageRun {
   #first = 0;
   #messages: StreamMessage[] = [];
 
-  /** Seq of the oldest held message. */
+  /** Seq of the oldest message. */
   get first(): number {
     return this.#first;
   }
 
-  /** Seq after the newest held message. */
+  /** Seq after the newest message. */
   get end(): number {
     return this.#first + this.#messages.length;
   }
@@ -24,17 +24,17 @@ export class MessageRun {
     return this.#messages.length;
   }
 
-  /** The message at a seq, if it is held. */
+  /** The message at a seq, if the run has it. */
   at(seq: number): StreamMessage | undefined {
     return this.#messages[seq - this.#first];
   }
 
-  /** All held messages from `first` to `end`, oldest first. */
+  /** All messages from `first` to `end`, oldest first. */
   toArray(): StreamMessage[] {
     return [...this.#messages];
   }
 
-  /** Adds the next message. One that does not follow begins the run anew. */
+  /** Adds the next message. A message that does not follow the last one starts a new run. */
   push(message: StreamMessage): void {
     if (message.seq !== this.end) {
       this.#messages = [];
@@ -42,7 +42,7 @@ export class MessageRun {
     }
     this.#messages.push(message);
     if (this.#messages.length > MAX_HELD_MESSAGES + 1_000) {
-      this.#messages.splice(0, this.#messages.length - MAX_HELD_MESSAGES); // in strides, so that it is cheap on average
+      this.#messages.splice(0, this.#messages.length - MAX_HELD_MESSAGES); // rarely, so that it is cheap on average
       this.#first = (this.#messages[0] as StreamMessage).seq;
     }
   }

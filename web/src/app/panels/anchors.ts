@@ -1,4 +1,4 @@
-// The anchor timeline: which messages went to the chain together, in which block and transaction, newest first.
+// The anchor timeline: which messages were anchored together, in which block and transaction, newest first.
 
 import type { AnchorInfo, StreamMarks } from "../../lib/index.ts";
 import type { StateName } from "../texts/english.ts";
@@ -7,7 +7,7 @@ import { copyText, el, perFrame, setText } from "../ui/dom.ts";
 import { shortHex } from "../ui/format.ts";
 import { icon, statePips } from "../ui/icons.ts";
 
-/** Anchors shown; older ones are in the receipts of their messages. */
+/** Anchors shown at most; older ones are in the receipts of their messages. */
 const SHOWN = 60;
 
 type Anchor = Omit<AnchorInfo, "state"> & { readonly state: "anchored" | "final" | "reverted" };
@@ -34,16 +34,16 @@ export class AnchorPanel {
     this.#render();
   }
 
-  /** Takes news of an anchor. */
+  /** Adds an anchor, or its new state. */
   add(anchor: Anchor): void {
     const known = this.#anchors.get(anchor.first);
-    if (anchor.state === "reverted" && known?.tx !== anchor.tx && known !== undefined) return; // an older try
+    if (anchor.state === "reverted" && known?.tx !== anchor.tx && known !== undefined) return; // an earlier transaction
     this.#anchors.set(anchor.first, anchor);
     for (const [first] of [...this.#anchors].sort(([a], [b]) => b - a).slice(SHOWN)) this.#anchors.delete(first);
     this.#draw();
   }
 
-  /** Takes the stream's marks. */
+  /** Shows the stream's marks. */
   marks(marks: StreamMarks): void {
     this.#marks = marks;
     this.#draw();
@@ -60,7 +60,7 @@ export class AnchorPanel {
   #row(anchor: Anchor): HTMLElement {
     const last = anchor.first + anchor.count - 1;
     const range = texts.anchors.range(anchor.first, last);
-    // Contiguous anchors below the final mark are final, whether or not that news came for each of them.
+    // Anchors below the final mark are final, even when their own change of state was not reported.
     const state: StateName = anchor.state !== "reverted" && last < this.#marks.final ? "final" : anchor.state;
     return el(
       "li",

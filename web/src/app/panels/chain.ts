@@ -1,5 +1,5 @@
-// What was published through the contract, newest first: with its block and how sure it is. What a reorg takes back stays
-// in sight, struck through, so that nobody believes that they only dreamt it.
+// The messages published through the contract, newest first, with their block and state. A message that a reorganisation
+// took back stays visible, struck through.
 
 import { CHAIN_PAGE, type ChainEvent, ChainEvents, chainEventKey, type StreamConnection } from "../../lib/index.ts";
 import { texts } from "../texts/texts.ts";
@@ -8,10 +8,10 @@ import { payloadLine, shortHex } from "../ui/format.ts";
 import { statePips } from "../ui/icons.ts";
 import { onServed } from "../ui/served.ts";
 
-/** Events shown; all are in the edge's list. */
+/** Events shown at most; all are in the edge's list. */
 const SHOWN = 100;
 
-/** Pages of the edge's list that are read: more are history that nobody scrolls to here. */
+/** Pages of the edge's list that are read at most; older events are not shown here. */
 const PAGES_MAX = 10;
 
 /** The panel. */
@@ -42,7 +42,7 @@ export class ChainPanel {
     this.#draw();
   }
 
-  /** What was missed: sessions tell only what happens while they last. */
+  /** Reads the events that were missed: a session reports only those of its own time. */
   async #refresh(): Promise<void> {
     const { edge, stream } = this.#connection;
     const held = this.#events.toArray();
@@ -50,7 +50,7 @@ export class ChainPanel {
     let complete = false;
     for (let page = 0; page < PAGES_MAX && !complete; page++) {
       const events = await edge.chainEvents(stream, list.at(-1)).catch(() => undefined);
-      if (events === undefined) break; // read again with the next session
+      if (events === undefined) break; // the next session reads again
       list.push(...events);
       complete = events.length < CHAIN_PAGE;
     }

@@ -1,4 +1,4 @@
-// The latency panel: a plot of the past minute and, for those who don't see it, its figures as a table.
+// The latency panel: a plot of the past minute, and its figures as a table that a screen reader can read.
 
 import { texts } from "../texts/texts.ts";
 import { el, perFrame, setText } from "../ui/dom.ts";
@@ -11,10 +11,10 @@ const SERIES: readonly Series[] = ["accepted", "stored", "received"];
 /** Time span of the plot, in ms. */
 const SPAN_MS = 60_000;
 
-/** Samples kept for each series; older ones leave first. */
+/** Samples kept of each series at most; the oldest are dropped first. */
 const MAX_SAMPLES = 2_000;
 
-/** Ends of the axis, in ms; it is logarithmic, since a relay next door and a stalled storage must both fit. */
+/** Ends of the axis, in ms. It is logarithmic, so that a near relay and a stalled storage both fit. */
 const LOWEST_MS = 1;
 const HIGHEST_MS = 10_000;
 
@@ -78,7 +78,7 @@ export class LatencyPanel {
     this.#draw();
   }
 
-  /** Colours changed. */
+  /** Draws again with changed colours. */
   redraw(): void {
     this.#draw();
   }
@@ -151,13 +151,13 @@ export class LatencyPanel {
   }
 }
 
-/** A custom property's colour as the canvas can use it: `light-dark()` is resolved by the style of a probe. */
+/** The colour of a custom property for the canvas: a probe element resolves `light-dark()`. */
 function resolve(element: HTMLElement, property: string): string {
   element.style.setProperty("outline-color", `var(${property})`);
   return getComputedStyle(element).outlineColor;
 }
 
-/** A dot, a square or a triangle: the series can be told apart without colour. */
+/** A dot, a square or a triangle, so that the series differ without colour too. */
 function mark(context: CanvasRenderingContext2D, series: Series, x: number, y: number): void {
   context.beginPath();
   if (series === "accepted") {

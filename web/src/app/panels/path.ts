@@ -1,6 +1,6 @@
-// The path panel: how packets get to the relay, and how long each step of the set-up took.
+// The path panel: how packets reach the relay, and how long each step of the set-up took.
 
-import type { Attempt, AttemptStep, ConnectionPath, StreamConnection, Way } from "../../lib/index.ts";
+import type { Attempt, AttemptStep, CandidatePath, ConnectionPath, StreamConnection } from "../../lib/index.ts";
 import { texts } from "../texts/texts.ts";
 import { el, setText } from "../ui/dom.ts";
 import { byteCount, shortHex, timeOfDay } from "../ui/format.ts";
@@ -20,7 +20,7 @@ export class PathPanel {
   readonly #none = el("p", { class: "hint", testid: "no-path" }, texts.path.none);
   readonly #steps = el("ol", { class: "steps", testid: "setup-steps" });
   readonly #tried = el("div", { class: "tried", id: "tried" });
-  // Beside what is drawn anew with each attempt, so that it keeps the focus.
+  // Outside of what is drawn again with each attempt, so that it keeps the focus.
   readonly #retry: HTMLButtonElement;
   #relay = "";
 
@@ -97,13 +97,13 @@ export class PathPanel {
       el("h3", {}, title, el("span", { class: "aside" }, texts.path.total(total))),
       ...failure(latest),
       this.#steps,
-      ...ways(latest),
+      ...candidatePaths(latest),
       ...attempts.slice(1, 4).map(earlier),
     );
   }
 }
 
-/** What went wrong, and what can be done about it. */
+/** The failure of an attempt, and what the user can do. */
 function failure({ error, advice }: Attempt): HTMLElement[] {
   if (error === undefined) return [];
   const said = error.code === "refused" ? `${texts.error.refused} ${error.message}` : texts.error[error.code];
@@ -113,16 +113,16 @@ function failure({ error, advice }: Attempt): HTMLElement[] {
   return [why, el("h4", {}, texts.path.why), words];
 }
 
-/** Each way to the relay, and how far it got. */
-function ways({ ways: all, request }: Attempt): HTMLElement[] {
-  const { way, wayOutcome, ways: title } = texts.path;
-  const row = ({ id, address, outcome, detail }: Way): HTMLElement =>
+/** Each candidate path to the relay, and its outcome. */
+function candidatePaths({ ways: all, request }: Attempt): HTMLElement[] {
+  const { candidate, candidateOutcome, candidates: title } = texts.path;
+  const row = ({ id, address, outcome, detail }: CandidatePath): HTMLElement =>
     el(
       "li",
       { "data-way": id, "data-outcome": outcome },
       outcome === "used" || outcome === "answered" ? icon("check") : el("i", { class: "dot" }),
-      el("span", { class: "name" }, way[id]),
-      el("span", { class: "outcome" }, [wayOutcome[outcome], detail].filter(Boolean).join(": ")),
+      el("span", { class: "name" }, candidate[id]),
+      el("span", { class: "outcome" }, [candidateOutcome[outcome], detail].filter(Boolean).join(": ")),
       el("code", { class: "address" }, address),
     );
   const { ms } = texts.latency;
@@ -131,11 +131,11 @@ function ways({ ways: all, request }: Attempt): HTMLElement[] {
       ? null
       : el("p", { class: "hint" }, texts.path.request(ms(request.dnsMs), ms(request.connectMs), ms(request.waitMs)));
   if (all.length === 0) return timing === null ? [] : [timing];
-  const list = el("ul", { class: "ways", testid: "ways" }, ...all.map(row));
+  const list = el("ul", { class: "candidates", testid: "ways" }, ...all.map(row));
   return [el("h4", {}, title), list, ...(timing === null ? [] : [timing])];
 }
 
-/** A step with its time as a bar, so that the slow one stands out. */
+/** A step, with its time as a bar that shows the slow ones. */
 function stepRow(step: AttemptStep, total: number): HTMLElement {
   const bar = el("i", { class: "part" });
   bar.style.width = `${total > 0 ? (100 * (step.tookMs ?? 0)) / total : 0}%`;
@@ -151,7 +151,7 @@ function stepRow(step: AttemptStep, total: number): HTMLElement {
   );
 }
 
-/** For those who hear the page: others see it by the colour. */
+/** The outcome for screen readers; others see it by the colour. */
 const unseen = (text: string): HTMLElement => el("span", { class: "unseen" }, text);
 
 function earlier(attempt: Attempt): HTMLElement {

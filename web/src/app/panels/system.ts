@@ -1,16 +1,16 @@
-// The system panel: what the edge says of the chain, its anchorer and its relays.
+// The system panel: the edge's status of the chain, its anchorer and its relays.
 
 import type { EdgeClient, EdgeConfig, EdgeStatus } from "../../lib/index.ts";
 import { texts } from "../texts/texts.ts";
 import { el, setAttribute, setText } from "../ui/dom.ts";
 import { shortHex } from "../ui/format.ts";
 
-/** How often the edge is asked, in ms. */
+/** How often the edge is polled, in ms. */
 const ASK_EVERY_MS = 5_000;
 
 const FACTS = ["chain", "head", "contract", "anchorer", "relays"] as const;
 
-/** What the rest of the page wants to know of the edge. */
+/** What the rest of the page uses of the edge's answers. */
 export interface SystemNews {
   readonly status: EdgeStatus | null;
   readonly config: EdgeConfig | null;
@@ -41,7 +41,7 @@ export class SystemPanel {
     );
   }
 
-  /** Begins to ask; the first questions go out once the page has begun to connect. */
+  /** Starts to poll, once the page has begun to connect. */
   start(): void {
     void this.#ask();
     setInterval(() => {

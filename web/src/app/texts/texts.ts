@@ -1,12 +1,12 @@
-// Every text that a person reads, in one place: one file for each language under texts/. A new text goes into all.
+// All texts of the page: one file for each language. A new text goes into every language.
 
 import { english, type Texts } from "./english.ts";
 import { vietnamese } from "./vietnamese.ts";
 
-/** The languages that there are, by their primary tag (RFC 5646). */
+/** The languages of the page, by their primary tag (RFC 5646). */
 const languages: Record<string, Texts> = { en: english, vi: vietnamese };
 
-/** The texts in the first of these languages (RFC 5646 tags, the most wanted first) that there is, or in English. */
+/** The texts in the first of these languages (RFC 5646 tags, preferred first) that the page has, or in English. */
 export function textsFor(wanted: readonly string[]): Texts {
   const known = wanted.map((tag) => languages[tag.toLowerCase().split("-")[0] ?? ""]);
   return known.find((found) => found !== undefined) ?? english;

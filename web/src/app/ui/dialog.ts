@@ -1,10 +1,10 @@
-// What the page's dialogs have in common.
+// The common parts of the page's dialogs.
 
 import { texts } from "../texts/texts.ts";
 import { el } from "./dom.ts";
 import { icon } from "./icons.ts";
 
-/** A dialog's header: its title, and a button that closes the dialog it is in. */
+/** The header of a dialog: its title, and a button that closes the dialog. */
 export function dialogHeader(title: HTMLElement, testid?: string): HTMLElement {
   const close = el(
     "button",

@@ -1,7 +1,8 @@
-// Building blocks of the page. Elements get their content as text nodes only: nothing that came from a stream is ever
-// read as markup.
+// Helpers to build the page.
+//
+// What always holds: elements get their content as text nodes only, so nothing that came from a stream is parsed as markup.
 
-/** Attributes of an element; `class` and `testid` are spelled short, `on…` adds a listener. */
+/** Attributes of an element; `class` and `testid` are short names, `on…` adds a listener. */
 export interface Attributes {
   readonly [name: string]: string | number | boolean | undefined | ((event: never) => void);
 }
@@ -40,7 +41,7 @@ function append(element: Element, children: readonly (Node | string | null | und
   for (const child of children) if (child !== null && child !== undefined) element.append(child);
 }
 
-/** Sets a text only when it differs, so that nothing is laid out or announced for nothing. */
+/** Sets a text only when it differs, so that nothing is laid out or announced again. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -51,7 +52,7 @@ export function setAttribute(element: Element, name: string, value: string | und
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
-/** Runs `render` once in the next frame, however often it was asked for. */
+/** Returns a function that runs `render` once in the next frame, however often it is called. */
 export function perFrame(render: () => void): () => void {
   let planned = false;
   return () => {
@@ -64,7 +65,7 @@ export function perFrame(render: () => void): () => void {
   };
 }
 
-/** Copies a text; false when the browser forbids it. */
+/** Copies a text to the clipboard; resolves to false when the browser forbids it. */
 export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);

@@ -1,4 +1,4 @@
-// How values look on the page.
+// Text forms of values on the page.
 
 import type { StreamMessage } from "../../lib/index.ts";
 import { texts } from "../texts/texts.ts";
@@ -43,21 +43,21 @@ export function payloadText(payload: Uint8Array): string | null {
   }
 }
 
-/** One line that stands for a message in a list. */
+/** A message as one line of a list. */
 export function payloadLine(message: Pick<StreamMessage, "payload">): string {
   const head = message.payload.subarray(0, 400);
   const text = payloadText(head.length < message.payload.length ? cutAtCharacter(head) : head);
   return text === null ? texts.messages.binary(message.payload.length) : text.replace(/\s+/g, " ").trim();
 }
 
-/** Leaves out a UTF-8 character that the cut went through. */
+/** Drops a UTF-8 character that was cut in two. */
 function cutAtCharacter(bytes: Uint8Array): Uint8Array {
   let end = bytes.length;
   while (end > 0 && ((bytes[end - 1] as number) & 0xc0) === 0x80) end--;
   return bytes.subarray(0, Math.max(0, end - 1));
 }
 
-/** An angle of the colour wheel for an address, so that authors can be told apart at a glance. */
+/** An angle of the colour wheel for an address, so that authors have different colours. */
 export function hueOf(address: string): number {
   return Number.parseInt(address.slice(2, 8), 16) % 360;
 }

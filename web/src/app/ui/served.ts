@@ -1,11 +1,11 @@
-// Whether messages come and go: by a session, or by HTTP while none opens.
+// Whether the stream is served: by a session, or by HTTP while none opens.
 
 import type { ConnectionState, StreamConnection } from "../../lib/index.ts";
 
-/** Whether the stream is followed in this state. */
+/** Whether the stream is served in this state. */
 export const isServed = (state: ConnectionState): boolean => state === "open" || state === "http";
 
-/** Calls back whenever the stream begins to be followed, or is followed in another way. */
+/** Calls back whenever the stream begins to be served, or is served by the other channel. */
 export function onServed(connection: StreamConnection, callback: () => void): void {
   let before: ConnectionState = "connecting";
   connection.on("state", ({ state }) => {
