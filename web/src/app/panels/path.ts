@@ -119,7 +119,7 @@ function candidatePaths({ ways: all, request }: Attempt): HTMLElement[] {
   const row = ({ id, address, outcome, detail }: CandidatePath): HTMLElement =>
     el(
       "li",
-      { "data-way": id, "data-outcome": outcome },
+      { "data-path": id, "data-outcome": outcome },
       outcome === "used" || outcome === "answered" ? icon("check") : el("i", { class: "dot" }),
       el("span", { class: "name" }, candidate[id]),
       el("span", { class: "outcome" }, [candidateOutcome[outcome], detail].filter(Boolean).join(": ")),
@@ -131,7 +131,7 @@ function candidatePaths({ ways: all, request }: Attempt): HTMLElement[] {
       ? null
       : el("p", { class: "hint" }, texts.path.request(ms(request.dnsMs), ms(request.connectMs), ms(request.waitMs)));
   if (all.length === 0) return timing === null ? [] : [timing];
-  const list = el("ul", { class: "candidates", testid: "ways" }, ...all.map(row));
+  const list = el("ul", { class: "candidates", testid: "candidate-paths" }, ...all.map(row));
   return [el("h4", {}, title), list, ...(timing === null ? [] : [timing])];
 }
 
