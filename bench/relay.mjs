@@ -1,9 +1,9 @@
 // What one relay does: deliveries per second to more and more subscribers, publish → deliver without a browser, and how
-// long those inside their rates wait while others flood it. `relay-node bench` measures it: one shard, real UDP on
+// long those inside their rates wait while others flood it. `relay-testkit bench` measures it: one shard, real UDP on
 // loopback, clients in another thread, an edge that stores at once.
 
 import { spawnSync } from "node:child_process";
-import { relayPath } from "../scripts/lib/build/relay.mjs";
+import { buildRelayTestkit, relayTestkitPath } from "../scripts/lib/build/relay.mjs";
 import { udpEchoTimes } from "./lib/echo.mjs";
 import { quantile, ratio, rounded } from "./lib/statistics.mjs";
 
@@ -25,8 +25,8 @@ const MICROS_PER_MS = 1_000;
 /** @returns {Measured} */
 const measured = () => {
   const args = ["bench", "--subscribers", SUBSCRIBERS.join(","), "--payload", `${BYTES}`, "--seconds", `${SECONDS}`];
-  const { status, stdout, stderr } = spawnSync(relayPath(), args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`relay-node bench: exit code ${status}\n${stderr}`);
+  const { status, stdout, stderr } = spawnSync(relayTestkitPath(), args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`relay-testkit bench: exit code ${status}\n${stderr}`);
   return JSON.parse(stdout.slice(stdout.indexOf("{")));
 };
 
@@ -69,6 +69,7 @@ const floodRows = ({ calm, flooders, aloneMicros, besideMicros, taken, limited }
   }));
 
 const run = async () => {
+  await buildRelayTestkit();
   const { latency, fanOut, flood } = measured();
   if (latency.delivered < latency.messages) throw new Error(`${latency.delivered} of ${latency.messages} delivered`);
   const echoes = await udpEchoTimes({ count: SECONDS * PER_SECOND, bytes: BYTES, perSecond: PER_SECOND });

@@ -2,16 +2,16 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use streamchain_protocol::access::AccessError;
-use streamchain_protocol::account::AccountError;
-use streamchain_protocol::cbor::CborError;
-use streamchain_protocol::directory::DirectoryError;
+use streamchain_edge_core::account::AccountError;
+use streamchain_edge_core::directory::DirectoryError;
+use streamchain_edge_core::stream_log::{LogError, Refusal};
+use streamchain_protocol::auth::AccessError;
+use streamchain_protocol::auth::siwe::SiweError;
 use streamchain_protocol::ids::IdError;
-use streamchain_protocol::json::JsonError;
-use streamchain_protocol::log::{LogError, Refusal};
-use streamchain_protocol::sdp::OfferError;
-use streamchain_protocol::siwe::SiweError;
-use streamchain_protocol::uplink::problem as uplink;
+use streamchain_protocol::util::json::JsonError;
+use streamchain_protocol::webrtc::OfferError;
+use streamchain_protocol::wire::cbor::CborError;
+use streamchain_protocol::wire::problem as relay_problem;
 use worker::{Headers, Response, console_error};
 
 /// What every problem's `type` begins with; the rest is the kind's own word.
@@ -56,14 +56,14 @@ pub enum Kind {
     TooLarge,
     /// A body of another type.
     UnsupportedType,
-    /// [`uplink::STALE_EPOCH`]
+    /// [`relay_problem::STALE_EPOCH`]
     StaleEpoch,
-    /// [`uplink::GAP`]
+    /// [`relay_problem::GAP`]
     Gap,
-    /// [`uplink::PRODUCER_CONFLICT`]
+    /// [`relay_problem::PRODUCER_CONFLICT`]
     ProducerConflict,
-    /// [`uplink::NOT_OWNER`]
-    NotOwner,
+    /// [`relay_problem::NOT_LEADER`]
+    NotLeader,
     /// A list that is bounded has no more room.
     Full,
     /// More than a client, an account or a stream may ask for in a while.
@@ -102,14 +102,18 @@ impl Kind {
             Self::MethodNotAllowed => ("method-not-allowed", 405, "The path has other methods"),
             Self::TooLarge => ("too-large", 413, "The body is too large"),
             Self::UnsupportedType => ("unsupported-type", 415, "The body is of another type"),
-            Self::StaleEpoch => (uplink::STALE_EPOCH, 409, "The epoch is over"),
-            Self::Gap => (uplink::GAP, 409, "The batch does not follow what is stored"),
+            Self::StaleEpoch => (relay_problem::STALE_EPOCH, 409, "The epoch is over"),
+            Self::Gap => (
+                relay_problem::GAP,
+                409,
+                "The batch does not follow what is stored",
+            ),
             Self::ProducerConflict => (
-                uplink::PRODUCER_CONFLICT,
+                relay_problem::PRODUCER_CONFLICT,
                 409,
                 "A producer's number does not follow",
             ),
-            Self::NotOwner => (uplink::NOT_OWNER, 409, "The stream is another relay's"),
+            Self::NotLeader => (relay_problem::NOT_LEADER, 409, "The stream is another relay's"),
             Self::Full => ("full", 409, "There is no room for more"),
             Self::RateLimited => ("rate-limited", 429, "Too much in too short a time"),
             Self::NoRelay => ("no-relay", 503, "No relay is up"),
@@ -301,7 +305,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::NoSuchStream => Self::new(Kind::NoSuchStream, detail),
             Refusal::StaleEpoch { epoch, .. } => Self::new(Kind::StaleEpoch, detail).with("epoch", epoch),
-            Refusal::NotOwner { relay } => Self::new(Kind::NotOwner, detail).with("relay", relay),
+            Refusal::NotLeader { relay } => Self::new(Kind::NotLeader, detail).with("relay", relay),
             Refusal::Gap { expected, .. } => Self::new(Kind::Gap, detail).with("expected", expected),
             Refusal::ProducerConflict { producer, stored, .. } => Self::new(Kind::ProducerConflict, detail)
                 .with("producer", producer)

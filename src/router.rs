@@ -1,14 +1,17 @@
 //! Paths → resources. A path is parsed once, into a [`Route`] that can't be wrong.
 
-use crate::audit::{self, Action, Attempt};
+use crate::audit::{Action, Attempt};
 use crate::config::Config;
 use crate::cors;
-use crate::http::{self, Call};
-use crate::limits;
+use crate::http;
+use crate::objects::audit::api as audit;
+use crate::objects::limits::api as limits_api;
 use crate::problem::{Kind, Problem};
+use crate::rate_limit;
+use crate::request::{Call, parse_number};
 use alloy_primitives::Address;
+use streamchain_edge_core::rate_policy::Policy;
 use streamchain_protocol::ids::{KeyId, ProducerId, RelayId, Seq, SessionRef, StreamRef};
-use streamchain_protocol::policies::Policy;
 use worker::{Context, Env, Method, Request, Response};
 
 /// A resource of the API.
@@ -71,7 +74,7 @@ pub enum Route {
     /// `/v1/relays/{relay}`
     Relay(RelayId),
     /// `/v1/relays/{relay}/streams/{stream}`
-    TakeUp(RelayId, StreamRef),
+    AcquireEpoch(RelayId, StreamRef),
     /// `/v1/relays/{relay}/streams/{stream}/producers/{producer}`
     Producer(RelayId, StreamRef, ProducerId),
     /// `/v1/relays/{relay}/streams/{stream}/inbox`
@@ -118,7 +121,7 @@ impl Route {
             ["sessions", session] => Self::Session(session.parse()?),
             ["sessions", session, "signals"] => Self::Signals(session.parse()?),
             ["relays", relay] => Self::Relay(relay.parse()?),
-            ["relays", relay, "streams", stream] => Self::TakeUp(relay.parse()?, stream.parse()?),
+            ["relays", relay, "streams", stream] => Self::AcquireEpoch(relay.parse()?, stream.parse()?),
             ["relays", relay, "streams", stream, "producers", producer] => {
                 Self::Producer(relay.parse()?, stream.parse()?, producer.parse()?)
             }
@@ -138,7 +141,7 @@ impl Route {
             Self::Stream(_) => "GET, HEAD, PATCH, OPTIONS",
             Self::Member(..) => "PUT, DELETE, OPTIONS",
             Self::Relay(_) => "PUT, DELETE, OPTIONS",
-            Self::TakeUp(..) => "PUT, DELETE, OPTIONS",
+            Self::AcquireEpoch(..) => "PUT, DELETE, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }
@@ -147,7 +150,11 @@ impl Route {
     fn is_for_relays(&self) -> bool {
         matches!(
             self,
-            Self::Relay(_) | Self::TakeUp(..) | Self::Producer(..) | Self::Inbox(..) | Self::Batches(..)
+            Self::Relay(_)
+                | Self::AcquireEpoch(..)
+                | Self::Producer(..)
+                | Self::Inbox(..)
+                | Self::Batches(..)
         )
     }
 
@@ -167,7 +174,7 @@ impl Route {
             (_, Self::Sessions(_)) => Action::Ask("session.open"),
             (_, Self::Messages(_)) => Action::Ask("message.publish"),
             (_, Self::Guest) => Action::Ask("guest.create"),
-            (_, Self::TakeUp(..) | Self::Batches(..)) => Action::Ask("relay.work"),
+            (_, Self::AcquireEpoch(..) | Self::Batches(..)) => Action::Ask("relay.work"),
             (_, Self::Nonce) => Action::Ask("nonce.create"),
             (_, Self::Wallet) => Action::Change("wallet.sign-in"),
             (_, Self::Token) => Action::Ask("token.create"),
@@ -197,7 +204,7 @@ fn parse_address(text: &str) -> Result<Address, Problem> {
 }
 
 fn parse_seq(text: &str) -> Result<Seq, Problem> {
-    http::parse_number("seq", text).map(Seq)
+    parse_number("seq", text).map(Seq)
 }
 
 /// Answers a request; never fails, whatever goes wrong behind it.
@@ -233,7 +240,7 @@ async fn dispatch(request: Request, path: &str, env: Env, context: &Context) -> 
         return Err(Problem::new(Kind::MethodNotAllowed, detail).header("allow", route.allow()));
     }
     if route == Route::Health {
-        return http::health();
+        return http::health::get();
     }
     let config = Config::of(&env);
     let config = config.map_err(|error| Problem::new(Kind::Misconfigured, error.to_string()))?;
@@ -247,11 +254,11 @@ async fn dispatch(request: Request, path: &str, env: Env, context: &Context) -> 
 
 async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Problem> {
     if !route.is_for_relays() {
-        let client = limits::client(call.headers());
-        limits::front(&call.env, &call.config, &client).await?;
+        let client = rate_limit::client(call.headers());
+        rate_limit::front(&call.env, &call.config, &client).await?;
         if route.gives_credentials(&method) {
             let policy = Policy::CredentialsAddress;
-            if let Some(refused) = limits::take(&call.env, &call.config, policy, &client).await? {
+            if let Some(refused) = limits_api::take(&call.env, &call.config, policy, &client).await? {
                 return Ok(refused);
             }
         }
@@ -260,12 +267,12 @@ async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Pr
         (_, Route::Config) => http::config::get(&call),
         (_, Route::Status) => http::status::get(&call).await,
         (_, Route::Costs) => http::costs::get(&call).await,
-        (_, Route::Guest) => http::auth::guest(&call),
+        (_, Route::Guest) => http::tokens::guest(&call),
         (_, Route::Audit) => http::audit::list(&call).await,
-        (_, Route::Nonce) => http::auth::nonce(&call),
-        (_, Route::Wallet) => http::auth::wallet(call).await,
-        (_, Route::Token) => http::auth::token(call).await,
-        (_, Route::Revoke) => http::auth::revoke(call).await,
+        (_, Route::Nonce) => http::tokens::nonce(&call),
+        (_, Route::Wallet) => http::tokens::wallet(call).await,
+        (_, Route::Token) => http::tokens::token(call).await,
+        (_, Route::Revoke) => http::tokens::revoke(call).await,
         (Method::Post, Route::Keys) => http::keys::create(call).await,
         (_, Route::Keys) => http::keys::list(&call).await,
         (_, Route::Key(key)) => http::keys::remove(&call, key).await,
@@ -291,14 +298,16 @@ async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Pr
         (_, Route::Chain(stream)) => http::chain::list(&call, &stream).await,
         (Method::Delete, Route::Relay(relay)) => http::relays::goodbye(&call, &relay).await,
         (_, Route::Relay(relay)) => http::relays::register(call, &relay).await,
-        (Method::Delete, Route::TakeUp(relay, stream)) => http::relays::release(&call, &relay, &stream).await,
+        (Method::Delete, Route::AcquireEpoch(relay, stream)) => {
+            http::relays::release(&call, &relay, &stream).await
+        }
         (_, Route::Inbox(relay, stream)) => http::relays::inbox(&call, &relay, &stream).await,
-        (_, Route::TakeUp(relay, stream)) => http::relays::take_up(call, &relay, &stream).await,
+        (_, Route::AcquireEpoch(relay, stream)) => http::relays::acquire_epoch(call, &relay, &stream).await,
         (_, Route::Producer(relay, stream, producer)) => {
             http::relays::producer(&call, &relay, &stream, producer).await
         }
         (_, Route::Batches(relay, stream)) => http::relays::batch(call, &relay, &stream).await,
-        (_, Route::Health) => http::health(),
+        (_, Route::Health) => http::health::get(),
     }
 }
 

@@ -1,7 +1,7 @@
 // A relay without clients: it speaks to the edge as docs/PROTOCOL.md says ("Between relay and edge"), and no more.
 
 import { createHmac, hkdfSync, randomBytes } from "node:crypto";
-import { encodeCbor } from "../../web/src/lib/cbor.ts";
+import { encodeCbor } from "../../web/src/lib/wire/cbor.ts";
 
 /** @typedef {{ mode?: string, prove?: boolean }} Settings what a stream is made with */
 

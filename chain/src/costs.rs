@@ -9,8 +9,8 @@ use alloy_sol_types::SolCall;
 use serde::Serialize;
 
 use crate::abi::{self, Anchor, Message, Publication, emitDigestsCall, emitMessagesCall, openCall};
-use crate::fees::{self, FeePolicy};
-use crate::rpc::{FeeHistory, Request};
+use crate::ethereum::{self, FeePolicy};
+use crate::ethereum::{FeeHistory, Request};
 
 /// Messages in the estimated transactions: enough that what they share hardly counts.
 pub const SAMPLE: u64 = 10;
@@ -127,7 +127,7 @@ impl Estimates {
             cap: u128::MAX,
             ..policy
         };
-        let price = base_fee.saturating_add(fees::estimate(history, unbounded).ok()?.tip);
+        let price = base_fee.saturating_add(ethereum::estimate_fees(history, unbounded).ok()?.tip);
         let cost = |gas: u64| Cost {
             gas,
             wei: (U256::from(gas) * U256::from(price)).to_string(),

@@ -2,8 +2,8 @@
 
 use alloy_primitives::{Address, B256};
 use streamchain_chain::costs::{Estimates, MESSAGES_PER_ANCHOR};
-use streamchain_chain::fees::FeePolicy;
-use streamchain_chain::rpc::{FeeHistory, Request};
+use streamchain_chain::ethereum::FeePolicy;
+use streamchain_chain::ethereum::{FeeHistory, Request};
 
 const POLICY: FeePolicy = FeePolicy {
     cap: 1,

@@ -1,8 +1,8 @@
 //! What a transaction offers.
 
 use proptest::prelude::*;
-use streamchain_chain::fees::{FeeError, FeePolicy, Fees, bump, estimate};
-use streamchain_chain::rpc::FeeHistory;
+use streamchain_chain::ethereum::FeeHistory;
+use streamchain_chain::ethereum::{FeeError, FeePolicy, Fees, bump_fees, estimate_fees};
 
 const GWEI: u128 = 1_000_000_000;
 const POLICY: FeePolicy = FeePolicy {
@@ -14,7 +14,7 @@ const POLICY: FeePolicy = FeePolicy {
 fn a_fresh_offer_is_twice_the_next_base_fee_and_the_median_tip() {
     let history = FeeHistory::new(&[9 * GWEI, 10 * GWEI], &[GWEI, 3 * GWEI, 2 * GWEI]);
     assert_eq!(
-        estimate(&history, POLICY),
+        estimate_fees(&history, POLICY),
         Ok(Fees {
             max_fee: 22 * GWEI,
             tip: 2 * GWEI
@@ -25,9 +25,9 @@ fn a_fresh_offer_is_twice_the_next_base_fee_and_the_median_tip() {
 #[test]
 fn empty_blocks_do_not_lower_the_tip() {
     let history = FeeHistory::new(&[GWEI], &[0, 0, 0, GWEI, 0]);
-    assert_eq!(estimate(&history, POLICY).unwrap().tip, GWEI);
+    assert_eq!(estimate_fees(&history, POLICY).unwrap().tip, GWEI);
     let silent = FeeHistory::new(&[GWEI], &[0, 0]);
-    assert_eq!(estimate(&silent, POLICY).unwrap().tip, POLICY.tip_floor);
+    assert_eq!(estimate_fees(&silent, POLICY).unwrap().tip, POLICY.tip_floor);
 }
 
 #[test]
@@ -37,8 +37,11 @@ fn above_the_cap_nothing_is_offered() {
         base_fee: 101 * GWEI,
         cap: POLICY.cap,
     };
-    assert_eq!(estimate(&history, POLICY), Err(above));
-    assert_eq!(estimate(&FeeHistory::default(), POLICY), Err(FeeError::NoBaseFee));
+    assert_eq!(estimate_fees(&history, POLICY), Err(above));
+    assert_eq!(
+        estimate_fees(&FeeHistory::default(), POLICY),
+        Err(FeeError::NoBaseFee)
+    );
 }
 
 #[test]
@@ -51,7 +54,7 @@ fn a_replacement_follows_the_market_when_that_is_more() {
         max_fee: 30 * GWEI,
         tip: 2 * GWEI,
     };
-    assert_eq!(bump(previous, fresh, POLICY), Some(fresh));
+    assert_eq!(bump_fees(previous, fresh, POLICY), Some(fresh));
 }
 
 #[test]
@@ -60,7 +63,7 @@ fn where_the_cap_leaves_no_room_there_is_no_replacement() {
         max_fee: 90 * GWEI,
         tip: GWEI,
     };
-    assert_eq!(bump(previous, previous, POLICY), None);
+    assert_eq!(bump_fees(previous, previous, POLICY), None);
 }
 
 fn fee() -> impl Strategy<Value = u128> {
@@ -70,7 +73,7 @@ fn fee() -> impl Strategy<Value = u128> {
 proptest! {
     #[test]
     fn every_offer_keeps_the_bounds(base in fee(), tips in prop::collection::vec(fee(), 0..5)) {
-        if let Ok(fees) = estimate(&FeeHistory::new(&[base], &tips), POLICY) {
+        if let Ok(fees) = estimate_fees(&FeeHistory::new(&[base], &tips), POLICY) {
             prop_assert!(fees.tip <= fees.max_fee && fees.max_fee <= POLICY.cap);
             prop_assert!(fees.max_fee >= base + POLICY.tip_floor, "it can be mined in the next block");
         }
@@ -80,7 +83,7 @@ proptest! {
     fn every_replacement_raises_both_fields_by_an_eighth(max_fee in fee(), tip in fee(), fresh in fee()) {
         let previous = Fees { max_fee, tip: tip.min(max_fee) };
         let fresh = Fees { max_fee: fresh, tip: fresh / 2 };
-        if let Some(fees) = bump(previous, fresh, POLICY) {
+        if let Some(fees) = bump_fees(previous, fresh, POLICY) {
             prop_assert!(fees.tip <= fees.max_fee && fees.max_fee <= POLICY.cap);
             for (new, old) in [(fees.max_fee, previous.max_fee), (fees.tip, previous.tip)] {
                 prop_assert!(new > old && new * 8 >= old * 9, "{new} replaces {old}");

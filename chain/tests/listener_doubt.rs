@@ -5,7 +5,7 @@ mod support;
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolCall;
 use streamchain_chain::abi::IStreamChain::publishCall;
-use streamchain_chain::rpc::{Answer, BlockId, LogBlocks, Request, RpcError};
+use streamchain_chain::ethereum::{Answer, BlockId, LogBlocks, Request, RpcError};
 use support::fake_chain::{FakeChain, Orphans};
 use support::listening::*;
 
@@ -208,7 +208,7 @@ fn a_wrong_finalized_hash_is_a_lie() {
 
 #[test]
 fn logs_that_were_not_asked_for_are_lies() {
-    type Change = fn(&mut streamchain_chain::rpc::Log);
+    type Change = fn(&mut streamchain_chain::ethereum::Log);
     let changes: [Change; 5] = [
         |log| log.address = Address::ZERO,
         |log| log.block_number += 1,

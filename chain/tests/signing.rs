@@ -3,9 +3,9 @@
 mod support;
 
 use alloy_primitives::{Address, Bytes, hex};
-use streamchain_chain::fees::Fees;
-use streamchain_chain::tx::{BadKey, Signed, Signer, Transaction};
-use support::sending::signer;
+use streamchain_chain::ethereum::Fees;
+use streamchain_chain::ethereum::{BadKey, Signed, Signer, Transaction};
+use support::anchoring::signer;
 
 fn sign(chain_id: u64, nonce: u64, tip: u128, max_fee: u128, gas: u64, to: &str, data: Vec<u8>) -> Signed {
     let (to, data) = (to.parse().unwrap(), Bytes::from(data));

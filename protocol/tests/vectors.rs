@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 use streamchain_protocol::ids::{Seq, StreamId, StreamName};
-use streamchain_protocol::merkle::{LeafFields, Tree, process_proof};
+use streamchain_protocol::proof::LeafFields;
+use streamchain_protocol::proof::merkle::{Tree, process_proof};
 use streamchain_protocol::{Address, B256, Bytes, keccak256};
 
 #[derive(Deserialize)]

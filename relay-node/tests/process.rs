@@ -1,20 +1,20 @@
 //! The relay as a process, over real sockets: from `relay-node run` to its exit.
 
-use relay_node::client::{Client, Identity, Invitation};
-use relay_node::loopback_edge::LoopbackEdge;
-use relay_node::worker::now;
+use relay_node::now;
+use relay_testkit::LoopbackEdge;
+use relay_testkit::{Client, Identity, Invitation};
 use std::io::Read;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use streamchain_protocol::Address;
-use streamchain_protocol::cbor::Reader;
-use streamchain_protocol::frame::{ClientFrame, RelayFrame};
+use streamchain_protocol::auth::{MasterSecret, RelayKey};
+use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
-use streamchain_protocol::keys::{MasterSecret, RelayKey};
-use streamchain_protocol::sdp::parse_fingerprint;
-use streamchain_protocol::token::{Rights, SessionToken, ice_password};
+use streamchain_protocol::webrtc::parse_fingerprint;
+use streamchain_protocol::wire::cbor::Reader;
+use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame};
 
 /// Far more than anything here takes, so that a busy machine fails no test.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -149,10 +149,10 @@ impl Scene {
     fn connect(&self) -> Peer {
         let registration = self.edge.kept().registration.clone().unwrap();
         let candidate = registration.shards[0].candidates[0].clone();
-        let crypto = Arc::new(relay_node::core::dtls::crypto_provider());
+        let crypto = Arc::new(relay_node::crypto_provider());
         let identity = Identity::new(crypto.dtls_provider.generate_certificate().unwrap(), crypto);
         let token = SessionToken {
-            rights: Rights::ALL,
+            rights: SessionRights::ALL,
             expires_s: (now().unix_ms / 1_000) as u32 + 60,
             session: SessionId([1; 8]),
             stream: ShortId([9; 20]),
@@ -370,10 +370,10 @@ const BESIDE_PAYLOADS_KIB: u64 = 24 * 1_024;
 fn while_storage_stalls_the_process_stays_within_its_bound_and_afterwards_everything_is_stored() {
     const UNSTORED_MIB: u64 = 16;
     let scene = Scene::new();
-    let unstored = UNSTORED_MIB.to_string();
+    let uncommitted = UNSTORED_MIB.to_string();
     let arguments = [
         "--unstored-mib",
-        &unstored,
+        &uncommitted,
         "--session-bytes",
         "0",
         "--session-messages",

@@ -9,21 +9,22 @@
 //! response ends like every other: after its life, or when it has asked often enough.
 
 use super::messages::{Page, read_database};
-use super::{Answer, Call};
-use crate::auth;
-use crate::durable::call::{Method, call as ask};
-use crate::durable::stream::NewsAnswer;
-use crate::durable::stream_stub;
+use crate::auth::principal as auth;
+use crate::objects::call::{Method, call as ask};
+use crate::objects::stream::api::NewsAnswer;
+use crate::objects::stream_stub;
 use crate::problem::{Kind, Problem};
+use crate::request::Call;
+use crate::response::Answer;
 use futures_util::stream;
 use serde_json::json;
 use std::fmt::Write;
 use std::time::Duration;
+use streamchain_edge_core::stream_log::{Cursor, LogState, News};
+use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{Seq, StreamRef};
 use streamchain_protocol::limits::EXACT_INTEGER_MAX;
-use streamchain_protocol::log::{Cursor, LogState, News};
-use streamchain_protocol::rights::Right;
-use streamchain_protocol::settings::ReadAccess;
+use streamchain_protocol::stream_settings::ReadAccess;
 use worker::{Date, Delay, Error, Headers, Response, console_error};
 
 /// Longest life of one response, seconds: a reader that vanished unseen costs no more than this. EventSource comes

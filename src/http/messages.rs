@@ -1,19 +1,20 @@
 //! `/v1/streams/{stream}/messages`: history, joined from the database and the Stream object without a seam.
 
-use super::{Answer, Call, json, respond};
-use crate::auth;
-use crate::durable::call::{Method, call as ask};
-use crate::durable::stream::TailAnswer;
-use crate::durable::stream_stub;
+use crate::auth::principal as auth;
+use crate::objects::call::{Method, call as ask};
+use crate::objects::stream::api::TailAnswer;
+use crate::objects::stream_stub;
 use crate::problem::Problem;
-use crate::store::segments;
+use crate::request::Call;
+use crate::response::{Answer, json, respond};
+use crate::storage::d1::segments;
 use serde_json::{Value, json};
-use streamchain_protocol::batch::{Record, decode_records};
-use streamchain_protocol::cbor::Writer;
+use streamchain_edge_core::stream_log::Tail;
+use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{Seq, StreamRef};
 use streamchain_protocol::limits::{HISTORY_DEFAULT_MESSAGES, HISTORY_MAX_BYTES, HISTORY_MAX_MESSAGES};
-use streamchain_protocol::log::Tail;
-use streamchain_protocol::rights::Right;
+use streamchain_protocol::wire::cbor::Writer;
+use streamchain_protocol::wire::{Record, decode_records};
 use worker::D1Database;
 
 /// RFC 8742.

@@ -2,23 +2,25 @@
 //!
 //! What always holds: no receipt goes out that does not check.
 
-use super::{Answer, Call, json};
-use crate::auth;
-use crate::durable::call::{Method, Outcome, call as ask, outcome};
-use crate::durable::stream_stub;
+use crate::auth::principal as auth;
+use crate::objects::call::{Method, Outcome, call as ask, outcome};
+use crate::objects::stream_stub;
 use crate::problem::{Kind, Problem};
-use crate::store::anchors::{self, AnchorRow};
-use crate::store::segments::{self, SegmentRow};
-use crate::store::streams::{self, StreamRow};
+use crate::request::Call;
+use crate::response::{Answer, json};
+use crate::storage::d1::anchors::{self, AnchorRow};
+use crate::storage::d1::segments::{self, SegmentRow};
+use crate::storage::d1::streams::{self, StreamRow};
 use alloy_primitives::{Address, B256};
-use streamchain_protocol::batch::decode_records;
+use streamchain_edge_core::stream_log::LogState;
+use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{Seq, StreamRef};
-use streamchain_protocol::log::{LogState, leaves};
-use streamchain_protocol::merkle::Tree;
-use streamchain_protocol::receipt::{
+use streamchain_protocol::proof::leaves;
+use streamchain_protocol::proof::merkle::Tree;
+use streamchain_protocol::proof::{
     RECEIPT_TYPE, RECEIPT_VERSION, Receipt, ReceiptAnchor, ReceiptMessage, ReceiptStream,
 };
-use streamchain_protocol::rights::Right;
+use streamchain_protocol::wire::decode_records;
 
 /// `GET /v1/streams/{stream}/messages/{seq}/receipt`
 pub async fn get(call: &Call, stream: &StreamRef, seq: Seq) -> Answer {

@@ -1,9 +1,9 @@
 use super::*;
-use crate::store::anchors::ChainState;
+use crate::storage::d1::anchors::ChainState;
 use alloy_primitives::Bytes;
-use streamchain_protocol::batch::{Record, encode_records};
 use streamchain_protocol::ids::{ProducerId, StreamId};
-use streamchain_protocol::settings::StreamSettings;
+use streamchain_protocol::stream_settings::StreamSettings;
+use streamchain_protocol::wire::{Record, encode_records};
 
 /// A stream whose segments have these sizes, all under one anchor.
 fn sources(sizes: &[u64], wanted: usize) -> Sources {

@@ -1,12 +1,13 @@
 //! `/v1/relays/…`: for relays alone, each with its own key.
 
-use super::{Answer, Call};
-use crate::auth::need_relay;
-use crate::durable::call::{Method, bytes_body, call as ask};
-use crate::durable::{relays_stub, stream_stub};
+use crate::auth::bearer::need_relay;
+use crate::objects::call::{Method, bytes_body, call as ask};
+use crate::objects::{relays_stub, stream_stub};
 use crate::problem::{Kind, Problem};
-use streamchain_protocol::batch::Batch;
+use crate::request::Call;
+use crate::response::Answer;
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, StreamRef};
+use streamchain_protocol::wire::Batch;
 
 /// Largest registration, bytes: 64 shards with 8 candidates each take about 40 KB.
 const REGISTRATION_MAX_BYTES: usize = 64 * 1024;
@@ -41,15 +42,15 @@ pub async fn goodbye(call: &Call, relay: &RelayId) -> Answer {
 }
 
 /// `PUT /v1/relays/{relay}/streams/{stream}`: the relay takes the stream up.
-pub async fn take_up(mut call: Call, relay: &RelayId, stream: &StreamRef) -> Answer {
+pub async fn acquire_epoch(mut call: Call, relay: &RelayId, stream: &StreamRef) -> Answer {
     need_relay(call.headers(), &call.config, relay)?;
-    let taken_up = call.body(SMALL_MAX_BYTES).await?;
+    let acquired = call.body(SMALL_MAX_BYTES).await?;
     let stub = stream_stub(&call.env, call.short(stream))?;
     Ok(ask(
         &stub,
         Method::Put,
         &format!("/holder?relay={relay}"),
-        bytes_body(&taken_up),
+        bytes_body(&acquired),
     )
     .await?)
 }

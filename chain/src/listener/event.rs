@@ -5,7 +5,7 @@ use alloy_sol_types::SolEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::abi::{Anchored, Published};
-use crate::rpc::Log;
+use crate::ethereum::Log;
 
 /// The signatures of the events that are followed.
 pub(super) const TOPICS: [B256; 2] = [Anchored::SIGNATURE_HASH, Published::SIGNATURE_HASH];
@@ -172,7 +172,7 @@ impl ChainEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use streamchain_protocol::json;
+    use streamchain_protocol::util::json;
 
     #[test]
     fn every_event_is_read_as_it_was_written_and_none_that_lacks_a_member() {

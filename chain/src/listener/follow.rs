@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 
 use super::scan::Scan;
 use super::{Batch, ChainEvent, Command, Listener, Mark};
-use crate::rpc::{Answer, Block, BlockId, Request, RpcError};
+use crate::ethereum::{Answer, Block, BlockId, Request, RpcError};
 
 /// How far the head may be below what we have read before the node is taken for one that is syncing or lies. A node
 /// behind the same address may lag a few blocks; a fork that makes a chain shorter is shallower than this.

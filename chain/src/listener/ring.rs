@@ -6,8 +6,8 @@
 use alloy_primitives::B256;
 
 use super::{Mark, RING_PREFIX};
-use crate::row::Journal;
-use streamchain_protocol::sorted::SortedMap;
+use crate::journal::Journal;
+use streamchain_protocol::util::SortedMap;
 
 /// Entries kept at most: several times what any chain takes to finalize at one entry a block. When there are more,
 /// every second one of the older half goes, and a walk back undoes a little more than it has to.
@@ -19,11 +19,11 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    pub fn restore(&mut self, number: u64, hash: B256) {
+    pub(super) fn restore(&mut self, number: u64, hash: B256) {
         self.blocks.insert(number, hash);
     }
 
-    pub fn push(&mut self, mark: Mark, journal: &mut Journal) {
+    pub(super) fn push(&mut self, mark: Mark, journal: &mut Journal) {
         if self.blocks.insert(mark.number, mark.hash) != Some(mark.hash) {
             journal.put(ring_key(mark.number), &mark.hash);
         }
@@ -34,21 +34,21 @@ impl Ring {
         }
     }
 
-    pub fn last(&self) -> Option<Mark> {
+    pub(super) fn last(&self) -> Option<Mark> {
         self.blocks.entries().last().map(mark)
     }
 
-    pub fn get(&self, number: u64) -> Option<B256> {
+    pub(super) fn get(&self, number: u64) -> Option<B256> {
         self.blocks.get(&number).copied()
     }
 
     /// The newest entry at or below `number`.
-    pub fn at_or_below(&self, number: u64) -> Option<Mark> {
+    pub(super) fn at_or_below(&self, number: u64) -> Option<Mark> {
         self.through(number).last().map(mark)
     }
 
     /// All entries at or below `number`, oldest first.
-    pub fn up_to(&self, number: u64) -> Vec<Mark> {
+    pub(super) fn up_to(&self, number: u64) -> Vec<Mark> {
         self.through(number).iter().map(mark).collect()
     }
 
@@ -58,7 +58,7 @@ impl Ring {
     }
 
     /// Forgets all entries above `number`, or all.
-    pub fn cut_above(&mut self, number: Option<u64>, journal: &mut Journal) {
+    pub(super) fn cut_above(&mut self, number: Option<u64>, journal: &mut Journal) {
         let above = number.map_or(0, |number| number + 1);
         let gone: Vec<u64> = self
             .blocks
@@ -70,7 +70,7 @@ impl Ring {
     }
 
     /// Forgets what a walk back will never need: all but the newest entry at or below the finalized height.
-    pub fn prune(&mut self, finalized: u64, journal: &mut Journal) {
+    pub(super) fn prune(&mut self, finalized: u64, journal: &mut Journal) {
         let Some(floor) = self.at_or_below(finalized) else {
             return;
         };

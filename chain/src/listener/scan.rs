@@ -9,7 +9,7 @@ use alloy_primitives::B256;
 use super::event::TOPICS;
 use super::follow::{Next, Step, View};
 use super::{Batch, ChainEvent, Listener, MAX_HELD_EVENTS, Mark};
-use crate::rpc::{Answer, Block, BlockId, Log, LogBlocks, Request, RpcError};
+use crate::ethereum::{Answer, Block, BlockId, Log, LogBlocks, Request, RpcError};
 
 /// The newest blocks, which are read one by one: nodes behind one address often differ by a few.
 const BY_HASH_WINDOW: u64 = 8;

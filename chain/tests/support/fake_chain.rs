@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::fake_contract::execute;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_rlp::{Decodable, Header};
-use streamchain_chain::rpc::{
+use streamchain_chain::ethereum::{
     Answer, Block, BlockId, FeeHistory, Log, LogBlocks, Receipt, Request, RpcError,
 };
 

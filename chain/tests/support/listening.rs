@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use streamchain_chain::ethereum::{Answer, Request, RpcError};
+use streamchain_chain::journal::Row;
 use streamchain_chain::listener::{Batch, ChainEvent, Command, EventId, Listener, Settings};
-use streamchain_chain::row::Row;
-use streamchain_chain::rpc::{Answer, Request, RpcError};
 
 use super::Fault;
 use super::fake_chain::{CHAIN_ID, CONTRACT, FakeChain};

@@ -2,10 +2,10 @@
 
 #![allow(dead_code, missing_docs, clippy::unwrap_used)] // each test file uses its part
 
+pub mod anchoring;
 pub mod fake_chain;
 pub mod fake_contract;
 pub mod listening;
-pub mod sending;
 
 /// What happens to one command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

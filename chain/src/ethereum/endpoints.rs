@@ -1,0 +1,177 @@
+//! Several URLs of one chain: which one to ask next.
+//!
+//! What always holds: no answer of a node is used before that node has named the configured chain; a node that
+//! failed rests for a while, unless all rest, and then the one that is due first is asked.
+
+use super::rpc::{Answer, Request, RpcError};
+
+/// How long a node is left alone after a failure, in ms: long enough not to spend every round's first time-out on
+/// a dead node, short enough that the preferred one is soon used again.
+const REST_MS: u64 = 30_000;
+/// How long a node that is on another chain is left alone, in ms: somebody has to change a configuration.
+const WRONG_CHAIN_REST_MS: u64 = 300_000;
+/// How long a node's word about its chain is good, in ms.
+const CHAIN_CHECK_MS: u64 = 600_000;
+
+#[derive(Clone, Debug, Default)]
+struct Endpoint {
+    rests_until: u64,
+    checked_until: u64,
+}
+
+/// The URLs of a chain, in order of preference, by their index.
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    chain_id: u64,
+    endpoints: Vec<Endpoint>,
+}
+
+/// Whom to ask, and whether to ask for its chain first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The index of the URL.
+    pub index: usize,
+    /// `eth_chainId` has to be asked first; its outcome goes to [`Endpoints::handle_chain_id`].
+    pub check_chain: bool,
+}
+
+impl Endpoints {
+    /// `count` URLs (at least one) that should be on chain `chain_id`.
+    pub fn new(chain_id: u64, count: usize) -> Self {
+        Self {
+            chain_id,
+            endpoints: vec![Endpoint::default(); count.max(1)],
+        }
+    }
+
+    /// Whom to ask now.
+    pub fn choose(&self, now_ms: u64) -> Choice {
+        let awake = self
+            .endpoints
+            .iter()
+            .position(|endpoint| endpoint.rests_until <= now_ms);
+        let index = awake.unwrap_or_else(|| {
+            let due = self
+                .endpoints
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, endpoint)| endpoint.rests_until);
+            due.map_or(0, |(index, _)| index)
+        });
+        Choice {
+            index,
+            check_chain: self.endpoints[index].checked_until <= now_ms,
+        }
+    }
+
+    /// Takes in what a node said of its chain. An error means: do not use it, choose again.
+    pub fn handle_chain_id(
+        &mut self,
+        index: usize,
+        outcome: Result<Answer, RpcError>,
+        now_ms: u64,
+    ) -> Result<(), RpcError> {
+        let found = match outcome {
+            Ok(Answer::ChainId(found)) => found,
+            Ok(_) => {
+                return Err(RpcError::Malformed(format!(
+                    "{}: another answer",
+                    Request::ChainId.method()
+                )));
+            }
+            Err(error) => {
+                self.handle_failure(index, now_ms);
+                return Err(error);
+            }
+        };
+        let expected = self.chain_id;
+        let Some(endpoint) = self.endpoints.get_mut(index) else {
+            return Ok(());
+        };
+        if found != expected {
+            endpoint.rests_until = now_ms + WRONG_CHAIN_REST_MS;
+            return Err(RpcError::WrongChain { expected, found });
+        }
+        endpoint.checked_until = now_ms + CHAIN_CHECK_MS;
+        Ok(())
+    }
+
+    /// A node failed, or gave answers that cannot be true: it rests, and has to name its chain again.
+    pub fn handle_failure(&mut self, index: usize, now_ms: u64) {
+        if let Some(endpoint) = self.endpoints.get_mut(index) {
+            *endpoint = Endpoint {
+                rests_until: now_ms + REST_MS,
+                checked_until: 0,
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two() -> Endpoints {
+        Endpoints::new(31337, 2)
+    }
+
+    #[test]
+    fn a_node_is_asked_for_its_chain_before_anything_else_and_not_again_soon() {
+        let mut endpoints = two();
+        assert_eq!(
+            endpoints.choose(0),
+            Choice {
+                index: 0,
+                check_chain: true
+            }
+        );
+        assert_eq!(
+            endpoints.handle_chain_id(0, Ok(Answer::ChainId(31337)), 0),
+            Ok(())
+        );
+        assert_eq!(
+            endpoints.choose(1_000),
+            Choice {
+                index: 0,
+                check_chain: false
+            }
+        );
+        assert!(endpoints.choose(CHAIN_CHECK_MS).check_chain);
+    }
+
+    #[test]
+    fn a_node_on_another_chain_is_passed_over() {
+        let mut endpoints = two();
+        let refused = endpoints.handle_chain_id(0, Ok(Answer::ChainId(1)), 0);
+        assert_eq!(
+            refused,
+            Err(RpcError::WrongChain {
+                expected: 31337,
+                found: 1
+            })
+        );
+        assert_eq!(endpoints.choose(REST_MS + 1).index, 1);
+    }
+
+    #[test]
+    fn after_a_failure_the_next_one_serves_until_the_first_has_rested() {
+        let mut endpoints = two();
+        endpoints.handle_failure(0, 0);
+        assert_eq!(endpoints.choose(1).index, 1);
+        assert_eq!(
+            endpoints.choose(REST_MS),
+            Choice {
+                index: 0,
+                check_chain: true
+            }
+        );
+    }
+
+    #[test]
+    fn when_all_rest_the_one_that_is_due_first_is_asked_all_the_same() {
+        let mut endpoints = two();
+        endpoints.handle_failure(0, 0);
+        endpoints.handle_failure(1, 10);
+        assert_eq!(endpoints.choose(20).index, 0);
+    }
+}

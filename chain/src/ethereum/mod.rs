@@ -1,0 +1,14 @@
+//! Ethereum without a network: JSON-RPC as values, which endpoint to ask, fees, signed transactions and the
+//! signatures that wallets make.
+
+pub mod eip191;
+pub mod eip6492;
+mod endpoints;
+mod fees;
+mod rpc;
+mod tx;
+
+pub use endpoints::{Choice, Endpoints};
+pub use fees::{FeeError, FeePolicy, Fees, WEI_PER_GWEI, bump_fees, estimate_fees, parse_gwei};
+pub use rpc::{Answer, Block, BlockId, FeeHistory, Log, LogBlocks, Receipt, Request, RpcError};
+pub use tx::{BadKey, Signed, Signer, Transaction};

@@ -1,0 +1,300 @@
+//! Ethereum JSON-RPC as values: what is asked, what is answered, what went wrong. No transport.
+//!
+//! What always holds: an [`Answer`] has the shape its [`Request`] asks for; anything else is an [`RpcError`].
+
+mod error;
+mod types;
+
+use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use streamchain_protocol::util::json;
+
+pub use error::RpcError;
+pub use types::{Block, FeeHistory, Log, Receipt};
+
+/// How many blocks of fee history to ask for: enough that one odd block does not set the tip.
+const FEE_HISTORY_BLOCKS: u64 = 10;
+/// The reward percentile asked for: half of the gas paid less.
+const FEE_HISTORY_PERCENTILE: u64 = 50;
+
+/// Which block is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockId {
+    /// The newest block the node knows.
+    Latest,
+    /// The newest block that no honest majority takes back.
+    Finalized,
+    /// The block at this height.
+    Number(u64),
+}
+
+impl BlockId {
+    fn to_json(self) -> Value {
+        match self {
+            BlockId::Latest => json!("latest"),
+            BlockId::Finalized => json!("finalized"),
+            BlockId::Number(number) => json!(quantity(number)),
+        }
+    }
+}
+
+/// Which blocks' logs are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogBlocks {
+    /// The one block with this hash; a node that does not know it answers with an error (EIP-234).
+    Hash(B256),
+    /// The blocks at these heights, both included, on whatever chain the node follows at the moment.
+    Range(u64, u64),
+}
+
+/// A question to a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// `eth_chainId`
+    ChainId,
+    /// `eth_syncing`
+    Syncing,
+    /// `eth_getBlockByNumber`, without the transactions.
+    Block(BlockId),
+    /// `eth_getLogs` of one contract, where the first topic is any of those given.
+    Logs {
+        /// The contract.
+        address: Address,
+        /// The events' signatures.
+        topics: Vec<B256>,
+        /// Where to look.
+        blocks: LogBlocks,
+    },
+    /// `eth_getTransactionCount` at the latest block: the nonce of the account's next transaction.
+    TransactionCount(Address),
+    /// `eth_getBalance` at the latest block.
+    Balance(Address),
+    /// `eth_feeHistory` up to the latest block.
+    FeeHistory,
+    /// `eth_estimateGas` at the latest block.
+    EstimateGas {
+        /// The sender.
+        from: Address,
+        /// The contract called.
+        to: Address,
+        /// The calldata.
+        data: Bytes,
+    },
+    /// `eth_call`
+    Call {
+        /// The contract called.
+        to: Address,
+        /// The calldata.
+        data: Bytes,
+        /// On which state.
+        at: BlockId,
+    },
+    /// `eth_call` of creation code: a program that is run and forgotten.
+    Run {
+        /// The code; what it returns is the answer.
+        program: Bytes,
+        /// Who the node takes for the sender.
+        from: Address,
+        /// On which state.
+        at: BlockId,
+    },
+    /// `eth_sendRawTransaction`
+    Send(Bytes),
+    /// `eth_getTransactionReceipt`
+    Receipt(B256),
+}
+
+/// A node's answer, one variant per kind of [`Request`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The chain's id.
+    ChainId(u64),
+    /// Whether the node is still catching up.
+    Syncing(bool),
+    /// The block, or `None` when the node does not know it.
+    Block(Option<Block>),
+    /// The logs found.
+    Logs(Vec<Log>),
+    /// The nonce of the account's next transaction.
+    TransactionCount(u64),
+    /// The account's balance in wei.
+    Balance(U256),
+    /// The fee history.
+    FeeHistory(FeeHistory),
+    /// The gas a call would use.
+    Gas(u64),
+    /// What a call returned.
+    Returned(Bytes),
+    /// The hash of the transaction that was taken in.
+    Sent(B256),
+    /// The receipt, or `None` while the transaction is in no block.
+    Receipt(Option<Receipt>),
+}
+
+impl Request {
+    /// The JSON-RPC method.
+    pub fn method(&self) -> &'static str {
+        match self {
+            Request::ChainId => "eth_chainId",
+            Request::Syncing => "eth_syncing",
+            Request::Block(_) => "eth_getBlockByNumber",
+            Request::Logs { .. } => "eth_getLogs",
+            Request::TransactionCount(_) => "eth_getTransactionCount",
+            Request::Balance(_) => "eth_getBalance",
+            Request::FeeHistory => "eth_feeHistory",
+            Request::EstimateGas { .. } => "eth_estimateGas",
+            Request::Call { .. } | Request::Run { .. } => "eth_call",
+            Request::Send(_) => "eth_sendRawTransaction",
+            Request::Receipt(_) => "eth_getTransactionReceipt",
+        }
+    }
+
+    /// The JSON-RPC parameters.
+    pub fn params(&self) -> Value {
+        match self {
+            Request::ChainId | Request::Syncing => json!([]),
+            Request::Block(id) => json!([id.to_json(), false]),
+            Request::Logs {
+                address,
+                topics,
+                blocks,
+            } => match blocks {
+                LogBlocks::Hash(hash) => {
+                    json!([{ "address": address, "topics": [topics], "blockHash": hash }])
+                }
+                LogBlocks::Range(from, to) => json!([{ "address": address, "topics": [topics],
+                    "fromBlock": quantity(*from), "toBlock": quantity(*to) }]),
+            },
+            Request::TransactionCount(account) | Request::Balance(account) => json!([account, "latest"]),
+            Request::FeeHistory => json!([quantity(FEE_HISTORY_BLOCKS), "latest", [FEE_HISTORY_PERCENTILE]]),
+            // Without the block parameter: some nodes know only the one-parameter form, and all mean a state
+            // that includes the latest block.
+            Request::EstimateGas { from, to, data } => json!([{ "from": from, "to": to, "data": data }]),
+            Request::Call { to, data, at } => json!([{ "to": to, "data": data }, at.to_json()]),
+            Request::Run { program, from, at } => json!([{ "from": from, "data": program }, at.to_json()]),
+            Request::Send(raw) => json!([raw]),
+            Request::Receipt(hash) => json!([hash]),
+        }
+    }
+
+    /// The whole JSON-RPC 2.0 request body.
+    pub fn body(&self) -> String {
+        json!({ "jsonrpc": "2.0", "id": 1, "method": self.method(), "params": self.params() }).to_string()
+    }
+
+    /// Reads a JSON-RPC 2.0 response body.
+    pub fn decode(&self, body: &str) -> Result<Answer, RpcError> {
+        let mut body = json::tree(body)
+            .map_err(|error| RpcError::Malformed(format!("{}: not JSON: {error}", self.method())))?;
+        if let Some(error) = body.get("error").filter(|error| !error.is_null()) {
+            return Err(RpcError::from_json(error));
+        }
+        match body.get_mut("result") {
+            Some(result) => self.decode_result(result.take()),
+            None => Err(RpcError::Malformed(format!(
+                "{}: neither result nor error",
+                self.method()
+            ))),
+        }
+    }
+
+    fn decode_result(&self, result: Value) -> Result<Answer, RpcError> {
+        let method = self.method();
+        Ok(match self {
+            Request::ChainId => Answer::ChainId(read::<U64>(method, result)?.to()),
+            Request::Syncing => Answer::Syncing(result != Value::Bool(false)),
+            Request::Block(_) => Answer::Block(read(method, result)?),
+            Request::Logs { .. } => Answer::Logs(read(method, result)?),
+            Request::TransactionCount(_) => Answer::TransactionCount(read::<U64>(method, result)?.to()),
+            Request::Balance(_) => Answer::Balance(read::<U256>(method, result)?),
+            Request::FeeHistory => Answer::FeeHistory(read(method, result)?),
+            Request::EstimateGas { .. } => Answer::Gas(read::<U64>(method, result)?.to()),
+            Request::Call { .. } | Request::Run { .. } => Answer::Returned(read(method, result)?),
+            Request::Send(_) => Answer::Sent(read(method, result)?),
+            Request::Receipt(_) => Answer::Receipt(read(method, result)?),
+        })
+    }
+}
+
+/// A number as JSON-RPC writes it: `0x`, then hex without leading zeros.
+fn quantity(number: u64) -> String {
+    format!("{number:#x}")
+}
+
+fn read<T: DeserializeOwned>(method: &str, result: Value) -> Result<T, RpcError> {
+    json::from_value(&result).map_err(|error| RpcError::Malformed(format!("{method}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::b256;
+
+    #[test]
+    fn a_log_query_names_its_block_by_hash_or_its_range_in_hex() {
+        let address = Address::repeat_byte(1);
+        let topics = vec![B256::repeat_byte(2)];
+        let by_range = Request::Logs {
+            address,
+            topics: topics.clone(),
+            blocks: LogBlocks::Range(0, 255),
+        };
+        assert_eq!(by_range.params()[0]["fromBlock"], "0x0");
+        assert_eq!(by_range.params()[0]["toBlock"], "0xff");
+        let by_hash = Request::Logs {
+            address,
+            topics,
+            blocks: LogBlocks::Hash(B256::repeat_byte(3)),
+        };
+        assert_eq!(
+            by_hash.params()[0]["blockHash"],
+            format!("{}", B256::repeat_byte(3))
+        );
+        assert_eq!(
+            by_hash.params()[0]["topics"][0][0],
+            format!("{}", B256::repeat_byte(2))
+        );
+    }
+
+    #[test]
+    fn a_block_is_read_with_its_links_and_a_missing_one_is_none() {
+        let request = Request::Block(BlockId::Latest);
+        let hash = b256!("11aa000000000000000000000000000000000000000000000000000000000011");
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"result":{{"number":"0x10","hash":"{hash}","parentHash":"{hash}",
+            "timestamp":"0x65","transactions":[],"baseFeePerGas":"0x7"}}}}"#
+        );
+        let expected = Block {
+            number: 16,
+            hash,
+            parent_hash: hash,
+            timestamp: 0x65,
+        };
+        assert_eq!(request.decode(&body), Ok(Answer::Block(Some(expected))));
+        let missing = r#"{"jsonrpc":"2.0","id":1,"result":null}"#;
+        assert_eq!(request.decode(missing), Ok(Answer::Block(None)));
+    }
+
+    #[test]
+    fn a_node_that_reports_progress_is_syncing() {
+        let progress = r#"{"result":{"currentBlock":"0x1","highestBlock":"0x9"}}"#;
+        assert_eq!(Request::Syncing.decode(progress), Ok(Answer::Syncing(true)));
+        assert_eq!(
+            Request::Syncing.decode(r#"{"result":false}"#),
+            Ok(Answer::Syncing(false))
+        );
+    }
+
+    #[test]
+    fn rubbish_is_malformed_and_an_error_object_is_the_nodes_word() {
+        for body in ["", "<html>", "{}", r#"{"result":"0xzz"}"#, r#"{"result":{}}"#] {
+            assert!(
+                matches!(Request::ChainId.decode(body), Err(RpcError::Malformed(_))),
+                "{body}"
+            );
+        }
+        let refused = Request::ChainId.decode(r#"{"error":{"code":-32000,"message":"nonce too low"}}"#);
+        assert!(refused.is_err_and(|error| error.is_nonce_too_low()));
+    }
+}

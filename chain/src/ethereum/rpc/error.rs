@@ -1,0 +1,285 @@
+//! What can go wrong with a call, and what a node's words mean.
+//!
+//! JSON-RPC has no codes for most refusals, so they are told apart by the words that the common clients use (geth,
+//! erigon, nethermind, besu, reth, anvil, the Hardhat node) and the large providers.
+
+use alloy_primitives::{Bytes, hex};
+use serde_json::Value;
+
+/// The longest piece of a foreign error text that is kept, in characters: it goes into a status page.
+const MAX_TEXT: usize = 300;
+
+/// Why a call has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RpcError {
+    /// The node could not be reached, or the connection broke. The call may have been carried out.
+    #[error("the node cannot be reached: {0}")]
+    Transport(String),
+    /// No answer in time. The call may have been carried out.
+    #[error("the node did not answer within {0} ms")]
+    Timeout(u64),
+    /// An HTTP status other than 200 without a JSON-RPC error. The call may have been carried out.
+    #[error("the node answered with HTTP status {0}")]
+    Http(u16),
+    /// The answer is larger than we are willing to hold; asking for less helps.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The answer is not what the method returns.
+    #[error("the node's answer makes no sense: {0}")]
+    Malformed(String),
+    /// The node refused.
+    #[error("the node refused: {message} (code {code})")]
+    Node {
+        /// The JSON-RPC error code.
+        code: i64,
+        /// The node's words.
+        message: String,
+        /// Revert data, when the call reverted with some.
+        revert: Option<Bytes>,
+    },
+    /// The node is on another chain than configured.
+    #[error("the node is on chain {found}, not {expected}")]
+    WrongChain {
+        /// The configured chain.
+        expected: u64,
+        /// The node's.
+        found: u64,
+    },
+}
+
+impl RpcError {
+    /// Reads the `error` member of a JSON-RPC response.
+    pub fn from_json(error: &Value) -> Self {
+        let code = error.get("code").and_then(Value::as_i64).unwrap_or(0);
+        let message = error
+            .get("message")
+            .and_then(Value::as_str)
+            .unwrap_or("no message");
+        let message = message.chars().take(MAX_TEXT).collect();
+        RpcError::Node {
+            code,
+            message,
+            revert: error.get("data").and_then(revert_data),
+        }
+    }
+
+    /// Whether another node might do better: nothing was refused, there was just no good answer.
+    pub fn is_nodes_fault(&self) -> bool {
+        match self {
+            RpcError::Node { code, .. } => {
+                // Internal error, resource unavailable, limit exceeded (EIP-1474), or said in words.
+                matches!(code, -32603 | -32002) || self.is_rate_limited()
+            }
+            RpcError::TooLarge(_) => false,
+            _ => true,
+        }
+    }
+
+    /// The transaction is in the node's pool, or in a block, with these very bytes: a success.
+    pub fn is_already_known(&self) -> bool {
+        self.says(&[
+            "already known",
+            "alreadyknown",
+            "known transaction",
+            "already imported",
+            "already in mempool",
+            "already exists",
+            "existing tx with same hash",
+        ])
+    }
+
+    /// A transaction of this account with this nonce is in a block: ours or another.
+    pub fn is_nonce_too_low(&self) -> bool {
+        self.says(&["nonce too low", "nonce_too_low", "oldnonce", "nonce is too low"])
+    }
+
+    /// Another transaction with this nonce waits in the pool, and this one does not offer enough more.
+    pub fn is_replacement_underpriced(&self) -> bool {
+        self.says(&[
+            "replacement transaction underpriced",
+            "replacement_underpriced",
+            "replacementnotallowed",
+            "replacement not allowed",
+            "could not replace existing",
+            "replacement fee too low",
+        ])
+    }
+
+    /// The fee offered is too low for the pool or the next block.
+    pub fn is_fee_too_low(&self) -> bool {
+        self.is_replacement_underpriced()
+            || self.says(&[
+                "underpriced",
+                "feetoolow",
+                "fee too low",
+                "gas price too low",
+                "less than block base fee",
+                "lower than the current base fee",
+                "below current base fee",
+                "tip cap less",
+            ])
+    }
+
+    /// The account cannot pay for the transaction.
+    pub fn is_insufficient_funds(&self) -> bool {
+        self.says(&[
+            "insufficient funds",
+            "insufficientfunds",
+            "insufficient balance",
+            "insufficient maxfeepergas for sender balance",
+            "enough funds",
+            "upfront cost exceeds account balance",
+            "exceeds_account_balance",
+        ])
+    }
+
+    /// The node takes fewer calls than we make.
+    pub fn is_rate_limited(&self) -> bool {
+        matches!(self, RpcError::Http(429))
+            || matches!(
+                self,
+                RpcError::Node {
+                    code: 429 | -32029,
+                    ..
+                }
+            )
+            || self.says(&[
+                "rate limit",
+                "too many requests",
+                "request limit",
+                "request count exceeded",
+                "capacity",
+            ])
+    }
+
+    /// The logs asked for are too many, or their range too long: asking for less helps.
+    pub fn is_range_too_large(&self) -> bool {
+        matches!(self, RpcError::TooLarge(_))
+            || (!self.is_rate_limited()
+                && (matches!(self, RpcError::Node { code: -32005, .. })
+                    || self.says(&[
+                        "more than",
+                        "too many results",
+                        "too many logs",
+                        "too large",
+                        "too wide",
+                        "block range",
+                        "range limit",
+                        "maximum range",
+                        "max range",
+                        "ranges over",
+                        "response size",
+                        "size exceeded",
+                        "limited to",
+                        "query timeout",
+                        "timed out",
+                    ])))
+    }
+
+    /// The call would revert; the data is the contract's error, as far as the node hands it on.
+    pub fn revert(&self) -> Option<Bytes> {
+        match self {
+            RpcError::Node {
+                revert: Some(data), ..
+            } => Some(data.clone()),
+            RpcError::Node { code: 3, .. } => Some(Bytes::new()),
+            _ if self.says(&["revert"]) => Some(Bytes::new()),
+            _ => None,
+        }
+    }
+
+    fn says(&self, phrases: &[&str]) -> bool {
+        let RpcError::Node { message, .. } = self else {
+            return false;
+        };
+        let message = message.to_ascii_lowercase();
+        phrases.iter().any(|phrase| message.contains(phrase))
+    }
+}
+
+/// Revert data as nodes hand it on: hex, hex behind a word, or an object that holds it.
+fn revert_data(data: &Value) -> Option<Bytes> {
+    let text = match data {
+        Value::Object(fields) => {
+            return fields
+                .get("data")
+                .or_else(|| fields.get("result"))
+                .and_then(revert_data);
+        }
+        Value::String(text) => text,
+        _ => return None,
+    };
+    let digits = &text[text.find("0x")?..];
+    hex::decode(digits).ok().map(Bytes::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn node(message: &str) -> RpcError {
+        RpcError::from_json(&json!({ "code": -32000, "message": message }))
+    }
+
+    #[test]
+    fn the_same_refusal_is_understood_from_every_client() {
+        for words in [
+            "already known",
+            "AlreadyKnown",
+            "Known transaction",
+            "transaction already imported",
+        ] {
+            assert!(node(words).is_already_known(), "{words}");
+        }
+        for words in [
+            "nonce too low: next nonce 4, tx nonce 2",
+            "OldNonce",
+            "Nonce too low. Expected 3",
+        ] {
+            assert!(node(words).is_nonce_too_low(), "{words}");
+        }
+        for words in [
+            "replacement transaction underpriced",
+            "Replacement transaction underpriced. At least 9",
+        ] {
+            assert!(node(words).is_replacement_underpriced(), "{words}");
+            assert!(node(words).is_fee_too_low(), "{words}");
+        }
+        for words in [
+            "insufficient funds for gas * price + value",
+            "Anchorer doesn't have enough funds to send tx",
+        ] {
+            assert!(node(words).is_insufficient_funds(), "{words}");
+        }
+        for words in [
+            "query returned more than 10000 results",
+            "eth_getLogs is limited to a 10 block range",
+        ] {
+            assert!(node(words).is_range_too_large(), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_is_no_reason_to_ask_for_less() {
+        let limited = RpcError::from_json(&json!({ "code": -32005, "message": "rate limit exceeded" }));
+        assert!(limited.is_rate_limited() && !limited.is_range_too_large());
+    }
+
+    #[test]
+    fn revert_data_is_found_wherever_the_node_puts_it() {
+        let places = [
+            json!({ "code": 3, "message": "execution reverted", "data": "0x1234" }),
+            json!({ "code": -32015, "message": "revert", "data": "Reverted 0x1234" }),
+            json!({ "code": -32603, "message": "x", "data": { "message": "y", "data": "0x1234" } }),
+        ];
+        for place in places {
+            assert_eq!(
+                RpcError::from_json(&place).revert(),
+                Some(Bytes::from([0x12, 0x34])),
+                "{place}"
+            );
+        }
+        assert_eq!(node("nonce too low").revert(), None);
+    }
+}

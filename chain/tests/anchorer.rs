@@ -1,0 +1,47 @@
+//! The anchorer against a chain that behaves.
+
+mod support;
+
+use support::anchoring::*;
+
+#[test]
+fn a_new_stream_is_opened_and_anchored_by_one_transaction() {
+    let mut world = Anchoring::new();
+    world.hand_over(&[segment("demo", 0, 10)]);
+    world.round();
+    world.blocks(1);
+    assert_eq!(world.anchors(stream("demo")), [(0, 10)]);
+    assert_eq!(world.chain.mined().len(), 1);
+    assert_eq!(world.anchorer.status(world.now_ms).pending_segments, 0);
+    assert_eq!(world.anchorer.status(world.now_ms).in_flight, None);
+}
+
+#[test]
+fn what_arrives_while_a_transaction_is_under_way_shares_the_next_one() {
+    let mut world = Anchoring::new();
+    world.hand_over(&[segment("demo", 0, 10)]);
+    world.round();
+    world.hand_over(&[
+        segment("demo", 10, 5),
+        segment("demo", 15, 1),
+        segment("other", 0, 2),
+    ]);
+    world.blocks(2);
+    assert_eq!(world.anchors(stream("demo")), [(0, 10), (10, 6)]);
+    assert_eq!(world.anchors(stream("other")), [(0, 2)]);
+    assert_eq!(world.chain.mined().len(), 2);
+}
+
+#[test]
+fn a_segment_is_forgotten_only_when_it_is_final() {
+    let mut world = Anchoring::new();
+    world.hand_over(&[segment("demo", 0, 10)]);
+    world.round();
+    world.blocks(1);
+    world.tell_final();
+    assert_eq!(world.anchorer.status(world.now_ms).held_segments, 1);
+    world.chain.mine_many(world.chain.finalized_depth);
+    world.tell_final();
+    assert_eq!(world.anchorer.status(world.now_ms).held_segments, 0);
+    assert!(world.rows.is_empty(), "nothing is left behind: {:?}", world.rows);
+}

@@ -1,0 +1,346 @@
+//! An anchorer, its saved rows, and a chain.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256, keccak256};
+use alloy_sol_types::SolEvent;
+use streamchain_chain::abi::IStreamChain::{DigestEmitted, MessageEmitted};
+use streamchain_chain::abi::{self, Anchored};
+use streamchain_chain::anchorer::{Anchorer, Command, Run, Segment, Settings};
+use streamchain_chain::ethereum::FeePolicy;
+use streamchain_chain::ethereum::Signer;
+use streamchain_chain::ethereum::{Answer, Log, Request, RpcError};
+use streamchain_protocol::ids::{ProducerId, Seq, StreamId};
+use streamchain_protocol::proof::leaves;
+use streamchain_protocol::proof::merkle;
+use streamchain_protocol::stream_settings::Mode;
+use streamchain_protocol::wire::{Record, encode_records};
+
+use super::Fault;
+use super::fake_chain::{CHAIN_ID, CONTRACT, FakeChain, GWEI};
+
+pub const BLOCK_MS: u64 = 12_000;
+const KEY: &str = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+
+pub fn signer() -> Signer {
+    Signer::from_hex(KEY).unwrap()
+}
+
+pub fn settings() -> Settings {
+    Settings {
+        chain_id: CHAIN_ID,
+        contract: CONTRACT,
+        interval_ms: 2_000,
+        fees: FeePolicy {
+            cap: 100 * GWEI,
+            tip_floor: GWEI / 1_000,
+        },
+        bump_after_ms: 36_000,
+        daily_gas: None,
+        resend_after_ms: 24_000,
+        retry_after_ms: 10_000,
+        recheck_after_ms: 60_000,
+    }
+}
+
+/// A segment of one of the operator's streams.
+pub fn segment(name: &str, first: u64, count: u32) -> Segment {
+    segment_of(signer().address(), name, first, count)
+}
+
+pub fn segment_of(owner: Address, name: &str, first: u64, count: u32) -> Segment {
+    let name_hash = keccak256(name);
+    let root = keccak256(format!("{name} {first} {count}"));
+    let stream = abi::stream_id(owner, name_hash);
+    Segment {
+        stream,
+        owner,
+        name: name.into(),
+        name_hash,
+        first,
+        count,
+        root,
+        mode: Mode::Root,
+        prove: false,
+    }
+}
+
+/// A record of a stream; every number follows from its seq.
+pub fn record(seq: u64, payload: usize) -> Record {
+    Record {
+        time: 1_700_000_000_000 + seq,
+        author: Address::repeat_byte(seq as u8),
+        producer: ProducerId([7; 16]),
+        producer_seq: seq,
+        payload: vec![seq as u8; payload].into(),
+    }
+}
+
+/// A segment whose messages go on chain too, and its records.
+pub fn emitted(name: &str, first: u64, count: u32, mode: Mode, payload: usize) -> (Segment, Vec<u8>) {
+    let plain = segment(name, first, count);
+    let records: Vec<Record> = (first..first + u64::from(count))
+        .map(|seq| record(seq, payload))
+        .collect();
+    let records = encode_records(&records);
+    let leaves = leaves(StreamId(plain.stream.0), Seq(first), &records).unwrap();
+    let root = merkle::root(&leaves).unwrap();
+    (Segment { root, mode, ..plain }, records)
+}
+
+pub fn stream(name: &str) -> B256 {
+    segment(name, 0, 1).stream
+}
+
+pub struct Anchoring {
+    pub chain: FakeChain,
+    pub rows: BTreeMap<String, String>,
+    pub anchorer: Anchorer,
+    pub now_ms: u64,
+    pub commands: u64,
+    pub distrusted: Vec<String>,
+    pub lie: Option<Lie>,
+    /// The database: records by stream and first message.
+    pub database: BTreeMap<(B256, u64), Vec<u8>>,
+    pub settings: Settings,
+}
+
+/// Changes a node's answer: a lie, or a weakness.
+pub type Lie = Box<dyn FnMut(&Request, Result<Answer, RpcError>) -> Result<Answer, RpcError>>;
+
+impl Anchoring {
+    pub fn new() -> Self {
+        Self::with(settings())
+    }
+
+    pub fn with(settings: Settings) -> Self {
+        Self {
+            chain: FakeChain::new(signer().address()),
+            rows: BTreeMap::new(),
+            anchorer: Anchorer::restore(settings.clone(), signer(), []).unwrap(),
+            now_ms: 1_700_000_000_000,
+            commands: 0,
+            distrusted: Vec::new(),
+            lie: None,
+            database: BTreeMap::new(),
+            settings,
+        }
+    }
+
+    /// The process dies and comes back with what it had saved.
+    pub fn crash(&mut self) {
+        let rows = self
+            .rows
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
+        self.anchorer = Anchorer::restore(self.settings.clone(), signer(), rows).unwrap();
+    }
+
+    fn save(&mut self, rows: Vec<streamchain_chain::journal::Row>) {
+        for row in rows {
+            match row.value {
+                Some(value) => self.rows.insert(row.key, value),
+                None => self.rows.remove(&row.key),
+            };
+        }
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Answer, RpcError> {
+        let outcome = self.chain.answer(request);
+        match &mut self.lie {
+            Some(lie) => lie(request, outcome),
+            None => outcome,
+        }
+    }
+
+    /// What the status says went wrong last.
+    pub fn error(&self) -> String {
+        self.anchorer.status(self.now_ms).last_error.unwrap_or_default()
+    }
+
+    /// Stores segments whose messages go on chain too, and hands them over.
+    pub fn hand_over_emitted(&mut self, segments: &[(Segment, Vec<u8>)]) {
+        for (segment, records) in segments {
+            self.database
+                .insert((segment.stream, segment.first), records.clone());
+            self.hand_over(std::slice::from_ref(segment));
+        }
+    }
+
+    pub fn hand_over(&mut self, segments: &[Segment]) {
+        self.anchorer.handle_segments(segments).unwrap();
+        let rows = self.anchorer.take_unsaved();
+        self.save(rows);
+    }
+
+    /// All that the machine wants to do now.
+    pub fn round(&mut self) {
+        self.round_with(&mut |_| Fault::None);
+    }
+
+    pub fn round_with(&mut self, fault: &mut dyn FnMut(u64) -> Fault) {
+        for _ in 0..2_000 {
+            let Some(command) = self.anchorer.next_command(self.now_ms) else {
+                return;
+            };
+            self.commands += 1;
+            let fault = fault(self.commands);
+            if fault == Fault::CrashBefore {
+                return self.crash();
+            }
+            match command {
+                // The shell drops the machine when it cannot save, or when it is told so: the rows may be there.
+                Command::Save(_) if fault == Fault::FailBefore => return self.crash(),
+                Command::Save(rows) if fault.is_failure() => {
+                    self.save(rows);
+                    return self.crash();
+                }
+                Command::Save(rows) => self.save(rows),
+                Command::Distrust(reason) => self.distrusted.push(reason),
+                Command::Read { stream, first, .. } => {
+                    let found = self.database.get(&(stream, first)).cloned();
+                    let outcome = match fault {
+                        fault if fault.is_failure() => Err("the database is away".to_owned()),
+                        _ => found.ok_or_else(|| "no such segment".to_owned()),
+                    };
+                    if fault != Fault::CrashAfter {
+                        self.anchorer.handle_records(outcome, self.now_ms);
+                    }
+                }
+                Command::Call(request) => {
+                    self.now_ms += 5;
+                    let outcome = match fault {
+                        Fault::FailBefore => Err(RpcError::Transport("connection refused".into())),
+                        _ => self.ask(&request),
+                    };
+                    let outcome = match fault {
+                        Fault::FailAfter | Fault::FailHalfway => Err(RpcError::Timeout(10_000)),
+                        _ => outcome,
+                    };
+                    if fault != Fault::CrashAfter {
+                        self.anchorer.handle_answer(outcome, self.now_ms);
+                    }
+                }
+            }
+            if fault == Fault::CrashAfter {
+                return self.crash();
+            }
+        }
+        panic!(
+            "the anchorer does not come to rest: {:?}",
+            self.anchorer.status(self.now_ms)
+        );
+    }
+
+    /// Lets time pass until the machine wants to go on, and goes on.
+    pub fn next_round_with(&mut self, fault: &mut dyn FnMut(u64) -> Fault) {
+        let due = self.anchorer.poll_timeout(self.now_ms).unwrap_or(self.now_ms);
+        self.now_ms = self.now_ms.max(due);
+        self.round_with(fault);
+    }
+
+    /// Rounds for so long, without new blocks.
+    pub fn pass_time(&mut self, ms: u64) {
+        self.pass_time_with(ms, &mut |_| Fault::None);
+    }
+
+    /// Rounds for so long, without new blocks.
+    pub fn pass_time_with(&mut self, ms: u64, fault: &mut dyn FnMut(u64) -> Fault) {
+        let until = self.now_ms + ms;
+        while let Some(due) = self.anchorer.poll_timeout(self.now_ms).filter(|due| *due < until) {
+            self.now_ms = self.now_ms.max(due) + 1;
+            self.round_with(fault);
+        }
+        self.now_ms = self.now_ms.max(until);
+    }
+
+    /// A block is mined and rounds go on until the next one is due.
+    pub fn block(&mut self) {
+        self.chain.mine();
+        self.pass_time(BLOCK_MS);
+    }
+
+    pub fn blocks(&mut self, count: u64) {
+        for _ in 0..count {
+            self.block();
+        }
+    }
+
+    /// Three rounds with a block behind each; `fault` strikes the command with the number `at`.
+    pub fn struck_rounds(&mut self, fault: Fault, at: u64) {
+        let mut strike = |command| if command == at { fault } else { Fault::None };
+        for _ in 0..3 {
+            self.round_with(&mut strike);
+            self.pass_time_with(2_000, &mut strike);
+            self.chain.mine();
+            self.pass_time_with(BLOCK_MS, &mut strike);
+        }
+    }
+
+    /// The listener tells of all that is final.
+    pub fn tell_final(&mut self) {
+        let finalized = self.chain.finalized();
+        for log in self
+            .chain
+            .logs()
+            .into_iter()
+            .filter(|log| log.block_number <= finalized)
+        {
+            if let Ok(event) = Anchored::decode_raw_log(log.topics.iter().copied(), &log.data) {
+                let run = Run {
+                    stream: event.stream,
+                    first: event.firstSeq,
+                    count: event.count,
+                    root: event.root,
+                };
+                self.anchorer.handle_final(&run, self.now_ms);
+            }
+        }
+        let rows = self.anchorer.take_unsaved();
+        self.save(rows);
+    }
+
+    /// The listener tells that whatever was anchored and is not final was taken back: true or not, it must do no
+    /// harm.
+    pub fn tell_reverted(&mut self) {
+        for name in ["demo", "other", "third"] {
+            let end = self.chain.next_seq(stream(name));
+            let run = Run {
+                stream: stream(name),
+                first: end,
+                count: 1,
+                root: B256::ZERO,
+            };
+            self.anchorer.handle_reverted(&run);
+        }
+    }
+
+    /// The messages and digests of a stream on the chain: seq, and what it says.
+    pub fn emissions(&self, stream: B256) -> Vec<(u64, Vec<u8>)> {
+        let logs = self.chain.logs();
+        let read = |log: &Log| {
+            let topics = || log.topics.iter().copied();
+            let digest = DigestEmitted::decode_raw_log(topics(), &log.data);
+            let message = MessageEmitted::decode_raw_log(topics(), &log.data);
+            match (digest, message) {
+                (Ok(it), _) => Some((it.stream, it.seq, it.digest.to_vec())),
+                (_, Ok(it)) => Some((it.stream, it.seq, it.payload.to_vec())),
+                _ => None,
+            }
+        };
+        let all = logs.iter().filter_map(read);
+        all.filter(|it| it.0 == stream).map(|it| (it.1, it.2)).collect()
+    }
+
+    /// The anchors of a stream on the chain, as (first, count).
+    pub fn anchors(&self, stream: B256) -> Vec<(u64, u32)> {
+        let logs = self.chain.logs();
+        let events = logs
+            .iter()
+            .filter_map(|log| Anchored::decode_raw_log(log.topics.iter().copied(), &log.data).ok());
+        events
+            .filter(|it| it.stream == stream)
+            .map(|it| (it.firstSeq, it.count))
+            .collect()
+    }
+}

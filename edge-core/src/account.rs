@@ -1,0 +1,315 @@
+//! What the edge keeps of one principal: which of its tokens still count, its API keys, the nonces it used. The
+//! machine of the Account object.
+//!
+//! What always holds: a token that was issued up to `revoked` is never taken again; a nonce signs in once; of an API
+//! key only the SHA-256 of its secret is kept. (The secret is 24 random bytes. A slow hash protects words that
+//! people choose, which can be tried one by one; 2^192 secrets can't be, and every request would pay for it.)
+
+use alloy_primitives::B256;
+use serde::{Deserialize, Serialize};
+use streamchain_protocol::auth::Scope;
+use streamchain_protocol::ids::KeyId;
+
+/// Most API keys of one account: the list is kept and answered as a whole.
+pub const KEYS_MAX: usize = 64;
+
+/// Longest name of a key, characters: for people.
+pub const KEY_NAME_MAX_CHARS: usize = 64;
+
+/// Most streams that a key or token names; one without a list opens all of its holder's.
+pub const SCOPE_MAX_STREAMS: usize = 16;
+
+/// Most sign-ins of one account within the life of a nonce.
+pub const SIGN_INS_MAX: usize = 100;
+
+/// What is kept of an API key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptKey {
+    /// Which.
+    pub id: KeyId,
+    /// For people.
+    pub name: String,
+    /// SHA-256 of the secret.
+    pub hash: B256,
+    /// What it opens, of what its account may do.
+    pub scope: Scope,
+    /// When it was made, Unix milliseconds.
+    pub created: u64,
+    /// When it ends, Unix milliseconds; `None` for never.
+    #[serde(default)]
+    pub expires: Option<u64>,
+}
+
+impl KeptKey {
+    fn is_good(&self, now_ms: u64) -> bool {
+        self.expires.is_none_or(|expires| now_ms < expires)
+    }
+}
+
+/// A nonce that was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct UsedNonce {
+    nonce: String,
+    expires_s: u64,
+}
+
+/// Why an account's credentials were refused, or a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    /// All tokens up to some time were revoked, and this one is older.
+    #[error("the token was revoked")]
+    Revoked,
+    /// The key is not there, or over, or its secret is wrong.
+    #[error("the API key is unknown, revoked or expired")]
+    BadKey,
+    /// The account has no such key.
+    #[error("the account has no such key")]
+    NoSuchKey,
+    /// The nonce was used.
+    #[error("the nonce was used before")]
+    NonceUsed,
+    /// No room for another key.
+    #[error("the account has {KEYS_MAX} keys: revoke one first")]
+    TooManyKeys,
+    /// Too many sign-ins at a time.
+    #[error("the account signed in {SIGN_INS_MAX} times within ten minutes")]
+    TooManySignIns,
+}
+
+/// What is kept of one principal: a guest, a wallet, or the account behind services.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Tokens issued up to this second (Unix time) are refused.
+    revoked: u64,
+    keys: Vec<KeptKey>,
+    /// The ids of keys that were removed last: removing one again is fine, and its sessions are ended again.
+    #[serde(default)]
+    gone: Vec<KeyId>,
+    nonces: Vec<UsedNonce>,
+}
+
+impl Account {
+    /// Uses up a nonce; gives the time (Unix seconds) that a token may say it was issued at: now, or just behind a
+    /// revocation within the same second.
+    pub fn sign_in(&mut self, nonce: &str, expires_s: u64, now_s: u64) -> Result<u64, AccountError> {
+        self.nonces.retain(|used| used.expires_s >= now_s);
+        if self.nonces.iter().any(|used| used.nonce == nonce) {
+            return Err(AccountError::NonceUsed);
+        }
+        if self.nonces.len() >= SIGN_INS_MAX {
+            return Err(AccountError::TooManySignIns);
+        }
+        let nonce = nonce.to_owned();
+        self.nonces.push(UsedNonce { nonce, expires_s });
+        Ok(now_s.max(self.revoked + 1))
+    }
+
+    /// Whether a token of the principal itself still counts: by when it was issued.
+    pub fn check_token(&self, issued_s: u64) -> Result<(), AccountError> {
+        match issued_s <= self.revoked {
+            true => Err(AccountError::Revoked),
+            false => Ok(()),
+        }
+    }
+
+    /// The key that a token of a service was made with.
+    pub fn key(&self, id: KeyId, now_ms: u64) -> Result<&KeptKey, AccountError> {
+        let found = self.keys.iter().find(|key| key.id == id);
+        found
+            .filter(|key| key.is_good(now_ms))
+            .ok_or(AccountError::BadKey)
+    }
+
+    /// The key with this id and hash of a secret.
+    pub fn check_key(&self, id: KeyId, hash: B256, now_ms: u64) -> Result<&KeptKey, AccountError> {
+        // Comparing hashes in varying time tells nothing about a secret.
+        let key = self.key(id, now_ms)?;
+        (key.hash == hash).then_some(key).ok_or(AccountError::BadKey)
+    }
+
+    /// Its keys, those that are over included.
+    pub fn keys(&self) -> &[KeptKey] {
+        &self.keys
+    }
+
+    /// Adds a key. Keys that are over make room.
+    pub fn add_key(&mut self, key: KeptKey, now_ms: u64) -> Result<(), AccountError> {
+        if self.keys.len() >= KEYS_MAX {
+            self.keys.retain(|key| key.is_good(now_ms));
+        }
+        if self.keys.len() >= KEYS_MAX {
+            return Err(AccountError::TooManyKeys);
+        }
+        self.keys.push(key);
+        Ok(())
+    }
+
+    /// Removes a key; one that was removed before is no error.
+    pub fn remove_key(&mut self, id: KeyId) -> Result<(), AccountError> {
+        match self.keys.iter().position(|key| key.id == id) {
+            Some(place) => self.bury(place),
+            None if self.gone.contains(&id) => {}
+            None => return Err(AccountError::NoSuchKey),
+        }
+        Ok(())
+    }
+
+    fn bury(&mut self, place: usize) {
+        let key = self.keys.remove(place);
+        self.gone.push(key.id);
+        if self.gone.len() > KEYS_MAX {
+            self.gone.remove(0);
+        }
+    }
+
+    /// The keys that there are, and those that were removed last: whose sessions may be open.
+    pub fn key_ids(&self) -> impl Iterator<Item = KeyId> {
+        self.keys
+            .iter()
+            .map(|key| key.id)
+            .chain(self.gone.iter().copied())
+    }
+
+    /// Refuses all tokens issued until now; with `keys`, removes its keys too.
+    pub fn revoke(&mut self, keys: bool, now_s: u64) {
+        self.revoked = self.revoked.max(now_s);
+        while keys && !self.keys.is_empty() {
+            self.bury(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::Address;
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
+    use proptest::prelude::*;
+    use streamchain_protocol::auth::{ApiKey, KEY_PREFIX, KeyRef, SECRET_BYTES};
+    use streamchain_protocol::auth::{Right, Rights};
+
+    fn key(byte: u8) -> ApiKey {
+        let key = KeyRef {
+            account: Address::repeat_byte(1),
+            id: KeyId([byte; 8]),
+        };
+        ApiKey::new(key, [byte; SECRET_BYTES])
+    }
+
+    fn kept(byte: u8, expires: Option<u64>) -> KeptKey {
+        KeptKey {
+            id: key(byte).key.id,
+            name: "test".into(),
+            hash: key(byte).hash(),
+            scope: Scope {
+                streams: None,
+                rights: Rights::of(&[Right::Read]),
+            },
+            created: 0,
+            expires,
+        }
+    }
+
+    #[test]
+    fn a_key_survives_its_own_text_and_its_secret_does_not_show_in_what_is_kept() {
+        let text = key(7).to_text();
+        assert!(text.starts_with(KEY_PREFIX) && ApiKey::parse(&text) == Some(key(7)));
+        let kept = serde_json::to_string(&kept(7, None)).unwrap();
+        assert!(
+            !kept.contains(&BASE64URL.encode([7; SECRET_BYTES]))
+                && !kept.contains(&"07".repeat(SECRET_BYTES))
+        );
+        for wrong in [
+            "",
+            "sck_",
+            &text[4..],
+            &text[..text.len() - 1],
+            &format!("{text}A"),
+        ] {
+            assert!(ApiKey::parse(wrong).is_none(), "{wrong}");
+        }
+        assert_ne!(key(7).key.author(), key(8).key.author());
+    }
+
+    #[test]
+    fn a_token_counts_until_it_is_revoked_and_a_later_one_again() {
+        let mut account = Account::default();
+        assert_eq!(account.check_token(100), Ok(()));
+        account.revoke(false, 100);
+        assert_eq!(account.check_token(100), Err(AccountError::Revoked));
+        let issued = account.sign_in("a nonce", 700, 100).unwrap();
+        assert_eq!((issued, account.check_token(issued)), (101, Ok(())));
+    }
+
+    #[test]
+    fn a_nonce_signs_in_once() {
+        let mut account = Account::default();
+        assert_eq!(account.sign_in("one", 700, 100), Ok(100));
+        assert_eq!(account.sign_in("one", 700, 700), Err(AccountError::NonceUsed));
+        assert_eq!(account.sign_in("two", 700, 100), Ok(100));
+        // Refused by its own date from then on, so it need not be remembered.
+        account.sign_in("three", 1_300, 701).unwrap();
+        assert_eq!(account.nonces.len(), 1);
+        for index in account.nonces.len()..SIGN_INS_MAX {
+            account.sign_in(&format!("n{index}"), 1_300, 701).unwrap();
+        }
+        assert_eq!(
+            account.sign_in("more", 1_300, 701),
+            Err(AccountError::TooManySignIns)
+        );
+    }
+
+    #[test]
+    fn a_key_opens_until_it_expires_or_is_removed_and_its_tokens_with_it() {
+        let mut account = Account::default();
+        account.add_key(kept(1, Some(1_000)), 0).unwrap();
+        let (id, hash) = (key(1).key.id, key(1).hash());
+        assert!(account.check_key(id, hash, 999).is_ok() && account.key(id, 999).is_ok());
+        assert_eq!(
+            account.check_key(id, key(2).hash(), 999),
+            Err(AccountError::BadKey)
+        );
+        assert_eq!(account.check_key(id, hash, 1_000), Err(AccountError::BadKey));
+        account.add_key(kept(2, None), 0).unwrap();
+        let (id, hash) = (key(2).key.id, key(2).hash());
+        assert_eq!(account.remove_key(id), Ok(()));
+        assert_eq!(account.key(id, 0), Err(AccountError::BadKey));
+        assert_eq!(account.check_key(id, hash, 0), Err(AccountError::BadKey));
+        assert_eq!(account.remove_key(id), Ok(()), "the answer may have been lost");
+        assert_eq!(account.remove_key(key(3).key.id), Err(AccountError::NoSuchKey));
+    }
+
+    #[test]
+    fn revoking_with_the_keys_leaves_their_ids() {
+        let mut account = Account::default();
+        account.add_key(kept(1, None), 0).unwrap();
+        account.revoke(false, 5);
+        assert_eq!(account.keys().len(), 1);
+        account.revoke(true, 5);
+        assert!(account.keys().is_empty());
+        assert_eq!(account.key_ids().collect::<Vec<_>>(), [key(1).key.id]);
+    }
+
+    #[test]
+    fn an_account_has_so_many_keys_but_those_that_are_over_make_room() {
+        let mut account = Account::default();
+        for byte in 0..KEYS_MAX as u8 {
+            account.add_key(kept(byte, Some(10)), 0).unwrap();
+        }
+        assert_eq!(
+            account.add_key(kept(200, None), 9),
+            Err(AccountError::TooManyKeys)
+        );
+        assert_eq!(account.add_key(kept(200, None), 10), Ok(()));
+        assert_eq!(account.keys().len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_survived(text in "(sck_)?[A-Za-z0-9_-]{0,80}") {
+            if let Some(key) = ApiKey::parse(&text) {
+                prop_assert_eq!(key.to_text(), text);
+            }
+        }
+    }
+}

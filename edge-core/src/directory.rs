@@ -1,0 +1,283 @@
+//! The directory of relays: the machine of the Relays object.
+//!
+//! What always holds: a stream is sent only to a relay that renewed within the lease, and stays with its relay
+//! as long as that one does; a notice is handed out until its relay says that it has it, so at least once.
+
+use alloy_primitives::keccak256;
+use serde::{Deserialize, Serialize};
+use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId, ShortId};
+use streamchain_protocol::limits::{NOTICES_PER_ANSWER, RELAY_LEASE_MS, RENEW_BUSY_MS, RENEW_IDLE_MS};
+use streamchain_protocol::util::SortedMap;
+use streamchain_protocol::webrtc::Candidate;
+use streamchain_protocol::webrtc::IceServer;
+use streamchain_protocol::wire::{Notice, Registration, RegistrationError, RelayStatus, Renewed, shard_of};
+
+/// Most relays known at a time, the dead ones included: bounds the object's memory.
+pub const RELAYS_MAX: usize = 1_000;
+
+/// How long a relay that fell silent is still listed (as dead), milliseconds (an hour).
+pub const DEAD_LISTED_MS: u64 = 3_600 * 1_000;
+
+/// Most notices kept for one relay: at 256 an answer, a relay that comes back fetches them in 20 s.
+pub const NOTICES_PER_RELAY: usize = 10_000;
+
+/// How long a notice is kept, milliseconds (ten minutes). What a relay misses, its clients find by HTTP.
+pub const NOTICE_LIFE_MS: u64 = 10 * 60 * 1_000;
+
+/// A relay with more notices waiting renews this soon, milliseconds.
+const RENEW_MORE_MS: u64 = 50;
+
+/// Why a registration was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryError {
+    /// Out of shape.
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
+    /// No room.
+    #[error("{RELAYS_MAX} relays are registered: no more are taken")]
+    Full,
+}
+
+/// A relay that a session is sent to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Chosen {
+    /// The relay.
+    pub relay: RelayId,
+    /// Its run.
+    pub incarnation: Incarnation,
+    /// The key that it has: what it is to check has to be signed with that one.
+    #[serde(default)]
+    pub key: Option<RelayKeyId>,
+    /// Of its DTLS certificate, `AB:CD:…`, SHA-256.
+    pub fingerprint: String,
+    /// Of the stream's shard, best first.
+    pub candidates: Vec<Candidate>,
+    /// URLs of its own TURN server.
+    #[serde(default)]
+    pub turn: Vec<String>,
+    /// Servers of the deployment's TURN provider, the same for all relays.
+    #[serde(default)]
+    pub ice_servers: Vec<IceServer>,
+}
+
+#[derive(Debug)]
+struct Lease {
+    registration: Registration,
+    last_seen: u64,
+    /// Sessions sent there since it last said how many it has.
+    sent: u64,
+}
+
+impl Lease {
+    fn is_alive(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.last_seen) < RELAY_LEASE_MS
+    }
+}
+
+/// All relays, by id. In memory: what must survive is given back by [`Directory::register`] and comes in again
+/// by [`Directory::restore`].
+#[derive(Debug, Default)]
+pub struct Directory {
+    relays: SortedMap<RelayId, Lease>,
+}
+
+impl Directory {
+    /// Takes a relay back from storage. Its lease begins anew: a restart of the directory is not its fault.
+    pub fn restore(&mut self, relay: RelayId, registration: Registration, now_ms: u64) {
+        self.relays.insert(
+            relay,
+            Lease {
+                registration,
+                last_seen: now_ms,
+                sent: 0,
+            },
+        );
+    }
+
+    /// Registers or renews; whether anything but load and cursor is new, so that it must be stored.
+    pub fn register(
+        &mut self,
+        relay: &RelayId,
+        registration: Registration,
+        now_ms: u64,
+    ) -> Result<bool, DirectoryError> {
+        registration.check()?;
+        if self.relays.get(relay).is_none() && self.relays.entries().len() >= RELAYS_MAX {
+            return Err(DirectoryError::Full);
+        }
+        let lease = Lease {
+            registration,
+            last_seen: now_ms,
+            sent: 0,
+        };
+        let identity = |lease: &Lease| {
+            let Registration {
+                incarnation,
+                fingerprint,
+                region,
+                shards,
+                turn,
+                key,
+                ..
+            } = &lease.registration;
+            (
+                *incarnation,
+                *key,
+                fingerprint.clone(),
+                region.clone(),
+                shards.clone(),
+                turn.clone(),
+            )
+        };
+        let now = identity(&lease);
+        let before = self.relays.insert(relay.clone(), lease);
+        Ok(before.is_none_or(|before| identity(&before) != now))
+    }
+
+    /// A relay leaves. The goodbye of a run that was replaced meanwhile does not count. Whether it left.
+    pub fn goodbye(&mut self, relay: &RelayId, incarnation: Option<Incarnation>) -> bool {
+        let meant = |lease: &Lease| incarnation.is_none_or(|run| run == lease.registration.incarnation);
+        self.relays.get(relay).is_some_and(meant) && self.relays.remove(relay).is_some()
+    }
+
+    /// Whether a relay renewed within the lease.
+    pub fn is_alive(&self, relay: &RelayId, now_ms: u64) -> bool {
+        self.relays.get(relay).is_some_and(|lease| lease.is_alive(now_ms))
+    }
+
+    /// Where a stream's next session goes: to its `current` relay while that one lives, else to the one with the
+    /// fewest sessions. `None` when no relay is alive.
+    pub fn choose(&mut self, stream: ShortId, current: Option<&RelayId>, now_ms: u64) -> Option<Chosen> {
+        let relay = match current.filter(|relay| self.is_alive(relay, now_ms)) {
+            Some(current) => current.clone(),
+            None => self.least_loaded(stream, now_ms)?,
+        };
+        let lease = self.relays.get_mut(&relay)?;
+        lease.sent += 1;
+        let Registration {
+            incarnation,
+            fingerprint,
+            shards,
+            turn,
+            key,
+            ..
+        } = &lease.registration;
+        Some(Chosen {
+            incarnation: *incarnation,
+            key: *key,
+            fingerprint: fingerprint.clone(),
+            candidates: shards.get(shard_of(stream, shards.len()))?.candidates.clone(),
+            turn: turn.clone(),
+            ice_servers: Vec::new(),
+            relay,
+        })
+    }
+
+    /// Equal loads are spread by the stream's id (rendezvous hashing), always the same way.
+    fn least_loaded(&self, stream: ShortId, now_ms: u64) -> Option<RelayId> {
+        let rank = |relay: &RelayId| keccak256([relay.as_str().as_bytes(), &stream.0].concat());
+        let relays = self.relays.entries().iter();
+        let alive = relays.filter(|(_, lease)| lease.is_alive(now_ms));
+        let least =
+            alive.min_by_key(|(relay, lease)| (lease.registration.sessions + lease.sent, rank(relay)));
+        least.map(|(relay, _)| relay.clone())
+    }
+
+    /// Drops the relays that fell silent long ago and names them.
+    pub fn forget_dead(&mut self, now_ms: u64) -> Vec<RelayId> {
+        let long_dead = |lease: &Lease| now_ms.saturating_sub(lease.last_seen) > DEAD_LISTED_MS;
+        let dead = self.relays.entries().iter().filter(|(_, lease)| long_dead(lease));
+        let dead: Vec<_> = dead.map(|(relay, _)| relay.clone()).collect();
+        dead.iter().for_each(|relay| drop(self.relays.remove(relay)));
+        dead
+    }
+
+    /// All relays, those that fell silent lately too: their sessions may go on.
+    pub fn relays(&self) -> impl Iterator<Item = &RelayId> {
+        self.relays.entries().iter().map(|(relay, _)| relay)
+    }
+
+    /// All relays, for people. `current`: the key that a relay should have.
+    pub fn statuses(&self, now_ms: u64, current: impl Fn(&RelayId) -> RelayKeyId) -> Vec<RelayStatus> {
+        let status = |(id, lease): &(RelayId, Lease)| RelayStatus {
+            id: id.clone(),
+            region: lease.registration.region.clone(),
+            alive: lease.is_alive(now_ms),
+            sessions: lease.registration.sessions,
+            streams: lease.registration.streams,
+            last_seen: lease.last_seen,
+            old_key: lease.registration.key.is_some_and(|key| key != current(id)),
+        };
+        self.relays.entries().iter().map(status).collect()
+    }
+}
+
+/// A notice in the order of its relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbered {
+    /// Grows from notice to notice; never given twice.
+    pub number: u64,
+    /// The notice.
+    pub notice: Notice,
+}
+
+/// Where notices wait for their relay.
+pub trait NoticeStore {
+    /// Why a row could not be read or written.
+    type Error;
+
+    /// Keeps a notice under the next number.
+    fn add(&self, relay: &RelayId, notice: &Notice, now_ms: u64) -> Result<(), Self::Error>;
+    /// The highest number given so far, 0 before the first.
+    fn last_number(&self) -> Result<u64, Self::Error>;
+    /// Up to `rows` notices of a relay above `cursor`, in order.
+    fn after(&self, relay: &RelayId, cursor: u64, rows: usize) -> Result<Vec<Numbered>, Self::Error>;
+    /// Drops a relay's notices up to `cursor`.
+    fn drop_through(&self, relay: &RelayId, cursor: u64) -> Result<(), Self::Error>;
+    /// Drops of a relay's notices those added before `before`, and all but the `keep` newest.
+    fn prune(&self, relay: &RelayId, before: u64, keep: usize) -> Result<(), Self::Error>;
+}
+
+/// Keeps notices for their relays, and no more than the bounds allow.
+pub fn post<S: NoticeStore>(store: &S, notices: &[(RelayId, Notice)], now_ms: u64) -> Result<(), S::Error> {
+    notices
+        .iter()
+        .try_for_each(|(relay, notice)| store.add(relay, notice, now_ms))?;
+    let mut relays: Vec<&RelayId> = notices.iter().map(|(relay, _)| relay).collect();
+    relays.sort_unstable();
+    relays.dedup();
+    let before = now_ms.saturating_sub(NOTICE_LIFE_MS);
+    relays
+        .into_iter()
+        .try_for_each(|relay| store.prune(relay, before, NOTICES_PER_RELAY))
+}
+
+/// The answer to a renewal: the relay has all notices up to its cursor; here is what came since.
+pub fn renew<S: NoticeStore>(
+    store: &S,
+    relay: &RelayId,
+    cursor: u64,
+    sessions: u64,
+) -> Result<Renewed, S::Error> {
+    // A cursor from before the object's storage was cleared says nothing.
+    let cursor = if cursor > store.last_number()? { 0 } else { cursor };
+    store.drop_through(relay, cursor)?;
+    let waiting = store.after(relay, cursor, NOTICES_PER_ANSWER)?;
+    let renew_after_ms = match (waiting.len() < NOTICES_PER_ANSWER, sessions) {
+        (false, _) => RENEW_MORE_MS,
+        (true, 0) => RENEW_IDLE_MS,
+        (true, _) => RENEW_BUSY_MS,
+    };
+    let cursor = waiting.last().map_or(cursor, |last| last.number);
+    let notices = waiting.into_iter().map(|numbered| numbered.notice).collect();
+    Ok(Renewed {
+        renew_after_ms,
+        cursor,
+        notices,
+    })
+}
+
+#[cfg(test)]
+#[path = "directory_tests.rs"]
+mod tests;

@@ -1,0 +1,14 @@
+//! The machines that only the edge runs: pure, so that native tests drive them on a virtual clock.
+//!
+//! No clock, no randomness, no I/O and no `worker` in here: time comes in as `now_ms` or `now_s`, random bytes as
+//! arrays, rows through a storage trait.
+
+#![warn(unreachable_pub)]
+
+pub mod account;
+pub mod audit_log;
+pub mod directory;
+pub mod rate_policy;
+pub mod signalling;
+pub mod stream_log;
+pub mod turn_service;

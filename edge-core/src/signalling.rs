@@ -1,0 +1,171 @@
+//! Where two browsers on one stream leave each other what they need for a direct connection: the machine of the Stream
+//! object's mailboxes.
+//!
+//! What always holds: a session has a mailbox only while it looks into it; a signal goes only to a session that does,
+//! and is gone when it was fetched or after [`SIGNAL_LIFE_MS`]; everything is bounded, and nothing of it is stored: what
+//! is lost costs a direct connection, never a message.
+
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use streamchain_protocol::ids::SessionId;
+
+/// The longest signal, bytes: an offer with its candidates has about two KiB.
+pub const SIGNAL_MAX_BYTES: usize = 8 * 1_024;
+
+/// Most signals that wait in a mailbox: an offer, an answer and a retry of each of its four peers, twice.
+pub const SIGNALS_PER_MAILBOX: usize = 32;
+
+/// Most of them from one sender, so that nobody fills another's mailbox.
+pub const SIGNALS_PER_SENDER: usize = 8;
+
+/// How long a signal waits, milliseconds: an offer that old is no longer waited for by who made it.
+pub const SIGNAL_LIFE_MS: u64 = 30_000;
+
+/// How long a session counts as present after it looked into its mailbox, milliseconds: three of its looks.
+pub const PRESENT_MS: u64 = 30_000;
+
+/// Most mailboxes of a stream: in a larger crowd the others are served by the relay alone.
+pub const MAILBOXES_MAX: usize = 256;
+
+/// Most peers that a session is told of; a client connects to fewer.
+pub const PEERS_TOLD: usize = 16;
+
+/// Why a signal was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MailboxError {
+    /// Above [`SIGNAL_MAX_BYTES`], or empty.
+    #[error("a signal has 1 to {SIGNAL_MAX_BYTES} bytes")]
+    Size,
+    /// The other session does not look into its mailbox.
+    #[error("that session is not looking for peers")]
+    Absent,
+    /// No room in the mailbox, or for one more of them.
+    #[error("the mailbox is full: try again in a moment")]
+    Full,
+}
+
+/// A session that looks for peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its id.
+    pub session: SessionId,
+    /// Whose it is, as the edge has verified.
+    pub author: Address,
+}
+
+/// What one session left for another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Grows from signal to signal of a mailbox.
+    pub number: u64,
+    /// Who left it.
+    pub from: Peer,
+    /// Their own words.
+    pub signal: String,
+}
+
+/// The answer to a look into a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looked {
+    /// Sessions that look for peers as well, the latest first.
+    pub peers: Vec<Peer>,
+    /// What is there, in order.
+    pub signals: Vec<Signal>,
+}
+
+#[derive(Debug)]
+struct Mailbox {
+    owner: Peer,
+    looked_ms: u64,
+    last: u64,
+    signals: VecDeque<(u64, Signal)>,
+}
+
+/// The mailboxes of one stream.
+#[derive(Debug, Default)]
+pub struct Mailboxes {
+    boxes: Vec<Mailbox>,
+}
+
+impl Mailboxes {
+    /// A session looks into its mailbox, having read all signals up to the number `after`. The first look makes it.
+    pub fn look(&mut self, owner: Peer, after: u64, now_ms: u64) -> Result<Looked, MailboxError> {
+        self.clean(now_ms);
+        let place = match self.place(owner.session) {
+            Some(place) => place,
+            None if self.boxes.len() >= MAILBOXES_MAX => return Err(MailboxError::Full),
+            None => {
+                self.boxes.push(Mailbox {
+                    owner,
+                    looked_ms: now_ms,
+                    // Goes on above what a mailbox before this one (of an earlier instance) may have given.
+                    last: now_ms,
+                    signals: VecDeque::new(),
+                });
+                self.boxes.len() - 1
+            }
+        };
+        let mailbox = self.boxes.get_mut(place).ok_or(MailboxError::Full)?;
+        mailbox.looked_ms = now_ms;
+        mailbox.signals.retain(|(_, signal)| signal.number > after);
+        let signals = mailbox.signals.iter().map(|(_, signal)| signal.clone()).collect();
+        let others = self.boxes.iter().rev().map(|mailbox| mailbox.owner);
+        let peers = others
+            .filter(|peer| peer.session != owner.session)
+            .take(PEERS_TOLD)
+            .collect();
+        Ok(Looked { peers, signals })
+    }
+
+    /// Leaves a signal for a session that is present.
+    pub fn post(
+        &mut self,
+        from: Peer,
+        to: SessionId,
+        signal: String,
+        now_ms: u64,
+    ) -> Result<(), MailboxError> {
+        if signal.is_empty() || signal.len() > SIGNAL_MAX_BYTES {
+            return Err(MailboxError::Size);
+        }
+        self.clean(now_ms);
+        let place = self.place(to).ok_or(MailboxError::Absent)?;
+        let mailbox = self.boxes.get_mut(place).ok_or(MailboxError::Absent)?;
+        let of_sender = |(_, waiting): &&(u64, Signal)| waiting.from.session == from.session;
+        if mailbox.signals.len() >= SIGNALS_PER_MAILBOX
+            || mailbox.signals.iter().filter(of_sender).count() >= SIGNALS_PER_SENDER
+        {
+            return Err(MailboxError::Full);
+        }
+        mailbox.last += 1;
+        let number = mailbox.last;
+        mailbox
+            .signals
+            .push_back((now_ms, Signal { number, from, signal }));
+        Ok(())
+    }
+
+    /// A session is over.
+    pub fn leave(&mut self, session: SessionId) {
+        self.boxes.retain(|mailbox| mailbox.owner.session != session);
+    }
+
+    fn place(&self, session: SessionId) -> Option<usize> {
+        self.boxes
+            .iter()
+            .position(|mailbox| mailbox.owner.session == session)
+    }
+
+    fn clean(&mut self, now_ms: u64) {
+        let young = |since: u64, life: u64| now_ms.saturating_sub(since) < life;
+        self.boxes.retain(|mailbox| young(mailbox.looked_ms, PRESENT_MS));
+        for mailbox in &mut self.boxes {
+            mailbox.signals.retain(|(since, _)| young(*since, SIGNAL_LIFE_MS));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "signalling_tests.rs"]
+mod tests;

@@ -1,0 +1,256 @@
+//! A [`LogStore`] in memory whose steps are transactions and whose writes can fail: what the tests run on.
+
+use super::{
+    LogError, LogState, LogStore, PLACES_PER_PRODUCER, ROWS_MAX, Segment, Session, Step, StoredBatch,
+    StoredEvent, StreamLog, Waiting,
+};
+use alloy_primitives::Address;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use streamchain_protocol::auth::Rights;
+use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
+
+/// The storage refused a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the disk is full")]
+pub struct DiskFull;
+
+#[derive(Debug, Clone, Default)]
+struct Rows {
+    state: Option<LogState>,
+    producers: BTreeMap<ProducerId, u64>,
+    batches: BTreeMap<Seq, StoredBatch>,
+    sealed: BTreeMap<Seq, Segment>,
+    sessions: BTreeMap<SessionId, Session>,
+    members: BTreeMap<Address, Rights>,
+    /// With what each is about, and in which state that was.
+    events: BTreeMap<u64, (StoredEvent, String, String)>,
+    waiting: BTreeMap<u64, Waiting>,
+    places: BTreeMap<(ProducerId, u64), (u64, Seq)>,
+}
+
+/// The rows of one stream.
+#[derive(Debug, Default)]
+pub struct Memory {
+    rows: RefCell<Rows>,
+    /// How many more writes succeed; `None` for all.
+    pub writes_left: Cell<Option<u32>>,
+}
+
+impl Memory {
+    fn write(&self, write: impl FnOnce(&mut Rows)) -> Result<(), DiskFull> {
+        match self.writes_left.get() {
+            Some(0) => return Err(DiskFull),
+            Some(left) => self.writes_left.set(Some(left - 1)),
+            None => {}
+        }
+        write(&mut self.rows.borrow_mut());
+        Ok(())
+    }
+}
+
+impl StreamLog<Memory> {
+    /// A log without a stream.
+    pub fn in_memory() -> Self {
+        Self::new(Memory::default())
+    }
+
+    /// Runs a step as its owner does: what a failed step wrote is taken back.
+    pub fn step<T>(&self, step: impl FnOnce(&Self) -> Step<T, Memory>) -> Step<T, Memory> {
+        let before = self.store.rows.borrow().clone();
+        step(self).inspect_err(|_: &LogError<DiskFull>| {
+            self.store.rows.replace(before);
+        })
+    }
+
+    /// Runs a step whose transaction is committed although its owner is told that it failed.
+    pub fn step_but_told_it_failed<T>(&self, step: impl FnOnce(&Self) -> Step<T, Memory>) -> Step<T, Memory> {
+        self.step(step)?;
+        Err(LogError::Store(DiskFull))
+    }
+
+    /// How many batches are kept.
+    pub fn batches_kept(&self) -> usize {
+        self.store.rows.borrow().batches.len()
+    }
+
+    /// How many sessions are remembered.
+    pub fn sessions_kept(&self) -> usize {
+        self.store.rows.borrow().sessions.len()
+    }
+}
+
+impl LogStore for Memory {
+    type Error = DiskFull;
+
+    fn state(&self) -> Result<Option<LogState>, DiskFull> {
+        Ok(self.rows.borrow().state.clone())
+    }
+    fn put_state(&self, state: &LogState) -> Result<(), DiskFull> {
+        self.write(|rows| rows.state = Some(state.clone()))
+    }
+    fn producer(&self, producer: ProducerId) -> Result<Option<u64>, DiskFull> {
+        Ok(self.rows.borrow().producers.get(&producer).copied())
+    }
+    fn put_producer(&self, producer: ProducerId, stored: u64) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.producers.insert(producer, stored);
+        })
+    }
+    fn add_batch(&self, batch: &StoredBatch) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.batches.insert(batch.first, batch.clone());
+        })
+    }
+    fn batches(&self, from: Seq, max_bytes: usize) -> Result<Vec<StoredBatch>, DiskFull> {
+        let rows = self.rows.borrow();
+        let wanted = rows
+            .batches
+            .values()
+            .filter(|batch| batch.end() > from)
+            .take(ROWS_MAX);
+        let mut bytes = 0;
+        let wanted = wanted.take_while(|batch| {
+            let more = bytes < max_bytes;
+            bytes += batch.records.len();
+            more
+        });
+        Ok(wanted.cloned().collect())
+    }
+    fn drop_batches(&self, below: Seq) -> Result<(), DiskFull> {
+        self.write(|rows| rows.batches.retain(|_, batch| batch.end() > below))
+    }
+    fn segments(&self, limit: usize) -> Result<Vec<Segment>, DiskFull> {
+        Ok(self.rows.borrow().sealed.values().take(limit).cloned().collect())
+    }
+    fn put_segment(&self, segment: &Segment) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.sealed.insert(segment.first, segment.clone());
+        })
+    }
+    fn drop_segment(&self, first: Seq) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.sealed.remove(&first);
+        })
+    }
+    fn put_event(&self, event: &StoredEvent, key: &str, state: &str) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            let row = (event.clone(), key.to_owned(), state.to_owned());
+            rows.events.insert(event.number, row);
+        })
+    }
+    fn events(&self, after: u64, max_bytes: usize) -> Result<Vec<StoredEvent>, DiskFull> {
+        let (mut bytes, mut taken) = (0, Vec::new());
+        for event in self
+            .rows
+            .borrow()
+            .events
+            .range(after + 1..)
+            .map(|(_, row)| &row.0)
+        {
+            bytes += event.json.len();
+            taken.push(event.clone());
+            if bytes >= max_bytes || taken.len() >= ROWS_MAX {
+                break;
+            }
+        }
+        Ok(taken)
+    }
+    fn last_event(&self, key: &str) -> Result<Option<String>, DiskFull> {
+        let rows = self.rows.borrow();
+        let about = rows.events.values().rev().find(|row| row.1 == key);
+        Ok(about.map(|row| row.2.clone()))
+    }
+    fn drop_event(&self, number: u64) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.events.remove(&number);
+        })
+    }
+    fn put_waiting(&self, waiting: &Waiting) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.waiting.insert(waiting.place, waiting.clone());
+        })
+    }
+    fn waiting(&self, max_bytes: usize) -> Result<Vec<Waiting>, DiskFull> {
+        let (mut bytes, mut taken) = (0, Vec::new());
+        for waiting in self.rows.borrow().waiting.values() {
+            bytes += waiting.record.len();
+            taken.push(waiting.clone());
+            if bytes >= max_bytes {
+                break;
+            }
+        }
+        Ok(taken)
+    }
+    fn waiting_keys(&self) -> Result<Vec<(ProducerId, u64, u64)>, DiskFull> {
+        let rows = self.rows.borrow();
+        let key = |one: &Waiting| (one.producer, one.number, one.record.len() as u64);
+        Ok(rows.waiting.values().map(key).collect())
+    }
+    fn last_waiting(&self, producer: ProducerId) -> Result<Option<u64>, DiskFull> {
+        let rows = self.rows.borrow();
+        let of_producer = rows.waiting.values().filter(|one| one.producer == producer);
+        Ok(of_producer.map(|one| one.number).max())
+    }
+    fn drop_waiting(&self, producer: ProducerId, number: u64) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.waiting
+                .retain(|_, one| one.producer != producer || one.number != number)
+        })
+    }
+    fn put_place(&self, producer: ProducerId, number: u64, seq: Seq) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.places
+                .insert((producer, number % PLACES_PER_PRODUCER), (number, seq));
+        })
+    }
+    fn place(&self, producer: ProducerId, number: u64) -> Result<Option<Seq>, DiskFull> {
+        let rows = self.rows.borrow();
+        let found = rows.places.get(&(producer, number % PLACES_PER_PRODUCER));
+        Ok(found.filter(|place| place.0 == number).map(|place| place.1))
+    }
+    fn session(&self, session: SessionId) -> Result<Option<Session>, DiskFull> {
+        Ok(self.rows.borrow().sessions.get(&session).cloned())
+    }
+    fn put_session(&self, session: &Session) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.sessions.insert(session.id, session.clone());
+        })
+    }
+    fn drop_session(&self, session: SessionId) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.sessions.remove(&session);
+        })
+    }
+    fn member(&self, member: Address) -> Result<Option<Rights>, DiskFull> {
+        Ok(self.rows.borrow().members.get(&member).copied())
+    }
+    fn members(&self) -> Result<Vec<(Address, Rights)>, DiskFull> {
+        let rows = self.rows.borrow();
+        Ok(rows
+            .members
+            .iter()
+            .map(|(member, rights)| (*member, *rights))
+            .collect())
+    }
+    fn put_member(&self, member: Address, rights: Rights) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.members.insert(member, rights);
+        })
+    }
+    fn drop_member(&self, member: Address) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.members.remove(&member);
+        })
+    }
+    fn prune_sessions(&self, before: u64, keep: usize) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.sessions.retain(|_, session| session.created >= before);
+            let mut by_age: Vec<_> = rows.sessions.values().map(|one| (one.created, one.id)).collect();
+            by_age.sort_unstable();
+            let surplus = by_age.len().saturating_sub(keep);
+            by_age.truncate(surplus);
+            by_age.iter().for_each(|(_, id)| drop(rows.sessions.remove(id)));
+        })
+    }
+}

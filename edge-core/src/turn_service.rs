@@ -1,0 +1,176 @@
+//! STUN and TURN servers with credentials from a TURN provider's API, in the shape of Cloudflare's TURN service:
+//! `POST …/credentials/generate-ice-servers` with `{"ttl": seconds}`, answered by `{"iceServers": …}`.
+//!
+//! What always holds: at most one request is under way; the servers that clients are told of are good for at least
+//! half of what was asked for; a provider that fails is asked again ever more rarely, and what it gave before is told
+//! as long as it lasts.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use streamchain_protocol::util::json;
+use streamchain_protocol::webrtc::IceServer;
+
+/// How long credentials are asked for, seconds (a day; the provider gives at most two).
+pub const TURN_SERVICE_LIFE_S: u64 = 24 * 3_600;
+
+/// Credentials of this age are renewed, milliseconds: half their life, so that no client gets old ones.
+const RENEW_AFTER_MS: u64 = TURN_SERVICE_LIFE_S * 1_000 / 2;
+
+/// The largest answer that is read, bytes: a real one has less than one KiB.
+pub const TURN_SERVICE_ANSWER_MAX_BYTES: usize = 16 * 1_024;
+
+/// How long the provider may take, milliseconds. Nobody waits for it but the next request.
+pub const TURN_SERVICE_TIMEOUT_MS: u64 = 10_000;
+
+/// Most servers taken from an answer: browsers gather from each, and Cloudflare names eight.
+const SERVERS_MAX: usize = 12;
+
+/// The longest URL, username or credential, characters: Cloudflare's have about 100.
+const TEXT_MAX: usize = 512;
+
+/// The first pause after a failure, milliseconds, and the longest.
+const RETRY_FIRST_MS: u64 = 10_000;
+const RETRY_MAX_MS: u64 = 600_000;
+
+/// Why an answer gave no servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TurnServiceError {
+    /// Not JSON with `iceServers`.
+    #[error("the answer is no JSON object with iceServers")]
+    Shape,
+    /// Nothing in it can be used.
+    #[error("the answer names no server that a browser takes")]
+    Empty,
+}
+
+/// What is kept over a restart.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issued {
+    /// The servers, with their credentials.
+    pub servers: Vec<IceServer>,
+    /// When they were asked for, Unix milliseconds.
+    pub asked_ms: u64,
+}
+
+/// The provider as the edge knows it.
+#[derive(Debug, Default)]
+pub struct TurnService {
+    issued: Issued,
+    /// When the request that is under way began.
+    asking: Option<u64>,
+    failures: u32,
+    /// Not before this is it asked again, Unix milliseconds.
+    retry_at: u64,
+}
+
+impl TurnService {
+    /// Goes on with what an earlier run was given.
+    pub fn restore(issued: Issued) -> Self {
+        Self {
+            issued,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the provider is to be asked now. `true` begins a request: its end must be told by
+    /// [`Self::handle_answer`] or [`Self::handle_failure`], or it counts as lost after twice its time.
+    pub fn begin(&mut self, now_ms: u64) -> bool {
+        let lost = |began: u64| now_ms.saturating_sub(began) > 2 * TURN_SERVICE_TIMEOUT_MS;
+        let fresh = now_ms.saturating_sub(self.issued.asked_ms) < RENEW_AFTER_MS;
+        if fresh || now_ms < self.retry_at || self.asking.is_some_and(|began| !lost(began)) {
+            return false;
+        }
+        self.asking = Some(now_ms);
+        true
+    }
+
+    /// Takes the body of a successful answer; what is to be kept.
+    pub fn handle_answer(&mut self, body: &[u8], now_ms: u64) -> Result<&Issued, TurnServiceError> {
+        match read(body) {
+            Ok(servers) => {
+                let asked_ms = self.asking.take().unwrap_or(now_ms);
+                (self.failures, self.retry_at) = (0, 0);
+                self.issued = Issued { servers, asked_ms };
+                Ok(&self.issued)
+            }
+            Err(error) => {
+                self.handle_failure(now_ms);
+                Err(error)
+            }
+        }
+    }
+
+    /// The provider failed, or did not answer in time.
+    pub fn handle_failure(&mut self, now_ms: u64) {
+        self.asking = None;
+        self.retry_at = now_ms + (RETRY_FIRST_MS << self.failures.min(6)).min(RETRY_MAX_MS);
+        self.failures += 1;
+    }
+
+    /// Whether a request is under way.
+    pub fn is_asking(&self) -> bool {
+        self.asking.is_some()
+    }
+
+    /// What clients are told of: none once the credentials have expired.
+    pub fn servers(&self, now_ms: u64) -> &[IceServer] {
+        match now_ms.saturating_sub(self.issued.asked_ms) < TURN_SERVICE_LIFE_S * 1_000 {
+            true => &self.issued.servers,
+            false => &[],
+        }
+    }
+}
+
+/// The servers of an answer: a list of them or a single one, each with one URL or several.
+fn read(body: &[u8]) -> Result<Vec<IceServer>, TurnServiceError> {
+    let text = std::str::from_utf8(body).map_err(|_| TurnServiceError::Shape)?;
+    let answer = json::tree(text).map_err(|_| TurnServiceError::Shape)?;
+    let entries = match answer.get("iceServers") {
+        Some(Value::Array(entries)) => entries.as_slice(),
+        Some(entry @ Value::Object(_)) => std::slice::from_ref(entry),
+        _ => return Err(TurnServiceError::Shape),
+    };
+    let mut servers = Vec::new();
+    for entry in entries {
+        let text = |name: &str| entry.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (username, credential) = (text("username"), text("credential"));
+        let urls = match entry.get("urls") {
+            Some(Value::Array(urls)) => urls.as_slice(),
+            Some(url @ Value::String(_)) => std::slice::from_ref(url),
+            _ => &[],
+        };
+        for url in urls.iter().filter_map(Value::as_str) {
+            let is_stun = url.starts_with("stun:");
+            let known = is_stun || url.starts_with("turn:") || url.starts_with("turns:");
+            let parts = [Some(url), username.as_deref(), credential.as_deref()];
+            if !known || is_refused_by_browsers(url) || !parts.into_iter().flatten().all(is_plain) {
+                continue;
+            }
+            servers.push(IceServer {
+                urls: url.to_owned(),
+                username: username.clone().filter(|_| !is_stun),
+                credential: credential.clone().filter(|_| !is_stun),
+            });
+        }
+    }
+    servers.truncate(SERVERS_MAX);
+    match servers.is_empty() {
+        true => Err(TurnServiceError::Empty),
+        false => Ok(servers),
+    }
+}
+
+/// Browsers send nothing to port 53, so a server there only costs a client time.
+fn is_refused_by_browsers(url: &str) -> bool {
+    url.split('?').next().is_some_and(|place| place.ends_with(":53"))
+}
+
+/// Whether a text can stand between the quotes and brackets of a `Link` header (RFC 8288 §3).
+fn is_plain(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\<>".contains(&byte);
+    (1..=TEXT_MAX).contains(&text.len()) && text.bytes().all(plain)
+}
+
+#[cfg(test)]
+#[path = "turn_service_tests.rs"]
+mod tests;

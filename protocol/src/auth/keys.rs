@@ -1,0 +1,187 @@
+//! Keys from one master secret, by HKDF-SHA256 (RFC 5869).
+//!
+//! The edge holds the master secret; a relay holds only its own [`RelayKey`], so that one stolen relay key
+//! opens no other relay.
+
+use crate::ids::{RelayId, RelayKeyId};
+use crate::webrtc::TurnSecret;
+use alloy_primitives::hex;
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+/// HMAC-SHA256, as every MAC of ours is.
+pub type HmacSha256 = Hmac<Sha256>;
+
+/// Why a secret was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}: expected 64 hexadecimal digits (32 bytes)")]
+pub struct KeyError(pub &'static str);
+
+fn derive(secret: &[u8; 32], info: &[&[u8]]) -> [u8; 32] {
+    let mut key = [0; 32];
+    // 32 bytes is far below HKDF's limit of 255 hashes, the only way `expand` fails.
+    if Hkdf::<Sha256>::new(None, secret)
+        .expand_multi_info(info, &mut key)
+        .is_err()
+    {
+        unreachable!("HKDF refuses only outputs above 8,160 bytes");
+    }
+    key
+}
+
+fn parse(what: &'static str, text: &str) -> Result<[u8; 32], KeyError> {
+    let mut key = [0; 32];
+    hex::decode_to_slice(text.trim().trim_start_matches("0x"), &mut key).map_err(|_| KeyError(what))?;
+    Ok(key)
+}
+
+/// An HMAC-SHA256 keyed with `key`, fed with `parts`.
+pub fn mac(key: &[u8; 32], parts: &[&[u8]]) -> HmacSha256 {
+    let Ok(mut mac) = HmacSha256::new_from_slice(key) else {
+        unreachable!("HMAC takes keys of any length")
+    };
+    parts.iter().for_each(|part| mac.update(part));
+    mac
+}
+
+/// The edge's one secret, from which all others come.
+#[derive(Clone)]
+pub struct MasterSecret([u8; 32]);
+
+impl MasterSecret {
+    /// From 64 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Result<Self, KeyError> {
+        parse("MASTER_SECRET", text).map(Self)
+    }
+
+    /// The key of one relay.
+    pub fn relay_key(&self, relay: &RelayId) -> RelayKey {
+        RelayKey(derive(
+            &self.0,
+            &[b"streamchain/relay/v1/", relay.as_str().as_bytes()],
+        ))
+    }
+
+    /// The key that signs the nonces of sign-ins.
+    pub fn nonce_key(&self) -> [u8; 32] {
+        derive(&self.0, &[b"streamchain/nonce/v1"])
+    }
+
+    /// The key that signs access tokens.
+    pub fn access_key(&self) -> [u8; 32] {
+        derive(&self.0, &[b"streamchain/access/v1"])
+    }
+
+    /// The key by which the audit log's hashes of client addresses are made.
+    pub fn audit_key(&self) -> [u8; 32] {
+        derive(&self.0, &[b"streamchain/audit/v1"])
+    }
+}
+
+/// What a relay and the edge share: it makes and checks the session tokens of that relay alone.
+#[derive(Clone)]
+pub struct RelayKey([u8; 32]);
+
+impl RelayKey {
+    /// From 64 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Result<Self, KeyError> {
+        parse("relay key", text).map(Self)
+    }
+
+    /// As 64 hexadecimal digits: what the relay is configured with.
+    pub fn to_hex(&self) -> String {
+        hex::encode(self.0)
+    }
+
+    /// Which key it is.
+    pub fn id(&self) -> RelayKeyId {
+        let mut id = [0; RelayKeyId::LEN];
+        id.copy_from_slice(&derive(&self.0, &[b"streamchain/key-id/v1"])[..RelayKeyId::LEN]);
+        RelayKeyId(id)
+    }
+
+    /// The keys for session tokens.
+    pub fn session_keys(&self) -> SessionKeys {
+        SessionKeys {
+            token: derive(&self.0, &[b"streamchain/session/v1"]),
+            password: derive(&self.0, &[b"streamchain/ice-pwd/v1"]),
+        }
+    }
+
+    /// The secret of this relay's TURN credentials: the edge issues them, the relay checks them.
+    pub fn turn_secret(&self) -> TurnSecret {
+        TurnSecret::new(hex::encode(derive(&self.0, &[b"streamchain/turn/v1"])))
+    }
+
+    /// What the relay puts behind `Authorization: Bearer ` in its requests to the edge.
+    pub fn uplink_bearer(&self, relay: &RelayId) -> String {
+        format!(
+            "{relay}.{}",
+            hex::encode(derive(&self.0, &[b"streamchain/uplink/v1"]))
+        )
+    }
+
+    /// Whether `bearer` (without the `Bearer ` in front) is this relay's; takes the same time for every wrong one.
+    pub fn accepts_uplink_bearer(&self, relay: &RelayId, bearer: &str) -> bool {
+        let compare = |text: &str| mac(&self.0, &[text.as_bytes()]);
+        compare(bearer)
+            .verify(&compare(&self.uplink_bearer(relay)).finalize().into_bytes())
+            .is_ok()
+    }
+}
+
+/// The keys of one relay's session tokens; see [`crate::auth`].
+#[derive(Clone)]
+pub struct SessionKeys {
+    pub(crate) token: [u8; 32],
+    pub(crate) password: [u8; 32],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_two_relays_differ_and_open_only_their_own() {
+        let master = MasterSecret::from_hex(&"11".repeat(32)).unwrap();
+        let (a, b): (RelayId, RelayId) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let (key_a, key_b) = (master.relay_key(&a), master.relay_key(&b));
+        assert_ne!(key_a.to_hex(), key_b.to_hex());
+        assert!(key_a.accepts_uplink_bearer(&a, &key_a.uplink_bearer(&a)));
+        assert!(!key_a.accepts_uplink_bearer(&a, &key_b.uplink_bearer(&b)));
+        assert!(!key_a.accepts_uplink_bearer(&a, ""));
+        assert_ne!(key_a.id(), key_b.id());
+        assert_eq!(
+            RelayKey::from_hex(&key_a.to_hex()).unwrap().to_hex(),
+            key_a.to_hex()
+        );
+    }
+
+    #[test]
+    fn a_relays_keys_of_two_master_secrets_have_two_ids() {
+        let of = |secret: &str| {
+            let master = MasterSecret::from_hex(&secret.repeat(32)).unwrap();
+            master.relay_key(&"a".parse().unwrap())
+        };
+        assert_ne!(of("11").id(), of("22").id());
+        assert_eq!(of("11").id(), of("11").id());
+        assert!(!of("11").to_hex().contains(&of("11").id().to_hex()));
+    }
+
+    #[test]
+    fn a_secret_of_the_wrong_length_is_refused() {
+        assert!(MasterSecret::from_hex("abcd").is_err());
+        assert!(RelayKey::from_hex(&"zz".repeat(32)).is_err());
+    }
+
+    #[test]
+    fn each_relay_has_a_turn_secret_of_its_own() {
+        let password = |byte: &str| {
+            let key = RelayKey::from_hex(&byte.repeat(32)).unwrap();
+            key.turn_secret().password("1:a")
+        };
+        assert_eq!(password("11"), password("11"));
+        assert_ne!(password("11"), password("22"));
+    }
+}

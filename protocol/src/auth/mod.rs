@@ -1,0 +1,17 @@
+//! Who somebody is and what they may do: keys, tokens, API keys, rights, sign-in with Ethereum.
+
+mod access_token;
+mod api_key;
+mod keys;
+mod rights;
+mod session_token;
+pub mod siwe;
+
+pub use access_token::{AccessClaims, AccessError, Scope};
+pub use api_key::{ApiKey, KEY_PREFIX, KeyRef, SECRET_BYTES};
+pub use hmac::Mac;
+pub use keys::{HmacSha256, KeyError, MasterSecret, RelayKey, SessionKeys, mac};
+pub use rights::{Access, Right, Rights};
+pub use session_token::{
+    FingerprintHash, SessionRights, SessionToken, TOKEN_CHARS, TokenError, ice_password,
+};

@@ -1,0 +1,237 @@
+//! Session tokens: what the edge writes as `a=ice-ufrag` and the relay meets in the first STUN check.
+//!
+//! The relay knows nothing of a session until then. The token carries all it needs, signed; the `ice-pwd` is
+//! derived from it, so a peer that passes the STUN integrity check got its answer from the edge. No state is
+//! made for a token that does not verify.
+//!
+//! Layout, 86 bytes, base64 (RFC 4648 §4, no padding: the ICE alphabet of RFC 8839 §5.4) to 115 characters:
+//! version 1 | flags 1 (bits 0 and 1: rights; bit 2: the relay begins) | expiry 4 (seconds, big-endian) | session 8 | short stream id 20 | author 20 |
+//! fingerprint hash 16 | HMAC-SHA256 truncated to 16.
+
+use super::keys::{SessionKeys, mac};
+use crate::ids::{SessionId, ShortId};
+use alloy_primitives::Address;
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
+use hmac::Mac;
+use sha2::{Digest, Sha256};
+
+const VERSION: u8 = 1;
+const BODY: usize = 70;
+const MAC: usize = 16;
+/// In the byte of the rights: the relay begins the DTLS handshake.
+const RELAY_BEGINS: u8 = 4;
+/// Characters of a token: 86 bytes in base64 without padding.
+pub const TOKEN_CHARS: usize = 115;
+
+/// What a session may do on its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionRights {
+    /// Read the stream.
+    pub subscribe: bool,
+    /// Write to the stream.
+    pub publish: bool,
+}
+
+impl SessionRights {
+    /// Read and write.
+    pub const ALL: Self = Self {
+        subscribe: true,
+        publish: true,
+    };
+
+    fn bits(self) -> u8 {
+        u8::from(self.subscribe) | u8::from(self.publish) << 1
+    }
+
+    fn from_bits(bits: u8) -> Self {
+        Self {
+            subscribe: bits & 1 != 0,
+            publish: bits & 2 != 0,
+        }
+    }
+}
+
+/// SHA-256 of a DTLS certificate fingerprint's bytes, cut to 16: binds a token to the client's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FingerprintHash(pub [u8; 16]);
+
+impl FingerprintHash {
+    /// Of the 32 bytes in `a=fingerprint:sha-256` (RFC 8122).
+    pub fn of(fingerprint: &[u8]) -> Self {
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&Sha256::digest(fingerprint)[..16]);
+        Self(hash)
+    }
+}
+
+/// Why a token was refused. The relay answers none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not 115 characters of base64.
+    #[error("not a session token")]
+    Shape,
+    /// Signed by another key, or changed.
+    #[error("the signature is wrong")]
+    Signature,
+    /// A version this code does not know.
+    #[error("unknown version {0}")]
+    Version(u8),
+    /// Its time to start a session is over.
+    #[error("expired {0} s ago")]
+    Expired(u64),
+}
+
+/// What a token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionToken {
+    /// What the session may do.
+    pub rights: SessionRights,
+    /// Last second (Unix time) in which a session may start with it.
+    pub expires_s: u32,
+    /// The session.
+    pub session: SessionId,
+    /// The stream it is of.
+    pub stream: ShortId,
+    /// Who its messages are by.
+    pub author: Address,
+    /// Of the client's certificate; checked after DTLS.
+    pub fingerprint: FingerprintHash,
+    /// Whether the relay begins the DTLS handshake: the answer told the client so.
+    pub relay_begins: bool,
+}
+
+impl SessionToken {
+    /// The signed text, for `a=ice-ufrag`.
+    pub fn sign(&self, keys: &SessionKeys) -> String {
+        let mut bytes = Vec::with_capacity(BODY + MAC);
+        let begins = if self.relay_begins { RELAY_BEGINS } else { 0 };
+        bytes.extend([VERSION, self.rights.bits() | begins]);
+        bytes.extend(self.expires_s.to_be_bytes());
+        bytes.extend(self.session.0);
+        bytes.extend(self.stream.0);
+        bytes.extend(self.author.0);
+        bytes.extend(self.fingerprint.0);
+        let tag = mac(&keys.token, &[&bytes]).finalize().into_bytes();
+        bytes.extend(&tag[..MAC]);
+        BASE64.encode(bytes)
+    }
+
+    /// Reads a text that came from outside, at `now_s` (Unix time). Allocates nothing.
+    pub fn verify(text: &str, keys: &SessionKeys, now_s: u64) -> Result<Self, TokenError> {
+        let mut bytes = [0; BODY + MAC];
+        if text.len() != TOKEN_CHARS
+            || BASE64.decode_slice_unchecked(text, &mut bytes).ok() != Some(BODY + MAC)
+        {
+            return Err(TokenError::Shape);
+        }
+        let (body, tag) = bytes.split_at(BODY);
+        mac(&keys.token, &[body])
+            .verify_truncated_left(tag)
+            .map_err(|_| TokenError::Signature)?;
+        if body[0] != VERSION {
+            return Err(TokenError::Version(body[0]));
+        }
+        let token = Self {
+            rights: SessionRights::from_bits(body[1]),
+            expires_s: u32::from_be_bytes(field(body, 2)),
+            session: SessionId(field(body, 6)),
+            stream: ShortId(field(body, 14)),
+            author: Address::from(field::<20>(body, 34)),
+            fingerprint: FingerprintHash(field(body, 54)),
+            relay_begins: body[1] & RELAY_BEGINS != 0,
+        };
+        match now_s.checked_sub(token.expires_s.into()) {
+            None | Some(0) => Ok(token),
+            Some(late) => Err(TokenError::Expired(late)),
+        }
+    }
+}
+
+/// `N` bytes of `body` from `at`; the offsets are constants inside the body.
+fn field<const N: usize>(body: &[u8], at: usize) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(&body[at..at + N]);
+    out
+}
+
+/// The `ice-pwd` that belongs to an `ice-ufrag`: 32 characters (RFC 8839 wants at least 22).
+pub fn ice_password(ufrag: &str, keys: &SessionKeys) -> String {
+    BASE64.encode(&mac(&keys.password, &[ufrag.as_bytes()]).finalize().into_bytes()[..24])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::keys::RelayKey;
+    use crate::limits::SESSION_TOKEN_MAX_CHARS;
+    use proptest::prelude::*;
+
+    fn keys(byte: &str) -> SessionKeys {
+        RelayKey::from_hex(&byte.repeat(32)).unwrap().session_keys()
+    }
+
+    fn token() -> SessionToken {
+        SessionToken {
+            rights: SessionRights {
+                subscribe: true,
+                publish: false,
+            },
+            expires_s: 1_000,
+            session: SessionId([3; 8]),
+            stream: ShortId([4; 20]),
+            author: Address::repeat_byte(5),
+            fingerprint: FingerprintHash::of(&[6; 32]),
+            relay_begins: false,
+        }
+    }
+
+    #[test]
+    fn a_token_says_what_was_signed_and_fits_a_stun_username() {
+        let text = token().sign(&keys("11"));
+        assert_eq!(text.len(), TOKEN_CHARS);
+        assert!(text.len() <= SESSION_TOKEN_MAX_CHARS);
+        assert_eq!(SessionToken::verify(&text, &keys("11"), 1_000), Ok(token()));
+        let begins = SessionToken {
+            relay_begins: true,
+            ..token()
+        };
+        let verified = SessionToken::verify(&begins.sign(&keys("11")), &keys("11"), 1_000);
+        assert_eq!(verified, Ok(begins));
+        assert_eq!(ice_password(&text, &keys("11")).len(), 32);
+        assert_ne!(ice_password(&text, &keys("11")), ice_password(&text, &keys("22")));
+    }
+
+    #[test]
+    fn a_late_or_foreign_token_is_refused() {
+        let text = token().sign(&keys("11"));
+        assert_eq!(
+            SessionToken::verify(&text, &keys("11"), 1_001),
+            Err(TokenError::Expired(1))
+        );
+        assert_eq!(
+            SessionToken::verify(&text, &keys("22"), 1_000),
+            Err(TokenError::Signature)
+        );
+        assert_eq!(SessionToken::verify("", &keys("11"), 0), Err(TokenError::Shape));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_but_a_signed_one_is_taken(text in "[A-Za-z0-9+/]{0,130}") {
+            prop_assert!(SessionToken::verify(&text, &keys("11"), 0).is_err());
+        }
+
+        #[test]
+        fn a_token_with_any_character_changed_is_refused(at in 0..TOKEN_CHARS, to in "[A-Za-z0-9+/]") {
+            let mut text = token().sign(&keys("11"));
+            prop_assume!(text[at..=at] != to);
+            text.replace_range(at..=at, &to);
+            prop_assert!(SessionToken::verify(&text, &keys("11"), 0).is_err());
+        }
+
+        #[test]
+        fn any_bytes_at_all_are_survived(text in ".{0,200}") {
+            prop_assert!(SessionToken::verify(&text, &keys("11"), 0).is_err());
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The nonces of sign-ins: signed and dated by the edge, so that giving one out stores nothing. The Account object
+//! makes sure that an account uses each of them once.
+
+use crate::auth::keys::mac;
+use alloy_primitives::hex;
+use hmac::Mac;
+
+/// How long a nonce may be used, seconds: time enough to read what a hardware wallet shows.
+pub const NONCE_LIFE_S: u64 = 600;
+
+const RANDOM: usize = 8;
+const BODY: usize = RANDOM + 8;
+const TAG: usize = 12;
+
+/// A nonce: 8 random bytes, its last second (8 bytes, big-endian), and a MAC cut to 12, as hexadecimal digits, which
+/// are letters and digits as EIP-4361 wants them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignInNonce {
+    /// What tells it from others.
+    pub random: [u8; RANDOM],
+    /// The last second in which it may be used, Unix time.
+    pub expires_s: u64,
+}
+
+/// Why a nonce is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NonceError {
+    /// None of ours.
+    #[error("the nonce was not given out here")]
+    Foreign,
+    /// Its time has passed.
+    #[error("the nonce expired")]
+    Expired,
+}
+
+impl SignInNonce {
+    /// A new one.
+    pub fn new(random: [u8; RANDOM], now_s: u64) -> Self {
+        let expires_s = now_s + NONCE_LIFE_S;
+        Self { random, expires_s }
+    }
+
+    /// The signed text.
+    pub fn sign(&self, key: &[u8; 32]) -> String {
+        let mut bytes = [0; BODY + TAG];
+        bytes[..RANDOM].copy_from_slice(&self.random);
+        bytes[RANDOM..BODY].copy_from_slice(&self.expires_s.to_be_bytes());
+        let tag = mac(key, &[&bytes[..BODY]]).finalize().into_bytes();
+        bytes[BODY..].copy_from_slice(&tag[..TAG]);
+        hex::encode(bytes)
+    }
+
+    /// Reads a text that came from outside, at `now_s` (Unix time).
+    pub fn verify(text: &str, key: &[u8; 32], now_s: u64) -> Result<Self, NonceError> {
+        let mut bytes = [0; BODY + TAG];
+        // Nonces are compared as texts when they are used a second time: one nonce has one text.
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) || text.starts_with("0x") {
+            return Err(NonceError::Foreign);
+        }
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| NonceError::Foreign)?;
+        let (body, tag) = bytes.split_at(BODY);
+        mac(key, &[body])
+            .verify_truncated_left(tag)
+            .map_err(|_| NonceError::Foreign)?;
+        let (mut random, mut expires) = ([0; RANDOM], [0; 8]);
+        random.copy_from_slice(&body[..RANDOM]);
+        expires.copy_from_slice(&body[RANDOM..]);
+        let expires_s = u64::from_be_bytes(expires);
+        match now_s > expires_s {
+            true => Err(NonceError::Expired),
+            false => Ok(Self { random, expires_s }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_nonce_is_good_until_its_last_second_and_with_its_own_key() {
+        let text = SignInNonce::new([7; 8], 1_000).sign(&[1; 32]);
+        let last = 1_000 + NONCE_LIFE_S;
+        assert!(SignInNonce::verify(&text, &[1; 32], last).is_ok());
+        assert_eq!(
+            SignInNonce::verify(&text, &[1; 32], last + 1),
+            Err(NonceError::Expired)
+        );
+        assert_eq!(
+            SignInNonce::verify(&text, &[2; 32], 1_000),
+            Err(NonceError::Foreign)
+        );
+        let upper = text.to_uppercase();
+        assert_eq!(
+            SignInNonce::verify(&upper, &[1; 32], 1_000),
+            Err(NonceError::Foreign)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_survived(text in "[0-9a-f]{0,60}|.{0,60}") {
+            prop_assert!(SignInNonce::verify(&text, &[1; 32], 0).is_err());
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Receipts: all that is needed to check one message against the chain, in one JSON file.
+//!
+//! [`Receipt::check`] proves that the message leads to the anchor's root. That the root was really emitted, by
+//! this contract in this transaction, is then read from the chain: any RPC endpoint, none of ours.
+
+use super::leaf::LeafFields;
+use super::merkle::process_proof;
+use crate::ids::{Seq, StreamId, StreamName};
+use crate::limits::PROOF_MAX_HASHES;
+use alloy_primitives::{Address, B256, Bytes, keccak256};
+use serde::{Deserialize, Serialize};
+
+/// `type` of every receipt.
+pub const RECEIPT_TYPE: &str = "streamchain-receipt";
+/// The one `version` there is.
+pub const RECEIPT_VERSION: u32 = 1;
+
+/// One message's receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    /// [`RECEIPT_TYPE`].
+    pub r#type: String,
+    /// [`RECEIPT_VERSION`].
+    pub version: u32,
+    /// The chain (EIP-155).
+    pub chain_id: u64,
+    /// The StreamChain contract there.
+    pub contract: Address,
+    /// The stream.
+    pub stream: ReceiptStream,
+    /// The message.
+    pub message: ReceiptMessage,
+    /// Of the message; see [`LeafFields::leaf`].
+    pub leaf: B256,
+    /// From the leaf to the root: the path in the segment, then the path of the segment's root in the anchor.
+    pub proof: Vec<B256>,
+    /// Where the proof leads; the anchor's root.
+    pub root: B256,
+    /// Where the root was emitted.
+    pub anchor: ReceiptAnchor,
+}
+
+/// The stream of a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptStream {
+    /// `keccak256(abi.encode(owner, keccak256(name)))`.
+    pub id: StreamId,
+    /// Who opened it on chain.
+    pub owner: Address,
+    /// Its name.
+    pub name: StreamName,
+}
+
+/// The message of a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptMessage {
+    /// Its place in the stream.
+    pub seq: Seq,
+    /// Milliseconds since the Unix epoch.
+    pub time: u64,
+    /// Who published it.
+    pub author: Address,
+    /// Its bytes.
+    pub payload: Bytes,
+}
+
+/// The `Anchored` event of a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReceiptAnchor {
+    /// First seq that the anchor covers.
+    pub first: Seq,
+    /// How many messages it covers.
+    pub count: u64,
+    /// The root that was emitted.
+    pub root: B256,
+    /// The transaction.
+    pub tx: B256,
+    /// Its block's number when the receipt was made.
+    pub block: u64,
+    /// Its block's hash when the receipt was made.
+    pub block_hash: B256,
+    /// The event's index in that block.
+    pub log_index: u64,
+}
+
+/// Why a receipt does not hold, before the chain is even asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptError {
+    /// Another kind of file.
+    #[error("type {given:?} version {version}: expected \"streamchain-receipt\" version 1")]
+    Type {
+        /// The type given.
+        given: String,
+        /// The version given.
+        version: u32,
+    },
+    /// The stream's id is not that of its owner and name.
+    #[error("stream.id is {given}, but owner and name give {computed}")]
+    Stream {
+        /// In the receipt.
+        given: StreamId,
+        /// From owner and name.
+        computed: StreamId,
+    },
+    /// The leaf is not that of the message.
+    #[error("leaf is {given}, but the message gives {computed}: some field of the message was changed")]
+    Leaf {
+        /// In the receipt.
+        given: B256,
+        /// From the message.
+        computed: B256,
+    },
+    /// More hashes than any proof of ours has.
+    #[error("proof has {0} hashes: expected at most 64")]
+    ProofLength(usize),
+    /// The proof leads elsewhere.
+    #[error("the proof leads to {computed}, not to root {given}")]
+    Proof {
+        /// In the receipt.
+        given: B256,
+        /// Where the proof leads.
+        computed: B256,
+    },
+    /// `root` and `anchor.root` differ.
+    #[error("root is {root}, but anchor.root is {anchor}")]
+    AnchorRoot {
+        /// Where the proof leads.
+        root: B256,
+        /// What the anchor says.
+        anchor: B256,
+    },
+    /// The anchor does not cover the message.
+    #[error("seq {seq} is outside the anchor's {first}..{end}")]
+    Range {
+        /// The message's.
+        seq: Seq,
+        /// The anchor's first.
+        first: Seq,
+        /// One past the anchor's last.
+        end: u64,
+    },
+}
+
+impl Receipt {
+    /// The leaf that stream and message give.
+    pub fn computed_leaf(&self) -> B256 {
+        LeafFields {
+            stream: self.stream.id,
+            seq: self.message.seq,
+            time: self.message.time,
+            author: self.message.author,
+            payload_hash: keccak256(&self.message.payload),
+        }
+        .leaf()
+    }
+
+    /// Checks everything that needs no chain: each field is bound to the anchor's root.
+    pub fn check(&self) -> Result<(), ReceiptError> {
+        if self.r#type != RECEIPT_TYPE || self.version != RECEIPT_VERSION {
+            return Err(ReceiptError::Type {
+                given: self.r#type.clone(),
+                version: self.version,
+            });
+        }
+        let computed = StreamId::of(self.stream.owner, &self.stream.name);
+        if self.stream.id != computed {
+            return Err(ReceiptError::Stream {
+                given: self.stream.id,
+                computed,
+            });
+        }
+        let computed = self.computed_leaf();
+        if self.leaf != computed {
+            return Err(ReceiptError::Leaf {
+                given: self.leaf,
+                computed,
+            });
+        }
+        if self.proof.len() > PROOF_MAX_HASHES {
+            return Err(ReceiptError::ProofLength(self.proof.len()));
+        }
+        let computed = process_proof(self.leaf, &self.proof);
+        if self.root != computed {
+            return Err(ReceiptError::Proof {
+                given: self.root,
+                computed,
+            });
+        }
+        if self.root != self.anchor.root {
+            return Err(ReceiptError::AnchorRoot {
+                root: self.root,
+                anchor: self.anchor.root,
+            });
+        }
+        let (seq, first) = (self.message.seq, self.anchor.first);
+        let end = first.0.saturating_add(self.anchor.count);
+        if seq < first || seq.0 >= end {
+            return Err(ReceiptError::Range { seq, first, end });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "receipt_tests.rs"]
+mod tests;

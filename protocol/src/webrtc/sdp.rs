@@ -1,0 +1,249 @@
+//! Session descriptions (RFC 8866, RFC 8829): reads a client's offer, writes the answer for its relay.
+//!
+//! Only what a data channel needs is read (RFC 8841): one `m=application` section with a mid, a SHA-256
+//! fingerprint and a DTLS role. The client's candidates and ICE credentials are
+//! not needed: the relay is ice-lite and learns the client from its checks.
+
+use super::candidate::{Candidate, Transport};
+use super::fingerprint::parse_fingerprint;
+use crate::limits::OFFER_MAX_BYTES;
+use std::fmt::Write;
+
+/// What the edge needs of an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The data section's `a=mid`, 1 to 32 token characters.
+    pub mid: String,
+    /// SHA-256 fingerprint of the client's DTLS certificate (RFC 8122).
+    pub fingerprint: [u8; 32],
+    /// Largest message that the client takes, bytes (RFC 8841 §6; 65,536 when absent, 0 for no limit).
+    pub max_message_size: u64,
+    /// Whether the client leaves it to the relay to begin the DTLS handshake (RFC 8842 §5.3), which the relay then
+    /// does together with its answer to the first check: a round trip less than when it waits for the client.
+    pub relay_begins: bool,
+}
+
+/// Why an offer was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OfferError {
+    /// More than any real offer has.
+    #[error("the offer has {0} bytes: expected at most 32768")]
+    TooLarge(usize),
+    /// No session description at all.
+    #[error("not SDP: expected a first line \"v=0\"")]
+    NotSdp,
+    /// A line that is not `x=…`.
+    #[error("line {0}: expected a letter, \"=\" and a value")]
+    Line(usize),
+    /// No section for data channels.
+    #[error(
+        "no data section: expected a line \"m=application … webrtc-datachannel\" (create a data channel first)"
+    )]
+    NoDataSection,
+    /// Audio, video, or more than one data section.
+    #[error("{0} media sections: expected the data section alone")]
+    OtherSections(usize),
+    /// A data section that the client itself closed.
+    #[error("the data section is rejected: its port is 0")]
+    Rejected,
+    /// No usable `a=mid`.
+    #[error("a=mid: expected 1 to 32 token characters in the data section")]
+    Mid,
+    /// No SHA-256 fingerprint.
+    #[error("a=fingerprint: expected sha-256 and 32 bytes as AB:CD:…")]
+    Fingerprint,
+    /// Not a role in a handshake that is to begin now.
+    #[error("a=setup:{0}: expected actpass, active or passive")]
+    Setup(String),
+}
+
+impl Offer {
+    /// Reads an offer that came from outside.
+    pub fn parse(text: &str) -> Result<Self, OfferError> {
+        if text.len() > OFFER_MAX_BYTES {
+            return Err(OfferError::TooLarge(text.len()));
+        }
+        let lines = split_lines(text)?;
+        let sections = lines.iter().filter(|(kind, _)| *kind == 'm').count();
+        let start = lines
+            .iter()
+            .position(|(kind, value)| *kind == 'm' && is_data_section(value));
+        let start = start.ok_or(OfferError::NoDataSection)?;
+        if sections > 1 {
+            return Err(OfferError::OtherSections(sections));
+        }
+        if lines[start].1.split(' ').nth(1) == Some("0") {
+            return Err(OfferError::Rejected);
+        }
+        let (session, section) = lines.split_at(start);
+        // A media-level attribute stands before one of the whole session (RFC 8829 §5.2.1).
+        let attribute = |name: &str| find(section, name).or_else(|| find(session, name));
+        let relay_begins = match attribute("setup").unwrap_or("actpass") {
+            "actpass" | "passive" => true,
+            "active" => false,
+            other => return Err(OfferError::Setup(other.chars().take(16).collect())),
+        };
+        let mid = find(section, "mid")
+            .filter(|mid| is_token(mid))
+            .ok_or(OfferError::Mid)?;
+        Ok(Self {
+            mid: mid.to_owned(),
+            fingerprint: sha256_fingerprint(section)
+                .or_else(|| sha256_fingerprint(session))
+                .ok_or(OfferError::Fingerprint)?,
+            max_message_size: attribute("max-message-size")
+                .and_then(|size| size.parse().ok())
+                .unwrap_or(65_536),
+            relay_begins,
+        })
+    }
+}
+
+/// The letter and value of every line.
+fn split_lines(text: &str) -> Result<Vec<(char, &str)>, OfferError> {
+    let mut lines = Vec::new();
+    for (index, line) in text.lines().map(str::trim_end).enumerate() {
+        if line.is_empty() {
+            continue;
+        }
+        let mut characters = line.chars();
+        match (characters.next(), characters.next()) {
+            (Some(kind), Some('=')) if kind.is_ascii_lowercase() => lines.push((kind, characters.as_str())),
+            _ if index == 0 => return Err(OfferError::NotSdp),
+            _ => return Err(OfferError::Line(index + 1)),
+        }
+    }
+    match lines.first() {
+        Some(('v', "0")) => Ok(lines),
+        _ => Err(OfferError::NotSdp),
+    }
+}
+
+/// `application <port> UDP/DTLS/SCTP webrtc-datachannel` (RFC 8841 §5).
+fn is_data_section(value: &str) -> bool {
+    let words: Vec<&str> = value.split(' ').collect();
+    matches!(
+        words[..],
+        [
+            "application",
+            _,
+            "UDP/DTLS/SCTP" | "TCP/DTLS/SCTP",
+            "webrtc-datachannel"
+        ]
+    )
+}
+
+/// The first `a=<name>:` of some lines.
+fn find<'a>(lines: &[(char, &'a str)], name: &str) -> Option<&'a str> {
+    attributes(lines, name).next()
+}
+
+fn attributes<'a>(lines: &[(char, &'a str)], name: &str) -> impl Iterator<Item = &'a str> {
+    lines
+        .iter()
+        .filter(|(kind, _)| *kind == 'a')
+        .filter_map(move |(_, value)| {
+            let rest = value.strip_prefix(name)?;
+            rest.strip_prefix(':').map(str::trim)
+        })
+}
+
+fn sha256_fingerprint(lines: &[(char, &str)]) -> Option<[u8; 32]> {
+    attributes(lines, "fingerprint").find_map(|value| {
+        let (hash, fingerprint) = value.split_once(' ')?;
+        hash.eq_ignore_ascii_case("sha-256")
+            .then(|| parse_fingerprint(fingerprint))?
+    })
+}
+
+/// RFC 8866 token characters, so that the mid can be written back safely.
+fn is_token(text: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`{|}~".contains(&byte);
+    (1..=32).contains(&text.len()) && text.bytes().all(token)
+}
+
+/// What an answer is written from.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// The offer's mid.
+    pub mid: &'a str,
+    /// The session token.
+    pub ice_ufrag: &'a str,
+    /// What belongs to it.
+    pub ice_pwd: &'a str,
+    /// The relay's certificate fingerprint, `AB:CD:…`, SHA-256.
+    pub fingerprint: &'a str,
+    /// Whether the relay begins the DTLS handshake: as the offer has it, and as the token says.
+    pub relay_begins: bool,
+    /// Where the stream's relay shard is reached, best first.
+    pub candidates: &'a [Candidate],
+    /// For `o=`: any number that is new for every answer (RFC 8866 §5.2).
+    pub origin: u64,
+}
+
+impl Answer<'_> {
+    /// The answer's text: ice-lite, one data section, all candidates.
+    pub fn write(&self) -> String {
+        let Self {
+            mid,
+            ice_ufrag,
+            ice_pwd,
+            fingerprint,
+            relay_begins,
+            candidates,
+            origin,
+        } = *self;
+        let setup = if relay_begins { "active" } else { "passive" };
+        let mut sdp = format!(
+            "v=0\r\no=- {origin} 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mid}\r\na=ice-lite\r\n\
+             m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n\
+             a=ice-ufrag:{ice_ufrag}\r\na=ice-pwd:{ice_pwd}\r\na=fingerprint:sha-256 {fingerprint}\r\n\
+             a=setup:{setup}\r\na=sctp-port:5000\r\na=max-message-size:{}\r\n",
+            crate::limits::CHANNEL_MESSAGE_MAX_BYTES
+        );
+        for (index, candidate) in candidates.iter().enumerate() {
+            let Candidate {
+                transport,
+                address,
+                port,
+            } = candidate;
+            let priority = host_priority(*transport, index);
+            let (name, suffix) = match transport {
+                Transport::Udp => ("udp", ""),
+                Transport::Tcp => ("tcp", " tcptype passive"),
+            };
+            // RFC 8445 §5.1.1.3: the same for candidates that differ in their port alone.
+            let same = |other: &Candidate| other.transport == *transport && other.address == *address;
+            let foundation = candidates.iter().position(same).unwrap_or(index) + 1;
+            // Writing to a String can't fail.
+            let _ = write!(
+                sdp,
+                "a=candidate:{foundation} 1 {name} {priority} {address} {port} typ host{suffix}\r\n"
+            );
+        }
+        sdp.push_str("a=end-of-candidates\r\n");
+        sdp
+    }
+}
+
+/// RFC 8445 §5.1.2.1 for a host candidate of component 1. Its local preference is its own: the place in the list.
+///
+/// TCP has a type preference below that of UDP, so that every UDP candidate stands above it, and its local preference
+/// is made as RFC 6544 §4.2 has it.
+fn host_priority(transport: Transport, index: usize) -> u32 {
+    const HOST: u32 = 126;
+    const HOST_TCP: u32 = 90;
+    // Direction preference of a passive host candidate, in the upper three bits.
+    const PASSIVE: u32 = 4 << 13;
+    const COMPONENT: u32 = 1;
+    let behind = u32::try_from(index).unwrap_or(u32::MAX).min(8_191);
+    let (kind, local) = match transport {
+        Transport::Udp => (HOST, 65_535 - behind),
+        Transport::Tcp => (HOST_TCP, PASSIVE + 8_191 - behind),
+    };
+    (kind << 24) + (local << 8) + 256 - COMPONENT
+}
+
+#[cfg(test)]
+#[path = "sdp_tests.rs"]
+mod tests;

@@ -1,0 +1,237 @@
+use super::super::fingerprint::format_fingerprint;
+use super::*;
+use proptest::prelude::*;
+use std::net::IpAddr;
+
+fn fingerprint() -> String {
+    format_fingerprint(&[0xab; 32])
+}
+
+/// As Chromium writes it, shortened to what matters.
+fn offer() -> String {
+    format!(
+        "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+         a=extmap-allow-mixed\r\na=msid-semantic: WMS\r\n\
+         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
+         a=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=ice-options:trickle\r\na=fingerprint:sha-256 {}\r\n\
+         a=setup:actpass\r\na=mid:0\r\na=sctp-port:5000\r\na=max-message-size:262144\r\n",
+        fingerprint()
+    )
+}
+
+#[test]
+fn an_offer_of_a_data_channel_is_read() {
+    let expected = Offer {
+        mid: "0".into(),
+        fingerprint: [0xab; 32],
+        max_message_size: 262_144,
+        relay_begins: true,
+    };
+    assert_eq!(Offer::parse(&offer()), Ok(expected.clone()));
+    assert_eq!(Offer::parse(&offer().replace("\r\n", "\n")), Ok(expected));
+}
+
+#[test]
+fn a_fingerprint_of_the_whole_session_counts_and_other_hashes_are_passed_over() {
+    let line = format!("a=fingerprint:sha-256 {}\r\n", fingerprint());
+    let moved = offer()
+        .replace(&line, "a=fingerprint:sha-512 AB\r\n")
+        .replace("a=group", &format!("{line}a=group"));
+    assert_eq!(Offer::parse(&moved).unwrap().fingerprint, [0xab; 32]);
+}
+
+#[test]
+fn rubbish_is_refused_with_the_reason() {
+    let refused = |text: &str| Offer::parse(text).unwrap_err();
+    assert_eq!(refused(""), OfferError::NotSdp);
+    assert_eq!(refused("hello"), OfferError::NotSdp);
+    assert_eq!(refused("{\"sdp\":\"v=0\"}"), OfferError::NotSdp);
+    assert_eq!(refused("v=0\r\nnonsense\r\n"), OfferError::Line(2));
+    assert_eq!(refused("v=0\r\ns=-\r\n"), OfferError::NoDataSection);
+    assert_eq!(refused(&"v".repeat(100_000)), OfferError::TooLarge(100_000));
+    let audio = format!("{}m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n", offer());
+    assert_eq!(refused(&audio), OfferError::OtherSections(2));
+    let only_audio = offer().replace(
+        "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+        "m=audio 9 RTP 0",
+    );
+    assert_eq!(refused(&only_audio), OfferError::NoDataSection);
+    assert_eq!(
+        refused(&offer().replace("m=application 9", "m=application 0")),
+        OfferError::Rejected
+    );
+    assert_eq!(refused(&offer().replace("a=mid:0\r\n", "")), OfferError::Mid);
+    assert_eq!(refused(&offer().replace("a=mid:0", "a=mid:a b")), OfferError::Mid);
+    assert_eq!(
+        refused(&offer().replace("sha-256", "sha-1")),
+        OfferError::Fingerprint
+    );
+    assert_eq!(refused(&offer().replace("AB:AB", "AB")), OfferError::Fingerprint);
+    let held = offer().replace("setup:actpass", "setup:holdconn");
+    assert_eq!(refused(&held), OfferError::Setup("holdconn".into()));
+}
+
+#[test]
+fn the_relay_begins_the_handshake_unless_the_client_will() {
+    let begins = |setup: &str| {
+        Offer::parse(&offer().replace("a=setup:actpass\r\n", setup))
+            .unwrap()
+            .relay_begins
+    };
+    assert!(begins("a=setup:actpass\r\n"));
+    assert!(begins("a=setup:passive\r\n"));
+    assert!(begins(""), "RFC 8842 §5.2: actpass is what an offer says");
+    assert!(!begins("a=setup:active\r\n"));
+}
+
+#[test]
+fn an_answer_holds_all_that_a_client_needs_and_udp_comes_first() {
+    let address = IpAddr::from([192, 0, 2, 1]);
+    let candidates = [
+        Candidate {
+            transport: Transport::Udp,
+            address,
+            port: 7100,
+        },
+        Candidate {
+            transport: Transport::Tcp,
+            address,
+            port: 443,
+        },
+    ];
+    let fingerprint = fingerprint();
+    let answer = |relay_begins| Answer {
+        mid: "data",
+        ice_ufrag: "ufrag",
+        ice_pwd: "pwd",
+        fingerprint: &fingerprint,
+        relay_begins,
+        candidates: &candidates,
+        origin: 1,
+    };
+    let passive = answer(false).write();
+    assert!(passive.contains("\r\na=setup:passive\r\n"), "{passive}");
+    let answer = answer(true).write();
+    for line in [
+        "v=0",
+        "a=group:BUNDLE data",
+        "a=ice-lite",
+        "a=mid:data",
+        "a=ice-ufrag:ufrag",
+        "a=ice-pwd:pwd",
+        "a=setup:active",
+        "a=candidate:1 1 udp 2130706431 192.0.2.1 7100 typ host",
+        "a=candidate:2 1 tcp 1520434943 192.0.2.1 443 typ host tcptype passive",
+        "a=end-of-candidates",
+    ] {
+        assert!(
+            answer.split("\r\n").any(|given| given == line),
+            "{line} is missing in\n{answer}"
+        );
+    }
+    assert!(answer.ends_with("\r\n"));
+}
+
+/// What a `a=candidate:` line says.
+#[derive(Debug, PartialEq)]
+struct Written {
+    foundation: String,
+    component: u32,
+    transport: String,
+    priority: u32,
+    address: IpAddr,
+}
+
+fn written(candidates: &[Candidate]) -> Vec<Written> {
+    let answer = Answer {
+        mid: "0",
+        ice_ufrag: "ufrag",
+        ice_pwd: "pwd",
+        fingerprint: &fingerprint(),
+        relay_begins: true,
+        candidates,
+        origin: 1,
+    };
+    let text = answer.write();
+    let lines = text.lines().filter_map(|line| line.strip_prefix("a=candidate:"));
+    lines
+        .map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+            [foundation, component, transport, priority, address, ..] => Written {
+                foundation: foundation.to_owned(),
+                component: component.parse().unwrap(),
+                transport: transport.to_owned(),
+                priority: priority.parse().unwrap(),
+                address: address.parse().unwrap(),
+            },
+            _ => panic!("{line}"),
+        })
+        .collect()
+}
+
+#[test]
+fn candidates_of_one_address_and_transport_have_one_foundation() {
+    let of = |transport, last, port| Candidate {
+        transport,
+        address: IpAddr::from([192, 0, 2, last]),
+        port,
+    };
+    let all = written(&[
+        of(Transport::Udp, 1, 7100),
+        of(Transport::Udp, 2, 7100),
+        of(Transport::Udp, 1, 7200),
+        of(Transport::Tcp, 1, 7100),
+    ]);
+    let foundations: Vec<&str> = all.iter().map(|line| line.foundation.as_str()).collect();
+    assert_eq!(foundations, ["1", "2", "1", "4"]);
+}
+
+fn any_candidate() -> impl Strategy<Value = Candidate> {
+    let transport = prop_oneof![Just(Transport::Udp), Just(Transport::Tcp)];
+    (transport, any::<IpAddr>(), 1u16..).prop_map(|(transport, address, port)| Candidate {
+        transport,
+        address,
+        port,
+    })
+}
+
+proptest! {
+    #[test]
+    fn priorities_are_as_rfc_8445_has_them(candidates in prop::collection::vec(any_candidate(), 1..9)) {
+        let all = written(&candidates);
+        prop_assert_eq!(all.len(), candidates.len());
+        for (line, candidate) in all.iter().zip(&candidates) {
+            let (kind, component) = (line.priority >> 24, 256 - (line.priority & 0xFF));
+            prop_assert_eq!((line.component, component, line.address), (1, 1, candidate.address));
+            let is_udp = candidate.transport == Transport::Udp;
+            prop_assert_eq!((line.transport == "udp", kind), (is_udp, if is_udp { 126 } else { 90 }));
+        }
+        for (at, line) in all.iter().enumerate() {
+            for (behind, other) in all[at + 1..].iter().zip(&candidates[at + 1..]) {
+                prop_assert_ne!(line.priority, behind.priority, "each its own");
+                if line.transport == behind.transport {
+                    prop_assert!(line.priority > behind.priority, "best first");
+                }
+                let same = other.transport == candidates[at].transport && other.address == candidates[at].address;
+                prop_assert_eq!(line.foundation == behind.foundation, same);
+            }
+        }
+        let lowest_udp = all.iter().filter(|line| line.transport == "udp").map(|line| line.priority).min();
+        let highest_tcp = all.iter().filter(|line| line.transport == "tcp").map(|line| line.priority).max();
+        if let (Some(udp), Some(tcp)) = (lowest_udp, highest_tcp) {
+            prop_assert!(udp > tcp, "UDP above TCP");
+        }
+    }
+
+    #[test]
+    fn any_text_is_survived(text in "(.|\r\n|v=0\r\n|m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n|a=mid:0){0,40}") {
+        let _ = Offer::parse(&text);
+    }
+
+    #[test]
+    fn a_damaged_offer_is_survived(at in any::<prop::sample::Index>(), to in any::<char>()) {
+        let text = offer();
+        let at = at.index(text.len());
+        let damaged: String = text.chars().enumerate().map(|(i, c)| if i == at { to } else { c }).collect();
+        let _ = Offer::parse(&damaged);
+    }
+}

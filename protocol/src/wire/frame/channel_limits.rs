@@ -1,0 +1,60 @@
+//! What a relay tells of its limits in `welcome`: a map with text keys, so that later versions can add some.
+
+use crate::limits::PAYLOAD_MAX_BYTES;
+use crate::util::cbor::{CborError, Reader, Writer};
+
+/// What a client needs to know of the relay's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChannelLimits {
+    /// Largest payload, bytes.
+    pub payload: u64,
+    /// Commit interval, milliseconds.
+    pub batch_ms: u64,
+    /// How many messages the relay keeps for late subscribers, at most.
+    pub buffer: u64,
+    /// Messages (and other frames) that the session may send in a second; 0: no limit.
+    pub messages_per_s: u64,
+    /// Payload bytes that the session may send in a second; 0: no limit.
+    pub bytes_per_s: u64,
+}
+
+/// Rates of 0 are left out.
+pub(super) fn write_limits<'w, 'a>(w: &'w mut Writer<'a>, limits: ChannelLimits) -> &'w mut Writer<'a> {
+    let all = [
+        ("payload", limits.payload),
+        ("batch_ms", limits.batch_ms),
+        ("buffer", limits.buffer),
+        ("messages_per_s", limits.messages_per_s),
+        ("bytes_per_s", limits.bytes_per_s),
+    ];
+    let told = all
+        .iter()
+        .filter(|(name, value)| *value > 0 || !name.ends_with("_per_s"));
+    w.map(told.clone().count() as u64);
+    for (name, value) in told {
+        w.text(name).uint(*value);
+    }
+    w
+}
+
+/// Limits that are not told are the protocol's own, or none.
+pub(super) fn read_limits(reader: &mut Reader<'_>) -> Result<ChannelLimits, CborError> {
+    let mut limits = ChannelLimits {
+        payload: PAYLOAD_MAX_BYTES as u64,
+        batch_ms: 0,
+        buffer: 0,
+        messages_per_s: 0,
+        bytes_per_s: 0,
+    };
+    for _ in 0..reader.map("limits")? {
+        match reader.text("limits key")? {
+            "payload" => limits.payload = reader.uint("payload")?,
+            "batch_ms" => limits.batch_ms = reader.uint("batch_ms")?,
+            "buffer" => limits.buffer = reader.uint("buffer")?,
+            "messages_per_s" => limits.messages_per_s = reader.uint("messages_per_s")?,
+            "bytes_per_s" => limits.bytes_per_s = reader.uint("bytes_per_s")?,
+            _ => reader.skip("limit")?,
+        }
+    }
+    Ok(limits)
+}

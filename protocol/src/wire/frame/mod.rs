@@ -1,0 +1,449 @@
+//! The frames on the data channel: CBOR arrays `[kind, …]`, specified in docs/PROTOCOL.md.
+//!
+//! A data-channel message holds one or more frames, one after the other (RFC 8742). A kind that is not known
+//! is passed over; a known kind out of shape is an error, and the session that sent it is closed.
+
+use crate::ids::{Epoch, ProducerId, Seq};
+use crate::proof::{AnchorRef, AnchorState};
+use crate::util::cbor::{CborError, Reader, Writer};
+use alloy_primitives::{Address, B256};
+use channel_limits::{read_limits, write_limits};
+
+mod channel_limits;
+pub mod kind;
+
+pub use channel_limits::ChannelLimits;
+
+/// The data channel's label.
+pub const CHANNEL_LABEL: &str = "streamchain";
+/// The data channel's subprotocol (RFC 8832).
+pub const CHANNEL_PROTOCOL: &str = "streamchain.v1";
+
+/// What went wrong, as a number that stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ErrorCode {
+    /// A frame out of shape. The session is closed.
+    Malformed = 1,
+    /// A payload above the limit. Nothing was stored; the session goes on.
+    TooLarge = 2,
+    /// The session has no right to do this.
+    NotAllowed = 3,
+    /// A producer_seq that does not follow the one before.
+    ProducerGap = 4,
+    /// Another relay has the stream: connect again.
+    StreamMoved = 5,
+    /// The relay is going down: connect again.
+    GoingAway = 6,
+    /// The session was ended from outside.
+    SessionEnded = 7,
+    /// The relay can't take more now: send again later.
+    Overloaded = 8,
+    /// A frame that does not fit here, as publish before hello.
+    Unexpected = 9,
+    /// More than the session or its stream may send: not taken, send again later. As the last frame: too much for
+    /// too long.
+    RateLimited = 10,
+}
+
+/// What a client sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientFrame<'a> {
+    /// `[1, producer]`: names the producer of all later messages; answered by welcome.
+    Hello {
+        /// Who numbers the messages.
+        producer: ProducerId,
+    },
+    /// `[2, producer_seq, payload]`
+    Publish {
+        /// 0, 1, 2 … for each producer.
+        producer_seq: u64,
+        /// Opaque bytes. May be above the limit here: the session answers `TooLarge`.
+        payload: &'a [u8],
+    },
+    /// `[3, from]`: messages from this seq on, or only new ones (`None`).
+    Subscribe {
+        /// The first seq wanted.
+        from: Option<Seq>,
+    },
+}
+
+impl<'a> ClientFrame<'a> {
+    /// The next frame of a data-channel message; `None` for a kind that is not known.
+    pub fn read(reader: &mut Reader<'a>) -> Result<Option<Self>, CborError> {
+        let (items, kind) = read_head(reader)?;
+        let (frame, used) = match kind {
+            kind::HELLO => {
+                need(items, 2, "hello")?;
+                (
+                    Self::Hello {
+                        producer: ProducerId(reader.fixed("producer")?),
+                    },
+                    2,
+                )
+            }
+            kind::PUBLISH => {
+                need(items, 3, "publish")?;
+                let producer_seq = reader.uint("producer_seq")?;
+                (
+                    Self::Publish {
+                        producer_seq,
+                        payload: reader.bytes("payload")?,
+                    },
+                    3,
+                )
+            }
+            kind::SUBSCRIBE => {
+                need(items, 2, "subscribe")?;
+                (
+                    Self::Subscribe {
+                        from: reader.uint_or_null("from")?.map(Seq),
+                    },
+                    2,
+                )
+            }
+            _ => {
+                skip(reader, items - 1)?;
+                return Ok(None);
+            }
+        };
+        skip(reader, items - used)?;
+        Ok(Some(frame))
+    }
+
+    /// Appends the frame to `out`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut writer = Writer::new(out);
+        match *self {
+            Self::Hello { producer } => writer.array(2).uint(kind::HELLO).bytes(&producer.0),
+            Self::Publish {
+                producer_seq,
+                payload,
+            } => writer
+                .array(3)
+                .uint(kind::PUBLISH)
+                .uint(producer_seq)
+                .bytes(payload),
+            Self::Subscribe { from } => writer
+                .array(2)
+                .uint(kind::SUBSCRIBE)
+                .uint_or_null(from.map(|seq| seq.0)),
+        };
+    }
+}
+
+/// How many items a frame has, and the first of them.
+fn read_head(reader: &mut Reader<'_>) -> Result<(u64, u64), CborError> {
+    let items = reader.array("frame")?;
+    if items == 0 {
+        return Err(CborError::Length {
+            field: "frame",
+            given: 0,
+            expected: "at least 1",
+        });
+    }
+    Ok((items, reader.uint("kind")?))
+}
+
+/// Frames may grow more items at their end in later versions: fewer is an error, more is not.
+fn need(given: u64, items: u64, field: &'static str) -> Result<(), CborError> {
+    if given < items {
+        return Err(CborError::Length {
+            field,
+            given,
+            expected: "all items of this kind",
+        });
+    }
+    Ok(())
+}
+
+fn skip(reader: &mut Reader<'_>, items: u64) -> Result<(), CborError> {
+    (0..items).try_for_each(|_| reader.skip("item"))
+}
+
+fn anchor_state(number: u64) -> Result<AnchorState, CborError> {
+    AnchorState::from_number(number).ok_or(CborError::Length {
+        field: "state",
+        given: number,
+        expected: "0, 1 or 2",
+    })
+}
+
+/// What a relay sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RelayFrame<'a> {
+    /// `[16, epoch, head, committed, stored, limits]`
+    Welcome {
+        /// The stream's epoch.
+        epoch: Epoch,
+        /// The next seq to be given.
+        head: Seq,
+        /// Every seq below is stored.
+        committed: Seq,
+        /// The last producer_seq of this producer that is stored.
+        stored: Option<u64>,
+        /// What the relay takes.
+        limits: ChannelLimits,
+    },
+    /// `[17, epoch, seq, time, author, payload]`
+    Message {
+        /// Under which epoch the relay gave the seq.
+        epoch: Epoch,
+        /// Its place.
+        seq: Seq,
+        /// Milliseconds since the Unix epoch, by the relay.
+        time: u64,
+        /// Who published it.
+        author: Address,
+        /// Opaque bytes.
+        payload: &'a [u8],
+    },
+    /// `[18, producer_seq, seq]`; no seq for a duplicate whose place is no longer known.
+    Accepted {
+        /// The publisher's number.
+        producer_seq: u64,
+        /// The place it got.
+        seq: Option<Seq>,
+    },
+    /// `[19, committed]`: every seq below is stored.
+    Committed {
+        /// One past the last stored seq.
+        committed: Seq,
+    },
+    /// `[20, first, count, root, tx, block, state]`
+    Anchored(AnchorRef),
+    /// `[21, block, log_index, author, payload, tx, state]`: a transaction published this.
+    Chain {
+        /// The block's number.
+        block: u64,
+        /// The log's index in that block.
+        log_index: u64,
+        /// Who published it.
+        author: Address,
+        /// Opaque bytes.
+        payload: &'a [u8],
+        /// The transaction.
+        tx: B256,
+        /// How sure it is: in a block, or final.
+        state: AnchorState,
+    },
+    /// `[24, block, log_index, tx, state]`: what [`RelayFrame::Chain`] said before is final, or taken back.
+    ChainState {
+        /// The block's number.
+        block: u64,
+        /// The log's index in that block.
+        log_index: u64,
+        /// The transaction.
+        tx: B256,
+        /// How sure it is now.
+        state: AnchorState,
+    },
+    /// `[22, from, to]`: seqs `from..to` come by HTTP only.
+    Gap {
+        /// First seq that is missing.
+        from: Seq,
+        /// First seq that is there again.
+        to: Seq,
+    },
+    /// `[23, code, text]`, and the wait behind it if there is one.
+    Error {
+        /// An [`ErrorCode`], or a later version's.
+        code: u64,
+        /// For people.
+        text: &'a str,
+        /// How long to send nothing, milliseconds.
+        retry_ms: Option<u64>,
+    },
+}
+
+impl<'a> RelayFrame<'a> {
+    /// An error frame.
+    pub fn error(code: ErrorCode, text: &'a str) -> Self {
+        Self::Error {
+            code: code as u64,
+            text,
+            retry_ms: None,
+        }
+    }
+
+    /// Appends the frame to `out`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut w = Writer::new(out);
+        match *self {
+            Self::Welcome {
+                epoch,
+                head,
+                committed,
+                stored,
+                limits,
+            } => {
+                w.array(6)
+                    .uint(kind::WELCOME)
+                    .uint(epoch.0)
+                    .uint(head.0)
+                    .uint(committed.0);
+                w.uint_or_null(stored);
+                write_limits(&mut w, limits)
+            }
+            Self::Message {
+                epoch,
+                seq,
+                time,
+                author,
+                payload,
+            } => {
+                w.array(6)
+                    .uint(kind::MESSAGE)
+                    .uint(epoch.0)
+                    .uint(seq.0)
+                    .uint(time);
+                w.bytes(author.as_slice()).bytes(payload)
+            }
+            Self::Accepted { producer_seq, seq } => w
+                .array(3)
+                .uint(kind::ACCEPTED)
+                .uint(producer_seq)
+                .uint_or_null(seq.map(|seq| seq.0)),
+            Self::Committed { committed } => w.array(2).uint(kind::COMMITTED).uint(committed.0),
+            Self::Anchored(AnchorRef {
+                first,
+                count,
+                root,
+                tx,
+                block,
+                state,
+            }) => {
+                w.array(7)
+                    .uint(kind::ANCHORED)
+                    .uint(first.0)
+                    .uint(count)
+                    .bytes(root.as_slice());
+                w.bytes(tx.as_slice()).uint(block).uint(state as u64)
+            }
+            Self::Chain {
+                block,
+                log_index,
+                author,
+                payload,
+                tx,
+                state,
+            } => {
+                w.array(7).uint(kind::CHAIN).uint(block).uint(log_index);
+                w.bytes(author.as_slice()).bytes(payload);
+                w.bytes(tx.as_slice()).uint(state as u64)
+            }
+            Self::ChainState {
+                block,
+                log_index,
+                tx,
+                state,
+            } => {
+                w.array(5).uint(kind::CHAIN_STATE).uint(block).uint(log_index);
+                w.bytes(tx.as_slice()).uint(state as u64)
+            }
+            Self::Gap { from, to } => w.array(3).uint(kind::GAP).uint(from.0).uint(to.0),
+            Self::Error {
+                code,
+                text,
+                retry_ms: None,
+            } => w.array(3).uint(kind::ERROR).uint(code).text(text),
+            Self::Error {
+                code,
+                text,
+                retry_ms: Some(retry_ms),
+            } => w.array(4).uint(kind::ERROR).uint(code).text(text).uint(retry_ms),
+        };
+    }
+
+    /// The next frame of a data-channel message; `None` for a kind that is not known.
+    pub fn read(reader: &mut Reader<'a>) -> Result<Option<Self>, CborError> {
+        let (items, kind) = read_head(reader)?;
+        let Some(needed) = relay_items(kind) else {
+            skip(reader, items - 1)?;
+            return Ok(None);
+        };
+        need(items, needed, "frame")?;
+        let mut frame = Self::read_known(kind, reader)?;
+        let mut rest = items - needed;
+        if let Self::Error { retry_ms, .. } = &mut frame
+            && rest > 0
+        {
+            *retry_ms = reader.uint_or_null("retry_ms")?;
+            rest -= 1;
+        }
+        skip(reader, rest)?;
+        Ok(Some(frame))
+    }
+
+    fn read_known(kind: u64, r: &mut Reader<'a>) -> Result<Self, CborError> {
+        Ok(match kind {
+            kind::WELCOME => Self::Welcome {
+                epoch: Epoch(r.uint("epoch")?),
+                head: Seq(r.uint("head")?),
+                committed: Seq(r.uint("committed")?),
+                stored: r.uint_or_null("stored")?,
+                limits: read_limits(r)?,
+            },
+            kind::MESSAGE => Self::Message {
+                epoch: Epoch(r.uint("epoch")?),
+                seq: Seq(r.uint("seq")?),
+                time: r.uint("time")?,
+                author: Address::from(r.fixed::<20>("author")?),
+                payload: r.payload()?,
+            },
+            kind::ACCEPTED => Self::Accepted {
+                producer_seq: r.uint("producer_seq")?,
+                seq: r.uint_or_null("seq")?.map(Seq),
+            },
+            kind::COMMITTED => Self::Committed {
+                committed: Seq(r.uint("committed")?),
+            },
+            kind::ANCHORED => Self::Anchored(AnchorRef {
+                first: Seq(r.uint("first")?),
+                count: r.uint("count")?,
+                root: B256::from(r.fixed::<32>("root")?),
+                tx: B256::from(r.fixed::<32>("tx")?),
+                block: r.uint("block")?,
+                state: anchor_state(r.uint("state")?)?,
+            }),
+            kind::CHAIN => Self::Chain {
+                block: r.uint("block")?,
+                log_index: r.uint("log_index")?,
+                author: Address::from(r.fixed::<20>("author")?),
+                payload: r.bytes("payload")?,
+                tx: B256::from(r.fixed::<32>("tx")?),
+                state: anchor_state(r.uint("state")?)?,
+            },
+            kind::CHAIN_STATE => Self::ChainState {
+                block: r.uint("block")?,
+                log_index: r.uint("log_index")?,
+                tx: B256::from(r.fixed::<32>("tx")?),
+                state: anchor_state(r.uint("state")?)?,
+            },
+            kind::GAP => Self::Gap {
+                from: Seq(r.uint("from")?),
+                to: Seq(r.uint("to")?),
+            },
+            _ => Self::Error {
+                code: r.uint("code")?,
+                text: r.text("text")?,
+                retry_ms: None,
+            },
+        })
+    }
+}
+
+/// How many items a relay's frame of this kind has; `None` for a kind that is not known.
+fn relay_items(kind: u64) -> Option<u64> {
+    Some(match kind {
+        kind::WELCOME | kind::MESSAGE => 6,
+        kind::ACCEPTED | kind::GAP | kind::ERROR => 3,
+        kind::COMMITTED => 2,
+        kind::ANCHORED | kind::CHAIN => 7,
+        kind::CHAIN_STATE => 5,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

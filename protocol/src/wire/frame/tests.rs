@@ -1,0 +1,262 @@
+use super::*;
+use alloy_primitives::hex;
+use proptest::prelude::*;
+
+fn client_frames() -> Vec<(ClientFrame<'static>, &'static str)> {
+    vec![
+        (
+            ClientFrame::Hello {
+                producer: ProducerId([0xab; 16]),
+            },
+            "820150abababababababababababababababab",
+        ),
+        (
+            ClientFrame::Publish {
+                producer_seq: 7,
+                payload: b"hi",
+            },
+            "830207426869",
+        ),
+        (
+            ClientFrame::Subscribe {
+                from: Some(Seq(1_000)),
+            },
+            "82031903e8",
+        ),
+        (ClientFrame::Subscribe { from: None }, "8203f6"),
+    ]
+}
+
+fn relay_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
+    let limits = ChannelLimits {
+        payload: 65_536,
+        batch_ms: 50,
+        buffer: 4_096,
+        messages_per_s: 0,
+        bytes_per_s: 0,
+    };
+    let rated = ChannelLimits {
+        messages_per_s: 1_000,
+        bytes_per_s: 4_194_304,
+        ..limits
+    };
+    let author = Address::repeat_byte(0x11);
+    let (root, tx) = (B256::repeat_byte(0x22), B256::repeat_byte(0x33));
+    let state = AnchorState::Final;
+    vec![
+        (
+            RelayFrame::Welcome {
+                epoch: Epoch(3),
+                head: Seq(12),
+                committed: Seq(10),
+                stored: None,
+                limits,
+            },
+            "8610030c0af6a3677061796c6f61641a000100006862617463685f6d73183266627566666572191000",
+        ),
+        (
+            RelayFrame::Welcome {
+                epoch: Epoch(3),
+                head: Seq(12),
+                committed: Seq(10),
+                stored: Some(4),
+                limits: rated,
+            },
+            "8610030c0a04a5677061796c6f61641a000100006862617463685f6d731832666275666665721910006e6d657373616765735f7065725f73\
+             1903e86b62797465735f7065725f731a00400000",
+        ),
+        (
+            RelayFrame::Message {
+                epoch: Epoch(3),
+                seq: Seq(12),
+                time: 1_700_000_000_000,
+                author,
+                payload: b"hi",
+            },
+            "8611030c1b0000018bcfe56800541111111111111111111111111111111111111111426869",
+        ),
+        (
+            RelayFrame::Accepted {
+                producer_seq: 7,
+                seq: Some(Seq(12)),
+            },
+            "8312070c",
+        ),
+        (RelayFrame::Committed { committed: Seq(13) }, "82130d"),
+        (
+            RelayFrame::Anchored(AnchorRef {
+                first: Seq(0),
+                count: 13,
+                root,
+                tx,
+                block: 99,
+                state,
+            }),
+            "8714000d582022222222222222222222222222222222222222222222222222222222222222225820333333333333333333333333333333333333333333333333333333333333333318\
+             6301",
+        ),
+        (
+            RelayFrame::Chain {
+                block: 99,
+                log_index: 2,
+                author,
+                payload: b"hi",
+                tx,
+                state: AnchorState::Anchored,
+            },
+            "87151863025411111111111111111111111111111111111111114268695820333333333333333333333333333333333333333333333333\
+             333333333333333300",
+        ),
+        (
+            RelayFrame::ChainState {
+                block: 99,
+                log_index: 2,
+                tx,
+                state: AnchorState::Reverted,
+            },
+            "8518181863025820333333333333333333333333333333333333333333333333333333333333333302",
+        ),
+        (
+            RelayFrame::Gap {
+                from: Seq(0),
+                to: Seq(10),
+            },
+            "8316000a",
+        ),
+        (
+            RelayFrame::error(ErrorCode::TooLarge, "too large"),
+            "83170269746f6f206c61726765",
+        ),
+        (
+            RelayFrame::Error {
+                code: ErrorCode::RateLimited as u64,
+                text: "too fast",
+                retry_ms: Some(500),
+            },
+            "84170a68746f6f20666173741901f4",
+        ),
+    ]
+}
+
+#[test]
+fn every_client_frame_has_the_bytes_that_the_document_shows() {
+    for (frame, expected) in client_frames() {
+        let mut out = Vec::new();
+        frame.write(&mut out);
+        assert_eq!(hex::encode(&out), expected, "{frame:?}");
+        assert_eq!(ClientFrame::read(&mut Reader::new(&out)), Ok(Some(frame)));
+    }
+}
+
+#[test]
+fn every_relay_frame_has_the_bytes_that_the_document_shows() {
+    for (frame, expected) in relay_frames() {
+        let mut out = Vec::new();
+        frame.write(&mut out);
+        assert_eq!(hex::encode(&out), expected, "{frame:?}");
+        assert_eq!(RelayFrame::read(&mut Reader::new(&out)), Ok(Some(frame)));
+    }
+}
+
+#[test]
+fn the_document_shows_every_frame() {
+    let document = include_str!("../../../../docs/PROTOCOL.md").replace(char::is_whitespace, "");
+    let hexes = client_frames()
+        .into_iter()
+        .map(|(_, hex)| hex)
+        .chain(relay_frames().into_iter().map(|(_, hex)| hex));
+    for expected in hexes {
+        assert!(document.contains(expected), "docs/PROTOCOL.md lacks {expected}");
+    }
+}
+
+#[test]
+fn frames_follow_each_other_in_one_message_and_unknown_ones_are_passed_over() {
+    let mut out = Vec::new();
+    ClientFrame::Subscribe { from: None }.write(&mut out);
+    Writer::new(&mut out)
+        .array(3)
+        .uint(99)
+        .text("later")
+        .array(1)
+        .map(0);
+    ClientFrame::Publish {
+        producer_seq: 0,
+        payload: b"x",
+    }
+    .write(&mut out);
+    let mut reader = Reader::new(&out);
+    assert_eq!(
+        ClientFrame::read(&mut reader),
+        Ok(Some(ClientFrame::Subscribe { from: None }))
+    );
+    assert_eq!(ClientFrame::read(&mut reader), Ok(None));
+    assert!(matches!(
+        ClientFrame::read(&mut reader),
+        Ok(Some(ClientFrame::Publish { .. }))
+    ));
+    assert!(reader.is_at_end());
+}
+
+#[test]
+fn a_frame_of_a_later_version_may_have_more_items() {
+    let mut out = Vec::new();
+    Writer::new(&mut out)
+        .array(3)
+        .uint(kind::COMMITTED)
+        .uint(5)
+        .text("new");
+    let expected = RelayFrame::Committed { committed: Seq(5) };
+    assert_eq!(RelayFrame::read(&mut Reader::new(&out)), Ok(Some(expected)));
+}
+
+#[test]
+fn rubbish_is_refused_with_the_field_named() {
+    for (bytes, field) in [
+        ("", "frame"),
+        ("00", "frame"),
+        ("80", "frame"),
+        ("9f01ff", "frame"),
+        ("9bffffffffffffffff", "frame"),
+        ("8101", "hello"),
+        ("820141ab", "producer"),
+        ("83020742", "payload"),
+        ("83021bffffffffffffffff40", "producer_seq"),
+        ("8203f5", "from"),
+        ("82035bffffffffffffffff", "from"),
+    ] {
+        let error = ClientFrame::read(&mut Reader::new(&hex::decode(bytes).unwrap())).unwrap_err();
+        assert!(
+            error.to_string().starts_with(field),
+            "{bytes}: {error}, expected one about {field}"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..256)) {
+        let mut reader = Reader::new(&bytes);
+        while !reader.is_at_end() {
+            if ClientFrame::read(&mut reader).is_err() { break; }
+        }
+        let mut reader = Reader::new(&bytes);
+        while !reader.is_at_end() {
+            if RelayFrame::read(&mut reader).is_err() { break; }
+        }
+    }
+
+    #[test]
+    fn a_damaged_frame_is_survived(which in 0usize..12, at in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<prop::sample::Index>()) {
+        let hexes: Vec<_> = client_frames().into_iter().map(|(_, hex)| hex)
+            .chain(relay_frames().into_iter().map(|(_, hex)| hex)).collect();
+        let mut bytes = hex::decode(hexes[which]).unwrap();
+        let at = at.index(bytes.len());
+        bytes[at] = to;
+        bytes.truncate(cut.index(bytes.len()) + 1);
+        let _ = ClientFrame::read(&mut Reader::new(&bytes));
+        let _ = RelayFrame::read(&mut Reader::new(&bytes));
+    }
+}

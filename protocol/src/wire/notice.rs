@@ -1,0 +1,217 @@
+//! Notices: what the edge tells a relay of the streams that it has.
+//!
+//! They are written as `serde` derives it: the kind beside the members. They are read in two steps instead, first the
+//! kind, then the members of all kinds as one flat struct; what `serde` derives for tags would read every type anew.
+
+use crate::ids::{Seq, SessionId, ShortId};
+use crate::proof::{AnchorRef, AnchorState};
+use crate::util::json::{self, JsonError};
+use alloy_primitives::{Address, B256, Bytes};
+use serde::de::Error;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What happened to a stream that a relay has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value")]
+pub struct Notice {
+    /// The stream.
+    pub stream: ShortId,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: NoticeEvent,
+}
+
+/// What a notice says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum NoticeEvent {
+    /// A run of messages is (or no longer is) on chain.
+    Anchored(AnchorRef),
+    /// Somebody published on chain.
+    Chain {
+        /// The block's number.
+        block: u64,
+        /// The log's index in that block.
+        log_index: u64,
+        /// Who published it.
+        author: Address,
+        /// Its bytes; none when only its state is new.
+        payload: Option<Bytes>,
+        /// The transaction.
+        tx: B256,
+        /// How sure it is.
+        state: AnchorState,
+    },
+    /// A session was ended at the edge.
+    SessionEnded {
+        /// The session.
+        session: SessionId,
+    },
+    /// Messages came by HTTP and wait to be fetched.
+    Append,
+    /// What sessions were opened with no longer holds: those opened until `before` are over. With the stream's id
+    /// all zeros: on every stream.
+    Withdrawn {
+        /// Whose; `None` for everybody's.
+        author: Option<Address>,
+        /// Unix seconds, by the edge's clock.
+        before: u64,
+        /// Whether the client should open another session, whose rights may be others.
+        again: bool,
+    },
+    /// A kind of a later version: passed over.
+    Unknown,
+}
+
+/// What every notice has.
+#[derive(Deserialize)]
+struct Head {
+    stream: ShortId,
+    kind: String,
+}
+
+/// What else the notices have that this version knows.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Members {
+    first: Option<Seq>,
+    count: Option<u64>,
+    root: Option<B256>,
+    tx: Option<B256>,
+    block: Option<u64>,
+    log_index: Option<u64>,
+    author: Option<Address>,
+    payload: Option<Bytes>,
+    state: Option<AnchorState>,
+    session: Option<SessionId>,
+    before: Option<u64>,
+    again: Option<bool>,
+}
+
+impl Members {
+    /// The event of this kind; `None` when it lacks a member.
+    fn event(self, kind: &str) -> Option<NoticeEvent> {
+        Some(match kind {
+            "anchored" => NoticeEvent::Anchored(AnchorRef {
+                first: self.first?,
+                count: self.count?,
+                root: self.root?,
+                tx: self.tx?,
+                block: self.block?,
+                state: self.state?,
+            }),
+            "chain" => NoticeEvent::Chain {
+                block: self.block?,
+                log_index: self.log_index?,
+                author: self.author?,
+                payload: self.payload,
+                tx: self.tx?,
+                state: self.state?,
+            },
+            "sessionEnded" => NoticeEvent::SessionEnded {
+                session: self.session?,
+            },
+            "append" => NoticeEvent::Append,
+            "withdrawn" => NoticeEvent::Withdrawn {
+                author: self.author,
+                before: self.before?,
+                again: self.again?,
+            },
+            _ => NoticeEvent::Unknown,
+        })
+    }
+}
+
+const KINDS: [&str; 5] = ["anchored", "chain", "sessionEnded", "append", "withdrawn"];
+
+impl TryFrom<Value> for Notice {
+    type Error = JsonError;
+
+    fn try_from(notice: Value) -> Result<Self, JsonError> {
+        let Head { stream, kind } = json::from_value(&notice)?;
+        // Members of a later version's kinds may have the names of ours, and other types.
+        let event = match KINDS.contains(&kind.as_str()) {
+            true => json::from_value::<Members>(&notice)?.event(&kind),
+            false => Some(NoticeEvent::Unknown),
+        };
+        let event = event.ok_or_else(|| JsonError::custom(format!("the notice {kind} lacks a member")))?;
+        Ok(Self { stream, event })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn every_kind() -> Vec<NoticeEvent> {
+        let (tx, author) = (B256::repeat_byte(1), Address::repeat_byte(2));
+        let anchored = NoticeEvent::Anchored(AnchorRef {
+            first: Seq(1),
+            count: 2,
+            root: B256::repeat_byte(3),
+            tx,
+            block: 4,
+            state: AnchorState::Final,
+        });
+        let chain = |payload| NoticeEvent::Chain {
+            block: 4,
+            log_index: 5,
+            author,
+            payload,
+            tx,
+            state: AnchorState::Reverted,
+        };
+        let withdrawn = |author| NoticeEvent::Withdrawn {
+            author,
+            before: 6,
+            again: true,
+        };
+        let session = SessionId([7; 8]);
+        vec![
+            anchored,
+            chain(None),
+            chain(Some(Bytes::from_static(b"x"))),
+            NoticeEvent::SessionEnded { session },
+            NoticeEvent::Append,
+            withdrawn(None),
+            withdrawn(Some(author)),
+        ]
+    }
+
+    #[test]
+    fn every_notice_is_read_as_it_was_written() {
+        let stream = ShortId([1; 20]);
+        for event in every_kind() {
+            let notice = Notice { stream, event };
+            let text = serde_json::to_string(&notice).unwrap();
+            assert_eq!(json::from_text::<Notice>(&text).as_ref(), Ok(&notice), "{text}");
+            assert_eq!(serde_json::from_str::<Notice>(&text).unwrap(), notice, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_notice_that_lacks_a_member_or_has_it_in_another_shape_is_refused() {
+        let stream = ShortId([1; 20]);
+        for event in every_kind() {
+            let whole = serde_json::to_value(Notice { stream, event }).unwrap();
+            let names = whole.as_object().unwrap().keys().cloned();
+            for name in names.filter(|name| !["payload", "author"].contains(&name.as_str())) {
+                let mut changed = whole.clone();
+                changed.as_object_mut().unwrap().remove(&name);
+                assert!(json::from_value::<Notice>(&changed).is_err(), "{changed}");
+                changed[&name] = json!([]);
+                assert!(json::from_value::<Notice>(&changed).is_err(), "{changed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_kind_of_a_later_version_is_passed_over_whatever_its_members_are() {
+        let stream = ShortId([1; 20]);
+        let later = json!({ "stream": stream, "kind": "later", "state": 5, "before": {} });
+        let event = NoticeEvent::Unknown;
+        assert_eq!(json::from_value::<Notice>(&later), Ok(Notice { stream, event }));
+    }
+}

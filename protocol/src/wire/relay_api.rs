@@ -1,0 +1,355 @@
+//! What relays and the edge say to each other over HTTP: JSON, `camelCase`.
+
+use super::notice::Notice;
+use crate::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq, ShortId, StreamId, StreamName};
+use crate::limits::{RELAY_MAX_SHARDS, RELAY_MAX_TURN_URLS, SHARD_MAX_CANDIDATES};
+use crate::webrtc::{Candidate, can_be_reached, parse_fingerprint};
+use serde::{Deserialize, Serialize};
+
+/// `PUT /v1/relays/{relay}`: a relay registers, and renews with the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registration {
+    /// This run of the relay.
+    pub incarnation: Incarnation,
+    /// Of its DTLS certificate: 32 bytes as `AB:CD:…` (RFC 8122), SHA-256.
+    pub fingerprint: String,
+    /// Where it stands, for people and for the choice of a near relay; may be empty.
+    #[serde(default)]
+    pub region: String,
+    /// Its threads, each with addresses of its own.
+    pub shards: Vec<Shard>,
+    /// URLs of its own TURN server (RFC 7065), whose only peer it is itself; may be empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turn: Vec<String>,
+    /// Open sessions.
+    #[serde(default)]
+    pub sessions: u64,
+    /// Streams it has taken up.
+    #[serde(default)]
+    pub streams: u64,
+    /// The last notice it has: [`Renewed::cursor`] of the answer before, 0 at first.
+    #[serde(default)]
+    pub cursor: u64,
+    /// The key that it was authenticated with. The edge writes it; what a relay says here does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<RelayKeyId>,
+}
+
+/// One thread of a relay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Where clients reach it, best first.
+    pub candidates: Vec<Candidate>,
+}
+
+/// Why a registration was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegistrationError {
+    /// Not 32 bytes as `AB:CD:…`.
+    #[error("fingerprint: expected 32 bytes as AB:CD:…, upper-case, of the certificate's SHA-256")]
+    Fingerprint,
+    /// None, or more than 64.
+    #[error("shards: {0}, expected 1 to 64")]
+    Shards(usize),
+    /// None, or more than 8.
+    #[error("shards[{shard}].candidates: {given}, expected 1 to 8")]
+    Candidates {
+        /// Which shard.
+        shard: usize,
+        /// How many it has.
+        given: usize,
+    },
+    /// Nothing can be reached at port 0.
+    #[error("shards[{0}].candidates: port 0")]
+    Port(usize),
+    /// No client can be sent there.
+    #[error("shards[{0}].candidates: an address that no client can reach")]
+    Address(usize),
+    /// Too many, or not such URLs.
+    #[error("turn: expected at most {RELAY_MAX_TURN_URLS} URLs as turn:host:port?transport=udp")]
+    Turn,
+    /// Longer than 64 characters.
+    #[error("region: expected at most 64 characters")]
+    Region,
+}
+
+impl Registration {
+    /// Checks what the types don't.
+    pub fn check(&self) -> Result<(), RegistrationError> {
+        if parse_fingerprint(&self.fingerprint).is_none() {
+            return Err(RegistrationError::Fingerprint);
+        }
+        if self.region.len() > 64 {
+            return Err(RegistrationError::Region);
+        }
+        if self.turn.len() > RELAY_MAX_TURN_URLS || !self.turn.iter().all(|url| is_turn_url(url)) {
+            return Err(RegistrationError::Turn);
+        }
+        if self.shards.is_empty() || self.shards.len() > RELAY_MAX_SHARDS {
+            return Err(RegistrationError::Shards(self.shards.len()));
+        }
+        for (shard, Shard { candidates }) in self.shards.iter().enumerate() {
+            if candidates.is_empty() || candidates.len() > SHARD_MAX_CANDIDATES {
+                return Err(RegistrationError::Candidates {
+                    shard,
+                    given: candidates.len(),
+                });
+            }
+            if candidates.iter().any(|candidate| candidate.port == 0) {
+                return Err(RegistrationError::Port(shard));
+            }
+            if !candidates
+                .iter()
+                .all(|candidate| can_be_reached(candidate.address))
+            {
+                return Err(RegistrationError::Address(shard));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a text is a TURN URL that can stand in a header as it is: `turn:` or `turns:`, and only characters
+/// of a host, a port and a query.
+pub fn is_turn_url(url: &str) -> bool {
+    let rest = url.strip_prefix("turn:").or_else(|| url.strip_prefix("turns:"));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:-_[]?=".contains(&byte);
+    rest.is_some_and(|rest| (1..=128).contains(&rest.len()) && rest.bytes().all(plain))
+}
+
+/// Which of a relay's `shards` has a stream: the edge puts its addresses in the answer, and the relay's
+/// registration and its threads count alike.
+pub fn shard_of(stream: ShortId, shards: usize) -> usize {
+    let [a, b, c, d, ..] = stream.0;
+    u32::from_be_bytes([a, b, c, d]) as usize % shards.max(1)
+}
+
+/// The answer to a registration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Renewed {
+    /// When to renew, milliseconds from now.
+    pub renew_after_ms: u64,
+    /// The last notice below, or of before.
+    pub cursor: u64,
+    /// What is new since the relay's cursor, at least once each.
+    pub notices: Vec<Notice>,
+}
+
+/// `PUT /v1/relays/{relay}/streams/{stream}`: a relay takes a stream up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcquireEpoch {
+    /// This run of the relay; the same run gets the same epoch again.
+    pub incarnation: Incarnation,
+}
+
+/// The answer to [`AcquireEpoch`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochGrant {
+    /// The whole id.
+    pub stream: StreamId,
+    /// The name.
+    pub name: StreamName,
+    /// The relay's epoch from now on.
+    pub epoch: Epoch,
+    /// The next seq to be given: as many messages are stored.
+    pub head: Seq,
+    /// Messages that came by HTTP and wait to be fetched.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waiting: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The answer to a producer look-up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProducerState {
+    /// The producer's last stored number.
+    pub stored: Option<u64>,
+}
+
+/// The answer to a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Committed {
+    /// Every seq below is stored.
+    pub committed: Seq,
+    /// Messages that came by HTTP and wait to be fetched.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waiting: u64,
+}
+
+/// Why the edge refused a relay's request for a stream (409): `type` ends in one of these.
+pub mod problem {
+    /// The batch's or look-up's epoch is over: let the stream go. Carries `epoch`.
+    pub const STALE_EPOCH: &str = "stale-epoch";
+    /// The batch does not follow what is stored. Carries `expected`.
+    pub const GAP: &str = "gap";
+    /// A producer's number was stored before or does not follow. Carries `producer` and `stored`.
+    pub const PRODUCER_CONFLICT: &str = "producer-conflict";
+    /// The stream is assigned to another relay. Carries `relay`.
+    pub const NOT_LEADER: &str = "not-owner";
+}
+
+/// A relay as `GET /v1/status` lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RelayStatus {
+    /// The relay.
+    pub id: RelayId,
+    /// Where it stands.
+    pub region: String,
+    /// Whether it renewed within the lease.
+    pub alive: bool,
+    /// Open sessions at its last renewal.
+    pub sessions: u64,
+    /// Streams at its last renewal.
+    pub streams: u64,
+    /// When it last renewed, Unix milliseconds.
+    pub last_seen: u64,
+    /// Whether its key is not the one that `MASTER_SECRET` gives it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub old_key: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::SessionId;
+    use crate::webrtc::Transport;
+    use crate::wire::NoticeEvent;
+    use std::net::IpAddr;
+
+    fn registration() -> Registration {
+        let candidate = Candidate {
+            transport: Transport::Udp,
+            address: IpAddr::from([127, 0, 0, 1]),
+            port: 7100,
+        };
+        Registration {
+            incarnation: Incarnation([1; 8]),
+            fingerprint: vec!["AB"; 32].join(":"),
+            region: String::new(),
+            shards: vec![Shard {
+                candidates: vec![candidate],
+            }],
+            turn: Vec::new(),
+            sessions: 0,
+            streams: 0,
+            cursor: 0,
+            key: None,
+        }
+    }
+
+    #[test]
+    fn a_registration_is_checked_field_by_field() {
+        assert_eq!(registration().check(), Ok(()));
+        let refused = |change: fn(&mut Registration)| {
+            let mut changed = registration();
+            change(&mut changed);
+            changed.check().unwrap_err()
+        };
+        assert_eq!(
+            refused(|r| r.fingerprint.truncate(5)),
+            RegistrationError::Fingerprint
+        );
+        assert_eq!(refused(|r| r.shards.clear()), RegistrationError::Shards(0));
+        assert_eq!(
+            refused(|r| r.shards[0].candidates[0].port = 0),
+            RegistrationError::Port(0)
+        );
+        for wrong in [
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "::",
+            "::192.0.2.1",
+            "::ffff:192.0.2.1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+        ] {
+            let mut changed = registration();
+            changed.shards[0].candidates[0].address = wrong.parse().unwrap();
+            assert_eq!(changed.check(), Err(RegistrationError::Address(0)), "{wrong}");
+        }
+        for right in [
+            "127.0.0.1",
+            "::1",
+            "10.0.0.1",
+            "169.254.0.1",
+            "fd00::1",
+            "2001:db8::1",
+        ] {
+            let mut changed = registration();
+            changed.shards[0].candidates[0].address = right.parse().unwrap();
+            assert_eq!(changed.check(), Ok(()), "{right}");
+        }
+        let none = RegistrationError::Candidates { shard: 0, given: 0 };
+        assert_eq!(refused(|r| r.shards[0].candidates.clear()), none);
+        let nine = |r: &mut Registration| r.shards[0].candidates = vec![r.shards[0].candidates[0].clone(); 9];
+        let too_many = RegistrationError::Candidates { shard: 0, given: 9 };
+        assert_eq!(refused(nine), too_many);
+        assert_eq!(refused(|r| r.region = "x".repeat(65)), RegistrationError::Region);
+        let too_many = |r: &mut Registration| r.turn = vec!["turn:192.0.2.1:3478?transport=udp".into(); 7];
+        assert_eq!(refused(too_many), RegistrationError::Turn);
+        for wrong in [
+            "",
+            "turn:",
+            "http://a",
+            "turn:a>; rel=x",
+            "turn:a b",
+            "turn:a\r\nx: y",
+        ] {
+            let mut changed = registration();
+            changed.turn = vec![wrong.into()];
+            assert_eq!(changed.check(), Err(RegistrationError::Turn), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_relay_without_turn_registers_as_before() {
+        let json = serde_json::to_value(registration()).unwrap();
+        assert_eq!(json.get("turn"), None);
+        assert_eq!(
+            serde_json::from_value::<Registration>(json).unwrap(),
+            registration()
+        );
+        let mut with_turn = registration();
+        with_turn.turn = vec![
+            "turn:[2001:db8::1]:3478?transport=tcp".into(),
+            "turns:turn.example.org:443".into(),
+        ];
+        assert_eq!(with_turn.check(), Ok(()));
+    }
+
+    #[test]
+    fn notices_have_the_json_that_both_sides_expect() {
+        let notice = Notice {
+            stream: ShortId([1; 20]),
+            event: NoticeEvent::SessionEnded {
+                session: SessionId([2; 8]),
+            },
+        };
+        let json = serde_json::to_value(&notice).unwrap();
+        assert_eq!(json["kind"], "sessionEnded");
+        assert_eq!(json["session"], "0202020202020202");
+        assert_eq!(serde_json::from_value::<Notice>(json).unwrap(), notice);
+        let later = r#"{"stream":"0x0101010101010101010101010101010101010101","kind":"later","x":1}"#;
+        assert_eq!(
+            serde_json::from_str::<Notice>(later).unwrap().event,
+            NoticeEvent::Unknown
+        );
+    }
+
+    #[test]
+    fn shards_are_shared_out_by_the_first_four_bytes() {
+        let mut id = [0; 20];
+        id[3] = 5;
+        assert_eq!(shard_of(ShortId(id), 4), 1);
+        assert_eq!(shard_of(ShortId(id), 1), 0);
+        assert_eq!(shard_of(ShortId(id), 0), 0);
+    }
+}

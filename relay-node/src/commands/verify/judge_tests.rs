@@ -1,0 +1,176 @@
+use super::*;
+use serde_json::{Value, json};
+use streamchain_protocol::B256;
+use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::keccak256;
+use streamchain_protocol::proof::LeafFields;
+use streamchain_protocol::proof::merkle::Tree;
+
+const CONTRACT: Address = Address::repeat_byte(0xc0);
+
+/// A receipt for message 5 of an anchor over 4 to 6, and the chain that has it.
+fn scene() -> (Value, Evidence) {
+    let owner = Address::repeat_byte(7);
+    let stream = StreamId::of(owner, &"demo".parse().unwrap());
+    let leaf = |seq: u64| {
+        let fields = LeafFields {
+            stream,
+            seq: Seq(seq),
+            time: 1_000 + seq,
+            author: owner,
+            payload_hash: keccak256(b"hello"),
+        };
+        fields.leaf()
+    };
+    let tree = Tree::new(&[leaf(4), leaf(5), leaf(6)]).unwrap();
+    let (tx, block_hash) = (B256::repeat_byte(1), B256::repeat_byte(2));
+    let receipt = json!({
+        "type": "streamchain-receipt", "version": 1, "chainId": 31_337, "contract": CONTRACT,
+        "stream": { "id": stream, "owner": owner, "name": "demo" },
+        "message": { "seq": 5, "time": 1_005, "author": owner, "payload": "0x68656c6c6f" },
+        "leaf": leaf(5), "proof": tree.proof(1).unwrap(), "root": tree.root(),
+        "anchor": { "first": 4, "count": 3, "root": tree.root(), "tx": tx, "block": 9, "blockHash": block_hash, "logIndex": 1 },
+    });
+    let event = Anchored {
+        stream: stream.word(),
+        anchorer: owner,
+        firstSeq: 4,
+        count: 3,
+        root: tree.root(),
+    };
+    let log = Log {
+        address: CONTRACT,
+        topics: event.encode_topics().into_iter().map(|topic| topic.0).collect(),
+        data: event.encode_data().into(),
+        block_number: 9,
+        block_hash,
+        transaction_hash: tx,
+        log_index: 1,
+        removed: false,
+    };
+    let transaction = ethereum::Receipt {
+        transaction_hash: tx,
+        block_number: 9,
+        block_hash,
+        status: 1,
+        gas_used: 1,
+        logs: vec![log],
+    };
+    (
+        receipt,
+        Evidence {
+            chain_id: 31_337,
+            transaction: Some(transaction),
+            finalized: Some(9),
+        },
+    )
+}
+
+fn verdict(receipt: &Value, evidence: &Evidence) -> Verdict {
+    let receipt: Receipt = match serde_json::from_value(receipt.clone()) {
+        Ok(receipt) => receipt,
+        Err(error) => return Verdict::not_a_receipt(&error.to_string()),
+    };
+    let offline = Verdict::offline(&receipt, Some(CONTRACT));
+    if offline.holds() {
+        judge(offline, &receipt, evidence)
+    } else {
+        offline
+    }
+}
+
+#[test]
+fn a_true_receipt_holds_and_each_step_is_told() {
+    let (receipt, evidence) = scene();
+    let verdict = verdict(&receipt, &evidence);
+    assert!(verdict.holds(), "{verdict}");
+    let text = verdict.to_string();
+    for said in [
+        "\"demo\"",
+        "message 5",
+        "leads to root",
+        "chain 31337",
+        "block 9 is final",
+        "The receipt holds.",
+    ] {
+        assert!(text.contains(said), "{said} in:\n{text}");
+    }
+}
+
+/// Every field of a JSON document, as paths.
+fn fields(value: &Value, path: &str, out: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .for_each(|(name, member)| fields(member, &format!("{path}/{name}"), out)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(at, item)| fields(item, &format!("{path}/{at}"), out)),
+        _ => out.push(path.to_owned()),
+    }
+}
+
+#[test]
+fn a_receipt_with_any_field_changed_does_not_hold() {
+    let (receipt, evidence) = scene();
+    let mut paths = vec![];
+    fields(&receipt, "", &mut paths);
+    assert!(paths.len() > 18, "{paths:?}");
+    for path in paths {
+        let mut changed = receipt.clone();
+        let field = changed.pointer_mut(&path).unwrap();
+        *field = match field {
+            Value::Number(number) => json!(number.as_u64().unwrap() + 1),
+            Value::String(text) => {
+                let last = if text.ends_with('1') { '2' } else { '1' };
+                json!(format!("{}{last}", &text[..text.len() - 1]))
+            }
+            other => panic!("{path}: {other}"),
+        };
+        assert!(!verdict(&changed, &evidence).holds(), "{path} was changed");
+    }
+}
+
+#[test]
+fn a_receipt_whose_transaction_is_not_there_or_failed_does_not_hold() {
+    let (receipt, evidence) = scene();
+    let gone = Evidence {
+        transaction: None,
+        ..evidence.clone()
+    };
+    assert!(verdict(&receipt, &gone).to_string().contains("in no block"));
+    let mut failed = evidence;
+    failed.transaction.as_mut().unwrap().status = 0;
+    assert!(verdict(&receipt, &failed).to_string().contains("reverted"));
+}
+
+#[test]
+fn an_event_that_says_something_else_does_not_do() {
+    let (receipt, evidence) = scene();
+    let with = |change: fn(&mut Log)| {
+        let mut evidence = evidence.clone();
+        change(&mut evidence.transaction.as_mut().unwrap().logs[0]);
+        verdict(&receipt, &evidence)
+    };
+    assert!(!with(|log| log.address = Address::ZERO).holds());
+    assert!(!with(|log| log.topics[1] = B256::ZERO).holds(), "another stream");
+    assert!(!with(|log| log.topics[0] = B256::ZERO).holds(), "another event");
+    assert!(!with(|log| log.data = vec![0; 96].into()).holds());
+    assert!(!with(|log| log.removed = true).holds());
+}
+
+#[test]
+fn a_block_that_is_not_final_is_said_but_does_not_fail() {
+    let (receipt, evidence) = scene();
+    for finalized in [Some(8), None] {
+        let verdict = verdict(
+            &receipt,
+            &Evidence {
+                finalized,
+                ..evidence.clone()
+            },
+        );
+        assert!(verdict.holds() && verdict.to_string().contains('!'), "{verdict}");
+    }
+}
