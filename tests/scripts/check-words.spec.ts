@@ -9,13 +9,15 @@ import { words } from "../../scripts/lib/check/words.mjs";
 const found = (file: string, text: string) => words(treeOf({ [file]: text }));
 
 test("a retired word is named with its line and what to say", () => {
-  assert.deepEqual(found("a.rs", "fn a() {}\nstruct NotHolder;\n"), ['a.rs:2 has "NotHolder" (holder); say: leader']);
+  assert.deepEqual(found("src/a.rs", "fn a() {}\nstruct NotHolder;\n"), [
+    'src/a.rs:2 has "NotHolder" (holder); say: leader',
+  ]);
 });
 
 /** One example of each: the file, and a text that has the word. */
 const EXAMPLES: Record<string, [file: string, text: string]> = {
   "take up": ["docs/A.md", "A relay takes it up."],
-  holder: ["a.rs", "holder: RelayId,"],
+  holder: ["src/a.rs", "holder: RelayId,"],
   reign: ["a.md", "a new reign begins"],
   "let go": ["a.rs", "fn let_go()"],
   Sealed: ["a.rs", "enum X { Sealed }"],
@@ -65,6 +67,7 @@ test("innocent English is left alone", () => {
   const innocent = [
     "Two streams can be told apart; a placeholder tells the reader.",
     "The other side of the connection. There are two ways. Keep pace.",
+    "What a token's holder may do; when a peer was last heard; a foreign key.",
     "One or more requests are taken. Each takes up to 5 s.",
     "foreign keys, u64::MAX, MAX_FRAME_BYTES, i32::MAX_VALUE",
     "/// A whole sentence says more.\n/// Really.",

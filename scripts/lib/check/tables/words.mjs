@@ -22,7 +22,13 @@ export const RETIRED_WORDS = [
       /\b(?:take|takes|taking|took|taken)[- ]up\b(?! to\b)|take_?up\b|takeUp|TakeUp|\btakes? (?:it|them|a stream) up\b/,
     instead: "acquire the epoch (`acquire_epoch`)",
   },
-  { word: "holder", pattern: /\b[Hh]olders?\b|_holder|NotHolder/, instead: "leader" },
+  {
+    // Of a token or a secret there may be a holder.
+    word: "holder",
+    pattern: /\bHolder\b|NotHolder|_holder\b|\bholder_|\.holder\b|\bholder: |(?:old|new|current|stream's) holder\b/,
+    only: /^(?:src|protocol|edge-core|chain|relay-node|relay-testkit|docs|tests\/edge)\/|\.md$/,
+    instead: "leader",
+  },
   { word: "reign", pattern: /\b[Rr]eigns?\b|\BReign|_reign/, instead: "leader, epoch" },
   { word: "let go", pattern: /\blet(?:s|ting)? go\b|\blet_go|letGo/, instead: "release" },
   { word: "Sealed", pattern: /\bSealed\b|\bSealedSegment\b/, instead: "Segment" },
@@ -33,8 +39,7 @@ export const RETIRED_WORDS = [
   },
   {
     word: "tell, told, hear",
-    pattern:
-      /\b(?:un)?(?:tell|told|hear|heard)_\w|_(?:tell|told|untold|hear|heard)\b|\bfn (?:tell|hear|heard)\b|\b(?:tell|told|hear)[A-Z]\w*/,
+    pattern: /\b(?:tell|told|hear)_\w+|\bfn (?:tell|hear|heard)\b|\b(?:tell|told|hear)[A-Z]\w*/,
     path: /(?:^|\/)(?:tell|told|hear|heard)\.\w+$/,
     only: CODE,
     instead: "notify, ack, Notice",
@@ -68,8 +73,10 @@ export const RETIRED_WORDS = [
   },
   {
     word: "complaints",
-    pattern: /\b[Cc]omplaints?\b|Complaint/,
+    // The event "complaint" of the client library keeps its name: pages listen for it.
+    pattern: /\b[Cc]omplaints\b|Complaint/,
     path: /complaint/,
+    only: /^web\/|\.md$/,
     instead: "relay errors (relay-errors)",
   },
   { word: "ways", pattern: /\/ways\.ts\b|\b(?:new|class) Ways\b/, path: /(?:^|\/)ways\./, instead: "candidate-paths" },
