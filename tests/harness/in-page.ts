@@ -14,7 +14,7 @@ export interface Seen {
 }
 
 /** Everything that a subscription handed out, in the order in which it did. */
-export class Collector {
+class Collector {
   readonly seen: Seen[] = [];
   /** The same without what was taken back afterwards: what a reader has in the end. */
   standing: Seen[] = [];
