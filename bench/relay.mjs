@@ -7,12 +7,22 @@ import { buildRelayTestkit, relayTestkitPath } from "../scripts/lib/build/relay.
 import { udpEchoTimes } from "./lib/echo.mjs";
 import { quantile, ratio, rounded } from "./lib/statistics.mjs";
 
+/**
+ * @typedef {{ subscribers: number, deliveriesPerSecond: number, deliveriesPerRelayCpuSecond?: number, published: number,
+ *   seconds: number, gaps: number }} FanOut
+ * @typedef {{ p50: number, p90: number }} Micros
+ * @typedef {{ calm: number, flooders: number, aloneMicros: Micros, besideMicros: Micros, taken: number, limited: number }} Flood
+ * @typedef {{ latency: { p50Micros: number, p99Micros: number, delivered: number, messages: number }, fanOut: FanOut[],
+ *   flood: Flood }} Measured
+ */
+
 const SUBSCRIBERS = [1, 10, 100, 1_000];
 const BYTES = 100;
 const SECONDS = 5;
 const PER_SECOND = 1_000;
 const MICROS_PER_MS = 1_000;
 
+/** @returns {Measured} */
 const measured = () => {
   const args = ["bench", "--subscribers", SUBSCRIBERS.join(","), "--payload", `${BYTES}`, "--seconds", `${SECONDS}`];
   const { status, stdout, stderr } = spawnSync(relayTestkitPath(), args, { encoding: "utf8" });
@@ -20,6 +30,7 @@ const measured = () => {
   return JSON.parse(stdout.slice(stdout.indexOf("{")));
 };
 
+/** @param {FanOut} run */
 const deliveryRow = (run) => ({
   figure: `deliveries of ${BYTES} B to ${run.subscribers} ${run.subscribers === 1 ? "subscriber" : "subscribers"}`,
   value: rounded(run.deliveriesPerSecond),
@@ -33,19 +44,21 @@ const deliveryRow = (run) => ({
     .join("; "),
 });
 
+/** @param {Measured["latency"]} latency @param {number[]} echoes */
 const latencyRows = (latency, echoes) =>
-  [
-    ["p50", 0.5],
-    ["p99", 0.99],
-  ].map(([name, q]) => ({
+  /** @type {const} */ ([
+    { name: "p50", field: "p50Micros", q: 0.5 },
+    { name: "p99", field: "p99Micros", q: 0.99 },
+  ]).map(({ name, field, q }) => ({
     figure: `publish → deliver, ${name}, ${PER_SECOND} messages/s of ${BYTES} B, native clients`,
-    value: rounded(latency[`${name}Micros`] / MICROS_PER_MS),
+    value: rounded(latency[field] / MICROS_PER_MS),
     unit: "ms",
-    note: ratio(latency[`${name}Micros`] / MICROS_PER_MS, quantile(echoes, q), "UDP echo between Node processes"),
+    note: ratio(latency[field] / MICROS_PER_MS, quantile(echoes, q), "UDP echo between Node processes"),
   }));
 
+/** @param {Flood} flood */
 const floodRows = ({ calm, flooders, aloneMicros, besideMicros, taken, limited }) =>
-  ["p50", "p90"].map((name) => ({
+  /** @type {const} */ (["p50", "p90"]).map((name) => ({
     figure: `publish → accepted, ${name}, ${calm} clients beside ${flooders} far over their rates`,
     value: rounded(besideMicros[name] / MICROS_PER_MS),
     unit: "ms",

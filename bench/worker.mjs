@@ -46,8 +46,12 @@ const OWN = () => ({
 
 const EMPTY = () => ({ modules: true, script: "export default { fetch: () => new Response('ok') };" });
 
-/** From nothing to the first answer: the runtime's process, the Worker, one request. */
+/**
+ * From nothing to the first answer: the runtime's process, the Worker, one request.
+ * @param {() => any} options of either kind of Worker
+ */
 const coldStart = (options) => async () => {
+  /** @type {Miniflare | undefined} */
   let worker;
   const time = await milliseconds(async () => {
     worker = new Miniflare(convertV4MiniflareOptions({ compatibilityDate: "2026-10-01", ...options() }));
@@ -55,7 +59,7 @@ const coldStart = (options) => async () => {
     await response.text();
     if (!response.ok) throw new Error(`/v1/health: ${response.status}`);
   });
-  await worker.dispose();
+  await worker?.dispose();
   return time;
 };
 

@@ -4,4 +4,4 @@ import { createSocket } from "node:dgram";
 
 const socket = createSocket("udp4");
 socket.on("message", (bytes, { port, address }) => socket.send(bytes, port, address));
-socket.bind(0, "127.0.0.1", () => process.send({ port: socket.address().port }));
+socket.bind(0, "127.0.0.1", () => process.send?.({ port: socket.address().port }));

@@ -16,7 +16,7 @@ export const continueUnderWantedNode = () =>
   new Promise(() => {
     const child = spawn(NODE, process.argv.slice(1), { stdio: "inherit", env: childEnv() });
     process.on("SIGINT", () => {});
-    for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+    for (const signal of /** @type {const} */ (["SIGTERM", "SIGHUP"])) process.on(signal, () => child.kill(signal));
     child.on("error", (error) => {
       console.error(error);
       process.exit(1);

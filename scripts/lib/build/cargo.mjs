@@ -8,6 +8,9 @@ import { show } from "../run.mjs";
  */
 export const BRIEF_WAIT = /^\s*Blocking waiting for file lock on package cache\s*$/;
 
-/** Runs cargo, or a tool that does, with its output shown; on a terminal as it is, for its progress. */
+/**
+ * Runs cargo, or a tool that does, with its output shown; on a terminal as it is, for its progress.
+ * @param {string} command @param {string[]} args @param {NodeJS.ProcessEnv} env
+ */
 export const showCargo = (command, args, env = {}) =>
   show(command, args, process.stderr.isTTY ? { env } : { env, unwanted: BRIEF_WAIT });

@@ -21,7 +21,7 @@ const CARGO_ENV = { WASM_BINDGEN_USE_JS_SYS: "1" };
 
 const buildEnv = () => ({
   ...CARGO_ENV,
-  WASM_BINDGEN_BIN: wasmBindgenPath(),
+  WASM_BINDGEN_BIN: wasmBindgenPath() ?? "wasm-bindgen",
   WASM_OPT_BIN: process.env.WASM_OPT_BIN || npmBin("wasm-opt"),
   ESBUILD_BIN: npmBin("esbuild"),
 });
@@ -68,7 +68,9 @@ export const buildEdge = async () => {
     throw new Failure("The Worker does not compile (cargo's output is above).");
   }
   if (upToDate()) return;
-  if ((await showCargo(workerBuildPath(), ["--release"], buildEnv())) !== 0) {
+  const workerBuild = workerBuildPath();
+  if (!workerBuild) throw new Failure("worker-build is missing.", ["npm run setup installs it."]);
+  if ((await showCargo(workerBuild, ["--release"], buildEnv())) !== 0) {
     throw new Failure("worker-build failed (its output is above).");
   }
   dropNames();

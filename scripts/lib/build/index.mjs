@@ -6,17 +6,24 @@ import { buildEdge } from "./edge.mjs";
 import { buildRelay } from "./relay.mjs";
 import { buildWeb } from "./web.mjs";
 
+/** @typedef {[name: string, build: () => Promise<unknown>]} BuildPart */
+
+/** @type {BuildPart[]} */
 const QUICK = [
   ["contracts", buildContracts],
   ["web app", buildWeb],
 ];
 
-/** Neither needs the other, and much of each (linking with optimization, wasm-opt) keeps one processor busy alone. */
+/**
+ * Neither needs the other, and much of each (linking with optimization, wasm-opt) keeps one processor busy alone.
+ * @type {BuildPart[]}
+ */
 const LONG = [
   ["edge Worker", buildEdge],
   ["relay", buildRelay],
 ];
 
+/** @param {BuildPart} part */
 const built = async ([name, build]) => {
   const start = Date.now();
   heading(`Building the ${name}`);
@@ -24,14 +31,18 @@ const built = async ([name, build]) => {
   console.log(`  the ${name}: done in ${elapsed(start)}`);
 };
 
+/** @param {BuildPart[]} parts */
 const oneByOne = async (parts) => {
   for (const part of parts) await built(part);
 };
 
-/** Ends when all have ended, so that nothing of a failed build goes on behind what comes next. */
+/**
+ * Ends when all have ended, so that nothing of a failed build goes on behind what comes next.
+ * @param {BuildPart[]} parts
+ */
 const sideBySide = async (parts) => {
   const results = await Promise.allSettled(parts.map(built));
-  const failed = results.find(({ status }) => status === "rejected");
+  const failed = results.find((result) => result.status === "rejected");
   if (failed) throw failed.reason;
 };
 

@@ -4,6 +4,7 @@
 import { continueUnderWantedNode, isWantedNode } from "../node.mjs";
 import { installCargoTools } from "./cargo-tools.mjs";
 import { installChromium } from "./chromium.mjs";
+import { installDependencyTools } from "./dependency-tools.mjs";
 import { installNpmPackages } from "./npm.mjs";
 import { addCheckComponents, addWasmTarget, requireRust } from "./rust.mjs";
 
@@ -20,6 +21,9 @@ export const setUp = async ({ rust = true, checks = false, browser = false } = {
     await addWasmTarget();
     await installCargoTools();
   }
-  if (checks) await addCheckComponents();
+  if (checks) {
+    await addCheckComponents();
+    await installDependencyTools();
+  }
   if (browser) await installChromium();
 };

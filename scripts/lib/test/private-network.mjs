@@ -6,6 +6,7 @@ import { which } from "../paths.mjs";
 import { installDebian } from "../setup/debian.mjs";
 
 /** Commands that the hosts and their lines are made with, and Debian's package of each. */
+/** @type {Record<string, string>} */
 const TOOLS = { ip: "iproute2", nft: "nftables", unshare: "util-linux", nsenter: "util-linux", openssl: "openssl" };
 
 /** As root by itself; as anybody else in a user namespace, where the kernel lets everyone be root of his own. */
@@ -37,11 +38,11 @@ export const privateNetwork = async () => {
   if (process.platform !== "linux") throw new Failure("There are no network namespaces on this system.", ADVICE);
   const missing = Object.keys(TOOLS).filter((name) => !which(name) && !which(`../sbin/${name}`));
   if (missing.length > 0) {
-    const packages = [...new Set(missing.map((name) => TOOLS[name]))];
+    const packages = [...new Set(missing.map((name) => TOOLS[name] ?? name))];
     const advice = [`Debian, Ubuntu: apt-get install ${packages.join(" ")}`];
     await installDebian({ packages, why: `The network tests need ${missing.join(", ")}.`, advice });
   }
-  const [command, ...args] = UNSHARE;
+  const [command = "unshare", ...args] = UNSHARE;
   const probe = spawnSync(command, [...args, "sh", "-c", PROBE], { encoding: "utf8", env: { ...process.env, PATH } });
   if (probe.status !== 0) {
     throw new Failure(`No network of our own can be made here: ${probe.stderr?.trim() || probe.error}`, ADVICE);

@@ -5,8 +5,13 @@
 
 import { copyFileSync, existsSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { delay } from "../system/part.mjs";
-import { listensOn } from "../system/ports.mjs";
+import { delay } from "../../scripts/lib/system/part.mjs";
+import { listensOn } from "../../scripts/lib/system/ports.mjs";
+
+/**
+ * @typedef {import("./plan.mjs").KilledPart} KilledPart
+ * @typedef {Awaited<ReturnType<typeof import("../../scripts/lib/system/index.mjs").startSystem>>} System
+ */
 
 const POLL_MS = 100;
 /** How long the question whether the edge serves may take. */
@@ -21,7 +26,11 @@ const KEEPER_LIVES_MS = 2_000;
 const KEEPER_TIMEOUT_MS = 20_000;
 const CHAIN_COPY_INTERVAL_MS = 500;
 
-/** The processes of a group by the name of their program: Linux only. */
+/**
+ * The processes of a group by the name of their program: Linux only.
+ * @param {number} group
+ * @param {string} program
+ */
 const pidsInGroup = (group, program) =>
   readdirSync("/proc").filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
@@ -45,6 +54,7 @@ class ChainFile {
   #copied = 0;
   #timer;
 
+  /** @param {string} dir */
   constructor(dir) {
     this.#path = join(dir, "chain", "state.json");
     this.#timer = setInterval(() => this.#copy(), CHAIN_COPY_INTERVAL_MS);
@@ -54,6 +64,7 @@ class ChainFile {
     return `${this.#path}.whole`;
   }
 
+  /** @param {string} path */
   #isWhole(path) {
     try {
       JSON.parse(readFileSync(path, "utf8"));
@@ -88,30 +99,35 @@ export class Killer {
   #system;
   #log;
   #chainFile;
-  /** The part's name → a promise that resolves when it serves again. */
+  /** The part's name → a promise that resolves when it serves again. @type {Map<string, Promise<unknown>>} */
   #returning = new Map();
+  /** @type {unknown[]} */
   #failures = [];
   /** How often each part was killed. */
   counts = { relay: 0, worker: 0, chain: 0 };
 
-  /** @param {object} system a started system @param {(line: string) => void} log */
+  /** @param {System} system @param {(line: string) => void} log */
   constructor(system, log) {
     this.#system = system;
     this.#log = log;
     this.#chainFile = new ChainFile(system.dir);
   }
 
+  /** @param {KilledPart} name */
   #partOf(name) {
     return this.#system.parts[name === "worker" ? "edge" : name];
   }
 
-  /** Kills a part at once; resolves when it is dead. It is started again after `downMs`. */
+  /**
+   * Kills a part at once; resolves when it is dead. It is started again after `downMs`.
+   * @param {{ part: KilledPart, downMs: number }} kill
+   */
   async kill({ part: name, downMs }) {
     await this.#returning.get(name);
     const part = this.#partOf(name);
     const wasRunning = part.running;
     const workerAlone = name === "worker" && wasRunning && downMs <= KEEPER_LIVES_MS;
-    if (workerAlone) this.#killWorkers(part.pid);
+    if (workerAlone && part.pid !== null) this.#killWorkers(part.pid);
     else await part.kill();
     this.counts[name]++;
     const down = workerAlone ? "" : `, down for ${downMs} ms`;
@@ -122,7 +138,10 @@ export class Killer {
     this.#returning.set(name, back);
   }
 
-  /** The workerd that listens on the edge's port only passes requests on to those that run the Worker. */
+  /**
+   * The workerd that listens on the edge's port only passes requests on to those that run the Worker.
+   * @param {number} group
+   */
   #killWorkers(group) {
     const workers = pidsInGroup(group, "workerd").filter((pid) => !listensOn(pid, this.#system.ports.edge));
     for (const pid of workers) process.kill(Number(pid), "SIGKILL");
@@ -139,6 +158,7 @@ export class Killer {
     await this.#revive("worker", 0);
   }
 
+  /** @param {KilledPart} name @param {number} downMs */
   async #revive(name, downMs) {
     await delay(downMs);
     if (name === "chain") this.#chainFile.mend();
@@ -152,7 +172,10 @@ export class Killer {
     throw part.failure(`The ${name} was killed and does not come back.`);
   }
 
-  /** A relay serves when it runs: whether the edge knows it is the edge's to say, and that may be dead. */
+  /**
+   * A relay serves when it runs: whether the edge knows it is the edge's to say, and that may be dead.
+   * @param {KilledPart} name
+   */
   async #serves(name) {
     const { urls } = this.#system;
     try {

@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { SEED_MAX } from "./lib/chaos/random.mjs";
-import { elapsed, Failure, green, heading, main, red } from "./lib/console.mjs";
-import { setUp } from "./lib/setup/index.mjs";
+import { elapsed, Failure, green, heading, main, messageOf, red } from "../../scripts/lib/console.mjs";
+import { setUp } from "../../scripts/lib/setup/index.mjs";
+import { MAX_SEED } from "./random.mjs";
 
 const HELP = `npm run chaos [-- options]
 
@@ -16,7 +16,7 @@ that the Worker runs in), the local chain. Each comes back after a while. At the
   - every message that was reported stored is there exactly once, at the place that was named;
   - every publisher's messages are in its order, and seq has no gap;
   - every subscriber got each stored message once, in order;
-  - relay-node audit agrees: every root on the chain is that of the stored messages;
+  - relay-node verify-stream agrees: every root on the chain is that of the stored messages;
   - relay-node rebuild makes the anchors anew from the chain, and receipts are the same as before.
 The clients are the real client library in Chromium.
 
@@ -34,6 +34,7 @@ EXIT CODES
   0  everything held
   1  something did not: each fault is printed`;
 
+/** @satisfies {import("node:util").ParseArgsOptionsConfig} */
 const OPTIONS = {
   kills: { type: "string", default: "24" },
   minutes: { type: "string", default: "4" },
@@ -41,7 +42,7 @@ const OPTIONS = {
   subscribers: { type: "string", default: "50" },
   streams: { type: "string", default: "5" },
   rate: { type: "string", default: "500" },
-  seed: { type: "string", default: `${randomInt(1, SEED_MAX)}` },
+  seed: { type: "string", default: `${randomInt(1, MAX_SEED)}` },
   keep: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
 };
@@ -50,22 +51,32 @@ const flags = () => {
   try {
     return parseArgs({ options: OPTIONS }).values;
   } catch (error) {
-    throw new Failure(error.message, ["npm run chaos -- --help"]);
+    throw new Failure(messageOf(error), ["npm run chaos -- --help"]);
   }
 };
 
+/**
+ * @param {ReturnType<typeof flags>} given
+ * @param {"kills" | "minutes" | "publishers" | "subscribers" | "streams" | "rate" | "seed"} name
+ */
 const number = (given, name, { whole = true } = {}) => {
   const value = Number(given[name]);
-  if (value > 0 && value <= SEED_MAX && (!whole || Number.isInteger(value))) return value;
+  if (value > 0 && value <= MAX_SEED && (!whole || Number.isInteger(value))) return value;
   throw new Failure(`--${name} must be a number above 0: ${given[name]}`);
 };
 
-const read = (given) => {
-  const whole = Object.keys(OPTIONS).filter((name) => OPTIONS[name].type === "string" && name !== "minutes");
-  const options = Object.fromEntries(whole.map((name) => [name, number(given, name)]));
-  return { ...options, minutes: number(given, "minutes", { whole: false }) };
-};
+/** @param {ReturnType<typeof flags>} given */
+const read = (given) => ({
+  kills: number(given, "kills"),
+  minutes: number(given, "minutes", { whole: false }),
+  publishers: number(given, "publishers"),
+  subscribers: number(given, "subscribers"),
+  streams: number(given, "streams"),
+  rate: number(given, "rate"),
+  seed: number(given, "seed"),
+});
 
+/** @param {Awaited<ReturnType<typeof import("./run.mjs").runChaos>>} result */
 const print = ({ faults, counts, kills, audit }) => {
   heading("Counts");
   console.log(`  killed                  relay ${kills.relay}, workerd ${kills.worker}, chain ${kills.chain}`);
@@ -74,7 +85,7 @@ const print = ({ faults, counts, kills, audit }) => {
   console.log(`  stored                  ${counts.stored}`);
   console.log(`  delivered               ${counts.delivered}`);
   console.log(`  live messages taken back before they were stored, and sent again: ${counts.retractions} times`);
-  heading("relay-node audit");
+  heading("relay-node verify-stream");
   console.log(audit.replace(/^/gm, "  "));
   heading(faults.length === 0 ? green("✓ Everything held.") : red(`✗ ${faults.length} faults`));
   for (const fault of faults) console.log(`  ${fault}`);
@@ -85,11 +96,12 @@ await main(async () => {
   if (given.help) return console.log(HELP);
   const options = read(given);
   await setUp({ browser: true });
-  const { buildAll } = await import("./lib/build/index.mjs");
-  const { runChaos } = await import("./lib/chaos/run.mjs");
+  const { buildAll } = await import("../../scripts/lib/build/index.mjs");
+  const { runChaos } = await import("./run.mjs");
   await buildAll();
   const dir = mkdtempSync(join(tmpdir(), "streamchain-chaos-"));
   const start = Date.now();
+  /** @param {string} line */
   const log = (line) => console.log(`  ${elapsed(start).padStart(12)}  ${line}`);
   heading(`Chaos with seed ${options.seed}: ${options.kills} kills in ${options.minutes} min`);
   try {

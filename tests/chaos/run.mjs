@@ -1,15 +1,21 @@
 // One run: a whole system under load, parts of it killed by plan, then a rest in which everything must come right.
 
 import { execFile } from "node:child_process";
-import { relayPath } from "../build/relay.mjs";
-import { Failure } from "../console.mjs";
-import { startSystem } from "../system/index.mjs";
-import { delay } from "../system/part.mjs";
+import { relayPath } from "../../scripts/lib/build/relay.mjs";
+import { Failure, messageOf } from "../../scripts/lib/console.mjs";
+import { startSystem } from "../../scripts/lib/system/index.mjs";
+import { delay } from "../../scripts/lib/system/part.mjs";
 import { judge } from "./check.mjs";
 import { Clients, streamNames } from "./clients.mjs";
 import { Killer } from "./killer.mjs";
 import { planKills } from "./plan.mjs";
 import { storedMessages, streamFigures } from "./stored.mjs";
+
+/**
+ * @typedef {import("./check.mjs").StoredStream} StoredStream
+ * @typedef {import("./killer.mjs").System} System
+ * @typedef {(line: string) => void} Log
+ */
 
 /** Load before the first kill, so that it finds everything at work. */
 const WARM_UP_MS = 3_000;
@@ -33,12 +39,16 @@ const BLOCKS_TO_FINALITY = 2 * CHAIN.epoch + 2;
 /** What stands between how far a client is and the state of its connection. */
 const STATE = ", connection ";
 
-/** Resolves when `check` says nothing; gives what it said last when that has been the same for too long. */
+/**
+ * Resolves when `check` says nothing; gives what it said last when that has been the same for too long.
+ * @param {() => Promise<string[]>} check
+ * @param {number} standstillMs
+ */
 const until = async (check, standstillMs) => {
   let deadline = Date.now() + standstillMs;
   let before = "";
   for (;;) {
-    const missing = await check().catch((error) => [error.message]);
+    const missing = await check().catch((error) => [messageOf(error)]);
     if (missing.length === 0) return [];
     // A client that connects again and again, and gets nowhere, stands still.
     const now = missing.map((line) => line.split(STATE)[0]).join();
@@ -49,6 +59,7 @@ const until = async (check, standstillMs) => {
   }
 };
 
+/** @param {Killer} killer @param {import("./plan.mjs").Kill[]} plan */
 const killByPlan = async (killer, plan) => {
   const startedAt = Date.now();
   for (const kill of plan) {
@@ -59,37 +70,46 @@ const killByPlan = async (killer, plan) => {
   await killer.allBack();
 };
 
+/** @param {Clients} clients @param {Log} log */
 const reporter = (clients, log) => {
   const report = async () => {
     const { publishers, subscribers } = await clients.progress();
-    const sum = (list, field) => list.reduce((total, item) => total + item[field], 0);
+    /** @param {number[]} figures */
+    const sum = (figures) => figures.reduce((total, figure) => total + figure, 0);
     const open = [...publishers, ...subscribers].filter(({ state }) => state === "open").length;
     log(
-      `published ${sum(publishers, "published")}, reported stored ${sum(publishers, "reported")}, delivered ` +
-        `${sum(subscribers, "seen")}; ${open} of ${publishers.length + subscribers.length} connections open`,
+      `published ${sum(publishers.map(({ published }) => published))}, ` +
+        `reported stored ${sum(publishers.map(({ reported }) => reported))}, ` +
+        `delivered ${sum(subscribers.map(({ seen }) => seen))}; ${open} of ${publishers.length + subscribers.length} connections open`,
     );
   };
   const timer = setInterval(() => report().catch(() => {}), REPORT_MS);
   return () => clearInterval(timer);
 };
 
-/** Publishers that are not through, subscribers that are not at their stream's head: a line each. */
+/**
+ * Publishers that are not through, subscribers that are not at their stream's head: a line each.
+ * @param {Clients} clients
+ * @param {string} edge
+ * @param {string[]} streams
+ */
 const unsettled = async (clients, edge, streams) => {
   const { publishers, subscribers } = await clients.progress();
   const figures = await Promise.all(streams.map((stream) => streamFigures(edge, stream)));
-  const heads = new Map(streams.map((stream, i) => [stream, figures[i].head]));
+  const heads = new Map(streams.map((stream, i) => [stream, figures[i]?.head ?? 0]));
+  /** @param {{ state: string, reason: string | null }} client */
   const why = ({ state, reason }) => `${STATE}${state}${reason ? ` (${reason})` : ""}`;
   return [
     ...publishers
       .filter(({ done, published, reported }) => !done || reported < published)
       .map((one) => `publisher ${one.index}: ${one.reported} of ${one.published} reported stored${why(one)}`),
     ...subscribers
-      .filter(({ stream, seen }) => seen < heads.get(stream))
+      .filter(({ stream, seen }) => seen < (heads.get(stream) ?? 0))
       .map((one) => `subscriber ${one.index}: ${one.seen} of ${heads.get(one.stream)} of ${one.stream}${why(one)}`),
   ];
 };
 
-/** Connections that are not open: a line each. */
+/** Connections that are not open: a line each. @param {Clients} clients */
 const notOpen = async (clients) => {
   const { publishers, subscribers } = await clients.progress();
   return [...publishers, ...subscribers]
@@ -97,7 +117,12 @@ const notOpen = async (clients) => {
     .map(({ index, stream, reason }) => `client ${index} of ${stream} does not connect: ${reason}`);
 };
 
-/** Streams that are not anchored, or not final, to their heads: a line each. */
+/**
+ * Streams that are not anchored, or not final, to their heads: a line each.
+ * @param {string} edge
+ * @param {string[]} streams
+ * @param {"anchored" | "final"} mark
+ */
 const behindChain = async (edge, streams, mark) => {
   const figures = await Promise.all(streams.map((stream) => streamFigures(edge, stream)));
   return figures
@@ -105,6 +130,7 @@ const behindChain = async (edge, streams, mark) => {
     .map(({ name, head, [mark]: covered }) => `${name}: ${covered} of ${head} messages are ${mark}`);
 };
 
+/** @param {System} system @param {string[]} streams @param {Log} log */
 const settleOnChain = async (system, streams, log) => {
   log("waiting for the chain to have all of it");
   const late = await until(() => behindChain(system.urls.edge, streams, "anchored"), CHAIN_STANDSTILL_MS);
@@ -113,7 +139,12 @@ const settleOnChain = async (system, streams, log) => {
   return until(() => behindChain(system.urls.edge, streams, "final"), CHAIN_STANDSTILL_MS);
 };
 
-/** Runs relay-node. Not synchronously: the system's parts would stand still as soon as their pipes to us are full. */
+/**
+ * Runs relay-node. Not synchronously: the system's parts would stand still as soon as their pipes to us are full.
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Promise<{ status: unknown, text: string }>}
+ */
 const relayNode = (args, env = {}) =>
   new Promise((resolve) => {
     const how = { env: { ...process.env, ...env }, timeout: COMMAND_TIMEOUT_MS };
@@ -123,20 +154,31 @@ const relayNode = (args, env = {}) =>
     });
   });
 
-const audit = ({ urls }) => relayNode(["audit", "--edge", urls.edge, "--rpc", urls.rpc]);
+/** @param {System} system */
+const audit = ({ urls }) => relayNode(["verify-stream", "--edge", urls.edge, "--rpc", urls.rpc]);
 
-/** The receipts of the first, a middle and the last message of each stream, as text. */
+/**
+ * The receipts of the first, a middle and the last message of each stream, as text.
+ * @param {string} edge
+ * @param {StoredStream[]} stored
+ */
 const someReceipts = (edge, stored) => {
-  const wanted = stored.flatMap(({ stream, head }) => [0, Math.floor(head / 2), head - 1].map((seq) => [stream, seq]));
+  const wanted = stored.flatMap(({ stream, head }) =>
+    [0, Math.floor(head / 2), head - 1].map((seq) => ({ stream, seq })),
+  );
   return Promise.all(
-    wanted.map(async ([stream, seq]) => {
+    wanted.map(async ({ stream, seq }) => {
       const response = await fetch(`${edge}/v1/streams/${stream}/messages/${seq}/receipt`);
       return `${stream} ${seq}: ${response.status} ${await response.text()}`;
     }),
   );
 };
 
-/** Anchors that are made anew from the chain give the very same receipts. */
+/**
+ * Anchors that are made anew from the chain give the very same receipts.
+ * @param {System} system
+ * @param {StoredStream[]} stored
+ */
 const rebuildFaults = async ({ urls, master }, stored) => {
   const before = await someReceipts(urls.edge, stored);
   const { status, text } = await relayNode(["rebuild", "--edge", urls.edge], { MASTER_SECRET: master });
@@ -145,6 +187,7 @@ const rebuildFaults = async ({ urls, master }, stored) => {
   return before.filter((receipt, i) => receipt !== after[i]).map((receipt) => `rebuild: it changed ${receipt}`);
 };
 
+/** @param {System} system @param {Clients} clients @param {string[]} streams @param {Log} log */
 const settle = async (system, clients, streams, log) => {
   const { edge } = system.urls;
   await clients.stopPublishing();
@@ -177,17 +220,19 @@ export const runChaos = async (options) => {
   const plan = planKills(options);
   const streams = streamNames(options.streams);
   const system = await startSystem({ dir, chain: CHAIN, relayArgs: ["--no-turn"] });
-  let clients = null;
+  /** @type {Clients | undefined} */
+  let clients;
   let stopReports = () => {};
   try {
-    clients = await Clients.start({ ...options, edge: system.urls.edge, streams });
-    stopReports = reporter(clients, log);
-    const unopened = await until(() => notOpen(clients), STANDSTILL_MS);
+    const started = await Clients.start({ ...options, edge: system.urls.edge, streams });
+    clients = started;
+    stopReports = reporter(started, log);
+    const unopened = await until(() => notOpen(started), STANDSTILL_MS);
     if (unopened.length > 0) throw new Failure("The run can't begin.", unopened);
     await delay(WARM_UP_MS);
     const killer = new Killer(system, log);
     await killByPlan(killer, plan);
-    const result = await settle(system, clients, streams, log);
+    const result = await settle(system, started, streams, log);
     return { ...result, kills: killer.counts };
   } finally {
     stopReports();

@@ -1,18 +1,32 @@
 // Judges a run: what the publishers were told, what the subscribers were handed, and what the edge has stored.
 // Pure, so that a test can show it a record with any fault and see that it finds it.
 
-/** Names a message for people. */
+/**
+ * @typedef {{ stream: string, head: number, messages: { seq: number, id: number }[] }} StoredStream what is stored
+ * @typedef {{ index: number, stream: string, reports: (number | null)[], faults: string[] }} PublisherRecord
+ *   `reports[n]`: where message n was reported stored; null: stored somewhere; -1: not reported
+ * @typedef {{ index: number, stream: string, seen: number[], retractions: number, faults: string[] }} SubscriberRecord
+ * @typedef {Map<number, { stream: string, seq: number }>} Places where each message is, by its id
+ */
+
+/** Names a message for people. @param {number} id */
 const nameOf = (id) => `${Math.floor(id / 2 ** 32)}/${id % 2 ** 32}`;
 
-/** The id that a message has in every note: its publisher's index, and its number among that one's. */
+/**
+ * The id that a message has in every note: its publisher's index, and its number among that one's.
+ * @param {number} publisher
+ * @param {number} number
+ */
 export const messageId = (publisher, number) => publisher * 2 ** 32 + number;
 
 /** How many faults of one kind are told in full. */
 const SHOWN = 5;
 
 class Faults {
+  /** @type {Map<string, string[]>} */
   #kinds = new Map();
 
+  /** @param {string} kind @param {string} text */
   add(kind, text) {
     const texts = this.#kinds.get(kind) ?? [];
     texts.push(text);
@@ -27,11 +41,17 @@ class Faults {
   }
 }
 
-/** seq has no gap, no message is there twice, every publisher's messages are in their order. */
+/**
+ * seq has no gap, no message is there twice, every publisher's messages are in their order.
+ * @param {StoredStream} record
+ * @param {Places} placeOf
+ * @param {Faults} faults
+ */
 const checkStream = ({ stream, messages, head }, placeOf, faults) => {
   if (messages.length !== head) {
     faults.add("gap", `${stream} has head ${head}, and ${messages.length} messages`);
   }
+  /** @type {Map<number, number>} */
   const lastOf = new Map();
   for (const [place, { seq, id }] of messages.entries()) {
     if (seq !== place) faults.add("gap", `${stream} has seq ${seq} where ${place} was due`);
@@ -49,7 +69,13 @@ const checkStream = ({ stream, messages, head }, placeOf, faults) => {
   }
 };
 
-/** What was reported stored is there, at the place that was named; and nothing was left unreported. */
+/**
+ * What was reported stored is there, at the place that was named; and nothing was left unreported.
+ * @param {PublisherRecord} record
+ * @param {Places} placeOf
+ * @param {Faults} faults
+ * @param {{ reported: number }} counts
+ */
 const checkPublisher = ({ index, stream, reports, faults: told }, placeOf, faults, counts) => {
   for (const text of told) faults.add("publisher", `${index}: ${text}`);
   for (const [number, seq] of reports.entries()) {
@@ -67,7 +93,13 @@ const checkPublisher = ({ index, stream, reports, faults: told }, placeOf, fault
   }
 };
 
-/** Each stored message came once, in order, and nothing else did. */
+/**
+ * Each stored message came once, in order, and nothing else did.
+ * @param {SubscriberRecord} record
+ * @param {Map<string, StoredStream>} stored
+ * @param {Faults} faults
+ * @param {{ delivered: number }} counts
+ */
 const checkSubscriber = ({ index, stream, seen, faults: told }, stored, faults, counts) => {
   for (const text of told) faults.add("subscriber", `${index}: ${text}`);
   const { messages } = stored.get(stream) ?? { messages: [] };
@@ -77,15 +109,18 @@ const checkSubscriber = ({ index, stream, seen, faults: told }, stored, faults, 
   }
   const wrong = messages.findIndex(({ id }, seq) => seq < seen.length && seen[seq] !== id);
   if (wrong !== -1) {
-    const got = seen[wrong] === null || seen[wrong] === undefined ? "nothing" : nameOf(seen[wrong]);
-    faults.add(
-      "misdelivered",
-      `subscriber ${index} of ${stream} has ${got} at ${wrong}, not ${nameOf(messages[wrong].id)}`,
-    );
+    const [id, due] = [seen[wrong], messages[wrong]?.id ?? 0];
+    const got = id === null || id === undefined ? "nothing" : nameOf(id);
+    faults.add("misdelivered", `subscriber ${index} of ${stream} has ${got} at ${wrong}, not ${nameOf(due)}`);
   }
 };
 
-/** Messages that nobody published. */
+/**
+ * Messages that nobody published.
+ * @param {Places} placeOf
+ * @param {PublisherRecord[]} publishers
+ * @param {Faults} faults
+ */
 const checkStrangers = (placeOf, publishers, faults) => {
   const published = new Map(publishers.map(({ index, reports }) => [index, reports.length]));
   for (const [id, { stream, seq }] of placeOf) {
@@ -95,16 +130,13 @@ const checkStrangers = (placeOf, publishers, faults) => {
 };
 
 /**
- * @param {object} record
- * @param {{ stream: string, head: number, messages: { seq: number, id: number }[] }[]} record.streams what is stored
- * @param {{ index: number, stream: string, reports: (number | null)[], faults: string[] }[]} record.publishers
- *   `reports[n]`: where message n was reported stored; null: stored somewhere; -1: not reported
- * @param {{ index: number, stream: string, seen: number[], retractions: number, faults: string[] }[]} record.subscribers
+ * @param {{ streams: StoredStream[], publishers: PublisherRecord[], subscribers: SubscriberRecord[] }} record
  * @returns {{ faults: string[], counts: Record<string, number> }}
  */
 export const judge = ({ streams, publishers, subscribers }) => {
   const faults = new Faults();
   const counts = { published: 0, reported: 0, stored: 0, delivered: 0, retractions: 0 };
+  /** @type {Places} */
   const placeOf = new Map();
   for (const stream of streams) {
     checkStream(stream, placeOf, faults);

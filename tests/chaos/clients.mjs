@@ -1,7 +1,7 @@
 // The clients of a run: the real client library, in pages of a real browser, several connections in each page.
 
-import { launchChromium } from "../../../tests/harness/browser.ts";
-import { blankPage } from "../../../tests/harness/pages.ts";
+import { launchChromium } from "../harness/browser.ts";
+import { blankPage } from "../harness/pages.ts";
 import { progressOfClients, publisherNote, startClients, stopPublishing, subscriberNote } from "./in-page.mjs";
 
 /** Bytes of each message. */
@@ -9,16 +9,27 @@ const PAYLOAD_BYTES = 100;
 /** More pages than cores only cost memory; one page's connections share a thread, as in a busy tab. */
 const PAGES = 4;
 
-/** The streams' names. */
+/** The streams' names. @param {number} count */
 export const streamNames = (count) => Array.from({ length: count }, (_, i) => `chaos-${i}`);
 
+/**
+ * Items dealt in turns.
+ * @template T
+ * @param {T[]} items @param {number} hands
+ */
 const dealt = (items, hands) => Array.from({ length: hands }, (_, hand) => items.filter((_, i) => i % hands === hand));
 
+/** Every other round of subscribers waits for storage. @param {number} round @returns {"live" | "stored"} */
+const guaranteeOf = (round) => (round % 2 === 0 ? "live" : "stored");
+
 export class Clients {
+  /** @type {import("playwright-core").Browser | undefined} */
   #browser;
+  /** @type {import("playwright-core").Page[]} */
   #pages = [];
+  /** How many clients each page has. @type {{ publishers: number, subscribers: number }[]} */
   #places = [];
-  /** What the pages' consoles said that is worth a look. */
+  /** What the pages' consoles said that is worth a look. @type {string[]} */
   errors = [];
 
   /** @param {{ edge: string, streams: string[], publishers: number, subscribers: number, rate: number }} how */
@@ -33,30 +44,35 @@ export class Clients {
     return clients;
   }
 
+  /** @param {{ edge: string, streams: string[], publishers: number, subscribers: number, rate: number }} how */
   async #start({ edge, streams, publishers, subscribers, rate }) {
-    this.#browser = await launchChromium();
-    const streamOf = (index) => streams[index % streams.length];
+    const browser = await launchChromium();
+    this.#browser = browser;
+    /** @param {number} index */
+    const streamOf = (index) => streams[index % streams.length] ?? "";
     const writers = Array.from({ length: publishers }, (_, index) => ({ index, stream: streamOf(index) }));
     const readers = Array.from({ length: subscribers }, (_, index) => ({
       index,
       stream: streamOf(index),
-      guarantee: Math.floor(index / streams.length) % 2 === 0 ? "live" : "stored",
+      guarantee: guaranteeOf(Math.floor(index / streams.length)),
     }));
     const pages = Math.min(PAGES, Math.max(publishers, subscribers));
-    const hands = [dealt(writers, pages), dealt(readers, pages)];
+    const publishersOf = dealt(writers, pages);
+    const subscribersOf = dealt(readers, pages);
     for (let i = 0; i < pages; i++) {
-      const page = await blankPage(this.#browser);
+      const page = await blankPage(browser);
       page.on("pageerror", (error) => this.errors.push(`page ${i}: ${error.stack ?? error.message}`));
       page.on("crash", () => this.errors.push(`page ${i} crashed`));
       await page.goto(`${edge}/v1/health`);
       this.#pages.push(page);
-      this.#places.push({ publishers: hands[0][i].length, subscribers: hands[1][i].length });
+      const [own, others] = [publishersOf[i] ?? [], subscribersOf[i] ?? []];
+      this.#places.push({ publishers: own.length, subscribers: others.length });
     }
     await Promise.all(
       this.#pages.map((page, i) =>
         page.evaluate(startClients, {
-          publishers: hands[0][i],
-          subscribers: hands[1][i],
+          publishers: publishersOf[i] ?? [],
+          subscribers: subscribersOf[i] ?? [],
           perSecond: rate / publishers,
           payloadBytes: PAYLOAD_BYTES,
         }),
@@ -80,9 +96,12 @@ export class Clients {
 
   /** All that the clients noted. */
   async notes() {
-    const [publishers, subscribers] = [[], []];
+    /** @type {import("./in-page.mjs").PublisherNote[]} */
+    const publishers = [];
+    /** @type {import("./in-page.mjs").SubscriberNote[]} */
+    const subscribers = [];
     for (const [i, page] of this.#pages.entries()) {
-      const places = this.#places[i];
+      const places = this.#places[i] ?? { publishers: 0, subscribers: 0 };
       for (let k = 0; k < places.publishers; k++) publishers.push(await page.evaluate(publisherNote, k));
       for (let k = 0; k < places.subscribers; k++) subscribers.push(await page.evaluate(subscriberNote, k));
     }

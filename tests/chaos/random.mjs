@@ -1,7 +1,7 @@
 // A source of numbers that look random and come again with the same seed.
 
 /** Largest seed, so that one is short to type. */
-export const SEED_MAX = 2 ** 32 - 1;
+export const MAX_SEED = 2 ** 32 - 1;
 
 /** mulberry32: 32 bits of state, which is plenty for a schedule. @param {number} seed */
 export const randomFrom = (seed) => {
@@ -15,12 +15,12 @@ export const randomFrom = (seed) => {
   };
   return {
     next,
-    /** A whole number from `low` to `high`, both included. */
+    /** A whole number from `low` to `high`, both included. @param {number} low @param {number} high */
     between: (low, high) => low + Math.floor(next() * (high - low + 1)),
-    /** The items in another order. */
+    /** The items in another order. @template T @param {readonly T[]} items */
     shuffled: (items) => {
       const left = [...items];
-      return items.map(() => left.splice(Math.floor(next() * left.length), 1)[0]);
+      return items.flatMap(() => left.splice(Math.floor(next() * left.length), 1));
     },
   };
 };

@@ -1,20 +1,60 @@
 // The clients, inside a page: the client library as its users have it, and a note of all that it said.
 // Each function is sent to the page as its source, so none uses anything from outside itself but `window`.
 
-/** Starts this page's publishers and subscribers. Their notes are kept in `window.chaos`. */
+/**
+ * @typedef {import("../../web/src/lib/index.ts").StreamConnection} StreamConnection
+ * @typedef {{ index: number, stream: string, reports: (number | null)[], faults: string[] }} PublisherNote
+ * @typedef {{ index: number, stream: string, guarantee: string, seen: number[], retractions: number, faults: string[] }} SubscriberNote
+ *
+ * @typedef {object} Publisher
+ * @property {number} index
+ * @property {string} stream
+ * @property {StreamConnection} connection
+ * @property {number} published
+ * @property {(number | null)[]} stored `stored[n]`: undefined until message n was reported stored, then its seq, or null
+ *   when that is not known
+ * @property {number} reported
+ * @property {string[]} faults
+ * @property {boolean} done
+ *
+ * @typedef {object} Subscriber
+ * @property {number} index
+ * @property {string} stream
+ * @property {"live" | "stored"} guarantee
+ * @property {StreamConnection} connection
+ * @property {number[]} seen `seen[seq]`: publisher * 2^32 + number of the message that was handed out there
+ * @property {number} storedOnce below it, what was handed out was said to be stored
+ * @property {number} retractions
+ * @property {string[]} faults
+ *
+ * @typedef {{ publishers: Publisher[], subscribers: Subscriber[], stopped: boolean }} Chaos
+ * @typedef {Window & typeof globalThis & { chaos: Chaos }} ChaosWindow
+ */
+
+/**
+ * Starts this page's publishers and subscribers. Their notes are kept in `window.chaos`.
+ * @param {object} how
+ * @param {{ index: number, stream: string }[]} how.publishers
+ * @param {{ index: number, stream: string, guarantee: "live" | "stored" }[]} how.subscribers
+ * @param {number} how.perSecond
+ * @param {number} how.payloadBytes
+ */
 export const startClients = ({ publishers, subscribers, perSecond, payloadBytes }) => {
   const TICK_MS = 20;
   // Publishing waits for storage at some point, as a program does that can do no more than queue.
-  const UNSTORED_MAX = 2_000;
+  const MAX_UNSTORED = 2_000;
   const { connect } = window.tools.lib;
+  /** @type {Chaos} */
   const chaos = { publishers: [], subscribers: [], stopped: false };
-  window.chaos = chaos;
+  /** @type {ChaosWindow} */ (window).chaos = chaos;
 
+  /** @param {{ index: number, stream: string }} client */
   const publish = ({ index, stream }) => {
     const connection = connect({ stream });
-    // `stored[n]`: undefined until message n was reported stored, then its seq, or null when that is not known.
+    /** @type {Publisher} */
     const publisher = { index, stream, connection, published: 0, stored: [], reported: 0, faults: [], done: false };
     chaos.publishers.push(publisher);
+    /** @param {number} number */
     const send = (number) => {
       const payload = new Uint8Array(payloadBytes);
       const view = new DataView(payload.buffer);
@@ -38,7 +78,7 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
         await connection.writable();
         const due = Math.floor(((performance.now() - startedAt) * perSecond) / 1_000);
         // After a stall the pace goes on from now; nobody could send what fell due meanwhile.
-        const room = UNSTORED_MAX - (publisher.published - publisher.reported);
+        const room = MAX_UNSTORED - (publisher.published - publisher.reported);
         const atOnce = Math.min(due - publisher.published, perSecond, room);
         for (let i = 0; i < atOnce; i++) send(publisher.published++);
         await new Promise((resolve) => setTimeout(resolve, TICK_MS));
@@ -48,10 +88,10 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
     run().catch((error) => publisher.faults.push(`stopped: ${error.message}`));
   };
 
+  /** @param {{ index: number, stream: string, guarantee: "live" | "stored" }} client */
   const subscribe = ({ index, stream, guarantee }) => {
     const connection = connect({ stream });
-    // `seen[seq]` is publisher * 2^32 + number of the message that was handed out there.
-    // Below `storedOnce`, what was handed out was said to be stored.
+    /** @type {Subscriber} */
     const subscriber = { index, stream, guarantee, connection, seen: [], storedOnce: 0, retractions: 0, faults: [] };
     chaos.subscribers.push(subscriber);
     const subscription = connection.subscribe({ from: 0, guarantee });
@@ -70,6 +110,7 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
       subscriber.seen.length = Math.min(subscriber.seen.length, from);
     });
     connection.on("marks", () => {
+      /** @param {number} seq */
       const isStored = (seq) => seq < subscriber.seen.length && connection.stateOf(seq) !== "live";
       while (isStored(subscriber.storedOnce)) subscriber.storedOnce++;
     });
@@ -82,16 +123,18 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
 
 /** How far the clients of this page are. */
 export const progressOfClients = () => ({
-  publishers: window.chaos.publishers.map(({ index, stream, published, reported, done, connection }) => ({
-    index,
-    stream,
-    published,
-    reported,
-    done,
-    state: connection.state.state,
-    reason: connection.state.error?.message ?? null,
-  })),
-  subscribers: window.chaos.subscribers.map(({ index, stream, seen, connection }) => ({
+  publishers: /** @type {ChaosWindow} */ (window).chaos.publishers.map(
+    ({ index, stream, published, reported, done, connection }) => ({
+      index,
+      stream,
+      published,
+      reported,
+      done,
+      state: connection.state.state,
+      reason: connection.state.error?.message ?? null,
+    }),
+  ),
+  subscribers: /** @type {ChaosWindow} */ (window).chaos.subscribers.map(({ index, stream, seen, connection }) => ({
     index,
     stream,
     seen: seen.length,
@@ -102,21 +145,26 @@ export const progressOfClients = () => ({
 
 /** Publishers send nothing new from now on. */
 export const stopPublishing = () => {
-  window.chaos.stopped = true;
+  /** @type {ChaosWindow} */ (window).chaos.stopped = true;
 };
 
-/** A publisher's note, by its place in this page. */
+/** A publisher's note, by its place in this page. @param {number} place @returns {PublisherNote} */
 export const publisherNote = (place) => {
-  const { index, stream, published, stored, faults } = window.chaos.publishers[place];
+  const note = /** @type {ChaosWindow} */ (window).chaos.publishers[place];
+  if (!note) throw new Error(`There is no publisher ${place} in this page.`);
+  const { index, stream, published, stored, faults } = note;
   // JSON has no undefined: -1 stands for "not reported stored".
-  const reports = Array.from({ length: published }, (_, number) =>
-    stored[number] === undefined ? -1 : stored[number],
-  );
+  const reports = Array.from({ length: published }, (_, number) => {
+    const seq = stored[number];
+    return seq === undefined ? -1 : seq;
+  });
   return { index, stream, reports, faults };
 };
 
-/** A subscriber's note, by its place in this page. */
+/** A subscriber's note, by its place in this page. @param {number} place @returns {SubscriberNote} */
 export const subscriberNote = (place) => {
-  const { index, stream, guarantee, seen, retractions, faults } = window.chaos.subscribers[place];
+  const note = /** @type {ChaosWindow} */ (window).chaos.subscribers[place];
+  if (!note) throw new Error(`There is no subscriber ${place} in this page.`);
+  const { index, stream, guarantee, seen, retractions, faults } = note;
   return { index, stream, guarantee, seen: [...seen], retractions, faults };
 };

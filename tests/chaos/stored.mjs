@@ -1,23 +1,28 @@
 // What the edge has stored, read by HTTP as anybody reads it.
 
-import { decodeSequence } from "../../../tests/edge/cbor.ts";
+import { decodeSequence } from "../edge/cbor.ts";
+
+/** @typedef {{ name: string, head: number, anchored: number, final: number }} StreamFigures */
 
 const PAGE = 1_000;
 
-const messageOf = ([seq, , , payload]) => {
+/** @param {unknown} record `[seq, time, author, payload, …]` */
+const messageOf = (record) => {
+  const [seq, , , payload] = /** @type {[number, unknown, unknown, Uint8Array]} */ (record);
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
   return { seq, id: view.getUint32(0) * 2 ** 32 + view.getUint32(4) };
 };
 
-/** `GET /v1/streams/{stream}`. */
+/** `GET /v1/streams/{stream}`. @param {string} edge @param {string} stream */
 export const streamFigures = async (edge, stream) => {
   const response = await fetch(`${edge}/v1/streams/${stream}`);
   if (!response.ok) throw new Error(`stream ${stream}: ${response.status} ${await response.text()}`);
-  return response.json();
+  return /** @type {Promise<StreamFigures>} */ (response.json());
 };
 
-/** All messages of a stream, as `judge` takes them. */
+/** All messages of a stream, as `judge` takes them. @param {string} edge @param {string} stream */
 export const storedMessages = async (edge, stream) => {
+  /** @type {{ seq: number, id: number }[]} */
   const messages = [];
   let head = 0;
   for (let from = 0; ; ) {
