@@ -10,10 +10,10 @@ import { median, quantile, ratio, repeated, rounded } from "./lib/statistics.mjs
  */
 
 const SESSIONS = 20;
-/** What the first ones find cold is not what is measured. */
+/** The first sessions fill caches and are not measured. */
 const WARM_UP = 3;
 
-/** Milliseconds of one GET that the edge answers without asking anything. */
+/** Milliseconds of one GET that the edge answers without a call to an object or the database. */
 const bareRequest = () => {
   const start = performance.now();
   return fetch("/v1/health", { cache: "no-store" })

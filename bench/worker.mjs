@@ -1,4 +1,4 @@
-// The Worker as it is deployed: what it weighs, and how long it takes to start.
+// The Worker as it is deployed: its size, and how long it takes to start.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -47,7 +47,7 @@ const OWN = () => ({
 const EMPTY = () => ({ modules: true, script: "export default { fetch: () => new Response('ok') };" });
 
 /**
- * From nothing to the first answer: the runtime's process, the Worker, one request.
+ * Milliseconds from the start of the runtime's process to the Worker's first answer.
  * @param {() => any} options of either kind of Worker
  */
 const coldStart = (options) => async () => {

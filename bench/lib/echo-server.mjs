@@ -1,4 +1,4 @@
-// A process that sends each UDP datagram back: the floor for anything that goes to a server and returns.
+// A process that sends each UDP datagram back: the lower bound for a round trip to a server.
 
 import { createSocket } from "node:dgram";
 

@@ -53,9 +53,9 @@ import { median, repeated } from "./statistics.mjs";
 
 const BOTH = { v4: true, v6: true };
 const TIMES = 3;
-/** What gets lost differs from session to session. */
+/** Other packets are lost in each session, so more sessions are measured. */
 const TIMES_WITH_LOSS = 9;
-/** Each way. */
+/** In each direction. */
 const DELAY_MS = 50;
 const LOSS_PERCENT = 5;
 const PINGS = 9;
@@ -114,7 +114,7 @@ const atTheEndOf = async (name, line, quality, work) => {
 };
 
 /**
- * One session: where it went and how long it took, or why no message came back.
+ * Opens one session: its path and how long it took, or why no message came back.
  * @param {Place} place
  * @param {string} stream
  * @param {NetworkCase} network
@@ -165,7 +165,7 @@ const measureAll = (networks, times) => async (/** @type {Place} */ place) => {
 };
 
 /**
- * An open session's address goes and another one comes: how long until the next message is stored.
+ * Changes the address of an open session's host: how long until the next message is stored.
  * @param {{ address: string, gateway: string }} next
  */
 const moving =

@@ -1,4 +1,4 @@
-// Figures of samples. Quantiles by the nearest rank: a value that was measured, never one between two.
+// Statistics of samples. Quantiles are by the nearest rank: always a value that was measured.
 
 /** @param {readonly number[]} samples at least one @param {number} q from 0 to 1 @returns {number} */
 export const quantile = (samples, q) => {

@@ -1,4 +1,4 @@
-// A relay without clients: it speaks to the edge as docs/PROTOCOL.md says ("Between relay and edge"), and no more.
+// A relay without clients: it implements the section "Between relay and edge" of docs/PROTOCOL.md.
 
 import { createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { encodeCbor } from "../../web/src/lib/wire/cbor.ts";
@@ -164,7 +164,7 @@ export class Uplink {
     );
   }
 
-  /** Says goodbye. */
+  /** Deregisters from the edge. */
   async close() {
     clearTimeout(this.#timer);
     await this.request("DELETE", "");

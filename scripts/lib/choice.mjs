@@ -1,4 +1,4 @@
-// What a command runs of several things: all, or those that its command line names.
+// Which of several things a command runs: all of them, or those that the command line names.
 
 import { Failure } from "./console.mjs";
 

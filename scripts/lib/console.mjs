@@ -39,7 +39,7 @@ export const elapsed = (since) => {
 export const heading = (text) => console.log(`\n${bold(text)}`);
 
 /**
- * Runs one step, printing its name, and how long it took when it was worth naming.
+ * Runs one step; prints its name, and how long it took.
  * @template T
  * @param {string} name
  * @param {() => T | Promise<T>} work

@@ -46,11 +46,11 @@ const PRIVATE_FILE = 0o600;
  * @typedef {(line: string) => void} Log
  */
 
-/** Where the command records a chain's deployment unless told otherwise. @param {number} chainId */
+/** Where the command records a chain's deployment by default. @param {number} chainId */
 export const deploymentFile = (chainId) => join(STATE, "deployments", `${chainId}.json`);
 
 /**
- * Sees to it that the contract is on the chain behind `rpc`, and records where.
+ * Makes sure that the contract is on the chain behind `rpc`, and records its address.
  *
  * @param {object} options
  * @param {string} options.rpc JSON-RPC over HTTP
@@ -59,7 +59,7 @@ export const deploymentFile = (chainId) => join(STATE, "deployments", `${chainId
  * @param {string | ((chainId: number) => string)} [options.out] the deployment's JSON file; without it the call
  *   neither looks for an earlier deployment nor keeps a record
  * @param {string | undefined} [options.artifact] forge's JSON of the compiled contract
- * @param {(line: string) => void} [options.log] told what happens
+ * @param {(line: string) => void} [options.log] gets a line for each step
  * @returns {Promise<Deployment & {isNew: boolean}>} `isNew`: whether this call deployed it
  * @throws {Failure} what a person can put right: RPC, chain, key, funds, build
  */
@@ -207,7 +207,7 @@ const chainOf = (id, rpc) =>
 const pollingFor = (chainId) => (chainId === LOCAL_CHAIN_ID ? LOCAL_POLLING_MS : PUBLIC_POLLING_MS);
 
 /**
- * The recorded deployment if the chain bears it out, else null: a new chain, or an older contract.
+ * The recorded deployment when the chain has our code there; null on a new chain or with an older contract.
  * @param {Client} client @param {Contract} contract @param {string} file @param {Log} log
  * @returns {Promise<Deployment | null>}
  */
@@ -271,7 +271,7 @@ const deployNew = async ({ client, contract, key, transport, log }) => {
       "Run this again; if it stays so, this chain does not run the EVM version in contracts/foundry.toml.",
     ]);
   }
-  // Lower case, as everywhere in StreamChain.
+  // Addresses are in lower case everywhere in StreamChain.
   const at = /** @type {`0x${string}`} */ (contractAddress.toLowerCase());
   return { chainId: client.chain.id, address: at, block: Number(blockNumber), transaction };
 };
@@ -331,7 +331,7 @@ const feesFor = async (client, account, data) => {
 };
 
 /**
- * A local chain that mines only when asked (`anvil --no-mining`) is asked, once it has had its time.
+ * Asks a local chain to mine a block when it didn't by itself (`anvil --no-mining`).
  * @param {Client} client
  * @param {`0x${string}`} hash
  */

@@ -1,4 +1,4 @@
-// The machine that figures are measured on, in words.
+// Describes the machine that figures are measured on.
 
 import { execFileSync } from "node:child_process";
 import { cpus, loadavg, release, totalmem, type } from "node:os";
@@ -12,8 +12,8 @@ const browserVersion = (path) =>
     .trim();
 
 /**
- * `load`: how many processes wanted a core in the minute before; much above 0, and the figures are somebody else's
- *   too.
+ * `load` is the number of processes that wanted a core in the minute before. Much above 0 means that other programs
+ * influenced the figures.
  * @param {string} browser its path
  */
 export const machine = (browser) => {

@@ -1,4 +1,4 @@
-// Where things are. Plain Node built-ins only, so that it works before anything is installed.
+// Paths of files, folders and commands. Uses Node's built-ins only, so that it works before anything is installed.
 
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
@@ -31,7 +31,7 @@ export const NODE = join(ROOT, "node_modules", "node", "bin", "node");
 export const cargoOutput = (...path) => join(process.env.CARGO_TARGET_DIR || join(ROOT, "target"), ...path);
 
 /**
- * The environment for every child: npm's commands first (so Node 22), rustup's folder last, should PATH lack it.
+ * The environment for every child: npm's commands first (so Node 22), rustup's folder last, in case PATH lacks it.
  * @param {NodeJS.ProcessEnv} extra
  * @returns {NodeJS.ProcessEnv & { PATH: string }}
  */

@@ -44,7 +44,7 @@ export const linesWithout = (unwanted) => {
 };
 
 /**
- * Hands what a child writes on to our own output, changed or watched on its way.
+ * Passes a child's output on to our own; `onOutput` sees it, and lines that match `unwanted` are left out.
  * @param {import("node:stream").Readable} stream
  * @param {NodeJS.WriteStream} out
  * @param {((text: string) => void) | undefined} onOutput
@@ -61,8 +61,8 @@ const pass = (stream, out, onOutput, unwanted) => {
 };
 
 /**
- * Runs a command with its output shown; resolves to its exit code. What `onOutput` or `unwanted` (lines that are
- * left out) look at is no terminal for the command.
+ * Runs a command with its output shown; resolves to its exit code. With `onOutput` or `unwanted` (lines that are
+ * left out) the command does not write to the terminal itself.
  * @param {string} command
  * @param {string[]} args
  * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, onOutput?: (text: string) => void, unwanted?: RegExp }} options
@@ -85,7 +85,7 @@ const tail = (path) => {
   return lines.slice(-TAIL_LINES);
 };
 
-/** Says, every now and then, how long a command has been at it and what it last wrote. @param {string} name */
+/** Prints from time to time how long a command has run and what it last wrote. @param {string} name */
 const progress = (name) => {
   const start = Date.now();
   const tty = process.stdout.isTTY;

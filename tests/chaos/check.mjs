@@ -1,5 +1,5 @@
-// Judges a run: what the publishers were told, what the subscribers were handed, and what the edge has stored.
-// Pure, so that a test can show it a record with any fault and see that it finds it.
+// Judges a run: compares what publishers and subscribers got with what the edge has stored. Pure, so that tests can give
+// it a record with any fault.
 
 /**
  * @typedef {{ stream: string, head: number, messages: { seq: number, id: number }[] }} StoredStream what is stored
@@ -19,7 +19,7 @@ const nameOf = (id) => `${Math.floor(id / 2 ** 32)}/${id % 2 ** 32}`;
  */
 export const messageId = (publisher, number) => publisher * 2 ** 32 + number;
 
-/** How many faults of one kind are told in full. */
+/** How many faults of one kind are printed in full. */
 const SHOWN = 5;
 
 class Faults {

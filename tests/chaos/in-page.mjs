@@ -1,4 +1,4 @@
-// The clients, inside a page: the client library as its users have it, and a note of all that it said.
+// The clients, inside a page: the public client library, and a record of all that it reported.
 // Each function is sent to the page as its source, so none uses anything from outside itself but `window`.
 
 /**
@@ -41,7 +41,7 @@
  */
 export const startClients = ({ publishers, subscribers, perSecond, payloadBytes }) => {
   const TICK_MS = 20;
-  // Publishing waits for storage at some point, as a program does that can do no more than queue.
+  // A program that has queued this many messages waits until some are stored.
   const MAX_UNSTORED = 2_000;
   const { connect } = window.tools.lib;
   /** @type {Chaos} */
@@ -77,7 +77,7 @@ export const startClients = ({ publishers, subscribers, perSecond, payloadBytes 
       while (!chaos.stopped) {
         await connection.writable();
         const due = Math.floor(((performance.now() - startedAt) * perSecond) / 1_000);
-        // After a stall the pace goes on from now; nobody could send what fell due meanwhile.
+        // After a stall the pace goes on from now: what fell due meanwhile is not made up for.
         const room = MAX_UNSTORED - (publisher.published - publisher.reported);
         const atOnce = Math.min(due - publisher.published, perSecond, room);
         for (let i = 0; i < atOnce; i++) send(publisher.published++);

@@ -1,4 +1,4 @@
-// Kills parts of a running system, as a crash would, and has them come back.
+// Kills parts of a running system, as a crash would, and starts them again.
 //
 // What always holds: a part that was killed is started again, whatever state the others are in meanwhile; two kills
 // of one part never overlap.
@@ -14,13 +14,13 @@ import { listensOn } from "../../scripts/lib/system/ports.mjs";
  */
 
 const POLL_MS = 100;
-/** How long the question whether the edge serves may take. */
+/** Time limit of a health request. */
 const ASK_MS = 5_000;
 /** How long a part that was started may take until it serves, on a busy machine. */
 const SERVE_TIMEOUT_MS = 90_000;
 /**
- * wrangler starts a workerd that died again, at once. A death that is to last longer than this takes wrangler along,
- * and so does one that wrangler makes nothing of.
+ * wrangler restarts a workerd that died at once. To keep it down longer than this, wrangler is killed as well, and so it is
+ * when it does not restart workerd.
  */
 const KEEPER_LIVES_MS = 2_000;
 const KEEPER_TIMEOUT_MS = 20_000;
@@ -46,8 +46,8 @@ const pidsInGroup = (group, program) =>
 
 /**
  * anvil writes its whole state into one file now and then; a node has a database that outlives a crash. So a copy is
- * kept of the last file that was whole, and a half-written one gives way to it: what is lost is a few blocks, as with
- * a node that comes back from a backup.
+ * kept of the last whole file, and replaces a half-written one: a few blocks are lost, as with a node that is restored
+ * from a backup.
  */
 class ChainFile {
   #path;
@@ -173,7 +173,7 @@ export class Killer {
   }
 
   /**
-   * A relay serves when it runs: whether the edge knows it is the edge's to say, and that may be dead.
+   * A relay counts as serving when it runs: only the edge could say whether it is registered, and the edge may be dead.
    * @param {KilledPart} name
    */
   async #serves(name) {

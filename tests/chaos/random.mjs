@@ -1,4 +1,4 @@
-// A source of numbers that look random and come again with the same seed.
+// Pseudo-random numbers: the same seed gives the same numbers.
 
 /** Largest seed, so that one is short to type. */
 export const MAX_SEED = 2 ** 32 - 1;

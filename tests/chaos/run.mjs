@@ -1,4 +1,4 @@
-// One run: a whole system under load, parts of it killed by plan, then a rest in which everything must come right.
+// One run: a whole system under load, parts of it killed by plan, then a rest in which it must recover completely.
 
 import { execFile } from "node:child_process";
 import { relayPath } from "../../scripts/lib/build/relay.mjs";
@@ -17,7 +17,7 @@ import { storedMessages, streamFigures } from "./stored.mjs";
  * @typedef {(line: string) => void} Log
  */
 
-/** Load before the first kill, so that it finds everything at work. */
+/** Load before the first kill, so that all clients are connected and publish. */
 const WARM_UP_MS = 3_000;
 /** Once everything serves again, clients that are not where they should be and stand still for so long are stuck. */
 const STANDSTILL_MS = 90_000;
@@ -36,11 +36,11 @@ const CHAIN = { epoch: 32, stateIntervalS: 1 };
 /** Blocks after which everything that was mined before is final. */
 const BLOCKS_TO_FINALITY = 2 * CHAIN.epoch + 2;
 
-/** What stands between how far a client is and the state of its connection. */
+/** Separates a client's progress from the state of its connection. */
 const STATE = ", connection ";
 
 /**
- * Resolves when `check` says nothing; gives what it said last when that has been the same for too long.
+ * Resolves when `check` finds nothing; returns its last findings when they stay the same for too long.
  * @param {() => Promise<string[]>} check
  * @param {number} standstillMs
  */
@@ -50,7 +50,7 @@ const until = async (check, standstillMs) => {
   for (;;) {
     const missing = await check().catch((error) => [messageOf(error)]);
     if (missing.length === 0) return [];
-    // A client that connects again and again, and gets nowhere, stands still.
+    // A client that only reconnects makes no progress.
     const now = missing.map((line) => line.split(STATE)[0]).join();
     if (now !== before) deadline = Date.now() + standstillMs;
     before = now;
@@ -88,7 +88,7 @@ const reporter = (clients, log) => {
 };
 
 /**
- * Publishers that are not through, subscribers that are not at their stream's head: a line each.
+ * A line for each publisher that has not finished, and each subscriber that is not at its stream's head.
  * @param {Clients} clients
  * @param {string} edge
  * @param {string[]} streams
@@ -140,7 +140,7 @@ const settleOnChain = async (system, streams, log) => {
 };
 
 /**
- * Runs relay-node. Not synchronously: the system's parts would stand still as soon as their pipes to us are full.
+ * Runs relay-node. Not synchronously: the system's parts would block as soon as their pipes to this process are full.
  * @param {string[]} args
  * @param {NodeJS.ProcessEnv} env
  * @returns {Promise<{ status: unknown, text: string }>}

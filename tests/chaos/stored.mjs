@@ -1,4 +1,4 @@
-// What the edge has stored, read by HTTP as anybody reads it.
+// Reads what the edge has stored, by the public HTTP API.
 
 import { decodeSequence } from "../edge/cbor.ts";
 

@@ -1,4 +1,4 @@
-// Everything that is built: first what shows a mistake soonest, then what takes long.
+// Builds everything: the quick parts first, since they show a mistake soonest.
 
 import { elapsed, heading } from "../console.mjs";
 import { buildContracts } from "./contracts.mjs";
@@ -15,7 +15,7 @@ const QUICK = [
 ];
 
 /**
- * Neither needs the other, and much of each (linking with optimization, wasm-opt) keeps one processor busy alone.
+ * These two don't depend on each other, and large parts of each (optimized linking, wasm-opt) use one processor only.
  * @type {BuildPart[]}
  */
 const LONG = [
@@ -37,7 +37,7 @@ const oneByOne = async (parts) => {
 };
 
 /**
- * Ends when all have ended, so that nothing of a failed build goes on behind what comes next.
+ * Ends when all have ended, so that no build still runs in the background after another one failed.
  * @param {BuildPart[]} parts
  */
 const sideBySide = async (parts) => {
@@ -48,6 +48,6 @@ const sideBySide = async (parts) => {
 
 export const buildAll = async () => {
   await oneByOne(QUICK);
-  // On a terminal two progress lines would write over each other.
+  // On a terminal the two progress lines would overwrite each other.
   await (process.stdout.isTTY ? oneByOne(LONG) : sideBySide(LONG));
 };

@@ -1,5 +1,5 @@
-// Set-up: makes a fresh machine able to do what the calling script does, and costs well under a second when it is.
-// Each part looks first, then says what it installs and how far it is.
+// Set-up: installs what the calling script needs; takes well under a second when everything is there. Each part first
+// looks, then prints what it installs and its progress.
 
 import { continueUnderWantedNode, isWantedNode } from "../node.mjs";
 import { installCargoTools } from "./cargo-tools.mjs";

@@ -1,5 +1,5 @@
 // The whole system on one machine: chain, contract, edge, relay; started in this order, stopped in the reverse one
-// (a relay that stops ships what it holds to the edge, the edge to the chain).
+// (a relay that stops sends its unstored messages to the edge, and the edge writes to the chain).
 //
 // `npm start` runs one in .streamchain/ on known ports; each test runs its own in a temporary folder on free ports.
 // Nothing is built here: see ../build.
@@ -85,11 +85,11 @@ class System {
     this.relayIds = Array.from({ length: options.relays ?? 1 }, (_, i) =>
       i === 0 ? RELAY_ID : `${RELAY_ID}-${i + 1}`,
     );
-    // Nobody may be waiting for it.
+    // Without a handler a rejection would end the process.
     this.#died.promise.catch(() => {});
   }
 
-  /** Rejects, saying why, when a part ends without having been told to. */
+  /** Rejects, saying why, when a part ends unexpectedly. */
   get died() {
     return this.#died.promise;
   }

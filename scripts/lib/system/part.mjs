@@ -17,7 +17,7 @@ const POLL_MS = 50;
 const READY_POLL_MS = 200;
 const TAIL_LINES = 20;
 
-/** Groups that live, so that not even a crash of ours leaves one behind. */
+/** The groups that run: they are killed when this process exits, even by a crash. */
 const groups = new Set();
 process.on("exit", () => {
   for (const group of groups) signalGroup(group, "SIGKILL");
@@ -78,7 +78,7 @@ export class Part {
   /**
    * @param {string} name what a person calls it
    * @param {{ command: string, args: string[], env?: object, cwd?: string, log: string }} how
-   * @param {OnDeath} onDeath called when it ends without having been told to
+   * @param {OnDeath} onDeath called when it ends unexpectedly
    */
   constructor(name, { command, args, env = {}, cwd = ROOT, log }, onDeath) {
     this.name = name;
@@ -129,7 +129,7 @@ export class Part {
     if (this.#child !== child) return;
     this.#child = null;
     if (this.#expected) return;
-    // What it had spawned must not outlive it.
+    // The processes that it spawned end with it.
     if (child.pid) {
       signalGroup(child.pid, "SIGKILL");
       groups.delete(child.pid);
@@ -148,7 +148,7 @@ export class Part {
     groups.delete(group);
   }
 
-  /** Ends the part at once, as a crash would: nothing is saved, nobody is told. */
+  /** Ends the part at once, as a crash would: without a chance to save anything. */
   async kill(group = this.pid) {
     if (group === null) return;
     this.#expected = true;
@@ -162,7 +162,7 @@ export class Part {
     if (this.pid !== null) signalGroup(this.pid, "SIGSTOP");
   }
 
-  /** Lets a halted part go on where it was. */
+  /** Resumes a part that was halted. */
   resume() {
     if (this.pid !== null) signalGroup(this.pid, "SIGCONT");
   }

@@ -1,4 +1,4 @@
-// Ports: which are free, and who has one that is not.
+// Ports: finds free ones, and the process that uses one.
 
 import { createSocket } from "node:dgram";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";

@@ -87,7 +87,7 @@ export const claimFolder = (dir, log) => {
     try {
       process.kill(-orphan.pid, "SIGKILL");
     } catch {
-      // It ended by itself in this moment.
+      // It ended by itself meanwhile.
     }
   }
   forgetRun(dir);

@@ -1,4 +1,4 @@
-// How `wrangler` is called for a system: its data in the system's folder, and no word to anybody.
+// How `wrangler` is called for a system: its data in the system's folder, without sending metrics.
 
 import { join } from "node:path";
 import { ROOT } from "../paths.mjs";

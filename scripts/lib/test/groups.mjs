@@ -38,8 +38,8 @@ const counted = async (read, command, args, options = {}) => {
 };
 
 /**
- * The files run one after the other, for most start a system each, and two would share the processor; `atOnce` of them
- * where they start less and wait more.
+ * Runs the files one after the other, since most of them start a system, and two would share the processor; `atOnce` at
+ * a time where they start less and wait more.
  * @param {string} pattern which files
  * @param {{ command?: string[], env?: NodeJS.ProcessEnv, atOnce?: number }} how `command` is what the tests are run by
  */
@@ -51,7 +51,7 @@ const nodeTests = (pattern, { command = [], env = {}, atOnce = 1 } = {}) => {
   return counted(nodeCounts, first, rest, { cwd: ROOT, env: { ...usual, ...env } });
 };
 
-/** In a network of their own; where there can't be one they have failed, and it is said what is missing. */
+/** Runs the network tests in a network of their own. Where that can't be made they fail, with what is missing. */
 const networkTests = async () => {
   try {
     await installNetworkTools();

@@ -1,4 +1,4 @@
-// A network for tests to change as they like: a Linux network namespace, in which the tests run and make hosts.
+// A network that tests may change: a Linux network namespace, in which the tests run and make hosts.
 
 import { spawnSync } from "node:child_process";
 import { Failure } from "../console.mjs";
@@ -9,7 +9,7 @@ import { installDebian } from "../setup/debian.mjs";
 /** @type {Record<string, string>} */
 const TOOLS = { ip: "iproute2", nft: "nftables", unshare: "util-linux", nsenter: "util-linux", openssl: "openssl" };
 
-/** As root by itself; as anybody else in a user namespace, where the kernel lets everyone be root of his own. */
+/** Root needs a network namespace only; other users need a user namespace too, in which they are root. */
 const UNSHARE = process.getuid?.() === 0 ? ["unshare", "--net"] : ["unshare", "--user", "--map-root-user", "--net"];
 
 const PROBE = `set -e
@@ -26,7 +26,7 @@ const ADVICE = [
   "--device /dev/net/tun.",
 ];
 
-/** sbin is not on everybody's PATH. */
+/** Many users have no sbin on their PATH. */
 const PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
 
 /**
