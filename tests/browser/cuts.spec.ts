@@ -14,7 +14,7 @@ const CUTS = 50;
 const SEED = 20_261_121;
 
 /** Longest time between being whole and being cut, ms. */
-const WHOLE_MAX_MS = 250;
+const MAX_WHOLE_MS = 250;
 
 const scene = sharedScene();
 
@@ -122,7 +122,7 @@ describe("an event-stream reader and a data-channel reader of one stream", () =>
     for (let cut = 0; cut < CUTS; cut += 1) {
       const before = heard.length;
       await eventually("both readers are whole", async () => proxy.connections > 0 && channelIsWhole(reader));
-      await pause(random() * WHOLE_MAX_MS);
+      await pause(random() * MAX_WHOLE_MS);
       proxy.cut();
       await reader.evaluate(() => (window as unknown as Reader).channels.at(-1)?.close());
       if (cut % 10 === 9) await eventually("the event stream goes on", async () => heard.length > before);

@@ -117,7 +117,7 @@ export const IPV6_CASES: readonly NetworkCase[] = [
   { ...ONLY_443, title: "IPv6 only, only TCP port 443 open, first session", waitMs: FIRST_CHECK_MS },
 ];
 
-/** A session of the client library, from its own diagnosis. */
+/** A session of the client library, from its own log of attempts. */
 export interface Visit {
   readonly path: ConnectionPath | undefined;
   /** From the edge's answer (setRemoteDescription) to the open data channel, in ms. */
