@@ -1,5 +1,5 @@
 // Retired words in code, file names and documents. The table: tables/words.mjs. Names on the wire stay: a line with
-// `rename = "…"` or `alias = "…"` (serde, clap) may have any word.
+// `rename = "…"` or `alias = "…"` (serde, clap) or an `operationId` may have any word.
 
 import { RETIRED_WORDS } from "./tables/words.mjs";
 import { lineAt } from "./tree.mjs";
@@ -8,7 +8,7 @@ import { lineAt } from "./tree.mjs";
 const EXEMPT =
   /^CHANGELOG\.md$|(?:^|\/)(?:package-lock\.json|Cargo\.lock|LICENSE[^/]*)$|^bench\/results\/|^scripts\/lib\/check\/tables\/words\.mjs$|^tests\/scripts\/check-words\.spec\.ts$|\.(?:png|svg|ico)$/;
 
-const WIRE_NAME = /\b(?:rename|alias|visible_alias)\s*=\s*"/;
+const WIRE_NAME = /\b(?:rename|alias|visible_alias)\s*=\s*"|"operationId":/;
 
 /** @param {string} text @param {number} at */
 const lineOf = (text, at) => {
