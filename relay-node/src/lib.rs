@@ -53,3 +53,10 @@ pub mod limits {
         DATAGRAMS_PER_DRIVE, MAX_OPENING_REPEATS, MAX_PENDING_BYTES, RATE_BURST_MS,
     };
 }
+
+/// Entry points for `streamchain-fuzz`: the parsers that read what strangers send.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    pub use crate::transport::fuzzing::tcp_framing;
+    pub use crate::turn::fuzzing::stun_message;
+}

@@ -1,6 +1,8 @@
 //! How packets reach a shard and leave it: sockets, connections and their framing.
 
 pub(crate) mod connections;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 pub(crate) mod ice_tcp;
 pub(crate) mod packet;
 pub(crate) mod rfc4571;

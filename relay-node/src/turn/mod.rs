@@ -5,6 +5,8 @@
 //! - [`net`]: its sockets and its thread.
 //! - [`setup`]: what a relay starts of it, by its [`options`].
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 pub(crate) mod net;
 pub(crate) mod options;
 pub(crate) mod proto;

@@ -1,0 +1,57 @@
+//! Receipts, and what Ethereum nodes and wallets give.
+
+use streamchain_chain::ethereum::eip6492::Undeployed;
+use streamchain_chain::ethereum::{BlockId, LogBlocks, Request, eip191};
+use streamchain_protocol::proof::Receipt;
+use streamchain_protocol::util::json;
+use streamchain_protocol::{Address, B256, Bytes};
+
+pub(super) fn receipt(bytes: &[u8]) {
+    let Ok(receipt) = json::from_bytes::<Receipt>(bytes) else {
+        return;
+    };
+    if receipt.check().is_ok() {
+        let mut other = receipt.clone();
+        other.message.time ^= 1;
+        assert!(other.check().is_err(), "a receipt holds for one time alone");
+    }
+}
+
+/// Each kind of request reads the same answer: what one expects is nonsense to the others.
+pub(super) fn json_rpc(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let address = Address::ZERO;
+    let requests = [
+        Request::ChainId,
+        Request::Syncing,
+        Request::Block(BlockId::Latest),
+        Request::Logs {
+            address,
+            topics: vec![B256::ZERO],
+            blocks: LogBlocks::Hash(B256::ZERO),
+        },
+        Request::TransactionCount(address),
+        Request::Balance(address),
+        Request::FeeHistory,
+        Request::Call {
+            to: address,
+            data: Bytes::new(),
+            at: BlockId::Latest,
+        },
+        Request::Send(Bytes::new()),
+        Request::Receipt(B256::ZERO),
+    ];
+    for request in requests {
+        let _ = request.decode(text);
+    }
+}
+
+pub(super) fn signature(bytes: &[u8]) {
+    let _ = eip191::signer(B256::repeat_byte(7), bytes);
+    if let Some(undeployed) = Undeployed::parse(bytes) {
+        let program = undeployed.program(Address::ZERO, B256::ZERO);
+        assert!(!program.is_empty(), "a wallet that is read can be asked");
+    }
+}
