@@ -31,7 +31,7 @@ import { StreamState } from "./stream-state.ts";
 import type { ConnectionEvents, ConnectOptions, StateChange, StreamMarks } from "./types.ts";
 
 /** Emits an event of the connection. */
-export type Emit = <Name extends keyof ConnectionEvents>(name: Name, detail: ConnectionEvents[Name]) => void;
+type Emit = <Name extends keyof ConnectionEvents>(name: Name, detail: ConnectionEvents[Name]) => void;
 
 /** The parts of one connection. */
 export class StreamClient {

@@ -17,7 +17,7 @@ export function checksumAddress(address: Hex): string {
 }
 
 /** The fields of a sign-in text. */
-export interface SignInText {
+interface SignInText {
   readonly domain: string;
   readonly address: Hex;
   readonly statement: string;

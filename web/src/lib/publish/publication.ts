@@ -69,7 +69,7 @@ export class Publication {
 }
 
 /** The part of a publication that only the outbox changes. */
-export class PublicationControl {
+class PublicationControl {
   readonly live = deferred<number | null>();
   readonly stored = deferred<number | null>();
   readonly anchored = deferred<number | null>();

@@ -29,7 +29,7 @@ const grew = (before: Counts, now: Counts): boolean =>
   [...now].some(([pair, count]) => count > (before.get(pair) ?? 0));
 
 /** What liveness needs of a session. */
-export interface LivenessOptions {
+interface LivenessOptions {
   readonly platform: Platform;
   readonly signs: () => Promise<PathSigns | undefined>;
   /** Sends `KEEP_ALIVE`. */

@@ -15,7 +15,7 @@ import { readPath } from "./path-stats.ts";
 import { Session, type SessionEvents } from "./session.ts";
 
 /** What an attempt needs. */
-export interface SessionOptions {
+interface SessionOptions {
   readonly platform: Platform;
   readonly edge: EdgeClient;
   readonly stream: string;
