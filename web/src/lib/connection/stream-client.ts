@@ -151,7 +151,7 @@ export class StreamClient {
     return info;
   }
 
-  /** Ends everything; `error` is why, unless the caller wants it. */
+  /** Ends everything; `error` is the reason, or undefined when the caller closes the connection. */
   close(error: StreamChainError | undefined): void {
     if (this.isClosed) return;
     const location = this.loop.session?.answer.location;
