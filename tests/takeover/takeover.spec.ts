@@ -264,7 +264,7 @@ describe("a relay that is cut off from the edge, but not from its clients", () =
     const told = writer.evaluate(
       () =>
         new Promise<number>((resolve) => {
-          window.streamchain.connection.on("complaint", ({ code }) => resolve(code));
+          window.streamchain.connection.on("relay-error", ({ code }) => resolve(code));
         }),
     );
     wire.mend();

@@ -303,6 +303,19 @@ describe("the end of a session", () => {
     connection.close();
   });
 
+  test("an error of the relay is an event, also by its former name", async () => {
+    const world = new World();
+    const connection = await joined(world);
+    const seen: unknown[] = [];
+    connection.on("relay-error", (error) => seen.push(error));
+    connection.on("complaint", (error) => seen.push(error));
+    world.session.send([23, 9, "unexpected frame"]);
+    await settle();
+    const expected = { code: 9, text: "unexpected frame" };
+    assert.deepEqual(seen, [expected, expected]);
+    connection.close();
+  });
+
   test("malformed bytes end the session, and the next one works", async () => {
     const world = new World();
     const connection = await joined(world);

@@ -29,7 +29,7 @@ const RENEW_EVERY_MS = 5 * 60_000;
 const GOOD_FOR_MS = 60_000;
 
 /** How a user signed in; guests do not. */
-export type AccountKind = "page" | "wallet";
+type AccountKind = "page" | "wallet";
 
 const KIND = "streamchain:1:account";
 const PAGE_KEY = "streamchain:1:page-key";
@@ -141,7 +141,7 @@ export async function renew(memory: AccountMemory, origin: string, fetcher: type
 }
 
 /** How the account of a page is restored. */
-export interface Restoring {
+interface Restoring {
   readonly origin: string;
   /** The account's token was refused after the page connected with it. */
   readonly onRefused: () => void;

@@ -24,7 +24,7 @@ const MAX_SHOWN = 5;
 const t = texts.chainSend;
 
 /** What the button needs of the composer. */
-export interface ChainSendOptions {
+interface ChainSendOptions {
   readonly connection: StreamConnection;
   /** The text of the message, or undefined when there is none. */
   readonly text: () => string | undefined;

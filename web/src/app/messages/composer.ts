@@ -12,7 +12,7 @@ const SHOW_BYTES_FROM = 0.5;
 const BURST = 100;
 
 /** What the composer needs of the page. */
-export interface ComposerOptions {
+interface ComposerOptions {
   /** Publishes a text, or throws a `StreamChainError`. */
   readonly publish: (text: string) => void;
   readonly connection: StreamConnection;

@@ -20,7 +20,7 @@ const AT_END = 48;
 const MAX_HEIGHT = 8_000_000;
 
 /** What the list shows, and whom it calls. */
-export interface ListOptions {
+interface ListOptions {
   readonly run: MessageRun;
   readonly stateOf: (seq: number) => MessageState;
   readonly isOwn: (author: string) => boolean;

@@ -4,7 +4,7 @@ import { texts } from "../texts/texts.ts";
 import { el, perFrame, setText } from "../ui/dom.ts";
 
 /** The three latencies that are measured. */
-export type Series = "accepted" | "stored" | "received";
+type Series = "accepted" | "stored" | "received";
 
 const SERIES: readonly Series[] = ["accepted", "stored", "received"];
 

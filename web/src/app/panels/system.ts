@@ -11,7 +11,7 @@ const ASK_EVERY_MS = 5_000;
 const FACTS = ["chain", "head", "contract", "anchorer", "relays"] as const;
 
 /** What the rest of the page uses of the edge's answers. */
-export interface SystemNews {
+interface SystemNews {
   readonly status: EdgeStatus | null;
   readonly config: EdgeConfig | null;
 }

@@ -3,7 +3,7 @@
 // What always holds: elements get their content as text nodes only, so nothing that came from a stream is parsed as markup.
 
 /** Attributes of an element; `class` and `testid` are short names, `on…` adds a listener. */
-export interface Attributes {
+interface Attributes {
   readonly [name: string]: string | number | boolean | undefined | ((event: never) => void);
 }
 

@@ -15,7 +15,7 @@ export function streamId(owner: Uint8Array, name: string): Bytes {
 }
 
 /** What a leaf commits to. */
-export interface LeafInputs {
+interface LeafInputs {
   /** 32 bytes. */
   readonly stream: Uint8Array;
   readonly seq: number;
@@ -27,7 +27,7 @@ export interface LeafInputs {
 }
 
 /** The hashes from a message to its leaf. */
-export interface LeafHashes {
+interface LeafHashes {
   /** `keccak256(payload)`. */
   readonly payloadHash: Bytes;
   /** `abi.encode(stream, seq, time, author, payloadHash)`: 160 bytes. */

@@ -24,7 +24,7 @@ export interface Receipt {
 }
 
 /** The anchor of a receipt's root. */
-export interface ReceiptAnchor {
+interface ReceiptAnchor {
   readonly first: number;
   readonly count: number;
   readonly root: Hex;

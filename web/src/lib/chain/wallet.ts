@@ -66,7 +66,7 @@ export function publishCalldata(stream: Hex, payload: Uint8Array): Bytes {
 }
 
 /** Where EIP-6963 wallets announce themselves: a window. */
-export type Announcements = Pick<EventTarget, "addEventListener" | "removeEventListener" | "dispatchEvent">;
+type Announcements = Pick<EventTarget, "addEventListener" | "removeEventListener" | "dispatchEvent">;
 
 /** Calls `found` once for each wallet that announces itself (EIP-6963); the returned function stops it. */
 export function discoverWallets(

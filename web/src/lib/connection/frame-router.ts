@@ -21,7 +21,7 @@ import { reactionTo } from "./relay-errors.ts";
 import type { StreamState } from "./stream-state.ts";
 
 /** Where the frames go. */
-export interface FrameRouterOptions {
+interface FrameRouterOptions {
   readonly state: StreamState;
   readonly outbox: Outbox;
   readonly sender: Sender;

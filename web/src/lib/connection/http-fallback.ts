@@ -25,7 +25,7 @@ const REPLACEABLE: ReadonlySet<ErrorCode> = new Set([
 export const isReplaceable = ({ code }: StreamChainError): boolean => REPLACEABLE.has(code);
 
 /** What the fallback needs beside what its sender does. */
-export interface HttpFallbackOptions extends Omit<HttpSenderOptions, "onStored"> {
+interface HttpFallbackOptions extends Omit<HttpSenderOptions, "onStored"> {
   readonly state: StreamState;
   /** An event of the chain, or its new state. */
   readonly onChain: (event: ChainEvent) => void;

@@ -4,7 +4,7 @@ import { retryableError, StreamChainError } from "../errors.ts";
 import { RelayErrorCode } from "../wire/frames.ts";
 
 /** The reaction: the sender repeats what was refused; the session ends; the waiting messages fail; or nothing. */
-export type Reaction =
+type Reaction =
   | { readonly kind: "repeat" | "none" }
   | { readonly kind: "end" | "fail"; readonly error: StreamChainError };
 

@@ -1,4 +1,4 @@
-// Keeps a session open: makes attempts, waits for the relay's welcome, lives with the session until it ends, and pauses
+// Keeps a session open: makes attempts, waits for the relay's welcome and then for the end of the session, and pauses
 // before the next attempt.
 //
 // What always holds: all that the loop remembers of its session is one `LoopState`; an attempt that ended leaves nothing
@@ -169,7 +169,7 @@ export class SessionLoop<S extends LoopSession> {
     if (this.#state.at !== "ended") return;
     const { error, openMs, stale } = this.#state;
     const { platform, isFollowed } = this.#options;
-    const never = error.code === "no-webrtc"; // the browser does not get WebRTC while the page lives
+    const never = error.code === "no-webrtc"; // a browser without WebRTC does not get it while the page is open
     // Without any relay an attempt costs one request, and the first one that succeeds serves the whole stream.
     const bounds = isFollowed() && error.code !== "no-relay" ? FALLBACK_BACKOFF : undefined;
     const ms = stale ? 0 : never ? Number.POSITIVE_INFINITY : this.#backoff.next(error, openMs, bounds);

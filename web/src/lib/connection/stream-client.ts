@@ -31,7 +31,7 @@ import { StreamState } from "./stream-state.ts";
 import type { ConnectionEvents, ConnectOptions, StateChange, StreamMarks } from "./types.ts";
 
 /** Emits an event of the connection. */
-export type Emit = <Name extends keyof ConnectionEvents>(name: Name, detail: ConnectionEvents[Name]) => void;
+type Emit = <Name extends keyof ConnectionEvents>(name: Name, detail: ConnectionEvents[Name]) => void;
 
 /** The parts of one connection. */
 export class StreamClient {
@@ -151,7 +151,7 @@ export class StreamClient {
     return info;
   }
 
-  /** Ends everything; `error` is why, unless the caller wants it. */
+  /** Ends everything; `error` is the reason, or undefined when the caller closes the connection. */
   close(error: StreamChainError | undefined): void {
     if (this.isClosed) return;
     const location = this.loop.session?.answer.location;

@@ -14,7 +14,7 @@ import type { AnchoredFrame, MessageFrame, WelcomeFrame } from "../wire/frames.t
 import type { AnchorRef, StreamMessage } from "../wire/records.ts";
 
 /** What the state consists of beside its feed, and what it notifies. */
-export interface StreamStateOptions {
+interface StreamStateOptions {
   readonly progress: Progress;
   readonly outbox: Outbox;
   readonly onMarks: () => void;

@@ -23,7 +23,7 @@ import { DirectLink } from "./link.ts";
 const DIRECT_KIND = 32;
 
 /** What direct channels need of their connection. */
-export interface DirectOptions {
+interface DirectOptions {
   readonly platform: Platform;
   readonly edge: EdgeClient;
   readonly token: () => string | undefined;

@@ -6,7 +6,7 @@ import type { DataChannel, DirectConnection, Platform } from "../platform.ts";
 import type { Bytes } from "../wire/bytes.ts";
 
 /** What a link needs. */
-export interface LinkOptions {
+interface LinkOptions {
   readonly platform: Platform;
   readonly servers: readonly RTCIceServer[];
   /** Puts a signal into the other side's mailbox. */

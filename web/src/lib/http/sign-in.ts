@@ -17,7 +17,7 @@ export function checksumAddress(address: Hex): string {
 }
 
 /** The fields of a sign-in text. */
-export interface SignInText {
+interface SignInText {
   readonly domain: string;
   readonly address: Hex;
   readonly statement: string;
@@ -52,19 +52,19 @@ export async function signIn(
   fetcher: typeof fetch = fetch,
 ): Promise<string> {
   fromHex(account, 20);
-  const asked = await postJson(`${origin}/v1/auth/nonce`, {}, undefined, fetcher);
+  const challenge = await postJson(`${origin}/v1/auth/nonce`, {}, undefined, fetcher);
   const message = signInText({
-    domain: asked.text("domain"),
+    domain: challenge.text("domain"),
     address: account,
     statement,
     uri: origin,
-    chainId: asked.uint("chainId"),
-    nonce: asked.text("nonce"),
+    chainId: challenge.uint("chainId"),
+    nonce: challenge.text("nonce"),
     issuedAt: new Date(),
   });
   const signature = await signText(wallet, account, message);
-  const given = await postJson(`${origin}/v1/auth/wallet`, { message, signature }, undefined, fetcher);
-  return given.text("token");
+  const answer = await postJson(`${origin}/v1/auth/wallet`, { message, signature }, undefined, fetcher);
+  return answer.text("token");
 }
 
 /** Posts JSON to the edge and reads its JSON answer. Rejects with `refused` and the detail of the edge's problem. */

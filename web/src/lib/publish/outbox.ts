@@ -144,7 +144,7 @@ export class Outbox {
     return "renewed";
   }
 
-  /** Gives the waiting messages a new producer id and new numbers, since nobody knows the messages of the old ones. */
+  /** Gives the waiting messages a new producer id and new numbers, since the messages of the old ones are not known. */
   renew(): void {
     this.#storedKnown = true;
     this.#producer?.renew();

@@ -17,7 +17,7 @@ import { type Bytes, fromBase64, toBase64, toHex } from "../wire/bytes.ts";
 const PREFIX = "streamchain:1";
 
 /** A message that an earlier page left unstored. */
-export interface KeptMessage {
+interface KeptMessage {
   readonly producerSeq: number;
   readonly payload: Bytes;
 }

@@ -28,7 +28,7 @@ function deferred<Value>(): Deferred<Value> {
  * A published message. Each promise resolves once, with the seq of the message, when its state is first reached, and
  * rejects with a `StreamChainError` when it cannot be reached. `live` is tentative: when a relay stops before the message
  * is stored, another relay may give it another seq; from `stored` on the seq stays. The seq is null only when an earlier
- * session stored the message and the relay no longer knows its position.
+ * session stored the message and the relay no longer has its seq.
  */
 export class Publication {
   readonly payload: Bytes;
@@ -69,7 +69,7 @@ export class Publication {
 }
 
 /** The part of a publication that only the outbox changes. */
-export class PublicationControl {
+class PublicationControl {
   readonly live = deferred<number | null>();
   readonly stored = deferred<number | null>();
   readonly anchored = deferred<number | null>();

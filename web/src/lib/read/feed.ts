@@ -11,7 +11,7 @@ import type { MessageFrame } from "../wire/frames.ts";
 import type { StreamMessage } from "../wire/records.ts";
 
 /** What the feed has at a reader's cursor. */
-export type FeedRead =
+type FeedRead =
   | { readonly kind: "message"; readonly message: StreamMessage }
   /** The reader is up to date. */
   | { readonly kind: "end" }
@@ -22,7 +22,7 @@ export type FeedRead =
 export type Guarantee = "live" | "stored";
 
 /** Size bounds of a feed; the defaults are those of limits.ts. */
-export interface FeedBounds {
+interface FeedBounds {
   readonly messages: number;
   readonly bytes: number;
 }

@@ -95,7 +95,7 @@ export class AttemptLog {
   }
 
   /** The HTTP request ended. */
-  asked(timing: RequestTiming | undefined, online: boolean): void {
+  requested(timing: RequestTiming | undefined, online: boolean): void {
     this.#request = timing;
     this.#online = online;
   }

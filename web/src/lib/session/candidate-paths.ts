@@ -27,7 +27,7 @@ export interface CandidatePath {
 }
 
 /** What is known of an attempt beside its statistics. */
-export interface TriedPaths {
+interface TriedPaths {
   /** The relay's addresses, as `udp 203.0.113.7:7100`. */
   readonly addresses: readonly string[];
   /** URLs of the servers that the edge named. */

@@ -12,7 +12,7 @@ import type { PeerConnection, Platform } from "../platform.ts";
 import type { AttemptLog } from "./attempt-log.ts";
 
 /** What ICE of a session needs. */
-export interface IceOptions {
+interface IceOptions {
   readonly platform: Platform;
   readonly rtc: RTCConfiguration;
   readonly log: AttemptLog;

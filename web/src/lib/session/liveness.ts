@@ -1,7 +1,7 @@
 // Detects within about a second that the relay no longer has this session, even when there is no traffic.
 //
 // ICE alone is not enough: it takes many seconds to call a path lost, and a restarted relay answers connectivity checks
-// for sessions that it does not have. But a living SCTP association acknowledges whatever it gets. So:
+// for sessions that it does not have. But an SCTP association that exists acknowledges everything it receives. So:
 // - An idle client sends a keep-alive frame of no known kind every `LIVENESS_IDLE_MS`.
 // - While something is unacknowledged, the received bytes are checked every `LIVENESS_CHECK_MS`.
 // - After a short silence another path is searched, which costs no request.
@@ -29,7 +29,7 @@ const grew = (before: Counts, now: Counts): boolean =>
   [...now].some(([pair, count]) => count > (before.get(pair) ?? 0));
 
 /** What liveness needs of a session. */
-export interface LivenessOptions {
+interface LivenessOptions {
   readonly platform: Platform;
   readonly signs: () => Promise<PathSigns | undefined>;
   /** Sends `KEEP_ALIVE`. */

@@ -15,7 +15,7 @@ import { readPath } from "./path-stats.ts";
 import { Session, type SessionEvents } from "./session.ts";
 
 /** What an attempt needs. */
-export interface SessionOptions {
+interface SessionOptions {
   readonly platform: Platform;
   readonly edge: EdgeClient;
   readonly stream: string;
@@ -120,7 +120,7 @@ async function askEdge(options: SessionOptions, offer: string): Promise<SessionA
     log.done("http");
     return answer;
   } finally {
-    log.asked(platform.requestTiming(url), platform.online());
+    log.requested(platform.requestTiming(url), platform.online());
   }
 }
 
@@ -141,21 +141,21 @@ async function firstAnswer(
     return answer;
   };
   let bare = memory.bare;
-  const asked = [ask(bare)];
+  const requests = [ask(bare)];
   try {
-    while (memory.moved && asked.length < MAX_SESSION_REQUESTS) {
+    while (memory.moved && requests.length < MAX_SESSION_REQUESTS) {
       let timer: unknown;
       const timeout = new Promise<null>((resolve) => {
         timer = platform.setTimer(() => resolve(null), NEXT_REQUEST_MS);
       });
-      const answer = await Promise.race([...asked, timeout]).finally(() => platform.clearTimer(timer));
+      const answer = await Promise.race([...requests, timeout]).finally(() => platform.clearTimer(timer));
       if (answer !== null) return answer;
       bare = !bare;
-      asked.push(ask(bare));
+      requests.push(ask(bare));
     }
-    return await Promise.race(asked);
+    return await Promise.race(requests);
   } finally {
-    for (const request of asked) request.catch(ignore);
+    for (const request of requests) request.catch(ignore);
     over.abort();
   }
 }

@@ -22,7 +22,7 @@ export interface SessionEvents {
 }
 
 /** The parts of an open session. */
-export interface SessionParts {
+interface SessionParts {
   readonly answer: SessionAnswer;
   readonly peer: PeerConnection;
   readonly ice: Ice;

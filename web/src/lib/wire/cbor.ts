@@ -8,7 +8,7 @@ import { MAX_CBOR_DEPTH, MAX_CBOR_ELEMENTS } from "../limits.ts";
 import { type Bytes, concat, utf8Bytes } from "./bytes.ts";
 
 /** Takes the place of an item whose value no known frame uses. */
-export const OPAQUE: unique symbol = Symbol("opaque CBOR item");
+const OPAQUE: unique symbol = Symbol("opaque CBOR item");
 
 /** An item to encode. */
 export type CborValue = number | string | boolean | null | Uint8Array | CborValue[] | Map<string, CborValue>;

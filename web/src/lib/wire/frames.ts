@@ -32,7 +32,7 @@ export type ClientFrame =
   | { readonly kind: "subscribe"; readonly from: number | null };
 
 /** What a relay announces in its welcome: limits, and the rate limits of this session. */
-export interface RelayLimits {
+interface RelayLimits {
   /** Largest payload in bytes. */
   readonly payload: number;
   /** Commit interval of the relay in ms. */
