@@ -4,9 +4,10 @@
 //! [`SAMPLE`] digests or messages. Where a stream of ours was anchored lately, it is that stream's next transaction; else
 //! the first one of a new stream, which opens it too and costs more.
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
 use serde::Serialize;
+use streamchain_protocol::ids::{Seq, StreamId};
 
 use crate::abi::{self, Anchor, Message, Publication, emitDigestsCall, emitMessagesCall, openCall};
 use crate::ethereum::{self, FeePolicy};
@@ -29,7 +30,7 @@ pub struct Estimates {
     /// The contract.
     pub contract: Address,
     /// A stream that the account anchors, and its next seq.
-    pub known: Option<(B256, u64)>,
+    pub known: Option<(StreamId, Seq)>,
 }
 
 /// Gas, and what it costs now.
@@ -69,8 +70,9 @@ impl Estimates {
     /// What to ask a node, in the order that [`Self::costs`] takes the answers in.
     pub fn requests(&self) -> [Request; 4] {
         let name_hash = keccak256(NO_STREAM);
-        let new = (abi::stream_id(self.account, name_hash), 0);
-        let (stream, first) = self.known.unwrap_or(new);
+        let new = (abi::stream_id(self.account, name_hash), Seq(0));
+        let (stream, Seq(first)) = self.known.unwrap_or(new);
+        let stream = stream.word();
         let request = |emission: Option<Bytes>, prove: bool| {
             let run = Anchor {
                 stream,

@@ -3,13 +3,18 @@
 mod support;
 
 use alloy_primitives::{Address, B256, U256};
+use alloy_sol_types::SolCall;
+use streamchain_chain::abi::multicallCall;
 use streamchain_chain::anchorer::{MAX_RUNS, Run, SegmentError, Settings};
 use streamchain_chain::ethereum::{Answer, Receipt, Request, RpcError};
+use streamchain_protocol::ids::{Seq, StreamId};
 use support::Fault;
 use support::anchoring::*;
 use support::fake_chain::{GWEI, Orphans};
 
 const STRANGER: Address = Address::repeat_byte(0x55);
+
+const NO_STREAM: StreamId = StreamId([0; 32]);
 
 fn one_segment() -> Anchoring {
     let mut world = Anchoring::new();
@@ -43,7 +48,7 @@ fn a_nonce_that_somebody_with_the_key_took_is_noticed_and_the_runs_are_planned_a
     let mut world = one_segment();
     world.round();
     world.chain.pool.clear();
-    let noop = streamchain_chain::abi::read_streams(&[]);
+    let noop = multicallCall { data: Vec::new() }.abi_encode();
     world.chain.stranger(signer().address(), noop);
     world.blocks(6);
     assert_eq!(world.anchors(stream("demo")), [(0, 10)]);
@@ -74,7 +79,7 @@ fn a_nonce_gap_that_a_fork_tore_is_closed() {
 #[test]
 fn a_rival_in_the_pool_is_outbid_at_once() {
     let mut world = one_segment();
-    let noop = streamchain_chain::abi::read_streams(&[]);
+    let noop = multicallCall { data: Vec::new() }.abi_encode();
     world.chain.stranger(signer().address(), noop);
     world.chain.pool[0].max_fee = 5 * GWEI;
     world.chain.pool[0].tip = 3 * GWEI;
@@ -242,7 +247,7 @@ fn another_root_on_the_chain_is_said_aloud() {
     let mut world = one_segment();
     let run = Run {
         stream: stream("demo"),
-        first: 0,
+        first: Seq(0),
         count: 10,
         root: B256::repeat_byte(9),
     };
@@ -294,7 +299,7 @@ fn one_stream_that_the_node_refuses_does_not_keep_the_others() {
     world.hand_over(&segments);
     let poison = segments[2].stream;
     world.lie = Some(Box::new(move |request, outcome| match request {
-        Request::EstimateGas { data, .. } if data.windows(32).any(|word| word == poison.as_slice()) => {
+        Request::EstimateGas { data, .. } if data.windows(32).any(|word| word == poison.0.as_slice()) => {
             Err(RpcError::Node {
                 code: 3,
                 message: "execution reverted".into(),
@@ -383,7 +388,7 @@ fn segments_out_of_shape_are_refused_and_nothing_of_their_batch_is_kept() {
     let mut world = one_segment();
     let good = segment("demo", 10, 5);
     let wrong_id = streamchain_chain::anchorer::Segment {
-        stream: B256::ZERO,
+        stream: NO_STREAM,
         ..segment("x", 0, 1)
     };
     let empty = segment("x", 0, 0);
@@ -393,15 +398,21 @@ fn segments_out_of_shape_are_refused_and_nothing_of_their_batch_is_kept() {
     };
     let stream = stream("demo");
     let refusals = [
-        (wrong_id, SegmentError::WrongId { stream: B256::ZERO }),
+        (wrong_id, SegmentError::WrongId { stream: NO_STREAM }),
         (
             empty.clone(),
             SegmentError::BadRange {
                 stream: empty.stream,
-                first: 0,
+                first: Seq(0),
             },
         ),
-        (different, SegmentError::Different { stream, first: 0 }),
+        (
+            different,
+            SegmentError::Different {
+                stream,
+                first: Seq(0),
+            },
+        ),
     ];
     for (bad, error) in refusals {
         assert_eq!(world.anchorer.handle_segments(&[good.clone(), bad]), Err(error));

@@ -11,7 +11,6 @@ use super::chain_config::{self, ChainConfig};
 use super::{machine_rows, own_json, to_error};
 use crate::rpc::Rpc;
 use crate::store::segments;
-use alloy_primitives::B256;
 use std::cell::{OnceCell, RefCell};
 use streamchain_chain::anchorer::{Anchorer as AnchorerMachine, Command, SegmentError};
 use streamchain_chain::costs::{Costs, Estimates};
@@ -193,7 +192,7 @@ impl Anchorer {
     }
 
     /// Asks the node what the modes cost.
-    async fn estimate(&self, known: Option<(B256, u64)>) -> Result<Costs, RpcError> {
+    async fn estimate(&self, known: Option<(StreamId, Seq)>) -> Result<Costs, RpcError> {
         let broken = |error: &dyn std::fmt::Display| RpcError::Transport(error.to_string());
         let config = ChainConfig::of(&self.env).map_err(|error| broken(&error))?;
         let rpc = chain_config::rpc(&self.rpc, &self.env).map_err(|error| broken(&error))?;
@@ -216,9 +215,8 @@ impl Anchorer {
     }
 
     /// The records of one segment.
-    async fn records(&self, stream: B256, first: u64, count: u32) -> Result<Vec<u8>, Error> {
+    async fn records(&self, stream: StreamId, first: Seq, count: u32) -> Result<Vec<u8>, Error> {
         let db = self.env.d1("DB")?;
-        let (stream, first) = (StreamId(stream.0), Seq(first));
         let rows = segments::with_records(&db, stream, first, first.next(), 1).await?;
         match rows.into_iter().next() {
             Some(row) if row.first == first && row.count == u64::from(count) => Ok(row.records),

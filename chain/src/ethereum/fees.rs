@@ -14,7 +14,7 @@ pub const WEI_PER_GWEI: u128 = 1_000_000_000;
 const BASE_FEE_HEADROOM: u128 = 2;
 
 /// What a transaction offers, in wei per gas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fees {
     /// `maxFeePerGas`: base fee and tip together cost no more.

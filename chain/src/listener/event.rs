@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolEvent;
 use serde::{Deserialize, Serialize};
+use streamchain_protocol::ids::{Seq, StreamId};
 
 use crate::abi::{Anchored, Published};
 use crate::ethereum::Log;
@@ -27,7 +28,7 @@ pub struct ChainEvent {
     /// The transaction that caused it.
     pub tx: B256,
     /// The stream it is about.
-    pub stream: B256,
+    pub stream: StreamId,
     /// What it says.
     #[serde(flatten)]
     pub kind: EventKind,
@@ -42,7 +43,7 @@ pub enum EventKind {
         /// Who anchored it.
         anchorer: Address,
         /// The first message's seq.
-        first: u64,
+        first: Seq,
         /// How many messages.
         count: u32,
         /// The root.
@@ -65,10 +66,10 @@ struct Members {
     block_hash: B256,
     log_index: u64,
     tx: B256,
-    stream: B256,
+    stream: StreamId,
     kind: String,
     anchorer: Option<Address>,
-    first: Option<u64>,
+    first: Option<Seq>,
     count: Option<u32>,
     root: Option<B256>,
     author: Option<Address>,
@@ -118,9 +119,9 @@ impl ChainEvent {
         let (stream, kind) = match *log.topics.first()? {
             Anchored::SIGNATURE_HASH => {
                 let event = Anchored::decode_raw_log(topics(), &log.data).ok()?;
-                let (anchorer, first, count) = (event.anchorer, event.firstSeq, event.count);
+                let (anchorer, first, count) = (event.anchorer, Seq(event.firstSeq), event.count);
                 (
-                    event.stream,
+                    StreamId(event.stream.0),
                     EventKind::Anchored {
                         anchorer,
                         first,
@@ -132,7 +133,7 @@ impl ChainEvent {
             Published::SIGNATURE_HASH => {
                 let event = Published::decode_raw_log(topics(), &log.data).ok()?;
                 (
-                    event.stream,
+                    StreamId(event.stream.0),
                     EventKind::Published {
                         author: event.author,
                         payload: event.payload,
@@ -178,7 +179,7 @@ mod tests {
     fn every_event_is_read_as_it_was_written_and_none_that_lacks_a_member() {
         let anchored = EventKind::Anchored {
             anchorer: Address::repeat_byte(1),
-            first: 2,
+            first: Seq(2),
             count: 3,
             root: B256::repeat_byte(4),
         };
@@ -192,7 +193,7 @@ mod tests {
                 block_hash: B256::repeat_byte(7),
                 log_index: 8,
                 tx: B256::repeat_byte(9),
-                stream: B256::repeat_byte(10),
+                stream: StreamId([10; 32]),
                 kind,
             };
             let written = serde_json::to_value(&event).unwrap();

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use streamchain_chain::ethereum::{Answer, Request, RpcError};
 use streamchain_chain::listener::{Batch, ChainEvent, Command, EventId, EventKind, Listener, Settings};
 use streamchain_protocol::Address;
-use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::ids::StreamId;
 
 /// How long the endpoint may take for one answer.
 const RPC_TIMEOUT: Duration = Duration::from_secs(20);
@@ -99,14 +99,14 @@ impl Anchors {
     pub fn of(&self, stream: StreamId) -> Vec<Anchor> {
         let events = self.events.values();
         events
-            .filter(|(event, _)| event.stream == stream.word())
+            .filter(|(event, _)| event.stream == stream)
             .filter_map(|(event, is_final)| anchor(event, *is_final))
             .collect()
     }
 
     /// The streams that have anchors.
     pub fn streams(&self) -> impl Iterator<Item = StreamId> {
-        self.events.values().map(|(event, _)| StreamId(event.stream.0))
+        self.events.values().map(|(event, _)| event.stream)
     }
 
     /// How many there are.
@@ -178,7 +178,7 @@ fn anchor(event: &ChainEvent, is_final: bool) -> Option<Anchor> {
         return None;
     };
     Some(Anchor {
-        first: Seq(*first),
+        first: *first,
         count: u64::from(*count),
         root: *root,
         block: event.block,
