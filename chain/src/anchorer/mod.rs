@@ -14,7 +14,7 @@
 //!
 //! One round: read the contract for the streams that wait → read what is to be emitted → nonce → fees → gas → balance
 //! → sign → save → send. Later rounds ask for the receipt, send the same bytes again, or raise the fee, until the
-//! transaction is in a block or its nonce is taken. [`step`] has the steps and [`round`] their transitions.
+//! transaction is in a block or its nonce is taken. `step` has the steps and `round` their transitions.
 
 mod broadcast;
 mod emission;
@@ -30,6 +30,8 @@ mod spending;
 mod status;
 mod step;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use alloy_primitives::U256;
 use streamchain_protocol::ids::{Seq, StreamId};
