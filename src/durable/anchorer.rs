@@ -236,7 +236,7 @@ impl Anchorer {
                 None => return Ok(()),
                 Some(Command::Save(rows)) => self.save(rows)?,
                 Some(Command::Distrust(reason)) => {
-                    console_error!("anchorer: the node is not believed: {reason}");
+                    console_error!("anchorer: RPC node rejected: {reason}");
                     rpc.distrust();
                 }
                 Some(Command::Read { stream, first, count }) => {

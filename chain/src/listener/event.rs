@@ -1,4 +1,4 @@
-//! The contract's events, as far as they are followed.
+//! The contract's events that are followed, and batches of them.
 
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolEvent;
@@ -29,31 +29,31 @@ pub struct ChainEvent {
     pub tx: B256,
     /// The stream it is about.
     pub stream: StreamId,
-    /// What it says.
+    /// What kind of event it is, with its own fields.
     #[serde(flatten)]
     pub kind: EventKind,
 }
 
-/// What an event says.
+/// The kinds of event that are followed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum EventKind {
     /// A run of messages is fixed by a root.
     Anchored {
-        /// Who anchored it.
+        /// The account that anchored it.
         anchorer: Address,
         /// The first message's seq.
         first: Seq,
-        /// How many messages.
+        /// The number of messages.
         count: u32,
-        /// The root.
+        /// The Merkle root over the roots of the segments.
         root: B256,
     },
-    /// Somebody published on the chain.
+    /// A payload was published by a transaction of its own.
     Published {
-        /// Who.
+        /// The account that published.
         author: Address,
-        /// What.
+        /// The bytes that it published.
         payload: Bytes,
     },
 }
@@ -113,7 +113,7 @@ impl TryFrom<Members> for ChainEvent {
 }
 
 impl ChainEvent {
-    /// Reads a log; `None` when it is not one of the events that are followed, or not in their shape.
+    /// Reads a log; `None` when it is another event, or malformed.
     pub fn decode(log: &Log) -> Option<Self> {
         let topics = || log.topics.iter().copied();
         let (stream, kind) = match *log.topics.first()? {
@@ -152,12 +152,12 @@ impl ChainEvent {
         })
     }
 
-    /// What tells it from every other event, in the order of the chain.
+    /// The id that no other event has; ids sort in the order of the chain.
     pub fn id(&self) -> EventId {
         (self.block, self.log_index, self.block_hash)
     }
 
-    /// The same event, light enough to be held.
+    /// The event without its payload, as it is kept until it is final.
     pub(super) fn without_payload(&self) -> Self {
         let kind = match &self.kind {
             EventKind::Published { author, .. } => EventKind::Published {
@@ -167,6 +167,36 @@ impl ChainEvent {
             anchored => anchored.clone(),
         };
         Self { kind, ..self.clone() }
+    }
+}
+
+/// Whether a block at this height cannot be taken back any more, when the newest finalized block is known or not.
+pub fn is_final(block: u64, finalized: Option<u64>) -> bool {
+    finalized.is_some_and(|finalized| block <= finalized)
+}
+
+/// What changed on the chain; to be carried out in this order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Events that a reorganisation took back (their payloads are left out).
+    pub undone: Vec<ChainEvent>,
+    /// Events in new blocks, in the order of the chain.
+    pub seen: Vec<ChainEvent>,
+    /// Events seen before that are final now (their payloads are left out).
+    pub finalized: Vec<ChainEvent>,
+    /// Events of `seen` in blocks up to this height are already final.
+    pub final_to: Option<u64>,
+}
+
+impl Batch {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.undone.is_empty() && self.seen.is_empty() && self.finalized.is_empty()
+    }
+
+    /// Whether an event of `seen` is already final.
+    pub fn is_final(&self, event: &ChainEvent) -> bool {
+        is_final(event.block, self.final_to)
     }
 }
 

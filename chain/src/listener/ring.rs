@@ -4,25 +4,50 @@
 //! back to a fork always has a floor.
 
 use alloy_primitives::B256;
-
-use super::{Mark, RING_PREFIX};
-use crate::journal::Journal;
+use serde::{Deserialize, Serialize};
 use streamchain_protocol::util::SortedMap;
+
+use crate::ethereum::Block;
+use crate::journal::Journal;
+
+/// The prefix of this module's rows.
+pub(super) const PREFIX: &str = "ring/";
 
 /// Entries kept at most: several times what any chain takes to finalize at one entry a block. When there are more,
 /// every second one of the older half goes, and a walk back undoes a little more than it has to.
 const MAX_ENTRIES: usize = 2_048;
 
+/// A block on the chain that we follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    /// The block's height.
+    pub(super) number: u64,
+    /// The block's hash.
+    pub(super) hash: B256,
+}
+
+impl From<&Block> for Mark {
+    fn from(block: &Block) -> Self {
+        Self {
+            number: block.number,
+            hash: block.hash,
+        }
+    }
+}
+
+/// The blocks by height.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     blocks: SortedMap<u64, B256>,
 }
 
 impl Ring {
+    /// Takes in one saved row.
     pub(super) fn restore(&mut self, number: u64, hash: B256) {
         self.blocks.insert(number, hash);
     }
 
+    /// Adds a block that was read.
     pub(super) fn push(&mut self, mark: Mark, journal: &mut Journal) {
         if self.blocks.insert(mark.number, mark.hash) != Some(mark.hash) {
             journal.put(ring_key(mark.number), &mark.hash);
@@ -34,27 +59,24 @@ impl Ring {
         }
     }
 
+    /// The newest entry.
     pub(super) fn last(&self) -> Option<Mark> {
         self.blocks.entries().last().map(mark)
     }
 
+    /// The hash of the block at this height, if it is here.
     pub(super) fn get(&self, number: u64) -> Option<B256> {
         self.blocks.get(&number).copied()
     }
 
     /// The newest entry at or below `number`.
     pub(super) fn at_or_below(&self, number: u64) -> Option<Mark> {
-        self.through(number).last().map(mark)
+        self.blocks.below(&number.saturating_add(1)).last().map(mark)
     }
 
-    /// All entries at or below `number`, oldest first.
-    pub(super) fn up_to(&self, number: u64) -> Vec<Mark> {
-        self.through(number).iter().map(mark).collect()
-    }
-
-    /// All entries at or below `number`.
-    fn through(&self, number: u64) -> &[(u64, B256)] {
-        self.blocks.below(&(number.saturating_add(1)))
+    /// All entries below `number`, oldest first.
+    pub(super) fn below(&self, number: u64) -> Vec<Mark> {
+        self.blocks.below(&number).iter().map(mark).collect()
     }
 
     /// Forgets all entries above `number`, or all.
@@ -92,5 +114,5 @@ fn mark(&(number, hash): &(u64, B256)) -> Mark {
 }
 
 fn ring_key(number: u64) -> String {
-    format!("{RING_PREFIX}{number:020}")
+    format!("{PREFIX}{number:020}")
 }

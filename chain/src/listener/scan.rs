@@ -6,28 +6,17 @@
 
 use alloy_primitives::B256;
 
-use super::event::TOPICS;
-use super::follow::{Next, Step, View};
-use super::{Batch, ChainEvent, Listener, MAX_HELD_EVENTS, Mark};
+use super::event::{Batch, ChainEvent, TOPICS};
+use super::machine::Listener;
+use super::ring::Mark;
+use super::step::{Next, Scan, Step, View};
 use crate::ethereum::{Answer, Block, BlockId, Log, LogBlocks, Request, RpcError};
 
 /// The newest blocks, which are read one by one: nodes behind one address often differ by a few.
 const BY_HASH_WINDOW: u64 = 8;
-/// A reading under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Scan {
-    /// One block: its header.
-    Header(u64),
-    /// One block: its logs.
-    LogsOf(Mark),
-    /// A range: the header of its last block.
-    RangeEnd(u64),
-    /// A range: its logs.
-    RangeLogs(Mark),
-    /// A range: is its last block still there, and the last block read before it?
-    Confirm(Mark, Vec<Log>),
-    ConfirmBefore(Mark, Mark, Vec<Log>),
-}
+
+/// Events kept at most that are not final: about 30 MB. Above it, reading waits for finality.
+pub const MAX_HELD_EVENTS: usize = 100_000;
 
 impl Listener {
     pub(super) fn scan_request(&self, scan: &Scan) -> Request {
@@ -109,7 +98,7 @@ impl Listener {
                     false => self.fail(gone.into(), now_ms),
                 }
             }
-            (_, Ok(_)) => self.disbelieve("the answer belongs to another question".into(), now_ms),
+            (_, Ok(_)) => self.reject_node("the answer belongs to another question".into(), now_ms),
         }
     }
 
@@ -149,7 +138,7 @@ impl Listener {
     fn read_logs(&mut self, view: View, to: Mark, logs: Vec<Log>, now_ms: u64) {
         let seen = match self.checked(to, logs) {
             Ok(seen) => seen,
-            Err(reason) => return self.disbelieve(reason.into(), now_ms),
+            Err(reason) => return self.reject_node(reason.into(), now_ms),
         };
         let final_to = view.finalized.map(|mark| mark.number);
         // What an interrupted round told of, and is not there any more.
@@ -194,10 +183,9 @@ impl Listener {
             events.push(ChainEvent::decode(log).ok_or("it gives logs that the contract cannot emit")?);
         }
         events.sort_by_key(ChainEvent::id);
-        match events
-            .windows(2)
-            .any(|pair| (pair[0].block, pair[0].log_index) == (pair[1].block, pair[1].log_index))
-        {
+        let place = |event: &ChainEvent| (event.block, event.log_index);
+        let mut pairs = events.iter().zip(events.iter().skip(1));
+        match pairs.any(|(one, next)| place(one) == place(next)) {
             true => Err("it gives two logs with one place"),
             false => Ok(events),
         }

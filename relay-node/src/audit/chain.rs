@@ -5,7 +5,9 @@ use super::ledger::Anchor;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use streamchain_chain::ethereum::{Answer, Request, RpcError};
-use streamchain_chain::listener::{Batch, ChainEvent, Command, EventId, EventKind, Listener, Settings};
+use streamchain_chain::listener::{
+    Batch, ChainEvent, Command, EventId, EventKind, Listener, Settings, is_final,
+};
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::StreamId;
 
@@ -124,7 +126,7 @@ impl Anchors {
                 // There is nothing to go on from: each run reads anew.
                 Some(Command::Save(_)) => {}
                 Some(Command::Distrust(reason)) => {
-                    return Err(format!("{}: the node is not believed: {reason}", node.url));
+                    return Err(format!("{}: RPC node rejected: {reason}", node.url));
                 }
                 Some(Command::Call(request)) => {
                     asked = true;
@@ -163,7 +165,7 @@ impl Anchors {
         let final_to = batch.final_to;
         for event in batch.seen {
             if matches!(event.kind, EventKind::Anchored { .. }) {
-                let is_final = final_to.is_some_and(|height| event.block <= height);
+                let is_final = is_final(event.block, final_to);
                 self.events.insert(event.id(), (event, is_final));
             }
         }

@@ -73,13 +73,7 @@ impl Listener {
                     .filter_map(|event| AnchoredBody::of(event, state(event)))
                     .collect()
             };
-        let seen = |event: &ChainEvent| {
-            if batch.is_final(event) {
-                AnchorState::Final
-            } else {
-                AnchorState::Anchored
-            }
-        };
+        let seen = |event: &ChainEvent| AnchorState::of(batch.is_final(event));
         let mut anchored = bodies(&batch.seen, &seen);
         anchored.extend(bodies(&batch.finalized, &|_| AnchorState::Final));
         let body = EventsBody {
