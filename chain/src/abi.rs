@@ -25,21 +25,21 @@ pub fn stream_id(owner: Address, name_hash: B256) -> StreamId {
     StreamId(keccak256((owner, name_hash).abi_encode()).0)
 }
 
-/// What one transaction does, in this order; the contract does all of it or nothing.
+/// The calls of one transaction, in this order; the contract does all of them or none.
 #[derive(Default)]
 pub(crate) struct Publication {
-    /// Streams that it opens for the sender.
+    /// The streams that it opens for the account.
     pub(crate) opens: Vec<openCall>,
-    /// Encoded `emitDigests` and `emitMessages`.
+    /// Encoded calls of `emitDigests` and `emitMessages`.
     pub(crate) emissions: Vec<Bytes>,
-    /// Runs that are anchored by event only.
+    /// The runs that are anchored by event only.
     pub(crate) anchors: Vec<Anchor>,
-    /// Runs that are anchored so that contracts can check their messages.
+    /// The runs that are stored, so that contracts can check their messages.
     pub(crate) stored: Vec<Anchor>,
 }
 
 impl Publication {
-    /// The calldata: the one call, where there is only one, or a `multicall` of all.
+    /// The calldata: the call itself where there is one, otherwise a `multicall` of all.
     pub(crate) fn encode(self) -> Bytes {
         let mut calls: Vec<Bytes> = self.opens.iter().map(|open| open.abi_encode().into()).collect();
         calls.extend(self.emissions);
@@ -58,7 +58,7 @@ impl Publication {
     }
 }
 
-/// Calldata that reads `streams(id)` of many streams by one `eth_call`.
+/// The calldata that reads `streams(id)` of many streams by one `eth_call`.
 pub(crate) fn read_streams(ids: &[StreamId]) -> Bytes {
     let data = ids
         .iter()
@@ -67,7 +67,7 @@ pub(crate) fn read_streams(ids: &[StreamId]) -> Bytes {
     multicallCall { data }.abi_encode().into()
 }
 
-/// What the contract keeps of one stream.
+/// What the contract stores for one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StreamState {
     /// The account that may anchor it; zero when the stream is not open.
@@ -83,7 +83,7 @@ impl StreamState {
     }
 }
 
-/// Reads the answer to [`read_streams`]; `None` when it has not the shape or the number that was asked for.
+/// Reads the answer to [`read_streams`]; `None` when it is malformed or has another number of streams.
 pub(crate) fn decode_streams(answer: &[u8], expected: usize) -> Option<Vec<StreamState>> {
     let results = multicallCall::abi_decode_returns(answer).ok()?;
     if results.len() != expected {
@@ -101,7 +101,7 @@ pub(crate) fn decode_streams(answer: &[u8], expected: usize) -> Option<Vec<Strea
         .collect()
 }
 
-/// The contract's custom error in revert data, if it is one of the contract's own.
+/// Reads a custom error of the contract from revert data.
 pub(crate) fn decode_revert(data: &[u8]) -> Option<ContractError> {
     ContractError::abi_decode(data).ok()
 }

@@ -20,7 +20,7 @@ fn estimates(known: Option<(StreamId, Seq)>) -> Estimates {
 }
 
 #[test]
-fn a_message_pays_its_share_of_the_anchor_and_what_it_adds_to_it() {
+fn a_message_pays_its_share_of_the_anchor_and_its_own_part() {
     let history = FeeHistory::new(&[90, 90], &[10]);
     let costs = estimates(None)
         .costs([30_000, 55_000, 50_000, 100_000], &history, POLICY)

@@ -12,7 +12,7 @@ const MISFIT_GRACE_MS: u64 = 15_000;
 /// How long the account's nonce may be below the transaction's, in ms. A reorganisation took an older transaction
 /// back, and ours can never be mined before the gap is closed; the wait is for a node that lags.
 const GAP_GRACE_MS: u64 = 4_000;
-/// Refusals in a row after which a transaction is made anew.
+/// Refusals in a row after which a transaction is given up.
 const MAX_REFUSALS: u32 = 3;
 
 /// The node accepted a transaction with this hash.
@@ -86,7 +86,7 @@ pub(super) fn receipt(index: usize, receipt: Option<&Receipt>, context: &Context
     }
 }
 
-/// No attempt has a receipt: the account's nonce tells whether one can still be mined.
+/// No attempt has a receipt: the account's nonce shows whether one can still be mined.
 pub(super) fn compare_nonce(nonce: u64, context: &Context<'_>) -> Transition {
     let Some(flight) = context.flight else {
         return rest(Wait::Interval);

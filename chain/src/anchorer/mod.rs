@@ -36,14 +36,10 @@ mod tests;
 use alloy_primitives::U256;
 use streamchain_protocol::ids::{Seq, StreamId};
 
-pub use obstacle::Obstacle;
-pub use pending::MAX_HELD_SEGMENTS;
 pub use plan::{MAX_EMITTED_BYTES, MAX_RUNS};
-pub use prepare::MAX_TRANSACTION_GAS;
 pub use segment::{Run, Segment, SegmentError};
 pub use settings::Settings;
 pub use status::{BlockedStream, GasBudget, InFlight, Status};
-pub use stream::MAX_SEGMENTS_PER_ANCHOR;
 
 use crate::backoff::Backoff;
 use crate::ethereum::{Answer, Request, RpcError, Signer};

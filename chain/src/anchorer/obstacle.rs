@@ -10,7 +10,7 @@ const OPERATOR_REPAIR_MS: u64 = 60_000;
 
 /// Why a stream is not anchored at the moment, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Obstacle {
+pub(super) enum Obstacle {
     /// Another account may anchor the stream, and this one may not.
     #[error("the contract lets {0} anchor this stream, and nobody else")]
     Stranger(Address),

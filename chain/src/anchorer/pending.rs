@@ -15,7 +15,7 @@ use crate::abi;
 use crate::journal::{self, Journal, RestoreError};
 
 /// Segments kept at most, over all streams: about 30 MB. While the chain is away for long, the streams keep the rest.
-pub const MAX_HELD_SEGMENTS: usize = 100_000;
+const MAX_HELD_SEGMENTS: usize = 100_000;
 
 /// The prefix of this module's rows; the name is that of the first version.
 pub(super) const PREFIX: &str = "book/";

@@ -15,7 +15,7 @@ use crate::ethereum::{self, FeeHistory, Fees, RpcError};
 
 /// The most gas one transaction may ask for: half of what EIP-7825 allows one (2^24), so that a full batch of new
 /// streams still finds room in a block.
-pub const MAX_TRANSACTION_GAS: u64 = 8_000_000;
+const MAX_TRANSACTION_GAS: u64 = 8_000_000;
 
 /// A fifth more gas than estimated: the state may differ by the time the transaction is in a block.
 fn with_margin(gas: u64) -> u64 {

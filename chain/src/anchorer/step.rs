@@ -59,7 +59,7 @@ pub(super) enum Question {
     Records(StreamId, Seq, u32),
 }
 
-/// What a step may be told.
+/// The outcomes that a step waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A new round begins.

@@ -15,7 +15,7 @@ use super::obstacle::Obstacle;
 use super::segment::{Run, Segment, end_of};
 
 /// Segments joined into one anchor at most: a root over them takes about 40 ms in a Worker.
-pub const MAX_SEGMENTS_PER_ANCHOR: usize = 4_096;
+const MAX_SEGMENTS_PER_ANCHOR: usize = 4_096;
 
 /// A segment as it is saved; its stream and its first message are in the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

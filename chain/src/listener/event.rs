@@ -206,7 +206,7 @@ mod tests {
     use streamchain_protocol::util::json;
 
     #[test]
-    fn every_event_is_read_as_it_was_written_and_none_that_lacks_a_member() {
+    fn events_are_read_as_written_and_not_without_a_member() {
         let anchored = EventKind::Anchored {
             anchorer: Address::repeat_byte(1),
             first: Seq(2),

@@ -1,4 +1,4 @@
-//! The head, the fork, the undoing.
+//! The head of the chain, the search for a fork, and what a fork undoes.
 
 use alloy_primitives::B256;
 
@@ -9,8 +9,8 @@ use super::ring::Mark;
 use super::step::{Next, Step, View};
 use crate::ethereum::{Answer, Block, BlockId, Request, RpcError};
 
-/// How far the head may be below what we have read before the node is taken for one that is syncing or lies. A node
-/// behind the same address may lag a few blocks; a fork that makes a chain shorter is shallower than this.
+/// How far the head may be below what we have read before the node is rejected. A node behind the same address may lag
+/// a few blocks; a fork that makes a chain shorter is shallower than this.
 const MAX_FALL: u64 = 128;
 
 impl Listener {
@@ -206,10 +206,10 @@ impl Listener {
         };
         self.waiting = false;
         if let Err(reason) = outcome {
-            // As after a crash: what is in doubt is told of again when its blocks are read again.
+            // As after a crash: events in doubt are in a batch again when their blocks are read again.
             return self.fail(reason, now_ms);
         }
-        // Undone or final: nothing more will be told of them.
+        // Undone or final: they will be in no batch any more.
         let seen_final = batch.seen.iter().filter(|event| batch.is_final(event));
         for event in batch.undone.iter().chain(&batch.finalized).chain(seen_final) {
             self.release(event);
@@ -271,7 +271,7 @@ impl Listener {
 
     fn refuse_rewrite(&mut self, mark: Mark, now_ms: u64) {
         let Mark { number, hash } = mark;
-        let reason = format!("it denies the finalized block {number} ({hash}); history is not rewritten");
+        let reason = format!("it denies the finalized block {number} ({hash})");
         self.reject_node(reason, now_ms);
     }
 }

@@ -36,9 +36,9 @@ pub enum Command {
 pub struct Settings {
     /// The chain's id, for the status.
     pub chain_id: u64,
-    /// The contract.
+    /// The address of the StreamChain contract.
     pub contract: Address,
-    /// The block the contract was deployed in: nothing is read before it.
+    /// The block in which the contract was deployed: nothing is read before it.
     pub start_block: u64,
     /// The pause between rounds, in ms.
     pub interval_ms: u64,
@@ -54,14 +54,14 @@ pub(super) struct Cursor {
     pub(super) finalized: Option<Mark>,
 }
 
-/// The machine. See the module's text.
+/// The machine that follows the contract; the module's text says what always holds.
 #[derive(Debug)]
 pub struct Listener {
     pub(super) settings: Settings,
     pub(super) journal: Journal,
     pub(super) cursor: Cursor,
     pub(super) ring: Ring,
-    /// Events that are not final.
+    /// The events that are not final.
     pub(super) held: BTreeMap<EventId, ChainEvent>,
     pub(super) step: Step,
     pub(super) waiting: bool,
@@ -79,7 +79,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// A machine with the state that was saved; without rows, a new one.
+    /// Makes a machine with the state that was saved; without rows, a new one.
     pub fn restore<'a>(
         settings: Settings,
         rows: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -145,7 +145,7 @@ impl Listener {
         self.next_round_ms = now_ms + self.settings.interval_ms;
     }
 
-    /// The node's answer cannot be true: nothing changes until a node gives a better one.
+    /// The node's answer cannot be true: nothing changes until a node answers better.
     pub(super) fn reject_node(&mut self, reason: String, now_ms: u64) {
         self.synced = false;
         self.fail(format!("RPC node rejected: {reason}"), now_ms);

@@ -1,13 +1,13 @@
 //! The listener: follows the contract's events, and takes back what a reorganisation takes back.
 //!
 //! What always holds:
-//! - every event that its owner was told of as seen is *held* (saved) from before it was told until it is final or
-//!   was told of as undone; held events at or above the cursor are in doubt, and are told of again, one way or the
-//!   other, before the cursor passes them;
-//! - blocks at or below the finalized mark are never undone: a node that says otherwise is not believed;
-//! - the cursor moves only after the owner has carried out what the blocks below it hold.
+//! - every event that was in a batch as seen is *held* (saved) from before that batch until it is final, or was in a
+//!   batch as undone; held events at or above the cursor are in doubt, and are in a batch again, as seen or as undone,
+//!   before the cursor passes them;
+//! - blocks at or below the finalized mark are never undone: a node that says otherwise is rejected;
+//! - the cursor moves only after the owner has carried out the events of the blocks below it.
 //!
-//! One round: newest and finalized block → is the last block we read still on the chain? if not, walk back to the
+//! One round: newest and finalized block → is the last block we read still on the chain? If not, search for the
 //! fork and undo → read what is new, block by block near the head (by block hash, so that nothing can slip between
 //! two answers), in ranges further back → mark final.
 
@@ -22,25 +22,24 @@ mod step;
 
 pub use event::{Batch, ChainEvent, EventId, EventKind, is_final};
 pub use machine::{Command, Listener, Settings};
-pub use scan::MAX_HELD_EVENTS;
 pub use status::Status;
 
 use machine::Cursor;
 use step::Step;
 
 /// Calls of one round at most: a Worker may make 1,000 an invocation.
-pub const MAX_CALLS_PER_ROUND: u32 = 400;
+const MAX_CALLS_PER_ROUND: u32 = 400;
 
 impl Listener {
-    /// The owner lost track of a command (it was interrupted): the round begins anew.
+    /// The owner lost track of a command (it was interrupted): the round begins again.
     pub fn handle_interruption(&mut self) {
         self.step = Step::Idle;
         self.waiting = false;
     }
 
-    /// Begins anew at the first block, for an owner that has lost, or dropped, what it was told: all events are told
-    /// of again, and those that are held and not on the chain are undone. That blocks were final is forgotten as well:
-    /// what the node says is final in the next round is.
+    /// Begins again at the first block, for an owner that has lost, or dropped, the events: all of them come again in
+    /// batches, and those that are held and not on the chain are undone. The finalized mark is forgotten as well: it
+    /// becomes what the node says in the next round.
     pub fn replay(&mut self) {
         self.cursor = Cursor {
             next: self.settings.start_block,
@@ -57,7 +56,8 @@ impl Listener {
         self.next_round_ms
     }
 
-    /// What to do now; `None`: nothing before [`Self::poll_timeout`], or before the outcome of the last command.
+    /// Returns what to do now; `None` means nothing before [`Self::poll_timeout`], or before the outcome of the last
+    /// command.
     pub fn next_command(&mut self, now_ms: u64) -> Option<Command> {
         if !self.journal.is_empty() {
             return Some(Command::Save(self.journal.take()));

@@ -1,7 +1,7 @@
-//! The blocks we have read, by height and hash: dense near the head, sparse further back.
+//! The blocks that we have read, by height and hash: dense near the head, sparse further back.
 //!
-//! What always holds: at least one entry is at or below the finalized mark, once there is a mark, so that a walk
-//! back to a fork always has a floor.
+//! What always holds: at least one entry is at or below the finalized mark, once there is a mark, so that a search for
+//! a fork always has a lower bound.
 
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::journal::Journal;
 pub(super) const PREFIX: &str = "ring/";
 
 /// Entries kept at most: several times what any chain takes to finalize at one entry a block. When there are more,
-/// every second one of the older half goes, and a walk back undoes a little more than it has to.
+/// every second one of the older half is dropped, and a search for a fork undoes a little more than it has to.
 const MAX_ENTRIES: usize = 2_048;
 
 /// A block on the chain that we follow.
@@ -79,7 +79,7 @@ impl Ring {
         self.blocks.below(&number).iter().map(mark).collect()
     }
 
-    /// Forgets all entries above `number`, or all.
+    /// Drops all entries above `number`, or all entries.
     pub(super) fn cut_above(&mut self, number: Option<u64>, journal: &mut Journal) {
         let above = number.map_or(0, |number| number + 1);
         let gone: Vec<u64> = self
@@ -91,7 +91,7 @@ impl Ring {
         self.forget(&gone, journal);
     }
 
-    /// Forgets what a walk back will never need: all but the newest entry at or below the finalized height.
+    /// Drops what a search for a fork never needs: all but the newest entry at or below the finalized height.
     pub(super) fn prune(&mut self, finalized: u64, journal: &mut Journal) {
         let Some(floor) = self.at_or_below(finalized) else {
             return;

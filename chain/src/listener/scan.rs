@@ -1,4 +1,4 @@
-//! Reading blocks.
+//! How blocks are read.
 //!
 //! Near the head: one block at a time, its header by number, then its logs by its hash; a node that does not know
 //! the block answers with an error, so an empty list means no events. Further back: ranges by number; the blocks at
@@ -16,7 +16,7 @@ use crate::ethereum::{Answer, Block, BlockId, Log, LogBlocks, Request, RpcError}
 const BY_HASH_WINDOW: u64 = 8;
 
 /// Events kept at most that are not final: about 30 MB. Above it, reading waits for finality.
-pub const MAX_HELD_EVENTS: usize = 100_000;
+const MAX_HELD_EVENTS: usize = 100_000;
 
 impl Listener {
     pub(super) fn scan_request(&self, scan: &Scan) -> Request {
@@ -124,8 +124,8 @@ impl Listener {
         self.scan_on(view, now_ms);
     }
 
-    /// A range that was no trouble: ask for a little more next time. Slowly, so that a provider with a fixed limit
-    /// refuses about one query in six.
+    /// Asks for a little more next time, after a range that the node answered. The range grows slowly, so that a provider
+    /// with a fixed limit refuses about one query in six.
     fn widen(&mut self) {
         self.range = (self.range + self.range / 8 + 1).min(self.settings.max_range.max(1));
     }
@@ -134,14 +134,14 @@ impl Listener {
         self.held.len() >= MAX_HELD_EVENTS
     }
 
-    /// The logs of all blocks from the cursor to `to`.
+    /// Takes in the logs of all blocks from the cursor to `to`.
     fn read_logs(&mut self, view: View, to: Mark, logs: Vec<Log>, now_ms: u64) {
         let seen = match self.checked(to, logs) {
             Ok(seen) => seen,
             Err(reason) => return self.reject_node(reason.into(), now_ms),
         };
         let final_to = view.finalized.map(|mark| mark.number);
-        // What an interrupted round told of, and is not there any more.
+        // Events of an interrupted round that are not on the chain any more.
         let undone: Vec<ChainEvent> = self
             .doubtful()
             .take_while(|event| event.block <= to.number)
@@ -154,7 +154,7 @@ impl Listener {
             finalized: Vec::new(),
             final_to,
         };
-        // The owner may be told of these from now on: hold them first. What is final cannot be taken back.
+        // These are saved before they are in a batch. What is final cannot be taken back.
         for event in batch.seen.iter().filter(|event| !batch.is_final(event)) {
             self.hold(event);
         }
@@ -164,7 +164,7 @@ impl Listener {
         }
     }
 
-    /// The logs as events in the order of the chain, or why they cannot be true.
+    /// Returns the logs as events in the order of the chain, or why they cannot be true.
     fn checked(&self, to: Mark, logs: Vec<Log>) -> Result<Vec<ChainEvent>, &'static str> {
         let blocks = self.cursor.next..=to.number;
         let mut events = Vec::with_capacity(logs.len());
@@ -191,7 +191,7 @@ impl Listener {
         }
     }
 
-    /// All blocks up to `to` are carried out: moves the cursor.
+    /// Moves the cursor: the events of all blocks up to `to` are carried out.
     pub(super) fn pass(&mut self, view: View, to: Mark, now_ms: u64) {
         self.cursor.next = to.number + 1;
         match view.finalized {

@@ -277,8 +277,8 @@ impl Anchoring {
         }
     }
 
-    /// The listener tells of all that is final.
-    pub fn tell_final(&mut self) {
+    /// The listener notifies of all that is final.
+    pub fn notify_final(&mut self) {
         let finalized = self.chain.finalized();
         for log in self
             .chain
@@ -300,9 +300,9 @@ impl Anchoring {
         self.save(rows);
     }
 
-    /// The listener tells that whatever was anchored and is not final was taken back: true or not, it must do no
+    /// The listener notifies that whatever was anchored and is not final was taken back: true or not, it must do no
     /// harm.
-    pub fn tell_reverted(&mut self) {
+    pub fn notify_reverted(&mut self) {
         for name in ["demo", "other", "third"] {
             let end = self.chain.next_seq(stream(name));
             let run = Run {
