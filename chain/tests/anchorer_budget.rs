@@ -1,5 +1,12 @@
 //! What the account's transactions may use in a day.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
 mod support;
 
 use streamchain_chain::anchorer::Settings;
@@ -47,11 +54,11 @@ fn a_spent_budget_waits_for_the_next_day_and_says_so() {
     let status = world.anchorer.status(world.now_ms);
     let budget = status.gas_budget.clone().unwrap();
     assert!(budget.waiting, "{status:?}");
-    assert_eq!(budget.resets_at % DAY_MS, 0, "it resets at midnight, UTC");
+    assert_eq!(budget.resets_ms % DAY_MS, 0, "it resets at midnight, UTC");
     assert!(world.error().contains("gas budget"), "{}", world.error());
     assert!(status.pending_segments > 0, "the rest waits");
 
-    let midnight = budget.resets_at;
+    let midnight = budget.resets_ms;
     assert_eq!(
         world.anchorer.poll_timeout(world.now_ms),
         Some(midnight),

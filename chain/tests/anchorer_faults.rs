@@ -1,5 +1,12 @@
 //! The anchorer when its process dies or its calls fail at every step.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
 mod support;
 
 use proptest::prelude::*;

@@ -1,5 +1,12 @@
 //! What messages cost, from a node's estimates and fees.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
 use alloy_primitives::Address;
 use streamchain_chain::costs::{Estimates, MESSAGES_PER_ANCHOR};
 use streamchain_chain::ethereum::FeePolicy;

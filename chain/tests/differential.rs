@@ -1,5 +1,12 @@
 //! Signing and hashing against the field's libraries, for many random values.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, eip191_hash_message, hex};
 use k256::ecdsa::SigningKey;

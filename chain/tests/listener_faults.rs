@@ -1,5 +1,12 @@
 //! The listener when its process dies, its calls fail and the chain forks, in any order.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
 mod support;
 
 use alloy_primitives::{Address, B256};

@@ -371,12 +371,12 @@ impl Anchorer {
             gas_budget: self.settings.daily_gas.map(|daily| GasBudget {
                 daily,
                 used: self.spending.gas(now_ms),
-                resets_at: end_of_day(now_ms),
+                resets_ms: end_of_day(now_ms),
                 waiting: self.next_round_ms == end_of_day(now_ms),
             }),
             blocked_streams: blocked.collect(),
             last_error: self.last_error.as_ref().map(|(text, _)| text.clone()),
-            last_error_at: self.last_error.as_ref().map(|(_, at)| *at),
+            last_error_ms: self.last_error.as_ref().map(|(_, at)| *at),
         }
     }
 }

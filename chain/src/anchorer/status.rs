@@ -29,7 +29,8 @@ pub struct Status {
     /// What went wrong last, until something goes right.
     pub last_error: Option<String>,
     /// When it went wrong, in Unix ms.
-    pub last_error_at: Option<u64>,
+    #[serde(rename = "lastErrorAt")]
+    pub last_error_ms: Option<u64>,
 }
 
 /// The transaction under way.
@@ -57,7 +58,8 @@ pub struct GasBudget {
     /// Gas used today, with all that the transaction under way may use.
     pub used: u64,
     /// When the next day begins, in Unix ms.
-    pub resets_at: u64,
+    #[serde(rename = "resetsAt")]
+    pub resets_ms: u64,
     /// Whether anchoring waits for that.
     pub waiting: bool,
 }

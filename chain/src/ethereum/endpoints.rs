@@ -15,8 +15,8 @@ const CHAIN_CHECK_MS: u64 = 600_000;
 
 #[derive(Clone, Debug, Default)]
 struct Endpoint {
-    rests_until: u64,
-    checked_until: u64,
+    rests_until_ms: u64,
+    checked_until_ms: u64,
 }
 
 /// The URLs of a chain, in order of preference, by their index.
@@ -50,15 +50,15 @@ impl Endpoints {
             .endpoints
             .iter()
             .enumerate()
-            .find(|(_, endpoint)| endpoint.rests_until <= now_ms);
+            .find(|(_, endpoint)| endpoint.rests_until_ms <= now_ms);
         let due = || {
             let endpoints = self.endpoints.iter().enumerate();
-            endpoints.min_by_key(|(_, endpoint)| endpoint.rests_until)
+            endpoints.min_by_key(|(_, endpoint)| endpoint.rests_until_ms)
         };
         let chosen = awake.or_else(due);
         Choice {
             index: chosen.map_or(0, |(index, _)| index),
-            check_chain: chosen.is_none_or(|(_, endpoint)| endpoint.checked_until <= now_ms),
+            check_chain: chosen.is_none_or(|(_, endpoint)| endpoint.checked_until_ms <= now_ms),
         }
     }
 
@@ -87,10 +87,10 @@ impl Endpoints {
             return Ok(());
         };
         if found != expected {
-            endpoint.rests_until = now_ms + WRONG_CHAIN_REST_MS;
+            endpoint.rests_until_ms = now_ms + WRONG_CHAIN_REST_MS;
             return Err(RpcError::WrongChain { expected, found });
         }
-        endpoint.checked_until = now_ms + CHAIN_CHECK_MS;
+        endpoint.checked_until_ms = now_ms + CHAIN_CHECK_MS;
         Ok(())
     }
 
@@ -98,8 +98,8 @@ impl Endpoints {
     pub fn handle_failure(&mut self, index: usize, now_ms: u64) {
         if let Some(endpoint) = self.endpoints.get_mut(index) {
             *endpoint = Endpoint {
-                rests_until: now_ms + REST_MS,
-                checked_until: 0,
+                rests_until_ms: now_ms + REST_MS,
+                checked_until_ms: 0,
             };
         }
     }

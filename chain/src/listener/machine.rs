@@ -170,7 +170,7 @@ impl Listener {
             lag: head.map_or(0, |head| (head + 1).saturating_sub(self.cursor.next)),
             held_events: self.held.len(),
             error: self.last_error.clone(),
-            last_poll_at: self.last_poll_ms,
+            last_poll_ms: self.last_poll_ms,
         }
     }
 }

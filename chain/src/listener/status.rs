@@ -23,5 +23,6 @@ pub struct Status {
     /// What went wrong, for people.
     pub error: Option<String>,
     /// When the last round began, in Unix ms.
-    pub last_poll_at: Option<u64>,
+    #[serde(rename = "lastPollAt")]
+    pub last_poll_ms: Option<u64>,
 }
