@@ -4,6 +4,12 @@ import { eventually, runningSystem } from "../tests/harness/system.ts";
 import { rounded } from "./lib/statistics.mjs";
 import { Uplink } from "./lib/uplink.mjs";
 
+/**
+ * @typedef {import("../tests/harness/system.ts").TestSystem} TestSystem
+ * @typedef {import("./lib/uplink.mjs").LedStream} LedStream
+ * @typedef {{ first: number, count: number, tx: string }} Anchor
+ */
+
 const SIZES = [1, 100, 1_000];
 const BYTES = 100;
 
@@ -15,19 +21,32 @@ const MODES = [
 ];
 const MODE_SIZES = [1, 100];
 
-/** The anchor that begins at this seq, once the edge has seen it. */
+/**
+ * The anchor that begins at this seq, once the edge has seen it.
+ * @param {TestSystem} system
+ * @param {string} name
+ * @param {number} first
+ */
 const anchorAt = (system, name, first) =>
   eventually(`the anchor at ${first} is on chain`, async () => {
+    /** @type {{ anchors: Anchor[] }} */
     const { anchors } = await system.get(`/v1/streams/${name}/anchors?from=${first}`);
     return anchors.find((anchor) => anchor.first === first);
   });
 
+/** @param {TestSystem} system @param {string} tx */
 const gasOf = async (system, tx) => {
   const receipt = await system.system.rpc("eth_getTransactionReceipt", [tx]);
   return Number(receipt.gasUsed);
 };
 
-/** Stores so many messages at once, and waits for their one anchor. */
+/**
+ * Stores so many messages at once, and waits for their one anchor.
+ * @param {TestSystem} system
+ * @param {LedStream} stream
+ * @param {string} name
+ * @param {number} count
+ */
 const anchored = async (system, stream, name, count) => {
   const first = stream.head;
   await stream.commit(stream.batch(count, BYTES), count);
@@ -36,11 +55,17 @@ const anchored = async (system, stream, name, count) => {
   return gasOf(system, anchor.tx);
 };
 
-/** Rows of one mode; every transaction found must be as large as its anchor says. */
+/**
+ * Rows of one mode; every transaction found must be as large as its anchor says.
+ * @param {TestSystem} system
+ * @param {Uplink} uplink
+ * @param {import("./lib/uplink.mjs").Settings} settings
+ * @param {string} what
+ */
 const gasOfMode = async (system, uplink, settings, what) => {
   const word = settings.mode ?? "prove";
   const name = `bench-gas-${word}`;
-  const stream = await uplink.takeUp(name, settings);
+  const stream = await uplink.acquireEpoch(name, settings);
   await anchored(system, stream, name, 1);
   const rows = [];
   for (const count of MODE_SIZES) {
@@ -55,7 +80,7 @@ const gasOfMode = async (system, uplink, settings, what) => {
   return rows;
 };
 
-/** What `GET /v1/costs` says beside it. */
+/** What `GET /v1/costs` says beside it. @param {TestSystem} system */
 const estimates = async (system) => {
   const costs = await system.get("/v1/costs");
   return ["root", "hash", "payload"].map((mode) => ({
@@ -71,7 +96,7 @@ const run = async () => {
   try {
     const uplink = await new Uplink(system.edge, system.system.master).register();
     const name = "bench-gas";
-    const stream = await uplink.takeUp(name);
+    const stream = await uplink.acquireEpoch(name);
     const opening = await anchored(system, stream, name, 1);
     const rows = [];
     for (const count of SIZES) {

@@ -7,17 +7,27 @@ import { runningSystem } from "../tests/harness/system.ts";
 import { udpEchoTimes } from "./lib/echo.mjs";
 import { median, quantile, ratio, rounded } from "./lib/statistics.mjs";
 
+/**
+ * @typedef {import("playwright-core").Page} Page
+ * @typedef {{ perSecond: number, count: number, bytes: number }} Pace
+ */
+
 const PER_SECOND = 1_000;
 const SECONDS = 10;
 const WARM_UP_SECONDS = 2;
 const BYTES = 100;
 
-/** Runs in the page: publishes what is due every few ms; resolves to each message's milliseconds. */
+/**
+ * Runs in the page: publishes what is due every few ms; resolves to each message's milliseconds.
+ * @param {Pace} pace
+ */
 const paced = async ({ perSecond, count, bytes }) => {
   const TICK_MS = 4;
   const { connect } = window.tools.lib;
   const [writer, reader] = [connect({ stream: "bench-latency" }), connect({ stream: "bench-latency" })];
+  /** @type {number[]} */
   const times = [];
+  /** @type {Promise<void>} */
   const all = new Promise((resolve) => {
     reader.subscribe({ from: 0 }).on("message", ({ payload }) => {
       times.push(performance.now() - new DataView(payload.buffer, payload.byteOffset).getFloat64(0));
@@ -42,14 +52,19 @@ const paced = async ({ perSecond, count, bytes }) => {
   return times;
 };
 
-/** Runs in the page: the same pace over a data channel from one peer connection of the page to another. */
+/**
+ * Runs in the page: the same pace over a data channel from one peer connection of the page to another.
+ * @param {Pace} pace
+ */
 const pacedBetweenPeers = async ({ perSecond, count, bytes }) => {
   const TICK_MS = 4;
   const [a, b] = [new RTCPeerConnection(), new RTCPeerConnection()];
   a.onicecandidate = ({ candidate }) => candidate && b.addIceCandidate(candidate);
   b.onicecandidate = ({ candidate }) => candidate && a.addIceCandidate(candidate);
   const channel = a.createDataChannel("bench");
+  /** @type {number[]} */
   const times = [];
+  /** @type {Promise<void>} */
   const all = new Promise((resolve) => {
     b.ondatachannel = ({ channel: other }) => {
       other.binaryType = "arraybuffer";
@@ -63,9 +78,9 @@ const pacedBetweenPeers = async ({ perSecond, count, bytes }) => {
     channel.onopen = resolve;
   });
   await a.setLocalDescription();
-  await b.setRemoteDescription(a.localDescription);
+  if (a.localDescription) await b.setRemoteDescription(a.localDescription);
   await b.setLocalDescription();
-  await a.setRemoteDescription(b.localDescription);
+  if (b.localDescription) await a.setRemoteDescription(b.localDescription);
   await opened;
   const start = performance.now();
   let sent = 0;
@@ -84,6 +99,7 @@ const pacedBetweenPeers = async ({ perSecond, count, bytes }) => {
   return times;
 };
 
+/** @param {Page} page */
 const measure = async (page) => {
   const count = (WARM_UP_SECONDS + SECONDS) * PER_SECOND;
   const warm = WARM_UP_SECONDS * PER_SECOND;
@@ -94,6 +110,7 @@ const measure = async (page) => {
   return { relayed, direct, echoed };
 };
 
+/** @param {string} name @param {number} q @param {Awaited<ReturnType<typeof measure>>} times */
 const row = (name, q, { relayed, direct, echoed }) => ({
   figure: `publish → deliver, ${name}, ${PER_SECOND} messages/s of ${BYTES} B`,
   value: rounded(quantile(relayed, q)),

@@ -1,11 +1,20 @@
 // What one relay does: deliveries per second to more and more subscribers, publish → deliver without a browser, and how
-// long those inside their rates wait while others flood it. `relay-node bench` measures it: one shard, real UDP on
+// long those inside their rates wait while others flood it. `relay-testkit bench` measures it: one shard, real UDP on
 // loopback, clients in another thread, an edge that stores at once.
 
 import { spawnSync } from "node:child_process";
-import { relayPath } from "../scripts/lib/build/relay.mjs";
+import { buildRelayTestkit, relayTestkitPath } from "../scripts/lib/build/relay.mjs";
 import { udpEchoTimes } from "./lib/echo.mjs";
 import { quantile, ratio, rounded } from "./lib/statistics.mjs";
+
+/**
+ * @typedef {{ subscribers: number, deliveriesPerSecond: number, deliveriesPerRelayCpuSecond?: number, published: number,
+ *   seconds: number, gaps: number }} FanOut
+ * @typedef {{ p50: number, p90: number }} Micros
+ * @typedef {{ calm: number, flooders: number, aloneMicros: Micros, besideMicros: Micros, taken: number, limited: number }} Flood
+ * @typedef {{ latency: { p50Micros: number, p99Micros: number, delivered: number, messages: number }, fanOut: FanOut[],
+ *   flood: Flood }} Measured
+ */
 
 const SUBSCRIBERS = [1, 10, 100, 1_000];
 const BYTES = 100;
@@ -13,13 +22,15 @@ const SECONDS = 5;
 const PER_SECOND = 1_000;
 const MICROS_PER_MS = 1_000;
 
+/** @returns {Measured} */
 const measured = () => {
   const args = ["bench", "--subscribers", SUBSCRIBERS.join(","), "--payload", `${BYTES}`, "--seconds", `${SECONDS}`];
-  const { status, stdout, stderr } = spawnSync(relayPath(), args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`relay-node bench: exit code ${status}\n${stderr}`);
+  const { status, stdout, stderr } = spawnSync(relayTestkitPath(), args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`relay-testkit bench: exit code ${status}\n${stderr}`);
   return JSON.parse(stdout.slice(stdout.indexOf("{")));
 };
 
+/** @param {FanOut} run */
 const deliveryRow = (run) => ({
   figure: `deliveries of ${BYTES} B to ${run.subscribers} ${run.subscribers === 1 ? "subscriber" : "subscribers"}`,
   value: rounded(run.deliveriesPerSecond),
@@ -33,19 +44,21 @@ const deliveryRow = (run) => ({
     .join("; "),
 });
 
+/** @param {Measured["latency"]} latency @param {number[]} echoes */
 const latencyRows = (latency, echoes) =>
-  [
-    ["p50", 0.5],
-    ["p99", 0.99],
-  ].map(([name, q]) => ({
+  /** @type {const} */ ([
+    { name: "p50", field: "p50Micros", q: 0.5 },
+    { name: "p99", field: "p99Micros", q: 0.99 },
+  ]).map(({ name, field, q }) => ({
     figure: `publish → deliver, ${name}, ${PER_SECOND} messages/s of ${BYTES} B, native clients`,
-    value: rounded(latency[`${name}Micros`] / MICROS_PER_MS),
+    value: rounded(latency[field] / MICROS_PER_MS),
     unit: "ms",
-    note: ratio(latency[`${name}Micros`] / MICROS_PER_MS, quantile(echoes, q), "UDP echo between Node processes"),
+    note: ratio(latency[field] / MICROS_PER_MS, quantile(echoes, q), "UDP echo between Node processes"),
   }));
 
+/** @param {Flood} flood */
 const floodRows = ({ calm, flooders, aloneMicros, besideMicros, taken, limited }) =>
-  ["p50", "p90"].map((name) => ({
+  /** @type {const} */ (["p50", "p90"]).map((name) => ({
     figure: `publish → accepted, ${name}, ${calm} clients beside ${flooders} far over their rates`,
     value: rounded(besideMicros[name] / MICROS_PER_MS),
     unit: "ms",
@@ -56,6 +69,7 @@ const floodRows = ({ calm, flooders, aloneMicros, besideMicros, taken, limited }
   }));
 
 const run = async () => {
+  await buildRelayTestkit();
   const { latency, fanOut, flood } = measured();
   if (latency.delivered < latency.messages) throw new Error(`${latency.delivered} of ${latency.messages} delivered`);
   const echoes = await udpEchoTimes({ count: SECONDS * PER_SECOND, bytes: BYTES, perSecond: PER_SECOND });

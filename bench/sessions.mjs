@@ -3,13 +3,17 @@
 import { launchChromium } from "../tests/harness/browser.ts";
 import { bareApiPage } from "../tests/harness/pages.ts";
 import { runningSystem } from "../tests/harness/system.ts";
-import { median, quantile, ratio, rounded } from "./lib/statistics.mjs";
+import { median, quantile, ratio, repeated, rounded } from "./lib/statistics.mjs";
+
+/**
+ * @typedef {import("playwright-core").Page} Page
+ */
 
 const SESSIONS = 20;
-/** What the first ones find cold is not what is measured. */
+/** The first sessions fill caches and are not measured. */
 const WARM_UP = 3;
 
-/** Milliseconds of one GET that the edge answers without asking anything. */
+/** Milliseconds of one GET that the edge answers without a call to an object or the database. */
 const bareRequest = () => {
   const start = performance.now();
   return fetch("/v1/health", { cache: "no-store" })
@@ -17,6 +21,7 @@ const bareRequest = () => {
     .then(() => performance.now() - start);
 };
 
+/** @param {string} stream */
 const oneSession = async (stream) => {
   const session = new window.tools.RawSession();
   const times = await session.open(stream);
@@ -34,10 +39,10 @@ const betweenTwoPeers = async () => {
     channel.onopen = resolve;
   });
   await a.setLocalDescription();
-  await b.setRemoteDescription(a.localDescription);
+  if (a.localDescription) await b.setRemoteDescription(a.localDescription);
   await b.setLocalDescription();
   const start = performance.now();
-  await a.setRemoteDescription(b.localDescription);
+  if (b.localDescription) await a.setRemoteDescription(b.localDescription);
   await opened;
   const time = performance.now() - start;
   a.close();
@@ -45,16 +50,16 @@ const betweenTwoPeers = async () => {
   return time;
 };
 
+/** @param {Page} page */
 const measure = async (page) => {
-  const run = async (once, argument) => {
-    const results = [];
-    for (let i = 0; i < WARM_UP + SESSIONS; i++) results.push(await page.evaluate(once, argument));
-    return results.slice(WARM_UP);
-  };
-  const sessions = await run(oneSession, "bench-sessions");
-  return { sessions, bare: await run(bareRequest), peers: await run(betweenTwoPeers) };
+  /** @template T @param {() => Promise<T>} once */
+  const warm = async (once) => (await repeated(WARM_UP + SESSIONS, once)).slice(WARM_UP);
+  const sessions = await warm(() => page.evaluate(oneSession, "bench-sessions"));
+  const bare = await warm(() => page.evaluate(bareRequest));
+  return { sessions, bare, peers: await warm(() => page.evaluate(betweenTwoPeers)) };
 };
 
+/** @param {Awaited<ReturnType<typeof measure>>} seen */
 const rows = ({ sessions, bare, peers }) => {
   const answers = sessions.map(({ answerMs }) => answerMs);
   const opens = sessions.map(({ openMs }) => openMs);

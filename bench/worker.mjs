@@ -1,4 +1,4 @@
-// The Worker as it is deployed: what it weighs, and how long it takes to start.
+// The Worker as it is deployed: its size, and how long it takes to start.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -46,8 +46,12 @@ const OWN = () => ({
 
 const EMPTY = () => ({ modules: true, script: "export default { fetch: () => new Response('ok') };" });
 
-/** From nothing to the first answer: the runtime's process, the Worker, one request. */
+/**
+ * Milliseconds from the start of the runtime's process to the Worker's first answer.
+ * @param {() => any} options of either kind of Worker
+ */
 const coldStart = (options) => async () => {
+  /** @type {Miniflare | undefined} */
   let worker;
   const time = await milliseconds(async () => {
     worker = new Miniflare(convertV4MiniflareOptions({ compatibilityDate: "2026-10-01", ...options() }));
@@ -55,7 +59,7 @@ const coldStart = (options) => async () => {
     await response.text();
     if (!response.ok) throw new Error(`/v1/health: ${response.status}`);
   });
-  await worker.dispose();
+  await worker?.dispose();
   return time;
 };
 

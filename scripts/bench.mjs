@@ -13,6 +13,12 @@ import { describeMachine, machine } from "./lib/machine.mjs";
 import { ROOT } from "./lib/paths.mjs";
 import { setUp } from "./lib/setup/index.mjs";
 
+/**
+ * @typedef {{ bench: string, figure: string, value: number, unit: string, note?: string }} BenchRow
+ * @typedef {{ date: string, load: number, benches: string[] }} Run
+ * @typedef {{ date: string, machine: ReturnType<typeof machine>, rows: BenchRow[] }} Results
+ */
+
 const FOLDER = join(ROOT, "bench");
 
 const ABOUT = {
@@ -24,23 +30,29 @@ const ABOUT = {
 /** The benches that there are, each with what its file says of itself. */
 const benchFiles = () => {
   const files = readdirSync(FOLDER).filter((name) => name.endsWith(".mjs"));
+  /** @param {string} file */
   const about = (file) =>
     readFileSync(join(FOLDER, file), "utf8")
       .slice("// ".length)
-      .split(/[:.\n]/, 1)[0];
+      .replace(/[:.\n].*/s, "");
   return files.sort().map((file) => ({ name: basename(file, ".mjs"), title: about(file), file }));
 };
 
+/** @param {BenchRow[]} rows */
 const table = (rows) => {
   const cells = rows.map(({ bench, figure, value, unit, note = "" }) => [bench, figure, `${value} ${unit}`, note]);
   const header = ["Bench", "Figure", "Value", "Note"];
-  const widths = header.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i].length)));
-  const line = (row) => `| ${row.map((cell, i) => cell.padEnd(widths[i])).join(" | ")} |`;
+  const widths = header.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]?.length ?? 0)));
+  /** @param {string[]} row */
+  const line = (row) => `| ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(" | ")} |`;
   return [line(header), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...cells.map(line)].join("\n");
 };
 
+/** @param {readonly { file: string }[]} files @param {object} context */
 const runBenches = async (files, context) => {
+  /** @type {BenchRow[]} */
   const rows = [];
+  /** @type {string[]} */
   const failures = [];
   for (const { file } of files) {
     const { benches } = await import(join(FOLDER, file));
@@ -59,13 +71,22 @@ const runBenches = async (files, context) => {
   return { rows, failures };
 };
 
+/** @param {BenchRow[]} rows */
 const benchesOf = (rows) => [...new Set(rows.map(({ bench }) => bench))];
 
-/** What earlier runs of the same day on the same machine measured and this one left out: their rows, and which run it was. */
+/**
+ * What earlier runs of the same day on the same machine measured and this one left out: their rows, and which run it was.
+ * @param {string} file
+ * @param {Results} results
+ */
 const keptOf = (file, { rows }) => {
-  if (!existsSync(file)) return { rows: [], runs: [] };
+  /** @type {{ rows: BenchRow[], runs: Run[] }} */
+  const nothing = { rows: [], runs: [] };
+  if (!existsSync(file)) return nothing;
   const measured = new Set(benchesOf(rows));
+  /** @type {Results & { runs?: Run[] }} */
   const before = JSON.parse(readFileSync(file, "utf8"));
+  /** @param {Run} run @returns {Run} */
   const of = ({ date, load, benches }) => ({ date, load, benches: benches.filter((bench) => !measured.has(bench)) });
   const last = { date: before.date, load: before.machine.load, benches: benchesOf(before.rows) };
   return {
@@ -74,6 +95,7 @@ const keptOf = (file, { rows }) => {
   };
 };
 
+/** @param {Results} result */
 const write = (result) => {
   const slug = result.machine.cpu
     .toLowerCase()
@@ -100,7 +122,9 @@ await main(async () => {
   const { startSystem } = await import("./lib/system/index.mjs");
   const { chromiumPath } = await import("./lib/setup/chromium.mjs");
   await buildAll();
-  const before = machine(chromiumPath());
+  const browser = chromiumPath();
+  if (!browser) throw new Failure("The benches need Chromium.", ["npm run setup installs it."]);
+  const before = machine(browser);
   const { rows, failures } = await runBenches(files, { startSystem, chromiumPath, machine: before, log: console.log });
   const result = { date: new Date().toISOString(), machine: before, rows };
   heading(describeMachine(result.machine));

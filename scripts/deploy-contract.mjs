@@ -3,7 +3,7 @@
 
 import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { Failure, main } from "./lib/console.mjs";
+import { codeOf, Failure, main, messageOf } from "./lib/console.mjs";
 import { ROOT } from "./lib/paths.mjs";
 
 const HELP = `Deploys the StreamChain contract and writes its address where the edge reads it.
@@ -43,10 +43,11 @@ const readOptions = () => {
       },
     }).values;
   } catch (cause) {
-    throw new Failure(cause.message, ["`node scripts/deploy-contract.mjs --help` lists the options."]);
+    throw new Failure(messageOf(cause), ["`node scripts/deploy-contract.mjs --help` lists the options."]);
   }
 };
 
+/** @param {string | undefined} text */
 const chainIdFrom = (text) => {
   if (text === undefined) return undefined;
   const id = Number(text);
@@ -58,7 +59,7 @@ const loadLibrary = async () => {
   try {
     return await import("./lib/deploy.mjs");
   } catch (cause) {
-    if (cause.code !== "ERR_MODULE_NOT_FOUND") throw cause;
+    if (codeOf(cause) !== "ERR_MODULE_NOT_FOUND") throw cause;
     throw new Failure("The npm packages are not installed.", ["Run `npm ci` (or `npm start`, which does it)."]);
   }
 };

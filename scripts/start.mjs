@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { box, Failure, green, heading, main, printFailure } from "./lib/console.mjs";
+import { box, Failure, green, heading, main, messageOf, printFailure } from "./lib/console.mjs";
 import { ROOT, STATE } from "./lib/paths.mjs";
 import { setUp } from "./lib/setup/index.mjs";
 
@@ -22,6 +22,7 @@ contract, the edge Worker, one relay. Ctrl-C stops all of it; its state stays in
 
 The ports can also come from the environment: STREAMCHAIN_PORT, STREAMCHAIN_CHAIN_PORT, STREAMCHAIN_RELAY_PORT.`;
 
+/** @satisfies {import("node:util").ParseArgsOptionsConfig} */
 const OPTIONS = {
   fresh: { type: "boolean", default: false },
   port: { type: "string", default: process.env.STREAMCHAIN_PORT ?? "8787" },
@@ -32,22 +33,26 @@ const OPTIONS = {
   help: { type: "boolean", default: false },
 };
 
+/** @typedef {Awaited<ReturnType<typeof import("./lib/system/index.mjs").startSystem>>} System */
+
 const HIGHEST_PORT = 65_535;
 
 const options = () => {
   try {
     return parseArgs({ options: OPTIONS }).values;
   } catch (error) {
-    throw new Failure(error.message, ["npm start -- --help"]);
+    throw new Failure(messageOf(error), ["npm start -- --help"]);
   }
 };
 
+/** @param {ReturnType<typeof options>} flags @param {"port" | "chain-port" | "relay-port"} name */
 const port = (flags, name) => {
   const number = Number(flags[name]);
   if (Number.isInteger(number) && number > 0 && number <= HIGHEST_PORT) return number;
   throw new Failure(`--${name} must be a port number: ${flags[name]}`);
 };
 
+/** @param {{ chain: number, edge: number, relay: number }} ports */
 const requirePorts = async (ports) => {
   const { requireFree } = await import("./lib/system/ports.mjs");
   await requireFree({ what: "local chain", transport: "tcp", port: ports.chain, flag: "--chain-port" });
@@ -55,30 +60,36 @@ const requirePorts = async (ports) => {
   await requireFree({ what: "relay", transport: "udp", port: ports.relay, flag: "--relay-port" });
 };
 
-/** Makes `npx wrangler dev` serve the same chain; a .dev.vars that is there keeps all that is not the chain's. */
+/**
+ * Makes `npx wrangler dev` serve the same chain; a .dev.vars that is there keeps all that is not the chain's.
+ * @param {System} system
+ */
 const writeDevVars = async (system) => {
   const { writeEdgeVars } = await import("./lib/deploy.mjs");
   const { writeVars } = await import("./lib/system/edge.mjs");
   const file = join(ROOT, ".dev.vars");
   if (!existsSync(file)) writeVars(file, { MASTER_SECRET: system.master, ANCHORER_KEY: system.operator.key });
-  await writeEdgeVars(file, system.contract, system.urls.rpc);
+  if (system.contract) await writeEdgeVars(file, system.contract, system.urls.rpc);
 };
 
+/** @param {System} system */
 const announce = (system) => {
   const lines = ["StreamChain runs.", "", `  Open      ${system.urls.edge}`];
   if (system.urls.tunnel) lines.push(`  Public    ${system.urls.tunnel}`);
-  lines.push(`  Chain     ${system.urls.rpc} (id 31337)`, `  Contract  ${system.contract.address}`);
+  lines.push(`  Chain     ${system.urls.rpc} (id 31337)`, `  Contract  ${system.contract?.address}`);
   lines.push("  Logs      .streamchain/logs/", "", "Ctrl-C stops all of it; the next start goes on where it left off.");
   console.log(`\n${green(box(lines))}`);
 };
 
 /** Resolves at the first signal after the system serves; one that comes before ends us, and our children, at once. */
 const catchSignals = () => {
+  /** @type {(value?: unknown) => void} */
   let resolve = () => process.exit(1);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => resolve());
   return { next: () => new Promise((done) => (resolve = done)) };
 };
 
+/** @param {ReturnType<typeof options>} flags */
 const run = async (flags) => {
   const { startSystem } = await import("./lib/system/index.mjs");
   const { claimFolder } = await import("./lib/system/state.mjs");
@@ -101,6 +112,7 @@ const run = async (flags) => {
   });
   await writeDevVars(system);
   announce(system);
+  /** @type {unknown} */
   let failure = null;
   await Promise.race([system.died, signals.next()]).catch((error) => {
     failure = error;

@@ -15,6 +15,7 @@ const ABOUT = {
   kind: "test group",
 };
 
+/** @param {import("./lib/test/groups.mjs").TestGroup} group */
 const runGroup = async ({ name, title, run }) => {
   const start = Date.now();
   heading(`▶ ${title}`);

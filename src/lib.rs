@@ -8,19 +8,17 @@ mod audit;
 mod auth;
 mod config;
 mod cors;
-mod durable;
 mod http;
-mod limits;
+mod objects;
 mod outbound;
 mod problem;
 mod query;
 mod random;
+mod rate_limit;
 mod request;
+mod response;
 mod router;
-mod row;
-mod rpc;
-mod settings;
-mod store;
+mod storage;
 
 use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
 
@@ -39,5 +37,5 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
 /// The watchdog: re-arms what goes on by itself, should its alarm have been dropped.
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    durable::ensure_chain_objects(&env).await;
+    objects::ensure_chain_objects(&env).await;
 }

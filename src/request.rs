@@ -1,23 +1,147 @@
-//! Requests as the platform takes them: to Durable Objects, and to servers outside.
+//! One request of the HTTP API with what is needed to answer it.
 
-use wasm_bindgen::JsValue;
-use worker::web_sys::{self, RequestInit};
-use worker::{Headers, Method, Request};
+use crate::config::Config;
+use crate::problem::{Kind, Problem};
+use crate::query;
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use std::rc::Rc;
+use streamchain_protocol::ids::{ShortId, StreamRef};
+use streamchain_protocol::limits::EXACT_INTEGER_MAX;
+use worker::{Date, Env, Headers, Request};
 
-/// A request with a body, if there is one. `worker`'s own `RequestInit` would link what it says of images to Cloudflare.
-pub fn request(
-    method: &Method,
-    url: &str,
-    headers: Option<&Headers>,
-    body: Option<&JsValue>,
-) -> worker::Result<Request> {
-    let init = RequestInit::new();
-    init.set_method(method.as_ref());
-    if let Some(headers) = headers {
-        init.set_headers(headers.0.as_ref());
+/// Largest JSON body of a request by a client, bytes: names and tokens are far below it.
+pub const JSON_MAX_BYTES: usize = 16 * 1024;
+
+/// Most rows on one page of a list, and how many there are unless the request says so.
+const PAGE_MAX_ROWS: u64 = 1_000;
+const PAGE_DEFAULT_ROWS: u64 = 100;
+
+/// One request with what is needed to answer it.
+pub struct Call {
+    request: Request,
+    /// Bindings.
+    pub env: Env,
+    /// Settings.
+    pub config: Rc<Config>,
+    /// When it came, Unix milliseconds.
+    pub now_ms: u64,
+    /// An access token out of the query, where one may stand there.
+    pub url_token: Option<String>,
+}
+
+impl Call {
+    /// A request that has just come.
+    pub fn new(request: Request, env: Env, config: Rc<Config>) -> Self {
+        Self {
+            request,
+            env,
+            config,
+            now_ms: Date::now().as_millis(),
+            url_token: None,
+        }
     }
-    if let Some(body) = body {
-        init.set_body(body);
+
+    /// The request's headers.
+    pub fn headers(&self) -> &Headers {
+        self.request.headers()
     }
-    Ok(web_sys::Request::new_with_str_and_init(url, &init)?.into())
+
+    /// The host, and the port if it is not the scheme's own, that the request was sent to.
+    pub fn host(&self) -> String {
+        let url = self.request.inner().url();
+        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+        rest.split('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// What routes to a stream's object.
+    pub fn short(&self, stream: &StreamRef) -> ShortId {
+        stream.short(self.config.operator)
+    }
+
+    /// A parameter of the query.
+    pub fn query(&self, name: &str) -> Result<Option<String>, Problem> {
+        Ok(query::parameter(&self.request.inner().url(), name))
+    }
+
+    /// A number in the query.
+    pub fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
+        self.query(name)?
+            .map(|text| parse_number(name, &text))
+            .transpose()
+    }
+
+    /// How many rows the page of a list may hold.
+    pub fn page_rows(&self) -> Result<usize, Problem> {
+        let asked = self.number("limit")?.unwrap_or(PAGE_DEFAULT_ROWS);
+        Ok(asked.clamp(1, PAGE_MAX_ROWS) as usize)
+    }
+
+    /// Whether the client asks for `media_type` by name.
+    pub fn accepts(&self, media_type: &str) -> Result<bool, Problem> {
+        Ok(self
+            .headers()
+            .get("accept")?
+            .is_some_and(|accept| accept.contains(media_type)))
+    }
+
+    /// Refuses a body of any other type.
+    pub fn need_type(&self, expected: &str) -> Result<(), Problem> {
+        let given = self.headers().get("content-type")?.unwrap_or_default();
+        let essence = given.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case(expected) {
+            return Ok(());
+        }
+        let detail = format!("content-type is {given:?}: expected {expected}");
+        Err(Problem::new(Kind::UnsupportedType, detail).header("accept-post", expected))
+    }
+
+    /// The body, read no further than `limit` bytes.
+    pub async fn body(&mut self, limit: usize) -> Result<Vec<u8>, Problem> {
+        let too_large = || Problem::new(Kind::TooLarge, format!("the body is above {limit} bytes"));
+        let stated = self
+            .headers()
+            .get("content-length")?
+            .and_then(|length| length.parse::<usize>().ok());
+        if stated.is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        if self.request.inner().body().is_none() {
+            return Ok(Vec::new());
+        }
+        let mut body = Vec::with_capacity(stated.unwrap_or(0));
+        let mut chunks = self.request.stream()?;
+        while let Some(chunk) = chunks.next().await {
+            body.extend(chunk?);
+            if body.len() > limit {
+                return Err(too_large());
+            }
+        }
+        Ok(body)
+    }
+
+    /// The body as JSON.
+    pub async fn json<T: DeserializeOwned>(&mut self, limit: usize) -> Result<T, Problem> {
+        from_json(&self.body(limit).await?)
+    }
+}
+
+/// A decimal number that all parts carry exactly.
+pub fn parse_number(name: &str, text: &str) -> Result<u64, Problem> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| digits && *number <= EXACT_INTEGER_MAX);
+    number.ok_or_else(|| {
+        Problem::new(
+            Kind::BadRequest,
+            format!("{name}: expected a number from 0 to 2^53 - 1"),
+        )
+    })
+}
+
+/// Reads JSON.
+pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    Ok(streamchain_protocol::util::json::from_bytes(body)?)
 }

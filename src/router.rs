@@ -1,11 +1,14 @@
 //! Paths → resources. A path is parsed once, into a [`Route`] that can't be wrong.
 
-use crate::audit::{self, Action, Attempt};
+use crate::audit::{Action, Attempt};
 use crate::config::Config;
 use crate::cors;
-use crate::http::{self, Call};
-use crate::limits;
+use crate::http;
+use crate::objects::audit::api as audit;
+use crate::objects::limits::api as limits_api;
 use crate::problem::{Kind, Problem};
+use crate::rate_limit;
+use crate::request::{Call, parse_number};
 use alloy_primitives::Address;
 use streamchain_edge_core::rate_policy::Policy;
 use streamchain_protocol::ids::{KeyId, ProducerId, RelayId, Seq, SessionRef, StreamRef};
@@ -201,7 +204,7 @@ fn parse_address(text: &str) -> Result<Address, Problem> {
 }
 
 fn parse_seq(text: &str) -> Result<Seq, Problem> {
-    http::parse_number("seq", text).map(Seq)
+    parse_number("seq", text).map(Seq)
 }
 
 /// Answers a request; never fails, whatever goes wrong behind it.
@@ -237,7 +240,7 @@ async fn dispatch(request: Request, path: &str, env: Env, context: &Context) -> 
         return Err(Problem::new(Kind::MethodNotAllowed, detail).header("allow", route.allow()));
     }
     if route == Route::Health {
-        return http::health();
+        return http::health::get();
     }
     let config = Config::of(&env);
     let config = config.map_err(|error| Problem::new(Kind::Misconfigured, error.to_string()))?;
@@ -251,11 +254,11 @@ async fn dispatch(request: Request, path: &str, env: Env, context: &Context) -> 
 
 async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Problem> {
     if !route.is_for_relays() {
-        let client = limits::client(call.headers());
-        limits::front(&call.env, &call.config, &client).await?;
+        let client = rate_limit::client(call.headers());
+        rate_limit::front(&call.env, &call.config, &client).await?;
         if route.gives_credentials(&method) {
             let policy = Policy::CredentialsAddress;
-            if let Some(refused) = limits::take(&call.env, &call.config, policy, &client).await? {
+            if let Some(refused) = limits_api::take(&call.env, &call.config, policy, &client).await? {
                 return Ok(refused);
             }
         }
@@ -264,12 +267,12 @@ async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Pr
         (_, Route::Config) => http::config::get(&call),
         (_, Route::Status) => http::status::get(&call).await,
         (_, Route::Costs) => http::costs::get(&call).await,
-        (_, Route::Guest) => http::auth::guest(&call),
+        (_, Route::Guest) => http::tokens::guest(&call),
         (_, Route::Audit) => http::audit::list(&call).await,
-        (_, Route::Nonce) => http::auth::nonce(&call),
-        (_, Route::Wallet) => http::auth::wallet(call).await,
-        (_, Route::Token) => http::auth::token(call).await,
-        (_, Route::Revoke) => http::auth::revoke(call).await,
+        (_, Route::Nonce) => http::tokens::nonce(&call),
+        (_, Route::Wallet) => http::tokens::wallet(call).await,
+        (_, Route::Token) => http::tokens::token(call).await,
+        (_, Route::Revoke) => http::tokens::revoke(call).await,
         (Method::Post, Route::Keys) => http::keys::create(call).await,
         (_, Route::Keys) => http::keys::list(&call).await,
         (_, Route::Key(key)) => http::keys::remove(&call, key).await,
@@ -304,7 +307,7 @@ async fn answer(call: Call, method: Method, route: Route) -> Result<Response, Pr
             http::relays::producer(&call, &relay, &stream, producer).await
         }
         (_, Route::Batches(relay, stream)) => http::relays::batch(call, &relay, &stream).await,
-        (_, Route::Health) => http::health(),
+        (_, Route::Health) => http::health::get(),
     }
 }
 

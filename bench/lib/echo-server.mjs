@@ -1,7 +1,7 @@
-// A process that sends each UDP datagram back: the floor for anything that goes to a server and returns.
+// A process that sends each UDP datagram back: the lower bound for a round trip to a server.
 
 import { createSocket } from "node:dgram";
 
 const socket = createSocket("udp4");
 socket.on("message", (bytes, { port, address }) => socket.send(bytes, port, address));
-socket.bind(0, "127.0.0.1", () => process.send({ port: socket.address().port }));
+socket.bind(0, "127.0.0.1", () => process.send?.({ port: socket.address().port }));

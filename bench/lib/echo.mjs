@@ -9,11 +9,15 @@ const SERVER = fileURLToPath(new URL("echo-server.mjs", import.meta.url));
 /** How often due datagrams are sent. */
 const TICK_MS = 5;
 
-/** Round trips in ms of `count` datagrams of `bytes` bytes at `perSecond`. */
+/**
+ * Round trips in ms of `count` datagrams of `bytes` bytes at `perSecond`.
+ * @param {{ count: number, bytes: number, perSecond: number }} how
+ */
 export const udpEchoTimes = async ({ count, bytes, perSecond }) => {
   const server = fork(SERVER);
   const [{ port }] = await once(server, "message");
   const socket = createSocket("udp4");
+  /** @type {number[]} */
   const times = [];
   socket.on("message", (echo) => times.push(performance.now() - echo.readDoubleBE(0)));
   const start = performance.now();

@@ -30,11 +30,32 @@ import { readPackets, roundTrips } from "../../tests/network/harness/packets.ts"
 import { FIREWALLS, pathOf } from "../../tests/network/harness/paths.ts";
 import { median, repeated } from "./statistics.mjs";
 
+/**
+ * @typedef {import("playwright-core").Page} Page
+ * @typedef {import("../../tests/network/harness/cases.ts").NetworkCase} NetworkCase
+ * @typedef {import("../../tests/network/harness/hosts.ts").Host} Host
+ * @typedef {import("../../tests/network/harness/hosts.ts").Line} Line
+ * @typedef {import("../../tests/network/harness/hosts.ts").WireQuality} WireQuality
+ *
+ * @typedef {object} Place a host with a browser at the end of a line
+ * @property {string} name
+ * @property {Host} host
+ * @property {Page} page
+ * @property {WireQuality | null} quality null on a cable
+ * @property {string} record the file that the packets of the line are recorded in
+ * @property {number} rttMs
+ *
+ * @typedef {Awaited<ReturnType<typeof measure>>} SessionFigures
+ * @typedef {{ paths: string, storedMs: number, sameSession: boolean }} MoveFigures
+ * @typedef {{ near: SessionFigures[], far: SessionFigures[], lossy: SessionFigures[],
+ *   moving: { near: MoveFigures, far: MoveFigures } }} Seen
+ */
+
 const BOTH = { v4: true, v6: true };
 const TIMES = 3;
-/** What gets lost differs from session to session. */
+/** Other packets are lost in each session, so more sessions are measured. */
 const TIMES_WITH_LOSS = 9;
-/** Each way. */
+/** In each direction. */
 const DELAY_MS = 50;
 const LOSS_PERCENT = 5;
 const PINGS = 9;
@@ -61,12 +82,20 @@ const PINGS_PROGRAM = `const { connect } = require("node:net");
   };
   ping(Number(count));`;
 
+/** @param {Host} host @param {string} address */
 const roundTripOf = (host, address) => {
   const times = host.run(process.execPath, "-e", PINGS_PROGRAM, address, `${RELAY_PORT}`, `${PINGS}`);
   return median(times.trim().split("\n").map(Number));
 };
 
-/** A host with a browser at the end of a line, for as long as `work` takes. Without a quality the line is a cable. */
+/**
+ * A host with a browser at the end of a line, for as long as `work` takes. Without a quality the line is a cable.
+ * @template T
+ * @param {string} name
+ * @param {Line} line
+ * @param {WireQuality | null} quality
+ * @param {(place: Place) => Promise<T>} work
+ */
 const atTheEndOf = async (name, line, quality, work) => {
   const host = await scene.newHost();
   const record = join(scene.folder, `${name}.pcap`);
@@ -84,7 +113,12 @@ const atTheEndOf = async (name, line, quality, work) => {
   }
 };
 
-/** One session: where it went and how long it took, or why no message came back. */
+/**
+ * Opens one session: its path and how long it took, or why no message came back.
+ * @param {Place} place
+ * @param {string} stream
+ * @param {NetworkCase} network
+ */
 const oneSession = async ({ page, quality, record }, stream, network) => {
   try {
     const { path, openMs, span } = await visit(page, stream, network);
@@ -92,16 +126,17 @@ const oneSession = async ({ page, quality, record }, stream, network) => {
     const trips = quality === null ? null : roundTrips(readPackets(record), door, span, quality.delayMs);
     return { path: pathOf(path), openMs, trips };
   } catch (error) {
-    return { failure: error.message };
+    return { failure: error instanceof Error ? error.message : String(error) };
   }
 };
 
+/** @param {Place} place @param {NetworkCase} network @param {number} times */
 const measure = async (place, network, times) => {
   place.host.firewall(FIREWALLS[network.firewall]);
   const slug = network.title.toLowerCase().replace(/[^a-z0-9]+/g, "-");
   const sessions = await repeated(times, (i) => oneSession(place, `${place.name}-${slug}-${i}`.slice(0, 64), network));
-  const works = sessions.filter(({ failure }) => failure === undefined);
-  for (const { failure } of sessions) if (failure !== undefined) console.error(`  ${network.title}: ${failure}`);
+  const works = sessions.flatMap((session) => ("failure" in session ? [] : [session]));
+  for (const session of sessions) if ("failure" in session) console.error(`  ${network.title}: ${session.failure}`);
   if (works.length === 0) throw new Error(`${network.title}: no session of ${times} carried a message there and back`);
   const opens = works.map(({ openMs }) => openMs);
   const paths = [...new Set(works.map(({ path }) => path))].join(", ");
@@ -121,15 +156,21 @@ const measure = async (place, network, times) => {
   };
 };
 
-const measureAll = (networks, times) => async (place) => {
+/** @param {readonly NetworkCase[]} networks @param {number} times */
+const measureAll = (networks, times) => async (/** @type {Place} */ place) => {
+  /** @type {SessionFigures[]} */
   const results = [];
   for (const network of networks) results.push(await measure(place, network, times));
   return results;
 };
 
-/** An open session's address goes and another one comes: how long until the next message is stored. */
+/**
+ * Changes the address of an open session's host: how long until the next message is stored.
+ * @param {{ address: string, gateway: string }} next
+ */
 const moving =
   ({ address, gateway }) =>
+  /** @param {Place} place @returns {Promise<MoveFigures>} */
   async ({ name, host, page, quality }) => {
     const device = quality === null ? name : `${name}-client`;
     await page.evaluate(async (stream) => {
@@ -169,7 +210,7 @@ try {
     lossy,
     moving: { near: nearMoving, far: farMoving },
   };
-  writeFileSync(process.argv[2], JSON.stringify(result));
+  writeFileSync(process.argv[2] ?? "/dev/stdout", JSON.stringify(result));
 } finally {
   await scene.close();
 }

@@ -1,18 +1,23 @@
-// A relay without clients: it speaks to the edge as docs/PROTOCOL.md says ("Between relay and edge"), and no more.
+// A relay without clients: it implements the section "Between relay and edge" of docs/PROTOCOL.md.
 
 import { createHmac, hkdfSync, randomBytes } from "node:crypto";
-import { encodeCbor } from "../../web/src/lib/cbor.ts";
+import { encodeCbor } from "../../web/src/lib/wire/cbor.ts";
 
+/** @typedef {{ mode?: string, prove?: boolean }} Settings what a stream is made with */
+
+/** @param {Buffer} secret @param {string} info */
 const derive = (secret, info) => Buffer.from(hkdfSync("sha256", secret, "", info, 32));
 
+/** @param {string} master @param {string} id */
 const bearerOf = (master, id) => {
   const relayKey = derive(Buffer.from(master, "hex"), `streamchain/relay/v1/${id}`);
   return `${id}.${derive(relayKey, "streamchain/uplink/v1").toString("hex")}`;
 };
 
-/** The operator's access token, as the edge itself would sign it. */
+/** The operator's access token, as the edge itself would sign it. @param {string} master @param {string} operator */
 const operatorToken = (master, operator) => {
   const now = Math.floor(Date.now() / 1_000);
+  /** @param {object} value */
   const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
   const claims = { sub: operator.toLowerCase(), iat: now, exp: now + 900 };
   const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
@@ -20,8 +25,8 @@ const operatorToken = (master, operator) => {
   return `${signed}.${createHmac("sha256", key).update(signed).digest("base64url")}`;
 };
 
-/** A stream that this relay has taken up. */
-class OwnedStream {
+/** A stream whose epoch this relay has. */
+export class LedStream {
   #uplink;
   #path;
   #author = randomBytes(20);
@@ -29,6 +34,7 @@ class OwnedStream {
   #head;
   #epoch;
 
+  /** @param {Uplink} uplink @param {string} path @param {{ epoch: number, head: number }} granted */
   constructor(uplink, path, { epoch, head }) {
     this.#uplink = uplink;
     this.#path = path;
@@ -41,7 +47,11 @@ class OwnedStream {
     return this.#head;
   }
 
-  /** The body of a batch of so many messages, the next of the stream. */
+  /**
+   * The body of a batch of so many messages, the next of the stream.
+   * @param {number} count
+   * @param {number} payloadBytes
+   */
   batch(count, payloadBytes, epoch = this.#epoch) {
     const time = Date.now();
     const records = Array.from({ length: count }, (_, i) => {
@@ -52,19 +62,23 @@ class OwnedStream {
     return encodeCbor([epoch, this.#head, records]);
   }
 
-  /** A batch that the edge reads, checks and refuses: its epoch is not the stream's. */
+  /**
+   * A batch that the edge reads, checks and refuses: its epoch is not the stream's.
+   * @param {number} count
+   * @param {number} payloadBytes
+   */
   staleBatch(count, payloadBytes) {
     return this.batch(count, payloadBytes, this.#epoch + 1_000);
   }
 
-  /** Posts a batch; its messages are stored when this resolves. */
+  /** Posts a batch; its messages are stored when this resolves. @param {Uint8Array} body @param {number} count */
   async commit(body, count) {
     const { committed } = await this.#uplink.request("POST", `${this.#path}/batches`, body);
     this.#head += count;
     if (committed !== this.#head) throw new Error(`committed ${committed}, expected ${this.#head}`);
   }
 
-  /** Posts a stale batch; resolves once it was refused. */
+  /** Posts a stale batch; resolves once it was refused. @param {Uint8Array} body */
   async refused(body) {
     const response = await this.#uplink.fetch("POST", `${this.#path}/batches`, body);
     await response.arrayBuffer();
@@ -79,8 +93,10 @@ export class Uplink {
   #bearer;
   #master;
   #incarnation = randomBytes(8).toString("hex");
-  #timer = null;
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer;
 
+  /** @param {string} edge @param {string} master */
   constructor(edge, master, id = "bench") {
     this.#edge = edge;
     this.#id = id;
@@ -88,12 +104,18 @@ export class Uplink {
     this.#master = master;
   }
 
+  /** @param {string} method @param {string} path @param {Uint8Array | string} [body] */
   fetch(method, path, body) {
     const type = body instanceof Uint8Array ? "application/cbor" : "application/json";
     const headers = { authorization: `Bearer ${this.#bearer}`, ...(body ? { "content-type": type } : {}) };
-    return fetch(`${this.#edge}/v1/relays/${this.#id}${path}`, { method, headers, body });
+    return fetch(`${this.#edge}/v1/relays/${this.#id}${path}`, {
+      method,
+      headers,
+      body: /** @type {BodyInit | null} */ (body ?? null),
+    });
   }
 
+  /** @param {string} method @param {string} path @param {Uint8Array | string} [body] */
   async request(method, path, body) {
     const response = await this.fetch(method, path, body);
     const text = await response.text();
@@ -121,8 +143,8 @@ export class Uplink {
     return this;
   }
 
-  /** Makes a stream and takes it up. */
-  async takeUp(name, settings = {}) {
+  /** Makes a stream and acquires its epoch. @param {string} name @param {Settings} settings */
+  async acquireEpoch(name, settings = {}) {
     const { operator } = await (await fetch(`${this.#edge}/v1/config`)).json();
     const made = await fetch(`${this.#edge}/v1/streams`, {
       method: "POST",
@@ -135,14 +157,14 @@ export class Uplink {
     const { short, detail } = await made.json();
     if (short === undefined) throw new Error(`the stream ${name} could not be made: ${detail}`);
     const path = `/streams/${short}`;
-    return new OwnedStream(
+    return new LedStream(
       this,
       path,
       await this.request("PUT", path, JSON.stringify({ incarnation: this.#incarnation })),
     );
   }
 
-  /** Says goodbye. */
+  /** Deregisters from the edge. */
   async close() {
     clearTimeout(this.#timer);
     await this.request("DELETE", "");

@@ -164,6 +164,12 @@ interface IStreamChain {
     /// @notice The list given has no entries.
     error EmptyBatch();
 
+    /// @notice The payload is longer than a message of a stream can be. Without this bound one event could be larger
+    /// than what the nodes and databases behind a stream take at once.
+    /// @param length The payload's length in bytes.
+    /// @param maximum The most bytes that a payload may have: 65,536.
+    error PayloadTooLarge(uint256 length, uint256 maximum);
+
     /// @notice Opens the sender's stream of this name. Emits `Opened`.
     /// @dev Reverts with `AnchorerIsZero` or `StreamAlreadyOpen`.
     /// @param nameHash keccak256 of the stream's name.
@@ -193,17 +199,18 @@ interface IStreamChain {
     function anchorStored(Anchor[] calldata anchors) external returns (bytes32 commitment);
 
     /// @notice Publishes a payload to a stream, from anybody, by event only. Emits `Published`.
+    /// @dev Reverts with `PayloadTooLarge`.
     /// @param stream The stream's id.
-    /// @param payload The message's bytes; what they may be is the stream's affair.
+    /// @param payload The message's bytes, at most 65,536; what they may be is the stream's affair.
     function publish(bytes32 stream, bytes calldata payload) external;
 
     /// @notice Puts whole messages on chain, for streams whose mode is `payload`. Emits `MessageEmitted` for each.
     /// Neither read nor changed is how far the stream is anchored: a message that was emitted twice is one message,
     /// told by its seq, and which of two differing ones is true, the anchor over that seq decides.
-    /// @dev Reverts with `EmptyBatch`, `StreamNotOpen`, `NotAnchorer` or `SeqOutOfRange`.
+    /// @dev Reverts with `EmptyBatch`, `StreamNotOpen`, `NotAnchorer`, `SeqOutOfRange` or `PayloadTooLarge`.
     /// @param stream The stream's id.
     /// @param firstSeq The seq of the first message; the others follow it without gaps.
-    /// @param messages The messages, in order.
+    /// @param messages The messages, in order, each with a payload of at most 65,536 bytes.
     function emitMessages(bytes32 stream, uint64 firstSeq, Message[] calldata messages) external;
 
     /// @notice Puts one digest per message on chain, for streams whose mode is `hash`. Emits `DigestEmitted` for each.

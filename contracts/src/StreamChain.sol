@@ -22,6 +22,9 @@ contract StreamChain is IStreamChain, Multicall {
     /// @dev One more than the last seq there can be.
     uint256 private constant SEQ_END = 1 << 64;
 
+    /// @dev What a stream's message may have at most, on every way into it.
+    uint256 private constant MAX_PAYLOAD_BYTES = 65_536;
+
     /// @inheritdoc IStreamChain
     mapping(bytes32 id => Stream) public override streams;
 
@@ -75,6 +78,7 @@ contract StreamChain is IStreamChain, Multicall {
 
     /// @inheritdoc IStreamChain
     function publish(bytes32 stream, bytes calldata payload) external override {
+        _checkPayload(payload);
         emit Published(stream, msg.sender, payload);
     }
 
@@ -83,8 +87,10 @@ contract StreamChain is IStreamChain, Multicall {
         _checkRun(stream, firstSeq, messages.length);
         for (uint256 i = 0; i < messages.length; ++i) {
             Message calldata message = messages[i];
+            bytes calldata payload = message.payload;
+            _checkPayload(payload);
             // forge-lint: disable-next-line(unsafe-typecast) firstSeq + i < SEQ_END, by _checkRun
-            emit MessageEmitted(stream, uint64(firstSeq + i), message.author, message.time, message.payload);
+            emit MessageEmitted(stream, uint64(firstSeq + i), message.author, message.time, payload);
         }
     }
 
@@ -144,6 +150,10 @@ contract StreamChain is IStreamChain, Multicall {
         _checkAnchorer(stream, streams[stream].anchorer);
         // No overflow: calldata cannot hold 2^255 entries.
         if (firstSeq + count > SEQ_END) revert SeqOutOfRange(stream, firstSeq, count);
+    }
+
+    function _checkPayload(bytes calldata payload) private pure {
+        if (payload.length > MAX_PAYLOAD_BYTES) revert PayloadTooLarge(payload.length, MAX_PAYLOAD_BYTES);
     }
 
     function _runLeaf(bytes32 stream, uint64 firstSeq, uint32 count, bytes32 root)

@@ -97,4 +97,18 @@ contract EmitTest is StreamChainTest {
     function test_AnEmptyBatchIsRefused() public {
         bothRefuse(ANCHORER, demo, 0, 0, abi.encodeWithSelector(IStreamChain.EmptyBatch.selector));
     }
+
+    /// @dev The bound is exact, and holds wherever in the list the payload stands.
+    function test_AMessagesPayloadIsBounded() public {
+        uint256 maximum = 65_536;
+        IStreamChain.Message[] memory messages = messagesOf(3);
+        messages[2].payload = new bytes(maximum);
+        vm.prank(ANCHORER);
+        chain.emitMessages(demo, 0, messages);
+
+        messages[2].payload = new bytes(maximum + 1);
+        vm.expectRevert(abi.encodeWithSelector(IStreamChain.PayloadTooLarge.selector, maximum + 1, maximum));
+        vm.prank(ANCHORER);
+        chain.emitMessages(demo, 0, messages);
+    }
 }

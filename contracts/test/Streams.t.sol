@@ -118,4 +118,12 @@ contract StreamsTest is StreamChainTest {
         (accepted,) = payable(address(chain)).call{value: 1}(abi.encodeCall(chain.publish, (demo, "")));
         vm.assertFalse(accepted, "with a call");
     }
+
+    function testFuzz_APublishedPayloadIsBounded(uint32 above) public {
+        uint256 maximum = 65_536;
+        chain.publish(demo, new bytes(maximum));
+        uint256 length = maximum + 1 + above % 200_000;
+        vm.expectRevert(abi.encodeWithSelector(IStreamChain.PayloadTooLarge.selector, length, maximum));
+        chain.publish(demo, new bytes(length));
+    }
 }

@@ -3,6 +3,8 @@
 //! No clock, no randomness, no I/O and no `worker` in here: time comes in as `now_ms` or `now_s`, random bytes as
 //! arrays, rows through a storage trait.
 
+#![warn(unreachable_pub)]
+
 pub mod account;
 pub mod audit_log;
 pub mod directory;

@@ -1,16 +1,22 @@
 //! What every part of StreamChain must agree on, and nothing that does I/O.
 //!
-//! No clock, no randomness, no sockets and no `worker` in here: time comes in as `now_ms` or `now_s`
-//! arguments and random bytes as arrays, so that the relay, the edge (wasm) and the tests run the same code.
-//!
-//! Everything that arrives from outside is parsed once, at the border, into a type that can't be wrong
-//! ([`ids`], [`wire`], [`auth`], [`webrtc`], [`proof`]); every parser has a bound in [`limits`].
+//! What always holds:
+//! - No clock, no randomness, no sockets and no `worker`: time and random bytes are arguments, so that the relay, the
+//!   edge (wasm) and the tests run the same code.
+//! - Everything that arrives from outside is parsed once, at the border, into a type that cannot be wrong; every parser
+//!   has a bound in [`limits`].
+//! - A module imports only what stands before it in this order: [`limits`], [`util`], [`ids`], [`time`],
+//!   [`stream_settings`], `record`, [`proof`], [`webrtc`], [`auth`], [`wire`].
+
+#![warn(unreachable_pub)]
 
 pub mod auth;
 pub mod ids;
 pub mod limits;
 pub mod proof;
+mod record;
 pub mod stream_settings;
+pub mod time;
 pub mod util;
 pub mod webrtc;
 pub mod wire;

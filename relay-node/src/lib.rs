@@ -1,32 +1,55 @@
 //! The StreamChain relay: carries live messages between browsers over WebRTC data channels, and hands them to
 //! the edge in batches.
 //!
-//! [`core`] is the relay itself, without sockets, clock or HTTP; the other modules are thin shells around it:
-//! [`worker`] is a shard's thread, [`run`] starts and ends them all.
+//! The modules, each of which imports only those above it:
+//! - `core`: the relay without sockets, clock or HTTP.
+//! - `transport`: UDP sockets and ICE-TCP connections.
+//! - `turn`: the TURN server.
+//! - `relay`: the process: a thread for each shard, the edge client, the supervisor.
+//! - `commands`: what the program does beside running a relay.
+//! - `cli`: the command line.
 //!
-//! Networks that let no UDP through are served by [`ice_tcp`] and [`turn`], whose sockets are in
-//! [`turn_front`].
+//! The library exports [`run`] for the program, and what `relay-testkit` and the tests drive a shard by.
 
-pub mod addresses;
-pub mod audit;
-pub mod bench;
-pub mod certificate;
-pub mod cli;
-pub mod client;
-pub mod connections;
-pub mod core;
-pub mod framing;
-pub mod ice_tcp;
-pub mod loopback_edge;
-pub mod metrics;
-pub mod rebuild;
-pub mod run;
-pub mod side;
-pub mod socket;
-pub mod stream_io;
-pub mod turn;
-pub mod turn_front;
-pub mod turn_run;
-pub mod uplink;
-pub mod verify;
-pub mod worker;
+#![warn(unreachable_pub)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod cli;
+mod commands;
+mod core;
+mod random;
+mod relay;
+mod transport;
+mod turn;
+
+pub use crate::core::dtls::crypto_provider;
+pub use crate::core::session::SessionConfig;
+pub use crate::core::{
+    Answer, Command, EdgeError, Kept, Load, Memory, Now, Path, Rate, Rates, Request, Shard, ShardConfig,
+    Ticket,
+};
+pub use cli::run;
+pub use relay::edge_client::EdgeClient;
+pub use relay::shard_thread::{Order, Report, ShardThread, now};
+pub use transport::tcp_ingress::TcpIngressSetup;
+pub use transport::udp::Socket;
+
+/// The relay's DTLS certificate.
+pub mod certificate {
+    pub use crate::relay::certificate::{fingerprint, make};
+}
+
+/// Bounds that tests and load clients reckon with.
+pub mod limits {
+    pub use crate::core::limits::{
+        DATAGRAMS_PER_DRIVE, MAX_OPENING_REPEATS, MAX_PENDING_BYTES, RATE_BURST_MS,
+    };
+}

@@ -3,7 +3,7 @@
 mod support;
 
 use proptest::prelude::*;
-use relay_node::client::Client;
+use relay_testkit::Client;
 use std::time::Duration;
 use str0m::channel::{ChannelConfig, Reliability};
 use streamchain_protocol::auth::RelayKey;
@@ -117,10 +117,10 @@ fn a_client_that_moves_to_another_address_is_followed() {
     let mut net = Net::new();
     let who = net.open_member();
     net.publish(who, 0, "here");
-    net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+    net.until("stored", |net| net.received[who].contains(&"committed 1".into()));
     net.move_client(who);
     net.publish(who, 1, "there");
-    net.until("stored", |net| net.heard[who].contains(&"committed 2".into()));
+    net.until("stored", |net| net.received[who].contains(&"committed 2".into()));
 }
 
 #[test]
@@ -128,17 +128,17 @@ fn a_client_that_begins_ice_anew_goes_on_with_its_session_and_its_old_answer() {
     let mut net = Net::new();
     let who = net.open_member();
     net.publish(who, 0, "here");
-    net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+    net.until("stored", |net| net.received[who].contains(&"committed 1".into()));
     for (number, ufrag) in [(1, "second"), (2, "third")] {
         net.clients[who].restart_ice(ufrag);
         net.publish(who, number, "there");
         let mark = format!("committed {}", number + 1);
-        net.until("stored", |net| net.heard[who].contains(&mark));
+        net.until("stored", |net| net.received[who].contains(&mark));
     }
     net.clients[who].restart_ice("fourth");
     net.move_client(who);
     net.publish(who, 3, "elsewhere");
-    net.until("stored", |net| net.heard[who].contains(&"committed 4".into()));
+    net.until("stored", |net| net.received[who].contains(&"committed 4".into()));
     assert_eq!(net.shard.load().sessions, 1);
 }
 
@@ -154,7 +154,7 @@ fn a_check_from_before_an_ice_restart_changes_nothing() {
     assert!(net.shard.counters().strays > strays, "its checks are passed over");
     net.clients[who].restart_ice("anew");
     net.publish(who, 0, "still here");
-    net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+    net.until("stored", |net| net.received[who].contains(&"committed 1".into()));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_client_whose_first_path_is_a_dead_end_is_followed_to_the_one_it_nominates()
     let who = net.connect_with(&identity, token, Client::channel());
     net.hello(who, 1);
     net.publish(who, 0, "by the other path");
-    net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+    net.until("stored", |net| net.received[who].contains(&"committed 1".into()));
     assert_eq!(net.shard.counters().sessions_begun, 1);
 }
 
@@ -179,9 +179,9 @@ fn a_malformed_frame_closes_its_session_and_no_other() {
     let (good, bad) = (net.open_member(), net.open_member());
     net.clients[bad].send_message(vec![0x83, 0x02, 0x00, 0x9f]);
     net.until("closed", |net| net.clients[bad].is_closed());
-    assert!(net.heard[bad].contains(&"error 1".into()));
+    assert!(net.received[bad].contains(&"error 1".into()));
     net.publish(good, 0, "still here");
-    net.until("stored", |net| net.heard[good].contains(&"committed 1".into()));
+    net.until("stored", |net| net.received[good].contains(&"committed 1".into()));
     assert_eq!(net.shard.load().sessions, 1);
 }
 
@@ -191,7 +191,7 @@ fn a_frame_of_an_unknown_kind_is_passed_over() {
     let who = net.open_member();
     net.clients[who].send_message(vec![0x82, 0x18, 0x63, 0x61, 0x78]);
     net.publish(who, 0, "goes on");
-    net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+    net.until("stored", |net| net.received[who].contains(&"committed 1".into()));
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn publishing_before_hello_or_without_the_right_is_refused() {
     let mut net = Net::new();
     let eager = net.open();
     net.publish(eager, 0, "who am I");
-    net.until("refused", |net| net.heard[eager] == ["error 9"]);
+    net.until("refused", |net| net.received[eager] == ["error 9"]);
 
     let identity = net.identity();
     let mut token = net.token(&identity);
@@ -210,7 +210,7 @@ fn publishing_before_hello_or_without_the_right_is_refused() {
     let reader = net.connect_with(&identity, token.sign(&keys()), Client::channel());
     net.hello(reader, 1);
     net.publish(reader, 0, "may I");
-    net.until("refused", |net| net.heard[reader].contains(&"error 3".into()));
+    net.until("refused", |net| net.received[reader].contains(&"error 3".into()));
     assert!(net.edge.texts().is_empty());
 
     let mut token = net.token(&identity);
@@ -220,7 +220,7 @@ fn publishing_before_hello_or_without_the_right_is_refused() {
     };
     let writer = net.connect_with(&identity, token.sign(&keys()), Client::channel());
     net.subscribe(writer, None);
-    net.until("refused", |net| net.heard[writer].contains(&"error 3".into()));
+    net.until("refused", |net| net.received[writer].contains(&"error 3".into()));
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn a_session_that_the_edge_ends_is_told_and_closed() {
     let now = net.now();
     net.shard.handle_notice(&notice, now);
     net.until("closed", |net| net.clients[ended].is_closed());
-    assert!(net.heard[ended].contains(&"error 7".into()));
+    assert!(net.received[ended].contains(&"error 7".into()));
     assert!(!net.clients[other].is_closed());
 }
 
@@ -256,7 +256,9 @@ fn a_channel_that_is_unordered_and_without_retransmits_works_too() {
     net.subscribe(bob, Some(0));
     net.until("open", |net| net.clients[bob].is_open());
     (0..50).for_each(|number| net.publish(ann, number, "fast"));
-    net.until("heard", |net| net.heard[bob].contains(&"message 49 fast".into()));
+    net.until("heard", |net| {
+        net.received[bob].contains(&"message 49 fast".into())
+    });
 }
 
 #[test]
@@ -270,7 +272,7 @@ fn a_channel_of_another_protocol_is_closed() {
     };
     let who = net.connect_with(&identity, token, channel);
     net.until("closed", |net| net.clients[who].is_closed());
-    assert_eq!(net.heard[who], Vec::<String>::new());
+    assert_eq!(net.received[who], Vec::<String>::new());
 }
 
 proptest! {
@@ -328,7 +330,7 @@ proptest! {
         messages.into_iter().for_each(|message| net.clients[bad].send_message(message));
         net.pass(Duration::from_millis(300));
         net.publish(good, 0, "still here");
-        net.until("stored", |net| net.heard[good].contains(&"committed 1".into()));
+        net.until("stored", |net| net.received[good].contains(&"committed 1".into()));
     }
 
     #[test]
@@ -339,6 +341,6 @@ proptest! {
             net.inject(&datagram, Net::address(who));
         }
         net.publish(who, 0, "still here");
-        net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+        net.until("stored", |net| net.received[who].contains(&"committed 1".into()));
     }
 }

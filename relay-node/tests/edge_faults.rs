@@ -14,7 +14,7 @@ fn a_batch_is_tried_again_until_it_is_stored_and_never_doubled() {
         .batch_faults
         .extend([Fault::Before, Fault::After, Fault::Before]);
     (0..3).for_each(|number| net.publish(who, number, "once"));
-    net.until("stored", |net| net.heard[who].contains(&"committed 3".into()));
+    net.until("stored", |net| net.received[who].contains(&"committed 3".into()));
     assert_eq!(net.edge.texts(), ["once"; 3]);
     assert_eq!(
         net.edge.batches, 4,
@@ -33,10 +33,10 @@ fn while_the_edge_is_slow_one_batch_is_under_way_and_the_next_grows() {
         net.pass(Duration::from_millis(10));
     }
     assert!(
-        net.heard[who].contains(&"message 49 live".into()),
+        net.received[who].contains(&"message 49 live".into()),
         "live delivery goes on"
     );
-    net.until("stored", |net| net.heard[who].contains(&"committed 50".into()));
+    net.until("stored", |net| net.received[who].contains(&"committed 50".into()));
     assert!(
         net.edge.batches < 20,
         "larger batches, not more: {:?}",
@@ -49,19 +49,19 @@ fn a_stream_that_another_relay_has_taken_over_is_let_go() {
     let mut net = Net::new();
     let (ann, bob) = (net.open_member(), net.open_member());
     net.publish(ann, 0, "stored");
-    net.until("stored", |net| net.heard[bob].contains(&"committed 1".into()));
+    net.until("stored", |net| net.received[bob].contains(&"committed 1".into()));
     net.edge.take_over();
     net.publish(ann, 1, "tentative");
     net.until("both are sent away", |net| {
         [ann, bob].iter().all(|who| net.clients[*who].is_closed())
     });
-    assert!(net.heard[ann].contains(&"error 5".into()) && net.heard[bob].contains(&"error 5".into()));
+    assert!(net.received[ann].contains(&"error 5".into()) && net.received[bob].contains(&"error 5".into()));
     assert_eq!(
         net.edge.texts(),
         ["stored"],
         "nothing is stored under an old epoch"
     );
-    assert!(!net.heard[bob].contains(&"committed 2".into()));
+    assert!(!net.received[bob].contains(&"committed 2".into()));
     assert_eq!(net.shard.load().streams, 0);
 }
 
@@ -69,11 +69,11 @@ fn a_stream_that_another_relay_has_taken_over_is_let_go() {
 fn a_relay_that_was_away_asks_whether_a_stream_is_still_its_own_and_goes_on_if_so() {
     let mut net = Net::new();
     let (ann, bob) = (net.open_member(), net.open_member());
-    net.edge.take_up_faults.extend([Fault::Before, Fault::Silence]);
+    net.edge.acquire_faults.extend([Fault::Before, Fault::Silence]);
     net.edge.asked.clear();
     net.shard.confirm_streams();
     net.publish(ann, 0, "meanwhile");
-    net.until("stored", |net| net.heard[bob].contains(&"committed 1".into()));
+    net.until("stored", |net| net.received[bob].contains(&"committed 1".into()));
     net.until("asked again after a failure", |net| {
         net.edge.asked.iter().filter(|asked| *asked == "take up").count() == 2
     });
@@ -85,7 +85,7 @@ fn a_relay_that_was_away_asks_whether_a_stream_is_still_its_own_and_goes_on_if_s
         "the same epoch, and nobody is sent away"
     );
     net.publish(ann, 1, "afterwards");
-    net.until("stored", |net| net.heard[bob].contains(&"committed 2".into()));
+    net.until("stored", |net| net.received[bob].contains(&"committed 2".into()));
 }
 
 #[test]
@@ -102,9 +102,9 @@ fn a_relay_that_was_away_lets_a_moved_stream_go_though_nobody_publishes() {
         net.shard.confirm_streams();
         net.until("sent away", |net| net.clients[listener].is_closed());
         assert!(
-            net.heard[listener].contains(&"error 5".into()),
+            net.received[listener].contains(&"error 5".into()),
             "{:?}",
-            net.heard[listener]
+            net.received[listener]
         );
         assert_eq!(net.shard.load().streams, 0);
     }
@@ -117,7 +117,7 @@ fn a_stream_that_is_another_relays_from_the_start_is_refused() {
     let who = net.connect();
     net.until("sent away", |net| net.clients[who].is_closed());
     assert_eq!(
-        net.heard[who],
+        net.received[who],
         ["error 5"],
         "it is told, though the refusal came before its channel"
     );
@@ -128,10 +128,10 @@ fn a_stream_that_is_another_relays_from_the_start_is_refused() {
 #[test]
 fn an_edge_that_is_not_reached_at_first_is_asked_again() {
     let mut net = Net::new();
-    net.edge.take_up_faults.extend([Fault::Before; 4]);
+    net.edge.acquire_faults.extend([Fault::Before; 4]);
     let who = net.open_member();
     net.publish(who, 0, "hello");
-    net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+    net.until("stored", |net| net.received[who].contains(&"committed 1".into()));
 }
 
 #[test]
@@ -143,12 +143,12 @@ fn edge_and_relay_that_disagree_begin_anew_under_another_epoch() {
     net.edge.records.clear();
     net.publish(who, 1, "does not follow");
     net.until("sent away", |net| net.clients[who].is_closed());
-    assert!(net.heard[who].contains(&"error 5".into()));
+    assert!(net.received[who].contains(&"error 5".into()));
     let again = net.open_member();
     assert!(
-        net.heard[again][0].starts_with("welcome epoch 2 head 0"),
+        net.received[again][0].starts_with("welcome epoch 2 head 0"),
         "{:?}",
-        net.heard[again]
+        net.received[again]
     );
 }
 
@@ -159,13 +159,13 @@ fn a_full_backlog_refuses_messages_and_takes_them_again_once_the_edge_is_back() 
     net.edge.batch_faults.extend([Fault::Before; 30]);
     let payload = vec![7; 65_536];
     let mut number = 0;
-    while !net.heard[who].contains(&"error 8".into()) {
+    while !net.received[who].contains(&"error 8".into()) {
         net.publish_bytes(who, number, &payload);
         number += 1;
         net.pass(Duration::from_millis(2));
         assert!(number < 300, "a backlog is bounded");
     }
-    let accepted = net.heard[who]
+    let accepted = net.received[who]
         .iter()
         .filter(|said| said.starts_with("accepted"))
         .count() as u64;
@@ -185,7 +185,7 @@ fn a_shutdown_ships_what_is_held_before_peers_are_told_to_go() {
     net.edge.batch_faults.extend([Fault::Before, Fault::Before]);
     (0..3).for_each(|number| net.publish(ann, number, "last words"));
     net.until("heard", |net| {
-        net.heard[bob].contains(&"message 2 last words".into())
+        net.received[bob].contains(&"message 2 last words".into())
     });
     net.shard.begin_shutdown();
     net.until("shipped", |net| net.shard.is_shipped());
@@ -194,7 +194,7 @@ fn a_shutdown_ships_what_is_held_before_peers_are_told_to_go() {
     net.until("gone", |net| net.shard.is_empty());
     assert_eq!(net.edge.texts(), ["last words"; 3]);
     for who in [ann, bob] {
-        let tail = &net.heard[who][net.heard[who].len() - 2..];
+        let tail = &net.received[who][net.received[who].len() - 2..];
         assert_eq!(
             tail,
             ["committed 3", "error 6"],
@@ -210,10 +210,10 @@ fn a_relay_that_goes_down_takes_no_new_sessions_and_no_new_messages() {
     net.shard.begin_shutdown();
     net.publish(who, 0, "too late");
     net.until("refused for now", |net| {
-        net.heard[who].contains(&"error 8".into())
+        net.received[who].contains(&"error 8".into())
     });
     assert!(
-        !net.heard[who].contains(&"error 6".into()),
+        !net.received[who].contains(&"error 6".into()),
         "the edge would send it back here"
     );
     let late = net.connect();

@@ -4,12 +4,12 @@
 //! relay is measured by its own work: the CPU time of its thread for each frame of the flood, beside that of a relay
 //! which takes the same flood. Frames wait for each other in one thread, so what a frame costs is what the others wait.
 
-use relay_node::bench::flood::{
+use relay_node::Rates;
+use relay_node::limits::RATE_BURST_MS;
+use relay_testkit::bench::flood::{
     Calm, FLOOD_EVERY, FLOODERS, RATE, RATES, Told, WINDOW, answers, run_all, watch, welcomed,
 };
-use relay_node::bench::{BenchRelay, Member, Seat};
-use relay_node::core::Rates;
-use relay_node::core::limits::RATE_BURST_MS;
+use relay_testkit::bench::{BenchRelay, Member, Seat};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};

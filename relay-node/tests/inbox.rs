@@ -13,11 +13,11 @@ fn what_came_by_http_reaches_every_peer_among_the_others_and_is_stored_once() {
     net.publish(who, 0, "by channel");
     net.append(9, 0, "by http");
     net.append(9, 1, "and another");
-    net.remind();
-    net.until("stored", |net| net.heard[who].contains(&"committed 3".into()));
-    let messages: Vec<&String> = net.heard[who]
+    net.notify_append();
+    net.until("stored", |net| net.received[who].contains(&"committed 3".into()));
+    let messages: Vec<&String> = net.received[who]
         .iter()
-        .filter(|heard| heard.starts_with("message"))
+        .filter(|received| received.starts_with("message"))
         .collect();
     assert_eq!(
         messages,
@@ -27,7 +27,7 @@ fn what_came_by_http_reaches_every_peer_among_the_others_and_is_stored_once() {
             "message 2 and another"
         ]
     );
-    net.remind();
+    net.notify_append();
     net.pass(Duration::from_secs(5));
     assert_eq!(net.edge.texts(), ["by channel", "by http", "and another"]);
     assert!(net.edge.inbox.is_empty());
@@ -44,7 +44,7 @@ fn a_batch_whose_answer_was_lost_makes_no_second_message_of_what_was_fetched_aga
         net.append(9, number, "once");
         net.pass(Duration::from_millis(30));
     }
-    net.until("stored", |net| net.heard[who].contains(&"committed 4".into()));
+    net.until("stored", |net| net.received[who].contains(&"committed 4".into()));
     assert_eq!(net.edge.texts(), ["once"; 4]);
 }
 
@@ -58,8 +58,8 @@ fn a_restarted_relay_takes_the_stream_up_without_a_peer_stores_what_waits_and_le
     net.until("let go", |net| net.edge.is_released);
     let later = net.open_member();
     assert!(
-        net.heard[later].contains(&"welcome epoch 2 head 1 committed 1 stored None".into()),
+        net.received[later].contains(&"welcome epoch 2 head 1 committed 1 stored None".into()),
         "under another epoch: {:?}",
-        net.heard[later]
+        net.received[later]
     );
 }

@@ -10,14 +10,16 @@ fn a_message_is_accepted_delivered_and_then_stored() {
     let mut net = Net::new();
     let who = net.open_member();
     net.publish(who, 0, "hello");
-    net.until("committed", |net| net.heard[who].contains(&"committed 1".into()));
+    net.until("committed", |net| {
+        net.received[who].contains(&"committed 1".into())
+    });
     let expected = [
         "welcome epoch 1 head 0 committed 0 stored None",
         "accepted 0 as 0",
         "message 0 hello",
         "committed 1",
     ];
-    assert_eq!(net.heard[who], expected);
+    assert_eq!(net.received[who], expected);
     assert_eq!(net.edge.texts(), ["hello"]);
 }
 
@@ -33,7 +35,7 @@ fn two_publishers_share_one_order_that_both_hear() {
     net.until("all is stored", |net| net.edge.records.len() == 40);
     net.pass(Duration::from_millis(100));
     let messages = |net: &Net, who: usize| -> Vec<String> {
-        net.heard[who]
+        net.received[who]
             .iter()
             .filter(|said| said.starts_with("message"))
             .cloned()
@@ -58,10 +60,12 @@ fn a_late_subscriber_hears_the_whole_stream_and_then_what_is_new() {
     net.until("stored", |net| net.edge.records.len() == 5);
     let bob = net.open();
     net.subscribe(bob, Some(2));
-    net.until("bob hears", |net| net.heard[bob].contains(&"committed 5".into()));
+    net.until("bob hears", |net| {
+        net.received[bob].contains(&"committed 5".into())
+    });
     net.publish(ann, 5, "new");
     net.until("bob hears more", |net| {
-        net.heard[bob].contains(&"committed 6".into())
+        net.received[bob].contains(&"committed 6".into())
     });
     let expected = [
         "committed 2",
@@ -70,8 +74,8 @@ fn a_late_subscriber_hears_the_whole_stream_and_then_what_is_new() {
         "message 4 old",
         "committed 5",
     ];
-    assert_eq!(net.heard[bob][..5], expected);
-    assert_eq!(net.heard[bob][5..], ["message 5 new", "committed 6"]);
+    assert_eq!(net.received[bob][..5], expected);
+    assert_eq!(net.received[bob][5..], ["message 5 new", "committed 6"]);
 }
 
 #[test]
@@ -84,8 +88,10 @@ fn a_subscriber_of_the_tail_hears_only_what_is_new() {
     net.subscribe(bob, None);
     net.pass(Duration::from_millis(50));
     net.publish(ann, 1, "new");
-    net.until("bob hears", |net| net.heard[bob].contains(&"committed 2".into()));
-    assert_eq!(net.heard[bob], ["committed 1", "message 1 new", "committed 2"]);
+    net.until("bob hears", |net| {
+        net.received[bob].contains(&"committed 2".into())
+    });
+    assert_eq!(net.received[bob], ["committed 1", "message 1 new", "committed 2"]);
 }
 
 #[test]
@@ -96,7 +102,7 @@ fn messages_from_before_this_relay_had_the_stream_are_a_gap() {
     net.until("stored", |net| net.edge.records.len() == 3);
     net.restart_relay();
     let bob = net.open_member();
-    net.until("bob hears", |net| net.heard[bob].len() >= 3);
+    net.until("bob hears", |net| net.received[bob].len() >= 3);
     let expected = [
         "welcome epoch 1 head 3 committed 3 stored None",
         "committed 0",
@@ -104,13 +110,13 @@ fn messages_from_before_this_relay_had_the_stream_are_a_gap() {
         "committed 3",
     ];
     assert!(
-        net.heard[bob]
+        net.received[bob]
             .iter()
             .all(|said| expected.contains(&said.as_str())),
         "{:?}",
-        net.heard[bob]
+        net.received[bob]
     );
-    assert!(net.heard[bob].contains(&"gap 0..3".into()));
+    assert!(net.received[bob].contains(&"gap 0..3".into()));
 }
 
 #[test]
@@ -120,7 +126,7 @@ fn a_message_that_was_sent_before_the_welcome_is_not_lost() {
     net.hello(who, 1);
     (0..3).for_each(|number| net.publish(who, number, "early"));
     net.until("stored", |net| net.edge.records.len() == 3);
-    let accepted: Vec<&str> = net.heard[who][1..4].iter().map(String::as_str).collect();
+    let accepted: Vec<&str> = net.received[who][1..4].iter().map(String::as_str).collect();
     assert_eq!(
         accepted,
         ["accepted 0 as 0", "accepted 1 as 1", "accepted 2 as 2"]
@@ -141,18 +147,21 @@ fn a_publisher_that_comes_back_is_told_how_far_it_got_and_a_resent_message_is_no
     net.until("stored", |net| net.edge.records.len() == 5);
     net.publish(again, 4, "once");
     net.until("answered", |net| {
-        net.heard[again]
+        net.received[again]
             .iter()
             .filter(|said| *said == "accepted 4 as 4")
             .count()
             == 2
     });
     assert!(
-        net.heard[again][0].ends_with("stored Some(2)"),
+        net.received[again][0].ends_with("stored Some(2)"),
         "{:?}",
-        net.heard[again]
+        net.received[again]
     );
-    assert_eq!(net.heard[again][1..3], ["accepted 1 before", "accepted 2 before"]);
+    assert_eq!(
+        net.received[again][1..3],
+        ["accepted 1 before", "accepted 2 before"]
+    );
     net.pass(Duration::from_secs(1));
     assert_eq!(net.edge.records.len(), 5);
 }
@@ -164,15 +173,15 @@ fn a_left_out_number_is_refused_until_it_comes() {
     net.publish(who, 0, "zero");
     net.publish(who, 2, "two");
     net.publish(who, 3, "three");
-    net.until("refused", |net| net.heard[who].contains(&"error 4".into()));
+    net.until("refused", |net| net.received[who].contains(&"error 4".into()));
     (1..4).for_each(|number| net.publish(who, number, "again"));
     net.until("stored", |net| net.edge.records.len() == 4);
     assert_eq!(net.edge.texts(), ["zero", "again", "again", "again"]);
-    let refusals = net.heard[who].iter().filter(|said| *said == "error 4").count();
+    let refusals = net.received[who].iter().filter(|said| *said == "error 4").count();
     assert_eq!(
         refusals, 1,
         "one word for all that follow the gap: {:?}",
-        net.heard[who]
+        net.received[who]
     );
 }
 
@@ -184,14 +193,18 @@ fn the_largest_message_passes_and_a_larger_one_is_refused() {
     net.publish_bytes(who, 1, &[2; 65_537]);
     net.publish(who, 1, "small again");
     net.until("stored", |net| net.edge.records.len() == 2);
-    net.until("heard", |net| net.heard[who].contains(&"committed 2".into()));
+    net.until("heard", |net| net.received[who].contains(&"committed 2".into()));
     assert!(
-        net.heard[who].contains(&"message 0 of 65536 bytes".into()),
+        net.received[who].contains(&"message 0 of 65536 bytes".into()),
         "{:?}",
-        net.heard[who]
+        net.received[who]
     );
-    assert!(net.heard[who].contains(&"error 2".into()), "{:?}", net.heard[who]);
-    assert!(net.heard[who].contains(&"message 1 small again".into()));
+    assert!(
+        net.received[who].contains(&"error 2".into()),
+        "{:?}",
+        net.received[who]
+    );
+    assert!(net.received[who].contains(&"message 1 small again".into()));
 }
 
 #[test]
@@ -206,19 +219,19 @@ fn a_subscriber_that_hears_nothing_for_a_while_is_told_the_gap_and_slows_nobody(
     }
     net.until("stored", |net| net.edge.records.len() == 30);
     net.until("ann hears all", |net| {
-        net.heard[ann].contains(&"committed 30".into())
+        net.received[ann].contains(&"committed 30".into())
     });
     net.deaf.clear();
     net.until("bob is told the rest", |net| {
-        net.heard[bob].contains(&"committed 30".into())
+        net.received[bob].contains(&"committed 30".into())
     });
-    let seen = support::heard::seqs(&net.heard[bob]);
+    let seen = support::received::seqs(&net.received[bob]);
     assert_eq!(
         seen,
         (0..30).collect::<Vec<_>>(),
         "each seq is a message or in a gap, in order"
     );
-    assert!(net.heard[bob].iter().any(|said| said.starts_with("gap")));
+    assert!(net.received[bob].iter().any(|said| said.starts_with("gap")));
 }
 
 #[test]
@@ -226,12 +239,12 @@ fn anchors_and_chain_events_reach_everybody_once_their_messages_are_stored() {
     let mut net = Net::new();
     let (ann, bob) = (net.open_member(), net.open_member());
     net.publish(ann, 0, "hello");
-    net.until("stored", |net| net.heard[bob].contains(&"committed 1".into()));
+    net.until("stored", |net| net.received[bob].contains(&"committed 1".into()));
     net.anchored(0, 1);
     net.until("anchored", |net| {
-        net.heard[bob].contains(&"anchored 0+1 Anchored".into())
+        net.received[bob].contains(&"anchored 0+1 Anchored".into())
     });
     net.until("anchored", |net| {
-        net.heard[ann].contains(&"anchored 0+1 Anchored".into())
+        net.received[ann].contains(&"anchored 0+1 Anchored".into())
     });
 }

@@ -1,8 +1,8 @@
 //! The relay as a process, over real sockets: from `relay-node run` to its exit.
 
-use relay_node::client::{Client, Identity, Invitation};
-use relay_node::loopback_edge::LoopbackEdge;
-use relay_node::worker::now;
+use relay_node::now;
+use relay_testkit::LoopbackEdge;
+use relay_testkit::{Client, Identity, Invitation};
 use std::io::Read;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -149,7 +149,7 @@ impl Scene {
     fn connect(&self) -> Peer {
         let registration = self.edge.kept().registration.clone().unwrap();
         let candidate = registration.shards[0].candidates[0].clone();
-        let crypto = Arc::new(relay_node::core::dtls::crypto_provider());
+        let crypto = Arc::new(relay_node::crypto_provider());
         let identity = Identity::new(crypto.dtls_provider.generate_certificate().unwrap(), crypto);
         let token = SessionToken {
             rights: SessionRights::ALL,
@@ -370,10 +370,10 @@ const BESIDE_PAYLOADS_KIB: u64 = 24 * 1_024;
 fn while_storage_stalls_the_process_stays_within_its_bound_and_afterwards_everything_is_stored() {
     const UNSTORED_MIB: u64 = 16;
     let scene = Scene::new();
-    let unstored = UNSTORED_MIB.to_string();
+    let uncommitted = UNSTORED_MIB.to_string();
     let arguments = [
         "--unstored-mib",
-        &unstored,
+        &uncommitted,
         "--session-bytes",
         "0",
         "--session-messages",

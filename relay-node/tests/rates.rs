@@ -2,7 +2,7 @@
 
 mod support;
 
-use relay_node::core::{Rate, Rates};
+use relay_node::{Rate, Rates};
 use std::time::Duration;
 use support::{Net, Who};
 
@@ -26,14 +26,14 @@ fn burst(net: &mut Net, who: Who, from: u64, count: u64) {
 }
 
 fn count(net: &Net, who: Who, what: &str) -> usize {
-    net.heard[who]
+    net.received[who]
         .iter()
         .filter(|said| said.starts_with(what))
         .count()
 }
 
 fn told_to_wait(net: &Net, who: Who) -> Option<u64> {
-    let told = net.heard[who].iter().rev();
+    let told = net.received[who].iter().rev();
     told.filter_map(|said| said.strip_prefix("error 10 wait ")?.parse().ok())
         .next()
 }
@@ -48,7 +48,11 @@ fn over_the_rate_a_client_is_told_once_and_loses_nothing_when_it_sends_again() {
     net.until("the refusal", |net| told_to_wait(net, who).is_some());
     net.pass(Duration::from_millis(100));
     let taken = count(&net, who, "accepted") as u64;
-    assert_eq!(taken, 19, "two seconds' worth less hello: {:?}", net.heard[who]);
+    assert_eq!(
+        taken, 19,
+        "two seconds' worth less hello: {:?}",
+        net.received[who]
+    );
     assert_eq!(count(&net, who, "error"), 1, "one word, then silence");
 
     let mut next = taken;
@@ -92,14 +96,14 @@ fn who_goes_on_flooding_loses_the_session() {
         "200 messages a second for ten seconds"
     );
     assert_eq!(
-        net.heard[flooder].last().unwrap(),
+        net.received[flooder].last().unwrap(),
         "error 10",
         "the last word has no wait"
     );
     assert_eq!(net.shard.counters().sessions_flooding, 1);
     net.publish(calm, 0, "still here");
     net.until("the other's message is stored", |net| {
-        net.heard[calm]
+        net.received[calm]
             .iter()
             .any(|said| said == "accepted 0 as 0" || said.starts_with("accepted 0 as"))
     });

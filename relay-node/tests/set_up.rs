@@ -2,7 +2,7 @@
 
 mod support;
 
-use relay_node::core::limits::OPENING_REPEATS_MAX;
+use relay_node::limits::MAX_OPENING_REPEATS;
 use std::net::SocketAddr;
 use std::time::Duration;
 use support::{Net, check::check, keys};
@@ -32,7 +32,7 @@ fn a_channel_opens_over_a_path_that_is_slower_than_the_handshake_is_patient() {
         (net.relay_begins, net.latency) = (relay_begins, Duration::from_millis(600));
         let who = net.open_member();
         net.publish(who, 0, "from afar");
-        net.until("stored", |net| net.heard[who].contains(&"committed 1".into()));
+        net.until("stored", |net| net.received[who].contains(&"committed 1".into()));
         assert_eq!(
             net.shard.counters().sessions_begun,
             1,
@@ -101,7 +101,7 @@ fn nobody_makes_the_relay_repeat_itself_by_repeating_checks() {
     (0..100).for_each(|_| net.inject(&check(&token, 1, true), victim));
     let sent: Vec<_> = net.in_flight_to(victim).iter().map(kind).collect();
     let hellos = sent.iter().filter(|kind| **kind == "ClientHello").count();
-    assert_eq!(hellos, OPENING_REPEATS_MAX as usize);
+    assert_eq!(hellos, MAX_OPENING_REPEATS as usize);
 }
 
 #[test]

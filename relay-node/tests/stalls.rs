@@ -2,8 +2,8 @@
 
 mod support;
 
-use relay_node::core::Kept;
-use relay_node::core::limits::PENDING_MAX_BYTES;
+use relay_node::Kept;
+use relay_node::limits::MAX_PENDING_BYTES;
 use std::time::Duration;
 use support::{MEMORY, Net, Who};
 
@@ -30,7 +30,7 @@ impl Publisher {
     }
 
     fn said(&self, net: &Net, start: &str) -> usize {
-        net.heard[self.who]
+        net.received[self.who]
             .iter()
             .filter(|said| said.starts_with(start))
             .count()
@@ -53,9 +53,9 @@ impl Publisher {
 /// The most that was held at any moment.
 fn most(a: Kept, b: Kept) -> Kept {
     Kept {
-        unstored: a.unstored.max(b.unstored),
-        logs: a.logs.max(b.logs),
-        outlets: a.outlets.max(b.outlets),
+        uncommitted: a.uncommitted.max(b.uncommitted),
+        replay: a.replay.max(b.replay),
+        send_queues: a.send_queues.max(b.send_queues),
     }
 }
 
@@ -77,18 +77,18 @@ fn lives_through_a_stall_of(seconds: u64) {
     }
     let live = publisher.said(&net, "accepted");
     let is_full =
-        seconds * 1_000 / PACE.as_millis() as u64 * PAYLOAD_BYTES as u64 > MEMORY.unstored_bytes as u64;
+        seconds * 1_000 / PACE.as_millis() as u64 * PAYLOAD_BYTES as u64 > MEMORY.uncommitted_bytes as u64;
     assert_eq!(
         publisher.refusals > 0,
         is_full,
         "the publisher is told when there is no more room, and only then"
     );
     if is_full {
-        let room = MEMORY.unstored_bytes / PAYLOAD_BYTES;
+        let room = MEMORY.uncommitted_bytes / PAYLOAD_BYTES;
         assert!(live >= 50 + room, "live delivery goes on up to the bound: {live}");
     }
     assert_eq!(
-        net.heard[bob]
+        net.received[bob]
             .iter()
             .filter(|said| said.starts_with("message"))
             .count(),
@@ -113,26 +113,28 @@ fn lives_through_a_stall_of(seconds: u64) {
         "each message once, in the order in which it was sent"
     );
     assert_eq!(
-        support::heard::seqs(&net.heard[bob]),
+        support::received::seqs(&net.received[bob]),
         (0..accepted as u64).collect::<Vec<_>>(),
         "and heard so"
     );
     assert!(net.lost.is_empty(), "the stream stays where it is");
 
     let Kept {
-        unstored,
-        logs,
-        outlets,
+        uncommitted,
+        replay,
+        send_queues,
     } = held;
     println!(
-        "stall of {seconds} s: {live} messages live, {} refusals; held at most {unstored} B unstored of {}, {logs} B recent of {}, {outlets} B for peers of {}",
+        "stall of {seconds} s: {live} messages live, {} refusals; held at most {uncommitted} B uncommitted of {}, {replay} B recent of {}, {send_queues} B for peers of {}",
         publisher.refusals,
-        MEMORY.unstored_bytes,
-        MEMORY.log_bytes,
-        2 * PENDING_MAX_BYTES
+        MEMORY.uncommitted_bytes,
+        MEMORY.replay_bytes,
+        2 * MAX_PENDING_BYTES
     );
     assert!(
-        unstored <= MEMORY.unstored_bytes && logs <= MEMORY.log_bytes && outlets <= 2 * PENDING_MAX_BYTES
+        uncommitted <= MEMORY.uncommitted_bytes
+            && replay <= MEMORY.replay_bytes
+            && send_queues <= 2 * MAX_PENDING_BYTES
     );
 }
 

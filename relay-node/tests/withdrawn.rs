@@ -2,7 +2,7 @@
 
 mod support;
 
-use relay_node::client::Client;
+use relay_testkit::Client;
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
@@ -36,7 +36,7 @@ fn an_authors_sessions_end_everywhere_and_nobody_elses() {
         false,
     );
     net.until("closed", |net| net.clients[revoked].is_closed());
-    assert!(net.heard[revoked].contains(&"error 7".into()));
+    assert!(net.received[revoked].contains(&"error 7".into()));
     assert!(!net.clients[other].is_closed());
 }
 
@@ -49,7 +49,7 @@ fn sessions_whose_rights_changed_are_told_to_come_again() {
     net.until("both are closed", |net| {
         net.clients[one].is_closed() && net.clients[other].is_closed()
     });
-    assert!(net.heard[one].contains(&"error 5".into()) && net.heard[other].contains(&"error 5".into()));
+    assert!(net.received[one].contains(&"error 5".into()) && net.received[other].contains(&"error 5".into()));
 }
 
 #[test]

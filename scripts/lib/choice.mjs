@@ -1,15 +1,18 @@
-// What a command runs of several things: all, or those that its command line names.
+// Which of several things a command runs: all of them, or those that the command line names.
 
 import { Failure } from "./console.mjs";
 
-const isHelp = (word) => word === "--help" || word === "-h";
+/** @param {string} word */
+const isHelp = (word) => ["--help", "-h", "--list"].includes(word);
 
 /**
  * Those of `all` that `words` name, in the order of `all`; all of them without words, and null when help was asked for and
  * printed. Fails for a word that is none of them, before anything was done.
+ * @template {{ name: string, title: string }} T
  * @param {readonly string[]} words
- * @param {readonly { name: string, title: string }[]} all
+ * @param {readonly T[]} all
  * @param {{ command: string, does: string, kind: string }} about `command` is how it is typed, `does` a sentence or more
+ * @returns {readonly T[] | null}
  */
 export const choose = (words, all, { command, does, kind }) => {
   if (words.some(isHelp)) {

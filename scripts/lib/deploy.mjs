@@ -5,6 +5,7 @@
 import { chmod, mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
+  BaseError,
   createPublicClient,
   createWalletClient,
   defineChain,
@@ -18,11 +19,11 @@ import {
 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { CONTRACT_ARTIFACT } from "./build/contracts.mjs";
-import { Failure } from "./console.mjs";
+import { codeOf, Failure, messageOf } from "./console.mjs";
 import { STATE } from "./paths.mjs";
 
 /** The chain id of a local development chain (anvil), whose node signs for its own accounts. */
-export const LOCAL_CHAIN_ID = 31337;
+const LOCAL_CHAIN_ID = 31337;
 
 /** How long one JSON-RPC request may take. */
 const REQUEST_TIMEOUT_MS = 15_000;
@@ -38,22 +39,27 @@ const PRIVATE_FILE = 0o600;
 /**
  * A deployment as its JSON file has it.
  * @typedef {{chainId: number, address: `0x${string}`, block: number, transaction: `0x${string}`}} Deployment
+ *
+ * @typedef {import("viem").PublicClient<import("viem").HttpTransport, import("viem").Chain>} Client a chain's node
+ * @typedef {import("viem").HttpTransport} Transport
+ * @typedef {{ abi: import("viem").Abi, bytecode: `0x${string}`, code: string }} Contract `code`: what runs, lower case
+ * @typedef {(line: string) => void} Log
  */
 
-/** Where the command records a chain's deployment unless told otherwise. */
+/** Where the command records a chain's deployment by default. @param {number} chainId */
 export const deploymentFile = (chainId) => join(STATE, "deployments", `${chainId}.json`);
 
 /**
- * Sees to it that the contract is on the chain behind `rpc`, and records where.
+ * Makes sure that the contract is on the chain behind `rpc`, and records its address.
  *
  * @param {object} options
  * @param {string} options.rpc JSON-RPC over HTTP
- * @param {string} [options.key] private key of the paying account, hex; not needed on the local chain
- * @param {number} [options.chainId] fail unless the RPC serves this chain
+ * @param {string | undefined} [options.key] private key of the paying account, hex; not needed on the local chain
+ * @param {number | undefined} [options.chainId] fail unless the RPC serves this chain
  * @param {string | ((chainId: number) => string)} [options.out] the deployment's JSON file; without it the call
  *   neither looks for an earlier deployment nor keeps a record
- * @param {string} [options.artifact] forge's JSON of the compiled contract
- * @param {(line: string) => void} [options.log] told what happens
+ * @param {string | undefined} [options.artifact] forge's JSON of the compiled contract
+ * @param {(line: string) => void} [options.log] gets a line for each step
  * @returns {Promise<Deployment & {isNew: boolean}>} `isNew`: whether this call deployed it
  * @throws {Failure} what a person can put right: RPC, chain, key, funds, build
  */
@@ -104,7 +110,11 @@ export const writeEdgeVars = async (file, deployment, rpc) => {
   if (after !== before) await writeWhole(file, after, PRIVATE_FILE);
 };
 
-/** The dotenv text with these variables set: in place where they are, at the end where they are not. */
+/**
+ * The dotenv text with these variables set: in place where they are, at the end where they are not.
+ * @param {string} text
+ * @param {Record<string, string>} vars
+ */
 export const withVars = (text, vars) => {
   const missing = new Map(Object.entries(vars));
   const lines = text.split("\n").map((line) => {
@@ -118,8 +128,10 @@ export const withVars = (text, vars) => {
   return `${lines.join("\n")}\n`;
 };
 
+/** @param {string} line */
 const nameOf = (line) => /^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=/.exec(line)?.[1] ?? null;
 
+/** @param {string} text @param {string} wanted */
 const valueIn = (text, wanted) => {
   const line = text.split("\n").findLast((candidate) => nameOf(candidate) === wanted);
   if (line === undefined) return "";
@@ -127,12 +139,14 @@ const valueIn = (text, wanted) => {
   return /^(["'])(.*)\1$/.exec(value)?.[2] ?? value;
 };
 
+/** @param {string} text @param {number} chainId @param {string} rpc */
 const rpcUrlsFor = (text, chainId, rpc) => {
   const list = valueIn(text, "CHAIN_RPC_URLS");
   const sameChain = valueIn(text, "CHAIN_ID") === String(chainId);
   return sameChain && list.split(",").some((url) => url.trim() === rpc) ? list : rpc;
 };
 
+/** @param {string} path @returns {Promise<Contract>} */
 const readArtifact = async (path) => {
   const text = await readIfThere(path);
   const build = ["Run `npm run build` first."];
@@ -142,12 +156,14 @@ const readArtifact = async (path) => {
     if (!isCode(bytecode.object) || !isCode(deployedBytecode.object)) throw new Error("it has no bytecode");
     return { abi, bytecode: bytecode.object, code: deployedBytecode.object.toLowerCase() };
   } catch (cause) {
-    throw new Failure(`${path} is no compiled contract: ${cause.message}.`, build);
+    throw new Failure(`${path} is no compiled contract: ${messageOf(cause)}.`, build);
   }
 };
 
+/** @param {unknown} value */
 const isCode = (value) => isHex(value) && size(value) > 0;
 
+/** @param {string} rpc */
 const transportTo = (rpc) => {
   if (!/^https?:\/\/[^\s",]+$/.test(rpc ?? "")) {
     throw new Failure(`${rpc} is no RPC URL.`, ["It begins with http:// or https://."]);
@@ -155,6 +171,7 @@ const transportTo = (rpc) => {
   return http(rpc, { timeout: REQUEST_TIMEOUT_MS, retryCount: 1 });
 };
 
+/** @param {string} rpc @param {Transport} transport */
 const chainIdBehind = async (rpc, transport) => {
   try {
     return await createPublicClient({ transport }).getChainId();
@@ -165,7 +182,7 @@ const chainIdBehind = async (rpc, transport) => {
   }
 };
 
-/** A URL fit for a log: providers put keys into user name, path and query. */
+/** A URL fit for a log: providers put keys into user name, path and query. @param {string} rpc */
 const withoutSecrets = (rpc) => {
   try {
     return new URL(rpc).origin;
@@ -174,8 +191,10 @@ const withoutSecrets = (rpc) => {
   }
 };
 
-const reasonOf = (error) => error.details || error.shortMessage || error.message;
+/** What a node or viem says, shortest first. @param {unknown} error */
+const reasonOf = (error) => (error instanceof BaseError ? error.details || error.shortMessage : messageOf(error));
 
+/** @param {number} id @param {string} rpc */
 const chainOf = (id, rpc) =>
   defineChain({
     id,
@@ -184,9 +203,14 @@ const chainOf = (id, rpc) =>
     rpcUrls: { default: { http: [rpc] } },
   });
 
+/** @param {number} chainId */
 const pollingFor = (chainId) => (chainId === LOCAL_CHAIN_ID ? LOCAL_POLLING_MS : PUBLIC_POLLING_MS);
 
-/** The recorded deployment if the chain bears it out, else null: a new chain, or an older contract. */
+/**
+ * The recorded deployment when the chain has our code there; null on a new chain or with an older contract.
+ * @param {Client} client @param {Contract} contract @param {string} file @param {Log} log
+ * @returns {Promise<Deployment | null>}
+ */
 const findRecorded = async (client, contract, file, log) => {
   const record = parseRecord(await readIfThere(file));
   if (record === null || record.chainId !== client.chain.id) return null;
@@ -199,6 +223,7 @@ const findRecorded = async (client, contract, file, log) => {
   return { ...record, block: (await blockOf(client, record.transaction)) ?? record.block };
 };
 
+/** @param {string | null} text @returns {Deployment | null} */
 const parseRecord = (text) => {
   if (text === null) return null;
   try {
@@ -210,7 +235,11 @@ const parseRecord = (text) => {
   }
 };
 
-/** The block that has the transaction, or null when the node does not know: it may have pruned the receipt. */
+/**
+ * The block that has the transaction, or null when the node does not know: it may have pruned the receipt.
+ * @param {Client} client
+ * @param {`0x${string}`} hash
+ */
 const blockOf = async (client, hash) => {
   try {
     return Number((await client.getTransactionReceipt({ hash })).blockNumber);
@@ -220,30 +249,37 @@ const blockOf = async (client, hash) => {
   }
 };
 
+/**
+ * @param {{ client: Client, contract: Contract, key: string | undefined, transport: Transport, log: Log }} how
+ * @returns {Promise<Deployment>}
+ */
 const deployNew = async ({ client, contract, key, transport, log }) => {
   const account = key ? accountFrom(key) : await localAccount(client);
   const address = typeof account === "string" ? account : account.address;
   const wallet = createWalletClient({ account, chain: client.chain, transport });
   const data = encodeDeployData({ abi: contract.abi, bytecode: contract.bytecode });
   const fees = await feesFor(client, address, data);
-  const transaction = await wallet.sendTransaction({ data, ...fees }).catch((cause) => {
+  const transaction = await wallet.sendTransaction({ account, data, ...fees }).catch((cause) => {
     throw new Failure(`The node refused the deployment: ${reasonOf(cause)}`, [`The paying account is ${address}.`]);
   });
   log(`Sent transaction ${transaction} from ${address}; waiting for its block.`);
-  const receipt = await receiptOf(client, transaction);
-  const code = await client.getCode({ address: receipt.contractAddress });
+  const { contractAddress, blockNumber } = await receiptOf(client, transaction);
+  if (!contractAddress) throw new Failure(`Transaction ${transaction} made no contract.`);
+  const code = await client.getCode({ address: contractAddress });
   if (code?.toLowerCase() !== contract.code) {
-    throw new Failure(`The code at ${receipt.contractAddress} is not what was sent.`, [
+    throw new Failure(`The code at ${contractAddress} is not what was sent.`, [
       "Run this again; if it stays so, this chain does not run the EVM version in contracts/foundry.toml.",
     ]);
   }
-  // Lower case, as everywhere in StreamChain.
-  const at = receipt.contractAddress.toLowerCase();
-  return { chainId: client.chain.id, address: at, block: Number(receipt.blockNumber), transaction };
+  // Addresses are in lower case everywhere in StreamChain.
+  const at = /** @type {`0x${string}`} */ (contractAddress.toLowerCase());
+  return { chainId: client.chain.id, address: at, block: Number(blockNumber), transaction };
 };
 
+/** @param {string} key */
 const accountFrom = (key) => {
-  const hex = key.startsWith("0x") ? key : `0x${key}`;
+  /** @type {`0x${string}`} */
+  const hex = `0x${key.replace(/^0x/, "")}`;
   try {
     return privateKeyToAccount(hex);
   } catch {
@@ -252,15 +288,25 @@ const accountFrom = (key) => {
   }
 };
 
+/** Methods that only development nodes have. @param {Client} client @param {"eth_accounts" | "evm_mine"} method */
+const localRequest = (client, method) =>
+  /** @type {(call: object) => Promise<any>} */ (client.request)({ method, params: [] });
+
+/** @param {Client} client @returns {Promise<`0x${string}`>} */
 const localAccount = async (client) => {
-  const [first] = client.chain.id === LOCAL_CHAIN_ID ? await client.request({ method: "eth_accounts" }) : [];
+  const [first] = client.chain.id === LOCAL_CHAIN_ID ? await localRequest(client, "eth_accounts") : [];
   if (first) return first;
   throw new Failure("A private key is needed to pay for the deployment.", [
     "Set the environment variable DEPLOYER_KEY (hex), or give --key.",
   ]);
 };
 
-/** Gas and EIP-1559 fees of the deployment, once it is known that the account can pay them. */
+/**
+ * Gas and EIP-1559 fees of the deployment, once it is known that the account can pay them.
+ * @param {Client} client
+ * @param {`0x${string}`} account
+ * @param {`0x${string}`} data
+ */
 const feesFor = async (client, account, data) => {
   const block = await client.getBlock();
   if (block.baseFeePerGas === null || block.baseFeePerGas === undefined) {
@@ -284,14 +330,19 @@ const feesFor = async (client, account, data) => {
   return { gas, maxFeePerGas, maxPriorityFeePerGas };
 };
 
-/** A local chain that mines only when asked (`anvil --no-mining`) is asked, once it has had its time. */
+/**
+ * Asks a local chain to mine a block when it didn't by itself (`anvil --no-mining`).
+ * @param {Client} client
+ * @param {`0x${string}`} hash
+ */
 const mineIfIdle = async (client, hash) => {
   if (client.chain.id !== LOCAL_CHAIN_ID) return;
   const wait = { hash, timeout: LOCAL_MINING_MS };
   const mined = await client.waitForTransactionReceipt(wait).catch(() => null);
-  if (mined === null) await client.request({ method: "evm_mine", params: [] });
+  if (mined === null) await localRequest(client, "evm_mine");
 };
 
+/** @param {Client} client @param {`0x${string}`} hash */
 const receiptOf = async (client, hash) => {
   try {
     await mineIfIdle(client, hash);
@@ -308,16 +359,21 @@ const receiptOf = async (client, hash) => {
   ]);
 };
 
+/** @param {string} path */
 const readIfThere = async (path) => {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
-    if (cause.code === "ENOENT") return null;
+    if (codeOf(cause) === "ENOENT") return null;
     throw cause;
   }
 };
 
-/** Writes a file whole or not at all; one that is there keeps its permissions, a new one gets `mode`. */
+/**
+ * Writes a file whole or not at all; one that is there keeps its permissions, a new one gets `mode`.
+ * @param {string} file
+ * @param {string} text
+ */
 const writeWhole = async (file, text, mode = 0o644) => {
   await mkdir(dirname(file), { recursive: true });
   const permissions = await stat(file).then(

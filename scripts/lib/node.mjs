@@ -9,14 +9,14 @@ const WANTED_MAJOR = 22;
 export const isWantedNode = () => Number(process.versions.node.split(".")[0]) === WANTED_MAJOR;
 
 /**
- * Starts this very script again under Node 22 and ends as it ends. Signals reach the child: Ctrl-C by the terminal,
+ * Starts this script again under Node 22, and ends with its exit code. Signals reach the child: Ctrl-C by the terminal,
  * since both are in one process group, the others by being passed on.
  */
 export const continueUnderWantedNode = () =>
   new Promise(() => {
     const child = spawn(NODE, process.argv.slice(1), { stdio: "inherit", env: childEnv() });
     process.on("SIGINT", () => {});
-    for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+    for (const signal of /** @type {const} */ (["SIGTERM", "SIGHUP"])) process.on(signal, () => child.kill(signal));
     child.on("error", (error) => {
       console.error(error);
       process.exit(1);

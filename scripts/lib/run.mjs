@@ -12,10 +12,14 @@ const HEARTBEAT_MS = 20_000;
 const REDRAW_MS = 500;
 const TAIL_LINES = 25;
 
-/** The first line of what a command prints, or null when it can't be run. */
+/**
+ * The first line of what a command prints, or null when it can't be run.
+ * @param {string} command @param {string[]} args
+ * @returns {string | null}
+ */
 export const ask = (command, args) => {
   const { status, stdout } = spawnSync(command, args, { encoding: "utf8", env: childEnv(), cwd: ROOT });
-  return status === 0 ? stdout.trim().split("\n")[0] : null;
+  return status === 0 ? (stdout.trim().split("\n")[0] ?? null) : null;
 };
 
 /**
@@ -26,9 +30,10 @@ export const ask = (command, args) => {
 export const linesWithout = (unwanted) => {
   let rest = "";
   return {
+    /** @param {string} text */
     take: (text) => {
       const lines = (rest + text).split("\n");
-      rest = lines.pop();
+      rest = lines.pop() ?? "";
       return lines
         .filter((line) => !unwanted.test(line))
         .map((line) => `${line}\n`)
@@ -38,11 +43,17 @@ export const linesWithout = (unwanted) => {
   };
 };
 
-/** Hands what a child writes on to our own output, changed or watched on its way. */
+/**
+ * Passes a child's output on to our own; `onOutput` sees it, and lines that match `unwanted` are left out.
+ * @param {import("node:stream").Readable} stream
+ * @param {NodeJS.WriteStream} out
+ * @param {((text: string) => void) | undefined} onOutput
+ * @param {RegExp | undefined} unwanted
+ */
 const pass = (stream, out, onOutput, unwanted) => {
   stream.setEncoding("utf8");
   const lines = unwanted && linesWithout(unwanted);
-  stream.on("data", (text) => {
+  stream.on("data", (/** @type {string} */ text) => {
     out.write(lines ? lines.take(text) : text);
     onOutput?.(text);
   });
@@ -50,28 +61,31 @@ const pass = (stream, out, onOutput, unwanted) => {
 };
 
 /**
- * Runs a command with its output shown; resolves to its exit code. What `onOutput` or `unwanted` (lines that are
- * left out) look at is no terminal for the command.
+ * Runs a command with its output shown; resolves to its exit code. With `onOutput` or `unwanted` (lines that are
+ * left out) the command does not write to the terminal itself.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, onOutput?: (text: string) => void, unwanted?: RegExp }} options
+ * @returns {Promise<number>}
  */
 export const show = (command, args, { cwd = ROOT, env = {}, onOutput, unwanted } = {}) =>
   new Promise((resolve, reject) => {
     const piped = onOutput || unwanted;
-    const stdio = piped ? ["ignore", "pipe", "pipe"] : ["ignore", "inherit", "inherit"];
-    const child = spawn(command, args, { cwd, env: childEnv(env), stdio });
-    if (piped) {
-      pass(child.stdout, process.stdout, onOutput, unwanted);
-      pass(child.stderr, process.stderr, onOutput, unwanted);
-    }
+    const output = piped ? "pipe" : "inherit";
+    const child = spawn(command, args, { cwd, env: childEnv(env), stdio: ["ignore", output, output] });
+    if (child.stdout) pass(child.stdout, process.stdout, onOutput, unwanted);
+    if (child.stderr) pass(child.stderr, process.stderr, onOutput, unwanted);
     child.on("error", reject);
-    child.on("close", (code, signal) => resolve(signal ? 1 : code));
+    child.on("close", (code, signal) => resolve(signal ? 1 : (code ?? 1)));
   });
 
+/** @param {string} path */
 const tail = (path) => {
   const lines = readFileSync(path, "utf8").trimEnd().split("\n");
   return lines.slice(-TAIL_LINES);
 };
 
-/** Says, every now and then, how long a command has been at it and what it last wrote. */
+/** Prints from time to time how long a command has run and what it last wrote. @param {string} name */
 const progress = (name) => {
   const start = Date.now();
   const tty = process.stdout.isTTY;
@@ -85,9 +99,13 @@ const progress = (name) => {
     tty ? REDRAW_MS : HEARTBEAT_MS,
   );
   return {
+    /** @param {string} text */
     note: (text) => {
-      const lines = text.split(/[\r\n]+/).filter((line) => line.trim());
-      if (lines.length > 0) last = lines[lines.length - 1].trim();
+      last =
+        text
+          .split(/[\r\n]+/)
+          .findLast((line) => line.trim())
+          ?.trim() ?? last;
     },
     end: () => {
       clearInterval(timer);
@@ -99,6 +117,10 @@ const progress = (name) => {
 /**
  * Runs a command quietly with its output in a log file and its progress on one line.
  * Fails with the log's last lines and the advice.
+ * @param {string} name
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ log: string, cwd?: string, env?: NodeJS.ProcessEnv, advice?: string[] }} options
  */
 export const runLogged = async (name, command, args, { log, cwd = ROOT, env = {}, advice = [] }) => {
   mkdirSync(dirname(log), { recursive: true });
@@ -108,7 +130,7 @@ export const runLogged = async (name, command, args, { log, cwd = ROOT, env = {}
     const child = spawn(command, args, { cwd, env: childEnv(env), stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8");
-      stream.on("data", (text) => {
+      stream.on("data", (/** @type {string} */ text) => {
         file.write(text);
         bar.note(text);
       });

@@ -1,7 +1,9 @@
 //! `/v1/streams/{stream}/anchors`: what of a stream is on chain.
 
-use super::{Answer, Call, StreamRows, json_without_nulls};
-use crate::store::anchors;
+use super::stream_rows::StreamRows;
+use crate::request::Call;
+use crate::response::{Answer, json_without_nulls};
+use crate::storage::d1::anchors;
 use serde_json::json;
 use streamchain_protocol::ids::{Seq, StreamRef};
 

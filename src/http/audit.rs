@@ -1,9 +1,10 @@
 //! `/v1/audit`: the operator's questions to the audit log.
 
-use super::{Answer, Call, json_without_nulls, parse_number};
-use crate::auth;
+use crate::auth::principal as auth;
 use crate::problem::{Kind, Problem};
-use crate::store::audit::{self, Wanted};
+use crate::request::{Call, parse_number};
+use crate::response::{Answer, json_without_nulls};
+use crate::storage::d1::audit::{self, Wanted};
 use serde_json::{Value, json};
 use streamchain_protocol::limits::EXACT_INTEGER_MAX;
 

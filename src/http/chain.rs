@@ -1,12 +1,14 @@
 //! `/v1/streams/{stream}/chain`: what was published to a stream on chain, by transactions of its authors; and
 //! `/v1/chain/replay`, by which the operator has everything that is made of the chain's events made anew.
 
-use super::{Answer, Call, StreamRows, json_without_nulls};
-use crate::auth;
-use crate::durable::call::{Method, call as ask, expect_json};
-use crate::durable::listener_stub;
+use super::stream_rows::StreamRows;
+use crate::auth::principal as auth;
+use crate::objects::call::{Method, call as ask, expect_json};
+use crate::objects::listener_stub;
 use crate::problem::{Kind, Problem};
-use crate::store::chain_events;
+use crate::request::Call;
+use crate::response::{Answer, json_without_nulls};
+use crate::storage::d1::chain_events;
 use serde_json::{Value, json};
 use streamchain_protocol::ids::StreamRef;
 

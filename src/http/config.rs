@@ -1,6 +1,7 @@
 //! `/v1/config`: what a client or a verifier needs to know of this deployment.
 
-use super::{Answer, Call, json};
+use crate::request::Call;
+use crate::response::{Answer, json};
 use streamchain_protocol::limits::{
     COMMIT_INTERVAL_MS, HISTORY_MAX_BYTES, HISTORY_MAX_MESSAGES, OFFER_MAX_BYTES, PAYLOAD_MAX_BYTES,
 };

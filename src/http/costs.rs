@@ -1,9 +1,10 @@
 //! `/v1/costs`: what a message costs on chain in each mode, at the node's present fees.
 
-use super::{Answer, Call, json};
-use crate::durable::anchorer_stub;
-use crate::durable::call::{Method, call as ask, expect_json, within};
+use crate::objects::anchorer_stub;
+use crate::objects::call::{Method, call as ask, expect_json, within};
 use crate::problem::{Kind, Problem};
+use crate::request::Call;
+use crate::response::{Answer, json};
 use serde_json::Value;
 use std::time::Duration;
 

@@ -9,12 +9,13 @@
 //! response ends like every other: after its life, or when it has asked often enough.
 
 use super::messages::{Page, read_database};
-use super::{Answer, Call};
-use crate::auth;
-use crate::durable::call::{Method, call as ask};
-use crate::durable::stream::NewsAnswer;
-use crate::durable::stream_stub;
+use crate::auth::principal as auth;
+use crate::objects::call::{Method, call as ask};
+use crate::objects::stream::api::NewsAnswer;
+use crate::objects::stream_stub;
 use crate::problem::{Kind, Problem};
+use crate::request::Call;
+use crate::response::Answer;
 use futures_util::stream;
 use serde_json::json;
 use std::fmt::Write;

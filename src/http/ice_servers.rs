@@ -1,9 +1,10 @@
 //! `/v1/ice-servers`, and the same in a session's answer: the STUN and TURN servers that a client may use.
 
-use super::{Answer, Call, json};
-use crate::auth;
-use crate::durable::call::{Method, call as ask, expect_json};
-use crate::durable::relays_stub;
+use crate::auth::principal as auth;
+use crate::objects::call::{Method, call as ask, expect_json};
+use crate::objects::relays_stub;
+use crate::request::Call;
+use crate::response::{Answer, json};
 use alloy_primitives::{Address, hex};
 use serde_json::json;
 use streamchain_edge_core::directory::Chosen;

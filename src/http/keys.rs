@@ -1,13 +1,14 @@
 //! `/v1/keys`: API keys, for services that act for an account.
 
-use super::auth::{wanted_scope, withdraw};
-use super::{Answer, Call, JSON_MAX_BYTES, json};
-use crate::auth::{self, Principal, PrincipalKind};
-use crate::durable::account::Keys;
-use crate::durable::account_stub;
-use crate::durable::call::{Method, call as ask, expect_json, json_body};
+use super::tokens::{wanted_scope, withdraw};
+use crate::auth::principal::{self as auth, Principal, PrincipalKind};
+use crate::objects::account::api::Keys;
+use crate::objects::account_stub;
+use crate::objects::call::{Method, call as ask, expect_json, json_body};
 use crate::problem::{Kind, Problem};
 use crate::random;
+use crate::request::{Call, JSON_MAX_BYTES};
+use crate::response::{Answer, json};
 use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -3,13 +3,14 @@
 //! What always holds: after each change the member's sessions on the stream, and those of its services, are opened
 //! again with the rights that hold now.
 
-use super::auth::service_authors;
-use super::{Answer, Call, JSON_MAX_BYTES, json};
-use crate::auth;
-use crate::durable::call::{Method, Outcome, call as ask, expect_json, json_body, outcome};
-use crate::durable::stream::{Member, Membership, WithdrawHere};
-use crate::durable::stream_stub;
+use super::tokens::service_authors;
+use crate::auth::principal as auth;
+use crate::objects::call::{Method, Outcome, call as ask, expect_json, json_body, outcome};
+use crate::objects::stream::api::{Member, Membership, WithdrawHere};
+use crate::objects::stream_stub;
 use crate::problem::Problem;
+use crate::request::{Call, JSON_MAX_BYTES};
+use crate::response::{Answer, json};
 use alloy_primitives::Address;
 use serde_json::json;
 use streamchain_protocol::auth::Right;

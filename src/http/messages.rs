@@ -1,12 +1,13 @@
 //! `/v1/streams/{stream}/messages`: history, joined from the database and the Stream object without a seam.
 
-use super::{Answer, Call, json, respond};
-use crate::auth;
-use crate::durable::call::{Method, call as ask};
-use crate::durable::stream::TailAnswer;
-use crate::durable::stream_stub;
+use crate::auth::principal as auth;
+use crate::objects::call::{Method, call as ask};
+use crate::objects::stream::api::TailAnswer;
+use crate::objects::stream_stub;
 use crate::problem::Problem;
-use crate::store::segments;
+use crate::request::Call;
+use crate::response::{Answer, json, respond};
+use crate::storage::d1::segments;
 use serde_json::{Value, json};
 use streamchain_edge_core::stream_log::Tail;
 use streamchain_protocol::auth::Right;

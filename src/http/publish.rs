@@ -1,14 +1,15 @@
 //! `POST /v1/streams/{stream}/messages`: publishes one message without a data channel, exactly once.
 
 use super::streams::new_stream;
-use super::{Answer, Call, JSON_MAX_BYTES, from_json, json};
-use crate::auth;
-use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
-use crate::durable::stream::{APPEND_WAIT_MAX_MS, Append, AppendAnswer};
-use crate::durable::stream_stub;
-use crate::limits;
+use crate::auth::principal as auth;
+use crate::objects::call::{Method, Outcome, call as ask, json_body, outcome};
+use crate::objects::stream::api::{APPEND_WAIT_MAX_MS, Append, AppendAnswer};
+use crate::objects::stream_stub;
 use crate::problem::{Kind, Problem};
 use crate::random;
+use crate::rate_limit;
+use crate::request::{Call, JSON_MAX_BYTES, from_json};
+use crate::response::{Answer, json};
 use alloy_primitives::{Address, Bytes, keccak256};
 use serde::Deserialize;
 use serde_json::json;
@@ -52,7 +53,7 @@ pub async fn post(mut call: Call, stream: &StreamRef) -> Answer {
         account: Some(principal.account),
         operator: principal.operator,
         limit: principal.scope.on(short),
-        client: limits::client(call.headers()),
+        client: rate_limit::client(call.headers()),
         author,
         producer,
         producer_seq,
@@ -102,7 +103,7 @@ fn numbered(call: &Call, stream: &StreamRef, author: Address) -> Result<(Produce
     );
     match (producer, number, headers.get("idempotency-key")?) {
         (Some(producer), Some(number), None) => {
-            let number = super::parse_number("StreamChain-Producer-Seq", &number)?;
+            let number = crate::request::parse_number("StreamChain-Producer-Seq", &number)?;
             Ok((producer.parse()?, number))
         }
         (None, None, Some(key)) if (1..=KEY_MAX_CHARS).contains(&key.len()) => {

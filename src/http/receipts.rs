@@ -2,14 +2,15 @@
 //!
 //! What always holds: no receipt goes out that does not check.
 
-use super::{Answer, Call, json};
-use crate::auth;
-use crate::durable::call::{Method, Outcome, call as ask, outcome};
-use crate::durable::stream_stub;
+use crate::auth::principal as auth;
+use crate::objects::call::{Method, Outcome, call as ask, outcome};
+use crate::objects::stream_stub;
 use crate::problem::{Kind, Problem};
-use crate::store::anchors::{self, AnchorRow};
-use crate::store::segments::{self, SegmentRow};
-use crate::store::streams::{self, StreamRow};
+use crate::request::Call;
+use crate::response::{Answer, json};
+use crate::storage::d1::anchors::{self, AnchorRow};
+use crate::storage::d1::segments::{self, SegmentRow};
+use crate::storage::d1::streams::{self, StreamRow};
 use alloy_primitives::{Address, B256};
 use streamchain_edge_core::stream_log::LogState;
 use streamchain_protocol::auth::Right;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::anchors::ChainState;
+use crate::storage::d1::anchors::ChainState;
 use alloy_primitives::Bytes;
 use streamchain_protocol::ids::{ProducerId, StreamId};
 use streamchain_protocol::stream_settings::StreamSettings;

@@ -1,10 +1,11 @@
 //! `/v1/relays/…`: for relays alone, each with its own key.
 
-use super::{Answer, Call};
-use crate::auth::need_relay;
-use crate::durable::call::{Method, bytes_body, call as ask};
-use crate::durable::{relays_stub, stream_stub};
+use crate::auth::bearer::need_relay;
+use crate::objects::call::{Method, bytes_body, call as ask};
+use crate::objects::{relays_stub, stream_stub};
 use crate::problem::{Kind, Problem};
+use crate::request::Call;
+use crate::response::Answer;
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, StreamRef};
 use streamchain_protocol::wire::Batch;
 

@@ -1,7 +1,9 @@
 //! `/v1/streams/{stream}/segments`: what an auditor needs to rebuild the roots of anchors from stored messages.
 
-use super::{Answer, Call, StreamRows, json_without_nulls};
-use crate::store::segments;
+use super::stream_rows::StreamRows;
+use crate::request::Call;
+use crate::response::{Answer, json_without_nulls};
+use crate::storage::d1::segments;
 use serde_json::{Value, json};
 use streamchain_protocol::ids::{Seq, StreamRef};
 

@@ -1,14 +1,17 @@
 //! Sessions: an offer becomes an answer in one request, and the relay is never asked.
 
+use super::ice_servers;
 use super::streams::new_stream;
-use super::{Answer, Call, ice_servers, respond};
-use crate::auth;
-use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
-use crate::durable::stream::{EndSession, OpenSession, SessionOpened};
-use crate::durable::stream_stub;
-use crate::limits;
+use crate::auth::principal as auth;
+use crate::auth::sign_in::new_guest;
+use crate::objects::call::{Method, Outcome, call as ask, json_body, outcome};
+use crate::objects::stream::api::{EndSession, OpenSession, SessionOpened};
+use crate::objects::stream_stub;
 use crate::problem::{Kind, Problem};
 use crate::random;
+use crate::rate_limit;
+use crate::request::Call;
+use crate::response::{Answer, respond};
 use alloy_primitives::{Address, hex};
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::{FingerprintHash, SessionToken, ice_password};
@@ -26,7 +29,7 @@ pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
     let (author, guest) = match &principal {
         Some(principal) => (principal.author, None),
         None => {
-            let guest = auth::new_guest(&call.config, call.now_ms)?;
+            let guest = new_guest(&call.config, call.now_ms)?;
             (guest.author, Some(guest))
         }
     };
@@ -45,7 +48,7 @@ pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
         account: principal.as_ref().map(|one| one.account),
         operator: principal.as_ref().is_some_and(|one| one.operator),
         limit: principal.as_ref().map_or(Rights::ALL, |one| one.scope.on(short)),
-        client: limits::client(call.headers()),
+        client: rate_limit::client(call.headers()),
     };
     let stub = stream_stub(&call.env, short)?;
     let opened = ask(&stub, Method::Post, "/sessions", json_body(&asked)?).await?;

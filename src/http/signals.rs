@@ -1,11 +1,12 @@
 //! Signals between two sessions of one stream, for a direct connection of their browsers.
 
-use super::{Answer, Call, JSON_MAX_BYTES, from_json, json};
-use crate::auth;
-use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
-use crate::durable::stream::PostSignal;
-use crate::durable::stream_stub;
+use crate::auth::principal as auth;
+use crate::objects::call::{Method, Outcome, call as ask, json_body, outcome};
+use crate::objects::stream::api::PostSignal;
+use crate::objects::stream_stub;
 use crate::problem::{Kind, Problem};
+use crate::request::{Call, JSON_MAX_BYTES, from_json};
+use crate::response::{Answer, json};
 use serde::Deserialize;
 use serde_json::json;
 use streamchain_edge_core::signalling::{Looked, Peer};

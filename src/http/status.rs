@@ -1,8 +1,9 @@
 //! `/v1/status`: how the whole deployment is doing. A part that does not answer is told as such, and no more.
 
-use super::{Answer, Call, json};
-use crate::durable::call::{Method, call as ask, expect_json, within};
-use crate::durable::{anchorer_stub, listener_stub, relays_stub};
+use crate::objects::call::{Method, call as ask, expect_json, within};
+use crate::objects::{anchorer_stub, listener_stub, relays_stub};
+use crate::request::Call;
+use crate::response::{Answer, json};
 use futures_util::future::join3;
 use serde_json::{Value, json};
 use std::time::Duration;

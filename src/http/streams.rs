@@ -1,12 +1,14 @@
 //! `/v1/streams`: make, list, read, change.
 
-use super::{Answer, Call, JSON_MAX_BYTES, json_without_nulls};
-use crate::auth::{self, Principal};
-use crate::durable::call::{Method, Outcome, call as ask, json_body, outcome};
-use crate::durable::stream_stub;
-use crate::limits;
+use crate::auth::bearer;
+use crate::auth::principal::{self as auth, Principal};
+use crate::objects::call::{Method, Outcome, call as ask, json_body, outcome};
+use crate::objects::stream_stub;
 use crate::problem::{Kind, Problem};
-use crate::store::streams::{self, Visible};
+use crate::rate_limit;
+use crate::request::{Call, JSON_MAX_BYTES};
+use crate::response::{Answer, json_without_nulls};
+use crate::storage::d1::streams::{self, Visible};
 use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -79,7 +81,7 @@ pub async fn create(mut call: Call) -> Answer {
     }
     let id = StreamId::of(new.owner, &new.name);
     let stub = stream_stub(&call.env, id.short())?;
-    let client = limits::client(call.headers());
+    let client = rate_limit::client(call.headers());
     let account = principal
         .as_ref()
         .map(|one| format!("&account={:#x}", one.account));
@@ -106,7 +108,7 @@ fn need_owner(principal: Option<&Principal>, new: &NewStream) -> Result<(), Prob
         true => one.scope.on(stream),
         false => Default::default(),
     });
-    auth::check(principal.is_some(), rights.unwrap_or_default(), Right::Manage)
+    bearer::check(principal.is_some(), rights.unwrap_or_default(), Right::Manage)
 }
 
 /// `GET /v1/streams`: those that one may read, the newest first. How far each got is told by its own resource.

@@ -14,7 +14,7 @@ const CUTS = 50;
 const SEED = 20_261_121;
 
 /** Longest time between being whole and being cut, ms. */
-const WHOLE_MAX_MS = 250;
+const MAX_WHOLE_MS = 250;
 
 const scene = sharedScene();
 
@@ -70,6 +70,14 @@ const publisher = async (): Promise<Page> => {
   return page;
 };
 
+/** What a page with a data channel has read. */
+const readByChannel = async (reader: Page): Promise<{ seq: number; text: string }[]> => {
+  const seen = await reader.evaluate(() =>
+    window.kept.collector.standing.map(({ seq, payload }) => ({ seq, payload })),
+  );
+  return seen.map(({ seq, payload }) => ({ seq, text: Buffer.from(payload.slice(2), "hex").toString() }));
+};
+
 describe("an event-stream reader and a data-channel reader of one stream", () => {
   it(`both cut off ${CUTS} times, have the same, complete list`, async () => {
     const { system } = scene;
@@ -114,7 +122,7 @@ describe("an event-stream reader and a data-channel reader of one stream", () =>
     for (let cut = 0; cut < CUTS; cut += 1) {
       const before = heard.length;
       await eventually("both readers are whole", async () => proxy.connections > 0 && channelIsWhole(reader));
-      await pause(random() * WHOLE_MAX_MS);
+      await pause(random() * MAX_WHOLE_MS);
       proxy.cut();
       await reader.evaluate(() => (window as unknown as Reader).channels.at(-1)?.close());
       if (cut % 10 === 9) await eventually("the event stream goes on", async () => heard.length > before);
@@ -140,11 +148,7 @@ describe("an event-stream reader and a data-channel reader of one stream", () =>
 
     const expected = history.map(({ seq, text }) => ({ seq, text }));
     assert.deepEqual(heard, expected);
-    const seen = await reader.evaluate(() =>
-      window.kept.collector.standing.map(({ seq, payload }) => ({ seq, payload })),
-    );
-    const read = seen.map(({ seq, payload }) => ({ seq, text: Buffer.from(payload.slice(2), "hex").toString() }));
-    assert.deepEqual(read, expected);
+    assert.deepEqual(await readByChannel(reader), expected);
     const sessions = await reader.evaluate(() => (window as unknown as Reader).channels.length);
     assert.ok(breaks >= CUTS && sessions > CUTS, `${breaks} broken responses, ${sessions} data channels`);
     assert.ok(posted > 5 && history.length > 2 * posted, `${history.length} messages, ${posted} of them by HTTP`);

@@ -94,7 +94,7 @@ describe("a message through the chain", () => {
       return { error: { code: 4001, message: "User rejected the request." } };
     });
     await write(page, "on second thought");
-    await page.getByTestId("chain-send-error").filter({ hasText: "You said no" }).waitFor();
+    await page.getByTestId("chain-send-error").filter({ hasText: "You rejected" }).waitFor();
     assert.equal(await page.getByTestId("composer").inputValue(), "on second thought");
     assert.equal(await page.getByTestId("chain-sent").count(), 0);
     assert.equal(await scene.system.system.rpc("eth_getTransactionCount", [from, "pending"]), before);

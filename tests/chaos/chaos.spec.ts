@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { runChaos } from "../../scripts/lib/chaos/run.mjs";
+import { runChaos } from "./run.mjs";
 
 const SHORT = { kills: 9, minutes: 0.75, publishers: 6, subscribers: 12, streams: 3, rate: 120 };
 

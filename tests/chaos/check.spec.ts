@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { judge, messageId } from "../../scripts/lib/chaos/check.mjs";
-import { PARTS, planKills } from "../../scripts/lib/chaos/plan.mjs";
+import { judge, messageId } from "./check.mjs";
+import { PARTS, planKills } from "./plan.mjs";
 
 interface Run {
   streams: { stream: string; head: number; messages: { seq: number; id: number }[] }[];

@@ -1,9 +1,9 @@
 // What tests run inside a page, beside the app: bundled and put into every page as `window.tools` (see pages.ts).
 
-import { parseIceServers } from "../../web/src/lib/edge-answers.ts";
-import { decodeRelayMessage, encodeFrame, type RelayFrame } from "../../web/src/lib/frames.ts";
+import { parseIceServers } from "../../web/src/lib/http/edge-answers.ts";
 import * as lib from "../../web/src/lib/index.ts";
-import { readPath } from "../../web/src/lib/session.ts";
+import { readPath } from "../../web/src/lib/session/path-stats.ts";
+import { decodeRelayMessage, encodeFrame, type RelayFrame } from "../../web/src/lib/wire/frames.ts";
 
 /** A message as a test compares it: the payload as hex. */
 export interface Seen {
@@ -14,7 +14,7 @@ export interface Seen {
 }
 
 /** Everything that a subscription handed out, in the order in which it did. */
-export class Collector {
+class Collector {
   readonly seen: Seen[] = [];
   /** The same without what was taken back afterwards: what a reader has in the end. */
   standing: Seen[] = [];

@@ -86,9 +86,9 @@ describe("a client that nothing but the edge can be reached from", () => {
       [steps.get("http"), steps.get("answer"), steps.get("ice"), steps.get("dtls")],
       ["ok", "ok", "failed", "not-reached"],
     );
-    const ways = await rows(shown("ways"), "data-way");
-    assert.ok(ways.has("udp") && ways.has("turn-tls"), [...ways].join("; "));
-    assert.deepEqual([...new Set(ways.values())], ["silent"]);
+    const paths = await rows(shown("candidate-paths"), "data-path");
+    assert.ok(paths.has("udp") && paths.has("turn-tls"), [...paths].join("; "));
+    assert.deepEqual([...new Set(paths.values())], ["silent"]);
   });
 
   it("sends and receives by HTTP, and is told what that means", async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cargoCounts, forgeCounts, nodeCounts, totalCounts } from "../../scripts/lib/test/counts.mjs";
 
-test("cargo's summaries of all binaries add up, and an ignored test is no success", () => {
+test("cargo's summaries add up; an ignored test is no success", () => {
   const output = [
     "test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s",
     "test result: FAILED. 3 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s",
@@ -10,7 +10,7 @@ test("cargo's summaries of all binaries add up, and an ignored test is no succes
   assert.deepEqual(cargoCounts(output), { passed: 15, failed: 3 });
 });
 
-test("forge's closing line is read, its lines for single suites are not", () => {
+test("forge's closing line is read, not its lines for suites", () => {
   const output = [
     "Suite result: ok. 5 passed; 0 failed; 0 skipped; finished in 6.44s (10.75s CPU time)",
     "Ran 6 test suites in 6.45s (8.14s CPU time): \x1b[32m47\x1b[0m tests passed, 1 failed, 2 skipped (50 total tests)",
@@ -18,7 +18,7 @@ test("forge's closing line is read, its lines for single suites are not", () => 
   assert.deepEqual(forgeCounts(output), { passed: 47, failed: 3 });
 });
 
-test("node's closing figures are read, and a skipped or cancelled test is no success", () => {
+test("node's closing figures are read; a skipped test failed", () => {
   const output = "ℹ tests 7\nℹ suites 0\nℹ pass 4\nℹ fail 1\nℹ cancelled 1\nℹ skipped 1\nℹ todo 0\nℹ duration_ms 80";
   assert.deepEqual(nodeCounts(output), { passed: 4, failed: 3 });
 });

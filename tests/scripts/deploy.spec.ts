@@ -97,7 +97,7 @@ suite("on a chain", () => {
       return true;
     }));
 
-  test("anchoring a thousand messages costs at most 33 gas each, as this chain counts", async () => {
+  test("a message of a thousand costs at most 33 gas to anchor", async () => {
     const { address } = await deploy({ rpc, out: record });
     const { abi } = JSON.parse(readFileSync(CONTRACT_ARTIFACT, "utf8"));
     const account = privateKeyToAccount(developmentAccount(4).key);
@@ -140,7 +140,7 @@ test("a chain that mines only when asked gets its block", async () => {
   }
 });
 
-test("an endpoint that does not answer is named without its secrets", async () => {
+test("a silent endpoint is named without its secrets", async () => {
   const port = await freePort("tcp");
   const rpc = `http://user:password@${LOCALHOST}:${port}/v3/secret`;
   await assert.rejects(deploy({ rpc }), (error: unknown) => {
@@ -162,7 +162,7 @@ test("a missing build says how to build", async () => {
   );
 });
 
-test("variables are set in place, or at the end, and other lines stay", () => {
+test("variables are set in place or at the end; the rest stays", () => {
   const text = "# mine\nCHAIN_ID=1\n\nexport OTHER='x'\n";
   assert.equal(
     withVars(text, { CHAIN_ID: "31337", CONTRACT_BLOCK: "7" }),
@@ -196,6 +196,6 @@ test("a list of RPC URLs stays while the chain is the same", async () => {
   assert.equal(await written(`CHAIN_RPC_URLS=${one}\nCHAIN_ID=31337\n`), `CHAIN_RPC_URLS="${two}"`);
 });
 
-test("the Merkle vectors are what OpenZeppelin's library gives today", () => {
+test("the Merkle vectors are those of OpenZeppelin's library", () => {
   execFileSync(process.execPath, [join(ROOT, "contracts/test/vectors/generate.mjs"), "--check"], { stdio: "pipe" });
 });

@@ -7,7 +7,7 @@ import { linesWithout } from "../../scripts/lib/run.mjs";
 
 const WAITS = "    Blocking waiting for file lock on package cache\n";
 
-test("cargo's moments of waiting are left out, however its output is cut into pieces", () => {
+test("cargo's short waits are left out of its output", () => {
   const output = `   Compiling a v1.0.0\n${WAITS}${WAITS}   Compiling b v1.0.0\n\nwarning: ü\n${WAITS}last`;
   const expected = "   Compiling a v1.0.0\n   Compiling b v1.0.0\n\nwarning: ü\nlast";
   for (const size of [1, 7, output.length]) {

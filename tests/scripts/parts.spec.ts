@@ -59,7 +59,7 @@ test("a part that ignores the request to stop is killed", async () => {
   assert.equal(part.running, false);
 });
 
-test("a part that dies says how, shows the end of its log, and takes its children along", async () => {
+test("a part that dies shows its log and ends its children", async () => {
   const death = Promise.withResolvers<string>();
   const part = nodePart(`${PARENT_AND_CHILD} setTimeout(() => process.exit(7), 300);`, (_, how) => death.resolve(how));
   part.start();
@@ -70,7 +70,7 @@ test("a part that dies says how, shows the end of its log, and takes its childre
   await gone(child);
 });
 
-test("waiting for a part that cannot start fails at once, with its last words", async () => {
+test("a part that cannot start fails at once, with its log", async () => {
   const part = nodePart(`console.error("no such luck"); process.exit(1);`);
   part.start();
   await assert.rejects(
@@ -79,7 +79,7 @@ test("waiting for a part that cannot start fails at once, with its last words", 
   );
 });
 
-test("a taken port is reported with its owner and the flag that chooses another", async () => {
+test("a taken port is reported with its process and the flag", async () => {
   const server = createServer();
   const port = await freePort("tcp");
   await new Promise<void>((resolve) => server.listen(port, LOCALHOST, resolve));
@@ -142,7 +142,7 @@ const query = (dir: string, sql: string): unknown[] => {
   }
 };
 
-test("a new system's database is migrated, whole and its own; an older one is brought up to date and kept", async () => {
+test("a new database is migrated; an older one is kept and updated", async () => {
   const [one, other] = [folder(), folder()];
   const log = join(one, "log");
   for (const dir of [one, other]) await migrate({ dir, log });

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { recoverMessageAddress } from "viem";
-import { AccountMemory, type AccountStorage, renew, restoreAccount, signInByPage } from "../src/app/account.ts";
-import { makePageKey, pageWallet } from "../src/app/page-key.ts";
+import { AccountMemory, type AccountStorage, renew, restoreAccount, signInByPage } from "../src/app/account/account.ts";
+import { makePageKey, pageWallet } from "../src/app/account/page-key.ts";
 import { connectWallet, signText, WalletError } from "../src/lib/index.ts";
 
 const ORIGIN = "https://edge.example";
@@ -16,7 +16,7 @@ const storage = (): AccountStorage => {
   };
 };
 
-/** An edge that takes every sign-in, and answers renewals with `status`. */
+/** An edge that accepts every sign-in, and answers renewals with `status`. */
 const edge = (status: number) => {
   const asked: string[] = [];
   const fetcher = (async (url: string) => {
@@ -30,123 +30,130 @@ const edge = (status: number) => {
   return { asked, fetcher };
 };
 
-test("a key of the page signs as any Ethereum account does", async () => {
-  const wallet = pageWallet(makePageKey());
-  const account = await connectWallet(wallet);
-  for (const message of ["", "Sign in, please.\nWith a second line.", "chữ ký"]) {
-    const signature = await signText(wallet, account, message);
-    assert.equal((await recoverMessageAddress({ message, signature })).toLowerCase(), account);
-  }
-});
-
-test("a known key has its known account", async () => {
-  const wallet = pageWallet("0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
-  assert.equal(await connectWallet(wallet), "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266");
-});
-
-test("a key of the page sends no transactions", async () => {
-  const { provider } = pageWallet(makePageKey());
-  await assert.rejects(provider.request({ method: "eth_sendTransaction", params: [{}] }), WalletError);
-});
-
-test("signing in by the page keeps kind, token and the one key", async () => {
-  const memory = new AccountMemory(storage(), ORIGIN);
-  const key = memory.pageKey();
-  await signInByPage(memory, ORIGIN, edge(201).fetcher);
-  assert.deepEqual([memory.kind, memory.token], ["page", "signed-in"]);
-  memory.become(undefined, undefined);
-  assert.deepEqual([memory.kind, memory.token], [undefined, undefined]);
-  assert.equal(memory.pageKey(), key);
-});
-
-test("a token is renewed, and a guest's is left alone", async () => {
-  const memory = new AccountMemory(storage(), ORIGIN);
-  const { asked, fetcher } = edge(201);
-  memory.become(undefined, "a guest's");
-  await renew(memory, ORIGIN, fetcher);
-  assert.deepEqual([asked, memory.token], [[], "a guest's"]);
-  memory.become("wallet", "old");
-  await renew(memory, ORIGIN, fetcher);
-  assert.deepEqual([asked, memory.kind, memory.token], [["/v1/auth/token"], "wallet", "renewed"]);
-});
-
-test("a token that is too old: the page's key signs in again, a wallet's reader is a guest", async () => {
-  const memory = new AccountMemory(storage(), ORIGIN);
-  memory.become("page", "old");
-  await renew(memory, ORIGIN, edge(401).fetcher);
-  assert.deepEqual([memory.kind, memory.token], ["page", "signed-in"]);
-  memory.become("wallet", "old");
-  await renew(memory, ORIGIN, edge(401).fetcher);
-  assert.deepEqual([memory.kind, memory.token], [undefined, undefined]);
-});
-
-test("an edge that does not answer takes no account away", async () => {
-  const memory = new AccountMemory(storage(), ORIGIN);
-  memory.become("wallet", "old");
-  await renew(memory, ORIGIN, async () => Promise.reject(new TypeError("fetch failed")));
-  assert.deepEqual([memory.kind, memory.token], ["wallet", "old"]);
-});
-
-/** An access token that says this of itself. */
-const tokenOf = (claims: object): string => `head.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.mac`;
-
-/** What a page finds that comes back 1,000 s after the epoch with this token, and whether it had to wait for the edge. */
-const comeBack = async (kind: "page" | "wallet", token: string, status: number) => {
-  const kept = storage();
-  new AccountMemory(kept, ORIGIN).become(kind, token);
-  const { asked, fetcher } = edge(status);
-  let answer = () => {};
-  const answered = new Promise<void>((resolve) => {
-    answer = resolve;
+describe("a key made in the page", () => {
+  test("signs as any Ethereum account does", async () => {
+    const wallet = pageWallet(makePageKey());
+    const account = await connectWallet(wallet);
+    for (const message of ["", "Sign in, please.\nWith a second line.", "chữ ký"]) {
+      const signature = await signText(wallet, account, message);
+      assert.equal((await recoverMessageAddress({ message, signature })).toLowerCase(), account);
+    }
   });
-  const slow = (async (...request: Parameters<typeof fetch>) => {
-    await answered;
-    return fetcher(...request);
-  }) as typeof fetch;
-  let refused = false;
-  const onRefused = (): void => {
-    refused = true;
+
+  test("has the known account of a known key", async () => {
+    const wallet = pageWallet("0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
+    assert.equal(await connectWallet(wallet), "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266");
+  });
+
+  test("sends no transactions", async () => {
+    const { provider } = pageWallet(makePageKey());
+    await assert.rejects(provider.request({ method: "eth_sendTransaction", params: [{}] }), WalletError);
+  });
+});
+
+describe("the account of a page", () => {
+  test("signing in by the page keeps kind, token and the one key", async () => {
+    const memory = new AccountMemory(storage(), ORIGIN);
+    const key = memory.pageKey();
+    await signInByPage(memory, ORIGIN, edge(201).fetcher);
+    assert.deepEqual([memory.kind, memory.token], ["page", "signed-in"]);
+    memory.become(undefined, undefined);
+    assert.deepEqual([memory.kind, memory.token], [undefined, undefined]);
+    assert.equal(memory.pageKey(), key);
+  });
+
+  test("a token is renewed, and a guest's is left alone", async () => {
+    const memory = new AccountMemory(storage(), ORIGIN);
+    const { asked, fetcher } = edge(201);
+    memory.become(undefined, "a guest's");
+    await renew(memory, ORIGIN, fetcher);
+    assert.deepEqual([asked, memory.token], [[], "a guest's"]);
+    memory.become("wallet", "old");
+    await renew(memory, ORIGIN, fetcher);
+    assert.deepEqual([asked, memory.kind, memory.token], [["/v1/auth/token"], "wallet", "renewed"]);
+  });
+
+  test("an expired token: a page key signs in, a wallet is a guest", async () => {
+    const memory = new AccountMemory(storage(), ORIGIN);
+    memory.become("page", "old");
+    await renew(memory, ORIGIN, edge(401).fetcher);
+    assert.deepEqual([memory.kind, memory.token], ["page", "signed-in"]);
+    memory.become("wallet", "old");
+    await renew(memory, ORIGIN, edge(401).fetcher);
+    assert.deepEqual([memory.kind, memory.token], [undefined, undefined]);
+  });
+
+  test("an edge that does not answer takes no account away", async () => {
+    const memory = new AccountMemory(storage(), ORIGIN);
+    memory.become("wallet", "old");
+    await renew(memory, ORIGIN, async () => Promise.reject(new TypeError("fetch failed")));
+    assert.deepEqual([memory.kind, memory.token], ["wallet", "old"]);
+  });
+
+  /** An access token with these claims. */
+  const tokenOf = (claims: object): string => `head.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.mac`;
+
+  /** What a page restores 1,000 s after the epoch with this token, and whether it waited for the edge. */
+  const comeBack = async (kind: "page" | "wallet", token: string, status: number) => {
+    const kept = storage();
+    new AccountMemory(kept, ORIGIN).become(kind, token);
+    const { asked, fetcher } = edge(status);
+    let answer = () => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const slow = (async (...request: Parameters<typeof fetch>) => {
+      await answered;
+      return fetcher(...request);
+    }) as typeof fetch;
+    let refused = false;
+    const onRefused = (): void => {
+      refused = true;
+    };
+    const coming = restoreAccount({ origin: ORIGIN, onRefused, storage: kept, fetcher: slow, now: () => 1_000_000 });
+    const waited = await Promise.race([
+      coming.then(() => false),
+      new Promise((resolve) => setImmediate(resolve, true)),
+    ]);
+    answer();
+    const memory = await coming;
+    const settled = () => memory.token !== token || refused;
+    while (!settled()) await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+    return { waited, asked, refused, kind: memory.kind, token: memory.token };
   };
-  const coming = restoreAccount({ origin: ORIGIN, onRefused, storage: kept, fetcher: slow, now: () => 1_000_000 });
-  const waited = await Promise.race([coming.then(() => false), new Promise((resolve) => setImmediate(resolve, true))]);
-  answer();
-  const memory = await coming;
-  const settled = () => memory.token !== token || refused;
-  while (!settled()) await new Promise((resolve) => setImmediate(resolve));
-  await new Promise((resolve) => setImmediate(resolve));
-  return { waited, asked, refused, kind: memory.kind, token: memory.token };
-};
 
-test("a page whose token is still good connects at once, and renews it behind", async () => {
-  for (const [exp, waited] of [
-    [1_900, false],
-    [1_059, true],
-    [0, true],
-  ] as const) {
-    const found = await comeBack("wallet", tokenOf({ exp }), 201);
-    assert.deepEqual([found.waited, found.token, found.refused], [waited, "renewed", false], `exp ${exp}`);
-  }
-  assert.equal((await comeBack("wallet", "no token", 201)).waited, true);
-});
+  test("a valid token connects at once and is renewed meanwhile", async () => {
+    for (const [exp, waited] of [
+      [1_900, false],
+      [1_059, true],
+      [0, true],
+    ] as const) {
+      const found = await comeBack("wallet", tokenOf({ exp }), 201);
+      assert.deepEqual([found.waited, found.token, found.refused], [waited, "renewed", false], `exp ${exp}`);
+    }
+    assert.equal((await comeBack("wallet", "no token", 201)).waited, true);
+  });
 
-test("a good token that was revoked: the page begins again with who it is now", async () => {
-  const byPage = await comeBack("page", tokenOf({ exp: 1_900 }), 401);
-  assert.deepEqual([byPage.waited, byPage.refused, byPage.token], [false, true, "signed-in"]);
-  const byWallet = await comeBack("wallet", tokenOf({ exp: 1_900 }), 401);
-  assert.deepEqual([byWallet.refused, byWallet.kind, byWallet.token], [true, undefined, undefined]);
-});
+  test("a revoked token makes the page start again", async () => {
+    const byPage = await comeBack("page", tokenOf({ exp: 1_900 }), 401);
+    assert.deepEqual([byPage.waited, byPage.refused, byPage.token], [false, true, "signed-in"]);
+    const byWallet = await comeBack("wallet", tokenOf({ exp: 1_900 }), 401);
+    assert.deepEqual([byWallet.refused, byWallet.kind, byWallet.token], [true, undefined, undefined]);
+  });
 
-test("a guest's token in an account's place is no account's: the page's key signs in again", async () => {
-  const found = await comeBack("page", tokenOf({ exp: 1_900, guest: true }), 201);
-  assert.deepEqual([found.waited, found.token], [true, "signed-in"]);
-  assert.ok(!found.asked.includes("/v1/auth/token"));
-});
+  test("a guest token in its place makes the page key sign in again", async () => {
+    const found = await comeBack("page", tokenOf({ exp: 1_900, guest: true }), 201);
+    assert.deepEqual([found.waited, found.token], [true, "signed-in"]);
+    assert.ok(!found.asked.includes("/v1/auth/token"));
+  });
 
-test("a browser that keeps nothing still signs in for the page", async () => {
-  const forbidden = () => {
-    throw new DOMException("storage is forbidden", "SecurityError");
-  };
-  const memory = new AccountMemory({ getItem: forbidden, setItem: forbidden, removeItem: forbidden }, ORIGIN);
-  await signInByPage(memory, ORIGIN, edge(201).fetcher);
-  assert.equal(memory.kind, undefined);
+  test("a browser that keeps nothing still signs in for the page", async () => {
+    const forbidden = () => {
+      throw new DOMException("storage is forbidden", "SecurityError");
+    };
+    const memory = new AccountMemory({ getItem: forbidden, setItem: forbidden, removeItem: forbidden }, ORIGIN);
+    await signInByPage(memory, ORIGIN, edge(201).fetcher);
+    assert.equal(memory.kind, undefined);
+  });
 });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { type Hex, toHex, toWord } from "../src/lib/bytes.ts";
-import { ANCHORED_TOPIC, checkOnChain } from "../src/lib/chain.ts";
+import { describe, test } from "node:test";
+import { ANCHORED_TOPIC, checkOnChain } from "../src/lib/chain/on-chain.ts";
+import { parseReceipt, type Receipt } from "../src/lib/chain/receipt.ts";
 import type { StreamChainError } from "../src/lib/errors.ts";
-import { parseReceipt, type Receipt } from "../src/lib/receipt.ts";
+import { type Hex, toHex, toWord } from "../src/lib/wire/bytes.ts";
 
 const word = (byte: string): Hex => `0x${byte.repeat(32)}`;
 const address = (byte: string): Hex => `0x${byte.repeat(20)}`;
@@ -48,55 +48,57 @@ function node(answers: Record<string, unknown> = {}): typeof fetch {
 
 const check = (answers?: Record<string, unknown>) => checkOnChain(receipt, "http://node.test", node(answers));
 
-test("the topic is that of the contract's event", () => {
-  assert.equal(ANCHORED_TOPIC.length, 66);
-});
-
-test("a receipt whose event is on the chain verifies, and says that it is final", async () => {
-  const result = await check();
-  assert.ok(result.ok);
-  const finality = result.steps.find((step) => step.id === "finality");
-  assert.deepEqual(finality?.values.at(-1), ["final", "yes"]);
-});
-
-test("an anchor above the finalized block verifies and is not called final", async () => {
-  const result = await check({ eth_getBlockByNumber: { number: "0xb" } });
-  assert.ok(result.ok);
-  assert.deepEqual(result.steps.at(-1)?.values.at(-1), ["final", "no"]);
-});
-
-const withLog = (log: Partial<Log>) => ({
-  eth_getTransactionReceipt: { ...transaction, logs: [{ ...anchored, ...log }] },
-});
-
-const LIES: readonly [title: string, step: string, answers: Record<string, unknown>][] = [
-  ["another chain", "chain-id", { eth_chainId: "0x1" }],
-  ["no such transaction", "transaction", { eth_getTransactionReceipt: null }],
-  ["a failed transaction", "transaction", { eth_getTransactionReceipt: { ...transaction, status: "0x0" } }],
-  ["another block", "block", { eth_getTransactionReceipt: { ...transaction, blockNumber: "0xd" } }],
-  ["another block hash", "block", { eth_getTransactionReceipt: { ...transaction, blockHash: word("b2") } }],
-  ["no event", "event", { eth_getTransactionReceipt: { ...transaction, logs: [] } }],
-  ["another contract's event", "event", withLog({ address: address("c1") })],
-  ["another stream's event", "event", withLog({ topics: [ANCHORED_TOPIC, word("52"), word("00")] })],
-  ["another event", "event", withLog({ topics: [word("ff"), word("51"), word("00")] })],
-  ["another log index", "event", withLog({ logIndex: "0x3" })],
-  ["another root", "event", withLog({ data: anchored.data.replaceAll("aa", "ab") as Hex })],
-];
-
-for (const [title, step, answers] of LIES) {
-  test(`a receipt fails at "${step}" when the node has ${title}`, async () => {
-    const result = await check(answers);
-    assert.equal(result.ok, false);
-    assert.equal(result.steps.find((candidate) => !candidate.ok)?.id, step);
+describe("the check of a receipt against a node", () => {
+  test("uses the topic of the contract's event", () => {
+    assert.equal(ANCHORED_TOPIC.length, 66);
   });
-}
 
-test("a node that cannot be reached is an error, not a verdict", async () => {
-  const dead: typeof fetch = () => Promise.reject(new TypeError("fetch failed"));
-  await assert.rejects(checkOnChain(receipt, "http://node.test", dead), (e: StreamChainError) => e.code === "rpc");
-});
+  test("verifies a receipt whose event is final on the chain", async () => {
+    const result = await check();
+    assert.ok(result.ok);
+    const finality = result.steps.find((step) => step.id === "finality");
+    assert.deepEqual(finality?.values.at(-1), ["final", "yes"]);
+  });
 
-test("a node's JSON-RPC error is an error, not a verdict", async () => {
-  const failing: typeof fetch = async () => Response.json({ id: 1, error: { code: -32_000, message: "busy" } });
-  await assert.rejects(checkOnChain(receipt, "http://node.test", failing), /busy/);
+  test("verifies an anchor that is not final, and says so", async () => {
+    const result = await check({ eth_getBlockByNumber: { number: "0xb" } });
+    assert.ok(result.ok);
+    assert.deepEqual(result.steps.at(-1)?.values.at(-1), ["final", "no"]);
+  });
+
+  const withLog = (log: Partial<Log>) => ({
+    eth_getTransactionReceipt: { ...transaction, logs: [{ ...anchored, ...log }] },
+  });
+
+  const LIES: readonly [title: string, step: string, answers: Record<string, unknown>][] = [
+    ["another chain", "chain-id", { eth_chainId: "0x1" }],
+    ["no such transaction", "transaction", { eth_getTransactionReceipt: null }],
+    ["a failed transaction", "transaction", { eth_getTransactionReceipt: { ...transaction, status: "0x0" } }],
+    ["another block", "block", { eth_getTransactionReceipt: { ...transaction, blockNumber: "0xd" } }],
+    ["another block hash", "block", { eth_getTransactionReceipt: { ...transaction, blockHash: word("b2") } }],
+    ["no event", "event", { eth_getTransactionReceipt: { ...transaction, logs: [] } }],
+    ["another contract's event", "event", withLog({ address: address("c1") })],
+    ["another stream's event", "event", withLog({ topics: [ANCHORED_TOPIC, word("52"), word("00")] })],
+    ["another event", "event", withLog({ topics: [word("ff"), word("51"), word("00")] })],
+    ["another log index", "event", withLog({ logIndex: "0x3" })],
+    ["another root", "event", withLog({ data: anchored.data.replaceAll("aa", "ab") as Hex })],
+  ];
+
+  for (const [title, step, answers] of LIES) {
+    test(`fails at "${step}" when the node has ${title}`, async () => {
+      const result = await check(answers);
+      assert.equal(result.ok, false);
+      assert.equal(result.steps.find((candidate) => !candidate.ok)?.id, step);
+    });
+  }
+
+  test("treats a node without answer as an error, not a verdict", async () => {
+    const dead: typeof fetch = () => Promise.reject(new TypeError("fetch failed"));
+    await assert.rejects(checkOnChain(receipt, "http://node.test", dead), (e: StreamChainError) => e.code === "rpc");
+  });
+
+  test("treats a JSON-RPC error as an error, not a verdict", async () => {
+    const failing: typeof fetch = async () => Response.json({ id: 1, error: { code: -32_000, message: "busy" } });
+    await assert.rejects(checkOnChain(receipt, "http://node.test", failing), /busy/);
+  });
 });

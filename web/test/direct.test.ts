@@ -1,211 +1,216 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { type Bytes, type Hex, utf8Bytes } from "../src/lib/bytes.ts";
-import { encodeCbor } from "../src/lib/cbor.ts";
-import { Direct } from "../src/lib/direct.ts";
-import { DirectInbox, type DirectMessage } from "../src/lib/direct-inbox.ts";
-import type { EdgeClient } from "../src/lib/edge.ts";
-import type { MailboxContents, PeerInfo, SessionAnswer } from "../src/lib/edge-answers.ts";
-import { DIRECT_LIFE_MS, DIRECT_PEERS } from "../src/lib/limits.ts";
+import { describe, test } from "node:test";
+import { DirectChannels } from "../src/lib/direct/direct-channels.ts";
+import { DirectInbox, type DirectMessage } from "../src/lib/direct/inbox.ts";
+import type { MailboxContents, PeerInfo, SessionAnswer } from "../src/lib/http/edge-answers.ts";
+import type { EdgeClient } from "../src/lib/http/edge-client.ts";
+import { DIRECT_LIFE_MS, MAX_DIRECT_PEERS } from "../src/lib/limits.ts";
 import type { DataChannel, DirectConnection, Platform } from "../src/lib/platform.ts";
+import { type Bytes, type Hex, utf8Bytes } from "../src/lib/wire/bytes.ts";
+import { encodeCbor } from "../src/lib/wire/cbor.ts";
 import { settle, testPlatform, VirtualClock } from "./support/surroundings.ts";
 
 const AUTHOR: Hex = `0x${"a1".repeat(20)}`;
 const PRODUCER = new Uint8Array(16).fill(7);
 const text = (payload: Uint8Array): string => new TextDecoder().decode(payload);
 
-/** An inbox and everything that it told, as `state:payload`. */
-function inbox(): { box: DirectInbox; told: string[]; clock: VirtualClock } {
+/** An inbox and everything that it reported, as `state:payload`. */
+function inbox(): { box: DirectInbox; reported: string[]; clock: VirtualClock } {
   const clock = new VirtualClock();
-  const told: string[] = [];
-  const tell = ({ state, payload, seq }: DirectMessage): void => {
-    told.push(`${state}:${text(payload)}${seq === undefined ? "" : `@${seq}`}`);
+  const reported: string[] = [];
+  const notify = ({ state, payload, seq }: DirectMessage): void => {
+    reported.push(`${state}:${text(payload)}${seq === undefined ? "" : `@${seq}`}`);
   };
-  return { box: new DirectInbox(testPlatform(clock, {}), tell), told, clock };
+  return { box: new DirectInbox(testPlatform(clock, {}), notify), reported, clock };
 }
 
-test("a direct message is tentative until the relay tells it, and told once", () => {
-  const { box, told } = inbox();
-  box.arrived(AUTHOR, PRODUCER, 0, utf8Bytes("hi"));
-  box.arrived(AUTHOR, PRODUCER, 0, utf8Bytes("hi"));
-  box.relayed(AUTHOR, utf8Bytes("hi"), 12);
-  box.arrived(AUTHOR, PRODUCER, 0, utf8Bytes("hi"));
-  assert.deepEqual(told, ["tentative:hi", "settled:hi@12"]);
-});
-
-test("a direct message that the relay told before is dropped silently", () => {
-  const { box, told } = inbox();
-  box.relayed(AUTHOR, utf8Bytes("hi"), 3);
-  box.arrived(AUTHOR, PRODUCER, 0, utf8Bytes("hi"));
-  assert.deepEqual(told, []);
-  box.arrived(AUTHOR, PRODUCER, 1, utf8Bytes("hi"));
-  assert.deepEqual(told, ["tentative:hi"], "the same words said again are another message");
-});
-
-test("equal messages of one author are settled one by one", () => {
-  const { box, told } = inbox();
-  for (const number of [0, 1]) box.arrived(AUTHOR, PRODUCER, number, utf8Bytes("x"));
-  for (const seq of [5, 6]) box.relayed(AUTHOR, utf8Bytes("x"), seq);
-  assert.deepEqual(told, ["tentative:x", "tentative:x", "settled:x@5", "settled:x@6"]);
-});
-
-test("another author's words settle nothing", () => {
-  const { box, told } = inbox();
-  box.arrived(AUTHOR, PRODUCER, 0, utf8Bytes("x"));
-  box.relayed(`0x${"b2".repeat(20)}`, utf8Bytes("x"), 5);
-  assert.deepEqual(told, ["tentative:x"]);
-});
-
-test("what the relay never tells is taken back", async () => {
-  const { box, told, clock } = inbox();
-  box.arrived(AUTHOR, PRODUCER, 0, utf8Bytes("lost"));
-  await clock.advance(DIRECT_LIFE_MS);
-  assert.deepEqual(told, ["tentative:lost", "dropped:lost"]);
-});
-
-/** Two ends of a direct channel find each other by the SDP that went through the mailboxes. */
-class FakeDirect implements DirectConnection {
-  static readonly all = new Map<string, FakeDirect>();
-  connectionState: RTCPeerConnectionState = "new";
-  iceGatheringState: RTCIceGatheringState = "complete";
-  localDescription: { sdp: string };
-  onconnectionstatechange: DirectConnection["onconnectionstatechange"] = null;
-  onicegatheringstatechange: DirectConnection["onicegatheringstatechange"] = null;
-  other: FakeDirect | null = null;
-  readonly channel = {
-    bufferedAmount: 0,
-    onopen: null,
-    onclose: null,
-    onmessage: null,
-    send: (bytes: Bytes) => queueMicrotask(() => this.other?.channel.onmessage?.({ data: bytes.slice().buffer })),
-  } as unknown as DataChannel & { onmessage: ((event: unknown) => void) | null };
-
-  constructor() {
-    const name = `fake ${FakeDirect.all.size}`;
-    this.localDescription = { sdp: name };
-    FakeDirect.all.set(name, this);
-  }
-
-  createDataChannel(): DataChannel {
-    return this.channel;
-  }
-
-  async setLocalDescription(): Promise<void> {}
-
-  async setRemoteDescription({ type, sdp }: { type: "offer" | "answer"; sdp: string }): Promise<void> {
-    this.other = FakeDirect.all.get(sdp) ?? null;
-    if (this.other === null) throw new Error("no such peer");
-    if (type !== "answer") return;
-    for (const end of [this, this.other]) end.channel.onopen?.call(end.channel as never, new Event("open"));
-  }
-
-  close(): void {
-    this.connectionState = "closed";
-    const { other } = this;
-    this.other = null;
-    if (other?.other === this)
-      queueMicrotask(() => other.channel.onclose?.call(other.channel as never, new Event("close")));
-  }
-}
-
-/** An edge's mailboxes, without their limits. */
-class Mailboxes {
-  readonly boxes = new Map<string, MailboxContents["signals"][number][]>();
-  number = 0;
-
-  client(author: Hex): EdgeClient {
-    const peer = (session: string): PeerInfo => ({ session, author });
-    return {
-      signals: async (session: string, after: number) => {
-        const box = this.boxes.get(session) ?? [];
-        this.boxes.set(session, box);
-        const peers = [...this.boxes.keys()].filter((other) => other !== session).map(peer);
-        return { peers, signals: box.filter(({ number }) => number > after) };
-      },
-      signal: async (session: string, to: string, signal: string) => {
-        this.boxes.get(to)?.push({ number: ++this.number, from: peer(session), signal });
-      },
-    } as unknown as EdgeClient;
-  }
-}
-
-interface Member {
-  readonly direct: Direct;
-  readonly told: string[];
-}
-
-function member(clock: VirtualClock, mailboxes: Mailboxes, session: string, parts: Partial<Platform> = {}): Member {
-  const told: string[] = [];
-  const direct = new Direct({
-    platform: testPlatform(clock, { createDirectConnection: () => new FakeDirect(), ...parts }),
-    edge: mailboxes.client(AUTHOR),
-    token: () => "token",
-    onMessage: ({ state, payload }) => told.push(`${state}:${text(payload)}`),
-    onPeers: () => {},
+describe("direct messages", () => {
+  test("reports a message once, tentative until the relay sends it", () => {
+    const { box, reported } = inbox();
+    box.arrived(AUTHOR, PRODUCER, 0, utf8Bytes("hi"));
+    box.arrived(AUTHOR, PRODUCER, 0, utf8Bytes("hi"));
+    box.relayed(AUTHOR, utf8Bytes("hi"), 12);
+    box.arrived(AUTHOR, PRODUCER, 0, utf8Bytes("hi"));
+    assert.deepEqual(reported, ["tentative:hi", "settled:hi@12"]);
   });
-  direct.follow(true, { location: `/v1/sessions/${session}`, iceServers: [] } as unknown as SessionAnswer);
-  return { direct, told };
-}
 
-test("two sessions of a stream that allows it open one channel, and hear each other directly", async () => {
-  const clock = new VirtualClock();
-  const mailboxes = new Mailboxes();
-  const [a, b] = [member(clock, mailboxes, "aa"), member(clock, mailboxes, "bb")];
-  await clock.advance(5_000);
-  assert.deepEqual([a.direct.peers, b.direct.peers], [[AUTHOR], [AUTHOR]]);
-  a.direct.published(PRODUCER, 0, utf8Bytes("from a"));
-  b.direct.published(PRODUCER, 0, utf8Bytes("from b"));
-  await settle();
-  assert.deepEqual([a.told, b.told], [["tentative:from b"], ["tentative:from a"]]);
-  a.direct.stop();
-  await settle();
-  assert.deepEqual(b.direct.peers, [], "the other side notices");
-  b.direct.stop();
+  test("drops a message that the relay sent before", () => {
+    const { box, reported } = inbox();
+    box.relayed(AUTHOR, utf8Bytes("hi"), 3);
+    box.arrived(AUTHOR, PRODUCER, 0, utf8Bytes("hi"));
+    assert.deepEqual(reported, []);
+    box.arrived(AUTHOR, PRODUCER, 1, utf8Bytes("hi"));
+    assert.deepEqual(reported, ["tentative:hi"], "the same words said again are another message");
+  });
+
+  test("settles equal messages of one author one by one", () => {
+    const { box, reported } = inbox();
+    for (const number of [0, 1]) box.arrived(AUTHOR, PRODUCER, number, utf8Bytes("x"));
+    for (const seq of [5, 6]) box.relayed(AUTHOR, utf8Bytes("x"), seq);
+    assert.deepEqual(reported, ["tentative:x", "tentative:x", "settled:x@5", "settled:x@6"]);
+  });
+
+  test("does not settle a message by that of another author", () => {
+    const { box, reported } = inbox();
+    box.arrived(AUTHOR, PRODUCER, 0, utf8Bytes("x"));
+    box.relayed(`0x${"b2".repeat(20)}`, utf8Bytes("x"), 5);
+    assert.deepEqual(reported, ["tentative:x"]);
+  });
+
+  test("takes back what the relay never sends", async () => {
+    const { box, reported, clock } = inbox();
+    box.arrived(AUTHOR, PRODUCER, 0, utf8Bytes("lost"));
+    await clock.advance(DIRECT_LIFE_MS);
+    assert.deepEqual(reported, ["tentative:lost", "dropped:lost"]);
+  });
 });
 
-test("a stream that does not allow it costs no request and no connection", async () => {
-  const clock = new VirtualClock();
-  const mailboxes = new Mailboxes();
-  const { direct } = member(clock, mailboxes, "aa");
-  direct.follow(false, undefined);
-  mailboxes.boxes.clear();
-  await clock.advance(60_000);
-  assert.equal(mailboxes.boxes.size, 0);
-});
+describe("direct channels", () => {
+  /** One end of a direct channel; the SDP in the mailboxes connects it with the other end. */
+  class FakeDirect implements DirectConnection {
+    static readonly all = new Map<string, FakeDirect>();
+    connectionState: RTCPeerConnectionState = "new";
+    iceGatheringState: RTCIceGatheringState = "complete";
+    localDescription: { sdp: string };
+    onconnectionstatechange: DirectConnection["onconnectionstatechange"] = null;
+    onicegatheringstatechange: DirectConnection["onicegatheringstatechange"] = null;
+    other: FakeDirect | null = null;
+    readonly channel = {
+      bufferedAmount: 0,
+      onopen: null,
+      onclose: null,
+      onmessage: null,
+      send: (bytes: Bytes) => queueMicrotask(() => this.other?.channel.onmessage?.({ data: bytes.slice().buffer })),
+    } as unknown as DataChannel & { onmessage: ((event: unknown) => void) | null };
 
-test("a client opens only a few channels, however large the crowd", async () => {
-  const clock = new VirtualClock();
-  const mailboxes = new Mailboxes();
-  const crowd = Array.from({ length: 9 }, (_, i) => member(clock, mailboxes, `s${i}`));
-  await clock.advance(20_000);
-  for (const { direct } of crowd) assert.ok(direct.peers.length <= DIRECT_PEERS, `${direct.peers.length} channels`);
-  assert.equal(crowd[0]?.direct.peers.length, DIRECT_PEERS);
-  for (const { direct } of crowd) direct.stop();
-});
+    constructor() {
+      const name = `fake ${FakeDirect.all.size}`;
+      this.localDescription = { sdp: name };
+      FakeDirect.all.set(name, this);
+    }
 
-test("a browser without WebRTC between browsers goes on with the relay", async () => {
-  const clock = new VirtualClock();
-  const mailboxes = new Mailboxes();
-  const refuse = (): never => {
-    throw new Error("not here");
-  };
-  const [a, b] = [member(clock, mailboxes, "aa", { createDirectConnection: refuse }), member(clock, mailboxes, "bb")];
-  await clock.advance(60_000);
-  assert.deepEqual([a.direct.peers, b.direct.peers], [[], []]);
-  a.direct.stop();
-  b.direct.stop();
-});
+    createDataChannel(): DataChannel {
+      return this.channel;
+    }
 
-test("what is no frame ends that channel alone", async () => {
-  const clock = new VirtualClock();
-  const mailboxes = new Mailboxes();
-  const before = FakeDirect.all.size;
-  const [a, b] = [member(clock, mailboxes, "aa"), member(clock, mailboxes, "bb")];
-  await clock.advance(5_000);
-  const end = [...FakeDirect.all.values()][before];
-  end?.channel.send(encodeCbor([32, new Uint8Array(3), 0, new Uint8Array()]) as never);
-  await settle();
-  assert.deepEqual([a.direct.peers, b.direct.peers, b.told], [[], [], []]);
-  a.direct.stop();
-  b.direct.stop();
+    async setLocalDescription(): Promise<void> {}
+
+    async setRemoteDescription({ type, sdp }: { type: "offer" | "answer"; sdp: string }): Promise<void> {
+      this.other = FakeDirect.all.get(sdp) ?? null;
+      if (this.other === null) throw new Error("no such peer");
+      if (type !== "answer") return;
+      for (const end of [this, this.other]) end.channel.onopen?.call(end.channel as never, new Event("open"));
+    }
+
+    close(): void {
+      this.connectionState = "closed";
+      const { other } = this;
+      this.other = null;
+      if (other?.other === this)
+        queueMicrotask(() => other.channel.onclose?.call(other.channel as never, new Event("close")));
+    }
+  }
+
+  /** The edge's mailboxes, without their limits. */
+  class Mailboxes {
+    readonly boxes = new Map<string, MailboxContents["signals"][number][]>();
+    number = 0;
+
+    client(author: Hex): EdgeClient {
+      const peer = (session: string): PeerInfo => ({ session, author });
+      return {
+        signals: async (session: string, after: number) => {
+          const box = this.boxes.get(session) ?? [];
+          this.boxes.set(session, box);
+          const peers = [...this.boxes.keys()].filter((other) => other !== session).map(peer);
+          return { peers, signals: box.filter(({ number }) => number > after) };
+        },
+        signal: async (session: string, to: string, signal: string) => {
+          this.boxes.get(to)?.push({ number: ++this.number, from: peer(session), signal });
+        },
+      } as unknown as EdgeClient;
+    }
+  }
+
+  interface Member {
+    readonly direct: DirectChannels;
+    readonly reported: string[];
+  }
+
+  function member(clock: VirtualClock, mailboxes: Mailboxes, session: string, parts: Partial<Platform> = {}): Member {
+    const reported: string[] = [];
+    const direct = new DirectChannels({
+      platform: testPlatform(clock, { createDirectConnection: () => new FakeDirect(), ...parts }),
+      edge: mailboxes.client(AUTHOR),
+      token: () => "token",
+      onMessage: ({ state, payload }) => reported.push(`${state}:${text(payload)}`),
+      onPeers: () => {},
+    });
+    direct.follow(true, { location: `/v1/sessions/${session}`, iceServers: [] } as unknown as SessionAnswer);
+    return { direct, reported };
+  }
+
+  test("two sessions open one channel and exchange messages", async () => {
+    const clock = new VirtualClock();
+    const mailboxes = new Mailboxes();
+    const [a, b] = [member(clock, mailboxes, "aa"), member(clock, mailboxes, "bb")];
+    await clock.advance(5_000);
+    assert.deepEqual([a.direct.peers, b.direct.peers], [[AUTHOR], [AUTHOR]]);
+    a.direct.published(PRODUCER, 0, utf8Bytes("from a"));
+    b.direct.published(PRODUCER, 0, utf8Bytes("from b"));
+    await settle();
+    assert.deepEqual([a.reported, b.reported], [["tentative:from b"], ["tentative:from a"]]);
+    a.direct.stop();
+    await settle();
+    assert.deepEqual(b.direct.peers, [], "the other side notices");
+    b.direct.stop();
+  });
+
+  test("a stream that forbids them costs no request", async () => {
+    const clock = new VirtualClock();
+    const mailboxes = new Mailboxes();
+    const { direct } = member(clock, mailboxes, "aa");
+    direct.follow(false, undefined);
+    mailboxes.boxes.clear();
+    await clock.advance(60_000);
+    assert.equal(mailboxes.boxes.size, 0);
+  });
+
+  test("a client opens only a few channels on a busy stream", async () => {
+    const clock = new VirtualClock();
+    const mailboxes = new Mailboxes();
+    const crowd = Array.from({ length: 9 }, (_, i) => member(clock, mailboxes, `s${i}`));
+    await clock.advance(20_000);
+    for (const { direct } of crowd)
+      assert.ok(direct.peers.length <= MAX_DIRECT_PEERS, `${direct.peers.length} channels`);
+    assert.equal(crowd[0]?.direct.peers.length, MAX_DIRECT_PEERS);
+    for (const { direct } of crowd) direct.stop();
+  });
+
+  test("a browser that cannot open any uses the relay", async () => {
+    const clock = new VirtualClock();
+    const mailboxes = new Mailboxes();
+    const refuse = (): never => {
+      throw new Error("not here");
+    };
+    const [a, b] = [member(clock, mailboxes, "aa", { createDirectConnection: refuse }), member(clock, mailboxes, "bb")];
+    await clock.advance(60_000);
+    assert.deepEqual([a.direct.peers, b.direct.peers], [[], []]);
+    a.direct.stop();
+    b.direct.stop();
+  });
+
+  test("a malformed frame closes only its channel", async () => {
+    const clock = new VirtualClock();
+    const mailboxes = new Mailboxes();
+    const before = FakeDirect.all.size;
+    const [a, b] = [member(clock, mailboxes, "aa"), member(clock, mailboxes, "bb")];
+    await clock.advance(5_000);
+    const end = [...FakeDirect.all.values()][before];
+    end?.channel.send(encodeCbor([32, new Uint8Array(3), 0, new Uint8Array()]) as never);
+    await settle();
+    assert.deepEqual([a.direct.peers, b.direct.peers, b.reported], [[], [], []]);
+    a.direct.stop();
+    b.direct.stop();
+  });
 });

@@ -1,18 +1,17 @@
-// Random cut-offs: channel and HTTP come and go, relays die with what they had, answers are lost. Whatever happens, every
-// stored message comes once and in order, and every publication is stored once, in its publisher's order.
+// Random failures: the channel and HTTP break and return, relays stop and lose what they had, answers are lost. In every
+// case each stored message comes once and in order, and each publication is stored once, in its publisher's order.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect, type StreamConnection } from "../src/lib/index.ts";
+import { text } from "./support/joining.ts";
 import { settle } from "./support/surroundings.ts";
 import { World } from "./support/world.ts";
 
 const RUNS = 16;
 const STEPS = 60;
 
-const text = (payload: Uint8Array): string => new TextDecoder().decode(payload);
-
-/** Numbers in [0, 1), the same for a seed in every run: mulberry32. */
+/** Pseudo-random numbers in [0, 1), the same for a seed in every run (mulberry32). */
 function randomOf(seed: number): () => number {
   let state = seed;
   return () => {
@@ -23,7 +22,7 @@ function randomOf(seed: number): () => number {
   };
 }
 
-/** What one subscription has in the end: tentative messages that were taken back are gone. */
+/** What one subscription has in the end, without messages that were taken back. */
 class Reader {
   readonly standing: string[] = [];
   readonly mistakes: string[] = [];
@@ -41,7 +40,7 @@ class Reader {
   }
 }
 
-/** One thing that happens. */
+/** One random event. */
 function happen(world: World, random: () => number): void {
   const [first] = world.sessions;
   switch (Math.floor(random() * 9)) {
@@ -49,7 +48,7 @@ function happen(world: World, random: () => number): void {
       world.relayAnswers = !world.relayAnswers;
       break;
     case 1:
-      if (random() < 0.5) first?.die();
+      if (random() < 0.5) first?.stop();
       else first?.peer.disconnect();
       break;
     case 2:
@@ -67,16 +66,16 @@ function happen(world: World, random: () => number): void {
       world.byHttp.lostAnswers = 1;
       break;
     case 6:
-      world.byHttp.relayHolds = random() < 0.5;
+      world.byHttp.hasLeader = random() < 0.5;
       break;
     default:
       world.commit();
   }
 }
 
-/** All is well again, for as long as the longest pause and an attempt. */
+/** Makes everything work again, for as long as the longest pause and an attempt. */
 async function heal(world: World): Promise<void> {
-  Object.assign(world.byHttp, { serves: true, lostAnswers: 0, relayHolds: false });
+  Object.assign(world.byHttp, { serves: true, lostAnswers: 0, hasLeader: false });
   world.relayAnswers = true;
   for (let step = 0; step < 20; step++) {
     await world.clock.advance(5_000);
@@ -85,7 +84,7 @@ async function heal(world: World): Promise<void> {
   await settle();
 }
 
-test("however a client is moved between channel and HTTP, what is stored comes once and in order", async () => {
+test("stored messages come once and in order over random cuts", async () => {
   const moves = { http: 0, open: 0 };
   for (let seed = 1; seed <= RUNS; seed++) {
     const random = randomOf(seed);
@@ -117,7 +116,7 @@ test("however a client is moved between channel and HTTP, what is stored comes o
     assert.deepEqual(own, published, `seed ${seed}: each publication once, in order`);
     const seqs = await Promise.all(publications.map(({ stored }) => stored));
     seqs.forEach((seq, i) => {
-      if (seq !== null) assert.equal(all[seq], published[i], `seed ${seed}: the seq that was told`);
+      if (seq !== null) assert.equal(all[seq], published[i], `seed ${seed}: the seq that was reported`);
     });
     for (const { standing, mistakes } of readers) {
       assert.deepEqual(mistakes, [], `seed ${seed}`);

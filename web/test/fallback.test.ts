@@ -1,8 +1,8 @@
-// A client that no session opens for is served by HTTP, and goes over to a session by itself: nothing is left out, doubled
-// or reordered between the two ways.
+// A client without a session is served by HTTP, and changes to a session by itself: nothing is left out, doubled or
+// reordered between the two channels.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { StreamChainError } from "../src/lib/index.ts";
 import { join, record, text } from "./support/joining.ts";
 import { settle } from "./support/surroundings.ts";
@@ -12,7 +12,7 @@ import { problem, World } from "./support/world.ts";
 const ATTEMPT_MS = 11_000;
 const LONGEST_PAUSE_MS = 75_000;
 
-/** A world whose edge serves by HTTP, and whose relay nobody reaches. */
+/** A world whose edge serves by HTTP, and whose relay cannot be reached. */
 function shutWorld(): World {
   const world = new World();
   world.byHttp.serves = true;
@@ -22,307 +22,321 @@ function shutWorld(): World {
 
 const storedIn = (world: World): string[] => world.stored.map(({ payload }, seq) => `${seq}:${text(payload)}`);
 
-test("where no session opens, stored messages come and publications are stored, each once and in order", async () => {
-  const world = shutWorld();
-  world.say("before");
-  world.commit();
-  const connection = join(world);
-  const seen = record(connection.subscribe({ from: 0 }));
-  const tail = record(connection.subscribe());
-  const first = connection.publish("a");
-  assert.equal(connection.state.state, "connecting");
-  await world.clock.advance(ATTEMPT_MS);
-  assert.equal(connection.state.state, "http");
-  assert.equal(connection.state.error?.code, "relay-unreachable");
-  assert.equal(connection.attempts.at(-1)?.advice, "all-blocked");
-  assert.equal(await first.stored, 1);
-  world.say("theirs");
-  world.commit();
-  assert.equal(await connection.publish("b").stored, 3);
-  await settle();
-  assert.deepEqual(seen, ["0:before", "1:a", "2:theirs", "3:b"]);
-  assert.ok(tail.length >= 2 && seen.join().endsWith(tail.join()), tail.join());
-  assert.equal(connection.author, `0x${"a1".repeat(20)}`);
-  assert.equal(connection.unstored.length, 0);
-  connection.close();
-  assert.equal(world.byHttp.responses.size, 0, "nothing is left open");
+describe("serving by HTTP while no session opens", () => {
+  test("stored messages come, and publications are stored, in order", async () => {
+    const world = shutWorld();
+    world.say("before");
+    world.commit();
+    const connection = join(world);
+    const seen = record(connection.subscribe({ from: 0 }));
+    const tail = record(connection.subscribe());
+    const first = connection.publish("a");
+    assert.equal(connection.state.state, "connecting");
+    await world.clock.advance(ATTEMPT_MS);
+    assert.equal(connection.state.state, "http");
+    assert.equal(connection.state.error?.code, "relay-unreachable");
+    assert.equal(connection.attempts.at(-1)?.advice, "all-blocked");
+    assert.equal(await first.stored, 1);
+    world.say("theirs");
+    world.commit();
+    assert.equal(await connection.publish("b").stored, 3);
+    await settle();
+    assert.deepEqual(seen, ["0:before", "1:a", "2:theirs", "3:b"]);
+    assert.ok(tail.length >= 2 && seen.join().endsWith(tail.join()), tail.join());
+    assert.equal(connection.author, `0x${"a1".repeat(20)}`);
+    assert.equal(connection.unstored.length, 0);
+    connection.close();
+    assert.equal(world.byHttp.responses.size, 0, "nothing is left open");
+  });
+
+  test("anchored and final follow from the edge's events", async () => {
+    const world = shutWorld();
+    const connection = join(world);
+    const publication = connection.publish("a");
+    await world.clock.advance(ATTEMPT_MS);
+    await publication.stored;
+    world.anchor();
+    assert.equal(await publication.anchored, 0);
+    world.sendAnchor(0, 1, 2);
+    await settle();
+    assert.equal(publication.state, "stored");
+    world.sendAnchor(0, 1, 1);
+    assert.equal(await publication.final, 0);
+    connection.close();
+  });
 });
 
-test("states beyond stored settle by the edge's events", async () => {
-  const world = shutWorld();
-  const connection = join(world);
-  const publication = connection.publish("a");
-  await world.clock.advance(ATTEMPT_MS);
-  await publication.stored;
-  world.anchor();
-  assert.equal(await publication.anchored, 0);
-  world.tellAnchor(0, 1, 2);
-  await settle();
-  assert.equal(publication.state, "stored");
-  world.tellAnchor(0, 1, 1);
-  assert.equal(await publication.final, 0);
-  connection.close();
+describe("the change back to a session", () => {
+  test("a session replaces HTTP by itself once a path opens", async () => {
+    const world = shutWorld();
+    const connection = join(world);
+    const seen = record(connection.subscribe({ from: 0 }));
+    await world.clock.advance(ATTEMPT_MS);
+    await connection.publish("by http").stored;
+    world.relayAnswers = true;
+    await world.clock.advance(LONGEST_PAUSE_MS);
+    assert.equal(connection.state.state, "open");
+    assert.equal(world.byHttp.responses.size, 0, "the edge is not followed any longer");
+    const publication = connection.publish("by channel");
+    assert.equal(await publication.live, 1);
+    await settle();
+    assert.deepEqual(seen, ["0:by http", "1:by channel"], "tentative, and here already");
+    assert.deepEqual(world.byHttp.posted, ["0:by http"]);
+    connection.close();
+  });
+
+  test("pauses grow to a minute; a network change ends them", async () => {
+    const world = shutWorld();
+    const changed: (() => void)[] = [];
+    const onNetworkChange = (callback: () => void): (() => void) => {
+      changed.push(callback);
+      return () => {};
+    };
+    const connection = join(world, { platform: world.page({ onNetworkChange }) });
+    await world.clock.advance(600_000);
+    const attempts = (): number => world.requests.filter((request) => request.endsWith("/sessions")).length;
+    const before = attempts();
+    assert.ok(before >= 9 && before <= 20, `${before} attempts in ten minutes`);
+    while (connection.state.retryAt === undefined) await world.clock.advance(1_000);
+    const responses = world.requests.filter((request) => request.includes("/events")).length;
+    const started = attempts();
+    world.relayAnswers = true;
+    changed[0]?.();
+    await settle();
+    assert.equal(attempts(), started + 1);
+    assert.equal(connection.state.state, "open");
+    assert.ok(world.requests.filter((request) => request.includes("/events")).length <= responses + 1);
+    connection.close();
+  });
+
+  test("a network change in an attempt makes the next one immediate", async () => {
+    const world = shutWorld();
+    let changed = (): void => {};
+    const onNetworkChange = (callback: () => void): (() => void) => {
+      changed = callback;
+      return () => {};
+    };
+    const connection = join(world, { platform: world.page({ onNetworkChange }) });
+    await world.clock.advance(200_000);
+    while (connection.state.retryAt !== undefined) await world.clock.advance(1_000);
+    changed();
+    assert.equal(connection.state.state, "http");
+    await world.clock.advance(ATTEMPT_MS);
+    assert.equal(connection.state.retryAt, undefined, "the next attempt is under way");
+    connection.close();
+  });
 });
 
-test("when the path opens a session takes over by itself, and messages are live again", async () => {
-  const world = shutWorld();
-  const connection = join(world);
-  const seen = record(connection.subscribe({ from: 0 }));
-  await world.clock.advance(ATTEMPT_MS);
-  await connection.publish("by http").stored;
-  world.relayAnswers = true;
-  await world.clock.advance(LONGEST_PAUSE_MS);
-  assert.equal(connection.state.state, "open");
-  assert.equal(world.byHttp.responses.size, 0, "the edge is not followed any longer");
-  const publication = connection.publish("by channel");
-  assert.equal(await publication.live, 1);
-  await settle();
-  assert.deepEqual(seen, ["0:by http", "1:by channel"], "tentative, and here already");
-  assert.deepEqual(world.byHttp.posted, ["0:by http"]);
-  connection.close();
+describe("clients that have only HTTP", () => {
+  test("a browser without WebRTC is served by HTTP, as a guest", async () => {
+    const world = shutWorld();
+    const none = (): never => {
+      throw new StreamChainError("no-webrtc", "this browser has no WebRTC");
+    };
+    const connection = join(world, { platform: world.page({ createPeerConnection: none }) });
+    const seen = record(connection.subscribe({ from: 0 }));
+    assert.equal(await connection.publish("a").stored, 0);
+    await world.clock.advance(300_000);
+    assert.equal(connection.state.state, "http");
+    assert.equal(connection.attempts.length, 1, "WebRTC does not appear by itself");
+    assert.equal(connection.attempts[0]?.advice, "no-webrtc");
+    assert.deepEqual(seen, ["0:a"]);
+    connection.close();
+  });
+
+  test("without the fallback a browser without WebRTC gets an error", async () => {
+    const world = shutWorld();
+    const connection = join(world, { httpFallback: false });
+    const publication = connection.publish("a");
+    await world.clock.advance(60_000);
+    assert.notEqual(connection.state.state, "http");
+    assert.equal(publication.state, "queued");
+    assert.ok(!world.requests.some((request) => request.includes("/events")));
+    connection.close();
+    const none = (): never => {
+      throw new StreamChainError("no-webrtc", "this browser has no WebRTC");
+    };
+    const alone = join(world, { httpFallback: false, platform: world.page({ createPeerConnection: none }) });
+    await settle();
+    assert.equal(alone.state.state, "closed");
+    assert.equal(alone.state.error?.code, "no-webrtc");
+  });
 });
 
-test("pauses between attempts grow to a minute; a change of the network ends them at once", async () => {
-  const world = shutWorld();
-  const changed: (() => void)[] = [];
-  const onNetworkChange = (callback: () => void): (() => void) => {
-    changed.push(callback);
-    return () => {};
-  };
-  const connection = join(world, { platform: world.page({ onNetworkChange }) });
-  await world.clock.advance(600_000);
-  const attempts = (): number => world.requests.filter((request) => request.endsWith("/sessions")).length;
-  const before = attempts();
-  assert.ok(before >= 9 && before <= 20, `${before} attempts in ten minutes`);
-  while (connection.state.retryAt === undefined) await world.clock.advance(1_000);
-  const responses = world.requests.filter((request) => request.includes("/events")).length;
-  const started = attempts();
-  world.relayAnswers = true;
-  changed[0]?.();
-  await settle();
-  assert.equal(attempts(), started + 1);
-  assert.equal(connection.state.state, "open");
-  assert.ok(world.requests.filter((request) => request.includes("/events")).length <= responses + 1);
-  connection.close();
-});
-
-test("a network that changes in the middle of an attempt is tried at once when that fails", async () => {
-  const world = shutWorld();
-  let changed = (): void => {};
-  const onNetworkChange = (callback: () => void): (() => void) => {
-    changed = callback;
-    return () => {};
-  };
-  const connection = join(world, { platform: world.page({ onNetworkChange }) });
-  await world.clock.advance(200_000);
-  while (connection.state.retryAt !== undefined) await world.clock.advance(1_000);
-  changed();
-  assert.equal(connection.state.state, "http");
-  await world.clock.advance(ATTEMPT_MS);
-  assert.equal(connection.state.retryAt, undefined, "the next attempt is under way");
-  connection.close();
-});
-
-test("a browser without WebRTC is served by HTTP alone, as a guest of the edge", async () => {
-  const world = shutWorld();
-  const none = (): never => {
-    throw new StreamChainError("no-webrtc", "this browser has no WebRTC");
-  };
-  const connection = join(world, { platform: world.page({ createPeerConnection: none }) });
-  const seen = record(connection.subscribe({ from: 0 }));
-  assert.equal(await connection.publish("a").stored, 0);
-  await world.clock.advance(300_000);
-  assert.equal(connection.state.state, "http");
-  assert.equal(connection.attempts.length, 1, "WebRTC does not appear by itself");
-  assert.equal(connection.attempts[0]?.advice, "no-webrtc");
-  assert.deepEqual(seen, ["0:a"]);
-  connection.close();
-});
-
-test("without the fallback nothing goes by HTTP, and a browser without WebRTC is told so", async () => {
-  const world = shutWorld();
-  const connection = join(world, { httpFallback: false });
-  const publication = connection.publish("a");
-  await world.clock.advance(60_000);
-  assert.notEqual(connection.state.state, "http");
-  assert.equal(publication.state, "queued");
-  assert.ok(!world.requests.some((request) => request.includes("/events")));
-  connection.close();
-  const none = (): never => {
-    throw new StreamChainError("no-webrtc", "this browser has no WebRTC");
-  };
-  const alone = join(world, { httpFallback: false, platform: world.page({ createPeerConnection: none }) });
-  await settle();
-  assert.equal(alone.state.state, "closed");
-  assert.equal(alone.state.error?.code, "no-webrtc");
-});
-
-test("what a relay had taken when the path broke is stored once, whoever stores it", async () => {
-  const world = new World();
-  world.byHttp.serves = true;
-  const connection = join(world);
-  const seen = record(connection.subscribe({ from: 0 }));
-  await settle();
-  const publications = ["a", "b"].map((payload) => connection.publish(payload));
-  await world.clock.advance(500);
-  assert.deepEqual(seen, ["0:a", "1:b"]);
-  world.relayAnswers = false;
-  world.session.die();
-  world.byHttp.relayHolds = true; // it lives on, out of reach
-  await world.clock.advance(2 * ATTEMPT_MS);
-  assert.equal(connection.state.state, "http");
-  assert.equal(publications[0]?.state, "live");
-  world.say("theirs");
-  world.commit();
-  await world.clock.advance(2_000);
-  assert.deepEqual(await Promise.all(publications.map(({ stored }) => stored)), [0, 1]);
-  assert.deepEqual(storedIn(world), ["0:a", "1:b", "2:theirs"]);
-  assert.deepEqual(seen, storedIn(world), "what was tentative stands, and nothing comes twice");
-  connection.close();
-});
-
-test("tentative messages that a dead relay never stored are taken back by what the edge stores", async () => {
-  const world = new World();
-  world.byHttp.serves = true;
-  const connection = join(world);
-  const live = record(connection.subscribe({ from: 0 }));
-  const stored = record(connection.subscribe({ from: 0, guarantee: "stored" }));
-  await settle();
-  world.say("kept");
-  world.commit();
-  world.say("lost");
-  const own = connection.publish("mine");
-  await settle();
-  world.relayAnswers = false;
-  world.takeOver();
-  await world.clock.advance(2 * ATTEMPT_MS);
-  assert.equal(connection.state.state, "http");
-  await own.stored;
-  world.say("other");
-  world.commit();
-  await settle();
-  assert.deepEqual(live, ["0:kept", "1:lost", "2:mine", "!1", "1:mine", "2:other"]);
-  assert.deepEqual(stored, ["0:kept", "1:mine", "2:other"]);
-  connection.close();
-});
-
-test("a message whose answer was lost is stored once", async () => {
-  const world = shutWorld();
-  world.byHttp.lostAnswers = 2;
-  const connection = join(world);
-  const publication = connection.publish("a");
-  await world.clock.advance(ATTEMPT_MS + 5_000);
-  assert.equal(await publication.stored, 0);
-  assert.deepEqual(world.byHttp.posted, ["0:a", "0:a", "0:a"]);
-  assert.deepEqual(storedIn(world), ["0:a"]);
-  connection.close();
-});
-
-test("several messages do not wait for each other's seq, and each learns its own", async () => {
-  const world = shutWorld();
-  world.byHttp.relayHolds = true;
-  const connection = join(world);
-  const publications = ["a", "b", "c"].map((payload) => connection.publish(payload));
-  await world.clock.advance(ATTEMPT_MS);
-  assert.deepEqual(world.byHttp.posted.slice(0, 3), ["0:a", "1:b", "2:c"], "all are at the edge before any is stored");
-  world.commit();
-  await world.clock.advance(2_000);
-  assert.deepEqual(await Promise.all(publications.map(({ stored }) => stored)), [0, 1, 2]);
-  connection.close();
-});
-
-test("of many messages no more are posted ahead than the edge remembers the seqs of", async () => {
-  const world = shutWorld();
-  world.byHttp.relayHolds = true;
-  const connection = join(world);
-  const publications = Array.from({ length: 40 }, (_, i) => connection.publish(String(i)));
-  await world.clock.advance(ATTEMPT_MS);
-  assert.equal(new Set(world.byHttp.posted).size, 16);
-  for (let i = 0; i < 6; i++) {
+describe("messages on both channels", () => {
+  test("a message accepted before the path broke is stored once", async () => {
+    const world = new World();
+    world.byHttp.serves = true;
+    const connection = join(world);
+    const seen = record(connection.subscribe({ from: 0 }));
+    await settle();
+    const publications = ["a", "b"].map((payload) => connection.publish(payload));
+    await world.clock.advance(500);
+    assert.deepEqual(seen, ["0:a", "1:b"]);
+    world.relayAnswers = false;
+    world.session.stop();
+    world.byHttp.hasLeader = true; // it works, but cannot be reached
+    await world.clock.advance(2 * ATTEMPT_MS);
+    assert.equal(connection.state.state, "http");
+    assert.equal(publications[0]?.state, "live");
+    world.say("theirs");
     world.commit();
     await world.clock.advance(2_000);
-  }
-  const seqs = await Promise.all(publications.map(({ stored }) => stored));
-  assert.deepEqual(
-    seqs,
-    seqs.map((_, i) => i),
-  );
-  connection.close();
+    assert.deepEqual(await Promise.all(publications.map(({ stored }) => stored)), [0, 1]);
+    assert.deepEqual(storedIn(world), ["0:a", "1:b", "2:theirs"]);
+    assert.deepEqual(seen, storedIn(world), "what was tentative stands, and nothing comes twice");
+    connection.close();
+  });
+
+  test("stored messages replace tentative ones of a lost relay", async () => {
+    const world = new World();
+    world.byHttp.serves = true;
+    const connection = join(world);
+    const live = record(connection.subscribe({ from: 0 }));
+    const stored = record(connection.subscribe({ from: 0, guarantee: "stored" }));
+    await settle();
+    world.say("kept");
+    world.commit();
+    world.say("lost");
+    const own = connection.publish("mine");
+    await settle();
+    world.relayAnswers = false;
+    world.takeOver();
+    await world.clock.advance(2 * ATTEMPT_MS);
+    assert.equal(connection.state.state, "http");
+    await own.stored;
+    world.say("other");
+    world.commit();
+    await settle();
+    assert.deepEqual(live, ["0:kept", "1:lost", "2:mine", "!1", "1:mine", "2:other"]);
+    assert.deepEqual(stored, ["0:kept", "1:mine", "2:other"]);
+    connection.close();
+  });
 });
 
-test("a message that a relay stored before it was posted keeps the seq that the relay gave it", async () => {
-  const world = new World();
-  world.byHttp.serves = true;
-  world.byHttp.forgetsSeqs = true;
-  const connection = join(world);
-  await settle();
-  const publication = connection.publish("a");
-  await settle();
-  const orphan = world.session;
-  world.stored.push(...world.open.splice(0)); // committed, but nobody heard
-  world.relayAnswers = false;
-  world.epoch++;
-  orphan.die();
-  await world.clock.advance(2 * ATTEMPT_MS);
-  assert.equal(connection.state.state, "http");
-  assert.equal(await publication.stored, 0);
-  connection.close();
-});
+describe("publishing by HTTP", () => {
+  test("a message whose answer was lost is stored once", async () => {
+    const world = shutWorld();
+    world.byHttp.lostAnswers = 2;
+    const connection = join(world);
+    const publication = connection.publish("a");
+    await world.clock.advance(ATTEMPT_MS + 5_000);
+    assert.equal(await publication.stored, 0);
+    assert.deepEqual(world.byHttp.posted, ["0:a", "0:a", "0:a"]);
+    assert.deepEqual(storedIn(world), ["0:a"]);
+    connection.close();
+  });
 
-test("numbers that the edge knows nothing of, or too much, make no message vanish", async () => {
-  const world = shutWorld();
-  const platform = world.page();
-  const earlier = join(world, { platform });
-  const first = earlier.publish("a");
-  await world.clock.advance(ATTEMPT_MS);
-  assert.equal(await first.stored, 0);
-  earlier.close();
-  platform.locks.freeAll();
-  for (const [key] of [...world.storage.entries]) {
-    if (/:[0-9a-f]{32}$/.test(key)) world.storage.setItem(key, "0"); // an older copy of the browser's storage
-  }
-  const restored = join(world, { platform });
-  const second = restored.publish("b");
-  await world.clock.advance(ATTEMPT_MS);
-  assert.equal(await second.stored, 1, "another message, not a repetition of the first");
-  world.stored = [];
-  world.epoch = 1;
-  world.byHttp.cut();
-  const publication = restored.publish("c");
-  await world.clock.advance(30_000);
-  assert.equal(await publication.stored, 0, "of a stream that was started afresh");
-  restored.close();
-});
+  test("messages do not wait for each other's seq", async () => {
+    const world = shutWorld();
+    world.byHttp.hasLeader = true;
+    const connection = join(world);
+    const publications = ["a", "b", "c"].map((payload) => connection.publish(payload));
+    await world.clock.advance(ATTEMPT_MS);
+    assert.deepEqual(
+      world.byHttp.posted.slice(0, 3),
+      ["0:a", "1:b", "2:c"],
+      "all are at the edge before any is stored",
+    );
+    world.commit();
+    await world.clock.advance(2_000);
+    assert.deepEqual(await Promise.all(publications.map(({ stored }) => stored)), [0, 1, 2]);
+    connection.close();
+  });
 
-test("a writer who may not write is told, and goes on reading", async () => {
-  const world = shutWorld();
-  const platform = world.page();
-  const fetcher: typeof fetch = async (input, init) => {
-    const isPost = init?.method === "POST" && String(input).endsWith("/messages");
-    return isPost ? problem(403, "forbidden")() : world.fetch(input, init);
-  };
-  const connection = join(world, { platform: { ...platform, fetch: fetcher } });
-  const publication = connection.publish("a");
-  await world.clock.advance(ATTEMPT_MS);
-  await assert.rejects(publication.stored, (error: StreamChainError) => error.code === "not-allowed");
-  assert.equal(connection.state.state, "http", "reading goes on");
-  connection.close();
-});
+  test("no more are posted ahead than the edge remembers", async () => {
+    const world = shutWorld();
+    world.byHttp.hasLeader = true;
+    const connection = join(world);
+    const publications = Array.from({ length: 40 }, (_, i) => connection.publish(String(i)));
+    await world.clock.advance(ATTEMPT_MS);
+    assert.equal(new Set(world.byHttp.posted).size, 16);
+    for (let i = 0; i < 6; i++) {
+      world.commit();
+      await world.clock.advance(2_000);
+    }
+    const seqs = await Promise.all(publications.map(({ stored }) => stored));
+    assert.deepEqual(
+      seqs,
+      seqs.map((_, i) => i),
+    );
+    connection.close();
+  });
 
-test("a stream that nobody has made yet is followed from its first message on", async () => {
-  const world = shutWorld();
-  let made = false;
-  const fetcher: typeof fetch = async (input, init) => {
-    if (!made && String(input).includes("/events")) return problem(404, "no-such-stream")();
-    return world.fetch(input, init);
-  };
-  const connection = join(world, { platform: { ...world.page(), fetch: fetcher } });
-  const seen = record(connection.subscribe());
-  await world.clock.advance(ATTEMPT_MS);
-  assert.equal(connection.state.state, "http");
-  made = true;
-  await connection.publish("first").stored;
-  await world.clock.advance(1_000);
-  assert.deepEqual(seen, ["0:first"]);
-  connection.close();
+  test("a message that a relay stored before keeps its seq", async () => {
+    const world = new World();
+    world.byHttp.serves = true;
+    world.byHttp.forgetsSeqs = true;
+    const connection = join(world);
+    await settle();
+    const publication = connection.publish("a");
+    await settle();
+    const orphan = world.session;
+    world.stored.push(...world.open.splice(0)); // committed, but no client got the mark
+    world.relayAnswers = false;
+    world.epoch++;
+    orphan.stop();
+    await world.clock.advance(2 * ATTEMPT_MS);
+    assert.equal(connection.state.state, "http");
+    assert.equal(await publication.stored, 0);
+    connection.close();
+  });
+
+  test("conflicting producer numbers lose no message", async () => {
+    const world = shutWorld();
+    const platform = world.page();
+    const earlier = join(world, { platform });
+    const first = earlier.publish("a");
+    await world.clock.advance(ATTEMPT_MS);
+    assert.equal(await first.stored, 0);
+    earlier.close();
+    platform.locks.freeAll();
+    for (const [key] of [...world.storage.entries]) {
+      if (/:[0-9a-f]{32}$/.test(key)) world.storage.setItem(key, "0"); // an older copy of the browser's storage
+    }
+    const restored = join(world, { platform });
+    const second = restored.publish("b");
+    await world.clock.advance(ATTEMPT_MS);
+    assert.equal(await second.stored, 1, "another message, not a repetition of the first");
+    world.stored = [];
+    world.epoch = 1;
+    world.byHttp.cut();
+    const publication = restored.publish("c");
+    await world.clock.advance(30_000);
+    assert.equal(await publication.stored, 0, "of a stream that was made again");
+    restored.close();
+  });
+
+  test("a client that may not publish is told, and goes on reading", async () => {
+    const world = shutWorld();
+    const platform = world.page();
+    const fetcher: typeof fetch = async (input, init) => {
+      const isPost = init?.method === "POST" && String(input).endsWith("/messages");
+      return isPost ? problem(403, "forbidden")() : world.fetch(input, init);
+    };
+    const connection = join(world, { platform: { ...platform, fetch: fetcher } });
+    const publication = connection.publish("a");
+    await world.clock.advance(ATTEMPT_MS);
+    await assert.rejects(publication.stored, (error: StreamChainError) => error.code === "not-allowed");
+    assert.equal(connection.state.state, "http", "reading goes on");
+    connection.close();
+  });
+
+  test("a missing stream is followed from its first message on", async () => {
+    const world = shutWorld();
+    let made = false;
+    const fetcher: typeof fetch = async (input, init) => {
+      if (!made && String(input).includes("/events")) return problem(404, "no-such-stream")();
+      return world.fetch(input, init);
+    };
+    const connection = join(world, { platform: { ...world.page(), fetch: fetcher } });
+    const seen = record(connection.subscribe());
+    await world.clock.advance(ATTEMPT_MS);
+    assert.equal(connection.state.state, "http");
+    made = true;
+    await connection.publish("first").stored;
+    await world.clock.advance(1_000);
+    assert.deepEqual(seen, ["0:first"]);
+    connection.close();
+  });
 });

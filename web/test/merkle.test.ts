@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { SimpleMerkleTree, StandardMerkleTree } from "@openzeppelin/merkle-tree";
-import { fromHex, type Hex, toHex, utf8Bytes } from "../src/lib/bytes.ts";
+import { keccak, leafHashes, merkleRoot, streamId } from "../src/lib/chain/merkle.ts";
+import { checkDeployment, checkProof, parseReceipt, type Receipt } from "../src/lib/chain/receipt.ts";
 import { StreamChainError } from "../src/lib/errors.ts";
-import { keccak, leafHashes, merkleRoot, streamId } from "../src/lib/merkle.ts";
-import { checkDeployment, checkProof, parseReceipt, type Receipt } from "../src/lib/receipt.ts";
+import { fromHex, type Hex, toHex, utf8Bytes } from "../src/lib/wire/bytes.ts";
 
 interface VectorMessage {
   readonly seq: number;
@@ -55,7 +55,7 @@ function receiptOf(vector: VectorCase, message: VectorMessage): Receipt {
   });
 }
 
-/** The message that the vectors' generator makes for a seq. */
+/** The leaf of the message that the vectors' generator makes for a seq. */
 function leafAt(vector: VectorCase, seq: number): Uint8Array {
   const block = keccak(utf8Bytes(`payload ${seq}`));
   const length = Number((37n * BigInt(seq)) % 200n);
@@ -68,104 +68,116 @@ function leafAt(vector: VectorCase, seq: number): Uint8Array {
   }).leaf;
 }
 
-for (const vector of cases) {
-  test(`${vector.title}: the stream's id is the contract's`, () => {
-    assert.equal(toHex(streamId(fromHex(vector.stream.owner), vector.stream.name)), vector.stream.id);
-  });
-
-  test(`${vector.title}: segment and anchor roots are OpenZeppelin's`, () => {
-    const roots = vector.segments.map(({ first, count, root }) => {
-      const leaves = Array.from({ length: count }, (_, i) => leafAt(vector, first + i));
-      const tree = SimpleMerkleTree.of(leaves.map(toHex), { sortLeaves: false });
-      assert.equal(toHex(merkleRoot(leaves)), tree.root);
-      assert.equal(tree.root, root);
-      return fromHex(root);
-    });
-    assert.equal(toHex(merkleRoot(roots)), vector.root);
-  });
-
-  test(`${vector.title}: every listed message verifies here and with OpenZeppelin`, () => {
-    for (const message of vector.messages) {
-      const receipt = receiptOf(vector, message);
-      assert.deepEqual(
-        checkProof(receipt).steps.filter((step) => !step.ok),
-        [],
-      );
-      const proof = [...message.proof];
-      assert.ok(SimpleMerkleTree.verify(vector.root, message.leaf, proof));
-      const { payloadHash } = leafHashes({
-        stream: fromHex(vector.stream.id),
-        seq: message.seq,
-        time: message.time,
-        author: fromHex(message.author),
-        payload: fromHex(message.payload),
+describe("the vectors of the contract", () => {
+  for (const vector of cases) {
+    describe(vector.title, () => {
+      test("the stream id is the contract's", () => {
+        assert.equal(toHex(streamId(fromHex(vector.stream.owner), vector.stream.name)), vector.stream.id);
       });
-      const leaf = [vector.stream.id, String(message.seq), String(message.time), message.author, toHex(payloadHash)];
-      assert.ok(StandardMerkleTree.verify(vector.root, LEAF_ENCODING, leaf, proof));
-    }
-  });
-}
 
-type Change = (receipt: Receipt) => unknown;
+      test("segment and anchor roots are OpenZeppelin's", () => {
+        const roots = vector.segments.map(({ first, count, root }) => {
+          const leaves = Array.from({ length: count }, (_, i) => leafAt(vector, first + i));
+          const tree = SimpleMerkleTree.of(leaves.map(toHex), { sortLeaves: false });
+          assert.equal(toHex(merkleRoot(leaves)), tree.root);
+          assert.equal(tree.root, root);
+          return fromHex(root);
+        });
+        assert.equal(toHex(merkleRoot(roots)), vector.root);
+      });
 
-const flip = (hex: Hex): Hex => `0x${hex[2] === "0" ? "1" : "0"}${hex.slice(3)}`;
-
-const CHANGES: readonly [title: string, change: Change][] = [
-  ["the payload", (r) => ({ ...r, message: { ...r.message, payload: flip(r.message.payload) } })],
-  ["a byte more of payload", (r) => ({ ...r, message: { ...r.message, payload: `${r.message.payload}00` } })],
-  ["the seq", (r) => ({ ...r, message: { ...r.message, seq: r.message.seq - 1 } })],
-  ["the time", (r) => ({ ...r, message: { ...r.message, time: r.message.time + 1 } })],
-  ["the author", (r) => ({ ...r, message: { ...r.message, author: flip(r.message.author) } })],
-  ["the stream's id", (r) => ({ ...r, stream: { ...r.stream, id: flip(r.stream.id) } })],
-  ["the stream's owner", (r) => ({ ...r, stream: { ...r.stream, owner: flip(r.stream.owner) } })],
-  ["the stream's name", (r) => ({ ...r, stream: { ...r.stream, name: `${r.stream.name}x` } })],
-  ["the leaf", (r) => ({ ...r, leaf: flip(r.leaf) })],
-  ["a proof node", (r) => ({ ...r, proof: [flip(r.proof[0] as Hex), ...r.proof.slice(1)] })],
-  ["a proof cut short", (r) => ({ ...r, proof: r.proof.slice(0, -1) })],
-  ["the root", (r) => ({ ...r, root: flip(r.root) })],
-  ["the anchor's root", (r) => ({ ...r, anchor: { ...r.anchor, root: flip(r.anchor.root) } })],
-  ["both roots", (r) => ({ ...r, root: flip(r.root), anchor: { ...r.anchor, root: flip(r.anchor.root) } })],
-  ["the anchor's first seq", (r) => ({ ...r, anchor: { ...r.anchor, first: r.message.seq + 1 } })],
-  ["the anchor's count", (r) => ({ ...r, anchor: { ...r.anchor, count: r.message.seq - r.anchor.first } })],
-];
-
-const large = cases.find(({ title }) => title.startsWith("segments of 3")) as VectorCase;
-const genuine = receiptOf(large, large.messages[4] as VectorMessage);
-
-for (const [title, change] of CHANGES) {
-  test(`a receipt fails when changed: ${title}`, () => {
-    assert.ok(checkProof(genuine).ok);
-    assert.equal(checkProof(parseReceipt(change(genuine))).ok, false);
-  });
-}
-
-test("a receipt of another chain or contract fails against the deployment", () => {
-  const { chainId, contract } = genuine;
-  assert.ok(checkDeployment(genuine, { chainId, contract }).ok);
-  assert.equal(checkDeployment({ ...genuine, chainId: 1 }, { chainId, contract }).ok, false);
-  assert.equal(checkDeployment({ ...genuine, contract: flip(contract) }, { chainId, contract }).ok, false);
+      test("messages verify here and with OpenZeppelin", () => {
+        for (const message of vector.messages) {
+          const receipt = receiptOf(vector, message);
+          assert.deepEqual(
+            checkProof(receipt).steps.filter((step) => !step.ok),
+            [],
+          );
+          const proof = [...message.proof];
+          assert.ok(SimpleMerkleTree.verify(vector.root, message.leaf, proof));
+          const { payloadHash } = leafHashes({
+            stream: fromHex(vector.stream.id),
+            seq: message.seq,
+            time: message.time,
+            author: fromHex(message.author),
+            payload: fromHex(message.payload),
+          });
+          const leaf = [
+            vector.stream.id,
+            String(message.seq),
+            String(message.time),
+            message.author,
+            toHex(payloadHash),
+          ];
+          assert.ok(StandardMerkleTree.verify(vector.root, LEAF_ENCODING, leaf, proof));
+        }
+      });
+    });
+  }
 });
 
-const REFUSED: readonly [title: string, source: unknown][] = [
-  ["a text that is not JSON", "{"],
-  ["another type", { ...genuine, type: "invoice" }],
-  ["another version", { ...genuine, version: 2 }],
-  ["a missing field", { ...genuine, leaf: undefined }],
-  ["a short hash", { ...genuine, root: "0x12" }],
-  ["a negative seq", { ...genuine, message: { ...genuine.message, seq: -1 } }],
-  ["a proof without end", { ...genuine, proof: new Array(65).fill(genuine.leaf) }],
-  ["a payload over the limit", { ...genuine, message: { ...genuine.message, payload: `0x${"00".repeat(65_537)}` } }],
-];
+describe("receipts", () => {
+  type Change = (receipt: Receipt) => unknown;
 
-for (const [title, source] of REFUSED) {
-  test(`no receipt is read from ${title}`, () => {
-    assert.throws(
-      () => parseReceipt(source),
-      (error) => error instanceof StreamChainError && error.code === "malformed",
-    );
+  const flip = (hex: Hex): Hex => `0x${hex[2] === "0" ? "1" : "0"}${hex.slice(3)}`;
+
+  const CHANGES: readonly [title: string, change: Change][] = [
+    ["the payload", (r) => ({ ...r, message: { ...r.message, payload: flip(r.message.payload) } })],
+    ["a byte more of payload", (r) => ({ ...r, message: { ...r.message, payload: `${r.message.payload}00` } })],
+    ["the seq", (r) => ({ ...r, message: { ...r.message, seq: r.message.seq - 1 } })],
+    ["the time", (r) => ({ ...r, message: { ...r.message, time: r.message.time + 1 } })],
+    ["the author", (r) => ({ ...r, message: { ...r.message, author: flip(r.message.author) } })],
+    ["the stream's id", (r) => ({ ...r, stream: { ...r.stream, id: flip(r.stream.id) } })],
+    ["the stream's owner", (r) => ({ ...r, stream: { ...r.stream, owner: flip(r.stream.owner) } })],
+    ["the stream's name", (r) => ({ ...r, stream: { ...r.stream, name: `${r.stream.name}x` } })],
+    ["the leaf", (r) => ({ ...r, leaf: flip(r.leaf) })],
+    ["a proof node", (r) => ({ ...r, proof: [flip(r.proof[0] as Hex), ...r.proof.slice(1)] })],
+    ["a proof cut short", (r) => ({ ...r, proof: r.proof.slice(0, -1) })],
+    ["the root", (r) => ({ ...r, root: flip(r.root) })],
+    ["the anchor's root", (r) => ({ ...r, anchor: { ...r.anchor, root: flip(r.anchor.root) } })],
+    ["both roots", (r) => ({ ...r, root: flip(r.root), anchor: { ...r.anchor, root: flip(r.anchor.root) } })],
+    ["the anchor's first seq", (r) => ({ ...r, anchor: { ...r.anchor, first: r.message.seq + 1 } })],
+    ["the anchor's count", (r) => ({ ...r, anchor: { ...r.anchor, count: r.message.seq - r.anchor.first } })],
+  ];
+
+  const large = cases.find(({ title }) => title.startsWith("segments of 3")) as VectorCase;
+  const genuine = receiptOf(large, large.messages[4] as VectorMessage);
+
+  for (const [title, change] of CHANGES) {
+    test(`a receipt fails when changed: ${title}`, () => {
+      assert.ok(checkProof(genuine).ok);
+      assert.equal(checkProof(parseReceipt(change(genuine))).ok, false);
+    });
+  }
+
+  test("a receipt of another chain or contract fails", () => {
+    const { chainId, contract } = genuine;
+    assert.ok(checkDeployment(genuine, { chainId, contract }).ok);
+    assert.equal(checkDeployment({ ...genuine, chainId: 1 }, { chainId, contract }).ok, false);
+    assert.equal(checkDeployment({ ...genuine, contract: flip(contract) }, { chainId, contract }).ok, false);
   });
-}
 
-test("a receipt survives being written to a file and read again", () => {
-  assert.deepEqual(parseReceipt(JSON.stringify(genuine)), genuine);
+  const REFUSED: readonly [title: string, source: unknown][] = [
+    ["a text that is not JSON", "{"],
+    ["another type", { ...genuine, type: "invoice" }],
+    ["another version", { ...genuine, version: 2 }],
+    ["a missing field", { ...genuine, leaf: undefined }],
+    ["a short hash", { ...genuine, root: "0x12" }],
+    ["a negative seq", { ...genuine, message: { ...genuine.message, seq: -1 } }],
+    ["a proof without end", { ...genuine, proof: new Array(65).fill(genuine.leaf) }],
+    ["a payload over the limit", { ...genuine, message: { ...genuine.message, payload: `0x${"00".repeat(65_537)}` } }],
+  ];
+
+  for (const [title, source] of REFUSED) {
+    test(`no receipt is read from ${title}`, () => {
+      assert.throws(
+        () => parseReceipt(source),
+        (error) => error instanceof StreamChainError && error.code === "malformed",
+      );
+    });
+  }
+
+  test("a receipt can be written to a file and read again", () => {
+    assert.deepEqual(parseReceipt(JSON.stringify(genuine)), genuine);
+  });
 });

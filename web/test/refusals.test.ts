@@ -1,69 +1,71 @@
-// What a client does when it is not let in.
+// Clients that the edge or the network refuses.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { joined } from "./support/joining.ts";
 import { settle } from "./support/surroundings.ts";
 import { problem, World } from "./support/world.ts";
 
-test("an edge that does not answer is tried again, ever less often", async () => {
-  const world = new World();
-  world.edgeAnswers = false;
-  const connection = await joined(world);
-  await world.clock.advance(60_000);
-  assert.equal(connection.state.error?.code, "edge-unreachable");
-  const tries = world.requests.length;
-  assert.ok(tries >= 8 && tries <= 20, `${tries} tries in a minute`);
-  world.edgeAnswers = true;
-  connection.retryNow();
-  await settle();
-  assert.equal(connection.state.state, "open");
-  connection.close();
-});
+describe("a client that is refused", () => {
+  test("an edge that does not answer gets fewer and fewer requests", async () => {
+    const world = new World();
+    world.edgeAnswers = false;
+    const connection = await joined(world);
+    await world.clock.advance(60_000);
+    assert.equal(connection.state.error?.code, "edge-unreachable");
+    const tries = world.requests.length;
+    assert.ok(tries >= 8 && tries <= 20, `${tries} tries in a minute`);
+    world.edgeAnswers = true;
+    connection.retryNow();
+    await settle();
+    assert.equal(connection.state.state, "open");
+    connection.close();
+  });
 
-test("no relay: the edge's Retry-After is kept", async () => {
-  const world = new World();
-  world.sessionAnswers = [problem(503, "no-relay", { "retry-after": "7" })];
-  const connection = await joined(world);
-  assert.equal(connection.state.error?.code, "no-relay");
-  await world.clock.advance(6_900);
-  assert.equal(world.requests.filter((request) => request.endsWith("/sessions")).length, 1);
-  await world.clock.advance(200);
-  assert.equal(connection.state.state, "open");
-  connection.close();
-});
+  test("the Retry-After of an edge without relay is honoured", async () => {
+    const world = new World();
+    world.sessionAnswers = [problem(503, "no-relay", { "retry-after": "7" })];
+    const connection = await joined(world);
+    assert.equal(connection.state.error?.code, "no-relay");
+    await world.clock.advance(6_900);
+    assert.equal(world.requests.filter((request) => request.endsWith("/sessions")).length, 1);
+    await world.clock.advance(200);
+    assert.equal(connection.state.state, "open");
+    connection.close();
+  });
 
-test("a refusal for good ends the connection and tells why", async () => {
-  const world = new World();
-  world.sessionAnswers = [problem(400, "bad-stream-name")];
-  const connection = await joined(world);
-  assert.equal(connection.state.state, "closed");
-  assert.equal(connection.state.error?.problem?.slug, "bad-stream-name");
-  assert.throws(() => connection.publish("x"));
-});
+  test("a final refusal closes the connection with its reason", async () => {
+    const world = new World();
+    world.sessionAnswers = [problem(400, "bad-stream-name")];
+    const connection = await joined(world);
+    assert.equal(connection.state.state, "closed");
+    assert.equal(connection.state.error?.problem?.slug, "bad-stream-name");
+    assert.throws(() => connection.publish("x"));
+  });
 
-test("a kept guest token goes with the next session; a refused one is forgotten", async () => {
-  const world = new World();
-  (await joined(world)).close();
-  assert.ok([...world.storage.entries.values()].includes("guest-token"));
-  world.sessionAnswers = [problem(401, "bad-token")];
-  const connection = await joined(world);
-  await world.clock.advance(2_000);
-  assert.equal(connection.state.state, "open");
-  connection.close();
-});
+  test("a guest token is kept, and forgotten when it is refused", async () => {
+    const world = new World();
+    (await joined(world)).close();
+    assert.ok([...world.storage.entries.values()].includes("guest-token"));
+    world.sessionAnswers = [problem(401, "bad-token")];
+    const connection = await joined(world);
+    await world.clock.advance(2_000);
+    assert.equal(connection.state.state, "open");
+    connection.close();
+  });
 
-test("an unreachable relay is diagnosed: HTTP worked, ICE did not", async () => {
-  const world = new World();
-  world.relayAnswers = false;
-  const connection = await joined(world);
-  await world.clock.advance(11_000);
-  const [attempt] = connection.attempts;
-  assert.equal(attempt?.error?.code, "relay-unreachable");
-  assert.deepEqual(
-    attempt?.steps.map((step) => step.outcome),
-    ["ok", "ok", "ok", "failed", "not-reached", "not-reached", "not-reached"],
-  );
-  assert.deepEqual(attempt?.relayAddresses, ["udp 192.0.2.7:7100"]);
-  connection.close();
+  test("the log of an unreachable relay says that ICE failed", async () => {
+    const world = new World();
+    world.relayAnswers = false;
+    const connection = await joined(world);
+    await world.clock.advance(11_000);
+    const [attempt] = connection.attempts;
+    assert.equal(attempt?.error?.code, "relay-unreachable");
+    assert.deepEqual(
+      attempt?.steps.map((step) => step.outcome),
+      ["ok", "ok", "ok", "failed", "not-reached", "not-reached", "not-reached"],
+    );
+    assert.deepEqual(attempt?.relayAddresses, ["udp 192.0.2.7:7100"]);
+    connection.close();
+  });
 });

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { encodeFunctionData, parseAbi } from "viem";
-import { type Hex, toHex, utf8Bytes } from "../src/lib/bytes.ts";
 import {
   connectWallet,
   discoverWallets,
@@ -14,7 +13,8 @@ import {
   useChain,
   type Wallet,
   WalletError,
-} from "../src/lib/wallet.ts";
+} from "../src/lib/chain/wallet.ts";
+import { type Hex, toHex, utf8Bytes } from "../src/lib/wire/bytes.ts";
 
 const STREAM: Hex = `0x${"51".repeat(32)}`;
 const CONTRACT: Hex = `0x${"c0".repeat(20)}`;
@@ -23,7 +23,7 @@ const HASH: Hex = `0x${"7a".repeat(32)}`;
 
 type Answer = unknown | ((params: readonly unknown[]) => unknown);
 
-/** A wallet that answers from a table and keeps what it was asked. */
+/** A wallet that answers from a table, and records its requests. */
 function walletOf(
   answers: Record<string, Answer>,
 ): Wallet & { calls: { method: string; params: readonly unknown[] }[] } {
@@ -49,143 +49,152 @@ const fails = (code: number, message: string) => (): never => {
 const rejectsWith = (promise: Promise<unknown>, code: string): Promise<void> =>
   assert.rejects(promise, (error) => error instanceof WalletError && error.code === code);
 
-test("the calldata of publish is what an Ethereum library encodes, whatever the payload's length", () => {
-  const abi = parseAbi(["function publish(bytes32 stream, bytes payload)"]);
-  for (const length of [0, 1, 31, 32, 33, 100]) {
-    const payload = utf8Bytes("x".repeat(length));
-    const expected = encodeFunctionData({ abi, functionName: "publish", args: [STREAM, toHex(payload)] });
-    assert.equal(toHex(publishCalldata(STREAM, payload)), expected, `${length} bytes`);
-  }
-});
-
-test("wallets that announce themselves are found once each, early or late, and those out of shape are passed over", () => {
-  const target = new EventTarget();
-  const announce = (detail: unknown): boolean =>
-    target.dispatchEvent(Object.assign(new Event("eip6963:announceProvider"), { detail }));
-  const { provider } = walletOf({});
-  const early = { info: { rdns: "org.early", name: "Early" }, provider };
-  target.addEventListener("eip6963:requestProvider", () => announce(early));
-  const found: string[] = [];
-  const stop = discoverWallets(({ id }) => found.push(id), target);
-  announce({ info: { rdns: "org.late", name: "Late" }, provider });
-  announce(early);
-  for (const wrong of [null, {}, { info: {}, provider }, { info: { rdns: "org.none" }, provider: {} }]) announce(wrong);
-  stop();
-  announce({ info: { rdns: "org.too-late", name: "Too late" }, provider });
-  assert.deepEqual(found, ["org.early", "org.late"]);
-});
-
-test("a wallet's account is its first one; none, or a refusal, is told as such", async () => {
-  assert.equal(await connectWallet(walletOf({ eth_requestAccounts: [`0x${"0A".repeat(20)}`] })), ACCOUNT);
-  await rejectsWith(connectWallet(walletOf({ eth_requestAccounts: [] })), "no-account");
-  const refusing = walletOf({ eth_requestAccounts: fails(4001, "User rejected the request.") });
-  await rejectsWith(connectWallet(refusing), "rejected");
-});
-
-test("a wallet on the right chain is left alone; another is switched, and told of a chain that it does not know", async () => {
-  const right = walletOf({ eth_chainId: "0x7a69" });
-  await useChain(right, 31_337);
-  assert.equal(right.calls.length, 1);
-
-  let chain = "0x1";
-  const move = (): null => {
-    chain = "0x7a69";
-    return null;
-  };
-  await useChain(walletOf({ eth_chainId: () => chain, wallet_switchEthereumChain: move }), 31_337);
-
-  chain = "0x1";
-  const unknowing = walletOf({
-    eth_chainId: () => chain,
-    wallet_switchEthereumChain: fails(4902, "Unrecognized chain"),
-    wallet_addEthereumChain: move,
+describe("wallets", () => {
+  test("publish has the calldata that an Ethereum library encodes", () => {
+    const abi = parseAbi(["function publish(bytes32 stream, bytes payload)"]);
+    for (const length of [0, 1, 31, 32, 33, 100]) {
+      const payload = utf8Bytes("x".repeat(length));
+      const expected = encodeFunctionData({ abi, functionName: "publish", args: [STREAM, toHex(payload)] });
+      assert.equal(toHex(publishCalldata(STREAM, payload)), expected, `${length} bytes`);
+    }
   });
-  await useChain(unknowing, 31_337, "http://node.test");
-  assert.deepEqual(unknowing.calls[2]?.params, [
-    {
-      chainId: "0x7a69",
-      chainName: "Chain 31337",
-      rpcUrls: ["http://node.test"],
-      nativeCurrency: { name: "Ether", symbol: "ETH", decimals: 18 },
-    },
-  ]);
-});
 
-test("a wallet that stays on another chain is the wrong one", async () => {
-  const stays = { eth_chainId: "0x1", wallet_switchEthereumChain: null };
-  await rejectsWith(useChain(walletOf(stays), 31_337), "wrong-chain");
-  const unable = { ...stays, wallet_switchEthereumChain: fails(-32601, "no such method") };
-  await rejectsWith(useChain(walletOf(unable), 31_337), "wrong-chain");
-  const refused = { ...stays, wallet_switchEthereumChain: fails(4001, "no") };
-  await rejectsWith(useChain(walletOf(refused), 31_337), "rejected");
-});
-
-test("a message goes to the contract from the account; refusals have their codes", async () => {
-  const wallet = walletOf({ eth_sendTransaction: HASH });
-  assert.equal(await sendPublish(wallet, ACCOUNT, CONTRACT, STREAM, utf8Bytes("hi")), HASH);
-  const data = toHex(publishCalldata(STREAM, utf8Bytes("hi")));
-  assert.deepEqual(wallet.calls, [{ method: "eth_sendTransaction", params: [{ from: ACCOUNT, to: CONTRACT, data }] }]);
-
-  const send = (answer: Answer): Promise<Hex> =>
-    sendPublish(walletOf({ eth_sendTransaction: answer }), ACCOUNT, CONTRACT, STREAM, utf8Bytes("hi"));
-  await rejectsWith(send(fails(4001, "MetaMask Tx Signature: User denied transaction signature.")), "rejected");
-  await rejectsWith(send(fails(-32000, "insufficient funds for gas * price + value")), "no-funds");
-  await rejectsWith(send(fails(3, "execution reverted")), "reverted");
-  await rejectsWith(send(fails(-32603, "something else")), "failed");
-});
-
-test("a text is signed as its UTF-8 bytes", async () => {
-  const wallet = walletOf({ personal_sign: "0xABCD" });
-  assert.equal(await signText(wallet, ACCOUNT, "xin chào"), "0xabcd");
-  assert.deepEqual(wallet.calls[0]?.params, [toHex(utf8Bytes("xin chào")), ACCOUNT]);
-});
-
-test("a transaction is told of from waiting to final, and when a reorganisation takes it back", async () => {
-  const receipts = [null, { blockNumber: "0x5" }, null, { blockNumber: "0x6" }, { blockNumber: "0x6" }];
-  const finalized = ["0x1", "0x2", "0x9"];
-  const wallet = walletOf({
-    eth_getTransactionReceipt: () => receipts.shift() ?? null,
-    eth_getBlockByNumber: () => ({ number: finalized.shift() }),
+  test("wallets are found once each; malformed ones are skipped", () => {
+    const target = new EventTarget();
+    const announce = (detail: unknown): boolean =>
+      target.dispatchEvent(Object.assign(new Event("eip6963:announceProvider"), { detail }));
+    const { provider } = walletOf({});
+    const early = { info: { rdns: "org.early", name: "Early" }, provider };
+    target.addEventListener("eip6963:requestProvider", () => announce(early));
+    const found: string[] = [];
+    const stop = discoverWallets(({ id }) => found.push(id), target);
+    announce({ info: { rdns: "org.late", name: "Late" }, provider });
+    announce(early);
+    for (const wrong of [null, {}, { info: {}, provider }, { info: { rdns: "org.none" }, provider: {} }])
+      announce(wrong);
+    stop();
+    announce({ info: { rdns: "org.too-late", name: "Too late" }, provider });
+    assert.deepEqual(found, ["org.early", "org.late"]);
   });
-  const told: TransactionState[] = [];
-  await followTransaction(wallet, HASH, (state) => told.push(state), new AbortController().signal, 1);
-  assert.deepEqual(told, [
-    { state: "waiting" },
-    { state: "in-block", block: 5 },
-    { state: "taken-back" },
-    { state: "in-block", block: 6 },
-    { state: "final", block: 6 },
-  ]);
-});
 
-test("a node that fails is asked again, a failed transaction is the end, and nothing is told after the signal", async () => {
-  let asked = 0;
-  const failing = walletOf({
-    eth_getTransactionReceipt: () => {
-      if (asked++ === 0) throw new Error("the node is away");
-      return { blockNumber: "0x5", status: "0x0" };
-    },
+  test("the account is the wallet's first; none is an error", async () => {
+    assert.equal(await connectWallet(walletOf({ eth_requestAccounts: [`0x${"0A".repeat(20)}`] })), ACCOUNT);
+    await rejectsWith(connectWallet(walletOf({ eth_requestAccounts: [] })), "no-account");
+    const refusing = walletOf({ eth_requestAccounts: fails(4001, "User rejected the request.") });
+    await rejectsWith(connectWallet(refusing), "rejected");
   });
-  const told: TransactionState[] = [];
-  await followTransaction(failing, HASH, (state) => told.push(state), new AbortController().signal, 1);
-  assert.deepEqual(told, [{ state: "reverted", block: 5 }]);
 
-  const stop = new AbortController();
-  stop.abort();
-  await followTransaction(failing, HASH, () => assert.fail("told"), stop.signal, 1);
+  test("a wallet is switched to the chain, or the chain is added", async () => {
+    const right = walletOf({ eth_chainId: "0x7a69" });
+    await useChain(right, 31_337);
+    assert.equal(right.calls.length, 1);
+
+    let chain = "0x1";
+    const move = (): null => {
+      chain = "0x7a69";
+      return null;
+    };
+    await useChain(walletOf({ eth_chainId: () => chain, wallet_switchEthereumChain: move }), 31_337);
+
+    chain = "0x1";
+    const unknowing = walletOf({
+      eth_chainId: () => chain,
+      wallet_switchEthereumChain: fails(4902, "Unrecognized chain"),
+      wallet_addEthereumChain: move,
+    });
+    await useChain(unknowing, 31_337, "http://node.test");
+    assert.deepEqual(unknowing.calls[2]?.params, [
+      {
+        chainId: "0x7a69",
+        chainName: "Chain 31337",
+        rpcUrls: ["http://node.test"],
+        nativeCurrency: { name: "Ether", symbol: "ETH", decimals: 18 },
+      },
+    ]);
+  });
+
+  test("a wallet that stays on another chain is an error", async () => {
+    const stays = { eth_chainId: "0x1", wallet_switchEthereumChain: null };
+    await rejectsWith(useChain(walletOf(stays), 31_337), "wrong-chain");
+    const unable = { ...stays, wallet_switchEthereumChain: fails(-32601, "no such method") };
+    await rejectsWith(useChain(walletOf(unable), 31_337), "wrong-chain");
+    const refused = { ...stays, wallet_switchEthereumChain: fails(4001, "no") };
+    await rejectsWith(useChain(walletOf(refused), 31_337), "rejected");
+  });
+
+  test("a message goes to the contract; refusals have their codes", async () => {
+    const wallet = walletOf({ eth_sendTransaction: HASH });
+    assert.equal(await sendPublish(wallet, ACCOUNT, CONTRACT, STREAM, utf8Bytes("hi")), HASH);
+    const data = toHex(publishCalldata(STREAM, utf8Bytes("hi")));
+    assert.deepEqual(wallet.calls, [
+      { method: "eth_sendTransaction", params: [{ from: ACCOUNT, to: CONTRACT, data }] },
+    ]);
+
+    const send = (answer: Answer): Promise<Hex> =>
+      sendPublish(walletOf({ eth_sendTransaction: answer }), ACCOUNT, CONTRACT, STREAM, utf8Bytes("hi"));
+    await rejectsWith(send(fails(4001, "MetaMask Tx Signature: User denied transaction signature.")), "rejected");
+    await rejectsWith(send(fails(-32000, "insufficient funds for gas * price + value")), "no-funds");
+    await rejectsWith(send(fails(3, "execution reverted")), "reverted");
+    await rejectsWith(send(fails(-32603, "something else")), "failed");
+  });
+
+  test("a text is signed as its UTF-8 bytes", async () => {
+    const wallet = walletOf({ personal_sign: "0xABCD" });
+    assert.equal(await signText(wallet, ACCOUNT, "xin chào"), "0xabcd");
+    assert.deepEqual(wallet.calls[0]?.params, [toHex(utf8Bytes("xin chào")), ACCOUNT]);
+  });
 });
 
-test("the local development chain's account needs no wallet, and no other chain has one", async () => {
-  const accounts = Array.from({ length: 10 }, (_, index) => `0x${`0${index}`.repeat(20)}`);
-  const node: typeof fetch = async (_, init) => {
-    const { method } = JSON.parse(String(init?.body)) as { method: string };
-    return Response.json({ jsonrpc: "2.0", id: 1, result: method === "eth_accounts" ? accounts : "0x7a69" });
-  };
-  const wallet = await localWallet("http://node.test", 31_337, node);
-  assert.ok(wallet);
-  assert.equal(await connectWallet(wallet), accounts[5]);
-  await useChain(wallet, 31_337);
-  assert.equal(await localWallet("http://node.test", 1, node), undefined);
-  const none: typeof fetch = async () => Response.json({ jsonrpc: "2.0", id: 1, result: [] });
-  assert.equal(await localWallet("http://node.test", 31_337, none), undefined);
+describe("following a transaction", () => {
+  test("reports every state, and when a reorganisation takes it back", async () => {
+    const receipts = [null, { blockNumber: "0x5" }, null, { blockNumber: "0x6" }, { blockNumber: "0x6" }];
+    const finalized = ["0x1", "0x2", "0x9"];
+    const wallet = walletOf({
+      eth_getTransactionReceipt: () => receipts.shift() ?? null,
+      eth_getBlockByNumber: () => ({ number: finalized.shift() }),
+    });
+    const states: TransactionState[] = [];
+    await followTransaction(wallet, HASH, (state) => states.push(state), new AbortController().signal, 1);
+    assert.deepEqual(states, [
+      { state: "waiting" },
+      { state: "in-block", block: 5 },
+      { state: "taken-back" },
+      { state: "in-block", block: 6 },
+      { state: "final", block: 6 },
+    ]);
+  });
+
+  test("asks a failing node again, and ends with failure or signal", async () => {
+    let asked = 0;
+    const failing = walletOf({
+      eth_getTransactionReceipt: () => {
+        if (asked++ === 0) throw new Error("the node is away");
+        return { blockNumber: "0x5", status: "0x0" };
+      },
+    });
+    const states: TransactionState[] = [];
+    await followTransaction(failing, HASH, (state) => states.push(state), new AbortController().signal, 1);
+    assert.deepEqual(states, [{ state: "reverted", block: 5 }]);
+
+    const stop = new AbortController();
+    stop.abort();
+    await followTransaction(failing, HASH, () => assert.fail("states"), stop.signal, 1);
+  });
+});
+
+describe("accounts of a node", () => {
+  test("only the local development chain has accounts of its own", async () => {
+    const accounts = Array.from({ length: 10 }, (_, index) => `0x${`0${index}`.repeat(20)}`);
+    const node: typeof fetch = async (_, init) => {
+      const { method } = JSON.parse(String(init?.body)) as { method: string };
+      return Response.json({ jsonrpc: "2.0", id: 1, result: method === "eth_accounts" ? accounts : "0x7a69" });
+    };
+    const wallet = await localWallet("http://node.test", 31_337, node);
+    assert.ok(wallet);
+    assert.equal(await connectWallet(wallet), accounts[5]);
+    await useChain(wallet, 31_337);
+    assert.equal(await localWallet("http://node.test", 1, node), undefined);
+    const none: typeof fetch = async () => Response.json({ jsonrpc: "2.0", id: 1, result: [] });
+    assert.equal(await localWallet("http://node.test", 31_337, none), undefined);
+  });
 });

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use streamchain_protocol::ids::Seq;
-use streamchain_protocol::proof::AnchorState;
+use streamchain_protocol::proof::{AnchorRef, AnchorState};
 use streamchain_protocol::wire::NoticeEvent;
 
 /// Most events kept for one stream: two for each anchor, so some hours of a busy stream.
@@ -106,16 +106,10 @@ impl<S: LogStore> StreamLog<S> {
     /// Takes what the chain says of the stream, at least once and in the chain's order.
     pub fn apply_notice(&self, event: &NoticeEvent) -> Step<LogState, S> {
         let (key, state, is_new) = match event {
-            NoticeEvent::Anchored {
-                first,
-                count,
-                tx,
-                block,
-                state,
-                ..
-            } => {
-                self.mark(*first, Seq(first.0.saturating_add(*count)), *state)?;
-                (format!("a/{block}/{first}/{tx}"), *state, false)
+            NoticeEvent::Anchored(anchor) => {
+                self.mark(anchor)?;
+                let AnchorRef { first, tx, block, .. } = anchor;
+                (format!("a/{block}/{first}/{tx}"), anchor.state, false)
             }
             NoticeEvent::Chain {
                 block,
@@ -133,7 +127,7 @@ impl<S: LogStore> StreamLog<S> {
             }
         };
         let before = self.store.last_event(&key).map_err(LogError::Store)?;
-        let word = word(state);
+        let word = state.as_str();
         let again = before.as_deref() == Some(word)
             || (before.as_deref() == Some("final") && state == AnchorState::Anchored);
         if again {
@@ -189,14 +183,6 @@ impl<S: LogStore> StreamLog<S> {
     }
 }
 
-fn word(state: AnchorState) -> &'static str {
-    match state {
-        AnchorState::Anchored => "anchored",
-        AnchorState::Final => "final",
-        AnchorState::Reverted => "reverted",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::memory::Memory;
@@ -211,14 +197,14 @@ mod tests {
     }
 
     fn anchored(first: u64, state: AnchorState) -> NoticeEvent {
-        NoticeEvent::Anchored {
+        NoticeEvent::Anchored(AnchorRef {
             first: Seq(first),
             count: 5,
             root: B256::ZERO,
             tx: B256::repeat_byte(1),
             block: 9,
             state,
-        }
+        })
     }
 
     fn published(payload: Option<&[u8]>, state: AnchorState) -> NoticeEvent {

@@ -29,7 +29,7 @@ use alloy_primitives::{Address, keccak256};
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId, StreamId};
 use streamchain_protocol::limits::BATCH_MAX_BYTES;
-use streamchain_protocol::proof::AnchorState;
+use streamchain_protocol::proof::{AnchorRef, AnchorState};
 use streamchain_protocol::util::SortedMap;
 use streamchain_protocol::wire::{Batch, encode_records};
 use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState};
@@ -415,13 +415,12 @@ impl<S: LogStore> StreamLog<S> {
         })
     }
 
-    /// What the chain says of the run `first..end`. At least once, in the chain's order. Returns the relay that
-    /// wants to hear of it.
-    pub fn mark(&self, first: Seq, end: Seq, said: AnchorState) -> Step<LogState, S> {
+    /// Applies what the chain says of an anchor: at least once each, in the chain's order.
+    fn mark(&self, anchor: &AnchorRef) -> Step<LogState, S> {
         let mut state = self.state()?;
         let before = (state.anchored, state.finalized);
-        let end = end.min(state.head);
-        match said {
+        let (first, end) = (anchor.first, anchor.end().min(state.head));
+        match anchor.state {
             AnchorState::Anchored => state.anchored = state.anchored.max(end),
             AnchorState::Final => {
                 state.finalized = state.finalized.max(end);

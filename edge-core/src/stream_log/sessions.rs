@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use streamchain_protocol::ids::{RelayId, SessionId};
 
 /// Most sessions remembered for one stream, the newest: a stream's relay serves fewer at a time.
-pub const SESSIONS_MAX: usize = 20_000;
+pub(super) const SESSIONS_MAX: usize = 20_000;
 
 /// How long a session is remembered, milliseconds (a day).
-pub const SESSION_LIFE_MS: u64 = 24 * 3_600 * 1_000;
+pub(super) const SESSION_LIFE_MS: u64 = 24 * 3_600 * 1_000;
 
 /// A session that was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,11 +1,11 @@
 use super::memory::Memory;
 use super::*;
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::Incarnation;
 use streamchain_protocol::limits::SEGMENT_MAX_MESSAGES;
-use streamchain_protocol::proof::leaves;
 use streamchain_protocol::proof::merkle::Tree;
+use streamchain_protocol::proof::{AnchorRef, leaves};
 use streamchain_protocol::stream_settings::{Mode, ReadAccess, SettingsChange, StreamSettings};
 use streamchain_protocol::wire::{Record, decode_records};
 
@@ -338,7 +338,15 @@ fn what_the_chain_says_moves_the_marks_and_may_be_said_twice() {
     let log = acquired();
     log.commit(&relay("a"), &batch(1, 0, records(1, 0, 10))).unwrap();
     let marks = |first, end, said| {
-        let state = log.mark(Seq(first), Seq(end), said).unwrap();
+        let anchor = AnchorRef {
+            first: Seq(first),
+            count: end - first,
+            root: B256::ZERO,
+            tx: B256::ZERO,
+            block: 1,
+            state: said,
+        };
+        let state = log.mark(&anchor).unwrap();
         (state.anchored.0, state.finalized.0)
     };
     assert_eq!(marks(0, 4, AnchorState::Anchored), (4, 0));

@@ -1,9 +1,9 @@
 //! Access tokens: who a request to the edge is by. JWT (RFC 7519) with HS256, issued and checked by the edge
 //! alone, so that no other algorithm is ever accepted.
 
-use crate::auth::KeyRef;
-use crate::auth::Rights;
-use crate::auth::mac;
+use super::api_key::KeyRef;
+use super::keys::mac;
+use super::rights::Rights;
 use crate::ids::ShortId;
 use crate::limits::ACCESS_TOKEN_MAX_BYTES;
 use crate::util::json;

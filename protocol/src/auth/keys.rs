@@ -174,4 +174,14 @@ mod tests {
         assert!(MasterSecret::from_hex("abcd").is_err());
         assert!(RelayKey::from_hex(&"zz".repeat(32)).is_err());
     }
+
+    #[test]
+    fn each_relay_has_a_turn_secret_of_its_own() {
+        let password = |byte: &str| {
+            let key = RelayKey::from_hex(&byte.repeat(32)).unwrap();
+            key.turn_secret().password("1:a")
+        };
+        assert_eq!(password("11"), password("11"));
+        assert_ne!(password("11"), password("22"));
+    }
 }

@@ -8,7 +8,7 @@
 //! version 1 | flags 1 (bits 0 and 1: rights; bit 2: the relay begins) | expiry 4 (seconds, big-endian) | session 8 | short stream id 20 | author 20 |
 //! fingerprint hash 16 | HMAC-SHA256 truncated to 16.
 
-use crate::auth::{SessionKeys, mac};
+use super::keys::{SessionKeys, mac};
 use crate::ids::{SessionId, ShortId};
 use alloy_primitives::Address;
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
@@ -162,7 +162,7 @@ pub fn ice_password(ufrag: &str, keys: &SessionKeys) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::RelayKey;
+    use crate::auth::keys::RelayKey;
     use crate::limits::SESSION_TOKEN_MAX_CHARS;
     use proptest::prelude::*;
 

@@ -1,6 +1,32 @@
-//! How sure the chain is of an anchor, or of an event of ours.
+//! Where an anchor is on chain, and how sure the chain is of it.
 
+use crate::ids::Seq;
+use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
+
+/// An anchor: the run of messages that it covers, the transaction that emitted it, and how sure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnchorRef {
+    /// First seq of the run.
+    pub first: Seq,
+    /// Messages in the run.
+    pub count: u64,
+    /// The root that was emitted.
+    pub root: B256,
+    /// The transaction that emitted it.
+    pub tx: B256,
+    /// Number of the transaction's block.
+    pub block: u64,
+    /// How sure the anchor is.
+    pub state: AnchorState,
+}
+
+impl AnchorRef {
+    /// Returns the seq behind the run's last message.
+    pub fn end(&self) -> Seq {
+        Seq(self.first.0.saturating_add(self.count))
+    }
+}
 
 /// How sure an anchor or a chain event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

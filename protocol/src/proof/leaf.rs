@@ -1,7 +1,7 @@
 //! The leaf of one message: what binds it to its stream, its seq, its time and its author.
 
 use crate::ids::{Seq, StreamId};
-use crate::wire::{Record, decode_records};
+use crate::record::{Record, decode_records};
 use alloy_primitives::{Address, B256, keccak256};
 
 /// What a leaf is made of: a message, bound to its stream and place.

@@ -3,10 +3,10 @@
 //! [`Receipt::check`] proves that the message leads to the anchor's root. That the root was really emitted, by
 //! this contract in this transaction, is then read from the chain: any RPC endpoint, none of ours.
 
+use super::leaf::LeafFields;
+use super::merkle::process_proof;
 use crate::ids::{Seq, StreamId, StreamName};
 use crate::limits::PROOF_MAX_HASHES;
-use crate::proof::LeafFields;
-use crate::proof::merkle::process_proof;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use serde::{Deserialize, Serialize};
 

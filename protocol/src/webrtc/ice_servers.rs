@@ -4,7 +4,7 @@
 //! What always holds: a TURN server that shares a secret with the edge gets credentials of the client's own,
 //! good for [`TURN_CREDENTIALS_LIFE_S`] and for that server's secret alone.
 
-use crate::webrtc::{TURN_CREDENTIALS_LIFE_S, TurnCredentials, TurnSecret};
+use super::turn_credentials::{TURN_CREDENTIALS_LIFE_S, TurnCredentials, TurnSecret};
 use serde::{Deserialize, Serialize};
 
 /// One server, in the shape of the browsers' `RTCIceServer`.

@@ -10,4 +10,6 @@ pub use candidate::{Candidate, Transport, can_be_reached};
 pub use fingerprint::{format_fingerprint, parse_fingerprint};
 pub use ice_servers::IceServer;
 pub use sdp::{Answer, Offer, OfferError};
-pub use turn_credentials::*;
+pub use turn_credentials::{
+    TURN_CREDENTIALS_LIFE_S, TURN_USERNAME_MAX_BYTES, TurnCredentials, TurnSecret, TurnUsernameError, user_of,
+};

@@ -1,12 +1,13 @@
 //! What goes over a wire between our parts: frames of the data channel, batches and notices between relay and edge.
 
 mod batch;
-pub mod cbor;
 pub mod frame;
 mod notice;
 mod relay_api;
 
-pub use batch::{Batch, Record, decode_records, encode_records};
+pub use crate::record::{Record, decode_records, encode_records};
+pub use crate::util::cbor;
+pub use batch::Batch;
 pub use notice::{Notice, NoticeEvent};
 pub use relay_api::{
     AcquireEpoch, Committed, EpochGrant, ProducerState, Registration, RegistrationError, RelayStatus,

@@ -4,7 +4,7 @@
 //! kind, then the members of all kinds as one flat struct; what `serde` derives for tags would read every type anew.
 
 use crate::ids::{Seq, SessionId, ShortId};
-use crate::proof::AnchorState;
+use crate::proof::{AnchorRef, AnchorState};
 use crate::util::json::{self, JsonError};
 use alloy_primitives::{Address, B256, Bytes};
 use serde::de::Error;
@@ -27,20 +27,7 @@ pub struct Notice {
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum NoticeEvent {
     /// A run of messages is (or no longer is) on chain.
-    Anchored {
-        /// First seq of the run.
-        first: Seq,
-        /// Messages in the run.
-        count: u64,
-        /// The anchor's root.
-        root: B256,
-        /// The transaction that emitted it.
-        tx: B256,
-        /// Its block's number.
-        block: u64,
-        /// How sure it is.
-        state: AnchorState,
-    },
+    Anchored(AnchorRef),
     /// Somebody published on chain.
     Chain {
         /// The block's number.
@@ -106,14 +93,14 @@ impl Members {
     /// The event of this kind; `None` when it lacks a member.
     fn event(self, kind: &str) -> Option<NoticeEvent> {
         Some(match kind {
-            "anchored" => NoticeEvent::Anchored {
+            "anchored" => NoticeEvent::Anchored(AnchorRef {
                 first: self.first?,
                 count: self.count?,
                 root: self.root?,
                 tx: self.tx?,
                 block: self.block?,
                 state: self.state?,
-            },
+            }),
             "chain" => NoticeEvent::Chain {
                 block: self.block?,
                 log_index: self.log_index?,
@@ -160,14 +147,14 @@ mod tests {
 
     fn every_kind() -> Vec<NoticeEvent> {
         let (tx, author) = (B256::repeat_byte(1), Address::repeat_byte(2));
-        let anchored = NoticeEvent::Anchored {
+        let anchored = NoticeEvent::Anchored(AnchorRef {
             first: Seq(1),
             count: 2,
             root: B256::repeat_byte(3),
             tx,
             block: 4,
             state: AnchorState::Final,
-        };
+        });
         let chain = |payload| NoticeEvent::Chain {
             block: 4,
             log_index: 5,

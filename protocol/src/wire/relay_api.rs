@@ -1,9 +1,9 @@
 //! What relays and the edge say to each other over HTTP: JSON, `camelCase`.
 
+use super::notice::Notice;
 use crate::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq, ShortId, StreamId, StreamName};
 use crate::limits::{RELAY_MAX_SHARDS, RELAY_MAX_TURN_URLS, SHARD_MAX_CANDIDATES};
-use crate::webrtc::{Candidate, can_be_reached};
-use crate::wire::Notice;
+use crate::webrtc::{Candidate, can_be_reached, parse_fingerprint};
 use serde::{Deserialize, Serialize};
 
 /// `PUT /v1/relays/{relay}`: a relay registers, and renews with the same.
@@ -77,7 +77,7 @@ pub enum RegistrationError {
 impl Registration {
     /// Checks what the types don't.
     pub fn check(&self) -> Result<(), RegistrationError> {
-        if crate::webrtc::parse_fingerprint(&self.fingerprint).is_none() {
+        if parse_fingerprint(&self.fingerprint).is_none() {
             return Err(RegistrationError::Fingerprint);
         }
         if self.region.len() > 64 {

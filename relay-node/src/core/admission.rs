@@ -11,11 +11,11 @@ use streamchain_protocol::auth::SessionKeys;
 use streamchain_protocol::auth::{SessionToken, TokenError, ice_password};
 
 /// Longest `ice-ufrag` of a client, characters (RFC 8839 §5.4).
-const REMOTE_UFRAG_MAX: usize = 256;
+const MAX_REMOTE_UFRAG: usize = 256;
 
 /// Why a check was not taken. None of these is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// Not a binding request with a username, or its username has not the shape of RFC 8445 §7.1.2.
     #[error("not a connectivity check")]
     NotACheck,
@@ -29,7 +29,7 @@ pub enum Refused {
 
 /// A connectivity check, read but not believed.
 #[derive(Debug)]
-pub struct Check<'a> {
+pub(crate) struct Check<'a> {
     message: StunMessage<'a>,
     /// Our `ice-ufrag`: the session token.
     pub local_ufrag: &'a str,
@@ -38,13 +38,8 @@ pub struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    /// Whether a datagram is STUN (RFC 8489 §5: two zero bits, and the magic cookie).
-    pub fn is_stun(datagram: &[u8]) -> bool {
-        datagram.len() >= 20 && datagram[0] < 4 && datagram[4..8] == [0x21, 0x12, 0xA4, 0x42]
-    }
-
     /// Reads a check.
-    pub fn read(datagram: &'a [u8]) -> Result<Self, Refused> {
+    pub(crate) fn read(datagram: &'a [u8]) -> Result<Self, Refused> {
         let message = StunMessage::parse(datagram).map_err(|_| Refused::NotACheck)?;
         let username = message
             .username()
@@ -53,7 +48,7 @@ impl<'a> Check<'a> {
         let (local_ufrag, remote_ufrag) = username.split_once(':').ok_or(Refused::NotACheck)?;
         let ice_chars = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
         if remote_ufrag.is_empty()
-            || remote_ufrag.len() > REMOTE_UFRAG_MAX
+            || remote_ufrag.len() > MAX_REMOTE_UFRAG
             || !remote_ufrag.bytes().all(ice_chars)
         {
             return Err(Refused::NotACheck);
@@ -66,14 +61,14 @@ impl<'a> Check<'a> {
     }
 
     /// Whether it nominates its pair (RFC 8445 §7.1.1).
-    pub fn nominates(&self) -> bool {
+    pub(crate) fn nominates(&self) -> bool {
         self.message.use_candidate()
     }
 }
 
 /// A check that was believed.
 #[derive(Debug)]
-pub struct Admitted {
+pub(crate) struct Admitted {
     /// What the edge signed.
     pub token: SessionToken,
     /// Our `ice-pwd`.
@@ -81,19 +76,19 @@ pub struct Admitted {
 }
 
 /// Judges first checks.
-pub struct Admission {
+pub(crate) struct Admission {
     keys: SessionKeys,
     crypto: Arc<CryptoProvider>,
 }
 
 impl Admission {
     /// With the relay's keys.
-    pub fn new(keys: SessionKeys, crypto: Arc<CryptoProvider>) -> Self {
+    pub(crate) fn new(keys: SessionKeys, crypto: Arc<CryptoProvider>) -> Self {
         Self { keys, crypto }
     }
 
     /// The session that a first check may begin, at `now_s` (Unix time).
-    pub fn admit(&self, check: &Check<'_>, now_s: u64) -> Result<Admitted, Refused> {
+    pub(crate) fn admit(&self, check: &Check<'_>, now_s: u64) -> Result<Admitted, Refused> {
         let token = SessionToken::verify(check.local_ufrag, &self.keys, now_s)?;
         let password = ice_password(check.local_ufrag, &self.keys);
         self.integrity(check, &password)?;
@@ -101,7 +96,7 @@ impl Admission {
     }
 
     /// Whether a check for a session that is there comes from its client: it may come from a new address.
-    pub fn recognize(&self, check: &Check<'_>) -> Result<(), Refused> {
+    pub(crate) fn recognize(&self, check: &Check<'_>) -> Result<(), Refused> {
         self.integrity(check, &ice_password(check.local_ufrag, &self.keys))
     }
 
@@ -120,7 +115,7 @@ impl Admission {
     /// Clients wait for one answered check before they nominate; so the handshake begins one round trip earlier.
     /// It is a guess: a client that nominates another pair is followed there
     /// ([`crate::core::session::Session::nominate`]).
-    pub fn nominate(&self, check: &Check<'_>, password: &str) -> Option<Vec<u8>> {
+    pub(crate) fn nominate(&self, check: &Check<'_>, password: &str) -> Option<Vec<u8>> {
         let message = &check.message;
         let tie_breaker = message.ice_controlling().filter(|_| !message.use_candidate())?;
         let builder = StunMessageBuilder::new()

@@ -3,7 +3,7 @@
 //! What always holds: the backlog is the contiguous run `committed()..head()`; at most one batch is under way and
 //! it is the run's beginning; a batch that is tried again is byte for byte the same, so the edge knows it.
 
-use crate::core::limits::{UNSTORED_MAX_BYTES, UNSTORED_MAX_MESSAGES};
+use crate::core::limits::{MAX_UNCOMMITTED_BYTES, MAX_UNCOMMITTED_MESSAGES};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ struct UnderWay {
 
 /// Accepted messages from `committed()` to `head()`.
 #[derive(Debug)]
-pub struct Backlog {
+pub(crate) struct Backlog {
     committed: Seq,
     records: VecDeque<Record>,
     /// When each record behind the batch under way must be on its way, as runs (count of records, due).
@@ -36,7 +36,7 @@ pub struct Backlog {
 
 impl Backlog {
     /// An empty backlog of a stream whose first `committed` messages are stored; batches close after `interval`.
-    pub fn new(committed: Seq, interval: Duration) -> Self {
+    pub(crate) fn new(committed: Seq, interval: Duration) -> Self {
         Self {
             committed,
             records: VecDeque::new(),
@@ -49,32 +49,27 @@ impl Backlog {
     }
 
     /// Every seq below is stored.
-    pub fn committed(&self) -> Seq {
+    pub(crate) fn committed(&self) -> Seq {
         self.committed
     }
 
     /// The next seq to be given.
-    pub fn head(&self) -> Seq {
+    pub(crate) fn head(&self) -> Seq {
         Seq(self.committed.0 + self.records.len() as u64)
     }
 
     /// Payload bytes that are not stored yet.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whether everything is stored.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
     /// Whether a message of `bytes` is too much until the edge has taken some.
-    pub fn is_full(&self, bytes: usize) -> bool {
-        self.records.len() >= UNSTORED_MAX_MESSAGES || self.bytes + bytes > UNSTORED_MAX_BYTES
+    pub(crate) fn is_full(&self, bytes: usize) -> bool {
+        self.records.len() >= MAX_UNCOMMITTED_MESSAGES || self.bytes + bytes > MAX_UNCOMMITTED_BYTES
     }
 
     /// Adds a message; the seq it was given.
-    pub fn push(&mut self, record: Record, now: Instant) -> Seq {
+    pub(crate) fn push(&mut self, record: Record, now: Instant) -> Seq {
         let seq = self.head();
         self.bytes += record.payload.len();
         self.open_bytes += record.payload.len();
@@ -93,7 +88,7 @@ impl Backlog {
     }
 
     /// When the open batch closes by itself; `None` while one is under way or there is nothing to send.
-    pub fn next_close(&self) -> Option<Instant> {
+    pub(crate) fn next_close(&self) -> Option<Instant> {
         match self.under_way {
             None => self.due.front().map(|(_, due)| *due),
             Some(_) => None,
@@ -101,7 +96,7 @@ impl Backlog {
     }
 
     /// Closes the open batch if it is time (or at once if `now` is `None`) and none is under way; its body.
-    pub fn close_batch(&mut self, epoch: Epoch, now: Option<Instant>) -> Option<Bytes> {
+    pub(crate) fn close_batch(&mut self, epoch: Epoch, now: Option<Instant>) -> Option<Bytes> {
         if self.under_way.is_some() || self.records.is_empty() {
             return None;
         }
@@ -152,13 +147,13 @@ impl Backlog {
     }
 
     /// The batch under way, to be sent again.
-    pub fn under_way(&self) -> Option<Bytes> {
+    pub(crate) fn under_way(&self) -> Option<Bytes> {
         self.under_way.as_ref().map(|batch| batch.body.clone())
     }
 
     /// The edge has stored the batch under way and says how far the stream is stored; the producers' numbers in
     /// it. `None` when that is not the batch's end: then the edge and this relay do not mean the same stream.
-    pub fn confirm(&mut self, committed: Seq) -> Option<Vec<(ProducerId, u64)>> {
+    pub(crate) fn confirm(&mut self, committed: Seq) -> Option<Vec<(ProducerId, u64)>> {
         let batch = self.under_way.take()?;
         let end = Seq(self.committed.0 + batch.count as u64);
         if committed != end {
@@ -166,13 +161,13 @@ impl Backlog {
         }
         self.committed = end;
         let stored = self.records.drain(..batch.count);
-        let (mut numbers, mut bytes) = (Vec::with_capacity(batch.count), 0);
+        let (mut producer_seqs, mut bytes) = (Vec::with_capacity(batch.count), 0);
         for record in stored {
             bytes += record.payload.len();
-            numbers.push((record.producer, record.producer_seq));
+            producer_seqs.push((record.producer, record.producer_seq));
         }
         self.bytes -= bytes;
-        Some(numbers)
+        Some(producer_seqs)
     }
 }
 
@@ -183,12 +178,12 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_millis(50);
 
-    fn record(number: u64, length: usize) -> Record {
+    fn record(producer_seq: u64, length: usize) -> Record {
         Record {
             time: 1,
             author: Address::ZERO,
             producer: ProducerId([1; 16]),
-            producer_seq: number,
+            producer_seq: producer_seq,
             payload: vec![7; length].into(),
         }
     }
@@ -215,8 +210,8 @@ mod tests {
         );
 
         let mut full = Backlog::new(Seq(0), INTERVAL);
-        (0..BATCH_CLOSE_MESSAGES as u64).for_each(|number| {
-            full.push(record(number, 1), start);
+        (0..BATCH_CLOSE_MESSAGES as u64).for_each(|producer_seq| {
+            full.push(record(producer_seq, 1), start);
         });
         assert_eq!(
             sizes(full.close_batch(Epoch(1), Some(start))),
@@ -230,8 +225,8 @@ mod tests {
         let mut backlog = Backlog::new(Seq(0), INTERVAL);
         backlog.push(record(0, 1), start);
         let first = backlog.close_batch(Epoch(1), None);
-        (1..4).for_each(|number| {
-            backlog.push(record(number, 1), start);
+        (1..4).for_each(|producer_seq| {
+            backlog.push(record(producer_seq, 1), start);
         });
         assert_eq!(backlog.close_batch(Epoch(1), None), None);
         assert_eq!(backlog.under_way(), first, "a retry is the same bytes");
@@ -247,8 +242,8 @@ mod tests {
     #[test]
     fn a_batch_of_large_messages_stays_within_what_the_edge_takes() {
         let mut backlog = Backlog::new(Seq(0), INTERVAL);
-        (0..20).for_each(|number| {
-            backlog.push(record(number, 65_536), Instant::now());
+        (0..20).for_each(|producer_seq| {
+            backlog.push(record(producer_seq, 65_536), Instant::now());
         });
         let body = backlog.close_batch(Epoch(1), None).unwrap();
         assert!(body.len() <= Batch::BODY_MAX_BYTES, "{} bytes", body.len());
@@ -258,12 +253,12 @@ mod tests {
     #[test]
     fn a_full_backlog_takes_more_once_some_is_stored() {
         let mut backlog = Backlog::new(Seq(0), INTERVAL);
-        let mut number = 0;
+        let mut producer_seq = 0;
         while !backlog.is_full(65_536) {
-            backlog.push(record(number, 65_536), Instant::now());
-            number += 1;
+            backlog.push(record(producer_seq, 65_536), Instant::now());
+            producer_seq += 1;
         }
-        assert!(backlog.bytes() <= UNSTORED_MAX_BYTES);
+        assert!(backlog.bytes() <= MAX_UNCOMMITTED_BYTES);
         let batch = Batch::decode(&backlog.close_batch(Epoch(1), None).unwrap()).unwrap();
         backlog.confirm(batch.end());
         assert!(!backlog.is_full(65_536));

@@ -122,7 +122,8 @@ impl ErrorCounts {
 }
 
 /// Upper bounds of the buckets of [`Latencies`], milliseconds: from an edge beside the relay to one that stalls.
-pub const LATENCY_BOUNDS_MS: [u64; 12] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
+pub(crate) const LATENCY_BOUNDS_MS: [u64; 12] =
+    [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
 
 /// A histogram of times.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

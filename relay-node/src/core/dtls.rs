@@ -14,7 +14,7 @@ use str0m::crypto::dtls::{DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider,
 /// How long the relay waits for the answer to a flight before it sends it again; twice as long each time. Above the
 /// round-trip time of most paths, and far below the second of RFC 9147 §5.8.1, which is meant for what is known of no
 /// path at all: here a check has just gone through.
-pub const FLIGHT_TIMEOUT: Duration = Duration::from_millis(250);
+pub(crate) const FLIGHT_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How often at most: the last time is when a handshake has long timed out
 /// ([`crate::core::limits::HANDSHAKE_TIMEOUT`]).

@@ -10,7 +10,7 @@ use streamchain_protocol::limits::RELAY_LEASE_MS;
 
 /// The relay's lease at the edge, as the relay sees it.
 #[derive(Debug, Clone, Default)]
-pub struct Lease {
+pub(crate) struct Lease {
     /// When the last renewal that was answered had been sent.
     sent: Option<Now>,
 }
@@ -18,7 +18,7 @@ pub struct Lease {
 impl Lease {
     /// A renewal that was sent at `sent` has been answered at `answered`; whether the lease may have run out since
     /// the one before. By both clocks: one stands still while the machine sleeps, the other may be set.
-    pub fn renewed(&mut self, sent: Now, answered: Now) -> bool {
+    pub(crate) fn renewed(&mut self, sent: Now, answered: Now) -> bool {
         let before = self.sent.replace(sent);
         before.is_some_and(|before| {
             let passed = answered.instant.saturating_duration_since(before.instant);

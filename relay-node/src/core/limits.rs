@@ -4,96 +4,96 @@
 use std::time::Duration;
 
 /// Most sessions of one shard: at 52 KiB for an idle connection they take about 1 GiB.
-pub const SESSIONS_MAX: usize = 20_000;
+pub(crate) const MAX_SESSIONS: usize = 20_000;
 
 /// Most sessions of one shard whose DTLS handshake is not done. A handshake costs about 1 ms of CPU here, so
 /// this many are at most a second of work.
-pub const HANDSHAKES_MAX: usize = 1_024;
+pub(crate) const MAX_HANDSHAKES: usize = 1_024;
 
 /// How long a session may take until its channel is open. Four round trips at the worst real round-trip time
 /// (2 s) fit.
-pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often the datagram that begins a handshake is sent again because the client nominated a path: for as many paths
 /// as a client tries one after the other, and so few that nobody sends much to others by repeating a client's checks.
-pub const OPENING_REPEATS_MAX: u32 = 4;
+pub const MAX_OPENING_REPEATS: u32 = 4;
 
 /// How long a peer may be silent. Browsers send a consent check at least every 5 s (RFC 7675) and give a path
 /// up after 30 s.
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a session that is being closed may wait for its last frames to arrive.
-pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Most streams that one shard has at a time.
-pub const STREAMS_MAX: usize = 4_096;
+pub(crate) const MAX_STREAMS: usize = 4_096;
 
 /// How long a stream is kept after its last session ended: a page that reloads finds the recent messages.
-pub const STREAM_IDLE: Duration = Duration::from_secs(30);
+pub(crate) const STREAM_IDLE: Duration = Duration::from_secs(30);
 
 /// Most messages that a stream keeps encoded for subscribers that are behind; announced in `welcome`.
-pub const LOG_MAX_MESSAGES: usize = 16_384;
+pub(crate) const MAX_REPLAY_MESSAGES: usize = 16_384;
 
 /// Most bytes of encoded messages that a stream keeps for subscribers that are behind.
-pub const LOG_MAX_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const MAX_REPLAY_BYTES: usize = 8 * 1024 * 1024;
 
 /// Most messages of one stream that are accepted but not stored yet: a minute at 1,000 messages/s.
-pub const UNSTORED_MAX_MESSAGES: usize = 65_536;
+pub(crate) const MAX_UNCOMMITTED_MESSAGES: usize = 65_536;
 
 /// Most payload bytes of one stream that are accepted but not stored yet: a minute at 1 MB/s.
-pub const UNSTORED_MAX_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_UNCOMMITTED_BYTES: usize = 64 * 1024 * 1024;
 
 /// Most payload MiB of all streams of one shard that are accepted but not stored yet, unless the operator says
 /// otherwise: what eight full streams hold, so that a slow edge can't take the machine's memory.
-pub const SHARD_UNSTORED_MIB: u16 = 512;
+pub(crate) const SHARD_UNCOMMITTED_MIB: u16 = 512;
 
 /// The same in bytes.
-pub const SHARD_UNSTORED_MAX_BYTES: usize = SHARD_UNSTORED_MIB as usize * 1024 * 1024;
+pub(crate) const MAX_SHARD_UNCOMMITTED_BYTES: usize = SHARD_UNCOMMITTED_MIB as usize * 1024 * 1024;
 
 /// Bytes that str0m may hold for one peer. Above 128 KiB its queue scans make every send slower.
-pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
+pub(crate) const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
 /// A peer whose send buffer falls to this is given more: a quarter, so that it never runs dry.
-pub const SEND_BUFFER_LOW_BYTES: usize = SEND_BUFFER_BYTES / 4;
+pub(crate) const SEND_BUFFER_LOW_BYTES: usize = SEND_BUFFER_BYTES / 4;
 
 /// A peer that has more than this to acknowledge is written to once per [`WRITE_INTERVAL`] only: what comes
 /// meanwhile shares a message. Every message in flight costs a scan with every packet, so many small ones cost
 /// more than their bytes.
-pub const CROWDED_BYTES: usize = 2 * 1024;
+pub(crate) const CROWDED_BYTES: usize = 2 * 1024;
 
 /// The most that a message is held back for that, and so the most that it adds to a delivery.
-pub const WRITE_INTERVAL: Duration = Duration::from_millis(1);
+pub(crate) const WRITE_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Largest message to a peer whose channel is not reliable: one packet, so that one loss costs only its own.
-pub const UNRELIABLE_CHUNK_BYTES: usize = 1_000;
+pub(crate) const UNRELIABLE_CHUNK_BYTES: usize = 1_000;
 
 /// Most bytes of control frames that wait for one peer. A peer that reads nothing but goes on publishing is
 /// closed when its answers no longer fit.
-pub const PENDING_MAX_BYTES: usize = 256 * 1024;
+pub const MAX_PENDING_BYTES: usize = 256 * 1024;
 
 /// Most notices (anchors, chain events) that wait for one peer; the oldest are dropped, HTTP has them.
-pub const NOTICES_MAX: usize = 1_024;
+pub(crate) const MAX_NOTICES: usize = 1_024;
 
 /// Most messages that a session may send before it is welcomed.
-pub const EARLY_MAX_MESSAGES: usize = 1_024;
+pub(crate) const MAX_EARLY_MESSAGES: usize = 1_024;
 
 /// Most payload bytes that a session may send before it is welcomed.
-pub const EARLY_MAX_BYTES: usize = 512 * 1024;
+pub(crate) const MAX_EARLY_BYTES: usize = 512 * 1024;
 
 /// Most producers of one stream that are remembered; those that are idle and stored are forgotten first, the
 /// edge has them.
-pub const PRODUCERS_MAX: usize = 16_384;
+pub(crate) const MAX_PRODUCERS: usize = 16_384;
 
 /// Of how many last messages of a producer the seq is remembered, to answer a duplicate with.
-pub const PRODUCER_RECENT: usize = 256;
+pub(crate) const PRODUCER_RECENT: usize = 256;
 
 /// Most ended sessions whose tokens are remembered so that they open nothing again. A token lives a minute, so
 /// this is about a thousand sessions a second.
-pub const SPENT_TOKENS_MAX: usize = 65_536;
+pub(crate) const MAX_SPENT_TOKENS: usize = 65_536;
 
 /// Most withdrawals remembered, so that tokens made before them open nothing: more than notices come in the minute
 /// that a token lives.
-pub const WITHDRAWALS_MAX: usize = 16_384;
+pub(crate) const MAX_WITHDRAWALS: usize = 16_384;
 
 /// Datagrams that a peer connection is handed before it is asked what it has to say. It keeps a few dozen and
 /// drops the rest.
@@ -101,42 +101,42 @@ pub const DATAGRAMS_PER_DRIVE: u32 = 16;
 
 /// Most remote addresses of one session: UDP, TCP and three TURN transports, before and after an ICE restart, and
 /// a few more where the client has both kinds of IP addresses.
-pub const ADDRESSES_PER_SESSION: usize = 16;
+pub(crate) const ADDRESSES_PER_SESSION: usize = 16;
 
 /// How many of a client's earlier ICE credentials are known as such: what is left over from before a restart comes
 /// within seconds.
-pub const ICE_RESTARTS_REMEMBERED: usize = 4;
+pub(crate) const ICE_RESTARTS_REMEMBERED: usize = 4;
 
 /// First wait before a request to the edge is sent again.
-pub const RETRY_FIRST: Duration = Duration::from_millis(50);
+pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(50);
 
 /// Longest wait before a request to the edge is sent again.
-pub const RETRY_LONGEST: Duration = Duration::from_secs(5);
+pub(crate) const RETRY_LONGEST: Duration = Duration::from_secs(5);
 
 /// Frames that a session may send in a second, unless configured: ten times what a person at a game sends.
-pub const SESSION_MESSAGES_PER_S: u32 = 1_000;
+pub(crate) const SESSION_MESSAGES_PER_S: u32 = 1_000;
 
 /// Payload bytes that a session may send in a second, unless configured: 64 of the largest messages.
-pub const SESSION_BYTES_PER_S: u32 = 4 * 1024 * 1024;
+pub(crate) const SESSION_BYTES_PER_S: u32 = 4 * 1024 * 1024;
 
 /// Messages of one stream in a second, unless configured: what the edge stores of one stream, with room to spare.
-pub const STREAM_MESSAGES_PER_S: u32 = 10_000;
+pub(crate) const STREAM_MESSAGES_PER_S: u32 = 10_000;
 
 /// Payload bytes of one stream in a second, unless configured: four full sessions.
-pub const STREAM_BYTES_PER_S: u32 = 16 * 1024 * 1024;
+pub(crate) const STREAM_BYTES_PER_S: u32 = 16 * 1024 * 1024;
 
 /// How much of a rate may come at once, milliseconds: a page that wakes up sends what it has.
 pub const RATE_BURST_MS: u32 = 2_000;
 
 /// Shortest wait that a client over its rate is told, milliseconds: by then a quarter of the burst is back, so that it
 /// does not come for each message.
-pub const RATE_RETRY_MS: u64 = 500;
+pub(crate) const RATE_RETRY_MS: u64 = 500;
 
 /// What a *subscribe* counts for, frames: it sends up to the whole log again.
-pub const SUBSCRIBE_FRAMES: u32 = 50;
+pub(crate) const SUBSCRIBE_FRAMES: u32 = 50;
 
 /// A session that was told to wait is ended when it goes on sending this many times its rate …
-pub const FLOOD_FACTOR: u32 = 4;
+pub(crate) const FLOOD_FACTOR: u32 = 4;
 
 /// … for this long, milliseconds. What was on its way when it was told is far less.
-pub const FLOOD_WINDOW_MS: u32 = 10_000;
+pub(crate) const FLOOD_WINDOW_MS: u32 = 10_000;

@@ -1,26 +1,27 @@
 //! The relay without sockets, clocks or HTTP: machines that are handed datagrams, answers and the time, and say
 //! what is to be done.
 
-pub mod admission;
-pub mod backlog;
-pub mod counters;
-pub mod dtls;
-pub mod lease;
-pub mod limits;
-pub mod log;
-pub mod outlet;
-pub mod path;
-pub mod producers;
-pub mod rates;
-pub mod retry;
-pub mod session;
-pub mod shard;
-pub mod stream;
-pub mod timers;
-pub mod uplink;
-pub mod withdrawals;
+pub(crate) mod admission;
+pub(crate) mod backlog;
+pub(crate) mod counters;
+pub(crate) mod dtls;
+pub(crate) mod edge_requests;
+pub(crate) mod lease;
+pub(crate) mod limits;
+pub(crate) mod path;
+pub(crate) mod producers;
+pub(crate) mod rates;
+pub(crate) mod replay_buffer;
+pub(crate) mod retry;
+pub(crate) mod send_queue;
+pub(crate) mod session;
+pub(crate) mod shard;
+pub(crate) mod stream;
+pub(crate) mod stun;
+pub(crate) mod timers;
+pub(crate) mod withdrawals;
 
+pub use edge_requests::{Answer, EdgeError, Request, Ticket};
 pub use path::Path;
 pub use rates::{Rate, Rates};
 pub use shard::{Command, Kept, Load, Memory, Now, Shard, ShardConfig};
-pub use uplink::{Answer, Request, Ticket, UplinkError};

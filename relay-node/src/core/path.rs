@@ -7,7 +7,7 @@ use str0m::{Candidate, RtcError};
 
 /// Where a peer's datagrams come from. The protocol is a part of it: the same address may also be reached by
 /// TCP, or stand for a client behind a TURN server.
-pub type Peer = (Protocol, SocketAddr);
+pub(crate) type Peer = (Protocol, SocketAddr);
 
 /// The path of a datagram that came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,13 +4,13 @@
 //! one that the edge has stored; a producer is forgotten only when all it sent is stored and nobody uses it, so
 //! the edge's answer about it is then the whole truth.
 
-use crate::core::limits::{PRODUCER_RECENT, PRODUCERS_MAX};
+use crate::core::limits::{MAX_PRODUCERS, PRODUCER_RECENT};
 use std::collections::{HashMap, VecDeque};
 use streamchain_protocol::ids::{ProducerId, Seq};
 
 /// What became of a producer's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Position {
     /// It is the next one.
     New,
     /// It was accepted before, as this seq if that is still remembered.
@@ -35,16 +35,17 @@ struct Producer {
 
 /// The producers of one stream.
 #[derive(Debug, Default)]
-pub struct Producers(HashMap<ProducerId, Producer>);
+pub(crate) struct Producers(HashMap<ProducerId, Producer>);
 
 impl Producers {
     /// Whether the producer's state is known here.
-    pub fn knows(&self, id: ProducerId) -> bool {
+    #[cfg(test)]
+    pub(crate) fn knows(&self, id: ProducerId) -> bool {
         self.0.contains_key(&id)
     }
 
     /// Takes a producer as the edge has it, unless it is known here, which is newer.
-    pub fn learn(&mut self, id: ProducerId, stored: Option<u64>) {
+    pub(crate) fn learn(&mut self, id: ProducerId, stored: Option<u64>) {
         self.0.entry(id).or_insert_with(|| Producer {
             next: stored.map_or(0, |last| last + 1),
             recent: VecDeque::new(),
@@ -55,36 +56,36 @@ impl Producers {
     }
 
     /// A session uses the producer from now on; its last stored number. `None` for one that was not learned.
-    pub fn join(&mut self, id: ProducerId) -> Option<Option<u64>> {
+    pub(crate) fn join(&mut self, id: ProducerId) -> Option<Option<u64>> {
         let producer = self.0.get_mut(&id)?;
         producer.sessions += 1;
         Some(producer.stored)
     }
 
     /// A session no longer uses the producer.
-    pub fn leave(&mut self, id: ProducerId) {
+    pub(crate) fn leave(&mut self, id: ProducerId) {
         if let Some(producer) = self.0.get_mut(&id) {
             producer.sessions = producer.sessions.saturating_sub(1);
         }
     }
 
     /// Where `number` stands; `None` for a producer that was not learned.
-    pub fn place(&self, id: ProducerId, number: u64) -> Option<Place> {
+    pub(crate) fn position(&self, id: ProducerId, producer_seq: u64) -> Option<Position> {
         let producer = self.0.get(&id)?;
-        Some(match producer.next.checked_sub(number) {
-            Some(0) => Place::New,
+        Some(match producer.next.checked_sub(producer_seq) {
+            Some(0) => Position::New,
             Some(back) => {
                 let index = usize::try_from(back)
                     .ok()
                     .and_then(|back| producer.recent.len().checked_sub(back));
-                Place::Duplicate(index.and_then(|index| producer.recent.get(index)).copied())
+                Position::Duplicate(index.and_then(|index| producer.recent.get(index)).copied())
             }
-            None => Place::Ahead(producer.next),
+            None => Position::Ahead(producer.next),
         })
     }
 
     /// The producer's next number was given `seq`.
-    pub fn accept(&mut self, id: ProducerId, seq: Seq) {
+    pub(crate) fn accept(&mut self, id: ProducerId, seq: Seq) {
         let Some(producer) = self.0.get_mut(&id) else {
             return;
         };
@@ -97,15 +98,15 @@ impl Producers {
     }
 
     /// The edge has stored this number of the producer.
-    pub fn stored(&mut self, id: ProducerId, number: u64) {
+    pub(crate) fn stored(&mut self, id: ProducerId, producer_seq: u64) {
         if let Some(producer) = self.0.get_mut(&id) {
-            producer.stored = producer.stored.max(Some(number));
+            producer.stored = producer.stored.max(Some(producer_seq));
         }
     }
 
     /// Forgets what nobody uses once there are too many. Everything below `committed` is stored.
-    pub fn trim(&mut self, committed: Seq) {
-        if self.0.len() > PRODUCERS_MAX {
+    pub(crate) fn trim(&mut self, committed: Seq) {
+        if self.0.len() > MAX_PRODUCERS {
             self.0
                 .retain(|_, producer| producer.sessions > 0 || producer.end > committed);
         }
@@ -122,15 +123,15 @@ mod tests {
     fn a_returning_producer_goes_on_behind_what_is_stored() {
         let mut producers = Producers::default();
         assert_eq!(
-            producers.place(ID, 0),
+            producers.position(ID, 0),
             None,
             "nobody may publish before it is known how far it got"
         );
         producers.learn(ID, Some(4));
         assert_eq!(producers.join(ID), Some(Some(4)));
-        assert_eq!(producers.place(ID, 4), Some(Place::Duplicate(None)));
-        assert_eq!(producers.place(ID, 5), Some(Place::New));
-        assert_eq!(producers.place(ID, 7), Some(Place::Ahead(5)));
+        assert_eq!(producers.position(ID, 4), Some(Position::Duplicate(None)));
+        assert_eq!(producers.position(ID, 5), Some(Position::New));
+        assert_eq!(producers.position(ID, 7), Some(Position::Ahead(5)));
     }
 
     #[test]
@@ -138,27 +139,30 @@ mod tests {
         let mut producers = Producers::default();
         producers.learn(ID, None);
         for seq in 0..PRODUCER_RECENT as u64 + 2 {
-            assert_eq!(producers.place(ID, seq), Some(Place::New));
+            assert_eq!(producers.position(ID, seq), Some(Position::New));
             producers.accept(ID, Seq(100 + seq));
         }
         let last = PRODUCER_RECENT as u64 + 1;
         assert_eq!(
-            producers.place(ID, last),
-            Some(Place::Duplicate(Some(Seq(100 + last))))
+            producers.position(ID, last),
+            Some(Position::Duplicate(Some(Seq(100 + last))))
         );
-        assert_eq!(producers.place(ID, 2), Some(Place::Duplicate(Some(Seq(102)))));
-        assert_eq!(producers.place(ID, 1), Some(Place::Duplicate(None)));
+        assert_eq!(
+            producers.position(ID, 2),
+            Some(Position::Duplicate(Some(Seq(102))))
+        );
+        assert_eq!(producers.position(ID, 1), Some(Position::Duplicate(None)));
     }
 
     #[test]
     fn only_idle_and_stored_producers_are_forgotten() {
         let mut producers = Producers::default();
-        let id = |number: usize| {
+        let id = |producer_seq: usize| {
             let mut id = [0; 16];
-            id[..8].copy_from_slice(&(number as u64).to_be_bytes());
+            id[..8].copy_from_slice(&(producer_seq as u64).to_be_bytes());
             ProducerId(id)
         };
-        (0..=PRODUCERS_MAX).for_each(|number| producers.learn(id(number), None));
+        (0..=MAX_PRODUCERS).for_each(|producer_seq| producers.learn(id(producer_seq), None));
         producers.join(id(0));
         producers.accept(id(1), Seq(9));
         producers.trim(Seq(9));

@@ -71,7 +71,7 @@ impl Default for Rates {
 
 /// Frames and bytes, counted together.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Counted {
+pub(crate) struct Counted {
     messages: Bucket,
     bytes: Bucket,
 }
@@ -95,7 +95,7 @@ impl Counted {
 
 /// What a frame counts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// Frames.
     pub frames: u32,
     /// Payload bytes.
@@ -104,14 +104,14 @@ pub struct Cost {
 
 /// All messages of one stream.
 #[derive(Debug, Clone, Copy)]
-pub struct StreamGate {
+pub(crate) struct StreamGate {
     since: Instant,
     counted: Counted,
 }
 
 impl StreamGate {
     /// A gate that nothing has passed.
-    pub fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self {
             since: now,
             counted: Counted::default(),
@@ -119,7 +119,7 @@ impl StreamGate {
     }
 
     /// Takes a message of `bytes`; how many milliseconds to wait else.
-    pub fn take(&mut self, rate: Rate, bytes: usize, now: Instant) -> Result<(), u64> {
+    pub(crate) fn take(&mut self, rate: Rate, bytes: usize, now: Instant) -> Result<(), u64> {
         let cost = Cost { frames: 1, bytes };
         self.counted
             .take(rate.quotas(1, RATE_BURST_MS), cost, ns(self.since, now))
@@ -128,7 +128,7 @@ impl StreamGate {
 
 /// What becomes of a session's frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It is taken.
     Pass,
     /// It is not, and the client is told for how many milliseconds to wait.
@@ -141,7 +141,7 @@ pub enum Verdict {
 
 /// What one session sends.
 #[derive(Debug, Clone, Copy)]
-pub struct SessionGate {
+pub(crate) struct SessionGate {
     since: Instant,
     passed: Counted,
     dropped: Counted,
@@ -151,7 +151,7 @@ pub struct SessionGate {
 
 impl SessionGate {
     /// A gate that nothing has passed.
-    pub fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self {
             since: now,
             passed: Counted::default(),
@@ -161,7 +161,7 @@ impl SessionGate {
     }
 
     /// Judges a frame.
-    pub fn judge(&mut self, rate: Rate, cost: Cost, now: Instant) -> Verdict {
+    pub(crate) fn judge(&mut self, rate: Rate, cost: Cost, now: Instant) -> Verdict {
         let now_ns = ns(self.since, now);
         if now_ns >= self.silent_until_ns {
             return match self.passed.take(rate.quotas(1, RATE_BURST_MS), cost, now_ns) {
@@ -182,7 +182,7 @@ impl SessionGate {
     }
 
     /// Drops all that comes within `wait_ms`: the client has been told.
-    pub fn silence(&mut self, wait_ms: u64, now: Instant) {
+    pub(crate) fn silence(&mut self, wait_ms: u64, now: Instant) {
         self.silent_until_ns = ns(self.since, now).saturating_add(wait_ms * 1_000_000);
     }
 }

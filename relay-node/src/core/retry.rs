@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 /// A small generator (SplitMix64) for jitter alone: nothing secret comes from it.
 #[derive(Debug, Clone)]
-pub struct Jitter(u64);
+pub(crate) struct Jitter(u64);
 
 impl Jitter {
     /// From any seed.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// The next 64 bits.
-    pub fn next_bits(&mut self) -> u64 {
+    pub(crate) fn next_bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -23,7 +23,7 @@ impl Jitter {
     }
 
     /// Between half of `longest` and all of it, so that relays that failed together do not come back together.
-    pub fn spread(&mut self, longest: Duration) -> Duration {
+    pub(crate) fn spread(&mut self, longest: Duration) -> Duration {
         let part = (self.next_bits() >> 11) as f64 / (1u64 << 53) as f64;
         longest.mul_f64(0.5 + part / 2.0)
     }
@@ -31,14 +31,14 @@ impl Jitter {
 
 /// One request's retries.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Retry {
+pub(crate) struct Retry {
     failures: u32,
     at: Option<Instant>,
 }
 
 impl Retry {
     /// The request failed: when to send it again.
-    pub fn fail(&mut self, now: Instant, jitter: &mut Jitter) {
+    pub(crate) fn fail(&mut self, now: Instant, jitter: &mut Jitter) {
         let doubled = RETRY_FIRST
             .saturating_mul(1 << self.failures.min(16))
             .min(RETRY_LONGEST);
@@ -47,12 +47,12 @@ impl Retry {
     }
 
     /// When the request is to be sent again; `None` while it is under way.
-    pub fn at(&self) -> Option<Instant> {
+    pub(crate) fn at(&self) -> Option<Instant> {
         self.at
     }
 
     /// Whether it is time; if so it counts as under way.
-    pub fn is_due(&mut self, now: Instant) -> bool {
+    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
         let due = self.at.is_some_and(|at| at <= now);
         if due {
             self.at = None;

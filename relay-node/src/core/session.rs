@@ -3,15 +3,16 @@
 //! What always holds: a session hands out data only after DTLS is up with the certificate that the edge signed
 //! into its token; it has at most one data channel.
 
-use crate::core::admission::{Admitted, Check};
+use crate::core::admission::Admitted;
 use crate::core::limits::{
-    ADDRESSES_PER_SESSION, CLOSE_TIMEOUT, CROWDED_BYTES, EARLY_MAX_BYTES, EARLY_MAX_MESSAGES,
-    HANDSHAKE_TIMEOUT, ICE_RESTARTS_REMEMBERED, IDLE_TIMEOUT, OPENING_REPEATS_MAX, SEND_BUFFER_BYTES,
+    ADDRESSES_PER_SESSION, CLOSE_TIMEOUT, CROWDED_BYTES, HANDSHAKE_TIMEOUT, ICE_RESTARTS_REMEMBERED,
+    IDLE_TIMEOUT, MAX_EARLY_BYTES, MAX_EARLY_MESSAGES, MAX_OPENING_REPEATS, SEND_BUFFER_BYTES,
     SEND_BUFFER_LOW_BYTES, UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
 };
-use crate::core::outlet::{Outlet, Sink};
 use crate::core::path::{Path, Peer};
 use crate::core::rates::SessionGate;
+use crate::core::send_queue::{SendQueue, Sink};
+use crate::core::stun::is_stun;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,11 +28,11 @@ use streamchain_protocol::wire::frame::{CHANNEL_PROTOCOL, ErrorCode};
 
 /// Names a session inside its shard; never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionKey(pub u64);
+pub(crate) struct SessionKey(pub u64);
 
 /// How far a session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// ICE and DTLS.
     Handshake,
     /// DTLS is up with the right certificate.
@@ -42,7 +43,7 @@ pub enum Phase {
 
 /// What a session said about who numbers its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hello {
+pub(crate) struct Hello {
     /// The producer.
     pub producer: ProducerId,
     /// Whether it was answered, so that messages are taken.
@@ -50,7 +51,7 @@ pub struct Hello {
 }
 
 /// A session.
-pub struct Session {
+pub(crate) struct Session {
     /// The peer connection.
     pub rtc: Rtc,
     /// What the edge signed.
@@ -68,7 +69,7 @@ pub struct Session {
     /// The data channel, once it is open.
     pub channel: Option<ChannelId>,
     /// What it is still to be sent.
-    pub outlet: Outlet,
+    pub send_queue: SendQueue,
     /// Its producer.
     pub hello: Option<Hello>,
     /// Messages from before its welcome.
@@ -118,7 +119,7 @@ pub struct SessionConfig {
 
 impl Session {
     /// A session for an admitted client whose first check came by `path`; `ufrags` are ours and its.
-    pub fn new(
+    pub(crate) fn new(
         config: &SessionConfig,
         admitted: Admitted,
         ufrags: (&str, &str),
@@ -157,7 +158,7 @@ impl Session {
             farewell: None,
             open_by: now + HANDSHAKE_TIMEOUT,
             channel: None,
-            outlet: Outlet::default(),
+            send_queue: SendQueue::default(),
             hello: None,
             early: VecDeque::new(),
             early_bytes: 0,
@@ -180,12 +181,12 @@ impl Session {
     }
 
     /// The stream that the session is of.
-    pub fn stream(&self) -> ShortId {
+    pub(crate) fn stream(&self) -> ShortId {
         self.token.stream
     }
 
     /// Takes a datagram of the client.
-    pub fn receive(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), RtcError> {
+    pub(crate) fn receive(&mut self, datagram: &[u8], path: Path, now: Instant) -> Result<(), RtcError> {
         let local = (path.protocol, path.local);
         if !self.locals.contains(&local) && self.locals.len() < ADDRESSES_PER_SESSION {
             self.locals.push(local);
@@ -193,7 +194,7 @@ impl Session {
         }
         self.last_heard = now;
         self.undriven += 1;
-        if !Check::is_stun(datagram) {
+        if !is_stun(datagram) {
             self.opening = Opening::Answered;
         }
         // What is neither STUN nor DTLS (RFC 7983) is passed over.
@@ -215,7 +216,7 @@ impl Session {
     }
 
     /// Whether a check is of the client's present ICE credentials.
-    pub fn is_current(&self, remote_ufrag: &str) -> bool {
+    pub(crate) fn is_current(&self, remote_ufrag: &str) -> bool {
         self.remote_ufrag == remote_ufrag
     }
 
@@ -224,7 +225,7 @@ impl Session {
     /// went until the client nominates a new pair. `false` for a check that is left over from before a restart.
     ///
     /// The caller has verified the check's integrity.
-    pub fn follow_restart(&mut self, remote_ufrag: &str) -> Result<bool, RtcError> {
+    pub(crate) fn follow_restart(&mut self, remote_ufrag: &str) -> Result<bool, RtcError> {
         if self.retired_ufrags.iter().any(|retired| retired == remote_ufrag) {
             return Ok(false);
         }
@@ -244,7 +245,7 @@ impl Session {
     }
 
     /// Remembers an address of the client; one that is now too many, never the one in use.
-    pub fn add_address(&mut self, peer: Peer) -> Option<Peer> {
+    pub(crate) fn add_address(&mut self, peer: Peer) -> Option<Peer> {
         self.addresses.retain(|known| *known != peer);
         self.addresses.push_back(peer);
         if self.addresses.len() <= ADDRESSES_PER_SESSION {
@@ -256,21 +257,21 @@ impl Session {
     }
 
     /// The path that the client's packets go by.
-    pub fn nominated(&self) -> Path {
+    pub(crate) fn nominated(&self) -> Path {
         self.nominated
     }
 
     /// The client has nominated this path: what is not an answer to a check goes there from now on. The last
     /// word counts, not the priority: a client nominates what works for it in both directions, and nominates
     /// again when that changes.
-    pub fn nominate(&mut self, path: Path) {
+    pub(crate) fn nominate(&mut self, path: Path) {
         self.nominated = path;
     }
 
     /// Sends a datagram of the peer connection by the path that the client nominated; the answer to a check goes
     /// back by the path that the check came.
-    pub fn route(&mut self, mut transmit: Transmit) -> Transmit {
-        if !Check::is_stun(&transmit.contents) {
+    pub(crate) fn route(&mut self, mut transmit: Transmit) -> Transmit {
+        if !is_stun(&transmit.contents) {
             if let Opening::Unanswered { datagram, .. } = &mut self.opening {
                 *datagram = transmit.contents.to_vec();
             }
@@ -282,25 +283,25 @@ impl Session {
     }
 
     /// Whether the relay has begun the handshake and may say so again where the client has nominated a path.
-    pub fn may_reopen(&self) -> bool {
+    pub(crate) fn may_reopen(&self) -> bool {
         match &self.opening {
             Opening::Unanswered {
                 datagram, repeats, ..
-            } => !datagram.is_empty() && *repeats < OPENING_REPEATS_MAX,
+            } => !datagram.is_empty() && *repeats < MAX_OPENING_REPEATS,
             Opening::Answered => false,
         }
     }
 
     /// The client has nominated a path before it answered: it may not have taken what came before that, or not by
     /// the path of its first check. So the handshake begins there again, behind the answer to the check.
-    pub fn reopen(&mut self) {
+    pub(crate) fn reopen(&mut self) {
         if let Opening::Unanswered { again, .. } = &mut self.opening {
             *again = true;
         }
     }
 
     /// The datagram that begins the handshake, if it is to be sent again.
-    pub fn take_opening(&mut self) -> Option<Transmit> {
+    pub(crate) fn take_opening(&mut self) -> Option<Transmit> {
         let Opening::Unanswered {
             datagram,
             repeats,
@@ -322,7 +323,7 @@ impl Session {
     }
 
     /// Whether DTLS came up with the certificate that the edge signed into the token.
-    pub fn has_right_certificate(&mut self) -> bool {
+    pub(crate) fn has_right_certificate(&mut self) -> bool {
         let api = self.rtc.direct_api();
         let fingerprint = api.remote_dtls_fingerprint();
         fingerprint.is_some_and(|given| {
@@ -331,7 +332,7 @@ impl Session {
     }
 
     /// Takes a newly opened channel as the session's, if it is the first and speaks our protocol.
-    pub fn open_channel(&mut self, id: ChannelId) -> bool {
+    pub(crate) fn open_channel(&mut self, id: ChannelId) -> bool {
         let Some(mut channel) = self.rtc.channel(id) else {
             return false;
         };
@@ -344,43 +345,43 @@ impl Session {
         channel.set_buffered_amount_low_threshold(SEND_BUFFER_LOW_BYTES);
         self.channel = Some(id);
         if !reliable {
-            self.outlet.set_chunk_max(UNRELIABLE_CHUNK_BYTES);
+            self.send_queue.set_chunk_max(UNRELIABLE_CHUNK_BYTES);
         }
         true
     }
 
     /// Keeps a message until the welcome; `false` when there are too many.
-    pub fn keep_early(&mut self, number: u64, payload: &[u8]) -> bool {
+    pub(crate) fn keep_early(&mut self, producer_seq: u64, payload: &[u8]) -> bool {
         let fits =
-            self.early.len() < EARLY_MAX_MESSAGES && self.early_bytes + payload.len() <= EARLY_MAX_BYTES;
+            self.early.len() < MAX_EARLY_MESSAGES && self.early_bytes + payload.len() <= MAX_EARLY_BYTES;
         if fits {
             self.early_bytes += payload.len();
-            self.early.push_back((number, payload.to_vec()));
+            self.early.push_back((producer_seq, payload.to_vec()));
         }
         fits
     }
 
     /// The messages from before the welcome.
-    pub fn take_early(&mut self) -> VecDeque<(u64, Vec<u8>)> {
+    pub(crate) fn take_early(&mut self) -> VecDeque<(u64, Vec<u8>)> {
         self.early_bytes = 0;
         std::mem::take(&mut self.early)
     }
 
     /// Bytes that the channel holds for the peer.
-    pub fn buffered(&mut self) -> usize {
+    pub(crate) fn buffered(&mut self) -> usize {
         let channel = self.channel.and_then(|id| self.rtc.channel(id));
         channel.map_or(0, |mut channel| channel.buffered_amount())
     }
 
     /// Begins the end: what is queued is still sent.
-    pub fn begin_close(&mut self, now: Instant) {
+    pub(crate) fn begin_close(&mut self, now: Instant) {
         if !matches!(self.phase, Phase::Closing(_)) {
             self.phase = Phase::Closing(now + CLOSE_TIMEOUT);
         }
     }
 
     /// Whether the session waited too long for something at `now`.
-    pub fn is_late(&self, now: Instant) -> bool {
+    pub(crate) fn is_late(&self, now: Instant) -> bool {
         now >= self.own_timeout()
     }
 
@@ -393,22 +394,22 @@ impl Session {
     }
 
     /// Whether frames for the peer are held back at `now`, to share a message with those that follow.
-    pub fn must_hold(&mut self, now: Instant) -> bool {
+    pub(crate) fn must_hold(&mut self, now: Instant) -> bool {
         let until = self.last_write.map(|last| last + WRITE_INTERVAL);
         self.held_until = until.filter(|until| now < *until && self.buffered() > CROWDED_BYTES);
         self.held_until.is_some()
     }
 
     /// When the session wants to be called.
-    pub fn next_timeout(&self) -> Instant {
+    pub(crate) fn next_timeout(&self) -> Instant {
         let next = self.rtc_timeout.min(self.own_timeout());
         self.held_until.map_or(next, |until| until.min(next))
     }
 
     /// The outlet and the channel it writes to.
-    pub fn outlet_and_channel(&mut self) -> (&mut Outlet, ChannelSink<'_>) {
+    pub(crate) fn send_queue_and_channel(&mut self) -> (&mut SendQueue, ChannelSink<'_>) {
         (
-            &mut self.outlet,
+            &mut self.send_queue,
             ChannelSink {
                 rtc: &mut self.rtc,
                 channel: self.channel,
@@ -443,7 +444,7 @@ impl Default for Opening {
 }
 
 /// Writes to a session's data channel.
-pub struct ChannelSink<'a> {
+pub(crate) struct ChannelSink<'a> {
     rtc: &'a mut Rtc,
     channel: Option<ChannelId>,
 }

@@ -16,17 +16,18 @@ mod streams;
 
 use crate::core::admission::{Admission, Check, Refused};
 use crate::core::counters::{Counters, ErrorCounts, Latencies};
+use crate::core::edge_requests::{Answer, EdgeError, Request, Ticket};
 use crate::core::limits::{
-    DATAGRAMS_PER_DRIVE, HANDSHAKES_MAX, LOG_MAX_BYTES, SESSIONS_MAX, SHARD_UNSTORED_MAX_BYTES,
-    SPENT_TOKENS_MAX, STREAMS_MAX,
+    DATAGRAMS_PER_DRIVE, MAX_HANDSHAKES, MAX_REPLAY_BYTES, MAX_SESSIONS, MAX_SHARD_UNCOMMITTED_BYTES,
+    MAX_SPENT_TOKENS, MAX_STREAMS,
 };
 use crate::core::path::{Path, Peer};
 use crate::core::rates::Rates;
 use crate::core::retry::Jitter;
 use crate::core::session::{Phase, Session, SessionConfig, SessionKey};
 use crate::core::stream::Stream;
+use crate::core::stun::is_stun;
 use crate::core::timers::{Owner, Timers};
-use crate::core::uplink::{Answer, Request, Ticket, UplinkError};
 use crate::core::withdrawals::Withdrawals;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -54,7 +55,7 @@ pub enum Command {
     /// Send a request to the edge, and hand its answer to [`Shard::handle_answer`].
     Ask(Ticket, Request),
     /// Say in the log that a stream was let go, and why.
-    StreamLost(ShortId, UplinkError),
+    StreamLost(ShortId, EdgeError),
 }
 
 /// What a shard is made from.
@@ -81,16 +82,16 @@ pub struct ShardConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     /// Encoded messages of one stream, for subscribers that are behind.
-    pub log_bytes: usize,
+    pub replay_bytes: usize,
     /// Payloads of all streams that are not stored yet.
-    pub unstored_bytes: usize,
+    pub uncommitted_bytes: usize,
 }
 
 impl Default for Memory {
     fn default() -> Self {
         Self {
-            log_bytes: LOG_MAX_BYTES,
-            unstored_bytes: SHARD_UNSTORED_MAX_BYTES,
+            replay_bytes: MAX_REPLAY_BYTES,
+            uncommitted_bytes: MAX_SHARD_UNCOMMITTED_BYTES,
         }
     }
 }
@@ -103,22 +104,22 @@ pub struct Load {
     /// Streams.
     pub streams: u64,
     /// Messages that are not stored yet.
-    pub unstored: u64,
+    pub uncommitted: u64,
     /// Their payload bytes.
-    pub unstored_bytes: u64,
+    pub uncommitted_bytes: u64,
 }
 
 /// How many bytes of messages a shard holds. A message that is recent and not stored yet counts twice, though it is
 /// there once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// Payloads that are not stored yet; at most [`Memory::unstored_bytes`].
-    pub unstored: usize,
-    /// Encoded messages for subscribers that are behind; at most [`Memory::log_bytes`] for each stream.
-    pub logs: usize,
+    /// Payloads that are not stored yet; at most [`Memory::uncommitted_bytes`].
+    pub uncommitted: usize,
+    /// Encoded messages for subscribers that are behind; at most [`Memory::replay_bytes`] for each stream.
+    pub replay: usize,
     /// Control frames that wait for their peers; for each at most
-    /// [`PENDING_MAX_BYTES`](crate::core::limits::PENDING_MAX_BYTES).
-    pub outlets: usize,
+    /// [`MAX_PENDING_BYTES`](crate::core::limits::MAX_PENDING_BYTES).
+    pub send_queues: usize,
 }
 
 /// How far a shutdown is.
@@ -160,8 +161,8 @@ pub struct Shard {
     errors: ErrorCounts,
     commits: Latencies,
     handshakes: usize,
-    unstored_bytes: usize,
-    next_number: u64,
+    uncommitted_bytes: usize,
+    next_key: u64,
     shutdown: Shutdown,
 }
 
@@ -193,8 +194,8 @@ impl Shard {
             errors: ErrorCounts::default(),
             commits: Latencies::default(),
             handshakes: 0,
-            unstored_bytes: 0,
-            next_number: 0,
+            uncommitted_bytes: 0,
+            next_key: 0,
             shutdown: Shutdown::No,
         }
     }
@@ -219,21 +220,25 @@ impl Shard {
         Load {
             sessions: self.sessions.len() as u64,
             streams: self.streams.len() as u64,
-            unstored: self.streams.values().map(Stream::unstored).sum(),
-            unstored_bytes: self.unstored_bytes as u64,
+            uncommitted: self.streams.values().map(Stream::uncommitted).sum(),
+            uncommitted_bytes: self.uncommitted_bytes as u64,
         }
     }
 
     /// How many bytes of messages there are now.
     pub fn kept(&self) -> Kept {
-        let held = || self.streams.values().filter_map(|stream| stream.held.as_ref());
+        let leadership = || {
+            self.streams
+                .values()
+                .filter_map(|stream| stream.leadership.as_ref())
+        };
         Kept {
-            unstored: held().map(|held| held.backlog.bytes()).sum(),
-            logs: held().map(|held| held.log.bytes()).sum(),
-            outlets: self
+            uncommitted: leadership().map(|leadership| leadership.backlog.bytes()).sum(),
+            replay: leadership().map(|leadership| leadership.replay.bytes()).sum(),
+            send_queues: self
                 .sessions
                 .values()
-                .map(|session| session.outlet.pending_bytes())
+                .map(|session| session.send_queue.pending_bytes())
                 .sum(),
         }
     }
@@ -243,7 +248,7 @@ impl Shard {
         self.counters.datagrams_in += 1;
         self.counters.bytes_in += datagram.len() as u64;
         let known = self.by_address.get(&path.peer()).copied();
-        if !Check::is_stun(datagram) {
+        if !is_stun(datagram) {
             match known {
                 Some(key) => self.receive(key, datagram, path, now),
                 None => self.counters.strays += 1,
@@ -322,15 +327,15 @@ impl Shard {
 
     fn has_room(&self, stream: ShortId) -> bool {
         self.shutdown == Shutdown::No
-            && self.sessions.len() < SESSIONS_MAX
-            && self.handshakes < HANDSHAKES_MAX
-            && (self.streams.contains_key(&stream) || self.streams.len() < STREAMS_MAX)
+            && self.sessions.len() < MAX_SESSIONS
+            && self.handshakes < MAX_HANDSHAKES
+            && (self.streams.contains_key(&stream) || self.streams.len() < MAX_STREAMS)
     }
 
     /// Adds an admitted session, and asks for its stream while DTLS shakes hands.
     fn begin(&mut self, session: Session) -> SessionKey {
-        self.next_number += 1;
-        let key = SessionKey(self.next_number);
+        self.next_key += 1;
+        let key = SessionKey(self.next_key);
         self.counters.sessions_begun += 1;
         self.handshakes += 1;
         self.by_ufrag.insert(session.ufrag.clone(), key);
@@ -422,7 +427,7 @@ impl Shard {
 
     /// A token opens one session and never another.
     fn spend(&mut self, session: SessionId, now: Now) {
-        if self.spent.len() < SPENT_TOKENS_MAX {
+        if self.spent.len() < MAX_SPENT_TOKENS {
             // Tokens live a minute at most, whatever they say.
             self.spent
                 .insert(session, now.unix_ms / 1_000 + SESSION_TOKEN_LIFE_S);

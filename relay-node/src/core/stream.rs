@@ -4,13 +4,13 @@
 //! the moment it has a seq; `fanned <= log.end()`: what is below was offered to every subscriber.
 
 use crate::core::backlog::Backlog;
-use crate::core::log::{Chunk, Log};
-use crate::core::outlet::{View, encode};
-use crate::core::producers::{Place, Producers};
+use crate::core::edge_requests::Ticket;
+use crate::core::producers::{Position, Producers};
 use crate::core::rates::{Rate, StreamGate};
+use crate::core::replay_buffer::{Chunk, ReplayBuffer};
 use crate::core::retry::Retry;
+use crate::core::send_queue::{View, encode};
 use crate::core::session::SessionKey;
-use crate::core::uplink::Ticket;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use streamchain_protocol::wire::frame::RelayFrame;
 
 /// What becomes of a published message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Published {
+pub(crate) enum Published {
     /// It was given this seq.
     Accepted(Seq),
     /// It was accepted before, as this seq if that is remembered.
@@ -38,24 +38,24 @@ pub enum Published {
 
 /// A message as its session sent it.
 #[derive(Debug, Clone, Copy)]
-pub struct Publish<'a> {
+pub(crate) struct Publish<'a> {
     /// Who it is by.
     pub author: Address,
     /// Who numbered it.
     pub producer: ProducerId,
     /// Its number.
-    pub number: u64,
+    pub producer_seq: u64,
     /// Its bytes.
     pub payload: &'a [u8],
 }
 
 /// A stream whose epoch is ours.
 #[derive(Debug)]
-pub struct Held {
+pub(crate) struct Leadership {
     /// Our epoch.
     pub epoch: Epoch,
     /// Recent messages.
-    pub log: Log,
+    pub replay: ReplayBuffer,
     /// Messages that are not stored yet.
     pub backlog: Backlog,
     /// Who published.
@@ -76,11 +76,11 @@ pub struct Held {
     fresh: Vec<Chunk>,
 }
 
-impl Held {
-    fn new(taken: &EpochGrant, interval: Duration, log_max_bytes: usize, now: Instant) -> Self {
+impl Leadership {
+    fn new(taken: &EpochGrant, interval: Duration, max_replay_bytes: usize, now: Instant) -> Self {
         Self {
             epoch: taken.epoch,
-            log: Log::new(taken.head, log_max_bytes),
+            replay: ReplayBuffer::new(taken.head, max_replay_bytes),
             backlog: Backlog::new(taken.head, interval),
             producers: Producers::default(),
             lookups: HashMap::new(),
@@ -97,7 +97,7 @@ impl Held {
 
     /// Gives a message its seq, unless it had one, comes too early or too fast, or there is no `room` in the shard.
     /// `None` for a producer that was not learned.
-    pub fn publish(
+    pub(crate) fn publish(
         &mut self,
         publish: Publish<'_>,
         room: bool,
@@ -105,20 +105,20 @@ impl Held {
         now: Instant,
         now_ms: u64,
     ) -> Option<Published> {
-        match self.producers.place(publish.producer, publish.number)? {
-            Place::Duplicate(seq) => return Some(Published::Duplicate(seq)),
-            Place::Ahead(next) => return Some(Published::Ahead(next)),
-            Place::New if !room || self.backlog.is_full(publish.payload.len()) => {
+        match self.producers.position(publish.producer, publish.producer_seq)? {
+            Position::Duplicate(seq) => return Some(Published::Duplicate(seq)),
+            Position::Ahead(next) => return Some(Published::Ahead(next)),
+            Position::New if !room || self.backlog.is_full(publish.payload.len()) => {
                 return Some(Published::Overloaded);
             }
-            Place::New => {}
+            Position::New => {}
         }
         if let Err(wait_ms) = self.gate.take(rate, publish.payload.len(), now) {
             return Some(Published::TooFast(wait_ms));
         }
         // The machine's clock may be set back; a stream's time is not.
         self.last_time = self.last_time.max(now_ms);
-        let seq = self.log.end();
+        let seq = self.replay.end();
         let message = RelayFrame::Message {
             epoch: self.epoch,
             seq,
@@ -129,12 +129,12 @@ impl Held {
         let frame = Bytes::from(encode(&message));
         // The payload is the frame's end: both share one allocation.
         let payload = frame.slice(frame.len() - publish.payload.len()..);
-        self.log.push(frame);
+        self.replay.push(frame);
         let record = Record {
             time: self.last_time,
             author: publish.author,
             producer: publish.producer,
-            producer_seq: publish.number,
+            producer_seq: publish.producer_seq,
             payload: payload.into(),
         };
         self.backlog.push(record, now);
@@ -143,20 +143,20 @@ impl Held {
     }
 
     /// Joins the messages of this turn to chunks, once for all who are caught up.
-    pub fn freshen(&mut self) {
+    pub(crate) fn freshen(&mut self) {
         self.fresh.clear();
-        let mut from = self.fanned.max(self.log.start());
-        while let Some(chunk) = self.log.chunk(from, COALESCE_MAX_BYTES) {
+        let mut from = self.fanned.max(self.replay.start());
+        while let Some(chunk) = self.replay.chunk(from, COALESCE_MAX_BYTES) {
             from = chunk.end;
             self.fresh.push(chunk);
         }
-        self.fanned = self.log.end();
+        self.fanned = self.replay.end();
     }
 
     /// What there is for peers.
-    pub fn view(&self) -> View<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
         View {
-            log: &self.log,
+            replay: &self.replay,
             fresh: &self.fresh,
             committed: self.backlog.committed(),
         }
@@ -173,13 +173,13 @@ impl Held {
 
 /// A stream, from the first session that names it.
 #[derive(Debug)]
-pub struct Stream {
+pub(crate) struct Stream {
     /// For requests to the edge.
     pub ticket: Ticket,
     /// Its sessions.
     pub sessions: Vec<SessionKey>,
     /// `None` until the epoch is granted.
-    pub held: Option<Held>,
+    pub leadership: Option<Leadership>,
     /// As which run of the relay it is asked for, if not as the one that is.
     pub fresh: Option<Incarnation>,
     /// Retries of the take-up.
@@ -194,11 +194,11 @@ pub struct Stream {
 
 impl Stream {
     /// A stream whose epoch is being asked for.
-    pub fn new(ticket: Ticket) -> Self {
+    pub(crate) fn new(ticket: Ticket) -> Self {
         Self {
             ticket,
             sessions: Vec::new(),
-            held: None,
+            leadership: None,
             fresh: None,
             acquire_epoch: Retry::default(),
             idle_since: None,
@@ -208,25 +208,32 @@ impl Stream {
     }
 
     /// The epoch was granted.
-    pub fn hold(&mut self, taken: &EpochGrant, interval: Duration, log_max_bytes: usize, now: Instant) {
-        self.held = Some(Held::new(taken, interval, log_max_bytes, now));
+    pub(crate) fn hold(
+        &mut self,
+        taken: &EpochGrant,
+        interval: Duration,
+        max_replay_bytes: usize,
+        now: Instant,
+    ) {
+        self.leadership = Some(Leadership::new(taken, interval, max_replay_bytes, now));
     }
 
     /// Messages that are not stored yet.
-    pub fn unstored(&self) -> u64 {
-        self.held
-            .as_ref()
-            .map_or(0, |held| held.backlog.head().0 - held.backlog.committed().0)
+    pub(crate) fn uncommitted(&self) -> u64 {
+        self.leadership.as_ref().map_or(0, |leadership| {
+            leadership.backlog.head().0 - leadership.backlog.committed().0
+        })
     }
 
     /// When the stream wants to be called, `idle` being how long one without sessions is kept.
-    pub fn next_timeout(&self, idle: Duration) -> Option<Instant> {
-        let held = self.held.as_ref().and_then(Held::next_timeout);
+    pub(crate) fn next_timeout(&self, idle: Duration) -> Option<Instant> {
+        let leadership = self.leadership.as_ref().and_then(Leadership::next_timeout);
         let dropped = self
             .idle_since
-            .filter(|_| self.unstored() == 0)
+            .filter(|_| self.uncommitted() == 0)
             .map(|since| since + idle);
-        held.into_iter()
+        leadership
+            .into_iter()
             .chain(dropped)
             .chain(self.acquire_epoch.at())
             .min()

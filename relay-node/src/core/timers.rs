@@ -11,7 +11,7 @@ use streamchain_protocol::ids::ShortId;
 
 /// Who wants to be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Owner {
+pub(crate) enum Owner {
     /// A session.
     Session(SessionKey),
     /// A stream.
@@ -20,11 +20,11 @@ pub enum Owner {
 
 /// All timers of a shard.
 #[derive(Debug, Default)]
-pub struct Timers(BinaryHeap<Reverse<(Instant, Owner)>>);
+pub(crate) struct Timers(BinaryHeap<Reverse<(Instant, Owner)>>);
 
 impl Timers {
     /// Makes sure that `owner` is called by `at`; `scheduled` is its earliest entry.
-    pub fn schedule(&mut self, owner: Owner, at: Instant, scheduled: &mut Option<Instant>) {
+    pub(crate) fn schedule(&mut self, owner: Owner, at: Instant, scheduled: &mut Option<Instant>) {
         if scheduled.is_none_or(|earliest| at < earliest) {
             *scheduled = Some(at);
             self.0.push(Reverse((at, owner)));
@@ -32,7 +32,7 @@ impl Timers {
     }
 
     /// Takes out the next entry that is due.
-    pub fn due(&mut self, now: Instant) -> Option<(Instant, Owner)> {
+    pub(crate) fn due(&mut self, now: Instant) -> Option<(Instant, Owner)> {
         let Reverse((at, _)) = self.0.peek()?;
         if *at > now {
             return None;
@@ -41,7 +41,7 @@ impl Timers {
     }
 
     /// When the next entry is due.
-    pub fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.0.peek().map(|Reverse((at, _))| *at)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What always holds: a token made until a withdrawal opens no session after it, however late the client comes.
 
-use crate::core::limits::WITHDRAWALS_MAX;
+use crate::core::limits::MAX_WITHDRAWALS;
 use std::collections::HashMap;
 use streamchain_protocol::Address;
 use streamchain_protocol::auth::SessionToken;
@@ -10,7 +10,7 @@ use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
 
 /// Whose sessions on which stream ([`ShortId::EVERY`] for all) are over; `None` for everybody's.
-pub type Whose = (ShortId, Option<Address>);
+pub(crate) type Whose = (ShortId, Option<Address>);
 
 /// When the edge made a token, Unix seconds by its clock.
 fn made(token: &SessionToken) -> u64 {
@@ -18,7 +18,7 @@ fn made(token: &SessionToken) -> u64 {
 }
 
 /// Whether a withdrawal means the session of a token.
-pub fn means(whose: Whose, before: u64, token: &SessionToken) -> bool {
+pub(crate) fn means(whose: Whose, before: u64, token: &SessionToken) -> bool {
     let (stream, author) = whose;
     (stream == ShortId::EVERY || stream == token.stream)
         && author.is_none_or(|author| author == token.author)
@@ -27,25 +27,25 @@ pub fn means(whose: Whose, before: u64, token: &SessionToken) -> bool {
 
 /// The withdrawals that tokens may still be around from before of.
 #[derive(Debug, Default)]
-pub struct Withdrawals {
+pub(crate) struct Withdrawals {
     before: HashMap<Whose, u64>,
 }
 
 impl Withdrawals {
     /// Remembers one.
-    pub fn add(&mut self, whose: Whose, before: u64) {
-        if self.before.len() >= WITHDRAWALS_MAX {
+    pub(crate) fn add(&mut self, whose: Whose, before: u64) {
+        if self.before.len() >= MAX_WITHDRAWALS {
             self.before
                 .retain(|_, earlier| *earlier + SESSION_TOKEN_LIFE_S >= before);
         }
-        if self.before.len() < WITHDRAWALS_MAX {
+        if self.before.len() < MAX_WITHDRAWALS {
             let known = self.before.entry(whose).or_default();
             *known = before.max(*known);
         }
     }
 
     /// Whether a token was made before its terms were withdrawn.
-    pub fn refuse(&self, token: &SessionToken) -> bool {
+    pub(crate) fn refuse(&self, token: &SessionToken) -> bool {
         let (stream, author) = (token.stream, Some(token.author));
         [(stream, author), (stream, None), (ShortId::EVERY, author)]
             .iter()
@@ -57,7 +57,7 @@ impl Withdrawals {
     }
 
     /// Drops those that every token from before of has outlived, by the relay's clock and a minute more.
-    pub fn expire(&mut self, now_s: u64) {
+    pub(crate) fn expire(&mut self, now_s: u64) {
         self.before
             .retain(|_, before| *before + 2 * SESSION_TOKEN_LIFE_S >= now_s);
     }

@@ -1,7 +1,7 @@
 //! Connectivity checks (RFC 8445 §7.1) without a client.
 
 use super::keys;
-use relay_node::core::dtls::crypto_provider;
+use relay_node::crypto_provider;
 use str0m::ice::{StunMessageBuilder, TransId};
 use streamchain_protocol::auth::ice_password;
 

@@ -1,6 +1,6 @@
 //! An edge that keeps everything in memory, and fails when it is told to.
 
-use relay_node::core::{Answer, Request, Ticket, UplinkError};
+use relay_node::{Answer, EdgeError, Request, Ticket};
 use std::collections::{BTreeMap, VecDeque};
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, Seq, ShortId, StreamId};
 use streamchain_protocol::wire::{Batch, Record};
@@ -21,13 +21,13 @@ pub enum Fault {
 pub struct Edge {
     pub records: Vec<Record>,
     pub epoch: u64,
-    holder: Option<Option<Incarnation>>,
+    leader: Option<Option<Incarnation>>,
     producers: BTreeMap<ProducerId, u64>,
     last: Option<(Batch, Seq)>,
     /// Faults of the coming batches; when empty they are answered.
     pub batch_faults: VecDeque<Fault>,
     /// Faults of the coming take-ups.
-    pub take_up_faults: VecDeque<Fault>,
+    pub acquire_faults: VecDeque<Fault>,
     /// Whether the stream is another relay's.
     pub is_elsewhere: bool,
     /// Requests, as text.
@@ -39,8 +39,8 @@ pub struct Edge {
     pub is_released: bool,
 }
 
-fn unavailable() -> UplinkError {
-    UplinkError::Unavailable("503".into())
+fn unavailable() -> EdgeError {
+    EdgeError::Unavailable("503".into())
 }
 
 impl Edge {
@@ -53,7 +53,7 @@ impl Edge {
     /// That other relay died, and the stream is to be ours again, under an epoch to come.
     pub fn give_back(&mut self) {
         self.is_elsewhere = false;
-        self.holder = None;
+        self.leader = None;
     }
 
     /// The stored texts.
@@ -69,7 +69,7 @@ impl Edge {
         match request {
             Request::AcquireEpoch { fresh } => {
                 self.asked.push("take up".into());
-                let fault = self.take_up_faults.pop_front();
+                let fault = self.acquire_faults.pop_front();
                 (fault != Some(Fault::Silence)).then(|| {
                     Answer::AcquireEpoch(if fault.is_some() {
                         Err(unavailable())
@@ -82,7 +82,7 @@ impl Edge {
                 self.asked.push(format!("producer {}", producer.0[0]));
                 let stored = self.producers.get(&producer).copied();
                 let fits = epoch == Epoch(self.epoch) && !self.is_elsewhere;
-                let stale = UplinkError::Moved("stale-epoch".into());
+                let stale = EdgeError::NotLeader("stale-epoch".into());
                 Some(Answer::Producer(
                     producer,
                     if fits {
@@ -95,7 +95,7 @@ impl Edge {
             Request::Inbox { epoch } => {
                 self.asked.push("inbox".into());
                 let fits = epoch == Epoch(self.epoch) && !self.is_elsewhere;
-                let stale = UplinkError::Moved("stale-epoch".into());
+                let stale = EdgeError::NotLeader("stale-epoch".into());
                 Some(Answer::Inbox(fits.then(|| self.inbox.clone()).ok_or(stale)))
             }
             Request::Release { .. } => {
@@ -124,16 +124,12 @@ impl Edge {
         }
     }
 
-    fn acquire_epoch(
-        &mut self,
-        short: ShortId,
-        fresh: Option<Incarnation>,
-    ) -> Result<EpochGrant, UplinkError> {
+    fn acquire_epoch(&mut self, short: ShortId, fresh: Option<Incarnation>) -> Result<EpochGrant, EdgeError> {
         if self.is_elsewhere {
-            return Err(UplinkError::Moved("not-owner".into()));
+            return Err(EdgeError::NotLeader("not-owner".into()));
         }
-        if self.holder != Some(fresh) {
-            self.holder = Some(fresh);
+        if self.leader != Some(fresh) {
+            self.leader = Some(fresh);
             self.epoch += 1;
         }
         let mut id = [0; 32];
@@ -148,9 +144,9 @@ impl Edge {
         })
     }
 
-    fn commit(&mut self, batch: Batch) -> Result<Committed, UplinkError> {
+    fn commit(&mut self, batch: Batch) -> Result<Committed, EdgeError> {
         if batch.epoch != Epoch(self.epoch) || self.is_elsewhere {
-            return Err(UplinkError::Moved("stale-epoch".into()));
+            return Err(EdgeError::NotLeader("stale-epoch".into()));
         }
         if let Some((last, committed)) = &self.last
             && *last == batch
@@ -161,7 +157,7 @@ impl Edge {
             });
         }
         if batch.first.0 != self.records.len() as u64 {
-            return Err(UplinkError::Refused(format!(
+            return Err(EdgeError::Refused(format!(
                 "gap: expected {}",
                 self.records.len()
             )));

@@ -6,16 +6,14 @@
 
 pub mod check;
 pub mod edge;
-pub mod heard;
+pub mod received;
 
-use heard::told;
+use received::as_text;
 
 use edge::Edge;
-use relay_node::client::{Client, Identity, Invitation};
-use relay_node::core::session::SessionConfig;
-use relay_node::core::{
-    Answer, Command, Memory, Now, Path, Rates, Request, Shard, ShardConfig, Ticket, UplinkError,
-};
+use relay_node::SessionConfig;
+use relay_node::{Answer, Command, EdgeError, Memory, Now, Path, Rates, Request, Shard, ShardConfig, Ticket};
+use relay_testkit::{Client, Identity, Invitation};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +23,7 @@ use str0m::config::{CryptoProvider, DtlsCert};
 use streamchain_protocol::auth::{RelayKey, SessionKeys};
 use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
-use streamchain_protocol::proof::AnchorState;
+use streamchain_protocol::proof::{AnchorRef, AnchorState};
 use streamchain_protocol::wire::Record;
 use streamchain_protocol::wire::frame::ClientFrame;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
@@ -36,13 +34,13 @@ pub const STREAM: ShortId = ShortId([0x51; 20]);
 pub const START_MS: u64 = 1_700_000_000_000;
 /// Small, so that a test can fill it.
 pub const MEMORY: Memory = Memory {
-    log_bytes: 600_000,
-    unstored_bytes: 1_000_000,
+    replay_bytes: 600_000,
+    uncommitted_bytes: 1_000_000,
 };
 const LATENCY: Duration = Duration::from_millis(1);
 const EDGE_LATENCY: Duration = Duration::from_millis(10);
 /// As the relay's uplink has it.
-const UPLINK_TIMEOUT: Duration = Duration::from_secs(10);
+const EDGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub fn keys() -> SessionKeys {
     RelayKey::from_hex(&"11".repeat(32)).unwrap().session_keys()
@@ -64,7 +62,7 @@ pub struct Net {
     pub edge: Edge,
     pub clients: Vec<Client>,
     /// What each client was told, as text.
-    pub heard: Vec<Vec<String>>,
+    pub received: Vec<Vec<String>>,
     crypto: Arc<CryptoProvider>,
     relay_certificate: DtlsCert,
     addresses: BTreeMap<SocketAddr, Who>,
@@ -96,7 +94,7 @@ impl Net {
 
     /// Whose relay holds clients to these rates.
     pub fn with_rates(rates: Rates) -> Self {
-        let crypto = Arc::new(relay_node::core::dtls::crypto_provider());
+        let crypto = Arc::new(relay_node::crypto_provider());
         let relay_certificate = crypto.dtls_provider.generate_certificate().unwrap();
         let shard = shard(&relay_certificate, &crypto, rates);
         let start = Instant::now();
@@ -104,7 +102,7 @@ impl Net {
             shard,
             edge: Edge::default(),
             clients: vec![],
-            heard: vec![],
+            received: vec![],
             crypto,
             relay_certificate,
             addresses: BTreeMap::new(),
@@ -140,11 +138,11 @@ impl Net {
         let Some(end) = self.stalled_until.filter(|end| *end > self.now) else {
             return Some((self.now + EDGE_LATENCY, self.edge.answer(ticket, request)?));
         };
-        if end - self.now < UPLINK_TIMEOUT {
+        if end - self.now < EDGE_TIMEOUT {
             return Some((end + EDGE_LATENCY, self.edge.answer(ticket, request)?));
         }
         self.timed_out += 1;
-        let lost = UplinkError::Unavailable("no answer within 10 s".into());
+        let lost = EdgeError::Unavailable("no answer within 10 s".into());
         let answer = match &request {
             Request::AcquireEpoch { .. } => Answer::AcquireEpoch(Err(lost)),
             Request::Producer { producer, .. } => Answer::Producer(*producer, Err(lost)),
@@ -156,7 +154,7 @@ impl Net {
         if self.timed_out.is_multiple_of(2) {
             let _ = self.edge.answer(ticket, request);
         }
-        Some((self.now + UPLINK_TIMEOUT, answer))
+        Some((self.now + EDGE_TIMEOUT, answer))
     }
 
     pub fn now(&self) -> Now {
@@ -206,7 +204,7 @@ impl Net {
         password: String,
         channel: ChannelConfig,
     ) -> Who {
-        let who = self.heard.len();
+        let who = self.received.len();
         let fingerprint = self
             .crypto
             .sha256_provider
@@ -221,7 +219,7 @@ impl Net {
         };
         self.clients
             .push(Client::new(identity, &invitation, channel, self.now).unwrap());
-        self.heard.push(vec![]);
+        self.received.push(vec![]);
         self.addresses.insert(Self::address(who), who);
         who
     }
@@ -246,7 +244,7 @@ impl Net {
         self.hello(who, who as u8 + 1);
         self.subscribe(who, Some(0));
         self.until("welcome", |net| {
-            net.heard[who].iter().any(|said| said.starts_with("welcome"))
+            net.received[who].iter().any(|said| said.starts_with("welcome"))
         });
         who
     }
@@ -261,13 +259,13 @@ impl Net {
         self.clients[who].send(&ClientFrame::Subscribe { from: from.map(Seq) });
     }
 
-    pub fn publish(&mut self, who: Who, number: u64, text: &str) {
-        self.publish_bytes(who, number, text.as_bytes());
+    pub fn publish(&mut self, who: Who, producer_seq: u64, text: &str) {
+        self.publish_bytes(who, producer_seq, text.as_bytes());
     }
 
-    pub fn publish_bytes(&mut self, who: Who, number: u64, payload: &[u8]) {
+    pub fn publish_bytes(&mut self, who: Who, producer_seq: u64, payload: &[u8]) {
         self.clients[who].send(&ClientFrame::Publish {
-            producer_seq: number,
+            producer_seq: producer_seq,
             payload,
         });
     }
@@ -291,14 +289,14 @@ impl Net {
 
     /// The chain has an anchor over these messages.
     pub fn anchored(&mut self, first: u64, count: u64) {
-        let event = NoticeEvent::Anchored {
+        let event = NoticeEvent::Anchored(AnchorRef {
             first: Seq(first),
             count,
             root: B256::ZERO,
             tx: B256::ZERO,
             block: 1,
             state: AnchorState::Anchored,
-        };
+        });
         let now = self.now();
         self.shard.handle_notice(
             &Notice {
@@ -310,19 +308,19 @@ impl Net {
     }
 
     /// A message comes to the edge by HTTP, and the relay is told.
-    pub fn append(&mut self, producer: u8, number: u64, text: &str) {
+    pub fn append(&mut self, producer: u8, producer_seq: u64, text: &str) {
         self.edge.inbox.push(Record {
             time: 1,
             author: Address::repeat_byte(producer),
             producer: ProducerId([producer; 16]),
-            producer_seq: number,
+            producer_seq: producer_seq,
             payload: text.as_bytes().to_vec().into(),
         });
-        self.remind();
+        self.notify_append();
     }
 
     /// The edge says that messages wait.
-    pub fn remind(&mut self) {
+    pub fn notify_append(&mut self) {
         let (event, now) = (NoticeEvent::Append, self.now());
         self.shard.handle_notice(
             &Notice {
@@ -360,7 +358,7 @@ impl Net {
             assert!(
                 self.now < deadline,
                 "{what}: not within 60 s\nheard: {:#?}",
-                self.heard
+                self.received
             );
             self.step(deadline);
         }
@@ -459,7 +457,7 @@ impl Net {
                 });
             }
             while let Some(message) = client.receive() {
-                self.heard[who].extend(told(&message));
+                self.received[who].extend(as_text(&message));
             }
         }
     }

@@ -21,7 +21,7 @@ const CARGO_ENV = { WASM_BINDGEN_USE_JS_SYS: "1" };
 
 const buildEnv = () => ({
   ...CARGO_ENV,
-  WASM_BINDGEN_BIN: wasmBindgenPath(),
+  WASM_BINDGEN_BIN: wasmBindgenPath() ?? "wasm-bindgen",
   WASM_OPT_BIN: process.env.WASM_OPT_BIN || npmBin("wasm-opt"),
   ESBUILD_BIN: npmBin("esbuild"),
 });
@@ -37,20 +37,20 @@ const inputHash = () => {
   return hash.digest("hex");
 };
 
-/** What came out: another build into the same folder, or a file edited by hand, must not pass for this one. */
+/** Hash of the build's outputs, which finds out another build in the same folder or a file edited by hand. */
 const outputHash = () => {
   const hash = createHash("sha256");
   for (const path of OUTPUTS) hash.update(readFileSync(path));
   return hash.digest("hex");
 };
 
-/** Names of functions are for debuggers: a sixth of what would be uploaded. worker-build itself always keeps them. */
+/** Removes the names of functions, a sixth of the upload, which only debuggers read. worker-build always keeps them. */
 const dropNames = () => {
   const module = join(BUILD, "index_bg.wasm");
   writeFileSync(module, withoutSection(readFileSync(module), "name"));
 };
 
-/** worker-build calls its own entry index.js, which is where ours stands. */
+/** worker-build names its own entry index.js, which is the name that ours must have. */
 const putEntry = () => {
   renameSync(join(BUILD, "index.js"), join(BUILD, "edge.js"));
   copyFileSync(ENTRY, join(BUILD, "index.js"));
@@ -68,7 +68,9 @@ export const buildEdge = async () => {
     throw new Failure("The Worker does not compile (cargo's output is above).");
   }
   if (upToDate()) return;
-  if ((await showCargo(workerBuildPath(), ["--release"], buildEnv())) !== 0) {
+  const workerBuild = workerBuildPath();
+  if (!workerBuild) throw new Failure("worker-build is missing.", ["npm run setup installs it."]);
+  if ((await showCargo(workerBuild, ["--release"], buildEnv())) !== 0) {
     throw new Failure("worker-build failed (its output is above).");
   }
   dropNames();

@@ -1,4 +1,4 @@
-// Everything that is built: first what shows a mistake soonest, then what takes long.
+// Builds everything: the quick parts first, since they show a mistake soonest.
 
 import { elapsed, heading } from "../console.mjs";
 import { buildContracts } from "./contracts.mjs";
@@ -6,17 +6,24 @@ import { buildEdge } from "./edge.mjs";
 import { buildRelay } from "./relay.mjs";
 import { buildWeb } from "./web.mjs";
 
+/** @typedef {[name: string, build: () => Promise<unknown>]} BuildPart */
+
+/** @type {BuildPart[]} */
 const QUICK = [
   ["contracts", buildContracts],
   ["web app", buildWeb],
 ];
 
-/** Neither needs the other, and much of each (linking with optimization, wasm-opt) keeps one processor busy alone. */
+/**
+ * These two don't depend on each other, and large parts of each (optimized linking, wasm-opt) use one processor only.
+ * @type {BuildPart[]}
+ */
 const LONG = [
   ["edge Worker", buildEdge],
   ["relay", buildRelay],
 ];
 
+/** @param {BuildPart} part */
 const built = async ([name, build]) => {
   const start = Date.now();
   heading(`Building the ${name}`);
@@ -24,19 +31,23 @@ const built = async ([name, build]) => {
   console.log(`  the ${name}: done in ${elapsed(start)}`);
 };
 
+/** @param {BuildPart[]} parts */
 const oneByOne = async (parts) => {
   for (const part of parts) await built(part);
 };
 
-/** Ends when all have ended, so that nothing of a failed build goes on behind what comes next. */
+/**
+ * Ends when all have ended, so that no build still runs in the background after another one failed.
+ * @param {BuildPart[]} parts
+ */
 const sideBySide = async (parts) => {
   const results = await Promise.allSettled(parts.map(built));
-  const failed = results.find(({ status }) => status === "rejected");
+  const failed = results.find((result) => result.status === "rejected");
   if (failed) throw failed.reason;
 };
 
 export const buildAll = async () => {
   await oneByOne(QUICK);
-  // On a terminal two progress lines would write over each other.
+  // On a terminal the two progress lines would overwrite each other.
   await (process.stdout.isTTY ? oneByOne(LONG) : sideBySide(LONG));
 };

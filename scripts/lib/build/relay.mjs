@@ -7,6 +7,16 @@ import { showCargo } from "./cargo.mjs";
 /** The relay-node executable that `npm start` and the tests run. */
 export const relayPath = () => cargoOutput("relay", process.platform === "win32" ? "relay-node.exe" : "relay-node");
 
+/** The executable of the benches' load clients; `buildRelayTestkit` makes it. */
+export const relayTestkitPath = () =>
+  cargoOutput("relay", process.platform === "win32" ? "relay-testkit.exe" : "relay-testkit");
+
+export const buildRelayTestkit = async () => {
+  if ((await showCargo("cargo", ["build", "--profile", "relay", "-p", "relay-testkit"])) !== 0) {
+    throw new Failure("The relay's load clients do not compile (cargo's output is above).");
+  }
+};
+
 export const buildRelay = async () => {
   if ((await showCargo("cargo", ["build", "--profile", "relay", "-p", "relay-node"])) !== 0) {
     throw new Failure("The relay does not compile (cargo's output is above).");

@@ -3,11 +3,16 @@
 const HEADER_BYTES = 8;
 const CUSTOM = 0;
 
-/** An unsigned LEB128 number and where it ends. */
+/**
+ * An unsigned LEB128 number and where it ends.
+ * @param {Buffer} bytes
+ * @param {number} at
+ * @returns {[value: number, end: number]}
+ */
 const readNumber = (bytes, at) => {
   let [value, factor, next] = [0, 1, at];
   for (;;) {
-    const byte = bytes[next];
+    const byte = bytes.readUInt8(next);
     next += 1;
     value += (byte & 0x7f) * factor;
     if (byte < 0x80) return [value, next];
@@ -15,6 +20,7 @@ const readNumber = (bytes, at) => {
   }
 };
 
+/** @param {Buffer} bytes @param {number} at */
 const nameOf = (bytes, at) => {
   const [length, start] = readNumber(bytes, at);
   return bytes.subarray(start, start + length).toString("latin1");

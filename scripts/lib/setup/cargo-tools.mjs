@@ -7,22 +7,29 @@ import { step } from "../console.mjs";
 import { STATE, toolFolder, which } from "../paths.mjs";
 import { ask, runLogged } from "../run.mjs";
 
+/** @typedef {{ crate: string, command: string, version: string }} CargoTool */
+
+/** @type {CargoTool} */
 const WASM_BINDGEN = { crate: "wasm-bindgen-cli", command: "wasm-bindgen", version: "0.2.129" };
+/** @type {CargoTool} */
 const WORKER_BUILD = { crate: "worker-build", command: "worker-build", version: "0.8.7" };
 
+/** @param {CargoTool} tool */
 const cached = ({ crate, command, version }) => join(toolFolder(crate, version), "bin", command);
 
+/** @param {CargoTool} tool */
 const onPath = ({ command, version }) => {
   const path = which(command);
   const answer = path && ask(path, ["--version"]);
   return answer?.split(" ").pop() === version ? path : null;
 };
 
-/** The path of a tool that is installed, or null. */
-const find = (tool) => (existsSync(cached(tool)) ? cached(tool) : onPath(tool));
+/** The path of a tool that is installed, or null. @param {CargoTool} tool */
+export const findCargoTool = (tool) => (existsSync(cached(tool)) ? cached(tool) : onPath(tool));
 
-const install = async (tool) => {
-  if (find(tool)) return;
+/** Compiles a tool unless it is there. @param {CargoTool} tool */
+const installCargoTool = async (tool) => {
+  if (findCargoTool(tool)) return;
   const { crate, version } = tool;
   await step(`${crate} ${version} (compiling it once takes a few minutes)`, () =>
     runLogged(
@@ -38,9 +45,9 @@ const install = async (tool) => {
 };
 
 export const installCargoTools = async () => {
-  await install(WASM_BINDGEN);
-  await install(WORKER_BUILD);
+  await installCargoTool(WASM_BINDGEN);
+  await installCargoTool(WORKER_BUILD);
 };
 
-export const wasmBindgenPath = () => find(WASM_BINDGEN);
-export const workerBuildPath = () => find(WORKER_BUILD);
+export const wasmBindgenPath = () => findCargoTool(WASM_BINDGEN);
+export const workerBuildPath = () => findCargoTool(WORKER_BUILD);

@@ -15,6 +15,7 @@ export const installDebian = async ({ packages, why, advice }) => {
   if (!mayInstall()) throw new Failure(why, advice);
   const names = packages.join(" ");
   await step(`${names} (apt-get install; a minute or two)`, async () => {
+    /** @param {string} name */
     const log = (name) => ({
       log: join(STATE, "logs", `${name}.log`),
       env: { DEBIAN_FRONTEND: "noninteractive" },

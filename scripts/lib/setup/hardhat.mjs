@@ -1,5 +1,5 @@
 // Hardhat's node for the tests of `tests/chain`: a second node, not related to anvil. It stays out of the project's
-// own packages (it takes 100 MB and nobody else needs it): package and lock file are in tests/chain/hardhat.
+// own packages (it takes 100 MB and only these tests need it): package and lock file are in tests/chain/hardhat.
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { runLogged } from "../run.mjs";
 /** Where its package.json, its configuration and its packages are. */
 export const hardhatFolder = () => join(ROOT, "tests", "chain", "hardhat");
 
-/** In node_modules, so that it goes when they go. */
+/** In node_modules, so that it is deleted together with them. */
 const stamp = () => join(hardhatFolder(), "node_modules", ".streamchain-lock");
 
 const lockHash = () =>
@@ -20,7 +20,7 @@ const lockHash = () =>
     .digest("hex");
 
 /**
- * Installs what its lock file names, unless that is what is there. Must run under Node 22: npm leaves out the binary of
+ * Installs what its lock file names, unless that is installed. Must run under Node 22: npm leaves out the binary of
  * Hardhat's engine, which is an optional package, when the Node that it runs on is too old for it.
  */
 export const installHardhat = async () => {

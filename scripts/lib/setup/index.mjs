@@ -1,9 +1,10 @@
-// Set-up: makes a fresh machine able to do what the calling script does, and costs well under a second when it is.
-// Each part looks first, then says what it installs and how far it is.
+// Set-up: installs what the calling script needs; takes well under a second when everything is there. Each part first
+// looks, then prints what it installs and its progress.
 
 import { continueUnderWantedNode, isWantedNode } from "../node.mjs";
 import { installCargoTools } from "./cargo-tools.mjs";
 import { installChromium } from "./chromium.mjs";
+import { installDependencyTools } from "./dependency-tools.mjs";
 import { installNpmPackages } from "./npm.mjs";
 import { addCheckComponents, addWasmTarget, requireRust } from "./rust.mjs";
 
@@ -20,6 +21,9 @@ export const setUp = async ({ rust = true, checks = false, browser = false } = {
     await addWasmTarget();
     await installCargoTools();
   }
-  if (checks) await addCheckComponents();
+  if (checks) {
+    await addCheckComponents();
+    await installDependencyTools();
+  }
   if (browser) await installChromium();
 };

@@ -7,7 +7,7 @@ import { Failure, step } from "../console.mjs";
 import { NODE, ROOT, STATE, which } from "../paths.mjs";
 import { ask, runLogged } from "../run.mjs";
 
-/** In node_modules, so that it goes when they go. */
+/** In node_modules, so that it is deleted together with them. */
 const STAMP = join(ROOT, "node_modules", ".streamchain-lock");
 
 const lockHash = () =>
@@ -18,7 +18,7 @@ const lockHash = () =>
 const installed = () =>
   existsSync(STAMP) && readFileSync(STAMP, "utf8") === lockHash() && ask(NODE, ["--version"]) !== null;
 
-/** Installs what package-lock.json names, unless that is what is there. */
+/** Installs what package-lock.json names, unless that is installed. */
 export const installNpmPackages = async () => {
   if (installed()) return;
   if (!which("npm")) throw new Failure("npm is not on the PATH.", ["It comes with Node.js: https://nodejs.org"]);

@@ -11,9 +11,10 @@ import { installDebian } from "./debian.mjs";
 
 const OLDEST_MINOR = 10;
 
+/** @param {string} name */
 const environment = (name) => join(STATE, "python", name);
 
-/** The Python of an environment that `installPython` made. */
+/** The Python of an environment that `installPython` made. @param {string} name */
 export const venvPython = (name) => join(environment(name), "bin", "python");
 
 const ADVICE = [
@@ -21,9 +22,14 @@ const ADVICE = [
   "say where one is: PYTHON=/path/to/python3",
 ];
 
-/** "Python 3.11.2" of an interpreter that is new enough and can make environments, or null. */
+/**
+ * "Python 3.11.2" of an interpreter that is new enough and can make environments, or null.
+ * @param {string | null | undefined} path
+ * @returns {string | null}
+ */
 const usable = (path) => {
-  const version = path && ask(path, ["--version"]);
+  if (!path) return null;
+  const version = ask(path, ["--version"]);
   const minor = Number(version?.match(/^Python 3\.(\d+)/)?.[1] ?? 0);
   return minor >= OLDEST_MINOR && ask(path, ["-c", "import venv, ensurepip; print(1)"]) ? version : null;
 };

@@ -7,7 +7,7 @@ import { STATE, which } from "../paths.mjs";
 import { ask, runLogged } from "../run.mjs";
 
 /** The oldest compiler that builds the workspace: `rust-version` in Cargo.toml. */
-const OLDEST = [1, 95];
+const OLDEST = { major: 1, minor: 95 };
 const TARGET = "wasm32-unknown-unknown";
 
 const GET_RUST = "Get Rust from https://rustup.rs, then run this again.";
@@ -16,13 +16,10 @@ const GET_RUST = "Get Rust from https://rustup.rs, then run this again.";
 export const requireRust = () => {
   const answer = ask("rustc", ["--version"]);
   if (answer === null) throw new Failure("Rust is missing (no `rustc` on the PATH).", [GET_RUST]);
-  const [major, minor] = answer
-    .match(/(\d+)\.(\d+)/)
-    .slice(1)
-    .map(Number);
-  if (major === OLDEST[0] && minor < OLDEST[1]) {
-    throw new Failure(`Rust ${major}.${minor} is too old: ${OLDEST.join(".")} is needed.`, ["rustup update stable"]);
-  }
+  const [, major = "", minor = ""] = answer.match(/(\d+)\.(\d+)/) ?? [];
+  if (Number(major) > OLDEST.major || Number(minor) >= OLDEST.minor) return;
+  const wanted = `${OLDEST.major}.${OLDEST.minor}`;
+  throw new Failure(`Rust ${major}.${minor} is too old: ${wanted} is needed.`, ["rustup update stable"]);
 };
 
 const hasTarget = () => {

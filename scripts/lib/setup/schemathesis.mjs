@@ -4,6 +4,6 @@ import { join } from "node:path";
 import { ROOT } from "../paths.mjs";
 import { installPython } from "./python.mjs";
 
-/** Makes sure that it is there; resolves to its environment's Python. */
+/** Installs schemathesis unless it is installed; resolves to its environment's Python. */
 export const installSchemathesis = () =>
   installPython({ name: "schemathesis", requirements: join(ROOT, "tests", "api", "requirements.txt") });

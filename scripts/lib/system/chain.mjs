@@ -24,13 +24,20 @@ const START_TIMEOUT_MS = 20_000;
 /** The mnemonic of every development chain: known to all, with funds on local chains only. */
 const MNEMONIC = "test test test test test test test test test test test junk";
 
-/** One of anvil's funded accounts. @returns {{ address: `0x${string}`, key: `0x${string}` }} */
+/** One of anvil's funded accounts. @param {number} index @returns {{ address: `0x${string}`, key: `0x${string}` }} */
 export const developmentAccount = (index) => {
   const account = mnemonicToAccount(MNEMONIC, { addressIndex: index });
-  return { address: account.address, key: toHex(account.getHdKey().privateKey) };
+  const { privateKey } = account.getHdKey();
+  if (!privateKey) throw new Error(`Development account ${index} has no private key.`);
+  return { address: account.address, key: toHex(privateKey) };
 };
 
-/** One JSON-RPC call; fails on an error answer. */
+/**
+ * One JSON-RPC call; fails on an error answer.
+ * @param {string} url
+ * @param {string} method
+ * @param {unknown[]} params
+ */
 export const rpcCall = async (url, method, params = []) => {
   const response = await fetch(url, {
     method: "POST",
@@ -46,7 +53,7 @@ export const rpcCall = async (url, method, params = []) => {
 const anvilPath = () => {
   const require = createRequire(import.meta.url);
   const platform = process.platform === "win32" ? "win32" : process.platform;
-  const cpu = { x64: "amd64", arm64: "arm64" }[process.arch];
+  const cpu = process.arch === "x64" ? "amd64" : process.arch;
   const suffix = process.platform === "win32" ? ".exe" : "";
   try {
     return require.resolve(`@foundry-rs/anvil-${platform}-${cpu}/bin/anvil${suffix}`);
@@ -68,6 +75,7 @@ const MINING = {
  * @param {{ dir: string, port: number, mining: keyof typeof MINING, log: string, epoch?: number,
  *   stateIntervalS?: number }} how `epoch`: in blocks; what is two of them old is final. `stateIntervalS`: what is lost,
  *   in seconds, when anvil is killed
+ * @param {import("./part.mjs").OnDeath} onDeath
  */
 export const chainPart = (how, onDeath) => {
   const { dir, port, mining, log, epoch = SLOTS_IN_AN_EPOCH, stateIntervalS = STATE_INTERVAL_S } = how;
@@ -79,5 +87,6 @@ export const chainPart = (how, onDeath) => {
   return new Part("local chain", { command: anvilPath(), args, log }, onDeath);
 };
 
+/** @param {import("./part.mjs").Part} part @param {string} url */
 export const chainReady = (part, url) =>
   part.until(() => rpcCall(url, "eth_chainId"), { what: "answered", timeoutMs: START_TIMEOUT_MS });

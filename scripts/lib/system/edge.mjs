@@ -13,16 +13,23 @@ const START_TIMEOUT_MS = 60_000;
 /** How often Cloudflare would run the cron trigger of wrangler.toml; `wrangler dev` itself never does. */
 const CRON_INTERVAL_MS = 60_000;
 
-/** Whether the folder has an edge's data from an earlier run. */
+/** Whether the folder has an edge's data from an earlier run. @param {string} dir */
 export const hasEdgeState = (dir) => existsSync(join(dir, "edge"));
 
-/** Variables and secrets in the form that wrangler reads (.dev.vars). */
+/**
+ * Variables and secrets in the form that wrangler reads (.dev.vars).
+ * @param {string} path
+ * @param {Record<string, string>} vars
+ */
 export const writeVars = (path, vars) => {
   const lines = Object.entries(vars).map(([name, value]) => `${name}="${value}"`);
   writeFileSync(path, `${lines.join("\n")}\n`, { mode: 0o600 });
 };
 
-/** @param {{ dir: string, port: number, inspectorPort: number, vars: string, tunnel: boolean, log: string }} how */
+/**
+ * @param {{ dir: string, port: number, inspectorPort: number, vars: string, tunnel: boolean, log: string }} how
+ * @param {import("./part.mjs").OnDeath} onDeath
+ */
 export const edgePart = ({ dir, port, inspectorPort, vars, tunnel, log }, onDeath) => {
   if (!existsSync(join(ROOT, "build", "index.js"))) throw new Failure("The Worker is not built.", ["npm run build"]);
   const args = [WRANGLER, "dev", "--ip", LOCALHOST, "--port", `${port}`, "--inspector-port", `${inspectorPort}`];
@@ -31,19 +38,23 @@ export const edgePart = ({ dir, port, inspectorPort, vars, tunnel, log }, onDeat
   return new Part("edge", { command: NODE, args, env: wranglerEnv(dir), log }, onDeath);
 };
 
+/** @param {import("./part.mjs").Part} part @param {string} url */
 export const edgeReady = (part, url) =>
   part.until(async () => (await fetch(`${url}/v1/health`)).ok, {
     what: "answered /v1/health",
     timeoutMs: START_TIMEOUT_MS,
   });
 
-/** Runs the cron trigger once. */
+/** Runs the cron trigger once. @param {string} url */
 export const runCron = async (url) => {
   const response = await fetch(`${url}/cdn-cgi/handler/scheduled?cron=${encodeURIComponent("* * * * *")}`);
   await response.body?.cancel();
 };
 
-/** Runs the cron trigger now and each minute, as Cloudflare does; returns a function that ends it. */
+/**
+ * Runs the cron trigger now and each minute, as Cloudflare does; returns a function that ends it.
+ * @param {string} url
+ */
 export const startCron = (url) => {
   // The edge may be restarting: the next minute's run makes up for a missed one.
   const run = () => runCron(url).catch(() => {});
@@ -52,7 +63,7 @@ export const startCron = (url) => {
   return () => clearInterval(timer);
 };
 
-/** The address of the tunnel, once wrangler has printed it. */
+/** The address of the tunnel, once wrangler has printed it. @param {import("./part.mjs").Part} part */
 export const tunnelUrl = (part) =>
   part.until(
     async () => {

@@ -1,5 +1,5 @@
 // The whole system on one machine: chain, contract, edge, relay; started in this order, stopped in the reverse one
-// (a relay that stops ships what it holds to the edge, the edge to the chain).
+// (a relay that stops sends its unstored messages to the edge, and the edge writes to the chain).
 //
 // `npm start` runs one in .streamchain/ on known ports; each test runs its own in a temporary folder on free ports.
 // Nothing is built here: see ../build.
@@ -26,10 +26,12 @@ const LOGS = ["chain", "edge", "migrations"];
 /** The relay that every system has; with more of them the others are `local-2`, `local-3` … */
 const RELAY_ID = "local";
 
-/** The name of a relay's part, and of its log, by the relay's id. */
+/** The name of a relay's part, and of its log, by the relay's id. @param {string} id */
 const relayPartOf = (id) => id.replace(RELAY_ID, "relay");
 
 /**
+ * @typedef {import("./part.mjs").Part} Part
+ *
  * @typedef {object} SystemOptions
  * @property {string} dir where its state and logs are
  * @property {{ chain?: number, edge?: number, relay?: number }} [ports] free ones when left out
@@ -42,7 +44,7 @@ const relayPartOf = (id) => id.replace(RELAY_ID, "relay");
  * @property {(relay: string, edge: string) => Promise<string>} [edgeFor] the address at which a relay finds the edge, if
  *   not the edge's own: a test's proxy
  * @property {string[]} [relayArgs] more arguments for `relay-node run`
- * @property {string} [advertise] the address of this machine that other machines reach, for the relay
+ * @property {string | undefined} [advertise] the address of this machine that other machines reach, for the relay
  * @property {boolean} [rateLimits] hold clients to the usual rates; else to none, for the many sessions of a test have one
  *   address
  * @property {boolean} [tunnel] expose the edge through wrangler's tunnel
@@ -58,7 +60,8 @@ const UNLIMITED_ARGS = ["session-messages", "session-bytes", "stream-messages", 
 
 class System {
   #stopCron = () => {};
-  #stopping = null;
+  /** @type {Promise<void> | undefined} */
+  #stopping;
   #died = Promise.withResolvers();
 
   /** @param {SystemOptions} options @param {{ chain: number, edge: number, relay: number }} ports */
@@ -74,34 +77,36 @@ class System {
     this.contract = null;
     /** The account that signs for the edge. */
     this.operator = developmentAccount(ANCHORER);
-    /** @type {Record<"chain" | "edge" | "relay" | `relay-${number}`, import("./part.mjs").Part>} */
-    this.parts = {};
+    /** By name: chain, edge, relay, relay-2 … They are there once the system was started. */
+    this.parts = /** @type {Record<"chain" | "edge" | "relay", Part> & Record<string, Part>} */ ({});
     /** @type {Record<string, number>} each relay's port, by its id */
     this.relayPorts = {};
     /** The ids under which the edge knows the relays. */
     this.relayIds = Array.from({ length: options.relays ?? 1 }, (_, i) =>
       i === 0 ? RELAY_ID : `${RELAY_ID}-${i + 1}`,
     );
-    // Nobody may be waiting for it.
+    // Without a handler a rejection would end the process.
     this.#died.promise.catch(() => {});
   }
 
-  /** Rejects, saying why, when a part ends without having been told to. */
+  /** Rejects, saying why, when a part ends unexpectedly. */
   get died() {
     return this.#died.promise;
   }
 
+  /** @param {string} name */
   #logFile(name) {
     return join(this.dir, "logs", `${name}.log`);
   }
 
+  /** @type {import("./part.mjs").OnDeath} */
   #onDeath = (part, how) => {
     if (!this.#stopping) this.#died.reject(part.failure(`The ${part.name} ended unexpectedly (${how}).`));
   };
 
   #rememberParts() {
-    const pids = Object.values(this.parts).map((part) => part.pid);
-    rememberRun(this.dir, pids.filter(Boolean));
+    const pids = Object.values(this.parts).map(({ pid }) => pid);
+    rememberRun(this.dir, pids);
   }
 
   async start() {
@@ -130,13 +135,14 @@ class System {
     }
   }
 
-  #edgeVars() {
+  /** @param {import("../deploy.mjs").Deployment} contract */
+  #edgeVars(contract) {
     return {
       CHAIN_RPC_URLS: this.urls.rpc,
       PUBLIC_RPC_URL: this.urls.rpc,
       CHAIN_ID: `${CHAIN_ID}`,
-      CONTRACT_ADDRESS: this.contract.address,
-      CONTRACT_BLOCK: `${this.contract.block}`,
+      CONTRACT_ADDRESS: contract.address,
+      CONTRACT_BLOCK: `${contract.block}`,
       MASTER_SECRET: this.master,
       ANCHORER_KEY: this.operator.key,
       ...(this.options.rateLimits ? {} : UNLIMITED_VARS),
@@ -145,10 +151,11 @@ class System {
   }
 
   async #startEdge() {
+    if (!this.contract) throw new Error("The contract comes before the edge.");
     this.log("D1 migrations");
     await migrate({ dir: this.dir, log: this.#logFile("migrations") });
     const vars = join(this.dir, "edge", "vars");
-    writeVars(vars, this.#edgeVars());
+    writeVars(vars, this.#edgeVars(this.contract));
     const how = { dir: this.dir, port: this.ports.edge, inspectorPort: await freePort("tcp"), vars };
     this.parts.edge = edgePart(
       { ...how, tunnel: this.options.tunnel ?? false, log: this.#logFile("edge") },
@@ -156,10 +163,11 @@ class System {
     );
     this.log(`edge (wrangler dev) on ${this.urls.edge}`);
     await this.#run("edge");
-    if (this.options.tunnel) this.urls.tunnel = await tunnelUrl(this.parts.edge);
+    if (this.options.tunnel) this.urls.tunnel = await tunnelUrl(this.#part("edge"));
     this.#stopCron = startCron(this.urls.edge);
   }
 
+  /** @param {string} id */
   async #startRelay(id) {
     const { advertise, relayArgs = [], rateLimits } = this.options;
     const extraArgs = rateLimits ? relayArgs : [...UNLIMITED_ARGS, ...relayArgs];
@@ -173,9 +181,16 @@ class System {
     await this.#run(name);
   }
 
-  /** Starts a part's process and waits until it serves. */
-  async #run(name) {
+  /** @param {string} name */
+  #part(name) {
     const part = this.parts[name];
+    if (!part) throw new Failure(`There is no part ${name} in this system.`);
+    return part;
+  }
+
+  /** Starts a part's process and waits until it serves. @param {string} name */
+  async #run(name) {
+    const part = this.#part(name);
     part.start();
     this.#rememberParts();
     if (name === "chain") await chainReady(part, this.urls.rpc);
@@ -193,21 +208,21 @@ class System {
 
   /** Ends a part as a crash would. @param {string} name */
   async kill(name) {
-    await this.parts[name].kill();
+    await this.#part(name).kill();
   }
 
   /** Ends a part as its keeper would. @param {string} name */
   async stopPart(name) {
-    await this.parts[name].stop();
+    await this.#part(name).stop();
   }
 
   /** Starts a part again that was stopped or killed (stops it if not). @param {string} name */
   async restart(name) {
-    await this.parts[name].stop();
+    await this.#part(name).stop();
     await this.#run(name);
   }
 
-  /** One JSON-RPC call to the chain. */
+  /** One JSON-RPC call to the chain. @param {string} method @param {unknown[]} params */
   rpc(method, params = []) {
     return rpcCall(this.urls.rpc, method, params);
   }

@@ -36,12 +36,17 @@ const inputsHash = () => {
   return hash.digest("hex");
 };
 
+/** @param {string} dir @param {string} log */
 const apply = (dir, log) => {
   const args = [WRANGLER, "d1", "migrations", "apply", "DB", "--local", ...persistence(dir)];
   return runLogged("D1 migrations", NODE, args, { log, env: wranglerEnv(dir) });
 };
 
-/** A folder with nothing but a migrated database; made at the first call after a change. */
+/**
+ * A folder with nothing but a migrated database; made at the first call after a change.
+ * @param {string} hash
+ * @param {string} log
+ */
 const template = async (hash, log) => {
   const made = join(TEMPLATES, hash);
   if (existsSync(made)) return made;

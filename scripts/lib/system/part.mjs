@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process";
 import { createWriteStream, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { Failure } from "../console.mjs";
+import { Failure, messageOf } from "../console.mjs";
 import { childEnv, ROOT } from "../paths.mjs";
 
 /** A part that hasn't ended this long after SIGTERM is killed. */
@@ -17,12 +17,13 @@ const POLL_MS = 50;
 const READY_POLL_MS = 200;
 const TAIL_LINES = 20;
 
-/** Groups that live, so that not even a crash of ours leaves one behind. */
+/** The groups that run: they are killed when this process exits, even by a crash. */
 const groups = new Set();
 process.on("exit", () => {
   for (const group of groups) signalGroup(group, "SIGKILL");
 });
 
+/** @param {number} group @param {NodeJS.Signals | 0} signal */
 const signalGroup = (group, signal) => {
   try {
     process.kill(-group, signal);
@@ -32,10 +33,13 @@ const signalGroup = (group, signal) => {
   }
 };
 
-/** Resolves after so many milliseconds. */
+/** Resolves after so many milliseconds. @param {number} ms */
 export const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Whether a process of this group runs; one that has ended and waits for its parent's notice (a zombie) does not. */
+/**
+ * Whether a process of this group runs; one that has ended and waits for its parent's notice (a zombie) does not.
+ * @param {number} group
+ */
 const groupRuns = (group) => {
   if (!signalGroup(group, 0)) return false;
   if (process.platform !== "linux") return true;
@@ -51,6 +55,7 @@ const groupRuns = (group) => {
   });
 };
 
+/** @param {number} group @param {number} deadline */
 const groupEnds = async (group, deadline) => {
   while (groupRuns(group)) {
     if (Date.now() > deadline) return false;
@@ -59,10 +64,13 @@ const groupEnds = async (group, deadline) => {
   return true;
 };
 
+/** @typedef {(part: Part, how: string) => void} OnDeath */
+
 export class Part {
+  /** @type {import("node:child_process").ChildProcess | null} */
   #child = null;
   /** Resolves when the present run's process has ended and we have noticed. */
-  #exit = Promise.resolve();
+  #exit = /** @type {Promise<unknown>} */ (Promise.resolve());
   #expected = false;
   #how;
   #onDeath;
@@ -70,7 +78,7 @@ export class Part {
   /**
    * @param {string} name what a person calls it
    * @param {{ command: string, args: string[], env?: object, cwd?: string, log: string }} how
-   * @param {(part: Part, how: string) => void} onDeath called when it ends without having been told to
+   * @param {OnDeath} onDeath called when it ends unexpectedly
    */
   constructor(name, { command, args, env = {}, cwd = ROOT, log }, onDeath) {
     this.name = name;
@@ -106,17 +114,22 @@ export class Part {
     });
     this.#expected = false;
     if (child.pid) groups.add(child.pid);
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (bytes) => file.write(bytes));
+    for (const stream of [child.stdout, child.stderr]) stream?.on("data", (bytes) => file.write(bytes));
     child.on("error", (error) => this.#ended(child, error.message, file));
     child.on("exit", (code, signal) => this.#ended(child, signal ?? `exit code ${code}`, file));
   }
 
+  /**
+   * @param {import("node:child_process").ChildProcess} child
+   * @param {string} how
+   * @param {import("node:fs").WriteStream} file
+   */
   #ended(child, how, file) {
     file.end(`--- ${new Date().toISOString()} ${this.name} ended: ${how}\n`);
     if (this.#child !== child) return;
     this.#child = null;
     if (this.#expected) return;
-    // What it had spawned must not outlive it.
+    // The processes that it spawned end with it.
     if (child.pid) {
       signalGroup(child.pid, "SIGKILL");
       groups.delete(child.pid);
@@ -135,7 +148,7 @@ export class Part {
     groups.delete(group);
   }
 
-  /** Ends the part at once, as a crash would: nothing is saved, nobody is told. */
+  /** Ends the part at once, as a crash would: without a chance to save anything. */
   async kill(group = this.pid) {
     if (group === null) return;
     this.#expected = true;
@@ -149,7 +162,7 @@ export class Part {
     if (this.pid !== null) signalGroup(this.pid, "SIGSTOP");
   }
 
-  /** Lets a halted part go on where it was. */
+  /** Resumes a part that was halted. */
   resume() {
     if (this.pid !== null) signalGroup(this.pid, "SIGCONT");
   }
@@ -167,24 +180,22 @@ export class Part {
    */
   async until(check, { what, timeoutMs }) {
     const deadline = Date.now() + timeoutMs;
-    let last = null;
+    let last = "its answer was no";
     for (;;) {
       if (!this.running) throw this.failure(`The ${this.name} ended before it ${what}.`);
       const result = await check().catch((error) => {
-        last = error;
+        last = messageOf(error);
         return null;
       });
       if (result) return result;
       if (Date.now() > deadline) {
-        throw this.failure(
-          `The ${this.name} runs, but has not ${what} in ${timeoutMs / 1000} s (${last?.message ?? "its answer was no"}).`,
-        );
+        throw this.failure(`The ${this.name} runs, but has not ${what} in ${timeoutMs / 1000} s (${last}).`);
       }
       await delay(READY_POLL_MS);
     }
   }
 
-  /** A failure that shows the end of this part's log. */
+  /** A failure that shows the end of this part's log. @param {string} message */
   failure(message) {
     return new Failure(message, [...this.tail().map((line) => `  ${line}`), `Its log: ${this.log}`]);
   }

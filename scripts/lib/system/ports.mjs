@@ -1,23 +1,30 @@
-// Ports: which are free, and who has one that is not.
+// Ports: finds free ones, and the process that uses one.
 
 import { createSocket } from "node:dgram";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
-import { Failure } from "../console.mjs";
+import { codeOf, Failure, messageOf } from "../console.mjs";
 import { ask } from "../run.mjs";
+
+/** @typedef {"tcp" | "udp"} Transport */
 
 export const LOCALHOST = "127.0.0.1";
 
+/** The port of a bound socket. @param {import("node:net").AddressInfo | string | null} address */
+const portOf = (address) => (typeof address === "object" ? (address?.port ?? 0) : 0);
+
+/** @param {number} port @returns {Promise<number>} */
 const bindTcp = (port) =>
   new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
     server.listen(port, LOCALHOST, () => {
-      const bound = server.address().port;
+      const bound = portOf(server.address());
       server.close(() => resolve(bound));
     });
   });
 
+/** @param {number} port @returns {Promise<number>} */
 const bindUdp = (port) =>
   new Promise((resolve, reject) => {
     const socket = createSocket("udp4");
@@ -35,7 +42,11 @@ export const freePort = (transport) => bind[transport](0);
 
 const LISTENING = "0A";
 
-/** The socket inodes that have a local port, from /proc/net: Linux only. */
+/**
+ * The socket inodes that have a local port, from /proc/net: Linux only.
+ * @param {Transport} transport
+ * @param {number} port
+ */
 const inodesOf = (transport, port) => {
   const wanted = port.toString(16).toUpperCase().padStart(4, "0");
   const inodes = new Set();
@@ -43,7 +54,7 @@ const inodesOf = (transport, port) => {
     const rows = readFileSync(`/proc/net/${table}`, "utf8").trim().split("\n").slice(1);
     for (const row of rows) {
       const fields = row.trim().split(/\s+/);
-      if (fields[1].split(":")[1] !== wanted) continue;
+      if (fields[1]?.split(":")[1] !== wanted) continue;
       if (transport === "tcp" && fields[3] !== LISTENING) continue;
       inodes.add(`socket:[${fields[9]}]`);
     }
@@ -51,6 +62,7 @@ const inodesOf = (transport, port) => {
   return inodes;
 };
 
+/** @param {number | string} pid @param {Set<string>} inodes */
 const holdsAny = (pid, inodes) => {
   try {
     return readdirSync(`/proc/${pid}/fd`).some((fd) => {
@@ -65,9 +77,10 @@ const holdsAny = (pid, inodes) => {
   }
 };
 
-/** Whether a process listens on this TCP port (Linux only). */
+/** Whether a process listens on this TCP port (Linux only). @param {number | string} pid @param {number} port */
 export const listensOn = (pid, port) => holdsAny(pid, inodesOf("tcp", port));
 
+/** @param {Transport} transport @param {number} port */
 const ownerByProc = (transport, port) => {
   const inodes = inodesOf(transport, port);
   const pid = readdirSync("/proc").find((name) => /^\d+$/.test(name) && holdsAny(name, inodes));
@@ -76,12 +89,13 @@ const ownerByProc = (transport, port) => {
   return `process ${pid}: ${command.slice(0, 80)}`;
 };
 
+/** @param {Transport} transport @param {number} port */
 const ownerByLsof = (transport, port) => {
   const pid = ask("lsof", ["-nP", "-t", transport === "tcp" ? `-iTCP:${port}` : `-iUDP:${port}`]);
   return pid && `process ${pid}: ${ask("ps", ["-o", "comm=", "-p", pid]) ?? "?"}`;
 };
 
-/** "process 123: command", or a phrase that says we can't tell. */
+/** "process 123: command", or a phrase that says we can't tell. @param {Transport} transport @param {number} port */
 const ownerOf = (transport, port) => {
   const unknown = "a process of another user";
   try {
@@ -99,8 +113,8 @@ export const requireFree = async ({ what, transport, port, flag }) => {
   try {
     await bind[transport](port);
   } catch (error) {
-    if (error.code !== "EADDRINUSE") {
-      throw new Failure(`The ${what} can't use ${transport} port ${port}: ${error.message}`, [
+    if (codeOf(error) !== "EADDRINUSE") {
+      throw new Failure(`The ${what} can't use ${transport} port ${port}: ${messageOf(error)}`, [
         `Choose another: ${flag} N`,
       ]);
     }

@@ -10,6 +10,7 @@ import { LOCALHOST } from "./ports.mjs";
 
 const START_TIMEOUT_MS = 30_000;
 
+/** @param {string} master @param {string} id */
 const relayKey = (master, id) => {
   const { status, stdout, stderr } = spawnSync(relayPath(), ["key", "--master", master, "--id", id], {
     encoding: "utf8",
@@ -19,8 +20,10 @@ const relayKey = (master, id) => {
 };
 
 /**
- * @param {{ dir: string, id: string, port: number, edge: string, master: string, advertise?: string, log: string }} how
+ * @param {{ dir: string, id: string, port: number, edge: string, master: string, advertise?: string | undefined,
+ *   extraArgs?: string[], log: string }} how
  *   `advertise`: the address that other machines reach this one at; without it the relay serves this machine only
+ * @param {import("./part.mjs").OnDeath} onDeath
  */
 export const relayPart = ({ dir, id, port, edge, master, advertise, extraArgs = [], log }, onDeath) => {
   if (!existsSync(relayPath())) throw new Failure("The relay is not built.", ["npm run build"]);
@@ -32,10 +35,16 @@ export const relayPart = ({ dir, id, port, edge, master, advertise, extraArgs = 
   return new Part("relay", { command: relayPath(), args, env, log }, onDeath);
 };
 
-/** Resolves when the edge says that the relay is alive. */
+/**
+ * Resolves when the edge says that the relay is alive.
+ * @param {import("./part.mjs").Part} part
+ * @param {string} edge
+ * @param {string} id
+ */
 export const relayReady = (part, edge, id) =>
   part.until(
     async () => {
+      /** @type {{ relays?: { id: string, alive: boolean }[] }} */
       const status = await (await fetch(`${edge}/v1/status`)).json();
       return status.relays?.some((relay) => relay.id === id && relay.alive);
     },

@@ -1,10 +1,11 @@
-// How `wrangler` is called for a system: its data in the system's folder, and no word to anybody.
+// How `wrangler` is called for a system: its data in the system's folder, without sending metrics.
 
 import { join } from "node:path";
 import { ROOT } from "../paths.mjs";
 
 export const WRANGLER = join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js");
 
+/** @param {string} dir */
 export const wranglerEnv = (dir) => ({
   CI: "1",
   WRANGLER_SEND_METRICS: "false",
@@ -13,4 +14,5 @@ export const wranglerEnv = (dir) => ({
   STREAMCHAIN_EDGE_BUILT: "1",
 });
 
+/** @param {string} dir */
 export const persistence = (dir) => ["--persist-to", join(dir, "edge")];

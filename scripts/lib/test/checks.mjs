@@ -1,46 +1,138 @@
-// The checks that need no test: formatting, lints, types. Each is one line: a name, a command, how to mend it.
+// The checks that need no test. Each is a name, a title and either a command or a look at the tree (lib/check), with
+// how to mend what it finds.
 
 import { join } from "node:path";
 import { CONTRACTS, FORGE_ENV } from "../build/contracts.mjs";
-import { bold, dim, elapsed, green, red } from "../console.mjs";
+import { TREE_CHECKS } from "../check/index.mjs";
+import { workingTree } from "../check/tree.mjs";
+import { bold, dim, elapsed, green, printFailure, red } from "../console.mjs";
 import { NODE, npmBin, ROOT } from "../paths.mjs";
 import { show } from "../run.mjs";
+import { cargoDenyPath, cargoShearPath } from "../setup/dependency-tools.mjs";
+
+/**
+ * @typedef {import("./counts.mjs").Counts} Counts
+ *
+ * @typedef {object} Check
+ * @property {string} name as on the command line
+ * @property {string} title
+ * @property {() => string[]} [run] a command; found out when it is run, for set-up may have to install it first
+ * @property {(tree: import("../check/tree.mjs").Tree) => string[]} [find] what is wrong with the tree
+ * @property {string} [cwd]
+ * @property {string} [mend] the command that mends it
+ */
 
 const WASM = ["--target", "wasm32-unknown-unknown"];
 const DENY = ["--", "-D", "warnings"];
+/** deny.toml says what is asked, and why advisories are not. */
+const DENY_OPTIONS = ["--offline", "--workspace", "--log-level", "error", "check", "--hide-inclusion-graph"];
 
-const CHECKS = [
-  { name: "Cargo.lock", run: ["cargo", "update", "--workspace", "--locked"], mend: "cargo update --workspace" },
-  { name: "rustfmt", run: ["cargo", "fmt", "--all", "--check"], mend: "npm run format" },
-  { name: "forge fmt", run: [npmBin("forge"), "fmt", "--check"], cwd: CONTRACTS, mend: "npm run format" },
-  { name: "biome", run: [npmBin("biome"), "ci", "."], mend: "npm run format" },
-  { name: "tsc, the web library and app", run: [NODE, npmBin("tsc"), "--project", join(ROOT, "web")] },
-  { name: "tsc, the tests", run: [NODE, npmBin("tsc"), "--project", ROOT] },
-  { name: "clippy, this machine", run: ["cargo", "clippy", "--workspace", "--all-targets", ...DENY] },
-  { name: "clippy, the Worker", run: ["cargo", "clippy", "-p", "streamchain-edge", ...WASM, ...DENY] },
+/** @param {string} project a folder or a file @returns {() => string[]} */
+const types = (project) => () => [NODE, npmBin("tsc"), "--project", join(ROOT, project)];
+
+/** @type {Check[]} */
+const COMMANDS = [
+  {
+    name: "lock-file",
+    title: "Cargo.lock is up to date",
+    run: () => ["cargo", "update", "--workspace", "--locked"],
+    mend: "cargo update --workspace",
+  },
+  {
+    name: "rustfmt",
+    title: "Formatting of Rust",
+    run: () => ["cargo", "fmt", "--all", "--check"],
+    mend: "npm run format",
+  },
+  {
+    name: "forge-fmt",
+    title: "Formatting of Solidity",
+    run: () => [npmBin("forge"), "fmt", "--check"],
+    cwd: CONTRACTS,
+    mend: "npm run format",
+  },
+  {
+    name: "biome",
+    title: "Formatting and lints of TypeScript, JavaScript, CSS and JSON",
+    run: () => [npmBin("biome"), "ci", "."],
+    mend: "npm run format",
+  },
+  { name: "tsc-web", title: "Types of the web library and app", run: types("web") },
+  { name: "tsc-tests", title: "Types of the tests", run: types("tsconfig.json") },
+  { name: "tsc-scripts", title: "Types of the scripts and benches", run: types("tsconfig.scripts.json") },
+  {
+    name: "deny",
+    title: "Licences, sources and versions of the crates (cargo-deny)",
+    run: () => [cargoDenyPath(), ...DENY_OPTIONS, "bans", "licenses", "sources"],
+  },
+  {
+    name: "shear",
+    title: "No unused crate, no file outside of the module tree (cargo-shear)",
+    run: () => [cargoShearPath(), "--deny-warnings"],
+  },
+  {
+    name: "clippy",
+    title: "Lints of Rust on this machine",
+    run: () => ["cargo", "clippy", "--workspace", "--all-targets", ...DENY],
+  },
+  {
+    name: "clippy-worker",
+    title: "Lints of Rust in the Worker",
+    run: () => ["cargo", "clippy", "-p", "streamchain-edge", ...WASM, ...DENY],
+  },
 ];
 
+/** The quick ones first. @type {Check[]} */
+export const CHECKS = [...TREE_CHECKS, ...COMMANDS];
+
+/** @type {Check[]} */
 const FORMATTERS = [
-  { name: "rustfmt", run: ["cargo", "fmt", "--all"] },
-  { name: "forge fmt", run: [npmBin("forge"), "fmt"], cwd: CONTRACTS },
-  { name: "biome", run: [npmBin("biome"), "check", "--write", "."] },
+  { name: "rustfmt", title: "Rust", run: () => ["cargo", "fmt", "--all"] },
+  { name: "forge-fmt", title: "Solidity", run: () => [npmBin("forge"), "fmt"], cwd: CONTRACTS },
+  { name: "biome", title: "Everything else", run: () => [npmBin("biome"), "check", "--write", "."] },
 ];
 
-const runOne = async ({ name, run: [command, ...args], cwd = ROOT, mend }) => {
-  const start = Date.now();
-  console.log(`  ${bold(name)}`);
-  const code = await show(command, args, { cwd, env: FORGE_ENV });
-  const hint = code !== 0 && mend ? ` (mend it: ${mend})` : "";
-  console.log(`  ${code === 0 ? green("✓") : red("✗")} ${name} ${dim(elapsed(start))}${hint}`);
-  return code === 0;
+/** Whether a look at the tree finds nothing; prints what it finds. @param {NonNullable<Check["find"]>} find */
+const look = (find) => {
+  const problems = find(workingTree(ROOT));
+  for (const problem of problems) console.log(`    ${problem.replaceAll("\n", "\n    ")}`);
+  if (problems.length > 0) console.log(`    ${problems.length} found.`);
+  return problems.length === 0;
 };
 
-/** Runs all of them, whatever fails. @returns {Promise<import("./counts.mjs").Counts>} */
+/** @param {Check} check */
+const passes = async ({ find, run, cwd = ROOT }) => {
+  if (find) return look(find);
+  try {
+    const [command = "", ...args] = run?.() ?? [];
+    return (await show(command, args, { cwd, env: FORGE_ENV })) === 0;
+  } catch (error) {
+    printFailure(error);
+    return false;
+  }
+};
+
+/** @param {Check} check */
+const runOne = async (check) => {
+  const start = Date.now();
+  console.log(`  ${bold(check.name)}  ${check.title}`);
+  const passed = await passes(check);
+  const hint = !passed && check.mend ? ` (mend it: ${check.mend})` : "";
+  console.log(`  ${passed ? green("✓") : red("✗")} ${check.name} ${dim(elapsed(start))}${hint}`);
+  return passed;
+};
+
+/**
+ * Runs all of them, whatever fails.
+ * @param {readonly Check[]} list
+ * @returns {Promise<Counts>}
+ */
 const runEach = async (list) => {
   const counts = { passed: 0, failed: 0 };
   for (const one of list) counts[(await runOne(one)) ? "passed" : "failed"] += 1;
   return counts;
 };
 
-export const runChecks = () => runEach(CHECKS);
+/** @param {readonly Check[]} chosen */
+export const runChecks = (chosen = CHECKS) => runEach(chosen);
 export const runFormatters = () => runEach(FORMATTERS);

@@ -17,7 +17,13 @@ import { privateNetwork } from "./private-network.mjs";
 /** A single test that takes longer than this hangs. */
 const NODE_TEST_TIMEOUT_MS = 600_000;
 
-/** Runs a test runner; one that fails without having counted a failure (it crashed) counts as one. */
+/**
+ * Runs a test runner; one that fails without having counted a failure (it crashed) counts as one.
+ * @param {(output: string) => import("./counts.mjs").Counts} read
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} options
+ */
 const counted = async (read, command, args, options = {}) => {
   let output = "";
   const code = await show(command, args, {
@@ -32,20 +38,20 @@ const counted = async (read, command, args, options = {}) => {
 };
 
 /**
- * The files run one after the other, for most start a system each, and two would share the processor; `atOnce` of them
- * where they start less and wait more.
+ * Runs the files one after the other, since most of them start a system, and two would share the processor; `atOnce` at
+ * a time where they start less and wait more.
  * @param {string} pattern which files
- * @param {{ command?: string[], env?: object, atOnce?: number }} how `command` is what the tests are run by
+ * @param {{ command?: string[], env?: NodeJS.ProcessEnv, atOnce?: number }} how `command` is what the tests are run by
  */
 const nodeTests = (pattern, { command = [], env = {}, atOnce = 1 } = {}) => {
   const files = `--test-concurrency=${atOnce}`;
   const args = ["--test", "--test-reporter=spec", files, `--test-timeout=${NODE_TEST_TIMEOUT_MS}`];
   const usual = { NODE_OPTIONS: "--disable-warning=ExperimentalWarning", CHROMIUM_PATH: chromiumPath() ?? "" };
-  const [first, ...rest] = [...command, NODE, ...args, pattern];
+  const [first = NODE, ...rest] = [...command, NODE, ...args, pattern];
   return counted(nodeCounts, first, rest, { cwd: ROOT, env: { ...usual, ...env } });
 };
 
-/** In a network of their own; where there can't be one they have failed, and it is said what is missing. */
+/** Runs the network tests in a network of their own. Where that can't be made they fail, with what is missing. */
 const networkTests = async () => {
   try {
     await installNetworkTools();
@@ -66,8 +72,12 @@ const build = async () => {
   }
 };
 
+/**
+ * @typedef {{ name: string, title: string, run: () => Promise<import("./counts.mjs").Counts> }} TestGroup
+ * @type {TestGroup[]}
+ */
 export const GROUPS = [
-  { name: "checks", title: "Formatting, lints and types", run: runChecks },
+  { name: "checks", title: "Formatting, lints, types, and what the tree keeps", run: () => runChecks() },
   {
     name: "contracts",
     title: "Contracts (forge test, gas snapshot)",

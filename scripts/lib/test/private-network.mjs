@@ -1,4 +1,4 @@
-// A network for tests to change as they like: a Linux network namespace, in which the tests run and make hosts.
+// A network that tests may change: a Linux network namespace, in which the tests run and make hosts.
 
 import { spawnSync } from "node:child_process";
 import { Failure } from "../console.mjs";
@@ -6,9 +6,10 @@ import { which } from "../paths.mjs";
 import { installDebian } from "../setup/debian.mjs";
 
 /** Commands that the hosts and their lines are made with, and Debian's package of each. */
+/** @type {Record<string, string>} */
 const TOOLS = { ip: "iproute2", nft: "nftables", unshare: "util-linux", nsenter: "util-linux", openssl: "openssl" };
 
-/** As root by itself; as anybody else in a user namespace, where the kernel lets everyone be root of his own. */
+/** Root needs a network namespace only; other users need a user namespace too, in which they are root. */
 const UNSHARE = process.getuid?.() === 0 ? ["unshare", "--net"] : ["unshare", "--user", "--map-root-user", "--net"];
 
 const PROBE = `set -e
@@ -25,7 +26,7 @@ const ADVICE = [
   "--device /dev/net/tun.",
 ];
 
-/** sbin is not on everybody's PATH. */
+/** Many users have no sbin on their PATH. */
 const PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
 
 /**
@@ -37,11 +38,11 @@ export const privateNetwork = async () => {
   if (process.platform !== "linux") throw new Failure("There are no network namespaces on this system.", ADVICE);
   const missing = Object.keys(TOOLS).filter((name) => !which(name) && !which(`../sbin/${name}`));
   if (missing.length > 0) {
-    const packages = [...new Set(missing.map((name) => TOOLS[name]))];
+    const packages = [...new Set(missing.map((name) => TOOLS[name] ?? name))];
     const advice = [`Debian, Ubuntu: apt-get install ${packages.join(" ")}`];
     await installDebian({ packages, why: `The network tests need ${missing.join(", ")}.`, advice });
   }
-  const [command, ...args] = UNSHARE;
+  const [command = "unshare", ...args] = UNSHARE;
   const probe = spawnSync(command, [...args, "sh", "-c", PROBE], { encoding: "utf8", env: { ...process.env, PATH } });
   if (probe.status !== 0) {
     throw new Failure(`No network of our own can be made here: ${probe.stderr?.trim() || probe.error}`, ADVICE);

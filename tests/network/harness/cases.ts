@@ -85,7 +85,7 @@ const relayed = { ...first, policy: "relay" } as const;
 
 export const OPEN: NetworkCase = { ...first, title: "everything open", firewall: "open", path: "direct over UDP" };
 
-export const ONLY_443: NetworkCase = {
+const ONLY_443: NetworkCase = {
   ...first,
   title: "only TCP port 443 open, first session",
   firewall: "only443",
@@ -93,7 +93,7 @@ export const ONLY_443: NetworkCase = {
   waitMs: TURN_HEAD_START_MS,
 };
 
-export const ONLY_443_AGAIN: NetworkCase = {
+const ONLY_443_AGAIN: NetworkCase = {
   ...ONLY_443,
   title: "only TCP port 443 open, sessions after the first",
   returning: true,
@@ -117,7 +117,7 @@ export const IPV6_CASES: readonly NetworkCase[] = [
   { ...ONLY_443, title: "IPv6 only, only TCP port 443 open, first session", waitMs: FIRST_CHECK_MS },
 ];
 
-/** A session of the client library, from its own diagnosis. */
+/** A session of the client library, from its own log of attempts. */
 export interface Visit {
   readonly path: ConnectionPath | undefined;
   /** From the edge's answer (setRemoteDescription) to the open data channel, in ms. */

@@ -16,8 +16,8 @@ import { type Certificates, makeCertificates } from "./certificates.ts";
 import { startFront } from "./front.ts";
 import { Host, ip, type Line, plugIn, requirePrivateNetwork } from "./hosts.ts";
 
-export const EDGE_NAME = "edge.streamchain.test";
-export const RELAY_NAME = "relay.streamchain.test";
+const EDGE_NAME = "edge.streamchain.test";
+const RELAY_NAME = "relay.streamchain.test";
 
 /** What the page of the edge is reached by. */
 export const EDGE_URL = `https://${EDGE_NAME}`;

@@ -1,15 +1,15 @@
-// What is wrong or slower than usual, in words a person understands, above the messages: at most one note on the
-// connection and one on the chain, each with what can be done.
+// Notes above the messages on what is wrong or slower than usual: at most one on the connection and one on the chain, each
+// with what the user can do.
 
 import type { EdgeStatus, ErrorCode, StateChange, StreamChainError, StreamConnection } from "../lib/index.ts";
-import { el } from "./dom.ts";
-import { icon } from "./icons.ts";
-import { texts } from "./texts.ts";
+import { texts } from "./texts/texts.ts";
+import { el } from "./ui/dom.ts";
+import { icon } from "./ui/icons.ts";
 
-/** Blocks that the edge may be behind before a person is told. */
+/** Blocks that the edge may be behind the chain before a note says so. */
 const LAG_TOLD_FROM = 10;
 
-/** A connection that fails this often in a row is worth a note; the first hiccup is not. */
+/** Failures in a row before a note says that the connection was lost; one failure is not worth a note. */
 const TOLD_AFTER_MS = 1_500;
 
 interface Note {
@@ -17,7 +17,7 @@ interface Note {
   readonly title: string;
   readonly body: string;
   readonly actions: boolean;
-  /** Nothing is wrong: it only says how things go. */
+  /** The note only informs: nothing is wrong. */
   readonly calm?: boolean;
 }
 
@@ -37,7 +37,7 @@ export class Banners {
     setInterval(() => this.#render(), 1_000);
   }
 
-  /** Takes the edge's news. */
+  /** Takes the edge's status. */
   status(status: EdgeStatus | null): void {
     this.#status = status;
     this.#render();
@@ -52,7 +52,7 @@ export class Banners {
   #render(): void {
     const notes = [this.#connectionNote(), this.#chainNote()].filter((note) => note !== null);
     const key = JSON.stringify(notes);
-    if (key === this.#shown) return; // an unchanged note must not be announced again
+    if (key === this.#shown) return; // a screen reader must not announce an unchanged note again
     this.#shown = key;
     this.element.replaceChildren(...notes.map((note) => this.#banner(note)));
   }
@@ -127,7 +127,7 @@ export class Banners {
   }
 }
 
-/** The stream is followed by HTTP: what that means, and why it is so. */
+/** The note that the stream is followed by HTTP, and why. */
 function httpNote(error: StreamChainError | undefined): Note {
   const { title, cause, meaning, back } = texts.banner.http;
   const causes: Partial<Record<ErrorCode, string>> = { "no-relay": cause.noRelay, "no-webrtc": cause.noWebrtc };

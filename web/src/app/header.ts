@@ -1,23 +1,11 @@
-// The bar at the top: which stream, whether connected, and the page's own switches.
+// The bar at the top: the stream, the state of the connection, and the page's own switches.
 
 import type { StateChange, StreamConnection } from "../lib/index.ts";
-import { copyText, el, setAttribute, setText } from "./dom.ts";
-import { shortHex } from "./format.ts";
-import { brandMark, icon } from "./icons.ts";
-import { texts } from "./texts.ts";
-
-/** Shape of a stream's name, or of its id. */
-const STREAM = /^(?:[a-z0-9][a-z0-9._-]{0,63}|0x[0-9a-f]{40}|0x[0-9a-f]{64})$/;
-
-/** The address of a stream's page. */
-export function streamAddress(stream: string): string {
-  return `${location.pathname}?stream=${encodeURIComponent(stream)}`;
-}
-
-/** Whether the text can name a stream. */
-export function isStreamName(text: string): boolean {
-  return STREAM.test(text);
-}
+import { texts } from "./texts/texts.ts";
+import { copyText, el, setAttribute, setText } from "./ui/dom.ts";
+import { shortHex } from "./ui/format.ts";
+import { brandMark, icon } from "./ui/icons.ts";
+import { isStreamName, streamAddress } from "./ui/stream-name.ts";
 
 /** The header. */
 export class Header {
@@ -137,16 +125,16 @@ function setTheme(theme: "dark" | "light"): void {
   try {
     localStorage.setItem(THEME_KEY, theme);
   } catch {
-    // the choice then lasts as long as the page
+    // storage is forbidden: the choice lasts as long as the page
   }
 }
 
-/** Takes the theme that was chosen before; without one the system's is followed. */
+/** Restores the theme that was chosen before; without one the page follows the system. */
 export function restoreTheme(): void {
   try {
     const theme = localStorage.getItem(THEME_KEY);
     if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
   } catch {
-    // forbidden storage: the system's theme
+    // storage is forbidden: the page follows the system
   }
 }

@@ -1,43 +1,44 @@
 // The app: one page on one stream. Data goes one way: connection → model → panels.
 
 import * as lib from "../lib/index.ts";
-import { type AccountMemory, AccountMenu, restoreAccount } from "./account.ts";
-import { AnchorPanel } from "./anchors.ts";
+import { type AccountMemory, AccountMenu, restoreAccount } from "./account/account.ts";
+import { NewStream } from "./account/new-stream.ts";
 import { Banners } from "./banners.ts";
-import { ChainPanel } from "./chain-panel.ts";
-import { Composer } from "./composer.ts";
-import { Details } from "./details.ts";
-import { DirectStrip } from "./direct.ts";
-import { el, perFrame, setText } from "./dom.ts";
-import { payloadLine } from "./format.ts";
-import { Header, isStreamName, restoreTheme, streamAddress } from "./header.ts";
-import { LatencyPanel } from "./latency.ts";
-import { MessageList } from "./list.ts";
-import { MarksBar } from "./marks-bar.ts";
-import { MessageRun } from "./messages.ts";
-import { NewStream } from "./new-stream.ts";
-import { PathPanel } from "./path.ts";
-import { isServed, onServed } from "./served.ts";
-import { SystemPanel } from "./system.ts";
-import { texts } from "./texts.ts";
+import { Header, restoreTheme } from "./header.ts";
+import { Composer } from "./messages/composer.ts";
+import { Details } from "./messages/details.ts";
+import { DirectStrip } from "./messages/direct.ts";
+import { MessageList } from "./messages/list.ts";
+import { MarksBar } from "./messages/marks-bar.ts";
+import { MessageRun } from "./messages/run.ts";
+import { AnchorPanel } from "./panels/anchors.ts";
+import { ChainPanel } from "./panels/chain.ts";
+import { LatencyPanel } from "./panels/latency.ts";
+import { PathPanel } from "./panels/path.ts";
+import { SystemPanel } from "./panels/system.ts";
+import { texts } from "./texts/texts.ts";
+import { el, perFrame, setText } from "./ui/dom.ts";
+import { payloadLine } from "./ui/format.ts";
+import { isServed, onServed } from "./ui/served.ts";
+import { isStreamName, streamAddress } from "./ui/stream-name.ts";
 
 declare global {
   interface Window {
-    /** For tests and for the curious: the page's connection and the library. */
+    /** The page's connection, its library and its messages: for tests and for the browser's console. */
     streamchain: { connection: lib.StreamConnection; lib: typeof lib; messages: () => lib.StreamMessage[] };
   }
 }
 
-/** Stream of a page whose address names none. */
+/** The stream of a page whose address names none. */
 const DEFAULT_STREAM = "demo";
 
-/** Earlier messages that a page reads at first, and with each press of "older". */
+/** Earlier messages that a page reads at first, and with each press of "Load older messages". */
 const EARLIER = 500;
 
 /** Messages that arrive within this time, in ms, are announced together to a screen reader. */
 const ANNOUNCE_EVERY_MS = 4_000;
 
-/** How long, in ms, history waits for the first attempt to connect, which usually names the stream's end for free. */
+/** How long, in ms, history waits for the first attempt to connect, whose welcome names the stream's end. */
 const FIRST_ATTEMPT_MS = 1_200;
 
 /** An edge that does not answer is asked again after this time, in ms. */
@@ -67,7 +68,7 @@ class App {
   readonly #announcer = el("p", { class: "unseen", "aria-live": "polite" });
   readonly #unannounced: lib.StreamMessage[] = [];
   #settled = false;
-  #liveFrom: number | null = null; // what was said before this page came says nothing about its path
+  #liveFrom: number | null = null; // messages before this page opened say nothing about its latency
 
   constructor(connection: lib.StreamConnection, memory: AccountMemory) {
     this.#connection = connection;
@@ -167,7 +168,7 @@ class App {
     void this.#readAnchors();
   }
 
-  /** Begins a little before the stream's end, so that a long stream does not have to be read whole. */
+  /** Subscribes from a little before the stream's end, so that a long stream is not read whole. */
   async #begin(): Promise<void> {
     const head = await this.#firstHead();
     const subscription = this.#connection.subscribe({ from: Math.max(0, head - EARLIER) });
@@ -179,11 +180,11 @@ class App {
     });
     subscription.on("history", ({ loading, error }) => this.#showHistory(loading, error));
     subscription.on("end", () => this.#showHistory(false, undefined));
-    await this.#connection.refreshMarks().catch(() => {}); // asked again by itself
-    if (!isServed(this.#connection.state.state)) void this.#readAnchors(); // else it was done on opening
+    await this.#connection.refreshMarks().catch(() => {}); // the library polls again
+    if (!isServed(this.#connection.state.state)) void this.#readAnchors(); // else they were read when the connection opened
   }
 
-  /** The stream's end: from the relay's greeting or, when no relay can be reached, from the edge. */
+  /** The stream's end: from the relay's welcome or, when no relay can be reached, from the edge. */
   async #firstHead(): Promise<number> {
     for (;;) {
       await this.#firstAttempt();
@@ -196,7 +197,7 @@ class App {
     }
   }
 
-  /** Resolves when the first attempt to connect is over, or takes so long that history need not wait for it. */
+  /** Resolves when the first attempt to connect is over, or after `FIRST_ATTEMPT_MS`. */
   #firstAttempt(): Promise<void> {
     const connection = this.#connection;
     if (connection.attempts.length > 0) return Promise.resolve();
@@ -266,7 +267,7 @@ class App {
   #showWaiting(): void {
     const { unstored } = this.#connection;
     const connected = this.#connection.state.state === "open";
-    // While connected messages are stored within a blink; a count that flickers helps nobody.
+    // While connected, messages are stored within a moment, and the count would only flicker.
     this.#composer.showWaiting(connected && unstored.length < 200 ? 0 : unstored.length, unstored[0]?.kept ?? false);
   }
 

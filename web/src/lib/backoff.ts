@@ -1,23 +1,16 @@
-// The pause before the next attempt: drawn evenly below a bound that doubles, so that clients of a relay that died do
-// not come back all at once.
+// The pause before the next attempt. It is drawn below a bound that doubles with each failure, so that the clients of a
+// relay that stopped do not all come back at the same moment.
 
 import type { StreamChainError } from "./errors.ts";
-import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS, RETRY_AFTER_MAX_MS, STABLE_SESSION_MS } from "./limits.ts";
+import { type BackoffBounds, MAX_RETRY_AFTER_MS, RECONNECT_BACKOFF, STABLE_SESSION_MS } from "./limits.ts";
 import type { Platform } from "./platform.ts";
 
-/** Between what the pauses are drawn, in ms. */
-export interface BackoffBounds {
-  /** Upper bound of the pause before there was a failure; it doubles with each. */
-  readonly firstMs: number;
-  /** The bound grows no further. */
-  readonly maxMs: number;
-  /** The share of the bound that a pause has at least. */
-  readonly least: number;
+/** Length of a pause in ms, after so many failures in a row; `random` is in [0, 1). */
+export function backoffMs({ firstMs, maxMs, least }: BackoffBounds, failures: number, random: number): number {
+  return (least + random * (1 - least)) * Math.min(firstMs * 2 ** failures, maxMs);
 }
 
-const RECONNECT: BackoffBounds = { firstMs: BACKOFF_FIRST_MS, maxMs: BACKOFF_MAX_MS, least: 0 };
-
-/** Pauses of one connection. */
+/** Counts the failures of one caller, and waits between its attempts. */
 export class Backoff {
   readonly #platform: Pick<Platform, "random" | "setTimer" | "clearTimer">;
   #failures = 0;
@@ -28,23 +21,21 @@ export class Backoff {
   }
 
   /**
-   * Length of the next pause in ms, at least what the edge asked for.
+   * Counts a failure and returns the length of the next pause in ms, at least what the edge's `Retry-After` says.
    * `openMs` is how long the session lived, 0 when none was opened.
    */
-  next(error: StreamChainError, openMs = 0, bounds = RECONNECT): number {
+  next(error: StreamChainError, openMs = 0, bounds = RECONNECT_BACKOFF): number {
     this.#failures = openMs >= STABLE_SESSION_MS ? 0 : this.#failures + 1;
-    const { firstMs, maxMs, least } = bounds;
-    const bound = Math.min(firstMs * 2 ** this.#failures, maxMs);
-    const asked = Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS);
-    return Math.max(asked, (least + this.#platform.random() * (1 - least)) * bound);
+    const retryAfterMs = Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
+    return Math.max(retryAfterMs, backoffMs(bounds, this.#failures, this.#platform.random()));
   }
 
-  /** What failed before counts no longer. */
+  /** Forgets the failures so far. */
   reset(): void {
     this.#failures = 0;
   }
 
-  /** Resolves after `ms`, or when `skip` is called; by that alone when `ms` is infinite. */
+  /** Resolves after `ms`, or when `skip` is called; an infinite pause ends by `skip` alone. */
   pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const finish = (): void => {
@@ -57,7 +48,7 @@ export class Backoff {
     });
   }
 
-  /** Ends a pause that is under way. */
+  /** Ends the pause that is under way, if there is one. */
   skip(): void {
     this.#skip?.();
   }

@@ -1,4 +1,4 @@
-// One error class for the whole library; `code` says what happened, `retryable` what to do.
+// One error class for the whole library: `code` says what happened, `retryable` whether to try again.
 
 /** What went wrong. */
 export type ErrorCode =
@@ -12,25 +12,25 @@ export type ErrorCode =
   | "edge-unreachable"
   /** The edge answered with a problem document; see `problem`. */
   | "refused"
-  /** The edge knows no relay that is alive. */
+  /** The edge has no live relay. */
   | "no-relay"
-  /** The relay's address does not answer: a firewall, or the relay is down. */
+  /** The relay's address does not answer: a firewall blocks it, or the relay is down. */
   | "relay-unreachable"
-  /** The path works but DTLS or the data channel did not come up. */
+  /** The path works, but DTLS or the data channel did not open. */
   | "channel-failed"
   /** This browser has no WebRTC. */
   | "no-webrtc"
   /** The relay did not answer `hello` in time. */
   | "no-welcome"
-  /** The edge or the relay was asked for too much in too short a time; see `retryAfterMs`. */
+  /** The rate limit of the edge or the relay was exceeded; see `retryAfterMs`. */
   | "rate-limited"
-  /** The relay refused what this session may not do. */
+  /** The relay refused what this session has no right to do. */
   | "not-allowed"
-  /** The session was ended by the edge; it is not opened again. */
+  /** The edge ended the session; it is not opened again. */
   | "session-ended"
-  /** The connection was closed by its owner. */
+  /** The caller closed the connection. */
   | "closed"
-  /** The JSON-RPC endpoint cannot be reached or answered with an error. */
+  /** The JSON-RPC node cannot be reached, or answered with an error. */
   | "rpc";
 
 /** A problem document (RFC 9457) of the edge. */
@@ -48,9 +48,9 @@ export class StreamChainError extends Error {
   readonly code: ErrorCode;
   /** Whether trying again later can succeed. */
   readonly retryable: boolean;
-  /** The edge's own words, when it answered. */
+  /** The edge's problem document, when it answered with one. */
   readonly problem: Problem | undefined;
-  /** Earliest time for another try, in ms from now, when the edge said so. */
+  /** Earliest time for another attempt, in ms from now, when the edge named one. */
   readonly retryAfterMs: number | undefined;
 
   constructor(
@@ -67,8 +67,8 @@ export class StreamChainError extends Error {
   }
 }
 
-/** An error that a new session may mend. */
-export function passing(code: ErrorCode, message: string): StreamChainError {
+/** An error after which another attempt can succeed. */
+export function retryableError(code: ErrorCode, message: string): StreamChainError {
   return new StreamChainError(code, message, { retryable: true });
 }
 
@@ -77,7 +77,7 @@ export function malformed(message: string): StreamChainError {
   return new StreamChainError("malformed", message);
 }
 
-/** The typed error of whatever was thrown while a session was made: what a browser throws there may pass. */
+/** The typed error of a thrown value. What the browser itself throws while a session is opened is retryable. */
 export function asStreamChainError(cause: unknown): StreamChainError {
   if (cause instanceof StreamChainError) return cause;
   const message = cause instanceof Error ? cause.message : String(cause);

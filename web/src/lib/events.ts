@@ -1,6 +1,6 @@
 // An EventTarget whose event names and details are typed.
 
-/** Events carry their detail as CustomEvent does; `on` hands out the detail alone. */
+/** Events carry their detail as CustomEvent does; `on` passes the detail alone. */
 export class TypedEventTarget<Details extends object> {
   readonly #target = new EventTarget();
 
@@ -21,14 +21,14 @@ export class TypedEventTarget<Details extends object> {
     this.#target.removeEventListener(name, listener as EventListener);
   }
 
-  /** Calls back with each detail; returns a function that stops that. */
+  /** Calls the listener with each detail; the returned function removes it. */
   on<Name extends keyof Details & string>(name: Name, listener: (detail: Details[Name]) => void): () => void {
     const wrapped = (event: Event): void => listener((event as CustomEvent<Details[Name]>).detail);
     this.#target.addEventListener(name, wrapped);
     return () => this.#target.removeEventListener(name, wrapped);
   }
 
-  /** Tells all listeners. */
+  /** Notifies all listeners. */
   protected emit<Name extends keyof Details & string>(name: Name, detail: Details[Name]): void {
     this.#target.dispatchEvent(new CustomEvent(name, { detail }));
   }

@@ -1,49 +1,8 @@
-// The public face of @streamchain/client.
+// The public interface of @streamchain/client. `AnchorNews`, `ChainState`, `Way` and `WayId` are names of earlier versions.
 
-export { type Bytes, fromHex, type Hex, toHex } from "./bytes.ts";
-export { ANCHORED_TOPIC, checkOnChain } from "./chain.ts";
-export { type ChainEvent, ChainEvents, type ChainState, chainEventKey } from "./chain-events.ts";
-export { connect, StreamConnection } from "./connection.ts";
-export type {
-  AnchorNews,
-  ConnectionEvents,
-  ConnectionState,
-  ConnectOptions,
-  StateChange,
-  StreamMarks,
-} from "./connection-types.ts";
-export { keepToken, keptToken } from "./credentials.ts";
-export { type AdviceId, ATTEMPT_STEPS, type Attempt, type AttemptStep, type AttemptStepId } from "./diagnosis.ts";
-export type { DirectMessage } from "./direct-inbox.ts";
-export { CHAIN_PAGE, EdgeClient, type PublishNumber, type PublishOptions } from "./edge.ts";
-export type {
-  AnchorInfo,
-  Cost,
-  EdgeConfig,
-  EdgeCosts,
-  EdgeStatus,
-  Published,
-  RelayStatus,
-  StreamInfo,
-  StreamMessage,
-} from "./edge-answers.ts";
-export { type ErrorCode, type Problem, StreamChainError } from "./errors.ts";
-export {
-  type ChainSubject,
-  EventFollower,
-  type FollowedEvent,
-  type FollowedState,
-  type FollowOptions,
-  type FollowTimers,
-  followEvents,
-} from "./event-follower.ts";
-export type { Guarantee } from "./feed.ts";
-export { RelayErrorCode } from "./frames.ts";
-export { MAX_PAYLOAD_BYTES } from "./limits.ts";
-export type { MessageState } from "./marks.ts";
-export { climb, hashPair, keccak, leafHashes, merkleRoot, streamId } from "./merkle.ts";
-export { type Platform, type RequestTiming, type SharedLocks, storageOf, type TextStorage } from "./platform.ts";
-export type { Publication, PublicationState } from "./publication.ts";
+export { ChainEvents, chainEventKey } from "./chain/chain-events.ts";
+export { climb, hashPair, keccak, leafHashes, merkleRoot, streamId } from "./chain/merkle.ts";
+export { ANCHORED_TOPIC, checkOnChain } from "./chain/on-chain.ts";
 export {
   type CheckResult,
   type CheckStep,
@@ -52,10 +11,7 @@ export {
   parseReceipt,
   type Receipt,
   type StepId,
-} from "./receipt.ts";
-export type { ConnectionPath } from "./session.ts";
-export { checksumAddress, postJson, signIn, signInText } from "./sign-in.ts";
-export type { SubscribeOptions, Subscription, SubscriptionEvents } from "./subscription.ts";
+} from "./chain/receipt.ts";
 export {
   connectWallet,
   discoverWallets,
@@ -72,5 +28,60 @@ export {
   WalletError,
   type WalletErrorCode,
   type WalletProvider,
-} from "./wallet.ts";
-export type { Way, WayId } from "./ways.ts";
+} from "./chain/wallet.ts";
+export { connect, StreamConnection } from "./connection/connection.ts";
+export type {
+  ConnectionEvents,
+  ConnectionState,
+  ConnectOptions,
+  RelayError,
+  StateChange,
+  StreamMarks,
+} from "./connection/types.ts";
+export type { DirectMessage } from "./direct/inbox.ts";
+export { type ErrorCode, type Problem, StreamChainError } from "./errors.ts";
+export { keepToken, keptToken } from "./http/credentials.ts";
+export type {
+  AnchorInfo,
+  Cost,
+  EdgeConfig,
+  EdgeCosts,
+  EdgeStatus,
+  Published,
+  RelayStatus,
+  StreamInfo,
+} from "./http/edge-answers.ts";
+export { CHAIN_PAGE, EdgeClient, type PublishNumber, type PublishOptions } from "./http/edge-client.ts";
+export {
+  type ChainSubject,
+  EventFollower,
+  type FollowedEvent,
+  type FollowedState,
+  type FollowOptions,
+  type FollowTimers,
+  followEvents,
+} from "./http/event-follower.ts";
+export { checksumAddress, postJson, signIn, signInText } from "./http/sign-in.ts";
+export { MAX_PAYLOAD_BYTES } from "./limits.ts";
+export type { AnchorState, AnchorState as ChainState, MessageState } from "./marks.ts";
+export { type Platform, type RequestTiming, type SharedLocks, storageOf, type TextStorage } from "./platform.ts";
+export type { Publication, PublicationState } from "./publish/publication.ts";
+export type { Guarantee } from "./read/feed.ts";
+export type { SubscribeOptions, Subscription, SubscriptionEvents } from "./read/subscription.ts";
+export {
+  type AdviceId,
+  ATTEMPT_STEPS,
+  type Attempt,
+  type AttemptStep,
+  type AttemptStepId,
+} from "./session/attempt-log.ts";
+export type {
+  CandidatePath,
+  CandidatePath as Way,
+  CandidatePathKind,
+  CandidatePathKind as WayId,
+} from "./session/candidate-paths.ts";
+export type { ConnectionPath } from "./session/path-stats.ts";
+export { type Bytes, fromHex, type Hex, toHex } from "./wire/bytes.ts";
+export { RelayErrorCode } from "./wire/frames.ts";
+export type { AnchorRef, AnchorRef as AnchorNews, ChainEvent, StreamMessage } from "./wire/records.ts";

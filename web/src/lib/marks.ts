@@ -1,8 +1,9 @@
-// How far a stream is: final <= anchored, each a prefix, because the contract keeps anchors contiguous.
+// How far a stream is anchored: `final <= anchored`, each a prefix, because the contract keeps anchors contiguous.
 
-import type { AnchorState } from "./frames.ts";
+/** How sure an anchor, or an event of the chain, is: in a block, in a final block, or taken back by a reorganisation. */
+export type AnchorState = "anchored" | "final" | "reverted";
 
-/** What is known of one message. */
+/** How sure one message is. */
 export type MessageState = "live" | "stored" | "anchored" | "final";
 
 /** The anchored and final marks of a stream. */
@@ -11,22 +12,22 @@ export class Marks {
   #final = 0;
   #changes = 0;
 
-  /** Every message below has its anchor's event on the chain. */
+  /** Every message below this seq has its anchor's event on the chain. */
   get anchored(): number {
     return this.#anchored;
   }
 
-  /** Every message below has its anchor behind the chain's finalized block. */
+  /** Every message below this seq has its anchor in a final block. */
   get final(): number {
     return this.#final;
   }
 
-  /** Grows with every frame, so that an HTTP answer can be told to be older than one. */
+  /** Grows with every anchor, so that an HTTP answer which is older than one can be recognised. */
   get changes(): number {
     return this.#changes;
   }
 
-  /** Takes an anchor's news; returns whether a mark moved. */
+  /** Applies an anchor; returns whether a mark moved. */
   anchor(first: number, count: number, state: AnchorState): boolean {
     this.#changes++;
     const before = [this.#anchored, this.#final];
@@ -40,8 +41,8 @@ export class Marks {
   }
 
   /**
-   * Takes the edge's counts, asked for when `changes` was `asOf`; returns whether a mark moved.
-   * A lower anchored count is believed only when no frame came in between: a reorg took the anchor back.
+   * Applies the edge's counts, requested when `changes` was `asOf`; returns whether a mark moved.
+   * A lower anchored count is accepted only when no anchor came in between: a reorganisation took the anchor back.
    */
   counts(anchored: number, final: number, asOf: number): boolean {
     const before = [this.#anchored, this.#final];
@@ -51,7 +52,7 @@ export class Marks {
     return before[0] !== this.#anchored || before[1] !== this.#final;
   }
 
-  /** The stream was started afresh with `committed` messages. */
+  /** The stream was made again, with `committed` messages so far. */
   restart(committed: number): void {
     this.#changes++;
     this.#anchored = Math.min(this.#anchored, committed);

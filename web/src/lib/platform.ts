@@ -1,4 +1,4 @@
-// What the library takes from its surroundings. A browser's is the default; tests hand in their own.
+// Everything that the library takes from its environment. The browser's is the default; tests pass their own.
 
 import { StreamChainError } from "./errors.ts";
 
@@ -47,7 +47,7 @@ export interface DirectConnection {
   onconnectionstatechange: ((this: never, event: Event) => unknown) | null;
   onicegatheringstatechange: ((this: never, event: Event) => unknown) | null;
   createDataChannel(label: string, options: RTCDataChannelInit): DataChannel;
-  /** The offer or answer that is due. */
+  /** Sets the offer or answer that is next. */
   setLocalDescription(): Promise<void>;
   setRemoteDescription(description: { type: "offer" | "answer"; sdp: string }): Promise<void>;
   close(): void;
@@ -56,7 +56,7 @@ export interface DirectConnection {
 /** The part of RTCPeerConnectionIceErrorEvent that is used. */
 export type CandidateError = Pick<RTCPeerConnectionIceErrorEvent, "url" | "errorCode" | "errorText">;
 
-/** Parts of an HTTP request's time, in ms, as far as the browser tells (it tells of the page's own origin only). */
+/** Parts of an HTTP request's time, in ms; browsers have them for the page's own origin only. */
 export interface RequestTiming {
   readonly dnsMs: number;
   /** TCP and TLS; 0 on a connection that was open. */
@@ -74,18 +74,18 @@ export interface TextStorage {
   removeItem(key: string): void;
 }
 
-/** Locks shared by all pages of an origin and freed when the holding page ends. */
+/** Locks shared by all pages of an origin, and freed when the page that has them ends. */
 export interface SharedLocks {
-  /** A function that frees the lock, or null when another page holds it for longer than `waitMs`. */
+  /** Resolves to a function that frees the lock, or to null when another page has it for longer than `waitMs`. */
   acquire(name: string, waitMs: number): Promise<(() => void) | null>;
 }
 
-/** Everything from outside. */
+/** The environment of the library. */
 export interface Platform {
   readonly fetch: typeof fetch;
   /**
-   * `apart`: not bound to how the page was loaded. Firefox gathers no candidates at all in a page that was loaded over
-   * IPv6 once the device has lost its IPv6; in an empty frame it does.
+   * `apart` makes it independent of how the page was loaded. Firefox gathers no candidates in a page that was loaded over
+   * IPv6 once the device lost its IPv6 address; in an empty frame it does.
    */
   readonly createPeerConnection: (configuration: RTCConfiguration, apart: boolean) => PeerConnection;
   readonly createDirectConnection: (configuration: RTCConfiguration) => DirectConnection;
@@ -97,25 +97,25 @@ export interface Platform {
   readonly locks: SharedLocks | null;
   /** ms since the Unix epoch. */
   readonly now: () => number;
-  /** ms of a clock that never jumps, for durations. */
+  /** ms of a monotonic clock, for durations. */
   readonly clock: () => number;
   readonly setTimer: (callback: () => void, ms: number) => unknown;
   readonly clearTimer: (timer: unknown) => void;
   readonly randomBytes: (length: number) => Uint8Array;
-  /** Even in [0, 1). */
+  /** A random number, uniform in [0, 1). */
   readonly random: () => number;
-  /** Calls back when the network comes or changes; returns a function that stops that. */
+  /** Calls back when the network returns or changes; the returned function stops that. */
   readonly onNetworkChange: (callback: () => void) => () => void;
-  /** What kind of network there is, as `wifi`, where the browser tells; else empty. */
+  /** The kind of network, as `wifi`; empty when the browser does not say. */
   readonly networkKind: () => string;
   /** False when the browser knows that there is no network. */
   readonly online: () => boolean;
   /**
-   * Whether this side begins the DTLS handshake, for a round trip more. Firefox must: when the relay begins and ICE is
+   * Whether this side begins the DTLS handshake, which costs a round trip. Firefox must: when the relay begins and ICE is
    * restarted before that, its handshake fails.
    */
   readonly beginsHandshake: boolean;
-  /** Of the latest request to a URL. */
+  /** The timing of the latest request to a URL. */
   readonly requestTiming: (url: string) => RequestTiming | undefined;
 }
 
@@ -132,7 +132,7 @@ function webLocks(): SharedLocks | null {
             if (lock === null) return resolve(null);
             return new Promise<void>((free) => resolve(free));
           })
-          .catch(() => resolve(null)); // the wait was over
+          .catch(() => resolve(null)); // the wait timed out
       }),
   };
 }
@@ -159,7 +159,7 @@ function onNetworkChange(callback: () => void): () => void {
   if (typeof globalThis.addEventListener !== "function") return () => {};
   const connection = networkInformation();
   let kind = connection?.type;
-  // `change` also comes when only the guess of the bandwidth changed.
+  // `change` also comes when only the estimated bandwidth changed.
   const changed = (): void => {
     if (connection?.type === kind) return;
     kind = connection?.type;
@@ -177,7 +177,7 @@ function requestTiming(url: string): RequestTiming | undefined {
   const entry = globalThis.performance?.getEntriesByName?.(url, "resource").at(-1) as
     | PerformanceResourceTiming
     | undefined;
-  if (entry === undefined || entry.requestStart === 0) return undefined; // another origin's are hidden
+  if (entry === undefined || entry.requestStart === 0) return undefined; // the browser hides those of another origin
   return {
     dnsMs: entry.domainLookupEnd - entry.domainLookupStart,
     connectMs: entry.connectEnd - entry.connectStart,
@@ -187,7 +187,7 @@ function requestTiming(url: string): RequestTiming | undefined {
 
 let emptyFrame: HTMLIFrameElement | null = null;
 
-/** The class to make peer connections of: the page's, or that of an empty frame in it. */
+/** The class of peer connections: the page's, or that of an empty frame in it. */
 function peerConnectionClass(apart: boolean): typeof RTCPeerConnection {
   if (typeof RTCPeerConnection === "undefined") {
     throw new StreamChainError("no-webrtc", "this browser has no WebRTC");

@@ -1,6 +1,6 @@
-// The world's edge as a client without WebRTC meets it: an event stream, and messages by POST into the same stream.
+// The world's edge for clients without WebRTC: an event stream, and messages by POST into the same stream.
 
-import { fromHex, toHex } from "../../src/lib/bytes.ts";
+import { fromHex, toHex } from "../../src/lib/wire/bytes.ts";
 import { type Accepted, problem, type World } from "./world.ts";
 
 const AUTHOR = `0x${"a1".repeat(20)}`;
@@ -26,14 +26,14 @@ class EventResponse {
         this.#controller = controller;
         this.#signal?.addEventListener("abort", () => this.cut());
         this.#write("state", this.#seq, { epoch, stored: stored.length, anchored, final });
-        this.tell();
+        this.sendStored();
       },
     });
     return new Response(body, { headers: { "content-type": "text/event-stream" } });
   }
 
-  /** Tells what is stored and was not told. */
-  tell(): void {
+  /** Sends the stored messages that were not sent. */
+  sendStored(): void {
     for (; this.#seq < this.#world.stored.length; this.#seq++) {
       const { time, author, payload } = this.#world.stored[this.#seq] as World["stored"][number];
       const message = { seq: this.#seq, time, author: toHex(author), payload: toHex(payload) };
@@ -41,13 +41,13 @@ class EventResponse {
     }
   }
 
-  tellAnchor(first: number, count: number, state: string): void {
+  sendAnchor(first: number, count: number, state: string): void {
     const hash = `0x${"07".repeat(32)}`;
     const name = state === "anchored" ? "anchored" : state === "final" ? "final" : "reorg";
     this.#write(name, this.#seq, { kind: "anchored", first, count, root: hash, tx: hash, block: 12, state });
   }
 
-  /** The connection breaks, at any byte. */
+  /** Breaks the response. */
   cut(): void {
     if (this.#over) return;
     this.#over = true;
@@ -68,15 +68,15 @@ export class ByHttp {
   readonly responses = new Set<EventResponse>();
   /** Whether the edge serves it at all. */
   serves = false;
-  /** A relay holds the stream: what is posted is stored with its next commit. */
-  relayHolds = false;
-  /** What is posted is done, and the answer to it lost, so many times. */
+  /** A relay is the stream's leader: what is posted is stored with its next commit. */
+  hasLeader = false;
+  /** The number of next posts that are stored, but whose answer is lost. */
   lostAnswers = 0;
-  /** The edge no longer knows as what a repeated message was stored. */
+  /** The edge forgot the seqs of repeated messages. */
   forgetsSeqs = false;
   /** Every message that was posted, as `number:text`, repetitions included. */
   readonly posted: string[] = [];
-  /** What was posted and is not stored: it outlives relays. */
+  /** Posted messages that are not stored: they survive a change of relays. */
   #inbox: Accepted[] = [];
 
   constructor(world: World) {
@@ -107,30 +107,30 @@ export class ByHttp {
       const time = Math.floor(world.clock.now);
       this.#inbox.push({ time, author, producer, producerSeq, payload: payload.slice() });
     }
-    if (!this.relayHolds) world.commit();
+    if (!this.hasLeader) world.commit();
     const seq = world.stored.findIndex((one) => one.producer === producer && one.producerSeq === producerSeq);
     if (this.lostAnswers-- > 0) throw new TypeError("network");
     const body = { stored: seq >= 0, seq: seq < 0 || this.forgetsSeqs ? null : seq, author: AUTHOR };
     return Response.json(body, { status: seq < 0 ? 202 : 201 });
   }
 
-  /** The relay takes what waits, but for what it has; until that is stored another relay would take it as well. */
+  /** The relay fetches the posted messages that it does not have; another relay would too, until they are stored. */
   fetch(): void {
     for (const message of this.#inbox) {
       const { producer, producerSeq } = message;
       const all = [...this.#world.stored, ...this.#world.open];
       if (all.some((one) => one.producer === producer && one.producerSeq === producerSeq)) continue;
       this.#world.open.push(message);
-      this.#world.tellOpen();
+      this.#world.sendOpen();
     }
   }
 
-  /** All of it is stored. */
+  /** All posted messages are stored. */
   settled(): void {
     this.#inbox = [];
   }
 
-  /** Every response breaks. */
+  /** Breaks every response. */
   cut(): void {
     for (const response of [...this.responses]) response.cut();
   }

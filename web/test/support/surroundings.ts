@@ -1,4 +1,4 @@
-// A page's surroundings on a virtual clock: timers, storage, locks. Nothing here waits for real time.
+// The environment of a page on a virtual clock: timers, storage, locks. Nothing here waits for real time.
 
 import type { Platform, SharedLocks, TextStorage } from "../../src/lib/platform.ts";
 
@@ -75,23 +75,23 @@ export class MemoryStorage implements TextStorage {
 
 /** Locks of one origin, shared by the pages of a test. */
 export class MemoryLocks {
-  readonly held = new Set<string>();
+  readonly taken = new Set<string>();
 
   /** The locks as one page sees them; `freeAll` is what the browser does when the page ends. */
   page(): SharedLocks & { freeAll(): void } {
     const mine = new Set<string>();
     return {
       acquire: async (name) => {
-        if (this.held.has(name)) return null;
-        this.held.add(name);
+        if (this.taken.has(name)) return null;
+        this.taken.add(name);
         mine.add(name);
         return () => {
           mine.delete(name);
-          this.held.delete(name);
+          this.taken.delete(name);
         };
       },
       freeAll: () => {
-        for (const name of mine) this.held.delete(name);
+        for (const name of mine) this.taken.delete(name);
       },
     };
   }

@@ -1,10 +1,10 @@
-// A stand-in for edge and relay in one, over in-memory channels: it keeps the protocol's rules, and the test decides
-// when messages are committed, when relays die, and what goes wrong.
+// A fake edge and relay in one, over in-memory channels: it follows the protocol, and the test decides when messages are
+// committed, when relays stop, and what fails.
 
-import { type Bytes, concat, fromHex, toHex } from "../../src/lib/bytes.ts";
-import { type CborValue, encodeCbor } from "../../src/lib/cbor.ts";
-import { type ClientFrame, decodeClientMessage } from "../../src/lib/frames.ts";
 import type { DataChannel, PeerConnection, Platform } from "../../src/lib/platform.ts";
+import { type Bytes, concat, fromHex, toHex } from "../../src/lib/wire/bytes.ts";
+import { type CborValue, encodeCbor } from "../../src/lib/wire/cbor.ts";
+import { type ClientFrame, decodeClientMessage } from "../../src/lib/wire/frames.ts";
 import { ByHttp } from "./by-http.ts";
 import { MemoryLocks, MemoryStorage, testPlatform, VirtualClock } from "./surroundings.ts";
 
@@ -32,7 +32,7 @@ export class RelaySession {
   readonly peer: FakePeer;
   producer: string | null = null;
   subscribed = false;
-  /** The relay was started again: ICE goes on, but nobody knows the session. */
+  /** The relay was restarted: ICE works, but the relay does not have the session. */
   forgotten = false;
 
   constructor(world: World, peer: FakePeer, channel: FakeChannel) {
@@ -50,21 +50,21 @@ export class RelaySession {
     queueMicrotask(() => this.channel.deliver(bytes));
   }
 
-  /** The relay's process dies: the client sees the path break. */
-  die(): void {
+  /** The relay's process stops: the client loses the path. */
+  stop(): void {
     this.world.sessions.delete(this);
     this.peer.fail();
   }
 
   receive(frame: ClientFrame): void {
     this.world.received.push(frame);
-    if (frame.kind === "hello") this.world.greet(this, toHex(frame.producer));
+    if (frame.kind === "hello") this.world.welcome(this, toHex(frame.producer));
     if (frame.kind === "subscribe") this.world.subscribe(this, frame.from);
     if (frame.kind === "publish") this.world.accept(this, frame.producerSeq, frame.payload);
   }
 }
 
-/** The data channel as the client holds it. */
+/** The client's data channel. */
 export class FakeChannel implements DataChannel {
   binaryType: BinaryType = "arraybuffer";
   bufferedAmount = 0;
@@ -120,7 +120,7 @@ export class FakeChannel implements DataChannel {
   }
 }
 
-/** The peer connection as the client holds it. */
+/** The client's peer connection. */
 export class FakePeer implements PeerConnection {
   connectionState: RTCPeerConnectionState = "new";
   iceConnectionState: RTCIceConnectionState = "new";
@@ -133,12 +133,12 @@ export class FakePeer implements PeerConnection {
   readonly world: World;
   readonly apart: boolean;
   configuration: RTCConfiguration;
-  /** How often ICE began anew. */
+  /** Number of ICE restarts. */
   restarts = 0;
   /** Servers that candidates were gathered from. */
   #gathered: string[] = [];
   #local: RTCSessionDescriptionInit | null = null;
-  /** Offers made before the first answer: a browser names the section of each anew. */
+  /** Offers made before the first answer: a browser gives the section of each another name. */
   #offers = 0;
   #answered = false;
 
@@ -286,8 +286,8 @@ export class World {
   directWorks = true;
   /** The browser finds an address of the device for peer connections of the page; for those apart from it, always. */
   pageHasAddress = true;
-  /** The connections that the browser holds to the edge are dead: what goes over them is never answered. */
-  heldConnectionsDead = false;
+  /** The browser's open connections to the edge are dead: requests on them get no answer. */
+  openConnectionsDead = false;
   /** No request is ever answered. */
   edgeHangs = false;
   /** What the TURN server answers; null: it serves. */
@@ -296,10 +296,10 @@ export class World {
   sessionAnswers: (() => Response)[] = [];
   /** The relay keeps this many messages in memory for subscribers; older ones become a gap. */
   memory = Number.POSITIVE_INFINITY;
-  /** What the edge does for clients without WebRTC; nothing unless told. */
+  /** The edge's service for clients without WebRTC; off by default. */
   readonly byHttp = new ByHttp(this);
-  /** The relay greets at once; else the test does, by `greet`. */
-  greets = true;
+  /** The relay sends its welcome at once; else the test does, by `welcome`. */
+  welcomes = true;
 
   get head(): number {
     return this.stored.length + this.open.length;
@@ -330,9 +330,9 @@ export class World {
     return session;
   }
 
-  greet(session: RelaySession, producer: string): void {
+  welcome(session: RelaySession, producer: string): void {
     session.producer = producer;
-    if (!this.greets) return;
+    if (!this.welcomes) return;
     const last = this.stored.filter((message) => message.producer === producer).at(-1);
     const limits = new Map<string, CborValue>([["payload", 65_536]]);
     session.send([16, this.epoch, this.head, this.stored.length, last?.producerSeq ?? null, limits]);
@@ -368,15 +368,15 @@ export class World {
     }
     this.open.push({ time: Math.floor(this.clock.now), author: AUTHOR, producer, producerSeq, payload });
     session.send([18, producerSeq, this.head - 1]);
-    this.tellOpen();
+    this.sendOpen();
   }
 
-  /** Tells the latest message to whoever listens. */
-  tellOpen(): void {
+  /** Sends the latest message to the subscribers. */
+  sendOpen(): void {
     for (const session of this.sessions) if (session.subscribed) session.send(this.frame(this.head - 1));
   }
 
-  /** Somebody else publishes. */
+  /** Another client publishes. */
   say(...texts: string[]): void {
     for (const text of texts) {
       const payload = new TextEncoder().encode(text);
@@ -387,25 +387,25 @@ export class World {
         producerSeq: this.head,
         payload,
       });
-      this.tellOpen();
+      this.sendOpen();
     }
   }
 
-  /** Stores everything that was accepted and tells it. */
+  /** Stores everything that was accepted, and sends the committed mark. */
   commit(): void {
     this.byHttp.fetch();
     this.stored.push(...this.open.splice(0));
     this.byHttp.settled();
     for (const session of this.sessions) session.send([19, this.stored.length]);
-    for (const response of this.byHttp.responses) response.tell();
+    for (const response of this.byHttp.responses) response.sendStored();
   }
 
-  /** The relay dies with what it had not committed, and another one takes the stream over. */
+  /** The relay stops, and loses what it had not committed; another one becomes the stream's leader. */
   takeOver(): void {
     const orphans = [...this.sessions];
     this.open = [];
     this.epoch++;
-    for (const session of orphans) session.die();
+    for (const session of orphans) session.stop();
   }
 
   /** An anchor's event over everything that is stored and not anchored yet. */
@@ -413,14 +413,14 @@ export class World {
     const first = this.anchored;
     const count = this.stored.length - first;
     this.anchored = this.stored.length;
-    this.tellAnchor(first, count, 0);
+    this.sendAnchor(first, count, 0);
   }
 
-  tellAnchor(first: number, count: number, state: 0 | 1 | 2): void {
+  sendAnchor(first: number, count: number, state: 0 | 1 | 2): void {
     const hash = new Uint8Array(32).fill(7);
     for (const session of this.sessions) session.send([20, first, count, hash, hash, 12, state]);
     const name = ["anchored", "final", "reverted"][state] as string;
-    for (const response of this.byHttp.responses) response.tellAnchor(first, count, name);
+    for (const response of this.byHttp.responses) response.sendAnchor(first, count, name);
   }
 
   readonly fetch: typeof fetch = async (input, init) => {
@@ -428,7 +428,7 @@ export class World {
     const method = init?.method ?? "GET";
     this.requests.push(`${method} ${url.pathname}${url.search}`);
     if (!this.edgeAnswers) throw new TypeError("fetch failed");
-    if (this.edgeHangs || (this.heldConnectionsDead && init?.credentials !== "omit")) await aborted(init?.signal);
+    if (this.edgeHangs || (this.openConnectionsDead && init?.credentials !== "omit")) await aborted(init?.signal);
     if (url.pathname.endsWith("/sessions")) return this.sessionAnswers.shift()?.() ?? answerOffer();
     if (url.pathname.endsWith("/events")) return this.byHttp.events(url, new Headers(init?.headers), init?.signal);
     if (url.pathname.endsWith("/messages")) {
@@ -458,7 +458,7 @@ export class World {
   }
 }
 
-/** Rejects when the signal aborts, and never does anything else. */
+/** Rejects when the signal aborts; never resolves. */
 const aborted = (signal: AbortSignal | null | undefined): Promise<never> =>
   new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
 

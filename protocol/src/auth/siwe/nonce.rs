@@ -1,7 +1,7 @@
-//! The nonces of sign-ins: signed and dated by the edge, so that giving one out stores nothing. That each is used
-//! once by an account is kept by [`streamchain_edge_core::account`].
+//! The nonces of sign-ins: signed and dated by the edge, so that giving one out stores nothing. The Account object
+//! makes sure that an account uses each of them once.
 
-use crate::auth::mac;
+use crate::auth::keys::mac;
 use alloy_primitives::hex;
 use hmac::Mac;
 

@@ -1,7 +1,7 @@
 //! What a relay tells of its limits in `welcome`: a map with text keys, so that later versions can add some.
 
 use crate::limits::PAYLOAD_MAX_BYTES;
-use crate::wire::cbor::{CborError, Reader, Writer};
+use crate::util::cbor::{CborError, Reader, Writer};
 
 /// What a client needs to know of the relay's configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 //! is passed over; a known kind out of shape is an error, and the session that sent it is closed.
 
 use crate::ids::{Epoch, ProducerId, Seq};
-use crate::proof::AnchorState;
-use crate::wire::cbor::{CborError, Reader, Writer};
+use crate::proof::{AnchorRef, AnchorState};
+use crate::util::cbor::{CborError, Reader, Writer};
 use alloy_primitives::{Address, B256};
 use channel_limits::{read_limits, write_limits};
 
@@ -211,20 +211,7 @@ pub enum RelayFrame<'a> {
         committed: Seq,
     },
     /// `[20, first, count, root, tx, block, state]`
-    Anchored {
-        /// First seq of the run.
-        first: Seq,
-        /// Messages in the run.
-        count: u64,
-        /// The anchor's root.
-        root: B256,
-        /// The transaction that emitted it.
-        tx: B256,
-        /// Its block's number.
-        block: u64,
-        /// How sure it is.
-        state: AnchorState,
-    },
+    Anchored(AnchorRef),
     /// `[21, block, log_index, author, payload, tx, state]`: a transaction published this.
     Chain {
         /// The block's number.
@@ -318,14 +305,14 @@ impl<'a> RelayFrame<'a> {
                 .uint(producer_seq)
                 .uint_or_null(seq.map(|seq| seq.0)),
             Self::Committed { committed } => w.array(2).uint(kind::COMMITTED).uint(committed.0),
-            Self::Anchored {
+            Self::Anchored(AnchorRef {
                 first,
                 count,
                 root,
                 tx,
                 block,
                 state,
-            } => {
+            }) => {
                 w.array(7)
                     .uint(kind::ANCHORED)
                     .uint(first.0)
@@ -411,14 +398,14 @@ impl<'a> RelayFrame<'a> {
             kind::COMMITTED => Self::Committed {
                 committed: Seq(r.uint("committed")?),
             },
-            kind::ANCHORED => Self::Anchored {
+            kind::ANCHORED => Self::Anchored(AnchorRef {
                 first: Seq(r.uint("first")?),
                 count: r.uint("count")?,
                 root: B256::from(r.fixed::<32>("root")?),
                 tx: B256::from(r.fixed::<32>("tx")?),
                 block: r.uint("block")?,
                 state: anchor_state(r.uint("state")?)?,
-            },
+            }),
             kind::CHAIN => Self::Chain {
                 block: r.uint("block")?,
                 log_index: r.uint("log_index")?,

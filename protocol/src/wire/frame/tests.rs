@@ -84,14 +84,14 @@ fn relay_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
         ),
         (RelayFrame::Committed { committed: Seq(13) }, "82130d"),
         (
-            RelayFrame::Anchored {
+            RelayFrame::Anchored(AnchorRef {
                 first: Seq(0),
                 count: 13,
                 root,
                 tx,
                 block: 99,
                 state,
-            },
+            }),
             "8714000d582022222222222222222222222222222222222222222222222222222222222222225820333333333333333333333333333333333333333333333333333333333333333318\
              6301",
         ),

@@ -1,7 +1,7 @@
 //! What a stream's peers get: messages, marks, notices.
 
 use super::{Now, Shard};
-use crate::core::outlet::{Sent, encode};
+use crate::core::send_queue::{Sent, encode};
 use crate::core::session::{Phase, SessionKey};
 use crate::core::timers::Owner;
 use crate::core::withdrawals::{Whose, means};
@@ -17,14 +17,16 @@ impl Shard {
             return;
         };
         stream.queued = false;
-        let Some(held) = &mut stream.held else { return };
-        held.freshen();
-        let view = held.view();
+        let Some(leadership) = &mut stream.leadership else {
+            return;
+        };
+        leadership.freshen();
+        let view = leadership.view();
         for key in &stream.sessions {
             let Some(session) = self.sessions.get_mut(key) else {
                 continue;
             };
-            if session.phase != Phase::Connected || session.outlet.is_blocked() {
+            if session.phase != Phase::Connected || session.send_queue.is_blocked() {
                 continue;
             }
             if session.must_hold(now.instant) {
@@ -33,8 +35,8 @@ impl Shard {
                     .schedule(Owner::Session(*key), at, &mut session.scheduled);
                 continue;
             }
-            let (outlet, mut sink) = session.outlet_and_channel();
-            let sent = outlet.pump(&view, &mut sink);
+            let (send_queue, mut sink) = session.send_queue_and_channel();
+            let sent = send_queue.pump(&view, &mut sink);
             self.counters.deliveries += sent.messages;
             self.counters.messages_gapped += sent.gapped;
             if sent.wrote {
@@ -58,14 +60,14 @@ impl Shard {
             return false;
         }
         let closing = matches!(session.phase, Phase::Closing(_));
-        let held = self
+        let leadership = self
             .streams
             .get(&session.stream())
-            .and_then(|stream| stream.held.as_ref());
-        let (outlet, mut sink) = session.outlet_and_channel();
-        let sent: Sent = match held.filter(|_| !closing) {
-            Some(held) => outlet.pump(&held.view(), &mut sink),
-            None => outlet.flush(&mut sink),
+            .and_then(|stream| stream.leadership.as_ref());
+        let (send_queue, mut sink) = session.send_queue_and_channel();
+        let sent: Sent = match leadership.filter(|_| !closing) {
+            Some(leadership) => send_queue.pump(&leadership.view(), &mut sink),
+            None => send_queue.flush(&mut sink),
         };
         self.counters.deliveries += sent.messages;
         self.counters.messages_gapped += sent.gapped;
@@ -116,7 +118,7 @@ impl Shard {
         };
         for key in &stream.sessions {
             if let Some(session) = self.sessions.get_mut(key) {
-                session.outlet.notice(end, frame.clone());
+                session.send_queue.notice(end, frame.clone());
             }
         }
         self.queue_stream(id);
@@ -149,24 +151,7 @@ impl Shard {
 /// The frame for a notice, and the end of the run of messages it is about.
 fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
     Some(match event {
-        NoticeEvent::Anchored {
-            first,
-            count,
-            root,
-            tx,
-            block,
-            state,
-        } => {
-            let frame = RelayFrame::Anchored {
-                first: *first,
-                count: *count,
-                root: *root,
-                tx: *tx,
-                block: *block,
-                state: *state,
-            };
-            (Seq(first.0.saturating_add(*count)), encode(&frame).into())
-        }
+        NoticeEvent::Anchored(anchor) => (anchor.end(), encode(&RelayFrame::Anchored(*anchor)).into()),
         NoticeEvent::Chain {
             block,
             log_index,

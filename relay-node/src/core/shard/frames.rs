@@ -2,9 +2,9 @@
 
 use super::{Now, Shard};
 use crate::core::counters::ErrorCounts;
-use crate::core::limits::{LOG_MAX_MESSAGES, SUBSCRIBE_FRAMES};
-use crate::core::outlet::Overflow;
+use crate::core::limits::{MAX_REPLAY_MESSAGES, SUBSCRIBE_FRAMES};
 use crate::core::rates::{Cost, Verdict};
+use crate::core::send_queue::Overflow;
 use crate::core::session::{Hello, Session, SessionKey};
 use crate::core::stream::{Publish, Published};
 use streamchain_protocol::ids::{ProducerId, Seq};
@@ -17,7 +17,7 @@ enum Outcome {
     /// The session goes on.
     Fine,
     /// The session goes on, and is told.
-    Complain(ErrorCode, String),
+    Refuse(ErrorCode, String),
     /// The session goes on, and is told to wait this many milliseconds.
     Slow(u64),
 }
@@ -26,7 +26,7 @@ impl ErrorCounts {
     fn count_outcome(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Fine => {}
-            Outcome::Complain(code, _) => self.count(*code),
+            Outcome::Refuse(code, _) => self.count(*code),
             Outcome::Slow(_) => self.count(ErrorCode::RateLimited),
         }
     }
@@ -71,8 +71,8 @@ impl Shard {
             self.errors.count_outcome(&outcome);
             let told = match &outcome {
                 Outcome::Fine => continue,
-                Outcome::Complain(code, text) => session.outlet.send(&RelayFrame::error(*code, text)),
-                Outcome::Slow(wait_ms) => session.outlet.send(&slow_down(*wait_ms)),
+                Outcome::Refuse(code, text) => session.send_queue.send(&RelayFrame::error(*code, text)),
+                Outcome::Slow(wait_ms) => session.send_queue.send(&slow_down(*wait_ms)),
             };
             if told.is_err() {
                 self.remove(key, now);
@@ -128,7 +128,7 @@ impl Shard {
             return Outcome::Fine;
         };
         if session.hello.is_some() {
-            return Outcome::Complain(ErrorCode::Unexpected, "hello was said before".into());
+            return Outcome::Refuse(ErrorCode::Unexpected, "hello was said before".into());
         }
         session.hello = Some(Hello {
             producer,
@@ -163,12 +163,16 @@ impl Shard {
             return;
         };
         let id = session.stream();
-        let Some(held) = self.streams.get_mut(&id).and_then(|stream| stream.held.as_mut()) else {
+        let Some(leadership) = self
+            .streams
+            .get_mut(&id)
+            .and_then(|stream| stream.leadership.as_mut())
+        else {
             return;
         };
         let stored = match session.token.rights.publish {
             false => None,
-            true => match held.producers.join(hello.producer) {
+            true => match leadership.producers.join(hello.producer) {
                 Some(stored) => stored,
                 None => return self.look_up(id, hello.producer),
             },
@@ -180,25 +184,25 @@ impl Shard {
         let limits = ChannelLimits {
             payload: PAYLOAD_MAX_BYTES as u64,
             batch_ms: self.commit_interval.as_millis() as u64,
-            buffer: LOG_MAX_MESSAGES as u64,
+            buffer: MAX_REPLAY_MESSAGES as u64,
             messages_per_s: u64::from(self.rates.session.messages_per_s),
             bytes_per_s: u64::from(self.rates.session.bytes_per_s),
         };
-        let committed = held.backlog.committed();
-        let head = held.log.end();
+        let committed = leadership.backlog.committed();
+        let head = leadership.replay.end();
         let welcome = RelayFrame::Welcome {
-            epoch: held.epoch,
+            epoch: leadership.epoch,
             head,
             committed,
             stored,
             limits,
         };
         let early = session.take_early();
-        if session.outlet.welcome(&welcome, committed).is_err() {
+        if session.send_queue.welcome(&welcome, committed).is_err() {
             return self.remove(key, now);
         }
-        for (number, payload) in early {
-            let outcome = self.publish(key, number, &payload, now);
+        for (producer_seq, payload) in early {
+            let outcome = self.publish(key, producer_seq, &payload, now);
             let Some(session) = self.sessions.get_mut(&key) else {
                 return;
             };
@@ -206,8 +210,8 @@ impl Shard {
             // Too much for one that reads nothing is found again at its next frame.
             let _ = match outcome {
                 Outcome::Fine => Ok(()),
-                Outcome::Complain(code, text) => session.outlet.send(&RelayFrame::error(code, &text)),
-                Outcome::Slow(wait_ms) => session.outlet.send(&slow_down(wait_ms)),
+                Outcome::Refuse(code, text) => session.send_queue.send(&RelayFrame::error(code, &text)),
+                Outcome::Slow(wait_ms) => session.send_queue.send(&slow_down(wait_ms)),
             };
         }
     }
@@ -217,92 +221,113 @@ impl Shard {
             return Outcome::Fine;
         };
         if !session.token.rights.subscribe {
-            return Outcome::Complain(ErrorCode::NotAllowed, "this session may not subscribe".into());
+            return Outcome::Refuse(ErrorCode::NotAllowed, "this session may not subscribe".into());
         }
-        let held = self
+        let leadership = self
             .streams
             .get(&session.stream())
-            .and_then(|stream| stream.held.as_ref());
-        match held {
-            Some(held) => session.outlet.subscribe(from.unwrap_or(held.log.end())),
+            .and_then(|stream| stream.leadership.as_ref());
+        match leadership {
+            Some(leadership) => session
+                .send_queue
+                .subscribe(from.unwrap_or(leadership.replay.end())),
             None => session.wanted = Some(from),
         }
         Outcome::Fine
     }
 
-    fn publish(&mut self, key: SessionKey, number: u64, payload: &[u8], now: Now) -> Outcome {
-        let outcome = self.try_publish(key, number, payload, now);
+    fn publish(&mut self, key: SessionKey, producer_seq: u64, payload: &[u8], now: Now) -> Outcome {
+        let outcome = self.try_publish(key, producer_seq, payload, now);
         if !matches!(outcome, Outcome::Fine) {
             self.counters.messages_refused += 1;
         }
         outcome
     }
 
-    fn try_publish(&mut self, key: SessionKey, number: u64, payload: &[u8], now: Now) -> Outcome {
+    fn try_publish(&mut self, key: SessionKey, producer_seq: u64, payload: &[u8], now: Now) -> Outcome {
         let takes_messages = self.takes_messages();
         let Some(session) = self.sessions.get_mut(&key) else {
             return Outcome::Fine;
         };
         if !session.token.rights.publish {
-            return Outcome::Complain(ErrorCode::NotAllowed, "this session may not publish".into());
+            return Outcome::Refuse(ErrorCode::NotAllowed, "this session may not publish".into());
         }
         let Some(hello) = session.hello else {
-            return Outcome::Complain(ErrorCode::Unexpected, "publish before hello".into());
+            return Outcome::Refuse(ErrorCode::Unexpected, "publish before hello".into());
         };
         if payload.len() > PAYLOAD_MAX_BYTES {
             let text = format!("{} bytes: at most {PAYLOAD_MAX_BYTES}", payload.len());
-            return Outcome::Complain(ErrorCode::TooLarge, text);
+            return Outcome::Refuse(ErrorCode::TooLarge, text);
         }
-        if session.refused_from.is_some_and(|from| number > from) {
+        if session.refused_from.is_some_and(|from| producer_seq > from) {
             self.counters.messages_refused += 1;
             return Outcome::Fine;
         }
         if !takes_messages {
             // Not told to go yet: the edge, which does not know, would send it back here.
-            return refuse(session, number, ErrorCode::Overloaded, leaving_text(number));
+            return refuse(
+                session,
+                producer_seq,
+                ErrorCode::Overloaded,
+                leaving_text(producer_seq),
+            );
         }
         if !hello.welcomed {
-            return match session.keep_early(number, payload) {
+            return match session.keep_early(producer_seq, payload) {
                 true => Outcome::Fine,
-                false => refuse(session, number, ErrorCode::Overloaded, early_text(number)),
+                false => refuse(
+                    session,
+                    producer_seq,
+                    ErrorCode::Overloaded,
+                    early_text(producer_seq),
+                ),
             };
         }
-        let room = self.unstored_bytes + payload.len() <= self.memory.unstored_bytes;
+        let room = self.uncommitted_bytes + payload.len() <= self.memory.uncommitted_bytes;
         let id = session.stream();
-        let held = self.streams.get_mut(&id).and_then(|stream| stream.held.as_mut());
+        let leadership = self
+            .streams
+            .get_mut(&id)
+            .and_then(|stream| stream.leadership.as_mut());
         let publish = Publish {
             author: session.token.author,
             producer: hello.producer,
-            number,
+            producer_seq,
             payload,
         };
         let rate = self.rates.stream;
-        let published = held.and_then(|held| held.publish(publish, room, rate, now.instant, now.unix_ms));
+        let published = leadership
+            .and_then(|leadership| leadership.publish(publish, room, rate, now.instant, now.unix_ms));
         match published {
             Some(Published::Accepted(seq)) => {
                 session.refused_from = None;
-                self.unstored_bytes += payload.len();
+                self.uncommitted_bytes += payload.len();
                 self.counters.messages_accepted += 1;
                 self.counters.payload_bytes_accepted += payload.len() as u64;
-                let answered = accepted(session, number, Some(seq));
+                let answered = accepted(session, producer_seq, Some(seq));
                 self.queue_stream(id);
                 self.end_on_overflow(key, answered, now)
             }
             Some(Published::Duplicate(seq)) => {
                 self.counters.messages_duplicate += 1;
-                let answered = accepted(session, number, seq);
+                let answered = accepted(session, producer_seq, seq);
                 self.end_on_overflow(key, answered, now)
             }
             Some(Published::Ahead(next)) => refuse(
                 session,
                 next,
                 ErrorCode::ProducerGap,
-                format!("expected number {next}, got {number}"),
+                format!("expected producer_seq {next}, got {producer_seq}"),
             ),
-            Some(Published::Overloaded) => refuse(session, number, ErrorCode::Overloaded, full_text(number)),
+            Some(Published::Overloaded) => refuse(
+                session,
+                producer_seq,
+                ErrorCode::Overloaded,
+                full_text(producer_seq),
+            ),
             Some(Published::TooFast(wait_ms)) => {
                 self.counters.frames_limited += 1;
-                session.refused_from = Some(number);
+                session.refused_from = Some(producer_seq);
                 session.gate.silence(wait_ms, now.instant);
                 Outcome::Slow(wait_ms)
             }
@@ -331,25 +356,27 @@ fn slow_down(wait_ms: u64) -> RelayFrame<'static> {
 }
 
 fn accepted(session: &mut Session, producer_seq: u64, seq: Option<Seq>) -> Result<(), Overflow> {
-    session.outlet.send(&RelayFrame::Accepted { producer_seq, seq })
+    session
+        .send_queue
+        .send(&RelayFrame::Accepted { producer_seq, seq })
 }
 
 /// Refuses a message once: those behind it are passed over until it comes again.
 fn refuse(session: &mut Session, from: u64, code: ErrorCode, text: String) -> Outcome {
     session.refused_from = Some(from);
-    Outcome::Complain(code, text)
+    Outcome::Refuse(code, text)
 }
 
-fn full_text(number: u64) -> String {
-    format!("too many messages are not stored yet: send {number} and what follows again later")
+fn full_text(producer_seq: u64) -> String {
+    format!("too many messages are not committed yet: send {producer_seq} and those after it again later")
 }
 
-fn leaving_text(number: u64) -> String {
-    format!("this relay is going down: {number} and what follows is taken by the next one")
+fn leaving_text(producer_seq: u64) -> String {
+    format!("this relay is shutting down: the next relay takes {producer_seq} and those after it")
 }
 
-fn early_text(number: u64) -> String {
-    format!("too many messages before welcome: send {number} and what follows after it")
+fn early_text(producer_seq: u64) -> String {
+    format!("too many messages before welcome: send {producer_seq} and those after it again after welcome")
 }
 
 fn text_message() -> CborError {

@@ -4,9 +4,9 @@
 //! by its number, and what there was no room for is fetched again at the next reminder.
 
 use super::{Command, Now, Shard};
-use crate::core::limits::STREAMS_MAX;
+use crate::core::edge_requests::{EdgeError, Request};
+use crate::core::limits::MAX_STREAMS;
 use crate::core::stream::{Publish, Published};
-use crate::core::uplink::{Request, UplinkError};
 use streamchain_protocol::ids::{Epoch, ShortId};
 use streamchain_protocol::wire::Record;
 
@@ -14,7 +14,7 @@ impl Shard {
     /// Fetches what waits at the edge, unless that is being done. A stream that nobody listens to is taken up.
     pub(super) fn fetch(&mut self, id: ShortId, now: Now) {
         let is_known = self.streams.contains_key(&id);
-        if !self.takes_messages() || (!is_known && self.streams.len() >= STREAMS_MAX) {
+        if !self.takes_messages() || (!is_known && self.streams.len() >= MAX_STREAMS) {
             return;
         }
         let stream = self.ask_for_stream(id);
@@ -23,24 +23,28 @@ impl Shard {
             return self.schedule_stream(id);
         }
         let ticket = stream.ticket;
-        let Some(held) = &mut stream.held else {
+        let Some(leadership) = &mut stream.leadership else {
             return; // the answer to the take-up says whether any wait
         };
-        if held.is_fetching || held.fetched > held.backlog.committed() {
+        if leadership.is_fetching || leadership.fetched > leadership.backlog.committed() {
             return;
         }
-        held.is_fetching = true;
-        let epoch = held.epoch;
+        leadership.is_fetching = true;
+        let epoch = leadership.epoch;
         self.commands
             .push_back(Command::Ask(ticket, Request::Inbox { epoch }));
     }
 
-    pub(super) fn fetched(&mut self, id: ShortId, result: Result<Vec<Record>, UplinkError>, now: Now) {
+    pub(super) fn fetched(&mut self, id: ShortId, result: Result<Vec<Record>, EdgeError>, now: Now) {
         let takes_messages = self.takes_messages();
-        let Some(held) = self.streams.get_mut(&id).and_then(|stream| stream.held.as_mut()) else {
+        let Some(leadership) = self
+            .streams
+            .get_mut(&id)
+            .and_then(|stream| stream.leadership.as_mut())
+        else {
             return;
         };
-        held.is_fetching = false;
+        leadership.is_fetching = false;
         let records = match result {
             Ok(records) if takes_messages => records,
             Ok(_) => return,
@@ -48,24 +52,25 @@ impl Shard {
                 self.counters.uplink_retries += 1;
                 return; // reminded of them within seconds
             }
-            Err(error) => return self.let_go(id, error, now),
+            Err(error) => return self.lose(id, error, now),
         };
-        held.producers.trim(held.backlog.committed());
+        leadership.producers.trim(leadership.backlog.committed());
         for record in records {
-            let (producer, number, bytes) = (record.producer, record.producer_seq, record.payload.len());
+            let (producer, producer_seq, bytes) =
+                (record.producer, record.producer_seq, record.payload.len());
             // The first of a producer that waits follows the last that is stored.
-            held.producers.learn(producer, number.checked_sub(1));
+            leadership.producers.learn(producer, producer_seq.checked_sub(1));
             let publish = Publish {
                 author: record.author,
                 producer,
-                number,
+                producer_seq,
                 payload: &record.payload,
             };
-            let room = self.unstored_bytes + bytes <= self.memory.unstored_bytes;
-            match held.publish(publish, room, self.rates.stream, now.instant, now.unix_ms) {
+            let room = self.uncommitted_bytes + bytes <= self.memory.uncommitted_bytes;
+            match leadership.publish(publish, room, self.rates.stream, now.instant, now.unix_ms) {
                 Some(Published::Accepted(seq)) => {
-                    held.fetched = seq.next();
-                    self.unstored_bytes += bytes;
+                    leadership.fetched = seq.next();
+                    self.uncommitted_bytes += bytes;
                     self.counters.messages_accepted += 1;
                 }
                 Some(Published::Duplicate(_)) => {}
@@ -82,16 +87,17 @@ impl Shard {
         let Some(stream) = self.streams.remove(&id) else {
             return;
         };
-        if let Some(held) = &stream.held {
-            self.commands.push_back(released(&stream.ticket, held.epoch));
+        if let Some(leadership) = &stream.leadership {
+            self.commands
+                .push_back(released(&stream.ticket, leadership.epoch));
             // Should it be taken up again before the edge hears of this, then under another epoch.
-            if self.disputed.len() < STREAMS_MAX {
+            if self.disputed.len() < MAX_STREAMS {
                 self.disputed.insert(id);
             }
         }
     }
 }
 
-fn released(ticket: &crate::core::uplink::Ticket, epoch: Epoch) -> Command {
+fn released(ticket: &crate::core::edge_requests::Ticket, epoch: Epoch) -> Command {
     Command::Ask(*ticket, Request::Release { epoch })
 }

@@ -44,9 +44,9 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(&key) else {
             return false;
         };
-        let has_room = session.outlet.is_blocked() && session.buffered() <= SEND_BUFFER_LOW_BYTES;
+        let has_room = session.send_queue.is_blocked() && session.buffered() <= SEND_BUFFER_LOW_BYTES;
         if has_room {
-            session.outlet.unblock();
+            session.send_queue.unblock();
         }
         let wanted = std::mem::take(&mut session.wants_pump) || session.held_until.is_some();
         (has_room || wanted) && self.pump(key, now)
@@ -63,7 +63,7 @@ impl Shard {
             self.commands.push_back(Command::Transmit(opening));
         }
         if matches!(session.phase, Phase::Closing(_))
-            && session.outlet.is_flushed()
+            && session.send_queue.is_flushed()
             && session.buffered() == 0
         {
             return self.hang_up(key, now);
@@ -164,7 +164,7 @@ impl Shard {
         }
         self.errors.count(code);
         // One that already has more than it reads gets no word.
-        let _ = session.outlet.send(&RelayFrame::error(code, text));
+        let _ = session.send_queue.send(&RelayFrame::error(code, text));
         session.begin_close(now.instant);
         self.leave_stream(key, now);
         self.pump(key, now);
@@ -220,13 +220,14 @@ impl Shard {
 
     /// Whether everything that was accepted is stored.
     pub fn is_shipped(&self) -> bool {
-        self.streams.values().all(|stream| stream.unstored() == 0)
+        self.streams.values().all(|stream| stream.uncommitted() == 0)
     }
 
     /// The streams with messages that are not stored, and how many.
     pub fn unshipped(&self) -> Vec<(ShortId, u64)> {
-        let held = self.streams.values().filter(|stream| stream.unstored() > 0);
-        held.map(|stream: &Stream| (stream.ticket.stream, stream.unstored()))
+        let leadership = self.streams.values().filter(|stream| stream.uncommitted() > 0);
+        leadership
+            .map(|stream: &Stream| (stream.ticket.stream, stream.uncommitted()))
             .collect()
     }
 

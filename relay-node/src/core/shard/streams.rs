@@ -1,12 +1,12 @@
 //! Streams: taken up, committed, let go.
 
 use super::{Command, Now, Shard};
-use crate::core::limits::{STREAM_IDLE, STREAMS_MAX};
+use crate::core::edge_requests::{EdgeError, Request, Ticket};
+use crate::core::limits::{MAX_STREAMS, STREAM_IDLE};
 use crate::core::retry::Retry;
 use crate::core::session::SessionKey;
-use crate::core::stream::{Held, Stream};
+use crate::core::stream::{Leadership, Stream};
 use crate::core::timers::Owner;
-use crate::core::uplink::{Request, Ticket, UplinkError};
 use std::time::Instant;
 use streamchain_protocol::ids::{Incarnation, ProducerId, ShortId};
 use streamchain_protocol::wire::frame::ErrorCode;
@@ -25,10 +25,10 @@ impl Shard {
         match self.streams.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                self.next_number += 1;
+                self.next_key += 1;
                 let ticket = Ticket {
                     stream: id,
-                    number: self.next_number,
+                    generation: self.next_key,
                 };
                 let mut stream = Stream::new(ticket);
                 if self.disputed.remove(&id) {
@@ -56,10 +56,10 @@ impl Shard {
         if stream.sessions.len() == before {
             return;
         }
-        if let (Some(hello), Some(held)) = (session.hello, &mut stream.held)
+        if let (Some(hello), Some(leadership)) = (session.hello, &mut stream.leadership)
             && hello.welcomed
         {
-            held.producers.leave(hello.producer);
+            leadership.producers.leave(hello.producer);
         }
         if stream.sessions.is_empty() {
             stream.idle_since = Some(now.instant);
@@ -86,7 +86,7 @@ impl Shard {
         let idle = stream
             .idle_since
             .is_some_and(|since| since + STREAM_IDLE <= now.instant);
-        if idle && stream.unstored() == 0 {
+        if idle && stream.uncommitted() == 0 {
             return self.release(id);
         }
         let ticket = stream.ticket;
@@ -96,9 +96,9 @@ impl Shard {
                 Request::AcquireEpoch { fresh: stream.fresh },
             ));
         }
-        if let Some(held) = &mut stream.held {
-            let epoch = held.epoch;
-            for (producer, retry) in &mut held.lookups {
+        if let Some(leadership) = &mut stream.leadership {
+            let epoch = leadership.epoch;
+            for (producer, retry) in &mut leadership.lookups {
                 if retry.is_due(now.instant) {
                     let request = Request::Producer {
                         epoch,
@@ -107,8 +107,8 @@ impl Shard {
                     self.commands.push_back(Command::Ask(ticket, request));
                 }
             }
-            if held.batch_retry.is_due(now.instant)
-                && let Some(body) = held.backlog.under_way()
+            if leadership.batch_retry.is_due(now.instant)
+                && let Some(body) = leadership.backlog.under_way()
             {
                 self.commands
                     .push_back(Command::Ask(ticket, Request::Batch { body }));
@@ -124,10 +124,12 @@ impl Shard {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let Some(held) = &mut stream.held else { return };
-        if let Some(body) = held.backlog.close_batch(held.epoch, due_by) {
-            held.batch_retry = Retry::default();
-            held.batch_closed = Some(now.instant);
+        let Some(leadership) = &mut stream.leadership else {
+            return;
+        };
+        if let Some(body) = leadership.backlog.close_batch(leadership.epoch, due_by) {
+            leadership.batch_retry = Retry::default();
+            leadership.batch_closed = Some(now.instant);
             self.commands
                 .push_back(Command::Ask(stream.ticket, Request::Batch { body }));
         }
@@ -137,26 +139,28 @@ impl Shard {
     /// them to others. Those with messages to store would find out by themselves; one that is only listened to
     /// would go on for ever with nothing to hear.
     pub fn confirm_streams(&mut self) {
-        for stream in self.streams.values().filter(|stream| stream.held.is_some()) {
+        for stream in self.streams.values().filter(|stream| stream.leadership.is_some()) {
             let request = Request::AcquireEpoch { fresh: stream.fresh };
             self.commands.push_back(Command::Ask(stream.ticket, request));
         }
     }
 
-    pub(super) fn acquired(&mut self, id: ShortId, result: Result<EpochGrant, UplinkError>, now: Now) {
-        let (interval, log_max_bytes) = (self.commit_interval, self.memory.log_bytes);
+    pub(super) fn acquired(&mut self, id: ShortId, result: Result<EpochGrant, EdgeError>, now: Now) {
+        let (interval, max_replay_bytes) = (self.commit_interval, self.memory.replay_bytes);
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let held = stream.held.as_ref().map(|held| held.epoch);
+        let leadership = stream.leadership.as_ref().map(|leadership| leadership.epoch);
         match result {
-            Ok(taken) if taken.stream.short() == id && held.is_some_and(|epoch| epoch != taken.epoch) => {
+            Ok(taken)
+                if taken.stream.short() == id && leadership.is_some_and(|epoch| epoch != taken.epoch) =>
+            {
                 let reason = format!("it was elsewhere meanwhile; its epoch is {} now", taken.epoch);
-                self.let_go(id, UplinkError::Moved(reason), now);
+                self.lose(id, EdgeError::NotLeader(reason), now);
             }
-            Ok(taken) if taken.stream.short() == id && held.is_some() => {}
+            Ok(taken) if taken.stream.short() == id && leadership.is_some() => {}
             Ok(taken) if taken.stream.short() == id => {
-                stream.hold(&taken, interval, log_max_bytes, now.instant);
+                stream.hold(&taken, interval, max_replay_bytes, now.instant);
                 let waiting = taken.waiting;
                 for key in stream.sessions.clone() {
                     self.stream_is_there(key, now);
@@ -165,9 +169,9 @@ impl Shard {
                     self.fetch(id, now);
                 }
             }
-            Ok(_) => self.let_go(
+            Ok(_) => self.lose(
                 id,
-                UplinkError::Refused("the answer is about another stream".into()),
+                EdgeError::Refused("the answer is about another stream".into()),
                 now,
             ),
             Err(error) if error.is_passing() => {
@@ -175,7 +179,7 @@ impl Shard {
                 self.counters.uplink_retries += 1;
                 self.schedule_stream(id);
             }
-            Err(error) => self.let_go(id, error, now),
+            Err(error) => self.lose(id, error, now),
         }
     }
 
@@ -184,11 +188,13 @@ impl Shard {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let Some(held) = &mut stream.held else { return };
-        if let std::collections::hash_map::Entry::Vacant(entry) = held.lookups.entry(producer) {
+        let Some(leadership) = &mut stream.leadership else {
+            return;
+        };
+        if let std::collections::hash_map::Entry::Vacant(entry) = leadership.lookups.entry(producer) {
             entry.insert(Retry::default());
             let request = Request::Producer {
-                epoch: held.epoch,
+                epoch: leadership.epoch,
                 producer,
             };
             self.commands.push_back(Command::Ask(stream.ticket, request));
@@ -199,39 +205,43 @@ impl Shard {
         &mut self,
         id: ShortId,
         producer: ProducerId,
-        result: Result<ProducerState, UplinkError>,
+        result: Result<ProducerState, EdgeError>,
         now: Now,
     ) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let Some(held) = &mut stream.held else { return };
+        let Some(leadership) = &mut stream.leadership else {
+            return;
+        };
         match result {
             Ok(state) => {
-                held.lookups.remove(&producer);
-                held.producers.trim(held.backlog.committed());
-                held.producers.learn(producer, state.stored);
+                leadership.lookups.remove(&producer);
+                leadership.producers.trim(leadership.backlog.committed());
+                leadership.producers.learn(producer, state.stored);
                 for key in stream.sessions.clone() {
                     self.stream_is_there(key, now);
                 }
             }
             Err(error) if error.is_passing() => {
-                if let Some(retry) = held.lookups.get_mut(&producer) {
+                if let Some(retry) = leadership.lookups.get_mut(&producer) {
                     retry.fail(now.instant, &mut self.jitter);
                     self.counters.uplink_retries += 1;
                 }
                 self.schedule_stream(id);
             }
-            Err(error) => self.let_go(id, error, now),
+            Err(error) => self.lose(id, error, now),
         }
     }
 
-    pub(super) fn batch_answered(&mut self, id: ShortId, result: Result<Committed, UplinkError>, now: Now) {
+    pub(super) fn batch_answered(&mut self, id: ShortId, result: Result<Committed, EdgeError>, now: Now) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let Some(held) = &mut stream.held else { return };
-        let closed = held.batch_closed;
+        let Some(leadership) = &mut stream.leadership else {
+            return;
+        };
+        let closed = leadership.batch_closed;
         match result {
             Ok(Committed { committed, waiting }) => match self.confirm(id, committed) {
                 true => {
@@ -248,52 +258,58 @@ impl Shard {
                 }
                 false => {
                     let error =
-                        UplinkError::Refused(format!("the edge stored up to {committed}, not the batch"));
-                    self.let_go(id, error, now);
+                        EdgeError::Refused(format!("the edge stored up to {committed}, not the batch"));
+                    self.lose(id, error, now);
                 }
             },
             Err(error) if error.is_passing() => {
-                held.batch_retry.fail(now.instant, &mut self.jitter);
+                leadership.batch_retry.fail(now.instant, &mut self.jitter);
                 self.counters.uplink_retries += 1;
                 self.schedule_stream(id);
             }
-            Err(error) => self.let_go(id, error, now),
+            Err(error) => self.lose(id, error, now),
         }
     }
 
     fn confirm(&mut self, id: ShortId, committed: streamchain_protocol::ids::Seq) -> bool {
-        let Some(Held {
+        let Some(Leadership {
             backlog, producers, ..
-        }) = self.streams.get_mut(&id).and_then(|stream| stream.held.as_mut())
+        }) = self
+            .streams
+            .get_mut(&id)
+            .and_then(|stream| stream.leadership.as_mut())
         else {
             return false;
         };
         let before = backlog.bytes();
-        let Some(numbers) = backlog.confirm(committed) else {
+        let Some(producer_seqs) = backlog.confirm(committed) else {
             return false;
         };
-        self.unstored_bytes -= before - backlog.bytes();
+        self.uncommitted_bytes -= before - backlog.bytes();
         self.counters.batches_stored += 1;
-        self.counters.messages_stored += numbers.len() as u64;
-        numbers
+        self.counters.messages_stored += producer_seqs.len() as u64;
+        producer_seqs
             .into_iter()
-            .for_each(|(producer, number)| producers.stored(producer, number));
+            .for_each(|(producer, producer_seq)| producers.stored(producer, producer_seq));
         true
     }
 
     /// Forgets a stream that is not ours (any more): its sessions are told to connect again.
-    pub(super) fn let_go(&mut self, id: ShortId, error: UplinkError, now: Now) {
+    pub(super) fn lose(&mut self, id: ShortId, error: EdgeError, now: Now) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
         self.counters.streams_lost += 1;
         // Elsewhere the next epoch is another anyway.
-        if matches!(error, UplinkError::Refused(_)) && self.disputed.len() < STREAMS_MAX {
+        if matches!(error, EdgeError::Refused(_)) && self.disputed.len() < MAX_STREAMS {
             self.disputed.insert(id);
         }
         self.commands.push_back(Command::StreamLost(id, error));
-        let lost = stream.held.take().map_or(0, |held| held.backlog.bytes());
-        self.unstored_bytes -= lost;
+        let lost = stream
+            .leadership
+            .take()
+            .map_or(0, |leadership| leadership.backlog.bytes());
+        self.uncommitted_bytes -= lost;
         for key in stream.sessions.clone() {
             self.close_with(
                 key,

@@ -1,0 +1,113 @@
+//! `relay-node rebuild`: has the edge make its anchors anew, from its stored segments and the chain alone.
+//!
+//! What always holds: nothing that is stored is touched; what goes (the tables of anchors and chain events) is only
+//! what the chain's events say, and the edge reads them again from the contract's first block.
+
+use clap::Args;
+use reqwest::{Client, RequestBuilder};
+use serde_json::Value;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use streamchain_protocol::Address;
+use streamchain_protocol::auth::AccessClaims;
+use streamchain_protocol::auth::MasterSecret;
+
+/// What the help text of the command ends with.
+pub(crate) const REBUILD_EXAMPLES: &str = "\
+EXAMPLE
+    MASTER_SECRET=… relay-node rebuild --edge https://streamchain.example
+
+For an edge whose tables of anchors or chain events were lost or damaged. It empties them and reads the contract's
+events anew, from CONTRACT_BLOCK on; stored messages and segments are not touched. Receipts are missing until it is
+done, and equal those from before. The edge refuses while it does not reach the chain. Check with relay-node audit.";
+
+/// `relay-node rebuild`
+#[derive(Debug, Args)]
+pub(crate) struct RebuildArgs {
+    /// The edge's URL
+    #[arg(long, env = "STREAMCHAIN_EDGE", value_name = "URL")]
+    pub edge: String,
+    /// The edge's MASTER_SECRET, 64 hexadecimal digits: only the operator may do this
+    #[arg(long, env = "MASTER_SECRET", hide_env_values = true)]
+    pub master: String,
+}
+
+/// How long the edge may take for one answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Life of the access token that is made for this one request, seconds: clocks may differ a little.
+const TOKEN_LIFE_S: u64 = 300;
+/// How often the edge is asked how far it is.
+const POLL: Duration = Duration::from_secs(1);
+/// Questions in a row that may fail.
+const MAX_FAILURES: u32 = 30;
+
+/// Asks for the rebuild, waits until the chain is read to its end, and says whether it was.
+pub(crate) fn run(args: &RebuildArgs) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(rebuild(args))
+}
+
+async fn rebuild(args: &RebuildArgs) -> anyhow::Result<()> {
+    let http = Client::builder().timeout(TIMEOUT).build()?;
+    let base = format!("{}/v1", args.edge.trim_end_matches('/'));
+    let config = ask(http.get(format!("{base}/config"))).await?;
+    let operator: Address = serde_json::from_value(config["operator"].clone())?;
+    let token = operator_token(&MasterSecret::from_hex(&args.master)?, operator)?;
+    ask(http.post(format!("{base}/chain/replay")).bearer_auth(token)).await?;
+    println!("The anchors are made anew; until the chain is read to its end, receipts are missing.");
+    let mut failures = 0;
+    loop {
+        tokio::time::sleep(POLL).await;
+        let status = match ask(http.get(format!("{base}/status"))).await {
+            Ok(status) => status,
+            Err(error) if failures >= MAX_FAILURES => return Err(error),
+            Err(_) => {
+                failures += 1;
+                continue;
+            }
+        };
+        failures = 0;
+        let chain = &status["chain"];
+        if let Some(error) = chain["error"].as_str() {
+            println!("the chain: {error}");
+            continue;
+        }
+        let (cursor, lag) = (chain["cursor"].as_u64(), chain["lag"].as_u64());
+        let (Some(cursor), Some(lag)) = (cursor, lag) else {
+            continue;
+        };
+        println!(
+            "block {} of {}",
+            cursor.saturating_sub(1),
+            (cursor + lag).saturating_sub(1)
+        );
+        if lag == 0 {
+            println!("done");
+            return Ok(());
+        }
+    }
+}
+
+/// A token for the operator, as the edge itself would sign it: who has the master secret may.
+fn operator_token(master: &MasterSecret, operator: Address) -> anyhow::Result<String> {
+    let iat = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let claims = AccessClaims {
+        sub: operator,
+        iat,
+        exp: iat + TOKEN_LIFE_S,
+        guest: false,
+        since: None,
+        key: None,
+        scope: None,
+    };
+    Ok(claims.sign(&master.access_key()))
+}
+
+async fn ask(request: RequestBuilder) -> anyhow::Result<Value> {
+    let response = request.send().await?;
+    let (url, status) = (response.url().clone(), response.status());
+    let text = response.text().await?;
+    anyhow::ensure!(status.is_success(), "{url}: {status} {text}");
+    Ok(serde_json::from_str(&text)?)
+}

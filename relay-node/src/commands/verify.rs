@@ -1,0 +1,141 @@
+//! `relay-node verify`: checks a receipt with the chain alone.
+//!
+//! What always holds: nothing of ours is asked; "holds" is said only when every field of the receipt is bound to
+//! an event that the contract emitted. [`judge`] is pure; the shell around it fetches what it judges by.
+
+mod judge;
+
+use clap::Args;
+use judge::{Evidence, Verdict, judge};
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+use streamchain_chain::ethereum::{Answer, BlockId, Request, RpcError};
+use streamchain_protocol::proof::Receipt;
+
+/// What the help text of the command ends with.
+pub(crate) const VERIFY_EXAMPLES: &str = "\
+EXAMPLE
+    curl -s https://streamchain.example/v1/streams/demo/messages/17/receipt > receipt.json
+    relay-node verify receipt.json --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3
+
+Nothing of ours is asked: the proof is computed here, and the chain says whether its root was anchored.
+Give --contract if you know it: a receipt could name a contract of its own making.
+
+EXIT CODES
+    0  the receipt holds
+    1  it does not: the failed step says why
+    2  it could not be checked: unreadable file, unreachable RPC endpoint";
+
+/// `relay-node verify`
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The receipt; - reads standard input
+    pub receipt: PathBuf,
+    /// A JSON-RPC endpoint of the receipt's chain
+    #[arg(long, env = "STREAMCHAIN_RPC", value_name = "URL")]
+    pub rpc: String,
+    /// The StreamChain contract that you trust
+    #[arg(long, value_name = "ADDRESS")]
+    pub contract: Option<alloy_primitives::Address>,
+}
+
+/// The receipt holds.
+pub(crate) const HOLDS: u8 = 0;
+/// It does not.
+pub(crate) const DOES_NOT_HOLD: u8 = 1;
+/// It could not be checked.
+pub(crate) const NOT_CHECKED: u8 = 2;
+
+/// Largest receipt that is read, bytes: a 64 KiB payload in hex and a full proof are under 140 KiB.
+const MAX_RECEIPT_BYTES: u64 = 1024 * 1024;
+
+/// How long the RPC endpoint may take for one answer.
+const RPC_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Checks, prints each step, and says with which code to exit.
+pub(crate) fn run(args: &VerifyArgs) -> u8 {
+    match check(args) {
+        Ok(verdict) => {
+            print!("{verdict}");
+            if verdict.holds() { HOLDS } else { DOES_NOT_HOLD }
+        }
+        Err(reason) => {
+            println!("? could not be checked: {reason}");
+            NOT_CHECKED
+        }
+    }
+}
+
+fn check(args: &VerifyArgs) -> Result<Verdict, String> {
+    let text = read(args)?;
+    // A file that is JSON but no receipt was changed, or is another thing: that is an answer, not a failure.
+    let value: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|error| format!("{}: not JSON: {error}", args.receipt.display()))?;
+    let receipt: Receipt = match serde_json::from_value(value) {
+        Ok(receipt) => receipt,
+        Err(error) => return Ok(Verdict::not_a_receipt(&error.to_string())),
+    };
+    let offline = Verdict::offline(&receipt, args.contract);
+    if !offline.holds() {
+        return Ok(offline);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let evidence = runtime
+        .map_err(|error| error.to_string())?
+        .block_on(fetch(&args.rpc, &receipt))?;
+    Ok(judge(offline, &receipt, &evidence))
+}
+
+fn read(args: &VerifyArgs) -> Result<String, String> {
+    let mut text = String::new();
+    let read = if args.receipt.as_os_str() == "-" {
+        std::io::stdin().take(MAX_RECEIPT_BYTES).read_to_string(&mut text)
+    } else {
+        let file = std::fs::File::open(&args.receipt);
+        file.and_then(|file| file.take(MAX_RECEIPT_BYTES).read_to_string(&mut text))
+    };
+    read.map_err(|error| format!("{}: {error}", args.receipt.display()))?;
+    Ok(text)
+}
+
+/// Asks the endpoint for all that the receipt is judged by.
+async fn fetch(url: &str, receipt: &Receipt) -> Result<Evidence, String> {
+    let http = reqwest::Client::builder()
+        .timeout(RPC_TIMEOUT)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let ask = async |request: Request| {
+        call(&http, url, &request)
+            .await
+            .map_err(|error| format!("{url}: {}: {error}", request.method()))
+    };
+    let Answer::ChainId(chain_id) = ask(Request::ChainId).await? else {
+        return Err(format!("{url}: no chain id"));
+    };
+    let Answer::Receipt(transaction) = ask(Request::Receipt(receipt.anchor.tx)).await? else {
+        return Err(format!("{url}: no transaction receipt"));
+    };
+    // Some nodes know no finalized block: then nothing is said about finality.
+    let finalized = match ask(Request::Block(BlockId::Finalized)).await {
+        Ok(Answer::Block(Some(block))) => Some(block.number),
+        _ => None,
+    };
+    Ok(Evidence {
+        chain_id,
+        transaction,
+        finalized,
+    })
+}
+
+async fn call(http: &reqwest::Client, url: &str, request: &Request) -> Result<Answer, RpcError> {
+    let broken = |error: reqwest::Error| RpcError::Transport(crate::relay::edge_client::reason(&error));
+    let sent = http
+        .post(url)
+        .header("content-type", "application/json")
+        .body(request.body())
+        .send()
+        .await;
+    let body = sent.map_err(broken)?.text().await.map_err(broken)?;
+    request.decode(&body)
+}

@@ -1,0 +1,210 @@
+//! `relay-node audit`: rebuilds every root of a stream from its stored messages, and compares with the chain.
+//!
+//! What always holds: "agrees" is said of a stream only when every event of the contract about it was found to be
+//! the root of messages that were read and hashed here, without a gap from message 0 on; nothing that the edge says
+//! of itself counts for that, not its segments' roots, not its table of anchors.
+//!
+//! [`ledger`] is pure and compares; [`chain`] reads the contract's events with the machine that the edge's Listener
+//! runs; [`edge`] reads what is stored; [`report`] is what people and programs see.
+
+mod chain;
+mod edge;
+mod ledger;
+mod report;
+
+use chain::{Anchors, Node};
+use clap::Args;
+use edge::{EdgeReader, StreamEntry};
+use ledger::{Anchor, Difference, Ledger};
+use report::{Outcome, Progress, Report};
+use std::time::Duration;
+use streamchain_protocol::ids::{Seq, StreamId, StreamRef};
+
+/// What the help text of the command ends with.
+pub(crate) const VERIFY_STREAM_EXAMPLES: &str = "\
+EXAMPLES
+    relay-node audit --edge https://streamchain.example --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3
+    relay-node audit --edge http://127.0.0.1:8787 --rpc http://127.0.0.1:8545 --stream demo --json
+
+Every stored message is read and hashed here; every root is compared with the events of the contract alone. Messages
+that are stored and wait for an anchor are counted, and are no difference. Progress goes to standard error.
+
+EXIT CODES
+    0  all roots agree
+    1  something differs: the first difference of each stream says what
+    2  it could not be checked: unreachable edge or RPC endpoint, a node that is not believed";
+
+/// `relay-node audit`
+#[derive(Debug, Args)]
+pub(crate) struct VerifyStreamArgs {
+    /// The edge's URL
+    #[arg(long, env = "STREAMCHAIN_EDGE", value_name = "URL")]
+    pub edge: String,
+    /// A JSON-RPC endpoint of its chain
+    #[arg(long, env = "STREAMCHAIN_RPC", value_name = "URL")]
+    pub rpc: String,
+    /// One stream, by name or id; without it all that the edge lists
+    #[arg(long)]
+    pub stream: Option<StreamRef>,
+    /// The StreamChain contract that you trust; without it the one that the edge names
+    #[arg(long, value_name = "ADDRESS")]
+    pub contract: Option<alloy_primitives::Address>,
+    /// The block to read events from; without it the one that the edge names (too late a one shows as a gap)
+    #[arg(long, value_name = "NUMBER")]
+    pub from_block: Option<u64>,
+    /// An access token, for streams that not everybody may read
+    #[arg(long, env = "STREAMCHAIN_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// All roots agree.
+pub(crate) const AGREES: u8 = 0;
+/// Something differs.
+pub(crate) const DIFFERS: u8 = 1;
+/// It could not be checked.
+pub(crate) const NOT_CHECKED: u8 = 2;
+
+/// What the edge says that the chain has may be behind or ahead of the chain for a moment, in a reorganisation: it
+/// is asked again this often, with a pause, before it counts as a difference.
+const LOOKS: u32 = 4;
+const LOOK_PAUSE: Duration = Duration::from_secs(3);
+
+/// Checks, prints, and says with which code to exit.
+pub(crate) fn run(args: &VerifyStreamArgs) -> u8 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let report = match runtime {
+        Ok(runtime) => runtime.block_on(audit(args)),
+        Err(error) => Err(error.to_string()),
+    };
+    match report {
+        Ok(report) => {
+            report.print(args.json);
+            if report.agrees() { AGREES } else { DIFFERS }
+        }
+        Err(reason) => {
+            report::print_not_checked(&reason, args.json);
+            NOT_CHECKED
+        }
+    }
+}
+
+async fn audit(args: &VerifyStreamArgs) -> Result<Report, String> {
+    let edge = EdgeReader::new(&args.edge, args.token.as_deref())?;
+    let config = edge.config().await?;
+    let contract = args.contract.or(config.contract);
+    let contract = contract.ok_or("the edge names no contract: give --contract")?;
+    let node = Node::new(&args.rpc)?;
+    let chain_id = node.chain_id().await?;
+    if args.contract.is_none() && chain_id != config.chain_id {
+        let stated = config.chain_id;
+        return Err(format!(
+            "the endpoint is on chain {chain_id}, the edge is of chain {stated}"
+        ));
+    }
+    let mut anchors = Anchors::new(
+        chain_id,
+        contract,
+        args.from_block.unwrap_or(config.contract_block),
+    )?;
+    let streams = match &args.stream {
+        Some(stream) => vec![edge.stream(stream).await?],
+        None => edge.streams().await?,
+    };
+    let mut progress = Progress::new();
+    let mut report = Report::new(chain_id, contract, args.contract.is_some());
+    for stream in streams {
+        // Among all streams there may be some that the caller may not read: that is no difference, and said.
+        if args.stream.is_none() && !edge.may_read(stream.id).await? {
+            report.leave_out(stream.name);
+            continue;
+        }
+        let outcome = audit_stream(&edge, &node, &mut anchors, &stream, &mut progress).await?;
+        report.add(stream.name, stream.id, outcome);
+    }
+    report.blocks(anchors.start(), anchors.end());
+    report.strangers(&anchors);
+    Ok(report)
+}
+
+async fn audit_stream(
+    edge: &EdgeReader,
+    node: &Node,
+    anchors: &mut Anchors,
+    stream: &StreamEntry,
+    progress: &mut Progress,
+) -> Result<Outcome, String> {
+    if let Some(difference) = claims_differ(edge, node, anchors, stream.id).await? {
+        return Ok(Outcome::Differs(difference));
+    }
+    // The chain was read before the messages: what an event covers is stored by then.
+    let of_stream = anchors.of(stream.id);
+    let mut ledger = match Ledger::new(stream.id, of_stream) {
+        Ok(ledger) => ledger,
+        Err(difference) => return Ok(Outcome::Differs(difference)),
+    };
+    match read_all(edge, stream, &mut ledger, progress).await? {
+        Err(difference) => Ok(Outcome::Differs(difference)),
+        Ok(head) => Ok(match ledger.finish(head) {
+            Ok(summary) => Outcome::Agrees(summary),
+            Err(difference) => Outcome::Differs(difference),
+        }),
+    }
+}
+
+/// Whether the edge says that the chain has what it has not.
+async fn claims_differ(
+    edge: &EdgeReader,
+    node: &Node,
+    anchors: &mut Anchors,
+    stream: StreamId,
+) -> Result<Option<Difference>, String> {
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        // The edge's word first: what it has seen by now, the chain has.
+        let marks = edge.marks(stream).await?;
+        let claimed = edge.anchors(stream).await?;
+        anchors.read(node).await?;
+        let on_chain: Vec<Anchor> = anchors.of(stream);
+        match ledger::claims(&on_chain, &claimed, marks.anchored) {
+            Some(_) if looks < LOOKS => tokio::time::sleep(LOOK_PAUSE).await,
+            difference => return Ok(difference),
+        }
+    }
+}
+
+/// Feeds segments and messages to the ledger; gives the head, or the first difference.
+async fn read_all(
+    edge: &EdgeReader,
+    stream: &StreamEntry,
+    ledger: &mut Ledger,
+    progress: &mut Progress,
+) -> Result<Result<Seq, Difference>, String> {
+    let mut segments = edge.segments(stream.id);
+    let mut messages = edge.messages(stream.id);
+    while let Some(segment) = segments.next().await? {
+        if let Err(difference) = ledger.begin(segment) {
+            return Ok(Err(difference));
+        }
+        while ledger.is_open() {
+            let Some(message) = messages.next().await? else {
+                return Ok(Err(ledger.ended()));
+            };
+            if let Err(difference) = ledger.take(&message) {
+                return Ok(Err(difference));
+            }
+            progress.show(&stream.name, ledger, messages.head());
+        }
+    }
+    // What the edge has not joined into a segment yet.
+    while let Some(message) = messages.next().await? {
+        if let Err(difference) = ledger.take(&message) {
+            return Ok(Err(difference));
+        }
+        progress.show(&stream.name, ledger, messages.head());
+    }
+    Ok(Ok(messages.head()))
+}

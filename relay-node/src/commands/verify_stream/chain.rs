@@ -1,0 +1,196 @@
+//! The contract's anchors, read by the machine that the edge's Listener runs: adaptive ranges, forks, nodes that
+//! can't be believed.
+
+use super::ledger::Anchor;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use streamchain_chain::ethereum::{Answer, Request, RpcError};
+use streamchain_chain::listener::{
+    Batch, ChainEvent, Command, EventId, EventKind, Listener, Settings, is_final,
+};
+use streamchain_protocol::Address;
+use streamchain_protocol::ids::StreamId;
+
+/// How long the endpoint may take for one answer.
+const RPC_TIMEOUT: Duration = Duration::from_secs(20);
+/// Blocks of the first log query; halved when the endpoint says that it is too many.
+const MAX_RANGE: u64 = 10_000;
+/// Pause between rounds, ms: the machine waits this long when blocks change under it.
+const ROUND_MS: u64 = 500;
+/// Rounds in a row that may fail before the endpoint is given up.
+const MAX_FAILED_ROUNDS: u32 = 5;
+
+/// A JSON-RPC endpoint.
+pub(super) struct Node {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Node {
+    /// At `url`.
+    pub(super) fn new(url: &str) -> Result<Self, String> {
+        let http = reqwest::Client::builder().timeout(RPC_TIMEOUT).build();
+        Ok(Self {
+            http: http.map_err(|error| error.to_string())?,
+            url: url.to_owned(),
+        })
+    }
+
+    async fn call(&self, request: &Request) -> Result<Answer, RpcError> {
+        let broken = |error: reqwest::Error| match error.is_timeout() {
+            true => RpcError::Timeout(RPC_TIMEOUT.as_millis() as u64),
+            false => RpcError::Transport(crate::relay::edge_client::reason(&error)),
+        };
+        let sent = self
+            .http
+            .post(&self.url)
+            .header("content-type", "application/json")
+            .body(request.body())
+            .send()
+            .await;
+        let body = sent.map_err(broken)?.text().await.map_err(broken)?;
+        request.decode(&body)
+    }
+
+    /// Its chain.
+    pub(super) async fn chain_id(&self) -> Result<u64, String> {
+        match self.call(&Request::ChainId).await {
+            Ok(Answer::ChainId(id)) => Ok(id),
+            Ok(_) => Err(format!("{}: no chain id", self.url)),
+            Err(error) => Err(format!("{}: {error}", self.url)),
+        }
+    }
+}
+
+/// All anchors of the contract, up to the newest block that was read.
+pub(super) struct Anchors {
+    listener: Listener,
+    start: u64,
+    /// In the order of the chain, and whether they are final.
+    events: BTreeMap<EventId, (ChainEvent, bool)>,
+}
+
+impl Anchors {
+    /// Of a contract that was deployed in block `start_block`, or later.
+    pub(super) fn new(chain_id: u64, contract: Address, start_block: u64) -> Result<Self, String> {
+        let settings = Settings {
+            chain_id,
+            contract,
+            start_block,
+            interval_ms: ROUND_MS,
+            max_range: MAX_RANGE,
+        };
+        Ok(Self {
+            listener: Listener::restore(settings, []).map_err(|error| error.to_string())?,
+            start: start_block,
+            events: BTreeMap::new(),
+        })
+    }
+
+    /// The first block that was read.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// One past the last block that was read.
+    pub(super) fn end(&self) -> u64 {
+        self.listener.status().cursor
+    }
+
+    /// Those of a stream, in the order of the chain.
+    pub(super) fn of(&self, stream: StreamId) -> Vec<Anchor> {
+        let events = self.events.values();
+        events
+            .filter(|(event, _)| event.stream == stream)
+            .filter_map(|(event, is_final)| anchor(event, *is_final))
+            .collect()
+    }
+
+    /// The streams that have anchors.
+    pub(super) fn streams(&self) -> impl Iterator<Item = StreamId> {
+        self.events.values().map(|(event, _)| event.stream)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Reads on, up to the newest block.
+    pub(super) async fn read(&mut self, node: &Node) -> Result<(), String> {
+        let mut failed = 0;
+        let mut asked = false;
+        loop {
+            let now_ms = now_ms().max(if asked { 0 } else { self.listener.poll_timeout() });
+            match self.listener.next_command(now_ms) {
+                // There is nothing to go on from: each run reads anew.
+                Some(Command::Save(_)) => {}
+                Some(Command::Distrust(reason)) => {
+                    return Err(format!("{}: RPC node rejected: {reason}", node.url));
+                }
+                Some(Command::Call(request)) => {
+                    asked = true;
+                    let outcome = node.call(&request).await;
+                    self.listener.handle_answer(outcome, now_ms);
+                }
+                Some(Command::Apply(batch)) => {
+                    self.apply(batch);
+                    self.listener.handle_applied(Ok(()), now_ms);
+                }
+                None => {
+                    let status = self.listener.status();
+                    if status.ok && status.lag == 0 {
+                        return Ok(());
+                    }
+                    failed = if status.ok { 0 } else { failed + 1 };
+                    if let Some(error) = status.error.filter(|_| failed >= MAX_FAILED_ROUNDS) {
+                        return Err(format!("{}: {error}", node.url));
+                    }
+                    let pause = self.listener.poll_timeout().saturating_sub(now_ms);
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, batch: Batch) {
+        for event in &batch.undone {
+            self.events.remove(&event.id());
+        }
+        for event in &batch.finalized {
+            if let Some((_, is_final)) = self.events.get_mut(&event.id()) {
+                *is_final = true;
+            }
+        }
+        let final_to = batch.final_to;
+        for event in batch.seen {
+            if matches!(event.kind, EventKind::Anchored { .. }) {
+                let is_final = is_final(event.block, final_to);
+                self.events.insert(event.id(), (event, is_final));
+            }
+        }
+    }
+}
+
+fn anchor(event: &ChainEvent, is_final: bool) -> Option<Anchor> {
+    let EventKind::Anchored {
+        first, count, root, ..
+    } = &event.kind
+    else {
+        return None;
+    };
+    Some(Anchor {
+        first: *first,
+        count: u64::from(*count),
+        root: *root,
+        block: event.block,
+        block_hash: event.block_hash,
+        log_index: event.log_index,
+        is_final,
+    })
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as u64
+}

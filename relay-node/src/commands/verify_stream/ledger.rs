@@ -1,0 +1,392 @@
+//! The comparison: messages in, roots rebuilt, each held against the chain's.
+//!
+//! What always holds: a message counts only at the seq that is due; a segment is closed only by its last message,
+//! with the root that the edge stored for it; an anchor is passed only by segments that fill it exactly, with the
+//! root that the chain says.
+
+use std::fmt;
+use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::proof::LeafFields;
+use streamchain_protocol::proof::merkle::{self};
+use streamchain_protocol::{Address, B256, keccak256};
+
+/// An anchor: of the chain, or as the edge says that the chain has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Anchor {
+    /// Its first message.
+    pub first: Seq,
+    /// How many messages.
+    pub count: u64,
+    /// Over the roots of its segments.
+    pub root: B256,
+    /// Its block's number.
+    pub block: u64,
+    /// Its block's hash.
+    pub block_hash: B256,
+    /// Its place among all logs of the block.
+    pub log_index: u64,
+    /// Whether its block is final.
+    pub is_final: bool,
+}
+
+impl Anchor {
+    /// One past its last message.
+    pub(super) fn end(&self) -> Seq {
+        Seq(self.first.0.saturating_add(self.count))
+    }
+
+    /// What makes two of them the same one: all but how sure they are.
+    fn identity(&self) -> (Seq, u64, B256, u64, B256, u64) {
+        (
+            self.first,
+            self.count,
+            self.root,
+            self.block,
+            self.block_hash,
+            self.log_index,
+        )
+    }
+}
+
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, end) = (self.first.0, self.end().0);
+        write!(f, "the anchor of messages {first} to {}", end.saturating_sub(1))?;
+        write!(f, " in block {} (event {})", self.block, self.log_index)
+    }
+}
+
+/// A segment, as the edge lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Segment {
+    /// Its first message.
+    pub first: Seq,
+    /// How many messages.
+    pub count: u64,
+    /// Over their leaves.
+    pub root: B256,
+}
+
+impl Segment {
+    fn end(&self) -> Seq {
+        Seq(self.first.0.saturating_add(self.count))
+    }
+}
+
+/// A stored message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Message {
+    /// Its place in the stream.
+    pub seq: Seq,
+    /// When the relay took it, Unix milliseconds.
+    pub time: u64,
+    /// Who published it.
+    pub author: Address,
+    /// What it says.
+    pub payload: Vec<u8>,
+}
+
+/// What differs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Difference {
+    /// On the chain, messages between two anchors are not covered.
+    #[error("on the chain, {anchor} leaves out messages from {due} on")]
+    ChainGap {
+        /// The anchor behind the gap.
+        anchor: Anchor,
+        /// Where it should begin.
+        due: Seq,
+    },
+    /// On the chain, two anchors cover one message.
+    #[error("on the chain, {anchor} overlaps the one before, which ends before {due}")]
+    ChainOverlap {
+        /// The later anchor.
+        anchor: Anchor,
+        /// Where it should begin.
+        due: Seq,
+    },
+    /// On the chain, an anchor covers nothing.
+    #[error("on the chain, {0} is empty")]
+    ChainEmpty(Anchor),
+    /// The edge lists an anchor that the chain does not have.
+    #[error("the edge lists {0} with root {root}, and the chain has no such event", root = .0.root)]
+    NotOnChain(Anchor),
+    /// The edge says that more is anchored than the chain's anchors cover.
+    #[error("the edge says that {claimed} messages are anchored, the chain's anchors cover {covered}")]
+    OverClaimed {
+        /// What the edge says.
+        claimed: Seq,
+        /// What the chain says.
+        covered: Seq,
+    },
+    /// Segments do not touch.
+    #[error("segments: one begins at message {first} where {due} was due")]
+    SegmentPlace {
+        /// Where it begins.
+        first: Seq,
+        /// Where it should begin.
+        due: Seq,
+    },
+    /// A segment covers nothing.
+    #[error("the segment at message {0} is empty")]
+    SegmentEmpty(Seq),
+    /// The messages of an anchor are there, and not all in segments: its root can't be rebuilt.
+    #[error("the segments end before {0} does")]
+    SegmentsEnd(Anchor),
+    /// A segment lies across the end of an anchor.
+    #[error("the segment of messages {first} to {last} goes beyond {anchor}")]
+    SegmentAcross {
+        /// Its first message.
+        first: Seq,
+        /// Its last message.
+        last: Seq,
+        /// The anchor.
+        anchor: Box<Anchor>,
+    },
+    /// A message is missing, or there twice.
+    #[error("message {seq} comes where {due} was due")]
+    MessagePlace {
+        /// What came.
+        seq: Seq,
+        /// What was due.
+        due: Seq,
+    },
+    /// Messages end before they should.
+    #[error("the stored messages end at {stored}, and {needed} are in segments or anchored")]
+    MessagesMissing {
+        /// How many are there.
+        stored: Seq,
+        /// How many should be.
+        needed: Seq,
+    },
+    /// A segment's messages have another root than the edge stored for it: one of them was changed.
+    #[error("the messages {first} to {last} have root {computed}, their segment has {stored}")]
+    SegmentRoot {
+        /// First message.
+        first: Seq,
+        /// Last message.
+        last: Seq,
+        /// Of the messages.
+        computed: B256,
+        /// Of the segment's row.
+        stored: B256,
+    },
+    /// An anchor's messages have another root than the chain says.
+    #[error("{anchor}: the chain says root {root}, the stored messages give {computed}", root = .anchor.root)]
+    AnchorRoot {
+        /// The anchor.
+        anchor: Box<Anchor>,
+        /// Of the messages.
+        computed: B256,
+    },
+}
+
+/// What a stream that agrees amounts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Summary {
+    /// Messages stored.
+    pub messages: u64,
+    /// Segments.
+    pub segments: u64,
+    /// Anchors on the chain.
+    pub anchors: u64,
+    /// Those in blocks that are final.
+    pub final_anchors: u64,
+    /// Messages under anchors.
+    pub anchored: u64,
+}
+
+impl Summary {
+    /// Messages that are stored, and not on the chain yet.
+    pub(super) fn waiting(&self) -> u64 {
+        self.messages - self.anchored
+    }
+}
+
+/// One stream's comparison under way.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    stream: StreamId,
+    anchors: Vec<Anchor>,
+    /// How many anchors were passed.
+    passed: usize,
+    segments: u64,
+    /// The seq that is due.
+    next: Seq,
+    open: Option<Segment>,
+    /// Of the open segment's messages.
+    leaves: Vec<B256>,
+    /// Of the segments under the anchor that is due.
+    roots: Vec<B256>,
+}
+
+impl Ledger {
+    /// Of a stream with these anchors, in the order of the chain.
+    pub(super) fn new(stream: StreamId, anchors: Vec<Anchor>) -> Result<Self, Difference> {
+        let mut due = Seq(0);
+        for anchor in &anchors {
+            let anchor = *anchor;
+            if anchor.count == 0 {
+                return Err(Difference::ChainEmpty(anchor));
+            }
+            if anchor.first > due {
+                return Err(Difference::ChainGap { anchor, due });
+            }
+            if anchor.first < due {
+                return Err(Difference::ChainOverlap { anchor, due });
+            }
+            due = anchor.end();
+        }
+        Ok(Self {
+            stream,
+            anchors,
+            passed: 0,
+            segments: 0,
+            next: Seq(0),
+            open: None,
+            leaves: Vec::new(),
+            roots: Vec::new(),
+        })
+    }
+
+    /// How many messages were taken.
+    pub(super) fn messages(&self) -> Seq {
+        self.next
+    }
+
+    /// How many anchors were passed, of how many.
+    pub(super) fn anchors(&self) -> (usize, usize) {
+        (self.passed, self.anchors.len())
+    }
+
+    /// Whether a segment waits for messages.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// A segment begins.
+    pub(super) fn begin(&mut self, segment: Segment) -> Result<(), Difference> {
+        let (first, due) = (segment.first, self.next);
+        if first != due {
+            return Err(Difference::SegmentPlace { first, due });
+        }
+        if segment.count == 0 {
+            return Err(Difference::SegmentEmpty(first));
+        }
+        if let Some(anchor) = self.anchors.get(self.passed)
+            && segment.end() > anchor.end()
+        {
+            let (last, anchor) = (Seq(segment.end().0 - 1), Box::new(*anchor));
+            return Err(Difference::SegmentAcross { first, last, anchor });
+        }
+        self.open = Some(segment);
+        Ok(())
+    }
+
+    /// The next message.
+    pub(super) fn take(&mut self, message: &Message) -> Result<(), Difference> {
+        let (seq, due) = (message.seq, self.next);
+        if seq != due {
+            return Err(Difference::MessagePlace { seq, due });
+        }
+        self.next = seq.next();
+        let Some(segment) = self.open else {
+            return Ok(()); // in no segment yet
+        };
+        let leaf = LeafFields {
+            stream: self.stream,
+            seq,
+            time: message.time,
+            author: message.author,
+            payload_hash: keccak256(&message.payload),
+        };
+        self.leaves.push(leaf.leaf());
+        match self.next == segment.end() {
+            true => self.close(segment),
+            false => Ok(()),
+        }
+    }
+
+    fn close(&mut self, segment: Segment) -> Result<(), Difference> {
+        let computed = merkle::root(&self.leaves).unwrap_or_default();
+        if computed != segment.root {
+            return Err(Difference::SegmentRoot {
+                first: segment.first,
+                last: Seq(segment.end().0 - 1),
+                computed,
+                stored: segment.root,
+            });
+        }
+        self.leaves.clear();
+        self.open = None;
+        self.segments += 1;
+        let Some(anchor) = self.anchors.get(self.passed).copied() else {
+            return Ok(()); // not on the chain yet
+        };
+        self.roots.push(computed);
+        if self.next < anchor.end() {
+            return Ok(());
+        }
+        let computed = merkle::root(&self.roots).unwrap_or_default();
+        if computed != anchor.root {
+            let anchor = Box::new(anchor);
+            return Err(Difference::AnchorRoot { anchor, computed });
+        }
+        self.roots.clear();
+        self.passed += 1;
+        Ok(())
+    }
+
+    /// Of messages that end while a segment is open.
+    pub(super) fn ended(&self) -> Difference {
+        let segments = self.open.map_or(self.next, |segment| segment.end());
+        Difference::MessagesMissing {
+            stored: self.next,
+            needed: segments.max(self.covered()),
+        }
+    }
+
+    fn covered(&self) -> Seq {
+        self.anchors.last().map_or(Seq(0), Anchor::end)
+    }
+
+    /// All messages were taken: `head` of them, the edge says.
+    pub(super) fn finish(&self, head: Seq) -> Result<Summary, Difference> {
+        let needed = head.max(self.covered());
+        if self.is_open() {
+            return Err(self.ended());
+        }
+        if self.next < needed {
+            let stored = self.next;
+            return Err(Difference::MessagesMissing { stored, needed });
+        }
+        if let Some(anchor) = self.anchors.get(self.passed) {
+            return Err(Difference::SegmentsEnd(*anchor));
+        }
+        Ok(Summary {
+            messages: self.next.0,
+            segments: self.segments,
+            anchors: self.anchors.len() as u64,
+            final_anchors: self.anchors.iter().filter(|anchor| anchor.is_final).count() as u64,
+            anchored: self.covered().0,
+        })
+    }
+}
+
+/// What the edge says that the chain has, and the chain has not. (The other way round is no difference: the edge may
+/// not have looked yet.)
+pub(super) fn claims(on_chain: &[Anchor], claimed: &[Anchor], mark: Seq) -> Option<Difference> {
+    let is_there = |claim: &&Anchor| on_chain.iter().any(|found| found.identity() == claim.identity());
+    if let Some(missing) = claimed.iter().find(|claim| !is_there(claim)) {
+        return Some(Difference::NotOnChain(*missing));
+    }
+    let covered = on_chain.last().map_or(Seq(0), Anchor::end);
+    (mark > covered).then_some(Difference::OverClaimed {
+        claimed: mark,
+        covered,
+    })
+}
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

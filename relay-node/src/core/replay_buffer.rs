@@ -1,0 +1,150 @@
+//! The recent messages of a stream, encoded once each, for whoever has not had them yet.
+//!
+//! What always holds: the log is one contiguous run of seqs `start()..end()`; it never holds more than its
+//! bounds, however far behind a subscriber is.
+
+use crate::core::limits::MAX_REPLAY_MESSAGES;
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+use streamchain_protocol::ids::Seq;
+
+/// A run of encoded frames as one data-channel message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    /// Seq of the first message in it.
+    pub first: Seq,
+    /// One past the last.
+    pub end: Seq,
+    /// The frames, one after the other (RFC 8742).
+    pub bytes: Bytes,
+}
+
+/// Encoded messages `start()..end()`.
+#[derive(Debug)]
+pub(crate) struct ReplayBuffer {
+    start: Seq,
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+    max_bytes: usize,
+}
+
+impl ReplayBuffer {
+    /// An empty log that begins at `start` and keeps at most `max_bytes` of encoded messages.
+    pub(crate) fn new(start: Seq, max_bytes: usize) -> Self {
+        Self {
+            start,
+            frames: VecDeque::new(),
+            bytes: 0,
+            max_bytes,
+        }
+    }
+
+    /// The oldest message that is still here.
+    pub(crate) fn start(&self) -> Seq {
+        self.start
+    }
+
+    /// The next seq: one past the newest message.
+    pub(crate) fn end(&self) -> Seq {
+        Seq(self.start.0 + self.frames.len() as u64)
+    }
+
+    /// Bytes of the encoded messages that are kept.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Adds the next message and drops the oldest beyond the bounds.
+    pub(crate) fn push(&mut self, frame: Bytes) {
+        self.bytes += frame.len();
+        self.frames.push_back(frame);
+        while self.frames.len() > MAX_REPLAY_MESSAGES || self.bytes > self.max_bytes {
+            let Some(oldest) = self.frames.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.len();
+            self.start = self.start.next();
+        }
+    }
+
+    /// The messages from `from` on, as one data-channel message of at most `max` bytes or one frame; `None` when
+    /// there are none or they are no longer here.
+    pub(crate) fn chunk(&self, from: Seq, max: usize) -> Option<Chunk> {
+        let index = usize::try_from(from.0.checked_sub(self.start.0)?).ok()?;
+        let first = self.frames.get(index)?;
+        let mut length = first.len();
+        let mut count = 1;
+        while let Some(next) = self
+            .frames
+            .get(index + count)
+            .filter(|next| length + next.len() <= max)
+        {
+            length += next.len();
+            count += 1;
+        }
+        let bytes = match count {
+            1 => first.clone(),
+            _ => {
+                let mut joined = BytesMut::with_capacity(length);
+                self.frames
+                    .range(index..index + count)
+                    .for_each(|frame| joined.extend_from_slice(frame));
+                joined.freeze()
+            }
+        };
+        Some(Chunk {
+            first: from,
+            end: Seq(from.0 + count as u64),
+            bytes,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::limits::MAX_REPLAY_BYTES;
+
+    fn replay(frames: usize, length: usize) -> ReplayBuffer {
+        let mut replay = ReplayBuffer::new(Seq(10), MAX_REPLAY_BYTES);
+        (0..frames).for_each(|index| replay.push(Bytes::from(vec![index as u8; length])));
+        replay
+    }
+
+    #[test]
+    fn small_frames_share_a_chunk_and_a_large_one_is_alone() {
+        let replay = replay(5, 100);
+        let chunk = replay.chunk(Seq(11), 250).unwrap();
+        assert_eq!(
+            (chunk.first, chunk.end, chunk.bytes.len()),
+            (Seq(11), Seq(13), 200)
+        );
+        let alone = replay.chunk(Seq(14), 50).unwrap();
+        assert_eq!(
+            (alone.end, alone.bytes.len()),
+            (Seq(15), 100),
+            "a frame is never split"
+        );
+        assert_eq!(
+            replay.chunk(Seq(15), 250),
+            None,
+            "nothing is newer than the newest"
+        );
+        assert_eq!(
+            replay.chunk(Seq(9), 250),
+            None,
+            "nothing is older than the oldest"
+        );
+    }
+
+    #[test]
+    fn the_oldest_are_dropped_beyond_either_bound() {
+        let many = replay(MAX_REPLAY_MESSAGES + 3, 1);
+        assert_eq!(
+            (many.start(), many.end()),
+            (Seq(13), Seq(10 + MAX_REPLAY_MESSAGES as u64 + 3))
+        );
+        let large = replay(10, MAX_REPLAY_BYTES / 4);
+        assert_eq!(large.start(), Seq(16), "four of a quarter of the bound fit");
+    }
+}

@@ -1,0 +1,167 @@
+use super::*;
+use streamchain_protocol::ids::Epoch;
+use streamchain_protocol::proof::{AnchorRef, AnchorState};
+use streamchain_protocol::wire::cbor::Reader;
+use streamchain_protocol::{Address, B256};
+
+/// Takes messages while it has room for them.
+#[derive(Default)]
+struct Peer {
+    room: usize,
+    got: Vec<String>,
+}
+
+impl Sink for Peer {
+    fn write(&mut self, message: &[u8]) -> bool {
+        if self.room == 0 {
+            return false;
+        }
+        self.room -= 1;
+        let mut reader = Reader::new(message);
+        while !reader.is_at_end() {
+            self.got
+                .push(match RelayFrame::read(&mut reader).unwrap().unwrap() {
+                    RelayFrame::Message { seq, .. } => format!("message {seq}"),
+                    RelayFrame::Committed { committed } => format!("committed {committed}"),
+                    RelayFrame::Accepted { producer_seq, .. } => format!("accepted {producer_seq}"),
+                    RelayFrame::Gap { from, to } => format!("gap {from}..{to}"),
+                    RelayFrame::Anchored(anchor) => format!("anchored {}", anchor.first),
+                    other => format!("{other:?}"),
+                });
+        }
+        true
+    }
+}
+
+fn replay(start: u64, end: u64, size: usize) -> ReplayBuffer {
+    let mut replay = ReplayBuffer::new(Seq(start), usize::MAX);
+    for seq in start..end {
+        let payload = vec![0; size];
+        let frame = RelayFrame::Message {
+            epoch: Epoch(1),
+            seq: Seq(seq),
+            time: 0,
+            author: Address::ZERO,
+            payload: &payload,
+        };
+        replay.push(encode(&frame).into());
+    }
+    replay
+}
+
+fn view(replay: &ReplayBuffer, committed: u64) -> View<'_> {
+    View {
+        replay,
+        fresh: &[],
+        committed: Seq(committed),
+    }
+}
+
+fn peer(room: usize) -> Peer {
+    Peer { room, got: vec![] }
+}
+
+#[test]
+fn a_message_is_sent_before_it_is_said_to_be_stored() {
+    let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(9), replay(0, 2, 10));
+    send_queue.subscribe(Seq(0));
+    send_queue
+        .send(&RelayFrame::Accepted {
+            producer_seq: 7,
+            seq: None,
+        })
+        .unwrap();
+    send_queue.pump(&view(&replay, 2), &mut peer);
+    assert_eq!(peer.got, ["accepted 7", "message 0", "message 1", "committed 2"]);
+}
+
+#[test]
+fn a_slow_peer_hears_only_that_stored_which_it_was_sent() {
+    let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(1), replay(0, 3, 16_000));
+    send_queue.subscribe(Seq(0));
+    send_queue.pump(&view(&replay, 3), &mut peer);
+    assert_eq!(peer.got, ["message 0"]);
+    assert!(send_queue.is_blocked());
+    peer.room = 2;
+    send_queue.unblock();
+    send_queue.pump(&view(&replay, 3), &mut peer);
+    assert_eq!(peer.got[1..], ["committed 1", "message 1"]);
+    peer.room = 9;
+    send_queue.unblock();
+    send_queue.pump(&view(&replay, 3), &mut peer);
+    assert_eq!(peer.got[3..], ["committed 2", "message 2", "committed 3"]);
+}
+
+#[test]
+fn a_peer_that_is_too_far_behind_is_told_the_gap_and_goes_on() {
+    let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(9), replay(5, 6, 10));
+    send_queue.subscribe(Seq(2));
+    let sent = send_queue.pump(&view(&replay, 5), &mut peer);
+    assert_eq!(peer.got, ["committed 2", "gap 2..5", "message 5", "committed 5"]);
+    assert_eq!((sent.gapped, sent.messages), (3, 1));
+}
+
+#[test]
+fn a_publisher_that_does_not_listen_hears_only_how_far_the_stream_is_stored() {
+    let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(9), replay(0, 4, 10));
+    send_queue
+        .welcome(
+            &RelayFrame::Accepted {
+                producer_seq: 0,
+                seq: None,
+            },
+            Seq(2),
+        )
+        .unwrap();
+    send_queue.pump(&view(&replay, 2), &mut peer);
+    send_queue.pump(&view(&replay, 4), &mut peer);
+    assert_eq!(peer.got, ["accepted 0", "committed 4"], "welcome said 2 already");
+}
+
+#[test]
+fn an_anchor_waits_for_the_messages_that_it_covers() {
+    let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(1), replay(0, 2, 16_000));
+    send_queue.subscribe(Seq(0));
+    let anchored = |first| {
+        RelayFrame::Anchored(AnchorRef {
+            first: Seq(first),
+            count: 1,
+            root: B256::ZERO,
+            tx: B256::ZERO,
+            block: 1,
+            state: AnchorState::Anchored,
+        })
+    };
+    send_queue.notice(Seq(1), encode(&anchored(0)).into());
+    send_queue.notice(Seq(2), encode(&anchored(1)).into());
+    send_queue.pump(&view(&replay, 2), &mut peer);
+    assert_eq!(peer.got, ["message 0"]);
+    peer.room = 9;
+    send_queue.unblock();
+    send_queue.pump(&view(&replay, 2), &mut peer);
+    assert_eq!(
+        peer.got[1..],
+        [
+            "committed 1",
+            "message 1",
+            "committed 2",
+            "anchored 0",
+            "anchored 1"
+        ]
+    );
+}
+
+#[test]
+fn a_peer_that_never_reads_is_given_up_before_it_costs_more_memory() {
+    let mut send_queue = SendQueue::default();
+    let accepted = RelayFrame::Accepted {
+        producer_seq: 1 << 40,
+        seq: Some(Seq(1 << 40)),
+    };
+    let taken = (0..1_000_000)
+        .take_while(|_| send_queue.send(&accepted).is_ok())
+        .count();
+    assert!(taken * encode(&accepted).len() <= MAX_PENDING_BYTES);
+    (0..2 * MAX_NOTICES as u64).for_each(|end| send_queue.notice(Seq(end), Bytes::new()));
+    assert!(send_queue.notices.len() <= MAX_NOTICES);
+}

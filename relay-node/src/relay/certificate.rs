@@ -1,0 +1,84 @@
+//! The relay's long-lived DTLS certificate.
+//!
+//! The edge writes its fingerprint into answers before the client ever reaches us, so it must stay the same as
+//! long as any such answer may be used: it is kept on disk, readable by the relay alone.
+
+use anyhow::{Context, Result};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use str0m::config::{CryptoProvider, DtlsCert};
+use streamchain_protocol::webrtc::format_fingerprint;
+
+const CERTIFICATE_FILE: &str = "certificate.der";
+const KEY_FILE: &str = "key.der";
+
+/// Reads the certificate from `folder`, or makes one and keeps it there.
+pub(crate) fn load_or_make(folder: &Path, crypto: &CryptoProvider) -> Result<DtlsCert> {
+    let (certificate_path, key_path) = (folder.join(CERTIFICATE_FILE), folder.join(KEY_FILE));
+    if certificate_path.exists() && key_path.exists() {
+        return Ok(DtlsCert {
+            certificate: read(&certificate_path)?,
+            private_key: read(&key_path)?,
+        });
+    }
+    fs::create_dir_all(folder).with_context(|| format!("--state {}: can't be made", folder.display()))?;
+    let made = make(crypto)?;
+    write_private(&key_path, &made.private_key)?;
+    write_private(&certificate_path, &made.certificate)?;
+    Ok(made)
+}
+
+/// A fresh certificate.
+pub fn make(crypto: &CryptoProvider) -> Result<DtlsCert> {
+    crypto
+        .dtls_provider
+        .generate_certificate()
+        .context("the DTLS certificate could not be made")
+}
+
+/// A certificate's SHA-256 fingerprint, `AB:CD:…` (RFC 8122).
+pub fn fingerprint(certificate: &DtlsCert, crypto: &CryptoProvider) -> String {
+    format_fingerprint(&crypto.sha256_provider.sha256(&certificate.certificate))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("{}: can't be read", path.display()))
+}
+
+/// Whole or not at all, and for the owner's eyes only.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = path.with_extension("new");
+    let write = || -> std::io::Result<()> {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().with_context(|| format!("{}: can't be written", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_made_once_and_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let crypto = str0m::crypto::from_feature_flags();
+        let state = folder.path().join("state");
+        let first = load_or_make(&state, &crypto).unwrap();
+        let second = load_or_make(&state, &crypto).unwrap();
+        assert_eq!(fingerprint(&first, &crypto), fingerprint(&second, &crypto));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(state.join(KEY_FILE)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The relay process: a thread for each shard, the edge client, and the supervisor that starts and ends them.
+
+pub(crate) mod addresses;
+pub(crate) mod certificate;
+pub(crate) mod edge_client;
+mod ice_tcp_listeners;
+pub(crate) mod metrics;
+pub(crate) mod options;
+pub(crate) mod shard_thread;
+pub(crate) mod supervisor;

@@ -1,0 +1,134 @@
+//! The options of `relay-node run`.
+
+use crate::core::limits::{
+    SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S, SHARD_UNCOMMITTED_MIB, STREAM_BYTES_PER_S,
+    STREAM_MESSAGES_PER_S,
+};
+use crate::core::{Rate, Rates};
+use crate::turn::options::TurnArgs;
+use clap::{Args, ValueEnum};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use streamchain_protocol::ids::RelayId;
+use streamchain_protocol::limits::COMMIT_INTERVAL_MS;
+
+/// What `relay-node run --help` ends with.
+pub(crate) const RUN_EXAMPLES: &str = "\
+EXAMPLES
+  On this machine, for a local edge:
+    export STREAMCHAIN_RELAY_KEY=$(relay-node key --master $MASTER_SECRET --id local)
+    relay-node run --id local --edge http://127.0.0.1:8787 --listen 127.0.0.1:7100
+
+  On a server with a public address, one thread per core, UDP ports 7100 to 7103 open:
+    relay-node run --id fra-1 --region fra --edge https://streamchain.example \\
+        --listen 0.0.0.0:7100 --advertise 203.0.113.7 --shards 4 --state /var/lib/relay-node
+
+The key is only read from the environment, so that it is not seen in the list of processes.
+SIGTERM or Ctrl-C ships what is held (at most 10 s), says goodbye to edge and peers, and exits with 0.";
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `relay-node run`
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// This relay's id: 1 to 32 of a-z 0-9 -
+    #[arg(long, env = "STREAMCHAIN_RELAY_ID")]
+    pub id: RelayId,
+    /// The edge's URL
+    #[arg(long, env = "STREAMCHAIN_EDGE", value_name = "URL")]
+    pub edge: String,
+    /// UDP address to listen on; shard N takes the port + N. May be given more than once (IPv4 and IPv6)
+    #[arg(
+        long,
+        env = "STREAMCHAIN_LISTEN",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:7100"
+    )]
+    pub listen: Vec<SocketAddr>,
+    /// Address that clients reach this relay at, when it is not the one it listens on. May be given more than once
+    #[arg(long, env = "STREAMCHAIN_ADVERTISE", value_delimiter = ',', value_name = "IP")]
+    pub advertise: Vec<IpAddr>,
+    /// Threads, each with its own port, streams and sessions
+    #[arg(long, env = "STREAMCHAIN_SHARDS", default_value_t = 1)]
+    pub shards: u16,
+    /// Where this relay stands, for people and for the choice of a near one
+    #[arg(long, env = "STREAMCHAIN_REGION", default_value = "")]
+    pub region: String,
+    /// How long a batch stays open, milliseconds
+    #[arg(long, env = "STREAMCHAIN_COMMIT_INTERVAL_MS", default_value_t = COMMIT_INTERVAL_MS, value_name = "MS")]
+    pub commit_interval_ms: u64,
+    /// Memory for messages that the edge has not stored yet, MiB in each thread; when it is full publishers have to wait
+    #[arg(
+        long,
+        env = "STREAMCHAIN_UNSTORED_MIB",
+        default_value_t = SHARD_UNCOMMITTED_MIB,
+        value_parser = clap::value_parser!(u16).range(1..),
+        value_name = "N"
+    )]
+    pub unstored_mib: u16,
+    /// Folder for the certificate, which must outlive restarts
+    #[arg(
+        long,
+        env = "STREAMCHAIN_STATE",
+        default_value = ".streamchain/relay",
+        value_name = "DIR"
+    )]
+    pub state: PathBuf,
+    /// The relay's key, 64 hexadecimal digits: see `relay-node key`
+    #[arg(long, env = "STREAMCHAIN_RELAY_KEY", hide_env_values = true, hide = true)]
+    pub key: Option<String>,
+    /// TCP address of the Prometheus metrics, at /metrics; none unless given. Nobody is asked who he is: keep it on
+    /// loopback or inside your network
+    #[arg(long, env = "STREAMCHAIN_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// How much clients may send.
+    #[command(flatten)]
+    pub rates: RateArgs,
+    /// The ways in for networks that let no UDP through.
+    #[command(flatten)]
+    pub turn: TurnArgs,
+    /// How logs look; what is logged: RUST_LOG=debug, RUST_LOG=relay_node=trace
+    #[arg(long, env = "STREAMCHAIN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// The part of `relay-node run` about how much clients may send.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Rate limits (0: none)")]
+pub(crate) struct RateArgs {
+    /// Frames that one session may send in a second
+    #[arg(long, env = "STREAMCHAIN_SESSION_MESSAGES", default_value_t = SESSION_MESSAGES_PER_S, value_name = "N")]
+    pub session_messages: u32,
+    /// Payload bytes that one session may send in a second
+    #[arg(long, env = "STREAMCHAIN_SESSION_BYTES", default_value_t = SESSION_BYTES_PER_S, value_name = "N")]
+    pub session_bytes: u32,
+    /// Messages that one stream takes in a second
+    #[arg(long, env = "STREAMCHAIN_STREAM_MESSAGES", default_value_t = STREAM_MESSAGES_PER_S, value_name = "N")]
+    pub stream_messages: u32,
+    /// Payload bytes that one stream takes in a second
+    #[arg(long, env = "STREAMCHAIN_STREAM_BYTES", default_value_t = STREAM_BYTES_PER_S, value_name = "N")]
+    pub stream_bytes: u32,
+}
+
+impl RateArgs {
+    /// As the relay's core takes them.
+    pub(crate) fn rates(&self) -> Rates {
+        Rates {
+            session: Rate {
+                messages_per_s: self.session_messages,
+                bytes_per_s: self.session_bytes,
+            },
+            stream: Rate {
+                messages_per_s: self.stream_messages,
+                bytes_per_s: self.stream_bytes,
+            },
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The thread of one shard: feeds the machine and does what it says.
+//!
+//! No other thread touches its sessions or sockets. Orders come in from the control task, a few a second.
+
+use crate::core::counters::{Counters, ErrorCounts, Latencies};
+use crate::core::{Answer, Command, Load, Now, Path, Request, Shard, Ticket};
+use crate::relay::edge_client::EdgeClient;
+use crate::transport::packet::IngressPacket;
+use crate::transport::packet::is_relayed;
+use crate::transport::tcp_ingress::TcpIngress;
+use crate::transport::udp::Socket;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use streamchain_protocol::ids::ShortId;
+use streamchain_protocol::wire::Notice;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{error, warn};
+
+/// Most requests to the edge at a time; the rest wait. A shard's streams share the edge's patience.
+const MAX_REQUESTS: usize = 64;
+
+/// How often the control task is told how things are.
+const REPORT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What the control task wants of a shard.
+#[derive(Debug)]
+pub enum Order {
+    /// Take these notices.
+    Notices(Vec<Notice>),
+    /// Ask whether the streams are still ours.
+    Confirm,
+    /// Take nothing new and ship what is held.
+    Ship,
+    /// Tell all peers to go.
+    Goodbye,
+}
+
+/// How a shard is.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Its load.
+    pub load: Load,
+    /// What it counted.
+    pub counters: Counters,
+    /// The errors that clients were told.
+    pub errors: ErrorCounts,
+    /// How long batches took to be stored.
+    pub commits: Latencies,
+    /// Its TCP connections.
+    pub tcp_connections: u64,
+    /// Whether it was told to ship and has nothing left.
+    pub shipped: bool,
+    /// What is left.
+    pub unshipped: Vec<(ShortId, u64)>,
+    /// Whether it was told to say goodbye and everybody is gone.
+    pub gone: bool,
+}
+
+/// Now, by both clocks.
+pub fn now() -> Now {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now {
+        instant: Instant::now(),
+        unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// A shard, its sockets and its way to the edge.
+pub struct ShardThread {
+    shard: Shard,
+    sockets: Vec<Socket>,
+    ingress: TcpIngress,
+    ingress_packets: Vec<IngressPacket>,
+    edge_client: EdgeClient,
+    orders: mpsc::Receiver<Order>,
+    reports: watch::Sender<Report>,
+    requests: JoinSet<(Ticket, Answer)>,
+    waiting: VecDeque<(Ticket, Request)>,
+    reported: Option<Instant>,
+    shipping: bool,
+    leaving: bool,
+}
+
+/// What woke the thread.
+enum Wake {
+    Readable(io::Result<usize>),
+    Ingress,
+    Answer(Ticket, Answer),
+    Order(Option<Order>),
+    Time,
+}
+
+impl ShardThread {
+    /// A worker that has not begun.
+    pub fn new(
+        shard: Shard,
+        sockets: Vec<Socket>,
+        ingress: TcpIngress,
+        edge_client: EdgeClient,
+        orders: mpsc::Receiver<Order>,
+        reports: watch::Sender<Report>,
+    ) -> Self {
+        Self {
+            shard,
+            sockets,
+            ingress,
+            ingress_packets: Vec::new(),
+            edge_client,
+            orders,
+            reports,
+            requests: JoinSet::new(),
+            waiting: VecDeque::new(),
+            reported: None,
+            shipping: false,
+            leaving: false,
+        }
+    }
+
+    /// Runs until everybody is gone, or the control task is.
+    pub async fn run(mut self) -> io::Result<()> {
+        loop {
+            let now = now();
+            self.shard.handle_timeout(now);
+            self.obey(now).await;
+            self.report(now.instant);
+            if self.leaving && self.shard.is_empty() {
+                return Ok(());
+            }
+            match self.wake().await {
+                Wake::Readable(ready) => self.read(ready?)?,
+                Wake::Ingress => self.read_ingress(),
+                Wake::Answer(ticket, answer) => {
+                    self.shard
+                        .handle_answer(ticket, answer, crate::relay::shard_thread::now())
+                }
+                Wake::Order(Some(order)) => self.take_order(order),
+                Wake::Order(None) => return Ok(()),
+                Wake::Time => {}
+            }
+        }
+    }
+
+    fn read(&mut self, index: usize) -> io::Result<()> {
+        let (shard, now) = (&mut self.shard, now());
+        self.sockets[index].read(|datagram, remote, local| {
+            // A relayed address is the TURN server's own: from a network it is forged.
+            if !is_relayed(remote.ip()) {
+                shard.handle_datagram(datagram, Path::udp(remote, local), now);
+            }
+        })
+    }
+
+    fn read_ingress(&mut self) {
+        let now = now();
+        for IngressPacket { path, packet } in self.ingress_packets.drain(..) {
+            self.shard.handle_datagram(&packet, path, now);
+        }
+    }
+
+    fn take_order(&mut self, order: Order) {
+        let now = now();
+        match order {
+            Order::Notices(notices) => notices
+                .iter()
+                .for_each(|notice| self.shard.handle_notice(notice, now)),
+            Order::Confirm => self.shard.confirm_streams(),
+            Order::Ship => {
+                self.shard.begin_shutdown();
+                self.shipping = true;
+            }
+            Order::Goodbye => {
+                self.shard.say_goodbye(now);
+                self.leaving = true;
+            }
+        }
+        self.reported = None;
+    }
+
+    /// Does all that the machine wants done now.
+    async fn obey(&mut self, now: Now) {
+        while let Some(command) = self.shard.next_command(now) {
+            match command {
+                Command::Transmit(transmit) if self.ingress.send(&transmit) => {}
+                Command::Transmit(transmit) => {
+                    let source = transmit.source;
+                    if let Some(socket) = self
+                        .sockets
+                        .iter_mut()
+                        .find(|socket| serves(socket.local(), source))
+                    {
+                        socket
+                            .send(&transmit.contents, source, transmit.destination)
+                            .await;
+                    }
+                }
+                Command::Ask(ticket, request) => self.waiting.push_back((ticket, request)),
+                Command::StreamLost(stream, reason) => warn!(%stream, %reason, "let the stream go"),
+            }
+        }
+        for socket in &mut self.sockets {
+            socket.flush().await;
+        }
+        while self.requests.len() < MAX_REQUESTS
+            && let Some((ticket, request)) = self.waiting.pop_front()
+        {
+            let edge_client = self.edge_client.clone();
+            self.requests
+                .spawn(async move { (ticket, edge_client.ask(ticket, request).await) });
+        }
+    }
+
+    fn report(&mut self, now: Instant) {
+        let due = self.reported.is_none_or(|last| now >= last + REPORT_INTERVAL);
+        if !due && !self.shipping {
+            return;
+        }
+        self.reported = Some(now);
+        let unshipped = if self.shipping {
+            self.shard.unshipped()
+        } else {
+            Vec::new()
+        };
+        self.reports.send_replace(Report {
+            load: self.shard.load(),
+            counters: self.shard.counters(),
+            errors: self.shard.errors(),
+            commits: self.shard.commits(),
+            tcp_connections: self.ingress.connections() as u64,
+            shipped: self.shipping && self.shard.is_shipped(),
+            unshipped,
+            gone: self.leaving && self.shard.is_empty(),
+        });
+    }
+
+    async fn wake(&mut self) -> Wake {
+        let until = self
+            .shard
+            .next_timeout()
+            .unwrap_or_else(|| Instant::now() + REPORT_INTERVAL);
+        let until = until.min(Instant::now() + REPORT_INTERVAL);
+        let sockets = &self.sockets;
+        let readable = poll_fn(|context| {
+            for (index, socket) in sockets.iter().enumerate() {
+                if let Poll::Ready(ready) = socket.poll_readable(context) {
+                    return Poll::Ready(ready.map(|()| index));
+                }
+            }
+            Poll::Pending
+        });
+        tokio::select! {
+            ready = readable => Wake::Readable(ready),
+            () = self.ingress.take(&mut self.ingress_packets) => Wake::Ingress,
+            Some(done) = self.requests.join_next() => match done {
+                Ok((ticket, answer)) => Wake::Answer(ticket, answer),
+                Err(failed) => {
+                    error!(%failed, "a request to the edge broke off");
+                    Wake::Time
+                }
+            },
+            order = self.orders.recv() => Wake::Order(order),
+            () = tokio::time::sleep_until(until.into()) => Wake::Time,
+        }
+    }
+}
+
+/// Whether a datagram from `source` leaves through the socket bound to `local`.
+fn serves(local: SocketAddr, source: SocketAddr) -> bool {
+    // A socket on all IPv6 addresses may carry IPv4 as well (RFC 3493 §5.3), one on all of IPv4 no IPv6.
+    let family = local.is_ipv6() || source.is_ipv4();
+    local == source || (local.ip().is_unspecified() && family && local.port() == source.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_datagram_leaves_through_a_socket_of_its_family_and_port() {
+        let serves = |local: &str, source: &str| serves(local.parse().unwrap(), source.parse().unwrap());
+        assert!(serves("192.0.2.1:7100", "192.0.2.1:7100"));
+        assert!(serves("0.0.0.0:7100", "192.0.2.1:7100"));
+        assert!(serves("[::]:7100", "[2001:db8::1]:7100"));
+        assert!(serves("[::]:7100", "192.0.2.1:7100"), "one socket for both");
+        assert!(
+            !serves("0.0.0.0:7100", "[2001:db8::1]:7100"),
+            "IPv4 can't carry IPv6"
+        );
+        assert!(!serves("0.0.0.0:7100", "192.0.2.1:7101"));
+        assert!(!serves("192.0.2.2:7100", "192.0.2.1:7100"));
+    }
+}

@@ -1,0 +1,384 @@
+//! `relay-node run`: opens the sockets, starts a thread per shard, registers with the edge and keeps renewing,
+//! and ends in good order.
+
+use crate::core::dtls::crypto_provider;
+use crate::core::lease::Lease;
+use crate::core::session::SessionConfig;
+use crate::core::{EdgeError, Memory, Rates, Shard, ShardConfig};
+use crate::random::random;
+use crate::relay::addresses;
+use crate::relay::certificate;
+use crate::relay::edge_client::EdgeClient;
+use crate::relay::ice_tcp_listeners::open_ice_tcp;
+use crate::relay::metrics::{self, Sources};
+use crate::relay::options::RunArgs;
+use crate::relay::shard_thread::{Order, Report, ShardThread, now};
+use crate::transport::tcp_ingress::TcpIngressSetup;
+use crate::transport::udp::Socket;
+use crate::turn::setup;
+use anyhow::{Context, Result, bail};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use str0m::config::{CryptoProvider, DtlsCert};
+use streamchain_protocol::auth::{RelayKey, SessionKeys};
+use streamchain_protocol::ids::{Incarnation, ShortId};
+use streamchain_protocol::limits::{CHOSEN_LIFE_MS, RELAY_MAX_SHARDS};
+use streamchain_protocol::webrtc::{Candidate, Transport};
+use streamchain_protocol::wire::{self, Notice, Registration, shard_of};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tracing::{error, info, warn};
+
+/// How long a shutdown may ship what is held.
+const SHIP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long peers may take to be told goodbye.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Orders that may wait for a shard: notices come by the hundred in one order.
+const MAX_ORDERS: usize = 64;
+
+/// First and longest wait after a failed registration.
+const RENEW_RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// A started shard.
+struct Running {
+    orders: mpsc::Sender<Order>,
+    report: watch::Receiver<Report>,
+    thread: JoinHandle<()>,
+}
+
+/// Runs a relay until it is told to stop.
+pub(crate) fn run(args: &RunArgs) -> Result<()> {
+    let key = args.key.as_deref().context(
+        "STREAMCHAIN_RELAY_KEY is not set: `relay-node key` prints it, see `relay-node run --help`",
+    )?;
+    let key = RelayKey::from_hex(key).context("STREAMCHAIN_RELAY_KEY: see `relay-node key --help`")?;
+    let shards = usize::from(args.shards);
+    if shards == 0 || shards > RELAY_MAX_SHARDS {
+        bail!("--shards {shards}: expected 1 to {RELAY_MAX_SHARDS}");
+    }
+    let metrics = args.metrics_listen.map(metrics::bind).transpose()?;
+    let crypto = Arc::new(crypto_provider());
+    let certificate = certificate::load_or_make(&args.state, &crypto)?;
+    let (sockets, mut registered) = bind_shards(args, shards)?;
+    let mut ingress = open_ice_tcp(&sockets, &mut registered, &args.turn);
+    let (turn, turn_reports) = setup::start(
+        &args.turn,
+        &args.listen,
+        &args.advertise,
+        &registered,
+        &key,
+        &mut ingress,
+    )?;
+    let incarnation = Incarnation(random()?);
+    let edge_client = EdgeClient::new(&args.edge, &args.id, &key, incarnation).context("--edge")?;
+    let registration = Registration {
+        incarnation,
+        fingerprint: certificate::fingerprint(&certificate, &crypto),
+        region: args.region.clone(),
+        shards: registered,
+        turn,
+        sessions: 0,
+        streams: 0,
+        cursor: 0,
+        key: None,
+    };
+    registration.check().context("this relay can't be registered")?;
+    let start = Start {
+        keys: key.session_keys(),
+        certificate,
+        crypto,
+        shards,
+        rates: args.rates.rates(),
+        uncommitted_bytes: usize::from(args.unstored_mib) * 1024 * 1024,
+    };
+    let interval = Duration::from_millis(args.commit_interval_ms);
+    let parts = sockets.into_iter().zip(ingress).enumerate();
+    let running = parts
+        .map(|(index, (bound, ingress))| start.shard(index, bound, ingress, edge_client.clone(), interval));
+    let running = running.collect::<Result<Vec<_>>>()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    if let Some(listener) = metrics {
+        let shards = running.iter().map(|shard| shard.report.clone()).collect();
+        let sources = Sources {
+            shards,
+            turn: turn_reports,
+        };
+        runtime.spawn(metrics::serve(listener, sources));
+    }
+    let control = Control {
+        edge_client,
+        registration,
+        shards: running,
+        edge: args.edge.clone(),
+    };
+    runtime.block_on(control.run())
+}
+
+/// The sockets of all shards, and what is registered of each.
+fn bind_shards(args: &RunArgs, shards: usize) -> Result<(Vec<Vec<UdpSocket>>, Vec<wire::Shard>)> {
+    let bound = |shard| {
+        let sockets = bind(&args.listen, shard)?;
+        let candidates = addresses::of_sockets(&sockets, &args.advertise)?;
+        Ok((sockets, wire::Shard { candidates }))
+    };
+    let bound: Vec<_> = (0..shards).map(bound).collect::<Result<_>>()?;
+    Ok(bound.into_iter().unzip())
+}
+
+/// The sockets of one shard: every address, at its port + the shard's index (port 0: any that is free).
+fn bind(listen: &[SocketAddr], shard: usize) -> Result<Vec<UdpSocket>> {
+    let open = |address: &SocketAddr| {
+        let mut address = *address;
+        if address.port() != 0 {
+            let port = u16::try_from(shard)
+                .ok()
+                .and_then(|shard| address.port().checked_add(shard));
+            address.set_port(
+                port.with_context(|| format!("--listen {address}: no port left for shard {shard}"))?,
+            );
+        }
+        UdpSocket::bind(address).with_context(|| {
+            format!("--listen {address}: can't listen there. Is another relay running? Choose another port")
+        })
+    };
+    listen.iter().map(open).collect()
+}
+
+/// What all shards begin with.
+struct Start {
+    keys: SessionKeys,
+    certificate: DtlsCert,
+    crypto: Arc<CryptoProvider>,
+    shards: usize,
+    rates: Rates,
+    uncommitted_bytes: usize,
+}
+
+impl Start {
+    fn shard(
+        &self,
+        index: usize,
+        bound: Vec<UdpSocket>,
+        ingress: TcpIngressSetup,
+        edge_client: EdgeClient,
+        interval: Duration,
+    ) -> Result<Running> {
+        let shard = Shard::new(ShardConfig {
+            keys: self.keys.clone(),
+            session: SessionConfig {
+                certificate: self.certificate.clone(),
+                crypto: self.crypto.clone(),
+            },
+            index,
+            shards: self.shards,
+            commit_interval: interval,
+            seed: u64::from_ne_bytes(random()?),
+            memory: Memory {
+                uncommitted_bytes: self.uncommitted_bytes,
+                ..Memory::default()
+            },
+            rates: self.rates,
+        });
+        let (orders, inbox) = mpsc::channel(MAX_ORDERS);
+        let (reports, report) = watch::channel(Report::default());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let thread = std::thread::Builder::new()
+            .name(format!("shard-{index}"))
+            .spawn(move || {
+                let ended = tokio::task::LocalSet::new().block_on(&runtime, async move {
+                    let sockets = bound
+                        .into_iter()
+                        .map(Socket::new)
+                        .collect::<std::io::Result<Vec<_>>>()?;
+                    ShardThread::new(shard, sockets, ingress.open()?, edge_client, inbox, reports)
+                        .run()
+                        .await
+                });
+                if let Err(failed) = ended {
+                    error!(shard = index, %failed, "the shard's sockets failed");
+                }
+            })?;
+        Ok(Running {
+            orders,
+            report,
+            thread,
+        })
+    }
+}
+
+/// Registers, renews, hands out notices, and ends it all.
+struct Control {
+    edge_client: EdgeClient,
+    registration: Registration,
+    shards: Vec<Running>,
+    edge: String,
+}
+
+impl Control {
+    async fn run(mut self) -> Result<()> {
+        let mut stop = std::pin::pin!(stop_signal());
+        let result = tokio::select! {
+            signal = &mut stop => signal.map(|name| info!(signal = name, "stopping")),
+            failed = self.renew_forever() => Err(failed),
+        };
+        tokio::select! {
+            () = self.shut_down() => {}
+            _ = stop_signal() => warn!("stopped at once"),
+        }
+        result
+    }
+
+    /// Renews until a shard is gone.
+    async fn renew_forever(&mut self) -> anyhow::Error {
+        let mut retry = RENEW_RETRY.0;
+        let mut connected = false;
+        let mut lease = Lease::default();
+        loop {
+            if self.shards.iter().any(|shard| shard.thread.is_finished()) {
+                return anyhow::anyhow!("a shard has ended: see the log above");
+            }
+            self.count();
+            let sent = now();
+            match self.edge_client.renew(&self.registration).await {
+                Ok(renewed) => {
+                    if !connected {
+                        self.say_ready();
+                        connected = true;
+                    }
+                    retry = RENEW_RETRY.0;
+                    if lease.renewed(sent, now()) {
+                        warn!(
+                            "the edge may have taken this relay for dead: asking whether its streams are still its own"
+                        );
+                        self.order(|| Order::Confirm).await;
+                    }
+                    self.hand_out(renewed.notices).await;
+                    self.registration.cursor = renewed.cursor;
+                    sleep(Duration::from_millis(renewed.renew_after_ms)).await;
+                }
+                Err(refused) => {
+                    connected = false;
+                    self.say_unregistered(&refused, retry);
+                    sleep(retry).await;
+                    retry = (retry * 2).min(RENEW_RETRY.1);
+                }
+            }
+        }
+    }
+
+    fn say_ready(&self) {
+        let addresses: Vec<String> = self
+            .registration
+            .shards
+            .iter()
+            .flat_map(|shard| &shard.candidates)
+            .filter(|candidate| candidate.transport == Transport::Udp)
+            .map(|Candidate { address, port, .. }| SocketAddr::new(*address, *port).to_string())
+            .collect();
+        let (edge, fingerprint) = (&self.edge, &self.registration.fingerprint);
+        let turn = self.registration.turn.join(",");
+        info!(address = addresses.join(","), %edge, %fingerprint, shards = self.shards.len(), turn, "ready");
+    }
+
+    fn say_unregistered(&self, refused: &EdgeError, retry: Duration) {
+        let (edge, again) = (&self.edge, format!("{:.1} s", retry.as_secs_f64()));
+        match refused {
+            EdgeError::Unauthorized(_) => error!(%edge, %refused, again, "not registered"),
+            _ => warn!(%edge, %refused, again, "the edge is not reached; sessions go on, trying again"),
+        }
+    }
+
+    fn count(&mut self) {
+        let (mut sessions, mut streams) = (0, 0);
+        for shard in &self.shards {
+            let load = shard.report.borrow().load;
+            sessions += load.sessions;
+            streams += load.streams;
+        }
+        self.registration.sessions = sessions;
+        self.registration.streams = streams;
+    }
+
+    /// To each shard its streams' notices, and those about every stream. A full inbox is waited for: the cursor moves on only behind them.
+    async fn hand_out(&self, notices: Vec<Notice>) {
+        let mut shares: Vec<Vec<Notice>> = vec![Vec::new(); self.shards.len()];
+        for notice in notices {
+            if notice.stream == ShortId::EVERY {
+                shares.iter_mut().for_each(|share| share.push(notice.clone()));
+                continue;
+            }
+            shares[shard_of(notice.stream, self.shards.len())].push(notice);
+        }
+        for (shard, share) in self.shards.iter().zip(shares) {
+            if !share.is_empty() {
+                // A shard that has ended is found at the next renewal.
+                let _ = shard.orders.send(Order::Notices(share)).await;
+            }
+        }
+    }
+
+    /// Ships what is held, tells the edge, then the peers: so that those who come back are sent elsewhere.
+    async fn shut_down(&mut self) {
+        self.order(|| Order::Ship).await;
+        let deadline = Instant::now() + SHIP_TIMEOUT;
+        for shard in &mut self.shards {
+            let _ = timeout_at(deadline, shard.report.wait_for(|report| report.shipped)).await;
+        }
+        for shard in &self.shards {
+            for (stream, messages) in &shard.report.borrow().unshipped {
+                error!(%stream, messages, "not stored: the edge did not take them in time");
+            }
+        }
+        self.count();
+        match self.edge_client.goodbye().await {
+            Ok(()) if self.registration.sessions > 0 => sleep(Duration::from_millis(CHOSEN_LIFE_MS)).await,
+            Ok(()) => {}
+            Err(refused) => warn!(%refused, "the edge was not told goodbye; it will notice in 10 s"),
+        }
+        self.order(|| Order::Goodbye).await;
+        for shard in &mut self.shards {
+            let _ = timeout(GOODBYE_TIMEOUT, shard.report.wait_for(|report| report.gone)).await;
+        }
+        let counters = self
+            .shards
+            .iter()
+            .flat_map(|shard| shard.report.borrow().counters.list());
+        let stored: u64 = counters
+            .filter(|(name, _)| *name == "messages_stored")
+            .map(|(_, count)| count)
+            .sum();
+        info!(messages_stored = stored, "stopped");
+    }
+
+    async fn order(&self, order: impl Fn() -> Order) {
+        for shard in &self.shards {
+            let _ = shard.orders.send(order()).await;
+        }
+    }
+}
+
+/// The name of the signal that asks us to stop.
+async fn stop_signal() -> Result<&'static str> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupt = tokio::signal::ctrl_c() => interrupt.map(|()| "SIGINT").map_err(Into::into),
+            _ = terminate.recv() => Ok("SIGTERM"),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c()
+        .await
+        .map(|()| "Ctrl-C")
+        .map_err(Into::into)
+}

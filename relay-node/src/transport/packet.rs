@@ -1,0 +1,73 @@
+//! Packets that reach a shard by another way than its UDP sockets, and the addresses that they carry.
+//!
+//! What always holds: a relayed address ([`is_relayed`]) exists only inside this process. A packet from a network that
+//! claims such a source is forged.
+
+use crate::core::Path;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use tokio::sync::mpsc;
+
+/// Largest STUN message or ChannelData that is read, bytes. ICE, DTLS and SCTP packets of a browser stay under
+/// 1,300, and a STUN request with the longest username under 1,000; more is no client of ours.
+pub(crate) const MAX_PACKET_BYTES: usize = 4_096;
+
+/// The IPv4 address of every relayed address: the "dummy address" of RFC 7600, which no packet on a network
+/// may have as its destination.
+pub(crate) const RELAYED_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 0, 8));
+
+/// The IPv6 address of every relayed address, in the discard-only prefix (RFC 6666).
+pub(crate) const RELAYED_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 8));
+
+/// Whether an address is one that only this machine makes: packets for it go to the TURN server,
+/// and a packet from outside that claims it is forged.
+pub(crate) fn is_relayed(address: IpAddr) -> bool {
+    address == RELAYED_V4 || address == RELAYED_V6
+}
+
+/// A packet that did not come by a UDP socket.
+#[derive(Debug, Clone)]
+pub struct IngressPacket {
+    /// Between whom.
+    pub path: Path,
+    /// What.
+    pub packet: Vec<u8>,
+}
+
+/// Packets of the shards that wait for the TURN thread: at most 1.5 KiB each, so 6 MiB.
+const MAX_FROM_RELAY: usize = 4_096;
+
+/// A packet between a TURN client and a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayPacket {
+    /// From: the relayed address on the way to a shard, the shard's on the way back.
+    pub source: SocketAddr,
+    /// To.
+    pub destination: SocketAddr,
+    /// What.
+    pub packet: Vec<u8>,
+}
+
+/// Where shards leave packets for relayed addresses.
+#[derive(Debug, Clone)]
+pub struct TurnInbox(mpsc::Sender<RelayPacket>);
+
+impl TurnInbox {
+    /// An empty inbox, and the end at which the TURN thread takes packets out.
+    pub fn new() -> (Self, mpsc::Receiver<RelayPacket>) {
+        let (sender, receiver) = mpsc::channel(MAX_FROM_RELAY);
+        (Self(sender), receiver)
+    }
+
+    /// Leaves a packet; drops it when too many wait.
+    pub fn leave(&self, packet: RelayPacket) {
+        let _ = self.0.try_send(packet);
+    }
+}
+
+/// What quotas per address count by: an IPv4 address, or an IPv6 /64, which one host may have to itself.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
+    }
+}

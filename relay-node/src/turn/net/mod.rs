@@ -1,0 +1,305 @@
+//! The TURN server's sockets: one thread that listens on UDP, TCP and TLS, and feeds [`TurnServer`].
+//!
+//! What always holds: a client that does not read, or sends half a packet and no more, costs a bounded queue
+//! and is closed after seconds; packets for a full queue are dropped, as a network would.
+
+mod stream;
+mod tls;
+mod udp;
+
+use crate::transport::connections::Connections;
+use crate::transport::packet::{RelayPacket, TurnInbox};
+use crate::turn::server::client::Client;
+use crate::turn::server::{Counts, Output, Settings, TurnServer};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+pub(crate) use tls::server_config;
+
+/// Packets of the shards that are taken in one turn, so that sockets get theirs in between.
+const RELAY_BURST: usize = 64;
+
+/// How often others are told how things are.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often the log says what was counted, if anything was.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What the sockets are made from.
+pub(crate) struct FrontConfig {
+    /// The machine's.
+    pub settings: Settings,
+    /// Where UDP and TCP are listened on.
+    pub listen: Vec<SocketAddr>,
+    /// Where TLS is listened on, and with what.
+    pub tls: Option<(Vec<SocketAddr>, Arc<rustls::ServerConfig>)>,
+    /// How many TCP and TLS connections there may be.
+    pub connections_max: usize,
+    /// Random.
+    pub nonce_key: [u8; 32],
+    /// Random.
+    pub seed: u64,
+}
+
+/// Takes a client's packet to the shard whose address is its destination; it may drop it, and never waits.
+pub(crate) type ToShards = Box<dyn Fn(RelayPacket) + Send>;
+
+/// How the TURN server is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TurnReport {
+    /// Allocations that there are.
+    pub allocations: usize,
+    /// What it counted since its start.
+    pub counts: Counts,
+    /// TCP and TLS connections that there are.
+    pub connections: usize,
+    /// Those that were refused since the start.
+    pub connections_refused: u64,
+}
+
+/// Sockets that are bound and not served yet.
+pub(crate) struct Front {
+    reports: watch::Sender<TurnReport>,
+    config: FrontConfig,
+    udp: Vec<std::net::UdpSocket>,
+    tcp: Vec<std::net::TcpListener>,
+    tls: Vec<std::net::TcpListener>,
+    from_relay: mpsc::Receiver<RelayPacket>,
+}
+
+impl Front {
+    /// Binds all sockets, so that a taken port is known at the start.
+    pub(crate) fn bind(config: FrontConfig) -> io::Result<(Self, TurnInbox)> {
+        let (inbox, from_relay) = TurnInbox::new();
+        let tls_addresses = config.tls.as_ref().map_or(&[][..], |(addresses, _)| addresses);
+        let udp: io::Result<_> = config.listen.iter().map(bind_udp).collect();
+        let tcp: io::Result<_> = config.listen.iter().map(bind_tcp).collect();
+        let tls: io::Result<_> = tls_addresses.iter().map(bind_tcp).collect();
+        let (udp, tcp, tls) = (udp?, tcp?, tls?);
+        let front = Self {
+            reports: watch::Sender::default(),
+            config,
+            udp,
+            tcp,
+            tls,
+            from_relay,
+        };
+        Ok((front, inbox))
+    }
+
+    /// The addresses that UDP, TCP and TLS are listened on, with the ports that the system chose.
+    pub(crate) fn addresses(&self) -> io::Result<[Vec<SocketAddr>; 3]> {
+        let udp: Result<_, _> = self.udp.iter().map(std::net::UdpSocket::local_addr).collect();
+        let tcp: Result<_, _> = self.tcp.iter().map(std::net::TcpListener::local_addr).collect();
+        let tls: Result<_, _> = self.tls.iter().map(std::net::TcpListener::local_addr).collect();
+        Ok([udp?, tcp?, tls?])
+    }
+
+    /// How it is, about once a second.
+    pub(crate) fn reports(&self) -> watch::Receiver<TurnReport> {
+        self.reports.subscribe()
+    }
+
+    /// Serves until every [`TurnInbox`] is gone. Blocks its thread.
+    pub(crate) fn serve(self, to_shards: ToShards) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        tokio::task::LocalSet::new().block_on(&runtime, self.run(to_shards))
+    }
+
+    async fn run(self, to_shards: ToShards) -> io::Result<()> {
+        let Self {
+            reports,
+            config,
+            udp,
+            tcp,
+            tls,
+            from_relay,
+        } = self;
+        let hub = Rc::new(Hub::new(
+            TurnServer::new(config.settings, config.nonce_key, config.seed),
+            to_shards,
+        ));
+        for socket in udp {
+            let socket = Rc::new(UdpSocket::from_std(socket)?);
+            hub.udp.borrow_mut().insert(socket.local_addr()?, socket.clone());
+            tokio::task::spawn_local(udp::serve(hub.clone(), socket));
+        }
+        let connections = Connections::new(config.connections_max);
+        for listener in tcp {
+            let listener = TcpListener::from_std(listener)?;
+            tokio::task::spawn_local(stream::serve(hub.clone(), listener, connections.clone(), None));
+        }
+        for listener in tls {
+            let listener = TcpListener::from_std(listener)?;
+            let acceptor = config.tls.as_ref().map(|(_, tls)| tls.clone().into());
+            tokio::task::spawn_local(stream::serve(
+                hub.clone(),
+                listener,
+                connections.clone(),
+                acceptor,
+            ));
+        }
+        tokio::task::spawn_local(report(hub.clone(), connections, reports));
+        hub.take_from_relay(from_relay).await;
+        Ok(())
+    }
+}
+
+fn bind_udp(address: &SocketAddr) -> io::Result<std::net::UdpSocket> {
+    let socket = std::net::UdpSocket::bind(address)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn bind_tcp(address: &SocketAddr) -> io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// What all tasks of the thread share. No borrow lives across an await.
+struct Hub {
+    server: RefCell<TurnServer>,
+    to_shards: ToShards,
+    udp: RefCell<HashMap<SocketAddr, Rc<UdpSocket>>>,
+    streams: RefCell<HashMap<Client, mpsc::Sender<Vec<u8>>>>,
+    started: Instant,
+    started_unix_ms: u64,
+}
+
+impl Hub {
+    fn new(server: TurnServer, to_shards: ToShards) -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            server: RefCell::new(server),
+            to_shards,
+            udp: RefCell::default(),
+            streams: RefCell::default(),
+            started: Instant::now(),
+            started_unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Unix milliseconds that never go backwards.
+    fn now_ms(&self) -> u64 {
+        self.started_unix_ms + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn handle_client(&self, client: Client, packet: &[u8]) {
+        self.server
+            .borrow_mut()
+            .handle_client(client, packet, self.now_ms());
+        self.do_outputs();
+    }
+
+    fn do_outputs(&self) {
+        loop {
+            let output = self.server.borrow_mut().poll_output();
+            match output {
+                Some(Output::ToClient { client, packet }) => self.send(&client, packet),
+                Some(Output::ToRelay {
+                    source,
+                    destination,
+                    packet,
+                }) => {
+                    (self.to_shards)(RelayPacket {
+                        source,
+                        destination,
+                        packet,
+                    });
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Sends, or drops what does not fit.
+    fn send(&self, client: &Client, packet: Vec<u8>) {
+        if client.transport.is_stream() {
+            if let Some(stream) = self.streams.borrow().get(client) {
+                let _ = stream.try_send(packet);
+            }
+        } else if let Some(socket) = self.udp.borrow().get(&client.server) {
+            let _ = socket.try_send_to(&packet, client.address);
+        }
+    }
+
+    async fn take_from_relay(&self, mut from_relay: mpsc::Receiver<RelayPacket>) {
+        let mut burst = Vec::with_capacity(RELAY_BURST);
+        while from_relay.recv_many(&mut burst, RELAY_BURST).await > 0 {
+            for RelayPacket {
+                source,
+                destination,
+                packet,
+            } in burst.drain(..)
+            {
+                let now_ms = self.now_ms();
+                self.server
+                    .borrow_mut()
+                    .handle_relay(source, destination, &packet, now_ms);
+                self.do_outputs();
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Says now and then what happened.
+async fn report(hub: Rc<Hub>, connections: Connections, reports: watch::Sender<TurnReport>) {
+    let mut last = TurnReport::default();
+    let mut logged = Instant::now();
+    loop {
+        tokio::time::sleep(REPORT_INTERVAL).await;
+        let now = {
+            let server = hub.server.borrow();
+            TurnReport {
+                allocations: server.allocations(),
+                counts: server.counts(),
+                connections: connections.open(),
+                connections_refused: connections.refused(),
+            }
+        };
+        reports.send_replace(now);
+        if now.counts != last.counts && logged.elapsed() >= LOG_INTERVAL {
+            let Counts {
+                allocations: made,
+                refused,
+                dropped,
+                relayed,
+            } = now.counts;
+            let TurnReport {
+                allocations,
+                connections,
+                connections_refused,
+                ..
+            } = now;
+            tracing::info!(
+                allocations,
+                made,
+                refused,
+                dropped,
+                relayed,
+                connections,
+                connections_refused,
+                "turn"
+            );
+            last = now;
+            logged = Instant::now();
+        }
+    }
+}
+
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! How many answers a client without credentials gets: a bound on what a spoofed source is sent through us.
+
+use super::limits::{STRANGER_ANSWERS_PER_SECOND, STRANGER_COUNTERS};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+
+/// Counts of the second that is under way; see [`STRANGER_COUNTERS`].
+#[derive(Debug)]
+pub(crate) struct Strangers {
+    /// Random, so that nobody can choose addresses that share a counter with another's.
+    seed: u64,
+    second: u64,
+    counts: Vec<u16>,
+}
+
+impl Strangers {
+    /// With a random `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            second: 0,
+            counts: vec![0; STRANGER_COUNTERS],
+        }
+    }
+
+    /// Whether `network` may be answered once more at `now_ms`.
+    pub(crate) fn may_answer(&mut self, network: IpAddr, now_ms: u64) -> bool {
+        if self.second != now_ms / 1_000 {
+            self.second = now_ms / 1_000;
+            self.counts.fill(0);
+        }
+        let mut hasher = DefaultHasher::new();
+        (self.seed, network).hash(&mut hasher);
+        // A remainder of STRANGER_COUNTERS fits any usize.
+        let count = &mut self.counts[(hasher.finish() % STRANGER_COUNTERS as u64) as usize];
+        *count = count.saturating_add(1);
+        *count <= STRANGER_ANSWERS_PER_SECOND
+    }
+}

@@ -1,0 +1,63 @@
+//! What clients were told, as tests read it.
+
+use streamchain_protocol::proof::AnchorRef;
+use streamchain_protocol::wire::cbor::Reader;
+use streamchain_protocol::wire::frame::RelayFrame;
+
+/// The seqs that a client was sent or told to fetch, in the order in which it heard of them.
+pub fn seqs(received: &[String]) -> Vec<u64> {
+    let mut all = vec![];
+    for said in received {
+        if let Some(message) = said.strip_prefix("message ") {
+            all.extend(message.split(' ').next().and_then(|seq| seq.parse::<u64>().ok()));
+        } else if let Some((from, to)) = said.strip_prefix("gap ").and_then(|gap| gap.split_once("..")) {
+            all.extend(from.parse::<u64>().unwrap()..to.parse::<u64>().unwrap());
+        }
+    }
+    all
+}
+
+/// Frames as a test reads them.
+pub fn as_text(message: &[u8]) -> Vec<String> {
+    let mut reader = Reader::new(message);
+    let mut all = vec![];
+    while !reader.is_at_end() {
+        all.push(match RelayFrame::read(&mut reader).unwrap().unwrap() {
+            RelayFrame::Welcome {
+                epoch,
+                head,
+                committed,
+                stored,
+                ..
+            } => {
+                format!("welcome epoch {epoch} head {head} committed {committed} stored {stored:?}")
+            }
+            RelayFrame::Message { seq, payload, .. } if payload.len() < 100 => {
+                format!("message {seq} {}", String::from_utf8_lossy(payload))
+            }
+            RelayFrame::Message { seq, payload, .. } => format!("message {seq} of {} bytes", payload.len()),
+            RelayFrame::Accepted {
+                producer_seq,
+                seq: Some(seq),
+            } => format!("accepted {producer_seq} as {seq}"),
+            RelayFrame::Accepted {
+                producer_seq,
+                seq: None,
+            } => format!("accepted {producer_seq} before"),
+            RelayFrame::Committed { committed } => format!("committed {committed}"),
+            RelayFrame::Gap { from, to } => format!("gap {from}..{to}"),
+            RelayFrame::Error {
+                code,
+                retry_ms: Some(wait),
+                ..
+            } => format!("error {code} wait {wait}"),
+            RelayFrame::Error { code, .. } => format!("error {code}"),
+            RelayFrame::Anchored(AnchorRef {
+                first, count, state, ..
+            }) => format!("anchored {first}+{count} {state:?}"),
+            RelayFrame::Chain { block, .. } => format!("chain {block}"),
+            RelayFrame::ChainState { block, state, .. } => format!("chain {block} {state:?}"),
+        });
+    }
+    all
+}

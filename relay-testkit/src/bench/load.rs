@@ -1,0 +1,317 @@
+//! The clients: subscribers in a thread of their own, and one publisher in the caller's.
+
+use super::relay::BenchRelay;
+use crate::client::{Client, Identity, Invitation};
+use anyhow::{Context, Result, bail};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use streamchain_protocol::ids::{ProducerId, Seq};
+use streamchain_protocol::wire::cbor::Reader;
+use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame};
+use tokio::net::UdpSocket;
+use tokio::time::timeout_at;
+
+/// Most handshakes at a time, so that none times out.
+const MAX_CONNECTING: usize = 50;
+
+fn unix_micros() -> u64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(unix.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What one subscriber got.
+#[derive(Default)]
+struct Got {
+    next: AtomicU64,
+    messages: AtomicU64,
+    gaps: AtomicU64,
+    open: AtomicU64,
+}
+
+/// An invited client's socket, in no runtime yet.
+pub struct Seat {
+    identity: Identity,
+    invitation: Invitation,
+    socket: std::net::UdpSocket,
+}
+
+impl Seat {
+    /// A seat at this relay.
+    pub fn of(relay: &BenchRelay) -> Result<Self> {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").context("one socket each: see ulimit -n")?;
+        socket.set_nonblocking(true)?;
+        let (identity, invitation) = relay.invite(socket.local_addr()?);
+        Ok(Self {
+            identity,
+            invitation,
+            socket,
+        })
+    }
+}
+
+/// A client on a socket of its own.
+pub struct Member {
+    client: Client,
+    socket: UdpSocket,
+    relay: std::net::SocketAddr,
+    published: u64,
+    buffer: Vec<u8>,
+}
+
+impl Member {
+    async fn new(identity: &Identity, invitation: &Invitation, socket: UdpSocket) -> Result<Self> {
+        let client = Client::new(identity, invitation, Client::channel(), Instant::now())?;
+        let relay = invitation.relay;
+        Ok(Self {
+            client,
+            socket,
+            relay,
+            published: 0,
+            buffer: vec![0; 2_048],
+        })
+    }
+
+    /// A publisher, connected and welcomed.
+    pub async fn publisher(relay: &BenchRelay, patience: Duration) -> Result<Self> {
+        Self::welcomed(Seat::of(relay)?, patience).await
+    }
+
+    /// A publisher on this seat, connected and welcomed; its number is its port.
+    pub async fn welcomed(seat: Seat, patience: Duration) -> Result<Self> {
+        let socket = UdpSocket::from_std(seat.socket)?;
+        let mut producer = [7; 16];
+        producer[..2].copy_from_slice(&socket.local_addr()?.port().to_be_bytes());
+        let mut member = Self::new(&seat.identity, &seat.invitation, socket).await?;
+        member.client.send(&ClientFrame::Hello {
+            producer: ProducerId(producer),
+        });
+        let deadline = Instant::now() + patience;
+        while member.client.receive().is_none() {
+            if Instant::now() > deadline {
+                bail!("the publisher was not welcomed");
+            }
+            member
+                .run_until(Instant::now() + Duration::from_millis(5))
+                .await?;
+        }
+        Ok(member)
+    }
+
+    /// Queues a message that holds the time.
+    pub fn publish(&mut self, bytes: usize) {
+        let mut payload = vec![0; bytes.max(8)];
+        payload[..8].copy_from_slice(&unix_micros().to_be_bytes());
+        self.client.send(&ClientFrame::Publish {
+            producer_seq: self.published,
+            payload: &payload,
+        });
+        self.published += 1;
+    }
+
+    /// The next message from the relay.
+    pub fn receive(&mut self) -> Option<Vec<u8>> {
+        self.client.receive()
+    }
+
+    /// Whether the relay, or the network, ended it.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Messages queued so far.
+    pub fn published(&self) -> u64 {
+        self.published
+    }
+
+    /// Messages that wait for room in the connection.
+    pub fn unsent(&self) -> usize {
+        self.client.unsent()
+    }
+
+    /// Reads and writes until `end`.
+    pub async fn run_until(&mut self, end: Instant) -> Result<()> {
+        loop {
+            self.run_once().await?;
+            let until = self.client.next_timeout().min(end);
+            if timeout_at(until.into(), self.socket.readable()).await.is_err() && Instant::now() >= end {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                return self.run_once().await;
+            }
+        }
+    }
+
+    /// Reads what has arrived and writes what there is.
+    pub async fn run_once(&mut self) -> Result<()> {
+        let now = Instant::now();
+        while let Ok((length, source)) = self.socket.try_recv_from(&mut self.buffer) {
+            self.client.handle_datagram(&self.buffer[..length], source, now)?;
+        }
+        if self.client.next_timeout() <= now {
+            self.client.handle_timeout(now)?;
+        }
+        while let Some(transmit) = self.client.next_transmit()? {
+            self.socket.send_to(&transmit.contents, self.relay).await?;
+        }
+        Ok(())
+    }
+
+    async fn subscribe_forever(mut self, got: Arc<Got>, delays: Arc<Mutex<Vec<u64>>>) -> Result<()> {
+        self.client.send(&ClientFrame::Subscribe { from: Some(Seq(0)) });
+        loop {
+            self.run_once().await?;
+            if self.client.is_open() {
+                got.open.store(1, Ordering::Relaxed);
+            }
+            while let Some(message) = self.client.receive() {
+                take(&message, &got, &delays)?;
+            }
+            let _ = timeout_at(self.client.next_timeout().into(), self.socket.readable()).await;
+        }
+    }
+}
+
+/// Counts what a message brought.
+fn take(message: &[u8], got: &Got, delays: &Mutex<Vec<u64>>) -> Result<()> {
+    let mut reader = Reader::new(message);
+    while !reader.is_at_end() {
+        match RelayFrame::read(&mut reader)? {
+            Some(RelayFrame::Message { seq, payload, .. }) => {
+                if got.next.swap(seq.0 + 1, Ordering::Relaxed) > seq.0 {
+                    bail!("message {seq} came twice or out of order");
+                }
+                got.messages.fetch_add(1, Ordering::Relaxed);
+                let sent = payload.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+                if let (Some(sent), Ok(mut delays)) = (sent, delays.lock())
+                    && delays.len() < 100_000
+                {
+                    delays.push(unix_micros().saturating_sub(sent));
+                }
+            }
+            Some(RelayFrame::Gap { from, to }) => {
+                got.gaps.fetch_add(to.0 - from.0, Ordering::Relaxed);
+                got.next.store(to.0, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What a subscriber begins with.
+type Invited = (Identity, Invitation, std::net::UdpSocket, Arc<Got>);
+
+/// All subscribers of one run.
+pub(super) struct Load<'a> {
+    relay: &'a BenchRelay,
+    got: Vec<Arc<Got>>,
+    delays: Arc<Mutex<Vec<u64>>>,
+    /// The subscribers' threads run as long as these are held.
+    keep: Vec<tokio::sync::mpsc::UnboundedSender<Invited>>,
+}
+
+impl<'a> Load<'a> {
+    /// Nobody yet.
+    pub(super) fn new(relay: &'a BenchRelay) -> Self {
+        Self {
+            relay,
+            got: vec![],
+            delays: Arc::default(),
+            keep: vec![],
+        }
+    }
+
+    /// Adds subscribers and waits until they are connected.
+    pub(super) async fn join(&mut self, count: usize, patience: Duration) -> Result<()> {
+        let (start, mut invited) = tokio::sync::mpsc::unbounded_channel::<Invited>();
+        let delays = self.delays.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        std::thread::Builder::new()
+            .name("subscribers".into())
+            .spawn(move || {
+                runtime.block_on(async move {
+                    let mut members = tokio::task::JoinSet::new();
+                    while let Some((identity, invitation, socket, got)) = invited.recv().await {
+                        let delays = delays.clone();
+                        members.spawn(async move {
+                            let socket = UdpSocket::from_std(socket)?;
+                            Member::new(&identity, &invitation, socket)
+                                .await?
+                                .subscribe_forever(got, delays)
+                                .await
+                        });
+                    }
+                    // The run is over: its members go with the runtime.
+                });
+            })?;
+        let deadline = Instant::now() + patience;
+        for _ in 0..count {
+            let socket =
+                std::net::UdpSocket::bind("127.0.0.1:0").context("one socket each: see ulimit -n")?;
+            socket.set_nonblocking(true)?;
+            let (identity, invitation) = self.relay.invite(socket.local_addr()?);
+            let got = Arc::new(Got::default());
+            self.got.push(got.clone());
+            start
+                .send((identity, invitation, socket, got))
+                .context("the subscribers' thread is gone")?;
+            self.wait_open(MAX_CONNECTING, deadline).await?;
+        }
+        self.wait_open(1, deadline).await?;
+        self.keep.push(start);
+        Ok(())
+    }
+
+    /// Waits until fewer than `most` are still connecting.
+    async fn wait_open(&self, most: usize, deadline: Instant) -> Result<()> {
+        while self
+            .got
+            .iter()
+            .filter(|got| got.open.load(Ordering::Relaxed) == 0)
+            .count()
+            >= most
+        {
+            if Instant::now() > deadline {
+                bail!("the subscribers are not connected in time");
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
+    }
+
+    fn sum(&self, of: impl Fn(&Got) -> &AtomicU64) -> u64 {
+        self.got.iter().map(|got| of(got).load(Ordering::Relaxed)).sum()
+    }
+
+    /// Messages that all of them got.
+    pub(super) fn delivered(&self) -> u64 {
+        self.sum(|got| &got.messages)
+    }
+
+    /// Messages that any of them was told to fetch.
+    pub(super) fn gaps(&self) -> u64 {
+        self.sum(|got| &got.gaps)
+    }
+
+    /// How far the slowest is.
+    pub(super) fn slowest(&self) -> u64 {
+        self.got
+            .iter()
+            .map(|got| got.next.load(Ordering::Relaxed))
+            .min()
+            .unwrap_or(0)
+    }
+
+    /// Publish to deliver, microseconds each.
+    pub(super) fn delays(&self) -> Vec<u64> {
+        self.delays
+            .lock()
+            .map(|delays| delays.clone())
+            .unwrap_or_default()
+    }
+}

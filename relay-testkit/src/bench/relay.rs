@@ -1,0 +1,138 @@
+//! The relay under test.
+
+use crate::client::{Identity, Invitation};
+use crate::loopback_edge::LoopbackEdge;
+use anyhow::{Context, Result};
+use relay_node::EdgeClient;
+use relay_node::SessionConfig;
+use relay_node::Socket;
+use relay_node::TcpIngressSetup;
+use relay_node::certificate;
+use relay_node::crypto_provider;
+use relay_node::{Memory, Rates, Shard, ShardConfig};
+use relay_node::{Order, Report, ShardThread, now};
+use std::cell::Cell;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+use streamchain_protocol::Address;
+use streamchain_protocol::auth::{RelayKey, SessionKeys};
+use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
+use streamchain_protocol::ids::{Incarnation, RelayId, SessionId, ShortId};
+use streamchain_protocol::webrtc::parse_fingerprint;
+use tokio::sync::{mpsc, watch};
+
+/// A shard in a thread of its own.
+pub struct BenchRelay {
+    keys: SessionKeys,
+    address: SocketAddr,
+    fingerprint: [u8; 32],
+    identity: Identity,
+    sessions: Cell<u64>,
+    edge: LoopbackEdge,
+    thread: Arc<std::sync::OnceLock<String>>,
+    /// The relay runs as long as this is held.
+    _orders: mpsc::Sender<Order>,
+}
+
+impl BenchRelay {
+    /// Starts an edge, and a relay of one shard that takes whatever comes.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(Rates::NONE).await
+    }
+
+    /// Starts an edge, and a relay of one shard that holds clients to these rates.
+    pub async fn start_with(rates: Rates) -> Result<Self> {
+        let relay: RelayId = "bench".parse()?;
+        let key = RelayKey::from_hex(&"5b".repeat(32))?;
+        let edge = LoopbackEdge::start(&relay, &key).await?;
+        let crypto = Arc::new(crypto_provider());
+        let certificate = certificate::make(&crypto)?;
+        let fingerprint = parse_fingerprint(&certificate::fingerprint(&certificate, &crypto));
+        let identity = Identity::new(certificate::make(&crypto)?, crypto.clone());
+        let edge_client = EdgeClient::new(&edge.url(), &relay, &key, Incarnation([1; 8]))?;
+        let shard = Shard::new(ShardConfig {
+            keys: key.session_keys(),
+            session: SessionConfig { certificate, crypto },
+            index: 0,
+            shards: 1,
+            commit_interval: Duration::from_millis(50),
+            seed: 1,
+            memory: Memory::default(),
+            rates,
+        });
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        let address = socket.local_addr()?;
+        let (orders, inbox) = mpsc::channel(1);
+        let (reports, _) = watch::channel(Report::default());
+        let thread = Arc::new(std::sync::OnceLock::new());
+        let named = thread.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        std::thread::Builder::new().name("relay".into()).spawn(move || {
+            if let Ok(link) = std::fs::read_link("/proc/thread-self") {
+                let _ = named.set(link.display().to_string());
+            }
+            let ended = runtime.block_on(async move {
+                let sockets = vec![Socket::new(socket)?];
+                let ingress = TcpIngressSetup::new(Vec::new(), 0).open()?;
+                ShardThread::new(shard, sockets, ingress, edge_client, inbox, reports)
+                    .run()
+                    .await
+            });
+            if let Err(failed) = ended {
+                eprintln!("the relay's socket failed: {failed}");
+            }
+        })?;
+        Ok(Self {
+            keys: key.session_keys(),
+            address,
+            fingerprint: fingerprint.context("the certificate has no fingerprint")?,
+            identity,
+            sessions: Cell::new(0),
+            edge,
+            thread,
+            _orders: orders,
+        })
+    }
+
+    /// How many messages are stored.
+    pub fn stored(&self) -> u64 {
+        self.edge.kept().heads.values().sum()
+    }
+
+    /// What a client at `local` is told by the edge, and the certificate that it must have.
+    pub fn invite(&self, local: SocketAddr) -> (Identity, Invitation) {
+        self.sessions.set(self.sessions.get() + 1);
+        let token = SessionToken {
+            rights: SessionRights::ALL,
+            expires_s: u32::try_from(now().unix_ms / 1_000 + 60).unwrap_or(u32::MAX),
+            session: SessionId(self.sessions.get().to_be_bytes()),
+            stream: ShortId([1; 20]),
+            author: Address::ZERO,
+            fingerprint: self.identity.fingerprint_hash(),
+            relay_begins: true,
+        };
+        let token = token.sign(&self.keys);
+        let invitation = Invitation {
+            password: ice_password(&token, &self.keys),
+            token,
+            fingerprint: self.fingerprint,
+            relay_begins: true,
+            relay: self.address,
+            local,
+        };
+        (self.identity.clone(), invitation)
+    }
+
+    /// CPU time of the relay's thread so far; `None` where /proc does not tell.
+    pub fn cpu(&self) -> Option<Duration> {
+        let text = std::fs::read_to_string(format!("/proc/{}/schedstat", self.thread.get()?)).ok()?;
+        text.split_whitespace()
+            .next()?
+            .parse()
+            .ok()
+            .map(Duration::from_nanos)
+    }
+}

@@ -1,0 +1,12 @@
+//! What relays are tested and measured with: clients without sockets, an edge on loopback, and benches.
+//!
+//! For development only: nothing of it is in the relay.
+
+#![warn(unreachable_pub)]
+
+pub mod bench;
+mod client;
+mod loopback_edge;
+
+pub use client::{Client, Identity, Invitation};
+pub use loopback_edge::{Kept, LoopbackEdge};

@@ -1,0 +1,209 @@
+//! An edge for one machine that keeps nothing but counts: benches and tests run a real relay against it.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use streamchain_protocol::auth::RelayKey;
+use streamchain_protocol::ids::{Epoch, RelayId, Seq, StreamId, StreamRef};
+use streamchain_protocol::wire::{Batch, Record};
+use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState, Registration, Renewed};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Largest request, bytes: a batch and its head.
+const MAX_REQUEST_BYTES: usize = Batch::BODY_MAX_BYTES + 16 * 1024;
+
+/// How often a request that is stalled looks whether it may go on.
+const STALL_POLL: std::time::Duration = std::time::Duration::from_millis(5);
+
+/// What the edge has.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The last registration.
+    pub registration: Option<Registration>,
+    /// Whether the relay said goodbye.
+    pub goodbye: bool,
+    /// How many messages each stream has.
+    pub heads: HashMap<String, u64>,
+    /// The messages themselves, if asked for.
+    pub records: Option<Vec<Record>>,
+    /// Answer this many batches with 503.
+    pub failures: u32,
+    /// Answer no batch until this is over.
+    pub stalled: bool,
+}
+
+/// A running edge.
+#[derive(Clone)]
+pub struct LoopbackEdge {
+    kept: Arc<Mutex<Kept>>,
+    authorization: String,
+    address: SocketAddr,
+}
+
+impl LoopbackEdge {
+    /// Listens on a free port of this machine, inside the current runtime.
+    pub async fn start(relay: &RelayId, key: &RelayKey) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let edge = Self {
+            kept: Arc::default(),
+            authorization: format!("authorization: bearer {}", key.uplink_bearer(relay)).to_lowercase(),
+            address: listener.local_addr()?,
+        };
+        let serving = edge.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let edge = serving.clone();
+                // A relay that hangs up ends its connection, nothing else.
+                tokio::spawn(async move { edge.serve(stream).await });
+            }
+        });
+        Ok(edge)
+    }
+
+    /// `http://127.0.0.1:…`
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What it has now.
+    pub fn kept(&self) -> MutexGuard<'_, Kept> {
+        // A test that panicked while it looked has failed anyway.
+        self.kept
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
+        let mut received = Vec::new();
+        loop {
+            let Some((head, body)) = read_request(&mut stream, &mut received).await? else {
+                return Ok(());
+            };
+            while head.starts_with("POST") && self.kept().stalled {
+                tokio::time::sleep(STALL_POLL).await;
+            }
+            let (status, answer) = match head.to_lowercase().contains(&self.authorization) {
+                true => self.answer(&head, &body),
+                false => (401, "{}".to_owned()),
+            };
+            let length = answer.len();
+            let head = format!(
+                "HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+            );
+            stream.write_all(format!("{head}{answer}").as_bytes()).await?;
+        }
+    }
+
+    fn answer(&self, head: &str, body: &[u8]) -> (u16, String) {
+        let mut words = head.split_whitespace();
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let parts: Vec<&str> = target
+            .split(['?'])
+            .next()
+            .unwrap_or_default()
+            .split('/')
+            .skip(3)
+            .collect();
+        match (method, &parts[..]) {
+            ("PUT", [_]) => self.register(body),
+            ("DELETE", [_]) => {
+                self.kept().goodbye = true;
+                (200, "{}".into())
+            }
+            ("PUT", [_, "streams", stream]) => self.acquire_epoch(stream),
+            ("GET", [_, "streams", _, "producers", _]) => json(&ProducerState { stored: None }),
+            ("POST", [_, "streams", stream, "batches"]) => self.commit(stream, body),
+            _ => (404, "{}".into()),
+        }
+    }
+
+    fn register(&self, body: &[u8]) -> (u16, String) {
+        let Ok(registration) = serde_json::from_slice::<Registration>(body) else {
+            return (400, "{}".into());
+        };
+        let cursor = registration.cursor;
+        self.kept().registration = Some(registration);
+        json(&Renewed {
+            renew_after_ms: 200,
+            cursor,
+            notices: vec![],
+        })
+    }
+
+    fn acquire_epoch(&self, stream: &str) -> (u16, String) {
+        let Ok(StreamRef::Short(short)) = stream.parse() else {
+            return (400, "{}".into());
+        };
+        let Ok(name) = "demo".parse() else {
+            return (500, "{}".into());
+        };
+        let mut id = [0; 32];
+        id[..20].copy_from_slice(&short.0);
+        let head = Seq(self.kept().heads.get(stream).copied().unwrap_or(0));
+        json(&EpochGrant {
+            stream: StreamId(id),
+            name,
+            epoch: Epoch(1),
+            head,
+            waiting: 0,
+        })
+    }
+
+    fn commit(&self, stream: &str, body: &[u8]) -> (u16, String) {
+        let Ok(batch) = Batch::decode(body) else {
+            return (400, "{}".into());
+        };
+        let mut kept = self.kept();
+        if kept.failures > 0 {
+            kept.failures -= 1;
+            return (503, "{}".into());
+        }
+        let head = kept.heads.entry(stream.to_owned()).or_default();
+        let committed = batch.end();
+        // The retry of a batch that is stored is answered like the first time.
+        if *head == batch.first.0 {
+            *head = committed.0;
+            if let Some(records) = &mut kept.records {
+                records.extend(batch.records);
+            }
+        } else if *head != committed.0 {
+            return (409, r#"{"type":"https://streamchain.dev/problems/gap"}"#.into());
+        }
+        json(&Committed {
+            committed,
+            waiting: 0,
+        })
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> (u16, String) {
+    serde_json::to_string(value).map_or((500, "{}".into()), |text| (200, text))
+}
+
+/// The next request's head and body; `None` when the other side has hung up.
+async fn read_request(
+    stream: &mut TcpStream,
+    received: &mut Vec<u8>,
+) -> io::Result<Option<(String, Vec<u8>)>> {
+    loop {
+        if let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&received[..end]).into_owned();
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("content-length")
+                    .then(|| value.trim().parse::<usize>().ok())?
+            });
+            let total = end + 4 + length.unwrap_or(0);
+            if received.len() >= total {
+                let body = received[end + 4..total].to_vec();
+                received.drain(..total);
+                return Ok(Some((head, body)));
+            }
+        }
+        if received.len() > MAX_REQUEST_BYTES || stream.read_buf(received).await? == 0 {
+            return Ok(None);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// The layers: what may import what. From the core outwards; edit this file when a room or a crate is added.
+
+/**
+ * The crates, each with the crates of this workspace that it may depend on. A crate that isn't listed may depend on
+ * none. Tests and benches (`[dev-dependencies]`) are free.
+ * @type {Record<string, string[]>}
+ */
+export const CRATE_LAYERS = {
+  "streamchain-protocol": [],
+  "streamchain-chain": ["streamchain-protocol"],
+  "streamchain-edge-core": ["streamchain-protocol", "streamchain-chain"],
+  "streamchain-edge": ["streamchain-protocol", "streamchain-edge-core", "streamchain-chain"],
+  "relay-node": ["streamchain-protocol", "streamchain-chain"],
+  "relay-testkit": ["streamchain-protocol", "streamchain-chain", "relay-node"],
+};
+
+/**
+ * @typedef {object} RoomLayers
+ * @property {string} of a crate's name, or a folder of scripts
+ * @property {string[][]} layers rooms (folders, or files without their ending) from the core outwards. A room imports
+ *   rooms of the lines above its own and nothing else: rooms of one line don't know each other
+ * @property {boolean} complete whether every room must be listed; a room that isn't listed is free otherwise
+ */
+
+/** @type {RoomLayers[]} */
+export const ROOM_LAYERS = [
+  {
+    of: "streamchain-protocol",
+    layers: [["limits"], ["util"], ["ids", "time"], ["stream_settings"], ["webrtc"], ["auth"], ["proof"], ["wire"]],
+    complete: false,
+  },
+  {
+    of: "streamchain-chain",
+    layers: [["abi", "backoff"], ["ethereum"], ["listener", "anchorer"]],
+    complete: false,
+  },
+  {
+    of: "streamchain-edge",
+    layers: [
+      ["problem", "query", "cors"],
+      ["random", "response"],
+      ["config"],
+      ["outbound", "storage"],
+      ["objects"],
+      ["auth"],
+      ["http"],
+      ["router"],
+    ],
+    complete: false,
+  },
+  {
+    of: "relay-node",
+    layers: [["core"], ["transport"], ["turn"], ["relay"], ["commands"], ["cli"]],
+    complete: false,
+  },
+  { of: "web/src", layers: [["lib"], ["app"]], complete: true },
+  {
+    of: "web/src/lib",
+    layers: [
+      ["errors"],
+      ["limits", "marks", "platform"],
+      ["wire", "backoff"],
+      ["chain"],
+      ["http"],
+      ["events"],
+      ["session"],
+      ["publish", "read"],
+      ["direct"],
+      ["connection"],
+      ["index"],
+    ],
+    complete: false,
+  },
+  { of: "scripts", layers: [["lib"]], complete: false },
+  {
+    of: "scripts/lib",
+    layers: [["console"], ["paths"], ["run"], ["setup"], ["build", "check"], ["system", "test"]],
+    complete: false,
+  },
+];

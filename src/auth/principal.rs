@@ -1,0 +1,227 @@
+//! Who a request is by, and what they may do.
+//!
+//! What always holds: credentials that are sent are checked, on every route that looks at them, even where none
+//! are needed; and what somebody may do with a stream is decided by the stream's own object, when it is asked.
+
+use super::bearer::{bearer, check, unauthorized};
+use crate::config::Config;
+use crate::objects::account::api::{CheckCredentials, Checked};
+use crate::objects::call::{Method, Outcome, call as ask, expect_json, json_body, outcome};
+use crate::objects::{account_stub, stream_stub};
+use crate::problem::{Kind, Problem};
+use crate::request::Call;
+use alloy_primitives::Address;
+use streamchain_edge_core::account::AccountError;
+use streamchain_protocol::auth::{Access, Right, Rights};
+use streamchain_protocol::auth::{AccessClaims, AccessError, Scope};
+use streamchain_protocol::auth::{ApiKey, KEY_PREFIX};
+use streamchain_protocol::ids::{ShortId, StreamRef};
+use streamchain_protocol::limits::ACCESS_TOKEN_LIFE_S;
+
+/// Longest life of a token that stands in a URL, seconds: URLs end up in logs.
+const URL_TOKEN_LIFE_MAX_S: u64 = 3_600;
+
+/// What stands behind a principal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrincipalKind {
+    /// Nothing but a token: an address that nobody holds a key for.
+    Guest,
+    /// An Ethereum account that signed in.
+    Wallet,
+    /// An API key of an account.
+    Service,
+}
+
+/// Who a request is by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// Whose messages these are.
+    pub author: Address,
+    /// Whose rights count: the author's own, or of a service those of the account that made its key.
+    pub account: Address,
+    /// What stands behind it.
+    pub kind: PrincipalKind,
+    /// Whether it may do everything.
+    pub operator: bool,
+    /// What its credentials are limited to.
+    pub scope: Scope,
+    /// What its token says, or would say.
+    pub claims: AccessClaims,
+}
+
+impl Principal {
+    fn of(claims: AccessClaims, config: &Config) -> Self {
+        let (account, kind) = match (&claims.key, claims.guest) {
+            (Some(key), _) => (key.account, PrincipalKind::Service),
+            (None, true) => (claims.sub, PrincipalKind::Guest),
+            (None, false) => (claims.sub, PrincipalKind::Wallet),
+        };
+        let scope = claims.scope.clone().unwrap_or(Scope::ALL);
+        Self {
+            author: claims.sub,
+            account,
+            kind,
+            operator: is_operator(config, account, kind, &scope),
+            scope,
+            claims,
+        }
+    }
+}
+
+/// An operator's narrowed token or key is no operator's: it opens only what it names.
+fn is_operator(config: &Config, account: Address, kind: PrincipalKind, scope: &Scope) -> bool {
+    kind != PrincipalKind::Guest && *scope == Scope::ALL && config.is_operator(account)
+}
+
+/// What a request may do with a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    /// Who it is by; `None` without credentials.
+    pub principal: Option<Principal>,
+    /// All that it may do.
+    pub rights: Rights,
+    /// What decided on it: owner, settings.
+    pub access: Access,
+}
+
+/// Who the request is by; `None` without credentials.
+pub async fn principal(call: &Call) -> Result<Option<Principal>, Problem> {
+    let in_header = bearer(call.headers())?;
+    let in_url = in_header.is_none();
+    let Some(token) = in_header.or_else(|| call.url_token.clone()) else {
+        return Ok(None);
+    };
+    let claims = match token.starts_with(KEY_PREFIX) {
+        true if in_url => return Err(unauthorized("access_token: an API key may not stand in a URL")),
+        true => claims_of_key(call, &token).await?,
+        false => claims_of_token(call, &token).await?,
+    };
+    if in_url && claims.exp.saturating_sub(claims.iat) > URL_TOKEN_LIFE_MAX_S {
+        return Err(unauthorized(
+            "access_token: only a token that lives an hour at most may stand in a URL",
+        ));
+    }
+    Ok(Some(Principal::of(claims, &call.config)))
+}
+
+/// What an access token says, if it still counts.
+async fn claims_of_token(call: &Call, token: &str) -> Result<AccessClaims, Problem> {
+    let now_s = call.now_ms / 1_000;
+    let mut claims = Err(AccessError::Signature);
+    for master in call.config.masters() {
+        claims = AccessClaims::verify(token, &master.access_key(), now_s);
+        if claims != Err(AccessError::Signature) {
+            break;
+        }
+    }
+    let mut claims = claims?;
+    let account = claims.key.map_or(claims.sub, |key| key.account);
+    let asked = CheckCredentials {
+        issued: Some(claims.iat),
+        key: claims.key.map(|key| key.id),
+        hash: None,
+    };
+    let checked = check_credentials(call, account, &asked).await?;
+    if let Some(key) = checked.scope {
+        // A key is never wider than it was when the token was made, but the token says so only in part.
+        claims.scope = Some(claims.scope.unwrap_or(Scope::ALL).narrowed(&key));
+    }
+    Ok(claims)
+}
+
+/// What a token made with an API key would say.
+async fn claims_of_key(call: &Call, text: &str) -> Result<AccessClaims, Problem> {
+    let key = ApiKey::parse(text).ok_or(AccountError::BadKey)?;
+    let asked = CheckCredentials {
+        issued: None,
+        key: Some(key.key.id),
+        hash: Some(key.hash()),
+    };
+    let checked = check_credentials(call, key.key.account, &asked).await?;
+    let now_s = call.now_ms / 1_000;
+    let end = checked.expires.map_or(u64::MAX, |expires| expires / 1_000);
+    Ok(AccessClaims {
+        sub: key.key.author(),
+        iat: now_s,
+        exp: end.min(now_s + ACCESS_TOKEN_LIFE_S),
+        guest: false,
+        since: None,
+        key: Some(key.key),
+        scope: checked.scope,
+    })
+}
+
+async fn check_credentials(
+    call: &Call,
+    account: Address,
+    asked: &CheckCredentials,
+) -> Result<Checked, Problem> {
+    let stub = account_stub(&call.env, account)?;
+    let checked: Checked = expect_json(ask(&stub, Method::Post, "/check", json_body(asked)?).await?).await?;
+    match checked.refused {
+        None => Ok(checked),
+        Some(reason) => Err(invalid_token(&reason)),
+    }
+}
+
+/// The problem of credentials that don't count.
+fn invalid_token(detail: &str) -> Problem {
+    Problem::new(Kind::Unauthorized, detail).header("www-authenticate", "Bearer error=\"invalid_token\"")
+}
+
+/// As [`principal`], for requests that need one.
+pub async fn need_principal(call: &Call) -> Result<Principal, Problem> {
+    principal(call)
+        .await?
+        .ok_or_else(|| unauthorized("this needs an access token"))
+}
+
+/// As [`principal`], for what only the operator may do.
+pub async fn need_operator(call: &Call) -> Result<Principal, Problem> {
+    let principal = need_principal(call).await?;
+    if principal.operator {
+        return Ok(principal);
+    }
+    Err(Problem::new(Kind::Forbidden, "only the operator may do this"))
+}
+
+/// What the request may do with a stream, if `right` is among it. A public stream is read, and an open one written
+/// to, without credentials.
+pub async fn need(call: &Call, stream: &StreamRef, right: Right) -> Result<Permit, Problem> {
+    let principal = principal(call).await?;
+    let short = call.short(stream);
+    let access = access(call, short, principal.as_ref()).await?;
+    let rights = rights_of(principal.as_ref(), &access, short);
+    check(principal.is_some(), rights, right)?;
+    Ok(Permit {
+        principal,
+        rights,
+        access,
+    })
+}
+
+/// What `principal` may do with the stream of this access.
+pub fn rights_of(principal: Option<&Principal>, access: &Access, stream: ShortId) -> Rights {
+    match principal {
+        None => access.rights(None, false),
+        Some(one) => access
+            .rights(Some(one.account), one.operator)
+            .and(one.scope.on(stream)),
+    }
+}
+
+async fn access(call: &Call, stream: ShortId, principal: Option<&Principal>) -> Result<Access, Problem> {
+    let account = principal.map(|one| format!("?account={:#x}", one.account));
+    let path = format!("/access{}", account.unwrap_or_default());
+    let stub = stream_stub(&call.env, stream)?;
+    match outcome::<Access>(ask(&stub, Method::Get, &path, None).await?).await? {
+        Outcome::Done(access) => Ok(access),
+        Outcome::Refused(response) if response.status_code() == 404 => {
+            Err(Problem::new(Kind::NoSuchStream, "there is no such stream"))
+        }
+        Outcome::Refused(response) => Err(Problem::internal(format!(
+            "/access: status {}",
+            response.status_code()
+        ))),
+    }
+}

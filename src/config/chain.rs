@@ -1,0 +1,204 @@
+//! The settings of the Anchorer and the Listener.
+
+use super::Config;
+use super::edge;
+use super::env::{self, ConfigError, Settings};
+use alloy_primitives::Address;
+use streamchain_chain::ethereum::Signer;
+use streamchain_chain::ethereum::{FeePolicy, WEI_PER_GWEI, parse_gwei};
+use streamchain_chain::{anchorer, listener};
+use worker::Env;
+
+/// The most that is paid for one gas: above what a day of Ethereum's mainnet asks for, below what empties an account.
+const MAX_FEE: u128 = 200 * WEI_PER_GWEI;
+/// No more is believed to be meant for one gas: a whole coin.
+const MAX_FEE_LIMIT: u128 = 1_000_000_000 * WEI_PER_GWEI;
+/// The local chain's: an anchor every two seconds, and every block of it read.
+const ANCHOR_INTERVAL_MS: u64 = 2_000;
+const LISTEN_INTERVAL_MS: u64 = 1_000;
+/// The smallest tip offered, in wei per gas: what geth asks for unless told otherwise.
+const TIP_FLOOR: u128 = 1_000_000;
+/// Three blocks of Ethereum: a transaction that pays enough is in one of them.
+const BUMP_AFTER_MS: u64 = 36_000;
+/// Two blocks of Ethereum: by then a pool may have dropped it.
+const RESEND_AFTER_MS: u64 = 24_000;
+/// Soon enough for an owner who waits, and rare enough to be asked for ever: one call for a hundred streams.
+const RETRY_AFTER_MS: u64 = 10_000;
+/// Once a minute: one call for a hundred streams.
+const RECHECK_AFTER_MS: u64 = 60_000;
+/// Blocks of one log query at first: most providers allow it, and those that do not say so.
+const MAX_LOG_RANGE: u64 = 2_000;
+
+/// What this setting is, for errors.
+const RPC_URLS: &str = "http:// or https:// URLs with commas between";
+
+/// What the chain's objects need to know.
+pub struct ChainConfig {
+    /// JSON-RPC URLs, in order of preference.
+    pub urls: Vec<String>,
+    /// The chain's id.
+    pub chain_id: u64,
+    /// The StreamChain contract.
+    pub contract: Address,
+    /// The signing account.
+    pub signer: Signer,
+    contract_block: u64,
+    anchor_interval_ms: u64,
+    listen_interval_ms: u64,
+    bump_after_ms: u64,
+    resend_after_ms: u64,
+    retry_after_ms: u64,
+    max_fee: u128,
+    daily_gas: Option<u64>,
+}
+
+impl ChainConfig {
+    /// The settings in `env`. Without a contract the chain's objects rest.
+    pub fn of(environment: &Env) -> Result<Self, ConfigError> {
+        let config = Config::of(environment)?;
+        env::with(environment, |settings| Self::parse(&config, settings))
+    }
+
+    fn parse(config: &Config, settings: &Settings) -> Result<Self, ConfigError> {
+        let not_deployed = || ConfigError::new("CONTRACT_ADDRESS", "not set: the contract is not deployed");
+        Ok(Self {
+            contract: config.contract.ok_or_else(not_deployed)?,
+            urls: rpc_urls(settings)?,
+            chain_id: config.chain_id,
+            signer: edge::signer(settings)?,
+            contract_block: config.contract_block,
+            anchor_interval_ms: settings
+                .number("ANCHOR_INTERVAL_MS", ANCHOR_INTERVAL_MS)?
+                .max(100),
+            listen_interval_ms: settings
+                .number("LISTEN_INTERVAL_MS", LISTEN_INTERVAL_MS)?
+                .max(100),
+            bump_after_ms: settings.number("ANCHOR_BUMP_AFTER_MS", BUMP_AFTER_MS)?.max(1_000),
+            resend_after_ms: settings
+                .number("ANCHOR_RESEND_AFTER_MS", RESEND_AFTER_MS)?
+                .max(1_000),
+            retry_after_ms: settings
+                .number("ANCHOR_RETRY_AFTER_MS", RETRY_AFTER_MS)?
+                .max(1_000),
+            max_fee: max_fee(settings)?,
+            daily_gas: settings.parsed("DAILY_GAS_BUDGET", "a decimal number")?,
+        })
+    }
+
+    /// The settings of the Anchorer machine.
+    pub fn anchorer(&self) -> anchorer::Settings {
+        anchorer::Settings {
+            chain_id: self.chain_id,
+            contract: self.contract,
+            interval_ms: self.anchor_interval_ms,
+            fees: FeePolicy {
+                cap: self.max_fee,
+                tip_floor: TIP_FLOOR.min(self.max_fee),
+            },
+            bump_after_ms: self.bump_after_ms,
+            resend_after_ms: self.resend_after_ms,
+            retry_after_ms: self.retry_after_ms,
+            daily_gas: self.daily_gas,
+            recheck_after_ms: RECHECK_AFTER_MS,
+        }
+    }
+
+    /// The listener's settings.
+    pub fn listener(&self) -> listener::Settings {
+        listener::Settings {
+            chain_id: self.chain_id,
+            contract: self.contract,
+            start_block: self.contract_block,
+            interval_ms: self.listen_interval_ms,
+            max_range: MAX_LOG_RANGE,
+        }
+    }
+}
+
+fn rpc_urls(settings: &Settings) -> Result<Vec<String>, ConfigError> {
+    let urls = settings.urls("CHAIN_RPC_URLS", &["http://", "https://"], RPC_URLS)?;
+    match urls.is_empty() {
+        true => Err(ConfigError::new(
+            "CHAIN_RPC_URLS",
+            format!("not set: expected {RPC_URLS}"),
+        )),
+        false => Ok(urls),
+    }
+}
+
+/// In wei.
+fn max_fee(settings: &Settings) -> Result<u128, ConfigError> {
+    let fee = settings.text("MAX_FEE_GWEI").map(|text| parse_gwei(&text));
+    let fee = fee
+        .unwrap_or(Some(MAX_FEE))
+        .filter(|fee| (1..MAX_FEE_LIMIT).contains(fee));
+    fee.ok_or_else(|| ConfigError::new("MAX_FEE_GWEI", "expected a positive number of gwei"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn parse(changes: &[(&str, &str)]) -> Result<ChainConfig, ConfigError> {
+        let secret = "11".repeat(32);
+        let mut values: HashMap<&str, &str> = HashMap::from([
+            ("MASTER_SECRET", secret.as_str()),
+            ("ANCHORER_KEY", secret.as_str()),
+            ("CHAIN_ID", "31337"),
+            ("CHAIN_RPC_URLS", "http://127.0.0.1:8545"),
+            ("CONTRACT_ADDRESS", "0x5fbdb2315678afecb367f032d93f642f64180aa3"),
+            ("CONTRACT_BLOCK", "7"),
+        ]);
+        values.extend(changes.iter().copied());
+        let read = |name: &str| values.get(name).map(|value| (*value).to_owned());
+        let settings = Settings::of(&read);
+        ChainConfig::parse(&Config::parse(&settings)?, &settings)
+    }
+
+    #[test]
+    fn what_is_not_set_has_its_default_and_the_listener_starts_at_the_deployment() {
+        let config = parse(&[]).ok().unwrap();
+        assert_eq!(config.anchorer().fees.cap, 200_000_000_000);
+        assert_eq!(config.anchorer().retry_after_ms, 10_000);
+        assert_eq!(
+            (config.anchorer().interval_ms, config.anchorer().daily_gas),
+            (2_000, None)
+        );
+        assert_eq!(
+            (config.listener().start_block, config.listener().interval_ms),
+            (7, 1_000)
+        );
+    }
+
+    #[test]
+    fn what_is_set_holds() {
+        let config = parse(&[
+            ("CHAIN_RPC_URLS", "http://a, https://b"),
+            ("MAX_FEE_GWEI", "0.5"),
+            ("DAILY_GAS_BUDGET", "1000000"),
+            ("ANCHOR_RETRY_AFTER_MS", "1500"),
+        ]);
+        let config = config.ok().unwrap();
+        assert_eq!(config.urls, ["http://a", "https://b"]);
+        assert_eq!((config.max_fee, config.daily_gas), (500_000_000, Some(1_000_000)));
+        assert_eq!(config.anchorer().retry_after_ms, 1_500);
+    }
+
+    #[test]
+    fn every_error_names_its_variable() {
+        for (name, value) in [
+            ("CONTRACT_ADDRESS", ""),
+            ("CHAIN_RPC_URLS", " , "),
+            ("CHAIN_RPC_URLS", "ftp://a"),
+            ("MAX_FEE_GWEI", "0"),
+            ("MAX_FEE_GWEI", "much"),
+            ("MAX_FEE_GWEI", "NaN"),
+            ("ANCHOR_INTERVAL_MS", "2s"),
+            ("DAILY_GAS_BUDGET", "-1"),
+        ] {
+            let error = parse(&[(name, value)]).err();
+            assert_eq!(error.map(|error| error.name), Some(name), "{value}");
+        }
+    }
+}

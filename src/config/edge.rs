@@ -1,0 +1,281 @@
+//! The deployment's settings: read once for each instance, every error naming the variable.
+
+use crate::config::env::{self, ConfigError, Settings};
+use alloy_primitives::Address;
+use std::cell::OnceCell;
+use std::rc::Rc;
+use streamchain_chain::ethereum::Signer;
+use streamchain_edge_core::rate_policy::Policies;
+use streamchain_protocol::auth::{MasterSecret, RelayKey};
+use streamchain_protocol::ids::{RelayId, RelayKeyId};
+use streamchain_protocol::webrtc::TurnSecret;
+use worker::Env;
+
+/// What these settings are, for errors.
+const MASTER_SECRET: &str = "64 hexadecimal digits (32 bytes)";
+const ICE_SERVERS: &str = "a list of stun:, turn: or turns: URLs with commas between";
+
+/// Where Cloudflare's TURN service answers. Another base is for tests.
+const TURN_SERVICE_BASE: &str = "https://rtc.live.cloudflare.com";
+
+/// How a TURN provider's API is asked.
+#[derive(Clone)]
+pub struct TurnServiceConfig {
+    /// Of `generate-ice-servers`, the key's id in it.
+    pub url: String,
+    /// The key's API token.
+    pub token: String,
+}
+
+/// What the edge needs to know. (The chain's own settings are read by the chain's objects.)
+#[derive(Clone)]
+pub struct Config {
+    /// From it come all keys.
+    pub master: MasterSecret,
+    /// The one before, while it is being changed: what was signed with it still counts.
+    previous: Option<MasterSecret>,
+    /// Where people may sign in to; the request's own host when there is none.
+    pub siwe_domains: Vec<String>,
+    /// The anchoring account's address: it owns the streams that are called by name.
+    pub operator: Address,
+    /// Accounts that may do everything, beside that one.
+    operators: Vec<Address>,
+    /// EIP-155.
+    pub chain_id: u64,
+    /// The StreamChain contract; `None` before it is deployed.
+    pub contract: Option<Address>,
+    /// The block it was deployed in, or an earlier one.
+    pub contract_block: u64,
+    /// A node that pages may ask: for a wallet to be told of the chain, and for the local chain's accounts.
+    pub public_rpc: Option<String>,
+    /// Whether the first session on a name makes the stream.
+    pub auto_create: bool,
+    /// How much clients may ask for.
+    pub policies: Policies,
+    /// `stun:` and `turn:` URLs that clients are told of, beside the relay's own TURN server.
+    pub ice_servers: Vec<String>,
+    /// A TURN provider that issues credentials by an API.
+    pub turn_service: Option<TurnServiceConfig>,
+    /// What their TURN servers share with us (coturn: `static-auth-secret`), for time-limited credentials.
+    pub turn_secret: Option<TurnSecret>,
+}
+
+thread_local! {
+    /// An instance's environment never changes, and deriving an address takes a millisecond.
+    static CONFIG: OnceCell<Rc<Config>> = const { OnceCell::new() };
+}
+
+impl Config {
+    /// The settings in `env`.
+    pub fn of(env: &Env) -> Result<Rc<Self>, ConfigError> {
+        if let Some(config) = CONFIG.with(|cell| cell.get().cloned()) {
+            return Ok(config);
+        }
+        let config = Rc::new(env::with(env, Self::parse)?);
+        Ok(CONFIG.with(|cell| cell.get_or_init(|| config).clone()))
+    }
+
+    /// The master secrets that count, the one that signs first.
+    pub fn masters(&self) -> impl Iterator<Item = &MasterSecret> {
+        std::iter::once(&self.master).chain(&self.previous)
+    }
+
+    /// The key that a relay has: the one of `id` if a master secret gives that, else the newest.
+    pub fn relay_key(&self, relay: &RelayId, id: Option<RelayKeyId>) -> RelayKey {
+        let mut keys = self.masters().map(|master| master.relay_key(relay));
+        keys.find(|key| Some(key.id()) == id)
+            .unwrap_or_else(|| self.master.relay_key(relay))
+    }
+
+    /// Whether an account may do everything.
+    pub fn is_operator(&self, account: Address) -> bool {
+        account == self.operator || self.operators.contains(&account)
+    }
+
+    /// The settings that a source holds.
+    pub fn parse(settings: &Settings) -> Result<Self, ConfigError> {
+        let master = master_secret("MASTER_SECRET", &settings.need("MASTER_SECRET", MASTER_SECRET)?)?;
+        let previous = settings.text("MASTER_SECRET_PREVIOUS");
+        let previous = previous.map(|text| master_secret("MASTER_SECRET_PREVIOUS", &text));
+        let rate_limits = settings.text("RATE_LIMITS").unwrap_or_default();
+        let chain_id = settings.need("CHAIN_ID", "the chain's number (EIP-155)")?;
+        Ok(Self {
+            master,
+            previous: previous.transpose()?,
+            siwe_domains: settings.list("SIWE_DOMAINS"),
+            operator: signer(settings)?.address(),
+            operators: operators(settings)?,
+            chain_id: chain_id
+                .parse()
+                .map_err(|_| ConfigError::new("CHAIN_ID", "expected a decimal number"))?,
+            contract: settings.parsed("CONTRACT_ADDRESS", "0x and 40 hexadecimal digits")?,
+            contract_block: settings.number("CONTRACT_BLOCK", 0)?,
+            public_rpc: public_rpc(settings)?,
+            auto_create: settings
+                .parsed("AUTO_CREATE_STREAMS", "true or false")?
+                .unwrap_or(true),
+            policies: Policies::parse(&rate_limits)
+                .map_err(|reason| ConfigError::new("RATE_LIMITS", reason))?,
+            ice_servers: settings.urls("ICE_SERVERS", &["stun:", "turn:", "turns:"], ICE_SERVERS)?,
+            turn_service: turn_service(settings)?,
+            turn_secret: settings.text("TURN_SECRET").map(TurnSecret::new),
+        })
+    }
+}
+
+/// The account that signs what goes to the chain.
+pub fn signer(settings: &Settings) -> Result<Signer, ConfigError> {
+    let key = settings.need("ANCHORER_KEY", "a private key, 64 hexadecimal digits")?;
+    Signer::from_hex(&key).map_err(|error| ConfigError::new("ANCHORER_KEY", error))
+}
+
+fn master_secret(name: &'static str, text: &str) -> Result<MasterSecret, ConfigError> {
+    MasterSecret::from_hex(text).map_err(|_| ConfigError::new(name, format!("expected {MASTER_SECRET}")))
+}
+
+fn operators(settings: &Settings) -> Result<Vec<Address>, ConfigError> {
+    let addresses = settings.list("OPERATORS");
+    let addresses = addresses
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<_, _>>();
+    let expected = "expected addresses, 0x and 40 digits, with commas between";
+    addresses.map_err(|_| ConfigError::new("OPERATORS", expected))
+}
+
+fn public_rpc(settings: &Settings) -> Result<Option<String>, ConfigError> {
+    let url = settings.text("PUBLIC_RPC_URL");
+    match url
+        .iter()
+        .all(|url| url.starts_with("http://") || url.starts_with("https://"))
+    {
+        true => Ok(url),
+        false => Err(ConfigError::new(
+            "PUBLIC_RPC_URL",
+            "expected an http:// or https:// URL",
+        )),
+    }
+}
+
+fn turn_service(settings: &Settings) -> Result<Option<TurnServiceConfig>, ConfigError> {
+    let Some(id) = settings.text("CLOUDFLARE_TURN_KEY_ID") else {
+        return Ok(None);
+    };
+    let token = settings.need("CLOUDFLARE_TURN_TOKEN", "the key's API token")?;
+    if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(ConfigError::new(
+            "CLOUDFLARE_TURN_KEY_ID",
+            "expected letters and digits",
+        ));
+    }
+    let base = settings.text("CLOUDFLARE_TURN_API");
+    let base = base.as_deref().unwrap_or(TURN_SERVICE_BASE);
+    let url = format!("{base}/v1/turn/keys/{id}/credentials/generate-ice-servers");
+    Ok(Some(TurnServiceConfig { url, token }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    /// A local development account's well-known key, so that its address is known too.
+    const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+
+    fn parse(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let secret = "11".repeat(32);
+        let mut values: HashMap<&str, &str> = HashMap::from([
+            ("MASTER_SECRET", secret.as_str()),
+            ("ANCHORER_KEY", KEY),
+            ("CHAIN_ID", "31337"),
+        ]);
+        values.extend(changes.iter().copied());
+        Config::parse(&Settings::of(&|name| {
+            values.get(name).map(|value| (*value).to_owned())
+        }))
+    }
+
+    #[test]
+    fn the_least_settings_do_and_name_the_operator() {
+        let config = parse(&[]).ok().unwrap();
+        assert_eq!(
+            config.operator.to_string(),
+            "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+        );
+        assert_eq!(
+            (config.chain_id, config.contract, config.auto_create),
+            (31_337, None, true)
+        );
+    }
+
+    #[test]
+    fn the_signing_account_and_those_named_are_operators() {
+        let other = Address::repeat_byte(5);
+        let config = parse(&[("OPERATORS", &format!("{other}, "))]).ok().unwrap();
+        assert!(config.is_operator(config.operator) && config.is_operator(other));
+        assert!(!config.is_operator(Address::ZERO));
+    }
+
+    #[test]
+    fn a_turn_services_url_holds_its_keys_id() {
+        let values = [("CLOUDFLARE_TURN_KEY_ID", "k1"), ("CLOUDFLARE_TURN_TOKEN", "t")];
+        let service = parse(&values)
+            .ok()
+            .and_then(|config| config.turn_service)
+            .unwrap();
+        let url = "https://rtc.live.cloudflare.com/v1/turn/keys/k1/credentials/generate-ice-servers";
+        assert_eq!((service.url.as_str(), service.token.as_str()), (url, "t"));
+    }
+
+    #[test]
+    fn a_relay_keeps_the_key_that_it_has_while_the_secret_is_being_changed() {
+        let (old, relay) = ("22".repeat(32), "a".parse().unwrap());
+        let key_of = |config: &Config, id| config.relay_key(&relay, id).to_hex();
+        let before = parse(&[("MASTER_SECRET", &old)]).ok().unwrap();
+        let old_key = before.master.relay_key(&relay);
+        let changing = parse(&[("MASTER_SECRET_PREVIOUS", &old)]).ok().unwrap();
+        let after = parse(&[]).ok().unwrap();
+        let new_key = after.master.relay_key(&relay);
+        assert_eq!(key_of(&changing, Some(old_key.id())), old_key.to_hex());
+        assert_eq!(key_of(&changing, Some(new_key.id())), new_key.to_hex());
+        assert_eq!(key_of(&changing, None), new_key.to_hex());
+        assert_eq!(
+            key_of(&after, Some(old_key.id())),
+            new_key.to_hex(),
+            "the change is over"
+        );
+    }
+
+    #[test]
+    fn every_error_names_its_variable() {
+        for (name, value) in [
+            ("MASTER_SECRET", "abc"),
+            ("ANCHORER_KEY", "abc"),
+            ("CHAIN_ID", "main"),
+            ("CONTRACT_ADDRESS", "0x12"),
+            ("CONTRACT_BLOCK", "first"),
+            ("PUBLIC_RPC_URL", "127.0.0.1:8545"),
+            ("AUTO_CREATE_STREAMS", "perhaps"),
+            ("ICE_SERVERS", "http://x"),
+            ("RATE_LIMITS", "fast"),
+            ("OPERATORS", "0x12"),
+            ("CLOUDFLARE_TURN_KEY_ID", "a/b"),
+            ("MASTER_SECRET_PREVIOUS", "0x12"),
+        ] {
+            let token = ("CLOUDFLARE_TURN_TOKEN", "t");
+            assert_eq!(
+                parse(&[(name, value), token]).err().map(|error| error.name),
+                Some(name)
+            );
+        }
+        let key_alone = parse(&[("CLOUDFLARE_TURN_KEY_ID", "k1")]);
+        assert_eq!(
+            key_alone.err().map(|error| error.name),
+            Some("CLOUDFLARE_TURN_TOKEN")
+        );
+        assert_eq!(
+            parse(&[("MASTER_SECRET", "")]).err().map(|error| error.name),
+            Some("MASTER_SECRET")
+        );
+    }
+}

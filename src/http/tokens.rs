@@ -1,0 +1,231 @@
+//! `/v1/auth/…`: access tokens: for guests, for wallets that sign in (EIP-4361), narrower ones, and their end.
+
+use crate::auth::bearer;
+use crate::auth::principal::{self as auth, Principal, PrincipalKind};
+use crate::auth::sign_in::{check_signature, new_guest, verify_nonce};
+use crate::objects::account::api::{Keys, Revoke, SignIn as UseNonce, SignedIn};
+use crate::objects::call::{Method, Outcome, call as ask, expect_json, json_body, outcome};
+use crate::objects::relays::api::Withdraw;
+use crate::objects::{account_stub, relays_stub};
+use crate::problem::{Kind, Problem};
+use crate::random;
+use crate::request::{Call, JSON_MAX_BYTES};
+use crate::response::{Answer, json};
+use alloy_primitives::{Address, Bytes, hex};
+use serde::Deserialize;
+use serde_json::json;
+use streamchain_chain::ethereum::eip191;
+use streamchain_edge_core::account::SCOPE_MAX_STREAMS;
+use streamchain_protocol::auth::Rights;
+use streamchain_protocol::auth::siwe::{Expected, SignIn, SignInNonce, SiweError};
+use streamchain_protocol::auth::{AccessClaims, KeyRef, Scope};
+use streamchain_protocol::ids::{ShortId, StreamRef};
+use streamchain_protocol::limits::{ACCESS_TOKEN_LIFE_S, SIGN_IN_LIFE_S};
+
+/// Longest signature, bytes: contract wallets join those of many owners, and say how they are deployed.
+const SIGNATURE_MAX_BYTES: usize = 4_096;
+
+/// `POST /v1/auth/guest`: a new author with a token.
+pub fn guest(call: &Call) -> Answer {
+    let guest = new_guest(&call.config, call.now_ms)?;
+    json(
+        201,
+        &json!({"token": guest.token, "author": guest.author, "expires": guest.expires}),
+    )
+}
+
+/// `POST /v1/auth/nonce`: what a sign-in message must carry.
+pub fn nonce(call: &Call) -> Answer {
+    let nonce = SignInNonce::new(random::bytes()?, call.now_ms / 1_000);
+    json(
+        201,
+        &json!({
+            "nonce": nonce.sign(&call.config.master.nonce_key()), "expires": nonce.expires_s * 1_000,
+            "domain": domains(call).first(), "chainId": call.config.chain_id,
+        }),
+    )
+}
+
+fn domains(call: &Call) -> Vec<String> {
+    match call.config.siwe_domains.is_empty() {
+        true => vec![call.host()],
+        false => call.config.siwe_domains.clone(),
+    }
+}
+
+#[derive(Deserialize)]
+struct SignedMessage {
+    message: String,
+    signature: Bytes,
+}
+
+/// `POST /v1/auth/wallet`: a signed message of EIP-4361 becomes an access token.
+pub async fn wallet(mut call: Call) -> Answer {
+    call.need_type("application/json")?;
+    let SignedMessage { message, signature } = call.json(JSON_MAX_BYTES).await?;
+    let signed = SignIn::parse(&message)?;
+    let expected = Expected {
+        domains: &domains(&call),
+        chain_id: call.config.chain_id,
+    };
+    signed.check(&expected, call.now_ms)?;
+    let nonce = verify_nonce(&call, signed.nonce)?;
+    let streams = signed.streams().map(str::to_owned).collect::<Vec<_>>();
+    let scope = match streams.is_empty() {
+        true => None,
+        false => Some(wanted_scope(&call, Some(&streams), None)?),
+    };
+    if signature.len() > SIGNATURE_MAX_BYTES {
+        return Err(SiweError::Signature.into());
+    }
+    check_signature(&call, signed.address, eip191::hash(&message), signature).await?;
+    let used = UseNonce {
+        nonce: signed.nonce.to_owned(),
+        expires_s: nonce.expires_s,
+    };
+    let stub = account_stub(&call.env, signed.address)?;
+    let answer = ask(&stub, Method::Post, "/sign-in", json_body(&used)?).await?;
+    let issued = match outcome::<SignedIn>(answer).await? {
+        Outcome::Refused(response) => return Ok(response),
+        Outcome::Done(signed_in) => signed_in.issued,
+    };
+    let end = signed.expires.map_or(u64::MAX, |expires| expires / 1_000);
+    let answer = answer_token(
+        &call,
+        &AccessClaims {
+            sub: signed.address,
+            iat: issued,
+            exp: end.min(issued + ACCESS_TOKEN_LIFE_S),
+            guest: false,
+            since: Some(issued),
+            key: None,
+            scope,
+        },
+    )?;
+    answer
+        .headers()
+        .set("streamchain-author", &hex::encode_prefixed(signed.address))?;
+    Ok(answer)
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Narrower {
+    streams: Option<Vec<String>>,
+    rights: Option<Rights>,
+    life: Option<u64>,
+}
+
+/// `POST /v1/auth/token`: another token for whom the request is by: a newer one, or one for less.
+pub async fn token(mut call: Call) -> Answer {
+    call.need_type("application/json")?;
+    let Principal { kind, claims, .. } = auth::need_principal(&call).await?;
+    let wanted: Narrower = call.json(JSON_MAX_BYTES).await?;
+    let now_s = call.now_ms / 1_000;
+    let end = match kind {
+        // Nothing stands behind a guest that could be asked again: its token is not renewed.
+        PrincipalKind::Guest => claims.exp,
+        PrincipalKind::Wallet => claims.since.unwrap_or(claims.iat) + SIGN_IN_LIFE_S,
+        PrincipalKind::Service => claims.exp,
+    };
+    let life = match kind {
+        PrincipalKind::Guest => wanted.life.unwrap_or(u64::MAX),
+        _ => wanted.life.unwrap_or(u64::MAX).min(ACCESS_TOKEN_LIFE_S),
+    };
+    if end < now_s {
+        return Err(bearer::unauthorized("the sign-in is a day old: sign in again"));
+    }
+    let asked = wanted_scope(&call, wanted.streams.as_deref(), wanted.rights)?;
+    let scope = claims.scope.clone().unwrap_or(Scope::ALL).narrowed(&asked);
+    answer_token(
+        &call,
+        &AccessClaims {
+            iat: now_s.max(claims.iat),
+            exp: end.min(now_s.saturating_add(life)),
+            scope: (scope != Scope::ALL).then_some(scope),
+            ..claims
+        },
+    )
+}
+
+/// The streams and rights that a request names, as a scope.
+pub(super) fn wanted_scope(
+    call: &Call,
+    streams: Option<&[String]>,
+    rights: Option<Rights>,
+) -> Result<Scope, Problem> {
+    let short = |text: &String| Ok(call.short(&text.parse::<StreamRef>()?));
+    let streams: Option<Vec<ShortId>> = streams
+        .map(|streams| streams.iter().map(short).collect::<Result<_, Problem>>())
+        .transpose()?;
+    if streams
+        .as_ref()
+        .is_some_and(|streams| streams.len() > SCOPE_MAX_STREAMS)
+    {
+        let detail = format!("streams: expected at most {SCOPE_MAX_STREAMS}; without them, all are meant");
+        return Err(Problem::new(Kind::BadRequest, detail));
+    }
+    let rights = rights.unwrap_or(Rights::ALL);
+    Ok(Scope { streams, rights })
+}
+
+fn answer_token(call: &Call, claims: &AccessClaims) -> Answer {
+    json(
+        201,
+        &json!({
+            "token": claims.sign(&call.config.master.access_key()), "author": claims.sub,
+            "expires": claims.exp * 1_000,
+        }),
+    )
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Revocation {
+    account: Option<Address>,
+    keys: bool,
+}
+
+/// `POST /v1/auth/revoke`: no token of the account that was issued until now counts any more, and its sessions end.
+/// With `keys`, its API keys go too. The operator may name another account.
+pub async fn revoke(mut call: Call) -> Answer {
+    call.need_type("application/json")?;
+    let principal = auth::need_principal(&call).await?;
+    let asked: Revocation = call.json(JSON_MAX_BYTES).await?;
+    let account = asked.account.unwrap_or(principal.account);
+    let is_own = account == principal.account && principal.scope == Scope::ALL;
+    if principal.kind == PrincipalKind::Service || !is_own {
+        auth::need_operator(&call).await?;
+    }
+    let stub = account_stub(&call.env, account)?;
+    let body = json_body(&Revoke { keys: asked.keys })?;
+    expect_json::<serde_json::Value>(ask(&stub, Method::Post, "/revoke", body).await?).await?;
+    let mut authors = vec![account];
+    if asked.keys {
+        authors.extend(service_authors(&call, account).await?);
+    }
+    withdraw(&call, authors).await?;
+    json(200, &json!({}))
+}
+
+/// The authors of an account's services, those of keys that were removed lately too.
+pub(super) async fn service_authors(call: &Call, account: Address) -> Result<Vec<Address>, Problem> {
+    let stub = account_stub(&call.env, account)?;
+    let keys: Keys = expect_json(ask(&stub, Method::Get, "/keys", None).await?).await?;
+    let author = |id| KeyRef { account, id }.author();
+    Ok(keys.ids.into_iter().map(author).collect())
+}
+
+/// Ends the sessions of these authors everywhere: the relays hear of it with their next renewals.
+pub(super) async fn withdraw(call: &Call, authors: Vec<Address>) -> Result<(), Problem> {
+    let stub = relays_stub(&call.env)?;
+    let told = ask(
+        &stub,
+        Method::Post,
+        "/withdraw",
+        json_body(&Withdraw { authors })?,
+    )
+    .await?;
+    expect_json::<serde_json::Value>(told).await?;
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! The Account object: one for each principal.
+
+pub mod api;
+mod object;

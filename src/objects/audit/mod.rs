@@ -1,0 +1,4 @@
+//! The Audit object: one for each operator.
+
+pub mod api;
+mod object;

@@ -1,0 +1,221 @@
+//! The Audit object: takes entries of the audit log in their order and brings them to the stream `_audit`.
+//!
+//! What always holds: an entry that was taken is in this object's SQLite until the stream has stored it; the entry's
+//! number is its producer's number there, so that it is stored exactly once, whatever dies; the index in the database
+//! follows. Internal path: `POST /entries`.
+
+use super::api::Posted;
+use crate::config::Config;
+use crate::objects::call::{Method, call, expect_json, json_body};
+use crate::objects::{stream_stub, to_error};
+use crate::problem::Problem;
+use crate::request::from_json;
+use crate::response::{Answer, json};
+use crate::storage::alarm::Alarm;
+use crate::storage::d1::audit;
+use crate::storage::row::Row;
+use crate::storage::sql;
+use alloy_primitives::{hex, keccak256};
+use serde::Deserialize;
+use std::cell::RefCell;
+use streamchain_edge_core::audit_log::{Entry, Outcome, Sampler};
+use streamchain_edge_core::stream_log::NewStream;
+use streamchain_protocol::ids::{ProducerId, StreamId, StreamName};
+use streamchain_protocol::stream_settings::{ReadAccess, StreamSettings, WriteAccess};
+use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
+
+/// The stream's name.
+const STREAM: &str = "_audit";
+
+/// How long entries gather before they are brought to the stream, milliseconds.
+const GATHER_MS: u64 = 500;
+
+/// When to try again after a failure, milliseconds.
+const RETRY_MS: u64 = 5_000;
+
+/// Entries brought to the stream in one alarm; more follow with the next.
+const ENTRIES_AT_ONCE: u64 = 50;
+
+/// Entries that may wait. Above it refusals are no longer taken; changes are.
+const WAITING_MAX: u64 = 10_000;
+
+struct Waiting {
+    id: u64,
+    time: u64,
+    actor: String,
+    action: String,
+    outcome: String,
+    entry: String,
+}
+
+#[derive(Deserialize)]
+struct Appended {
+    seq: Option<u64>,
+}
+
+impl Waiting {
+    fn read(row: &mut Row) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.number()?,
+            time: row.number()?,
+            actor: row.text()?,
+            action: row.text()?,
+            outcome: row.text()?,
+            entry: row.text()?,
+        })
+    }
+}
+
+/// The audit log's way in.
+#[durable_object(alarm)]
+pub struct Audit {
+    state: State,
+    env: Env,
+    alarm: Alarm,
+    sampler: RefCell<Sampler>,
+}
+
+impl DurableObject for Audit {
+    fn new(state: State, env: Env) -> Self {
+        let table = "CREATE TABLE IF NOT EXISTS waiting (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+            outcome TEXT NOT NULL, entry TEXT NOT NULL)";
+        if let Err(error) = sql::run(&state.storage().sql(), table, Vec::new()) {
+            console_error!("audit: {error}");
+        }
+        Self {
+            state,
+            env,
+            alarm: Alarm::default(),
+            sampler: RefCell::default(),
+        }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        match self.answer(request).await {
+            Ok(response) => Ok(response),
+            Err(problem) => problem.into_response(),
+        }
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        let storage = self.state.storage();
+        self.alarm.begin(&storage).await;
+        let next = match self.flush().await {
+            Ok(0) => None,
+            Ok(_) => Some(GATHER_MS),
+            Err(error) => {
+                console_error!("audit: {error}");
+                Some(RETRY_MS)
+            }
+        };
+        let next = next.map(|wait| Date::now().as_millis() + wait);
+        self.alarm.end(&storage, next).await;
+        Response::empty()
+    }
+}
+
+impl Audit {
+    async fn answer(&self, mut request: Request) -> Answer {
+        if request.method() != Method::Post || request.path() != "/entries" {
+            return Err(Problem::internal("the Audit object has POST /entries"));
+        }
+        let posted: Posted = from_json(&request.bytes().await?)?;
+        let now_ms = Date::now().as_millis();
+        let mut entry = posted.into_entry();
+        if entry.outcome != Outcome::Done {
+            let reason = entry.reason.as_deref().unwrap_or_default();
+            let kind = format!("{} {} {reason}", entry.actor, entry.action);
+            let admitted = self.sampler.borrow_mut().admit(&kind, now_ms);
+            match admitted {
+                Some(count) if self.waiting()? < WAITING_MAX => entry.count += count - 1,
+                _ => return json(200, &serde_json::json!({})),
+            }
+        }
+        self.put(&entry)?;
+        // No await since the write: the alarm is set with it or not at all.
+        self.alarm
+            .arm(&self.state.storage(), Some(now_ms + GATHER_MS))
+            .await?;
+        json(200, &serde_json::json!({}))
+    }
+
+    fn put(&self, entry: &Entry) -> Result<(), Error> {
+        let values = vec![
+            sql::number(entry.time),
+            entry.actor.clone().into(),
+            entry.action.clone().into(),
+            entry.outcome.as_str().into(),
+            entry.to_json().into(),
+        ];
+        let put = "INSERT INTO waiting (time, actor, action, outcome, entry) VALUES (?, ?, ?, ?, ?)";
+        sql::run(&self.state.storage().sql(), put, values)
+    }
+
+    fn waiting(&self) -> Result<u64, Error> {
+        let query = "SELECT count(*) FROM waiting";
+        let count = sql::first(&self.state.storage().sql(), query, Vec::new(), Row::number)?;
+        Ok(count.unwrap_or(0))
+    }
+
+    /// Brings the oldest entries to the stream and to the index; how many still wait.
+    async fn flush(&self) -> Result<u64, Error> {
+        let database = self.state.storage().sql();
+        let query = "SELECT id, time, actor, action, outcome, entry FROM waiting ORDER BY id LIMIT ?";
+        let entries = sql::all(
+            &database,
+            query,
+            vec![sql::number(ENTRIES_AT_ONCE)],
+            Waiting::read,
+        )?;
+        if entries.is_empty() {
+            return Ok(0);
+        }
+        let config = Config::of(&self.env).map_err(to_error)?;
+        let db = self.env.d1("DB")?;
+        let mut index = Vec::with_capacity(entries.len());
+        for one in &entries {
+            let seq = self.append(&config, one).await?;
+            let columns = [one.actor.as_str(), &one.action, &one.outcome];
+            index.push(audit::insert(&db, one.id, seq, columns, one.time, &one.entry)?);
+        }
+        db.batch(index).await?;
+        let last = entries.last().map_or(0, |one| one.id);
+        sql::run(
+            &database,
+            "DELETE FROM waiting WHERE id <= ?",
+            vec![sql::number(last)],
+        )?;
+        self.waiting()
+    }
+
+    /// Stores one entry in the stream; the same again is the same message.
+    async fn append(&self, config: &Config, one: &Waiting) -> Result<Option<u64>, Error> {
+        let name: StreamName = STREAM.parse().map_err(to_error)?;
+        let stream = StreamId::of(config.operator, &name);
+        let settings = StreamSettings {
+            read: ReadAccess::Private,
+            write: WriteAccess::Closed,
+            ..StreamSettings::default()
+        };
+        let create = NewStream {
+            owner: config.operator,
+            name,
+            settings,
+        };
+        let mut producer = [0; 16];
+        producer.copy_from_slice(&keccak256("streamchain/audit/v1")[..16]);
+        let body = serde_json::json!({
+            "create": create,
+            "system": true,
+            "author": config.operator,
+            "producer": ProducerId(producer),
+            "producerSeq": one.id - 1,
+            "payload": hex::encode_prefixed(&one.entry),
+            "waitMs": 0,
+        });
+        let stub = stream_stub(&self.env, stream.short())?;
+        let appended = call(&stub, Method::Post, "/append", json_body(&body)?).await?;
+        Ok(expect_json::<Appended>(appended).await?.seq)
+    }
+}

@@ -1,0 +1,4 @@
+//! The Limits objects: each counts for a share of the clients.
+
+pub mod api;
+mod object;

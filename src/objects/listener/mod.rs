@@ -1,0 +1,4 @@
+//! The Listener object: one for each contract.
+
+mod notify;
+mod object;

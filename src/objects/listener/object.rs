@@ -1,0 +1,150 @@
+//! The Listener object: one per contract, follows its events. A shell over [`chain::Listener`].
+//!
+//! Internal paths: `POST /ensure`, `GET /status`, `POST /replay`.
+
+use crate::config::chain::ChainConfig;
+use crate::objects::to_error;
+use crate::outbound::json_rpc;
+use crate::outbound::json_rpc::Rpc;
+use crate::storage::alarm::Alarm;
+use crate::storage::d1::{anchors, chain_events};
+use crate::storage::machine_rows;
+use std::cell::{Cell, OnceCell, RefCell};
+use streamchain_chain::journal::Row;
+use streamchain_chain::listener as chain;
+use streamchain_chain::listener::Command;
+use worker::{
+    Date, DurableObject, Env, Error, Method, Request, Response, State, console_error, durable_object,
+};
+
+/// The listener of one contract.
+#[durable_object(alarm)]
+pub struct Listener {
+    state: State,
+    pub(super) env: Env,
+    /// The machine, made from the saved rows when it is first needed; dropped when saving fails.
+    machine: RefCell<Option<chain::Listener>>,
+    rpc: OnceCell<Rpc>,
+    alarm: Alarm,
+    /// Batches in a row that could not be told to everybody.
+    pub(super) untold: Cell<u32>,
+}
+
+impl DurableObject for Listener {
+    fn new(state: State, env: Env) -> Self {
+        let machine = RefCell::new(None);
+        Self {
+            state,
+            env,
+            machine,
+            rpc: OnceCell::new(),
+            alarm: Alarm::default(),
+            untold: Cell::new(0),
+        }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        let path = request.path();
+        match (request.method(), path.as_str()) {
+            (Method::Post, "/ensure") => {
+                let due = self.with(|machine| machine.poll_timeout())?;
+                self.alarm.arm(&self.state.storage(), Some(due)).await?;
+                Response::from_json(&serde_json::json!({ "armed": true }))
+            }
+            (Method::Get, "/status") => Response::from_json(&self.with(|machine| machine.status())?),
+            (Method::Post, "/replay") => self.replay().await,
+            _ => Response::error(format!("the Listener object has no {path}"), 404),
+        }
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.alarm.begin(&self.state.storage()).await;
+        if let Err(error) = self.drive().await {
+            console_error!("listener: {error}");
+        }
+        match self.with(|machine| machine.poll_timeout()) {
+            Ok(due) => self.alarm.end(&self.state.storage(), Some(due)).await,
+            Err(error) => console_error!("listener: {error}"), // the alarm that was set first stands
+        }
+        Response::empty()
+    }
+}
+
+impl Listener {
+    /// Runs a step of the machine. Never across an await.
+    fn with<T>(&self, step: impl FnOnce(&mut chain::Listener) -> T) -> Result<T, Error> {
+        let mut machine = self.machine.borrow_mut();
+        if machine.is_none() {
+            *machine = Some(self.restore()?);
+        }
+        match machine.as_mut() {
+            Some(machine) => Ok(step(machine)),
+            None => Err(Error::RustError("the listener could not be restored".into())),
+        }
+    }
+
+    fn restore(&self) -> Result<chain::Listener, Error> {
+        let config = ChainConfig::of(&self.env).map_err(to_error)?;
+        let rows = machine_rows::load(&self.state.storage())?;
+        let rows = rows.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        chain::Listener::restore(config.listener(), rows).map_err(to_error)
+    }
+
+    fn save(&self, rows: Vec<Row>) -> Result<(), Error> {
+        let saved = machine_rows::save(&self.state.storage(), rows);
+        if saved.is_err() {
+            self.machine.replace(None); // what it believes is not what is saved
+        }
+        saved
+    }
+
+    /// Empties the tables that are made of the chain's events, and reads the chain anew to fill them. Refused while
+    /// the chain is not reached: nothing would come in the place of what goes. The tables go first: a crash in between
+    /// leaves them empty and no answer, so that the caller asks again.
+    async fn replay(&self) -> worker::Result<Response> {
+        let status = self.with(|machine| machine.status())?;
+        if !status.ok {
+            let reason = status.error.unwrap_or_else(|| "it was not read yet".into());
+            return Response::error(format!("the chain is not reached: {reason}"), 503);
+        }
+        let db = self.env.d1("DB")?;
+        db.batch(vec![anchors::remove_all(&db), chain_events::remove_all(&db)])
+            .await?;
+        self.with(chain::Listener::replay)?;
+        if let Some(Command::Save(rows)) = self.with(|machine| machine.next_command(0))? {
+            self.save(rows)?;
+        }
+        self.alarm.arm(&self.state.storage(), Some(0)).await?;
+        Response::from_json(&self.with(|machine| machine.status())?)
+    }
+
+    /// Does what the machine asks for until it has nothing to ask.
+    async fn drive(&self) -> Result<(), Error> {
+        let rpc = json_rpc::configured(&self.rpc, &self.env)?;
+        self.with(chain::Listener::handle_interruption)?;
+        loop {
+            let now_ms = Date::now().as_millis();
+            match self.with(|machine| machine.next_command(now_ms))? {
+                None => return Ok(()),
+                Some(Command::Save(rows)) => self.save(rows)?,
+                Some(Command::Distrust(reason)) => {
+                    console_error!("listener: RPC node rejected: {reason}");
+                    rpc.distrust();
+                }
+                Some(Command::Call(request)) => {
+                    let outcome = rpc.call(&request).await;
+                    let now_ms = Date::now().as_millis();
+                    self.with(|machine| machine.handle_answer(outcome, now_ms))?;
+                }
+                Some(Command::Apply(batch)) => {
+                    let outcome = self.tell(&batch).await.map_err(|error| error.to_string());
+                    if let Err(error) = &outcome {
+                        console_error!("listener: {error}");
+                    }
+                    let now_ms = Date::now().as_millis();
+                    self.with(|machine| machine.handle_applied(outcome, now_ms))?;
+                }
+            }
+        }
+    }
+}

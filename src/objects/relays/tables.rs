@@ -1,0 +1,118 @@
+//! The directory's rows in its object's SQLite: who is registered, and the notices that wait.
+
+use crate::objects::own_json;
+use crate::storage::row::Row;
+use crate::storage::sql::{all, first, number, run};
+use streamchain_edge_core::directory::{Directory, NoticeStore, Numbered};
+use streamchain_protocol::ids::RelayId;
+use streamchain_protocol::wire::{Notice, Registration};
+use worker::{Error, SqlStorage};
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS relays (id TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notices (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, relay TEXT NOT NULL, at INTEGER NOT NULL, json TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS notices_by_relay ON notices (relay, number);
+";
+
+/// The directory's rows.
+pub struct RelayRows {
+    sql: SqlStorage,
+}
+
+impl RelayRows {
+    /// Over an object's storage.
+    pub fn new(sql: SqlStorage) -> Self {
+        Self { sql }
+    }
+
+    /// Makes the tables and reads the directory.
+    pub fn load(&self, now_ms: u64) -> Result<Directory, Error> {
+        run(&self.sql, SCHEMA, vec![])?;
+        let mut directory = Directory::default();
+        let query = "SELECT id, json FROM relays";
+        let relays = all(&self.sql, query, vec![], |row| {
+            Ok((row.parsed()?, own_json(&row.text()?)?))
+        })?;
+        for (relay, registration) in relays {
+            directory.restore(relay, registration, now_ms);
+        }
+        Ok(directory)
+    }
+
+    /// Keeps a registration.
+    pub fn put(&self, relay: &RelayId, registration: &Registration) -> Result<(), Error> {
+        let values = vec![relay.as_str().into(), serde_json::to_string(registration)?.into()];
+        run(&self.sql, "INSERT OR REPLACE INTO relays VALUES (?, ?)", values)
+    }
+
+    /// Drops a relay and what waits for it.
+    pub fn drop_relay(&self, relay: &RelayId) -> Result<(), Error> {
+        run(
+            &self.sql,
+            "DELETE FROM relays WHERE id = ?",
+            vec![relay.as_str().into()],
+        )?;
+        run(
+            &self.sql,
+            "DELETE FROM notices WHERE relay = ?",
+            vec![relay.as_str().into()],
+        )
+    }
+}
+
+impl NoticeStore for RelayRows {
+    type Error = Error;
+
+    fn add(&self, relay: &RelayId, notice: &Notice, now_ms: u64) -> Result<(), Error> {
+        let values = vec![
+            relay.as_str().into(),
+            number(now_ms),
+            serde_json::to_string(notice)?.into(),
+        ];
+        run(
+            &self.sql,
+            "INSERT INTO notices (relay, at, json) VALUES (?, ?, ?)",
+            values,
+        )
+    }
+
+    fn last_number(&self) -> Result<u64, Error> {
+        let query = "SELECT seq FROM sqlite_sequence WHERE name = 'notices'";
+        Ok(first(&self.sql, query, vec![], Row::number)?.unwrap_or(0))
+    }
+
+    fn after(&self, relay: &RelayId, cursor: u64, rows: usize) -> Result<Vec<Numbered>, Error> {
+        let query = "SELECT number, json FROM notices WHERE relay = ? AND number > ? ORDER BY number LIMIT ?";
+        let values = vec![relay.as_str().into(), number(cursor), number(rows as u64)];
+        all(&self.sql, query, values, |row| {
+            Ok(Numbered {
+                number: row.number()?,
+                notice: own_json(&row.text()?)?,
+            })
+        })
+    }
+
+    fn drop_through(&self, relay: &RelayId, cursor: u64) -> Result<(), Error> {
+        let values = vec![relay.as_str().into(), number(cursor)];
+        run(
+            &self.sql,
+            "DELETE FROM notices WHERE relay = ? AND number <= ?",
+            values,
+        )
+    }
+
+    fn prune(&self, relay: &RelayId, before: u64, keep: usize) -> Result<(), Error> {
+        let surplus = "DELETE FROM notices WHERE relay = ?1 AND number <=
+            (SELECT number FROM notices WHERE relay = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)";
+        run(
+            &self.sql,
+            surplus,
+            vec![relay.as_str().into(), number(keep as u64)],
+        )?;
+        // They were added in the order of their numbers, so the expired ones are the first.
+        let expired = "DELETE FROM notices WHERE relay = ?1 AND number <
+            (SELECT coalesce(min(number), 0) FROM notices WHERE relay = ?1 AND at >= ?2)";
+        run(&self.sql, expired, vec![relay.as_str().into(), number(before)])
+    }
+}

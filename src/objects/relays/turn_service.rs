@@ -1,0 +1,99 @@
+//! The TURN provider's credentials, kept here because there is one Relays object: one request serves all of the edge.
+//!
+//! Nobody waits for the provider: requests find what is there, and a renewal fetches what is due behind them.
+
+use crate::config::Config;
+use crate::objects::own_json;
+use crate::outbound::fetch::{Bounds, OutboundError, post_json};
+use crate::storage::row::Row;
+use crate::storage::sql::{first, run};
+use std::cell::RefCell;
+use std::rc::Rc;
+use streamchain_edge_core::turn_service::{
+    TURN_SERVICE_ANSWER_MAX_BYTES, TURN_SERVICE_LIFE_S, TURN_SERVICE_TIMEOUT_MS, TurnService,
+};
+use streamchain_protocol::webrtc::IceServer;
+use worker::{Date, Env, Error, SqlStorage, State, console_error, console_warn};
+
+const SCHEMA: &str =
+    "CREATE TABLE IF NOT EXISTS turn_service (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL)";
+
+/// The provider as this object knows it.
+#[derive(Clone)]
+pub struct TurnServiceRows {
+    sql: SqlStorage,
+    service: Rc<RefCell<TurnService>>,
+}
+
+impl TurnServiceRows {
+    /// Over an object's storage; goes on with what an earlier instance was given.
+    pub fn load(sql: SqlStorage) -> Self {
+        let issued = || -> Result<TurnService, Error> {
+            run(&sql, SCHEMA, vec![])?;
+            let json = first(&sql, "SELECT json FROM turn_service", vec![], Row::text)?;
+            let issued = json.map(|json| own_json(&json)).transpose()?;
+            Ok(issued.map(TurnService::restore).unwrap_or_default())
+        };
+        let service = issued().unwrap_or_else(|error| {
+            console_error!("TURN service: {error}");
+            TurnService::default()
+        });
+        let service = Rc::new(RefCell::new(service));
+        Self { sql, service }
+    }
+
+    /// What clients are told of now.
+    pub fn servers(&self, now_ms: u64) -> Vec<IceServer> {
+        self.service.borrow().servers(now_ms).to_vec()
+    }
+
+    /// Asks the provider, if there is one and it is time, behind whatever else goes on.
+    pub fn renew(&self, state: &State, env: &Env, now_ms: u64) {
+        let Ok(config) = Config::of(env) else { return };
+        if config.turn_service.is_some() && self.service.borrow_mut().begin(now_ms) {
+            let this = self.clone();
+            state.wait_until(async move { this.ask(&config).await });
+        }
+    }
+
+    async fn ask(&self, config: &Config) {
+        let Some(provider) = &config.turn_service else {
+            return;
+        };
+        let body = format!("{{\"ttl\":{TURN_SERVICE_LIFE_S}}}");
+        let bounds = Bounds {
+            timeout_ms: TURN_SERVICE_TIMEOUT_MS,
+            max_bytes: TURN_SERVICE_ANSWER_MAX_BYTES,
+        };
+        let answered = post_json(&provider.url, Some(&provider.token), body, bounds).await;
+        let now_ms = Date::now().as_millis();
+        let reason = match answered {
+            Ok((200..=299, body)) => match self.take(&body, now_ms) {
+                Ok(()) => return,
+                Err(reason) => reason,
+            },
+            Ok((status, _)) => format!("HTTP {status}"),
+            Err(OutboundError::Transport(reason)) => reason,
+            Err(OutboundError::Timeout(ms)) => format!("no answer within {ms} ms"),
+            Err(OutboundError::TooLarge(bytes)) => format!("an answer above {bytes} bytes"),
+        };
+        if self.service.borrow().is_asking() {
+            self.service.borrow_mut().handle_failure(now_ms);
+        }
+        console_warn!("TURN service: {reason}");
+    }
+
+    fn take(&self, body: &[u8], now_ms: u64) -> Result<(), String> {
+        let mut service = self.service.borrow_mut();
+        let issued = service
+            .handle_answer(body, now_ms)
+            .map_err(|error| error.to_string())?;
+        let json = serde_json::to_string(issued).map_err(|error| error.to_string())?;
+        let kept = run(
+            &self.sql,
+            "INSERT OR REPLACE INTO turn_service VALUES (1, ?)",
+            vec![json.into()],
+        );
+        kept.map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,13 @@
+//! The Stream object: one for each stream.
+
+pub mod api;
+
+mod access;
+mod append;
+mod creation;
+mod news;
+mod object;
+mod outbox;
+mod signals;
+mod tables;
+mod waiters;

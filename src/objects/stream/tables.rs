@@ -1,0 +1,391 @@
+//! A stream's rows in its object's SQLite.
+
+use crate::objects::own_json;
+use crate::storage::row::{Row, out_of_shape};
+use crate::storage::sql::{all, each, first, number, run};
+use alloy_primitives::{Address, hex};
+use std::cell::Cell;
+use streamchain_edge_core::stream_log::{
+    LogState, LogStore, PLACES_PER_PRODUCER, ROWS_MAX, Segment, Session, StoredBatch, StoredEvent, Waiting,
+};
+use streamchain_protocol::auth::Rights;
+use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
+use worker::{Error, SqlStorage, SqlStorageValue};
+
+/// Made when the stream is, so that asking for a stream that does not exist leaves nothing behind.
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS producers (id BLOB PRIMARY KEY, stored INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batches (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, records BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS sealed (first INTEGER PRIMARY KEY, json TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS sessions (
+  place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, json TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS inbox (
+  place INTEGER PRIMARY KEY, producer BLOB NOT NULL, number INTEGER NOT NULL, record BLOB NOT NULL,
+  UNIQUE (producer, number));
+CREATE TABLE IF NOT EXISTS events (
+  number INTEGER PRIMARY KEY, key TEXT NOT NULL, state TEXT NOT NULL, name TEXT NOT NULL, json TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS events_by_key ON events (key, number);
+CREATE TABLE IF NOT EXISTS places (
+  producer BLOB NOT NULL, slot INTEGER NOT NULL, number INTEGER NOT NULL, seq INTEGER NOT NULL,
+  PRIMARY KEY (producer, slot)) WITHOUT ROWID;
+";
+
+/// Made with the first member: most streams never have one.
+const MEMBERS: &str =
+    "CREATE TABLE IF NOT EXISTS members (address TEXT PRIMARY KEY, rights INTEGER NOT NULL) WITHOUT ROWID";
+/// Whether the stream was made, and whether by this version: the oldest and the newest table.
+const TABLES: &str = "SELECT count(*) AS number FROM sqlite_master
+                      WHERE type = 'table' AND name IN ('state', 'places')";
+
+/// How many expired sessions go with each new one: more than come, so that they never pile up.
+const PRUNE_AT_ONCE: u64 = 8;
+
+/// The rows of one stream.
+pub struct StreamRows {
+    sql: SqlStorage,
+    /// Whether the tables are known to be there; they are never dropped.
+    prepared: Cell<bool>,
+}
+
+impl StreamRows {
+    /// Over an object's storage.
+    pub fn new(sql: SqlStorage) -> Self {
+        Self {
+            sql,
+            prepared: Cell::new(false),
+        }
+    }
+
+    /// Makes the tables.
+    pub fn prepare(&self) -> Result<(), Error> {
+        if self.is_prepared()? {
+            Ok(())
+        } else {
+            run(&self.sql, SCHEMA, vec![])
+        }
+    }
+
+    fn is_prepared(&self) -> Result<bool, Error> {
+        if !self.prepared.get() {
+            let tables = self.number_of(TABLES, vec![])?.unwrap_or(0);
+            // An object of an earlier version has its stream already, but not all tables.
+            if tables == 1 {
+                run(&self.sql, SCHEMA, vec![])?;
+            }
+            self.prepared.set(tables > 0);
+        }
+        Ok(self.prepared.get())
+    }
+
+    fn has_table(&self, table: &str) -> Result<bool, Error> {
+        let query = "SELECT 1 AS number FROM sqlite_master WHERE type = 'table' AND name = ?";
+        Ok(self.number_of(query, vec![table.into()])?.is_some())
+    }
+
+    /// The number in the first row.
+    fn number_of(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Option<u64>, Error> {
+        Ok(first(&self.sql, query, values, Row::maybe_number)?.flatten())
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(
+        &self,
+        query: &str,
+        values: Vec<SqlStorageValue>,
+    ) -> Result<Option<T>, Error> {
+        first(&self.sql, query, values, |row| own_json(&row.text()?))
+    }
+}
+
+impl LogStore for StreamRows {
+    type Error = Error;
+
+    fn state(&self) -> Result<Option<LogState>, Error> {
+        if !self.is_prepared()? {
+            return Ok(None);
+        }
+        self.json("SELECT json FROM state", vec![])
+    }
+
+    fn put_state(&self, state: &LogState) -> Result<(), Error> {
+        let json = serde_json::to_string(state)?;
+        run(
+            &self.sql,
+            "INSERT OR REPLACE INTO state VALUES (1, ?)",
+            vec![json.into()],
+        )
+    }
+
+    fn producer(&self, producer: ProducerId) -> Result<Option<u64>, Error> {
+        let id = vec![producer.0.to_vec().into()];
+        self.number_of("SELECT stored AS number FROM producers WHERE id = ?", id)
+    }
+
+    fn put_producer(&self, producer: ProducerId, stored: u64) -> Result<(), Error> {
+        let values = vec![producer.0.to_vec().into(), number(stored)];
+        run(
+            &self.sql,
+            "INSERT OR REPLACE INTO producers VALUES (?, ?)",
+            values,
+        )
+    }
+
+    fn add_batch(&self, batch: &StoredBatch) -> Result<(), Error> {
+        let values = vec![
+            number(batch.first.0),
+            number(batch.count),
+            batch.records.clone().into(),
+        ];
+        run(&self.sql, "INSERT INTO batches VALUES (?, ?, ?)", values)
+    }
+
+    fn batches(&self, from: Seq, max_bytes: usize) -> Result<Vec<StoredBatch>, Error> {
+        let query = "SELECT first, count, records FROM batches
+                     WHERE first >= (SELECT coalesce(max(first), 0) FROM batches WHERE first <= ?1)
+                       AND first + count > ?1 ORDER BY first LIMIT ?2";
+        let values = vec![number(from.0), number(ROWS_MAX as u64)];
+        let (mut batches, mut bytes) = (Vec::new(), 0);
+        for row in each(&self.sql, query, values)? {
+            let one = batch(&mut row?)?;
+            bytes += one.records.len();
+            batches.push(one);
+            if bytes >= max_bytes {
+                break;
+            }
+        }
+        Ok(batches)
+    }
+
+    fn drop_batches(&self, below: Seq) -> Result<(), Error> {
+        run(
+            &self.sql,
+            "DELETE FROM batches WHERE first + count <= ?",
+            vec![number(below.0)],
+        )
+    }
+
+    fn segments(&self, rows: usize) -> Result<Vec<Segment>, Error> {
+        let limit = number(rows.min(u32::MAX as usize) as u64);
+        let query = "SELECT json FROM sealed ORDER BY first LIMIT ?";
+        all(&self.sql, query, vec![limit], |row| own_json(&row.text()?))
+    }
+
+    fn put_segment(&self, segment: &Segment) -> Result<(), Error> {
+        let values = vec![number(segment.first.0), serde_json::to_string(segment)?.into()];
+        run(&self.sql, "INSERT OR REPLACE INTO sealed VALUES (?, ?)", values)
+    }
+
+    fn drop_segment(&self, first: Seq) -> Result<(), Error> {
+        run(
+            &self.sql,
+            "DELETE FROM sealed WHERE first = ?",
+            vec![number(first.0)],
+        )
+    }
+
+    fn put_event(&self, event: &StoredEvent, key: &str, state: &str) -> Result<(), Error> {
+        let values = vec![
+            number(event.number),
+            key.into(),
+            state.into(),
+            event.name.as_str().into(),
+            event.json.as_str().into(),
+        ];
+        run(&self.sql, "INSERT INTO events VALUES (?, ?, ?, ?, ?)", values)
+    }
+
+    fn events(&self, after: u64, max_bytes: usize) -> Result<Vec<StoredEvent>, Error> {
+        // Summed up by the database, so that no more is read than is taken.
+        let query = "SELECT number, name, json FROM (
+                       SELECT number, name, json, sum(length(json)) OVER (ORDER BY number) - length(json) AS before
+                       FROM (SELECT number, name, json FROM events WHERE number > ? ORDER BY number LIMIT ?))
+                     WHERE before < ? ORDER BY number";
+        let values = vec![number(after), number(ROWS_MAX as u64), number(max_bytes as u64)];
+        all(&self.sql, query, values, event)
+    }
+
+    fn last_event(&self, key: &str) -> Result<Option<String>, Error> {
+        let query = "SELECT state FROM events WHERE key = ? ORDER BY number DESC LIMIT 1";
+        first(&self.sql, query, vec![key.into()], Row::text)
+    }
+
+    fn drop_event(&self, given: u64) -> Result<(), Error> {
+        run(
+            &self.sql,
+            "DELETE FROM events WHERE number = ?",
+            vec![number(given)],
+        )
+    }
+
+    fn put_waiting(&self, waiting: &Waiting) -> Result<(), Error> {
+        let values = vec![
+            number(waiting.place),
+            waiting.producer.0.to_vec().into(),
+            number(waiting.number),
+            waiting.record.clone().into(),
+        ];
+        run(&self.sql, "INSERT INTO inbox VALUES (?, ?, ?, ?)", values)
+    }
+
+    fn waiting(&self, max_bytes: usize) -> Result<Vec<Waiting>, Error> {
+        let query = "SELECT place, producer, number, record FROM inbox ORDER BY place";
+        let (mut waiting, mut bytes) = (Vec::new(), 0);
+        for row in each(&self.sql, query, vec![])? {
+            let one = self::waiting(&mut row?)?;
+            bytes += one.record.len();
+            waiting.push(one);
+            if bytes >= max_bytes {
+                break;
+            }
+        }
+        Ok(waiting)
+    }
+
+    fn waiting_keys(&self) -> Result<Vec<(ProducerId, u64, u64)>, Error> {
+        let query = "SELECT producer, number, length(record) FROM inbox";
+        all(&self.sql, query, vec![], |row| {
+            Ok((producer(row)?, row.number()?, row.number()?))
+        })
+    }
+
+    fn last_waiting(&self, producer: ProducerId) -> Result<Option<u64>, Error> {
+        let query = "SELECT max(number) AS number FROM inbox WHERE producer = ?";
+        self.number_of(query, vec![producer.0.to_vec().into()])
+    }
+
+    fn drop_waiting(&self, producer: ProducerId, given: u64) -> Result<(), Error> {
+        let values = vec![producer.0.to_vec().into(), number(given)];
+        run(
+            &self.sql,
+            "DELETE FROM inbox WHERE producer = ? AND number = ?",
+            values,
+        )
+    }
+
+    fn put_place(&self, producer: ProducerId, given: u64, seq: Seq) -> Result<(), Error> {
+        let values = vec![
+            producer.0.to_vec().into(),
+            number(given % PLACES_PER_PRODUCER),
+            number(given),
+            number(seq.0),
+        ];
+        run(
+            &self.sql,
+            "INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)",
+            values,
+        )
+    }
+
+    fn place(&self, producer: ProducerId, given: u64) -> Result<Option<Seq>, Error> {
+        let values = vec![
+            producer.0.to_vec().into(),
+            number(given % PLACES_PER_PRODUCER),
+            number(given),
+        ];
+        let query = "SELECT seq AS number FROM places WHERE producer = ? AND slot = ? AND number = ?";
+        Ok(self.number_of(query, values)?.map(Seq))
+    }
+
+    fn session(&self, session: SessionId) -> Result<Option<Session>, Error> {
+        if !self.is_prepared()? {
+            return Ok(None);
+        }
+        self.json(
+            "SELECT json FROM sessions WHERE id = ?",
+            vec![session.to_hex().into()],
+        )
+    }
+
+    fn put_session(&self, session: &Session) -> Result<(), Error> {
+        let json = serde_json::to_string(session)?;
+        let values = vec![session.id.to_hex().into(), number(session.created), json.into()];
+        run(
+            &self.sql,
+            "INSERT INTO sessions (id, created, json) VALUES (?, ?, ?)",
+            values,
+        )
+    }
+
+    fn drop_session(&self, session: SessionId) -> Result<(), Error> {
+        run(
+            &self.sql,
+            "DELETE FROM sessions WHERE id = ?",
+            vec![session.to_hex().into()],
+        )
+    }
+
+    fn member(&self, member: Address) -> Result<Option<Rights>, Error> {
+        if !self.has_table("members")? {
+            return Ok(None);
+        }
+        let query = "SELECT rights FROM members WHERE address = ?";
+        first(
+            &self.sql,
+            query,
+            vec![hex::encode_prefixed(member).into()],
+            rights,
+        )
+    }
+
+    fn members(&self) -> Result<Vec<(Address, Rights)>, Error> {
+        if !self.has_table("members")? {
+            return Ok(Vec::new());
+        }
+        let query = "SELECT address, rights FROM members ORDER BY address";
+        all(&self.sql, query, vec![], |row| Ok((row.parsed()?, rights(row)?)))
+    }
+
+    fn put_member(&self, member: Address, rights: Rights) -> Result<(), Error> {
+        run(&self.sql, MEMBERS, vec![])?;
+        let values = vec![hex::encode_prefixed(member).into(), number(rights.bits().into())];
+        run(&self.sql, "INSERT OR REPLACE INTO members VALUES (?, ?)", values)
+    }
+
+    fn drop_member(&self, member: Address) -> Result<(), Error> {
+        let values = vec![hex::encode_prefixed(member).into()];
+        run(&self.sql, "DELETE FROM members WHERE address = ?", values)
+    }
+
+    fn prune_sessions(&self, before: u64, keep: usize) -> Result<(), Error> {
+        let surplus = "DELETE FROM sessions WHERE place <= (SELECT max(place) FROM sessions) - ?";
+        run(&self.sql, surplus, vec![number(keep as u64)])?;
+        let expired = "DELETE FROM sessions WHERE created < ?
+                       AND place IN (SELECT place FROM sessions ORDER BY place LIMIT ?)";
+        run(&self.sql, expired, vec![number(before), number(PRUNE_AT_ONCE)])
+    }
+}
+
+fn batch(row: &mut Row) -> Result<StoredBatch, Error> {
+    Ok(StoredBatch {
+        first: Seq(row.number()?),
+        count: row.number()?,
+        records: row.bytes()?,
+    })
+}
+
+fn waiting(row: &mut Row) -> Result<Waiting, Error> {
+    Ok(Waiting {
+        place: row.number()?,
+        producer: producer(row)?,
+        number: row.number()?,
+        record: row.bytes()?,
+    })
+}
+
+fn producer(row: &mut Row) -> Result<ProducerId, Error> {
+    let id = row.bytes()?.try_into();
+    id.map(ProducerId).map_err(|_| out_of_shape("a producer's id"))
+}
+
+fn event(row: &mut Row) -> Result<StoredEvent, Error> {
+    Ok(StoredEvent {
+        number: row.number()?,
+        name: row.text()?,
+        json: row.text()?,
+    })
+}
+
+fn rights(row: &mut Row) -> Result<Rights, Error> {
+    let bits = u8::try_from(row.number()?);
+    bits.map(Rights::from_bits).map_err(|_| out_of_shape("rights"))
+}

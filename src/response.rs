@@ -1,0 +1,32 @@
+//! Responses of the HTTP API and of the objects.
+
+use crate::problem::Problem;
+use serde::Serialize;
+use serde_json::Value;
+use worker::{Headers, Response};
+
+/// A response, or the problem that becomes one.
+pub type Answer = Result<Response, Problem>;
+
+/// A response of bytes.
+pub fn respond(status: u16, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+    let all = Headers::new();
+    headers
+        .iter()
+        .try_for_each(|(name, value)| all.append(name, value))?;
+    Ok(Response::from_bytes(body)?.with_status(status).with_headers(all))
+}
+
+/// A JSON response.
+pub fn json<T: Serialize>(status: u16, body: &T) -> Answer {
+    let text = serde_json::to_string(body).map_err(Problem::internal)?;
+    respond(status, &[("content-type", "application/json")], text.into_bytes())
+}
+
+/// A JSON response of an object whose absent members are left out.
+pub fn json_without_nulls(status: u16, mut body: Value) -> Answer {
+    if let Value::Object(members) = &mut body {
+        members.retain(|_, value| !value.is_null());
+    }
+    json(status, &body)
+}

@@ -1,0 +1,165 @@
+//! The table of anchors: what the contract's `Anchored` events say, as the Listener saw them.
+
+use super::{number, rows};
+use crate::storage::row::Row;
+use alloy_primitives::{B256, hex};
+use serde::Serialize;
+use std::str::FromStr;
+use streamchain_chain::listener::{ChainEvent, EventKind};
+use streamchain_protocol::ids::{Seq, StreamId};
+use worker::{D1Database, D1PreparedStatement, D1Type, Error};
+
+/// Whether the block that holds an event can still be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChainState {
+    /// It can.
+    Anchored,
+    /// It cannot.
+    Final,
+}
+
+impl ChainState {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ChainState::Anchored => "anchored",
+            ChainState::Final => "final",
+        }
+    }
+
+    /// The state of an event in a block that is final or not.
+    pub fn of(is_final: bool) -> Self {
+        if is_final {
+            ChainState::Final
+        } else {
+            ChainState::Anchored
+        }
+    }
+}
+
+impl FromStr for ChainState {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let all = [ChainState::Anchored, ChainState::Final];
+        all.into_iter().find(|state| state.as_str() == text).ok_or(())
+    }
+}
+
+/// An anchor on the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnchorRow {
+    /// Its first message.
+    pub first: Seq,
+    /// How many messages.
+    pub count: u64,
+    /// Over the roots of their segments.
+    pub root: B256,
+    /// The transaction that emitted it.
+    pub tx: B256,
+    /// Its block's number.
+    pub block: u64,
+    /// Its block's hash.
+    pub block_hash: B256,
+    /// Its place among all logs of the block.
+    pub log_index: u64,
+    /// How sure it is.
+    pub state: ChainState,
+}
+
+fn read(row: &mut Row) -> Result<AnchorRow, Error> {
+    Ok(AnchorRow {
+        first: Seq(row.number()?),
+        count: row.number()?,
+        root: row.parsed()?,
+        tx: row.parsed()?,
+        block: row.number()?,
+        block_hash: row.parsed()?,
+        log_index: row.number()?,
+        state: row.parsed()?,
+    })
+}
+
+const COLUMNS: &str = "first, count, root, tx, block, block_hash, log_index, state";
+
+/// The anchor over a message, if the chain has one.
+pub async fn covering(db: &D1Database, stream: StreamId, seq: Seq) -> Result<Option<AnchorRow>, Error> {
+    let query = format!(
+        "SELECT {COLUMNS} FROM anchors WHERE stream = ?1 AND first <= ?2 ORDER BY first DESC, block DESC LIMIT 1"
+    );
+    let id = stream.to_string();
+    let found = rows(db, &query, &[D1Type::Text(&id), number(seq.0)], read).await?;
+    let found = found.into_iter().next();
+    Ok(found.filter(|anchor| seq.0 < anchor.first.0 + anchor.count))
+}
+
+/// Up to `limit` anchors that begin at `from` or later, in order.
+pub async fn list(
+    db: &D1Database,
+    stream: StreamId,
+    from: Seq,
+    limit: usize,
+) -> Result<Vec<AnchorRow>, Error> {
+    let query = format!(
+        "SELECT {COLUMNS} FROM anchors WHERE stream = ?1 AND first >= ?2 ORDER BY first, block LIMIT ?3"
+    );
+    let id = stream.to_string();
+    let values = [D1Type::Text(&id), number(from.0), number(limit as u64)];
+    rows(db, &query, &values, read).await
+}
+
+/// Enters an event; once it is final it stays so. `None` when the event is no anchor.
+pub fn put(
+    db: &D1Database,
+    event: &ChainEvent,
+    state: ChainState,
+) -> Result<Option<D1PreparedStatement>, Error> {
+    let EventKind::Anchored {
+        first, count, root, ..
+    } = &event.kind
+    else {
+        return Ok(None);
+    };
+    let statement =
+        "INSERT INTO anchors (stream, first, count, root, tx, block, block_hash, log_index, state)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                     ON CONFLICT DO UPDATE SET state = excluded.state WHERE state = 'anchored'";
+    let stream = event.stream.to_string();
+    let [root, tx, block_hash] = [*root, event.tx, event.block_hash].map(hex::encode_prefixed);
+    let values = [
+        D1Type::Text(&stream),
+        number(first.0),
+        number((*count).into()),
+        D1Type::Text(&root),
+        D1Type::Text(&tx),
+        number(event.block),
+        D1Type::Text(&block_hash),
+        number(event.log_index),
+        D1Type::Text(state.as_str()),
+    ];
+    db.prepare(statement).bind_refs(&values).map(Some)
+}
+
+/// Removes an event that a reorganisation took back. `None` when the event is no anchor.
+pub fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedStatement>, Error> {
+    let EventKind::Anchored { first, .. } = &event.kind else {
+        return Ok(None);
+    };
+    let statement =
+        "DELETE FROM anchors WHERE stream = ?1 AND first = ?2 AND block_hash = ?3 AND log_index = ?4";
+    let (stream, block_hash) = (event.stream.to_string(), event.block_hash.to_string());
+    let values = [
+        D1Type::Text(&stream),
+        number(first.0),
+        D1Type::Text(&block_hash),
+        number(event.log_index),
+    ];
+    db.prepare(statement).bind_refs(&values).map(Some)
+}
+
+/// Removes all rows: they are made of the chain's events, and come again when it is read anew.
+pub fn remove_all(db: &D1Database) -> D1PreparedStatement {
+    db.prepare("DELETE FROM anchors")
+}

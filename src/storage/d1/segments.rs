@@ -1,0 +1,122 @@
+//! The table of segments: every stored message below its stream's `flushed` mark.
+
+use super::{number, rows};
+use crate::storage::row::{Row, out_of_shape};
+use alloy_primitives::{B256, hex};
+use streamchain_edge_core::stream_log::Segment;
+use streamchain_protocol::ids::{Seq, StreamId};
+use worker::{D1Database, D1Type, Error};
+
+/// A segment with its messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentRow {
+    /// Its first seq.
+    pub first: Seq,
+    /// How many messages.
+    pub count: u64,
+    /// Over their leaves.
+    pub root: B256,
+    /// Encoded records; empty when only the root was asked for.
+    pub records: Vec<u8>,
+}
+
+fn read(row: &mut Row) -> Result<SegmentRow, Error> {
+    Ok(SegmentRow {
+        first: Seq(row.number()?),
+        count: row.number()?,
+        root: row.parsed()?,
+        records: hex::decode(row.text()?).map_err(|_| out_of_shape("hexadecimal digits"))?,
+    })
+}
+
+/// Writes a segment. The same one again is fine; another one at its place is an error, for the first was
+/// perhaps read by somebody, and anchored.
+pub async fn insert(
+    db: &D1Database,
+    stream: StreamId,
+    segment: &Segment,
+    records: &[u8],
+) -> Result<(), Error> {
+    // `unhex` of one text is the fastest way for bytes into D1.
+    let statement = "INSERT INTO segments (stream, first, count, root, bytes, records)
+                     VALUES (?1, ?2, ?3, ?4, ?5, unhex(?6)) ON CONFLICT DO NOTHING RETURNING first";
+    let (id, root, digits) = (
+        stream.to_string(),
+        hex::encode_prefixed(segment.root),
+        hex::encode(records),
+    );
+    let values = [
+        D1Type::Text(&id),
+        number(segment.first.0),
+        number(segment.count),
+        D1Type::Text(&root),
+        number(records.len() as u64),
+        D1Type::Text(&digits),
+    ];
+    if !rows(db, statement, &values, Row::number).await?.is_empty() {
+        return Ok(());
+    }
+    let there = roots(db, stream, segment.first, segment.first.next()).await?;
+    match there.as_slice() {
+        [row] if row.count == segment.count && row.root == segment.root => Ok(()),
+        _ => Err(Error::RustError(format!(
+            "stream {stream} has another segment at {}",
+            segment.first
+        ))),
+    }
+}
+
+/// The segments with the messages `from..to`, in order: the first, and more until their records reach
+/// `max_bytes`. (The window sums lengths only; the records of the chosen rows are read once.)
+pub async fn with_records(
+    db: &D1Database,
+    stream: StreamId,
+    from: Seq,
+    to: Seq,
+    max_bytes: usize,
+) -> Result<Vec<SegmentRow>, Error> {
+    let query = "
+        WITH wanted AS (
+          SELECT first, sum(bytes) OVER (ORDER BY first) - bytes AS before FROM segments
+          WHERE stream = ?1 AND first < ?3
+            AND first >= (SELECT coalesce(max(first), 0) FROM segments WHERE stream = ?1 AND first <= ?2))
+        SELECT s.first, s.count, s.root, hex(s.records)
+        FROM wanted w JOIN segments s ON s.stream = ?1 AND s.first = w.first
+        WHERE w.before < ?4 ORDER BY s.first";
+    let id = stream.to_string();
+    let values = [
+        D1Type::Text(&id),
+        number(from.0),
+        number(to.0),
+        number(max_bytes as u64),
+    ];
+    rows(db, query, &values, read).await
+}
+
+/// The segments that begin in `from..to`, in order, without their records.
+pub async fn roots(db: &D1Database, stream: StreamId, from: Seq, to: Seq) -> Result<Vec<SegmentRow>, Error> {
+    let query = "SELECT first, count, root, '' FROM segments
+                 WHERE stream = ?1 AND first >= ?2 AND first < ?3 ORDER BY first";
+    let id = stream.to_string();
+    rows(
+        db,
+        query,
+        &[D1Type::Text(&id), number(from.0), number(to.0)],
+        read,
+    )
+    .await
+}
+
+/// Up to `limit` segments that begin at `from` or later, in order, without their records.
+pub async fn list(
+    db: &D1Database,
+    stream: StreamId,
+    from: Seq,
+    limit: usize,
+) -> Result<Vec<SegmentRow>, Error> {
+    let query = "SELECT first, count, root, '' FROM segments
+                 WHERE stream = ?1 AND first >= ?2 ORDER BY first LIMIT ?3";
+    let id = stream.to_string();
+    let values = [D1Type::Text(&id), number(from.0), number(limit as u64)];
+    rows(db, query, &values, read).await
+}

@@ -1,0 +1,120 @@
+//! The table of streams: what the edge and the Listener know them by.
+
+use super::{number, rows};
+use crate::storage::row::Row;
+use alloy_primitives::{Address, hex};
+use std::collections::HashSet;
+use streamchain_edge_core::stream_log::LogState;
+use streamchain_protocol::ids::{ShortId, StreamId, StreamName};
+use streamchain_protocol::stream_settings::StreamSettings;
+use worker::{D1Database, D1Type, Error};
+
+/// A stream, without how far it got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamRow {
+    /// Its id.
+    pub id: StreamId,
+    /// Who owns it.
+    pub owner: Address,
+    /// Its name.
+    pub name: StreamName,
+    /// What its owner chose.
+    pub settings: StreamSettings,
+    /// When it was made, Unix milliseconds.
+    pub created: u64,
+    /// Its place in the table, for paging: later ones are higher.
+    pub place: u64,
+}
+
+fn read(row: &mut Row) -> Result<StreamRow, Error> {
+    Ok(StreamRow {
+        id: row.parsed()?,
+        owner: row.parsed()?,
+        name: row.parsed()?,
+        settings: StreamSettings {
+            mode: row.parsed()?,
+            read: row.parsed()?,
+            write: row.parsed()?,
+            p2p: row.number()? != 0,
+            prove: row.number()? != 0,
+        },
+        created: row.number()?,
+        place: row.number()?,
+    })
+}
+
+const COLUMNS: &str = "id, owner, name, mode, read, write, p2p, prove, created, rowid AS place";
+
+/// Enters a stream, or its new settings: all else stays as it is.
+pub async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error> {
+    let statement = "INSERT INTO streams (id, short, owner, name, mode, read, write, p2p, prove, created)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                     ON CONFLICT (id) DO UPDATE SET mode = ?5, read = ?6, write = ?7, p2p = ?8, prove = ?9";
+    let (id, short) = (stream.id.to_string(), stream.id.short().to_string());
+    let owner = hex::encode_prefixed(stream.owner);
+    let settings = &stream.settings;
+    let values = [
+        D1Type::Text(&id),
+        D1Type::Text(&short),
+        D1Type::Text(&owner),
+        D1Type::Text(stream.name.as_str()),
+        D1Type::Text(settings.mode.as_str()),
+        D1Type::Text(settings.read.as_str()),
+        D1Type::Text(settings.write.as_str()),
+        number(settings.p2p.into()),
+        number(settings.prove.into()),
+        number(stream.created),
+    ];
+    db.prepare(statement).bind_refs(&values)?.run().await.map(drop)
+}
+
+/// A stream by its short id.
+pub async fn find(db: &D1Database, short: ShortId) -> Result<Option<StreamRow>, Error> {
+    let short = short.to_string();
+    let query = format!("SELECT {COLUMNS} FROM streams WHERE short = ?1");
+    let found = rows(db, &query, &[D1Type::Text(&short)], read).await?;
+    Ok(found.into_iter().next())
+}
+
+/// Whose streams a list has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visible {
+    /// Every one.
+    All,
+    /// Those that everybody may read, and those that this account owns.
+    To(Address),
+}
+
+/// Up to `limit` streams below a place, the newest first.
+pub async fn list(
+    db: &D1Database,
+    visible: Visible,
+    below: u64,
+    limit: usize,
+) -> Result<Vec<StreamRow>, Error> {
+    let (owner, condition) = match visible {
+        Visible::All => (String::new(), "?3 = ''"),
+        Visible::To(account) => (hex::encode_prefixed(account), "(read = 'public' OR owner = ?3)"),
+    };
+    let query = format!(
+        "SELECT {COLUMNS} FROM streams WHERE rowid < ?1 AND {condition} ORDER BY rowid DESC LIMIT ?2"
+    );
+    let values = [number(below), number(limit as u64), D1Type::Text(&owner)];
+    rows(db, &query, &values, read).await
+}
+
+/// Ids of one query at most: D1 binds 100 values in a statement.
+const KNOWN_AT_ONCE: usize = 90;
+
+/// Which of these streams are in the table.
+pub async fn known(db: &D1Database, ids: &[StreamId]) -> Result<HashSet<StreamId>, Error> {
+    let mut known = HashSet::new();
+    for ids in ids.chunks(KNOWN_AT_ONCE) {
+        let marks = vec!["?"; ids.len()].join(", ");
+        let texts: Vec<String> = ids.iter().map(StreamId::to_string).collect();
+        let values: Vec<D1Type<'_>> = texts.iter().map(|text| D1Type::Text(text)).collect();
+        let query = format!("SELECT id FROM streams WHERE id IN ({marks})");
+        known.extend(rows(db, &query, &values, Row::parsed::<StreamId>).await?);
+    }
+    Ok(known)
+}

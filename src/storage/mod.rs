@@ -1,0 +1,7 @@
+//! Where rows are kept: the SQLite of an object, and the database (D1).
+
+pub mod alarm;
+pub mod d1;
+pub mod machine_rows;
+pub mod row;
+pub mod sql;

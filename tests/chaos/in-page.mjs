@@ -1,0 +1,170 @@
+// The clients, inside a page: the public client library, and a record of all that it reported.
+// Each function is sent to the page as its source, so none uses anything from outside itself but `window`.
+
+/**
+ * @typedef {import("../../web/src/lib/index.ts").StreamConnection} StreamConnection
+ * @typedef {{ index: number, stream: string, reports: (number | null)[], faults: string[] }} PublisherNote
+ * @typedef {{ index: number, stream: string, guarantee: string, seen: number[], retractions: number, faults: string[] }} SubscriberNote
+ *
+ * @typedef {object} Publisher
+ * @property {number} index
+ * @property {string} stream
+ * @property {StreamConnection} connection
+ * @property {number} published
+ * @property {(number | null)[]} stored `stored[n]`: undefined until message n was reported stored, then its seq, or null
+ *   when that is not known
+ * @property {number} reported
+ * @property {string[]} faults
+ * @property {boolean} done
+ *
+ * @typedef {object} Subscriber
+ * @property {number} index
+ * @property {string} stream
+ * @property {"live" | "stored"} guarantee
+ * @property {StreamConnection} connection
+ * @property {number[]} seen `seen[seq]`: publisher * 2^32 + number of the message that was handed out there
+ * @property {number} storedOnce below it, what was handed out was said to be stored
+ * @property {number} retractions
+ * @property {string[]} faults
+ *
+ * @typedef {{ publishers: Publisher[], subscribers: Subscriber[], stopped: boolean }} Chaos
+ * @typedef {Window & typeof globalThis & { chaos: Chaos }} ChaosWindow
+ */
+
+/**
+ * Starts this page's publishers and subscribers. Their notes are kept in `window.chaos`.
+ * @param {object} how
+ * @param {{ index: number, stream: string }[]} how.publishers
+ * @param {{ index: number, stream: string, guarantee: "live" | "stored" }[]} how.subscribers
+ * @param {number} how.perSecond
+ * @param {number} how.payloadBytes
+ */
+export const startClients = ({ publishers, subscribers, perSecond, payloadBytes }) => {
+  const TICK_MS = 20;
+  // A program that has queued this many messages waits until some are stored.
+  const MAX_UNSTORED = 2_000;
+  const { connect } = window.tools.lib;
+  /** @type {Chaos} */
+  const chaos = { publishers: [], subscribers: [], stopped: false };
+  /** @type {ChaosWindow} */ (window).chaos = chaos;
+
+  /** @param {{ index: number, stream: string }} client */
+  const publish = ({ index, stream }) => {
+    const connection = connect({ stream });
+    /** @type {Publisher} */
+    const publisher = { index, stream, connection, published: 0, stored: [], reported: 0, faults: [], done: false };
+    chaos.publishers.push(publisher);
+    /** @param {number} number */
+    const send = (number) => {
+      const payload = new Uint8Array(payloadBytes);
+      const view = new DataView(payload.buffer);
+      view.setUint32(0, index);
+      view.setUint32(4, number);
+      const publication = connection.publish(payload);
+      publication.anchored.catch(() => {});
+      publication.final.catch(() => {});
+      publication.live.catch(() => {});
+      publication.stored.then(
+        (seq) => {
+          publisher.stored[number] = seq;
+          publisher.reported++;
+        },
+        (error) => publisher.faults.push(`message ${number} failed: ${error.code} ${error.message}`),
+      );
+    };
+    const run = async () => {
+      const startedAt = performance.now();
+      while (!chaos.stopped) {
+        await connection.writable();
+        const due = Math.floor(((performance.now() - startedAt) * perSecond) / 1_000);
+        // After a stall the pace goes on from now: what fell due meanwhile is not made up for.
+        const room = MAX_UNSTORED - (publisher.published - publisher.reported);
+        const atOnce = Math.min(due - publisher.published, perSecond, room);
+        for (let i = 0; i < atOnce; i++) send(publisher.published++);
+        await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+      }
+      publisher.done = true;
+    };
+    run().catch((error) => publisher.faults.push(`stopped: ${error.message}`));
+  };
+
+  /** @param {{ index: number, stream: string, guarantee: "live" | "stored" }} client */
+  const subscribe = ({ index, stream, guarantee }) => {
+    const connection = connect({ stream });
+    /** @type {Subscriber} */
+    const subscriber = { index, stream, guarantee, connection, seen: [], storedOnce: 0, retractions: 0, faults: [] };
+    chaos.subscribers.push(subscriber);
+    const subscription = connection.subscribe({ from: 0, guarantee });
+    subscription.on("message", ({ seq, payload }) => {
+      const due = subscriber.seen.length;
+      if (seq !== due) subscriber.faults.push(`message ${seq} came where ${due} was due`);
+      const view = new DataView(payload.buffer, payload.byteOffset);
+      subscriber.seen[seq] = view.getUint32(0) * 2 ** 32 + view.getUint32(4);
+    });
+    subscription.on("retracted", ({ from }) => {
+      subscriber.retractions++;
+      if (guarantee === "stored") subscriber.faults.push(`stored messages from ${from} on were taken back`);
+      if (from < subscriber.storedOnce) {
+        subscriber.faults.push(`message ${from} was taken back, and all below ${subscriber.storedOnce} were stored`);
+      }
+      subscriber.seen.length = Math.min(subscriber.seen.length, from);
+    });
+    connection.on("marks", () => {
+      /** @param {number} seq */
+      const isStored = (seq) => seq < subscriber.seen.length && connection.stateOf(seq) !== "live";
+      while (isStored(subscriber.storedOnce)) subscriber.storedOnce++;
+    });
+    subscription.on("end", ({ error }) => subscriber.faults.push(`the subscription ended: ${error?.message}`));
+  };
+
+  publishers.forEach(publish);
+  subscribers.forEach(subscribe);
+};
+
+/** How far the clients of this page are. */
+export const progressOfClients = () => ({
+  publishers: /** @type {ChaosWindow} */ (window).chaos.publishers.map(
+    ({ index, stream, published, reported, done, connection }) => ({
+      index,
+      stream,
+      published,
+      reported,
+      done,
+      state: connection.state.state,
+      reason: connection.state.error?.message ?? null,
+    }),
+  ),
+  subscribers: /** @type {ChaosWindow} */ (window).chaos.subscribers.map(({ index, stream, seen, connection }) => ({
+    index,
+    stream,
+    seen: seen.length,
+    state: connection.state.state,
+    reason: connection.state.error?.message ?? null,
+  })),
+});
+
+/** Publishers send nothing new from now on. */
+export const stopPublishing = () => {
+  /** @type {ChaosWindow} */ (window).chaos.stopped = true;
+};
+
+/** A publisher's note, by its place in this page. @param {number} place @returns {PublisherNote} */
+export const publisherNote = (place) => {
+  const note = /** @type {ChaosWindow} */ (window).chaos.publishers[place];
+  if (!note) throw new Error(`There is no publisher ${place} in this page.`);
+  const { index, stream, published, stored, faults } = note;
+  // JSON has no undefined: -1 stands for "not reported stored".
+  const reports = Array.from({ length: published }, (_, number) => {
+    const seq = stored[number];
+    return seq === undefined ? -1 : seq;
+  });
+  return { index, stream, reports, faults };
+};
+
+/** A subscriber's note, by its place in this page. @param {number} place @returns {SubscriberNote} */
+export const subscriberNote = (place) => {
+  const note = /** @type {ChaosWindow} */ (window).chaos.subscribers[place];
+  if (!note) throw new Error(`There is no subscriber ${place} in this page.`);
+  const { index, stream, guarantee, seen, retractions, faults } = note;
+  return { index, stream, guarantee, seen: [...seen], retractions, faults };
+};

@@ -1,0 +1,116 @@
+// `npm run chaos`: the whole system under load while its parts are killed. See `npm run chaos -- --help`.
+
+import { randomInt } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { elapsed, Failure, green, heading, main, messageOf, red } from "../../scripts/lib/console.mjs";
+import { setUp } from "../../scripts/lib/setup/index.mjs";
+import { MAX_SEED } from "./random.mjs";
+
+const HELP = `npm run chaos [-- options]
+
+Runs the whole system under load, and ends its parts with kill -9 at random moments: the relay, workerd (the process
+that the Worker runs in), the local chain. Each comes back after a while. At the end it checks, and prints the counts:
+  - every message that was reported stored is there exactly once, at the place that was named;
+  - every publisher's messages are in its order, and seq has no gap;
+  - every subscriber got each stored message once, in order;
+  - relay-node verify-stream agrees: every root on the chain is that of the stored messages;
+  - relay-node rebuild makes the anchors anew from the chain, and receipts are the same as before.
+The clients are the real client library in Chromium.
+
+  --kills N         kills, shared out among relay, workerd and chain     (default 24)
+  --minutes N       the time that the kills are spread over              (default 4)
+  --publishers N    publishers                                           (default 20)
+  --subscribers N   subscribers                                          (default 50)
+  --streams N       streams that they share                              (default 5)
+  --rate N          messages a second of all publishers                  (default 500)
+  --seed N          the seed of an earlier run: the same kills again     (default: a new one, which is printed)
+  --keep            keep the system's folder with its logs, and print where it is
+  --help            this
+
+EXIT CODES
+  0  everything held
+  1  something did not: each fault is printed`;
+
+/** @satisfies {import("node:util").ParseArgsOptionsConfig} */
+const OPTIONS = {
+  kills: { type: "string", default: "24" },
+  minutes: { type: "string", default: "4" },
+  publishers: { type: "string", default: "20" },
+  subscribers: { type: "string", default: "50" },
+  streams: { type: "string", default: "5" },
+  rate: { type: "string", default: "500" },
+  seed: { type: "string", default: `${randomInt(1, MAX_SEED)}` },
+  keep: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+};
+
+const flags = () => {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    throw new Failure(messageOf(error), ["npm run chaos -- --help"]);
+  }
+};
+
+/**
+ * @param {ReturnType<typeof flags>} given
+ * @param {"kills" | "minutes" | "publishers" | "subscribers" | "streams" | "rate" | "seed"} name
+ */
+const number = (given, name, { whole = true } = {}) => {
+  const value = Number(given[name]);
+  if (value > 0 && value <= MAX_SEED && (!whole || Number.isInteger(value))) return value;
+  throw new Failure(`--${name} must be a number above 0: ${given[name]}`);
+};
+
+/** @param {ReturnType<typeof flags>} given */
+const read = (given) => ({
+  kills: number(given, "kills"),
+  minutes: number(given, "minutes", { whole: false }),
+  publishers: number(given, "publishers"),
+  subscribers: number(given, "subscribers"),
+  streams: number(given, "streams"),
+  rate: number(given, "rate"),
+  seed: number(given, "seed"),
+});
+
+/** @param {Awaited<ReturnType<typeof import("./run.mjs").runChaos>>} result */
+const print = ({ faults, counts, kills, audit }) => {
+  heading("Counts");
+  console.log(`  killed                  relay ${kills.relay}, workerd ${kills.worker}, chain ${kills.chain}`);
+  console.log(`  published               ${counts.published}`);
+  console.log(`  reported stored         ${counts.reported}`);
+  console.log(`  stored                  ${counts.stored}`);
+  console.log(`  delivered               ${counts.delivered}`);
+  console.log(`  live messages taken back before they were stored, and sent again: ${counts.retractions} times`);
+  heading("relay-node verify-stream");
+  console.log(audit.replace(/^/gm, "  "));
+  heading(faults.length === 0 ? green("✓ Everything held.") : red(`✗ ${faults.length} faults`));
+  for (const fault of faults) console.log(`  ${fault}`);
+};
+
+await main(async () => {
+  const given = flags();
+  if (given.help) return console.log(HELP);
+  const options = read(given);
+  await setUp({ browser: true });
+  const { buildAll } = await import("../../scripts/lib/build/index.mjs");
+  const { runChaos } = await import("./run.mjs");
+  await buildAll();
+  const dir = mkdtempSync(join(tmpdir(), "streamchain-chaos-"));
+  const start = Date.now();
+  /** @param {string} line */
+  const log = (line) => console.log(`  ${elapsed(start).padStart(12)}  ${line}`);
+  heading(`Chaos with seed ${options.seed}: ${options.kills} kills in ${options.minutes} min`);
+  try {
+    const result = await runChaos({ ...options, dir, log });
+    print(result);
+    console.log(`\nThe same kills again: npm run chaos -- --seed ${options.seed}`);
+    return result.faults.length === 0 ? 0 : 1;
+  } finally {
+    if (given.keep) console.log(`\nThe system's folder: ${dir}`);
+    else rmSync(dir, { recursive: true, force: true });
+  }
+});

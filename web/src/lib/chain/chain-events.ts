@@ -1,0 +1,68 @@
+// Events of the contract that are not anchors: found by block, log index and transaction, since they have no seq.
+
+import { type Bytes, fromHex, toHex } from "../wire/bytes.ts";
+import type { ChainFrame } from "../wire/frames.ts";
+import type { JsonObject } from "../wire/json.ts";
+import type { ChainEvent } from "../wire/records.ts";
+
+/** Identifies an event: a transaction that a reorganisation moves to another block makes another event. */
+export const chainEventKey = ({ block, logIndex, tx }: ChainEvent): string => `${block}/${logIndex}/${tx}`;
+
+/** The event of a relay's frame. */
+export function chainEventOf(frame: ChainFrame): ChainEvent {
+  const isNew = frame.kind === "chain";
+  return {
+    block: frame.block,
+    logIndex: frame.logIndex,
+    tx: toHex(frame.tx),
+    state: frame.state,
+    author: isNew ? toHex(frame.author) : undefined,
+    payload: isNew ? (frame.payload.slice() as Bytes) : undefined,
+  };
+}
+
+/** The event in a JSON answer of the edge. */
+export function readChainEvent(json: JsonObject): ChainEvent {
+  const state = json.text("state");
+  return {
+    block: json.uint("block"),
+    logIndex: json.uint("logIndex"),
+    tx: json.hex("tx", 32),
+    state: state === "final" || state === "reverted" ? state : "anchored",
+    author: json.has("author") ? json.hex("author", 20) : undefined,
+    payload: json.has("payload") ? fromHex(json.hex("payload")) : undefined,
+  };
+}
+
+/** The events of a stream as they come, in the order of the chain. Those taken back stay, as `reverted`. */
+export class ChainEvents {
+  readonly #held = new Map<string, ChainEvent>();
+  readonly #max: number;
+
+  /** Keeps the newest `max` events. */
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** Adds an event or a change of its state; returns whether anything changed. */
+  take(update: ChainEvent): boolean {
+    const key = chainEventKey(update);
+    const before = this.#held.get(key);
+    if (before === undefined && update.payload === undefined) return false; // of an event older than those held
+    const next: ChainEvent = {
+      ...update,
+      author: update.author ?? before?.author,
+      payload: update.payload ?? before?.payload,
+    };
+    if (before?.state === next.state || (before?.state === "final" && next.state === "anchored")) return false;
+    this.#held.set(key, next);
+    const surplus = this.#held.size - this.#max;
+    for (const old of surplus > 0 ? this.toArray().slice(0, surplus) : []) this.#held.delete(chainEventKey(old));
+    return true;
+  }
+
+  /** All events held, in the order of the chain. */
+  toArray(): ChainEvent[] {
+    return [...this.#held.values()].sort((a, b) => a.block - b.block || a.logIndex - b.logIndex);
+  }
+}

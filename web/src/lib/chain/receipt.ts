@@ -1,0 +1,237 @@
+// Receipts: everything needed to check one message against the chain, and the check of a receipt against itself.
+//
+// What always holds: nothing in a receipt is trusted; every hash is computed again from the message.
+
+import { malformed } from "../errors.ts";
+import { MAX_PAYLOAD_BYTES, MAX_PROOF_STEPS } from "../limits.ts";
+import { fromHex, type Hex, toHex } from "../wire/bytes.ts";
+import { JsonObject } from "../wire/json.ts";
+import { climb, leafHashes, type ProofStep, streamId } from "./merkle.ts";
+
+/** A receipt, as the edge issues it and as a file holds it. Hex texts are lower case. */
+export interface Receipt {
+  readonly type: "streamchain-receipt";
+  readonly version: 1;
+  readonly chainId: number;
+  /** Address of the contract, 20 bytes. */
+  readonly contract: Hex;
+  readonly stream: { readonly id: Hex; readonly owner: Hex; readonly name: string };
+  readonly message: { readonly seq: number; readonly time: number; readonly author: Hex; readonly payload: Hex };
+  readonly leaf: Hex;
+  readonly proof: readonly Hex[];
+  readonly root: Hex;
+  readonly anchor: ReceiptAnchor;
+}
+
+/** The anchor of a receipt's root. */
+export interface ReceiptAnchor {
+  readonly first: number;
+  readonly count: number;
+  readonly root: Hex;
+  readonly tx: Hex;
+  readonly block: number;
+  readonly blockHash: Hex;
+  readonly logIndex: number;
+}
+
+/** What one step of a check compares. */
+export type StepId =
+  | "stream-id"
+  | "payload-hash"
+  | "leaf"
+  | "sibling"
+  | "root"
+  | "range"
+  | "chain-id"
+  | "contract"
+  | "transaction"
+  | "block"
+  | "event"
+  | "finality";
+
+/** One step of a check, with the values that it compared or computed. */
+export interface CheckStep {
+  readonly id: StepId;
+  readonly ok: boolean;
+  /** Named values, in the order in which to show them. */
+  readonly values: readonly (readonly [name: string, value: string])[];
+}
+
+/** The outcome of a check: `ok` only when every step is. */
+export interface CheckResult {
+  readonly ok: boolean;
+  readonly steps: readonly CheckStep[];
+}
+
+/** Joins steps into a result. */
+export function checkResult(steps: readonly CheckStep[]): CheckResult {
+  return { ok: steps.length > 0 && steps.every((step) => step.ok), steps };
+}
+
+/** Reads a receipt from parsed JSON, or from its text. Throws `malformed`, which names the path of the wrong field. */
+export function parseReceipt(source: unknown): Receipt {
+  const json = new JsonObject(typeof source === "string" ? parseJson(source) : source, "receipt");
+  if (json.text("type") !== "streamchain-receipt") throw malformed("receipt.type is not streamchain-receipt");
+  if (json.uint("version") !== 1) throw malformed("receipt.version is not 1");
+  const stream = json.object("stream");
+  const message = json.object("message");
+  const anchor = json.object("anchor");
+  const proof = json.hexes("proof", 32);
+  if (proof.length > MAX_PROOF_STEPS)
+    throw malformed(`receipt.proof has ${proof.length} steps, limit ${MAX_PROOF_STEPS}`);
+  const payload = message.hex("payload");
+  if ((payload.length - 2) / 2 > MAX_PAYLOAD_BYTES)
+    throw malformed(`receipt.message.payload exceeds ${MAX_PAYLOAD_BYTES} bytes`);
+  return {
+    type: "streamchain-receipt",
+    version: 1,
+    chainId: json.uint("chainId"),
+    contract: json.hex("contract", 20),
+    stream: { id: stream.hex("id", 32), owner: stream.hex("owner", 20), name: stream.text("name") },
+    message: { seq: message.uint("seq"), time: message.uint("time"), author: message.hex("author", 20), payload },
+    leaf: json.hex("leaf", 32),
+    proof,
+    root: json.hex("root", 32),
+    anchor: {
+      first: anchor.uint("first"),
+      count: anchor.uint("count"),
+      root: anchor.hex("root", 32),
+      tx: anchor.hex("tx", 32),
+      block: anchor.uint("block"),
+      blockHash: anchor.hex("blockHash", 32),
+      logIndex: anchor.uint("logIndex"),
+    },
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw malformed(`receipt is not JSON: ${(error as Error).message}`);
+  }
+}
+
+/** Checks a receipt against itself: message → leaf → root → anchored range. `checkOnChain` checks the chain. */
+export function checkProof(receipt: Receipt): CheckResult {
+  const { stream, message } = receipt;
+  const hashes = leafHashes({
+    stream: fromHex(stream.id, 32),
+    seq: message.seq,
+    time: message.time,
+    author: fromHex(message.author, 20),
+    payload: fromHex(message.payload),
+  });
+  const climbed = climb(
+    hashes.leaf,
+    receipt.proof.map((node) => fromHex(node, 32)),
+  );
+  return checkResult([
+    streamIdStep(receipt),
+    ...leafSteps(receipt, hashes),
+    ...climbed.map(siblingStep),
+    rootStep(receipt, climbed.at(-1)?.parent ?? hashes.leaf),
+    rangeStep(receipt),
+  ]);
+}
+
+function streamIdStep({ stream }: Receipt): CheckStep {
+  const computed = toHex(streamId(fromHex(stream.owner, 20), stream.name));
+  return {
+    id: "stream-id",
+    ok: computed === stream.id,
+    values: [
+      ["owner", stream.owner],
+      ["name", stream.name],
+      ["computed", computed],
+      ["receipt", stream.id],
+    ],
+  };
+}
+
+function leafSteps({ stream, message, leaf }: Receipt, hashes: ReturnType<typeof leafHashes>): CheckStep[] {
+  const [payloadHash, computed] = [toHex(hashes.payloadHash), toHex(hashes.leaf)];
+  return [
+    {
+      id: "payload-hash",
+      ok: true,
+      values: [
+        ["bytes", String(fromHex(message.payload).length)],
+        ["computed", payloadHash],
+      ],
+    },
+    {
+      id: "leaf",
+      ok: computed === leaf,
+      values: [
+        ["stream", stream.id],
+        ["seq", String(message.seq)],
+        ["time", String(message.time)],
+        ["author", message.author],
+        ["payload-hash", payloadHash],
+        ["computed", computed],
+        ["receipt", leaf],
+      ],
+    },
+  ];
+}
+
+function siblingStep({ node, sibling, parent }: ProofStep): CheckStep {
+  return {
+    id: "sibling",
+    ok: true,
+    values: [
+      ["node", toHex(node)],
+      ["sibling", toHex(sibling)],
+      ["computed", toHex(parent)],
+    ],
+  };
+}
+
+function rootStep({ root, anchor }: Receipt, climbedTo: Uint8Array): CheckStep {
+  const computed = toHex(climbedTo);
+  return {
+    id: "root",
+    ok: computed === root && root === anchor.root,
+    values: [
+      ["computed", computed],
+      ["receipt", root],
+      ["anchor", anchor.root],
+    ],
+  };
+}
+
+function rangeStep({ message, anchor }: Receipt): CheckStep {
+  const end = anchor.first + anchor.count;
+  return {
+    id: "range",
+    ok: message.seq >= anchor.first && message.seq < end,
+    values: [
+      ["seq", String(message.seq)],
+      ["first", String(anchor.first)],
+      ["end", String(end)],
+    ],
+  };
+}
+
+/** Checks that a receipt names the expected chain and contract (from the edge's `/v1/config`, or pinned). */
+export function checkDeployment(receipt: Receipt, expected: { chainId: number; contract: Hex }): CheckResult {
+  return checkResult([
+    {
+      id: "chain-id",
+      ok: receipt.chainId === expected.chainId,
+      values: [
+        ["receipt", String(receipt.chainId)],
+        ["expected", String(expected.chainId)],
+      ],
+    },
+    {
+      id: "contract",
+      ok: receipt.contract === expected.contract.toLowerCase(),
+      values: [
+        ["receipt", receipt.contract],
+        ["expected", expected.contract.toLowerCase()],
+      ],
+    },
+  ]);
+}

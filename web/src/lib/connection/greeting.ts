@@ -1,0 +1,66 @@
+// The requests that a client sends to a relay: `hello` at the start of a session, and once in a session `subscribe`, for
+// the messages from where the feed is.
+
+import type { SendChannel } from "../publish/sender.ts";
+import type { Feed } from "../read/feed.ts";
+import { encodeFrame } from "../wire/frames.ts";
+
+/** The requests of one connection. */
+export class Greeting {
+  readonly #feed: Feed;
+  #wanted: { readonly from: number | null } | null = null;
+  #subscribed = false;
+  #isFirst = true;
+
+  constructor(feed: Feed) {
+    this.#feed = feed;
+  }
+
+  /** Whether no earlier session brought anything of the stream to this page. */
+  get isFirst(): boolean {
+    return this.#isFirst;
+  }
+
+  /** Whether the relay is asked for new messages only. */
+  get isAtTail(): boolean {
+    return this.#wanted?.from === null;
+  }
+
+  /** Whether the relay of this session was asked for new messages only. */
+  get subscribedAtTail(): boolean {
+    return this.#subscribed && this.isAtTail;
+  }
+
+  /** Asks for messages from a seq on, or for new ones; returns whether nothing was asked for before. */
+  want(from: number | null): boolean {
+    if (this.#wanted !== null) return false;
+    this.#wanted = { from };
+    return true;
+  }
+
+  /** Sends `hello`. On the first session `subscribe` goes along; later ones need the epoch of the welcome first. */
+  hello(channel: SendChannel, producer: Uint8Array): void {
+    channel.send(encodeFrame({ kind: "hello", producer }));
+    if (this.#isFirst) this.subscribe(channel);
+  }
+
+  /** The relay's welcome came. */
+  welcomed(): void {
+    this.#isFirst = false;
+  }
+
+  /** Sends `subscribe`, unless nothing is wanted or it was sent in this session. */
+  subscribe(channel: SendChannel): void {
+    if (this.#subscribed || this.#wanted === null) return;
+    this.#subscribed = true;
+    const from = this.#feed.next ?? this.#wanted.from;
+    if (from !== null) this.#feed.beginAt(from);
+    channel.send(encodeFrame({ kind: "subscribe", from }));
+  }
+
+  /** The session is over. It may have brought messages without a welcome. */
+  ended(): void {
+    this.#subscribed = false;
+    if (this.#feed.epoch !== null) this.#isFirst = false;
+  }
+}

@@ -1,0 +1,300 @@
+// Joins the parts of a connection to one stream: a loop keeps a session open, a router passes its frames on, and HTTP
+// replaces the session while none opens.
+//
+// What always holds: one session at a time; the feed is subscribed from where it is, so nothing is skipped over a
+// reconnect; whichever channel serves the stream, it feeds the same state and the same outbox.
+
+import { DirectChannels } from "../direct/direct-channels.ts";
+import { retryableError, StreamChainError } from "../errors.ts";
+import { authorOf, Credentials } from "../http/credentials.ts";
+import type { SessionAnswer, StreamInfo } from "../http/edge-answers.ts";
+import { EdgeClient } from "../http/edge-client.ts";
+import { browserPlatform, type Platform } from "../platform.ts";
+import { Outbox } from "../publish/outbox.ts";
+import { claimProducer, type Producer } from "../publish/producer.ts";
+import type { Publication } from "../publish/publication.ts";
+import { Sender } from "../publish/sender.ts";
+import { Progress, pollMarks } from "../read/progress.ts";
+import type { SubscribeOptions, Subscription } from "../read/subscription.ts";
+import type { AttemptLog } from "../session/attempt-log.ts";
+import { openSession } from "../session/open-session.ts";
+import { PathMemory } from "../session/path-memory.ts";
+import type { Session } from "../session/session.ts";
+import type { Bytes, Hex } from "../wire/bytes.ts";
+import type { WelcomeFrame } from "../wire/frames.ts";
+import { FrameRouter } from "./frame-router.ts";
+import { Greeting } from "./greeting.ts";
+import { HttpFallback, isReplaceable } from "./http-fallback.ts";
+import { shownState } from "./loop-state.ts";
+import { SessionLoop } from "./session-loop.ts";
+import { StreamState } from "./stream-state.ts";
+import type { ConnectionEvents, ConnectOptions, StateChange, StreamMarks } from "./types.ts";
+
+/** Emits an event of the connection. */
+export type Emit = <Name extends keyof ConnectionEvents>(name: Name, detail: ConnectionEvents[Name]) => void;
+
+/** The parts of one connection. */
+export class StreamClient {
+  readonly edge: EdgeClient;
+  readonly progress: Progress;
+  readonly outbox: Outbox;
+  readonly state: StreamState;
+  readonly direct: DirectChannels;
+  readonly loop: SessionLoop<Session>;
+  readonly #options: ConnectOptions;
+  readonly #emit: Emit;
+  readonly #platform: Platform;
+  readonly #credentials: Credentials;
+  readonly #memory: PathMemory;
+  readonly #sender: Sender;
+  readonly #greeting: Greeting;
+  readonly #http: HttpFallback;
+  readonly #router: FrameRouter;
+  readonly #aborter = new AbortController();
+  #producer: Producer | null = null;
+  #producerReady: Promise<void> = Promise.resolve();
+  #author: Hex | undefined;
+  #shown: StateChange = { state: "connecting", error: undefined, retryAt: undefined };
+
+  constructor(options: ConnectOptions, emit: Emit) {
+    this.#options = options;
+    this.#emit = emit;
+    const platform = { ...browserPlatform(), ...options.platform };
+    this.#platform = platform;
+    const edge = new EdgeClient(options.edge ?? globalThis.location.origin, platform.fetch);
+    this.edge = edge;
+    this.#credentials = new Credentials(platform, edge.origin, options.token);
+    this.#memory = new PathMemory(platform, edge.origin);
+    const progress = new Progress(edge, options.stream);
+    this.progress = progress;
+    const outbox = new Outbox(progress.marks, (publication) => emit("publication", publication));
+    this.outbox = outbox;
+    const onMarks = (): void => emit("marks", this.marks);
+    this.state = new StreamState({ progress, outbox, onMarks, onAnchor: (anchor) => emit("anchor", anchor) });
+    this.#sender = new Sender(outbox, platform);
+    this.#greeting = new Greeting(this.state.feed);
+    this.direct = new DirectChannels({
+      platform,
+      edge,
+      token: () => this.#credentials.token,
+      onMessage: (message) => emit("direct", message),
+      onPeers: () => emit("peers", this.direct.peers),
+    });
+    this.#http = this.#newFallback();
+    this.#router = this.#newRouter();
+    this.loop = this.#newLoop();
+  }
+
+  /** Begins to connect. */
+  start(): void {
+    const { edge, outbox } = this;
+    this.#producerReady = claimProducer(this.#platform, edge.origin, this.#options.stream).then((producer) => {
+      this.#producer = producer;
+      for (const restored of outbox.attach(producer)) this.#emit("publication", restored);
+      if (this.isClosed) producer.release();
+    });
+    const stopWatching = this.#platform.onNetworkChange(() => this.#networkChanged());
+    pollMarks(this.#aborter.signal, this.#platform, () => this.#pollMarks());
+    void this.loop.run().then(stopWatching);
+  }
+
+  /** What the connection shows of its state. */
+  get shown(): StateChange {
+    return this.#shown;
+  }
+
+  get isClosed(): boolean {
+    return this.loop.state.at === "closed";
+  }
+
+  /** Address of this client as author. */
+  get author(): Hex | undefined {
+    return this.#author;
+  }
+
+  /** Counts of the stream, as far as this page knows. */
+  get marks(): StreamMarks {
+    const { stored, marks } = this.progress;
+    return { committed: Math.max(this.state.feed.committed, stored), anchored: marks.anchored, final: marks.final };
+  }
+
+  /** Publishes by whichever channel there is. */
+  publish(payload: Bytes): Publication {
+    const publication = this.outbox.publish(payload);
+    this.#sender.plan();
+    this.#http.plan();
+    this.direct.published(this.#producer?.id, publication.producerSeq, payload);
+    return publication;
+  }
+
+  /** Adds a reader. The relay is asked for messages from where the first reader begins. */
+  subscribe(options: SubscribeOptions): Subscription {
+    const online = (): boolean => this.#shown.state === "open" || this.#shown.state === "http";
+    const source = { edge: this.edge, stream: this.#options.stream, platform: this.#platform, online };
+    const subscription = this.state.subscribe(source, options);
+    if (this.isClosed) {
+      subscription.close(this.#shown.error);
+    } else if (this.#greeting.want(typeof options.from === "number" ? options.from : null)) {
+      if (this.loop.state.at === "open") this.#greeting.subscribe(this.loop.state.session);
+    }
+    return subscription;
+  }
+
+  /** Requests the stream's counts from the edge. */
+  async refreshMarks(): Promise<StreamInfo | undefined> {
+    const { info, moved } = await this.progress.refresh();
+    if (info !== undefined) {
+      this.#emit("info", info);
+      this.direct.follow(info.p2p && !this.isClosed, this.loop.session?.answer);
+    }
+    if (moved) this.state.marksMoved();
+    return info;
+  }
+
+  /** Ends everything; `error` is why, unless the caller wants it. */
+  close(error: StreamChainError | undefined): void {
+    if (this.isClosed) return;
+    const location = this.loop.session?.answer.location;
+    this.#http.stop();
+    this.direct.stop();
+    this.#aborter.abort();
+    this.loop.close(error);
+    if (location !== undefined) this.edge.endSession(location, this.#credentials.token).catch(() => {}); // or it expires
+    this.outbox.fail(error ?? new StreamChainError("closed", "the connection was closed"), false);
+    for (const subscription of [...this.state.subscriptions]) subscription.close(error);
+    this.outbox.giveRoom(true);
+    this.#producer?.release();
+  }
+
+  #newLoop(): SessionLoop<Session> {
+    return new SessionLoop({
+      platform: this.#platform,
+      open: (log) => this.#open(log),
+      greet: (session) => {
+        this.outbox.limitPayload(session.maxPayloadBytes);
+        this.#greeting.hello(session, (this.#producer as Producer).id);
+      },
+      onEnd: () => {
+        this.#sender.stop();
+        this.#greeting.ended();
+      },
+      forgetToken: (error) => this.#credentials.forgetIfRefused(error),
+      fallBack: (error) => this.#fallBack(error),
+      isFollowed: () => this.#http.isFollowing,
+      onFailed: (error) => this.close(error),
+      onAttempt: (attempt) => this.#emit("attempt", attempt),
+      onState: () => this.#show(),
+    });
+  }
+
+  async #open(log: AttemptLog): Promise<Session> {
+    const session = await openSession({
+      platform: this.#platform,
+      edge: this.edge,
+      stream: this.#options.stream,
+      token: this.#credentials.token,
+      rtc: this.#options.rtc ?? {},
+      memory: this.#memory,
+      log,
+      signal: this.#aborter.signal,
+      onAnswer: (answer) => this.#takeGuest(answer),
+      onPath: () => this.#emit("attempt", log.attempt),
+      events: {
+        onMessage: (bytes) => this.#router.receive(bytes),
+        onWritable: () => this.#sender.flush(),
+        onEnd: (error) => this.loop.end(error),
+      },
+    });
+    await this.#producerReady;
+    return session;
+  }
+
+  /** Keeps the guest of an answer, so that the next request has the same author even if no session opens. */
+  #takeGuest({ author, token }: SessionAnswer): void {
+    this.#author = author ?? this.#author;
+    this.#credentials.keep(token);
+  }
+
+  #newRouter(): FrameRouter {
+    return new FrameRouter({
+      state: this.state,
+      outbox: this.outbox,
+      sender: this.#sender,
+      at: () => this.loop.state.at,
+      isFirst: () => this.#greeting.isFirst && !(this.#http.isActive && this.state.feed.epoch !== null),
+      isAtTail: () => this.#greeting.isAtTail,
+      onWelcome: (frame) => this.#welcome(frame),
+      onMessage: ({ author, payload, seq }) => this.direct.relayed(author, payload, seq),
+      onChain: (event) => this.#emit("chain", event),
+      onError: ({ code, text }) => {
+        this.#emit("relay-error", { code, text });
+        this.#emit("complaint", { code, text });
+      },
+      end: (error) => this.loop.end(error),
+    });
+  }
+
+  #welcome(frame: WelcomeFrame): void {
+    const { session } = this.loop;
+    if (session === null) return;
+    this.#http.stop();
+    this.#greeting.welcomed();
+    this.outbox.limitPayload(Math.min(frame.limits.payload, session.maxPayloadBytes));
+    if (this.state.welcome(frame, this.#greeting.subscribedAtTail) === "renewed") {
+      this.loop.end(retryableError("no-welcome", "the producer id was renewed"));
+      return;
+    }
+    this.#greeting.subscribe(session);
+    this.#sender.start(session, frame.limits);
+    this.loop.welcomed();
+    if (this.outbox.following || this.state.subscriptions.size > 0) this.#refreshQuietly();
+  }
+
+  #newFallback(): HttpFallback {
+    return new HttpFallback({
+      platform: this.#platform,
+      edge: this.edge,
+      stream: this.#options.stream,
+      outbox: this.outbox,
+      credentials: this.#credentials,
+      state: this.state,
+      producer: () => this.#producer,
+      onAuthor: (author) => {
+        this.#author = author;
+      },
+      onChain: (event) => this.#emit("chain", event),
+      onGap: () => this.#refreshQuietly(),
+      onChange: () => this.#show(),
+    });
+  }
+
+  async #fallBack(error: StreamChainError): Promise<boolean> {
+    if (this.#options.httpFallback === false || !isReplaceable(error)) return false;
+    await this.#producerReady;
+    this.#author ??= authorOf(this.#credentials.token);
+    if (!this.isClosed) this.#http.start();
+    return true;
+  }
+
+  #networkChanged(): void {
+    this.#memory.networkChanged();
+    this.#http.networkChanged();
+    this.loop.networkChanged(this.#http.isActive);
+  }
+
+  #show(): void {
+    this.#shown = shownState(this.loop.state, this.#http.isFollowing, this.#shown);
+    this.#emit("state", this.#shown);
+    this.state.changed();
+  }
+
+  #pollMarks(): void {
+    const { committed, final } = this.marks;
+    const isBlind = !["open", "http"].includes(this.#shown.state) && this.state.subscriptions.size > 0;
+    if (final < committed || this.outbox.following || isBlind) this.#refreshQuietly();
+  }
+
+  #refreshQuietly(): void {
+    this.refreshMarks().catch(() => {}); // the next poll requests them again
+  }
+}

@@ -1,0 +1,261 @@
+// The edge's HTTP interface, version 1: one method per route. Every answer is checked before it is returned.
+
+import { readChainEvent } from "../chain/chain-events.ts";
+import { parseReceipt, type Receipt } from "../chain/receipt.ts";
+import { malformed, StreamChainError } from "../errors.ts";
+import { HTTP_TIMEOUT_MS, MAX_JSON_BYTES, MAX_PAGE_BYTES, MAX_PAGE_MESSAGES } from "../limits.ts";
+import { type Bytes, type Hex, toHex } from "../wire/bytes.ts";
+import { JsonObject } from "../wire/json.ts";
+import type { ChainEvent, StreamMessage } from "../wire/records.ts";
+import { bearer } from "./credentials.ts";
+import {
+  type AnchorInfo,
+  type EdgeConfig,
+  type EdgeCosts,
+  type EdgeStatus,
+  errorOfAnswer,
+  type MailboxContents,
+  type Published,
+  parseIceServers,
+  readAnchor,
+  readConfig,
+  readCosts,
+  readHistory,
+  readPeer,
+  readStatus,
+  readStream,
+  type SessionAnswer,
+  type StreamInfo,
+} from "./edge-answers.ts";
+
+/** What makes a repeated message the same message: a `producer_seq`, or an idempotency key. */
+export type PublishNumber =
+  | { readonly producer: Uint8Array; readonly seq: number }
+  | { readonly idempotencyKey: string };
+
+function idempotencyHeaders(number: PublishNumber): Record<string, string> {
+  if ("idempotencyKey" in number) return { "idempotency-key": number.idempotencyKey };
+  const producer = toHex(number.producer).slice(2);
+  return { "streamchain-producer": producer, "streamchain-producer-seq": String(number.seq) };
+}
+
+/** How a message is published by HTTP. */
+export interface PublishOptions {
+  readonly token: string;
+  readonly number?: PublishNumber;
+  readonly signal?: AbortSignal;
+  /** Answer at once, without waiting until the stream's leader gave the message its seq. */
+  readonly atOnce?: boolean;
+}
+
+async function readJson(response: Response, what: string): Promise<JsonObject> {
+  const text = await response.text();
+  if (text.length > MAX_JSON_BYTES)
+    throw malformed(`${what}: answer of ${text.length} characters, limit ${MAX_JSON_BYTES}`);
+  try {
+    return new JsonObject(JSON.parse(text), what);
+  } catch (error) {
+    if (error instanceof StreamChainError) throw error;
+    throw malformed(`${what}: the answer is not JSON`);
+  }
+}
+
+/** Events of the chain in one answer, at most. */
+export const CHAIN_PAGE = 1_000;
+
+/** A client of one edge. Every method rejects with `StreamChainError`. */
+export class EdgeClient {
+  /** Origin of the edge, without a slash at the end. */
+  readonly origin: string;
+  readonly #fetch: typeof fetch;
+
+  constructor(origin: string, fetcher: typeof fetch) {
+    this.origin = origin.replace(/\/+$/, "");
+    this.#fetch = fetcher;
+  }
+
+  async #request(path: string, init: RequestInit = {}): Promise<Response> {
+    let response: Response;
+    try {
+      const deadline = AbortSignal.timeout(HTTP_TIMEOUT_MS);
+      const signal = init.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
+      response = await this.#fetch(this.origin + path, { ...init, signal });
+    } catch (cause) {
+      if (init.signal?.aborted) throw new StreamChainError("closed", "the request was cancelled", { cause });
+      throw new StreamChainError("edge-unreachable", `${this.origin} does not answer`, { retryable: true, cause });
+    }
+    if (!response.ok) throw await errorOfAnswer(response);
+    return response;
+  }
+
+  async #json(path: string, token?: string): Promise<JsonObject> {
+    const response = await this.#request(path, { headers: { accept: "application/json", ...bearer(token) } });
+    return readJson(response, path);
+  }
+
+  /** Chain, contract and operator of this edge. */
+  async config(): Promise<EdgeConfig> {
+    return readConfig(await this.#json("/v1/config"));
+  }
+
+  /** Cost of a message on chain in each mode, at the node's present fees. */
+  async costs(): Promise<EdgeCosts> {
+    return readCosts(await this.#json("/v1/costs"));
+  }
+
+  /** State of the chain, the anchorer and the relays. */
+  async status(): Promise<EdgeStatus> {
+    return readStatus(await this.#json("/v1/status"));
+  }
+
+  /** Counts of a stream; undefined when it does not exist yet. */
+  async stream(stream: string): Promise<StreamInfo | undefined> {
+    const json = await this.#json(`/v1/streams/${encodeURIComponent(stream)}`).catch((error) => {
+      if (error instanceof StreamChainError && error.problem?.status === 404) return undefined;
+      throw error;
+    });
+    return json === undefined ? undefined : readStream(json);
+  }
+
+  /** Stored messages from `from` on: contiguous, at most `limit`; an empty page when there are none yet. */
+  async messages(
+    stream: string,
+    from: number,
+    limit: number = MAX_PAGE_MESSAGES,
+    signal?: AbortSignal,
+  ): Promise<StreamMessage[]> {
+    const path = `/v1/streams/${encodeURIComponent(stream)}/messages?from=${from}&limit=${limit}`;
+    const response = await this.#request(path, {
+      headers: { accept: "application/cbor-seq" },
+      ...(signal === undefined ? {} : { signal }),
+    }).catch((error) => {
+      if (error instanceof StreamChainError && error.problem?.status === 404) return undefined;
+      throw error;
+    });
+    if (response === undefined) return [];
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    if (bytes.length > MAX_PAGE_BYTES)
+      throw malformed(`history page of ${bytes.length} bytes, limit ${MAX_PAGE_BYTES}`);
+    const messages = readHistory(bytes);
+    messages.forEach((message, i) => {
+      if (message.seq !== from + i) throw malformed(`history page has seq ${message.seq}, ${from + i} expected`);
+    });
+    return messages;
+  }
+
+  /** The receipt of one message; rejects with problem `not-anchored` until its anchor is on the chain. */
+  async receipt(stream: string, seq: number): Promise<Receipt> {
+    const response = await this.#request(`/v1/streams/${encodeURIComponent(stream)}/messages/${seq}/receipt`);
+    return parseReceipt(await response.text());
+  }
+
+  /** Anchors that cover messages from `from` on, in order. */
+  async anchors(stream: string, from: number, limit: number): Promise<AnchorInfo[]> {
+    const path = `/v1/streams/${encodeURIComponent(stream)}/anchors?from=${from}&limit=${limit}`;
+    return (await this.#json(path)).objects("anchors").map(readAnchor);
+  }
+
+  /** Events of the chain behind `after`, in the order of the chain: at most `CHAIN_PAGE`. */
+  async chainEvents(stream: string, after?: { block: number; logIndex: number }): Promise<ChainEvent[]> {
+    const behind = after === undefined ? "" : `&block=${after.block}&logIndex=${after.logIndex}`;
+    const path = `/v1/streams/${encodeURIComponent(stream)}/chain?limit=${CHAIN_PAGE}${behind}`;
+    return (await this.#json(path)).objects("events").map(readChainEvent);
+  }
+
+  /** Publishes one message by HTTP. Repeated with the same `producer_seq` or key it is the same message. */
+  async publish(stream: string, payload: Uint8Array, options: PublishOptions): Promise<Published> {
+    const { token, number, signal, atOnce } = options;
+    const response = await this.#request(`/v1/streams/${encodeURIComponent(stream)}/messages`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/octet-stream",
+        ...bearer(token),
+        ...(number === undefined ? {} : idempotencyHeaders(number)),
+        ...(atOnce ? { prefer: "respond-async" } : {}),
+      },
+      body: payload.slice() as Bytes,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const json = await readJson(response, "published");
+    return { stored: json.flag("stored"), seq: json.uintOr("seq", undefined), author: json.hex("author", 20) };
+  }
+
+  /** Makes a guest: a token, and the address of its account. */
+  async guest(signal?: AbortSignal): Promise<{ readonly token: string; readonly author: Hex }> {
+    const init = { method: "POST", ...(signal === undefined ? {} : { signal }) };
+    const json = await readJson(await this.#request("/v1/auth/guest", init), "guest");
+    return { token: json.text("token"), author: json.hex("author", 20) };
+  }
+
+  /** URL of a stream's session requests. */
+  sessionsUrl(stream: string): string {
+    return `${this.origin}/v1/streams/${encodeURIComponent(stream)}/sessions`;
+  }
+
+  /** Opens a session with one request: the offer in, the answer out. `bare` leaves the browser's own credentials out. */
+  async createSession(
+    stream: string,
+    offer: string,
+    token: string | undefined,
+    signal: AbortSignal,
+    bare = false,
+  ): Promise<SessionAnswer> {
+    const response = await this.#request(`/v1/streams/${encodeURIComponent(stream)}/sessions`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/sdp",
+        ...bearer(token),
+      },
+      body: offer,
+      signal,
+      ...(bare ? { credentials: "omit" } : {}),
+    });
+    const sdp = await response.text();
+    if (!sdp.startsWith("v=0")) {
+      throw new StreamChainError("malformed", "the answer to the offer is not SDP", { retryable: true });
+    }
+    const author = response.headers.get("streamchain-author");
+    return {
+      sdp,
+      location: response.headers.get("location") ?? undefined,
+      token: response.headers.get("streamchain-access-token") ?? undefined,
+      author: author !== null && /^0x[0-9a-fA-F]{40}$/.test(author) ? (author.toLowerCase() as Hex) : undefined,
+      iceServers: parseIceServers(response.headers.get("link")),
+    };
+  }
+
+  /** Reads a session's mailbox behind signal `after`; so other sessions see this one as a peer. */
+  async signals(session: string, after: number, token: string | undefined): Promise<MailboxContents> {
+    const json = await this.#json(`/v1/sessions/${session}/signals?after=${after}`, token);
+    return {
+      peers: json.objects("peers").map(readPeer),
+      signals: json.objects("signals").map((signal) => ({
+        number: signal.uint("number"),
+        from: readPeer(signal.object("from")),
+        signal: signal.text("signal"),
+      })),
+    };
+  }
+
+  /** Puts a signal into another session's mailbox. */
+  async signal(session: string, to: string, signal: string, token: string | undefined): Promise<void> {
+    await this.#request(`/v1/sessions/${session}/signals`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        ...bearer(token),
+      },
+      body: JSON.stringify({ to, signal }),
+    });
+  }
+
+  /** Ends a session. The request outlives a page that is being closed. */
+  async endSession(location: string, token: string | undefined): Promise<void> {
+    const path = new URL(location, `${this.origin}/`).pathname;
+    await this.#request(path, {
+      method: "DELETE",
+      keepalive: true,
+      headers: bearer(token),
+    });
+  }
+}

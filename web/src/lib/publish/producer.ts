@@ -1,0 +1,218 @@
+// Producer ids: one per tab at a time, kept over reloads together with the messages that are not stored yet.
+//
+// What always holds:
+// - One page uses a producer id at a time, because it is used only under its shared lock, which the browser frees when
+//   the page ends.
+// - A `producer_seq` never names two different messages, because the next one is written to storage before its message
+//   is sent.
+//
+// A duplicated tab finds the lock of its copied id taken, and uses another id. A tab opened later takes over the ids of
+// closed tabs, with their unsent messages. Without shared locks or storage a page uses a new id and keeps nothing.
+
+import { MAX_KEPT_BYTES, MAX_TRIED_PRODUCERS, PRODUCER_LOCK_WAIT_MS } from "../limits.ts";
+import type { Platform, SharedLocks, TextStorage } from "../platform.ts";
+import { type Bytes, fromBase64, toBase64, toHex } from "../wire/bytes.ts";
+
+/** Prefix of all keys; the number is the version of the kept format. */
+const PREFIX = "streamchain:1";
+
+/** A message that an earlier page left unstored. */
+export interface KeptMessage {
+  readonly producerSeq: number;
+  readonly payload: Bytes;
+}
+
+/** The producer id of one page on one stream, and the messages kept under it. */
+export class Producer {
+  readonly #storage: TextStorage | null;
+  readonly #scope: string;
+  readonly #platform: Platform;
+  #free: () => void;
+  #id: Uint8Array;
+  #next: number;
+  #keptSizes = new Map<number, number>();
+  #keptBytes = 0;
+
+  constructor(platform: Platform, scope: string, id: Uint8Array, free: () => void, keep: boolean) {
+    this.#platform = platform;
+    this.#storage = keep ? platform.storage : null;
+    this.#scope = scope;
+    this.#id = id;
+    this.#free = free;
+    this.#next = Number(this.#storage?.getItem(this.#key()) ?? 0);
+    if (!Number.isSafeInteger(this.#next) || this.#next < 0) this.#next = 0;
+  }
+
+  /** 16 random bytes. */
+  get id(): Uint8Array {
+    return this.#id;
+  }
+
+  /** The `producer_seq` that the next message will get. */
+  get next(): number {
+    return this.#next;
+  }
+
+  #key(producerSeq?: number): string {
+    const base = `${this.#scope}:${toHex(this.#id).slice(2)}`;
+    return producerSeq === undefined ? base : `${base}:${producerSeq}`;
+  }
+
+  /** Messages that an earlier page left, in order. A broken entry is deleted. */
+  kept(): KeptMessage[] {
+    const prefix = `${this.#key()}:`;
+    const messages: KeptMessage[] = [];
+    for (const key of keysOf(this.#storage)) {
+      const producerSeq = Number(key.startsWith(prefix) ? key.slice(prefix.length) : Number.NaN);
+      const text = Number.isSafeInteger(producerSeq) ? this.#storage?.getItem(key) : null;
+      if (text === null || text === undefined) continue;
+      try {
+        const payload = fromBase64(text);
+        messages.push({ producerSeq, payload });
+        this.#count(producerSeq, payload.length);
+      } catch {
+        this.#storage?.removeItem(key);
+      }
+    }
+    messages.sort((a, b) => a.producerSeq - b.producerSeq);
+    this.#next = Math.max(this.#next, (messages.at(-1)?.producerSeq ?? -1) + 1);
+    return messages;
+  }
+
+  #count(producerSeq: number, bytes: number): void {
+    this.#keptSizes.set(producerSeq, bytes);
+    this.#keptBytes += bytes;
+  }
+
+  /** Gives a message its `producer_seq` and keeps it; `kept` is false when the storage has no room. */
+  take(payload: Uint8Array): { producerSeq: number; kept: boolean } {
+    const producerSeq = this.#next++;
+    const next = this.#write(this.#key(), String(this.#next));
+    if (!next || this.#keptBytes + payload.length > MAX_KEPT_BYTES) return { producerSeq, kept: false };
+    if (!this.#write(this.#key(producerSeq), toBase64(payload))) return { producerSeq, kept: false };
+    this.#count(producerSeq, payload.length);
+    return { producerSeq, kept: true };
+  }
+
+  /** Continues at `next`: the relay has messages below it that this storage forgot. */
+  skipTo(next: number): void {
+    if (next <= this.#next) return;
+    this.#next = next;
+    this.#write(this.#key(), String(next));
+  }
+
+  /** Deletes the kept copy of a message that is stored. */
+  drop(producerSeq: number): void {
+    const size = this.#keptSizes.get(producerSeq);
+    if (size === undefined) return;
+    this.#keptSizes.delete(producerSeq);
+    this.#keptBytes -= size;
+    this.#remove(this.#key(producerSeq));
+  }
+
+  /** Takes a new id, numbered from 0; what was kept under the old one is deleted. */
+  renew(): void {
+    for (const producerSeq of [...this.#keptSizes.keys()]) this.drop(producerSeq);
+    this.#remove(this.#key());
+    this.#id = this.#platform.randomBytes(16);
+    this.#next = 0;
+    this.#free();
+    this.#free = () => {};
+    const name = this.#key();
+    void this.#platform.locks?.acquire(name, 0).then((free) => {
+      this.#free = free ?? this.#free; // no other page can use an id made just now
+    });
+    rememberInTab(this.#platform, this.#scope, this.#id);
+  }
+
+  /** Frees the id for another page. */
+  release(): void {
+    this.#free();
+  }
+
+  #write(key: string, value: string): boolean {
+    try {
+      this.#storage?.setItem(key, value);
+      return this.#storage !== null;
+    } catch {
+      return false; // storage is full or forbidden
+    }
+  }
+
+  #remove(key: string): void {
+    try {
+      this.#storage?.removeItem(key);
+    } catch {
+      // storage is forbidden and holds nothing
+    }
+  }
+}
+
+function keysOf(storage: TextStorage | null): string[] {
+  if (storage === null) return [];
+  try {
+    return Array.from({ length: storage.length }, (_, i) => storage.key(i) ?? "");
+  } catch {
+    return [];
+  }
+}
+
+function rememberInTab(platform: Platform, scope: string, id: Uint8Array): void {
+  try {
+    platform.tabStorage?.setItem(scope, toHex(id).slice(2));
+  } catch {
+    // storage is forbidden; a reloaded page then tries any kept id
+  }
+}
+
+/** Kept ids in the order to try them: first those with messages, and this tab's own id before others. */
+function candidates(platform: Platform, scope: string): string[] {
+  const withMessages = new Set<string>();
+  const all = new Set<string>();
+  for (const key of keysOf(platform.storage)) {
+    const match = key.startsWith(`${scope}:`) ? /^([0-9a-f]{32})(:\d+)?$/.exec(key.slice(scope.length + 1)) : null;
+    if (match === null) continue;
+    all.add(match[1] as string);
+    if (match[2] !== undefined) withMessages.add(match[1] as string);
+  }
+  const own = tabsOwn(platform, scope) ?? "";
+  const ownFirst = (ids: Set<string>): string[] => (ids.has(own) ? [own, ...ids] : [...ids]);
+  return [...new Set([...ownFirst(withMessages), ...ownFirst(all)])].slice(0, MAX_TRIED_PRODUCERS);
+}
+
+function tabsOwn(platform: Platform, scope: string): string | null {
+  try {
+    return platform.tabStorage?.getItem(scope) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** The producer of this page for a stream of an edge: a kept id that no other page uses, or a new one. */
+export async function claimProducer(platform: Platform, origin: string, stream: string): Promise<Producer> {
+  const scope = `${PREFIX}:${origin}:${stream}`;
+  const { locks, storage } = platform;
+  const own = (): Producer => new Producer(platform, scope, platform.randomBytes(16), () => {}, false);
+  if (locks === null || storage === null) return own();
+  try {
+    return await claimKept(platform, scope, locks);
+  } catch {
+    return own(); // the browser offers storage or locks, and forbids their use
+  }
+}
+
+async function claimKept(platform: Platform, scope: string, locks: SharedLocks): Promise<Producer> {
+  const own = tabsOwn(platform, scope);
+  for (const id of candidates(platform, scope)) {
+    // A reloaded page may start while the page before it still has the lock.
+    const free = await locks.acquire(`${scope}:${id}`, id === own ? PRODUCER_LOCK_WAIT_MS : 0);
+    if (free === null) continue;
+    const bytes = Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(id.slice(2 * i, 2 * i + 2), 16));
+    rememberInTab(platform, scope, bytes);
+    return new Producer(platform, scope, bytes, free, true);
+  }
+  const fresh = platform.randomBytes(16);
+  const free = await locks.acquire(`${scope}:${toHex(fresh).slice(2)}`, 0);
+  rememberInTab(platform, scope, fresh);
+  return new Producer(platform, scope, fresh, free ?? (() => {}), true);
+}

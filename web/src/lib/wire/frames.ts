@@ -1,0 +1,315 @@
+// The frames of the data channel: CBOR arrays `[kind, …]`, several of them in one data-channel message.
+// Decoding is strict about the kinds and elements it knows. It skips unknown kinds, and elements behind the known ones,
+// so that an older client works with a newer relay.
+
+import { malformed } from "../errors.ts";
+import { MAX_CHANNEL_MESSAGE_BYTES, MAX_PAYLOAD_BYTES } from "../limits.ts";
+import type { AnchorState } from "../marks.ts";
+import type { Bytes } from "./bytes.ts";
+import { type CborItem, decodeSequence, encodeCbor } from "./cbor.ts";
+
+/** States by their number on the wire. */
+const ANCHOR_STATES: readonly AnchorState[] = ["anchored", "final", "reverted"];
+
+/** Error codes of the `error` frame. */
+export const RelayErrorCode = {
+  malformed: 1,
+  tooLarge: 2,
+  notAllowed: 3,
+  producerGap: 4,
+  streamMoved: 5,
+  goingAway: 6,
+  sessionEnded: 7,
+  overloaded: 8,
+  unexpected: 9,
+  rateLimited: 10,
+} as const;
+
+/** Frames that a client sends. */
+export type ClientFrame =
+  | { readonly kind: "hello"; readonly producer: Uint8Array }
+  | { readonly kind: "publish"; readonly producerSeq: number; readonly payload: Uint8Array }
+  | { readonly kind: "subscribe"; readonly from: number | null };
+
+/** What a relay announces in its welcome: limits, and the rate limits of this session. */
+export interface RelayLimits {
+  /** Largest payload in bytes. */
+  readonly payload: number;
+  /** Commit interval of the relay in ms. */
+  readonly batchMs: number | undefined;
+  /** Messages that the relay's replay buffer holds at most. */
+  readonly buffer: number | undefined;
+  /** Frames that this session may send in a second. */
+  readonly messagesPerS: number | undefined;
+  /** Payload bytes that this session may send in a second. */
+  readonly bytesPerS: number | undefined;
+}
+
+/** One message as a relay sends it. */
+export interface MessageFrame {
+  readonly kind: "message";
+  readonly epoch: number;
+  readonly seq: number;
+  /** ms since the Unix epoch, set by the relay. */
+  readonly time: number;
+  readonly author: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+/** An anchor of the stream's messages `first .. first + count`. */
+export interface AnchoredFrame {
+  readonly kind: "anchored";
+  readonly first: number;
+  readonly count: number;
+  readonly root: Uint8Array;
+  readonly tx: Uint8Array;
+  readonly block: number;
+  readonly state: AnchorState;
+}
+
+/** An error that a relay reports. */
+export interface ErrorFrame {
+  readonly kind: "error";
+  /** One of `RelayErrorCode`, or a code of a newer relay. */
+  readonly code: number;
+  readonly text: string;
+  /** How long to send nothing, in ms. */
+  readonly retryMs: number | undefined;
+}
+
+/** The relay's answer to `hello`. */
+export interface WelcomeFrame {
+  readonly kind: "welcome";
+  readonly epoch: number;
+  readonly head: number;
+  readonly committed: number;
+  /** Last stored `producer_seq` of this producer, or null when it has none. */
+  readonly stored: number | null;
+  readonly limits: RelayLimits;
+}
+
+/** An event of the chain: a message published through the contract, or a change of its state. */
+export type ChainFrame =
+  | {
+      readonly kind: "chain";
+      readonly block: number;
+      readonly logIndex: number;
+      readonly author: Uint8Array;
+      readonly payload: Uint8Array;
+      readonly tx: Uint8Array;
+      readonly state: AnchorState;
+    }
+  | {
+      readonly kind: "chain-state";
+      readonly block: number;
+      readonly logIndex: number;
+      readonly tx: Uint8Array;
+      readonly state: AnchorState;
+    };
+
+/** Frames that a relay sends. */
+export type RelayFrame =
+  | WelcomeFrame
+  | MessageFrame
+  | { readonly kind: "accepted"; readonly producerSeq: number; readonly seq: number | null }
+  | { readonly kind: "committed"; readonly committed: number }
+  | AnchoredFrame
+  | ChainFrame
+  | { readonly kind: "gap"; readonly from: number; readonly to: number }
+  | ErrorFrame;
+
+/** The bytes of one client frame. */
+export function encodeFrame(frame: ClientFrame): Bytes {
+  switch (frame.kind) {
+    case "hello":
+      return encodeCbor([1, frame.producer]);
+    case "publish":
+      return encodeCbor([2, frame.producerSeq, frame.payload]);
+    case "subscribe":
+      return encodeCbor([3, frame.from]);
+  }
+}
+
+/** Reads the fields of one frame in order and checks each. */
+class Fields {
+  readonly #kind: string;
+  readonly #values: CborItem[];
+  #at = 1;
+
+  constructor(kind: string, values: CborItem[], length: number) {
+    if (values.length < length) throw malformed(`${kind} frame of ${values.length} elements, ${length} expected`);
+    this.#kind = kind;
+    this.#values = values;
+  }
+
+  #next(): CborItem {
+    return this.#values[this.#at++] as CborItem;
+  }
+
+  #wrong(what: string): Error {
+    return malformed(`${this.#kind} frame: element ${this.#at - 1} is not ${what}`);
+  }
+
+  uint(): number {
+    const value = this.#next();
+    if (typeof value !== "number" || value < 0) throw this.#wrong("an unsigned integer");
+    return value;
+  }
+
+  uintOrNull(): number | null {
+    if (this.#values[this.#at] !== null) return this.uint();
+    this.#at++;
+    return null;
+  }
+
+  /** An integer behind the required elements; undefined when there is none. */
+  optionalUint(): number | undefined {
+    const value = this.#values[this.#at++];
+    return typeof value === "number" && value >= 0 ? value : undefined;
+  }
+
+  bytes(length: number): Uint8Array {
+    const value = this.#next();
+    if (!(value instanceof Uint8Array) || value.length !== length) throw this.#wrong(`${length} bytes`);
+    return value;
+  }
+
+  payload(): Uint8Array {
+    const value = this.#next();
+    if (!(value instanceof Uint8Array) || value.length > MAX_PAYLOAD_BYTES) throw this.#wrong("a payload");
+    return value;
+  }
+
+  /** Bytes of any length: gas alone bounds what is published on chain. */
+  anyBytes(): Uint8Array {
+    const value = this.#next();
+    if (!(value instanceof Uint8Array)) throw this.#wrong("bytes");
+    return value;
+  }
+
+  text(): string {
+    const value = this.#next();
+    if (typeof value !== "string") throw this.#wrong("a text");
+    return value;
+  }
+
+  limits(): RelayLimits {
+    const map = this.#next();
+    if (!(map instanceof Map)) throw this.#wrong("a map");
+    const limit = (key: string): number | undefined => {
+      const value = map.get(key);
+      if (value === undefined) return undefined;
+      if (typeof value !== "number" || value < 0) throw this.#wrong(`a map with an integer at "${key}"`);
+      return value;
+    };
+    return {
+      payload: limit("payload") ?? MAX_PAYLOAD_BYTES,
+      batchMs: limit("batch_ms"),
+      buffer: limit("buffer"),
+      messagesPerS: limit("messages_per_s"),
+      bytesPerS: limit("bytes_per_s"),
+    };
+  }
+
+  anchorState(): AnchorState {
+    const state = ANCHOR_STATES[this.uint()];
+    if (state === undefined) throw this.#wrong("an anchor state");
+    return state;
+  }
+}
+
+const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
+  16: (values) => {
+    const f = new Fields("welcome", values, 6);
+    return {
+      kind: "welcome",
+      epoch: f.uint(),
+      head: f.uint(),
+      committed: f.uint(),
+      stored: f.uintOrNull(),
+      limits: f.limits(),
+    };
+  },
+  17: (values) => {
+    const f = new Fields("message", values, 6);
+    return {
+      kind: "message",
+      epoch: f.uint(),
+      seq: f.uint(),
+      time: f.uint(),
+      author: f.bytes(20),
+      payload: f.payload(),
+    };
+  },
+  18: (values) => {
+    const f = new Fields("accepted", values, 3);
+    return { kind: "accepted", producerSeq: f.uint(), seq: f.uintOrNull() };
+  },
+  19: (values) => ({ kind: "committed", committed: new Fields("committed", values, 2).uint() }),
+  20: (values) => {
+    const f = new Fields("anchored", values, 7);
+    return {
+      kind: "anchored",
+      first: f.uint(),
+      count: f.uint(),
+      root: f.bytes(32),
+      tx: f.bytes(32),
+      block: f.uint(),
+      state: f.anchorState(),
+    };
+  },
+  21: (values) => {
+    const f = new Fields("chain", values, 7);
+    return {
+      kind: "chain",
+      block: f.uint(),
+      logIndex: f.uint(),
+      author: f.bytes(20),
+      payload: f.anyBytes(),
+      tx: f.bytes(32),
+      state: f.anchorState(),
+    };
+  },
+  22: (values) => {
+    const f = new Fields("gap", values, 3);
+    const gap = { kind: "gap", from: f.uint(), to: f.uint() } as const;
+    if (gap.to < gap.from) throw malformed("gap frame ends before it begins");
+    return gap;
+  },
+  23: (values) => {
+    const f = new Fields("error", values, 3);
+    return { kind: "error", code: f.uint(), text: f.text(), retryMs: f.optionalUint() };
+  },
+  24: (values) => {
+    const f = new Fields("chain-state", values, 5);
+    return { kind: "chain-state", block: f.uint(), logIndex: f.uint(), tx: f.bytes(32), state: f.anchorState() };
+  },
+};
+
+/** The frames of one data-channel message, in order, without those of unknown kinds. Throws `malformed`. */
+export function decodeRelayMessage(bytes: Uint8Array): RelayFrame[] {
+  if (bytes.length > MAX_CHANNEL_MESSAGE_BYTES)
+    throw malformed(`data-channel message of ${bytes.length} bytes, limit ${MAX_CHANNEL_MESSAGE_BYTES}`);
+  const frames: RelayFrame[] = [];
+  for (const item of decodeSequence(bytes)) {
+    if (!Array.isArray(item) || typeof item[0] !== "number") throw malformed("frame is not an array with a kind");
+    const decode = RELAY_FRAMES[item[0]];
+    if (decode !== undefined) frames.push(decode(item));
+  }
+  return frames;
+}
+
+/** The client frames of one data-channel message, as a relay (or a test in its place) reads them. */
+export function decodeClientMessage(bytes: Uint8Array): ClientFrame[] {
+  const frames: ClientFrame[] = [];
+  for (const item of decodeSequence(bytes)) {
+    if (!Array.isArray(item)) throw malformed("frame is not an array");
+    if (item[0] === 1) frames.push({ kind: "hello", producer: new Fields("hello", item, 2).bytes(16) });
+    if (item[0] === 2) {
+      const f = new Fields("publish", item, 3);
+      frames.push({ kind: "publish", producerSeq: f.uint(), payload: f.payload() });
+    }
+    if (item[0] === 3) frames.push({ kind: "subscribe", from: new Fields("subscribe", item, 2).uintOrNull() });
+  }
+  return frames;
+}

@@ -1,0 +1,36 @@
+// What a stream consists of, as every channel and every HTTP answer brings it.
+
+import type { AnchorState } from "../marks.ts";
+import type { Bytes, Hex } from "./bytes.ts";
+
+/** One message of a stream. */
+export interface StreamMessage {
+  readonly seq: number;
+  /** ms since the Unix epoch, set by the relay. */
+  readonly time: number;
+  /** 20-byte address of the author. */
+  readonly author: Hex;
+  readonly payload: Bytes;
+}
+
+/** Where the messages `first .. first + count` are anchored, and how sure that is. */
+export interface AnchorRef {
+  readonly first: number;
+  readonly count: number;
+  readonly root: Hex;
+  readonly tx: Hex;
+  readonly block: number;
+  readonly state: AnchorState;
+}
+
+/** Something that was published on chain, or a change of its state alone. */
+export interface ChainEvent {
+  readonly block: number;
+  readonly logIndex: number;
+  readonly tx: Hex;
+  readonly state: AnchorState;
+  /** Undefined when only the state is new. */
+  readonly author: Hex | undefined;
+  /** Undefined when only the state is new. */
+  readonly payload: Bytes | undefined;
+}
