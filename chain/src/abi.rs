@@ -4,6 +4,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_sol_types::{SolCall, SolInterface, SolValue, sol};
+use streamchain_protocol::ids::{Seq, StreamId};
 
 sol!("../contracts/src/IStreamChain.sol");
 
@@ -20,26 +21,26 @@ pub use IStreamChain::{
 };
 
 /// The id of the stream that `owner` names: `keccak256(abi.encode(owner, nameHash))`.
-pub fn stream_id(owner: Address, name_hash: B256) -> B256 {
-    keccak256((owner, name_hash).abi_encode())
+pub fn stream_id(owner: Address, name_hash: B256) -> StreamId {
+    StreamId(keccak256((owner, name_hash).abi_encode()).0)
 }
 
-/// What one transaction does, in this order; the contract does all of it or nothing.
+/// The calls of one transaction, in this order; the contract does all of them or none.
 #[derive(Default)]
-pub struct Publication {
-    /// Streams that it opens for the sender.
-    pub opens: Vec<openCall>,
-    /// Encoded `emitDigests` and `emitMessages`.
-    pub emissions: Vec<Bytes>,
-    /// Runs that are anchored by event only.
-    pub anchors: Vec<Anchor>,
-    /// Runs that are anchored so that contracts can check their messages.
-    pub stored: Vec<Anchor>,
+pub(crate) struct Publication {
+    /// The streams that it opens for the account.
+    pub(crate) opens: Vec<openCall>,
+    /// Encoded calls of `emitDigests` and `emitMessages`.
+    pub(crate) emissions: Vec<Bytes>,
+    /// The runs that are anchored by event only.
+    pub(crate) anchors: Vec<Anchor>,
+    /// The runs that are stored, so that contracts can check their messages.
+    pub(crate) stored: Vec<Anchor>,
 }
 
 impl Publication {
-    /// The calldata: the one call, where there is only one, or a `multicall` of all.
-    pub fn encode(self) -> Bytes {
+    /// The calldata: the call itself where there is one, otherwise a `multicall` of all.
+    pub(crate) fn encode(self) -> Bytes {
         let mut calls: Vec<Bytes> = self.opens.iter().map(|open| open.abi_encode().into()).collect();
         calls.extend(self.emissions);
         if !self.anchors.is_empty() {
@@ -57,26 +58,33 @@ impl Publication {
     }
 }
 
-/// Calldata that reads `streams(id)` of many streams by one `eth_call`.
-pub fn read_streams(ids: &[B256]) -> Bytes {
+/// The calldata that reads `streams(id)` of many streams by one `eth_call`.
+pub(crate) fn read_streams(ids: &[StreamId]) -> Bytes {
     let data = ids
         .iter()
-        .map(|&stream| streamsCall { stream }.abi_encode().into())
+        .map(|id| streamsCall { stream: id.word() }.abi_encode().into())
         .collect();
     multicallCall { data }.abi_encode().into()
 }
 
-/// What the contract keeps of one stream.
+/// What the contract stores for one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamState {
-    /// Who may anchor it; zero when nobody has opened it.
-    pub anchorer: Address,
+pub(crate) struct StreamState {
+    /// The account that may anchor it; zero when the stream is not open.
+    pub(crate) anchorer: Address,
     /// How many messages are anchored: the seq at which the next anchor begins.
-    pub next_seq: u64,
+    pub(crate) next_seq: Seq,
 }
 
-/// Reads the answer to [`read_streams`]; `None` when it has not the shape or the number that was asked for.
-pub fn decode_streams(answer: &[u8], expected: usize) -> Option<Vec<StreamState>> {
+impl StreamState {
+    /// Whether the stream was opened.
+    pub(crate) fn is_open(&self) -> bool {
+        self.anchorer != Address::ZERO
+    }
+}
+
+/// Reads the answer to [`read_streams`]; `None` when it is malformed or has another number of streams.
+pub(crate) fn decode_streams(answer: &[u8], expected: usize) -> Option<Vec<StreamState>> {
     let results = multicallCall::abi_decode_returns(answer).ok()?;
     if results.len() != expected {
         return None;
@@ -87,13 +95,13 @@ pub fn decode_streams(answer: &[u8], expected: usize) -> Option<Vec<StreamState>
             let state = streamsCall::abi_decode_returns(result).ok()?;
             Some(StreamState {
                 anchorer: state.anchorer,
-                next_seq: state.nextSeq.try_into().ok()?,
+                next_seq: Seq(state.nextSeq.try_into().ok()?),
             })
         })
         .collect()
 }
 
-/// The contract's custom error in revert data, if it is one of the contract's own.
-pub fn decode_revert(data: &[u8]) -> Option<ContractError> {
+/// Reads a custom error of the contract from revert data.
+pub(crate) fn decode_revert(data: &[u8]) -> Option<ContractError> {
     ContractError::abi_decode(data).ok()
 }

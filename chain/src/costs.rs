@@ -1,76 +1,78 @@
-//! What messages cost on chain at the moment: estimates of the node at its present fees, nothing remembered.
+//! What messages cost on chain at the moment, by a node's estimates at its present fees.
 //!
-//! Four transactions are estimated that the sender might send: an anchor, a stored anchor, and an anchor together with
-//! [`SAMPLE`] digests or messages. Where a stream of ours was anchored lately, it is that stream's next transaction; else
-//! the first one of a new stream, which opens it too and costs more.
+//! The node estimates four transactions that the anchorer might send: an anchor, a stored anchor, and an anchor together
+//! with [`SAMPLE`] digests or messages. Where this account anchored a stream lately, they are that stream's next
+//! transaction; otherwise the first one of a new stream, which opens it too and costs more.
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
 use serde::Serialize;
+use streamchain_protocol::ids::{Seq, StreamId};
 
 use crate::abi::{self, Anchor, Message, Publication, emitDigestsCall, emitMessagesCall, openCall};
 use crate::ethereum::{self, FeePolicy};
 use crate::ethereum::{FeeHistory, Request};
 
-/// Messages in the estimated transactions: enough that what they share hardly counts.
-pub const SAMPLE: u64 = 10;
+/// Messages in the estimated transactions: enough for the shared part to hardly count.
+const SAMPLE: u64 = 10;
 /// The payload of an estimated message, in bytes.
 pub const PAYLOAD_BYTES: u64 = 100;
 /// Messages that share an anchor in the figures per message.
 pub const MESSAGES_PER_ANCHOR: u64 = 100;
-/// No stream can have it: names have no spaces.
+/// A name that no stream can have, because it has spaces.
 const NO_STREAM: &str = "an estimate";
 
-/// The questions for one account.
+/// The estimates for one account.
 #[derive(Clone, Copy, Debug)]
 pub struct Estimates {
-    /// Who would send the transactions.
+    /// The account that would send the transactions.
     pub account: Address,
-    /// The contract.
+    /// The address of the StreamChain contract.
     pub contract: Address,
     /// A stream that the account anchors, and its next seq.
-    pub known: Option<(B256, u64)>,
+    pub known: Option<(StreamId, Seq)>,
 }
 
-/// Gas, and what it costs now.
+/// An amount of gas, and what it costs now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cost {
-    /// Gas.
+    /// The amount of gas.
     pub gas: u64,
-    /// Wei, as decimal text.
+    /// Its price in wei, as decimal text.
     pub wei: String,
 }
 
-/// The costs of the modes.
+/// The costs of anchors, and of one message by the mode of its stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Costs {
     /// The next block's base fee and the tip, in wei per gas, as decimal text.
     pub gas_price_wei: String,
-    /// What a message is taken to have, in bytes.
+    /// The assumed payload of a message, in bytes.
     pub payload_bytes: u64,
-    /// How many messages are taken to share an anchor.
+    /// The assumed number of messages that share an anchor.
     pub messages_per_anchor: u64,
-    /// Whether the figures are those of a new stream's first anchor.
+    /// Whether the figures are for the first anchor of a new stream.
     pub opens: bool,
-    /// One anchor of one stream.
+    /// The cost of one anchor of one stream.
     pub anchor: Cost,
-    /// One stored anchor of one stream.
+    /// The cost of one stored anchor of one stream.
     pub anchor_stored: Cost,
-    /// One message of a stream whose mode is `root`.
+    /// The cost of one message of a stream whose mode is `root`.
     pub root: Cost,
-    /// One message of a stream whose mode is `hash`.
+    /// The cost of one message of a stream whose mode is `hash`.
     pub hash: Cost,
-    /// One message of a stream whose mode is `payload`.
+    /// The cost of one message of a stream whose mode is `payload`.
     pub payload: Cost,
 }
 
 impl Estimates {
-    /// What to ask a node, in the order that [`Self::costs`] takes the answers in.
+    /// The questions for a node, in the order in which [`Self::costs`] takes the answers.
     pub fn requests(&self) -> [Request; 4] {
         let name_hash = keccak256(NO_STREAM);
-        let new = (abi::stream_id(self.account, name_hash), 0);
-        let (stream, first) = self.known.unwrap_or(new);
+        let new = (abi::stream_id(self.account, name_hash), Seq(0));
+        let (stream, Seq(first)) = self.known.unwrap_or(new);
+        let stream = stream.word();
         let request = |emission: Option<Bytes>, prove: bool| {
             let run = Anchor {
                 stream,
@@ -122,7 +124,7 @@ impl Estimates {
     /// The costs, from the answers to [`Self::requests`] and the node's fees; `None` without a base fee.
     pub fn costs(&self, gas: [u64; 4], history: &FeeHistory, policy: FeePolicy) -> Option<Costs> {
         let base_fee = history.next_base_fee()?;
-        // Whether we would pay that much is another question: the fee cap makes anchoring wait.
+        // The fee cap makes anchoring wait; it does not change what a message costs.
         let unbounded = FeePolicy {
             cap: u128::MAX,
             ..policy

@@ -12,25 +12,25 @@ pub struct Row {
     pub value: Option<String>,
 }
 
-/// Saved state that cannot be read back: a bug or a damaged store, never an input error.
+/// Saved state that cannot be read back: there is a bug, or the store is damaged.
 #[derive(Debug, thiserror::Error)]
 #[error("saved row {key} cannot be read: {reason}")]
 pub struct RestoreError {
     /// The row's key.
     pub key: String,
-    /// What is wrong with it.
+    /// Why it cannot be read.
     pub reason: String,
 }
 
 /// Collects changes until the owner is asked to save them.
 #[derive(Debug, Default)]
-pub struct Journal {
+pub(crate) struct Journal {
     rows: Vec<Row>,
 }
 
 impl Journal {
-    /// Notes that `key` now holds `value`.
-    pub fn put<T: Serialize>(&mut self, key: String, value: &T) {
+    /// Notes that the row `key` now has this value.
+    pub(crate) fn put<T: Serialize>(&mut self, key: String, value: &T) {
         // Every value is a plain struct of strings and numbers: writing it to memory cannot fail.
         let value = serde_json::to_string(value).unwrap_or_default();
         self.rows.push(Row {
@@ -39,34 +39,34 @@ impl Journal {
         });
     }
 
-    /// Notes that `key` is gone.
-    pub fn remove(&mut self, key: String) {
+    /// Notes that the row `key` is removed.
+    pub(crate) fn remove(&mut self, key: String) {
         self.rows.push(Row { key, value: None });
     }
 
-    /// The changes since the last call, in order.
-    pub fn take(&mut self) -> Vec<Row> {
+    /// Returns the changes since the last call, in order.
+    pub(crate) fn take(&mut self) -> Vec<Row> {
         core::mem::take(&mut self.rows)
     }
 
     /// Whether there is nothing to save.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 }
 
 /// Reads one saved value.
-pub fn read<T: DeserializeOwned>(key: &str, value: &str) -> Result<T, RestoreError> {
+pub(crate) fn read<T: DeserializeOwned>(key: &str, value: &str) -> Result<T, RestoreError> {
     json::from_text(value).map_err(|error| RestoreError {
         key: key.to_owned(),
         reason: error.to_string(),
     })
 }
 
-/// Reads a part of a key, as the number in `segment/0x…/0000000007`.
-pub fn read_key_part<T: core::str::FromStr>(key: &str, part: &str) -> Result<T, RestoreError> {
+/// Reads a part of a key, such as the number in `ring/00000000000000000007`.
+pub(crate) fn read_key_part<T: core::str::FromStr>(key: &str, part: &str) -> Result<T, RestoreError> {
     part.parse().map_err(|_| RestoreError {
         key: key.to_owned(),
-        reason: format!("bad key part {part:?}"),
+        reason: format!("its key has the malformed part {part:?}"),
     })
 }

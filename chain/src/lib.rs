@@ -2,13 +2,22 @@
 //!
 //! What always holds:
 //! - an intent is saved before its effect and a cursor after it, so a machine that is dropped between any two
-//!   commands and made anew from its saved rows goes on without loss and without doubling;
+//!   commands and restored from its saved rows goes on without loss and without doubling;
 //! - what is *anchored* is what the listener saw as an event, never what the [`anchorer`] sent.
 //!
-//! Both machines have one shape: the owner calls `next_command` until it gives `None`, does what each command says,
-//! and hands the outcome back; `poll_timeout` tells when to come again. Times are Unix milliseconds, amounts of
+//! Both machines have one shape: the owner calls `next_command` until it returns `None`, does what each command says,
+//! and hands the outcome back; `poll_timeout` says when to come again. Times are Unix milliseconds, amounts of
 //! money wei, block ranges half-open unless a name says otherwise.
 #![warn(unreachable_pub)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
 
 pub mod abi;
 pub mod anchorer;

@@ -17,7 +17,7 @@ fn a_new_stream_is_opened_and_anchored_by_one_transaction() {
 }
 
 #[test]
-fn what_arrives_while_a_transaction_is_under_way_shares_the_next_one() {
+fn what_arrives_meanwhile_shares_the_next_transaction() {
     let mut world = Anchoring::new();
     world.hand_over(&[segment("demo", 0, 10)]);
     world.round();
@@ -33,15 +33,15 @@ fn what_arrives_while_a_transaction_is_under_way_shares_the_next_one() {
 }
 
 #[test]
-fn a_segment_is_forgotten_only_when_it_is_final() {
+fn a_segment_is_dropped_only_when_it_is_final() {
     let mut world = Anchoring::new();
     world.hand_over(&[segment("demo", 0, 10)]);
     world.round();
     world.blocks(1);
-    world.tell_final();
+    world.notify_final();
     assert_eq!(world.anchorer.status(world.now_ms).held_segments, 1);
     world.chain.mine_many(world.chain.finalized_depth);
-    world.tell_final();
+    world.notify_final();
     assert_eq!(world.anchorer.status(world.now_ms).held_segments, 0);
     assert!(world.rows.is_empty(), "nothing is left behind: {:?}", world.rows);
 }

@@ -1,5 +1,12 @@
 //! What the account's transactions may use in a day.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
 mod support;
 
 use streamchain_chain::anchorer::Settings;
@@ -23,7 +30,7 @@ fn used(world: &Anchoring) -> u64 {
 }
 
 #[test]
-fn a_transaction_under_way_counts_with_all_it_may_use_and_then_with_what_it_used() {
+fn a_transaction_counts_its_limit_and_then_what_it_used() {
     let mut world = world(1_000_000);
     world.hand_over(&[segment("demo", 0, 5)]);
     world.round();
@@ -33,7 +40,7 @@ fn a_transaction_under_way_counts_with_all_it_may_use_and_then_with_what_it_used
 }
 
 #[test]
-fn when_the_budget_is_spent_anchoring_waits_for_the_next_day_and_says_so() {
+fn a_spent_budget_waits_for_the_next_day_and_says_so() {
     let mut world = world(USED + LIMIT);
     let mut first = 0;
     for _ in 0..4 {
@@ -47,11 +54,11 @@ fn when_the_budget_is_spent_anchoring_waits_for_the_next_day_and_says_so() {
     let status = world.anchorer.status(world.now_ms);
     let budget = status.gas_budget.clone().unwrap();
     assert!(budget.waiting, "{status:?}");
-    assert_eq!(budget.resets_at % DAY_MS, 0, "it resets at midnight, UTC");
+    assert_eq!(budget.resets_ms % DAY_MS, 0, "it resets at midnight, UTC");
     assert!(world.error().contains("gas budget"), "{}", world.error());
     assert!(status.pending_segments > 0, "the rest waits");
 
-    let midnight = budget.resets_at;
+    let midnight = budget.resets_ms;
     assert_eq!(
         world.anchorer.poll_timeout(world.now_ms),
         Some(midnight),
@@ -89,7 +96,7 @@ fn a_crash_at_any_command_forgets_nothing_of_what_was_spent() {
 }
 
 #[test]
-fn a_batch_that_is_too_dear_goes_in_parts() {
+fn a_batch_above_the_budget_goes_in_parts() {
     let mut world = world(u64::MAX);
     world.chain.gas_per_byte = 100;
     world.settings.daily_gas = Some(180_000);

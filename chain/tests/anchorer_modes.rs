@@ -46,7 +46,7 @@ fn scene() -> Anchoring {
 fn comes_to_its_end(world: &mut Anchoring) {
     for _ in 0..60 {
         world.block();
-        world.tell_final();
+        world.notify_final();
     }
     let status = world.anchorer.status(world.now_ms);
     let ends = [each_once(world, "demo"), each_once(world, "other")];
@@ -57,7 +57,7 @@ fn comes_to_its_end(world: &mut Anchoring) {
 }
 
 #[test]
-fn digests_and_messages_travel_with_their_anchor_in_one_transaction() {
+fn emissions_share_the_transaction_of_their_anchor() {
     let mut world = scene();
     world.round();
     world.block();
@@ -77,7 +77,7 @@ fn digests_and_messages_travel_with_their_anchor_in_one_transaction() {
 }
 
 #[test]
-fn one_fault_at_any_command_emits_nothing_twice_and_leaves_nothing_out() {
+fn one_fault_at_any_command_emits_everything_once() {
     let mut rehearsal = scene();
     rehearsal.round();
     rehearsal.blocks(2);
@@ -94,7 +94,7 @@ fn one_fault_at_any_command_emits_nothing_twice_and_leaves_nothing_out() {
 }
 
 #[test]
-fn a_reorganisation_takes_emissions_and_anchors_back_together_and_both_come_again() {
+fn emissions_and_anchors_come_again_after_a_reorganisation() {
     for orphans in [Orphans::Dropped, Orphans::Pooled] {
         let mut world = scene();
         world.round();
@@ -103,10 +103,10 @@ fn a_reorganisation_takes_emissions_and_anchors_back_together_and_both_come_agai
         world.blocks(2);
         assert_eq!(each_once(&world, "demo"), 9);
         world.chain.take_back(2, orphans); // the second transaction's block, and not the first one's
-        world.tell_reverted();
+        world.notify_reverted();
         for _ in 0..60 {
             world.block();
-            world.tell_final();
+            world.notify_final();
         }
         assert_eq!(
             (each_once(&world, "demo"), each_once(&world, "other")),
@@ -146,7 +146,7 @@ fn what_does_not_fit_one_transaction_is_split_between_segments() {
 }
 
 #[test]
-fn a_stream_with_much_to_emit_does_not_keep_others_waiting_for_ever() {
+fn a_stream_with_much_to_emit_does_not_starve_others() {
     let mut world = Anchoring::new();
     let names: Vec<String> = (0..6).map(|index| format!("s{index}")).collect();
     for name in &names {
@@ -163,7 +163,7 @@ fn a_stream_with_much_to_emit_does_not_keep_others_waiting_for_ever() {
 }
 
 #[test]
-fn what_needs_more_gas_than_a_transaction_may_use_is_split_further() {
+fn what_needs_too_much_gas_is_split_further() {
     let mut world = Anchoring::new();
     world.chain.gas_per_byte = 300;
     let segments: Vec<(Segment, Vec<u8>)> = (0..16)

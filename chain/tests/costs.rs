@@ -1,16 +1,24 @@
 //! What messages cost, from a node's estimates and fees.
 
-use alloy_primitives::{Address, B256};
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
+use alloy_primitives::Address;
 use streamchain_chain::costs::{Estimates, MESSAGES_PER_ANCHOR};
 use streamchain_chain::ethereum::FeePolicy;
 use streamchain_chain::ethereum::{FeeHistory, Request};
+use streamchain_protocol::ids::{Seq, StreamId};
 
 const POLICY: FeePolicy = FeePolicy {
     cap: 1,
     tip_floor: 10,
 };
 
-fn estimates(known: Option<(B256, u64)>) -> Estimates {
+fn estimates(known: Option<(StreamId, Seq)>) -> Estimates {
     Estimates {
         account: Address::repeat_byte(1),
         contract: Address::repeat_byte(2),
@@ -19,7 +27,7 @@ fn estimates(known: Option<(B256, u64)>) -> Estimates {
 }
 
 #[test]
-fn a_message_pays_its_share_of_the_anchor_and_what_it_adds_to_it() {
+fn a_message_pays_its_share_of_the_anchor_and_its_own_part() {
     let history = FeeHistory::new(&[90, 90], &[10]);
     let costs = estimates(None)
         .costs([30_000, 55_000, 50_000, 100_000], &history, POLICY)
@@ -47,7 +55,7 @@ fn a_stream_that_is_open_is_not_opened_again() {
             other => panic!("expected an estimate, got {other:?}"),
         })
     };
-    let (new, open) = (sizes(None), sizes(Some((B256::repeat_byte(3), 7))));
+    let (new, open) = (sizes(None), sizes(Some((StreamId([3; 32]), Seq(7)))));
     assert!(
         new.iter().zip(open).all(|(new, open)| *new > open),
         "{new:?} {open:?}"

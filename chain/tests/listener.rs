@@ -44,7 +44,7 @@ fn events_are_seen_and_then_final() {
 }
 
 #[test]
-fn what_a_fork_takes_back_is_undone_in_one_batch_and_the_new_branch_is_read() {
+fn a_fork_is_undone_in_one_batch_and_the_new_branch_read() {
     for depth in [1, 2, 3, 6] {
         let mut world = eventful(30, 6);
         world.rounds(2);
@@ -63,7 +63,7 @@ fn what_a_fork_takes_back_is_undone_in_one_batch_and_the_new_branch_is_read() {
 }
 
 #[test]
-fn a_replay_tells_of_every_event_again_and_undoes_what_is_not_on_the_chain() {
+fn a_replay_repeats_every_event_and_undoes_the_others() {
     let mut world = eventful(30, 6);
     world.chain.mine_many(20);
     world.rounds(3);

@@ -1,5 +1,12 @@
 //! The listener when its process dies, its calls fail and the chain forks, in any order.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
 mod support;
 
 use alloy_primitives::{Address, B256};
@@ -51,7 +58,7 @@ fn comes_to_its_end(world: &mut Listening) {
 }
 
 #[test]
-fn one_fault_at_any_command_leaves_the_world_as_a_clean_replay_would() {
+fn one_fault_at_any_command_ends_as_a_clean_replay_would() {
     let commands = scene(&mut |_| Fault::None).commands;
     assert!(commands > 40, "the scene has steps to fail at: {commands}");
     for fault in Fault::ALL {
@@ -63,7 +70,7 @@ fn one_fault_at_any_command_leaves_the_world_as_a_clean_replay_would() {
 }
 
 #[test]
-fn an_event_told_before_a_crash_and_gone_after_it_is_undone() {
+fn an_event_seen_before_a_crash_and_gone_after_it_is_undone() {
     for pooled in [Orphans::Dropped, Orphans::Pooled] {
         let mut chain = FakeChain::new(Address::repeat_byte(1));
         chain.mine_many(20);

@@ -37,7 +37,7 @@ fn anchoring() -> Anchoring {
 fn listening() -> Listening {
     let mut world = anchoring();
     world.chain.mine();
-    let (stream, payload) = (stream("demo"), b"hi".to_vec().into());
+    let (stream, payload) = (stream("demo").word(), b"hi".to_vec().into());
     let call = publishCall { stream, payload };
     world.chain.stranger(Address::repeat_byte(1), call.abi_encode());
     world.chain.mine_many(2);

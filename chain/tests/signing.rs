@@ -1,5 +1,12 @@
 //! Transactions against another implementation's bytes (viem's).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
 mod support;
 
 use alloy_primitives::{Address, Bytes, hex};

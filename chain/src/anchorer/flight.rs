@@ -1,16 +1,17 @@
-//! The one transaction under way.
+//! The transaction under way.
 //!
-//! One at a time, because every run of a stream builds on the one before it: a second transaction would only fail
-//! when the first is dropped. What waits meanwhile goes out together with the next one.
+//! There is one at a time, because every run of a stream builds on the run before it: a second transaction would only
+//! fail when the first is dropped. What waits meanwhile goes out with the next one.
 //!
-//! What always holds: every hash that may ever have reached a node is in `attempts`, and all attempts do the same at
-//! the same nonce, so at most one of them is ever mined.
+//! What always holds: every hash that may have reached a node is in `attempts`, and all attempts do the same at the
+//! same nonce, so at most one of them is ever mined.
 
 use alloy_primitives::{B256, Bytes};
 use serde::{Deserialize, Serialize};
 
-use super::pending::Run;
-use crate::ethereum::Fees;
+use super::segment::Run;
+use super::settings::Settings;
+use crate::ethereum::{BadKey, Fees, Signed, Signer, Transaction};
 
 /// Attempts of one transaction at most: each raises the fee by 12.5 %, so 40 of them raise it a hundredfold.
 pub(super) const MAX_ATTEMPTS: usize = 40;
@@ -19,12 +20,12 @@ pub(super) const MAX_ATTEMPTS: usize = 40;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Attempt {
-    /// Its hash.
-    pub hash: B256,
-    /// What it offers.
-    pub fees: Fees,
+    /// The hash of the signed form.
+    pub(super) hash: B256,
+    /// The fees that it offers.
+    pub(super) fees: Fees,
     /// When it was signed, in Unix ms.
-    pub signed_ms: u64,
+    pub(super) signed_ms: u64,
 }
 
 /// A transaction that was signed and saved, and may have been sent.
@@ -32,19 +33,19 @@ pub(super) struct Attempt {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Flight {
     /// The account's transaction number.
-    pub nonce: u64,
+    pub(super) nonce: u64,
     /// The most gas it may use.
-    pub gas_limit: u64,
+    pub(super) gas_limit: u64,
     /// The calldata.
-    pub data: Bytes,
+    pub(super) data: Bytes,
     /// What it anchors.
-    pub runs: Vec<Run>,
+    pub(super) runs: Vec<Run>,
     /// All signed forms, oldest first; never empty.
-    pub attempts: Vec<Attempt>,
+    pub(super) attempts: Vec<Attempt>,
     /// The newest attempt's bytes.
-    pub raw: Bytes,
+    pub(super) raw: Bytes,
     /// When the first attempt was signed, in Unix ms.
-    pub since_ms: u64,
+    pub(super) since_ms: u64,
 }
 
 impl Flight {
@@ -52,19 +53,51 @@ impl Flight {
     pub(super) fn newest(&self) -> Option<&Attempt> {
         self.attempts.last()
     }
+
+    /// The index of the newest attempt.
+    pub(super) fn newest_index(&self) -> usize {
+        self.attempts.len().saturating_sub(1)
+    }
+
+    /// The transaction with one more signed form, which offers `fees`.
+    pub(super) fn signed(
+        mut self,
+        fees: Fees,
+        settings: &Settings,
+        signer: &Signer,
+        now_ms: u64,
+    ) -> Result<Self, BadKey> {
+        let transaction = Transaction {
+            chain_id: settings.chain_id,
+            nonce: self.nonce,
+            fees,
+            gas_limit: self.gas_limit,
+            to: settings.contract,
+            data: self.data.clone(),
+        };
+        let Signed { hash, raw } = transaction.sign(signer)?;
+        self.attempts.push(Attempt {
+            hash,
+            fees,
+            signed_ms: now_ms,
+        });
+        self.raw = raw;
+        Ok(self)
+    }
 }
 
-/// What is known of the flight since this machine was made; not saved, so that after a crash it is sent again.
-#[derive(Clone, Copy, Debug, Default)]
+/// What is known of the transaction since this machine was made. It is not saved, so that the transaction is sent again
+/// after a crash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct FlightWatch {
-    /// When a node last took the newest attempt in.
-    pub accepted_ms: Option<u64>,
-    /// A broadcast was tried in this round.
-    pub tried: bool,
-    /// Since when the account's nonce has not fitted, while no receipt was found.
-    pub misfit_since_ms: Option<u64>,
-    /// Refusals in a row that are not about fees, nonce or funds.
-    pub refusals: u32,
+    /// When a node last accepted the newest attempt.
+    pub(super) accepted_ms: Option<u64>,
+    /// Whether a broadcast was tried in this round.
+    pub(super) tried: bool,
+    /// Since when the account's nonce has differed from the transaction's, without a receipt.
+    pub(super) misfit_since_ms: Option<u64>,
+    /// How many times in a row a node refused it for a reason other than fees, nonce or funds.
+    pub(super) refusals: u32,
     /// No attempt to raise the fee before this time: the cap leaves no room.
-    pub capped_until_ms: u64,
+    pub(super) capped_until_ms: u64,
 }

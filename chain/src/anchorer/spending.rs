@@ -1,4 +1,4 @@
-//! What the account's transactions may use in a day.
+//! The gas that the account's transactions use in a day.
 //!
 //! What always holds: before a transaction is signed, all the gas that it may use is counted against the day of its
 //! signing; once its receipt is known, what it did not use is given back to that day. A transaction that was given up
@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+/// A UTC day, which is the period of the operator's budget.
 const DAY_MS: u64 = 86_400_000;
 
 /// The gas counted so far against one day.
@@ -13,7 +14,7 @@ const DAY_MS: u64 = 86_400_000;
 pub(super) struct Spending {
     /// Days since 1970-01-01 UTC.
     day: u64,
-    /// Gas used, or reserved by the transaction under way.
+    /// Gas that was used, or that the transaction under way reserves.
     gas: u64,
 }
 

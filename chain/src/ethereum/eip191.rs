@@ -1,4 +1,5 @@
-//! Messages that people sign with their wallets: EIP-191 (`personal_sign`), and contract wallets (EIP-1271).
+//! Messages that people sign with their wallets (EIP-191, `personal_sign`), and signatures of contract wallets
+//! (EIP-1271).
 
 use crate::abi::IERC1271::isValidSignatureCall;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
@@ -8,7 +9,10 @@ use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 /// Bytes of an externally owned account's signature: r, s and v.
 const SIGNATURE_BYTES: usize = 65;
 
-/// What `isValidSignature` answers for a valid one: its own selector.
+/// An ABI word.
+const WORD: usize = 32;
+
+/// What `isValidSignature` returns for a valid signature: its own selector.
 const MAGIC: [u8; 4] = isValidSignatureCall::SELECTOR;
 
 /// The hash that `personal_sign` signs (EIP-191, version `E`).
@@ -17,8 +21,8 @@ pub fn hash(message: &str) -> B256 {
     keccak256([prefix.as_bytes(), message.as_bytes()].concat())
 }
 
-/// Who made a signature over a hash; `None` when it is none. Signatures with a high `s` are none (EIP-2), so that
-/// each has one form.
+/// The account that signed a hash; `None` when the signature is malformed. A signature with a high `s` is rejected
+/// (EIP-2), so that each signature has one form.
 pub fn signer(hash: B256, signature: &[u8]) -> Option<Address> {
     let (rs, v) = signature.split_at_checked(SIGNATURE_BYTES - 1)?;
     let [v] = v else { return None };
@@ -36,14 +40,16 @@ pub fn signer(hash: B256, signature: &[u8]) -> Option<Address> {
     Some(Address::from_raw_public_key(point.as_bytes().get(1..)?))
 }
 
-/// Calldata that asks a contract wallet whether a signature over a hash is its own.
+/// The calldata that asks a contract wallet whether a signature over a hash is its own.
 pub fn ask_contract(hash: B256, signature: Bytes) -> Bytes {
     isValidSignatureCall { hash, signature }.abi_encode().into()
 }
 
-/// Whether the contract said yes: its whole answer is the magic value in one word.
+/// Whether the contract accepted the signature: its whole answer is the magic value in one word.
 pub fn contract_agrees(answer: &[u8]) -> bool {
-    answer.len() == 32 && answer.starts_with(&MAGIC) && answer[MAGIC.len()..].iter().all(|byte| *byte == 0)
+    let padding = answer.strip_prefix(&MAGIC);
+    padding
+        .is_some_and(|padding| padding.len() == WORD - MAGIC.len() && padding.iter().all(|byte| *byte == 0))
 }
 
 #[cfg(test)]
@@ -62,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wallets_signature_names_the_wallet() {
+    fn a_signature_names_its_wallet() {
         assert_eq!(signer(hash("hello"), &signed()), Some(ACCOUNT));
         let mut short_v = signed();
         short_v[64] -= 27;
@@ -71,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_out_of_shape_or_in_its_other_form_is_none() {
+    fn a_malformed_or_high_s_signature_is_rejected() {
         let hash = hash("hello");
         assert_eq!(signer(hash, &[]), None);
         assert_eq!(signer(hash, &signed()[..64]), None);
@@ -89,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_magic_word_is_a_contracts_yes() {
+    fn only_the_magic_word_accepts_a_signature() {
         let mut answer = [0; 32];
         answer[..4].copy_from_slice(&hex!("1626ba7e"));
         assert!(contract_agrees(&answer));
@@ -100,7 +106,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             prop_assert_ne!(signer(hash("hello"), &bytes), Some(ACCOUNT));
         }
     }

@@ -1,40 +1,40 @@
 //! Signatures of contract wallets that are yet to be deployed (EIP-6492): beside the signature they carry the call that
 //! deploys the wallet.
 //!
-//! What always holds: nothing is deployed. A node runs a small program of ours on its state and forgets what it did:
-//! unless the wallet is there already, it makes that call, and then asks the wallet as one that is there (EIP-1271). A
-//! wallet that is there is only asked: nobody changes its state first by the call that the signature carries.
+//! What always holds: nothing is deployed. A node runs a small program of ours on its state and drops the changes. The
+//! program makes the deploying call only where the wallet has no code yet, and then asks the wallet as any contract
+//! wallet (EIP-1271). So the call that a signature carries cannot change the state of a wallet that is deployed.
 
 use super::eip191::ask_contract;
 use alloy_primitives::{Address, B256, Bytes, address, b256};
 use alloy_sol_types::SolValue;
 
-/// What such a signature ends with.
+/// The last 32 bytes of such a signature.
 const SUFFIX: B256 = b256!("6492649264926492649264926492649264926492649264926492649264926492");
 
-/// Who the program is run by: nobody's address. By default it would be zero, which some wallets take for a simulation and
-/// obey without a signature.
+/// The sender of the program, an address without a key. The default would be zero, which some wallets take for a
+/// simulation and accept without a signature.
 pub const RUN_BY: Address = address!("7374726561636861696e2d7369676e2d696e2d61");
 
-/// Bytes of the program before what it copies from its own end.
+/// The length of the program; the calldata that it copies comes after it.
 const PROGRAM_BYTES: usize = 130;
 
-/// Where it goes on when the wallet is there.
+/// Where the program goes on when the wallet is deployed.
 const ASK_AT: usize = 74;
 
 /// A signature with what deploys its wallet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undeployed {
-    /// Who deploys the wallet.
+    /// The contract that deploys the wallet.
     pub factory: Address,
-    /// When it is called with this.
+    /// The calldata with which the factory deploys the wallet.
     pub calldata: Bytes,
-    /// What the wallet is asked about then.
+    /// The signature that the deployed wallet is asked about.
     pub signature: Bytes,
 }
 
 impl Undeployed {
-    /// Reads a signature; `None` when it is of no such wallet, or out of shape.
+    /// Reads a signature; `None` when it is of another kind, or malformed.
     pub fn parse(signature: &[u8]) -> Option<Self> {
         let encoded = signature.strip_suffix(SUFFIX.as_slice())?;
         let (factory, calldata, signature) =
@@ -46,8 +46,8 @@ impl Undeployed {
         })
     }
 
-    /// A program that gives what the wallet at `account` answers, to be run as creation code: by `eth_call` without an
-    /// address.
+    /// The program that returns what the wallet at `account` answers. It is run as creation code: by `eth_call` without
+    /// an address.
     pub fn program(self, account: Address, hash: B256) -> Bytes {
         let question = ask_contract(hash, self.signature);
         let three = |number: usize| {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_signature_is_none_of_these() {
+    fn any_other_signature_is_not_read() {
         let whole = encode(&example());
         assert_eq!(Undeployed::parse(&whole[..whole.len() - 1]), None);
         assert_eq!(Undeployed::parse(&whole[1..]), None);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_program_is_as_long_as_it_says_and_goes_on_where_it_says() {
+    fn the_program_has_its_length_and_its_jump_target() {
         let program = example().program(WALLET, B256::ZERO);
         assert_eq!(program[ASK_AT], 0x5b, "a JUMPDEST");
         assert_eq!(program[PROGRAM_BYTES - 1], 0xf3, "RETURN is its last");
@@ -150,7 +150,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             let signature = [bytes.as_slice(), SUFFIX.as_slice()].concat();
             if let Some(one) = Undeployed::parse(&signature) {
                 prop_assert!(one.calldata.len() + one.signature.len() <= bytes.len());

@@ -1,22 +1,22 @@
-//! Several URLs of one chain: which one to ask next.
+//! Several URLs of one chain, and which of them to ask next.
 //!
 //! What always holds: no answer of a node is used before that node has named the configured chain; a node that
-//! failed rests for a while, unless all rest, and then the one that is due first is asked.
+//! failed is left alone for a while, unless all are, and then the one that is due first is asked.
 
 use super::rpc::{Answer, Request, RpcError};
 
 /// How long a node is left alone after a failure, in ms: long enough not to spend every round's first time-out on
 /// a dead node, short enough that the preferred one is soon used again.
 const REST_MS: u64 = 30_000;
-/// How long a node that is on another chain is left alone, in ms: somebody has to change a configuration.
+/// How long a node that is on another chain is left alone, in ms: the operator has to change the configuration.
 const WRONG_CHAIN_REST_MS: u64 = 300_000;
-/// How long a node's word about its chain is good, in ms.
+/// How long a node's answer about its chain is valid, in ms.
 const CHAIN_CHECK_MS: u64 = 600_000;
 
 #[derive(Clone, Debug, Default)]
 struct Endpoint {
-    rests_until: u64,
-    checked_until: u64,
+    rests_until_ms: u64,
+    checked_until_ms: u64,
 }
 
 /// The URLs of a chain, in order of preference, by their index.
@@ -26,7 +26,7 @@ pub struct Endpoints {
     endpoints: Vec<Endpoint>,
 }
 
-/// Whom to ask, and whether to ask for its chain first.
+/// Which node to ask, and whether to ask for its chain first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// The index of the URL.
@@ -36,7 +36,7 @@ pub struct Choice {
 }
 
 impl Endpoints {
-    /// `count` URLs (at least one) that should be on chain `chain_id`.
+    /// Makes the list of `count` URLs (at least one) that should be on chain `chain_id`.
     pub fn new(chain_id: u64, count: usize) -> Self {
         Self {
             chain_id,
@@ -44,27 +44,25 @@ impl Endpoints {
         }
     }
 
-    /// Whom to ask now.
+    /// Chooses the node to ask now.
     pub fn choose(&self, now_ms: u64) -> Choice {
         let awake = self
             .endpoints
             .iter()
-            .position(|endpoint| endpoint.rests_until <= now_ms);
-        let index = awake.unwrap_or_else(|| {
-            let due = self
-                .endpoints
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, endpoint)| endpoint.rests_until);
-            due.map_or(0, |(index, _)| index)
-        });
+            .enumerate()
+            .find(|(_, endpoint)| endpoint.rests_until_ms <= now_ms);
+        let due = || {
+            let endpoints = self.endpoints.iter().enumerate();
+            endpoints.min_by_key(|(_, endpoint)| endpoint.rests_until_ms)
+        };
+        let chosen = awake.or_else(due);
         Choice {
-            index,
-            check_chain: self.endpoints[index].checked_until <= now_ms,
+            index: chosen.map_or(0, |(index, _)| index),
+            check_chain: chosen.is_none_or(|(_, endpoint)| endpoint.checked_until_ms <= now_ms),
         }
     }
 
-    /// Takes in what a node said of its chain. An error means: do not use it, choose again.
+    /// Takes in what a node said of its chain. After an error the node must not be used: choose again.
     pub fn handle_chain_id(
         &mut self,
         index: usize,
@@ -75,7 +73,7 @@ impl Endpoints {
             Ok(Answer::ChainId(found)) => found,
             Ok(_) => {
                 return Err(RpcError::Malformed(format!(
-                    "{}: another answer",
+                    "{}: the answer belongs to another question",
                     Request::ChainId.method()
                 )));
             }
@@ -89,19 +87,19 @@ impl Endpoints {
             return Ok(());
         };
         if found != expected {
-            endpoint.rests_until = now_ms + WRONG_CHAIN_REST_MS;
+            endpoint.rests_until_ms = now_ms + WRONG_CHAIN_REST_MS;
             return Err(RpcError::WrongChain { expected, found });
         }
-        endpoint.checked_until = now_ms + CHAIN_CHECK_MS;
+        endpoint.checked_until_ms = now_ms + CHAIN_CHECK_MS;
         Ok(())
     }
 
-    /// A node failed, or gave answers that cannot be true: it rests, and has to name its chain again.
+    /// A node failed, or gave an answer that cannot be true: it is left alone, and has to name its chain again.
     pub fn handle_failure(&mut self, index: usize, now_ms: u64) {
         if let Some(endpoint) = self.endpoints.get_mut(index) {
             *endpoint = Endpoint {
-                rests_until: now_ms + REST_MS,
-                checked_until: 0,
+                rests_until_ms: now_ms + REST_MS,
+                checked_until_ms: 0,
             };
         }
     }
@@ -116,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_asked_for_its_chain_before_anything_else_and_not_again_soon() {
+    fn a_node_has_to_name_its_chain_first_and_not_again_soon() {
         let mut endpoints = two();
         assert_eq!(
             endpoints.choose(0),
@@ -154,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failure_the_next_one_serves_until_the_first_has_rested() {
+    fn after_a_failure_the_next_node_serves_for_a_while() {
         let mut endpoints = two();
         endpoints.handle_failure(0, 0);
         assert_eq!(endpoints.choose(1).index, 1);
@@ -168,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn when_all_rest_the_one_that_is_due_first_is_asked_all_the_same() {
+    fn when_all_failed_the_one_that_is_due_first_is_asked() {
         let mut endpoints = two();
         endpoints.handle_failure(0, 0);
         endpoints.handle_failure(1, 10);

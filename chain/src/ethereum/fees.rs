@@ -1,4 +1,4 @@
-//! What a transaction offers per gas (EIP-1559).
+//! The fees that a transaction offers for its gas (EIP-1559).
 //!
 //! What always holds: `tip <= max_fee <= policy.cap`, and a replacement raises both fields by at least 12.5 %, which
 //! every client's mempool rule accepts (most ask for 10 %, some for 12.5 %).
@@ -7,32 +7,32 @@ use serde::{Deserialize, Serialize};
 
 use super::rpc::FeeHistory;
 
-/// A gwei in wei.
+/// The number of wei in a gwei.
 pub const WEI_PER_GWEI: u128 = 1_000_000_000;
 
 /// Doubling the base fee lets a transaction wait out five blocks that are all full (each raises it by 12.5 %).
 const BASE_FEE_HEADROOM: u128 = 2;
 
-/// What a transaction offers, in wei per gas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The fees that a transaction offers, in wei per gas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fees {
-    /// `maxFeePerGas`: base fee and tip together cost no more.
+    /// `maxFeePerGas`: the most that base fee and tip cost together.
     pub max_fee: u128,
-    /// `maxPriorityFeePerGas`: what the block's proposer gets.
+    /// `maxPriorityFeePerGas`: what the proposer of the block gets.
     pub tip: u128,
 }
 
-/// The operator's bounds, in wei per gas.
+/// The operator's bounds for fees, in wei per gas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeePolicy {
-    /// `max_fee` never exceeds this.
+    /// The most that `max_fee` may be.
     pub cap: u128,
-    /// A smaller tip is not worth a proposer's while.
+    /// The smallest tip: proposers leave out what pays less.
     pub tip_floor: u128,
 }
 
-/// Why no fee can be offered now. Waiting helps.
+/// Why no fee can be offered now. It may be possible later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FeeError {
     /// The next block's base fee and the smallest tip are above the cap.
@@ -48,7 +48,8 @@ pub enum FeeError {
     NoBaseFee,
 }
 
-/// A decimal number of gwei, in wei: whole, or with a point. `None` for anything else. What is below a wei is left out.
+/// A decimal number of gwei, in wei: whole, or with a point. `None` for anything else. Digits below a wei are
+/// dropped.
 pub fn parse_gwei(text: &str) -> Option<u128> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -60,7 +61,7 @@ pub fn parse_gwei(text: &str) -> Option<u128> {
     whole.checked_mul(WEI_PER_GWEI)?.checked_add(part)
 }
 
-/// The fees for a fresh transaction: the median of the tips paid lately, and twice the next block's base fee.
+/// The fees for a fresh transaction: the median of the tips that recent blocks paid, and twice the next block's base fee.
 pub fn estimate_fees(history: &FeeHistory, policy: FeePolicy) -> Result<Fees, FeeError> {
     let base_fee = history.next_base_fee().ok_or(FeeError::NoBaseFee)?;
     if base_fee.saturating_add(policy.tip_floor) > policy.cap {
@@ -90,7 +91,7 @@ pub fn bump_fees(previous: Fees, fresh: Fees, policy: FeePolicy) -> Option<Fees>
     fits.then_some(Fees { max_fee, tip })
 }
 
-/// At least 12.5 % more, rounded up, and never the same.
+/// The fee with at least 12.5 % added, rounded up.
 fn raised(fee: u128) -> u128 {
     fee.saturating_add((fee / 8).saturating_add(1))
 }
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gwei_are_read_exactly_and_nothing_else_is() {
+    fn gwei_are_read_exactly_and_other_texts_are_rejected() {
         let read = [
             ("200", 200 * WEI_PER_GWEI),
             ("0.1", 100_000_000),

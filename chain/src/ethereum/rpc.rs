@@ -1,4 +1,4 @@
-//! Ethereum JSON-RPC as values: what is asked, what is answered, what went wrong. No transport.
+//! Ethereum JSON-RPC as values: requests, answers and errors, without a transport.
 //!
 //! What always holds: an [`Answer`] has the shape its [`Request`] asks for; anything else is an [`RpcError`].
 
@@ -18,12 +18,12 @@ const FEE_HISTORY_BLOCKS: u64 = 10;
 /// The reward percentile asked for: half of the gas paid less.
 const FEE_HISTORY_PERCENTILE: u64 = 50;
 
-/// Which block is meant.
+/// Names a block by its height or its role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockId {
     /// The newest block the node knows.
     Latest,
-    /// The newest block that no honest majority takes back.
+    /// The newest block that the chain has finalized.
     Finalized,
     /// The block at this height.
     Number(u64),
@@ -39,16 +39,16 @@ impl BlockId {
     }
 }
 
-/// Which blocks' logs are meant.
+/// Names the blocks whose logs are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogBlocks {
-    /// The one block with this hash; a node that does not know it answers with an error (EIP-234).
+    /// The block with this hash; a node that does not know it answers with an error (EIP-234).
     Hash(B256),
     /// The blocks at these heights, both included, on whatever chain the node follows at the moment.
     Range(u64, u64),
 }
 
-/// A question to a node.
+/// A call of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// `eth_chainId`
@@ -63,7 +63,7 @@ pub enum Request {
         address: Address,
         /// The events' signatures.
         topics: Vec<B256>,
-        /// Where to look.
+        /// The blocks to look in.
         blocks: LogBlocks,
     },
     /// `eth_getTransactionCount` at the latest block: the nonce of the account's next transaction.
@@ -74,29 +74,29 @@ pub enum Request {
     FeeHistory,
     /// `eth_estimateGas` at the latest block.
     EstimateGas {
-        /// The sender.
+        /// The account that would send it.
         from: Address,
-        /// The contract called.
+        /// The contract that is called.
         to: Address,
         /// The calldata.
         data: Bytes,
     },
     /// `eth_call`
     Call {
-        /// The contract called.
+        /// The contract that is called.
         to: Address,
         /// The calldata.
         data: Bytes,
-        /// On which state.
+        /// The block whose state is used.
         at: BlockId,
     },
-    /// `eth_call` of creation code: a program that is run and forgotten.
+    /// `eth_call` of creation code: the node runs a program and drops its changes.
     Run {
         /// The code; what it returns is the answer.
         program: Bytes,
-        /// Who the node takes for the sender.
+        /// The account that the node takes for the sender.
         from: Address,
-        /// On which state.
+        /// The block whose state is used.
         at: BlockId,
     },
     /// `eth_sendRawTransaction`
@@ -110,7 +110,7 @@ pub enum Request {
 pub enum Answer {
     /// The chain's id.
     ChainId(u64),
-    /// Whether the node is still catching up.
+    /// Whether the node is still syncing.
     Syncing(bool),
     /// The block, or `None` when the node does not know it.
     Block(Option<Block>),
@@ -126,7 +126,7 @@ pub enum Answer {
     Gas(u64),
     /// What a call returned.
     Returned(Bytes),
-    /// The hash of the transaction that was taken in.
+    /// The hash of the transaction that the node accepted.
     Sent(B256),
     /// The receipt, or `None` while the transaction is in no block.
     Receipt(Option<Receipt>),
@@ -151,7 +151,7 @@ impl Request {
     }
 
     /// The JSON-RPC parameters.
-    pub fn params(&self) -> Value {
+    fn params(&self) -> Value {
         match self {
             Request::ChainId | Request::Syncing => json!([]),
             Request::Block(id) => json!([id.to_json(), false]),
@@ -232,7 +232,7 @@ mod tests {
     use alloy_primitives::b256;
 
     #[test]
-    fn a_log_query_names_its_block_by_hash_or_its_range_in_hex() {
+    fn a_log_query_names_a_block_by_hash_or_a_range_in_hex() {
         let address = Address::repeat_byte(1);
         let topics = vec![B256::repeat_byte(2)];
         let by_range = Request::Logs {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_read_with_its_links_and_a_missing_one_is_none() {
+    fn a_block_is_read_and_a_missing_one_is_none() {
         let request = Request::Block(BlockId::Latest);
         let hash = b256!("11aa000000000000000000000000000000000000000000000000000000000011");
         let body = format!(
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn rubbish_is_malformed_and_an_error_object_is_the_nodes_word() {
+    fn malformed_answers_and_error_objects_are_told_apart() {
         for body in ["", "<html>", "{}", r#"{"result":"0xzz"}"#, r#"{"result":{}}"#] {
             assert!(
                 matches!(Request::ChainId.decode(body), Err(RpcError::Malformed(_))),

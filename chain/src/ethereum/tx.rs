@@ -11,12 +11,12 @@ use super::fees::Fees;
 /// The EIP-2718 type byte of an EIP-1559 transaction.
 const TYPE_EIP1559: u8 = 2;
 
-/// A key that is not 32 bytes of hex, or not a valid secp256k1 scalar. Says nothing about its content.
+/// The error for a key that is not 32 bytes of hex, or not a valid secp256k1 scalar. It never shows the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the private key is not 32 bytes of hex, or not a valid secp256k1 key")]
 pub struct BadKey;
 
-/// An account that signs. Its `Debug` shows the address only.
+/// An account that signs. Its `Debug` text shows the address only.
 #[derive(Clone)]
 pub struct Signer {
     key: SigningKey,
@@ -36,7 +36,7 @@ impl Signer {
         hex::decode_to_slice(key.trim(), &mut bytes).map_err(|_| BadKey)?;
         let key = SigningKey::from_slice(&bytes).map_err(|_| BadKey)?;
         let point = key.verifying_key().to_encoded_point(false);
-        let address = Address::from_raw_public_key(&point.as_bytes()[1..]);
+        let address = Address::from_raw_public_key(point.as_bytes().get(1..).ok_or(BadKey)?);
         Ok(Self { key, address })
     }
 
@@ -46,18 +46,18 @@ impl Signer {
     }
 }
 
-/// An unsigned EIP-1559 call that sends no ether.
+/// An unsigned EIP-1559 transaction that calls a contract and sends no ether.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
     /// The chain it is valid on, and no other (EIP-155).
     pub chain_id: u64,
     /// The account's transaction number.
     pub nonce: u64,
-    /// What it may cost per gas.
+    /// The fees that it offers.
     pub fees: Fees,
     /// The most gas it may use.
     pub gas_limit: u64,
-    /// The contract called.
+    /// The contract that it calls.
     pub to: Address,
     /// The calldata.
     pub data: Bytes,
@@ -66,14 +66,14 @@ pub struct Transaction {
 /// A signed transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
-    /// Its hash: what a receipt is asked by.
+    /// The hash by which a receipt is asked for.
     pub hash: B256,
-    /// Its bytes, as `eth_sendRawTransaction` takes them.
+    /// The bytes that `eth_sendRawTransaction` takes.
     pub raw: Bytes,
 }
 
 impl Transaction {
-    /// Signs it. Fails only if the signature library does, which for a valid key is not known to happen.
+    /// Signs the transaction. It fails only if the signature library does, which no valid key is known to cause.
     pub fn sign(&self, signer: &Signer) -> Result<Signed, BadKey> {
         let mut fields = self.encode_fields();
         let digest = keccak256(envelope(&fields));

@@ -1,8 +1,9 @@
-//! The contract's events, as far as they are followed.
+//! The contract's events that are followed, and batches of them.
 
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolEvent;
 use serde::{Deserialize, Serialize};
+use streamchain_protocol::ids::{Seq, StreamId};
 
 use crate::abi::{Anchored, Published};
 use crate::ethereum::Log;
@@ -27,32 +28,32 @@ pub struct ChainEvent {
     /// The transaction that caused it.
     pub tx: B256,
     /// The stream it is about.
-    pub stream: B256,
-    /// What it says.
+    pub stream: StreamId,
+    /// What kind of event it is, with its own fields.
     #[serde(flatten)]
     pub kind: EventKind,
 }
 
-/// What an event says.
+/// The kinds of event that are followed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum EventKind {
     /// A run of messages is fixed by a root.
     Anchored {
-        /// Who anchored it.
+        /// The account that anchored it.
         anchorer: Address,
         /// The first message's seq.
-        first: u64,
-        /// How many messages.
+        first: Seq,
+        /// The number of messages.
         count: u32,
-        /// The root.
+        /// The Merkle root over the roots of the segments.
         root: B256,
     },
-    /// Somebody published on the chain.
+    /// A payload was published by a transaction of its own.
     Published {
-        /// Who.
+        /// The account that published.
         author: Address,
-        /// What.
+        /// The bytes that it published.
         payload: Bytes,
     },
 }
@@ -65,10 +66,10 @@ struct Members {
     block_hash: B256,
     log_index: u64,
     tx: B256,
-    stream: B256,
+    stream: StreamId,
     kind: String,
     anchorer: Option<Address>,
-    first: Option<u64>,
+    first: Option<Seq>,
     count: Option<u32>,
     root: Option<B256>,
     author: Option<Address>,
@@ -112,15 +113,15 @@ impl TryFrom<Members> for ChainEvent {
 }
 
 impl ChainEvent {
-    /// Reads a log; `None` when it is not one of the events that are followed, or not in their shape.
+    /// Reads a log; `None` when it is another event, or malformed.
     pub fn decode(log: &Log) -> Option<Self> {
         let topics = || log.topics.iter().copied();
         let (stream, kind) = match *log.topics.first()? {
             Anchored::SIGNATURE_HASH => {
                 let event = Anchored::decode_raw_log(topics(), &log.data).ok()?;
-                let (anchorer, first, count) = (event.anchorer, event.firstSeq, event.count);
+                let (anchorer, first, count) = (event.anchorer, Seq(event.firstSeq), event.count);
                 (
-                    event.stream,
+                    StreamId(event.stream.0),
                     EventKind::Anchored {
                         anchorer,
                         first,
@@ -132,7 +133,7 @@ impl ChainEvent {
             Published::SIGNATURE_HASH => {
                 let event = Published::decode_raw_log(topics(), &log.data).ok()?;
                 (
-                    event.stream,
+                    StreamId(event.stream.0),
                     EventKind::Published {
                         author: event.author,
                         payload: event.payload,
@@ -151,12 +152,12 @@ impl ChainEvent {
         })
     }
 
-    /// What tells it from every other event, in the order of the chain.
+    /// The id that no other event has; ids sort in the order of the chain.
     pub fn id(&self) -> EventId {
         (self.block, self.log_index, self.block_hash)
     }
 
-    /// The same event, light enough to be held.
+    /// The event without its payload, as it is kept until it is final.
     pub(super) fn without_payload(&self) -> Self {
         let kind = match &self.kind {
             EventKind::Published { author, .. } => EventKind::Published {
@@ -169,16 +170,46 @@ impl ChainEvent {
     }
 }
 
+/// Whether a block at this height cannot be taken back any more, when the newest finalized block is known or not.
+pub fn is_final(block: u64, finalized: Option<u64>) -> bool {
+    finalized.is_some_and(|finalized| block <= finalized)
+}
+
+/// What changed on the chain; to be carried out in this order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Events that a reorganisation took back (their payloads are left out).
+    pub undone: Vec<ChainEvent>,
+    /// Events in new blocks, in the order of the chain.
+    pub seen: Vec<ChainEvent>,
+    /// Events seen before that are final now (their payloads are left out).
+    pub finalized: Vec<ChainEvent>,
+    /// Events of `seen` in blocks up to this height are already final.
+    pub final_to: Option<u64>,
+}
+
+impl Batch {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.undone.is_empty() && self.seen.is_empty() && self.finalized.is_empty()
+    }
+
+    /// Whether an event of `seen` is already final.
+    pub fn is_final(&self, event: &ChainEvent) -> bool {
+        is_final(event.block, self.final_to)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use streamchain_protocol::util::json;
 
     #[test]
-    fn every_event_is_read_as_it_was_written_and_none_that_lacks_a_member() {
+    fn events_are_read_as_written_and_not_without_a_member() {
         let anchored = EventKind::Anchored {
             anchorer: Address::repeat_byte(1),
-            first: 2,
+            first: Seq(2),
             count: 3,
             root: B256::repeat_byte(4),
         };
@@ -192,7 +223,7 @@ mod tests {
                 block_hash: B256::repeat_byte(7),
                 log_index: 8,
                 tx: B256::repeat_byte(9),
-                stream: B256::repeat_byte(10),
+                stream: StreamId([10; 32]),
                 kind,
             };
             let written = serde_json::to_value(&event).unwrap();

@@ -1,55 +1,17 @@
-//! The head, the fork, the undoing.
+//! The head of the chain, the search for a fork, and what a fork undoes.
 
 use alloy_primitives::B256;
 
-use super::scan::Scan;
-use super::{Batch, ChainEvent, Command, Listener, Mark};
+use super::event::{Batch, ChainEvent};
+use super::fork::ForkSearch;
+use super::machine::{Command, Listener};
+use super::ring::Mark;
+use super::step::{Next, Step, View};
 use crate::ethereum::{Answer, Block, BlockId, Request, RpcError};
 
-/// How far the head may be below what we have read before the node is taken for one that is syncing or lies. A node
-/// behind the same address may lag a few blocks; a fork that makes a chain shorter is shallower than this.
+/// How far the head may be below what we have read before the node is rejected. A node behind the same address may lag
+/// a few blocks; a fork that makes a chain shorter is shallower than this.
 const MAX_FALL: u64 = 128;
-
-/// Where the round is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Idle,
-    AskSyncing,
-    AskHead,
-    /// Head known; ask for the finalized block.
-    AskFinalized(Block),
-    /// Is the newest block of ours at or below the head still on the chain?
-    CheckTip(View, Mark),
-    /// It is not. Our blocks in `marks` are older; bisect for the newest that is on the chain. All below index
-    /// `low` are, none from index `high` on is.
-    FindFork {
-        marks: Vec<Mark>,
-        low: usize,
-        high: usize,
-    },
-    /// Read blocks.
-    Scan(View, Scan),
-    /// Have a batch carried out, then go on.
-    Apply(Batch, Next),
-}
-
-/// The chain as the node showed it at the beginning of the round.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct View {
-    pub head: Block,
-    pub finalized: Option<Mark>,
-}
-
-/// What to do when a batch is carried out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Release the events that were undone and begin a new round.
-    Undone,
-    /// Move the cursor past this block, and read on.
-    Scanned(View, Mark),
-    /// Move the finalized mark here; the round is over.
-    Finalized(Mark),
-}
 
 impl Listener {
     pub(super) fn begin_round(&mut self, now_ms: u64) {
@@ -70,7 +32,7 @@ impl Listener {
             Step::AskHead => block(BlockId::Latest),
             Step::AskFinalized(_) => block(BlockId::Finalized),
             Step::CheckTip(_, mark) => block(BlockId::Number(mark.number)),
-            Step::FindFork { marks, low, high } => block(BlockId::Number(marks[middle(*low, *high)].number)),
+            Step::FindFork(search) => block(BlockId::Number(search.next()?.number)),
             Step::Scan(_, scan) => Command::Call(self.scan_request(scan)),
             Step::Apply(batch, _) => Command::Apply(batch.clone()),
         })
@@ -87,7 +49,7 @@ impl Listener {
         match (step, outcome) {
             (Step::Scan(view, scan), outcome) => self.handle_scan(view, scan, outcome, now_ms),
             (Step::AskSyncing, Ok(Answer::Syncing(true))) => {
-                self.disbelieve("it is still syncing".into(), now_ms);
+                self.reject_node("it is still syncing".into(), now_ms);
             }
             // Some providers do not offer the method; they sync behind the scenes.
             (Step::AskSyncing, Ok(Answer::Syncing(false)) | Err(RpcError::Node { .. })) => {
@@ -99,7 +61,7 @@ impl Listener {
                 self.handle_finalized(head, None, now_ms)
             }
             (_, Err(error)) => self.fail(error.to_string(), now_ms),
-            (Step::CheckTip(..) | Step::FindFork { .. }, Ok(Answer::Block(None))) => {
+            (Step::CheckTip(..) | Step::FindFork(_), Ok(Answer::Block(None))) => {
                 self.fail("the node does not know a block below its head".into(), now_ms);
             }
             (Step::AskHead, Ok(Answer::Block(Some(head)))) => self.handle_head(head, now_ms),
@@ -112,14 +74,11 @@ impl Listener {
                     false => self.handle_tip_gone(mark, now_ms),
                 }
             }
-            (Step::FindFork { marks, low, high }, Ok(Answer::Block(found))) => {
-                let middle = middle(low, high);
-                match found.is_some_and(|block| Mark::from(&block) == marks[middle]) {
-                    true => self.narrow(marks, middle + 1, high, now_ms),
-                    false => self.narrow(marks, low, middle, now_ms),
-                }
+            (Step::FindFork(search), Ok(Answer::Block(found))) => {
+                let is_on_chain = found.as_ref().map(Mark::from) == search.next();
+                self.search(search.narrowed(is_on_chain), now_ms);
             }
-            (_, Ok(_)) => self.disbelieve("the answer belongs to another question".into(), now_ms),
+            (_, Ok(_)) => self.reject_node("the answer belongs to another question".into(), now_ms),
         }
     }
 
@@ -127,7 +86,7 @@ impl Listener {
         let read = self.cursor.next.saturating_sub(1);
         if read > head.number + MAX_FALL {
             let head = head.number;
-            return self.disbelieve(
+            return self.reject_node(
                 format!("its head is block {head}, and we have read block {read}"),
                 now_ms,
             );
@@ -135,7 +94,7 @@ impl Listener {
         if let Some(mark) = self.cursor.finalized.filter(|mark| mark.number > head.number) {
             let (head, number) = (head.number, mark.number);
             let reason = format!("its head is block {head}, and block {number} is finalized");
-            return self.disbelieve(reason, now_ms);
+            return self.reject_node(reason, now_ms);
         }
         self.head = Some(Mark::from(&head));
         self.step = Step::AskFinalized(head);
@@ -188,18 +147,16 @@ impl Listener {
     }
 
     fn handle_tip_gone(&mut self, tip: Mark, now_ms: u64) {
-        let marks = self.ring.up_to(tip.number);
-        let high = marks.len() - 1; // `tip` is the last of them
-        self.narrow(marks, 0, high, now_ms);
+        self.search(ForkSearch::new(self.ring.below(tip.number)), now_ms);
     }
 
-    fn narrow(&mut self, marks: Vec<Mark>, low: usize, high: usize, now_ms: u64) {
-        if low < high {
-            self.step = Step::FindFork { marks, low, high };
+    /// Goes on with the search for the fork; once it is found, undoes what is above it.
+    fn search(&mut self, search: ForkSearch, now_ms: u64) {
+        if search.next().is_some() {
+            self.step = Step::FindFork(search);
             return;
         }
-        // All marks below `low` are on the chain.
-        let fork = low.checked_sub(1).map(|index| marks[index]);
+        let fork = search.fork();
         let denies = |finalized: &Mark| fork.is_none_or(|fork| fork.number < finalized.number);
         match self.cursor.finalized.filter(denies) {
             Some(finalized) => self.refuse_rewrite(finalized, now_ms),
@@ -249,10 +206,10 @@ impl Listener {
         };
         self.waiting = false;
         if let Err(reason) = outcome {
-            // As after a crash: what is in doubt is told of again when its blocks are read again.
+            // As after a crash: events in doubt are in a batch again when their blocks are read again.
             return self.fail(reason, now_ms);
         }
-        // Undone or final: nothing more will be told of them.
+        // Undone or final: they will be in no batch any more.
         let seen_final = batch.seen.iter().filter(|event| batch.is_final(event));
         for event in batch.undone.iter().chain(&batch.finalized).chain(seen_final) {
             self.release(event);
@@ -275,7 +232,7 @@ impl Listener {
         };
         let found = view.finalized.filter(newer);
         if found.is_some_and(|mark| self.ring.get(mark.number).is_some_and(|hash| hash != mark.hash)) {
-            return self.disbelieve("its finalized block is not on its own chain".into(), now_ms);
+            return self.reject_node("its finalized block is not on its own chain".into(), now_ms);
         }
         let Some(mark) = found.or(known) else {
             return self.finish(now_ms);
@@ -312,31 +269,9 @@ impl Listener {
         self.rest(now_ms);
     }
 
-    pub(super) fn rest(&mut self, now_ms: u64) {
-        self.step = Step::Idle;
-        self.next_round_ms = now_ms + self.settings.interval_ms;
-    }
-
     fn refuse_rewrite(&mut self, mark: Mark, now_ms: u64) {
         let Mark { number, hash } = mark;
-        let reason = format!("it denies the finalized block {number} ({hash}); history is not rewritten");
-        self.disbelieve(reason, now_ms);
+        let reason = format!("it denies the finalized block {number} ({hash})");
+        self.reject_node(reason, now_ms);
     }
-
-    /// The node's answers cannot be true; nothing changes until a node gives better ones.
-    pub(super) fn disbelieve(&mut self, reason: String, now_ms: u64) {
-        self.synced = false;
-        self.fail(format!("the node is not believed: {reason}"), now_ms);
-        self.distrust = Some(reason);
-    }
-
-    pub(super) fn fail(&mut self, reason: String, now_ms: u64) {
-        self.last_error = Some(reason);
-        self.step = Step::Idle;
-        self.next_round_ms = now_ms + self.backoff.fail().max(self.settings.interval_ms);
-    }
-}
-
-fn middle(low: usize, high: usize) -> usize {
-    low + (high - low) / 2
 }

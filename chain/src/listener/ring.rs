@@ -1,28 +1,53 @@
-//! The blocks we have read, by height and hash: dense near the head, sparse further back.
+//! The blocks that we have read, by height and hash: dense near the head, sparse further back.
 //!
-//! What always holds: at least one entry is at or below the finalized mark, once there is a mark, so that a walk
-//! back to a fork always has a floor.
+//! What always holds: at least one entry is at or below the finalized mark, once there is a mark, so that a search for
+//! a fork always has a lower bound.
 
 use alloy_primitives::B256;
-
-use super::{Mark, RING_PREFIX};
-use crate::journal::Journal;
+use serde::{Deserialize, Serialize};
 use streamchain_protocol::util::SortedMap;
 
+use crate::ethereum::Block;
+use crate::journal::Journal;
+
+/// The prefix of this module's rows.
+pub(super) const PREFIX: &str = "ring/";
+
 /// Entries kept at most: several times what any chain takes to finalize at one entry a block. When there are more,
-/// every second one of the older half goes, and a walk back undoes a little more than it has to.
+/// every second one of the older half is dropped, and a search for a fork undoes a little more than it has to.
 const MAX_ENTRIES: usize = 2_048;
 
+/// A block on the chain that we follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    /// The block's height.
+    pub(super) number: u64,
+    /// The block's hash.
+    pub(super) hash: B256,
+}
+
+impl From<&Block> for Mark {
+    fn from(block: &Block) -> Self {
+        Self {
+            number: block.number,
+            hash: block.hash,
+        }
+    }
+}
+
+/// The blocks by height.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     blocks: SortedMap<u64, B256>,
 }
 
 impl Ring {
+    /// Takes in one saved row.
     pub(super) fn restore(&mut self, number: u64, hash: B256) {
         self.blocks.insert(number, hash);
     }
 
+    /// Adds a block that was read.
     pub(super) fn push(&mut self, mark: Mark, journal: &mut Journal) {
         if self.blocks.insert(mark.number, mark.hash) != Some(mark.hash) {
             journal.put(ring_key(mark.number), &mark.hash);
@@ -34,30 +59,27 @@ impl Ring {
         }
     }
 
+    /// The newest entry.
     pub(super) fn last(&self) -> Option<Mark> {
         self.blocks.entries().last().map(mark)
     }
 
+    /// The hash of the block at this height, if it is here.
     pub(super) fn get(&self, number: u64) -> Option<B256> {
         self.blocks.get(&number).copied()
     }
 
     /// The newest entry at or below `number`.
     pub(super) fn at_or_below(&self, number: u64) -> Option<Mark> {
-        self.through(number).last().map(mark)
+        self.blocks.below(&number.saturating_add(1)).last().map(mark)
     }
 
-    /// All entries at or below `number`, oldest first.
-    pub(super) fn up_to(&self, number: u64) -> Vec<Mark> {
-        self.through(number).iter().map(mark).collect()
+    /// All entries below `number`, oldest first.
+    pub(super) fn below(&self, number: u64) -> Vec<Mark> {
+        self.blocks.below(&number).iter().map(mark).collect()
     }
 
-    /// All entries at or below `number`.
-    fn through(&self, number: u64) -> &[(u64, B256)] {
-        self.blocks.below(&(number.saturating_add(1)))
-    }
-
-    /// Forgets all entries above `number`, or all.
+    /// Drops all entries above `number`, or all entries.
     pub(super) fn cut_above(&mut self, number: Option<u64>, journal: &mut Journal) {
         let above = number.map_or(0, |number| number + 1);
         let gone: Vec<u64> = self
@@ -69,7 +91,7 @@ impl Ring {
         self.forget(&gone, journal);
     }
 
-    /// Forgets what a walk back will never need: all but the newest entry at or below the finalized height.
+    /// Drops what a search for a fork never needs: all but the newest entry at or below the finalized height.
     pub(super) fn prune(&mut self, finalized: u64, journal: &mut Journal) {
         let Some(floor) = self.at_or_below(finalized) else {
             return;
@@ -92,5 +114,5 @@ fn mark(&(number, hash): &(u64, B256)) -> Mark {
 }
 
 fn ring_key(number: u64) -> String {
-    format!("{RING_PREFIX}{number:020}")
+    format!("{PREFIX}{number:020}")
 }

@@ -1,4 +1,4 @@
-//! Reading blocks.
+//! How blocks are read.
 //!
 //! Near the head: one block at a time, its header by number, then its logs by its hash; a node that does not know
 //! the block answers with an error, so an empty list means no events. Further back: ranges by number; the blocks at
@@ -6,28 +6,17 @@
 
 use alloy_primitives::B256;
 
-use super::event::TOPICS;
-use super::follow::{Next, Step, View};
-use super::{Batch, ChainEvent, Listener, MAX_HELD_EVENTS, Mark};
+use super::event::{Batch, ChainEvent, TOPICS};
+use super::machine::Listener;
+use super::ring::Mark;
+use super::step::{Next, Scan, Step, View};
 use crate::ethereum::{Answer, Block, BlockId, Log, LogBlocks, Request, RpcError};
 
 /// The newest blocks, which are read one by one: nodes behind one address often differ by a few.
 const BY_HASH_WINDOW: u64 = 8;
-/// A reading under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Scan {
-    /// One block: its header.
-    Header(u64),
-    /// One block: its logs.
-    LogsOf(Mark),
-    /// A range: the header of its last block.
-    RangeEnd(u64),
-    /// A range: its logs.
-    RangeLogs(Mark),
-    /// A range: is its last block still there, and the last block read before it?
-    Confirm(Mark, Vec<Log>),
-    ConfirmBefore(Mark, Mark, Vec<Log>),
-}
+
+/// Events kept at most that are not final: about 30 MB. Above it, reading waits for finality.
+const MAX_HELD_EVENTS: usize = 100_000;
 
 impl Listener {
     pub(super) fn scan_request(&self, scan: &Scan) -> Request {
@@ -109,7 +98,7 @@ impl Listener {
                     false => self.fail(gone.into(), now_ms),
                 }
             }
-            (_, Ok(_)) => self.disbelieve("the answer belongs to another question".into(), now_ms),
+            (_, Ok(_)) => self.reject_node("the answer belongs to another question".into(), now_ms),
         }
     }
 
@@ -135,8 +124,8 @@ impl Listener {
         self.scan_on(view, now_ms);
     }
 
-    /// A range that was no trouble: ask for a little more next time. Slowly, so that a provider with a fixed limit
-    /// refuses about one query in six.
+    /// Asks for a little more next time, after a range that the node answered. The range grows slowly, so that a provider
+    /// with a fixed limit refuses about one query in six.
     fn widen(&mut self) {
         self.range = (self.range + self.range / 8 + 1).min(self.settings.max_range.max(1));
     }
@@ -145,14 +134,14 @@ impl Listener {
         self.held.len() >= MAX_HELD_EVENTS
     }
 
-    /// The logs of all blocks from the cursor to `to`.
+    /// Takes in the logs of all blocks from the cursor to `to`.
     fn read_logs(&mut self, view: View, to: Mark, logs: Vec<Log>, now_ms: u64) {
         let seen = match self.checked(to, logs) {
             Ok(seen) => seen,
-            Err(reason) => return self.disbelieve(reason.into(), now_ms),
+            Err(reason) => return self.reject_node(reason.into(), now_ms),
         };
         let final_to = view.finalized.map(|mark| mark.number);
-        // What an interrupted round told of, and is not there any more.
+        // Events of an interrupted round that are not on the chain any more.
         let undone: Vec<ChainEvent> = self
             .doubtful()
             .take_while(|event| event.block <= to.number)
@@ -165,7 +154,7 @@ impl Listener {
             finalized: Vec::new(),
             final_to,
         };
-        // The owner may be told of these from now on: hold them first. What is final cannot be taken back.
+        // These are saved before they are in a batch. What is final cannot be taken back.
         for event in batch.seen.iter().filter(|event| !batch.is_final(event)) {
             self.hold(event);
         }
@@ -175,7 +164,7 @@ impl Listener {
         }
     }
 
-    /// The logs as events in the order of the chain, or why they cannot be true.
+    /// Returns the logs as events in the order of the chain, or why they cannot be true.
     fn checked(&self, to: Mark, logs: Vec<Log>) -> Result<Vec<ChainEvent>, &'static str> {
         let blocks = self.cursor.next..=to.number;
         let mut events = Vec::with_capacity(logs.len());
@@ -194,16 +183,15 @@ impl Listener {
             events.push(ChainEvent::decode(log).ok_or("it gives logs that the contract cannot emit")?);
         }
         events.sort_by_key(ChainEvent::id);
-        match events
-            .windows(2)
-            .any(|pair| (pair[0].block, pair[0].log_index) == (pair[1].block, pair[1].log_index))
-        {
+        let place = |event: &ChainEvent| (event.block, event.log_index);
+        let mut pairs = events.iter().zip(events.iter().skip(1));
+        match pairs.any(|(one, next)| place(one) == place(next)) {
             true => Err("it gives two logs with one place"),
             false => Ok(events),
         }
     }
 
-    /// All blocks up to `to` are carried out: moves the cursor.
+    /// Moves the cursor: the events of all blocks up to `to` are carried out.
     pub(super) fn pass(&mut self, view: View, to: Mark, now_ms: u64) {
         self.cursor.next = to.number + 1;
         match view.finalized {

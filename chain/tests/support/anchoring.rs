@@ -57,7 +57,7 @@ pub fn segment_of(owner: Address, name: &str, first: u64, count: u32) -> Segment
         owner,
         name: name.into(),
         name_hash,
-        first,
+        first: Seq(first),
         count,
         root,
         mode: Mode::Root,
@@ -83,12 +83,12 @@ pub fn emitted(name: &str, first: u64, count: u32, mode: Mode, payload: usize) -
         .map(|seq| record(seq, payload))
         .collect();
     let records = encode_records(&records);
-    let leaves = leaves(StreamId(plain.stream.0), Seq(first), &records).unwrap();
+    let leaves = leaves(plain.stream, Seq(first), &records).unwrap();
     let root = merkle::root(&leaves).unwrap();
     (Segment { root, mode, ..plain }, records)
 }
 
-pub fn stream(name: &str) -> B256 {
+pub fn stream(name: &str) -> StreamId {
     segment(name, 0, 1).stream
 }
 
@@ -101,7 +101,7 @@ pub struct Anchoring {
     pub distrusted: Vec<String>,
     pub lie: Option<Lie>,
     /// The database: records by stream and first message.
-    pub database: BTreeMap<(B256, u64), Vec<u8>>,
+    pub database: BTreeMap<(StreamId, Seq), Vec<u8>>,
     pub settings: Settings,
 }
 
@@ -277,8 +277,8 @@ impl Anchoring {
         }
     }
 
-    /// The listener tells of all that is final.
-    pub fn tell_final(&mut self) {
+    /// The listener notifies of all that is final.
+    pub fn notify_final(&mut self) {
         let finalized = self.chain.finalized();
         for log in self
             .chain
@@ -288,8 +288,8 @@ impl Anchoring {
         {
             if let Ok(event) = Anchored::decode_raw_log(log.topics.iter().copied(), &log.data) {
                 let run = Run {
-                    stream: event.stream,
-                    first: event.firstSeq,
+                    stream: StreamId(event.stream.0),
+                    first: Seq(event.firstSeq),
                     count: event.count,
                     root: event.root,
                 };
@@ -300,14 +300,14 @@ impl Anchoring {
         self.save(rows);
     }
 
-    /// The listener tells that whatever was anchored and is not final was taken back: true or not, it must do no
+    /// The listener notifies that whatever was anchored and is not final was taken back: true or not, it must do no
     /// harm.
-    pub fn tell_reverted(&mut self) {
+    pub fn notify_reverted(&mut self) {
         for name in ["demo", "other", "third"] {
             let end = self.chain.next_seq(stream(name));
             let run = Run {
                 stream: stream(name),
-                first: end,
+                first: Seq(end),
                 count: 1,
                 root: B256::ZERO,
             };
@@ -316,7 +316,7 @@ impl Anchoring {
     }
 
     /// The messages and digests of a stream on the chain: seq, and what it says.
-    pub fn emissions(&self, stream: B256) -> Vec<(u64, Vec<u8>)> {
+    pub fn emissions(&self, stream: StreamId) -> Vec<(u64, Vec<u8>)> {
         let logs = self.chain.logs();
         let read = |log: &Log| {
             let topics = || log.topics.iter().copied();
@@ -329,17 +329,19 @@ impl Anchoring {
             }
         };
         let all = logs.iter().filter_map(read);
-        all.filter(|it| it.0 == stream).map(|it| (it.1, it.2)).collect()
+        all.filter(|it| it.0 == stream.word())
+            .map(|it| (it.1, it.2))
+            .collect()
     }
 
     /// The anchors of a stream on the chain, as (first, count).
-    pub fn anchors(&self, stream: B256) -> Vec<(u64, u32)> {
+    pub fn anchors(&self, stream: StreamId) -> Vec<(u64, u32)> {
         let logs = self.chain.logs();
         let events = logs
             .iter()
             .filter_map(|log| Anchored::decode_raw_log(log.topics.iter().copied(), &log.data).ok());
         events
-            .filter(|it| it.stream == stream)
+            .filter(|it| it.stream == stream.word())
             .map(|it| (it.firstSeq, it.count))
             .collect()
     }

@@ -9,6 +9,8 @@ use streamchain_chain::ethereum::{
     Answer, Block, BlockId, FeeHistory, Log, LogBlocks, Receipt, Request, RpcError,
 };
 
+use streamchain_protocol::ids::StreamId;
+
 pub const CHAIN_ID: u64 = 31337;
 pub const CONTRACT: Address = Address::repeat_byte(0xc0);
 pub const GWEI: u128 = 1_000_000_000;
@@ -103,8 +105,12 @@ impl FakeChain {
         self.head().number.saturating_sub(self.finalized_depth)
     }
 
-    pub fn next_seq(&self, stream: B256) -> u64 {
-        self.head().after.streams.get(&stream).map_or(0, |state| state.1)
+    pub fn next_seq(&self, stream: StreamId) -> u64 {
+        self.head()
+            .after
+            .streams
+            .get(&stream.word())
+            .map_or(0, |state| state.1)
     }
 
     /// All events of the contract, in order.
@@ -125,14 +131,14 @@ impl FakeChain {
     }
 
     /// Changes what the contract holds of a stream, as some transaction of somebody would.
-    pub fn set_stream(&mut self, stream: B256, anchorer: Address, next_seq: u64) {
+    pub fn set_stream(&mut self, stream: StreamId, anchorer: Address, next_seq: u64) {
         self.mine_empty();
         self.blocks
             .last_mut()
             .unwrap()
             .after
             .streams
-            .insert(stream, (anchorer, next_seq));
+            .insert(stream.word(), (anchorer, next_seq));
     }
 
     /// A stranger's transaction, mined with the next block.

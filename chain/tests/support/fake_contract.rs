@@ -27,7 +27,7 @@ pub fn execute(state: &mut State, from: Address, data: &[u8]) -> Result<(Bytes, 
         return Ok((returned.into(), Vec::new()));
     }
     if let Ok(call) = openCall::abi_decode(data) {
-        let stream = abi::stream_id(from, call.nameHash);
+        let stream = abi::stream_id(from, call.nameHash).word();
         if state.streams.contains_key(&stream) {
             return Err(IStreamChain::StreamAlreadyOpen { stream }.abi_encode().into());
         }

@@ -1,6 +1,14 @@
 //! A chain, a node and a store that live in memory, to drive the machines on a virtual clock.
 
-#![allow(dead_code, missing_docs, clippy::unwrap_used)] // each test file uses its part
+#![allow(dead_code, missing_docs, reason = "each test file uses its part")]
+#![allow(unreachable_pub, reason = "shared by several test crates")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop"
+)]
 
 pub mod anchoring;
 pub mod fake_chain;

@@ -4,6 +4,7 @@ use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 use streamchain_chain::anchorer::{Run, Segment};
 use streamchain_chain::listener::{ChainEvent, EventKind};
+use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::proof::AnchorState;
 use streamchain_protocol::stream_settings::Mode;
 
@@ -18,11 +19,11 @@ pub struct SegmentsBody {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SegmentBody {
-    stream: B256,
+    stream: StreamId,
     owner: Address,
     name: String,
     name_hash: B256,
-    first: u64,
+    first: Seq,
     count: u64,
     root: B256,
     #[serde(default)]
@@ -84,8 +85,8 @@ impl EventsBody {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AnchoredBody {
-    stream: B256,
-    first: u64,
+    stream: StreamId,
+    first: Seq,
     count: u32,
     root: B256,
     tx: B256,

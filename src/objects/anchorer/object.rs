@@ -10,7 +10,6 @@ use crate::outbound::json_rpc::Rpc;
 use crate::storage::alarm::Alarm;
 use crate::storage::d1::segments;
 use crate::storage::machine_rows;
-use alloy_primitives::B256;
 use std::cell::{OnceCell, RefCell};
 use streamchain_chain::anchorer::{Anchorer as AnchorerMachine, Command, SegmentError};
 use streamchain_chain::costs::{Costs, Estimates};
@@ -192,7 +191,7 @@ impl Anchorer {
     }
 
     /// Asks the node what the modes cost.
-    async fn estimate(&self, known: Option<(B256, u64)>) -> Result<Costs, RpcError> {
+    async fn estimate(&self, known: Option<(StreamId, Seq)>) -> Result<Costs, RpcError> {
         let broken = |error: &dyn std::fmt::Display| RpcError::Transport(error.to_string());
         let config = ChainConfig::of(&self.env).map_err(|error| broken(&error))?;
         let rpc = json_rpc::configured(&self.rpc, &self.env).map_err(|error| broken(&error))?;
@@ -215,9 +214,8 @@ impl Anchorer {
     }
 
     /// The records of one segment.
-    async fn records(&self, stream: B256, first: u64, count: u32) -> Result<Vec<u8>, Error> {
+    async fn records(&self, stream: StreamId, first: Seq, count: u32) -> Result<Vec<u8>, Error> {
         let db = self.env.d1("DB")?;
-        let (stream, first) = (StreamId(stream.0), Seq(first));
         let rows = segments::with_records(&db, stream, first, first.next(), 1).await?;
         match rows.into_iter().next() {
             Some(row) if row.first == first && row.count == u64::from(count) => Ok(row.records),
@@ -237,7 +235,7 @@ impl Anchorer {
                 None => return Ok(()),
                 Some(Command::Save(rows)) => self.save(rows)?,
                 Some(Command::Distrust(reason)) => {
-                    console_error!("anchorer: the node is not believed: {reason}");
+                    console_error!("anchorer: RPC node rejected: {reason}");
                     rpc.distrust();
                 }
                 Some(Command::Read { stream, first, count }) => {

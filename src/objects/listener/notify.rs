@@ -13,12 +13,11 @@ use crate::objects::to_error;
 use crate::objects::{anchorer_stub, relays_stub, stream_stub};
 use crate::storage::d1::anchors::ChainState;
 use crate::storage::d1::{anchors, chain_events, streams};
-use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use streamchain_chain::listener::{Batch, ChainEvent, EventKind};
-use streamchain_protocol::ids::{RelayId, Seq, StreamId};
+use streamchain_protocol::ids::{RelayId, StreamId};
 use streamchain_protocol::proof::{AnchorRef, AnchorState};
 use streamchain_protocol::util::SortedMap;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
@@ -74,13 +73,7 @@ impl Listener {
                     .filter_map(|event| AnchoredBody::of(event, state(event)))
                     .collect()
             };
-        let seen = |event: &ChainEvent| {
-            if batch.is_final(event) {
-                AnchorState::Final
-            } else {
-                AnchorState::Anchored
-            }
-        };
+        let seen = |event: &ChainEvent| AnchorState::of(batch.is_final(event));
         let mut anchored = bodies(&batch.seen, &seen);
         anchored.extend(bodies(&batch.finalized, &|_| AnchorState::Final));
         let body = EventsBody {
@@ -148,13 +141,13 @@ impl Listener {
 /// The batch without the events of streams that this edge does not have.
 async fn ours(db: &D1Database, batch: &Batch) -> Result<Batch, Error> {
     let events = batch.undone.iter().chain(&batch.seen).chain(&batch.finalized);
-    let named: BTreeSet<B256> = events.map(|event| event.stream).collect();
-    let named: Vec<StreamId> = named.into_iter().map(|id| StreamId(id.0)).collect();
+    let named: BTreeSet<StreamId> = events.map(|event| event.stream).collect();
+    let named: Vec<StreamId> = named.into_iter().collect();
     let known = streams::known(db, &named).await?;
     let of_ours = |events: &[ChainEvent]| -> Vec<ChainEvent> {
         events
             .iter()
-            .filter(|event| known.contains(&StreamId(event.stream.0)))
+            .filter(|event| known.contains(&event.stream))
             .cloned()
             .collect()
     };
@@ -211,7 +204,7 @@ fn notices_by_stream(batch: &Batch) -> SortedMap<StreamId, Vec<Notice>> {
         .map(|event| (event, AnchorState::Final, false));
     let mut notices: SortedMap<StreamId, Vec<Notice>> = SortedMap::default();
     for (event, state, is_new) in undone.chain(seen).chain(finalized) {
-        let stream = StreamId(event.stream.0);
+        let stream = event.stream;
         notices
             .or_default(stream)
             .push(notice(stream, event, state, is_new));
@@ -224,7 +217,7 @@ fn notice(stream: StreamId, event: &ChainEvent, state: AnchorState, is_new: bool
         EventKind::Anchored {
             first, count, root, ..
         } => NoticeEvent::Anchored(AnchorRef {
-            first: Seq(*first),
+            first: *first,
             count: (*count).into(),
             root: *root,
             tx: event.tx,

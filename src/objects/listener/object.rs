@@ -128,7 +128,7 @@ impl Listener {
                 None => return Ok(()),
                 Some(Command::Save(rows)) => self.save(rows)?,
                 Some(Command::Distrust(reason)) => {
-                    console_error!("listener: the node is not believed: {reason}");
+                    console_error!("listener: RPC node rejected: {reason}");
                     rpc.distrust();
                 }
                 Some(Command::Call(request)) => {

@@ -126,11 +126,11 @@ pub fn put(
         "INSERT INTO anchors (stream, first, count, root, tx, block, block_hash, log_index, state)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                      ON CONFLICT DO UPDATE SET state = excluded.state WHERE state = 'anchored'";
-    let [stream, root, tx, block_hash] =
-        [event.stream, *root, event.tx, event.block_hash].map(hex::encode_prefixed);
+    let stream = event.stream.to_string();
+    let [root, tx, block_hash] = [*root, event.tx, event.block_hash].map(hex::encode_prefixed);
     let values = [
         D1Type::Text(&stream),
-        number(*first),
+        number(first.0),
         number((*count).into()),
         D1Type::Text(&root),
         D1Type::Text(&tx),
@@ -149,10 +149,10 @@ pub fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedSt
     };
     let statement =
         "DELETE FROM anchors WHERE stream = ?1 AND first = ?2 AND block_hash = ?3 AND log_index = ?4";
-    let [stream, block_hash] = [event.stream, event.block_hash].map(hex::encode_prefixed);
+    let (stream, block_hash) = (event.stream.to_string(), event.block_hash.to_string());
     let values = [
         D1Type::Text(&stream),
-        number(*first),
+        number(first.0),
         D1Type::Text(&block_hash),
         number(event.log_index),
     ];

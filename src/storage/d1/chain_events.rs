@@ -73,7 +73,8 @@ pub fn put(
         "INSERT INTO chain_events (stream, block, log_index, block_hash, tx, author, payload, state)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, unhex(?7), ?8)
          ON CONFLICT DO UPDATE SET state = excluded.state WHERE state = 'anchored'";
-    let [stream, block_hash, tx] = [event.stream, event.block_hash, event.tx].map(hex::encode_prefixed);
+    let stream = event.stream.to_string();
+    let [block_hash, tx] = [event.block_hash, event.tx].map(hex::encode_prefixed);
     let (author, payload) = (hex::encode_prefixed(author), hex::encode(payload));
     let values = [
         D1Type::Text(&stream),
@@ -89,7 +90,7 @@ pub fn put(
 }
 
 fn by_place(db: &D1Database, statement: &str, event: &ChainEvent) -> Result<D1PreparedStatement, Error> {
-    let [stream, block_hash] = [event.stream, event.block_hash].map(hex::encode_prefixed);
+    let (stream, block_hash) = (event.stream.to_string(), event.block_hash.to_string());
     let values = [
         D1Type::Text(&stream),
         number(event.block),

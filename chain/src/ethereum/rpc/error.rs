@@ -1,40 +1,40 @@
-//! What can go wrong with a call, and what a node's words mean.
+//! The errors of calls, and what a node's error messages mean.
 //!
-//! JSON-RPC has no codes for most refusals, so they are told apart by the words that the common clients use (geth,
-//! erigon, nethermind, besu, reth, anvil, the Hardhat node) and the large providers.
+//! JSON-RPC has no codes for most refusals, so they are recognised by the messages of the common clients (geth, erigon,
+//! nethermind, besu, reth, anvil, the Hardhat node) and of the large providers.
 
 use alloy_primitives::{Bytes, hex};
 use serde_json::Value;
 
-/// The longest piece of a foreign error text that is kept, in characters: it goes into a status page.
-const MAX_TEXT: usize = 300;
+/// Characters kept of a node's error message at most: it goes into a status page.
+const MAX_MESSAGE_CHARS: usize = 300;
 
-/// Why a call has no answer.
+/// The reason why a call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RpcError {
     /// The node could not be reached, or the connection broke. The call may have been carried out.
     #[error("the node cannot be reached: {0}")]
     Transport(String),
-    /// No answer in time. The call may have been carried out.
+    /// The node did not answer in time. The call may have been carried out.
     #[error("the node did not answer within {0} ms")]
     Timeout(u64),
     /// An HTTP status other than 200 without a JSON-RPC error. The call may have been carried out.
     #[error("the node answered with HTTP status {0}")]
     Http(u16),
-    /// The answer is larger than we are willing to hold; asking for less helps.
+    /// The answer is larger than the limit; asking for less helps.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
     /// The answer is not what the method returns.
-    #[error("the node's answer makes no sense: {0}")]
+    #[error("the node's answer is malformed: {0}")]
     Malformed(String),
-    /// The node refused.
+    /// The node answered with an error.
     #[error("the node refused: {message} (code {code})")]
     Node {
         /// The JSON-RPC error code.
         code: i64,
-        /// The node's words.
+        /// The node's error message.
         message: String,
-        /// Revert data, when the call reverted with some.
+        /// The revert data, when the call reverted with data.
         revert: Option<Bytes>,
     },
     /// The node is on another chain than configured.
@@ -42,7 +42,7 @@ pub enum RpcError {
     WrongChain {
         /// The configured chain.
         expected: u64,
-        /// The node's.
+        /// The node's chain.
         found: u64,
     },
 }
@@ -55,7 +55,7 @@ impl RpcError {
             .get("message")
             .and_then(Value::as_str)
             .unwrap_or("no message");
-        let message = message.chars().take(MAX_TEXT).collect();
+        let message = message.chars().take(MAX_MESSAGE_CHARS).collect();
         RpcError::Node {
             code,
             message,
@@ -63,11 +63,11 @@ impl RpcError {
         }
     }
 
-    /// Whether another node might do better: nothing was refused, there was just no good answer.
+    /// Whether another node might do better: the node refused nothing, and gave no good answer either.
     pub fn is_nodes_fault(&self) -> bool {
         match self {
             RpcError::Node { code, .. } => {
-                // Internal error, resource unavailable, limit exceeded (EIP-1474), or said in words.
+                // Internal error, resource unavailable (EIP-1474), or a rate limit.
                 matches!(code, -32603 | -32002) || self.is_rate_limited()
             }
             RpcError::TooLarge(_) => false,
@@ -75,8 +75,8 @@ impl RpcError {
         }
     }
 
-    /// The transaction is in the node's pool, or in a block, with these very bytes: a success.
-    pub fn is_already_known(&self) -> bool {
+    /// Whether the transaction is already in the node's pool, or in a block, with the same bytes: a success.
+    pub(crate) fn is_already_known(&self) -> bool {
         self.says(&[
             "already known",
             "alreadyknown",
@@ -88,13 +88,13 @@ impl RpcError {
         ])
     }
 
-    /// A transaction of this account with this nonce is in a block: ours or another.
-    pub fn is_nonce_too_low(&self) -> bool {
+    /// Whether a transaction of this account with this nonce is in a block: ours or another.
+    pub(crate) fn is_nonce_too_low(&self) -> bool {
         self.says(&["nonce too low", "nonce_too_low", "oldnonce", "nonce is too low"])
     }
 
-    /// Another transaction with this nonce waits in the pool, and this one does not offer enough more.
-    pub fn is_replacement_underpriced(&self) -> bool {
+    /// Whether another transaction with this nonce is in the pool, and this one does not offer enough more.
+    pub(crate) fn is_replacement_underpriced(&self) -> bool {
         self.says(&[
             "replacement transaction underpriced",
             "replacement_underpriced",
@@ -105,8 +105,8 @@ impl RpcError {
         ])
     }
 
-    /// The fee offered is too low for the pool or the next block.
-    pub fn is_fee_too_low(&self) -> bool {
+    /// Whether the fee is too low for the pool or the next block.
+    pub(crate) fn is_fee_too_low(&self) -> bool {
         self.is_replacement_underpriced()
             || self.says(&[
                 "underpriced",
@@ -120,8 +120,8 @@ impl RpcError {
             ])
     }
 
-    /// The account cannot pay for the transaction.
-    pub fn is_insufficient_funds(&self) -> bool {
+    /// Whether the account cannot pay for the transaction.
+    pub(crate) fn is_insufficient_funds(&self) -> bool {
         self.says(&[
             "insufficient funds",
             "insufficientfunds",
@@ -133,8 +133,8 @@ impl RpcError {
         ])
     }
 
-    /// The node takes fewer calls than we make.
-    pub fn is_rate_limited(&self) -> bool {
+    /// Whether the call was rate limited.
+    pub(crate) fn is_rate_limited(&self) -> bool {
         matches!(self, RpcError::Http(429))
             || matches!(
                 self,
@@ -152,8 +152,8 @@ impl RpcError {
             ])
     }
 
-    /// The logs asked for are too many, or their range too long: asking for less helps.
-    pub fn is_range_too_large(&self) -> bool {
+    /// Whether the logs are too many, or their range is too long: asking for less helps.
+    pub(crate) fn is_range_too_large(&self) -> bool {
         matches!(self, RpcError::TooLarge(_))
             || (!self.is_rate_limited()
                 && (matches!(self, RpcError::Node { code: -32005, .. })
@@ -176,7 +176,7 @@ impl RpcError {
                     ])))
     }
 
-    /// The call would revert; the data is the contract's error, as far as the node hands it on.
+    /// The contract's error when the call would revert; empty where the node does not return it.
     pub fn revert(&self) -> Option<Bytes> {
         match self {
             RpcError::Node {
@@ -197,7 +197,7 @@ impl RpcError {
     }
 }
 
-/// Revert data as nodes hand it on: hex, hex behind a word, or an object that holds it.
+/// Reads revert data as nodes return it: hex, hex after a word, or an object that has it.
 fn revert_data(data: &Value) -> Option<Bytes> {
     let text = match data {
         Value::Object(fields) => {
@@ -209,8 +209,7 @@ fn revert_data(data: &Value) -> Option<Bytes> {
         Value::String(text) => text,
         _ => return None,
     };
-    let digits = &text[text.find("0x")?..];
-    hex::decode(digits).ok().map(Bytes::from)
+    hex::decode(text.get(text.find("0x")?..)?).ok().map(Bytes::from)
 }
 
 #[cfg(test)]
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_refusal_is_understood_from_every_client() {
+    fn the_same_refusal_is_recognised_from_every_client() {
         for words in [
             "already known",
             "AlreadyKnown",
@@ -261,13 +260,13 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_limit_is_no_reason_to_ask_for_less() {
+    fn a_rate_limit_is_not_a_range_that_is_too_large() {
         let limited = RpcError::from_json(&json!({ "code": -32005, "message": "rate limit exceeded" }));
         assert!(limited.is_rate_limited() && !limited.is_range_too_large());
     }
 
     #[test]
-    fn revert_data_is_found_wherever_the_node_puts_it() {
+    fn revert_data_is_found_in_every_place() {
         let places = [
             json!({ "code": 3, "message": "execution reverted", "data": "0x1234" }),
             json!({ "code": -32015, "message": "revert", "data": "Reverted 0x1234" }),

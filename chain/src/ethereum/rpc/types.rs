@@ -1,29 +1,29 @@
-//! The parts of JSON-RPC objects that are read; the rest is ignored.
+//! The members of JSON-RPC objects that are read; the others are ignored.
 
 use alloy_primitives::{Address, B256, Bytes, U64, U128};
 use serde::{Deserialize, Deserializer};
 
-/// A block's header, as far as it is needed.
+/// The part of a block's header that is read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Block {
-    /// The height.
+    /// The block's height.
     #[serde(deserialize_with = "quantity")]
     pub number: u64,
     /// The block's hash.
     pub hash: B256,
     /// The hash of the block before it.
     pub parent_hash: B256,
-    /// When it was made, in Unix seconds.
+    /// The block's time, in Unix seconds.
     #[serde(deserialize_with = "quantity")]
     pub timestamp: u64,
 }
 
-/// An event a contract emitted.
+/// An event that a contract emitted.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Log {
-    /// The contract.
+    /// The contract that emitted it.
     pub address: Address,
     /// The event's signature and its indexed fields.
     pub topics: Vec<B256>,
@@ -36,7 +36,7 @@ pub struct Log {
     pub block_hash: B256,
     /// The transaction that caused it.
     pub transaction_hash: B256,
-    /// Its place among all logs of its block.
+    /// Its position among all logs of its block.
     #[serde(deserialize_with = "quantity")]
     pub log_index: u64,
     /// Whether the node says that a reorganisation took it back.
@@ -44,11 +44,11 @@ pub struct Log {
     pub removed: bool,
 }
 
-/// What became of a transaction that is in a block.
+/// The receipt of a transaction that is in a block.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
-    /// The transaction.
+    /// The transaction's hash.
     pub transaction_hash: B256,
     /// The height of its block.
     #[serde(deserialize_with = "quantity")]
@@ -67,7 +67,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Whether the transaction did what it asked for.
+    /// Whether the transaction did not revert.
     pub fn succeeded(&self) -> bool {
         self.status == 1
     }
@@ -95,12 +95,12 @@ impl FeeHistory {
     }
 
     /// The base fee of the block to come, in wei per gas.
-    pub fn next_base_fee(&self) -> Option<u128> {
+    pub(crate) fn next_base_fee(&self) -> Option<u128> {
         self.base_fee_per_gas.last().map(|fee| fee.to())
     }
 
     /// The median tip of each block, in wei per gas; zero for an empty block.
-    pub fn median_tips(&self) -> Vec<u128> {
+    pub(crate) fn median_tips(&self) -> Vec<u128> {
         self.reward
             .iter()
             .flatten()

@@ -4,6 +4,7 @@ use alloy_sol_types::SolEvent;
 use std::fmt;
 use streamchain_chain::abi::Anchored;
 use streamchain_chain::ethereum::{self, Log};
+use streamchain_chain::listener::is_final;
 use streamchain_protocol::Address;
 use streamchain_protocol::proof::Receipt;
 
@@ -206,7 +207,7 @@ fn event(receipt: &Receipt, log: &Log) -> Result<(), String> {
 fn finality(receipt: &Receipt, evidence: &Evidence, verdict: &mut Verdict) {
     let block = receipt.anchor.block;
     match evidence.finalized {
-        Some(finalized) if block <= finalized => verdict.hold(format!("block {block} is final")),
+        finalized if is_final(block, finalized) => verdict.hold(format!("block {block} is final")),
         Some(finalized) => verdict.note(format!(
             "block {block} is not final yet (final is {finalized}): a reorganisation could still take it back"
         )),

@@ -5,9 +5,11 @@ use super::ledger::Anchor;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use streamchain_chain::ethereum::{Answer, Request, RpcError};
-use streamchain_chain::listener::{Batch, ChainEvent, Command, EventId, EventKind, Listener, Settings};
+use streamchain_chain::listener::{
+    Batch, ChainEvent, Command, EventId, EventKind, Listener, Settings, is_final,
+};
 use streamchain_protocol::Address;
-use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::ids::StreamId;
 
 /// How long the endpoint may take for one answer.
 const RPC_TIMEOUT: Duration = Duration::from_secs(20);
@@ -99,14 +101,14 @@ impl Anchors {
     pub(super) fn of(&self, stream: StreamId) -> Vec<Anchor> {
         let events = self.events.values();
         events
-            .filter(|(event, _)| event.stream == stream.word())
+            .filter(|(event, _)| event.stream == stream)
             .filter_map(|(event, is_final)| anchor(event, *is_final))
             .collect()
     }
 
     /// The streams that have anchors.
     pub(super) fn streams(&self) -> impl Iterator<Item = StreamId> {
-        self.events.values().map(|(event, _)| StreamId(event.stream.0))
+        self.events.values().map(|(event, _)| event.stream)
     }
 
     /// How many there are.
@@ -124,7 +126,7 @@ impl Anchors {
                 // There is nothing to go on from: each run reads anew.
                 Some(Command::Save(_)) => {}
                 Some(Command::Distrust(reason)) => {
-                    return Err(format!("{}: the node is not believed: {reason}", node.url));
+                    return Err(format!("{}: RPC node rejected: {reason}", node.url));
                 }
                 Some(Command::Call(request)) => {
                     asked = true;
@@ -163,7 +165,7 @@ impl Anchors {
         let final_to = batch.final_to;
         for event in batch.seen {
             if matches!(event.kind, EventKind::Anchored { .. }) {
-                let is_final = final_to.is_some_and(|height| event.block <= height);
+                let is_final = is_final(event.block, final_to);
                 self.events.insert(event.id(), (event, is_final));
             }
         }
@@ -178,7 +180,7 @@ fn anchor(event: &ChainEvent, is_final: bool) -> Option<Anchor> {
         return None;
     };
     Some(Anchor {
-        first: Seq(*first),
+        first: *first,
         count: u64::from(*count),
         root: *root,
         block: event.block,

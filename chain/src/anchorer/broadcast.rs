@@ -1,0 +1,176 @@
+//! From the first broadcast of a transaction to its end.
+
+use alloy_primitives::B256;
+
+use super::flight::{Flight, MAX_ATTEMPTS};
+use super::step::{Context, Effect, Step, Transition, Wait, after, distrust, fail, rest};
+use crate::ethereum::{self, FeeHistory, Fees, Receipt, RpcError};
+
+/// How long a nonce may be taken without a receipt of ours before the transaction is given up, in ms: nodes
+/// behind one address are not always at the same block.
+const MISFIT_GRACE_MS: u64 = 15_000;
+/// How long the account's nonce may be below the transaction's, in ms. A reorganisation took an older transaction
+/// back, and ours can never be mined before the gap is closed; the wait is for a node that lags.
+const GAP_GRACE_MS: u64 = 4_000;
+/// Refusals in a row after which a transaction is given up.
+const MAX_REFUSALS: u32 = 3;
+
+/// The node accepted a transaction with this hash.
+pub(super) fn sent(hash: B256, context: &Context<'_>) -> Transition {
+    let newest = context.flight.and_then(Flight::newest);
+    match newest.is_some_and(|attempt| attempt.hash == hash) {
+        true => accepted(),
+        false => distrust("it names another hash for the transaction it was sent"),
+    }
+}
+
+fn accepted() -> Transition {
+    after(vec![Effect::Accept], rest(Wait::Interval))
+}
+
+/// The broadcast failed: finds out what the node's words mean.
+pub(super) fn refused(error: &RpcError, context: &Context<'_>) -> Transition {
+    let mut watch = context.watch;
+    watch.tried = true;
+    let note = Effect::Note(error.to_string());
+    let (effects, next) = if error.is_already_known() {
+        (Vec::new(), accepted())
+    } else if error.is_nonce_too_low() {
+        // Perhaps an attempt of ours has the nonce: the receipts say so.
+        watch.accepted_ms = Some(context.now_ms);
+        (Vec::new(), ask_receipts(context))
+    } else if error.is_fee_too_low() {
+        (vec![note], (Step::ReadFeesToBump, Vec::new()))
+    } else if error.is_insufficient_funds() {
+        let note = format!("account {}: {error}", context.signer.address());
+        (vec![Effect::Note(note)], ask_receipts(context))
+    } else if error.is_nodes_fault() {
+        (Vec::new(), fail(error.to_string()))
+    } else {
+        watch.refusals += 1;
+        (vec![note], ask_receipts(context))
+    };
+    after(vec![Effect::SetWatch(watch)], after(effects, next))
+}
+
+fn ask_receipts(context: &Context<'_>) -> Transition {
+    let newest = context.flight.map_or(0, Flight::newest_index);
+    (Step::AskReceipt(newest), Vec::new())
+}
+
+/// The node gave the receipt of the attempt with this index, or has none.
+pub(super) fn receipt(index: usize, receipt: Option<&Receipt>, context: &Context<'_>) -> Transition {
+    let Some(receipt) = receipt else {
+        let next = match index.checked_sub(1) {
+            Some(older) => Step::AskReceipt(older),
+            None => Step::CheckNonce,
+        };
+        return (next, Vec::new());
+    };
+    let asked = context
+        .flight
+        .and_then(|flight| Some((flight, flight.attempts.get(index)?)));
+    let Some((flight, _)) = asked.filter(|(_, attempt)| attempt.hash == receipt.transaction_hash) else {
+        return distrust("it gives the receipt of another transaction");
+    };
+    let unused = flight.gas_limit.saturating_sub(receipt.gas_used);
+    let mut effects = vec![Effect::GiveBackGas(unused, flight.since_ms)];
+    if receipt.succeeded() {
+        let limits = context.limits.widened();
+        effects.extend([Effect::Land, Effect::SetLimits(limits), Effect::ClearError]);
+        after(effects, rest(Wait::Interval))
+    } else {
+        effects.push(Effect::GiveUp);
+        let hash = receipt.transaction_hash;
+        after(effects, fail(format!("transaction {hash} reverted on the chain")))
+    }
+}
+
+/// No attempt has a receipt: the account's nonce shows whether one can still be mined.
+pub(super) fn compare_nonce(nonce: u64, context: &Context<'_>) -> Transition {
+    let Some(flight) = context.flight else {
+        return rest(Wait::Interval);
+    };
+    if nonce != flight.nonce {
+        return misfit(nonce, flight, context);
+    }
+    let mut watch = context.watch;
+    watch.misfit_since_ms = None;
+    let effects = vec![Effect::SetWatch(watch)];
+    let now_ms = context.now_ms;
+    let since_ms = |time: u64| now_ms.saturating_sub(time);
+    if watch.refusals >= MAX_REFUSALS {
+        let given_up = give_up("the node refuses the transaction");
+        return after(effects, after(given_up, rest(Wait::Failure)));
+    }
+    let signed_ms = flight.newest().map_or(now_ms, |attempt| attempt.signed_ms);
+    let is_stuck = since_ms(signed_ms) >= context.settings.bump_after_ms;
+    let next = match watch.accepted_ms {
+        Some(_) if is_stuck && now_ms >= watch.capped_until_ms => (Step::ReadFeesToBump, Vec::new()),
+        Some(accepted_ms) if watch.tried || since_ms(accepted_ms) < context.settings.resend_after_ms => {
+            rest(Wait::Interval)
+        }
+        None if watch.tried => rest(Wait::Others),
+        _ => (Step::Broadcast, Vec::new()),
+    };
+    after(effects, next)
+}
+
+/// The account's nonce is not the transaction's. Above: another transaction has our nonce, or the receipt is late.
+/// Below: a reorganisation made a gap.
+fn misfit(nonce: u64, flight: &Flight, context: &Context<'_>) -> Transition {
+    let grace_ms = match nonce < flight.nonce {
+        true => GAP_GRACE_MS,
+        false => MISFIT_GRACE_MS,
+    };
+    let mut watch = context.watch;
+    let since_ms = *watch.misfit_since_ms.get_or_insert(context.now_ms);
+    let mut effects = vec![Effect::SetWatch(watch)];
+    if context.now_ms.saturating_sub(since_ms) >= grace_ms {
+        let own = flight.nonce;
+        effects.extend(give_up(&format!(
+            "the account's nonce is {nonce}, the transaction's {own}"
+        )));
+    }
+    after(effects, rest(Wait::Interval))
+}
+
+/// Forgets the transaction. This is safe whatever becomes of it: the contract takes each run once, and the next plan
+/// reads the contract first.
+fn give_up(reason: &str) -> Vec<Effect> {
+    let note = format!("transaction given up: {reason}");
+    vec![Effect::Note(note), Effect::GiveUp]
+}
+
+/// Raises the fee of the transaction under way, if the cap leaves room for that.
+pub(super) fn bump(history: &FeeHistory, context: &Context<'_>) -> Transition {
+    let Some(flight) = context.flight else {
+        return rest(Wait::Interval);
+    };
+    let policy = context.settings.fees;
+    let previous = flight.newest().map_or(Fees::default(), |attempt| attempt.fees);
+    let fresh = ethereum::estimate_fees(history, policy).unwrap_or(previous);
+    let raised = ethereum::bump_fees(previous, fresh, policy);
+    let Some(fees) = raised.filter(|_| flight.attempts.len() < MAX_ATTEMPTS) else {
+        return capped(context);
+    };
+    let signed = flight.clone();
+    match signed.signed(fees, context.settings, context.signer, context.now_ms) {
+        Ok(flight) => (Step::Broadcast, vec![Effect::Replace(Box::new(flight))]),
+        Err(_) => fail("the transaction could not be signed".into()),
+    }
+}
+
+/// A higher fee is above the cap. The attempts that were sent may still be mined.
+fn capped(context: &Context<'_>) -> Transition {
+    let mut watch = context.watch;
+    watch.capped_until_ms = context.now_ms + context.settings.bump_after_ms;
+    let cap = context.settings.fees.cap;
+    let note = format!("the transaction waits: a higher fee is above the cap of {cap} wei");
+    let effects = vec![Effect::Note(note), Effect::SetWatch(watch)];
+    let next = match watch.tried {
+        true => ask_receipts(context),
+        false => (Step::Broadcast, Vec::new()),
+    };
+    after(effects, next)
+}

@@ -1,0 +1,30 @@
+//! What does not change while the machine runs.
+
+use alloy_primitives::Address;
+
+use crate::ethereum::FeePolicy;
+
+/// The settings of the machine.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The chain's id, which goes into every signature.
+    pub chain_id: u64,
+    /// The address of the StreamChain contract.
+    pub contract: Address,
+    /// The pause between rounds, in ms: segments that arrive meanwhile share a transaction.
+    pub interval_ms: u64,
+    /// The bounds for fees.
+    pub fees: FeePolicy,
+    /// A transaction that is in no block after so many ms gets a higher fee.
+    pub bump_after_ms: u64,
+    /// The same bytes are sent again after so many ms, in case the pool dropped them.
+    pub resend_after_ms: u64,
+    /// After so many ms the machine looks again for what others have to do on chain: open a stream, hand it back, or
+    /// send the account money.
+    pub retry_after_ms: u64,
+    /// The gas that the account's transactions may use in a UTC day; `None` means no bound.
+    pub daily_gas: Option<u64>,
+    /// The contract is read again for a stream whose segments are still here after so many ms. This repairs the loss
+    /// of an event.
+    pub recheck_after_ms: u64,
+}

@@ -1,0 +1,180 @@
+//! The state of the machine, and the changes that all of its steps share.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+
+use super::event::{Batch, ChainEvent, EventId};
+use super::ring::{self, Mark, Ring};
+use super::status::Status;
+use super::step::Step;
+use crate::backoff::Backoff;
+use crate::ethereum::Request;
+use crate::journal::{self, Journal, RestoreError, Row};
+
+const CURSOR_KEY: &str = "cursor";
+const EVENT_PREFIX: &str = "event/";
+
+/// What the owner of the machine must do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Write these rows, all or none, before asking for the next command. If that fails, drop the machine and
+    /// restore it from what is saved.
+    Save(Vec<Row>),
+    /// Ask a node, and give the outcome to [`Listener::handle_answer`].
+    Call(Request),
+    /// Carry out a batch, idempotently: the same batch, or one that overlaps it, may come again. Then call
+    /// [`Listener::handle_applied`] with whether all of it was done.
+    Apply(Batch),
+    /// The node gave an answer that cannot be true: ask another one from now on, if there is one.
+    Distrust(String),
+}
+
+/// What does not change while the machine runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The chain's id, for the status.
+    pub chain_id: u64,
+    /// The address of the StreamChain contract.
+    pub contract: Address,
+    /// The block in which the contract was deployed: nothing is read before it.
+    pub start_block: u64,
+    /// The pause between rounds, in ms.
+    pub interval_ms: u64,
+    /// Blocks asked for by one log query at most; halved whenever a node says that it is too many.
+    pub max_range: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Cursor {
+    /// The next block to read.
+    pub(super) next: u64,
+    /// The newest finalized block that we have read past.
+    pub(super) finalized: Option<Mark>,
+}
+
+/// The machine that follows the contract; the module's text says what always holds.
+#[derive(Debug)]
+pub struct Listener {
+    pub(super) settings: Settings,
+    pub(super) journal: Journal,
+    pub(super) cursor: Cursor,
+    pub(super) ring: Ring,
+    /// The events that are not final.
+    pub(super) held: BTreeMap<EventId, ChainEvent>,
+    pub(super) step: Step,
+    pub(super) waiting: bool,
+    pub(super) calls: u32,
+    /// Whether the node has said, since the last failure, that it is not syncing.
+    pub(super) synced: bool,
+    /// Blocks asked for by the next log query.
+    pub(super) range: u64,
+    pub(super) next_round_ms: u64,
+    pub(super) backoff: Backoff,
+    pub(super) distrust: Option<String>,
+    pub(super) head: Option<Mark>,
+    pub(super) last_error: Option<String>,
+    pub(super) last_poll_ms: Option<u64>,
+}
+
+impl Listener {
+    /// Makes a machine with the state that was saved; without rows, a new one.
+    pub fn restore<'a>(
+        settings: Settings,
+        rows: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, RestoreError> {
+        let mut cursor = Cursor {
+            next: settings.start_block,
+            finalized: None,
+        };
+        let mut ring = Ring::default();
+        let mut held = BTreeMap::new();
+        for (key, value) in rows {
+            if key == CURSOR_KEY {
+                cursor = journal::read(key, value)?;
+            } else if let Some(number) = key.strip_prefix(ring::PREFIX) {
+                ring.restore(journal::read_key_part(key, number)?, journal::read(key, value)?);
+            } else if key.starts_with(EVENT_PREFIX) {
+                let event: ChainEvent = journal::read(key, value)?;
+                held.insert(event.id(), event);
+            }
+        }
+        let range = settings.max_range.max(1);
+        Ok(Self {
+            settings,
+            journal: Journal::default(),
+            cursor,
+            ring,
+            held,
+            step: Step::Idle,
+            waiting: false,
+            calls: 0,
+            synced: false,
+            range,
+            next_round_ms: 0,
+            backoff: Backoff::default(),
+            distrust: None,
+            head: None,
+            last_error: None,
+            last_poll_ms: None,
+        })
+    }
+
+    pub(super) fn save_cursor(&mut self) {
+        self.journal.put(CURSOR_KEY.to_owned(), &self.cursor);
+    }
+
+    pub(super) fn hold(&mut self, event: &ChainEvent) {
+        let light = event.without_payload();
+        let id = light.id();
+        if self.held.get(&id) != Some(&light) {
+            self.journal.put(event_key(id), &light);
+            self.held.insert(id, light);
+        }
+    }
+
+    pub(super) fn release(&mut self, event: &ChainEvent) {
+        if self.held.remove(&event.id()).is_some() {
+            self.journal.remove(event_key(event.id()));
+        }
+    }
+
+    pub(super) fn rest(&mut self, now_ms: u64) {
+        self.step = Step::Idle;
+        self.next_round_ms = now_ms + self.settings.interval_ms;
+    }
+
+    /// The node's answer cannot be true: nothing changes until a node answers better.
+    pub(super) fn reject_node(&mut self, reason: String, now_ms: u64) {
+        self.synced = false;
+        self.fail(format!("RPC node rejected: {reason}"), now_ms);
+        self.distrust = Some(reason);
+    }
+
+    pub(super) fn fail(&mut self, reason: String, now_ms: u64) {
+        self.last_error = Some(reason);
+        self.step = Step::Idle;
+        self.next_round_ms = now_ms + self.backoff.fail().max(self.settings.interval_ms);
+    }
+
+    /// The state of the machine, for people.
+    pub fn status(&self) -> Status {
+        let head = self.head.map(|head| head.number);
+        Status {
+            ok: self.last_error.is_none() && head.is_some(),
+            id: self.settings.chain_id,
+            head,
+            finalized: self.cursor.finalized.map(|mark| mark.number),
+            cursor: self.cursor.next,
+            lag: head.map_or(0, |head| (head + 1).saturating_sub(self.cursor.next)),
+            held_events: self.held.len(),
+            error: self.last_error.clone(),
+            last_poll_ms: self.last_poll_ms,
+        }
+    }
+}
+
+fn event_key((block, log_index, block_hash): EventId) -> String {
+    format!("{EVENT_PREFIX}{block:020}/{log_index:010}/{block_hash}")
+}
