@@ -73,7 +73,7 @@ impl Stream {
         json(
             200,
             &match appended {
-                Appended::Stored(seq) => AppendAnswer { stored: true, seq },
+                Appended::Committed(seq) => AppendAnswer { stored: true, seq },
                 Appended::Waits(_) => AppendAnswer {
                     stored: false,
                     seq: None,
@@ -153,7 +153,7 @@ impl Stream {
         match state.relay_leader() {
             Some(relay) => self.remind(relay).await,
             None => {
-                self.step(StreamLog::write_waiting).map_err(to_error)?;
+                self.step(StreamLog::commit_waiting).map_err(to_error)?;
                 self.bell.ring();
                 Ok(())
             }
