@@ -3,10 +3,10 @@
 //! What always holds: an entry's bytes are canonical JSON (RFC 8785: sorted members, no white space), so that two readers
 //! hash the same; a client's address is in no entry, only what a holder of the deployment's secret can compare with one.
 
+use alloy_primitives::hex;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
-use streamchain_protocol::auth::Mac;
-use streamchain_protocol::auth::mac;
+use streamchain_protocol::auth::mac_bytes;
 use streamchain_protocol::util::{Meter, Quota};
 
 /// How an attempt ended.
@@ -91,10 +91,7 @@ impl Entry {
 /// forgotten once it is anchored, so it must not hold addresses; the operator, who has the key, can still tell whether
 /// two entries are of one address, or of one that is known.
 pub fn from_where(key: &[u8; 32], client: &str) -> String {
-    mac(key, &[client.as_bytes()]).finalize().into_bytes()[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(&mac_bytes(key, &[client.as_bytes()])[..8])
 }
 
 /// How often one kind of refusal (actor, action, reason) becomes an entry.

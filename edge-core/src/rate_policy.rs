@@ -129,14 +129,20 @@ impl Policies {
                 .checked_mul(1_000)
                 .filter(|ms| *ms > 0)
                 .ok_or_else(wrong)?;
-            policies.0[policy.index()] = Quota::new(amount, window_ms);
+            *policies.quota_mut(policy) = Quota::new(amount, window_ms);
         }
         Ok(policies)
     }
 
-    /// What passes of a policy.
+    /// Returns how much of a policy passes.
+    #[allow(clippy::indexing_slicing, reason = "the array has a quota for each policy")]
     pub fn quota(&self, policy: Policy) -> Quota {
         self.0[policy.index()]
+    }
+
+    #[allow(clippy::indexing_slicing, reason = "the array has a quota for each policy")]
+    fn quota_mut(&mut self, policy: Policy) -> &mut Quota {
+        &mut self.0[policy.index()]
     }
 }
 

@@ -82,6 +82,6 @@ impl KeyRef {
             ]
             .concat(),
         );
-        Address::from_slice(&hash[12..])
+        Address::from_word(hash)
     }
 }

@@ -7,11 +7,12 @@ use crate::ids::{RelayId, RelayKeyId};
 use crate::webrtc::TurnSecret;
 use alloy_primitives::hex;
 use hkdf::Hkdf;
+use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 /// HMAC-SHA256, as every MAC of ours is.
-pub type HmacSha256 = Hmac<Sha256>;
+pub(crate) type HmacSha256 = Hmac<Sha256>;
 
 /// Why a secret was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,11 +21,12 @@ pub struct KeyError(pub &'static str);
 
 fn derive(secret: &[u8; 32], info: &[&[u8]]) -> [u8; 32] {
     let mut key = [0; 32];
-    // 32 bytes is far below HKDF's limit of 255 hashes, the only way `expand` fails.
-    if Hkdf::<Sha256>::new(None, secret)
-        .expand_multi_info(info, &mut key)
-        .is_err()
-    {
+    let expanded = Hkdf::<Sha256>::new(None, secret).expand_multi_info(info, &mut key);
+    #[allow(
+        clippy::unreachable,
+        reason = "HKDF refuses only outputs above 255 hashes (RFC 5869 §2.3); a key of zeros must never be used"
+    )]
+    if expanded.is_err() {
         unreachable!("HKDF refuses only outputs above 8,160 bytes");
     }
     key
@@ -36,13 +38,21 @@ fn parse(what: &'static str, text: &str) -> Result<[u8; 32], KeyError> {
     Ok(key)
 }
 
-/// An HMAC-SHA256 keyed with `key`, fed with `parts`.
-pub fn mac(key: &[u8; 32], parts: &[&[u8]]) -> HmacSha256 {
-    let Ok(mut mac) = HmacSha256::new_from_slice(key) else {
-        unreachable!("HMAC takes keys of any length")
-    };
+/// Bytes of a block of SHA-256, to which HMAC fills a shorter key up with zeros (RFC 2104 §2).
+const BLOCK_BYTES: usize = 64;
+
+/// Returns an HMAC-SHA256 with the key `key`, fed with `parts`.
+pub(crate) fn mac(key: &[u8; 32], parts: &[&[u8]]) -> HmacSha256 {
+    let mut block = [0; BLOCK_BYTES];
+    block[..32].copy_from_slice(key);
+    let mut mac = <HmacSha256 as KeyInit>::new(&block.into());
     parts.iter().for_each(|part| mac.update(part));
     mac
+}
+
+/// Returns the HMAC-SHA256 of `parts` with the key `key`.
+pub fn mac_bytes(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    mac(key, parts).finalize().into_bytes().into()
 }
 
 /// The edge's one secret, from which all others come.
@@ -124,10 +134,9 @@ impl RelayKey {
 
     /// Whether `bearer` (without the `Bearer ` in front) is this relay's; takes the same time for every wrong one.
     pub fn accepts_uplink_bearer(&self, relay: &RelayId, bearer: &str) -> bool {
-        let compare = |text: &str| mac(&self.0, &[text.as_bytes()]);
-        compare(bearer)
-            .verify(&compare(&self.uplink_bearer(relay)).finalize().into_bytes())
-            .is_ok()
+        // MACs are compared instead of the texts: no prefix of the right one can be found out by its time.
+        let expected = mac_bytes(&self.0, &[self.uplink_bearer(relay).as_bytes()]);
+        mac(&self.0, &[bearer.as_bytes()]).verify_slice(&expected).is_ok()
     }
 }
 

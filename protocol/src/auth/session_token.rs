@@ -8,7 +8,7 @@
 //! version 1 | flags 1 (bits 0 and 1: rights; bit 2: the relay begins) | expiry 4 (seconds, big-endian) | session 8 | short stream id 20 | author 20 |
 //! fingerprint hash 16 | HMAC-SHA256 truncated to 16.
 
-use super::keys::{SessionKeys, mac};
+use super::keys::{SessionKeys, mac, mac_bytes};
 use crate::ids::{SessionId, ShortId};
 use alloy_primitives::Address;
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
@@ -59,7 +59,8 @@ impl FingerprintHash {
     /// Of the 32 bytes in `a=fingerprint:sha-256` (RFC 8122).
     pub fn of(fingerprint: &[u8]) -> Self {
         let mut hash = [0; 16];
-        hash.copy_from_slice(&Sha256::digest(fingerprint)[..16]);
+        let digest: [u8; 32] = Sha256::digest(fingerprint).into();
+        hash.copy_from_slice(&digest[..16]);
         Self(hash)
     }
 }
@@ -111,9 +112,23 @@ impl SessionToken {
         bytes.extend(self.stream.0);
         bytes.extend(self.author.0);
         bytes.extend(self.fingerprint.0);
-        let tag = mac(&keys.token, &[&bytes]).finalize().into_bytes();
+        let tag = mac_bytes(&keys.token, &[&bytes]);
         bytes.extend(&tag[..MAC]);
         BASE64.encode(bytes)
+    }
+
+    /// Reads the signed bytes.
+    fn read(mut rest: &[u8]) -> Option<Self> {
+        let [_, flags] = take(&mut rest)?;
+        Some(Self {
+            rights: SessionRights::from_bits(flags),
+            expires_s: u32::from_be_bytes(take(&mut rest)?),
+            session: SessionId(take(&mut rest)?),
+            stream: ShortId(take(&mut rest)?),
+            author: Address::from(take::<20>(&mut rest)?),
+            fingerprint: FingerprintHash(take(&mut rest)?),
+            relay_begins: flags & RELAY_BEGINS != 0,
+        })
     }
 
     /// Reads a text that came from outside, at `now_s` (Unix time). Allocates nothing.
@@ -128,18 +143,11 @@ impl SessionToken {
         mac(&keys.token, &[body])
             .verify_truncated_left(tag)
             .map_err(|_| TokenError::Signature)?;
-        if body[0] != VERSION {
-            return Err(TokenError::Version(body[0]));
+        match body.first() {
+            Some(&VERSION) => {}
+            version => return Err(TokenError::Version(version.copied().unwrap_or_default())),
         }
-        let token = Self {
-            rights: SessionRights::from_bits(body[1]),
-            expires_s: u32::from_be_bytes(field(body, 2)),
-            session: SessionId(field(body, 6)),
-            stream: ShortId(field(body, 14)),
-            author: Address::from(field::<20>(body, 34)),
-            fingerprint: FingerprintHash(field(body, 54)),
-            relay_begins: body[1] & RELAY_BEGINS != 0,
-        };
+        let token = Self::read(body).ok_or(TokenError::Shape)?;
         match now_s.checked_sub(token.expires_s.into()) {
             None | Some(0) => Ok(token),
             Some(late) => Err(TokenError::Expired(late)),
@@ -147,16 +155,16 @@ impl SessionToken {
     }
 }
 
-/// `N` bytes of `body` from `at`; the offsets are constants inside the body.
-fn field<const N: usize>(body: &[u8], at: usize) -> [u8; N] {
-    let mut out = [0; N];
-    out.copy_from_slice(&body[at..at + N]);
-    out
+/// Takes the next `N` bytes off `rest`.
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (bytes, behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    Some(*bytes)
 }
 
 /// The `ice-pwd` that belongs to an `ice-ufrag`: 32 characters (RFC 8839 wants at least 22).
 pub fn ice_password(ufrag: &str, keys: &SessionKeys) -> String {
-    BASE64.encode(&mac(&keys.password, &[ufrag.as_bytes()]).finalize().into_bytes()[..24])
+    BASE64.encode(&mac_bytes(&keys.password, &[ufrag.as_bytes()])[..24])
 }
 
 #[cfg(test)]

@@ -25,13 +25,13 @@ impl<K: Ord, V> SortedMap<K, V> {
     /// The value of a key.
     pub fn get(&self, key: &K) -> Option<&V> {
         let place = self.place(key).ok()?;
-        Some(&self.entries[place].1)
+        self.entries.get(place).map(|(_, value)| value)
     }
 
     /// The value of a key, to be changed.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let place = self.place(key).ok()?;
-        Some(&mut self.entries[place].1)
+        self.entries.get_mut(place).map(|(_, value)| value)
     }
 
     /// The value of a key; where there is none, the default is put there.
@@ -43,13 +43,20 @@ impl<K: Ord, V> SortedMap<K, V> {
             self.entries.insert(place, (key, V::default()));
             place
         });
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "the key was found at this place, or put there just now"
+        )]
         &mut self.entries[place].1
     }
 
     /// Puts a value at a key; gives the one that was there.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.place(&key) {
-            Ok(place) => Some(std::mem::replace(&mut self.entries[place].1, value)),
+            Ok(place) => self
+                .entries
+                .get_mut(place)
+                .map(|entry| std::mem::replace(&mut entry.1, value)),
             Err(place) => {
                 self.entries.insert(place, (key, value));
                 None
@@ -71,12 +78,12 @@ impl<K: Ord, V> SortedMap<K, V> {
     /// The entries below a key, in order.
     pub fn below(&self, key: &K) -> &[(K, V)] {
         let end = self.place(key).unwrap_or_else(|place| place);
-        &self.entries[..end]
+        self.entries.get(..end).unwrap_or_default()
     }
 
     /// The entries at a key and above, in order.
     pub fn from(&self, key: &K) -> &[(K, V)] {
-        &self.entries[self.below(key).len()..]
+        self.entries.get(self.below(key).len()..).unwrap_or_default()
     }
 }
 

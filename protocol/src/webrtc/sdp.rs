@@ -72,10 +72,10 @@ impl Offer {
         if sections > 1 {
             return Err(OfferError::OtherSections(sections));
         }
-        if lines[start].1.split(' ').nth(1) == Some("0") {
+        let (session, section) = lines.split_at(start);
+        if section.first().and_then(|(_, media)| media.split(' ').nth(1)) == Some("0") {
             return Err(OfferError::Rejected);
         }
-        let (session, section) = lines.split_at(start);
         // A media-level attribute stands before one of the whole session (RFC 8829 §5.2.1).
         let attribute = |name: &str| find(section, name).or_else(|| find(session, name));
         let relay_begins = match attribute("setup").unwrap_or("actpass") {

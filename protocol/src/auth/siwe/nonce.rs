@@ -1,7 +1,7 @@
 //! The nonces of sign-ins: signed and dated by the edge, so that giving one out stores nothing. The Account object
 //! makes sure that an account uses each of them once.
 
-use crate::auth::keys::mac;
+use crate::auth::keys::{mac, mac_bytes};
 use alloy_primitives::hex;
 use hmac::Mac;
 
@@ -45,7 +45,7 @@ impl SignInNonce {
         let mut bytes = [0; BODY + TAG];
         bytes[..RANDOM].copy_from_slice(&self.random);
         bytes[RANDOM..BODY].copy_from_slice(&self.expires_s.to_be_bytes());
-        let tag = mac(key, &[&bytes[..BODY]]).finalize().into_bytes();
+        let tag = mac_bytes(key, &[&bytes[..BODY]]);
         bytes[BODY..].copy_from_slice(&tag[..TAG]);
         hex::encode(bytes)
     }
@@ -63,8 +63,8 @@ impl SignInNonce {
             .verify_truncated_left(tag)
             .map_err(|_| NonceError::Foreign)?;
         let (mut random, mut expires) = ([0; RANDOM], [0; 8]);
-        random.copy_from_slice(&body[..RANDOM]);
-        expires.copy_from_slice(&body[RANDOM..]);
+        random.copy_from_slice(&bytes[..RANDOM]);
+        expires.copy_from_slice(&bytes[RANDOM..BODY]);
         let expires_s = u64::from_be_bytes(expires);
         match now_s > expires_s {
             true => Err(NonceError::Expired),
