@@ -12,13 +12,13 @@ use alloy_primitives::{Address, Bytes};
 pub struct Record {
     /// Milliseconds since the Unix epoch, set by the relay.
     pub time: u64,
-    /// Who published it.
+    /// The author.
     pub author: Address,
-    /// Who numbered it.
+    /// The producer that numbered it.
     pub producer: ProducerId,
-    /// Its number by that producer.
+    /// Its number by that producer: 0, 1, 2 …
     pub producer_seq: u64,
-    /// Opaque bytes, at most 64 KiB.
+    /// The message's bytes, at most 64 KiB.
     pub payload: Bytes,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Where they differ, this is why:
 //! - Ours is stricter about what the grammar of EIP-4361 says of the statement, the nonce, the request id, the empty
-//!   lines and the digits of the chain id; about times before 1970; and about the length of the whole.
+//!   lines and the digits of the chain id; about times before 1970 and without the `T`; and about the length of the
+//!   whole.
 //! - Ours knows the scheme before the domain, which the crate does not know yet.
 //! - Ours reads the domain, and the URIs, by their characters alone: they are compared with the edge's own afterwards.
 //! - Ours takes second 60 at any time, which the crate takes only where a leap second may be.
@@ -104,6 +105,9 @@ fn siwe_authority(domain: &str) -> Result<(), siwe::ParseError> {
 /// Whether ours may refuse what the crate takes.
 fn is_theirs_alone(ours: SiweError, theirs: &siwe::Message) -> bool {
     let is_before_1970 = |time: &siwe::TimeStamp| time.as_ref().unix_timestamp() < 0;
+    // The crate `time` takes any byte between date and time.
+    let is_without_t =
+        |time: &siwe::TimeStamp| !matches!(time.to_string().as_bytes().get(10), Some(b'T' | b't'));
     match ours {
         SiweError::Grammar(reason) => [
             "expected an empty line around the statement",
@@ -121,7 +125,7 @@ fn is_theirs_alone(ours: SiweError, theirs: &siwe::Message) -> bool {
         ]
         .into_iter()
         .flatten()
-        .any(is_before_1970),
+        .any(|time| is_before_1970(time) || is_without_t(time)),
         _ => false,
     }
 }
@@ -206,5 +210,57 @@ proptest! {
         let at = at.index(text.len());
         let end = (at + cut).min(text.len());
         compare(&format!("{}{new}{}", &text[..at], &text[end..]))?;
+    }
+}
+
+/// A message that both take.
+const PLAIN: &str = "app.example wants you to sign in with your Ethereum account:
+0x6Da01670d8fc844e736095918bbE11fE8D564163
+
+Sign in.
+
+URI: https://app.example/
+Version: 1
+Chain ID: 1
+Nonce: 12345678
+Issued At: 2026-01-01T00:00:00Z
+Request ID: a";
+
+/// Whether ours and the crate take the plain message with one text replaced.
+fn takes(old: &str, new: &str) -> (bool, bool) {
+    let text = PLAIN.replacen(old, new, 1);
+    assert!(old == new || text != PLAIN, "{old:?} is not in the message");
+    (
+        SignIn::parse(&text).is_ok(),
+        siwe::Message::from_str(&text).is_ok(),
+    )
+}
+
+#[test]
+fn ours_is_stricter_where_the_grammar_says_so() {
+    assert_eq!(takes("", ""), (true, true));
+    for (old, new) in [
+        ("Sign in.", "Sign \u{e4}n."),
+        ("Sign in.\n\n", "Sign in.\nx\n"),
+        ("12345678", "1234-5678"),
+        ("ID: a", "ID: a b"),
+        ("Chain ID: 1", "Chain ID: +1"),
+        ("2026-01-01", "1969-01-01"),
+        ("01T00", "01 00"),
+        ("ID: a", &format!("ID: {}", "a".repeat(4_096))),
+    ] {
+        assert_eq!(takes(old, new), (false, true), "{new}");
+    }
+}
+
+#[test]
+fn ours_takes_schemes_and_reads_authorities_by_characters() {
+    for (old, new) in [
+        ("app.example wants", "https://app.example wants"),
+        ("app.example wants", "a:b:c wants"),
+        ("https://app.example/", "https://[app.example/"),
+        ("00:00:00Z", "00:00:60Z"),
+    ] {
+        assert_eq!(takes(old, new), (true, false), "{new}");
     }
 }

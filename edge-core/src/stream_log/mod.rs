@@ -1,8 +1,8 @@
 //! One stream's log: the machine of the Stream object.
 //!
 //! What always holds:
-//! - every seq below `head` is committed exactly once: below `flushed` it is in a segment of the database, from there on
-//!   in a batch kept here (`flushed <= head`);
+//! - every seq below `head` is committed exactly once: below `flushed` it is in a segment of the database, from there
+//!   on in a batch kept here (`flushed <= head`);
 //! - the numbers of a producer are committed in order, each once, beginning with 0;
 //! - an epoch belongs to one run of one relay, and only that run commits under it.
 //!

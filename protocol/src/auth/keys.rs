@@ -65,7 +65,7 @@ impl MasterSecret {
         parse("MASTER_SECRET", text).map(Self)
     }
 
-    /// The key of one relay.
+    /// Returns the key of one relay.
     pub fn relay_key(&self, relay: &RelayId) -> RelayKey {
         RelayKey(derive(
             &self.0,
@@ -73,17 +73,17 @@ impl MasterSecret {
         ))
     }
 
-    /// The key that signs the nonces of sign-ins.
+    /// Returns the key that signs the nonces of sign-ins.
     pub fn nonce_key(&self) -> [u8; 32] {
         derive(&self.0, &[b"streamchain/nonce/v1"])
     }
 
-    /// The key that signs access tokens.
+    /// Returns the key that signs access tokens.
     pub fn access_key(&self) -> [u8; 32] {
         derive(&self.0, &[b"streamchain/access/v1"])
     }
 
-    /// The key by which the audit log's hashes of client addresses are made.
+    /// Returns the key by which the audit log's hashes of client addresses are made.
     pub fn audit_key(&self) -> [u8; 32] {
         derive(&self.0, &[b"streamchain/audit/v1"])
     }
@@ -104,14 +104,14 @@ impl RelayKey {
         hex::encode(self.0)
     }
 
-    /// Which key it is.
+    /// Returns which key it is.
     pub fn id(&self) -> RelayKeyId {
         let mut id = [0; RelayKeyId::LEN];
         id.copy_from_slice(&derive(&self.0, &[b"streamchain/key-id/v1"])[..RelayKeyId::LEN]);
         RelayKeyId(id)
     }
 
-    /// The keys for session tokens.
+    /// Returns the keys for session tokens.
     pub fn session_keys(&self) -> SessionKeys {
         SessionKeys {
             token: derive(&self.0, &[b"streamchain/session/v1"]),
@@ -119,12 +119,12 @@ impl RelayKey {
         }
     }
 
-    /// The secret of this relay's TURN credentials: the edge issues them, the relay checks them.
+    /// Returns the secret of this relay's TURN credentials: the edge issues them, the relay checks them.
     pub fn turn_secret(&self) -> TurnSecret {
         TurnSecret::new(hex::encode(derive(&self.0, &[b"streamchain/turn/v1"])))
     }
 
-    /// What the relay puts behind `Authorization: Bearer ` in its requests to the edge.
+    /// Returns what the relay puts behind `Authorization: Bearer ` in its requests to the edge.
     pub fn uplink_bearer(&self, relay: &RelayId) -> String {
         format!(
             "{relay}.{}",
@@ -132,7 +132,7 @@ impl RelayKey {
         )
     }
 
-    /// Whether `bearer` (without the `Bearer ` in front) is this relay's; takes the same time for every wrong one.
+    /// Returns whether `bearer` (without the `Bearer ` in front) is this relay's. Every wrong one takes the same time.
     pub fn accepts_uplink_bearer(&self, relay: &RelayId, bearer: &str) -> bool {
         // MACs are compared instead of the texts: no prefix of the right one can be found out by its time.
         let expected = mac_bytes(&self.0, &[self.uplink_bearer(relay).as_bytes()]);

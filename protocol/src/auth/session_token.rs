@@ -5,8 +5,17 @@
 //! made for a token that does not verify.
 //!
 //! Layout, 86 bytes, base64 (RFC 4648 §4, no padding: the ICE alphabet of RFC 8839 §5.4) to 115 characters:
-//! version 1 | flags 1 (bits 0 and 1: rights; bit 2: the relay begins) | expiry 4 (seconds, big-endian) | session 8 | short stream id 20 | author 20 |
-//! fingerprint hash 16 | HMAC-SHA256 truncated to 16.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | version |
+//! | 1 | flags: bits 0 and 1 are the rights, bit 2 says that the relay begins the DTLS handshake |
+//! | 4 | expiry, Unix seconds, big-endian |
+//! | 8 | session |
+//! | 20 | short stream id |
+//! | 20 | author |
+//! | 16 | fingerprint hash |
+//! | 16 | HMAC-SHA256 of all before, truncated |
 
 use super::keys::{SessionKeys, mac, mac_bytes};
 use crate::ids::{SessionId, ShortId};
@@ -26,9 +35,9 @@ pub const TOKEN_CHARS: usize = 115;
 /// What a session may do on its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionRights {
-    /// Read the stream.
+    /// The session may read the stream.
     pub subscribe: bool,
-    /// Write to the stream.
+    /// The session may write to the stream.
     pub publish: bool,
 }
 
@@ -56,7 +65,7 @@ impl SessionRights {
 pub struct FingerprintHash(pub [u8; 16]);
 
 impl FingerprintHash {
-    /// Of the 32 bytes in `a=fingerprint:sha-256` (RFC 8122).
+    /// Returns the hash of the 32 bytes in `a=fingerprint:sha-256` (RFC 8122).
     pub fn of(fingerprint: &[u8]) -> Self {
         let mut hash = [0; 16];
         let digest: [u8; 32] = Sha256::digest(fingerprint).into();
@@ -68,41 +77,41 @@ impl FingerprintHash {
 /// Why a token was refused. The relay answers none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Not 115 characters of base64.
+    /// The text is not 115 characters of base64.
     #[error("not a session token")]
     Shape,
-    /// Signed by another key, or changed.
+    /// The token was signed with another key, or changed.
     #[error("the signature is wrong")]
     Signature,
-    /// A version this code does not know.
+    /// The token has a version that this code does not know.
     #[error("unknown version {0}")]
     Version(u8),
-    /// Its time to start a session is over.
+    /// The time to start a session with it is over.
     #[error("expired {0} s ago")]
     Expired(u64),
 }
 
-/// What a token says.
+/// The claims of a session token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionToken {
     /// What the session may do.
     pub rights: SessionRights,
     /// Last second (Unix time) in which a session may start with it.
     pub expires_s: u32,
-    /// The session.
+    /// The session's id.
     pub session: SessionId,
-    /// The stream it is of.
+    /// The stream that the session is on.
     pub stream: ShortId,
-    /// Who its messages are by.
+    /// The author of the session's messages.
     pub author: Address,
-    /// Of the client's certificate; checked after DTLS.
+    /// Hash of the client's certificate fingerprint; checked after DTLS.
     pub fingerprint: FingerprintHash,
-    /// Whether the relay begins the DTLS handshake: the answer told the client so.
+    /// Whether the relay begins the DTLS handshake, as the answer says to the client.
     pub relay_begins: bool,
 }
 
 impl SessionToken {
-    /// The signed text, for `a=ice-ufrag`.
+    /// Returns the claims as a signed text, for `a=ice-ufrag`.
     pub fn sign(&self, keys: &SessionKeys) -> String {
         let mut bytes = Vec::with_capacity(BODY + MAC);
         let begins = if self.relay_begins { RELAY_BEGINS } else { 0 };
@@ -162,7 +171,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*bytes)
 }
 
-/// The `ice-pwd` that belongs to an `ice-ufrag`: 32 characters (RFC 8839 wants at least 22).
+/// Returns the `ice-pwd` that belongs to an `ice-ufrag`: 32 characters (RFC 8839 wants at least 22).
 pub fn ice_password(ufrag: &str, keys: &SessionKeys) -> String {
     BASE64.encode(&mac_bytes(&keys.password, &[ufrag.as_bytes()])[..24])
 }

@@ -1,4 +1,4 @@
-//! What the log does, one behaviour a test; in `properties`, `append` and `outage` whole schedules of events and faults.
+//! What the log does, one behaviour a test. In `properties`, `append` and `outage`: whole schedules of events and faults.
 
 mod append;
 mod commit;
@@ -67,7 +67,7 @@ fn session(number: u8, relay_id: &str, created_ms: u64) -> Session {
     }
 }
 
-/// A stream that relay `a` has taken up under epoch 1.
+/// A stream that relay `a` leads under epoch 1.
 fn acquired() -> StreamLog<Memory> {
     let log = StreamLog::in_memory();
     log.step(|log| log.create(&new_stream(), UnixMs(1_000))).unwrap();

@@ -4,11 +4,11 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// What the relay hears of a commit.
+/// What the relay learns of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CommitAnswer {
     /// What became of it.
-    Heard,
+    Received,
     /// Nothing: the answer is lost.
     Lost,
     /// That the storage failed, though it had committed.
@@ -20,7 +20,7 @@ enum CommitAnswer {
 enum Event {
     /// A session is opened, and its relay is this one.
     Session { relay: u8 },
-    /// A run of a relay takes the stream up.
+    /// A run of a relay acquires the stream.
     AcquireEpoch { relay: u8, run: u8 },
     /// A relay commits what follows, off by `skew`, under its last epoch or an older one; the producer leaves a
     /// number out (`renumber` 1) or repeats one (2).
@@ -45,7 +45,7 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     let answer = prop_oneof![
-        6 => Just(CommitAnswer::Heard),
+        6 => Just(CommitAnswer::Received),
         1 => Just(CommitAnswer::Lost),
         1 => Just(CommitAnswer::FailedButDone),
     ];
@@ -78,7 +78,7 @@ struct World {
     numbers: BTreeMap<u8, u64>,
     database: BTreeMap<Seq, (OutboxSegment, Vec<u8>)>,
     anchorer: BTreeMap<Seq, Segment>,
-    /// Every record that the log has taken, whether or not its relay heard so.
+    /// Every record that the log has taken, whether or not its relay knows.
     stored: Vec<Record>,
     /// All below was acknowledged.
     acknowledged: u64,
@@ -156,7 +156,7 @@ impl World {
             }
             Event::Retry => {
                 if let Some((relay, batch)) = self.last.clone() {
-                    self.commit(relay, batch, CommitAnswer::Heard);
+                    self.commit(relay, batch, CommitAnswer::Received);
                 }
             }
             Event::Flush { effects } => self.flush(effects),
@@ -171,7 +171,7 @@ impl World {
         let commit = |log: &StreamLog<Memory>| log.commit(&relay_of(relay), &batch);
         let outcome = match answer {
             CommitAnswer::FailedButDone => self.log.step_but_report_failure(commit),
-            CommitAnswer::Heard | CommitAnswer::Lost => self.log.step(commit),
+            CommitAnswer::Received | CommitAnswer::Lost => self.log.step(commit),
         };
         if self.log.state().unwrap().head > head {
             assert_eq!(batch.first, head, "the batch follows what was stored before");
@@ -180,7 +180,7 @@ impl World {
             }
             self.stored.extend(batch.records.clone());
         }
-        if let (Ok(committed), CommitAnswer::Heard) = (outcome, answer) {
+        if let (Ok(committed), CommitAnswer::Received) = (outcome, answer) {
             assert!(
                 committed.committed >= batch.end(),
                 "what was acknowledged is below the mark"
@@ -229,7 +229,7 @@ impl World {
             let known = self.anchorer.entry(one.segment.first).or_insert(one.segment);
             assert_eq!(
                 *known, one.segment,
-                "the Anchorer hears the same segment again, or a new one"
+                "the Anchorer gets the same segment again, or a new one"
             );
         }
         if !dies() {
@@ -265,7 +265,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_was_acknowledged_is_there_once_in_order_whatever_happens(
+    fn what_was_acknowledged_is_there_once_in_order(
         events in prop::collection::vec(event(), 1..80),
     ) {
         let mut world = World::new();
@@ -285,7 +285,7 @@ proptest! {
     }
 
     #[test]
-    fn once_the_alarm_runs_through_the_database_and_the_anchorer_have_everything(
+    fn a_completed_alarm_flushes_and_hands_over_everything(
         events in prop::collection::vec(event(), 1..60),
     ) {
         let mut world = World::new();

@@ -4,8 +4,8 @@ use super::*;
 fn a_tail_has_everything_from_flushed_on_and_nothing_below() {
     let log = acquired();
     log.commit(&relay("a"), &batch(1, 0, records(1, 0, 4))).unwrap();
-    let (sealed, blob) = log.next_segment().unwrap().unwrap();
-    log.mark_flushed(&sealed, blob.len()).unwrap();
+    let (made, blob) = log.next_segment().unwrap().unwrap();
+    log.mark_flushed(&made, blob.len()).unwrap();
     log.commit(&relay("a"), &batch(1, 4, records(1, 4, 2))).unwrap();
     log.commit(&relay("a"), &batch(1, 6, records(1, 6, 2))).unwrap();
     let tail = |from| log.tail(Seq(from), 1 << 20).unwrap();

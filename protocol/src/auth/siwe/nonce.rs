@@ -16,31 +16,31 @@ const TAG: usize = 12;
 /// are letters and digits as EIP-4361 wants them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignInNonce {
-    /// What tells it from others.
+    /// Random bytes, so that each nonce is unique.
     pub random: [u8; RANDOM],
     /// The last second in which it may be used, Unix time.
     pub expires_s: u64,
 }
 
-/// Why a nonce is not taken.
+/// Why a nonce was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NonceError {
-    /// None of ours.
+    /// The nonce was not given out here.
     #[error("the nonce was not given out here")]
     Foreign,
-    /// Its time has passed.
+    /// The nonce's time has passed.
     #[error("the nonce expired")]
     Expired,
 }
 
 impl SignInNonce {
-    /// A new one.
+    /// Returns a new nonce.
     pub fn new(random: [u8; RANDOM], now_s: u64) -> Self {
         let expires_s = now_s + NONCE_LIFE_S;
         Self { random, expires_s }
     }
 
-    /// The signed text.
+    /// Returns the nonce as a signed text.
     pub fn sign(&self, key: &[u8; 32]) -> String {
         let mut bytes = [0; BODY + TAG];
         bytes[..RANDOM].copy_from_slice(&self.random);

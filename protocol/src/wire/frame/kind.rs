@@ -4,7 +4,7 @@
 pub const HELLO: u64 = 1;
 /// client → relay: a new message.
 pub const PUBLISH: u64 = 2;
-/// client → relay: from where to hear.
+/// client → relay: from which seq on to send messages.
 pub const SUBSCRIBE: u64 = 3;
 /// relay → client: the answer to hello.
 pub const WELCOME: u64 = 16;

@@ -1,7 +1,7 @@
 //! The frames on the data channel: CBOR arrays `[kind, …]`, specified in docs/PROTOCOL.md.
 //!
 //! A data-channel message holds one or more frames, one after the other (RFC 8742). A kind that is not known
-//! is passed over; a known kind out of shape is an error, and the session that sent it is closed.
+//! is ignored; a known kind that is malformed is an error, and the session that sent it is closed.
 
 use crate::ids::{Epoch, ProducerId, Seq};
 use crate::proof::{AnchorRef, AnchorState};
@@ -19,30 +19,30 @@ pub const CHANNEL_LABEL: &str = "streamchain";
 /// The data channel's subprotocol (RFC 8832).
 pub const CHANNEL_PROTOCOL: &str = "streamchain.v1";
 
-/// What went wrong, as a number that stays.
+/// What went wrong, as a number that never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ErrorCode {
-    /// A frame out of shape. The session is closed.
+    /// A frame was malformed. The session is closed.
     Malformed = 1,
-    /// A payload above the limit. Nothing was stored; the session goes on.
+    /// A payload is above the limit. The message was not taken; the session goes on.
     TooLarge = 2,
     /// The session has no right to do this.
     NotAllowed = 3,
-    /// A producer_seq that does not follow the one before.
+    /// A producer_seq does not follow the one before.
     ProducerGap = 4,
-    /// Another relay has the stream: connect again.
+    /// Another relay leads the stream: connect again.
     StreamMoved = 5,
     /// The relay is going down: connect again.
     GoingAway = 6,
     /// The session was ended from outside.
     SessionEnded = 7,
-    /// The relay can't take more now: send again later.
+    /// The relay cannot take more now: send again later.
     Overloaded = 8,
-    /// A frame that does not fit here, as publish before hello.
+    /// A frame came at the wrong time, such as publish before hello.
     Unexpected = 9,
-    /// More than the session or its stream may send: not taken, send again later. As the last frame: too much for
-    /// too long.
+    /// Rate limit exceeded: the message was not taken, send it again later. As the last frame of a session: the rate
+    /// limit was exceeded for too long.
     RateLimited = 10,
 }
 
@@ -51,7 +51,7 @@ pub enum ErrorCode {
 pub enum ClientFrame<'a> {
     /// `[1, producer]`: names the producer of all later messages; answered by welcome.
     Hello {
-        /// Who numbers the messages.
+        /// The producer that numbers the messages.
         producer: ProducerId,
     },
     /// `[2, producer_seq, payload]`
@@ -69,7 +69,7 @@ pub enum ClientFrame<'a> {
 }
 
 impl<'a> ClientFrame<'a> {
-    /// The next frame of a data-channel message; `None` for a kind that is not known.
+    /// Returns the next frame of a data-channel message; `None` for a kind that is not known.
     pub fn read(reader: &mut Reader<'a>) -> Result<Option<Self>, CborError> {
         let (items, kind) = read_head(reader)?;
         let (frame, used) = match kind {
@@ -132,7 +132,7 @@ impl<'a> ClientFrame<'a> {
     }
 }
 
-/// How many items a frame has, and the first of them.
+/// Returns how many items a frame has, and the first of them.
 fn read_head(reader: &mut Reader<'_>) -> Result<(u64, u64), CborError> {
     let items = reader.array("frame")?;
     if items == 0 {
@@ -178,18 +178,18 @@ pub enum RelayFrame<'a> {
         epoch: Epoch,
         /// The next seq to be given.
         head: Seq,
-        /// Every seq below is stored.
+        /// Every seq below is committed.
         committed: Seq,
-        /// The last producer_seq of this producer that is stored.
+        /// The last producer_seq of this producer that is committed.
         stored: Option<u64>,
-        /// What the relay takes.
+        /// The relay's limits.
         limits: ChannelLimits,
     },
     /// `[17, epoch, seq, time, author, payload]`
     Message {
         /// Under which epoch the relay gave the seq.
         epoch: Epoch,
-        /// Its place.
+        /// The message's seq.
         seq: Seq,
         /// Milliseconds since the Unix epoch, by the relay.
         time: u64,
@@ -198,16 +198,16 @@ pub enum RelayFrame<'a> {
         /// Opaque bytes.
         payload: &'a [u8],
     },
-    /// `[18, producer_seq, seq]`; no seq for a duplicate whose place is no longer known.
+    /// `[18, producer_seq, seq]`; no seq for a duplicate whose seq is no longer known.
     Accepted {
         /// The publisher's number.
         producer_seq: u64,
-        /// The place it got.
+        /// The seq that it got.
         seq: Option<Seq>,
     },
-    /// `[19, committed]`: every seq below is stored.
+    /// `[19, committed]`: every seq below is committed.
     Committed {
-        /// One past the last stored seq.
+        /// The seq behind the last committed one.
         committed: Seq,
     },
     /// `[20, first, count, root, tx, block, state]`
@@ -249,7 +249,7 @@ pub enum RelayFrame<'a> {
     Error {
         /// An [`ErrorCode`], or a later version's.
         code: u64,
-        /// For people.
+        /// A text for logs.
         text: &'a str,
         /// How long to send nothing, milliseconds.
         retry_ms: Option<u64>,
@@ -257,7 +257,7 @@ pub enum RelayFrame<'a> {
 }
 
 impl<'a> RelayFrame<'a> {
-    /// An error frame.
+    /// Returns an error frame.
     pub fn error(code: ErrorCode, text: &'a str) -> Self {
         Self::Error {
             code: code as u64,
@@ -355,7 +355,7 @@ impl<'a> RelayFrame<'a> {
         };
     }
 
-    /// The next frame of a data-channel message; `None` for a kind that is not known.
+    /// Returns the next frame of a data-channel message; `None` for a kind that is not known.
     pub fn read(reader: &mut Reader<'a>) -> Result<Option<Self>, CborError> {
         let (items, kind) = read_head(reader)?;
         let Some(needed) = relay_items(kind) else {
@@ -433,7 +433,7 @@ impl<'a> RelayFrame<'a> {
     }
 }
 
-/// How many items a relay's frame of this kind has; `None` for a kind that is not known.
+/// Returns how many items a relay's frame of this kind has; `None` for a kind that is not known.
 fn relay_items(kind: u64) -> Option<u64> {
     Some(match kind {
         kind::WELCOME | kind::MESSAGE => 6,

@@ -171,7 +171,7 @@ fn the_document_shows_every_frame() {
 }
 
 #[test]
-fn frames_follow_each_other_in_one_message_and_unknown_ones_are_passed_over() {
+fn frames_share_a_message_and_unknown_ones_are_ignored() {
     let mut out = Vec::new();
     ClientFrame::Subscribe { from: None }.write(&mut out);
     Writer::new(&mut out)
