@@ -9,6 +9,7 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::auth::Scope;
 use streamchain_protocol::ids::KeyId;
+use streamchain_protocol::time::UnixMs;
 
 /// Most API keys of one account: the list is kept and answered as a whole.
 pub const KEYS_MAX: usize = 64;
@@ -33,16 +34,16 @@ pub struct KeptKey {
     pub hash: B256,
     /// What the key is limited to, beside what its account may do.
     pub scope: Scope,
-    /// When it was made, Unix milliseconds.
-    pub created: u64,
-    /// When it ends, Unix milliseconds; `None` for never.
+    /// When the key was made.
+    pub created: UnixMs,
+    /// When the key ends; `None` for never.
     #[serde(default)]
-    pub expires: Option<u64>,
+    pub expires: Option<UnixMs>,
 }
 
 impl KeptKey {
     fn is_good(&self, now_ms: u64) -> bool {
-        self.expires.is_none_or(|expires| now_ms < expires)
+        self.expires.is_none_or(|expires| UnixMs(now_ms) < expires)
     }
 }
 
@@ -205,8 +206,8 @@ mod tests {
                 streams: None,
                 rights: Rights::of(&[Right::Read]),
             },
-            created: 0,
-            expires,
+            created: UnixMs(0),
+            expires: expires.map(UnixMs),
         }
     }
 
@@ -311,5 +312,20 @@ mod tests {
                 prop_assert_eq!(key.to_text(), text);
             }
         }
+    }
+
+    #[test]
+    fn the_stored_account_keeps_its_names() {
+        let stored = concat!(
+            r#"{"revoked":5,"keys":[{"id":"0101010101010101","name":"a","#,
+            r#""hash":"0x0202020202020202020202020202020202020202020202020202020202020202","#,
+            r#""scope":{"rights":["read"]},"created":7,"expires":9}],"#,
+            r#""gone":["0303030303030303"],"nonces":[{"nonce":"n","expires_s":8}]}"#,
+        );
+        let account: Account = serde_json::from_str(stored).unwrap();
+        assert_eq!(account.check_token(5), Err(AccountError::Revoked));
+        let key = account.key(KeyId([1; 8]), 8).unwrap();
+        assert_eq!((key.created, key.expires), (UnixMs(7), Some(UnixMs(9))));
+        assert_eq!(serde_json::to_string(&account).unwrap(), stored);
     }
 }

@@ -56,11 +56,6 @@ impl Rights {
         self.0 & Self::bit(right) != 0
     }
 
-    /// Returns whether all of `others` are in the set.
-    pub fn has_all(self, others: Self) -> bool {
-        self.and(others) == others
-    }
-
     /// Returns the rights that are in both sets.
     pub fn and(self, others: Self) -> Self {
         Self(self.0 & others.0)
