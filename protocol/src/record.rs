@@ -7,7 +7,7 @@ use crate::ids::ProducerId;
 use crate::util::cbor::{CborError, Reader, Writer};
 use alloy_primitives::{Address, Bytes};
 
-/// One stored message, without its seq.
+/// One message, without its seq.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// Milliseconds since the Unix epoch, set by the relay.
@@ -16,7 +16,7 @@ pub struct Record {
     pub author: Address,
     /// The producer that numbered it.
     pub producer: ProducerId,
-    /// Its number by that producer: 0, 1, 2 …
+    /// The number that the producer gave it: 0, 1, 2 …
     pub producer_seq: u64,
     /// The message's bytes, at most 64 KiB.
     pub payload: Bytes,

@@ -22,7 +22,7 @@ pub enum Appended {
     Waits(RelayId),
 }
 
-/// Takes a message, once: asked again with the same producer and number, returns what became of it.
+/// Takes a message, once: asked again with the same producer and producer_seq, returns what became of it.
 pub(super) fn append<S: LogStore>(state: &mut LogState, store: &S, record: &Record) -> Step<Appended, S> {
     let (producer, producer_seq) = (record.producer, record.producer_seq);
     let seq = || store.seq_of(producer, producer_seq).map_err(LogError::Store);

@@ -1,7 +1,7 @@
 //! Commits: a batch becomes part of the stream, whole or not at all.
 //!
-//! What always holds: batches follow each other without a gap; the numbers of a producer are committed in order, each
-//! once, beginning with 0.
+//! What always holds: batches follow each other without a gap; the messages of a producer are committed in the order of
+//! their producer_seq, each once, beginning with 0.
 
 use super::error::{LogError, Refusal};
 use super::state::{CommittedBatch, LastBatch, LogState};
@@ -66,7 +66,7 @@ pub(super) fn commit<S: LogStore>(
     })
 }
 
-/// Returns each producer's last number after the batch, if each number follows the one before.
+/// Returns each producer's last producer_seq after the batch, if each follows the one before.
 fn producers_after<S: LogStore>(store: &S, batch: &Batch) -> Step<SortedMap<ProducerId, u64>, S> {
     let mut after = SortedMap::default();
     for record in &batch.records {

@@ -33,14 +33,14 @@ pub enum Refusal {
         /// The stream's head.
         expected: Seq,
     },
-    /// A producer's number was committed before, or leaves one out.
-    #[error("producer {producer} sent producer_seq {given}, but the last one stored is {stored:?}")]
+    /// A producer_seq was committed before, or leaves one out.
+    #[error("producer {producer} sent producer_seq {given}, but the last one committed is {stored:?}")]
     ProducerConflict {
         /// The producer.
         producer: ProducerId,
-        /// The number that was sent.
+        /// The producer_seq that was sent.
         given: u64,
-        /// The last number that was committed, or waits.
+        /// The last producer_seq that is committed, or waits.
         stored: Option<u64>,
     },
     /// More encoded bytes than one segment takes.

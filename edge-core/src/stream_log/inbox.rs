@@ -2,7 +2,7 @@
 //!
 //! What always holds:
 //! - a message is in the inbox or committed, never both: the commit takes it out, in one transaction;
-//! - the numbers of a producer that wait follow what is committed of it, without a gap.
+//! - the producer_seqs that wait of a producer follow those that are committed, without a gap.
 
 use super::error::{LogError, Refusal};
 use super::state::{Inbox, Waiting};

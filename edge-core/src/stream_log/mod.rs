@@ -3,7 +3,7 @@
 //! What always holds:
 //! - every seq below `head` is committed exactly once: below `flushed` it is in a segment of the database, from there
 //!   on in a batch kept here (`flushed <= head`);
-//! - the numbers of a producer are committed in order, each once, beginning with 0;
+//! - the messages of a producer are committed in the order of their producer_seq, each once, beginning with 0;
 //! - an epoch belongs to one run of one relay, and only that run commits under it.
 //!
 //! Every function of [`StreamLog`] is one step. The caller runs it in one storage transaction: a step that fails leaves
@@ -181,7 +181,7 @@ impl<S: LogStore> StreamLog<S> {
 
 /// Messages by HTTP.
 impl<S: LogStore> StreamLog<S> {
-    /// Takes a message, once: asked again with the same producer and number, returns what became of it.
+    /// Takes a message, once: asked again with the same producer and producer_seq, returns what became of it.
     pub fn append(&self, record: &Record) -> Step<Appended, S> {
         self.change(|state, store| append::append(state, store, record))
     }

@@ -238,7 +238,7 @@ pub struct Waiting {
     pub position: u64,
     /// Who published it.
     pub producer: ProducerId,
-    /// Its number by that producer.
+    /// The number that the producer gave it.
     pub producer_seq: u64,
     /// The encoded record.
     pub record: Vec<u8>,

@@ -22,16 +22,16 @@ pub trait LogStore {
     /// Why a row could not be read or written.
     type Error;
 
-    /// Reads the stream's row; `None` before [`super::StreamLog::create`].
+    /// Reads the stream's row; `None` before the stream is created.
     fn state(&self) -> Result<Option<LogState>, Self::Error>;
     /// Writes the stream's row.
     fn put_state(&self, state: &LogState) -> Result<(), Self::Error>;
 
-    /// Reads a producer's last committed number.
+    /// Reads a producer's last committed producer_seq.
     fn producer(&self, producer: ProducerId) -> Result<Option<u64>, Self::Error>;
-    /// Sets a producer's last committed number.
+    /// Sets a producer's last committed producer_seq.
     fn put_producer(&self, producer: ProducerId, producer_seq: u64) -> Result<(), Self::Error>;
-    /// Remembers a committed message's seq, in place of the one [`SEQS_PER_PRODUCER`] numbers before.
+    /// Remembers a committed message's seq, in place of the one [`SEQS_PER_PRODUCER`] messages before.
     fn put_producer_seq(&self, producer: ProducerId, producer_seq: u64, seq: Seq) -> Result<(), Self::Error>;
     /// Reads a committed message's seq, if it is still remembered.
     fn seq_of(&self, producer: ProducerId, producer_seq: u64) -> Result<Option<Seq>, Self::Error>;
@@ -65,9 +65,9 @@ pub trait LogStore {
     fn put_waiting(&self, waiting: &Waiting) -> Result<(), Self::Error>;
     /// Reads the messages of the inbox in the order of their positions: no more once their bytes reach `max_bytes`.
     fn waiting(&self, max_bytes: usize) -> Result<Vec<Waiting>, Self::Error>;
-    /// Reads producer, number and encoded bytes of every message of the inbox.
+    /// Reads producer, producer_seq and encoded bytes of every message of the inbox.
     fn waiting_keys(&self) -> Result<Vec<(ProducerId, u64, u64)>, Self::Error>;
-    /// Reads a producer's highest number in the inbox.
+    /// Reads a producer's highest producer_seq in the inbox.
     fn last_waiting(&self, producer: ProducerId) -> Result<Option<u64>, Self::Error>;
     /// Drops a message of the inbox.
     fn drop_waiting(&self, producer: ProducerId, producer_seq: u64) -> Result<(), Self::Error>;

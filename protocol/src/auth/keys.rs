@@ -140,7 +140,7 @@ impl RelayKey {
     }
 }
 
-/// The keys of one relay's session tokens; see [`crate::auth`].
+/// The keys of one relay's session tokens.
 #[derive(Clone)]
 pub struct SessionKeys {
     pub(crate) token: [u8; 32],

@@ -167,7 +167,7 @@ fn is_zero(number: &u64) -> bool {
 /// The answer to a producer look-up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProducerState {
-    /// The producer's last committed number.
+    /// The producer's last committed producer_seq.
     pub stored: Option<u64>,
 }
 
@@ -187,7 +187,7 @@ pub mod problem {
     pub const STALE_EPOCH: &str = "stale-epoch";
     /// The batch does not follow what is committed. Carries `expected`.
     pub const GAP: &str = "gap";
-    /// A producer's number was committed before, or leaves one out. Carries `producer` and `stored`.
+    /// A producer_seq was committed before, or leaves one out. Carries `producer` and `stored`.
     pub const PRODUCER_CONFLICT: &str = "producer-conflict";
     /// The stream is assigned to another relay. Carries `relay`.
     pub const NOT_LEADER: &str = "not-owner";

@@ -10,9 +10,9 @@ pub const SUBSCRIBE: u64 = 3;
 pub const WELCOME: u64 = 16;
 /// relay → client: a message of the stream.
 pub const MESSAGE: u64 = 17;
-/// relay → client: the place that a published message got.
+/// relay → client: the seq that a published message got.
 pub const ACCEPTED: u64 = 18;
-/// relay → client: how far the stream is stored.
+/// relay → client: how far the stream is committed.
 pub const COMMITTED: u64 = 19;
 /// relay → client: a run of messages is (or no longer is) on chain.
 pub const ANCHORED: u64 = 20;

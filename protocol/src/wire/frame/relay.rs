@@ -40,7 +40,7 @@ pub enum RelayFrame<'a> {
     },
     /// `[18, producer_seq, seq]`; no seq for a duplicate whose seq is no longer known.
     Accepted {
-        /// The publisher's number.
+        /// The number that the publisher gave it.
         producer_seq: u64,
         /// The seq that it got.
         seq: Option<Seq>,
