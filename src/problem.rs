@@ -356,7 +356,7 @@ mod tests {
         assert_eq!(stale["epoch"], 3);
         assert_eq!(
             stale["detail"],
-            "epoch 1 is not the stream's epoch 3: let the stream go"
+            "epoch 1 is not the stream's epoch 3: release the stream"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! What the edge keeps of one principal: which of its tokens still count, its API keys, the nonces it used. The
-//! machine of the Account object.
+//! One principal's credentials: which tokens are revoked, its API keys, the nonces that it used. The machine of the
+//! Account object.
 //!
 //! What always holds: a token that was issued up to `revoked` is never taken again; a nonce signs in once; of an API
 //! key only the SHA-256 of its secret is kept. (The secret is 24 random bytes. A slow hash protects words that
@@ -9,14 +9,15 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::auth::Scope;
 use streamchain_protocol::ids::KeyId;
+use streamchain_protocol::time::UnixMs;
 
 /// Most API keys of one account: the list is kept and answered as a whole.
 pub const KEYS_MAX: usize = 64;
 
-/// Longest name of a key, characters: for people.
+/// Longest name of a key, characters.
 pub const KEY_NAME_MAX_CHARS: usize = 64;
 
-/// Most streams that a key or token names; one without a list opens all of its holder's.
+/// Most streams that a key or token names; one without a list opens all streams of its account.
 pub const SCOPE_MAX_STREAMS: usize = 16;
 
 /// Most sign-ins of one account within the life of a nonce.
@@ -25,24 +26,24 @@ pub const SIGN_INS_MAX: usize = 100;
 /// What is kept of an API key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptKey {
-    /// Which.
+    /// The key's id.
     pub id: KeyId,
-    /// For people.
+    /// A name that its owner gave it.
     pub name: String,
     /// SHA-256 of the secret.
     pub hash: B256,
-    /// What it opens, of what its account may do.
+    /// What the key is limited to, beside what its account may do.
     pub scope: Scope,
-    /// When it was made, Unix milliseconds.
-    pub created: u64,
-    /// When it ends, Unix milliseconds; `None` for never.
+    /// When the key was made.
+    pub created: UnixMs,
+    /// When the key ends; `None` for never.
     #[serde(default)]
-    pub expires: Option<u64>,
+    pub expires: Option<UnixMs>,
 }
 
 impl KeptKey {
     fn is_good(&self, now_ms: u64) -> bool {
-        self.expires.is_none_or(|expires| now_ms < expires)
+        self.expires.is_none_or(|expires| UnixMs(now_ms) < expires)
     }
 }
 
@@ -53,13 +54,13 @@ struct UsedNonce {
     expires_s: u64,
 }
 
-/// Why an account's credentials were refused, or a change.
+/// Why an account's credentials, or a change of them, were refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AccountError {
     /// All tokens up to some time were revoked, and this one is older.
     #[error("the token was revoked")]
     Revoked,
-    /// The key is not there, or over, or its secret is wrong.
+    /// The key does not exist, or is over, or its secret is wrong.
     #[error("the API key is unknown, revoked or expired")]
     BadKey,
     /// The account has no such key.
@@ -68,7 +69,7 @@ pub enum AccountError {
     /// The nonce was used.
     #[error("the nonce was used before")]
     NonceUsed,
-    /// No room for another key.
+    /// The account has as many keys as it may have.
     #[error("the account has {KEYS_MAX} keys: revoke one first")]
     TooManyKeys,
     /// Too many sign-ins at a time.
@@ -89,8 +90,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// Uses up a nonce; gives the time (Unix seconds) that a token may say it was issued at: now, or just behind a
-    /// revocation within the same second.
+    /// Uses up a nonce. Returns the time of issue for the token (Unix seconds): now, or the second behind a revocation
+    /// within the same second.
     pub fn sign_in(&mut self, nonce: &str, expires_s: u64, now_s: u64) -> Result<u64, AccountError> {
         self.nonces.retain(|used| used.expires_s >= now_s);
         if self.nonces.iter().any(|used| used.nonce == nonce) {
@@ -104,7 +105,7 @@ impl Account {
         Ok(now_s.max(self.revoked + 1))
     }
 
-    /// Whether a token of the principal itself still counts: by when it was issued.
+    /// Checks by its time of issue that a token of the principal itself was not revoked.
     pub fn check_token(&self, issued_s: u64) -> Result<(), AccountError> {
         match issued_s <= self.revoked {
             true => Err(AccountError::Revoked),
@@ -112,7 +113,7 @@ impl Account {
         }
     }
 
-    /// The key that a token of a service was made with.
+    /// Returns the key of this id, as a service's token names it.
     pub fn key(&self, id: KeyId, now_ms: u64) -> Result<&KeptKey, AccountError> {
         let found = self.keys.iter().find(|key| key.id == id);
         found
@@ -120,19 +121,19 @@ impl Account {
             .ok_or(AccountError::BadKey)
     }
 
-    /// The key with this id and hash of a secret.
+    /// Returns the key with this id and hash of a secret.
     pub fn check_key(&self, id: KeyId, hash: B256, now_ms: u64) -> Result<&KeptKey, AccountError> {
-        // Comparing hashes in varying time tells nothing about a secret.
+        // The time that a comparison of hashes takes says nothing about a secret.
         let key = self.key(id, now_ms)?;
         (key.hash == hash).then_some(key).ok_or(AccountError::BadKey)
     }
 
-    /// Its keys, those that are over included.
+    /// Returns the account's keys, the expired ones included.
     pub fn keys(&self) -> &[KeptKey] {
         &self.keys
     }
 
-    /// Adds a key. Keys that are over make room.
+    /// Adds a key. Expired keys make room for it.
     pub fn add_key(&mut self, key: KeptKey, now_ms: u64) -> Result<(), AccountError> {
         if self.keys.len() >= KEYS_MAX {
             self.keys.retain(|key| key.is_good(now_ms));
@@ -162,7 +163,7 @@ impl Account {
         }
     }
 
-    /// The keys that there are, and those that were removed last: whose sessions may be open.
+    /// Returns the keys that there are, and those that were removed last: whose sessions may be open.
     pub fn key_ids(&self) -> impl Iterator<Item = KeyId> {
         self.keys
             .iter()
@@ -205,13 +206,13 @@ mod tests {
                 streams: None,
                 rights: Rights::of(&[Right::Read]),
             },
-            created: 0,
-            expires,
+            created: UnixMs(0),
+            expires: expires.map(UnixMs),
         }
     }
 
     #[test]
-    fn a_key_survives_its_own_text_and_its_secret_does_not_show_in_what_is_kept() {
+    fn a_key_survives_its_text_and_only_its_hash_is_kept() {
         let text = key(7).to_text();
         assert!(text.starts_with(KEY_PREFIX) && ApiKey::parse(&text) == Some(key(7)));
         let kept = serde_json::to_string(&kept(7, None)).unwrap();
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_opens_until_it_expires_or_is_removed_and_its_tokens_with_it() {
+    fn a_key_and_its_tokens_end_by_expiry_or_removal() {
         let mut account = Account::default();
         account.add_key(kept(1, Some(1_000)), 0).unwrap();
         let (id, hash) = (key(1).key.id, key(1).hash());
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_has_so_many_keys_but_those_that_are_over_make_room() {
+    fn keys_are_bounded_and_expired_ones_make_room() {
         let mut account = Account::default();
         for byte in 0..KEYS_MAX as u8 {
             account.add_key(kept(byte, Some(10)), 0).unwrap();
@@ -311,5 +312,20 @@ mod tests {
                 prop_assert_eq!(key.to_text(), text);
             }
         }
+    }
+
+    #[test]
+    fn the_stored_account_keeps_its_names() {
+        let stored = concat!(
+            r#"{"revoked":5,"keys":[{"id":"0101010101010101","name":"a","#,
+            r#""hash":"0x0202020202020202020202020202020202020202020202020202020202020202","#,
+            r#""scope":{"rights":["read"]},"created":7,"expires":9}],"#,
+            r#""gone":["0303030303030303"],"nonces":[{"nonce":"n","expires_s":8}]}"#,
+        );
+        let account: Account = serde_json::from_str(stored).unwrap();
+        assert_eq!(account.check_token(5), Err(AccountError::Revoked));
+        let key = account.key(KeyId([1; 8]), 8).unwrap();
+        assert_eq!((key.created, key.expires), (UnixMs(7), Some(UnixMs(9))));
+        assert_eq!(serde_json::to_string(&account).unwrap(), stored);
     }
 }

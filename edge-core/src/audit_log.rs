@@ -1,12 +1,13 @@
 //! The audit log's entries, and how a flood of refusals becomes few of them.
 //!
-//! What always holds: an entry's bytes are canonical JSON (RFC 8785: sorted members, no white space), so that two readers
-//! hash the same; a client's address is in no entry, only what a holder of the deployment's secret can compare with one.
+//! What always holds: an entry's bytes are canonical JSON (RFC 8785: sorted members, no white space), so that all readers
+//! compute the same hash; no entry has a client's address, but only a value that whoever has the deployment's secret can
+//! compare with an address.
 
+use alloy_primitives::hex;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
-use streamchain_protocol::auth::Mac;
-use streamchain_protocol::auth::mac;
+use streamchain_protocol::auth::mac_bytes;
 use streamchain_protocol::util::{Meter, Quota};
 
 /// How an attempt ended.
@@ -16,12 +17,12 @@ pub enum Outcome {
     Done,
     /// It was refused.
     Refused,
-    /// It failed through no fault of who asked.
+    /// It failed at the edge.
     Failed,
 }
 
 impl Outcome {
-    /// The word in an entry.
+    /// Returns the word in an entry.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -30,7 +31,7 @@ impl Outcome {
         }
     }
 
-    /// What an HTTP status says.
+    /// Returns the outcome that an HTTP status stands for.
     pub const fn of_status(status: u16) -> Self {
         match status {
             0..400 => Self::Done,
@@ -40,29 +41,29 @@ impl Outcome {
     }
 }
 
-/// One entry.
+/// One entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// When, Unix milliseconds.
+    /// When it was attempted, Unix milliseconds.
     pub time: u64,
-    /// Who: an address (`0x…`), `relay:` and its id, `system`, or `nobody` (no valid credentials).
+    /// Who attempted it: an address (`0x…`), `relay:` and its id, `system`, or `nobody` (no valid credentials).
     pub actor: String,
-    /// What, as `stream.create`.
+    /// What was attempted, for example `stream.create`.
     pub action: String,
-    /// On what: the path that was asked for.
+    /// What it was attempted on: the path that was asked for.
     pub target: String,
     /// How it ended.
     pub outcome: Outcome,
-    /// Why it was refused: a problem's word.
+    /// Why it was refused: the last word of the problem's type.
     pub reason: Option<String>,
-    /// From where: see [`from_where`].
+    /// Where it came from: see [`from_where`].
     pub from: Option<String>,
     /// How many such attempts this entry stands for, itself included.
     pub count: u64,
 }
 
 impl Entry {
-    /// Its canonical JSON.
+    /// Returns the entry as canonical JSON.
     pub fn to_json(&self) -> String {
         let mut members = Map::new();
         let texts = [
@@ -87,14 +88,12 @@ impl Entry {
     }
 }
 
-/// What an entry says about a client's address: the first 8 bytes of its HMAC, in hex. The log can't be changed or
-/// forgotten once it is anchored, so it must not hold addresses; the operator, who has the key, can still tell whether
-/// two entries are of one address, or of one that is known.
+/// Returns what an entry says about a client's address: the first 8 bytes of its HMAC, in hexadecimal.
+///
+/// The log cannot be changed once it is anchored, so it must not have addresses. The operator, who has the key, can
+/// still find out whether two entries are of one address, or of one that is known.
 pub fn from_where(key: &[u8; 32], client: &str) -> String {
-    mac(key, &[client.as_bytes()]).finalize().into_bytes()[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(&mac_bytes(key, &[client.as_bytes()])[..8])
 }
 
 /// How often one kind of refusal (actor, action, reason) becomes an entry.
@@ -103,7 +102,7 @@ const REFUSALS_PER_KIND: Quota = Quota::new(3, 60_000);
 /// How many refusals become entries in all.
 const REFUSALS: Quota = Quota::new(30, 60_000);
 
-/// Kinds that are remembered; the others share one place.
+/// Most kinds that are remembered; the others share one bucket.
 const KINDS_MAX: usize = 256;
 
 /// Lets the first few refusals of a kind through and counts the rest, in bounded memory.
@@ -111,11 +110,11 @@ const KINDS_MAX: usize = 256;
 pub struct Sampler {
     kinds: Meter<String>,
     all: Meter<()>,
-    /// Left out since the last entry of the kind.
+    /// How many refusals were left out since the last entry of the kind.
     left_out: HashMap<String, u64>,
 }
 
-/// The kind of all that are too many to be remembered.
+/// The kind that stands for all kinds beyond [`KINDS_MAX`].
 const OTHERS: &str = "others";
 
 impl Default for Sampler {
@@ -129,7 +128,7 @@ impl Default for Sampler {
 }
 
 impl Sampler {
-    /// For how many refusals an entry is to be written now; `None` when this one is only counted.
+    /// Counts a refusal. Returns how many refusals an entry is to be written for now; `None` when there is to be none.
     pub fn admit(&mut self, kind: &str, now_ms: u64) -> Option<u64> {
         let passes = self
             .kinds

@@ -1,7 +1,7 @@
 //! The directory of relays: the machine of the Relays object.
 //!
 //! What always holds: a stream is sent only to a relay that renewed within the lease, and stays with its relay
-//! as long as that one does; a notice is handed out until its relay says that it has it, so at least once.
+//! as long as that one does; a notice is handed out until its relay acknowledges it, so at least once.
 
 use alloy_primitives::keccak256;
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,10 @@ use streamchain_protocol::webrtc::Candidate;
 use streamchain_protocol::webrtc::IceServer;
 use streamchain_protocol::wire::{Notice, Registration, RegistrationError, RelayStatus, Renewed, shard_of};
 
-/// Most relays known at a time, the dead ones included: bounds the object's memory.
+/// Most relays known at a time, the dead ones included. Bounds the object's memory.
 pub const RELAYS_MAX: usize = 1_000;
 
-/// How long a relay that fell silent is still listed (as dead), milliseconds (an hour).
+/// How long a relay that no longer renews is still listed (as dead), milliseconds (an hour).
 pub const DEAD_LISTED_MS: u64 = 3_600 * 1_000;
 
 /// Most notices kept for one relay: at 256 an answer, a relay that comes back fetches them in 20 s.
@@ -30,10 +30,10 @@ const RENEW_MORE_MS: u64 = 50;
 /// Why a registration was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DirectoryError {
-    /// Out of shape.
+    /// The registration is malformed.
     #[error(transparent)]
     Registration(#[from] RegistrationError),
-    /// No room.
+    /// As many relays are registered as may be.
     #[error("{RELAYS_MAX} relays are registered: no more are taken")]
     Full,
 }
@@ -42,16 +42,16 @@ pub enum DirectoryError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Chosen {
-    /// The relay.
+    /// The relay's id.
     pub relay: RelayId,
-    /// Its run.
+    /// The run of its process.
     pub incarnation: Incarnation,
-    /// The key that it has: what it is to check has to be signed with that one.
+    /// The key that the relay has: session tokens for it are signed with this key.
     #[serde(default)]
     pub key: Option<RelayKeyId>,
-    /// Of its DTLS certificate, `AB:CD:…`, SHA-256.
+    /// SHA-256 fingerprint of its DTLS certificate, as `AB:CD:…`.
     pub fingerprint: String,
-    /// Of the stream's shard, best first.
+    /// The candidates of the stream's shard, best first.
     pub candidates: Vec<Candidate>,
     /// URLs of its own TURN server.
     #[serde(default)]
@@ -65,7 +65,7 @@ pub struct Chosen {
 struct Lease {
     registration: Registration,
     last_seen: u64,
-    /// Sessions sent there since it last said how many it has.
+    /// Sessions sent to the relay since its last renewal, which says how many it has.
     sent: u64,
 }
 
@@ -83,7 +83,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Takes a relay back from storage. Its lease begins anew: a restart of the directory is not its fault.
+    /// Takes a relay back from storage. Its lease begins anew, since it could not renew while the directory restarted.
     pub fn restore(&mut self, relay: RelayId, registration: Registration, now_ms: u64) {
         self.relays.insert(
             relay,
@@ -95,7 +95,7 @@ impl Directory {
         );
     }
 
-    /// Registers or renews; whether anything but load and cursor is new, so that it must be stored.
+    /// Registers or renews a relay; returns whether anything but load and cursor is new, so that it must be stored.
     pub fn register(
         &mut self,
         relay: &RelayId,
@@ -135,19 +135,20 @@ impl Directory {
         Ok(before.is_none_or(|before| identity(&before) != now))
     }
 
-    /// A relay leaves. The goodbye of a run that was replaced meanwhile does not count. Whether it left.
+    /// Removes a relay that leaves; returns whether it was removed. The goodbye of a run that was replaced meanwhile
+    /// changes nothing.
     pub fn goodbye(&mut self, relay: &RelayId, incarnation: Option<Incarnation>) -> bool {
         let meant = |lease: &Lease| incarnation.is_none_or(|run| run == lease.registration.incarnation);
         self.relays.get(relay).is_some_and(meant) && self.relays.remove(relay).is_some()
     }
 
-    /// Whether a relay renewed within the lease.
+    /// Returns whether a relay renewed within the lease.
     pub fn is_alive(&self, relay: &RelayId, now_ms: u64) -> bool {
         self.relays.get(relay).is_some_and(|lease| lease.is_alive(now_ms))
     }
 
-    /// Where a stream's next session goes: to its `current` relay while that one lives, else to the one with the
-    /// fewest sessions. `None` when no relay is alive.
+    /// Chooses where a stream's next session goes: to its `current` relay while that one is alive, else to the one with
+    /// the fewest sessions. Returns `None` when no relay is alive.
     pub fn choose(&mut self, stream: ShortId, current: Option<&RelayId>, now_ms: u64) -> Option<Chosen> {
         let relay = match current.filter(|relay| self.is_alive(relay, now_ms)) {
             Some(current) => current.clone(),
@@ -184,7 +185,7 @@ impl Directory {
         least.map(|(relay, _)| relay.clone())
     }
 
-    /// Drops the relays that fell silent long ago and names them.
+    /// Drops the relays that have been dead for [`DEAD_LISTED_MS`]; returns their ids.
     pub fn forget_dead(&mut self, now_ms: u64) -> Vec<RelayId> {
         let long_dead = |lease: &Lease| now_ms.saturating_sub(lease.last_seen) > DEAD_LISTED_MS;
         let dead = self.relays.entries().iter().filter(|(_, lease)| long_dead(lease));
@@ -193,12 +194,12 @@ impl Directory {
         dead
     }
 
-    /// All relays, those that fell silent lately too: their sessions may go on.
+    /// Returns all relays, also those whose lease is over: their sessions may go on.
     pub fn relays(&self) -> impl Iterator<Item = &RelayId> {
         self.relays.entries().iter().map(|(relay, _)| relay)
     }
 
-    /// All relays, for people. `current`: the key that a relay should have.
+    /// Returns the status of all relays. `current` gives the key that a relay should have.
     pub fn statuses(&self, now_ms: u64, current: impl Fn(&RelayId) -> RelayKeyId) -> Vec<RelayStatus> {
         let status = |(id, lease): &(RelayId, Lease)| RelayStatus {
             id: id.clone(),
@@ -213,10 +214,10 @@ impl Directory {
     }
 }
 
-/// A notice in the order of its relay.
+/// A notice with its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Numbered {
-    /// Grows from notice to notice; never given twice.
+    /// Its number; grows from notice to notice and is never given twice.
     pub number: u64,
     /// The notice.
     pub notice: Notice,
@@ -229,9 +230,9 @@ pub trait NoticeStore {
 
     /// Keeps a notice under the next number.
     fn add(&self, relay: &RelayId, notice: &Notice, now_ms: u64) -> Result<(), Self::Error>;
-    /// The highest number given so far, 0 before the first.
+    /// Returns the highest number given so far, 0 before the first.
     fn last_number(&self) -> Result<u64, Self::Error>;
-    /// Up to `rows` notices of a relay above `cursor`, in order.
+    /// Returns up to `rows` notices of a relay above `cursor`, in order.
     fn after(&self, relay: &RelayId, cursor: u64, rows: usize) -> Result<Vec<Numbered>, Self::Error>;
     /// Drops a relay's notices up to `cursor`.
     fn drop_through(&self, relay: &RelayId, cursor: u64) -> Result<(), Self::Error>;
@@ -253,14 +254,14 @@ pub fn post<S: NoticeStore>(store: &S, notices: &[(RelayId, Notice)], now_ms: u6
         .try_for_each(|relay| store.prune(relay, before, NOTICES_PER_RELAY))
 }
 
-/// The answer to a renewal: the relay has all notices up to its cursor; here is what came since.
+/// Returns the answer to a renewal: the relay acknowledges the notices up to its cursor, and gets those that follow.
 pub fn renew<S: NoticeStore>(
     store: &S,
     relay: &RelayId,
     cursor: u64,
     sessions: u64,
 ) -> Result<Renewed, S::Error> {
-    // A cursor from before the object's storage was cleared says nothing.
+    // A cursor from before the object's storage was cleared does not count.
     let cursor = if cursor > store.last_number()? { 0 } else { cursor };
     store.drop_through(relay, cursor)?;
     let waiting = store.after(relay, cursor, NOTICES_PER_ANSWER)?;

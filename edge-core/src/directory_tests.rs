@@ -52,7 +52,7 @@ fn chosen(directory: &mut Directory, current: Option<&str>, now_ms: u64) -> Opti
 }
 
 #[test]
-fn a_new_stream_goes_to_the_relay_with_the_fewest_sessions_counting_those_sent_since() {
+fn a_new_stream_goes_to_the_relay_with_the_fewest_sessions() {
     let mut directory = directory([5, 3, 5]);
     for _ in 0..2 {
         assert_eq!(chosen(&mut directory, None, 1), Some(id("b")));
@@ -108,7 +108,7 @@ fn the_answer_has_the_addresses_of_the_streams_own_shard() {
 }
 
 #[test]
-fn a_relay_that_says_goodbye_gets_nothing_more_but_a_predecessors_goodbye_does_not_count() {
+fn a_goodbye_counts_unless_it_is_a_predecessors() {
     let mut directory = directory([0, 9, 9]);
     directory.register(&id("a"), registration(2, 0), 1).unwrap();
     assert!(!directory.goodbye(&id("a"), Some(Incarnation([1; 8]))));
@@ -176,7 +176,7 @@ fn a_dead_relay_is_listed_as_dead_and_forgotten_in_an_hour() {
 }
 
 #[test]
-fn a_session_is_signed_with_the_key_that_its_relay_has_and_old_keys_are_told_of() {
+fn a_session_is_signed_with_the_key_that_its_relay_has() {
     let mut directory = Directory::default();
     let register = |directory: &mut Directory, key: Option<RelayKeyId>| {
         let with = Registration {
@@ -309,7 +309,7 @@ fn notices_are_kept_ten_minutes_and_ten_thousand_at_most() {
 }
 
 #[test]
-fn a_session_is_told_the_turn_servers_of_its_relay_and_a_change_of_them_is_stored() {
+fn a_session_gets_the_turn_servers_of_its_relay() {
     let mut directory = Directory::default();
     let relay: RelayId = "one".parse().unwrap();
     let mut registered = registration(1, 0);

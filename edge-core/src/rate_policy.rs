@@ -1,4 +1,4 @@
-//! Which rate limits the edge has: for each a name, what it counts by, and how much of it passes unless configured.
+//! The edge's rate limits: for each its name, what it counts by, and its quota unless configured.
 
 use std::net::{IpAddr, Ipv6Addr};
 use streamchain_protocol::util::Quota;
@@ -9,7 +9,7 @@ const MINUTE_MS: u32 = 60_000;
 /// An hour, milliseconds.
 const HOUR_MS: u32 = 60 * MINUTE_MS;
 
-/// One limit.
+/// One rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Policy {
     /// Sessions of one client address, in one stream.
@@ -31,12 +31,12 @@ pub enum Policy {
     /// Sign-ins, tokens and keys that one client address asks for.
     CredentialsAddress,
     /// Requests of one client address, of whatever kind. Counted for each place by the platform, so roughly; its
-    /// quota is the platform's, and only told here.
+    /// quota is the platform's, and is only reported from here.
     Requests,
 }
 
 impl Policy {
-    /// All of them.
+    /// All rate limits.
     pub const ALL: [Self; 10] = [
         Self::SessionsAddress,
         Self::SessionsAuthor,
@@ -50,7 +50,7 @@ impl Policy {
         Self::Requests,
     ];
 
-    /// Its name, in headers and settings.
+    /// Returns the rate limit's name in headers and settings.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SessionsAddress => "sessions-address",
@@ -66,7 +66,7 @@ impl Policy {
         }
     }
 
-    /// What passes unless configured.
+    /// Returns the quota that holds unless configured.
     const fn default_quota(self) -> Quota {
         match self {
             // An office behind one address opens the same page; each tab comes back now and then.
@@ -105,11 +105,11 @@ impl Default for Policies {
 }
 
 impl Policies {
-    /// No limits.
+    /// No rate limits.
     pub const NONE: Self = Self([Quota::NONE; Policy::ALL.len()]);
 
-    /// Reads a setting: nothing, `off`, or `name=amount/seconds` with commas between, which change the usual ones;
-    /// an amount of 0 stands for no limit.
+    /// Reads a setting: empty, `off`, or `name=amount/seconds` separated by commas, which change single quotas. An
+    /// amount of 0 stands for no limit.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.trim() == "off" {
             return Ok(Self::NONE);
@@ -122,26 +122,32 @@ impl Policies {
             let policy = Policy::ALL
                 .into_iter()
                 .find(|policy| policy.name() == name.trim());
-            let policy = policy.ok_or_else(|| format!("{name}: there is no such limit"))?;
+            let policy = policy.ok_or_else(|| format!("{name}: there is no such rate limit"))?;
             let amount = amount.trim().parse().map_err(|_| wrong())?;
             let seconds: u32 = seconds.trim().parse().map_err(|_| wrong())?;
             let window_ms = seconds
                 .checked_mul(1_000)
                 .filter(|ms| *ms > 0)
                 .ok_or_else(wrong)?;
-            policies.0[policy.index()] = Quota::new(amount, window_ms);
+            *policies.quota_mut(policy) = Quota::new(amount, window_ms);
         }
         Ok(policies)
     }
 
-    /// What passes of a policy.
+    /// Returns how much of a policy passes.
+    #[allow(clippy::indexing_slicing, reason = "the array has a quota for each policy")]
     pub fn quota(&self, policy: Policy) -> Quota {
         self.0[policy.index()]
     }
+
+    #[allow(clippy::indexing_slicing, reason = "the array has a quota for each policy")]
+    fn quota_mut(&mut self, policy: Policy) -> &mut Quota {
+        &mut self.0[policy.index()]
+    }
 }
 
-/// What a client address is counted by: itself, or of an IPv6 address its /64, for every subscriber of a network has at
-/// least one of those. What is no address counts as one.
+/// Returns what a client address is counted by: the address itself, or the /64 of an IPv6 address, since every
+/// subscriber of a network has at least one of those. All texts that are not addresses count as one.
 pub fn client_key(address: &str) -> String {
     match address.trim().parse() {
         Ok(IpAddr::V4(address)) => address.to_string(),

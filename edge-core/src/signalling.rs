@@ -1,9 +1,10 @@
-//! Where two browsers on one stream leave each other what they need for a direct connection: the machine of the Stream
-//! object's mailboxes.
+//! Mailboxes in which two browsers on one stream leave each other what they need for a direct connection. The machine
+//! of the Stream object's mailboxes.
 //!
-//! What always holds: a session has a mailbox only while it looks into it; a signal goes only to a session that does,
-//! and is gone when it was fetched or after [`SIGNAL_LIFE_MS`]; everything is bounded, and nothing of it is stored: what
-//! is lost costs a direct connection, never a message.
+//! What always holds:
+//! - a session has a mailbox only while it looks into it; a signal goes only to a session that does, and is dropped when
+//!   it was fetched or after [`SIGNAL_LIFE_MS`];
+//! - everything is bounded, and nothing is stored: what is lost delays a direct connection, and never costs a message.
 
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
@@ -16,10 +17,10 @@ pub const SIGNAL_MAX_BYTES: usize = 8 * 1_024;
 /// Most signals that wait in a mailbox: an offer, an answer and a retry of each of its four peers, twice.
 pub const SIGNALS_PER_MAILBOX: usize = 32;
 
-/// Most of them from one sender, so that nobody fills another's mailbox.
+/// Most signals from one sender in a mailbox, so that nobody fills another's mailbox.
 pub const SIGNALS_PER_SENDER: usize = 8;
 
-/// How long a signal waits, milliseconds: an offer that old is no longer waited for by who made it.
+/// How long a signal waits, milliseconds: the sender of an offer that old has given up on it.
 pub const SIGNAL_LIFE_MS: u64 = 30_000;
 
 /// How long a session counts as present after it looked into its mailbox, milliseconds: three of its looks.
@@ -28,19 +29,19 @@ pub const PRESENT_MS: u64 = 30_000;
 /// Most mailboxes of a stream: in a larger crowd the others are served by the relay alone.
 pub const MAILBOXES_MAX: usize = 256;
 
-/// Most peers that a session is told of; a client connects to fewer.
+/// Most peers in one answer; a client connects to fewer.
 pub const PEERS_TOLD: usize = 16;
 
 /// Why a signal was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MailboxError {
     /// Above [`SIGNAL_MAX_BYTES`], or empty.
-    #[error("a signal has 1 to {SIGNAL_MAX_BYTES} bytes")]
+    #[error("the signal's size: expected 1 to {SIGNAL_MAX_BYTES} bytes")]
     Size,
     /// The other session does not look into its mailbox.
     #[error("that session is not looking for peers")]
     Absent,
-    /// No room in the mailbox, or for one more of them.
+    /// The mailbox is full, or the stream has as many mailboxes as it may have.
     #[error("the mailbox is full: try again in a moment")]
     Full,
 }
@@ -50,7 +51,7 @@ pub enum MailboxError {
 pub struct Peer {
     /// Its id.
     pub session: SessionId,
-    /// Whose it is, as the edge has verified.
+    /// The session's author, as the edge has verified.
     pub author: Address,
 }
 
@@ -61,7 +62,7 @@ pub struct Signal {
     pub number: u64,
     /// Who left it.
     pub from: Peer,
-    /// Their own words.
+    /// The signal itself, which only the two sessions understand.
     pub signal: String,
 }
 
@@ -70,7 +71,7 @@ pub struct Signal {
 pub struct Looked {
     /// Sessions that look for peers as well, the latest first.
     pub peers: Vec<Peer>,
-    /// What is there, in order.
+    /// The signals that wait, in order.
     pub signals: Vec<Signal>,
 }
 
@@ -89,7 +90,8 @@ pub struct Mailboxes {
 }
 
 impl Mailboxes {
-    /// A session looks into its mailbox, having read all signals up to the number `after`. The first look makes it.
+    /// Returns what is in a session's mailbox, which has read all signals up to the number `after`. The first look
+    /// makes the mailbox.
     pub fn look(&mut self, owner: Peer, after: u64, now_ms: u64) -> Result<Looked, MailboxError> {
         self.clean(now_ms);
         let place = match self.place(owner.session) {
@@ -146,7 +148,7 @@ impl Mailboxes {
         Ok(())
     }
 
-    /// A session is over.
+    /// Drops the mailbox of a session that is over.
     pub fn leave(&mut self, session: SessionId) {
         self.boxes.retain(|mailbox| mailbox.owner.session != session);
     }

@@ -24,7 +24,7 @@ fn two() -> Mailboxes {
 }
 
 #[test]
-fn sessions_that_look_for_peers_find_each_other_and_never_themselves() {
+fn sessions_find_each_other_and_never_themselves() {
     let mut mailboxes = two();
     assert_eq!(
         mailboxes.look(peer(1), 0, NOW).map(|looked| looked.peers),
@@ -116,7 +116,7 @@ fn a_signal_expires() {
 }
 
 #[test]
-fn one_sender_can_not_fill_a_mailbox_and_all_together_no_more_than_it_holds() {
+fn a_mailbox_is_bounded_for_each_sender_and_in_all() {
     let mut mailboxes = two();
     for _ in 0..SIGNALS_PER_SENDER {
         assert_eq!(mailboxes.post(peer(1), peer(2).session, "x".into(), NOW), Ok(()));
@@ -152,6 +152,6 @@ fn sizes_and_crowds_are_bounded() {
         .iter()
         .filter(|outcome| **outcome == Err(MailboxError::Full));
     assert_eq!(full.count(), 2, "two were there before");
-    let told = mailboxes.look(peer(1), 0, NOW).map(|looked| looked.peers.len());
-    assert_eq!(told, Ok(PEERS_TOLD));
+    let peers = mailboxes.look(peer(1), 0, NOW).map(|looked| looked.peers.len());
+    assert_eq!(peers, Ok(PEERS_TOLD));
 }

@@ -1,13 +1,13 @@
 //! STUN and TURN servers with credentials from a TURN provider's API, in the shape of Cloudflare's TURN service:
 //! `POST …/credentials/generate-ice-servers` with `{"ttl": seconds}`, answered by `{"iceServers": …}`.
 //!
-//! What always holds: at most one request is under way; the servers that clients are told of are good for at least
-//! half of what was asked for; a provider that fails is asked again ever more rarely, and what it gave before is told
-//! as long as it lasts.
+//! What always holds: at most one request is under way; the servers that clients get are good for at least half of
+//! the life that was asked for; a provider that fails is asked again after ever longer waits, and what it gave before
+//! is used until it expires.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use streamchain_protocol::util::json;
+use streamchain_protocol::util::{Backoff, json};
 use streamchain_protocol::webrtc::IceServer;
 
 /// How long credentials are asked for, seconds (a day; the provider gives at most two).
@@ -19,7 +19,7 @@ const RENEW_AFTER_MS: u64 = TURN_SERVICE_LIFE_S * 1_000 / 2;
 /// The largest answer that is read, bytes: a real one has less than one KiB.
 pub const TURN_SERVICE_ANSWER_MAX_BYTES: usize = 16 * 1_024;
 
-/// How long the provider may take, milliseconds. Nobody waits for it but the next request.
+/// How long the provider may take, milliseconds. Only the next request to it waits for that.
 pub const TURN_SERVICE_TIMEOUT_MS: u64 = 10_000;
 
 /// Most servers taken from an answer: browsers gather from each, and Cloudflare names eight.
@@ -28,22 +28,24 @@ const SERVERS_MAX: usize = 12;
 /// The longest URL, username or credential, characters: Cloudflare's have about 100.
 const TEXT_MAX: usize = 512;
 
-/// The first pause after a failure, milliseconds, and the longest.
+/// The first wait after a failure, milliseconds: a short outage costs few sessions their relayed path.
 const RETRY_FIRST_MS: u64 = 10_000;
+
+/// The longest wait after failures, milliseconds: a provider that is back is noticed within ten minutes.
 const RETRY_MAX_MS: u64 = 600_000;
 
 /// Why an answer gave no servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TurnServiceError {
-    /// Not JSON with `iceServers`.
-    #[error("the answer is no JSON object with iceServers")]
+    /// The answer is not JSON with `iceServers`.
+    #[error("the answer is not a JSON object with iceServers")]
     Shape,
-    /// Nothing in it can be used.
+    /// The answer has no server that can be used.
     #[error("the answer names no server that a browser takes")]
     Empty,
 }
 
-/// What is kept over a restart.
+/// What survives a restart of the object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issued {
     /// The servers, with their credentials.
@@ -52,19 +54,30 @@ pub struct Issued {
     pub asked_ms: u64,
 }
 
-/// The provider as the edge knows it.
-#[derive(Debug, Default)]
+/// What the edge knows of the provider.
+#[derive(Debug)]
 pub struct TurnService {
     issued: Issued,
     /// When the request that is under way began.
     asking: Option<u64>,
-    failures: u32,
-    /// Not before this is it asked again, Unix milliseconds.
+    backoff: Backoff,
+    /// When it may be asked again, Unix milliseconds.
     retry_at: u64,
 }
 
+impl Default for TurnService {
+    fn default() -> Self {
+        Self {
+            issued: Issued::default(),
+            asking: None,
+            backoff: Backoff::new(RETRY_FIRST_MS, RETRY_MAX_MS),
+            retry_at: 0,
+        }
+    }
+}
+
 impl TurnService {
-    /// Goes on with what an earlier run was given.
+    /// Goes on with what an earlier instance was given.
     pub fn restore(issued: Issued) -> Self {
         Self {
             issued,
@@ -72,8 +85,8 @@ impl TurnService {
         }
     }
 
-    /// Whether the provider is to be asked now. `true` begins a request: its end must be told by
-    /// [`Self::handle_answer`] or [`Self::handle_failure`], or it counts as lost after twice its time.
+    /// Returns whether the provider is to be asked now. `true` begins a request: the caller reports its end by
+    /// [`Self::handle_answer`] or [`Self::handle_failure`], or else it counts as lost after twice its time.
     pub fn begin(&mut self, now_ms: u64) -> bool {
         let lost = |began: u64| now_ms.saturating_sub(began) > 2 * TURN_SERVICE_TIMEOUT_MS;
         let fresh = now_ms.saturating_sub(self.issued.asked_ms) < RENEW_AFTER_MS;
@@ -84,12 +97,13 @@ impl TurnService {
         true
     }
 
-    /// Takes the body of a successful answer; what is to be kept.
+    /// Takes the body of a successful answer; returns what is to be kept.
     pub fn handle_answer(&mut self, body: &[u8], now_ms: u64) -> Result<&Issued, TurnServiceError> {
         match read(body) {
             Ok(servers) => {
                 let asked_ms = self.asking.take().unwrap_or(now_ms);
-                (self.failures, self.retry_at) = (0, 0);
+                self.backoff.succeed();
+                self.retry_at = 0;
                 self.issued = Issued { servers, asked_ms };
                 Ok(&self.issued)
             }
@@ -100,19 +114,18 @@ impl TurnService {
         }
     }
 
-    /// The provider failed, or did not answer in time.
+    /// Notes that the provider failed, or did not answer in time.
     pub fn handle_failure(&mut self, now_ms: u64) {
         self.asking = None;
-        self.retry_at = now_ms + (RETRY_FIRST_MS << self.failures.min(6)).min(RETRY_MAX_MS);
-        self.failures += 1;
+        self.retry_at = now_ms + self.backoff.fail();
     }
 
-    /// Whether a request is under way.
+    /// Returns whether a request is under way.
     pub fn is_asking(&self) -> bool {
         self.asking.is_some()
     }
 
-    /// What clients are told of: none once the credentials have expired.
+    /// Returns the servers for clients: none once the credentials have expired.
     pub fn servers(&self, now_ms: u64) -> &[IceServer] {
         match now_ms.saturating_sub(self.issued.asked_ms) < TURN_SERVICE_LIFE_S * 1_000 {
             true => &self.issued.servers,
@@ -121,7 +134,7 @@ impl TurnService {
     }
 }
 
-/// The servers of an answer: a list of them or a single one, each with one URL or several.
+/// Returns the servers of an answer: a list of them or a single one, each with one URL or several.
 fn read(body: &[u8]) -> Result<Vec<IceServer>, TurnServiceError> {
     let text = std::str::from_utf8(body).map_err(|_| TurnServiceError::Shape)?;
     let answer = json::tree(text).map_err(|_| TurnServiceError::Shape)?;
@@ -165,7 +178,7 @@ fn is_refused_by_browsers(url: &str) -> bool {
     url.split('?').next().is_some_and(|place| place.ends_with(":53"))
 }
 
-/// Whether a text can stand between the quotes and brackets of a `Link` header (RFC 8288 §3).
+/// Returns whether a text can stand between the quotes and brackets of a `Link` header (RFC 8288 §3).
 fn is_plain(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\<>".contains(&byte);
     (1..=TEXT_MAX).contains(&text.len()) && text.bytes().all(plain)

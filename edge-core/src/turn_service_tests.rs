@@ -69,7 +69,7 @@ fn it_is_asked_once_and_again_at_half_the_credentials_life() {
 }
 
 #[test]
-fn a_provider_that_fails_is_asked_ever_more_rarely_and_its_servers_last_until_they_expire() {
+fn waits_grow_while_the_provider_fails_and_servers_last() {
     let mut service = given();
     let mut now = NOW + 12 * HOUR;
     let mut pauses = Vec::new();
@@ -90,7 +90,7 @@ fn a_provider_that_fails_is_asked_ever_more_rarely_and_its_servers_last_until_th
 }
 
 #[test]
-fn a_request_whose_end_was_never_told_does_not_stop_the_next_one() {
+fn a_request_without_an_end_does_not_stop_the_next_one() {
     let mut service = TurnService::default();
     assert!(service.begin(NOW));
     assert!(!service.begin(NOW + 2 * TURN_SERVICE_TIMEOUT_MS));

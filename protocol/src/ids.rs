@@ -8,20 +8,22 @@ use std::str::FromStr;
 /// Why a text is not the id it was taken for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// A stream name out of shape.
-    #[error("stream name {0:?}: expected 1 to 64 of a-z 0-9 . _ - beginning with a letter or digit")]
+    /// The text is not a stream name.
+    #[error(
+        "stream name {0:?}: expected 1 to 64 of a-z 0-9 . _ - beginning with a letter or digit"
+    )]
     StreamName(String),
-    /// A relay id out of shape.
+    /// The text is not a relay id.
     #[error("relay id {0:?}: expected 1 to 32 of a-z 0-9 - beginning with a letter or digit")]
     RelayId(String),
-    /// Hexadecimal text of the wrong length or alphabet.
+    /// The text has another length or other digits than the id.
     #[error("{what} {given:?}: expected {chars} hexadecimal digits")]
     Hex {
-        /// What the text should have been.
+        /// The kind of id that was expected.
         what: &'static str,
         /// The text, cut to 80 characters.
         given: String,
-        /// How many digits are right.
+        /// How many digits were expected.
         chars: usize,
     },
 }
@@ -31,7 +33,7 @@ fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
-/// Whether `text` has 1 to `max` characters, begins with a letter or digit and holds only those and `more`.
+/// Returns whether `text` has 1 to `max` characters, begins with a letter or digit and holds only those and `more`.
 fn is_label(text: &str, max: usize, more: &[u8]) -> bool {
     let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
@@ -46,12 +48,12 @@ fn is_label(text: &str, max: usize, more: &[u8]) -> bool {
 pub struct StreamName(String);
 
 impl StreamName {
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the name is the system's own (`_audit` …); nobody else may write there.
+    /// Returns whether the name is the system's own (`_audit` …); nobody else may write there.
     pub fn is_system(&self) -> bool {
         self.0.starts_with('_')
     }
@@ -80,17 +82,17 @@ impl FromStr for StreamName {
 pub struct RelayId(String);
 
 impl RelayId {
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What the edge calls itself where it writes a stream that no relay holds. No relay registers under it.
+    /// Returns the id under which the edge itself leads a stream that no relay leads. No relay registers under it.
     pub fn edge() -> Self {
         Self("edge".to_owned())
     }
 
-    /// Whether this is the edge itself.
+    /// Returns whether this is the edge itself.
     pub fn is_edge(&self) -> bool {
         self.0 == "edge"
     }
@@ -192,7 +194,7 @@ macro_rules! byte_id {
 }
 
 byte_id!(
-    /// Tells a relay's key from the one that another master secret gives it; says nothing of either.
+    /// Identifies a relay's key without revealing it: another master secret gives the relay a key of another id.
     RelayKeyId, 8, "relay key id", ""
 );
 byte_id!(
@@ -213,7 +215,7 @@ byte_id!(
     KeyId, 8, "key id", ""
 );
 byte_id!(
-    /// A publisher that numbers its messages; random, chosen by the client.
+    /// A publisher, which numbers its messages; random, chosen by the client.
     ProducerId, 16, "producer id", ""
 );
 byte_id!(
@@ -223,12 +225,12 @@ byte_id!(
 );
 
 impl ShortId {
-    /// No stream's: in a notice it stands for every stream.
+    /// The id of no stream: in a notice it stands for every stream.
     pub const EVERY: Self = Self([0; Self::LEN]);
 }
 
 impl StreamId {
-    /// The id of `owner`'s stream called `name`.
+    /// Returns the id of `owner`'s stream called `name`.
     pub fn of(owner: Address, name: &StreamName) -> Self {
         let mut encoded = [0; 64];
         encoded[12..32].copy_from_slice(owner.as_slice());
@@ -236,14 +238,14 @@ impl StreamId {
         Self(keccak256(encoded).0)
     }
 
-    /// The id's first 20 bytes.
+    /// Returns the id's first 20 bytes.
     pub fn short(&self) -> ShortId {
         let mut short = [0; ShortId::LEN];
         short.copy_from_slice(&self.0[..ShortId::LEN]);
         ShortId(short)
     }
 
-    /// The id as a 32-byte word, as the contract takes it.
+    /// Returns the id as a 32-byte word, as the contract takes it.
     pub fn word(&self) -> B256 {
         B256::from(self.0)
     }
@@ -282,7 +284,7 @@ impl fmt::Display for StreamRef {
 }
 
 impl StreamRef {
-    /// What routes to the stream's object, given the operator who owns the named streams.
+    /// Returns the short id, which routes to the stream's object, given the operator who owns the named streams.
     pub fn short(&self, operator: Address) -> ShortId {
         match self {
             Self::Name(name) => StreamId::of(operator, name).short(),
@@ -336,7 +338,7 @@ macro_rules! counter {
             }
         }
         impl $name {
-            /// The one after this.
+            /// Returns the number after this one.
             pub fn next(self) -> Self {
                 Self(self.0 + 1)
             }
@@ -344,11 +346,11 @@ macro_rules! counter {
     };
 }
 counter!(
-    /// A message's place in its stream: 0, 1, 2 … without gaps.
+    /// A message's number in its stream: 0, 1, 2 … without gaps.
     Seq
 );
 counter!(
-    /// A stream's fencing number; it grows whenever another relay takes the stream over.
+    /// A stream's fencing number; it grows whenever another run of a relay acquires the stream.
     Epoch
 );
 
@@ -380,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_reference_is_a_name_an_id_or_a_short_id_of_one_stream() {
+    fn a_stream_reference_is_a_name_an_id_or_a_short_id() {
         let owner = Address::repeat_byte(7);
         let name: StreamName = "demo".parse().unwrap();
         let id = StreamId::of(owner, &name);

@@ -9,6 +9,16 @@
 //!   [`stream_settings`], `record`, [`proof`], [`webrtc`], [`auth`], [`wire`].
 
 #![warn(unreachable_pub)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing
+    )
+)]
 
 pub mod auth;
 pub mod ids;

@@ -4,9 +4,6 @@
 /// announce at least 256 KiB (Chromium's `max-message-size` is 262,144).
 pub const PAYLOAD_MAX_BYTES: usize = 65_536;
 
-/// Largest encoded frame, bytes: a payload and at most 128 bytes around it.
-pub const FRAME_MAX_BYTES: usize = PAYLOAD_MAX_BYTES + 128;
-
 /// Largest data-channel message that either side sends, bytes. Several frames may share one message
 /// (RFC 8742), but small ones only: a lost SCTP chunk delays all that share its message.
 pub const COALESCE_MAX_BYTES: usize = 16 * 1024;
@@ -43,9 +40,6 @@ pub const EMITTED_MAX_BYTES: usize = 80_000;
 
 /// What a message takes as calldata beside its payload: five words, and what fills up the last word of the payload.
 pub const EMITTED_OVERHEAD: usize = 192;
-
-/// Most segments under one anchor: the receipt of a message reads their roots.
-pub const ANCHOR_MAX_SEGMENTS: usize = 4_096;
 
 /// Longest Merkle proof, hashes: the depth of a full segment below a full anchor, with room to spare.
 pub const PROOF_MAX_HASHES: usize = 64;

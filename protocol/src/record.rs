@@ -7,18 +7,18 @@ use crate::ids::ProducerId;
 use crate::util::cbor::{CborError, Reader, Writer};
 use alloy_primitives::{Address, Bytes};
 
-/// One stored message, without its seq.
+/// One message, without its seq.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// Milliseconds since the Unix epoch, set by the relay.
     pub time: u64,
-    /// Who published it.
+    /// The author.
     pub author: Address,
-    /// Who numbered it.
+    /// The producer that numbered it.
     pub producer: ProducerId,
-    /// Its number by that producer.
+    /// The number that the producer gave it: 0, 1, 2 …
     pub producer_seq: u64,
-    /// Opaque bytes, at most 64 KiB.
+    /// The message's bytes, at most 64 KiB.
     pub payload: Bytes,
 }
 

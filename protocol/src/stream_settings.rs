@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// A text that is none of the words expected.
+/// A text is not one of the words of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: expected {expected}")]
 pub struct UnknownWord {
     /// The setting.
     pub what: &'static str,
-    /// Its words.
+    /// The words that were expected.
     pub expected: &'static str,
 }
 
@@ -25,7 +25,7 @@ macro_rules! words {
         }
 
         impl $name {
-            /// As it is written.
+            /// Returns the word.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+
@@ -88,7 +88,7 @@ pub struct StreamSettings {
     pub read: ReadAccess,
     /// Who may write to it.
     pub write: WriteAccess,
-    /// Whether two peers may also speak to each other directly.
+    /// Whether browsers may also connect to each other directly.
     pub p2p: bool,
     /// Whether its anchors are kept on chain, so that contracts can check messages.
     pub prove: bool,
@@ -111,7 +111,7 @@ pub struct SettingsChange {
 }
 
 impl SettingsChange {
-    /// The settings with the changes made.
+    /// Returns the settings with the changes made.
     pub fn of(self, settings: StreamSettings) -> StreamSettings {
         StreamSettings {
             mode: self.mode.unwrap_or(settings.mode),
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_is_public_open_and_cheap_unless_its_owner_says_otherwise() {
+    fn a_stream_is_public_open_and_cheap_by_default() {
         let settings: StreamSettings = serde_json::from_str("{}").unwrap();
         assert_eq!(settings, StreamSettings::default());
         assert_eq!(

@@ -17,6 +17,7 @@ use streamchain_protocol::auth::ApiKey;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::{KeyRef, Scope};
 use streamchain_protocol::ids::KeyId;
+use streamchain_protocol::time::UnixMs;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,8 +65,8 @@ pub async fn create(mut call: Call) -> Answer {
         name: wanted.name,
         hash: key.hash(),
         scope: wanted_scope(&call, wanted.streams.as_deref(), Some(wanted.rights))?,
-        created: call.now_ms,
-        expires: wanted.expires,
+        created: UnixMs(call.now_ms),
+        expires: wanted.expires.map(UnixMs),
     };
     let stub = account_stub(&call.env, account)?;
     let added = ask(&stub, Method::Post, "/keys", json_body(&kept)?).await?;

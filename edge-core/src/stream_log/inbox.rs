@@ -1,16 +1,15 @@
-//! Messages that come by HTTP instead of a data channel: kept until whoever writes the stream has stored them.
+//! The inbox: messages that came by HTTP, kept until the stream's leader has committed them.
 //!
 //! What always holds:
-//! - a message is in the inbox or stored, never both: the commit that stores it takes it out, in one transaction;
-//! - the numbers of a producer that wait follow what is stored of it, without a gap;
-//! - while a relay holds the stream only that relay gives seqs: the messages wait for it to fetch them. The edge
-//!   writes them itself only under an epoch of its own, so that a relay that comes back late is refused.
+//! - a message is in the inbox or committed, never both: the commit takes it out, in one transaction;
+//! - the producer_seqs that wait of a producer follow those that are committed, without a gap.
 
-use super::{LogError, LogStore, Refusal, Step, StreamLog};
-use serde::{Deserialize, Serialize};
-use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq};
+use super::error::{LogError, Refusal};
+use super::state::{Inbox, Waiting};
+use super::store::{LogStore, Step};
+use streamchain_protocol::ids::{RelayId, Seq};
 use streamchain_protocol::limits::{BATCH_MAX_BYTES, PAYLOAD_MAX_BYTES};
-use streamchain_protocol::wire::{Batch, Record, decode_records};
+use streamchain_protocol::wire::{Batch, Record};
 
 /// Most messages that wait for one stream's relay: it fetches them within seconds, and each commit meanwhile
 /// compares itself with all of them.
@@ -22,188 +21,62 @@ pub const INBOX_MAX_BYTES: u64 = 64 * (PAYLOAD_MAX_BYTES + Record::OVERHEAD_MAX)
 /// Most encoded bytes that a relay fetches at once: more would not fit the batch that it becomes.
 pub const FETCH_MAX_BYTES: usize = BATCH_MAX_BYTES - (PAYLOAD_MAX_BYTES + Record::OVERHEAD_MAX);
 
-/// How many of a producer's last seqs are remembered, for the answers to retries: more than a client that waits
-/// for each answer has under way.
-pub const PLACES_PER_PRODUCER: u64 = 16;
-
-/// The run under which the edge holds a stream: there is only one edge.
-const OWN_RUN: Incarnation = Incarnation([0; 8]);
-
-/// How much waits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inbox {
-    /// Messages.
-    pub messages: u64,
-    /// Their encoded bytes.
-    pub bytes: u64,
-    /// The place of the next one.
-    pub next: u64,
-}
-
-/// A message that waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
-    /// Grows from message to message.
-    pub place: u64,
-    /// Who numbered it.
-    pub producer: ProducerId,
-    /// Its number.
-    pub number: u64,
-    /// The encoded record.
-    pub record: Vec<u8>,
-}
-
-/// What became of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Appended {
-    /// It is stored, as this seq if that is remembered.
-    Stored(Option<Seq>),
-    /// It waits for this relay.
-    Waits(RelayId),
-}
-
-impl<S: LogStore> StreamLog<S> {
-    /// Takes a message, once: asked again with the same producer and number it tells what became of it.
-    pub fn append(&self, record: &Record) -> Step<Appended, S> {
-        let (producer, number) = (record.producer, record.producer_seq);
-        let stored = self.store.producer(producer).map_err(LogError::Store)?;
-        if stored.is_some_and(|stored| number <= stored) {
-            let place = self.store.place(producer, number).map_err(LogError::Store)?;
-            return Ok(Appended::Stored(place));
-        }
-        let waiting = self.store.last_waiting(producer).map_err(LogError::Store)?;
-        let last = waiting.or(stored);
-        let state = self.state()?;
-        if last.is_none_or(|last| number > last) {
-            if number != last.map_or(0, |last| last + 1) {
-                return Err(Refusal::ProducerConflict {
-                    producer,
-                    given: number,
-                    stored: last,
-                }
-                .into());
-            }
-            if state.relay_leader().is_none() && state.inbox.messages == 0 {
-                self.write(vec![record.clone()])?;
-                return Ok(Appended::Stored(Some(state.head)));
-            }
-            self.put_waiting(record)?;
-        }
-        if let Some(relay) = state.relay_leader() {
-            return Ok(Appended::Waits(relay.clone()));
-        }
-        self.write_waiting()?;
-        let place = self.store.place(producer, number).map_err(LogError::Store)?;
-        Ok(Appended::Stored(place))
-    }
-
-    fn put_waiting(&self, record: &Record) -> Step<(), S> {
-        let mut state = self.state()?;
+impl Inbox {
+    /// Takes a message in.
+    pub(super) fn add<S: LogStore>(&mut self, store: &S, record: &Record) -> Step<(), S> {
         let mut encoded = Vec::new();
         record.write(&mut encoded);
-        let Inbox { messages, bytes, .. } = state.inbox;
-        if messages >= INBOX_MAX_MESSAGES || bytes + encoded.len() as u64 > INBOX_MAX_BYTES {
-            return Err(Refusal::InboxFull(messages).into());
+        let bytes = encoded.len() as u64;
+        if self.messages >= INBOX_MAX_MESSAGES || self.bytes + bytes > INBOX_MAX_BYTES {
+            return Err(Refusal::InboxFull(self.messages).into());
         }
-        state.inbox.messages += 1;
-        state.inbox.bytes += encoded.len() as u64;
         let waiting = Waiting {
-            place: state.inbox.next,
+            position: self.next,
             producer: record.producer,
-            number: record.producer_seq,
+            producer_seq: record.producer_seq,
             record: encoded,
         };
-        state.inbox.next += 1;
-        self.store.put_waiting(&waiting).map_err(LogError::Store)?;
-        self.save(&state)
+        self.messages += 1;
+        self.bytes += bytes;
+        self.next += 1;
+        store.put_waiting(&waiting).map_err(LogError::Store)
     }
 
-    /// What waits for the relay that holds the stream, oldest first, as encoded records: at most about
-    /// [`FETCH_MAX_BYTES`]. Asked under the epoch, so nobody else can store them meanwhile.
-    pub fn waiting(&self, relay: &RelayId, epoch: Epoch) -> Step<Vec<u8>, S> {
-        let state = self.led_by(relay, epoch)?;
-        if state.inbox.messages == 0 {
+    /// Returns what waits, oldest first, as encoded records: about [`FETCH_MAX_BYTES`] at most.
+    pub(super) fn records<S: LogStore>(&self, store: &S) -> Result<Vec<u8>, S::Error> {
+        if self.messages == 0 {
             return Ok(Vec::new());
         }
-        let rows = self.store.waiting(FETCH_MAX_BYTES).map_err(LogError::Store)?;
+        let rows = store.waiting(FETCH_MAX_BYTES)?;
         Ok(rows.into_iter().flat_map(|row| row.record).collect())
     }
 
-    /// A relay that holds the stream lets it go: nothing of it is unstored there. What waits is then written here.
-    pub fn release(&self, relay: &RelayId, epoch: Epoch) -> Step<(), S> {
-        let mut state = match self.led_by(relay, epoch) {
-            // It was let go before, or somebody else has it.
-            Err(LogError::Refused(Refusal::StaleEpoch { .. } | Refusal::NotLeader { .. })) => return Ok(()),
-            held => held?,
-        };
-        state.leader = None;
-        self.save(&state)?;
-        self.write_waiting()
-    }
-
-    /// The relay is dead: if it is still the one that holds the stream, the edge writes what waits for it.
-    pub fn take_over(&self, dead: &RelayId) -> Step<(), S> {
-        match self.state()?.relay_leader() {
-            Some(leader) if leader != dead => Ok(()),
-            _ => self.write_waiting(),
-        }
-    }
-
-    /// Stores all that waits, under an epoch of the edge's own. Only where no living relay holds the stream.
-    pub fn write_waiting(&self) -> Step<(), S> {
-        let mut left = self.state()?.inbox.messages;
-        while left > 0 {
-            let rows = self.store.waiting(FETCH_MAX_BYTES).map_err(LogError::Store)?;
-            let head = self.state()?.head;
-            let bytes: Vec<u8> = rows.into_iter().flat_map(|row| row.record).collect();
-            let records = decode_records(&bytes).map_err(|_| LogError::Corrupt(head))?;
-            self.write(records)?;
-            let now = self.state()?.inbox.messages;
-            if now >= left {
-                return Err(LogError::Corrupt(head));
-            }
-            left = now;
-        }
-        Ok(())
-    }
-
-    /// Stores records behind the head, under an epoch of the edge's own.
-    fn write(&self, records: Vec<Record>) -> Step<(), S> {
-        let edge = RelayId::edge();
-        let (epoch, first) = self.grant_epoch(&edge, OWN_RUN)?;
-        let batch = Batch {
-            epoch,
-            first,
-            records,
-        };
-        self.commit(&edge, &batch).map(drop)
-    }
-
-    /// Takes what a commit stores out of the inbox, and remembers the seqs for those who ask again.
-    pub(super) fn settle(&self, inbox: &mut Inbox, relay: &RelayId, batch: &Batch) -> Step<(), S> {
-        let own = relay.is_edge();
-        let waiting = match inbox.messages {
+    /// Takes out what a commit of `relay` stores, and remembers the seqs for those who ask again.
+    pub(super) fn take_committed<S: LogStore>(
+        &mut self,
+        store: &S,
+        relay: &RelayId,
+        batch: &Batch,
+    ) -> Result<(), S::Error> {
+        let waiting = match self.messages {
             0 => Vec::new(),
-            _ => self.store.waiting_keys().map_err(LogError::Store)?,
+            _ => store.waiting_keys()?,
         };
-        if !own && waiting.is_empty() {
+        let is_edge = relay.is_edge();
+        if !is_edge && waiting.is_empty() {
             return Ok(());
         }
-        for (index, record) in batch.records.iter().enumerate() {
-            let (producer, number) = (record.producer, record.producer_seq);
-            let waited = waiting.iter().find(|one| one.0 == producer && one.1 == number);
+        for (seq, record) in (batch.first.0..).zip(&batch.records) {
+            let (producer, producer_seq) = (record.producer, record.producer_seq);
+            let key = |one: &&(_, u64, u64)| one.0 == producer && one.1 == producer_seq;
+            let waited = waiting.iter().find(key);
             if let Some((.., bytes)) = waited {
-                self.store
-                    .drop_waiting(producer, number)
-                    .map_err(LogError::Store)?;
-                inbox.messages -= 1;
-                inbox.bytes -= bytes;
+                store.drop_waiting(producer, producer_seq)?;
+                self.messages = self.messages.saturating_sub(1);
+                self.bytes = self.bytes.saturating_sub(*bytes);
             }
-            if own || waited.is_some() {
-                let seq = Seq(batch.first.0 + index as u64);
-                self.store
-                    .put_place(producer, number, seq)
-                    .map_err(LogError::Store)?;
+            if is_edge || waited.is_some() {
+                store.put_producer_seq(producer, producer_seq, Seq(seq))?;
             }
         }
         Ok(())

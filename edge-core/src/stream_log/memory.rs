@@ -1,7 +1,7 @@
 //! A [`LogStore`] in memory whose steps are transactions and whose writes can fail: what the tests run on.
 
 use super::{
-    LogError, LogState, LogStore, PLACES_PER_PRODUCER, ROWS_MAX, Segment, Session, Step, StoredBatch,
+    CommittedBatch, LogError, LogState, LogStore, OutboxSegment, ROWS_MAX, SEQS_PER_PRODUCER, Session, Step,
     StoredEvent, StreamLog, Waiting,
 };
 use alloy_primitives::Address;
@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
+use streamchain_protocol::time::UnixMs;
 
 /// The storage refused a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,14 +20,14 @@ pub struct DiskFull;
 struct Rows {
     state: Option<LogState>,
     producers: BTreeMap<ProducerId, u64>,
-    batches: BTreeMap<Seq, StoredBatch>,
-    sealed: BTreeMap<Seq, Segment>,
+    batches: BTreeMap<Seq, CommittedBatch>,
+    segments: BTreeMap<Seq, OutboxSegment>,
     sessions: BTreeMap<SessionId, Session>,
     members: BTreeMap<Address, Rights>,
-    /// With what each is about, and in which state that was.
+    /// Each with its key and its state.
     events: BTreeMap<u64, (StoredEvent, String, String)>,
     waiting: BTreeMap<u64, Waiting>,
-    places: BTreeMap<(ProducerId, u64), (u64, Seq)>,
+    seqs: BTreeMap<(ProducerId, u64), (u64, Seq)>,
 }
 
 /// The rows of one stream.
@@ -55,7 +56,7 @@ impl StreamLog<Memory> {
         Self::new(Memory::default())
     }
 
-    /// Runs a step as its owner does: what a failed step wrote is taken back.
+    /// Runs a step as the Stream object does: what a failed step wrote is taken back.
     pub fn step<T>(&self, step: impl FnOnce(&Self) -> Step<T, Memory>) -> Step<T, Memory> {
         let before = self.store.rows.borrow().clone();
         step(self).inspect_err(|_: &LogError<DiskFull>| {
@@ -63,8 +64,8 @@ impl StreamLog<Memory> {
         })
     }
 
-    /// Runs a step whose transaction is committed although its owner is told that it failed.
-    pub fn step_but_told_it_failed<T>(&self, step: impl FnOnce(&Self) -> Step<T, Memory>) -> Step<T, Memory> {
+    /// Runs a step whose transaction is committed, but reports a failure.
+    pub fn step_but_report_failure<T>(&self, step: impl FnOnce(&Self) -> Step<T, Memory>) -> Step<T, Memory> {
         self.step(step)?;
         Err(LogError::Store(DiskFull))
     }
@@ -92,17 +93,17 @@ impl LogStore for Memory {
     fn producer(&self, producer: ProducerId) -> Result<Option<u64>, DiskFull> {
         Ok(self.rows.borrow().producers.get(&producer).copied())
     }
-    fn put_producer(&self, producer: ProducerId, stored: u64) -> Result<(), DiskFull> {
+    fn put_producer(&self, producer: ProducerId, producer_seq: u64) -> Result<(), DiskFull> {
         self.write(|rows| {
-            rows.producers.insert(producer, stored);
+            rows.producers.insert(producer, producer_seq);
         })
     }
-    fn add_batch(&self, batch: &StoredBatch) -> Result<(), DiskFull> {
+    fn add_batch(&self, batch: &CommittedBatch) -> Result<(), DiskFull> {
         self.write(|rows| {
             rows.batches.insert(batch.first, batch.clone());
         })
     }
-    fn batches(&self, from: Seq, max_bytes: usize) -> Result<Vec<StoredBatch>, DiskFull> {
+    fn batches(&self, from: Seq, max_bytes: usize) -> Result<Vec<CommittedBatch>, DiskFull> {
         let rows = self.rows.borrow();
         let wanted = rows
             .batches
@@ -120,17 +121,24 @@ impl LogStore for Memory {
     fn drop_batches(&self, below: Seq) -> Result<(), DiskFull> {
         self.write(|rows| rows.batches.retain(|_, batch| batch.end() > below))
     }
-    fn segments(&self, limit: usize) -> Result<Vec<Segment>, DiskFull> {
-        Ok(self.rows.borrow().sealed.values().take(limit).cloned().collect())
+    fn segments(&self, limit: usize) -> Result<Vec<OutboxSegment>, DiskFull> {
+        Ok(self
+            .rows
+            .borrow()
+            .segments
+            .values()
+            .take(limit)
+            .copied()
+            .collect())
     }
-    fn put_segment(&self, segment: &Segment) -> Result<(), DiskFull> {
+    fn put_segment(&self, segment: &OutboxSegment) -> Result<(), DiskFull> {
         self.write(|rows| {
-            rows.sealed.insert(segment.first, segment.clone());
+            rows.segments.insert(segment.segment.first, *segment);
         })
     }
     fn drop_segment(&self, first: Seq) -> Result<(), DiskFull> {
         self.write(|rows| {
-            rows.sealed.remove(&first);
+            rows.segments.remove(&first);
         })
     }
     fn put_event(&self, event: &StoredEvent, key: &str, state: &str) -> Result<(), DiskFull> {
@@ -168,7 +176,7 @@ impl LogStore for Memory {
     }
     fn put_waiting(&self, waiting: &Waiting) -> Result<(), DiskFull> {
         self.write(|rows| {
-            rows.waiting.insert(waiting.place, waiting.clone());
+            rows.waiting.insert(waiting.position, waiting.clone());
         })
     }
     fn waiting(&self, max_bytes: usize) -> Result<Vec<Waiting>, DiskFull> {
@@ -184,30 +192,30 @@ impl LogStore for Memory {
     }
     fn waiting_keys(&self) -> Result<Vec<(ProducerId, u64, u64)>, DiskFull> {
         let rows = self.rows.borrow();
-        let key = |one: &Waiting| (one.producer, one.number, one.record.len() as u64);
+        let key = |one: &Waiting| (one.producer, one.producer_seq, one.record.len() as u64);
         Ok(rows.waiting.values().map(key).collect())
     }
     fn last_waiting(&self, producer: ProducerId) -> Result<Option<u64>, DiskFull> {
         let rows = self.rows.borrow();
         let of_producer = rows.waiting.values().filter(|one| one.producer == producer);
-        Ok(of_producer.map(|one| one.number).max())
+        Ok(of_producer.map(|one| one.producer_seq).max())
     }
-    fn drop_waiting(&self, producer: ProducerId, number: u64) -> Result<(), DiskFull> {
+    fn drop_waiting(&self, producer: ProducerId, producer_seq: u64) -> Result<(), DiskFull> {
         self.write(|rows| {
             rows.waiting
-                .retain(|_, one| one.producer != producer || one.number != number)
+                .retain(|_, one| one.producer != producer || one.producer_seq != producer_seq)
         })
     }
-    fn put_place(&self, producer: ProducerId, number: u64, seq: Seq) -> Result<(), DiskFull> {
+    fn put_producer_seq(&self, producer: ProducerId, producer_seq: u64, seq: Seq) -> Result<(), DiskFull> {
         self.write(|rows| {
-            rows.places
-                .insert((producer, number % PLACES_PER_PRODUCER), (number, seq));
+            let key = (producer, producer_seq % SEQS_PER_PRODUCER);
+            rows.seqs.insert(key, (producer_seq, seq));
         })
     }
-    fn place(&self, producer: ProducerId, number: u64) -> Result<Option<Seq>, DiskFull> {
+    fn seq_of(&self, producer: ProducerId, producer_seq: u64) -> Result<Option<Seq>, DiskFull> {
         let rows = self.rows.borrow();
-        let found = rows.places.get(&(producer, number % PLACES_PER_PRODUCER));
-        Ok(found.filter(|place| place.0 == number).map(|place| place.1))
+        let found = rows.seqs.get(&(producer, producer_seq % SEQS_PER_PRODUCER));
+        Ok(found.filter(|one| one.0 == producer_seq).map(|one| one.1))
     }
     fn session(&self, session: SessionId) -> Result<Option<Session>, DiskFull> {
         Ok(self.rows.borrow().sessions.get(&session).cloned())
@@ -243,7 +251,7 @@ impl LogStore for Memory {
             rows.members.remove(&member);
         })
     }
-    fn prune_sessions(&self, before: u64, keep: usize) -> Result<(), DiskFull> {
+    fn prune_sessions(&self, before: UnixMs, keep: usize) -> Result<(), DiskFull> {
         self.write(|rows| {
             rows.sessions.retain(|_, session| session.created >= before);
             let mut by_age: Vec<_> = rows.sessions.values().map(|one| (one.created, one.id)).collect();

@@ -1,30 +1,69 @@
-//! What a log consists of: its one row of state, and the batches beside it.
+//! What a log consists of: the stream's one row, and the rows beside it. Data alone; the steps are elsewhere.
+//!
+//! The row is stored as JSON. Its members keep the names that they had in earlier versions.
 
-use super::events::EventRange;
-use super::inbox::Inbox;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
-use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, Seq, StreamId, StreamName};
-use streamchain_protocol::stream_settings::StreamSettings;
+use streamchain_protocol::ids::{
+    Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId, StreamId, StreamName,
+};
+use streamchain_protocol::proof::Segment;
+use streamchain_protocol::stream_settings::{Mode, StreamSettings};
+use streamchain_protocol::time::UnixMs;
+
+/// Most members of one stream: the list is answered as a whole.
+pub const MEMBERS_MAX: usize = 1_000;
 
 /// A run of a relay that was granted an epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leader {
     /// The relay.
     pub relay: RelayId,
-    /// The run.
+    /// The run of its process.
     pub incarnation: Incarnation,
 }
 
-/// The batch that was committed last, to know its retry by.
+/// The batch that was committed last: its retry is recognized by this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastBatch {
-    /// Its epoch.
+    /// The epoch that it was committed under.
     pub epoch: Epoch,
-    /// Its first seq.
+    /// The first record's seq.
     pub first: Seq,
     /// keccak256 of its encoded records.
     pub digest: B256,
+}
+
+/// How much waits in the inbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inbox {
+    /// How many messages wait.
+    pub messages: u64,
+    /// Their encoded bytes.
+    pub bytes: u64,
+    /// The position that the next message gets.
+    pub next: u64,
+}
+
+/// Which events are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRange {
+    /// The number of the oldest event that is kept; equal to `next` when there is none.
+    pub first: u64,
+    /// The number that the next event gets.
+    pub next: u64,
+    /// Bytes of the events that are kept.
+    pub bytes: u64,
+}
+
+impl Default for EventRange {
+    fn default() -> Self {
+        Self {
+            first: 1,
+            next: 1,
+            bytes: 0,
+        }
+    }
 }
 
 /// What a stream is and how far it got: one row.
@@ -33,35 +72,35 @@ pub struct LastBatch {
 pub struct LogState {
     /// `keccak256(abi.encode(owner, keccak256(name)))`.
     pub id: StreamId,
-    /// Who owns it.
+    /// The account that the stream belongs to.
     pub owner: Address,
-    /// Its name.
+    /// The stream's name.
     pub name: StreamName,
-    /// What its owner chose.
+    /// What the owner chose.
     #[serde(default)]
     pub settings: StreamSettings,
-    /// When it was made, Unix milliseconds.
-    pub created: u64,
-    /// Whether the database's table of streams has it.
+    /// When the stream was created.
+    pub created: UnixMs,
+    /// Whether the database's table of streams has the stream with its present settings.
     pub listed: bool,
-    /// The current fencing number; 0 before the first relay took the stream up.
+    /// The fencing number in force; 0 before the first relay acquired the stream.
     pub epoch: Epoch,
-    /// Who was granted it.
+    /// The run of a relay that the epoch was granted to; `None` once it released the stream.
     #[serde(rename = "holder")]
     pub leader: Option<Leader>,
     /// The relay that new sessions are sent to.
     pub assigned: Option<RelayId>,
-    /// Messages stored; the next seq to be given.
+    /// How many messages are committed: the next seq to be given.
     pub head: Seq,
-    /// Messages in the database's segments.
+    /// How many messages are flushed: in segments of the database.
     pub flushed: Seq,
-    /// Encoded bytes of the batches kept here.
+    /// Encoded bytes of the batches that are not flushed.
     pub backlog: u64,
     /// The last commit.
     pub last_batch: Option<LastBatch>,
-    /// Messages under anchors that are on chain.
+    /// How many messages are under anchors that are on chain.
     pub anchored: Seq,
-    /// Messages under anchors in finalized blocks.
+    /// How many messages are under anchors in finalized blocks.
     pub finalized: Seq,
     /// What waits for the relay.
     #[serde(default)]
@@ -72,13 +111,36 @@ pub struct LogState {
 }
 
 impl LogState {
-    /// The relay that holds the stream; `None` when nobody does, or the edge itself.
+    /// Returns the row of a stream that was created `now`.
+    pub(super) fn new(new: &NewStream, now: UnixMs) -> Self {
+        Self {
+            id: StreamId::of(new.owner, &new.name),
+            owner: new.owner,
+            name: new.name.clone(),
+            settings: new.settings,
+            created: now,
+            listed: false,
+            epoch: Epoch(0),
+            leader: None,
+            assigned: None,
+            head: Seq(0),
+            flushed: Seq(0),
+            backlog: 0,
+            last_batch: None,
+            anchored: Seq(0),
+            finalized: Seq(0),
+            inbox: Inbox::default(),
+            events: EventRange::default(),
+        }
+    }
+
+    /// Returns the relay that leads the stream; `None` when no relay does, or the edge itself.
     pub fn relay_leader(&self) -> Option<&RelayId> {
         let leader = self.leader.as_ref().map(|leader| &leader.relay);
         leader.filter(|relay| !relay.is_edge())
     }
 
-    /// The relay that has the stream, or that it is meant for.
+    /// Returns the relay that leads the stream, or else the one that it is assigned to.
     pub fn relay(&self) -> Option<&RelayId> {
         self.relay_leader().or(self.assigned.as_ref())
     }
@@ -87,29 +149,121 @@ impl LogState {
 /// What a stream begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewStream {
-    /// Who owns it.
+    /// The account that the stream belongs to.
     pub owner: Address,
-    /// Its name.
+    /// The stream's name.
     pub name: StreamName,
-    /// What its owner chose.
+    /// What the owner chose.
     #[serde(default)]
     pub settings: StreamSettings,
 }
 
-/// A committed batch as it is kept until the database has it.
+/// A committed batch, kept until it is flushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredBatch {
+pub struct CommittedBatch {
     /// The first record's seq.
     pub first: Seq,
-    /// How many records.
+    /// How many records it has.
     pub count: u64,
     /// The records, encoded one after the other ([`streamchain_protocol::wire::decode_records`]).
     pub records: Vec<u8>,
 }
 
-impl StoredBatch {
-    /// One past the last record's seq.
+impl CommittedBatch {
+    /// Returns the seq behind the last record.
     pub fn end(&self) -> Seq {
         Seq(self.first.0 + self.count)
     }
+}
+
+/// A segment on its way to the database and to the Anchorer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "OutboxRow", into = "OutboxRow")]
+pub struct OutboxSegment {
+    /// The messages and their root.
+    pub segment: Segment,
+    /// Whether the database has the segment.
+    pub flushed: bool,
+    /// What goes on chain for it beside the root: the stream's mode when the segment was made.
+    pub mode: Mode,
+    /// Whether its anchor is kept on chain: the stream's setting when the segment was made.
+    pub prove: bool,
+}
+
+/// An [`OutboxSegment`] as it is stored.
+#[derive(Serialize, Deserialize)]
+struct OutboxRow {
+    first: Seq,
+    count: u64,
+    root: B256,
+    stored: bool,
+    #[serde(default)]
+    mode: Mode,
+    #[serde(default)]
+    prove: bool,
+}
+
+impl From<OutboxRow> for OutboxSegment {
+    fn from(row: OutboxRow) -> Self {
+        Self {
+            segment: Segment {
+                first: row.first,
+                count: row.count,
+                root: row.root,
+            },
+            flushed: row.stored,
+            mode: row.mode,
+            prove: row.prove,
+        }
+    }
+}
+
+impl From<OutboxSegment> for OutboxRow {
+    fn from(one: OutboxSegment) -> Self {
+        Self {
+            first: one.segment.first,
+            count: one.segment.count,
+            root: one.segment.root,
+            stored: one.flushed,
+            mode: one.mode,
+            prove: one.prove,
+        }
+    }
+}
+
+/// A message that waits in the inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its position in the inbox; grows from message to message.
+    pub position: u64,
+    /// Who published it.
+    pub producer: ProducerId,
+    /// The number that the producer gave it.
+    pub producer_seq: u64,
+    /// The encoded record.
+    pub record: Vec<u8>,
+}
+
+/// An event as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its number in the stream: 1, 2, 3 …
+    pub number: u64,
+    /// What kind of event it is: `anchored`, `final`, `chain` or `reorg`.
+    pub name: String,
+    /// The notice, as JSON.
+    pub json: String,
+}
+
+/// A session that was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The session's id.
+    pub id: SessionId,
+    /// Who opened it.
+    pub author: Address,
+    /// The relay that it was sent to.
+    pub relay: RelayId,
+    /// When it was opened.
+    pub created: UnixMs,
 }

@@ -2,7 +2,7 @@
 //! alone, so that no other algorithm is ever accepted.
 
 use super::api_key::KeyRef;
-use super::keys::mac;
+use super::keys::{mac, mac_bytes};
 use super::rights::Rights;
 use crate::ids::ShortId;
 use crate::limits::ACCESS_TOKEN_MAX_BYTES;
@@ -15,24 +15,24 @@ use serde::{Deserialize, Serialize};
 /// `{"alg":"HS256","typ":"JWT"}`, the one header that is issued and accepted.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
-/// What a token or key is limited to, beside what its holder may do at all.
+/// What a token or key is limited to, beside what its account may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
-    /// These streams only; `None` for all.
+    /// The streams that it opens; `None` for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streams: Option<Vec<ShortId>>,
-    /// These rights only.
+    /// The rights that it gives at most.
     pub rights: Rights,
 }
 
 impl Scope {
-    /// No limit.
+    /// A scope without limits.
     pub const ALL: Self = Self {
         streams: None,
         rights: Rights::ALL,
     };
 
-    /// What it leaves on one stream.
+    /// Returns the rights that it leaves on one stream.
     pub fn on(&self, stream: ShortId) -> Rights {
         match &self.streams {
             Some(streams) if !streams.contains(&stream) => Rights::NONE,
@@ -40,7 +40,7 @@ impl Scope {
         }
     }
 
-    /// What both leave.
+    /// Returns the scope that this and the other leave together.
     pub fn narrowed(&self, other: &Self) -> Self {
         let streams = match (&self.streams, &other.streams) {
             (Some(ours), Some(theirs)) => Some(
@@ -58,7 +58,7 @@ impl Scope {
     }
 }
 
-/// What an access token says.
+/// The claims of an access token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessClaims {
     /// The author: whose messages these are.
@@ -67,16 +67,16 @@ pub struct AccessClaims {
     pub iat: u64,
     /// Last second of its life, Unix seconds.
     pub exp: u64,
-    /// Whether the author is a guest: an address nobody holds a key for.
+    /// Whether the author is a guest: an address that nobody has a private key for.
     #[serde(default)]
     pub guest: bool,
     /// When the wallet signed in, Unix seconds: how long the token may be renewed counts from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<u64>,
-    /// Of a service: the API key that the token was made with.
+    /// The API key that a service's token was made with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyRef>,
-    /// What the token is limited to; absent for all that its holder may do.
+    /// What the token is limited to; absent when it has no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
 }
@@ -84,25 +84,29 @@ pub struct AccessClaims {
 /// Why an access token was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
-    /// Not three base64url parts with our header and claims.
+    /// The text is not three base64url parts with this header and claims.
     #[error("not an access token of this service")]
     Shape,
-    /// Signed by another key, or changed.
+    /// The token was signed with another key, or changed.
     #[error("the access token's signature is wrong")]
     Signature,
-    /// Its life is over.
+    /// The token's life is over.
     #[error("the access token expired {0} s ago")]
     Expired(u64),
 }
 
 impl AccessClaims {
-    /// The signed token.
+    /// Returns the claims as a signed token.
     pub fn sign(&self, key: &[u8; 32]) -> String {
+        #[allow(
+            clippy::unreachable,
+            reason = "serializing fails only for maps with keys that are no texts, and for a failing writer"
+        )]
         let Ok(claims) = serde_json::to_vec(self) else {
             unreachable!("the claims are plain fields")
         };
         let signed = format!("{HEADER}.{}", BASE64URL.encode(claims));
-        let tag = mac(key, &[signed.as_bytes()]).finalize().into_bytes();
+        let tag = mac_bytes(key, &[signed.as_bytes()]);
         format!("{signed}.{}", BASE64URL.encode(tag))
     }
 

@@ -10,18 +10,18 @@ use sha2::{Digest, Sha256};
 pub const KEY_PREFIX: &str = "sck_";
 
 const ADDRESS: usize = 20;
-/// Random bytes of an API key's secret: 192 bits, which nobody can try one by one.
+/// Random bytes of an API key's secret: 192 bits, too many to be tried one by one.
 pub const SECRET_BYTES: usize = 24;
 const KEY_BYTES: usize = ADDRESS + KeyId::LEN + SECRET_BYTES;
-/// Of its base64 without padding.
+/// Characters of an API key behind its prefix: base64 without padding.
 const KEY_CHARS: usize = (KEY_BYTES * 4).div_ceil(3);
 
 /// An API key, without its secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRef {
-    /// Who made it, and whose rights it has a part of.
+    /// The account that made the key, and that the key's rights are a part of.
     pub account: Address,
-    /// Which of the account's keys.
+    /// The key's id in the account.
     pub id: KeyId,
 }
 
@@ -29,13 +29,13 @@ pub struct KeyRef {
 /// it leads to the account's object.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Whose and which.
+    /// The account and the key's id.
     pub key: KeyRef,
     secret: [u8; SECRET_BYTES],
 }
 
 impl ApiKey {
-    /// A new key of random bytes.
+    /// Returns a new key of random bytes.
     pub fn new(key: KeyRef, secret: [u8; SECRET_BYTES]) -> Self {
         Self { key, secret }
     }
@@ -59,20 +59,20 @@ impl ApiKey {
         Some(Self { key, secret })
     }
 
-    /// The text that its holder keeps.
+    /// Returns the key as the text that a service shows.
     pub fn to_text(&self) -> String {
         let bytes = [self.key.account.as_slice(), &self.key.id.0, &self.secret].concat();
         format!("{KEY_PREFIX}{}", BASE64URL.encode(bytes))
     }
 
-    /// What is kept of it.
+    /// Returns the SHA-256 of the secret, which is all that the edge keeps of it.
     pub fn hash(&self) -> B256 {
         B256::from_slice(&Sha256::digest(self.secret))
     }
 }
 
 impl KeyRef {
-    /// Whose messages a service's are: an address that nobody holds a private key for.
+    /// Returns the author of the service's messages: an address that nobody has a private key for.
     pub fn author(&self) -> Address {
         let hash = keccak256(
             [
@@ -82,6 +82,6 @@ impl KeyRef {
             ]
             .concat(),
         );
-        Address::from_slice(&hash[12..])
+        Address::from_word(hash)
     }
 }

@@ -7,11 +7,12 @@ use crate::ids::{RelayId, RelayKeyId};
 use crate::webrtc::TurnSecret;
 use alloy_primitives::hex;
 use hkdf::Hkdf;
+use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 /// HMAC-SHA256, as every MAC of ours is.
-pub type HmacSha256 = Hmac<Sha256>;
+pub(crate) type HmacSha256 = Hmac<Sha256>;
 
 /// Why a secret was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,11 +21,12 @@ pub struct KeyError(pub &'static str);
 
 fn derive(secret: &[u8; 32], info: &[&[u8]]) -> [u8; 32] {
     let mut key = [0; 32];
-    // 32 bytes is far below HKDF's limit of 255 hashes, the only way `expand` fails.
-    if Hkdf::<Sha256>::new(None, secret)
-        .expand_multi_info(info, &mut key)
-        .is_err()
-    {
+    let expanded = Hkdf::<Sha256>::new(None, secret).expand_multi_info(info, &mut key);
+    #[allow(
+        clippy::unreachable,
+        reason = "HKDF refuses only outputs above 255 hashes (RFC 5869 §2.3); a key of zeros must never be used"
+    )]
+    if expanded.is_err() {
         unreachable!("HKDF refuses only outputs above 8,160 bytes");
     }
     key
@@ -36,13 +38,21 @@ fn parse(what: &'static str, text: &str) -> Result<[u8; 32], KeyError> {
     Ok(key)
 }
 
-/// An HMAC-SHA256 keyed with `key`, fed with `parts`.
-pub fn mac(key: &[u8; 32], parts: &[&[u8]]) -> HmacSha256 {
-    let Ok(mut mac) = HmacSha256::new_from_slice(key) else {
-        unreachable!("HMAC takes keys of any length")
-    };
+/// Bytes of a block of SHA-256, to which HMAC fills a shorter key up with zeros (RFC 2104 §2).
+const BLOCK_BYTES: usize = 64;
+
+/// Returns an HMAC-SHA256 with the key `key`, fed with `parts`.
+pub(crate) fn mac(key: &[u8; 32], parts: &[&[u8]]) -> HmacSha256 {
+    let mut block = [0; BLOCK_BYTES];
+    block[..32].copy_from_slice(key);
+    let mut mac = <HmacSha256 as KeyInit>::new(&block.into());
     parts.iter().for_each(|part| mac.update(part));
     mac
+}
+
+/// Returns the HMAC-SHA256 of `parts` with the key `key`.
+pub fn mac_bytes(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    mac(key, parts).finalize().into_bytes().into()
 }
 
 /// The edge's one secret, from which all others come.
@@ -55,7 +65,7 @@ impl MasterSecret {
         parse("MASTER_SECRET", text).map(Self)
     }
 
-    /// The key of one relay.
+    /// Returns the key of one relay.
     pub fn relay_key(&self, relay: &RelayId) -> RelayKey {
         RelayKey(derive(
             &self.0,
@@ -63,17 +73,17 @@ impl MasterSecret {
         ))
     }
 
-    /// The key that signs the nonces of sign-ins.
+    /// Returns the key that signs the nonces of sign-ins.
     pub fn nonce_key(&self) -> [u8; 32] {
         derive(&self.0, &[b"streamchain/nonce/v1"])
     }
 
-    /// The key that signs access tokens.
+    /// Returns the key that signs access tokens.
     pub fn access_key(&self) -> [u8; 32] {
         derive(&self.0, &[b"streamchain/access/v1"])
     }
 
-    /// The key by which the audit log's hashes of client addresses are made.
+    /// Returns the key by which the audit log's hashes of client addresses are made.
     pub fn audit_key(&self) -> [u8; 32] {
         derive(&self.0, &[b"streamchain/audit/v1"])
     }
@@ -94,14 +104,14 @@ impl RelayKey {
         hex::encode(self.0)
     }
 
-    /// Which key it is.
+    /// Returns which key it is.
     pub fn id(&self) -> RelayKeyId {
         let mut id = [0; RelayKeyId::LEN];
         id.copy_from_slice(&derive(&self.0, &[b"streamchain/key-id/v1"])[..RelayKeyId::LEN]);
         RelayKeyId(id)
     }
 
-    /// The keys for session tokens.
+    /// Returns the keys for session tokens.
     pub fn session_keys(&self) -> SessionKeys {
         SessionKeys {
             token: derive(&self.0, &[b"streamchain/session/v1"]),
@@ -109,12 +119,12 @@ impl RelayKey {
         }
     }
 
-    /// The secret of this relay's TURN credentials: the edge issues them, the relay checks them.
+    /// Returns the secret of this relay's TURN credentials: the edge issues them, the relay checks them.
     pub fn turn_secret(&self) -> TurnSecret {
         TurnSecret::new(hex::encode(derive(&self.0, &[b"streamchain/turn/v1"])))
     }
 
-    /// What the relay puts behind `Authorization: Bearer ` in its requests to the edge.
+    /// Returns what the relay puts behind `Authorization: Bearer ` in its requests to the edge.
     pub fn uplink_bearer(&self, relay: &RelayId) -> String {
         format!(
             "{relay}.{}",
@@ -122,16 +132,15 @@ impl RelayKey {
         )
     }
 
-    /// Whether `bearer` (without the `Bearer ` in front) is this relay's; takes the same time for every wrong one.
+    /// Returns whether `bearer` (without the `Bearer ` in front) is this relay's. Every wrong one takes the same time.
     pub fn accepts_uplink_bearer(&self, relay: &RelayId, bearer: &str) -> bool {
-        let compare = |text: &str| mac(&self.0, &[text.as_bytes()]);
-        compare(bearer)
-            .verify(&compare(&self.uplink_bearer(relay)).finalize().into_bytes())
-            .is_ok()
+        // MACs are compared instead of the texts: no prefix of the right one can be found out by its time.
+        let expected = mac_bytes(&self.0, &[self.uplink_bearer(relay).as_bytes()]);
+        mac(&self.0, &[bearer.as_bytes()]).verify_slice(&expected).is_ok()
     }
 }
 
-/// The keys of one relay's session tokens; see [`crate::auth`].
+/// The keys of one relay's session tokens.
 #[derive(Clone)]
 pub struct SessionKeys {
     pub(crate) token: [u8; 32],

@@ -9,16 +9,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Right {
-    /// Its messages, receipts, anchors and events.
+    /// Read its messages, receipts, anchors and events.
     Read,
-    /// Publishing to it.
+    /// Publish messages to it.
     Write,
-    /// Its settings and its members.
+    /// Change its settings and its members.
     Manage,
 }
 
 impl Right {
-    /// As it is written.
+    /// Returns the right's word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -33,12 +33,12 @@ impl Right {
 pub struct Rights(u8);
 
 impl Rights {
-    /// None at all.
+    /// The empty set.
     pub const NONE: Self = Self(0);
-    /// All there are.
+    /// All rights.
     pub const ALL: Self = Self(7);
 
-    /// Those in the list.
+    /// Returns the set of the listed rights.
     pub fn of(rights: &[Right]) -> Self {
         Self(rights.iter().fold(0, |bits, right| bits | Self::bit(*right)))
     }
@@ -51,37 +51,32 @@ impl Rights {
         }
     }
 
-    /// Whether `right` is among them.
+    /// Returns whether `right` is in the set.
     pub fn has(self, right: Right) -> bool {
         self.0 & Self::bit(right) != 0
     }
 
-    /// Whether all of `others` are among them.
-    pub fn has_all(self, others: Self) -> bool {
-        self.and(others) == others
-    }
-
-    /// Those that are in both.
+    /// Returns the rights that are in both sets.
     pub fn and(self, others: Self) -> Self {
         Self(self.0 & others.0)
     }
 
-    /// Those that are in either.
+    /// Returns the rights that are in either set.
     pub fn or(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 
-    /// One byte for each set, for storage.
+    /// Returns the set as a byte, for storage.
     pub fn bits(self) -> u8 {
         self.0
     }
 
-    /// From [`Rights::bits`]; unknown bits are dropped.
+    /// Returns the set of [`Rights::bits`]; unknown bits are dropped.
     pub fn from_bits(bits: u8) -> Self {
         Self(bits & Self::ALL.0)
     }
 
-    /// What a session with these rights may do on the data channel.
+    /// Returns what a session with these rights may do on the data channel.
     pub fn of_session(self) -> SessionRights {
         SessionRights {
             subscribe: self.has(Right::Read),
@@ -89,7 +84,7 @@ impl Rights {
         }
     }
 
-    /// The rights, each once.
+    /// Returns the rights, each once.
     pub fn list(self) -> impl Iterator<Item = Right> {
         [Right::Read, Right::Write, Right::Manage]
             .into_iter()
@@ -109,20 +104,20 @@ impl<'de> Deserialize<'de> for Rights {
     }
 }
 
-/// What decides who may do what with one stream.
+/// What decides which rights an account has on a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
-    /// Who owns it.
+    /// The account that the stream belongs to.
     pub owner: Address,
-    /// Its settings.
+    /// The stream's settings.
     pub settings: StreamSettings,
-    /// What the one who asks was given as a member.
+    /// The rights of the account in question as a member.
     pub member: Rights,
 }
 
 impl Access {
-    /// What `account` may do: everything as the owner or the operator, else what its membership says and what
-    /// everybody may.
+    /// Returns the rights of `account`: all of them as the owner or the operator, else those of its membership and
+    /// those that everybody has.
     pub fn rights(&self, account: Option<Address>, is_operator: bool) -> Rights {
         if is_operator || account == Some(self.owner) {
             return Rights::ALL;
@@ -155,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_has_what_the_settings_say_and_members_what_they_were_given() {
+    fn settings_and_membership_give_rights() {
         use Right::{Manage, Read, Write};
         let stranger = Some(Address::repeat_byte(9));
         let (public, private) = (ReadAccess::Public, ReadAccess::Private);

@@ -5,10 +5,19 @@
 //! made for a token that does not verify.
 //!
 //! Layout, 86 bytes, base64 (RFC 4648 §4, no padding: the ICE alphabet of RFC 8839 §5.4) to 115 characters:
-//! version 1 | flags 1 (bits 0 and 1: rights; bit 2: the relay begins) | expiry 4 (seconds, big-endian) | session 8 | short stream id 20 | author 20 |
-//! fingerprint hash 16 | HMAC-SHA256 truncated to 16.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | version |
+//! | 1 | flags: bits 0 and 1 are the rights, bit 2 says that the relay begins the DTLS handshake |
+//! | 4 | expiry, Unix seconds, big-endian |
+//! | 8 | session |
+//! | 20 | short stream id |
+//! | 20 | author |
+//! | 16 | fingerprint hash |
+//! | 16 | HMAC-SHA256 of all before, truncated |
 
-use super::keys::{SessionKeys, mac};
+use super::keys::{SessionKeys, mac, mac_bytes};
 use crate::ids::{SessionId, ShortId};
 use alloy_primitives::Address;
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
@@ -26,9 +35,9 @@ pub const TOKEN_CHARS: usize = 115;
 /// What a session may do on its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionRights {
-    /// Read the stream.
+    /// The session may read the stream.
     pub subscribe: bool,
-    /// Write to the stream.
+    /// The session may write to the stream.
     pub publish: bool,
 }
 
@@ -56,10 +65,11 @@ impl SessionRights {
 pub struct FingerprintHash(pub [u8; 16]);
 
 impl FingerprintHash {
-    /// Of the 32 bytes in `a=fingerprint:sha-256` (RFC 8122).
+    /// Returns the hash of the 32 bytes in `a=fingerprint:sha-256` (RFC 8122).
     pub fn of(fingerprint: &[u8]) -> Self {
         let mut hash = [0; 16];
-        hash.copy_from_slice(&Sha256::digest(fingerprint)[..16]);
+        let digest: [u8; 32] = Sha256::digest(fingerprint).into();
+        hash.copy_from_slice(&digest[..16]);
         Self(hash)
     }
 }
@@ -67,41 +77,41 @@ impl FingerprintHash {
 /// Why a token was refused. The relay answers none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Not 115 characters of base64.
+    /// The text is not 115 characters of base64.
     #[error("not a session token")]
     Shape,
-    /// Signed by another key, or changed.
+    /// The token was signed with another key, or changed.
     #[error("the signature is wrong")]
     Signature,
-    /// A version this code does not know.
+    /// The token has a version that this code does not know.
     #[error("unknown version {0}")]
     Version(u8),
-    /// Its time to start a session is over.
+    /// The time to start a session with it is over.
     #[error("expired {0} s ago")]
     Expired(u64),
 }
 
-/// What a token says.
+/// The claims of a session token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionToken {
     /// What the session may do.
     pub rights: SessionRights,
     /// Last second (Unix time) in which a session may start with it.
     pub expires_s: u32,
-    /// The session.
+    /// The session's id.
     pub session: SessionId,
-    /// The stream it is of.
+    /// The stream that the session is on.
     pub stream: ShortId,
-    /// Who its messages are by.
+    /// The author of the session's messages.
     pub author: Address,
-    /// Of the client's certificate; checked after DTLS.
+    /// Hash of the client's certificate fingerprint; checked after DTLS.
     pub fingerprint: FingerprintHash,
-    /// Whether the relay begins the DTLS handshake: the answer told the client so.
+    /// Whether the relay begins the DTLS handshake, as the answer says to the client.
     pub relay_begins: bool,
 }
 
 impl SessionToken {
-    /// The signed text, for `a=ice-ufrag`.
+    /// Returns the claims as a signed text, for `a=ice-ufrag`.
     pub fn sign(&self, keys: &SessionKeys) -> String {
         let mut bytes = Vec::with_capacity(BODY + MAC);
         let begins = if self.relay_begins { RELAY_BEGINS } else { 0 };
@@ -111,9 +121,23 @@ impl SessionToken {
         bytes.extend(self.stream.0);
         bytes.extend(self.author.0);
         bytes.extend(self.fingerprint.0);
-        let tag = mac(&keys.token, &[&bytes]).finalize().into_bytes();
+        let tag = mac_bytes(&keys.token, &[&bytes]);
         bytes.extend(&tag[..MAC]);
         BASE64.encode(bytes)
+    }
+
+    /// Reads the signed bytes.
+    fn read(mut rest: &[u8]) -> Option<Self> {
+        let [_, flags] = take(&mut rest)?;
+        Some(Self {
+            rights: SessionRights::from_bits(flags),
+            expires_s: u32::from_be_bytes(take(&mut rest)?),
+            session: SessionId(take(&mut rest)?),
+            stream: ShortId(take(&mut rest)?),
+            author: Address::from(take::<20>(&mut rest)?),
+            fingerprint: FingerprintHash(take(&mut rest)?),
+            relay_begins: flags & RELAY_BEGINS != 0,
+        })
     }
 
     /// Reads a text that came from outside, at `now_s` (Unix time). Allocates nothing.
@@ -128,18 +152,11 @@ impl SessionToken {
         mac(&keys.token, &[body])
             .verify_truncated_left(tag)
             .map_err(|_| TokenError::Signature)?;
-        if body[0] != VERSION {
-            return Err(TokenError::Version(body[0]));
+        match body.first() {
+            Some(&VERSION) => {}
+            version => return Err(TokenError::Version(version.copied().unwrap_or_default())),
         }
-        let token = Self {
-            rights: SessionRights::from_bits(body[1]),
-            expires_s: u32::from_be_bytes(field(body, 2)),
-            session: SessionId(field(body, 6)),
-            stream: ShortId(field(body, 14)),
-            author: Address::from(field::<20>(body, 34)),
-            fingerprint: FingerprintHash(field(body, 54)),
-            relay_begins: body[1] & RELAY_BEGINS != 0,
-        };
+        let token = Self::read(body).ok_or(TokenError::Shape)?;
         match now_s.checked_sub(token.expires_s.into()) {
             None | Some(0) => Ok(token),
             Some(late) => Err(TokenError::Expired(late)),
@@ -147,16 +164,16 @@ impl SessionToken {
     }
 }
 
-/// `N` bytes of `body` from `at`; the offsets are constants inside the body.
-fn field<const N: usize>(body: &[u8], at: usize) -> [u8; N] {
-    let mut out = [0; N];
-    out.copy_from_slice(&body[at..at + N]);
-    out
+/// Takes the next `N` bytes off `rest`.
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (bytes, behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    Some(*bytes)
 }
 
-/// The `ice-pwd` that belongs to an `ice-ufrag`: 32 characters (RFC 8839 wants at least 22).
+/// Returns the `ice-pwd` that belongs to an `ice-ufrag`: 32 characters (RFC 8839 wants at least 22).
 pub fn ice_password(ufrag: &str, keys: &SessionKeys) -> String {
-    BASE64.encode(&mac(&keys.password, &[ufrag.as_bytes()]).finalize().into_bytes()[..24])
+    BASE64.encode(&mac_bytes(&keys.password, &[ufrag.as_bytes()])[..24])
 }
 
 #[cfg(test)]

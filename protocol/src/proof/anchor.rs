@@ -37,17 +37,17 @@ pub enum AnchorState {
     Anchored = 0,
     /// It is in a block that the chain has finalized.
     Final = 1,
-    /// A reorganisation took it back; it is sent again.
+    /// A reorganisation took it back; it will be sent again.
     Reverted = 2,
 }
 
 impl AnchorState {
-    /// The state of an event in a block that the chain has finalized or not.
+    /// Returns the state of an event in a block that the chain has finalized or not.
     pub fn of(is_final: bool) -> Self {
         if is_final { Self::Final } else { Self::Anchored }
     }
 
-    /// The word for it in JSON and in tables.
+    /// Returns the state's word in JSON and in tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Anchored => "anchored",
@@ -63,7 +63,7 @@ impl AnchorState {
             .find(|state| state.as_str() == word)
     }
 
-    /// Reads the number that stands for it in frames.
+    /// Reads the number of a state in frames.
     pub fn from_number(number: u64) -> Option<Self> {
         [Self::Anchored, Self::Final, Self::Reverted]
             .into_iter()

@@ -4,16 +4,16 @@ use crate::ids::{Seq, StreamId};
 use crate::record::{Record, decode_records};
 use alloy_primitives::{Address, B256, keccak256};
 
-/// What a leaf is made of: a message, bound to its stream and place.
+/// What a leaf is made of: a message, bound to its stream and seq.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeafFields {
     /// The stream.
     pub stream: StreamId,
-    /// Its place there.
+    /// The message's seq.
     pub seq: Seq,
     /// Milliseconds since the Unix epoch.
     pub time: u64,
-    /// Who published it.
+    /// The author.
     pub author: Address,
     /// `keccak256(payload)`.
     pub payload_hash: B256,
@@ -33,7 +33,7 @@ impl LeafFields {
     }
 }
 
-/// The leaf of every record of a run that begins at `first`; `None` when the bytes are not records.
+/// Returns the leaf of every record of a run that begins at `first`; `None` when the bytes are not records.
 pub fn leaves(stream: StreamId, first: Seq, records: &[u8]) -> Option<Vec<B256>> {
     let records = decode_records(records).ok()?;
     let leaf = |(index, record): (usize, Record)| {

@@ -7,7 +7,7 @@
 
 use alloy_primitives::{B256, keccak256};
 
-/// `keccak256` of two hashes, the smaller first.
+/// Returns `keccak256` of two hashes, the smaller first.
 pub fn hash_pair(a: B256, b: B256) -> B256 {
     let (low, high) = if a < b { (a, b) } else { (b, a) };
     let mut pair = [0; 64];
@@ -17,61 +17,64 @@ pub fn hash_pair(a: B256, b: B256) -> B256 {
 }
 
 /// A whole tree in memory: 64 bytes a leaf.
+///
+/// The hashes stand in the opposite order of OpenZeppelin's array: first the leaves, then the parent of each pair of
+/// hashes that follow each other, up to the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     nodes: Vec<B256>,
     leaves: usize,
+    root: B256,
 }
 
 impl Tree {
-    /// Over `leaves` in their order; `None` when there are none.
+    /// Makes the tree over `leaves` in their order; `None` when there are none.
     pub fn new(leaves: &[B256]) -> Option<Self> {
-        let count = leaves.len();
-        if count == 0 {
-            return None;
+        let mut nodes = Vec::with_capacity(2 * leaves.len());
+        nodes.extend_from_slice(leaves);
+        let mut next = 0;
+        while let Some([left, right]) = nodes.get(next..).and_then(|rest| rest.first_chunk()) {
+            nodes.push(hash_pair(*left, *right));
+            next += 2;
         }
-        let mut nodes = vec![B256::ZERO; 2 * count - 1];
-        for (index, leaf) in leaves.iter().enumerate() {
-            nodes[2 * count - 2 - index] = *leaf;
-        }
-        for index in (0..count - 1).rev() {
-            nodes[index] = hash_pair(nodes[2 * index + 1], nodes[2 * index + 2]);
-        }
-        Some(Self { nodes, leaves: count })
+        Some(Self {
+            root: *nodes.last()?,
+            leaves: leaves.len(),
+            nodes,
+        })
     }
 
-    /// The root.
+    /// Returns the root.
     pub fn root(&self) -> B256 {
-        self.nodes[0]
+        self.root
     }
 
-    /// The siblings on the way from leaf `index` to the root; `None` when there is no such leaf.
+    /// Returns the siblings on the way from leaf `index` to the root; `None` when there is no such leaf.
     pub fn proof(&self, index: usize) -> Option<Vec<B256>> {
         if index >= self.leaves {
             return None;
         }
-        let mut at = 2 * self.leaves - 2 - index;
-        let mut proof = Vec::new();
-        while at > 0 {
-            let sibling = if at.is_multiple_of(2) { at - 1 } else { at + 1 };
-            proof.push(self.nodes[sibling]);
-            at = (at - 1) / 2;
+        let (mut at, mut proof) = (index, Vec::new());
+        while at + 1 < self.nodes.len() {
+            // Pairs begin at even places; the parent of the pair at 2k stands k places behind the leaves.
+            proof.push(*self.nodes.get(at ^ 1)?);
+            at = self.leaves + at / 2;
         }
         Some(proof)
     }
 }
 
-/// The root over `leaves`; `None` when there are none.
+/// Returns the root over `leaves`; `None` when there are none.
 pub fn root(leaves: &[B256]) -> Option<B256> {
     Tree::new(leaves).map(|tree| tree.root())
 }
 
-/// The proof of leaf `index`; `None` when there is no such leaf.
+/// Returns the proof of leaf `index`; `None` when there is no such leaf.
 pub fn proof(leaves: &[B256], index: usize) -> Option<Vec<B256>> {
     Tree::new(leaves)?.proof(index)
 }
 
-/// The root that `leaf` and `proof` lead to, as OpenZeppelin's `MerkleProof.processProof`.
+/// Returns the root that `leaf` and `proof` lead to, as OpenZeppelin's `MerkleProof.processProof`.
 pub fn process_proof(leaf: B256, proof: &[B256]) -> B256 {
     proof.iter().fold(leaf, |hash, sibling| hash_pair(hash, *sibling))
 }

@@ -10,9 +10,9 @@ use crate::limits::PROOF_MAX_HASHES;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use serde::{Deserialize, Serialize};
 
-/// `type` of every receipt.
+/// The `type` of every receipt.
 pub const RECEIPT_TYPE: &str = "streamchain-receipt";
-/// The one `version` there is.
+/// The only `version` so far.
 pub const RECEIPT_VERSION: u32 = 1;
 
 /// One message's receipt.
@@ -31,13 +31,13 @@ pub struct Receipt {
     pub stream: ReceiptStream,
     /// The message.
     pub message: ReceiptMessage,
-    /// Of the message; see [`LeafFields::leaf`].
+    /// The message's leaf; see [`LeafFields::leaf`].
     pub leaf: B256,
     /// From the leaf to the root: the path in the segment, then the path of the segment's root in the anchor.
     pub proof: Vec<B256>,
-    /// Where the proof leads; the anchor's root.
+    /// The root that the proof leads to: the anchor's.
     pub root: B256,
-    /// Where the root was emitted.
+    /// The anchor that emitted the root.
     pub anchor: ReceiptAnchor,
 }
 
@@ -46,7 +46,7 @@ pub struct Receipt {
 pub struct ReceiptStream {
     /// `keccak256(abi.encode(owner, keccak256(name)))`.
     pub id: StreamId,
-    /// Who opened it on chain.
+    /// The account that opened it on chain.
     pub owner: Address,
     /// Its name.
     pub name: StreamName,
@@ -55,11 +55,11 @@ pub struct ReceiptStream {
 /// The message of a receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptMessage {
-    /// Its place in the stream.
+    /// The message's number in the stream.
     pub seq: Seq,
     /// Milliseconds since the Unix epoch.
     pub time: u64,
-    /// Who published it.
+    /// The author.
     pub author: Address,
     /// Its bytes.
     pub payload: Bytes,
@@ -88,37 +88,37 @@ pub struct ReceiptAnchor {
 /// Why a receipt does not hold, before the chain is even asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {
-    /// Another kind of file.
+    /// The file is of another kind.
     #[error("type {given:?} version {version}: expected \"streamchain-receipt\" version 1")]
     Type {
-        /// The type given.
+        /// The receipt's type.
         given: String,
-        /// The version given.
+        /// The receipt's version.
         version: u32,
     },
     /// The stream's id is not that of its owner and name.
     #[error("stream.id is {given}, but owner and name give {computed}")]
     Stream {
-        /// In the receipt.
+        /// What the receipt says.
         given: StreamId,
-        /// From owner and name.
+        /// What owner and name give.
         computed: StreamId,
     },
     /// The leaf is not that of the message.
     #[error("leaf is {given}, but the message gives {computed}: some field of the message was changed")]
     Leaf {
-        /// In the receipt.
+        /// What the receipt says.
         given: B256,
-        /// From the message.
+        /// What the message gives.
         computed: B256,
     },
-    /// More hashes than any proof of ours has.
+    /// The proof has more hashes than any proof of StreamChain.
     #[error("proof has {0} hashes: expected at most 64")]
     ProofLength(usize),
-    /// The proof leads elsewhere.
+    /// The proof leads to another root.
     #[error("the proof leads to {computed}, not to root {given}")]
     Proof {
-        /// In the receipt.
+        /// What the receipt says.
         given: B256,
         /// Where the proof leads.
         computed: B256,
@@ -134,17 +134,17 @@ pub enum ReceiptError {
     /// The anchor does not cover the message.
     #[error("seq {seq} is outside the anchor's {first}..{end}")]
     Range {
-        /// The message's.
+        /// The message's seq.
         seq: Seq,
-        /// The anchor's first.
+        /// The first seq that the anchor covers.
         first: Seq,
-        /// One past the anchor's last.
+        /// The seq behind the last one that the anchor covers.
         end: u64,
     },
 }
 
 impl Receipt {
-    /// The leaf that stream and message give.
+    /// Returns the leaf that stream and message give.
     pub fn computed_leaf(&self) -> B256 {
         LeafFields {
             stream: self.stream.id,

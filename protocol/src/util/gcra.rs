@@ -27,18 +27,18 @@ impl Quota {
         Self { amount, window_ms }
     }
 
-    /// Whether there is a limit at all.
+    /// Returns whether the quota limits anything.
     pub const fn limits(self) -> bool {
         self.amount > 0
     }
 
-    /// How long `cost` units take to come back, nanoseconds.
+    /// Returns how long `cost` units take to come back, nanoseconds.
     const fn time_of(self, cost: u64) -> u64 {
         (self.window_ms as u64 * NS_PER_MS).saturating_mul(cost) / self.amount as u64
     }
 }
 
-/// What passed.
+/// The answer to units that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Passed {
     /// Units that may still pass now.
@@ -47,7 +47,7 @@ pub struct Passed {
     pub reset_ms: u64,
 }
 
-/// What did not pass.
+/// The answer to units that did not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exceeded {
     /// When it may be tried again, milliseconds from now, rounded up.
@@ -70,7 +70,7 @@ impl Bucket {
             });
         }
         let window = quota.time_of(u64::from(quota.amount));
-        // Clocks may be set back: nobody waits longer than a window for that.
+        // A clock that was set back must not make anybody wait longer than a window.
         let full_at = self.full_at_ns.clamp(now_ns, now_ns.saturating_add(window));
         let taken = quota.time_of(cost.min(u64::from(quota.amount)));
         let after = full_at.saturating_add(taken);
@@ -88,7 +88,7 @@ impl Bucket {
         })
     }
 
-    /// Whether it is full, and so the same as none.
+    /// Returns whether the bucket is full, and so the same as a fresh one.
     pub fn is_full(self, now_ns: u64) -> bool {
         self.full_at_ns <= now_ns
     }
@@ -110,7 +110,7 @@ pub struct Meter<K> {
 const SWEEP_INTERVAL_NS: u64 = 1_000 * NS_PER_MS;
 
 impl<K: Hash + Eq> Meter<K> {
-    /// A meter that remembers `places` keys at most.
+    /// Returns a meter that remembers `places` keys at most.
     pub fn new(places: usize) -> Self {
         Self {
             buckets: HashMap::new(),
@@ -120,12 +120,12 @@ impl<K: Hash + Eq> Meter<K> {
         }
     }
 
-    /// How many keys are remembered.
+    /// Returns how many keys are remembered.
     pub fn len(&self) -> usize {
         self.buckets.len()
     }
 
-    /// Whether no key is remembered.
+    /// Returns whether no key is remembered.
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
     }
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(bucket.take(TEN, 1, ns(99)), Err(Exceeded { retry_ms: 1 }));
         assert!(
             bucket.take(TEN, 1, ns(100)).is_ok(),
-            "what it was told to wait is enough"
+            "waiting as long as it was asked to is enough"
         );
         assert_eq!(bucket.take(TEN, 1, ns(100)), Err(Exceeded { retry_ms: 100 }));
     }
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn over_any_span_no_more_passes_than_the_burst_and_what_came_back() {
+    fn any_span_passes_the_burst_and_what_was_refilled() {
         let mut bucket = Bucket::default();
         let passed = (0..10_000)
             .filter(|ms| bucket.take(TEN, 1, ns(*ms)).is_ok())
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_more_than_the_quota_passes_when_the_bucket_is_full() {
+    fn a_cost_above_the_quota_passes_a_full_bucket() {
         let mut bucket = Bucket::default();
         assert_eq!(bucket.take(TEN, 25, 0).unwrap().remaining, 0);
         assert_eq!(bucket.take(TEN, 25, ns(400)), Err(Exceeded { retry_ms: 600 }));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn large_units_and_today_do_not_overflow() {
+    fn large_units_and_times_do_not_overflow() {
         let bytes = Quota::new(u32::MAX, u32::MAX);
         let mut bucket = Bucket::default();
         let today = ns(1_800_000_000_000);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_keys_takes_no_memory_and_passes_no_more_than_one_key() {
+    fn a_flood_of_keys_takes_no_memory_and_shares_one_bucket() {
         let mut meter = Meter::new(8);
         for key in 0..8 {
             assert!(meter.take(key, TEN, 1, 0).is_ok());

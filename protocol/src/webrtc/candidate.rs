@@ -6,11 +6,11 @@ use std::net::IpAddr;
 /// An address that clients can reach: it becomes an ICE host candidate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// How.
+    /// The transport protocol.
     pub transport: Transport,
-    /// IPv4 or IPv6.
+    /// The IPv4 or IPv6 address.
     pub address: IpAddr,
-    /// UDP or TCP port.
+    /// The UDP or TCP port.
     pub port: u16,
 }
 
@@ -24,9 +24,9 @@ pub enum Transport {
     Tcp,
 }
 
-/// Whether an address may be a candidate (RFC 8445 §5.1.1.1): one host's, and the same for every client. Link-local
-/// IPv6 addresses need a zone, which candidates don't have; site-local ones, and those that hold an IPv4 address,
-/// are forbidden.
+/// Returns whether an address may be a candidate (RFC 8445 §5.1.1.1): an address of one host, the same for every client.
+/// Link-local IPv6 addresses need a zone, which candidates do not have. Site-local ones, and those that hold an IPv4
+/// address, are forbidden.
 pub fn can_be_reached(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast()),

@@ -1,6 +1,6 @@
 //! Certificate fingerprints as SDP writes them (RFC 8122).
 
-/// 32 bytes as `AB:CD:…` (RFC 8122 §5), in either case.
+/// Reads 32 bytes as `AB:CD:…` (RFC 8122 §5), in either case.
 pub fn parse_fingerprint(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     let mut count = 0;
@@ -12,7 +12,7 @@ pub fn parse_fingerprint(text: &str) -> Option<[u8; 32]> {
     (count == 32).then_some(bytes)
 }
 
-/// 32 bytes as `AB:CD:…`, upper-case.
+/// Writes 32 bytes as `AB:CD:…`, upper-case.
 pub fn format_fingerprint(bytes: &[u8; 32]) -> String {
     bytes
         .iter()

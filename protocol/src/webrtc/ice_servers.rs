@@ -1,4 +1,4 @@
-//! The STUN and TURN servers that a client is told of: as `Link` headers of a session's answer (RFC 9725 §4.6)
+//! The STUN and TURN servers for a client: as `Link` headers of a session's answer (RFC 9725 §4.6)
 //! and as the members of `RTCPeerConnection`'s `iceServers`.
 //!
 //! What always holds: a TURN server that shares a secret with the edge gets credentials of the client's own,
@@ -12,16 +12,16 @@ use serde::{Deserialize, Serialize};
 pub struct IceServer {
     /// `stun:`, `turn:` or `turns:` (RFC 7064, RFC 7065).
     pub urls: String,
-    /// For TURN.
+    /// The username of a TURN server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// What belongs to the username.
+    /// The password of a TURN server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
 }
 
 impl IceServer {
-    /// Servers at `urls`; those of TURN with credentials of `user` when there is a secret.
+    /// Returns servers at `urls`; those of TURN with credentials of `user` when there is a secret.
     pub fn list(urls: &[String], secret: Option<&TurnSecret>, user: &str, now_s: u64) -> Vec<Self> {
         let credentials = secret.map(|secret| secret.issue(user, now_s + TURN_CREDENTIALS_LIFE_S));
         let server = |url: &String| {
@@ -38,7 +38,7 @@ impl IceServer {
         urls.iter().map(server).collect()
     }
 
-    /// The `Link` header's value.
+    /// Returns the `Link` header's value.
     pub fn link(&self) -> String {
         let mut link = format!("<{}>; rel=\"ice-server\"", self.urls);
         if let (Some(username), Some(credential)) = (&self.username, &self.credential) {
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn turn_servers_get_credentials_of_the_user_and_stun_servers_none() {
+    fn only_turn_servers_get_credentials() {
         let secret = TurnSecret::new("north");
         let [stun, turn, turns] = IceServer::list(&urls(), Some(&secret), "alice", 1_000)
             .try_into()

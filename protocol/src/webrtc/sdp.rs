@@ -26,33 +26,33 @@ pub struct Offer {
 /// Why an offer was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OfferError {
-    /// More than any real offer has.
+    /// The offer is longer than [`OFFER_MAX_BYTES`].
     #[error("the offer has {0} bytes: expected at most 32768")]
     TooLarge(usize),
-    /// No session description at all.
+    /// The text is not a session description.
     #[error("not SDP: expected a first line \"v=0\"")]
     NotSdp,
-    /// A line that is not `x=…`.
+    /// A line is not `x=…`.
     #[error("line {0}: expected a letter, \"=\" and a value")]
     Line(usize),
-    /// No section for data channels.
+    /// The offer has no section for data channels.
     #[error(
         "no data section: expected a line \"m=application … webrtc-datachannel\" (create a data channel first)"
     )]
     NoDataSection,
-    /// Audio, video, or more than one data section.
+    /// The offer has audio, video, or more than one data section.
     #[error("{0} media sections: expected the data section alone")]
     OtherSections(usize),
-    /// A data section that the client itself closed.
+    /// The client itself closed the data section.
     #[error("the data section is rejected: its port is 0")]
     Rejected,
-    /// No usable `a=mid`.
+    /// The data section has no usable `a=mid`.
     #[error("a=mid: expected 1 to 32 token characters in the data section")]
     Mid,
-    /// No SHA-256 fingerprint.
+    /// The offer has no SHA-256 fingerprint.
     #[error("a=fingerprint: expected sha-256 and 32 bytes as AB:CD:…")]
     Fingerprint,
-    /// Not a role in a handshake that is to begin now.
+    /// The DTLS role is not one for a handshake that begins now.
     #[error("a=setup:{0}: expected actpass, active or passive")]
     Setup(String),
 }
@@ -72,10 +72,10 @@ impl Offer {
         if sections > 1 {
             return Err(OfferError::OtherSections(sections));
         }
-        if lines[start].1.split(' ').nth(1) == Some("0") {
+        let (session, section) = lines.split_at(start);
+        if section.first().and_then(|(_, media)| media.split(' ').nth(1)) == Some("0") {
             return Err(OfferError::Rejected);
         }
-        let (session, section) = lines.split_at(start);
         // A media-level attribute stands before one of the whole session (RFC 8829 §5.2.1).
         let attribute = |name: &str| find(section, name).or_else(|| find(session, name));
         let relay_begins = match attribute("setup").unwrap_or("actpass") {
@@ -99,7 +99,7 @@ impl Offer {
     }
 }
 
-/// The letter and value of every line.
+/// Returns the letter and value of every line.
 fn split_lines(text: &str) -> Result<Vec<(char, &str)>, OfferError> {
     let mut lines = Vec::new();
     for (index, line) in text.lines().map(str::trim_end).enumerate() {
@@ -133,7 +133,7 @@ fn is_data_section(value: &str) -> bool {
     )
 }
 
-/// The first `a=<name>:` of some lines.
+/// Returns the first `a=<name>:` of some lines.
 fn find<'a>(lines: &[(char, &'a str)], name: &str) -> Option<&'a str> {
     attributes(lines, name).next()
 }
@@ -169,7 +169,7 @@ pub struct Answer<'a> {
     pub mid: &'a str,
     /// The session token.
     pub ice_ufrag: &'a str,
-    /// What belongs to it.
+    /// The password that belongs to it.
     pub ice_pwd: &'a str,
     /// The relay's certificate fingerprint, `AB:CD:…`, SHA-256.
     pub fingerprint: &'a str,
@@ -177,12 +177,12 @@ pub struct Answer<'a> {
     pub relay_begins: bool,
     /// Where the stream's relay shard is reached, best first.
     pub candidates: &'a [Candidate],
-    /// For `o=`: any number that is new for every answer (RFC 8866 §5.2).
+    /// The session id in `o=`: any number that is new for every answer (RFC 8866 §5.2).
     pub origin: u64,
 }
 
 impl Answer<'_> {
-    /// The answer's text: ice-lite, one data section, all candidates.
+    /// Returns the answer's text: ice-lite, one data section, all candidates.
     pub fn write(&self) -> String {
         let Self {
             mid,

@@ -32,7 +32,7 @@ fn an_offer_of_a_data_channel_is_read() {
 }
 
 #[test]
-fn a_fingerprint_of_the_whole_session_counts_and_other_hashes_are_passed_over() {
+fn a_session_level_fingerprint_counts_if_it_is_sha_256() {
     let line = format!("a=fingerprint:sha-256 {}\r\n", fingerprint());
     let moved = offer()
         .replace(&line, "a=fingerprint:sha-512 AB\r\n")

@@ -1,6 +1,6 @@
 //! Time-limited TURN credentials by shared secret: the username says until when it holds, the password is an
-//! HMAC of the username. The edge issues them without asking anybody; a TURN server with the same secret
-//! checks them without asking the edge.
+//! HMAC of the username. The edge issues them, and a TURN server with the same secret checks them; neither
+//! asks the other.
 //!
 //! The shape is the one that coturn (`use-auth-secret`) and other servers took from the "REST API for access
 //! to TURN services" draft: username `expiry:user`, expiry in Unix seconds; password
@@ -35,21 +35,21 @@ pub struct TurnCredentials {
 /// Why a username was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TurnUsernameError {
-    /// Not `expiry:user`, or too long.
+    /// The username is not `expiry:user`, or too long.
     #[error("expected `expiry:user`, at most 96 bytes")]
     Shape,
-    /// Its time is over.
+    /// The username's time is over.
     #[error("expired {0} s ago")]
     Expired(u64),
 }
 
 impl TurnSecret {
-    /// Of any text, as coturn's `static-auth-secret` is one.
+    /// Makes the secret of any text, as coturn's `static-auth-secret` is one.
     pub fn new(secret: impl Into<String>) -> Self {
         Self(secret.into())
     }
 
-    /// Credentials of `user` until `expires_s` (Unix seconds, the last second included). A user too long for
+    /// Returns credentials of `user` until `expires_s` (Unix seconds, the last second included). A user too long for
     /// [`TURN_USERNAME_MAX_BYTES`] is cut.
     pub fn issue(&self, user: &str, expires_s: u64) -> TurnCredentials {
         let mut username = format!("{expires_s}:");
@@ -63,8 +63,9 @@ impl TurnSecret {
         TurnCredentials { username, password }
     }
 
-    /// The password that belongs to `username`.
+    /// Returns the password that belongs to `username`.
     pub fn password(&self, username: &str) -> String {
+        #[allow(clippy::unreachable, reason = "HMAC takes keys of any length (RFC 2104 §2)")]
         let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(self.0.as_bytes()) else {
             unreachable!("HMAC takes keys of any length")
         };
@@ -73,7 +74,7 @@ impl TurnSecret {
     }
 }
 
-/// The user in a username that came from outside, at `now_s` (Unix seconds). Says nothing about the password.
+/// Returns the user in a username that came from outside, at `now_s` (Unix seconds). Says nothing about the password.
 pub fn user_of(username: &str, now_s: u64) -> Result<&str, TurnUsernameError> {
     if username.len() > TURN_USERNAME_MAX_BYTES {
         return Err(TurnUsernameError::Shape);

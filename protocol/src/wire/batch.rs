@@ -10,21 +10,21 @@ use crate::util::cbor::{CborError, Reader, Writer};
 /// A contiguous run of one stream's messages, as a relay commits it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Under which epoch the relay gave the seqs.
+    /// The epoch under which the relay gave the seqs.
     pub epoch: Epoch,
     /// The first record's seq.
     pub first: Seq,
-    /// At least one and at most 4,096.
+    /// The messages: at least one and at most 4,096.
     pub records: Vec<Record>,
 }
 
 impl Batch {
-    /// One past the last record's seq.
+    /// Returns the seq behind the last record.
     pub fn end(&self) -> Seq {
         Seq(self.first.0 + self.records.len() as u64)
     }
 
-    /// As the relay posts it, `application/cbor`.
+    /// Encodes the batch as the relay posts it, `application/cbor`.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         Writer::new(&mut out)
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_without_records_or_with_an_oversize_payload_is_refused() {
+    fn an_empty_batch_or_an_oversize_payload_is_refused() {
         let empty = Batch {
             epoch: Epoch(1),
             first: Seq(0),

@@ -1,4 +1,4 @@
-//! Notices: what the edge tells a relay of the streams that it has.
+//! Notices: what happened to the streams of a relay, from the edge.
 //!
 //! They are written as `serde` derives it: the kind beside the members. They are read in two steps instead, first the
 //! kind, then the members of all kinds as one flat struct; what `serde` derives for tags would read every type anew.
@@ -11,18 +11,18 @@ use serde::de::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What happened to a stream that a relay has.
+/// A notice to the relay of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value")]
 pub struct Notice {
     /// The stream.
     pub stream: ShortId,
-    /// What happened.
+    /// What happened to the stream.
     #[serde(flatten)]
     pub event: NoticeEvent,
 }
 
-/// What a notice says.
+/// What happened to a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum NoticeEvent {
@@ -36,7 +36,7 @@ pub enum NoticeEvent {
         log_index: u64,
         /// Who published it.
         author: Address,
-        /// Its bytes; none when only its state is new.
+        /// The message's bytes; none when only the state is new.
         payload: Option<Bytes>,
         /// The transaction.
         tx: B256,
@@ -50,17 +50,17 @@ pub enum NoticeEvent {
     },
     /// Messages came by HTTP and wait to be fetched.
     Append,
-    /// What sessions were opened with no longer holds: those opened until `before` are over. With the stream's id
+    /// Rights were withdrawn: sessions opened until `before` are over. With the stream's id
     /// all zeros: on every stream.
     Withdrawn {
-        /// Whose; `None` for everybody's.
+        /// Whose sessions; `None` for everybody's.
         author: Option<Address>,
         /// Unix seconds, by the edge's clock.
         before: u64,
         /// Whether the client should open another session, whose rights may be others.
         again: bool,
     },
-    /// A kind of a later version: passed over.
+    /// A kind of a later version, which is ignored.
     Unknown,
 }
 
@@ -90,7 +90,7 @@ struct Members {
 }
 
 impl Members {
-    /// The event of this kind; `None` when it lacks a member.
+    /// Returns the event of this kind; `None` when it lacks a member.
     fn event(self, kind: &str) -> Option<NoticeEvent> {
         Some(match kind {
             "anchored" => NoticeEvent::Anchored(AnchorRef {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_that_lacks_a_member_or_has_it_in_another_shape_is_refused() {
+    fn a_notice_with_a_missing_or_malformed_member_is_refused() {
         let stream = ShortId([1; 20]);
         for event in every_kind() {
             let whole = serde_json::to_value(Notice { stream, event }).unwrap();
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_of_a_later_version_is_passed_over_whatever_its_members_are() {
+    fn a_kind_of_a_later_version_is_ignored() {
         let stream = ShortId([1; 20]);
         let later = json!({ "stream": stream, "kind": "later", "state": 5, "before": {} });
         let event = NoticeEvent::Unknown;

@@ -1,4 +1,4 @@
-//! What relays and the edge say to each other over HTTP: JSON, `camelCase`.
+//! The HTTP interface between relays and the edge: JSON, `camelCase`.
 
 use super::notice::Notice;
 use crate::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq, ShortId, StreamId, StreamName};
@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 pub struct Registration {
     /// This run of the relay.
     pub incarnation: Incarnation,
-    /// Of its DTLS certificate: 32 bytes as `AB:CD:…` (RFC 8122), SHA-256.
+    /// SHA-256 fingerprint of its DTLS certificate: 32 bytes as `AB:CD:…` (RFC 8122).
     pub fingerprint: String,
-    /// Where it stands, for people and for the choice of a near relay; may be empty.
+    /// The relay's region, for the status page; may be empty.
     #[serde(default)]
     pub region: String,
     /// Its threads, each with addresses of its own.
@@ -25,13 +25,13 @@ pub struct Registration {
     /// Open sessions.
     #[serde(default)]
     pub sessions: u64,
-    /// Streams it has taken up.
+    /// Streams that it leads.
     #[serde(default)]
     pub streams: u64,
-    /// The last notice it has: [`Renewed::cursor`] of the answer before, 0 at first.
+    /// The last notice that it acknowledges: [`Renewed::cursor`] of the answer before, 0 at first.
     #[serde(default)]
     pub cursor: u64,
-    /// The key that it was authenticated with. The edge writes it; what a relay says here does not count.
+    /// The key that it was authenticated with. The edge sets it and ignores what a relay sends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<RelayKeyId>,
 }
@@ -46,13 +46,13 @@ pub struct Shard {
 /// Why a registration was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationError {
-    /// Not 32 bytes as `AB:CD:…`.
+    /// The fingerprint is not 32 bytes as `AB:CD:…`.
     #[error("fingerprint: expected 32 bytes as AB:CD:…, upper-case, of the certificate's SHA-256")]
     Fingerprint,
-    /// None, or more than 64.
+    /// There is no shard, or there are more than 64.
     #[error("shards: {0}, expected 1 to 64")]
     Shards(usize),
-    /// None, or more than 8.
+    /// A shard has no candidate, or more than 8.
     #[error("shards[{shard}].candidates: {given}, expected 1 to 8")]
     Candidates {
         /// Which shard.
@@ -60,22 +60,22 @@ pub enum RegistrationError {
         /// How many it has.
         given: usize,
     },
-    /// Nothing can be reached at port 0.
+    /// A candidate has port 0, which cannot be reached.
     #[error("shards[{0}].candidates: port 0")]
     Port(usize),
-    /// No client can be sent there.
+    /// A candidate has an address that no client can reach.
     #[error("shards[{0}].candidates: an address that no client can reach")]
     Address(usize),
-    /// Too many, or not such URLs.
+    /// There are too many TURN URLs, or a text is not one.
     #[error("turn: expected at most {RELAY_MAX_TURN_URLS} URLs as turn:host:port?transport=udp")]
     Turn,
-    /// Longer than 64 characters.
+    /// The region is longer than 64 characters.
     #[error("region: expected at most 64 characters")]
     Region,
 }
 
 impl Registration {
-    /// Checks what the types don't.
+    /// Checks what the types do not.
     pub fn check(&self) -> Result<(), RegistrationError> {
         if parse_fingerprint(&self.fingerprint).is_none() {
             return Err(RegistrationError::Fingerprint);
@@ -110,7 +110,7 @@ impl Registration {
     }
 }
 
-/// Whether a text is a TURN URL that can stand in a header as it is: `turn:` or `turns:`, and only characters
+/// Returns whether a text is a TURN URL that can stand in a header as it is: `turn:` or `turns:`, and only characters
 /// of a host, a port and a query.
 pub fn is_turn_url(url: &str) -> bool {
     let rest = url.strip_prefix("turn:").or_else(|| url.strip_prefix("turns:"));
@@ -118,8 +118,8 @@ pub fn is_turn_url(url: &str) -> bool {
     rest.is_some_and(|rest| (1..=128).contains(&rest.len()) && rest.bytes().all(plain))
 }
 
-/// Which of a relay's `shards` has a stream: the edge puts its addresses in the answer, and the relay's
-/// registration and its threads count alike.
+/// Returns the index of the shard of a relay with `shards` shards that serves a stream. The edge puts that shard's
+/// candidates in its answers; the relay numbers its threads in the order of its registration.
 pub fn shard_of(stream: ShortId, shards: usize) -> usize {
     let [a, b, c, d, ..] = stream.0;
     u32::from_be_bytes([a, b, c, d]) as usize % shards.max(1)
@@ -131,13 +131,13 @@ pub fn shard_of(stream: ShortId, shards: usize) -> usize {
 pub struct Renewed {
     /// When to renew, milliseconds from now.
     pub renew_after_ms: u64,
-    /// The last notice below, or of before.
+    /// The number of the last notice below, or the relay's own cursor when there is none.
     pub cursor: u64,
-    /// What is new since the relay's cursor, at least once each.
+    /// The notices above the relay's cursor; each is sent at least once.
     pub notices: Vec<Notice>,
 }
 
-/// `PUT /v1/relays/{relay}/streams/{stream}`: a relay takes a stream up.
+/// `PUT /v1/relays/{relay}/streams/{stream}`: a relay acquires a stream's epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcquireEpoch {
     /// This run of the relay; the same run gets the same epoch again.
@@ -153,7 +153,7 @@ pub struct EpochGrant {
     pub name: StreamName,
     /// The relay's epoch from now on.
     pub epoch: Epoch,
-    /// The next seq to be given: as many messages are stored.
+    /// The next seq to be given: as many messages are committed.
     pub head: Seq,
     /// Messages that came by HTTP and wait to be fetched.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -167,14 +167,14 @@ fn is_zero(number: &u64) -> bool {
 /// The answer to a producer look-up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProducerState {
-    /// The producer's last stored number.
+    /// The producer's last committed producer_seq.
     pub stored: Option<u64>,
 }
 
 /// The answer to a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Committed {
-    /// Every seq below is stored.
+    /// Every seq below is committed.
     pub committed: Seq,
     /// Messages that came by HTTP and wait to be fetched.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -183,11 +183,11 @@ pub struct Committed {
 
 /// Why the edge refused a relay's request for a stream (409): `type` ends in one of these.
 pub mod problem {
-    /// The batch's or look-up's epoch is over: let the stream go. Carries `epoch`.
+    /// The request's epoch is over: release the stream. Carries `epoch`.
     pub const STALE_EPOCH: &str = "stale-epoch";
-    /// The batch does not follow what is stored. Carries `expected`.
+    /// The batch does not follow what is committed. Carries `expected`.
     pub const GAP: &str = "gap";
-    /// A producer's number was stored before or does not follow. Carries `producer` and `stored`.
+    /// A producer_seq was committed before, or leaves one out. Carries `producer` and `stored`.
     pub const PRODUCER_CONFLICT: &str = "producer-conflict";
     /// The stream is assigned to another relay. Carries `relay`.
     pub const NOT_LEADER: &str = "not-owner";
@@ -199,7 +199,7 @@ pub mod problem {
 pub struct RelayStatus {
     /// The relay.
     pub id: RelayId,
-    /// Where it stands.
+    /// The relay's region.
     pub region: String,
     /// Whether it renewed within the lease.
     pub alive: bool,

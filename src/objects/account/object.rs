@@ -93,7 +93,7 @@ impl Account {
             Ok(key) => Checked {
                 refused: None,
                 scope: key.map(|key| key.scope.clone()),
-                expires: key.and_then(|key| key.expires),
+                expires: key.and_then(|key| key.expires).map(|time| time.0),
             },
             Err(refused) => Checked {
                 refused: Some(refused.to_string()),

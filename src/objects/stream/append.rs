@@ -71,7 +71,7 @@ impl Stream {
         json(
             200,
             &match appended {
-                Appended::Stored(seq) => AppendAnswer { stored: true, seq },
+                Appended::Committed(seq) => AppendAnswer { stored: true, seq },
                 Appended::Waits(_) => AppendAnswer {
                     stored: false,
                     seq: None,
@@ -151,7 +151,7 @@ impl Stream {
         match state.relay_leader() {
             Some(relay) => self.remind(relay).await,
             None => {
-                self.step(StreamLog::write_waiting).map_err(to_error)?;
+                self.step(StreamLog::commit_waiting).map_err(to_error)?;
                 self.waiters.notify();
                 Ok(())
             }

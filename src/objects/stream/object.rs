@@ -28,6 +28,7 @@ use streamchain_edge_core::signalling::Mailboxes;
 use streamchain_edge_core::stream_log::{LogError, LogState, NewStream, Session, Step, StreamLog};
 use streamchain_protocol::ids::{Epoch, ProducerId, Seq, SessionId};
 use streamchain_protocol::limits::CHOSEN_LIFE_MS;
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::Batch;
 use streamchain_protocol::wire::{AcquireEpoch, Notice, NoticeEvent};
 use worker::{Date, DurableObject, Env, Request, Response, State, console_error, durable_object};
@@ -178,7 +179,7 @@ impl Stream {
     pub(super) async fn create(&self, new: &NewStream) -> Answer {
         let now_ms = Date::now().as_millis();
         self.log.rows().prepare()?;
-        let (state, created) = self.step(|log| log.create(new, now_ms))?;
+        let (state, created) = self.step(|log| log.create(new, UnixMs(now_ms)))?;
         if !state.listed {
             self.arm().await?;
             // Before anybody hears that it is made: the Listener passes over events of streams that the list lacks,
@@ -216,7 +217,7 @@ impl Stream {
                 id,
                 author,
                 relay: relay.relay.clone(),
-                created: now_ms,
+                created: UnixMs(now_ms),
             };
             if self.step(|log| log.open_session(&session, state.assigned.as_ref()))? {
                 let chosen = relay;

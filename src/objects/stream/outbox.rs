@@ -10,7 +10,7 @@ use alloy_primitives::B256;
 use serde::Serialize;
 use std::time::Duration;
 use streamchain_edge_core::stream_log::{
-    GATHER_MS, LogState, SEGMENTS_PER_FLUSH, Segment, StreamLog, retry_after_ms,
+    FLUSH_BACKOFF, GATHER_MS, LogState, OutboxSegment, SEGMENTS_PER_FLUSH, StreamLog,
 };
 use streamchain_protocol::ids::{Seq, StreamId, StreamName};
 use streamchain_protocol::stream_settings::Mode;
@@ -39,15 +39,15 @@ struct SegmentToAnchor {
 }
 
 impl SegmentToAnchor {
-    fn new(stream: &LogState, segment: &Segment) -> Self {
+    fn new(stream: &LogState, segment: &OutboxSegment) -> Self {
         Self {
             stream: stream.id,
             owner: stream.owner,
             name: stream.name.clone(),
             name_hash: stream.name.hash(),
-            first: segment.first,
-            count: segment.count,
-            root: segment.root,
+            first: segment.segment.first,
+            count: segment.segment.count,
+            root: segment.segment.root,
             mode: segment.mode,
             prove: segment.prove,
         }
@@ -79,7 +79,7 @@ impl Stream {
         }
         // Armed first: whatever happens below, there is another time.
         self.armed.set(true);
-        let again = Duration::from_millis(retry_after_ms(self.failures.get()));
+        let again = Duration::from_millis(FLUSH_BACKOFF.wait_ms(self.failures.get()));
         if let Err(error) = self.state.storage().set_alarm(again).await {
             self.armed.set(false);
             console_error!("stream alarm: {error}");
@@ -120,7 +120,8 @@ impl Stream {
         let state = self.step(StreamLog::state).map_err(to_error)?;
         if !state.listed {
             streams::put(&self.env.d1("DB")?, &state).await?;
-            self.step(|log| log.listed(state.settings)).map_err(to_error)?;
+            self.step(|log| log.mark_listed(state.settings))
+                .map_err(to_error)?;
         }
         Ok(state)
     }
@@ -129,11 +130,11 @@ impl Stream {
         let state = self.list().await?;
         let db = self.env.d1("DB")?;
         for _ in 0..SEGMENTS_PER_FLUSH {
-            let Some((segment, records)) = self.step(StreamLog::seal).map_err(to_error)? else {
+            let Some((segment, records)) = self.step(StreamLog::next_segment).map_err(to_error)? else {
                 return Ok(());
             };
-            segments::insert(&db, state.id, &segment, &records).await?;
-            self.step(|log| log.flushed(&segment, records.len()))
+            segments::insert(&db, state.id, &segment.segment, &records).await?;
+            self.step(|log| log.mark_flushed(&segment, records.len()))
                 .map_err(to_error)?;
         }
         Ok(())

@@ -6,10 +6,12 @@ use crate::storage::sql::{all, each, first, number, run};
 use alloy_primitives::{Address, hex};
 use std::cell::Cell;
 use streamchain_edge_core::stream_log::{
-    LogState, LogStore, PLACES_PER_PRODUCER, ROWS_MAX, Segment, Session, StoredBatch, StoredEvent, Waiting,
+    CommittedBatch, LogState, LogStore, OutboxSegment, ROWS_MAX, SEQS_PER_PRODUCER, Session, StoredEvent,
+    Waiting,
 };
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
+use streamchain_protocol::time::UnixMs;
 use worker::{Error, SqlStorage, SqlStorageValue};
 
 /// Made when the stream is, so that asking for a stream that does not exist leaves nothing behind.
@@ -130,7 +132,7 @@ impl LogStore for StreamRows {
         )
     }
 
-    fn add_batch(&self, batch: &StoredBatch) -> Result<(), Error> {
+    fn add_batch(&self, batch: &CommittedBatch) -> Result<(), Error> {
         let values = vec![
             number(batch.first.0),
             number(batch.count),
@@ -139,7 +141,7 @@ impl LogStore for StreamRows {
         run(&self.sql, "INSERT INTO batches VALUES (?, ?, ?)", values)
     }
 
-    fn batches(&self, from: Seq, max_bytes: usize) -> Result<Vec<StoredBatch>, Error> {
+    fn batches(&self, from: Seq, max_bytes: usize) -> Result<Vec<CommittedBatch>, Error> {
         let query = "SELECT first, count, records FROM batches
                      WHERE first >= (SELECT coalesce(max(first), 0) FROM batches WHERE first <= ?1)
                        AND first + count > ?1 ORDER BY first LIMIT ?2";
@@ -164,14 +166,17 @@ impl LogStore for StreamRows {
         )
     }
 
-    fn segments(&self, rows: usize) -> Result<Vec<Segment>, Error> {
+    fn segments(&self, rows: usize) -> Result<Vec<OutboxSegment>, Error> {
         let limit = number(rows.min(u32::MAX as usize) as u64);
         let query = "SELECT json FROM sealed ORDER BY first LIMIT ?";
         all(&self.sql, query, vec![limit], |row| own_json(&row.text()?))
     }
 
-    fn put_segment(&self, segment: &Segment) -> Result<(), Error> {
-        let values = vec![number(segment.first.0), serde_json::to_string(segment)?.into()];
+    fn put_segment(&self, segment: &OutboxSegment) -> Result<(), Error> {
+        let values = vec![
+            number(segment.segment.first.0),
+            serde_json::to_string(segment)?.into(),
+        ];
         run(&self.sql, "INSERT OR REPLACE INTO sealed VALUES (?, ?)", values)
     }
 
@@ -219,9 +224,9 @@ impl LogStore for StreamRows {
 
     fn put_waiting(&self, waiting: &Waiting) -> Result<(), Error> {
         let values = vec![
-            number(waiting.place),
+            number(waiting.position),
             waiting.producer.0.to_vec().into(),
-            number(waiting.number),
+            number(waiting.producer_seq),
             waiting.record.clone().into(),
         ];
         run(&self.sql, "INSERT INTO inbox VALUES (?, ?, ?, ?)", values)
@@ -262,10 +267,10 @@ impl LogStore for StreamRows {
         )
     }
 
-    fn put_place(&self, producer: ProducerId, given: u64, seq: Seq) -> Result<(), Error> {
+    fn put_producer_seq(&self, producer: ProducerId, given: u64, seq: Seq) -> Result<(), Error> {
         let values = vec![
             producer.0.to_vec().into(),
-            number(given % PLACES_PER_PRODUCER),
+            number(given % SEQS_PER_PRODUCER),
             number(given),
             number(seq.0),
         ];
@@ -276,10 +281,10 @@ impl LogStore for StreamRows {
         )
     }
 
-    fn place(&self, producer: ProducerId, given: u64) -> Result<Option<Seq>, Error> {
+    fn seq_of(&self, producer: ProducerId, given: u64) -> Result<Option<Seq>, Error> {
         let values = vec![
             producer.0.to_vec().into(),
-            number(given % PLACES_PER_PRODUCER),
+            number(given % SEQS_PER_PRODUCER),
             number(given),
         ];
         let query = "SELECT seq AS number FROM places WHERE producer = ? AND slot = ? AND number = ?";
@@ -298,7 +303,7 @@ impl LogStore for StreamRows {
 
     fn put_session(&self, session: &Session) -> Result<(), Error> {
         let json = serde_json::to_string(session)?;
-        let values = vec![session.id.to_hex().into(), number(session.created), json.into()];
+        let values = vec![session.id.to_hex().into(), number(session.created.0), json.into()];
         run(
             &self.sql,
             "INSERT INTO sessions (id, created, json) VALUES (?, ?, ?)",
@@ -346,17 +351,17 @@ impl LogStore for StreamRows {
         run(&self.sql, "DELETE FROM members WHERE address = ?", values)
     }
 
-    fn prune_sessions(&self, before: u64, keep: usize) -> Result<(), Error> {
+    fn prune_sessions(&self, before: UnixMs, keep: usize) -> Result<(), Error> {
         let surplus = "DELETE FROM sessions WHERE place <= (SELECT max(place) FROM sessions) - ?";
         run(&self.sql, surplus, vec![number(keep as u64)])?;
         let expired = "DELETE FROM sessions WHERE created < ?
                        AND place IN (SELECT place FROM sessions ORDER BY place LIMIT ?)";
-        run(&self.sql, expired, vec![number(before), number(PRUNE_AT_ONCE)])
+        run(&self.sql, expired, vec![number(before.0), number(PRUNE_AT_ONCE)])
     }
 }
 
-fn batch(row: &mut Row) -> Result<StoredBatch, Error> {
-    Ok(StoredBatch {
+fn batch(row: &mut Row) -> Result<CommittedBatch, Error> {
+    Ok(CommittedBatch {
         first: Seq(row.number()?),
         count: row.number()?,
         records: row.bytes()?,
@@ -365,9 +370,9 @@ fn batch(row: &mut Row) -> Result<StoredBatch, Error> {
 
 fn waiting(row: &mut Row) -> Result<Waiting, Error> {
     Ok(Waiting {
-        place: row.number()?,
+        position: row.number()?,
         producer: producer(row)?,
-        number: row.number()?,
+        producer_seq: row.number()?,
         record: row.bytes()?,
     })
 }

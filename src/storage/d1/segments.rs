@@ -3,8 +3,8 @@
 use super::{number, rows};
 use crate::storage::row::{Row, out_of_shape};
 use alloy_primitives::{B256, hex};
-use streamchain_edge_core::stream_log::Segment;
 use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::proof::Segment;
 use worker::{D1Database, D1Type, Error};
 
 /// A segment with its messages.

@@ -63,7 +63,7 @@ pub async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error> {
         D1Type::Text(settings.write.as_str()),
         number(settings.p2p.into()),
         number(settings.prove.into()),
-        number(stream.created),
+        number(stream.created.0),
     ];
     db.prepare(statement).bind_refs(&values)?.run().await.map(drop)
 }

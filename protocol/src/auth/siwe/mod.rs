@@ -23,11 +23,11 @@ const GREETING: &str = " wants you to sign in with your Ethereum account:";
 /// Why a message was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SiweError {
-    /// Not the grammar of EIP-4361.
+    /// The text is not of the grammar of EIP-4361.
     #[error("the message is not EIP-4361: {0}")]
     Grammar(&'static str),
     /// The address is not written with its checksum (EIP-55).
-    #[error("the address is not one with its EIP-55 checksum")]
+    #[error("the address: expected 0x and 40 hexadecimal digits with their EIP-55 checksum")]
     Checksum,
     /// A time is not one of RFC 3339.
     #[error("{0}: expected a time as 2026-01-31T12:00:00Z (RFC 3339)")]
@@ -38,19 +38,19 @@ pub enum SiweError {
     /// The message is for another chain.
     #[error("the message is for chain {given}: expected {expected}")]
     Chain {
-        /// The message's.
+        /// The message's chain id.
         given: u64,
-        /// Ours.
+        /// The edge's chain id.
         expected: u64,
     },
-    /// Its time has passed.
+    /// The message's time has passed.
     #[error("the message expired")]
     Expired,
-    /// Its time has not come.
+    /// The message's time has not come.
     #[error("the message is not valid yet")]
     NotYetValid,
-    /// Its nonce is none of ours, or too old, or was used.
-    #[error("the nonce is not one that this service gave out and that is still good")]
+    /// The nonce was not given out here, is too old, or was used.
+    #[error("the nonce was not given out by this service, has expired, or was used")]
     Nonce,
     /// The account did not sign it.
     #[error("the signature is not the account's")]
@@ -58,7 +58,7 @@ pub enum SiweError {
 }
 
 impl SiweError {
-    /// The word that stays, for programs.
+    /// Returns a word for programs, which never changes.
     pub fn word(self) -> &'static str {
         match self {
             Self::Grammar(_) => "grammar",
@@ -73,7 +73,7 @@ impl SiweError {
         }
     }
 
-    /// Whether the message can't be read at all, so that no service would take it.
+    /// Returns whether the message can't be read at all, so that no service would accept it.
     pub fn is_malformed(self) -> bool {
         matches!(self, Self::Grammar(_) | Self::Checksum | Self::Time(_))
     }
@@ -82,11 +82,11 @@ impl SiweError {
 /// A message as EIP-4361 writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignIn<'a> {
-    /// `https` or another, if it is named.
+    /// The scheme before the domain, such as `https`, if there is one.
     pub scheme: Option<&'a str>,
-    /// Who asks for the signature: RFC 3986's authority, as `app.example:8080`.
+    /// The site that asks for the signature: an authority (RFC 3986), as `app.example:8080`.
     pub domain: &'a str,
-    /// Who signs.
+    /// The account that signs.
     pub address: Address,
     /// What the wallet shows.
     pub statement: Option<&'a str>,
@@ -166,7 +166,7 @@ impl<'a> SignIn<'a> {
         })
     }
 
-    /// Whether it is for us and for now. Nonce and signature are looked at afterwards.
+    /// Checks that the message is for this service and for `now_ms`. Nonce and signature are checked afterwards.
     pub fn check(&self, expected: &Expected<'_>, now_ms: u64) -> Result<(), SiweError> {
         let is_ours = |authority: &str| {
             expected
@@ -194,8 +194,8 @@ impl<'a> SignIn<'a> {
         Ok(())
     }
 
-    /// Those of the resources that name streams here, as `https://host/v1/streams/{stream}`: the signer wants a
-    /// token for these alone.
+    /// Returns the streams that the resources name, as `https://host/v1/streams/{stream}`: the signer wants a token for
+    /// these alone.
     pub fn streams(&self) -> impl Iterator<Item = &'a str> {
         let domain = self.domain;
         self.resources.iter().filter_map(move |resource| {
@@ -214,7 +214,7 @@ impl<'a> Lines<'a> {
         self.0.next().ok_or(SiweError::Grammar(what))
     }
 
-    /// What stands behind `tag` in the next line.
+    /// Returns what stands behind `tag` in the next line.
     fn tagged(&mut self, tag: &'static str) -> Result<&'a str, SiweError> {
         self.0
             .next()
@@ -227,7 +227,7 @@ impl<'a> Lines<'a> {
         self.0.next_if(|line| line.starts_with(tag))?.strip_prefix(tag)
     }
 
-    /// The list at the end, and nothing behind it.
+    /// Returns the list at the end, and checks that nothing stands behind it.
     fn resources(&mut self) -> Result<Vec<&'a str>, SiweError> {
         let mut resources = Vec::new();
         if self.0.next_if_eq(&"Resources:").is_some() {
@@ -266,7 +266,7 @@ fn greeting(line: &str) -> Result<(Option<&str>, &str), SiweError> {
     Ok((scheme, domain))
 }
 
-/// An empty line, the statement and an empty line; or two empty lines.
+/// Reads an empty line, the statement and an empty line, or else two empty lines.
 fn statement<'a>(lines: &mut Lines<'a>) -> Result<Option<&'a str>, SiweError> {
     let empty = SiweError::Grammar("expected an empty line around the statement");
     if !lines.next("an empty line")?.is_empty() {
@@ -303,7 +303,7 @@ fn at(name: &'static str, text: &str) -> Result<u64, SiweError> {
     parse_date_time(text).ok_or(SiweError::Time(name))
 }
 
-/// Whether all is unreserved, a sub-delimiter (RFC 3986 §2) or one of `more`; and `%XX`, where that may be.
+/// Returns whether all is unreserved, a sub-delimiter (RFC 3986 §2) or one of `more`; and `%XX`, where that may be.
 fn is_of(text: &str, more: &[u8], may_escape: bool) -> bool {
     let bytes = text.as_bytes();
     bytes.iter().enumerate().all(|(index, byte)| match byte {
@@ -333,7 +333,7 @@ fn is_nonce(text: &str) -> bool {
     text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// The authority of an `http` or `https` URI.
+/// Returns the authority of an `http` or `https` URI.
 fn authority(uri: &str) -> Option<&str> {
     let rest = uri
         .strip_prefix("https://")

@@ -1,7 +1,7 @@
 //! The nonces of sign-ins: signed and dated by the edge, so that giving one out stores nothing. The Account object
 //! makes sure that an account uses each of them once.
 
-use crate::auth::keys::mac;
+use crate::auth::keys::{mac, mac_bytes};
 use alloy_primitives::hex;
 use hmac::Mac;
 
@@ -16,36 +16,36 @@ const TAG: usize = 12;
 /// are letters and digits as EIP-4361 wants them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignInNonce {
-    /// What tells it from others.
+    /// Random bytes, so that each nonce is unique.
     pub random: [u8; RANDOM],
     /// The last second in which it may be used, Unix time.
     pub expires_s: u64,
 }
 
-/// Why a nonce is not taken.
+/// Why a nonce was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NonceError {
-    /// None of ours.
+    /// The nonce was not given out here.
     #[error("the nonce was not given out here")]
     Foreign,
-    /// Its time has passed.
+    /// The nonce's time has passed.
     #[error("the nonce expired")]
     Expired,
 }
 
 impl SignInNonce {
-    /// A new one.
+    /// Returns a new nonce.
     pub fn new(random: [u8; RANDOM], now_s: u64) -> Self {
         let expires_s = now_s + NONCE_LIFE_S;
         Self { random, expires_s }
     }
 
-    /// The signed text.
+    /// Returns the nonce as a signed text.
     pub fn sign(&self, key: &[u8; 32]) -> String {
         let mut bytes = [0; BODY + TAG];
         bytes[..RANDOM].copy_from_slice(&self.random);
         bytes[RANDOM..BODY].copy_from_slice(&self.expires_s.to_be_bytes());
-        let tag = mac(key, &[&bytes[..BODY]]).finalize().into_bytes();
+        let tag = mac_bytes(key, &[&bytes[..BODY]]);
         bytes[BODY..].copy_from_slice(&tag[..TAG]);
         hex::encode(bytes)
     }
@@ -63,8 +63,8 @@ impl SignInNonce {
             .verify_truncated_left(tag)
             .map_err(|_| NonceError::Foreign)?;
         let (mut random, mut expires) = ([0; RANDOM], [0; 8]);
-        random.copy_from_slice(&body[..RANDOM]);
-        expires.copy_from_slice(&body[RANDOM..]);
+        random.copy_from_slice(&bytes[..RANDOM]);
+        expires.copy_from_slice(&bytes[RANDOM..BODY]);
         let expires_s = u64::from_be_bytes(expires);
         match now_s > expires_s {
             true => Err(NonceError::Expired),

@@ -84,7 +84,7 @@ fn a_message_with_the_least_is_read() {
 }
 
 #[test]
-fn an_empty_list_of_resources_and_an_empty_request_id_are_grammar_too() {
+fn empty_resources_and_an_empty_request_id_are_taken() {
     let message = format!("{LEAST}\nRequest ID: \nResources:");
     let message = SignIn::parse(&message).unwrap();
     assert_eq!((message.request_id, message.resources.len()), (Some(""), 0));
@@ -188,7 +188,7 @@ fn a_message_that_names_us_but_is_for_another_page_is_refused() {
 }
 
 #[test]
-fn a_message_is_good_from_not_before_until_its_expiration_give_or_take_the_clocks() {
+fn a_message_is_valid_between_its_times_give_or_take_a_minute() {
     let expires = ISSUED + 3_600_000;
     let judge = |now_ms| check(FULL, "example.com", 1, now_ms);
     assert_eq!(judge(ISSUED - CLOCK_SKEW_MS - 1), Err(SiweError::NotYetValid));
@@ -212,7 +212,7 @@ proptest! {
     }
 
     #[test]
-    fn a_message_with_any_character_changed_is_another_message_or_none(at in 0..FULL.len(), to in "[ -~\n]") {
+    fn any_changed_character_gives_another_message_or_none(at in 0..FULL.len(), to in "[ -~\n]") {
         let mut changed = FULL.to_owned();
         // `T` and `Z` of a time may be small letters too.
         prop_assume!(!changed[at..=at].eq_ignore_ascii_case(&to));

@@ -45,8 +45,9 @@ fn fraction(bytes: &[u8]) -> Option<(u32, &[u8])> {
     if count == 0 {
         return None;
     }
-    let padded = |place: usize| rest[..count].get(place).map_or(0, |byte| u32::from(byte - b'0'));
-    Some((padded(0) * 100 + padded(1) * 10 + padded(2), &rest[count..]))
+    let (digits, rest) = rest.split_at(count);
+    let digit = |place: usize| digits.get(place).map_or(0, |byte| u32::from(byte - b'0'));
+    Some((digit(0) * 100 + digit(1) * 10 + digit(2), rest))
 }
 
 /// `Z`, or `+` or `-` and `hh:mm`, in minutes.
@@ -58,7 +59,7 @@ fn offset(bytes: &[u8]) -> Option<i64> {
         _ => return None,
     };
     let (hours, minutes) = (digits(bytes, 1, 2)?, digits(bytes, 4, 2)?);
-    let is_right = bytes.len() == 6 && bytes[3] == b':' && hours <= 23 && minutes <= 59;
+    let is_right = bytes.len() == 6 && bytes.get(3) == Some(&b':') && hours <= 23 && minutes <= 59;
     is_right.then_some(sign * i64::from(hours * 60 + minutes))
 }
 

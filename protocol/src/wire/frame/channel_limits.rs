@@ -1,4 +1,4 @@
-//! What a relay tells of its limits in `welcome`: a map with text keys, so that later versions can add some.
+//! The limits of a relay in `welcome`: a map with text keys, so that later versions can add some.
 
 use crate::limits::PAYLOAD_MAX_BYTES;
 use crate::util::cbor::{CborError, Reader, Writer};
@@ -18,7 +18,7 @@ pub struct ChannelLimits {
     pub bytes_per_s: u64,
 }
 
-/// Rates of 0 are left out.
+/// Writes the limits. Rates of 0 are left out.
 pub(super) fn write_limits<'w, 'a>(w: &'w mut Writer<'a>, limits: ChannelLimits) -> &'w mut Writer<'a> {
     let all = [
         ("payload", limits.payload),
@@ -27,17 +27,17 @@ pub(super) fn write_limits<'w, 'a>(w: &'w mut Writer<'a>, limits: ChannelLimits)
         ("messages_per_s", limits.messages_per_s),
         ("bytes_per_s", limits.bytes_per_s),
     ];
-    let told = all
+    let given = all
         .iter()
         .filter(|(name, value)| *value > 0 || !name.ends_with("_per_s"));
-    w.map(told.clone().count() as u64);
-    for (name, value) in told {
+    w.map(given.clone().count() as u64);
+    for (name, value) in given {
         w.text(name).uint(*value);
     }
     w
 }
 
-/// Limits that are not told are the protocol's own, or none.
+/// Reads the limits. Those that are absent are the protocol's own, or none.
 pub(super) fn read_limits(reader: &mut Reader<'_>) -> Result<ChannelLimits, CborError> {
     let mut limits = ChannelLimits {
         payload: PAYLOAD_MAX_BYTES as u64,

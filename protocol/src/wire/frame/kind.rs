@@ -4,15 +4,15 @@
 pub const HELLO: u64 = 1;
 /// client → relay: a new message.
 pub const PUBLISH: u64 = 2;
-/// client → relay: from where to hear.
+/// client → relay: from which seq on to send messages.
 pub const SUBSCRIBE: u64 = 3;
 /// relay → client: the answer to hello.
 pub const WELCOME: u64 = 16;
 /// relay → client: a message of the stream.
 pub const MESSAGE: u64 = 17;
-/// relay → client: the place that a published message got.
+/// relay → client: the seq that a published message got.
 pub const ACCEPTED: u64 = 18;
-/// relay → client: how far the stream is stored.
+/// relay → client: how far the stream is committed.
 pub const COMMITTED: u64 = 19;
 /// relay → client: a run of messages is (or no longer is) on chain.
 pub const ANCHORED: u64 = 20;

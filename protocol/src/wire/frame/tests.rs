@@ -1,5 +1,9 @@
 use super::*;
+use crate::ids::{Epoch, ProducerId, Seq};
+use crate::proof::{AnchorRef, AnchorState};
+use crate::util::cbor::{Reader, Writer};
 use alloy_primitives::hex;
+use alloy_primitives::{Address, B256};
 use proptest::prelude::*;
 
 fn client_frames() -> Vec<(ClientFrame<'static>, &'static str)> {
@@ -28,6 +32,13 @@ fn client_frames() -> Vec<(ClientFrame<'static>, &'static str)> {
 }
 
 fn relay_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
+    let mut frames = session_frames();
+    frames.extend(chain_frames());
+    frames
+}
+
+/// The frames about a session and its messages.
+fn session_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
     let limits = ChannelLimits {
         payload: 65_536,
         batch_ms: 50,
@@ -41,8 +52,6 @@ fn relay_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
         ..limits
     };
     let author = Address::repeat_byte(0x11);
-    let (root, tx) = (B256::repeat_byte(0x22), B256::repeat_byte(0x33));
-    let state = AnchorState::Final;
     vec![
         (
             RelayFrame::Welcome {
@@ -84,6 +93,34 @@ fn relay_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
         ),
         (RelayFrame::Committed { committed: Seq(13) }, "82130d"),
         (
+            RelayFrame::Gap {
+                from: Seq(0),
+                to: Seq(10),
+            },
+            "8316000a",
+        ),
+        (
+            RelayFrame::error(ErrorCode::TooLarge, "too large"),
+            "83170269746f6f206c61726765",
+        ),
+        (
+            RelayFrame::Error {
+                code: ErrorCode::RateLimited as u64,
+                text: "too fast",
+                retry_ms: Some(500),
+            },
+            "84170a68746f6f20666173741901f4",
+        ),
+    ]
+}
+
+/// The frames about what is on chain.
+fn chain_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
+    let author = Address::repeat_byte(0x11);
+    let (root, tx) = (B256::repeat_byte(0x22), B256::repeat_byte(0x33));
+    let state = AnchorState::Final;
+    vec![
+        (
             RelayFrame::Anchored(AnchorRef {
                 first: Seq(0),
                 count: 13,
@@ -115,25 +152,6 @@ fn relay_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
                 state: AnchorState::Reverted,
             },
             "8518181863025820333333333333333333333333333333333333333333333333333333333333333302",
-        ),
-        (
-            RelayFrame::Gap {
-                from: Seq(0),
-                to: Seq(10),
-            },
-            "8316000a",
-        ),
-        (
-            RelayFrame::error(ErrorCode::TooLarge, "too large"),
-            "83170269746f6f206c61726765",
-        ),
-        (
-            RelayFrame::Error {
-                code: ErrorCode::RateLimited as u64,
-                text: "too fast",
-                retry_ms: Some(500),
-            },
-            "84170a68746f6f20666173741901f4",
         ),
     ]
 }
@@ -171,7 +189,7 @@ fn the_document_shows_every_frame() {
 }
 
 #[test]
-fn frames_follow_each_other_in_one_message_and_unknown_ones_are_passed_over() {
+fn frames_share_a_message_and_unknown_ones_are_ignored() {
     let mut out = Vec::new();
     ClientFrame::Subscribe { from: None }.write(&mut out);
     Writer::new(&mut out)

@@ -1,12 +1,7 @@
 //! A database that fails for a minute, on a virtual clock: the outbox keeps, tries again, and drains.
 
-use super::memory::Memory;
-use super::tests::{batch, new_stream, records, relay, run};
 use super::*;
 use std::collections::BTreeMap;
-use streamchain_protocol::limits::SEGMENT_MAX_MESSAGES;
-use streamchain_protocol::stream_settings::StreamSettings;
-use streamchain_protocol::wire::{Record, decode_records};
 
 /// What the database does with a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +16,7 @@ enum Database {
 /// The Stream object's clockwork around the machine.
 struct Scene {
     log: StreamLog<Memory>,
-    database: BTreeMap<Seq, (Segment, Vec<u8>)>,
+    database: BTreeMap<Seq, (OutboxSegment, Vec<u8>)>,
     now_ms: u64,
     alarm_at: Option<u64>,
     failures: u32,
@@ -35,9 +30,9 @@ const PER_BATCH: u64 = 4;
 impl Scene {
     fn new() -> Self {
         let log = StreamLog::in_memory();
-        log.create(&new_stream(), 0).unwrap();
+        log.create(&new_stream(), UnixMs(0)).unwrap();
         log.acquire_epoch(&relay("a"), run(1)).unwrap();
-        log.listed(StreamSettings::default()).unwrap();
+        log.mark_listed(StreamSettings::default()).unwrap();
         Self {
             log,
             database: BTreeMap::new(),
@@ -59,22 +54,22 @@ impl Scene {
 
     fn flush(&mut self, database: Database) -> bool {
         for _ in 0..SEGMENTS_PER_FLUSH {
-            let Some((segment, bytes)) = self.log.step(StreamLog::seal).unwrap() else {
+            let Some((made, bytes)) = self.log.step(StreamLog::next_segment).unwrap() else {
                 break;
             };
             if database != Database::Down {
-                let there = self.database.entry(segment.first);
-                let there = there.or_insert_with(|| (segment.clone(), bytes.clone()));
+                let there = self.database.entry(made.segment.first);
+                let there = there.or_insert_with(|| (made, bytes.clone()));
                 assert_eq!(
-                    (&there.0.root, &there.1),
-                    (&segment.root, &bytes),
+                    (there.0.segment, &there.1),
+                    (made.segment, &bytes),
                     "the same segment again"
                 );
             }
             if database != Database::Up {
                 return false;
             }
-            self.log.step(|log| log.flushed(&segment, bytes.len())).unwrap();
+            self.log.step(|log| log.mark_flushed(&made, bytes.len())).unwrap();
         }
         let unacked_segments = self.log.unacked_segments(usize::MAX).unwrap();
         self.log.step(|log| log.ack_segments(&unacked_segments)).unwrap();
@@ -82,7 +77,7 @@ impl Scene {
     }
 
     fn alarm(&mut self, database: Database) {
-        self.alarm_at = Some(self.now_ms + retry_after_ms(self.failures));
+        self.alarm_at = Some(self.now_ms + FLUSH_BACKOFF.wait_ms(self.failures));
         if self.flush(database) {
             self.failures = 0;
             self.alarm_at = self.log.has_work().unwrap().then_some(self.now_ms + GATHER_MS);
@@ -168,18 +163,18 @@ fn minute_of(outage: Database) {
 }
 
 #[test]
-fn a_database_that_is_down_for_a_minute_loses_nothing() {
+fn a_database_down_for_a_minute_loses_nothing() {
     minute_of(Database::Down);
 }
 
 #[test]
-fn a_database_that_writes_but_says_that_it_failed_for_a_minute_doubles_nothing() {
+fn writes_that_are_reported_as_failures_double_nothing() {
     minute_of(Database::FailsButWrites);
 }
 
 #[test]
 fn the_wait_doubles_up_to_half_a_minute() {
-    let waits: Vec<u64> = (0..8).map(retry_after_ms).collect();
+    let waits: Vec<u64> = (0..8).map(|failures| FLUSH_BACKOFF.wait_ms(failures)).collect();
     assert_eq!(
         waits,
         [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]

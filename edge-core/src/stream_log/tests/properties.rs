@@ -1,19 +1,14 @@
 //! Random schedules over the machine: whatever relays, crashes and full disks do, the log stays whole.
 
-use super::memory::Memory;
-use super::tests::{batch, new_stream, records, relay, run};
 use super::*;
-use alloy_primitives::Address;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use streamchain_protocol::stream_settings::StreamSettings;
-use streamchain_protocol::wire::{Record, decode_records};
 
-/// What the relay hears of a commit.
+/// What the relay learns of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CommitAnswer {
     /// What became of it.
-    Heard,
+    Received,
     /// Nothing: the answer is lost.
     Lost,
     /// That the storage failed, though it had committed.
@@ -25,7 +20,7 @@ enum CommitAnswer {
 enum Event {
     /// A session is opened, and its relay is this one.
     Session { relay: u8 },
-    /// A run of a relay takes the stream up.
+    /// A run of a relay acquires the stream.
     AcquireEpoch { relay: u8, run: u8 },
     /// A relay commits what follows, off by `skew`, under its last epoch or an older one; the producer leaves a
     /// number out (`renumber` 1) or repeats one (2).
@@ -50,7 +45,7 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     let answer = prop_oneof![
-        6 => Just(CommitAnswer::Heard),
+        6 => Just(CommitAnswer::Received),
         1 => Just(CommitAnswer::Lost),
         1 => Just(CommitAnswer::FailedButDone),
     ];
@@ -81,9 +76,9 @@ struct World {
     log: StreamLog<Memory>,
     epochs: BTreeMap<u8, u64>,
     numbers: BTreeMap<u8, u64>,
-    database: BTreeMap<Seq, (Segment, Vec<u8>)>,
+    database: BTreeMap<Seq, (OutboxSegment, Vec<u8>)>,
     anchorer: BTreeMap<Seq, Segment>,
-    /// Every record that the log has taken, whether or not its relay heard so.
+    /// Every record that the log has taken, whether or not its relay knows.
     stored: Vec<Record>,
     /// All below was acknowledged.
     acknowledged: u64,
@@ -97,7 +92,7 @@ fn relay_of(number: u8) -> RelayId {
 impl World {
     fn new() -> Self {
         let log = StreamLog::in_memory();
-        log.create(&new_stream(), 0).unwrap();
+        log.create(&new_stream(), UnixMs(0)).unwrap();
         Self {
             log,
             epochs: BTreeMap::new(),
@@ -119,7 +114,7 @@ impl World {
                     id,
                     author: Address::ZERO,
                     relay: relay_of(relay),
-                    created: 0,
+                    created: UnixMs(0),
                 };
                 let _ = self.log.step(|log| log.open_session(&session, seen.as_ref()));
             }
@@ -161,7 +156,7 @@ impl World {
             }
             Event::Retry => {
                 if let Some((relay, batch)) = self.last.clone() {
-                    self.commit(relay, batch, CommitAnswer::Heard);
+                    self.commit(relay, batch, CommitAnswer::Received);
                 }
             }
             Event::Flush { effects } => self.flush(effects),
@@ -175,8 +170,8 @@ impl World {
         let head = self.log.state().unwrap().head;
         let commit = |log: &StreamLog<Memory>| log.commit(&relay_of(relay), &batch);
         let outcome = match answer {
-            CommitAnswer::FailedButDone => self.log.step_but_told_it_failed(commit),
-            CommitAnswer::Heard | CommitAnswer::Lost => self.log.step(commit),
+            CommitAnswer::FailedButDone => self.log.step_but_report_failure(commit),
+            CommitAnswer::Received | CommitAnswer::Lost => self.log.step(commit),
         };
         if self.log.state().unwrap().head > head {
             assert_eq!(batch.first, head, "the batch follows what was stored before");
@@ -185,7 +180,7 @@ impl World {
             }
             self.stored.extend(batch.records.clone());
         }
-        if let (Ok(committed), CommitAnswer::Heard) = (outcome, answer) {
+        if let (Ok(committed), CommitAnswer::Received) = (outcome, answer) {
             assert!(
                 committed.committed >= batch.end(),
                 "what was acknowledged is below the mark"
@@ -208,33 +203,33 @@ impl World {
             left = left.saturating_sub(1);
             dead
         };
-        if let Ok(Some((sealed, records))) = self.log.step(StreamLog::seal) {
+        if let Ok(Some((made, records))) = self.log.step(StreamLog::next_segment) {
             if dies() {
                 return;
             }
             let there = self
                 .database
-                .entry(sealed.first)
-                .or_insert((sealed.clone(), records.clone()));
+                .entry(made.segment.first)
+                .or_insert((made, records.clone()));
             assert_eq!(
-                (there.0.root, &there.1),
-                (sealed.root, &records),
+                (there.0.segment, &there.1),
+                (made.segment, &records),
                 "a retry writes the same segment"
             );
             if dies() {
                 return;
             }
-            let _ = self.log.step(|log| log.flushed(&sealed, records.len()));
+            let _ = self.log.step(|log| log.mark_flushed(&made, records.len()));
         }
         let unacked_segments = self.log.step(|log| log.unacked_segments(10)).unwrap();
         if dies() {
             return;
         }
-        for segment in &unacked_segments {
-            let known = self.anchorer.entry(segment.first).or_insert(segment.clone());
+        for one in &unacked_segments {
+            let known = self.anchorer.entry(one.segment.first).or_insert(one.segment);
             assert_eq!(
-                known, segment,
-                "the Anchorer hears the same segment again, or a new one"
+                *known, one.segment,
+                "the Anchorer gets the same segment again, or a new one"
             );
         }
         if !dies() {
@@ -246,9 +241,9 @@ impl World {
     fn read(&self) -> Vec<Record> {
         let tail = self.log.tail(Seq(0), usize::MAX).unwrap();
         let mut all = Vec::new();
-        for (first, (sealed, records)) in self.database.range(..tail.state.flushed) {
+        for (first, (made, records)) in self.database.range(..tail.state.flushed) {
             assert_eq!(first.0, all.len() as u64, "segments touch");
-            assert!(sealed.end() <= tail.state.flushed);
+            assert!(made.segment.end() <= tail.state.flushed);
             all.extend(decode_records(records).unwrap());
         }
         assert_eq!(
@@ -270,7 +265,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_was_acknowledged_is_there_once_in_order_whatever_happens(
+    fn what_was_acknowledged_is_there_once_in_order(
         events in prop::collection::vec(event(), 1..80),
     ) {
         let mut world = World::new();
@@ -290,7 +285,7 @@ proptest! {
     }
 
     #[test]
-    fn once_the_alarm_runs_through_the_database_and_the_anchorer_have_everything(
+    fn a_completed_alarm_flushes_and_hands_over_everything(
         events in prop::collection::vec(event(), 1..60),
     ) {
         let mut world = World::new();
@@ -298,7 +293,7 @@ proptest! {
             world.apply(event);
         }
         world.log.rows().writes_left.set(None);
-        world.log.listed(StreamSettings::default()).unwrap();
+        world.log.mark_listed(StreamSettings::default()).unwrap();
         for _ in 0..200 {
             if !world.log.has_work().unwrap() {
                 break;
@@ -308,9 +303,9 @@ proptest! {
         prop_assert!(!world.log.has_work().unwrap());
         prop_assert_eq!(world.log.batches_kept(), 0);
         prop_assert_eq!(world.log.state().unwrap().backlog, 0);
-        let segments: Vec<_> = world.database.values().map(|(sealed, _)| (sealed.first, sealed.root)).collect();
-        let told: Vec<_> = world.anchorer.values().map(|sealed| (sealed.first, sealed.root)).collect();
-        prop_assert_eq!(segments, told);
+        let segments: Vec<_> = world.database.values().map(|(made, _)| made.segment).collect();
+        let acknowledged: Vec<_> = world.anchorer.values().copied().collect();
+        prop_assert_eq!(segments, acknowledged);
         prop_assert_eq!(world.read(), world.stored);
     }
 }

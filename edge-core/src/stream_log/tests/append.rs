@@ -1,19 +1,16 @@
-//! What becomes of messages that come by HTTP, one story each; then any order of events and faults.
+//! Messages that come by HTTP: first one case each, then any order of events and faults.
 
-use super::memory::Memory;
-use super::tests::{batch, new_stream, records, relay, run};
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use streamchain_protocol::wire::{Record, decode_records};
 
 fn stream() -> StreamLog<Memory> {
     let log = StreamLog::in_memory();
-    log.create(&new_stream(), 0).unwrap();
+    log.create(&new_stream(), UnixMs(0)).unwrap();
     log
 }
 
-fn held() -> StreamLog<Memory> {
+fn led() -> StreamLog<Memory> {
     let log = stream();
     log.acquire_epoch(&relay("a"), run(1)).unwrap();
     log
@@ -33,11 +30,11 @@ fn fetched(log: &StreamLog<Memory>, epoch: u64) -> Vec<Record> {
 }
 
 fn seq(number: u64) -> Appended {
-    Appended::Stored(Some(Seq(number)))
+    Appended::Committed(Some(Seq(number)))
 }
 
 #[test]
-fn where_no_relay_holds_the_stream_the_edge_stores_at_once_and_a_retry_gets_the_same_seq() {
+fn without_a_leader_the_edge_commits_at_once() {
     let log = stream();
     assert_eq!(post(&log, 1, 0).unwrap(), seq(0));
     assert_eq!(post(&log, 1, 1).unwrap(), seq(1));
@@ -47,8 +44,8 @@ fn where_no_relay_holds_the_stream_the_edge_stores_at_once_and_a_retry_gets_the_
 }
 
 #[test]
-fn a_relay_that_holds_the_stream_fetches_what_waits_and_its_commit_takes_it_out() {
-    let log = held();
+fn the_commit_of_a_leader_takes_messages_out_of_the_inbox() {
+    let log = led();
     assert_eq!(post(&log, 1, 0).unwrap(), waits());
     assert_eq!(post(&log, 1, 1).unwrap(), waits());
     assert_eq!(post(&log, 1, 0).unwrap(), waits(), "a retry waits once");
@@ -67,15 +64,15 @@ fn a_relay_that_holds_the_stream_fetches_what_waits_and_its_commit_takes_it_out(
 }
 
 #[test]
-fn when_the_relay_is_dead_the_edge_stores_under_its_own_epoch_and_the_relay_can_store_nothing_more() {
-    let log = held();
+fn a_takeover_by_the_edge_fences_the_dead_relay() {
+    let log = led();
     post(&log, 1, 0).unwrap();
     let late = fetched(&log, 1);
     log.step(|log| log.take_over(&relay("b"))).unwrap();
     assert_eq!(
         post(&log, 1, 0).unwrap(),
         waits(),
-        "another relay's death is none of ours"
+        "the death of another relay changes nothing"
     );
     log.step(|log| log.take_over(&relay("a"))).unwrap();
     assert_eq!(post(&log, 1, 0).unwrap(), seq(0));
@@ -88,13 +85,13 @@ fn when_the_relay_is_dead_the_edge_stores_under_its_own_epoch_and_the_relay_can_
     assert_eq!(
         (again.epoch, again.head),
         (Epoch(3), Seq(1)),
-        "it takes the stream up anew"
+        "it acquires the stream anew"
     );
 }
 
 #[test]
-fn a_relay_that_takes_the_stream_up_right_then_learns_that_something_waits() {
-    let log = held();
+fn the_grant_of_an_epoch_says_how_much_waits() {
+    let log = led();
     post(&log, 1, 0).unwrap();
     let taken = log.acquire_epoch(&relay("a"), run(2)).unwrap();
     assert_eq!((taken.epoch, taken.waiting), (Epoch(2), 1));
@@ -107,8 +104,8 @@ fn a_relay_that_takes_the_stream_up_right_then_learns_that_something_waits() {
 }
 
 #[test]
-fn a_relay_that_lets_the_stream_go_leaves_what_waits_to_the_edge() {
-    let log = held();
+fn a_release_leaves_what_waits_to_the_edge() {
+    let log = led();
     post(&log, 1, 0).unwrap();
     log.step(|log| log.release(&relay("a"), Epoch(9))).unwrap();
     assert_eq!(
@@ -124,7 +121,7 @@ fn a_relay_that_lets_the_stream_go_leaves_what_waits_to_the_edge() {
 
 #[test]
 fn numbers_follow_one_another_and_the_inbox_is_bounded() {
-    let log = held();
+    let log = led();
     let refused = post(&log, 1, 1).unwrap_err();
     assert!(matches!(
         refused,
@@ -143,7 +140,7 @@ fn numbers_follow_one_another_and_the_inbox_is_bounded() {
     assert_eq!(post(&log, 2, 0).unwrap(), seq(INBOX_MAX_MESSAGES));
     assert_eq!(
         post(&log, 1, 0).unwrap(),
-        Appended::Stored(None),
+        Appended::Committed(None),
         "old seqs are not remembered"
     );
 }
@@ -155,7 +152,7 @@ enum Event {
         producer: u8,
         back: u64,
     },
-    /// A run of a relay takes the stream up (after a session was sent to it).
+    /// A run of a relay acquires the stream (after a session was sent to it).
     AcquireEpoch {
         relay: u8,
         run: u8,
@@ -174,11 +171,11 @@ enum Event {
     Die {
         relay: u8,
     },
-    /// A relay lets the stream go.
+    /// A relay releases the stream.
     Release {
         relay: u8,
     },
-    /// The edge is told that a relay is dead; it may not be.
+    /// The edge takes a relay for dead; it may not be.
     TakeOver {
         relay: u8,
     },
@@ -218,7 +215,7 @@ struct World {
     next: [u64; 2],
     /// The next number of the data channel's publisher.
     channel: u64,
-    told: BTreeMap<(ProducerId, u64), Seq>,
+    answered: BTreeMap<(ProducerId, u64), Seq>,
 }
 
 fn name(index: u8) -> RelayId {
@@ -273,8 +270,8 @@ impl World {
             return;
         };
         self.next[usize::from(producer)] = next.max(number + 1);
-        if let Appended::Stored(Some(seq)) = appended {
-            let before = self.told.insert((ProducerId([producer; 16]), number), seq);
+        if let Appended::Committed(Some(seq)) = appended {
+            let before = self.answered.insert((ProducerId([producer; 16]), number), seq);
             assert!(before.is_none_or(|before| before == seq), "one message, one seq");
         }
     }
@@ -305,12 +302,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn whoever_dies_every_message_taken_is_stored_exactly_once_in_its_producers_order(
+    fn every_message_is_committed_once_whatever_fails(
         events in prop::collection::vec(event(), 1..100),
     ) {
         let log = stream();
         let mut world = World {
-            log, relays: Default::default(), next: [0; 2], channel: 0, told: BTreeMap::new(),
+            log, relays: Default::default(), next: [0; 2], channel: 0, answered: BTreeMap::new(),
         };
         for event in events {
             world.apply(event);
@@ -328,8 +325,8 @@ proptest! {
             let next = numbers.entry(record.producer).or_default();
             prop_assert_eq!(record.producer_seq, *next);
             *next += 1;
-            let told = world.told.get(&(record.producer, record.producer_seq));
-            prop_assert!(told.is_none_or(|seq| seq.0 == index as u64));
+            let answered = world.answered.get(&(record.producer, record.producer_seq));
+            prop_assert!(answered.is_none_or(|seq| seq.0 == index as u64));
         }
         for (producer, next) in (0u8..).zip(world.next) {
             let stored = numbers.get(&ProducerId([producer; 16])).copied().unwrap_or(0);

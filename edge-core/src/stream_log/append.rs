@@ -1,0 +1,105 @@
+//! Messages that come by HTTP instead of a data channel.
+//!
+//! What always holds: while a relay leads the stream only that relay gives seqs, so the messages wait for it to fetch
+//! them. The edge commits them itself only under an epoch of its own, so that a relay that comes back late is refused.
+
+use super::commit::commit;
+use super::error::{LogError, Refusal};
+use super::state::LogState;
+use super::store::{LogStore, Step};
+use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, Seq};
+use streamchain_protocol::wire::{Batch, Record, decode_records};
+
+/// The run under which the edge leads a stream: there is only one edge.
+const EDGE_RUN: Incarnation = Incarnation([0; 8]);
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// It is committed, under this seq if that is still remembered.
+    Committed(Option<Seq>),
+    /// It waits for this relay.
+    Waits(RelayId),
+}
+
+/// Takes a message, once: asked again with the same producer and producer_seq, returns what became of it.
+pub(super) fn append<S: LogStore>(state: &mut LogState, store: &S, record: &Record) -> Step<Appended, S> {
+    let (producer, producer_seq) = (record.producer, record.producer_seq);
+    let seq = || store.seq_of(producer, producer_seq).map_err(LogError::Store);
+    let committed = store.producer(producer).map_err(LogError::Store)?;
+    if committed.is_some_and(|committed| producer_seq <= committed) {
+        return Ok(Appended::Committed(seq()?));
+    }
+    let waiting = store.last_waiting(producer).map_err(LogError::Store)?;
+    let last = waiting.or(committed);
+    if last.is_none_or(|last| producer_seq > last) {
+        if producer_seq != last.map_or(0, |last| last + 1) {
+            return Err(Refusal::ProducerConflict {
+                producer,
+                given: producer_seq,
+                stored: last,
+            }
+            .into());
+        }
+        if state.relay_leader().is_none() && state.inbox.messages == 0 {
+            let head = state.head;
+            commit_as_edge(state, store, vec![record.clone()])?;
+            return Ok(Appended::Committed(Some(head)));
+        }
+        state.inbox.add(store, record)?;
+    }
+    if let Some(relay) = state.relay_leader() {
+        return Ok(Appended::Waits(relay.clone()));
+    }
+    commit_waiting(state, store)?;
+    Ok(Appended::Committed(seq()?))
+}
+
+/// Ends the leadership of a relay that has nothing uncommitted; the edge then commits what waits. A relay that does not
+/// lead the stream under this epoch changes nothing.
+pub(super) fn release<S: LogStore>(
+    state: &mut LogState,
+    store: &S,
+    relay: &RelayId,
+    epoch: Epoch,
+) -> Step<(), S> {
+    if state.check_leader(relay, epoch).is_err() {
+        return Ok(());
+    }
+    state.leader = None;
+    commit_waiting(state, store)
+}
+
+/// Commits what waits for a relay that is dead, unless another relay leads the stream.
+pub(super) fn take_over<S: LogStore>(state: &mut LogState, store: &S, dead: &RelayId) -> Step<(), S> {
+    match state.relay_leader() {
+        Some(leader) if leader != dead => Ok(()),
+        _ => commit_waiting(state, store),
+    }
+}
+
+/// Commits all that waits, under an epoch of the edge's own.
+pub(super) fn commit_waiting<S: LogStore>(state: &mut LogState, store: &S) -> Step<(), S> {
+    while state.inbox.messages > 0 {
+        let (before, head) = (state.inbox.messages, state.head);
+        let bytes = state.inbox.records(store).map_err(LogError::Store)?;
+        let records = decode_records(&bytes).map_err(|_| LogError::Corrupt(head))?;
+        commit_as_edge(state, store, records)?;
+        if state.inbox.messages >= before {
+            return Err(LogError::Corrupt(head));
+        }
+    }
+    Ok(())
+}
+
+/// Commits records behind the head, under an epoch of the edge's own.
+fn commit_as_edge<S: LogStore>(state: &mut LogState, store: &S, records: Vec<Record>) -> Step<(), S> {
+    let edge = RelayId::edge();
+    let (epoch, first) = state.grant_epoch(&edge, EDGE_RUN);
+    let batch = Batch {
+        epoch,
+        first,
+        records,
+    };
+    commit(state, store, &edge, &batch).map(drop)
+}

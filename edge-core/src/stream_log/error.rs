@@ -1,0 +1,81 @@
+//! Why a step of the log fails.
+
+use super::state::MEMBERS_MAX;
+use alloy_primitives::Address;
+use streamchain_protocol::ids::{Epoch, ProducerId, RelayId, Seq};
+use streamchain_protocol::limits::BATCH_MAX_BYTES;
+
+/// Why a step was refused: nothing was changed, and the same request will be refused again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The stream was never created.
+    #[error("the stream does not exist")]
+    NoSuchStream,
+    /// The epoch is over, or was never granted.
+    #[error("epoch {given} is not the stream's epoch {epoch}: release the stream")]
+    StaleEpoch {
+        /// The request's epoch.
+        given: Epoch,
+        /// The stream's epoch.
+        epoch: Epoch,
+    },
+    /// The stream is assigned to another relay, or led by it.
+    #[error("the stream is assigned to relay {relay}")]
+    NotLeader {
+        /// The other relay.
+        relay: RelayId,
+    },
+    /// The batch does not follow what is committed.
+    #[error("the batch begins at seq {given}, but the next seq is {expected}")]
+    Gap {
+        /// The batch's first seq.
+        given: Seq,
+        /// The stream's head.
+        expected: Seq,
+    },
+    /// A producer_seq was committed before, or leaves one out.
+    #[error("producer {producer} sent producer_seq {given}, but the last one committed is {stored:?}")]
+    ProducerConflict {
+        /// The producer.
+        producer: ProducerId,
+        /// The producer_seq that was sent.
+        given: u64,
+        /// The last producer_seq that is committed, or waits.
+        stored: Option<u64>,
+    },
+    /// More encoded bytes than one segment takes.
+    #[error("the batch has {0} encoded bytes: expected at most {BATCH_MAX_BYTES}")]
+    TooLarge(usize),
+    /// The database has not taken the older messages yet.
+    #[error("{0} bytes wait for the database: send the batch again later")]
+    Backlog(u64),
+    /// The relay has not fetched the older messages yet.
+    #[error("{0} messages wait for the stream's relay: send this one again later")]
+    InboxFull(u64),
+    /// The session does not exist, or is over.
+    #[error("the session does not exist, or is over")]
+    NoSuchSession,
+    /// Somebody else opened the session.
+    #[error("the session belongs to another author")]
+    NotYourSession,
+    /// The address is not a member's.
+    #[error("{0} is not a member of the stream")]
+    NoSuchMember(Address),
+    /// There is no room for another member.
+    #[error("the stream has {MEMBERS_MAX} members already, the most that it may have")]
+    TooManyMembers,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError<E> {
+    /// The request does not fit the stream.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// What was stored cannot be read back.
+    #[error("the messages from seq {0} on cannot be read back")]
+    Corrupt(Seq),
+    /// The storage failed; the step may be tried again.
+    #[error("storage: {0}")]
+    Store(E),
+}

@@ -1,0 +1,97 @@
+use super::*;
+
+#[test]
+fn a_batch_must_begin_at_the_head() {
+    let log = acquired();
+    assert_eq!(
+        log.commit(&relay("a"), &batch(1, 0, records(1, 0, 3)))
+            .unwrap()
+            .committed,
+        Seq(3)
+    );
+    for first in [0, 2, 4] {
+        let refused = refusal(log.commit(&relay("a"), &batch(1, first, records(1, 3, 1))));
+        assert_eq!(
+            refused,
+            Refusal::Gap {
+                given: Seq(first),
+                expected: Seq(3)
+            }
+        );
+    }
+}
+
+#[test]
+fn the_retry_of_the_last_batch_gets_the_same_answer() {
+    let log = acquired();
+    let first = batch(1, 0, records(1, 0, 3));
+    log.commit(&relay("a"), &first).unwrap();
+    let before = log.state().unwrap();
+    assert_eq!(log.commit(&relay("a"), &first).unwrap().committed, Seq(3));
+    assert_eq!((log.state().unwrap(), log.batches_kept()), (before, 1));
+    let changed = batch(1, 0, records(2, 0, 3));
+    assert_eq!(
+        refusal(log.commit(&relay("a"), &changed)),
+        Refusal::Gap {
+            given: Seq(0),
+            expected: Seq(3)
+        }
+    );
+}
+
+#[test]
+fn a_producers_numbers_are_committed_in_order_each_once() {
+    let log = acquired();
+    let producer = ProducerId([1; 16]);
+    let conflict = |given, stored| Refusal::ProducerConflict {
+        producer,
+        given,
+        stored,
+    };
+    let late_start = log.commit(&relay("a"), &batch(1, 0, records(1, 1, 1)));
+    assert_eq!(refusal(late_start), conflict(1, None));
+    log.commit(&relay("a"), &batch(1, 0, records(1, 0, 3))).unwrap();
+    assert_eq!(
+        refusal(log.commit(&relay("a"), &batch(1, 3, records(1, 2, 1)))),
+        conflict(2, Some(2))
+    );
+    assert_eq!(
+        refusal(log.commit(&relay("a"), &batch(1, 3, records(1, 4, 1)))),
+        conflict(4, Some(2))
+    );
+    let mut mixed = records(1, 3, 1);
+    mixed.extend(records(2, 0, 2));
+    mixed.extend(records(1, 4, 1));
+    log.commit(&relay("a"), &batch(1, 3, mixed)).unwrap();
+    let stored = |number| {
+        log.producer(&relay("a"), Epoch(1), ProducerId([number; 16]))
+            .unwrap()
+            .stored
+    };
+    assert_eq!((stored(1), stored(2), stored(3)), (Some(4), Some(1), None));
+}
+
+#[test]
+fn a_producers_state_is_answered_under_the_epoch_only() {
+    let log = acquired();
+    let asked = log.producer(&relay("a"), Epoch(0), ProducerId([1; 16]));
+    assert_eq!(
+        refusal(asked),
+        Refusal::StaleEpoch {
+            given: Epoch(0),
+            epoch: Epoch(1)
+        }
+    );
+    let asked = log.producer(&relay("b"), Epoch(1), ProducerId([1; 16]));
+    assert_eq!(refusal(asked), Refusal::NotLeader { relay: relay("a") });
+}
+
+#[test]
+fn a_backlog_stops_at_its_bound() {
+    let log = acquired();
+    let mut state = log.state().unwrap();
+    state.backlog = BACKLOG_MAX_BYTES + 1;
+    log.rows().put_state(&state).unwrap();
+    let refused = refusal(log.commit(&relay("a"), &batch(1, 0, records(1, 0, 1))));
+    assert_eq!(refused, Refusal::Backlog(BACKLOG_MAX_BYTES + 1));
+}

@@ -1,0 +1,54 @@
+use super::*;
+
+#[test]
+fn changed_settings_are_listed_again() {
+    let log = acquired();
+    let before = log.state().unwrap().settings;
+    log.step(|log| log.mark_listed(before)).unwrap();
+    assert!(!log.has_work().unwrap());
+    let change = SettingsChange {
+        read: Some(ReadAccess::Private),
+        ..SettingsChange::default()
+    };
+    let after = log.step(|log| log.change_settings(&change)).unwrap();
+    assert_eq!(
+        (after.settings.read, after.settings.mode, after.listed),
+        (ReadAccess::Private, Mode::Root, false)
+    );
+    // The write that was under way had the old settings.
+    log.step(|log| log.mark_listed(before)).unwrap();
+    assert!(
+        log.has_work().unwrap(),
+        "the new settings are not in the database"
+    );
+    log.step(|log| log.mark_listed(after.settings)).unwrap();
+    assert!(!log.has_work().unwrap());
+}
+
+#[test]
+fn a_member_has_its_rights_until_they_are_taken_away() {
+    let log = acquired();
+    let (member, rights) = (Address::repeat_byte(5), Rights::of(&[Right::Write]));
+    let given = |log: &StreamLog<Memory>| log.access(Some(member)).unwrap().member;
+    assert_eq!(given(&log), Rights::NONE);
+    log.step(|log| log.put_member(member, rights)).unwrap();
+    assert_eq!(given(&log), rights);
+    assert_eq!(log.access(None).unwrap().member, Rights::NONE);
+    log.step(|log| log.drop_member(member)).unwrap();
+    assert_eq!(given(&log), Rights::NONE);
+    let again = log.step(|log| log.drop_member(member));
+    assert!(matches!(again, Err(LogError::Refused(Refusal::NoSuchMember(_)))));
+}
+
+#[test]
+fn members_are_bounded() {
+    let log = acquired();
+    let member =
+        |index: usize| Address::from_word(alloy_primitives::B256::from(alloy_primitives::U256::from(index)));
+    for index in 0..MEMBERS_MAX {
+        log.put_member(member(index), Rights::ALL).unwrap();
+    }
+    let surplus = log.step(|log| log.put_member(member(MEMBERS_MAX), Rights::ALL));
+    assert!(matches!(surplus, Err(LogError::Refused(Refusal::TooManyMembers))));
+    log.step(|log| log.put_member(member(0), Rights::NONE)).unwrap();
+}

@@ -1,0 +1,83 @@
+//! What the log does, one behaviour a test. In `properties`, `append` and `outage`: whole schedules of events and faults.
+
+mod append;
+mod commit;
+mod events;
+mod leadership;
+mod members;
+mod outage;
+mod outbox;
+mod properties;
+mod reading;
+mod sessions;
+mod stored_format;
+mod takeover;
+
+use super::memory::Memory;
+use super::*;
+use alloy_primitives::{Address, B256, Bytes};
+use streamchain_protocol::auth::Right;
+use streamchain_protocol::limits::SEGMENT_MAX_MESSAGES;
+use streamchain_protocol::proof::{AnchorRef, AnchorState, Segment, leaves, merkle};
+use streamchain_protocol::stream_settings::{Mode, ReadAccess};
+use streamchain_protocol::wire::decode_records;
+
+pub(super) fn relay(id: &str) -> RelayId {
+    id.parse().unwrap()
+}
+
+pub(super) fn run(number: u8) -> Incarnation {
+    Incarnation([number; 8])
+}
+
+pub(super) fn new_stream() -> NewStream {
+    NewStream {
+        owner: Address::repeat_byte(7),
+        name: "demo".parse().unwrap(),
+        settings: StreamSettings::default(),
+    }
+}
+
+/// `count` records of one producer, numbered from `number` on.
+pub(super) fn records(producer: u8, number: u64, count: u64) -> Vec<Record> {
+    let record = |producer_seq: u64| Record {
+        time: 1_700_000_000_000,
+        author: Address::repeat_byte(producer),
+        producer: ProducerId([producer; 16]),
+        producer_seq,
+        payload: Bytes::from(format!("{producer}/{producer_seq}").into_bytes()),
+    };
+    (number..number + count).map(record).collect()
+}
+
+pub(super) fn batch(epoch: u64, first: u64, records: Vec<Record>) -> Batch {
+    Batch {
+        epoch: Epoch(epoch),
+        first: Seq(first),
+        records,
+    }
+}
+
+fn session(number: u8, relay_id: &str, created_ms: u64) -> Session {
+    Session {
+        id: SessionId([number; 8]),
+        author: Address::repeat_byte(1),
+        relay: relay(relay_id),
+        created: UnixMs(created_ms),
+    }
+}
+
+/// A stream that relay `a` leads under epoch 1.
+fn acquired() -> StreamLog<Memory> {
+    let log = StreamLog::in_memory();
+    log.step(|log| log.create(&new_stream(), UnixMs(1_000))).unwrap();
+    log.step(|log| log.acquire_epoch(&relay("a"), run(1))).unwrap();
+    log
+}
+
+fn refusal<T: std::fmt::Debug>(step: Step<T, Memory>) -> Refusal {
+    match step {
+        Err(LogError::Refused(refusal)) => refusal,
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
