@@ -25,6 +25,7 @@
 mod cli;
 mod commands;
 mod core;
+mod error_text;
 mod random;
 mod relay;
 mod transport;

@@ -365,6 +365,25 @@ fn a_receipt_that_is_not_one_exits_with_1_and_one_that_cannot_be_checked_with_2(
 #[cfg(target_os = "linux")]
 const BESIDE_PAYLOADS_KIB: u64 = 24 * 1_024;
 
+/// Publishes from `next` on until the relay refuses with *overloaded*: the first producer_seq that it refused.
+#[cfg(target_os = "linux")]
+fn fill(peer: &mut Peer, mut next: u64, publish: impl Fn(&mut Peer, u64)) -> u64 {
+    let mut full = false;
+    while !full {
+        publish(peer, next);
+        peer.until("answered", |frame| match frame {
+            RelayFrame::Accepted { producer_seq, .. } => *producer_seq == next,
+            RelayFrame::Error { code, .. } => {
+                full = *code == 8;
+                full
+            }
+            _ => false,
+        });
+        next += u64::from(!full);
+    }
+    next
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn while_storage_stalls_the_process_stays_within_its_bound_and_afterwards_everything_is_stored() {
@@ -400,19 +419,7 @@ fn while_storage_stalls_the_process_stays_within_its_bound_and_afterwards_everyt
     let before = relay.resident_kib();
 
     scene.edge.kept().stalled = true;
-    let (mut accepted, mut full) = (1, false);
-    while !full {
-        publish(&mut peer, accepted);
-        peer.until("answered", |frame| match frame {
-            RelayFrame::Accepted { producer_seq, .. } => *producer_seq == accepted,
-            RelayFrame::Error { code, .. } => {
-                full = *code == 8;
-                full
-            }
-            _ => false,
-        });
-        accepted += u64::from(!full);
-    }
+    let accepted = fill(&mut peer, 1, publish);
     let held_kib = (accepted - 1) * payload.len() as u64 / 1_024;
     assert!(
         held_kib > (UNSTORED_MIB - 1) * 1_024,

@@ -5,7 +5,8 @@
 
 use clap::Args;
 use reqwest::{Client, RequestBuilder};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use streamchain_protocol::Address;
 use streamchain_protocol::auth::AccessClaims;
@@ -48,45 +49,65 @@ pub(crate) fn run(args: &RebuildArgs) -> anyhow::Result<()> {
     runtime.block_on(rebuild(args))
 }
 
+/// The part of `GET /v1/config` that is read.
+#[derive(Deserialize)]
+struct Config {
+    operator: Address,
+}
+
+/// The part of `GET /v1/status` that is read.
+#[derive(Deserialize)]
+struct Status {
+    #[serde(default)]
+    chain: ChainStatus,
+}
+
+/// How far the edge has read the chain.
+#[derive(Deserialize, Default)]
+struct ChainStatus {
+    error: Option<String>,
+    cursor: Option<u64>,
+    lag: Option<u64>,
+}
+
 async fn rebuild(args: &RebuildArgs) -> anyhow::Result<()> {
     let http = Client::builder().timeout(TIMEOUT).build()?;
     let base = format!("{}/v1", args.edge.trim_end_matches('/'));
-    let config = ask(http.get(format!("{base}/config"))).await?;
-    let operator: Address = serde_json::from_value(config["operator"].clone())?;
-    let token = operator_token(&MasterSecret::from_hex(&args.master)?, operator)?;
-    ask(http.post(format!("{base}/chain/replay")).bearer_auth(token)).await?;
-    println!("The anchors are made anew; until the chain is read to its end, receipts are missing.");
+    let config: Config = ask(http.get(format!("{base}/config"))).await?;
+    let token = operator_token(&MasterSecret::from_hex(&args.master)?, config.operator)?;
+    let _: IgnoredAny = ask(http.post(format!("{base}/chain/replay")).bearer_auth(token)).await?;
+    println!("The edge rebuilds its anchors. Receipts are missing until it has read the chain to its end.");
     let mut failures = 0;
     loop {
         tokio::time::sleep(POLL).await;
-        let status = match ask(http.get(format!("{base}/status"))).await {
-            Ok(status) => status,
+        match ask::<Status>(http.get(format!("{base}/status"))).await {
             Err(error) if failures >= MAX_FAILURES => return Err(error),
-            Err(_) => {
-                failures += 1;
-                continue;
+            Err(_) => failures += 1,
+            Ok(status) => {
+                failures = 0;
+                if print_progress(&status.chain) {
+                    return Ok(());
+                }
             }
-        };
-        failures = 0;
-        let chain = &status["chain"];
-        if let Some(error) = chain["error"].as_str() {
-            println!("the chain: {error}");
-            continue;
-        }
-        let (cursor, lag) = (chain["cursor"].as_u64(), chain["lag"].as_u64());
-        let (Some(cursor), Some(lag)) = (cursor, lag) else {
-            continue;
-        };
-        println!(
-            "block {} of {}",
-            cursor.saturating_sub(1),
-            (cursor + lag).saturating_sub(1)
-        );
-        if lag == 0 {
-            println!("done");
-            return Ok(());
         }
     }
+}
+
+/// Prints how far the edge is; whether it has read the chain to its end.
+fn print_progress(chain: &ChainStatus) -> bool {
+    match (&chain.error, chain.cursor, chain.lag) {
+        (Some(error), _, _) => println!("the chain: {error}"),
+        (None, Some(cursor), Some(lag)) => {
+            let (read, last) = (cursor.saturating_sub(1), (cursor + lag).saturating_sub(1));
+            println!("block {read} of {last}");
+            if lag == 0 {
+                println!("done");
+                return true;
+            }
+        }
+        (None, _, _) => {}
+    }
+    false
 }
 
 /// A token for the operator, as the edge itself would sign it: who has the master secret may.
@@ -104,7 +125,7 @@ fn operator_token(master: &MasterSecret, operator: Address) -> anyhow::Result<St
     Ok(claims.sign(&master.access_key()))
 }
 
-async fn ask(request: RequestBuilder) -> anyhow::Result<Value> {
+async fn ask<T: DeserializeOwned>(request: RequestBuilder) -> anyhow::Result<T> {
     let response = request.send().await?;
     let (url, status) = (response.url().clone(), response.status());
     let text = response.text().await?;

@@ -129,7 +129,7 @@ async fn fetch(url: &str, receipt: &Receipt) -> Result<Evidence, String> {
 }
 
 async fn call(http: &reqwest::Client, url: &str, request: &Request) -> Result<Answer, RpcError> {
-    let broken = |error: reqwest::Error| RpcError::Transport(crate::relay::edge_client::reason(&error));
+    let broken = |error: reqwest::Error| RpcError::Transport(crate::error_text::with_causes(&error));
     let sent = http
         .post(url)
         .header("content-type", "application/json")

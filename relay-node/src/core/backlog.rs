@@ -183,7 +183,7 @@ mod tests {
             time: 1,
             author: Address::ZERO,
             producer: ProducerId([1; 16]),
-            producer_seq: producer_seq,
+            producer_seq,
             payload: vec![7; length].into(),
         }
     }

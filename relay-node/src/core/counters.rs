@@ -140,19 +140,15 @@ impl Latencies {
     pub fn observe(&mut self, time: Duration) {
         self.count += 1;
         self.sum_us += u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let within = |bound: &u64| time <= Duration::from_millis(*bound);
-        if let Some(index) = LATENCY_BOUNDS_MS.iter().position(within) {
-            self.buckets[index] += 1;
+        let mut buckets = LATENCY_BOUNDS_MS.iter().zip(&mut self.buckets);
+        if let Some((_, count)) = buckets.find(|(bound, _)| time <= Duration::from_millis(**bound)) {
+            *count += 1;
         }
     }
 
-    /// Each bound, and how many times were within it.
-    pub fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> {
-        let within = self.buckets.iter().scan(0, |sum, count| {
-            *sum += count;
-            Some(*sum)
-        });
-        LATENCY_BOUNDS_MS.into_iter().zip(within)
+    /// Each bound, and how many times were within it and above the one before.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
+        LATENCY_BOUNDS_MS.into_iter().zip(self.buckets)
     }
 
     /// Both together.
@@ -177,7 +173,14 @@ mod tests {
         for ms in [4, 5, 6, 40_000] {
             latencies.observe(Duration::from_millis(ms));
         }
-        let cumulative: Vec<_> = latencies.cumulative().collect();
+        let mut within = 0;
+        let cumulative: Vec<_> = latencies
+            .buckets()
+            .map(|(bound_ms, count)| {
+                within += count;
+                (bound_ms, within)
+            })
+            .collect();
         assert_eq!(cumulative[..2], [(5, 2), (10, 3)]);
         assert_eq!(cumulative.last(), Some(&(30_000, 3)));
         assert_eq!((latencies.count, latencies.sum_us), (4, 40_015_000));

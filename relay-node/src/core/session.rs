@@ -25,6 +25,10 @@ use streamchain_protocol::auth::{FingerprintHash, SessionToken};
 use streamchain_protocol::ids::{ProducerId, Seq, ShortId};
 use streamchain_protocol::limits::CHANNEL_MESSAGE_MAX_BYTES;
 use streamchain_protocol::wire::frame::{CHANNEL_PROTOCOL, ErrorCode};
+use tracing::{Span, info_span};
+
+/// How much of an address the log shows: `0x` and four bytes, enough to tell authors apart.
+const AUTHOR_CHARS: usize = 10;
 
 /// Names a session inside its shard; never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,6 +68,8 @@ pub(crate) struct Session {
     remote_ufrag: String,
     /// The ones before it, the newest last.
     retired_ufrags: VecDeque<String>,
+    /// What log entries about the session carry.
+    pub span: Span,
     /// How far it is.
     pub phase: Phase,
     /// The data channel, once it is open.
@@ -117,6 +123,13 @@ pub struct SessionConfig {
     pub crypto: Arc<CryptoProvider>,
 }
 
+/// Session, stream and the beginning of the author's address, for the log.
+fn span_of(token: &SessionToken) -> Span {
+    let author = token.author.to_string();
+    let author = author.get(..AUTHOR_CHARS).unwrap_or_default();
+    info_span!("session", id = %token.session, stream = %token.stream, author)
+}
+
 impl Session {
     /// A session for an admitted client whose first check came by `path`; `ufrags` are ours and its.
     pub(crate) fn new(
@@ -149,6 +162,7 @@ impl Session {
         rtc.sdp_api().accept_offer(offer)?;
         Ok(Self {
             rtc,
+            span: span_of(&token),
             token,
             ufrag: ufrag.into(),
             password,

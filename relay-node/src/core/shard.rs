@@ -12,6 +12,7 @@ mod deliver;
 mod frames;
 mod inbox;
 mod lifecycle;
+mod publish;
 mod streams;
 
 use crate::core::admission::{Admission, Check, Refused};

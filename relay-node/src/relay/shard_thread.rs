@@ -147,7 +147,10 @@ impl ShardThread {
 
     fn read(&mut self, index: usize) -> io::Result<()> {
         let (shard, now) = (&mut self.shard, now());
-        self.sockets[index].read(|datagram, remote, local| {
+        let Some(socket) = self.sockets.get_mut(index) else {
+            return Ok(());
+        };
+        socket.read(|datagram, remote, local| {
             // A relayed address is the TURN server's own: from a network it is forged.
             if !is_relayed(remote.ip()) {
                 shard.handle_datagram(datagram, Path::udp(remote, local), now);
@@ -210,7 +213,7 @@ impl ShardThread {
         {
             let edge_client = self.edge_client.clone();
             self.requests
-                .spawn(async move { (ticket, edge_client.ask(ticket, request).await) });
+                .spawn(async move { (ticket, edge_client.send(ticket, request).await) });
         }
     }
 

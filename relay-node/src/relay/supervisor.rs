@@ -3,9 +3,10 @@
 
 use crate::core::dtls::crypto_provider;
 use crate::core::lease::Lease;
+use crate::core::retry::{Backoff, Bounds, Jitter};
 use crate::core::session::SessionConfig;
 use crate::core::{EdgeError, Memory, Rates, Shard, ShardConfig};
-use crate::random::random;
+use crate::random::{random, random_seed};
 use crate::relay::addresses;
 use crate::relay::certificate;
 use crate::relay::edge_client::EdgeClient;
@@ -40,8 +41,11 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Orders that may wait for a shard: notices come by the hundred in one order.
 const MAX_ORDERS: usize = 64;
 
-/// First and longest wait after a failed registration.
-const RENEW_RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// The waits after a failed registration: shorter than the time in which the edge takes a relay for dead.
+const REGISTRATION_WAITS: Bounds = Bounds {
+    first: Duration::from_millis(250),
+    longest: Duration::from_secs(5),
+};
 
 /// A started shard.
 struct Running {
@@ -108,6 +112,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         let sources = Sources {
             shards,
             turn: turn_reports,
+            edge: edge_client.status(),
         };
         runtime.spawn(metrics::serve(listener, sources));
     }
@@ -238,7 +243,7 @@ impl Control {
 
     /// Renews until a shard is gone.
     async fn renew_forever(&mut self) -> anyhow::Error {
-        let mut retry = RENEW_RETRY.0;
+        let (mut backoff, mut jitter) = (Backoff::default(), Jitter::new(random_seed()));
         let mut connected = false;
         let mut lease = Lease::default();
         loop {
@@ -253,7 +258,7 @@ impl Control {
                         self.say_ready();
                         connected = true;
                     }
-                    retry = RENEW_RETRY.0;
+                    backoff.succeed();
                     if lease.renewed(sent, now()) {
                         warn!(
                             "the edge may have taken this relay for dead: asking whether its streams are still its own"
@@ -266,9 +271,9 @@ impl Control {
                 }
                 Err(refused) => {
                     connected = false;
-                    self.say_unregistered(&refused, retry);
-                    sleep(retry).await;
-                    retry = (retry * 2).min(RENEW_RETRY.1);
+                    let wait = backoff.fail(REGISTRATION_WAITS, &mut jitter);
+                    self.say_unregistered(&refused, wait);
+                    sleep(wait).await;
                 }
             }
         }
@@ -315,7 +320,9 @@ impl Control {
                 shares.iter_mut().for_each(|share| share.push(notice.clone()));
                 continue;
             }
-            shares[shard_of(notice.stream, self.shards.len())].push(notice);
+            if let Some(share) = shares.get_mut(shard_of(notice.stream, self.shards.len())) {
+                share.push(notice);
+            }
         }
         for (shard, share) in self.shards.iter().zip(shares) {
             if !share.is_empty() {

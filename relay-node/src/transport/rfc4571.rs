@@ -123,7 +123,7 @@ impl StreamReader {
 
     /// The next whole packet.
     pub(crate) fn next_packet(&mut self, now_ms: u64) -> Result<Option<&[u8]>, FramingError> {
-        let rest = &self.bytes[self.taken..];
+        let rest = self.bytes.get(self.taken..).unwrap_or_default();
         let Some(cut) = self.framing.cut(rest)? else {
             if rest.is_empty() {
                 self.waiting_since_ms = None;
@@ -136,7 +136,7 @@ impl StreamReader {
         let packet = self.taken + cut.start..self.taken + cut.end;
         self.taken += cut.next;
         self.waiting_since_ms = Some(now_ms);
-        Ok(Some(&self.bytes[packet]))
+        Ok(self.bytes.get(packet))
     }
 
     /// Since when the rest of a packet has been outstanding; `None` between packets.

@@ -93,7 +93,8 @@ impl Socket {
                 };
                 let remote = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
                 let stride = meta.stride.max(1);
-                buffer[..meta.len]
+                let received = buffer.get(..meta.len).unwrap_or_default();
+                received
                     .chunks(stride)
                     .for_each(|datagram| take(datagram, remote, local));
             }

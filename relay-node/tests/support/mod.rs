@@ -265,7 +265,7 @@ impl Net {
 
     pub fn publish_bytes(&mut self, who: Who, producer_seq: u64, payload: &[u8]) {
         self.clients[who].send(&ClientFrame::Publish {
-            producer_seq: producer_seq,
+            producer_seq,
             payload,
         });
     }
@@ -313,7 +313,7 @@ impl Net {
             time: 1,
             author: Address::repeat_byte(producer),
             producer: ProducerId([producer; 16]),
-            producer_seq: producer_seq,
+            producer_seq,
             payload: text.as_bytes().to_vec().into(),
         });
         self.notify_append();

@@ -1,6 +1,8 @@
 //! What is stored, read over the edge's HTTP interface, page by page.
 
 use super::ledger::{Anchor, Message, Segment};
+use crate::core::retry::{Backoff, Bounds, Jitter};
+use crate::random::random_seed;
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -13,9 +15,13 @@ use streamchain_protocol::{Address, B256};
 
 /// How long the edge may take for one page.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// A page that could not be had is asked for again this often.
-const RETRIES: u32 = 3;
-const RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// How often a page that could not be read is asked for again.
+const MAX_RETRIES: u32 = 3;
+/// The waits before that: an edge that restarts is back within seconds.
+const RETRY_WAITS: Bounds = Bounds {
+    first: Duration::from_secs(2),
+    longest: Duration::from_secs(8),
+};
 /// Rows of one page of segments or anchors: the most that the edge gives.
 const PAGE_ROWS: u64 = 1_000;
 /// RFC 8742.
@@ -218,11 +224,14 @@ impl EdgeReader {
     }
 
     async fn get(&self, path: &str, accept: &str) -> Result<Option<(Option<u64>, Vec<u8>)>, String> {
-        let mut tries = 0;
+        let (mut tries, mut backoff) = (0, Backoff::default());
+        let mut jitter = Jitter::new(random_seed());
         loop {
             tries += 1;
             match self.try_get(path, accept).await {
-                Err(refused) if refused.again && tries <= RETRIES => tokio::time::sleep(RETRY_PAUSE).await,
+                Err(refused) if refused.again && tries <= MAX_RETRIES => {
+                    tokio::time::sleep(backoff.fail(RETRY_WAITS, &mut jitter)).await;
+                }
                 Err(refused) => return Err(format!("{}{path}: {}", self.base, refused.reason)),
                 Ok(found) => return Ok(found),
             }
@@ -234,7 +243,7 @@ impl EdgeReader {
         let broken = |error: reqwest::Error| Refused {
             status: None,
             again: true,
-            reason: crate::relay::edge_client::reason(&error),
+            reason: crate::error_text::with_causes(&error),
         };
         let mut request = self
             .http

@@ -173,23 +173,26 @@ fn in_words(summary: &Summary) -> String {
 }
 
 fn stream_json(line: &Line) -> Value {
-    let mut value = json!({ "id": line.id, "name": line.name });
+    let (id, name) = (&line.id, &line.name);
     match &line.outcome {
-        Outcome::Agrees(summary) => {
-            value["agrees"] = true.into();
-            value["messages"] = summary.messages.into();
-            value["segments"] = summary.segments.into();
-            value["anchors"] = summary.anchors.into();
-            value["finalAnchors"] = summary.final_anchors.into();
-            value["anchored"] = summary.anchored.into();
-            value["waiting"] = summary.waiting().into();
-        }
-        Outcome::Differs(difference) => {
-            value["agrees"] = false.into();
-            value["difference"] = difference.to_string().into();
-        }
+        Outcome::Agrees(summary) => json!({
+            "id": id,
+            "name": name,
+            "agrees": true,
+            "messages": summary.messages,
+            "segments": summary.segments,
+            "anchors": summary.anchors,
+            "finalAnchors": summary.final_anchors,
+            "anchored": summary.anchored,
+            "waiting": summary.waiting(),
+        }),
+        Outcome::Differs(difference) => json!({
+            "id": id,
+            "name": name,
+            "agrees": false,
+            "difference": difference.to_string(),
+        }),
     }
-    value
 }
 
 /// Why nothing can be said.

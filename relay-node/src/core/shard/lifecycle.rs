@@ -9,6 +9,7 @@ use std::time::Instant;
 use str0m::{Event, Input, Output};
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
+use tracing::{debug, info};
 
 impl Shard {
     /// Takes all that a session's peer connection has to say.
@@ -111,7 +112,11 @@ impl Shard {
             session.phase = Phase::Connected;
             self.handshakes -= 1;
             self.counters.sessions_connected += 1;
+            session.span.in_scope(|| debug!("connected"));
         } else {
+            session
+                .span
+                .in_scope(|| info!("refused: the certificate is not the one in the token"));
             self.counters.certificates_refused += 1;
             self.remove(key, now);
         }
@@ -128,6 +133,7 @@ impl Shard {
         }
         session.scheduled = None;
         if session.is_late(now.instant) {
+            session.span.in_scope(|| debug!("timed out"));
             return self.hang_up(key, now);
         }
         if session.rtc_timeout <= now.instant
@@ -163,6 +169,9 @@ impl Shard {
             return;
         }
         self.errors.count(code);
+        session
+            .span
+            .in_scope(|| debug!(code = code as u64, text, "closing with an error"));
         // One that already has more than it reads gets no word.
         let _ = session.send_queue.send(&RelayFrame::error(code, text));
         session.begin_close(now.instant);
@@ -198,6 +207,7 @@ impl Shard {
             return;
         };
         self.counters.sessions_ended += 1;
+        session.span.in_scope(|| debug!("ended"));
         if Self::is_shaking(&session) {
             self.handshakes -= 1;
         }

@@ -1,6 +1,6 @@
 //! TURN over UDP.
 
-use super::Hub;
+use super::hub::Hub;
 use crate::transport::packet::MAX_PACKET_BYTES;
 use crate::turn::server::client::{Client, Transport};
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ pub(super) async fn serve(hub: Rc<Hub>, socket: Rc<UdpSocket>) {
                         address,
                         server,
                     };
-                    hub.handle_client(client, &buffer[..length]);
+                    hub.handle_client(client, buffer.get(..length).unwrap_or_default());
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 // An ICMP answer to something that was sent: it says nothing about the socket.

@@ -86,7 +86,9 @@ impl Writer {
 
     fn set_length(mut self) -> Self {
         let length = u16::try_from(self.bytes.len() - STUN_HEADER_BYTES).unwrap_or(u16::MAX);
-        self.bytes[2..4].copy_from_slice(&length.to_be_bytes());
+        if let Some(field) = self.bytes.get_mut(2..4) {
+            field.copy_from_slice(&length.to_be_bytes());
+        }
         self
     }
 }

@@ -21,8 +21,8 @@ pub(crate) fn issue(key: &NonceKey, client: &Client, now_s: u64) -> String {
     // 32 bits of seconds last until 2106; afterwards a nonce would only be refused.
     let expiry = format!("{:08x}", (now_s + NONCE_LIFE_S) & 0xFFFF_FFFF);
     let tag = mac(key, client, &expiry).finalize().into_bytes();
-    tag[..12]
-        .iter()
+    tag.iter()
+        .take(12)
         .fold(expiry, |text, byte| text + &format!("{byte:02x}"))
 }
 
