@@ -89,3 +89,14 @@ impl EdgeError {
         matches!(self, Self::Unavailable(_) | Self::Unauthorized(_))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_key_names_what_to_check() {
+        let text = EdgeError::Unauthorized(401).to_string();
+        assert!(text.contains("check --id and STREAMCHAIN_RELAY_KEY"), "{text}");
+    }
+}
