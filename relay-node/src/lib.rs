@@ -43,7 +43,8 @@ pub use relay::shard_thread::{Order, Report, ShardThread, now};
 pub use transport::tcp_ingress::TcpIngressSetup;
 pub use transport::udp::Socket;
 
-/// The relay's DTLS certificate.
+/// Certificates for DTLS, as a relay makes and announces its own.
+/// Certificates for DTLS, as a relay makes and announces its own.
 pub mod certificate {
     pub use crate::relay::certificate::{fingerprint, make};
 }

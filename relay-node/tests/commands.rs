@@ -48,7 +48,7 @@ fn the_printed_key_is_the_one_that_the_edge_derives() {
 }
 
 #[test]
-fn a_receipt_that_is_not_one_exits_with_1_and_one_that_cannot_be_checked_with_2() {
+fn verify_exits_with_1_for_no_receipt_and_with_2_if_unchecked() {
     let folder = tempfile::tempdir().unwrap();
     let verify = |text: &str| {
         let path = folder.path().join("receipt.json");

@@ -246,7 +246,7 @@ impl Peer {
 }
 
 #[test]
-fn a_message_goes_through_and_a_terminated_relay_ships_what_it_holds_and_says_goodbye() {
+fn a_terminated_relay_commits_its_messages_and_says_goodbye() {
     let scene = Scene::new();
     let metrics = free_address();
     let arguments = ["--metrics-listen", &metrics.to_string()];
@@ -290,7 +290,7 @@ fn a_message_goes_through_and_a_terminated_relay_ships_what_it_holds_and_says_go
 }
 
 #[test]
-fn a_restarted_relay_has_the_same_certificate_and_another_incarnation() {
+fn a_restarted_relay_keeps_its_certificate_not_its_incarnation() {
     let scene = Scene::new();
     let mut seen = vec![];
     for _ in 0..2 {
@@ -365,7 +365,7 @@ fn fill(peer: &mut Peer, mut next: u64, publish: impl Fn(&mut Peer, u64)) -> u64
 
 #[cfg(target_os = "linux")]
 #[test]
-fn while_storage_stalls_the_process_stays_within_its_bound_and_afterwards_everything_is_stored() {
+fn a_stall_of_storage_keeps_memory_bounded_and_loses_nothing() {
     const UNSTORED_MIB: u64 = 16;
     let scene = Scene::new();
     let uncommitted = UNSTORED_MIB.to_string();

@@ -1,7 +1,7 @@
-//! `relay-node rebuild`: has the edge make its anchors anew, from its stored segments and the chain alone.
+//! `relay-node rebuild`: has the edge rebuild its anchors from its stored segments and the chain alone.
 //!
-//! What always holds: nothing that is stored is touched; what goes (the tables of anchors and chain events) is only
-//! what the chain's events say, and the edge reads them again from the contract's first block.
+//! What always holds: stored messages and segments are not touched. The tables that are emptied (anchors and chain
+//! events) contain only what the chain's events say, and the edge reads those again from the contract's first block.
 
 use clap::Args;
 use reqwest::{Client, RequestBuilder};
@@ -17,9 +17,10 @@ pub(crate) const REBUILD_EXAMPLES: &str = "\
 EXAMPLE
     MASTER_SECRET=… relay-node rebuild --edge https://streamchain.example
 
-For an edge whose tables of anchors or chain events were lost or damaged. It empties them and reads the contract's
-events anew, from CONTRACT_BLOCK on; stored messages and segments are not touched. Receipts are missing until it is
-done, and equal those from before. The edge refuses while it does not reach the chain. Check with relay-node audit.";
+For an edge whose tables of anchors or chain events were lost or damaged. The edge empties them and reads the
+contract's events again from CONTRACT_BLOCK on. Stored messages and segments are not touched. Receipts are missing
+until it is done, and are the same as before. The edge refuses while it can't reach the chain. Check the result with
+relay-node verify-stream.";
 
 /// `relay-node rebuild`
 #[derive(Debug, Args)]
@@ -27,7 +28,7 @@ pub(crate) struct RebuildArgs {
     /// The edge's URL
     #[arg(long, env = "STREAMCHAIN_EDGE", value_name = "URL")]
     pub edge: String,
-    /// The edge's MASTER_SECRET, 64 hexadecimal digits: only the operator may do this
+    /// The edge's MASTER_SECRET, 64 hexadecimal digits: only the operator may rebuild
     #[arg(long, env = "MASTER_SECRET", hide_env_values = true)]
     pub master: String,
 }
@@ -110,7 +111,7 @@ fn print_progress(chain: &ChainStatus) -> bool {
     false
 }
 
-/// A token for the operator, as the edge itself would sign it: who has the master secret may.
+/// A token for the operator, as the edge itself would sign it.
 fn operator_token(master: &MasterSecret, operator: Address) -> anyhow::Result<String> {
     let iat = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let claims = AccessClaims {

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 pub(crate) struct Jitter(u64);
 
 impl Jitter {
-    /// From any seed.
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -34,7 +33,6 @@ impl Jitter {
 pub(crate) struct Bounds {
     /// The wait after the first failure.
     pub first: Duration,
-    /// The longest wait.
     pub longest: Duration,
 }
 

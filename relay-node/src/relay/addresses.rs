@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_udp_addresses_there_are_those_behind_a_udp_block_come_in_too() {
+    fn tcp_addresses_stay_however_many_udp_addresses_there_are() {
         let ipv4: Vec<String> = (1..=8).map(|host| format!("10.0.0.{host}")).collect();
         let ipv6: Vec<String> = (1..=2).map(|host| format!("2001:db8::{host}")).collect();
         let named = |transport, texts: &[String]| -> Vec<Candidate> {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_is_announced_by_the_advertised_addresses_of_its_family_or_its_own() {
+    fn a_socket_is_announced_by_its_familys_advertised_addresses() {
         let bound = sockets(&["127.0.0.1:0"]);
         let announced = |advertise: &[&str]| -> Vec<String> {
             let found = of_sockets(&bound, &addresses(advertise)).unwrap();

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_told_from_what_will_not() {
+    fn what_may_succeed_later_is_sent_again() {
         assert!(matches!(refused(409, "stale-epoch"), EdgeError::NotLeader(_)));
         assert!(matches!(refused(409, "not-owner"), EdgeError::NotLeader(_)));
         assert!(matches!(refused(409, "gap"), EdgeError::Refused(_)));

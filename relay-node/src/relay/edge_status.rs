@@ -47,7 +47,6 @@ impl EdgeStatus {
         self.registered.store(registered, Ordering::Relaxed);
     }
 
-    /// Whether the last registration succeeded.
     pub(super) fn is_registered(&self) -> bool {
         self.registered.load(Ordering::Relaxed)
     }

@@ -1,5 +1,5 @@
 //! `relay-node run`: opens the sockets, starts a thread per shard, registers with the edge and keeps renewing,
-//! and ends in good order.
+//! and shuts down in order.
 
 use crate::core::dtls::crypto_provider;
 use crate::core::lease::Lease;
@@ -32,10 +32,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{error, info, warn};
 
-/// How long a shutdown may ship what is held.
+/// How long a shutdown may take to commit the backlog.
 const SHIP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long peers may take to be told goodbye.
+/// How long peers may take to be sent *going away*.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Orders that may wait for a shard: notices come by the hundred in one order.
@@ -47,14 +47,13 @@ const REGISTRATION_WAITS: Bounds = Bounds {
     longest: Duration::from_secs(5),
 };
 
-/// A started shard.
 struct Running {
     orders: mpsc::Sender<Order>,
     report: watch::Receiver<Report>,
     thread: JoinHandle<()>,
 }
 
-/// Runs a relay until it is told to stop.
+/// Runs a relay until a signal stops it.
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let key = args.key.as_deref().context(
         "STREAMCHAIN_RELAY_KEY is not set: `relay-node key` prints it, see `relay-node run --help`",
@@ -155,7 +154,6 @@ fn bind(listen: &[SocketAddr], shard: usize) -> Result<Vec<UdpSocket>> {
     listen.iter().map(open).collect()
 }
 
-/// What all shards begin with.
 struct Start {
     keys: SessionKeys,
     certificate: DtlsCert,
@@ -219,7 +217,7 @@ impl Start {
     }
 }
 
-/// Registers, renews, hands out notices, and ends it all.
+/// Registers, renews, hands notices to the shards, and shuts down.
 struct Control {
     edge_client: EdgeClient,
     registration: Registration,
@@ -236,7 +234,7 @@ impl Control {
         };
         tokio::select! {
             () = self.shut_down() => {}
-            _ = stop_signal() => warn!("stopped at once"),
+            _ = stop_signal() => warn!("stopped at once by a second signal"),
         }
         result
     }
@@ -260,9 +258,7 @@ impl Control {
                     }
                     backoff.succeed();
                     if lease.renewed(sent, now()) {
-                        warn!(
-                            "the edge may have taken this relay for dead: asking whether its streams are still its own"
-                        );
+                        warn!("the lease may have expired: acquiring the epochs of all streams again");
                         self.order(|| Order::Confirm).await;
                     }
                     self.hand_out(renewed.notices).await;
@@ -297,7 +293,9 @@ impl Control {
         let (edge, again) = (&self.edge, format!("{:.1} s", retry.as_secs_f64()));
         match refused {
             EdgeError::Unauthorized(_) => error!(%edge, %refused, again, "not registered"),
-            _ => warn!(%edge, %refused, again, "the edge is not reached; sessions go on, trying again"),
+            _ => {
+                warn!(%edge, %refused, again, "the registration failed; sessions go on, the relay tries again")
+            }
         }
     }
 
@@ -332,7 +330,8 @@ impl Control {
         }
     }
 
-    /// Ships what is held, tells the edge, then the peers: so that those who come back are sent elsewhere.
+    /// Commits the backlog, ends the registration, then closes the sessions: so that the edge sends clients that come
+    /// back to other relays.
     async fn shut_down(&mut self) {
         self.order(|| Order::Ship).await;
         let deadline = Instant::now() + SHIP_TIMEOUT;
@@ -341,14 +340,14 @@ impl Control {
         }
         for shard in &self.shards {
             for (stream, messages) in &shard.report.borrow().unshipped {
-                error!(%stream, messages, "not stored: the edge did not take them in time");
+                error!(%stream, messages, "not committed: the edge did not take these messages in time");
             }
         }
         self.count();
         match self.edge_client.goodbye().await {
             Ok(()) if self.registration.sessions > 0 => sleep(Duration::from_millis(CHOSEN_LIFE_MS)).await,
             Ok(()) => {}
-            Err(refused) => warn!(%refused, "the edge was not told goodbye; it will notice in 10 s"),
+            Err(refused) => warn!(%refused, "the registration was not ended; it expires within 10 s"),
         }
         self.order(|| Order::Goodbye).await;
         for shard in &mut self.shards {
@@ -372,7 +371,7 @@ impl Control {
     }
 }
 
-/// The name of the signal that asks us to stop.
+/// Waits for a signal to stop, and returns its name.
 async fn stop_signal() -> Result<&'static str> {
     #[cfg(unix)]
     {

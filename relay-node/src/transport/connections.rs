@@ -13,7 +13,7 @@ use std::rc::Rc;
 /// below the usual limits of open files.
 pub(crate) const MAX_CONNECTIONS: usize = 4_096;
 
-/// Open files where the system does not tell how many a process may have.
+/// Open files that are assumed where the system does not say how many a process may have.
 const OPEN_FILES_ASSUMED: usize = 1_024;
 
 /// Most from one client address (an IPv6 /64 counts as one): an office behind one address.
@@ -97,12 +97,10 @@ impl Connections {
         })
     }
 
-    /// How many there are.
     pub(crate) fn open(&self) -> usize {
         self.0.borrow().open
     }
 
-    /// How many were refused.
     pub(crate) fn refused(&self) -> u64 {
         self.0.borrow().refused
     }
@@ -150,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_connections_of_one_host_get_no_more_than_its_share() {
+    fn one_host_gets_no_more_connections_than_its_share() {
         let connections = Connections::new(MAX_CONNECTIONS);
         let permits: Vec<_> = (0..10_000).filter_map(|_| connections.admit(host(1))).collect();
         assert_eq!(permits.len(), MAX_CONNECTIONS_PER_NETWORK);
@@ -159,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_connections_of_many_hosts_get_no_more_than_the_limit() {
+    fn many_hosts_get_no_more_connections_than_the_limit() {
         let connections = Connections::new(MAX_CONNECTIONS);
         let permits: Vec<_> = (0..10_000)
             .filter_map(|number| connections.admit(host(number)))

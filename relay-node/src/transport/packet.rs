@@ -27,9 +27,7 @@ pub(crate) fn is_relayed(address: IpAddr) -> bool {
 /// A packet that did not come by a UDP socket.
 #[derive(Debug, Clone)]
 pub struct IngressPacket {
-    /// Between whom.
     pub path: Path,
-    /// What.
     pub packet: Vec<u8>,
 }
 
@@ -39,11 +37,9 @@ const MAX_FROM_RELAY: usize = 4_096;
 /// A packet between a TURN client and a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayPacket {
-    /// From: the relayed address on the way to a shard, the shard's on the way back.
+    /// The relayed address on the way to a shard, the shard's address on the way back.
     pub source: SocketAddr,
-    /// To.
     pub destination: SocketAddr,
-    /// What.
     pub packet: Vec<u8>,
 }
 

@@ -6,7 +6,6 @@
 use crate::core::stun::{STUN_HEADER_BYTES, STUN_MAGIC_COOKIE};
 use crate::transport::packet::MAX_PACKET_BYTES;
 
-/// How packets are set apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// STUN messages and ChannelData, which say their own length; ChannelData is padded to a multiple of four
@@ -19,7 +18,6 @@ pub(crate) enum Framing {
 /// Why a stream can't go on: there is no way to find the next packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FramingError {
-    /// Neither STUN nor ChannelData.
     #[error("neither STUN nor ChannelData")]
     Unknown,
     /// Longer than any packet of a client.
@@ -91,7 +89,6 @@ fn cut_turn(bytes: &[u8]) -> Result<Option<Cut>, FramingError> {
     Ok((bytes.len() >= next).then_some(Cut { start, end, next }))
 }
 
-/// A stream's unread rest.
 #[derive(Debug)]
 pub(crate) struct StreamReader {
     framing: Framing,
@@ -103,7 +100,6 @@ pub(crate) struct StreamReader {
 }
 
 impl StreamReader {
-    /// Of a new connection.
     pub(crate) fn new(framing: Framing) -> Self {
         Self {
             framing,
@@ -121,7 +117,6 @@ impl StreamReader {
         self.waiting_since_ms.get_or_insert(now_ms);
     }
 
-    /// The next whole packet.
     pub(crate) fn next_packet(&mut self, now_ms: u64) -> Result<Option<&[u8]>, FramingError> {
         let rest = self.bytes.get(self.taken..).unwrap_or_default();
         let Some(cut) = self.framing.cut(rest)? else {
@@ -144,7 +139,6 @@ impl StreamReader {
         self.waiting_since_ms
     }
 
-    /// Bytes kept.
     #[cfg(test)]
     pub(crate) fn buffered(&self) -> usize {
         self.bytes.len()

@@ -17,7 +17,8 @@ const READS_PER_TURN: usize = 4;
 /// Bytes of one GSO write: below the 64 KiB of a UDP datagram's length field.
 const MAX_WRITE_BYTES: usize = 60_000;
 
-/// One bound UDP socket.
+/// A bound UDP socket with its buffers.
+/// A bound UDP socket with its buffers.
 pub struct Socket {
     io: UdpSocket,
     state: UdpSocketState,

@@ -1,4 +1,4 @@
-//! What clients say: hello, publish, subscribe.
+//! The frames of clients: hello, publish, subscribe.
 
 use super::{Now, Shard};
 use crate::core::counters::ErrorCounts;
@@ -69,12 +69,12 @@ impl Shard {
                 return Ok(());
             };
             self.errors.count_outcome(&outcome);
-            let told = match &outcome {
+            let sent = match &outcome {
                 Outcome::Fine => continue,
                 Outcome::Refuse(code, text) => session.send_queue.send(&RelayFrame::error(*code, text)),
                 Outcome::Slow(wait_ms) => session.send_queue.send(&slow_down(*wait_ms)),
             };
-            if told.is_err() {
+            if sent.is_err() {
                 self.remove(key, now);
                 return Ok(());
             }
@@ -118,7 +118,7 @@ impl Shard {
         verdict
     }
 
-    /// A frame over the rate: a message must come again before those behind it.
+    /// Refuses a frame over the rate: a message must come again before later ones.
     fn hold_back(&mut self, key: SessionKey, frame: Option<&ClientFrame<'_>>, wait_ms: u64) -> Outcome {
         if let Some(session) = self.sessions.get_mut(&key)
             && let Some(ClientFrame::Publish { producer_seq, .. }) = frame
@@ -134,7 +134,7 @@ impl Shard {
             return Outcome::Fine;
         };
         if session.hello.is_some() {
-            return Outcome::Refuse(ErrorCode::Unexpected, "hello was said before".into());
+            return Outcome::Refuse(ErrorCode::Unexpected, "a second hello".into());
         }
         session.hello = Some(Hello {
             producer,
@@ -144,7 +144,7 @@ impl Shard {
         Outcome::Fine
     }
 
-    /// The stream, or a producer of it, is known now: whoever waits for that goes on.
+    /// The stream's epoch, or a producer of it, is known now: a session that waits for it goes on.
     pub(super) fn stream_is_there(&mut self, key: SessionKey, now: Now) {
         let waits = |session: &Session| session.hello.is_some_and(|hello| !hello.welcomed);
         if self.sessions.get(&key).is_some_and(waits) {
@@ -213,7 +213,7 @@ impl Shard {
                 return;
             };
             self.errors.count_outcome(&outcome);
-            // Too much for one that reads nothing is found again at its next frame.
+            // An overflow is found again at the next frame.
             let _ = match outcome {
                 Outcome::Fine => Ok(()),
                 Outcome::Refuse(code, text) => session.send_queue.send(&RelayFrame::error(code, &text)),
@@ -244,12 +244,12 @@ impl Shard {
 }
 
 /// What ends a session that does not slow down.
-const FLOOD_TEXT: &str = "far above the rate for too long";
+const FLOOD_TEXT: &str = "far above the rate limit for too long";
 
 fn slow_down(wait_ms: u64) -> RelayFrame<'static> {
     RelayFrame::Error {
         code: ErrorCode::RateLimited as u64,
-        text: "too fast: send it again after the wait",
+        text: "rate limited: send it again after the wait",
         retry_ms: Some(wait_ms),
     }
 }

@@ -35,14 +35,11 @@ const ERROR_NAMES: [&str; 11] = [
     "rate limited",
 ];
 
-/// Where the figures come from.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    /// The reports of every shard.
     pub shards: Vec<watch::Receiver<Report>>,
     /// The reports of the TURN server, if there is one.
     pub turn: Option<watch::Receiver<TurnReport>>,
-    /// How the edge answers.
     pub edge: Arc<EdgeStatus>,
 }
 
@@ -261,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_belongs_to_a_metric_that_was_said_before_it_and_once() {
+    fn every_value_follows_the_one_description_of_its_metric() {
         let text = sources(1, true).text();
         let mut named = Vec::new();
         for line in text.lines() {

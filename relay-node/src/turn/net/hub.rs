@@ -20,7 +20,6 @@ const RELAY_BURST: usize = 64;
 /// Takes a client's packet to the shard whose address is its destination. It may drop the packet, and never waits.
 pub(crate) type ToShards = Box<dyn Fn(RelayPacket) + Send>;
 
-/// See the module.
 pub(super) struct Hub {
     pub(super) server: RefCell<TurnServer>,
     to_shards: ToShards,

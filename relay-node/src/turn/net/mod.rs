@@ -25,15 +25,14 @@ pub(crate) use tls::server_config;
 
 use hub::Hub;
 
-/// How often others are told how things are.
+/// How often the TURN server reports to the supervisor.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often the log says what was counted, if anything was.
+/// How often the counts are logged, if they changed.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What the sockets are made from.
 pub(crate) struct FrontConfig {
-    /// The machine's.
     pub settings: Settings,
     /// Where UDP and TCP are listened on.
     pub listen: Vec<SocketAddr>,
@@ -41,16 +40,14 @@ pub(crate) struct FrontConfig {
     pub tls: Option<(Vec<SocketAddr>, Arc<rustls::ServerConfig>)>,
     /// How many TCP and TLS connections there may be.
     pub connections_max: usize,
-    /// Random.
+    /// Random bytes that sign nonces.
     pub nonce_key: [u8; 32],
-    /// Random.
+    /// Random; see [`TurnServer::new`].
     pub seed: u64,
 }
 
-/// How the TURN server is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TurnReport {
-    /// Allocations that there are.
     pub allocations: usize,
     /// What it counted since its start.
     pub counts: Counts,
@@ -162,7 +159,7 @@ fn bind_tcp(address: &SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(listener)
 }
 
-/// Says now and then what happened.
+/// Reports to the supervisor, and logs now and then what was counted.
 async fn report(hub: Rc<Hub>, connections: Connections, reports: watch::Sender<TurnReport>) {
     let mut last = TurnReport::default();
     let mut logged = Instant::now();

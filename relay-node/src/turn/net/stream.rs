@@ -14,7 +14,6 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-/// Takes connections for ever.
 pub(super) async fn serve(
     hub: Rc<Hub>,
     listener: TcpListener,

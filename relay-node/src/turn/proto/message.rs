@@ -22,12 +22,9 @@ const FINGERPRINT_XOR: u32 = 0x5354_554E;
 /// What a request is matched to its answer by: 96 random bits.
 pub(crate) type TransactionId = [u8; 12];
 
-/// Request, indication or response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// Wants an answer.
     Request,
-    /// Wants none.
     Indication,
     /// The answer to a request that was granted.
     Success,
@@ -94,7 +91,6 @@ pub(crate) enum MessageError {
     /// An attribute reaches past the message's end, or one of ours has a wrong length.
     #[error("an attribute is cut off or of a wrong length")]
     Attribute,
-    /// More than any client sends.
     #[error("more than 32 attributes")]
     TooMany,
     /// The CRC is wrong, or something follows it.
@@ -102,14 +98,10 @@ pub(crate) enum MessageError {
     Fingerprint,
 }
 
-/// A message, read in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Message<'a> {
-    /// Request, indication or response.
     pub class: Class,
-    /// What it is about.
     pub method: Method,
-    /// What its answer repeats.
     pub transaction: TransactionId,
     bytes: &'a [u8],
     /// Where the attributes end that integrity covers (all of them when there is none).

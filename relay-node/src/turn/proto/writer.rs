@@ -14,7 +14,6 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// An empty message.
     pub(crate) fn new(class: Class, method: Method, transaction: TransactionId) -> Self {
         let mut bytes = Vec::with_capacity(192);
         bytes.extend(method.with_class(class).to_be_bytes());
@@ -47,7 +46,6 @@ impl Writer {
         self.set_length()
     }
 
-    /// One XOR-…-ADDRESS more.
     pub(crate) fn xor_address(self, kind: Attribute, address: SocketAddr) -> Self {
         let port = (address.port() ^ 0x2112).to_be_bytes();
         match address.ip() {
@@ -72,7 +70,6 @@ impl Writer {
         self.attribute(attributes::ADDRESS_ERROR_CODE, &value)
     }
 
-    /// MESSAGE-INTEGRITY over what is there.
     pub(crate) fn sign(self, key: &[u8]) -> Self {
         let tag = integrity_mac(&self.bytes, key).finalize().into_bytes();
         self.attribute(attributes::MESSAGE_INTEGRITY, &tag)

@@ -21,7 +21,6 @@ pub(crate) enum Full {
     Server,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Allocations {
     by_client: HashMap<Client, Allocation>,
@@ -51,7 +50,6 @@ impl Allocations {
         self.of(self.by_port.get(&port)?, now_ms)
     }
 
-    /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.by_client.len()
     }
@@ -96,7 +94,6 @@ impl Allocations {
         decrease(&mut self.per_network, &client.network());
     }
 
-    /// Ends what is over.
     pub(crate) fn remove_expired(&mut self, now_ms: u64) {
         let over = self.by_client.values().filter(|held| held.expires_ms <= now_ms);
         let over: Vec<Client> = over.map(|held| held.client).collect();

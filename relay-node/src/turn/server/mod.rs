@@ -44,7 +44,6 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use streamchain_protocol::webrtc::{TurnSecret, user_of};
 
-/// What the server calls itself.
 const SOFTWARE: &[u8] = b"StreamChain relay";
 
 /// How often expired allocations are cleared away, milliseconds. They count as gone before that.
@@ -61,23 +60,15 @@ pub(crate) struct Settings {
     pub peers: Vec<SocketAddr>,
 }
 
-/// What the caller must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Output {
     /// Send to a client, by the transport and from the address that it came to.
-    ToClient {
-        /// Who.
-        client: Client,
-        /// One whole message.
-        packet: Vec<u8>,
-    },
+    ToClient { client: Client, packet: Vec<u8> },
     /// Hand to the relay as if it had come by UDP.
     ToRelay {
-        /// The relayed address.
         source: SocketAddr,
         /// One of [`Settings::peers`].
         destination: SocketAddr,
-        /// What the client sent.
         packet: Vec<u8>,
     },
 }
@@ -85,27 +76,21 @@ pub(crate) enum Output {
 /// What happened since the start, for the operator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Allocations made.
     pub allocations: u64,
     /// Requests refused, other than by 401 and 438, which are a part of every set-up.
     pub refused: u64,
     /// Packets that were nothing or not allowed, and dropped.
     pub dropped: u64,
-    /// Packets passed on, both ways.
     pub relayed: u64,
 }
 
-/// Who a request is by.
 pub(super) struct Caller {
     /// `expiry:user`.
     pub username: String,
-    /// The user, for the quotas.
     pub user: String,
-    /// Signs the answer.
     pub key: [u8; 16],
 }
 
-/// See the module.
 pub(crate) struct TurnServer {
     pub(super) settings: Settings,
     pub(super) allocations: Allocations,
@@ -130,12 +115,10 @@ impl TurnServer {
         }
     }
 
-    /// What happened so far.
     pub(crate) fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// How many allocations there are.
     pub(crate) fn allocations(&self) -> usize {
         self.allocations.count()
     }

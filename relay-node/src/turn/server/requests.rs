@@ -11,7 +11,7 @@ use crate::turn::proto::writer::Writer;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
-/// Channel numbers that are bound. RFC 8656 §12 gives new clients 0x4000 to 0x4FFF, so that they can tell
+/// Channel numbers that are bound. RFC 8656 §12 gives new clients 0x4000 to 0x4FFF, so that they can distinguish
 /// ChannelData from other protocols on one socket; clients of RFC 5766 choose up to 0x7FFF, and here there is
 /// nothing that either could be taken for.
 const CHANNELS: RangeInclusive<u16> = 0x4000..=0x7FFF;
