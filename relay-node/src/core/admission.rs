@@ -26,7 +26,7 @@ pub(crate) enum Refused {
     Integrity,
 }
 
-/// A connectivity check, read but not believed.
+/// A connectivity check that is read but not verified yet.
 #[derive(Debug)]
 pub(crate) struct Check<'a> {
     message: StunMessage<'a>,

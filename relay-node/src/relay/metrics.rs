@@ -23,7 +23,7 @@ const MAX_REQUEST_BYTES: usize = 8 * 1024;
 /// How long one scrape may take.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Listens where scrapes come.
+/// Listens for scrapes.
 pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener> {
     let listener = TcpListener::bind(address)
         .with_context(|| format!("--metrics-listen {address}: can't listen there; choose another port"))?;
@@ -41,7 +41,7 @@ pub(crate) async fn serve(listener: TcpListener, sources: Sources) {
     };
     loop {
         match listener.accept().await {
-            // Who does not ask, or does not read, is left behind.
+            // A client that sends no request, or reads no answer, is dropped after the time-out.
             Ok((stream, _)) => drop(timeout(SCRAPE_TIMEOUT, answer(stream, &registry)).await),
             Err(error) => {
                 warn!(%error, "metrics");

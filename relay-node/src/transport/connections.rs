@@ -32,7 +32,7 @@ pub(crate) const WRITE_MS: u64 = 10_000;
 pub(crate) const IDLE_MS: u64 = 30_000;
 
 /// How many connections each of `listeners` threads may have: half of all files that the process may open, so
-/// that a flood leaves enough for the way to the edge.
+/// that a flood leaves enough for connections to the edge.
 pub(crate) fn share_of_open_files(listeners: usize) -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files = open_files(&limits).unwrap_or(OPEN_FILES_ASSUMED);
@@ -62,7 +62,7 @@ struct Counts {
     refused: u64,
 }
 
-/// Leave to keep one connection; given back when dropped.
+/// The right to one connection, returned when dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
     counts: Rc<RefCell<Counts>>,
@@ -70,7 +70,7 @@ pub(crate) struct Permit {
 }
 
 impl Connections {
-    /// None yet, and never more than `limit`.
+    /// Counts that never exceed `limit`.
     pub(crate) fn new(limit: usize) -> Self {
         Self(Rc::new(RefCell::new(Counts {
             limit,
@@ -80,7 +80,7 @@ impl Connections {
         })))
     }
 
-    /// Leave for one more connection of `client`, unless there are too many.
+    /// Admits one more connection of `client`, unless there are too many.
     pub(crate) fn admit(&self, client: IpAddr) -> Option<Permit> {
         let network = network(client);
         let mut counts = self.0.borrow_mut();

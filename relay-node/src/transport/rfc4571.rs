@@ -15,7 +15,7 @@ pub(crate) enum Framing {
     Counted,
 }
 
-/// Why a stream can't go on: there is no way to find the next packet.
+/// Why a connection must end: the next packet can't be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FramingError {
     #[error("neither STUN nor ChannelData")]
@@ -25,7 +25,7 @@ pub(crate) enum FramingError {
     TooLong(usize),
 }
 
-/// Where a packet is in what was read.
+/// The place of a packet in the bytes that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cut {
     start: usize,
@@ -109,7 +109,7 @@ impl StreamReader {
         }
     }
 
-    /// More bytes from the stream. To be followed by [`StreamReader::next_packet`] until it has none.
+    /// Adds bytes that came from the stream. To be followed by [`StreamReader::next_packet`] until it has none.
     pub(crate) fn push(&mut self, bytes: &[u8], now_ms: u64) {
         self.bytes.drain(..self.taken);
         self.taken = 0;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-/// What the kernel may hold for us while the thread is busy, bytes: 2 MiB are some 20 ms at 100 MB/s.
+/// What the kernel may buffer while the thread is busy, bytes: 2 MiB are some 20 ms at 100 MB/s.
 const KERNEL_BUFFER_BYTES: usize = 2 * 1024 * 1024;
 
 /// Most system calls for reading in one turn, so that what is read is also answered.
@@ -17,7 +17,6 @@ const READS_PER_TURN: usize = 4;
 /// Bytes of one GSO write: below the 64 KiB of a UDP datagram's length field.
 const MAX_WRITE_BYTES: usize = 60_000;
 
-/// A bound UDP socket with its buffers.
 /// A bound UDP socket with its buffers.
 pub struct Socket {
     io: UdpSocket,

@@ -1,7 +1,7 @@
 //! Reads STUN messages (RFC 8489 §5, §14) in place: nothing is copied or allocated.
 //!
-//! What always holds: attributes behind MESSAGE-INTEGRITY are never seen by a caller, for nobody has signed
-//! them; a message whose FINGERPRINT is wrong is no message.
+//! What always holds: attributes behind MESSAGE-INTEGRITY are never seen by a caller, because they are not
+//! signed; a message whose FINGERPRINT is wrong is rejected.
 //!
 //! Our own rather than a crate's: the published ones copy every attribute, log what strangers send, or lose
 //! the padding of ChannelData on TCP; and a server that meets only five methods needs this little.
@@ -19,7 +19,7 @@ const MAX_ATTRIBUTES: usize = 32;
 /// XORed into a fingerprint's CRC-32 (RFC 8489 §14.7).
 const FINGERPRINT_XOR: u32 = 0x5354_554E;
 
-/// What a request is matched to its answer by: 96 random bits.
+/// 96 random bits that match an answer to its request.
 pub(crate) type TransactionId = [u8; 12];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,20 +36,17 @@ pub(crate) enum Class {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Method(pub u16);
 
+/// Those of RFC 8489 and RFC 8656 that the server knows.
 impl Method {
     /// RFC 8489: the client asks for its address.
     pub(crate) const BINDING: Self = Self(0x001);
-    /// RFC 8656.
     pub(crate) const ALLOCATE: Self = Self(0x003);
-    /// RFC 8656.
     pub(crate) const REFRESH: Self = Self(0x004);
-    /// RFC 8656, an indication.
+    /// An indication.
     pub(crate) const SEND: Self = Self(0x006);
-    /// RFC 8656, an indication.
+    /// An indication.
     pub(crate) const DATA: Self = Self(0x007);
-    /// RFC 8656.
     pub(crate) const CREATE_PERMISSION: Self = Self(0x008);
-    /// RFC 8656.
     pub(crate) const CHANNEL_BIND: Self = Self(0x009);
 
     /// The 14 bits of a message type: the class stands between the method's bits (RFC 8489 §5).
@@ -76,7 +73,7 @@ impl Method {
     }
 }
 
-/// Why bytes were no STUN message. None of them is answered.
+/// Why bytes are not a STUN message. The server answers none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MessageError {
     /// Shorter than a header, or longer than any message of a client.

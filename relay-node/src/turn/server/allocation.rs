@@ -25,11 +25,11 @@ impl Family {
 pub(crate) enum BindError {
     /// The number belongs to another peer, or the peer has another number.
     Taken,
-    /// As many as there may be.
+    /// The allocation has as many channels as it may have.
     Full,
 }
 
-/// Until when something of a peer holds.
+/// When a permission or channel of a peer expires.
 #[derive(Debug, Clone, Copy)]
 struct Permission {
     peer: IpAddr,

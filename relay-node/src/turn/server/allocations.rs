@@ -15,9 +15,9 @@ const FIRST_PORT: u16 = 1_024;
 /// Why there is no room for one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Full {
-    /// The user, or the client's address, has all it may have.
+    /// The user, or the client's address, has as many allocations as it may have.
     Quota,
-    /// The server has all it may have.
+    /// The server has as many allocations as it may have.
     Server,
 }
 
@@ -33,19 +33,19 @@ pub(crate) struct Allocations {
 }
 
 impl Allocations {
-    /// Of `client`, unless it is over.
+    /// The allocation of `client`, unless it has expired.
     pub(crate) fn of(&self, client: &Client, now_ms: u64) -> Option<&Allocation> {
         self.by_client.get(client).filter(|held| held.expires_ms > now_ms)
     }
 
-    /// Of `client`, unless it is over.
+    /// The allocation of `client`, unless it has expired.
     pub(crate) fn of_mut(&mut self, client: &Client, now_ms: u64) -> Option<&mut Allocation> {
         self.by_client
             .get_mut(client)
             .filter(|held| held.expires_ms > now_ms)
     }
 
-    /// Which has the relayed port, unless it is over.
+    /// The allocation with this relayed port, unless it has expired.
     pub(crate) fn at_port(&self, port: u16, now_ms: u64) -> Option<&Allocation> {
         self.of(self.by_port.get(&port)?, now_ms)
     }
@@ -74,7 +74,7 @@ impl Allocations {
         }
     }
 
-    /// Adds one whose port came from [`Allocations::free_port`].
+    /// Adds an allocation whose port came from [`Allocations::free_port`].
     pub(crate) fn add(&mut self, allocation: Allocation) {
         let client = allocation.client;
         self.remove(&client);

@@ -6,7 +6,7 @@
 //!   [`Settings::peers`], so that the server is no open relay and needs no relay ports.
 //! - No state is made for a client before it proved that it reads what is sent to its address (the nonce) and
 //!   that the edge gave it credentials (MESSAGE-INTEGRITY).
-//! - Whatever arrives, memory stays below the bounds in [`super::limits`].
+//! - Whatever arrives, memory stays below the bounds in [`limits`].
 //!
 //! A relayed address exists only in here: it is [`RELAYED_V4`] or [`RELAYED_V6`] with a port of its own. The
 //! relay's ICE agent sees checks come from that address and answers to it; the answer comes back by
@@ -52,9 +52,9 @@ const CLEAR_EVERY_MS: u64 = 5_000;
 /// What a server is made from.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    /// What the long-term key is for; any text without a colon.
+    /// The realm of the long-term credentials (RFC 8489 §9.2.2): any text without a colon.
     pub realm: String,
-    /// Checks passwords; the edge has it too.
+    /// Signs the passwords that the edge gives out; the edge has the same secret.
     pub secret: TurnSecret,
     /// The relay's own UDP addresses, as clients see them: the only peers.
     pub peers: Vec<SocketAddr>,
@@ -73,13 +73,13 @@ pub(crate) enum Output {
     },
 }
 
-/// What happened since the start, for the operator.
+/// Counts since the start, for the operator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub allocations: u64,
     /// Requests refused, other than by 401 and 438, which are a part of every set-up.
     pub refused: u64,
-    /// Packets that were nothing or not allowed, and dropped.
+    /// Packets dropped because they were malformed or not allowed.
     pub dropped: u64,
     pub relayed: u64,
 }
@@ -128,7 +128,7 @@ impl TurnServer {
         self.allocations.of(client, now_ms).is_some()
     }
 
-    /// One whole message from a client: a datagram, or what [`super::framing`] cut out of a stream.
+    /// One whole message from a client: a datagram, or what [`crate::transport::rfc4571`] cut out of a stream.
     pub(crate) fn handle_client(&mut self, client: Client, packet: &[u8], now_ms: u64) {
         self.clear(now_ms);
         match packet.first() {
@@ -177,7 +177,7 @@ impl TurnServer {
         self.allocations.remove(client);
     }
 
-    /// What to do next. To be called after every `handle_*` until it is `None`.
+    /// The next output. The caller takes outputs after every `handle_*` until there are none.
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
@@ -274,7 +274,8 @@ impl TurnServer {
         Ok(Caller { username, user, key })
     }
 
-    /// An answer that nobody can sign; 401 and 438 carry what the next try needs.
+    /// Refuses a request without valid credentials. The answer is not signed; 401 and 438 carry realm and nonce for the
+    /// next request.
     fn refuse_stranger(&mut self, client: Client, request: &Message, refusal: Refusal, now_ms: u64) {
         if !self.strangers.may_answer(client.network(), now_ms) {
             self.counts.dropped += 1;

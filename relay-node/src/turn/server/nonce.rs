@@ -1,7 +1,7 @@
 //! Nonces (RFC 8489 §9.2): signed, bound to one client and short-lived, so that the server keeps none.
 //!
-//! Another client's nonce, an old one and a made-up one are all just stale: the client gets a new one and
-//! loses a round trip.
+//! A nonce of another client, an expired one and an invented one are all stale: the client gets a new one, which costs
+//! it a round trip.
 
 use super::client::Client;
 use super::limits::NONCE_LIFE_S;
