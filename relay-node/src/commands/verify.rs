@@ -1,7 +1,7 @@
 //! `relay-node verify`: checks a receipt against the chain alone.
 //!
 //! What always holds: no StreamChain server is asked; the result is "holds" only when every field of the receipt is
-//! bound to an event that the contract emitted. [`judge`] is pure; the shell around it fetches what it judges by.
+//! bound to an event that the contract emitted. [`mod@judge`] is pure; the shell around it fetches what it judges by.
 
 mod judge;
 

@@ -99,7 +99,7 @@ impl ErrorCounts {
         self.0.iter().copied().enumerate().filter(|(_, count)| *count > 0)
     }
 
-    pub fn plus(mut self, other: &Self) -> Self {
+    pub(crate) fn plus(mut self, other: &Self) -> Self {
         self.0
             .iter_mut()
             .zip(other.0)
@@ -121,7 +121,7 @@ pub struct Latencies {
 }
 
 impl Latencies {
-    pub fn observe(&mut self, time: Duration) {
+    pub(crate) fn observe(&mut self, time: Duration) {
         self.count += 1;
         self.sum_us += u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let mut buckets = LATENCY_BOUNDS_MS.iter().zip(&mut self.buckets);
@@ -135,7 +135,7 @@ impl Latencies {
         LATENCY_BOUNDS_MS.into_iter().zip(self.buckets)
     }
 
-    pub fn plus(mut self, other: &Self) -> Self {
+    pub(crate) fn plus(mut self, other: &Self) -> Self {
         self.buckets
             .iter_mut()
             .zip(other.buckets)

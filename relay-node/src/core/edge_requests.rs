@@ -89,7 +89,7 @@ pub enum EdgeError {
 
 impl EdgeError {
     /// Whether the same request may succeed later.
-    pub fn is_passing(&self) -> bool {
+    pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Unauthorized(_))
     }
 }

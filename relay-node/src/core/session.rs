@@ -123,7 +123,7 @@ fn span_of(token: &SessionToken) -> Span {
 }
 
 impl Session {
-    /// A session for an admitted client whose first check came by `path`; `ufrags` are ours and its.
+    /// A session for an admitted client whose first check came by `path`; `ufrags` are the relay's and the client's.
     pub(crate) fn new(
         config: &SessionConfig,
         admitted: Admitted,
@@ -236,7 +236,7 @@ impl Session {
             return Ok(false);
         }
         let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag, self.token.relay_begins))?;
-        // str0m makes new credentials for the answer; ours is the one that the edge wrote.
+        // str0m makes new credentials for the answer; the client has those of the edge's answer.
         self.rtc.sdp_api().accept_offer(offer)?;
         self.rtc.direct_api().set_local_ice_credentials(IceCreds {
             ufrag: self.ufrag.to_string(),

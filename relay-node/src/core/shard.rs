@@ -373,7 +373,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
-        // A datagram that makes no sense to DTLS may be anybody's, sent in the peer's name: it is dropped, and a
+        // A datagram that DTLS can't read may be forged: it is dropped, and a
         // connection that is really broken times out.
         if session.receive(datagram, path, now.instant).is_err() {
             self.counters.strays += 1;

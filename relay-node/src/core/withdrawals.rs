@@ -9,7 +9,7 @@ use streamchain_protocol::auth::SessionToken;
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
 
-/// Whose sessions on which stream ([`ShortId::EVERY`] for all) are over; `None` for everybody's.
+/// The stream ([`ShortId::EVERY`] for all) and the author (`None` for all) whose sessions end.
 pub(crate) type Whose = (ShortId, Option<Address>);
 
 /// When the edge made a token, Unix seconds by its clock.

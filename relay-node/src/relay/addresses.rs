@@ -35,7 +35,9 @@ pub(crate) fn of_sockets(bound: &[UdpSocket], advertise: &[IpAddr]) -> Result<Ve
             .map(|address| of(*address))
             .collect();
         if named.is_empty() && local.ip().is_unspecified() {
-            bail!("--listen {local} stands for every address: say with --advertise which one clients reach");
+            bail!(
+                "--listen {local} is every address of the machine: name with --advertise the one that clients reach"
+            );
         }
         if named.is_empty() && !can_be_reached(local.ip()) {
             bail!("--listen {local}: no client can reach that; say with --advertise which address they can");

@@ -175,7 +175,7 @@ impl EdgeClient {
         if let Err(error) = &result {
             let edge_request_id = edge_id.as_deref().unwrap_or("-");
             match edge_id {
-                // No answer at all: of an edge that is down there would be an entry for every stream and try.
+                // There is no answer at all. At a higher level an edge that is down would fill the log with every retry.
                 None => debug!(request = what, request_id = id, %error, "the edge did not answer"),
                 Some(_) => {
                     info!(request = what, request_id = id, edge_request_id, %error, "request to the edge failed")

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::sync::mpsc;
 
 /// Largest STUN message or ChannelData that is read, bytes. ICE, DTLS and SCTP packets of a browser stay under
-/// 1,300, and a STUN request with the longest username under 1,000; a longer packet is not from a client of ours.
+/// 1,300, and a STUN request with the longest username under 1,000; a longer packet is not from a StreamChain client.
 pub(crate) const MAX_PACKET_BYTES: usize = 4_096;
 
 /// The IPv4 address of every relayed address: the "dummy address" of RFC 7600, which no packet on a network

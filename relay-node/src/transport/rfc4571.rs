@@ -42,7 +42,7 @@ impl Framing {
     }
 }
 
-/// A packet with its length before it (RFC 4571). Packets of ours are below 64 KiB.
+/// A packet with its length before it (RFC 4571). The relay's packets are below 64 KiB.
 pub(crate) fn count(packet: &[u8]) -> Vec<u8> {
     let length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
     [&length.to_be_bytes(), packet].concat()

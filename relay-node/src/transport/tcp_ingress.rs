@@ -16,7 +16,7 @@ const MAX_INBOX: usize = 2_048;
 /// Packets taken in one turn, so that they are answered before the next.
 const MAX_PACKETS_PER_TURN: usize = 128;
 
-/// A [`TcpIngress`] that is not open yet: made where the shard's thread is started.
+/// A `TcpIngress` that is not open yet: made where the shard's thread is started.
 pub struct TcpIngressSetup {
     sender: mpsc::Sender<IngressPacket>,
     packets: mpsc::Receiver<IngressPacket>,
@@ -54,7 +54,7 @@ impl TcpIngressSetup {
     }
 
     /// Where the shard leaves packets for TURN clients.
-    pub fn set_turn(&mut self, turn: TurnInbox) {
+    pub(crate) fn set_turn(&mut self, turn: TurnInbox) {
         self.turn = Some(turn);
     }
 

@@ -61,7 +61,7 @@ impl Socket {
     }
 
     /// Ready when there may be something to read.
-    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.poll_recv_ready(context)
     }
 

@@ -10,7 +10,7 @@ use tokio::net::UdpSocket;
 /// Datagrams that are taken in one turn, so that others get theirs in between.
 const BURST: usize = 64;
 
-/// Reads one socket for ever.
+/// Reads one socket until it fails.
 pub(super) async fn serve(hub: Rc<Hub>, socket: Rc<UdpSocket>) {
     let Ok(server) = socket.local_addr() else { return };
     // One byte more than is taken: a longer datagram is cut there, and is then too long.

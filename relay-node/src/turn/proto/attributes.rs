@@ -98,7 +98,7 @@ pub(crate) enum Refusal {
     PeerAddressFamilyMismatch,
     /// The user, or the client's address, has as many allocations as it may.
     AllocationQuota,
-    /// The server has as much as it may, or never has what is asked.
+    /// The server has no room, or never offers what is asked for.
     InsufficientCapacity,
 }
 

@@ -85,7 +85,7 @@ pub(crate) enum MessageError {
     /// The length field does not say what came, or is no multiple of four.
     #[error("the length field says {0}")]
     Length(usize),
-    /// An attribute reaches past the message's end, or one of ours has a wrong length.
+    /// An attribute reaches past the message's end, or one that the server reads has a wrong length.
     #[error("an attribute is cut off or of a wrong length")]
     Attribute,
     #[error("more than 32 attributes")]

@@ -1,7 +1,7 @@
 //! What one client has: its relayed addresses, permissions and channels.
 //!
 //! What always holds: every permission and channel is of a peer that the server permits (the caller checks
-//! that first), and their number is bounded. Nothing here outlives its time: what is over counts as gone.
+//! that first), and their number is bounded. What has expired counts as gone.
 
 use super::client::Client;
 use super::limits::{CHANNEL_LIFE_MS, MAX_CHANNELS, MAX_PERMISSIONS, PERMISSION_LIFE_MS};

@@ -28,7 +28,7 @@ pub(crate) struct Allocations {
     per_user: HashMap<String, usize>,
     per_network: HashMap<IpAddr, usize>,
     /// Where the search for a free port goes on: a port is used again as late as possible, so that packets
-    /// still under way to a client that left reach nobody.
+    /// still under way to a client that left are dropped.
     next_port: u16,
 }
 

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 /// Counts of the second that is under way; see [`STRANGER_COUNTERS`].
 #[derive(Debug)]
 pub(crate) struct Strangers {
-    /// Random, so that nobody can choose addresses that share a counter with another's.
+    /// Random, so that an attacker can't choose addresses that share a counter with a victim's.
     seed: u64,
     second: u64,
     counts: Vec<u16>,
