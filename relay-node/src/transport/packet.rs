@@ -36,7 +36,7 @@ const MAX_FROM_RELAY: usize = 4_096;
 
 /// A packet between a TURN client and a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RelayPacket {
+pub(crate) struct RelayPacket {
     /// The relayed address on the way to a shard, the shard's address on the way back.
     pub source: SocketAddr,
     pub destination: SocketAddr,
@@ -45,17 +45,17 @@ pub struct RelayPacket {
 
 /// Where shards leave packets for relayed addresses.
 #[derive(Debug, Clone)]
-pub struct TurnInbox(mpsc::Sender<RelayPacket>);
+pub(crate) struct TurnInbox(mpsc::Sender<RelayPacket>);
 
 impl TurnInbox {
     /// An empty inbox, and the end at which the TURN thread takes packets out.
-    pub fn new() -> (Self, mpsc::Receiver<RelayPacket>) {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<RelayPacket>) {
         let (sender, receiver) = mpsc::channel(MAX_FROM_RELAY);
         (Self(sender), receiver)
     }
 
     /// Leaves a packet; drops it when too many wait.
-    pub fn leave(&self, packet: RelayPacket) {
+    pub(crate) fn leave(&self, packet: RelayPacket) {
         let _ = self.0.try_send(packet);
     }
 }
