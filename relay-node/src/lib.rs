@@ -25,6 +25,7 @@
 mod cli;
 mod commands;
 mod core;
+mod error_text;
 mod random;
 mod relay;
 mod transport;
@@ -42,7 +43,8 @@ pub use relay::shard_thread::{Order, Report, ShardThread, now};
 pub use transport::tcp_ingress::TcpIngressSetup;
 pub use transport::udp::Socket;
 
-/// The relay's DTLS certificate.
+/// Certificates for DTLS, as a relay makes and announces its own.
+/// Certificates for DTLS, as a relay makes and announces its own.
 pub mod certificate {
     pub use crate::relay::certificate::{fingerprint, make};
 }

@@ -59,7 +59,7 @@ fn a_stolen_token_without_its_password_makes_no_state() {
 }
 
 #[test]
-fn a_client_with_another_certificate_than_the_edge_signed_is_dropped() {
+fn a_client_with_another_certificate_is_dropped() {
     let mut net = Net::new();
     let (signed, other) = (net.identity(), net.identity());
     let token = net.token(&signed).sign(&keys());
@@ -124,7 +124,7 @@ fn a_client_that_moves_to_another_address_is_followed() {
 }
 
 #[test]
-fn a_client_that_begins_ice_anew_goes_on_with_its_session_and_its_old_answer() {
+fn an_ice_restart_goes_on_with_the_session_and_the_old_answer() {
     let mut net = Net::new();
     let who = net.open_member();
     net.publish(who, 0, "here");
@@ -158,7 +158,7 @@ fn a_check_from_before_an_ice_restart_changes_nothing() {
 }
 
 #[test]
-fn a_client_whose_first_path_is_a_dead_end_is_followed_to_the_one_it_nominates() {
+fn a_client_is_followed_to_the_path_that_it_nominates() {
     let mut net = Net::new();
     let identity = net.identity();
     let token = net.token(&identity).sign(&keys());
@@ -224,7 +224,7 @@ fn publishing_before_hello_or_without_the_right_is_refused() {
 }
 
 #[test]
-fn a_session_that_the_edge_ends_is_told_and_closed() {
+fn a_session_that_the_edge_ends_gets_an_error_and_is_closed() {
     let mut net = Net::new();
     let (ended, other) = (net.open_member(), net.open_member());
     let notice = Notice {
@@ -241,7 +241,7 @@ fn a_session_that_the_edge_ends_is_told_and_closed() {
 }
 
 #[test]
-fn a_channel_that_is_unordered_and_without_retransmits_works_too() {
+fn an_unordered_channel_without_retransmits_works_too() {
     let mut net = Net::new();
     let ann = net.open_member();
     let reliability = Reliability::MaxRetransmits { retransmits: 0 };
@@ -256,7 +256,7 @@ fn a_channel_that_is_unordered_and_without_retransmits_works_too() {
     net.subscribe(bob, Some(0));
     net.until("open", |net| net.clients[bob].is_open());
     (0..50).for_each(|number| net.publish(ann, number, "fast"));
-    net.until("heard", |net| {
+    net.until("the error", |net| {
         net.received[bob].contains(&"message 49 fast".into())
     });
 }

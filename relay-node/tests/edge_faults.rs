@@ -24,7 +24,7 @@ fn a_batch_is_tried_again_until_it_is_stored_and_never_doubled() {
 }
 
 #[test]
-fn while_the_edge_is_slow_one_batch_is_under_way_and_the_next_grows() {
+fn with_a_slow_edge_one_batch_is_under_way_and_the_next_grows() {
     let mut net = Net::new();
     let who = net.open_member();
     net.edge.batch_faults.extend([Fault::Before; 5]);
@@ -66,7 +66,7 @@ fn a_stream_that_another_relay_has_taken_over_is_let_go() {
 }
 
 #[test]
-fn a_relay_that_was_away_asks_whether_a_stream_is_still_its_own_and_goes_on_if_so() {
+fn a_relay_that_was_away_confirms_its_epoch_and_goes_on() {
     let mut net = Net::new();
     let (ann, bob) = (net.open_member(), net.open_member());
     net.edge.acquire_faults.extend([Fault::Before, Fault::Silence]);
@@ -75,7 +75,12 @@ fn a_relay_that_was_away_asks_whether_a_stream_is_still_its_own_and_goes_on_if_s
     net.publish(ann, 0, "meanwhile");
     net.until("stored", |net| net.received[bob].contains(&"committed 1".into()));
     net.until("asked again after a failure", |net| {
-        net.edge.asked.iter().filter(|asked| *asked == "take up").count() == 2
+        net.edge
+            .asked
+            .iter()
+            .filter(|asked| *asked == "acquire epoch")
+            .count()
+            == 2
     });
     net.shard.confirm_streams();
     net.pass(Duration::from_secs(5));
@@ -89,7 +94,7 @@ fn a_relay_that_was_away_asks_whether_a_stream_is_still_its_own_and_goes_on_if_s
 }
 
 #[test]
-fn a_relay_that_was_away_lets_a_moved_stream_go_though_nobody_publishes() {
+fn a_relay_that_was_away_loses_a_moved_stream_without_publisher() {
     for comes_back in [false, true] {
         let mut net = Net::new();
         let listener = net.open_member();
@@ -98,7 +103,7 @@ fn a_relay_that_was_away_lets_a_moved_stream_go_though_nobody_publishes() {
             net.edge.give_back();
         }
         net.pass(Duration::from_secs(20));
-        assert!(!net.clients[listener].is_closed(), "nothing tells it so far");
+        assert!(!net.clients[listener].is_closed(), "it got no error so far");
         net.shard.confirm_streams();
         net.until("sent away", |net| net.clients[listener].is_closed());
         assert!(
@@ -153,7 +158,7 @@ fn edge_and_relay_that_disagree_begin_anew_under_another_epoch() {
 }
 
 #[test]
-fn a_full_backlog_refuses_messages_and_takes_them_again_once_the_edge_is_back() {
+fn a_full_backlog_refuses_messages_until_the_edge_is_back() {
     let mut net = Net::new();
     let who = net.open_member();
     net.edge.batch_faults.extend([Fault::Before; 30]);
@@ -179,12 +184,12 @@ fn a_full_backlog_refuses_messages_and_takes_them_again_once_the_edge_is_back() 
 }
 
 #[test]
-fn a_shutdown_ships_what_is_held_before_peers_are_told_to_go() {
+fn a_shutdown_commits_the_backlog_before_peers_must_go() {
     let mut net = Net::new();
     let (ann, bob) = (net.open_member(), net.open_member());
     net.edge.batch_faults.extend([Fault::Before, Fault::Before]);
     (0..3).for_each(|number| net.publish(ann, number, "last words"));
-    net.until("heard", |net| {
+    net.until("received", |net| {
         net.received[bob].contains(&"message 2 last words".into())
     });
     net.shard.begin_shutdown();
@@ -204,7 +209,7 @@ fn a_shutdown_ships_what_is_held_before_peers_are_told_to_go() {
 }
 
 #[test]
-fn a_relay_that_goes_down_takes_no_new_sessions_and_no_new_messages() {
+fn a_stopping_relay_takes_no_new_sessions_or_messages() {
     let mut net = Net::new();
     let who = net.open_member();
     net.shard.begin_shutdown();

@@ -7,7 +7,7 @@
 use relay_node::Rates;
 use relay_node::limits::RATE_BURST_MS;
 use relay_testkit::bench::flood::{
-    Calm, FLOOD_EVERY, FLOODERS, RATE, RATES, Told, WINDOW, answers, run_all, watch, welcomed,
+    Answer, Calm, FLOOD_EVERY, FLOODERS, RATE, RATES, WINDOW, answers, run_all, watch, welcomed,
 };
 use relay_testkit::bench::{BenchRelay, Member, Seat};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const BYTES: usize = 32;
 
-/// A relay's flooders: what they sent, and what they were told.
+/// A relay's flooders: what they sent, and how it was answered.
 #[derive(Default)]
 struct Tally {
     sent: AtomicU64,
@@ -45,41 +45,41 @@ struct Orders {
 }
 
 /// Connects to both relays, and floods those that are ordered.
-async fn flooders(seats: [Vec<Seat>; 2], told: &[Tally; 2], orders: &Orders) {
+async fn flooders(seats: [Vec<Seat>; 2], tally: &[Tally; 2], orders: &Orders) {
     let [here, elsewhere] = seats;
     let mut here = welcomed(here, PATIENCE).await.expect("the flooders connect");
     let mut elsewhere = welcomed(elsewhere, PATIENCE).await.expect("the flooders connect");
     orders.connected.store(true, Ordering::Relaxed);
     let mut due = Instant::now();
     while !orders.stop.load(Ordering::Relaxed) {
-        flood(&mut here, &orders.here, &told[0]).await;
-        flood(&mut elsewhere, &orders.elsewhere, &told[1]).await;
+        flood(&mut here, &orders.here, &tally[0]).await;
+        flood(&mut elsewhere, &orders.elsewhere, &tally[1]).await;
         due += FLOOD_EVERY;
         tokio::time::sleep_until(due.into()).await;
     }
 }
 
-/// Each of the members sends one message if it is ordered, and hears what it is told.
-async fn flood(members: &mut [Member], ordered: &AtomicBool, told: &Tally) {
+/// Each of the members sends one message if it is ordered, and reads the answers.
+async fn flood(members: &mut [Member], ordered: &AtomicBool, tally: &Tally) {
     for member in members.iter_mut().filter(|member| !member.is_closed()) {
         if ordered.load(Ordering::Relaxed) {
             member.publish(BYTES);
-            told.sent.fetch_add(1, Ordering::Relaxed);
+            tally.sent.fetch_add(1, Ordering::Relaxed);
         }
         // One that the relay has ended can't send any more: that is what is wanted.
         let _ = member.run_once().await;
         while let Some(message) = member.receive() {
-            count(&message, told);
+            count(&message, tally);
         }
     }
 }
 
-fn count(message: &[u8], told: &Tally) {
+fn count(message: &[u8], tally: &Tally) {
     for answer in answers(message).expect("a relay's frames are well-formed") {
         match answer {
-            Told::Accepted => told.accepted.fetch_add(1, Ordering::Relaxed),
-            Told::Limited => told.limited.fetch_add(1, Ordering::Relaxed),
-            Told::Refused => 0,
+            Answer::Accepted => tally.accepted.fetch_add(1, Ordering::Relaxed),
+            Answer::Limited => tally.limited.fetch_add(1, Ordering::Relaxed),
+            Answer::Refused => 0,
         };
     }
 }
@@ -98,33 +98,39 @@ impl Work {
 }
 
 /// One window of the flood at one relay, and until that has handled what came; the calm go on.
-async fn flooded(relay: &BenchRelay, told: &Tally, ordered: &AtomicBool, calm: &mut [Calm], work: &mut Work) {
-    let cpu = || relay.cpu().expect("the system tells what a thread used");
-    let (before, frames) = (cpu(), told.sent.load(Ordering::Relaxed));
+async fn flooded(
+    relay: &BenchRelay,
+    tally: &Tally,
+    ordered: &AtomicBool,
+    calm: &mut [Calm],
+    work: &mut Work,
+) {
+    let cpu = || relay.cpu().expect("the system says what a thread used");
+    let (before, frames) = (cpu(), tally.sent.load(Ordering::Relaxed));
     ordered.store(true, Ordering::Relaxed);
     watch(calm, WINDOW, BYTES).await.expect("the calm stay connected");
     ordered.store(false, Ordering::Relaxed);
     settle(calm).await;
     work.cpu += cpu() - before;
-    work.frames += told.sent.load(Ordering::Relaxed) - frames;
+    work.frames += tally.sent.load(Ordering::Relaxed) - frames;
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_flood_is_held_back_for_less_than_it_would_cost_and_those_inside_their_rates_are_served() {
+async fn a_flood_is_refused_cheaply_and_calm_clients_are_served() {
     let relay = BenchRelay::start_with(RATES).await.unwrap();
     let unlimited = BenchRelay::start_with(Rates::NONE).await.unwrap();
     let mut calm = Calm::all(&relay, PATIENCE).await.unwrap();
     let seats = |at: &BenchRelay| -> Vec<Seat> { (0..FLOODERS).map(|_| Seat::of(at).unwrap()).collect() };
     let seats = [seats(&relay), seats(&unlimited)];
-    let (told, orders) = (Arc::new(<[Tally; 2]>::default()), Arc::new(Orders::default()));
+    let (tally, orders) = (Arc::new(<[Tally; 2]>::default()), Arc::new(Orders::default()));
     let flooding = {
-        let (told, orders) = (told.clone(), orders.clone());
+        let (tally, orders) = (tally.clone(), orders.clone());
         // In a thread of their own: what they cost themselves is not the relay's.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime
                 .expect("a runtime")
-                .block_on(flooders(seats, &told, &orders));
+                .block_on(flooders(seats, &tally, &orders));
         })
     };
     while !orders.connected.load(Ordering::Relaxed) {
@@ -135,12 +141,12 @@ async fn a_flood_is_held_back_for_less_than_it_would_cost_and_those_inside_their
     let started = Instant::now();
     let (mut holding, mut taking) = (Work::default(), Work::default());
     for _ in 0..ROUNDS {
-        flooded(&relay, &told[0], &orders.here, &mut calm, &mut holding).await;
-        flooded(&unlimited, &told[1], &orders.elsewhere, &mut calm, &mut taking).await;
+        flooded(&relay, &tally[0], &orders.here, &mut calm, &mut holding).await;
+        flooded(&unlimited, &tally[1], &orders.elsewhere, &mut calm, &mut taking).await;
     }
     let published: u64 = calm.iter().map(Calm::published).sum();
     let accepted = |calm: &[Calm]| -> u64 { calm.iter().map(Calm::accepted).sum() };
-    let stored = || published + told[0].accepted.load(Ordering::Relaxed);
+    let stored = || published + tally[0].accepted.load(Ordering::Relaxed);
     let deadline = Instant::now() + PATIENCE;
     while (relay.stored() != stored() || accepted(&calm) < published) && Instant::now() < deadline {
         settle(&mut calm).await;
@@ -160,7 +166,7 @@ async fn a_flood_is_held_back_for_less_than_it_would_cost_and_those_inside_their
         stored(),
         "all that was accepted is stored, and nothing else"
     );
-    is_held_back(&told[0], started.elapsed());
+    is_held_back(&tally[0], started.elapsed());
     let (held, taken) = (holding.of_each_frame(), taking.of_each_frame());
     println!("a frame of the flood costs the relay {held:?}, one that takes it {taken:?}");
     assert!(
@@ -169,22 +175,25 @@ async fn a_flood_is_held_back_for_less_than_it_would_cost_and_those_inside_their
     );
 }
 
-/// What was taken of the flood stays inside its rates, and everybody was told.
-fn is_held_back(told: &Tally, within: Duration) {
-    let limited = told.limited.load(Ordering::Relaxed);
-    let taken = told.accepted.load(Ordering::Relaxed);
-    assert!(limited >= FLOODERS as u64, "every flooder was told: {limited}");
+/// What was taken of the flood stays inside its rates, and everybody got an error.
+fn is_held_back(tally: &Tally, within: Duration) {
+    let limited = tally.limited.load(Ordering::Relaxed);
+    let taken = tally.accepted.load(Ordering::Relaxed);
+    assert!(
+        limited >= FLOODERS as u64,
+        "every flooder got an error: {limited}"
+    );
     let seconds = within.as_secs() + 1 + u64::from(RATE_BURST_MS / 1_000);
     let most = FLOODERS as u64 * u64::from(RATE.messages_per_s) * seconds;
     assert!(
         taken <= most,
         "{taken} of the flood were taken, at most {most} may be"
     );
-    let sent = told.sent.load(Ordering::Relaxed);
+    let sent = tally.sent.load(Ordering::Relaxed);
     assert!(
-        told.answered() < sent,
+        tally.answered() < sent,
         "not every frame over the rate is answered: {} of {sent}",
-        told.answered()
+        tally.answered()
     );
     println!(
         "of {sent} frames of the flood {taken} were taken, and {limited} answered that they have to wait"

@@ -7,7 +7,7 @@ use support::Net;
 use support::edge::Fault;
 
 #[test]
-fn what_came_by_http_reaches_every_peer_among_the_others_and_is_stored_once() {
+fn messages_by_http_reach_every_peer_and_are_committed_once() {
     let mut net = Net::new();
     let who = net.open_member();
     net.publish(who, 0, "by channel");
@@ -34,7 +34,7 @@ fn what_came_by_http_reaches_every_peer_among_the_others_and_is_stored_once() {
 }
 
 #[test]
-fn a_batch_whose_answer_was_lost_makes_no_second_message_of_what_was_fetched_again() {
+fn a_lost_batch_answer_doubles_no_fetched_message() {
     let mut net = Net::new();
     let who = net.open_member();
     net.edge
@@ -49,13 +49,13 @@ fn a_batch_whose_answer_was_lost_makes_no_second_message_of_what_was_fetched_aga
 }
 
 #[test]
-fn a_restarted_relay_takes_the_stream_up_without_a_peer_stores_what_waits_and_lets_it_go() {
+fn a_restarted_relay_commits_what_waits_and_releases_the_epoch() {
     let mut net = Net::new();
     net.open_member();
     net.restart_relay();
     net.append(9, 0, "for nobody yet");
     net.until("stored", |net| net.edge.texts() == ["for nobody yet"]);
-    net.until("let go", |net| net.edge.is_released);
+    net.until("released", |net| net.edge.is_released);
     let later = net.open_member();
     assert!(
         net.received[later].contains(&"welcome epoch 2 head 1 committed 1 stored None".into()),

@@ -24,7 +24,7 @@ fn a_message_is_accepted_delivered_and_then_stored() {
 }
 
 #[test]
-fn two_publishers_share_one_order_that_both_hear() {
+fn two_publishers_share_one_order_that_both_receive() {
     let mut net = Net::new();
     let (ann, bob) = (net.open_member(), net.open_member());
     for number in 0..20 {
@@ -53,18 +53,18 @@ fn two_publishers_share_one_order_that_both_hear() {
 }
 
 #[test]
-fn a_late_subscriber_hears_the_whole_stream_and_then_what_is_new() {
+fn a_late_subscriber_gets_the_whole_stream_and_what_is_new() {
     let mut net = Net::new();
     let ann = net.open_member();
     (0..5).for_each(|number| net.publish(ann, number, "old"));
     net.until("stored", |net| net.edge.records.len() == 5);
     let bob = net.open();
     net.subscribe(bob, Some(2));
-    net.until("bob hears", |net| {
+    net.until("bob receives", |net| {
         net.received[bob].contains(&"committed 5".into())
     });
     net.publish(ann, 5, "new");
-    net.until("bob hears more", |net| {
+    net.until("bob receives more", |net| {
         net.received[bob].contains(&"committed 6".into())
     });
     let expected = [
@@ -79,7 +79,7 @@ fn a_late_subscriber_hears_the_whole_stream_and_then_what_is_new() {
 }
 
 #[test]
-fn a_subscriber_of_the_tail_hears_only_what_is_new() {
+fn a_subscriber_of_the_tail_gets_only_what_is_new() {
     let mut net = Net::new();
     let ann = net.open_member();
     net.publish(ann, 0, "old");
@@ -88,7 +88,7 @@ fn a_subscriber_of_the_tail_hears_only_what_is_new() {
     net.subscribe(bob, None);
     net.pass(Duration::from_millis(50));
     net.publish(ann, 1, "new");
-    net.until("bob hears", |net| {
+    net.until("bob receives", |net| {
         net.received[bob].contains(&"committed 2".into())
     });
     assert_eq!(net.received[bob], ["committed 1", "message 1 new", "committed 2"]);
@@ -102,7 +102,7 @@ fn messages_from_before_this_relay_had_the_stream_are_a_gap() {
     net.until("stored", |net| net.edge.records.len() == 3);
     net.restart_relay();
     let bob = net.open_member();
-    net.until("bob hears", |net| net.received[bob].len() >= 3);
+    net.until("bob receives", |net| net.received[bob].len() >= 3);
     let expected = [
         "welcome epoch 1 head 3 committed 3 stored None",
         "committed 0",
@@ -134,7 +134,7 @@ fn a_message_that_was_sent_before_the_welcome_is_not_lost() {
 }
 
 #[test]
-fn a_publisher_that_comes_back_is_told_how_far_it_got_and_a_resent_message_is_not_doubled() {
+fn a_returning_publisher_learns_its_progress_without_doubles() {
     let mut net = Net::new();
     let ann = net.open();
     net.hello(ann, 9);
@@ -193,7 +193,9 @@ fn the_largest_message_passes_and_a_larger_one_is_refused() {
     net.publish_bytes(who, 1, &[2; 65_537]);
     net.publish(who, 1, "small again");
     net.until("stored", |net| net.edge.records.len() == 2);
-    net.until("heard", |net| net.received[who].contains(&"committed 2".into()));
+    net.until("received", |net| {
+        net.received[who].contains(&"committed 2".into())
+    });
     assert!(
         net.received[who].contains(&"message 0 of 65536 bytes".into()),
         "{:?}",
@@ -208,7 +210,7 @@ fn the_largest_message_passes_and_a_larger_one_is_refused() {
 }
 
 #[test]
-fn a_subscriber_that_hears_nothing_for_a_while_is_told_the_gap_and_slows_nobody() {
+fn a_cut_off_subscriber_gets_a_gap_and_slows_nobody() {
     let mut net = Net::new();
     let (ann, bob) = (net.open_member(), net.open_member());
     net.deaf.push(bob);
@@ -218,11 +220,11 @@ fn a_subscriber_that_hears_nothing_for_a_while_is_told_the_gap_and_slows_nobody(
         net.pass(Duration::from_millis(5));
     }
     net.until("stored", |net| net.edge.records.len() == 30);
-    net.until("ann hears all", |net| {
+    net.until("ann receives all", |net| {
         net.received[ann].contains(&"committed 30".into())
     });
     net.deaf.clear();
-    net.until("bob is told the rest", |net| {
+    net.until("bob receives the rest", |net| {
         net.received[bob].contains(&"committed 30".into())
     });
     let seen = support::received::seqs(&net.received[bob]);
@@ -235,7 +237,7 @@ fn a_subscriber_that_hears_nothing_for_a_while_is_told_the_gap_and_slows_nobody(
 }
 
 #[test]
-fn anchors_and_chain_events_reach_everybody_once_their_messages_are_stored() {
+fn anchors_and_chain_events_follow_their_messages_commit() {
     let mut net = Net::new();
     let (ann, bob) = (net.open_member(), net.open_member());
     net.publish(ann, 0, "hello");

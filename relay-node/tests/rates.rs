@@ -32,20 +32,21 @@ fn count(net: &Net, who: Who, what: &str) -> usize {
         .count()
 }
 
-fn told_to_wait(net: &Net, who: Who) -> Option<u64> {
-    let told = net.received[who].iter().rev();
-    told.filter_map(|said| said.strip_prefix("error 10 wait ")?.parse().ok())
+fn wait_of_last_error(net: &Net, who: Who) -> Option<u64> {
+    let errors = net.received[who].iter().rev();
+    errors
+        .filter_map(|said| said.strip_prefix("error 10 wait ")?.parse().ok())
         .next()
 }
 
 #[test]
-fn over_the_rate_a_client_is_told_once_and_loses_nothing_when_it_sends_again() {
+fn over_the_rate_a_client_gets_one_error_and_loses_nothing() {
     let mut net = Net::with_rates(RATES);
     // hello is a frame too.
     let who = net.open();
     net.hello(who, 1);
     burst(&mut net, who, 0, 30);
-    net.until("the refusal", |net| told_to_wait(net, who).is_some());
+    net.until("the refusal", |net| wait_of_last_error(net, who).is_some());
     net.pass(Duration::from_millis(100));
     let taken = count(&net, who, "accepted") as u64;
     assert_eq!(
@@ -57,7 +58,7 @@ fn over_the_rate_a_client_is_told_once_and_loses_nothing_when_it_sends_again() {
 
     let mut next = taken;
     while next < 30 {
-        let wait = told_to_wait(&net, who).unwrap();
+        let wait = wait_of_last_error(&net, who).unwrap();
         net.pass(Duration::from_millis(wait));
         burst(&mut net, who, next, 30 - next);
         net.pass(Duration::from_millis(100));
@@ -74,7 +75,7 @@ fn what_comes_within_the_wait_is_passed_over_in_silence() {
     let who = net.open();
     net.hello(who, 1);
     burst(&mut net, who, 0, 20);
-    net.until("the refusal", |net| told_to_wait(net, who) == Some(500));
+    net.until("the refusal", |net| wait_of_last_error(net, who) == Some(500));
     burst(&mut net, who, 19, 5);
     net.pass(Duration::from_millis(300));
     assert_eq!((count(&net, who, "accepted"), count(&net, who, "error")), (19, 1));
@@ -128,7 +129,7 @@ fn all_sessions_of_a_stream_share_its_rate() {
         .iter()
         .filter(|who| count(&net, **who, "error 10 wait") == 1)
         .count();
-    assert!(refused >= 2, "those over it are told: {refused}");
+    assert!(refused >= 2, "those over it are refused: {refused}");
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn large_messages_count_by_their_bytes() {
     for number in 0..5 {
         net.publish_bytes(who, number, &[7; 60_000]);
     }
-    net.until("the refusal", |net| told_to_wait(net, who).is_some());
+    net.until("the refusal", |net| wait_of_last_error(net, who).is_some());
     net.pass(Duration::from_millis(300));
     assert_eq!(count(&net, who, "accepted"), 3, "200,000 bytes at once");
 }
@@ -155,5 +156,5 @@ fn subscribing_again_and_again_is_limited_too() {
     });
     let who = net.open();
     (0..6).for_each(|_| net.subscribe(who, Some(0)));
-    net.until("the refusal", |net| told_to_wait(net, who).is_some());
+    net.until("the refusal", |net| wait_of_last_error(net, who).is_some());
 }

@@ -26,7 +26,7 @@ fn a_relay_that_begins_the_handshake_saves_a_round_trip() {
 }
 
 #[test]
-fn a_channel_opens_over_a_path_that_is_slower_than_the_handshake_is_patient() {
+fn a_channel_opens_over_a_path_slower_than_the_flight_timeout() {
     for relay_begins in [true, false] {
         let mut net = Net::new();
         (net.relay_begins, net.latency) = (relay_begins, Duration::from_millis(600));
@@ -51,7 +51,7 @@ fn kind(datagram: &&[u8]) -> &'static str {
 }
 
 #[test]
-fn the_handshake_begins_in_the_flight_that_answers_the_first_check() {
+fn the_handshake_begins_with_the_first_checks_answer() {
     let mut net = Net::new();
     let client: SocketAddr = Net::address(0);
     let identity = net.identity();
@@ -75,7 +75,7 @@ fn a_client_that_wants_to_begin_the_handshake_is_left_to_it() {
 }
 
 #[test]
-fn the_handshake_begins_again_on_the_path_that_the_client_nominates() {
+fn the_handshake_begins_again_on_the_nominated_path() {
     let mut net = Net::new();
     let (first, other): (SocketAddr, SocketAddr) = (Net::address(0), Net::address(1));
     let identity = net.identity();
@@ -105,7 +105,7 @@ fn nobody_makes_the_relay_repeat_itself_by_repeating_checks() {
 }
 
 #[test]
-fn a_lost_flight_of_the_handshake_is_sent_again_within_half_a_second() {
+fn a_lost_handshake_flight_is_sent_again_in_half_a_second() {
     let mut net = Net::new();
     let who = net.connect();
     net.until("the relay answers the check", |net| {

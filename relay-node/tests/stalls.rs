@@ -81,7 +81,7 @@ fn lives_through_a_stall_of(seconds: u64) {
     assert_eq!(
         publisher.refusals > 0,
         is_full,
-        "the publisher is told when there is no more room, and only then"
+        "the publisher is refused when there is no more room, and only then"
     );
     if is_full {
         let room = MEMORY.uncommitted_bytes / PAYLOAD_BYTES;
@@ -101,7 +101,19 @@ fn lives_through_a_stall_of(seconds: u64) {
     net.until("all that was accepted is stored", |net| {
         net.edge.records.len() == accepted
     });
-    let expected: Vec<Vec<u8>> = (0..accepted as u64).map(Publisher::payload).collect();
+    is_stored_and_received_once(&net, bob, accepted as u64);
+    stays_in_memory_bounds(
+        held,
+        &format!(
+            "stall of {seconds} s: {live} messages live, {} refusals",
+            publisher.refusals
+        ),
+    );
+}
+
+/// Every accepted message is stored, and was received by `subscriber`, once and in order.
+fn is_stored_and_received_once(net: &Net, subscriber: Who, accepted: u64) {
+    let expected: Vec<Vec<u8>> = (0..accepted).map(Publisher::payload).collect();
     let stored: Vec<_> = net
         .edge
         .records
@@ -113,20 +125,22 @@ fn lives_through_a_stall_of(seconds: u64) {
         "each message once, in the order in which it was sent"
     );
     assert_eq!(
-        support::received::seqs(&net.received[bob]),
-        (0..accepted as u64).collect::<Vec<_>>(),
-        "and heard so"
+        support::received::seqs(&net.received[subscriber]),
+        (0..accepted).collect::<Vec<_>>(),
+        "and received so"
     );
     assert!(net.lost.is_empty(), "the stream stays where it is");
+}
 
+/// What the relay had in memory at any moment is within its bounds.
+fn stays_in_memory_bounds(held: Kept, what: &str) {
     let Kept {
         uncommitted,
         replay,
         send_queues,
     } = held;
     println!(
-        "stall of {seconds} s: {live} messages live, {} refusals; held at most {uncommitted} B uncommitted of {}, {replay} B recent of {}, {send_queues} B for peers of {}",
-        publisher.refusals,
+        "{what}; held at most {uncommitted} B uncommitted of {}, {replay} B recent of {}, {send_queues} B for peers of {}",
         MEMORY.uncommitted_bytes,
         MEMORY.replay_bytes,
         2 * MAX_PENDING_BYTES

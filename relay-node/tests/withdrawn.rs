@@ -41,7 +41,7 @@ fn an_authors_sessions_end_everywhere_and_nobody_elses() {
 }
 
 #[test]
-fn sessions_whose_rights_changed_are_told_to_come_again() {
+fn sessions_whose_rights_changed_must_connect_again() {
     let mut net = Net::new();
     let (one, other) = (net.open_member(), net.open_member());
     let now = second(&net);
@@ -53,7 +53,7 @@ fn sessions_whose_rights_changed_are_told_to_come_again() {
 }
 
 #[test]
-fn another_streams_withdrawal_and_one_from_before_the_session_change_nothing() {
+fn foreign_and_earlier_withdrawals_change_nothing() {
     let mut net = Net::new();
     let member = net.open_member();
     let now = second(&net);
@@ -64,7 +64,7 @@ fn another_streams_withdrawal_and_one_from_before_the_session_change_nothing() {
 }
 
 #[test]
-fn a_token_from_before_opens_nothing_afterwards_and_a_new_one_does() {
+fn after_a_withdrawal_only_a_new_token_opens_a_session() {
     let mut net = Net::new();
     net.open_member();
     let identity = net.identity();

@@ -30,6 +30,8 @@ pub struct Kept {
     pub records: Option<Vec<Record>>,
     /// Answer this many batches with 503.
     pub failures: u32,
+    /// Every `x-request-id` that came with a request.
+    pub request_ids: Vec<String>,
     /// Answer no batch until this is over.
     pub stalled: bool,
 }
@@ -81,6 +83,8 @@ impl LoopbackEdge {
             let Some((head, body)) = read_request(&mut stream, &mut received).await? else {
                 return Ok(());
             };
+            let request_id = header(&head, "x-request-id").unwrap_or_default().to_owned();
+            self.kept().request_ids.push(request_id.clone());
             while head.starts_with("POST") && self.kept().stalled {
                 tokio::time::sleep(STALL_POLL).await;
             }
@@ -90,7 +94,7 @@ impl LoopbackEdge {
             };
             let length = answer.len();
             let head = format!(
-                "HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+                "HTTP/1.1 {status} -\r\ncontent-type: application/json\r\nx-request-id: {request_id}\r\ncontent-length: {length}\r\n\r\n"
             );
             stream.write_all(format!("{head}{answer}").as_bytes()).await?;
         }
@@ -176,6 +180,14 @@ impl LoopbackEdge {
             waiting: 0,
         })
     }
+}
+
+/// The value of a header in a request's head.
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(given, _)| given.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim())
 }
 
 fn json(value: &impl serde::Serialize) -> (u16, String) {

@@ -1,11 +1,12 @@
-//! `relay-node rebuild`: has the edge make its anchors anew, from its stored segments and the chain alone.
+//! `relay-node rebuild`: has the edge rebuild its anchors from its stored segments and the chain alone.
 //!
-//! What always holds: nothing that is stored is touched; what goes (the tables of anchors and chain events) is only
-//! what the chain's events say, and the edge reads them again from the contract's first block.
+//! What always holds: stored messages and segments are not touched. The tables that are emptied (anchors and chain
+//! events) contain only what the chain's events say, and the edge reads those again from the contract's first block.
 
 use clap::Args;
 use reqwest::{Client, RequestBuilder};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use streamchain_protocol::Address;
 use streamchain_protocol::auth::AccessClaims;
@@ -16,9 +17,10 @@ pub(crate) const REBUILD_EXAMPLES: &str = "\
 EXAMPLE
     MASTER_SECRET=… relay-node rebuild --edge https://streamchain.example
 
-For an edge whose tables of anchors or chain events were lost or damaged. It empties them and reads the contract's
-events anew, from CONTRACT_BLOCK on; stored messages and segments are not touched. Receipts are missing until it is
-done, and equal those from before. The edge refuses while it does not reach the chain. Check with relay-node audit.";
+For an edge whose tables of anchors or chain events were lost or damaged. The edge empties them and reads the
+contract's events again from CONTRACT_BLOCK on. Stored messages and segments are not touched. Receipts are missing
+until it is done, and are the same as before. The edge refuses while it can't reach the chain. Check the result with
+relay-node verify-stream.";
 
 /// `relay-node rebuild`
 #[derive(Debug, Args)]
@@ -26,7 +28,7 @@ pub(crate) struct RebuildArgs {
     /// The edge's URL
     #[arg(long, env = "STREAMCHAIN_EDGE", value_name = "URL")]
     pub edge: String,
-    /// The edge's MASTER_SECRET, 64 hexadecimal digits: only the operator may do this
+    /// The edge's MASTER_SECRET, 64 hexadecimal digits: only the operator may rebuild
     #[arg(long, env = "MASTER_SECRET", hide_env_values = true)]
     pub master: String,
 }
@@ -48,48 +50,68 @@ pub(crate) fn run(args: &RebuildArgs) -> anyhow::Result<()> {
     runtime.block_on(rebuild(args))
 }
 
+/// The part of `GET /v1/config` that is read.
+#[derive(Deserialize)]
+struct Config {
+    operator: Address,
+}
+
+/// The part of `GET /v1/status` that is read.
+#[derive(Deserialize)]
+struct Status {
+    #[serde(default)]
+    chain: ChainStatus,
+}
+
+/// How far the edge has read the chain.
+#[derive(Deserialize, Default)]
+struct ChainStatus {
+    error: Option<String>,
+    cursor: Option<u64>,
+    lag: Option<u64>,
+}
+
 async fn rebuild(args: &RebuildArgs) -> anyhow::Result<()> {
     let http = Client::builder().timeout(TIMEOUT).build()?;
     let base = format!("{}/v1", args.edge.trim_end_matches('/'));
-    let config = ask(http.get(format!("{base}/config"))).await?;
-    let operator: Address = serde_json::from_value(config["operator"].clone())?;
-    let token = operator_token(&MasterSecret::from_hex(&args.master)?, operator)?;
-    ask(http.post(format!("{base}/chain/replay")).bearer_auth(token)).await?;
-    println!("The anchors are made anew; until the chain is read to its end, receipts are missing.");
+    let config: Config = ask(http.get(format!("{base}/config"))).await?;
+    let token = operator_token(&MasterSecret::from_hex(&args.master)?, config.operator)?;
+    let _: IgnoredAny = ask(http.post(format!("{base}/chain/replay")).bearer_auth(token)).await?;
+    println!("The edge rebuilds its anchors. Receipts are missing until it has read the chain to its end.");
     let mut failures = 0;
     loop {
         tokio::time::sleep(POLL).await;
-        let status = match ask(http.get(format!("{base}/status"))).await {
-            Ok(status) => status,
+        match ask::<Status>(http.get(format!("{base}/status"))).await {
             Err(error) if failures >= MAX_FAILURES => return Err(error),
-            Err(_) => {
-                failures += 1;
-                continue;
+            Err(_) => failures += 1,
+            Ok(status) => {
+                failures = 0;
+                if print_progress(&status.chain) {
+                    return Ok(());
+                }
             }
-        };
-        failures = 0;
-        let chain = &status["chain"];
-        if let Some(error) = chain["error"].as_str() {
-            println!("the chain: {error}");
-            continue;
-        }
-        let (cursor, lag) = (chain["cursor"].as_u64(), chain["lag"].as_u64());
-        let (Some(cursor), Some(lag)) = (cursor, lag) else {
-            continue;
-        };
-        println!(
-            "block {} of {}",
-            cursor.saturating_sub(1),
-            (cursor + lag).saturating_sub(1)
-        );
-        if lag == 0 {
-            println!("done");
-            return Ok(());
         }
     }
 }
 
-/// A token for the operator, as the edge itself would sign it: who has the master secret may.
+/// Prints how far the edge is; whether it has read the chain to its end.
+fn print_progress(chain: &ChainStatus) -> bool {
+    match (&chain.error, chain.cursor, chain.lag) {
+        (Some(error), _, _) => println!("the chain: {error}"),
+        (None, Some(cursor), Some(lag)) => {
+            let (read, last) = (cursor.saturating_sub(1), (cursor + lag).saturating_sub(1));
+            println!("block {read} of {last}");
+            if lag == 0 {
+                println!("done");
+                return true;
+            }
+        }
+        (None, _, _) => {}
+    }
+    false
+}
+
+/// A token for the operator, as the edge itself would sign it.
 fn operator_token(master: &MasterSecret, operator: Address) -> anyhow::Result<String> {
     let iat = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let claims = AccessClaims {
@@ -104,7 +126,7 @@ fn operator_token(master: &MasterSecret, operator: Address) -> anyhow::Result<St
     Ok(claims.sign(&master.access_key()))
 }
 
-async fn ask(request: RequestBuilder) -> anyhow::Result<Value> {
+async fn ask<T: DeserializeOwned>(request: RequestBuilder) -> anyhow::Result<T> {
     let response = request.send().await?;
     let (url, status) = (response.url().clone(), response.status());
     let text = response.text().await?;

@@ -1,7 +1,7 @@
-//! `relay-node verify`: checks a receipt with the chain alone.
+//! `relay-node verify`: checks a receipt against the chain alone.
 //!
-//! What always holds: nothing of ours is asked; "holds" is said only when every field of the receipt is bound to
-//! an event that the contract emitted. [`judge`] is pure; the shell around it fetches what it judges by.
+//! What always holds: no StreamChain server is asked; the result is "holds" only when every field of the receipt is
+//! bound to an event that the contract emitted. [`mod@judge`] is pure; the shell around it fetches what it judges by.
 
 mod judge;
 
@@ -19,12 +19,12 @@ EXAMPLE
     curl -s https://streamchain.example/v1/streams/demo/messages/17/receipt > receipt.json
     relay-node verify receipt.json --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3
 
-Nothing of ours is asked: the proof is computed here, and the chain says whether its root was anchored.
-Give --contract if you know it: a receipt could name a contract of its own making.
+No StreamChain server is asked: the proof is computed here, and the chain says whether its root was anchored.
+Give --contract if you know it: a forged receipt could name a contract of the forger.
 
 EXIT CODES
     0  the receipt holds
-    1  it does not: the failed step says why
+    1  the receipt does not hold: the failed step says why
     2  it could not be checked: unreadable file, unreachable RPC endpoint";
 
 /// `relay-node verify`
@@ -42,9 +42,9 @@ pub(crate) struct VerifyArgs {
 
 /// The receipt holds.
 pub(crate) const HOLDS: u8 = 0;
-/// It does not.
+/// The receipt does not hold.
 pub(crate) const DOES_NOT_HOLD: u8 = 1;
-/// It could not be checked.
+/// The receipt could not be checked.
 pub(crate) const NOT_CHECKED: u8 = 2;
 
 /// Largest receipt that is read, bytes: a 64 KiB payload in hex and a full proof are under 140 KiB.
@@ -116,7 +116,7 @@ async fn fetch(url: &str, receipt: &Receipt) -> Result<Evidence, String> {
     let Answer::Receipt(transaction) = ask(Request::Receipt(receipt.anchor.tx)).await? else {
         return Err(format!("{url}: no transaction receipt"));
     };
-    // Some nodes know no finalized block: then nothing is said about finality.
+    // Some nodes know no finalized block: then the result says nothing about finality.
     let finalized = match ask(Request::Block(BlockId::Finalized)).await {
         Ok(Answer::Block(Some(block))) => Some(block.number),
         _ => None,
@@ -129,7 +129,7 @@ async fn fetch(url: &str, receipt: &Receipt) -> Result<Evidence, String> {
 }
 
 async fn call(http: &reqwest::Client, url: &str, request: &Request) -> Result<Answer, RpcError> {
-    let broken = |error: reqwest::Error| RpcError::Transport(crate::relay::edge_client::reason(&error));
+    let broken = |error: reqwest::Error| RpcError::Transport(crate::error_text::with_causes(&error));
     let sent = http
         .post(url)
         .header("content-type", "application/json")

@@ -1,8 +1,8 @@
-//! `relay-node audit`: rebuilds every root of a stream from its stored messages, and compares with the chain.
+//! `relay-node verify-stream`: rebuilds every root of a stream from its stored messages, and compares with the chain.
 //!
-//! What always holds: "agrees" is said of a stream only when every event of the contract about it was found to be
-//! the root of messages that were read and hashed here, without a gap from message 0 on; nothing that the edge says
-//! of itself counts for that, not its segments' roots, not its table of anchors.
+//! What always holds: a stream "agrees" only when every event of the contract about it was found to be the root of
+//! messages that were read and hashed here, without a gap from message 0 on. What the edge states itself, such as the
+//! roots of its segments or its table of anchors, does not count.
 //!
 //! [`ledger`] is pure and compares; [`chain`] reads the contract's events with the machine that the edge's Listener
 //! runs; [`edge`] reads what is stored; [`report`] is what people and programs see.
@@ -23,8 +23,8 @@ use streamchain_protocol::ids::{Seq, StreamId, StreamRef};
 /// What the help text of the command ends with.
 pub(crate) const VERIFY_STREAM_EXAMPLES: &str = "\
 EXAMPLES
-    relay-node audit --edge https://streamchain.example --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3
-    relay-node audit --edge http://127.0.0.1:8787 --rpc http://127.0.0.1:8545 --stream demo --json
+    relay-node verify-stream --edge https://streamchain.example --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3
+    relay-node verify-stream --edge http://127.0.0.1:8787 --rpc http://127.0.0.1:8545 --stream demo --json
 
 Every stored message is read and hashed here; every root is compared with the events of the contract alone. Messages
 that are stored and wait for an anchor are counted, and are no difference. Progress goes to standard error.
@@ -32,9 +32,9 @@ that are stored and wait for an anchor are counted, and are no difference. Progr
 EXIT CODES
     0  all roots agree
     1  something differs: the first difference of each stream says what
-    2  it could not be checked: unreachable edge or RPC endpoint, a node that is not believed";
+    2  it could not be checked: unreachable edge or RPC endpoint, or an RPC node that contradicts itself";
 
-/// `relay-node audit`
+/// `relay-node verify-stream`
 #[derive(Debug, Args)]
 pub(crate) struct VerifyStreamArgs {
     /// The edge's URL
@@ -60,15 +60,12 @@ pub(crate) struct VerifyStreamArgs {
     pub json: bool,
 }
 
-/// All roots agree.
 pub(crate) const AGREES: u8 = 0;
-/// Something differs.
 pub(crate) const DIFFERS: u8 = 1;
-/// It could not be checked.
 pub(crate) const NOT_CHECKED: u8 = 2;
 
-/// What the edge says that the chain has may be behind or ahead of the chain for a moment, in a reorganisation: it
-/// is asked again this often, with a pause, before it counts as a difference.
+/// In a reorganisation the edge may be behind or ahead of the chain for a moment: it is asked again this often, with a
+/// pause, before it counts as a difference.
 const LOOKS: u32 = 4;
 const LOOK_PAUSE: Duration = Duration::from_secs(3);
 
@@ -76,7 +73,7 @@ const LOOK_PAUSE: Duration = Duration::from_secs(3);
 pub(crate) fn run(args: &VerifyStreamArgs) -> u8 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let report = match runtime {
-        Ok(runtime) => runtime.block_on(audit(args)),
+        Ok(runtime) => runtime.block_on(verify(args)),
         Err(error) => Err(error.to_string()),
     };
     match report {
@@ -91,7 +88,7 @@ pub(crate) fn run(args: &VerifyStreamArgs) -> u8 {
     }
 }
 
-async fn audit(args: &VerifyStreamArgs) -> Result<Report, String> {
+async fn verify(args: &VerifyStreamArgs) -> Result<Report, String> {
     let edge = EdgeReader::new(&args.edge, args.token.as_deref())?;
     let config = edge.config().await?;
     let contract = args.contract.or(config.contract);
@@ -116,12 +113,12 @@ async fn audit(args: &VerifyStreamArgs) -> Result<Report, String> {
     let mut progress = Progress::new();
     let mut report = Report::new(chain_id, contract, args.contract.is_some());
     for stream in streams {
-        // Among all streams there may be some that the caller may not read: that is no difference, and said.
+        // Among all streams there may be some that the caller may not read: they are listed, and are no difference.
         if args.stream.is_none() && !edge.may_read(stream.id).await? {
             report.leave_out(stream.name);
             continue;
         }
-        let outcome = audit_stream(&edge, &node, &mut anchors, &stream, &mut progress).await?;
+        let outcome = verify_stream(&edge, &node, &mut anchors, &stream, &mut progress).await?;
         report.add(stream.name, stream.id, outcome);
     }
     report.blocks(anchors.start(), anchors.end());
@@ -129,7 +126,7 @@ async fn audit(args: &VerifyStreamArgs) -> Result<Report, String> {
     Ok(report)
 }
 
-async fn audit_stream(
+async fn verify_stream(
     edge: &EdgeReader,
     node: &Node,
     anchors: &mut Anchors,
@@ -154,7 +151,7 @@ async fn audit_stream(
     }
 }
 
-/// Whether the edge says that the chain has what it has not.
+/// The first anchor that the edge claims and the chain does not have.
 async fn claims_differ(
     edge: &EdgeReader,
     node: &Node,
@@ -164,12 +161,12 @@ async fn claims_differ(
     let mut looks = 0;
     loop {
         looks += 1;
-        // The edge's word first: what it has seen by now, the chain has.
-        let marks = edge.marks(stream).await?;
+        // The edge is asked first: what it has seen by now, the chain has.
+        let progress = edge.progress(stream).await?;
         let claimed = edge.anchors(stream).await?;
         anchors.read(node).await?;
         let on_chain: Vec<Anchor> = anchors.of(stream);
-        match ledger::claims(&on_chain, &claimed, marks.anchored) {
+        match ledger::claims(&on_chain, &claimed, progress.anchored) {
             Some(_) if looks < LOOKS => tokio::time::sleep(LOOK_PAUSE).await,
             difference => return Ok(difference),
         }

@@ -1,7 +1,7 @@
 //! Who may begin a session: the relay's border.
 //!
 //! What always holds: nothing is kept, answered or allocated for a peer before its first STUN check (RFC 8445
-//! §7) carries a session token signed by the edge and the integrity that only the holder of the answer's
+//! §7) carries a session token signed by the edge and the integrity that only a client that knows the answer's
 //! `ice-pwd` can compute.
 
 use std::sync::Arc;
@@ -19,7 +19,6 @@ pub(crate) enum Refused {
     /// Not a binding request with a username, or its username has not the shape of RFC 8445 §7.1.2.
     #[error("not a connectivity check")]
     NotACheck,
-    /// The token does not hold.
     #[error(transparent)]
     Token(#[from] TokenError),
     /// The token holds, but the sender does not know its password.
@@ -27,7 +26,7 @@ pub(crate) enum Refused {
     Integrity,
 }
 
-/// A connectivity check, read but not believed.
+/// A connectivity check that is read but not verified yet.
 #[derive(Debug)]
 pub(crate) struct Check<'a> {
     message: StunMessage<'a>,
@@ -38,7 +37,6 @@ pub(crate) struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    /// Reads a check.
     pub(crate) fn read(datagram: &'a [u8]) -> Result<Self, Refused> {
         let message = StunMessage::parse(datagram).map_err(|_| Refused::NotACheck)?;
         let username = message
@@ -66,23 +64,19 @@ impl<'a> Check<'a> {
     }
 }
 
-/// A check that was believed.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    /// What the edge signed.
     pub token: SessionToken,
     /// Our `ice-pwd`.
     pub password: String,
 }
 
-/// Judges first checks.
 pub(crate) struct Admission {
     keys: SessionKeys,
     crypto: Arc<CryptoProvider>,
 }
 
 impl Admission {
-    /// With the relay's keys.
     pub(crate) fn new(keys: SessionKeys, crypto: Arc<CryptoProvider>) -> Self {
         Self { keys, crypto }
     }

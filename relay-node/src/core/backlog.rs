@@ -1,7 +1,7 @@
-//! Messages that are accepted but not stored yet, and the one batch that is under way.
+//! Messages that are accepted but not committed yet, and the one batch that is under way.
 //!
 //! What always holds: the backlog is the contiguous run `committed()..head()`; at most one batch is under way and
-//! it is the run's beginning; a batch that is tried again is byte for byte the same, so the edge knows it.
+//! it is the run's beginning; a batch that is tried again is byte for byte the same, so the edge recognizes it.
 
 use crate::core::limits::{MAX_UNCOMMITTED_BYTES, MAX_UNCOMMITTED_MESSAGES};
 use bytes::Bytes;
@@ -48,7 +48,7 @@ impl Backlog {
         }
     }
 
-    /// Every seq below is stored.
+    /// Every seq below it is committed.
     pub(crate) fn committed(&self) -> Seq {
         self.committed
     }
@@ -183,7 +183,7 @@ mod tests {
             time: 1,
             author: Address::ZERO,
             producer: ProducerId([1; 16]),
-            producer_seq: producer_seq,
+            producer_seq,
             payload: vec![7; length].into(),
         }
     }

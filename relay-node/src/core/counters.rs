@@ -6,17 +6,13 @@ use streamchain_protocol::wire::frame::ErrorCode;
 /// Plain numbers: one thread owns them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Datagrams received.
     pub datagrams_in: u64,
-    /// Datagrams sent.
     pub datagrams_out: u64,
-    /// Bytes of datagrams received.
     pub bytes_in: u64,
-    /// Bytes of datagrams sent.
     pub bytes_out: u64,
     /// Payload bytes of messages given a seq.
     pub payload_bytes_accepted: u64,
-    /// Datagrams of nobody: not a check, or for no session.
+    /// Datagrams that are no connectivity check and belong to no session.
     pub strays: u64,
     /// Checks with a token that is forged, expired, spent or of another stream's shard.
     pub tokens_refused: u64,
@@ -24,17 +20,13 @@ pub struct Counters {
     pub integrity_refused: u64,
     /// Checks refused because the shard is full or going down.
     pub no_room: u64,
-    /// Sessions begun.
     pub sessions_begun: u64,
     /// Sessions whose DTLS came up with the right certificate.
     pub sessions_connected: u64,
     /// Sessions with another certificate than their token says.
     pub certificates_refused: u64,
-    /// Sessions that are over.
     pub sessions_ended: u64,
-    /// Malformed frames.
     pub frames_malformed: u64,
-    /// Messages given a seq.
     pub messages_accepted: u64,
     /// Messages that had been accepted before.
     pub messages_duplicate: u64,
@@ -44,17 +36,14 @@ pub struct Counters {
     pub frames_limited: u64,
     /// Sessions ended because they went on flooding.
     pub sessions_flooding: u64,
-    /// Messages stored at the edge.
     pub messages_stored: u64,
-    /// Message deliveries to subscribers.
     pub deliveries: u64,
-    /// Messages that subscribers were told to fetch by HTTP.
+    /// Messages that subscribers were sent a *gap* for, to be fetched by HTTP.
     pub messages_gapped: u64,
-    /// Batches stored at the edge.
     pub batches_stored: u64,
     /// Requests to the edge that failed and were sent again.
     pub uplink_retries: u64,
-    /// Streams let go because the edge said so.
+    /// Streams whose epoch this relay lost: the edge said so.
     pub streams_lost: u64,
 }
 
@@ -91,28 +80,26 @@ impl Counters {
     }
 }
 
-/// How many error codes are told apart; see [`ErrorCode`].
+/// How many error codes are counted; see [`ErrorCode`].
 const ERROR_CODES: usize = 16;
 
-/// Errors that clients were told, by their code.
+/// Errors sent to clients, by their code.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ErrorCounts([u64; ERROR_CODES]);
 
 impl ErrorCounts {
-    /// One more.
     pub fn count(&mut self, code: ErrorCode) {
         if let Some(count) = self.0.get_mut(code as usize) {
             *count += 1;
         }
     }
 
-    /// Every code that was told, and how often.
+    /// Every code that was sent, and how often.
     pub fn list(&self) -> impl Iterator<Item = (usize, u64)> {
         self.0.iter().copied().enumerate().filter(|(_, count)| *count > 0)
     }
 
-    /// The sum of both.
-    pub fn plus(mut self, other: &Self) -> Self {
+    pub(crate) fn plus(mut self, other: &Self) -> Self {
         self.0
             .iter_mut()
             .zip(other.0)
@@ -125,38 +112,30 @@ impl ErrorCounts {
 pub(crate) const LATENCY_BOUNDS_MS: [u64; 12] =
     [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
 
-/// A histogram of times.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Latencies {
     buckets: [u64; LATENCY_BOUNDS_MS.len()],
-    /// How many times there were.
     pub count: u64,
     /// All of them together, microseconds.
     pub sum_us: u64,
 }
 
 impl Latencies {
-    /// Adds one.
-    pub fn observe(&mut self, time: Duration) {
+    pub(crate) fn observe(&mut self, time: Duration) {
         self.count += 1;
         self.sum_us += u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let within = |bound: &u64| time <= Duration::from_millis(*bound);
-        if let Some(index) = LATENCY_BOUNDS_MS.iter().position(within) {
-            self.buckets[index] += 1;
+        let mut buckets = LATENCY_BOUNDS_MS.iter().zip(&mut self.buckets);
+        if let Some((_, count)) = buckets.find(|(bound, _)| time <= Duration::from_millis(**bound)) {
+            *count += 1;
         }
     }
 
-    /// Each bound, and how many times were within it.
-    pub fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> {
-        let within = self.buckets.iter().scan(0, |sum, count| {
-            *sum += count;
-            Some(*sum)
-        });
-        LATENCY_BOUNDS_MS.into_iter().zip(within)
+    /// Each bound, and how many times were within it and above the one before.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
+        LATENCY_BOUNDS_MS.into_iter().zip(self.buckets)
     }
 
-    /// Both together.
-    pub fn plus(mut self, other: &Self) -> Self {
+    pub(crate) fn plus(mut self, other: &Self) -> Self {
         self.buckets
             .iter_mut()
             .zip(other.buckets)
@@ -177,7 +156,14 @@ mod tests {
         for ms in [4, 5, 6, 40_000] {
             latencies.observe(Duration::from_millis(ms));
         }
-        let cumulative: Vec<_> = latencies.cumulative().collect();
+        let mut within = 0;
+        let cumulative: Vec<_> = latencies
+            .buckets()
+            .map(|(bound_ms, count)| {
+                within += count;
+                (bound_ms, within)
+            })
+            .collect();
         assert_eq!(cumulative[..2], [(5, 2), (10, 3)]);
         assert_eq!(cumulative.last(), Some(&(30_000, 3)));
         assert_eq!((latencies.count, latencies.sum_us), (4, 40_015_000));

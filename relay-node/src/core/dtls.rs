@@ -1,7 +1,7 @@
 //! DTLS as sessions use it: str0m's, with settings that are made and checked once.
 //!
 //! What always holds: the ciphers are tried against their test vectors before the first handshake, and only then.
-//! str0m's own provider tries them again for every connection, which costs more than the rest of the relay's side of
+//! The provider of str0m tries them again for every connection, which costs more than the rest of the relay's side of
 //! a handshake together, all of it before the client's first check is answered.
 
 use dimpl::{Config, Dtls};

@@ -1,49 +1,52 @@
-//! What a shard asks of the edge, and what it makes of the answers. How it is carried is the shell's affair.
+//! The requests of a shard to the edge, and their answers. The shell decides how they are carried.
 
 use bytes::Bytes;
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, ShortId};
 use streamchain_protocol::wire::Record;
 use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState};
 
-/// Which stream a request is about. The number is of this time that the shard has the stream, so that a late
-/// answer to an earlier time is not taken.
+/// Which stream a request is about. The generation counts how often the shard has had the stream, so that a late answer
+/// to an earlier generation is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
-    /// The stream.
+    /// The stream that the request is about.
+    /// The stream that the request is about.
     pub stream: ShortId,
-    /// The time.
+    /// Which time that the shard has the stream, counted over all streams.
+    /// Which time that the shard has the stream, counted over all streams.
     pub generation: u64,
 }
 
-/// A request to the edge.
+/// A request to the edge about one stream.
+/// A request to the edge about one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// `PUT …/streams/{stream}`: grant us the stream's epoch.
+    /// `PUT …/streams/{stream}`: acquires the stream's epoch.
     AcquireEpoch {
         /// Asks as another run of the relay, and so for a new epoch: after edge and relay disagreed, messages
         /// that clients saw under the old one must not be taken for those to come.
         fresh: Option<Incarnation>,
     },
-    /// `GET …/producers/{producer}?epoch=`: how far did the producer get?
+    /// `GET …/producers/{producer}?epoch=`: asks for the last committed producer_seq of a producer.
     Producer {
-        /// The stream's epoch.
+        /// The epoch that the shard asks under.
         epoch: Epoch,
-        /// The producer.
+        /// The producer that the shard asks about.
         producer: ProducerId,
     },
-    /// `POST …/batches`: store this.
+    /// `POST …/batches`: commits messages.
     Batch {
-        /// The encoded batch.
+        /// The batch, encoded as [`streamchain_protocol::wire::Batch`].
         body: Bytes,
     },
-    /// `GET …/inbox?epoch=`: which messages came by HTTP?
+    /// `GET …/inbox?epoch=`: reads the messages that came by HTTP.
     Inbox {
-        /// The stream's epoch.
+        /// The epoch that the shard asks under.
         epoch: Epoch,
     },
-    /// `DELETE …/streams/{stream}?epoch=`: we let the stream go. Nothing hangs on the answer.
+    /// `DELETE …/streams/{stream}?epoch=`: releases the epoch. Nothing depends on the answer.
     Release {
-        /// The stream's epoch.
+        /// The epoch that ends.
         epoch: Epoch,
     },
 }
@@ -59,33 +62,45 @@ pub enum Answer {
     Batch(Result<Committed, EdgeError>),
     /// To [`Request::Inbox`].
     Inbox(Result<Vec<Record>, EdgeError>),
-    /// To [`Request::Release`], whatever came of it.
+    /// To [`Request::Release`], whether it succeeded or not.
     Released,
 }
 
-/// Why the edge gave no answer of the kind wanted.
+/// Why a request to the edge failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EdgeError {
-    /// Not reached, overloaded, or at fault itself: the same request is sent again.
+    /// The edge was not reached, is overloaded or failed: the same request is sent again.
     #[error("{0}")]
     Unavailable(String),
-    /// The relay's key was refused (401, 403): sent again, for a person must act.
+    /// The edge refused the relay's key (401, 403). The request is sent again: an operator must act.
     #[error("the edge refused the relay's key ({0}): check --id and STREAMCHAIN_RELAY_KEY")]
     Unauthorized(u16),
-    /// The stream is another relay's, or the epoch is over.
-    #[error("the stream is no longer ours: {0}")]
+    /// Another relay is the stream's leader, or the epoch has ended.
+    #[error("this relay is not the stream's leader: {0}")]
     NotLeader(String),
-    /// The stream does not exist.
+    /// The edge has no stream of this id (404).
+    /// The edge has no stream of this id (404).
     #[error("no such stream")]
     NoSuchStream,
-    /// Edge and relay do not agree about the stream, or on the protocol: nothing comes of trying again.
+    /// Edge and relay disagree about the stream or the protocol: the same request would fail again.
     #[error("refused: {0}")]
     Refused(String),
 }
 
 impl EdgeError {
     /// Whether the same request may succeed later.
-    pub fn is_passing(&self) -> bool {
+    pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Unauthorized(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_key_names_what_to_check() {
+        let text = EdgeError::Unauthorized(401).to_string();
+        assert!(text.contains("check --id and STREAMCHAIN_RELAY_KEY"), "{text}");
     }
 }

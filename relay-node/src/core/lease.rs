@@ -1,4 +1,4 @@
-//! Whether the edge may have taken this relay for dead.
+//! Whether this relay's lease at the edge may have expired.
 //!
 //! What always holds: if the edge's lease ran out between two renewals, the second one says so. The edge counts
 //! from when a renewal reached it, which is never before it was sent; so the time from the sending of one to the
@@ -40,9 +40,9 @@ mod tests {
             instant: start + Duration::from_millis(ms),
             unix_ms: 1_700_000_000_000 + ms + ahead,
         };
-        let told =
+        let lapsed =
             |&(sent, answered, ahead): &(u64, u64, u64)| lease.renewed(at(sent, ahead), at(answered, ahead));
-        renewals.iter().map(told).collect()
+        renewals.iter().map(lapsed).collect()
     }
 
     #[test]
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_as_long_as_the_lease_is_noticed_even_if_only_the_answer_was_late() {
+    fn a_pause_as_long_as_the_lease_is_noticed_by_a_late_answer() {
         assert_eq!(
             lapses(&[(0, 10, 0), (10_000, 10_010, 0), (12_000, 12_010, 0)]),
             [false, true, false]

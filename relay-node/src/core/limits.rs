@@ -1,4 +1,4 @@
-//! The relay's own bounds, each with its reason. What both sides must agree on is in
+//! The relay's own bounds, each with its reason. Those that relay and client must agree on are in
 //! [`streamchain_protocol::limits`].
 
 use std::time::Duration;
@@ -14,8 +14,8 @@ pub(crate) const MAX_HANDSHAKES: usize = 1_024;
 /// (2 s) fit.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often the datagram that begins a handshake is sent again because the client nominated a path: for as many paths
-/// as a client tries one after the other, and so few that nobody sends much to others by repeating a client's checks.
+/// How often the datagram that begins a handshake is sent again because the client nominated a path. A client tries
+/// fewer paths one after the other, and an attacker who repeats a client's checks makes the relay send no more than this.
 pub const MAX_OPENING_REPEATS: u32 = 4;
 
 /// How long a peer may be silent. Browsers send a consent check at least every 5 s (RFC 7675) and give a path
@@ -37,14 +37,14 @@ pub(crate) const MAX_REPLAY_MESSAGES: usize = 16_384;
 /// Most bytes of encoded messages that a stream keeps for subscribers that are behind.
 pub(crate) const MAX_REPLAY_BYTES: usize = 8 * 1024 * 1024;
 
-/// Most messages of one stream that are accepted but not stored yet: a minute at 1,000 messages/s.
+/// Most messages of one stream that are accepted but not committed yet: a minute at 1,000 messages/s.
 pub(crate) const MAX_UNCOMMITTED_MESSAGES: usize = 65_536;
 
-/// Most payload bytes of one stream that are accepted but not stored yet: a minute at 1 MB/s.
+/// Most payload bytes of one stream that are accepted but not committed yet: a minute at 1 MB/s.
 pub(crate) const MAX_UNCOMMITTED_BYTES: usize = 64 * 1024 * 1024;
 
-/// Most payload MiB of all streams of one shard that are accepted but not stored yet, unless the operator says
-/// otherwise: what eight full streams hold, so that a slow edge can't take the machine's memory.
+/// Most payload MiB of all streams of one shard that are accepted but not committed yet, unless the operator says
+/// otherwise: as much as eight full streams, so that a slow edge can't use up the machine's memory.
 pub(crate) const SHARD_UNCOMMITTED_MIB: u16 = 512;
 
 /// The same in bytes.
@@ -84,7 +84,7 @@ pub(crate) const MAX_EARLY_BYTES: usize = 512 * 1024;
 /// edge has them.
 pub(crate) const MAX_PRODUCERS: usize = 16_384;
 
-/// Of how many last messages of a producer the seq is remembered, to answer a duplicate with.
+/// Of how many last messages of a producer the seq is remembered, for the answer to a duplicate.
 pub(crate) const PRODUCER_RECENT: usize = 256;
 
 /// Most ended sessions whose tokens are remembered so that they open nothing again. A token lives a minute, so
@@ -128,15 +128,15 @@ pub(crate) const STREAM_BYTES_PER_S: u32 = 16 * 1024 * 1024;
 /// How much of a rate may come at once, milliseconds: a page that wakes up sends what it has.
 pub const RATE_BURST_MS: u32 = 2_000;
 
-/// Shortest wait that a client over its rate is told, milliseconds: by then a quarter of the burst is back, so that it
+/// Shortest wait that a client over its rate is sent, milliseconds: by then a quarter of the burst is back, so that it
 /// does not come for each message.
 pub(crate) const RATE_RETRY_MS: u64 = 500;
 
-/// What a *subscribe* counts for, frames: it sends up to the whole log again.
+/// What a *subscribe* counts for, frames: it sends up to the whole replay buffer again.
 pub(crate) const SUBSCRIBE_FRAMES: u32 = 50;
 
-/// A session that was told to wait is ended when it goes on sending this many times its rate …
+/// A session that must wait is ended when it goes on sending this many times its rate …
 pub(crate) const FLOOD_FACTOR: u32 = 4;
 
-/// … for this long, milliseconds. What was on its way when it was told is far less.
+/// … for this long, milliseconds. What was in flight when it got the error is far less.
 pub(crate) const FLOOD_WINDOW_MS: u32 = 10_000;

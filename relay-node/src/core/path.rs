@@ -12,16 +12,20 @@ pub(crate) type Peer = (Protocol, SocketAddr);
 /// The path of a datagram that came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Path {
-    /// How it came.
+    /// Whether the datagram came over UDP or in an ICE-TCP connection.
+    /// Whether the datagram came over UDP or in an ICE-TCP connection.
     pub protocol: Protocol,
-    /// From where.
+    /// The client's address, or its relayed address if it came through the TURN server.
+    /// The client's address, or its relayed address if it came through the TURN server.
     pub remote: SocketAddr,
-    /// To which of our addresses.
+    /// The address of this relay that the datagram came to.
+    /// The address of this relay that the datagram came to.
     pub local: SocketAddr,
 }
 
 impl Path {
-    /// Over UDP.
+    /// The path of a UDP datagram.
+    /// The path of a UDP datagram.
     pub fn udp(remote: SocketAddr, local: SocketAddr) -> Self {
         Self {
             protocol: Protocol::Udp,
@@ -30,7 +34,8 @@ impl Path {
         }
     }
 
-    /// The other end.
+    /// The peer at the other end of the path.
+    /// The peer at the other end of the path.
     pub fn peer(&self) -> Peer {
         (self.protocol, self.remote)
     }

@@ -1,39 +1,36 @@
-//! Who published what: the relay's side of exactly-once.
+//! What each producer has published: the relay's part of exactly-once delivery.
 //!
-//! What always holds: the numbers of a producer are accepted in order and each once, beginning behind the last
-//! one that the edge has stored; a producer is forgotten only when all it sent is stored and nobody uses it, so
-//! the edge's answer about it is then the whole truth.
+//! What always holds: the producer_seqs of a producer are accepted in order and each once, beginning after the last
+//! one that the edge has committed; a producer is forgotten only when all its messages are committed and no session
+//! uses it, so that the edge's answer about it is complete.
 
 use crate::core::limits::{MAX_PRODUCERS, PRODUCER_RECENT};
 use std::collections::{HashMap, VecDeque};
 use streamchain_protocol::ids::{ProducerId, Seq};
 
-/// What became of a producer's number.
+/// How a producer_seq stands to those accepted before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Position {
-    /// It is the next one.
     New,
     /// It was accepted before, as this seq if that is still remembered.
     Duplicate(Option<Seq>),
-    /// It leaves numbers out: this one is next.
+    /// It skips some: this one is next.
     Ahead(u64),
 }
 
 #[derive(Debug)]
 struct Producer {
-    /// The next number.
     next: u64,
-    /// Seqs of the last numbers, the newest last.
+    /// The seqs of the last messages, the newest last.
     recent: VecDeque<Seq>,
     /// One past the seq of the newest message.
     end: Seq,
     /// Sessions that said hello with it.
     sessions: usize,
-    /// Its last number that is known to be stored.
+    /// Its last producer_seq that is known to be committed.
     stored: Option<u64>,
 }
 
-/// The producers of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct Producers(HashMap<ProducerId, Producer>);
 
@@ -55,7 +52,7 @@ impl Producers {
         });
     }
 
-    /// A session uses the producer from now on; its last stored number. `None` for one that was not learned.
+    /// A session uses the producer from now on. Returns its last committed producer_seq; `None` for one that was not learned.
     pub(crate) fn join(&mut self, id: ProducerId) -> Option<Option<u64>> {
         let producer = self.0.get_mut(&id)?;
         producer.sessions += 1;
@@ -69,7 +66,7 @@ impl Producers {
         }
     }
 
-    /// Where `number` stands; `None` for a producer that was not learned.
+    /// How `producer_seq` stands to those accepted before; `None` for a producer that was not learned.
     pub(crate) fn position(&self, id: ProducerId, producer_seq: u64) -> Option<Position> {
         let producer = self.0.get(&id)?;
         Some(match producer.next.checked_sub(producer_seq) {
@@ -84,7 +81,7 @@ impl Producers {
         })
     }
 
-    /// The producer's next number was given `seq`.
+    /// The producer's next message was given `seq`.
     pub(crate) fn accept(&mut self, id: ProducerId, seq: Seq) {
         let Some(producer) = self.0.get_mut(&id) else {
             return;
@@ -97,14 +94,14 @@ impl Producers {
         }
     }
 
-    /// The edge has stored this number of the producer.
+    /// The edge has committed this message of the producer.
     pub(crate) fn stored(&mut self, id: ProducerId, producer_seq: u64) {
         if let Some(producer) = self.0.get_mut(&id) {
             producer.stored = producer.stored.max(Some(producer_seq));
         }
     }
 
-    /// Forgets what nobody uses once there are too many. Everything below `committed` is stored.
+    /// Forgets producers without sessions once there are too many. Every seq below `committed` is committed.
     pub(crate) fn trim(&mut self, committed: Seq) {
         if self.0.len() > MAX_PRODUCERS {
             self.0
@@ -135,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duplicate_is_answered_with_its_seq_while_that_is_remembered() {
+    fn a_duplicate_gets_its_seq_while_it_is_remembered() {
         let mut producers = Producers::default();
         producers.learn(ID, None);
         for seq in 0..PRODUCER_RECENT as u64 + 2 {

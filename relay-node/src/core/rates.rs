@@ -1,8 +1,8 @@
 //! How much a session, and a stream, may send.
 //!
 //! What always holds: within any span a session's accepted frames and bytes stay below its rate times that span, and a
-//! burst; it is told once of each wait, and what it sends meanwhile is dropped; one that keeps flooding is ended. A
-//! dropped message is never skipped: the numbers behind it are not taken before it (see `Session::refused_from`).
+//! burst; it is sent one error for each wait, and what it sends meanwhile is dropped; one that keeps flooding is ended. A
+//! dropped message is never skipped: later ones are not accepted before it (see `Session::refused_from`).
 
 use crate::core::limits::{
     FLOOD_FACTOR, FLOOD_WINDOW_MS, RATE_BURST_MS, RATE_RETRY_MS, SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S,
@@ -21,7 +21,8 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// No limit.
+    /// The rate that limits nothing.
+    /// The rate that limits nothing.
     pub const NONE: Self = Self {
         messages_per_s: 0,
         bytes_per_s: 0,
@@ -37,17 +38,19 @@ impl Rate {
     }
 }
 
-/// The rates that a shard holds its clients to.
+/// The rate limits of a shard's clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {
-    /// Of each session.
+    /// The rate of each session.
+    /// The rate of each session.
     pub session: Rate,
     /// Of all messages of one stream.
     pub stream: Rate,
 }
 
 impl Rates {
-    /// No limits.
+    /// No limit for sessions or streams.
+    /// No limit for sessions or streams.
     pub const NONE: Self = Self {
         session: Rate::NONE,
         stream: Rate::NONE,
@@ -93,16 +96,13 @@ impl Counted {
     }
 }
 
-/// What a frame counts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cost {
-    /// Frames.
     pub frames: u32,
     /// Payload bytes.
     pub bytes: usize,
 }
 
-/// All messages of one stream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StreamGate {
     since: Instant,
@@ -129,17 +129,15 @@ impl StreamGate {
 /// What becomes of a session's frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is taken.
     Pass,
-    /// It is not, and the client is told for how many milliseconds to wait.
+    /// It is refused: the client is sent how many milliseconds to wait.
     Refuse(u64),
-    /// It is not, and the client was told.
+    /// It is dropped: the client was sent the wait before.
     Drop,
-    /// The client was told and goes on flooding: the session ends.
+    /// The client goes on flooding after a refusal: the session ends.
     End,
 }
 
-/// What one session sends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SessionGate {
     since: Instant,
@@ -160,7 +158,6 @@ impl SessionGate {
         }
     }
 
-    /// Judges a frame.
     pub(crate) fn judge(&mut self, rate: Rate, cost: Cost, now: Instant) -> Verdict {
         let now_ns = ns(self.since, now);
         if now_ns >= self.silent_until_ns {
@@ -181,7 +178,7 @@ impl SessionGate {
         }
     }
 
-    /// Drops all that comes within `wait_ms`: the client has been told.
+    /// Drops all that comes within `wait_ms`: the client was sent this wait.
     pub(crate) fn silence(&mut self, wait_ms: u64, now: Instant) {
         self.silent_until_ns = ns(self.since, now).saturating_add(wait_ms * 1_000_000);
     }
@@ -242,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_on_flooding_is_ended_and_who_is_a_little_over_never() {
+    fn a_session_that_keeps_flooding_is_ended_others_never() {
         let flooded_for = |per_s: u64| {
             let start = Instant::now();
             let mut gate = SessionGate::new(start);

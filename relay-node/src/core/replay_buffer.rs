@@ -1,6 +1,6 @@
-//! The recent messages of a stream, encoded once each, for whoever has not had them yet.
+//! The recent messages of a stream, encoded once each, for subscribers that have not been sent them yet.
 //!
-//! What always holds: the log is one contiguous run of seqs `start()..end()`; it never holds more than its
+//! What always holds: the buffer is one contiguous run of seqs `start()..end()`; it never holds more than its
 //! bounds, however far behind a subscriber is.
 
 use crate::core::limits::MAX_REPLAY_MESSAGES;
@@ -29,7 +29,7 @@ pub(crate) struct ReplayBuffer {
 }
 
 impl ReplayBuffer {
-    /// An empty log that begins at `start` and keeps at most `max_bytes` of encoded messages.
+    /// An empty buffer that begins at `start` and keeps at most `max_bytes` of encoded messages.
     pub(crate) fn new(start: Seq, max_bytes: usize) -> Self {
         Self {
             start,

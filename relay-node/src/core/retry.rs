@@ -1,4 +1,4 @@
-//! Waiting before a request to the edge is sent again.
+//! The one back-off of the relay: how long to wait before a failed request is sent again.
 
 use crate::core::limits::{RETRY_FIRST, RETRY_LONGEST};
 use std::time::{Duration, Instant};
@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 pub(crate) struct Jitter(u64);
 
 impl Jitter {
-    /// From any seed.
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -29,21 +28,54 @@ impl Jitter {
     }
 }
 
-/// One request's retries.
+/// The first and the longest wait of a back-off.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// The wait after the first failure.
+    pub first: Duration,
+    pub longest: Duration,
+}
+
+/// The bounds of a shard's requests to the edge.
+const SHARD_REQUESTS: Bounds = Bounds {
+    first: RETRY_FIRST,
+    longest: RETRY_LONGEST,
+};
+
+/// Waits that double with each failure in a row.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// Counts a failure, and returns how long to wait before the next try.
+    pub(crate) fn fail(&mut self, bounds: Bounds, jitter: &mut Jitter) -> Duration {
+        let doubled = bounds
+            .first
+            .saturating_mul(1 << self.failures.min(16))
+            .min(bounds.longest);
+        self.failures += 1;
+        jitter.spread(doubled)
+    }
+
+    /// Starts again with the first wait.
+    pub(crate) fn succeed(&mut self) {
+        self.failures = 0;
+    }
+}
+
+/// The retries of one request of a shard.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Retry {
-    failures: u32,
+    backoff: Backoff,
     at: Option<Instant>,
 }
 
 impl Retry {
-    /// The request failed: when to send it again.
+    /// Plans the next try of a request that failed at `now`.
     pub(crate) fn fail(&mut self, now: Instant, jitter: &mut Jitter) {
-        let doubled = RETRY_FIRST
-            .saturating_mul(1 << self.failures.min(16))
-            .min(RETRY_LONGEST);
-        self.failures += 1;
-        self.at = Some(now + jitter.spread(doubled));
+        self.at = Some(now + self.backoff.fail(SHARD_REQUESTS, jitter));
     }
 
     /// When the request is to be sent again; `None` while it is under way.
@@ -51,7 +83,7 @@ impl Retry {
         self.at
     }
 
-    /// Whether it is time; if so it counts as under way.
+    /// Whether it is time; if so, the request counts as under way.
     pub(crate) fn is_due(&mut self, now: Instant) -> bool {
         let due = self.at.is_some_and(|at| at <= now);
         if due {
@@ -80,5 +112,16 @@ mod tests {
         assert!(!retry.is_due(now));
         assert!(retry.is_due(now + RETRY_LONGEST));
         assert!(!retry.is_due(now + RETRY_LONGEST), "it is under way now");
+    }
+
+    #[test]
+    fn a_success_starts_again_with_the_first_wait() {
+        let (mut backoff, mut jitter) = (Backoff::default(), Jitter::new(1));
+        for _ in 0..9 {
+            backoff.fail(SHARD_REQUESTS, &mut jitter);
+        }
+        assert!(backoff.fail(SHARD_REQUESTS, &mut jitter) > RETRY_FIRST);
+        backoff.succeed();
+        assert!(backoff.fail(SHARD_REQUESTS, &mut jitter) <= RETRY_FIRST);
     }
 }

@@ -1,4 +1,4 @@
-//! What one peer is still to be sent, and in which order.
+//! What waits to be sent to one peer, and in which order.
 //!
 //! What always holds, for each peer: `accepted` goes out before any `committed` that covers it; `committed(n)`
 //! goes out only when every message below `n` was sent to the peer or declared a `gap`; a notice goes out only
@@ -21,11 +21,10 @@ pub(crate) trait Sink {
 /// What a stream has for its peers.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
-    /// Its recent messages.
     pub replay: &'a ReplayBuffer,
     /// Chunks of this turn's new messages, made once for all peers that are caught up.
     pub fresh: &'a [Chunk],
-    /// Every seq below is stored.
+    /// Every seq below it is committed.
     pub committed: Seq,
 }
 
@@ -39,22 +38,18 @@ impl View<'_> {
     }
 }
 
-/// What a pump has sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Sent {
-    /// Messages.
     pub messages: u64,
-    /// Messages declared a gap.
     pub gapped: u64,
     /// Whether anything was written at all.
     pub wrote: bool,
 }
 
-/// The peer was sent too much that it does not read.
+/// More waits for the peer than it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overflow;
 
-/// One peer's queue.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
     /// Control frames, joined to messages of up to 16 KiB.
@@ -64,7 +59,7 @@ pub(crate) struct SendQueue {
     notices: VecDeque<(Seq, Bytes)>,
     /// The next message for the peer; `None` unless it subscribed.
     cursor: Option<Seq>,
-    /// The last `committed` sent; `None` before the peer said hello or subscribed.
+    /// The last `committed` that was sent; `None` before the peer's hello or subscribe.
     committed_sent: Option<Seq>,
     /// No room at the last try; cleared by [`SendQueue::unblock`].
     blocked: bool,
@@ -120,7 +115,7 @@ impl SendQueue {
     /// Queues the answer to hello, which also says how far the stream is stored.
     pub(crate) fn welcome(&mut self, frame: &RelayFrame<'_>, committed: Seq) -> Result<(), Overflow> {
         self.send(frame)?;
-        // A subscriber hears of stored messages as they are sent to it; `welcome` said it for all others.
+        // A subscriber is sent `committed` behind the messages themselves; for all others `welcome` has it.
         if self.cursor.is_none() {
             self.committed_sent = self.committed_sent.max(Some(committed));
         }
@@ -149,7 +144,6 @@ impl SendQueue {
         self.blocked
     }
 
-    /// There is room again.
     pub(crate) fn unblock(&mut self) {
         self.blocked = false;
     }
@@ -174,7 +168,7 @@ impl SendQueue {
     /// Writes as much as there is and the sink takes.
     pub(crate) fn pump(&mut self, view: &View<'_>, sink: &mut impl Sink) -> Sent {
         let mut sent = Sent::default();
-        // A slow peer must hear of stored messages too, not only when it has caught up: hence before and after.
+        // A slow peer is sent `committed` too, not only when it has caught up: hence before and after the messages.
         let _ = self.flush_pending(sink, &mut sent)
             && self.send_committed(view, sink, &mut sent)
             && self.send_messages(view, sink, &mut sent)
@@ -254,7 +248,7 @@ impl SendQueue {
 
     fn send_notices(&mut self, sink: &mut impl Sink, sent: &mut Sent) -> bool {
         while let Some((end, frame)) = self.notices.front().cloned() {
-            // What a subscriber never asked for is not waited for either.
+            // A subscriber from the tail does not wait for messages before it.
             if self
                 .committed_sent
                 .is_none_or(|committed_sent| committed_sent < end)

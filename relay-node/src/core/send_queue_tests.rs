@@ -76,7 +76,7 @@ fn a_message_is_sent_before_it_is_said_to_be_stored() {
 }
 
 #[test]
-fn a_slow_peer_hears_only_that_stored_which_it_was_sent() {
+fn a_slow_peer_gets_committed_only_for_what_it_was_sent() {
     let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(1), replay(0, 3, 16_000));
     send_queue.subscribe(Seq(0));
     send_queue.pump(&view(&replay, 3), &mut peer);
@@ -93,7 +93,7 @@ fn a_slow_peer_hears_only_that_stored_which_it_was_sent() {
 }
 
 #[test]
-fn a_peer_that_is_too_far_behind_is_told_the_gap_and_goes_on() {
+fn a_peer_too_far_behind_gets_a_gap_and_goes_on() {
     let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(9), replay(5, 6, 10));
     send_queue.subscribe(Seq(2));
     let sent = send_queue.pump(&view(&replay, 5), &mut peer);
@@ -102,7 +102,7 @@ fn a_peer_that_is_too_far_behind_is_told_the_gap_and_goes_on() {
 }
 
 #[test]
-fn a_publisher_that_does_not_listen_hears_only_how_far_the_stream_is_stored() {
+fn a_publisher_without_subscription_gets_only_committed() {
     let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(9), replay(0, 4, 10));
     send_queue
         .welcome(
@@ -152,7 +152,7 @@ fn an_anchor_waits_for_the_messages_that_it_covers() {
 }
 
 #[test]
-fn a_peer_that_never_reads_is_given_up_before_it_costs_more_memory() {
+fn a_peer_that_never_reads_overflows_its_bounded_queue() {
     let mut send_queue = SendQueue::default();
     let accepted = RelayFrame::Accepted {
         producer_seq: 1 << 40,

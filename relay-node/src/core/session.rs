@@ -25,15 +25,17 @@ use streamchain_protocol::auth::{FingerprintHash, SessionToken};
 use streamchain_protocol::ids::{ProducerId, Seq, ShortId};
 use streamchain_protocol::limits::CHANNEL_MESSAGE_MAX_BYTES;
 use streamchain_protocol::wire::frame::{CHANNEL_PROTOCOL, ErrorCode};
+use tracing::{Span, info_span};
+
+/// How much of an address the log shows: `0x` and four bytes, enough to tell authors apart.
+const AUTHOR_CHARS: usize = 10;
 
 /// Names a session inside its shard; never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SessionKey(pub u64);
 
-/// How far a session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// ICE and DTLS.
     Handshake,
     /// DTLS is up with the right certificate.
     Connected,
@@ -41,20 +43,16 @@ pub(crate) enum Phase {
     Closing(Instant),
 }
 
-/// What a session said about who numbers its messages.
+/// A session's *hello*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hello {
-    /// The producer.
     pub producer: ProducerId,
     /// Whether it was answered, so that messages are taken.
     pub welcomed: bool,
 }
 
-/// A session.
 pub(crate) struct Session {
-    /// The peer connection.
     pub rtc: Rtc,
-    /// What the edge signed.
     pub token: SessionToken,
     /// Our `ice-ufrag`.
     pub ufrag: Arc<str>,
@@ -64,30 +62,28 @@ pub(crate) struct Session {
     remote_ufrag: String,
     /// The ones before it, the newest last.
     retired_ufrags: VecDeque<String>,
-    /// How far it is.
+    /// What log entries about the session carry.
+    pub span: Span,
     pub phase: Phase,
     /// The data channel, once it is open.
     pub channel: Option<ChannelId>,
     /// What it is still to be sent.
     pub send_queue: SendQueue,
-    /// Its producer.
     pub hello: Option<Hello>,
-    /// Messages from before its welcome.
     pub early: VecDeque<(u64, Vec<u8>)>,
     early_bytes: usize,
-    /// From where it wants to hear, while the stream is not there yet.
+    /// From which seq it subscribed, while the epoch is not acquired yet.
     pub wanted: Option<Option<Seq>>,
-    /// The producer's number that was refused: the client was told, and all above it are passed over until it
+    /// The producer_seq that was refused: the client was sent the error, and all later ones are passed over until it
     /// comes again.
     pub refused_from: Option<u64>,
-    /// How much it sends.
     pub gate: SessionGate,
     /// Where its datagrams come from, the newest last.
     pub addresses: VecDeque<Peer>,
     locals: Vec<Peer>,
     /// The path that the client last nominated; until it has, that of its first check.
     nominated: Path,
-    last_heard: Instant,
+    last_received: Instant,
     opening: Opening,
     /// When the peer connection wants to be called.
     pub rtc_timeout: Instant,
@@ -111,14 +107,23 @@ pub(crate) struct Session {
 
 /// What all sessions of a relay have in common.
 pub struct SessionConfig {
-    /// The relay's certificate.
+    /// The relay's certificate, which clients know from the edge's answer.
+    /// The relay's certificate, which clients know from the edge's answer.
     pub certificate: DtlsCert,
-    /// Hashes and ciphers.
+    /// The implementation of hashes, ciphers and DTLS.
+    /// The implementation of hashes, ciphers and DTLS.
     pub crypto: Arc<CryptoProvider>,
 }
 
+/// Session, stream and the beginning of the author's address, for the log.
+fn span_of(token: &SessionToken) -> Span {
+    let author = token.author.to_string();
+    let author = author.get(..AUTHOR_CHARS).unwrap_or_default();
+    info_span!("session", id = %token.session, stream = %token.stream, author)
+}
+
 impl Session {
-    /// A session for an admitted client whose first check came by `path`; `ufrags` are ours and its.
+    /// A session for an admitted client whose first check came by `path`; `ufrags` are the relay's and the client's.
     pub(crate) fn new(
         config: &SessionConfig,
         admitted: Admitted,
@@ -149,6 +154,7 @@ impl Session {
         rtc.sdp_api().accept_offer(offer)?;
         Ok(Self {
             rtc,
+            span: span_of(&token),
             token,
             ufrag: ufrag.into(),
             password,
@@ -168,7 +174,7 @@ impl Session {
             addresses: VecDeque::new(),
             locals: vec![(path.protocol, path.local)],
             nominated: path,
-            last_heard: now,
+            last_received: now,
             opening: Opening::default(),
             rtc_timeout: now,
             scheduled: None,
@@ -192,7 +198,7 @@ impl Session {
             self.locals.push(local);
             self.rtc.add_local_candidate(path.candidate()?);
         }
-        self.last_heard = now;
+        self.last_received = now;
         self.undriven += 1;
         if !is_stun(datagram) {
             self.opening = Opening::Answered;
@@ -230,7 +236,7 @@ impl Session {
             return Ok(false);
         }
         let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag, self.token.relay_begins))?;
-        // str0m makes new credentials for the answer; ours is the one that the edge wrote.
+        // str0m makes new credentials for the answer; the client has those of the edge's answer.
         self.rtc.sdp_api().accept_offer(offer)?;
         self.rtc.direct_api().set_local_ice_credentials(IceCreds {
             ufrag: self.ufrag.to_string(),
@@ -389,7 +395,7 @@ impl Session {
         match self.phase {
             Phase::Closing(until) => until,
             _ if self.channel.is_none() => self.open_by,
-            _ => self.last_heard + IDLE_TIMEOUT,
+            _ => self.last_received + IDLE_TIMEOUT,
         }
     }
 
@@ -406,7 +412,7 @@ impl Session {
         self.held_until.map_or(next, |until| until.min(next))
     }
 
-    /// The outlet and the channel it writes to.
+    /// The send queue, and the channel that it writes to.
     pub(crate) fn send_queue_and_channel(&mut self) -> (&mut SendQueue, ChannelSink<'_>) {
         (
             &mut self.send_queue,
@@ -429,7 +435,6 @@ enum Opening {
         /// Whether it is to be sent again in this turn.
         again: bool,
     },
-    /// The client has been heard.
     Answered,
 }
 

@@ -12,6 +12,7 @@ mod deliver;
 mod frames;
 mod inbox;
 mod lifecycle;
+mod publish;
 mod streams;
 
 use crate::core::admission::{Admission, Check, Refused};
@@ -38,43 +39,53 @@ use streamchain_protocol::ids::{SessionId, ShortId};
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
 use streamchain_protocol::wire::shard_of;
 
-/// A moment, by both clocks.
+/// One moment by the monotonic and by the wall clock.
+/// One moment by the monotonic and by the wall clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
-    /// For time-outs.
+    /// The monotonic clock, for time-outs.
+    /// The monotonic clock, for time-outs.
     pub instant: Instant,
     /// For messages: milliseconds since the Unix epoch.
     pub unix_ms: u64,
 }
 
-/// What the shell must do.
+/// What the shell must do for the shard.
+/// What the shell must do for the shard.
 #[derive(Debug)]
 pub enum Command {
     /// Send a datagram from `source` to `destination`.
     Transmit(Transmit),
     /// Send a request to the edge, and hand its answer to [`Shard::handle_answer`].
     Ask(Ticket, Request),
-    /// Say in the log that a stream was let go, and why.
+    /// Log that the stream's epoch was lost, and why.
     StreamLost(ShortId, EdgeError),
 }
 
 /// What a shard is made from.
 pub struct ShardConfig {
-    /// The relay's keys.
+    /// The keys that tokens and ICE passwords are derived with.
+    /// The keys that tokens and ICE passwords are derived with.
     pub keys: SessionKeys,
-    /// Certificate and ciphers.
+    /// What all sessions have in common.
+    /// What all sessions have in common.
     pub session: SessionConfig,
-    /// Which shard this is.
+    /// This shard's index, from 0 on.
+    /// This shard's index, from 0 on.
     pub index: usize,
-    /// Of how many.
+    /// How many shards the relay has.
+    /// How many shards the relay has.
     pub shards: usize,
     /// How long a batch stays open.
     pub commit_interval: Duration,
-    /// For jitter.
+    /// Random, for jitter and incarnations.
+    /// Random, for jitter and incarnations.
     pub seed: u64,
-    /// How much is kept.
+    /// How many bytes of messages it may have in memory.
+    /// How many bytes of messages it may have in memory.
     pub memory: Memory,
-    /// How much clients may send.
+    /// The rate limits of its clients.
+    /// The rate limits of its clients.
     pub rates: Rates,
 }
 
@@ -83,7 +94,7 @@ pub struct ShardConfig {
 pub struct Memory {
     /// Encoded messages of one stream, for subscribers that are behind.
     pub replay_bytes: usize,
-    /// Payloads of all streams that are not stored yet.
+    /// Payloads of all streams that are not committed yet.
     pub uncommitted_bytes: usize,
 }
 
@@ -99,21 +110,23 @@ impl Default for Memory {
 /// How many sessions and streams there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Sessions.
+    /// Sessions that are open or being opened.
+    /// Sessions that are open or being opened.
     pub sessions: u64,
-    /// Streams.
+    /// Streams that have sessions, or had some recently.
+    /// Streams that have sessions, or had some recently.
     pub streams: u64,
-    /// Messages that are not stored yet.
+    /// Messages that are not committed yet.
     pub uncommitted: u64,
     /// Their payload bytes.
     pub uncommitted_bytes: u64,
 }
 
-/// How many bytes of messages a shard holds. A message that is recent and not stored yet counts twice, though it is
-/// there once.
+/// How many bytes of messages a shard has in memory. A message that is recent and not committed yet counts twice, though
+/// it is there once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// Payloads that are not stored yet; at most [`Memory::uncommitted_bytes`].
+    /// Payloads that are not committed yet; at most [`Memory::uncommitted_bytes`].
     pub uncommitted: usize,
     /// Encoded messages for subscribers that are behind; at most [`Memory::replay_bytes`] for each stream.
     pub replay: usize,
@@ -122,17 +135,16 @@ pub struct Kept {
     pub send_queues: usize,
 }
 
-/// How far a shutdown is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shutdown {
     No,
-    /// Nothing new is taken; what is held is being shipped.
+    /// No new sessions and messages are taken; the backlog is being committed.
     Shipping,
-    /// Peers were told to go.
     Goodbye,
 }
 
-/// One thread's sessions and streams.
+/// The sessions and streams of one thread; see the module.
+/// The sessions and streams of one thread; see the module.
 pub struct Shard {
     admission: Admission,
     session_config: SessionConfig,
@@ -151,7 +163,8 @@ pub struct Shard {
     /// The second in which the expired ones were last dropped.
     spent_checked: u64,
     streams: HashMap<ShortId, Stream>,
-    /// Streams that were let go because edge and relay disagreed.
+    /// Streams whose next epoch is acquired as another incarnation: because edge and relay disagreed, or because a release
+    /// may still be under way.
     disputed: HashSet<ShortId>,
     timers: Timers,
     commands: VecDeque<Command>,
@@ -167,7 +180,8 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// A shard without sessions.
+    /// A shard without sessions and streams.
+    /// A shard without sessions and streams.
     pub fn new(config: ShardConfig) -> Self {
         Self {
             admission: Admission::new(config.keys, config.session.crypto.clone()),
@@ -205,17 +219,18 @@ impl Shard {
         self.counters
     }
 
-    /// The errors that clients were told since the start.
+    /// The errors sent to clients since the start.
     pub fn errors(&self) -> ErrorCounts {
         self.errors
     }
 
-    /// How long batches took from when they were closed until they were stored, since the start.
+    /// How long batches took from when they were closed until they were committed, since the start.
     pub fn commits(&self) -> Latencies {
         self.commits
     }
 
-    /// How much there is now.
+    /// How many sessions, streams and uncommitted messages there are now.
+    /// How many sessions, streams and uncommitted messages there are now.
     pub fn load(&self) -> Load {
         Load {
             sessions: self.sessions.len() as u64,
@@ -279,7 +294,7 @@ impl Shard {
             let moves = check.nominates() && session.is_some_and(|its| its.nominated() != path);
             let reopens = check.nominates() && session.is_some_and(Session::may_reopen);
             if !is_bound || restarts || moves || reopens {
-                // The client moved, tries another pair, begins anew or makes us speak: believed only with the right integrity.
+                // The client moved, tries another pair, restarts ICE or wants the handshake again: only with the right integrity.
                 self.admission.recognize(&check)?;
             }
             if restarts && !self.follow_restart(key, check.remote_ufrag) {
@@ -358,7 +373,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
-        // A datagram that makes no sense to DTLS may be anybody's, sent in the peer's name: it is dropped, and a
+        // A datagram that DTLS can't read may be forged: it is dropped, and a
         // connection that is really broken times out.
         if session.receive(datagram, path, now.instant).is_err() {
             self.counters.strays += 1;
@@ -409,7 +424,8 @@ impl Shard {
         self.timers.next()
     }
 
-    /// Does what is due.
+    /// Does what is due by `now`.
+    /// Does what is due by `now`.
     pub fn handle_timeout(&mut self, now: Now) {
         while let Some((at, owner)) = self.timers.due(now.instant) {
             match owner {

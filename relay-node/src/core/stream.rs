@@ -1,7 +1,7 @@
 //! One stream, as long as the shard has it.
 //!
-//! What always holds once the epoch is granted: `log.end() == backlog.head()`, and a message is in both from
-//! the moment it has a seq; `fanned <= log.end()`: what is below was offered to every subscriber.
+//! What always holds once the epoch is granted: `replay.end() == backlog.head()`, and a message is in both from
+//! the moment it has a seq; `fanned <= replay.end()`: what is below was offered to every subscriber.
 
 use crate::core::backlog::Backlog;
 use crate::core::edge_requests::Ticket;
@@ -24,13 +24,12 @@ use streamchain_protocol::wire::frame::RelayFrame;
 /// What becomes of a published message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Published {
-    /// It was given this seq.
     Accepted(Seq),
     /// It was accepted before, as this seq if that is remembered.
     Duplicate(Option<Seq>),
-    /// It leaves numbers out: this one is next.
+    /// It skips some: this producer_seq is next.
     Ahead(u64),
-    /// There is no room until the edge has stored more.
+    /// There is no room until the edge has committed more.
     Overloaded,
     /// The stream takes no more for this many milliseconds.
     TooFast(u64),
@@ -39,26 +38,20 @@ pub(crate) enum Published {
 /// A message as its session sent it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Publish<'a> {
-    /// Who it is by.
     pub author: Address,
-    /// Who numbered it.
     pub producer: ProducerId,
-    /// Its number.
     pub producer_seq: u64,
     /// Its bytes.
     pub payload: &'a [u8],
 }
 
-/// A stream whose epoch is ours.
+/// What a relay has of a stream while it is the leader: while the epoch is its own.
 #[derive(Debug)]
 pub(crate) struct Leadership {
-    /// Our epoch.
     pub epoch: Epoch,
-    /// Recent messages.
     pub replay: ReplayBuffer,
-    /// Messages that are not stored yet.
+    /// Messages that are not committed yet.
     pub backlog: Backlog,
-    /// Who published.
     pub producers: Producers,
     /// Look-ups of producers that are under way or wait.
     pub lookups: HashMap<ProducerId, Retry>,
@@ -153,7 +146,6 @@ impl Leadership {
         self.fanned = self.replay.end();
     }
 
-    /// What there is for peers.
     pub(crate) fn view(&self) -> View<'_> {
         View {
             replay: &self.replay,
@@ -174,15 +166,12 @@ impl Leadership {
 /// A stream, from the first session that names it.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    /// For requests to the edge.
     pub ticket: Ticket,
-    /// Its sessions.
     pub sessions: Vec<SessionKey>,
     /// `None` until the epoch is granted.
     pub leadership: Option<Leadership>,
-    /// As which run of the relay it is asked for, if not as the one that is.
+    /// The incarnation that the epoch is acquired as, if it is not the relay's own.
     pub fresh: Option<Incarnation>,
-    /// Retries of the take-up.
     pub acquire_epoch: Retry,
     /// Since when it has no session.
     pub idle_since: Option<Instant>,
@@ -207,8 +196,8 @@ impl Stream {
         }
     }
 
-    /// The epoch was granted.
-    pub(crate) fn hold(
+    /// The epoch was granted: this relay is the leader.
+    pub(crate) fn lead(
         &mut self,
         taken: &EpochGrant,
         interval: Duration,
@@ -218,7 +207,7 @@ impl Stream {
         self.leadership = Some(Leadership::new(taken, interval, max_replay_bytes, now));
     }
 
-    /// Messages that are not stored yet.
+    /// Messages that are not committed yet.
     pub(crate) fn uncommitted(&self) -> u64 {
         self.leadership.as_ref().map_or(0, |leadership| {
             leadership.backlog.head().0 - leadership.backlog.committed().0

@@ -1,4 +1,4 @@
-//! What tells STUN (RFC 8489) from the other packets on a port.
+//! How STUN (RFC 8489) differs from the other packets on a port.
 
 /// The length of the header of every STUN message, bytes.
 pub(crate) const STUN_HEADER_BYTES: usize = 20;

@@ -9,16 +9,12 @@ use std::collections::BinaryHeap;
 use std::time::Instant;
 use streamchain_protocol::ids::ShortId;
 
-/// Who wants to be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Owner {
-    /// A session.
     Session(SessionKey),
-    /// A stream.
     Stream(ShortId),
 }
 
-/// All timers of a shard.
 #[derive(Debug, Default)]
 pub(crate) struct Timers(BinaryHeap<Reverse<(Instant, Owner)>>);
 

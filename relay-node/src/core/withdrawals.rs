@@ -1,4 +1,4 @@
-//! Sessions whose terms no longer hold: those that a notice of the edge names, by author and by when they were opened.
+//! Sessions whose rights were withdrawn: a notice of the edge names them by author and by when they were opened.
 //!
 //! What always holds: a token made until a withdrawal opens no session after it, however late the client comes.
 
@@ -9,7 +9,7 @@ use streamchain_protocol::auth::SessionToken;
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
 
-/// Whose sessions on which stream ([`ShortId::EVERY`] for all) are over; `None` for everybody's.
+/// The stream ([`ShortId::EVERY`] for all) and the author (`None` for all) whose sessions end.
 pub(crate) type Whose = (ShortId, Option<Address>);
 
 /// When the edge made a token, Unix seconds by its clock.
@@ -17,7 +17,7 @@ fn made(token: &SessionToken) -> u64 {
     u64::from(token.expires_s).saturating_sub(SESSION_TOKEN_LIFE_S)
 }
 
-/// Whether a withdrawal means the session of a token.
+/// Whether a withdrawal is about the session of a token.
 pub(crate) fn means(whose: Whose, before: u64, token: &SessionToken) -> bool {
     let (stream, author) = whose;
     (stream == ShortId::EVERY || stream == token.stream)
@@ -25,14 +25,13 @@ pub(crate) fn means(whose: Whose, before: u64, token: &SessionToken) -> bool {
         && made(token) <= before
 }
 
-/// The withdrawals that tokens may still be around from before of.
+/// The withdrawals that are younger than the oldest valid token.
 #[derive(Debug, Default)]
 pub(crate) struct Withdrawals {
     before: HashMap<Whose, u64>,
 }
 
 impl Withdrawals {
-    /// Remembers one.
     pub(crate) fn add(&mut self, whose: Whose, before: u64) {
         if self.before.len() >= MAX_WITHDRAWALS {
             self.before
@@ -56,7 +55,7 @@ impl Withdrawals {
             })
     }
 
-    /// Drops those that every token from before of has outlived, by the relay's clock and a minute more.
+    /// Drops withdrawals once every token from before them has expired, by the relay's clock and a minute more.
     pub(crate) fn expire(&mut self, now_s: u64) {
         self.before
             .retain(|_, before| *before + 2 * SESSION_TOKEN_LIFE_S >= now_s);

@@ -35,7 +35,9 @@ pub(crate) fn of_sockets(bound: &[UdpSocket], advertise: &[IpAddr]) -> Result<Ve
             .map(|address| of(*address))
             .collect();
         if named.is_empty() && local.ip().is_unspecified() {
-            bail!("--listen {local} stands for every address: say with --advertise which one clients reach");
+            bail!(
+                "--listen {local} is every address of the machine: name with --advertise the one that clients reach"
+            );
         }
         if named.is_empty() && !can_be_reached(local.ip()) {
             bail!("--listen {local}: no client can reach that; say with --advertise which address they can");
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_udp_addresses_there_are_those_behind_a_udp_block_come_in_too() {
+    fn tcp_addresses_stay_however_many_udp_addresses_there_are() {
         let ipv4: Vec<String> = (1..=8).map(|host| format!("10.0.0.{host}")).collect();
         let ipv6: Vec<String> = (1..=2).map(|host| format!("2001:db8::{host}")).collect();
         let named = |transport, texts: &[String]| -> Vec<Candidate> {
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_is_announced_by_the_advertised_addresses_of_its_family_or_its_own() {
+    fn a_socket_is_announced_by_its_familys_advertised_addresses() {
         let bound = sockets(&["127.0.0.1:0"]);
         let announced = |advertise: &[&str]| -> Vec<String> {
             let found = of_sockets(&bound, &addresses(advertise)).unwrap();

@@ -29,7 +29,8 @@ pub(crate) fn load_or_make(folder: &Path, crypto: &CryptoProvider) -> Result<Dtl
     Ok(made)
 }
 
-/// A fresh certificate.
+/// Makes a new self-signed certificate.
+/// Makes a new self-signed certificate.
 pub fn make(crypto: &CryptoProvider) -> Result<DtlsCert> {
     crypto
         .dtls_provider

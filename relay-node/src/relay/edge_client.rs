@@ -1,30 +1,48 @@
 //! The relay's requests to the edge, over HTTP.
+//!
+//! What always holds: every request carries an `x-request-id` of its own, and every one that fails is logged with it
+//! and with the id that the edge answered, if it did. So an entry of the relay's log is found in the edge's, and the
+//! other way round.
 
 use crate::core::{Answer, EdgeError, Request, Ticket};
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use crate::error_text::with_causes;
+use crate::random::random_seed;
+use crate::relay::edge_status::EdgeStatus;
+use bytes::Bytes;
+use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::time::Duration;
 use streamchain_protocol::auth::RelayKey;
 use streamchain_protocol::ids::{Incarnation, RelayId};
 use streamchain_protocol::wire::decode_records;
 use streamchain_protocol::wire::{AcquireEpoch, Registration, Renewed, problem};
-use tracing::debug;
+use tracing::{debug, info};
 
 /// How long a request may take. A stalled edge is found within this; the batch is then sent again.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may take to be established.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Largest answer that is read, bytes: 256 notices with 64 KiB payloads in hex would be more, but the edge sends
 /// no chain event above a few KiB in one; what is larger is refused, not read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
-/// A way to the edge.
+/// The header that names a request in both logs.
+const REQUEST_ID: &str = "x-request-id";
+
+const JSON: &str = "application/json";
+
+/// Sends requests to one edge as one relay.
 #[derive(Clone)]
 pub struct EdgeClient {
     http: Client,
     base: String,
     bearer: String,
     incarnation: Incarnation,
+    status: Arc<EdgeStatus>,
 }
 
 /// The part of a problem document (RFC 9457) that is read.
@@ -34,6 +52,30 @@ struct Problem {
     r#type: String,
     #[serde(default)]
     detail: String,
+}
+
+/// A request, as far as its kind differs from others.
+struct Call {
+    method: Method,
+    /// Behind `/v1/relays/{relay}`.
+    path: String,
+    /// The content type, and the content.
+    body: Option<(&'static str, Bytes)>,
+}
+
+impl Call {
+    fn new(method: Method, path: String) -> Self {
+        let body = None;
+        Self { method, path, body }
+    }
+
+    fn json(method: Method, path: String, body: &impl serde::Serialize) -> Result<Self, EdgeError> {
+        let body = serde_json::to_vec(body).map_err(|error| EdgeError::Refused(error.to_string()))?;
+        Ok(Self {
+            body: Some((JSON, body.into())),
+            ..Self::new(method, path)
+        })
+    }
 }
 
 impl EdgeClient {
@@ -46,54 +88,63 @@ impl EdgeClient {
     ) -> Result<Self, reqwest::Error> {
         let http = Client::builder()
             .timeout(TIMEOUT)
-            .connect_timeout(Duration::from_secs(5))
+            .connect_timeout(CONNECT_TIMEOUT)
             .user_agent(concat!("relay-node/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        let base = format!("{}/v1/relays/{relay}", edge.trim_end_matches('/'));
         Ok(Self {
             http,
-            base,
+            base: format!("{}/v1/relays/{relay}", edge.trim_end_matches('/')),
             bearer: key.uplink_bearer(relay),
             incarnation,
+            status: Arc::default(),
         })
     }
 
-    /// Registers, or renews.
-    pub async fn renew(&self, registration: &Registration) -> Result<Renewed, EdgeError> {
-        let request = self.request(Method::PUT, "").body(json(registration)?);
-        answer(request.header("content-type", "application/json")).await
+    /// How the edge answers, for the metrics.
+    pub(super) fn status(&self) -> Arc<EdgeStatus> {
+        self.status.clone()
     }
 
-    /// Says goodbye: the edge sends nobody here any more.
-    pub async fn goodbye(&self) -> Result<(), EdgeError> {
-        let request = self.request(Method::DELETE, &format!("?incarnation={}", self.incarnation));
-        read(request).await.map(|_| ())
+    /// Registers, or renews the registration.
+    pub(super) async fn renew(&self, registration: &Registration) -> Result<Renewed, EdgeError> {
+        let call = Call::json(Method::PUT, String::new(), registration)?;
+        let renewed = self.exchange(call, json).await;
+        self.status.set_registered(renewed.is_ok());
+        renewed
     }
 
-    /// Sends a shard's request.
-    pub async fn ask(&self, ticket: Ticket, request: Request) -> Answer {
+    /// Ends the registration: the edge sends no client to this relay any more.
+    pub(super) async fn goodbye(&self) -> Result<(), EdgeError> {
+        let path = format!("?incarnation={}", self.incarnation);
+        self.exchange(Call::new(Method::DELETE, path), nothing).await
+    }
+
+    /// Sends a shard's request, and returns the answer that the shard is to take.
+    pub(super) async fn send(&self, ticket: Ticket, request: Request) -> Answer {
         let stream = format!("/streams/{}", ticket.stream);
         match request {
-            Request::AcquireEpoch { fresh } => Answer::AcquireEpoch(self.acquire_epoch(&stream, fresh).await),
+            Request::AcquireEpoch { fresh } => Answer::AcquireEpoch(self.acquire_epoch(stream, fresh).await),
             Request::Producer { epoch, producer } => {
                 let path = format!("{stream}/producers/{producer}?epoch={epoch}");
-                Answer::Producer(producer, answer(self.request(Method::GET, &path)).await)
+                Answer::Producer(producer, self.exchange(Call::new(Method::GET, path), json).await)
             }
             Request::Batch { body } => {
-                let request = self.request(Method::POST, &format!("{stream}/batches"));
-                Answer::Batch(answer(request.header("content-type", "application/cbor").body(body)).await)
+                let call = Call {
+                    body: Some(("application/cbor", body)),
+                    ..Call::new(Method::POST, format!("{stream}/batches"))
+                };
+                Answer::Batch(self.exchange(call, json).await)
             }
             Request::Inbox { epoch } => {
-                let request = self.request(Method::GET, &format!("{stream}/inbox?epoch={epoch}"));
+                let path = format!("{stream}/inbox?epoch={epoch}");
                 let unreadable = |error| EdgeError::Unavailable(format!("unreadable messages: {error}"));
-                let records = read(request).await;
-                Answer::Inbox(records.and_then(|body| decode_records(&body).map_err(unreadable)))
+                let records = |body: &[u8]| decode_records(body).map_err(unreadable);
+                Answer::Inbox(self.exchange(Call::new(Method::GET, path), records).await)
             }
             Request::Release { epoch } => {
-                let request = self.request(Method::DELETE, &format!("{stream}?epoch={epoch}"));
-                if let Err(refused) = read(request).await {
-                    debug!(%refused, "the edge was not told that a stream was let go");
-                }
+                let path = format!("{stream}?epoch={epoch}");
+                // Nothing depends on it: an epoch that is not released ends when another relay acquires one.
+                let _ = self.exchange(Call::new(Method::DELETE, path), nothing).await;
                 Answer::Released
             }
         }
@@ -101,53 +152,84 @@ impl EdgeClient {
 
     async fn acquire_epoch<T: DeserializeOwned>(
         &self,
-        stream: &str,
+        stream: String,
         fresh: Option<Incarnation>,
     ) -> Result<T, EdgeError> {
-        let acquire_epoch = AcquireEpoch {
-            incarnation: fresh.unwrap_or(self.incarnation),
-        };
-        let request = self.request(Method::PUT, stream).body(json(&acquire_epoch)?);
-        answer(request.header("content-type", "application/json")).await
+        let incarnation = fresh.unwrap_or(self.incarnation);
+        let call = Call::json(Method::PUT, stream, &AcquireEpoch { incarnation })?;
+        self.exchange(call, json).await
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
-            .request(method, format!("{}{path}", self.base))
-            .bearer_auth(&self.bearer)
+    /// Sends a request, reads its answer, counts it, and logs it when it failed.
+    async fn exchange<T>(
+        &self,
+        call: Call,
+        read: impl FnOnce(&[u8]) -> Result<T, EdgeError>,
+    ) -> Result<T, EdgeError> {
+        let id = format!("{:016x}", random_seed());
+        let what = format!("{} {}", call.method, call.path);
+        let mut edge_id = None;
+        let received = self.receive(call, &id, &mut edge_id).await;
+        let result = received.and_then(|body| read(&body));
+        self.status.count(&result);
+        if let Err(error) = &result {
+            let edge_request_id = edge_id.as_deref().unwrap_or("-");
+            match edge_id {
+                // There is no answer at all. At a higher level an edge that is down would fill the log with every retry.
+                None => debug!(request = what, request_id = id, %error, "the edge did not answer"),
+                Some(_) => {
+                    info!(request = what, request_id = id, edge_request_id, %error, "request to the edge failed")
+                }
+            }
+        }
+        result
+    }
+
+    /// The body of the answer. `edge_id` becomes the id that the edge gave the request, or `-` if it gave none.
+    async fn receive(
+        &self,
+        call: Call,
+        id: &str,
+        edge_id: &mut Option<String>,
+    ) -> Result<Vec<u8>, EdgeError> {
+        let url = format!("{}{}", self.base, call.path);
+        let mut request = self.http.request(call.method, url).bearer_auth(&self.bearer);
+        if let Some((kind, body)) = call.body {
+            request = request.header("content-type", kind).body(body);
+        }
+        let unreachable = |error: reqwest::Error| EdgeError::Unavailable(with_causes(&error));
+        let mut response = request.header(REQUEST_ID, id).send().await.map_err(unreachable)?;
+        let given = response.headers().get(REQUEST_ID);
+        let given = given.and_then(|id| id.to_str().ok()).unwrap_or("-");
+        *edge_id = Some(given.to_owned());
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(unreachable)? {
+            if body.len() + part.len() > MAX_ANSWER_BYTES {
+                let text = format!("the answer has more than {MAX_ANSWER_BYTES} bytes");
+                return Err(EdgeError::Unavailable(text));
+            }
+            body.extend_from_slice(&part);
+        }
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(refusal(status, &body))
+        }
     }
 }
 
-fn json(body: &impl serde::Serialize) -> Result<Vec<u8>, EdgeError> {
-    serde_json::to_vec(body).map_err(|error| EdgeError::Refused(error.to_string()))
-}
-
-async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, EdgeError> {
-    let body = read(request).await?;
-    // An answer of another shape may come from something between us and the edge: try again.
-    serde_json::from_slice(&body)
+/// An answer of another shape may come from something between relay and edge: the request is sent again.
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, EdgeError> {
+    serde_json::from_slice(body)
         .map_err(|error| EdgeError::Unavailable(format!("unreadable answer: {error}")))
 }
 
-async fn read(request: RequestBuilder) -> Result<Vec<u8>, EdgeError> {
-    let unreachable = |error: reqwest::Error| EdgeError::Unavailable(reason(&error));
-    let mut response = request.send().await.map_err(unreachable)?;
-    let status = response.status();
-    let mut body = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(unreachable)? {
-        if body.len() + part.len() > MAX_ANSWER_BYTES {
-            return Err(EdgeError::Unavailable("the answer is too large".into()));
-        }
-        body.extend_from_slice(&part);
-    }
-    if status.is_success() {
-        Ok(body)
-    } else {
-        Err(refusal(status, &body))
-    }
+fn nothing(_: &[u8]) -> Result<(), EdgeError> {
+    Ok(())
 }
 
-/// What a status and its problem document mean for us.
+/// The error that a status and its problem document stand for.
 fn refusal(status: StatusCode, body: &[u8]) -> EdgeError {
     let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
     let slug = problem.r#type.rsplit('/').next().unwrap_or_default();
@@ -161,17 +243,6 @@ fn refusal(status: StatusCode, body: &[u8]) -> EdgeError {
     }
 }
 
-/// An error with its causes: reqwest's own text names only the URL.
-pub(crate) fn reason(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_told_from_what_will_not() {
+    fn what_may_succeed_later_is_sent_again() {
         assert!(matches!(refused(409, "stale-epoch"), EdgeError::NotLeader(_)));
         assert!(matches!(refused(409, "not-owner"), EdgeError::NotLeader(_)));
         assert!(matches!(refused(409, "gap"), EdgeError::Refused(_)));

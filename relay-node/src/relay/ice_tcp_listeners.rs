@@ -9,8 +9,8 @@ use streamchain_protocol::webrtc::{Candidate, Transport};
 use streamchain_protocol::wire::Shard;
 use tracing::warn;
 
-/// For every shard the ways beside its UDP sockets; its ICE-TCP addresses join its candidates behind those of
-/// UDP, and as many stay as an answer names. A TCP port that is taken is no reason not to run.
+/// The TCP ingress of every shard. Its ICE-TCP addresses join the shard's candidates behind those of UDP, and as many
+/// stay as an answer names. A TCP port that is in use is logged, and the shard runs without it.
 pub(super) fn open_ice_tcp(
     sockets: &[Vec<UdpSocket>],
     shards: &mut [Shard],

@@ -3,6 +3,7 @@
 pub(crate) mod addresses;
 pub(crate) mod certificate;
 pub(crate) mod edge_client;
+pub(crate) mod edge_status;
 mod ice_tcp_listeners;
 pub(crate) mod metrics;
 pub(crate) mod options;

@@ -24,7 +24,8 @@ EXAMPLES
         --listen 0.0.0.0:7100 --advertise 203.0.113.7 --shards 4 --state /var/lib/relay-node
 
 The key is only read from the environment, so that it is not seen in the list of processes.
-SIGTERM or Ctrl-C ships what is held (at most 10 s), says goodbye to edge and peers, and exits with 0.";
+SIGTERM or Ctrl-C commits the accepted messages (at most 10 s), ends the registration and the sessions, and exits
+with 0.";
 
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,19 +53,19 @@ pub(crate) struct RunArgs {
         default_value = "127.0.0.1:7100"
     )]
     pub listen: Vec<SocketAddr>,
-    /// Address that clients reach this relay at, when it is not the one it listens on. May be given more than once
+    /// IP address at which clients reach this relay, if it is not the one it listens on. May be given more than once
     #[arg(long, env = "STREAMCHAIN_ADVERTISE", value_delimiter = ',', value_name = "IP")]
     pub advertise: Vec<IpAddr>,
     /// Threads, each with its own port, streams and sessions
     #[arg(long, env = "STREAMCHAIN_SHARDS", default_value_t = 1)]
     pub shards: u16,
-    /// Where this relay stands, for people and for the choice of a near one
+    /// Region of this relay, shown to people and used to choose a near relay
     #[arg(long, env = "STREAMCHAIN_REGION", default_value = "")]
     pub region: String,
     /// How long a batch stays open, milliseconds
     #[arg(long, env = "STREAMCHAIN_COMMIT_INTERVAL_MS", default_value_t = COMMIT_INTERVAL_MS, value_name = "MS")]
     pub commit_interval_ms: u64,
-    /// Memory for messages that the edge has not stored yet, MiB in each thread; when it is full publishers have to wait
+    /// Memory for messages that the edge has not committed yet, MiB in each thread; when it is full, publishers must wait
     #[arg(
         long,
         env = "STREAMCHAIN_UNSTORED_MIB",
@@ -73,7 +74,7 @@ pub(crate) struct RunArgs {
         value_name = "N"
     )]
     pub unstored_mib: u16,
-    /// Folder for the certificate, which must outlive restarts
+    /// Folder for the certificate, which must survive restarts
     #[arg(
         long,
         env = "STREAMCHAIN_STATE",
@@ -84,17 +85,17 @@ pub(crate) struct RunArgs {
     /// The relay's key, 64 hexadecimal digits: see `relay-node key`
     #[arg(long, env = "STREAMCHAIN_RELAY_KEY", hide_env_values = true, hide = true)]
     pub key: Option<String>,
-    /// TCP address of the Prometheus metrics, at /metrics; none unless given. Nobody is asked who he is: keep it on
+    /// TCP address of the Prometheus metrics, at /metrics; none unless given. There is no authentication: keep it on
     /// loopback or inside your network
     #[arg(long, env = "STREAMCHAIN_METRICS_LISTEN", value_name = "ADDRESS")]
     pub metrics_listen: Option<SocketAddr>,
-    /// How much clients may send.
+    /// The rate limits.
     #[command(flatten)]
     pub rates: RateArgs,
-    /// The ways in for networks that let no UDP through.
+    /// ICE-TCP and TURN.
     #[command(flatten)]
     pub turn: TurnArgs,
-    /// How logs look; what is logged: RUST_LOG=debug, RUST_LOG=relay_node=trace
+    /// Format of the log. RUST_LOG chooses what is logged: RUST_LOG=debug, RUST_LOG=relay_node=trace
     #[arg(long, env = "STREAMCHAIN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 }

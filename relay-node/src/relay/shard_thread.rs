@@ -1,6 +1,6 @@
 //! The thread of one shard: feeds the machine and does what it says.
 //!
-//! No other thread touches its sessions or sockets. Orders come in from the control task, a few a second.
+//! No other thread touches its sessions or sockets. Orders come from the supervisor, a few a second.
 
 use crate::core::counters::{Counters, ErrorCounts, Latencies};
 use crate::core::{Answer, Command, Load, Now, Path, Request, Shard, Ticket};
@@ -21,47 +21,55 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, warn};
 
-/// Most requests to the edge at a time; the rest wait. A shard's streams share the edge's patience.
+/// Most requests of a shard to the edge at a time; the rest wait.
 const MAX_REQUESTS: usize = 64;
 
-/// How often the control task is told how things are.
+/// How often a shard reports to the supervisor.
 const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What the control task wants of a shard.
+/// What the supervisor orders a shard to do.
 #[derive(Debug)]
 pub enum Order {
-    /// Take these notices.
+    /// Handle these notices of the edge.
+    /// Handle these notices of the edge.
     Notices(Vec<Notice>),
-    /// Ask whether the streams are still ours.
+    /// Acquire the epochs of all streams again.
     Confirm,
-    /// Take nothing new and ship what is held.
+    /// Take no new sessions and messages, and commit the backlog.
     Ship,
-    /// Tell all peers to go.
+    /// Send every peer *going away*, and end its session.
+    /// Send every peer *going away*, and end its session.
     Goodbye,
 }
 
-/// How a shard is.
+/// The state of a shard, for the supervisor and the metrics.
+/// The state of a shard, for the supervisor and the metrics.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// Its load.
+    /// How many sessions, streams and uncommitted messages there are.
+    /// How many sessions, streams and uncommitted messages there are.
     pub load: Load,
-    /// What it counted.
+    /// What the shard has counted since its start.
+    /// What the shard has counted since its start.
     pub counters: Counters,
-    /// The errors that clients were told.
+    /// The errors sent to clients.
     pub errors: ErrorCounts,
-    /// How long batches took to be stored.
+    /// How long batches took to be committed.
     pub commits: Latencies,
-    /// Its TCP connections.
+    /// Open ICE-TCP connections.
+    /// Open ICE-TCP connections.
     pub tcp_connections: u64,
-    /// Whether it was told to ship and has nothing left.
+    /// Whether its backlog is committed after [`Order::Ship`].
     pub shipped: bool,
-    /// What is left.
+    /// After [`Order::Ship`]: the streams with uncommitted messages, and how many.
+    /// After [`Order::Ship`]: the streams with uncommitted messages, and how many.
     pub unshipped: Vec<(ShortId, u64)>,
-    /// Whether it was told to say goodbye and everybody is gone.
+    /// Whether every session has ended after [`Order::Goodbye`].
     pub gone: bool,
 }
 
-/// Now, by both clocks.
+/// Reads both clocks.
+/// Reads both clocks.
 pub fn now() -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Now {
@@ -70,7 +78,7 @@ pub fn now() -> Now {
     }
 }
 
-/// A shard, its sockets and its way to the edge.
+/// A shard with its sockets and its edge client.
 pub struct ShardThread {
     shard: Shard,
     sockets: Vec<Socket>,
@@ -86,7 +94,6 @@ pub struct ShardThread {
     leaving: bool,
 }
 
-/// What woke the thread.
 enum Wake {
     Readable(io::Result<usize>),
     Ingress,
@@ -96,7 +103,7 @@ enum Wake {
 }
 
 impl ShardThread {
-    /// A worker that has not begun.
+    /// A thread's state before it runs.
     pub fn new(
         shard: Shard,
         sockets: Vec<Socket>,
@@ -121,12 +128,12 @@ impl ShardThread {
         }
     }
 
-    /// Runs until everybody is gone, or the control task is.
+    /// Runs until every session has ended after [`Order::Goodbye`], or the supervisor is gone.
     pub async fn run(mut self) -> io::Result<()> {
         loop {
             let now = now();
             self.shard.handle_timeout(now);
-            self.obey(now).await;
+            self.run_commands(now).await;
             self.report(now.instant);
             if self.leaving && self.shard.is_empty() {
                 return Ok(());
@@ -147,8 +154,11 @@ impl ShardThread {
 
     fn read(&mut self, index: usize) -> io::Result<()> {
         let (shard, now) = (&mut self.shard, now());
-        self.sockets[index].read(|datagram, remote, local| {
-            // A relayed address is the TURN server's own: from a network it is forged.
+        let Some(socket) = self.sockets.get_mut(index) else {
+            return Ok(());
+        };
+        socket.read(|datagram, remote, local| {
+            // A relayed address exists only in this process: one that comes from a network is forged.
             if !is_relayed(remote.ip()) {
                 shard.handle_datagram(datagram, Path::udp(remote, local), now);
             }
@@ -181,8 +191,8 @@ impl ShardThread {
         self.reported = None;
     }
 
-    /// Does all that the machine wants done now.
-    async fn obey(&mut self, now: Now) {
+    /// Does all that the machine commands now.
+    async fn run_commands(&mut self, now: Now) {
         while let Some(command) = self.shard.next_command(now) {
             match command {
                 Command::Transmit(transmit) if self.ingress.send(&transmit) => {}
@@ -199,7 +209,7 @@ impl ShardThread {
                     }
                 }
                 Command::Ask(ticket, request) => self.waiting.push_back((ticket, request)),
-                Command::StreamLost(stream, reason) => warn!(%stream, %reason, "let the stream go"),
+                Command::StreamLost(stream, reason) => warn!(%stream, %reason, "lost the stream's epoch"),
             }
         }
         for socket in &mut self.sockets {
@@ -210,7 +220,7 @@ impl ShardThread {
         {
             let edge_client = self.edge_client.clone();
             self.requests
-                .spawn(async move { (ticket, edge_client.ask(ticket, request).await) });
+                .spawn(async move { (ticket, edge_client.send(ticket, request).await) });
         }
     }
 
@@ -258,7 +268,7 @@ impl ShardThread {
             Some(done) = self.requests.join_next() => match done {
                 Ok((ticket, answer)) => Wake::Answer(ticket, answer),
                 Err(failed) => {
-                    error!(%failed, "a request to the edge broke off");
+                    error!(%failed, "a task with a request to the edge failed");
                     Wake::Time
                 }
             },

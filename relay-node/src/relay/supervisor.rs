@@ -1,11 +1,12 @@
 //! `relay-node run`: opens the sockets, starts a thread per shard, registers with the edge and keeps renewing,
-//! and ends in good order.
+//! and shuts down in order.
 
 use crate::core::dtls::crypto_provider;
 use crate::core::lease::Lease;
+use crate::core::retry::{Backoff, Bounds, Jitter};
 use crate::core::session::SessionConfig;
 use crate::core::{EdgeError, Memory, Rates, Shard, ShardConfig};
-use crate::random::random;
+use crate::random::{random, random_seed};
 use crate::relay::addresses;
 use crate::relay::certificate;
 use crate::relay::edge_client::EdgeClient;
@@ -31,26 +32,28 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{error, info, warn};
 
-/// How long a shutdown may ship what is held.
+/// How long a shutdown may take to commit the backlog.
 const SHIP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long peers may take to be told goodbye.
+/// How long peers may take to be sent *going away*.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Orders that may wait for a shard: notices come by the hundred in one order.
 const MAX_ORDERS: usize = 64;
 
-/// First and longest wait after a failed registration.
-const RENEW_RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// The waits after a failed registration: shorter than the time in which the edge takes a relay for dead.
+const REGISTRATION_WAITS: Bounds = Bounds {
+    first: Duration::from_millis(250),
+    longest: Duration::from_secs(5),
+};
 
-/// A started shard.
 struct Running {
     orders: mpsc::Sender<Order>,
     report: watch::Receiver<Report>,
     thread: JoinHandle<()>,
 }
 
-/// Runs a relay until it is told to stop.
+/// Runs a relay until a signal stops it.
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let key = args.key.as_deref().context(
         "STREAMCHAIN_RELAY_KEY is not set: `relay-node key` prints it, see `relay-node run --help`",
@@ -108,6 +111,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         let sources = Sources {
             shards,
             turn: turn_reports,
+            edge: edge_client.status(),
         };
         runtime.spawn(metrics::serve(listener, sources));
     }
@@ -150,7 +154,6 @@ fn bind(listen: &[SocketAddr], shard: usize) -> Result<Vec<UdpSocket>> {
     listen.iter().map(open).collect()
 }
 
-/// What all shards begin with.
 struct Start {
     keys: SessionKeys,
     certificate: DtlsCert,
@@ -214,7 +217,7 @@ impl Start {
     }
 }
 
-/// Registers, renews, hands out notices, and ends it all.
+/// Registers, renews, hands notices to the shards, and shuts down.
 struct Control {
     edge_client: EdgeClient,
     registration: Registration,
@@ -231,14 +234,14 @@ impl Control {
         };
         tokio::select! {
             () = self.shut_down() => {}
-            _ = stop_signal() => warn!("stopped at once"),
+            _ = stop_signal() => warn!("stopped at once by a second signal"),
         }
         result
     }
 
     /// Renews until a shard is gone.
     async fn renew_forever(&mut self) -> anyhow::Error {
-        let mut retry = RENEW_RETRY.0;
+        let (mut backoff, mut jitter) = (Backoff::default(), Jitter::new(random_seed()));
         let mut connected = false;
         let mut lease = Lease::default();
         loop {
@@ -253,11 +256,9 @@ impl Control {
                         self.say_ready();
                         connected = true;
                     }
-                    retry = RENEW_RETRY.0;
+                    backoff.succeed();
                     if lease.renewed(sent, now()) {
-                        warn!(
-                            "the edge may have taken this relay for dead: asking whether its streams are still its own"
-                        );
+                        warn!("the lease may have expired: acquiring the epochs of all streams again");
                         self.order(|| Order::Confirm).await;
                     }
                     self.hand_out(renewed.notices).await;
@@ -266,9 +267,9 @@ impl Control {
                 }
                 Err(refused) => {
                     connected = false;
-                    self.say_unregistered(&refused, retry);
-                    sleep(retry).await;
-                    retry = (retry * 2).min(RENEW_RETRY.1);
+                    let wait = backoff.fail(REGISTRATION_WAITS, &mut jitter);
+                    self.say_unregistered(&refused, wait);
+                    sleep(wait).await;
                 }
             }
         }
@@ -292,7 +293,9 @@ impl Control {
         let (edge, again) = (&self.edge, format!("{:.1} s", retry.as_secs_f64()));
         match refused {
             EdgeError::Unauthorized(_) => error!(%edge, %refused, again, "not registered"),
-            _ => warn!(%edge, %refused, again, "the edge is not reached; sessions go on, trying again"),
+            _ => {
+                warn!(%edge, %refused, again, "the registration failed; sessions go on, the relay tries again")
+            }
         }
     }
 
@@ -315,7 +318,9 @@ impl Control {
                 shares.iter_mut().for_each(|share| share.push(notice.clone()));
                 continue;
             }
-            shares[shard_of(notice.stream, self.shards.len())].push(notice);
+            if let Some(share) = shares.get_mut(shard_of(notice.stream, self.shards.len())) {
+                share.push(notice);
+            }
         }
         for (shard, share) in self.shards.iter().zip(shares) {
             if !share.is_empty() {
@@ -325,7 +330,8 @@ impl Control {
         }
     }
 
-    /// Ships what is held, tells the edge, then the peers: so that those who come back are sent elsewhere.
+    /// Commits the backlog, ends the registration, then closes the sessions: so that the edge sends clients that come
+    /// back to other relays.
     async fn shut_down(&mut self) {
         self.order(|| Order::Ship).await;
         let deadline = Instant::now() + SHIP_TIMEOUT;
@@ -334,14 +340,14 @@ impl Control {
         }
         for shard in &self.shards {
             for (stream, messages) in &shard.report.borrow().unshipped {
-                error!(%stream, messages, "not stored: the edge did not take them in time");
+                error!(%stream, messages, "not committed: the edge did not take these messages in time");
             }
         }
         self.count();
         match self.edge_client.goodbye().await {
             Ok(()) if self.registration.sessions > 0 => sleep(Duration::from_millis(CHOSEN_LIFE_MS)).await,
             Ok(()) => {}
-            Err(refused) => warn!(%refused, "the edge was not told goodbye; it will notice in 10 s"),
+            Err(refused) => warn!(%refused, "the registration was not ended; it expires within 10 s"),
         }
         self.order(|| Order::Goodbye).await;
         for shard in &mut self.shards {
@@ -365,7 +371,7 @@ impl Control {
     }
 }
 
-/// The name of the signal that asks us to stop.
+/// Waits for a signal to stop, and returns its name.
 async fn stop_signal() -> Result<&'static str> {
     #[cfg(unix)]
     {

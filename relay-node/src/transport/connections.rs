@@ -13,7 +13,7 @@ use std::rc::Rc;
 /// below the usual limits of open files.
 pub(crate) const MAX_CONNECTIONS: usize = 4_096;
 
-/// Open files where the system does not tell how many a process may have.
+/// Open files that are assumed where the system does not say how many a process may have.
 const OPEN_FILES_ASSUMED: usize = 1_024;
 
 /// Most from one client address (an IPv6 /64 counts as one): an office behind one address.
@@ -32,7 +32,7 @@ pub(crate) const WRITE_MS: u64 = 10_000;
 pub(crate) const IDLE_MS: u64 = 30_000;
 
 /// How many connections each of `listeners` threads may have: half of all files that the process may open, so
-/// that a flood leaves enough for the way to the edge.
+/// that a flood leaves enough for connections to the edge.
 pub(crate) fn share_of_open_files(listeners: usize) -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files = open_files(&limits).unwrap_or(OPEN_FILES_ASSUMED);
@@ -62,7 +62,7 @@ struct Counts {
     refused: u64,
 }
 
-/// Leave to keep one connection; given back when dropped.
+/// The right to one connection, returned when dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
     counts: Rc<RefCell<Counts>>,
@@ -70,7 +70,7 @@ pub(crate) struct Permit {
 }
 
 impl Connections {
-    /// None yet, and never more than `limit`.
+    /// Counts that never exceed `limit`.
     pub(crate) fn new(limit: usize) -> Self {
         Self(Rc::new(RefCell::new(Counts {
             limit,
@@ -80,7 +80,7 @@ impl Connections {
         })))
     }
 
-    /// Leave for one more connection of `client`, unless there are too many.
+    /// Admits one more connection of `client`, unless there are too many.
     pub(crate) fn admit(&self, client: IpAddr) -> Option<Permit> {
         let network = network(client);
         let mut counts = self.0.borrow_mut();
@@ -97,12 +97,10 @@ impl Connections {
         })
     }
 
-    /// How many there are.
     pub(crate) fn open(&self) -> usize {
         self.0.borrow().open
     }
 
-    /// How many were refused.
     pub(crate) fn refused(&self) -> u64 {
         self.0.borrow().refused
     }
@@ -150,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_connections_of_one_host_get_no_more_than_its_share() {
+    fn one_host_gets_no_more_connections_than_its_share() {
         let connections = Connections::new(MAX_CONNECTIONS);
         let permits: Vec<_> = (0..10_000).filter_map(|_| connections.admit(host(1))).collect();
         assert_eq!(permits.len(), MAX_CONNECTIONS_PER_NETWORK);
@@ -159,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_connections_of_many_hosts_get_no_more_than_the_limit() {
+    fn many_hosts_get_no_more_connections_than_the_limit() {
         let connections = Connections::new(MAX_CONNECTIONS);
         let permits: Vec<_> = (0..10_000)
             .filter_map(|number| connections.admit(host(number)))

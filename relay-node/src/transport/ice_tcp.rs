@@ -129,7 +129,7 @@ async fn read_packets(
             return Ok(());
         }
         let now = now_ms();
-        packets.push(&buffer[..length], now);
+        packets.push(buffer.get(..length).unwrap_or_default(), now);
         while let Some(packet) = packets.next_packet(now).map_err(io::Error::other)? {
             if last_packet_ms.is_none() && !is_stun(packet) {
                 return Err(io::Error::other("the first packet is no STUN check"));

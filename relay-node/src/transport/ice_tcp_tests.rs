@@ -106,7 +106,7 @@ fn a_connection_that_begins_with_anything_but_a_check_is_closed() {
 }
 
 #[test]
-fn connections_above_the_limit_are_closed_and_room_is_given_back() {
+fn connections_above_the_limit_are_closed_until_others_end() {
     run(async {
         let mut scene = Scene::start(2);
         let mut first = scene.connect().await;
@@ -136,7 +136,7 @@ fn a_packet_for_a_connection_that_is_gone_is_dropped() {
 }
 
 #[test]
-fn a_connection_that_the_shard_does_not_answer_is_closed_in_time() {
+fn a_connection_without_an_answer_of_the_shard_is_closed() {
     run(async {
         let mut scene = Scene::start(8);
         tokio::time::pause();
@@ -190,7 +190,7 @@ fn a_byte_a_second_keeps_no_connection_open() {
 }
 
 #[test]
-fn a_frame_that_announces_more_than_a_packet_is_not_waited_for_at_all() {
+fn a_frame_longer_than_a_packet_closes_at_once() {
     run_by_a_virtual_clock(async {
         let largest = u16::try_from(MAX_PACKET_BYTES).unwrap();
         for length in [largest + 1, 0xFFFF] {

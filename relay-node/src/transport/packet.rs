@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::sync::mpsc;
 
 /// Largest STUN message or ChannelData that is read, bytes. ICE, DTLS and SCTP packets of a browser stay under
-/// 1,300, and a STUN request with the longest username under 1,000; more is no client of ours.
+/// 1,300, and a STUN request with the longest username under 1,000; a longer packet is not from a StreamChain client.
 pub(crate) const MAX_PACKET_BYTES: usize = 4_096;
 
 /// The IPv4 address of every relayed address: the "dummy address" of RFC 7600, which no packet on a network
@@ -27,9 +27,7 @@ pub(crate) fn is_relayed(address: IpAddr) -> bool {
 /// A packet that did not come by a UDP socket.
 #[derive(Debug, Clone)]
 pub struct IngressPacket {
-    /// Between whom.
     pub path: Path,
-    /// What.
     pub packet: Vec<u8>,
 }
 
@@ -38,28 +36,26 @@ const MAX_FROM_RELAY: usize = 4_096;
 
 /// A packet between a TURN client and a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RelayPacket {
-    /// From: the relayed address on the way to a shard, the shard's on the way back.
+pub(crate) struct RelayPacket {
+    /// The relayed address on the way to a shard, the shard's address on the way back.
     pub source: SocketAddr,
-    /// To.
     pub destination: SocketAddr,
-    /// What.
     pub packet: Vec<u8>,
 }
 
 /// Where shards leave packets for relayed addresses.
 #[derive(Debug, Clone)]
-pub struct TurnInbox(mpsc::Sender<RelayPacket>);
+pub(crate) struct TurnInbox(mpsc::Sender<RelayPacket>);
 
 impl TurnInbox {
     /// An empty inbox, and the end at which the TURN thread takes packets out.
-    pub fn new() -> (Self, mpsc::Receiver<RelayPacket>) {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<RelayPacket>) {
         let (sender, receiver) = mpsc::channel(MAX_FROM_RELAY);
         (Self(sender), receiver)
     }
 
     /// Leaves a packet; drops it when too many wait.
-    pub fn leave(&self, packet: RelayPacket) {
+    pub(crate) fn leave(&self, packet: RelayPacket) {
         let _ = self.0.try_send(packet);
     }
 }

@@ -6,7 +6,6 @@
 use crate::core::stun::{STUN_HEADER_BYTES, STUN_MAGIC_COOKIE};
 use crate::transport::packet::MAX_PACKET_BYTES;
 
-/// How packets are set apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// STUN messages and ChannelData, which say their own length; ChannelData is padded to a multiple of four
@@ -16,10 +15,9 @@ pub(crate) enum Framing {
     Counted,
 }
 
-/// Why a stream can't go on: there is no way to find the next packet.
+/// Why a connection must end: the next packet can't be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FramingError {
-    /// Neither STUN nor ChannelData.
     #[error("neither STUN nor ChannelData")]
     Unknown,
     /// Longer than any packet of a client.
@@ -27,7 +25,7 @@ pub(crate) enum FramingError {
     TooLong(usize),
 }
 
-/// Where a packet is in what was read.
+/// The place of a packet in the bytes that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cut {
     start: usize,
@@ -44,7 +42,7 @@ impl Framing {
     }
 }
 
-/// A packet with its length before it (RFC 4571). Packets of ours are below 64 KiB.
+/// A packet with its length before it (RFC 4571). The relay's packets are below 64 KiB.
 pub(crate) fn count(packet: &[u8]) -> Vec<u8> {
     let length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
     [&length.to_be_bytes(), packet].concat()
@@ -91,7 +89,6 @@ fn cut_turn(bytes: &[u8]) -> Result<Option<Cut>, FramingError> {
     Ok((bytes.len() >= next).then_some(Cut { start, end, next }))
 }
 
-/// A stream's unread rest.
 #[derive(Debug)]
 pub(crate) struct StreamReader {
     framing: Framing,
@@ -103,7 +100,6 @@ pub(crate) struct StreamReader {
 }
 
 impl StreamReader {
-    /// Of a new connection.
     pub(crate) fn new(framing: Framing) -> Self {
         Self {
             framing,
@@ -113,7 +109,7 @@ impl StreamReader {
         }
     }
 
-    /// More bytes from the stream. To be followed by [`StreamReader::next_packet`] until it has none.
+    /// Adds bytes that came from the stream. To be followed by [`StreamReader::next_packet`] until it has none.
     pub(crate) fn push(&mut self, bytes: &[u8], now_ms: u64) {
         self.bytes.drain(..self.taken);
         self.taken = 0;
@@ -121,9 +117,8 @@ impl StreamReader {
         self.waiting_since_ms.get_or_insert(now_ms);
     }
 
-    /// The next whole packet.
     pub(crate) fn next_packet(&mut self, now_ms: u64) -> Result<Option<&[u8]>, FramingError> {
-        let rest = &self.bytes[self.taken..];
+        let rest = self.bytes.get(self.taken..).unwrap_or_default();
         let Some(cut) = self.framing.cut(rest)? else {
             if rest.is_empty() {
                 self.waiting_since_ms = None;
@@ -136,7 +131,7 @@ impl StreamReader {
         let packet = self.taken + cut.start..self.taken + cut.end;
         self.taken += cut.next;
         self.waiting_since_ms = Some(now_ms);
-        Ok(Some(&self.bytes[packet]))
+        Ok(self.bytes.get(packet))
     }
 
     /// Since when the rest of a packet has been outstanding; `None` between packets.
@@ -144,7 +139,6 @@ impl StreamReader {
         self.waiting_since_ms
     }
 
-    /// Bytes kept.
     #[cfg(test)]
     pub(crate) fn buffered(&self) -> usize {
         self.bytes.len()

@@ -1,4 +1,5 @@
-//! The ways to a shard beside its UDP sockets: TCP connections of its own thread, and the TURN server's thread.
+//! How packets reach a shard beside its UDP sockets: by ICE-TCP connections of its own thread, and by the TURN server's
+//! thread.
 
 use crate::transport::connections::Connections;
 use crate::transport::ice_tcp::IceTcp;
@@ -13,9 +14,9 @@ use tokio::sync::mpsc;
 const MAX_INBOX: usize = 2_048;
 
 /// Packets taken in one turn, so that they are answered before the next.
-const MAX_TURN: usize = 128;
+const MAX_PACKETS_PER_TURN: usize = 128;
 
-/// A shard's side ways, not open yet: made where the thread is started.
+/// A `TcpIngress` that is not open yet: made where the shard's thread is started.
 pub struct TcpIngressSetup {
     sender: mpsc::Sender<IngressPacket>,
     packets: mpsc::Receiver<IngressPacket>,
@@ -24,7 +25,7 @@ pub struct TcpIngressSetup {
     turn: Option<TurnInbox>,
 }
 
-/// A shard's side ways, in its thread.
+/// The ICE-TCP connections and the TURN packets of a shard, in its thread.
 pub struct TcpIngress {
     packets: mpsc::Receiver<IngressPacket>,
     /// Keeps `packets` from ending.
@@ -53,7 +54,7 @@ impl TcpIngressSetup {
     }
 
     /// Where the shard leaves packets for TURN clients.
-    pub fn set_turn(&mut self, turn: TurnInbox) {
+    pub(crate) fn set_turn(&mut self, turn: TurnInbox) {
         self.turn = Some(turn);
     }
 
@@ -78,10 +79,10 @@ impl TcpIngress {
 
     /// Waits for packets and adds a turn's worth to `taken`.
     pub async fn take(&mut self, taken: &mut Vec<IngressPacket>) {
-        self.packets.recv_many(taken, MAX_TURN).await;
+        self.packets.recv_many(taken, MAX_PACKETS_PER_TURN).await;
     }
 
-    /// Sends what does not go by a UDP socket; whether it was such.
+    /// Sends a packet that does not go by a UDP socket; returns whether it was one.
     pub fn send(&self, transmit: &Transmit) -> bool {
         let (source, destination) = (transmit.source, transmit.destination);
         if transmit.proto == Protocol::Tcp {

@@ -19,7 +19,7 @@ pub(crate) const READ_BYTES: usize = 4_096;
 /// Bytes written at once: one TLS record.
 const WRITE_BYTES: usize = 16 * 1_024;
 
-/// How long to wait before the next connection is taken when the system has no file left for it.
+/// How long to wait before the next connection is accepted when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The next connection that there is room for. Others are closed before a byte of them is read.

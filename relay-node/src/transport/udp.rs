@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-/// What the kernel may hold for us while the thread is busy, bytes: 2 MiB are some 20 ms at 100 MB/s.
+/// What the kernel may buffer while the thread is busy, bytes: 2 MiB are some 20 ms at 100 MB/s.
 const KERNEL_BUFFER_BYTES: usize = 2 * 1024 * 1024;
 
 /// Most system calls for reading in one turn, so that what is read is also answered.
@@ -17,7 +17,7 @@ const READS_PER_TURN: usize = 4;
 /// Bytes of one GSO write: below the 64 KiB of a UDP datagram's length field.
 const MAX_WRITE_BYTES: usize = 60_000;
 
-/// One bound UDP socket.
+/// A bound UDP socket with its buffers.
 pub struct Socket {
     io: UdpSocket,
     state: UdpSocketState,
@@ -61,7 +61,7 @@ impl Socket {
     }
 
     /// Ready when there may be something to read.
-    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.poll_recv_ready(context)
     }
 
@@ -93,7 +93,8 @@ impl Socket {
                 };
                 let remote = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
                 let stride = meta.stride.max(1);
-                buffer[..meta.len]
+                let received = buffer.get(..meta.len).unwrap_or_default();
+                received
                     .chunks(stride)
                     .for_each(|datagram| take(datagram, remote, local));
             }

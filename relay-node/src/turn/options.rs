@@ -10,7 +10,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Networks without UDP")]
 pub(crate) struct TurnArgs {
-    /// Take no ICE-TCP connections; else they are taken on the TCP ports of the same numbers as --listen
+    /// Accept no ICE-TCP connections. By default they are accepted on the TCP ports of the same numbers as --listen
     #[arg(long, env = "STREAMCHAIN_NO_ICE_TCP")]
     pub no_ice_tcp: bool,
     /// Run no TURN server. Its only peer is this relay: it needs no ports for relaying and is no open relay
@@ -33,7 +33,7 @@ pub(crate) struct TurnArgs {
     )]
     #[arg(requires = "turn_tls_cert")]
     pub turn_tls_listen: Vec<SocketAddr>,
-    /// Certificate chain for TURN over TLS, PEM; browsers take only one that they trust
+    /// Certificate chain for TURN over TLS, PEM; browsers accept only one that they trust
     #[arg(long, env = "STREAMCHAIN_TURN_TLS_CERT", value_name = "FILE")]
     #[arg(requires = "turn_tls_key", requires = "turn_tls_host")]
     pub turn_tls_cert: Option<PathBuf>,
@@ -45,7 +45,7 @@ pub(crate) struct TurnArgs {
         requires = "turn_tls_cert"
     )]
     pub turn_tls_key: Option<PathBuf>,
-    /// The host name that the certificate is for, which clients are told; with a port where a redirect changes it
+    /// The host name of the certificate, which clients connect to; with a port if a redirect changes it
     #[arg(
         long,
         env = "STREAMCHAIN_TURN_TLS_HOST",
@@ -87,7 +87,7 @@ impl FromStr for TlsHost {
 }
 
 impl TlsHost {
-    /// The URL that clients are told, when the relay itself listens on this port.
+    /// The URL that clients get, when the relay itself listens on this port.
     pub(crate) fn url(&self, listening: u16) -> String {
         let port = self.port.map_or(listening, NonZeroU16::get);
         format!("turns:{}:{port}?transport=tcp", self.name)
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_are_told_the_port_in_front_of_a_redirect() {
+    fn clients_get_the_port_in_front_of_a_redirect() {
         let url = |text: &str| TlsHost::from_str(text).map(|host| host.url(5349)).ok();
         let expected = |port: &str| Some(format!("turns:turn.example.org:{port}?transport=tcp"));
         assert_eq!(url("turn.example.org"), expected("5349"));

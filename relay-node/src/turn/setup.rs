@@ -1,4 +1,4 @@
-//! Opens what serves networks without UDP: the ICE-TCP listeners of every shard, and the TURN server's thread.
+//! Starts the TURN server's thread, and joins it with the shards.
 
 use crate::core::Path;
 use crate::random::random;
@@ -25,7 +25,7 @@ const TURN_PORT: u16 = 3478;
 /// The usual port of TURN over TLS (RFC 8656 §4).
 const TURN_TLS_PORT: u16 = 5349;
 
-/// What credentials are for. Not secret, and the same for all relays.
+/// The realm of the credentials (RFC 8489 §9.2). Not secret, and the same for all relays.
 const REALM: &str = "streamchain";
 
 /// Starts the TURN server, unless it is not wanted, and joins it with the shards. The URLs to announce, and how it is; none
@@ -142,7 +142,7 @@ fn tls(
     Ok(Some((addresses, config)))
 }
 
-/// What clients are told: TLS by the name of its certificate, the rest by address.
+/// The URLs that clients get: TLS by the name of its certificate, the rest by address.
 fn urls(front: &Front, advertise: &[IpAddr], tls_host: Option<&TlsHost>) -> Result<Vec<String>> {
     let [udp, tcp, tls] = front.addresses()?;
     let mut urls = Vec::new();

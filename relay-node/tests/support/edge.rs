@@ -1,4 +1,4 @@
-//! An edge that keeps everything in memory, and fails when it is told to.
+//! An edge that keeps everything in memory, and fails on demand.
 
 use relay_node::{Answer, EdgeError, Request, Ticket};
 use std::collections::{BTreeMap, VecDeque};
@@ -26,16 +26,16 @@ pub struct Edge {
     last: Option<(Batch, Seq)>,
     /// Faults of the coming batches; when empty they are answered.
     pub batch_faults: VecDeque<Fault>,
-    /// Faults of the coming take-ups.
+    /// Faults of the next requests for an epoch.
     pub acquire_faults: VecDeque<Fault>,
-    /// Whether the stream is another relay's.
+    /// Whether another relay is the leader.
     pub is_elsewhere: bool,
     /// Requests, as text.
     pub asked: Vec<String>,
     pub batches: usize,
     /// Messages that came by HTTP.
     pub inbox: Vec<Record>,
-    /// Whether the relay let the stream go.
+    /// Whether the relay released the epoch.
     pub is_released: bool,
 }
 
@@ -44,13 +44,13 @@ fn unavailable() -> EdgeError {
 }
 
 impl Edge {
-    /// Another relay takes the stream over.
+    /// Another relay becomes the leader.
     pub fn take_over(&mut self) {
         self.epoch += 1;
         self.is_elsewhere = true;
     }
 
-    /// That other relay died, and the stream is to be ours again, under an epoch to come.
+    /// The other relay died: the relay under test may acquire the next epoch.
     pub fn give_back(&mut self) {
         self.is_elsewhere = false;
         self.leader = None;
@@ -68,7 +68,7 @@ impl Edge {
     pub fn answer(&mut self, ticket: Ticket, request: Request) -> Option<Answer> {
         match request {
             Request::AcquireEpoch { fresh } => {
-                self.asked.push("take up".into());
+                self.asked.push("acquire epoch".into());
                 let fault = self.acquire_faults.pop_front();
                 (fault != Some(Fault::Silence)).then(|| {
                     Answer::AcquireEpoch(if fault.is_some() {

@@ -39,7 +39,7 @@ pub const MEMORY: Memory = Memory {
 };
 const LATENCY: Duration = Duration::from_millis(1);
 const EDGE_LATENCY: Duration = Duration::from_millis(10);
-/// As the relay's uplink has it.
+/// As the relay's edge client has it.
 const EDGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub fn keys() -> SessionKeys {
@@ -61,7 +61,7 @@ pub struct Net {
     pub shard: Shard,
     pub edge: Edge,
     pub clients: Vec<Client>,
-    /// What each client was told, as text.
+    /// The frames that each client received, as text.
     pub received: Vec<Vec<String>>,
     crypto: Arc<CryptoProvider>,
     relay_certificate: DtlsCert,
@@ -92,7 +92,7 @@ impl Net {
         Self::with_rates(Rates::NONE)
     }
 
-    /// Whose relay holds clients to these rates.
+    /// A net whose relay has these rate limits.
     pub fn with_rates(rates: Rates) -> Self {
         let crypto = Arc::new(relay_node::crypto_provider());
         let relay_certificate = crypto.dtls_provider.generate_certificate().unwrap();
@@ -238,7 +238,7 @@ impl Net {
         who
     }
 
-    /// A client that was welcomed as a producer of its own and hears everything from seq 0.
+    /// A client that was welcomed as a producer of its own and receives everything from seq 0.
     pub fn open_member(&mut self) -> Who {
         let who = self.open();
         self.hello(who, who as u8 + 1);
@@ -265,7 +265,7 @@ impl Net {
 
     pub fn publish_bytes(&mut self, who: Who, producer_seq: u64, payload: &[u8]) {
         self.clients[who].send(&ClientFrame::Publish {
-            producer_seq: producer_seq,
+            producer_seq,
             payload,
         });
     }
@@ -307,13 +307,13 @@ impl Net {
         );
     }
 
-    /// A message comes to the edge by HTTP, and the relay is told.
+    /// A message comes to the edge by HTTP, and the edge notifies the relay.
     pub fn append(&mut self, producer: u8, producer_seq: u64, text: &str) {
         self.edge.inbox.push(Record {
             time: 1,
             author: Address::repeat_byte(producer),
             producer: ProducerId([producer; 16]),
-            producer_seq: producer_seq,
+            producer_seq,
             payload: text.as_bytes().to_vec().into(),
         });
         self.notify_append();
@@ -357,7 +357,7 @@ impl Net {
         while !done(self) {
             assert!(
                 self.now < deadline,
-                "{what}: not within 60 s\nheard: {:#?}",
+                "{what}: not within 60 s\nreceived: {:#?}",
                 self.received
             );
             self.step(deadline);

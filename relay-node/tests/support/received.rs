@@ -1,10 +1,10 @@
-//! What clients were told, as tests read it.
+//! The frames that clients received, as tests read them.
 
 use streamchain_protocol::proof::AnchorRef;
 use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::wire::frame::RelayFrame;
 
-/// The seqs that a client was sent or told to fetch, in the order in which it heard of them.
+/// The seqs of a client's messages and gaps, in the order in which it received them.
 pub fn seqs(received: &[String]) -> Vec<u64> {
     let mut all = vec![];
     for said in received {

@@ -79,7 +79,7 @@ impl Calm {
         self.accepted
     }
 
-    /// How often it was refused one, or told of another error.
+    /// How often a message was refused, or another error came.
     pub fn refused(&self) -> u64 {
         self.refused
     }
@@ -96,11 +96,11 @@ impl Calm {
                 let sent = self.sent.pop_front();
                 let sent = sent.ok_or_else(|| anyhow!("an answer to nothing that was sent"))?;
                 match answer {
-                    Told::Accepted => {
+                    Answer::Accepted => {
                         self.accepted += 1;
                         self.took.push(sent.elapsed());
                     }
-                    Told::Refused | Told::Limited => self.refused += 1,
+                    Answer::Refused | Answer::Limited => self.refused += 1,
                 }
             }
         }
@@ -108,9 +108,9 @@ impl Calm {
     }
 }
 
-/// What a publisher is told of a message.
+/// The answer to a published message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum Answer {
     /// It was taken.
     Accepted,
     /// It is over its rate.
@@ -119,24 +119,24 @@ pub enum Told {
     Refused,
 }
 
-/// What a message from the relay tells a publisher.
-pub fn answers(message: &[u8]) -> Result<Vec<Told>> {
+/// The answers in a message from the relay.
+pub fn answers(message: &[u8]) -> Result<Vec<Answer>> {
     let mut reader = Reader::new(message);
-    let mut told = Vec::new();
+    let mut answers = Vec::new();
     while !reader.is_at_end() {
         match RelayFrame::read(&mut reader)? {
-            Some(RelayFrame::Accepted { .. }) => told.push(Told::Accepted),
+            Some(RelayFrame::Accepted { .. }) => answers.push(Answer::Accepted),
             Some(RelayFrame::Error { code, .. }) if code == ErrorCode::RateLimited as u64 => {
-                told.push(Told::Limited);
+                answers.push(Answer::Limited);
             }
-            Some(RelayFrame::Error { .. }) => told.push(Told::Refused),
+            Some(RelayFrame::Error { .. }) => answers.push(Answer::Refused),
             _ => {}
         }
     }
-    Ok(told)
+    Ok(answers)
 }
 
-/// What the flooders are to do, and what they were told.
+/// What the flooders are to do, and how it was answered.
 #[derive(Default)]
 struct Flood {
     connected: AtomicBool,
@@ -169,12 +169,12 @@ impl Flood {
         Ok(())
     }
 
-    fn count(&self, told: &[Told]) {
-        for one in told {
+    fn count(&self, answers: &[Answer]) {
+        for one in answers {
             match one {
-                Told::Accepted => self.taken.fetch_add(1, Ordering::Relaxed),
-                Told::Limited => self.limited.fetch_add(1, Ordering::Relaxed),
-                Told::Refused => 0,
+                Answer::Accepted => self.taken.fetch_add(1, Ordering::Relaxed),
+                Answer::Limited => self.limited.fetch_add(1, Ordering::Relaxed),
+                Answer::Refused => 0,
             };
         }
     }

@@ -293,7 +293,7 @@ impl<'a> Load<'a> {
         self.sum(|got| &got.messages)
     }
 
-    /// Messages that any of them was told to fetch.
+    /// Messages that any of them got a *gap* for.
     pub(super) fn gaps(&self) -> u64 {
         self.sum(|got| &got.gaps)
     }

@@ -102,7 +102,7 @@ impl BenchRelay {
         self.edge.kept().heads.values().sum()
     }
 
-    /// What a client at `local` is told by the edge, and the certificate that it must have.
+    /// What the edge answers a client at `local`, and the certificate that the client must have.
     pub fn invite(&self, local: SocketAddr) -> (Identity, Invitation) {
         self.sessions.set(self.sessions.get() + 1);
         let token = SessionToken {
@@ -126,7 +126,7 @@ impl BenchRelay {
         (self.identity.clone(), invitation)
     }
 
-    /// CPU time of the relay's thread so far; `None` where /proc does not tell.
+    /// CPU time of the relay's thread so far; `None` where /proc does not say.
     pub fn cpu(&self) -> Option<Duration> {
         let text = std::fs::read_to_string(format!("/proc/{}/schedstat", self.thread.get()?)).ok()?;
         text.split_whitespace()

@@ -81,6 +81,8 @@ class System {
     this.parts = /** @type {Record<"chain" | "edge" | "relay", Part> & Record<string, Part>} */ ({});
     /** @type {Record<string, number>} each relay's port, by its id */
     this.relayPorts = {};
+    /** Where each relay answers with its metrics. @type {Record<string, string>} */
+    this.relayMetrics = {};
     /** The ids under which the edge knows the relays. */
     this.relayIds = Array.from({ length: options.relays ?? 1 }, (_, i) =>
       i === 0 ? RELAY_ID : `${RELAY_ID}-${i + 1}`,
@@ -170,7 +172,9 @@ class System {
   /** @param {string} id */
   async #startRelay(id) {
     const { advertise, relayArgs = [], rateLimits } = this.options;
-    const extraArgs = rateLimits ? relayArgs : [...UNLIMITED_ARGS, ...relayArgs];
+    const metrics = `${LOCALHOST}:${await freePort("tcp")}`;
+    this.relayMetrics[id] = `http://${metrics}/metrics`;
+    const extraArgs = [...(rateLimits ? [] : UNLIMITED_ARGS), "--metrics-listen", metrics, ...relayArgs];
     const name = relayPartOf(id);
     const port = id === RELAY_ID ? this.ports.relay : await freePort("udp");
     this.relayPorts[id] = port;

@@ -8,10 +8,8 @@ use streamchain_chain::listener::is_final;
 use streamchain_protocol::Address;
 use streamchain_protocol::proof::Receipt;
 
-/// What the chain says.
 #[derive(Debug, Clone)]
 pub(super) struct Evidence {
-    /// The endpoint's chain.
     pub chain_id: u64,
     /// The anchor's transaction, if it is in a block.
     pub transaction: Option<ethereum::Receipt>,
@@ -19,7 +17,6 @@ pub(super) struct Evidence {
     pub finalized: Option<u64>,
 }
 
-/// One step of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     Holds(String),
@@ -37,7 +34,6 @@ impl Verdict {
         Self(vec![Step::Fails(format!("this is not a receipt: {reason}"))])
     }
 
-    /// Of what needs no chain.
     pub(super) fn offline(receipt: &Receipt, trusted: Option<Address>) -> Self {
         let mut verdict = Self::default();
         let (message, anchor) = (&receipt.message, &receipt.anchor);
@@ -81,7 +77,6 @@ impl Verdict {
         verdict
     }
 
-    /// Whether no step failed.
     pub(super) fn holds(&self) -> bool {
         !self.0.iter().any(|step| matches!(step, Step::Fails(_)))
     }

@@ -80,7 +80,7 @@ fn verdict(receipt: &Value, evidence: &Evidence) -> Verdict {
 }
 
 #[test]
-fn a_true_receipt_holds_and_each_step_is_told() {
+fn a_true_receipt_holds_and_each_step_is_listed() {
     let (receipt, evidence) = scene();
     let verdict = verdict(&receipt, &evidence);
     assert!(verdict.holds(), "{verdict}");
@@ -133,7 +133,7 @@ fn a_receipt_with_any_field_changed_does_not_hold() {
 }
 
 #[test]
-fn a_receipt_whose_transaction_is_not_there_or_failed_does_not_hold() {
+fn a_receipt_with_a_missing_or_failed_transaction_fails() {
     let (receipt, evidence) = scene();
     let gone = Evidence {
         transaction: None,

@@ -1,5 +1,5 @@
-//! The contract's anchors, read by the machine that the edge's Listener runs: adaptive ranges, forks, nodes that
-//! can't be believed.
+//! The contract's anchors, read by the machine that the edge's Listener runs: adaptive ranges, forks, and nodes
+//! that contradict themselves.
 
 use super::ledger::Anchor;
 use std::collections::BTreeMap;
@@ -20,14 +20,13 @@ const ROUND_MS: u64 = 500;
 /// Rounds in a row that may fail before the endpoint is given up.
 const MAX_FAILED_ROUNDS: u32 = 5;
 
-/// A JSON-RPC endpoint.
 pub(super) struct Node {
     http: reqwest::Client,
     url: String,
 }
 
 impl Node {
-    /// At `url`.
+    /// A node at `url`.
     pub(super) fn new(url: &str) -> Result<Self, String> {
         let http = reqwest::Client::builder().timeout(RPC_TIMEOUT).build();
         Ok(Self {
@@ -39,7 +38,7 @@ impl Node {
     async fn call(&self, request: &Request) -> Result<Answer, RpcError> {
         let broken = |error: reqwest::Error| match error.is_timeout() {
             true => RpcError::Timeout(RPC_TIMEOUT.as_millis() as u64),
-            false => RpcError::Transport(crate::relay::edge_client::reason(&error)),
+            false => RpcError::Transport(crate::error_text::with_causes(&error)),
         };
         let sent = self
             .http
@@ -52,7 +51,6 @@ impl Node {
         request.decode(&body)
     }
 
-    /// Its chain.
     pub(super) async fn chain_id(&self) -> Result<u64, String> {
         match self.call(&Request::ChainId).await {
             Ok(Answer::ChainId(id)) => Ok(id),
@@ -106,12 +104,10 @@ impl Anchors {
             .collect()
     }
 
-    /// The streams that have anchors.
     pub(super) fn streams(&self) -> impl Iterator<Item = StreamId> {
         self.events.values().map(|(event, _)| event.stream)
     }
 
-    /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.events.len()
     }
@@ -123,7 +119,7 @@ impl Anchors {
         loop {
             let now_ms = now_ms().max(if asked { 0 } else { self.listener.poll_timeout() });
             match self.listener.next_command(now_ms) {
-                // There is nothing to go on from: each run reads anew.
+                // Each run reads from the start: nothing is saved.
                 Some(Command::Save(_)) => {}
                 Some(Command::Distrust(reason)) => {
                     return Err(format!("{}: RPC node rejected: {reason}", node.url));

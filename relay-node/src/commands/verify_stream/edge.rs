@@ -1,6 +1,8 @@
 //! What is stored, read over the edge's HTTP interface, page by page.
 
 use super::ledger::{Anchor, Message, Segment};
+use crate::core::retry::{Backoff, Bounds, Jitter};
+use crate::random::random_seed;
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -13,19 +15,22 @@ use streamchain_protocol::{Address, B256};
 
 /// How long the edge may take for one page.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// A page that could not be had is asked for again this often.
-const RETRIES: u32 = 3;
-const RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// How often a page that could not be read is asked for again.
+const MAX_RETRIES: u32 = 3;
+/// The waits before that: an edge that restarts is back within seconds.
+const RETRY_WAITS: Bounds = Bounds {
+    first: Duration::from_secs(2),
+    longest: Duration::from_secs(8),
+};
 /// Rows of one page of segments or anchors: the most that the edge gives.
 const PAGE_ROWS: u64 = 1_000;
-/// RFC 8742.
+/// Frames one after the other (RFC 8742).
 const CBOR_SEQUENCE: &str = "application/cbor-seq";
 
 /// `GET /v1/config`, as far as it is needed.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Config {
-    /// The chain's id.
     pub chain_id: u64,
     /// The contract, if there is one.
     pub contract: Option<Address>,
@@ -37,16 +42,13 @@ pub(super) struct Config {
 /// A stream, as the edge lists it.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct StreamEntry {
-    /// Its id.
     pub id: StreamId,
-    /// Its name.
     pub name: String,
 }
 
 /// How far a stream is, as the edge says.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Marks {
-    /// How many messages are anchored.
+pub(super) struct StreamProgress {
     pub anchored: Seq,
 }
 
@@ -91,12 +93,10 @@ struct AnchorPage {
 struct Refused {
     /// `None`: there was no answer at all.
     status: Option<StatusCode>,
-    /// Whether to try again.
     again: bool,
     reason: String,
 }
 
-/// Reads from an edge.
 pub(super) struct EdgeReader {
     http: Client,
     base: String,
@@ -114,12 +114,10 @@ impl EdgeReader {
         })
     }
 
-    /// What the deployment is.
     pub(super) async fn config(&self) -> Result<Config, String> {
         self.json("/config").await
     }
 
-    /// One stream.
     pub(super) async fn stream(&self, stream: &StreamRef) -> Result<StreamEntry, String> {
         self.json(&format!("/streams/{stream}")).await
     }
@@ -137,12 +135,10 @@ impl EdgeReader {
         }
     }
 
-    /// How far a stream is.
-    pub(super) async fn marks(&self, stream: StreamId) -> Result<Marks, String> {
+    pub(super) async fn progress(&self, stream: StreamId) -> Result<StreamProgress, String> {
         self.json(&format!("/streams/{stream}")).await
     }
 
-    /// All streams.
     pub(super) async fn streams(&self) -> Result<Vec<StreamEntry>, String> {
         let mut all = Vec::new();
         let mut path = "/streams".to_owned();
@@ -218,11 +214,14 @@ impl EdgeReader {
     }
 
     async fn get(&self, path: &str, accept: &str) -> Result<Option<(Option<u64>, Vec<u8>)>, String> {
-        let mut tries = 0;
+        let (mut tries, mut backoff) = (0, Backoff::default());
+        let mut jitter = Jitter::new(random_seed());
         loop {
             tries += 1;
             match self.try_get(path, accept).await {
-                Err(refused) if refused.again && tries <= RETRIES => tokio::time::sleep(RETRY_PAUSE).await,
+                Err(refused) if refused.again && tries <= MAX_RETRIES => {
+                    tokio::time::sleep(backoff.fail(RETRY_WAITS, &mut jitter)).await;
+                }
                 Err(refused) => return Err(format!("{}{path}: {}", self.base, refused.reason)),
                 Ok(found) => return Ok(found),
             }
@@ -234,7 +233,7 @@ impl EdgeReader {
         let broken = |error: reqwest::Error| Refused {
             status: None,
             again: true,
-            reason: crate::relay::edge_client::reason(&error),
+            reason: crate::error_text::with_causes(&error),
         };
         let mut request = self
             .http
@@ -266,7 +265,6 @@ fn header(response: &Response, name: &str) -> Option<u64> {
     response.headers().get(name)?.to_str().ok()?.parse().ok()
 }
 
-/// A stream's segments under way.
 pub(super) struct Segments<'a> {
     edge: &'a EdgeReader,
     stream: StreamId,
@@ -276,7 +274,6 @@ pub(super) struct Segments<'a> {
 }
 
 impl Segments<'_> {
-    /// The next one.
     pub(super) async fn next(&mut self) -> Result<Option<Segment>, String> {
         while self.page.is_empty() {
             let Some(from) = self.from else {
@@ -303,23 +300,20 @@ impl Segments<'_> {
     }
 }
 
-/// A stream's messages under way.
 pub(super) struct Messages<'a> {
     edge: &'a EdgeReader,
     stream: StreamId,
     page: VecDeque<Message>,
     next: Seq,
-    /// As the first page said it: what comes later is for a later audit.
+    /// As the first page said it: what comes later is for a later run.
     head: Option<Seq>,
 }
 
 impl Messages<'_> {
-    /// How many there are.
     pub(super) fn head(&self) -> Seq {
         self.head.unwrap_or_default()
     }
 
-    /// The next one.
     pub(super) async fn next(&mut self) -> Result<Option<Message>, String> {
         if self.page.is_empty() {
             self.turn().await?;

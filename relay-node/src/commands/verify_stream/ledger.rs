@@ -13,19 +13,14 @@ use streamchain_protocol::{Address, B256, keccak256};
 /// An anchor: of the chain, or as the edge says that the chain has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Anchor {
-    /// Its first message.
     pub first: Seq,
-    /// How many messages.
     pub count: u64,
     /// Over the roots of its segments.
     pub root: B256,
-    /// Its block's number.
     pub block: u64,
-    /// Its block's hash.
     pub block_hash: B256,
     /// Its place among all logs of the block.
     pub log_index: u64,
-    /// Whether its block is final.
     pub is_final: bool,
 }
 
@@ -59,11 +54,8 @@ impl fmt::Display for Anchor {
 /// A segment, as the edge lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Segment {
-    /// Its first message.
     pub first: Seq,
-    /// How many messages.
     pub count: u64,
-    /// Over their leaves.
     pub root: B256,
 }
 
@@ -73,38 +65,23 @@ impl Segment {
     }
 }
 
-/// A stored message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Message {
-    /// Its place in the stream.
     pub seq: Seq,
     /// When the relay took it, Unix milliseconds.
     pub time: u64,
-    /// Who published it.
     pub author: Address,
-    /// What it says.
     pub payload: Vec<u8>,
 }
 
-/// What differs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Difference {
     /// On the chain, messages between two anchors are not covered.
     #[error("on the chain, {anchor} leaves out messages from {due} on")]
-    ChainGap {
-        /// The anchor behind the gap.
-        anchor: Anchor,
-        /// Where it should begin.
-        due: Seq,
-    },
+    ChainGap { anchor: Anchor, due: Seq },
     /// On the chain, two anchors cover one message.
     #[error("on the chain, {anchor} overlaps the one before, which ends before {due}")]
-    ChainOverlap {
-        /// The later anchor.
-        anchor: Anchor,
-        /// Where it should begin.
-        due: Seq,
-    },
+    ChainOverlap { anchor: Anchor, due: Seq },
     /// On the chain, an anchor covers nothing.
     #[error("on the chain, {0} is empty")]
     ChainEmpty(Anchor),
@@ -113,21 +90,9 @@ pub(super) enum Difference {
     NotOnChain(Anchor),
     /// The edge says that more is anchored than the chain's anchors cover.
     #[error("the edge says that {claimed} messages are anchored, the chain's anchors cover {covered}")]
-    OverClaimed {
-        /// What the edge says.
-        claimed: Seq,
-        /// What the chain says.
-        covered: Seq,
-    },
-    /// Segments do not touch.
+    OverClaimed { claimed: Seq, covered: Seq },
     #[error("segments: one begins at message {first} where {due} was due")]
-    SegmentPlace {
-        /// Where it begins.
-        first: Seq,
-        /// Where it should begin.
-        due: Seq,
-    },
-    /// A segment covers nothing.
+    SegmentPlace { first: Seq, due: Seq },
     #[error("the segment at message {0} is empty")]
     SegmentEmpty(Seq),
     /// The messages of an anchor are there, and not all in segments: its root can't be rebuilt.
@@ -136,63 +101,36 @@ pub(super) enum Difference {
     /// A segment lies across the end of an anchor.
     #[error("the segment of messages {first} to {last} goes beyond {anchor}")]
     SegmentAcross {
-        /// Its first message.
         first: Seq,
-        /// Its last message.
         last: Seq,
-        /// The anchor.
         anchor: Box<Anchor>,
     },
     /// A message is missing, or there twice.
     #[error("message {seq} comes where {due} was due")]
-    MessagePlace {
-        /// What came.
-        seq: Seq,
-        /// What was due.
-        due: Seq,
-    },
-    /// Messages end before they should.
+    MessagePlace { seq: Seq, due: Seq },
     #[error("the stored messages end at {stored}, and {needed} are in segments or anchored")]
-    MessagesMissing {
-        /// How many are there.
-        stored: Seq,
-        /// How many should be.
-        needed: Seq,
-    },
+    MessagesMissing { stored: Seq, needed: Seq },
     /// A segment's messages have another root than the edge stored for it: one of them was changed.
     #[error("the messages {first} to {last} have root {computed}, their segment has {stored}")]
     SegmentRoot {
-        /// First message.
         first: Seq,
-        /// Last message.
         last: Seq,
-        /// Of the messages.
         computed: B256,
-        /// Of the segment's row.
         stored: B256,
     },
     /// An anchor's messages have another root than the chain says.
     #[error("{anchor}: the chain says root {root}, the stored messages give {computed}", root = .anchor.root)]
-    AnchorRoot {
-        /// The anchor.
-        anchor: Box<Anchor>,
-        /// Of the messages.
-        computed: B256,
-    },
+    AnchorRoot { anchor: Box<Anchor>, computed: B256 },
 }
 
 /// What a stream that agrees amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Summary {
-    /// Messages stored.
     pub messages: u64,
-    /// Segments.
     pub segments: u64,
-    /// Anchors on the chain.
     pub anchors: u64,
     /// Those in blocks that are final.
     pub final_anchors: u64,
-    /// Messages under anchors.
     pub anchored: u64,
 }
 
@@ -203,18 +141,14 @@ impl Summary {
     }
 }
 
-/// One stream's comparison under way.
 #[derive(Debug)]
 pub(super) struct Ledger {
     stream: StreamId,
     anchors: Vec<Anchor>,
-    /// How many anchors were passed.
     passed: usize,
     segments: u64,
-    /// The seq that is due.
     next: Seq,
     open: Option<Segment>,
-    /// Of the open segment's messages.
     leaves: Vec<B256>,
     /// Of the segments under the anchor that is due.
     roots: Vec<B256>,
@@ -249,7 +183,6 @@ impl Ledger {
         })
     }
 
-    /// How many messages were taken.
     pub(super) fn messages(&self) -> Seq {
         self.next
     }
@@ -264,7 +197,6 @@ impl Ledger {
         self.open.is_some()
     }
 
-    /// A segment begins.
     pub(super) fn begin(&mut self, segment: Segment) -> Result<(), Difference> {
         let (first, due) = (segment.first, self.next);
         if first != due {
@@ -283,7 +215,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// The next message.
     pub(super) fn take(&mut self, message: &Message) -> Result<(), Difference> {
         let (seq, due) = (message.seq, self.next);
         if seq != due {

@@ -72,12 +72,11 @@ impl Scene {
         scene
     }
 
-    /// As the shell feeds it.
-    fn audit(&self) -> Result<Summary, Difference> {
-        self.audit_to(Seq(self.messages.len() as u64))
+    fn verify(&self) -> Result<Summary, Difference> {
+        self.verify_to(Seq(self.messages.len() as u64))
     }
 
-    fn audit_to(&self, head: Seq) -> Result<Summary, Difference> {
+    fn verify_to(&self, head: Seq) -> Result<Summary, Difference> {
         let mut ledger = Ledger::new(STREAM, self.anchors.clone())?;
         let mut messages = self.messages.iter();
         for segment in &self.segments {
@@ -94,7 +93,7 @@ impl Scene {
     }
 
     fn difference(&self) -> Difference {
-        self.audit().expect_err("the ledger did not see the difference")
+        self.verify().expect_err("the ledger did not see the difference")
     }
 }
 
@@ -105,7 +104,7 @@ fn scene() -> Scene {
 
 #[test]
 fn a_stream_that_nobody_touched_agrees_and_its_tail_is_counted() {
-    let summary = scene().audit().unwrap();
+    let summary = scene().verify().unwrap();
     let expected = Summary {
         messages: 13,
         segments: 4,
@@ -118,8 +117,8 @@ fn a_stream_that_nobody_touched_agrees_and_its_tail_is_counted() {
 
 #[test]
 fn an_empty_stream_agrees() {
-    assert_eq!(Scene::new(&[], &[], 0).audit().unwrap().messages, 0);
-    assert_eq!(Scene::new(&[], &[], 2).audit().unwrap().waiting(), 2);
+    assert_eq!(Scene::new(&[], &[], 0).verify().unwrap().messages, 0);
+    assert_eq!(Scene::new(&[], &[], 2).verify().unwrap().waiting(), 2);
 }
 
 #[test]
@@ -142,7 +141,7 @@ fn any_change_of_a_message_is_seen_at_its_segment() {
 }
 
 #[test]
-fn a_changed_message_whose_segment_was_changed_along_is_seen_at_its_anchor() {
+fn a_message_changed_with_its_segment_is_seen_at_its_anchor() {
     let mut forged = scene();
     forged.messages[5].payload = b"forged".to_vec();
     let leaves: Vec<B256> = forged.messages[4..8].iter().map(leaf).collect();
@@ -189,7 +188,7 @@ fn messages_that_end_too_early_are_seen() {
     short.messages.truncate(12);
     let (stored, needed) = (Seq(12), Seq(13));
     assert_eq!(
-        short.audit_to(Seq(13)),
+        short.verify_to(Seq(13)),
         Err(Difference::MessagesMissing { stored, needed })
     );
     // Everything behind the first anchor is gone, and the edge says so little itself.
@@ -241,7 +240,7 @@ fn an_anchor_with_another_root_is_seen() {
 }
 
 #[test]
-fn anchors_on_the_chain_must_begin_at_zero_touch_and_hold_something() {
+fn anchors_must_begin_at_zero_be_contiguous_and_not_empty() {
     let mut late = scene();
     late.anchors.remove(0);
     let (anchor, due) = (late.anchors[0], Seq(0));

@@ -1,4 +1,4 @@
-//! What an audit says: progress on standard error, the result on standard output.
+//! The output: progress on standard error, the result on standard output.
 
 use super::chain::Anchors;
 use super::ledger::{Difference, Ledger, Summary};
@@ -8,23 +8,20 @@ use std::time::{Duration, Instant};
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Seq, StreamId};
 
-/// How often progress is shown.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Says now and then how far the audit is.
+/// Shows now and then how far the check is.
 pub(super) struct Progress {
     shown: Instant,
 }
 
 impl Progress {
-    /// Shows nothing for a moment.
     pub(super) fn new() -> Self {
         Self {
             shown: Instant::now(),
         }
     }
 
-    /// A stream went on.
     pub(super) fn show(&mut self, name: &str, ledger: &Ledger, head: Seq) {
         if self.shown.elapsed() < PROGRESS_INTERVAL {
             return;
@@ -38,11 +35,8 @@ impl Progress {
     }
 }
 
-/// What became of a stream.
 pub(super) enum Outcome {
-    /// All of it agrees.
     Agrees(Summary),
-    /// The first difference.
     Differs(Difference),
 }
 
@@ -52,7 +46,6 @@ struct Line {
     outcome: Outcome,
 }
 
-/// All streams.
 pub(super) struct Report {
     chain_id: u64,
     contract: Address,
@@ -79,7 +72,6 @@ impl Report {
         }
     }
 
-    /// A stream was compared.
     pub(super) fn add(&mut self, name: String, id: StreamId, outcome: Outcome) {
         self.lines.push(Line { name, id, outcome });
     }
@@ -101,7 +93,6 @@ impl Report {
         self.strangers = anchors.streams().filter(|id| !compared.contains(id)).count();
     }
 
-    /// Whether no stream differs.
     pub(super) fn agrees(&self) -> bool {
         !self
             .lines
@@ -109,7 +100,6 @@ impl Report {
             .any(|line| matches!(line.outcome, Outcome::Differs(_)))
     }
 
-    /// To standard output.
     pub(super) fn print(&self, as_json: bool) {
         if as_json {
             println!("{}", self.as_json());
@@ -173,26 +163,28 @@ fn in_words(summary: &Summary) -> String {
 }
 
 fn stream_json(line: &Line) -> Value {
-    let mut value = json!({ "id": line.id, "name": line.name });
+    let (id, name) = (&line.id, &line.name);
     match &line.outcome {
-        Outcome::Agrees(summary) => {
-            value["agrees"] = true.into();
-            value["messages"] = summary.messages.into();
-            value["segments"] = summary.segments.into();
-            value["anchors"] = summary.anchors.into();
-            value["finalAnchors"] = summary.final_anchors.into();
-            value["anchored"] = summary.anchored.into();
-            value["waiting"] = summary.waiting().into();
-        }
-        Outcome::Differs(difference) => {
-            value["agrees"] = false.into();
-            value["difference"] = difference.to_string().into();
-        }
+        Outcome::Agrees(summary) => json!({
+            "id": id,
+            "name": name,
+            "agrees": true,
+            "messages": summary.messages,
+            "segments": summary.segments,
+            "anchors": summary.anchors,
+            "finalAnchors": summary.final_anchors,
+            "anchored": summary.anchored,
+            "waiting": summary.waiting(),
+        }),
+        Outcome::Differs(difference) => json!({
+            "id": id,
+            "name": name,
+            "agrees": false,
+            "difference": difference.to_string(),
+        }),
     }
-    value
 }
 
-/// Why nothing can be said.
 pub(super) fn print_not_checked(reason: &str, as_json: bool) {
     if as_json {
         println!("{}", json!({ "error": reason }));

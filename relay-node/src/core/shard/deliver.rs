@@ -1,4 +1,4 @@
-//! What a stream's peers get: messages, marks, notices.
+//! What a stream's peers are sent: messages, `committed`, notices.
 
 use super::{Now, Shard};
 use crate::core::send_queue::{Sent, encode};
@@ -11,7 +11,7 @@ use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
 use streamchain_protocol::wire::{Notice, NoticeEvent};
 
 impl Shard {
-    /// Gives every peer of a stream what is new.
+    /// Sends every peer of a stream what is new.
     pub(super) fn fan_out(&mut self, id: ShortId, now: Now) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
@@ -51,7 +51,7 @@ impl Shard {
         self.schedule_stream(id);
     }
 
-    /// Gives one peer what it has not had; whether anything was written.
+    /// Sends one peer what it has not been sent; returns whether anything was written.
     pub(super) fn pump(&mut self, key: SessionKey, now: Now) -> bool {
         let Some(session) = self.sessions.get_mut(&key) else {
             return false;
@@ -126,7 +126,7 @@ impl Shard {
 }
 
 impl Shard {
-    /// Ends the sessions whose terms no longer hold, and opens none with tokens from before.
+    /// Ends the sessions whose rights were withdrawn, and opens none with tokens from before.
     fn withdraw(&mut self, whose: Whose, before: u64, again: bool, now: Now) {
         let (code, text) = match again {
             true => (

@@ -1,24 +1,23 @@
-//! What clients say: hello, publish, subscribe.
+//! The frames of clients: hello, publish, subscribe.
 
 use super::{Now, Shard};
 use crate::core::counters::ErrorCounts;
 use crate::core::limits::{MAX_REPLAY_MESSAGES, SUBSCRIBE_FRAMES};
 use crate::core::rates::{Cost, Verdict};
-use crate::core::send_queue::Overflow;
 use crate::core::session::{Hello, Session, SessionKey};
-use crate::core::stream::{Publish, Published};
 use streamchain_protocol::ids::{ProducerId, Seq};
 use streamchain_protocol::limits::PAYLOAD_MAX_BYTES;
 use streamchain_protocol::wire::cbor::{CborError, Reader};
 use streamchain_protocol::wire::frame::{ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
+use tracing::info;
 
-/// What a frame leads to.
-enum Outcome {
-    /// The session goes on.
+/// What a frame leads to. The session goes on in each case.
+pub(super) enum Outcome {
+    /// There is nothing to answer, or it is answered.
     Fine,
-    /// The session goes on, and is told.
+    /// The client is sent this error.
     Refuse(ErrorCode, String),
-    /// The session goes on, and is told to wait this many milliseconds.
+    /// The client is sent *rate limited*: it must wait this many milliseconds.
     Slow(u64),
 }
 
@@ -61,6 +60,7 @@ impl Shard {
                 Verdict::Refuse(wait_ms) => self.hold_back(key, frame.as_ref(), wait_ms),
                 Verdict::End => {
                     self.counters.sessions_flooding += 1;
+                    self.log_flood(key);
                     self.close_with_text(key, ErrorCode::RateLimited, FLOOD_TEXT, now);
                     return Ok(());
                 }
@@ -69,17 +69,23 @@ impl Shard {
                 return Ok(());
             };
             self.errors.count_outcome(&outcome);
-            let told = match &outcome {
+            let sent = match &outcome {
                 Outcome::Fine => continue,
                 Outcome::Refuse(code, text) => session.send_queue.send(&RelayFrame::error(*code, text)),
                 Outcome::Slow(wait_ms) => session.send_queue.send(&slow_down(*wait_ms)),
             };
-            if told.is_err() {
+            if sent.is_err() {
                 self.remove(key, now);
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    fn log_flood(&self, key: SessionKey) {
+        if let Some(session) = self.sessions.get(&key) {
+            session.span.in_scope(|| info!("ended: it went on flooding"));
+        }
     }
 
     fn take_frame(&mut self, key: SessionKey, frame: ClientFrame<'_>, now: Now) -> Outcome {
@@ -112,7 +118,7 @@ impl Shard {
         verdict
     }
 
-    /// A frame over the rate: a message must come again before those behind it.
+    /// Refuses a frame over the rate: a message must come again before later ones.
     fn hold_back(&mut self, key: SessionKey, frame: Option<&ClientFrame<'_>>, wait_ms: u64) -> Outcome {
         if let Some(session) = self.sessions.get_mut(&key)
             && let Some(ClientFrame::Publish { producer_seq, .. }) = frame
@@ -128,7 +134,7 @@ impl Shard {
             return Outcome::Fine;
         };
         if session.hello.is_some() {
-            return Outcome::Refuse(ErrorCode::Unexpected, "hello was said before".into());
+            return Outcome::Refuse(ErrorCode::Unexpected, "a second hello".into());
         }
         session.hello = Some(Hello {
             producer,
@@ -138,7 +144,7 @@ impl Shard {
         Outcome::Fine
     }
 
-    /// The stream, or a producer of it, is known now: whoever waits for that goes on.
+    /// The stream's epoch, or a producer of it, is known now: a session that waits for it goes on.
     pub(super) fn stream_is_there(&mut self, key: SessionKey, now: Now) {
         let waits = |session: &Session| session.hello.is_some_and(|hello| !hello.welcomed);
         if self.sessions.get(&key).is_some_and(waits) {
@@ -207,7 +213,7 @@ impl Shard {
                 return;
             };
             self.errors.count_outcome(&outcome);
-            // Too much for one that reads nothing is found again at its next frame.
+            // An overflow is found again at the next frame.
             let _ = match outcome {
                 Outcome::Fine => Ok(()),
                 Outcome::Refuse(code, text) => session.send_queue.send(&RelayFrame::error(code, &text)),
@@ -235,148 +241,17 @@ impl Shard {
         }
         Outcome::Fine
     }
-
-    fn publish(&mut self, key: SessionKey, producer_seq: u64, payload: &[u8], now: Now) -> Outcome {
-        let outcome = self.try_publish(key, producer_seq, payload, now);
-        if !matches!(outcome, Outcome::Fine) {
-            self.counters.messages_refused += 1;
-        }
-        outcome
-    }
-
-    fn try_publish(&mut self, key: SessionKey, producer_seq: u64, payload: &[u8], now: Now) -> Outcome {
-        let takes_messages = self.takes_messages();
-        let Some(session) = self.sessions.get_mut(&key) else {
-            return Outcome::Fine;
-        };
-        if !session.token.rights.publish {
-            return Outcome::Refuse(ErrorCode::NotAllowed, "this session may not publish".into());
-        }
-        let Some(hello) = session.hello else {
-            return Outcome::Refuse(ErrorCode::Unexpected, "publish before hello".into());
-        };
-        if payload.len() > PAYLOAD_MAX_BYTES {
-            let text = format!("{} bytes: at most {PAYLOAD_MAX_BYTES}", payload.len());
-            return Outcome::Refuse(ErrorCode::TooLarge, text);
-        }
-        if session.refused_from.is_some_and(|from| producer_seq > from) {
-            self.counters.messages_refused += 1;
-            return Outcome::Fine;
-        }
-        if !takes_messages {
-            // Not told to go yet: the edge, which does not know, would send it back here.
-            return refuse(
-                session,
-                producer_seq,
-                ErrorCode::Overloaded,
-                leaving_text(producer_seq),
-            );
-        }
-        if !hello.welcomed {
-            return match session.keep_early(producer_seq, payload) {
-                true => Outcome::Fine,
-                false => refuse(
-                    session,
-                    producer_seq,
-                    ErrorCode::Overloaded,
-                    early_text(producer_seq),
-                ),
-            };
-        }
-        let room = self.uncommitted_bytes + payload.len() <= self.memory.uncommitted_bytes;
-        let id = session.stream();
-        let leadership = self
-            .streams
-            .get_mut(&id)
-            .and_then(|stream| stream.leadership.as_mut());
-        let publish = Publish {
-            author: session.token.author,
-            producer: hello.producer,
-            producer_seq,
-            payload,
-        };
-        let rate = self.rates.stream;
-        let published = leadership
-            .and_then(|leadership| leadership.publish(publish, room, rate, now.instant, now.unix_ms));
-        match published {
-            Some(Published::Accepted(seq)) => {
-                session.refused_from = None;
-                self.uncommitted_bytes += payload.len();
-                self.counters.messages_accepted += 1;
-                self.counters.payload_bytes_accepted += payload.len() as u64;
-                let answered = accepted(session, producer_seq, Some(seq));
-                self.queue_stream(id);
-                self.end_on_overflow(key, answered, now)
-            }
-            Some(Published::Duplicate(seq)) => {
-                self.counters.messages_duplicate += 1;
-                let answered = accepted(session, producer_seq, seq);
-                self.end_on_overflow(key, answered, now)
-            }
-            Some(Published::Ahead(next)) => refuse(
-                session,
-                next,
-                ErrorCode::ProducerGap,
-                format!("expected producer_seq {next}, got {producer_seq}"),
-            ),
-            Some(Published::Overloaded) => refuse(
-                session,
-                producer_seq,
-                ErrorCode::Overloaded,
-                full_text(producer_seq),
-            ),
-            Some(Published::TooFast(wait_ms)) => {
-                self.counters.frames_limited += 1;
-                session.refused_from = Some(producer_seq);
-                session.gate.silence(wait_ms, now.instant);
-                Outcome::Slow(wait_ms)
-            }
-            // The stream was let go in this very turn; the session is being told.
-            None => Outcome::Fine,
-        }
-    }
-
-    fn end_on_overflow(&mut self, key: SessionKey, answered: Result<(), Overflow>, now: Now) -> Outcome {
-        if answered.is_err() {
-            self.hang_up(key, now);
-        }
-        Outcome::Fine
-    }
 }
 
 /// What ends a session that does not slow down.
-const FLOOD_TEXT: &str = "far above the rate for too long";
+const FLOOD_TEXT: &str = "far above the rate limit for too long";
 
 fn slow_down(wait_ms: u64) -> RelayFrame<'static> {
     RelayFrame::Error {
         code: ErrorCode::RateLimited as u64,
-        text: "too fast: send it again after the wait",
+        text: "rate limited: send it again after the wait",
         retry_ms: Some(wait_ms),
     }
-}
-
-fn accepted(session: &mut Session, producer_seq: u64, seq: Option<Seq>) -> Result<(), Overflow> {
-    session
-        .send_queue
-        .send(&RelayFrame::Accepted { producer_seq, seq })
-}
-
-/// Refuses a message once: those behind it are passed over until it comes again.
-fn refuse(session: &mut Session, from: u64, code: ErrorCode, text: String) -> Outcome {
-    session.refused_from = Some(from);
-    Outcome::Refuse(code, text)
-}
-
-fn full_text(producer_seq: u64) -> String {
-    format!("too many messages are not committed yet: send {producer_seq} and those after it again later")
-}
-
-fn leaving_text(producer_seq: u64) -> String {
-    format!("this relay is shutting down: the next relay takes {producer_seq} and those after it")
-}
-
-fn early_text(producer_seq: u64) -> String {
-    format!("too many messages before welcome: send {producer_seq} and those after it again after welcome")
 }
 
 fn text_message() -> CborError {

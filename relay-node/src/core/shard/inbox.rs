@@ -1,17 +1,18 @@
-//! Messages that came to the edge by HTTP: fetched when it says that some wait, and published like any other.
+//! Messages that came to the edge by HTTP: fetched when a notice or an answer says that some wait, and published like
+//! any other.
 //!
-//! They stay at the edge until a batch has stored them, so nothing is lost here: what was fetched twice is known
-//! by its number, and what there was no room for is fetched again at the next reminder.
+//! They stay at the edge until a batch has committed them, so nothing is lost here: what was fetched twice is recognized
+//! by its producer_seq, and what there was no room for is fetched again at the next notice.
 
 use super::{Command, Now, Shard};
-use crate::core::edge_requests::{EdgeError, Request};
+use crate::core::edge_requests::{EdgeError, Request, Ticket};
 use crate::core::limits::MAX_STREAMS;
 use crate::core::stream::{Publish, Published};
 use streamchain_protocol::ids::{Epoch, ShortId};
 use streamchain_protocol::wire::Record;
 
 impl Shard {
-    /// Fetches what waits at the edge, unless that is being done. A stream that nobody listens to is taken up.
+    /// Fetches what waits at the edge, unless that is under way. A stream without sessions is acquired for it.
     pub(super) fn fetch(&mut self, id: ShortId, now: Now) {
         let is_known = self.streams.contains_key(&id);
         if !self.takes_messages() || (!is_known && self.streams.len() >= MAX_STREAMS) {
@@ -24,7 +25,7 @@ impl Shard {
         }
         let ticket = stream.ticket;
         let Some(leadership) = &mut stream.leadership else {
-            return; // the answer to the take-up says whether any wait
+            return; // the grant of the epoch says whether any wait
         };
         if leadership.is_fetching || leadership.fetched > leadership.backlog.committed() {
             return;
@@ -50,7 +51,7 @@ impl Shard {
             Ok(_) => return,
             Err(error) if error.is_passing() => {
                 self.counters.uplink_retries += 1;
-                return; // reminded of them within seconds
+                return; // the edge notifies again within seconds
             }
             Err(error) => return self.lose(id, error, now),
         };
@@ -58,7 +59,7 @@ impl Shard {
         for record in records {
             let (producer, producer_seq, bytes) =
                 (record.producer, record.producer_seq, record.payload.len());
-            // The first of a producer that waits follows the last that is stored.
+            // The first waiting message of a producer follows its last committed one.
             leadership.producers.learn(producer, producer_seq.checked_sub(1));
             let publish = Publish {
                 author: record.author,
@@ -74,7 +75,7 @@ impl Shard {
                     self.counters.messages_accepted += 1;
                 }
                 Some(Published::Duplicate(_)) => {}
-                // Fetched again at the next reminder.
+                // Fetched again at the next notice.
                 Some(Published::Ahead(_) | Published::Overloaded | Published::TooFast(_)) | None => break,
             }
         }
@@ -82,7 +83,7 @@ impl Shard {
         self.schedule_stream(id);
     }
 
-    /// Lets a stream go that nobody listens to and that has nothing unstored, and tells the edge.
+    /// Forgets a stream without sessions and without uncommitted messages, and releases its epoch.
     pub(super) fn release(&mut self, id: ShortId) {
         let Some(stream) = self.streams.remove(&id) else {
             return;
@@ -90,7 +91,7 @@ impl Shard {
         if let Some(leadership) = &stream.leadership {
             self.commands
                 .push_back(released(&stream.ticket, leadership.epoch));
-            // Should it be taken up again before the edge hears of this, then under another epoch.
+            // A new session may come before the edge has the release: then another epoch is acquired.
             if self.disputed.len() < MAX_STREAMS {
                 self.disputed.insert(id);
             }
@@ -98,6 +99,6 @@ impl Shard {
     }
 }
 
-fn released(ticket: &crate::core::edge_requests::Ticket, epoch: Epoch) -> Command {
+fn released(ticket: &Ticket, epoch: Epoch) -> Command {
     Command::Ask(*ticket, Request::Release { epoch })
 }

@@ -9,9 +9,10 @@ use std::time::Instant;
 use str0m::{Event, Input, Output};
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
+use tracing::{debug, info};
 
 impl Shard {
-    /// Takes all that a session's peer connection has to say.
+    /// Takes all output of a session's peer connection.
     pub(super) fn drive(&mut self, key: SessionKey, now: Now) {
         if let Some(session) = self.sessions.get_mut(&key) {
             session.queued = false;
@@ -111,7 +112,11 @@ impl Shard {
             session.phase = Phase::Connected;
             self.handshakes -= 1;
             self.counters.sessions_connected += 1;
+            session.span.in_scope(|| debug!("connected"));
         } else {
+            session
+                .span
+                .in_scope(|| info!("refused: the certificate is not the one in the token"));
             self.counters.certificates_refused += 1;
             self.remove(key, now);
         }
@@ -128,6 +133,7 @@ impl Shard {
         }
         session.scheduled = None;
         if session.is_late(now.instant) {
+            session.span.in_scope(|| debug!("timed out"));
             return self.hang_up(key, now);
         }
         if session.rtc_timeout <= now.instant
@@ -163,7 +169,10 @@ impl Shard {
             return;
         }
         self.errors.count(code);
-        // One that already has more than it reads gets no word.
+        session
+            .span
+            .in_scope(|| debug!(code = code as u64, text, "closing with an error"));
+        // A peer with too much in its queue already gets no error.
         let _ = session.send_queue.send(&RelayFrame::error(code, text));
         session.begin_close(now.instant);
         self.leave_stream(key, now);
@@ -191,13 +200,13 @@ impl Shard {
         self.remove(key, now);
     }
 
-    /// Forgets a session.
     pub(super) fn remove(&mut self, key: SessionKey, now: Now) {
         self.leave_stream(key, now);
         let Some(session) = self.sessions.remove(&key) else {
             return;
         };
         self.counters.sessions_ended += 1;
+        session.span.in_scope(|| debug!("ended"));
         if Self::is_shaking(&session) {
             self.handshakes -= 1;
         }
@@ -209,7 +218,7 @@ impl Shard {
         }
     }
 
-    /// Stops taking sessions and messages and ships what is held, each stream at once.
+    /// Stops taking sessions and messages, and commits the backlog of every stream at once.
     pub fn begin_shutdown(&mut self) {
         if self.shutdown == Shutdown::No {
             self.shutdown = Shutdown::Shipping;
@@ -218,12 +227,12 @@ impl Shard {
         }
     }
 
-    /// Whether everything that was accepted is stored.
+    /// Whether everything that was accepted is committed.
     pub fn is_shipped(&self) -> bool {
         self.streams.values().all(|stream| stream.uncommitted() == 0)
     }
 
-    /// The streams with messages that are not stored, and how many.
+    /// The streams with uncommitted messages, and how many.
     pub fn unshipped(&self) -> Vec<(ShortId, u64)> {
         let leadership = self.streams.values().filter(|stream| stream.uncommitted() > 0);
         leadership
@@ -231,7 +240,7 @@ impl Shard {
             .collect()
     }
 
-    /// Tells every peer to go elsewhere and closes its session.
+    /// Sends every peer *going away* and closes its session.
     pub fn say_goodbye(&mut self, now: Now) {
         self.shutdown = Shutdown::Goodbye;
         let mut all: Vec<SessionKey> = self.sessions.keys().copied().collect();
@@ -240,18 +249,18 @@ impl Shard {
             self.close_with(
                 key,
                 ErrorCode::GoingAway,
-                "this relay is going down: connect again",
+                "this relay is shutting down: connect again",
                 now,
             );
         }
     }
 
-    /// Whether every session is over.
+    /// Whether there is no session left.
+    /// Whether there is no session left.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
     }
 
-    /// Whether messages are still taken.
     pub(super) fn takes_messages(&self) -> bool {
         self.shutdown == Shutdown::No
     }

@@ -1,4 +1,4 @@
-//! Streams: taken up, committed, let go.
+//! Streams: epochs acquired, batches committed, epochs lost.
 
 use super::{Command, Now, Shard};
 use crate::core::edge_requests::{EdgeError, Request, Ticket};
@@ -13,14 +13,14 @@ use streamchain_protocol::wire::frame::ErrorCode;
 use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState};
 
 impl Shard {
-    /// Adds a session to its stream, which is asked for if it is new.
+    /// Adds a session to its stream, whose epoch is acquired if the stream is new.
     pub(super) fn join_stream(&mut self, id: ShortId, key: SessionKey) {
         let stream = self.ask_for_stream(id);
         stream.idle_since = None;
         stream.sessions.push(key);
     }
 
-    /// The stream, which is asked for if it is new.
+    /// The stream, whose epoch is acquired if it is new.
     pub(super) fn ask_for_stream(&mut self, id: ShortId) -> &mut Stream {
         match self.streams.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
@@ -135,9 +135,8 @@ impl Shard {
         }
     }
 
-    /// Asks whether the streams are still ours: the edge did not hear of us for so long that it may have given
-    /// them to others. Those with messages to store would find out by themselves; one that is only listened to
-    /// would go on for ever with nothing to hear.
+    /// Acquires the epochs of all streams again: the lease may have expired, and the edge may have granted the epochs to
+    /// other relays. A stream with messages to commit would find out by itself; one with subscribers alone would not.
     pub fn confirm_streams(&mut self) {
         for stream in self.streams.values().filter(|stream| stream.leadership.is_some()) {
             let request = Request::AcquireEpoch { fresh: stream.fresh };
@@ -155,12 +154,15 @@ impl Shard {
             Ok(taken)
                 if taken.stream.short() == id && leadership.is_some_and(|epoch| epoch != taken.epoch) =>
             {
-                let reason = format!("it was elsewhere meanwhile; its epoch is {} now", taken.epoch);
+                let reason = format!(
+                    "another relay was the leader meanwhile; the epoch is {} now",
+                    taken.epoch
+                );
                 self.lose(id, EdgeError::NotLeader(reason), now);
             }
             Ok(taken) if taken.stream.short() == id && leadership.is_some() => {}
             Ok(taken) if taken.stream.short() == id => {
-                stream.hold(&taken, interval, max_replay_bytes, now.instant);
+                stream.lead(&taken, interval, max_replay_bytes, now.instant);
                 let waiting = taken.waiting;
                 for key in stream.sessions.clone() {
                     self.stream_is_there(key, now);
@@ -183,7 +185,7 @@ impl Shard {
         }
     }
 
-    /// Asks how far a producer got, unless that is under way.
+    /// Asks for a producer's last committed producer_seq, unless that is under way.
     pub(super) fn look_up(&mut self, id: ShortId, producer: ProducerId) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
@@ -257,8 +259,9 @@ impl Shard {
                     self.schedule_stream(id);
                 }
                 false => {
-                    let error =
-                        EdgeError::Refused(format!("the edge stored up to {committed}, not the batch"));
+                    let error = EdgeError::Refused(format!(
+                        "the edge committed up to {committed}, which is not the end of the batch"
+                    ));
                     self.lose(id, error, now);
                 }
             },
@@ -294,13 +297,13 @@ impl Shard {
         true
     }
 
-    /// Forgets a stream that is not ours (any more): its sessions are told to connect again.
+    /// Forgets a stream whose leader this relay is not, or no longer: its sessions are sent *stream moved*.
     pub(super) fn lose(&mut self, id: ShortId, error: EdgeError, now: Now) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
         self.counters.streams_lost += 1;
-        // Elsewhere the next epoch is another anyway.
+        // After `NotLeader` the next epoch is another one anyway.
         if matches!(error, EdgeError::Refused(_)) && self.disputed.len() < MAX_STREAMS {
             self.disputed.insert(id);
         }
@@ -314,7 +317,7 @@ impl Shard {
             self.close_with(
                 key,
                 ErrorCode::StreamMoved,
-                "the stream is elsewhere: connect again",
+                "another relay leads this stream: connect again",
                 now,
             );
         }

@@ -3,39 +3,36 @@
 //! What always holds: a client that does not read, or sends half a packet and no more, costs a bounded queue
 //! and is closed after seconds; packets for a full queue are dropped, as a network would.
 
+mod hub;
 mod stream;
 mod tls;
 mod udp;
 
 use crate::transport::connections::Connections;
 use crate::transport::packet::{RelayPacket, TurnInbox};
-use crate::turn::server::client::Client;
-use crate::turn::server::{Counts, Output, Settings, TurnServer};
-use std::cell::RefCell;
-use std::collections::HashMap;
+use crate::turn::server::{Counts, Settings, TurnServer};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+pub(crate) use hub::ToShards;
 pub(crate) use tls::server_config;
 
-/// Packets of the shards that are taken in one turn, so that sockets get theirs in between.
-const RELAY_BURST: usize = 64;
+use hub::Hub;
 
-/// How often others are told how things are.
+/// How often the TURN server reports to the supervisor.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often the log says what was counted, if anything was.
+/// How often the counts are logged, if they changed.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What the sockets are made from.
 pub(crate) struct FrontConfig {
-    /// The machine's.
     pub settings: Settings,
     /// Where UDP and TCP are listened on.
     pub listen: Vec<SocketAddr>,
@@ -43,19 +40,14 @@ pub(crate) struct FrontConfig {
     pub tls: Option<(Vec<SocketAddr>, Arc<rustls::ServerConfig>)>,
     /// How many TCP and TLS connections there may be.
     pub connections_max: usize,
-    /// Random.
+    /// Random bytes that sign nonces.
     pub nonce_key: [u8; 32],
-    /// Random.
+    /// Random; see [`TurnServer::new`].
     pub seed: u64,
 }
 
-/// Takes a client's packet to the shard whose address is its destination; it may drop it, and never waits.
-pub(crate) type ToShards = Box<dyn Fn(RelayPacket) + Send>;
-
-/// How the TURN server is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TurnReport {
-    /// Allocations that there are.
     pub allocations: usize,
     /// What it counted since its start.
     pub counts: Counts,
@@ -167,94 +159,7 @@ fn bind_tcp(address: &SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(listener)
 }
 
-/// What all tasks of the thread share. No borrow lives across an await.
-struct Hub {
-    server: RefCell<TurnServer>,
-    to_shards: ToShards,
-    udp: RefCell<HashMap<SocketAddr, Rc<UdpSocket>>>,
-    streams: RefCell<HashMap<Client, mpsc::Sender<Vec<u8>>>>,
-    started: Instant,
-    started_unix_ms: u64,
-}
-
-impl Hub {
-    fn new(server: TurnServer, to_shards: ToShards) -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            server: RefCell::new(server),
-            to_shards,
-            udp: RefCell::default(),
-            streams: RefCell::default(),
-            started: Instant::now(),
-            started_unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-        }
-    }
-
-    /// Unix milliseconds that never go backwards.
-    fn now_ms(&self) -> u64 {
-        self.started_unix_ms + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn handle_client(&self, client: Client, packet: &[u8]) {
-        self.server
-            .borrow_mut()
-            .handle_client(client, packet, self.now_ms());
-        self.do_outputs();
-    }
-
-    fn do_outputs(&self) {
-        loop {
-            let output = self.server.borrow_mut().poll_output();
-            match output {
-                Some(Output::ToClient { client, packet }) => self.send(&client, packet),
-                Some(Output::ToRelay {
-                    source,
-                    destination,
-                    packet,
-                }) => {
-                    (self.to_shards)(RelayPacket {
-                        source,
-                        destination,
-                        packet,
-                    });
-                }
-                None => return,
-            }
-        }
-    }
-
-    /// Sends, or drops what does not fit.
-    fn send(&self, client: &Client, packet: Vec<u8>) {
-        if client.transport.is_stream() {
-            if let Some(stream) = self.streams.borrow().get(client) {
-                let _ = stream.try_send(packet);
-            }
-        } else if let Some(socket) = self.udp.borrow().get(&client.server) {
-            let _ = socket.try_send_to(&packet, client.address);
-        }
-    }
-
-    async fn take_from_relay(&self, mut from_relay: mpsc::Receiver<RelayPacket>) {
-        let mut burst = Vec::with_capacity(RELAY_BURST);
-        while from_relay.recv_many(&mut burst, RELAY_BURST).await > 0 {
-            for RelayPacket {
-                source,
-                destination,
-                packet,
-            } in burst.drain(..)
-            {
-                let now_ms = self.now_ms();
-                self.server
-                    .borrow_mut()
-                    .handle_relay(source, destination, &packet, now_ms);
-                self.do_outputs();
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-/// Says now and then what happened.
+/// Reports to the supervisor, and logs now and then what was counted.
 async fn report(hub: Rc<Hub>, connections: Connections, reports: watch::Sender<TurnReport>) {
     let mut last = TurnReport::default();
     let mut logged = Instant::now();

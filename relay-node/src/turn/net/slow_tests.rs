@@ -22,7 +22,6 @@ use tokio::time::{Instant, sleep};
 /// Bytes that a line in memory holds before its writer waits.
 const LINE_BYTES: usize = 16 * 1_024;
 
-/// One whole binding request.
 fn binding() -> Vec<u8> {
     Writer::new(Class::Request, Method::BINDING, [1; 12]).finish()
 }
@@ -138,7 +137,7 @@ fn lies() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_packet_that_is_announced_too_long_or_as_something_else_is_not_waited_for_at_all() {
+fn a_packet_announced_as_too_long_or_unknown_closes_at_once() {
     run(async {
         for lie in lies() {
             for before in [vec![], binding()] {
@@ -183,7 +182,7 @@ fn small_packets_do_not_keep_a_packet_that_never_ends_alive() {
 }
 
 #[test]
-fn a_client_that_sets_nothing_up_is_closed_when_idle_and_one_with_an_allocation_is_not() {
+fn an_idle_client_is_closed_unless_it_has_an_allocation() {
     run(async {
         let scene = Scene::new();
         let idle = |mut line: DuplexStream| async move {
@@ -244,7 +243,7 @@ async fn next_message(line: &mut DuplexStream) -> Vec<u8> {
 }
 
 #[test]
-fn a_client_that_takes_nothing_costs_a_bounded_queue_and_is_closed() {
+fn a_client_that_reads_nothing_is_bounded_and_closed() {
     run(async {
         let scene = Scene::new();
         let flooded = RefCell::new(None);
@@ -286,7 +285,7 @@ fn a_tls_handshake_that_never_ends_is_closed() {
 }
 
 #[test]
-fn the_time_of_a_tls_handshake_is_part_of_that_for_the_first_packet() {
+fn a_tls_handshake_counts_to_the_first_packets_time() {
     run(async {
         let (config, certificate) = certificate();
         let mut roots = rustls::RootCertStore::empty();

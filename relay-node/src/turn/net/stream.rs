@@ -1,6 +1,6 @@
 //! TURN over TCP and TLS.
 
-use super::Hub;
+use super::hub::Hub;
 use crate::transport::connections::{Connections, FIRST_PACKET_MS, Permit, deadline_ms};
 use crate::transport::rfc4571::{Framing, StreamReader};
 use crate::transport::tcp_io::{MAX_QUEUE, READ_BYTES, accept, write_packets};
@@ -14,7 +14,6 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-/// Takes connections for ever.
 pub(super) async fn serve(
     hub: Rc<Hub>,
     listener: TcpListener,
@@ -106,7 +105,7 @@ async fn read_packets(
             return Ok(());
         }
         let now_ms = hub.now_ms();
-        packets.push(&buffer[..length], now_ms);
+        packets.push(buffer.get(..length).unwrap_or_default(), now_ms);
         while let Some(packet) = packets.next_packet(now_ms).map_err(io::Error::other)? {
             last_packet_ms = Some(now_ms);
             hub.handle_client(client, packet);

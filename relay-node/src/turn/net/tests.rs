@@ -82,7 +82,6 @@ pub(super) fn start() -> Running {
     }
 }
 
-/// Sends and receives whole packets.
 pub(super) trait Line {
     fn send(&mut self, packet: &[u8]);
     fn receive(&mut self) -> Vec<u8>;

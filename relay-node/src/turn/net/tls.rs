@@ -5,10 +5,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
-    /// The file can't be read, or holds no PEM of what is wanted.
+    /// The file can't be read, or has no PEM of the expected kind.
     #[error("{0}: {1}")]
     File(PathBuf, rustls::pki_types::pem::Error),
     /// The key is not the certificate's, or of a kind that TLS does not have.

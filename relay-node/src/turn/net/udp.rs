@@ -1,6 +1,6 @@
 //! TURN over UDP.
 
-use super::Hub;
+use super::hub::Hub;
 use crate::transport::packet::MAX_PACKET_BYTES;
 use crate::turn::server::client::{Client, Transport};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use tokio::net::UdpSocket;
 /// Datagrams that are taken in one turn, so that others get theirs in between.
 const BURST: usize = 64;
 
-/// Reads one socket for ever.
+/// Reads one socket until it fails.
 pub(super) async fn serve(hub: Rc<Hub>, socket: Rc<UdpSocket>) {
     let Ok(server) = socket.local_addr() else { return };
     // One byte more than is taken: a longer datagram is cut there, and is then too long.
@@ -28,7 +28,7 @@ pub(super) async fn serve(hub: Rc<Hub>, socket: Rc<UdpSocket>) {
                         address,
                         server,
                     };
-                    hub.handle_client(client, &buffer[..length]);
+                    hub.handle_client(client, buffer.get(..length).unwrap_or_default());
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 // An ICMP answer to something that was sent: it says nothing about the socket.

@@ -1,6 +1,5 @@
 //! Attribute types (RFC 8489 §18.3, RFC 8656 §18) and error codes.
 
-/// An attribute's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Attribute(pub u16);
 
@@ -8,15 +7,12 @@ pub(crate) struct Attribute(pub u16);
 pub(crate) const USERNAME: Attribute = Attribute(0x0006);
 /// HMAC-SHA1 over what stands before it.
 pub(crate) const MESSAGE_INTEGRITY: Attribute = Attribute(0x0008);
-/// Code and reason.
 pub(crate) const ERROR_CODE: Attribute = Attribute(0x0009);
 /// The types that were not understood.
 pub(crate) const UNKNOWN_ATTRIBUTES: Attribute = Attribute(0x000A);
 /// 0x4000 to 0x7FFF.
 pub(crate) const CHANNEL_NUMBER: Attribute = Attribute(0x000C);
-/// Seconds.
 pub(crate) const LIFETIME: Attribute = Attribute(0x000D);
-/// A peer.
 pub(crate) const XOR_PEER_ADDRESS: Attribute = Attribute(0x0012);
 /// A packet to or from a peer.
 pub(crate) const DATA: Attribute = Attribute(0x0013);
@@ -24,7 +20,6 @@ pub(crate) const DATA: Attribute = Attribute(0x0013);
 pub(crate) const REALM: Attribute = Attribute(0x0014);
 /// Proof that the client reads what is sent to its address.
 pub(crate) const NONCE: Attribute = Attribute(0x0015);
-/// The relayed address.
 pub(crate) const XOR_RELAYED_ADDRESS: Attribute = Attribute(0x0016);
 /// IPv4 or IPv6.
 pub(crate) const REQUESTED_ADDRESS_FAMILY: Attribute = Attribute(0x0017);
@@ -34,15 +29,12 @@ pub(crate) const EVEN_PORT: Attribute = Attribute(0x0018);
 pub(crate) const REQUESTED_TRANSPORT: Attribute = Attribute(0x0019);
 /// RFC 8489; where a message has it beside MESSAGE-INTEGRITY, the latter is what counts here.
 pub(crate) const MESSAGE_INTEGRITY_SHA256: Attribute = Attribute(0x001C);
-/// The client's own address.
 pub(crate) const XOR_MAPPED_ADDRESS: Attribute = Attribute(0x0020);
-/// A port reserved before.
 pub(crate) const RESERVATION_TOKEN: Attribute = Attribute(0x0022);
 /// One more relayed address, IPv6.
 pub(crate) const ADDITIONAL_ADDRESS_FAMILY: Attribute = Attribute(0x8000);
 /// Why the additional address could not be had.
 pub(crate) const ADDRESS_ERROR_CODE: Attribute = Attribute(0x8001);
-/// Who answers.
 pub(crate) const SOFTWARE: Attribute = Attribute(0x8022);
 /// CRC-32 over what stands before it.
 pub(crate) const FINGERPRINT: Attribute = Attribute(0x8028);
@@ -86,7 +78,6 @@ impl Attribute {
 /// Why a request is refused (RFC 8489 §14.8, RFC 8656 §19).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The request is not well-formed.
     BadRequest,
     /// No credentials yet, or wrong or expired ones.
     Unauthorized,
@@ -102,18 +93,16 @@ pub(crate) enum Refusal {
     AddressFamilyNotSupported,
     /// Not the user who made the allocation.
     WrongCredentials,
-    /// Only UDP.
     UnsupportedTransport,
     /// The peer's family is not the allocation's.
     PeerAddressFamilyMismatch,
     /// The user, or the client's address, has as many allocations as it may.
     AllocationQuota,
-    /// The server has as much as it may, or never has what is asked.
+    /// The server has no room, or never offers what is asked for.
     InsufficientCapacity,
 }
 
 impl Refusal {
-    /// Code and reason phrase.
     pub(crate) fn code(self) -> (u16, &'static str) {
         match self {
             Self::BadRequest => (400, "Bad Request"),

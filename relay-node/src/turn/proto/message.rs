@@ -1,7 +1,7 @@
 //! Reads STUN messages (RFC 8489 §5, §14) in place: nothing is copied or allocated.
 //!
-//! What always holds: attributes behind MESSAGE-INTEGRITY are never seen by a caller, for nobody has signed
-//! them; a message whose FINGERPRINT is wrong is no message.
+//! What always holds: attributes behind MESSAGE-INTEGRITY are never seen by a caller, because they are not
+//! signed; a message whose FINGERPRINT is wrong is rejected.
 //!
 //! Our own rather than a crate's: the published ones copy every attribute, log what strangers send, or lose
 //! the padding of ChannelData on TCP; and a server that meets only five methods needs this little.
@@ -19,15 +19,12 @@ const MAX_ATTRIBUTES: usize = 32;
 /// XORed into a fingerprint's CRC-32 (RFC 8489 §14.7).
 const FINGERPRINT_XOR: u32 = 0x5354_554E;
 
-/// What a request is matched to its answer by: 96 random bits.
+/// 96 random bits that match an answer to its request.
 pub(crate) type TransactionId = [u8; 12];
 
-/// Request, indication or response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// Wants an answer.
     Request,
-    /// Wants none.
     Indication,
     /// The answer to a request that was granted.
     Success,
@@ -39,20 +36,17 @@ pub(crate) enum Class {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Method(pub u16);
 
+/// Those of RFC 8489 and RFC 8656 that the server knows.
 impl Method {
     /// RFC 8489: the client asks for its address.
     pub(crate) const BINDING: Self = Self(0x001);
-    /// RFC 8656.
     pub(crate) const ALLOCATE: Self = Self(0x003);
-    /// RFC 8656.
     pub(crate) const REFRESH: Self = Self(0x004);
-    /// RFC 8656, an indication.
+    /// An indication.
     pub(crate) const SEND: Self = Self(0x006);
-    /// RFC 8656, an indication.
+    /// An indication.
     pub(crate) const DATA: Self = Self(0x007);
-    /// RFC 8656.
     pub(crate) const CREATE_PERMISSION: Self = Self(0x008);
-    /// RFC 8656.
     pub(crate) const CHANNEL_BIND: Self = Self(0x009);
 
     /// The 14 bits of a message type: the class stands between the method's bits (RFC 8489 §5).
@@ -79,7 +73,7 @@ impl Method {
     }
 }
 
-/// Why bytes were no STUN message. None of them is answered.
+/// Why bytes are not a STUN message. The server answers none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MessageError {
     /// Shorter than a header, or longer than any message of a client.
@@ -91,10 +85,9 @@ pub(crate) enum MessageError {
     /// The length field does not say what came, or is no multiple of four.
     #[error("the length field says {0}")]
     Length(usize),
-    /// An attribute reaches past the message's end, or one of ours has a wrong length.
+    /// An attribute reaches past the message's end, or one that the server reads has a wrong length.
     #[error("an attribute is cut off or of a wrong length")]
     Attribute,
-    /// More than any client sends.
     #[error("more than 32 attributes")]
     TooMany,
     /// The CRC is wrong, or something follows it.
@@ -102,14 +95,10 @@ pub(crate) enum MessageError {
     Fingerprint,
 }
 
-/// A message, read in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Message<'a> {
-    /// Request, indication or response.
     pub class: Class,
-    /// What it is about.
     pub method: Method,
-    /// What its answer repeats.
     pub transaction: TransactionId,
     bytes: &'a [u8],
     /// Where the attributes end that integrity covers (all of them when there is none).
@@ -123,16 +112,20 @@ impl<'a> Message<'a> {
         if !(STUN_HEADER_BYTES..=MAX_PACKET_BYTES).contains(&bytes.len()) {
             return Err(MessageError::Size(bytes.len()));
         }
-        let (message_type, length) = (be16(bytes, 0), usize::from(be16(bytes, 2)));
-        if message_type & 0xC000 != 0 || bytes[4..8] != STUN_MAGIC_COOKIE {
+        let header = bytes.split_first_chunk::<4>();
+        let (&[type_high, type_low, length_high, length_low], rest) =
+            header.ok_or(MessageError::Size(bytes.len()))?;
+        let (cookie, rest) = rest.split_first_chunk::<4>().ok_or(MessageError::NotStun)?;
+        let transaction = *rest.first_chunk::<12>().ok_or(MessageError::NotStun)?;
+        let message_type = u16::from_be_bytes([type_high, type_low]);
+        let length = usize::from(u16::from_be_bytes([length_high, length_low]));
+        if message_type & 0xC000 != 0 || *cookie != STUN_MAGIC_COOKIE {
             return Err(MessageError::NotStun);
         }
         if length != bytes.len() - STUN_HEADER_BYTES || !length.is_multiple_of(4) {
             return Err(MessageError::Length(length));
         }
         let (method, class) = Method::split(message_type);
-        let mut transaction = [0; 12];
-        transaction.copy_from_slice(&bytes[8..STUN_HEADER_BYTES]);
         let mut message = Self {
             class,
             method,
@@ -161,7 +154,7 @@ impl<'a> Message<'a> {
                 attributes::FINGERPRINT => {
                     let given = value.try_into().map_err(|_| MessageError::Attribute)?;
                     let last = start + 8 == self.bytes.len();
-                    if !last || u32::from_be_bytes(given) != fingerprint(&self.bytes[..start]) {
+                    if !last || u32::from_be_bytes(given) != fingerprint(self.until(start)) {
                         return Err(MessageError::Fingerprint);
                     }
                     self.covered = self.covered.min(start);
@@ -170,6 +163,11 @@ impl<'a> Message<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The message up to `end`, which is inside it.
+    fn until(&self, end: usize) -> &'a [u8] {
+        self.bytes.get(..end).unwrap_or(self.bytes)
     }
 
     /// The attributes that integrity covers, in order. Their bounds were checked by [`Message::read`].
@@ -210,7 +208,7 @@ impl<'a> Message<'a> {
     /// Whether MESSAGE-INTEGRITY is there and made with `key`; takes the same time for every wrong one.
     pub(crate) fn is_signed_with(&self, key: &[u8]) -> bool {
         self.integrity.is_some_and(|tag| {
-            integrity_mac(&self.bytes[..self.covered], key)
+            integrity_mac(self.until(self.covered), key)
                 .verify_slice(&tag)
                 .is_ok()
         })
@@ -229,7 +227,7 @@ struct Attributes<'a> {
 impl<'a> Attributes<'a> {
     fn of(message: &'a [u8], end: usize) -> Self {
         Self {
-            bytes: &message[..end],
+            bytes: message.get(..end).unwrap_or(message),
             at: STUN_HEADER_BYTES,
         }
     }
@@ -239,9 +237,10 @@ impl<'a> Attributes<'a> {
         if start == self.bytes.len() {
             return Ok(None);
         }
-        // Both ends are multiples of four, so that the four bytes of type and length are there.
-        let kind = Attribute(be16(self.bytes, start));
-        let end = start + 4 + usize::from(be16(self.bytes, start + 2));
+        let head = self.bytes.get(start..).and_then(<[u8]>::first_chunk::<4>);
+        let [kind_high, kind_low, length_high, length_low] = *head.ok_or(MessageError::Attribute)?;
+        let kind = Attribute(u16::from_be_bytes([kind_high, kind_low]));
+        let end = start + 4 + usize::from(u16::from_be_bytes([length_high, length_low]));
         let value = self.bytes.get(start + 4..end).ok_or(MessageError::Attribute)?;
         self.at = end.next_multiple_of(4);
         if self.at > self.bytes.len() {
@@ -251,16 +250,19 @@ impl<'a> Attributes<'a> {
     }
 }
 
-fn be16(bytes: &[u8], at: usize) -> u16 {
-    u16::from_be_bytes([bytes[at], bytes[at + 1]])
+/// A message up to an attribute, without its length field: the two bytes before that, and what follows it.
+fn around_length(before: &[u8]) -> (&[u8], &[u8]) {
+    let (message_type, rest) = before.split_at_checked(2).unwrap_or((before, &[]));
+    (message_type, rest.get(2..).unwrap_or_default())
 }
 
 /// The CRC over a message whose FINGERPRINT starts where `before` ends; the length field counts it.
 pub(super) fn fingerprint(before: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
-    crc.update(&before[..2]);
+    let (message_type, rest) = around_length(before);
+    crc.update(message_type);
     crc.update(&length_until(before.len() + 8));
-    crc.update(&before[4..]);
+    crc.update(rest);
     crc.finalize() ^ FINGERPRINT_XOR
 }
 
@@ -270,9 +272,10 @@ pub(super) fn integrity_mac(before: &[u8], key: &[u8]) -> Hmac<Sha1> {
     let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(key) else {
         unreachable!("HMAC takes keys of any length")
     };
-    mac.update(&before[..2]);
+    let (message_type, rest) = around_length(before);
+    mac.update(message_type);
     mac.update(&length_until(before.len() + 24));
-    mac.update(&before[4..]);
+    mac.update(rest);
     mac
 }
 
@@ -286,16 +289,19 @@ fn length_until(end: usize) -> [u8; 2] {
 
 /// RFC 8489 §14.2: family, port and address, XORed with cookie and transaction.
 pub(crate) fn read_xor_address(value: &[u8], transaction: &TransactionId) -> Option<SocketAddr> {
-    let port = u16::from_be_bytes([*value.get(2)?, *value.get(3)?]) ^ 0x2112;
-    let address = match (value[1], value.len()) {
-        (attributes::FAMILY_IPV4, 8) => {
-            let octets: [u8; 4] = value[4..8].try_into().ok()?;
+    let [_, family, port_high, port_low, address @ ..] = value else {
+        return None;
+    };
+    let port = u16::from_be_bytes([*port_high, *port_low]) ^ 0x2112;
+    let address = match *family {
+        attributes::FAMILY_IPV4 => {
+            let octets: [u8; 4] = address.try_into().ok()?;
             IpAddr::from(Ipv4Addr::from(
                 u32::from_be_bytes(octets) ^ u32::from_be_bytes(STUN_MAGIC_COOKIE),
             ))
         }
-        (attributes::FAMILY_IPV6, 20) => {
-            let octets: [u8; 16] = value[4..20].try_into().ok()?;
+        attributes::FAMILY_IPV6 => {
+            let octets: [u8; 16] = address.try_into().ok()?;
             IpAddr::from(Ipv6Addr::from(
                 u128::from_be_bytes(octets) ^ xor_mask(transaction),
             ))
@@ -307,10 +313,10 @@ pub(crate) fn read_xor_address(value: &[u8], transaction: &TransactionId) -> Opt
 
 /// What an IPv6 address is XORed with.
 pub(super) fn xor_mask(transaction: &TransactionId) -> u128 {
-    let mut mask = [0; 16];
-    mask[..4].copy_from_slice(&STUN_MAGIC_COOKIE);
-    mask[4..].copy_from_slice(transaction);
-    u128::from_be_bytes(mask)
+    let cookie = u128::from(u32::from_be_bytes(STUN_MAGIC_COOKIE));
+    transaction
+        .iter()
+        .fold(cookie, |mask, byte| mask << 8 | u128::from(*byte))
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// An empty message.
     pub(crate) fn new(class: Class, method: Method, transaction: TransactionId) -> Self {
         let mut bytes = Vec::with_capacity(192);
         bytes.extend(method.with_class(class).to_be_bytes());
@@ -47,7 +46,6 @@ impl Writer {
         self.set_length()
     }
 
-    /// One XOR-…-ADDRESS more.
     pub(crate) fn xor_address(self, kind: Attribute, address: SocketAddr) -> Self {
         let port = (address.port() ^ 0x2112).to_be_bytes();
         match address.ip() {
@@ -72,7 +70,6 @@ impl Writer {
         self.attribute(attributes::ADDRESS_ERROR_CODE, &value)
     }
 
-    /// MESSAGE-INTEGRITY over what is there.
     pub(crate) fn sign(self, key: &[u8]) -> Self {
         let tag = integrity_mac(&self.bytes, key).finalize().into_bytes();
         self.attribute(attributes::MESSAGE_INTEGRITY, &tag)
@@ -86,7 +83,9 @@ impl Writer {
 
     fn set_length(mut self) -> Self {
         let length = u16::try_from(self.bytes.len() - STUN_HEADER_BYTES).unwrap_or(u16::MAX);
-        self.bytes[2..4].copy_from_slice(&length.to_be_bytes());
+        if let Some(field) = self.bytes.get_mut(2..4) {
+            field.copy_from_slice(&length.to_be_bytes());
+        }
         self
     }
 }

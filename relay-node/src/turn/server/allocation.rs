@@ -1,24 +1,20 @@
 //! What one client has: its relayed addresses, permissions and channels.
 //!
 //! What always holds: every permission and channel is of a peer that the server permits (the caller checks
-//! that first), and their number is bounded. Nothing here outlives its time: what is over counts as gone.
+//! that first), and their number is bounded. What has expired counts as gone.
 
 use super::client::Client;
 use super::limits::{CHANNEL_LIFE_MS, MAX_CHANNELS, MAX_PERMISSIONS, PERMISSION_LIFE_MS};
 use crate::turn::proto::message::TransactionId;
 use std::net::{IpAddr, SocketAddr};
 
-/// A relayed address's family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
-    /// IPv4.
     V4,
-    /// IPv6.
     V6,
 }
 
 impl Family {
-    /// Of an address.
     pub(crate) fn of(address: IpAddr) -> Self {
         if address.is_ipv4() { Self::V4 } else { Self::V6 }
     }
@@ -29,11 +25,11 @@ impl Family {
 pub(crate) enum BindError {
     /// The number belongs to another peer, or the peer has another number.
     Taken,
-    /// As many as there may be.
+    /// The allocation has as many channels as it may have.
     Full,
 }
 
-/// Until when something of a peer holds.
+/// When a permission or channel of a peer expires.
 #[derive(Debug, Clone, Copy)]
 struct Permission {
     peer: IpAddr,
@@ -47,16 +43,13 @@ struct Channel {
     expires_ms: u64,
 }
 
-/// One client's allocation.
 #[derive(Debug)]
 pub(crate) struct Allocation {
-    /// Whose it is.
     pub client: Client,
     /// The username it was made with; no other user may use it.
     pub username: String,
     /// The number in its relayed addresses' port.
     pub port: u16,
-    /// Which relayed addresses it has.
     pub families: Vec<Family>,
     /// The request that made it: a repetition gets the same answer.
     pub made_by: TransactionId,
@@ -67,7 +60,6 @@ pub(crate) struct Allocation {
 }
 
 impl Allocation {
-    /// A new one, without permissions.
     pub(crate) fn new(
         client: Client,
         username: String,
@@ -140,7 +132,6 @@ impl Allocation {
         Ok(())
     }
 
-    /// Whose channel a number is.
     pub(crate) fn peer_of(&self, number: u16, now_ms: u64) -> Option<SocketAddr> {
         self.live_channels(now_ms)
             .find(|channel| channel.number == number)

@@ -15,13 +15,12 @@ const FIRST_PORT: u16 = 1_024;
 /// Why there is no room for one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Full {
-    /// The user, or the client's address, has all it may have.
+    /// The user, or the client's address, has as many allocations as it may have.
     Quota,
-    /// The server has all it may have.
+    /// The server has as many allocations as it may have.
     Server,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Allocations {
     by_client: HashMap<Client, Allocation>,
@@ -29,29 +28,28 @@ pub(crate) struct Allocations {
     per_user: HashMap<String, usize>,
     per_network: HashMap<IpAddr, usize>,
     /// Where the search for a free port goes on: a port is used again as late as possible, so that packets
-    /// still under way to a client that left reach nobody.
+    /// still under way to a client that left are dropped.
     next_port: u16,
 }
 
 impl Allocations {
-    /// Of `client`, unless it is over.
+    /// The allocation of `client`, unless it has expired.
     pub(crate) fn of(&self, client: &Client, now_ms: u64) -> Option<&Allocation> {
         self.by_client.get(client).filter(|held| held.expires_ms > now_ms)
     }
 
-    /// Of `client`, unless it is over.
+    /// The allocation of `client`, unless it has expired.
     pub(crate) fn of_mut(&mut self, client: &Client, now_ms: u64) -> Option<&mut Allocation> {
         self.by_client
             .get_mut(client)
             .filter(|held| held.expires_ms > now_ms)
     }
 
-    /// Which has the relayed port, unless it is over.
+    /// The allocation with this relayed port, unless it has expired.
     pub(crate) fn at_port(&self, port: u16, now_ms: u64) -> Option<&Allocation> {
         self.of(self.by_port.get(&port)?, now_ms)
     }
 
-    /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.by_client.len()
     }
@@ -76,7 +74,7 @@ impl Allocations {
         }
     }
 
-    /// Adds one whose port came from [`Allocations::free_port`].
+    /// Adds an allocation whose port came from [`Allocations::free_port`].
     pub(crate) fn add(&mut self, allocation: Allocation) {
         let client = allocation.client;
         self.remove(&client);
@@ -96,7 +94,6 @@ impl Allocations {
         decrease(&mut self.per_network, &client.network());
     }
 
-    /// Ends what is over.
     pub(crate) fn remove_expired(&mut self, now_ms: u64) {
         let over = self.by_client.values().filter(|held| held.expires_ms <= now_ms);
         let over: Vec<Client> = over.map(|held| held.client).collect();

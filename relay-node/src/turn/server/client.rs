@@ -24,7 +24,6 @@ impl Transport {
 /// RFC 8656's 5-tuple: an allocation belongs to one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Client {
-    /// How.
     pub transport: Transport,
     /// The client's address, as the server sees it (an IPv4 address never as a mapped IPv6 one).
     pub address: SocketAddr,

@@ -146,7 +146,6 @@ fn damaged(scene: &Scene, client: Client, (kind, damage): &(usize, Option<Damage
     packet
 }
 
-/// One client for each transport.
 fn clients() -> [Client; 3] {
     let at = address("198.51.100.7:40000");
     [Transport::Udp, Transport::Tcp, Transport::Tls].map(|transport| client(transport, at))
@@ -204,7 +203,7 @@ fn a_flood_of_strangers_leaves_nothing_on_the_heap() {
 }
 
 #[test]
-fn an_allocation_with_all_it_may_have_costs_two_kibibytes_at_most() {
+fn a_full_allocation_costs_two_kibibytes_at_most() {
     let peers: Vec<SocketAddr> = (0..16)
         .map(|port| SocketAddr::new(relay_v4().ip(), 7_100 + port))
         .collect();
@@ -223,7 +222,6 @@ fn an_allocation_with_all_it_may_have_costs_two_kibibytes_at_most() {
     assert!(each <= 2_048, "{each} bytes");
 }
 
-/// What a fuzzed client does.
 #[derive(Debug, Clone)]
 enum Act {
     Raw(Vec<u8>),
@@ -333,7 +331,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_messages_of_real_clients_are_survived_and_harm_nobody_else(
+    fn damaged_messages_are_survived_and_harm_no_other_client(
         acts in prop::collection::vec((0usize..3, any_message()), 1..40),
     ) {
         let mut scene = Scene::new();
@@ -389,7 +387,7 @@ proptest! {
     }
 
     #[test]
-    fn any_sequence_of_packets_is_survived_and_reaches_the_relay_alone(
+    fn any_packets_are_survived_and_reach_only_the_relay(
         sequence in prop::collection::vec((0u16..4, acts()), 0..60),
     ) {
         let mut scene = Scene::new();

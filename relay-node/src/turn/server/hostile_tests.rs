@@ -77,7 +77,7 @@ fn another_port_of_the_relay_is_forbidden() {
 }
 
 #[test]
-fn channel_data_whose_length_lies_is_dropped_and_the_channel_goes_on() {
+fn channel_data_with_a_wrong_length_is_dropped() {
     let mut scene = Scene::new();
     let client = udp_client(1);
     scene.allocate(client, "alice");
@@ -121,7 +121,7 @@ fn forgeries(scene: &Scene) -> Vec<(&'static str, TurnCredentials)> {
         username: username.into(),
         password: password.into(),
     };
-    // The secret's holder would never issue these; their passwords are right nevertheless.
+    // The edge would never issue these; their passwords are right nevertheless.
     let shapeless = |username: &str| named(username, &scene.secret.password(username));
     let bob = right.username.replace("alice", "bob");
     let later = format!("9{}", right.username);
@@ -226,7 +226,7 @@ fn credentials_that_expire_meanwhile_refresh_nothing() {
 }
 
 #[test]
-fn a_nonce_of_another_client_an_old_one_and_a_made_up_one_are_stale() {
+fn foreign_old_and_invented_nonces_are_stale() {
     let mut scene = Scene::new();
     let credentials = scene.credentials("alice");
     let (victim, thief) = (udp_client(1), udp_client(2));

@@ -41,5 +41,5 @@ pub(crate) const STRANGER_ANSWERS_PER_SECOND: u16 = 100;
 pub(crate) const STRANGER_COUNTERS: usize = 4_096;
 
 /// Most packets that wait to be taken out of the machine. The shell takes them out after every input, which
-/// yields at most two; more means that nobody does, and UDP may drop.
+/// yields at most two; beyond this they are dropped, as UDP may.
 pub(crate) const MAX_OUTPUTS: usize = 1_024;

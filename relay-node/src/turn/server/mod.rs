@@ -6,7 +6,7 @@
 //!   [`Settings::peers`], so that the server is no open relay and needs no relay ports.
 //! - No state is made for a client before it proved that it reads what is sent to its address (the nonce) and
 //!   that the edge gave it credentials (MESSAGE-INTEGRITY).
-//! - Whatever arrives, memory stays below the bounds in [`super::limits`].
+//! - Whatever arrives, memory stays below the bounds in [`limits`].
 //!
 //! A relayed address exists only in here: it is [`RELAYED_V4`] or [`RELAYED_V6`] with a port of its own. The
 //! relay's ICE agent sees checks come from that address and answers to it; the answer comes back by
@@ -44,7 +44,6 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use streamchain_protocol::webrtc::{TurnSecret, user_of};
 
-/// What the server calls itself.
 const SOFTWARE: &[u8] = b"StreamChain relay";
 
 /// How often expired allocations are cleared away, milliseconds. They count as gone before that.
@@ -53,59 +52,45 @@ const CLEAR_EVERY_MS: u64 = 5_000;
 /// What a server is made from.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    /// What the long-term key is for; any text without a colon.
+    /// The realm of the long-term credentials (RFC 8489 §9.2.2): any text without a colon.
     pub realm: String,
-    /// Checks passwords; the edge has it too.
+    /// Signs the passwords that the edge gives out; the edge has the same secret.
     pub secret: TurnSecret,
     /// The relay's own UDP addresses, as clients see them: the only peers.
     pub peers: Vec<SocketAddr>,
 }
 
-/// What the caller must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Output {
     /// Send to a client, by the transport and from the address that it came to.
-    ToClient {
-        /// Who.
-        client: Client,
-        /// One whole message.
-        packet: Vec<u8>,
-    },
+    ToClient { client: Client, packet: Vec<u8> },
     /// Hand to the relay as if it had come by UDP.
     ToRelay {
-        /// The relayed address.
         source: SocketAddr,
         /// One of [`Settings::peers`].
         destination: SocketAddr,
-        /// What the client sent.
         packet: Vec<u8>,
     },
 }
 
-/// What happened since the start, for the operator.
+/// Counts since the start, for the operator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Allocations made.
     pub allocations: u64,
     /// Requests refused, other than by 401 and 438, which are a part of every set-up.
     pub refused: u64,
-    /// Packets that were nothing or not allowed, and dropped.
+    /// Packets dropped because they were malformed or not allowed.
     pub dropped: u64,
-    /// Packets passed on, both ways.
     pub relayed: u64,
 }
 
-/// Who a request is by.
 pub(super) struct Caller {
     /// `expiry:user`.
     pub username: String,
-    /// The user, for the quotas.
     pub user: String,
-    /// Signs the answer.
     pub key: [u8; 16],
 }
 
-/// See the module.
 pub(crate) struct TurnServer {
     pub(super) settings: Settings,
     pub(super) allocations: Allocations,
@@ -130,12 +115,10 @@ impl TurnServer {
         }
     }
 
-    /// What happened so far.
     pub(crate) fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// How many allocations there are.
     pub(crate) fn allocations(&self) -> usize {
         self.allocations.count()
     }
@@ -145,7 +128,7 @@ impl TurnServer {
         self.allocations.of(client, now_ms).is_some()
     }
 
-    /// One whole message from a client: a datagram, or what [`super::framing`] cut out of a stream.
+    /// One whole message from a client: a datagram, or what [`crate::transport::rfc4571`] cut out of a stream.
     pub(crate) fn handle_client(&mut self, client: Client, packet: &[u8], now_ms: u64) {
         self.clear(now_ms);
         match packet.first() {
@@ -194,7 +177,7 @@ impl TurnServer {
         self.allocations.remove(client);
     }
 
-    /// What to do next. To be called after every `handle_*` until it is `None`.
+    /// The next output. The caller takes outputs after every `handle_*` until there are none.
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
@@ -291,7 +274,8 @@ impl TurnServer {
         Ok(Caller { username, user, key })
     }
 
-    /// An answer that nobody can sign; 401 and 438 carry what the next try needs.
+    /// Refuses a request without valid credentials. The answer is not signed; 401 and 438 carry realm and nonce for the
+    /// next request.
     fn refuse_stranger(&mut self, client: Client, request: &Message, refusal: Refusal, now_ms: u64) {
         if !self.strangers.may_answer(client.network(), now_ms) {
             self.counts.dropped += 1;

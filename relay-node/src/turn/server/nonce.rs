@@ -1,7 +1,7 @@
 //! Nonces (RFC 8489 §9.2): signed, bound to one client and short-lived, so that the server keeps none.
 //!
-//! Another client's nonce, an old one and a made-up one are all just stale: the client gets a new one and
-//! loses a round trip.
+//! A nonce of another client, an expired one and an invented one are all stale: the client gets a new one, which costs
+//! it a round trip.
 
 use super::client::Client;
 use super::limits::NONCE_LIFE_S;
@@ -21,8 +21,8 @@ pub(crate) fn issue(key: &NonceKey, client: &Client, now_s: u64) -> String {
     // 32 bits of seconds last until 2106; afterwards a nonce would only be refused.
     let expiry = format!("{:08x}", (now_s + NONCE_LIFE_S) & 0xFFFF_FFFF);
     let tag = mac(key, client, &expiry).finalize().into_bytes();
-    tag[..12]
-        .iter()
+    tag.iter()
+        .take(12)
         .fold(expiry, |text, byte| text + &format!("{byte:02x}"))
 }
 

@@ -11,13 +11,13 @@ use crate::turn::proto::writer::Writer;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
-/// Channel numbers that are bound. RFC 8656 §12 gives new clients 0x4000 to 0x4FFF, so that they can tell
-/// ChannelData from other protocols on one socket; clients of RFC 5766 choose up to 0x7FFF, and here there is
-/// nothing that either could be taken for.
+/// Channel numbers that are bound. RFC 8656 §12 gives new clients 0x4000 to 0x4FFF, so that they can distinguish
+/// ChannelData from other protocols on one socket; clients of RFC 5766 choose up to 0x7FFF, and on these
+/// sockets there is no other protocol to distinguish.
 const CHANNELS: RangeInclusive<u16> = 0x4000..=0x7FFF;
 
 impl TurnServer {
-    /// The answer, neither signed nor finished, or why not.
+    /// Grants a request. Returns the answer, which is not signed yet, or the reason for a refusal.
     pub(super) fn grant(
         &mut self,
         client: Client,
@@ -261,7 +261,7 @@ fn family(value: Option<&[u8]>) -> Result<Option<Family>, Refusal> {
     }
 }
 
-/// Whether an even port is asked for; reserving the next one (RTP and RTCP) is nothing this relay has.
+/// Whether an even port is asked for; this server can't reserve the next one, which RTP and RTCP would need.
 fn even_port(request: &Message) -> Result<bool, Refusal> {
     if request.attribute(attributes::RESERVATION_TOKEN).is_some() {
         return Err(Refusal::InsufficientCapacity);

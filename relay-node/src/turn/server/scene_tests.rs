@@ -41,7 +41,6 @@ pub(crate) fn client(transport: Transport, address: SocketAddr) -> Client {
     }
 }
 
-/// What an answer says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     Granted(Vec<u8>),

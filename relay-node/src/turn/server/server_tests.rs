@@ -1,4 +1,4 @@
-//! What a client is granted, told as transcripts on a virtual clock.
+//! What a client is granted, as transcripts on a virtual clock.
 
 use super::client::Transport;
 use super::scene_tests::*;
@@ -18,7 +18,7 @@ fn v6() -> (Attribute, Vec<u8>) {
 }
 
 #[test]
-fn a_binding_request_is_told_its_address() {
+fn a_binding_request_gets_its_address() {
     let mut scene = Scene::new();
     let binding = Writer::new(Class::Request, Method::BINDING, [1; 12]).finish();
     for address in ["198.51.100.7:40000", "[2001:db8::7]:40000"] {
@@ -45,7 +45,7 @@ fn an_allocation_needs_a_nonce_and_credentials_and_is_signed() {
 }
 
 #[test]
-fn two_clients_get_two_relayed_addresses_that_nobody_else_can_have() {
+fn two_clients_get_two_relayed_addresses_of_their_own() {
     let mut scene = Scene::new();
     let relayed = |answer: super::scene_tests::Answer| answer.address(XOR_RELAYED_ADDRESS).unwrap();
     let one = relayed(scene.allocate(udp_client(1), "alice"));
@@ -70,7 +70,7 @@ fn a_lost_answer_is_given_again_and_a_second_allocation_refused() {
 }
 
 #[test]
-fn packets_go_both_ways_by_indications_once_the_relay_is_permitted() {
+fn packets_pass_both_ways_once_the_relay_is_permitted() {
     let mut scene = Scene::new();
     let client = udp_client(1);
     let relayed = scene

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 /// Counts of the second that is under way; see [`STRANGER_COUNTERS`].
 #[derive(Debug)]
 pub(crate) struct Strangers {
-    /// Random, so that nobody can choose addresses that share a counter with another's.
+    /// Random, so that an attacker can't choose addresses that share a counter with a victim's.
     seed: u64,
     second: u64,
     counts: Vec<u16>,
@@ -31,8 +31,11 @@ impl Strangers {
         }
         let mut hasher = DefaultHasher::new();
         (self.seed, network).hash(&mut hasher);
-        // A remainder of STRANGER_COUNTERS fits any usize.
-        let count = &mut self.counts[(hasher.finish() % STRANGER_COUNTERS as u64) as usize];
+        // A remainder of STRANGER_COUNTERS fits any usize, and is an index of the counters.
+        let index = (hasher.finish() % STRANGER_COUNTERS as u64) as usize;
+        let Some(count) = self.counts.get_mut(index) else {
+            return false;
+        };
         *count = count.saturating_add(1);
         *count <= STRANGER_ANSWERS_PER_SECOND
     }
