@@ -8,9 +8,11 @@ mod audit;
 mod auth;
 mod config;
 mod cors;
+mod counters;
 mod http;
 mod objects;
 mod outbound;
+mod path;
 mod problem;
 mod query;
 mod random;
@@ -18,6 +20,7 @@ mod rate_limit;
 mod request;
 mod response;
 mod router;
+mod routes;
 mod storage;
 
 use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
@@ -37,5 +40,5 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
 /// The watchdog: re-arms what goes on by itself, should its alarm have been dropped.
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    objects::ensure_chain_objects(&env).await;
+    objects::watchdog::ensure_chain_objects(&env, &objects::call::new_request_id()).await;
 }

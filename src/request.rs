@@ -1,25 +1,33 @@
 //! One request of the HTTP API with what is needed to answer it.
 
 use crate::config::Config;
+use crate::objects::account::api::{AccountRequest, account_object};
+use crate::objects::call::Handle;
+use crate::objects::relays::api::{RelaysRequest, relays_object};
+use crate::objects::stream::api::{StreamRequest, stream_object};
 use crate::problem::{Kind, Problem};
 use crate::query;
+use alloy_primitives::Address;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use std::rc::Rc;
+use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::ids::{ShortId, StreamRef};
 use streamchain_protocol::limits::EXACT_INTEGER_MAX;
 use worker::{Date, Env, Headers, Request};
 
 /// Largest JSON body of a request by a client, bytes: names and tokens are far below it.
-pub const JSON_MAX_BYTES: usize = 16 * 1024;
+pub const MAX_JSON_BYTES: usize = 16 * 1024;
 
 /// Most rows on one page of a list, and how many there are unless the request says so.
-const PAGE_MAX_ROWS: u64 = 1_000;
-const PAGE_DEFAULT_ROWS: u64 = 100;
+const MAX_PAGE_ROWS: u64 = 1_000;
+const DEFAULT_PAGE_ROWS: u64 = 100;
 
 /// One request with what is needed to answer it.
 pub struct Call {
     request: Request,
+    /// What its logs and calls are marked with.
+    pub id: RequestId,
     /// Bindings.
     pub env: Env,
     /// Settings.
@@ -32,9 +40,10 @@ pub struct Call {
 
 impl Call {
     /// A request that has just come.
-    pub fn new(request: Request, env: Env, config: Rc<Config>) -> Self {
+    pub fn new(request: Request, id: RequestId, env: Env, config: Rc<Config>) -> Self {
         Self {
             request,
+            id,
             env,
             config,
             now_ms: Date::now().as_millis(),
@@ -59,6 +68,21 @@ impl Call {
         stream.short(self.config.operator)
     }
 
+    /// The object of a stream.
+    pub fn stream(&self, stream: ShortId) -> worker::Result<Handle<StreamRequest>> {
+        stream_object(&self.env, &self.id, stream)
+    }
+
+    /// The object of an account.
+    pub fn account(&self, account: Address) -> worker::Result<Handle<AccountRequest>> {
+        account_object(&self.env, &self.id, account)
+    }
+
+    /// The directory of relays.
+    pub fn relays(&self) -> worker::Result<Handle<RelaysRequest>> {
+        relays_object(&self.env, &self.id)
+    }
+
     /// A parameter of the query.
     pub fn query(&self, name: &str) -> Result<Option<String>, Problem> {
         Ok(query::parameter(&self.request.inner().url(), name))
@@ -73,8 +97,8 @@ impl Call {
 
     /// How many rows the page of a list may hold.
     pub fn page_rows(&self) -> Result<usize, Problem> {
-        let asked = self.number("limit")?.unwrap_or(PAGE_DEFAULT_ROWS);
-        Ok(asked.clamp(1, PAGE_MAX_ROWS) as usize)
+        let asked = self.number("limit")?.unwrap_or(DEFAULT_PAGE_ROWS);
+        Ok(asked.clamp(1, MAX_PAGE_ROWS) as usize)
     }
 
     /// Whether the client asks for `media_type` by name.

@@ -20,7 +20,17 @@ pub fn respond(status: u16, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
 /// A JSON response.
 pub fn json<T: Serialize>(status: u16, body: &T) -> Answer {
     let text = serde_json::to_string(body).map_err(Problem::internal)?;
-    respond(status, &[("content-type", "application/json")], text.into_bytes())
+    encoded(status, text.into_bytes())
+}
+
+/// A JSON response whose text is written already.
+pub fn encoded(status: u16, json: Vec<u8>) -> Answer {
+    respond(status, &[("content-type", "application/json")], json)
+}
+
+/// A JSON response without members.
+pub fn done(status: u16) -> Answer {
+    encoded(status, b"{}".to_vec())
 }
 
 /// A JSON response of an object whose absent members are left out.

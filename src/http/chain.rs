@@ -3,13 +3,12 @@
 
 use super::stream_rows::StreamRows;
 use crate::auth::principal as auth;
-use crate::objects::call::{Method, call as ask, expect_json};
-use crate::objects::listener_stub;
+use crate::objects::listener::api::{Replay, listener_object};
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
-use crate::response::{Answer, json_without_nulls};
+use crate::response::{Answer, encoded, json_without_nulls};
 use crate::storage::d1::chain_events;
-use serde_json::{Value, json};
+use serde_json::json;
 use streamchain_protocol::ids::StreamRef;
 
 /// `GET /v1/streams/{stream}/chain`: in the order of the chain, behind the event `?block=&logIndex=`. `next` holds
@@ -28,16 +27,12 @@ pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
 /// from the contract's first block. `/v1/status` tells how far it is.
 pub async fn replay(call: &Call) -> Answer {
     auth::need_operator(call).await?;
-    let Some(stub) = listener_stub(&call.env, &call.config)? else {
+    let Some(listener) = listener_object(&call.env, &call.id, &call.config)? else {
         return Err(Problem::new(
             Kind::ChainUnreachable,
             "this deployment has no contract yet",
         ));
     };
-    let mut response = ask(&stub, Method::Post, "/replay", None).await?;
-    if response.status_code() == 503 {
-        return Err(Problem::new(Kind::ChainUnreachable, response.text().await?));
-    }
-    let chain: Value = expect_json(response).await?;
-    json_without_nulls(202, json!({ "chain": chain }))
+    let chain = listener.call(Replay {}).await?;
+    encoded(202, [b"{\"chain\":".as_slice(), &chain.json, b"}"].concat())
 }

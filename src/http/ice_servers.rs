@@ -1,8 +1,7 @@
 //! `/v1/ice-servers`, and the same in a session's answer: the STUN and TURN servers that a client may use.
 
 use crate::auth::principal as auth;
-use crate::objects::call::{Method, call as ask, expect_json};
-use crate::objects::relays_stub;
+use crate::objects::relays::api::ProviderIceServers;
 use crate::request::Call;
 use crate::response::{Answer, json};
 use alloy_primitives::{Address, hex};
@@ -16,8 +15,7 @@ pub async fn get(call: &Call) -> Answer {
     let author = auth::need_principal(call).await?.author;
     let mut servers = configured(call, author);
     if call.config.turn_service.is_some() {
-        let answer = ask(&relays_stub(&call.env)?, Method::Get, "/ice-servers", None).await?;
-        servers.extend(expect_json::<Vec<IceServer>>(answer).await?);
+        servers.extend(call.relays()?.call(ProviderIceServers {}).await?);
     }
     json(200, &json!({"iceServers": servers}))
 }

@@ -4,14 +4,12 @@ use super::ice_servers;
 use super::streams::new_stream;
 use crate::auth::principal as auth;
 use crate::auth::sign_in::new_guest;
-use crate::objects::call::{Method, Outcome, call as ask, json_body, outcome};
 use crate::objects::stream::api::{EndSession, OpenSession, SessionOpened};
-use crate::objects::stream_stub;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use crate::rate_limit;
 use crate::request::Call;
-use crate::response::{Answer, respond};
+use crate::response::{Answer, done, respond};
 use alloy_primitives::{Address, hex};
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::{FingerprintHash, SessionToken, ice_password};
@@ -50,12 +48,7 @@ pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
         limit: principal.as_ref().map_or(Rights::ALL, |one| one.scope.on(short)),
         client: rate_limit::client(call.headers()),
     };
-    let stub = stream_stub(&call.env, short)?;
-    let opened = ask(&stub, Method::Post, "/sessions", json_body(&asked)?).await?;
-    let opened = match outcome::<SessionOpened>(opened).await? {
-        Outcome::Refused(response) => return Ok(response),
-        Outcome::Done(opened) => opened,
-    };
+    let opened = call.stream(short)?.call(asked).await?;
     let session = SessionRef {
         stream: short,
         session,
@@ -116,7 +109,6 @@ fn write_answer(
 pub async fn end(call: &Call, session: SessionRef) -> Answer {
     let author = auth::need_principal(call).await?.author;
     let SessionRef { stream, session } = session;
-    let stub = stream_stub(&call.env, stream)?;
-    let path = format!("/sessions/{session}");
-    Ok(ask(&stub, Method::Delete, &path, json_body(&EndSession { author })?).await?)
+    call.stream(stream)?.call(EndSession { session, author }).await?;
+    done(200)
 }

@@ -1,6 +1,9 @@
 //! An object's SQLite: rows without `one()` (which hangs on no rows), and whole transactions.
 
+use crate::counters;
 use crate::storage::row::{self, Row};
+use serde::de::DeserializeOwned;
+use streamchain_protocol::util::json;
 use wasm_bindgen::prelude::*;
 use worker::{Error, SqlStorage, SqlStorageValue, Storage};
 
@@ -45,6 +48,11 @@ fn in_transaction(storage: &Storage, step: &mut dyn FnMut() -> bool) -> Result<(
     Ok(ran?)
 }
 
+/// Reads JSON that an object kept.
+pub fn own_json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    json::from_text(text).map_err(|error| Error::RustError(error.to_string()))
+}
+
 /// A number as SQLite takes it here: everything bound is at most 2^53 - 1.
 pub fn number(value: u64) -> SqlStorageValue {
     SqlStorageValue::Integer(value.cast_signed())
@@ -52,7 +60,9 @@ pub fn number(value: u64) -> SqlStorageValue {
 
 /// Runs a statement that gives no rows.
 pub fn run(sql: &SqlStorage, statement: &str, values: Vec<SqlStorageValue>) -> Result<(), Error> {
-    sql.exec(statement, values).map(drop)
+    let cursor = sql.exec(statement, values)?;
+    counters::count_object_rows(cursor.rows_written() as u64);
+    Ok(())
 }
 
 /// The rows that a query gives, one after the other: what is not taken is not read.

@@ -307,13 +307,13 @@ export class Edge {
     return this.#miniflare.getD1Database("DB");
   }
 
-  /** Tells a Stream object what the Listener would: `notices` as they are written between objects. */
+  /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`. */
   async notice(short: string, ...notices: Json[]): Promise<void> {
     const streams = (await this.#miniflare.getDurableObjectNamespace("STREAM")) as unknown as Objects;
     const object = streams.get(streams.idFromName(short.slice(2)));
     const body = JSON.stringify({ notices });
-    const told = await object.fetch("https://internal/notices", { method: "POST", body });
-    assert.equal(told.status, 200, await told.text());
+    const applied = await object.fetch("https://internal/ApplyNotices", { method: "POST", body });
+    assert.equal(applied.status, 200, await applied.text());
   }
 
   /** Makes a stream and has `relay` take it up. */

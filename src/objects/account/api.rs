@@ -1,12 +1,54 @@
-//! What the Account object is asked.
+//! What the Account object is asked. The object is named by the principal's address.
 
-use alloy_primitives::B256;
+use crate::objects::call::{Handle, requests, wire_as_json};
+use alloy_primitives::{Address, B256, hex};
 use serde::{Deserialize, Serialize};
 use streamchain_edge_core::account::KeptKey;
+use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::auth::Scope;
 use streamchain_protocol::ids::KeyId;
+use worker::Env;
 
-/// `POST /check`
+requests! {
+    /// What an Account object is asked. The Worker has authenticated whoever asks.
+    AccountRequest {
+        /// Whether credentials count.
+        CheckCredentials -> Checked,
+        /// Uses up a nonce.
+        SignIn -> SignedIn,
+        /// Its API keys.
+        ListKeys -> Keys,
+        /// Adds an API key.
+        AddKey -> (),
+        /// Removes an API key.
+        RemoveKey -> (),
+        /// Ends all tokens that were issued until now.
+        Revoke -> (),
+    }
+}
+
+wire_as_json!(
+    CheckCredentials,
+    Checked,
+    SignIn,
+    SignedIn,
+    ListKeys,
+    Keys,
+    AddKey,
+    RemoveKey,
+    Revoke
+);
+
+/// The object of one principal.
+pub fn account_object(env: &Env, id: &RequestId, account: Address) -> worker::Result<Handle<AccountRequest>> {
+    let name = hex::encode_prefixed(account);
+    Ok(Handle::new(
+        env.durable_object("ACCOUNT")?.get_by_name(&name)?,
+        id,
+    ))
+}
+
+/// The credentials of one principal.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct CheckCredentials {
     /// When the principal's own token was issued, Unix seconds.
@@ -17,7 +59,7 @@ pub struct CheckCredentials {
     pub hash: Option<B256>,
 }
 
-/// The answer to [`CheckCredentials`].
+/// Whether credentials count.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Checked {
     /// Why they are refused; `None` when they count.
@@ -28,7 +70,7 @@ pub struct Checked {
     pub expires: Option<u64>,
 }
 
-/// `POST /sign-in`: uses up a nonce.
+/// A nonce that signs in.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SignIn {
     /// The nonce, as it was given out.
@@ -37,14 +79,18 @@ pub struct SignIn {
     pub expires_s: u64,
 }
 
-/// The answer to [`SignIn`].
+/// A sign-in that counts.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SignedIn {
     /// When the token may say that it was issued, Unix seconds.
     pub issued: u64,
 }
 
-/// The answer to `GET /keys`.
+/// Asks for the account's keys.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ListKeys {}
+
+/// The account's keys.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Keys {
     /// Its keys.
@@ -53,9 +99,23 @@ pub struct Keys {
     pub ids: Vec<KeyId>,
 }
 
-/// `POST /revoke`
+/// A new key.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AddKey {
+    /// What is kept of it.
+    pub key: KeptKey,
+}
+
+/// The end of a key.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RemoveKey {
+    /// The key.
+    pub key: KeyId,
+}
+
+/// The end of all tokens.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Revoke {
-    /// Whether its keys go too.
+    /// Whether the account's keys end too.
     pub keys: bool,
 }

@@ -1,103 +1,143 @@
-//! What the Stream objects and the Listener say to the Anchorer.
+//! What the Anchorer object is asked. The object is named by the signing account's address.
 
-use alloy_primitives::{Address, B256};
+use crate::config::Config;
+use crate::objects::call::{Encoded, Handle, requests, wire_as_json};
+use alloy_primitives::{Address, B256, hex};
 use serde::{Deserialize, Serialize};
-use streamchain_chain::listener::{ChainEvent, EventKind};
-use streamchain_chain::sender::{Run, Segment};
+use serde_json::Value;
+use streamchain_chain::listener::{Batch, ChainEvent, EventKind};
+use streamchain_chain::sender::{self, Run};
+use streamchain_edge_core::chain_notices::with_states;
+use streamchain_edge_core::request_id::RequestId;
+use streamchain_edge_core::stream_log::{LogState, Segment};
 use streamchain_protocol::proof::AnchorState;
 use streamchain_protocol::stream_settings::Mode;
+use worker::Env;
 
-/// `POST /segments`: what is stored and wants to be anchored.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct SegmentsBody {
-    /// Segments of any streams, in any order.
-    pub segments: Vec<SegmentBody>,
+requests! {
+    /// What the Anchorer object is asked.
+    AnchorerRequest {
+        /// Takes segments that are in the database and are to be anchored.
+        AddSegments -> (),
+        /// Takes what the Listener saw of the contract.
+        ApplyAnchors -> (),
+        /// Arms the alarm, if it is not.
+        EnsureAnchorer -> (),
+        /// How it is doing.
+        AnchorerStatus -> Encoded<sender::Status>,
+        /// What a message costs in each mode.
+        EstimateCosts -> Encoded<Value>,
+    }
 }
 
-/// One of [`SegmentsBody`].
+wire_as_json!(
+    AddSegments,
+    ApplyAnchors,
+    EnsureAnchorer,
+    AnchorerStatus,
+    EstimateCosts
+);
+
+/// The object of the signing account.
+pub fn anchorer_object(
+    env: &Env,
+    id: &RequestId,
+    config: &Config,
+) -> worker::Result<Handle<AnchorerRequest>> {
+    let name = hex::encode_prefixed(config.operator);
+    Ok(Handle::new(
+        env.durable_object("ANCHORER")?.get_by_name(&name)?,
+        id,
+    ))
+}
+
+/// Segments of any streams, in any order.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AddSegments {
+    /// The segments.
+    pub segments: Vec<SegmentToAnchor>,
+}
+
+/// A segment, and what the contract needs to know of its stream.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SegmentBody {
+pub struct SegmentToAnchor {
     stream: B256,
     owner: Address,
     name: String,
     name_hash: B256,
     first: u64,
-    count: u64,
+    count: u32,
     root: B256,
-    #[serde(default)]
     mode: Mode,
-    #[serde(default)]
     prove: bool,
 }
 
-impl TryFrom<SegmentBody> for Segment {
-    type Error = &'static str;
-
-    fn try_from(body: SegmentBody) -> Result<Self, Self::Error> {
-        let count = body
-            .count
-            .try_into()
-            .map_err(|_| "a segment has at most 2^32 - 1 messages")?;
-        let SegmentBody {
-            stream,
-            owner,
-            name,
-            name_hash,
-            first,
-            root,
-            mode,
-            prove,
-            ..
-        } = body;
-        Ok(Self {
-            stream,
-            owner,
-            name,
-            name_hash,
-            first,
-            count,
-            root,
-            mode,
-            prove,
-        })
+impl SegmentToAnchor {
+    /// A segment of the stream with this state.
+    pub fn new(stream: &LogState, segment: &Segment) -> Self {
+        Self {
+            stream: stream.id.word(),
+            owner: stream.owner,
+            name: stream.name.as_str().to_owned(),
+            name_hash: stream.name.hash(),
+            first: segment.first.0,
+            // A segment has at most 4,096 messages.
+            count: u32::try_from(segment.count).unwrap_or(u32::MAX),
+            root: segment.root,
+            mode: segment.mode,
+            prove: segment.prove,
+        }
     }
 }
 
-/// `POST /events`: what the Listener saw of the contract.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct EventsBody {
-    /// Runs that are on the chain.
-    pub anchored: Vec<AnchoredBody>,
-    /// Runs that a reorganisation took back.
-    pub reverted: Vec<AnchoredBody>,
-}
-
-impl EventsBody {
-    /// Whether it says nothing.
-    pub fn is_empty(&self) -> bool {
-        self.anchored.is_empty() && self.reverted.is_empty()
+impl From<SegmentToAnchor> for sender::Segment {
+    fn from(segment: SegmentToAnchor) -> Self {
+        Self {
+            stream: segment.stream,
+            owner: segment.owner,
+            name: segment.name,
+            name_hash: segment.name_hash,
+            first: segment.first,
+            count: segment.count,
+            root: segment.root,
+            mode: segment.mode,
+            prove: segment.prove,
+        }
     }
 }
 
-/// A run on the chain.
+/// Runs of messages and what became of their anchors, in the order of the chain.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AnchoredBody {
+pub struct ApplyAnchors {
+    /// The anchors.
+    pub anchors: Vec<SeenAnchor>,
+}
+
+impl ApplyAnchors {
+    /// The anchors of a batch.
+    pub fn of(batch: &Batch) -> Self {
+        let mut anchors = Vec::new();
+        for (event, state, _) in with_states(batch) {
+            anchors.extend(SeenAnchor::of(event, state));
+        }
+        Self { anchors }
+    }
+}
+
+/// A run of messages, and what became of its anchor.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SeenAnchor {
     stream: B256,
     first: u64,
     count: u32,
     root: B256,
-    tx: B256,
-    block: u64,
-    block_hash: B256,
-    log_index: u64,
-    state: AnchorState,
+    /// What became of it.
+    pub state: AnchorState,
 }
 
-impl AnchoredBody {
-    /// The anchor that an event tells of; `None` when it tells of something else.
-    pub fn of(event: &ChainEvent, state: AnchorState) -> Option<Self> {
+impl SeenAnchor {
+    fn of(event: &ChainEvent, state: AnchorState) -> Option<Self> {
         let EventKind::Anchored {
             first, count, root, ..
         } = event.kind
@@ -109,10 +149,6 @@ impl AnchoredBody {
             first,
             count,
             root,
-            tx: event.tx,
-            block: event.block,
-            block_hash: event.block_hash,
-            log_index: event.log_index,
             state,
         })
     }
@@ -126,9 +162,16 @@ impl AnchoredBody {
             root: self.root,
         }
     }
-
-    /// Whether its block is final.
-    pub fn is_final(&self) -> bool {
-        self.state == AnchorState::Final
-    }
 }
+
+/// Arms the alarm.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EnsureAnchorer {}
+
+/// Asks for the status.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AnchorerStatus {}
+
+/// Asks for the costs.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EstimateCosts {}

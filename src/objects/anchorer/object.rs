@@ -1,26 +1,24 @@
 //! The Anchorer object: one per signing account, brings segments onto the chain. A shell over [`Sender`].
-//!
-//! Internal paths: `POST /segments`, `POST /events`, `POST /ensure`, `GET /status`, `GET /costs`.
 
-use super::api::{EventsBody, SegmentsBody};
+use super::api::{AddSegments, AnchorerRequest, AnchorerStatus, ApplyAnchors, EnsureAnchorer, EstimateCosts};
 use crate::config::chain::ChainConfig;
-use crate::objects::{own_json, to_error};
-use crate::outbound::json_rpc;
-use crate::outbound::json_rpc::Rpc;
-use crate::storage::alarm::Alarm;
+use crate::objects::call::{Encoded, reply, serve};
+use crate::objects::to_error;
+use crate::outbound::json_rpc::{self, Rpc};
+use crate::problem::{Kind, Problem};
+use crate::storage::alarm::{Alarm, MAX_ROUND_MS};
 use crate::storage::d1::segments;
 use crate::storage::machine_rows;
 use alloy_primitives::B256;
+use serde_json::Value;
 use std::cell::{OnceCell, RefCell};
 use streamchain_chain::costs::{Costs, Estimates};
 use streamchain_chain::row::Row;
 use streamchain_chain::rpc::{Answer, Request as RpcRequest, RpcError};
-use streamchain_chain::sender::{Command, SegmentError, Sender};
+use streamchain_chain::sender::{Command, Sender, Status};
 use streamchain_protocol::ids::{Seq, StreamId};
-use worker::{
-    Date, DurableObject, Env, Error, Method, Request, Response, State, console_error, console_warn,
-    durable_object,
-};
+use streamchain_protocol::proof::AnchorState;
+use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 /// The sender of one account.
 #[durable_object(alarm)]
@@ -50,45 +48,45 @@ impl DurableObject for Anchorer {
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let path = request.path();
-        match (request.method(), path.as_str()) {
-            (Method::Post, "/segments") => match own_json(&request.text().await?) {
-                Ok(body) => self.take_segments(body).await,
-                Err(error) => Response::error(error.to_string(), 400),
-            },
-            (Method::Post, "/events") => match own_json(&request.text().await?) {
-                Ok(body) => self.hear(&body).await,
-                Err(error) => Response::error(error.to_string(), 400),
-            },
-            (Method::Post, "/ensure") => {
-                self.arm().await?;
-                Response::from_json(&serde_json::json!({ "armed": true }))
-            }
-            (Method::Get, "/costs") => self.tell_costs().await,
-            (Method::Get, "/status") => {
-                let now_ms = Date::now().as_millis();
-                Response::from_json(&self.with(|sender| sender.status(now_ms))?)
-            }
-            _ => Response::error(format!("the Anchorer object has no {path}"), 404),
-        }
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        serve(request, async |asked, _| self.answer(asked).await).await
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        self.alarm.begin(&self.state.storage()).await;
+        self.alarm.begin(&self.state.storage(), MAX_ROUND_MS).await;
         if let Err(error) = self.drive().await {
             console_error!("anchorer: {error}");
         }
         let now_ms = Date::now().as_millis();
         match self.with(|sender| sender.poll_timeout(now_ms)) {
             Ok(due) => self.alarm.end(&self.state.storage(), due).await,
-            Err(error) => console_error!("anchorer: {error}"), // the alarm that was set first stands
+            Err(error) => {
+                self.alarm.fail();
+                console_error!("anchorer: {error}");
+            }
         }
         Response::empty()
     }
 }
 
 impl Anchorer {
+    async fn answer(&self, asked: AnchorerRequest) -> Result<Vec<u8>, Problem> {
+        match asked {
+            AnchorerRequest::AddSegments(asked) => reply::<AddSegments>(self.add_segments(asked).await),
+            AnchorerRequest::ApplyAnchors(asked) => reply::<ApplyAnchors>(self.apply_anchors(&asked).await),
+            AnchorerRequest::EnsureAnchorer(_) => {
+                reply::<EnsureAnchorer>(self.arm().await.map_err(Problem::from))
+            }
+            AnchorerRequest::AnchorerStatus(_) => reply::<AnchorerStatus>(self.status()),
+            AnchorerRequest::EstimateCosts(_) => reply::<EstimateCosts>(self.costs().await),
+        }
+    }
+
+    fn status(&self) -> Result<Encoded<Status>, Problem> {
+        let now_ms = Date::now().as_millis();
+        Encoded::of(&self.with(|sender| sender.status(now_ms))?)
+    }
+
     /// Runs a step of the machine. Never across an await.
     fn with<T>(&self, step: impl FnOnce(&mut Sender) -> T) -> Result<T, Error> {
         let mut sender = self.sender.borrow_mut();
@@ -116,52 +114,31 @@ impl Anchorer {
         saved
     }
 
-    async fn take_segments(&self, body: SegmentsBody) -> worker::Result<Response> {
-        let segments: Result<Vec<_>, _> = body.segments.into_iter().map(TryInto::try_into).collect();
-        let segments = match segments {
-            Ok(segments) => segments,
-            Err(error) => return Response::error(error, 400),
-        };
-        let taken = self.with(|sender| {
-            let new = sender.handle_segments(&segments);
-            (new, sender.take_unsaved())
+    async fn add_segments(&self, asked: AddSegments) -> Result<(), Problem> {
+        let segments: Vec<_> = asked.segments.into_iter().map(Into::into).collect();
+        let (added, rows) = self.with(|sender| {
+            let added = sender.handle_segments(&segments);
+            (added, sender.take_unsaved())
         })?;
-        let (new, rows) = taken;
         self.save(rows)?;
-        match new {
-            Ok(accepted) => {
-                self.arm().await?;
-                Response::from_json(&serde_json::json!({ "accepted": accepted }))
-            }
-            Err(error) => {
-                let status = match error {
-                    SegmentError::WrongId { .. } | SegmentError::BadRange { .. } => 400,
-                    SegmentError::Different { .. } => 409,
-                    SegmentError::Full { .. } => 503,
-                };
-                console_warn!("anchorer: {error}");
-                Response::error(error.to_string(), status)
-            }
-        }
+        added.map_err(Problem::internal)?;
+        Ok(self.arm().await?)
     }
 
-    async fn hear(&self, body: &EventsBody) -> worker::Result<Response> {
+    async fn apply_anchors(&self, asked: &ApplyAnchors) -> Result<(), Problem> {
         let now_ms = Date::now().as_millis();
         let rows = self.with(|sender| {
-            for reverted in &body.reverted {
-                sender.handle_reverted(&reverted.run());
-            }
-            for event in &body.anchored {
-                match event.is_final() {
-                    true => sender.handle_final(&event.run(), now_ms),
-                    false => sender.handle_anchored(&event.run(), now_ms),
+            for anchor in &asked.anchors {
+                match anchor.state {
+                    AnchorState::Reverted => sender.handle_reverted(&anchor.run()),
+                    AnchorState::Final => sender.handle_final(&anchor.run(), now_ms),
+                    AnchorState::Anchored => sender.handle_anchored(&anchor.run(), now_ms),
                 }
             }
             sender.take_unsaved()
         })?;
         self.save(rows)?;
-        self.arm().await?;
-        Response::from_json(&serde_json::json!({}))
+        Ok(self.arm().await?)
     }
 
     async fn arm(&self) -> Result<(), Error> {
@@ -170,11 +147,11 @@ impl Anchorer {
         self.alarm.arm(&self.state.storage(), due).await
     }
 
-    async fn tell_costs(&self) -> worker::Result<Response> {
+    async fn costs(&self) -> Result<Encoded<Value>, Problem> {
         let now_ms = Date::now().as_millis();
-        let told = self.costs.borrow().clone();
-        if let Some((at, costs)) = told.filter(|(at, _)| now_ms < at + COSTS_LIVE_MS) {
-            return tell(at, &costs);
+        let known = self.costs.borrow().clone();
+        if let Some((at, costs)) = known.filter(|(at, _)| now_ms < at + COSTS_LIVE_MS) {
+            return encode(at, &costs);
         }
         let known = self.with(|sender| sender.latest())?;
         let estimated = match self.estimate(known).await {
@@ -182,13 +159,9 @@ impl Anchorer {
             Err(error) if known.is_some() && error.revert().is_some() => self.estimate(None).await,
             outcome => outcome,
         };
-        match estimated {
-            Ok(costs) => {
-                self.costs.replace(Some((now_ms, costs.clone())));
-                tell(now_ms, &costs)
-            }
-            Err(error) => Response::error(error.to_string(), 503),
-        }
+        let costs = estimated.map_err(|error| Problem::new(Kind::ChainUnreachable, error.to_string()))?;
+        self.costs.replace(Some((now_ms, costs.clone())));
+        encode(now_ms, &costs)
     }
 
     /// Asks the node what the modes cost.
@@ -237,7 +210,7 @@ impl Anchorer {
                 None => return Ok(()),
                 Some(Command::Save(rows)) => self.save(rows)?,
                 Some(Command::Distrust(reason)) => {
-                    console_error!("anchorer: the node is not believed: {reason}");
+                    console_error!("anchorer: the node contradicts itself: {reason}");
                     rpc.distrust();
                 }
                 Some(Command::Read { stream, first, count }) => {
@@ -255,8 +228,8 @@ impl Anchorer {
     }
 }
 
-fn tell(at: u64, costs: &Costs) -> worker::Result<Response> {
-    let mut told = serde_json::to_value(costs)?;
-    told["now"] = at.into();
-    Response::from_json(&told)
+fn encode(at: u64, costs: &Costs) -> Result<Encoded<Value>, Problem> {
+    let mut shown = serde_json::to_value(costs).map_err(Problem::internal)?;
+    shown["now"] = at.into();
+    Encoded::of(&shown)
 }

@@ -1,14 +1,24 @@
 //! What the Limits objects are asked.
 
 use crate::config::Config;
-use crate::objects::call::{Method, call as ask, json_body};
-use crate::objects::limits_stub;
-use crate::problem::Problem;
+use crate::objects::call::{Handle, requests, wire_as_json};
+use crate::problem::{Kind, Problem};
 use serde::{Deserialize, Serialize};
 use streamchain_edge_core::rate_policy::Policy;
-use worker::{Env, Response, console_error};
+use streamchain_edge_core::request_id::RequestId;
+use worker::{Env, console_error};
 
-/// `POST /take` on a Limits object.
+requests! {
+    /// What a Limits object is asked.
+    LimitsRequest {
+        /// Counts one.
+        Take -> (),
+    }
+}
+
+wire_as_json!(Take);
+
+/// One more for a client or an account.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Take {
     /// The policy's name.
@@ -17,30 +27,40 @@ pub struct Take {
     pub key: String,
 }
 
-/// Counts one in a Limits object; the refusal is its response. Should the object fail, nobody is refused.
+/// Over how many objects clients are spread that are counted: each takes about a thousand requests in a second.
+const OBJECTS: u32 = 16;
+
+/// The object that counts what `key` asks for.
+fn limits_object(env: &Env, id: &RequestId, key: &str) -> worker::Result<Handle<LimitsRequest>> {
+    // FNV-1a: spreads short texts well, and needs no table.
+    let hash = key.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    let name = (hash % OBJECTS).to_string();
+    Ok(Handle::new(env.durable_object("LIMITS")?.get_by_name(&name)?, id))
+}
+
+/// Counts one in a Limits object, or gives its refusal. Should the object fail, nobody is refused.
 pub async fn take(
     env: &Env,
+    id: &RequestId,
     config: &Config,
     policy: Policy,
     key: &str,
-) -> Result<Option<Response>, Problem> {
+) -> Result<(), Problem> {
     if !config.policies.quota(policy).limits() {
-        return Ok(None);
+        return Ok(());
     }
-    let stub = limits_stub(env, key)?;
-    let taken = Take {
+    let asked = Take {
         policy: policy.name().to_owned(),
         key: key.to_owned(),
     };
-    match ask(&stub, Method::Post, "/take", json_body(&taken)?).await {
-        Ok(refused) if refused.status_code() == 429 => Ok(Some(refused)),
-        Ok(mut taken) => {
-            taken.bytes().await?;
-            Ok(None)
-        }
+    match limits_object(env, id, key)?.call(asked).await {
+        Err(refused) if refused.kind() == Kind::RateLimited => Err(refused),
         Err(error) => {
-            console_error!("limits: {error}");
-            Ok(None)
+            console_error!("request {id}: limits: {error}");
+            Ok(())
         }
+        Ok(()) => Ok(()),
     }
 }

@@ -1,11 +1,95 @@
-//! What the Relays object is asked.
+//! What the Relays object is asked. There is one, the directory of relays.
 
+use crate::objects::call::{
+    Encoded, Handle, Wire, from_json_and_bytes, requests, to_json_and_bytes, wire_as_json,
+};
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
-use streamchain_protocol::ids::{RelayId, ShortId};
-use streamchain_protocol::wire::Notice;
+use streamchain_edge_core::directory::Chosen;
+use streamchain_edge_core::request_id::RequestId;
+use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId, ShortId};
+use streamchain_protocol::webrtc::IceServer;
+use streamchain_protocol::wire::{Notice, RelayStatus, Renewed};
+use worker::{Env, Error};
 
-/// `POST /choose`
+requests! {
+    /// What the Relays object is asked. The Worker has authenticated whoever asks.
+    RelaysRequest {
+        /// Registers a relay, or renews its registration.
+        Register -> Encoded<Renewed>,
+        /// A relay ends.
+        Goodbye -> (),
+        /// Chooses the relay of a stream.
+        ChooseRelay -> Chosen,
+        /// Leaves notices for relays.
+        PostNotices -> NoticesPosted,
+        /// Ends sessions on all relays.
+        WithdrawAuthors -> (),
+        /// The status of every relay.
+        RelayStatuses -> Encoded<Vec<RelayStatus>>,
+        /// The STUN and TURN servers of the provider.
+        ProviderIceServers -> Vec<IceServer>,
+    }
+}
+
+wire_as_json!(
+    Goodbye,
+    ChooseRelay,
+    Chosen,
+    PostNotices,
+    NoticesPosted,
+    WithdrawAuthors,
+    RelayStatuses,
+    ProviderIceServers,
+    Vec<IceServer>,
+);
+
+/// The directory of relays.
+pub fn relays_object(env: &Env, id: &RequestId) -> worker::Result<Handle<RelaysRequest>> {
+    Ok(Handle::new(
+        env.durable_object("RELAYS")?.get_by_name("relays")?,
+        id,
+    ))
+}
+
+/// A relay's registration. Its body is passed on unread.
+pub struct Register {
+    /// The relay, and the key that it showed.
+    pub relay: ShownKey,
+    /// The registration, as the relay sent it: JSON.
+    pub registration: Vec<u8>,
+}
+
+/// A relay, and the key that it showed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ShownKey {
+    /// The relay.
+    pub relay: RelayId,
+    /// The key.
+    pub key: RelayKeyId,
+}
+
+impl Wire for Register {
+    fn into_bytes(self) -> Result<Vec<u8>, Error> {
+        to_json_and_bytes(&self.relay, &self.registration)
+    }
+
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+        let (relay, registration) = from_json_and_bytes(bytes)?;
+        Ok(Self { relay, registration })
+    }
+}
+
+/// The end of a run of a relay, or of any.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Goodbye {
+    /// The relay.
+    pub relay: RelayId,
+    /// The run.
+    pub incarnation: Option<Incarnation>,
+}
+
+/// Asks for a relay that lives.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ChooseRelay {
     /// The stream that a session is opened on.
@@ -14,32 +98,40 @@ pub struct ChooseRelay {
     pub current: Option<RelayId>,
 }
 
-/// `POST /notices`
+/// Notices for relays.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PostNotices {
-    /// What happened.
+    /// The notices.
     pub notices: Vec<RelayNotice>,
-}
-
-/// The answer to [`PostNotices`].
-#[derive(Debug, Serialize, Deserialize)]
-pub struct NoticesPosted {
-    /// Those of the relays that are not alive: they may never hear of it.
-    pub dead: Vec<RelayId>,
-}
-
-/// `POST /withdraw`: the sessions of these authors are over, on every stream and relay.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Withdraw {
-    /// Whose.
-    pub authors: Vec<Address>,
 }
 
 /// One notice for one relay.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RelayNotice {
-    /// Who must hear of it.
+    /// The relay.
     pub relay: RelayId,
     /// What happened.
     pub notice: Notice,
 }
+
+/// The notices are kept.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NoticesPosted {
+    /// Those of the relays that are not alive, and may never fetch them.
+    pub dead: Vec<RelayId>,
+}
+
+/// The end of these authors' sessions, on every stream and relay.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct WithdrawAuthors {
+    /// The authors.
+    pub authors: Vec<Address>,
+}
+
+/// Asks for the status of every relay.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RelayStatuses {}
+
+/// Asks for the provider's servers.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ProviderIceServers {}

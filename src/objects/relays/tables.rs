@@ -1,7 +1,7 @@
 //! The directory's rows in its object's SQLite: who is registered, and the notices that wait.
 
-use crate::objects::own_json;
 use crate::storage::row::Row;
+use crate::storage::sql::own_json;
 use crate::storage::sql::{all, first, number, run};
 use streamchain_edge_core::directory::{Directory, NoticeStore, Numbered};
 use streamchain_protocol::ids::RelayId;

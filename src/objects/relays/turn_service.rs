@@ -3,9 +3,9 @@
 //! Nobody waits for the provider: requests find what is there, and a renewal fetches what is due behind them.
 
 use crate::config::Config;
-use crate::objects::own_json;
 use crate::outbound::fetch::{Bounds, OutboundError, post_json};
 use crate::storage::row::Row;
+use crate::storage::sql::own_json;
 use crate::storage::sql::{first, run};
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,19 +1,181 @@
-//! What the Worker and the Stream object say to each other.
+//! What a Stream object is asked. The object is named by the digits of the stream's short id.
 
-use crate::objects::own_json;
+use crate::objects::call::{
+    Encoded, Handle, Wire, from_json_and_bytes, requests, to_json_and_bytes, wire_as_json,
+};
 use alloy_primitives::{Address, Bytes};
 use serde::{Deserialize, Serialize};
 use streamchain_edge_core::directory::Chosen;
+use streamchain_edge_core::request_id::RequestId;
+use streamchain_edge_core::signalling::Looked;
 use streamchain_edge_core::stream_log::{LogState, NewStream, News, StoredEvent, Tail};
-use streamchain_protocol::auth::Rights;
-use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
-use streamchain_protocol::wire::Notice;
-use worker::{Error, Headers, Response};
+use streamchain_protocol::auth::{Access, Rights};
+use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId, ShortId};
+use streamchain_protocol::stream_settings::SettingsChange;
+use streamchain_protocol::wire::{Committed, EpochGrant, Notice, ProducerState};
+use worker::{Env, Error};
 
-/// Longest wait for a message's seq, milliseconds: a relay hears of it with its next renewal, within 2 s.
-pub const APPEND_WAIT_MAX_MS: u64 = 5_000;
+requests! {
+    /// What a Stream object is asked. The Worker has authenticated whoever asks.
+    StreamRequest {
+        /// Makes the stream, if it is not there.
+        Create -> Created,
+        /// What the stream is and how far it got.
+        GetState -> LogState,
+        /// What decides on what an account may do.
+        GetAccess -> Access,
+        /// Changes the settings.
+        ChangeSettings -> LogState,
+        /// The members.
+        ListMembers -> Vec<Member>,
+        /// Gives a member rights.
+        PutMember -> (),
+        /// Takes a member's rights.
+        RemoveMember -> (),
+        /// Ends sessions on this stream.
+        Withdraw -> (),
+        /// Opens a session.
+        OpenSession -> SessionOpened,
+        /// Ends a session.
+        EndSession -> (),
+        /// Leaves a signal for another session.
+        PostSignal -> (),
+        /// Reads a session's mailbox.
+        ReadSignals -> Looked,
+        /// Makes a relay the leader.
+        Acquire -> Encoded<EpochGrant>,
+        /// The leader gives the stream back.
+        Release -> (),
+        /// The messages that wait for the leader.
+        ReadInbox -> Vec<u8>,
+        /// How far a producer got.
+        GetProducer -> Encoded<ProducerState>,
+        /// Stores a batch.
+        Commit -> Encoded<Committed>,
+        /// Stores or keeps a message that came by HTTP.
+        Append -> Appended,
+        /// The messages that the object has itself.
+        ReadTail -> Tail,
+        /// What is behind a reader's cursor, once there is something.
+        ReadNews -> News,
+        /// Takes what the Listener saw of this stream.
+        ApplyNotices -> NoticesApplied,
+    }
+}
 
-/// `POST /sessions`
+wire_as_json!(
+    Create,
+    Created,
+    GetState,
+    LogState,
+    GetAccess,
+    Access,
+    ChangeSettings,
+    ListMembers,
+    Vec<Member>,
+    PutMember,
+    RemoveMember,
+    Withdraw,
+    OpenSession,
+    SessionOpened,
+    EndSession,
+    PostSignal,
+    ReadSignals,
+    Looked,
+    Acquire,
+    UnderEpoch,
+    GetProducer,
+    Append,
+    Appended,
+    ReadTail,
+    ReadNews,
+    ApplyNotices,
+    NoticesApplied,
+);
+
+/// The object of one stream.
+pub fn stream_object(env: &Env, id: &RequestId, stream: ShortId) -> worker::Result<Handle<StreamRequest>> {
+    Ok(Handle::new(
+        env.durable_object("STREAM")?.get_by_name(&stream.to_hex())?,
+        id,
+    ))
+}
+
+/// A stream to be made, and who is counted for it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Create {
+    /// What it begins with.
+    pub stream: NewStream,
+    /// What the client's address is counted by.
+    pub client: String,
+    /// Who makes it; `None` without credentials.
+    pub account: Option<Address>,
+}
+
+/// The stream is there.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Created {
+    /// What it is.
+    pub state: LogState,
+    /// Whether it was not there before.
+    pub created: bool,
+}
+
+/// Asks for the state.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GetState {}
+
+/// Asks for what decides on an account's rights.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GetAccess {
+    /// The account; `None` for one without credentials.
+    pub account: Option<Address>,
+}
+
+/// A change of the settings.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ChangeSettings {
+    /// The change.
+    pub change: SettingsChange,
+}
+
+/// Asks for the members.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ListMembers {}
+
+/// A member of a stream.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// The account.
+    pub address: Address,
+    /// What the member may do.
+    pub rights: Rights,
+}
+
+/// A member with the rights that hold from now on.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PutMember {
+    /// The account.
+    pub address: Address,
+    /// What the member may do.
+    pub rights: Rights,
+}
+
+/// A member who is to be one no more.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RemoveMember {
+    /// The account.
+    pub address: Address,
+}
+
+/// The end of these authors' sessions on this stream. They may be opened again, with other rights.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Withdraw {
+    /// The authors.
+    pub authors: Vec<Address>,
+}
+
+/// A session to be opened.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct OpenSession {
     /// Makes the stream first, should it not be there.
@@ -32,77 +194,131 @@ pub struct OpenSession {
     pub client: String,
 }
 
-/// The answer to [`OpenSession`].
+/// A session that is open.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SessionOpened {
-    /// Where the client is sent.
+    /// The relay that the client is sent to.
     pub chosen: Chosen,
     /// What the session may do.
     pub rights: Rights,
 }
 
-/// `POST /withdraw`: these authors' sessions on this stream are over, and may be opened again with other rights.
+/// The end of a session.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct WithdrawHere {
-    /// Whose.
-    pub authors: Vec<Address>,
-}
-
-/// `PUT /members/{address}`
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Membership {
-    /// What the member may do.
-    pub rights: Rights,
-}
-
-/// One of `GET /members`.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Member {
-    /// Who.
-    pub address: Address,
-    /// What the member may do.
-    pub rights: Rights,
-}
-
-/// `POST /sessions/{session}/signals`
-#[derive(Debug, Serialize, Deserialize)]
-pub struct PostSignal {
+pub struct EndSession {
+    /// The session.
+    pub session: SessionId,
     /// Who asks.
     pub author: Address,
-    /// Whose mailbox.
+}
+
+/// A signal of one session for another.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PostSignal {
+    /// The session that sends it.
+    pub session: SessionId,
+    /// Who asks.
+    pub author: Address,
+    /// The session that it is for.
     pub to: SessionId,
-    /// What is left there.
+    /// The signal.
     pub signal: String,
 }
 
-/// `DELETE /sessions/{session}`
+/// Asks for a session's mailbox.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct EndSession {
+pub struct ReadSignals {
+    /// The session.
+    pub session: SessionId,
     /// Who asks.
     pub author: Address,
+    /// The number of the last signal that was read.
+    pub after: u64,
 }
 
-/// `POST /append`: a message that comes by HTTP. The same producer and number make one message, however often.
+/// A run of a relay that is to be the leader.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+pub struct Acquire {
+    /// The relay.
+    pub relay: RelayId,
+    /// The run.
+    pub incarnation: Incarnation,
+}
+
+/// A relay, and the epoch that it was granted.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UnderEpoch {
+    /// The relay.
+    pub relay: RelayId,
+    /// The epoch.
+    pub epoch: Epoch,
+}
+
+/// The leader gives the stream back.
+pub struct Release(pub UnderEpoch);
+
+/// Asks for the messages that wait for the leader.
+pub struct ReadInbox(pub UnderEpoch);
+
+impl Wire for Release {
+    fn into_bytes(self) -> Result<Vec<u8>, Error> {
+        self.0.into_bytes()
+    }
+
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+        UnderEpoch::from_bytes(bytes).map(Self)
+    }
+}
+
+impl Wire for ReadInbox {
+    fn into_bytes(self) -> Result<Vec<u8>, Error> {
+        self.0.into_bytes()
+    }
+
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+        UnderEpoch::from_bytes(bytes).map(Self)
+    }
+}
+
+/// Asks for how far a producer got.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GetProducer {
+    /// The leader.
+    pub leader: UnderEpoch,
+    /// The producer.
+    pub producer: ProducerId,
+}
+
+/// A batch of a relay.
+pub struct Commit {
+    /// The relay.
+    pub relay: RelayId,
+    /// The batch, as the relay sent it: CBOR.
+    pub batch: Vec<u8>,
+}
+
+impl Wire for Commit {
+    fn into_bytes(self) -> Result<Vec<u8>, Error> {
+        to_json_and_bytes(&self.relay, &self.batch)
+    }
+
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+        let (relay, batch) = from_json_and_bytes(bytes)?;
+        Ok(Self { relay, batch })
+    }
+}
+
+/// Longest wait for a message's seq, milliseconds: a relay hears of it with its next renewal, within 2 s.
+pub const MAX_APPEND_WAIT_MS: u64 = 5_000;
+
+/// A message that comes by HTTP. The same producer and number make one message, however often they come.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Append {
     /// Makes the stream first, should it not be there.
     pub create: Option<NewStream>,
-    /// Whether the system itself writes: its own streams take nothing from others.
-    #[serde(default)]
-    pub system: bool,
-    /// Whose rights count.
-    pub account: Option<Address>,
-    /// Whether that is the operator.
-    #[serde(default)]
-    pub operator: bool,
-    /// What the credentials are limited to.
-    #[serde(default)]
-    pub limit: Rights,
-    /// The client's address, for the rate limits.
-    #[serde(default)]
-    pub client: String,
-    /// Who publishes.
+    /// Who publishes, when that is not the system itself: its own streams take nothing from others.
+    pub publisher: Option<Publisher>,
+    /// Whose message it is.
     pub author: Address,
     /// Who numbers it.
     pub producer: ProducerId,
@@ -114,108 +330,112 @@ pub struct Append {
     pub wait_ms: u64,
 }
 
-/// The answer to [`Append`].
+/// Who publishes by HTTP.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct AppendAnswer {
+pub struct Publisher {
+    /// Whose rights count.
+    pub account: Address,
+    /// Whether that is an operator.
+    pub operator: bool,
+    /// What the credentials are limited to.
+    pub limit: Rights,
+    /// What the client's address is counted by.
+    pub client: String,
+}
+
+/// A message that is stored, or kept.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Appended {
     /// Whether it is stored; else it will be, and asking again tells.
     pub stored: bool,
     /// Its seq, if it is stored and that is remembered.
     pub seq: Option<Seq>,
 }
 
-/// `POST /notices`: what the Listener saw of this stream, in the chain's order.
-#[derive(Debug, Deserialize)]
-pub struct StreamNotices {
-    /// What happened.
+/// Asks for the messages that the object has itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReadTail {
+    /// From this one on.
+    pub from: Seq,
+    /// About so many bytes of them at most.
+    pub max_bytes: usize,
+}
+
+/// Asks for what is behind a cursor.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReadNews {
+    /// The last event that the reader has.
+    pub event: u64,
+    /// The first message that the reader lacks.
+    pub seq: Seq,
+    /// How long the answer may wait for something, milliseconds.
+    pub wait_ms: u64,
+}
+
+/// What the Listener saw of a stream, in the order of the chain.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ApplyNotices {
+    /// The notices.
     pub notices: Vec<Notice>,
 }
 
-const STATE_HEADER: &str = "x-state";
-const FIRST_HEADER: &str = "x-first";
+/// The notices are applied.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NoticesApplied {
+    /// The relay that is to have them too.
+    pub relay: Option<RelayId>,
+}
 
-/// The answer to `GET /tail`: state and first seq in headers, the encoded records as they are in the body.
-pub struct TailAnswer;
+/// What stands before the records of a [`Tail`] or [`News`].
+#[derive(Serialize, Deserialize)]
+struct TailHead {
+    state: LogState,
+    first: Seq,
+    events: Vec<EventHead>,
+}
 
-impl TailAnswer {
-    /// Writes it.
-    pub fn respond(tail: Tail) -> worker::Result<Response> {
-        let headers = Headers::new();
-        headers.set(STATE_HEADER, &serde_json::to_string(&tail.state)?)?;
-        headers.set(FIRST_HEADER, &tail.first.to_string())?;
-        Ok(Response::from_bytes(tail.records)?.with_headers(headers))
+#[derive(Serialize, Deserialize)]
+struct EventHead {
+    number: u64,
+    name: String,
+    json: String,
+}
+
+impl Wire for News {
+    fn into_bytes(self) -> Result<Vec<u8>, Error> {
+        let event = |StoredEvent { number, name, json }| EventHead { number, name, json };
+        let head = TailHead {
+            state: self.tail.state,
+            first: self.tail.first,
+            events: self.events.into_iter().map(event).collect(),
+        };
+        to_json_and_bytes(&head, &self.tail.records)
     }
 
-    /// Reads it.
-    pub async fn read(mut response: Response) -> worker::Result<Tail> {
-        let missing = || Error::RustError("the Stream object's answer lacks a header".into());
-        let state = response.headers().get(STATE_HEADER)?.ok_or_else(missing)?;
-        let state: LogState = own_json(&state)?;
-        let first = response
-            .headers()
-            .get(FIRST_HEADER)?
-            .and_then(|text| text.parse().ok());
-        let first = Seq(first.ok_or_else(missing)?);
-        Ok(Tail {
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+        let (TailHead { state, first, events }, records) = from_json_and_bytes(bytes)?;
+        let tail = Tail {
             state,
             first,
-            records: response.bytes().await?,
-        })
+            records,
+        };
+        let event = |EventHead { number, name, json }| StoredEvent { number, name, json };
+        let events = events.into_iter().map(event).collect();
+        Ok(Self { tail, events })
     }
 }
 
-const EVENTS_HEADER: &str = "x-events";
-
-/// The answer to `GET /news`: that to `GET /tail`, and before the records so many lines of three for each event:
-/// number, name, JSON.
-pub struct NewsAnswer;
-
-impl NewsAnswer {
-    /// Writes it.
-    pub fn respond(news: News) -> worker::Result<Response> {
-        let mut body = String::new();
-        for StoredEvent { number, name, json } in &news.events {
-            body.push_str(&number.to_string());
-            [name, json].into_iter().for_each(|line| {
-                body.push('\n');
-                body.push_str(line);
-            });
-            body.push('\n');
-        }
-        let events = body.len();
-        let mut body = body.into_bytes();
-        body.extend(news.tail.records);
-        let records = Vec::new();
-        let response = TailAnswer::respond(Tail { records, ..news.tail })?;
-        let headers = response.headers().clone();
-        headers.set(EVENTS_HEADER, &events.to_string())?;
-        Ok(Response::from_bytes(body)?.with_headers(headers))
+impl Wire for Tail {
+    fn into_bytes(self) -> Result<Vec<u8>, Error> {
+        let events = Vec::new();
+        News { tail: self, events }.into_bytes()
     }
 
-    /// Reads it.
-    pub async fn read(response: Response) -> worker::Result<News> {
-        let out_of_shape = || Error::RustError("the Stream object's news are out of shape".into());
-        let events = response.headers().get(EVENTS_HEADER)?;
-        let mut tail = TailAnswer::read(response).await?;
-        let end: usize = events
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(out_of_shape)?;
-        if end > tail.records.len() {
-            return Err(out_of_shape());
-        }
-        let records = tail.records.split_off(end);
-        let text = String::from_utf8(std::mem::replace(&mut tail.records, records));
-        let text = text.map_err(|_| out_of_shape())?;
-        let mut lines = text.lines();
-        let mut events = Vec::new();
-        while let Some(number) = lines.next() {
-            let (name, json) = (lines.next(), lines.next());
-            let (name, json) = name.zip(json).ok_or_else(out_of_shape)?;
-            events.push(StoredEvent {
-                number: number.parse().map_err(|_| out_of_shape())?,
-                name: name.to_owned(),
-                json: json.to_owned(),
-            });
-        }
-        Ok(News { tail, events })
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+        Ok(News::from_bytes(bytes)?.tail)
     }
 }
+
+#[cfg(test)]
+#[path = "api_tests.rs"]
+mod tests;

@@ -8,6 +8,7 @@ mod creation;
 mod news;
 mod object;
 mod outbox;
+mod sessions;
 mod signals;
 mod tables;
 mod waiters;

@@ -1,10 +1,10 @@
 //! A stream's rows in its object's SQLite.
 
-use crate::objects::own_json;
 use crate::storage::row::{Row, out_of_shape};
+use crate::storage::sql::own_json;
 use crate::storage::sql::{all, each, first, number, run};
 use alloy_primitives::{Address, hex};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use streamchain_edge_core::stream_log::{
     LogState, LogStore, PLACES_PER_PRODUCER, ROWS_MAX, Segment, Session, StoredBatch, StoredEvent, Waiting,
 };
@@ -46,6 +46,8 @@ pub struct StreamRows {
     sql: SqlStorage,
     /// Whether the tables are known to be there; they are never dropped.
     prepared: Cell<bool>,
+    /// The row of state as it is stored, once it was read or written: it is JSON, and every step begins with it.
+    state: RefCell<Option<LogState>>,
 }
 
 impl StreamRows {
@@ -54,7 +56,13 @@ impl StreamRows {
         Self {
             sql,
             prepared: Cell::new(false),
+            state: RefCell::new(None),
         }
+    }
+
+    /// A step failed, and what it wrote was taken back: the state is read again.
+    pub fn forget_state(&self) {
+        self.state.replace(None);
     }
 
     /// Makes the tables.
@@ -101,10 +109,13 @@ impl LogStore for StreamRows {
     type Error = Error;
 
     fn state(&self) -> Result<Option<LogState>, Error> {
-        if !self.is_prepared()? {
-            return Ok(None);
+        let known = self.state.borrow().clone();
+        if known.is_some() || !self.is_prepared()? {
+            return Ok(known);
         }
-        self.json("SELECT json FROM state", vec![])
+        let state: Option<LogState> = self.json("SELECT json FROM state", vec![])?;
+        self.state.replace(state.clone());
+        Ok(state)
     }
 
     fn put_state(&self, state: &LogState) -> Result<(), Error> {
@@ -113,7 +124,9 @@ impl LogStore for StreamRows {
             &self.sql,
             "INSERT OR REPLACE INTO state VALUES (1, ?)",
             vec![json.into()],
-        )
+        )?;
+        self.state.replace(Some(state.clone()));
+        Ok(())
     }
 
     fn producer(&self, producer: ProducerId) -> Result<Option<u64>, Error> {

@@ -1,51 +1,13 @@
 //! The table of anchors: what the contract's `Anchored` events say, as the Listener saw them.
 
-use super::{number, rows};
+use super::{anchor_state, number, rows};
 use crate::storage::row::Row;
 use alloy_primitives::{B256, hex};
 use serde::Serialize;
-use std::str::FromStr;
 use streamchain_chain::listener::{ChainEvent, EventKind};
 use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::proof::AnchorState;
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
-
-/// Whether the block that holds an event can still be taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ChainState {
-    /// It can.
-    Anchored,
-    /// It cannot.
-    Final,
-}
-
-impl ChainState {
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ChainState::Anchored => "anchored",
-            ChainState::Final => "final",
-        }
-    }
-
-    /// The state of an event in a block that is final or not.
-    pub fn of(is_final: bool) -> Self {
-        if is_final {
-            ChainState::Final
-        } else {
-            ChainState::Anchored
-        }
-    }
-}
-
-impl FromStr for ChainState {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let all = [ChainState::Anchored, ChainState::Final];
-        all.into_iter().find(|state| state.as_str() == text).ok_or(())
-    }
-}
 
 /// An anchor on the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -66,7 +28,7 @@ pub struct AnchorRow {
     /// Its place among all logs of the block.
     pub log_index: u64,
     /// How sure it is.
-    pub state: ChainState,
+    pub state: AnchorState,
 }
 
 fn read(row: &mut Row) -> Result<AnchorRow, Error> {
@@ -78,7 +40,7 @@ fn read(row: &mut Row) -> Result<AnchorRow, Error> {
         block: row.number()?,
         block_hash: row.parsed()?,
         log_index: row.number()?,
-        state: row.parsed()?,
+        state: anchor_state(row)?,
     })
 }
 
@@ -114,7 +76,7 @@ pub async fn list(
 pub fn put(
     db: &D1Database,
     event: &ChainEvent,
-    state: ChainState,
+    state: AnchorState,
 ) -> Result<Option<D1PreparedStatement>, Error> {
     let EventKind::Anchored {
         first, count, root, ..

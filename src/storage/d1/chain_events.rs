@@ -1,12 +1,12 @@
 //! The table of chain events: payloads that somebody published by a transaction of their own.
 
-use super::anchors::ChainState;
-use super::{number, rows};
+use super::{anchor_state, number, rows};
 use crate::storage::row::Row;
 use alloy_primitives::{Address, B256, Bytes, hex};
 use serde::Serialize;
 use streamchain_chain::listener::{ChainEvent, EventKind};
 use streamchain_protocol::ids::StreamId;
+use streamchain_protocol::proof::AnchorState;
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
 /// A payload published on the chain.
@@ -26,7 +26,7 @@ pub struct ChainEventRow {
     /// Its bytes.
     pub payload: Bytes,
     /// How sure it is.
-    pub state: ChainState,
+    pub state: AnchorState,
 }
 
 fn read(row: &mut Row) -> Result<ChainEventRow, Error> {
@@ -37,7 +37,7 @@ fn read(row: &mut Row) -> Result<ChainEventRow, Error> {
         tx: row.parsed()?,
         author: row.parsed()?,
         payload: row.parsed()?,
-        state: row.parsed()?,
+        state: anchor_state(row)?,
     })
 }
 
@@ -64,7 +64,7 @@ pub async fn list(
 pub fn put(
     db: &D1Database,
     event: &ChainEvent,
-    state: ChainState,
+    state: AnchorState,
 ) -> Result<Option<D1PreparedStatement>, Error> {
     let EventKind::Published { author, payload } = &event.kind else {
         return Ok(None);

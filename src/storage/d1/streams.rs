@@ -65,7 +65,7 @@ pub async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error> {
         number(settings.prove.into()),
         number(stream.created),
     ];
-    db.prepare(statement).bind_refs(&values)?.run().await.map(drop)
+    super::unread(db, statement, &values).await.map(drop)
 }
 
 /// A stream by its short id.

@@ -1,0 +1,50 @@
+//! What the Listener object is asked. The object is named by the contract's address.
+
+use crate::config::Config;
+use crate::objects::call::{Encoded, Handle, requests, wire_as_json};
+use alloy_primitives::hex;
+use serde::{Deserialize, Serialize};
+use streamchain_chain::listener::Status;
+use streamchain_edge_core::request_id::RequestId;
+use worker::Env;
+
+requests! {
+    /// What the Listener object is asked.
+    ListenerRequest {
+        /// Arms the alarm, if it is not.
+        EnsureListener -> (),
+        /// How far it is.
+        ListenerStatus -> Encoded<Status>,
+        /// Reads the chain anew from the contract's first block.
+        Replay -> Encoded<Status>,
+    }
+}
+
+wire_as_json!(EnsureListener, ListenerStatus, Replay);
+
+/// The object of the contract; `None` before the contract is deployed.
+pub fn listener_object(
+    env: &Env,
+    id: &RequestId,
+    config: &Config,
+) -> worker::Result<Option<Handle<ListenerRequest>>> {
+    let Some(contract) = config.contract else {
+        return Ok(None);
+    };
+    let stub = env
+        .durable_object("LISTENER")?
+        .get_by_name(&hex::encode_prefixed(contract))?;
+    Ok(Some(Handle::new(stub, id)))
+}
+
+/// Arms the alarm.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EnsureListener {}
+
+/// Asks for the status.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ListenerStatus {}
+
+/// Asks for a new reading of the chain.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Replay {}
