@@ -5,12 +5,11 @@
 
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 #[derive(Default)]
 struct Counters {
     /// By path template, then one place for each class of status: 1xx to 5xx.
-    requests: BTreeMap<&'static str, [u64; 5]>,
+    requests: Vec<(&'static str, [u64; 5])>,
     object_calls: u64,
     object_rows_written: u64,
     d1: D1Counters,
@@ -36,10 +35,17 @@ thread_local! {
 /// Counts a request to the API that was answered with `status`.
 pub fn count_request(path: &'static str, status: u16) {
     COUNTERS.with_borrow_mut(|counters| {
-        let classes = counters.requests.entry(path).or_default();
+        let requests = &mut counters.requests;
+        let place = requests.iter().position(|(known, _)| *known == path);
+        let place = place.unwrap_or_else(|| {
+            requests.push((path, [0; 5]));
+            requests.len() - 1
+        });
         let class = usize::from(status / 100).checked_sub(1);
-        if let Some(class) = class.and_then(|class| classes.get_mut(class)) {
-            *class += 1;
+        if let Some(((_, classes), class)) = requests.get_mut(place).zip(class)
+            && let Some(count) = classes.get_mut(class)
+        {
+            *count += 1;
         }
     });
 }

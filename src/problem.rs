@@ -207,10 +207,11 @@ impl Problem {
     pub async fn of_response(mut response: Response) -> worker::Result<Self> {
         let (status, text) = (response.status_code(), response.text().await?);
         let document = json::tree(&text).unwrap_or_default();
-        let Some(kind) = document["type"].as_str().and_then(Kind::of_type) else {
+        let text_of = |name: &str| document.get(name).and_then(Value::as_str);
+        let Some(kind) = text_of("type").and_then(Kind::of_type) else {
             return Ok(Self::internal(format!("an object answered {status}: {text}")));
         };
-        let mut problem = Self::new(kind, document["detail"].as_str().unwrap_or_default());
+        let mut problem = Self::new(kind, text_of("detail").unwrap_or_default());
         if let Value::Object(mut members) = document {
             members.retain(|name, _| !COMMON_MEMBERS.contains(&name.as_str()));
             problem.0.members = members;
@@ -248,15 +249,15 @@ impl Problem {
         self.0.kind
     }
 
-    /// The document.
-    pub fn to_json(&self) -> Value {
+    /// The document's members.
+    fn document(&self) -> Map<String, Value> {
         let (slug, status, title) = self.0.kind.row();
         let mut document = self.0.members.clone();
         document.insert("type".into(), json!(format!("{TYPE_PREFIX}{slug}")));
         document.insert("title".into(), json!(title));
         document.insert("status".into(), json!(status));
         document.insert("detail".into(), json!(self.0.detail));
-        Value::Object(document)
+        document
     }
 
     /// The response to the request with this id. The log hears why, if that is not for the client.
@@ -270,9 +271,9 @@ impl Problem {
         for (name, value) in &self.0.headers {
             headers.set(name, value)?;
         }
-        let mut document = self.to_json();
-        document["requestId"] = json!(id.as_str());
-        let response = Response::from_bytes(document.to_string().into_bytes())?;
+        let mut document = self.document();
+        document.insert("requestId".into(), json!(id.as_str()));
+        let response = Response::from_bytes(Value::Object(document).to_string().into_bytes())?;
         Ok(response.with_status(self.0.kind.row().1).with_headers(headers))
     }
 }
@@ -444,7 +445,7 @@ mod tests {
             given: Seq(4),
             expected: Seq(2),
         })
-        .to_json();
+        .document();
         assert_eq!(gap["type"], "https://streamchain.dev/problems/gap");
         assert_eq!(
             (gap["status"].as_u64(), gap["expected"].as_u64()),
@@ -454,7 +455,7 @@ mod tests {
             given: Epoch(1),
             epoch: Epoch(3),
         })
-        .to_json();
+        .document();
         assert_eq!(stale["epoch"], 3);
         assert_eq!(
             stale["detail"],

@@ -31,7 +31,7 @@ fn decode(text: &str) -> Cow<'_, str> {
         let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
         let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
         (bytes, rest) = match (byte, escaped) {
-            (b'%', Some(value)) => (pushed(bytes, value), &tail[2..]),
+            (b'%', Some(value)) => (pushed(bytes, value), tail.get(2..).unwrap_or_default()),
             (b'+', _) => (pushed(bytes, b' '), tail),
             _ => (pushed(bytes, byte), tail),
         };

@@ -33,6 +33,13 @@ pub fn done(status: u16) -> Answer {
     encoded(status, b"{}".to_vec())
 }
 
+/// Adds a member to an object.
+pub fn put_member<T: Serialize>(object: &mut Value, name: &str, member: &T) {
+    if let (Value::Object(members), Ok(member)) = (object, serde_json::to_value(member)) {
+        members.insert(name.to_owned(), member);
+    }
+}
+
 /// A JSON response of an object whose absent members are left out.
 pub fn json_without_nulls(status: u16, mut body: Value) -> Answer {
     if let Value::Object(members) = &mut body {

@@ -64,7 +64,7 @@ async fn dispatch(
         return Err(Problem::new(Kind::MethodNotAllowed, detail).header("allow", allow));
     };
     if route.path == HEALTH {
-        return http::health::get();
+        return http::health::answer();
     }
     let config = Config::of(&env);
     let config = config.map_err(|error| Problem::new(Kind::Misconfigured, error.to_string()))?;

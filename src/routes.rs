@@ -5,7 +5,6 @@ use crate::path::{PathParameters, has_shape};
 use crate::request::Call;
 use crate::response::Answer;
 use futures_util::future::LocalBoxFuture;
-use std::future::ready;
 use streamchain_edge_core::attempt::Action::{self, Ask, Change};
 
 /// What is checked and counted before the handler.
@@ -38,14 +37,14 @@ pub struct Route {
 }
 
 macro_rules! routes {
-    ($($method:ident $path:literal, $action:expr, $guard:ident, |$call:ident, $at:ident| $answer:expr;)*) => {
+    ($($method:ident $path:literal, $action:expr, $guard:ident, $handler:expr;)*) => {
         /// Every route.
         pub const ROUTES: &[Route] = &[$(Route {
             method: stringify!($method),
             path: $path,
             action: $action,
             guard: Guard::$guard,
-            handler: |$call, $at| Box::pin(async move { $answer.await }),
+            handler: |call, at| Box::pin($handler(call, at)),
         }),*];
     };
 }
@@ -54,59 +53,46 @@ macro_rules! routes {
 pub const HEALTH: &str = "/v1/health";
 
 routes! {
-    GET "/v1/health", Ask("read"), Client, |_call, _at| ready(http::health::get());
-    GET "/v1/config", Ask("read"), Client, |call, _at| ready(http::config::get(&call));
-    GET "/v1/status", Ask("read"), Client, |call, _at| http::status::get(&call);
-    GET "/v1/costs", Ask("read"), Client, |call, _at| http::costs::get(&call);
-    GET "/v1/audit", Ask("read"), Client, |call, _at| http::audit::list(&call);
-    POST "/v1/auth/guest", Ask("guest.create"), Client, |call, _at| ready(http::tokens::guest(&call));
-    POST "/v1/auth/nonce", Ask("nonce.create"), Client, |call, _at| ready(http::tokens::nonce(&call));
-    POST "/v1/auth/wallet", Change("wallet.sign-in"), Credentials, |call, _at| http::tokens::wallet(call);
-    POST "/v1/auth/token", Ask("token.create"), Credentials, |call, _at| http::tokens::token(call);
-    POST "/v1/auth/revoke", Change("token.revoke"), Client, |call, _at| http::tokens::revoke(call);
-    GET "/v1/keys", Ask("read"), Client, |call, _at| http::keys::list(&call);
-    POST "/v1/keys", Change("key.create"), Credentials, |call, _at| http::keys::create(call);
-    DELETE "/v1/keys/{key}", Change("key.remove"), Client, |call, at| http::keys::remove(&call, at.key()?);
-    GET "/v1/ice-servers", Ask("read"), Client, |call, _at| http::ice_servers::get(&call);
-    GET "/v1/streams", Ask("read"), Client, |call, _at| http::streams::list(&call);
-    POST "/v1/streams", Ask("stream.create"), Client, |call, _at| http::streams::create(call);
-    GET "/v1/streams/{stream}", Ask("read"), Client, |call, at| http::streams::get(&call, &at.stream()?);
-    PATCH "/v1/streams/{stream}", Change("stream.change"), Client,
-        |call, at| http::streams::change(call, &at.stream()?);
-    GET "/v1/streams/{stream}/members", Ask("read"), Client, |call, at| http::members::list(&call, &at.stream()?);
-    PUT "/v1/streams/{stream}/members/{member}", Change("member.put"), Client,
-        |call, at| http::members::put(call, &at.stream()?, at.member()?);
-    DELETE "/v1/streams/{stream}/members/{member}", Change("member.remove"), Client,
-        |call, at| http::members::remove(&call, &at.stream()?, at.member()?);
-    POST "/v1/streams/{stream}/sessions", Ask("session.open"), Client,
-        |call, at| http::sessions::open(call, &at.stream()?);
-    GET "/v1/streams/{stream}/messages", Ask("read"), Client, |call, at| http::messages::list(&call, &at.stream()?);
-    POST "/v1/streams/{stream}/messages", Ask("message.publish"), Client,
-        |call, at| http::publish::post(call, &at.stream()?);
-    GET "/v1/streams/{stream}/messages/{seq}/receipt", Ask("read"), Client,
-        |call, at| http::receipts::get(&call, &at.stream()?, at.seq()?);
-    GET "/v1/streams/{stream}/anchors", Ask("read"), Client, |call, at| http::anchors::list(&call, &at.stream()?);
-    GET "/v1/streams/{stream}/events", Ask("read"), Client, |call, at| http::events::get(call, at.stream()?);
-    GET "/v1/streams/{stream}/segments", Ask("read"), Client, |call, at| http::segments::list(&call, &at.stream()?);
-    GET "/v1/streams/{stream}/chain", Ask("read"), Client, |call, at| http::chain::list(&call, &at.stream()?);
-    POST "/v1/chain/replay", Change("chain.replay"), Client, |call, _at| http::chain::replay(&call);
-    DELETE "/v1/sessions/{session}", Change("session.end"), Client,
-        |call, at| http::sessions::end(&call, at.session()?);
-    GET "/v1/sessions/{session}/signals", Ask("read"), Client, |call, at| http::signals::list(&call, at.session()?);
-    POST "/v1/sessions/{session}/signals", Ask("signal.leave"), Client,
-        |call, at| http::signals::post(call, at.session()?);
-    PUT "/v1/relays/{relay}", Ask("relay.register"), Relay, |call, at| http::relays::register(call, at.relay()?);
-    DELETE "/v1/relays/{relay}", Ask("relay.register"), Relay, |call, at| http::relays::goodbye(&call, at.relay()?);
-    PUT "/v1/relays/{relay}/streams/{stream}", Ask("relay.work"), Relay,
-        |call, at| http::relays::acquire_epoch(call, at.relay()?, &at.stream()?);
-    DELETE "/v1/relays/{relay}/streams/{stream}", Ask("relay.work"), Relay,
-        |call, at| http::relays::release(&call, at.relay()?, &at.stream()?);
-    GET "/v1/relays/{relay}/streams/{stream}/inbox", Ask("read"), Relay,
-        |call, at| http::relays::inbox(&call, at.relay()?, &at.stream()?);
-    GET "/v1/relays/{relay}/streams/{stream}/producers/{producer}", Ask("read"), Relay,
-        |call, at| http::relays::producer(&call, at.relay()?, &at.stream()?, at.producer()?);
-    POST "/v1/relays/{relay}/streams/{stream}/batches", Ask("relay.work"), Relay,
-        |call, at| http::relays::batch(call, at.relay()?, &at.stream()?);
+    GET "/v1/health", Ask("read"), Client, http::health::get;
+    GET "/v1/config", Ask("read"), Client, http::config::get;
+    GET "/v1/status", Ask("read"), Client, http::status::get;
+    GET "/v1/costs", Ask("read"), Client, http::costs::get;
+    GET "/v1/audit", Ask("read"), Client, http::audit::list;
+    POST "/v1/auth/guest", Ask("guest.create"), Client, http::tokens::guest;
+    POST "/v1/auth/nonce", Ask("nonce.create"), Client, http::tokens::nonce;
+    POST "/v1/auth/wallet", Change("wallet.sign-in"), Credentials, http::tokens::wallet;
+    POST "/v1/auth/token", Ask("token.create"), Credentials, http::tokens::token;
+    POST "/v1/auth/revoke", Change("token.revoke"), Client, http::tokens::revoke;
+    GET "/v1/keys", Ask("read"), Client, http::keys::list;
+    POST "/v1/keys", Change("key.create"), Credentials, http::keys::create;
+    DELETE "/v1/keys/{key}", Change("key.remove"), Client, http::keys::remove;
+    GET "/v1/ice-servers", Ask("read"), Client, http::ice_servers::get;
+    GET "/v1/streams", Ask("read"), Client, http::streams::list;
+    POST "/v1/streams", Ask("stream.create"), Client, http::streams::create;
+    GET "/v1/streams/{stream}", Ask("read"), Client, http::streams::get;
+    PATCH "/v1/streams/{stream}", Change("stream.change"), Client, http::streams::change;
+    GET "/v1/streams/{stream}/members", Ask("read"), Client, http::members::list;
+    PUT "/v1/streams/{stream}/members/{member}", Change("member.put"), Client, http::members::put;
+    DELETE "/v1/streams/{stream}/members/{member}", Change("member.remove"), Client, http::members::remove;
+    POST "/v1/streams/{stream}/sessions", Ask("session.open"), Client, http::sessions::open;
+    GET "/v1/streams/{stream}/messages", Ask("read"), Client, http::messages::list;
+    POST "/v1/streams/{stream}/messages", Ask("message.publish"), Client, http::publish::post;
+    GET "/v1/streams/{stream}/messages/{seq}/receipt", Ask("read"), Client, http::receipts::get;
+    GET "/v1/streams/{stream}/anchors", Ask("read"), Client, http::anchors::list;
+    GET "/v1/streams/{stream}/events", Ask("read"), Client, http::events::get;
+    GET "/v1/streams/{stream}/segments", Ask("read"), Client, http::segments::list;
+    GET "/v1/streams/{stream}/chain", Ask("read"), Client, http::chain::list;
+    POST "/v1/chain/replay", Change("chain.replay"), Client, http::chain::replay;
+    DELETE "/v1/sessions/{session}", Change("session.end"), Client, http::sessions::end;
+    GET "/v1/sessions/{session}/signals", Ask("read"), Client, http::signals::list;
+    POST "/v1/sessions/{session}/signals", Ask("signal.leave"), Client, http::signals::post;
+    PUT "/v1/relays/{relay}", Ask("relay.register"), Relay, http::relays::register;
+    DELETE "/v1/relays/{relay}", Ask("relay.register"), Relay, http::relays::goodbye;
+    PUT "/v1/relays/{relay}/streams/{stream}", Ask("relay.work"), Relay, http::relays::acquire_epoch;
+    DELETE "/v1/relays/{relay}/streams/{stream}", Ask("relay.work"), Relay, http::relays::release;
+    GET "/v1/relays/{relay}/streams/{stream}/inbox", Ask("read"), Relay, http::relays::inbox;
+    GET "/v1/relays/{relay}/streams/{stream}/producers/{producer}", Ask("read"), Relay, http::relays::producer;
+    POST "/v1/relays/{relay}/streams/{stream}/batches", Ask("relay.work"), Relay, http::relays::batch;
 }
 
 /// The resource that a path is: its routes.

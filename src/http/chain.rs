@@ -4,16 +4,18 @@
 use super::stream_rows::StreamRows;
 use crate::auth::principal as auth;
 use crate::objects::listener::api::{Replay, listener_object};
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::{Answer, encoded, json_without_nulls};
 use crate::storage::d1::chain_events;
 use serde_json::json;
-use streamchain_protocol::ids::StreamRef;
 
 /// `GET /v1/streams/{stream}/chain`: in the order of the chain, behind the event `?block=&logIndex=`. `next` holds
 /// those two of the last event, when there may be more.
-pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
+pub async fn list(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let stream = &at.stream()?;
     let stored = StreamRows::of(call, stream).await?;
     let after = call.number("block")?.zip(call.number("logIndex")?);
     let events = chain_events::list(&stored.db, stored.stream, after, stored.limit).await?;
@@ -25,7 +27,8 @@ pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
 
 /// `POST /v1/chain/replay`: empties the tables of anchors and chain events, and has the Listener read the chain anew
 /// from the contract's first block. `/v1/status` tells how far it is.
-pub async fn replay(call: &Call) -> Answer {
+pub async fn replay(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     auth::need_operator(call).await?;
     let Some(listener) = listener_object(&call.env, &call.id, &call.config)? else {
         return Err(Problem::new(

@@ -2,6 +2,7 @@
 
 use crate::objects::anchorer::api::{EstimateCosts, anchorer_object};
 use crate::objects::call::within;
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::{Answer, encoded};
@@ -11,7 +12,8 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_millis(8_000);
 
 /// `GET /v1/costs`
-pub async fn get(call: &Call) -> Answer {
+pub async fn get(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     let anchorer = anchorer_object(&call.env, &call.id, &call.config)?;
     match within(TIMEOUT, anchorer.call(EstimateCosts {})).await {
         Ok(costs) => encoded(200, costs.json),

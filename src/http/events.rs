@@ -11,6 +11,7 @@
 use super::messages::{Page, read_database};
 use crate::auth::principal as auth;
 use crate::objects::stream::api::ReadNews;
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::Answer;
@@ -63,7 +64,8 @@ struct Reader {
 }
 
 /// `GET /v1/streams/{stream}/events`
-pub async fn get(mut call: Call, stream: StreamRef) -> Answer {
+pub async fn get(mut call: Call, at: PathParameters) -> Answer {
+    let stream = at.stream()?;
     call.url_token = call.query("access_token")?;
     auth::need(&call, &stream, Right::Read).await?;
     let life = call.number("life")?.unwrap_or(MAX_LIFE_S).clamp(1, MAX_LIFE_S);

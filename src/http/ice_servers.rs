@@ -2,6 +2,7 @@
 
 use crate::auth::principal as auth;
 use crate::objects::relays::api::ProviderIceServers;
+use crate::path::PathParameters;
 use crate::request::Call;
 use crate::response::{Answer, json};
 use alloy_primitives::{Address, hex};
@@ -11,7 +12,8 @@ use streamchain_protocol::webrtc::IceServer;
 
 /// `GET /v1/ice-servers`: the deployment's own, for a client that gathers candidates before it opens a session.
 /// A relay's TURN server reaches that relay alone, so it comes with the session's answer.
-pub async fn get(call: &Call) -> Answer {
+pub async fn get(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     let author = auth::need_principal(call).await?.author;
     let mut servers = configured(call, author);
     if call.config.turn_service.is_some() {

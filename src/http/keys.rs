@@ -3,10 +3,11 @@
 use super::tokens::{wanted_scope, withdraw};
 use crate::auth::principal::{self as auth, Principal, PrincipalKind};
 use crate::objects::account::api::{AddKey, ListKeys, RemoveKey};
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use crate::request::{Call, MAX_JSON_BYTES};
-use crate::response::{Answer, done, json};
+use crate::response::{Answer, done, json, put_member};
 use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -36,7 +37,7 @@ async fn need_wallet(call: &Call) -> Result<Principal, Problem> {
 }
 
 /// `POST /v1/keys`: the answer is the only one that shows the key.
-pub async fn create(mut call: Call) -> Answer {
+pub async fn create(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let account = need_wallet(&call).await?.account;
     let wanted: Wanted = call.json(MAX_JSON_BYTES).await?;
@@ -67,12 +68,13 @@ pub async fn create(mut call: Call) -> Answer {
     };
     call.account(account)?.call(AddKey { key: kept.clone() }).await?;
     let mut shown = describe(account, &kept);
-    shown["key"] = json!(key.to_text());
+    put_member(&mut shown, "key", &key.to_text());
     json(201, &shown)
 }
 
 /// `GET /v1/keys`: the account's own.
-pub async fn list(call: &Call) -> Answer {
+pub async fn list(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     let account = need_wallet(call).await?.account;
     let kept = call.account(account)?.call(ListKeys {}).await?;
     let keys: Vec<Value> = kept.keys.iter().map(|key| describe(account, key)).collect();
@@ -81,7 +83,9 @@ pub async fn list(call: &Call) -> Answer {
 
 /// `DELETE /v1/keys/{key}`: the key, its tokens and its sessions are over. The operator may name the account in
 /// `?account=`.
-pub async fn remove(call: &Call, id: KeyId) -> Answer {
+pub async fn remove(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let id = at.key()?;
     let own = need_wallet(call).await?.account;
     let account = match call.query("account")? {
         None => own,
@@ -102,10 +106,10 @@ fn describe(account: Address, key: &KeptKey) -> Value {
         "rights": key.scope.rights, "created": key.created,
     });
     if let Some(streams) = &key.scope.streams {
-        shown["streams"] = json!(streams);
+        put_member(&mut shown, "streams", streams);
     }
     if let Some(expires) = key.expires {
-        shown["expires"] = json!(expires);
+        put_member(&mut shown, "expires", &expires);
     }
     shown
 }

@@ -6,6 +6,7 @@
 use super::tokens::service_authors;
 use crate::auth::principal as auth;
 use crate::objects::stream::api::{ListMembers, Member, PutMember, RemoveMember, Withdraw};
+use crate::path::PathParameters;
 use crate::problem::Problem;
 use crate::request::{Call, MAX_JSON_BYTES};
 use crate::response::{Answer, done, json};
@@ -16,7 +17,9 @@ use streamchain_protocol::auth::{Right, Rights};
 use streamchain_protocol::ids::StreamRef;
 
 /// `GET /v1/streams/{stream}/members`
-pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
+pub async fn list(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let stream = &at.stream()?;
     auth::need(call, stream, Right::Manage).await?;
     let members = call.stream(call.short(stream))?.call(ListMembers {}).await?;
     json(200, &json!({ "members": members }))
@@ -28,7 +31,9 @@ struct Membership {
 }
 
 /// `PUT /v1/streams/{stream}/members/{address}`: the member has these rights from now on, and no others.
-pub async fn put(mut call: Call, stream: &StreamRef, address: Address) -> Answer {
+pub async fn put(mut call: Call, at: PathParameters) -> Answer {
+    let stream = &at.stream()?;
+    let address = at.member()?;
     call.need_type("application/json")?;
     auth::need(&call, stream, Right::Manage).await?;
     let Membership { rights } = call.json(MAX_JSON_BYTES).await?;
@@ -40,7 +45,10 @@ pub async fn put(mut call: Call, stream: &StreamRef, address: Address) -> Answer
 }
 
 /// `DELETE /v1/streams/{stream}/members/{address}`
-pub async fn remove(call: &Call, stream: &StreamRef, address: Address) -> Answer {
+pub async fn remove(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let stream = &at.stream()?;
+    let address = at.member()?;
     auth::need(call, stream, Right::Manage).await?;
     let removed = call
         .stream(call.short(stream))?

@@ -2,6 +2,7 @@
 
 use crate::auth::principal as auth;
 use crate::objects::stream::api::ReadTail;
+use crate::path::PathParameters;
 use crate::problem::Problem;
 use crate::request::Call;
 use crate::response::{Answer, json, respond};
@@ -9,7 +10,7 @@ use crate::storage::d1::segments;
 use serde_json::{Value, json};
 use streamchain_edge_core::stream_log::Tail;
 use streamchain_protocol::auth::Right;
-use streamchain_protocol::ids::{Seq, StreamRef};
+use streamchain_protocol::ids::Seq;
 use streamchain_protocol::limits::{HISTORY_DEFAULT_MESSAGES, HISTORY_MAX_BYTES, HISTORY_MAX_MESSAGES};
 use streamchain_protocol::wire::cbor::Writer;
 use streamchain_protocol::wire::{Record, decode_records};
@@ -71,7 +72,9 @@ impl Page {
 }
 
 /// `GET /v1/streams/{stream}/messages`
-pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
+pub async fn list(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let stream = &at.stream()?;
     auth::need(call, stream, Right::Read).await?;
     let from = Seq(call.number("from")?.unwrap_or(0));
     let limit = call.number("limit")?.unwrap_or(HISTORY_DEFAULT_MESSAGES as u64);

@@ -3,6 +3,7 @@
 use super::streams::new_stream;
 use crate::auth::principal as auth;
 use crate::objects::stream::api::{Append, Appended, MAX_APPEND_WAIT_MS, Publisher};
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use crate::rate_limit;
@@ -26,7 +27,8 @@ struct Wanted {
 }
 
 /// `POST /v1/streams/{stream}/messages`
-pub async fn post(mut call: Call, stream: &StreamRef) -> Answer {
+pub async fn post(mut call: Call, at: PathParameters) -> Answer {
+    let stream = &at.stream()?;
     let principal = auth::need_principal(&call).await?;
     let author = principal.author;
     let (producer, producer_seq) = numbered(&call, stream, author)?;

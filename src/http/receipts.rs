@@ -4,6 +4,7 @@
 
 use crate::auth::principal as auth;
 use crate::objects::stream::api::GetState;
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::{Answer, json};
@@ -16,7 +17,10 @@ use streamchain_protocol::ids::{Seq, StreamRef};
 use streamchain_protocol::proof::ReceiptAnchor;
 
 /// `GET /v1/streams/{stream}/messages/{seq}/receipt`
-pub async fn get(call: &Call, stream: &StreamRef, seq: Seq) -> Answer {
+pub async fn get(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let stream = &at.stream()?;
+    let seq = at.seq()?;
     auth::need(call, stream, Right::Read).await?;
     let Some(contract) = call.config.contract else {
         return Err(Problem::new(

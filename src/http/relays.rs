@@ -1,12 +1,13 @@
 //! `/v1/relays/…`: for relays alone, each with its own key.
 
 use crate::auth::bearer::need_relay;
-use crate::objects::relays::api::{Goodbye, Register, ShownKey};
-use crate::objects::stream::api::{Acquire, Commit, GetProducer, ReadInbox, Release, UnderEpoch};
+use crate::objects::relays::api::{Goodbye, Register};
+use crate::objects::stream::api::{Acquire, Commit, GetProducer, ReadInbox, Release};
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::{Answer, done, encoded, respond};
-use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, StreamRef};
+use streamchain_protocol::ids::{Epoch, Incarnation, RelayId};
 use streamchain_protocol::wire::{AcquireEpoch, Batch};
 
 /// Largest registration, bytes: 64 shards with 8 candidates each take about 40 KB.
@@ -16,18 +17,22 @@ const MAX_REGISTRATION_BYTES: usize = 64 * 1024;
 const MAX_SMALL_BYTES: usize = 4 * 1024;
 
 /// `PUT /v1/relays/{relay}`: registers, and renews.
-pub async fn register(mut call: Call, relay: RelayId) -> Answer {
+pub async fn register(mut call: Call, at: PathParameters) -> Answer {
+    let relay = at.relay()?;
     let key = need_relay(call.headers(), &call.config, &relay)?;
     let registration = call.body(MAX_REGISTRATION_BYTES).await?;
     let asked = Register {
-        relay: ShownKey { relay, key },
+        relay,
+        key,
         registration,
     };
     encoded(200, call.relays()?.call(asked).await?.json)
 }
 
 /// `DELETE /v1/relays/{relay}`: the end of the run `?incarnation=`, or of any.
-pub async fn goodbye(call: &Call, relay: RelayId) -> Answer {
+pub async fn goodbye(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let relay = at.relay()?;
     need_relay(call.headers(), &call.config, &relay)?;
     let incarnation = call
         .query("incarnation")?
@@ -38,7 +43,9 @@ pub async fn goodbye(call: &Call, relay: RelayId) -> Answer {
 }
 
 /// `PUT /v1/relays/{relay}/streams/{stream}`: the relay becomes the leader of the stream.
-pub async fn acquire_epoch(mut call: Call, relay: RelayId, stream: &StreamRef) -> Answer {
+pub async fn acquire_epoch(mut call: Call, at: PathParameters) -> Answer {
+    let relay = at.relay()?;
+    let stream = &at.stream()?;
     need_relay(call.headers(), &call.config, &relay)?;
     let AcquireEpoch { incarnation } = call.json(MAX_SMALL_BYTES).await?;
     let asked = Acquire { relay, incarnation };
@@ -46,36 +53,56 @@ pub async fn acquire_epoch(mut call: Call, relay: RelayId, stream: &StreamRef) -
 }
 
 /// `DELETE /v1/relays/{relay}/streams/{stream}`: the relay gives the stream back.
-pub async fn release(call: &Call, relay: RelayId, stream: &StreamRef) -> Answer {
-    let leader = leader(call, relay)?;
-    call.stream(call.short(stream))?.call(Release(leader)).await?;
+pub async fn release(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let relay = at.relay()?;
+    let stream = &at.stream()?;
+    let epoch = epoch(call, &relay)?;
+    call.stream(call.short(stream))?
+        .call(Release { relay, epoch })
+        .await?;
     done(200)
 }
 
 /// `GET /v1/relays/{relay}/streams/{stream}/inbox`: the messages that came by HTTP and wait for the relay.
-pub async fn inbox(call: &Call, relay: RelayId, stream: &StreamRef) -> Answer {
-    let leader = leader(call, relay)?;
-    let records = call.stream(call.short(stream))?.call(ReadInbox(leader)).await?;
+pub async fn inbox(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let relay = at.relay()?;
+    let stream = &at.stream()?;
+    let epoch = epoch(call, &relay)?;
+    let records = call
+        .stream(call.short(stream))?
+        .call(ReadInbox { relay, epoch })
+        .await?;
     respond(200, &[("content-type", "application/octet-stream")], records)
 }
 
 /// `GET /v1/relays/{relay}/streams/{stream}/producers/{producer}`: how far a producer got.
-pub async fn producer(call: &Call, relay: RelayId, stream: &StreamRef, producer: ProducerId) -> Answer {
-    let leader = leader(call, relay)?;
-    let asked = GetProducer { leader, producer };
+pub async fn producer(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let relay = at.relay()?;
+    let stream = &at.stream()?;
+    let producer = at.producer()?;
+    let epoch = epoch(call, &relay)?;
+    let asked = GetProducer {
+        relay,
+        epoch,
+        producer,
+    };
     encoded(200, call.stream(call.short(stream))?.call(asked).await?.json)
 }
 
-/// The relay, which shows its key, and the epoch in the query.
-fn leader(call: &Call, relay: RelayId) -> Result<UnderEpoch, Problem> {
-    need_relay(call.headers(), &call.config, &relay)?;
+/// The epoch in the query, of a relay that shows its key.
+fn epoch(call: &Call, relay: &RelayId) -> Result<Epoch, Problem> {
+    need_relay(call.headers(), &call.config, relay)?;
     let epoch = call.number("epoch")?.map(Epoch);
-    let epoch = epoch.ok_or_else(|| Problem::new(Kind::BadRequest, "epoch: expected in the query"))?;
-    Ok(UnderEpoch { relay, epoch })
+    epoch.ok_or_else(|| Problem::new(Kind::BadRequest, "epoch: expected in the query"))
 }
 
 /// `POST /v1/relays/{relay}/streams/{stream}/batches`: stores a batch.
-pub async fn batch(mut call: Call, relay: RelayId, stream: &StreamRef) -> Answer {
+pub async fn batch(mut call: Call, at: PathParameters) -> Answer {
+    let relay = at.relay()?;
+    let stream = &at.stream()?;
     need_relay(call.headers(), &call.config, &relay)?;
     call.need_type("application/cbor")?;
     let batch = call.body(Batch::BODY_MAX_BYTES).await?;

@@ -5,6 +5,7 @@ use super::streams::new_stream;
 use crate::auth::principal as auth;
 use crate::auth::sign_in::new_guest;
 use crate::objects::stream::api::{EndSession, OpenSession, SessionOpened};
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use crate::rate_limit;
@@ -18,7 +19,8 @@ use streamchain_protocol::limits::{OFFER_MAX_BYTES, SESSION_TOKEN_LIFE_S};
 use streamchain_protocol::webrtc::{Answer as SdpAnswer, Offer};
 
 /// `POST /v1/streams/{stream}/sessions`: the shape of WHIP (RFC 9725).
-pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
+pub async fn open(mut call: Call, at: PathParameters) -> Answer {
+    let stream = &at.stream()?;
     call.need_type("application/sdp")?;
     let principal = auth::principal(&call).await?;
     let body = call.body(OFFER_MAX_BYTES).await?;
@@ -106,7 +108,9 @@ fn write_answer(
 }
 
 /// `DELETE /v1/sessions/{session}`: by the author who opened it.
-pub async fn end(call: &Call, session: SessionRef) -> Answer {
+pub async fn end(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let session = at.session()?;
     let author = auth::need_principal(call).await?.author;
     let SessionRef { stream, session } = session;
     call.stream(stream)?.call(EndSession { session, author }).await?;

@@ -2,6 +2,7 @@
 
 use crate::auth::principal as auth;
 use crate::objects::stream::api::{PostSignal, ReadSignals};
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::{Call, MAX_JSON_BYTES, from_json};
 use crate::response::{Answer, done, json};
@@ -18,7 +19,8 @@ struct Posted {
 }
 
 /// `POST /v1/sessions/{session}/signals`: leaves a signal in another session's mailbox.
-pub async fn post(mut call: Call, from: SessionRef) -> Answer {
+pub async fn post(mut call: Call, at: PathParameters) -> Answer {
+    let from = at.session()?;
     call.need_type("application/json")?;
     let author = reader(&call, from).await?;
     let posted: Posted = from_json(&call.body(MAX_JSON_BYTES).await?)?;
@@ -40,7 +42,9 @@ pub async fn post(mut call: Call, from: SessionRef) -> Answer {
 }
 
 /// `GET /v1/sessions/{session}/signals?after=`: what is in the session's mailbox, and who else looks for peers.
-pub async fn list(call: &Call, owner: SessionRef) -> Answer {
+pub async fn list(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let owner = at.session()?;
     let author = reader(call, owner).await?;
     let after = call.number("after")?.unwrap_or(0);
     let asked = ReadSignals {

@@ -5,6 +5,7 @@ use crate::objects::anchorer::api::{AnchorerStatus, anchorer_object};
 use crate::objects::call::{Encoded, within};
 use crate::objects::listener::api::{ListenerStatus, listener_object};
 use crate::objects::relays::api::RelayStatuses;
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::{Answer, json};
@@ -17,7 +18,8 @@ use streamchain_protocol::util::json;
 const TIMEOUT: Duration = Duration::from_millis(2_000);
 
 /// `GET /v1/status`
-pub async fn get(call: &Call) -> Answer {
+pub async fn get(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     let (env, config) = (&call.env, &call.config);
     let chain = async {
         let listener = listener_object(env, &call.id, config)?;

@@ -2,6 +2,7 @@
 
 use crate::auth::principal::{self as auth, Principal};
 use crate::objects::stream::api::{ChangeSettings, Create, Created, GetState};
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem, need_right};
 use crate::rate_limit;
 use crate::request::{Call, MAX_JSON_BYTES};
@@ -61,7 +62,7 @@ pub fn new_stream(call: &Call, name: StreamName) -> Result<NewStream, Problem> {
 
 /// `POST /v1/streams`: the operator's for anybody where that is switched on, with the usual settings; all others
 /// for their owner or the operator.
-pub async fn create(mut call: Call) -> Answer {
+pub async fn create(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let principal = auth::principal(&call).await?;
     let wanted: Wanted = call.json(MAX_JSON_BYTES).await?;
@@ -105,7 +106,8 @@ fn need_owner(principal: Option<&Principal>, new: &NewStream) -> Result<(), Prob
 
 /// `GET /v1/streams`: those that one may read, the newest first. How far each got is told by its own resource.
 /// Private streams are listed for their owner and the operator.
-pub async fn list(call: &Call) -> Answer {
+pub async fn list(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     let visible = match auth::principal(call).await? {
         Some(one) if one.operator => Visible::All,
         Some(one) if one.scope.streams.is_none() && one.scope.rights.has(Right::Read) => {
@@ -132,14 +134,17 @@ pub async fn list(call: &Call) -> Answer {
 }
 
 /// `GET /v1/streams/{stream}`
-pub async fn get(call: &Call, stream: &StreamRef) -> Answer {
+pub async fn get(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let stream = &at.stream()?;
     auth::need(call, stream, Right::Read).await?;
     let state = call.stream(call.short(stream))?.call(GetState {}).await?;
     json_without_nulls(200, describe(&state))
 }
 
 /// `PATCH /v1/streams/{stream}`: changes the settings that the body names.
-pub async fn change(mut call: Call, stream: &StreamRef) -> Answer {
+pub async fn change(mut call: Call, at: PathParameters) -> Answer {
+    let stream = &at.stream()?;
     call.need_type("application/json")?;
     auth::need(&call, stream, Right::Manage).await?;
     let change: SettingsChange = call.json(MAX_JSON_BYTES).await?;

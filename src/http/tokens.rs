@@ -4,6 +4,7 @@ use crate::auth::principal::{self as auth, Principal, PrincipalKind};
 use crate::auth::sign_in::{check_signature, new_guest, verify_nonce};
 use crate::objects::account::api::{ListKeys, Revoke, SignIn as UseNonce};
 use crate::objects::relays::api::WithdrawAuthors;
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem, unauthorized};
 use crate::random;
 use crate::request::{Call, MAX_JSON_BYTES};
@@ -24,7 +25,8 @@ use streamchain_protocol::limits::ACCESS_TOKEN_LIFE_S;
 const MAX_SIGNATURE_BYTES: usize = 4_096;
 
 /// `POST /v1/auth/guest`: a new author with a token.
-pub fn guest(call: &Call) -> Answer {
+pub async fn guest(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     let guest = new_guest(&call.config, call.now_ms)?;
     json(
         201,
@@ -33,7 +35,8 @@ pub fn guest(call: &Call) -> Answer {
 }
 
 /// `POST /v1/auth/nonce`: what a sign-in message must carry.
-pub fn nonce(call: &Call) -> Answer {
+pub async fn nonce(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     let nonce = SignInNonce::new(random::bytes()?, call.now_ms / 1_000);
     json(
         201,
@@ -58,7 +61,7 @@ struct SignedMessage {
 }
 
 /// `POST /v1/auth/wallet`: a signed message of EIP-4361 becomes an access token.
-pub async fn wallet(mut call: Call) -> Answer {
+pub async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let SignedMessage { message, signature } = call.json(MAX_JSON_BYTES).await?;
     let signed = SignIn::parse(&message)?;
@@ -110,7 +113,7 @@ struct Narrower {
 }
 
 /// `POST /v1/auth/token`: another token for whom the request is by: a newer one, or one for less.
-pub async fn token(mut call: Call) -> Answer {
+pub async fn token(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let Principal { claims, .. } = auth::need_principal(&call).await?;
     let wanted: Narrower = call.json(MAX_JSON_BYTES).await?;
@@ -159,7 +162,7 @@ struct Revocation {
 
 /// `POST /v1/auth/revoke`: no token of the account that was issued until now counts any more, and its sessions end.
 /// With `keys`, its API keys go too. The operator may name another account.
-pub async fn revoke(mut call: Call) -> Answer {
+pub async fn revoke(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let principal = auth::need_principal(&call).await?;
     let asked: Revocation = call.json(MAX_JSON_BYTES).await?;

@@ -12,6 +12,7 @@ use crate::random;
 use futures_util::future::{Either, select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::marker::PhantomData;
 use std::pin::pin;
 use std::time::Duration;
@@ -58,21 +59,91 @@ pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     json::from_bytes(bytes).map_err(to_error)
 }
 
-/// Writes JSON with bytes behind it: the length of the JSON, the JSON, the bytes.
-pub fn to_json_and_bytes<T: Serialize>(value: &T, bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    let head = to_json(value)?;
-    let length = u32::try_from(head.len()).map_err(to_error)?;
-    Ok([length.to_be_bytes().as_slice(), &head, bytes].concat())
+/// Writes the fields of a struct one after the other, as a list of JSON.
+#[derive(Default)]
+pub struct FieldWriter(Vec<u8>);
+
+impl FieldWriter {
+    /// Writes the next field.
+    pub fn put<T: Serialize>(&mut self, field: &T) -> Result<(), Error> {
+        self.0.push(if self.0.is_empty() { b'[' } else { b',' });
+        self.0.extend(to_json(field)?);
+        Ok(())
+    }
+
+    /// The list.
+    pub fn finish(mut self) -> Vec<u8> {
+        if !self.0.is_empty() {
+            self.0.push(b']');
+        }
+        self.0
+    }
+
+    /// The list with bytes behind it: the length of the list, the list, the bytes.
+    pub fn finish_with(self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        let list = self.finish();
+        let length = u32::try_from(list.len()).map_err(to_error)?;
+        Ok([length.to_be_bytes().as_slice(), &list, bytes].concat())
+    }
 }
 
-/// Reads what [`to_json_and_bytes`] wrote.
-pub fn from_json_and_bytes<T: DeserializeOwned>(mut all: Vec<u8>) -> Result<(T, Vec<u8>), Error> {
-    let cut = || Error::RustError("a call between objects is cut off".into());
-    let (length, rest) = all.split_first_chunk::<4>().ok_or_else(cut)?;
-    let length = u32::from_be_bytes(*length) as usize;
-    let value = from_json(rest.get(..length).ok_or_else(cut)?)?;
-    Ok((value, all.split_off(4 + length)))
+/// Reads what a [`FieldWriter`] wrote.
+pub struct FieldReader(std::vec::IntoIter<Value>);
+
+impl FieldReader {
+    /// The fields of a list.
+    pub fn new(bytes: &[u8]) -> Result<Self, Error> {
+        let text = std::str::from_utf8(bytes).map_err(to_error)?;
+        match text.is_empty() {
+            true => Ok(Self(Vec::new().into_iter())),
+            false => match json::tree(text).map_err(to_error)? {
+                Value::Array(fields) => Ok(Self(fields.into_iter())),
+                _ => Err(cut_off()),
+            },
+        }
+    }
+
+    /// The fields of a list, and the bytes behind it.
+    pub fn new_with(mut all: Vec<u8>) -> Result<(Self, Vec<u8>), Error> {
+        let (length, rest) = all.split_first_chunk::<4>().ok_or_else(cut_off)?;
+        let length = u32::from_be_bytes(*length) as usize;
+        let fields = Self::new(rest.get(..length).ok_or_else(cut_off)?)?;
+        Ok((fields, all.split_off(4 + length)))
+    }
+
+    /// Reads the next field.
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
+        let field = self.0.next().ok_or_else(cut_off)?;
+        json::from_value(&field).map_err(to_error)
+    }
 }
+
+#[cold]
+fn cut_off() -> Error {
+    Error::RustError("a call between objects is cut off".into())
+}
+
+/// Implements [`Wire`] for structs, field by field: a reader that `serde` derives would be compiled for each struct, with
+/// the names of its fields and what to do when one is missing, and both ends are always of one version.
+macro_rules! wire_by_field {
+    ($($type:ident { $($field:ident),* })*) => {
+        $(impl $crate::objects::call::Wire for $type {
+            fn into_bytes(self) -> Result<Vec<u8>, worker::Error> {
+                #[allow(unused_mut)]
+                let mut fields = $crate::objects::call::FieldWriter::default();
+                $(fields.put(&self.$field)?;)*
+                Ok(fields.finish())
+            }
+
+            fn from_bytes(bytes: Vec<u8>) -> Result<Self, worker::Error> {
+                #[allow(unused_mut, unused_variables)]
+                let mut fields = $crate::objects::call::FieldReader::new(&bytes)?;
+                Ok(Self { $($field: fields.take()?),* })
+            }
+        })*
+    };
+}
+pub(crate) use wire_by_field;
 
 /// Implements [`Wire`] as JSON for types that `serde` knows.
 macro_rules! wire_as_json {
@@ -263,13 +334,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_behind_json_are_read_back_as_they_were() {
-        let all = to_json_and_bytes(&7_u64, &[1, 2, 3]).unwrap();
-        assert_eq!(
-            from_json_and_bytes::<u64>(all.clone()).unwrap(),
-            (7, vec![1, 2, 3])
-        );
-        assert!(from_json_and_bytes::<u64>(all[..4].to_vec()).is_err());
-        assert!(from_json_and_bytes::<u64>(Vec::new()).is_err());
+    fn fields_and_bytes_behind_them_are_read_back() {
+        let mut writer = FieldWriter::default();
+        writer.put(&7_u64).unwrap();
+        writer.put(&Some("a\n")).unwrap();
+        let all = writer.finish_with(&[1, 2, 3]).unwrap();
+        let (mut fields, bytes) = FieldReader::new_with(all.clone()).unwrap();
+        assert_eq!(fields.take::<u64>().unwrap(), 7);
+        assert_eq!(fields.take::<Option<String>>().unwrap().as_deref(), Some("a\n"));
+        assert!(fields.take::<u64>().is_err());
+        assert_eq!(bytes, [1, 2, 3]);
+        for cut in [0, 3, 4, 8] {
+            assert!(FieldReader::new_with(all[..cut].to_vec()).is_err(), "{cut}");
+        }
     }
 }

@@ -4,4 +4,5 @@ pub mod alarm;
 pub mod d1;
 pub mod machine_rows;
 pub mod row;
+pub mod schema;
 pub mod sql;

@@ -307,11 +307,11 @@ export class Edge {
     return this.#miniflare.getD1Database("DB");
   }
 
-  /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`. */
+  /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`, whose only field they are. */
   async notice(short: string, ...notices: Json[]): Promise<void> {
     const streams = (await this.#miniflare.getDurableObjectNamespace("STREAM")) as unknown as Objects;
     const object = streams.get(streams.idFromName(short.slice(2)));
-    const body = JSON.stringify({ notices });
+    const body = JSON.stringify([notices]);
     const applied = await object.fetch("https://internal/ApplyNotices", { method: "POST", body });
     assert.equal(applied.status, 200, await applied.text());
   }
@@ -344,12 +344,17 @@ export class Edge {
 
   /** Stops, and starts again on the same state. */
   async restart(options: EdgeOptions = {}): Promise<Edge> {
-    await this.#miniflare.dispose();
+    await this.dispose();
     return startEdge({ ...options, folder: this.folder });
   }
 
+  /** Stops; its state stays in the folder. */
+  dispose(): Promise<void> {
+    return this.#miniflare.dispose();
+  }
+
   async stop(): Promise<void> {
-    await this.#miniflare.dispose();
+    await this.dispose();
     await rm(this.folder, { recursive: true, force: true });
   }
 }

@@ -1,8 +1,7 @@
 //! What the Account object is asked. The object is named by the principal's address.
 
-use crate::objects::call::{Handle, requests, wire_as_json};
+use crate::objects::call::{Handle, requests, wire_by_field};
 use alloy_primitives::{Address, B256, hex};
-use serde::{Deserialize, Serialize};
 use streamchain_edge_core::account::KeptKey;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::auth::Scope;
@@ -27,17 +26,17 @@ requests! {
     }
 }
 
-wire_as_json!(
-    CheckCredentials,
-    Checked,
-    SignIn,
-    SignedIn,
-    ListKeys,
-    Keys,
-    AddKey,
-    RemoveKey,
-    Revoke
-);
+wire_by_field! {
+    CheckCredentials { issued, key, hash }
+    Checked { refused, scope, expires }
+    SignIn { nonce, expires_s }
+    SignedIn { issued }
+    ListKeys {}
+    Keys { keys, ids }
+    AddKey { key }
+    RemoveKey { key }
+    Revoke { keys }
+}
 
 /// The object of one principal.
 pub fn account_object(env: &Env, id: &RequestId, account: Address) -> worker::Result<Handle<AccountRequest>> {
@@ -49,7 +48,7 @@ pub fn account_object(env: &Env, id: &RequestId, account: Address) -> worker::Re
 }
 
 /// The credentials of one principal.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 pub struct CheckCredentials {
     /// When the principal's own token was issued, Unix seconds.
     pub issued: Option<u64>,
@@ -60,7 +59,7 @@ pub struct CheckCredentials {
 }
 
 /// Whether credentials count.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Checked {
     /// Why they are refused; `None` when they count.
     pub refused: Option<String>,
@@ -71,7 +70,7 @@ pub struct Checked {
 }
 
 /// A nonce that signs in.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct SignIn {
     /// The nonce, as it was given out.
     pub nonce: String,
@@ -80,18 +79,18 @@ pub struct SignIn {
 }
 
 /// A sign-in that counts.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct SignedIn {
     /// When the token may say that it was issued, Unix seconds.
     pub issued: u64,
 }
 
 /// Asks for the account's keys.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct ListKeys {}
 
 /// The account's keys.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Keys {
     /// Its keys.
     pub keys: Vec<KeptKey>,
@@ -100,21 +99,21 @@ pub struct Keys {
 }
 
 /// A new key.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct AddKey {
     /// What is kept of it.
     pub key: KeptKey,
 }
 
 /// The end of a key.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct RemoveKey {
     /// The key.
     pub key: KeyId,
 }
 
 /// The end of all tokens.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Revoke {
     /// Whether the account's keys end too.
     pub keys: bool,

@@ -7,13 +7,14 @@ use super::api::{
 use crate::objects::call::{reply, serve};
 use crate::problem::Problem;
 use crate::storage::row::Row;
+use crate::storage::schema;
 use crate::storage::sql::{self, own_json};
 use streamchain_edge_core::account::{Account as Kept, AccountError};
 use worker::{Date, DurableObject, Env, Error, Request, Response, State, durable_object};
 
 /// Made with the first thing that is kept: most principals are guests and never have any.
-const SCHEMA: &str =
-    "CREATE TABLE IF NOT EXISTS account (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL)";
+const SCHEMA: &[&str] =
+    &["CREATE TABLE IF NOT EXISTS account (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL)"];
 
 /// One principal.
 #[durable_object(fetch)]
@@ -85,8 +86,7 @@ impl Account {
 
     fn load(&self) -> Result<Kept, Error> {
         let sql = self.state.storage().sql();
-        let table = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'account'";
-        if sql::first(&sql, table, vec![], Row::number)? != Some(1) {
+        if !schema::has_table(&sql, "account")? {
             return Ok(Kept::default());
         }
         let json = sql::first(&sql, "SELECT json FROM account", vec![], Row::text)?;
@@ -99,7 +99,7 @@ impl Account {
         let outcome = step(&mut kept)?;
         let sql = self.state.storage().sql();
         let json = serde_json::to_string(&kept).map_err(Problem::internal)?;
-        sql::run(&sql, SCHEMA, vec![])?;
+        schema::upgrade(&sql, SCHEMA)?;
         sql::run(
             &sql,
             "INSERT OR REPLACE INTO account VALUES (1, ?)",

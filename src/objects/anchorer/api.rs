@@ -1,7 +1,7 @@
 //! What the Anchorer object is asked. The object is named by the signing account's address.
 
 use crate::config::Config;
-use crate::objects::call::{Encoded, Handle, requests, wire_as_json};
+use crate::objects::call::{Encoded, Handle, requests, wire_by_field};
 use alloy_primitives::{Address, B256, hex};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,13 +30,13 @@ requests! {
     }
 }
 
-wire_as_json!(
-    AddSegments,
-    ApplyAnchors,
-    EnsureAnchorer,
-    AnchorerStatus,
-    EstimateCosts
-);
+wire_by_field! {
+    AddSegments { segments }
+    ApplyAnchors { anchors }
+    EnsureAnchorer {}
+    AnchorerStatus {}
+    EstimateCosts {}
+}
 
 /// The object of the signing account.
 pub fn anchorer_object(
@@ -52,7 +52,7 @@ pub fn anchorer_object(
 }
 
 /// Segments of any streams, in any order.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct AddSegments {
     /// The segments.
     pub segments: Vec<SegmentToAnchor>,
@@ -108,7 +108,7 @@ impl From<SegmentToAnchor> for sender::Segment {
 }
 
 /// Runs of messages and what became of their anchors, in the order of the chain.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct ApplyAnchors {
     /// The anchors.
     pub anchors: Vec<SeenAnchor>,
@@ -165,13 +165,13 @@ impl SeenAnchor {
 }
 
 /// Arms the alarm.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct EnsureAnchorer {}
 
 /// Asks for the status.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct AnchorerStatus {}
 
 /// Asks for the costs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct EstimateCosts {}

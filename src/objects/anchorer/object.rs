@@ -6,6 +6,7 @@ use crate::objects::call::{Encoded, reply, serve};
 use crate::objects::to_error;
 use crate::outbound::json_rpc::{self, Rpc};
 use crate::problem::{Kind, Problem};
+use crate::response::put_member;
 use crate::storage::alarm::{Alarm, MAX_ROUND_MS};
 use crate::storage::d1::segments;
 use crate::storage::machine_rows;
@@ -230,6 +231,6 @@ impl Anchorer {
 
 fn encode(at: u64, costs: &Costs) -> Result<Encoded<Value>, Problem> {
     let mut shown = serde_json::to_value(costs).map_err(Problem::internal)?;
-    shown["now"] = at.into();
+    put_member(&mut shown, "now", &at);
     Encoded::of(&shown)
 }

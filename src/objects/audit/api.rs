@@ -4,9 +4,8 @@
 //! together here already, so that a flood of them becomes a few requests to the Audit object.
 
 use crate::config::Config;
-use crate::objects::call::{Handle, requests, wire_as_json};
+use crate::objects::call::{Handle, requests, wire_by_field};
 use alloy_primitives::hex;
-use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
 use streamchain_edge_core::attempt::refusal_kind;
@@ -30,10 +29,12 @@ requests! {
     }
 }
 
-wire_as_json!(AddEntry);
+wire_by_field! {
+    AddEntry { time, actor, action, target, outcome, reason, from, count }
+}
 
 /// An entry on its way to the log.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct AddEntry {
     time: u64,
     actor: String,

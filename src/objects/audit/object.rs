@@ -13,6 +13,7 @@ use crate::problem::Problem;
 use crate::storage::alarm::{Alarm, MAX_ROUND_MS};
 use crate::storage::d1::{self, audit};
 use crate::storage::row::Row;
+use crate::storage::schema;
 use crate::storage::sql;
 use std::cell::RefCell;
 use streamchain_edge_core::attempt::{audit_producer, refusal_kind};
@@ -37,6 +38,10 @@ const MAX_ENTRIES_AT_ONCE: u64 = 50;
 
 /// Entries that may wait. Above it refusals are no longer taken; changes are.
 const MAX_WAITING: u64 = 10_000;
+
+const SCHEMA: &[&str] = &["CREATE TABLE IF NOT EXISTS waiting (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+  outcome TEXT NOT NULL, entry TEXT NOT NULL)"];
 
 struct Waiting {
     id: u64,
@@ -71,10 +76,7 @@ pub struct Audit {
 
 impl DurableObject for Audit {
     fn new(state: State, env: Env) -> Self {
-        let table = "CREATE TABLE IF NOT EXISTS waiting (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
-            outcome TEXT NOT NULL, entry TEXT NOT NULL)";
-        if let Err(error) = sql::run(&state.storage().sql(), table, Vec::new()) {
+        if let Err(error) = schema::upgrade(&state.storage().sql(), SCHEMA) {
             console_error!("audit: {error}");
         }
         Self {

@@ -1,9 +1,8 @@
 //! What the Limits objects are asked.
 
 use crate::config::Config;
-use crate::objects::call::{Handle, requests, wire_as_json};
+use crate::objects::call::{Handle, requests, wire_by_field};
 use crate::problem::{Kind, Problem};
-use serde::{Deserialize, Serialize};
 use streamchain_edge_core::rate_policy::Policy;
 use streamchain_edge_core::request_id::RequestId;
 use worker::{Env, console_error};
@@ -16,10 +15,12 @@ requests! {
     }
 }
 
-wire_as_json!(Take);
+wire_by_field! {
+    Take { policy, key }
+}
 
 /// One more for a client or an account.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Take {
     /// The policy's name.
     pub policy: String,

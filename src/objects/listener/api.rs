@@ -1,9 +1,8 @@
 //! What the Listener object is asked. The object is named by the contract's address.
 
 use crate::config::Config;
-use crate::objects::call::{Encoded, Handle, requests, wire_as_json};
+use crate::objects::call::{Encoded, Handle, requests, wire_by_field};
 use alloy_primitives::hex;
-use serde::{Deserialize, Serialize};
 use streamchain_chain::listener::Status;
 use streamchain_edge_core::request_id::RequestId;
 use worker::Env;
@@ -20,7 +19,11 @@ requests! {
     }
 }
 
-wire_as_json!(EnsureListener, ListenerStatus, Replay);
+wire_by_field! {
+    EnsureListener {}
+    ListenerStatus {}
+    Replay {}
+}
 
 /// The object of the contract; `None` before the contract is deployed.
 pub fn listener_object(
@@ -38,13 +41,13 @@ pub fn listener_object(
 }
 
 /// Arms the alarm.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct EnsureListener {}
 
 /// Asks for the status.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct ListenerStatus {}
 
 /// Asks for a new reading of the chain.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Replay {}

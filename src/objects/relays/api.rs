@@ -1,7 +1,7 @@
 //! What the Relays object is asked. There is one, the directory of relays.
 
 use crate::objects::call::{
-    Encoded, Handle, Wire, from_json_and_bytes, requests, to_json_and_bytes, wire_as_json,
+    Encoded, FieldReader, FieldWriter, Handle, Wire, requests, wire_as_json, wire_by_field,
 };
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
@@ -32,17 +32,17 @@ requests! {
     }
 }
 
-wire_as_json!(
-    Goodbye,
-    ChooseRelay,
-    Chosen,
-    PostNotices,
-    NoticesPosted,
-    WithdrawAuthors,
-    RelayStatuses,
-    ProviderIceServers,
-    Vec<IceServer>,
-);
+wire_by_field! {
+    Goodbye { relay, incarnation }
+    ChooseRelay { stream, current }
+    PostNotices { notices }
+    NoticesPosted { dead }
+    WithdrawAuthors { authors }
+    RelayStatuses {}
+    ProviderIceServers {}
+}
+
+wire_as_json!(Chosen, Vec<IceServer>);
 
 /// The directory of relays.
 pub fn relays_object(env: &Env, id: &RequestId) -> worker::Result<Handle<RelaysRequest>> {
@@ -54,34 +54,34 @@ pub fn relays_object(env: &Env, id: &RequestId) -> worker::Result<Handle<RelaysR
 
 /// A relay's registration. Its body is passed on unread.
 pub struct Register {
-    /// The relay, and the key that it showed.
-    pub relay: ShownKey,
+    /// The relay.
+    pub relay: RelayId,
+    /// The key that it showed.
+    pub key: RelayKeyId,
     /// The registration, as the relay sent it: JSON.
     pub registration: Vec<u8>,
 }
 
-/// A relay, and the key that it showed.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct ShownKey {
-    /// The relay.
-    pub relay: RelayId,
-    /// The key.
-    pub key: RelayKeyId,
-}
-
 impl Wire for Register {
     fn into_bytes(self) -> Result<Vec<u8>, Error> {
-        to_json_and_bytes(&self.relay, &self.registration)
+        let mut fields = FieldWriter::default();
+        fields.put(&self.relay)?;
+        fields.put(&self.key)?;
+        fields.finish_with(&self.registration)
     }
 
     fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
-        let (relay, registration) = from_json_and_bytes(bytes)?;
-        Ok(Self { relay, registration })
+        let (mut fields, registration) = FieldReader::new_with(bytes)?;
+        Ok(Self {
+            relay: fields.take()?,
+            key: fields.take()?,
+            registration,
+        })
     }
 }
 
 /// The end of a run of a relay, or of any.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Goodbye {
     /// The relay.
     pub relay: RelayId,
@@ -90,7 +90,7 @@ pub struct Goodbye {
 }
 
 /// Asks for a relay that lives.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct ChooseRelay {
     /// The stream that a session is opened on.
     pub stream: ShortId,
@@ -99,7 +99,7 @@ pub struct ChooseRelay {
 }
 
 /// Notices for relays.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct PostNotices {
     /// The notices.
     pub notices: Vec<RelayNotice>,
@@ -115,23 +115,23 @@ pub struct RelayNotice {
 }
 
 /// The notices are kept.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct NoticesPosted {
     /// Those of the relays that are not alive, and may never fetch them.
     pub dead: Vec<RelayId>,
 }
 
 /// The end of these authors' sessions, on every stream and relay.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct WithdrawAuthors {
     /// The authors.
     pub authors: Vec<Address>,
 }
 
 /// Asks for the status of every relay.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct RelayStatuses {}
 
 /// Asks for the provider's servers.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct ProviderIceServers {}

@@ -109,9 +109,9 @@ impl Relays {
     }
 
     fn register(&self, id: &RequestId, asked: Register, now_ms: u64) -> Result<Encoded<Renewed>, Problem> {
-        let relay = &asked.relay.relay;
+        let relay = &asked.relay;
         let mut registration: Registration = json::from_bytes(&asked.registration)?;
-        registration.key = Some(asked.relay.key);
+        registration.key = Some(asked.key);
         let (cursor, sessions) = (registration.cursor, registration.sessions);
         let is_new = self
             .directory

@@ -1,6 +1,7 @@
 //! The directory's rows in its object's SQLite: who is registered, and the notices that wait.
 
 use crate::storage::row::Row;
+use crate::storage::schema;
 use crate::storage::sql::own_json;
 use crate::storage::sql::{all, first, number, run};
 use streamchain_edge_core::directory::{Directory, NoticeStore, Numbered};
@@ -8,12 +9,17 @@ use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::wire::{Notice, Registration};
 use worker::{Error, SqlStorage};
 
-const SCHEMA: &str = "
+const SCHEMA: &[&str] = &[
+    "
 CREATE TABLE IF NOT EXISTS relays (id TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notices (
   number INTEGER PRIMARY KEY AUTOINCREMENT, relay TEXT NOT NULL, at INTEGER NOT NULL, json TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS notices_by_relay ON notices (relay, number);
-";
+",
+    "
+CREATE TABLE IF NOT EXISTS turn_service (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL);
+",
+];
 
 /// The directory's rows.
 pub struct RelayRows {
@@ -28,7 +34,7 @@ impl RelayRows {
 
     /// Makes the tables and reads the directory.
     pub fn load(&self, now_ms: u64) -> Result<Directory, Error> {
-        run(&self.sql, SCHEMA, vec![])?;
+        schema::upgrade(&self.sql, SCHEMA)?;
         let mut directory = Directory::default();
         let query = "SELECT id, json FROM relays";
         let relays = all(&self.sql, query, vec![], |row| {

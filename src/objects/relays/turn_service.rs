@@ -15,9 +15,6 @@ use streamchain_edge_core::turn_service::{
 use streamchain_protocol::webrtc::IceServer;
 use worker::{Date, Env, Error, SqlStorage, State, console_error, console_warn};
 
-const SCHEMA: &str =
-    "CREATE TABLE IF NOT EXISTS turn_service (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL)";
-
 /// The provider as this object knows it.
 #[derive(Clone)]
 pub struct TurnServiceRows {
@@ -26,10 +23,9 @@ pub struct TurnServiceRows {
 }
 
 impl TurnServiceRows {
-    /// Over an object's storage; goes on with what an earlier instance was given.
+    /// Over an object's storage, whose tables are made; goes on with what an earlier instance was given.
     pub fn load(sql: SqlStorage) -> Self {
         let issued = || -> Result<TurnService, Error> {
-            run(&sql, SCHEMA, vec![])?;
             let json = first(&sql, "SELECT json FROM turn_service", vec![], Row::text)?;
             let issued = json.map(|json| own_json(&json)).transpose()?;
             Ok(issued.map(TurnService::restore).unwrap_or_default())

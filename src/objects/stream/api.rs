@@ -1,7 +1,7 @@
 //! What a Stream object is asked. The object is named by the digits of the stream's short id.
 
 use crate::objects::call::{
-    Encoded, Handle, Wire, from_json_and_bytes, requests, to_json_and_bytes, wire_as_json,
+    Encoded, FieldReader, FieldWriter, Handle, Wire, requests, wire_as_json, wire_by_field,
 };
 use alloy_primitives::{Address, Bytes};
 use serde::{Deserialize, Serialize};
@@ -63,35 +63,34 @@ requests! {
     }
 }
 
-wire_as_json!(
-    Create,
-    Created,
-    GetState,
-    LogState,
-    GetAccess,
-    Access,
-    ChangeSettings,
-    ListMembers,
-    Vec<Member>,
-    PutMember,
-    RemoveMember,
-    Withdraw,
-    OpenSession,
-    SessionOpened,
-    EndSession,
-    PostSignal,
-    ReadSignals,
-    Looked,
-    Acquire,
-    UnderEpoch,
-    GetProducer,
-    Append,
-    Appended,
-    ReadTail,
-    ReadNews,
-    ApplyNotices,
-    NoticesApplied,
-);
+wire_by_field! {
+    Create { stream, client, account }
+    Created { state, created }
+    GetState {}
+    GetAccess { account }
+    ChangeSettings { change }
+    ListMembers {}
+    PutMember { address, rights }
+    RemoveMember { address }
+    Withdraw { authors }
+    OpenSession { create, session, author, account, operator, limit, client }
+    SessionOpened { chosen, rights }
+    EndSession { session, author }
+    PostSignal { session, author, to, signal }
+    ReadSignals { session, author, after }
+    Acquire { relay, incarnation }
+    Release { relay, epoch }
+    ReadInbox { relay, epoch }
+    GetProducer { relay, epoch, producer }
+    Append { create, publisher, author, producer, producer_seq, payload, wait_ms }
+    Appended { stored, seq }
+    ReadTail { from, max_bytes }
+    ReadNews { event, seq, wait_ms }
+    ApplyNotices { notices }
+    NoticesApplied { relay }
+}
+
+wire_as_json!(LogState, Access, Vec<Member>, Looked);
 
 /// The object of one stream.
 pub fn stream_object(env: &Env, id: &RequestId, stream: ShortId) -> worker::Result<Handle<StreamRequest>> {
@@ -102,7 +101,7 @@ pub fn stream_object(env: &Env, id: &RequestId, stream: ShortId) -> worker::Resu
 }
 
 /// A stream to be made, and who is counted for it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Create {
     /// What it begins with.
     pub stream: NewStream,
@@ -113,7 +112,7 @@ pub struct Create {
 }
 
 /// The stream is there.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Created {
     /// What it is.
     pub state: LogState,
@@ -122,25 +121,25 @@ pub struct Created {
 }
 
 /// Asks for the state.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct GetState {}
 
 /// Asks for what decides on an account's rights.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct GetAccess {
     /// The account; `None` for one without credentials.
     pub account: Option<Address>,
 }
 
 /// A change of the settings.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct ChangeSettings {
     /// The change.
     pub change: SettingsChange,
 }
 
 /// Asks for the members.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct ListMembers {}
 
 /// A member of a stream.
@@ -153,7 +152,7 @@ pub struct Member {
 }
 
 /// A member with the rights that hold from now on.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct PutMember {
     /// The account.
     pub address: Address,
@@ -162,21 +161,21 @@ pub struct PutMember {
 }
 
 /// A member who is to be one no more.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct RemoveMember {
     /// The account.
     pub address: Address,
 }
 
 /// The end of these authors' sessions on this stream. They may be opened again, with other rights.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Withdraw {
     /// The authors.
     pub authors: Vec<Address>,
 }
 
 /// A session to be opened.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct OpenSession {
     /// Makes the stream first, should it not be there.
     pub create: Option<NewStream>,
@@ -195,7 +194,7 @@ pub struct OpenSession {
 }
 
 /// A session that is open.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct SessionOpened {
     /// The relay that the client is sent to.
     pub chosen: Chosen,
@@ -204,7 +203,7 @@ pub struct SessionOpened {
 }
 
 /// The end of a session.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct EndSession {
     /// The session.
     pub session: SessionId,
@@ -213,7 +212,7 @@ pub struct EndSession {
 }
 
 /// A signal of one session for another.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct PostSignal {
     /// The session that sends it.
     pub session: SessionId,
@@ -226,7 +225,7 @@ pub struct PostSignal {
 }
 
 /// Asks for a session's mailbox.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct ReadSignals {
     /// The session.
     pub session: SessionId,
@@ -237,7 +236,7 @@ pub struct ReadSignals {
 }
 
 /// A run of a relay that is to be the leader.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Acquire {
     /// The relay.
     pub relay: RelayId,
@@ -245,46 +244,31 @@ pub struct Acquire {
     pub incarnation: Incarnation,
 }
 
-/// A relay, and the epoch that it was granted.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct UnderEpoch {
+/// The leader gives the stream back.
+#[derive(Debug)]
+pub struct Release {
     /// The relay.
     pub relay: RelayId,
-    /// The epoch.
+    /// Its epoch.
     pub epoch: Epoch,
 }
 
-/// The leader gives the stream back.
-pub struct Release(pub UnderEpoch);
-
 /// Asks for the messages that wait for the leader.
-pub struct ReadInbox(pub UnderEpoch);
-
-impl Wire for Release {
-    fn into_bytes(self) -> Result<Vec<u8>, Error> {
-        self.0.into_bytes()
-    }
-
-    fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
-        UnderEpoch::from_bytes(bytes).map(Self)
-    }
+#[derive(Debug)]
+pub struct ReadInbox {
+    /// The relay.
+    pub relay: RelayId,
+    /// Its epoch.
+    pub epoch: Epoch,
 }
 
-impl Wire for ReadInbox {
-    fn into_bytes(self) -> Result<Vec<u8>, Error> {
-        self.0.into_bytes()
-    }
-
-    fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
-        UnderEpoch::from_bytes(bytes).map(Self)
-    }
-}
-
-/// Asks for how far a producer got.
-#[derive(Debug, Serialize, Deserialize)]
+/// The leader asks how far a producer got.
+#[derive(Debug)]
 pub struct GetProducer {
-    /// The leader.
-    pub leader: UnderEpoch,
+    /// The relay.
+    pub relay: RelayId,
+    /// Its epoch.
+    pub epoch: Epoch,
     /// The producer.
     pub producer: ProducerId,
 }
@@ -299,11 +283,14 @@ pub struct Commit {
 
 impl Wire for Commit {
     fn into_bytes(self) -> Result<Vec<u8>, Error> {
-        to_json_and_bytes(&self.relay, &self.batch)
+        let mut fields = FieldWriter::default();
+        fields.put(&self.relay)?;
+        fields.finish_with(&self.batch)
     }
 
     fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
-        let (relay, batch) = from_json_and_bytes(bytes)?;
+        let (mut fields, batch) = FieldReader::new_with(bytes)?;
+        let relay = fields.take()?;
         Ok(Self { relay, batch })
     }
 }
@@ -312,7 +299,7 @@ impl Wire for Commit {
 pub const MAX_APPEND_WAIT_MS: u64 = 5_000;
 
 /// A message that comes by HTTP. The same producer and number make one message, however often they come.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Append {
     /// Makes the stream first, should it not be there.
     pub create: Option<NewStream>,
@@ -344,7 +331,7 @@ pub struct Publisher {
 }
 
 /// A message that is stored, or kept.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Appended {
     /// Whether it is stored; else it will be, and asking again tells.
     pub stored: bool,
@@ -353,7 +340,7 @@ pub struct Appended {
 }
 
 /// Asks for the messages that the object has itself.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct ReadTail {
     /// From this one on.
     pub from: Seq,
@@ -362,7 +349,7 @@ pub struct ReadTail {
 }
 
 /// Asks for what is behind a cursor.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct ReadNews {
     /// The last event that the reader has.
     pub event: u64,
@@ -373,54 +360,48 @@ pub struct ReadNews {
 }
 
 /// What the Listener saw of a stream, in the order of the chain.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct ApplyNotices {
     /// The notices.
     pub notices: Vec<Notice>,
 }
 
 /// The notices are applied.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct NoticesApplied {
     /// The relay that is to have them too.
     pub relay: Option<RelayId>,
 }
 
-/// What stands before the records of a [`Tail`] or [`News`].
-#[derive(Serialize, Deserialize)]
-struct TailHead {
-    state: LogState,
-    first: Seq,
-    events: Vec<EventHead>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct EventHead {
-    number: u64,
-    name: String,
-    json: String,
-}
-
 impl Wire for News {
     fn into_bytes(self) -> Result<Vec<u8>, Error> {
-        let event = |StoredEvent { number, name, json }| EventHead { number, name, json };
-        let head = TailHead {
-            state: self.tail.state,
-            first: self.tail.first,
-            events: self.events.into_iter().map(event).collect(),
-        };
-        to_json_and_bytes(&head, &self.tail.records)
+        let mut fields = FieldWriter::default();
+        fields.put(&self.tail.state)?;
+        fields.put(&self.tail.first)?;
+        fields.put(&(self.events.len() as u64))?;
+        for event in self.events {
+            fields.put(&event.number)?;
+            fields.put(&event.name)?;
+            fields.put(&event.json)?;
+        }
+        fields.finish_with(&self.tail.records)
     }
 
     fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
-        let (TailHead { state, first, events }, records) = from_json_and_bytes(bytes)?;
+        let (mut fields, records) = FieldReader::new_with(bytes)?;
         let tail = Tail {
-            state,
-            first,
+            state: fields.take()?,
+            first: fields.take()?,
             records,
         };
-        let event = |EventHead { number, name, json }| StoredEvent { number, name, json };
-        let events = events.into_iter().map(event).collect();
+        let mut events = Vec::new();
+        for _ in 0..fields.take::<u64>()? {
+            events.push(StoredEvent {
+                number: fields.take()?,
+                name: fields.take()?,
+                json: fields.take()?,
+            });
+        }
         Ok(Self { tail, events })
     }
 }

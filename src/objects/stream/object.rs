@@ -75,7 +75,7 @@ impl Stream {
     pub(super) fn step<T>(&self, step: impl FnOnce(&Log) -> Step<T, StreamRows>) -> Step<T, StreamRows> {
         let outcome = sql::atomically(&self.state.storage(), || step(&self.log).map_err(StepError));
         outcome.map_err(|StepError(error)| {
-            self.log.rows().forget_state();
+            self.log.rows().forget();
             error
         })
     }
@@ -150,21 +150,18 @@ impl Stream {
     }
 
     async fn release(&self, asked: &Release) -> Result<(), Problem> {
-        let UnderEpoch { relay, epoch } = &asked.0;
-        self.step(|log| log.release(relay, *epoch))?;
+        self.step(|log| log.release(&asked.relay, asked.epoch))?;
         self.waiters.notify();
         Ok(self.arm().await?)
     }
 
     /// The messages that wait, for the relay that is the leader.
     fn read_inbox(&self, asked: &ReadInbox) -> Result<Vec<u8>, Problem> {
-        let UnderEpoch { relay, epoch } = &asked.0;
-        Ok(self.step(|log| log.waiting(relay, *epoch))?)
+        Ok(self.step(|log| log.waiting(&asked.relay, asked.epoch))?)
     }
 
     fn producer(&self, asked: &GetProducer) -> Result<Encoded<ProducerState>, Problem> {
-        let UnderEpoch { relay, epoch } = &asked.leader;
-        Encoded::of(&self.step(|log| log.producer(relay, *epoch, asked.producer))?)
+        Encoded::of(&self.step(|log| log.producer(&asked.relay, asked.epoch, asked.producer))?)
     }
 
     async fn commit(&self, asked: &Commit) -> Result<Encoded<Committed>, Problem> {

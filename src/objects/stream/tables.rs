@@ -1,6 +1,7 @@
 //! A stream's rows in its object's SQLite.
 
 use crate::storage::row::{Row, out_of_shape};
+use crate::storage::schema;
 use crate::storage::sql::own_json;
 use crate::storage::sql::{all, each, first, number, run};
 use alloy_primitives::{Address, hex};
@@ -13,7 +14,7 @@ use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
 use worker::{Error, SqlStorage, SqlStorageValue};
 
 /// Made when the stream is, so that asking for a stream that does not exist leaves nothing behind.
-const SCHEMA: &str = "
+const SCHEMA: &[&str] = &["
 CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS producers (id BLOB PRIMARY KEY, stored INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batches (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, records BLOB NOT NULL);
@@ -29,17 +30,13 @@ CREATE INDEX IF NOT EXISTS events_by_key ON events (key, number);
 CREATE TABLE IF NOT EXISTS places (
   producer BLOB NOT NULL, slot INTEGER NOT NULL, number INTEGER NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY (producer, slot)) WITHOUT ROWID;
-";
+"];
 
 /// Made with the first member: most streams never have one.
 const MEMBERS: &str =
     "CREATE TABLE IF NOT EXISTS members (address TEXT PRIMARY KEY, rights INTEGER NOT NULL) WITHOUT ROWID";
-/// Whether the stream was made, and whether by this version: the oldest and the newest table.
-const TABLES: &str = "SELECT count(*) AS number FROM sqlite_master
-                      WHERE type = 'table' AND name IN ('state', 'places')";
-
 /// How many expired sessions go with each new one: more than come, so that they never pile up.
-const PRUNE_AT_ONCE: u64 = 8;
+const MAX_PRUNED_AT_ONCE: u64 = 8;
 
 /// The rows of one stream.
 pub struct StreamRows {
@@ -60,35 +57,27 @@ impl StreamRows {
         }
     }
 
-    /// A step failed, and what it wrote was taken back: the state is read again.
-    pub fn forget_state(&self) {
+    /// A step failed, and what it wrote was taken back: state and tables are looked up again.
+    pub fn forget(&self) {
         self.state.replace(None);
+        self.prepared.set(false);
     }
 
     /// Makes the tables.
     pub fn prepare(&self) -> Result<(), Error> {
-        if self.is_prepared()? {
-            Ok(())
-        } else {
-            run(&self.sql, SCHEMA, vec![])
+        if !self.is_prepared()? {
+            schema::upgrade(&self.sql, SCHEMA)?;
         }
+        Ok(())
     }
 
     fn is_prepared(&self) -> Result<bool, Error> {
-        if !self.prepared.get() {
-            let tables = self.number_of(TABLES, vec![])?.unwrap_or(0);
+        if !self.prepared.get() && schema::has_table(&self.sql, "state")? {
             // An object of an earlier version has its stream already, but not all tables.
-            if tables == 1 {
-                run(&self.sql, SCHEMA, vec![])?;
-            }
-            self.prepared.set(tables > 0);
+            schema::upgrade(&self.sql, SCHEMA)?;
+            self.prepared.set(true);
         }
         Ok(self.prepared.get())
-    }
-
-    fn has_table(&self, table: &str) -> Result<bool, Error> {
-        let query = "SELECT 1 AS number FROM sqlite_master WHERE type = 'table' AND name = ?";
-        Ok(self.number_of(query, vec![table.into()])?.is_some())
     }
 
     /// The number in the first row.
@@ -328,7 +317,7 @@ impl LogStore for StreamRows {
     }
 
     fn member(&self, member: Address) -> Result<Option<Rights>, Error> {
-        if !self.has_table("members")? {
+        if !schema::has_table(&self.sql, "members")? {
             return Ok(None);
         }
         let query = "SELECT rights FROM members WHERE address = ?";
@@ -341,7 +330,7 @@ impl LogStore for StreamRows {
     }
 
     fn members(&self) -> Result<Vec<(Address, Rights)>, Error> {
-        if !self.has_table("members")? {
+        if !schema::has_table(&self.sql, "members")? {
             return Ok(Vec::new());
         }
         let query = "SELECT address, rights FROM members ORDER BY address";
@@ -364,7 +353,11 @@ impl LogStore for StreamRows {
         run(&self.sql, surplus, vec![number(keep as u64)])?;
         let expired = "DELETE FROM sessions WHERE created < ?
                        AND place IN (SELECT place FROM sessions ORDER BY place LIMIT ?)";
-        run(&self.sql, expired, vec![number(before), number(PRUNE_AT_ONCE)])
+        run(
+            &self.sql,
+            expired,
+            vec![number(before), number(MAX_PRUNED_AT_ONCE)],
+        )
     }
 }
 

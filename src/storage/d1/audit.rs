@@ -2,7 +2,7 @@
 
 use super::{number, rows};
 use crate::storage::row::{Row, out_of_shape};
-use serde_json::{Value, json};
+use serde_json::Value;
 use streamchain_protocol::util::json;
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
@@ -25,22 +25,20 @@ pub struct Wanted {
     pub limit: u64,
 }
 
-/// One entry, as the API shows it, and its number.
+/// One entry and its number.
 pub struct AuditRow {
     /// Its number.
     pub id: u64,
-    /// The entry, with `id` and `seq`.
+    /// Its seq in the stream `_audit`, if that is known.
+    pub seq: Option<u64>,
+    /// The entry.
     pub entry: Value,
 }
 
 fn read(row: &mut Row) -> Result<AuditRow, Error> {
     let (id, seq) = (row.number()?, row.maybe_number()?);
-    let mut entry = json::tree(&row.text()?).map_err(|_| out_of_shape("an audit entry"))?;
-    entry["id"] = json!(id);
-    if let Some(seq) = seq {
-        entry["seq"] = json!(seq);
-    }
-    Ok(AuditRow { id, entry })
+    let entry = json::tree(&row.text()?).map_err(|_| out_of_shape("an audit entry"))?;
+    Ok(AuditRow { id, seq, entry })
 }
 
 /// Entries, the newest first.
