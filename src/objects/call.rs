@@ -4,59 +4,53 @@
 //! the object's shell matches. [`Handle::call`] sends one, [`serve`] receives it; the name of a request is spelled
 //! nowhere else. A call carries the id of the request that it is made for.
 
-use super::to_error;
 use crate::counters;
 use crate::outbound::fetch::request;
 use crate::problem::Problem;
 use crate::random;
 use futures_util::future::{Either, select};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::Value;
 use std::marker::PhantomData;
 use std::pin::pin;
 use std::time::Duration;
 use streamchain_edge_core::request_id::{REQUEST_ID_HEADER, RequestId};
-use streamchain_protocol::util::json;
+use streamchain_protocol::util::json::{self, JsonError};
 use worker::js_sys::Uint8Array;
-use worker::{Delay, Error, Headers, Method, Request as HttpRequest, Response, Stub};
+use worker::{Delay, Headers, Method, Request as HttpRequest, Response, Stub};
 
 /// How a request or an answer is written between two parts of this Worker.
 pub trait Wire: Sized {
     /// Writes it.
-    fn into_bytes(self) -> Result<Vec<u8>, Error>;
+    fn into_bytes(self) -> Vec<u8>;
     /// Reads it.
-    fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error>;
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, JsonError>;
 }
 
 impl Wire for () {
-    fn into_bytes(self) -> Result<Vec<u8>, Error> {
-        Ok(Vec::new())
+    fn into_bytes(self) -> Vec<u8> {
+        Vec::new()
     }
 
-    fn from_bytes(_: Vec<u8>) -> Result<Self, Error> {
+    fn from_bytes(_: Vec<u8>) -> Result<Self, JsonError> {
         Ok(())
     }
 }
 
 impl Wire for Vec<u8> {
-    fn into_bytes(self) -> Result<Vec<u8>, Error> {
-        Ok(self)
+    fn into_bytes(self) -> Vec<u8> {
+        self
     }
 
-    fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, JsonError> {
         Ok(bytes)
     }
 }
 
-/// Writes a value as JSON.
-pub fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
-    Ok(serde_json::to_string(value)?.into_bytes())
-}
-
-/// Reads a value of JSON that another part of this Worker wrote.
-pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    json::from_bytes(bytes).map_err(to_error)
+/// Writes a value as JSON. No type of ours fails to be written; should one, its reader refuses the empty text.
+pub fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_string(value).unwrap_or_default().into_bytes()
 }
 
 /// Writes the fields of a struct one after the other, as a list of JSON.
@@ -65,10 +59,14 @@ pub struct FieldWriter(Vec<u8>);
 
 impl FieldWriter {
     /// Writes the next field.
-    pub fn put<T: Serialize>(&mut self, field: &T) -> Result<(), Error> {
+    pub fn put<T: Serialize>(&mut self, field: &T) {
+        self.push(to_json(field));
+    }
+
+    /// One function for fields of all types.
+    fn push(&mut self, json: Vec<u8>) {
         self.0.push(if self.0.is_empty() { b'[' } else { b',' });
-        self.0.extend(to_json(field)?);
-        Ok(())
+        self.0.extend(json);
     }
 
     /// The list.
@@ -80,10 +78,10 @@ impl FieldWriter {
     }
 
     /// The list with bytes behind it: the length of the list, the list, the bytes.
-    pub fn finish_with(self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    pub fn finish_with(self, bytes: &[u8]) -> Vec<u8> {
         let list = self.finish();
-        let length = u32::try_from(list.len()).map_err(to_error)?;
-        Ok([length.to_be_bytes().as_slice(), &list, bytes].concat())
+        let length = list.len() as u32; // an instance has 128 MB
+        [length.to_be_bytes().as_slice(), &list, bytes].concat()
     }
 }
 
@@ -92,19 +90,18 @@ pub struct FieldReader(std::vec::IntoIter<Value>);
 
 impl FieldReader {
     /// The fields of a list.
-    pub fn new(bytes: &[u8]) -> Result<Self, Error> {
-        let text = std::str::from_utf8(bytes).map_err(to_error)?;
-        match text.is_empty() {
-            true => Ok(Self(Vec::new().into_iter())),
-            false => match json::tree(text).map_err(to_error)? {
-                Value::Array(fields) => Ok(Self(fields.into_iter())),
-                _ => Err(cut_off()),
-            },
+    pub fn new(bytes: &[u8]) -> Result<Self, JsonError> {
+        if bytes.is_empty() {
+            return Ok(Self(Vec::new().into_iter()));
+        }
+        match json::tree(&String::from_utf8_lossy(bytes))? {
+            Value::Array(fields) => Ok(Self(fields.into_iter())),
+            _ => Err(cut_off()),
         }
     }
 
     /// The fields of a list, and the bytes behind it.
-    pub fn new_with(mut all: Vec<u8>) -> Result<(Self, Vec<u8>), Error> {
+    pub fn new_with(mut all: Vec<u8>) -> Result<(Self, Vec<u8>), JsonError> {
         let (length, rest) = all.split_first_chunk::<4>().ok_or_else(cut_off)?;
         let length = u32::from_be_bytes(*length) as usize;
         let fields = Self::new(rest.get(..length).ok_or_else(cut_off)?)?;
@@ -112,15 +109,18 @@ impl FieldReader {
     }
 
     /// Reads the next field.
-    pub fn take<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
-        let field = self.0.next().ok_or_else(cut_off)?;
-        json::from_value(&field).map_err(to_error)
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<T, JsonError> {
+        json::from_value(&self.next()?)
+    }
+
+    fn next(&mut self) -> Result<Value, JsonError> {
+        self.0.next().ok_or_else(cut_off)
     }
 }
 
 #[cold]
-fn cut_off() -> Error {
-    Error::RustError("a call between objects is cut off".into())
+fn cut_off() -> JsonError {
+    JsonError::custom("a call between objects is cut off")
 }
 
 /// Implements [`Wire`] for structs, field by field: a reader that `serde` derives would be compiled for each struct, with
@@ -128,14 +128,14 @@ fn cut_off() -> Error {
 macro_rules! wire_by_field {
     ($($type:ident { $($field:ident),* })*) => {
         $(impl $crate::objects::call::Wire for $type {
-            fn into_bytes(self) -> Result<Vec<u8>, worker::Error> {
+            fn into_bytes(self) -> Vec<u8> {
                 #[allow(unused_mut)]
                 let mut fields = $crate::objects::call::FieldWriter::default();
-                $(fields.put(&self.$field)?;)*
-                Ok(fields.finish())
+                $(fields.put(&self.$field);)*
+                fields.finish()
             }
 
-            fn from_bytes(bytes: Vec<u8>) -> Result<Self, worker::Error> {
+            fn from_bytes(bytes: Vec<u8>) -> Result<Self, streamchain_protocol::util::json::JsonError> {
                 #[allow(unused_mut, unused_variables)]
                 let mut fields = $crate::objects::call::FieldReader::new(&bytes)?;
                 Ok(Self { $($field: fields.take()?),* })
@@ -149,12 +149,12 @@ pub(crate) use wire_by_field;
 macro_rules! wire_as_json {
     ($($type:ty),* $(,)?) => {
         $(impl $crate::objects::call::Wire for $type {
-            fn into_bytes(self) -> Result<Vec<u8>, worker::Error> {
+            fn into_bytes(self) -> Vec<u8> {
                 $crate::objects::call::to_json(&self)
             }
 
-            fn from_bytes(bytes: Vec<u8>) -> Result<Self, worker::Error> {
-                $crate::objects::call::from_json(&bytes)
+            fn from_bytes(bytes: Vec<u8>) -> Result<Self, streamchain_protocol::util::json::JsonError> {
+                streamchain_protocol::util::json::from_bytes(&bytes)
             }
         })*
     };
@@ -170,20 +170,20 @@ pub struct Encoded<T> {
 
 impl<T: Serialize> Encoded<T> {
     /// Writes it.
-    pub fn of(value: &T) -> Result<Self, Problem> {
-        Ok(Self {
-            json: to_json(value)?,
+    pub fn of(value: &T) -> Self {
+        Self {
+            json: to_json(value),
             of: PhantomData,
-        })
+        }
     }
 }
 
 impl<T> Wire for Encoded<T> {
-    fn into_bytes(self) -> Result<Vec<u8>, Error> {
-        Ok(self.json)
+    fn into_bytes(self) -> Vec<u8> {
+        self.json
     }
 
-    fn from_bytes(json: Vec<u8>) -> Result<Self, Error> {
+    fn from_bytes(json: Vec<u8>) -> Result<Self, JsonError> {
         Ok(Self {
             json,
             of: PhantomData,
@@ -204,7 +204,7 @@ pub trait Request: Wire {
 /// All that one kind of object is asked.
 pub trait Requests: Sized {
     /// Reads the request of this name.
-    fn read(name: &str, body: Vec<u8>) -> Result<Self, Error>;
+    fn read(name: &str, body: Vec<u8>) -> Result<Self, JsonError>;
 }
 
 /// Lists what an object is asked, and what it answers to each.
@@ -222,16 +222,30 @@ macro_rules! requests {
         })*
 
         impl $crate::objects::call::Requests for $api {
-            fn read(name: &str, body: Vec<u8>) -> Result<Self, worker::Error> {
+            fn read(
+                name: &str,
+                body: Vec<u8>,
+            ) -> Result<Self, streamchain_protocol::util::json::JsonError> {
                 match name {
                     $(stringify!($name) => $crate::objects::call::Wire::from_bytes(body).map(Self::$name),)*
-                    _ => Err(worker::Error::RustError(format!("the object has no request {name}"))),
+                    _ => Err($crate::objects::call::unknown(name)),
                 }
             }
         }
     };
 }
 pub(crate) use requests;
+
+/// The error of a request that an object does not have.
+#[cold]
+pub fn unknown(name: &str) -> JsonError {
+    JsonError::custom(format_args!("the object has no request {name}"))
+}
+
+#[cold]
+fn unreadable(error: JsonError) -> Problem {
+    Problem::internal(error)
+}
 
 /// An object that can be asked, on behalf of a request.
 pub struct Handle<A> {
@@ -251,14 +265,14 @@ impl<A> Handle<A> {
     }
 
     /// Asks the object. Its refusal is the problem that it answered with.
-    pub async fn call<R: Request<Api = A>>(&self, asked: R) -> Result<R::Answer, Problem> {
-        let answered = send(&self.stub, &self.request, R::NAME, asked.into_bytes()?).await?;
-        Ok(R::Answer::from_bytes(answered)?)
+    pub fn call<R: Request<Api = A>>(self, asked: R) -> impl Future<Output = Result<R::Answer, Problem>> {
+        let answered = send(self.stub, self.request, R::NAME, asked.into_bytes());
+        async move { R::Answer::from_bytes(answered.await?).map_err(unreadable) }
     }
 }
 
 /// One function for requests of all types.
-async fn send(stub: &Stub, id: &RequestId, name: &str, body: Vec<u8>) -> Result<Vec<u8>, Problem> {
+async fn send(stub: Stub, id: RequestId, name: &'static str, body: Vec<u8>) -> Result<Vec<u8>, Problem> {
     counters::count_object_call();
     let headers = Headers::new();
     headers.set(REQUEST_ID_HEADER, id.as_str())?;
@@ -285,7 +299,7 @@ pub async fn serve<A: Requests>(
     let answered = match http.bytes().await {
         Ok(body) => match A::read(http.path().trim_start_matches('/'), body) {
             Ok(asked) => answer(asked, &id).await,
-            Err(error) => Err(error.into()),
+            Err(error) => Err(unreadable(error)),
         },
         Err(error) => Err(error.into()),
     };
@@ -297,7 +311,7 @@ pub async fn serve<A: Requests>(
 
 /// Writes the answer to a request of type `R`.
 pub fn reply<R: Request>(answer: Result<R::Answer, Problem>) -> Result<Vec<u8>, Problem> {
-    Ok(answer?.into_bytes()?)
+    answer.map(Wire::into_bytes)
 }
 
 /// The id that a request came with, if it is in shape, or a new one.
@@ -336,9 +350,9 @@ mod tests {
     #[test]
     fn fields_and_bytes_behind_them_are_read_back() {
         let mut writer = FieldWriter::default();
-        writer.put(&7_u64).unwrap();
-        writer.put(&Some("a\n")).unwrap();
-        let all = writer.finish_with(&[1, 2, 3]).unwrap();
+        writer.put(&7_u64);
+        writer.put(&Some("a\n"));
+        let all = writer.finish_with(&[1, 2, 3]);
         let (mut fields, bytes) = FieldReader::new_with(all.clone()).unwrap();
         assert_eq!(fields.take::<u64>().unwrap(), 7);
         assert_eq!(fields.take::<Option<String>>().unwrap().as_deref(), Some("a\n"));

@@ -85,7 +85,7 @@ impl Anchorer {
 
     fn status(&self) -> Result<Encoded<Status>, Problem> {
         let now_ms = Date::now().as_millis();
-        Encoded::of(&self.with(|sender| sender.status(now_ms))?)
+        Ok(Encoded::of(&self.with(|sender| sender.status(now_ms))?))
     }
 
     /// Runs a step of the machine. Never across an await.
@@ -232,5 +232,5 @@ impl Anchorer {
 fn encode(at: u64, costs: &Costs) -> Result<Encoded<Value>, Problem> {
     let mut shown = serde_json::to_value(costs).map_err(Problem::internal)?;
     put_member(&mut shown, "now", &at);
-    Encoded::of(&shown)
+    Ok(Encoded::of(&shown))
 }

@@ -76,7 +76,7 @@ impl Listener {
     }
 
     fn status(&self) -> Result<Encoded<chain::Status>, Problem> {
-        Encoded::of(&self.with(|machine| machine.status())?)
+        Ok(Encoded::of(&self.with(|machine| machine.status())?))
     }
 
     /// Runs a step of the machine. Never across an await.

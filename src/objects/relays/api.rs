@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use streamchain_edge_core::directory::Chosen;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId, ShortId};
+use streamchain_protocol::util::json::JsonError;
 use streamchain_protocol::webrtc::IceServer;
 use streamchain_protocol::wire::{Notice, RelayStatus, Renewed};
-use worker::{Env, Error};
+use worker::Env;
 
 requests! {
     /// What the Relays object is asked. The Worker has authenticated whoever asks.
@@ -63,14 +64,14 @@ pub struct Register {
 }
 
 impl Wire for Register {
-    fn into_bytes(self) -> Result<Vec<u8>, Error> {
+    fn into_bytes(self) -> Vec<u8> {
         let mut fields = FieldWriter::default();
-        fields.put(&self.relay)?;
-        fields.put(&self.key)?;
+        fields.put(&self.relay);
+        fields.put(&self.key);
         fields.finish_with(&self.registration)
     }
 
-    fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, JsonError> {
         let (mut fields, registration) = FieldReader::new_with(bytes)?;
         Ok(Self {
             relay: fields.take()?,

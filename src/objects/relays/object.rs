@@ -101,7 +101,7 @@ impl Relays {
     fn statuses(&self, now_ms: u64) -> Result<Encoded<Vec<RelayStatus>>, Problem> {
         let config = Config::of(&self.env).map_err(Problem::internal)?;
         let current = |relay: &RelayId| config.master.relay_key(relay).id();
-        Encoded::of(&self.directory.borrow().statuses(now_ms, current))
+        Ok(Encoded::of(&self.directory.borrow().statuses(now_ms, current)))
     }
 
     fn atomically<T>(&self, step: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
@@ -123,7 +123,7 @@ impl Relays {
         }
         let renewed = self.atomically(|| renew(&self.rows, relay, cursor, sessions))?;
         self.keep_house(id, now_ms)?;
-        Encoded::of(&renewed)
+        Ok(Encoded::of(&renewed))
     }
 
     fn withdrawals(&self, asked: &WithdrawAuthors, now_ms: u64) -> Vec<(RelayId, Notice)> {

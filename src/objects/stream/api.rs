@@ -12,8 +12,9 @@ use streamchain_edge_core::stream_log::{LogState, NewStream, News, StoredEvent, 
 use streamchain_protocol::auth::{Access, Rights};
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId, ShortId};
 use streamchain_protocol::stream_settings::SettingsChange;
+use streamchain_protocol::util::json::JsonError;
 use streamchain_protocol::wire::{Committed, EpochGrant, Notice, ProducerState};
-use worker::{Env, Error};
+use worker::Env;
 
 requests! {
     /// What a Stream object is asked. The Worker has authenticated whoever asks.
@@ -282,13 +283,13 @@ pub struct Commit {
 }
 
 impl Wire for Commit {
-    fn into_bytes(self) -> Result<Vec<u8>, Error> {
+    fn into_bytes(self) -> Vec<u8> {
         let mut fields = FieldWriter::default();
-        fields.put(&self.relay)?;
+        fields.put(&self.relay);
         fields.finish_with(&self.batch)
     }
 
-    fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, JsonError> {
         let (mut fields, batch) = FieldReader::new_with(bytes)?;
         let relay = fields.take()?;
         Ok(Self { relay, batch })
@@ -374,20 +375,20 @@ pub struct NoticesApplied {
 }
 
 impl Wire for News {
-    fn into_bytes(self) -> Result<Vec<u8>, Error> {
+    fn into_bytes(self) -> Vec<u8> {
         let mut fields = FieldWriter::default();
-        fields.put(&self.tail.state)?;
-        fields.put(&self.tail.first)?;
-        fields.put(&(self.events.len() as u64))?;
+        fields.put(&self.tail.state);
+        fields.put(&self.tail.first);
+        fields.put(&(self.events.len() as u64));
         for event in self.events {
-            fields.put(&event.number)?;
-            fields.put(&event.name)?;
-            fields.put(&event.json)?;
+            fields.put(&event.number);
+            fields.put(&event.name);
+            fields.put(&event.json);
         }
         fields.finish_with(&self.tail.records)
     }
 
-    fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, JsonError> {
         let (mut fields, records) = FieldReader::new_with(bytes)?;
         let tail = Tail {
             state: fields.take()?,
@@ -407,12 +408,12 @@ impl Wire for News {
 }
 
 impl Wire for Tail {
-    fn into_bytes(self) -> Result<Vec<u8>, Error> {
+    fn into_bytes(self) -> Vec<u8> {
         let events = Vec::new();
         News { tail: self, events }.into_bytes()
     }
 
-    fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, JsonError> {
         Ok(News::from_bytes(bytes)?.tail)
     }
 }

@@ -25,9 +25,9 @@ fn news_are_read_back_as_they_were() {
         tail,
         events: vec![event(3), event(4)],
     };
-    let read = News::from_bytes(news.clone().into_bytes().unwrap()).unwrap();
+    let read = News::from_bytes(news.clone().into_bytes()).unwrap();
     assert_eq!(read, news);
-    let tail = Tail::from_bytes(news.tail.clone().into_bytes().unwrap()).unwrap();
+    let tail = Tail::from_bytes(news.tail.clone().into_bytes()).unwrap();
     assert_eq!(tail, news.tail);
     assert!(!read.is_empty(Cursor {
         event: 4,
@@ -41,7 +41,7 @@ fn a_request_is_found_by_its_name_and_an_unknown_name_is_refused() {
         relay: "r1".parse().unwrap(),
         batch: vec![1, 2],
     };
-    let body = asked.into_bytes().unwrap();
+    let body = asked.into_bytes();
     let read = StreamRequest::read("Commit", body);
     assert!(matches!(read, Ok(StreamRequest::Commit(Commit { batch, .. })) if batch == [1, 2]));
     assert!(StreamRequest::read("Else", Vec::new()).is_err());

@@ -146,7 +146,9 @@ impl Stream {
     }
 
     fn acquire(&self, asked: &Acquire) -> Result<Encoded<EpochGrant>, Problem> {
-        Encoded::of(&self.step(|log| log.acquire_epoch(&asked.relay, asked.incarnation))?)
+        Ok(Encoded::of(&self.step(|log| {
+            log.acquire_epoch(&asked.relay, asked.incarnation)
+        })?))
     }
 
     async fn release(&self, asked: &Release) -> Result<(), Problem> {
@@ -161,7 +163,9 @@ impl Stream {
     }
 
     fn producer(&self, asked: &GetProducer) -> Result<Encoded<ProducerState>, Problem> {
-        Encoded::of(&self.step(|log| log.producer(&asked.relay, asked.epoch, asked.producer))?)
+        Ok(Encoded::of(&self.step(|log| {
+            log.producer(&asked.relay, asked.epoch, asked.producer)
+        })?))
     }
 
     async fn commit(&self, asked: &Commit) -> Result<Encoded<Committed>, Problem> {
@@ -170,7 +174,7 @@ impl Stream {
         self.waiters.notify();
         // No await since the commit: the alarm is set with it or not at all.
         self.arm().await?;
-        Encoded::of(&committed)
+        Ok(Encoded::of(&committed))
     }
 
     /// What the chain says of the stream. Answers which relay is to have the notices too.
