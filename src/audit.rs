@@ -11,7 +11,7 @@ use streamchain_protocol::auth::{AccessClaims, ApiKey};
 use worker::{Date, Request, Response};
 
 /// A request, as far as the log is interested.
-pub struct Attempt {
+pub(crate) struct Attempt {
     time: u64,
     action: Action,
     target: String,
@@ -21,7 +21,7 @@ pub struct Attempt {
 
 impl Attempt {
     /// Of a request that has just come.
-    pub fn new(request: &Request, path: &str, action: Action) -> Self {
+    pub(crate) fn new(request: &Request, path: &str, action: Action) -> Self {
         Self {
             time: Date::now().as_millis(),
             action,
@@ -32,7 +32,7 @@ impl Attempt {
     }
 
     /// The entry about how it ended; `None` when the log is not interested.
-    pub fn entry(&self, config: &Config, answer: &Result<Response, Problem>) -> Option<Entry> {
+    pub(crate) fn entry(&self, config: &Config, answer: &Result<Response, Problem>) -> Option<Entry> {
         let answered = match answer {
             Ok(response) => Answered {
                 status: response.status_code(),

@@ -15,7 +15,7 @@ const NO_DOCUMENT: &str =
 const MAX_AGE_S: &str = "86400";
 
 /// The answer to a preflight.
-pub fn preflight(methods: &str) -> worker::Result<Response> {
+pub(crate) fn preflight(methods: &str) -> worker::Result<Response> {
     let headers = Headers::new();
     headers.set("allow", methods)?;
     headers.set("access-control-allow-methods", methods)?;
@@ -28,7 +28,7 @@ pub fn preflight(methods: &str) -> worker::Result<Response> {
 }
 
 /// Adds what every response of the API carries, the id of its request too.
-pub fn open_to_all(response: Response, id: &RequestId) -> worker::Result<Response> {
+pub(crate) fn open_to_all(response: Response, id: &RequestId) -> worker::Result<Response> {
     // Headers of a response that came from an object can't be changed in place.
     let headers = Headers::new();
     for (name, value) in response.headers().entries() {

@@ -17,7 +17,7 @@ struct Counters {
 
 /// What the database did.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct D1Counters {
+pub(crate) struct D1Counters {
     /// Statements.
     pub queries: u64,
     /// Rows that it read for them.
@@ -33,7 +33,7 @@ thread_local! {
 }
 
 /// Counts a request to the API that was answered with `status`.
-pub fn count_request(path: &'static str, status: u16) {
+pub(crate) fn count_request(path: &'static str, status: u16) {
     COUNTERS.with_borrow_mut(|counters| {
         let requests = &mut counters.requests;
         let place = requests.iter().position(|(known, _)| *known == path);
@@ -51,17 +51,17 @@ pub fn count_request(path: &'static str, status: u16) {
 }
 
 /// Counts a call to an object.
-pub fn count_object_call() {
+pub(crate) fn count_object_call() {
     COUNTERS.with_borrow_mut(|counters| counters.object_calls += 1);
 }
 
 /// Counts rows that an object wrote to its SQLite.
-pub fn count_object_rows(written: u64) {
+pub(crate) fn count_object_rows(written: u64) {
     COUNTERS.with_borrow_mut(|counters| counters.object_rows_written += written);
 }
 
 /// Counts statements of the database.
-pub fn count_d1(done: D1Counters) {
+pub(crate) fn count_d1(done: D1Counters) {
     COUNTERS.with_borrow_mut(|counters| {
         let d1 = &mut counters.d1;
         d1.queries += done.queries;
@@ -72,7 +72,7 @@ pub fn count_d1(done: D1Counters) {
 }
 
 /// All of it as JSON.
-pub fn to_json() -> Value {
+pub(crate) fn to_json() -> Value {
     COUNTERS.with_borrow(|counters| {
         let mut requests = Map::new();
         for (path, classes) in &counters.requests {

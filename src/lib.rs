@@ -1,8 +1,19 @@
 //! The StreamChain edge: signaling, storage and anchoring as a Cloudflare Worker.
 //!
-//! A request comes in at [`fetch`], is told apart by [`router`], answered by one file of `http`, which asks a
-//! Durable Object (`durable`) or the database (`store`). Nothing here decides: the rules are in
-//! `streamchain-protocol` and `streamchain-chain`, which know no Worker.
+//! A request comes in at [`fetch`]; [`router`] finds its route in [`routes`]; one file of `http` answers it and asks a
+//! Durable Object (`objects`) or the database (`storage::d1`). Nothing here decides: the rules are in
+//! `streamchain-protocol`, `streamchain-edge-core` and `streamchain-chain`, which know no Worker.
+
+#![warn(unreachable_pub)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
 
 mod audit;
 mod auth;

@@ -7,7 +7,7 @@ use streamchain_protocol::ids::{KeyId, ProducerId, RelayId, Seq, SessionRef, Str
 
 /// What stands in a path where its template has `{name}`.
 #[derive(Debug, Default)]
-pub struct PathParameters {
+pub(crate) struct PathParameters {
     stream: Option<StreamRef>,
     seq: Option<Seq>,
     member: Option<Address>,
@@ -19,7 +19,7 @@ pub struct PathParameters {
 
 impl PathParameters {
     /// The parameters of a path that has the shape of a template: see [`has_shape`].
-    pub fn read(template: &str, path: &str) -> Result<Self, Problem> {
+    pub(crate) fn read(template: &str, path: &str) -> Result<Self, Problem> {
         let mut read = Self::default();
         for (part, text) in template.split('/').zip(path.split('/')) {
             match part {
@@ -37,43 +37,43 @@ impl PathParameters {
     }
 
     /// `{stream}`
-    pub fn stream(&self) -> Result<StreamRef, Problem> {
+    pub(crate) fn stream(&self) -> Result<StreamRef, Problem> {
         present(self.stream.clone())
     }
 
     /// `{seq}`
-    pub fn seq(&self) -> Result<Seq, Problem> {
+    pub(crate) fn seq(&self) -> Result<Seq, Problem> {
         present(self.seq)
     }
 
     /// `{member}`
-    pub fn member(&self) -> Result<Address, Problem> {
+    pub(crate) fn member(&self) -> Result<Address, Problem> {
         present(self.member)
     }
 
     /// `{session}`
-    pub fn session(&self) -> Result<SessionRef, Problem> {
+    pub(crate) fn session(&self) -> Result<SessionRef, Problem> {
         present(self.session)
     }
 
     /// `{relay}`
-    pub fn relay(&self) -> Result<RelayId, Problem> {
+    pub(crate) fn relay(&self) -> Result<RelayId, Problem> {
         present(self.relay.clone())
     }
 
     /// `{producer}`
-    pub fn producer(&self) -> Result<ProducerId, Problem> {
+    pub(crate) fn producer(&self) -> Result<ProducerId, Problem> {
         present(self.producer)
     }
 
     /// `{key}`
-    pub fn key(&self) -> Result<KeyId, Problem> {
+    pub(crate) fn key(&self) -> Result<KeyId, Problem> {
         present(self.key)
     }
 }
 
 /// Whether a path has as many parts as a template, and its fixed parts.
-pub fn has_shape(template: &str, path: &str) -> bool {
+pub(crate) fn has_shape(template: &str, path: &str) -> bool {
     let (mut expected, mut given) = (template.split('/'), path.split('/'));
     loop {
         match (expected.next(), given.next()) {

@@ -20,7 +20,7 @@ const TYPE_PREFIX: &str = "https://streamchain.dev/problems/";
 
 /// What can go wrong, as far as a client can tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A query or body out of shape.
     BadRequest,
     /// An offer that can't be answered.
@@ -153,7 +153,7 @@ impl Kind {
 
 /// One problem, on its way to the client. A pointer, so that the paths where all goes well stay short.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Problem(Box<Parts>);
+pub(crate) struct Problem(Box<Parts>);
 
 #[derive(Debug, Clone, PartialEq)]
 struct Parts {
@@ -182,7 +182,7 @@ const COMMON_MEMBERS: [&str; 5] = ["type", "title", "status", "detail", "request
 impl Problem {
     /// A problem with what a person needs to know.
     #[cold]
-    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self(Box::new(Parts {
             kind,
@@ -195,7 +195,7 @@ impl Problem {
 
     /// A fault of the service: the reason goes to the log, not to the client.
     #[cold]
-    pub fn internal(reason: impl std::fmt::Display) -> Self {
+    pub(crate) fn internal(reason: impl std::fmt::Display) -> Self {
         let detail = "the service failed on this request; it may be sent again";
         let mut problem = Self::new(Kind::Internal, detail);
         problem.0.reason = Some(reason.to_string());
@@ -204,7 +204,7 @@ impl Problem {
 
     /// The problem that an object answered with.
     #[cold]
-    pub async fn of_response(mut response: Response) -> worker::Result<Self> {
+    pub(crate) async fn of_response(mut response: Response) -> worker::Result<Self> {
         let (status, text) = (response.status_code(), response.text().await?);
         let document = json::tree(&text).unwrap_or_default();
         let text_of = |name: &str| document.get(name).and_then(Value::as_str);
@@ -226,26 +226,26 @@ impl Problem {
 
     /// With an extension member.
     #[cold]
-    pub fn with(mut self, member: &str, value: impl Serialize) -> Self {
+    pub(crate) fn with(mut self, member: &str, value: impl Serialize) -> Self {
         self.0.members.insert(member.to_owned(), json!(value));
         self
     }
 
     /// With a response header, one of [`HEADERS`].
     #[cold]
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.0.headers.push((name, value.into()));
         self
     }
 
     /// The kind's word and status.
-    pub fn word(&self) -> (&'static str, u16) {
+    pub(crate) fn word(&self) -> (&'static str, u16) {
         let (slug, status, _) = self.0.kind.row();
         (slug, status)
     }
 
     /// What kind it is of.
-    pub fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         self.0.kind
     }
 
@@ -261,7 +261,7 @@ impl Problem {
     }
 
     /// The response to the request with this id. The log hears why, if that is not for the client.
-    pub fn into_response(self, id: &RequestId) -> worker::Result<Response> {
+    pub(crate) fn into_response(self, id: &RequestId) -> worker::Result<Response> {
         if let Some(reason) = &self.0.reason {
             console_error!("request {id}: internal error: {reason}");
         }
@@ -286,12 +286,12 @@ impl std::fmt::Display for Problem {
 }
 
 /// The problem of a request that lacks credentials.
-pub fn unauthorized(detail: &str) -> Problem {
+pub(crate) fn unauthorized(detail: &str) -> Problem {
     Problem::new(Kind::Unauthorized, detail).header("www-authenticate", "Bearer")
 }
 
 /// Refuses those who lack `right`: 401 to one without credentials, who may have some, else 403.
-pub fn need_right(has_credentials: bool, rights: Rights, right: Right) -> Result<(), Problem> {
+pub(crate) fn need_right(has_credentials: bool, rights: Rights, right: Right) -> Result<(), Problem> {
     if rights.has(right) {
         return Ok(());
     }

@@ -4,14 +4,14 @@
 use std::borrow::Cow;
 
 /// The value of the first `name=` in the query of `url`.
-pub fn parameter(url: &str, name: &str) -> Option<String> {
+pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
     pairs(url)
         .find(|(key, _)| *key == name)
         .map(|(_, value)| value.into_owned())
 }
 
 /// All `name=value` of the query of `url`, the values decoded.
-pub fn pairs(url: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+pub(crate) fn pairs(url: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     let url = url.split('#').next().unwrap_or_default();
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let pairs = query.split('&').filter(|pair| !pair.is_empty());

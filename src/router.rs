@@ -22,7 +22,7 @@ use worker::{Context, Env, Request, Response};
 const NO_RESOURCE: &str = "none";
 
 /// Answers a request; never fails, whatever goes wrong behind it.
-pub async fn serve(request: Request, env: Env, context: Context) -> worker::Result<Response> {
+pub(crate) async fn serve(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let (path, id) = (request.path(), request_id(request.headers()));
     if path != "/v1" && !path.starts_with("/v1/") {
         return http::assets::serve(request, &id, &env).await;

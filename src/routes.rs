@@ -9,7 +9,7 @@ use streamchain_edge_core::attempt::Action::{self, Ask, Change};
 
 /// What is checked and counted before the handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Guard {
+pub(crate) enum Guard {
     /// The requests of the client's address are counted.
     Client,
     /// As [`Self::Client`]; and it answers with credentials that cost something, a question to the chain or a row: they
@@ -20,10 +20,10 @@ pub enum Guard {
 }
 
 /// How a request is answered.
-pub type Handler = fn(Call, PathParameters) -> LocalBoxFuture<'static, Answer>;
+pub(crate) type Handler = fn(Call, PathParameters) -> LocalBoxFuture<'static, Answer>;
 
 /// One method of one resource.
-pub struct Route {
+pub(crate) struct Route {
     /// The method. One that is GET serves HEAD too.
     pub method: &'static str,
     /// The path, with `{name}` for each parameter.
@@ -39,7 +39,7 @@ pub struct Route {
 macro_rules! routes {
     ($($method:ident $path:literal, $action:expr, $guard:ident, $handler:expr;)*) => {
         /// Every route.
-        pub const ROUTES: &[Route] = &[$(Route {
+        pub(crate) const ROUTES: &[Route] = &[$(Route {
             method: stringify!($method),
             path: $path,
             action: $action,
@@ -50,7 +50,7 @@ macro_rules! routes {
 }
 
 /// Answered before anything else is read, so that it tells only whether the Worker runs.
-pub const HEALTH: &str = "/v1/health";
+pub(crate) const HEALTH: &str = "/v1/health";
 
 routes! {
     GET "/v1/health", Ask("read"), Client, http::health::get;
@@ -96,14 +96,14 @@ routes! {
 }
 
 /// The resource that a path is: its routes.
-pub struct Resource {
+pub(crate) struct Resource {
     /// The path of its routes.
     pub path: &'static str,
 }
 
 impl Resource {
     /// The resource of this path, if there is one of its shape.
-    pub fn find(path: &str) -> Option<Self> {
+    pub(crate) fn find(path: &str) -> Option<Self> {
         let route = ROUTES.iter().find(|route| has_shape(route.path, path))?;
         Some(Self { path: route.path })
     }
@@ -114,13 +114,13 @@ impl Resource {
     }
 
     /// The route for a method, by the method's own name: the runtime's type takes names that it lacks for GET.
-    pub fn route(&self, method: &str) -> Option<&'static Route> {
+    pub(crate) fn route(&self, method: &str) -> Option<&'static Route> {
         let method = if method == "HEAD" { "GET" } else { method };
         self.routes().find(|route| route.method == method)
     }
 
     /// The methods that it has, as the header `Allow` lists them.
-    pub fn allow(&self) -> String {
+    pub(crate) fn allow(&self) -> String {
         let mut allow = String::new();
         for route in self.routes() {
             allow += route.method;

@@ -6,7 +6,7 @@ use streamchain_protocol::ids::{RelayId, RelayKeyId};
 use worker::Headers;
 
 /// The text behind `Authorization: Bearer `, if there is one.
-pub fn bearer(headers: &Headers) -> Result<Option<String>, Problem> {
+pub(crate) fn bearer(headers: &Headers) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("authorization")? else {
         return Ok(None);
     };
@@ -17,7 +17,7 @@ pub fn bearer(headers: &Headers) -> Result<Option<String>, Problem> {
 }
 
 /// Refuses all but the relay itself, with the key that a master secret which counts gives it; which one it has.
-pub fn need_relay(headers: &Headers, config: &Config, relay: &RelayId) -> Result<RelayKeyId, Problem> {
+pub(crate) fn need_relay(headers: &Headers, config: &Config, relay: &RelayId) -> Result<RelayKeyId, Problem> {
     let given = bearer(headers)?.ok_or_else(|| unauthorized("this needs the relay's key"))?;
     if relay.is_edge() {
         return Err(Problem::new(

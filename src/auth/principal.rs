@@ -22,7 +22,7 @@ const URL_TOKEN_LIFE_MAX_S: u64 = 3_600;
 
 /// What stands behind a principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PrincipalKind {
+pub(crate) enum PrincipalKind {
     /// Nothing but a token: an address that nobody holds a key for.
     Guest,
     /// An Ethereum account that signed in.
@@ -33,7 +33,7 @@ pub enum PrincipalKind {
 
 /// Who a request is by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
+pub(crate) struct Principal {
     /// Whose messages these are.
     pub author: Address,
     /// Whose rights count: the author's own, or of a service those of the account that made its key.
@@ -74,7 +74,7 @@ fn is_operator(config: &Config, account: Address, kind: PrincipalKind, scope: &S
 
 /// What a request may do with a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Permit {
+pub(crate) struct Permit {
     /// Who it is by; `None` without credentials.
     pub principal: Option<Principal>,
     /// All that it may do.
@@ -84,7 +84,7 @@ pub struct Permit {
 }
 
 /// Who the request is by; `None` without credentials.
-pub async fn principal(call: &Call) -> Result<Option<Principal>, Problem> {
+pub(crate) async fn principal(call: &Call) -> Result<Option<Principal>, Problem> {
     let in_header = bearer(call.headers())?;
     let in_url = in_header.is_none();
     let Some(token) = in_header.or_else(|| call.url_token.clone()) else {
@@ -168,14 +168,14 @@ fn invalid_token(detail: &str) -> Problem {
 }
 
 /// As [`principal`], for requests that need one.
-pub async fn need_principal(call: &Call) -> Result<Principal, Problem> {
+pub(crate) async fn need_principal(call: &Call) -> Result<Principal, Problem> {
     principal(call)
         .await?
         .ok_or_else(|| unauthorized("this needs an access token"))
 }
 
 /// As [`principal`], for what only the operator may do.
-pub async fn need_operator(call: &Call) -> Result<Principal, Problem> {
+pub(crate) async fn need_operator(call: &Call) -> Result<Principal, Problem> {
     let principal = need_principal(call).await?;
     if principal.operator {
         return Ok(principal);
@@ -185,7 +185,7 @@ pub async fn need_operator(call: &Call) -> Result<Principal, Problem> {
 
 /// What the request may do with a stream, if `right` is among it. A public stream is read, and an open one written
 /// to, without credentials.
-pub async fn need(call: &Call, stream: &StreamRef, right: Right) -> Result<Permit, Problem> {
+pub(crate) async fn need(call: &Call, stream: &StreamRef, right: Right) -> Result<Permit, Problem> {
     let principal = principal(call).await?;
     let short = call.short(stream);
     let access = access(call, short, principal.as_ref()).await?;
@@ -199,7 +199,7 @@ pub async fn need(call: &Call, stream: &StreamRef, right: Right) -> Result<Permi
 }
 
 /// What `principal` may do with the stream of this access.
-pub fn rights_of(principal: Option<&Principal>, access: &Access, stream: ShortId) -> Rights {
+pub(crate) fn rights_of(principal: Option<&Principal>, access: &Access, stream: ShortId) -> Rights {
     match principal {
         None => access.rights(None, false),
         Some(one) => access

@@ -33,7 +33,7 @@ const MAX_LOG_RANGE: u64 = 2_000;
 const RPC_URLS: &str = "http:// or https:// URLs with commas between";
 
 /// What the chain's objects need to know.
-pub struct ChainConfig {
+pub(crate) struct ChainConfig {
     /// JSON-RPC URLs, in order of preference.
     pub urls: Vec<String>,
     /// The chain's id.
@@ -54,7 +54,7 @@ pub struct ChainConfig {
 
 impl ChainConfig {
     /// The settings in `env`. Without a contract the chain's objects rest.
-    pub fn of(environment: &Env) -> Result<Self, ConfigError> {
+    pub(crate) fn of(environment: &Env) -> Result<Self, ConfigError> {
         let config = Config::of(environment)?;
         env::with(environment, |settings| Self::parse(&config, settings))
     }
@@ -86,7 +86,7 @@ impl ChainConfig {
     }
 
     /// The sender's settings.
-    pub fn sender(&self) -> sender::Settings {
+    pub(crate) fn sender(&self) -> sender::Settings {
         sender::Settings {
             chain_id: self.chain_id,
             contract: self.contract,
@@ -104,7 +104,7 @@ impl ChainConfig {
     }
 
     /// The listener's settings.
-    pub fn listener(&self) -> listener::Settings {
+    pub(crate) fn listener(&self) -> listener::Settings {
         listener::Settings {
             chain_id: self.chain_id,
             contract: self.contract,

@@ -9,7 +9,7 @@ use serde_json::json;
 use streamchain_protocol::ids::Seq;
 
 /// `GET /v1/streams/{stream}/anchors`: those that begin at `from` or later, in order. `next` is where to go on.
-pub async fn list(call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
     let stored = StreamRows::of(call, stream).await?;

@@ -5,7 +5,7 @@ use streamchain_edge_core::request_id::RequestId;
 use worker::{Env, Request, Response};
 
 /// Passes a request on to the files. Reached only when the deployment has none, or lets the Worker go first.
-pub async fn serve(request: Request, id: &RequestId, env: &Env) -> worker::Result<Response> {
+pub(crate) async fn serve(request: Request, id: &RequestId, env: &Env) -> worker::Result<Response> {
     match env.assets("ASSETS") {
         Ok(assets) => assets.fetch_request(request).await,
         Err(_) => Problem::new(

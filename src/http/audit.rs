@@ -14,7 +14,7 @@ const MAX_PAGE_ENTRIES: u64 = 500;
 const DEFAULT_PAGE_ENTRIES: u64 = 100;
 
 /// `GET /v1/audit`: entries, the newest first.
-pub async fn list(call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
     auth::need_operator(call).await?;
     let outcome = call.query("outcome")?;

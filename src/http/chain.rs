@@ -13,7 +13,7 @@ use serde_json::json;
 
 /// `GET /v1/streams/{stream}/chain`: in the order of the chain, behind the event `?block=&logIndex=`. `next` holds
 /// those two of the last event, when there may be more.
-pub async fn list(call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
     let stored = StreamRows::of(call, stream).await?;
@@ -27,7 +27,7 @@ pub async fn list(call: Call, at: PathParameters) -> Answer {
 
 /// `POST /v1/chain/replay`: empties the tables of anchors and chain events, and has the Listener read the chain anew
 /// from the contract's first block. `/v1/status` tells how far it is.
-pub async fn replay(call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn replay(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
     auth::need_operator(call).await?;
     let Some(listener) = listener_object(&call.env, &call.id, &call.config)? else {

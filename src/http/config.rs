@@ -11,7 +11,7 @@ use streamchain_protocol::limits::{
 const FEATURES: [&str; 4] = ["sessions", "history", "receipts", "anchors"];
 
 /// `GET /v1/config`
-pub async fn get(call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
     let config = &call.config;
     let mut body = serde_json::json!({

@@ -12,7 +12,7 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_millis(8_000);
 
 /// `GET /v1/costs`
-pub async fn get(call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
     let anchorer = anchorer_object(&call.env, &call.id, &call.config)?;
     match within(TIMEOUT, anchorer.call(EstimateCosts {})).await {

@@ -64,7 +64,7 @@ struct Reader {
 }
 
 /// `GET /v1/streams/{stream}/events`
-pub async fn get(mut call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
     let stream = at.stream()?;
     call.url_token = call.query("access_token")?;
     auth::need(&call, &stream, Right::Read).await?;

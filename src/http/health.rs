@@ -5,11 +5,11 @@ use crate::request::Call;
 use crate::response::{Answer, json};
 
 /// `GET /v1/health`
-pub async fn get(_call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn get(_call: Call, _at: PathParameters) -> Answer {
     answer()
 }
 
 /// The answer, without settings and objects: so it says only that the Worker runs.
-pub fn answer() -> Answer {
+pub(crate) fn answer() -> Answer {
     json(200, &serde_json::json!({"ok": true}))
 }

@@ -12,7 +12,7 @@ use streamchain_protocol::webrtc::IceServer;
 
 /// `GET /v1/ice-servers`: the deployment's own, for a client that gathers candidates before it opens a session.
 /// A relay's TURN server reaches that relay alone, so it comes with the session's answer.
-pub async fn get(call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
     let author = auth::need_principal(call).await?.author;
     let mut servers = configured(call, author);
@@ -23,7 +23,7 @@ pub async fn get(call: Call, _at: PathParameters) -> Answer {
 }
 
 /// The `Link` headers of a session's answer (RFC 9725 §4.6): the chosen relay's TURN server first.
-pub fn links(call: &Call, chosen: &Chosen, author: Address) -> Vec<String> {
+pub(crate) fn links(call: &Call, chosen: &Chosen, author: Address) -> Vec<String> {
     let secret = call.config.relay_key(&chosen.relay, chosen.key).turn_secret();
     let mut servers = IceServer::list(&chosen.turn, Some(&secret), &user(author), call.now_ms / 1_000);
     servers.extend(configured(call, author));

@@ -37,7 +37,7 @@ async fn need_wallet(call: &Call) -> Result<Principal, Problem> {
 }
 
 /// `POST /v1/keys`: the answer is the only one that shows the key.
-pub async fn create(mut call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let account = need_wallet(&call).await?.account;
     let wanted: Wanted = call.json(MAX_JSON_BYTES).await?;
@@ -73,7 +73,7 @@ pub async fn create(mut call: Call, _at: PathParameters) -> Answer {
 }
 
 /// `GET /v1/keys`: the account's own.
-pub async fn list(call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
     let account = need_wallet(call).await?.account;
     let kept = call.account(account)?.call(ListKeys {}).await?;
@@ -83,7 +83,7 @@ pub async fn list(call: Call, _at: PathParameters) -> Answer {
 
 /// `DELETE /v1/keys/{key}`: the key, its tokens and its sessions are over. The operator may name the account in
 /// `?account=`.
-pub async fn remove(call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn remove(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let id = at.key()?;
     let own = need_wallet(call).await?.account;

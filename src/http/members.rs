@@ -17,7 +17,7 @@ use streamchain_protocol::auth::{Right, Rights};
 use streamchain_protocol::ids::StreamRef;
 
 /// `GET /v1/streams/{stream}/members`
-pub async fn list(call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
     auth::need(call, stream, Right::Manage).await?;
@@ -31,7 +31,7 @@ struct Membership {
 }
 
 /// `PUT /v1/streams/{stream}/members/{address}`: the member has these rights from now on, and no others.
-pub async fn put(mut call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn put(mut call: Call, at: PathParameters) -> Answer {
     let stream = &at.stream()?;
     let address = at.member()?;
     call.need_type("application/json")?;
@@ -45,7 +45,7 @@ pub async fn put(mut call: Call, at: PathParameters) -> Answer {
 }
 
 /// `DELETE /v1/streams/{stream}/members/{address}`
-pub async fn remove(call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn remove(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
     let address = at.member()?;

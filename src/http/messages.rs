@@ -72,7 +72,7 @@ impl Page {
 }
 
 /// `GET /v1/streams/{stream}/messages`
-pub async fn list(call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
     auth::need(call, stream, Right::Read).await?;

@@ -27,7 +27,7 @@ struct Wanted {
 }
 
 /// `POST /v1/streams/{stream}/messages`
-pub async fn post(mut call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn post(mut call: Call, at: PathParameters) -> Answer {
     let stream = &at.stream()?;
     let principal = auth::need_principal(&call).await?;
     let author = principal.author;

@@ -17,7 +17,7 @@ use streamchain_protocol::ids::{Seq, StreamRef};
 use streamchain_protocol::proof::ReceiptAnchor;
 
 /// `GET /v1/streams/{stream}/messages/{seq}/receipt`
-pub async fn get(call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
     let seq = at.seq()?;

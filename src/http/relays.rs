@@ -17,7 +17,7 @@ const MAX_REGISTRATION_BYTES: usize = 64 * 1024;
 const MAX_SMALL_BYTES: usize = 4 * 1024;
 
 /// `PUT /v1/relays/{relay}`: registers, and renews.
-pub async fn register(mut call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn register(mut call: Call, at: PathParameters) -> Answer {
     let relay = at.relay()?;
     let key = need_relay(call.headers(), &call.config, &relay)?;
     let registration = call.body(MAX_REGISTRATION_BYTES).await?;
@@ -30,7 +30,7 @@ pub async fn register(mut call: Call, at: PathParameters) -> Answer {
 }
 
 /// `DELETE /v1/relays/{relay}`: the end of the run `?incarnation=`, or of any.
-pub async fn goodbye(call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn goodbye(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let relay = at.relay()?;
     need_relay(call.headers(), &call.config, &relay)?;
@@ -43,7 +43,7 @@ pub async fn goodbye(call: Call, at: PathParameters) -> Answer {
 }
 
 /// `PUT /v1/relays/{relay}/streams/{stream}`: the relay becomes the leader of the stream.
-pub async fn acquire_epoch(mut call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn acquire_epoch(mut call: Call, at: PathParameters) -> Answer {
     let relay = at.relay()?;
     let stream = &at.stream()?;
     need_relay(call.headers(), &call.config, &relay)?;
@@ -53,7 +53,7 @@ pub async fn acquire_epoch(mut call: Call, at: PathParameters) -> Answer {
 }
 
 /// `DELETE /v1/relays/{relay}/streams/{stream}`: the relay gives the stream back.
-pub async fn release(call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn release(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let relay = at.relay()?;
     let stream = &at.stream()?;
@@ -65,7 +65,7 @@ pub async fn release(call: Call, at: PathParameters) -> Answer {
 }
 
 /// `GET /v1/relays/{relay}/streams/{stream}/inbox`: the messages that came by HTTP and wait for the relay.
-pub async fn inbox(call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn inbox(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let relay = at.relay()?;
     let stream = &at.stream()?;
@@ -78,7 +78,7 @@ pub async fn inbox(call: Call, at: PathParameters) -> Answer {
 }
 
 /// `GET /v1/relays/{relay}/streams/{stream}/producers/{producer}`: how far a producer got.
-pub async fn producer(call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn producer(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let relay = at.relay()?;
     let stream = &at.stream()?;
@@ -100,7 +100,7 @@ fn epoch(call: &Call, relay: &RelayId) -> Result<Epoch, Problem> {
 }
 
 /// `POST /v1/relays/{relay}/streams/{stream}/batches`: stores a batch.
-pub async fn batch(mut call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn batch(mut call: Call, at: PathParameters) -> Answer {
     let relay = at.relay()?;
     let stream = &at.stream()?;
     need_relay(call.headers(), &call.config, &relay)?;

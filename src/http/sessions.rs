@@ -19,7 +19,7 @@ use streamchain_protocol::limits::{OFFER_MAX_BYTES, SESSION_TOKEN_LIFE_S};
 use streamchain_protocol::webrtc::{Answer as SdpAnswer, Offer};
 
 /// `POST /v1/streams/{stream}/sessions`: the shape of WHIP (RFC 9725).
-pub async fn open(mut call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     let stream = &at.stream()?;
     call.need_type("application/sdp")?;
     let principal = auth::principal(&call).await?;
@@ -108,7 +108,7 @@ fn write_answer(
 }
 
 /// `DELETE /v1/sessions/{session}`: by the author who opened it.
-pub async fn end(call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn end(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let session = at.session()?;
     let author = auth::need_principal(call).await?.author;

@@ -19,7 +19,7 @@ struct Posted {
 }
 
 /// `POST /v1/sessions/{session}/signals`: leaves a signal in another session's mailbox.
-pub async fn post(mut call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn post(mut call: Call, at: PathParameters) -> Answer {
     let from = at.session()?;
     call.need_type("application/json")?;
     let author = reader(&call, from).await?;
@@ -42,7 +42,7 @@ pub async fn post(mut call: Call, at: PathParameters) -> Answer {
 }
 
 /// `GET /v1/sessions/{session}/signals?after=`: what is in the session's mailbox, and who else looks for peers.
-pub async fn list(call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let owner = at.session()?;
     let author = reader(call, owner).await?;

@@ -18,7 +18,7 @@ use streamchain_protocol::util::json;
 const TIMEOUT: Duration = Duration::from_millis(2_000);
 
 /// `GET /v1/status`
-pub async fn get(call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
     let (env, config) = (&call.env, &call.config);
     let chain = async {

@@ -46,7 +46,7 @@ impl Wanted {
 }
 
 /// What is made when anybody wants the operator's stream `name`; refused for the system's own names.
-pub fn new_stream(call: &Call, name: StreamName) -> Result<NewStream, Problem> {
+pub(crate) fn new_stream(call: &Call, name: StreamName) -> Result<NewStream, Problem> {
     if name.is_system() {
         return Err(Problem::new(
             Kind::Forbidden,
@@ -62,7 +62,7 @@ pub fn new_stream(call: &Call, name: StreamName) -> Result<NewStream, Problem> {
 
 /// `POST /v1/streams`: the operator's for anybody where that is switched on, with the usual settings; all others
 /// for their owner or the operator.
-pub async fn create(mut call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let principal = auth::principal(&call).await?;
     let wanted: Wanted = call.json(MAX_JSON_BYTES).await?;
@@ -106,7 +106,7 @@ fn need_owner(principal: Option<&Principal>, new: &NewStream) -> Result<(), Prob
 
 /// `GET /v1/streams`: those that one may read, the newest first. How far each got is told by its own resource.
 /// Private streams are listed for their owner and the operator.
-pub async fn list(call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
     let visible = match auth::principal(call).await? {
         Some(one) if one.operator => Visible::All,
@@ -134,7 +134,7 @@ pub async fn list(call: Call, _at: PathParameters) -> Answer {
 }
 
 /// `GET /v1/streams/{stream}`
-pub async fn get(call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
     auth::need(call, stream, Right::Read).await?;
@@ -143,7 +143,7 @@ pub async fn get(call: Call, at: PathParameters) -> Answer {
 }
 
 /// `PATCH /v1/streams/{stream}`: changes the settings that the body names.
-pub async fn change(mut call: Call, at: PathParameters) -> Answer {
+pub(crate) async fn change(mut call: Call, at: PathParameters) -> Answer {
     let stream = &at.stream()?;
     call.need_type("application/json")?;
     auth::need(&call, stream, Right::Manage).await?;

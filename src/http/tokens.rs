@@ -25,7 +25,7 @@ use streamchain_protocol::limits::ACCESS_TOKEN_LIFE_S;
 const MAX_SIGNATURE_BYTES: usize = 4_096;
 
 /// `POST /v1/auth/guest`: a new author with a token.
-pub async fn guest(call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn guest(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
     let guest = new_guest(&call.config, call.now_ms)?;
     json(
@@ -35,7 +35,7 @@ pub async fn guest(call: Call, _at: PathParameters) -> Answer {
 }
 
 /// `POST /v1/auth/nonce`: what a sign-in message must carry.
-pub async fn nonce(call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn nonce(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
     let nonce = SignInNonce::new(random::bytes()?, call.now_ms / 1_000);
     json(
@@ -61,7 +61,7 @@ struct SignedMessage {
 }
 
 /// `POST /v1/auth/wallet`: a signed message of EIP-4361 becomes an access token.
-pub async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let SignedMessage { message, signature } = call.json(MAX_JSON_BYTES).await?;
     let signed = SignIn::parse(&message)?;
@@ -113,7 +113,7 @@ struct Narrower {
 }
 
 /// `POST /v1/auth/token`: another token for whom the request is by: a newer one, or one for less.
-pub async fn token(mut call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn token(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let Principal { claims, .. } = auth::need_principal(&call).await?;
     let wanted: Narrower = call.json(MAX_JSON_BYTES).await?;
@@ -162,7 +162,7 @@ struct Revocation {
 
 /// `POST /v1/auth/revoke`: no token of the account that was issued until now counts any more, and its sessions end.
 /// With `keys`, its API keys go too. The operator may name another account.
-pub async fn revoke(mut call: Call, _at: PathParameters) -> Answer {
+pub(crate) async fn revoke(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let principal = auth::need_principal(&call).await?;
     let asked: Revocation = call.json(MAX_JSON_BYTES).await?;

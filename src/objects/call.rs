@@ -21,7 +21,7 @@ use worker::js_sys::Uint8Array;
 use worker::{Delay, Headers, Method, Request as HttpRequest, Response, Stub};
 
 /// How a request or an answer is written between two parts of this Worker.
-pub trait Wire: Sized {
+pub(crate) trait Wire: Sized {
     /// Writes it.
     fn into_bytes(self) -> Vec<u8>;
     /// Reads it.
@@ -49,17 +49,17 @@ impl Wire for Vec<u8> {
 }
 
 /// Writes a value as JSON. No type of ours fails to be written; should one, its reader refuses the empty text.
-pub fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_string(value).unwrap_or_default().into_bytes()
 }
 
 /// Writes the fields of a struct one after the other, as a list of JSON.
 #[derive(Default)]
-pub struct FieldWriter(Vec<u8>);
+pub(crate) struct FieldWriter(Vec<u8>);
 
 impl FieldWriter {
     /// Writes the next field.
-    pub fn put<T: Serialize>(&mut self, field: &T) {
+    pub(crate) fn put<T: Serialize>(&mut self, field: &T) {
         self.push(to_json(field));
     }
 
@@ -70,7 +70,7 @@ impl FieldWriter {
     }
 
     /// The list.
-    pub fn finish(mut self) -> Vec<u8> {
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         if !self.0.is_empty() {
             self.0.push(b']');
         }
@@ -78,7 +78,7 @@ impl FieldWriter {
     }
 
     /// The list with bytes behind it: the length of the list, the list, the bytes.
-    pub fn finish_with(self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn finish_with(self, bytes: &[u8]) -> Vec<u8> {
         let list = self.finish();
         let length = list.len() as u32; // an instance has 128 MB
         [length.to_be_bytes().as_slice(), &list, bytes].concat()
@@ -86,11 +86,11 @@ impl FieldWriter {
 }
 
 /// Reads what a [`FieldWriter`] wrote.
-pub struct FieldReader(std::vec::IntoIter<Value>);
+pub(crate) struct FieldReader(std::vec::IntoIter<Value>);
 
 impl FieldReader {
     /// The fields of a list.
-    pub fn new(bytes: &[u8]) -> Result<Self, JsonError> {
+    pub(crate) fn new(bytes: &[u8]) -> Result<Self, JsonError> {
         if bytes.is_empty() {
             return Ok(Self(Vec::new().into_iter()));
         }
@@ -101,7 +101,7 @@ impl FieldReader {
     }
 
     /// The fields of a list, and the bytes behind it.
-    pub fn new_with(mut all: Vec<u8>) -> Result<(Self, Vec<u8>), JsonError> {
+    pub(crate) fn new_with(mut all: Vec<u8>) -> Result<(Self, Vec<u8>), JsonError> {
         let (length, rest) = all.split_first_chunk::<4>().ok_or_else(cut_off)?;
         let length = u32::from_be_bytes(*length) as usize;
         let fields = Self::new(rest.get(..length).ok_or_else(cut_off)?)?;
@@ -109,7 +109,7 @@ impl FieldReader {
     }
 
     /// Reads the next field.
-    pub fn take<T: DeserializeOwned>(&mut self) -> Result<T, JsonError> {
+    pub(crate) fn take<T: DeserializeOwned>(&mut self) -> Result<T, JsonError> {
         json::from_value(&self.next()?)
     }
 
@@ -162,7 +162,7 @@ macro_rules! wire_as_json {
 pub(crate) use wire_as_json;
 
 /// JSON of a `T` that is passed on as it is.
-pub struct Encoded<T> {
+pub(crate) struct Encoded<T> {
     /// The text.
     pub json: Vec<u8>,
     of: PhantomData<T>,
@@ -170,7 +170,7 @@ pub struct Encoded<T> {
 
 impl<T: Serialize> Encoded<T> {
     /// Writes it.
-    pub fn of(value: &T) -> Self {
+    pub(crate) fn of(value: &T) -> Self {
         Self {
             json: to_json(value),
             of: PhantomData,
@@ -192,7 +192,7 @@ impl<T> Wire for Encoded<T> {
 }
 
 /// What an object is asked.
-pub trait Request: Wire {
+pub(crate) trait Request: Wire {
     /// The enum of all that the object is asked.
     type Api;
     /// What the object answers.
@@ -202,7 +202,7 @@ pub trait Request: Wire {
 }
 
 /// All that one kind of object is asked.
-pub trait Requests: Sized {
+pub(crate) trait Requests: Sized {
     /// Reads the request of this name.
     fn read(name: &str, body: Vec<u8>) -> Result<Self, JsonError>;
 }
@@ -211,7 +211,7 @@ pub trait Requests: Sized {
 macro_rules! requests {
     ($(#[$doc:meta])* $api:ident { $($(#[$about:meta])* $name:ident -> $answer:ty),* $(,)? }) => {
         $(#[$doc])*
-        pub enum $api {
+        pub(crate) enum $api {
             $($(#[$about])* $name($name),)*
         }
 
@@ -238,7 +238,7 @@ pub(crate) use requests;
 
 /// The error of a request that an object does not have.
 #[cold]
-pub fn unknown(name: &str) -> JsonError {
+pub(crate) fn unknown(name: &str) -> JsonError {
     JsonError::custom(format_args!("the object has no request {name}"))
 }
 
@@ -248,7 +248,7 @@ fn unreadable(error: JsonError) -> Problem {
 }
 
 /// An object that can be asked, on behalf of a request.
-pub struct Handle<A> {
+pub(crate) struct Handle<A> {
     stub: Stub,
     request: RequestId,
     api: PhantomData<A>,
@@ -256,7 +256,7 @@ pub struct Handle<A> {
 
 impl<A> Handle<A> {
     /// The object behind a stub.
-    pub fn new(stub: Stub, request: &RequestId) -> Self {
+    pub(crate) fn new(stub: Stub, request: &RequestId) -> Self {
         Self {
             stub,
             request: request.clone(),
@@ -265,7 +265,10 @@ impl<A> Handle<A> {
     }
 
     /// Asks the object. Its refusal is the problem that it answered with.
-    pub fn call<R: Request<Api = A>>(self, asked: R) -> impl Future<Output = Result<R::Answer, Problem>> {
+    pub(crate) fn call<R: Request<Api = A>>(
+        self,
+        asked: R,
+    ) -> impl Future<Output = Result<R::Answer, Problem>> {
         let answered = send(self.stub, self.request, R::NAME, asked.into_bytes());
         async move { R::Answer::from_bytes(answered.await?).map_err(unreadable) }
     }
@@ -291,7 +294,7 @@ async fn send(stub: Stub, id: RequestId, name: &'static str, body: Vec<u8>) -> R
 }
 
 /// Answers a request to an object with `answer`.
-pub async fn serve<A: Requests>(
+pub(crate) async fn serve<A: Requests>(
     mut http: HttpRequest,
     answer: impl AsyncFnOnce(A, &RequestId) -> Result<Vec<u8>, Problem>,
 ) -> worker::Result<Response> {
@@ -310,12 +313,12 @@ pub async fn serve<A: Requests>(
 }
 
 /// Writes the answer to a request of type `R`.
-pub fn reply<R: Request>(answer: Result<R::Answer, Problem>) -> Result<Vec<u8>, Problem> {
+pub(crate) fn reply<R: Request>(answer: Result<R::Answer, Problem>) -> Result<Vec<u8>, Problem> {
     answer.map(Wire::into_bytes)
 }
 
 /// The id that a request came with, if it is in shape, or a new one.
-pub fn request_id(headers: &Headers) -> RequestId {
+pub(crate) fn request_id(headers: &Headers) -> RequestId {
     let given = headers.get(REQUEST_ID_HEADER).ok().flatten();
     given
         .and_then(|given| RequestId::given(&given))
@@ -323,12 +326,12 @@ pub fn request_id(headers: &Headers) -> RequestId {
 }
 
 /// The id of work that no request began.
-pub fn new_request_id() -> RequestId {
+pub(crate) fn new_request_id() -> RequestId {
     RequestId::random(random::bytes().unwrap_or_default())
 }
 
 /// What `work` gives, or a problem once `limit` is over.
-pub async fn within<T>(
+pub(crate) async fn within<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, Problem>>,
 ) -> Result<T, Problem> {

@@ -3,15 +3,15 @@
 //! What always holds: an object's truth is in its storage alone, and one step of a machine is one transaction
 //! there; so a crash between two steps loses nothing, and the next request or alarm goes on.
 
-pub mod account;
-pub mod anchorer;
-pub mod audit;
-pub mod call;
-pub mod limits;
-pub mod listener;
-pub mod relays;
-pub mod stream;
-pub mod watchdog;
+pub(crate) mod account;
+pub(crate) mod anchorer;
+pub(crate) mod audit;
+pub(crate) mod call;
+pub(crate) mod limits;
+pub(crate) mod listener;
+pub(crate) mod relays;
+pub(crate) mod stream;
+pub(crate) mod watchdog;
 
 use worker::Error;
 

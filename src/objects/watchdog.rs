@@ -13,7 +13,7 @@ use worker::{Env, console_error};
 const TIMEOUT: Duration = Duration::from_millis(5_000);
 
 /// Arms the alarms where they are not. What fails is logged: it is tried again.
-pub async fn ensure_chain_objects(env: &Env, id: &RequestId) {
+pub(crate) async fn ensure_chain_objects(env: &Env, id: &RequestId) {
     let config = match Config::of(env) {
         Ok(config) => config,
         Err(error) => return console_error!("{error}"),

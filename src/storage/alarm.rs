@@ -8,18 +8,18 @@ use std::time::Duration;
 use worker::{Date, Error, Storage, console_error};
 
 /// How long a round with a slow node takes at most, milliseconds. An alarm that is due for longer was dropped.
-pub const MAX_ROUND_MS: u64 = 30_000;
+pub(crate) const MAX_ROUND_MS: u64 = 30_000;
 
 /// Knows when the alarm is due, as far as this instance set it.
 #[derive(Debug, Default)]
-pub struct Alarm {
+pub(crate) struct Alarm {
     due_ms: Cell<Option<u64>>,
     in_round: Cell<bool>,
 }
 
 impl Alarm {
     /// A round begins: sets the next alarm first, for `after_ms` from now, should the round die.
-    pub async fn begin(&self, storage: &Storage, after_ms: u64) {
+    pub(crate) async fn begin(&self, storage: &Storage, after_ms: u64) {
         self.in_round.set(true);
         if let Err(error) = self.set(storage, now_ms() + after_ms).await {
             console_error!("alarm: {error}");
@@ -27,17 +27,17 @@ impl Alarm {
     }
 
     /// A round failed: the alarm that was set first stands.
-    pub fn fail(&self) {
+    pub(crate) fn fail(&self) {
         self.in_round.set(false);
     }
 
     /// An alarm came although nothing is to be done.
-    pub fn rest(&self) {
+    pub(crate) fn rest(&self) {
         self.due_ms.set(None);
     }
 
     /// A round is over: the next one is due then, or never unless something happens.
-    pub async fn end(&self, storage: &Storage, due_ms: Option<u64>) {
+    pub(crate) async fn end(&self, storage: &Storage, due_ms: Option<u64>) {
         self.in_round.set(false);
         let set = match due_ms {
             Some(due_ms) => self.set(storage, due_ms).await,
@@ -53,7 +53,7 @@ impl Alarm {
 
     /// Something happened between rounds: the next one is due then. Sets the alarm in the same turn as the write before
     /// it, so that they are kept together.
-    pub async fn arm(&self, storage: &Storage, due_ms: Option<u64>) -> Result<(), Error> {
+    pub(crate) async fn arm(&self, storage: &Storage, due_ms: Option<u64>) -> Result<(), Error> {
         let Some(due_ms) = due_ms else { return Ok(()) };
         let now_ms = now_ms();
         // An alarm that should have fired long ago was dropped.

@@ -8,7 +8,7 @@ const SCHEMA: &[&str] =
     &["CREATE TABLE IF NOT EXISTS machine (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"];
 
 /// All rows. Makes the table when it is not there.
-pub fn load(storage: &Storage) -> Result<Vec<(String, String)>, Error> {
+pub(crate) fn load(storage: &Storage) -> Result<Vec<(String, String)>, Error> {
     let database = storage.sql();
     schema::upgrade(&database, SCHEMA)?;
     let query = "SELECT key, value FROM machine ORDER BY key";
@@ -16,7 +16,7 @@ pub fn load(storage: &Storage) -> Result<Vec<(String, String)>, Error> {
 }
 
 /// Writes rows, all or none.
-pub fn save(storage: &Storage, rows: Vec<Row>) -> Result<(), Error> {
+pub(crate) fn save(storage: &Storage, rows: Vec<Row>) -> Result<(), Error> {
     let database = storage.sql();
     sql::atomically(storage, || {
         for row in rows {

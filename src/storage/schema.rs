@@ -11,13 +11,13 @@ use worker::{Error, SqlStorage};
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL)";
 
 /// Whether there is a table of this name.
-pub fn has_table(sql: &SqlStorage, table: &str) -> Result<bool, Error> {
+pub(crate) fn has_table(sql: &SqlStorage, table: &str) -> Result<bool, Error> {
     let query = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?";
     Ok(first(sql, query, vec![table.into()], Row::number)? == Some(1))
 }
 
 /// Runs the statements that did not run yet. Without an await between them, so all of them are kept or none.
-pub fn upgrade(sql: &SqlStorage, statements: &[&str]) -> Result<(), Error> {
+pub(crate) fn upgrade(sql: &SqlStorage, statements: &[&str]) -> Result<(), Error> {
     let version = match has_table(sql, "schema_version")? {
         true => first(sql, "SELECT version FROM schema_version", vec![], Row::number)?.unwrap_or(0),
         false => 0,

@@ -43,7 +43,7 @@ test("objects of the version before are upgraded and lose nothing", async () => 
       database.close();
     }
     const streams = await databasesWith(edge.folder, "places");
-    assert.equal(streams.length, 1);
+    assert.ok(streams.length >= 1, "the stream's, and perhaps that of the audit log");
     for (const database of streams) {
       database.exec("DROP TABLE places; DROP TABLE inbox");
       database.close();

@@ -39,7 +39,11 @@ wire_by_field! {
 }
 
 /// The object of one principal.
-pub fn account_object(env: &Env, id: &RequestId, account: Address) -> worker::Result<Handle<AccountRequest>> {
+pub(crate) fn account_object(
+    env: &Env,
+    id: &RequestId,
+    account: Address,
+) -> worker::Result<Handle<AccountRequest>> {
     let name = hex::encode_prefixed(account);
     Ok(Handle::new(
         env.durable_object("ACCOUNT")?.get_by_name(&name)?,
@@ -49,7 +53,7 @@ pub fn account_object(env: &Env, id: &RequestId, account: Address) -> worker::Re
 
 /// The credentials of one principal.
 #[derive(Debug, Default)]
-pub struct CheckCredentials {
+pub(crate) struct CheckCredentials {
     /// When the principal's own token was issued, Unix seconds.
     pub issued: Option<u64>,
     /// The key behind a service's token, or the key itself.
@@ -60,7 +64,7 @@ pub struct CheckCredentials {
 
 /// Whether credentials count.
 #[derive(Debug)]
-pub struct Checked {
+pub(crate) struct Checked {
     /// Why they are refused; `None` when they count.
     pub refused: Option<String>,
     /// Of a key: what it opens.
@@ -71,7 +75,7 @@ pub struct Checked {
 
 /// A nonce that signs in.
 #[derive(Debug)]
-pub struct SignIn {
+pub(crate) struct SignIn {
     /// The nonce, as it was given out.
     pub nonce: String,
     /// Its last second, Unix time.
@@ -80,18 +84,18 @@ pub struct SignIn {
 
 /// A sign-in that counts.
 #[derive(Debug)]
-pub struct SignedIn {
+pub(crate) struct SignedIn {
     /// When the token may say that it was issued, Unix seconds.
     pub issued: u64,
 }
 
 /// Asks for the account's keys.
 #[derive(Debug)]
-pub struct ListKeys {}
+pub(crate) struct ListKeys {}
 
 /// The account's keys.
 #[derive(Debug)]
-pub struct Keys {
+pub(crate) struct Keys {
     /// Its keys.
     pub keys: Vec<KeptKey>,
     /// Their ids, and those of the keys that were removed last.
@@ -100,21 +104,21 @@ pub struct Keys {
 
 /// A new key.
 #[derive(Debug)]
-pub struct AddKey {
+pub(crate) struct AddKey {
     /// What is kept of it.
     pub key: KeptKey,
 }
 
 /// The end of a key.
 #[derive(Debug)]
-pub struct RemoveKey {
+pub(crate) struct RemoveKey {
     /// The key.
     pub key: KeyId,
 }
 
 /// The end of all tokens.
 #[derive(Debug)]
-pub struct Revoke {
+pub(crate) struct Revoke {
     /// Whether the account's keys end too.
     pub keys: bool,
 }

@@ -1,4 +1,4 @@
 //! The Account object: one for each principal.
 
-pub mod api;
+pub(crate) mod api;
 mod object;

@@ -39,7 +39,7 @@ wire_by_field! {
 }
 
 /// The object of the signing account.
-pub fn anchorer_object(
+pub(crate) fn anchorer_object(
     env: &Env,
     id: &RequestId,
     config: &Config,
@@ -53,7 +53,7 @@ pub fn anchorer_object(
 
 /// Segments of any streams, in any order.
 #[derive(Debug)]
-pub struct AddSegments {
+pub(crate) struct AddSegments {
     /// The segments.
     pub segments: Vec<SegmentToAnchor>,
 }
@@ -109,14 +109,14 @@ impl From<SegmentToAnchor> for sender::Segment {
 
 /// Runs of messages and what became of their anchors, in the order of the chain.
 #[derive(Debug)]
-pub struct ApplyAnchors {
+pub(crate) struct ApplyAnchors {
     /// The anchors.
     pub anchors: Vec<SeenAnchor>,
 }
 
 impl ApplyAnchors {
     /// The anchors of a batch.
-    pub fn of(batch: &Batch) -> Self {
+    pub(crate) fn of(batch: &Batch) -> Self {
         let mut anchors = Vec::new();
         for (event, state, _) in with_states(batch) {
             anchors.extend(SeenAnchor::of(event, state));
@@ -127,7 +127,7 @@ impl ApplyAnchors {
 
 /// A run of messages, and what became of its anchor.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct SeenAnchor {
+pub(crate) struct SeenAnchor {
     stream: B256,
     first: u64,
     count: u32,
@@ -154,7 +154,7 @@ impl SeenAnchor {
     }
 
     /// The run of messages.
-    pub fn run(&self) -> Run {
+    pub(crate) fn run(&self) -> Run {
         Run {
             stream: self.stream,
             first: self.first,
@@ -166,12 +166,12 @@ impl SeenAnchor {
 
 /// Arms the alarm.
 #[derive(Debug)]
-pub struct EnsureAnchorer {}
+pub(crate) struct EnsureAnchorer {}
 
 /// Asks for the status.
 #[derive(Debug)]
-pub struct AnchorerStatus {}
+pub(crate) struct AnchorerStatus {}
 
 /// Asks for the costs.
 #[derive(Debug)]
-pub struct EstimateCosts {}
+pub(crate) struct EstimateCosts {}

@@ -1,4 +1,4 @@
 //! The Anchorer object: one for each signing account.
 
-pub mod api;
+pub(crate) mod api;
 mod object;

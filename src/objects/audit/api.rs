@@ -35,7 +35,7 @@ wire_by_field! {
 
 /// An entry on its way to the log.
 #[derive(Debug, Clone)]
-pub struct AddEntry {
+pub(crate) struct AddEntry {
     time: u64,
     actor: String,
     action: String,
@@ -61,7 +61,7 @@ impl AddEntry {
     }
 
     /// The entry. An outcome that is not known counts as a failure.
-    pub fn into_entry(self) -> Entry {
+    pub(crate) fn into_entry(self) -> Entry {
         let outcomes = [Outcome::Done, Outcome::Refused, Outcome::Failed];
         let outcome = outcomes.into_iter().find(|one| one.as_str() == self.outcome);
         Entry {
@@ -84,7 +84,7 @@ fn audit_object(env: &Env, id: &RequestId, config: &Config) -> worker::Result<Ha
 }
 
 /// An entry about what an object did itself.
-pub fn done(actor: String, action: &str, target: String) -> Entry {
+pub(crate) fn done(actor: String, action: &str, target: String) -> Entry {
     Entry {
         time: Date::now().as_millis(),
         actor,
@@ -98,7 +98,7 @@ pub fn done(actor: String, action: &str, target: String) -> Entry {
 }
 
 /// Records an entry. For `wait_until`: the answer is on its way.
-pub async fn record(env: Env, id: RequestId, config: Rc<Config>, mut entry: Entry) {
+pub(crate) async fn record(env: Env, id: RequestId, config: Rc<Config>, mut entry: Entry) {
     if entry.outcome != Outcome::Done {
         let kind = refusal_kind(&entry);
         let admitted = REFUSALS.with(|sampler| sampler.borrow_mut().admit(&kind, entry.time));

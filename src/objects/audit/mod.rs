@@ -1,4 +1,4 @@
 //! The Audit object: one for each operator.
 
-pub mod api;
+pub(crate) mod api;
 mod object;

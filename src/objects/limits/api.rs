@@ -21,7 +21,7 @@ wire_by_field! {
 
 /// One more for a client or an account.
 #[derive(Debug)]
-pub struct Take {
+pub(crate) struct Take {
     /// The policy's name.
     pub policy: String,
     /// Who is counted.
@@ -42,7 +42,7 @@ fn limits_object(env: &Env, id: &RequestId, key: &str) -> worker::Result<Handle<
 }
 
 /// Counts one in a Limits object, or gives its refusal. Should the object fail, nobody is refused.
-pub async fn take(
+pub(crate) async fn take(
     env: &Env,
     id: &RequestId,
     config: &Config,

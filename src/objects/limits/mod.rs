@@ -1,4 +1,4 @@
 //! The Limits objects: each counts for a share of the clients.
 
-pub mod api;
+pub(crate) mod api;
 mod object;

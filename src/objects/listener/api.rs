@@ -26,7 +26,7 @@ wire_by_field! {
 }
 
 /// The object of the contract; `None` before the contract is deployed.
-pub fn listener_object(
+pub(crate) fn listener_object(
     env: &Env,
     id: &RequestId,
     config: &Config,
@@ -42,12 +42,12 @@ pub fn listener_object(
 
 /// Arms the alarm.
 #[derive(Debug)]
-pub struct EnsureListener {}
+pub(crate) struct EnsureListener {}
 
 /// Asks for the status.
 #[derive(Debug)]
-pub struct ListenerStatus {}
+pub(crate) struct ListenerStatus {}
 
 /// Asks for a new reading of the chain.
 #[derive(Debug)]
-pub struct Replay {}
+pub(crate) struct Replay {}

@@ -1,5 +1,5 @@
 //! The Listener object: one for each contract.
 
-pub mod api;
+pub(crate) mod api;
 mod notify;
 mod object;

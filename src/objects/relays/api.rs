@@ -46,7 +46,7 @@ wire_by_field! {
 wire_as_json!(Chosen, Vec<IceServer>);
 
 /// The directory of relays.
-pub fn relays_object(env: &Env, id: &RequestId) -> worker::Result<Handle<RelaysRequest>> {
+pub(crate) fn relays_object(env: &Env, id: &RequestId) -> worker::Result<Handle<RelaysRequest>> {
     Ok(Handle::new(
         env.durable_object("RELAYS")?.get_by_name("relays")?,
         id,
@@ -54,7 +54,7 @@ pub fn relays_object(env: &Env, id: &RequestId) -> worker::Result<Handle<RelaysR
 }
 
 /// A relay's registration. Its body is passed on unread.
-pub struct Register {
+pub(crate) struct Register {
     /// The relay.
     pub relay: RelayId,
     /// The key that it showed.
@@ -83,7 +83,7 @@ impl Wire for Register {
 
 /// The end of a run of a relay, or of any.
 #[derive(Debug)]
-pub struct Goodbye {
+pub(crate) struct Goodbye {
     /// The relay.
     pub relay: RelayId,
     /// The run.
@@ -92,7 +92,7 @@ pub struct Goodbye {
 
 /// Asks for a relay that lives.
 #[derive(Debug)]
-pub struct ChooseRelay {
+pub(crate) struct ChooseRelay {
     /// The stream that a session is opened on.
     pub stream: ShortId,
     /// The relay that has it.
@@ -101,14 +101,14 @@ pub struct ChooseRelay {
 
 /// Notices for relays.
 #[derive(Debug)]
-pub struct PostNotices {
+pub(crate) struct PostNotices {
     /// The notices.
     pub notices: Vec<RelayNotice>,
 }
 
 /// One notice for one relay.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct RelayNotice {
+pub(crate) struct RelayNotice {
     /// The relay.
     pub relay: RelayId,
     /// What happened.
@@ -117,22 +117,22 @@ pub struct RelayNotice {
 
 /// The notices are kept.
 #[derive(Debug)]
-pub struct NoticesPosted {
+pub(crate) struct NoticesPosted {
     /// Those of the relays that are not alive, and may never fetch them.
     pub dead: Vec<RelayId>,
 }
 
 /// The end of these authors' sessions, on every stream and relay.
 #[derive(Debug)]
-pub struct WithdrawAuthors {
+pub(crate) struct WithdrawAuthors {
     /// The authors.
     pub authors: Vec<Address>,
 }
 
 /// Asks for the status of every relay.
 #[derive(Debug)]
-pub struct RelayStatuses {}
+pub(crate) struct RelayStatuses {}
 
 /// Asks for the provider's servers.
 #[derive(Debug)]
-pub struct ProviderIceServers {}
+pub(crate) struct ProviderIceServers {}

@@ -1,6 +1,6 @@
 //! The Relays object: the one directory of relays.
 
-pub mod api;
+pub(crate) mod api;
 mod object;
 mod tables;
 mod turn_service;

@@ -22,18 +22,18 @@ CREATE TABLE IF NOT EXISTS turn_service (id INTEGER PRIMARY KEY CHECK (id = 1), 
 ];
 
 /// The directory's rows.
-pub struct RelayRows {
+pub(super) struct RelayRows {
     sql: SqlStorage,
 }
 
 impl RelayRows {
     /// Over an object's storage.
-    pub fn new(sql: SqlStorage) -> Self {
+    pub(super) fn new(sql: SqlStorage) -> Self {
         Self { sql }
     }
 
     /// Makes the tables and reads the directory.
-    pub fn load(&self, now_ms: u64) -> Result<Directory, Error> {
+    pub(super) fn load(&self, now_ms: u64) -> Result<Directory, Error> {
         schema::upgrade(&self.sql, SCHEMA)?;
         let mut directory = Directory::default();
         let query = "SELECT id, json FROM relays";
@@ -47,13 +47,13 @@ impl RelayRows {
     }
 
     /// Keeps a registration.
-    pub fn put(&self, relay: &RelayId, registration: &Registration) -> Result<(), Error> {
+    pub(super) fn put(&self, relay: &RelayId, registration: &Registration) -> Result<(), Error> {
         let values = vec![relay.as_str().into(), serde_json::to_string(registration)?.into()];
         run(&self.sql, "INSERT OR REPLACE INTO relays VALUES (?, ?)", values)
     }
 
     /// Drops a relay and what waits for it.
-    pub fn drop_relay(&self, relay: &RelayId) -> Result<(), Error> {
+    pub(super) fn drop_relay(&self, relay: &RelayId) -> Result<(), Error> {
         run(
             &self.sql,
             "DELETE FROM relays WHERE id = ?",

@@ -17,14 +17,14 @@ use worker::{Date, Env, Error, SqlStorage, State, console_error, console_warn};
 
 /// The provider as this object knows it.
 #[derive(Clone)]
-pub struct TurnServiceRows {
+pub(super) struct TurnServiceRows {
     sql: SqlStorage,
     service: Rc<RefCell<TurnService>>,
 }
 
 impl TurnServiceRows {
     /// Over an object's storage, whose tables are made; goes on with what an earlier instance was given.
-    pub fn load(sql: SqlStorage) -> Self {
+    pub(super) fn load(sql: SqlStorage) -> Self {
         let issued = || -> Result<TurnService, Error> {
             let json = first(&sql, "SELECT json FROM turn_service", vec![], Row::text)?;
             let issued = json.map(|json| own_json(&json)).transpose()?;
@@ -39,12 +39,12 @@ impl TurnServiceRows {
     }
 
     /// What clients are told of now.
-    pub fn servers(&self, now_ms: u64) -> Vec<IceServer> {
+    pub(super) fn servers(&self, now_ms: u64) -> Vec<IceServer> {
         self.service.borrow().servers(now_ms).to_vec()
     }
 
     /// Asks the provider, if there is one and it is time, behind whatever else goes on.
-    pub fn renew(&self, state: &State, env: &Env, now_ms: u64) {
+    pub(super) fn renew(&self, state: &State, env: &Env, now_ms: u64) {
         let Ok(config) = Config::of(env) else { return };
         if config.turn_service.is_some() && self.service.borrow_mut().begin(now_ms) {
             let this = self.clone();

@@ -94,7 +94,11 @@ wire_by_field! {
 wire_as_json!(LogState, Access, Vec<Member>, Looked);
 
 /// The object of one stream.
-pub fn stream_object(env: &Env, id: &RequestId, stream: ShortId) -> worker::Result<Handle<StreamRequest>> {
+pub(crate) fn stream_object(
+    env: &Env,
+    id: &RequestId,
+    stream: ShortId,
+) -> worker::Result<Handle<StreamRequest>> {
     Ok(Handle::new(
         env.durable_object("STREAM")?.get_by_name(&stream.to_hex())?,
         id,
@@ -103,7 +107,7 @@ pub fn stream_object(env: &Env, id: &RequestId, stream: ShortId) -> worker::Resu
 
 /// A stream to be made, and who is counted for it.
 #[derive(Debug)]
-pub struct Create {
+pub(crate) struct Create {
     /// What it begins with.
     pub stream: NewStream,
     /// What the client's address is counted by.
@@ -114,7 +118,7 @@ pub struct Create {
 
 /// The stream is there.
 #[derive(Debug)]
-pub struct Created {
+pub(crate) struct Created {
     /// What it is.
     pub state: LogState,
     /// Whether it was not there before.
@@ -123,29 +127,29 @@ pub struct Created {
 
 /// Asks for the state.
 #[derive(Debug)]
-pub struct GetState {}
+pub(crate) struct GetState {}
 
 /// Asks for what decides on an account's rights.
 #[derive(Debug)]
-pub struct GetAccess {
+pub(crate) struct GetAccess {
     /// The account; `None` for one without credentials.
     pub account: Option<Address>,
 }
 
 /// A change of the settings.
 #[derive(Debug)]
-pub struct ChangeSettings {
+pub(crate) struct ChangeSettings {
     /// The change.
     pub change: SettingsChange,
 }
 
 /// Asks for the members.
 #[derive(Debug)]
-pub struct ListMembers {}
+pub(crate) struct ListMembers {}
 
 /// A member of a stream.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Member {
+pub(crate) struct Member {
     /// The account.
     pub address: Address,
     /// What the member may do.
@@ -154,7 +158,7 @@ pub struct Member {
 
 /// A member with the rights that hold from now on.
 #[derive(Debug)]
-pub struct PutMember {
+pub(crate) struct PutMember {
     /// The account.
     pub address: Address,
     /// What the member may do.
@@ -163,21 +167,21 @@ pub struct PutMember {
 
 /// A member who is to be one no more.
 #[derive(Debug)]
-pub struct RemoveMember {
+pub(crate) struct RemoveMember {
     /// The account.
     pub address: Address,
 }
 
 /// The end of these authors' sessions on this stream. They may be opened again, with other rights.
 #[derive(Debug)]
-pub struct Withdraw {
+pub(crate) struct Withdraw {
     /// The authors.
     pub authors: Vec<Address>,
 }
 
 /// A session to be opened.
 #[derive(Debug)]
-pub struct OpenSession {
+pub(crate) struct OpenSession {
     /// Makes the stream first, should it not be there.
     pub create: Option<NewStream>,
     /// The new session's id.
@@ -196,7 +200,7 @@ pub struct OpenSession {
 
 /// A session that is open.
 #[derive(Debug)]
-pub struct SessionOpened {
+pub(crate) struct SessionOpened {
     /// The relay that the client is sent to.
     pub chosen: Chosen,
     /// What the session may do.
@@ -205,7 +209,7 @@ pub struct SessionOpened {
 
 /// The end of a session.
 #[derive(Debug)]
-pub struct EndSession {
+pub(crate) struct EndSession {
     /// The session.
     pub session: SessionId,
     /// Who asks.
@@ -214,7 +218,7 @@ pub struct EndSession {
 
 /// A signal of one session for another.
 #[derive(Debug)]
-pub struct PostSignal {
+pub(crate) struct PostSignal {
     /// The session that sends it.
     pub session: SessionId,
     /// Who asks.
@@ -227,7 +231,7 @@ pub struct PostSignal {
 
 /// Asks for a session's mailbox.
 #[derive(Debug)]
-pub struct ReadSignals {
+pub(crate) struct ReadSignals {
     /// The session.
     pub session: SessionId,
     /// Who asks.
@@ -238,7 +242,7 @@ pub struct ReadSignals {
 
 /// A run of a relay that is to be the leader.
 #[derive(Debug)]
-pub struct Acquire {
+pub(crate) struct Acquire {
     /// The relay.
     pub relay: RelayId,
     /// The run.
@@ -247,7 +251,7 @@ pub struct Acquire {
 
 /// The leader gives the stream back.
 #[derive(Debug)]
-pub struct Release {
+pub(crate) struct Release {
     /// The relay.
     pub relay: RelayId,
     /// Its epoch.
@@ -256,7 +260,7 @@ pub struct Release {
 
 /// Asks for the messages that wait for the leader.
 #[derive(Debug)]
-pub struct ReadInbox {
+pub(crate) struct ReadInbox {
     /// The relay.
     pub relay: RelayId,
     /// Its epoch.
@@ -265,7 +269,7 @@ pub struct ReadInbox {
 
 /// The leader asks how far a producer got.
 #[derive(Debug)]
-pub struct GetProducer {
+pub(crate) struct GetProducer {
     /// The relay.
     pub relay: RelayId,
     /// Its epoch.
@@ -275,7 +279,7 @@ pub struct GetProducer {
 }
 
 /// A batch of a relay.
-pub struct Commit {
+pub(crate) struct Commit {
     /// The relay.
     pub relay: RelayId,
     /// The batch, as the relay sent it: CBOR.
@@ -297,11 +301,11 @@ impl Wire for Commit {
 }
 
 /// Longest wait for a message's seq, milliseconds: a relay hears of it with its next renewal, within 2 s.
-pub const MAX_APPEND_WAIT_MS: u64 = 5_000;
+pub(crate) const MAX_APPEND_WAIT_MS: u64 = 5_000;
 
 /// A message that comes by HTTP. The same producer and number make one message, however often they come.
 #[derive(Debug)]
-pub struct Append {
+pub(crate) struct Append {
     /// Makes the stream first, should it not be there.
     pub create: Option<NewStream>,
     /// Who publishes, when that is not the system itself: its own streams take nothing from others.
@@ -320,7 +324,7 @@ pub struct Append {
 
 /// Who publishes by HTTP.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Publisher {
+pub(crate) struct Publisher {
     /// Whose rights count.
     pub account: Address,
     /// Whether that is an operator.
@@ -333,7 +337,7 @@ pub struct Publisher {
 
 /// A message that is stored, or kept.
 #[derive(Debug)]
-pub struct Appended {
+pub(crate) struct Appended {
     /// Whether it is stored; else it will be, and asking again tells.
     pub stored: bool,
     /// Its seq, if it is stored and that is remembered.
@@ -342,7 +346,7 @@ pub struct Appended {
 
 /// Asks for the messages that the object has itself.
 #[derive(Debug)]
-pub struct ReadTail {
+pub(crate) struct ReadTail {
     /// From this one on.
     pub from: Seq,
     /// About so many bytes of them at most.
@@ -351,7 +355,7 @@ pub struct ReadTail {
 
 /// Asks for what is behind a cursor.
 #[derive(Debug)]
-pub struct ReadNews {
+pub(crate) struct ReadNews {
     /// The last event that the reader has.
     pub event: u64,
     /// The first message that the reader lacks.
@@ -362,14 +366,14 @@ pub struct ReadNews {
 
 /// What the Listener saw of a stream, in the order of the chain.
 #[derive(Debug)]
-pub struct ApplyNotices {
+pub(crate) struct ApplyNotices {
     /// The notices.
     pub notices: Vec<Notice>,
 }
 
 /// The notices are applied.
 #[derive(Debug)]
-pub struct NoticesApplied {
+pub(crate) struct NoticesApplied {
     /// The relay that is to have them too.
     pub relay: Option<RelayId>,
 }

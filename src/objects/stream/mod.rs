@@ -1,6 +1,6 @@
 //! The Stream object: one for each stream.
 
-pub mod api;
+pub(crate) mod api;
 
 mod access;
 mod append;

@@ -39,7 +39,7 @@ const MEMBERS: &str =
 const MAX_PRUNED_AT_ONCE: u64 = 8;
 
 /// The rows of one stream.
-pub struct StreamRows {
+pub(super) struct StreamRows {
     sql: SqlStorage,
     /// Whether the tables are known to be there; they are never dropped.
     prepared: Cell<bool>,
@@ -49,7 +49,7 @@ pub struct StreamRows {
 
 impl StreamRows {
     /// Over an object's storage.
-    pub fn new(sql: SqlStorage) -> Self {
+    pub(super) fn new(sql: SqlStorage) -> Self {
         Self {
             sql,
             prepared: Cell::new(false),
@@ -58,13 +58,13 @@ impl StreamRows {
     }
 
     /// A step failed, and what it wrote was taken back: state and tables are looked up again.
-    pub fn forget(&self) {
+    pub(super) fn forget(&self) {
         self.state.replace(None);
         self.prepared.set(false);
     }
 
     /// Makes the tables.
-    pub fn prepare(&self) -> Result<(), Error> {
+    pub(super) fn prepare(&self) -> Result<(), Error> {
         if !self.is_prepared()? {
             schema::upgrade(&self.sql, SCHEMA)?;
         }

@@ -12,7 +12,7 @@ use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 /// An anchor on the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct AnchorRow {
+pub(crate) struct AnchorRow {
     /// Its first message.
     pub first: Seq,
     /// How many messages.
@@ -47,7 +47,11 @@ fn read(row: &mut Row) -> Result<AnchorRow, Error> {
 const COLUMNS: &str = "first, count, root, tx, block, block_hash, log_index, state";
 
 /// The anchor over a message, if the chain has one.
-pub async fn covering(db: &D1Database, stream: StreamId, seq: Seq) -> Result<Option<AnchorRow>, Error> {
+pub(crate) async fn covering(
+    db: &D1Database,
+    stream: StreamId,
+    seq: Seq,
+) -> Result<Option<AnchorRow>, Error> {
     let query = format!(
         "SELECT {COLUMNS} FROM anchors WHERE stream = ?1 AND first <= ?2 ORDER BY first DESC, block DESC LIMIT 1"
     );
@@ -58,7 +62,7 @@ pub async fn covering(db: &D1Database, stream: StreamId, seq: Seq) -> Result<Opt
 }
 
 /// Up to `limit` anchors that begin at `from` or later, in order.
-pub async fn list(
+pub(crate) async fn list(
     db: &D1Database,
     stream: StreamId,
     from: Seq,
@@ -73,7 +77,7 @@ pub async fn list(
 }
 
 /// Enters an event; once it is final it stays so. `None` when the event is no anchor.
-pub fn put(
+pub(crate) fn put(
     db: &D1Database,
     event: &ChainEvent,
     state: AnchorState,
@@ -105,7 +109,7 @@ pub fn put(
 }
 
 /// Removes an event that a reorganisation took back. `None` when the event is no anchor.
-pub fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedStatement>, Error> {
+pub(crate) fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedStatement>, Error> {
     let EventKind::Anchored { first, .. } = &event.kind else {
         return Ok(None);
     };
@@ -122,6 +126,6 @@ pub fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedSt
 }
 
 /// Removes all rows: they are made of the chain's events, and come again when it is read anew.
-pub fn remove_all(db: &D1Database) -> D1PreparedStatement {
+pub(crate) fn remove_all(db: &D1Database) -> D1PreparedStatement {
     db.prepare("DELETE FROM anchors")
 }

@@ -8,7 +8,7 @@ use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
 /// Which entries are asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// By whom.
     pub actor: Option<String>,
     /// What.
@@ -26,7 +26,7 @@ pub struct Wanted {
 }
 
 /// One entry and its number.
-pub struct AuditRow {
+pub(crate) struct AuditRow {
     /// Its number.
     pub id: u64,
     /// Its seq in the stream `_audit`, if that is known.
@@ -42,7 +42,7 @@ fn read(row: &mut Row) -> Result<AuditRow, Error> {
 }
 
 /// Entries, the newest first.
-pub async fn list(db: &D1Database, wanted: &Wanted) -> Result<Vec<AuditRow>, Error> {
+pub(crate) async fn list(db: &D1Database, wanted: &Wanted) -> Result<Vec<AuditRow>, Error> {
     let mut query = "SELECT id, seq, entry FROM audit WHERE id < ?1 AND time >= ?2 AND time < ?3".to_owned();
     let mut values = vec![number(wanted.below), number(wanted.from), number(wanted.to)];
     let filters = [
@@ -62,7 +62,7 @@ pub async fn list(db: &D1Database, wanted: &Wanted) -> Result<Vec<AuditRow>, Err
 }
 
 /// Enters an entry; once there, it stays.
-pub fn insert(
+pub(crate) fn insert(
     db: &D1Database,
     id: u64,
     seq: Option<u64>,

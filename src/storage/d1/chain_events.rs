@@ -12,7 +12,7 @@ use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 /// A payload published on the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ChainEventRow {
+pub(crate) struct ChainEventRow {
     /// Its block's number.
     pub block: u64,
     /// Its place among all logs of the block.
@@ -42,7 +42,7 @@ fn read(row: &mut Row) -> Result<ChainEventRow, Error> {
 }
 
 /// Up to `limit` events of a stream behind the place (block, log index), in the order of the chain.
-pub async fn list(
+pub(crate) async fn list(
     db: &D1Database,
     stream: StreamId,
     after: Option<(u64, u64)>,
@@ -61,7 +61,7 @@ pub async fn list(
 }
 
 /// Enters an event; once it is final it stays so. `None` when the event is of another kind.
-pub fn put(
+pub(crate) fn put(
     db: &D1Database,
     event: &ChainEvent,
     state: AnchorState,
@@ -100,7 +100,7 @@ fn by_place(db: &D1Database, statement: &str, event: &ChainEvent) -> Result<D1Pr
 }
 
 /// Marks an event as final; its payload is not needed. `None` when the event is of another kind.
-pub fn settle(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedStatement>, Error> {
+pub(crate) fn settle(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedStatement>, Error> {
     let EventKind::Published { .. } = &event.kind else {
         return Ok(None);
     };
@@ -110,7 +110,7 @@ pub fn settle(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedSt
 }
 
 /// Removes an event that a reorganisation took back. `None` when the event is of another kind.
-pub fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedStatement>, Error> {
+pub(crate) fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedStatement>, Error> {
     let EventKind::Published { .. } = &event.kind else {
         return Ok(None);
     };
@@ -120,6 +120,6 @@ pub fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedSt
 }
 
 /// Removes all rows: they are made of the chain's events, and come again when it is read anew.
-pub fn remove_all(db: &D1Database) -> D1PreparedStatement {
+pub(crate) fn remove_all(db: &D1Database) -> D1PreparedStatement {
     db.prepare("DELETE FROM chain_events")
 }

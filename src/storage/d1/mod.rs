@@ -1,10 +1,10 @@
 //! The database (D1): one file per table. Every statement is counted.
 
-pub mod anchors;
-pub mod audit;
-pub mod chain_events;
-pub mod segments;
-pub mod streams;
+pub(crate) mod anchors;
+pub(crate) mod audit;
+pub(crate) mod chain_events;
+pub(crate) mod segments;
+pub(crate) mod streams;
 
 use crate::counters::{self, D1Counters};
 use crate::storage::row::{self, Row, out_of_shape};
@@ -16,7 +16,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Type, Date, Error, worker_sys};
 
 /// A number as D1 takes it: it has no 64-bit integers, but a double carries all that we have (up to 2^53 - 1).
-pub fn number(value: u64) -> D1Type<'static> {
+pub(crate) fn number(value: u64) -> D1Type<'static> {
     D1Type::Real(value as f64)
 }
 
@@ -47,7 +47,7 @@ async fn unread(db: &D1Database, statement: &str, values: &[D1Type<'_>]) -> Resu
 }
 
 /// Runs statements in one transaction.
-pub async fn batch(db: &D1Database, statements: Vec<D1PreparedStatement>) -> Result<(), Error> {
+pub(crate) async fn batch(db: &D1Database, statements: Vec<D1PreparedStatement>) -> Result<(), Error> {
     let db: &worker_sys::D1Database = db.as_ref().unchecked_ref();
     let statements: Array = statements
         .iter()
