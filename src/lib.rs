@@ -15,6 +15,7 @@
     )
 )]
 
+mod api;
 mod audit;
 mod auth;
 mod config;
@@ -51,5 +52,5 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
 /// The watchdog: re-arms what goes on by itself, should its alarm have been dropped.
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    objects::watchdog::ensure_chain_objects(&env, &objects::call::new_request_id()).await;
+    objects::watchdog::ensure_chain_objects(&env, &api::call::new_request_id()).await;
 }

@@ -1,10 +1,10 @@
 //! One request of the HTTP API with what is needed to answer it.
 
+use crate::api::account::{AccountRequest, account_object};
+use crate::api::call::Handle;
+use crate::api::relays::{RelaysRequest, relays_object};
+use crate::api::stream::{StreamRequest, stream_object};
 use crate::config::Config;
-use crate::objects::account::api::{AccountRequest, account_object};
-use crate::objects::call::Handle;
-use crate::objects::relays::api::{RelaysRequest, relays_object};
-use crate::objects::stream::api::{StreamRequest, stream_object};
 use crate::problem::{Kind, Problem};
 use crate::query;
 use alloy_primitives::Address;

@@ -1,13 +1,13 @@
 //! From a request to its answer: the route, what is counted and recorded, the handler, and what every response has.
 
+use crate::api::audit::record;
+use crate::api::call::request_id;
+use crate::api::limits;
 use crate::audit::Attempt;
 use crate::config::Config;
 use crate::cors;
 use crate::counters;
 use crate::http;
-use crate::objects::audit::api::record;
-use crate::objects::call::request_id;
-use crate::objects::limits::api as limits;
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::rate_limit;

@@ -49,7 +49,7 @@ macro_rules! routes {
     };
 }
 
-/// Answered before anything else is read, so that it tells only whether the Worker runs.
+/// Answered before anything else is read, so that it shows only whether the Worker runs.
 pub(crate) const HEALTH: &str = "/v1/health";
 
 routes! {

@@ -4,9 +4,9 @@
 //! are needed; and what somebody may do with a stream is decided by the stream's own object, when it is asked.
 
 use super::bearer::bearer;
+use crate::api::account::{CheckCredentials, Checked};
+use crate::api::stream::GetAccess;
 use crate::config::Config;
-use crate::objects::account::api::{CheckCredentials, Checked};
-use crate::objects::stream::api::GetAccess;
 use crate::problem::{Kind, Problem, need_right, unauthorized};
 use crate::request::Call;
 use alloy_primitives::Address;

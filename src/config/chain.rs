@@ -16,7 +16,7 @@ const MAX_FEE_LIMIT: u128 = 1_000_000_000 * WEI_PER_GWEI;
 /// The local chain's: an anchor every two seconds, and every block of it read.
 const ANCHOR_INTERVAL_MS: u64 = 2_000;
 const LISTEN_INTERVAL_MS: u64 = 1_000;
-/// The smallest tip offered, in wei per gas: what geth asks for unless told otherwise.
+/// The smallest tip offered, in wei per gas: the default of geth.
 const TIP_FLOOR: u128 = 1_000_000;
 /// Three blocks of Ethereum: a transaction that pays enough is in one of them.
 const BUMP_AFTER_MS: u64 = 36_000;

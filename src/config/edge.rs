@@ -46,13 +46,13 @@ pub(crate) struct Config {
     pub contract: Option<Address>,
     /// The block it was deployed in, or an earlier one.
     pub contract_block: u64,
-    /// A node that pages may ask: for a wallet to be told of the chain, and for the local chain's accounts.
+    /// A node that pages may ask, and name to a wallet.
     pub public_rpc: Option<String>,
     /// Whether the first session on a name makes the stream.
     pub auto_create: bool,
     /// How much clients may ask for.
     pub policies: Policies,
-    /// `stun:` and `turn:` URLs that clients are told of, beside the relay's own TURN server.
+    /// `stun:` and `turn:` URLs that clients may use, beside the relay's own TURN server.
     pub ice_servers: Vec<String>,
     /// A TURN provider that issues credentials by an API.
     pub turn_service: Option<TurnServiceConfig>,

@@ -34,7 +34,7 @@ pub(crate) fn with<T>(env: &Env, work: impl FnOnce(&Settings) -> T) -> T {
 impl<'a> Settings<'a> {
     /// Settings of another source.
     #[cfg(test)]
-    pub fn of(read: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn of(read: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self(read)
     }
 

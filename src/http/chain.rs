@@ -2,8 +2,8 @@
 //! `/v1/chain/replay`, by which the operator has everything that is made of the chain's events made anew.
 
 use super::stream_rows::StreamRows;
+use crate::api::listener::{Replay, listener_object};
 use crate::auth::principal as auth;
-use crate::objects::listener::api::{Replay, listener_object};
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
@@ -26,7 +26,7 @@ pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
 }
 
 /// `POST /v1/chain/replay`: empties the tables of anchors and chain events, and has the Listener read the chain anew
-/// from the contract's first block. `/v1/status` tells how far it is.
+/// from the contract's first block. `/v1/status` shows how far it is.
 pub(crate) async fn replay(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
     auth::need_operator(call).await?;

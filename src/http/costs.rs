@@ -1,7 +1,7 @@
 //! `/v1/costs`: what a message costs on chain in each mode, at the node's present fees.
 
-use crate::objects::anchorer::api::{EstimateCosts, anchorer_object};
-use crate::objects::call::within;
+use crate::api::anchorer::{EstimateCosts, anchorer_object};
+use crate::api::call::within;
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;

@@ -9,8 +9,8 @@
 //! response ends like every other: after its life, or when it has asked often enough.
 
 use super::messages::{Page, read_database};
+use crate::api::stream::ReadNews;
 use crate::auth::principal as auth;
-use crate::objects::stream::api::ReadNews;
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
@@ -188,7 +188,7 @@ impl Reader {
         self.asked = Date::now().as_millis();
         match news {
             Ok(news) => self.write(news).await.map(Some),
-            // The stream refuses: the reader comes back with its cursor and is told why.
+            // The stream refuses: the reader comes back with its cursor and gets the reason.
             Err(problem) if problem.word().1 < 500 || problem.kind() == Kind::Overloaded => Ok(None),
             Err(problem) => Err(problem),
         }

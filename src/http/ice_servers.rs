@@ -1,7 +1,7 @@
 //! `/v1/ice-servers`, and the same in a session's answer: the STUN and TURN servers that a client may use.
 
+use crate::api::relays::ProviderIceServers;
 use crate::auth::principal as auth;
-use crate::objects::relays::api::ProviderIceServers;
 use crate::path::PathParameters;
 use crate::request::Call;
 use crate::response::{Answer, json};

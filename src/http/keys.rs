@@ -1,8 +1,8 @@
 //! `/v1/keys`: API keys, for services that act for an account.
 
 use super::tokens::{wanted_scope, withdraw};
+use crate::api::account::{AddKey, ListKeys, RemoveKey};
 use crate::auth::principal::{self as auth, Principal, PrincipalKind};
-use crate::objects::account::api::{AddKey, ListKeys, RemoveKey};
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::random;

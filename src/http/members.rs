@@ -4,8 +4,8 @@
 //! again with the rights that hold now.
 
 use super::tokens::service_authors;
+use crate::api::stream::{ListMembers, Member, PutMember, RemoveMember, Withdraw};
 use crate::auth::principal as auth;
-use crate::objects::stream::api::{ListMembers, Member, PutMember, RemoveMember, Withdraw};
 use crate::path::PathParameters;
 use crate::problem::Problem;
 use crate::request::{Call, MAX_JSON_BYTES};

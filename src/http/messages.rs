@@ -1,7 +1,7 @@
 //! `/v1/streams/{stream}/messages`: history, joined from the database and the Stream object without a seam.
 
+use crate::api::stream::ReadTail;
 use crate::auth::principal as auth;
-use crate::objects::stream::api::ReadTail;
 use crate::path::PathParameters;
 use crate::problem::Problem;
 use crate::request::Call;

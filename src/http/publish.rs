@@ -1,8 +1,8 @@
 //! `POST /v1/streams/{stream}/messages`: publishes one message without a data channel, exactly once.
 
 use super::streams::new_stream;
+use crate::api::stream::{Append, Appended, MAX_APPEND_WAIT_MS, Publisher};
 use crate::auth::principal as auth;
-use crate::objects::stream::api::{Append, Appended, MAX_APPEND_WAIT_MS, Publisher};
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::random;

@@ -2,8 +2,8 @@
 //!
 //! What always holds: no receipt goes out that does not check.
 
+use crate::api::stream::GetState;
 use crate::auth::principal as auth;
-use crate::objects::stream::api::GetState;
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;

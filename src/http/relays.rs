@@ -1,8 +1,8 @@
 //! `/v1/relays/…`: for relays alone, each with its own key.
 
+use crate::api::relays::{Goodbye, Register};
+use crate::api::stream::{Acquire, Commit, GetProducer, ReadInbox, Release};
 use crate::auth::bearer::need_relay;
-use crate::objects::relays::api::{Goodbye, Register};
-use crate::objects::stream::api::{Acquire, Commit, GetProducer, ReadInbox, Release};
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;

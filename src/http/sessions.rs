@@ -2,9 +2,9 @@
 
 use super::ice_servers;
 use super::streams::new_stream;
+use crate::api::stream::{EndSession, OpenSession, SessionOpened};
 use crate::auth::principal as auth;
 use crate::auth::sign_in::new_guest;
-use crate::objects::stream::api::{EndSession, OpenSession, SessionOpened};
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::random;

@@ -1,7 +1,7 @@
 //! Signals between two sessions of one stream, for a direct connection of their browsers.
 
+use crate::api::stream::{PostSignal, ReadSignals};
 use crate::auth::principal as auth;
-use crate::objects::stream::api::{PostSignal, ReadSignals};
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::{Call, MAX_JSON_BYTES, from_json};

@@ -1,10 +1,10 @@
 //! `/v1/status`: how the whole deployment is doing. A part that does not answer is shown as such, and no more.
 
+use crate::api::anchorer::{AnchorerStatus, anchorer_object};
+use crate::api::call::{Encoded, within};
+use crate::api::listener::{ListenerStatus, listener_object};
+use crate::api::relays::RelayStatuses;
 use crate::counters;
-use crate::objects::anchorer::api::{AnchorerStatus, anchorer_object};
-use crate::objects::call::{Encoded, within};
-use crate::objects::listener::api::{ListenerStatus, listener_object};
-use crate::objects::relays::api::RelayStatuses;
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use streamchain_protocol::util::json;
 
-/// How long one object may take to tell its status.
+/// How long one object may take for its status.
 const TIMEOUT: Duration = Duration::from_millis(2_000);
 
 /// `GET /v1/status`
@@ -45,6 +45,6 @@ pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
 }
 
 async fn status<T>(asked: impl Future<Output = Result<Encoded<T>, Problem>>) -> Result<Value, String> {
-    let told = within(TIMEOUT, asked).await.map_err(|error| error.to_string())?;
-    json::tree(&String::from_utf8_lossy(&told.json)).map_err(|error| error.to_string())
+    let answered = within(TIMEOUT, asked).await.map_err(|error| error.to_string())?;
+    json::tree(&String::from_utf8_lossy(&answered.json)).map_err(|error| error.to_string())
 }

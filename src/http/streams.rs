@@ -1,7 +1,7 @@
 //! `/v1/streams`: make, list, read, change.
 
+use crate::api::stream::{ChangeSettings, Create, Created, GetState};
 use crate::auth::principal::{self as auth, Principal};
-use crate::objects::stream::api::{ChangeSettings, Create, Created, GetState};
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem, need_right};
 use crate::rate_limit;
@@ -104,7 +104,7 @@ fn need_owner(principal: Option<&Principal>, new: &NewStream) -> Result<(), Prob
     need_right(principal.is_some(), rights.unwrap_or_default(), Right::Manage)
 }
 
-/// `GET /v1/streams`: those that one may read, the newest first. How far each got is told by its own resource.
+/// `GET /v1/streams`: those that one may read, the newest first. Its own resource shows how far each got.
 /// Private streams are listed for their owner and the operator.
 pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
     let call = &call;

@@ -1,9 +1,9 @@
 //! `/v1/auth/…`: access tokens: for guests, for wallets that sign in (EIP-4361), narrower ones, and their end.
 
+use crate::api::account::{ListKeys, Revoke, SignIn as UseNonce};
+use crate::api::relays::WithdrawAuthors;
 use crate::auth::principal::{self as auth, Principal, PrincipalKind};
 use crate::auth::sign_in::{check_signature, new_guest, verify_nonce};
-use crate::objects::account::api::{ListKeys, Revoke, SignIn as UseNonce};
-use crate::objects::relays::api::WithdrawAuthors;
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem, unauthorized};
 use crate::random;

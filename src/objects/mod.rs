@@ -6,7 +6,6 @@
 pub(crate) mod account;
 pub(crate) mod anchorer;
 pub(crate) mod audit;
-pub(crate) mod call;
 pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod relays;

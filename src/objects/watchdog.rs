@@ -1,8 +1,8 @@
 //! Makes sure that the alarms of the Anchorer and the Listener are armed: the platform drops one that fails too often.
 
-use super::anchorer::api::{EnsureAnchorer, anchorer_object};
-use super::call::within;
-use super::listener::api::{EnsureListener, listener_object};
+use crate::api::anchorer::{EnsureAnchorer, anchorer_object};
+use crate::api::call::within;
+use crate::api::listener::{EnsureListener, listener_object};
 use crate::config::Config;
 use crate::problem::Problem;
 use std::time::Duration;

@@ -52,6 +52,7 @@ test("objects of the version before are upgraded and lose nothing", async () => 
     edge = await startEdge({ folder: edge.folder });
     const after = edge.relay("r1");
     after.incarnation = relay.incarnation;
+    assert.equal((await after.register()).status, 200);
     assert.equal((await after.takeUp(short)).json.epoch, epoch);
     assert.equal((await after.batch(short, epoch, 5, messagesOf(PRODUCER, 5, 3))).json.committed, 8);
     const { messages } = (await edge.get("/v1/streams/demo/messages")).json as { messages: unknown[] };
@@ -59,12 +60,14 @@ test("objects of the version before are upgraded and lose nothing", async () => 
     await edge.dispose();
 
     const upgraded = await databasesWith(edge.folder, "schema_version");
-    assert.equal(upgraded.length, versioned.length);
+    assert.ok(upgraded.length >= 2, "those of the objects that were asked since");
     for (const database of upgraded) {
       assert.ok(Number(version(database)) >= 1);
       database.close();
     }
-    for (const database of await databasesWith(edge.folder, "places")) {
+    const again = await databasesWith(edge.folder, "places");
+    assert.ok(again.length >= 1, "the table that was missing is there");
+    for (const database of again) {
       assert.ok(database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'inbox'").get() !== undefined);
       database.close();
     }

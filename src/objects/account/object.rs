@@ -1,10 +1,10 @@
 //! The Account object: one per principal, named by its address. Which of its tokens count, its API keys, the nonces it
 //! used. A shell over [`Account`].
 
-use super::api::{
+use crate::api::account::{
     AccountRequest, AddKey, CheckCredentials, Checked, Keys, ListKeys, RemoveKey, Revoke, SignIn, SignedIn,
 };
-use crate::objects::call::{reply, serve};
+use crate::api::call::{reply, serve};
 use crate::problem::Problem;
 use crate::storage::row::Row;
 use crate::storage::schema;

@@ -1,8 +1,10 @@
 //! The Anchorer object: one per signing account, brings segments onto the chain. A shell over [`Sender`].
 
-use super::api::{AddSegments, AnchorerRequest, AnchorerStatus, ApplyAnchors, EnsureAnchorer, EstimateCosts};
+use crate::api::anchorer::{
+    AddSegments, AnchorerRequest, AnchorerStatus, ApplyAnchors, EnsureAnchorer, EstimateCosts,
+};
+use crate::api::call::{Encoded, reply, serve};
 use crate::config::chain::ChainConfig;
-use crate::objects::call::{Encoded, reply, serve};
 use crate::objects::to_error;
 use crate::outbound::json_rpc::{self, Rpc};
 use crate::problem::{Kind, Problem};
@@ -30,11 +32,11 @@ pub struct Anchorer {
     sender: RefCell<Option<Sender>>,
     rpc: OnceCell<Rpc>,
     alarm: Alarm,
-    /// The costs told last, and when.
+    /// The costs that were estimated last, and when.
     costs: RefCell<Option<(u64, Costs)>>,
 }
 
-/// For how long, in ms, costs are told again as they are: about a block of Ethereum.
+/// For how long, in ms, estimated costs are answered again: about a block of Ethereum.
 const COSTS_LIVE_MS: u64 = 12_000;
 
 impl DurableObject for Anchorer {
@@ -185,7 +187,7 @@ impl Anchorer {
             Answer::FeeHistory(history) => estimates.costs(gas, &history, config.sender().fees),
             _ => None,
         };
-        costs.ok_or_else(|| RpcError::Malformed("the node tells no base fee".into()))
+        costs.ok_or_else(|| RpcError::Malformed("the node has no base fee".into()))
     }
 
     /// The records of one segment.

@@ -4,10 +4,10 @@
 //! number is its producer's number there, so that it is stored exactly once, whatever dies; the index in the database
 //! follows.
 
-use super::api::{AddEntry, AuditRequest};
+use crate::api::audit::{AddEntry, AuditRequest};
+use crate::api::call::{new_request_id, reply, serve};
+use crate::api::stream::{Append, stream_object};
 use crate::config::Config;
-use crate::objects::call::{new_request_id, reply, serve};
-use crate::objects::stream::api::{Append, stream_object};
 use crate::objects::to_error;
 use crate::problem::Problem;
 use crate::storage::alarm::{Alarm, MAX_ROUND_MS};

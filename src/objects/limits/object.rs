@@ -1,8 +1,8 @@
 //! The Limits objects: what a client asks for that no other object counts. A shell over a meter; keeps nothing.
 
-use super::api::{LimitsRequest, Take};
+use crate::api::call::{reply, serve};
+use crate::api::limits::{LimitsRequest, Take};
 use crate::config::Config;
-use crate::objects::call::{reply, serve};
 use crate::problem::{Kind, Problem};
 use crate::rate_limit::Gate;
 use streamchain_edge_core::rate_policy::Policy;

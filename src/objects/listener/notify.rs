@@ -5,11 +5,11 @@
 //! everybody.
 
 use super::object::Listener;
+use crate::api::anchorer::{ApplyAnchors, anchorer_object};
+use crate::api::call::{new_request_id, within};
+use crate::api::relays::{PostNotices, RelayNotice, relays_object};
+use crate::api::stream::{ApplyNotices, stream_object};
 use crate::config::Config;
-use crate::objects::anchorer::api::{ApplyAnchors, anchorer_object};
-use crate::objects::call::{new_request_id, within};
-use crate::objects::relays::api::{PostNotices, RelayNotice, relays_object};
-use crate::objects::stream::api::{ApplyNotices, stream_object};
 use crate::problem::{Kind, Problem};
 use crate::storage::d1::{self, anchors, chain_events, streams};
 use std::time::Duration;
@@ -26,7 +26,7 @@ const MAX_STATEMENTS_AT_ONCE: usize = 100;
 /// How long an object may take.
 const OBJECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a batch is repeated for a Stream object that does not answer; then the rest goes on without it. The next
-/// notice tells it what it missed, and the database has it all.
+/// notice has the state that it missed, and the database has it all.
 const MAX_REPEATS: u32 = 3;
 
 impl Listener {

@@ -1,8 +1,8 @@
 //! The Listener object: one per contract, follows its events. A shell over [`chain::Listener`].
 
-use super::api::{EnsureListener, ListenerRequest, ListenerStatus, Replay};
+use crate::api::call::{Encoded, reply, serve};
+use crate::api::listener::{EnsureListener, ListenerRequest, ListenerStatus, Replay};
 use crate::config::chain::ChainConfig;
-use crate::objects::call::{Encoded, reply, serve};
 use crate::objects::to_error;
 use crate::outbound::json_rpc::{self, Rpc};
 use crate::problem::{Kind, Problem};

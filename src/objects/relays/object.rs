@@ -1,14 +1,14 @@
 //! The Relays object: the one directory of relays. A shell over [`Directory`].
 
-use super::api::{
+use super::tables::RelayRows;
+use super::turn_service::TurnServiceRows;
+use crate::api::audit;
+use crate::api::call::{Encoded, reply, serve};
+use crate::api::relays::{
     ChooseRelay, Goodbye, NoticesPosted, PostNotices, ProviderIceServers, Register, RelayStatuses,
     RelaysRequest, WithdrawAuthors,
 };
-use super::tables::RelayRows;
-use super::turn_service::TurnServiceRows;
 use crate::config::Config;
-use crate::objects::audit::api as audit;
-use crate::objects::call::{Encoded, reply, serve};
 use crate::objects::watchdog::ensure_chain_objects;
 use crate::problem::{Kind, Problem};
 use crate::storage::sql;

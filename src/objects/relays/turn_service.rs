@@ -38,7 +38,7 @@ impl TurnServiceRows {
         Self { sql, service }
     }
 
-    /// What clients are told of now.
+    /// The servers that clients may use now.
     pub(super) fn servers(&self, now_ms: u64) -> Vec<IceServer> {
         self.service.borrow().servers(now_ms).to_vec()
     }

@@ -1,8 +1,8 @@
 //! The Stream object's part in who may do what: settings, members, the rights of sessions.
 
-use super::api::{Member, OpenSession, PutMember, RemoveMember};
 use super::object::Stream;
-use crate::objects::relays::api::RelayNotice;
+use crate::api::relays::RelayNotice;
+use crate::api::stream::{Member, OpenSession, PutMember, RemoveMember};
 use crate::problem::{Problem, need_right};
 use alloy_primitives::Address;
 use streamchain_edge_core::request_id::RequestId;

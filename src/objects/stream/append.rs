@@ -2,10 +2,10 @@
 //!
 //! While any of them waits the alarm runs: it notifies the relay, and writes them itself once that relay is dead.
 
-use super::api::{Append, Appended, MAX_APPEND_WAIT_MS, Publisher};
 use super::object::Stream;
-use crate::objects::call::new_request_id;
-use crate::objects::relays::api::RelayNotice;
+use crate::api::call::new_request_id;
+use crate::api::relays::RelayNotice;
+use crate::api::stream::{Append, Appended, MAX_APPEND_WAIT_MS, Publisher};
 use crate::problem::{Kind, Problem, need_right};
 use futures_util::future::{Either, select};
 use std::pin::pin;

@@ -1,11 +1,11 @@
 //! The Stream object's part in rate limits: what goes to it anyway is counted here, exactly; and the making of streams,
 //! which is counted and recorded.
 
-use super::api::{Create, Created, OpenSession, Publisher};
 use super::object::Stream;
+use crate::api::audit;
+use crate::api::limits;
+use crate::api::stream::{Create, Created, OpenSession, Publisher};
 use crate::config::Config;
-use crate::objects::audit::api as audit;
-use crate::objects::limits::api as limits;
 use crate::problem::Problem;
 use alloy_primitives::{Address, hex};
 use streamchain_edge_core::attempt::NOBODY;

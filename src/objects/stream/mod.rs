@@ -1,7 +1,5 @@
 //! The Stream object: one for each stream.
 
-pub(crate) mod api;
-
 mod access;
 mod append;
 mod creation;

@@ -2,8 +2,8 @@
 //!
 //! Nothing about a reader is kept here: the cursor comes with every question. In memory there is only who waits.
 
-use super::api::ReadNews;
 use super::object::Stream;
+use crate::api::stream::ReadNews;
 use crate::problem::Problem;
 use futures_util::future::{Either, select};
 use std::pin::pin;

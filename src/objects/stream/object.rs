@@ -1,10 +1,10 @@
 //! The Stream object: one per stream, the only writer of its head. A shell over [`Log`].
 
-use super::api::*;
 use super::tables::StreamRows;
 use super::waiters::Waiters;
-use crate::objects::call::{Encoded, reply, serve};
-use crate::objects::relays::api::{NoticesPosted, PostNotices, RelayNotice, relays_object};
+use crate::api::call::{Encoded, reply, serve};
+use crate::api::relays::{NoticesPosted, PostNotices, RelayNotice, relays_object};
+use crate::api::stream::*;
 use crate::problem::Problem;
 use crate::rate_limit::Gate;
 use crate::storage::alarm::Alarm;

@@ -1,9 +1,9 @@
 //! The Stream object's alarm: takes what was committed to the database and to the Anchorer.
 
 use super::object::Stream;
+use crate::api::anchorer::{AddSegments, SegmentToAnchor, anchorer_object};
+use crate::api::call::new_request_id;
 use crate::config::Config;
-use crate::objects::anchorer::api::{AddSegments, SegmentToAnchor, anchorer_object};
-use crate::objects::call::new_request_id;
 use crate::problem::Problem;
 use crate::storage::d1::{segments, streams};
 use streamchain_edge_core::stream_log::{GATHER_MS, LogState, SEGMENTS_PER_FLUSH, StreamLog, retry_after_ms};

@@ -1,8 +1,8 @@
 //! The Stream object's part in sessions: which relay a session goes to, and its end.
 
-use super::api::{EndSession, OpenSession, SessionOpened};
 use super::object::Stream;
-use crate::objects::relays::api::{ChooseRelay, RelayNotice, relays_object};
+use crate::api::relays::{ChooseRelay, RelayNotice, relays_object};
+use crate::api::stream::{EndSession, OpenSession, SessionOpened};
 use crate::problem::{Kind, Problem};
 use streamchain_edge_core::directory::Chosen;
 use streamchain_edge_core::request_id::RequestId;

@@ -1,7 +1,7 @@
 //! The Stream object's part in direct connections between browsers: their mailboxes.
 
-use super::api::{PostSignal, ReadSignals};
 use super::object::Stream;
+use crate::api::stream::{PostSignal, ReadSignals};
 use crate::problem::{Kind, Problem};
 use streamchain_edge_core::signalling::{Looked, MailboxError, Peer};
 use worker::Date;

@@ -1,7 +1,7 @@
 //! What the Anchorer object is asked. The object is named by the signing account's address.
 
+use crate::api::call::{Encoded, Handle, requests, wire_by_field};
 use crate::config::Config;
-use crate::objects::call::{Encoded, Handle, requests, wire_by_field};
 use alloy_primitives::{Address, B256, hex};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

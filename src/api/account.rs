@@ -1,6 +1,6 @@
 //! What the Account object is asked. The object is named by the principal's address.
 
-use crate::objects::call::{Handle, requests, wire_by_field};
+use crate::api::call::{Handle, requests, wire_by_field};
 use alloy_primitives::{Address, B256, hex};
 use streamchain_edge_core::account::KeptKey;
 use streamchain_edge_core::request_id::RequestId;

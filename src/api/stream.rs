@@ -1,6 +1,6 @@
 //! What a Stream object is asked. The object is named by the digits of the stream's short id.
 
-use crate::objects::call::{
+use crate::api::call::{
     Encoded, FieldReader, FieldWriter, Handle, Wire, requests, wire_as_json, wire_by_field,
 };
 use alloy_primitives::{Address, Bytes};
@@ -338,7 +338,7 @@ pub(crate) struct Publisher {
 /// A message that is stored, or kept.
 #[derive(Debug)]
 pub(crate) struct Appended {
-    /// Whether it is stored; else it will be, and asking again tells.
+    /// Whether it is stored; else it will be, and the same request again finds out.
     pub stored: bool,
     /// Its seq, if it is stored and that is remembered.
     pub seq: Option<Seq>,
@@ -423,5 +423,5 @@ impl Wire for Tail {
 }
 
 #[cfg(test)]
-#[path = "api_tests.rs"]
+#[path = "stream_tests.rs"]
 mod tests;

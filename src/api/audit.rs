@@ -3,8 +3,8 @@
 //! What always holds: recording neither delays nor fails the request, which is answered first; refusals are counted
 //! together here already, so that a flood of them becomes a few requests to the Audit object.
 
+use crate::api::call::{Handle, requests, wire_by_field};
 use crate::config::Config;
-use crate::objects::call::{Handle, requests, wire_by_field};
 use alloy_primitives::hex;
 use std::cell::RefCell;
 use std::rc::Rc;

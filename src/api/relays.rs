@@ -1,6 +1,6 @@
 //! What the Relays object is asked. There is one, the directory of relays.
 
-use crate::objects::call::{
+use crate::api::call::{
     Encoded, FieldReader, FieldWriter, Handle, Wire, requests, wire_as_json, wire_by_field,
 };
 use alloy_primitives::Address;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::objects::call::Requests;
+use crate::api::call::Requests;
 use streamchain_edge_core::stream_log::{Cursor, LogState};
 
 fn state() -> LogState {

@@ -1,6 +1,6 @@
 //! Typed calls between the Worker and the objects, and between objects.
 //!
-//! Each object's `api.rs` lists its requests with [`requests`]: one struct for each, and the enum of all of them that
+//! Each file of `api` lists the requests of one kind of object with [`requests`]: one struct for each, and the enum of all of them that
 //! the object's shell matches. [`Handle::call`] sends one, [`serve`] receives it; the name of a request is spelled
 //! nowhere else. A call carries the id of the request that it is made for.
 
@@ -127,17 +127,17 @@ fn cut_off() -> JsonError {
 /// the names of its fields and what to do when one is missing, and both ends are always of one version.
 macro_rules! wire_by_field {
     ($($type:ident { $($field:ident),* })*) => {
-        $(impl $crate::objects::call::Wire for $type {
+        $(impl $crate::api::call::Wire for $type {
             fn into_bytes(self) -> Vec<u8> {
                 #[allow(unused_mut)]
-                let mut fields = $crate::objects::call::FieldWriter::default();
+                let mut fields = $crate::api::call::FieldWriter::default();
                 $(fields.put(&self.$field);)*
                 fields.finish()
             }
 
             fn from_bytes(bytes: Vec<u8>) -> Result<Self, streamchain_protocol::util::json::JsonError> {
                 #[allow(unused_mut, unused_variables)]
-                let mut fields = $crate::objects::call::FieldReader::new(&bytes)?;
+                let mut fields = $crate::api::call::FieldReader::new(&bytes)?;
                 Ok(Self { $($field: fields.take()?),* })
             }
         })*
@@ -148,9 +148,9 @@ pub(crate) use wire_by_field;
 /// Implements [`Wire`] as JSON for types that `serde` knows.
 macro_rules! wire_as_json {
     ($($type:ty),* $(,)?) => {
-        $(impl $crate::objects::call::Wire for $type {
+        $(impl $crate::api::call::Wire for $type {
             fn into_bytes(self) -> Vec<u8> {
-                $crate::objects::call::to_json(&self)
+                $crate::api::call::to_json(&self)
             }
 
             fn from_bytes(bytes: Vec<u8>) -> Result<Self, streamchain_protocol::util::json::JsonError> {
@@ -215,20 +215,20 @@ macro_rules! requests {
             $($(#[$about])* $name($name),)*
         }
 
-        $(impl $crate::objects::call::Request for $name {
+        $(impl $crate::api::call::Request for $name {
             type Api = $api;
             type Answer = $answer;
             const NAME: &'static str = stringify!($name);
         })*
 
-        impl $crate::objects::call::Requests for $api {
+        impl $crate::api::call::Requests for $api {
             fn read(
                 name: &str,
                 body: Vec<u8>,
             ) -> Result<Self, streamchain_protocol::util::json::JsonError> {
                 match name {
-                    $(stringify!($name) => $crate::objects::call::Wire::from_bytes(body).map(Self::$name),)*
-                    _ => Err($crate::objects::call::unknown(name)),
+                    $(stringify!($name) => $crate::api::call::Wire::from_bytes(body).map(Self::$name),)*
+                    _ => Err($crate::api::call::unknown(name)),
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! What the Listener object is asked. The object is named by the contract's address.
 
+use crate::api::call::{Encoded, Handle, requests, wire_by_field};
 use crate::config::Config;
-use crate::objects::call::{Encoded, Handle, requests, wire_by_field};
 use alloy_primitives::hex;
 use streamchain_chain::listener::Status;
 use streamchain_edge_core::request_id::RequestId;

@@ -1,7 +1,7 @@
 //! What the Limits objects are asked.
 
+use crate::api::call::{Handle, requests, wire_by_field};
 use crate::config::Config;
-use crate::objects::call::{Handle, requests, wire_by_field};
 use crate::problem::{Kind, Problem};
 use streamchain_edge_core::rate_policy::Policy;
 use streamchain_edge_core::request_id::RequestId;
