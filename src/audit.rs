@@ -1,30 +1,17 @@
-//! What goes into the audit log: every change, and every refusal that matters, seen from where all requests pass.
-//!
-//! What always holds: recording neither delays nor fails the request, which is answered first; refusals are counted
-//! together here already, so that a flood of them becomes a few requests to the Audit object.
+//! What goes into the audit log of requests, seen from where all of them pass.
 
 use crate::auth::bearer::bearer;
 use crate::config::Config;
-use crate::objects::audit::api::NOBODY;
 use crate::problem::Problem;
 use crate::rate_limit;
 use alloy_primitives::hex;
-use streamchain_edge_core::audit_log::{Entry, Outcome, from_where};
-use streamchain_protocol::auth::AccessClaims;
-use streamchain_protocol::auth::ApiKey;
+use streamchain_edge_core::attempt::{self, Action, Answered, NOBODY};
+use streamchain_edge_core::audit_log::{Entry, from_where};
+use streamchain_protocol::auth::{AccessClaims, ApiKey};
 use worker::{Date, Request, Response};
 
-/// What a request wants to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// A change: recorded when it is done, refused or failed.
-    Change(&'static str),
-    /// Recorded only when it is refused for who asks, or for how much.
-    Ask(&'static str),
-}
-
 /// A request, as far as the log is interested.
-pub struct Attempt {
+pub(crate) struct Attempt {
     time: u64,
     action: Action,
     target: String,
@@ -34,48 +21,43 @@ pub struct Attempt {
 
 impl Attempt {
     /// Of a request that has just come.
-    pub fn new(request: &Request, path: &str, action: Action) -> Self {
+    pub(crate) fn new(request: &Request, path: &str, action: Action) -> Self {
         Self {
             time: Date::now().as_millis(),
             action,
-            target: path.chars().take(TARGET_MAX_CHARS).collect(),
+            target: path.to_owned(),
             client: rate_limit::client(request.headers()),
             bearer: bearer(request.headers()).ok().flatten(),
         }
     }
 
     /// The entry about how it ended; `None` when the log is not interested.
-    pub fn entry(&self, config: &Config, answer: &Result<Response, Problem>) -> Option<Entry> {
-        let (word, status) = match answer {
-            Ok(response) => (None, response.status_code()),
+    pub(crate) fn entry(&self, config: &Config, answer: &Result<Response, Problem>) -> Option<Entry> {
+        let answered = match answer {
+            Ok(response) => Answered {
+                status: response.status_code(),
+                problem: None,
+            },
             Err(problem) => {
                 let (word, status) = problem.word();
-                (Some(word), status)
+                Answered {
+                    status,
+                    problem: Some(word),
+                }
             }
         };
-        let reason = match status {
-            401 => "unauthorized",
-            403 => "forbidden",
-            429 => "rate-limited",
-            _ => word.unwrap_or("refused"),
-        };
-        let is_refusal = matches!(status, 401 | 403 | 429);
-        let action = match self.action {
-            Action::Change(action) => action,
-            Action::Ask(action) if is_refusal => action,
-            Action::Ask(_) => return None,
-        };
-        let outcome = Outcome::of_status(status);
-        Some(Entry {
-            time: self.time,
-            actor: self.actor(config, answer.as_ref().ok().filter(|_| outcome == Outcome::Done)),
-            action: action.to_owned(),
-            target: self.target.clone(),
-            outcome,
-            reason: (outcome != Outcome::Done).then(|| reason.to_owned()),
-            from: Some(from_where(&config.master.audit_key(), &self.client)),
-            count: 1,
-        })
+        let action = self.action.to_record(answered)?;
+        let done = answer.as_ref().ok().filter(|_| answered.status < 400);
+        let from = from_where(&config.master.audit_key(), &self.client);
+        let actor = self.actor(config, done);
+        Some(attempt::entry(
+            self.time,
+            actor,
+            action,
+            &self.target,
+            answered,
+            Some(from),
+        ))
     }
 
     /// Who it was: whom the answer names (a wallet that signed in has no token yet), or the access token; or the API
@@ -98,6 +80,3 @@ impl Attempt {
         claims.map_or(NOBODY.to_owned(), |claims| hex::encode_prefixed(claims.sub))
     }
 }
-
-/// What is kept of a path: a stream's id and a few words fit.
-const TARGET_MAX_CHARS: usize = 256;

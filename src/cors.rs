@@ -1,10 +1,11 @@
 //! Cross-origin rules: the API takes no cookies, so any page may use it (Fetch standard, "CORS protocol").
 
+use streamchain_edge_core::request_id::{REQUEST_ID_HEADER, RequestId};
 use worker::{Headers, Response};
 
 /// What a page may read of our responses beside the few headers that every page may.
 const EXPOSED: &str = "Location, Link, Retry-After, RateLimit, RateLimit-Policy, StreamChain-Access-Token, StreamChain-Author, StreamChain-Next, \
-                       StreamChain-Head";
+                       StreamChain-Head, X-Request-Id";
 
 /// What the API sends is no page: should a browser show it as one, nothing in it runs and nobody frames it.
 const NO_DOCUMENT: &str =
@@ -14,25 +15,26 @@ const NO_DOCUMENT: &str =
 const MAX_AGE_S: &str = "86400";
 
 /// The answer to a preflight.
-pub fn preflight(methods: &str) -> worker::Result<Response> {
+pub(crate) fn preflight(methods: &str) -> worker::Result<Response> {
     let headers = Headers::new();
     headers.set("allow", methods)?;
     headers.set("access-control-allow-methods", methods)?;
     headers.set(
         "access-control-allow-headers",
-        "authorization, content-type, last-event-id, prefer, idempotency-key, streamchain-producer, streamchain-producer-seq",
+        "authorization, content-type, last-event-id, prefer, x-request-id, idempotency-key, streamchain-producer, streamchain-producer-seq",
     )?;
     headers.set("access-control-max-age", MAX_AGE_S)?;
     Ok(Response::empty()?.with_status(204).with_headers(headers))
 }
 
-/// Adds what every response of the API carries.
-pub fn open_to_all(response: Response) -> worker::Result<Response> {
+/// Adds what every response of the API carries, the id of its request too.
+pub(crate) fn open_to_all(response: Response, id: &RequestId) -> worker::Result<Response> {
     // Headers of a response that came from an object can't be changed in place.
     let headers = Headers::new();
     for (name, value) in response.headers().entries() {
         headers.append(&name, &value)?;
     }
+    headers.set(REQUEST_ID_HEADER, id.as_str())?;
     headers.set("access-control-allow-origin", "*")?;
     headers.set("access-control-expose-headers", EXPOSED)?;
     headers.set("x-content-type-options", "nosniff")?;

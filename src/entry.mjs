@@ -20,7 +20,7 @@ addEventListener("error", ({ error }) => {
 
 const PROBLEM = {
   type: "https://streamchain.dev/problems/internal",
-  title: "Something went wrong here",
+  title: "Internal error",
   status: 500,
   detail: "this request was lost; it may be sent again",
 };
@@ -36,6 +36,14 @@ const HEADERS = {
   "cache-control": "no-store",
 };
 
+const REQUEST_ID = "x-request-id";
+
+/** The id that the lost request came with, or a new one: as `edge-core/src/request_id.rs` gives it. */
+const requestId = (request) => {
+  const given = request.headers.get(REQUEST_ID) ?? "";
+  return /^[\w-]{8,64}$/.test(given) ? given : crypto.randomUUID().replaceAll("-", "").slice(0, 16);
+};
+
 export default class extends WorkerEntrypoint {
   async fetch(request) {
     let lose;
@@ -46,9 +54,10 @@ export default class extends WorkerEntrypoint {
     try {
       return await Promise.race([new Edge(this.ctx, this.env).fetch(request), lost]);
     } catch (error) {
-      console.error("a request was lost:", error);
-      const body = request.method === "HEAD" ? null : JSON.stringify(PROBLEM);
-      return new Response(body, { status: PROBLEM.status, headers: HEADERS });
+      const id = requestId(request);
+      console.error(`request ${id}: lost:`, error);
+      const body = request.method === "HEAD" ? null : JSON.stringify({ ...PROBLEM, requestId: id });
+      return new Response(body, { status: PROBLEM.status, headers: { ...HEADERS, [REQUEST_ID]: id } });
     } finally {
       underWay.delete(lose);
     }

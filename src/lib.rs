@@ -1,16 +1,30 @@
 //! The StreamChain edge: signaling, storage and anchoring as a Cloudflare Worker.
 //!
-//! A request comes in at [`fetch`], is told apart by [`router`], answered by one file of `http`, which asks a
-//! Durable Object (`durable`) or the database (`store`). Nothing here decides: the rules are in
-//! `streamchain-protocol` and `streamchain-chain`, which know no Worker.
+//! A request comes in at [`fetch`]; [`router`] finds its route in [`routes`]; one file of `http` answers it and asks a
+//! Durable Object (`objects`) or the database (`storage::d1`). Nothing here decides: the rules are in
+//! `streamchain-protocol`, `streamchain-edge-core` and `streamchain-chain`, which know no Worker.
 
+#![warn(unreachable_pub)]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod api;
 mod audit;
 mod auth;
 mod config;
 mod cors;
+mod counters;
 mod http;
 mod objects;
 mod outbound;
+mod path;
 mod problem;
 mod query;
 mod random;
@@ -18,6 +32,7 @@ mod rate_limit;
 mod request;
 mod response;
 mod router;
+mod routes;
 mod storage;
 
 use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
@@ -37,5 +52,5 @@ async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<R
 /// The watchdog: re-arms what goes on by itself, should its alarm have been dropped.
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    objects::ensure_chain_objects(&env).await;
+    objects::watchdog::ensure_chain_objects(&env, &api::call::new_request_id()).await;
 }

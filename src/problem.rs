@@ -4,11 +4,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use streamchain_edge_core::account::AccountError;
 use streamchain_edge_core::directory::DirectoryError;
+use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::{LogError, Refusal};
-use streamchain_protocol::auth::AccessError;
 use streamchain_protocol::auth::siwe::SiweError;
+use streamchain_protocol::auth::{AccessError, Right, Rights};
 use streamchain_protocol::ids::IdError;
-use streamchain_protocol::util::json::JsonError;
+use streamchain_protocol::util::json::{self, JsonError};
 use streamchain_protocol::webrtc::OfferError;
 use streamchain_protocol::wire::cbor::CborError;
 use streamchain_protocol::wire::problem as relay_problem;
@@ -19,7 +20,7 @@ const TYPE_PREFIX: &str = "https://streamchain.dev/problems/";
 
 /// What can go wrong, as far as a client can tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A query or body out of shape.
     BadRequest,
     /// An offer that can't be answered.
@@ -42,13 +43,13 @@ pub enum Kind {
     NoSuchStream,
     /// The session was never opened, or is over.
     NoSuchSession,
-    /// Nobody of that address is a member of the stream.
+    /// The stream has no member of that address.
     NoSuchMember,
     /// The account has no such API key.
     NoSuchKey,
     /// The stream is not that long.
     NoSuchMessage,
-    /// Stored, but no anchor on chain covers it yet.
+    /// The message is stored, but no anchor on chain covers it yet.
     NotAnchored,
     /// The path has other methods.
     MethodNotAllowed,
@@ -56,13 +57,13 @@ pub enum Kind {
     TooLarge,
     /// A body of another type.
     UnsupportedType,
-    /// [`relay_problem::STALE_EPOCH`]
+    /// The relay's epoch is over.
     StaleEpoch,
-    /// [`relay_problem::GAP`]
+    /// The batch does not follow what is stored.
     Gap,
-    /// [`relay_problem::PRODUCER_CONFLICT`]
+    /// A producer's number does not follow the one before.
     ProducerConflict,
-    /// [`relay_problem::NOT_LEADER`]
+    /// Another relay is the stream's leader.
     NotLeader,
     /// A list that is bounded has no more room.
     Full,
@@ -70,64 +71,89 @@ pub enum Kind {
     RateLimited,
     /// No relay is alive.
     NoRelay,
-    /// What is asked for needs the chain, and no node of it answers.
+    /// The request needs the chain, and no node of it answers.
     ChainUnreachable,
     /// Storage is behind.
     Overloaded,
     /// A setting of the deployment is missing or wrong.
     Misconfigured,
-    /// Our fault.
+    /// A fault of the service.
     Internal,
 }
+
+/// Of each kind: the word that stays, the status, and the title.
+const KINDS: [(Kind, &str, u16, &str); 29] = [
+    (Kind::BadRequest, "bad-request", 400, "Bad request"),
+    (Kind::BadOffer, "bad-offer", 400, "Bad offer"),
+    (Kind::BadStreamName, "bad-stream-name", 400, "Bad stream name"),
+    (Kind::BadId, "bad-id", 400, "Bad id"),
+    (Kind::BadSignIn, "bad-sign-in", 400, "Bad sign-in message"),
+    (Kind::SignInRefused, "sign-in-refused", 401, "Sign-in refused"),
+    (Kind::Unauthorized, "unauthorized", 401, "Unauthorized"),
+    (Kind::Forbidden, "forbidden", 403, "Forbidden"),
+    (Kind::NotFound, "not-found", 404, "Not found"),
+    (Kind::NoSuchStream, "no-such-stream", 404, "No such stream"),
+    (Kind::NoSuchSession, "no-such-session", 404, "No such session"),
+    (Kind::NoSuchMember, "no-such-member", 404, "No such member"),
+    (Kind::NoSuchKey, "no-such-key", 404, "No such API key"),
+    (Kind::NoSuchMessage, "no-such-message", 404, "No such message"),
+    (Kind::NotAnchored, "not-anchored", 404, "Not anchored yet"),
+    (
+        Kind::MethodNotAllowed,
+        "method-not-allowed",
+        405,
+        "Method not allowed",
+    ),
+    (Kind::TooLarge, "too-large", 413, "Content too large"),
+    (
+        Kind::UnsupportedType,
+        "unsupported-type",
+        415,
+        "Unsupported media type",
+    ),
+    (Kind::StaleEpoch, relay_problem::STALE_EPOCH, 409, "Stale epoch"),
+    (Kind::Gap, relay_problem::GAP, 409, "Gap before the batch"),
+    (
+        Kind::ProducerConflict,
+        relay_problem::PRODUCER_CONFLICT,
+        409,
+        "Producer conflict",
+    ),
+    (Kind::NotLeader, relay_problem::NOT_LEADER, 409, "Not the leader"),
+    (Kind::Full, "full", 409, "Full"),
+    (Kind::RateLimited, "rate-limited", 429, "Rate limit exceeded"),
+    (Kind::NoRelay, "no-relay", 503, "No relay available"),
+    (
+        Kind::ChainUnreachable,
+        "chain-unreachable",
+        503,
+        "Chain unreachable",
+    ),
+    (Kind::Overloaded, "overloaded", 503, "Overloaded"),
+    (Kind::Misconfigured, "misconfigured", 500, "Misconfigured"),
+    (Kind::Internal, "internal", 500, "Internal error"),
+];
 
 impl Kind {
     /// The word that stays, the status, and the title.
     fn row(self) -> (&'static str, u16, &'static str) {
-        match self {
-            Self::BadRequest => ("bad-request", 400, "The request is out of shape"),
-            Self::BadOffer => ("bad-offer", 400, "The offer can't be answered"),
-            Self::BadStreamName => ("bad-stream-name", 400, "That is not the name of a stream"),
-            Self::BadId => ("bad-id", 400, "That is not an id"),
-            Self::BadSignIn => ("bad-sign-in", 400, "The sign-in message is out of shape"),
-            Self::SignInRefused => ("sign-in-refused", 401, "The sign-in does not count"),
-            Self::Unauthorized => ("unauthorized", 401, "The credentials are missing or wrong"),
-            Self::Forbidden => ("forbidden", 403, "That is not yours to do"),
-            Self::NotFound => ("not-found", 404, "There is nothing here"),
-            Self::NoSuchStream => ("no-such-stream", 404, "There is no such stream"),
-            Self::NoSuchSession => ("no-such-session", 404, "There is no such session"),
-            Self::NoSuchKey => ("no-such-key", 404, "The account has no such key"),
-            Self::NoSuchMember => ("no-such-member", 404, "The stream has no such member"),
-            Self::NoSuchMessage => ("no-such-message", 404, "The stream has no such message"),
-            Self::NotAnchored => ("not-anchored", 404, "The message is not anchored yet"),
-            Self::MethodNotAllowed => ("method-not-allowed", 405, "The path has other methods"),
-            Self::TooLarge => ("too-large", 413, "The body is too large"),
-            Self::UnsupportedType => ("unsupported-type", 415, "The body is of another type"),
-            Self::StaleEpoch => (relay_problem::STALE_EPOCH, 409, "The epoch is over"),
-            Self::Gap => (
-                relay_problem::GAP,
-                409,
-                "The batch does not follow what is stored",
-            ),
-            Self::ProducerConflict => (
-                relay_problem::PRODUCER_CONFLICT,
-                409,
-                "A producer's number does not follow",
-            ),
-            Self::NotLeader => (relay_problem::NOT_LEADER, 409, "The stream is another relay's"),
-            Self::Full => ("full", 409, "There is no room for more"),
-            Self::RateLimited => ("rate-limited", 429, "Too much in too short a time"),
-            Self::NoRelay => ("no-relay", 503, "No relay is up"),
-            Self::ChainUnreachable => ("chain-unreachable", 503, "The chain is not reached"),
-            Self::Overloaded => ("overloaded", 503, "Storage is behind"),
-            Self::Misconfigured => ("misconfigured", 500, "The deployment is not configured"),
-            Self::Internal => ("internal", 500, "Something went wrong here"),
-        }
+        let row = KINDS.iter().find(|(kind, ..)| *kind == self);
+        row.map_or(("internal", 500, "Internal error"), |(_, word, status, title)| {
+            (*word, *status, *title)
+        })
+    }
+
+    /// The kind of a document's `type`.
+    fn of_type(text: &str) -> Option<Self> {
+        let given = text.strip_prefix(TYPE_PREFIX)?;
+        let row = KINDS.iter().find(|(_, word, ..)| *word == given);
+        row.map(|(kind, ..)| *kind)
     }
 }
 
 /// One problem, on its way to the client. A pointer, so that the paths where all goes well stay short.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Problem(Box<Parts>);
+pub(crate) struct Problem(Box<Parts>);
 
 #[derive(Debug, Clone, PartialEq)]
 struct Parts {
@@ -135,78 +161,145 @@ struct Parts {
     detail: String,
     members: Map<String, Value>,
     headers: Vec<(&'static str, String)>,
+    /// Why, for the log alone.
+    reason: Option<String>,
 }
+
+/// The headers that a problem may have beside those of every problem.
+const HEADERS: [&str; 7] = [
+    "accept-post",
+    "allow",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "vary",
+    "www-authenticate",
+];
+
+/// The members that every problem has.
+const COMMON_MEMBERS: [&str; 5] = ["type", "title", "status", "detail", "requestId"];
 
 impl Problem {
     /// A problem with what a person needs to know.
     #[cold]
-    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self(Box::new(Parts {
             kind,
             detail,
             members: Map::new(),
             headers: Vec::new(),
+            reason: None,
         }))
     }
 
-    /// Our fault: the reason goes to the log, not to the client.
+    /// A fault of the service: the reason goes to the log, not to the client.
     #[cold]
-    pub fn internal(reason: impl std::fmt::Display) -> Self {
-        console_error!("internal error: {reason}");
-        Self::new(
-            Kind::Internal,
-            "the service failed on this request; it may be sent again",
-        )
+    pub(crate) fn internal(reason: impl std::fmt::Display) -> Self {
+        let detail = "the service failed on this request; it may be sent again";
+        let mut problem = Self::new(Kind::Internal, detail);
+        problem.0.reason = Some(reason.to_string());
+        problem
+    }
+
+    /// The problem that an object answered with.
+    #[cold]
+    pub(crate) async fn of_response(mut response: Response) -> worker::Result<Self> {
+        let (status, text) = (response.status_code(), response.text().await?);
+        let document = json::tree(&text).unwrap_or_default();
+        let text_of = |name: &str| document.get(name).and_then(Value::as_str);
+        let Some(kind) = text_of("type").and_then(Kind::of_type) else {
+            return Ok(Self::internal(format!("an object answered {status}: {text}")));
+        };
+        let mut problem = Self::new(kind, text_of("detail").unwrap_or_default());
+        if let Value::Object(mut members) = document {
+            members.retain(|name, _| !COMMON_MEMBERS.contains(&name.as_str()));
+            problem.0.members = members;
+        }
+        for name in HEADERS {
+            if let Some(value) = response.headers().get(name)? {
+                problem.0.headers.push((name, value));
+            }
+        }
+        Ok(problem)
     }
 
     /// With an extension member.
     #[cold]
-    pub fn with(mut self, member: &str, value: impl Serialize) -> Self {
+    pub(crate) fn with(mut self, member: &str, value: impl Serialize) -> Self {
         self.0.members.insert(member.to_owned(), json!(value));
         self
     }
 
-    /// With a response header.
+    /// With a response header, one of [`HEADERS`].
     #[cold]
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.0.headers.push((name, value.into()));
         self
     }
 
     /// The kind's word and status.
-    pub fn word(&self) -> (&'static str, u16) {
+    pub(crate) fn word(&self) -> (&'static str, u16) {
         let (slug, status, _) = self.0.kind.row();
         (slug, status)
     }
 
-    #[cfg(test)]
+    /// What kind it is of.
     pub(crate) fn kind(&self) -> Kind {
         self.0.kind
     }
 
-    /// The document.
-    pub fn to_json(&self) -> Value {
+    /// The document's members.
+    fn document(&self) -> Map<String, Value> {
         let (slug, status, title) = self.0.kind.row();
         let mut document = self.0.members.clone();
         document.insert("type".into(), json!(format!("{TYPE_PREFIX}{slug}")));
         document.insert("title".into(), json!(title));
         document.insert("status".into(), json!(status));
         document.insert("detail".into(), json!(self.0.detail));
-        Value::Object(document)
+        document
     }
 
-    /// The response.
-    pub fn into_response(self) -> worker::Result<Response> {
+    /// The response to the request with this id. The log hears why, if that is not for the client.
+    pub(crate) fn into_response(self, id: &RequestId) -> worker::Result<Response> {
+        if let Some(reason) = &self.0.reason {
+            console_error!("request {id}: internal error: {reason}");
+        }
         let headers = Headers::new();
         headers.set("content-type", "application/problem+json")?;
         headers.set("cache-control", "no-store")?;
         for (name, value) in &self.0.headers {
             headers.set(name, value)?;
         }
-        let response = Response::from_bytes(self.to_json().to_string().into_bytes())?;
+        let mut document = self.document();
+        document.insert("requestId".into(), json!(id.as_str()));
+        let response = Response::from_bytes(Value::Object(document).to_string().into_bytes())?;
         Ok(response.with_status(self.0.kind.row().1).with_headers(headers))
     }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = self.0.reason.as_ref().unwrap_or(&self.0.detail);
+        write!(f, "{}: {text}", self.word().0)
+    }
+}
+
+/// The problem of a request that lacks credentials.
+pub(crate) fn unauthorized(detail: &str) -> Problem {
+    Problem::new(Kind::Unauthorized, detail).header("www-authenticate", "Bearer")
+}
+
+/// Refuses those who lack `right`: 401 to one without credentials, who may have some, else 403.
+pub(crate) fn need_right(has_credentials: bool, rights: Rights, right: Right) -> Result<(), Problem> {
+    if rights.has(right) {
+        return Ok(());
+    }
+    if !has_credentials {
+        return Err(unauthorized("this stream needs an access token"));
+    }
+    let detail = format!("this stream does not let you {}", right.as_str());
+    Err(Problem::new(Kind::Forbidden, detail).with("right", right))
 }
 
 impl From<worker::Error> for Problem {
@@ -337,12 +430,22 @@ mod tests {
     use streamchain_protocol::ids::{Epoch, Seq};
 
     #[test]
+    fn every_kind_is_found_by_the_type_of_its_document() {
+        for (kind, word, status, _) in KINDS {
+            assert_eq!(kind.row().0, word);
+            assert_eq!(Kind::of_type(&format!("{TYPE_PREFIX}{word}")), Some(kind));
+            assert!((400..600).contains(&status));
+        }
+        assert_eq!(Kind::of_type("about:blank"), None);
+    }
+
+    #[test]
     fn a_refusal_becomes_a_document_that_says_what_was_expected() {
         let gap = Problem::from(Refusal::Gap {
             given: Seq(4),
             expected: Seq(2),
         })
-        .to_json();
+        .document();
         assert_eq!(gap["type"], "https://streamchain.dev/problems/gap");
         assert_eq!(
             (gap["status"].as_u64(), gap["expected"].as_u64()),
@@ -352,7 +455,7 @@ mod tests {
             given: Epoch(1),
             epoch: Epoch(3),
         })
-        .to_json();
+        .document();
         assert_eq!(stale["epoch"], 3);
         assert_eq!(
             stale["detail"],

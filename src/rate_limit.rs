@@ -18,13 +18,13 @@ use worker::{Env, Headers, RateLimiter, worker_sys};
 const KEYS_MAX: usize = 65_536;
 
 /// What a client is counted by: its address, as the platform has it from the connection.
-pub fn client(headers: &Headers) -> String {
+pub(crate) fn client(headers: &Headers) -> String {
     let address = headers.get("cf-connecting-ip").ok().flatten();
     client_key(&address.unwrap_or_default())
 }
 
 /// The refusal, with what draft-ietf-httpapi-ratelimit-headers-09 says about it.
-pub fn exceeded(policy: Policy, quota: Quota, over: Exceeded) -> Problem {
+pub(crate) fn exceeded(policy: Policy, quota: Quota, over: Exceeded) -> Problem {
     let name = policy.name();
     let (amount, window_s) = (quota.amount, quota.window_ms / 1_000);
     let wait_s = over.retry_ms.div_ceil(1_000).max(1);
@@ -37,7 +37,7 @@ pub fn exceeded(policy: Policy, quota: Quota, over: Exceeded) -> Problem {
 }
 
 /// An object's counts.
-pub struct Gate(RefCell<Meter<(Policy, String)>>);
+pub(crate) struct Gate(RefCell<Meter<(Policy, String)>>);
 
 impl Default for Gate {
     fn default() -> Self {
@@ -47,7 +47,13 @@ impl Default for Gate {
 
 impl Gate {
     /// Counts one for `key`, or refuses it.
-    pub fn take(&self, config: &Config, policy: Policy, key: &str, now_ms: u64) -> Result<(), Problem> {
+    pub(crate) fn take(
+        &self,
+        config: &Config,
+        policy: Policy,
+        key: &str,
+        now_ms: u64,
+    ) -> Result<(), Problem> {
         let quota = config.policies.quota(policy);
         if !quota.limits() {
             return Ok(());
@@ -62,7 +68,7 @@ impl Gate {
 
 /// The filter in front of everything: requests of one client, counted by the platform. Where there is no such binding,
 /// nobody is refused here.
-pub async fn front(env: &Env, config: &Config, client: &str) -> Result<(), Problem> {
+pub(crate) async fn front(env: &Env, config: &Config, client: &str) -> Result<(), Problem> {
     let quota = config.policies.quota(Policy::Requests);
     if !quota.limits() {
         return Ok(());

@@ -1,25 +1,33 @@
 //! One request of the HTTP API with what is needed to answer it.
 
+use crate::api::account::{AccountRequest, account_object};
+use crate::api::call::Handle;
+use crate::api::relays::{RelaysRequest, relays_object};
+use crate::api::stream::{StreamRequest, stream_object};
 use crate::config::Config;
 use crate::problem::{Kind, Problem};
 use crate::query;
+use alloy_primitives::Address;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use std::rc::Rc;
+use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::ids::{ShortId, StreamRef};
 use streamchain_protocol::limits::EXACT_INTEGER_MAX;
 use worker::{Date, Env, Headers, Request};
 
 /// Largest JSON body of a request by a client, bytes: names and tokens are far below it.
-pub const JSON_MAX_BYTES: usize = 16 * 1024;
+pub(crate) const MAX_JSON_BYTES: usize = 16 * 1024;
 
 /// Most rows on one page of a list, and how many there are unless the request says so.
-const PAGE_MAX_ROWS: u64 = 1_000;
-const PAGE_DEFAULT_ROWS: u64 = 100;
+const MAX_PAGE_ROWS: u64 = 1_000;
+const DEFAULT_PAGE_ROWS: u64 = 100;
 
 /// One request with what is needed to answer it.
-pub struct Call {
+pub(crate) struct Call {
     request: Request,
+    /// What its logs and calls are marked with.
+    pub id: RequestId,
     /// Bindings.
     pub env: Env,
     /// Settings.
@@ -32,9 +40,10 @@ pub struct Call {
 
 impl Call {
     /// A request that has just come.
-    pub fn new(request: Request, env: Env, config: Rc<Config>) -> Self {
+    pub(crate) fn new(request: Request, id: RequestId, env: Env, config: Rc<Config>) -> Self {
         Self {
             request,
+            id,
             env,
             config,
             now_ms: Date::now().as_millis(),
@@ -43,42 +52,57 @@ impl Call {
     }
 
     /// The request's headers.
-    pub fn headers(&self) -> &Headers {
+    pub(crate) fn headers(&self) -> &Headers {
         self.request.headers()
     }
 
     /// The host, and the port if it is not the scheme's own, that the request was sent to.
-    pub fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         let url = self.request.inner().url();
         let rest = url.split_once("://").map_or("", |(_, rest)| rest);
         rest.split('/').next().unwrap_or_default().to_owned()
     }
 
     /// What routes to a stream's object.
-    pub fn short(&self, stream: &StreamRef) -> ShortId {
+    pub(crate) fn short(&self, stream: &StreamRef) -> ShortId {
         stream.short(self.config.operator)
     }
 
+    /// The object of a stream.
+    pub(crate) fn stream(&self, stream: ShortId) -> worker::Result<Handle<StreamRequest>> {
+        stream_object(&self.env, &self.id, stream)
+    }
+
+    /// The object of an account.
+    pub(crate) fn account(&self, account: Address) -> worker::Result<Handle<AccountRequest>> {
+        account_object(&self.env, &self.id, account)
+    }
+
+    /// The directory of relays.
+    pub(crate) fn relays(&self) -> worker::Result<Handle<RelaysRequest>> {
+        relays_object(&self.env, &self.id)
+    }
+
     /// A parameter of the query.
-    pub fn query(&self, name: &str) -> Result<Option<String>, Problem> {
+    pub(crate) fn query(&self, name: &str) -> Result<Option<String>, Problem> {
         Ok(query::parameter(&self.request.inner().url(), name))
     }
 
     /// A number in the query.
-    pub fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
         self.query(name)?
             .map(|text| parse_number(name, &text))
             .transpose()
     }
 
     /// How many rows the page of a list may hold.
-    pub fn page_rows(&self) -> Result<usize, Problem> {
-        let asked = self.number("limit")?.unwrap_or(PAGE_DEFAULT_ROWS);
-        Ok(asked.clamp(1, PAGE_MAX_ROWS) as usize)
+    pub(crate) fn page_rows(&self) -> Result<usize, Problem> {
+        let asked = self.number("limit")?.unwrap_or(DEFAULT_PAGE_ROWS);
+        Ok(asked.clamp(1, MAX_PAGE_ROWS) as usize)
     }
 
     /// Whether the client asks for `media_type` by name.
-    pub fn accepts(&self, media_type: &str) -> Result<bool, Problem> {
+    pub(crate) fn accepts(&self, media_type: &str) -> Result<bool, Problem> {
         Ok(self
             .headers()
             .get("accept")?
@@ -86,7 +110,7 @@ impl Call {
     }
 
     /// Refuses a body of any other type.
-    pub fn need_type(&self, expected: &str) -> Result<(), Problem> {
+    pub(crate) fn need_type(&self, expected: &str) -> Result<(), Problem> {
         let given = self.headers().get("content-type")?.unwrap_or_default();
         let essence = given.split(';').next().unwrap_or_default().trim();
         if essence.eq_ignore_ascii_case(expected) {
@@ -97,7 +121,7 @@ impl Call {
     }
 
     /// The body, read no further than `limit` bytes.
-    pub async fn body(&mut self, limit: usize) -> Result<Vec<u8>, Problem> {
+    pub(crate) async fn body(&mut self, limit: usize) -> Result<Vec<u8>, Problem> {
         let too_large = || Problem::new(Kind::TooLarge, format!("the body is above {limit} bytes"));
         let stated = self
             .headers()
@@ -121,13 +145,13 @@ impl Call {
     }
 
     /// The body as JSON.
-    pub async fn json<T: DeserializeOwned>(&mut self, limit: usize) -> Result<T, Problem> {
+    pub(crate) async fn json<T: DeserializeOwned>(&mut self, limit: usize) -> Result<T, Problem> {
         from_json(&self.body(limit).await?)
     }
 }
 
 /// A decimal number that all parts carry exactly.
-pub fn parse_number(name: &str, text: &str) -> Result<u64, Problem> {
+pub(crate) fn parse_number(name: &str, text: &str) -> Result<u64, Problem> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text
         .parse()
@@ -142,6 +166,6 @@ pub fn parse_number(name: &str, text: &str) -> Result<u64, Problem> {
 }
 
 /// Reads JSON.
-pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(crate) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     Ok(streamchain_protocol::util::json::from_bytes(body)?)
 }

@@ -16,9 +16,15 @@
 )]
 
 pub mod account;
+pub mod attempt;
 pub mod audit_log;
+pub mod chain_notices;
 pub mod directory;
+pub mod publication;
 pub mod rate_policy;
+pub mod receipt_building;
+pub mod request_id;
 pub mod signalling;
 pub mod stream_log;
+pub mod token_renewal;
 pub mod turn_service;

@@ -1,5 +1,5 @@
 //! Who a request is by, and what they may do.
 
-pub mod bearer;
-pub mod principal;
-pub mod sign_in;
+pub(crate) mod bearer;
+pub(crate) mod principal;
+pub(crate) mod sign_in;

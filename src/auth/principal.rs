@@ -3,12 +3,11 @@
 //! What always holds: credentials that are sent are checked, on every route that looks at them, even where none
 //! are needed; and what somebody may do with a stream is decided by the stream's own object, when it is asked.
 
-use super::bearer::{bearer, check, unauthorized};
+use super::bearer::bearer;
+use crate::api::account::{CheckCredentials, Checked};
+use crate::api::stream::GetAccess;
 use crate::config::Config;
-use crate::objects::account::api::{CheckCredentials, Checked};
-use crate::objects::call::{Method, Outcome, call as ask, expect_json, json_body, outcome};
-use crate::objects::{account_stub, stream_stub};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, need_right, unauthorized};
 use crate::request::Call;
 use alloy_primitives::Address;
 use streamchain_edge_core::account::AccountError;
@@ -23,7 +22,7 @@ const URL_TOKEN_LIFE_MAX_S: u64 = 3_600;
 
 /// What stands behind a principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PrincipalKind {
+pub(crate) enum PrincipalKind {
     /// Nothing but a token: an address that nobody holds a key for.
     Guest,
     /// An Ethereum account that signed in.
@@ -34,7 +33,7 @@ pub enum PrincipalKind {
 
 /// Who a request is by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
+pub(crate) struct Principal {
     /// Whose messages these are.
     pub author: Address,
     /// Whose rights count: the author's own, or of a service those of the account that made its key.
@@ -75,7 +74,7 @@ fn is_operator(config: &Config, account: Address, kind: PrincipalKind, scope: &S
 
 /// What a request may do with a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Permit {
+pub(crate) struct Permit {
     /// Who it is by; `None` without credentials.
     pub principal: Option<Principal>,
     /// All that it may do.
@@ -85,7 +84,7 @@ pub struct Permit {
 }
 
 /// Who the request is by; `None` without credentials.
-pub async fn principal(call: &Call) -> Result<Option<Principal>, Problem> {
+pub(crate) async fn principal(call: &Call) -> Result<Option<Principal>, Problem> {
     let in_header = bearer(call.headers())?;
     let in_url = in_header.is_none();
     let Some(token) = in_header.or_else(|| call.url_token.clone()) else {
@@ -121,7 +120,7 @@ async fn claims_of_token(call: &Call, token: &str) -> Result<AccessClaims, Probl
         key: claims.key.map(|key| key.id),
         hash: None,
     };
-    let checked = check_credentials(call, account, &asked).await?;
+    let checked = check_credentials(call, account, asked).await?;
     if let Some(key) = checked.scope {
         // A key is never wider than it was when the token was made, but the token says so only in part.
         claims.scope = Some(claims.scope.unwrap_or(Scope::ALL).narrowed(&key));
@@ -137,7 +136,7 @@ async fn claims_of_key(call: &Call, text: &str) -> Result<AccessClaims, Problem>
         key: Some(key.key.id),
         hash: Some(key.hash()),
     };
-    let checked = check_credentials(call, key.key.account, &asked).await?;
+    let checked = check_credentials(call, key.key.account, asked).await?;
     let now_s = call.now_ms / 1_000;
     let end = checked.expires.map_or(u64::MAX, |expires| expires / 1_000);
     Ok(AccessClaims {
@@ -154,10 +153,9 @@ async fn claims_of_key(call: &Call, text: &str) -> Result<AccessClaims, Problem>
 async fn check_credentials(
     call: &Call,
     account: Address,
-    asked: &CheckCredentials,
+    asked: CheckCredentials,
 ) -> Result<Checked, Problem> {
-    let stub = account_stub(&call.env, account)?;
-    let checked: Checked = expect_json(ask(&stub, Method::Post, "/check", json_body(asked)?).await?).await?;
+    let checked = call.account(account)?.call(asked).await?;
     match checked.refused {
         None => Ok(checked),
         Some(reason) => Err(invalid_token(&reason)),
@@ -170,14 +168,14 @@ fn invalid_token(detail: &str) -> Problem {
 }
 
 /// As [`principal`], for requests that need one.
-pub async fn need_principal(call: &Call) -> Result<Principal, Problem> {
+pub(crate) async fn need_principal(call: &Call) -> Result<Principal, Problem> {
     principal(call)
         .await?
         .ok_or_else(|| unauthorized("this needs an access token"))
 }
 
 /// As [`principal`], for what only the operator may do.
-pub async fn need_operator(call: &Call) -> Result<Principal, Problem> {
+pub(crate) async fn need_operator(call: &Call) -> Result<Principal, Problem> {
     let principal = need_principal(call).await?;
     if principal.operator {
         return Ok(principal);
@@ -187,12 +185,12 @@ pub async fn need_operator(call: &Call) -> Result<Principal, Problem> {
 
 /// What the request may do with a stream, if `right` is among it. A public stream is read, and an open one written
 /// to, without credentials.
-pub async fn need(call: &Call, stream: &StreamRef, right: Right) -> Result<Permit, Problem> {
+pub(crate) async fn need(call: &Call, stream: &StreamRef, right: Right) -> Result<Permit, Problem> {
     let principal = principal(call).await?;
     let short = call.short(stream);
     let access = access(call, short, principal.as_ref()).await?;
     let rights = rights_of(principal.as_ref(), &access, short);
-    check(principal.is_some(), rights, right)?;
+    need_right(principal.is_some(), rights, right)?;
     Ok(Permit {
         principal,
         rights,
@@ -201,7 +199,7 @@ pub async fn need(call: &Call, stream: &StreamRef, right: Right) -> Result<Permi
 }
 
 /// What `principal` may do with the stream of this access.
-pub fn rights_of(principal: Option<&Principal>, access: &Access, stream: ShortId) -> Rights {
+pub(crate) fn rights_of(principal: Option<&Principal>, access: &Access, stream: ShortId) -> Rights {
     match principal {
         None => access.rights(None, false),
         Some(one) => access
@@ -211,17 +209,6 @@ pub fn rights_of(principal: Option<&Principal>, access: &Access, stream: ShortId
 }
 
 async fn access(call: &Call, stream: ShortId, principal: Option<&Principal>) -> Result<Access, Problem> {
-    let account = principal.map(|one| format!("?account={:#x}", one.account));
-    let path = format!("/access{}", account.unwrap_or_default());
-    let stub = stream_stub(&call.env, stream)?;
-    match outcome::<Access>(ask(&stub, Method::Get, &path, None).await?).await? {
-        Outcome::Done(access) => Ok(access),
-        Outcome::Refused(response) if response.status_code() == 404 => {
-            Err(Problem::new(Kind::NoSuchStream, "there is no such stream"))
-        }
-        Outcome::Refused(response) => Err(Problem::internal(format!(
-            "/access: status {}",
-            response.status_code()
-        ))),
-    }
+    let account = principal.map(|one| one.account);
+    call.stream(stream)?.call(GetAccess { account }).await
 }

@@ -15,7 +15,7 @@ use streamchain_protocol::auth::siwe::{NonceError, SignInNonce, SiweError};
 use streamchain_protocol::limits::GUEST_TOKEN_LIFE_S;
 
 /// The nonce, if this deployment gave it out and it counts now.
-pub fn verify_nonce(call: &Call, nonce: &str) -> Result<SignInNonce, SiweError> {
+pub(crate) fn verify_nonce(call: &Call, nonce: &str) -> Result<SignInNonce, SiweError> {
     let mut verified = Err(NonceError::Foreign);
     for master in call.config.masters() {
         verified = SignInNonce::verify(nonce, &master.nonce_key(), call.now_ms / 1_000);
@@ -28,7 +28,7 @@ pub fn verify_nonce(call: &Call, nonce: &str) -> Result<SignInNonce, SiweError> 
 
 /// Whether the account signed: by its own key, or as its contract says (EIP-1271), even if that is yet to be deployed
 /// (EIP-6492).
-pub async fn check_signature(
+pub(crate) async fn check_signature(
     call: &Call,
     account: Address,
     hash: B256,
@@ -65,7 +65,7 @@ pub async fn check_signature(
 }
 
 /// An author that nobody holds a key for, and the token that proves it.
-pub struct Guest {
+pub(crate) struct Guest {
     /// A random address.
     pub author: Address,
     /// The access token.
@@ -75,7 +75,7 @@ pub struct Guest {
 }
 
 /// Makes a guest.
-pub fn new_guest(config: &Config, now_ms: u64) -> Result<Guest, Problem> {
+pub(crate) fn new_guest(config: &Config, now_ms: u64) -> Result<Guest, Problem> {
     let author = Address::from(random::bytes::<20>()?);
     let iat = now_ms / 1_000;
     let exp = iat + GUEST_TOKEN_LIFE_S;

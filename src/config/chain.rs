@@ -16,7 +16,7 @@ const MAX_FEE_LIMIT: u128 = 1_000_000_000 * WEI_PER_GWEI;
 /// The local chain's: an anchor every two seconds, and every block of it read.
 const ANCHOR_INTERVAL_MS: u64 = 2_000;
 const LISTEN_INTERVAL_MS: u64 = 1_000;
-/// The smallest tip offered, in wei per gas: what geth asks for unless told otherwise.
+/// The smallest tip offered, in wei per gas: the default of geth.
 const TIP_FLOOR: u128 = 1_000_000;
 /// Three blocks of Ethereum: a transaction that pays enough is in one of them.
 const BUMP_AFTER_MS: u64 = 36_000;
@@ -33,7 +33,7 @@ const MAX_LOG_RANGE: u64 = 2_000;
 const RPC_URLS: &str = "http:// or https:// URLs with commas between";
 
 /// What the chain's objects need to know.
-pub struct ChainConfig {
+pub(crate) struct ChainConfig {
     /// JSON-RPC URLs, in order of preference.
     pub urls: Vec<String>,
     /// The chain's id.
@@ -54,7 +54,7 @@ pub struct ChainConfig {
 
 impl ChainConfig {
     /// The settings in `env`. Without a contract the chain's objects rest.
-    pub fn of(environment: &Env) -> Result<Self, ConfigError> {
+    pub(crate) fn of(environment: &Env) -> Result<Self, ConfigError> {
         let config = Config::of(environment)?;
         env::with(environment, |settings| Self::parse(&config, settings))
     }
@@ -86,7 +86,7 @@ impl ChainConfig {
     }
 
     /// The settings of the Anchorer machine.
-    pub fn anchorer(&self) -> anchorer::Settings {
+    pub(crate) fn anchorer(&self) -> anchorer::Settings {
         anchorer::Settings {
             chain_id: self.chain_id,
             contract: self.contract,
@@ -104,7 +104,7 @@ impl ChainConfig {
     }
 
     /// The listener's settings.
-    pub fn listener(&self) -> listener::Settings {
+    pub(crate) fn listener(&self) -> listener::Settings {
         listener::Settings {
             chain_id: self.chain_id,
             contract: self.contract,

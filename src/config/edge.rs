@@ -20,7 +20,7 @@ const TURN_SERVICE_BASE: &str = "https://rtc.live.cloudflare.com";
 
 /// How a TURN provider's API is asked.
 #[derive(Clone)]
-pub struct TurnServiceConfig {
+pub(crate) struct TurnServiceConfig {
     /// Of `generate-ice-servers`, the key's id in it.
     pub url: String,
     /// The key's API token.
@@ -29,7 +29,7 @@ pub struct TurnServiceConfig {
 
 /// What the edge needs to know. (The chain's own settings are read by the chain's objects.)
 #[derive(Clone)]
-pub struct Config {
+pub(crate) struct Config {
     /// From it come all keys.
     pub master: MasterSecret,
     /// The one before, while it is being changed: what was signed with it still counts.
@@ -46,13 +46,13 @@ pub struct Config {
     pub contract: Option<Address>,
     /// The block it was deployed in, or an earlier one.
     pub contract_block: u64,
-    /// A node that pages may ask: for a wallet to be told of the chain, and for the local chain's accounts.
+    /// A node that pages may ask, and name to a wallet.
     pub public_rpc: Option<String>,
     /// Whether the first session on a name makes the stream.
     pub auto_create: bool,
     /// How much clients may ask for.
     pub policies: Policies,
-    /// `stun:` and `turn:` URLs that clients are told of, beside the relay's own TURN server.
+    /// `stun:` and `turn:` URLs that clients may use, beside the relay's own TURN server.
     pub ice_servers: Vec<String>,
     /// A TURN provider that issues credentials by an API.
     pub turn_service: Option<TurnServiceConfig>,
@@ -67,7 +67,7 @@ thread_local! {
 
 impl Config {
     /// The settings in `env`.
-    pub fn of(env: &Env) -> Result<Rc<Self>, ConfigError> {
+    pub(crate) fn of(env: &Env) -> Result<Rc<Self>, ConfigError> {
         if let Some(config) = CONFIG.with(|cell| cell.get().cloned()) {
             return Ok(config);
         }
@@ -76,24 +76,24 @@ impl Config {
     }
 
     /// The master secrets that count, the one that signs first.
-    pub fn masters(&self) -> impl Iterator<Item = &MasterSecret> {
+    pub(crate) fn masters(&self) -> impl Iterator<Item = &MasterSecret> {
         std::iter::once(&self.master).chain(&self.previous)
     }
 
     /// The key that a relay has: the one of `id` if a master secret gives that, else the newest.
-    pub fn relay_key(&self, relay: &RelayId, id: Option<RelayKeyId>) -> RelayKey {
+    pub(crate) fn relay_key(&self, relay: &RelayId, id: Option<RelayKeyId>) -> RelayKey {
         let mut keys = self.masters().map(|master| master.relay_key(relay));
         keys.find(|key| Some(key.id()) == id)
             .unwrap_or_else(|| self.master.relay_key(relay))
     }
 
     /// Whether an account may do everything.
-    pub fn is_operator(&self, account: Address) -> bool {
+    pub(crate) fn is_operator(&self, account: Address) -> bool {
         account == self.operator || self.operators.contains(&account)
     }
 
     /// The settings that a source holds.
-    pub fn parse(settings: &Settings) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(settings: &Settings) -> Result<Self, ConfigError> {
         let master = master_secret("MASTER_SECRET", &settings.need("MASTER_SECRET", MASTER_SECRET)?)?;
         let previous = settings.text("MASTER_SECRET_PREVIOUS");
         let previous = previous.map(|text| master_secret("MASTER_SECRET_PREVIOUS", &text));
@@ -124,7 +124,7 @@ impl Config {
 }
 
 /// The account that signs what goes to the chain.
-pub fn signer(settings: &Settings) -> Result<Signer, ConfigError> {
+pub(crate) fn signer(settings: &Settings) -> Result<Signer, ConfigError> {
     let key = settings.need("ANCHORER_KEY", "a private key, 64 hexadecimal digits")?;
     Signer::from_hex(&key).map_err(|error| ConfigError::new("ANCHORER_KEY", error))
 }

@@ -6,7 +6,7 @@ use worker::Env;
 /// Why the deployment can't serve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: {reason}")]
-pub struct ConfigError {
+pub(crate) struct ConfigError {
     /// The variable or secret.
     pub name: &'static str,
     /// What is wrong with it.
@@ -15,17 +15,17 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// A setting that can't be used.
-    pub fn new(name: &'static str, reason: impl ToString) -> Self {
+    pub(crate) fn new(name: &'static str, reason: impl ToString) -> Self {
         let reason = reason.to_string();
         Self { name, reason }
     }
 }
 
 /// Where the settings are read from. Secrets and variables are read alike: both are strings.
-pub struct Settings<'a>(&'a dyn Fn(&str) -> Option<String>);
+pub(crate) struct Settings<'a>(&'a dyn Fn(&str) -> Option<String>);
 
 /// Reads the Worker's own settings with `work`.
-pub fn with<T>(env: &Env, work: impl FnOnce(&Settings) -> T) -> T {
+pub(crate) fn with<T>(env: &Env, work: impl FnOnce(&Settings) -> T) -> T {
     work(&Settings(&|name| {
         env.var(name).ok().map(|value| value.to_string())
     }))
@@ -34,42 +34,46 @@ pub fn with<T>(env: &Env, work: impl FnOnce(&Settings) -> T) -> T {
 impl<'a> Settings<'a> {
     /// Settings of another source.
     #[cfg(test)]
-    pub fn of(read: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn of(read: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self(read)
     }
 
     /// A setting without the white space around it; one that is empty counts as not set.
-    pub fn text(&self, name: &str) -> Option<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         let text = (self.0)(name)?.trim().to_owned();
         (!text.is_empty()).then_some(text)
     }
 
     /// A setting that there must be. @param expected what it is
-    pub fn need(&self, name: &'static str, expected: &str) -> Result<String, ConfigError> {
+    pub(crate) fn need(&self, name: &'static str, expected: &str) -> Result<String, ConfigError> {
         let text = self.text(name);
         text.ok_or_else(|| ConfigError::new(name, format!("not set: expected {expected}")))
     }
 
     /// A setting of another type, if it is set.
-    pub fn parsed<T: FromStr>(&self, name: &'static str, expected: &str) -> Result<Option<T>, ConfigError> {
+    pub(crate) fn parsed<T: FromStr>(
+        &self,
+        name: &'static str,
+        expected: &str,
+    ) -> Result<Option<T>, ConfigError> {
         let parsed = self.text(name).map(|text| text.parse()).transpose();
         parsed.map_err(|_| ConfigError::new(name, format!("expected {expected}")))
     }
 
     /// A number, or the one that holds when it is not set.
-    pub fn number(&self, name: &'static str, default: u64) -> Result<u64, ConfigError> {
+    pub(crate) fn number(&self, name: &'static str, default: u64) -> Result<u64, ConfigError> {
         Ok(self.parsed(name, "a decimal number")?.unwrap_or(default))
     }
 
     /// What stands between a setting's commas.
-    pub fn list(&self, name: &str) -> Vec<String> {
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
         let text = self.text(name).unwrap_or_default();
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
         parts.map(str::to_owned).collect()
     }
 
     /// A list of URLs, each with one of these beginnings. @param expected what it is
-    pub fn urls(
+    pub(crate) fn urls(
         &self,
         name: &'static str,
         beginnings: &[&str],

@@ -1,7 +1,7 @@
 //! The settings of a deployment. Every error names the variable.
 
-pub mod chain;
-pub mod edge;
-pub mod env;
+pub(crate) mod chain;
+pub(crate) mod edge;
+pub(crate) mod env;
 
-pub use edge::Config;
+pub(crate) use edge::Config;

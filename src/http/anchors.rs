@@ -1,14 +1,17 @@
 //! `/v1/streams/{stream}/anchors`: what of a stream is on chain.
 
 use super::stream_rows::StreamRows;
+use crate::path::PathParameters;
 use crate::request::Call;
 use crate::response::{Answer, json_without_nulls};
 use crate::storage::d1::anchors;
 use serde_json::json;
-use streamchain_protocol::ids::{Seq, StreamRef};
+use streamchain_protocol::ids::Seq;
 
 /// `GET /v1/streams/{stream}/anchors`: those that begin at `from` or later, in order. `next` is where to go on.
-pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
+pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let stream = &at.stream()?;
     let stored = StreamRows::of(call, stream).await?;
     let from = Seq(call.number("from")?.unwrap_or(0));
     let anchors = anchors::list(&stored.db, stored.stream, from, stored.limit).await?;

@@ -1,16 +1,17 @@
 //! Everything outside the API is the web app: static files, served by the platform.
 
 use crate::problem::{Kind, Problem};
+use streamchain_edge_core::request_id::RequestId;
 use worker::{Env, Request, Response};
 
 /// Passes a request on to the files. Reached only when the deployment has none, or lets the Worker go first.
-pub async fn serve(request: Request, env: &Env) -> worker::Result<Response> {
+pub(crate) async fn serve(request: Request, id: &RequestId, env: &Env) -> worker::Result<Response> {
     match env.assets("ASSETS") {
         Ok(assets) => assets.fetch_request(request).await,
         Err(_) => Problem::new(
             Kind::NotFound,
             "the web app is not deployed here; the API is at /v1",
         )
-        .into_response(),
+        .into_response(id),
     }
 }

@@ -1,19 +1,21 @@
 //! `/v1/audit`: the operator's questions to the audit log.
 
 use crate::auth::principal as auth;
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::{Call, parse_number};
-use crate::response::{Answer, json_without_nulls};
-use crate::storage::d1::audit::{self, Wanted};
+use crate::response::{Answer, json_without_nulls, put_member};
+use crate::storage::d1::audit::{self, AuditRow, Wanted};
 use serde_json::{Value, json};
 use streamchain_protocol::limits::EXACT_INTEGER_MAX;
 
 /// Most entries on one page, and how many there are unless the request says so.
-const PAGE_MAX: u64 = 500;
-const PAGE_DEFAULT: u64 = 100;
+const MAX_PAGE_ENTRIES: u64 = 500;
+const DEFAULT_PAGE_ENTRIES: u64 = 100;
 
 /// `GET /v1/audit`: entries, the newest first.
-pub async fn list(call: &Call) -> Answer {
+pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     auth::need_operator(call).await?;
     let outcome = call.query("outcome")?;
     if outcome
@@ -36,11 +38,21 @@ pub async fn list(call: &Call) -> Answer {
         from: number("from", 0)?,
         to: number("to", EXACT_INTEGER_MAX)?,
         below: number("cursor", EXACT_INTEGER_MAX)?,
-        limit: number("limit", PAGE_DEFAULT)?.clamp(1, PAGE_MAX),
+        limit: number("limit", DEFAULT_PAGE_ENTRIES)?.clamp(1, MAX_PAGE_ENTRIES),
     };
     let rows = audit::list(&call.env.d1("DB")?, &wanted).await?;
     let is_full = rows.len() as u64 == wanted.limit;
     let cursor = rows.last().filter(|_| is_full).map(|row| row.id);
-    let entries: Vec<Value> = rows.into_iter().map(|row| row.entry).collect();
+    let entries: Vec<Value> = rows.into_iter().map(describe).collect();
     json_without_nulls(200, json!({ "entries": entries, "cursor": cursor }))
+}
+
+/// The entry with its number and seq.
+fn describe(row: AuditRow) -> Value {
+    let mut entry = row.entry;
+    put_member(&mut entry, "id", &row.id);
+    if let Some(seq) = row.seq {
+        put_member(&mut entry, "seq", &seq);
+    }
+    entry
 }

@@ -2,19 +2,20 @@
 //! `/v1/chain/replay`, by which the operator has everything that is made of the chain's events made anew.
 
 use super::stream_rows::StreamRows;
+use crate::api::listener::{Replay, listener_object};
 use crate::auth::principal as auth;
-use crate::objects::call::{Method, call as ask, expect_json};
-use crate::objects::listener_stub;
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
-use crate::response::{Answer, json_without_nulls};
+use crate::response::{Answer, encoded, json_without_nulls};
 use crate::storage::d1::chain_events;
-use serde_json::{Value, json};
-use streamchain_protocol::ids::StreamRef;
+use serde_json::json;
 
 /// `GET /v1/streams/{stream}/chain`: in the order of the chain, behind the event `?block=&logIndex=`. `next` holds
 /// those two of the last event, when there may be more.
-pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
+pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let stream = &at.stream()?;
     let stored = StreamRows::of(call, stream).await?;
     let after = call.number("block")?.zip(call.number("logIndex")?);
     let events = chain_events::list(&stored.db, stored.stream, after, stored.limit).await?;
@@ -25,19 +26,16 @@ pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
 }
 
 /// `POST /v1/chain/replay`: empties the tables of anchors and chain events, and has the Listener read the chain anew
-/// from the contract's first block. `/v1/status` tells how far it is.
-pub async fn replay(call: &Call) -> Answer {
+/// from the contract's first block. `/v1/status` shows how far it is.
+pub(crate) async fn replay(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     auth::need_operator(call).await?;
-    let Some(stub) = listener_stub(&call.env, &call.config)? else {
+    let Some(listener) = listener_object(&call.env, &call.id, &call.config)? else {
         return Err(Problem::new(
             Kind::ChainUnreachable,
             "this deployment has no contract yet",
         ));
     };
-    let mut response = ask(&stub, Method::Post, "/replay", None).await?;
-    if response.status_code() == 503 {
-        return Err(Problem::new(Kind::ChainUnreachable, response.text().await?));
-    }
-    let chain: Value = expect_json(response).await?;
-    json_without_nulls(202, json!({ "chain": chain }))
+    let chain = listener.call(Replay {}).await?;
+    encoded(202, [b"{\"chain\":".as_slice(), &chain.json, b"}"].concat())
 }

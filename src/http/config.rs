@@ -1,7 +1,8 @@
 //! `/v1/config`: what a client or a verifier needs to know of this deployment.
 
+use crate::path::PathParameters;
 use crate::request::Call;
-use crate::response::{Answer, json};
+use crate::response::{Answer, json, put_member};
 use streamchain_protocol::limits::{
     COMMIT_INTERVAL_MS, HISTORY_MAX_BYTES, HISTORY_MAX_MESSAGES, OFFER_MAX_BYTES, PAYLOAD_MAX_BYTES,
 };
@@ -10,7 +11,8 @@ use streamchain_protocol::limits::{
 const FEATURES: [&str; 4] = ["sessions", "history", "receipts", "anchors"];
 
 /// `GET /v1/config`
-pub fn get(call: &Call) -> Answer {
+pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     let config = &call.config;
     let mut body = serde_json::json!({
         "chainId": config.chain_id,
@@ -28,7 +30,7 @@ pub fn get(call: &Call) -> Answer {
         "version": env!("CARGO_PKG_VERSION"),
     });
     if let Some(url) = &config.public_rpc {
-        body["rpcUrl"] = url.as_str().into();
+        put_member(&mut body, "rpcUrl", url);
     }
     json(200, &body)
 }

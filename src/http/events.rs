@@ -9,10 +9,9 @@
 //! response ends like every other: after its life, or when it has asked often enough.
 
 use super::messages::{Page, read_database};
+use crate::api::stream::ReadNews;
 use crate::auth::principal as auth;
-use crate::objects::call::{Method, call as ask};
-use crate::objects::stream::api::NewsAnswer;
-use crate::objects::stream_stub;
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::Answer;
@@ -29,11 +28,11 @@ use worker::{Date, Delay, Error, Headers, Response, console_error};
 
 /// Longest life of one response, seconds: a reader that vanished unseen costs no more than this. EventSource comes
 /// back by itself.
-const LIFE_MAX_S: u64 = 300;
+const MAX_LIFE_S: u64 = 300;
 
 /// Most questions of one response: a Worker may send 1,000 requests for one of its own, and each page takes up to
 /// three.
-const QUESTIONS_MAX: u32 = 300;
+const MAX_QUESTIONS: u32 = 300;
 
 /// Least time between two questions, milliseconds: a busy stream is read in larger pages instead of more.
 const PACE_MS: u64 = 100;
@@ -45,7 +44,7 @@ const WAIT_MS: u64 = 10_000;
 const RETRY_MS: u64 = 1_000;
 
 /// Most payload bytes in one page.
-const PAGE_MAX_BYTES: usize = 128 * 1024;
+const MAX_PAGE_BYTES: usize = 128 * 1024;
 
 /// How often it is checked whether a private stream may still be read, milliseconds.
 const CHECK_INTERVAL_MS: u64 = 5_000;
@@ -65,10 +64,11 @@ struct Reader {
 }
 
 /// `GET /v1/streams/{stream}/events`
-pub async fn get(mut call: Call, stream: StreamRef) -> Answer {
+pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
+    let stream = at.stream()?;
     call.url_token = call.query("access_token")?;
     auth::need(&call, &stream, Right::Read).await?;
-    let life = call.number("life")?.unwrap_or(LIFE_MAX_S).clamp(1, LIFE_MAX_S);
+    let life = call.number("life")?.unwrap_or(MAX_LIFE_S).clamp(1, MAX_LIFE_S);
     let given = cursor(&call)?;
     let from = call.number("from")?.map(Seq);
     // Behind everything: only the state is wanted yet.
@@ -76,10 +76,7 @@ pub async fn get(mut call: Call, stream: StreamRef) -> Answer {
         event: EXACT_INTEGER_MAX,
         seq: Seq(EXACT_INTEGER_MAX),
     };
-    let news = match question(&call, &stream, behind, 0).await? {
-        Ok(news) => news,
-        Err(refused) => return Ok(refused),
-    };
+    let news = read_news(&call, &stream, behind, 0).await?;
     let state = &news.tail.state;
     let cursor = given.unwrap_or(Cursor {
         event: state.events.next - 1,
@@ -104,7 +101,7 @@ pub async fn get(mut call: Call, stream: StreamRef) -> Answer {
     let pages = stream::unfold(reader, |mut reader| async move {
         let page = reader.next().await.unwrap_or_else(|problem| {
             // The reader comes back with its cursor.
-            console_error!("events: {}", problem.to_json());
+            console_error!("request {}: events: {problem}", reader.call.id);
             None
         });
         page.map(|page| (Ok::<Vec<u8>, Error>(page.into_bytes()), reader))
@@ -136,20 +133,14 @@ fn cursor(call: &Call) -> Result<Option<Cursor>, Problem> {
         .map_err(|error| Problem::new(Kind::BadRequest, format!("Last-Event-ID or after: {error}")))
 }
 
-/// Asks the Stream object; a refusal is its own response.
-async fn question(
-    call: &Call,
-    stream: &StreamRef,
-    cursor: Cursor,
-    wait_ms: u64,
-) -> Result<Result<News, Response>, Problem> {
-    let stub = stream_stub(&call.env, call.short(stream))?;
-    let path = format!("/news?after={cursor}&wait={wait_ms}");
-    let response = ask(&stub, Method::Get, &path, None).await?;
-    if response.status_code() >= 400 {
-        return Ok(Err(response));
-    }
-    Ok(Ok(NewsAnswer::read(response).await?))
+/// Asks the Stream object for what is behind the cursor.
+async fn read_news(call: &Call, stream: &StreamRef, cursor: Cursor, wait_ms: u64) -> Result<News, Problem> {
+    let asked = ReadNews {
+        event: cursor.event,
+        seq: cursor.seq,
+        wait_ms,
+    };
+    call.stream(call.short(stream))?.call(asked).await
 }
 
 /// What every response begins with.
@@ -178,7 +169,7 @@ impl Reader {
         let wait = (self.asked + PACE_MS).saturating_sub(now_ms);
         Delay::from(Duration::from_millis(wait)).await;
         let now_ms = now_ms + wait;
-        if now_ms >= self.until || self.questions >= QUESTIONS_MAX {
+        if now_ms >= self.until || self.questions >= MAX_QUESTIONS {
             return Ok(None);
         }
         if self.is_private && now_ms >= self.checked + CHECK_INTERVAL_MS {
@@ -193,22 +184,24 @@ impl Reader {
         } else {
             left
         };
-        let news = question(&self.call, &self.stream, self.cursor, left).await?;
+        let news = read_news(&self.call, &self.stream, self.cursor, left).await;
         self.asked = Date::now().as_millis();
         match news {
-            Ok(news) => self.tell(news).await.map(Some),
-            Err(_) => Ok(None),
+            Ok(news) => self.write(news).await.map(Some),
+            // The stream refuses: the reader comes back with its cursor and gets the reason.
+            Err(problem) if problem.word().1 < 500 || problem.kind() == Kind::Overloaded => Ok(None),
+            Err(problem) => Err(problem),
         }
     }
 
     /// Messages first, and events once the reader has all messages: an anchor never comes before what it is about.
-    async fn tell(&mut self, news: News) -> Result<String, Problem> {
+    async fn write(&mut self, news: News) -> Result<String, Problem> {
         let News { tail, events } = news;
         let state = &tail.state;
         self.is_private = state.settings.read == ReadAccess::Private;
         let mut text = String::new();
         if self.cursor.seq < state.head {
-            let mut page = Page::new(self.cursor.seq, state.head, PAGE_MAX_BYTES);
+            let mut page = Page::new(self.cursor.seq, state.head, MAX_PAGE_BYTES);
             read_database(&self.call.env.d1("DB")?, &tail, &mut page).await?;
             if !page.is_full() {
                 page.take(tail.first, &tail.records)?;

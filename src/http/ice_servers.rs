@@ -1,8 +1,8 @@
 //! `/v1/ice-servers`, and the same in a session's answer: the STUN and TURN servers that a client may use.
 
+use crate::api::relays::ProviderIceServers;
 use crate::auth::principal as auth;
-use crate::objects::call::{Method, call as ask, expect_json};
-use crate::objects::relays_stub;
+use crate::path::PathParameters;
 use crate::request::Call;
 use crate::response::{Answer, json};
 use alloy_primitives::{Address, hex};
@@ -12,18 +12,18 @@ use streamchain_protocol::webrtc::IceServer;
 
 /// `GET /v1/ice-servers`: the deployment's own, for a client that gathers candidates before it opens a session.
 /// A relay's TURN server reaches that relay alone, so it comes with the session's answer.
-pub async fn get(call: &Call) -> Answer {
+pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     let author = auth::need_principal(call).await?.author;
     let mut servers = configured(call, author);
     if call.config.turn_service.is_some() {
-        let answer = ask(&relays_stub(&call.env)?, Method::Get, "/ice-servers", None).await?;
-        servers.extend(expect_json::<Vec<IceServer>>(answer).await?);
+        servers.extend(call.relays()?.call(ProviderIceServers {}).await?);
     }
     json(200, &json!({"iceServers": servers}))
 }
 
 /// The `Link` headers of a session's answer (RFC 9725 §4.6): the chosen relay's TURN server first.
-pub fn links(call: &Call, chosen: &Chosen, author: Address) -> Vec<String> {
+pub(crate) fn links(call: &Call, chosen: &Chosen, author: Address) -> Vec<String> {
     let secret = call.config.relay_key(&chosen.relay, chosen.key).turn_secret();
     let mut servers = IceServer::list(&chosen.turn, Some(&secret), &user(author), call.now_ms / 1_000);
     servers.extend(configured(call, author));

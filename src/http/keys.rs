@@ -1,14 +1,13 @@
 //! `/v1/keys`: API keys, for services that act for an account.
 
 use super::tokens::{wanted_scope, withdraw};
+use crate::api::account::{AddKey, ListKeys, RemoveKey};
 use crate::auth::principal::{self as auth, Principal, PrincipalKind};
-use crate::objects::account::api::Keys;
-use crate::objects::account_stub;
-use crate::objects::call::{Method, call as ask, expect_json, json_body};
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::random;
-use crate::request::{Call, JSON_MAX_BYTES};
-use crate::response::{Answer, json};
+use crate::request::{Call, MAX_JSON_BYTES};
+use crate::response::{Answer, done, json, put_member};
 use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,10 +38,10 @@ async fn need_wallet(call: &Call) -> Result<Principal, Problem> {
 }
 
 /// `POST /v1/keys`: the answer is the only one that shows the key.
-pub async fn create(mut call: Call) -> Answer {
+pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let account = need_wallet(&call).await?.account;
-    let wanted: Wanted = call.json(JSON_MAX_BYTES).await?;
+    let wanted: Wanted = call.json(MAX_JSON_BYTES).await?;
     let out_of_shape = |detail: &str| Problem::new(Kind::BadRequest, detail);
     let length = wanted.name.chars().count();
     if length == 0 || length > KEY_NAME_MAX_CHARS || wanted.name.chars().any(char::is_control) {
@@ -68,28 +67,26 @@ pub async fn create(mut call: Call) -> Answer {
         created: UnixMs(call.now_ms),
         expires: wanted.expires.map(UnixMs),
     };
-    let stub = account_stub(&call.env, account)?;
-    let added = ask(&stub, Method::Post, "/keys", json_body(&kept)?).await?;
-    if added.status_code() >= 400 {
-        return Ok(added);
-    }
+    call.account(account)?.call(AddKey { key: kept.clone() }).await?;
     let mut shown = describe(account, &kept);
-    shown["key"] = json!(key.to_text());
+    put_member(&mut shown, "key", &key.to_text());
     json(201, &shown)
 }
 
 /// `GET /v1/keys`: the account's own.
-pub async fn list(call: &Call) -> Answer {
+pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     let account = need_wallet(call).await?.account;
-    let stub = account_stub(&call.env, account)?;
-    let kept: Keys = expect_json(ask(&stub, Method::Get, "/keys", None).await?).await?;
+    let kept = call.account(account)?.call(ListKeys {}).await?;
     let keys: Vec<Value> = kept.keys.iter().map(|key| describe(account, key)).collect();
     json(200, &json!({ "keys": keys }))
 }
 
 /// `DELETE /v1/keys/{key}`: the key, its tokens and its sessions are over. The operator may name the account in
 /// `?account=`.
-pub async fn remove(call: &Call, id: KeyId) -> Answer {
+pub(crate) async fn remove(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let id = at.key()?;
     let own = need_wallet(call).await?.account;
     let account = match call.query("account")? {
         None => own,
@@ -99,12 +96,9 @@ pub async fn remove(call: &Call, id: KeyId) -> Answer {
                 .map_err(|_| Problem::new(Kind::BadRequest, "account: expected 0x and 40 digits"))?
         }
     };
-    let stub = account_stub(&call.env, account)?;
-    let removed = ask(&stub, Method::Delete, &format!("/keys/{id}"), None).await?;
-    if removed.status_code() < 400 {
-        withdraw(call, vec![KeyRef { account, id }.author()]).await?;
-    }
-    Ok(removed)
+    call.account(account)?.call(RemoveKey { key: id }).await?;
+    withdraw(call, vec![KeyRef { account, id }.author()]).await?;
+    done(200)
 }
 
 fn describe(account: Address, key: &KeptKey) -> Value {
@@ -113,10 +107,10 @@ fn describe(account: Address, key: &KeptKey) -> Value {
         "rights": key.scope.rights, "created": key.created,
     });
     if let Some(streams) = &key.scope.streams {
-        shown["streams"] = json!(streams);
+        put_member(&mut shown, "streams", streams);
     }
     if let Some(expires) = key.expires {
-        shown["expires"] = json!(expires);
+        put_member(&mut shown, "expires", &expires);
     }
     shown
 }

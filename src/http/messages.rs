@@ -1,9 +1,8 @@
 //! `/v1/streams/{stream}/messages`: history, joined from the database and the Stream object without a seam.
 
+use crate::api::stream::ReadTail;
 use crate::auth::principal as auth;
-use crate::objects::call::{Method, call as ask};
-use crate::objects::stream::api::TailAnswer;
-use crate::objects::stream_stub;
+use crate::path::PathParameters;
 use crate::problem::Problem;
 use crate::request::Call;
 use crate::response::{Answer, json, respond};
@@ -11,7 +10,7 @@ use crate::storage::d1::segments;
 use serde_json::{Value, json};
 use streamchain_edge_core::stream_log::Tail;
 use streamchain_protocol::auth::Right;
-use streamchain_protocol::ids::{Seq, StreamRef};
+use streamchain_protocol::ids::Seq;
 use streamchain_protocol::limits::{HISTORY_DEFAULT_MESSAGES, HISTORY_MAX_BYTES, HISTORY_MAX_MESSAGES};
 use streamchain_protocol::wire::cbor::Writer;
 use streamchain_protocol::wire::{Record, decode_records};
@@ -73,19 +72,19 @@ impl Page {
 }
 
 /// `GET /v1/streams/{stream}/messages`
-pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
+pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let stream = &at.stream()?;
     auth::need(call, stream, Right::Read).await?;
     let from = Seq(call.number("from")?.unwrap_or(0));
     let limit = call.number("limit")?.unwrap_or(HISTORY_DEFAULT_MESSAGES as u64);
     let limit = limit.clamp(1, HISTORY_MAX_MESSAGES as u64);
     // The object first: its `flushed` says how far the database is to be read (see `Log::tail`).
-    let stub = stream_stub(&call.env, call.short(stream))?;
-    let path = format!("/tail?from={from}&bytes={HISTORY_MAX_BYTES}");
-    let response = ask(&stub, Method::Get, &path, None).await?;
-    if response.status_code() >= 400 {
-        return Ok(response);
-    }
-    let tail = TailAnswer::read(response).await?;
+    let asked = ReadTail {
+        from,
+        max_bytes: HISTORY_MAX_BYTES,
+    };
+    let tail = call.stream(call.short(stream))?.call(asked).await?;
     let to = Seq(from.0.saturating_add(limit)).min(tail.state.head);
     let mut page = Page::new(from, to, HISTORY_MAX_BYTES);
     read_database(&call.env.d1("DB")?, &tail, &mut page).await?;

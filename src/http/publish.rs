@@ -1,26 +1,23 @@
 //! `POST /v1/streams/{stream}/messages`: publishes one message without a data channel, exactly once.
 
 use super::streams::new_stream;
+use crate::api::stream::{Append, Appended, MAX_APPEND_WAIT_MS, Publisher};
 use crate::auth::principal as auth;
-use crate::objects::call::{Method, Outcome, call as ask, json_body, outcome};
-use crate::objects::stream::api::{APPEND_WAIT_MAX_MS, Append, AppendAnswer};
-use crate::objects::stream_stub;
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use crate::rate_limit;
-use crate::request::{Call, JSON_MAX_BYTES, from_json};
+use crate::request::{Call, MAX_JSON_BYTES, from_json};
 use crate::response::{Answer, json};
-use alloy_primitives::{Address, Bytes, keccak256};
+use alloy_primitives::{Address, Bytes};
 use serde::Deserialize;
 use serde_json::json;
+use streamchain_edge_core::publication::producer_of_key;
 use streamchain_protocol::ids::{ProducerId, StreamRef};
 use streamchain_protocol::limits::PAYLOAD_MAX_BYTES;
 
 /// Largest JSON body, bytes: the largest payload in hexadecimal, and what is around it.
-const BODY_MAX_BYTES: usize = 2 * PAYLOAD_MAX_BYTES + JSON_MAX_BYTES;
-
-/// Longest `Idempotency-Key`, characters: a UUID has 36.
-const KEY_MAX_CHARS: usize = 256;
+const MAX_BODY_BYTES: usize = 2 * PAYLOAD_MAX_BYTES + MAX_JSON_BYTES;
 
 /// A message as JSON: its bytes, or a text.
 #[derive(Deserialize)]
@@ -30,7 +27,8 @@ struct Wanted {
 }
 
 /// `POST /v1/streams/{stream}/messages`
-pub async fn post(mut call: Call, stream: &StreamRef) -> Answer {
+pub(crate) async fn post(mut call: Call, at: PathParameters) -> Answer {
+    let stream = &at.stream()?;
     let principal = auth::need_principal(&call).await?;
     let author = principal.author;
     let (producer, producer_seq) = numbered(&call, stream, author)?;
@@ -38,7 +36,7 @@ pub async fn post(mut call: Call, stream: &StreamRef) -> Answer {
     let wait_ms = if wants_answer_at_once(&call)? {
         0
     } else {
-        APPEND_WAIT_MAX_MS
+        MAX_APPEND_WAIT_MS
     };
     let create = match stream {
         StreamRef::Name(name) if call.config.auto_create && !name.is_system() => {
@@ -47,25 +45,22 @@ pub async fn post(mut call: Call, stream: &StreamRef) -> Answer {
         _ => None,
     };
     let short = call.short(stream);
-    let append = Append {
-        create,
-        system: false,
-        account: Some(principal.account),
+    let publisher = Publisher {
+        account: principal.account,
         operator: principal.operator,
         limit: principal.scope.on(short),
         client: rate_limit::client(call.headers()),
+    };
+    let append = Append {
+        create,
+        publisher: Some(publisher),
         author,
         producer,
         producer_seq,
         payload,
         wait_ms,
     };
-    let stub = stream_stub(&call.env, short)?;
-    let answer = match outcome(ask(&stub, Method::Post, "/append", json_body(&append)?).await?).await? {
-        Outcome::Refused(response) => return Ok(response),
-        Outcome::Done(answer) => answer,
-    };
-    let AppendAnswer { stored, seq } = answer;
+    let Appended { stored, seq } = call.stream(short)?.call(append).await?;
     let status = if stored { 201 } else { 202 };
     let response = json(
         status,
@@ -106,20 +101,19 @@ fn numbered(call: &Call, stream: &StreamRef, author: Address) -> Result<(Produce
             let number = crate::request::parse_number("StreamChain-Producer-Seq", &number)?;
             Ok((producer.parse()?, number))
         }
-        (None, None, Some(key)) if (1..=KEY_MAX_CHARS).contains(&key.len()) => {
-            // Under the author, so that nobody else's key can stand for the same message.
-            let text = format!("streamchain/idempotency/v1/{author}/{}/{key}", call.short(stream));
-            let mut producer = [0; ProducerId::LEN];
-            producer.copy_from_slice(&keccak256(text)[..ProducerId::LEN]);
-            Ok((ProducerId(producer), 0))
+        (None, None, Some(key)) => {
+            let producer = producer_of_key(author, call.short(stream), &key);
+            Ok((producer.ok_or_else(out_of_shape)?, 0))
         }
         (None, None, None) => Ok((ProducerId(random::bytes()?), 0)),
-        _ => {
-            let detail = "expected StreamChain-Producer and StreamChain-Producer-Seq, or an Idempotency-Key of 1 \
-                          to 256 characters, or none of them";
-            Err(Problem::new(Kind::BadRequest, detail))
-        }
+        _ => Err(out_of_shape()),
     }
+}
+
+fn out_of_shape() -> Problem {
+    let detail = "expected StreamChain-Producer and StreamChain-Producer-Seq, or an Idempotency-Key of 1 to 256 \
+                  characters, or none of them";
+    Problem::new(Kind::BadRequest, detail)
 }
 
 async fn payload(call: &mut Call) -> Result<Bytes, Problem> {
@@ -128,7 +122,7 @@ async fn payload(call: &mut Call) -> Result<Bytes, Problem> {
     }
     call.need_type("application/json")
         .map_err(|problem| problem.header("accept-post", "application/octet-stream, application/json"))?;
-    let wanted: Wanted = from_json(&call.body(BODY_MAX_BYTES).await?)?;
+    let wanted: Wanted = from_json(&call.body(MAX_BODY_BYTES).await?)?;
     match (wanted.payload, wanted.text) {
         (Some(payload), None) => Ok(payload),
         (None, Some(text)) => Ok(text.into_bytes().into()),

@@ -1,14 +1,17 @@
 //! `/v1/streams/{stream}/segments`: what an auditor needs to rebuild the roots of anchors from stored messages.
 
 use super::stream_rows::StreamRows;
+use crate::path::PathParameters;
 use crate::request::Call;
 use crate::response::{Answer, json_without_nulls};
 use crate::storage::d1::segments;
 use serde_json::{Value, json};
-use streamchain_protocol::ids::{Seq, StreamRef};
+use streamchain_protocol::ids::Seq;
 
 /// `GET /v1/streams/{stream}/segments`: those that begin at `from` or later, in order. `next` is where to go on.
-pub async fn list(call: &Call, stream: &StreamRef) -> Answer {
+pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let stream = &at.stream()?;
     let stored = StreamRows::of(call, stream).await?;
     let from = Seq(call.number("from")?.unwrap_or(0));
     let rows = segments::list(&stored.db, stored.stream, from, stored.limit).await?;

@@ -2,16 +2,15 @@
 
 use super::ice_servers;
 use super::streams::new_stream;
+use crate::api::stream::{EndSession, OpenSession, SessionOpened};
 use crate::auth::principal as auth;
 use crate::auth::sign_in::new_guest;
-use crate::objects::call::{Method, Outcome, call as ask, json_body, outcome};
-use crate::objects::stream::api::{EndSession, OpenSession, SessionOpened};
-use crate::objects::stream_stub;
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::random;
 use crate::rate_limit;
 use crate::request::Call;
-use crate::response::{Answer, respond};
+use crate::response::{Answer, done, respond};
 use alloy_primitives::{Address, hex};
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::{FingerprintHash, SessionToken, ice_password};
@@ -20,7 +19,8 @@ use streamchain_protocol::limits::{OFFER_MAX_BYTES, SESSION_TOKEN_LIFE_S};
 use streamchain_protocol::webrtc::{Answer as SdpAnswer, Offer};
 
 /// `POST /v1/streams/{stream}/sessions`: the shape of WHIP (RFC 9725).
-pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
+pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
+    let stream = &at.stream()?;
     call.need_type("application/sdp")?;
     let principal = auth::principal(&call).await?;
     let body = call.body(OFFER_MAX_BYTES).await?;
@@ -50,12 +50,7 @@ pub async fn open(mut call: Call, stream: &StreamRef) -> Answer {
         limit: principal.as_ref().map_or(Rights::ALL, |one| one.scope.on(short)),
         client: rate_limit::client(call.headers()),
     };
-    let stub = stream_stub(&call.env, short)?;
-    let opened = ask(&stub, Method::Post, "/sessions", json_body(&asked)?).await?;
-    let opened = match outcome::<SessionOpened>(opened).await? {
-        Outcome::Refused(response) => return Ok(response),
-        Outcome::Done(opened) => opened,
-    };
+    let opened = call.stream(short)?.call(asked).await?;
     let session = SessionRef {
         stream: short,
         session,
@@ -113,10 +108,11 @@ fn write_answer(
 }
 
 /// `DELETE /v1/sessions/{session}`: by the author who opened it.
-pub async fn end(call: &Call, session: SessionRef) -> Answer {
+pub(crate) async fn end(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let session = at.session()?;
     let author = auth::need_principal(call).await?.author;
     let SessionRef { stream, session } = session;
-    let stub = stream_stub(&call.env, stream)?;
-    let path = format!("/sessions/{session}");
-    Ok(ask(&stub, Method::Delete, &path, json_body(&EndSession { author })?).await?)
+    call.stream(stream)?.call(EndSession { session, author }).await?;
+    done(200)
 }

@@ -1,15 +1,14 @@
 //! Signals between two sessions of one stream, for a direct connection of their browsers.
 
+use crate::api::stream::{PostSignal, ReadSignals};
 use crate::auth::principal as auth;
-use crate::objects::call::{Method, Outcome, call as ask, json_body, outcome};
-use crate::objects::stream::api::PostSignal;
-use crate::objects::stream_stub;
+use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
-use crate::request::{Call, JSON_MAX_BYTES, from_json};
-use crate::response::{Answer, json};
+use crate::request::{Call, MAX_JSON_BYTES, from_json};
+use crate::response::{Answer, done, json};
 use serde::Deserialize;
 use serde_json::json;
-use streamchain_edge_core::signalling::{Looked, Peer};
+use streamchain_edge_core::signalling::Peer;
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
 
@@ -20,10 +19,11 @@ struct Posted {
 }
 
 /// `POST /v1/sessions/{session}/signals`: leaves a signal in another session's mailbox.
-pub async fn post(mut call: Call, from: SessionRef) -> Answer {
+pub(crate) async fn post(mut call: Call, at: PathParameters) -> Answer {
+    let from = at.session()?;
     call.need_type("application/json")?;
     let author = reader(&call, from).await?;
-    let posted: Posted = from_json(&call.body(JSON_MAX_BYTES).await?)?;
+    let posted: Posted = from_json(&call.body(MAX_JSON_BYTES).await?)?;
     let to: SessionRef = posted.to.parse()?;
     if to.stream != from.stream {
         return Err(Problem::new(
@@ -31,29 +31,28 @@ pub async fn post(mut call: Call, from: SessionRef) -> Answer {
             "that session is of another stream",
         ));
     }
-    let body = PostSignal {
+    let asked = PostSignal {
+        session: from.session,
         author,
         to: to.session,
         signal: posted.signal,
     };
-    let path = format!("/sessions/{}/signals", from.session);
-    let stub = stream_stub(&call.env, from.stream)?;
-    Ok(ask(&stub, Method::Post, &path, json_body(&body)?).await?)
+    call.stream(from.stream)?.call(asked).await?;
+    done(202)
 }
 
 /// `GET /v1/sessions/{session}/signals?after=`: what is in the session's mailbox, and who else looks for peers.
-pub async fn list(call: &Call, owner: SessionRef) -> Answer {
+pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let owner = at.session()?;
     let author = reader(call, owner).await?;
     let after = call.number("after")?.unwrap_or(0);
-    let path = format!(
-        "/sessions/{}/signals?author={author:#x}&after={after}",
-        owner.session
-    );
-    let stub = stream_stub(&call.env, owner.stream)?;
-    let looked = match outcome::<Looked>(ask(&stub, Method::Get, &path, None).await?).await? {
-        Outcome::Refused(response) => return Ok(response),
-        Outcome::Done(looked) => looked,
+    let asked = ReadSignals {
+        session: owner.session,
+        author,
+        after,
     };
+    let looked = call.stream(owner.stream)?.call(asked).await?;
     let name = |session: SessionId| {
         let stream = owner.stream;
         SessionRef { stream, session }.to_string()

@@ -1,41 +1,50 @@
-//! `/v1/status`: how the whole deployment is doing. A part that does not answer is told as such, and no more.
+//! `/v1/status`: how the whole deployment is doing. A part that does not answer is shown as such, and no more.
 
-use crate::objects::call::{Method, call as ask, expect_json, within};
-use crate::objects::{anchorer_stub, listener_stub, relays_stub};
+use crate::api::anchorer::{AnchorerStatus, anchorer_object};
+use crate::api::call::{Encoded, within};
+use crate::api::listener::{ListenerStatus, listener_object};
+use crate::api::relays::RelayStatuses;
+use crate::counters;
+use crate::path::PathParameters;
+use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::{Answer, json};
 use futures_util::future::join3;
 use serde_json::{Value, json};
 use std::time::Duration;
-use worker::Stub;
+use streamchain_protocol::util::json;
 
-/// How long one object may take to tell its status.
-const PATIENCE: Duration = Duration::from_millis(2_000);
+/// How long one object may take for its status.
+const TIMEOUT: Duration = Duration::from_millis(2_000);
 
 /// `GET /v1/status`
-pub async fn get(call: &Call) -> Answer {
+pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     let (env, config) = (&call.env, &call.config);
-    let (chain, anchorer, relays) = join3(
-        status_of(listener_stub(env, config)),
-        status_of(anchorer_stub(env, config).map(Some)),
-        status_of(relays_stub(env).map(Some)),
-    )
-    .await;
+    let chain = async {
+        let listener = listener_object(env, &call.id, config)?;
+        let not_set = || Problem::new(Kind::Misconfigured, "CONTRACT_ADDRESS is not set");
+        listener.ok_or_else(not_set)?.call(ListenerStatus {}).await
+    };
+    let anchorer = async {
+        anchorer_object(env, &call.id, config)?
+            .call(AnchorerStatus {})
+            .await
+    };
+    let relays = async { call.relays()?.call(RelayStatuses {}).await };
+    let (chain, anchorer, relays) = join3(status(chain), status(anchorer), status(relays)).await;
     let chain = chain.unwrap_or_else(|error| json!({"ok": false, "id": config.chain_id, "error": error}));
     let anchorer = anchorer.unwrap_or_else(|error| json!({"address": config.operator, "lastError": error}));
     let relays = relays.unwrap_or_else(|_| json!([]));
     json(
         200,
-        &json!({"now": call.now_ms, "chain": chain, "anchorer": anchorer, "relays": relays}),
+        &json!({
+            "now": call.now_ms, "chain": chain, "anchorer": anchorer, "relays": relays, "edge": counters::to_json(),
+        }),
     )
 }
 
-async fn status_of(stub: worker::Result<Option<Stub>>) -> Result<Value, String> {
-    let asked = async {
-        match stub? {
-            Some(stub) => expect_json(ask(&stub, Method::Get, "/status", None).await?).await,
-            None => Err(worker::Error::RustError("CONTRACT_ADDRESS is not set".into())),
-        }
-    };
-    within(PATIENCE, asked).await.map_err(|error| error.to_string())
+async fn status<T>(asked: impl Future<Output = Result<Encoded<T>, Problem>>) -> Result<Value, String> {
+    let answered = within(TIMEOUT, asked).await.map_err(|error| error.to_string())?;
+    json::tree(&String::from_utf8_lossy(&answered.json)).map_err(|error| error.to_string())
 }

@@ -9,7 +9,7 @@ use streamchain_protocol::ids::{StreamId, StreamRef};
 use worker::D1Database;
 
 /// Rows that the database holds of one stream, for whom may read it: a page at a time.
-pub struct StreamRows {
+pub(super) struct StreamRows {
     /// Where they are.
     pub db: D1Database,
     /// Whose they are.
@@ -20,7 +20,7 @@ pub struct StreamRows {
 
 impl StreamRows {
     /// Refuses whom the stream is not for, and a stream that is not there.
-    pub async fn of(call: &Call, stream: &StreamRef) -> Result<Self, Problem> {
+    pub(super) async fn of(call: &Call, stream: &StreamRef) -> Result<Self, Problem> {
         auth::need(call, stream, Right::Read).await?;
         let limit = call.page_rows()?;
         let db = call.env.d1("DB")?;
@@ -31,7 +31,7 @@ impl StreamRows {
     }
 
     /// The row behind which there may be more: the last of a full page.
-    pub fn last<'a, T>(&self, page: &'a [T]) -> Option<&'a T> {
+    pub(super) fn last<'a, T>(&self, page: &'a [T]) -> Option<&'a T> {
         page.last().filter(|_| page.len() == self.limit)
     }
 }

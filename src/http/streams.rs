@@ -1,12 +1,11 @@
 //! `/v1/streams`: make, list, read, change.
 
-use crate::auth::bearer;
+use crate::api::stream::{ChangeSettings, Create, Created, GetState};
 use crate::auth::principal::{self as auth, Principal};
-use crate::objects::call::{Method, Outcome, call as ask, json_body, outcome};
-use crate::objects::stream_stub;
-use crate::problem::{Kind, Problem};
+use crate::path::PathParameters;
+use crate::problem::{Kind, Problem, need_right};
 use crate::rate_limit;
-use crate::request::{Call, JSON_MAX_BYTES};
+use crate::request::{Call, MAX_JSON_BYTES};
 use crate::response::{Answer, json_without_nulls};
 use crate::storage::d1::streams::{self, Visible};
 use alloy_primitives::Address;
@@ -47,7 +46,7 @@ impl Wanted {
 }
 
 /// What is made when anybody wants the operator's stream `name`; refused for the system's own names.
-pub fn new_stream(call: &Call, name: StreamName) -> Result<NewStream, Problem> {
+pub(crate) fn new_stream(call: &Call, name: StreamName) -> Result<NewStream, Problem> {
     if name.is_system() {
         return Err(Problem::new(
             Kind::Forbidden,
@@ -63,10 +62,10 @@ pub fn new_stream(call: &Call, name: StreamName) -> Result<NewStream, Problem> {
 
 /// `POST /v1/streams`: the operator's for anybody where that is switched on, with the usual settings; all others
 /// for their owner or the operator.
-pub async fn create(mut call: Call) -> Answer {
+pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let principal = auth::principal(&call).await?;
-    let wanted: Wanted = call.json(JSON_MAX_BYTES).await?;
+    let wanted: Wanted = call.json(MAX_JSON_BYTES).await?;
     let new = new_stream(&call, wanted.name.parse()?)?;
     let settings = wanted.settings();
     let owner = wanted.owner.unwrap_or(new.owner);
@@ -80,23 +79,17 @@ pub async fn create(mut call: Call) -> Answer {
         need_owner(principal.as_ref(), &new)?;
     }
     let id = StreamId::of(new.owner, &new.name);
-    let stub = stream_stub(&call.env, id.short())?;
-    let client = rate_limit::client(call.headers());
-    let account = principal
-        .as_ref()
-        .map(|one| format!("&account={:#x}", one.account));
-    let path = format!("/streams?client={client}{}", account.unwrap_or_default());
-    let response = ask(&stub, Method::Post, &path, json_body(&new)?).await?;
-    let status = response.status_code();
-    let state = match outcome::<LogState>(response).await? {
-        Outcome::Refused(response) => return Ok(response),
-        Outcome::Done(state) => state,
+    let asked = Create {
+        stream: new,
+        client: rate_limit::client(call.headers()),
+        account: principal.as_ref().map(|one| one.account),
     };
+    let Created { state, created } = call.stream(id.short())?.call(asked).await?;
     if state.settings.read == ReadAccess::Private {
         // It may have been there before, and somebody else's to read.
         auth::need(&call, &StreamRef::Id(id), Right::Read).await?;
     }
-    let response = json_without_nulls(status, describe(&state))?;
+    let response = json_without_nulls(if created { 201 } else { 200 }, describe(&state))?;
     response.headers().set("location", &format!("/v1/streams/{id}"))?;
     Ok(response)
 }
@@ -108,12 +101,13 @@ fn need_owner(principal: Option<&Principal>, new: &NewStream) -> Result<(), Prob
         true => one.scope.on(stream),
         false => Default::default(),
     });
-    bearer::check(principal.is_some(), rights.unwrap_or_default(), Right::Manage)
+    need_right(principal.is_some(), rights.unwrap_or_default(), Right::Manage)
 }
 
-/// `GET /v1/streams`: those that one may read, the newest first. How far each got is told by its own resource.
+/// `GET /v1/streams`: those that one may read, the newest first. Its own resource shows how far each got.
 /// Private streams are listed for their owner and the operator.
-pub async fn list(call: &Call) -> Answer {
+pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     let visible = match auth::principal(call).await? {
         Some(one) if one.operator => Visible::All,
         Some(one) if one.scope.streams.is_none() && one.scope.rights.has(Right::Read) => {
@@ -140,26 +134,25 @@ pub async fn list(call: &Call) -> Answer {
 }
 
 /// `GET /v1/streams/{stream}`
-pub async fn get(call: &Call, stream: &StreamRef) -> Answer {
+pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
+    let call = &call;
+    let stream = &at.stream()?;
     auth::need(call, stream, Right::Read).await?;
-    let stub = stream_stub(&call.env, call.short(stream))?;
-    described(outcome(ask(&stub, Method::Get, "/state", None).await?).await?)
+    let state = call.stream(call.short(stream))?.call(GetState {}).await?;
+    json_without_nulls(200, describe(&state))
 }
 
 /// `PATCH /v1/streams/{stream}`: changes the settings that the body names.
-pub async fn change(mut call: Call, stream: &StreamRef) -> Answer {
+pub(crate) async fn change(mut call: Call, at: PathParameters) -> Answer {
+    let stream = &at.stream()?;
     call.need_type("application/json")?;
     auth::need(&call, stream, Right::Manage).await?;
-    let change: SettingsChange = call.json(JSON_MAX_BYTES).await?;
-    let stub = stream_stub(&call.env, call.short(stream))?;
-    described(outcome(ask(&stub, Method::Patch, "/settings", json_body(&change)?).await?).await?)
-}
-
-fn described(outcome: Outcome<LogState>) -> Answer {
-    match outcome {
-        Outcome::Refused(response) => Ok(response),
-        Outcome::Done(state) => json_without_nulls(200, describe(&state)),
-    }
+    let change: SettingsChange = call.json(MAX_JSON_BYTES).await?;
+    let state = call
+        .stream(call.short(stream))?
+        .call(ChangeSettings { change })
+        .await?;
+    json_without_nulls(200, describe(&state))
 }
 
 fn describe(state: &LogState) -> Value {

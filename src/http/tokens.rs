@@ -1,32 +1,32 @@
 //! `/v1/auth/…`: access tokens: for guests, for wallets that sign in (EIP-4361), narrower ones, and their end.
 
-use crate::auth::bearer;
+use crate::api::account::{ListKeys, Revoke, SignIn as UseNonce};
+use crate::api::relays::WithdrawAuthors;
 use crate::auth::principal::{self as auth, Principal, PrincipalKind};
 use crate::auth::sign_in::{check_signature, new_guest, verify_nonce};
-use crate::objects::account::api::{Keys, Revoke, SignIn as UseNonce, SignedIn};
-use crate::objects::call::{Method, Outcome, call as ask, expect_json, json_body, outcome};
-use crate::objects::relays::api::Withdraw;
-use crate::objects::{account_stub, relays_stub};
-use crate::problem::{Kind, Problem};
+use crate::path::PathParameters;
+use crate::problem::{Kind, Problem, unauthorized};
 use crate::random;
-use crate::request::{Call, JSON_MAX_BYTES};
-use crate::response::{Answer, json};
+use crate::request::{Call, MAX_JSON_BYTES};
+use crate::response::{Answer, done, json};
 use alloy_primitives::{Address, Bytes, hex};
 use serde::Deserialize;
 use serde_json::json;
 use streamchain_chain::ethereum::eip191;
 use streamchain_edge_core::account::SCOPE_MAX_STREAMS;
+use streamchain_edge_core::token_renewal::renewed;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::siwe::{Expected, SignIn, SignInNonce, SiweError};
 use streamchain_protocol::auth::{AccessClaims, KeyRef, Scope};
 use streamchain_protocol::ids::{ShortId, StreamRef};
-use streamchain_protocol::limits::{ACCESS_TOKEN_LIFE_S, SIGN_IN_LIFE_S};
+use streamchain_protocol::limits::ACCESS_TOKEN_LIFE_S;
 
 /// Longest signature, bytes: contract wallets join those of many owners, and say how they are deployed.
-const SIGNATURE_MAX_BYTES: usize = 4_096;
+const MAX_SIGNATURE_BYTES: usize = 4_096;
 
 /// `POST /v1/auth/guest`: a new author with a token.
-pub fn guest(call: &Call) -> Answer {
+pub(crate) async fn guest(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     let guest = new_guest(&call.config, call.now_ms)?;
     json(
         201,
@@ -35,7 +35,8 @@ pub fn guest(call: &Call) -> Answer {
 }
 
 /// `POST /v1/auth/nonce`: what a sign-in message must carry.
-pub fn nonce(call: &Call) -> Answer {
+pub(crate) async fn nonce(call: Call, _at: PathParameters) -> Answer {
+    let call = &call;
     let nonce = SignInNonce::new(random::bytes()?, call.now_ms / 1_000);
     json(
         201,
@@ -60,9 +61,9 @@ struct SignedMessage {
 }
 
 /// `POST /v1/auth/wallet`: a signed message of EIP-4361 becomes an access token.
-pub async fn wallet(mut call: Call) -> Answer {
+pub(crate) async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
-    let SignedMessage { message, signature } = call.json(JSON_MAX_BYTES).await?;
+    let SignedMessage { message, signature } = call.json(MAX_JSON_BYTES).await?;
     let signed = SignIn::parse(&message)?;
     let expected = Expected {
         domains: &domains(&call),
@@ -75,7 +76,7 @@ pub async fn wallet(mut call: Call) -> Answer {
         true => None,
         false => Some(wanted_scope(&call, Some(&streams), None)?),
     };
-    if signature.len() > SIGNATURE_MAX_BYTES {
+    if signature.len() > MAX_SIGNATURE_BYTES {
         return Err(SiweError::Signature.into());
     }
     check_signature(&call, signed.address, eip191::hash(&message), signature).await?;
@@ -83,12 +84,7 @@ pub async fn wallet(mut call: Call) -> Answer {
         nonce: signed.nonce.to_owned(),
         expires_s: nonce.expires_s,
     };
-    let stub = account_stub(&call.env, signed.address)?;
-    let answer = ask(&stub, Method::Post, "/sign-in", json_body(&used)?).await?;
-    let issued = match outcome::<SignedIn>(answer).await? {
-        Outcome::Refused(response) => return Ok(response),
-        Outcome::Done(signed_in) => signed_in.issued,
-    };
+    let issued = call.account(signed.address)?.call(used).await?.issued;
     let end = signed.expires.map_or(u64::MAX, |expires| expires / 1_000);
     let answer = answer_token(
         &call,
@@ -117,35 +113,13 @@ struct Narrower {
 }
 
 /// `POST /v1/auth/token`: another token for whom the request is by: a newer one, or one for less.
-pub async fn token(mut call: Call) -> Answer {
+pub(crate) async fn token(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
-    let Principal { kind, claims, .. } = auth::need_principal(&call).await?;
-    let wanted: Narrower = call.json(JSON_MAX_BYTES).await?;
-    let now_s = call.now_ms / 1_000;
-    let end = match kind {
-        // Nothing stands behind a guest that could be asked again: its token is not renewed.
-        PrincipalKind::Guest => claims.exp,
-        PrincipalKind::Wallet => claims.since.unwrap_or(claims.iat) + SIGN_IN_LIFE_S,
-        PrincipalKind::Service => claims.exp,
-    };
-    let life = match kind {
-        PrincipalKind::Guest => wanted.life.unwrap_or(u64::MAX),
-        _ => wanted.life.unwrap_or(u64::MAX).min(ACCESS_TOKEN_LIFE_S),
-    };
-    if end < now_s {
-        return Err(bearer::unauthorized("the sign-in is a day old: sign in again"));
-    }
+    let Principal { claims, .. } = auth::need_principal(&call).await?;
+    let wanted: Narrower = call.json(MAX_JSON_BYTES).await?;
     let asked = wanted_scope(&call, wanted.streams.as_deref(), wanted.rights)?;
-    let scope = claims.scope.clone().unwrap_or(Scope::ALL).narrowed(&asked);
-    answer_token(
-        &call,
-        &AccessClaims {
-            iat: now_s.max(claims.iat),
-            exp: end.min(now_s.saturating_add(life)),
-            scope: (scope != Scope::ALL).then_some(scope),
-            ..claims
-        },
-    )
+    let renewed = renewed(claims, &asked, wanted.life, call.now_ms / 1_000);
+    answer_token(&call, &renewed.map_err(|error| unauthorized(&error.to_string()))?)
 }
 
 /// The streams and rights that a request names, as a scope.
@@ -188,44 +162,32 @@ struct Revocation {
 
 /// `POST /v1/auth/revoke`: no token of the account that was issued until now counts any more, and its sessions end.
 /// With `keys`, its API keys go too. The operator may name another account.
-pub async fn revoke(mut call: Call) -> Answer {
+pub(crate) async fn revoke(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let principal = auth::need_principal(&call).await?;
-    let asked: Revocation = call.json(JSON_MAX_BYTES).await?;
+    let asked: Revocation = call.json(MAX_JSON_BYTES).await?;
     let account = asked.account.unwrap_or(principal.account);
     let is_own = account == principal.account && principal.scope == Scope::ALL;
     if principal.kind == PrincipalKind::Service || !is_own {
         auth::need_operator(&call).await?;
     }
-    let stub = account_stub(&call.env, account)?;
-    let body = json_body(&Revoke { keys: asked.keys })?;
-    expect_json::<serde_json::Value>(ask(&stub, Method::Post, "/revoke", body).await?).await?;
+    call.account(account)?.call(Revoke { keys: asked.keys }).await?;
     let mut authors = vec![account];
     if asked.keys {
         authors.extend(service_authors(&call, account).await?);
     }
     withdraw(&call, authors).await?;
-    json(200, &json!({}))
+    done(200)
 }
 
 /// The authors of an account's services, those of keys that were removed lately too.
 pub(super) async fn service_authors(call: &Call, account: Address) -> Result<Vec<Address>, Problem> {
-    let stub = account_stub(&call.env, account)?;
-    let keys: Keys = expect_json(ask(&stub, Method::Get, "/keys", None).await?).await?;
+    let keys = call.account(account)?.call(ListKeys {}).await?;
     let author = |id| KeyRef { account, id }.author();
     Ok(keys.ids.into_iter().map(author).collect())
 }
 
-/// Ends the sessions of these authors everywhere: the relays hear of it with their next renewals.
+/// Ends the sessions of these authors everywhere: the relays learn of it with their next renewals.
 pub(super) async fn withdraw(call: &Call, authors: Vec<Address>) -> Result<(), Problem> {
-    let stub = relays_stub(&call.env)?;
-    let told = ask(
-        &stub,
-        Method::Post,
-        "/withdraw",
-        json_body(&Withdraw { authors })?,
-    )
-    .await?;
-    expect_json::<serde_json::Value>(told).await?;
-    Ok(())
+    call.relays()?.call(WithdrawAuthors { authors }).await
 }

@@ -12,7 +12,7 @@ use worker::{AbortController, AbortSignal, Delay, Error, Fetch, Headers, Method,
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub enum OutboundError {
+pub(crate) enum OutboundError {
     /// No connection, or it broke.
     Transport(String),
     /// Too late: after this many milliseconds.
@@ -29,7 +29,7 @@ impl From<Error> for OutboundError {
 
 /// What a request may cost.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// For the whole exchange, milliseconds.
     pub timeout_ms: u64,
     /// Of the answer.
@@ -37,7 +37,7 @@ pub struct Bounds {
 }
 
 /// Posts JSON; the answer's status and body.
-pub async fn post_json(
+pub(crate) async fn post_json(
     url: &str,
     bearer: Option<&str>,
     body: String,
@@ -83,7 +83,7 @@ async fn exchange(
 }
 
 /// A request with a body, if there is one. `worker`'s own `RequestInit` would link what it says of images to Cloudflare.
-pub fn request(
+pub(crate) fn request(
     method: &Method,
     url: &str,
     headers: Option<&Headers>,

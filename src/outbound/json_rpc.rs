@@ -16,7 +16,7 @@ const TIMEOUT_MS: u64 = 10_000;
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 /// The nodes of one chain.
-pub struct Rpc {
+pub(crate) struct Rpc {
     urls: Vec<String>,
     endpoints: RefCell<Endpoints>,
     /// The index of the URL that answered last.
@@ -25,7 +25,7 @@ pub struct Rpc {
 
 impl Rpc {
     /// Nodes at `urls`, in order of preference, of the chain `chain_id`.
-    pub fn new(chain_id: u64, urls: Vec<String>) -> Self {
+    pub(crate) fn new(chain_id: u64, urls: Vec<String>) -> Self {
         let endpoints = RefCell::new(Endpoints::new(chain_id, urls.len()));
         Self {
             urls,
@@ -35,7 +35,7 @@ impl Rpc {
     }
 
     /// Asks a node; where it fails, the next one.
-    pub async fn call(&self, request: &Request) -> Result<Answer, RpcError> {
+    pub(crate) async fn call(&self, request: &Request) -> Result<Answer, RpcError> {
         let mut outcome = Err(RpcError::Transport("no URL is configured".into()));
         for _ in 0..self.urls.len() {
             outcome = self.call_one(request).await;
@@ -69,7 +69,7 @@ impl Rpc {
     }
 
     /// The node that answered last fails, or cannot be right: it rests.
-    pub fn distrust(&self) {
+    pub(crate) fn distrust(&self) {
         self.endpoints
             .borrow_mut()
             .handle_failure(self.last.get(), now_ms());
@@ -77,7 +77,7 @@ impl Rpc {
 }
 
 /// The nodes that the configuration names, set up when they are first needed.
-pub fn configured<'a>(cell: &'a OnceCell<Rpc>, env: &Env) -> Result<&'a Rpc, Error> {
+pub(crate) fn configured<'a>(cell: &'a OnceCell<Rpc>, env: &Env) -> Result<&'a Rpc, Error> {
     if cell.get().is_none() {
         let config = ChainConfig::of(env).map_err(|error| Error::RustError(error.to_string()))?;
         let _ = cell.set(Rpc::new(config.chain_id, config.urls));

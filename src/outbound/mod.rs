@@ -1,4 +1,4 @@
 //! Requests that the Worker itself sends, and JSON-RPC over them.
 
-pub mod fetch;
-pub mod json_rpc;
+pub(crate) mod fetch;
+pub(crate) mod json_rpc;

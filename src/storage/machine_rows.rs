@@ -1,21 +1,22 @@
 //! Where the chain's machines keep their state: one table of keyed rows.
 
-use super::sql;
+use super::{schema, sql};
 use streamchain_chain::journal::Row;
 use worker::{Error, Storage};
 
+const SCHEMA: &[&str] =
+    &["CREATE TABLE IF NOT EXISTS machine (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"];
+
 /// All rows. Makes the table when it is not there.
-pub fn load(storage: &Storage) -> Result<Vec<(String, String)>, Error> {
+pub(crate) fn load(storage: &Storage) -> Result<Vec<(String, String)>, Error> {
     let database = storage.sql();
-    let table =
-        "CREATE TABLE IF NOT EXISTS machine (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID";
-    sql::run(&database, table, Vec::new())?;
+    schema::upgrade(&database, SCHEMA)?;
     let query = "SELECT key, value FROM machine ORDER BY key";
     sql::all(&database, query, Vec::new(), |row| Ok((row.text()?, row.text()?)))
 }
 
 /// Writes rows, all or none.
-pub fn save(storage: &Storage, rows: Vec<Row>) -> Result<(), Error> {
+pub(crate) fn save(storage: &Storage, rows: Vec<Row>) -> Result<(), Error> {
     let database = storage.sql();
     sql::atomically(storage, || {
         for row in rows {

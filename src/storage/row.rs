@@ -8,19 +8,19 @@ use worker::wasm_bindgen::JsValue;
 use worker::{Error, SqlStorageValue};
 
 /// One row; every call takes its next column.
-pub struct Row {
+pub(crate) struct Row {
     columns: std::vec::IntoIter<SqlStorageValue>,
 }
 
 impl Row {
     /// The row with these columns.
-    pub fn new(columns: Vec<SqlStorageValue>) -> Self {
+    pub(crate) fn new(columns: Vec<SqlStorageValue>) -> Self {
         let columns = columns.into_iter();
         Self { columns }
     }
 
     /// A row as the runtime gives it: an array.
-    pub fn of(array: &JsValue) -> Result<Self, Error> {
+    pub(crate) fn of(array: &JsValue) -> Result<Self, Error> {
         let columns = Array::from(array).into_iter().map(SqlStorageValue::try_from);
         Ok(Self::new(columns.collect::<Result<_, _>>()?))
     }
@@ -30,7 +30,7 @@ impl Row {
     }
 
     /// A text.
-    pub fn text(&mut self) -> Result<String, Error> {
+    pub(crate) fn text(&mut self) -> Result<String, Error> {
         match self.take() {
             SqlStorageValue::String(text) => Ok(text),
             _ => Err(out_of_shape("a text")),
@@ -38,13 +38,13 @@ impl Row {
     }
 
     /// A text that says something else.
-    pub fn parsed<T: FromStr>(&mut self) -> Result<T, Error> {
+    pub(crate) fn parsed<T: FromStr>(&mut self) -> Result<T, Error> {
         let text = self.text()?;
         text.parse().map_err(|_| out_of_shape("a text of another form"))
     }
 
     /// A number, or none. At most 2^53 - 1, as everything that is bound.
-    pub fn maybe_number(&mut self) -> Result<Option<u64>, Error> {
+    pub(crate) fn maybe_number(&mut self) -> Result<Option<u64>, Error> {
         match self.take() {
             SqlStorageValue::Integer(number) if number >= 0 => Ok(Some(number.cast_unsigned())),
             SqlStorageValue::Null => Ok(None),
@@ -53,12 +53,12 @@ impl Row {
     }
 
     /// A number.
-    pub fn number(&mut self) -> Result<u64, Error> {
+    pub(crate) fn number(&mut self) -> Result<u64, Error> {
         self.maybe_number()?.ok_or_else(|| out_of_shape("a number"))
     }
 
     /// Bytes.
-    pub fn bytes(&mut self) -> Result<Vec<u8>, Error> {
+    pub(crate) fn bytes(&mut self) -> Result<Vec<u8>, Error> {
         match self.take() {
             SqlStorageValue::Blob(bytes) => Ok(bytes),
             _ => Err(out_of_shape("bytes")),
@@ -67,7 +67,10 @@ impl Row {
 }
 
 /// Reads rows. A plain loop: the adapters that `collect` errors out of an iterator are compiled for each type of row.
-pub fn read_all<T>(rows: Vec<Row>, read: impl Fn(&mut Row) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+pub(crate) fn read_all<T>(
+    rows: Vec<Row>,
+    read: impl Fn(&mut Row) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
     let mut all = Vec::with_capacity(rows.len());
     for mut row in rows {
         all.push(read(&mut row)?);
@@ -77,7 +80,7 @@ pub fn read_all<T>(rows: Vec<Row>, read: impl Fn(&mut Row) -> Result<T, Error>) 
 
 /// An error for what a row must not be.
 #[cold]
-pub fn out_of_shape(expected: &str) -> Error {
+pub(crate) fn out_of_shape(expected: &str) -> Error {
     Error::RustError(format!(
         "a row of the database is out of shape: expected {expected}"
     ))

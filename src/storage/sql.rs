@@ -1,6 +1,9 @@
 //! An object's SQLite: rows without `one()` (which hangs on no rows), and whole transactions.
 
+use crate::counters;
 use crate::storage::row::{self, Row};
+use serde::de::DeserializeOwned;
+use streamchain_protocol::util::json;
 use wasm_bindgen::prelude::*;
 use worker::{Error, SqlStorage, SqlStorageValue, Storage};
 
@@ -17,7 +20,7 @@ extern "C" {
 }
 
 /// Runs a step whose writes all stay, or none of them if it fails.
-pub fn atomically<T, E>(storage: &Storage, step: impl FnOnce() -> Result<T, E>) -> Result<T, E>
+pub(crate) fn atomically<T, E>(storage: &Storage, step: impl FnOnce() -> Result<T, E>) -> Result<T, E>
 where
     E: From<Error>,
 {
@@ -45,18 +48,25 @@ fn in_transaction(storage: &Storage, step: &mut dyn FnMut() -> bool) -> Result<(
     Ok(ran?)
 }
 
+/// Reads JSON that an object kept.
+pub(crate) fn own_json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    json::from_text(text).map_err(|error| Error::RustError(error.to_string()))
+}
+
 /// A number as SQLite takes it here: everything bound is at most 2^53 - 1.
-pub fn number(value: u64) -> SqlStorageValue {
+pub(crate) fn number(value: u64) -> SqlStorageValue {
     SqlStorageValue::Integer(value.cast_signed())
 }
 
 /// Runs a statement that gives no rows.
-pub fn run(sql: &SqlStorage, statement: &str, values: Vec<SqlStorageValue>) -> Result<(), Error> {
-    sql.exec(statement, values).map(drop)
+pub(crate) fn run(sql: &SqlStorage, statement: &str, values: Vec<SqlStorageValue>) -> Result<(), Error> {
+    let cursor = sql.exec(statement, values)?;
+    counters::count_object_rows(cursor.rows_written() as u64);
+    Ok(())
 }
 
 /// The rows that a query gives, one after the other: what is not taken is not read.
-pub fn each(
+pub(crate) fn each(
     sql: &SqlStorage,
     query: &str,
     values: Vec<SqlStorageValue>,
@@ -65,7 +75,7 @@ pub fn each(
 }
 
 /// All rows.
-pub fn all<T>(
+pub(crate) fn all<T>(
     sql: &SqlStorage,
     query: &str,
     values: Vec<SqlStorageValue>,
@@ -75,7 +85,7 @@ pub fn all<T>(
 }
 
 /// The first row, if there is one.
-pub fn first<T>(
+pub(crate) fn first<T>(
     sql: &SqlStorage,
     query: &str,
     values: Vec<SqlStorageValue>,

@@ -307,13 +307,13 @@ export class Edge {
     return this.#miniflare.getD1Database("DB");
   }
 
-  /** Tells a Stream object what the Listener would: `notices` as they are written between objects. */
+  /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`, whose only field they are. */
   async notice(short: string, ...notices: Json[]): Promise<void> {
     const streams = (await this.#miniflare.getDurableObjectNamespace("STREAM")) as unknown as Objects;
     const object = streams.get(streams.idFromName(short.slice(2)));
-    const body = JSON.stringify({ notices });
-    const told = await object.fetch("https://internal/notices", { method: "POST", body });
-    assert.equal(told.status, 200, await told.text());
+    const body = JSON.stringify([notices]);
+    const applied = await object.fetch("https://internal/ApplyNotices", { method: "POST", body });
+    assert.equal(applied.status, 200, await applied.text());
   }
 
   /** Makes a stream, and `relay` acquires its epoch. */
@@ -344,12 +344,17 @@ export class Edge {
 
   /** Stops, and starts again on the same state. */
   async restart(options: EdgeOptions = {}): Promise<Edge> {
-    await this.#miniflare.dispose();
+    await this.dispose();
     return startEdge({ ...options, folder: this.folder });
   }
 
+  /** Stops; its state stays in the folder. */
+  dispose(): Promise<void> {
+    return this.#miniflare.dispose();
+  }
+
   async stop(): Promise<void> {
-    await this.#miniflare.dispose();
+    await this.dispose();
     await rm(this.folder, { recursive: true, force: true });
   }
 }

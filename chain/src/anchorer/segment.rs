@@ -8,7 +8,7 @@ use streamchain_protocol::stream_settings::Mode;
 use crate::abi::Anchor;
 
 /// A segment to be anchored: a contiguous range of messages under one root.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// The stream's id.
     pub stream: StreamId,

@@ -1,4 +1,3 @@
 //! The Account object: one for each principal.
 
-pub mod api;
 mod object;

@@ -1,4 +1,3 @@
 //! The Anchorer object: one for each signing account.
 
-pub mod api;
 mod object;

@@ -1,25 +1,26 @@
 //! The Anchorer object: one per signing account, brings segments onto the chain. A shell over [`AnchorerMachine`].
-//!
-//! Internal paths: `POST /segments`, `POST /events`, `POST /ensure`, `GET /status`, `GET /costs`.
 
-use super::api::{EventsBody, SegmentsBody};
+use crate::api::anchorer::{
+    AddSegments, AnchorerRequest, AnchorerStatus, ApplyAnchors, EnsureAnchorer, EstimateCosts,
+};
+use crate::api::call::{Encoded, reply, serve};
 use crate::config::chain::ChainConfig;
-use crate::objects::{own_json, to_error};
-use crate::outbound::json_rpc;
-use crate::outbound::json_rpc::Rpc;
-use crate::storage::alarm::Alarm;
+use crate::objects::to_error;
+use crate::outbound::json_rpc::{self, Rpc};
+use crate::problem::{Kind, Problem};
+use crate::response::put_member;
+use crate::storage::alarm::{Alarm, MAX_ROUND_MS};
 use crate::storage::d1::segments;
 use crate::storage::machine_rows;
+use serde_json::Value;
 use std::cell::{OnceCell, RefCell};
-use streamchain_chain::anchorer::{Anchorer as AnchorerMachine, Command, SegmentError};
+use streamchain_chain::anchorer::{Anchorer as AnchorerMachine, Command, Status};
 use streamchain_chain::costs::{Costs, Estimates};
 use streamchain_chain::ethereum::{Answer, Request as RpcRequest, RpcError};
 use streamchain_chain::journal::Row;
 use streamchain_protocol::ids::{Seq, StreamId};
-use worker::{
-    Date, DurableObject, Env, Error, Method, Request, Response, State, console_error, console_warn,
-    durable_object,
-};
+use streamchain_protocol::proof::AnchorState;
+use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 /// The machine of one account.
 #[durable_object(alarm)]
@@ -30,11 +31,11 @@ pub struct Anchorer {
     machine: RefCell<Option<AnchorerMachine>>,
     rpc: OnceCell<Rpc>,
     alarm: Alarm,
-    /// The costs told last, and when.
+    /// The costs that were estimated last, and when.
     costs: RefCell<Option<(u64, Costs)>>,
 }
 
-/// For how long, in ms, costs are told again as they are: about a block of Ethereum.
+/// For how long, in ms, estimated costs are answered again: about a block of Ethereum.
 const COSTS_LIVE_MS: u64 = 12_000;
 
 impl DurableObject for Anchorer {
@@ -49,45 +50,45 @@ impl DurableObject for Anchorer {
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let path = request.path();
-        match (request.method(), path.as_str()) {
-            (Method::Post, "/segments") => match own_json(&request.text().await?) {
-                Ok(body) => self.take_segments(body).await,
-                Err(error) => Response::error(error.to_string(), 400),
-            },
-            (Method::Post, "/events") => match own_json(&request.text().await?) {
-                Ok(body) => self.hear(&body).await,
-                Err(error) => Response::error(error.to_string(), 400),
-            },
-            (Method::Post, "/ensure") => {
-                self.arm().await?;
-                Response::from_json(&serde_json::json!({ "armed": true }))
-            }
-            (Method::Get, "/costs") => self.tell_costs().await,
-            (Method::Get, "/status") => {
-                let now_ms = Date::now().as_millis();
-                Response::from_json(&self.with(|machine| machine.status(now_ms))?)
-            }
-            _ => Response::error(format!("the Anchorer object has no {path}"), 404),
-        }
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        serve(request, async |asked, _| self.answer(asked).await).await
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        self.alarm.begin(&self.state.storage()).await;
+        self.alarm.begin(&self.state.storage(), MAX_ROUND_MS).await;
         if let Err(error) = self.drive().await {
             console_error!("anchorer: {error}");
         }
         let now_ms = Date::now().as_millis();
         match self.with(|machine| machine.poll_timeout(now_ms)) {
             Ok(due) => self.alarm.end(&self.state.storage(), due).await,
-            Err(error) => console_error!("anchorer: {error}"), // the alarm that was set first stands
+            Err(error) => {
+                self.alarm.fail();
+                console_error!("anchorer: {error}");
+            }
         }
         Response::empty()
     }
 }
 
 impl Anchorer {
+    async fn answer(&self, asked: AnchorerRequest) -> Result<Vec<u8>, Problem> {
+        match asked {
+            AnchorerRequest::AddSegments(asked) => reply::<AddSegments>(self.add_segments(asked).await),
+            AnchorerRequest::ApplyAnchors(asked) => reply::<ApplyAnchors>(self.apply_anchors(&asked).await),
+            AnchorerRequest::EnsureAnchorer(_) => {
+                reply::<EnsureAnchorer>(self.arm().await.map_err(Problem::from))
+            }
+            AnchorerRequest::AnchorerStatus(_) => reply::<AnchorerStatus>(self.status()),
+            AnchorerRequest::EstimateCosts(_) => reply::<EstimateCosts>(self.costs().await),
+        }
+    }
+
+    fn status(&self) -> Result<Encoded<Status>, Problem> {
+        let now_ms = Date::now().as_millis();
+        Ok(Encoded::of(&self.with(|machine| machine.status(now_ms))?))
+    }
+
     /// Runs a step of the machine. Never across an await.
     fn with<T>(&self, step: impl FnOnce(&mut AnchorerMachine) -> T) -> Result<T, Error> {
         let mut machine = self.machine.borrow_mut();
@@ -115,52 +116,31 @@ impl Anchorer {
         saved
     }
 
-    async fn take_segments(&self, body: SegmentsBody) -> worker::Result<Response> {
-        let segments: Result<Vec<_>, _> = body.segments.into_iter().map(TryInto::try_into).collect();
-        let segments = match segments {
-            Ok(segments) => segments,
-            Err(error) => return Response::error(error, 400),
-        };
-        let taken = self.with(|machine| {
-            let new = machine.handle_segments(&segments);
-            (new, machine.take_unsaved())
+    async fn add_segments(&self, asked: AddSegments) -> Result<(), Problem> {
+        let segments = asked.segments;
+        let (added, rows) = self.with(|machine| {
+            let added = machine.handle_segments(&segments);
+            (added, machine.take_unsaved())
         })?;
-        let (new, rows) = taken;
         self.save(rows)?;
-        match new {
-            Ok(accepted) => {
-                self.arm().await?;
-                Response::from_json(&serde_json::json!({ "accepted": accepted }))
-            }
-            Err(error) => {
-                let status = match error {
-                    SegmentError::WrongId { .. } | SegmentError::BadRange { .. } => 400,
-                    SegmentError::Different { .. } => 409,
-                    SegmentError::Full { .. } => 503,
-                };
-                console_warn!("anchorer: {error}");
-                Response::error(error.to_string(), status)
-            }
-        }
+        added.map_err(Problem::internal)?;
+        Ok(self.arm().await?)
     }
 
-    async fn hear(&self, body: &EventsBody) -> worker::Result<Response> {
+    async fn apply_anchors(&self, asked: &ApplyAnchors) -> Result<(), Problem> {
         let now_ms = Date::now().as_millis();
         let rows = self.with(|machine| {
-            for reverted in &body.reverted {
-                machine.handle_reverted(&reverted.run());
-            }
-            for event in &body.anchored {
-                match event.is_final() {
-                    true => machine.handle_final(&event.run(), now_ms),
-                    false => machine.handle_anchored(&event.run(), now_ms),
+            for anchor in &asked.anchors {
+                match anchor.state {
+                    AnchorState::Reverted => machine.handle_reverted(&anchor.run()),
+                    AnchorState::Final => machine.handle_final(&anchor.run(), now_ms),
+                    AnchorState::Anchored => machine.handle_anchored(&anchor.run(), now_ms),
                 }
             }
             machine.take_unsaved()
         })?;
         self.save(rows)?;
-        self.arm().await?;
-        Response::from_json(&serde_json::json!({}))
+        Ok(self.arm().await?)
     }
 
     async fn arm(&self) -> Result<(), Error> {
@@ -169,11 +149,11 @@ impl Anchorer {
         self.alarm.arm(&self.state.storage(), due).await
     }
 
-    async fn tell_costs(&self) -> worker::Result<Response> {
+    async fn costs(&self) -> Result<Encoded<Value>, Problem> {
         let now_ms = Date::now().as_millis();
-        let told = self.costs.borrow().clone();
-        if let Some((at, costs)) = told.filter(|(at, _)| now_ms < at + COSTS_LIVE_MS) {
-            return tell(at, &costs);
+        let known = self.costs.borrow().clone();
+        if let Some((at, costs)) = known.filter(|(at, _)| now_ms < at + COSTS_LIVE_MS) {
+            return encode(at, &costs);
         }
         let known = self.with(|machine| machine.latest())?;
         let estimated = match self.estimate(known).await {
@@ -181,13 +161,9 @@ impl Anchorer {
             Err(error) if known.is_some() && error.revert().is_some() => self.estimate(None).await,
             outcome => outcome,
         };
-        match estimated {
-            Ok(costs) => {
-                self.costs.replace(Some((now_ms, costs.clone())));
-                tell(now_ms, &costs)
-            }
-            Err(error) => Response::error(error.to_string(), 503),
-        }
+        let costs = estimated.map_err(|error| Problem::new(Kind::ChainUnreachable, error.to_string()))?;
+        self.costs.replace(Some((now_ms, costs.clone())));
+        encode(now_ms, &costs)
     }
 
     /// Asks the node what the modes cost.
@@ -210,7 +186,7 @@ impl Anchorer {
             Answer::FeeHistory(history) => estimates.costs(gas, &history, config.anchorer().fees),
             _ => None,
         };
-        costs.ok_or_else(|| RpcError::Malformed("the node tells no base fee".into()))
+        costs.ok_or_else(|| RpcError::Malformed("the node has no base fee".into()))
     }
 
     /// The records of one segment.
@@ -235,7 +211,7 @@ impl Anchorer {
                 None => return Ok(()),
                 Some(Command::Save(rows)) => self.save(rows)?,
                 Some(Command::Distrust(reason)) => {
-                    console_error!("anchorer: RPC node rejected: {reason}");
+                    console_error!("anchorer: the node contradicts itself: {reason}");
                     rpc.distrust();
                 }
                 Some(Command::Read { stream, first, count }) => {
@@ -253,8 +229,8 @@ impl Anchorer {
     }
 }
 
-fn tell(at: u64, costs: &Costs) -> worker::Result<Response> {
-    let mut told = serde_json::to_value(costs)?;
-    told["now"] = at.into();
-    Response::from_json(&told)
+fn encode(at: u64, costs: &Costs) -> Result<Encoded<Value>, Problem> {
+    let mut shown = serde_json::to_value(costs).map_err(Problem::internal)?;
+    put_member(&mut shown, "now", &at);
+    Ok(Encoded::of(&shown))
 }

@@ -1,4 +1,3 @@
 //! The Audit object: one for each operator.
 
-pub mod api;
 mod object;

@@ -2,25 +2,25 @@
 //!
 //! What always holds: an entry that was taken is in this object's SQLite until the stream has stored it; the entry's
 //! number is its producer's number there, so that it is stored exactly once, whatever dies; the index in the database
-//! follows. Internal path: `POST /entries`.
+//! follows.
 
-use super::api::Posted;
+use crate::api::audit::{AddEntry, AuditRequest};
+use crate::api::call::{new_request_id, reply, serve};
+use crate::api::stream::{Append, stream_object};
 use crate::config::Config;
-use crate::objects::call::{Method, call, expect_json, json_body};
-use crate::objects::{stream_stub, to_error};
+use crate::objects::to_error;
 use crate::problem::Problem;
-use crate::request::from_json;
-use crate::response::{Answer, json};
-use crate::storage::alarm::Alarm;
-use crate::storage::d1::audit;
+use crate::storage::alarm::{Alarm, MAX_ROUND_MS};
+use crate::storage::d1::{self, audit};
 use crate::storage::row::Row;
+use crate::storage::schema;
 use crate::storage::sql;
-use alloy_primitives::{hex, keccak256};
-use serde::Deserialize;
 use std::cell::RefCell;
+use streamchain_edge_core::attempt::{audit_producer, refusal_kind};
 use streamchain_edge_core::audit_log::{Entry, Outcome, Sampler};
+use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::NewStream;
-use streamchain_protocol::ids::{ProducerId, StreamId, StreamName};
+use streamchain_protocol::ids::{StreamId, StreamName};
 use streamchain_protocol::stream_settings::{ReadAccess, StreamSettings, WriteAccess};
 use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
@@ -34,10 +34,14 @@ const GATHER_MS: u64 = 500;
 const RETRY_MS: u64 = 5_000;
 
 /// Entries brought to the stream in one alarm; more follow with the next.
-const ENTRIES_AT_ONCE: u64 = 50;
+const MAX_ENTRIES_AT_ONCE: u64 = 50;
 
 /// Entries that may wait. Above it refusals are no longer taken; changes are.
-const WAITING_MAX: u64 = 10_000;
+const MAX_WAITING: u64 = 10_000;
+
+const SCHEMA: &[&str] = &["CREATE TABLE IF NOT EXISTS waiting (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+  outcome TEXT NOT NULL, entry TEXT NOT NULL)"];
 
 struct Waiting {
     id: u64,
@@ -46,11 +50,6 @@ struct Waiting {
     action: String,
     outcome: String,
     entry: String,
-}
-
-#[derive(Deserialize)]
-struct Appended {
-    seq: Option<u64>,
 }
 
 impl Waiting {
@@ -77,10 +76,7 @@ pub struct Audit {
 
 impl DurableObject for Audit {
     fn new(state: State, env: Env) -> Self {
-        let table = "CREATE TABLE IF NOT EXISTS waiting (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
-            outcome TEXT NOT NULL, entry TEXT NOT NULL)";
-        if let Err(error) = sql::run(&state.storage().sql(), table, Vec::new()) {
+        if let Err(error) = schema::upgrade(&state.storage().sql(), SCHEMA) {
             console_error!("audit: {error}");
         }
         Self {
@@ -92,15 +88,15 @@ impl DurableObject for Audit {
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        match self.answer(request).await {
-            Ok(response) => Ok(response),
-            Err(problem) => problem.into_response(),
-        }
+        serve(request, async |asked, _| match asked {
+            AuditRequest::AddEntry(asked) => reply::<AddEntry>(self.add(asked).await),
+        })
+        .await
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
         let storage = self.state.storage();
-        self.alarm.begin(&storage).await;
+        self.alarm.begin(&storage, MAX_ROUND_MS).await;
         let next = match self.flush().await {
             Ok(0) => None,
             Ok(_) => Some(GATHER_MS),
@@ -116,28 +112,21 @@ impl DurableObject for Audit {
 }
 
 impl Audit {
-    async fn answer(&self, mut request: Request) -> Answer {
-        if request.method() != Method::Post || request.path() != "/entries" {
-            return Err(Problem::internal("the Audit object has POST /entries"));
-        }
-        let posted: Posted = from_json(&request.bytes().await?)?;
+    async fn add(&self, asked: AddEntry) -> Result<(), Problem> {
         let now_ms = Date::now().as_millis();
-        let mut entry = posted.into_entry();
+        let mut entry = asked.into_entry();
         if entry.outcome != Outcome::Done {
-            let reason = entry.reason.as_deref().unwrap_or_default();
-            let kind = format!("{} {} {reason}", entry.actor, entry.action);
+            let kind = refusal_kind(&entry);
             let admitted = self.sampler.borrow_mut().admit(&kind, now_ms);
             match admitted {
-                Some(count) if self.waiting()? < WAITING_MAX => entry.count += count - 1,
-                _ => return json(200, &serde_json::json!({})),
+                Some(count) if self.waiting()? < MAX_WAITING => entry.count += count - 1,
+                _ => return Ok(()),
             }
         }
         self.put(&entry)?;
         // No await since the write: the alarm is set with it or not at all.
-        self.alarm
-            .arm(&self.state.storage(), Some(now_ms + GATHER_MS))
-            .await?;
-        json(200, &serde_json::json!({}))
+        let storage = self.state.storage();
+        Ok(self.alarm.arm(&storage, Some(now_ms + GATHER_MS)).await?)
     }
 
     fn put(&self, entry: &Entry) -> Result<(), Error> {
@@ -165,7 +154,7 @@ impl Audit {
         let entries = sql::all(
             &database,
             query,
-            vec![sql::number(ENTRIES_AT_ONCE)],
+            vec![sql::number(MAX_ENTRIES_AT_ONCE)],
             Waiting::read,
         )?;
         if entries.is_empty() {
@@ -173,13 +162,14 @@ impl Audit {
         }
         let config = Config::of(&self.env).map_err(to_error)?;
         let db = self.env.d1("DB")?;
+        let id = new_request_id();
         let mut index = Vec::with_capacity(entries.len());
         for one in &entries {
-            let seq = self.append(&config, one).await?;
+            let seq = self.append(&id, &config, one).await?;
             let columns = [one.actor.as_str(), &one.action, &one.outcome];
             index.push(audit::insert(&db, one.id, seq, columns, one.time, &one.entry)?);
         }
-        db.batch(index).await?;
+        d1::batch(&db, index).await?;
         let last = entries.last().map_or(0, |one| one.id);
         sql::run(
             &database,
@@ -190,7 +180,7 @@ impl Audit {
     }
 
     /// Stores one entry in the stream; the same again is the same message.
-    async fn append(&self, config: &Config, one: &Waiting) -> Result<Option<u64>, Error> {
+    async fn append(&self, id: &RequestId, config: &Config, one: &Waiting) -> Result<Option<u64>, Error> {
         let name: StreamName = STREAM.parse().map_err(to_error)?;
         let stream = StreamId::of(config.operator, &name);
         let settings = StreamSettings {
@@ -203,19 +193,17 @@ impl Audit {
             name,
             settings,
         };
-        let mut producer = [0; 16];
-        producer.copy_from_slice(&keccak256("streamchain/audit/v1")[..16]);
-        let body = serde_json::json!({
-            "create": create,
-            "system": true,
-            "author": config.operator,
-            "producer": ProducerId(producer),
-            "producerSeq": one.id - 1,
-            "payload": hex::encode_prefixed(&one.entry),
-            "waitMs": 0,
-        });
-        let stub = stream_stub(&self.env, stream.short())?;
-        let appended = call(&stub, Method::Post, "/append", json_body(&body)?).await?;
-        Ok(expect_json::<Appended>(appended).await?.seq)
+        let append = Append {
+            create: Some(create),
+            publisher: None,
+            author: config.operator,
+            producer: audit_producer(),
+            producer_seq: one.id - 1,
+            payload: one.entry.clone().into_bytes().into(),
+            wait_ms: 0,
+        };
+        let object = stream_object(&self.env, id, stream.short())?;
+        let appended = object.call(append).await.map_err(to_error)?;
+        Ok(appended.seq.map(|seq| seq.0))
     }
 }

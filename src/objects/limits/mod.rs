@@ -1,4 +1,3 @@
 //! The Limits objects: each counts for a share of the clients.
 
-pub mod api;
 mod object;

@@ -1,103 +1,75 @@
-//! What becomes of a batch of events: D1, the Anchorer, the Stream objects, the relays; in this order, so that who
-//! hears of an anchor finds it in the database.
+//! What becomes of a batch of events: D1, the Anchorer, the Stream objects, the relays; in this order, so that whoever
+//! learns of an anchor finds it in the database.
 //!
 //! All of it may be repeated. Events of streams that this edge does not have are left out: the contract is open to
 //! everybody.
 
 use super::object::Listener;
+use crate::api::anchorer::{ApplyAnchors, anchorer_object};
+use crate::api::call::{new_request_id, within};
+use crate::api::relays::{PostNotices, RelayNotice, relays_object};
+use crate::api::stream::{ApplyNotices, stream_object};
 use crate::config::Config;
-use crate::objects::anchorer::api::{AnchoredBody, EventsBody};
-use crate::objects::call::{Method, call, expect_json, json_body, within};
-use crate::objects::relays::api::{PostNotices, RelayNotice};
-use crate::objects::to_error;
-use crate::objects::{anchorer_stub, relays_stub, stream_stub};
-use crate::storage::d1::anchors::ChainState;
-use crate::storage::d1::{anchors, chain_events, streams};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use crate::problem::{Kind, Problem};
+use crate::storage::d1::{self, anchors, chain_events, streams};
 use std::time::Duration;
-use streamchain_chain::listener::{Batch, ChainEvent, EventKind};
+use streamchain_chain::listener::Batch;
+use streamchain_edge_core::chain_notices;
+use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::ids::{RelayId, StreamId};
-use streamchain_protocol::proof::{AnchorRef, AnchorState};
-use streamchain_protocol::util::SortedMap;
-use streamchain_protocol::wire::{Notice, NoticeEvent};
+use streamchain_protocol::proof::AnchorState;
+use streamchain_protocol::wire::Notice;
 use worker::{D1Database, D1PreparedStatement, Error, console_error};
 
-/// Statements of one D1 batch: a batch is one transaction, and D1 has one thread.
-const STATEMENTS_AT_ONCE: usize = 100;
-/// How long an object may take, ms.
+/// Most statements of one D1 batch: a batch is one transaction, and D1 has one thread.
+const MAX_STATEMENTS_AT_ONCE: usize = 100;
+/// How long an object may take.
 const OBJECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a batch is repeated for the sake of a Stream object that does not answer; then the rest goes on without
-/// it. It learns what it missed from the next notice, and the database has it all.
-const PATIENCE: u32 = 3;
-
-#[derive(Serialize)]
-struct StreamNotices<'a> {
-    notices: &'a [Notice],
-}
-
-#[derive(Deserialize)]
-struct Heard {
-    relay: Option<RelayId>,
-}
+/// How often a batch is repeated for a Stream object that does not answer; then the rest goes on without it. The next
+/// notice has the state that it missed, and the database has it all.
+const MAX_REPEATS: u32 = 3;
 
 impl Listener {
-    /// Tells everybody of a batch.
-    pub(super) async fn tell(&self, batch: &Batch) -> Result<(), Error> {
+    /// Writes a batch to the database and notifies everybody of it.
+    pub(super) async fn apply(&self, batch: &Batch) -> Result<(), Problem> {
         let db = self.env.d1("DB")?;
-        let batch = &ours(&db, batch).await?;
+        let known = streams::known(&db, &chain_notices::streams(batch)).await?;
+        let batch = &chain_notices::of_known(batch, &known);
         if batch.is_empty() {
             return Ok(());
         }
+        let id = new_request_id();
         write(&db, batch).await?;
-        self.tell_anchorer(batch).await?;
-        let (notices, failed) = self.tell_streams(batch).await?;
-        self.tell_relays(notices).await?;
+        self.notify_anchorer(&id, batch).await?;
+        let (notices, failed) = self.notify_streams(&id, batch).await;
+        self.notify_relays(&id, notices).await?;
         match failed {
-            Some(error) if self.untold.get() < PATIENCE => {
-                self.untold.set(self.untold.get() + 1);
+            Some(error) if self.failed_batches.get() < MAX_REPEATS => {
+                self.failed_batches.set(self.failed_batches.get() + 1);
                 Err(error)
             }
             _ => {
-                self.untold.set(0);
+                self.failed_batches.set(0);
                 Ok(())
             }
         }
     }
 
-    async fn tell_anchorer(&self, batch: &Batch) -> Result<(), Error> {
-        let bodies =
-            |events: &[ChainEvent], state: &dyn Fn(&ChainEvent) -> AnchorState| -> Vec<AnchoredBody> {
-                events
-                    .iter()
-                    .filter_map(|event| AnchoredBody::of(event, state(event)))
-                    .collect()
-            };
-        let seen = |event: &ChainEvent| AnchorState::of(batch.is_final(event));
-        let mut anchored = bodies(&batch.seen, &seen);
-        anchored.extend(bodies(&batch.finalized, &|_| AnchorState::Final));
-        let body = EventsBody {
-            anchored,
-            reverted: bodies(&batch.undone, &|_| AnchorState::Reverted),
-        };
-        if body.is_empty() {
+    async fn notify_anchorer(&self, id: &RequestId, batch: &Batch) -> Result<(), Problem> {
+        let asked = ApplyAnchors::of(batch);
+        if asked.anchors.is_empty() {
             return Ok(());
         }
-        let config = Config::of(&self.env).map_err(to_error)?;
-        let stub = anchorer_stub(&self.env, &config)?;
-        let told = within(
-            OBJECT_TIMEOUT,
-            call(&stub, Method::Post, "/events", json_body(&body)?),
-        )
-        .await?;
-        expect_json::<serde_json::Value>(told).await.map(drop)
+        let config = Config::of(&self.env).map_err(Problem::internal)?;
+        let anchorer = anchorer_object(&self.env, id, &config)?;
+        within(OBJECT_TIMEOUT, anchorer.call(asked)).await
     }
 
-    /// Gives what the relays have to hear, and the last failure, if any.
-    async fn tell_streams(&self, batch: &Batch) -> Result<(Vec<RelayNotice>, Option<Error>), Error> {
+    /// Gives the notices for the relays, and the last failure, if any.
+    async fn notify_streams(&self, id: &RequestId, batch: &Batch) -> (Vec<RelayNotice>, Option<Problem>) {
         let (mut notices, mut failed) = (Vec::new(), None);
-        for (stream, of_stream) in notices_by_stream(batch) {
-            match self.tell_stream(stream, &of_stream).await {
+        for (stream, of_stream) in chain_notices::by_stream(batch) {
+            match self.notify_stream(id, stream, &of_stream).await {
                 Ok(Some(relay)) => {
                     let for_relay = |notice| RelayNotice {
                         relay: relay.clone(),
@@ -107,56 +79,40 @@ impl Listener {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    console_error!("listener: stream {stream}: {error}");
+                    console_error!("request {id}: listener: stream {stream}: {error}");
                     failed = Some(error);
                 }
             }
         }
-        Ok((notices, failed))
+        (notices, failed)
     }
 
-    /// Gives the relay that holds the stream, if any.
-    async fn tell_stream(&self, stream: StreamId, notices: &[Notice]) -> Result<Option<RelayId>, Error> {
-        let stub = stream_stub(&self.env, stream.short())?;
-        let body = json_body(&StreamNotices { notices })?;
-        let mut told = within(OBJECT_TIMEOUT, call(&stub, Method::Post, "/notices", body)).await?;
-        if told.status_code() == 404 {
-            told.text().await?; // it never was used here
-            return Ok(None);
+    /// Gives the stream's relay, if it has one.
+    async fn notify_stream(
+        &self,
+        id: &RequestId,
+        stream: StreamId,
+        notices: &[Notice],
+    ) -> Result<Option<RelayId>, Problem> {
+        let object = stream_object(&self.env, id, stream.short())?;
+        let notices = notices.to_vec();
+        match within(OBJECT_TIMEOUT, object.call(ApplyNotices { notices })).await {
+            Ok(applied) => Ok(applied.relay),
+            // The stream never was used here.
+            Err(problem) if problem.kind() == Kind::NoSuchStream => Ok(None),
+            Err(problem) => Err(problem),
         }
-        Ok(expect_json::<Heard>(told).await?.relay)
     }
 
-    async fn tell_relays(&self, notices: Vec<RelayNotice>) -> Result<(), Error> {
+    async fn notify_relays(&self, id: &RequestId, notices: Vec<RelayNotice>) -> Result<(), Problem> {
         if notices.is_empty() {
             return Ok(());
         }
-        let stub = relays_stub(&self.env)?;
-        let body = json_body(&PostNotices { notices })?;
-        let told = within(OBJECT_TIMEOUT, call(&stub, Method::Post, "/notices", body)).await?;
-        expect_json::<serde_json::Value>(told).await.map(drop)
+        let relays = relays_object(&self.env, id)?;
+        within(OBJECT_TIMEOUT, relays.call(PostNotices { notices }))
+            .await
+            .map(drop)
     }
-}
-
-/// The batch without the events of streams that this edge does not have.
-async fn ours(db: &D1Database, batch: &Batch) -> Result<Batch, Error> {
-    let events = batch.undone.iter().chain(&batch.seen).chain(&batch.finalized);
-    let named: BTreeSet<StreamId> = events.map(|event| event.stream).collect();
-    let named: Vec<StreamId> = named.into_iter().collect();
-    let known = streams::known(db, &named).await?;
-    let of_ours = |events: &[ChainEvent]| -> Vec<ChainEvent> {
-        events
-            .iter()
-            .filter(|event| known.contains(&event.stream))
-            .cloned()
-            .collect()
-    };
-    Ok(Batch {
-        undone: of_ours(&batch.undone),
-        seen: of_ours(&batch.seen),
-        finalized: of_ours(&batch.finalized),
-        final_to: batch.final_to,
-    })
 }
 
 async fn write(db: &D1Database, batch: &Batch) -> Result<(), Error> {
@@ -166,75 +122,18 @@ async fn write(db: &D1Database, batch: &Batch) -> Result<(), Error> {
         statements.extend(chain_events::remove(db, event)?);
     }
     for event in &batch.seen {
-        let state = ChainState::of(batch.is_final(event));
+        let state = AnchorState::of(batch.is_final(event));
         statements.extend(anchors::put(db, event, state)?);
         statements.extend(chain_events::put(db, event, state)?);
     }
     for event in &batch.finalized {
-        statements.extend(anchors::put(db, event, ChainState::Final)?);
+        statements.extend(anchors::put(db, event, AnchorState::Final)?);
         statements.extend(chain_events::settle(db, event)?);
     }
     while !statements.is_empty() {
-        let rest = statements.split_off(statements.len().min(STATEMENTS_AT_ONCE));
-        db.batch(statements).await?;
+        let rest = statements.split_off(statements.len().min(MAX_STATEMENTS_AT_ONCE));
+        d1::batch(db, statements).await?;
         statements = rest;
     }
     Ok(())
-}
-
-fn notices_by_stream(batch: &Batch) -> SortedMap<StreamId, Vec<Notice>> {
-    let undone = batch
-        .undone
-        .iter()
-        .map(|event| (event, AnchorState::Reverted, false));
-    let seen = batch.seen.iter().map(|event| {
-        (
-            event,
-            if batch.is_final(event) {
-                AnchorState::Final
-            } else {
-                AnchorState::Anchored
-            },
-            true,
-        )
-    });
-    let finalized = batch
-        .finalized
-        .iter()
-        .map(|event| (event, AnchorState::Final, false));
-    let mut notices: SortedMap<StreamId, Vec<Notice>> = SortedMap::default();
-    for (event, state, is_new) in undone.chain(seen).chain(finalized) {
-        let stream = event.stream;
-        notices
-            .or_default(stream)
-            .push(notice(stream, event, state, is_new));
-    }
-    notices
-}
-
-fn notice(stream: StreamId, event: &ChainEvent, state: AnchorState, is_new: bool) -> Notice {
-    let event = match &event.kind {
-        EventKind::Anchored {
-            first, count, root, ..
-        } => NoticeEvent::Anchored(AnchorRef {
-            first: *first,
-            count: (*count).into(),
-            root: *root,
-            tx: event.tx,
-            block: event.block,
-            state,
-        }),
-        EventKind::Published { author, payload } => NoticeEvent::Chain {
-            block: event.block,
-            log_index: event.log_index,
-            author: *author,
-            payload: is_new.then(|| payload.clone()),
-            tx: event.tx,
-            state,
-        },
-    };
-    Notice {
-        stream: stream.short(),
-        event,
-    }
 }

@@ -1,21 +1,19 @@
 //! The Listener object: one per contract, follows its events. A shell over [`chain::Listener`].
-//!
-//! Internal paths: `POST /ensure`, `GET /status`, `POST /replay`.
 
+use crate::api::call::{Encoded, reply, serve};
+use crate::api::listener::{EnsureListener, ListenerRequest, ListenerStatus, Replay};
 use crate::config::chain::ChainConfig;
 use crate::objects::to_error;
-use crate::outbound::json_rpc;
-use crate::outbound::json_rpc::Rpc;
-use crate::storage::alarm::Alarm;
-use crate::storage::d1::{anchors, chain_events};
+use crate::outbound::json_rpc::{self, Rpc};
+use crate::problem::{Kind, Problem};
+use crate::storage::alarm::{Alarm, MAX_ROUND_MS};
+use crate::storage::d1::{self, anchors, chain_events};
 use crate::storage::machine_rows;
 use std::cell::{Cell, OnceCell, RefCell};
 use streamchain_chain::journal::Row;
 use streamchain_chain::listener as chain;
 use streamchain_chain::listener::Command;
-use worker::{
-    Date, DurableObject, Env, Error, Method, Request, Response, State, console_error, durable_object,
-};
+use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 /// The listener of one contract.
 #[durable_object(alarm)]
@@ -26,8 +24,8 @@ pub struct Listener {
     machine: RefCell<Option<chain::Listener>>,
     rpc: OnceCell<Rpc>,
     alarm: Alarm,
-    /// Batches in a row that could not be told to everybody.
-    pub(super) untold: Cell<u32>,
+    /// Batches in a row that not every stream was notified of.
+    pub(super) failed_batches: Cell<u32>,
 }
 
 impl DurableObject for Listener {
@@ -39,38 +37,48 @@ impl DurableObject for Listener {
             machine,
             rpc: OnceCell::new(),
             alarm: Alarm::default(),
-            untold: Cell::new(0),
+            failed_batches: Cell::new(0),
         }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        let path = request.path();
-        match (request.method(), path.as_str()) {
-            (Method::Post, "/ensure") => {
-                let due = self.with(|machine| machine.poll_timeout())?;
-                self.alarm.arm(&self.state.storage(), Some(due)).await?;
-                Response::from_json(&serde_json::json!({ "armed": true }))
-            }
-            (Method::Get, "/status") => Response::from_json(&self.with(|machine| machine.status())?),
-            (Method::Post, "/replay") => self.replay().await,
-            _ => Response::error(format!("the Listener object has no {path}"), 404),
-        }
+        serve(request, async |asked, _| self.answer(asked).await).await
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        self.alarm.begin(&self.state.storage()).await;
+        self.alarm.begin(&self.state.storage(), MAX_ROUND_MS).await;
         if let Err(error) = self.drive().await {
             console_error!("listener: {error}");
         }
         match self.with(|machine| machine.poll_timeout()) {
             Ok(due) => self.alarm.end(&self.state.storage(), Some(due)).await,
-            Err(error) => console_error!("listener: {error}"), // the alarm that was set first stands
+            Err(error) => {
+                self.alarm.fail();
+                console_error!("listener: {error}");
+            }
         }
         Response::empty()
     }
 }
 
 impl Listener {
+    async fn answer(&self, asked: ListenerRequest) -> Result<Vec<u8>, Problem> {
+        match asked {
+            ListenerRequest::EnsureListener(_) => reply::<EnsureListener>(self.ensure().await),
+            ListenerRequest::ListenerStatus(_) => reply::<ListenerStatus>(self.status()),
+            ListenerRequest::Replay(_) => reply::<Replay>(self.replay().await),
+        }
+    }
+
+    async fn ensure(&self) -> Result<(), Problem> {
+        let due = self.with(|machine| machine.poll_timeout())?;
+        Ok(self.alarm.arm(&self.state.storage(), Some(due)).await?)
+    }
+
+    fn status(&self) -> Result<Encoded<chain::Status>, Problem> {
+        Ok(Encoded::of(&self.with(|machine| machine.status())?))
+    }
+
     /// Runs a step of the machine. Never across an await.
     fn with<T>(&self, step: impl FnOnce(&mut chain::Listener) -> T) -> Result<T, Error> {
         let mut machine = self.machine.borrow_mut();
@@ -101,21 +109,21 @@ impl Listener {
     /// Empties the tables that are made of the chain's events, and reads the chain anew to fill them. Refused while
     /// the chain is not reached: nothing would come in the place of what goes. The tables go first: a crash in between
     /// leaves them empty and no answer, so that the caller asks again.
-    async fn replay(&self) -> worker::Result<Response> {
+    async fn replay(&self) -> Result<Encoded<chain::Status>, Problem> {
         let status = self.with(|machine| machine.status())?;
         if !status.ok {
             let reason = status.error.unwrap_or_else(|| "it was not read yet".into());
-            return Response::error(format!("the chain is not reached: {reason}"), 503);
+            let detail = format!("the chain is not reached: {reason}");
+            return Err(Problem::new(Kind::ChainUnreachable, detail));
         }
         let db = self.env.d1("DB")?;
-        db.batch(vec![anchors::remove_all(&db), chain_events::remove_all(&db)])
-            .await?;
+        d1::batch(&db, vec![anchors::remove_all(&db), chain_events::remove_all(&db)]).await?;
         self.with(chain::Listener::replay)?;
         if let Some(Command::Save(rows)) = self.with(|machine| machine.next_command(0))? {
             self.save(rows)?;
         }
         self.alarm.arm(&self.state.storage(), Some(0)).await?;
-        Response::from_json(&self.with(|machine| machine.status())?)
+        self.status()
     }
 
     /// Does what the machine asks for until it has nothing to ask.
@@ -128,7 +136,7 @@ impl Listener {
                 None => return Ok(()),
                 Some(Command::Save(rows)) => self.save(rows)?,
                 Some(Command::Distrust(reason)) => {
-                    console_error!("listener: RPC node rejected: {reason}");
+                    console_error!("listener: the node contradicts itself: {reason}");
                     rpc.distrust();
                 }
                 Some(Command::Call(request)) => {
@@ -137,7 +145,7 @@ impl Listener {
                     self.with(|machine| machine.handle_answer(outcome, now_ms))?;
                 }
                 Some(Command::Apply(batch)) => {
-                    let outcome = self.tell(&batch).await.map_err(|error| error.to_string());
+                    let outcome = self.apply(&batch).await.map_err(|error| error.to_string());
                     if let Err(error) = &outcome {
                         console_error!("listener: {error}");
                     }

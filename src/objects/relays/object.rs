@@ -1,26 +1,24 @@
 //! The Relays object: the one directory of relays. A shell over [`Directory`].
-//!
-//! Internal paths (the Worker has authenticated whoever asks): `PUT` and `DELETE /relays/{relay}`, `POST /choose`,
-//! `POST /notices`, `POST /withdraw`, `GET /status`, `GET /ice-servers`.
 
-use super::api::{ChooseRelay, NoticesPosted, PostNotices, Withdraw};
 use super::tables::RelayRows;
 use super::turn_service::TurnServiceRows;
+use crate::api::audit;
+use crate::api::call::{Encoded, reply, serve};
+use crate::api::relays::{
+    ChooseRelay, Goodbye, NoticesPosted, PostNotices, ProviderIceServers, Register, RelayStatuses,
+    RelaysRequest, WithdrawAuthors,
+};
 use crate::config::Config;
-use crate::objects::audit::api as audit;
-use crate::objects::call::Method;
-use crate::objects::{ensure_chain_objects, to_error};
+use crate::objects::watchdog::ensure_chain_objects;
 use crate::problem::{Kind, Problem};
-use crate::query;
-use crate::request::from_json;
-use crate::response::{Answer, json};
 use crate::storage::sql;
 use alloy_primitives::Address;
-use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
-use streamchain_edge_core::directory::{Directory, post, renew};
-use streamchain_protocol::ids::{Incarnation, RelayId, ShortId};
-use streamchain_protocol::wire::{Notice, NoticeEvent, Registration};
+use streamchain_edge_core::directory::{Chosen, Directory, post, renew};
+use streamchain_edge_core::request_id::RequestId;
+use streamchain_protocol::ids::{RelayId, ShortId};
+use streamchain_protocol::util::json;
+use streamchain_protocol::wire::{Notice, NoticeEvent, Registration, RelayStatus, Renewed};
 use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 /// How often renewals make sure that the chain's objects go on, milliseconds.
@@ -64,84 +62,71 @@ impl DurableObject for Relays {
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        match self.answer(request).await {
-            Ok(response) => Ok(response),
-            Err(problem) => problem.into_response(),
-        }
+        serve(request, async |asked, id| self.answer(asked, id)).await
     }
 }
 
 impl Relays {
-    async fn answer(&self, mut request: Request) -> Answer {
-        let path = request.path();
-        let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    fn answer(&self, asked: RelaysRequest, id: &RequestId) -> Result<Vec<u8>, Problem> {
         let now_ms = Date::now().as_millis();
-        match (request.method(), path.as_slice()) {
-            (Method::Put, ["relays", relay]) => {
-                let mut registration: Registration = read(&mut request).await?;
-                let key = query::parameter(&request.inner().url(), "key");
-                registration.key = key.map(|id| id.parse()).transpose()?;
-                self.register(relay.parse()?, registration, now_ms)
-            }
-            (Method::Delete, ["relays", relay]) => {
-                let incarnation = query::parameter(&request.inner().url(), "incarnation");
-                self.goodbye(&relay.parse()?, incarnation.map(|run| run.parse()).transpose()?)
-            }
-            (Method::Post, ["choose"]) => self.choose(&read(&mut request).await?, now_ms),
-            (Method::Post, ["notices"]) => {
-                let posted: PostNotices = read(&mut request).await?;
-                let notices: Vec<_> = posted
-                    .notices
-                    .into_iter()
-                    .map(|one| (one.relay, one.notice))
-                    .collect();
-                self.atomically(|| post(&self.rows, &notices, now_ms))?;
-                let directory = self.directory.borrow();
-                let relays = notices.iter().map(|(relay, _)| relay);
-                let dead = relays.filter(|relay| !directory.is_alive(relay, now_ms)).cloned();
-                json(200, &NoticesPosted { dead: dead.collect() })
-            }
-            (Method::Get, ["ice-servers"]) => {
+        match asked {
+            RelaysRequest::Register(asked) => reply::<Register>(self.register(id, asked, now_ms)),
+            RelaysRequest::Goodbye(asked) => reply::<Goodbye>(self.goodbye(id, &asked)),
+            RelaysRequest::ChooseRelay(asked) => reply::<ChooseRelay>(self.choose(&asked, now_ms)),
+            RelaysRequest::PostNotices(asked) => reply::<PostNotices>(self.post_notices(asked, now_ms)),
+            RelaysRequest::WithdrawAuthors(asked) => reply::<WithdrawAuthors>(self.withdraw(&asked, now_ms)),
+            RelaysRequest::RelayStatuses(_) => reply::<RelayStatuses>(self.statuses(now_ms)),
+            RelaysRequest::ProviderIceServers(_) => {
                 self.turn_service.renew(&self.state, &self.env, now_ms);
-                json(200, &self.turn_service.servers(now_ms))
+                reply::<ProviderIceServers>(Ok(self.turn_service.servers(now_ms)))
             }
-            (Method::Post, ["withdraw"]) => {
-                let notices = self.withdrawn(&read(&mut request).await?, now_ms);
-                self.atomically(|| post(&self.rows, &notices, now_ms))?;
-                json(200, &serde_json::json!({}))
-            }
-            (Method::Get, ["status"]) => {
-                let config = Config::of(&self.env).map_err(to_error)?;
-                let current = |relay: &RelayId| config.master.relay_key(relay).id();
-                json(200, &self.directory.borrow().statuses(now_ms, current))
-            }
-            _ => Err(Problem::internal(format!(
-                "the Relays object has no {}",
-                path.join("/")
-            ))),
         }
+    }
+
+    fn post_notices(&self, asked: PostNotices, now_ms: u64) -> Result<NoticesPosted, Problem> {
+        let notices = asked.notices.into_iter().map(|one| (one.relay, one.notice));
+        let notices: Vec<_> = notices.collect();
+        self.atomically(|| post(&self.rows, &notices, now_ms))?;
+        let directory = self.directory.borrow();
+        let relays = notices.iter().map(|(relay, _)| relay);
+        let dead = relays.filter(|relay| !directory.is_alive(relay, now_ms)).cloned();
+        Ok(NoticesPosted { dead: dead.collect() })
+    }
+
+    fn withdraw(&self, asked: &WithdrawAuthors, now_ms: u64) -> Result<(), Problem> {
+        let notices = self.withdrawals(asked, now_ms);
+        Ok(self.atomically(|| post(&self.rows, &notices, now_ms))?)
+    }
+
+    fn statuses(&self, now_ms: u64) -> Result<Encoded<Vec<RelayStatus>>, Problem> {
+        let config = Config::of(&self.env).map_err(Problem::internal)?;
+        let current = |relay: &RelayId| config.master.relay_key(relay).id();
+        Ok(Encoded::of(&self.directory.borrow().statuses(now_ms, current)))
     }
 
     fn atomically<T>(&self, step: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         sql::atomically(&self.state.storage(), step)
     }
 
-    fn register(&self, relay: RelayId, registration: Registration, now_ms: u64) -> Answer {
+    fn register(&self, id: &RequestId, asked: Register, now_ms: u64) -> Result<Encoded<Renewed>, Problem> {
+        let relay = &asked.relay;
+        let mut registration: Registration = json::from_bytes(&asked.registration)?;
+        registration.key = Some(asked.key);
         let (cursor, sessions) = (registration.cursor, registration.sessions);
         let is_new = self
             .directory
             .borrow_mut()
-            .register(&relay, registration.clone(), now_ms)?;
+            .register(relay, registration.clone(), now_ms)?;
         if is_new {
-            self.rows.put(&relay, &registration)?;
-            self.record(&relay, "relay.register");
+            self.rows.put(relay, &registration)?;
+            self.record(id, relay, "relay.register");
         }
-        let renewed = self.atomically(|| renew(&self.rows, &relay, cursor, sessions))?;
-        self.keep_house(now_ms)?;
-        json(200, &renewed)
+        let renewed = self.atomically(|| renew(&self.rows, relay, cursor, sessions))?;
+        self.keep_house(id, now_ms)?;
+        Ok(Encoded::of(&renewed))
     }
 
-    fn withdrawn(&self, asked: &Withdraw, now_ms: u64) -> Vec<(RelayId, Notice)> {
+    fn withdrawals(&self, asked: &WithdrawAuthors, now_ms: u64) -> Vec<(RelayId, Notice)> {
         let directory = self.directory.borrow();
         let notice = |author: &Address| Notice {
             stream: ShortId::EVERY,
@@ -159,13 +144,13 @@ impl Relays {
     }
 
     /// What is done now and then, on a renewal.
-    fn keep_house(&self, now_ms: u64) -> Result<(), Error> {
+    fn keep_house(&self, id: &RequestId, now_ms: u64) -> Result<(), Error> {
         self.turn_service.renew(&self.state, &self.env, now_ms);
         if now_ms.saturating_sub(self.ensured.get()) >= ENSURE_INTERVAL_MS {
             self.ensured.set(now_ms);
-            let env = self.env.clone();
+            let (env, id) = (self.env.clone(), id.clone());
             self.state
-                .wait_until(async move { ensure_chain_objects(&env).await });
+                .wait_until(async move { ensure_chain_objects(&env, &id).await });
         }
         if now_ms.saturating_sub(self.forgot.get()) >= FORGET_INTERVAL_MS {
             self.forgot.set(now_ms);
@@ -175,42 +160,35 @@ impl Relays {
         Ok(())
     }
 
-    fn goodbye(&self, relay: &RelayId, incarnation: Option<Incarnation>) -> Answer {
-        if self.directory.borrow_mut().goodbye(relay, incarnation) {
+    fn goodbye(&self, id: &RequestId, asked: &Goodbye) -> Result<(), Problem> {
+        let relay = &asked.relay;
+        if self.directory.borrow_mut().goodbye(relay, asked.incarnation) {
             self.rows.drop_relay(relay)?;
-            self.record(relay, "relay.goodbye");
+            self.record(id, relay, "relay.goodbye");
         }
-        json(200, &serde_json::json!({}))
+        Ok(())
     }
 
-    fn record(&self, relay: &RelayId, action: &str) {
+    fn record(&self, id: &RequestId, relay: &RelayId, action: &str) {
         let entry = audit::done(format!("relay:{relay}"), action, format!("/v1/relays/{relay}"));
         match Config::of(&self.env) {
             Ok(config) => self
                 .state
-                .wait_until(audit::record(self.env.clone(), config, entry)),
-            Err(error) => console_error!("audit: {error}: {}", entry.to_json()),
+                .wait_until(audit::record(self.env.clone(), id.clone(), config, entry)),
+            Err(error) => console_error!("request {id}: audit: {error}: {}", entry.to_json()),
         }
     }
 
-    fn choose(&self, asked: &ChooseRelay, now_ms: u64) -> Answer {
+    fn choose(&self, asked: &ChooseRelay, now_ms: u64) -> Result<Chosen, Problem> {
         let chosen = self
             .directory
             .borrow_mut()
             .choose(asked.stream, asked.current.as_ref(), now_ms);
-        match chosen {
-            Some(mut chosen) => {
-                chosen.ice_servers = self.turn_service.servers(now_ms);
-                json(200, &chosen)
-            }
-            None => {
-                let detail = "no relay has renewed within the last 10 s: start one, or try again in a moment";
-                Err(Problem::new(Kind::NoRelay, detail).header("retry-after", "2"))
-            }
-        }
+        let mut chosen = chosen.ok_or_else(|| {
+            let detail = "no relay has renewed within the last 10 s: start one, or try again in a moment";
+            Problem::new(Kind::NoRelay, detail).header("retry-after", "2")
+        })?;
+        chosen.ice_servers = self.turn_service.servers(now_ms);
+        Ok(chosen)
     }
-}
-
-async fn read<T: DeserializeOwned>(request: &mut Request) -> Result<T, Problem> {
-    from_json(&request.bytes().await?)
 }

@@ -1,34 +1,40 @@
 //! The directory's rows in its object's SQLite: who is registered, and the notices that wait.
 
-use crate::objects::own_json;
 use crate::storage::row::Row;
+use crate::storage::schema;
+use crate::storage::sql::own_json;
 use crate::storage::sql::{all, first, number, run};
 use streamchain_edge_core::directory::{Directory, NoticeStore, Numbered};
 use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::wire::{Notice, Registration};
 use worker::{Error, SqlStorage};
 
-const SCHEMA: &str = "
+const SCHEMA: &[&str] = &[
+    "
 CREATE TABLE IF NOT EXISTS relays (id TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notices (
   number INTEGER PRIMARY KEY AUTOINCREMENT, relay TEXT NOT NULL, at INTEGER NOT NULL, json TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS notices_by_relay ON notices (relay, number);
-";
+",
+    "
+CREATE TABLE IF NOT EXISTS turn_service (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL);
+",
+];
 
 /// The directory's rows.
-pub struct RelayRows {
+pub(super) struct RelayRows {
     sql: SqlStorage,
 }
 
 impl RelayRows {
     /// Over an object's storage.
-    pub fn new(sql: SqlStorage) -> Self {
+    pub(super) fn new(sql: SqlStorage) -> Self {
         Self { sql }
     }
 
     /// Makes the tables and reads the directory.
-    pub fn load(&self, now_ms: u64) -> Result<Directory, Error> {
-        run(&self.sql, SCHEMA, vec![])?;
+    pub(super) fn load(&self, now_ms: u64) -> Result<Directory, Error> {
+        schema::upgrade(&self.sql, SCHEMA)?;
         let mut directory = Directory::default();
         let query = "SELECT id, json FROM relays";
         let relays = all(&self.sql, query, vec![], |row| {
@@ -41,13 +47,13 @@ impl RelayRows {
     }
 
     /// Keeps a registration.
-    pub fn put(&self, relay: &RelayId, registration: &Registration) -> Result<(), Error> {
+    pub(super) fn put(&self, relay: &RelayId, registration: &Registration) -> Result<(), Error> {
         let values = vec![relay.as_str().into(), serde_json::to_string(registration)?.into()];
         run(&self.sql, "INSERT OR REPLACE INTO relays VALUES (?, ?)", values)
     }
 
     /// Drops a relay and what waits for it.
-    pub fn drop_relay(&self, relay: &RelayId) -> Result<(), Error> {
+    pub(super) fn drop_relay(&self, relay: &RelayId) -> Result<(), Error> {
         run(
             &self.sql,
             "DELETE FROM relays WHERE id = ?",

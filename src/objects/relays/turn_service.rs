@@ -3,9 +3,9 @@
 //! Nobody waits for the provider: requests find what is there, and a renewal fetches what is due behind them.
 
 use crate::config::Config;
-use crate::objects::own_json;
 use crate::outbound::fetch::{Bounds, OutboundError, post_json};
 use crate::storage::row::Row;
+use crate::storage::sql::own_json;
 use crate::storage::sql::{first, run};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,21 +15,17 @@ use streamchain_edge_core::turn_service::{
 use streamchain_protocol::webrtc::IceServer;
 use worker::{Date, Env, Error, SqlStorage, State, console_error, console_warn};
 
-const SCHEMA: &str =
-    "CREATE TABLE IF NOT EXISTS turn_service (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL)";
-
 /// The provider as this object knows it.
 #[derive(Clone)]
-pub struct TurnServiceRows {
+pub(super) struct TurnServiceRows {
     sql: SqlStorage,
     service: Rc<RefCell<TurnService>>,
 }
 
 impl TurnServiceRows {
-    /// Over an object's storage; goes on with what an earlier instance was given.
-    pub fn load(sql: SqlStorage) -> Self {
+    /// Over an object's storage, whose tables are made; goes on with what an earlier instance was given.
+    pub(super) fn load(sql: SqlStorage) -> Self {
         let issued = || -> Result<TurnService, Error> {
-            run(&sql, SCHEMA, vec![])?;
             let json = first(&sql, "SELECT json FROM turn_service", vec![], Row::text)?;
             let issued = json.map(|json| own_json(&json)).transpose()?;
             Ok(issued.map(TurnService::restore).unwrap_or_default())
@@ -42,13 +38,13 @@ impl TurnServiceRows {
         Self { sql, service }
     }
 
-    /// What clients are told of now.
-    pub fn servers(&self, now_ms: u64) -> Vec<IceServer> {
+    /// The servers that clients may use now.
+    pub(super) fn servers(&self, now_ms: u64) -> Vec<IceServer> {
         self.service.borrow().servers(now_ms).to_vec()
     }
 
     /// Asks the provider, if there is one and it is time, behind whatever else goes on.
-    pub fn renew(&self, state: &State, env: &Env, now_ms: u64) {
+    pub(super) fn renew(&self, state: &State, env: &Env, now_ms: u64) {
         let Ok(config) = Config::of(env) else { return };
         if config.turn_service.is_some() && self.service.borrow_mut().begin(now_ms) {
             let this = self.clone();

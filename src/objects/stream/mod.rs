@@ -1,13 +1,12 @@
 //! The Stream object: one for each stream.
 
-pub mod api;
-
 mod access;
 mod append;
 mod creation;
 mod news;
 mod object;
 mod outbox;
+mod sessions;
 mod signals;
 mod tables;
 mod waiters;

@@ -1,40 +1,22 @@
 //! The Stream object: one per stream, the only writer of its head. A shell over [`Log`].
-//!
-//! Internal paths (the Worker has authenticated whoever asks): `POST /streams`, `GET /state`, `GET /access`,
-//! `PATCH /settings`, `GET /members`, `PUT` and `DELETE /members/{address}`, `POST /withdraw`, `POST /sessions`,
-//! `DELETE /sessions/{session}`, `PUT /holder`, `GET /producers/{producer}`, `POST /batches`, `GET /tail`,
-//! `POST /notices`, `POST /append`, `GET /inbox`, `DELETE /holder`, `GET /news`.
 
-use super::access::to_address;
-use super::api::*;
 use super::tables::StreamRows;
 use super::waiters::Waiters;
-use crate::objects::call::{Method, Outcome, call, json_body, outcome};
-use crate::objects::relays::api::{ChooseRelay, PostNotices, RelayNotice};
-use crate::objects::relays_stub;
-use crate::problem::{Kind, Problem};
-use crate::query;
+use crate::api::call::{Encoded, reply, serve};
+use crate::api::relays::{NoticesPosted, PostNotices, RelayNotice, relays_object};
+use crate::api::stream::*;
+use crate::problem::Problem;
 use crate::rate_limit::Gate;
-use crate::request::from_json;
-use crate::response::Answer;
-use crate::response::json;
+use crate::storage::alarm::Alarm;
 use crate::storage::sql;
-use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
-use std::fmt::Display;
-use std::str::FromStr;
 use streamchain_edge_core::directory::Chosen;
+use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::signalling::Mailboxes;
-use streamchain_edge_core::stream_log::{LogError, LogState, NewStream, Session, Step, StreamLog};
-use streamchain_protocol::ids::{Epoch, ProducerId, Seq, SessionId};
-use streamchain_protocol::limits::CHOSEN_LIFE_MS;
+use streamchain_edge_core::stream_log::{LogError, LogState, NewStream, Step, StreamLog};
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::wire::Batch;
-use streamchain_protocol::wire::{AcquireEpoch, Notice, NoticeEvent};
+use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerState};
 use worker::{Date, DurableObject, Env, Request, Response, State, console_error, durable_object};
-
-/// How often a session's relay is chosen again when the stream moved meanwhile.
-const CHOOSE_TRIES: usize = 3;
 
 type Log = StreamLog<StreamRows>;
 
@@ -46,11 +28,10 @@ pub struct Stream {
     pub(super) log: Log,
     /// Whether this instance looked for work that an earlier one left.
     pub(super) looked: Cell<bool>,
-    /// Whether an alarm is set, as far as this instance knows.
-    pub(super) armed: Cell<bool>,
-    /// When the relay was last told that messages wait for it.
-    pub(super) reminded: Cell<u64>,
-    /// Rung when there is something new for readers.
+    pub(super) alarm: Alarm,
+    /// When the relay was last notified that messages wait for it.
+    pub(super) notified: Cell<u64>,
+    /// The requests that wait for a change.
     pub(super) waiters: Waiters,
     /// Flushes that failed in a row.
     pub(super) failures: Cell<u32>,
@@ -65,16 +46,15 @@ pub struct Stream {
 impl DurableObject for Stream {
     fn new(state: State, env: Env) -> Self {
         let log = StreamLog::new(StreamRows::new(state.storage().sql()));
-        let (armed, failures) = (Cell::new(false), Cell::new(0));
         Self {
             state,
             env,
             log,
             looked: Cell::new(false),
-            armed,
-            failures,
+            alarm: Alarm::default(),
+            failures: Cell::new(0),
             gate: Gate::default(),
-            reminded: Cell::new(0),
+            notified: Cell::new(0),
             waiters: Waiters::default(),
             chosen: RefCell::new(None),
             mailboxes: RefCell::default(),
@@ -82,10 +62,7 @@ impl DurableObject for Stream {
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        match self.answer(request).await {
-            Ok(response) => Ok(response),
-            Err(problem) => problem.into_response(),
-        }
+        serve(request, async |asked, id| self.answer(asked, id).await).await
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
@@ -97,7 +74,11 @@ impl DurableObject for Stream {
 impl Stream {
     /// One step of the machine, in one transaction.
     pub(super) fn step<T>(&self, step: impl FnOnce(&Log) -> Step<T, StreamRows>) -> Step<T, StreamRows> {
-        sql::atomically(&self.state.storage(), || step(&self.log).map_err(StepError)).map_err(|error| error.0)
+        let outcome = sql::atomically(&self.state.storage(), || step(&self.log).map_err(StepError));
+        outcome.map_err(|StepError(error)| {
+            self.log.rows().forget();
+            error
+        })
     }
 
     /// An alarm that failed again and again is dropped by the platform: the first request sets it anew.
@@ -108,206 +89,112 @@ impl Stream {
         Ok(())
     }
 
-    pub(super) async fn answer(&self, mut request: Request) -> Answer {
+    async fn answer(&self, asked: StreamRequest, id: &RequestId) -> Result<Vec<u8>, Problem> {
+        use StreamRequest as Asked;
         self.resume().await?;
-        let (url, path) = (request.inner().url(), request.path());
-        let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-        match (request.method(), path.as_slice()) {
-            (Method::Post, ["streams"]) => {
-                let (client, account) = (
-                    query::parameter(&url, "client"),
-                    query::parameter(&url, "account"),
-                );
-                let new = read(&mut request).await?;
-                if let Some(refused) = self.limit_creation(client.as_deref(), account.as_deref()).await? {
-                    return Ok(refused);
-                }
-                self.create_for(&new, client.as_deref(), account.as_deref()).await
+        match asked {
+            Asked::Create(asked) => reply::<Create>(self.create_for(id, &asked).await),
+            Asked::GetState(_) => reply::<GetState>(self.state()),
+            Asked::GetAccess(asked) => reply::<GetAccess>(self.access(asked.account)),
+            Asked::ChangeSettings(asked) => {
+                reply::<ChangeSettings>(self.change_settings(id, &asked.change).await)
             }
-            (Method::Get, ["state"]) => json(200, &self.step(Log::state)?),
-            (Method::Get, ["access"]) => self.access(&url),
-            (Method::Patch, ["settings"]) => self.change_settings(&read(&mut request).await?).await,
-            (Method::Get, ["members"]) => self.members(),
-            (Method::Put, ["members", member]) => {
-                self.put_member(to_address(member)?, &read(&mut request).await?)
+            Asked::ListMembers(_) => reply::<ListMembers>(self.members()),
+            Asked::PutMember(asked) => reply::<PutMember>(self.put_member(&asked)),
+            Asked::RemoveMember(asked) => reply::<RemoveMember>(self.remove_member(&asked)),
+            Asked::Withdraw(asked) => {
+                let authors = asked.authors.into_iter().map(Some);
+                reply::<Withdraw>(self.withdraw(id, authors).await)
             }
-            (Method::Post, ["withdraw"]) => {
-                let asked: WithdrawHere = read(&mut request).await?;
-                self.withdraw(asked.authors.into_iter().map(Some)).await
+            Asked::OpenSession(asked) => reply::<OpenSession>(self.open_session(id, asked).await),
+            Asked::EndSession(asked) => reply::<EndSession>(self.end_session(id, &asked).await),
+            Asked::PostSignal(asked) => reply::<PostSignal>(self.post_signal(asked)),
+            Asked::ReadSignals(asked) => reply::<ReadSignals>(self.read_signals(&asked)),
+            Asked::Acquire(asked) => reply::<Acquire>(self.acquire(&asked)),
+            Asked::Release(asked) => reply::<Release>(self.release(&asked).await),
+            Asked::ReadInbox(asked) => reply::<ReadInbox>(self.read_inbox(&asked)),
+            Asked::GetProducer(asked) => reply::<GetProducer>(self.producer(&asked)),
+            Asked::Commit(asked) => reply::<Commit>(self.commit(&asked).await),
+            Asked::Append(asked) => reply::<Append>(self.append(id, asked).await),
+            Asked::ReadTail(asked) => {
+                let tail = self.step(|log| log.tail(asked.from, asked.max_bytes));
+                reply::<ReadTail>(tail.map_err(Problem::from))
             }
-            (Method::Delete, ["members", member]) => self.drop_member(to_address(member)?),
-            (Method::Post, ["sessions"]) => self.open_session(read(&mut request).await?).await,
-            (Method::Delete, ["sessions", session]) => {
-                let asked: EndSession = read(&mut request).await?;
-                self.end_session(session.parse()?, &asked).await
-            }
-            (Method::Post, ["sessions", session, "signals"]) => {
-                self.signal(session.parse()?, read(&mut request).await?)
-            }
-            (Method::Get, ["sessions", session, "signals"]) => self.look(&url, session.parse()?),
-            (Method::Put, ["holder"]) => {
-                let (relay, acquired): (_, AcquireEpoch) = (asked(&url, "relay")?, read(&mut request).await?);
-                json(
-                    200,
-                    &self.step(|log| log.acquire_epoch(&relay, acquired.incarnation))?,
-                )
-            }
-            (Method::Delete, ["holder"]) => {
-                let (relay, epoch) = (asked(&url, "relay")?, Epoch(asked(&url, "epoch")?));
-                self.step(|log| log.release(&relay, epoch))?;
-                self.waiters.notify();
-                self.arm().await?;
-                json(200, &serde_json::json!({}))
-            }
-            (Method::Post, ["append"]) => self.append(read(&mut request).await?).await,
-            (Method::Get, ["news"]) => {
-                let cursor = asked(&url, "after")?;
-                self.news(cursor, asked(&url, "wait")?).await
-            }
-            (Method::Get, ["inbox"]) => self.inbox(&asked(&url, "relay")?, Epoch(asked(&url, "epoch")?)),
-            (Method::Get, ["producers", producer]) => self.producer(&url, producer.parse()?),
-            (Method::Post, ["batches"]) => self.commit(&url, &request.bytes().await?).await,
-            (Method::Get, ["tail"]) => self.tail(&url),
-            (Method::Post, ["notices"]) => self.apply_notice(&read(&mut request).await?),
-            _ => Err(Problem::internal(format!(
-                "the Stream object has no {}",
-                path.join("/")
-            ))),
+            Asked::ReadNews(asked) => reply::<ReadNews>(self.read_news(&asked).await),
+            Asked::ApplyNotices(asked) => reply::<ApplyNotices>(self.apply_notices(&asked)),
         }
     }
 
-    pub(super) async fn create(&self, new: &NewStream) -> Answer {
+    /// What the stream is, if it was made.
+    pub(super) fn state(&self) -> Result<LogState, Problem> {
+        Ok(self.step(Log::state)?)
+    }
+
+    /// Makes the stream, if it is not there, and lists it in the database.
+    pub(super) async fn create(&self, id: &RequestId, new: &NewStream) -> Result<Created, Problem> {
         let now_ms = Date::now().as_millis();
         self.log.rows().prepare()?;
         let (state, created) = self.step(|log| log.create(new, UnixMs(now_ms)))?;
         if !state.listed {
             self.arm().await?;
-            // Before anybody hears that it is made: the Listener passes over events of streams that the list lacks,
+            // Before anybody learns that it is made: the Listener passes over events of streams that the list lacks,
             // and the first may follow at once. A database that is down knows no streams at all: then the alarm does it.
             if let Err(error) = self.list().await {
-                console_error!("listing the stream: {error}");
+                console_error!("request {id}: listing the stream: {error}");
             }
         }
-        json(if created { 201 } else { 200 }, &state)
+        Ok(Created { state, created })
     }
 
-    pub(super) async fn open_session(&self, asked: OpenSession) -> Answer {
-        let now_ms = Date::now().as_millis();
-        self.limit_sessions(&asked, now_ms)?;
-        if let Some(new) = &asked.create {
-            let account = asked.account.map(|account| account.to_string());
-            if let Some(refused) = self
-                .limit_creation(Some(&asked.client), account.as_deref())
-                .await?
-            {
-                return Ok(refused);
-            }
-            self.create_for(new, Some(&asked.client), account.as_deref())
-                .await?;
-        }
-        let rights = self.session_rights(&asked)?;
-        for _ in 0..CHOOSE_TRIES {
-            let state = self.step(Log::state)?;
-            let relay = match self.choose(&state, now_ms).await? {
-                Outcome::Done(chosen) => chosen,
-                Outcome::Refused(response) => return Ok(response),
-            };
-            let (id, author) = (asked.session, asked.author);
-            let session = Session {
-                id,
-                author,
-                relay: relay.relay.clone(),
-                created: UnixMs(now_ms),
-            };
-            if self.step(|log| log.open_session(&session, state.assigned.as_ref()))? {
-                let chosen = relay;
-                return json(201, &SessionOpened { chosen, rights });
-            }
-            self.chosen.replace(None);
-        }
-        let detail = "the stream is moving from relay to relay: try again";
-        Err(Problem::new(Kind::NoRelay, detail).header("retry-after", "1"))
+    fn acquire(&self, asked: &Acquire) -> Result<Encoded<EpochGrant>, Problem> {
+        Ok(Encoded::of(&self.step(|log| {
+            log.acquire_epoch(&asked.relay, asked.incarnation)
+        })?))
     }
 
-    /// The stream's relay while it lives, or another; asks the directory at most once a second.
-    pub(super) async fn choose(&self, state: &LogState, now_ms: u64) -> Result<Outcome<Chosen>, Problem> {
-        let recent = |(chosen, at): &&(Chosen, u64)| {
-            now_ms.saturating_sub(*at) < CHOSEN_LIFE_MS && state.assigned.as_ref() == Some(&chosen.relay)
-        };
-        let known = self
-            .chosen
-            .borrow()
-            .as_ref()
-            .filter(recent)
-            .map(|(chosen, _)| chosen.clone());
-        if let Some(chosen) = known {
-            return Ok(Outcome::Done(chosen));
-        }
-        let asked = ChooseRelay {
-            stream: state.id.short(),
-            current: state.assigned.clone(),
-        };
-        let stub = relays_stub(&self.env)?;
-        let answer: Outcome<Chosen> =
-            outcome(call(&stub, Method::Post, "/choose", json_body(&asked)?).await?).await?;
-        if let Outcome::Done(chosen) = &answer {
-            self.chosen.replace(Some((chosen.clone(), now_ms)));
-        }
-        Ok(answer)
+    async fn release(&self, asked: &Release) -> Result<(), Problem> {
+        self.step(|log| log.release(&asked.relay, asked.epoch))?;
+        self.waiters.notify();
+        Ok(self.arm().await?)
     }
 
-    /// The relay hears of it first: should that fail, the session is still here and the request can be repeated.
-    pub(super) async fn end_session(&self, id: SessionId, asked: &EndSession) -> Answer {
-        let session = self.step(|log| log.session_of(id, asked.author))?;
-        let stream = self.step(Log::state)?.id.short();
-        let notice = Notice {
-            stream,
-            event: NoticeEvent::SessionEnded { session: id },
-        };
-        let relay = session.relay;
-        self.tell_relays(vec![RelayNotice { relay, notice }]).await?;
-        self.step(|log| log.forget_session(id))?;
-        self.mailboxes.borrow_mut().leave(id);
-        json(200, &serde_json::json!({}))
+    /// The messages that wait, for the relay that is the leader.
+    fn read_inbox(&self, asked: &ReadInbox) -> Result<Vec<u8>, Problem> {
+        Ok(self.step(|log| log.waiting(&asked.relay, asked.epoch))?)
     }
 
-    pub(super) async fn tell_relays(&self, notices: Vec<RelayNotice>) -> Result<(), Problem> {
-        let stub = relays_stub(&self.env)?;
-        let notices = PostNotices { notices };
-        let told = call(&stub, Method::Post, "/notices", json_body(&notices)?).await?;
-        crate::objects::call::expect_json::<serde_json::Value>(told).await?;
-        Ok(())
+    fn producer(&self, asked: &GetProducer) -> Result<Encoded<ProducerState>, Problem> {
+        Ok(Encoded::of(&self.step(|log| {
+            log.producer(&asked.relay, asked.epoch, asked.producer)
+        })?))
     }
 
-    pub(super) fn producer(&self, url: &str, producer: ProducerId) -> Answer {
-        let (relay, epoch) = (asked(url, "relay")?, Epoch(asked(url, "epoch")?));
-        json(200, &self.step(|log| log.producer(&relay, epoch, producer))?)
-    }
-
-    pub(super) async fn commit(&self, url: &str, body: &[u8]) -> Answer {
-        let relay = asked(url, "relay")?;
-        let batch = Batch::decode(body)?;
-        let committed = self.step(|log| log.commit(&relay, &batch))?;
+    async fn commit(&self, asked: &Commit) -> Result<Encoded<Committed>, Problem> {
+        let batch = Batch::decode(&asked.batch)?;
+        let committed = self.step(|log| log.commit(&asked.relay, &batch))?;
         self.waiters.notify();
         // No await since the commit: the alarm is set with it or not at all.
         self.arm().await?;
-        json(200, &committed)
+        Ok(Encoded::of(&committed))
     }
 
-    pub(super) fn tail(&self, url: &str) -> Answer {
-        let (from, bytes) = (Seq(asked(url, "from")?), asked(url, "bytes")?);
-        let tail = self.step(|log| log.tail(from, bytes))?;
-        Ok(TailAnswer::respond(tail)?)
-    }
-
-    /// What the chain says of the stream. Answers who holds it, so that the Listener can pass the news on.
-    pub(super) fn apply_notice(&self, heard: &StreamNotices) -> Answer {
+    /// What the chain says of the stream. Answers which relay is to have the notices too.
+    fn apply_notices(&self, asked: &ApplyNotices) -> Result<NoticesApplied, Problem> {
         let mut state = self.step(Log::state)?;
-        for notice in &heard.notices {
+        for notice in &asked.notices {
             state = self.step(|log| log.apply_notice(&notice.event))?;
         }
         self.waiters.notify();
-        json(200, &serde_json::json!({ "relay": state.relay() }))
+        let relay = state.relay().cloned();
+        Ok(NoticesApplied { relay })
+    }
+
+    pub(super) async fn post_notices(
+        &self,
+        id: &RequestId,
+        notices: Vec<RelayNotice>,
+    ) -> Result<NoticesPosted, Problem> {
+        relays_object(&self.env, id)?.call(PostNotices { notices }).await
     }
 }
 
@@ -318,15 +205,4 @@ impl From<worker::Error> for StepError {
     fn from(error: worker::Error) -> Self {
         Self(LogError::Store(error))
     }
-}
-
-async fn read<T: DeserializeOwned>(request: &mut Request) -> Result<T, Problem> {
-    from_json(&request.bytes().await?)
-}
-
-/// A parameter of an internal query.
-pub(super) fn asked<T: FromStr<Err: Display>>(url: &str, name: &str) -> Result<T, Problem> {
-    let text = query::parameter(url, name).unwrap_or_default();
-    text.parse()
-        .map_err(|error| Problem::new(Kind::BadRequest, format!("{name}: {error}")))
 }

@@ -1,40 +1,42 @@
 //! The Stream object's part in direct connections between browsers: their mailboxes.
 
-use super::api::PostSignal;
-use super::object::{Stream, asked};
+use super::object::Stream;
+use crate::api::stream::{PostSignal, ReadSignals};
 use crate::problem::{Kind, Problem};
-use crate::response::{Answer, json};
-use streamchain_edge_core::signalling::{MailboxError, Peer};
-use streamchain_edge_core::stream_log::StreamLog;
-use streamchain_protocol::ids::SessionId;
+use streamchain_edge_core::signalling::{Looked, MailboxError, Peer};
 use worker::Date;
 
 impl Stream {
-    /// A session looks into its mailbox: `?author=` whose it is, `?after=` what it has read.
-    pub(super) fn look(&self, url: &str, session: SessionId) -> Answer {
-        let (author, after) = (asked(url, "author")?, asked(url, "after")?);
-        let owner = Peer { session, author };
+    /// A session reads its mailbox.
+    pub(super) fn read_signals(&self, asked: &ReadSignals) -> Result<Looked, Problem> {
+        let owner = Peer {
+            session: asked.session,
+            author: asked.author,
+        };
         self.check_peer(owner)?;
-        let looked = self
-            .mailboxes
-            .borrow_mut()
-            .look(owner, after, Date::now().as_millis());
-        json(200, &looked.map_err(refused)?)
+        let now_ms = Date::now().as_millis();
+        let looked = self.mailboxes.borrow_mut().look(owner, asked.after, now_ms);
+        looked.map_err(to_problem)
     }
 
-    pub(super) fn signal(&self, session: SessionId, posted: PostSignal) -> Answer {
-        let PostSignal { author, to, signal } = posted;
-        let from = Peer { session, author };
+    /// A session leaves a signal for another one.
+    pub(super) fn post_signal(&self, asked: PostSignal) -> Result<(), Problem> {
+        let from = Peer {
+            session: asked.session,
+            author: asked.author,
+        };
         self.check_peer(from)?;
         let now_ms = Date::now().as_millis();
-        let left = self.mailboxes.borrow_mut().post(from, to, signal, now_ms);
-        left.map_err(refused)?;
-        json(202, &serde_json::json!({}))
+        let posted = self
+            .mailboxes
+            .borrow_mut()
+            .post(from, asked.to, asked.signal, now_ms);
+        posted.map(drop).map_err(to_problem)
     }
 
     /// Only where the stream's owner wants it, and only for a session of that author's.
     fn check_peer(&self, peer: Peer) -> Result<(), Problem> {
-        if !self.step(StreamLog::state)?.settings.p2p {
+        if !self.state()?.settings.p2p {
             let detail = "this stream has no direct connections: its setting p2p is off";
             return Err(Problem::new(Kind::Forbidden, detail));
         }
@@ -43,7 +45,7 @@ impl Stream {
     }
 }
 
-fn refused(error: MailboxError) -> Problem {
+fn to_problem(error: MailboxError) -> Problem {
     let kind = match error {
         MailboxError::Size => Kind::TooLarge,
         MailboxError::Absent => Kind::NoSuchSession,

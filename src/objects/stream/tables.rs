@@ -1,10 +1,11 @@
 //! A stream's rows in its object's SQLite.
 
-use crate::objects::own_json;
 use crate::storage::row::{Row, out_of_shape};
+use crate::storage::schema;
+use crate::storage::sql::own_json;
 use crate::storage::sql::{all, each, first, number, run};
 use alloy_primitives::{Address, hex};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use streamchain_edge_core::stream_log::{
     CommittedBatch, LogState, LogStore, OutboxSegment, ROWS_MAX, SEQS_PER_PRODUCER, Session, StoredEvent,
     Waiting,
@@ -15,7 +16,7 @@ use streamchain_protocol::time::UnixMs;
 use worker::{Error, SqlStorage, SqlStorageValue};
 
 /// Made when the stream is, so that asking for a stream that does not exist leaves nothing behind.
-const SCHEMA: &str = "
+const SCHEMA: &[&str] = &["
 CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS producers (id BLOB PRIMARY KEY, stored INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batches (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, records BLOB NOT NULL);
@@ -31,58 +32,54 @@ CREATE INDEX IF NOT EXISTS events_by_key ON events (key, number);
 CREATE TABLE IF NOT EXISTS places (
   producer BLOB NOT NULL, slot INTEGER NOT NULL, number INTEGER NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY (producer, slot)) WITHOUT ROWID;
-";
+"];
 
 /// Made with the first member: most streams never have one.
 const MEMBERS: &str =
     "CREATE TABLE IF NOT EXISTS members (address TEXT PRIMARY KEY, rights INTEGER NOT NULL) WITHOUT ROWID";
-/// Whether the stream was made, and whether by this version: the oldest and the newest table.
-const TABLES: &str = "SELECT count(*) AS number FROM sqlite_master
-                      WHERE type = 'table' AND name IN ('state', 'places')";
-
 /// How many expired sessions go with each new one: more than come, so that they never pile up.
-const PRUNE_AT_ONCE: u64 = 8;
+const MAX_PRUNED_AT_ONCE: u64 = 8;
 
 /// The rows of one stream.
-pub struct StreamRows {
+pub(super) struct StreamRows {
     sql: SqlStorage,
     /// Whether the tables are known to be there; they are never dropped.
     prepared: Cell<bool>,
+    /// The row of state as it is stored, once it was read or written: it is JSON, and every step begins with it.
+    state: RefCell<Option<LogState>>,
 }
 
 impl StreamRows {
     /// Over an object's storage.
-    pub fn new(sql: SqlStorage) -> Self {
+    pub(super) fn new(sql: SqlStorage) -> Self {
         Self {
             sql,
             prepared: Cell::new(false),
+            state: RefCell::new(None),
         }
+    }
+
+    /// A step failed, and what it wrote was taken back: state and tables are looked up again.
+    pub(super) fn forget(&self) {
+        self.state.replace(None);
+        self.prepared.set(false);
     }
 
     /// Makes the tables.
-    pub fn prepare(&self) -> Result<(), Error> {
-        if self.is_prepared()? {
-            Ok(())
-        } else {
-            run(&self.sql, SCHEMA, vec![])
+    pub(super) fn prepare(&self) -> Result<(), Error> {
+        if !self.is_prepared()? {
+            schema::upgrade(&self.sql, SCHEMA)?;
         }
+        Ok(())
     }
 
     fn is_prepared(&self) -> Result<bool, Error> {
-        if !self.prepared.get() {
-            let tables = self.number_of(TABLES, vec![])?.unwrap_or(0);
+        if !self.prepared.get() && schema::has_table(&self.sql, "state")? {
             // An object of an earlier version has its stream already, but not all tables.
-            if tables == 1 {
-                run(&self.sql, SCHEMA, vec![])?;
-            }
-            self.prepared.set(tables > 0);
+            schema::upgrade(&self.sql, SCHEMA)?;
+            self.prepared.set(true);
         }
         Ok(self.prepared.get())
-    }
-
-    fn has_table(&self, table: &str) -> Result<bool, Error> {
-        let query = "SELECT 1 AS number FROM sqlite_master WHERE type = 'table' AND name = ?";
-        Ok(self.number_of(query, vec![table.into()])?.is_some())
     }
 
     /// The number in the first row.
@@ -103,10 +100,13 @@ impl LogStore for StreamRows {
     type Error = Error;
 
     fn state(&self) -> Result<Option<LogState>, Error> {
-        if !self.is_prepared()? {
-            return Ok(None);
+        let known = self.state.borrow().clone();
+        if known.is_some() || !self.is_prepared()? {
+            return Ok(known);
         }
-        self.json("SELECT json FROM state", vec![])
+        let state: Option<LogState> = self.json("SELECT json FROM state", vec![])?;
+        self.state.replace(state.clone());
+        Ok(state)
     }
 
     fn put_state(&self, state: &LogState) -> Result<(), Error> {
@@ -115,7 +115,9 @@ impl LogStore for StreamRows {
             &self.sql,
             "INSERT OR REPLACE INTO state VALUES (1, ?)",
             vec![json.into()],
-        )
+        )?;
+        self.state.replace(Some(state.clone()));
+        Ok(())
     }
 
     fn producer(&self, producer: ProducerId) -> Result<Option<u64>, Error> {
@@ -320,7 +322,7 @@ impl LogStore for StreamRows {
     }
 
     fn member(&self, member: Address) -> Result<Option<Rights>, Error> {
-        if !self.has_table("members")? {
+        if !schema::has_table(&self.sql, "members")? {
             return Ok(None);
         }
         let query = "SELECT rights FROM members WHERE address = ?";
@@ -333,7 +335,7 @@ impl LogStore for StreamRows {
     }
 
     fn members(&self) -> Result<Vec<(Address, Rights)>, Error> {
-        if !self.has_table("members")? {
+        if !schema::has_table(&self.sql, "members")? {
             return Ok(Vec::new());
         }
         let query = "SELECT address, rights FROM members ORDER BY address";
@@ -356,7 +358,11 @@ impl LogStore for StreamRows {
         run(&self.sql, surplus, vec![number(keep as u64)])?;
         let expired = "DELETE FROM sessions WHERE created < ?
                        AND place IN (SELECT place FROM sessions ORDER BY place LIMIT ?)";
-        run(&self.sql, expired, vec![number(before.0), number(PRUNE_AT_ONCE)])
+        run(
+            &self.sql,
+            expired,
+            vec![number(before.0), number(MAX_PRUNED_AT_ONCE)],
+        )
     }
 }
 

@@ -1,56 +1,18 @@
 //! The table of anchors: what the contract's `Anchored` events say, as the Listener saw them.
 
-use super::{number, rows};
+use super::{anchor_state, number, rows};
 use crate::storage::row::Row;
 use alloy_primitives::{B256, hex};
 use serde::Serialize;
-use std::str::FromStr;
 use streamchain_chain::listener::{ChainEvent, EventKind};
 use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::proof::AnchorState;
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
-
-/// Whether the block that holds an event can still be taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ChainState {
-    /// It can.
-    Anchored,
-    /// It cannot.
-    Final,
-}
-
-impl ChainState {
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ChainState::Anchored => "anchored",
-            ChainState::Final => "final",
-        }
-    }
-
-    /// The state of an event in a block that is final or not.
-    pub fn of(is_final: bool) -> Self {
-        if is_final {
-            ChainState::Final
-        } else {
-            ChainState::Anchored
-        }
-    }
-}
-
-impl FromStr for ChainState {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let all = [ChainState::Anchored, ChainState::Final];
-        all.into_iter().find(|state| state.as_str() == text).ok_or(())
-    }
-}
 
 /// An anchor on the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct AnchorRow {
+pub(crate) struct AnchorRow {
     /// Its first message.
     pub first: Seq,
     /// How many messages.
@@ -66,7 +28,7 @@ pub struct AnchorRow {
     /// Its place among all logs of the block.
     pub log_index: u64,
     /// How sure it is.
-    pub state: ChainState,
+    pub state: AnchorState,
 }
 
 fn read(row: &mut Row) -> Result<AnchorRow, Error> {
@@ -78,14 +40,18 @@ fn read(row: &mut Row) -> Result<AnchorRow, Error> {
         block: row.number()?,
         block_hash: row.parsed()?,
         log_index: row.number()?,
-        state: row.parsed()?,
+        state: anchor_state(row)?,
     })
 }
 
 const COLUMNS: &str = "first, count, root, tx, block, block_hash, log_index, state";
 
 /// The anchor over a message, if the chain has one.
-pub async fn covering(db: &D1Database, stream: StreamId, seq: Seq) -> Result<Option<AnchorRow>, Error> {
+pub(crate) async fn covering(
+    db: &D1Database,
+    stream: StreamId,
+    seq: Seq,
+) -> Result<Option<AnchorRow>, Error> {
     let query = format!(
         "SELECT {COLUMNS} FROM anchors WHERE stream = ?1 AND first <= ?2 ORDER BY first DESC, block DESC LIMIT 1"
     );
@@ -96,7 +62,7 @@ pub async fn covering(db: &D1Database, stream: StreamId, seq: Seq) -> Result<Opt
 }
 
 /// Up to `limit` anchors that begin at `from` or later, in order.
-pub async fn list(
+pub(crate) async fn list(
     db: &D1Database,
     stream: StreamId,
     from: Seq,
@@ -111,10 +77,10 @@ pub async fn list(
 }
 
 /// Enters an event; once it is final it stays so. `None` when the event is no anchor.
-pub fn put(
+pub(crate) fn put(
     db: &D1Database,
     event: &ChainEvent,
-    state: ChainState,
+    state: AnchorState,
 ) -> Result<Option<D1PreparedStatement>, Error> {
     let EventKind::Anchored {
         first, count, root, ..
@@ -143,7 +109,7 @@ pub fn put(
 }
 
 /// Removes an event that a reorganisation took back. `None` when the event is no anchor.
-pub fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedStatement>, Error> {
+pub(crate) fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedStatement>, Error> {
     let EventKind::Anchored { first, .. } = &event.kind else {
         return Ok(None);
     };
@@ -160,6 +126,6 @@ pub fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedSt
 }
 
 /// Removes all rows: they are made of the chain's events, and come again when it is read anew.
-pub fn remove_all(db: &D1Database) -> D1PreparedStatement {
+pub(crate) fn remove_all(db: &D1Database) -> D1PreparedStatement {
     db.prepare("DELETE FROM anchors")
 }

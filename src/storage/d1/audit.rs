@@ -2,13 +2,13 @@
 
 use super::{number, rows};
 use crate::storage::row::{Row, out_of_shape};
-use serde_json::{Value, json};
+use serde_json::Value;
 use streamchain_protocol::util::json;
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
 /// Which entries are asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// By whom.
     pub actor: Option<String>,
     /// What.
@@ -25,26 +25,24 @@ pub struct Wanted {
     pub limit: u64,
 }
 
-/// One entry, as the API shows it, and its number.
-pub struct AuditRow {
+/// One entry and its number.
+pub(crate) struct AuditRow {
     /// Its number.
     pub id: u64,
-    /// The entry, with `id` and `seq`.
+    /// Its seq in the stream `_audit`, if that is known.
+    pub seq: Option<u64>,
+    /// The entry.
     pub entry: Value,
 }
 
 fn read(row: &mut Row) -> Result<AuditRow, Error> {
     let (id, seq) = (row.number()?, row.maybe_number()?);
-    let mut entry = json::tree(&row.text()?).map_err(|_| out_of_shape("an audit entry"))?;
-    entry["id"] = json!(id);
-    if let Some(seq) = seq {
-        entry["seq"] = json!(seq);
-    }
-    Ok(AuditRow { id, entry })
+    let entry = json::tree(&row.text()?).map_err(|_| out_of_shape("an audit entry"))?;
+    Ok(AuditRow { id, seq, entry })
 }
 
 /// Entries, the newest first.
-pub async fn list(db: &D1Database, wanted: &Wanted) -> Result<Vec<AuditRow>, Error> {
+pub(crate) async fn list(db: &D1Database, wanted: &Wanted) -> Result<Vec<AuditRow>, Error> {
     let mut query = "SELECT id, seq, entry FROM audit WHERE id < ?1 AND time >= ?2 AND time < ?3".to_owned();
     let mut values = vec![number(wanted.below), number(wanted.from), number(wanted.to)];
     let filters = [
@@ -64,7 +62,7 @@ pub async fn list(db: &D1Database, wanted: &Wanted) -> Result<Vec<AuditRow>, Err
 }
 
 /// Enters an entry; once there, it stays.
-pub fn insert(
+pub(crate) fn insert(
     db: &D1Database,
     id: u64,
     seq: Option<u64>,

@@ -1,18 +1,18 @@
 //! The table of chain events: payloads that somebody published by a transaction of their own.
 
-use super::anchors::ChainState;
-use super::{number, rows};
+use super::{anchor_state, number, rows};
 use crate::storage::row::Row;
 use alloy_primitives::{Address, B256, Bytes, hex};
 use serde::Serialize;
 use streamchain_chain::listener::{ChainEvent, EventKind};
 use streamchain_protocol::ids::StreamId;
+use streamchain_protocol::proof::AnchorState;
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
 /// A payload published on the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ChainEventRow {
+pub(crate) struct ChainEventRow {
     /// Its block's number.
     pub block: u64,
     /// Its place among all logs of the block.
@@ -26,7 +26,7 @@ pub struct ChainEventRow {
     /// Its bytes.
     pub payload: Bytes,
     /// How sure it is.
-    pub state: ChainState,
+    pub state: AnchorState,
 }
 
 fn read(row: &mut Row) -> Result<ChainEventRow, Error> {
@@ -37,12 +37,12 @@ fn read(row: &mut Row) -> Result<ChainEventRow, Error> {
         tx: row.parsed()?,
         author: row.parsed()?,
         payload: row.parsed()?,
-        state: row.parsed()?,
+        state: anchor_state(row)?,
     })
 }
 
 /// Up to `limit` events of a stream behind the place (block, log index), in the order of the chain.
-pub async fn list(
+pub(crate) async fn list(
     db: &D1Database,
     stream: StreamId,
     after: Option<(u64, u64)>,
@@ -61,10 +61,10 @@ pub async fn list(
 }
 
 /// Enters an event; once it is final it stays so. `None` when the event is of another kind.
-pub fn put(
+pub(crate) fn put(
     db: &D1Database,
     event: &ChainEvent,
-    state: ChainState,
+    state: AnchorState,
 ) -> Result<Option<D1PreparedStatement>, Error> {
     let EventKind::Published { author, payload } = &event.kind else {
         return Ok(None);
@@ -101,7 +101,7 @@ fn by_place(db: &D1Database, statement: &str, event: &ChainEvent) -> Result<D1Pr
 }
 
 /// Marks an event as final; its payload is not needed. `None` when the event is of another kind.
-pub fn settle(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedStatement>, Error> {
+pub(crate) fn settle(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedStatement>, Error> {
     let EventKind::Published { .. } = &event.kind else {
         return Ok(None);
     };
@@ -111,7 +111,7 @@ pub fn settle(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedSt
 }
 
 /// Removes an event that a reorganisation took back. `None` when the event is of another kind.
-pub fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedStatement>, Error> {
+pub(crate) fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedStatement>, Error> {
     let EventKind::Published { .. } = &event.kind else {
         return Ok(None);
     };
@@ -121,6 +121,6 @@ pub fn remove(db: &D1Database, event: &ChainEvent) -> Result<Option<D1PreparedSt
 }
 
 /// Removes all rows: they are made of the chain's events, and come again when it is read anew.
-pub fn remove_all(db: &D1Database) -> D1PreparedStatement {
+pub(crate) fn remove_all(db: &D1Database) -> D1PreparedStatement {
     db.prepare("DELETE FROM chain_events")
 }

@@ -1,17 +1,28 @@
-//! The database (D1): one file per table.
+//! The database (D1): one file per table. Every statement is counted.
 
-pub mod anchors;
-pub mod audit;
-pub mod chain_events;
-pub mod segments;
-pub mod streams;
+pub(crate) mod anchors;
+pub(crate) mod audit;
+pub(crate) mod chain_events;
+pub(crate) mod segments;
+pub(crate) mod streams;
 
-use crate::storage::row::{self, Row};
-use worker::{D1Database, D1Type, Error};
+use crate::counters::{self, D1Counters};
+use crate::storage::row::{self, Row, out_of_shape};
+use streamchain_protocol::proof::AnchorState;
+use wasm_bindgen::JsCast;
+use worker::js_sys::futures::JsFuture;
+use worker::js_sys::{Array, Object, Reflect};
+use worker::wasm_bindgen::JsValue;
+use worker::{D1Database, D1PreparedStatement, D1Type, Date, Error, worker_sys};
 
 /// A number as D1 takes it: it has no 64-bit integers, but a double carries all that we have (up to 2^53 - 1).
-pub fn number(value: u64) -> D1Type<'static> {
+pub(crate) fn number(value: u64) -> D1Type<'static> {
     D1Type::Real(value as f64)
+}
+
+/// How sure an anchor or an event is, from its column.
+fn anchor_state(row: &mut Row) -> Result<AnchorState, Error> {
+    AnchorState::from_word(&row.text()?).ok_or_else(|| out_of_shape("the state of an anchor"))
 }
 
 /// The rows that a statement gives.
@@ -26,6 +37,42 @@ async fn rows<T>(
 
 /// Rows that are yet to be read; one function for rows of all types.
 async fn unread(db: &D1Database, statement: &str, values: &[D1Type<'_>]) -> Result<Vec<Row>, Error> {
-    let rows = db.prepare(statement).bind_refs(values)?.raw_js_value().await?;
-    rows.iter().map(Row::of).collect()
+    let statement = db.prepare(statement).bind_refs(values)?;
+    let begun = Date::now().as_millis();
+    let result = JsFuture::from(statement.inner().all()?).await?;
+    count(&Array::of1(&result), begun)?;
+    let rows = Array::from(&Reflect::get(&result, &"results".into())?);
+    let columns = |row: JsValue| Row::of(&Object::values(row.unchecked_ref::<Object>()));
+    rows.iter().map(columns).collect()
+}
+
+/// Runs statements in one transaction.
+pub(crate) async fn batch(db: &D1Database, statements: Vec<D1PreparedStatement>) -> Result<(), Error> {
+    let db: &worker_sys::D1Database = db.as_ref().unchecked_ref();
+    let statements: Array = statements
+        .iter()
+        .map(|statement| JsValue::from(statement.inner()))
+        .collect();
+    let begun = Date::now().as_millis();
+    let results = JsFuture::from(db.batch(statements)?).await?;
+    count(&Array::from(&results), begun)
+}
+
+/// Counts what the database says of each statement.
+fn count(results: &Array, begun: u64) -> Result<(), Error> {
+    let mut done = D1Counters {
+        ms: Date::now().as_millis().saturating_sub(begun),
+        ..D1Counters::default()
+    };
+    for result in results.iter() {
+        let meta = Reflect::get(&result, &"meta".into())?;
+        let number = |name: &str| -> Result<u64, JsValue> {
+            Ok(Reflect::get(&meta, &name.into())?.as_f64().unwrap_or(0.0) as u64)
+        };
+        done.queries += 1;
+        done.rows_read += number("rows_read")?;
+        done.rows_written += number("rows_written")?;
+    }
+    counters::count_d1(done);
+    Ok(())
 }

@@ -9,7 +9,7 @@ use worker::{D1Database, D1Type, Error};
 
 /// A segment with its messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SegmentRow {
+pub(crate) struct SegmentRow {
     /// Its first seq.
     pub first: Seq,
     /// How many messages.
@@ -31,7 +31,7 @@ fn read(row: &mut Row) -> Result<SegmentRow, Error> {
 
 /// Writes a segment. The same one again is fine; another one at its place is an error, for the first was
 /// perhaps read by somebody, and anchored.
-pub async fn insert(
+pub(crate) async fn insert(
     db: &D1Database,
     stream: StreamId,
     segment: &Segment,
@@ -68,7 +68,7 @@ pub async fn insert(
 
 /// The segments with the messages `from..to`, in order: the first, and more until their records reach
 /// `max_bytes`. (The window sums lengths only; the records of the chosen rows are read once.)
-pub async fn with_records(
+pub(crate) async fn with_records(
     db: &D1Database,
     stream: StreamId,
     from: Seq,
@@ -94,7 +94,12 @@ pub async fn with_records(
 }
 
 /// The segments that begin in `from..to`, in order, without their records.
-pub async fn roots(db: &D1Database, stream: StreamId, from: Seq, to: Seq) -> Result<Vec<SegmentRow>, Error> {
+pub(crate) async fn roots(
+    db: &D1Database,
+    stream: StreamId,
+    from: Seq,
+    to: Seq,
+) -> Result<Vec<SegmentRow>, Error> {
     let query = "SELECT first, count, root, '' FROM segments
                  WHERE stream = ?1 AND first >= ?2 AND first < ?3 ORDER BY first";
     let id = stream.to_string();
@@ -108,7 +113,7 @@ pub async fn roots(db: &D1Database, stream: StreamId, from: Seq, to: Seq) -> Res
 }
 
 /// Up to `limit` segments that begin at `from` or later, in order, without their records.
-pub async fn list(
+pub(crate) async fn list(
     db: &D1Database,
     stream: StreamId,
     from: Seq,

@@ -11,7 +11,7 @@ use worker::{D1Database, D1Type, Error};
 
 /// A stream, without how far it got.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamRow {
+pub(crate) struct StreamRow {
     /// Its id.
     pub id: StreamId,
     /// Who owns it.
@@ -46,7 +46,7 @@ fn read(row: &mut Row) -> Result<StreamRow, Error> {
 const COLUMNS: &str = "id, owner, name, mode, read, write, p2p, prove, created, rowid AS place";
 
 /// Enters a stream, or its new settings: all else stays as it is.
-pub async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error> {
+pub(crate) async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error> {
     let statement = "INSERT INTO streams (id, short, owner, name, mode, read, write, p2p, prove, created)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                      ON CONFLICT (id) DO UPDATE SET mode = ?5, read = ?6, write = ?7, p2p = ?8, prove = ?9";
@@ -65,11 +65,11 @@ pub async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error> {
         number(settings.prove.into()),
         number(stream.created.0),
     ];
-    db.prepare(statement).bind_refs(&values)?.run().await.map(drop)
+    super::unread(db, statement, &values).await.map(drop)
 }
 
 /// A stream by its short id.
-pub async fn find(db: &D1Database, short: ShortId) -> Result<Option<StreamRow>, Error> {
+pub(crate) async fn find(db: &D1Database, short: ShortId) -> Result<Option<StreamRow>, Error> {
     let short = short.to_string();
     let query = format!("SELECT {COLUMNS} FROM streams WHERE short = ?1");
     let found = rows(db, &query, &[D1Type::Text(&short)], read).await?;
@@ -78,7 +78,7 @@ pub async fn find(db: &D1Database, short: ShortId) -> Result<Option<StreamRow>, 
 
 /// Whose streams a list has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Visible {
+pub(crate) enum Visible {
     /// Every one.
     All,
     /// Those that everybody may read, and those that this account owns.
@@ -86,7 +86,7 @@ pub enum Visible {
 }
 
 /// Up to `limit` streams below a place, the newest first.
-pub async fn list(
+pub(crate) async fn list(
     db: &D1Database,
     visible: Visible,
     below: u64,
@@ -107,7 +107,7 @@ pub async fn list(
 const KNOWN_AT_ONCE: usize = 90;
 
 /// Which of these streams are in the table.
-pub async fn known(db: &D1Database, ids: &[StreamId]) -> Result<HashSet<StreamId>, Error> {
+pub(crate) async fn known(db: &D1Database, ids: &[StreamId]) -> Result<HashSet<StreamId>, Error> {
     let mut known = HashSet::new();
     for ids in ids.chunks(KNOWN_AT_ONCE) {
         let marks = vec!["?"; ids.len()].join(", ");

@@ -3,28 +3,39 @@
 //! What always holds: recording neither delays nor fails the request, which is answered first; refusals are counted
 //! together here already, so that a flood of them becomes a few requests to the Audit object.
 
+use crate::api::call::{Handle, requests, wire_by_field};
 use crate::config::Config;
-use crate::objects::audit_stub;
-use crate::objects::call::{Method, call, json_body};
-use serde::{Deserialize, Serialize};
+use alloy_primitives::hex;
 use std::cell::RefCell;
+use std::rc::Rc;
+use streamchain_edge_core::attempt::refusal_kind;
 use streamchain_edge_core::audit_log::{Entry, Outcome, Sampler};
-use worker::{Date, Env, Error, console_error};
+use streamchain_edge_core::request_id::RequestId;
+use worker::{Date, Env, console_error};
 
 thread_local! {
     /// Of this instance of the Worker.
     static REFUSALS: RefCell<Sampler> = RefCell::default();
 }
 
-/// The actor of those without valid credentials.
-pub const NOBODY: &str = "nobody";
+/// How often an entry is sent to the Audit object, should that fail.
+const MAX_TRIES: usize = 3;
 
-/// How often an entry is sent to the Audit object again, should that fail.
-const TRIES: usize = 3;
+requests! {
+    /// What an Audit object is asked.
+    AuditRequest {
+        /// Takes an entry.
+        AddEntry -> (),
+    }
+}
 
-/// `POST /entries` on the Audit object.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Posted {
+wire_by_field! {
+    AddEntry { time, actor, action, target, outcome, reason, from, count }
+}
+
+/// An entry on its way to the log.
+#[derive(Debug, Clone)]
+pub(crate) struct AddEntry {
     time: u64,
     actor: String,
     action: String,
@@ -35,7 +46,7 @@ pub struct Posted {
     count: u64,
 }
 
-impl Posted {
+impl AddEntry {
     fn new(entry: &Entry) -> Self {
         Self {
             time: entry.time,
@@ -50,7 +61,7 @@ impl Posted {
     }
 
     /// The entry. An outcome that is not known counts as a failure.
-    pub fn into_entry(self) -> Entry {
+    pub(crate) fn into_entry(self) -> Entry {
         let outcomes = [Outcome::Done, Outcome::Refused, Outcome::Failed];
         let outcome = outcomes.into_iter().find(|one| one.as_str() == self.outcome);
         Entry {
@@ -66,8 +77,14 @@ impl Posted {
     }
 }
 
+/// The way into the audit log: one for each operator, as its stream is.
+fn audit_object(env: &Env, id: &RequestId, config: &Config) -> worker::Result<Handle<AuditRequest>> {
+    let name = hex::encode_prefixed(config.operator);
+    Ok(Handle::new(env.durable_object("AUDIT")?.get_by_name(&name)?, id))
+}
+
 /// An entry about what an object did itself.
-pub fn done(actor: String, action: &str, target: String) -> Entry {
+pub(crate) fn done(actor: String, action: &str, target: String) -> Entry {
     Entry {
         time: Date::now().as_millis(),
         actor,
@@ -81,38 +98,22 @@ pub fn done(actor: String, action: &str, target: String) -> Entry {
 }
 
 /// Records an entry. For `wait_until`: the answer is on its way.
-pub async fn record(env: Env, config: std::rc::Rc<Config>, mut entry: Entry) {
+pub(crate) async fn record(env: Env, id: RequestId, config: Rc<Config>, mut entry: Entry) {
     if entry.outcome != Outcome::Done {
-        let kind = format!(
-            "{} {} {}",
-            entry.actor,
-            entry.action,
-            entry.reason.as_deref().unwrap_or_default()
-        );
+        let kind = refusal_kind(&entry);
         let admitted = REFUSALS.with(|sampler| sampler.borrow_mut().admit(&kind, entry.time));
         let Some(count) = admitted else { return };
         entry.count = count;
     }
-    let posted = Posted::new(&entry);
-    for attempt in 1..=TRIES {
-        match post(&env, &config, &posted).await {
+    let asked = AddEntry::new(&entry);
+    for attempt in 1..=MAX_TRIES {
+        let added = async { audit_object(&env, &id, &config)?.call(asked.clone()).await };
+        match added.await {
             Ok(()) => return,
             Err(error) => console_error!(
-                "audit, attempt {attempt} of {TRIES}: {error}: {}",
+                "request {id}: audit, attempt {attempt} of {MAX_TRIES}: {error}: {}",
                 entry.to_json()
             ),
         }
-    }
-}
-
-async fn post(env: &Env, config: &Config, posted: &Posted) -> Result<(), Error> {
-    let stub = audit_stub(env, config)?;
-    let mut taken = call(&stub, Method::Post, "/entries", json_body(posted)?).await?;
-    match taken.status_code() {
-        200 => taken.bytes().await.map(drop),
-        status => Err(Error::RustError(format!(
-            "status {status}: {}",
-            taken.text().await?
-        ))),
     }
 }

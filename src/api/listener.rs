@@ -1,0 +1,53 @@
+//! What the Listener object is asked. The object is named by the contract's address.
+
+use crate::api::call::{Encoded, Handle, requests, wire_by_field};
+use crate::config::Config;
+use alloy_primitives::hex;
+use streamchain_chain::listener::Status;
+use streamchain_edge_core::request_id::RequestId;
+use worker::Env;
+
+requests! {
+    /// What the Listener object is asked.
+    ListenerRequest {
+        /// Arms the alarm, if it is not.
+        EnsureListener -> (),
+        /// How far it is.
+        ListenerStatus -> Encoded<Status>,
+        /// Reads the chain anew from the contract's first block.
+        Replay -> Encoded<Status>,
+    }
+}
+
+wire_by_field! {
+    EnsureListener {}
+    ListenerStatus {}
+    Replay {}
+}
+
+/// The object of the contract; `None` before the contract is deployed.
+pub(crate) fn listener_object(
+    env: &Env,
+    id: &RequestId,
+    config: &Config,
+) -> worker::Result<Option<Handle<ListenerRequest>>> {
+    let Some(contract) = config.contract else {
+        return Ok(None);
+    };
+    let stub = env
+        .durable_object("LISTENER")?
+        .get_by_name(&hex::encode_prefixed(contract))?;
+    Ok(Some(Handle::new(stub, id)))
+}
+
+/// Arms the alarm.
+#[derive(Debug)]
+pub(crate) struct EnsureListener {}
+
+/// Asks for the status.
+#[derive(Debug)]
+pub(crate) struct ListenerStatus {}
+
+/// Asks for a new reading of the chain.
+#[derive(Debug)]
+pub(crate) struct Replay {}

@@ -1,0 +1,12 @@
+//! What each kind of object is asked and answers, one file for each, and the call that both ends use.
+//!
+//! The Worker and the objects import these files, never another object's shell; so objects may ask each other.
+
+pub(crate) mod account;
+pub(crate) mod anchorer;
+pub(crate) mod audit;
+pub(crate) mod call;
+pub(crate) mod limits;
+pub(crate) mod listener;
+pub(crate) mod relays;
+pub(crate) mod stream;

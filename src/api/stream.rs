@@ -1,0 +1,427 @@
+//! What a Stream object is asked. The object is named by the digits of the stream's short id.
+
+use crate::api::call::{
+    Encoded, FieldReader, FieldWriter, Handle, Wire, requests, wire_as_json, wire_by_field,
+};
+use alloy_primitives::{Address, Bytes};
+use serde::{Deserialize, Serialize};
+use streamchain_edge_core::directory::Chosen;
+use streamchain_edge_core::request_id::RequestId;
+use streamchain_edge_core::signalling::Looked;
+use streamchain_edge_core::stream_log::{LogState, NewStream, News, StoredEvent, Tail};
+use streamchain_protocol::auth::{Access, Rights};
+use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId, ShortId};
+use streamchain_protocol::stream_settings::SettingsChange;
+use streamchain_protocol::util::json::JsonError;
+use streamchain_protocol::wire::{Committed, EpochGrant, Notice, ProducerState};
+use worker::Env;
+
+requests! {
+    /// What a Stream object is asked. The Worker has authenticated whoever asks.
+    StreamRequest {
+        /// Makes the stream, if it is not there.
+        Create -> Created,
+        /// What the stream is and how far it got.
+        GetState -> LogState,
+        /// What decides on what an account may do.
+        GetAccess -> Access,
+        /// Changes the settings.
+        ChangeSettings -> LogState,
+        /// The members.
+        ListMembers -> Vec<Member>,
+        /// Gives a member rights.
+        PutMember -> (),
+        /// Takes a member's rights.
+        RemoveMember -> (),
+        /// Ends sessions on this stream.
+        Withdraw -> (),
+        /// Opens a session.
+        OpenSession -> SessionOpened,
+        /// Ends a session.
+        EndSession -> (),
+        /// Leaves a signal for another session.
+        PostSignal -> (),
+        /// Reads a session's mailbox.
+        ReadSignals -> Looked,
+        /// Makes a relay the leader.
+        Acquire -> Encoded<EpochGrant>,
+        /// The leader gives the stream back.
+        Release -> (),
+        /// The messages that wait for the leader.
+        ReadInbox -> Vec<u8>,
+        /// How far a producer got.
+        GetProducer -> Encoded<ProducerState>,
+        /// Stores a batch.
+        Commit -> Encoded<Committed>,
+        /// Stores or keeps a message that came by HTTP.
+        Append -> Appended,
+        /// The messages that the object has itself.
+        ReadTail -> Tail,
+        /// What is behind a reader's cursor, once there is something.
+        ReadNews -> News,
+        /// Takes what the Listener saw of this stream.
+        ApplyNotices -> NoticesApplied,
+    }
+}
+
+wire_by_field! {
+    Create { stream, client, account }
+    Created { state, created }
+    GetState {}
+    GetAccess { account }
+    ChangeSettings { change }
+    ListMembers {}
+    PutMember { address, rights }
+    RemoveMember { address }
+    Withdraw { authors }
+    OpenSession { create, session, author, account, operator, limit, client }
+    SessionOpened { chosen, rights }
+    EndSession { session, author }
+    PostSignal { session, author, to, signal }
+    ReadSignals { session, author, after }
+    Acquire { relay, incarnation }
+    Release { relay, epoch }
+    ReadInbox { relay, epoch }
+    GetProducer { relay, epoch, producer }
+    Append { create, publisher, author, producer, producer_seq, payload, wait_ms }
+    Appended { stored, seq }
+    ReadTail { from, max_bytes }
+    ReadNews { event, seq, wait_ms }
+    ApplyNotices { notices }
+    NoticesApplied { relay }
+}
+
+wire_as_json!(LogState, Access, Vec<Member>, Looked);
+
+/// The object of one stream.
+pub(crate) fn stream_object(
+    env: &Env,
+    id: &RequestId,
+    stream: ShortId,
+) -> worker::Result<Handle<StreamRequest>> {
+    Ok(Handle::new(
+        env.durable_object("STREAM")?.get_by_name(&stream.to_hex())?,
+        id,
+    ))
+}
+
+/// A stream to be made, and who is counted for it.
+#[derive(Debug)]
+pub(crate) struct Create {
+    /// What it begins with.
+    pub stream: NewStream,
+    /// What the client's address is counted by.
+    pub client: String,
+    /// Who makes it; `None` without credentials.
+    pub account: Option<Address>,
+}
+
+/// The stream is there.
+#[derive(Debug)]
+pub(crate) struct Created {
+    /// What it is.
+    pub state: LogState,
+    /// Whether it was not there before.
+    pub created: bool,
+}
+
+/// Asks for the state.
+#[derive(Debug)]
+pub(crate) struct GetState {}
+
+/// Asks for what decides on an account's rights.
+#[derive(Debug)]
+pub(crate) struct GetAccess {
+    /// The account; `None` for one without credentials.
+    pub account: Option<Address>,
+}
+
+/// A change of the settings.
+#[derive(Debug)]
+pub(crate) struct ChangeSettings {
+    /// The change.
+    pub change: SettingsChange,
+}
+
+/// Asks for the members.
+#[derive(Debug)]
+pub(crate) struct ListMembers {}
+
+/// A member of a stream.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Member {
+    /// The account.
+    pub address: Address,
+    /// What the member may do.
+    pub rights: Rights,
+}
+
+/// A member with the rights that hold from now on.
+#[derive(Debug)]
+pub(crate) struct PutMember {
+    /// The account.
+    pub address: Address,
+    /// What the member may do.
+    pub rights: Rights,
+}
+
+/// A member who is to be one no more.
+#[derive(Debug)]
+pub(crate) struct RemoveMember {
+    /// The account.
+    pub address: Address,
+}
+
+/// The end of these authors' sessions on this stream. They may be opened again, with other rights.
+#[derive(Debug)]
+pub(crate) struct Withdraw {
+    /// The authors.
+    pub authors: Vec<Address>,
+}
+
+/// A session to be opened.
+#[derive(Debug)]
+pub(crate) struct OpenSession {
+    /// Makes the stream first, should it not be there.
+    pub create: Option<NewStream>,
+    /// The new session's id.
+    pub session: SessionId,
+    /// Who opens it.
+    pub author: Address,
+    /// Whose rights count; `None` for one without credentials.
+    pub account: Option<Address>,
+    /// Whether that is an operator.
+    pub operator: bool,
+    /// What its credentials are limited to on this stream.
+    pub limit: Rights,
+    /// What the client's address is counted by.
+    pub client: String,
+}
+
+/// A session that is open.
+#[derive(Debug)]
+pub(crate) struct SessionOpened {
+    /// The relay that the client is sent to.
+    pub chosen: Chosen,
+    /// What the session may do.
+    pub rights: Rights,
+}
+
+/// The end of a session.
+#[derive(Debug)]
+pub(crate) struct EndSession {
+    /// The session.
+    pub session: SessionId,
+    /// Who asks.
+    pub author: Address,
+}
+
+/// A signal of one session for another.
+#[derive(Debug)]
+pub(crate) struct PostSignal {
+    /// The session that sends it.
+    pub session: SessionId,
+    /// Who asks.
+    pub author: Address,
+    /// The session that it is for.
+    pub to: SessionId,
+    /// The signal.
+    pub signal: String,
+}
+
+/// Asks for a session's mailbox.
+#[derive(Debug)]
+pub(crate) struct ReadSignals {
+    /// The session.
+    pub session: SessionId,
+    /// Who asks.
+    pub author: Address,
+    /// The number of the last signal that was read.
+    pub after: u64,
+}
+
+/// A run of a relay that is to be the leader.
+#[derive(Debug)]
+pub(crate) struct Acquire {
+    /// The relay.
+    pub relay: RelayId,
+    /// The run.
+    pub incarnation: Incarnation,
+}
+
+/// The leader gives the stream back.
+#[derive(Debug)]
+pub(crate) struct Release {
+    /// The relay.
+    pub relay: RelayId,
+    /// Its epoch.
+    pub epoch: Epoch,
+}
+
+/// Asks for the messages that wait for the leader.
+#[derive(Debug)]
+pub(crate) struct ReadInbox {
+    /// The relay.
+    pub relay: RelayId,
+    /// Its epoch.
+    pub epoch: Epoch,
+}
+
+/// The leader asks how far a producer got.
+#[derive(Debug)]
+pub(crate) struct GetProducer {
+    /// The relay.
+    pub relay: RelayId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// The producer.
+    pub producer: ProducerId,
+}
+
+/// A batch of a relay.
+pub(crate) struct Commit {
+    /// The relay.
+    pub relay: RelayId,
+    /// The batch, as the relay sent it: CBOR.
+    pub batch: Vec<u8>,
+}
+
+impl Wire for Commit {
+    fn into_bytes(self) -> Vec<u8> {
+        let mut fields = FieldWriter::default();
+        fields.put(&self.relay);
+        fields.finish_with(&self.batch)
+    }
+
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, JsonError> {
+        let (mut fields, batch) = FieldReader::new_with(bytes)?;
+        let relay = fields.take()?;
+        Ok(Self { relay, batch })
+    }
+}
+
+/// Longest wait for a message's seq, milliseconds: a relay hears of it with its next renewal, within 2 s.
+pub(crate) const MAX_APPEND_WAIT_MS: u64 = 5_000;
+
+/// A message that comes by HTTP. The same producer and number make one message, however often they come.
+#[derive(Debug)]
+pub(crate) struct Append {
+    /// Makes the stream first, should it not be there.
+    pub create: Option<NewStream>,
+    /// Who publishes, when that is not the system itself: its own streams take nothing from others.
+    pub publisher: Option<Publisher>,
+    /// Whose message it is.
+    pub author: Address,
+    /// Who numbers it.
+    pub producer: ProducerId,
+    /// Its number: 0, 1, 2 … for each producer.
+    pub producer_seq: u64,
+    /// Its bytes.
+    pub payload: Bytes,
+    /// How long the answer may wait for the message to be stored, milliseconds.
+    pub wait_ms: u64,
+}
+
+/// Who publishes by HTTP.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Publisher {
+    /// Whose rights count.
+    pub account: Address,
+    /// Whether that is an operator.
+    pub operator: bool,
+    /// What the credentials are limited to.
+    pub limit: Rights,
+    /// What the client's address is counted by.
+    pub client: String,
+}
+
+/// A message that is stored, or kept.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    /// Whether it is stored; else it will be, and the same request again finds out.
+    pub stored: bool,
+    /// Its seq, if it is stored and that is remembered.
+    pub seq: Option<Seq>,
+}
+
+/// Asks for the messages that the object has itself.
+#[derive(Debug)]
+pub(crate) struct ReadTail {
+    /// From this one on.
+    pub from: Seq,
+    /// About so many bytes of them at most.
+    pub max_bytes: usize,
+}
+
+/// Asks for what is behind a cursor.
+#[derive(Debug)]
+pub(crate) struct ReadNews {
+    /// The last event that the reader has.
+    pub event: u64,
+    /// The first message that the reader lacks.
+    pub seq: Seq,
+    /// How long the answer may wait for something, milliseconds.
+    pub wait_ms: u64,
+}
+
+/// What the Listener saw of a stream, in the order of the chain.
+#[derive(Debug)]
+pub(crate) struct ApplyNotices {
+    /// The notices.
+    pub notices: Vec<Notice>,
+}
+
+/// The notices are applied.
+#[derive(Debug)]
+pub(crate) struct NoticesApplied {
+    /// The relay that is to have them too.
+    pub relay: Option<RelayId>,
+}
+
+impl Wire for News {
+    fn into_bytes(self) -> Vec<u8> {
+        let mut fields = FieldWriter::default();
+        fields.put(&self.tail.state);
+        fields.put(&self.tail.first);
+        fields.put(&(self.events.len() as u64));
+        for event in self.events {
+            fields.put(&event.number);
+            fields.put(&event.name);
+            fields.put(&event.json);
+        }
+        fields.finish_with(&self.tail.records)
+    }
+
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, JsonError> {
+        let (mut fields, records) = FieldReader::new_with(bytes)?;
+        let tail = Tail {
+            state: fields.take()?,
+            first: fields.take()?,
+            records,
+        };
+        let mut events = Vec::new();
+        for _ in 0..fields.take::<u64>()? {
+            events.push(StoredEvent {
+                number: fields.take()?,
+                name: fields.take()?,
+                json: fields.take()?,
+            });
+        }
+        Ok(Self { tail, events })
+    }
+}
+
+impl Wire for Tail {
+    fn into_bytes(self) -> Vec<u8> {
+        let events = Vec::new();
+        News { tail: self, events }.into_bytes()
+    }
+
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, JsonError> {
+        Ok(News::from_bytes(bytes)?.tail)
+    }
+}
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

@@ -1,0 +1,113 @@
+//! What this instance of the Worker did since it started: the member `edge` of `GET /v1/status`.
+//!
+//! What always holds: counting costs no request and no row. The platform runs many instances of a Worker, each with
+//! counters of its own; an object counts where it runs.
+
+use serde_json::{Map, Value, json};
+use std::cell::RefCell;
+
+#[derive(Default)]
+struct Counters {
+    /// By path template, then one place for each class of status: 1xx to 5xx.
+    requests: Vec<(&'static str, [u64; 5])>,
+    object_calls: u64,
+    object_rows_written: u64,
+    d1: D1Counters,
+}
+
+/// What the database did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct D1Counters {
+    /// Statements.
+    pub queries: u64,
+    /// Rows that it read for them.
+    pub rows_read: u64,
+    /// Rows that it wrote for them.
+    pub rows_written: u64,
+    /// How long they took, milliseconds.
+    pub ms: u64,
+}
+
+thread_local! {
+    static COUNTERS: RefCell<Counters> = RefCell::default();
+}
+
+/// Counts a request to the API that was answered with `status`.
+pub(crate) fn count_request(path: &'static str, status: u16) {
+    COUNTERS.with_borrow_mut(|counters| {
+        let requests = &mut counters.requests;
+        let place = requests.iter().position(|(known, _)| *known == path);
+        let place = place.unwrap_or_else(|| {
+            requests.push((path, [0; 5]));
+            requests.len() - 1
+        });
+        let class = usize::from(status / 100).checked_sub(1);
+        if let Some(((_, classes), class)) = requests.get_mut(place).zip(class)
+            && let Some(count) = classes.get_mut(class)
+        {
+            *count += 1;
+        }
+    });
+}
+
+/// Counts a call to an object.
+pub(crate) fn count_object_call() {
+    COUNTERS.with_borrow_mut(|counters| counters.object_calls += 1);
+}
+
+/// Counts rows that an object wrote to its SQLite.
+pub(crate) fn count_object_rows(written: u64) {
+    COUNTERS.with_borrow_mut(|counters| counters.object_rows_written += written);
+}
+
+/// Counts statements of the database.
+pub(crate) fn count_d1(done: D1Counters) {
+    COUNTERS.with_borrow_mut(|counters| {
+        let d1 = &mut counters.d1;
+        d1.queries += done.queries;
+        d1.rows_read += done.rows_read;
+        d1.rows_written += done.rows_written;
+        d1.ms += done.ms;
+    });
+}
+
+/// All of it as JSON.
+pub(crate) fn to_json() -> Value {
+    COUNTERS.with_borrow(|counters| {
+        let mut requests = Map::new();
+        for (path, classes) in &counters.requests {
+            let mut of_path = Map::new();
+            for (class, count) in (1..).zip(classes).filter(|(_, count)| **count > 0) {
+                of_path.insert(format!("{class}xx"), json!(count));
+            }
+            requests.insert((*path).to_owned(), Value::Object(of_path));
+        }
+        let d1 = counters.d1;
+        json!({
+            "requests": requests,
+            "objectCalls": counters.object_calls,
+            "objectRowsWritten": counters.object_rows_written,
+            "d1": {"queries": d1.queries, "rowsRead": d1.rows_read, "rowsWritten": d1.rows_written, "ms": d1.ms},
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_by_path_and_class_of_status() {
+        for status in [200, 204, 404, 0, 999] {
+            count_request("/v1/x", status);
+        }
+        count_d1(D1Counters {
+            queries: 2,
+            ms: 3,
+            ..D1Counters::default()
+        });
+        let all = to_json();
+        assert_eq!(all["requests"]["/v1/x"], json!({"2xx": 2, "4xx": 1}));
+        assert_eq!(all["d1"]["queries"], 2);
+    }
+}

@@ -1,0 +1,78 @@
+// Objects of the version before: their SQLite has no table of versions, and those of older ones lack other tables too.
+
+import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import { messagesOf, startEdge } from "./harness.ts";
+
+const PRODUCER = Buffer.alloc(16, 3);
+
+/** The databases of all objects of a stopped edge that have a table. */
+const databasesWith = async (folder: string, table: string): Promise<DatabaseSync[]> => {
+  const names = await readdir(folder, { recursive: true });
+  const databases = names
+    .filter((name) => name.endsWith(".sqlite"))
+    .map((name) => new DatabaseSync(join(folder, name)));
+  const query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?";
+  const [found, others] = [true, false].map((has) =>
+    databases.filter((database) => (database.prepare(query).get(table) !== undefined) === has),
+  ) as [DatabaseSync[], DatabaseSync[]];
+  for (const other of others) other.close();
+  return found;
+};
+
+const version = (database: DatabaseSync): unknown =>
+  database.prepare("SELECT version FROM schema_version").get()?.version;
+
+test("objects of the version before are upgraded and lose nothing", async () => {
+  let edge = await startEdge();
+  try {
+    const relay = edge.relay("r1");
+    const { id, short, epoch } = await edge.streamOn(relay, "demo");
+    await relay.batch(short, epoch, 0, messagesOf(PRODUCER, 0, 5));
+    await edge.flushed(id, 5);
+    await edge.dispose();
+
+    const versioned = await databasesWith(edge.folder, "schema_version");
+    assert.ok(versioned.length >= 2, "the stream's and the directory's");
+    for (const database of versioned) {
+      assert.equal(typeof version(database), "number");
+      database.exec("DROP TABLE schema_version");
+      database.close();
+    }
+    const streams = await databasesWith(edge.folder, "places");
+    assert.ok(streams.length >= 1, "the stream's, and perhaps that of the audit log");
+    for (const database of streams) {
+      database.exec("DROP TABLE places; DROP TABLE inbox");
+      database.close();
+    }
+
+    edge = await startEdge({ folder: edge.folder });
+    const after = edge.relay("r1");
+    after.incarnation = relay.incarnation;
+    assert.equal((await after.register()).status, 200);
+    assert.equal((await after.takeUp(short)).json.epoch, epoch);
+    assert.equal((await after.batch(short, epoch, 5, messagesOf(PRODUCER, 5, 3))).json.committed, 8);
+    const { messages } = (await edge.get("/v1/streams/demo/messages")).json as { messages: unknown[] };
+    assert.equal(messages.length, 8);
+    await edge.dispose();
+
+    const upgraded = await databasesWith(edge.folder, "schema_version");
+    assert.ok(upgraded.length >= 2, "those of the objects that were asked since");
+    for (const database of upgraded) {
+      assert.ok(Number(version(database)) >= 1);
+      database.close();
+    }
+    const again = await databasesWith(edge.folder, "places");
+    assert.ok(again.length >= 1, "the table that was missing is there");
+    for (const database of again) {
+      assert.ok(database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'inbox'").get() !== undefined);
+      database.close();
+    }
+    edge = await startEdge({ folder: edge.folder });
+  } finally {
+    await edge.stop();
+  }
+});
