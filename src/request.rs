@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use std::rc::Rc;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::ids::{ShortId, StreamRef};
-use streamchain_protocol::limits::EXACT_INTEGER_MAX;
+use streamchain_protocol::limits::MAX_EXACT_INTEGER;
 use worker::{Date, Env, Headers, Request};
 
 /// Largest JSON body of a request by a client, bytes: names and tokens are far below it.
@@ -156,7 +156,7 @@ pub(crate) fn parse_number(name: &str, text: &str) -> Result<u64, Problem> {
     let number = text
         .parse()
         .ok()
-        .filter(|number| digits && *number <= EXACT_INTEGER_MAX);
+        .filter(|number| digits && *number <= MAX_EXACT_INTEGER);
     number.ok_or_else(|| {
         Problem::new(
             Kind::BadRequest,

@@ -12,16 +12,16 @@ use streamchain_protocol::ids::KeyId;
 use streamchain_protocol::time::UnixMs;
 
 /// Most API keys of one account: the list is kept and answered as a whole.
-pub const KEYS_MAX: usize = 64;
+pub const MAX_KEYS: usize = 64;
 
 /// Longest name of a key, characters.
-pub const KEY_NAME_MAX_CHARS: usize = 64;
+pub const MAX_KEY_NAME_CHARS: usize = 64;
 
 /// Most streams that a key or token names; one without a list opens all streams of its account.
-pub const SCOPE_MAX_STREAMS: usize = 16;
+pub const MAX_SCOPE_STREAMS: usize = 16;
 
 /// Most sign-ins of one account within the life of a nonce.
-pub const SIGN_INS_MAX: usize = 100;
+pub const MAX_SIGN_INS: usize = 100;
 
 /// What is kept of an API key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,10 +70,10 @@ pub enum AccountError {
     #[error("the nonce was used before")]
     NonceUsed,
     /// The account has as many keys as it may have.
-    #[error("the account has {KEYS_MAX} keys: revoke one first")]
+    #[error("the account has {MAX_KEYS} keys: revoke one first")]
     TooManyKeys,
     /// Too many sign-ins at a time.
-    #[error("the account signed in {SIGN_INS_MAX} times within ten minutes")]
+    #[error("the account signed in {MAX_SIGN_INS} times within ten minutes")]
     TooManySignIns,
 }
 
@@ -97,7 +97,7 @@ impl Account {
         if self.nonces.iter().any(|used| used.nonce == nonce) {
             return Err(AccountError::NonceUsed);
         }
-        if self.nonces.len() >= SIGN_INS_MAX {
+        if self.nonces.len() >= MAX_SIGN_INS {
             return Err(AccountError::TooManySignIns);
         }
         let nonce = nonce.to_owned();
@@ -135,10 +135,10 @@ impl Account {
 
     /// Adds a key. Expired keys make room for it.
     pub fn add_key(&mut self, key: KeptKey, now_ms: u64) -> Result<(), AccountError> {
-        if self.keys.len() >= KEYS_MAX {
+        if self.keys.len() >= MAX_KEYS {
             self.keys.retain(|key| key.is_good(now_ms));
         }
-        if self.keys.len() >= KEYS_MAX {
+        if self.keys.len() >= MAX_KEYS {
             return Err(AccountError::TooManyKeys);
         }
         self.keys.push(key);
@@ -158,7 +158,7 @@ impl Account {
     fn bury(&mut self, place: usize) {
         let key = self.keys.remove(place);
         self.gone.push(key.id);
-        if self.gone.len() > KEYS_MAX {
+        if self.gone.len() > MAX_KEYS {
             self.gone.remove(0);
         }
     }
@@ -251,7 +251,7 @@ mod tests {
         // Refused by its own date from then on, so it need not be remembered.
         account.sign_in("three", 1_300, 701).unwrap();
         assert_eq!(account.nonces.len(), 1);
-        for index in account.nonces.len()..SIGN_INS_MAX {
+        for index in account.nonces.len()..MAX_SIGN_INS {
             account.sign_in(&format!("n{index}"), 1_300, 701).unwrap();
         }
         assert_eq!(
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn keys_are_bounded_and_expired_ones_make_room() {
         let mut account = Account::default();
-        for byte in 0..KEYS_MAX as u8 {
+        for byte in 0..MAX_KEYS as u8 {
             account.add_key(kept(byte, Some(10)), 0).unwrap();
         }
         assert_eq!(

@@ -103,7 +103,7 @@ const REFUSALS_PER_KIND: Quota = Quota::new(3, 60_000);
 const REFUSALS: Quota = Quota::new(30, 60_000);
 
 /// Most kinds that are remembered; the others share one bucket.
-const KINDS_MAX: usize = 256;
+const MAX_KINDS: usize = 256;
 
 /// Lets the first few refusals of a kind through and counts the rest, in bounded memory.
 #[derive(Debug)]
@@ -114,13 +114,13 @@ pub struct Sampler {
     left_out: HashMap<String, u64>,
 }
 
-/// The kind that stands for all kinds beyond [`KINDS_MAX`].
+/// The kind that stands for all kinds beyond [`MAX_KINDS`].
 const OTHERS: &str = "others";
 
 impl Default for Sampler {
     fn default() -> Self {
         Self {
-            kinds: Meter::new(KINDS_MAX),
+            kinds: Meter::new(MAX_KINDS),
             all: Meter::new(1),
             left_out: HashMap::new(),
         }
@@ -135,7 +135,7 @@ impl Sampler {
             .take(kind.to_owned(), REFUSALS_PER_KIND, 1, now_ms)
             .is_ok()
             && self.all.take((), REFUSALS, 1, now_ms).is_ok();
-        let known = self.left_out.len() < KINDS_MAX || self.left_out.contains_key(kind);
+        let known = self.left_out.len() < MAX_KINDS || self.left_out.contains_key(kind);
         let kind = if known { kind } else { OTHERS };
         if !passes {
             *self.left_out.entry(kind.to_owned()).or_default() += 1;
@@ -216,6 +216,6 @@ mod tests {
             .filter(|kind| sampler.admit(&format!("{kind}"), 0).is_some())
             .count();
         assert_eq!(admitted, 30);
-        assert!(sampler.left_out.len() <= KINDS_MAX + 1 && sampler.kinds.len() <= KINDS_MAX);
+        assert!(sampler.left_out.len() <= MAX_KINDS + 1 && sampler.kinds.len() <= MAX_KINDS);
     }
 }

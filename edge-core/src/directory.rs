@@ -13,7 +13,7 @@ use streamchain_protocol::webrtc::IceServer;
 use streamchain_protocol::wire::{Notice, Registration, RegistrationError, RelayStatus, Renewed, shard_of};
 
 /// Most relays known at a time, the dead ones included. Bounds the object's memory.
-pub const RELAYS_MAX: usize = 1_000;
+pub const MAX_RELAYS: usize = 1_000;
 
 /// How long a relay that no longer renews is still listed (as dead), milliseconds (an hour).
 pub const DEAD_LISTED_MS: u64 = 3_600 * 1_000;
@@ -34,7 +34,7 @@ pub enum DirectoryError {
     #[error(transparent)]
     Registration(#[from] RegistrationError),
     /// As many relays are registered as may be.
-    #[error("{RELAYS_MAX} relays are registered: no more are taken")]
+    #[error("{MAX_RELAYS} relays are registered: no more are taken")]
     Full,
 }
 
@@ -103,7 +103,7 @@ impl Directory {
         now_ms: u64,
     ) -> Result<bool, DirectoryError> {
         registration.check()?;
-        if self.relays.get(relay).is_none() && self.relays.entries().len() >= RELAYS_MAX {
+        if self.relays.get(relay).is_none() && self.relays.entries().len() >= MAX_RELAYS {
             return Err(DirectoryError::Full);
         }
         let lease = Lease {

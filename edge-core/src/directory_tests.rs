@@ -143,7 +143,7 @@ fn a_registration_out_of_shape_and_one_too_many_are_refused() {
     };
     let refused = directory.register(&id("a"), wrong, 0);
     assert!(matches!(refused, Err(DirectoryError::Registration(_))));
-    for number in 0..RELAYS_MAX {
+    for number in 0..MAX_RELAYS {
         directory
             .register(&id(&format!("r{number}")), registration(1, 0), 0)
             .unwrap();

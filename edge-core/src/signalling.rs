@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use streamchain_protocol::ids::SessionId;
 
 /// The longest signal, bytes: an offer with its candidates has about two KiB.
-pub const SIGNAL_MAX_BYTES: usize = 8 * 1_024;
+pub const MAX_SIGNAL_BYTES: usize = 8 * 1_024;
 
 /// Most signals that wait in a mailbox: an offer, an answer and a retry of each of its four peers, twice.
 pub const SIGNALS_PER_MAILBOX: usize = 32;
@@ -27,7 +27,7 @@ pub const SIGNAL_LIFE_MS: u64 = 30_000;
 pub const PRESENT_MS: u64 = 30_000;
 
 /// Most mailboxes of a stream: in a larger crowd the others are served by the relay alone.
-pub const MAILBOXES_MAX: usize = 256;
+pub const MAX_MAILBOXES: usize = 256;
 
 /// Most peers in one answer; a client connects to fewer.
 pub const PEERS_TOLD: usize = 16;
@@ -35,8 +35,8 @@ pub const PEERS_TOLD: usize = 16;
 /// Why a signal was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MailboxError {
-    /// Above [`SIGNAL_MAX_BYTES`], or empty.
-    #[error("the signal's size: expected 1 to {SIGNAL_MAX_BYTES} bytes")]
+    /// Above [`MAX_SIGNAL_BYTES`], or empty.
+    #[error("the signal's size: expected 1 to {MAX_SIGNAL_BYTES} bytes")]
     Size,
     /// The other session does not look into its mailbox.
     #[error("that session is not looking for peers")]
@@ -96,7 +96,7 @@ impl Mailboxes {
         self.clean(now_ms);
         let place = match self.place(owner.session) {
             Some(place) => place,
-            None if self.boxes.len() >= MAILBOXES_MAX => return Err(MailboxError::Full),
+            None if self.boxes.len() >= MAX_MAILBOXES => return Err(MailboxError::Full),
             None => {
                 self.boxes.push(Mailbox {
                     owner,
@@ -128,7 +128,7 @@ impl Mailboxes {
         signal: String,
         now_ms: u64,
     ) -> Result<(), MailboxError> {
-        if signal.is_empty() || signal.len() > SIGNAL_MAX_BYTES {
+        if signal.is_empty() || signal.len() > MAX_SIGNAL_BYTES {
             return Err(MailboxError::Size);
         }
         self.clean(now_ms);

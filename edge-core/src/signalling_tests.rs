@@ -135,7 +135,7 @@ fn a_mailbox_is_bounded_for_each_sender_and_in_all() {
 #[test]
 fn sizes_and_crowds_are_bounded() {
     let mut mailboxes = two();
-    for signal in [String::new(), "x".repeat(SIGNAL_MAX_BYTES + 1)] {
+    for signal in [String::new(), "x".repeat(MAX_SIGNAL_BYTES + 1)] {
         assert_eq!(
             mailboxes.post(peer(1), peer(2).session, signal, NOW),
             Err(MailboxError::Size)
@@ -145,7 +145,7 @@ fn sizes_and_crowds_are_bounded() {
         session: SessionId((number as u64).to_be_bytes()),
         author: Address::ZERO,
     };
-    let outcomes: Vec<_> = (0..MAILBOXES_MAX)
+    let outcomes: Vec<_> = (0..MAX_MAILBOXES)
         .map(|n| mailboxes.look(crowd(n), 0, NOW))
         .collect();
     let full = outcomes

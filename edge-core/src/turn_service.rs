@@ -17,22 +17,22 @@ pub const TURN_SERVICE_LIFE_S: u64 = 24 * 3_600;
 const RENEW_AFTER_MS: u64 = TURN_SERVICE_LIFE_S * 1_000 / 2;
 
 /// The largest answer that is read, bytes: a real one has less than one KiB.
-pub const TURN_SERVICE_ANSWER_MAX_BYTES: usize = 16 * 1_024;
+pub const MAX_TURN_SERVICE_ANSWER_BYTES: usize = 16 * 1_024;
 
 /// How long the provider may take, milliseconds. Only the next request to it waits for that.
 pub const TURN_SERVICE_TIMEOUT_MS: u64 = 10_000;
 
 /// Most servers taken from an answer: browsers gather from each, and Cloudflare names eight.
-const SERVERS_MAX: usize = 12;
+const MAX_SERVERS: usize = 12;
 
 /// The longest URL, username or credential, characters: Cloudflare's have about 100.
-const TEXT_MAX: usize = 512;
+const MAX_TEXT: usize = 512;
 
 /// The first wait after a failure, milliseconds: a short outage costs few sessions their relayed path.
 const RETRY_FIRST_MS: u64 = 10_000;
 
 /// The longest wait after failures, milliseconds: a provider that is back is noticed within ten minutes.
-const RETRY_MAX_MS: u64 = 600_000;
+const MAX_RETRY_MS: u64 = 600_000;
 
 /// Why an answer gave no servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +70,7 @@ impl Default for TurnService {
         Self {
             issued: Issued::default(),
             asking: None,
-            backoff: Backoff::new(RETRY_FIRST_MS, RETRY_MAX_MS),
+            backoff: Backoff::new(RETRY_FIRST_MS, MAX_RETRY_MS),
             retry_at: 0,
         }
     }
@@ -166,7 +166,7 @@ fn read(body: &[u8]) -> Result<Vec<IceServer>, TurnServiceError> {
             });
         }
     }
-    servers.truncate(SERVERS_MAX);
+    servers.truncate(MAX_SERVERS);
     match servers.is_empty() {
         true => Err(TurnServiceError::Empty),
         false => Ok(servers),
@@ -181,7 +181,7 @@ fn is_refused_by_browsers(url: &str) -> bool {
 /// Returns whether a text can stand between the quotes and brackets of a `Link` header (RFC 8288 §3).
 fn is_plain(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\<>".contains(&byte);
-    (1..=TEXT_MAX).contains(&text.len()) && text.bytes().all(plain)
+    (1..=MAX_TEXT).contains(&text.len()) && text.bytes().all(plain)
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ fn waits_grow_while_the_provider_fails_and_servers_last() {
         }
         service.handle_failure(now);
         pauses.push((now - asked) / 1_000);
-        now += RETRY_MAX_MS;
+        now += MAX_RETRY_MS;
     }
     assert_eq!(pauses, [10, 40, 160, 600, 600, 600, 600, 600], "seconds");
     assert_eq!(urls(&service, NOW + 24 * HOUR - 1).len(), 3);
@@ -148,7 +148,7 @@ fn a_flood_of_servers_is_cut() {
     let mut service = TurnService::default();
     service.begin(NOW);
     assert!(service.handle_answer(body.as_bytes(), NOW).is_ok());
-    assert_eq!(service.servers(NOW).len(), SERVERS_MAX);
+    assert_eq!(service.servers(NOW).len(), MAX_SERVERS);
 }
 
 proptest! {

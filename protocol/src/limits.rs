@@ -2,14 +2,14 @@
 
 /// Largest payload of one message, bytes. A message then fits one data-channel message everywhere: browsers
 /// announce at least 256 KiB (Chromium's `max-message-size` is 262,144).
-pub const PAYLOAD_MAX_BYTES: usize = 65_536;
+pub const MAX_PAYLOAD_BYTES: usize = 65_536;
 
 /// Largest data-channel message that either side sends, bytes. Several frames may share one message
 /// (RFC 8742), but small ones only: a lost SCTP chunk delays all that share its message.
-pub const COALESCE_MAX_BYTES: usize = 16 * 1024;
+pub const MAX_COALESCE_BYTES: usize = 16 * 1024;
 
 /// Largest data-channel message that the relay reads, bytes: Chromium's own limit.
-pub const CHANNEL_MESSAGE_MAX_BYTES: usize = 262_144;
+pub const MAX_CHANNEL_MESSAGE_BYTES: usize = 262_144;
 
 /// A relay closes a batch once it holds this many messages, even before the commit interval is over.
 pub const BATCH_CLOSE_MESSAGES: usize = 1_000;
@@ -18,46 +18,46 @@ pub const BATCH_CLOSE_MESSAGES: usize = 1_000;
 pub const BATCH_CLOSE_BYTES: usize = 256 * 1024;
 
 /// Most messages in one batch. While one batch is under way the next one grows, up to here.
-pub const BATCH_MAX_MESSAGES: usize = 4_096;
+pub const MAX_BATCH_MESSAGES: usize = 4_096;
 
 /// Largest encoded records of one batch, bytes. A batch is never split, so a segment holds at least one:
 /// hex-encoded, as D1 takes it, it must stay below D1's 2 MB for one value.
-pub const BATCH_MAX_BYTES: usize = 768 * 1024;
+pub const MAX_BATCH_BYTES: usize = 768 * 1024;
 
 /// Most messages in one segment: a Merkle root over 4,096 leaves costs the Worker about 50 ms.
-pub const SEGMENT_MAX_MESSAGES: usize = BATCH_MAX_MESSAGES;
+pub const MAX_SEGMENT_MESSAGES: usize = MAX_BATCH_MESSAGES;
 
-/// Largest encoded segment, bytes; see [`BATCH_MAX_BYTES`].
-pub const SEGMENT_MAX_BYTES: usize = BATCH_MAX_BYTES;
+/// Largest encoded segment, bytes; see [`MAX_BATCH_BYTES`].
+pub const MAX_SEGMENT_BYTES: usize = MAX_BATCH_BYTES;
 
 /// Most messages of a segment whose digests or messages go on chain: about three million gas of events, so that one
 /// always fits a transaction.
-pub const EMITTED_MAX_MESSAGES: usize = 1_024;
+pub const MAX_EMITTED_MESSAGES: usize = 1_024;
 
 /// Most bytes that such a segment takes as calldata, unless it is a single message: pools take no transaction above
 /// 128 KiB.
-pub const EMITTED_MAX_BYTES: usize = 80_000;
+pub const MAX_EMITTED_BYTES: usize = 80_000;
 
 /// What a message takes as calldata beside its payload: five words, and what fills up the last word of the payload.
 pub const EMITTED_OVERHEAD: usize = 192;
 
 /// Longest Merkle proof, hashes: the depth of a full segment below a full anchor, with room to spare.
-pub const PROOF_MAX_HASHES: usize = 64;
+pub const MAX_PROOF_HASHES: usize = 64;
 
 /// Longest SDP offer, bytes. Chromium's offer of one data channel is under 1 KiB; a hundred gathered
 /// candidates fit ten times that.
-pub const OFFER_MAX_BYTES: usize = 32 * 1024;
+pub const MAX_OFFER_BYTES: usize = 32 * 1024;
 
 /// Longest session token (`ice-ufrag`), characters: a STUN USERNAME is at most 128 bytes in the relay's
 /// encoder, and the client's own fragment and a colon must fit beside ours.
-pub const SESSION_TOKEN_MAX_CHARS: usize = 118;
+pub const MAX_SESSION_TOKEN_CHARS: usize = 118;
 
 /// How long a session token may wait for its first STUN check, seconds. Only the start is bounded: a session
 /// that runs is not ended by its token's age.
 pub const SESSION_TOKEN_LIFE_S: u64 = 60;
 
 /// Longest access token, bytes: header, claims and MAC of ours are under 400.
-pub const ACCESS_TOKEN_MAX_BYTES: usize = 2_048;
+pub const MAX_ACCESS_TOKEN_BYTES: usize = 2_048;
 
 /// Life of a guest's access token, seconds (30 days): long enough that a page keeps its author.
 pub const GUEST_TOKEN_LIFE_S: u64 = 30 * 24 * 3_600;
@@ -89,22 +89,22 @@ pub const RENEW_IDLE_MS: u64 = 5_000;
 pub const NOTICES_PER_ANSWER: usize = 256;
 
 /// Most messages that one history request returns.
-pub const HISTORY_MAX_MESSAGES: usize = 1_000;
+pub const MAX_HISTORY_MESSAGES: usize = 1_000;
 
 /// Messages that a history request returns unless it says how many.
 pub const HISTORY_DEFAULT_MESSAGES: usize = 100;
 
 /// Most payload bytes that one history request returns: bounds the Worker's memory for one request.
-pub const HISTORY_MAX_BYTES: usize = 1024 * 1024;
+pub const MAX_HISTORY_BYTES: usize = 1024 * 1024;
 
 /// Largest number that all parts carry exactly: JSON numbers and D1 integers pass through an IEEE double.
-pub const EXACT_INTEGER_MAX: u64 = (1 << 53) - 1;
+pub const MAX_EXACT_INTEGER: u64 = (1 << 53) - 1;
 
 /// Most threads (shards) of one relay.
-pub const RELAY_MAX_SHARDS: usize = 64;
+pub const MAX_RELAY_SHARDS: usize = 64;
 
 /// Most TURN URLs of one relay: browsers warn from five servers on, for each slows gathering.
-pub const RELAY_MAX_TURN_URLS: usize = 6;
+pub const MAX_RELAY_TURN_URLS: usize = 6;
 
 /// Most ICE candidates of one relay shard: they all go into every answer.
-pub const SHARD_MAX_CANDIDATES: usize = 8;
+pub const MAX_SHARD_CANDIDATES: usize = 8;

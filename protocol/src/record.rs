@@ -24,7 +24,7 @@ pub struct Record {
 
 impl Record {
     /// Most bytes that a record takes beside its payload: five heads, 8 + 20 + 16 + 8 bytes.
-    pub const OVERHEAD_MAX: usize = 70;
+    pub const MAX_OVERHEAD: usize = 70;
 
     /// Appends the record to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
@@ -81,7 +81,7 @@ pub fn decode_records(blob: &[u8]) -> Result<Vec<Record>, CborError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::{EXACT_INTEGER_MAX, PAYLOAD_MAX_BYTES};
+    use crate::limits::{MAX_EXACT_INTEGER, MAX_PAYLOAD_BYTES};
     use alloy_primitives::hex;
 
     fn record(producer_seq: u64, payload: &[u8]) -> Record {
@@ -104,8 +104,8 @@ mod tests {
 
     #[test]
     fn a_full_record_stays_within_its_stated_overhead() {
-        let mut full = record(EXACT_INTEGER_MAX, &[0; PAYLOAD_MAX_BYTES]);
-        full.time = EXACT_INTEGER_MAX;
-        assert!(encode_records(&[full]).len() <= PAYLOAD_MAX_BYTES + Record::OVERHEAD_MAX);
+        let mut full = record(MAX_EXACT_INTEGER, &[0; MAX_PAYLOAD_BYTES]);
+        full.time = MAX_EXACT_INTEGER;
+        assert!(encode_records(&[full]).len() <= MAX_PAYLOAD_BYTES + Record::MAX_OVERHEAD);
     }
 }

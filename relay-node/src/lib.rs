@@ -44,7 +44,6 @@ pub use transport::tcp_ingress::TcpIngressSetup;
 pub use transport::udp::Socket;
 
 /// Certificates for DTLS, as a relay makes and announces its own.
-/// Certificates for DTLS, as a relay makes and announces its own.
 pub mod certificate {
     pub use crate::relay::certificate::{fingerprint, make};
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Largest request, bytes: a batch and its head.
-const MAX_REQUEST_BYTES: usize = Batch::BODY_MAX_BYTES + 16 * 1024;
+const MAX_REQUEST_BYTES: usize = Batch::MAX_BODY_BYTES + 16 * 1024;
 
 /// How often a request that is stalled looks whether it may go on.
 const STALL_POLL: std::time::Duration = std::time::Duration::from_millis(5);

@@ -7,7 +7,7 @@ use crate::request::{Call, parse_number};
 use crate::response::{Answer, json_without_nulls, put_member};
 use crate::storage::d1::audit::{self, AuditRow, Wanted};
 use serde_json::{Value, json};
-use streamchain_protocol::limits::EXACT_INTEGER_MAX;
+use streamchain_protocol::limits::MAX_EXACT_INTEGER;
 
 /// Most entries on one page, and how many there are unless the request says so.
 const MAX_PAGE_ENTRIES: u64 = 500;
@@ -36,8 +36,8 @@ pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
         action: call.query("action")?,
         outcome,
         from: number("from", 0)?,
-        to: number("to", EXACT_INTEGER_MAX)?,
-        below: number("cursor", EXACT_INTEGER_MAX)?,
+        to: number("to", MAX_EXACT_INTEGER)?,
+        below: number("cursor", MAX_EXACT_INTEGER)?,
         limit: number("limit", DEFAULT_PAGE_ENTRIES)?.clamp(1, MAX_PAGE_ENTRIES),
     };
     let rows = audit::list(&call.env.d1("DB")?, &wanted).await?;

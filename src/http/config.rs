@@ -4,7 +4,7 @@ use crate::path::PathParameters;
 use crate::request::Call;
 use crate::response::{Answer, json, put_member};
 use streamchain_protocol::limits::{
-    COMMIT_INTERVAL_MS, HISTORY_MAX_BYTES, HISTORY_MAX_MESSAGES, OFFER_MAX_BYTES, PAYLOAD_MAX_BYTES,
+    COMMIT_INTERVAL_MS, MAX_HISTORY_BYTES, MAX_HISTORY_MESSAGES, MAX_OFFER_BYTES, MAX_PAYLOAD_BYTES,
 };
 
 /// What this version can do: a client may ask before it relies on something.
@@ -20,10 +20,10 @@ pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
         "contractBlock": config.contract_block,
         "operator": config.operator,
         "limits": {
-            "payload": PAYLOAD_MAX_BYTES,
-            "offer": OFFER_MAX_BYTES,
-            "historyMessages": HISTORY_MAX_MESSAGES,
-            "historyBytes": HISTORY_MAX_BYTES,
+            "payload": MAX_PAYLOAD_BYTES,
+            "offer": MAX_OFFER_BYTES,
+            "historyMessages": MAX_HISTORY_MESSAGES,
+            "historyBytes": MAX_HISTORY_BYTES,
             "commitIntervalMs": COMMIT_INTERVAL_MS,
         },
         "features": FEATURES,

@@ -22,7 +22,7 @@ use std::time::Duration;
 use streamchain_edge_core::stream_log::{Cursor, LogState, News};
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{Seq, StreamRef};
-use streamchain_protocol::limits::EXACT_INTEGER_MAX;
+use streamchain_protocol::limits::MAX_EXACT_INTEGER;
 use streamchain_protocol::stream_settings::ReadAccess;
 use worker::{Date, Delay, Error, Headers, Response, console_error};
 
@@ -73,8 +73,8 @@ pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
     let from = call.number("from")?.map(Seq);
     // Behind everything: only the state is wanted yet.
     let behind = Cursor {
-        event: EXACT_INTEGER_MAX,
-        seq: Seq(EXACT_INTEGER_MAX),
+        event: MAX_EXACT_INTEGER,
+        seq: Seq(MAX_EXACT_INTEGER),
     };
     let news = read_news(&call, &stream, behind, 0).await?;
     let state = &news.tail.state;

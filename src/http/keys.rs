@@ -11,7 +11,7 @@ use crate::response::{Answer, done, json, put_member};
 use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use streamchain_edge_core::account::{KEY_NAME_MAX_CHARS, KeptKey};
+use streamchain_edge_core::account::{KeptKey, MAX_KEY_NAME_CHARS};
 use streamchain_protocol::auth::ApiKey;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::{KeyRef, Scope};
@@ -44,7 +44,7 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
     let wanted: Wanted = call.json(MAX_JSON_BYTES).await?;
     let out_of_shape = |detail: &str| Problem::new(Kind::BadRequest, detail);
     let length = wanted.name.chars().count();
-    if length == 0 || length > KEY_NAME_MAX_CHARS || wanted.name.chars().any(char::is_control) {
+    if length == 0 || length > MAX_KEY_NAME_CHARS || wanted.name.chars().any(char::is_control) {
         return Err(out_of_shape("name: expected 1 to 64 characters"));
     }
     if wanted.rights == Rights::NONE {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use streamchain_edge_core::stream_log::Tail;
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::Seq;
-use streamchain_protocol::limits::{HISTORY_DEFAULT_MESSAGES, HISTORY_MAX_BYTES, HISTORY_MAX_MESSAGES};
+use streamchain_protocol::limits::{HISTORY_DEFAULT_MESSAGES, MAX_HISTORY_BYTES, MAX_HISTORY_MESSAGES};
 use streamchain_protocol::wire::cbor::Writer;
 use streamchain_protocol::wire::{Record, decode_records};
 use worker::D1Database;
@@ -78,15 +78,15 @@ pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     auth::need(call, stream, Right::Read).await?;
     let from = Seq(call.number("from")?.unwrap_or(0));
     let limit = call.number("limit")?.unwrap_or(HISTORY_DEFAULT_MESSAGES as u64);
-    let limit = limit.clamp(1, HISTORY_MAX_MESSAGES as u64);
+    let limit = limit.clamp(1, MAX_HISTORY_MESSAGES as u64);
     // The object first: its `flushed` says how far the database is to be read (see `Log::tail`).
     let asked = ReadTail {
         from,
-        max_bytes: HISTORY_MAX_BYTES,
+        max_bytes: MAX_HISTORY_BYTES,
     };
     let tail = call.stream(call.short(stream))?.call(asked).await?;
     let to = Seq(from.0.saturating_add(limit)).min(tail.state.head);
-    let mut page = Page::new(from, to, HISTORY_MAX_BYTES);
+    let mut page = Page::new(from, to, MAX_HISTORY_BYTES);
     read_database(&call.env.d1("DB")?, &tail, &mut page).await?;
     if !page.is_full() {
         page.take(tail.first, &tail.records)?;

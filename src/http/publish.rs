@@ -14,10 +14,10 @@ use serde::Deserialize;
 use serde_json::json;
 use streamchain_edge_core::publication::producer_of_key;
 use streamchain_protocol::ids::{ProducerId, StreamRef};
-use streamchain_protocol::limits::PAYLOAD_MAX_BYTES;
+use streamchain_protocol::limits::MAX_PAYLOAD_BYTES;
 
 /// Largest JSON body, bytes: the largest payload in hexadecimal, and what is around it.
-const MAX_BODY_BYTES: usize = 2 * PAYLOAD_MAX_BYTES + MAX_JSON_BYTES;
+const MAX_BODY_BYTES: usize = 2 * MAX_PAYLOAD_BYTES + MAX_JSON_BYTES;
 
 /// A message as JSON: its bytes, or a text.
 #[derive(Deserialize)]
@@ -118,7 +118,7 @@ fn out_of_shape() -> Problem {
 
 async fn payload(call: &mut Call) -> Result<Bytes, Problem> {
     if call.need_type("application/octet-stream").is_ok() {
-        return Ok(call.body(PAYLOAD_MAX_BYTES).await?.into());
+        return Ok(call.body(MAX_PAYLOAD_BYTES).await?.into());
     }
     call.need_type("application/json")
         .map_err(|problem| problem.header("accept-post", "application/octet-stream, application/json"))?;

@@ -105,7 +105,7 @@ pub(crate) async fn batch(mut call: Call, at: PathParameters) -> Answer {
     let stream = &at.stream()?;
     need_relay(call.headers(), &call.config, &relay)?;
     call.need_type("application/cbor")?;
-    let batch = call.body(Batch::BODY_MAX_BYTES).await?;
+    let batch = call.body(Batch::MAX_BODY_BYTES).await?;
     let committed = call
         .stream(call.short(stream))?
         .call(Commit { relay, batch })

@@ -15,7 +15,7 @@ use alloy_primitives::{Address, hex};
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::{FingerprintHash, SessionToken, ice_password};
 use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
-use streamchain_protocol::limits::{OFFER_MAX_BYTES, SESSION_TOKEN_LIFE_S};
+use streamchain_protocol::limits::{MAX_OFFER_BYTES, SESSION_TOKEN_LIFE_S};
 use streamchain_protocol::webrtc::{Answer as SdpAnswer, Offer};
 
 /// `POST /v1/streams/{stream}/sessions`: the shape of WHIP (RFC 9725).
@@ -23,7 +23,7 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     let stream = &at.stream()?;
     call.need_type("application/sdp")?;
     let principal = auth::principal(&call).await?;
-    let body = call.body(OFFER_MAX_BYTES).await?;
+    let body = call.body(MAX_OFFER_BYTES).await?;
     let offer = std::str::from_utf8(&body).map_err(|_| Problem::new(Kind::BadOffer, "not SDP: not UTF-8"))?;
     let offer = Offer::parse(offer)?;
     let (author, guest) = match &principal {

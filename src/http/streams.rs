@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use streamchain_edge_core::stream_log::{LogState, NewStream};
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{StreamId, StreamName, StreamRef};
-use streamchain_protocol::limits::EXACT_INTEGER_MAX;
+use streamchain_protocol::limits::MAX_EXACT_INTEGER;
 use streamchain_protocol::stream_settings::{Mode, ReadAccess, SettingsChange, StreamSettings, WriteAccess};
 
 #[derive(Deserialize)]
@@ -116,7 +116,7 @@ pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
         _ => Visible::To(Address::ZERO),
     };
     let limit = call.page_rows()?;
-    let below = call.number("cursor")?.unwrap_or(EXACT_INTEGER_MAX);
+    let below = call.number("cursor")?.unwrap_or(MAX_EXACT_INTEGER);
     let rows = streams::list(&call.env.d1("DB")?, visible, below, limit).await?;
     let cursor = rows.last().filter(|_| rows.len() == limit).map(|last| last.place);
     let streams: Vec<Value> = rows

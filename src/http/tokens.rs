@@ -13,7 +13,7 @@ use alloy_primitives::{Address, Bytes, hex};
 use serde::Deserialize;
 use serde_json::json;
 use streamchain_chain::ethereum::eip191;
-use streamchain_edge_core::account::SCOPE_MAX_STREAMS;
+use streamchain_edge_core::account::MAX_SCOPE_STREAMS;
 use streamchain_edge_core::token_renewal::renewed;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::siwe::{Expected, SignIn, SignInNonce, SiweError};
@@ -134,9 +134,9 @@ pub(super) fn wanted_scope(
         .transpose()?;
     if streams
         .as_ref()
-        .is_some_and(|streams| streams.len() > SCOPE_MAX_STREAMS)
+        .is_some_and(|streams| streams.len() > MAX_SCOPE_STREAMS)
     {
-        let detail = format!("streams: expected at most {SCOPE_MAX_STREAMS}; without them, all are meant");
+        let detail = format!("streams: expected at most {MAX_SCOPE_STREAMS}; without them, all are meant");
         return Err(Problem::new(Kind::BadRequest, detail));
     }
     let rights = rights.unwrap_or(Rights::ALL);

@@ -8,13 +8,13 @@ use super::state::{CommittedBatch, LastBatch, LogState};
 use super::store::{LogStore, Step};
 use alloy_primitives::keccak256;
 use streamchain_protocol::ids::{ProducerId, RelayId};
-use streamchain_protocol::limits::BATCH_MAX_BYTES;
+use streamchain_protocol::limits::MAX_BATCH_BYTES;
 use streamchain_protocol::util::SortedMap;
 use streamchain_protocol::wire::{Batch, Committed, encode_records};
 
 /// Most encoded bytes that a stream keeps while the database can't be written: about five minutes of a stream at
 /// 1 MB/s. Beyond it batches are refused and publishers wait, so the object's memory and disk stay bounded.
-pub const BACKLOG_MAX_BYTES: u64 = 256 * 1024 * 1024;
+pub const MAX_BACKLOG_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Commits a batch of the leader. The retry of the last batch is answered like the first time.
 pub(super) fn commit<S: LogStore>(
@@ -25,7 +25,7 @@ pub(super) fn commit<S: LogStore>(
 ) -> Step<Committed, S> {
     state.check_leader(relay, batch.epoch)?;
     let records = encode_records(&batch.records);
-    if records.len() > BATCH_MAX_BYTES {
+    if records.len() > MAX_BATCH_BYTES {
         return Err(Refusal::TooLarge(records.len()).into());
     }
     let last = LastBatch {
@@ -38,7 +38,7 @@ pub(super) fn commit<S: LogStore>(
             let (given, expected) = (batch.first, state.head);
             return Err(Refusal::Gap { given, expected }.into());
         }
-        if state.backlog > BACKLOG_MAX_BYTES {
+        if state.backlog > MAX_BACKLOG_BYTES {
             return Err(Refusal::Backlog(state.backlog).into());
         }
         for (producer, producer_seq) in producers_after(store, batch)? {

@@ -1,9 +1,9 @@
 //! Why a step of the log fails.
 
-use super::state::MEMBERS_MAX;
+use super::state::MAX_MEMBERS;
 use alloy_primitives::Address;
 use streamchain_protocol::ids::{Epoch, ProducerId, RelayId, Seq};
-use streamchain_protocol::limits::BATCH_MAX_BYTES;
+use streamchain_protocol::limits::MAX_BATCH_BYTES;
 
 /// Why a step was refused: nothing was changed, and the same request will be refused again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +44,7 @@ pub enum Refusal {
         stored: Option<u64>,
     },
     /// More encoded bytes than one segment takes.
-    #[error("the batch has {0} encoded bytes: expected at most {BATCH_MAX_BYTES}")]
+    #[error("the batch has {0} encoded bytes: expected at most {MAX_BATCH_BYTES}")]
     TooLarge(usize),
     /// The database has not taken the older messages yet.
     #[error("{0} bytes wait for the database: send the batch again later")]
@@ -62,7 +62,7 @@ pub enum Refusal {
     #[error("{0} is not a member of the stream")]
     NoSuchMember(Address),
     /// There is no room for another member.
-    #[error("the stream has {MEMBERS_MAX} members already, the most that it may have")]
+    #[error("the stream has {MAX_MEMBERS} members already, the most that it may have")]
     TooManyMembers,
 }
 

@@ -8,18 +8,18 @@ use super::error::{LogError, Refusal};
 use super::state::{Inbox, Waiting};
 use super::store::{LogStore, Step};
 use streamchain_protocol::ids::{RelayId, Seq};
-use streamchain_protocol::limits::{BATCH_MAX_BYTES, PAYLOAD_MAX_BYTES};
+use streamchain_protocol::limits::{MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES};
 use streamchain_protocol::wire::{Batch, Record};
 
 /// Most messages that wait for one stream's relay: it fetches them within seconds, and each commit meanwhile
 /// compares itself with all of them.
-pub const INBOX_MAX_MESSAGES: u64 = 1_024;
+pub const MAX_INBOX_MESSAGES: u64 = 1_024;
 
 /// Most encoded bytes that wait for one stream's relay: 64 of the largest messages.
-pub const INBOX_MAX_BYTES: u64 = 64 * (PAYLOAD_MAX_BYTES + Record::OVERHEAD_MAX) as u64;
+pub const MAX_INBOX_BYTES: u64 = 64 * (MAX_PAYLOAD_BYTES + Record::MAX_OVERHEAD) as u64;
 
 /// Most encoded bytes that a relay fetches at once: more would not fit the batch that it becomes.
-pub const FETCH_MAX_BYTES: usize = BATCH_MAX_BYTES - (PAYLOAD_MAX_BYTES + Record::OVERHEAD_MAX);
+pub const MAX_FETCH_BYTES: usize = MAX_BATCH_BYTES - (MAX_PAYLOAD_BYTES + Record::MAX_OVERHEAD);
 
 impl Inbox {
     /// Takes a message in.
@@ -27,7 +27,7 @@ impl Inbox {
         let mut encoded = Vec::new();
         record.write(&mut encoded);
         let bytes = encoded.len() as u64;
-        if self.messages >= INBOX_MAX_MESSAGES || self.bytes + bytes > INBOX_MAX_BYTES {
+        if self.messages >= MAX_INBOX_MESSAGES || self.bytes + bytes > MAX_INBOX_BYTES {
             return Err(Refusal::InboxFull(self.messages).into());
         }
         let waiting = Waiting {
@@ -42,12 +42,12 @@ impl Inbox {
         store.put_waiting(&waiting).map_err(LogError::Store)
     }
 
-    /// Returns what waits, oldest first, as encoded records: about [`FETCH_MAX_BYTES`] at most.
+    /// Returns what waits, oldest first, as encoded records: about [`MAX_FETCH_BYTES`] at most.
     pub(super) fn records<S: LogStore>(&self, store: &S) -> Result<Vec<u8>, S::Error> {
         if self.messages == 0 {
             return Ok(Vec::new());
         }
-        let rows = store.waiting(FETCH_MAX_BYTES)?;
+        let rows = store.waiting(MAX_FETCH_BYTES)?;
         Ok(rows.into_iter().flat_map(|row| row.record).collect())
     }
 

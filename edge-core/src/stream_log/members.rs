@@ -1,7 +1,7 @@
 //! The stream's members and their rights.
 
 use super::error::{LogError, Refusal};
-use super::state::MEMBERS_MAX;
+use super::state::MAX_MEMBERS;
 use super::store::{LogStore, Step};
 use alloy_primitives::Address;
 use streamchain_protocol::auth::Rights;
@@ -21,7 +21,7 @@ impl<S: LogStore> Members<'_, S> {
     /// Gives a member these rights and no others.
     pub(super) fn put(&self, member: Address, rights: Rights) -> Step<(), S> {
         let before = self.0.member(member).map_err(LogError::Store)?;
-        if before.is_none() && self.0.members().map_err(LogError::Store)?.len() >= MEMBERS_MAX {
+        if before.is_none() && self.0.members().map_err(LogError::Store)?.len() >= MAX_MEMBERS {
             return Err(Refusal::TooManyMembers.into());
         }
         self.0.put_member(member, rights).map_err(LogError::Store)

@@ -1,7 +1,7 @@
 //! A [`LogStore`] in memory whose steps are transactions and whose writes can fail: what the tests run on.
 
 use super::{
-    CommittedBatch, LogError, LogState, LogStore, OutboxSegment, ROWS_MAX, SEQS_PER_PRODUCER, Session, Step,
+    CommittedBatch, LogError, LogState, LogStore, MAX_ROWS, OutboxSegment, SEQS_PER_PRODUCER, Session, Step,
     StoredEvent, StreamLog, Waiting,
 };
 use alloy_primitives::Address;
@@ -109,7 +109,7 @@ impl LogStore for Memory {
             .batches
             .values()
             .filter(|batch| batch.end() > from)
-            .take(ROWS_MAX);
+            .take(MAX_ROWS);
         let mut bytes = 0;
         let wanted = wanted.take_while(|batch| {
             let more = bytes < max_bytes;
@@ -158,7 +158,7 @@ impl LogStore for Memory {
         {
             bytes += event.json.len();
             taken.push(event.clone());
-            if bytes >= max_bytes || taken.len() >= ROWS_MAX {
+            if bytes >= max_bytes || taken.len() >= MAX_ROWS {
                 break;
             }
         }

@@ -23,17 +23,17 @@ mod state;
 mod store;
 
 pub use append::Appended;
-pub use commit::BACKLOG_MAX_BYTES;
+pub use commit::MAX_BACKLOG_BYTES;
 pub use error::{LogError, Refusal};
-pub use events::{EVENTS_MAX, EVENTS_MAX_BYTES};
-pub use inbox::{FETCH_MAX_BYTES, INBOX_MAX_BYTES, INBOX_MAX_MESSAGES};
+pub use events::{MAX_EVENTS, MAX_EVENTS_BYTES};
+pub use inbox::{MAX_FETCH_BYTES, MAX_INBOX_BYTES, MAX_INBOX_MESSAGES};
 pub use outbox::{FLUSH_BACKOFF, GATHER_MS, SEGMENTS_PER_FLUSH};
 pub use reading::{BadCursor, Cursor, News, Tail};
 pub use state::{
-    CommittedBatch, EventRange, Inbox, LastBatch, Leader, LogState, MEMBERS_MAX, NewStream, OutboxSegment,
+    CommittedBatch, EventRange, Inbox, LastBatch, Leader, LogState, MAX_MEMBERS, NewStream, OutboxSegment,
     Session, StoredEvent, Waiting,
 };
-pub use store::{LogStore, ROWS_MAX, SEQS_PER_PRODUCER, Step};
+pub use store::{LogStore, MAX_ROWS, SEQS_PER_PRODUCER, Step};
 
 use alloy_primitives::Address;
 use members::Members;
@@ -166,7 +166,7 @@ impl<S: LogStore> StreamLog<S> {
     }
 
     /// Returns what waits for the relay that leads the stream, oldest first, as encoded records: about
-    /// [`FETCH_MAX_BYTES`] at most. Asked under the epoch, so nobody else can commit them meanwhile.
+    /// [`MAX_FETCH_BYTES`] at most. Asked under the epoch, so nobody else can commit them meanwhile.
     pub fn waiting(&self, relay: &RelayId, epoch: Epoch) -> Step<Vec<u8>, S> {
         let state = self.state()?;
         state.check_leader(relay, epoch)?;

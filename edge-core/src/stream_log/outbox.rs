@@ -12,7 +12,7 @@ use super::state::{CommittedBatch, LogState, OutboxSegment};
 use super::store::{LogStore, Step};
 use streamchain_protocol::ids::Seq;
 use streamchain_protocol::limits::{
-    EMITTED_MAX_BYTES, EMITTED_MAX_MESSAGES, EMITTED_OVERHEAD, SEGMENT_MAX_BYTES, SEGMENT_MAX_MESSAGES,
+    EMITTED_OVERHEAD, MAX_EMITTED_BYTES, MAX_EMITTED_MESSAGES, MAX_SEGMENT_BYTES, MAX_SEGMENT_MESSAGES,
 };
 use streamchain_protocol::proof::{Segment, leaves, merkle};
 use streamchain_protocol::stream_settings::Mode;
@@ -52,7 +52,7 @@ impl<S: LogStore> Outbox<'_, S> {
             return Ok(None);
         }
         let corrupt = || LogError::Corrupt(flushed);
-        let batches = self.store.batches(flushed, SEGMENT_MAX_BYTES);
+        let batches = self.store.batches(flushed, MAX_SEGMENT_BYTES);
         let batches = batches.map_err(LogError::Store)?;
         let made = self.store.segments(usize::MAX).map_err(LogError::Store)?;
         if let Some(made) = made.into_iter().find(|one| !one.flushed) {
@@ -118,7 +118,7 @@ fn whole_batches(batches: &[CommittedBatch], from: Seq) -> u64 {
     for batch in batches {
         let more = batch.end().0.saturating_sub(from.0.max(batch.first.0));
         let full =
-            count + more > SEGMENT_MAX_MESSAGES as u64 || bytes + batch.records.len() > SEGMENT_MAX_BYTES;
+            count + more > MAX_SEGMENT_MESSAGES as u64 || bytes + batch.records.len() > MAX_SEGMENT_BYTES;
         if count > 0 && full {
             break;
         }
@@ -135,7 +135,7 @@ fn emittable(batches: &[CommittedBatch], from: Seq) -> Option<u64> {
     for batch in batches {
         for (_, record) in with_seqs(batch)?.into_iter().filter(|(seq, _)| *seq >= from.0) {
             bytes += record.payload.len() + EMITTED_OVERHEAD;
-            if count > 0 && (bytes > EMITTED_MAX_BYTES || count == EMITTED_MAX_MESSAGES as u64) {
+            if count > 0 && (bytes > MAX_EMITTED_BYTES || count == MAX_EMITTED_MESSAGES as u64) {
                 return Some(count);
             }
             count += 1;

@@ -10,7 +10,7 @@ use alloy_primitives::Address;
 use streamchain_protocol::ids::{RelayId, SessionId};
 
 /// Most sessions remembered for one stream, the newest: a stream's relay serves fewer at a time.
-pub(super) const SESSIONS_MAX: usize = 20_000;
+pub(super) const MAX_SESSIONS: usize = 20_000;
 
 /// How long a session is remembered, milliseconds (a day).
 pub(super) const SESSION_LIFE_MS: u64 = 24 * 3_600 * 1_000;
@@ -35,7 +35,7 @@ impl<S: LogStore> Sessions<'_, S> {
         }
         self.0.put_session(session)?;
         let before = session.created.minus_ms(SESSION_LIFE_MS);
-        self.0.prune_sessions(before, SESSIONS_MAX)?;
+        self.0.prune_sessions(before, MAX_SESSIONS)?;
         Ok(true)
     }
 

@@ -8,7 +8,7 @@ use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
 use streamchain_protocol::time::UnixMs;
 
 /// Most rows that one read returns, however small they are.
-pub const ROWS_MAX: usize = 1_024;
+pub const MAX_ROWS: usize = 1_024;
 
 /// How many of a producer's last seqs are remembered, for the answers to retries: more than a client that waits
 /// for each answer has under way.
@@ -38,7 +38,7 @@ pub trait LogStore {
 
     /// Keeps a batch.
     fn add_batch(&self, batch: &CommittedBatch) -> Result<(), Self::Error>;
-    /// Reads the batches with seqs from `from` on, in order: at most [`ROWS_MAX`], and no more once their encoded
+    /// Reads the batches with seqs from `from` on, in order: at most [`MAX_ROWS`], and no more once their encoded
     /// bytes reach `max_bytes`.
     fn batches(&self, from: Seq, max_bytes: usize) -> Result<Vec<CommittedBatch>, Self::Error>;
     /// Drops the batches that end at or below `below`.
@@ -53,7 +53,7 @@ pub trait LogStore {
 
     /// Keeps an event by its number. `key` names what the event is about, and `state` the state that it is in now.
     fn put_event(&self, event: &StoredEvent, key: &str, state: &str) -> Result<(), Self::Error>;
-    /// Reads the events above `after`, in order: at most [`ROWS_MAX`], and no more once their JSON reaches
+    /// Reads the events above `after`, in order: at most [`MAX_ROWS`], and no more once their JSON reaches
     /// `max_bytes`.
     fn events(&self, after: u64, max_bytes: usize) -> Result<Vec<StoredEvent>, Self::Error>;
     /// Reads the state in the newest event about `key`.

@@ -5,7 +5,7 @@ use super::api_key::KeyRef;
 use super::keys::{mac, mac_bytes};
 use super::rights::Rights;
 use crate::ids::ShortId;
-use crate::limits::ACCESS_TOKEN_MAX_BYTES;
+use crate::limits::MAX_ACCESS_TOKEN_BYTES;
 use crate::util::json;
 use alloy_primitives::Address;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
@@ -112,7 +112,7 @@ impl AccessClaims {
 
     /// Reads a token that came from outside, at `now_s` (Unix seconds).
     pub fn verify(token: &str, key: &[u8; 32], now_s: u64) -> Result<Self, AccessError> {
-        if token.len() > ACCESS_TOKEN_MAX_BYTES {
+        if token.len() > MAX_ACCESS_TOKEN_BYTES {
             return Err(AccessError::Shape);
         }
         let (signed, tag) = token.rsplit_once('.').ok_or(AccessError::Shape)?;

@@ -180,7 +180,7 @@ pub fn ice_password(ufrag: &str, keys: &SessionKeys) -> String {
 mod tests {
     use super::*;
     use crate::auth::keys::RelayKey;
-    use crate::limits::SESSION_TOKEN_MAX_CHARS;
+    use crate::limits::MAX_SESSION_TOKEN_CHARS;
     use proptest::prelude::*;
 
     fn keys(byte: &str) -> SessionKeys {
@@ -206,7 +206,7 @@ mod tests {
     fn a_token_says_what_was_signed_and_fits_a_stun_username() {
         let text = token().sign(&keys("11"));
         assert_eq!(text.len(), TOKEN_CHARS);
-        assert!(text.len() <= SESSION_TOKEN_MAX_CHARS);
+        assert!(text.len() <= MAX_SESSION_TOKEN_CHARS);
         assert_eq!(SessionToken::verify(&text, &keys("11"), 1_000), Ok(token()));
         let begins = SessionToken {
             relay_begins: true,

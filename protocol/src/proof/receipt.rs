@@ -6,7 +6,7 @@
 use super::leaf::LeafFields;
 use super::merkle::process_proof;
 use crate::ids::{Seq, StreamId, StreamName};
-use crate::limits::PROOF_MAX_HASHES;
+use crate::limits::MAX_PROOF_HASHES;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use serde::{Deserialize, Serialize};
 
@@ -178,7 +178,7 @@ impl Receipt {
                 computed,
             });
         }
-        if self.proof.len() > PROOF_MAX_HASHES {
+        if self.proof.len() > MAX_PROOF_HASHES {
             return Err(ReceiptError::ProofLength(self.proof.len()));
         }
         let computed = process_proof(self.leaf, &self.proof);

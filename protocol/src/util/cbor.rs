@@ -2,7 +2,7 @@
 //! byte strings, text and null. Indefinite lengths are refused, so every length is known before anything is
 //! read, and nothing is allocated for a length that the bytes at hand can't hold.
 
-use crate::limits::{EXACT_INTEGER_MAX, PAYLOAD_MAX_BYTES};
+use crate::limits::{MAX_EXACT_INTEGER, MAX_PAYLOAD_BYTES};
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
 
@@ -87,7 +87,7 @@ impl<'a> Reader<'a> {
     /// An unsigned integer up to 2^53 - 1.
     pub fn uint(&mut self, field: &'static str) -> Result<u64, CborError> {
         let given = self.0.u64().map_err(|error| item(field, &error))?;
-        if given > EXACT_INTEGER_MAX {
+        if given > MAX_EXACT_INTEGER {
             return Err(CborError::TooLarge { field, given });
         }
         Ok(given)
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
     /// A message's payload: a byte string of at most 64 KiB, borrowed.
     pub fn payload(&mut self) -> Result<&'a [u8], CborError> {
         let payload = self.bytes("payload")?;
-        if payload.len() > PAYLOAD_MAX_BYTES {
+        if payload.len() > MAX_PAYLOAD_BYTES {
             return Err(CborError::Length {
                 field: "payload",
                 given: payload.len() as u64,

@@ -11,5 +11,5 @@ pub use fingerprint::{format_fingerprint, parse_fingerprint};
 pub use ice_servers::IceServer;
 pub use sdp::{Answer, Offer, OfferError};
 pub use turn_credentials::{
-    TURN_CREDENTIALS_LIFE_S, TURN_USERNAME_MAX_BYTES, TurnCredentials, TurnSecret, TurnUsernameError, user_of,
+    MAX_TURN_USERNAME_BYTES, TURN_CREDENTIALS_LIFE_S, TurnCredentials, TurnSecret, TurnUsernameError, user_of,
 };

@@ -6,7 +6,7 @@
 
 use super::candidate::{Candidate, Transport};
 use super::fingerprint::parse_fingerprint;
-use crate::limits::OFFER_MAX_BYTES;
+use crate::limits::MAX_OFFER_BYTES;
 use std::fmt::Write;
 
 /// What the edge needs of an offer.
@@ -26,7 +26,7 @@ pub struct Offer {
 /// Why an offer was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OfferError {
-    /// The offer is longer than [`OFFER_MAX_BYTES`].
+    /// The offer is longer than [`MAX_OFFER_BYTES`].
     #[error("the offer has {0} bytes: expected at most 32768")]
     TooLarge(usize),
     /// The text is not a session description.
@@ -60,7 +60,7 @@ pub enum OfferError {
 impl Offer {
     /// Reads an offer that came from outside.
     pub fn parse(text: &str) -> Result<Self, OfferError> {
-        if text.len() > OFFER_MAX_BYTES {
+        if text.len() > MAX_OFFER_BYTES {
             return Err(OfferError::TooLarge(text.len()));
         }
         let lines = split_lines(text)?;
@@ -199,7 +199,7 @@ impl Answer<'_> {
              m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n\
              a=ice-ufrag:{ice_ufrag}\r\na=ice-pwd:{ice_pwd}\r\na=fingerprint:sha-256 {fingerprint}\r\n\
              a=setup:{setup}\r\na=sctp-port:5000\r\na=max-message-size:{}\r\n",
-            crate::limits::CHANNEL_MESSAGE_MAX_BYTES
+            crate::limits::MAX_CHANNEL_MESSAGE_BYTES
         );
         for (index, candidate) in candidates.iter().enumerate() {
             let Candidate {

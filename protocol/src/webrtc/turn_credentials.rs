@@ -13,7 +13,7 @@ use sha1::Sha1;
 
 /// Longest username that is issued or read, bytes: an expiry, a colon and an author's address with room to
 /// spare. A TURN server keeps one per allocation.
-pub const TURN_USERNAME_MAX_BYTES: usize = 96;
+pub const MAX_TURN_USERNAME_BYTES: usize = 96;
 
 /// How long issued credentials hold, seconds (12 hours): a TURN server checks them at every refresh, so a
 /// session over TURN lives no longer without new ones.
@@ -50,11 +50,11 @@ impl TurnSecret {
     }
 
     /// Returns credentials of `user` until `expires_s` (Unix seconds, the last second included). A user too long for
-    /// [`TURN_USERNAME_MAX_BYTES`] is cut.
+    /// [`MAX_TURN_USERNAME_BYTES`] is cut.
     pub fn issue(&self, user: &str, expires_s: u64) -> TurnCredentials {
         let mut username = format!("{expires_s}:");
         for character in user.chars() {
-            if username.len() + character.len_utf8() > TURN_USERNAME_MAX_BYTES {
+            if username.len() + character.len_utf8() > MAX_TURN_USERNAME_BYTES {
                 break;
             }
             username.push(character);
@@ -76,7 +76,7 @@ impl TurnSecret {
 
 /// Returns the user in a username that came from outside, at `now_s` (Unix seconds). Says nothing about the password.
 pub fn user_of(username: &str, now_s: u64) -> Result<&str, TurnUsernameError> {
-    if username.len() > TURN_USERNAME_MAX_BYTES {
+    if username.len() > MAX_TURN_USERNAME_BYTES {
         return Err(TurnUsernameError::Shape);
     }
     let (expiry, user) = username.split_once(':').ok_or(TurnUsernameError::Shape)?;
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn another_shape_is_no_username() {
-        let long = format!("1:{}", "x".repeat(TURN_USERNAME_MAX_BYTES));
+        let long = format!("1:{}", "x".repeat(MAX_TURN_USERNAME_BYTES));
         for username in [
             "",
             "alice",

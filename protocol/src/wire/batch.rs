@@ -3,7 +3,7 @@
 //! A batch is the CBOR array `[epoch, first, [record, …]]`.
 
 use crate::ids::{Epoch, Seq};
-use crate::limits::{BATCH_MAX_BYTES, BATCH_MAX_MESSAGES, EXACT_INTEGER_MAX};
+use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, MAX_EXACT_INTEGER};
 use crate::record::Record;
 use crate::util::cbor::{CborError, Reader, Writer};
 
@@ -37,11 +37,11 @@ impl Batch {
     }
 
     /// Largest body of a batch request, bytes.
-    pub const BODY_MAX_BYTES: usize = BATCH_MAX_BYTES + 64;
+    pub const MAX_BODY_BYTES: usize = MAX_BATCH_BYTES + 64;
 
     /// Reads a body that came from outside. Allocates no more than a small multiple of its length.
     pub fn decode(body: &[u8]) -> Result<Self, CborError> {
-        if body.len() > Self::BODY_MAX_BYTES {
+        if body.len() > Self::MAX_BODY_BYTES {
             let given = body.len() as u64;
             return Err(CborError::Length {
                 field: "batch",
@@ -61,7 +61,7 @@ impl Batch {
         let epoch = Epoch(reader.uint("epoch")?);
         let first = Seq(reader.uint("first")?);
         let count = reader.array("records")?;
-        if count == 0 || count > BATCH_MAX_MESSAGES as u64 || first.0 + count > EXACT_INTEGER_MAX {
+        if count == 0 || count > MAX_BATCH_MESSAGES as u64 || first.0 + count > MAX_EXACT_INTEGER {
             return Err(CborError::Length {
                 field: "records",
                 given: count,
@@ -91,7 +91,7 @@ impl Batch {
 mod tests {
     use super::*;
     use crate::ids::ProducerId;
-    use crate::limits::PAYLOAD_MAX_BYTES;
+    use crate::limits::MAX_PAYLOAD_BYTES;
     use crate::record::{decode_records, encode_records};
     use alloy_primitives::{Address, Bytes};
     use proptest::prelude::*;
@@ -127,7 +127,7 @@ mod tests {
         };
         assert!(Batch::decode(&empty.encode()).is_err());
         let large = Batch {
-            records: vec![record(0, &[0; PAYLOAD_MAX_BYTES + 1])],
+            records: vec![record(0, &[0; MAX_PAYLOAD_BYTES + 1])],
             ..empty
         };
         assert!(Batch::decode(&large.encode()).is_err());

@@ -2,7 +2,7 @@
 
 use super::notice::Notice;
 use crate::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq, ShortId, StreamId, StreamName};
-use crate::limits::{RELAY_MAX_SHARDS, RELAY_MAX_TURN_URLS, SHARD_MAX_CANDIDATES};
+use crate::limits::{MAX_RELAY_SHARDS, MAX_RELAY_TURN_URLS, MAX_SHARD_CANDIDATES};
 use crate::webrtc::{Candidate, can_be_reached, parse_fingerprint};
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ pub enum RegistrationError {
     #[error("shards[{0}].candidates: an address that no client can reach")]
     Address(usize),
     /// There are too many TURN URLs, or a text is not one.
-    #[error("turn: expected at most {RELAY_MAX_TURN_URLS} URLs as turn:host:port?transport=udp")]
+    #[error("turn: expected at most {MAX_RELAY_TURN_URLS} URLs as turn:host:port?transport=udp")]
     Turn,
     /// The region is longer than 64 characters.
     #[error("region: expected at most 64 characters")]
@@ -83,14 +83,14 @@ impl Registration {
         if self.region.len() > 64 {
             return Err(RegistrationError::Region);
         }
-        if self.turn.len() > RELAY_MAX_TURN_URLS || !self.turn.iter().all(|url| is_turn_url(url)) {
+        if self.turn.len() > MAX_RELAY_TURN_URLS || !self.turn.iter().all(|url| is_turn_url(url)) {
             return Err(RegistrationError::Turn);
         }
-        if self.shards.is_empty() || self.shards.len() > RELAY_MAX_SHARDS {
+        if self.shards.is_empty() || self.shards.len() > MAX_RELAY_SHARDS {
             return Err(RegistrationError::Shards(self.shards.len()));
         }
         for (shard, Shard { candidates }) in self.shards.iter().enumerate() {
-            if candidates.is_empty() || candidates.len() > SHARD_MAX_CANDIDATES {
+            if candidates.is_empty() || candidates.len() > MAX_SHARD_CANDIDATES {
                 return Err(RegistrationError::Candidates {
                     shard,
                     given: candidates.len(),

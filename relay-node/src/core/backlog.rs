@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use streamchain_protocol::ids::{Epoch, ProducerId, Seq};
 use streamchain_protocol::limits::{
-    BATCH_CLOSE_BYTES, BATCH_CLOSE_MESSAGES, BATCH_MAX_BYTES, BATCH_MAX_MESSAGES,
+    BATCH_CLOSE_BYTES, BATCH_CLOSE_MESSAGES, MAX_BATCH_BYTES, MAX_BATCH_MESSAGES,
 };
 use streamchain_protocol::wire::{Batch, Record};
 
@@ -107,13 +107,13 @@ impl Backlog {
         }
         let mut encoded = 0;
         let fits = |record: &&Record| {
-            encoded += record.payload.len() + Record::OVERHEAD_MAX;
-            encoded <= BATCH_MAX_BYTES
+            encoded += record.payload.len() + Record::MAX_OVERHEAD;
+            encoded <= MAX_BATCH_BYTES
         };
         let records: Vec<Record> = self
             .records
             .iter()
-            .take(BATCH_MAX_MESSAGES)
+            .take(MAX_BATCH_MESSAGES)
             .take_while(fits)
             .cloned()
             .collect();
@@ -246,7 +246,7 @@ mod tests {
             backlog.push(record(producer_seq, 65_536), Instant::now());
         });
         let body = backlog.close_batch(Epoch(1), None).unwrap();
-        assert!(body.len() <= Batch::BODY_MAX_BYTES, "{} bytes", body.len());
+        assert!(body.len() <= Batch::MAX_BODY_BYTES, "{} bytes", body.len());
         assert!(Batch::decode(&body).is_ok_and(|batch| batch.records.len() > 10));
     }
 

@@ -10,14 +10,11 @@ use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
     /// The stream that the request is about.
-    /// The stream that the request is about.
     pub stream: ShortId,
-    /// Which time that the shard has the stream, counted over all streams.
     /// Which time that the shard has the stream, counted over all streams.
     pub generation: u64,
 }
 
-/// A request to the edge about one stream.
 /// A request to the edge about one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
@@ -78,7 +75,6 @@ pub enum EdgeError {
     /// Another relay is the stream's leader, or the epoch has ended.
     #[error("this relay is not the stream's leader: {0}")]
     NotLeader(String),
-    /// The edge has no stream of this id (404).
     /// The edge has no stream of this id (404).
     #[error("no such stream")]
     NoSuchStream,

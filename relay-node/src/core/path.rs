@@ -13,18 +13,14 @@ pub(crate) type Peer = (Protocol, SocketAddr);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Path {
     /// Whether the datagram came over UDP or in an ICE-TCP connection.
-    /// Whether the datagram came over UDP or in an ICE-TCP connection.
     pub protocol: Protocol,
     /// The client's address, or its relayed address if it came through the TURN server.
-    /// The client's address, or its relayed address if it came through the TURN server.
     pub remote: SocketAddr,
-    /// The address of this relay that the datagram came to.
     /// The address of this relay that the datagram came to.
     pub local: SocketAddr,
 }
 
 impl Path {
-    /// The path of a UDP datagram.
     /// The path of a UDP datagram.
     pub fn udp(remote: SocketAddr, local: SocketAddr) -> Self {
         Self {
@@ -34,7 +30,6 @@ impl Path {
         }
     }
 
-    /// The peer at the other end of the path.
     /// The peer at the other end of the path.
     pub fn peer(&self) -> Peer {
         (self.protocol, self.remote)

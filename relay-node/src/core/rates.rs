@@ -22,7 +22,6 @@ pub struct Rate {
 
 impl Rate {
     /// The rate that limits nothing.
-    /// The rate that limits nothing.
     pub const NONE: Self = Self {
         messages_per_s: 0,
         bytes_per_s: 0,
@@ -42,14 +41,12 @@ impl Rate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {
     /// The rate of each session.
-    /// The rate of each session.
     pub session: Rate,
     /// Of all messages of one stream.
     pub stream: Rate,
 }
 
 impl Rates {
-    /// No limit for sessions or streams.
     /// No limit for sessions or streams.
     pub const NONE: Self = Self {
         session: Rate::NONE,

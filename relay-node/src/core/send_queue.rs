@@ -9,7 +9,7 @@ use crate::core::replay_buffer::{Chunk, ReplayBuffer};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use streamchain_protocol::ids::Seq;
-use streamchain_protocol::limits::COALESCE_MAX_BYTES;
+use streamchain_protocol::limits::MAX_COALESCE_BYTES;
 use streamchain_protocol::wire::frame::RelayFrame;
 
 /// Where messages to the peer go.
@@ -75,7 +75,7 @@ impl Default for SendQueue {
             cursor: None,
             committed_sent: None,
             blocked: false,
-            chunk_max: COALESCE_MAX_BYTES,
+            chunk_max: MAX_COALESCE_BYTES,
         }
     }
 }

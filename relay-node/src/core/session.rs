@@ -23,7 +23,7 @@ use str0m::net::{Receive, Transmit};
 use str0m::{IceCreds, Input, Rtc, RtcConfig, RtcError};
 use streamchain_protocol::auth::{FingerprintHash, SessionToken};
 use streamchain_protocol::ids::{ProducerId, Seq, ShortId};
-use streamchain_protocol::limits::CHANNEL_MESSAGE_MAX_BYTES;
+use streamchain_protocol::limits::MAX_CHANNEL_MESSAGE_BYTES;
 use streamchain_protocol::wire::frame::{CHANNEL_PROTOCOL, ErrorCode};
 use tracing::{Span, info_span};
 
@@ -108,9 +108,7 @@ pub(crate) struct Session {
 /// What all sessions of a relay have in common.
 pub struct SessionConfig {
     /// The relay's certificate, which clients know from the edge's answer.
-    /// The relay's certificate, which clients know from the edge's answer.
     pub certificate: DtlsCert,
-    /// The implementation of hashes, ciphers and DTLS.
     /// The implementation of hashes, ciphers and DTLS.
     pub crypto: Arc<CryptoProvider>,
 }
@@ -146,7 +144,7 @@ impl Session {
             // The token holds a hash of the fingerprint, so it is compared once the certificate is there.
             .set_fingerprint_verification(false)
             .set_sctp_max_buffered_amount(SEND_BUFFER_BYTES)
-            .set_sctp_max_message_size(CHANNEL_MESSAGE_MAX_BYTES as u32)
+            .set_sctp_max_message_size(MAX_CHANNEL_MESSAGE_BYTES as u32)
             .build(now);
         rtc.add_local_candidate(path.candidate()?);
         let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag, token.relay_begins))?;
@@ -472,6 +470,6 @@ fn offer_of(remote_ufrag: &str, relay_begins: bool) -> String {
          m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n\
          a=ice-ufrag:{remote_ufrag}\r\na=ice-pwd:notusednotusednotusednot\r\n\
          a=fingerprint:sha-256 {fingerprint}\r\na=setup:{setup}\r\na=sctp-port:5000\r\n\
-         a=max-message-size:{CHANNEL_MESSAGE_MAX_BYTES}\r\n"
+         a=max-message-size:{MAX_CHANNEL_MESSAGE_BYTES}\r\n"
     )
 }

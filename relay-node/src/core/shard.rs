@@ -40,17 +40,14 @@ use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
 use streamchain_protocol::wire::shard_of;
 
 /// One moment by the monotonic and by the wall clock.
-/// One moment by the monotonic and by the wall clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
-    /// The monotonic clock, for time-outs.
     /// The monotonic clock, for time-outs.
     pub instant: Instant,
     /// For messages: milliseconds since the Unix epoch.
     pub unix_ms: u64,
 }
 
-/// What the shell must do for the shard.
 /// What the shell must do for the shard.
 #[derive(Debug)]
 pub enum Command {
@@ -65,26 +62,19 @@ pub enum Command {
 /// What a shard is made from.
 pub struct ShardConfig {
     /// The keys that tokens and ICE passwords are derived with.
-    /// The keys that tokens and ICE passwords are derived with.
     pub keys: SessionKeys,
-    /// What all sessions have in common.
     /// What all sessions have in common.
     pub session: SessionConfig,
     /// This shard's index, from 0 on.
-    /// This shard's index, from 0 on.
     pub index: usize,
-    /// How many shards the relay has.
     /// How many shards the relay has.
     pub shards: usize,
     /// How long a batch stays open.
     pub commit_interval: Duration,
     /// Random, for jitter and incarnations.
-    /// Random, for jitter and incarnations.
     pub seed: u64,
     /// How many bytes of messages it may have in memory.
-    /// How many bytes of messages it may have in memory.
     pub memory: Memory,
-    /// The rate limits of its clients.
     /// The rate limits of its clients.
     pub rates: Rates,
 }
@@ -111,9 +101,7 @@ impl Default for Memory {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
     /// Sessions that are open or being opened.
-    /// Sessions that are open or being opened.
     pub sessions: u64,
-    /// Streams that have sessions, or had some recently.
     /// Streams that have sessions, or had some recently.
     pub streams: u64,
     /// Messages that are not committed yet.
@@ -143,7 +131,6 @@ enum Shutdown {
     Goodbye,
 }
 
-/// The sessions and streams of one thread; see the module.
 /// The sessions and streams of one thread; see the module.
 pub struct Shard {
     admission: Admission,
@@ -180,7 +167,6 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// A shard without sessions and streams.
     /// A shard without sessions and streams.
     pub fn new(config: ShardConfig) -> Self {
         Self {
@@ -229,7 +215,6 @@ impl Shard {
         self.commits
     }
 
-    /// How many sessions, streams and uncommitted messages there are now.
     /// How many sessions, streams and uncommitted messages there are now.
     pub fn load(&self) -> Load {
         Load {
@@ -424,7 +409,6 @@ impl Shard {
         self.timers.next()
     }
 
-    /// Does what is due by `now`.
     /// Does what is due by `now`.
     pub fn handle_timeout(&mut self, now: Now) {
         while let Some((at, owner)) = self.timers.due(now.instant) {

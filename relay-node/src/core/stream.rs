@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, Seq};
-use streamchain_protocol::limits::COALESCE_MAX_BYTES;
+use streamchain_protocol::limits::MAX_COALESCE_BYTES;
 use streamchain_protocol::wire::EpochGrant;
 use streamchain_protocol::wire::Record;
 use streamchain_protocol::wire::frame::RelayFrame;
@@ -139,7 +139,7 @@ impl Leadership {
     pub(crate) fn freshen(&mut self) {
         self.fresh.clear();
         let mut from = self.fanned.max(self.replay.start());
-        while let Some(chunk) = self.replay.chunk(from, COALESCE_MAX_BYTES) {
+        while let Some(chunk) = self.replay.chunk(from, MAX_COALESCE_BYTES) {
             from = chunk.end;
             self.fresh.push(chunk);
         }

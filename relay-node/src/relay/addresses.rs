@@ -7,7 +7,7 @@
 
 use anyhow::{Result, bail};
 use std::net::{IpAddr, UdpSocket};
-use streamchain_protocol::limits::SHARD_MAX_CANDIDATES;
+use streamchain_protocol::limits::MAX_SHARD_CANDIDATES;
 use streamchain_protocol::webrtc::{Candidate, Transport, can_be_reached};
 use tracing::warn;
 
@@ -71,13 +71,13 @@ pub(crate) fn by_preference(candidates: &[Candidate]) -> Vec<Candidate> {
 /// As many as an answer names, of those in order.
 fn cut<'a>(ranked: impl Iterator<Item = &'a Candidate>) -> Vec<Candidate> {
     let (tcp, udp): (Vec<_>, Vec<_>) = ranked.partition(|candidate| candidate.transport == Transport::Tcp);
-    let of_udp = udp.len().min(SHARD_MAX_CANDIDATES - tcp.len().min(TCP_SHARE));
-    let of_tcp = SHARD_MAX_CANDIDATES - of_udp;
+    let of_udp = udp.len().min(MAX_SHARD_CANDIDATES - tcp.len().min(TCP_SHARE));
+    let of_tcp = MAX_SHARD_CANDIDATES - of_udp;
     for left_out in udp.iter().skip(of_udp).chain(tcp.iter().skip(of_tcp)) {
         let Candidate {
             transport, address, ..
         } = left_out;
-        warn!(?transport, %address, "not announced: an answer names {SHARD_MAX_CANDIDATES} addresses at most");
+        warn!(?transport, %address, "not announced: an answer names {MAX_SHARD_CANDIDATES} addresses at most");
     }
     let best = udp.into_iter().take(of_udp).chain(tcp.into_iter().take(of_tcp));
     best.cloned().collect()
@@ -146,7 +146,7 @@ mod tests {
         let mut given: Vec<_> = many.iter().map(|at| (Transport::Udp, at.as_str())).collect();
         given.push((Transport::Udp, "2001:db8::7"));
         let ordered = order_of(&given);
-        assert_eq!(ordered.len(), SHARD_MAX_CANDIDATES);
+        assert_eq!(ordered.len(), MAX_SHARD_CANDIDATES);
         assert_eq!(
             ordered[0].1, "2001:db8::7",
             "the other family is not what is left out"
@@ -163,7 +163,7 @@ mod tests {
         let both = |texts: &[String]| [named(Transport::Udp, texts), named(Transport::Tcp, texts)].concat();
         let tcp_of = |given: &[Candidate]| -> Vec<String> {
             let kept = by_preference(given);
-            assert_eq!(kept.len(), SHARD_MAX_CANDIDATES);
+            assert_eq!(kept.len(), MAX_SHARD_CANDIDATES);
             assert!(
                 kept.is_sorted_by_key(|one| one.transport == Transport::Tcp),
                 "UDP first"

@@ -30,7 +30,6 @@ pub(crate) fn load_or_make(folder: &Path, crypto: &CryptoProvider) -> Result<Dtl
 }
 
 /// Makes a new self-signed certificate.
-/// Makes a new self-signed certificate.
 pub fn make(crypto: &CryptoProvider) -> Result<DtlsCert> {
     crypto
         .dtls_provider

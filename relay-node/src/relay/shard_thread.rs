@@ -31,25 +31,20 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub enum Order {
     /// Handle these notices of the edge.
-    /// Handle these notices of the edge.
     Notices(Vec<Notice>),
     /// Acquire the epochs of all streams again.
     Confirm,
     /// Take no new sessions and messages, and commit the backlog.
     Ship,
     /// Send every peer *going away*, and end its session.
-    /// Send every peer *going away*, and end its session.
     Goodbye,
 }
 
 /// The state of a shard, for the supervisor and the metrics.
-/// The state of a shard, for the supervisor and the metrics.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// How many sessions, streams and uncommitted messages there are.
-    /// How many sessions, streams and uncommitted messages there are.
     pub load: Load,
-    /// What the shard has counted since its start.
     /// What the shard has counted since its start.
     pub counters: Counters,
     /// The errors sent to clients.
@@ -57,18 +52,15 @@ pub struct Report {
     /// How long batches took to be committed.
     pub commits: Latencies,
     /// Open ICE-TCP connections.
-    /// Open ICE-TCP connections.
     pub tcp_connections: u64,
     /// Whether its backlog is committed after [`Order::Ship`].
     pub shipped: bool,
-    /// After [`Order::Ship`]: the streams with uncommitted messages, and how many.
     /// After [`Order::Ship`]: the streams with uncommitted messages, and how many.
     pub unshipped: Vec<(ShortId, u64)>,
     /// Whether every session has ended after [`Order::Goodbye`].
     pub gone: bool,
 }
 
-/// Reads both clocks.
 /// Reads both clocks.
 pub fn now() -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

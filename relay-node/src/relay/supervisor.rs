@@ -25,7 +25,7 @@ use std::time::Duration;
 use str0m::config::{CryptoProvider, DtlsCert};
 use streamchain_protocol::auth::{RelayKey, SessionKeys};
 use streamchain_protocol::ids::{Incarnation, ShortId};
-use streamchain_protocol::limits::{CHOSEN_LIFE_MS, RELAY_MAX_SHARDS};
+use streamchain_protocol::limits::{CHOSEN_LIFE_MS, MAX_RELAY_SHARDS};
 use streamchain_protocol::webrtc::{Candidate, Transport};
 use streamchain_protocol::wire::{self, Notice, Registration, shard_of};
 use tokio::sync::{mpsc, watch};
@@ -60,8 +60,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     )?;
     let key = RelayKey::from_hex(key).context("STREAMCHAIN_RELAY_KEY: see `relay-node key --help`")?;
     let shards = usize::from(args.shards);
-    if shards == 0 || shards > RELAY_MAX_SHARDS {
-        bail!("--shards {shards}: expected 1 to {RELAY_MAX_SHARDS}");
+    if shards == 0 || shards > MAX_RELAY_SHARDS {
+        bail!("--shards {shards}: expected 1 to {MAX_RELAY_SHARDS}");
     }
     let metrics = args.metrics_listen.map(metrics::bind).transpose()?;
     let crypto = Arc::new(crypto_provider());

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use streamchain_protocol::auth::RelayKey;
-use streamchain_protocol::limits::RELAY_MAX_TURN_URLS;
+use streamchain_protocol::limits::MAX_RELAY_TURN_URLS;
 use streamchain_protocol::webrtc::Transport;
 use streamchain_protocol::wire::Shard;
 use tokio::sync::{mpsc, watch};
@@ -159,7 +159,7 @@ fn urls(front: &Front, advertise: &[IpAddr], tls_host: Option<&TlsHost>) -> Resu
     if let (Some(host), Some(address)) = (tls_host, tls.first()) {
         urls.insert(0, host.url(address.port()));
     }
-    urls.truncate(RELAY_MAX_TURN_URLS);
+    urls.truncate(MAX_RELAY_TURN_URLS);
     Ok(urls)
 }
 

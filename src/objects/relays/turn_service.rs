@@ -10,7 +10,7 @@ use crate::storage::sql::{first, run};
 use std::cell::RefCell;
 use std::rc::Rc;
 use streamchain_edge_core::turn_service::{
-    TURN_SERVICE_ANSWER_MAX_BYTES, TURN_SERVICE_LIFE_S, TURN_SERVICE_TIMEOUT_MS, TurnService,
+    MAX_TURN_SERVICE_ANSWER_BYTES, TURN_SERVICE_LIFE_S, TURN_SERVICE_TIMEOUT_MS, TurnService,
 };
 use streamchain_protocol::webrtc::IceServer;
 use worker::{Date, Env, Error, SqlStorage, State, console_error, console_warn};
@@ -59,7 +59,7 @@ impl TurnServiceRows {
         let body = format!("{{\"ttl\":{TURN_SERVICE_LIFE_S}}}");
         let bounds = Bounds {
             timeout_ms: TURN_SERVICE_TIMEOUT_MS,
-            max_bytes: TURN_SERVICE_ANSWER_MAX_BYTES,
+            max_bytes: MAX_TURN_SERVICE_ANSWER_BYTES,
         };
         let answered = post_json(&provider.url, Some(&provider.token), body, bounds).await;
         let now_ms = Date::now().as_millis();

@@ -14,7 +14,7 @@ use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::{self, StreamLog};
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::RelayId;
-use streamchain_protocol::limits::PAYLOAD_MAX_BYTES;
+use streamchain_protocol::limits::MAX_PAYLOAD_BYTES;
 use streamchain_protocol::wire::{Notice, NoticeEvent, Record};
 use worker::{Date, Delay, console_error};
 
@@ -23,9 +23,9 @@ const NOTIFY_INTERVAL_MS: u64 = 2_000;
 
 impl Stream {
     pub(super) async fn append(&self, id: &RequestId, asked: Append) -> Result<Appended, Problem> {
-        if asked.payload.len() > PAYLOAD_MAX_BYTES {
+        if asked.payload.len() > MAX_PAYLOAD_BYTES {
             let detail = format!(
-                "payload: {} bytes, at most {PAYLOAD_MAX_BYTES}",
+                "payload: {} bytes, at most {MAX_PAYLOAD_BYTES}",
                 asked.payload.len()
             );
             return Err(Problem::new(Kind::TooLarge, detail));

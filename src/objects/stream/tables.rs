@@ -7,7 +7,7 @@ use crate::storage::sql::{all, each, first, number, run};
 use alloy_primitives::{Address, hex};
 use std::cell::{Cell, RefCell};
 use streamchain_edge_core::stream_log::{
-    CommittedBatch, LogState, LogStore, OutboxSegment, ROWS_MAX, SEQS_PER_PRODUCER, Session, StoredEvent,
+    CommittedBatch, LogState, LogStore, MAX_ROWS, OutboxSegment, SEQS_PER_PRODUCER, Session, StoredEvent,
     Waiting,
 };
 use streamchain_protocol::auth::Rights;
@@ -147,7 +147,7 @@ impl LogStore for StreamRows {
         let query = "SELECT first, count, records FROM batches
                      WHERE first >= (SELECT coalesce(max(first), 0) FROM batches WHERE first <= ?1)
                        AND first + count > ?1 ORDER BY first LIMIT ?2";
-        let values = vec![number(from.0), number(ROWS_MAX as u64)];
+        let values = vec![number(from.0), number(MAX_ROWS as u64)];
         let (mut batches, mut bytes) = (Vec::new(), 0);
         for row in each(&self.sql, query, values)? {
             let one = batch(&mut row?)?;
@@ -207,7 +207,7 @@ impl LogStore for StreamRows {
                        SELECT number, name, json, sum(length(json)) OVER (ORDER BY number) - length(json) AS before
                        FROM (SELECT number, name, json FROM events WHERE number > ? ORDER BY number LIMIT ?))
                      WHERE before < ? ORDER BY number";
-        let values = vec![number(after), number(ROWS_MAX as u64), number(max_bytes as u64)];
+        let values = vec![number(after), number(MAX_ROWS as u64), number(max_bytes as u64)];
         all(&self.sql, query, values, event)
     }
 

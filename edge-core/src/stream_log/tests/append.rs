@@ -127,17 +127,17 @@ fn numbers_follow_one_another_and_the_inbox_is_bounded() {
         refused,
         LogError::Refused(Refusal::ProducerConflict { stored: None, .. })
     ));
-    for number in 0..INBOX_MAX_MESSAGES {
+    for number in 0..MAX_INBOX_MESSAGES {
         post(&log, 1, number).unwrap();
     }
     let refused = post(&log, 2, 0).unwrap_err();
     assert!(matches!(
         refused,
-        LogError::Refused(Refusal::InboxFull(INBOX_MAX_MESSAGES))
+        LogError::Refused(Refusal::InboxFull(MAX_INBOX_MESSAGES))
     ));
     log.step(|log| log.take_over(&relay("a"))).unwrap();
-    assert_eq!(log.state().unwrap().head, Seq(INBOX_MAX_MESSAGES));
-    assert_eq!(post(&log, 2, 0).unwrap(), seq(INBOX_MAX_MESSAGES));
+    assert_eq!(log.state().unwrap().head, Seq(MAX_INBOX_MESSAGES));
+    assert_eq!(post(&log, 2, 0).unwrap(), seq(MAX_INBOX_MESSAGES));
     assert_eq!(
         post(&log, 1, 0).unwrap(),
         Appended::Committed(None),

@@ -90,8 +90,8 @@ fn a_producers_state_is_answered_under_the_epoch_only() {
 fn a_backlog_stops_at_its_bound() {
     let log = acquired();
     let mut state = log.state().unwrap();
-    state.backlog = BACKLOG_MAX_BYTES + 1;
+    state.backlog = MAX_BACKLOG_BYTES + 1;
     log.rows().put_state(&state).unwrap();
     let refused = refusal(log.commit(&relay("a"), &batch(1, 0, records(1, 0, 1))));
-    assert_eq!(refused, Refusal::Backlog(BACKLOG_MAX_BYTES + 1));
+    assert_eq!(refused, Refusal::Backlog(MAX_BACKLOG_BYTES + 1));
 }

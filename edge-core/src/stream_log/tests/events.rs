@@ -73,12 +73,12 @@ fn a_repeated_notice_is_one_event_and_a_reverted_one_returns() {
 #[test]
 fn the_newest_events_are_kept_within_both_bounds() {
     let log = stream();
-    for first in 0..EVENTS_MAX + 10 {
+    for first in 0..MAX_EVENTS + 10 {
         log.apply_notice(&anchored(first * 5, AnchorState::Anchored))
             .unwrap();
     }
     let events = log.state().unwrap().events;
-    assert_eq!((events.first, events.next), (11, EVENTS_MAX + 11));
+    assert_eq!((events.first, events.next), (11, MAX_EVENTS + 11));
     let large = vec![7; 5 << 20];
     log.apply_notice(&published(Some(&large), AnchorState::Anchored))
         .unwrap();

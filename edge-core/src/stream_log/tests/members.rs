@@ -45,10 +45,10 @@ fn members_are_bounded() {
     let log = acquired();
     let member =
         |index: usize| Address::from_word(alloy_primitives::B256::from(alloy_primitives::U256::from(index)));
-    for index in 0..MEMBERS_MAX {
+    for index in 0..MAX_MEMBERS {
         log.put_member(member(index), Rights::ALL).unwrap();
     }
-    let surplus = log.step(|log| log.put_member(member(MEMBERS_MAX), Rights::ALL));
+    let surplus = log.step(|log| log.put_member(member(MAX_MEMBERS), Rights::ALL));
     assert!(matches!(surplus, Err(LogError::Refused(Refusal::TooManyMembers))));
     log.step(|log| log.put_member(member(0), Rights::NONE)).unwrap();
 }

@@ -17,7 +17,7 @@ use super::memory::Memory;
 use super::*;
 use alloy_primitives::{Address, B256, Bytes};
 use streamchain_protocol::auth::Right;
-use streamchain_protocol::limits::SEGMENT_MAX_MESSAGES;
+use streamchain_protocol::limits::MAX_SEGMENT_MESSAGES;
 use streamchain_protocol::proof::{AnchorRef, AnchorState, Segment, leaves, merkle};
 use streamchain_protocol::stream_settings::{Mode, ReadAccess};
 use streamchain_protocol::wire::decode_records;

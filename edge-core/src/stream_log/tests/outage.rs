@@ -150,7 +150,7 @@ fn minute_of(outage: Database) {
     assert!(scene.is_whole(), "and all of it can be read meanwhile");
 
     // Half a minute at most until the next try, then a few segments a second.
-    let segments = kept.div_ceil(SEGMENT_MAX_MESSAGES as u64) + 1;
+    let segments = kept.div_ceil(MAX_SEGMENT_MESSAGES as u64) + 1;
     scene.pass(30_000 + segments * GATHER_MS, false, Database::Up);
     let state = scene.log.state().unwrap();
     assert_eq!(

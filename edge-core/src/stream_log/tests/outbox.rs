@@ -51,7 +51,7 @@ fn a_segment_is_kept_until_the_anchorer_acknowledges_it() {
 #[test]
 fn whole_batches_are_joined_up_to_the_bound_of_a_segment() {
     let log = acquired();
-    let half = SEGMENT_MAX_MESSAGES as u64 / 2 + 1;
+    let half = MAX_SEGMENT_MESSAGES as u64 / 2 + 1;
     log.commit(&relay("a"), &batch(1, 0, records(1, 0, half)))
         .unwrap();
     log.commit(&relay("a"), &batch(1, half, records(1, half, half)))

@@ -13,7 +13,7 @@ pub use time::parse_date_time;
 use alloy_primitives::Address;
 
 /// Longest message, bytes: a few hundred are usual, and resources may be many.
-pub const MESSAGE_MAX_BYTES: usize = 4_096;
+pub const MAX_MESSAGE_BYTES: usize = 4_096;
 
 /// How far a signer's clock may be off from ours, milliseconds.
 pub const CLOCK_SKEW_MS: u64 = 60_000;
@@ -120,7 +120,7 @@ pub struct Expected<'a> {
 impl<'a> SignIn<'a> {
     /// Reads a text that came from outside.
     pub fn parse(text: &'a str) -> Result<Self, SiweError> {
-        if text.len() > MESSAGE_MAX_BYTES {
+        if text.len() > MAX_MESSAGE_BYTES {
             return Err(SiweError::Grammar("it is longer than 4096 bytes"));
         }
         let mut lines = Lines(text.split('\n').collect::<Vec<_>>().into_iter().peekable());

@@ -146,7 +146,7 @@ fn text_behind_the_end_is_refused() {
     for tail in ["\n", "\nRequest ID: twice", "\nResources:"] {
         assert!(SignIn::parse(&format!("{FULL}{tail}")).is_err(), "{tail:?}");
     }
-    assert!(SignIn::parse(&format!("{FULL}{}", "a".repeat(MESSAGE_MAX_BYTES))).is_err());
+    assert!(SignIn::parse(&format!("{FULL}{}", "a".repeat(MAX_MESSAGE_BYTES))).is_err());
 }
 
 #[test]

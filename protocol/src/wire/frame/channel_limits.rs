@@ -1,6 +1,6 @@
 //! The limits of a relay in `welcome`: a map with text keys, so that later versions can add some.
 
-use crate::limits::PAYLOAD_MAX_BYTES;
+use crate::limits::MAX_PAYLOAD_BYTES;
 use crate::util::cbor::{CborError, Reader, Writer};
 
 /// What a client needs to know of the relay's configuration.
@@ -40,7 +40,7 @@ pub(super) fn write_limits<'w, 'a>(w: &'w mut Writer<'a>, limits: ChannelLimits)
 /// Reads the limits. Those that are absent are the protocol's own, or none.
 pub(super) fn read_limits(reader: &mut Reader<'_>) -> Result<ChannelLimits, CborError> {
     let mut limits = ChannelLimits {
-        payload: PAYLOAD_MAX_BYTES as u64,
+        payload: MAX_PAYLOAD_BYTES as u64,
         batch_ms: 0,
         buffer: 0,
         messages_per_s: 0,

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
 use std::time::Duration;
 use streamchain_protocol::ids::{Seq, StreamId, StreamRef};
-use streamchain_protocol::limits::HISTORY_MAX_MESSAGES;
+use streamchain_protocol::limits::MAX_HISTORY_MESSAGES;
 use streamchain_protocol::wire::cbor::{CborError, Reader};
 use streamchain_protocol::{Address, B256};
 
@@ -327,7 +327,7 @@ impl Messages<'_> {
 
     async fn turn(&mut self) -> Result<(), String> {
         let path = format!(
-            "/streams/{}/messages?from={}&limit={HISTORY_MAX_MESSAGES}",
+            "/streams/{}/messages?from={}&limit={MAX_HISTORY_MESSAGES}",
             self.stream, self.next
         );
         let page = self.edge.get(&path, CBOR_SEQUENCE).await?;

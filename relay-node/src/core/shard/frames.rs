@@ -6,7 +6,7 @@ use crate::core::limits::{MAX_REPLAY_MESSAGES, SUBSCRIBE_FRAMES};
 use crate::core::rates::{Cost, Verdict};
 use crate::core::session::{Hello, Session, SessionKey};
 use streamchain_protocol::ids::{ProducerId, Seq};
-use streamchain_protocol::limits::PAYLOAD_MAX_BYTES;
+use streamchain_protocol::limits::MAX_PAYLOAD_BYTES;
 use streamchain_protocol::wire::cbor::{CborError, Reader};
 use streamchain_protocol::wire::frame::{ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
 use tracing::info;
@@ -188,7 +188,7 @@ impl Shard {
             ..hello
         });
         let limits = ChannelLimits {
-            payload: PAYLOAD_MAX_BYTES as u64,
+            payload: MAX_PAYLOAD_BYTES as u64,
             batch_ms: self.commit_interval.as_millis() as u64,
             buffer: MAX_REPLAY_MESSAGES as u64,
             messages_per_s: u64::from(self.rates.session.messages_per_s),

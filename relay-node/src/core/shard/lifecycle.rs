@@ -256,7 +256,6 @@ impl Shard {
     }
 
     /// Whether there is no session left.
-    /// Whether there is no session left.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
     }

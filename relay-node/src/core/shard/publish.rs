@@ -9,7 +9,7 @@ use crate::core::send_queue::Overflow;
 use crate::core::session::{Hello, Session, SessionKey};
 use crate::core::stream::{Publish, Published};
 use streamchain_protocol::ids::Seq;
-use streamchain_protocol::limits::PAYLOAD_MAX_BYTES;
+use streamchain_protocol::limits::MAX_PAYLOAD_BYTES;
 use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
 
 impl Shard {
@@ -48,8 +48,8 @@ impl Shard {
             let text = "publish before hello".into();
             return Err(Outcome::Refuse(ErrorCode::Unexpected, text));
         };
-        if payload.len() > PAYLOAD_MAX_BYTES {
-            let text = format!("{} bytes: at most {PAYLOAD_MAX_BYTES}", payload.len());
+        if payload.len() > MAX_PAYLOAD_BYTES {
+            let text = format!("{} bytes: at most {MAX_PAYLOAD_BYTES}", payload.len());
             return Err(Outcome::Refuse(ErrorCode::TooLarge, text));
         }
         if session.refused_from.is_some_and(|from| producer_seq > from) {
