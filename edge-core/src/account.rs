@@ -21,7 +21,7 @@ pub const MAX_KEY_NAME_CHARS: usize = 64;
 pub const MAX_SCOPE_STREAMS: usize = 16;
 
 /// Most sign-ins of one account within the life of a nonce.
-pub const MAX_SIGN_INS: usize = 100;
+pub(crate) const MAX_SIGN_INS: usize = 100;
 
 /// What is kept of an API key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -32,7 +32,7 @@ impl Outcome {
     }
 
     /// Returns the outcome that an HTTP status stands for.
-    pub const fn of_status(status: u16) -> Self {
+    pub(crate) const fn of_status(status: u16) -> Self {
         match status {
             0..400 => Self::Done,
             400..500 => Self::Refused,

@@ -13,16 +13,16 @@ use streamchain_protocol::webrtc::IceServer;
 use streamchain_protocol::wire::{Notice, Registration, RegistrationError, RelayStatus, Renewed, shard_of};
 
 /// Most relays known at a time, the dead ones included. Bounds the object's memory.
-pub const MAX_RELAYS: usize = 1_000;
+pub(crate) const MAX_RELAYS: usize = 1_000;
 
 /// How long a relay that no longer renews is still listed (as dead), milliseconds (an hour).
-pub const DEAD_LISTED_MS: u64 = 3_600 * 1_000;
+pub(crate) const DEAD_LISTED_MS: u64 = 3_600 * 1_000;
 
 /// Most notices kept for one relay: at 256 an answer, a relay that comes back fetches them in 20 s.
-pub const NOTICES_PER_RELAY: usize = 10_000;
+pub(crate) const NOTICES_PER_RELAY: usize = 10_000;
 
 /// How long a notice is kept, milliseconds (ten minutes). What a relay misses, its clients find by HTTP.
-pub const NOTICE_LIFE_MS: u64 = 10 * 60 * 1_000;
+pub(crate) const NOTICE_LIFE_MS: u64 = 10 * 60 * 1_000;
 
 /// A relay with more notices waiting renews this soon, milliseconds.
 const RENEW_MORE_MS: u64 = 50;

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, keccak256};
 use streamchain_protocol::ids::{ProducerId, ShortId};
 
 /// Longest `Idempotency-Key`, characters: a UUID has 36.
-pub const MAX_IDEMPOTENCY_KEY_CHARS: usize = 256;
+pub(crate) const MAX_IDEMPOTENCY_KEY_CHARS: usize = 256;
 
 /// The producer that an idempotency key stands for; the message is its number 0. The author is part of it, so that
 /// nobody else's key stands for the same message. `None` when the key is empty or too long.

@@ -12,25 +12,25 @@ use std::collections::VecDeque;
 use streamchain_protocol::ids::SessionId;
 
 /// The longest signal, bytes: an offer with its candidates has about two KiB.
-pub const MAX_SIGNAL_BYTES: usize = 8 * 1_024;
+pub(crate) const MAX_SIGNAL_BYTES: usize = 8 * 1_024;
 
 /// Most signals that wait in a mailbox: an offer, an answer and a retry of each of its four peers, twice.
-pub const SIGNALS_PER_MAILBOX: usize = 32;
+pub(crate) const SIGNALS_PER_MAILBOX: usize = 32;
 
 /// Most signals from one sender in a mailbox, so that nobody fills another's mailbox.
-pub const SIGNALS_PER_SENDER: usize = 8;
+pub(crate) const SIGNALS_PER_SENDER: usize = 8;
 
 /// How long a signal waits, milliseconds: the sender of an offer that old has given up on it.
-pub const SIGNAL_LIFE_MS: u64 = 30_000;
+pub(crate) const SIGNAL_LIFE_MS: u64 = 30_000;
 
 /// How long a session counts as present after it looked into its mailbox, milliseconds: three of its looks.
-pub const PRESENT_MS: u64 = 30_000;
+pub(crate) const PRESENT_MS: u64 = 30_000;
 
 /// Most mailboxes of a stream: in a larger crowd the others are served by the relay alone.
-pub const MAX_MAILBOXES: usize = 256;
+pub(crate) const MAX_MAILBOXES: usize = 256;
 
 /// Most peers in one answer; a client connects to fewer.
-pub const PEERS_TOLD: usize = 16;
+pub(crate) const PEERS_TOLD: usize = 16;
 
 /// Why a signal was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

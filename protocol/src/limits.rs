@@ -42,7 +42,7 @@ pub const MAX_EMITTED_BYTES: usize = 80_000;
 pub const EMITTED_OVERHEAD: usize = 192;
 
 /// Longest Merkle proof, hashes: the depth of a full segment below a full anchor, with room to spare.
-pub const MAX_PROOF_HASHES: usize = 64;
+pub(crate) const MAX_PROOF_HASHES: usize = 64;
 
 /// Longest SDP offer, bytes. Chromium's offer of one data channel is under 1 KiB; a hundred gathered
 /// candidates fit ten times that.
@@ -50,14 +50,14 @@ pub const MAX_OFFER_BYTES: usize = 32 * 1024;
 
 /// Longest session token (`ice-ufrag`), characters: a STUN USERNAME is at most 128 bytes in the relay's
 /// encoder, and the client's own fragment and a colon must fit beside ours.
-pub const MAX_SESSION_TOKEN_CHARS: usize = 118;
+pub(crate) const MAX_SESSION_TOKEN_CHARS: usize = 118;
 
 /// How long a session token may wait for its first STUN check, seconds. Only the start is bounded: a session
 /// that runs is not ended by its token's age.
 pub const SESSION_TOKEN_LIFE_S: u64 = 60;
 
 /// Longest access token, bytes: header, claims and MAC of ours are under 400.
-pub const MAX_ACCESS_TOKEN_BYTES: usize = 2_048;
+pub(crate) const MAX_ACCESS_TOKEN_BYTES: usize = 2_048;
 
 /// Life of a guest's access token, seconds (30 days): long enough that a page keeps its author.
 pub const GUEST_TOKEN_LIFE_S: u64 = 30 * 24 * 3_600;

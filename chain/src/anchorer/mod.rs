@@ -41,7 +41,7 @@ pub use segment::{Run, Segment, SegmentError};
 pub use settings::Settings;
 pub use status::{BlockedStream, GasBudget, InFlight, Status};
 
-use crate::backoff::Backoff;
+use crate::backoff::node_backoff;
 use crate::ethereum::{Answer, Request, RpcError, Signer};
 use crate::journal::{self, Journal, RestoreError, Row};
 use flight::{Flight, FlightWatch};
@@ -50,6 +50,7 @@ use plan::Limits;
 use spending::{Spending, end_of_day};
 use status::MAX_BLOCKED_SHOWN;
 use step::{Context, Effect, Event, Question, Step, Wait};
+use streamchain_protocol::util::Backoff;
 
 const FLIGHT_KEY: &str = "flight";
 const SPENDING_KEY: &str = "spending";
@@ -132,7 +133,7 @@ impl Anchorer {
             step: Step::Idle,
             asked: false,
             next_round_ms: 0,
-            backoff: Backoff::default(),
+            backoff: node_backoff(),
             limits: Limits::default(),
             spending,
             turn: None,

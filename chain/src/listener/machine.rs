@@ -9,9 +9,10 @@ use super::event::{Batch, ChainEvent, EventId};
 use super::ring::{self, Mark, Ring};
 use super::status::Status;
 use super::step::Step;
-use crate::backoff::Backoff;
+use crate::backoff::node_backoff;
 use crate::ethereum::Request;
 use crate::journal::{self, Journal, RestoreError, Row};
+use streamchain_protocol::util::Backoff;
 
 const CURSOR_KEY: &str = "cursor";
 const EVENT_PREFIX: &str = "event/";
@@ -113,7 +114,7 @@ impl Listener {
             synced: false,
             range,
             next_round_ms: 0,
-            backoff: Backoff::default(),
+            backoff: node_backoff(),
             distrust: None,
             head: None,
             last_error: None,

@@ -14,7 +14,7 @@ use streamchain_protocol::wire::{Batch, Committed, encode_records};
 
 /// Most encoded bytes that a stream keeps while the database can't be written: about five minutes of a stream at
 /// 1 MB/s. Beyond it batches are refused and publishers wait, so the object's memory and disk stay bounded.
-pub const MAX_BACKLOG_BYTES: u64 = 256 * 1024 * 1024;
+pub(crate) const MAX_BACKLOG_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Commits a batch of the leader. The retry of the last batch is answered like the first time.
 pub(super) fn commit<S: LogStore>(

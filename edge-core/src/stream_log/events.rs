@@ -11,10 +11,10 @@ use streamchain_protocol::proof::{AnchorRef, AnchorState};
 use streamchain_protocol::wire::NoticeEvent;
 
 /// Most events kept for one stream: two for each anchor, so some hours of a busy stream.
-pub const MAX_EVENTS: u64 = 4_096;
+pub(crate) const MAX_EVENTS: u64 = 4_096;
 
 /// Most bytes of the events that are kept: anybody may publish on chain what they pay for.
-pub const MAX_EVENTS_BYTES: u64 = 16 * 1024 * 1024;
+pub(crate) const MAX_EVENTS_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Applies what the chain says of the stream: at least once each, in the chain's order.
 pub(super) fn apply_notice<S: LogStore>(state: &mut LogState, store: &S, event: &NoticeEvent) -> Step<(), S> {

@@ -13,13 +13,13 @@ use streamchain_protocol::wire::{Batch, Record};
 
 /// Most messages that wait for one stream's relay: it fetches them within seconds, and each commit meanwhile
 /// compares itself with all of them.
-pub const MAX_INBOX_MESSAGES: u64 = 1_024;
+pub(crate) const MAX_INBOX_MESSAGES: u64 = 1_024;
 
 /// Most encoded bytes that wait for one stream's relay: 64 of the largest messages.
-pub const MAX_INBOX_BYTES: u64 = 64 * (MAX_PAYLOAD_BYTES + Record::MAX_OVERHEAD) as u64;
+pub(crate) const MAX_INBOX_BYTES: u64 = 64 * (MAX_PAYLOAD_BYTES + Record::MAX_OVERHEAD) as u64;
 
 /// Most encoded bytes that a relay fetches at once: more would not fit the batch that it becomes.
-pub const MAX_FETCH_BYTES: usize = MAX_BATCH_BYTES - (MAX_PAYLOAD_BYTES + Record::MAX_OVERHEAD);
+pub(crate) const MAX_FETCH_BYTES: usize = MAX_BATCH_BYTES - (MAX_PAYLOAD_BYTES + Record::MAX_OVERHEAD);
 
 impl Inbox {
     /// Takes a message in.

@@ -23,15 +23,12 @@ mod state;
 mod store;
 
 pub use append::Appended;
-pub use commit::MAX_BACKLOG_BYTES;
 pub use error::{LogError, Refusal};
-pub use events::{MAX_EVENTS, MAX_EVENTS_BYTES};
-pub use inbox::{MAX_FETCH_BYTES, MAX_INBOX_BYTES, MAX_INBOX_MESSAGES};
 pub use outbox::{FLUSH_BACKOFF, GATHER_MS, SEGMENTS_PER_FLUSH};
 pub use reading::{BadCursor, Cursor, News, Tail};
 pub use state::{
-    CommittedBatch, EventRange, Inbox, LastBatch, Leader, LogState, MAX_MEMBERS, NewStream, OutboxSegment,
-    Session, StoredEvent, Waiting,
+    CommittedBatch, EventRange, Inbox, LastBatch, Leader, LogState, NewStream, OutboxSegment, Session,
+    StoredEvent, Waiting,
 };
 pub use store::{LogStore, MAX_ROWS, SEQS_PER_PRODUCER, Step};
 

@@ -12,7 +12,7 @@ use streamchain_protocol::stream_settings::{Mode, StreamSettings};
 use streamchain_protocol::time::UnixMs;
 
 /// Most members of one stream: the list is answered as a whole.
-pub const MAX_MEMBERS: usize = 1_000;
+pub(crate) const MAX_MEMBERS: usize = 1_000;
 
 /// A run of a relay that was granted an epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

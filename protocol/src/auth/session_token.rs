@@ -30,7 +30,9 @@ const MAC: usize = 16;
 /// In the byte of the rights: the relay begins the DTLS handshake.
 const RELAY_BEGINS: u8 = 4;
 /// Characters of a token: 86 bytes in base64 without padding.
-pub const TOKEN_CHARS: usize = 115;
+pub(crate) const TOKEN_CHARS: usize = 115;
+
+const _: () = assert!(TOKEN_CHARS <= crate::limits::MAX_SESSION_TOKEN_CHARS);
 
 /// What a session may do on its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -64,7 +64,7 @@ impl AnchorState {
     }
 
     /// Reads the number of a state in frames.
-    pub fn from_number(number: u64) -> Option<Self> {
+    pub(crate) fn from_number(number: u64) -> Option<Self> {
         [Self::Anchored, Self::Final, Self::Reverted]
             .into_iter()
             .find(|state| *state as u64 == number)

@@ -8,7 +8,7 @@
 use alloy_primitives::{B256, keccak256};
 
 /// Returns `keccak256` of two hashes, the smaller first.
-pub fn hash_pair(a: B256, b: B256) -> B256 {
+pub(crate) fn hash_pair(a: B256, b: B256) -> B256 {
     let (low, high) = if a < b { (a, b) } else { (b, a) };
     let mut pair = [0; 64];
     pair[..32].copy_from_slice(low.as_slice());

@@ -145,7 +145,7 @@ pub enum ReceiptError {
 
 impl Receipt {
     /// Returns the leaf that stream and message give.
-    pub fn computed_leaf(&self) -> B256 {
+    pub(crate) fn computed_leaf(&self) -> B256 {
         LeafFields {
             stream: self.stream.id,
             seq: self.message.seq,

@@ -62,13 +62,6 @@ impl Backoff {
         wait
     }
 
-    /// Notes a failure; returns how long to wait with jitter from 64 random `bits`, milliseconds.
-    pub fn fail_jittered(&mut self, bits: u64) -> u64 {
-        let wait = self.bounds.jittered_ms(self.failures, bits);
-        self.failures = self.failures.saturating_add(1);
-        wait
-    }
-
     /// Notes a success.
     pub fn succeed(&mut self) {
         self.failures = 0;

@@ -10,6 +10,4 @@ pub use candidate::{Candidate, Transport, can_be_reached};
 pub use fingerprint::{format_fingerprint, parse_fingerprint};
 pub use ice_servers::IceServer;
 pub use sdp::{Answer, Offer, OfferError};
-pub use turn_credentials::{
-    MAX_TURN_USERNAME_BYTES, TURN_CREDENTIALS_LIFE_S, TurnCredentials, TurnSecret, TurnUsernameError, user_of,
-};
+pub use turn_credentials::{TurnCredentials, TurnSecret, TurnUsernameError, user_of};

@@ -13,11 +13,11 @@ use sha1::Sha1;
 
 /// Longest username that is issued or read, bytes: an expiry, a colon and an author's address with room to
 /// spare. A TURN server keeps one per allocation.
-pub const MAX_TURN_USERNAME_BYTES: usize = 96;
+pub(crate) const MAX_TURN_USERNAME_BYTES: usize = 96;
 
 /// How long issued credentials hold, seconds (12 hours): a TURN server checks them at every refresh, so a
 /// session over TURN lives no longer without new ones.
-pub const TURN_CREDENTIALS_LIFE_S: u64 = 12 * 3_600;
+pub(crate) const TURN_CREDENTIALS_LIFE_S: u64 = 12 * 3_600;
 
 /// What the issuer and the TURN server share.
 #[derive(Clone)]

@@ -11,5 +11,5 @@ pub use batch::Batch;
 pub use notice::{Notice, NoticeEvent};
 pub use relay_api::{
     AcquireEpoch, Committed, EpochGrant, ProducerState, Registration, RegistrationError, RelayStatus,
-    Renewed, Shard, is_turn_url, problem, shard_of,
+    Renewed, Shard, problem, shard_of,
 };

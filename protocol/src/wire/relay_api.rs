@@ -112,7 +112,7 @@ impl Registration {
 
 /// Returns whether a text is a TURN URL that can stand in a header as it is: `turn:` or `turns:`, and only characters
 /// of a host, a port and a query.
-pub fn is_turn_url(url: &str) -> bool {
+pub(crate) fn is_turn_url(url: &str) -> bool {
     let rest = url.strip_prefix("turn:").or_else(|| url.strip_prefix("turns:"));
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:-_[]?=".contains(&byte);
     rest.is_some_and(|rest| (1..=128).contains(&rest.len()) && rest.bytes().all(plain))

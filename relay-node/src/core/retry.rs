@@ -2,6 +2,7 @@
 
 use crate::core::limits::{RETRY_FIRST, RETRY_LONGEST};
 use std::time::{Duration, Instant};
+use streamchain_protocol::util::BackoffBounds;
 
 /// A small generator (SplitMix64) for jitter alone: nothing secret comes from it.
 #[derive(Debug, Clone)]
@@ -28,21 +29,13 @@ impl Jitter {
     }
 }
 
-/// The first and the longest wait of a back-off.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
-    /// The wait after the first failure.
-    pub first: Duration,
-    pub longest: Duration,
-}
-
 /// The bounds of a shard's requests to the edge.
-const SHARD_REQUESTS: Bounds = Bounds {
-    first: RETRY_FIRST,
-    longest: RETRY_LONGEST,
+const SHARD_REQUESTS: BackoffBounds = BackoffBounds {
+    first_ms: RETRY_FIRST.as_millis() as u64,
+    max_ms: RETRY_LONGEST.as_millis() as u64,
 };
 
-/// Waits that double with each failure in a row.
+/// Waits that double with each failure in a row, with jitter.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Backoff {
     failures: u32,
@@ -50,13 +43,10 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// Counts a failure, and returns how long to wait before the next try.
-    pub(crate) fn fail(&mut self, bounds: Bounds, jitter: &mut Jitter) -> Duration {
-        let doubled = bounds
-            .first
-            .saturating_mul(1 << self.failures.min(16))
-            .min(bounds.longest);
-        self.failures += 1;
-        jitter.spread(doubled)
+    pub(crate) fn fail(&mut self, bounds: BackoffBounds, jitter: &mut Jitter) -> Duration {
+        let wait_ms = bounds.jittered_ms(self.failures, jitter.next_bits());
+        self.failures = self.failures.saturating_add(1);
+        Duration::from_millis(wait_ms)
     }
 
     /// Starts again with the first wait.

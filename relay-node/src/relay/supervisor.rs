@@ -3,7 +3,7 @@
 
 use crate::core::dtls::crypto_provider;
 use crate::core::lease::Lease;
-use crate::core::retry::{Backoff, Bounds, Jitter};
+use crate::core::retry::{Backoff, Jitter};
 use crate::core::session::SessionConfig;
 use crate::core::{EdgeError, Memory, Rates, Shard, ShardConfig};
 use crate::random::{random, random_seed};
@@ -26,6 +26,7 @@ use str0m::config::{CryptoProvider, DtlsCert};
 use streamchain_protocol::auth::{RelayKey, SessionKeys};
 use streamchain_protocol::ids::{Incarnation, ShortId};
 use streamchain_protocol::limits::{CHOSEN_LIFE_MS, MAX_RELAY_SHARDS};
+use streamchain_protocol::util::BackoffBounds;
 use streamchain_protocol::webrtc::{Candidate, Transport};
 use streamchain_protocol::wire::{self, Notice, Registration, shard_of};
 use tokio::sync::{mpsc, watch};
@@ -42,9 +43,9 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_ORDERS: usize = 64;
 
 /// The waits after a failed registration: shorter than the time in which the edge takes a relay for dead.
-const REGISTRATION_WAITS: Bounds = Bounds {
-    first: Duration::from_millis(250),
-    longest: Duration::from_secs(5),
+const REGISTRATION_WAITS: BackoffBounds = BackoffBounds {
+    first_ms: 250,
+    max_ms: 5_000,
 };
 
 struct Running {

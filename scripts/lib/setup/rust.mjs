@@ -62,7 +62,7 @@ export const addCheckComponents = async () => {
 
 /** The target triple of this machine, as `rustc -vV` names it. */
 export const hostTriple = () => {
-  const triple = ask("rustc", ["-vV"])?.match(/^host: (.+)$/m)?.[1];
+  const triple = ask("rustc", ["--print", "host-tuple"]);
   if (!triple) throw new Failure("rustc does not say for which machine it compiles.", [GET_RUST]);
   return triple;
 };

@@ -1,5 +1,6 @@
 //! Messages that come by HTTP: first one case each, then any order of events and faults.
 
+use super::super::inbox::MAX_INBOX_MESSAGES;
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;

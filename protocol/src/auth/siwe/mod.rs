@@ -8,15 +8,15 @@ mod nonce;
 mod time;
 
 pub use nonce::{NONCE_LIFE_S, NonceError, SignInNonce};
-pub use time::parse_date_time;
+use time::parse_date_time;
 
 use alloy_primitives::Address;
 
 /// Longest message, bytes: a few hundred are usual, and resources may be many.
-pub const MAX_MESSAGE_BYTES: usize = 4_096;
+pub(crate) const MAX_MESSAGE_BYTES: usize = 4_096;
 
 /// How far a signer's clock may be off from ours, milliseconds.
-pub const CLOCK_SKEW_MS: u64 = 60_000;
+pub(crate) const CLOCK_SKEW_MS: u64 = 60_000;
 
 const GREETING: &str = " wants you to sign in with your Ethereum account:";
 

@@ -2,7 +2,7 @@
 
 /// Unix milliseconds of a `date-time` of RFC 3339 §5.6, as `2026-01-31T12:00:00.25+01:00`; `None` for any other
 /// text, for a day that its month has not, and for times before 1970. Of a fraction, milliseconds count.
-pub fn parse_date_time(text: &str) -> Option<u64> {
+pub(crate) fn parse_date_time(text: &str) -> Option<u64> {
     let bytes = text.as_bytes();
     let mark = |at: usize, wanted: &[u8]| bytes.get(at).is_some_and(|byte| wanted.contains(byte));
     if !(mark(4, b"-") && mark(7, b"-") && mark(10, b"Tt") && mark(13, b":") && mark(16, b":")) {

@@ -1,26 +1,26 @@
 //! The first item of every frame.
 
 /// client → relay: who publishes.
-pub const HELLO: u64 = 1;
+pub(crate) const HELLO: u64 = 1;
 /// client → relay: a new message.
-pub const PUBLISH: u64 = 2;
+pub(crate) const PUBLISH: u64 = 2;
 /// client → relay: from which seq on to send messages.
-pub const SUBSCRIBE: u64 = 3;
+pub(crate) const SUBSCRIBE: u64 = 3;
 /// relay → client: the answer to hello.
-pub const WELCOME: u64 = 16;
+pub(crate) const WELCOME: u64 = 16;
 /// relay → client: a message of the stream.
-pub const MESSAGE: u64 = 17;
+pub(crate) const MESSAGE: u64 = 17;
 /// relay → client: the seq that a published message got.
-pub const ACCEPTED: u64 = 18;
+pub(crate) const ACCEPTED: u64 = 18;
 /// relay → client: how far the stream is committed.
-pub const COMMITTED: u64 = 19;
+pub(crate) const COMMITTED: u64 = 19;
 /// relay → client: a run of messages is (or no longer is) on chain.
-pub const ANCHORED: u64 = 20;
+pub(crate) const ANCHORED: u64 = 20;
 /// relay → client: somebody published on chain.
-pub const CHAIN: u64 = 21;
+pub(crate) const CHAIN: u64 = 21;
 /// relay → client: messages that the relay won't send; fetch them by HTTP.
 pub const GAP: u64 = 22;
 /// relay → client: something went wrong.
-pub const ERROR: u64 = 23;
+pub(crate) const ERROR: u64 = 23;
 /// relay → client: what was published on chain became final, or was taken back.
-pub const CHAIN_STATE: u64 = 24;
+pub(crate) const CHAIN_STATE: u64 = 24;

@@ -1,7 +1,7 @@
 //! What is stored, read over the edge's HTTP interface, page by page.
 
 use super::ledger::{Anchor, Message, Segment};
-use crate::core::retry::{Backoff, Bounds, Jitter};
+use crate::core::retry::{Backoff, Jitter};
 use crate::random::random_seed;
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use streamchain_protocol::ids::{Seq, StreamId, StreamRef};
 use streamchain_protocol::limits::MAX_HISTORY_MESSAGES;
+use streamchain_protocol::util::BackoffBounds;
 use streamchain_protocol::wire::cbor::{CborError, Reader};
 use streamchain_protocol::{Address, B256};
 
@@ -18,9 +19,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a page that could not be read is asked for again.
 const MAX_RETRIES: u32 = 3;
 /// The waits before that: an edge that restarts is back within seconds.
-const RETRY_WAITS: Bounds = Bounds {
-    first: Duration::from_secs(2),
-    longest: Duration::from_secs(8),
+const RETRY_WAITS: BackoffBounds = BackoffBounds {
+    first_ms: 2_000,
+    max_ms: 8_000,
 };
 /// Rows of one page of segments or anchors: the most that the edge gives.
 const PAGE_ROWS: u64 = 1_000;
