@@ -15,7 +15,7 @@ use worker::js_sys::{Object, Reflect};
 use worker::{Env, Headers, RateLimiter, worker_sys};
 
 /// Keys that one object counts for at most: about 10 MB.
-const KEYS_MAX: usize = 65_536;
+const MAX_KEYS: usize = 65_536;
 
 /// What a client is counted by: its address, as the platform has it from the connection.
 pub(crate) fn client(headers: &Headers) -> String {
@@ -41,7 +41,7 @@ pub(crate) struct Gate(RefCell<Meter<(Policy, String)>>);
 
 impl Default for Gate {
     fn default() -> Self {
-        Self(RefCell::new(Meter::new(KEYS_MAX)))
+        Self(RefCell::new(Meter::new(MAX_KEYS)))
     }
 }
 

@@ -55,13 +55,13 @@ pub(crate) fn anchorer_object(
 #[derive(Debug)]
 pub(crate) struct AddSegments {
     /// The segments.
-    pub segments: Vec<SegmentToAnchor>,
+    pub segments: Vec<UnanchoredSegment>,
 }
 
 /// A segment, and what the contract needs to know of its stream.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SegmentToAnchor {
+pub struct UnanchoredSegment {
     stream: B256,
     owner: Address,
     name: String,
@@ -73,7 +73,7 @@ pub struct SegmentToAnchor {
     prove: bool,
 }
 
-impl SegmentToAnchor {
+impl UnanchoredSegment {
     /// A segment of the stream with this state.
     pub fn new(stream: &LogState, segment: &Segment) -> Self {
         Self {
@@ -91,8 +91,8 @@ impl SegmentToAnchor {
     }
 }
 
-impl From<SegmentToAnchor> for sender::Segment {
-    fn from(segment: SegmentToAnchor) -> Self {
+impl From<UnanchoredSegment> for sender::Segment {
+    fn from(segment: UnanchoredSegment) -> Self {
         Self {
             stream: segment.stream,
             owner: segment.owner,

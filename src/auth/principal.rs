@@ -18,7 +18,7 @@ use streamchain_protocol::ids::{ShortId, StreamRef};
 use streamchain_protocol::limits::ACCESS_TOKEN_LIFE_S;
 
 /// Longest life of a token that stands in a URL, seconds: URLs end up in logs.
-const URL_TOKEN_LIFE_MAX_S: u64 = 3_600;
+const MAX_URL_TOKEN_LIFE_S: u64 = 3_600;
 
 /// What stands behind a principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub(crate) async fn principal(call: &Call) -> Result<Option<Principal>, Problem>
         true => claims_of_key(call, &token).await?,
         false => claims_of_token(call, &token).await?,
     };
-    if in_url && claims.exp.saturating_sub(claims.iat) > URL_TOKEN_LIFE_MAX_S {
+    if in_url && claims.exp.saturating_sub(claims.iat) > MAX_URL_TOKEN_LIFE_S {
         return Err(unauthorized(
             "access_token: only a token that lives an hour at most may stand in a URL",
         ));

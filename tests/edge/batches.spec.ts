@@ -55,8 +55,8 @@ test("a batch with a gap or an overlap says what was expected", async () => {
 test("an epoch that is over, or was never granted, is refused with the right one", async () => {
   await fresh();
   relay.incarnation = "ffffffffffffffff";
-  assert.equal((await relay.takeUp(stream.short)).json.epoch, 2, "another run, another epoch");
-  assert.equal((await relay.takeUp(stream.short)).json.epoch, 2, "the same run, the same epoch");
+  assert.equal((await relay.acquireEpoch(stream.short)).json.epoch, 2, "another run, another epoch");
+  assert.equal((await relay.acquireEpoch(stream.short)).json.epoch, 2, "the same run, the same epoch");
   for (const epoch of [1, 3, 0]) {
     const answer = await relay.batch(stream.short, epoch, 0, messagesOf(PRODUCER, 0, 1));
     assert.equal(assertProblem(answer, 409, "stale-epoch").epoch, 2);
@@ -68,7 +68,7 @@ test("a relay that does not hold the stream stores nothing", async () => {
   await fresh();
   const other = edge.relay("r2");
   await other.register();
-  assert.equal(assertProblem(await other.takeUp(stream.short), 409, "not-owner").relay, "r1");
+  assert.equal(assertProblem(await other.acquireEpoch(stream.short), 409, "not-owner").relay, "r1");
   const answer = await other.batch(stream.short, stream.epoch, 0, messagesOf(PRODUCER, 0, 1));
   assert.equal(assertProblem(answer, 409, "not-owner").relay, "r1");
 });
@@ -143,6 +143,6 @@ test("a message of 64 KiB is stored whole", async () => {
 
 test("batches of a stream that was never made are refused", async () => {
   const short = `0x${"ab".repeat(20)}`;
-  assertProblem(await relay.takeUp(short), 404, "no-such-stream");
+  assertProblem(await relay.acquireEpoch(short), 404, "no-such-stream");
   assertProblem(await relay.batch(short, 1, 0, messagesOf(PRODUCER, 0, 1)), 404, "no-such-stream");
 });

@@ -208,7 +208,7 @@ export class FakeRelay {
     return this.#send("DELETE", `?incarnation=${this.incarnation}`);
   }
 
-  takeUp(short: string): Promise<Answer> {
+  acquireEpoch(short: string): Promise<Answer> {
     return this.#send("PUT", `/streams/${short}`, JSON.stringify({ incarnation: this.incarnation }));
   }
 
@@ -316,12 +316,12 @@ export class Edge {
     assert.equal(applied.status, 200, await applied.text());
   }
 
-  /** Makes a stream and has `relay` take it up. */
+  /** Makes a stream and has `relay` acquire its epoch. */
   async streamOn(relay: FakeRelay, name: string): Promise<{ id: string; short: string; epoch: number }> {
     await relay.register();
     const made = await this.postJson("/v1/streams", { name });
     const short = made.json.short as string;
-    const taken = await relay.takeUp(short);
+    const taken = await relay.acquireEpoch(short);
     assert.equal(taken.status, 200, taken.text);
     return { id: made.json.id as string, short, epoch: taken.json.epoch as number };
   }

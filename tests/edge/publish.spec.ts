@@ -119,13 +119,13 @@ test("when the relay has left, or lets the stream go, the edge stores what waits
   assert.equal((await post("left", "the relay is gone", numbered(0))).json.seq, 0);
   assertProblem(await relay.batch(short, epoch, 0, messagesOf(Buffer.alloc(16, 1), 0, 1)), 409, "stale-epoch");
   await relay.register();
-  const again = await relay.takeUp(short);
+  const again = await relay.acquireEpoch(short);
   assert.deepEqual([again.json.epoch, again.json.head], [epoch + 2, 1]);
-  const posting = post("left", "let go", numbered(1));
-  await until("it waits", async () => (await relay.inbox(short, epoch + 2)).text.includes("let go"));
+  const posting = post("left", "released", numbered(1));
+  await until("it waits", async () => (await relay.inbox(short, epoch + 2)).text.includes("released"));
   assert.equal((await relay.release(short, epoch + 2)).status, 200);
   assert.equal((await posting).json.seq, 1);
-  assert.deepEqual(await texts("left"), ["the relay is gone", "let go"]);
+  assert.deepEqual(await texts("left"), ["the relay is gone", "released"]);
   assertProblem(await edge.relay("edge").register(), 403, "forbidden");
 });
 

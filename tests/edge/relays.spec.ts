@@ -93,15 +93,15 @@ test("a stream goes to the relay with the fewest sessions and stays there until 
   });
 });
 
-test("the old holder keeps the stream until the new relay takes it up, and then never stores anything again", async () => {
+test("the old leader keeps the stream until the new relay acquires the epoch, and then never stores anything again", async () => {
   const [first, second] = [edge.relay("first"), edge.relay("second")];
   for (const other of ["r1", "busy", "idle"]) await edge.relay(other).register({ sessions: 1_000 });
   await first.register({ sessions: 0 });
   await edge.postOffer("fenced", await offer("chromium"));
   const short = (await edge.get("/v1/streams/fenced")).json.short as string;
-  const taken = await first.takeUp(short);
-  assert.equal(taken.json.epoch, 1);
-  assert.equal((await second.takeUp(short)).status, 409);
+  const granted = await first.acquireEpoch(short);
+  assert.equal(granted.json.epoch, 1);
+  assert.equal((await second.acquireEpoch(short)).status, 409);
   await first.goodbye();
   const shards = [{ candidates: [{ transport: "udp", address: "192.0.2.2", port: 7200 }] }];
   await until("new sessions go to the second relay", async () => {
@@ -111,10 +111,10 @@ test("the old holder keeps the stream until the new relay takes it up, and then 
   const producer = Buffer.alloc(16, 1);
   const message = (number: number) => [{ producer, number, payload: "x" }];
   assert.equal((await first.batch(short, 1, 0, message(0))).json.committed, 1);
-  assert.equal((await second.takeUp(short)).json.epoch, 2);
+  assert.equal((await second.acquireEpoch(short)).json.epoch, 2);
   const late = await first.batch(short, 1, 1, message(1));
   assert.equal(assertProblem(late, 409, "stale-epoch").epoch, 2);
-  const refused = await first.takeUp(short);
+  const refused = await first.acquireEpoch(short);
   assert.equal(assertProblem(refused, 409, "not-owner").relay, "second");
   assert.equal((await second.batch(short, 2, 1, message(1))).json.committed, 2);
 });

@@ -25,7 +25,7 @@ test("streams, epochs, producers, sessions and relays outlive the Worker", async
     const { messages } = (await edge.get("/v1/streams/demo/messages")).json as { messages: { seq: number }[] };
     assert.equal(messages.length, 15);
     assert.equal((await edge.postOffer("demo", await offer("chromium"))).status, 201, "the relay is still known");
-    assert.equal((await after.takeUp(short)).json.epoch, epoch, "the same run has the same epoch");
+    assert.equal((await after.acquireEpoch(short)).json.epoch, epoch, "the same run has the same epoch");
     assert.equal((await after.producer(short, PRODUCER, epoch)).json.stored, 14);
     const retry = await after.batch(short, epoch, 10, messagesOf(PRODUCER, 10, 5));
     assert.equal(retry.json.committed, 15, "the batch whose answer was perhaps lost");

@@ -57,7 +57,7 @@ before(async () => {
   await relay.register({ turn: TURN });
   guest = bearer((await session()).headers.get("streamchain-access-token") ?? "");
   short = (await edge.get("/v1/streams/demo")).json.short as string;
-  epoch = (await relay.takeUp(short)).json.epoch as number;
+  epoch = (await relay.acquireEpoch(short)).json.epoch as number;
   await store();
   // Secrets are put one by one, the previous one first: on the way both are the same.
   await restart({ MASTER_SECRET_PREVIOUS: MASTER_SECRET });
@@ -90,7 +90,7 @@ test("what was handed out before still counts, and what is handed out now is sig
 test("a relay that comes back with its new key gets sessions that are signed with that one", async () => {
   Object.assign(relay, { secret: NEW_SECRET, incarnation: randomBytes(8).toString("hex") });
   assert.equal((await relay.register({ turn: TURN })).status, 200);
-  epoch = (await relay.takeUp(short)).json.epoch as number;
+  epoch = (await relay.acquireEpoch(short)).json.epoch as number;
   await store();
   assert.deepEqual(relay.accepts(await session(guest)), LETS_IN);
   assert.equal(await hasOldKey(), false);
@@ -103,7 +103,7 @@ test("once the previous secret is gone, it opens nothing, and all that was store
   assertProblem(await edge.get("/v1/ice-servers", guest), 401, "unauthorized");
   relay.secret = MASTER_SECRET;
   assertProblem(await relay.register({ turn: TURN }), 401, "unauthorized");
-  assertProblem(await relay.takeUp(short), 401, "unauthorized");
+  assertProblem(await relay.acquireEpoch(short), 401, "unauthorized");
   assert.equal((await edge.get("/v1/streams/demo")).json.head, stored);
 });
 

@@ -53,7 +53,7 @@ const told = async (edge: Edge): Promise<Json[]> => {
   return got.json.iceServers as Json[];
 };
 
-const toldSome = (edge: Edge): Promise<Json[]> =>
+const providedSome = (edge: Edge): Promise<Json[]> =>
   until("the provider's servers are told", async () => {
     const servers = await told(edge);
     return servers.length > 0 && servers;
@@ -63,7 +63,7 @@ test("a relay's registration has credentials fetched, once for everybody", async
   const edge = await started();
   const relay = edge.relay("r1");
   await relay.register();
-  assert.deepEqual(await toldSome(edge), TOLD);
+  assert.deepEqual(await providedSome(edge), TOLD);
   await relay.register();
   const session = await edge.postOffer("demo", await offer("chromium"));
   assert.equal(session.status, 201, session.text);
@@ -83,7 +83,7 @@ test("a relay's registration has credentials fetched, once for everybody", async
 test("what was issued outlives the Worker's instance", async () => {
   const edge = await started();
   await edge.relay("r1").register();
-  await toldSome(edge);
+  await providedSome(edge);
   const again = await edge.restart({ vars: VARS, outbound: outbound as never });
   edges.push(again);
   assert.deepEqual(await told(again), TOLD);
@@ -122,6 +122,6 @@ test("nobody waits for a provider that does not answer, and it is asked one requ
   assert.equal((await edge.postOffer("demo", await offer("chromium"))).status, 201);
   assert.equal(asked.length, 1);
   late.resolve(Response.json(ISSUED));
-  assert.deepEqual(await toldSome(edge), TOLD);
+  assert.deepEqual(await providedSome(edge), TOLD);
   assert.equal(asked.length, 1);
 });

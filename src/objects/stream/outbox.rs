@@ -1,7 +1,7 @@
 //! The Stream object's alarm: takes what was committed to the database and to the Anchorer.
 
 use super::object::Stream;
-use crate::api::anchorer::{AddSegments, SegmentToAnchor, anchorer_object};
+use crate::api::anchorer::{AddSegments, UnanchoredSegment, anchorer_object};
 use crate::api::call::new_request_id;
 use crate::config::Config;
 use crate::problem::Problem;
@@ -83,7 +83,7 @@ impl Stream {
         }
         let state = self.state()?;
         let config = Config::of(&self.env).map_err(Problem::internal)?;
-        let segments = unacked.iter().map(|one| SegmentToAnchor::new(&state, one));
+        let segments = unacked.iter().map(|one| UnanchoredSegment::new(&state, one));
         let asked = AddSegments {
             segments: segments.collect(),
         };
