@@ -18,7 +18,7 @@ struct Counters {
 /// What the database did.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct D1Counters {
-    /// Statements.
+    /// Statements that were run.
     pub queries: u64,
     /// Rows that it read for them.
     pub rows_read: u64,

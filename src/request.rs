@@ -28,9 +28,9 @@ pub(crate) struct Call {
     request: Request,
     /// What its logs and calls are marked with.
     pub id: RequestId,
-    /// Bindings.
+    /// The bindings of the Worker.
     pub env: Env,
-    /// Settings.
+    /// The settings of the deployment.
     pub config: Rc<Config>,
     /// When it came, Unix milliseconds.
     pub now_ms: u64,

@@ -29,7 +29,7 @@ impl Row {
         self.columns.next().unwrap_or(SqlStorageValue::Null)
     }
 
-    /// A text.
+    /// Takes a column of text.
     pub(crate) fn text(&mut self) -> Result<String, Error> {
         match self.take() {
             SqlStorageValue::String(text) => Ok(text),
@@ -37,13 +37,13 @@ impl Row {
         }
     }
 
-    /// A text that says something else.
+    /// Takes a column whose text stands for something else.
     pub(crate) fn parsed<T: FromStr>(&mut self) -> Result<T, Error> {
         let text = self.text()?;
         text.parse().map_err(|_| out_of_shape("a text of another form"))
     }
 
-    /// A number, or none. At most 2^53 - 1, as everything that is bound.
+    /// Takes a column with a number, or none. At most 2^53 - 1, as everything that is bound.
     pub(crate) fn maybe_number(&mut self) -> Result<Option<u64>, Error> {
         match self.take() {
             SqlStorageValue::Integer(number) if number >= 0 => Ok(Some(number.cast_unsigned())),
@@ -52,12 +52,12 @@ impl Row {
         }
     }
 
-    /// A number.
+    /// Takes a column with a number.
     pub(crate) fn number(&mut self) -> Result<u64, Error> {
         self.maybe_number()?.ok_or_else(|| out_of_shape("a number"))
     }
 
-    /// Bytes.
+    /// Takes a column of bytes.
     pub(crate) fn bytes(&mut self) -> Result<Vec<u8>, Error> {
         match self.take() {
             SqlStorageValue::Blob(bytes) => Ok(bytes),

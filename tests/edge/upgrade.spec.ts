@@ -53,7 +53,7 @@ test("objects of the version before are upgraded and lose nothing", async () => 
     const after = edge.relay("r1");
     after.incarnation = relay.incarnation;
     assert.equal((await after.register()).status, 200);
-    assert.equal((await after.takeUp(short)).json.epoch, epoch);
+    assert.equal((await after.acquireEpoch(short)).json.epoch, epoch);
     assert.equal((await after.batch(short, epoch, 5, messagesOf(PRODUCER, 5, 3))).json.committed, 8);
     const { messages } = (await edge.get("/v1/streams/demo/messages")).json as { messages: unknown[] };
     assert.equal(messages.length, 8);

@@ -21,12 +21,6 @@ impl Jitter {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     }
-
-    /// Between half of `longest` and all of it, so that relays that failed together do not come back together.
-    pub(crate) fn spread(&mut self, longest: Duration) -> Duration {
-        let part = (self.next_bits() >> 11) as f64 / (1u64 << 53) as f64;
-        longest.mul_f64(0.5 + part / 2.0)
-    }
 }
 
 /// The bounds of a shard's requests to the edge.

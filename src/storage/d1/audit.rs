@@ -9,19 +9,19 @@ use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 /// Which entries are asked for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wanted {
-    /// By whom.
+    /// Only those by this actor.
     pub actor: Option<String>,
-    /// What.
+    /// Only those about this action.
     pub action: Option<String>,
-    /// With which outcome.
+    /// Only those with this outcome.
     pub outcome: Option<String>,
-    /// Not before, Unix milliseconds.
+    /// Only those at this time or later, Unix milliseconds.
     pub from: u64,
-    /// Before, Unix milliseconds.
+    /// Only those before this time, Unix milliseconds.
     pub to: u64,
-    /// With a lower number.
+    /// Only those with a lower number.
     pub below: u64,
-    /// At most so many.
+    /// The most entries of one answer.
     pub limit: u64,
 }
 

@@ -1,3 +1,4 @@
+use super::super::commit::MAX_BACKLOG_BYTES;
 use super::*;
 
 #[test]

@@ -1,3 +1,4 @@
+use super::super::events::MAX_EVENTS;
 use super::*;
 
 fn stream() -> StreamLog<Memory> {

@@ -1,3 +1,4 @@
+use super::super::state::MAX_MEMBERS;
 use super::*;
 
 #[test]
