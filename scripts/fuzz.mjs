@@ -39,6 +39,7 @@ for each target (${DEFAULT_SECONDS}); all targets where none is named. Needs a C
 
 What is found is saved in fuzz/failures/. Put it into fuzz/corpus/TARGET/, and "npm test" tries it for ever.`;
 
+/** @param {string} triple */
 const build = async (triple) => {
   heading("Building the targets with coverage (some minutes the first time)");
   // With a target triple the flags reach neither build scripts nor macros.
@@ -53,6 +54,7 @@ const build = async (triple) => {
   return join(folder, triple, "release", "coverage");
 };
 
+/** @param {string} program @param {string} target @param {number} seconds */
 const fuzz = async (program, target, seconds) => {
   heading(`▶ ${target} (${seconds} s)`);
   const found = join(FUZZ, "failures", target);

@@ -1,5 +1,14 @@
 //! Streams whose messages or digests go on chain, and streams whose anchors are stored.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
+)]
+
 mod support;
 
 use alloy_primitives::{B256, Bytes};

@@ -1,12 +1,13 @@
 //! What messages cost, from a node's estimates and fees.
 
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
-    clippy::indexing_slicing,
+    clippy::expect_used,
     clippy::panic,
-    reason = "a test that cannot go on should stop"
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
 )]
-
 use alloy_primitives::Address;
 use streamchain_chain::costs::{Estimates, MESSAGES_PER_ANCHOR};
 use streamchain_chain::ethereum::FeePolicy;

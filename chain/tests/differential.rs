@@ -1,12 +1,13 @@
 //! Signing and hashing against the field's libraries, for many random values.
 
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
-    clippy::indexing_slicing,
+    clippy::expect_used,
     clippy::panic,
-    reason = "a test that cannot go on should stop"
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
 )]
-
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, eip191_hash_message, hex};
 use k256::ecdsa::SigningKey;

@@ -1,5 +1,14 @@
 //! What a transaction offers.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
+)]
+
 use proptest::prelude::*;
 use streamchain_chain::ethereum::FeeHistory;
 use streamchain_chain::ethereum::{FeeError, FeePolicy, Fees, bump_fees, estimate_fees};

@@ -1,12 +1,13 @@
 //! The listener when its process dies, its calls fail and the chain forks, in any order.
 
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
-    clippy::indexing_slicing,
+    clippy::expect_used,
     clippy::panic,
-    reason = "a test that cannot go on should stop"
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
 )]
-
 mod support;
 
 use alloy_primitives::{Address, B256};

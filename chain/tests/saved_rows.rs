@@ -1,5 +1,14 @@
 //! The rows that the machines save keep their form: those of earlier versions are still in use.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -40,6 +40,11 @@ impl Mutator {
         mixed ^ (mixed >> 31)
     }
 
+    fn edge(&mut self) -> u64 {
+        let index = self.below(EDGES.len());
+        EDGES.get(index).copied().unwrap_or_default()
+    }
+
     fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound.max(1) as u64).unwrap_or(0)
     }
@@ -86,14 +91,14 @@ impl Mutator {
                 bytes.extend(other.iter().skip(from));
             }
             7 => {
-                let number = EDGES[self.below(EDGES.len())].to_be_bytes();
+                let number = self.edge().to_be_bytes();
                 let width = 1 << self.below(4);
-                for (byte, value) in bytes.iter_mut().skip(at).zip(&number[8 - width..]) {
+                for (byte, value) in bytes.iter_mut().skip(at).zip(number.iter().skip(8 - width)) {
                     *byte = *value;
                 }
             }
             _ => {
-                let text = EDGES[self.below(EDGES.len())].to_string();
+                let text = self.edge().to_string();
                 bytes.splice(at..at, text.into_bytes());
             }
         }

@@ -1,6 +1,15 @@
 //! Each target on its corpus and on a fixed number of mutations of it. A failure prints the input: put it into the
 //! corpus, so that it is tried for ever.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
+)]
+
 use std::panic::catch_unwind;
 use streamchain_fuzz::{Mutator, TARGETS, Target, corpus_folder};
 

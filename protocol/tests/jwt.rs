@@ -1,5 +1,14 @@
 //! Access tokens beside the crate `jsonwebtoken`: what one signs the other reads, and both refuse what was changed.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
+)]
+
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use proptest::prelude::*;
 use streamchain_protocol::Address;

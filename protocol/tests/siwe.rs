@@ -8,6 +8,15 @@
 //! - Ours reads the domain, and the URIs, by their characters alone: they are compared with the edge's own afterwards.
 //! - Ours takes second 60 at any time, which the crate takes only where a leap second may be.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
+)]
+
 use proptest::prelude::*;
 use std::str::FromStr;
 use streamchain_protocol::auth::siwe::{SignIn, SiweError};

@@ -1,5 +1,14 @@
 //! Roots and proofs equal those of OpenZeppelin's own library (contracts/test/vectors/generate.mjs explains the file).
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
+)]
+
 use serde::Deserialize;
 use streamchain_protocol::ids::{Seq, StreamId, StreamName};
 use streamchain_protocol::proof::LeafFields;

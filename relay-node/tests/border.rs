@@ -1,5 +1,14 @@
 //! What a stranger, a forger or a broken client gets: nothing, or a word and the door.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
+)]
+
 mod support;
 
 use proptest::prelude::*;

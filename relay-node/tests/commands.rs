@@ -1,5 +1,14 @@
 //! Commands of the program that end by themselves: what they print, and their exit codes.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
+)]
+
 use std::net::UdpSocket;
 use std::process::Command;
 use streamchain_protocol::auth::MasterSecret;

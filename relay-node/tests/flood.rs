@@ -4,6 +4,15 @@
 //! relay is measured by its own work: the CPU time of its thread for each frame of the flood, beside that of a relay
 //! which takes the same flood. Frames wait for each other in one thread, so what a frame costs is what the others wait.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
+)]
+
 use relay_node::Rates;
 use relay_node::limits::RATE_BURST_MS;
 use relay_testkit::bench::flood::{

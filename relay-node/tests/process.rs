@@ -1,5 +1,14 @@
 //! The relay as a process, over real sockets: from `relay-node run` to its exit.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
+)]
+
 use relay_node::now;
 use relay_testkit::LoopbackEdge;
 use relay_testkit::{Client, Identity, Invitation};

@@ -1,5 +1,14 @@
 //! Clients over their rates beside clients inside theirs.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
+)]
+
 mod support;
 
 use relay_node::{Rate, Rates};

@@ -1,5 +1,14 @@
 //! How long a client waits for its channel, in round trips and when datagrams are lost.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
+)]
+
 mod support;
 
 use relay_node::limits::MAX_OPENING_REPEATS;

@@ -1,5 +1,14 @@
 //! Storage that hangs for a second, ten and a minute, while a page publishes and another one listens.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
+)]
+
 mod support;
 
 use relay_node::Kept;

@@ -201,15 +201,14 @@ async fn read_request(
 ) -> io::Result<Option<(String, Vec<u8>)>> {
     loop {
         if let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&received[..end]).into_owned();
+            let head = String::from_utf8_lossy(received.get(..end).unwrap_or_default()).into_owned();
             let length = head.lines().find_map(|line| {
                 let (name, value) = line.split_once(':')?;
                 name.eq_ignore_ascii_case("content-length")
                     .then(|| value.trim().parse::<usize>().ok())?
             });
             let total = end + 4 + length.unwrap_or(0);
-            if received.len() >= total {
-                let body = received[end + 4..total].to_vec();
+            if let Some(body) = received.get(end + 4..total).map(<[u8]>::to_vec) {
                 received.drain(..total);
                 return Ok(Some((head, body)));
             }

@@ -5,7 +5,7 @@ import { parseIceServers } from "../src/lib/http/edge-answers.ts";
 import { EdgeClient } from "../src/lib/http/edge-client.ts";
 import { concat } from "../src/lib/wire/bytes.ts";
 import { type CborValue, encodeCbor } from "../src/lib/wire/cbor.ts";
-import { problem } from "./support/world.ts";
+import { problem } from "./support/edge-parts.ts";
 
 const answering = (answer: () => Response): EdgeClient => new EdgeClient("https://edge.test/", async () => answer());
 const code = (expected: string) => (error: StreamChainError) => error.code === expected;

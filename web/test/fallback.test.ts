@@ -4,9 +4,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { StreamChainError } from "../src/lib/index.ts";
+import { problem } from "./support/edge-parts.ts";
 import { join, record, text } from "./support/joining.ts";
 import { settle } from "./support/surroundings.ts";
-import { problem, World } from "./support/world.ts";
+import { World } from "./support/world.ts";
 
 /** Long enough for an attempt to fail (10 s), and for one after the longest pause between attempts (60 s). */
 const ATTEMPT_MS = 11_000;

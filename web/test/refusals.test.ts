@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { problem } from "./support/edge-parts.ts";
 import { joined } from "./support/joining.ts";
 import { settle } from "./support/surroundings.ts";
-import { problem, World } from "./support/world.ts";
+import { World } from "./support/world.ts";
 
 describe("a client that is refused", () => {
   test("an edge that does not answer gets fewer and fewer requests", async () => {

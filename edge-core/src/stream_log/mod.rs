@@ -194,7 +194,7 @@ impl<S: LogStore> StreamLog<S> {
     }
 }
 
-/// Sessions.
+/// The sessions that clients opened.
 impl<S: LogStore> StreamLog<S> {
     /// Sends a new session to its relay, and all later ones, and remembers it. The old leader keeps its epoch until
     /// that relay acquires the stream.

@@ -18,7 +18,7 @@ pub struct Candidate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
-    /// UDP.
+    /// Datagrams over UDP.
     Udp,
     /// Passive ICE-TCP (RFC 6544).
     Tcp,

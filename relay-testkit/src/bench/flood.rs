@@ -196,7 +196,9 @@ pub async fn watch(calm: &mut [Calm], time: Duration, bytes: usize) -> Result<Ve
     let mut turn = 0;
     while Instant::now() < end {
         if Instant::now() >= due {
-            calm[turn % CALM].publish(bytes);
+            if let Some(member) = calm.get_mut(turn % CALM) {
+                member.publish(bytes);
+            }
             turn += 1;
             due += CALM_EVERY / CALM as u32;
         }

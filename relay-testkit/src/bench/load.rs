@@ -101,8 +101,8 @@ impl Member {
 
     /// Queues a message that holds the time.
     pub fn publish(&mut self, bytes: usize) {
-        let mut payload = vec![0; bytes.max(8)];
-        payload[..8].copy_from_slice(&unix_micros().to_be_bytes());
+        let mut payload = unix_micros().to_be_bytes().to_vec();
+        payload.resize(bytes.max(payload.len()), 0);
         self.client.send(&ClientFrame::Publish {
             producer_seq: self.published,
             payload: &payload,
@@ -148,7 +148,8 @@ impl Member {
     pub async fn run_once(&mut self) -> Result<()> {
         let now = Instant::now();
         while let Ok((length, source)) = self.socket.try_recv_from(&mut self.buffer) {
-            self.client.handle_datagram(&self.buffer[..length], source, now)?;
+            let datagram = self.buffer.get(..length).unwrap_or_default();
+            self.client.handle_datagram(datagram, source, now)?;
         }
         if self.client.next_timeout() <= now {
             self.client.handle_timeout(now)?;

@@ -25,7 +25,7 @@ import { cargoDenyPath, cargoShearPath } from "../setup/dependency-tools.mjs";
 const WASM = ["--target", "wasm32-unknown-unknown"];
 const DENY = ["--", "-D", "warnings"];
 /** deny.toml says what is asked, and why advisories are not. */
-const DENY_OPTIONS = ["--offline", "--workspace", "--log-level", "error", "check", "--hide-inclusion-graph"];
+const DENY_OPTIONS = ["--workspace", "--log-level", "error", "check", "--hide-inclusion-graph"];
 
 /** @param {string} project a folder or a file @returns {() => string[]} */
 const types = (project) => () => [NODE, npmBin("tsc"), "--project", join(ROOT, project)];

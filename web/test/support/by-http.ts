@@ -1,19 +1,32 @@
 // The world's edge for clients without WebRTC: an event stream, and messages by POST into the same stream.
 
 import { fromHex, toHex } from "../../src/lib/wire/bytes.ts";
-import { type Accepted, problem, type World } from "./world.ts";
+import { type Accepted, problem } from "./edge-parts.ts";
+
+/** What the service needs of the world around it. */
+interface Surroundings {
+  readonly epoch: number;
+  readonly stored: Accepted[];
+  readonly open: Accepted[];
+  readonly anchored: number;
+  readonly final: number;
+  readonly clock: { readonly now: number };
+  readonly byHttp: ByHttp;
+  commit(): void;
+  sendOpen(): void;
+}
 
 const AUTHOR = `0x${"a1".repeat(20)}`;
 
 /** One response of server-sent events. */
 class EventResponse {
-  readonly #world: World;
+  readonly #world: Surroundings;
   readonly #signal: AbortSignal | null | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #seq: number;
   #over = false;
 
-  constructor(world: World, seq: number, signal: AbortSignal | null | undefined) {
+  constructor(world: Surroundings, seq: number, signal: AbortSignal | null | undefined) {
     this.#world = world;
     this.#seq = seq;
     this.#signal = signal;
@@ -35,7 +48,7 @@ class EventResponse {
   /** Sends the stored messages that were not sent. */
   sendStored(): void {
     for (; this.#seq < this.#world.stored.length; this.#seq++) {
-      const { time, author, payload } = this.#world.stored[this.#seq] as World["stored"][number];
+      const { time, author, payload } = this.#world.stored[this.#seq] as Accepted;
       const message = { seq: this.#seq, time, author: toHex(author), payload: toHex(payload) };
       this.#write("stored", this.#seq + 1, message);
     }
@@ -64,7 +77,7 @@ class EventResponse {
 
 /** The edge's part that serves clients without WebRTC. */
 export class ByHttp {
-  readonly #world: World;
+  readonly #world: Surroundings;
   readonly responses = new Set<EventResponse>();
   /** Whether the edge serves it at all. */
   serves = false;
@@ -79,7 +92,7 @@ export class ByHttp {
   /** Posted messages that are not stored: they survive a change of relays. */
   #inbox: Accepted[] = [];
 
-  constructor(world: World) {
+  constructor(world: Surroundings) {
     this.#world = world;
   }
 

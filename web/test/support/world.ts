@@ -6,16 +6,8 @@ import { type Bytes, concat, fromHex, toHex } from "../../src/lib/wire/bytes.ts"
 import { type CborValue, encodeCbor } from "../../src/lib/wire/cbor.ts";
 import { type ClientFrame, decodeClientMessage } from "../../src/lib/wire/frames.ts";
 import { ByHttp } from "./by-http.ts";
+import type { Accepted } from "./edge-parts.ts";
 import { MemoryLocks, MemoryStorage, testPlatform, VirtualClock } from "./surroundings.ts";
-
-/** A message as the relay has it. */
-export interface Accepted {
-  readonly time: number;
-  readonly author: Uint8Array;
-  readonly producer: string;
-  readonly producerSeq: number;
-  readonly payload: Uint8Array;
-}
 
 const AUTHOR = fromHex(`0x${"a1".repeat(20)}`, 20);
 const ANSWER = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "a=candidate:1 1 udp 2130706431 192.0.2.7 7100 typ host", ""].join(
@@ -26,7 +18,7 @@ const ANSWER = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "a=candidate:1 1 udp 2130706431
 export const TURN_URL = "turn:turn.test:3478?transport=tcp";
 
 /** One client's session at the relay. */
-export class RelaySession {
+class RelaySession {
   readonly world: World;
   readonly channel: FakeChannel;
   readonly peer: FakePeer;
@@ -65,7 +57,7 @@ export class RelaySession {
 }
 
 /** The client's data channel. */
-export class FakeChannel implements DataChannel {
+class FakeChannel implements DataChannel {
   binaryType: BinaryType = "arraybuffer";
   bufferedAmount = 0;
   bufferedAmountLowThreshold = 0;
@@ -121,7 +113,7 @@ export class FakeChannel implements DataChannel {
 }
 
 /** The client's peer connection. */
-export class FakePeer implements PeerConnection {
+class FakePeer implements PeerConnection {
   connectionState: RTCPeerConnectionState = "new";
   iceConnectionState: RTCIceConnectionState = "new";
   sctp = { maxMessageSize: 262_144 };
@@ -476,13 +468,4 @@ function answerOffer(): Response {
       "streamchain-author": `0x${"a1".repeat(20)}`,
     },
   });
-}
-
-/** A problem document as the edge sends it. */
-export function problem(status: number, slug: string, headers: Record<string, string> = {}): () => Response {
-  return () =>
-    new Response(
-      JSON.stringify({ type: `https://streamchain.dev/problems/${slug}`, title: slug, status, detail: "said so" }),
-      { status, headers: { "content-type": "application/problem+json", ...headers } },
-    );
 }

@@ -51,8 +51,7 @@ fn session_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
         bytes_per_s: 4_194_304,
         ..limits
     };
-    let author = Address::repeat_byte(0x11);
-    vec![
+    let welcomes = vec![
         (
             RelayFrame::Welcome {
                 epoch: Epoch(3),
@@ -74,6 +73,14 @@ fn session_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
             "8610030c0a04a5677061796c6f61641a000100006862617463685f6d731832666275666665721910006e6d657373616765735f7065725f73\
              1903e86b62797465735f7065725f731a00400000",
         ),
+    ];
+    [welcomes, message_frames()].concat()
+}
+
+/// The frames about messages and what became of them.
+fn message_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
+    let author = Address::repeat_byte(0x11);
+    vec![
         (
             RelayFrame::Message {
                 epoch: Epoch(3),

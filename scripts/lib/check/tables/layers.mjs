@@ -12,6 +12,7 @@ export const CRATE_LAYERS = {
   "streamchain-edge": ["streamchain-protocol", "streamchain-edge-core", "streamchain-chain"],
   "relay-node": ["streamchain-protocol", "streamchain-chain"],
   "relay-testkit": ["streamchain-protocol", "streamchain-chain", "relay-node"],
+  "streamchain-fuzz": ["streamchain-protocol", "streamchain-edge-core", "streamchain-chain", "relay-node"],
 };
 
 /**

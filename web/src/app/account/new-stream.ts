@@ -28,7 +28,7 @@ const WEI_PER_GWEI = 1_000_000_000n;
 const WEI_PER_ETHER = 10n ** 18n;
 
 /** An amount of wei in wei, gwei or ETH, with three figures. */
-export function money(wei: bigint): string {
+function money(wei: bigint): string {
   const [unit, name] =
     wei < WEI_PER_GWEI / 1_000n
       ? [1n, "wei"]

@@ -12,7 +12,7 @@ import { onServed } from "../ui/served.ts";
 const SHOWN = 100;
 
 /** Pages of the edge's list that are read at most; older events are not shown here. */
-const PAGES_MAX = 10;
+const MAX_PAGES = 10;
 
 /** The panel. */
 export class ChainPanel {
@@ -48,7 +48,7 @@ export class ChainPanel {
     const held = this.#events.toArray();
     const list: ChainEvent[] = [];
     let complete = false;
-    for (let page = 0; page < PAGES_MAX && !complete; page++) {
+    for (let page = 0; page < MAX_PAGES && !complete; page++) {
       const events = await edge.chainEvents(stream, list.at(-1)).catch(() => undefined);
       if (events === undefined) break; // the next session reads again
       list.push(...events);

@@ -48,7 +48,7 @@ export class FrameRouter {
     this.#options = options;
   }
 
-  /** Handles one data-channel message; what is no frame ends the session. */
+  /** Handles one data-channel message; a message that is not made of frames ends the session. */
   receive(bytes: Uint8Array): void {
     const { sender, state, end } = this.#options;
     try {
