@@ -4,17 +4,6 @@
 //! Durable Object (`objects`) or the database (`storage::d1`). Nothing here decides: the rules are in
 //! `streamchain-protocol`, `streamchain-edge-core` and `streamchain-chain`, which know no Worker.
 
-#![warn(unreachable_pub)]
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing
-    )
-)]
-
 mod api;
 mod audit;
 mod auth;

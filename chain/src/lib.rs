@@ -8,16 +8,6 @@
 //! Both machines have one shape: the owner calls `next_command` until it returns `None`, does what each command says,
 //! and hands the outcome back; `poll_timeout` says when to come again. Times are Unix milliseconds, amounts of
 //! money wei, block ranges half-open unless a name says otherwise.
-#![warn(unreachable_pub)]
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing
-    )
-)]
 
 pub mod abi;
 pub mod anchorer;

@@ -3,18 +3,6 @@
 //! No clock, no randomness, no I/O and no `worker` in here: time comes in as `now_ms` or `now_s`, random bytes as
 //! arrays, rows through a storage trait.
 
-#![warn(unreachable_pub)]
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::unreachable,
-        clippy::indexing_slicing
-    )
-)]
-
 pub mod account;
 pub mod attempt;
 pub mod audit_log;

@@ -8,18 +8,6 @@
 //! - A module imports only what stands before it in this order: [`limits`], [`util`], [`ids`], [`time`],
 //!   [`stream_settings`], `record`, [`proof`], [`webrtc`], [`auth`], [`wire`].
 
-#![warn(unreachable_pub)]
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::unreachable,
-        clippy::indexing_slicing
-    )
-)]
-
 pub mod auth;
 pub mod ids;
 pub mod limits;

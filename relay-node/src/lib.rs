@@ -11,17 +11,6 @@
 //!
 //! The library exports [`run`] for the program, and what `relay-testkit` and the tests drive a shard by.
 
-#![warn(unreachable_pub)]
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing
-    )
-)]
-
 mod cli;
 mod commands;
 mod core;
