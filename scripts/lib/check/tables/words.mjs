@@ -19,7 +19,7 @@ export const RETIRED_WORDS = [
   {
     word: "take up",
     pattern:
-      /\b(?:take|takes|taking|took|taken)[- ]up\b(?! to\b)|take_?up\b|takeUp|TakeUp|\btakes? (?:it|them|a stream) up\b/,
+      /\b(?:take|takes|taking|took|taken)[- ]up\b(?! to\b)|take_?up\b|takeUp|\btakes? (?:it|them|a stream|the stream) up\b/i,
     instead: "acquire the epoch (`acquire_epoch`)",
   },
   {
