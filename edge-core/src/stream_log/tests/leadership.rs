@@ -31,7 +31,7 @@ fn a_replaced_relay_commits_nothing_more() {
     let log = acquired();
     log.commit(&relay("a"), &batch(1, 0, records(1, 0, 2))).unwrap();
     assert!(log.open_session(&session(1, "b", 0), Some(&relay("a"))).unwrap());
-    // Until the new relay takes the stream up, the old one goes on.
+    // Until the new relay acquires the stream, the old one goes on.
     log.commit(&relay("a"), &batch(1, 2, records(1, 2, 1))).unwrap();
     let taken = log.acquire_epoch(&relay("b"), run(1)).unwrap();
     assert_eq!((taken.epoch, taken.head), (Epoch(2), Seq(3)));
