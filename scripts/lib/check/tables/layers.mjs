@@ -27,7 +27,16 @@ export const CRATE_LAYERS = {
 export const ROOM_LAYERS = [
   {
     of: "streamchain-protocol",
-    layers: [["limits"], ["util"], ["ids", "time"], ["stream_settings", "record"], ["proof"], ["webrtc"], ["auth"], ["wire"]],
+    layers: [
+      ["limits"],
+      ["util"],
+      ["ids", "time"],
+      ["stream_settings", "record"],
+      ["proof"],
+      ["webrtc"],
+      ["auth"],
+      ["wire"],
+    ],
     complete: true,
   },
   {
