@@ -22,6 +22,9 @@ use worker::{Delay, Headers, Method, Request as HttpRequest, Response, Stub};
 
 /// How a request or an answer is written between two parts of this Worker.
 pub(crate) trait Wire: Sized {
+    /// A number that changes with the fields: what is written without names must not be read under others.
+    const SHAPE: u32 = 0;
+
     /// Writes it.
     fn into_bytes(self) -> Vec<u8>;
     /// Reads it.
@@ -124,10 +127,12 @@ fn cut_off() -> JsonError {
 }
 
 /// Implements [`Wire`] for structs, field by field: a reader that `serde` derives would be compiled for each struct, with
-/// the names of its fields and what to do when one is missing, and both ends are always of one version.
+/// the names of its fields and what to do when one is missing, and each call carries its shape, so that nothing is read under other names.
 macro_rules! wire_by_field {
     ($($type:ident { $($field:ident),* })*) => {
         $(impl $crate::api::call::Wire for $type {
+            const SHAPE: u32 = $crate::api::call::shape_of(stringify!($($field),*));
+
             fn into_bytes(self) -> Vec<u8> {
                 #[allow(unused_mut)]
                 let mut fields = $crate::api::call::FieldWriter::default();
@@ -199,12 +204,14 @@ pub(crate) trait Request: Wire {
     type Answer: Wire;
     /// Its name between the two.
     const NAME: &'static str;
+    /// The shape of both ends. While a new version is rolled out, an object refuses what it would misread.
+    const SHAPE: u32 = <Self as Wire>::SHAPE ^ Self::Answer::SHAPE.rotate_left(1);
 }
 
 /// All that one kind of object is asked.
 pub(crate) trait Requests: Sized {
-    /// Reads the request of this name.
-    fn read(name: &str, body: Vec<u8>) -> Result<Self, JsonError>;
+    /// Reads the request of this name and shape.
+    fn read(name: &str, shape: Option<u32>, body: Vec<u8>) -> Result<Self, JsonError>;
 }
 
 /// Lists what an object is asked, and what it answers to each.
@@ -224,10 +231,14 @@ macro_rules! requests {
         impl $crate::api::call::Requests for $api {
             fn read(
                 name: &str,
+                shape: Option<u32>,
                 body: Vec<u8>,
             ) -> Result<Self, streamchain_protocol::util::json::JsonError> {
+                let is = |other: u32| shape.is_none_or(|shape| shape == other);
                 match name {
-                    $(stringify!($name) => $crate::api::call::Wire::from_bytes(body).map(Self::$name),)*
+                    $(stringify!($name) if is(<$name as $crate::api::call::Request>::SHAPE) => {
+                        $crate::api::call::Wire::from_bytes(body).map(Self::$name)
+                    })*
                     _ => Err($crate::api::call::unknown(name)),
                 }
             }
@@ -239,12 +250,24 @@ pub(crate) use requests;
 /// The error of a request that an object does not have.
 #[cold]
 pub(crate) fn unknown(name: &str) -> JsonError {
-    JsonError::custom(format_args!("the object has no request {name}"))
+    JsonError::custom(format_args!("the object has no request {name} of this shape"))
 }
 
 #[cold]
 fn unreadable(error: JsonError) -> Problem {
     Problem::internal(error)
+}
+
+/// FNV-1a of a list of fields.
+pub(crate) const fn shape_of(fields: &str) -> u32 {
+    let (bytes, mut hash, mut at) = (fields.as_bytes(), 0x811c_9dc5_u32, 0);
+    while at < bytes.len() {
+        #[expect(clippy::indexing_slicing, reason = "the loop ends with the text")]
+        let byte = bytes[at];
+        hash = (hash ^ byte as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    hash
 }
 
 /// An object that can be asked, on behalf of a request.
@@ -269,20 +292,30 @@ impl<A> Handle<A> {
         self,
         asked: R,
     ) -> impl Future<Output = Result<R::Answer, Problem>> {
-        let answered = send(self.stub, self.request, R::NAME, asked.into_bytes());
+        let answered = send(
+            self.stub,
+            self.request,
+            (R::NAME, <R as Request>::SHAPE),
+            asked.into_bytes(),
+        );
         async move { R::Answer::from_bytes(answered.await?).map_err(unreadable) }
     }
 }
 
 /// One function for requests of all types.
-async fn send(stub: Stub, id: RequestId, name: &'static str, body: Vec<u8>) -> Result<Vec<u8>, Problem> {
+async fn send(
+    stub: Stub,
+    id: RequestId,
+    (name, shape): (&'static str, u32),
+    body: Vec<u8>,
+) -> Result<Vec<u8>, Problem> {
     counters::count_object_call();
     let headers = Headers::new();
     headers.set(REQUEST_ID_HEADER, id.as_str())?;
     let body = Uint8Array::from(body.as_slice()).into();
     let http = request(
         &Method::Post,
-        &format!("https://internal/{name}"),
+        &format!("https://internal/{name}/{shape}"),
         Some(&headers),
         Some(&body),
     )?;
@@ -300,7 +333,7 @@ pub(crate) async fn serve<A: Requests>(
 ) -> worker::Result<Response> {
     let id = request_id(http.headers());
     let answered = match http.bytes().await {
-        Ok(body) => match A::read(http.path().trim_start_matches('/'), body) {
+        Ok(body) => match read::<A>(&http.path(), body) {
             Ok(asked) => answer(asked, &id).await,
             Err(error) => Err(unreadable(error)),
         },
@@ -309,6 +342,15 @@ pub(crate) async fn serve<A: Requests>(
     match answered {
         Ok(body) => Response::from_bytes(body),
         Err(problem) => problem.into_response(&id),
+    }
+}
+
+/// Reads the request that a path `/{name}/{shape}` names; a tool that asks by hand may leave the shape out.
+fn read<A: Requests>(path: &str, body: Vec<u8>) -> Result<A, JsonError> {
+    let path = path.trim_start_matches('/');
+    match path.split_once('/') {
+        Some((name, shape)) => A::read(name, Some(shape.parse().map_err(JsonError::custom)?), body),
+        None => A::read(path, None, body),
     }
 }
 
@@ -364,5 +406,38 @@ mod tests {
         for cut in [0, 3, 4, 8] {
             assert!(FieldReader::new_with(all[..cut].to_vec()).is_err(), "{cut}");
         }
+    }
+
+    pub(crate) struct Added {
+        first: u64,
+        count: u64,
+    }
+
+    wire_by_field! {
+        Added { first, count }
+    }
+
+    requests! {
+        /// What the object of this test is asked.
+        TestRequest {
+            /// Adds a run.
+            Added -> (),
+        }
+    }
+
+    #[test]
+    fn what_another_version_wrote_is_refused_not_misread() {
+        let body = || Added { first: 1, count: 2 }.into_bytes();
+        let path = format!("/Added/{}", <Added as Request>::SHAPE);
+        let Ok(TestRequest::Added(read_back)) = read::<TestRequest>(&path, body()) else {
+            panic!("the own shape is read");
+        };
+        assert_eq!((read_back.first, read_back.count), (1, 2));
+        let swapped = shape_of(stringify!(count, first));
+        assert_ne!(swapped, <Added as Request>::SHAPE);
+        assert!(read::<TestRequest>(&format!("/Added/{swapped}"), body()).is_err());
+        assert!(read::<TestRequest>("/Added/x", body()).is_err());
+        assert!(read::<TestRequest>("/Removed", body()).is_err());
+        assert!(read::<TestRequest>("/Added", body()).is_ok());
     }
 }

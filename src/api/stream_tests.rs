@@ -42,7 +42,7 @@ fn a_request_is_found_by_its_name_and_an_unknown_name_is_refused() {
         batch: vec![1, 2],
     };
     let body = asked.into_bytes();
-    let read = StreamRequest::read("Commit", body);
+    let read = StreamRequest::read("Commit", None, body);
     assert!(matches!(read, Ok(StreamRequest::Commit(Commit { batch, .. })) if batch == [1, 2]));
-    assert!(StreamRequest::read("Else", Vec::new()).is_err());
+    assert!(StreamRequest::read("Else", None, Vec::new()).is_err());
 }
