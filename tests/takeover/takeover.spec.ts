@@ -22,6 +22,7 @@ const wires = new Map<string, Wire>();
 
 const scene = sharedScene({
   relays: 3,
+  metrics: true,
   edgeFor: async (relay, edge) => {
     const wire = await Wire.to(edge);
     wires.set(relay, wire);

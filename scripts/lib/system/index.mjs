@@ -44,6 +44,7 @@ const relayPartOf = (id) => id.replace(RELAY_ID, "relay");
  * @property {(relay: string, edge: string) => Promise<string>} [edgeFor] the address at which a relay finds the edge, if
  *   not the edge's own: a test's proxy
  * @property {string[]} [relayArgs] more arguments for `relay-node run`
+ * @property {boolean} [metrics] have each relay serve its metrics, on a TCP port of their own
  * @property {string | undefined} [advertise] the address of this machine that other machines reach, for the relay
  * @property {boolean} [rateLimits] hold clients to the usual rates; else to none, for the many sessions of a test have one
  *   address
@@ -81,7 +82,7 @@ class System {
     this.parts = /** @type {Record<"chain" | "edge" | "relay", Part> & Record<string, Part>} */ ({});
     /** @type {Record<string, number>} each relay's port, by its id */
     this.relayPorts = {};
-    /** Where each relay answers with its metrics. @type {Record<string, string>} */
+    /** Where each relay answers with its metrics, with the option `metrics`. @type {Record<string, string>} */
     this.relayMetrics = {};
     /** The ids under which the edge knows the relays. */
     this.relayIds = Array.from({ length: options.relays ?? 1 }, (_, i) =>
@@ -172,9 +173,7 @@ class System {
   /** @param {string} id */
   async #startRelay(id) {
     const { advertise, relayArgs = [], rateLimits } = this.options;
-    const metrics = `${LOCALHOST}:${await freePort("tcp")}`;
-    this.relayMetrics[id] = `http://${metrics}/metrics`;
-    const extraArgs = [...(rateLimits ? [] : UNLIMITED_ARGS), "--metrics-listen", metrics, ...relayArgs];
+    const extraArgs = [...(rateLimits ? [] : UNLIMITED_ARGS), ...(await this.#metricsArgs(id)), ...relayArgs];
     const name = relayPartOf(id);
     const port = id === RELAY_ID ? this.ports.relay : await freePort("udp");
     this.relayPorts[id] = port;
@@ -183,6 +182,14 @@ class System {
     this.parts[name] = relayPart({ ...how, advertise, extraArgs, log: this.#logFile(name) }, this.#onDeath);
     this.log(`${name} on UDP port ${port}`);
     await this.#run(name);
+  }
+
+  /** @param {string} id @returns {Promise<string[]>} */
+  async #metricsArgs(id) {
+    if (!this.options.metrics) return [];
+    const address = `${LOCALHOST}:${await freePort("tcp")}`;
+    this.relayMetrics[id] = `http://${address}/metrics`;
+    return ["--metrics-listen", address];
   }
 
   /** @param {string} name */
