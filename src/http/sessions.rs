@@ -29,7 +29,7 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     let (author, guest) = match &principal {
         Some(principal) => (principal.author, None),
         None => {
-            let guest = new_guest(&call.config, call.now_ms)?;
+            let guest = new_guest(&call.config, call.now)?;
             (guest.author, Some(guest))
         }
     };
@@ -83,10 +83,10 @@ fn write_answer(
 ) -> Result<String, Problem> {
     let chosen = &opened.chosen;
     let keys = call.config.relay_key(&chosen.relay, chosen.key).session_keys();
-    let expires_s = u32::try_from(call.now_ms / 1_000 + SESSION_TOKEN_LIFE_S).map_err(Problem::internal)?;
+    let expires = call.now.to_sec().plus_s(SESSION_TOKEN_LIFE_S);
     let token = SessionToken {
         rights: opened.rights.of_session(),
-        expires_s,
+        expires,
         session: session.session,
         stream: session.stream,
         author,

@@ -19,6 +19,7 @@
 
 use super::keys::{SessionKeys, mac, mac_bytes};
 use crate::ids::{SessionId, ShortId};
+use crate::time::UnixSec;
 use alloy_primitives::Address;
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use hmac::Mac;
@@ -98,8 +99,9 @@ pub enum TokenError {
 pub struct SessionToken {
     /// What the session may do.
     pub rights: SessionRights,
-    /// Last second (Unix time) in which a session may start with it.
-    pub expires_s: u32,
+    /// The last second in which a session may start with it. The token has 32 bits for it: a later one (after 2106) is cut
+    /// to the last.
+    pub expires: UnixSec,
     /// The session's id.
     pub session: SessionId,
     /// The stream that the session is on.
@@ -118,7 +120,7 @@ impl SessionToken {
         let mut bytes = Vec::with_capacity(BODY + MAC);
         let begins = if self.relay_begins { RELAY_BEGINS } else { 0 };
         bytes.extend([VERSION, self.rights.bits() | begins]);
-        bytes.extend(self.expires_s.to_be_bytes());
+        bytes.extend(u32::try_from(self.expires.0).unwrap_or(u32::MAX).to_be_bytes());
         bytes.extend(self.session.0);
         bytes.extend(self.stream.0);
         bytes.extend(self.author.0);
@@ -133,7 +135,7 @@ impl SessionToken {
         let [_, flags] = take(&mut rest)?;
         Some(Self {
             rights: SessionRights::from_bits(flags),
-            expires_s: u32::from_be_bytes(take(&mut rest)?),
+            expires: UnixSec(u32::from_be_bytes(take(&mut rest)?).into()),
             session: SessionId(take(&mut rest)?),
             stream: ShortId(take(&mut rest)?),
             author: Address::from(take::<20>(&mut rest)?),
@@ -142,8 +144,8 @@ impl SessionToken {
         })
     }
 
-    /// Reads a text that came from outside, at `now_s` (Unix time). Allocates nothing.
-    pub fn verify(text: &str, keys: &SessionKeys, now_s: u64) -> Result<Self, TokenError> {
+    /// Reads a text that came from outside, at `now`. Allocates nothing.
+    pub fn verify(text: &str, keys: &SessionKeys, now: UnixSec) -> Result<Self, TokenError> {
         let mut bytes = [0; BODY + MAC];
         if text.len() != TOKEN_CHARS
             || BASE64.decode_slice_unchecked(text, &mut bytes).ok() != Some(BODY + MAC)
@@ -159,9 +161,9 @@ impl SessionToken {
             version => return Err(TokenError::Version(version.copied().unwrap_or_default())),
         }
         let token = Self::read(body).ok_or(TokenError::Shape)?;
-        match now_s.checked_sub(token.expires_s.into()) {
-            None | Some(0) => Ok(token),
-            Some(late) => Err(TokenError::Expired(late)),
+        match now.since(token.expires) {
+            0 => Ok(token),
+            late => Err(TokenError::Expired(late)),
         }
     }
 }
@@ -195,7 +197,7 @@ mod tests {
                 subscribe: true,
                 publish: false,
             },
-            expires_s: 1_000,
+            expires: UnixSec(1_000),
             session: SessionId([3; 8]),
             stream: ShortId([4; 20]),
             author: Address::repeat_byte(5),
@@ -209,12 +211,15 @@ mod tests {
         let text = token().sign(&keys("11"));
         assert_eq!(text.len(), TOKEN_CHARS);
         assert!(text.len() <= MAX_SESSION_TOKEN_CHARS);
-        assert_eq!(SessionToken::verify(&text, &keys("11"), 1_000), Ok(token()));
+        assert_eq!(
+            SessionToken::verify(&text, &keys("11"), UnixSec(1_000)),
+            Ok(token())
+        );
         let begins = SessionToken {
             relay_begins: true,
             ..token()
         };
-        let verified = SessionToken::verify(&begins.sign(&keys("11")), &keys("11"), 1_000);
+        let verified = SessionToken::verify(&begins.sign(&keys("11")), &keys("11"), UnixSec(1_000));
         assert_eq!(verified, Ok(begins));
         assert_eq!(ice_password(&text, &keys("11")).len(), 32);
         assert_ne!(ice_password(&text, &keys("11")), ice_password(&text, &keys("22")));
@@ -224,20 +229,23 @@ mod tests {
     fn a_late_or_foreign_token_is_refused() {
         let text = token().sign(&keys("11"));
         assert_eq!(
-            SessionToken::verify(&text, &keys("11"), 1_001),
+            SessionToken::verify(&text, &keys("11"), UnixSec(1_001)),
             Err(TokenError::Expired(1))
         );
         assert_eq!(
-            SessionToken::verify(&text, &keys("22"), 1_000),
+            SessionToken::verify(&text, &keys("22"), UnixSec(1_000)),
             Err(TokenError::Signature)
         );
-        assert_eq!(SessionToken::verify("", &keys("11"), 0), Err(TokenError::Shape));
+        assert_eq!(
+            SessionToken::verify("", &keys("11"), UnixSec(0)),
+            Err(TokenError::Shape)
+        );
     }
 
     proptest! {
         #[test]
         fn no_text_but_a_signed_one_is_taken(text in "[A-Za-z0-9+/]{0,130}") {
-            prop_assert!(SessionToken::verify(&text, &keys("11"), 0).is_err());
+            prop_assert!(SessionToken::verify(&text, &keys("11"), UnixSec(0)).is_err());
         }
 
         #[test]
@@ -245,12 +253,12 @@ mod tests {
             let mut text = token().sign(&keys("11"));
             prop_assume!(text[at..=at] != to);
             text.replace_range(at..=at, &to);
-            prop_assert!(SessionToken::verify(&text, &keys("11"), 0).is_err());
+            prop_assert!(SessionToken::verify(&text, &keys("11"), UnixSec(0)).is_err());
         }
 
         #[test]
         fn any_bytes_at_all_are_survived(text in ".{0,200}") {
-            prop_assert!(SessionToken::verify(&text, &keys("11"), 0).is_err());
+            prop_assert!(SessionToken::verify(&text, &keys("11"), UnixSec(0)).is_err());
         }
     }
 }

@@ -208,7 +208,7 @@ pub struct RelayStatus {
     /// Streams at its last renewal.
     pub streams: u64,
     /// When it last renewed, Unix milliseconds.
-    pub last_seen: u64,
+    pub last_seen: crate::time::UnixMs,
     /// Whether its key is not the one that `MASTER_SECRET` gives it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub old_key: bool,

@@ -83,7 +83,11 @@ impl Admission {
 
     /// The session that a first check may begin, at `now_s` (Unix time).
     pub(crate) fn admit(&self, check: &Check<'_>, now_s: u64) -> Result<Admitted, Refused> {
-        let token = SessionToken::verify(check.local_ufrag, &self.keys, now_s)?;
+        let token = SessionToken::verify(
+            check.local_ufrag,
+            &self.keys,
+            streamchain_protocol::time::UnixSec(now_s),
+        )?;
         let password = ice_password(check.local_ufrag, &self.keys);
         self.integrity(check, &password)?;
         Ok(Admitted { token, password })

@@ -115,7 +115,7 @@ impl Leadership {
         let message = RelayFrame::Message {
             epoch: self.epoch,
             seq,
-            time: self.last_time,
+            time: streamchain_protocol::time::UnixMs(self.last_time),
             author: publish.author,
             payload: publish.payload,
         };
@@ -124,7 +124,7 @@ impl Leadership {
         let payload = frame.slice(frame.len() - publish.payload.len()..);
         self.replay.push(frame);
         let record = Record {
-            time: self.last_time,
+            time: streamchain_protocol::time::UnixMs(self.last_time),
             author: publish.author,
             producer: publish.producer,
             producer_seq: publish.producer_seq,

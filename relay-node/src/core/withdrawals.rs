@@ -14,7 +14,7 @@ pub(crate) type Whose = (ShortId, Option<Address>);
 
 /// When the edge made a token, Unix seconds by its clock.
 fn made(token: &SessionToken) -> u64 {
-    u64::from(token.expires_s).saturating_sub(SESSION_TOKEN_LIFE_S)
+    token.expires.0.saturating_sub(SESSION_TOKEN_LIFE_S)
 }
 
 /// Whether a withdrawal is about the session of a token.

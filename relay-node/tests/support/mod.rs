@@ -170,7 +170,7 @@ impl Net {
         self.sessions += 1;
         SessionToken {
             rights: SessionRights::ALL,
-            expires_s: (self.now().unix_ms / 1_000) as u32 + 60,
+            expires: streamchain_protocol::time::UnixSec(self.now().unix_ms / 1_000 + 60),
             session: SessionId([self.sessions; 8]),
             stream: STREAM,
             author: Address::repeat_byte(self.sessions),
@@ -310,7 +310,7 @@ impl Net {
     /// A message comes to the edge by HTTP, and the edge notifies the relay.
     pub fn append(&mut self, producer: u8, producer_seq: u64, text: &str) {
         self.edge.inbox.push(Record {
-            time: 1,
+            time: streamchain_protocol::time::UnixMs(1),
             author: Address::repeat_byte(producer),
             producer: ProducerId([producer; 16]),
             producer_seq,

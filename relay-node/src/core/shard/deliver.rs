@@ -108,7 +108,7 @@ impl Shard {
             again,
         } = notice.event
         {
-            return self.withdraw((id, author), before, again, now);
+            return self.withdraw((id, author), before.0, again, now);
         }
         let Some((end, frame)) = notice_frame(&notice.event) else {
             return;

@@ -262,7 +262,8 @@ impl TurnServer {
         if !nonce::is_fresh(&self.nonce_key, client, nonce, now_s) {
             return Err(Refusal::StaleNonce);
         }
-        let user = user_of(username, now_s).map_err(|_| Refusal::Unauthorized)?;
+        let user = user_of(username, streamchain_protocol::time::UnixSec(now_s))
+            .map_err(|_| Refusal::Unauthorized)?;
         if realm != self.settings.realm {
             return Err(Refusal::Unauthorized);
         }
