@@ -208,7 +208,7 @@ impl Directory {
             alive: lease.is_alive(now),
             sessions: lease.registration.sessions,
             streams: lease.registration.streams,
-            last_seen: lease.last_seen.0,
+            last_seen: lease.last_seen,
             old_key: lease.registration.key.is_some_and(|key| key != current(id)),
         };
         self.relays.entries().iter().map(status).collect()
