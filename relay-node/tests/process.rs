@@ -184,6 +184,7 @@ impl Scene {
             author: Address::ZERO,
             fingerprint: identity.fingerprint_hash(),
             relay_begins: true,
+            max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
         };
         let (keys, socket) = (key().session_keys(), UdpSocket::bind("127.0.0.1:0").unwrap());
         let token = token.sign(&keys);

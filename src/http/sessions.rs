@@ -13,7 +13,7 @@ use crate::request::Call;
 use crate::response::{Answer, done, respond};
 use alloy_primitives::{Address, hex};
 use streamchain_protocol::auth::Rights;
-use streamchain_protocol::auth::{FingerprintHash, SessionToken, ice_password};
+use streamchain_protocol::auth::{FingerprintHash, MaxMessage, SessionToken, ice_password};
 use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
 use streamchain_protocol::limits::{MAX_OFFER_BYTES, SESSION_TOKEN_LIFE_S};
 use streamchain_protocol::webrtc::{Answer as SdpAnswer, Offer};
@@ -92,6 +92,7 @@ fn write_answer(
         author,
         fingerprint: FingerprintHash::of(&offer.fingerprint),
         relay_begins: offer.relay_begins,
+        max_message: MaxMessage::of_offer(offer.max_message_size),
     };
     let ice_ufrag = token.sign(&keys);
     let answer = SdpAnswer {

@@ -9,7 +9,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 1 | version |
-//! | 1 | flags: bits 0 and 1 are the rights, bit 2 says that the relay begins the DTLS handshake |
+//! | 1 | flags: bits 0 and 1 are the rights, bit 2 says that the relay begins the DTLS handshake, bits 3 to 7 are the largest message that the client takes ([`MaxMessage`]) |
 //! | 4 | expiry, Unix seconds, big-endian |
 //! | 8 | session |
 //! | 20 | short stream id |
@@ -30,6 +30,8 @@ const BODY: usize = 70;
 const MAC: usize = 16;
 /// In the byte of the rights: the relay begins the DTLS handshake.
 const RELAY_BEGINS: u8 = 4;
+/// In the byte of the rights: where the code of a [`MaxMessage`] begins.
+const MAX_MESSAGE_SHIFT: u32 = 3;
 /// Characters of a token: 86 bytes in base64 without padding.
 pub(crate) const TOKEN_CHARS: usize = 115;
 
@@ -59,6 +61,40 @@ impl SessionRights {
         Self {
             subscribe: bits & 1 != 0,
             publish: bits & 2 != 0,
+        }
+    }
+}
+
+/// The largest message that a client takes (`a=max-message-size`, RFC 8841 §6), as a token carries it: in five bits, so a
+/// power of two, rounded down.
+///
+/// Code 0 is that of the tokens of before, which do not say it. Code `n` from 1 to 30 stands for 2^(n-1) bytes, and 31 for
+/// no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxMessage(u8);
+
+impl MaxMessage {
+    /// The client did not say it, or the token is one of before.
+    pub const UNKNOWN: Self = Self(0);
+
+    /// The client takes messages of any size.
+    pub const UNLIMITED: Self = Self(31);
+
+    /// Returns the largest code that stands for no more than `bytes`; 0 bytes say that there is no limit, as in an offer.
+    pub const fn of_offer(bytes: u64) -> Self {
+        const LARGEST: u32 = 29;
+        match bytes.checked_ilog2() {
+            None => Self::UNLIMITED,
+            Some(power) if power > LARGEST => Self(LARGEST as u8 + 1),
+            Some(power) => Self(power as u8 + 1),
+        }
+    }
+
+    /// Returns the bytes of the largest message; `None` where no limit is known.
+    pub const fn bytes(self) -> Option<u64> {
+        match self.0 {
+            0 | 31.. => None,
+            code => Some(1 << (code - 1)),
         }
     }
 }
@@ -112,6 +148,8 @@ pub struct SessionToken {
     pub fingerprint: FingerprintHash,
     /// Whether the relay begins the DTLS handshake, as the answer says to the client.
     pub relay_begins: bool,
+    /// The largest message that the client takes.
+    pub max_message: MaxMessage,
 }
 
 impl SessionToken {
@@ -119,7 +157,8 @@ impl SessionToken {
     pub fn sign(&self, keys: &SessionKeys) -> String {
         let mut bytes = Vec::with_capacity(BODY + MAC);
         let begins = if self.relay_begins { RELAY_BEGINS } else { 0 };
-        bytes.extend([VERSION, self.rights.bits() | begins]);
+        let largest = self.max_message.0 << MAX_MESSAGE_SHIFT;
+        bytes.extend([VERSION, self.rights.bits() | begins | largest]);
         bytes.extend(u32::try_from(self.expires.0).unwrap_or(u32::MAX).to_be_bytes());
         bytes.extend(self.session.0);
         bytes.extend(self.stream.0);
@@ -141,6 +180,7 @@ impl SessionToken {
             author: Address::from(take::<20>(&mut rest)?),
             fingerprint: FingerprintHash(take(&mut rest)?),
             relay_begins: flags & RELAY_BEGINS != 0,
+            max_message: MaxMessage(flags >> MAX_MESSAGE_SHIFT),
         })
     }
 
@@ -203,7 +243,33 @@ mod tests {
             author: Address::repeat_byte(5),
             fingerprint: FingerprintHash::of(&[6; 32]),
             relay_begins: false,
+            max_message: MaxMessage::UNKNOWN,
         }
+    }
+
+    #[test]
+    fn the_largest_message_is_never_rounded_up() {
+        for (offered, taken) in [
+            (1, Some(1)),
+            (1_199, Some(1_024)),
+            (65_535, Some(32_768)),
+            (65_536, Some(65_536)),
+            (262_144, Some(262_144)),
+            (1_073_741_823, Some(1 << 29)),
+            (u64::MAX, Some(1 << 29)),
+            (0, None),
+        ] {
+            let max_message = MaxMessage::of_offer(offered);
+            assert_eq!(max_message.bytes(), taken, "{offered}");
+            let sent = SessionToken {
+                max_message,
+                ..token()
+            };
+            let text = sent.sign(&keys("11"));
+            assert_eq!(text.len(), TOKEN_CHARS);
+            assert_eq!(SessionToken::verify(&text, &keys("11"), UnixSec(1_000)), Ok(sent));
+        }
+        assert_eq!(MaxMessage::UNKNOWN.bytes(), None, "as in tokens of before");
     }
 
     #[test]

@@ -176,6 +176,7 @@ impl Net {
             author: Address::repeat_byte(self.sessions),
             fingerprint: identity.fingerprint_hash(),
             relay_begins: self.relay_begins,
+            max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
         }
     }
 

@@ -113,6 +113,7 @@ impl BenchRelay {
             author: Address::ZERO,
             fingerprint: self.identity.fingerprint_hash(),
             relay_begins: true,
+            max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
         };
         let token = token.sign(&self.keys);
         let invitation = Invitation {
