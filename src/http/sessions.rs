@@ -96,11 +96,10 @@ fn write_answer(
     };
     let ice_ufrag = token.sign(&keys);
     let answer = SdpAnswer {
-        mid: &offer.mid,
+        offer,
         ice_pwd: &ice_password(&ice_ufrag, &keys),
         ice_ufrag: &ice_ufrag,
         fingerprint: &chosen.fingerprint,
-        relay_begins: offer.relay_begins,
         candidates: &chosen.candidates,
         // Positive for every reader: RFC 8866 wants a number that fits 63 bits.
         origin: u64::from_be_bytes(session.session.0) >> 1,
