@@ -157,6 +157,7 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
             log_index,
             author,
             payload,
+            omitted,
             tx,
             state,
         } => {
@@ -169,6 +170,7 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
                     payload,
                     tx,
                     state,
+                    omitted: *omitted,
                 },
                 None => RelayFrame::ChainState {
                     block,
