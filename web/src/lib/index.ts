@@ -31,6 +31,7 @@ export {
 } from "./chain/wallet.ts";
 export { connect, StreamConnection } from "./connection/connection.ts";
 export type {
+  AuthorChange,
   ConnectionEvents,
   ConnectionState,
   ConnectOptions,
@@ -40,7 +41,7 @@ export type {
 } from "./connection/types.ts";
 export type { DirectMessage } from "./direct/inbox.ts";
 export { type ErrorCode, type Problem, StreamChainError } from "./errors.ts";
-export { keepToken, keptToken } from "./http/credentials.ts";
+export { keepToken, keptToken, type TokenOption } from "./http/credentials.ts";
 export type {
   AnchorInfo,
   Cost,

@@ -331,6 +331,8 @@ export const english = {
     "rate-limited": "The rate limit was exceeded. The page continues by itself in a moment.",
     "not-allowed": "This session is not allowed to publish here.",
     "session-ended": "The session was ended.",
+    "author-changed": "This page has another account now. What the one before had not stored was not sent.",
+    "outcome-unknown": "The message was sent, and it is not known whether it is stored. Look for it before you send it again.",
     closed: "The connection is closed.",
     rpc: "The node of the chain did not answer.",
   } satisfies Record<ErrorCode, string>,

@@ -323,6 +323,8 @@ export const vietnamese: Texts = {
     "rate-limited": "Đã vượt giới hạn tần suất. Trang sẽ tự tiếp tục sau giây lát.",
     "not-allowed": "Phiên này không được phép gửi tin ở đây.",
     "session-ended": "Phiên đã bị kết thúc.",
+    "author-changed": "Trang này đã chuyển sang tài khoản khác. Tin chưa lưu của tài khoản trước không được gửi.",
+    "outcome-unknown": "Tin đã được gửi nhưng chưa rõ đã được lưu hay chưa. Hãy tìm tin đó trước khi gửi lại.",
     closed: "Kết nối đã đóng.",
     rpc: "Nút Ethereum không trả lời.",
   },
