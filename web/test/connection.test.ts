@@ -477,7 +477,10 @@ describe("subscriptions and closing", () => {
     assert.equal(settled, false);
     const later = await joined(world);
     world.commit();
-    assert.deepEqual(world.stored.map(({ payload }) => text(payload)), ["a"]);
+    assert.deepEqual(
+      world.stored.map(({ payload }) => text(payload)),
+      ["a"],
+    );
     later.close();
   });
 });

@@ -88,9 +88,12 @@ describe("a client without storage", () => {
     const storage = new MemoryStorage();
     const connection = await joined(world, { platform: world.page({ storage }) });
     const { author } = connection;
-    storage.getItem = storage.setItem = storage.removeItem = () => {
-      throw new Error("SecurityError");
-    };
+    storage.getItem =
+      storage.setItem =
+      storage.removeItem =
+        () => {
+          throw new Error("SecurityError");
+        };
     await reconnect(world);
     assert.equal(connection.author, author);
     assert.equal(world.people.guests, 1);

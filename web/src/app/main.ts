@@ -1,7 +1,7 @@
 // The app: one page on one stream. Data goes one way: connection → model → panels.
 
 import * as lib from "../lib/index.ts";
-import { type AccountMemory, AccountMenu, restoreAccount } from "./account/account.ts";
+import { type AccountMemory, AccountMenu, accountToken, restoreAccount } from "./account/account.ts";
 import { NewStream } from "./account/new-stream.ts";
 import { Banners } from "./banners.ts";
 import { Header, restoreTheme } from "./header.ts";
@@ -316,7 +316,8 @@ async function start(): Promise<void> {
   document.title = `${stream} · ${texts.app.name}`;
   document.documentElement.lang = texts.locale;
   const memory = await restoreAccount({ origin: location.origin, onRefused: () => location.reload() });
-  const connection = lib.connect({ stream });
+  const token = accountToken(memory, location.origin);
+  const connection = lib.connect({ stream, ...(token === undefined ? {} : { token }) });
   const app = new App(connection, memory);
   window.streamchain = { connection, lib, messages: () => app.messages() };
   addEventListener("pagehide", () => connection.close());

@@ -6,18 +6,11 @@ import { type Bytes, concat, fromHex, type Hex, toHex } from "../../src/lib/wire
 import { type CborValue, encodeCbor } from "../../src/lib/wire/cbor.ts";
 import { type ClientFrame, decodeClientMessage } from "../../src/lib/wire/frames.ts";
 import { ByHttp } from "./by-http.ts";
-import { type Accepted, problem } from "./edge-parts.ts";
+import { type Accepted, ANSWER, answerOffer, guest, problem, TURN_URL } from "./edge-parts.ts";
 import { authorBytes, type People } from "./people.ts";
 import { MemoryLocks, MemoryStorage, testPlatform, VirtualClock } from "./surroundings.ts";
 
 const AUTHOR = fromHex(`0x${"a1".repeat(20)}`, 20);
-const ANSWER = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "a=candidate:1 1 udp 2130706431 192.0.2.7 7100 typ host", ""].join(
-  "\r\n",
-);
-
-/** The TURN server that the edge names. */
-export const TURN_URL = "turn:turn.test:3478?transport=tcp";
-
 /** One client's session at the relay. */
 class RelaySession {
   readonly world: World;
@@ -487,19 +480,3 @@ export class World {
 /** Rejects when the signal aborts; never resolves. */
 const aborted = (signal: AbortSignal | null | undefined): Promise<never> =>
   new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
-
-const guest = (): Response =>
-  Response.json({ token: "guest-token", author: `0x${"a1".repeat(20)}`, expires: 0 }, { status: 201 });
-
-function answerOffer(): Response {
-  return new Response(ANSWER, {
-    status: 201,
-    headers: {
-      "content-type": "application/sdp",
-      link: `<${TURN_URL}>; rel="ice-server"; username="1:a"; credential="c"; credential-type="password"`,
-      location: "/v1/sessions/abc",
-      "streamchain-access-token": "guest-token",
-      "streamchain-author": `0x${"a1".repeat(20)}`,
-    },
-  });
-}

@@ -95,6 +95,8 @@ export const english = {
       wallet: "You use the account of your wallet.",
     },
     hint: "Streams and rights belong to accounts. A key of this page exists only in this browser; use a wallet for anything important.",
+    risk: "A browser can't protect a key: extensions, scripts of this site and anybody who uses this device can read and copy it, and nobody can take back what is signed with it. It is lost when the browser's data is cleared. The token of a guest or of a sign-in lies in the same place.",
+    over: "The sign-in is over. Open “Account” and sign in again, or continue as a guest.",
     wallet: "Sign in with a wallet",
     page: "Use a key of this page",
     guest: "Continue as a new guest",
@@ -332,7 +334,8 @@ export const english = {
     "not-allowed": "This session is not allowed to publish here.",
     "session-ended": "The session was ended.",
     "author-changed": "This page has another account now. What the one before had not stored was not sent.",
-    "outcome-unknown": "The message was sent, and it is not known whether it is stored. Look for it before you send it again.",
+    "outcome-unknown":
+      "The message was sent, and it is not known whether it is stored. Look for it before you send it again.",
     closed: "The connection is closed.",
     rpc: "The node of the chain did not answer.",
   } satisfies Record<ErrorCode, string>,

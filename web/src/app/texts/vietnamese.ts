@@ -96,6 +96,8 @@ export const vietnamese: Texts = {
       wallet: "Bạn đang dùng tài khoản của ví.",
     },
     hint: "Luồng và quyền thuộc về tài khoản. Khóa của trang này chỉ có trong trình duyệt này; hãy dùng ví cho những gì quan trọng.",
+    risk: "Trình duyệt không bảo vệ được khóa: tiện ích mở rộng, mã của trang này và bất kỳ ai dùng thiết bị này đều có thể đọc và sao chép khóa, và không ai thu hồi được những gì đã ký bằng khóa đó. Xóa dữ liệu trình duyệt là mất khóa. Mã truy cập của khách hay của lần đăng nhập cũng nằm ở cùng chỗ.",
+    over: "Phiên đăng nhập đã hết hạn. Hãy mở “Tài khoản” để đăng nhập lại, hoặc tiếp tục với tư cách khách.",
     wallet: "Đăng nhập bằng ví",
     page: "Dùng khóa của trang này",
     guest: "Tiếp tục với tư cách khách mới",

@@ -236,14 +236,17 @@ export class Credentials {
     const { expiresMs, isRenewable } = claimsOf(this.#state.token);
     if (!isRenewable || expiresMs === undefined || expiresMs <= platform.now()) return;
     const ms = Math.max(expiresMs - TOKEN_RENEW_BEFORE_MS - platform.now(), TOKEN_RENEW_PAUSE_MS);
-    const timer = platform.setTimer(() => {
-      this.token().then(
-        () => {
-          if (this.#timer === timer) this.#schedule();
-        },
-        () => {},
-      );
-    }, Math.min(ms, MAX_TIMER_MS));
+    const timer = platform.setTimer(
+      () => {
+        this.token().then(
+          () => {
+            if (this.#timer === timer) this.#schedule();
+          },
+          () => {},
+        );
+      },
+      Math.min(ms, MAX_TIMER_MS),
+    );
     this.#timer = timer;
   }
 

@@ -233,12 +233,7 @@ export async function claimProducer(
   return producer;
 }
 
-async function claim(
-  platform: Platform,
-  origin: string,
-  stream: string,
-  author: Hex | undefined,
-): Promise<Producer> {
+async function claim(platform: Platform, origin: string, stream: string, author: Hex | undefined): Promise<Producer> {
   const scope = `${PREFIX}:${origin}:${stream}`;
   const { locks, storage } = platform;
   const own = (): Producer => new Producer(platform, scope, platform.randomBytes(16), () => {}, false);
