@@ -208,6 +208,22 @@ describe("following a transaction", () => {
     ]);
   });
 
+  test("reads odd receipts, and leaves finality open where unknown", async () => {
+    const receipts = [
+      { blockNumber: null, status: "0x1" },
+      { blockNumber: 5, status: "0x01" },
+      { blockNumber: "0x5", status: 0 },
+    ];
+    const wallet = walletOf({
+      eth_getTransactionReceipt: () => receipts.shift() ?? [],
+      eth_getBlockByNumber: fails(-32_602, "unknown block tag finalized"),
+    });
+    const states: TransactionState[] = [];
+    await followTransaction(wallet, HASH, (state) => states.push(state), new AbortController().signal, 1);
+    assert.deepEqual(states, [{ state: "waiting" }, { state: "in-block", block: 5 }, { state: "reverted", block: 5 }]);
+    await rejectsWith(useChain(walletOf({ eth_chainId: [] }), 31_337), "failed");
+  });
+
   test("asks a failing node again, and ends with failure or signal", async () => {
     let asked = 0;
     const failing = walletOf({

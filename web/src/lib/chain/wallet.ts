@@ -3,6 +3,7 @@
 import { type Bytes, concat, fromHex, type Hex, padLeft, toHex, toWord, utf8Bytes } from "../wire/bytes.ts";
 import { rpcCall } from "./json-rpc.ts";
 import { keccak } from "./merkle.ts";
+import { readBlockNumber, readChainId, readInclusion } from "./node-answers.ts";
 
 /** The provider that a wallet gives a page (EIP-1193). */
 export interface WalletProvider {
@@ -177,7 +178,14 @@ export async function connectWallet(wallet: Wallet): Promise<Hex> {
   return account.toLowerCase() as Hex;
 }
 
-const chainOf = async (wallet: Wallet): Promise<number> => Number(await request(wallet, "eth_chainId"));
+const chainOf = async (wallet: Wallet): Promise<number> => {
+  const answer = await request(wallet, "eth_chainId");
+  try {
+    return readChainId(answer);
+  } catch (cause) {
+    throw new WalletError("failed", `${wallet.name} does not say on which chain it is`, cause);
+  }
+};
 
 /** Switches the wallet to a chain (EIP-3326). A chain unknown to the wallet is added (EIP-3085) when `rpcUrl` names a node. */
 export async function useChain(wallet: Wallet, chainId: number, rpcUrl?: string): Promise<void> {
@@ -244,18 +252,15 @@ export type TransactionState =
 const FOLLOW_POLL_MS = 1_000;
 
 async function readState(wallet: Wallet, hash: Hex, seen: boolean): Promise<TransactionState> {
-  const receipt = (await request(wallet, "eth_getTransactionReceipt", [hash])) as {
-    blockNumber?: string;
-    status?: string;
-  } | null;
-  if (receipt?.blockNumber === undefined || receipt.blockNumber === null) {
-    return { state: seen ? "taken-back" : "waiting" };
-  }
-  const block = Number(receipt.blockNumber);
-  if (receipt.status === "0x0") return { state: "reverted", block };
-  const finalized = (await request(wallet, "eth_getBlockByNumber", ["finalized", false])) as { number?: string } | null;
-  const isFinal = finalized?.number !== undefined && Number(finalized.number) >= block;
-  return { state: isFinal ? "final" : "in-block", block };
+  const receipt = readInclusion((await request(wallet, "eth_getTransactionReceipt", [hash])) ?? null);
+  if (receipt === null) return { state: seen ? "taken-back" : "waiting" };
+  const { block } = receipt;
+  if (receipt.succeeded === false) return { state: "reverted", block };
+  // A node that does not know the word `finalized` leaves the transaction in its block.
+  const finalized = await request(wallet, "eth_getBlockByNumber", ["finalized", false])
+    .then((answer) => readBlockNumber(answer ?? null))
+    .catch(() => null);
+  return { state: finalized !== null && finalized >= block ? "final" : "in-block", block };
 }
 
 const pause = (ms: number, signal: AbortSignal): Promise<void> =>
