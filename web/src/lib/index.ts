@@ -2,12 +2,13 @@
 
 export { ChainEvents, chainEventKey } from "./chain/chain-events.ts";
 export { climb, hashPair, keccak, leafHashes, merkleRoot, streamId } from "./chain/merkle.ts";
-export { ANCHORED_TOPIC, checkOnChain } from "./chain/on-chain.ts";
+export { ANCHORED_TOPIC, anchorerOf, checkOnChain } from "./chain/on-chain.ts";
 export {
   type CheckResult,
   type CheckStep,
   checkDeployment,
   checkProof,
+  type ExpectedDeployment,
   parseReceipt,
   type Receipt,
   type StepId,
