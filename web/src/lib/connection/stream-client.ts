@@ -51,6 +51,15 @@ export class StreamClient {
   readonly #http: HttpFallback;
   readonly #router: FrameRouter;
   readonly #aborter = new AbortController();
+  /** Resolves `introduced`. */
+  #introduce: () => void = () => {};
+  /**
+   * The edge has answered the first attempt, or it failed: nothing is asked of the stream before, since the session request
+   * makes a stream that does not exist, and a browser's console shows each 404 as an error.
+   */
+  readonly #introduced = new Promise<void>((resolve) => {
+    this.#introduce = resolve;
+  });
   #producer: Producer | null = null;
   #producerReady: Promise<void> = Promise.resolve();
   #author: Hex | undefined;
@@ -172,7 +181,13 @@ export class StreamClient {
   /** Adds a reader. The relay is asked for messages from where the first reader begins. */
   subscribe(options: SubscribeOptions): Subscription {
     const online = (): boolean => this.#shown.state === "open" || this.#shown.state === "http";
-    const source = { edge: this.edge, stream: this.#options.stream, platform: this.#platform, online };
+    const source = {
+      edge: this.edge,
+      stream: this.#options.stream,
+      platform: this.#platform,
+      online,
+      introduced: this.#introduced,
+    };
     const subscription = this.state.subscribe(source, options);
     if (this.isClosed) {
       subscription.close(this.#shown.error);
@@ -184,6 +199,7 @@ export class StreamClient {
 
   /** Requests the stream's counts from the edge. */
   async refreshMarks(): Promise<StreamInfo | undefined> {
+    await this.#introduced;
     const { info, moved } = await this.progress.refresh();
     if (info !== undefined) {
       this.#emit("info", info);
@@ -201,6 +217,7 @@ export class StreamClient {
     this.#http.stop();
     this.direct.stop();
     this.#credentials.close();
+    this.#introduce();
     this.#aborter.abort();
     this.outbox.channelLost();
     this.loop.close(error);
@@ -222,6 +239,7 @@ export class StreamClient {
         this.#greeting.hello(session, (this.#producer as Producer).id);
       },
       onEnd: () => {
+        this.#introduce();
         this.#sender.stop();
         this.outbox.channelLost();
         this.#greeting.ended();
@@ -265,6 +283,7 @@ export class StreamClient {
   /** Takes the author of an answer, so that the next request has the same one even if no session opens. */
   #answered(answer: SessionAnswer, token: string | undefined): void {
     const { author, token: made } = answer;
+    this.#introduce();
     if (token === undefined && made !== undefined && !this.#credentials.made({ token: made, author })) {
       throw retryableError("author-changed", "another request made the guest of this connection");
     }
