@@ -74,18 +74,19 @@ class App {
     this.#connection = connection;
     this.#memory = memory;
     this.#details = new Details(connection);
+    this.#banners = new Banners(connection, () => this.#showPath());
     this.#list = new MessageList({
       run: this.#run,
       stateOf: (seq) => connection.stateOf(seq),
       isOwn: (author) => author === connection.author,
       onOpen: (message) => this.#details.open(message),
       onOlder: () => void this.#readOlder(),
+      notes: this.#banners.element,
     });
     this.#composer = new Composer({ connection, publish: (text) => this.#publish(text) });
     this.#anchors = new AnchorPanel((seq) => void this.#showMessage(seq));
     this.#chain = new ChainPanel(connection);
     this.#path = new PathPanel(connection);
-    this.#banners = new Banners(connection, () => this.#showPath());
     this.#system = new SystemPanel(connection.edge, ({ status, config }) => {
       this.#banners.status(status);
       this.#details.config = config;
@@ -110,7 +111,6 @@ class App {
       "section",
       { class: "messages", "data-view": "messages", "aria-labelledby": "messages-title" },
       el("div", { class: "head" }, el("h1", { id: "messages-title" }, texts.messages.title), this.#marks.element),
-      this.#banners.element,
       el("div", { class: "list-notes" }, this.#loading, this.#empty),
       this.#list.element,
       new DirectStrip(this.#connection).element,
