@@ -251,6 +251,7 @@ mod tests {
         for (name, value) in [
             ("MASTER_SECRET", "abc"),
             ("ANCHORER_KEY", "abc"),
+            ("ANCHORER_KEY", ""),
             ("CHAIN_ID", "main"),
             ("CONTRACT_ADDRESS", "0x12"),
             ("CONTRACT_BLOCK", "first"),
@@ -276,6 +277,13 @@ mod tests {
         assert_eq!(
             parse(&[("MASTER_SECRET", "")]).err().map(|error| error.name),
             Some("MASTER_SECRET")
+        );
+        let previous = parse(&[("MASTER_SECRET_PREVIOUS", "old")]).err().unwrap();
+        assert!(
+            previous
+                .to_string()
+                .starts_with("MASTER_SECRET_PREVIOUS: expected 64"),
+            "{previous}"
         );
     }
 }

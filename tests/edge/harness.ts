@@ -76,7 +76,7 @@ export const until = async <T>(what: string, look: () => Promise<T | undefined |
 const derive = (key: Uint8Array, info: string): Buffer =>
   Buffer.from(hkdfSync("sha256", key, new Uint8Array(), info, 32));
 
-/** What an access token may say beside its holder; see `protocol/src/access.rs`. */
+/** What an access token may say beside its holder; see `protocol/src/auth/access_token.rs`. */
 export interface Claims {
   /** Seconds from now until it expires. */
   life?: number;
