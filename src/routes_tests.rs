@@ -69,7 +69,7 @@ fn described() -> BTreeSet<(String, String)> {
 }
 
 #[test]
-fn every_route_is_described_with_its_methods_and_nothing_else_is() {
+fn every_route_is_described_and_nothing_else_is() {
     let routed: BTreeSet<(String, String)> = ROUTES
         .iter()
         .map(|route| (route.path.to_owned(), route.method.to_owned()))
@@ -87,7 +87,7 @@ fn every_route_is_described_with_its_methods_and_nothing_else_is() {
 }
 
 #[test]
-fn every_template_finds_itself_and_reads_all_that_its_handler_asks_for() {
+fn every_template_finds_itself_and_reads_its_parameters() {
     let samples = [
         ("{stream}", "demo"),
         ("{seq}", "7"),

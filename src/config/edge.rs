@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relay_keeps_the_key_that_it_has_while_the_secret_is_being_changed() {
+    fn a_relay_keeps_its_key_while_the_secret_is_changed() {
         let (old, relay) = ("22".repeat(32), "a".parse().unwrap());
         let key_of = |config: &Config, id| config.relay_key(&relay, id).to_hex();
         let before = parse(&[("MASTER_SECRET", &old)]).ok().unwrap();

@@ -2,9 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { assertProblem, batchBytes, type Edge, type FakeRelay, messagesOf, startEdge } from "./harness.ts";
-
-const PRODUCER = Buffer.alloc(16, 3);
+import { assertProblem, batchBytes, type Edge, type FakeRelay, messagesOf, PRODUCER, startEdge } from "./harness.ts";
 
 let edge: Edge;
 let relay: FakeRelay;
@@ -33,7 +31,7 @@ test("a batch is stored, and the stream grows by it", async () => {
   assert.equal(await head(), 5);
 });
 
-test("an exact retry is answered like the first time and stores nothing twice", async () => {
+test("an exact retry is answered alike and stores nothing twice", async () => {
   await fresh();
   for (let time = 0; time < 3; time += 1) {
     const answer = await relay.batch(stream.short, stream.epoch, 0, messagesOf(PRODUCER, 0, 3));
@@ -83,7 +81,7 @@ test("a producer's number is stored once, and none is left out", async () => {
   assert.equal(await head(), 3);
 });
 
-test("a body that is no batch is refused, and the next one is stored", async () => {
+test("a body that is no batch is refused, the next one is stored", async () => {
   await fresh();
   const good = batchBytes(stream.epoch, 0, messagesOf(PRODUCER, 0, 2));
   assertProblem(await relay.rawBatch(stream.short, good.subarray(0, good.length - 1)), 400, "bad-request");

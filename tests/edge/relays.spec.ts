@@ -71,7 +71,7 @@ test("status lists the relays with their load", async () => {
   assert.ok(Math.abs((lastSeen as number) - Date.now()) < 60_000);
 });
 
-test("a stream goes to the relay with the fewest sessions and stays there until it says goodbye", async () => {
+test("a stream stays with the least loaded relay until its goodbye", async () => {
   const [busy, idle] = [edge.relay("busy"), edge.relay("idle")];
   await edge.relay("r1").register({ sessions: 500 });
   await busy.register({ sessions: 100 });

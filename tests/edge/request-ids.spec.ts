@@ -30,7 +30,7 @@ test("a request without an id in shape gets one of its own", async () => {
   assert.equal(seen.size, 2, "each request has another one");
 });
 
-test("a problem has the id as a member, whether the Worker or an object refuses", async () => {
+test("a problem of the Worker or of an object has the id", async () => {
   const given = { "x-request-id": "problem-of-mine" };
   for (const [path, status, slug] of [
     ["/v1/nothing", 404, "not-found"],
@@ -62,7 +62,7 @@ const counters = async (): Promise<Counters> => {
   return status.edge as Counters;
 };
 
-test("the edge counts requests by route and outcome, calls of objects and rows", async () => {
+test("the edge counts requests, calls of objects and rows", async () => {
   const before = await counters();
   await edge.get("/v1/streams/demo/messages");
   await edge.get("/v1/streams/other/messages");

@@ -77,7 +77,7 @@ test("what is no stream is refused with the reason", async () => {
   assertProblem(await edge.send("POST", "/v1/streams", { body: "{}" }), 415, "unsupported-type");
 });
 
-test("a stream that was never made is not there, and asking does not make it", async () => {
+test("asking for a stream does not make it", async () => {
   assertProblem(await edge.get("/v1/streams/nowhere"), 404, "no-such-stream");
   assertProblem(await edge.get("/v1/streams/nowhere/anchors"), 404, "no-such-stream");
   assertProblem(await edge.get("/v1/streams/nowhere/messages/0/receipt"), 404, "no-such-stream");

@@ -4,7 +4,7 @@ use super::proto::attributes;
 use super::proto::message::{Class, Message, Method};
 use super::proto::writer::Writer;
 use super::server::client::{Client, Transport};
-use super::server::{Output, Settings, TurnServer, long_term_key, nonce};
+use super::server::{Output, Settings, TurnServer, long_term_key, nonce, sign_as};
 use crate::transport::packet::is_relayed;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use streamchain_protocol::webrtc::{TurnCredentials, TurnSecret};
@@ -103,12 +103,7 @@ fn key() -> [u8; 16] {
 
 fn sign(request: Writer) -> Vec<u8> {
     let nonce = nonce::issue(&NONCE_KEY, &CLIENT, NOW_MS / 1_000);
-    request
-        .attribute(attributes::USERNAME, credentials().username.as_bytes())
-        .attribute(attributes::REALM, REALM.as_bytes())
-        .attribute(attributes::NONCE, nonce.as_bytes())
-        .sign(&key())
-        .finish()
+    sign_as(request, &credentials(), REALM, nonce.as_bytes()).finish()
 }
 
 fn server() -> TurnServer {

@@ -42,6 +42,8 @@ use crate::turn::proto::writer::{Writer, channel_data};
 use md5::{Digest, Md5};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+#[cfg(any(test, feature = "fuzzing"))]
+use streamchain_protocol::webrtc::TurnCredentials;
 use streamchain_protocol::webrtc::{TurnSecret, user_of};
 
 const SOFTWARE: &[u8] = b"StreamChain relay";
@@ -360,6 +362,16 @@ pub(super) fn relayed_address(family: Family, port: u16) -> SocketAddr {
 }
 
 /// RFC 8489 §9.2.2: MD5 of `username:realm:password`.
+/// Adds what a long-term credential needs, and signs: as clients do.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn sign_as(request: Writer, of: &TurnCredentials, realm: &str, nonce: &[u8]) -> Writer {
+    request
+        .attribute(attributes::USERNAME, of.username.as_bytes())
+        .attribute(attributes::REALM, realm.as_bytes())
+        .attribute(attributes::NONCE, nonce)
+        .sign(&long_term_key(&of.username, realm, &of.password))
+}
+
 pub(crate) fn long_term_key(username: &str, realm: &str, password: &str) -> [u8; 16] {
     Md5::digest(format!("{username}:{realm}:{password}")).into()
 }
