@@ -7,12 +7,13 @@ use super::server::client::{Client, Transport};
 use super::server::{Output, Settings, TurnServer, long_term_key, nonce, sign_as};
 use crate::transport::packet::is_relayed;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::webrtc::{TurnCredentials, TurnSecret};
 
 const REALM: &str = "streamchain";
 const NONCE_KEY: [u8; 32] = [5; 32];
-/// The server's time, Unix milliseconds.
-const NOW_MS: u64 = 1_700_000_000_000;
+/// The server's time.
+const NOW: UnixMs = UnixMs(1_700_000_000_000);
 const CREDENTIALS_EXPIRE_S: u64 = 1_900_000_000;
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1)), 7_100);
 const CLIENT: Client = Client {
@@ -102,7 +103,7 @@ fn key() -> [u8; 16] {
 }
 
 fn sign(request: Writer) -> Vec<u8> {
-    let nonce = nonce::issue(&NONCE_KEY, &CLIENT, NOW_MS / 1_000);
+    let nonce = nonce::issue(&NONCE_KEY, &CLIENT, NOW.to_sec());
     sign_as(request, &credentials(), REALM, nonce.as_bytes()).finish()
 }
 
@@ -118,7 +119,7 @@ fn server() -> TurnServer {
 
 /// Returns what the server answers to the client, and checks that it sends to the relay alone beside that.
 fn handle(server: &mut TurnServer, bytes: &[u8]) -> Vec<Vec<u8>> {
-    server.handle_client(CLIENT, bytes, NOW_MS);
+    server.handle_client(CLIENT, bytes, NOW);
     let mut answers = Vec::new();
     while let Some(output) = server.poll_output() {
         match output {
