@@ -362,7 +362,6 @@ pub(super) fn relayed_address(family: Family, port: u16) -> SocketAddr {
     SocketAddr::new(address, port)
 }
 
-/// RFC 8489 §9.2.2: MD5 of `username:realm:password`.
 /// Adds what a long-term credential needs, and signs: as clients do.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn sign_as(request: Writer, of: &TurnCredentials, realm: &str, nonce: &[u8]) -> Writer {
@@ -373,6 +372,7 @@ pub(crate) fn sign_as(request: Writer, of: &TurnCredentials, realm: &str, nonce:
         .sign(&long_term_key(&of.username, realm, &of.password))
 }
 
+/// RFC 8489 §9.2.2: MD5 of `username:realm:password`.
 pub(crate) fn long_term_key(username: &str, realm: &str, password: &str) -> [u8; 16] {
     Md5::digest(format!("{username}:{realm}:{password}")).into()
 }
