@@ -178,6 +178,7 @@ mod tests {
     #[test]
     fn what_is_no_limit_is_named() {
         for wrong in [
+            "sessions=1",
             "sessions=5/10",
             "sessions-address",
             "sessions-address=5",

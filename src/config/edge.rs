@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relay_keeps_the_key_that_it_has_while_the_secret_is_being_changed() {
+    fn a_relay_keeps_its_key_while_the_secret_is_changed() {
         let (old, relay) = ("22".repeat(32), "a".parse().unwrap());
         let key_of = |config: &Config, id| config.relay_key(&relay, id).to_hex();
         let before = parse(&[("MASTER_SECRET", &old)]).ok().unwrap();
@@ -251,6 +251,7 @@ mod tests {
         for (name, value) in [
             ("MASTER_SECRET", "abc"),
             ("ANCHORER_KEY", "abc"),
+            ("ANCHORER_KEY", ""),
             ("CHAIN_ID", "main"),
             ("CONTRACT_ADDRESS", "0x12"),
             ("CONTRACT_BLOCK", "first"),
@@ -276,6 +277,13 @@ mod tests {
         assert_eq!(
             parse(&[("MASTER_SECRET", "")]).err().map(|error| error.name),
             Some("MASTER_SECRET")
+        );
+        let previous = parse(&[("MASTER_SECRET_PREVIOUS", "old")]).err().unwrap();
+        assert!(
+            previous
+                .to_string()
+                .starts_with("MASTER_SECRET_PREVIOUS: expected 64"),
+            "{previous}"
         );
     }
 }
