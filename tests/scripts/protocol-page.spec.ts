@@ -148,7 +148,7 @@ test("every link of a document leads to a file and a heading", () => {
   const slug = (heading: string): string =>
     heading
       .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}\s-]/gu, "")
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
       .replaceAll(" ", "-");
   for (const document of documents.filter((name) => name.endsWith(".md"))) {
     const text = read(document);
