@@ -1,5 +1,5 @@
-// docs/PROTOCOL.md says what the code does: its tables of limits, times, errors, problems and rates are compared with
-// the constants that the code uses, so that neither changes without the other.
+// docs/PROTOCOL.md and docs/SECURITY.md say what the code does: their tables of limits, times, errors, problems and rates
+// are compared with the constants that the code uses, so that neither changes without the other.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -75,6 +75,30 @@ describe("limits and times", () => {
     const missing = [...limits.keys()].filter((name) => !(named.has(name) || inner.includes(name)));
     assert.deepEqual(missing, []);
   });
+});
+
+test("the security model states the values of the constants that it names", () => {
+  const sources = ["relay-node/src", "edge-core/src", "protocol/src", "chain/src", "src"].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".rs") && !/tests?\b/.test(name))
+      .map((name) => read(folder, name)),
+  );
+  const known = sources.map(constants);
+  let checked = 0;
+  for (const cells of rows("## Shares and limits", read("docs", "SECURITY.md"))) {
+    const stated = cells.slice(0, -1).join(" ").replaceAll(",", "");
+    for (const [, name = ""] of (cells.at(-1) ?? "").matchAll(/`([A-Z_]+)`/g)) {
+      const values = known.flatMap((one) => one.get(name) ?? []);
+      assert.ok(values.length > 0, `${name} is a constant`);
+      const forms = values.flatMap((value) => [`${value}`, `${value / 1024} KiB`, `${value / 1024 ** 2} MiB`]);
+      assert.ok(
+        forms.some((form) => new RegExp(`\\b${form}\\b`).test(stated)),
+        `${name} is ${values.join(" or ")}`,
+      );
+      checked += 1;
+    }
+  }
+  assert.ok(checked >= 20, `${checked} constants`);
 });
 
 test("the table of errors has the codes of the relay, in order", () => {
