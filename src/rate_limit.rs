@@ -29,7 +29,7 @@ pub(crate) fn exceeded(policy: Policy, quota: Quota, over: Exceeded) -> Problem 
     let name = policy.name();
     let (amount, window_s) = (quota.amount, quota.window_ms / 1_000);
     let wait_s = over.retry_ms.div_ceil(1_000).max(1);
-    let detail = format!("{name}: {amount} in {window_s} s; try again in {wait_s} s");
+    let detail = format!("the limit {name} is {amount} in {window_s} s: try again in {wait_s} s");
     Problem::new(Kind::RateLimited, detail)
         .with("policy", name)
         .header("retry-after", wait_s.to_string())

@@ -60,7 +60,7 @@ async fn dispatch(
     }
     let Some(route) = resource.route(&method) else {
         let allow = resource.allow();
-        let detail = format!("{method} is not among {allow}");
+        let detail = format!("the method is {method}: expected one of {allow}");
         return Err(Problem::new(Kind::MethodNotAllowed, detail).header("allow", allow));
     };
     if route.path == HEALTH {

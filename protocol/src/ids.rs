@@ -9,10 +9,10 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// The text is not a stream name.
-    #[error("stream name {0:?}: expected 1 to 64 of a-z 0-9 . _ - beginning with a letter or digit")]
+    #[error("stream name {0:?}: expected 1 to 64 characters of a-z 0-9 . _ -, the first a letter or digit")]
     StreamName(String),
     /// The text is not a relay id.
-    #[error("relay id {0:?}: expected 1 to 32 of a-z 0-9 - beginning with a letter or digit")]
+    #[error("relay id {0:?}: expected 1 to 32 characters of a-z 0-9 -, the first a letter or digit")]
     RelayId(String),
     /// The text has another length or other digits than the id.
     #[error("{what} {given:?}: expected {chars} hexadecimal digits")]

@@ -66,7 +66,7 @@ test("the list has the newest first, in pages", async () => {
 
 test("what is no stream is refused with the reason", async () => {
   const problem = assertProblem(await edge.postJson("/v1/streams", { name: "UPPER" }), 400, "bad-stream-name");
-  assert.match(problem.detail as string, /expected 1 to 64 of a-z 0-9/);
+  assert.match(problem.detail as string, /expected 1 to 64 characters of a-z 0-9/);
   assertProblem(await edge.postJson("/v1/streams", { name: "_audit" }), 403, "forbidden");
   for (const body of [{}, [], "demo", { name: 7 }, { name: "demo", mode: "else" }]) {
     assertProblem(await edge.postJson("/v1/streams", body), 400, "bad-request");
