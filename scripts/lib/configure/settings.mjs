@@ -240,7 +240,7 @@ export const SETTINGS = [
 ];
 
 /** Whether a URL holds what looks like a provider's key: a long part of the path, or a query. @param {string} text */
-export const hasKey = (text) => {
+const hasKey = (text) => {
   const url = new URL(text);
   return url.search !== "" || url.pathname.split("/").some((part) => part.length >= KEY_CHARACTERS);
 };
