@@ -85,7 +85,7 @@ const varLines = (answers) =>
     return [`${variable} = ${quoted(value)}`];
   });
 
-/** The variables that nobody is asked for, as the old file has them. @param {string[]} template @param {string[]} old */
+/** The variables that no question is about, as the old file has them. @param {string[]} template @param {string[]} old */
 const keptVars = (template, old) => {
   const asked = new Set(SETTINGS.map(({ variable }) => variable));
   const isKept = (/** @type {string} */ line) => keyOf(line) !== null && !asked.has(keyOf(line) ?? "");
