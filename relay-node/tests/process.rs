@@ -178,7 +178,7 @@ impl Scene {
         let identity = Identity::new(crypto.dtls_provider.generate_certificate().unwrap(), crypto);
         let token = SessionToken {
             rights: SessionRights::ALL,
-            expires_s: (now().unix_ms / 1_000) as u32 + 60,
+            expires_s: now().unix.to_sec().0 as u32 + 60,
             session: SessionId([1; 8]),
             stream: ShortId([9; 20]),
             author: Address::ZERO,

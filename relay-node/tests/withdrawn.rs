@@ -19,7 +19,7 @@ use support::{Net, STREAM, keys};
 
 /// The second in which the test is, by the edge's clock.
 fn second(net: &Net) -> u64 {
-    net.now().unix_ms / 1_000
+    net.now().unix.to_sec().0
 }
 
 fn withdraw(net: &mut Net, stream: ShortId, author: Option<Address>, before: u64, again: bool) {

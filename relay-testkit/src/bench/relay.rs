@@ -107,7 +107,7 @@ impl BenchRelay {
         self.sessions.set(self.sessions.get() + 1);
         let token = SessionToken {
             rights: SessionRights::ALL,
-            expires_s: u32::try_from(now().unix_ms / 1_000 + 60).unwrap_or(u32::MAX),
+            expires_s: u32::try_from(now().unix.to_sec().0 + 60).unwrap_or(u32::MAX),
             session: SessionId(self.sessions.get().to_be_bytes()),
             stream: ShortId([1; 20]),
             author: Address::ZERO,

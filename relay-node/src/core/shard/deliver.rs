@@ -7,6 +7,7 @@ use crate::core::timers::Owner;
 use crate::core::withdrawals::{Whose, means};
 use bytes::Bytes;
 use streamchain_protocol::ids::{Seq, ShortId};
+use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
 use streamchain_protocol::wire::{Notice, NoticeEvent};
 
@@ -108,7 +109,7 @@ impl Shard {
             again,
         } = notice.event
         {
-            return self.withdraw((id, author), before, again, now);
+            return self.withdraw((id, author), UnixSec(before), again, now);
         }
         let Some((end, frame)) = notice_frame(&notice.event) else {
             return;
@@ -127,7 +128,7 @@ impl Shard {
 
 impl Shard {
     /// Ends the sessions whose rights were withdrawn, and opens none with tokens from before.
-    fn withdraw(&mut self, whose: Whose, before: u64, again: bool, now: Now) {
+    fn withdraw(&mut self, whose: Whose, before: UnixSec, again: bool, now: Now) {
         let (code, text) = match again {
             true => (
                 ErrorCode::StreamMoved,

@@ -250,9 +250,9 @@ fn a_client_that_reads_nothing_is_bounded_and_closed() {
         let ended = scene.ends(None, 1_024, |line| async {
             let (_line, relayed) = allocate(line).await;
             for _ in 0..10 * MAX_QUEUE {
-                let now_ms = scene.hub.now_ms();
+                let now = scene.hub.now();
                 let mut server = scene.hub.server.borrow_mut();
-                server.handle_relay(shard_address(), relayed, &[0; 1_200], now_ms);
+                server.handle_relay(shard_address(), relayed, &[0; 1_200], now);
                 drop(server);
                 scene.hub.do_outputs();
             }

@@ -303,7 +303,7 @@ fn an_address_has_so_many_allocations_and_no_more() {
     };
     for index in 0..MAX_ADDRESS_ALLOCATIONS {
         // The stranger's budget is for a second.
-        scene.now_ms += 100;
+        scene.now = scene.now.plus_ms(100);
         assert_eq!(scene.allocate(host(index), &format!("user{index}")).code(), 0);
     }
     scene.pass_seconds(1);
@@ -372,7 +372,7 @@ fn packets_that_nobody_takes_out_are_bounded() {
     for _ in 0..3 * MAX_OUTPUTS {
         scene
             .server
-            .handle_client(client, &send_indication(relay_v4(), b"x"), scene.now_ms);
+            .handle_client(client, &send_indication(relay_v4(), b"x"), scene.now);
     }
     assert_eq!(
         std::iter::from_fn(|| scene.server.poll_output()).count(),
