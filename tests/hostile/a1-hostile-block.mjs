@@ -37,7 +37,11 @@ export const attack = {
     const head = await chain.head();
     const passed = await until(async () => (await target.status()).chain.cursor > head, PATIENCE_MS);
     const { chain: state } = await target.status();
-    tally.check("the Listener passes the block", passed === true, `cursor ${state.cursor}, block ${head}, ${state.error}`);
+    tally.check(
+      "the Listener passes the block",
+      passed === true,
+      `cursor ${state.cursor}, block ${head}, ${state.error}`,
+    );
     const shown = await until(async () => {
       const { json } = await target.get(`/v1/streams/${known.id}/chain`);
       return json.events?.length >= Math.floor(LARGE_EVENTS / 2);

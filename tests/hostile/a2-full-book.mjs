@@ -21,7 +21,13 @@ export const attack = {
     // The outbox hands segments over within a second or two.
     await delay(2 * ROUND_MS);
     const after = (await target.status()).anchorer.pendingSegments;
-    tally.note(`${STREAMS} streams that nobody opens, ${STREAMS * ROUNDS} segments: ${before} places before, ${after} after`);
-    tally.check("places in the book for segments that can't be anchored", after - before <= STREAMS, `${after - before}`);
+    tally.note(
+      `${STREAMS} streams that nobody opens, ${STREAMS * ROUNDS} segments: ${before} places before, ${after} after`,
+    );
+    tally.check(
+      "places in the book for segments that can't be anchored",
+      after - before <= STREAMS,
+      `${after - before}`,
+    );
   },
 };

@@ -10,7 +10,7 @@ export const attack = {
   title: "Blind the audit log to an attack by refusals of many guests.",
   needs: ["master"],
   run: async (target, tally) => {
-    const operator = await target.operator();
+    const operator = target.operator();
     const stream = await target.ownStream({ read: "private" });
     const path = `/v1/streams/${stream.id}`;
     const probe = async (/** @type {number} */ i) => {

@@ -60,7 +60,9 @@ export const attack = {
     const TRIES = 5;
     for (let i = 1; i <= TRIES; i += 1) {
       const took = await isLetIn(target, stream.name, stream.token);
-      tally.note(`let in ${i}: ${took === null ? "no" : `${Math.round(took)} ms`} (${Math.round(quiet ?? 0)} ms before)`);
+      tally.note(
+        `let in ${i}: ${took === null ? "no" : `${Math.round(took)} ms`} (${Math.round(quiet ?? 0)} ms before)`,
+      );
       tally.check(`somebody from another address is let in (${i})`, took !== null);
     }
     tally.note(`${peers.length} sessions, ${begun} answered by the relay`);

@@ -21,7 +21,11 @@ export const attack = {
       const { sentBytes, receivedBytes } = peer;
       peer.close();
       tally.note(`${checks} checks of ${sentBytes} bytes brought ${receivedBytes} bytes`);
-      tally.check(`${checks} checks`, receivedBytes <= MAX_FACTOR * sentBytes, `${receivedBytes} for ${sentBytes} bytes`);
+      tally.check(
+        `${checks} checks`,
+        receivedBytes <= MAX_FACTOR * sentBytes,
+        `${receivedBytes} for ${sentBytes} bytes`,
+      );
     }
     await elsewhere(target, tally, name, token);
   },
@@ -39,6 +43,8 @@ const elsewhere = async (target, tally, name, token) => {
   const { sentBytes, receivedBytes } = victim;
   const answers = victim.received.filter(isSuccess).length;
   for (const peer of [first, victim]) peer.close();
-  tally.note(`a second address: ${sentBytes} bytes brought ${receivedBytes} bytes, ${answers} of them answers to checks`);
+  tally.note(
+    `a second address: ${sentBytes} bytes brought ${receivedBytes} bytes, ${answers} of them answers to checks`,
+  );
   tally.check("a second address", receivedBytes <= MAX_FACTOR * sentBytes, `${receivedBytes} for ${sentBytes} bytes`);
 };

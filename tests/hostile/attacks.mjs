@@ -4,9 +4,10 @@ import { attack as hostileBlock } from "./a1-hostile-block.mjs";
 import { attack as fullBook } from "./a2-full-book.mjs";
 import { attack as gasDrain } from "./a3-gas-drain.mjs";
 import { attack as storage } from "./a4-storage.mjs";
-import { attack as handshakes } from "./a5-handshakes.mjs";
-import { attack as readers } from "./a5-readers.mjs";
 import { attack as auditFlood } from "./a5-audit.mjs";
+import { attack as handshakes } from "./a5-handshakes.mjs";
+import { attack as members } from "./a5-members.mjs";
+import { attack as readers } from "./a5-readers.mjs";
 import { attack as datagrams } from "./a6-datagrams.mjs";
 import { attack as reflection } from "./a6-reflection.mjs";
 import { attack as producers } from "./b1-producers.mjs";
@@ -26,6 +27,7 @@ export const ATTACKS = [
   storage,
   handshakes,
   readers,
+  members,
   auditFlood,
   reflection,
   datagrams,

@@ -19,7 +19,11 @@ export const attack = {
     const end = now + SIGN_IN_S;
     const owner = wallet();
     const token = await target.signIn(owner, { expirationTime: new Date(end * 1_000) });
-    tally.check("the sign-in's token", claimsOf(token).exp <= end + LEEWAY_S, `expires ${claimsOf(token).exp - end} s late`);
+    tally.check(
+      "the sign-in's token",
+      claimsOf(token).exp <= end + LEEWAY_S,
+      `expires ${claimsOf(token).exp - end} s late`,
+    );
     await renew(target, tally, "a sign-in until Expiration Time", token, end);
     await makeKeys(target, tally, token, end);
 

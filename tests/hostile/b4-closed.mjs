@@ -27,7 +27,10 @@ const madePrivate = async (target, tally) => {
   const readers = [new Reader(target, stream.id, {}), new Reader(target, stream.id, { token: guest.token })];
   await target.publish(stream.id, "public", { token: stream.token });
   await until(async () => readers.every(({ texts }) => texts.includes("public")), PATIENCE_MS);
-  tally.check("the readers follow", readers.every(({ texts }) => texts.includes("public")));
+  tally.check(
+    "the readers follow",
+    readers.every(({ texts }) => texts.includes("public")),
+  );
   // The writer does not wait: the change and the message are one behind the other.
   await target.send("PATCH", path, { ...call, json: { read: "private" } });
   await target.publish(stream.id, "secret", { token: stream.token });

@@ -19,7 +19,12 @@ const forgeries = (token) => {
     { ...claims, sub: `0x${"11".repeat(20)}` },
     { ...claims, guest: false },
   ].map((other) => part(other));
-  const heads = [{ alg: "none" }, { alg: "HS512", typ: "JWT" }, { alg: "RS256", typ: "JWT" }, { alg: "HS256", kid: "../../etc" }];
+  const heads = [
+    { alg: "none" },
+    { alg: "HS512", typ: "JWT" },
+    { alg: "RS256", typ: "JWT" },
+    { alg: "HS256", kid: "../../etc" },
+  ];
   const keys = ["", "secret", "streamchain", "0".repeat(64), token];
   return [
     ...changed,
@@ -40,7 +45,9 @@ const forgeries = (token) => {
 /** Whether two texts are the same bytes in base64url, whose last digit has bits that no byte takes. */
 /** @param {string} one @param {string} other */
 const isSameToken = (one, other) =>
-  one.split(".").every((text, i) => Buffer.from(text, "base64url").equals(Buffer.from(other.split(".")[i] ?? "", "base64url")));
+  one
+    .split(".")
+    .every((text, i) => Buffer.from(text, "base64url").equals(Buffer.from(other.split(".")[i] ?? "", "base64url")));
 
 /** @type {import("./lib/tally.mjs").Attack} */
 export const attack = {

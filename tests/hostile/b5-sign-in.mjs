@@ -75,6 +75,9 @@ const elsewhere = async (target, tally) => {
     tally.check(`a sign-in with ${Object.keys(change).join(" and ")} of another`, status >= 400, `${status}`);
   }
   // A page elsewhere that has its visitors' browsers name its own host.
-  const spoofed = await target.send("POST", "/v1/auth/nonce", { address: newAddress(), headers: { "x-forwarded-host": evil } });
+  const spoofed = await target.send("POST", "/v1/auth/nonce", {
+    address: newAddress(),
+    headers: { "x-forwarded-host": evil },
+  });
   tally.check("x-forwarded-host names the domain", !spoofed.text.includes(evil), spoofed.text.slice(0, 120));
 };

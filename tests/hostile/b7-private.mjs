@@ -48,7 +48,11 @@ export const attack = {
       for (const [method, path] of ROUTES) {
         const json = method === "PATCH" ? { json: { read: "public" } } : {};
         const ask = (/** @type {string} */ id) =>
-          target.send(method, `/v1/streams/${id}${path}`, { ...(token ? { token } : {}), ...json, address: newAddress() });
+          target.send(method, `/v1/streams/${id}${path}`, {
+            ...(token ? { token } : {}),
+            ...json,
+            address: newAddress(),
+          });
         const [there, not] = [await ask(stream.id), await ask(absent)];
         const [seen, expected] = [shape(there, stream.id), shape(not, absent)];
         tally.check(

@@ -19,7 +19,8 @@ const HELP = `Attacks a running deployment as a stranger would, and prints what 
   --help                   this text
 
 Without a NAME all attacks run. A NAME may be the beginning of one: "A5" runs all attacks on point A5.
-The environment variable MASTER_SECRET, the edge's, lets attacks speak as a relay that was given a key.
+The environment variable MASTER_SECRET, the edge's, lets attacks speak as a relay that was given a key, and look at the
+audit log as the operator (OPERATOR, an address, if that is not the anchoring account).
 The exit code is 0 when nothing got through.`;
 
 const DEFAULT_EDGE = "http://127.0.0.1:8787";
@@ -72,7 +73,12 @@ await main(async () => {
       "Attack only what is yours: --i-own-this-deployment says that it is.",
     ]);
   }
-  const target = await Target.at({ edge: values.edge, rpc, master: process.env.MASTER_SECRET ?? null }).catch((error) => {
+  const target = await Target.at({
+    edge: values.edge,
+    rpc,
+    master: process.env.MASTER_SECRET ?? null,
+    operator: process.env.OPERATOR,
+  }).catch((error) => {
     throw new Failure(`The edge at ${values.edge} does not answer: ${messageOf(error)}`);
   });
   const { through, left } = await runAttacks(attacks, target, console.log);

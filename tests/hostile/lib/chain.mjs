@@ -28,9 +28,9 @@ export const chainOf = (target, index) => {
   /** @type {Promise<number> | null} */
   let nonce = null;
   const nextNonce = async () => {
-    nonce = (nonce ?? client.getTransactionCount({ address: account.address, blockTag: "pending" }).then((n) => n - 1)).then(
-      (last) => last + 1,
-    );
+    nonce = (
+      nonce ?? client.getTransactionCount({ address: account.address, blockTag: "pending" }).then((n) => n - 1)
+    ).then((last) => last + 1);
     return nonce;
   };
   /** @param {{ to?: `0x${string}`, data: `0x${string}`, gas?: bigint }} what */

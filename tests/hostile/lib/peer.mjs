@@ -12,7 +12,8 @@ const BINDING_SUCCESS = 0x0101;
 const COOKIE = 0x2112a442;
 const FINGERPRINT_XOR = 0x5354554e;
 /** DTLS records begin with their content type, 20 to 63 (RFC 7983). */
-const DTLS = [20, 63];
+const DTLS_FIRST = 20;
+const DTLS_LAST = 63;
 
 /** @param {number} type @param {Uint8Array} value */
 const attribute = (type, value) => {
@@ -40,11 +41,16 @@ const stunHead = (id, attributes, more) => {
  */
 export const check = ({ username, password, nominate = true }) => {
   const id = randomBytes(12);
-  const attributes = [attribute(0x0006, Buffer.from(username)), attribute(0x0024, Buffer.from([0x6e, 0x7f, 0x1e, 0xff]))];
+  const attributes = [
+    attribute(0x0006, Buffer.from(username)),
+    attribute(0x0024, Buffer.from([0x6e, 0x7f, 0x1e, 0xff])),
+  ];
   attributes.push(attribute(0x802a, randomBytes(8)));
   if (nominate) attributes.push(attribute(0x0025, Buffer.alloc(0)));
   const INTEGRITY_BYTES = 24;
-  const signed = createHmac("sha1", password).update(stunHead(id, attributes, INTEGRITY_BYTES)).digest();
+  const signed = createHmac("sha1", password)
+    .update(stunHead(id, attributes, INTEGRITY_BYTES))
+    .digest();
   attributes.push(attribute(0x0008, signed));
   const FINGERPRINT_BYTES = 8;
   const crc = Buffer.alloc(4);
@@ -55,7 +61,7 @@ export const check = ({ username, password, nominate = true }) => {
 /** @param {Buffer} datagram */
 export const isSuccess = (datagram) => datagram.length >= 20 && datagram.readUInt16BE(0) === BINDING_SUCCESS;
 /** @param {Buffer} datagram */
-export const isDtls = (datagram) => (datagram[0] ?? 0) >= DTLS[0] && (datagram[0] ?? 0) <= DTLS[1];
+export const isDtls = (datagram) => (datagram[0] ?? 0) >= DTLS_FIRST && (datagram[0] ?? 0) <= DTLS_LAST;
 
 /** An offer with an ICE user name and a fingerprint of its own. */
 export const newOffer = () => {

@@ -19,7 +19,11 @@ export const runAttack = async (attack, target) => {
     if (ended === "over") tally.check("the attack ends", false, `it still runs after ${MAX_ATTACK_MS / 1000} s`);
   } catch (error) {
     // The system must answer its attackers: a request without an answer is a finding.
-    tally.check("the attack runs to its end", false, error instanceof Error ? (error.stack ?? error.message) : `${error}`);
+    tally.check(
+      "the attack runs to its end",
+      false,
+      error instanceof Error ? (error.stack ?? error.message) : `${error}`,
+    );
   } finally {
     over.abort();
   }

@@ -1,6 +1,6 @@
 // The deployment that is attacked, and the requests of strangers to it.
 
-import { randomBytes, randomInt } from "node:crypto";
+import { createHmac, hkdfSync, randomBytes, randomInt } from "node:crypto";
 import { privateKeyToAccount } from "viem/accounts";
 import { createSiweMessage } from "viem/siwe";
 import { developmentAccount } from "../../../scripts/lib/system/chain.mjs";
@@ -8,6 +8,12 @@ import { developmentAccount } from "../../../scripts/lib/system/chain.mjs";
 /** How long one request may take. */
 const REQUEST_TIMEOUT_MS = 20_000;
 const POLL_MS = 50;
+
+/** Longer than any attack. */
+const OPERATOR_TOKEN_S = 600;
+
+/** A key from another, as PROTOCOL.md says. @param {Uint8Array} key @param {string} info */
+export const derive = (key, info) => Buffer.from(hkdfSync("sha256", key, new Uint8Array(), info, 32));
 
 /** Hosts that are this machine. @param {string} host */
 export const isLoopback = (host) => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host);
@@ -60,19 +66,21 @@ export const newAddress = () => `198.51.${randomInt(256)}.${randomInt(256)}`;
 
 export class Target {
   /**
-   * @param {{ edge: string, rpc: string | null, master: string | null, config: any, status: any }} how `config` and `status`:
-   *   what the edge answered at the start
+   * @param {{ edge: string, rpc: string | null, master: string | null, operator?: string | undefined, config: any,
+   *   status: any }} how `config` and `status`: what the edge answered at the start
    */
-  constructor({ edge, rpc, master, config, status }) {
+  constructor({ edge, rpc, master, operator, config, status }) {
     this.edge = edge;
     this.rpc = rpc;
     this.master = master;
     this.config = config;
+    /** An account that may do everything. */
+    this.operatorAddress = operator ?? config.operator;
     this.relays = status.relays ?? [];
   }
 
-  /** @param {{ edge: string, rpc?: string | null, master?: string | null }} how */
-  static async at({ edge, rpc = null, master = null }) {
+  /** @param {{ edge: string, rpc?: string | null, master?: string | null, operator?: string | undefined }} how */
+  static async at({ edge, rpc = null, master = null, operator }) {
     const base = edge.replace(/\/+$/, "");
     const get = async (/** @type {string} */ path) => {
       const response = await fetch(`${base}${path}`, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
@@ -80,7 +88,7 @@ export class Target {
       return response.json();
     };
     const [config, status] = await Promise.all([get("/v1/config"), get("/v1/status")]);
-    return new Target({ edge: base, rpc, master, config, status });
+    return new Target({ edge: base, rpc, master, operator, config, status });
   }
 
   get host() {
@@ -207,6 +215,16 @@ export class Target {
       if (json.next >= json.head || json.messages.length === 0) return all;
       from = json.next;
     }
+  }
+
+  /** A token of the operator, as the edge signs it with its master secret. */
+  operator() {
+    const part = (/** @type {unknown} */ value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const now = Math.floor(Date.now() / 1_000);
+    const claims = { sub: this.operatorAddress, iat: now, exp: now + OPERATOR_TOKEN_S };
+    const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
+    const key = derive(Buffer.from(this.master ?? "", "hex"), "streamchain/access/v1");
+    return `${signed}.${createHmac("sha256", key).update(signed).digest("base64url")}`;
   }
 
   async status() {
