@@ -12,14 +12,13 @@ const PATIENCE_MS = 3_000;
  * Begins handshakes that nobody goes on with; resolves to how many the relay began.
  * @param {import("./lib/target.mjs").Target} target
  * @param {string} stream
- * @param {string} token
  * @param {number} count
  */
-export const halfOpen = async (target, stream, token, count) => {
+export const halfOpen = async (target, stream, count) => {
   /** @type {Peer[]} */
   const peers = [];
   const open = async (/** @type {number} */ index) => {
-    const session = await openSession(target, stream, index % 2 === 0 ? {} : { token });
+    const session = await openSession(target, stream);
     const peer = await Peer.at(ADDRESSES[index % ADDRESSES.length]);
     peers.push(peer);
     await peer.send(check(session), session);
@@ -55,7 +54,7 @@ export const attack = {
     const stream = await target.ownStream();
     const quiet = await isLetIn(target, stream.name, stream.token).catch(() => null);
     tally.check("somebody is let in before", quiet !== null);
-    const peers = await halfOpen(target, stream.id, stream.token, HANDSHAKES);
+    const peers = await halfOpen(target, stream.id, HANDSHAKES);
     const begun = peers.filter(({ received }) => received.length > 0).length;
     const TRIES = 5;
     for (let i = 1; i <= TRIES; i += 1) {

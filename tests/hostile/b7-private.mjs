@@ -31,7 +31,7 @@ const shape = ({ status, headers, text }, id) => {
     .replaceAll(id.slice(0, 42), "SHORT")
     .replaceAll(id.slice(2, 42), "SHORT")
     .replace(/"requestId":"[^"]*"/g, "");
-  return JSON.stringify([status, kept, plain]);
+  return JSON.stringify([status, plain, kept]);
 };
 
 /** @type {import("./lib/tally.mjs").Attack} */

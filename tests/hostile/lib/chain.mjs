@@ -6,8 +6,10 @@ import { createPublicClient, createWalletClient, defineChain, http } from "viem"
 const GAS_PRICE_WEI = 100_000_000_000n;
 const RECEIPT_TIMEOUT_MS = 30_000;
 const POLLING_MS = 100;
-/** Fits the largest call of these attacks, and a block. */
-const GAS = 4_000_000n;
+/** What a call takes beside its data. */
+const BASE_GAS = 500_000n;
+/** The most that a byte takes: as calldata (EIP-7623) and again in an event. */
+const GAS_PER_BYTE = 50n;
 
 /**
  * @param {import("./target.mjs").Target} target
@@ -34,7 +36,7 @@ export const chainOf = (target, index) => {
     return nonce;
   };
   /** @param {{ to?: `0x${string}`, data: `0x${string}`, gas?: bigint }} what */
-  const receipt = async ({ to, data, gas = GAS }) => {
+  const receipt = async ({ to, data, gas = BASE_GAS + (GAS_PER_BYTE * BigInt(data.length)) / 2n }) => {
     const fees = { gas, maxFeePerGas: GAS_PRICE_WEI, maxPriorityFeePerGas: 1_000_000_000n, nonce: await nextNonce() };
     const hash = await wallet.sendTransaction({ ...(to ? { to } : {}), data, ...fees });
     return client.waitForTransactionReceipt({ hash, timeout: RECEIPT_TIMEOUT_MS });
