@@ -22,6 +22,8 @@ impl Step {
             (Step::Broadcast, Ok(Answer::Sent(hash))) => broadcast::sent(hash, context),
             (Step::Broadcast, Err(error)) => broadcast::refused(&error, context),
             (Step::Estimate(prepared, ..), Err(error)) => prepare::not_estimated(&prepared, &error, context),
+            // A node without the method: then it is as if it did not know the transaction.
+            (Step::AskKnown, Err(error)) if !error.is_of_whole_node() => broadcast::known(false, context),
             (_, Err(error)) => fail(error.to_string()),
             (Step::ReadStreams(ids), Ok(Answer::Returned(data))) => prepare::plan(&ids, &data, context),
             (Step::ReadFinal(ids), Ok(Answer::Returned(data))) => prepare::settle(&ids, &data, context),
@@ -43,6 +45,7 @@ impl Step {
             (Step::CheckNonce, Ok(Answer::TransactionCount(nonce))) => {
                 broadcast::compare_nonce(nonce, context)
             }
+            (Step::AskKnown, Ok(Answer::Known(is_known))) => broadcast::known(is_known, context),
             (Step::ReadFeesToBump, Ok(Answer::FeeHistory(history))) => broadcast::bump(&history, context),
             (_, Ok(_)) => distrust("the answer belongs to another question"),
         }

@@ -109,7 +109,7 @@ impl Shard {
             again,
         } = notice.event
         {
-            return self.withdraw((id, author), UnixSec(before), again, now);
+            return self.withdraw((id, author), before, again, now);
         }
         let Some((end, frame)) = notice_frame(&notice.event) else {
             return;
@@ -158,6 +158,7 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
             log_index,
             author,
             payload,
+            omitted,
             tx,
             state,
         } => {
@@ -170,6 +171,7 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
                     payload,
                     tx,
                     state,
+                    omitted: *omitted,
                 },
                 None => RelayFrame::ChainState {
                     block,
