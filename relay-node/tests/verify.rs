@@ -17,6 +17,7 @@ use std::process::Command;
 use streamchain_chain::abi::Anchored;
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::proof::LeafFields;
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::{Address, B256, keccak256};
 
 const HONEST: Address = Address::repeat_byte(0xc0);
@@ -80,7 +81,7 @@ fn anchored(contract: Address, owner: Address) -> (String, String) {
     let fields = LeafFields {
         stream,
         seq: Seq(0),
-        time: 1_000,
+        time: UnixMs(1_000),
         author: owner,
         payload_hash: keccak256(b"hello"),
     };
