@@ -5,27 +5,36 @@ import { until } from "./lib/target.mjs";
 const ADDRESSES = ["127.0.66.1", "127.0.66.2", "127.0.66.3", "127.0.66.4"];
 /** More handshakes than a shard has places for. */
 const HANDSHAKES = 1_100;
-const AT_ONCE = 20;
+const AT_ONCE = 50;
 const PATIENCE_MS = 3_000;
 
 /**
- * Begins handshakes that nobody goes on with; resolves to how many the relay began.
+ * Opens sessions of as many guests, each from an address of its own: what their checks need.
  * @param {import("./lib/target.mjs").Target} target
  * @param {string} stream
  * @param {number} count
  */
-export const halfOpen = async (target, stream, count) => {
+export const sessionsOf = async (target, stream, count) => {
+  /** @type {import("./lib/peer.mjs").SessionPath[]} */
+  const sessions = [];
+  for (let i = 0; i < count; i += AT_ONCE) {
+    const some = Array.from({ length: Math.min(AT_ONCE, count - i) }, () =>
+      openSession(target, stream).catch(() => null),
+    );
+    for (const session of await Promise.all(some)) if (session) sessions.push(session);
+  }
+  return sessions;
+};
+
+/** Begins a handshake for each session, from few addresses, that nobody goes on with. */
+/** @param {readonly import("./lib/peer.mjs").SessionPath[]} sessions */
+export const halfOpen = async (sessions) => {
   /** @type {Peer[]} */
   const peers = [];
-  const open = async (/** @type {number} */ index) => {
-    const session = await openSession(target, stream);
+  for (const [index, session] of sessions.entries()) {
     const peer = await Peer.at(ADDRESSES[index % ADDRESSES.length]);
     peers.push(peer);
     await peer.send(check(session), session);
-  };
-  for (let i = 0; i < count; i += AT_ONCE) {
-    const some = Array.from({ length: Math.min(AT_ONCE, count - i) }, (_, k) => open(i + k).catch(() => {}));
-    await Promise.all(some);
   }
   return peers;
 };
@@ -54,7 +63,7 @@ export const attack = {
     const stream = await target.ownStream();
     const quiet = await isLetIn(target, stream.name, stream.token).catch(() => null);
     tally.check("somebody is let in before", quiet !== null);
-    const peers = await halfOpen(target, stream.id, HANDSHAKES);
+    const peers = await halfOpen(await sessionsOf(target, stream.id, HANDSHAKES));
     const begun = peers.filter(({ received }) => received.length > 0).length;
     const TRIES = 5;
     for (let i = 1; i <= TRIES; i += 1) {

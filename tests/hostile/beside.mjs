@@ -31,6 +31,7 @@ how long its messages take until they are stored and anchored, side by side. It 
  * @property {string} name
  * @property {() => Promise<{ options: Partial<import("../../scripts/lib/system/index.mjs").SystemOptions>,
  *   stop?: () => void, context?: any }>} [before] what the system is started with
+ * @property {(scene: Scene) => Promise<any>} [prepare] what the attack makes ready while it is quiet
  * @property {(scene: Scene, signal: AbortSignal) => Promise<string[]>} run attacks until the signal; says what it did
  * @property {(scene: Scene) => Promise<string[]>} [after] what must hold at the end: what does not, a line each
  *
@@ -39,6 +40,7 @@ how long its messages take until they are stored and anchored, side by side. It 
  * @property {Target} target
  * @property {string} stream the honest stream
  * @property {any} context of `before`
+ * @property {any} prepared of `prepare`
  */
 
 /** @type {readonly Beside[]} */
@@ -56,8 +58,10 @@ const runOne = async (attack, browser, seconds) => {
   try {
     const target = await Target.at({ edge: system.edge, rpc: system.chain, master: system.system.master });
     const measure = await Measure.start(browser, system);
-    const scene = { system, target, stream: measure.stream, context: prepared.context };
+    /** @type {Scene} */
+    const scene = { system, target, stream: measure.stream, context: prepared.context, prepared: null };
     const quiet = await measure.phase(seconds * 1_000);
+    scene.prepared = await attack.prepare?.(scene);
     const end = new AbortController();
     const attacking = attack.run(scene, end.signal);
     // A failure is seen below; until then it must not end the process.

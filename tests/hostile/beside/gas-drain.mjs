@@ -6,8 +6,8 @@ import { newAddress, newName } from "../lib/target.mjs";
 
 const ABI = parseAbi(["function open(bytes32 nameHash, address anchorer)"]);
 /** The day's gas: the honest stream needs a fraction of it, the stranger would take all in a minute. */
-const DAILY_GAS = 40_000_000;
-const PAYLOAD_BYTES = 16_000;
+const DAILY_GAS = 12_000_000;
+const PAYLOAD_BYTES = 20_000;
 const EVERY_MS = 150;
 
 /** @type {import("../beside.mjs").Beside} */

@@ -100,9 +100,9 @@ export class Measure {
     const at = Date.now();
     const work = this.page.evaluate(async (limit) => {
       const begun = performance.now();
-      const timeout = new Promise((resolve) => setTimeout(resolve, limit, null));
-      const stored = await Promise.race([window.kept.connection.publish("honest").stored, timeout]);
-      return stored === null ? null : { took: performance.now() - begun, seq: stored.seq ?? null };
+      const timeout = new Promise((resolve) => setTimeout(resolve, limit, "never"));
+      const seq = await Promise.race([window.kept.connection.publish("honest").stored, timeout]);
+      return seq === "never" ? null : { took: performance.now() - begun, seq };
     }, OPEN_TIMEOUT_MS);
     const found = await work.catch(() => null);
     phase.stored.push(found ? found.took : Number.POSITIVE_INFINITY);

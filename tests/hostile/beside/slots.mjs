@@ -1,26 +1,25 @@
 // Handshakes from four addresses that nobody goes on with: more than a relay's shard has places for.
 
-import { halfOpen } from "../a5-handshakes.mjs";
-import { newName } from "../lib/target.mjs";
+import { halfOpen, sessionsOf } from "../a5-handshakes.mjs";
 
 const HANDSHAKES = 1_100;
-const PER_ROUND = 100;
+/** The relay gives up a handshake after some seconds: then it is begun again. */
+const AGAIN_MS = 4_000;
 
 /** @type {import("../beside.mjs").Beside} */
 export const slots = {
   name: "slots",
-  run: async ({ target, stream }, signal) => {
-    const peers = [];
-    let opened = 0;
-    // At the honest stream's own shard; what the relay has dropped is begun again until the time is over.
+  prepare: ({ target, stream }) => sessionsOf(target, stream, HANDSHAKES),
+  run: async ({ prepared }, signal) => {
+    let [begun, answered, rounds] = [0, 0, 0];
     while (!signal.aborted) {
-      const some = await halfOpen(target, stream, PER_ROUND);
-      opened += some.length;
-      peers.push(...some);
-      while (peers.length > HANDSHAKES) peers.shift()?.close();
+      const peers = await halfOpen(prepared);
+      begun += peers.length;
+      rounds += 1;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      answered += peers.filter(({ received }) => received.length > 0).length;
+      for (const peer of peers) peer.close();
     }
-    const answered = peers.filter(({ received }) => received.length > 0).length;
-    for (const peer of peers) peer.close();
-    return [`${opened} handshakes begun (run ${newName("slots")}), ${answered} of the last ${peers.length} answered`];
+    return [`${begun} handshakes begun in ${rounds} rounds for ${prepared.length} sessions, ${answered} answered`];
   },
 };
