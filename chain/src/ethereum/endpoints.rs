@@ -7,9 +7,8 @@
 //! - a node that says that it is asked too often is not asked again before its pause is over, whatever happens.
 
 use super::rpc::{Answer, Request, RpcError};
-use std::collections::BTreeMap;
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::util::Backoff;
+use streamchain_protocol::util::{Backoff, SortedMap};
 
 /// How long a node is left alone after a failure, in ms: long enough not to spend every round's first time-out on
 /// a dead node, short enough that the preferred one is soon used again.
@@ -52,7 +51,7 @@ struct Endpoint {
     checked_until: UnixMs,
     limit: Rest,
     /// By kind of question; there are as many as kinds.
-    kinds: BTreeMap<&'static str, Rest>,
+    kinds: SortedMap<&'static str, Rest>,
 }
 
 impl Endpoint {
@@ -61,7 +60,7 @@ impl Endpoint {
             rests_until: UnixMs(0),
             checked_until: UnixMs(0),
             limit: Rest::growing(FIRST_LIMIT_MS, MAX_LIMIT_MS),
-            kinds: BTreeMap::new(),
+            kinds: SortedMap::default(),
         }
     }
 
@@ -70,8 +69,8 @@ impl Endpoint {
     }
 
     /// Until when it is left alone for this kind of question.
-    fn due(&self, kind: &str) -> UnixMs {
-        let kind = self.kinds.get(kind).map_or(UnixMs(0), |rest| rest.until);
+    fn due(&self, kind: &'static str) -> UnixMs {
+        let kind = self.kinds.get(&kind).map_or(UnixMs(0), |rest| rest.until);
         self.rests_until.max(kind)
     }
 }
@@ -185,16 +184,17 @@ impl Endpoints {
             }
             Ok(answer) if !request.is_left_open_by(answer) => {
                 if let Some(endpoint) = self.endpoints.get_mut(index) {
-                    endpoint.kinds.remove(kind);
+                    endpoint.kinds.remove(&kind);
                     endpoint.limit.backoff.succeed();
                 }
                 true
             }
             _ => {
                 if let Some(endpoint) = self.endpoints.get_mut(index) {
-                    let rest = endpoint.kinds.entry(kind);
-                    rest.or_insert_with(|| Rest::growing(REST_MS, MAX_KIND_REST_MS))
-                        .fail(now);
+                    let mut rest = endpoint.kinds.get(&kind).cloned();
+                    let rest = rest.get_or_insert_with(|| Rest::growing(REST_MS, MAX_KIND_REST_MS));
+                    rest.fail(now);
+                    endpoint.kinds.insert(kind, rest.clone());
                 }
                 false
             }
