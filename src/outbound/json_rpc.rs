@@ -3,12 +3,12 @@
 //! What always holds: every call ends within [`TIMEOUT_MS`], and its body is read to the end or cancelled; no node is
 //! believed before it has named the configured chain (see [`Endpoints`]).
 
+use crate::clock::now;
 use crate::config::chain::ChainConfig;
 use crate::outbound::fetch::{Bounds, OutboundError, post_json};
 use std::cell::{Cell, OnceCell, RefCell};
 use streamchain_chain::ethereum::{Answer, Choice, Endpoints, NodeUrl, Request, RpcError};
-use streamchain_protocol::time::UnixMs;
-use worker::{Date, Env, Error, console_warn};
+use worker::{Env, Error, console_warn};
 
 /// How long a node may take for one call, in ms: a log query over a full range takes seconds at some providers.
 const TIMEOUT_MS: u64 = 10_000;
@@ -74,7 +74,9 @@ impl Rpc {
 
     /// The node that answered last cannot be right: it is left alone.
     pub(crate) fn distrust(&self) {
-        self.endpoints.borrow_mut().handle_failure(self.last.get(), now());
+        self.endpoints
+            .borrow_mut()
+            .handle_failure(self.last.get(), now());
     }
 }
 
@@ -99,8 +101,4 @@ async fn post(url: &NodeUrl, request: &Request) -> Result<Answer, RpcError> {
         OutboundError::TooLarge(bytes) => RpcError::TooLarge(bytes),
     })?;
     request.decode_response(status, &String::from_utf8_lossy(&body))
-}
-
-fn now() -> UnixMs {
-    UnixMs(Date::now().as_millis())
 }

@@ -6,6 +6,7 @@
 use super::omitted::Omitted;
 use crate::ids::{Seq, SessionId, ShortId};
 use crate::proof::{AnchorRef, AnchorState};
+use crate::time::UnixSec;
 use crate::util::json::{self, JsonError};
 use alloy_primitives::{Address, B256, Bytes};
 use serde::de::Error;
@@ -59,8 +60,8 @@ pub enum NoticeEvent {
     Withdrawn {
         /// Whose sessions; `None` for everybody's.
         author: Option<Address>,
-        /// Unix seconds, by the edge's clock.
-        before: u64,
+        /// By the edge's clock.
+        before: UnixSec,
         /// Whether the client should open another session, whose rights may be others.
         again: bool,
     },
@@ -90,7 +91,7 @@ struct Members {
     omitted: Option<Omitted>,
     state: Option<AnchorState>,
     session: Option<SessionId>,
-    before: Option<u64>,
+    before: Option<UnixSec>,
     again: Option<bool>,
 }
 
@@ -172,7 +173,7 @@ mod tests {
         };
         let withdrawn = |author| NoticeEvent::Withdrawn {
             author,
-            before: 6,
+            before: UnixSec(6),
             again: true,
         };
         let session = SessionId([7; 8]);
