@@ -166,6 +166,14 @@ impl ChainEvent {
         (self.block, self.log_index, self.block_hash)
     }
 
+    /// The bytes that it published; none for an anchor.
+    pub fn payload(&self) -> &[u8] {
+        match &self.kind {
+            EventKind::Published { payload, .. } => payload,
+            EventKind::Anchored { .. } => &[],
+        }
+    }
+
     /// The event without its payload, as it is kept until it is final.
     pub(super) fn without_payload(&self) -> Self {
         let kind = match &self.kind {

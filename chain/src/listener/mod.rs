@@ -30,6 +30,7 @@ pub use machine::{Listener, Settings};
 pub use status::Status;
 
 use crate::ethereum::{Answer, RpcError};
+use crate::journal::Row;
 use crate::machine::{Command, Machine};
 use heal::Heal;
 use machine::Cursor;
@@ -40,6 +41,11 @@ use streamchain_protocol::time::UnixMs;
 const MAX_CALLS_PER_ROUND: u32 = 400;
 
 impl Listener {
+    /// Returns the changes to save that were made outside of [`Machine::next_command`].
+    pub fn take_unsaved(&mut self) -> Vec<Row> {
+        self.journal.take()
+    }
+
     /// Begins again at the first block, for an owner that has lost, or dropped, the events: all of them come again in
     /// batches, and those that are held and not on the chain are undone. The finalized mark is forgotten as well: it
     /// becomes what the node says in the next round.

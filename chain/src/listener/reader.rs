@@ -199,7 +199,7 @@ impl BlockReader {
         self.done(certainty)
     }
 
-    fn done(self: Box<Self>, certainty: Certainty) -> Reading {
+    fn done(self, certainty: Certainty) -> Reading {
         Reading::Done(Found {
             mark: self.mark,
             events: self.events.into_values().collect(),
