@@ -68,7 +68,7 @@ async fn dispatch(
     }
     let config = Config::of(&env);
     let config = config.map_err(|error| Problem::new(Kind::Misconfigured, error.to_string()))?;
-    let attempt = Attempt::new(&request, path, route.action);
+    let attempt = Attempt::new(&request, &config, path, route.action);
     let call = Call::new(request, id.clone(), env.clone(), config.clone());
     let answer = answer(call, route, at).await;
     if let Some(entry) = attempt.entry(&config, &answer) {
@@ -79,7 +79,7 @@ async fn dispatch(
 
 async fn answer(call: Call, route: &Route, at: PathParameters) -> Answer {
     if route.guard != Guard::Relay {
-        let client = rate_limit::client(call.headers());
+        let client = rate_limit::client(call.headers(), &call.config);
         rate_limit::front(&call.env, &call.config, &client).await?;
         if route.guard == Guard::Credentials {
             let policy = Policy::CredentialsAddress;

@@ -9,7 +9,7 @@ use streamchain_edge_core::rate_policy::Policies;
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
 use streamchain_protocol::ids::{RelayId, RelayKeyId};
 use streamchain_protocol::webrtc::TurnSecret;
-use worker::Env;
+use worker::{Env, console_warn};
 
 /// What these settings are, for errors.
 const MASTER_SECRET: &str = "64 hexadecimal digits (32 bytes)";
@@ -17,6 +17,12 @@ const ICE_SERVERS: &str = "a list of stun:, turn: or turns: URLs with commas bet
 
 /// Where Cloudflare's TURN service answers. Another base is for tests.
 const TURN_SERVICE_BASE: &str = "https://rtc.live.cloudflare.com";
+
+/// The header in which Cloudflare, and nobody behind it, writes the client's address.
+const CLIENT_HEADER: &str = "cf-connecting-ip";
+
+/// Chains that run on one machine, for development: anvil's and Hardhat's, and Ganache's.
+const DEVELOPMENT_CHAINS: [u64; 2] = [31_337, 1_337];
 
 /// How a TURN provider's API is asked.
 #[derive(Clone)]
@@ -34,8 +40,10 @@ pub(crate) struct Config {
     pub master: MasterSecret,
     /// The one before, while it is being changed: what was signed with it still counts.
     previous: Option<MasterSecret>,
-    /// Where people may sign in to; the request's own host when there is none.
+    /// Where people may sign in to; on development chains the request's own host when there is none.
     pub siwe_domains: Vec<String>,
+    /// The header that has the client's address, in small letters.
+    pub client_header: String,
     /// The anchoring account's address: it owns the streams that are called by name.
     pub operator: Address,
     /// Accounts that may do everything, beside that one.
@@ -72,6 +80,9 @@ impl Config {
             return Ok(config);
         }
         let config = Rc::new(env::with(env, Self::parse)?);
+        if let Some(fault) = config.sign_in_fault() {
+            console_warn!("sign-in is refused: {fault}");
+        }
         Ok(CONFIG.with(|cell| cell.get_or_init(|| config).clone()))
     }
 
@@ -92,6 +103,15 @@ impl Config {
         account == self.operator || self.operators.contains(&account)
     }
 
+    /// Why nobody can sign in with a wallet; `None` when everybody can.
+    pub(crate) fn sign_in_fault(&self) -> Option<&'static str> {
+        let is_development = DEVELOPMENT_CHAINS.contains(&self.chain_id);
+        (self.siwe_domains.is_empty() && !is_development).then_some(
+            "SIWE_DOMAINS: not set: expected the domains that people sign in to, with commas between (required on any \
+             chain but a development chain)",
+        )
+    }
+
     /// The settings that a source holds.
     pub(crate) fn parse(settings: &Settings) -> Result<Self, ConfigError> {
         let master = master_secret("MASTER_SECRET", &settings.need("MASTER_SECRET", MASTER_SECRET)?)?;
@@ -103,6 +123,7 @@ impl Config {
             master,
             previous: previous.transpose()?,
             siwe_domains: settings.list("SIWE_DOMAINS"),
+            client_header: client_header(settings)?,
             operator: signer(settings)?.address(),
             operators: operators(settings)?,
             chain_id: chain_id
@@ -141,6 +162,23 @@ fn operators(settings: &Settings) -> Result<Vec<Address>, ConfigError> {
         .collect::<Result<_, _>>();
     let expected = "expected addresses, 0x and 40 digits, with commas between";
     addresses.map_err(|_| ConfigError::new("OPERATORS", expected))
+}
+
+fn client_header(settings: &Settings) -> Result<String, ConfigError> {
+    let name = settings.text("CLIENT_ADDRESS_HEADER");
+    let name = name
+        .unwrap_or_else(|| CLIENT_HEADER.to_owned())
+        .to_ascii_lowercase();
+    match name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    {
+        true => Ok(name),
+        false => Err(ConfigError::new(
+            "CLIENT_ADDRESS_HEADER",
+            "expected the name of a header, such as cf-connecting-ip",
+        )),
+    }
 }
 
 fn public_rpc(settings: &Settings) -> Result<Option<String>, ConfigError> {
@@ -217,6 +255,21 @@ mod tests {
     }
 
     #[test]
+    fn sign_in_domains_are_required_off_development_chains() {
+        let fault = |changes: &[(&str, &str)]| parse(changes).ok().unwrap().sign_in_fault();
+        assert_eq!(fault(&[]), None);
+        assert!(fault(&[("CHAIN_ID", "1")]).is_some_and(|fault| fault.starts_with("SIWE_DOMAINS: ")));
+        assert_eq!(fault(&[("CHAIN_ID", "1"), ("SIWE_DOMAINS", "app.example")]), None);
+    }
+
+    #[test]
+    fn the_clients_address_is_cloudflares_unless_another_header_is_named() {
+        let header = |changes: &[(&str, &str)]| parse(changes).ok().unwrap().client_header;
+        assert_eq!(header(&[]), "cf-connecting-ip");
+        assert_eq!(header(&[("CLIENT_ADDRESS_HEADER", "X-Real-IP")]), "x-real-ip");
+    }
+
+    #[test]
     fn a_turn_services_url_holds_its_keys_id() {
         let values = [("CLOUDFLARE_TURN_KEY_ID", "k1"), ("CLOUDFLARE_TURN_TOKEN", "t")];
         let service = parse(&values)
@@ -261,6 +314,7 @@ mod tests {
             ("OPERATORS", "0x12"),
             ("CLOUDFLARE_TURN_KEY_ID", "a/b"),
             ("MASTER_SECRET_PREVIOUS", "0x12"),
+            ("CLIENT_ADDRESS_HEADER", "x real ip"),
         ] {
             let token = ("CLOUDFLARE_TURN_TOKEN", "t");
             assert_eq!(

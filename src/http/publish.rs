@@ -49,7 +49,7 @@ pub(crate) async fn post(mut call: Call, at: PathParameters) -> Answer {
         account: principal.account,
         operator: principal.operator,
         limit: principal.scope.on(short),
-        client: rate_limit::client(call.headers()),
+        client: rate_limit::client(call.headers(), &call.config),
     };
     let append = Append {
         create,

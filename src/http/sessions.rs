@@ -49,7 +49,7 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
         account: principal.as_ref().map(|one| one.account),
         operator: principal.as_ref().is_some_and(|one| one.operator),
         limit: principal.as_ref().map_or(Rights::ALL, |one| one.scope.on(short)),
-        client: rate_limit::client(call.headers()),
+        client: rate_limit::client(call.headers(), &call.config),
     };
     let opened = call.stream(short)?.call(asked).await?;
     let session = SessionRef {
