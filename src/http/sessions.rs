@@ -12,6 +12,7 @@ use crate::rate_limit;
 use crate::request::Call;
 use crate::response::{Answer, done, respond};
 use alloy_primitives::{Address, hex};
+use streamchain_edge_core::stream_log::Refusal;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::{FingerprintHash, MaxMessage, SessionToken, ice_password};
 use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
@@ -117,6 +118,11 @@ pub(crate) async fn end(call: Call, at: PathParameters) -> Answer {
     let session = at.session()?;
     let author = auth::need_principal(call).await?.author;
     let SessionRef { stream, session } = session;
-    call.stream(stream)?.call(EndSession { session, author }).await?;
+    let ended = call.stream(stream)?.call(EndSession { session, author }).await;
+    // Whether the stream is there is not for everybody to know.
+    ended.map_err(|problem| match problem.kind() {
+        Kind::NoSuchStream => Refusal::NoSuchSession.into(),
+        _ => problem,
+    })?;
     done(200)
 }
