@@ -46,7 +46,7 @@ pub(crate) struct Config {
     pub client_header: String,
     /// The anchoring account's address: it owns the streams that are called by name.
     pub operator: Address,
-    /// Accounts that may do everything, beside that one.
+    /// Accounts that may do everything.
     operators: Vec<Address>,
     /// EIP-155.
     pub chain_id: u64,
@@ -100,7 +100,13 @@ impl Config {
 
     /// Whether an account may do everything.
     pub(crate) fn is_operator(&self, account: Address) -> bool {
-        account == self.operator || self.operators.contains(&account)
+        self.operators.contains(&account)
+    }
+
+    /// Whether an account is that of the anchoring key and no more. Its key lies with the Worker to sign transactions: who
+    /// comes by it must not have the operator's streams and rights too.
+    pub(crate) fn is_anchorer_alone(&self, account: Address) -> bool {
+        account == self.operator && !self.is_operator(account)
     }
 
     /// Why nobody can sign in with a wallet; `None` when everybody can.
@@ -247,11 +253,16 @@ mod tests {
     }
 
     #[test]
-    fn the_signing_account_and_those_named_are_operators() {
+    fn those_named_are_operators_and_the_signing_account_only_if_named() {
         let other = Address::repeat_byte(5);
         let config = parse(&[("OPERATORS", &format!("{other}, "))]).ok().unwrap();
-        assert!(config.is_operator(config.operator) && config.is_operator(other));
+        assert!(config.is_operator(other) && !config.is_operator(config.operator));
         assert!(!config.is_operator(Address::ZERO));
+        assert!(config.is_anchorer_alone(config.operator) && !config.is_anchorer_alone(other));
+        let both = parse(&[("OPERATORS", &config.operator.to_string())])
+            .ok()
+            .unwrap();
+        assert!(both.is_operator(both.operator) && !both.is_anchorer_alone(both.operator));
     }
 
     #[test]

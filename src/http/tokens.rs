@@ -76,6 +76,9 @@ pub(crate) async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
         chain_id: call.config.chain_id,
     };
     signed.check(&expected, call.now)?;
+    if call.config.is_anchorer_alone(signed.address) {
+        return Err(Problem::new(Kind::SignInRefused, auth::ANCHORER_REFUSED).with("reason", "anchorer"));
+    }
     let nonce = verify_nonce(&call, signed.nonce)?;
     let authorities: Vec<&str> = domains
         .iter()
