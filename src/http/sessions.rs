@@ -1,6 +1,6 @@
 //! Sessions: an offer becomes an answer in one request, and the relay is never asked.
 
-use super::ice_servers;
+use super::ice_servers::{self, TurnUser};
 use super::streams::new_stream;
 use crate::api::stream::{EndSession, OpenSession, SessionOpened};
 use crate::auth::principal as auth;
@@ -60,7 +60,8 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     let end = principal.as_ref().and_then(|one| one.claims.end);
     let sdp = write_answer(&call, &offer, &opened, session, (author, end))?;
     let location = format!("/v1/sessions/{session}");
-    let links = ice_servers::links(&call, &opened.chosen, author, end);
+    let account = principal.as_ref().map_or(author, |one| one.account);
+    let links = ice_servers::links(&call, &opened.chosen, TurnUser { account, end });
     let author = hex::encode_prefixed(author);
     let mut headers = vec![
         ("content-type", "application/sdp"),
