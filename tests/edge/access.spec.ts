@@ -168,7 +168,9 @@ for (const row of TABLE) {
 
 test("the table has every route of the router with every method", async () => {
   const source = await readFile(join(import.meta.dirname, "..", "..", "src", "routes.rs"), "utf8");
-  const routes = [...source.matchAll(/^ {4}([A-Z]+) "(\/v1\/[^"]*)", /gm)].map(([, method, path]) => `${method} ${path}`);
+  const routes = [...source.matchAll(/^ {4}([A-Z]+) "(\/v1\/[^"]*)", /gm)].map(
+    ([, method, path]) => `${method} ${path}`,
+  );
   assert.ok(routes.length > 30, "the routes are found in the source");
   const known = new Set(TABLE.map(([route]) => route));
   assert.deepEqual(

@@ -200,7 +200,7 @@ test("an event stream ends with the token that it was asked for with", async () 
 test("a private stream is followed with a token, in the header or, short-lived, in the URL, until it is shut", async () => {
   await edge.postJson("/v1/streams", { name: "closed", read: "private" }, asOperator());
   const path = "/v1/streams/closed/events";
-  assertProblem(await edge.get(path), 401, "unauthorized");
+  assertProblem(await edge.get(path), 404, "no-such-stream");
   assert.deepEqual(names(await follow(path, count(1), asOperator())), ["state"]);
   const token = accessToken(OPERATOR);
   assert.deepEqual(names(await follow(`${path}?access_token=${token}`, count(1))), ["state"]);
