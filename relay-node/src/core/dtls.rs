@@ -16,6 +16,11 @@ use str0m::crypto::dtls::{DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider,
 /// path at all: here a check has just gone through.
 pub(crate) const FLIGHT_TIMEOUT: Duration = Duration::from_millis(250);
 
+/// Largest datagram of a handshake, bytes; the first one is padded to it. With its answer of at most 76 bytes, a check of at
+/// least 196 (our token is in it) pays for two of them ([`crate::core::limits::MAX_AMPLIFICATION`]): so the handshake begins with
+/// the first check, and one that is lost can be sent again.
+const HANDSHAKE_DATAGRAM_BYTES: usize = (3 * 196 - 76) / 2;
+
 /// How often at most: the last time is when a handshake has long timed out
 /// ([`crate::core::limits::HANDSHAKE_TIMEOUT`]).
 const FLIGHT_RETRIES: usize = 5;
@@ -37,19 +42,17 @@ struct Provider {
 }
 
 impl Provider {
-    fn config(&self, mtu: Option<usize>) -> Result<Arc<Config>, CryptoError> {
-        let known = self.config.get();
-        if let Some(config) = known.filter(|config| mtu.is_none_or(|mtu| mtu == config.mtu())) {
+    fn config(&self) -> Result<Arc<Config>, CryptoError> {
+        if let Some(config) = self.config.get() {
             return Ok(config.clone());
         }
-        // ICE has verified that the client is where it says, so it is asked for no cookie (RFC 9147 §5.1).
-        let mut settings = Config::builder()
+        // The budget of its address bounds what a client is sent that may be elsewhere, so it is asked for no cookie
+        // (RFC 9147 §5.1), which would cost a round trip.
+        let settings = Config::builder()
             .use_server_cookie(false)
             .flight_start_rto(FLIGHT_TIMEOUT)
-            .flight_retries(FLIGHT_RETRIES);
-        if let Some(mtu) = mtu {
-            settings = settings.mtu(mtu);
-        }
+            .flight_retries(FLIGHT_RETRIES)
+            .mtu(HANDSHAKE_DATAGRAM_BYTES);
         let made = settings.build();
         let config = Arc::new(made.map_err(|error| CryptoError::Other(error.to_string()))?);
         // Another thread may have been first: then its one stays.
@@ -70,9 +73,10 @@ impl DtlsProvider for Provider {
         certificate: &DtlsCert,
         now: Instant,
         version: DtlsVersion,
-        mtu: Option<usize>,
+        // That of data, which str0m keeps to in SCTP.
+        _mtu: Option<usize>,
     ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
-        let (config, certificate) = (self.config(mtu)?, certificate.clone());
+        let (config, certificate) = (self.config()?, certificate.clone());
         let dtls = match version {
             DtlsVersion::Dtls12 => Dtls::new_12(config, certificate, now),
             DtlsVersion::Dtls13 => Dtls::new_13(config, certificate, now),
@@ -137,12 +141,8 @@ mod tests {
         let provider = Provider {
             config: OnceLock::new(),
         };
-        let config = |mtu| provider.config(mtu).unwrap();
-        let first = config(Some(1_150));
-        assert!(Arc::ptr_eq(&first, &config(Some(1_150))));
-        assert!(Arc::ptr_eq(&first, &config(None)), "no wish is no other wish");
-        assert_eq!(config(Some(900)).mtu(), 900);
-        assert!(Arc::ptr_eq(&first, &config(Some(1_150))), "the first one stays");
+        let first = provider.config().unwrap();
+        assert!(Arc::ptr_eq(&first, &provider.config().unwrap()));
     }
 
     #[test]

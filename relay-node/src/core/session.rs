@@ -6,11 +6,12 @@
 use crate::core::admission::Admitted;
 use crate::core::limits::{
     ADDRESSES_PER_SESSION, CLOSE_TIMEOUT, CROWDED_BYTES, HANDSHAKE_TIMEOUT, ICE_RESTARTS_REMEMBERED,
-    IDLE_TIMEOUT, MAX_EARLY_BYTES, MAX_EARLY_MESSAGES, MAX_OPENING_REPEATS, SEND_BUFFER_BYTES,
-    SEND_BUFFER_LOW_BYTES, UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
+    IDLE_TIMEOUT, MAX_EARLY_BYTES, MAX_EARLY_MESSAGES, MAX_HELD_DATAGRAMS, MAX_OPENING_REPEATS,
+    SEND_BUFFER_BYTES, SEND_BUFFER_LOW_BYTES, UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
 };
 use crate::core::path::{Path, Peer};
 use crate::core::rates::SessionGate;
+use crate::core::reach::Reach;
 use crate::core::send_queue::{SendQueue, Sink};
 use crate::core::stun::is_stun;
 use std::collections::VecDeque;
@@ -24,6 +25,7 @@ use str0m::{IceCreds, Input, Rtc, RtcConfig, RtcError};
 use streamchain_protocol::auth::{FingerprintHash, SessionToken};
 use streamchain_protocol::ids::{ProducerId, Seq, ShortId};
 use streamchain_protocol::limits::MAX_CHANNEL_MESSAGE_BYTES;
+use streamchain_protocol::util::Network;
 use streamchain_protocol::wire::frame::{CHANNEL_PROTOCOL, ErrorCode};
 use tracing::{Span, info_span};
 
@@ -78,11 +80,13 @@ pub(crate) struct Session {
     /// comes again.
     pub refused_from: Option<u64>,
     pub gate: SessionGate,
-    /// Where its datagrams come from, the newest last.
-    pub addresses: VecDeque<Peer>,
+    /// Whose shares it counts to: the network of its first check.
+    pub network: Network,
+    /// Where its datagrams come from and go to.
+    pub reach: Reach,
     locals: Vec<Peer>,
-    /// The path that the client last nominated; until it has, that of its first check.
-    nominated: Path,
+    /// Datagrams that wait until more came from where they go.
+    held: VecDeque<Transmit>,
     last_received: Instant,
     opening: Opening,
     /// When the peer connection wants to be called.
@@ -169,9 +173,10 @@ impl Session {
             wanted: None,
             refused_from: None,
             gate: SessionGate::new(now),
-            addresses: VecDeque::new(),
+            network: path.network,
+            reach: Reach::new(path),
             locals: vec![(path.protocol, path.local)],
-            nominated: path,
+            held: VecDeque::new(),
             last_received: now,
             opening: Opening::default(),
             rtc_timeout: now,
@@ -198,7 +203,9 @@ impl Session {
         }
         self.last_received = now;
         self.undriven += 1;
-        if !is_stun(datagram) {
+        self.reach.received(path, datagram.len());
+        let is_stun = is_stun(datagram);
+        if !is_stun {
             self.opening = Opening::Answered;
         }
         // What is neither STUN nor DTLS (RFC 7983) is passed over.
@@ -209,6 +216,7 @@ impl Session {
             protocol: proto,
             remote: source,
             local: destination,
+            ..
         } = path;
         let receive = Receive {
             proto,
@@ -216,7 +224,11 @@ impl Session {
             destination,
             contents,
         };
-        self.rtc.handle_input(Input::Receive(now, receive))
+        self.rtc.handle_input(Input::Receive(now, receive))?;
+        if !is_stun {
+            self.reach.heard(path);
+        }
+        Ok(())
     }
 
     /// Whether a check is of the client's present ICE credentials.
@@ -248,42 +260,41 @@ impl Session {
         Ok(true)
     }
 
-    /// Remembers an address of the client; one that is now too many, never the one in use.
-    pub(crate) fn add_address(&mut self, peer: Peer) -> Option<Peer> {
-        self.addresses.retain(|known| *known != peer);
-        self.addresses.push_back(peer);
-        if self.addresses.len() <= ADDRESSES_PER_SESSION {
-            return None;
-        }
-        let in_use = self.nominated.peer();
-        let oldest = self.addresses.iter().position(|known| *known != in_use)?;
-        self.addresses.remove(oldest)
-    }
-
-    /// The path that the client's packets go by.
-    pub(crate) fn nominated(&self) -> Path {
-        self.nominated
-    }
-
-    /// The client has nominated this path: what is not an answer to a check goes there from now on. The last
-    /// word counts, not the priority: a client nominates what works for it in both directions, and nominates
-    /// again when that changes.
-    pub(crate) fn nominate(&mut self, path: Path) {
-        self.nominated = path;
-    }
-
-    /// Sends a datagram of the peer connection by the path that the client nominated; the answer to a check goes
-    /// back by the path that the check came.
-    pub(crate) fn route(&mut self, mut transmit: Transmit) -> Transmit {
-        if !is_stun(&transmit.contents) {
-            if let Opening::Unanswered { datagram, .. } = &mut self.opening {
-                *datagram = transmit.contents.to_vec();
+    /// Sends a datagram of the peer connection where the client is reached, as far as that may be sent to; the answer to a
+    /// check goes back by the path that the check came.
+    pub(crate) fn route(&mut self, mut transmit: Transmit, send: &mut impl FnMut(Transmit)) {
+        let bytes = transmit.contents.len();
+        if is_stun(&transmit.contents) {
+            if self.reach.may_send((transmit.proto, transmit.destination), bytes) {
+                send(transmit);
             }
-            transmit.proto = self.nominated.protocol;
-            transmit.source = self.nominated.local;
-            transmit.destination = self.nominated.remote;
+            return;
         }
-        transmit
+        if let Opening::Unanswered { datagram, .. } = &mut self.opening {
+            *datagram = transmit.contents.to_vec();
+        }
+        if let Some(path) = self.reach.copy_to(bytes) {
+            send(along(path, transmit.contents.to_vec()));
+        }
+        let current = self.reach.current();
+        direct(&mut transmit, current);
+        if self.reach.may_send(current.peer(), bytes) {
+            send(transmit);
+        } else if self.held.len() < MAX_HELD_DATAGRAMS {
+            self.held.push_back(transmit);
+        }
+    }
+
+    /// Sends what waited, as far as it may be sent now.
+    pub(crate) fn send_held(&mut self, send: &mut impl FnMut(Transmit)) {
+        while let Some(mut transmit) = self.held.pop_front() {
+            let current = self.reach.current();
+            direct(&mut transmit, current);
+            if !self.reach.may_send(current.peer(), transmit.contents.len()) {
+                return self.held.push_front(transmit);
+            }
+            send(transmit);
+        }
     }
 
     /// Whether the relay has begun the handshake and may say so again where the client has nominated a path.
@@ -318,12 +329,7 @@ impl Session {
             return None;
         }
         *repeats += 1;
-        Some(Transmit {
-            proto: self.nominated.protocol,
-            source: self.nominated.local,
-            destination: self.nominated.remote,
-            contents: datagram.clone().into(),
-        })
+        Some(along(self.reach.current(), datagram.clone()))
     }
 
     /// Whether DTLS came up with the certificate that the edge signed into the token.
@@ -419,6 +425,21 @@ impl Session {
                 channel: self.channel,
             },
         )
+    }
+}
+
+fn direct(transmit: &mut Transmit, path: Path) {
+    transmit.proto = path.protocol;
+    transmit.source = path.local;
+    transmit.destination = path.remote;
+}
+
+fn along(path: Path, contents: Vec<u8>) -> Transmit {
+    Transmit {
+        proto: path.protocol,
+        source: path.local,
+        destination: path.remote,
+        contents: contents.into(),
     }
 }
 

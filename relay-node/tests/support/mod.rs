@@ -73,6 +73,9 @@ pub struct Net {
     now: Instant,
     sessions: u8,
     moved: BTreeMap<SocketAddr, SocketAddr>,
+    /// How many bytes the relay sent to each address.
+    sent: BTreeMap<SocketAddr, usize>,
+    checks: BTreeMap<Who, Vec<u8>>,
     /// Datagrams that the relay sent to somebody who is no client.
     pub astray: usize,
     /// Clients that are cut off: nothing reaches them.
@@ -113,6 +116,8 @@ impl Net {
             now: start,
             sessions: 0,
             moved: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            checks: BTreeMap::new(),
             astray: 0,
             deaf: vec![],
             relay_begins: true,
@@ -288,6 +293,21 @@ impl Net {
         self.moved.insert(Self::address(who), address);
     }
 
+    /// What goes to the client's first address gets nowhere from now on.
+    pub fn forget_address(&mut self, who: Who) {
+        self.addresses.remove(&Self::address(who));
+    }
+
+    /// The last connectivity check that a client sent.
+    pub fn last_check_of(&self, who: Who) -> Option<Vec<u8>> {
+        self.checks.get(&who).cloned()
+    }
+
+    /// How many bytes the relay sent to an address.
+    pub fn sent_to(&self, address: SocketAddr) -> usize {
+        self.sent.get(&address).copied().unwrap_or(0)
+    }
+
     /// The chain has an anchor over these messages.
     pub fn anchored(&mut self, first: u64, count: u64) {
         let event = NoticeEvent::Anchored(AnchorRef {
@@ -432,6 +452,7 @@ impl Net {
             match command {
                 Command::Transmit(transmit) => {
                     let (from, to) = (transmit.source, transmit.destination);
+                    *self.sent.entry(to).or_default() += transmit.contents.len();
                     self.flights.push_back(Flight {
                         at,
                         from,
@@ -450,12 +471,12 @@ impl Net {
         for (who, client) in self.clients.iter_mut().enumerate() {
             while let Ok(Some(transmit)) = client.next_transmit() {
                 let (from, to) = (transmit.source, transmit.destination);
-                self.flights.push_back(Flight {
-                    at,
-                    from,
-                    to,
-                    bytes: transmit.contents.to_vec(),
-                });
+                let from = self.moved.get(&from).copied().unwrap_or(from);
+                let bytes = transmit.contents.to_vec();
+                if bytes.starts_with(&[0, 1]) {
+                    self.checks.insert(who, bytes.clone());
+                }
+                self.flights.push_back(Flight { at, from, to, bytes });
             }
             while let Some(message) = client.receive() {
                 self.received[who].extend(as_text(&message));

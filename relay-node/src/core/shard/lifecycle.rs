@@ -17,6 +17,8 @@ impl Shard {
         if let Some(session) = self.sessions.get_mut(&key) {
             session.queued = false;
             session.undriven = 0;
+            let commands = &mut self.commands;
+            session.send_held(&mut |transmit| commands.push_back(Command::Transmit(transmit)));
         }
         loop {
             let Some(session) = self.sessions.get_mut(&key) else {
@@ -24,8 +26,10 @@ impl Shard {
             };
             match session.rtc.poll_output() {
                 Ok(Output::Transmit(transmit)) => {
-                    let routed = session.route(transmit);
-                    self.commands.push_back(Command::Transmit(routed));
+                    let commands = &mut self.commands;
+                    session.route(transmit, &mut |routed| {
+                        commands.push_back(Command::Transmit(routed))
+                    });
                 }
                 Ok(Output::Event(event)) => self.handle_event(key, event, now),
                 Ok(Output::Timeout(at)) => {
@@ -61,7 +65,10 @@ impl Shard {
             return self.remove(key, now);
         }
         if let Some(opening) = session.take_opening() {
-            self.commands.push_back(Command::Transmit(opening));
+            let commands = &mut self.commands;
+            session.route(opening, &mut |routed| {
+                commands.push_back(Command::Transmit(routed))
+            });
         }
         if matches!(session.phase, Phase::Closing(_))
             && session.send_queue.is_flushed()
@@ -110,7 +117,8 @@ impl Shard {
         let token = session.token;
         if session.has_right_certificate() {
             session.phase = Phase::Connected;
-            self.handshakes -= 1;
+            session.reach.connected();
+            self.handshakes.end(session.network, key);
             self.counters.sessions_connected += 1;
             session.span.in_scope(|| debug!("connected"));
         } else {
@@ -189,8 +197,10 @@ impl Shard {
             while let Ok(output) = session.rtc.poll_output() {
                 match output {
                     Output::Transmit(transmit) => {
-                        let routed = session.route(transmit);
-                        self.commands.push_back(Command::Transmit(routed));
+                        let commands = &mut self.commands;
+                        session.route(transmit, &mut |routed| {
+                            commands.push_back(Command::Transmit(routed))
+                        });
                     }
                     Output::Event(_) => {}
                     Output::Timeout(_) => break,
@@ -207,13 +217,12 @@ impl Shard {
         };
         self.counters.sessions_ended += 1;
         session.span.in_scope(|| debug!("ended"));
-        if Self::is_shaking(&session) {
-            self.handshakes -= 1;
-        }
+        self.session_shares.give_back(session.network);
+        self.handshakes.end(session.network, key);
         self.by_ufrag.remove(&session.ufrag);
-        for address in &session.addresses {
-            if self.by_address.get(address) == Some(&key) {
-                self.by_address.remove(address);
+        for address in session.reach.peers() {
+            if self.by_address.get(&address) == Some(&key) {
+                self.by_address.remove(&address);
             }
         }
     }

@@ -229,6 +229,7 @@ impl Scene {
                 source,
                 destination,
                 packet,
+                ..
             }) => Some((source, destination, packet)),
             Some(Output::ToClient { .. }) => panic!("nothing of this is answered"),
             None => None,
