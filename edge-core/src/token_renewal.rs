@@ -2,6 +2,7 @@
 
 use streamchain_protocol::auth::{AccessClaims, Scope};
 use streamchain_protocol::limits::{ACCESS_TOKEN_LIFE_S, SIGN_IN_LIFE_S};
+use streamchain_protocol::time::UnixSec;
 
 /// Why no token is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,14 +20,14 @@ pub fn renewed(
     claims: AccessClaims,
     asked: &Scope,
     life_s: Option<u64>,
-    now_s: u64,
+    now: UnixSec,
 ) -> Result<AccessClaims, RenewalError> {
     let is_wallet = !claims.guest && claims.key.is_none();
     let end = match is_wallet {
-        true => claims.since.unwrap_or(claims.iat) + SIGN_IN_LIFE_S,
+        true => claims.since.unwrap_or(claims.iat).plus_s(SIGN_IN_LIFE_S),
         false => claims.exp,
     };
-    if end < now_s {
+    if end < now {
         return Err(RenewalError::SignInOver);
     }
     let longest = if claims.guest && claims.key.is_none() {
@@ -37,8 +38,8 @@ pub fn renewed(
     let life = life_s.unwrap_or(u64::MAX).min(longest);
     let scope = claims.scope.clone().unwrap_or(Scope::ALL).narrowed(asked);
     Ok(AccessClaims {
-        iat: now_s.max(claims.iat),
-        exp: end.min(now_s.saturating_add(life)),
+        iat: now.max(claims.iat),
+        exp: end.min(now.plus_s(life)),
         scope: (scope != Scope::ALL).then_some(scope),
         ..claims
     })
@@ -56,19 +57,19 @@ mod tests {
     fn wallet() -> AccessClaims {
         AccessClaims {
             sub: Address::repeat_byte(1),
-            iat: NOW_S - 100,
-            exp: NOW_S + 10,
+            iat: UnixSec(NOW_S - 100),
+            exp: UnixSec(NOW_S + 10),
             guest: false,
-            since: Some(NOW_S - 100),
+            since: Some(UnixSec(NOW_S - 100)),
             key: None,
             scope: None,
         }
     }
 
     fn life(claims: AccessClaims, life_s: Option<u64>) -> u64 {
-        let renewed = renewed(claims, &Scope::ALL, life_s, NOW_S).unwrap();
-        assert_eq!(renewed.iat, NOW_S);
-        renewed.exp - NOW_S
+        let renewed = renewed(claims, &Scope::ALL, life_s, UnixSec(NOW_S)).unwrap();
+        assert_eq!(renewed.iat, UnixSec(NOW_S));
+        renewed.exp.0 - NOW_S
     }
 
     #[test]
@@ -77,15 +78,15 @@ mod tests {
         assert_eq!(life(wallet(), Some(60)), 60);
         assert_eq!(life(wallet(), Some(u64::MAX)), ACCESS_TOKEN_LIFE_S);
         let nearly_over = AccessClaims {
-            since: Some(NOW_S - SIGN_IN_LIFE_S + 5),
+            since: Some(UnixSec(NOW_S - SIGN_IN_LIFE_S + 5)),
             ..wallet()
         };
         assert_eq!(life(nearly_over, None), 5);
         let over = AccessClaims {
-            since: Some(NOW_S - SIGN_IN_LIFE_S - 1),
+            since: Some(UnixSec(NOW_S - SIGN_IN_LIFE_S - 1)),
             ..wallet()
         };
-        let refused = renewed(over, &Scope::ALL, None, NOW_S);
+        let refused = renewed(over, &Scope::ALL, None, UnixSec(NOW_S));
         assert_eq!(refused, Err(RenewalError::SignInOver));
     }
 
@@ -115,10 +116,15 @@ mod tests {
             streams: None,
             rights: Rights::of(&[Right::Read]),
         };
-        let narrowed = renewed(wallet(), &reading, None, NOW_S).unwrap();
+        let narrowed = renewed(wallet(), &reading, None, UnixSec(NOW_S)).unwrap();
         assert_eq!(narrowed.scope.as_ref(), Some(&reading));
-        let again = renewed(narrowed, &Scope::ALL, None, NOW_S).unwrap();
+        let again = renewed(narrowed, &Scope::ALL, None, UnixSec(NOW_S)).unwrap();
         assert_eq!(again.scope, Some(reading));
-        assert_eq!(renewed(wallet(), &Scope::ALL, None, NOW_S).unwrap().scope, None);
+        assert_eq!(
+            renewed(wallet(), &Scope::ALL, None, UnixSec(NOW_S))
+                .unwrap()
+                .scope,
+            None
+        );
     }
 }

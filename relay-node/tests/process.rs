@@ -178,12 +178,13 @@ impl Scene {
         let identity = Identity::new(crypto.dtls_provider.generate_certificate().unwrap(), crypto);
         let token = SessionToken {
             rights: SessionRights::ALL,
-            expires_s: now().unix.to_sec().0 as u32 + 60,
+            expires: now().unix.to_sec().plus_s(60),
             session: SessionId([1; 8]),
             stream: ShortId([9; 20]),
             author: Address::ZERO,
             fingerprint: identity.fingerprint_hash(),
             relay_begins: true,
+            max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
         };
         let (keys, socket) = (key().session_keys(), UdpSocket::bind("127.0.0.1:0").unwrap());
         let token = token.sign(&keys);

@@ -16,6 +16,7 @@ use streamchain_protocol::auth::{AccessClaims, AccessError, Scope};
 use streamchain_protocol::auth::{ApiKey, KEY_PREFIX};
 use streamchain_protocol::ids::{ShortId, StreamRef};
 use streamchain_protocol::limits::ACCESS_TOKEN_LIFE_S;
+use streamchain_protocol::time::{UnixMs, UnixSec};
 
 /// Longest life of a token that stands in a URL, seconds: URLs end up in logs.
 const MAX_URL_TOKEN_LIFE_S: u64 = 3_600;
@@ -95,7 +96,7 @@ pub(crate) async fn principal(call: &Call) -> Result<Option<Principal>, Problem>
         true => claims_of_key(call, &token).await?,
         false => claims_of_token(call, &token).await?,
     };
-    if in_url && claims.exp.saturating_sub(claims.iat) > MAX_URL_TOKEN_LIFE_S {
+    if in_url && claims.exp.since(claims.iat) > MAX_URL_TOKEN_LIFE_S {
         return Err(unauthorized(
             "access_token: only a token that lives an hour at most may stand in a URL",
         ));
@@ -105,10 +106,10 @@ pub(crate) async fn principal(call: &Call) -> Result<Option<Principal>, Problem>
 
 /// What an access token says, if it still counts.
 async fn claims_of_token(call: &Call, token: &str) -> Result<AccessClaims, Problem> {
-    let now_s = call.now_ms / 1_000;
+    let now = call.now.to_sec();
     let mut claims = Err(AccessError::Signature);
     for master in call.config.masters() {
-        claims = AccessClaims::verify(token, &master.access_key(), now_s);
+        claims = AccessClaims::verify(token, &master.access_key(), now);
         if claims != Err(AccessError::Signature) {
             break;
         }
@@ -137,12 +138,12 @@ async fn claims_of_key(call: &Call, text: &str) -> Result<AccessClaims, Problem>
         hash: Some(key.hash()),
     };
     let checked = check_credentials(call, key.key.account, asked).await?;
-    let now_s = call.now_ms / 1_000;
-    let end = checked.expires.map_or(u64::MAX, |expires| expires / 1_000);
+    let now = call.now.to_sec();
+    let end = checked.expires.map_or(UnixSec(u64::MAX), UnixMs::to_sec);
     Ok(AccessClaims {
         sub: key.key.author(),
-        iat: now_s,
-        exp: end.min(now_s + ACCESS_TOKEN_LIFE_S),
+        iat: now,
+        exp: end.min(now.plus_s(ACCESS_TOKEN_LIFE_S)),
         guest: false,
         since: None,
         key: Some(key.key),

@@ -25,7 +25,7 @@ pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
 /// The `Link` headers of a session's answer (RFC 9725 §4.6): the chosen relay's TURN server first.
 pub(crate) fn links(call: &Call, chosen: &Chosen, author: Address) -> Vec<String> {
     let secret = call.config.relay_key(&chosen.relay, chosen.key).turn_secret();
-    let mut servers = IceServer::list(&chosen.turn, Some(&secret), &user(author), call.now_ms / 1_000);
+    let mut servers = IceServer::list(&chosen.turn, Some(&secret), &user(author), call.now.to_sec());
     servers.extend(configured(call, author));
     servers.extend(chosen.ice_servers.iter().cloned());
     servers.iter().map(IceServer::link).collect()
@@ -34,7 +34,7 @@ pub(crate) fn links(call: &Call, chosen: &Chosen, author: Address) -> Vec<String
 fn configured(call: &Call, author: Address) -> Vec<IceServer> {
     let config = &call.config;
     let secret = config.turn_secret.as_ref();
-    IceServer::list(&config.ice_servers, secret, &user(author), call.now_ms / 1_000)
+    IceServer::list(&config.ice_servers, secret, &user(author), call.now.to_sec())
 }
 
 /// Who TURN servers count allocations by.

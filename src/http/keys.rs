@@ -24,7 +24,7 @@ struct Wanted {
     name: String,
     streams: Option<Vec<String>>,
     rights: Rights,
-    expires: Option<u64>,
+    expires: Option<UnixMs>,
 }
 
 /// Keys are made and revoked by wallets alone, with tokens that are not narrowed.
@@ -52,7 +52,7 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
             "rights: expected one or more of read, write, manage",
         ));
     }
-    if wanted.expires.is_some_and(|expires| expires <= call.now_ms) {
+    if wanted.expires.is_some_and(|expires| expires <= call.now) {
         return Err(out_of_shape(
             "expires: expected a time to come, Unix milliseconds",
         ));
@@ -64,8 +64,8 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
         name: wanted.name,
         hash: key.hash(),
         scope: wanted_scope(&call, wanted.streams.as_deref(), Some(wanted.rights))?,
-        created: UnixMs(call.now_ms),
-        expires: wanted.expires.map(UnixMs),
+        created: call.now,
+        expires: wanted.expires,
     };
     call.account(account)?.call(AddKey { key: kept.clone() }).await?;
     let mut shown = describe(account, &kept);

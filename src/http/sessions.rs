@@ -13,7 +13,7 @@ use crate::request::Call;
 use crate::response::{Answer, done, respond};
 use alloy_primitives::{Address, hex};
 use streamchain_protocol::auth::Rights;
-use streamchain_protocol::auth::{FingerprintHash, SessionToken, ice_password};
+use streamchain_protocol::auth::{FingerprintHash, MaxMessage, SessionToken, ice_password};
 use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
 use streamchain_protocol::limits::{MAX_OFFER_BYTES, SESSION_TOKEN_LIFE_S};
 use streamchain_protocol::webrtc::{Answer as SdpAnswer, Offer};
@@ -29,7 +29,7 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     let (author, guest) = match &principal {
         Some(principal) => (principal.author, None),
         None => {
-            let guest = new_guest(&call.config, call.now_ms)?;
+            let guest = new_guest(&call.config, call.now)?;
             (guest.author, Some(guest))
         }
     };
@@ -83,15 +83,16 @@ fn write_answer(
 ) -> Result<String, Problem> {
     let chosen = &opened.chosen;
     let keys = call.config.relay_key(&chosen.relay, chosen.key).session_keys();
-    let expires_s = u32::try_from(call.now_ms / 1_000 + SESSION_TOKEN_LIFE_S).map_err(Problem::internal)?;
+    let expires = call.now.to_sec().plus_s(SESSION_TOKEN_LIFE_S);
     let token = SessionToken {
         rights: opened.rights.of_session(),
-        expires_s,
+        expires,
         session: session.session,
         stream: session.stream,
         author,
         fingerprint: FingerprintHash::of(&offer.fingerprint),
         relay_begins: offer.relay_begins,
+        max_message: MaxMessage::of_offer(offer.max_message_size),
     };
     let ice_ufrag = token.sign(&keys);
     let answer = SdpAnswer {

@@ -3,12 +3,13 @@
 //! What always holds: every call ends within [`TIMEOUT_MS`], and its body is read to the end or cancelled; no node is
 //! believed before it has named the configured chain (see [`Endpoints`]).
 
+use crate::clock;
 use crate::config::chain::ChainConfig;
 use crate::outbound::fetch::{Bounds, OutboundError, post_json};
 use std::cell::{Cell, OnceCell, RefCell};
 use streamchain_chain::ethereum::Endpoints;
 use streamchain_chain::ethereum::{Answer, Request, RpcError};
-use worker::{Date, Env, Error, console_warn};
+use worker::{Env, Error, console_warn};
 
 /// How long a node may take for one call, in ms: a log query over a full range takes seconds at some providers.
 const TIMEOUT_MS: u64 = 10_000;
@@ -50,7 +51,7 @@ impl Rpc {
     }
 
     async fn call_one(&self, request: &Request) -> Result<Answer, RpcError> {
-        let choice = self.endpoints.borrow().choose(now_ms());
+        let choice = self.endpoints.borrow().choose(clock::now().0);
         let Some(url) = self.urls.get(choice.index) else {
             return Err(RpcError::Transport("no URL is configured".into()));
         };
@@ -59,7 +60,7 @@ impl Rpc {
             let named = post(url, &Request::ChainId).await;
             self.endpoints
                 .borrow_mut()
-                .handle_chain_id(choice.index, named, now_ms())?;
+                .handle_chain_id(choice.index, named, clock::now().0)?;
         }
         let outcome = post(url, request).await;
         if outcome.as_ref().is_err_and(RpcError::is_nodes_fault) {
@@ -72,7 +73,7 @@ impl Rpc {
     pub(crate) fn distrust(&self) {
         self.endpoints
             .borrow_mut()
-            .handle_failure(self.last.get(), now_ms());
+            .handle_failure(self.last.get(), clock::now().0);
     }
 }
 
@@ -103,8 +104,4 @@ async fn post(url: &str, request: &Request) -> Result<Answer, RpcError> {
         _ if body.contains("\"jsonrpc\"") && status != 429 => request.decode(&body),
         _ => Err(RpcError::Http(status)),
     }
-}
-
-fn now_ms() -> u64 {
-    Date::now().as_millis()
 }

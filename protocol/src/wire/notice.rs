@@ -5,6 +5,7 @@
 
 use crate::ids::{Seq, SessionId, ShortId};
 use crate::proof::{AnchorRef, AnchorState};
+use crate::time::UnixSec;
 use crate::util::json::{self, JsonError};
 use alloy_primitives::{Address, B256, Bytes};
 use serde::de::Error;
@@ -55,8 +56,8 @@ pub enum NoticeEvent {
     Withdrawn {
         /// Whose sessions; `None` for everybody's.
         author: Option<Address>,
-        /// Unix seconds, by the edge's clock.
-        before: u64,
+        /// By the edge's clock.
+        before: UnixSec,
         /// Whether the client should open another session, whose rights may be others.
         again: bool,
     },
@@ -85,7 +86,7 @@ struct Members {
     payload: Option<Bytes>,
     state: Option<AnchorState>,
     session: Option<SessionId>,
-    before: Option<u64>,
+    before: Option<UnixSec>,
     again: Option<bool>,
 }
 
@@ -165,7 +166,7 @@ mod tests {
         };
         let withdrawn = |author| NoticeEvent::Withdrawn {
             author,
-            before: 6,
+            before: UnixSec(6),
             again: true,
         };
         let session = SessionId([7; 8]);

@@ -84,7 +84,7 @@ impl Admission {
 
     /// The session that a first check may begin, at `now`.
     pub(crate) fn admit(&self, check: &Check<'_>, now: UnixSec) -> Result<Admitted, Refused> {
-        let token = SessionToken::verify(check.local_ufrag, &self.keys, now.0)?;
+        let token = SessionToken::verify(check.local_ufrag, &self.keys, now)?;
         let password = ice_password(check.local_ufrag, &self.keys);
         self.integrity(check, &password)?;
         Ok(Admitted { token, password })

@@ -297,7 +297,7 @@ impl Shard {
             }
         }
         let second = now.unix.to_sec();
-        if second.0 >= self.spent_checked.0 + SESSION_TOKEN_LIFE_S {
+        if second.since(self.spent_checked) >= SESSION_TOKEN_LIFE_S {
             self.spent_checked = second;
             self.spent.retain(|_, expires| *expires >= second);
             self.withdrawals.expire(second);
@@ -309,7 +309,7 @@ impl Shard {
         if self.spent.len() < MAX_SPENT_TOKENS {
             // Tokens live a minute at most, whatever they say.
             self.spent
-                .insert(session, UnixSec(now.unix.to_sec().0 + SESSION_TOKEN_LIFE_S));
+                .insert(session, now.unix.to_sec().plus_s(SESSION_TOKEN_LIFE_S));
         }
     }
 

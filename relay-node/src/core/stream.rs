@@ -117,7 +117,7 @@ impl Leadership {
         let message = RelayFrame::Message {
             epoch: self.epoch,
             seq,
-            time: self.last_time.0,
+            time: self.last_time,
             author: publish.author,
             payload: publish.payload,
         };
@@ -126,7 +126,7 @@ impl Leadership {
         let payload = frame.slice(frame.len() - publish.payload.len()..);
         self.replay.push(frame);
         let record = Record {
-            time: self.last_time.0,
+            time: self.last_time,
             author: publish.author,
             producer: publish.producer,
             producer_seq: publish.producer_seq,

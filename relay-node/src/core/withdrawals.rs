@@ -15,7 +15,7 @@ pub(crate) type Whose = (ShortId, Option<Address>);
 
 /// When the edge made a token, by its clock.
 fn made(token: &SessionToken) -> UnixSec {
-    UnixSec(u64::from(token.expires_s).saturating_sub(SESSION_TOKEN_LIFE_S))
+    UnixSec(token.expires.0.saturating_sub(SESSION_TOKEN_LIFE_S))
 }
 
 /// Whether a withdrawal is about the session of a token.

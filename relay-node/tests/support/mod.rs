@@ -176,12 +176,13 @@ impl Net {
         self.sessions += 1;
         SessionToken {
             rights: SessionRights::ALL,
-            expires_s: self.now().unix.to_sec().0 as u32 + 60,
+            expires: self.now().unix.to_sec().plus_s(60),
             session: SessionId([self.sessions; 8]),
             stream: STREAM,
             author: Address::repeat_byte(self.sessions),
             fingerprint: identity.fingerprint_hash(),
             relay_begins: self.relay_begins,
+            max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
         }
     }
 
@@ -331,7 +332,7 @@ impl Net {
     /// A message comes to the edge by HTTP, and the edge notifies the relay.
     pub fn append(&mut self, producer: u8, producer_seq: u64, text: &str) {
         self.edge.inbox.push(Record {
-            time: 1,
+            time: streamchain_protocol::time::UnixMs(1),
             author: Address::repeat_byte(producer),
             producer: ProducerId([producer; 16]),
             producer_seq,

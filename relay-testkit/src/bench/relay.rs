@@ -107,12 +107,13 @@ impl BenchRelay {
         self.sessions.set(self.sessions.get() + 1);
         let token = SessionToken {
             rights: SessionRights::ALL,
-            expires_s: u32::try_from(now().unix.to_sec().0 + 60).unwrap_or(u32::MAX),
+            expires: now().unix.to_sec().plus_s(60),
             session: SessionId(self.sessions.get().to_be_bytes()),
             stream: ShortId([1; 20]),
             author: Address::ZERO,
             fingerprint: self.identity.fingerprint_hash(),
             relay_begins: true,
+            max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
         };
         let token = token.sign(&self.keys);
         let invitation = Invitation {

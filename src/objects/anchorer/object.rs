@@ -20,6 +20,7 @@ use streamchain_chain::ethereum::{Answer, Request as RpcRequest, RpcError};
 use streamchain_chain::journal::Row;
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::proof::AnchorState;
+use streamchain_protocol::time::UnixMs;
 use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 /// The machine of one account.
@@ -61,7 +62,7 @@ impl DurableObject for Anchorer {
         }
         let now_ms = Date::now().as_millis();
         match self.with(|machine| machine.poll_timeout(now_ms)) {
-            Ok(due) => self.alarm.end(&self.state.storage(), due).await,
+            Ok(due) => self.alarm.end(&self.state.storage(), due.map(UnixMs)).await,
             Err(error) => {
                 self.alarm.fail();
                 console_error!("anchorer: {error}");
@@ -146,7 +147,7 @@ impl Anchorer {
     async fn arm(&self) -> Result<(), Error> {
         let now_ms = Date::now().as_millis();
         let due = self.with(|machine| machine.poll_timeout(now_ms))?;
-        self.alarm.arm(&self.state.storage(), due).await
+        self.alarm.arm(&self.state.storage(), due.map(UnixMs)).await
     }
 
     async fn costs(&self) -> Result<Encoded<Value>, Problem> {

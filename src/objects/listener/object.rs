@@ -13,6 +13,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use streamchain_chain::journal::Row;
 use streamchain_chain::listener as chain;
 use streamchain_chain::listener::Command;
+use streamchain_protocol::time::UnixMs;
 use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 /// The listener of one contract.
@@ -51,7 +52,7 @@ impl DurableObject for Listener {
             console_error!("listener: {error}");
         }
         match self.with(|machine| machine.poll_timeout()) {
-            Ok(due) => self.alarm.end(&self.state.storage(), Some(due)).await,
+            Ok(due) => self.alarm.end(&self.state.storage(), Some(UnixMs(due))).await,
             Err(error) => {
                 self.alarm.fail();
                 console_error!("listener: {error}");
@@ -72,7 +73,7 @@ impl Listener {
 
     async fn ensure(&self) -> Result<(), Problem> {
         let due = self.with(|machine| machine.poll_timeout())?;
-        Ok(self.alarm.arm(&self.state.storage(), Some(due)).await?)
+        Ok(self.alarm.arm(&self.state.storage(), Some(UnixMs(due))).await?)
     }
 
     fn status(&self) -> Result<Encoded<chain::Status>, Problem> {
@@ -122,7 +123,7 @@ impl Listener {
         if let Some(Command::Save(rows)) = self.with(|machine| machine.next_command(0))? {
             self.save(rows)?;
         }
-        self.alarm.arm(&self.state.storage(), Some(0)).await?;
+        self.alarm.arm(&self.state.storage(), Some(UnixMs(0))).await?;
         self.status()
     }
 

@@ -3,6 +3,7 @@
 use super::object::Stream;
 use crate::api::relays::RelayNotice;
 use crate::api::stream::{Member, OpenSession, PutMember, RemoveMember};
+use crate::clock;
 use crate::problem::{Problem, need_right};
 use alloy_primitives::Address;
 use streamchain_edge_core::request_id::RequestId;
@@ -11,7 +12,6 @@ use streamchain_protocol::auth::{Access, Right, Rights};
 use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::stream_settings::{ReadAccess, SettingsChange, WriteAccess};
 use streamchain_protocol::wire::{Notice, NoticeEvent};
-use worker::Date;
 
 impl Stream {
     /// What decides on what an account may do.
@@ -58,7 +58,7 @@ impl Stream {
         authors: impl IntoIterator<Item = Option<Address>>,
     ) -> Result<(), Problem> {
         let state = self.state()?;
-        let before = Date::now().as_millis() / 1_000;
+        let before = clock::now().to_sec();
         let leader = state.leader.map(|leader| leader.relay);
         let assigned = state.assigned.filter(|relay| Some(relay) != leader.as_ref());
         let relays: Vec<RelayId> = leader.into_iter().chain(assigned).collect();

@@ -3,11 +3,12 @@
 use super::object::Stream;
 use crate::api::anchorer::{AddSegments, anchorer_object, segment_of};
 use crate::api::call::new_request_id;
+use crate::clock;
 use crate::config::Config;
 use crate::problem::Problem;
 use crate::storage::d1::{segments, streams};
 use streamchain_edge_core::stream_log::{FLUSH_BACKOFF, GATHER_MS, LogState, SEGMENTS_PER_FLUSH, StreamLog};
-use worker::{Date, Error, console_error};
+use worker::{Error, console_error};
 
 /// Most segments handed to the Anchorer in one request.
 const MAX_SEGMENTS_AT_ONCE: usize = 100;
@@ -20,7 +21,7 @@ impl Stream {
             0 => GATHER_MS,
             _ => FLUSH_BACKOFF.wait_ms(failures),
         };
-        let due = Date::now().as_millis() + wait;
+        let due = clock::now().plus_ms(wait);
         self.alarm.arm(&self.state.storage(), Some(due)).await
     }
 
@@ -41,7 +42,7 @@ impl Stream {
         }
         self.failures.set(0);
         let more = self.step(StreamLog::has_work).unwrap_or(true);
-        let due = more.then(|| Date::now().as_millis() + GATHER_MS);
+        let due = more.then(|| clock::now().plus_ms(GATHER_MS));
         self.alarm.end(&storage, due).await;
     }
 

@@ -1,5 +1,6 @@
 use super::super::events::MAX_EVENTS;
 use super::*;
+use streamchain_protocol::time::UnixMs;
 
 fn stream() -> StreamLog<Memory> {
     let log = StreamLog::in_memory();

@@ -6,6 +6,7 @@ use super::items::{need, read_head, skip};
 use super::kind;
 use crate::ids::{Epoch, Seq};
 use crate::proof::{AnchorRef, AnchorState};
+use crate::time::UnixMs;
 use crate::util::cbor::{CborError, Reader, Writer};
 use alloy_primitives::{Address, B256};
 
@@ -32,7 +33,7 @@ pub enum RelayFrame<'a> {
         /// The message's seq.
         seq: Seq,
         /// Milliseconds since the Unix epoch, by the relay.
-        time: u64,
+        time: UnixMs,
         /// Who published it.
         author: Address,
         /// Opaque bytes.
@@ -129,7 +130,7 @@ impl<'a> RelayFrame<'a> {
                 payload,
             } => {
                 w.array(6).uint(kind::MESSAGE).uint(epoch.0).uint(seq.0);
-                w.uint(time).bytes(author.as_slice()).bytes(payload)
+                w.uint(time.0).bytes(author.as_slice()).bytes(payload)
             }
             Self::Accepted { producer_seq, seq } => {
                 w.array(3).uint(kind::ACCEPTED).uint(producer_seq);
@@ -195,7 +196,7 @@ impl<'a> RelayFrame<'a> {
             kind::MESSAGE => Self::Message {
                 epoch: Epoch(r.uint("epoch")?),
                 seq: Seq(r.uint("seq")?),
-                time: r.uint("time")?,
+                time: UnixMs(r.uint("time")?),
                 author: Address::from(r.fixed::<20>("author")?),
                 payload: r.payload()?,
             },

@@ -1,6 +1,7 @@
 use super::*;
 use crate::ids::{Epoch, ProducerId, Seq};
 use crate::proof::{AnchorRef, AnchorState};
+use crate::time::UnixMs;
 use crate::util::cbor::{Reader, Writer};
 use alloy_primitives::hex;
 use alloy_primitives::{Address, B256};
@@ -85,7 +86,7 @@ fn message_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
             RelayFrame::Message {
                 epoch: Epoch(3),
                 seq: Seq(12),
-                time: 1_700_000_000_000,
+                time: UnixMs(1_700_000_000_000),
                 author,
                 payload: b"hi",
             },

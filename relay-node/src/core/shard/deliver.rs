@@ -109,7 +109,7 @@ impl Shard {
             again,
         } = notice.event
         {
-            return self.withdraw((id, author), UnixSec(before), again, now);
+            return self.withdraw((id, author), before, again, now);
         }
         let Some((end, frame)) = notice_frame(&notice.event) else {
             return;

@@ -215,7 +215,8 @@ async fn allocate(mut line: DuplexStream) -> (DuplexStream, SocketAddr) {
         .attribute(attributes::NONCE)
         .unwrap()
         .to_vec();
-    let credentials = TurnSecret::new("secret").issue("alice", u64::from(u32::MAX));
+    let credentials =
+        TurnSecret::new("secret").issue("alice", streamchain_protocol::time::UnixSec(u64::from(u32::MAX)));
     line.write_all(&signed_with(request(), &credentials, &nonce))
         .await
         .unwrap();

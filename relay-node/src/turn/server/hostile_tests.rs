@@ -132,9 +132,15 @@ fn forgeries(scene: &Scene) -> Vec<(&'static str, TurnCredentials)> {
         ("a later expiry", named(&later, &right.password)),
         (
             "another's secret",
-            TurnSecret::new("another secret").issue("alice", START_S + 100),
+            TurnSecret::new("another secret")
+                .issue("alice", streamchain_protocol::time::UnixSec(START_S + 100)),
         ),
-        ("expired", scene.secret.issue("alice", START_S - 1)),
+        (
+            "expired",
+            scene
+                .secret
+                .issue("alice", streamchain_protocol::time::UnixSec(START_S - 1)),
+        ),
         ("a name alone", shapeless("alice")),
         ("an expiry alone", shapeless("2000000")),
         ("no user", shapeless("2000000:")),
@@ -212,7 +218,9 @@ fn a_nonce_from_before_a_restart_is_stale_and_the_new_one_works() {
 fn credentials_that_expire_meanwhile_refresh_nothing() {
     let mut scene = Scene::new();
     let client = udp_client(1);
-    let credentials = scene.secret.issue("alice", START_S + 60);
+    let credentials = scene
+        .secret
+        .issue("alice", streamchain_protocol::time::UnixSec(START_S + 60));
     let nonce = scene.nonce(client);
     assert_eq!(scene.send(client, &allocate(&credentials, &nonce)).code(), 0);
     scene.pass_seconds(61);

@@ -266,7 +266,7 @@ impl TurnServer {
         if !nonce::is_fresh(&self.nonce_key, client, nonce, second) {
             return Err(Refusal::StaleNonce);
         }
-        let user = user_of(username, second.0).map_err(|_| Refusal::Unauthorized)?;
+        let user = user_of(username, second).map_err(|_| Refusal::Unauthorized)?;
         if realm != self.settings.realm {
             return Err(Refusal::Unauthorized);
         }

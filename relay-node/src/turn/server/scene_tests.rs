@@ -116,7 +116,8 @@ impl Scene {
     }
 
     pub(crate) fn credentials(&self, user: &str) -> TurnCredentials {
-        self.secret.issue(user, START_S + 40_000)
+        self.secret
+            .issue(user, streamchain_protocol::time::UnixSec(START_S + 40_000))
     }
 
     pub(crate) fn transaction(&mut self) -> TransactionId {
