@@ -4,7 +4,9 @@
 //! The provider of str0m tries them again for every connection, which costs more than the rest of the relay's side of
 //! a handshake together, all of it before the client's first check is answered.
 
-use dimpl::{Config, Dtls};
+use crate::core::sctp_opening::SctpOpening;
+use dimpl::{Config, Dtls, KeyingMaterial, SrtpProfile, UnexpectedMessageError};
+use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
@@ -83,52 +85,178 @@ impl DtlsProvider for Provider {
             DtlsVersion::Auto => Dtls::new_auto(config, certificate, now),
             other => return Err(CryptoError::Other(format!("{other} is not known here"))),
         };
-        Ok(Box::new(Instance(dtls)))
+        Ok(Box::new(Instance::new(dtls)))
     }
 }
 
+/// Largest record that str0m takes, bytes.
+const MAX_RECORD_BYTES: usize = 2_000;
+
+/// Buffers that are kept to be used again.
+const MAX_SPARE: usize = 2;
+
+/// What came out of a datagram, until str0m asks for it.
 #[derive(Debug)]
-struct Instance(Dtls);
+enum Held {
+    Packet(Vec<u8>),
+    Data(Vec<u8>),
+    Certificate(Vec<u8>),
+    Keys(KeyingMaterial, SrtpProfile),
+    Connected,
+    CloseNotify,
+}
+
+/// One connection. What always holds: once it is up, a datagram in which nothing was new and from the peer is an error, so that
+/// a forged or repeated one is told from the peer's.
+#[derive(Debug)]
+struct Instance {
+    dtls: Dtls,
+    opening: SctpOpening,
+    held: VecDeque<Held>,
+    is_connected: bool,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Instance {
+    fn new(dtls: Dtls) -> Self {
+        Self {
+            dtls,
+            opening: SctpOpening::default(),
+            held: VecDeque::new(),
+            is_connected: false,
+            spare: Vec::new(),
+        }
+    }
+
+    /// Takes out what a datagram brought; returns whether that was anything which only the peer can have sent.
+    fn hold_output(&mut self) -> Result<bool, DtlsImplError> {
+        let (mut buffer, mut is_new) = ([0; MAX_RECORD_BYTES], false);
+        let mut to_client = Vec::new();
+        loop {
+            let held = match self.dtls.poll_output(&mut buffer) {
+                DtlsOutput::Timeout(_) | DtlsOutput::BufferTooSmall { .. } => break,
+                DtlsOutput::Connected => {
+                    self.is_connected = true;
+                    Held::Connected
+                }
+                DtlsOutput::CloseNotify => Held::CloseNotify,
+                DtlsOutput::KeyingMaterial(keys, profile) => Held::Keys(keys, profile),
+                DtlsOutput::PeerCert(bytes) => Held::Certificate(bytes.to_vec()),
+                DtlsOutput::Packet(bytes) => Held::Packet(bytes.to_vec()),
+                DtlsOutput::ApplicationData(bytes) if !self.opening.is_over() => {
+                    is_new = true;
+                    let turn = self.opening.incoming(bytes);
+                    to_client.extend(turn.to_client);
+                    self.held.extend(turn.on.into_iter().map(Held::Data));
+                    continue;
+                }
+                DtlsOutput::ApplicationData(bytes) => {
+                    let mut data = self.spare.pop().unwrap_or_default();
+                    data.extend_from_slice(bytes);
+                    Held::Data(data)
+                }
+                _ => continue,
+            };
+            is_new |= matches!(held, Held::Data(_) | Held::CloseNotify);
+            self.held.push_back(held);
+        }
+        for packet in to_client {
+            self.dtls.send_application_data(&packet)?;
+        }
+        Ok(is_new)
+    }
+
+    fn keep(&mut self, mut used: Vec<u8>) {
+        if self.spare.len() < MAX_SPARE {
+            used.clear();
+            self.spare.push(used);
+        }
+    }
+}
+
+/// As much of `bytes` as fits: all of it, for what is held is no larger than str0m's buffer.
+fn copied<'a>(buffer: &'a mut [u8], bytes: &[u8]) -> &'a [u8] {
+    let length = bytes.len().min(buffer.len());
+    let (filled, _) = buffer.split_at_mut(length);
+    filled.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    filled
+}
 
 impl DtlsInstance for Instance {
     fn set_active(&mut self, active: bool) {
-        self.0.set_active(active);
+        self.dtls.set_active(active);
     }
 
     fn handle_packet(&mut self, packet: &[u8]) -> Result<(), DtlsImplError> {
-        self.0.handle_packet(packet)
+        let was_connected = self.is_connected;
+        let taken = self.dtls.handle_packet(packet);
+        // A record behind one that can't be read is taken all the same.
+        let is_new = self.hold_output()?;
+        taken?;
+        match is_new || !was_connected {
+            true => Ok(()),
+            false => Err(DtlsImplError::UnexpectedMessage(
+                UnexpectedMessageError::UnexpectedEpoch,
+            )),
+        }
     }
 
     fn poll_output<'a>(&mut self, buffer: &'a mut [u8]) -> DtlsOutput<'a> {
-        self.0.poll_output(buffer)
+        match self.held.pop_front() {
+            None => {
+                let output = self.dtls.poll_output(buffer);
+                self.is_connected |= matches!(output, DtlsOutput::Connected);
+                output
+            }
+            Some(Held::Packet(bytes)) => DtlsOutput::Packet(copied(buffer, &bytes)),
+            Some(Held::Certificate(bytes)) => DtlsOutput::PeerCert(copied(buffer, &bytes)),
+            Some(Held::Data(bytes)) => {
+                let data = copied(buffer, &bytes);
+                self.keep(bytes);
+                DtlsOutput::ApplicationData(data)
+            }
+            Some(Held::Keys(keys, profile)) => DtlsOutput::KeyingMaterial(keys, profile),
+            Some(Held::Connected) => DtlsOutput::Connected,
+            Some(Held::CloseNotify) => DtlsOutput::CloseNotify,
+        }
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsImplError> {
-        self.0.handle_timeout(now)
+        self.dtls.handle_timeout(now)
     }
 
     fn send_application_data(&mut self, bytes: &[u8]) -> Result<usize, DtlsImplError> {
-        self.0.send_application_data(bytes)
+        if self.opening.is_over() {
+            return self.dtls.send_application_data(bytes);
+        }
+        let turn = self.opening.outgoing(bytes);
+        for packet in turn.on.iter().chain(&turn.to_client) {
+            if self.dtls.send_application_data(packet)? != packet.len() {
+                // The handshake is not done: str0m comes again with the same packet.
+                return Ok(0);
+            }
+        }
+        Ok(bytes.len())
     }
 
     fn is_active(&self) -> bool {
-        self.0.is_active()
+        self.dtls.is_active()
     }
 
     fn protocol_version(&self) -> Option<ProtocolVersion> {
-        self.0.protocol_version()
+        self.dtls.protocol_version()
     }
 
     fn is_closing(&self) -> bool {
-        self.0.is_closing()
+        self.dtls.is_closing()
     }
 
     fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        self.held.is_empty() && self.dtls.is_closed()
     }
 
     fn close(&mut self) -> Result<(), DtlsImplError> {
-        self.0.close()
+        self.dtls.close()
     }
 }
 

@@ -77,8 +77,15 @@ pub(crate) const CROWDED_BYTES: usize = 2 * 1024;
 /// The most that a message is held back for that, and so the most that it adds to a delivery.
 pub(crate) const WRITE_INTERVAL: Duration = Duration::from_millis(1);
 
+/// Least that a client must take as one message (`a=max-message-size`, RFC 8841 §6), bytes: every frame but those with a payload
+/// fits, *error* with 200 characters of four bytes included. With a client that takes less no session is possible.
+pub(crate) const MIN_CHANNEL_MESSAGE_BYTES: usize = 1_024;
+
 /// Largest message to a peer whose channel is not reliable: one packet, so that one loss costs only its own.
 pub(crate) const UNRELIABLE_CHUNK_BYTES: usize = 1_000;
+
+/// Most data channels of a session that are refused; one more ends it.
+pub(crate) const MAX_REFUSED_CHANNELS: u32 = 8;
 
 /// Most bytes of control frames that wait for one peer. A peer that reads nothing but goes on publishing is
 /// closed when its answers no longer fit.

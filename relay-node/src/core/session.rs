@@ -7,12 +7,14 @@ use crate::core::admission::Admitted;
 use crate::core::limits::{
     ADDRESSES_PER_SESSION, CLOSE_TIMEOUT, CROWDED_BYTES, HANDSHAKE_TIMEOUT, ICE_RESTARTS_REMEMBERED,
     IDLE_TIMEOUT, MAX_EARLY_BYTES, MAX_EARLY_MESSAGES, MAX_HELD_DATAGRAMS, MAX_OPENING_REPEATS,
-    SEND_BUFFER_BYTES, SEND_BUFFER_LOW_BYTES, UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
+    MAX_REFUSED_CHANNELS, MIN_CHANNEL_MESSAGE_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_LOW_BYTES,
+    UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
 };
+use crate::core::offer::{max_message_of, offer_of};
 use crate::core::path::{Path, Peer};
 use crate::core::rates::SessionGate;
 use crate::core::reach::Reach;
-use crate::core::send_queue::{SendQueue, Sink};
+use crate::core::send_queue::{SendQueue, Sink, encode};
 use crate::core::stun::is_stun;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use streamchain_protocol::auth::{FingerprintHash, SessionToken};
 use streamchain_protocol::ids::{ProducerId, Seq, ShortId};
 use streamchain_protocol::limits::MAX_CHANNEL_MESSAGE_BYTES;
 use streamchain_protocol::util::Network;
-use streamchain_protocol::wire::frame::{CHANNEL_PROTOCOL, ErrorCode};
+use streamchain_protocol::wire::frame::{CHANNEL_LABEL, CHANNEL_PROTOCOL, ErrorCode, RelayFrame};
 use tracing::{Span, info_span};
 
 /// How much of an address the log shows: `0x` and four bytes, enough to tell authors apart.
@@ -69,6 +71,7 @@ pub(crate) struct Session {
     pub phase: Phase,
     /// The data channel, once it is open.
     pub channel: Option<ChannelId>,
+    refused_channels: u32,
     /// What it is still to be sent.
     pub send_queue: SendQueue,
     pub hello: Option<Hello>,
@@ -151,7 +154,7 @@ impl Session {
             .set_sctp_max_message_size(MAX_CHANNEL_MESSAGE_BYTES as u32)
             .build(now);
         rtc.add_local_candidate(path.candidate()?);
-        let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag, token.relay_begins))?;
+        let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag, &token))?;
         // Our own answer was written by the edge long ago.
         rtc.sdp_api().accept_offer(offer)?;
         Ok(Self {
@@ -166,6 +169,7 @@ impl Session {
             farewell: None,
             open_by: now + HANDSHAKE_TIMEOUT,
             channel: None,
+            refused_channels: 0,
             send_queue: SendQueue::default(),
             hello: None,
             early: VecDeque::new(),
@@ -245,7 +249,7 @@ impl Session {
         if self.retired_ufrags.iter().any(|retired| retired == remote_ufrag) {
             return Ok(false);
         }
-        let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag, self.token.relay_begins))?;
+        let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag, &self.token))?;
         // str0m makes new credentials for the answer; the client has those of the edge's answer.
         self.rtc.sdp_api().accept_offer(offer)?;
         self.rtc.direct_api().set_local_ice_credentials(IceCreds {
@@ -341,23 +345,48 @@ impl Session {
         })
     }
 
-    /// Takes a newly opened channel as the session's, if it is the first and speaks our protocol.
-    pub(crate) fn open_channel(&mut self, id: ChannelId) -> bool {
+    /// Takes a newly opened channel as the session's, or says why it can't be.
+    pub(crate) fn open_channel(&mut self, id: ChannelId) -> Result<(), &'static str> {
+        let (taken, message_max) = (self.channel.is_some(), max_message_of(&self.token));
         let Some(mut channel) = self.rtc.channel(id) else {
-            return false;
+            return Err("the data channel is closed");
         };
-        let reliable = match channel.config() {
-            Some(config) if config.protocol == CHANNEL_PROTOCOL && self.channel.is_none() => {
-                config.reliability == Reliability::Reliable
+        let Some(config) = channel.config() else {
+            return Err("the data channel has no settings");
+        };
+        let reliable = config.reliability == Reliability::Reliable;
+        match config {
+            _ if taken => return Err("the session has its data channel: one is all it may have"),
+            config if config.protocol != CHANNEL_PROTOCOL => {
+                return Err("the data channel's protocol is not streamchain.v1");
             }
-            _ => return false,
-        };
+            config if config.label != CHANNEL_LABEL => {
+                return Err("the data channel's label is not streamchain");
+            }
+            _ if message_max < MIN_CHANNEL_MESSAGE_BYTES => {
+                return Err("max-message-size is below 1,024 bytes");
+            }
+            _ => {}
+        }
         channel.set_buffered_amount_low_threshold(SEND_BUFFER_LOW_BYTES);
         self.channel = Some(id);
+        self.send_queue.set_message_max(message_max);
         if !reliable {
             self.send_queue.set_chunk_max(UNRELIABLE_CHUNK_BYTES);
         }
-        true
+        Ok(())
+    }
+
+    /// Closes a channel behind an error that says why. `false` when the client opened too many such channels.
+    pub(crate) fn refuse_channel(&mut self, id: ChannelId, text: &str) -> bool {
+        let message = encode(&RelayFrame::error(ErrorCode::Unexpected, text));
+        if let Some(mut channel) = self.rtc.channel(id) {
+            // One that takes no error is closed all the same.
+            let _ = channel.write(true, &message);
+        }
+        self.rtc.direct_api().close_data_channel(id);
+        self.refused_channels += 1;
+        self.refused_channels <= MAX_REFUSED_CHANNELS
     }
 
     /// Keeps a message until the welcome; `false` when there are too many.
@@ -478,19 +507,4 @@ impl Sink for ChannelSink<'_> {
         let channel = self.channel.and_then(|id| self.rtc.channel(id));
         channel.is_some_and(|mut channel| channel.write(true, message).unwrap_or(false))
     }
-}
-
-/// What the client's offer said, as far as str0m must know: it takes the largest message that we may send from
-/// an offer alone. The password and fingerprint are never used (ice-lite sends no checks; the certificate is
-/// compared with the token).
-fn offer_of(remote_ufrag: &str, relay_begins: bool) -> String {
-    let setup = if relay_begins { "passive" } else { "active" };
-    let fingerprint = ["00"; 32].join(":");
-    format!(
-        "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
-         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n\
-         a=ice-ufrag:{remote_ufrag}\r\na=ice-pwd:notusednotusednotusednot\r\n\
-         a=fingerprint:sha-256 {fingerprint}\r\na=setup:{setup}\r\na=sctp-port:5000\r\n\
-         a=max-message-size:{MAX_CHANNEL_MESSAGE_BYTES}\r\n"
-    )
 }

@@ -80,6 +80,8 @@ pub struct Net {
     pub astray: usize,
     /// Clients that are cut off: nothing reaches them.
     pub deaf: Vec<Who>,
+    /// Whether clients that connect from now on are of another stack, which begins SCTP itself.
+    pub clients_begin_sctp: bool,
     /// Whether the relay begins the DTLS handshake with clients that connect from now on.
     pub relay_begins: bool,
     /// How long a datagram takes.
@@ -120,6 +122,7 @@ impl Net {
             checks: BTreeMap::new(),
             astray: 0,
             deaf: vec![],
+            clients_begin_sctp: false,
             relay_begins: true,
             latency: LATENCY,
             lost: vec![],
@@ -186,6 +189,12 @@ impl Net {
         }
     }
 
+    /// A client that knows nothing of the relay's own DTLS and SCTP.
+    pub fn foreign_identity(&self) -> Identity {
+        let crypto = Arc::new(str0m::crypto::from_feature_flags());
+        Identity::new(crypto.dtls_provider.generate_certificate().unwrap(), crypto)
+    }
+
     pub fn identity(&self) -> Identity {
         Identity::new(
             self.crypto.dtls_provider.generate_certificate().unwrap(),
@@ -224,8 +233,12 @@ impl Net {
             relay: RELAY.parse().unwrap(),
             local: Self::address(who),
         };
+        let new = match self.clients_begin_sctp {
+            true => Client::new_beginning_sctp,
+            false => Client::new,
+        };
         self.clients
-            .push(Client::new(identity, &invitation, channel, self.now).unwrap());
+            .push(new(identity, &invitation, channel, self.now).unwrap());
         self.received.push(vec![]);
         self.addresses.insert(Self::address(who), who);
         who

@@ -6,6 +6,7 @@ use crate::core::session::{Phase, SessionKey};
 use crate::core::timers::Owner;
 use crate::core::{Command, stream::Stream};
 use std::time::Instant;
+use str0m::channel::ChannelId;
 use str0m::{Event, Input, Output};
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
@@ -88,14 +89,7 @@ impl Shard {
         match event {
             Event::Connected if Self::is_shaking(session) => self.connected(key, now),
             Event::ChannelOpen(id, _) if session.phase == Phase::Connected => {
-                if session.open_channel(id) {
-                    match session.farewell.take() {
-                        Some((code, text)) => self.close_with(key, code, text, now),
-                        None => drop(self.pump(key, now)),
-                    }
-                } else {
-                    session.rtc.direct_api().close_data_channel(id);
-                }
+                self.channel_opened(key, id, now)
             }
             Event::ChannelData(data)
                 if session.channel == Some(data.id) && session.phase == Phase::Connected =>
@@ -107,6 +101,24 @@ impl Shard {
                 self.hang_up(key, now);
             }
             _ => {}
+        }
+    }
+
+    fn channel_opened(&mut self, key: SessionKey, id: ChannelId, now: Now) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        match session.open_channel(id) {
+            Ok(()) => match session.farewell.take() {
+                Some((code, text)) => self.close_with(key, code, text, now),
+                None => drop(self.pump(key, now)),
+            },
+            Err(text) => {
+                self.errors.count(ErrorCode::Unexpected);
+                if !session.refuse_channel(id, text) {
+                    self.hang_up(key, now);
+                }
+            }
         }
     }
 
