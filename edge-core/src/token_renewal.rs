@@ -15,7 +15,8 @@ pub enum RenewalError {
 /// The claims of a token for whom `claims` are, at most for `asked` and, if given, for `life_s` seconds.
 ///
 /// Nothing stands behind a guest that could be asked again, and a service has its key: their tokens are narrowed, never
-/// prolonged. A wallet's is prolonged until its sign-in is over.
+/// prolonged. A wallet's is prolonged until its sign-in is over. A token that was asked for with `life_s` is the last of
+/// its line to hold that long: what is made from it ends with it.
 pub fn renewed(
     claims: AccessClaims,
     asked: &Scope,
@@ -23,32 +24,44 @@ pub fn renewed(
     now: UnixSec,
 ) -> Result<AccessClaims, RenewalError> {
     let is_wallet = !claims.guest && claims.key.is_none();
-    let end = match is_wallet {
+    let renewable = match is_wallet {
         true => claims.since.unwrap_or(claims.iat).plus_s(SIGN_IN_LIFE_S),
         false => claims.exp,
     };
-    if end < now {
+    let asked_end = life_s.map(|life_s| now.plus_s(life_s));
+    let end = sooner(claims.end, asked_end);
+    let last = renewable.min(end.unwrap_or(renewable));
+    if last < now {
         return Err(RenewalError::SignInOver);
     }
     let longest = if claims.guest && claims.key.is_none() {
-        u64::MAX
+        last
     } else {
-        ACCESS_TOKEN_LIFE_S
+        now.plus_s(ACCESS_TOKEN_LIFE_S)
     };
-    let life = life_s.unwrap_or(u64::MAX).min(longest);
     let scope = claims.scope.clone().unwrap_or(Scope::ALL).narrowed(asked);
     Ok(AccessClaims {
         iat: now.max(claims.iat),
-        exp: end.min(now.plus_s(life)),
+        exp: last.min(longest),
+        end,
         scope: (scope != Scope::ALL).then_some(scope),
         ..claims
     })
+}
+
+/// The sooner of two limits, either of which may be absent.
+pub fn sooner<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloy_primitives::Address;
+    use proptest::prelude::*;
     use streamchain_protocol::auth::{KeyRef, Right, Rights};
     use streamchain_protocol::ids::KeyId;
 
@@ -61,6 +74,7 @@ mod tests {
             exp: UnixSec(NOW_S + 10),
             guest: false,
             since: Some(UnixSec(NOW_S - 100)),
+            end: None,
             key: None,
             scope: None,
         }
@@ -126,5 +140,62 @@ mod tests {
                 .scope,
             None
         );
+    }
+
+    #[test]
+    fn what_has_a_life_is_not_renewed_beyond_it() {
+        let short = renewed(wallet(), &Scope::ALL, Some(60), UnixSec(NOW_S)).unwrap();
+        let later = UnixSec(NOW_S + 50);
+        let again = renewed(short.clone(), &Scope::ALL, None, later).unwrap();
+        assert_eq!((again.exp, again.end), (short.exp, Some(short.exp)));
+        let longer = renewed(again.clone(), &Scope::ALL, Some(600), later).unwrap();
+        assert_eq!(longer.exp, short.exp);
+        let over = renewed(again, &Scope::ALL, None, UnixSec(NOW_S + 61));
+        assert_eq!(over, Err(RenewalError::SignInOver));
+    }
+
+    fn anybody() -> impl Strategy<Value = AccessClaims> {
+        let key = KeyRef {
+            account: Address::repeat_byte(2),
+            id: KeyId([3; 8]),
+        };
+        let end = prop::option::of((0..2 * SIGN_IN_LIFE_S).prop_map(|s| UnixSec(NOW_S + s)));
+        (0..3u8, end).prop_map(move |(kind, end)| AccessClaims {
+            iat: UnixSec(NOW_S),
+            exp: UnixSec(NOW_S + ACCESS_TOKEN_LIFE_S).min(end.unwrap_or(UnixSec(u64::MAX))),
+            since: (kind == 0).then_some(UnixSec(NOW_S)),
+            guest: kind == 1,
+            key: (kind == 2).then_some(key),
+            end,
+            ..wallet()
+        })
+    }
+
+    proptest! {
+        /// Whatever is renewed from whatever, and when: no token holds longer than any of those before it was to be
+        /// renewed, nor than a life that was asked for on the way.
+        #[test]
+        fn no_chain_of_renewals_outlives_a_limit(
+            first in anybody(),
+            steps in prop::collection::vec((0..1_000u64, prop::option::of(0..2_000u64)), 1..40),
+        ) {
+            let (mut claims, mut now) = (first.clone(), UnixSec(NOW_S));
+            let mut limit = first.end.unwrap_or(UnixSec(u64::MAX));
+            limit = limit.min(match first.guest || first.key.is_some() {
+                true => first.exp,
+                false => UnixSec(NOW_S + SIGN_IN_LIFE_S),
+            });
+            for (pause, life) in steps {
+                now = now.plus_s(pause);
+                if now > claims.exp {
+                    break; // The token is refused before anything is made from it.
+                }
+                let Ok(next) = renewed(claims.clone(), &Scope::ALL, life, now) else { break };
+                limit = limit.min(life.map_or(UnixSec(u64::MAX), |life| now.plus_s(life)));
+                prop_assert!(next.exp <= limit, "{next:?} outlives {limit}");
+                prop_assert!(next.end.is_none_or(|end| end >= next.exp));
+                claims = next;
+            }
+        }
     }
 }

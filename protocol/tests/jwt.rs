@@ -30,16 +30,18 @@ fn claims() -> impl Strategy<Value = AccessClaims> {
     });
     let options = (
         prop::option::of((0..NOW_S).prop_map(UnixSec)),
+        prop::option::of((0..NOW_S).prop_map(UnixSec)),
         prop::option::of(key),
         prop::option::of(scope),
     );
     (any::<[u8; 20]>(), 0..NOW_S, 1..NOW_S, any::<bool>(), options).prop_map(
-        |(sub, iat, life, guest, (since, key, scope))| AccessClaims {
+        |(sub, iat, life, guest, (since, end, key, scope))| AccessClaims {
             sub: Address::from(sub),
             iat: UnixSec(iat),
             exp: UnixSec(NOW_S + life),
             guest,
             since,
+            end,
             key,
             scope,
         },
@@ -102,6 +104,7 @@ fn both_refuse_other_algorithms() {
         exp: UnixSec(NOW_S),
         guest: false,
         since: None,
+        end: None,
         key: None,
         scope: Some(Scope {
             streams: None,

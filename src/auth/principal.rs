@@ -11,6 +11,7 @@ use crate::problem::{Kind, Problem, need_right, unauthorized};
 use crate::request::Call;
 use alloy_primitives::Address;
 use streamchain_edge_core::account::AccountError;
+use streamchain_edge_core::token_renewal::sooner;
 use streamchain_protocol::auth::{Access, Right, Rights};
 use streamchain_protocol::auth::{AccessClaims, AccessError, Scope};
 use streamchain_protocol::auth::{ApiKey, KEY_PREFIX};
@@ -125,6 +126,7 @@ async fn claims_of_token(call: &Call, token: &str) -> Result<AccessClaims, Probl
     if let Some(key) = checked.scope {
         // A key is never wider than it was when the token was made, but the token says so only in part.
         claims.scope = Some(claims.scope.unwrap_or(Scope::ALL).narrowed(&key));
+        claims.end = sooner(claims.end, checked.expires.map(UnixMs::to_sec));
     }
     Ok(claims)
 }
@@ -139,13 +141,16 @@ async fn claims_of_key(call: &Call, text: &str) -> Result<AccessClaims, Problem>
     };
     let checked = check_credentials(call, key.key.account, asked).await?;
     let now = call.now.to_sec();
-    let end = checked.expires.map_or(UnixSec(u64::MAX), UnixMs::to_sec);
+    let end = checked.expires.map(UnixMs::to_sec);
     Ok(AccessClaims {
         sub: key.key.author(),
         iat: now,
-        exp: end.min(now.plus_s(ACCESS_TOKEN_LIFE_S)),
+        exp: end
+            .unwrap_or(UnixSec(u64::MAX))
+            .min(now.plus_s(ACCESS_TOKEN_LIFE_S)),
         guest: false,
         since: None,
+        end,
         key: Some(key.key),
         scope: checked.scope,
     })

@@ -86,6 +86,7 @@ pub(crate) fn new_guest(config: &Config, now: UnixMs) -> Result<Guest, Problem> 
         exp,
         guest: true,
         since: None,
+        end: None,
         key: None,
         scope: None,
     }

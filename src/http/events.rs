@@ -57,7 +57,7 @@ struct Reader {
     stream: StreamRef,
     cursor: Cursor,
     opening: Option<String>,
-    /// When the response ends, Unix milliseconds.
+    /// When the response ends.
     until: UnixMs,
     questions: u32,
     asked: UnixMs,
@@ -69,7 +69,7 @@ struct Reader {
 pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
     let stream = at.stream()?;
     call.url_token = call.query("access_token")?;
-    auth::need(&call, &stream, Right::Read).await?;
+    let permit = auth::need(&call, &stream, Right::Read).await?;
     let life = call.number("life")?.unwrap_or(MAX_LIFE_S).clamp(1, MAX_LIFE_S);
     let given = cursor(&call)?;
     let from = call.number("from")?.map(Seq);
@@ -89,11 +89,14 @@ pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
         return Err(Problem::new(Kind::BadRequest, detail));
     }
     let now = call.now;
+    let until = now.plus_ms(life * 1_000);
+    let token_end = permit.principal.map(|one| one.claims.exp.plus_s(1).to_ms());
     let reader = Reader {
         stream,
         cursor,
         opening: Some(opening(cursor, state)),
-        until: now.plus_ms(life * 1_000),
+        // A response never outlives the token that it was asked for with.
+        until: token_end.map_or(until, |end| end.min(until)),
         questions: 0,
         asked: UnixMs(0),
         checked: now,

@@ -12,11 +12,12 @@ use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use streamchain_edge_core::account::{KeptKey, MAX_KEY_NAME_CHARS};
+use streamchain_edge_core::token_renewal::sooner;
 use streamchain_protocol::auth::ApiKey;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::{KeyRef, Scope};
 use streamchain_protocol::ids::KeyId;
-use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::time::{UnixMs, UnixSec};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,10 +38,12 @@ async fn need_wallet(call: &Call) -> Result<Principal, Problem> {
     Err(Problem::new(Kind::Forbidden, detail))
 }
 
-/// `POST /v1/keys`: the answer is the only one that shows the key.
+/// `POST /v1/keys`: the answer is the only one that shows the key. A key ends with the sign-in or the token that it was
+/// made with, where these have an end of their own.
 pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
-    let account = need_wallet(&call).await?.account;
+    let principal = need_wallet(&call).await?;
+    let account = principal.account;
     let wanted: Wanted = call.json(MAX_JSON_BYTES).await?;
     let out_of_shape = |detail: &str| Problem::new(Kind::BadRequest, detail);
     let length = wanted.name.chars().count();
@@ -65,7 +68,7 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
         hash: key.hash(),
         scope: wanted_scope(&call, wanted.streams.as_deref(), Some(wanted.rights))?,
         created: call.now,
-        expires: wanted.expires,
+        expires: sooner(wanted.expires, principal.claims.end.map(UnixSec::to_ms)),
     };
     call.account(account)?.call(AddKey { key: kept.clone() }).await?;
     let mut shown = describe(account, &kept);

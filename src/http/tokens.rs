@@ -86,15 +86,18 @@ pub(crate) async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
         expires: nonce.expires,
     };
     let issued = call.account(signed.address)?.call(used).await?.issued;
-    let end = signed.expires.map_or(UnixSec(u64::MAX), UnixMs::to_sec);
+    let end = signed.expires.map(UnixMs::to_sec);
     let answer = answer_token(
         &call,
         &AccessClaims {
             sub: signed.address,
             iat: issued,
-            exp: end.min(issued.plus_s(ACCESS_TOKEN_LIFE_S)),
+            exp: end
+                .unwrap_or(UnixSec(u64::MAX))
+                .min(issued.plus_s(ACCESS_TOKEN_LIFE_S)),
             guest: false,
             since: Some(issued),
+            end,
             key: None,
             scope,
         },

@@ -22,6 +22,8 @@ impl Step {
             (Step::Broadcast, Ok(Answer::Sent(hash))) => broadcast::sent(hash, context),
             (Step::Broadcast, Err(error)) => broadcast::refused(&error, context),
             (Step::Estimate(prepared, ..), Err(error)) => prepare::not_estimated(&prepared, &error, context),
+            // A node without the method: then it is as if it did not know the transaction.
+            (Step::AskKnown, Err(error)) if !error.is_of_whole_node() => broadcast::known(false, context),
             (_, Err(error)) => fail(error.to_string()),
             (Step::ReadStreams(ids), Ok(Answer::Returned(data))) => prepare::plan(&ids, &data, context),
             (Step::ReadFinal(ids), Ok(Answer::Returned(data))) => prepare::settle(&ids, &data, context),
@@ -43,6 +45,7 @@ impl Step {
             (Step::CheckNonce, Ok(Answer::TransactionCount(nonce))) => {
                 broadcast::compare_nonce(nonce, context)
             }
+            (Step::AskKnown, Ok(Answer::Known(is_known))) => broadcast::known(is_known, context),
             (Step::ReadFeesToBump, Ok(Answer::FeeHistory(history))) => broadcast::bump(&history, context),
             (_, Ok(_)) => distrust("the answer belongs to another question"),
         }
@@ -54,7 +57,7 @@ impl Step {
 fn begin(context: &Context<'_>) -> Transition {
     let mut watch = context.watch;
     watch.tried = false;
-    let step = match (context.flight, watch.accepted_ms) {
+    let step = match (context.flight, watch.accepted_at) {
         (Some(_), None) => Step::Broadcast,
         (Some(flight), Some(_)) => Step::AskReceipt(flight.newest_index()),
         (None, _) => begin_anew(context),
@@ -63,13 +66,13 @@ fn begin(context: &Context<'_>) -> Transition {
 }
 
 fn begin_anew(context: &Context<'_>) -> Step {
-    let (pending, now_ms) = (context.pending, context.now_ms);
-    let wanting = pending.wanting(context.turn, context.limits.runs, now_ms);
+    let (pending, now) = (context.pending, context.now);
+    let wanting = pending.wanting(context.turn, context.limits.runs, now);
     if !wanting.is_empty() {
         return Step::ReadStreams(wanting);
     }
-    let stale_ms = now_ms.saturating_sub(context.settings.recheck_after_ms);
-    match pending.unread_since(stale_ms, MAX_RUNS) {
+    let stale = now.minus_ms(context.settings.recheck_after_ms);
+    match pending.unread_since(stale, MAX_RUNS) {
         unread if unread.is_empty() => Step::Idle,
         unread => Step::ReadFinal(unread),
     }

@@ -10,6 +10,7 @@ use streamchain_chain::ethereum::{
 };
 
 use streamchain_protocol::ids::StreamId;
+use streamchain_protocol::time::UnixSec;
 
 pub const CHAIN_ID: u64 = 31337;
 pub const CONTRACT: Address = Address::repeat_byte(0xc0);
@@ -268,7 +269,8 @@ impl FakeChain {
                 number: block.number,
                 hash: block.hash,
                 parent_hash: block.parent,
-                timestamp: block.number * 12,
+                timestamp: UnixSec(block.number * 12),
+                logs_bloom: None,
             })),
             Request::Logs { topics, blocks, .. } => Answer::Logs(self.query(topics, *blocks)?),
             Request::TransactionCount(account) => {
@@ -292,6 +294,16 @@ impl FakeChain {
             }
             Request::Run { .. } => unreachable!("neither sender nor listener runs a program"),
             Request::Send(raw) => Answer::Sent(self.receive(raw)?),
+            Request::BlockTransactions(hash) => {
+                let block = self.blocks.iter().find(|block| block.hash == *hash);
+                Answer::Transactions(block.map(|block| block.txs.iter().map(|tx| tx.hash).collect()))
+            }
+            Request::Transaction(hash) => Answer::Known(
+                self.pool
+                    .iter()
+                    .chain(self.blocks.iter().flat_map(|block| &block.txs))
+                    .any(|tx| tx.hash == *hash),
+            ),
             Request::Receipt(hash) => {
                 let receipts = self.blocks.iter().flat_map(|block| &block.receipts);
                 Answer::Receipt(

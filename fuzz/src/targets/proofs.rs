@@ -30,6 +30,7 @@ pub(super) fn json_rpc(bytes: &[u8]) {
         Request::Logs {
             address,
             topics: vec![B256::ZERO],
+            streams: Vec::new(),
             blocks: LogBlocks::Hash(B256::ZERO),
         },
         Request::TransactionCount(address),
@@ -42,6 +43,8 @@ pub(super) fn json_rpc(bytes: &[u8]) {
         },
         Request::Send(Bytes::new()),
         Request::Receipt(B256::ZERO),
+        Request::BlockTransactions(B256::ZERO),
+        Request::Transaction(B256::ZERO),
     ];
     for request in requests {
         let _ = request.decode(text);

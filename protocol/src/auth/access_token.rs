@@ -74,6 +74,10 @@ pub struct AccessClaims {
     /// When the wallet signed in: how long the token may be renewed counts from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<UnixSec>,
+    /// The last second of everything that is made from the token: other tokens, keys, sessions, credentials. Absent where
+    /// neither the sign-in nor who asked for the token set such a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<UnixSec>,
     /// The API key that a service's token was made with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyRef>,
@@ -146,6 +150,7 @@ mod tests {
             exp: UnixSec(20),
             guest: true,
             since: None,
+            end: None,
             key: None,
             scope: None,
         }

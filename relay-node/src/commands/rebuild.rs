@@ -120,6 +120,7 @@ fn operator_token(master: &MasterSecret, operator: Address) -> anyhow::Result<St
         exp: streamchain_protocol::time::UnixSec(iat + TOKEN_LIFE_S),
         guest: false,
         since: None,
+        end: None,
         key: None,
         scope: None,
     };

@@ -63,7 +63,8 @@ impl TurnServiceRows {
             timeout_ms: TURN_SERVICE_TIMEOUT_MS,
             max_bytes: MAX_TURN_SERVICE_ANSWER_BYTES,
         };
-        let answered = post_json(&provider.url, Some(&provider.token), body, bounds).await;
+        let bearer = format!("Bearer {}", provider.token);
+        let answered = post_json(&provider.url, Some(&bearer), body, bounds).await;
         let now = clock::now();
         let reason = match answered {
             Ok((200..=299, body)) => match self.take(&body, now) {

@@ -4,12 +4,12 @@
 use super::ledger::Anchor;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use streamchain_chain::ethereum::{Answer, Request, RpcError};
-use streamchain_chain::listener::{
-    Batch, ChainEvent, Command, EventId, EventKind, Listener, Settings, is_final,
-};
+use streamchain_chain::ethereum::{Answer, NodeUrl, Request, RpcError};
+use streamchain_chain::listener::{Batch, ChainEvent, EventId, EventKind, Listener, Settings, is_final};
+use streamchain_chain::{Command, Machine};
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::StreamId;
+use streamchain_protocol::time::UnixMs;
 
 /// How long the endpoint may take for one answer.
 const RPC_TIMEOUT: Duration = Duration::from_secs(20);
@@ -22,7 +22,7 @@ const MAX_FAILED_ROUNDS: u32 = 5;
 
 pub(super) struct Node {
     http: reqwest::Client,
-    url: String,
+    url: NodeUrl,
 }
 
 impl Node {
@@ -31,7 +31,7 @@ impl Node {
         let http = reqwest::Client::builder().timeout(RPC_TIMEOUT).build();
         Ok(Self {
             http: http.map_err(|error| error.to_string())?,
-            url: url.to_owned(),
+            url: NodeUrl::parse(url).ok_or("--rpc: expected an http:// or https:// URL")?,
         })
     }
 
@@ -40,15 +40,18 @@ impl Node {
             true => RpcError::Timeout(RPC_TIMEOUT.as_millis() as u64),
             false => RpcError::Transport(crate::error_text::with_causes(&error)),
         };
-        let sent = self
-            .http
-            .post(&self.url)
+        let mut post = self.http.post(self.url.as_str());
+        if let Some(credentials) = self.url.authorization() {
+            post = post.header("authorization", credentials);
+        }
+        let sent = post
             .header("content-type", "application/json")
             .body(request.body())
             .send()
             .await;
-        let body = sent.map_err(broken)?.text().await.map_err(broken)?;
-        request.decode(&body)
+        let response = sent.map_err(broken)?;
+        let status = response.status().as_u16();
+        request.decode_response(status, &response.text().await.map_err(broken)?)
     }
 
     pub(super) async fn chain_id(&self) -> Result<u64, String> {
@@ -117,8 +120,9 @@ impl Anchors {
         let mut failed = 0;
         let mut asked = false;
         loop {
-            let now_ms = now_ms().max(if asked { 0 } else { self.listener.poll_timeout() });
-            match self.listener.next_command(now_ms) {
+            let due = self.listener.poll_timeout(now()).unwrap_or_default();
+            let now = if asked { now() } else { now().max(due) };
+            match self.listener.next_command(now) {
                 // Each run reads from the start: nothing is saved.
                 Some(Command::Save(_)) => {}
                 Some(Command::Distrust(reason)) => {
@@ -127,11 +131,11 @@ impl Anchors {
                 Some(Command::Call(request)) => {
                     asked = true;
                     let outcome = node.call(&request).await;
-                    self.listener.handle_answer(outcome, now_ms);
+                    self.listener.handle_answer(outcome, now);
                 }
-                Some(Command::Apply(batch)) => {
+                Some(Command::Do(batch)) => {
                     self.apply(batch);
-                    self.listener.handle_applied(Ok(()), now_ms);
+                    self.listener.handle_applied(Ok(()), now);
                 }
                 None => {
                     let status = self.listener.status();
@@ -142,7 +146,8 @@ impl Anchors {
                     if let Some(error) = status.error.filter(|_| failed >= MAX_FAILED_ROUNDS) {
                         return Err(format!("{}: {error}", node.url));
                     }
-                    let pause = self.listener.poll_timeout().saturating_sub(now_ms);
+                    let due = self.listener.poll_timeout(now).unwrap_or_default();
+                    let pause = due.since(now);
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                 }
             }
@@ -186,7 +191,7 @@ fn anchor(event: &ChainEvent, is_final: bool) -> Option<Anchor> {
     })
 }
 
-fn now_ms() -> u64 {
+fn now() -> UnixMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_millis() as u64
+    UnixMs(since.as_millis() as u64)
 }

@@ -158,6 +158,7 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
             log_index,
             author,
             payload,
+            omitted,
             tx,
             state,
         } => {
@@ -170,6 +171,7 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
                     payload,
                     tx,
                     state,
+                    omitted: *omitted,
                 },
                 None => RelayFrame::ChainState {
                     block,
