@@ -19,6 +19,7 @@
 mod broadcast;
 mod emission;
 mod flight;
+mod gas_owners;
 mod obstacle;
 mod pending;
 mod plan;
@@ -36,6 +37,7 @@ mod tests;
 use alloy_primitives::U256;
 use streamchain_protocol::ids::{Seq, StreamId};
 
+pub use gas_owners::{BadGasOwners, GasOwners};
 pub use plan::{MAX_EMITTED_BYTES, MAX_RUNS};
 pub use segment::{Run, Segment, SegmentError};
 pub use settings::Settings;
