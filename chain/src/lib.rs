@@ -16,3 +16,6 @@ pub mod costs;
 pub mod ethereum;
 pub mod journal;
 pub mod listener;
+mod machine;
+
+pub use machine::{Command, Machine};

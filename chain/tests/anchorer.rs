@@ -21,8 +21,8 @@ fn a_new_stream_is_opened_and_anchored_by_one_transaction() {
     world.blocks(1);
     assert_eq!(world.anchors(stream("demo")), [(0, 10)]);
     assert_eq!(world.chain.mined().len(), 1);
-    assert_eq!(world.anchorer.status(world.now_ms).pending_segments, 0);
-    assert_eq!(world.anchorer.status(world.now_ms).in_flight, None);
+    assert_eq!(world.anchorer.status(world.now).pending_segments, 0);
+    assert_eq!(world.anchorer.status(world.now).in_flight, None);
 }
 
 #[test]
@@ -48,9 +48,9 @@ fn a_segment_is_dropped_only_when_it_is_final() {
     world.round();
     world.blocks(1);
     world.notify_final();
-    assert_eq!(world.anchorer.status(world.now_ms).held_segments, 1);
+    assert_eq!(world.anchorer.status(world.now).held_segments, 1);
     world.chain.mine_many(world.chain.finalized_depth);
     world.notify_final();
-    assert_eq!(world.anchorer.status(world.now_ms).held_segments, 0);
+    assert_eq!(world.anchorer.status(world.now).held_segments, 0);
     assert!(world.rows.is_empty(), "nothing is left behind: {:?}", world.rows);
 }

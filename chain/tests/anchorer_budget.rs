@@ -10,7 +10,9 @@
 )]
 mod support;
 
+use streamchain_chain::Machine;
 use streamchain_chain::anchorer::Settings;
+use streamchain_protocol::time::UnixMs;
 use support::Fault;
 use support::anchoring::*;
 
@@ -27,7 +29,7 @@ fn world(daily: u64) -> Anchoring {
 }
 
 fn used(world: &Anchoring) -> u64 {
-    world.anchorer.status(world.now_ms).gas_budget.unwrap().used
+    world.anchorer.status(world.now).gas_budget.unwrap().used
 }
 
 #[test]
@@ -52,20 +54,20 @@ fn a_spent_budget_waits_for_the_next_day_and_says_so() {
     }
     assert_eq!(world.chain.mined().len(), 2, "two transactions fit");
     assert_eq!(used(&world), 2 * USED);
-    let status = world.anchorer.status(world.now_ms);
+    let status = world.anchorer.status(world.now);
     let budget = status.gas_budget.clone().unwrap();
     assert!(budget.waiting, "{status:?}");
-    assert_eq!(budget.resets_ms % DAY_MS, 0, "it resets at midnight, UTC");
+    assert_eq!(budget.resets_at.0 % DAY_MS, 0, "it resets at midnight, UTC");
     assert!(world.error().contains("gas budget"), "{}", world.error());
     assert!(status.pending_segments > 0, "the rest waits");
 
-    let midnight = budget.resets_ms;
+    let midnight = budget.resets_at;
     assert_eq!(
-        world.anchorer.poll_timeout(world.now_ms),
+        world.anchorer.poll_timeout(world.now),
         Some(midnight),
         "and asks no node meanwhile"
     );
-    world.now_ms = midnight;
+    world.now = midnight;
     world.round();
     world.blocks(2);
     assert_eq!(world.chain.next_seq(stream("demo")), 20, "all of it at once");
@@ -118,5 +120,5 @@ fn a_batch_above_the_budget_goes_in_parts() {
 
 #[test]
 fn without_a_budget_the_status_names_none() {
-    assert_eq!(Anchoring::new().anchorer.status(0).gas_budget, None);
+    assert_eq!(Anchoring::new().anchorer.status(UnixMs(0)).gas_budget, None);
 }

@@ -36,12 +36,12 @@ fn comes_to_its_end(world: &mut Anchoring, wanted: &[(&str, u64)]) {
             contiguous(world, name),
             *messages,
             "{name}: {:?}",
-            world.anchorer.status(world.now_ms)
+            world.anchorer.status(world.now)
         );
     }
     world.notify_final();
     assert!(world.rows.is_empty(), "nothing is left behind: {:?}", world.rows);
-    assert_eq!(world.anchorer.status(world.now_ms).last_error, None);
+    assert_eq!(world.anchorer.status(world.now).last_error, None);
 }
 
 fn scene() -> Anchoring {

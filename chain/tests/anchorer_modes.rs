@@ -57,7 +57,7 @@ fn comes_to_its_end(world: &mut Anchoring) {
         world.block();
         world.notify_final();
     }
-    let status = world.anchorer.status(world.now_ms);
+    let status = world.anchorer.status(world.now);
     let ends = [each_once(world, "demo"), each_once(world, "other")];
     assert_eq!(ends, [7, 5], "all is on chain: {status:?}");
     assert_eq!(world.chain.next_seq(stream("third")), 9, "{status:?}");
@@ -122,7 +122,7 @@ fn emissions_and_anchors_come_again_after_a_reorganisation() {
             (9, 5),
             "{orphans:?}"
         );
-        assert_eq!(world.anchorer.status(world.now_ms).held_segments, 0);
+        assert_eq!(world.anchorer.status(world.now).held_segments, 0);
     }
 }
 
@@ -197,7 +197,7 @@ fn messages_that_do_not_give_the_root_are_never_emitted() {
         world.block();
     }
     assert_eq!((each_once(&world, "demo"), each_once(&world, "other")), (0, 3));
-    let blocked = world.anchorer.status(world.now_ms).blocked_streams;
+    let blocked = world.anchorer.status(world.now).blocked_streams;
     assert!(
         blocked[0].reason.contains("do not give the segment's root"),
         "{blocked:?}"

@@ -64,7 +64,7 @@ mod transaction {
         world.chain.stranger(signer().address(), noop);
         world.blocks(6);
         assert_eq!(world.anchors(stream("demo")), [(0, 10)]);
-        assert_eq!(world.anchorer.status(world.now_ms).in_flight, None);
+        assert_eq!(world.anchorer.status(world.now).in_flight, None);
     }
 
     #[test]
@@ -75,7 +75,7 @@ mod transaction {
         world.pass_time(3_000);
         world.hand_over(&[segment("demo", 10, 5)]);
         world.pass_time(3_000);
-        assert!(world.anchorer.status(world.now_ms).in_flight.is_some());
+        assert!(world.anchorer.status(world.now).in_flight.is_some());
         world.chain.reorg(1, Orphans::Dropped); // the first transaction is gone, the second waits for ever
         world.blocks(3);
         assert_eq!(
@@ -129,7 +129,7 @@ mod money {
         assert!(world.error().contains("insufficient funds"), "{}", world.error());
         let kept = world
             .anchorer
-            .status(world.now_ms)
+            .status(world.now)
             .in_flight
             .expect("the transaction is kept");
         assert_eq!(kept.attempts, 1, "a higher fee would not help");
@@ -178,12 +178,12 @@ mod stream {
         world.chain.set_stream(stream("demo"), STRANGER, 0);
         world.blocks(2);
         assert_eq!(world.anchors(stream("other")), [(0, 3)]);
-        let blocked = world.anchorer.status(world.now_ms).blocked_streams;
+        let blocked = world.anchorer.status(world.now).blocked_streams;
         assert!(blocked[0].reason.contains("nobody else"), "{blocked:?}");
         world.chain.set_stream(stream("demo"), signer().address(), 0);
         world.blocks(7);
         assert_eq!(world.anchors(stream("demo")), [(0, 10)]);
-        assert!(world.anchorer.status(world.now_ms).blocked_streams.is_empty());
+        assert!(world.anchorer.status(world.now).blocked_streams.is_empty());
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod stream {
         world.hand_over(std::slice::from_ref(&foreign));
         world.blocks(2);
         assert!(
-            world.anchorer.status(world.now_ms).blocked_streams[0]
+            world.anchorer.status(world.now).blocked_streams[0]
                 .reason
                 .contains("has not opened it")
         );
@@ -214,11 +214,11 @@ mod stream {
             world.hand_over(std::slice::from_ref(&foreign));
             world.round();
             world.chain.set_stream(foreign.stream, signer().address(), 0);
-            let start = world.now_ms;
+            let start = world.now;
             while world.chain.received.is_empty() {
                 world.next_round_with(&mut |_| Fault::None);
             }
-            world.now_ms - start
+            world.now.since(start)
         };
         for retry_after_ms in [1_000, 30_000] {
             let after = seen_after(retry_after_ms);
@@ -243,7 +243,7 @@ mod stream {
         let mut world = one_segment();
         world.chain.set_stream(stream("demo"), signer().address(), 4);
         world.blocks(2);
-        let reason = &world.anchorer.status(world.now_ms).blocked_streams[0].reason;
+        let reason = &world.anchorer.status(world.now).blocked_streams[0].reason;
         assert!(
             reason.contains("up to message 4, inside the segment that begins at 0"),
             "{reason}"
@@ -271,9 +271,9 @@ mod stream {
             count: 10,
             root: B256::repeat_byte(9),
         };
-        world.anchorer.handle_anchored(&run, world.now_ms);
+        world.anchorer.handle_anchored(&run, world.now);
         assert!(
-            world.anchorer.status(world.now_ms).blocked_streams[0]
+            world.anchorer.status(world.now).blocked_streams[0]
                 .reason
                 .contains("another root than ours")
         );
@@ -294,7 +294,7 @@ mod batch {
         world.round();
         world.blocks(3);
         assert_eq!(world.chain.mined().len(), 3);
-        assert_eq!(world.anchorer.status(world.now_ms).pending_segments, 0);
+        assert_eq!(world.anchorer.status(world.now).pending_segments, 0);
     }
 
     #[test]
@@ -310,7 +310,7 @@ mod batch {
         }));
         world.round();
         world.blocks(8);
-        assert_eq!(world.anchorer.status(world.now_ms).pending_segments, 0);
+        assert_eq!(world.anchorer.status(world.now).pending_segments, 0);
         assert!(world.chain.mined().len() > 1);
     }
 
@@ -334,7 +334,7 @@ mod batch {
         }));
         world.round();
         world.blocks(10);
-        let status = world.anchorer.status(world.now_ms);
+        let status = world.anchorer.status(world.now);
         assert_eq!(status.pending_segments, 1);
         assert_eq!(status.blocked_streams[0].stream, poison);
     }
@@ -359,7 +359,7 @@ mod node {
             _ => outcome,
         }));
         world.pass_time(5_000);
-        assert!(world.anchorer.status(world.now_ms).in_flight.is_some());
+        assert!(world.anchorer.status(world.now).in_flight.is_some());
         assert!(world.distrusted[0].contains("receipt of another transaction"));
         world.lie = None;
         world.blocks(3);
@@ -449,7 +449,7 @@ mod segment {
         for (bad, error) in refusals {
             assert_eq!(world.anchorer.handle_segments(&[good.clone(), bad]), Err(error));
         }
-        assert_eq!(world.anchorer.status(world.now_ms).held_segments, 1);
+        assert_eq!(world.anchorer.status(world.now).held_segments, 1);
         assert_eq!(
             world.anchorer.handle_segments(&[segment("demo", 0, 10)]),
             Ok(0),
@@ -464,10 +464,10 @@ mod segment {
         world.blocks(1);
         world.chain.mine_many(20);
         world.notify_final();
-        assert_eq!(world.anchorer.status(world.now_ms).held_segments, 0);
+        assert_eq!(world.anchorer.status(world.now).held_segments, 0);
         world.hand_over(&[segment("demo", 0, 10)]); // the stream's outbox repeats itself after a crash
         world.pass_time(200_000);
-        assert_eq!(world.anchorer.status(world.now_ms).held_segments, 0);
+        assert_eq!(world.anchorer.status(world.now).held_segments, 0);
         assert_eq!(world.anchors(stream("demo")), [(0, 10)]);
     }
 }

@@ -71,7 +71,7 @@ fn the_anchorer_goes_on_from_the_rows_of_before() {
     let mut world = anchoring();
     world.rows = parse(ANCHORER_ROWS);
     world.crash();
-    let status = world.anchorer.status(world.now_ms);
+    let status = world.anchorer.status(world.now);
     assert_eq!((status.held_segments, status.pending_segments), (3, 3));
     assert_eq!(status.in_flight.map(|flight| flight.anchors), Some(2));
     assert_eq!(status.gas_budget.map(|budget| budget.used), Some(60_000));

@@ -28,7 +28,7 @@ fn the_anchorers_status_has_these_members() {
     let mut world = Anchoring::with(settings);
     world.hand_over(&[segment("demo", 0, 10)]);
     world.round();
-    let status = serde_json::to_value(world.anchorer.status(world.now_ms)).unwrap();
+    let status = serde_json::to_value(world.anchorer.status(world.now)).unwrap();
     let expected = [
         "address",
         "balanceWei",

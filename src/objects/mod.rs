@@ -6,6 +6,7 @@
 pub(crate) mod account;
 pub(crate) mod anchorer;
 pub(crate) mod audit;
+mod chain_machine;
 pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod relays;

@@ -8,6 +8,7 @@ use crate::outbound::fetch::{Bounds, OutboundError, post_json};
 use std::cell::{Cell, OnceCell, RefCell};
 use streamchain_chain::ethereum::Endpoints;
 use streamchain_chain::ethereum::{Answer, Request, RpcError};
+use streamchain_protocol::time::UnixMs;
 use worker::{Date, Env, Error, console_warn};
 
 /// How long a node may take for one call, in ms: a log query over a full range takes seconds at some providers.
@@ -50,7 +51,7 @@ impl Rpc {
     }
 
     async fn call_one(&self, request: &Request) -> Result<Answer, RpcError> {
-        let choice = self.endpoints.borrow().choose(now_ms());
+        let choice = self.endpoints.borrow().choose(now());
         let Some(url) = self.urls.get(choice.index) else {
             return Err(RpcError::Transport("no URL is configured".into()));
         };
@@ -59,7 +60,7 @@ impl Rpc {
             let named = post(url, &Request::ChainId).await;
             self.endpoints
                 .borrow_mut()
-                .handle_chain_id(choice.index, named, now_ms())?;
+                .handle_chain_id(choice.index, named, now())?;
         }
         let outcome = post(url, request).await;
         if outcome.as_ref().is_err_and(RpcError::is_nodes_fault) {
@@ -70,9 +71,7 @@ impl Rpc {
 
     /// The node that answered last fails, or cannot be right: it rests.
     pub(crate) fn distrust(&self) {
-        self.endpoints
-            .borrow_mut()
-            .handle_failure(self.last.get(), now_ms());
+        self.endpoints.borrow_mut().handle_failure(self.last.get(), now());
     }
 }
 
@@ -105,6 +104,6 @@ async fn post(url: &str, request: &Request) -> Result<Answer, RpcError> {
     }
 }
 
-fn now_ms() -> u64 {
-    Date::now().as_millis()
+fn now() -> UnixMs {
+    UnixMs(Date::now().as_millis())
 }

@@ -37,7 +37,7 @@ pub(super) fn refused(error: &RpcError, context: &Context<'_>) -> Transition {
         (Vec::new(), accepted())
     } else if error.is_nonce_too_low() {
         // Perhaps an attempt of ours has the nonce: the receipts say so.
-        watch.accepted_ms = Some(context.now_ms);
+        watch.accepted_at = Some(context.now);
         (Vec::new(), ask_receipts(context))
     } else if error.is_fee_too_low() {
         (vec![note], (Step::ReadFeesToBump, Vec::new()))
@@ -74,7 +74,7 @@ pub(super) fn receipt(index: usize, receipt: Option<&Receipt>, context: &Context
         return distrust("it gives the receipt of another transaction");
     };
     let unused = flight.gas_limit.saturating_sub(receipt.gas_used);
-    let mut effects = vec![Effect::GiveBackGas(unused, flight.since_ms)];
+    let mut effects = vec![Effect::GiveBackGas(unused, flight.since)];
     if receipt.succeeded() {
         let limits = context.limits.widened();
         effects.extend([Effect::Land, Effect::SetLimits(limits), Effect::ClearError]);
@@ -95,19 +95,18 @@ pub(super) fn compare_nonce(nonce: u64, context: &Context<'_>) -> Transition {
         return misfit(nonce, flight, context);
     }
     let mut watch = context.watch;
-    watch.misfit_since_ms = None;
+    watch.misfit_since = None;
     let effects = vec![Effect::SetWatch(watch)];
-    let now_ms = context.now_ms;
-    let since_ms = |time: u64| now_ms.saturating_sub(time);
+    let now = context.now;
     if watch.refusals >= MAX_REFUSALS {
         let given_up = give_up("the node refuses the transaction");
         return after(effects, after(given_up, rest(Wait::Failure)));
     }
-    let signed_ms = flight.newest().map_or(now_ms, |attempt| attempt.signed_ms);
-    let is_stuck = since_ms(signed_ms) >= context.settings.bump_after_ms;
-    let next = match watch.accepted_ms {
-        Some(_) if is_stuck && now_ms >= watch.capped_until_ms => (Step::ReadFeesToBump, Vec::new()),
-        Some(accepted_ms) if watch.tried || since_ms(accepted_ms) < context.settings.resend_after_ms => {
+    let signed_at = flight.newest().map_or(now, |attempt| attempt.signed_at);
+    let is_stuck = now.since(signed_at) >= context.settings.bump_after_ms;
+    let next = match watch.accepted_at {
+        Some(_) if is_stuck && now >= watch.capped_until => (Step::ReadFeesToBump, Vec::new()),
+        Some(accepted_at) if watch.tried || now.since(accepted_at) < context.settings.resend_after_ms => {
             rest(Wait::Interval)
         }
         None if watch.tried => rest(Wait::Others),
@@ -124,9 +123,9 @@ fn misfit(nonce: u64, flight: &Flight, context: &Context<'_>) -> Transition {
         false => MISFIT_GRACE_MS,
     };
     let mut watch = context.watch;
-    let since_ms = *watch.misfit_since_ms.get_or_insert(context.now_ms);
+    let since = *watch.misfit_since.get_or_insert(context.now);
     let mut effects = vec![Effect::SetWatch(watch)];
-    if context.now_ms.saturating_sub(since_ms) >= grace_ms {
+    if context.now.since(since) >= grace_ms {
         let own = flight.nonce;
         effects.extend(give_up(&format!(
             "the account's nonce is {nonce}, the transaction's {own}"
@@ -155,7 +154,7 @@ pub(super) fn bump(history: &FeeHistory, context: &Context<'_>) -> Transition {
         return capped(context);
     };
     let signed = flight.clone();
-    match signed.signed(fees, context.settings, context.signer, context.now_ms) {
+    match signed.signed(fees, context.settings, context.signer, context.now) {
         Ok(flight) => (Step::Broadcast, vec![Effect::Replace(Box::new(flight))]),
         Err(_) => fail("the transaction could not be signed".into()),
     }
@@ -164,7 +163,7 @@ pub(super) fn bump(history: &FeeHistory, context: &Context<'_>) -> Transition {
 /// A higher fee is above the cap. The attempts that were sent may still be mined.
 fn capped(context: &Context<'_>) -> Transition {
     let mut watch = context.watch;
-    watch.capped_until_ms = context.now_ms + context.settings.bump_after_ms;
+    watch.capped_until = context.now.plus_ms(context.settings.bump_after_ms);
     let cap = context.settings.fees.cap;
     let note = format!("the transaction waits: a higher fee is above the cap of {cap} wei");
     let effects = vec![Effect::Note(note), Effect::SetWatch(watch)];

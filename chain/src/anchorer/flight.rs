@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::segment::Run;
 use super::settings::Settings;
 use crate::ethereum::{BadKey, Fees, Signed, Signer, Transaction};
+use streamchain_protocol::time::UnixMs;
 
 /// Attempts of one transaction at most: each raises the fee by 12.5 %, so 40 of them raise it a hundredfold.
 pub(super) const MAX_ATTEMPTS: usize = 40;
@@ -25,7 +26,8 @@ pub(super) struct Attempt {
     /// The fees that it offers.
     pub(super) fees: Fees,
     /// When it was signed, in Unix ms.
-    pub(super) signed_ms: u64,
+    #[serde(rename = "signedMs")]
+    pub(super) signed_at: UnixMs,
 }
 
 /// A transaction that was signed and saved, and may have been sent.
@@ -45,7 +47,8 @@ pub(super) struct Flight {
     /// The newest attempt's bytes.
     pub(super) raw: Bytes,
     /// When the first attempt was signed, in Unix ms.
-    pub(super) since_ms: u64,
+    #[serde(rename = "sinceMs")]
+    pub(super) since: UnixMs,
 }
 
 impl Flight {
@@ -65,7 +68,7 @@ impl Flight {
         fees: Fees,
         settings: &Settings,
         signer: &Signer,
-        now_ms: u64,
+        now: UnixMs,
     ) -> Result<Self, BadKey> {
         let transaction = Transaction {
             chain_id: settings.chain_id,
@@ -79,7 +82,7 @@ impl Flight {
         self.attempts.push(Attempt {
             hash,
             fees,
-            signed_ms: now_ms,
+            signed_at: now,
         });
         self.raw = raw;
         Ok(self)
@@ -91,13 +94,13 @@ impl Flight {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct FlightWatch {
     /// When a node last accepted the newest attempt.
-    pub(super) accepted_ms: Option<u64>,
+    pub(super) accepted_at: Option<UnixMs>,
     /// Whether a broadcast was tried in this round.
     pub(super) tried: bool,
     /// Since when the account's nonce has differed from the transaction's, without a receipt.
-    pub(super) misfit_since_ms: Option<u64>,
+    pub(super) misfit_since: Option<UnixMs>,
     /// How many times in a row a node refused it for a reason other than fees, nonce or funds.
     pub(super) refusals: u32,
     /// No attempt to raise the fee before this time: the cap leaves no room.
-    pub(super) capped_until_ms: u64,
+    pub(super) capped_until: UnixMs,
 }

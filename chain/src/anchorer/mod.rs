@@ -16,6 +16,8 @@
 //! → sign → save → send. Later rounds ask for the receipt, send the same bytes again, or raise the fee, until the
 //! transaction is in a block or its nonce is taken. `step` has the steps and `round` their transitions.
 
+use streamchain_protocol::time::UnixMs;
+
 mod broadcast;
 mod emission;
 mod flight;
@@ -44,8 +46,9 @@ pub use settings::Settings;
 pub use status::{BlockedStream, GasBudget, InFlight, Status};
 
 use crate::backoff::node_backoff;
-use crate::ethereum::{Answer, Request, RpcError, Signer};
+use crate::ethereum::{Answer, RpcError, Signer};
 use crate::journal::{self, Journal, RestoreError, Row};
+use crate::machine::{Command, Machine};
 use flight::{Flight, FlightWatch};
 use pending::Pending;
 use plan::Limits;
@@ -57,25 +60,16 @@ use streamchain_protocol::util::Backoff;
 const FLIGHT_KEY: &str = "flight";
 const SPENDING_KEY: &str = "spending";
 
-/// What the owner of the machine must do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Write these rows, all or none, before asking for the next command. If that fails, drop the machine and
-    /// restore it from what is saved.
-    Save(Vec<Row>),
-    /// Ask a node, and give the outcome to [`Anchorer::handle_answer`].
-    Call(Request),
-    /// Read a segment's records from the database, and give the outcome to [`Anchorer::handle_records`].
-    Read {
-        /// The segment's stream.
-        stream: StreamId,
-        /// The segment's first message.
-        first: Seq,
-        /// The number of its messages.
-        count: u32,
-    },
-    /// The node gave an answer that cannot be true: ask another one from now on, if there is one.
-    Distrust(String),
+/// What the machine asks for beside rows and answers of nodes: to read a segment's records from the database, and to give
+/// the outcome to [`Anchorer::handle_records`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadRecords {
+    /// The segment's stream.
+    pub stream: StreamId,
+    /// The segment's first message.
+    pub first: Seq,
+    /// The number of its messages.
+    pub count: u32,
 }
 
 /// The machine that anchors segments; the module's text says what always holds.
@@ -91,7 +85,7 @@ pub struct Anchorer {
     /// Whether the step's question was asked, and has no answer yet.
     asked: bool,
     /// No round begins before this time, in Unix ms.
-    next_round_ms: u64,
+    next_round: UnixMs,
     backoff: Backoff,
     limits: Limits,
     spending: Spending,
@@ -99,7 +93,7 @@ pub struct Anchorer {
     turn: Option<StreamId>,
     distrust: Option<String>,
     balance: Option<U256>,
-    last_error: Option<(String, u64)>,
+    last_error: Option<(String, UnixMs)>,
     /// The stream that was anchored last, and its next seq.
     latest: Option<(StreamId, Seq)>,
 }
@@ -134,7 +128,7 @@ impl Anchorer {
             watch: FlightWatch::default(),
             step: Step::Idle,
             asked: false,
-            next_round_ms: 0,
+            next_round: UnixMs(0),
             backoff: node_backoff(),
             limits: Limits::default(),
             spending,
@@ -153,11 +147,11 @@ impl Anchorer {
     }
 
     /// The chain has this run, in a block that may still be taken back.
-    pub fn handle_anchored(&mut self, run: &Run, now_ms: u64) {
+    pub fn handle_anchored(&mut self, run: &Run, now: UnixMs) {
         if let Some((_, next)) = self.latest.as_mut().filter(|(stream, _)| *stream == run.stream) {
             *next = run.end().max(*next);
         }
-        self.pending.see(run, now_ms);
+        self.pending.see(run, now);
     }
 
     /// A reorganisation took this run back: the contract is read again before anything is sent for its stream.
@@ -166,11 +160,11 @@ impl Anchorer {
     }
 
     /// The chain has this run in a finalized block: its segments, and all before them, are dropped.
-    pub fn handle_final(&mut self, run: &Run, now_ms: u64) {
-        self.pending.see(run, now_ms);
+    pub fn handle_final(&mut self, run: &Run, now: UnixMs) {
+        self.pending.see(run, now);
         self.pending.settle(run.stream, run.end(), &mut self.journal);
         if self.pending.held() == 0 && self.flight.is_none() {
-            self.apply(Effect::ClearError, now_ms); // whatever went wrong before is over
+            self.apply(Effect::ClearError, now); // whatever went wrong before is over
         }
     }
 
@@ -184,65 +178,19 @@ impl Anchorer {
         self.latest
     }
 
-    /// The owner lost track of a call (it was interrupted): the round begins again.
-    pub fn handle_interruption(&mut self) {
-        self.step = Step::Idle;
-        self.asked = false;
+    /// Takes in the outcome of the last [`ReadRecords`]: the segment's records, or why they cannot be had.
+    pub fn handle_records(&mut self, outcome: Result<Vec<u8>, String>, now: UnixMs) {
+        self.handle(Event::Records(outcome), now);
     }
 
-    /// When to call [`Self::next_command`] again, in Unix ms; `None` means only after the next segment or event.
-    pub fn poll_timeout(&self, now_ms: u64) -> Option<u64> {
-        if self.flight.is_some() || self.step != Step::Idle || !self.journal.is_empty() {
-            return Some(self.next_round_ms);
-        }
-        let oldest_ms = self.pending.oldest_reading_ms();
-        let recheck = oldest_ms.map(|read_ms| read_ms + self.settings.recheck_after_ms);
-        let due = [self.pending.next_due_ms(now_ms), recheck];
-        let due = due.into_iter().flatten().min();
-        due.map(|due| due.max(self.next_round_ms))
-    }
-
-    /// Returns what to do now; `None` means nothing before [`Self::poll_timeout`], or before the outcome of the last
-    /// call.
-    pub fn next_command(&mut self, now_ms: u64) -> Option<Command> {
-        if !self.journal.is_empty() {
-            return Some(Command::Save(self.journal.take()));
-        }
-        if let Some(reason) = self.distrust.take() {
-            return Some(Command::Distrust(reason));
-        }
-        if self.asked {
-            return None;
-        }
-        if self.step == Step::Idle && now_ms >= self.next_round_ms {
-            self.transition(Event::Begin, now_ms);
-        }
-        let question = self.step.question(&self.context(now_ms))?;
-        self.asked = true;
-        Some(match question {
-            Question::Call(request) => Command::Call(request),
-            Question::Records(stream, first, count) => Command::Read { stream, first, count },
-        })
-    }
-
-    /// Takes in the outcome of the last [`Command::Call`].
-    pub fn handle_answer(&mut self, outcome: Result<Answer, RpcError>, now_ms: u64) {
-        self.handle(Event::Answer(outcome), now_ms);
-    }
-
-    /// Takes in the outcome of the last [`Command::Read`]: the segment's records, or why they cannot be had.
-    pub fn handle_records(&mut self, outcome: Result<Vec<u8>, String>, now_ms: u64) {
-        self.handle(Event::Records(outcome), now_ms);
-    }
-
-    fn handle(&mut self, event: Event, now_ms: u64) {
+    fn handle(&mut self, event: Event, now: UnixMs) {
         // Otherwise it answers a question that was given up.
         if std::mem::take(&mut self.asked) {
-            self.transition(event, now_ms);
+            self.transition(event, now);
         }
     }
 
-    fn context(&self, now_ms: u64) -> Context<'_> {
+    fn context(&self, now: UnixMs) -> Context<'_> {
         Context {
             settings: &self.settings,
             signer: &self.signer,
@@ -252,92 +200,92 @@ impl Anchorer {
             spending: self.spending,
             limits: self.limits,
             turn: self.turn,
-            now_ms,
+            now,
         }
     }
 
-    fn transition(&mut self, event: Event, now_ms: u64) {
+    fn transition(&mut self, event: Event, now: UnixMs) {
         let step = std::mem::replace(&mut self.step, Step::Idle);
-        let (step, effects) = step.transition(event, &self.context(now_ms));
+        let (step, effects) = step.transition(event, &self.context(now));
         self.step = step;
         for effect in effects {
-            self.apply(effect, now_ms);
+            self.apply(effect, now);
         }
     }
 
-    fn apply(&mut self, effect: Effect, now_ms: u64) {
+    fn apply(&mut self, effect: Effect, now: UnixMs) {
         match effect {
-            Effect::Cover(stream, next) => self.pending.cover(stream, next, now_ms),
-            Effect::Block(stream, obstacle) => self.pending.block(stream, obstacle, now_ms),
+            Effect::Cover(stream, next) => self.pending.cover(stream, next, now),
+            Effect::Block(stream, obstacle) => self.pending.block(stream, obstacle, now),
             Effect::ForgetCoverage(stream) => self.pending.forget_coverage(stream),
-            Effect::MarkRead(stream) => self.pending.mark_read(stream, now_ms),
+            Effect::MarkRead(stream) => self.pending.mark_read(stream, now),
             Effect::Settle(stream, end) => self.pending.settle(stream, end, &mut self.journal),
             Effect::SetTurn(turn) => self.turn = turn,
             Effect::SetLimits(limits) => self.limits = limits,
             Effect::SetBalance(balance) => self.balance = Some(balance),
-            Effect::Launch(flight) => self.launch(*flight, now_ms),
+            Effect::Launch(flight) => self.launch(*flight, now),
             Effect::Replace(flight) => {
                 self.journal.put(FLIGHT_KEY.to_owned(), &flight);
                 self.flight = Some(*flight);
-                self.watch.accepted_ms = None;
+                self.watch.accepted_at = None;
             }
-            Effect::Accept => self.accept(now_ms),
+            Effect::Accept => self.accept(now),
             Effect::SetWatch(watch) => self.watch = watch,
-            Effect::GiveBackGas(gas, reserved_ms) => {
-                self.spending.give_back(gas, reserved_ms);
+            Effect::GiveBackGas(gas, reserved_at) => {
+                self.spending.give_back(gas, reserved_at);
                 self.save_spending();
             }
-            Effect::Land => self.land(Some(now_ms)),
+            Effect::Land => self.land(Some(now)),
             Effect::GiveUp => self.land(None),
             Effect::ClearError => {
                 self.backoff.succeed();
                 self.last_error = None;
             }
-            Effect::Note(error) => self.last_error = Some((error, now_ms)),
+            Effect::Note(error) => self.last_error = Some((error, now)),
             Effect::Distrust(reason) => self.distrust = Some(reason.to_owned()),
-            Effect::Wait(wait) => self.next_round_ms = self.end_of(wait, now_ms),
+            Effect::Wait(wait) => self.next_round = self.end_of(wait, now),
         }
     }
 
-    fn end_of(&mut self, wait: Wait, now_ms: u64) -> u64 {
+    fn end_of(&mut self, wait: Wait, now: UnixMs) -> UnixMs {
         let interval_ms = self.settings.interval_ms;
         match wait {
-            Wait::Interval => now_ms + interval_ms,
-            Wait::Others => now_ms + self.settings.retry_after_ms.max(interval_ms),
-            Wait::Failure => now_ms + self.backoff.fail().max(interval_ms),
-            Wait::Until(time_ms) => time_ms,
+            Wait::Interval => now.plus_ms(interval_ms),
+            Wait::Others => now.plus_ms(self.settings.retry_after_ms.max(interval_ms)),
+            Wait::Failure => now.plus_ms(self.backoff.fail().max(interval_ms)),
+            Wait::Until(time) => time,
         }
     }
 
     /// Saves a transaction that was signed, and counts the gas that it may use.
-    fn launch(&mut self, flight: Flight, now_ms: u64) {
+    fn launch(&mut self, flight: Flight, now: UnixMs) {
         self.journal.put(FLIGHT_KEY.to_owned(), &flight);
-        self.spending.reserve(flight.gas_limit, now_ms);
+        self.spending.reserve(flight.gas_limit, now);
         self.save_spending();
         self.flight = Some(flight);
         self.watch = FlightWatch::default();
     }
 
-    fn accept(&mut self, now_ms: u64) {
-        self.watch.accepted_ms = Some(now_ms);
+    fn accept(&mut self, now: UnixMs) {
+        self.watch.accepted_at = Some(now);
         self.watch.refusals = 0;
         self.backoff.succeed();
-        if now_ms >= self.watch.capped_until_ms {
+        if now >= self.watch.capped_until {
             self.last_error = None; // otherwise it still waits for lower fees
         }
     }
 
-    /// Forgets the transaction under way. `covered_ms`: since when the chain has its runs, if it has them.
-    fn land(&mut self, covered_ms: Option<u64>) {
+    /// Forgets the transaction under way. `covered_at`: since when the chain has its runs, if it has them.
+    fn land(&mut self, covered_at: Option<UnixMs>) {
         let Some(flight) = self.flight.take() else { return };
         self.journal.remove(FLIGHT_KEY.to_owned());
         self.watch = FlightWatch::default();
-        if covered_ms.is_some() {
+        if covered_at.is_some() {
             self.latest = flight.runs.last().map(|run| (run.stream, run.end()));
         }
         for run in &flight.runs {
-            match covered_ms {
-                Some(now_ms) => self.pending.cover(run.stream, run.end(), now_ms),
+            match covered_at {
+                Some(now) => self.pending.cover(run.stream, run.end(), now),
                 None => self.pending.forget_coverage(run.stream),
             }
         }
@@ -350,14 +298,14 @@ impl Anchorer {
     }
 
     /// The state of the machine, for people.
-    pub fn status(&self, now_ms: u64) -> Status {
+    pub fn status(&self, now: UnixMs) -> Status {
         let in_flight = self.flight.as_ref().and_then(|flight| {
             Some(InFlight {
                 nonce: flight.nonce,
                 tx: flight.newest()?.hash,
                 attempts: flight.attempts.len(),
                 anchors: flight.runs.len(),
-                since_ms: flight.since_ms,
+                since: flight.since,
             })
         });
         let blocked = self.pending.blocked().take(MAX_BLOCKED_SHOWN);
@@ -373,13 +321,58 @@ impl Anchorer {
             in_flight,
             gas_budget: self.settings.daily_gas.map(|daily| GasBudget {
                 daily,
-                used: self.spending.gas(now_ms),
-                resets_ms: end_of_day(now_ms),
-                waiting: self.next_round_ms == end_of_day(now_ms),
+                used: self.spending.gas(now),
+                resets_at: end_of_day(now),
+                waiting: self.next_round == end_of_day(now),
             }),
             blocked_streams: blocked.collect(),
             last_error: self.last_error.as_ref().map(|(text, _)| text.clone()),
-            last_error_ms: self.last_error.as_ref().map(|(_, at)| *at),
+            last_error_at: self.last_error.as_ref().map(|(_, at)| *at),
         }
+    }
+}
+
+impl Machine for Anchorer {
+    type Task = ReadRecords;
+
+    fn handle_interruption(&mut self) {
+        self.step = Step::Idle;
+        self.asked = false;
+    }
+
+    fn poll_timeout(&self, now: UnixMs) -> Option<UnixMs> {
+        if self.flight.is_some() || self.step != Step::Idle || !self.journal.is_empty() {
+            return Some(self.next_round);
+        }
+        let oldest = self.pending.oldest_reading();
+        let recheck = oldest.map(|read_at| read_at.plus_ms(self.settings.recheck_after_ms));
+        let due = [self.pending.next_due(now), recheck];
+        let due = due.into_iter().flatten().min();
+        due.map(|due| due.max(self.next_round))
+    }
+
+    fn next_command(&mut self, now: UnixMs) -> Option<Command<ReadRecords>> {
+        if !self.journal.is_empty() {
+            return Some(Command::Save(self.journal.take()));
+        }
+        if let Some(reason) = self.distrust.take() {
+            return Some(Command::Distrust(reason));
+        }
+        if self.asked {
+            return None;
+        }
+        if self.step == Step::Idle && now >= self.next_round {
+            self.transition(Event::Begin, now);
+        }
+        let question = self.step.question(&self.context(now))?;
+        self.asked = true;
+        Some(match question {
+            Question::Call(request) => Command::Call(request),
+            Question::Records(stream, first, count) => Command::Do(ReadRecords { stream, first, count }),
+        })
+    }
+
+    fn handle_answer(&mut self, outcome: Result<Answer, RpcError>, now: UnixMs) {
+        self.handle(Event::Answer(outcome), now);
     }
 }

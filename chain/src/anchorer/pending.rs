@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::time::UnixMs;
 
 use super::obstacle::Obstacle;
 use super::segment::{Run, Segment, SegmentError, end_of};
@@ -125,54 +126,49 @@ impl Pending {
     }
 
     /// Up to `limit` streams that want an anchor, beginning after the stream `after`, so that all get their turn.
-    pub(super) fn wanting(&self, after: Option<StreamId>, limit: usize, now_ms: u64) -> Vec<StreamId> {
+    pub(super) fn wanting(&self, after: Option<StreamId>, limit: usize, now: UnixMs) -> Vec<StreamId> {
         let turn = after.map_or(Bound::Unbounded, Bound::Excluded);
         let rest = after.map_or(Bound::Excluded(StreamId([0; StreamId::LEN])), Bound::Included);
         let later = self.streams.range((turn, Bound::Unbounded));
         let earlier = self.streams.range((Bound::Unbounded, rest));
-        let wanting = later
-            .chain(earlier)
-            .filter(|(_, entry)| entry.wants_anchor(now_ms));
+        let wanting = later.chain(earlier).filter(|(_, entry)| entry.wants_anchor(now));
         wanting.map(|(id, _)| *id).take(limit).collect()
     }
 
-    /// Up to `limit` streams for which the contract was last read at `before_ms` or earlier.
-    pub(super) fn unread_since(&self, before_ms: u64, limit: usize) -> Vec<StreamId> {
-        let stale = self
-            .streams
-            .iter()
-            .filter(|(_, entry)| entry.read_ms <= before_ms);
+    /// Up to `limit` streams for which the contract was last read at `before` or earlier.
+    pub(super) fn unread_since(&self, before: UnixMs, limit: usize) -> Vec<StreamId> {
+        let stale = self.streams.iter().filter(|(_, entry)| entry.read_at <= before);
         stale.map(|(id, _)| *id).take(limit).collect()
     }
 
     /// The time of the oldest reading of the contract.
-    pub(super) fn oldest_reading_ms(&self) -> Option<u64> {
-        self.streams.values().map(|entry| entry.read_ms).min()
+    pub(super) fn oldest_reading(&self) -> Option<UnixMs> {
+        self.streams.values().map(|entry| entry.read_at).min()
     }
 
     /// When the next stream is due: at once, or at the end of its obstacle; `None` when no stream waits.
-    pub(super) fn next_due_ms(&self, now_ms: u64) -> Option<u64> {
+    pub(super) fn next_due(&self, now: UnixMs) -> Option<UnixMs> {
         self.streams
             .values()
             .filter(|entry| entry.is_behind())
-            .map(|entry| entry.obstacle.as_ref().map_or(now_ms, |(_, until)| *until))
+            .map(|entry| entry.obstacle.as_ref().map_or(now, |(_, until)| *until))
             .min()
     }
 
     /// Notes why a stream cannot be anchored, and leaves it alone for a while.
-    pub(super) fn block(&mut self, stream: StreamId, obstacle: Obstacle, now_ms: u64) {
+    pub(super) fn block(&mut self, stream: StreamId, obstacle: Obstacle, now: UnixMs) {
         if let Some(entry) = self.streams.get_mut(&stream) {
-            let until = now_ms + obstacle.rest_ms(self.retry_ms);
+            let until = now.plus_ms(obstacle.rest_ms(self.retry_ms));
             entry.obstacle = Some((obstacle, until));
             entry.covered = None;
         }
     }
 
     /// Notes up to where the chain has a stream, from the contract or from a receipt of ours.
-    pub(super) fn cover(&mut self, stream: StreamId, next: Seq, now_ms: u64) {
+    pub(super) fn cover(&mut self, stream: StreamId, next: Seq, now: UnixMs) {
         if let Some(entry) = self.streams.get_mut(&stream) {
             entry.covered = Some(next);
-            entry.read_ms = now_ms;
+            entry.read_at = now;
             // A contradiction stays in the status: only a person can repair it.
             entry
                 .obstacle
@@ -188,20 +184,20 @@ impl Pending {
     }
 
     /// Notes that the finalized state was read for a stream; the latest state has to be read as well.
-    pub(super) fn mark_read(&mut self, stream: StreamId, now_ms: u64) {
+    pub(super) fn mark_read(&mut self, stream: StreamId, now: UnixMs) {
         if let Some(entry) = self.streams.get_mut(&stream) {
-            entry.read_ms = now_ms;
+            entry.read_at = now;
             entry.covered = None;
         }
     }
 
     /// Notes that the chain has a run, according to an event, and whether it contradicts our segments.
-    pub(super) fn see(&mut self, run: &Run, now_ms: u64) {
+    pub(super) fn see(&mut self, run: &Run, now: UnixMs) {
         let Some(entry) = self.streams.get_mut(&run.stream) else {
             return;
         };
         if entry.contradicts(run) {
-            self.block(run.stream, Obstacle::OtherRoot { first: run.first }, now_ms);
+            self.block(run.stream, Obstacle::OtherRoot { first: run.first }, now);
             return;
         }
         entry.covered = entry.covered.map(|covered| covered.max(run.end()));

@@ -197,7 +197,7 @@ pub(super) fn not_estimated(prepared: &Prepared, error: &RpcError, context: &Con
 /// The batch is refused as a whole: smaller ones find the stream that is to blame, and leave it out.
 fn shrink(prepared: &Prepared, reason: String, context: &Context<'_>) -> Transition {
     let (limits, effect, wait) = match prepared.halved(context.limits) {
-        Halved::Smaller(limits) => (limits, Effect::Note(reason), Wait::Until(context.now_ms)),
+        Halved::Smaller(limits) => (limits, Effect::Note(reason), Wait::Until(context.now)),
         Halved::Smallest(stream, limits) => {
             let refused = Effect::Block(stream, Obstacle::Refused(reason));
             (limits, refused, Wait::Interval)
@@ -209,14 +209,14 @@ fn shrink(prepared: &Prepared, reason: String, context: &Context<'_>) -> Transit
 
 /// The day's budget does not hold the transaction: tries a smaller one, or waits for the next day.
 fn await_budget(prepared: &Prepared, needed: u64, left: u64, context: &Context<'_>) -> Transition {
-    let now_ms = context.now_ms;
+    let now = context.now;
     let (limits, note, wait) = match prepared.halved(context.limits) {
-        Halved::Smaller(limits) => (limits, None, Wait::Until(now_ms)),
+        Halved::Smaller(limits) => (limits, None, Wait::Until(now)),
         Halved::Smallest(_, limits) => {
             let note = format!(
                 "the day's gas budget has {left} left, {needed} needed: anchoring goes on at 00:00 UTC"
             );
-            (limits, Some(note), Wait::Until(end_of_day(now_ms)))
+            (limits, Some(note), Wait::Until(end_of_day(now)))
         }
     };
     let mut effects = vec![Effect::SetTurn(None), Effect::SetLimits(limits)];
@@ -248,9 +248,9 @@ pub(super) fn launch(unsigned: Unsigned, balance: U256, context: &Context<'_>) -
         runs: prepared.runs.into_iter().map(|plan| plan.run).collect(),
         attempts: Vec::new(),
         raw: Bytes::new(),
-        since_ms: context.now_ms,
+        since: context.now,
     };
-    match flight.signed(fees, context.settings, context.signer, context.now_ms) {
+    match flight.signed(fees, context.settings, context.signer, context.now) {
         Ok(flight) => {
             effects.push(Effect::Launch(Box::new(flight)));
             (Step::Broadcast, effects)

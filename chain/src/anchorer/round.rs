@@ -54,7 +54,7 @@ impl Step {
 fn begin(context: &Context<'_>) -> Transition {
     let mut watch = context.watch;
     watch.tried = false;
-    let step = match (context.flight, watch.accepted_ms) {
+    let step = match (context.flight, watch.accepted_at) {
         (Some(_), None) => Step::Broadcast,
         (Some(flight), Some(_)) => Step::AskReceipt(flight.newest_index()),
         (None, _) => begin_anew(context),
@@ -63,13 +63,13 @@ fn begin(context: &Context<'_>) -> Transition {
 }
 
 fn begin_anew(context: &Context<'_>) -> Step {
-    let (pending, now_ms) = (context.pending, context.now_ms);
-    let wanting = pending.wanting(context.turn, context.limits.runs, now_ms);
+    let (pending, now) = (context.pending, context.now);
+    let wanting = pending.wanting(context.turn, context.limits.runs, now);
     if !wanting.is_empty() {
         return Step::ReadStreams(wanting);
     }
-    let stale_ms = now_ms.saturating_sub(context.settings.recheck_after_ms);
-    match pending.unread_since(stale_ms, MAX_RUNS) {
+    let stale = now.minus_ms(context.settings.recheck_after_ms);
+    match pending.unread_since(stale, MAX_RUNS) {
         unread if unread.is_empty() => Step::Idle,
         unread => Step::ReadFinal(unread),
     }

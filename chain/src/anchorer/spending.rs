@@ -5,6 +5,7 @@
 //! keeps its share: some pool may still have it.
 
 use serde::{Deserialize, Serialize};
+use streamchain_protocol::time::UnixMs;
 
 /// A UTC day, which is the period of the operator's budget.
 const DAY_MS: u64 = 86_400_000;
@@ -19,32 +20,32 @@ pub(super) struct Spending {
 }
 
 impl Spending {
-    /// The gas counted against the day of `now_ms`.
-    pub(super) fn gas(&self, now_ms: u64) -> u64 {
-        if self.day == day(now_ms) { self.gas } else { 0 }
+    /// The gas counted against the day of `now`.
+    pub(super) fn gas(&self, now: UnixMs) -> u64 {
+        if self.day == day(now) { self.gas } else { 0 }
     }
 
-    /// Counts `gas` against the day of `now_ms`.
-    pub(super) fn reserve(&mut self, gas: u64, now_ms: u64) {
+    /// Counts `gas` against the day of `now`.
+    pub(super) fn reserve(&mut self, gas: u64, now: UnixMs) {
         *self = Self {
-            day: day(now_ms),
-            gas: self.gas(now_ms).saturating_add(gas),
+            day: day(now),
+            gas: self.gas(now).saturating_add(gas),
         };
     }
 
-    /// Gives `gas` back that was reserved at `reserved_ms`, unless that day is over.
-    pub(super) fn give_back(&mut self, gas: u64, reserved_ms: u64) {
-        if self.day == day(reserved_ms) {
+    /// Gives `gas` back that was reserved at `reserved_at`, unless that day is over.
+    pub(super) fn give_back(&mut self, gas: u64, reserved_at: UnixMs) {
+        if self.day == day(reserved_at) {
             self.gas = self.gas.saturating_sub(gas);
         }
     }
 }
 
-/// When the day of `now_ms` ends, in Unix ms.
-pub(super) fn end_of_day(now_ms: u64) -> u64 {
-    (day(now_ms) + 1) * DAY_MS
+/// When the day of `now` ends, in Unix ms.
+pub(super) fn end_of_day(now: UnixMs) -> UnixMs {
+    UnixMs((day(now) + 1) * DAY_MS)
 }
 
-fn day(now_ms: u64) -> u64 {
-    now_ms / DAY_MS
+fn day(now: UnixMs) -> u64 {
+    now.0 / DAY_MS
 }

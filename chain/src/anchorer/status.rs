@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256};
 use serde::Serialize;
 use streamchain_protocol::ids::StreamId;
+use streamchain_protocol::time::UnixMs;
 
 /// Streams named as blocked at most: the status is for people.
 pub(super) const MAX_BLOCKED_SHOWN: usize = 20;
@@ -30,7 +31,7 @@ pub struct Status {
     pub last_error: Option<String>,
     /// When it went wrong, in Unix ms.
     #[serde(rename = "lastErrorAt")]
-    pub last_error_ms: Option<u64>,
+    pub last_error_at: Option<UnixMs>,
 }
 
 /// The transaction under way.
@@ -46,7 +47,8 @@ pub struct InFlight {
     /// How many anchors it carries.
     pub anchors: usize,
     /// Since when it is under way, in Unix ms.
-    pub since_ms: u64,
+    #[serde(rename = "sinceMs")]
+    pub since: UnixMs,
 }
 
 /// What the day's transactions may use.
@@ -59,7 +61,7 @@ pub struct GasBudget {
     pub used: u64,
     /// When the next day begins, in Unix ms.
     #[serde(rename = "resetsAt")]
-    pub resets_ms: u64,
+    pub resets_at: UnixMs,
     /// Whether anchoring waits for that.
     pub waiting: bool,
 }

@@ -2,6 +2,7 @@
 
 use alloy_primitives::U256;
 use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::time::UnixMs;
 
 use super::flight::{Flight, FlightWatch};
 use super::obstacle::Obstacle;
@@ -80,7 +81,7 @@ pub(super) enum Wait {
     /// After a failure: the back-off grows.
     Failure,
     /// At this time, in Unix ms.
-    Until(u64),
+    Until(UnixMs),
 }
 
 /// A change of the machine that goes with a transition. Effects are applied in order.
@@ -111,7 +112,7 @@ pub(super) enum Effect {
     /// What is known of the transaction under way changes.
     SetWatch(FlightWatch),
     /// This much of the gas that was reserved at this time was not used.
-    GiveBackGas(u64, u64),
+    GiveBackGas(u64, UnixMs),
     /// The transaction under way succeeded: its runs are on the chain.
     Land,
     /// The transaction under way is given up, or reverted: what became of its runs is not known.
@@ -140,14 +141,14 @@ pub(super) struct Context<'a> {
     pub(super) spending: Spending,
     pub(super) limits: Limits,
     pub(super) turn: Option<StreamId>,
-    pub(super) now_ms: u64,
+    pub(super) now: UnixMs,
 }
 
 impl Context<'_> {
     /// The gas that the day's budget has left; `None` without a budget.
     pub(super) fn gas_left(&self) -> Option<u64> {
         let daily = self.settings.daily_gas?;
-        Some(daily.saturating_sub(self.spending.gas(self.now_ms)))
+        Some(daily.saturating_sub(self.spending.gas(self.now)))
     }
 }
 

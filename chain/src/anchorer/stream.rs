@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::proof::merkle;
 use streamchain_protocol::stream_settings::Mode;
+use streamchain_protocol::time::UnixMs;
 
 use super::obstacle::Obstacle;
 use super::segment::{Run, Segment, end_of};
@@ -124,9 +125,9 @@ pub(super) struct StreamEntry {
     /// The chain's next seq as far as known; `None` means that it has to be read before anything is sent.
     pub(super) covered: Option<Seq>,
     /// When the contract was last read for this stream, or a transaction of ours changed it.
-    pub(super) read_ms: u64,
+    pub(super) read_at: UnixMs,
     /// What keeps the stream from being anchored, and until when it is left alone.
-    pub(super) obstacle: Option<(Obstacle, u64)>,
+    pub(super) obstacle: Option<(Obstacle, UnixMs)>,
 }
 
 impl StreamEntry {
@@ -136,7 +137,7 @@ impl StreamEntry {
             about,
             segments: BTreeMap::new(),
             covered: None,
-            read_ms: 0,
+            read_at: UnixMs(0),
             obstacle: None,
         }
     }
@@ -163,8 +164,8 @@ impl StreamEntry {
     }
 
     /// Whether it can be anchored now.
-    pub(super) fn wants_anchor(&self, now_ms: u64) -> bool {
-        let rests = self.obstacle.as_ref().is_some_and(|(_, until)| *until > now_ms);
+    pub(super) fn wants_anchor(&self, now: UnixMs) -> bool {
+        let rests = self.obstacle.as_ref().is_some_and(|(_, until)| *until > now);
         !rests && !self.segments.is_empty() && self.is_behind()
     }
 

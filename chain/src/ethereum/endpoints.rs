@@ -4,6 +4,7 @@
 //! failed is left alone for a while, unless all are, and then the one that is due first is asked.
 
 use super::rpc::{Answer, Request, RpcError};
+use streamchain_protocol::time::UnixMs;
 
 /// How long a node is left alone after a failure, in ms: long enough not to spend every round's first time-out on
 /// a dead node, short enough that the preferred one is soon used again.
@@ -15,8 +16,8 @@ const CHAIN_CHECK_MS: u64 = 600_000;
 
 #[derive(Clone, Debug, Default)]
 struct Endpoint {
-    rests_until_ms: u64,
-    checked_until_ms: u64,
+    rests_until: UnixMs,
+    checked_until: UnixMs,
 }
 
 /// The URLs of a chain, in order of preference, by their index.
@@ -45,20 +46,20 @@ impl Endpoints {
     }
 
     /// Chooses the node to ask now.
-    pub fn choose(&self, now_ms: u64) -> Choice {
+    pub fn choose(&self, now: UnixMs) -> Choice {
         let awake = self
             .endpoints
             .iter()
             .enumerate()
-            .find(|(_, endpoint)| endpoint.rests_until_ms <= now_ms);
+            .find(|(_, endpoint)| endpoint.rests_until <= now);
         let due = || {
             let endpoints = self.endpoints.iter().enumerate();
-            endpoints.min_by_key(|(_, endpoint)| endpoint.rests_until_ms)
+            endpoints.min_by_key(|(_, endpoint)| endpoint.rests_until)
         };
         let chosen = awake.or_else(due);
         Choice {
             index: chosen.map_or(0, |(index, _)| index),
-            check_chain: chosen.is_none_or(|(_, endpoint)| endpoint.checked_until_ms <= now_ms),
+            check_chain: chosen.is_none_or(|(_, endpoint)| endpoint.checked_until <= now),
         }
     }
 
@@ -67,7 +68,7 @@ impl Endpoints {
         &mut self,
         index: usize,
         outcome: Result<Answer, RpcError>,
-        now_ms: u64,
+        now: UnixMs,
     ) -> Result<(), RpcError> {
         let found = match outcome {
             Ok(Answer::ChainId(found)) => found,
@@ -78,7 +79,7 @@ impl Endpoints {
                 )));
             }
             Err(error) => {
-                self.handle_failure(index, now_ms);
+                self.handle_failure(index, now);
                 return Err(error);
             }
         };
@@ -87,19 +88,19 @@ impl Endpoints {
             return Ok(());
         };
         if found != expected {
-            endpoint.rests_until_ms = now_ms + WRONG_CHAIN_REST_MS;
+            endpoint.rests_until = now.plus_ms(WRONG_CHAIN_REST_MS);
             return Err(RpcError::WrongChain { expected, found });
         }
-        endpoint.checked_until_ms = now_ms + CHAIN_CHECK_MS;
+        endpoint.checked_until = now.plus_ms(CHAIN_CHECK_MS);
         Ok(())
     }
 
     /// A node failed, or gave an answer that cannot be true: it is left alone, and has to name its chain again.
-    pub fn handle_failure(&mut self, index: usize, now_ms: u64) {
+    pub fn handle_failure(&mut self, index: usize, now: UnixMs) {
         if let Some(endpoint) = self.endpoints.get_mut(index) {
             *endpoint = Endpoint {
-                rests_until_ms: now_ms + REST_MS,
-                checked_until_ms: 0,
+                rests_until: now.plus_ms(REST_MS),
+                checked_until: UnixMs(0),
             };
         }
     }
@@ -117,30 +118,30 @@ mod tests {
     fn a_node_has_to_name_its_chain_first_and_not_again_soon() {
         let mut endpoints = two();
         assert_eq!(
-            endpoints.choose(0),
+            endpoints.choose(UnixMs(0)),
             Choice {
                 index: 0,
                 check_chain: true
             }
         );
         assert_eq!(
-            endpoints.handle_chain_id(0, Ok(Answer::ChainId(31337)), 0),
+            endpoints.handle_chain_id(0, Ok(Answer::ChainId(31337)), UnixMs(0)),
             Ok(())
         );
         assert_eq!(
-            endpoints.choose(1_000),
+            endpoints.choose(UnixMs(1_000)),
             Choice {
                 index: 0,
                 check_chain: false
             }
         );
-        assert!(endpoints.choose(CHAIN_CHECK_MS).check_chain);
+        assert!(endpoints.choose(UnixMs(CHAIN_CHECK_MS)).check_chain);
     }
 
     #[test]
     fn a_node_on_another_chain_is_passed_over() {
         let mut endpoints = two();
-        let refused = endpoints.handle_chain_id(0, Ok(Answer::ChainId(1)), 0);
+        let refused = endpoints.handle_chain_id(0, Ok(Answer::ChainId(1)), UnixMs(0));
         assert_eq!(
             refused,
             Err(RpcError::WrongChain {
@@ -148,16 +149,16 @@ mod tests {
                 found: 1
             })
         );
-        assert_eq!(endpoints.choose(REST_MS + 1).index, 1);
+        assert_eq!(endpoints.choose(UnixMs(REST_MS + 1)).index, 1);
     }
 
     #[test]
     fn after_a_failure_the_next_node_serves_for_a_while() {
         let mut endpoints = two();
-        endpoints.handle_failure(0, 0);
-        assert_eq!(endpoints.choose(1).index, 1);
+        endpoints.handle_failure(0, UnixMs(0));
+        assert_eq!(endpoints.choose(UnixMs(1)).index, 1);
         assert_eq!(
-            endpoints.choose(REST_MS),
+            endpoints.choose(UnixMs(REST_MS)),
             Choice {
                 index: 0,
                 check_chain: true
@@ -168,8 +169,8 @@ mod tests {
     #[test]
     fn when_all_failed_the_one_that_is_due_first_is_asked() {
         let mut endpoints = two();
-        endpoints.handle_failure(0, 0);
-        endpoints.handle_failure(1, 10);
-        assert_eq!(endpoints.choose(20).index, 0);
+        endpoints.handle_failure(0, UnixMs(0));
+        endpoints.handle_failure(1, UnixMs(10));
+        assert_eq!(endpoints.choose(UnixMs(20)).index, 0);
     }
 }

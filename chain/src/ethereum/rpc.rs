@@ -230,6 +230,7 @@ fn read<T: DeserializeOwned>(method: &str, result: Value) -> Result<T, RpcError>
 mod tests {
     use super::*;
     use alloy_primitives::b256;
+    use streamchain_protocol::time::UnixSec;
 
     #[test]
     fn a_log_query_names_a_block_by_hash_or_a_range_in_hex() {
@@ -269,7 +270,7 @@ mod tests {
             number: 16,
             hash,
             parent_hash: hash,
-            timestamp: 0x65,
+            timestamp: UnixSec(0x65),
         };
         assert_eq!(request.decode(&body), Ok(Answer::Block(Some(expected))));
         let missing = r#"{"jsonrpc":"2.0","id":1,"result":null}"#;

@@ -5,32 +5,17 @@ use std::collections::BTreeMap;
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use super::event::{Batch, ChainEvent, EventId};
+use super::event::{ChainEvent, EventId};
 use super::ring::{self, Mark, Ring};
 use super::status::Status;
 use super::step::Step;
 use crate::backoff::node_backoff;
-use crate::ethereum::Request;
-use crate::journal::{self, Journal, RestoreError, Row};
+use crate::journal::{self, Journal, RestoreError};
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::Backoff;
 
 const CURSOR_KEY: &str = "cursor";
 const EVENT_PREFIX: &str = "event/";
-
-/// What the owner of the machine must do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Write these rows, all or none, before asking for the next command. If that fails, drop the machine and
-    /// restore it from what is saved.
-    Save(Vec<Row>),
-    /// Ask a node, and give the outcome to [`Listener::handle_answer`].
-    Call(Request),
-    /// Carry out a batch, idempotently: the same batch, or one that overlaps it, may come again. Then call
-    /// [`Listener::handle_applied`] with whether all of it was done.
-    Apply(Batch),
-    /// The node gave an answer that cannot be true: ask another one from now on, if there is one.
-    Distrust(String),
-}
 
 /// What does not change while the machine runs.
 #[derive(Clone, Debug)]
@@ -71,12 +56,12 @@ pub struct Listener {
     pub(super) synced: bool,
     /// Blocks asked for by the next log query.
     pub(super) range: u64,
-    pub(super) next_round_ms: u64,
+    pub(super) next_round: UnixMs,
     pub(super) backoff: Backoff,
     pub(super) distrust: Option<String>,
     pub(super) head: Option<Mark>,
     pub(super) last_error: Option<String>,
-    pub(super) last_poll_ms: Option<u64>,
+    pub(super) last_poll: Option<UnixMs>,
 }
 
 impl Listener {
@@ -113,12 +98,12 @@ impl Listener {
             calls: 0,
             synced: false,
             range,
-            next_round_ms: 0,
+            next_round: UnixMs(0),
             backoff: node_backoff(),
             distrust: None,
             head: None,
             last_error: None,
-            last_poll_ms: None,
+            last_poll: None,
         })
     }
 
@@ -141,22 +126,22 @@ impl Listener {
         }
     }
 
-    pub(super) fn rest(&mut self, now_ms: u64) {
+    pub(super) fn rest(&mut self, now: UnixMs) {
         self.step = Step::Idle;
-        self.next_round_ms = now_ms + self.settings.interval_ms;
+        self.next_round = now.plus_ms(self.settings.interval_ms);
     }
 
     /// The node's answer cannot be true: nothing changes until a node answers better.
-    pub(super) fn reject_node(&mut self, reason: String, now_ms: u64) {
+    pub(super) fn reject_node(&mut self, reason: String, now: UnixMs) {
         self.synced = false;
-        self.fail(format!("RPC node rejected: {reason}"), now_ms);
+        self.fail(format!("RPC node rejected: {reason}"), now);
         self.distrust = Some(reason);
     }
 
-    pub(super) fn fail(&mut self, reason: String, now_ms: u64) {
+    pub(super) fn fail(&mut self, reason: String, now: UnixMs) {
         self.last_error = Some(reason);
         self.step = Step::Idle;
-        self.next_round_ms = now_ms + self.backoff.fail().max(self.settings.interval_ms);
+        self.next_round = now.plus_ms(self.backoff.fail().max(self.settings.interval_ms));
     }
 
     /// The state of the machine, for people.
@@ -171,7 +156,7 @@ impl Listener {
             lag: head.map_or(0, |head| (head + 1).saturating_sub(self.cursor.next)),
             held_events: self.held.len(),
             error: self.last_error.clone(),
-            last_poll_ms: self.last_poll_ms,
+            last_poll: self.last_poll,
         }
     }
 }

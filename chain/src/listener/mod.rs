@@ -21,22 +21,19 @@ mod status;
 mod step;
 
 pub use event::{Batch, ChainEvent, EventId, EventKind, is_final};
-pub use machine::{Command, Listener, Settings};
+pub use machine::{Listener, Settings};
 pub use status::Status;
 
+use crate::ethereum::{Answer, RpcError};
+use crate::machine::{Command, Machine};
 use machine::Cursor;
 use step::Step;
+use streamchain_protocol::time::UnixMs;
 
 /// Calls of one round at most: a Worker may make 1,000 an invocation.
 const MAX_CALLS_PER_ROUND: u32 = 400;
 
 impl Listener {
-    /// The owner lost track of a command (it was interrupted): the round begins again.
-    pub fn handle_interruption(&mut self) {
-        self.step = Step::Idle;
-        self.waiting = false;
-    }
-
     /// Begins again at the first block, for an owner that has lost, or dropped, the events: all of them come again in
     /// batches, and those that are held and not on the chain are undone. The finalized mark is forgotten as well: it
     /// becomes what the node says in the next round.
@@ -48,17 +45,23 @@ impl Listener {
         self.ring.cut_above(None, &mut self.journal);
         self.save_cursor();
         self.handle_interruption();
-        self.next_round_ms = 0;
+        self.next_round = UnixMs(0);
+    }
+}
+
+impl Machine for Listener {
+    type Task = Batch;
+
+    fn handle_interruption(&mut self) {
+        self.step = Step::Idle;
+        self.waiting = false;
     }
 
-    /// When to call [`Self::next_command`] again, in Unix ms.
-    pub fn poll_timeout(&self) -> u64 {
-        self.next_round_ms
+    fn poll_timeout(&self, _now: UnixMs) -> Option<UnixMs> {
+        Some(self.next_round)
     }
 
-    /// Returns what to do now; `None` means nothing before [`Self::poll_timeout`], or before the outcome of the last
-    /// command.
-    pub fn next_command(&mut self, now_ms: u64) -> Option<Command> {
+    fn next_command(&mut self, now: UnixMs) -> Option<Command<Batch>> {
         if !self.journal.is_empty() {
             return Some(Command::Save(self.journal.take()));
         }
@@ -68,18 +71,27 @@ impl Listener {
         if self.waiting {
             return None;
         }
-        if matches!(self.step, Step::Idle) && now_ms >= self.next_round_ms {
-            self.begin_round(now_ms);
+        if matches!(self.step, Step::Idle) && now >= self.next_round {
+            self.begin_round(now);
         }
         if self.calls >= MAX_CALLS_PER_ROUND && !matches!(self.step, Step::Apply(..)) {
             // The rest in the next round, at once.
             self.step = Step::Idle;
             self.calls = 0;
-            self.next_round_ms = now_ms;
+            self.next_round = now;
             return None;
         }
         let command = self.command()?;
         self.waiting = true;
         Some(command)
+    }
+
+    fn handle_answer(&mut self, outcome: Result<Answer, RpcError>, now: UnixMs) {
+        if !self.waiting || matches!(self.step, Step::Apply(..)) {
+            return; // an answer to a call that was given up
+        }
+        self.waiting = false;
+        self.calls += 1;
+        self.dispatch(outcome, now);
     }
 }

@@ -11,6 +11,7 @@ use super::machine::Listener;
 use super::ring::Mark;
 use super::step::{Next, Scan, Step, View};
 use crate::ethereum::{Answer, Block, BlockId, Log, LogBlocks, Request, RpcError};
+use streamchain_protocol::time::UnixMs;
 
 /// The newest blocks, which are read one by one: nodes behind one address often differ by a few.
 const BY_HASH_WINDOW: u64 = 8;
@@ -36,17 +37,17 @@ impl Listener {
     }
 
     /// Reads the next blocks, or ends the round.
-    pub(super) fn scan_on(&mut self, view: View, now_ms: u64) {
+    pub(super) fn scan_on(&mut self, view: View, now: UnixMs) {
         let (next, head) = (self.cursor.next, view.head.number);
         if next > head {
             // What is still in doubt lies above the head: it is not on this chain.
             if !self.undo_doubtful() {
-                self.finalize(view, now_ms);
+                self.finalize(view, now);
             }
             return;
         }
         if self.is_full() {
-            return self.finalize(view, now_ms);
+            return self.finalize(view, now);
         }
         let quiet_to = head.saturating_sub(BY_HASH_WINDOW);
         self.step = if next <= quiet_to {
@@ -54,7 +55,7 @@ impl Listener {
             Step::Scan(view, Scan::RangeEnd(end))
         } else if next == head {
             let block = view.head.clone();
-            return self.handle_header(view, block, now_ms);
+            return self.handle_header(view, block, now);
         } else {
             Step::Scan(view, Scan::Header(next))
         };
@@ -65,17 +66,17 @@ impl Listener {
         view: View,
         scan: Scan,
         outcome: Result<Answer, RpcError>,
-        now_ms: u64,
+        now: UnixMs,
     ) {
         let gone = "a block went away while it was read";
         match (scan, outcome) {
-            (Scan::RangeLogs(end), Err(error)) => self.handle_range_error(view, end, error, now_ms),
-            (_, Err(error)) => self.fail(error.to_string(), now_ms),
-            (_, Ok(Answer::Block(None))) => self.fail(gone.into(), now_ms),
+            (Scan::RangeLogs(end), Err(error)) => self.handle_range_error(view, end, error, now),
+            (_, Err(error)) => self.fail(error.to_string(), now),
+            (_, Ok(Answer::Block(None))) => self.fail(gone.into(), now),
             (Scan::Header(number), Ok(Answer::Block(Some(block)))) if block.number == number => {
-                self.handle_header(view, block, now_ms);
+                self.handle_header(view, block, now);
             }
-            (Scan::LogsOf(mark), Ok(Answer::Logs(logs))) => self.read_logs(view, mark, logs, now_ms),
+            (Scan::LogsOf(mark), Ok(Answer::Logs(logs))) => self.read_logs(view, mark, logs, now),
             (Scan::RangeEnd(number), Ok(Answer::Block(Some(block)))) if block.number == number => {
                 self.step = Step::Scan(view, Scan::RangeLogs(Mark::from(&block)));
             }
@@ -85,43 +86,43 @@ impl Listener {
             }
             (Scan::Confirm(end, logs), Ok(Answer::Block(Some(block)))) => {
                 if Mark::from(&block) != end {
-                    return self.fail(gone.into(), now_ms);
+                    return self.fail(gone.into(), now);
                 }
                 match self.ring.last() {
                     Some(before) => self.step = Step::Scan(view, Scan::ConfirmBefore(before, end, logs)),
-                    None => self.read_logs(view, end, logs, now_ms),
+                    None => self.read_logs(view, end, logs, now),
                 }
             }
             (Scan::ConfirmBefore(before, end, logs), Ok(Answer::Block(Some(block)))) => {
                 match Mark::from(&block) == before {
-                    true => self.read_logs(view, end, logs, now_ms),
-                    false => self.fail(gone.into(), now_ms),
+                    true => self.read_logs(view, end, logs, now),
+                    false => self.fail(gone.into(), now),
                 }
             }
-            (_, Ok(_)) => self.reject_node("the answer belongs to another question".into(), now_ms),
+            (_, Ok(_)) => self.reject_node("the answer belongs to another question".into(), now),
         }
     }
 
-    fn handle_header(&mut self, view: View, block: Block, now_ms: u64) {
+    fn handle_header(&mut self, view: View, block: Block, now: UnixMs) {
         let linked = self
             .ring
             .last()
             .is_none_or(|last| last.number + 1 != block.number || last.hash == block.parent_hash);
         if !linked {
             // A reorganisation since the round began: the next round finds the fork.
-            return self.rest(now_ms);
+            return self.rest(now);
         }
         self.step = Step::Scan(view, Scan::LogsOf(Mark::from(&block)));
     }
 
-    fn handle_range_error(&mut self, view: View, end: Mark, error: RpcError, now_ms: u64) {
+    fn handle_range_error(&mut self, view: View, end: Mark, error: RpcError, now: UnixMs) {
         let asked = end.number - self.cursor.next + 1;
         let smaller_helps = error.is_range_too_large() || matches!(error, RpcError::Timeout(_));
         if !smaller_helps || asked <= 1 {
-            return self.fail(error.to_string(), now_ms);
+            return self.fail(error.to_string(), now);
         }
         self.range = (asked / 2).max(1);
-        self.scan_on(view, now_ms);
+        self.scan_on(view, now);
     }
 
     /// Asks for a little more next time, after a range that the node answered. The range grows slowly, so that a provider
@@ -135,10 +136,10 @@ impl Listener {
     }
 
     /// Takes in the logs of all blocks from the cursor to `to`.
-    fn read_logs(&mut self, view: View, to: Mark, logs: Vec<Log>, now_ms: u64) {
+    fn read_logs(&mut self, view: View, to: Mark, logs: Vec<Log>, now: UnixMs) {
         let seen = match self.checked(to, logs) {
             Ok(seen) => seen,
-            Err(reason) => return self.reject_node(reason.into(), now_ms),
+            Err(reason) => return self.reject_node(reason.into(), now),
         };
         let final_to = view.finalized.map(|mark| mark.number);
         // Events of an interrupted round that are not on the chain any more.
@@ -159,7 +160,7 @@ impl Listener {
             self.hold(event);
         }
         match batch.is_empty() {
-            true => self.pass(view, to, now_ms),
+            true => self.pass(view, to, now),
             false => self.step = Step::Apply(batch, Next::Scanned(view, to)),
         }
     }
@@ -192,7 +193,7 @@ impl Listener {
     }
 
     /// Moves the cursor: the events of all blocks up to `to` are carried out.
-    pub(super) fn pass(&mut self, view: View, to: Mark, now_ms: u64) {
+    pub(super) fn pass(&mut self, view: View, to: Mark, now: UnixMs) {
         self.cursor.next = to.number + 1;
         match view.finalized {
             Some(finalized) if finalized.number >= to.number => self.settle(to),
@@ -201,6 +202,6 @@ impl Listener {
                 self.save_cursor();
             }
         }
-        self.scan_on(view, now_ms);
+        self.scan_on(view, now);
     }
 }

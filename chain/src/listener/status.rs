@@ -1,6 +1,7 @@
 //! What people may know of the machine.
 
 use serde::Serialize;
+use streamchain_protocol::time::UnixMs;
 
 /// The state of the machine at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,5 +25,5 @@ pub struct Status {
     pub error: Option<String>,
     /// When the last round began, in Unix ms.
     #[serde(rename = "lastPollAt")]
-    pub last_poll_ms: Option<u64>,
+    pub last_poll: Option<UnixMs>,
 }

@@ -6,14 +6,16 @@ use alloy_primitives::{Address, B256, keccak256};
 use alloy_sol_types::SolEvent;
 use streamchain_chain::abi::IStreamChain::{DigestEmitted, MessageEmitted};
 use streamchain_chain::abi::{self, Anchored};
-use streamchain_chain::anchorer::{Anchorer, Command, Run, Segment, Settings};
+use streamchain_chain::anchorer::{Anchorer, ReadRecords, Run, Segment, Settings};
 use streamchain_chain::ethereum::FeePolicy;
 use streamchain_chain::ethereum::Signer;
 use streamchain_chain::ethereum::{Answer, Log, Request, RpcError};
+use streamchain_chain::{Command, Machine};
 use streamchain_protocol::ids::{ProducerId, Seq, StreamId};
 use streamchain_protocol::proof::leaves;
 use streamchain_protocol::proof::merkle;
 use streamchain_protocol::stream_settings::Mode;
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Record, encode_records};
 
 use super::Fault;
@@ -96,7 +98,7 @@ pub struct Anchoring {
     pub chain: FakeChain,
     pub rows: BTreeMap<String, String>,
     pub anchorer: Anchorer,
-    pub now_ms: u64,
+    pub now: UnixMs,
     pub commands: u64,
     pub distrusted: Vec<String>,
     pub lie: Option<Lie>,
@@ -118,7 +120,7 @@ impl Anchoring {
             chain: FakeChain::new(signer().address()),
             rows: BTreeMap::new(),
             anchorer: Anchorer::restore(settings.clone(), signer(), []).unwrap(),
-            now_ms: 1_700_000_000_000,
+            now: UnixMs(1_700_000_000_000),
             commands: 0,
             distrusted: Vec::new(),
             lie: None,
@@ -155,7 +157,7 @@ impl Anchoring {
 
     /// What the status says went wrong last.
     pub fn error(&self) -> String {
-        self.anchorer.status(self.now_ms).last_error.unwrap_or_default()
+        self.anchorer.status(self.now).last_error.unwrap_or_default()
     }
 
     /// Stores segments whose messages go on chain too, and hands them over.
@@ -180,7 +182,7 @@ impl Anchoring {
 
     pub fn round_with(&mut self, fault: &mut dyn FnMut(u64) -> Fault) {
         for _ in 0..2_000 {
-            let Some(command) = self.anchorer.next_command(self.now_ms) else {
+            let Some(command) = self.anchorer.next_command(self.now) else {
                 return;
             };
             self.commands += 1;
@@ -197,18 +199,18 @@ impl Anchoring {
                 }
                 Command::Save(rows) => self.save(rows),
                 Command::Distrust(reason) => self.distrusted.push(reason),
-                Command::Read { stream, first, .. } => {
+                Command::Do(ReadRecords { stream, first, .. }) => {
                     let found = self.database.get(&(stream, first)).cloned();
                     let outcome = match fault {
                         fault if fault.is_failure() => Err("the database is away".to_owned()),
                         _ => found.ok_or_else(|| "no such segment".to_owned()),
                     };
                     if fault != Fault::CrashAfter {
-                        self.anchorer.handle_records(outcome, self.now_ms);
+                        self.anchorer.handle_records(outcome, self.now);
                     }
                 }
                 Command::Call(request) => {
-                    self.now_ms += 5;
+                    self.now = self.now.plus_ms(5);
                     let outcome = match fault {
                         Fault::FailBefore => Err(RpcError::Transport("connection refused".into())),
                         _ => self.ask(&request),
@@ -218,7 +220,7 @@ impl Anchoring {
                         _ => outcome,
                     };
                     if fault != Fault::CrashAfter {
-                        self.anchorer.handle_answer(outcome, self.now_ms);
+                        self.anchorer.handle_answer(outcome, self.now);
                     }
                 }
             }
@@ -228,14 +230,14 @@ impl Anchoring {
         }
         panic!(
             "the anchorer does not come to rest: {:?}",
-            self.anchorer.status(self.now_ms)
+            self.anchorer.status(self.now)
         );
     }
 
     /// Lets time pass until the machine wants to go on, and goes on.
     pub fn next_round_with(&mut self, fault: &mut dyn FnMut(u64) -> Fault) {
-        let due = self.anchorer.poll_timeout(self.now_ms).unwrap_or(self.now_ms);
-        self.now_ms = self.now_ms.max(due);
+        let due = self.anchorer.poll_timeout(self.now).unwrap_or(self.now);
+        self.now = self.now.max(due);
         self.round_with(fault);
     }
 
@@ -246,12 +248,12 @@ impl Anchoring {
 
     /// Rounds for so long, without new blocks.
     pub fn pass_time_with(&mut self, ms: u64, fault: &mut dyn FnMut(u64) -> Fault) {
-        let until = self.now_ms + ms;
-        while let Some(due) = self.anchorer.poll_timeout(self.now_ms).filter(|due| *due < until) {
-            self.now_ms = self.now_ms.max(due) + 1;
+        let until = self.now.plus_ms(ms);
+        while let Some(due) = self.anchorer.poll_timeout(self.now).filter(|due| *due < until) {
+            self.now = self.now.max(due).plus_ms(1);
             self.round_with(fault);
         }
-        self.now_ms = self.now_ms.max(until);
+        self.now = self.now.max(until);
     }
 
     /// A block is mined and rounds go on until the next one is due.
@@ -293,7 +295,7 @@ impl Anchoring {
                     count: event.count,
                     root: event.root,
                 };
-                self.anchorer.handle_final(&run, self.now_ms);
+                self.anchorer.handle_final(&run, self.now);
             }
         }
         let rows = self.anchorer.take_unsaved();

@@ -10,6 +10,7 @@ use streamchain_chain::ethereum::{
 };
 
 use streamchain_protocol::ids::StreamId;
+use streamchain_protocol::time::UnixSec;
 
 pub const CHAIN_ID: u64 = 31337;
 pub const CONTRACT: Address = Address::repeat_byte(0xc0);
@@ -268,7 +269,7 @@ impl FakeChain {
                 number: block.number,
                 hash: block.hash,
                 parent_hash: block.parent,
-                timestamp: block.number * 12,
+                timestamp: UnixSec(block.number * 12),
             })),
             Request::Logs { topics, blocks, .. } => Answer::Logs(self.query(topics, *blocks)?),
             Request::TransactionCount(account) => {

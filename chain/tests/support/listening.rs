@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use streamchain_chain::ethereum::{Answer, Request, RpcError};
 use streamchain_chain::journal::Row;
-use streamchain_chain::listener::{Batch, ChainEvent, Command, EventId, Listener, Settings};
+use streamchain_chain::listener::{Batch, ChainEvent, EventId, Listener, Settings};
+use streamchain_chain::{Command, Machine};
+use streamchain_protocol::time::UnixMs;
 
 use super::Fault;
 use super::fake_chain::{CHAIN_ID, CONTRACT, FakeChain};
@@ -27,7 +29,7 @@ pub struct Listening {
     pub chain: FakeChain,
     pub rows: BTreeMap<String, String>,
     pub listener: Listener,
-    pub now_ms: u64,
+    pub now: UnixMs,
     pub commands: u64,
     /// What the world believes to be on the chain, and whether it is final.
     pub world: BTreeMap<EventId, (ChainEvent, bool)>,
@@ -61,7 +63,7 @@ impl Listening {
             chain,
             rows: BTreeMap::new(),
             listener: Listener::restore(settings(), []).unwrap(),
-            now_ms: 1_700_000_000_000,
+            now: UnixMs(1_700_000_000_000),
             commands: 0,
             world: BTreeMap::new(),
             batches: Vec::new(),
@@ -125,7 +127,7 @@ impl Listening {
     /// All that the machine wants to do now.
     pub fn round_with(&mut self, fault: &mut dyn FnMut(u64) -> Fault) {
         for _ in 0..5_000 {
-            let Some(command) = self.listener.next_command(self.now_ms) else {
+            let Some(command) = self.listener.next_command(self.now) else {
                 return;
             };
             self.commands += 1;
@@ -144,7 +146,7 @@ impl Listening {
                 }
                 Command::Save(rows) => self.save(rows),
                 Command::Distrust(reason) => self.distrusted.push(reason),
-                Command::Apply(batch) => {
+                Command::Do(batch) => {
                     match fault {
                         Fault::FailBefore => {}
                         Fault::FailHalfway => self.apply(first_half(batch)),
@@ -156,11 +158,11 @@ impl Listening {
                         } else {
                             Ok(())
                         };
-                        self.listener.handle_applied(outcome, self.now_ms);
+                        self.listener.handle_applied(outcome, self.now);
                     }
                 }
                 Command::Call(request) => {
-                    self.now_ms += 5;
+                    self.now = self.now.plus_ms(5);
                     let outcome = if before {
                         Err(RpcError::Timeout(10_000))
                     } else {
@@ -172,7 +174,7 @@ impl Listening {
                         outcome
                     };
                     if fault != Fault::CrashAfter {
-                        self.listener.handle_answer(outcome, self.now_ms);
+                        self.listener.handle_answer(outcome, self.now);
                     }
                 }
             }
@@ -190,7 +192,10 @@ impl Listening {
 
     /// Lets time pass until the machine wants to go on, and goes on.
     pub fn next_round_with(&mut self, fault: &mut dyn FnMut(u64) -> Fault) {
-        self.now_ms = self.now_ms.max(self.listener.poll_timeout());
+        self.now = self
+            .listener
+            .poll_timeout(self.now)
+            .map_or(self.now, |due| due.max(self.now));
         self.round_with(fault);
     }
 

@@ -32,7 +32,7 @@ const MAX_REPEATS: u32 = 3;
 impl Listener {
     /// Writes a batch to the database and notifies everybody of it.
     pub(super) async fn apply(&self, batch: &Batch) -> Result<(), Problem> {
-        let db = self.env.d1("DB")?;
+        let db = self.kept.env().d1("DB")?;
         let known = streams::known(&db, &chain_notices::streams(batch)).await?;
         let batch = &chain_notices::of_known(batch, &known);
         if batch.is_empty() {
@@ -60,8 +60,8 @@ impl Listener {
         if asked.anchors.is_empty() {
             return Ok(());
         }
-        let config = Config::of(&self.env).map_err(Problem::internal)?;
-        let anchorer = anchorer_object(&self.env, id, &config)?;
+        let config = Config::of(self.kept.env()).map_err(Problem::internal)?;
+        let anchorer = anchorer_object(self.kept.env(), id, &config)?;
         within(OBJECT_TIMEOUT, anchorer.call(asked)).await
     }
 
@@ -94,7 +94,7 @@ impl Listener {
         stream: StreamId,
         notices: &[Notice],
     ) -> Result<Option<RelayId>, Problem> {
-        let object = stream_object(&self.env, id, stream.short())?;
+        let object = stream_object(self.kept.env(), id, stream.short())?;
         let notices = notices.to_vec();
         match within(OBJECT_TIMEOUT, object.call(ApplyNotices { notices })).await {
             Ok(applied) => Ok(applied.relay),
@@ -108,7 +108,7 @@ impl Listener {
         if notices.is_empty() {
             return Ok(());
         }
-        let relays = relays_object(&self.env, id)?;
+        let relays = relays_object(self.kept.env(), id)?;
         within(OBJECT_TIMEOUT, relays.call(PostNotices { notices }))
             .await
             .map(drop)

@@ -39,7 +39,7 @@ mod sending {
     #[test]
     fn a_nonce_that_is_too_low_leads_to_the_receipts() {
         let watch = FlightWatch {
-            accepted_ms: Some(NOW_MS),
+            accepted_at: Some(NOW),
             ..tried()
         };
         let expected = (Step::AskReceipt(1), vec![Effect::SetWatch(watch)]);
@@ -97,7 +97,7 @@ mod asking_receipts {
     fn a_success_lands_and_gives_back_unused_gas() {
         let scene = Scene::with_flight();
         let expected = [
-            Effect::GiveBackGas(10_000, NOW_MS),
+            Effect::GiveBackGas(10_000, NOW),
             Effect::Land,
             Effect::SetLimits(Limits::default()),
             Effect::ClearError,
@@ -110,7 +110,7 @@ mod asking_receipts {
     fn a_revert_gives_the_transaction_up() {
         let scene = Scene::with_flight();
         let text = format!("transaction {} reverted on the chain", scene.hash(1));
-        let expected = [Effect::GiveBackGas(10_000, NOW_MS), Effect::GiveUp, note(&text)];
+        let expected = [Effect::GiveBackGas(10_000, NOW), Effect::GiveUp, note(&text)];
         let next = scene.answered(Step::AskReceipt(1), receipt(scene.hash(1), 0));
         ends_with(next, Wait::Failure, &expected);
     }
@@ -141,23 +141,23 @@ mod comparing_the_nonce {
     #[test]
     fn an_accepted_transaction_is_waited_for_and_then_sent_again() {
         let mut scene = Scene::with_flight();
-        scene.watch.accepted_ms = Some(NOW_MS - 23_999);
+        scene.watch.accepted_at = Some(NOW.minus_ms(23_999));
         let (step, effects) = compared(&scene, 5);
         assert_eq!(
             (step, effects.last().unwrap()),
             (IDLE_UNTIL_NEXT_ROUND.0, &IDLE_UNTIL_NEXT_ROUND.1)
         );
-        scene.watch.accepted_ms = Some(NOW_MS - 24_000);
+        scene.watch.accepted_at = Some(NOW.minus_ms(24_000));
         assert_eq!(compared(&scene, 5).0, Step::Broadcast);
     }
 
     #[test]
     fn a_transaction_that_is_in_no_block_for_long_gets_a_higher_fee() {
         let mut scene = Scene::with_flight();
-        scene.watch.accepted_ms = Some(NOW_MS);
-        scene.flight.as_mut().unwrap().attempts[1].signed_ms = NOW_MS - 36_000;
+        scene.watch.accepted_at = Some(NOW);
+        scene.flight.as_mut().unwrap().attempts[1].signed_at = NOW.minus_ms(36_000);
         assert_eq!(compared(&scene, 5).0, Step::ReadFeesToBump);
-        scene.watch.capped_until_ms = NOW_MS + 1;
+        scene.watch.capped_until = NOW.plus_ms(1);
         assert_eq!(compared(&scene, 5).0, Step::Idle);
     }
 
@@ -178,10 +178,10 @@ mod comparing_the_nonce {
         for (nonce, grace_ms) in [(4, 4_000), (6, 15_000)] {
             let mut scene = Scene::with_flight();
             let (_, effects) = compared(&scene, nonce);
-            scene.watch.misfit_since_ms = Some(NOW_MS);
+            scene.watch.misfit_since = Some(NOW);
             assert_eq!(effects[0], Effect::SetWatch(scene.watch));
             assert!(!effects.contains(&Effect::GiveUp), "{effects:?}");
-            scene.watch.misfit_since_ms = Some(NOW_MS - grace_ms);
+            scene.watch.misfit_since = Some(NOW.minus_ms(grace_ms));
             let (_, effects) = compared(&scene, nonce);
             assert!(effects.contains(&Effect::GiveUp), "{effects:?}");
         }
@@ -204,7 +204,7 @@ mod raising_the_fee {
         let mut scene = Scene::with_flight();
         scene.settings.fees.cap = FEES.max_fee;
         let watch = FlightWatch {
-            capped_until_ms: NOW_MS + 36_000,
+            capped_until: NOW.plus_ms(36_000),
             ..FlightWatch::default()
         };
         let (step, effects) = scene.answered(Step::ReadFeesToBump, fee_history(1));

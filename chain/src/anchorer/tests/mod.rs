@@ -9,6 +9,7 @@ use alloy_sol_types::{SolCall, SolError};
 use streamchain_protocol::ids::{ProducerId, Seq, StreamId};
 use streamchain_protocol::proof::{leaves, merkle};
 use streamchain_protocol::stream_settings::Mode;
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Record, encode_records};
 
 use crate::abi::{self, IStreamChain, multicallCall};
@@ -23,7 +24,7 @@ use crate::anchorer::step::{Context, Effect, Event, Step, Transition, Unsigned, 
 use crate::ethereum::{Answer, FeeHistory, FeePolicy, Fees, Receipt, RpcError, Signer, WEI_PER_GWEI};
 use crate::journal::Journal;
 
-const NOW_MS: u64 = 1_700_000_000_000;
+const NOW: UnixMs = UnixMs(1_700_000_000_000);
 const FEES: Fees = Fees {
     max_fee: 3 * WEI_PER_GWEI,
     tip: WEI_PER_GWEI,
@@ -83,13 +84,9 @@ impl Scene {
             runs: Vec::new(),
             attempts: Vec::new(),
             raw: Bytes::new(),
-            since_ms: NOW_MS,
+            since: NOW,
         };
-        let sign = |flight: Flight, fees| {
-            flight
-                .signed(fees, &scene.settings, &scene.signer, NOW_MS)
-                .unwrap()
-        };
+        let sign = |flight: Flight, fees| flight.signed(fees, &scene.settings, &scene.signer, NOW).unwrap();
         let lower = Fees {
             max_fee: 2 * WEI_PER_GWEI,
             tip: 1,
@@ -137,7 +134,7 @@ impl Scene {
             spending: self.spending,
             limits: Limits::default(),
             turn: None,
-            now_ms: NOW_MS,
+            now: NOW,
         }
     }
 

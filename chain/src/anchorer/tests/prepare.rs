@@ -201,7 +201,7 @@ mod estimating {
             note("it would need 7000000 gas"),
         ];
         let next = scene.answered(Step::Estimate(prepared, 5, FEES), Answer::Gas(7_000_000));
-        ends_with(next, Wait::Until(NOW_MS), &expected);
+        ends_with(next, Wait::Until(NOW), &expected);
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod estimating {
         let next = scene.answered(step(&scene), Answer::Gas(50_000));
         let text = "the day's gas budget has 59999 left, 60000 needed: anchoring goes on at 00:00 UTC";
         let expected = [Effect::SetTurn(None), halved(&scene), note(text)];
-        ends_with(next, Wait::Until(end_of_day(NOW_MS)), &expected);
+        ends_with(next, Wait::Until(end_of_day(NOW)), &expected);
     }
 
     #[test]

@@ -23,10 +23,10 @@ mod beginning {
     #[test]
     fn reads_the_final_state_of_streams_not_read_for_long() {
         let mut scene = Scene::with_segment(Mode::Root);
-        let read_ms = NOW_MS - scene.settings.recheck_after_ms;
-        scene.pending.cover(scene.stream(), Seq(2), read_ms);
+        let read_at = NOW.minus_ms(scene.settings.recheck_after_ms);
+        scene.pending.cover(scene.stream(), Seq(2), read_at);
         assert_eq!(begin(&scene), Step::ReadFinal(vec![scene.stream()]));
-        scene.pending.cover(scene.stream(), Seq(2), read_ms + 1);
+        scene.pending.cover(scene.stream(), Seq(2), read_at.plus_ms(1));
         assert_eq!(begin(&scene), Step::Idle);
     }
 
@@ -38,7 +38,7 @@ mod beginning {
     #[test]
     fn asks_for_the_newest_receipt_of_an_accepted_transaction() {
         let mut scene = Scene::with_flight();
-        scene.watch.accepted_ms = Some(NOW_MS);
+        scene.watch.accepted_at = Some(NOW);
         assert_eq!(begin(&scene), Step::AskReceipt(1));
     }
 

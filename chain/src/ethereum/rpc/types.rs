@@ -2,6 +2,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, U64, U128};
 use serde::{Deserialize, Deserializer};
+use streamchain_protocol::time::UnixSec;
 
 /// The part of a block's header that is read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -15,8 +16,8 @@ pub struct Block {
     /// The hash of the block before it.
     pub parent_hash: B256,
     /// The block's time, in Unix seconds.
-    #[serde(deserialize_with = "quantity")]
-    pub timestamp: u64,
+    #[serde(deserialize_with = "seconds")]
+    pub timestamp: UnixSec,
 }
 
 /// An event that a contract emitted.
@@ -108,6 +109,10 @@ impl FeeHistory {
             .map(|tip| tip.to())
             .collect()
     }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixSec, D::Error> {
+    quantity(deserializer).map(UnixSec)
 }
 
 fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {

@@ -5,11 +5,11 @@ use super::ledger::Anchor;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use streamchain_chain::ethereum::{Answer, Request, RpcError};
-use streamchain_chain::listener::{
-    Batch, ChainEvent, Command, EventId, EventKind, Listener, Settings, is_final,
-};
+use streamchain_chain::listener::{Batch, ChainEvent, EventId, EventKind, Listener, Settings, is_final};
+use streamchain_chain::{Command, Machine};
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::StreamId;
+use streamchain_protocol::time::UnixMs;
 
 /// How long the endpoint may take for one answer.
 const RPC_TIMEOUT: Duration = Duration::from_secs(20);
@@ -117,8 +117,9 @@ impl Anchors {
         let mut failed = 0;
         let mut asked = false;
         loop {
-            let now_ms = now_ms().max(if asked { 0 } else { self.listener.poll_timeout() });
-            match self.listener.next_command(now_ms) {
+            let due = self.listener.poll_timeout(now()).unwrap_or_default();
+            let now = if asked { now() } else { now().max(due) };
+            match self.listener.next_command(now) {
                 // Each run reads from the start: nothing is saved.
                 Some(Command::Save(_)) => {}
                 Some(Command::Distrust(reason)) => {
@@ -127,11 +128,11 @@ impl Anchors {
                 Some(Command::Call(request)) => {
                     asked = true;
                     let outcome = node.call(&request).await;
-                    self.listener.handle_answer(outcome, now_ms);
+                    self.listener.handle_answer(outcome, now);
                 }
-                Some(Command::Apply(batch)) => {
+                Some(Command::Do(batch)) => {
                     self.apply(batch);
-                    self.listener.handle_applied(Ok(()), now_ms);
+                    self.listener.handle_applied(Ok(()), now);
                 }
                 None => {
                     let status = self.listener.status();
@@ -142,7 +143,8 @@ impl Anchors {
                     if let Some(error) = status.error.filter(|_| failed >= MAX_FAILED_ROUNDS) {
                         return Err(format!("{}: {error}", node.url));
                     }
-                    let pause = self.listener.poll_timeout().saturating_sub(now_ms);
+                    let due = self.listener.poll_timeout(now).unwrap_or_default();
+                    let pause = due.since(now);
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                 }
             }
@@ -186,7 +188,7 @@ fn anchor(event: &ChainEvent, is_final: bool) -> Option<Anchor> {
     })
 }
 
-fn now_ms() -> u64 {
+fn now() -> UnixMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_millis() as u64
+    UnixMs(since.as_millis() as u64)
 }
