@@ -19,6 +19,8 @@ const ANCHOR_INTERVAL_MS: u64 = 2_000;
 const LISTEN_INTERVAL_MS: u64 = 1_000;
 /// The smallest tip offered, in wei per gas: the default of geth.
 const TIP_FLOOR: u128 = 1_000_000;
+/// A third of a block of Ethereum: how often a receipt is asked for, at most.
+const POLL_MS: u64 = 4_000;
 /// Three blocks of Ethereum: a transaction that pays enough is in one of them.
 const BUMP_AFTER_MS: u64 = 36_000;
 /// Two blocks of Ethereum: by then a pool may have dropped it.
@@ -108,6 +110,9 @@ impl ChainConfig {
             resend_after_ms: self.resend_after_ms,
             retry_after_ms: self.retry_after_ms,
             daily_gas: self.daily_gas,
+            poll_ms: POLL_MS,
+            gas_owners: self.gas_owners.clone(),
+            finality_depth: self.finality_depth,
             recheck_after_ms: RECHECK_AFTER_MS,
         }
     }
