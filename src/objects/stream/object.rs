@@ -35,6 +35,8 @@ pub struct Stream {
     pub(super) waiters: Waiters,
     /// Flushes that failed in a row.
     pub(super) failures: Cell<u32>,
+    /// Until when nothing is handed to the Anchorer, which had no room.
+    pub(super) refused_until: Cell<u64>,
     /// How much clients ask for.
     pub(super) gate: Gate,
     /// The relay chosen last, and when.
@@ -53,6 +55,7 @@ impl DurableObject for Stream {
             looked: Cell::new(false),
             alarm: Alarm::default(),
             failures: Cell::new(0),
+            refused_until: Cell::new(0),
             gate: Gate::default(),
             notified: Cell::new(0),
             waiters: Waiters::default(),
