@@ -251,7 +251,7 @@ mod shares {
         }
         let other = segment_of(stranger(7), "theirs", 0, 1);
         world.chain.set_stream(other.stream, signer().address(), 0);
-        world.hand_over(&[other.clone()]);
+        world.hand_over(std::slice::from_ref(&other));
         for number in 0..120 {
             world.hand_over(&[segment(&format!("own{number}"), 0, 1)]);
         }
