@@ -1,6 +1,7 @@
 //! What goes into the audit log of requests, seen from where all of them pass.
 
 use crate::auth::bearer::bearer;
+use crate::clock;
 use crate::config::Config;
 use crate::problem::Problem;
 use crate::rate_limit;
@@ -8,11 +9,12 @@ use alloy_primitives::hex;
 use streamchain_edge_core::attempt::{self, Action, Answered, NOBODY};
 use streamchain_edge_core::audit_log::{Entry, from_where};
 use streamchain_protocol::auth::{AccessClaims, ApiKey};
-use worker::{Date, Request, Response};
+use streamchain_protocol::time::UnixMs;
+use worker::{Request, Response};
 
 /// A request, as far as the log is interested.
 pub(crate) struct Attempt {
-    time: u64,
+    time: UnixMs,
     action: Action,
     target: String,
     client: String,
@@ -23,7 +25,7 @@ impl Attempt {
     /// Of a request that has just come.
     pub(crate) fn new(request: &Request, path: &str, action: Action) -> Self {
         Self {
-            time: Date::now().as_millis(),
+            time: clock::now(),
             action,
             target: path.to_owned(),
             client: rate_limit::client(request.headers()),
@@ -73,10 +75,10 @@ impl Attempt {
         if let Some(key) = ApiKey::parse(bearer).filter(|_| done.is_some()) {
             return hex::encode_prefixed(key.key.author());
         }
-        let now_s = self.time / 1_000;
+        let now = self.time.to_sec();
         let claims = config
             .masters()
-            .find_map(|master| AccessClaims::verify(bearer, &master.access_key(), now_s).ok());
+            .find_map(|master| AccessClaims::verify(bearer, &master.access_key(), now).ok());
         claims.map_or(NOBODY.to_owned(), |claims| hex::encode_prefixed(claims.sub))
     }
 }

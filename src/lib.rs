@@ -7,6 +7,7 @@
 mod api;
 mod audit;
 mod auth;
+mod clock;
 mod config;
 mod cors;
 mod counters;

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::problem::{Kind, Problem};
 use std::cell::RefCell;
 use streamchain_edge_core::rate_policy::{Policy, client_key};
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::{Exceeded, Meter, Quota};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::js_sys::futures::JsFuture;
@@ -52,16 +53,13 @@ impl Gate {
         config: &Config,
         policy: Policy,
         key: &str,
-        now_ms: u64,
+        now: UnixMs,
     ) -> Result<(), Problem> {
         let quota = config.policies.quota(policy);
         if !quota.limits() {
             return Ok(());
         }
-        let taken = self
-            .0
-            .borrow_mut()
-            .take((policy, key.to_owned()), quota, 1, now_ms);
+        let taken = self.0.borrow_mut().take((policy, key.to_owned()), quota, 1, now);
         taken.map(drop).map_err(|over| exceeded(policy, quota, over))
     }
 }

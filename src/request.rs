@@ -4,6 +4,7 @@ use crate::api::account::{AccountRequest, account_object};
 use crate::api::call::Handle;
 use crate::api::relays::{RelaysRequest, relays_object};
 use crate::api::stream::{StreamRequest, stream_object};
+use crate::clock;
 use crate::config::Config;
 use crate::problem::{Kind, Problem};
 use crate::query;
@@ -14,7 +15,8 @@ use std::rc::Rc;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::ids::{ShortId, StreamRef};
 use streamchain_protocol::limits::MAX_EXACT_INTEGER;
-use worker::{Date, Env, Headers, Request};
+use streamchain_protocol::time::UnixMs;
+use worker::{Env, Headers, Request};
 
 /// Largest JSON body of a request by a client, bytes: names and tokens are far below it.
 pub(crate) const MAX_JSON_BYTES: usize = 16 * 1024;
@@ -32,8 +34,8 @@ pub(crate) struct Call {
     pub env: Env,
     /// The settings of the deployment.
     pub config: Rc<Config>,
-    /// When it came, Unix milliseconds.
-    pub now_ms: u64,
+    /// When it came.
+    pub now: UnixMs,
     /// An access token out of the query, where one may stand there.
     pub url_token: Option<String>,
 }
@@ -46,7 +48,7 @@ impl Call {
             id,
             env,
             config,
-            now_ms: Date::now().as_millis(),
+            now: clock::now(),
             url_token: None,
         }
     }

@@ -9,7 +9,7 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::auth::Scope;
 use streamchain_protocol::ids::KeyId;
-use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::time::{UnixMs, UnixSec};
 
 /// Most API keys of one account: the list is kept and answered as a whole.
 pub const MAX_KEYS: usize = 64;
@@ -42,8 +42,8 @@ pub struct KeptKey {
 }
 
 impl KeptKey {
-    fn is_good(&self, now_ms: u64) -> bool {
-        self.expires.is_none_or(|expires| UnixMs(now_ms) < expires)
+    fn is_good(&self, now: UnixMs) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
     }
 }
 
@@ -51,7 +51,8 @@ impl KeptKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct UsedNonce {
     nonce: String,
-    expires_s: u64,
+    #[serde(rename = "expires_s")]
+    expires: UnixSec,
 }
 
 /// Why an account's credentials, or a change of them, were refused.
@@ -80,8 +81,8 @@ pub enum AccountError {
 /// What is kept of one principal: a guest, a wallet, or the account behind services.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// Tokens issued up to this second (Unix time) are refused.
-    revoked: u64,
+    /// Tokens issued up to this second are refused.
+    revoked: UnixSec,
     keys: Vec<KeptKey>,
     /// The ids of keys that were removed last: removing one again is fine, and its sessions are ended again.
     #[serde(default)]
@@ -90,10 +91,10 @@ pub struct Account {
 }
 
 impl Account {
-    /// Uses up a nonce. Returns the time of issue for the token (Unix seconds): now, or the second behind a revocation
+    /// Uses up a nonce. Returns the time of issue for the token: now, or the second behind a revocation
     /// within the same second.
-    pub fn sign_in(&mut self, nonce: &str, expires_s: u64, now_s: u64) -> Result<u64, AccountError> {
-        self.nonces.retain(|used| used.expires_s >= now_s);
+    pub fn sign_in(&mut self, nonce: &str, expires: UnixSec, now: UnixSec) -> Result<UnixSec, AccountError> {
+        self.nonces.retain(|used| used.expires >= now);
         if self.nonces.iter().any(|used| used.nonce == nonce) {
             return Err(AccountError::NonceUsed);
         }
@@ -101,30 +102,28 @@ impl Account {
             return Err(AccountError::TooManySignIns);
         }
         let nonce = nonce.to_owned();
-        self.nonces.push(UsedNonce { nonce, expires_s });
-        Ok(now_s.max(self.revoked + 1))
+        self.nonces.push(UsedNonce { nonce, expires });
+        Ok(now.max(self.revoked.plus_s(1)))
     }
 
     /// Checks by its time of issue that a token of the principal itself was not revoked.
-    pub fn check_token(&self, issued_s: u64) -> Result<(), AccountError> {
-        match issued_s <= self.revoked {
+    pub fn check_token(&self, issued: UnixSec) -> Result<(), AccountError> {
+        match issued <= self.revoked {
             true => Err(AccountError::Revoked),
             false => Ok(()),
         }
     }
 
     /// Returns the key of this id, as a service's token names it.
-    pub fn key(&self, id: KeyId, now_ms: u64) -> Result<&KeptKey, AccountError> {
+    pub fn key(&self, id: KeyId, now: UnixMs) -> Result<&KeptKey, AccountError> {
         let found = self.keys.iter().find(|key| key.id == id);
-        found
-            .filter(|key| key.is_good(now_ms))
-            .ok_or(AccountError::BadKey)
+        found.filter(|key| key.is_good(now)).ok_or(AccountError::BadKey)
     }
 
     /// Returns the key with this id and hash of a secret.
-    pub fn check_key(&self, id: KeyId, hash: B256, now_ms: u64) -> Result<&KeptKey, AccountError> {
+    pub fn check_key(&self, id: KeyId, hash: B256, now: UnixMs) -> Result<&KeptKey, AccountError> {
         // The time that a comparison of hashes takes says nothing about a secret.
-        let key = self.key(id, now_ms)?;
+        let key = self.key(id, now)?;
         (key.hash == hash).then_some(key).ok_or(AccountError::BadKey)
     }
 
@@ -134,9 +133,9 @@ impl Account {
     }
 
     /// Adds a key. Expired keys make room for it.
-    pub fn add_key(&mut self, key: KeptKey, now_ms: u64) -> Result<(), AccountError> {
+    pub fn add_key(&mut self, key: KeptKey, now: UnixMs) -> Result<(), AccountError> {
         if self.keys.len() >= MAX_KEYS {
-            self.keys.retain(|key| key.is_good(now_ms));
+            self.keys.retain(|key| key.is_good(now));
         }
         if self.keys.len() >= MAX_KEYS {
             return Err(AccountError::TooManyKeys);
@@ -172,8 +171,8 @@ impl Account {
     }
 
     /// Refuses all tokens issued until now; with `keys`, removes its keys too.
-    pub fn revoke(&mut self, keys: bool, now_s: u64) {
-        self.revoked = self.revoked.max(now_s);
+    pub fn revoke(&mut self, keys: bool, now: UnixSec) {
+        self.revoked = self.revoked.max(now);
         while keys && !self.keys.is_empty() {
             self.bury(0);
         }
@@ -235,27 +234,38 @@ mod tests {
     #[test]
     fn a_token_counts_until_it_is_revoked_and_a_later_one_again() {
         let mut account = Account::default();
-        assert_eq!(account.check_token(100), Ok(()));
-        account.revoke(false, 100);
-        assert_eq!(account.check_token(100), Err(AccountError::Revoked));
-        let issued = account.sign_in("a nonce", 700, 100).unwrap();
-        assert_eq!((issued, account.check_token(issued)), (101, Ok(())));
+        assert_eq!(account.check_token(UnixSec(100)), Ok(()));
+        account.revoke(false, UnixSec(100));
+        assert_eq!(account.check_token(UnixSec(100)), Err(AccountError::Revoked));
+        let issued = account.sign_in("a nonce", UnixSec(700), UnixSec(100)).unwrap();
+        assert_eq!((issued, account.check_token(issued)), (UnixSec(101), Ok(())));
     }
 
     #[test]
     fn a_nonce_signs_in_once() {
         let mut account = Account::default();
-        assert_eq!(account.sign_in("one", 700, 100), Ok(100));
-        assert_eq!(account.sign_in("one", 700, 700), Err(AccountError::NonceUsed));
-        assert_eq!(account.sign_in("two", 700, 100), Ok(100));
+        assert_eq!(
+            account.sign_in("one", UnixSec(700), UnixSec(100)),
+            Ok(UnixSec(100))
+        );
+        assert_eq!(
+            account.sign_in("one", UnixSec(700), UnixSec(700)),
+            Err(AccountError::NonceUsed)
+        );
+        assert_eq!(
+            account.sign_in("two", UnixSec(700), UnixSec(100)),
+            Ok(UnixSec(100))
+        );
         // Refused by its own date from then on, so it need not be remembered.
-        account.sign_in("three", 1_300, 701).unwrap();
+        account.sign_in("three", UnixSec(1_300), UnixSec(701)).unwrap();
         assert_eq!(account.nonces.len(), 1);
         for index in account.nonces.len()..MAX_SIGN_INS {
-            account.sign_in(&format!("n{index}"), 1_300, 701).unwrap();
+            account
+                .sign_in(&format!("n{index}"), UnixSec(1_300), UnixSec(701))
+                .unwrap();
         }
         assert_eq!(
-            account.sign_in("more", 1_300, 701),
+            account.sign_in("more", UnixSec(1_300), UnixSec(701)),
             Err(AccountError::TooManySignIns)
         );
     }
@@ -263,19 +273,22 @@ mod tests {
     #[test]
     fn a_key_and_its_tokens_end_by_expiry_or_removal() {
         let mut account = Account::default();
-        account.add_key(kept(1, Some(1_000)), 0).unwrap();
+        account.add_key(kept(1, Some(1_000)), UnixMs(0)).unwrap();
         let (id, hash) = (key(1).key.id, key(1).hash());
-        assert!(account.check_key(id, hash, 999).is_ok() && account.key(id, 999).is_ok());
+        assert!(account.check_key(id, hash, UnixMs(999)).is_ok() && account.key(id, UnixMs(999)).is_ok());
         assert_eq!(
-            account.check_key(id, key(2).hash(), 999),
+            account.check_key(id, key(2).hash(), UnixMs(999)),
             Err(AccountError::BadKey)
         );
-        assert_eq!(account.check_key(id, hash, 1_000), Err(AccountError::BadKey));
-        account.add_key(kept(2, None), 0).unwrap();
+        assert_eq!(
+            account.check_key(id, hash, UnixMs(1_000)),
+            Err(AccountError::BadKey)
+        );
+        account.add_key(kept(2, None), UnixMs(0)).unwrap();
         let (id, hash) = (key(2).key.id, key(2).hash());
         assert_eq!(account.remove_key(id), Ok(()));
-        assert_eq!(account.key(id, 0), Err(AccountError::BadKey));
-        assert_eq!(account.check_key(id, hash, 0), Err(AccountError::BadKey));
+        assert_eq!(account.key(id, UnixMs(0)), Err(AccountError::BadKey));
+        assert_eq!(account.check_key(id, hash, UnixMs(0)), Err(AccountError::BadKey));
         assert_eq!(account.remove_key(id), Ok(()), "the answer may have been lost");
         assert_eq!(account.remove_key(key(3).key.id), Err(AccountError::NoSuchKey));
     }
@@ -283,10 +296,10 @@ mod tests {
     #[test]
     fn revoking_with_the_keys_leaves_their_ids() {
         let mut account = Account::default();
-        account.add_key(kept(1, None), 0).unwrap();
-        account.revoke(false, 5);
+        account.add_key(kept(1, None), UnixMs(0)).unwrap();
+        account.revoke(false, UnixSec(5));
         assert_eq!(account.keys().len(), 1);
-        account.revoke(true, 5);
+        account.revoke(true, UnixSec(5));
         assert!(account.keys().is_empty());
         assert_eq!(account.key_ids().collect::<Vec<_>>(), [key(1).key.id]);
     }
@@ -295,13 +308,13 @@ mod tests {
     fn keys_are_bounded_and_expired_ones_make_room() {
         let mut account = Account::default();
         for byte in 0..MAX_KEYS as u8 {
-            account.add_key(kept(byte, Some(10)), 0).unwrap();
+            account.add_key(kept(byte, Some(10)), UnixMs(0)).unwrap();
         }
         assert_eq!(
-            account.add_key(kept(200, None), 9),
+            account.add_key(kept(200, None), UnixMs(9)),
             Err(AccountError::TooManyKeys)
         );
-        assert_eq!(account.add_key(kept(200, None), 10), Ok(()));
+        assert_eq!(account.add_key(kept(200, None), UnixMs(10)), Ok(()));
         assert_eq!(account.keys().len(), 1);
     }
 
@@ -323,8 +336,8 @@ mod tests {
             r#""gone":["0303030303030303"],"nonces":[{"nonce":"n","expires_s":8}]}"#,
         );
         let account: Account = serde_json::from_str(stored).unwrap();
-        assert_eq!(account.check_token(5), Err(AccountError::Revoked));
-        let key = account.key(KeyId([1; 8]), 8).unwrap();
+        assert_eq!(account.check_token(UnixSec(5)), Err(AccountError::Revoked));
+        let key = account.key(KeyId([1; 8]), UnixMs(8)).unwrap();
         assert_eq!((key.created, key.expires), (UnixMs(7), Some(UnixMs(9))));
         assert_eq!(serde_json::to_string(&account).unwrap(), stored);
     }

@@ -3,6 +3,7 @@
 use crate::audit_log::{Entry, Outcome};
 use alloy_primitives::keccak256;
 use streamchain_protocol::ids::ProducerId;
+use streamchain_protocol::time::UnixMs;
 
 /// The actor of those without valid credentials.
 pub const NOBODY: &str = "nobody";
@@ -40,7 +41,7 @@ impl Action {
 
 /// The entry about a request by `actor` for the path `target`.
 pub fn entry(
-    time: u64,
+    time: UnixMs,
     actor: String,
     action: &str,
     target: &str,
@@ -88,7 +89,7 @@ mod tests {
 
     fn reason(status: u16, problem: Option<&'static str>) -> Option<String> {
         entry(
-            1,
+            UnixMs(1),
             NOBODY.into(),
             "key.create",
             "/v1/keys",
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn a_long_path_is_cut() {
         let path = "/é".repeat(300);
-        let entry = entry(1, NOBODY.into(), "read", &path, answered(403, None), None);
+        let entry = entry(UnixMs(1), NOBODY.into(), "read", &path, answered(403, None), None);
         assert_eq!(entry.target.chars().count(), 256);
         assert_eq!(refusal_kind(&entry), "nobody read forbidden");
     }

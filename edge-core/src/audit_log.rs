@@ -8,6 +8,7 @@ use alloy_primitives::hex;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use streamchain_protocol::auth::mac_bytes;
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::{Meter, Quota};
 
 /// How an attempt ended.
@@ -44,8 +45,8 @@ impl Outcome {
 /// One entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// When it was attempted, Unix milliseconds.
-    pub time: u64,
+    /// When it was attempted.
+    pub time: UnixMs,
     /// Who attempted it: an address (`0x…`), `relay:` and its id, `system`, or `nobody` (no valid credentials).
     pub actor: String,
     /// What was attempted, for example `stream.create`.
@@ -129,12 +130,12 @@ impl Default for Sampler {
 
 impl Sampler {
     /// Counts a refusal. Returns how many refusals an entry is to be written for now; `None` when there is to be none.
-    pub fn admit(&mut self, kind: &str, now_ms: u64) -> Option<u64> {
+    pub fn admit(&mut self, kind: &str, now: UnixMs) -> Option<u64> {
         let passes = self
             .kinds
-            .take(kind.to_owned(), REFUSALS_PER_KIND, 1, now_ms)
+            .take(kind.to_owned(), REFUSALS_PER_KIND, 1, now)
             .is_ok()
-            && self.all.take((), REFUSALS, 1, now_ms).is_ok();
+            && self.all.take((), REFUSALS, 1, now).is_ok();
         let known = self.left_out.len() < MAX_KINDS || self.left_out.contains_key(kind);
         let kind = if known { kind } else { OTHERS };
         if !passes {
@@ -151,7 +152,7 @@ mod tests {
 
     fn entry() -> Entry {
         Entry {
-            time: 1_700_000_000_000,
+            time: UnixMs(1_700_000_000_000),
             actor: "0x1111111111111111111111111111111111111111".into(),
             action: "stream.create".into(),
             target: "/v1/streams".into(),
@@ -194,16 +195,16 @@ mod tests {
     fn a_flood_of_one_refusal_becomes_few_entries_that_count_it() {
         let mut sampler = Sampler::default();
         let first: Vec<_> = (0..1_000)
-            .filter_map(|_| sampler.admit("nobody 401", 0))
+            .filter_map(|_| sampler.admit("nobody 401", UnixMs(0)))
             .collect();
         assert_eq!(first, [1, 1, 1]);
         assert_eq!(
-            sampler.admit("nobody 401", 20_000),
+            sampler.admit("nobody 401", UnixMs(20_000)),
             Some(998),
             "the next one tells of those before"
         );
         assert_eq!(
-            sampler.admit("someone 403", 20_000),
+            sampler.admit("someone 403", UnixMs(20_000)),
             Some(1),
             "another kind has its own place"
         );
@@ -213,7 +214,7 @@ mod tests {
     fn a_flood_of_kinds_becomes_few_entries_and_takes_no_memory() {
         let mut sampler = Sampler::default();
         let admitted = (0..100_000)
-            .filter(|kind| sampler.admit(&format!("{kind}"), 0).is_some())
+            .filter(|kind| sampler.admit(&format!("{kind}"), UnixMs(0)).is_some())
             .count();
         assert_eq!(admitted, 30);
         assert!(sampler.left_out.len() <= MAX_KINDS + 1 && sampler.kinds.len() <= MAX_KINDS);

@@ -67,11 +67,16 @@ fn notice(event: &ChainEvent, state: AnchorState, is_new: bool) -> Notice {
             block: event.block,
             state,
         }),
-        EventKind::Published { author, payload } => NoticeEvent::Chain {
+        EventKind::Published {
+            author,
+            payload,
+            omitted,
+        } => NoticeEvent::Chain {
             block: event.block,
             log_index: event.log_index,
             author: *author,
             payload: is_new.then(|| payload.clone()),
+            omitted: omitted.filter(|_| is_new),
             tx: event.tx,
             state,
         },
@@ -94,6 +99,7 @@ mod tests {
             kind: EventKind::Published {
                 author: Address::repeat_byte(6),
                 payload: Bytes::from_static(b"hi"),
+                omitted: None,
             },
         }
     }

@@ -7,6 +7,7 @@ use alloy_primitives::keccak256;
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId, ShortId};
 use streamchain_protocol::limits::{NOTICES_PER_ANSWER, RELAY_LEASE_MS, RENEW_BUSY_MS, RENEW_IDLE_MS};
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::SortedMap;
 use streamchain_protocol::webrtc::Candidate;
 use streamchain_protocol::webrtc::IceServer;
@@ -64,14 +65,14 @@ pub struct Chosen {
 #[derive(Debug)]
 struct Lease {
     registration: Registration,
-    last_seen: u64,
+    last_seen: UnixMs,
     /// Sessions sent to the relay since its last renewal, which says how many it has.
     sent: u64,
 }
 
 impl Lease {
-    fn is_alive(&self, now_ms: u64) -> bool {
-        now_ms.saturating_sub(self.last_seen) < RELAY_LEASE_MS
+    fn is_alive(&self, now: UnixMs) -> bool {
+        now.since(self.last_seen) < RELAY_LEASE_MS
     }
 }
 
@@ -84,12 +85,12 @@ pub struct Directory {
 
 impl Directory {
     /// Takes a relay back from storage. Its lease begins anew, since it could not renew while the directory restarted.
-    pub fn restore(&mut self, relay: RelayId, registration: Registration, now_ms: u64) {
+    pub fn restore(&mut self, relay: RelayId, registration: Registration, now: UnixMs) {
         self.relays.insert(
             relay,
             Lease {
                 registration,
-                last_seen: now_ms,
+                last_seen: now,
                 sent: 0,
             },
         );
@@ -100,7 +101,7 @@ impl Directory {
         &mut self,
         relay: &RelayId,
         registration: Registration,
-        now_ms: u64,
+        now: UnixMs,
     ) -> Result<bool, DirectoryError> {
         registration.check()?;
         if self.relays.get(relay).is_none() && self.relays.entries().len() >= MAX_RELAYS {
@@ -108,7 +109,7 @@ impl Directory {
         }
         let lease = Lease {
             registration,
-            last_seen: now_ms,
+            last_seen: now,
             sent: 0,
         };
         let identity = |lease: &Lease| {
@@ -143,16 +144,16 @@ impl Directory {
     }
 
     /// Returns whether a relay renewed within the lease.
-    pub fn is_alive(&self, relay: &RelayId, now_ms: u64) -> bool {
-        self.relays.get(relay).is_some_and(|lease| lease.is_alive(now_ms))
+    pub fn is_alive(&self, relay: &RelayId, now: UnixMs) -> bool {
+        self.relays.get(relay).is_some_and(|lease| lease.is_alive(now))
     }
 
     /// Chooses where a stream's next session goes: to its `current` relay while that one is alive, else to the one with
     /// the fewest sessions. Returns `None` when no relay is alive.
-    pub fn choose(&mut self, stream: ShortId, current: Option<&RelayId>, now_ms: u64) -> Option<Chosen> {
-        let relay = match current.filter(|relay| self.is_alive(relay, now_ms)) {
+    pub fn choose(&mut self, stream: ShortId, current: Option<&RelayId>, now: UnixMs) -> Option<Chosen> {
+        let relay = match current.filter(|relay| self.is_alive(relay, now)) {
             Some(current) => current.clone(),
-            None => self.least_loaded(stream, now_ms)?,
+            None => self.least_loaded(stream, now)?,
         };
         let lease = self.relays.get_mut(&relay)?;
         lease.sent += 1;
@@ -176,18 +177,18 @@ impl Directory {
     }
 
     /// Equal loads are spread by the stream's id (rendezvous hashing), always the same way.
-    fn least_loaded(&self, stream: ShortId, now_ms: u64) -> Option<RelayId> {
+    fn least_loaded(&self, stream: ShortId, now: UnixMs) -> Option<RelayId> {
         let rank = |relay: &RelayId| keccak256([relay.as_str().as_bytes(), &stream.0].concat());
         let relays = self.relays.entries().iter();
-        let alive = relays.filter(|(_, lease)| lease.is_alive(now_ms));
+        let alive = relays.filter(|(_, lease)| lease.is_alive(now));
         let least =
             alive.min_by_key(|(relay, lease)| (lease.registration.sessions + lease.sent, rank(relay)));
         least.map(|(relay, _)| relay.clone())
     }
 
     /// Drops the relays that have been dead for [`DEAD_LISTED_MS`]; returns their ids.
-    pub fn forget_dead(&mut self, now_ms: u64) -> Vec<RelayId> {
-        let long_dead = |lease: &Lease| now_ms.saturating_sub(lease.last_seen) > DEAD_LISTED_MS;
+    pub fn forget_dead(&mut self, now: UnixMs) -> Vec<RelayId> {
+        let long_dead = |lease: &Lease| now.since(lease.last_seen) > DEAD_LISTED_MS;
         let dead = self.relays.entries().iter().filter(|(_, lease)| long_dead(lease));
         let dead: Vec<_> = dead.map(|(relay, _)| relay.clone()).collect();
         dead.iter().for_each(|relay| drop(self.relays.remove(relay)));
@@ -200,11 +201,11 @@ impl Directory {
     }
 
     /// Returns the status of all relays. `current` gives the key that a relay should have.
-    pub fn statuses(&self, now_ms: u64, current: impl Fn(&RelayId) -> RelayKeyId) -> Vec<RelayStatus> {
+    pub fn statuses(&self, now: UnixMs, current: impl Fn(&RelayId) -> RelayKeyId) -> Vec<RelayStatus> {
         let status = |(id, lease): &(RelayId, Lease)| RelayStatus {
             id: id.clone(),
             region: lease.registration.region.clone(),
-            alive: lease.is_alive(now_ms),
+            alive: lease.is_alive(now),
             sessions: lease.registration.sessions,
             streams: lease.registration.streams,
             last_seen: lease.last_seen,
@@ -229,7 +230,7 @@ pub trait NoticeStore {
     type Error;
 
     /// Keeps a notice under the next number.
-    fn add(&self, relay: &RelayId, notice: &Notice, now_ms: u64) -> Result<(), Self::Error>;
+    fn add(&self, relay: &RelayId, notice: &Notice, now: UnixMs) -> Result<(), Self::Error>;
     /// Returns the highest number given so far, 0 before the first.
     fn last_number(&self) -> Result<u64, Self::Error>;
     /// Returns up to `rows` notices of a relay above `cursor`, in order.
@@ -237,18 +238,18 @@ pub trait NoticeStore {
     /// Drops a relay's notices up to `cursor`.
     fn drop_through(&self, relay: &RelayId, cursor: u64) -> Result<(), Self::Error>;
     /// Drops of a relay's notices those added before `before`, and all but the `keep` newest.
-    fn prune(&self, relay: &RelayId, before: u64, keep: usize) -> Result<(), Self::Error>;
+    fn prune(&self, relay: &RelayId, before: UnixMs, keep: usize) -> Result<(), Self::Error>;
 }
 
 /// Keeps notices for their relays, and no more than the bounds allow.
-pub fn post<S: NoticeStore>(store: &S, notices: &[(RelayId, Notice)], now_ms: u64) -> Result<(), S::Error> {
+pub fn post<S: NoticeStore>(store: &S, notices: &[(RelayId, Notice)], now: UnixMs) -> Result<(), S::Error> {
     notices
         .iter()
-        .try_for_each(|(relay, notice)| store.add(relay, notice, now_ms))?;
+        .try_for_each(|(relay, notice)| store.add(relay, notice, now))?;
     let mut relays: Vec<&RelayId> = notices.iter().map(|(relay, _)| relay).collect();
     relays.sort_unstable();
     relays.dedup();
-    let before = now_ms.saturating_sub(NOTICE_LIFE_MS);
+    let before = now.minus_ms(NOTICE_LIFE_MS);
     relays
         .into_iter()
         .try_for_each(|relay| store.prune(relay, before, NOTICES_PER_RELAY))

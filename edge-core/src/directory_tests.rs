@@ -2,6 +2,7 @@ use super::*;
 use std::cell::RefCell;
 use std::net::IpAddr;
 use streamchain_protocol::ids::SessionId;
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::webrtc::Transport;
 use streamchain_protocol::wire::{NoticeEvent, Shard};
 
@@ -39,15 +40,15 @@ fn directory(sessions: [u64; 3]) -> Directory {
     let mut directory = Directory::default();
     for (name, sessions) in ["a", "b", "c"].into_iter().zip(sessions) {
         directory
-            .register(&id(name), registration(1, sessions), 0)
+            .register(&id(name), registration(1, sessions), UnixMs(0))
             .unwrap();
     }
     directory
 }
 
-fn chosen(directory: &mut Directory, current: Option<&str>, now_ms: u64) -> Option<RelayId> {
+fn chosen(directory: &mut Directory, current: Option<&str>, now: UnixMs) -> Option<RelayId> {
     directory
-        .choose(STREAM, current.map(id).as_ref(), now_ms)
+        .choose(STREAM, current.map(id).as_ref(), now)
         .map(|chosen| chosen.relay)
 }
 
@@ -55,11 +56,11 @@ fn chosen(directory: &mut Directory, current: Option<&str>, now_ms: u64) -> Opti
 fn a_new_stream_goes_to_the_relay_with_the_fewest_sessions() {
     let mut directory = directory([5, 3, 5]);
     for _ in 0..2 {
-        assert_eq!(chosen(&mut directory, None, 1), Some(id("b")));
+        assert_eq!(chosen(&mut directory, None, UnixMs(1)), Some(id("b")));
     }
-    let third = chosen(&mut directory, None, 1);
-    let fourth = chosen(&mut directory, None, 1);
-    let fifth = chosen(&mut directory, None, 1);
+    let third = chosen(&mut directory, None, UnixMs(1));
+    let fourth = chosen(&mut directory, None, UnixMs(1));
+    let fifth = chosen(&mut directory, None, UnixMs(1));
     let mut equal = [third.unwrap(), fourth.unwrap(), fifth.unwrap()];
     equal.sort();
     assert_eq!(
@@ -73,19 +74,19 @@ fn a_new_stream_goes_to_the_relay_with_the_fewest_sessions() {
 fn a_stream_stays_with_its_relay_while_that_one_lives() {
     let mut directory = directory([9, 0, 0]);
     assert_eq!(
-        chosen(&mut directory, Some("a"), RELAY_LEASE_MS - 1),
+        chosen(&mut directory, Some("a"), UnixMs(RELAY_LEASE_MS - 1)),
         Some(id("a"))
     );
     directory
-        .register(&id("b"), registration(1, 0), RELAY_LEASE_MS)
+        .register(&id("b"), registration(1, 0), UnixMs(RELAY_LEASE_MS))
         .unwrap();
     assert_eq!(
-        chosen(&mut directory, Some("a"), RELAY_LEASE_MS),
+        chosen(&mut directory, Some("a"), UnixMs(RELAY_LEASE_MS)),
         Some(id("b")),
         "a did not renew"
     );
     assert_eq!(
-        chosen(&mut directory, Some("a"), 2 * RELAY_LEASE_MS),
+        chosen(&mut directory, Some("a"), UnixMs(2 * RELAY_LEASE_MS)),
         None,
         "nobody did"
     );
@@ -96,7 +97,7 @@ fn the_answer_has_the_addresses_of_the_streams_own_shard() {
     let mut directory = directory([0, 0, 0]);
     let port = |directory: &mut Directory, stream: [u8; 20]| {
         directory
-            .choose(ShortId(stream), Some(&id("a")), 0)
+            .choose(ShortId(stream), Some(&id("a")), UnixMs(0))
             .unwrap()
             .candidates[0]
             .port
@@ -110,28 +111,38 @@ fn the_answer_has_the_addresses_of_the_streams_own_shard() {
 #[test]
 fn a_goodbye_counts_unless_it_is_a_predecessors() {
     let mut directory = directory([0, 9, 9]);
-    directory.register(&id("a"), registration(2, 0), 1).unwrap();
+    directory
+        .register(&id("a"), registration(2, 0), UnixMs(1))
+        .unwrap();
     assert!(!directory.goodbye(&id("a"), Some(Incarnation([1; 8]))));
     assert!(directory.goodbye(&id("a"), Some(Incarnation([2; 8]))));
-    assert_ne!(chosen(&mut directory, Some("a"), 1), Some(id("a")));
+    assert_ne!(chosen(&mut directory, Some("a"), UnixMs(1)), Some(id("a")));
     assert!(!directory.goodbye(&id("a"), None), "it is gone");
 }
 
 #[test]
 fn only_what_a_restart_needs_is_worth_storing() {
     let mut directory = Directory::default();
-    assert!(directory.register(&id("a"), registration(1, 0), 0).unwrap());
     assert!(
-        !directory.register(&id("a"), registration(1, 7), 1).unwrap(),
+        directory
+            .register(&id("a"), registration(1, 0), UnixMs(0))
+            .unwrap()
+    );
+    assert!(
+        !directory
+            .register(&id("a"), registration(1, 7), UnixMs(1))
+            .unwrap(),
         "another load"
     );
     assert!(
-        directory.register(&id("a"), registration(2, 7), 2).unwrap(),
+        directory
+            .register(&id("a"), registration(2, 7), UnixMs(2))
+            .unwrap(),
         "another run"
     );
     let mut after_restart = Directory::default();
-    after_restart.restore(id("a"), registration(2, 7), 1_000_000);
-    assert_eq!(chosen(&mut after_restart, None, 1_000_001), Some(id("a")));
+    after_restart.restore(id("a"), registration(2, 7), UnixMs(1_000_000));
+    assert_eq!(chosen(&mut after_restart, None, UnixMs(1_000_001)), Some(id("a")));
 }
 
 #[test]
@@ -141,19 +152,21 @@ fn a_registration_out_of_shape_and_one_too_many_are_refused() {
         shards: vec![],
         ..registration(1, 0)
     };
-    let refused = directory.register(&id("a"), wrong, 0);
+    let refused = directory.register(&id("a"), wrong, UnixMs(0));
     assert!(matches!(refused, Err(DirectoryError::Registration(_))));
     for number in 0..MAX_RELAYS {
         directory
-            .register(&id(&format!("r{number}")), registration(1, 0), 0)
+            .register(&id(&format!("r{number}")), registration(1, 0), UnixMs(0))
             .unwrap();
     }
     assert_eq!(
-        directory.register(&id("more"), registration(1, 0), 0),
+        directory.register(&id("more"), registration(1, 0), UnixMs(0)),
         Err(DirectoryError::Full)
     );
     assert!(
-        directory.register(&id("r1"), registration(1, 0), 0).is_ok(),
+        directory
+            .register(&id("r1"), registration(1, 0), UnixMs(0))
+            .is_ok(),
         "who is in may renew"
     );
 }
@@ -162,17 +175,20 @@ fn a_registration_out_of_shape_and_one_too_many_are_refused() {
 fn a_dead_relay_is_listed_as_dead_and_forgotten_in_an_hour() {
     let mut directory = directory([1, 2, 3]);
     directory
-        .register(&id("a"), registration(1, 4), DEAD_LISTED_MS)
+        .register(&id("a"), registration(1, 4), UnixMs(DEAD_LISTED_MS))
         .unwrap();
     let alive: Vec<_> = directory
-        .statuses(DEAD_LISTED_MS, |_| KEY)
+        .statuses(UnixMs(DEAD_LISTED_MS), |_| KEY)
         .iter()
         .map(|status| status.alive)
         .collect();
     assert_eq!(alive, [true, false, false]);
-    assert_eq!(directory.forget_dead(DEAD_LISTED_MS), []);
-    assert_eq!(directory.forget_dead(DEAD_LISTED_MS + 1), [id("b"), id("c")]);
-    assert_eq!(directory.statuses(DEAD_LISTED_MS + 1, |_| KEY).len(), 1);
+    assert_eq!(directory.forget_dead(UnixMs(DEAD_LISTED_MS)), []);
+    assert_eq!(
+        directory.forget_dead(UnixMs(DEAD_LISTED_MS + 1)),
+        [id("b"), id("c")]
+    );
+    assert_eq!(directory.statuses(UnixMs(DEAD_LISTED_MS + 1), |_| KEY).len(), 1);
 }
 
 #[test]
@@ -183,34 +199,34 @@ fn a_session_is_signed_with_the_key_that_its_relay_has() {
             key,
             ..registration(1, 0)
         };
-        directory.register(&id("a"), with, 0).unwrap()
+        directory.register(&id("a"), with, UnixMs(0)).unwrap()
     };
     let old = RelayKeyId([2; 8]);
     for (key, is_old) in [(None, false), (Some(old), true), (Some(KEY), false)] {
         assert!(register(&mut directory, key), "another key is to be stored");
         assert!(!register(&mut directory, key), "and the same is not");
-        assert_eq!(directory.choose(STREAM, None, 0).unwrap().key, key);
-        assert_eq!(directory.statuses(0, |_| KEY)[0].old_key, is_old);
+        assert_eq!(directory.choose(STREAM, None, UnixMs(0)).unwrap().key, key);
+        assert_eq!(directory.statuses(UnixMs(0), |_| KEY)[0].old_key, is_old);
     }
 }
 
 /// Notices in memory.
 #[derive(Default)]
 struct Notices {
-    rows: RefCell<Vec<(RelayId, u64, Numbered)>>,
+    rows: RefCell<Vec<(RelayId, UnixMs, Numbered)>>,
     last: RefCell<u64>,
 }
 
 impl NoticeStore for Notices {
     type Error = std::convert::Infallible;
 
-    fn add(&self, relay: &RelayId, notice: &Notice, now_ms: u64) -> Result<(), Self::Error> {
+    fn add(&self, relay: &RelayId, notice: &Notice, now: UnixMs) -> Result<(), Self::Error> {
         *self.last.borrow_mut() += 1;
         let numbered = Numbered {
             number: *self.last.borrow(),
             notice: notice.clone(),
         };
-        self.rows.borrow_mut().push((relay.clone(), now_ms, numbered));
+        self.rows.borrow_mut().push((relay.clone(), now, numbered));
         Ok(())
     }
     fn last_number(&self) -> Result<u64, Self::Error> {
@@ -229,7 +245,7 @@ impl NoticeStore for Notices {
             .retain(|(owner, _, row)| owner != relay || row.number > cursor);
         Ok(())
     }
-    fn prune(&self, relay: &RelayId, before: u64, keep: usize) -> Result<(), Self::Error> {
+    fn prune(&self, relay: &RelayId, before: UnixMs, keep: usize) -> Result<(), Self::Error> {
         let mut rows = self.rows.borrow_mut();
         rows.retain(|(owner, at, _)| owner != relay || *at >= before);
         let mut surplus = rows
@@ -259,8 +275,8 @@ fn notices(relay: &str, count: usize) -> Vec<(RelayId, Notice)> {
 #[test]
 fn notices_come_again_until_the_relay_says_that_it_has_them() {
     let store = Notices::default();
-    post(&store, &notices("a", 2), 0).unwrap();
-    post(&store, &notices("b", 1), 0).unwrap();
+    post(&store, &notices("a", 2), UnixMs(0)).unwrap();
+    post(&store, &notices("b", 1), UnixMs(0)).unwrap();
     let first = renew(&store, &id("a"), 0, 1).unwrap();
     assert_eq!(
         (first.notices.len(), first.cursor, first.renew_after_ms),
@@ -282,7 +298,7 @@ fn notices_come_again_until_the_relay_says_that_it_has_them() {
 #[test]
 fn many_notices_come_in_several_answers_soon_after_each_other() {
     let store = Notices::default();
-    post(&store, &notices("a", NOTICES_PER_ANSWER + 3), 0).unwrap();
+    post(&store, &notices("a", NOTICES_PER_ANSWER + 3), UnixMs(0)).unwrap();
     let first = renew(&store, &id("a"), 0, 1).unwrap();
     assert_eq!(
         (first.notices.len(), first.renew_after_ms),
@@ -295,16 +311,16 @@ fn many_notices_come_in_several_answers_soon_after_each_other() {
 #[test]
 fn a_cursor_from_before_the_storage_was_cleared_hides_nothing() {
     let store = Notices::default();
-    post(&store, &notices("a", 1), 0).unwrap();
+    post(&store, &notices("a", 1), UnixMs(0)).unwrap();
     assert_eq!(renew(&store, &id("a"), 4_000, 1).unwrap().notices.len(), 1);
 }
 
 #[test]
 fn notices_are_kept_ten_minutes_and_ten_thousand_at_most() {
     let store = Notices::default();
-    post(&store, &notices("a", NOTICES_PER_RELAY + 5), 0).unwrap();
+    post(&store, &notices("a", NOTICES_PER_RELAY + 5), UnixMs(0)).unwrap();
     assert_eq!(store.rows.borrow().len(), NOTICES_PER_RELAY);
-    post(&store, &notices("a", 1), NOTICE_LIFE_MS + 1).unwrap();
+    post(&store, &notices("a", 1), UnixMs(NOTICE_LIFE_MS + 1)).unwrap();
     assert_eq!(store.rows.borrow().len(), 1);
 }
 
@@ -313,18 +329,21 @@ fn a_session_gets_the_turn_servers_of_its_relay() {
     let mut directory = Directory::default();
     let relay: RelayId = "one".parse().unwrap();
     let mut registered = registration(1, 0);
-    assert_eq!(directory.register(&relay, registered.clone(), 0), Ok(true));
+    assert_eq!(
+        directory.register(&relay, registered.clone(), UnixMs(0)),
+        Ok(true)
+    );
     registered.turn = vec!["turn:192.0.2.1:3478?transport=udp".into()];
     assert_eq!(
-        directory.register(&relay, registered.clone(), 0),
+        directory.register(&relay, registered.clone(), UnixMs(0)),
         Ok(true),
         "changed"
     );
     assert_eq!(
-        directory.register(&relay, registered.clone(), 0),
+        directory.register(&relay, registered.clone(), UnixMs(0)),
         Ok(false),
         "unchanged"
     );
-    let chosen = directory.choose(ShortId([1; 20]), None, 0).unwrap();
+    let chosen = directory.choose(ShortId([1; 20]), None, UnixMs(0)).unwrap();
     assert_eq!(chosen.turn, registered.turn);
 }

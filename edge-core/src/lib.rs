@@ -1,6 +1,6 @@
 //! The machines that only the edge runs: pure, so that native tests drive them on a virtual clock.
 //!
-//! No clock, no randomness, no I/O and no `worker` in here: time comes in as `now_ms` or `now_s`, random bytes as
+//! No clock, no randomness, no I/O and no `worker` in here: time comes in as `now`, random bytes as
 //! arrays, rows through a storage trait.
 
 pub mod account;

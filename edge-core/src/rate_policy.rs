@@ -1,7 +1,6 @@
 //! The edge's rate limits: for each its name, what it counts by, and its quota unless configured.
 
-use std::net::{IpAddr, Ipv6Addr};
-use streamchain_protocol::util::Quota;
+use streamchain_protocol::util::{Network, Quota};
 
 /// A minute, milliseconds.
 const MINUTE_MS: u32 = 60_000;
@@ -146,18 +145,10 @@ impl Policies {
     }
 }
 
-/// Returns what a client address is counted by: the address itself, or the /64 of an IPv6 address, since every
-/// subscriber of a network has at least one of those. All texts that are not addresses count as one.
+/// Returns what a client address is counted by: its network. All texts that are not addresses count as one.
 pub fn client_key(address: &str) -> String {
     match address.trim().parse() {
-        Ok(IpAddr::V4(address)) => address.to_string(),
-        Ok(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
-            Some(address) => address.to_string(),
-            None => {
-                let [a, b, c, d, ..] = address.segments();
-                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
-        },
+        Ok(address) => Network::of(address).to_string(),
         Err(_) => "unknown".to_owned(),
     }
 }

@@ -68,6 +68,7 @@ mod tests {
     use super::*;
     use alloy_primitives::Bytes;
     use streamchain_protocol::ids::ProducerId;
+    use streamchain_protocol::time::UnixMs;
     use streamchain_protocol::wire::{Record, encode_records};
 
     /// A stream whose segments have these sizes, all under one anchor.
@@ -76,7 +77,7 @@ mod tests {
         let name: StreamName = "demo".parse().unwrap();
         let id = StreamId::of(owner, &name);
         let record = |seq: u64| Record {
-            time: 1_700_000_000_000 + seq,
+            time: UnixMs(1_700_000_000_000 + seq),
             author: Address::repeat_byte(1),
             producer: ProducerId([2; 16]),
             producer_seq: seq,

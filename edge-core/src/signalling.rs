@@ -10,6 +10,7 @@ use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use streamchain_protocol::ids::SessionId;
+use streamchain_protocol::time::UnixMs;
 
 /// The longest signal, bytes: an offer with its candidates has about two KiB.
 pub(crate) const MAX_SIGNAL_BYTES: usize = 8 * 1_024;
@@ -78,9 +79,9 @@ pub struct Looked {
 #[derive(Debug)]
 struct Mailbox {
     owner: Peer,
-    looked_ms: u64,
+    looked: UnixMs,
     last: u64,
-    signals: VecDeque<(u64, Signal)>,
+    signals: VecDeque<(UnixMs, Signal)>,
 }
 
 /// The mailboxes of one stream.
@@ -92,24 +93,24 @@ pub struct Mailboxes {
 impl Mailboxes {
     /// Returns what is in a session's mailbox, which has read all signals up to the number `after`. The first look
     /// makes the mailbox.
-    pub fn look(&mut self, owner: Peer, after: u64, now_ms: u64) -> Result<Looked, MailboxError> {
-        self.clean(now_ms);
+    pub fn look(&mut self, owner: Peer, after: u64, now: UnixMs) -> Result<Looked, MailboxError> {
+        self.clean(now);
         let place = match self.place(owner.session) {
             Some(place) => place,
             None if self.boxes.len() >= MAX_MAILBOXES => return Err(MailboxError::Full),
             None => {
                 self.boxes.push(Mailbox {
                     owner,
-                    looked_ms: now_ms,
+                    looked: now,
                     // Goes on above what a mailbox before this one (of an earlier instance) may have given.
-                    last: now_ms,
+                    last: now.0,
                     signals: VecDeque::new(),
                 });
                 self.boxes.len() - 1
             }
         };
         let mailbox = self.boxes.get_mut(place).ok_or(MailboxError::Full)?;
-        mailbox.looked_ms = now_ms;
+        mailbox.looked = now;
         mailbox.signals.retain(|(_, signal)| signal.number > after);
         let signals = mailbox.signals.iter().map(|(_, signal)| signal.clone()).collect();
         let others = self.boxes.iter().rev().map(|mailbox| mailbox.owner);
@@ -126,15 +127,15 @@ impl Mailboxes {
         from: Peer,
         to: SessionId,
         signal: String,
-        now_ms: u64,
+        now: UnixMs,
     ) -> Result<(), MailboxError> {
         if signal.is_empty() || signal.len() > MAX_SIGNAL_BYTES {
             return Err(MailboxError::Size);
         }
-        self.clean(now_ms);
+        self.clean(now);
         let place = self.place(to).ok_or(MailboxError::Absent)?;
         let mailbox = self.boxes.get_mut(place).ok_or(MailboxError::Absent)?;
-        let of_sender = |(_, waiting): &&(u64, Signal)| waiting.from.session == from.session;
+        let of_sender = |(_, waiting): &&(UnixMs, Signal)| waiting.from.session == from.session;
         if mailbox.signals.len() >= SIGNALS_PER_MAILBOX
             || mailbox.signals.iter().filter(of_sender).count() >= SIGNALS_PER_SENDER
         {
@@ -142,9 +143,7 @@ impl Mailboxes {
         }
         mailbox.last += 1;
         let number = mailbox.last;
-        mailbox
-            .signals
-            .push_back((now_ms, Signal { number, from, signal }));
+        mailbox.signals.push_back((now, Signal { number, from, signal }));
         Ok(())
     }
 
@@ -159,9 +158,9 @@ impl Mailboxes {
             .position(|mailbox| mailbox.owner.session == session)
     }
 
-    fn clean(&mut self, now_ms: u64) {
-        let young = |since: u64, life: u64| now_ms.saturating_sub(since) < life;
-        self.boxes.retain(|mailbox| young(mailbox.looked_ms, PRESENT_MS));
+    fn clean(&mut self, now: UnixMs) {
+        let young = |since: UnixMs, life: u64| now.since(since) < life;
+        self.boxes.retain(|mailbox| young(mailbox.looked, PRESENT_MS));
         for mailbox in &mut self.boxes {
             mailbox.signals.retain(|(since, _)| young(*since, SIGNAL_LIFE_MS));
         }

@@ -1,4 +1,5 @@
 use super::*;
+use streamchain_protocol::time::UnixMs;
 
 const NOW: u64 = 1_700_000_000_000;
 
@@ -8,8 +9,8 @@ fn peer(number: u8) -> Peer {
 }
 
 /// What a look finds, as `from:signal`, and the number of the last.
-fn read(mailboxes: &mut Mailboxes, owner: u8, after: u64, now_ms: u64) -> (Vec<String>, u64) {
-    let looked = mailboxes.look(peer(owner), after, now_ms).ok().unwrap();
+fn read(mailboxes: &mut Mailboxes, owner: u8, after: u64, now: UnixMs) -> (Vec<String>, u64) {
+    let looked = mailboxes.look(peer(owner), after, now).ok().unwrap();
     let last = looked.signals.last().map_or(after, |signal| signal.number);
     let text = |signal: &Signal| format!("{}:{}", signal.from.session.0[0], signal.signal);
     (looked.signals.iter().map(text).collect(), last)
@@ -18,8 +19,8 @@ fn read(mailboxes: &mut Mailboxes, owner: u8, after: u64, now_ms: u64) -> (Vec<S
 /// Two sessions that look for peers.
 fn two() -> Mailboxes {
     let mut mailboxes = Mailboxes::default();
-    read(&mut mailboxes, 1, 0, NOW);
-    read(&mut mailboxes, 2, 0, NOW);
+    read(&mut mailboxes, 1, 0, UnixMs(NOW));
+    read(&mut mailboxes, 2, 0, UnixMs(NOW));
     mailboxes
 }
 
@@ -27,11 +28,11 @@ fn two() -> Mailboxes {
 fn sessions_find_each_other_and_never_themselves() {
     let mut mailboxes = two();
     assert_eq!(
-        mailboxes.look(peer(1), 0, NOW).map(|looked| looked.peers),
+        mailboxes.look(peer(1), 0, UnixMs(NOW)).map(|looked| looked.peers),
         Ok(vec![peer(2)])
     );
     assert_eq!(
-        mailboxes.look(peer(2), 0, NOW).map(|looked| looked.peers),
+        mailboxes.look(peer(2), 0, UnixMs(NOW)).map(|looked| looked.peers),
         Ok(vec![peer(1)])
     );
 }
@@ -40,19 +41,19 @@ fn sessions_find_each_other_and_never_themselves() {
 fn a_signal_is_found_until_its_reader_says_that_it_has_it() {
     let mut mailboxes = two();
     assert_eq!(
-        mailboxes.post(peer(1), peer(2).session, "offer".into(), NOW),
+        mailboxes.post(peer(1), peer(2).session, "offer".into(), UnixMs(NOW)),
         Ok(())
     );
     assert_eq!(
-        mailboxes.post(peer(1), peer(2).session, "more".into(), NOW),
+        mailboxes.post(peer(1), peer(2).session, "more".into(), UnixMs(NOW)),
         Ok(())
     );
-    let (signals, last) = read(&mut mailboxes, 2, 0, NOW);
+    let (signals, last) = read(&mut mailboxes, 2, 0, UnixMs(NOW));
     assert_eq!(signals, ["1:offer", "1:more"]);
-    assert_eq!(read(&mut mailboxes, 2, last - 1, NOW).0, ["1:more"]);
-    assert!(read(&mut mailboxes, 2, last, NOW).0.is_empty());
+    assert_eq!(read(&mut mailboxes, 2, last - 1, UnixMs(NOW)).0, ["1:more"]);
+    assert!(read(&mut mailboxes, 2, last, UnixMs(NOW)).0.is_empty());
     assert!(
-        read(&mut mailboxes, 1, 0, NOW).0.is_empty(),
+        read(&mut mailboxes, 1, 0, UnixMs(NOW)).0.is_empty(),
         "nobody else's mailbox has it"
     );
 }
@@ -61,28 +62,28 @@ fn a_signal_is_found_until_its_reader_says_that_it_has_it() {
 fn numbers_go_on_when_the_mailboxes_were_lost() {
     let mut mailboxes = two();
     assert_eq!(
-        mailboxes.post(peer(1), peer(2).session, "old".into(), NOW),
+        mailboxes.post(peer(1), peer(2).session, "old".into(), UnixMs(NOW)),
         Ok(())
     );
-    let (_, last) = read(&mut mailboxes, 2, 0, NOW);
+    let (_, last) = read(&mut mailboxes, 2, 0, UnixMs(NOW));
     let mut mailboxes = Mailboxes::default();
-    read(&mut mailboxes, 2, last, NOW + 1_000);
+    read(&mut mailboxes, 2, last, UnixMs(NOW + 1_000));
     assert_eq!(
-        mailboxes.post(peer(1), peer(2).session, "new".into(), NOW + 1_000),
+        mailboxes.post(peer(1), peer(2).session, "new".into(), UnixMs(NOW + 1_000)),
         Ok(())
     );
-    assert_eq!(read(&mut mailboxes, 2, last, NOW + 1_000).0, ["1:new"]);
+    assert_eq!(read(&mut mailboxes, 2, last, UnixMs(NOW + 1_000)).0, ["1:new"]);
 }
 
 #[test]
 fn who_stops_looking_is_gone_and_gets_nothing() {
     let mut mailboxes = two();
-    read(&mut mailboxes, 1, 0, NOW + PRESENT_MS - 1);
-    let post = mailboxes.post(peer(1), peer(2).session, "offer".into(), NOW + PRESENT_MS);
+    read(&mut mailboxes, 1, 0, UnixMs(NOW + PRESENT_MS - 1));
+    let post = mailboxes.post(peer(1), peer(2).session, "offer".into(), UnixMs(NOW + PRESENT_MS));
     assert_eq!(post, Err(MailboxError::Absent));
     assert_eq!(
         mailboxes
-            .look(peer(1), 0, NOW + PRESENT_MS)
+            .look(peer(1), 0, UnixMs(NOW + PRESENT_MS))
             .map(|looked| looked.peers),
         Ok(vec![])
     );
@@ -92,7 +93,7 @@ fn who_stops_looking_is_gone_and_gets_nothing() {
 fn a_session_that_ended_is_gone_at_once() {
     let mut mailboxes = two();
     mailboxes.leave(peer(2).session);
-    let post = mailboxes.post(peer(1), peer(2).session, "offer".into(), NOW);
+    let post = mailboxes.post(peer(1), peer(2).session, "offer".into(), UnixMs(NOW));
     assert_eq!(post, Err(MailboxError::Absent));
 }
 
@@ -100,36 +101,49 @@ fn a_session_that_ended_is_gone_at_once() {
 fn a_signal_expires() {
     let mut mailboxes = two();
     assert_eq!(
-        mailboxes.post(peer(1), peer(2).session, "offer".into(), NOW),
+        mailboxes.post(peer(1), peer(2).session, "offer".into(), UnixMs(NOW)),
         Ok(())
     );
-    read(&mut mailboxes, 2, u64::MAX, NOW - 1); // present, and nothing read
+    read(&mut mailboxes, 2, u64::MAX, UnixMs(NOW - 1)); // present, and nothing read
     assert_eq!(
-        mailboxes.post(peer(1), peer(2).session, "offer".into(), NOW),
+        mailboxes.post(peer(1), peer(2).session, "offer".into(), UnixMs(NOW)),
         Ok(())
     );
     mailboxes
         .boxes
         .iter_mut()
-        .for_each(|mailbox| mailbox.looked_ms = NOW + SIGNAL_LIFE_MS);
-    assert!(read(&mut mailboxes, 2, 0, NOW + SIGNAL_LIFE_MS).0.is_empty());
+        .for_each(|mailbox| mailbox.looked = UnixMs(NOW + SIGNAL_LIFE_MS));
+    assert!(
+        read(&mut mailboxes, 2, 0, UnixMs(NOW + SIGNAL_LIFE_MS))
+            .0
+            .is_empty()
+    );
 }
 
 #[test]
 fn a_mailbox_is_bounded_for_each_sender_and_in_all() {
     let mut mailboxes = two();
     for _ in 0..SIGNALS_PER_SENDER {
-        assert_eq!(mailboxes.post(peer(1), peer(2).session, "x".into(), NOW), Ok(()));
+        assert_eq!(
+            mailboxes.post(peer(1), peer(2).session, "x".into(), UnixMs(NOW)),
+            Ok(())
+        );
     }
     assert_eq!(
-        mailboxes.post(peer(1), peer(2).session, "x".into(), NOW),
+        mailboxes.post(peer(1), peer(2).session, "x".into(), UnixMs(NOW)),
         Err(MailboxError::Full)
     );
-    assert_eq!(mailboxes.post(peer(3), peer(2).session, "x".into(), NOW), Ok(()));
+    assert_eq!(
+        mailboxes.post(peer(3), peer(2).session, "x".into(), UnixMs(NOW)),
+        Ok(())
+    );
     for sender in 4..40 {
-        let _ = mailboxes.post(peer(sender), peer(2).session, "x".into(), NOW);
+        let _ = mailboxes.post(peer(sender), peer(2).session, "x".into(), UnixMs(NOW));
     }
-    assert_eq!(read(&mut mailboxes, 2, 0, NOW).0.len(), SIGNALS_PER_MAILBOX);
+    assert_eq!(
+        read(&mut mailboxes, 2, 0, UnixMs(NOW)).0.len(),
+        SIGNALS_PER_MAILBOX
+    );
 }
 
 #[test]
@@ -137,7 +151,7 @@ fn sizes_and_crowds_are_bounded() {
     let mut mailboxes = two();
     for signal in [String::new(), "x".repeat(MAX_SIGNAL_BYTES + 1)] {
         assert_eq!(
-            mailboxes.post(peer(1), peer(2).session, signal, NOW),
+            mailboxes.post(peer(1), peer(2).session, signal, UnixMs(NOW)),
             Err(MailboxError::Size)
         );
     }
@@ -146,12 +160,14 @@ fn sizes_and_crowds_are_bounded() {
         author: Address::ZERO,
     };
     let outcomes: Vec<_> = (0..MAX_MAILBOXES)
-        .map(|n| mailboxes.look(crowd(n), 0, NOW))
+        .map(|n| mailboxes.look(crowd(n), 0, UnixMs(NOW)))
         .collect();
     let full = outcomes
         .iter()
         .filter(|outcome| **outcome == Err(MailboxError::Full));
     assert_eq!(full.count(), 2, "two were there before");
-    let peers = mailboxes.look(peer(1), 0, NOW).map(|looked| looked.peers.len());
+    let peers = mailboxes
+        .look(peer(1), 0, UnixMs(NOW))
+        .map(|looked| looked.peers.len());
     assert_eq!(peers, Ok(PEERS_TOLD));
 }

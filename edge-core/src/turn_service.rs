@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::{Backoff, json};
 use streamchain_protocol::webrtc::IceServer;
 
@@ -51,7 +52,8 @@ pub struct Issued {
     /// The servers, with their credentials.
     pub servers: Vec<IceServer>,
     /// When they were asked for, Unix milliseconds.
-    pub asked_ms: u64,
+    #[serde(rename = "asked_ms")]
+    pub asked: UnixMs,
 }
 
 /// What the edge knows of the provider.
@@ -59,10 +61,10 @@ pub struct Issued {
 pub struct TurnService {
     issued: Issued,
     /// When the request that is under way began.
-    asking: Option<u64>,
+    asking: Option<UnixMs>,
     backoff: Backoff,
     /// When it may be asked again, Unix milliseconds.
-    retry_at: u64,
+    retry_at: UnixMs,
 }
 
 impl Default for TurnService {
@@ -71,7 +73,7 @@ impl Default for TurnService {
             issued: Issued::default(),
             asking: None,
             backoff: Backoff::new(RETRY_FIRST_MS, MAX_RETRY_MS),
-            retry_at: 0,
+            retry_at: UnixMs(0),
         }
     }
 }
@@ -87,37 +89,37 @@ impl TurnService {
 
     /// Returns whether the provider is to be asked now. `true` begins a request: the caller reports its end by
     /// [`Self::handle_answer`] or [`Self::handle_failure`], or else it counts as lost after twice its time.
-    pub fn begin(&mut self, now_ms: u64) -> bool {
-        let lost = |began: u64| now_ms.saturating_sub(began) > 2 * TURN_SERVICE_TIMEOUT_MS;
-        let fresh = now_ms.saturating_sub(self.issued.asked_ms) < RENEW_AFTER_MS;
-        if fresh || now_ms < self.retry_at || self.asking.is_some_and(|began| !lost(began)) {
+    pub fn begin(&mut self, now: UnixMs) -> bool {
+        let lost = |began: UnixMs| now.since(began) > 2 * TURN_SERVICE_TIMEOUT_MS;
+        let fresh = now.since(self.issued.asked) < RENEW_AFTER_MS;
+        if fresh || now < self.retry_at || self.asking.is_some_and(|began| !lost(began)) {
             return false;
         }
-        self.asking = Some(now_ms);
+        self.asking = Some(now);
         true
     }
 
     /// Takes the body of a successful answer; returns what is to be kept.
-    pub fn handle_answer(&mut self, body: &[u8], now_ms: u64) -> Result<&Issued, TurnServiceError> {
+    pub fn handle_answer(&mut self, body: &[u8], now: UnixMs) -> Result<&Issued, TurnServiceError> {
         match read(body) {
             Ok(servers) => {
-                let asked_ms = self.asking.take().unwrap_or(now_ms);
+                let asked = self.asking.take().unwrap_or(now);
                 self.backoff.succeed();
-                self.retry_at = 0;
-                self.issued = Issued { servers, asked_ms };
+                self.retry_at = UnixMs(0);
+                self.issued = Issued { servers, asked };
                 Ok(&self.issued)
             }
             Err(error) => {
-                self.handle_failure(now_ms);
+                self.handle_failure(now);
                 Err(error)
             }
         }
     }
 
     /// Notes that the provider failed, or did not answer in time.
-    pub fn handle_failure(&mut self, now_ms: u64) {
+    pub fn handle_failure(&mut self, now: UnixMs) {
         self.asking = None;
-        self.retry_at = now_ms + self.backoff.fail();
+        self.retry_at = now.plus_ms(self.backoff.fail());
     }
 
     /// Returns whether a request is under way.
@@ -126,8 +128,8 @@ impl TurnService {
     }
 
     /// Returns the servers for clients: none once the credentials have expired.
-    pub fn servers(&self, now_ms: u64) -> &[IceServer] {
-        match now_ms.saturating_sub(self.issued.asked_ms) < TURN_SERVICE_LIFE_S * 1_000 {
+    pub fn servers(&self, now: UnixMs) -> &[IceServer] {
+        match now.since(self.issued.asked) < TURN_SERVICE_LIFE_S * 1_000 {
             true => &self.issued.servers,
             false => &[],
         }

@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use streamchain_protocol::time::UnixMs;
 
 const NOW: u64 = 1_700_000_000_000;
 const HOUR: u64 = 3_600_000;
@@ -9,9 +10,9 @@ const ANSWER: &str = r#"{"iceServers":[
     {"urls":["turn:turn.example:3478?transport=udp","turn:turn.example:53?transport=udp",
              "turns:turn.example:443?transport=tcp"],"username":"u1","credential":"c1"}]}"#;
 
-fn urls(service: &TurnService, now_ms: u64) -> Vec<&str> {
+fn urls(service: &TurnService, now: UnixMs) -> Vec<&str> {
     service
-        .servers(now_ms)
+        .servers(now)
         .iter()
         .map(|server| server.urls.as_str())
         .collect()
@@ -20,8 +21,8 @@ fn urls(service: &TurnService, now_ms: u64) -> Vec<&str> {
 /// A service that was given servers at `NOW`.
 fn given() -> TurnService {
     let mut service = TurnService::default();
-    assert!(service.begin(NOW));
-    assert!(service.handle_answer(ANSWER.as_bytes(), NOW + 50).is_ok());
+    assert!(service.begin(UnixMs(NOW)));
+    assert!(service.handle_answer(ANSWER.as_bytes(), UnixMs(NOW + 50)).is_ok());
     service
 }
 
@@ -33,8 +34,8 @@ fn an_answer_becomes_one_server_for_each_url_that_browsers_take() {
         "turn:turn.example:3478?transport=udp",
         "turns:turn.example:443?transport=tcp",
     ];
-    assert_eq!(urls(&service, NOW), expected);
-    let [stun, turn, _] = service.servers(NOW) else {
+    assert_eq!(urls(&service, UnixMs(NOW)), expected);
+    let [stun, turn, _] = service.servers(UnixMs(NOW)) else {
         panic!("three servers")
     };
     assert_eq!((&stun.username, &stun.credential), (&None, &None));
@@ -48,21 +49,21 @@ fn an_answer_becomes_one_server_for_each_url_that_browsers_take() {
 fn a_single_server_with_a_single_url_is_an_answer_too() {
     let body = r#"{"iceServers":{"urls":"turn:turn.example","username":"u","credential":"c"}}"#;
     let mut service = TurnService::default();
-    service.begin(NOW);
-    assert!(service.handle_answer(body.as_bytes(), NOW).is_ok());
-    assert_eq!(urls(&service, NOW), ["turn:turn.example"]);
+    service.begin(UnixMs(NOW));
+    assert!(service.handle_answer(body.as_bytes(), UnixMs(NOW)).is_ok());
+    assert_eq!(urls(&service, UnixMs(NOW)), ["turn:turn.example"]);
 }
 
 #[test]
 fn it_is_asked_once_and_again_at_half_the_credentials_life() {
     let mut service = TurnService::default();
-    assert!(service.begin(NOW));
-    assert!(!service.begin(NOW + 1), "one request is under way");
-    assert!(service.handle_answer(ANSWER.as_bytes(), NOW + 50).is_ok());
-    assert!(!service.begin(NOW + 11 * HOUR));
-    assert!(service.begin(NOW + 12 * HOUR));
+    assert!(service.begin(UnixMs(NOW)));
+    assert!(!service.begin(UnixMs(NOW + 1)), "one request is under way");
+    assert!(service.handle_answer(ANSWER.as_bytes(), UnixMs(NOW + 50)).is_ok());
+    assert!(!service.begin(UnixMs(NOW + 11 * HOUR)));
+    assert!(service.begin(UnixMs(NOW + 12 * HOUR)));
     assert_eq!(
-        urls(&service, NOW + 13 * HOUR).len(),
+        urls(&service, UnixMs(NOW + 13 * HOUR)).len(),
         3,
         "the old ones are good meanwhile"
     );
@@ -74,37 +75,40 @@ fn waits_grow_while_the_provider_fails_and_servers_last() {
     let mut now = NOW + 12 * HOUR;
     let mut pauses = Vec::new();
     for _ in 0..8 {
-        assert!(service.begin(now));
-        service.handle_failure(now);
+        assert!(service.begin(UnixMs(now)));
+        service.handle_failure(UnixMs(now));
         let asked = now;
-        while !service.begin(now) {
+        while !service.begin(UnixMs(now)) {
             now += 1_000;
         }
-        service.handle_failure(now);
+        service.handle_failure(UnixMs(now));
         pauses.push((now - asked) / 1_000);
         now += MAX_RETRY_MS;
     }
     assert_eq!(pauses, [10, 40, 160, 600, 600, 600, 600, 600], "seconds");
-    assert_eq!(urls(&service, NOW + 24 * HOUR - 1).len(), 3);
-    assert!(urls(&service, NOW + 24 * HOUR).is_empty());
+    assert_eq!(urls(&service, UnixMs(NOW + 24 * HOUR - 1)).len(), 3);
+    assert!(urls(&service, UnixMs(NOW + 24 * HOUR)).is_empty());
 }
 
 #[test]
 fn a_request_without_an_end_does_not_stop_the_next_one() {
     let mut service = TurnService::default();
-    assert!(service.begin(NOW));
-    assert!(!service.begin(NOW + 2 * TURN_SERVICE_TIMEOUT_MS));
-    assert!(service.begin(NOW + 2 * TURN_SERVICE_TIMEOUT_MS + 1));
+    assert!(service.begin(UnixMs(NOW)));
+    assert!(!service.begin(UnixMs(NOW + 2 * TURN_SERVICE_TIMEOUT_MS)));
+    assert!(service.begin(UnixMs(NOW + 2 * TURN_SERVICE_TIMEOUT_MS + 1)));
 }
 
 #[test]
 fn what_was_issued_outlives_a_restart() {
     let mut service = TurnService::default();
-    service.begin(NOW);
-    let kept = service.handle_answer(ANSWER.as_bytes(), NOW).cloned().ok();
+    service.begin(UnixMs(NOW));
+    let kept = service
+        .handle_answer(ANSWER.as_bytes(), UnixMs(NOW))
+        .cloned()
+        .ok();
     let mut service = TurnService::restore(kept.unwrap_or_default());
-    assert_eq!(urls(&service, NOW + HOUR).len(), 3);
-    assert!(!service.begin(NOW + HOUR));
+    assert_eq!(urls(&service, UnixMs(NOW + HOUR)).len(), 3);
+    assert!(!service.begin(UnixMs(NOW + HOUR)));
 }
 
 #[test]
@@ -129,13 +133,15 @@ fn other_answers_give_nothing_and_count_as_failures() {
         ),
     ] {
         let mut service = TurnService::default();
-        service.begin(NOW);
+        service.begin(UnixMs(NOW));
         assert_eq!(
-            service.handle_answer(body.as_bytes(), NOW).cloned(),
+            service.handle_answer(body.as_bytes(), UnixMs(NOW)).cloned(),
             Err(error),
             "{body}"
         );
-        assert!(!service.begin(NOW + RETRY_FIRST_MS - 1) && service.begin(NOW + RETRY_FIRST_MS));
+        assert!(
+            !service.begin(UnixMs(NOW + RETRY_FIRST_MS - 1)) && service.begin(UnixMs(NOW + RETRY_FIRST_MS))
+        );
     }
 }
 
@@ -146,22 +152,22 @@ fn a_flood_of_servers_is_cut() {
         .collect();
     let body = format!("{{\"iceServers\":[{{\"urls\":[{}]}}]}}", many.join(","));
     let mut service = TurnService::default();
-    service.begin(NOW);
-    assert!(service.handle_answer(body.as_bytes(), NOW).is_ok());
-    assert_eq!(service.servers(NOW).len(), MAX_SERVERS);
+    service.begin(UnixMs(NOW));
+    assert!(service.handle_answer(body.as_bytes(), UnixMs(NOW)).is_ok());
+    assert_eq!(service.servers(UnixMs(NOW)).len(), MAX_SERVERS);
 }
 
 proptest! {
     #[test]
     fn any_answer_is_survived(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = TurnService::default().handle_answer(&body, NOW);
+        let _ = TurnService::default().handle_answer(&body, UnixMs(NOW));
     }
 
     #[test]
     fn no_text_leaves_its_place_in_a_link_header(url in "(stun|turns?):.{0,20}", user in ".{0,8}") {
         let body = serde_json::json!({"iceServers": [{"urls": url, "username": user, "credential": "c"}]});
         let mut service = TurnService::default();
-        if let Ok(issued) = service.handle_answer(body.to_string().as_bytes(), NOW) {
+        if let Ok(issued) = service.handle_answer(body.to_string().as_bytes(), UnixMs(NOW)) {
             let link = issued.servers[0].link();
             prop_assert_eq!(link.matches('<').count() + link.matches('>').count(), 2);
             prop_assert_eq!(link.matches('"').count() % 2, 0);

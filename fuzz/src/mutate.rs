@@ -1,5 +1,7 @@
 //! Mutations of corpus inputs, determined by a seed alone.
 
+use streamchain_protocol::util::SplitMix64;
+
 /// Numbers on which length fields and counters break most often.
 const EDGES: [u64; 12] = [
     0,
@@ -22,22 +24,18 @@ const MAX_STEPS: u64 = 6;
 /// Longest input, bytes: above the largest frame, so that bounds are reached as well.
 const MAX_INPUT_BYTES: usize = 70_000;
 
-/// A source of mutations (SplitMix64): the same seed gives the same inputs.
+/// A source of mutations: the same seed gives the same inputs.
 #[derive(Debug, Clone)]
-pub struct Mutator(u64);
+pub struct Mutator(SplitMix64);
 
 impl Mutator {
     /// From any seed.
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix64::new(seed))
     }
 
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+        self.0.next_bits()
     }
 
     fn edge(&mut self) -> u64 {

@@ -4,14 +4,15 @@
 //! after the other (RFC 8742). A record has no seq of its own: its seq is that of the first record plus its index.
 
 use crate::ids::ProducerId;
+use crate::time::UnixMs;
 use crate::util::cbor::{CborError, Reader, Writer};
 use alloy_primitives::{Address, Bytes};
 
 /// One message, without its seq.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Milliseconds since the Unix epoch, set by the relay.
-    pub time: u64,
+    /// When it was published, as the relay or the edge set it.
+    pub time: UnixMs,
     /// The author.
     pub author: Address,
     /// The producer that numbered it.
@@ -31,7 +32,7 @@ impl Record {
         let mut writer = Writer::new(out);
         writer
             .array(5)
-            .uint(self.time)
+            .uint(self.time.0)
             .bytes(self.author.as_slice())
             .bytes(&self.producer.0);
         writer.uint(self.producer_seq).bytes(&self.payload);
@@ -46,7 +47,7 @@ impl Record {
                 expected: "5",
             });
         }
-        let time = reader.uint("time")?;
+        let time = UnixMs(reader.uint("time")?);
         let author = Address::from(reader.fixed::<20>("author")?);
         let producer = ProducerId(reader.fixed("producer")?);
         let producer_seq = reader.uint("producer_seq")?;
@@ -86,7 +87,7 @@ mod tests {
 
     fn record(producer_seq: u64, payload: &[u8]) -> Record {
         Record {
-            time: 1_700_000_000_000,
+            time: UnixMs(1_700_000_000_000),
             author: Address::repeat_byte(1),
             producer: ProducerId([2; 16]),
             producer_seq,
@@ -105,7 +106,7 @@ mod tests {
     #[test]
     fn a_full_record_stays_within_its_stated_overhead() {
         let mut full = record(MAX_EXACT_INTEGER, &[0; MAX_PAYLOAD_BYTES]);
-        full.time = MAX_EXACT_INTEGER;
+        full.time = UnixMs(MAX_EXACT_INTEGER);
         assert!(encode_records(&[full]).len() <= MAX_PAYLOAD_BYTES + Record::MAX_OVERHEAD);
     }
 }

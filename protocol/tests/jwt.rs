@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use streamchain_protocol::Address;
 use streamchain_protocol::auth::{AccessClaims, AccessError, KeyRef, Right, Rights, Scope};
 use streamchain_protocol::ids::{KeyId, ShortId};
+use streamchain_protocol::time::UnixSec;
 
 const NOW_S: u64 = 1_800_000_000;
 
@@ -28,17 +29,19 @@ fn claims() -> impl Strategy<Value = AccessClaims> {
         rights: Rights::from_bits(bits),
     });
     let options = (
-        prop::option::of(0..NOW_S),
+        prop::option::of((0..NOW_S).prop_map(UnixSec)),
+        prop::option::of((0..NOW_S).prop_map(UnixSec)),
         prop::option::of(key),
         prop::option::of(scope),
     );
     (any::<[u8; 20]>(), 0..NOW_S, 1..NOW_S, any::<bool>(), options).prop_map(
-        |(sub, iat, life, guest, (since, key, scope))| AccessClaims {
+        |(sub, iat, life, guest, (since, end, key, scope))| AccessClaims {
             sub: Address::from(sub),
-            iat,
-            exp: NOW_S + life,
+            iat: UnixSec(iat),
+            exp: UnixSec(NOW_S + life),
             guest,
             since,
+            end,
             key,
             scope,
         },
@@ -62,7 +65,7 @@ proptest! {
     #[test]
     fn both_sign_to_the_same_text(claims in claims(), key: [u8; 32]) {
         let encoded = encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(&key)).unwrap();
-        let read = AccessClaims::verify(&encoded, &key, NOW_S);
+        let read = AccessClaims::verify(&encoded, &key, UnixSec(NOW_S));
         // The crate writes its header in another order, which ours does not take: one header has one text.
         let is_ours = encoded.split('.').next() == claims.sign(&key).split('.').next();
         prop_assert_eq!(read, if is_ours { Ok(claims.clone()) } else { Err(AccessError::Shape) });
@@ -78,17 +81,17 @@ proptest! {
         let at = at.index(token.len());
         let end = (at + cut).min(token.len());
         let changed = format!("{}{new}{}", &token[..at], &token[end..]);
-        if let Ok(read) = AccessClaims::verify(&changed, &key, NOW_S) {
+        if let Ok(read) = AccessClaims::verify(&changed, &key, UnixSec(NOW_S)) {
             prop_assert_eq!(theirs(&changed, &key), Some(read));
         }
-        prop_assert_eq!(AccessClaims::verify(&changed, &key, NOW_S).is_ok(), changed == token);
+        prop_assert_eq!(AccessClaims::verify(&changed, &key, UnixSec(NOW_S)).is_ok(), changed == token);
     }
 
     #[test]
     fn both_refuse_another_key(claims in claims(), key: [u8; 32], other: [u8; 32]) {
         prop_assume!(key != other);
         let token = claims.sign(&key);
-        prop_assert_eq!(AccessClaims::verify(&token, &other, NOW_S), Err(AccessError::Signature));
+        prop_assert_eq!(AccessClaims::verify(&token, &other, UnixSec(NOW_S)), Err(AccessError::Signature));
         prop_assert_eq!(theirs(&token, &other), None);
     }
 }
@@ -97,10 +100,11 @@ proptest! {
 fn both_refuse_other_algorithms() {
     let claims = AccessClaims {
         sub: Address::ZERO,
-        iat: 1,
-        exp: NOW_S,
+        iat: UnixSec(1),
+        exp: UnixSec(NOW_S),
         guest: false,
         since: None,
+        end: None,
         key: None,
         scope: Some(Scope {
             streams: None,
@@ -110,7 +114,10 @@ fn both_refuse_other_algorithms() {
     let key = [7; 32];
     for algorithm in [Algorithm::HS384, Algorithm::HS512] {
         let token = encode(&Header::new(algorithm), &claims, &EncodingKey::from_secret(&key)).unwrap();
-        assert_eq!(AccessClaims::verify(&token, &key, NOW_S), Err(AccessError::Shape));
+        assert_eq!(
+            AccessClaims::verify(&token, &key, UnixSec(NOW_S)),
+            Err(AccessError::Shape)
+        );
         assert_eq!(theirs(&token, &key), None);
     }
 }

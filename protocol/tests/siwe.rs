@@ -20,6 +20,7 @@
 use proptest::prelude::*;
 use std::str::FromStr;
 use streamchain_protocol::auth::siwe::{SignIn, SiweError};
+use streamchain_protocol::time::UnixMs;
 
 const ADDRESSES: [&str; 3] = [
     "0x6Da01670d8fc844e736095918bbE11fE8D564163",
@@ -29,7 +30,7 @@ const ADDRESSES: [&str; 3] = [
 
 /// Whether both read the same out of the message.
 fn is_same(ours: &SignIn<'_>, theirs: &siwe::Message) -> bool {
-    let ms = |time: &siwe::TimeStamp| (time.as_ref().unix_timestamp_nanos() / 1_000_000) as u64;
+    let ms = |time: &siwe::TimeStamp| UnixMs((time.as_ref().unix_timestamp_nanos() / 1_000_000) as u64);
     ours.domain == theirs.domain.as_str()
         && ours.address.0 == theirs.address
         && ours.statement == theirs.statement.as_deref()

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use streamchain_protocol::ids::{Seq, StreamId, StreamName};
 use streamchain_protocol::proof::LeafFields;
 use streamchain_protocol::proof::merkle::{Tree, process_proof};
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::{Address, B256, Bytes, keccak256};
 
 #[derive(Deserialize)]
@@ -82,7 +83,7 @@ fn leaf_at(stream: StreamId, seq: u64) -> B256 {
     LeafFields {
         stream,
         seq: Seq(seq),
-        time,
+        time: UnixMs(time),
         author,
         payload_hash: keccak256(payload),
     }

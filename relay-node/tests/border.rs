@@ -47,7 +47,7 @@ fn an_expired_token_makes_no_state_and_gets_no_answer() {
     let mut net = Net::new();
     let identity = net.identity();
     let mut token = net.token(&identity);
-    token.expires_s -= 61;
+    token.expires.0 -= 61;
     net.connect_with(&identity, token.sign(&keys()), Client::channel());
     net.pass(Duration::from_secs(5));
     nothing_happened(&net);

@@ -21,6 +21,7 @@ use streamchain_protocol::Address;
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
 use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
+use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::webrtc::parse_fingerprint;
 use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame};
@@ -178,12 +179,13 @@ impl Scene {
         let identity = Identity::new(crypto.dtls_provider.generate_certificate().unwrap(), crypto);
         let token = SessionToken {
             rights: SessionRights::ALL,
-            expires_s: (now().unix_ms / 1_000) as u32 + 60,
+            expires: UnixSec(now().unix.to_sec().0 + 60),
             session: SessionId([1; 8]),
             stream: ShortId([9; 20]),
             author: Address::ZERO,
             fingerprint: identity.fingerprint_hash(),
             relay_begins: true,
+            max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
         };
         let (keys, socket) = (key().session_keys(), UdpSocket::bind("127.0.0.1:0").unwrap());
         let token = token.sign(&keys);

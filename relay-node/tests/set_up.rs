@@ -24,9 +24,9 @@ fn opened_after(relay_begins: bool) -> u64 {
     net.until("the first check arrives", |net| {
         net.shard.counters().datagrams_in > 0
     });
-    let sent = net.now().unix_ms - 1;
+    let sent = net.now().unix.minus_ms(1);
     net.until("the channel opens", |net| net.clients[who].is_open());
-    net.now().unix_ms - sent
+    net.now().unix.since(sent)
 }
 
 #[test]
@@ -120,12 +120,12 @@ fn a_lost_handshake_flight_is_sent_again_in_half_a_second() {
     net.until("the relay answers the check", |net| {
         net.shard.counters().datagrams_out > 0
     });
-    let lost = net.now().unix_ms;
+    let lost = net.now().unix;
     for _ in 0..200 {
         net.lose(|datagram| kind(&datagram) == "ClientHello");
         net.pass(Duration::from_micros(500));
     }
     net.until("the channel opens", |net| net.clients[who].is_open());
-    let waited = net.now().unix_ms - lost;
+    let waited = net.now().unix.since(lost);
     assert!((100..500).contains(&waited), "{waited} ms");
 }

@@ -19,13 +19,13 @@ use support::{Net, STREAM, keys};
 
 /// The second in which the test is, by the edge's clock.
 fn second(net: &Net) -> u64 {
-    net.now().unix_ms / 1_000
+    net.now().unix.to_sec().0
 }
 
 fn withdraw(net: &mut Net, stream: ShortId, author: Option<Address>, before: u64, again: bool) {
     let event = NoticeEvent::Withdrawn {
         author,
-        before,
+        before: streamchain_protocol::time::UnixSec(before),
         again,
     };
     let (notice, now) = (Notice { stream, event }, net.now());
@@ -88,7 +88,7 @@ fn after_a_withdrawal_only_a_new_token_opens_a_session() {
     assert!(!net.clients[late].is_open());
     let identity = net.identity();
     let mut new = net.token(&identity);
-    (new.author, new.expires_s) = (old.author, old.expires_s + 1);
+    (new.author, new.expires) = (old.author, old.expires.plus_s(1));
     let again = net.connect_with(&identity, new.sign(&keys()), Client::channel());
     net.until("the new one opens", |net| net.clients[again].is_open());
 }

@@ -12,7 +12,7 @@ use str0m::net::{Protocol, Receive, Transmit};
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 use streamchain_protocol::auth::FingerprintHash;
 use streamchain_protocol::webrtc::Transport;
-use streamchain_protocol::webrtc::{Answer, Offer, format_fingerprint};
+use streamchain_protocol::webrtc::{Answer, DataProtocol, Offer, format_fingerprint};
 use streamchain_protocol::wire::frame::{CHANNEL_LABEL, CHANNEL_PROTOCOL, ClientFrame};
 
 /// A client's certificate; many clients may share one.
@@ -55,12 +55,20 @@ impl Invitation {
     /// The answer as the edge writes it.
     fn answer(&self, mid: &str) -> String {
         let (address, port) = (self.relay.ip(), self.relay.port());
+        let offer = Offer {
+            mid: mid.to_owned(),
+            protocol: DataProtocol::Udp,
+            is_bundled: true,
+            trickles: true,
+            fingerprint: [0; 32],
+            max_message_size: 0,
+            relay_begins: self.relay_begins,
+        };
         Answer {
-            mid,
+            offer: &offer,
             ice_ufrag: &self.token,
             ice_pwd: &self.password,
             fingerprint: &format_fingerprint(&self.fingerprint),
-            relay_begins: self.relay_begins,
             candidates: &[streamchain_protocol::webrtc::Candidate {
                 transport: Transport::Udp,
                 address,

@@ -6,6 +6,7 @@ use streamchain_edge_core::account::KeptKey;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::auth::Scope;
 use streamchain_protocol::ids::KeyId;
+use streamchain_protocol::time::{UnixMs, UnixSec};
 use worker::Env;
 
 requests! {
@@ -29,7 +30,7 @@ requests! {
 wire_by_field! {
     CheckCredentials { issued, key, hash }
     Checked { refused, scope, expires }
-    SignIn { nonce, expires_s }
+    SignIn { nonce, expires }
     SignedIn { issued }
     ListKeys {}
     Keys { keys, ids }
@@ -55,7 +56,7 @@ pub(crate) fn account_object(
 #[derive(Debug, Default)]
 pub(crate) struct CheckCredentials {
     /// When the principal's own token was issued, Unix seconds.
-    pub issued: Option<u64>,
+    pub issued: Option<UnixSec>,
     /// The key behind a service's token, or the key itself.
     pub key: Option<KeyId>,
     /// Of the key itself: SHA-256 of its secret.
@@ -70,7 +71,7 @@ pub(crate) struct Checked {
     /// Of a key: what it opens.
     pub scope: Option<Scope>,
     /// Of a key: when it ends, Unix milliseconds.
-    pub expires: Option<u64>,
+    pub expires: Option<UnixMs>,
 }
 
 /// A nonce that signs in.
@@ -79,14 +80,14 @@ pub(crate) struct SignIn {
     /// The nonce, as it was given out.
     pub nonce: String,
     /// Its last second, Unix time.
-    pub expires_s: u64,
+    pub expires: UnixSec,
 }
 
 /// A sign-in that counts.
 #[derive(Debug)]
 pub(crate) struct SignedIn {
     /// When the token may say that it was issued, Unix seconds.
-    pub issued: u64,
+    pub issued: UnixSec,
 }
 
 /// Asks for the account's keys.

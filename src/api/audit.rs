@@ -4,6 +4,7 @@
 //! together here already, so that a flood of them becomes a few requests to the Audit object.
 
 use crate::api::call::{Handle, requests, wire_by_field};
+use crate::clock;
 use crate::config::Config;
 use alloy_primitives::hex;
 use std::cell::RefCell;
@@ -11,7 +12,8 @@ use std::rc::Rc;
 use streamchain_edge_core::attempt::refusal_kind;
 use streamchain_edge_core::audit_log::{Entry, Outcome, Sampler};
 use streamchain_edge_core::request_id::RequestId;
-use worker::{Date, Env, console_error};
+use streamchain_protocol::time::UnixMs;
+use worker::{Env, console_error};
 
 thread_local! {
     /// Of this instance of the Worker.
@@ -36,7 +38,7 @@ wire_by_field! {
 /// An entry on its way to the log.
 #[derive(Debug, Clone)]
 pub(crate) struct AddEntry {
-    time: u64,
+    time: UnixMs,
     actor: String,
     action: String,
     target: String,
@@ -86,7 +88,7 @@ fn audit_object(env: &Env, id: &RequestId, config: &Config) -> worker::Result<Ha
 /// An entry about what an object did itself.
 pub(crate) fn done(actor: String, action: &str, target: String) -> Entry {
     Entry {
-        time: Date::now().as_millis(),
+        time: clock::now(),
         actor,
         action: action.to_owned(),
         target,

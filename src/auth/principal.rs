@@ -11,11 +11,13 @@ use crate::problem::{Kind, Problem, need_right, unauthorized};
 use crate::request::Call;
 use alloy_primitives::Address;
 use streamchain_edge_core::account::AccountError;
+use streamchain_edge_core::token_renewal::sooner;
 use streamchain_protocol::auth::{Access, Right, Rights};
 use streamchain_protocol::auth::{AccessClaims, AccessError, Scope};
 use streamchain_protocol::auth::{ApiKey, KEY_PREFIX};
 use streamchain_protocol::ids::{ShortId, StreamRef};
 use streamchain_protocol::limits::ACCESS_TOKEN_LIFE_S;
+use streamchain_protocol::time::{UnixMs, UnixSec};
 
 /// Longest life of a token that stands in a URL, seconds: URLs end up in logs.
 const MAX_URL_TOKEN_LIFE_S: u64 = 3_600;
@@ -95,7 +97,7 @@ pub(crate) async fn principal(call: &Call) -> Result<Option<Principal>, Problem>
         true => claims_of_key(call, &token).await?,
         false => claims_of_token(call, &token).await?,
     };
-    if in_url && claims.exp.saturating_sub(claims.iat) > MAX_URL_TOKEN_LIFE_S {
+    if in_url && claims.exp.since(claims.iat) > MAX_URL_TOKEN_LIFE_S {
         return Err(unauthorized(
             "access_token: only a token that lives an hour at most may stand in a URL",
         ));
@@ -105,10 +107,10 @@ pub(crate) async fn principal(call: &Call) -> Result<Option<Principal>, Problem>
 
 /// What an access token says, if it still counts.
 async fn claims_of_token(call: &Call, token: &str) -> Result<AccessClaims, Problem> {
-    let now_s = call.now_ms / 1_000;
+    let now = call.now.to_sec();
     let mut claims = Err(AccessError::Signature);
     for master in call.config.masters() {
-        claims = AccessClaims::verify(token, &master.access_key(), now_s);
+        claims = AccessClaims::verify(token, &master.access_key(), now);
         if claims != Err(AccessError::Signature) {
             break;
         }
@@ -124,6 +126,7 @@ async fn claims_of_token(call: &Call, token: &str) -> Result<AccessClaims, Probl
     if let Some(key) = checked.scope {
         // A key is never wider than it was when the token was made, but the token says so only in part.
         claims.scope = Some(claims.scope.unwrap_or(Scope::ALL).narrowed(&key));
+        claims.end = sooner(claims.end, checked.expires.map(UnixMs::to_sec));
     }
     Ok(claims)
 }
@@ -137,14 +140,17 @@ async fn claims_of_key(call: &Call, text: &str) -> Result<AccessClaims, Problem>
         hash: Some(key.hash()),
     };
     let checked = check_credentials(call, key.key.account, asked).await?;
-    let now_s = call.now_ms / 1_000;
-    let end = checked.expires.map_or(u64::MAX, |expires| expires / 1_000);
+    let now = call.now.to_sec();
+    let end = checked.expires.map(UnixMs::to_sec);
     Ok(AccessClaims {
         sub: key.key.author(),
-        iat: now_s,
-        exp: end.min(now_s + ACCESS_TOKEN_LIFE_S),
+        iat: now,
+        exp: end
+            .unwrap_or(UnixSec(u64::MAX))
+            .min(now.plus_s(ACCESS_TOKEN_LIFE_S)),
         guest: false,
         since: None,
+        end,
         key: Some(key.key),
         scope: checked.scope,
     })

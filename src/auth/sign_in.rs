@@ -13,12 +13,13 @@ use streamchain_chain::ethereum::{Answer as ChainAnswer, BlockId, Request as Cha
 use streamchain_protocol::auth::AccessClaims;
 use streamchain_protocol::auth::siwe::{NonceError, SignInNonce, SiweError};
 use streamchain_protocol::limits::GUEST_TOKEN_LIFE_S;
+use streamchain_protocol::time::UnixMs;
 
 /// The nonce, if this deployment gave it out and it counts now.
 pub(crate) fn verify_nonce(call: &Call, nonce: &str) -> Result<SignInNonce, SiweError> {
     let mut verified = Err(NonceError::Foreign);
     for master in call.config.masters() {
-        verified = SignInNonce::verify(nonce, &master.nonce_key(), call.now_ms / 1_000);
+        verified = SignInNonce::verify(nonce, &master.nonce_key(), call.now.to_sec());
         if verified != Err(NonceError::Foreign) {
             break;
         }
@@ -71,20 +72,21 @@ pub(crate) struct Guest {
     /// The access token.
     pub token: String,
     /// When it expires, Unix milliseconds.
-    pub expires: u64,
+    pub expires: UnixMs,
 }
 
 /// Makes a guest.
-pub(crate) fn new_guest(config: &Config, now_ms: u64) -> Result<Guest, Problem> {
+pub(crate) fn new_guest(config: &Config, now: UnixMs) -> Result<Guest, Problem> {
     let author = Address::from(random::bytes::<20>()?);
-    let iat = now_ms / 1_000;
-    let exp = iat + GUEST_TOKEN_LIFE_S;
+    let iat = now.to_sec();
+    let exp = iat.plus_s(GUEST_TOKEN_LIFE_S);
     let token = AccessClaims {
         sub: author,
         iat,
         exp,
         guest: true,
         since: None,
+        end: None,
         key: None,
         scope: None,
     }
@@ -92,6 +94,6 @@ pub(crate) fn new_guest(config: &Config, now_ms: u64) -> Result<Guest, Problem> 
     Ok(Guest {
         author,
         token,
-        expires: exp * 1_000,
+        expires: exp.to_ms(),
     })
 }

@@ -5,8 +5,7 @@ use super::edge;
 use super::env::{self, ConfigError, Settings};
 use alloy_primitives::Address;
 use streamchain_chain::anchorer::GasOwners;
-use streamchain_chain::ethereum::Signer;
-use streamchain_chain::ethereum::{FeePolicy, WEI_PER_GWEI, parse_gwei};
+use streamchain_chain::ethereum::{FeePolicy, NodeUrl, Signer, WEI_PER_GWEI, parse_gwei};
 use streamchain_chain::{anchorer, listener};
 use worker::Env;
 
@@ -41,7 +40,7 @@ const RPC_URLS: &str = "http:// or https:// URLs with commas between";
 /// What the chain's objects need to know.
 pub(crate) struct ChainConfig {
     /// JSON-RPC URLs, in order of preference.
-    pub urls: Vec<String>,
+    pub urls: Vec<NodeUrl>,
     /// The chain's id.
     pub chain_id: u64,
     /// The StreamChain contract.
@@ -129,8 +128,10 @@ impl ChainConfig {
     }
 }
 
-fn rpc_urls(settings: &Settings) -> Result<Vec<String>, ConfigError> {
-    let urls = settings.urls("CHAIN_RPC_URLS", &["http://", "https://"], RPC_URLS)?;
+fn rpc_urls(settings: &Settings) -> Result<Vec<NodeUrl>, ConfigError> {
+    let urls = settings.list("CHAIN_RPC_URLS");
+    let urls: Option<Vec<NodeUrl>> = urls.iter().map(|url| NodeUrl::parse(url)).collect();
+    let urls = urls.ok_or_else(|| ConfigError::new("CHAIN_RPC_URLS", format!("expected {RPC_URLS}")))?;
     match urls.is_empty() {
         true => Err(ConfigError::new(
             "CHAIN_RPC_URLS",
@@ -209,7 +210,8 @@ mod tests {
             ("ANCHOR_RETRY_AFTER_MS", "1500"),
         ]);
         let config = config.ok().unwrap();
-        assert_eq!(config.urls, ["http://a", "https://b"]);
+        let urls: Vec<&str> = config.urls.iter().map(NodeUrl::as_str).collect();
+        assert_eq!(urls, ["http://a", "https://b"]);
         assert_eq!((config.max_fee, config.daily_gas), (500_000_000, Some(1_000_000)));
         assert_eq!(config.anchorer().retry_after_ms, 1_500);
     }
@@ -220,6 +222,7 @@ mod tests {
             ("CONTRACT_ADDRESS", ""),
             ("CHAIN_RPC_URLS", " , "),
             ("CHAIN_RPC_URLS", "ftp://a"),
+            ("CHAIN_RPC_URLS", "https://u:%zz@a"),
             ("MAX_FEE_GWEI", "0"),
             ("MAX_FEE_GWEI", "much"),
             ("MAX_FEE_GWEI", "NaN"),

@@ -11,6 +11,7 @@
 use super::messages::{Page, read_database};
 use crate::api::stream::ReadNews;
 use crate::auth::principal as auth;
+use crate::clock;
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
@@ -24,7 +25,8 @@ use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{Seq, StreamRef};
 use streamchain_protocol::limits::MAX_EXACT_INTEGER;
 use streamchain_protocol::stream_settings::ReadAccess;
-use worker::{Date, Delay, Error, Headers, Response, console_error};
+use streamchain_protocol::time::UnixMs;
+use worker::{Delay, Error, Headers, Response, console_error};
 
 /// Longest life of one response, seconds: a reader that vanished unseen costs no more than this. EventSource comes
 /// back by itself.
@@ -55,11 +57,11 @@ struct Reader {
     stream: StreamRef,
     cursor: Cursor,
     opening: Option<String>,
-    /// When the response ends, Unix milliseconds.
-    until: u64,
+    /// When the response ends.
+    until: UnixMs,
     questions: u32,
-    asked: u64,
-    checked: u64,
+    asked: UnixMs,
+    checked: UnixMs,
     is_private: bool,
 }
 
@@ -67,7 +69,7 @@ struct Reader {
 pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
     let stream = at.stream()?;
     call.url_token = call.query("access_token")?;
-    auth::need(&call, &stream, Right::Read).await?;
+    let permit = auth::need(&call, &stream, Right::Read).await?;
     let life = call.number("life")?.unwrap_or(MAX_LIFE_S).clamp(1, MAX_LIFE_S);
     let given = cursor(&call)?;
     let from = call.number("from")?.map(Seq);
@@ -86,15 +88,18 @@ pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
         let detail = format!("{cursor} is not reached yet: the stream is at {}", here(state));
         return Err(Problem::new(Kind::BadRequest, detail));
     }
-    let now_ms = call.now_ms;
+    let now = call.now;
+    let until = now.plus_ms(life * 1_000);
+    let token_end = permit.principal.map(|one| one.claims.exp.plus_s(1).to_ms());
     let reader = Reader {
         stream,
         cursor,
         opening: Some(opening(cursor, state)),
-        until: now_ms + life * 1_000,
+        // A response never outlives the token that it was asked for with.
+        until: token_end.map_or(until, |end| end.min(until)),
         questions: 0,
-        asked: 0,
-        checked: now_ms,
+        asked: UnixMs(0),
+        checked: now,
         is_private: state.settings.read == ReadAccess::Private,
         call,
     };
@@ -165,27 +170,27 @@ impl Reader {
         if let Some(opening) = self.opening.take() {
             return Ok(Some(opening));
         }
-        let now_ms = Date::now().as_millis();
-        let wait = (self.asked + PACE_MS).saturating_sub(now_ms);
+        let now = clock::now();
+        let wait = self.asked.plus_ms(PACE_MS).since(now);
         Delay::from(Duration::from_millis(wait)).await;
-        let now_ms = now_ms + wait;
-        if now_ms >= self.until || self.questions >= MAX_QUESTIONS {
+        let now = now.plus_ms(wait);
+        if now >= self.until || self.questions >= MAX_QUESTIONS {
             return Ok(None);
         }
-        if self.is_private && now_ms >= self.checked + CHECK_INTERVAL_MS {
-            self.call.now_ms = now_ms;
+        if self.is_private && now >= self.checked.plus_ms(CHECK_INTERVAL_MS) {
+            self.call.now = now;
             auth::need(&self.call, &self.stream, Right::Read).await?;
-            self.checked = now_ms;
+            self.checked = now;
         }
         self.questions += 1;
-        let left = WAIT_MS.min(self.until - now_ms);
+        let left = WAIT_MS.min(self.until.since(now));
         let left = if self.is_private {
             left.min(CHECK_INTERVAL_MS)
         } else {
             left
         };
         let news = read_news(&self.call, &self.stream, self.cursor, left).await;
-        self.asked = Date::now().as_millis();
+        self.asked = clock::now();
         match news {
             Ok(news) => self.write(news).await.map(Some),
             // The stream refuses: the reader comes back with its cursor and gets the reason.

@@ -8,33 +8,35 @@ use crate::response::{Answer, json};
 use alloy_primitives::{Address, hex};
 use serde_json::json;
 use streamchain_edge_core::directory::Chosen;
+use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::webrtc::IceServer;
 
 /// `GET /v1/ice-servers`: the deployment's own, for a client that gathers candidates before it opens a session.
 /// A relay's TURN server reaches that relay alone, so it comes with the session's answer.
 pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
-    let author = auth::need_principal(call).await?.author;
-    let mut servers = configured(call, author);
+    let principal = auth::need_principal(call).await?;
+    let mut servers = configured(call, principal.author, principal.claims.end);
     if call.config.turn_service.is_some() {
         servers.extend(call.relays()?.call(ProviderIceServers {}).await?);
     }
     json(200, &json!({"iceServers": servers}))
 }
 
-/// The `Link` headers of a session's answer (RFC 9725 §4.6): the chosen relay's TURN server first.
-pub(crate) fn links(call: &Call, chosen: &Chosen, author: Address) -> Vec<String> {
+/// The `Link` headers of a session's answer (RFC 9725 §4.6): the chosen relay's TURN server first. Credentials hold until
+/// `end` at most.
+pub(crate) fn links(call: &Call, chosen: &Chosen, author: Address, end: Option<UnixSec>) -> Vec<String> {
     let secret = call.config.relay_key(&chosen.relay, chosen.key).turn_secret();
-    let mut servers = IceServer::list(&chosen.turn, Some(&secret), &user(author), call.now_ms / 1_000);
-    servers.extend(configured(call, author));
+    let mut servers = IceServer::list(&chosen.turn, Some(&secret), &user(author), call.now.to_sec(), end);
+    servers.extend(configured(call, author, end));
     servers.extend(chosen.ice_servers.iter().cloned());
     servers.iter().map(IceServer::link).collect()
 }
 
-fn configured(call: &Call, author: Address) -> Vec<IceServer> {
+fn configured(call: &Call, author: Address, end: Option<UnixSec>) -> Vec<IceServer> {
     let config = &call.config;
     let secret = config.turn_secret.as_ref();
-    IceServer::list(&config.ice_servers, secret, &user(author), call.now_ms / 1_000)
+    IceServer::list(&config.ice_servers, secret, &user(author), call.now.to_sec(), end)
 }
 
 /// Who TURN servers count allocations by.

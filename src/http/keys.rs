@@ -12,11 +12,12 @@ use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use streamchain_edge_core::account::{KeptKey, MAX_KEY_NAME_CHARS};
+use streamchain_edge_core::token_renewal::sooner;
 use streamchain_protocol::auth::ApiKey;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::{KeyRef, Scope};
 use streamchain_protocol::ids::KeyId;
-use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::time::{UnixMs, UnixSec};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +25,7 @@ struct Wanted {
     name: String,
     streams: Option<Vec<String>>,
     rights: Rights,
-    expires: Option<u64>,
+    expires: Option<UnixMs>,
 }
 
 /// Keys are made and revoked by wallets alone, with tokens that are not narrowed.
@@ -37,10 +38,12 @@ async fn need_wallet(call: &Call) -> Result<Principal, Problem> {
     Err(Problem::new(Kind::Forbidden, detail))
 }
 
-/// `POST /v1/keys`: the answer is the only one that shows the key.
+/// `POST /v1/keys`: the answer is the only one that shows the key. A key ends with the sign-in or the token that it was
+/// made with, where these have an end of their own.
 pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
-    let account = need_wallet(&call).await?.account;
+    let principal = need_wallet(&call).await?;
+    let account = principal.account;
     let wanted: Wanted = call.json(MAX_JSON_BYTES).await?;
     let out_of_shape = |detail: &str| Problem::new(Kind::BadRequest, detail);
     let length = wanted.name.chars().count();
@@ -52,7 +55,7 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
             "rights: expected one or more of read, write, manage",
         ));
     }
-    if wanted.expires.is_some_and(|expires| expires <= call.now_ms) {
+    if wanted.expires.is_some_and(|expires| expires <= call.now) {
         return Err(out_of_shape(
             "expires: expected a time to come, Unix milliseconds",
         ));
@@ -64,8 +67,8 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
         name: wanted.name,
         hash: key.hash(),
         scope: wanted_scope(&call, wanted.streams.as_deref(), Some(wanted.rights))?,
-        created: UnixMs(call.now_ms),
-        expires: wanted.expires.map(UnixMs),
+        created: call.now,
+        expires: sooner(wanted.expires, principal.claims.end.map(UnixSec::to_ms)),
     };
     call.account(account)?.call(AddKey { key: kept.clone() }).await?;
     let mut shown = describe(account, &kept);

@@ -138,7 +138,7 @@ fn as_cbor(page: &Page, tail: &Tail) -> Answer {
         writer
             .array(4)
             .uint(seq.0)
-            .uint(record.time)
+            .uint(record.time.0)
             .bytes(record.author.as_slice())
             .bytes(&record.payload);
     }

@@ -13,9 +13,10 @@ use crate::request::Call;
 use crate::response::{Answer, done, respond};
 use alloy_primitives::{Address, hex};
 use streamchain_protocol::auth::Rights;
-use streamchain_protocol::auth::{FingerprintHash, SessionToken, ice_password};
+use streamchain_protocol::auth::{FingerprintHash, MaxMessage, SessionToken, ice_password};
 use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
 use streamchain_protocol::limits::{MAX_OFFER_BYTES, SESSION_TOKEN_LIFE_S};
+use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::webrtc::{Answer as SdpAnswer, Offer};
 
 /// `POST /v1/streams/{stream}/sessions`: the shape of WHIP (RFC 9725).
@@ -29,7 +30,7 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     let (author, guest) = match &principal {
         Some(principal) => (principal.author, None),
         None => {
-            let guest = new_guest(&call.config, call.now_ms)?;
+            let guest = new_guest(&call.config, call.now)?;
             (guest.author, Some(guest))
         }
     };
@@ -55,9 +56,10 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
         stream: short,
         session,
     };
-    let sdp = write_answer(&call, &offer, &opened, session, author)?;
+    let end = principal.as_ref().and_then(|one| one.claims.end);
+    let sdp = write_answer(&call, &offer, &opened, session, (author, end))?;
     let location = format!("/v1/sessions/{session}");
-    let links = ice_servers::links(&call, &opened.chosen, author);
+    let links = ice_servers::links(&call, &opened.chosen, author, end);
     let author = hex::encode_prefixed(author);
     let mut headers = vec![
         ("content-type", "application/sdp"),
@@ -73,33 +75,35 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     respond(201, &headers, sdp.into_bytes())
 }
 
-/// Signs the session for the relay that was chosen, with that relay's keys.
+/// Signs the session for the relay that was chosen, with that relay's keys. It is the author's, and begins no later than
+/// the end of the author's credentials.
 fn write_answer(
     call: &Call,
     offer: &Offer,
     opened: &SessionOpened,
     session: SessionRef,
-    author: Address,
+    (author, end): (Address, Option<UnixSec>),
 ) -> Result<String, Problem> {
     let chosen = &opened.chosen;
     let keys = call.config.relay_key(&chosen.relay, chosen.key).session_keys();
-    let expires_s = u32::try_from(call.now_ms / 1_000 + SESSION_TOKEN_LIFE_S).map_err(Problem::internal)?;
+    let expires = call.now.to_sec().plus_s(SESSION_TOKEN_LIFE_S);
+    let expires = end.map_or(expires, |end| end.min(expires));
     let token = SessionToken {
         rights: opened.rights.of_session(),
-        expires_s,
+        expires,
         session: session.session,
         stream: session.stream,
         author,
         fingerprint: FingerprintHash::of(&offer.fingerprint),
         relay_begins: offer.relay_begins,
+        max_message: MaxMessage::of_offer(offer.max_message_size),
     };
     let ice_ufrag = token.sign(&keys);
     let answer = SdpAnswer {
-        mid: &offer.mid,
+        offer,
         ice_pwd: &ice_password(&ice_ufrag, &keys),
         ice_ufrag: &ice_ufrag,
         fingerprint: &chosen.fingerprint,
-        relay_begins: offer.relay_begins,
         candidates: &chosen.candidates,
         // Positive for every reader: RFC 8866 wants a number that fits 63 bits.
         origin: u64::from_be_bytes(session.session.0) >> 1,

@@ -39,7 +39,7 @@ pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
     json(
         200,
         &json!({
-            "now": call.now_ms, "chain": chain, "anchorer": anchorer, "relays": relays, "edge": counters::to_json(),
+            "now": call.now, "chain": chain, "anchorer": anchorer, "relays": relays, "edge": counters::to_json(),
         }),
     )
 }

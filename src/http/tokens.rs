@@ -20,6 +20,7 @@ use streamchain_protocol::auth::siwe::{Expected, SignIn, SignInNonce, SiweError}
 use streamchain_protocol::auth::{AccessClaims, KeyRef, Scope};
 use streamchain_protocol::ids::{ShortId, StreamRef};
 use streamchain_protocol::limits::ACCESS_TOKEN_LIFE_S;
+use streamchain_protocol::time::{UnixMs, UnixSec};
 
 /// Longest signature, bytes: contract wallets join those of many owners, and say how they are deployed.
 const MAX_SIGNATURE_BYTES: usize = 4_096;
@@ -27,7 +28,7 @@ const MAX_SIGNATURE_BYTES: usize = 4_096;
 /// `POST /v1/auth/guest`: a new author with a token.
 pub(crate) async fn guest(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
-    let guest = new_guest(&call.config, call.now_ms)?;
+    let guest = new_guest(&call.config, call.now)?;
     json(
         201,
         &json!({"token": guest.token, "author": guest.author, "expires": guest.expires}),
@@ -37,11 +38,11 @@ pub(crate) async fn guest(call: Call, _at: PathParameters) -> Answer {
 /// `POST /v1/auth/nonce`: what a sign-in message must carry.
 pub(crate) async fn nonce(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
-    let nonce = SignInNonce::new(random::bytes()?, call.now_ms / 1_000);
+    let nonce = SignInNonce::new(random::bytes()?, call.now.to_sec());
     json(
         201,
         &json!({
-            "nonce": nonce.sign(&call.config.master.nonce_key()), "expires": nonce.expires_s * 1_000,
+            "nonce": nonce.sign(&call.config.master.nonce_key()), "expires": nonce.expires.to_ms(),
             "domain": domains(call).first(), "chainId": call.config.chain_id,
         }),
     )
@@ -69,7 +70,7 @@ pub(crate) async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
         domains: &domains(&call),
         chain_id: call.config.chain_id,
     };
-    signed.check(&expected, call.now_ms)?;
+    signed.check(&expected, call.now)?;
     let nonce = verify_nonce(&call, signed.nonce)?;
     let streams = signed.streams().map(str::to_owned).collect::<Vec<_>>();
     let scope = match streams.is_empty() {
@@ -82,18 +83,21 @@ pub(crate) async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
     check_signature(&call, signed.address, eip191::hash(&message), signature).await?;
     let used = UseNonce {
         nonce: signed.nonce.to_owned(),
-        expires_s: nonce.expires_s,
+        expires: nonce.expires,
     };
     let issued = call.account(signed.address)?.call(used).await?.issued;
-    let end = signed.expires.map_or(u64::MAX, |expires| expires / 1_000);
+    let end = signed.expires.map(UnixMs::to_sec);
     let answer = answer_token(
         &call,
         &AccessClaims {
             sub: signed.address,
             iat: issued,
-            exp: end.min(issued + ACCESS_TOKEN_LIFE_S),
+            exp: end
+                .unwrap_or(UnixSec(u64::MAX))
+                .min(issued.plus_s(ACCESS_TOKEN_LIFE_S)),
             guest: false,
             since: Some(issued),
+            end,
             key: None,
             scope,
         },
@@ -118,7 +122,7 @@ pub(crate) async fn token(mut call: Call, _at: PathParameters) -> Answer {
     let Principal { claims, .. } = auth::need_principal(&call).await?;
     let wanted: Narrower = call.json(MAX_JSON_BYTES).await?;
     let asked = wanted_scope(&call, wanted.streams.as_deref(), wanted.rights)?;
-    let renewed = renewed(claims, &asked, wanted.life, call.now_ms / 1_000);
+    let renewed = renewed(claims, &asked, wanted.life, call.now.to_sec());
     answer_token(&call, &renewed.map_err(|error| unauthorized(&error.to_string()))?)
 }
 
@@ -148,7 +152,7 @@ fn answer_token(call: &Call, claims: &AccessClaims) -> Answer {
         201,
         &json!({
             "token": claims.sign(&call.config.master.access_key()), "author": claims.sub,
-            "expires": claims.exp * 1_000,
+            "expires": claims.exp.to_ms(),
         }),
     )
 }

@@ -3,6 +3,7 @@
 //!
 //! What always holds: what the machine in memory believes is what is saved, or the machine is dropped.
 
+use crate::clock::now;
 use crate::config::chain::ChainConfig;
 use crate::objects::to_error;
 use crate::outbound::json_rpc::{self, Rpc};
@@ -11,8 +12,7 @@ use crate::storage::machine_rows;
 use std::cell::{OnceCell, RefCell};
 use streamchain_chain::journal::{RestoreError, Row};
 use streamchain_chain::{Command, Machine};
-use streamchain_protocol::time::UnixMs;
-use worker::{Date, Env, Error, Response, State, console_error};
+use worker::{Env, Error, Response, State, console_error};
 
 /// A machine that an object keeps.
 pub(crate) trait Kept: Machine + Sized {
@@ -85,7 +85,7 @@ impl<M: Kept> ChainMachine<M> {
     /// Has the alarm come when the machine is next due.
     pub(crate) async fn arm(&self) -> Result<(), Error> {
         let due = self.with(|machine| machine.poll_timeout(now()))?;
-        self.alarm.arm(&self.state.storage(), due.map(|due| due.0)).await
+        self.alarm.arm(&self.state.storage(), due).await
     }
 
     /// The alarm came: one round of the machine, where `perform` does what only this machine asks for.
@@ -99,7 +99,7 @@ impl<M: Kept> ChainMachine<M> {
             console_error!("{name}: {error}");
         }
         match self.with(|machine| machine.poll_timeout(now())) {
-            Ok(due) => self.alarm.end(&self.state.storage(), due.map(|due| due.0)).await,
+            Ok(due) => self.alarm.end(&self.state.storage(), due).await,
             Err(error) => {
                 self.alarm.fail();
                 console_error!("{name}: {error}");
@@ -128,9 +128,4 @@ impl<M: Kept> ChainMachine<M> {
             }
         }
     }
-}
-
-/// The time by the platform's clock.
-pub(crate) fn now() -> UnixMs {
-    UnixMs(Date::now().as_millis())
 }

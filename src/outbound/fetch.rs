@@ -36,15 +36,15 @@ pub(crate) struct Bounds {
     pub max_bytes: usize,
 }
 
-/// Posts JSON; the answer's status and body.
+/// Posts JSON, with the header `authorization` if there is one; the answer's status and body.
 pub(crate) async fn post_json(
     url: &str,
-    bearer: Option<&str>,
+    authorization: Option<&str>,
     body: String,
     bounds: Bounds,
 ) -> Result<(u16, Vec<u8>), OutboundError> {
     let abort = AbortController::default();
-    let exchange = exchange(url, bearer, body, bounds.max_bytes, abort.signal());
+    let exchange = exchange(url, authorization, body, bounds.max_bytes, abort.signal());
     let timeout = Delay::from(Duration::from_millis(bounds.timeout_ms));
     let outcome = match select(pin!(exchange), pin!(timeout)).await {
         Either::Left((outcome, _)) => outcome,
@@ -58,15 +58,15 @@ pub(crate) async fn post_json(
 
 async fn exchange(
     url: &str,
-    bearer: Option<&str>,
+    authorization: Option<&str>,
     body: String,
     max_bytes: usize,
     signal: AbortSignal,
 ) -> Result<(u16, Vec<u8>), OutboundError> {
     let headers = Headers::new();
     headers.set("content-type", "application/json")?;
-    if let Some(bearer) = bearer {
-        headers.set("authorization", &format!("Bearer {bearer}"))?;
+    if let Some(authorization) = authorization {
+        headers.set("authorization", authorization)?;
     }
     let http = request(&Method::Post, url, Some(&headers), Some(&body.into()))?;
     let mut response = Fetch::Request(http).send_with_signal(&signal).await?;

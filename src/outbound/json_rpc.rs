@@ -3,13 +3,12 @@
 //! What always holds: every call ends within [`TIMEOUT_MS`], and its body is read to the end or cancelled; no node is
 //! believed before it has named the configured chain (see [`Endpoints`]).
 
+use crate::clock::now;
 use crate::config::chain::ChainConfig;
 use crate::outbound::fetch::{Bounds, OutboundError, post_json};
 use std::cell::{Cell, OnceCell, RefCell};
-use streamchain_chain::ethereum::Endpoints;
-use streamchain_chain::ethereum::{Answer, Request, RpcError};
-use streamchain_protocol::time::UnixMs;
-use worker::{Date, Env, Error, console_warn};
+use streamchain_chain::ethereum::{Answer, Choice, Endpoints, NodeUrl, Request, RpcError};
+use worker::{Env, Error, console_warn};
 
 /// How long a node may take for one call, in ms: a log query over a full range takes seconds at some providers.
 const TIMEOUT_MS: u64 = 10_000;
@@ -18,7 +17,7 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 /// The nodes of one chain.
 pub(crate) struct Rpc {
-    urls: Vec<String>,
+    urls: Vec<NodeUrl>,
     endpoints: RefCell<Endpoints>,
     /// The index of the URL that answered last.
     last: Cell<usize>,
@@ -26,7 +25,7 @@ pub(crate) struct Rpc {
 
 impl Rpc {
     /// Nodes at `urls`, in order of preference, of the chain `chain_id`.
-    pub(crate) fn new(chain_id: u64, urls: Vec<String>) -> Self {
+    pub(crate) fn new(chain_id: u64, urls: Vec<NodeUrl>) -> Self {
         let endpoints = RefCell::new(Endpoints::new(chain_id, urls.len()));
         Self {
             urls,
@@ -35,23 +34,31 @@ impl Rpc {
         }
     }
 
-    /// Asks a node; where it fails, the next one.
+    /// Asks one node after the other until one answers. When none does, what the node said that was asked first is
+    /// what is known.
     pub(crate) async fn call(&self, request: &Request) -> Result<Answer, RpcError> {
-        let mut outcome = Err(RpcError::Transport("no URL is configured".into()));
-        for _ in 0..self.urls.len() {
-            outcome = self.call_one(request).await;
-            match &outcome {
-                Err(error) if error.is_nodes_fault() => {
-                    console_warn!("{} at node {}: {error}", request.method(), self.last.get());
-                }
-                _ => break,
+        let mut asked = Vec::new();
+        let mut first = None;
+        loop {
+            let choice = self.endpoints.borrow().choose(request, &asked, now());
+            let Some(choice) = choice else { break };
+            asked.push(choice.index);
+            let outcome = self.call_one(choice, request).await;
+            let mut endpoints = self.endpoints.borrow_mut();
+            if endpoints.handle_outcome(choice.index, request, &outcome, now()) {
+                return outcome;
             }
+            if let Err(error) = &outcome {
+                console_warn!("{} at node {}: {error}", request.method(), choice.index);
+            }
+            first.get_or_insert(outcome);
         }
-        outcome
+        let limited = self.endpoints.borrow().all_limited(now());
+        let none = || Err(limited.unwrap_or_else(|| RpcError::Transport("no URL is configured".into())));
+        first.unwrap_or_else(none)
     }
 
-    async fn call_one(&self, request: &Request) -> Result<Answer, RpcError> {
-        let choice = self.endpoints.borrow().choose(now());
+    async fn call_one(&self, choice: Choice, request: &Request) -> Result<Answer, RpcError> {
         let Some(url) = self.urls.get(choice.index) else {
             return Err(RpcError::Transport("no URL is configured".into()));
         };
@@ -62,14 +69,10 @@ impl Rpc {
                 .borrow_mut()
                 .handle_chain_id(choice.index, named, now())?;
         }
-        let outcome = post(url, request).await;
-        if outcome.as_ref().is_err_and(RpcError::is_nodes_fault) {
-            self.distrust();
-        }
-        outcome
+        post(url, request).await
     }
 
-    /// The node that answered last fails, or cannot be right: it rests.
+    /// The node that answered last cannot be right: it is left alone.
     pub(crate) fn distrust(&self) {
         self.endpoints.borrow_mut().handle_failure(self.last.get(), now());
     }
@@ -84,26 +87,16 @@ pub(crate) fn configured<'a>(cell: &'a OnceCell<Rpc>, env: &Env) -> Result<&'a R
     cell.get().ok_or_else(|| Error::RustError("no node".into()))
 }
 
-async fn post(url: &str, request: &Request) -> Result<Answer, RpcError> {
+async fn post(url: &NodeUrl, request: &Request) -> Result<Answer, RpcError> {
     let bounds = Bounds {
         timeout_ms: TIMEOUT_MS,
         max_bytes: MAX_ANSWER,
     };
-    let answered = post_json(url, None, request.body(), bounds).await;
+    let answered = post_json(url.as_str(), url.authorization(), request.body(), bounds).await;
     let (status, body) = answered.map_err(|error| match error {
         OutboundError::Transport(reason) => RpcError::Transport(reason),
         OutboundError::Timeout(ms) => RpcError::Timeout(ms),
         OutboundError::TooLarge(bytes) => RpcError::TooLarge(bytes),
     })?;
-    let body = String::from_utf8_lossy(&body);
-    // Many nodes send their JSON-RPC errors with a status of their own: the words say more than the number.
-    match status {
-        200 => request.decode(&body),
-        _ if body.contains("\"jsonrpc\"") && status != 429 => request.decode(&body),
-        _ => Err(RpcError::Http(status)),
-    }
-}
-
-fn now() -> UnixMs {
-    UnixMs(Date::now().as_millis())
+    request.decode_response(status, &String::from_utf8_lossy(&body))
 }

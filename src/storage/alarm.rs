@@ -3,9 +3,11 @@
 //! What always holds: while a round is under way an alarm is set already, so that whatever happens in the round there
 //! is another one; a call that wants a round never delays one that is due earlier.
 
+use crate::clock;
 use std::cell::Cell;
 use std::time::Duration;
-use worker::{Date, Error, Storage, console_error};
+use streamchain_protocol::time::UnixMs;
+use worker::{Error, Storage, console_error};
 
 /// How long a round with a slow node takes at most, milliseconds. An alarm that is due for longer was dropped.
 pub(crate) const MAX_ROUND_MS: u64 = 30_000;
@@ -13,7 +15,7 @@ pub(crate) const MAX_ROUND_MS: u64 = 30_000;
 /// Knows when the alarm is due, as far as this instance set it.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
-    due_ms: Cell<Option<u64>>,
+    due: Cell<Option<UnixMs>>,
     in_round: Cell<bool>,
 }
 
@@ -21,7 +23,7 @@ impl Alarm {
     /// A round begins: sets the next alarm first, for `after_ms` from now, should the round die.
     pub(crate) async fn begin(&self, storage: &Storage, after_ms: u64) {
         self.in_round.set(true);
-        if let Err(error) = self.set(storage, now_ms() + after_ms).await {
+        if let Err(error) = self.set(storage, clock::now().plus_ms(after_ms)).await {
             console_error!("alarm: {error}");
         }
     }
@@ -33,16 +35,16 @@ impl Alarm {
 
     /// An alarm came although nothing is to be done.
     pub(crate) fn rest(&self) {
-        self.due_ms.set(None);
+        self.due.set(None);
     }
 
     /// A round is over: the next one is due then, or never unless something happens.
-    pub(crate) async fn end(&self, storage: &Storage, due_ms: Option<u64>) {
+    pub(crate) async fn end(&self, storage: &Storage, due: Option<UnixMs>) {
         self.in_round.set(false);
-        let set = match due_ms {
-            Some(due_ms) => self.set(storage, due_ms).await,
+        let set = match due {
+            Some(due) => self.set(storage, due).await,
             None => {
-                self.due_ms.set(None);
+                self.due.set(None);
                 storage.delete_alarm().await
             }
         };
@@ -53,30 +55,26 @@ impl Alarm {
 
     /// Something happened between rounds: the next one is due then. Sets the alarm in the same turn as the write before
     /// it, so that they are kept together.
-    pub(crate) async fn arm(&self, storage: &Storage, due_ms: Option<u64>) -> Result<(), Error> {
-        let Some(due_ms) = due_ms else { return Ok(()) };
-        let now_ms = now_ms();
+    pub(crate) async fn arm(&self, storage: &Storage, due: Option<UnixMs>) -> Result<(), Error> {
+        let Some(due) = due else { return Ok(()) };
+        let now = clock::now();
         // An alarm that should have fired long ago was dropped.
-        let set = self.due_ms.get().filter(|set| set + MAX_ROUND_MS > now_ms);
+        let set = self.due.get().filter(|set| set.plus_ms(MAX_ROUND_MS) > now);
         // A round under way looks for more work when it ends.
-        if self.in_round.get() || set.is_some_and(|set| set <= due_ms.max(now_ms)) {
+        if self.in_round.get() || set.is_some_and(|set| set <= due.max(now)) {
             return Ok(());
         }
-        self.set(storage, due_ms).await
+        self.set(storage, due).await
     }
 
-    async fn set(&self, storage: &Storage, due_ms: u64) -> Result<(), Error> {
-        self.due_ms.set(Some(due_ms));
+    async fn set(&self, storage: &Storage, due: UnixMs) -> Result<(), Error> {
+        self.due.set(Some(due));
         let set = storage
-            .set_alarm(Duration::from_millis(due_ms.saturating_sub(now_ms())))
+            .set_alarm(Duration::from_millis(due.since(clock::now())))
             .await;
         if set.is_err() {
-            self.due_ms.set(None);
+            self.due.set(None);
         }
         set
     }
-}
-
-fn now_ms() -> u64 {
-    Date::now().as_millis()
 }

@@ -1,9 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { recoverMessageAddress } from "viem";
-import { AccountMemory, type AccountStorage, renew, restoreAccount, signInByPage } from "../src/app/account/account.ts";
+import {
+  AccountMemory,
+  type AccountStorage,
+  accountToken,
+  renew,
+  restoreAccount,
+  signInByPage,
+} from "../src/app/account/account.ts";
 import { makePageKey, pageWallet } from "../src/app/account/page-key.ts";
-import { connectWallet, signText, WalletError } from "../src/lib/index.ts";
+import { connectWallet, type StreamChainError, signText, WalletError } from "../src/lib/index.ts";
 
 const ORIGIN = "https://edge.example";
 
@@ -155,5 +162,38 @@ describe("the account of a page", () => {
     const memory = new AccountMemory({ getItem: forbidden, setItem: forbidden, removeItem: forbidden }, ORIGIN);
     await signInByPage(memory, ORIGIN, edge(201).fetcher);
     assert.equal(memory.kind, undefined);
+  });
+
+  test("its token is renewed for the connection, as the same account only", async () => {
+    const memory = new AccountMemory(storage(), ORIGIN);
+    assert.equal(accountToken(memory, ORIGIN), undefined, "a guest's token is the connection's");
+    const good = tokenOf({ sub: "0xaa", exp: 1_900 });
+    memory.become("wallet", good);
+    const { asked, fetcher } = edge(201);
+    const token = accountToken(memory, ORIGIN, fetcher, () => 1_000_000);
+    assert.ok(token);
+    assert.deepEqual([await token(), asked], [good, []]);
+    memory.become("wallet", tokenOf({ sub: "0xbb", exp: 1_900 }));
+    await assert.rejects(token(), (error: StreamChainError) => error.code === "author-changed");
+    memory.become("wallet", tokenOf({ sub: "0xaa", exp: 1_030 }));
+    await assert.rejects(token(), "the renewed token of this edge says nothing");
+    assert.deepEqual(asked, ["/v1/auth/token"]);
+  });
+
+  test("a wallet's sign-in that is over makes no guest of the page", async () => {
+    const memory = new AccountMemory(storage(), ORIGIN);
+    memory.become("wallet", tokenOf({ exp: 1_030 }));
+    const token = accountToken(memory, ORIGIN, edge(401).fetcher, () => 1_000_000);
+    await assert.rejects(token?.() ?? Promise.resolve(), (error: StreamChainError) => {
+      return error.code === "refused" && !error.retryable;
+    });
+  });
+
+  test("a token that the edge refused is not given again", async () => {
+    const memory = new AccountMemory(storage(), ORIGIN);
+    memory.become("page", tokenOf({ exp: 1_900 }));
+    const token = accountToken(memory, ORIGIN, edge(401).fetcher, () => 1_000_000);
+    await token?.();
+    assert.equal(await token?.(), "signed-in", "the page's key signs in again");
   });
 });

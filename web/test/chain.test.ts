@@ -92,6 +92,82 @@ describe("the check of a receipt against a node", () => {
     });
   }
 
+  const receiptWith = (fields: object) => ({ eth_getTransactionReceipt: { ...transaction, ...fields } });
+
+  const ODD: readonly [title: string, answers: Record<string, unknown>][] = [
+    ["a padded status", receiptWith({ status: "0x01" })],
+    ["a status that is a number", receiptWith({ status: 1 })],
+    ["no status", receiptWith({ status: undefined })],
+    ["a padded block number", receiptWith({ blockNumber: "0x000c" })],
+    ["a block number that is not quoted", receiptWith({ blockNumber: 12 })],
+    ["a padded chain id", { eth_chainId: "0x007a69" }],
+    ["a chain id that is not quoted", { eth_chainId: 31_337 }],
+    [
+      "hashes and topics in upper case",
+      withLog({ topics: anchored.topics.map((t) => t.toUpperCase().replace("X", "x") as Hex) }),
+    ],
+    ["a padded log index", withLog({ logIndex: "0x02" })],
+    ["a log index that is not quoted", withLog({ logIndex: 2 as unknown as Hex })],
+    ["unreadable logs of other contracts", receiptWith({ logs: [{ logIndex: "0x1", topics: null }, anchored] })],
+    ["other logs of odd kinds beside it", receiptWith({ logs: [null, 7, [], anchored] })],
+  ];
+
+  for (const [title, answers] of ODD) {
+    test(`holds for a node that writes ${title}`, async () => {
+      assert.equal((await check(answers)).ok, true);
+    });
+  }
+
+  const UNREADABLE: readonly [title: string, answers: Record<string, unknown>][] = [
+    ["an empty list as the receipt", { eth_getTransactionReceipt: [] }],
+    ["an empty object as the receipt", { eth_getTransactionReceipt: {} }],
+    ["a text as the receipt", { eth_getTransactionReceipt: "0x" }],
+    ["no result", { eth_getTransactionReceipt: undefined }],
+    ["a status of 2", receiptWith({ status: "0x2" })],
+    ["a receipt without block hash", receiptWith({ blockHash: undefined })],
+    ["logs that are no list", receiptWith({ logs: {} })],
+    ["logs without index", receiptWith({ logs: [{ ...anchored, logIndex: null }] })],
+    ["a log without address", withLog({ address: undefined as unknown as Hex })],
+    ["no chain id", { eth_chainId: [] }],
+    ["a negative chain id", { eth_chainId: -1 }],
+  ];
+
+  for (const [title, answers] of UNREADABLE) {
+    test(`gives no verdict for a node that writes ${title}`, async () => {
+      await assert.rejects(check(answers), (error: StreamChainError) => error.code === "rpc");
+    });
+  }
+
+  test("says that a pending transaction is in no block", async () => {
+    for (const pending of [{ blockNumber: null, blockHash: null }, { blockNumber: null }, { blockHash: null }]) {
+      const result = await check(receiptWith(pending));
+      assert.equal(result.ok, false);
+      assert.deepEqual(result.steps.at(-1)?.values.at(-1), ["block", "none"]);
+    }
+  });
+
+  test("does not hold for an event that a reorganisation took back", async () => {
+    const removed = { ...anchored, removed: true };
+    assert.equal((await check(receiptWith({ logs: [removed] }))).ok, false);
+    assert.equal((await check(receiptWith({ transactionHash: word("7b") }))).ok, false, "another transaction");
+  });
+
+  test("says that finality is unknown where the node does not know it", async () => {
+    const refusing: typeof fetch = async (url, init) => {
+      const { method } = JSON.parse(String(init?.body)) as { method: string };
+      if (method !== "eth_getBlockByNumber") return node()(url, init);
+      return Response.json({ id: 1, error: { code: -32_602, message: "unknown block tag finalized" } });
+    };
+    const odd = [null, {}, [], { number: null }, { number: "soon" }].map((block) =>
+      node({ eth_getBlockByNumber: block }),
+    );
+    for (const fetcher of [refusing, ...odd]) {
+      const result = await checkOnChain(receipt, "http://node.test", fetcher);
+      assert.equal(result.ok, true);
+      assert.deepEqual(result.steps.at(-1)?.values.at(-1), ["final", "unknown"]);
+    }
+  });
+
   test("treats a node without answer as an error, not a verdict", async () => {
     const dead: typeof fetch = () => Promise.reject(new TypeError("fetch failed"));
     await assert.rejects(checkOnChain(receipt, "http://node.test", dead), (e: StreamChainError) => e.code === "rpc");
@@ -100,5 +176,9 @@ describe("the check of a receipt against a node", () => {
   test("treats a JSON-RPC error as an error, not a verdict", async () => {
     const failing: typeof fetch = async () => Response.json({ id: 1, error: { code: -32_000, message: "busy" } });
     await assert.rejects(checkOnChain(receipt, "http://node.test", failing), /busy/);
+    for (const error of ["busy", { code: 1, data: "busy" }, { message: ["x"], data: "busy" }]) {
+      const odd: typeof fetch = async () => Response.json({ id: 1, error });
+      await assert.rejects(checkOnChain(receipt, "http://node.test", odd), /busy/);
+    }
   });
 });

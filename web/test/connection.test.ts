@@ -445,14 +445,42 @@ describe("subscriptions and closing", () => {
     assert.deepEqual(seen, ["a", "b"]);
   });
 
-  test("close ends the session and rejects what is not stored", async () => {
+  test("close ends the session, and rejects what no later page sends", async () => {
     const world = new World();
-    const connection = await joined(world);
-    const publication = connection.publish("a");
+    const connection = await joined(world, { platform: world.page({ locks: null }) });
+    const sent = connection.publish("a");
     await settle();
+    const unsent = connection.publish("b");
     connection.close();
-    await assert.rejects(publication.stored, (error: StreamChainError) => error.code === "closed");
+    await assert.rejects(unsent.stored, (error: StreamChainError) => error.code === "closed");
+    await assert.rejects(sent.stored, (error: StreamChainError) => error.code === "outcome-unknown");
     await settle();
     assert.equal(world.requests.at(-1), "DELETE /v1/sessions/abc");
+  });
+
+  test("what is kept at close stays open, and a later page sends it", async () => {
+    const world = new World();
+    const platform = world.page();
+    const connection = await joined(world, { platform });
+    world.session.channel.stalled = true;
+    const kept = connection.publish("a");
+    const drained = connection.drain();
+    let settled = false;
+    kept.stored.then(
+      () => (settled = true),
+      () => (settled = true),
+    );
+    connection.close();
+    await assert.rejects(drained, (error: StreamChainError) => error.code === "closed");
+    platform.locks.freeAll();
+    await settle();
+    assert.equal(settled, false);
+    const later = await joined(world);
+    world.commit();
+    assert.deepEqual(
+      world.stored.map(({ payload }) => text(payload)),
+      ["a"],
+    );
+    later.close();
   });
 });

@@ -157,6 +157,28 @@ describe("receipts", () => {
     assert.equal(checkDeployment({ ...genuine, contract: flip(contract) }, { chainId, contract }).ok, false);
   });
 
+  test("a receipt of a forger's contract or stream is not the expected one", () => {
+    const { chainId, contract, stream, message } = genuine;
+    const payload = fromHex(message.payload);
+    const expected = { chainId, contract, stream, message: { ...message, payload } };
+    assert.ok(checkDeployment(genuine, expected).ok);
+    const fails = (receipt: Receipt, step: string): void => {
+      const result = checkDeployment(receipt, expected);
+      assert.equal(result.ok, false);
+      assert.equal(result.steps.find(({ ok }) => !ok)?.id, step);
+    };
+    fails({ ...genuine, contract: flip(contract) }, "contract");
+    // The same name, given by another owner: its id follows from owner and name, so the proof itself is right.
+    const owner = flip(stream.owner);
+    const id = toHex(streamId(fromHex(owner, 20), stream.name));
+    fails({ ...genuine, stream: { ...stream, owner, id } }, "stream");
+    fails({ ...genuine, stream: { ...stream, id } }, "stream");
+    for (const other of [{ seq: message.seq + 1 }, { time: 0 }, { author: owner }, { payload: "0xff" as Hex }]) {
+      fails({ ...genuine, message: { ...message, ...other } }, "message");
+    }
+    assert.ok(checkDeployment(genuine, { chainId, contract: contract.toUpperCase().replace("X", "x") as Hex }).ok);
+  });
+
   const REFUSED: readonly [title: string, source: unknown][] = [
     ["a text that is not JSON", "{"],
     ["another type", { ...genuine, type: "invoice" }],

@@ -3,10 +3,10 @@ import { describe, test } from "node:test";
 import { type Attempt, connect, type StreamConnection } from "../src/lib/index.ts";
 import { MAX_SESSION_REQUESTS, NEXT_REQUEST_MS } from "../src/lib/limits.ts";
 import type { Platform } from "../src/lib/platform.ts";
-import { problem } from "./support/edge-parts.ts";
+import { problem, TURN_URL } from "./support/edge-parts.ts";
 import { joined } from "./support/joining.ts";
 import { settle } from "./support/surroundings.ts";
-import { TURN_URL, World } from "./support/world.ts";
+import { World } from "./support/world.ts";
 
 /** The same for a page with another environment. */
 const joinedBy = (world: World, parts: Partial<Platform>): Promise<StreamConnection> =>

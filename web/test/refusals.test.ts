@@ -7,6 +7,30 @@ import { joined } from "./support/joining.ts";
 import { settle } from "./support/surroundings.ts";
 import { World } from "./support/world.ts";
 
+describe("a stream that does not exist yet", () => {
+  test("is asked for nothing before a session request has made it", async () => {
+    const world = new World();
+    let answer = (): void => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const platform = world.page();
+    const fetcher: typeof fetch = async (input, init) => {
+      if (String(input).endsWith("/sessions")) await answered;
+      return world.fetch(input, init);
+    };
+    const connection = await joined(world, { platform: { ...platform, fetch: fetcher } });
+    const refreshed = connection.refreshMarks();
+    connection.subscribe({ from: 0 }).on("message", () => {});
+    await world.clock.advance(5_000);
+    assert.deepEqual(world.requests, []);
+    answer();
+    assert.equal((await refreshed)?.stored, 0);
+    assert.equal(world.requests[0], "POST /v1/streams/demo/sessions");
+    connection.close();
+  });
+});
+
 describe("a client that is refused", () => {
   test("an edge that does not answer gets fewer and fewer requests", async () => {
     const world = new World();

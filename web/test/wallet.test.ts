@@ -113,6 +113,50 @@ describe("wallets", () => {
     ]);
   });
 
+  const inner = { code: 4902, message: "Unrecognized chain ID" };
+  const UNKNOWN: readonly [title: string, error: unknown][] = [
+    ["the code of the error itself", inner],
+    ["data.originalError, as MetaMask's phone app", { code: -32_603, message: "x", data: { originalError: inner } }],
+    ["data alone", { code: -32_603, message: "x", data: inner }],
+    ["a cause", Object.assign(new Error("x"), { cause: inner })],
+    ["info.error, as ethers", { code: "UNKNOWN_ERROR", message: "x", info: { error: inner } }],
+    ["a text of JSON", { code: -32_603, message: "x", data: JSON.stringify({ originalError: inner }) }],
+    ["a code that is a text", { code: "4902", message: "x" }],
+    ["words alone", { code: -32_603, message: 'Unrecognized chain ID "0x7a69". Try adding the chain first.' }],
+  ];
+
+  for (const [title, error] of UNKNOWN) {
+    test(`an unknown chain is added when the wallet says so by ${title}`, async () => {
+      let chain = "0x1";
+      const wallet = walletOf({
+        eth_chainId: () => chain,
+        wallet_switchEthereumChain: () => {
+          throw error;
+        },
+        wallet_addEthereumChain: () => {
+          chain = "0x7a69";
+          return null;
+        },
+      });
+      await useChain(wallet, 31_337, "http://node.test");
+      assert.equal(wallet.calls[2]?.method, "wallet_addEthereumChain");
+    });
+  }
+
+  test("a rejection inside another error is one; other errors add no chain", async () => {
+    const error = { code: -32_603, message: "x", data: { originalError: { code: 4001, message: "no" } } };
+    const throws = (thrown: unknown) => () => {
+      throw thrown;
+    };
+    const refusing = walletOf({ eth_chainId: "0x1", wallet_switchEthereumChain: throws(error) });
+    await rejectsWith(useChain(refusing, 31_337, "http://node.test"), "rejected");
+    for (const thrown of [null, "no", { data: { code: 1 } }, { message: 7, cause: null }]) {
+      const wallet = walletOf({ eth_chainId: "0x1", wallet_switchEthereumChain: throws(thrown) });
+      await rejectsWith(useChain(wallet, 31_337, "http://node.test"), "wrong-chain");
+      assert.equal(wallet.calls.length, 2);
+    }
+  });
+
   test("a wallet that stays on another chain is an error", async () => {
     const stays = { eth_chainId: "0x1", wallet_switchEthereumChain: null };
     await rejectsWith(useChain(walletOf(stays), 31_337), "wrong-chain");
@@ -162,6 +206,22 @@ describe("following a transaction", () => {
       { state: "in-block", block: 6 },
       { state: "final", block: 6 },
     ]);
+  });
+
+  test("reads odd receipts, and leaves finality open where unknown", async () => {
+    const receipts = [
+      { blockNumber: null, status: "0x1" },
+      { blockNumber: 5, status: "0x01" },
+      { blockNumber: "0x5", status: 0 },
+    ];
+    const wallet = walletOf({
+      eth_getTransactionReceipt: () => receipts.shift() ?? [],
+      eth_getBlockByNumber: fails(-32_602, "unknown block tag finalized"),
+    });
+    const states: TransactionState[] = [];
+    await followTransaction(wallet, HASH, (state) => states.push(state), new AbortController().signal, 1);
+    assert.deepEqual(states, [{ state: "waiting" }, { state: "in-block", block: 5 }, { state: "reverted", block: 5 }]);
+    await rejectsWith(useChain(walletOf({ eth_chainId: [] }), 31_337), "failed");
   });
 
   test("asks a failing node again, and ends with failure or signal", async () => {

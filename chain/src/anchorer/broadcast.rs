@@ -12,8 +12,11 @@ const MISFIT_GRACE_MS: u64 = 15_000;
 /// How long the account's nonce may be below the transaction's, in ms. A reorganisation took an older transaction
 /// back, and ours can never be mined before the gap is closed; the wait is for a node that lags.
 const GAP_GRACE_MS: u64 = 4_000;
-/// Refusals in a row after which a transaction is given up.
-const MAX_REFUSALS: u32 = 3;
+/// Refusals in a row after which a transaction is given up. Each but the last doubles the fee, within the cap: a node
+/// whose words are not recognised may mean the fee.
+const MAX_REFUSALS: u32 = 6;
+/// By how much the fee grows after a refusal in words that are not recognised.
+const REFUSED_FEE_FACTOR: u128 = 2;
 
 /// The node accepted a transaction with this hash.
 pub(super) fn sent(hash: B256, context: &Context<'_>) -> Transition {
@@ -28,7 +31,8 @@ fn accepted() -> Transition {
     after(vec![Effect::Accept], rest(Wait::Interval))
 }
 
-/// The broadcast failed: finds out what the node's words mean.
+/// The broadcast failed. Words that are recognised save questions; otherwise receipts, nonce and pool tell what the refusal
+/// means.
 pub(super) fn refused(error: &RpcError, context: &Context<'_>) -> Transition {
     let mut watch = context.watch;
     watch.tried = true;
@@ -44,7 +48,7 @@ pub(super) fn refused(error: &RpcError, context: &Context<'_>) -> Transition {
     } else if error.is_insufficient_funds() {
         let note = format!("account {}: {error}", context.signer.address());
         (vec![Effect::Note(note)], ask_receipts(context))
-    } else if error.is_nodes_fault() {
+    } else if !matches!(error, RpcError::Node { .. }) || error.is_rate_limited() {
         (Vec::new(), fail(error.to_string()))
     } else {
         watch.refusals += 1;
@@ -103,6 +107,9 @@ pub(super) fn compare_nonce(nonce: u64, context: &Context<'_>) -> Transition {
         let given_up = give_up("the node refuses the transaction");
         return after(effects, after(given_up, rest(Wait::Failure)));
     }
+    if watch.refusals > 0 {
+        return after(effects, (Step::AskKnown, Vec::new()));
+    }
     let signed_at = flight.newest().map_or(now, |attempt| attempt.signed_at);
     let is_stuck = now.since(signed_at) >= context.settings.bump_after_ms;
     let next = match watch.accepted_at {
@@ -114,6 +121,16 @@ pub(super) fn compare_nonce(nonce: u64, context: &Context<'_>) -> Transition {
         _ => (Step::Broadcast, Vec::new()),
     };
     after(effects, next)
+}
+
+/// The node refused the newest attempt, no attempt is in a block, and the nonce is free: the attempt is in the pool
+/// already, or it may be too cheap.
+pub(super) fn known(is_known: bool, context: &Context<'_>) -> Transition {
+    match is_known {
+        true => accepted(),
+        false if context.now >= context.watch.capped_until => (Step::ReadFeesToBump, Vec::new()),
+        false => rest(Wait::Others),
+    }
 }
 
 /// The account's nonce is not the transaction's. Above: another transaction has our nonce, or the receipt is late.
@@ -149,14 +166,27 @@ pub(super) fn bump(history: &FeeHistory, context: &Context<'_>) -> Transition {
     };
     let policy = context.settings.fees;
     let previous = flight.newest().map_or(Fees::default(), |attempt| attempt.fees);
-    let fresh = ethereum::estimate_fees(history, policy).unwrap_or(previous);
+    let mut fresh = ethereum::estimate_fees(history, policy).unwrap_or(previous);
+    let is_refused = context.watch.refusals > 0;
+    if is_refused {
+        let raised = |fee: u128| fee.saturating_mul(REFUSED_FEE_FACTOR);
+        fresh.max_fee = fresh.max_fee.max(raised(previous.max_fee)).min(policy.cap);
+        fresh.tip = fresh.tip.max(raised(previous.tip)).min(fresh.max_fee);
+    }
     let raised = ethereum::bump_fees(previous, fresh, policy);
     let Some(fees) = raised.filter(|_| flight.attempts.len() < MAX_ATTEMPTS) else {
         return capped(context);
     };
     let signed = flight.clone();
     match signed.signed(fees, context.settings, context.signer, context.now) {
-        Ok(flight) => (Step::Broadcast, vec![Effect::Replace(Box::new(flight))]),
+        Ok(flight) => {
+            let replaced = vec![Effect::Replace(Box::new(flight))];
+            match is_refused {
+                // Whatever it refuses, it is not asked in a burst.
+                true => after(replaced, rest(Wait::Others)),
+                false => (Step::Broadcast, replaced),
+            }
+        }
         Err(_) => fail("the transaction could not be signed".into()),
     }
 }

@@ -85,7 +85,7 @@ impl Emission {
 
 fn message_of(record: Record) -> Message {
     Message {
-        time: record.time,
+        time: record.time.0,
         author: record.author,
         payload: record.payload,
     }

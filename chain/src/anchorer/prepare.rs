@@ -228,10 +228,14 @@ pub(super) fn not_estimated(prepared: &Prepared, error: &RpcError, context: &Con
         return after(vec![Effect::Note(note)], rest(Wait::Others));
     }
     let Some(revert) = error.revert() else {
-        return match error.is_nodes_fault() {
-            true => fail(error.to_string()),
-            // Perhaps the call is too large for the node.
-            false => shrink(prepared, error.to_string(), context),
+        return match error {
+            // Perhaps the call is too large for the node, whatever it says.
+            RpcError::Node { .. } | RpcError::TooLarge(_) | RpcError::Http(413)
+                if !error.is_rate_limited() =>
+            {
+                shrink(prepared, error.to_string(), context)
+            }
+            _ => fail(error.to_string()),
         };
     };
     let streams = prepared.runs.iter().map(|plan| plan.run.stream);

@@ -29,6 +29,8 @@ impl Step {
             (Step::ReadFinal(ids) | Step::ReadDeep(ids, _), Err(RpcError::Node { .. })) => {
                 prepare::settle_nothing(&ids)
             }
+            // A node without the method: then it is as if it did not know the transaction.
+            (Step::AskKnown, Err(error)) if !error.is_of_whole_node() => broadcast::known(false, context),
             (_, Err(error)) => fail(error.to_string()),
             (Step::ReadHead(ids, depth), Ok(Answer::Block(Some(head)))) => {
                 (Step::ReadDeep(ids, head.number.saturating_sub(depth)), Vec::new())
@@ -54,6 +56,7 @@ impl Step {
             (Step::CheckNonce, Ok(Answer::TransactionCount(nonce))) => {
                 broadcast::compare_nonce(nonce, context)
             }
+            (Step::AskKnown, Ok(Answer::Known(is_known))) => broadcast::known(is_known, context),
             (Step::ReadFeesToBump, Ok(Answer::FeeHistory(history))) => broadcast::bump(&history, context),
             (_, Ok(_)) => distrust("the answer belongs to another question"),
         }

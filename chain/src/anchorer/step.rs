@@ -41,6 +41,8 @@ pub(super) enum Step {
     AskReceipt(usize),
     /// Compare the account's nonce with the transaction's: no attempt has a receipt.
     CheckNonce,
+    /// Ask whether the node knows the newest attempt: it refused that, in words that may mean anything.
+    AskKnown,
     /// Read what blocks cost, to raise the fee of the transaction under way.
     ReadFeesToBump,
     /// Read the contract's finalized state for these streams.
@@ -205,6 +207,7 @@ impl Step {
             },
             Step::ReadBalance(_) => Request::Balance(account),
             Step::Broadcast => Request::Send(context.flight?.raw.clone()),
+            Step::AskKnown => Request::Transaction(context.flight?.newest()?.hash),
             Step::AskReceipt(index) => Request::Receipt(context.flight?.attempts.get(*index)?.hash),
         }))
     }

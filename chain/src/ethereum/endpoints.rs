@@ -1,23 +1,79 @@
 //! Several URLs of one chain, and which of them to ask next.
 //!
-//! What always holds: no answer of a node is used before that node has named the configured chain; a node that
-//! failed is left alone for a while, unless all are, and then the one that is due first is asked.
+//! What always holds:
+//! - no answer of a node is used before that node has named the configured chain;
+//! - a node that failed is left alone for a while, for the kind of question at which it failed or for all; unless all are,
+//!   and then the one that is due first is asked;
+//! - a node that says that it is asked too often is not asked again before its pause is over, whatever happens.
 
 use super::rpc::{Answer, Request, RpcError};
+use std::collections::BTreeMap;
 use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::util::Backoff;
 
 /// How long a node is left alone after a failure, in ms: long enough not to spend every round's first time-out on
 /// a dead node, short enough that the preferred one is soon used again.
 const REST_MS: u64 = 30_000;
+/// How long a node is left alone at most for one kind of question that it keeps failing at, in ms: a node may learn a
+/// method with its next version.
+const MAX_KIND_REST_MS: u64 = 600_000;
+/// The first pause after a rate limit, in ms: most providers count by the second.
+const FIRST_LIMIT_MS: u64 = 1_000;
+/// The longest pause after a rate limit, in ms: a quota by the minute is renewed by then.
+const MAX_LIMIT_MS: u64 = 60_000;
 /// How long a node that is on another chain is left alone, in ms: the operator has to change the configuration.
 const WRONG_CHAIN_REST_MS: u64 = 300_000;
 /// How long a node's answer about its chain is valid, in ms.
 const CHAIN_CHECK_MS: u64 = 600_000;
 
-#[derive(Clone, Debug, Default)]
+/// A pause, and how it grows when the failure comes again.
+#[derive(Clone, Debug)]
+struct Rest {
+    until: UnixMs,
+    backoff: Backoff,
+}
+
+impl Rest {
+    fn growing(first_ms: u64, max_ms: u64) -> Self {
+        Self {
+            until: UnixMs(0),
+            backoff: Backoff::new(first_ms, max_ms),
+        }
+    }
+
+    fn fail(&mut self, now: UnixMs) {
+        self.until = now.plus_ms(self.backoff.fail());
+    }
+}
+
+#[derive(Clone, Debug)]
 struct Endpoint {
     rests_until: UnixMs,
     checked_until: UnixMs,
+    limit: Rest,
+    /// By kind of question; there are as many as kinds.
+    kinds: BTreeMap<&'static str, Rest>,
+}
+
+impl Endpoint {
+    fn new() -> Self {
+        Self {
+            rests_until: UnixMs(0),
+            checked_until: UnixMs(0),
+            limit: Rest::growing(FIRST_LIMIT_MS, MAX_LIMIT_MS),
+            kinds: BTreeMap::new(),
+        }
+    }
+
+    fn is_limited(&self, now: UnixMs) -> bool {
+        self.limit.until > now
+    }
+
+    /// Until when it is left alone for this kind of question.
+    fn due(&self, kind: &str) -> UnixMs {
+        let kind = self.kinds.get(kind).map_or(UnixMs(0), |rest| rest.until);
+        self.rests_until.max(kind)
+    }
 }
 
 /// The URLs of a chain, in order of preference, by their index.
@@ -41,26 +97,36 @@ impl Endpoints {
     pub fn new(chain_id: u64, count: usize) -> Self {
         Self {
             chain_id,
-            endpoints: vec![Endpoint::default(); count.max(1)],
+            endpoints: vec![Endpoint::new(); count.max(1)],
         }
     }
 
-    /// Chooses the node to ask now.
-    pub fn choose(&self, now: UnixMs) -> Choice {
-        let awake = self
+    /// Chooses the node to ask now, of those that this question was not put to yet. `None` when there is none left, or
+    /// the others are left alone.
+    pub fn choose(&self, request: &Request, asked: &[usize], now: UnixMs) -> Option<Choice> {
+        let kind = request.kind();
+        let open = self.endpoints.iter().enumerate();
+        let mut open = open.filter(|(index, endpoint)| !asked.contains(index) && !endpoint.is_limited(now));
+        let awake = open.clone().find(|(_, endpoint)| endpoint.due(kind) <= now);
+        let chosen = awake.or_else(|| {
+            // One that only fails at this kind of question says so quickly; one that is dead costs a time-out.
+            let worth = |endpoint: &Endpoint| asked.is_empty() || endpoint.rests_until <= now;
+            let due = open.by_ref().filter(|(_, endpoint)| worth(endpoint));
+            due.min_by_key(|(_, endpoint)| endpoint.due(kind))
+        });
+        chosen.map(|(index, endpoint)| Choice {
+            index,
+            check_chain: endpoint.checked_until <= now,
+        })
+    }
+
+    /// Why no node can be asked now, where that is only because all of them are asked too often.
+    pub fn all_limited(&self, now: UnixMs) -> Option<RpcError> {
+        let waits = self
             .endpoints
             .iter()
-            .enumerate()
-            .find(|(_, endpoint)| endpoint.rests_until <= now);
-        let due = || {
-            let endpoints = self.endpoints.iter().enumerate();
-            endpoints.min_by_key(|(_, endpoint)| endpoint.rests_until)
-        };
-        let chosen = awake.or_else(due);
-        Choice {
-            index: chosen.map_or(0, |(index, _)| index),
-            check_chain: chosen.is_none_or(|(_, endpoint)| endpoint.checked_until <= now),
-        }
+            .map(|endpoint| endpoint.limit.until.since(now));
+        waits.min().filter(|wait| *wait > 0).map(RpcError::AllLimited)
     }
 
     /// Takes in what a node said of its chain. After an error the node must not be used: choose again.
@@ -79,7 +145,10 @@ impl Endpoints {
                 )));
             }
             Err(error) => {
-                self.handle_failure(index, now);
+                match error.is_rate_limited() {
+                    true => self.limit(index, now),
+                    false => self.handle_failure(index, now),
+                }
                 return Err(error);
             }
         };
@@ -95,13 +164,54 @@ impl Endpoints {
         Ok(())
     }
 
+    /// Takes in how a node did; returns whether that is the answer, so that no other node has to be asked.
+    pub fn handle_outcome(
+        &mut self,
+        index: usize,
+        request: &Request,
+        outcome: &Result<Answer, RpcError>,
+        now: UnixMs,
+    ) -> bool {
+        let kind = request.kind();
+        match outcome {
+            Err(error) if request.is_answered_by(error) => true,
+            Err(error) if error.is_rate_limited() => {
+                self.limit(index, now);
+                false
+            }
+            Err(error) if error.is_of_whole_node() => {
+                self.handle_failure(index, now);
+                false
+            }
+            Ok(answer) if !request.is_left_open_by(answer) => {
+                if let Some(endpoint) = self.endpoints.get_mut(index) {
+                    endpoint.kinds.remove(kind);
+                    endpoint.limit.backoff.succeed();
+                }
+                true
+            }
+            _ => {
+                if let Some(endpoint) = self.endpoints.get_mut(index) {
+                    let rest = endpoint.kinds.entry(kind);
+                    rest.or_insert_with(|| Rest::growing(REST_MS, MAX_KIND_REST_MS))
+                        .fail(now);
+                }
+                false
+            }
+        }
+    }
+
     /// A node failed, or gave an answer that cannot be true: it is left alone, and has to name its chain again.
     pub fn handle_failure(&mut self, index: usize, now: UnixMs) {
         if let Some(endpoint) = self.endpoints.get_mut(index) {
-            *endpoint = Endpoint {
-                rests_until: now.plus_ms(REST_MS),
-                checked_until: UnixMs(0),
-            };
+            endpoint.rests_until = now.plus_ms(REST_MS);
+            endpoint.checked_until = UnixMs(0);
+        }
+    }
+
+    fn limit(&mut self, index: usize, now: UnixMs) {
+        if let Some(endpoint) = self.endpoints.get_mut(index) {
+            endpoint.limit.fail(now);
         }
     }
 }
@@ -109,6 +219,21 @@ impl Endpoints {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ethereum::BlockId;
+
+    const HEAD: Request = Request::Block(BlockId::Latest);
+
+    fn choose(endpoints: &Endpoints, now: u64) -> Choice {
+        endpoints.choose(&HEAD, &[], UnixMs(now)).unwrap()
+    }
+
+    fn refused(code: i64, message: &str) -> Result<Answer, RpcError> {
+        Err(RpcError::Node {
+            code,
+            message: message.into(),
+            revert: None,
+        })
+    }
 
     fn two() -> Endpoints {
         Endpoints::new(31337, 2)
@@ -118,7 +243,7 @@ mod tests {
     fn a_node_has_to_name_its_chain_first_and_not_again_soon() {
         let mut endpoints = two();
         assert_eq!(
-            endpoints.choose(UnixMs(0)),
+            choose(&endpoints, 0),
             Choice {
                 index: 0,
                 check_chain: true
@@ -129,13 +254,13 @@ mod tests {
             Ok(())
         );
         assert_eq!(
-            endpoints.choose(UnixMs(1_000)),
+            choose(&endpoints, 1_000),
             Choice {
                 index: 0,
                 check_chain: false
             }
         );
-        assert!(endpoints.choose(UnixMs(CHAIN_CHECK_MS)).check_chain);
+        assert!(choose(&endpoints, CHAIN_CHECK_MS).check_chain);
     }
 
     #[test]
@@ -149,16 +274,16 @@ mod tests {
                 found: 1
             })
         );
-        assert_eq!(endpoints.choose(UnixMs(REST_MS + 1)).index, 1);
+        assert_eq!(choose(&endpoints, REST_MS + 1).index, 1);
     }
 
     #[test]
     fn after_a_failure_the_next_node_serves_for_a_while() {
         let mut endpoints = two();
         endpoints.handle_failure(0, UnixMs(0));
-        assert_eq!(endpoints.choose(UnixMs(1)).index, 1);
+        assert_eq!(choose(&endpoints, 1).index, 1);
         assert_eq!(
-            endpoints.choose(UnixMs(REST_MS)),
+            choose(&endpoints, REST_MS),
             Choice {
                 index: 0,
                 check_chain: true
@@ -171,6 +296,62 @@ mod tests {
         let mut endpoints = two();
         endpoints.handle_failure(0, UnixMs(0));
         endpoints.handle_failure(1, UnixMs(10));
-        assert_eq!(endpoints.choose(UnixMs(20)).index, 0);
+        assert_eq!(choose(&endpoints, 20).index, 0);
+    }
+
+    #[test]
+    fn a_method_that_fails_at_one_node_is_asked_of_the_next_and_the_others_are_not() {
+        let mut endpoints = two();
+        let finalized = Request::Block(BlockId::Finalized);
+        let failed = refused(-39_001, "Unknown block");
+        assert!(!endpoints.handle_outcome(0, &finalized, &failed, UnixMs(0)));
+        assert_eq!(endpoints.choose(&finalized, &[], UnixMs(1)).unwrap().index, 1);
+        assert_eq!(choose(&endpoints, 1).index, 0);
+        assert_eq!(endpoints.choose(&finalized, &[0], UnixMs(1)).unwrap().index, 1);
+        assert_eq!(endpoints.choose(&finalized, &[0, 1], UnixMs(1)), None);
+    }
+
+    #[test]
+    fn a_method_that_fails_again_and_again_rests_longer() {
+        let mut endpoints = two();
+        let failed = refused(-32_601, "no such method");
+        endpoints.handle_outcome(0, &HEAD, &failed, UnixMs(0));
+        endpoints.handle_outcome(0, &HEAD, &failed, UnixMs(REST_MS));
+        assert_eq!(choose(&endpoints, 2 * REST_MS).index, 1);
+        assert_eq!(choose(&endpoints, 3 * REST_MS).index, 0);
+    }
+
+    #[test]
+    fn a_rate_limit_is_never_answered_with_another_request() {
+        let mut endpoints = two();
+        let limited = refused(-32_012, "credits limited");
+        assert!(!endpoints.handle_outcome(0, &HEAD, &limited, UnixMs(0)));
+        assert_eq!(choose(&endpoints, 1).index, 1);
+        assert!(!endpoints.handle_outcome(1, &HEAD, &Err(RpcError::Http(429)), UnixMs(1)));
+        assert_eq!(endpoints.choose(&HEAD, &[], UnixMs(2)), None);
+        assert_eq!(endpoints.all_limited(UnixMs(2)), Some(RpcError::AllLimited(998)));
+        assert_eq!(choose(&endpoints, 1_000).index, 0);
+        endpoints.handle_outcome(0, &HEAD, &limited, UnixMs(1_000));
+        assert_eq!(choose(&endpoints, 2_000).index, 1);
+        endpoints.handle_outcome(1, &HEAD, &limited, UnixMs(2_000));
+        assert_eq!(
+            endpoints.choose(&HEAD, &[], UnixMs(2_999)),
+            None,
+            "the pauses grow"
+        );
+    }
+
+    #[test]
+    fn a_revert_is_an_answer_and_a_dead_node_is_not_asked_in_vain() {
+        let mut endpoints = two();
+        let call = Request::Call {
+            to: Default::default(),
+            data: Default::default(),
+            at: BlockId::Latest,
+        };
+        assert!(endpoints.handle_outcome(0, &call, &refused(3, "execution reverted"), UnixMs(0)));
+        endpoints.handle_failure(1, UnixMs(0));
+        assert!(!endpoints.handle_outcome(0, &call, &refused(-32_000, "missing trie node"), UnixMs(0)));
+        assert_eq!(endpoints.choose(&call, &[0], UnixMs(1)), None);
     }
 }

@@ -7,8 +7,10 @@ mod endpoints;
 mod fees;
 mod rpc;
 mod tx;
+mod url;
 
 pub use endpoints::{Choice, Endpoints};
 pub use fees::{FeeError, FeePolicy, Fees, WEI_PER_GWEI, bump_fees, estimate_fees, parse_gwei};
 pub use rpc::{Answer, Block, BlockId, FeeHistory, Log, LogBlocks, Receipt, Request, RpcError};
 pub use tx::{BadKey, Signed, Signer, Transaction};
+pub use url::NodeUrl;

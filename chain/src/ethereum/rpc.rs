@@ -8,6 +8,7 @@ mod types;
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use streamchain_protocol::ids::StreamId;
 use streamchain_protocol::util::json;
 
 pub use error::RpcError;
@@ -57,12 +58,16 @@ pub enum Request {
     Syncing,
     /// `eth_getBlockByNumber`, without the transactions.
     Block(BlockId),
+    /// `eth_getBlockByHash`, for the hashes of the block's transactions.
+    BlockTransactions(B256),
     /// `eth_getLogs` of one contract, where the first topic is any of those given.
     Logs {
         /// The contract.
         address: Address,
         /// The events' signatures.
         topics: Vec<B256>,
+        /// The streams that the events are about; empty for all.
+        streams: Vec<StreamId>,
         /// The blocks to look in.
         blocks: LogBlocks,
     },
@@ -103,6 +108,8 @@ pub enum Request {
     Send(Bytes),
     /// `eth_getTransactionReceipt`
     Receipt(B256),
+    /// `eth_getTransactionByHash`, for whether the node knows it.
+    Transaction(B256),
 }
 
 /// A node's answer, one variant per kind of [`Request`].
@@ -114,6 +121,8 @@ pub enum Answer {
     Syncing(bool),
     /// The block, or `None` when the node does not know it.
     Block(Option<Block>),
+    /// The hashes of a block's transactions, or `None` when the node does not know the block.
+    Transactions(Option<Vec<B256>>),
     /// The logs found.
     Logs(Vec<Log>),
     /// The nonce of the account's next transaction.
@@ -130,6 +139,8 @@ pub enum Answer {
     Sent(B256),
     /// The receipt, or `None` while the transaction is in no block.
     Receipt(Option<Receipt>),
+    /// Whether the node knows the transaction: in its pool, or in a block.
+    Known(bool),
 }
 
 impl Request {
@@ -146,8 +157,39 @@ impl Request {
             Request::EstimateGas { .. } => "eth_estimateGas",
             Request::Call { .. } | Request::Run { .. } => "eth_call",
             Request::Send(_) => "eth_sendRawTransaction",
+            Request::BlockTransactions(_) => "eth_getBlockByHash",
             Request::Receipt(_) => "eth_getTransactionReceipt",
+            Request::Transaction(_) => "eth_getTransactionByHash",
         }
+    }
+
+    /// What a node can be good at or not: the method, and where nodes differ, its form.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Request::Block(BlockId::Finalized) => "eth_getBlockByNumber of finalized",
+            Request::Logs {
+                blocks: LogBlocks::Hash(_),
+                ..
+            } => "eth_getLogs by block hash",
+            other => other.method(),
+        }
+    }
+
+    /// Whether an error is the answer itself: the call reverts, and would do so at every node.
+    pub fn is_answered_by(&self, error: &RpcError) -> bool {
+        let runs = matches!(
+            self,
+            Request::EstimateGas { .. } | Request::Call { .. } | Request::Run { .. }
+        );
+        runs && error.revert().is_some()
+    }
+
+    /// Whether the answer says nothing although there must be something: the node has no blocks yet.
+    pub fn is_left_open_by(&self, answer: &Answer) -> bool {
+        matches!(
+            (self, answer),
+            (Request::Block(BlockId::Latest), Answer::Block(None))
+        )
     }
 
     /// The JSON-RPC parameters.
@@ -158,14 +200,21 @@ impl Request {
             Request::Logs {
                 address,
                 topics,
+                streams,
                 blocks,
-            } => match blocks {
-                LogBlocks::Hash(hash) => {
-                    json!([{ "address": address, "topics": [topics], "blockHash": hash }])
+            } => {
+                let topics = match streams.is_empty() {
+                    true => json!([topics]),
+                    false => json!([topics, streams]),
+                };
+                match blocks {
+                    LogBlocks::Hash(hash) => {
+                        json!([{ "address": address, "topics": topics, "blockHash": hash }])
+                    }
+                    LogBlocks::Range(from, to) => json!([{ "address": address, "topics": topics,
+                        "fromBlock": quantity(*from), "toBlock": quantity(*to) }]),
                 }
-                LogBlocks::Range(from, to) => json!([{ "address": address, "topics": [topics],
-                    "fromBlock": quantity(*from), "toBlock": quantity(*to) }]),
-            },
+            }
             Request::TransactionCount(account) | Request::Balance(account) => json!([account, "latest"]),
             Request::FeeHistory => json!([quantity(FEE_HISTORY_BLOCKS), "latest", [FEE_HISTORY_PERCENTILE]]),
             // Without the block parameter: some nodes know only the one-parameter form, and all mean a state
@@ -174,13 +223,32 @@ impl Request {
             Request::Call { to, data, at } => json!([{ "to": to, "data": data }, at.to_json()]),
             Request::Run { program, from, at } => json!([{ "from": from, "data": program }, at.to_json()]),
             Request::Send(raw) => json!([raw]),
-            Request::Receipt(hash) => json!([hash]),
+            Request::Receipt(hash) | Request::Transaction(hash) => json!([hash]),
+            Request::BlockTransactions(hash) => json!([hash, false]),
         }
     }
 
     /// The whole JSON-RPC 2.0 request body.
     pub fn body(&self) -> String {
         json!({ "jsonrpc": "2.0", "id": 1, "method": self.method(), "params": self.params() }).to_string()
+    }
+
+    /// Reads an HTTP response: many nodes send their JSON-RPC errors with a status of their own, and some statuses say more
+    /// than the body.
+    pub fn decode_response(&self, status: u16, body: &str) -> Result<Answer, RpcError> {
+        let is_success = (200..300).contains(&status);
+        match self.decode(body) {
+            Err(RpcError::Node { message, revert, .. }) if status == 429 => Err(RpcError::Node {
+                code: 429,
+                message,
+                revert,
+            }),
+            // Whoever is not let in is not answered, in whatever form that is said.
+            Err(RpcError::Node { .. }) if matches!(status, 401..=403 | 407) => Err(RpcError::Http(status)),
+            Err(error @ RpcError::Node { .. }) => Err(error),
+            _ if !is_success => Err(RpcError::Http(status)),
+            outcome => outcome,
+        }
     }
 
     /// Reads a JSON-RPC 2.0 response body.
@@ -202,17 +270,23 @@ impl Request {
     fn decode_result(&self, result: Value) -> Result<Answer, RpcError> {
         let method = self.method();
         Ok(match self {
-            Request::ChainId => Answer::ChainId(read::<U64>(method, result)?.to()),
-            Request::Syncing => Answer::Syncing(result != Value::Bool(false)),
+            Request::ChainId => Answer::ChainId(number(method, result)?),
+            Request::Syncing => Answer::Syncing(is_syncing(&result)),
+            // A pending block has neither number nor hash: it is not on the chain yet.
+            Request::Block(_) if lacks(&result, &["number", "hash"]) => Answer::Block(None),
             Request::Block(_) => Answer::Block(read(method, result)?),
+            Request::BlockTransactions(_) => Answer::Transactions(transactions(method, result)?),
             Request::Logs { .. } => Answer::Logs(read(method, result)?),
-            Request::TransactionCount(_) => Answer::TransactionCount(read::<U64>(method, result)?.to()),
+            Request::TransactionCount(_) => Answer::TransactionCount(number(method, result)?),
             Request::Balance(_) => Answer::Balance(read::<U256>(method, result)?),
             Request::FeeHistory => Answer::FeeHistory(read(method, result)?),
-            Request::EstimateGas { .. } => Answer::Gas(read::<U64>(method, result)?.to()),
+            Request::EstimateGas { .. } => Answer::Gas(number(method, result)?),
             Request::Call { .. } | Request::Run { .. } => Answer::Returned(read(method, result)?),
             Request::Send(_) => Answer::Sent(read(method, result)?),
+            // The receipt of a pending transaction, as some nodes make it.
+            Request::Receipt(_) if lacks(&result, &["blockNumber", "blockHash"]) => Answer::Receipt(None),
             Request::Receipt(_) => Answer::Receipt(read(method, result)?),
+            Request::Transaction(_) => Answer::Known(!result.is_null()),
         })
     }
 }
@@ -220,6 +294,39 @@ impl Request {
 /// A number as JSON-RPC writes it: `0x`, then hex without leading zeros.
 fn quantity(number: u64) -> String {
     format!("{number:#x}")
+}
+
+/// Whether one of these members is there and null.
+fn lacks(result: &Value, members: &[&str]) -> bool {
+    members
+        .iter()
+        .any(|name| result.get(name).is_some_and(Value::is_null))
+}
+
+/// Whether the node says that it is behind. Some nodes go on showing progress when they are in step.
+fn is_syncing(result: &Value) -> bool {
+    let height = |name| json::from_value::<U64>(result.get(name)?).ok();
+    match (height("currentBlock"), height("highestBlock")) {
+        (Some(current), Some(highest)) => current < highest,
+        _ => !matches!(result, Value::Null | Value::Bool(false)),
+    }
+}
+
+/// The hashes of a block's transactions.
+fn transactions(method: &str, mut result: Value) -> Result<Option<Vec<B256>>, RpcError> {
+    if result.is_null() {
+        return Ok(None);
+    }
+    let hashes = result.get_mut("transactions").map(Value::take);
+    read(method, hashes.unwrap_or_default()).map(Some)
+}
+
+/// A number, in hex or decimal, quoted or not. Nothing behind `0x` is no number.
+fn number(method: &str, result: Value) -> Result<u64, RpcError> {
+    match result.as_str() {
+        Some("0x" | "") => Err(RpcError::Malformed(format!("{method}: an empty number"))),
+        _ => Ok(read::<U64>(method, result)?.to()),
+    }
 }
 
 fn read<T: DeserializeOwned>(method: &str, result: Value) -> Result<T, RpcError> {
@@ -239,6 +346,7 @@ mod tests {
         let by_range = Request::Logs {
             address,
             topics: topics.clone(),
+            streams: Vec::new(),
             blocks: LogBlocks::Range(0, 255),
         };
         assert_eq!(by_range.params()[0]["fromBlock"], "0x0");
@@ -246,6 +354,7 @@ mod tests {
         let by_hash = Request::Logs {
             address,
             topics,
+            streams: vec![StreamId([4; 32])],
             blocks: LogBlocks::Hash(B256::repeat_byte(3)),
         };
         assert_eq!(
@@ -255,6 +364,10 @@ mod tests {
         assert_eq!(
             by_hash.params()[0]["topics"][0][0],
             format!("{}", B256::repeat_byte(2))
+        );
+        assert_eq!(
+            by_hash.params()[0]["topics"][1][0],
+            format!("{}", B256::repeat_byte(4))
         );
     }
 
@@ -271,6 +384,7 @@ mod tests {
             hash,
             parent_hash: hash,
             timestamp: UnixSec(0x65),
+            logs_bloom: None,
         };
         assert_eq!(request.decode(&body), Ok(Answer::Block(Some(expected))));
         let missing = r#"{"jsonrpc":"2.0","id":1,"result":null}"#;

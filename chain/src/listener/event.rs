@@ -4,6 +4,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolEvent;
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::wire::Omitted;
 
 use crate::abi::{Anchored, Published};
 use crate::ethereum::Log;
@@ -53,8 +54,11 @@ pub enum EventKind {
     Published {
         /// The account that published.
         author: Address,
-        /// The bytes that it published.
+        /// The bytes that it published; empty when they are left out.
         payload: Bytes,
+        /// What is known of bytes that are left out, since they are above the limits of the protocol.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        omitted: Option<Omitted>,
     },
 }
 
@@ -74,6 +78,7 @@ struct Members {
     root: Option<B256>,
     author: Option<Address>,
     payload: Option<Bytes>,
+    omitted: Option<Omitted>,
 }
 
 impl Members {
@@ -88,6 +93,7 @@ impl Members {
             "published" => Some(EventKind::Published {
                 author: self.author?,
                 payload: self.payload.take()?,
+                omitted: self.omitted,
             }),
             _ => None,
         }
@@ -132,11 +138,13 @@ impl ChainEvent {
             }
             Published::SIGNATURE_HASH => {
                 let event = Published::decode_raw_log(topics(), &log.data).ok()?;
+                let (payload, omitted) = Omitted::limited(event.payload);
                 (
                     StreamId(event.stream.0),
                     EventKind::Published {
                         author: event.author,
-                        payload: event.payload,
+                        payload,
+                        omitted,
                     },
                 )
             }
@@ -160,9 +168,10 @@ impl ChainEvent {
     /// The event without its payload, as it is kept until it is final.
     pub(super) fn without_payload(&self) -> Self {
         let kind = match &self.kind {
-            EventKind::Published { author, .. } => EventKind::Published {
+            EventKind::Published { author, omitted, .. } => EventKind::Published {
                 author: *author,
                 payload: Bytes::new(),
+                omitted: *omitted,
             },
             anchored => anchored.clone(),
         };
@@ -216,8 +225,14 @@ mod tests {
         let published = EventKind::Published {
             author: Address::repeat_byte(5),
             payload: Bytes::from_static(b"x"),
+            omitted: None,
         };
-        for kind in [anchored, published] {
+        let omitted = EventKind::Published {
+            author: Address::repeat_byte(5),
+            payload: Bytes::new(),
+            omitted: Some(Omitted::of(b"large")),
+        };
+        for kind in [anchored, published, omitted] {
             let event = ChainEvent {
                 block: 6,
                 block_hash: B256::repeat_byte(7),
@@ -228,7 +243,12 @@ mod tests {
             };
             let written = serde_json::to_value(&event).unwrap();
             assert_eq!(json::from_value::<ChainEvent>(&written).as_ref(), Ok(&event));
-            for name in written.as_object().unwrap().keys() {
+            for name in written
+                .as_object()
+                .unwrap()
+                .keys()
+                .filter(|name| *name != "omitted")
+            {
                 let mut changed = written.clone();
                 changed.as_object_mut().unwrap().remove(name);
                 assert!(json::from_value::<ChainEvent>(&changed).is_err(), "{changed}");

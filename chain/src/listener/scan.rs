@@ -24,6 +24,7 @@ impl Listener {
         let logs = |blocks| Request::Logs {
             address: self.settings.contract,
             topics: TOPICS.to_vec(),
+            streams: Vec::new(),
             blocks,
         };
         match scan {
@@ -117,7 +118,7 @@ impl Listener {
 
     fn handle_range_error(&mut self, view: View, end: Mark, error: RpcError, now: UnixMs) {
         let asked = end.number - self.cursor.next + 1;
-        let smaller_helps = error.is_range_too_large() || matches!(error, RpcError::Timeout(_));
+        let smaller_helps = error.asks_for_less() || matches!(error, RpcError::Timeout(_));
         if !smaller_helps || asked <= 1 {
             return self.fail(error.to_string(), now);
         }

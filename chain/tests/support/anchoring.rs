@@ -75,7 +75,7 @@ pub fn segment_of(owner: Address, name: &str, first: u64, count: u32) -> Segment
 /// A record of a stream; every number follows from its seq.
 pub fn record(seq: u64, payload: usize) -> Record {
     Record {
-        time: 1_700_000_000_000 + seq,
+        time: streamchain_protocol::time::UnixMs(1_700_000_000_000 + seq),
         author: Address::repeat_byte(seq as u8),
         producer: ProducerId([7; 16]),
         producer_seq: seq,

@@ -270,6 +270,7 @@ impl FakeChain {
                 hash: block.hash,
                 parent_hash: block.parent,
                 timestamp: UnixSec(block.number * 12),
+                logs_bloom: None,
             })),
             Request::Logs { topics, blocks, .. } => Answer::Logs(self.query(topics, *blocks)?),
             Request::TransactionCount(account) => {
@@ -293,6 +294,16 @@ impl FakeChain {
             }
             Request::Run { .. } => unreachable!("neither sender nor listener runs a program"),
             Request::Send(raw) => Answer::Sent(self.receive(raw)?),
+            Request::BlockTransactions(hash) => {
+                let block = self.blocks.iter().find(|block| block.hash == *hash);
+                Answer::Transactions(block.map(|block| block.txs.iter().map(|tx| tx.hash).collect()))
+            }
+            Request::Transaction(hash) => Answer::Known(
+                self.pool
+                    .iter()
+                    .chain(self.blocks.iter().flat_map(|block| &block.txs))
+                    .any(|tx| tx.hash == *hash),
+            ),
             Request::Receipt(hash) => {
                 let receipts = self.blocks.iter().flat_map(|block| &block.receipts);
                 Answer::Receipt(

@@ -12,7 +12,7 @@ pub(super) fn receipt(bytes: &[u8]) {
     };
     if receipt.check().is_ok() {
         let mut other = receipt.clone();
-        other.message.time ^= 1;
+        other.message.time.0 ^= 1;
         assert!(other.check().is_err(), "a receipt holds for one time alone");
     }
 }
@@ -30,6 +30,7 @@ pub(super) fn json_rpc(bytes: &[u8]) {
         Request::Logs {
             address,
             topics: vec![B256::ZERO],
+            streams: Vec::new(),
             blocks: LogBlocks::Hash(B256::ZERO),
         },
         Request::TransactionCount(address),
@@ -42,6 +43,8 @@ pub(super) fn json_rpc(bytes: &[u8]) {
         },
         Request::Send(Bytes::new()),
         Request::Receipt(B256::ZERO),
+        Request::BlockTransactions(B256::ZERO),
+        Request::Transaction(B256::ZERO),
     ];
     for request in requests {
         let _ = request.decode(text);

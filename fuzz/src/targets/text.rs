@@ -46,8 +46,12 @@ pub(super) fn access_token(bytes: &[u8]) {
     };
     with_text(bytes, |text| {
         // Only what this key signed verifies, so signing it again gives the very text.
-        if let Ok(claims) = AccessClaims::verify(text, &key, NOW_S) {
-            let again = AccessClaims::verify(&claims.sign(&key), &key, NOW_S);
+        if let Ok(claims) = AccessClaims::verify(text, &key, streamchain_protocol::time::UnixSec(NOW_S)) {
+            let again = AccessClaims::verify(
+                &claims.sign(&key),
+                &key,
+                streamchain_protocol::time::UnixSec(NOW_S),
+            );
             assert_eq!(again, Ok(claims), "a token that verifies says what was signed");
         }
     });
@@ -59,7 +63,7 @@ pub(super) fn session_token(bytes: &[u8]) {
     };
     let keys = secret.relay_key(&relay).session_keys();
     with_text(bytes, |text| {
-        if let Ok(token) = SessionToken::verify(text, &keys, NOW_S) {
+        if let Ok(token) = SessionToken::verify(text, &keys, streamchain_protocol::time::UnixSec(NOW_S)) {
             assert_eq!(token.sign(&keys), text, "nothing but what was signed verifies");
         }
     });

@@ -6,6 +6,7 @@ use super::keys::{mac, mac_bytes};
 use super::rights::Rights;
 use crate::ids::ShortId;
 use crate::limits::MAX_ACCESS_TOKEN_BYTES;
+use crate::time::UnixSec;
 use crate::util::json;
 use alloy_primitives::Address;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
@@ -63,16 +64,20 @@ impl Scope {
 pub struct AccessClaims {
     /// The author: whose messages these are.
     pub sub: Address,
-    /// Issued at, Unix seconds.
-    pub iat: u64,
-    /// Last second of its life, Unix seconds.
-    pub exp: u64,
+    /// When it was issued.
+    pub iat: UnixSec,
+    /// The last second of its life.
+    pub exp: UnixSec,
     /// Whether the author is a guest: an address that nobody has a private key for.
     #[serde(default)]
     pub guest: bool,
-    /// When the wallet signed in, Unix seconds: how long the token may be renewed counts from there.
+    /// When the wallet signed in: how long the token may be renewed counts from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<u64>,
+    pub since: Option<UnixSec>,
+    /// The last second of everything that is made from the token: other tokens, keys, sessions, credentials. Absent where
+    /// neither the sign-in nor who asked for the token set such a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<UnixSec>,
     /// The API key that a service's token was made with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyRef>,
@@ -110,8 +115,8 @@ impl AccessClaims {
         format!("{signed}.{}", BASE64URL.encode(tag))
     }
 
-    /// Reads a token that came from outside, at `now_s` (Unix seconds).
-    pub fn verify(token: &str, key: &[u8; 32], now_s: u64) -> Result<Self, AccessError> {
+    /// Reads a token that came from outside, at `now`.
+    pub fn verify(token: &str, key: &[u8; 32], now: UnixSec) -> Result<Self, AccessError> {
         if token.len() > MAX_ACCESS_TOKEN_BYTES {
             return Err(AccessError::Shape);
         }
@@ -126,9 +131,9 @@ impl AccessClaims {
             .map_err(|_| AccessError::Signature)?;
         let claims = BASE64URL.decode(claims).map_err(|_| AccessError::Shape)?;
         let claims: Self = json::from_bytes(&claims).map_err(|_| AccessError::Shape)?;
-        match now_s.checked_sub(claims.exp) {
-            None | Some(0) => Ok(claims),
-            Some(late) => Err(AccessError::Expired(late)),
+        match now.since(claims.exp) {
+            0 => Ok(claims),
+            late => Err(AccessError::Expired(late)),
         }
     }
 }
@@ -141,10 +146,11 @@ mod tests {
     fn claims() -> AccessClaims {
         AccessClaims {
             sub: Address::repeat_byte(1),
-            iat: 10,
-            exp: 20,
+            iat: UnixSec(10),
+            exp: UnixSec(20),
             guest: true,
             since: None,
+            end: None,
             key: None,
             scope: None,
         }
@@ -153,13 +159,13 @@ mod tests {
     #[test]
     fn a_token_says_what_was_signed_until_it_expires() {
         let token = claims().sign(&[1; 32]);
-        assert_eq!(AccessClaims::verify(&token, &[1; 32], 20), Ok(claims()));
+        assert_eq!(AccessClaims::verify(&token, &[1; 32], UnixSec(20)), Ok(claims()));
         assert_eq!(
-            AccessClaims::verify(&token, &[1; 32], 22),
+            AccessClaims::verify(&token, &[1; 32], UnixSec(22)),
             Err(AccessError::Expired(2))
         );
         assert_eq!(
-            AccessClaims::verify(&token, &[2; 32], 20),
+            AccessClaims::verify(&token, &[2; 32], UnixSec(20)),
             Err(AccessError::Signature)
         );
     }
@@ -169,13 +175,16 @@ mod tests {
         let token = claims().sign(&[1; 32]);
         let (_, rest) = token.split_once('.').unwrap();
         let none = format!("eyJhbGciOiJub25lIn0.{rest}");
-        assert_eq!(AccessClaims::verify(&none, &[1; 32], 20), Err(AccessError::Shape));
+        assert_eq!(
+            AccessClaims::verify(&none, &[1; 32], UnixSec(20)),
+            Err(AccessError::Shape)
+        );
     }
 
     proptest! {
         #[test]
         fn any_text_is_survived(text in ".{0,300}") {
-            prop_assert!(AccessClaims::verify(&text, &[1; 32], 0).is_err());
+            prop_assert!(AccessClaims::verify(&text, &[1; 32], UnixSec(0)).is_err());
         }
     }
 }

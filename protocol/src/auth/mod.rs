@@ -11,4 +11,4 @@ pub use access_token::{AccessClaims, AccessError, Scope};
 pub use api_key::{ApiKey, KEY_PREFIX, KeyRef, SECRET_BYTES};
 pub use keys::{KeyError, MasterSecret, RelayKey, SessionKeys, mac_bytes};
 pub use rights::{Access, Right, Rights};
-pub use session_token::{FingerprintHash, SessionRights, SessionToken, TokenError, ice_password};
+pub use session_token::{FingerprintHash, MaxMessage, SessionRights, SessionToken, TokenError, ice_password};

@@ -9,7 +9,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 1 | version |
-//! | 1 | flags: bits 0 and 1 are the rights, bit 2 says that the relay begins the DTLS handshake |
+//! | 1 | flags: bits 0 and 1 are the rights, bit 2 says that the relay begins the DTLS handshake, bits 3 to 7 are the largest message that the client takes ([`MaxMessage`]) |
 //! | 4 | expiry, Unix seconds, big-endian |
 //! | 8 | session |
 //! | 20 | short stream id |
@@ -19,6 +19,7 @@
 
 use super::keys::{SessionKeys, mac, mac_bytes};
 use crate::ids::{SessionId, ShortId};
+use crate::time::UnixSec;
 use alloy_primitives::Address;
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use hmac::Mac;
@@ -29,6 +30,8 @@ const BODY: usize = 70;
 const MAC: usize = 16;
 /// In the byte of the rights: the relay begins the DTLS handshake.
 const RELAY_BEGINS: u8 = 4;
+/// In the byte of the rights: where the code of a [`MaxMessage`] begins.
+const MAX_MESSAGE_SHIFT: u32 = 3;
 /// Characters of a token: 86 bytes in base64 without padding.
 pub(crate) const TOKEN_CHARS: usize = 115;
 
@@ -58,6 +61,40 @@ impl SessionRights {
         Self {
             subscribe: bits & 1 != 0,
             publish: bits & 2 != 0,
+        }
+    }
+}
+
+/// The largest message that a client takes (`a=max-message-size`, RFC 8841 §6), as a token carries it: in five bits, so a
+/// power of two, rounded down.
+///
+/// Code 0 is that of the tokens of before, which do not say it. Code `n` from 1 to 30 stands for 2^(n-1) bytes, and 31 for
+/// no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxMessage(u8);
+
+impl MaxMessage {
+    /// The client did not say it, or the token is one of before.
+    pub const UNKNOWN: Self = Self(0);
+
+    /// The client takes messages of any size.
+    pub const UNLIMITED: Self = Self(31);
+
+    /// Returns the largest code that stands for no more than `bytes`; 0 bytes say that there is no limit, as in an offer.
+    pub const fn of_offer(bytes: u64) -> Self {
+        const LARGEST: u32 = 29;
+        match bytes.checked_ilog2() {
+            None => Self::UNLIMITED,
+            Some(power) if power > LARGEST => Self(LARGEST as u8 + 1),
+            Some(power) => Self(power as u8 + 1),
+        }
+    }
+
+    /// Returns the bytes of the largest message; `None` where no limit is known.
+    pub const fn bytes(self) -> Option<u64> {
+        match self.0 {
+            0 | 31.. => None,
+            code => Some(1 << (code - 1)),
         }
     }
 }
@@ -98,8 +135,9 @@ pub enum TokenError {
 pub struct SessionToken {
     /// What the session may do.
     pub rights: SessionRights,
-    /// Last second (Unix time) in which a session may start with it.
-    pub expires_s: u32,
+    /// The last second in which a session may start with it. The token has 32 bits for it: a later one (after 2106) is cut
+    /// to the last.
+    pub expires: UnixSec,
     /// The session's id.
     pub session: SessionId,
     /// The stream that the session is on.
@@ -110,6 +148,8 @@ pub struct SessionToken {
     pub fingerprint: FingerprintHash,
     /// Whether the relay begins the DTLS handshake, as the answer says to the client.
     pub relay_begins: bool,
+    /// The largest message that the client takes.
+    pub max_message: MaxMessage,
 }
 
 impl SessionToken {
@@ -117,8 +157,9 @@ impl SessionToken {
     pub fn sign(&self, keys: &SessionKeys) -> String {
         let mut bytes = Vec::with_capacity(BODY + MAC);
         let begins = if self.relay_begins { RELAY_BEGINS } else { 0 };
-        bytes.extend([VERSION, self.rights.bits() | begins]);
-        bytes.extend(self.expires_s.to_be_bytes());
+        let largest = self.max_message.0 << MAX_MESSAGE_SHIFT;
+        bytes.extend([VERSION, self.rights.bits() | begins | largest]);
+        bytes.extend(u32::try_from(self.expires.0).unwrap_or(u32::MAX).to_be_bytes());
         bytes.extend(self.session.0);
         bytes.extend(self.stream.0);
         bytes.extend(self.author.0);
@@ -133,17 +174,18 @@ impl SessionToken {
         let [_, flags] = take(&mut rest)?;
         Some(Self {
             rights: SessionRights::from_bits(flags),
-            expires_s: u32::from_be_bytes(take(&mut rest)?),
+            expires: UnixSec(u32::from_be_bytes(take(&mut rest)?).into()),
             session: SessionId(take(&mut rest)?),
             stream: ShortId(take(&mut rest)?),
             author: Address::from(take::<20>(&mut rest)?),
             fingerprint: FingerprintHash(take(&mut rest)?),
             relay_begins: flags & RELAY_BEGINS != 0,
+            max_message: MaxMessage(flags >> MAX_MESSAGE_SHIFT),
         })
     }
 
-    /// Reads a text that came from outside, at `now_s` (Unix time). Allocates nothing.
-    pub fn verify(text: &str, keys: &SessionKeys, now_s: u64) -> Result<Self, TokenError> {
+    /// Reads a text that came from outside, at `now`. Allocates nothing.
+    pub fn verify(text: &str, keys: &SessionKeys, now: UnixSec) -> Result<Self, TokenError> {
         let mut bytes = [0; BODY + MAC];
         if text.len() != TOKEN_CHARS
             || BASE64.decode_slice_unchecked(text, &mut bytes).ok() != Some(BODY + MAC)
@@ -159,9 +201,9 @@ impl SessionToken {
             version => return Err(TokenError::Version(version.copied().unwrap_or_default())),
         }
         let token = Self::read(body).ok_or(TokenError::Shape)?;
-        match now_s.checked_sub(token.expires_s.into()) {
-            None | Some(0) => Ok(token),
-            Some(late) => Err(TokenError::Expired(late)),
+        match now.since(token.expires) {
+            0 => Ok(token),
+            late => Err(TokenError::Expired(late)),
         }
     }
 }
@@ -195,13 +237,39 @@ mod tests {
                 subscribe: true,
                 publish: false,
             },
-            expires_s: 1_000,
+            expires: UnixSec(1_000),
             session: SessionId([3; 8]),
             stream: ShortId([4; 20]),
             author: Address::repeat_byte(5),
             fingerprint: FingerprintHash::of(&[6; 32]),
             relay_begins: false,
+            max_message: MaxMessage::UNKNOWN,
         }
+    }
+
+    #[test]
+    fn the_largest_message_is_never_rounded_up() {
+        for (offered, taken) in [
+            (1, Some(1)),
+            (1_199, Some(1_024)),
+            (65_535, Some(32_768)),
+            (65_536, Some(65_536)),
+            (262_144, Some(262_144)),
+            (1_073_741_823, Some(1 << 29)),
+            (u64::MAX, Some(1 << 29)),
+            (0, None),
+        ] {
+            let max_message = MaxMessage::of_offer(offered);
+            assert_eq!(max_message.bytes(), taken, "{offered}");
+            let sent = SessionToken {
+                max_message,
+                ..token()
+            };
+            let text = sent.sign(&keys("11"));
+            assert_eq!(text.len(), TOKEN_CHARS);
+            assert_eq!(SessionToken::verify(&text, &keys("11"), UnixSec(1_000)), Ok(sent));
+        }
+        assert_eq!(MaxMessage::UNKNOWN.bytes(), None, "as in tokens of before");
     }
 
     #[test]
@@ -209,12 +277,15 @@ mod tests {
         let text = token().sign(&keys("11"));
         assert_eq!(text.len(), TOKEN_CHARS);
         assert!(text.len() <= MAX_SESSION_TOKEN_CHARS);
-        assert_eq!(SessionToken::verify(&text, &keys("11"), 1_000), Ok(token()));
+        assert_eq!(
+            SessionToken::verify(&text, &keys("11"), UnixSec(1_000)),
+            Ok(token())
+        );
         let begins = SessionToken {
             relay_begins: true,
             ..token()
         };
-        let verified = SessionToken::verify(&begins.sign(&keys("11")), &keys("11"), 1_000);
+        let verified = SessionToken::verify(&begins.sign(&keys("11")), &keys("11"), UnixSec(1_000));
         assert_eq!(verified, Ok(begins));
         assert_eq!(ice_password(&text, &keys("11")).len(), 32);
         assert_ne!(ice_password(&text, &keys("11")), ice_password(&text, &keys("22")));
@@ -224,20 +295,23 @@ mod tests {
     fn a_late_or_foreign_token_is_refused() {
         let text = token().sign(&keys("11"));
         assert_eq!(
-            SessionToken::verify(&text, &keys("11"), 1_001),
+            SessionToken::verify(&text, &keys("11"), UnixSec(1_001)),
             Err(TokenError::Expired(1))
         );
         assert_eq!(
-            SessionToken::verify(&text, &keys("22"), 1_000),
+            SessionToken::verify(&text, &keys("22"), UnixSec(1_000)),
             Err(TokenError::Signature)
         );
-        assert_eq!(SessionToken::verify("", &keys("11"), 0), Err(TokenError::Shape));
+        assert_eq!(
+            SessionToken::verify("", &keys("11"), UnixSec(0)),
+            Err(TokenError::Shape)
+        );
     }
 
     proptest! {
         #[test]
         fn no_text_but_a_signed_one_is_taken(text in "[A-Za-z0-9+/]{0,130}") {
-            prop_assert!(SessionToken::verify(&text, &keys("11"), 0).is_err());
+            prop_assert!(SessionToken::verify(&text, &keys("11"), UnixSec(0)).is_err());
         }
 
         #[test]
@@ -245,12 +319,12 @@ mod tests {
             let mut text = token().sign(&keys("11"));
             prop_assume!(text[at..=at] != to);
             text.replace_range(at..=at, &to);
-            prop_assert!(SessionToken::verify(&text, &keys("11"), 0).is_err());
+            prop_assert!(SessionToken::verify(&text, &keys("11"), UnixSec(0)).is_err());
         }
 
         #[test]
         fn any_bytes_at_all_are_survived(text in ".{0,200}") {
-            prop_assert!(SessionToken::verify(&text, &keys("11"), 0).is_err());
+            prop_assert!(SessionToken::verify(&text, &keys("11"), UnixSec(0)).is_err());
         }
     }
 }

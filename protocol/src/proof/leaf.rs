@@ -2,6 +2,7 @@
 
 use crate::ids::{Seq, StreamId};
 use crate::record::{Record, decode_records};
+use crate::time::UnixMs;
 use alloy_primitives::{Address, B256, keccak256};
 
 /// What a leaf is made of: a message, bound to its stream and seq.
@@ -12,7 +13,7 @@ pub struct LeafFields {
     /// The message's seq.
     pub seq: Seq,
     /// Milliseconds since the Unix epoch.
-    pub time: u64,
+    pub time: UnixMs,
     /// The author.
     pub author: Address,
     /// `keccak256(payload)`.
@@ -26,7 +27,7 @@ impl LeafFields {
         let mut encoded = [0; 160];
         encoded[..32].copy_from_slice(&self.stream.0);
         encoded[56..64].copy_from_slice(&self.seq.0.to_be_bytes());
-        encoded[88..96].copy_from_slice(&self.time.to_be_bytes());
+        encoded[88..96].copy_from_slice(&self.time.0.to_be_bytes());
         encoded[108..128].copy_from_slice(self.author.as_slice());
         encoded[128..].copy_from_slice(self.payload_hash.as_slice());
         keccak256(keccak256(encoded))

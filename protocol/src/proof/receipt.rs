@@ -7,6 +7,7 @@ use super::leaf::LeafFields;
 use super::merkle::process_proof;
 use crate::ids::{Seq, StreamId, StreamName};
 use crate::limits::MAX_PROOF_HASHES;
+use crate::time::UnixMs;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +59,7 @@ pub struct ReceiptMessage {
     /// The message's number in the stream.
     pub seq: Seq,
     /// Milliseconds since the Unix epoch.
-    pub time: u64,
+    pub time: UnixMs,
     /// The author.
     pub author: Address,
     /// Its bytes.

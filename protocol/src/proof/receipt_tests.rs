@@ -1,5 +1,6 @@
 use super::*;
 use crate::proof::merkle::Tree;
+use crate::time::UnixMs;
 
 fn receipt() -> Receipt {
     let owner = Address::repeat_byte(9);
@@ -9,7 +10,7 @@ fn receipt() -> Receipt {
         LeafFields {
             stream: id,
             seq: Seq(seq),
-            time: 1_000 + seq,
+            time: UnixMs(1_000 + seq),
             author: Address::repeat_byte(1),
             payload_hash: keccak256(seq.to_be_bytes()),
         }
@@ -30,7 +31,7 @@ fn receipt() -> Receipt {
         stream: ReceiptStream { id, owner, name },
         message: ReceiptMessage {
             seq: Seq(5),
-            time: 1_005,
+            time: UnixMs(1_005),
             author: Address::repeat_byte(1),
             payload: Bytes::copy_from_slice(&5u64.to_be_bytes()),
         },
@@ -66,7 +67,7 @@ fn a_receipt_with_any_field_changed_fails() {
         ("stream.owner", |r| r.stream.owner.0[0] ^= 1),
         ("stream.name", |r| r.stream.name = "demo2".parse().unwrap()),
         ("message.seq", |r| r.message.seq.0 += 1),
-        ("message.time", |r| r.message.time += 1),
+        ("message.time", |r| r.message.time.0 += 1),
         ("message.author", |r| r.message.author.0[19] ^= 1),
         ("message.payload", |r| {
             r.message.payload = Bytes::from_static(b"other")
@@ -93,7 +94,7 @@ fn a_receipt_with_any_field_changed_fails() {
 #[test]
 fn a_message_and_its_leaf_changed_together_fail_at_the_proof() {
     let mut changed = receipt();
-    changed.message.time += 1;
+    changed.message.time.0 += 1;
     changed.leaf = changed.computed_leaf();
     assert!(matches!(changed.check(), Err(ReceiptError::Proof { .. })));
 }

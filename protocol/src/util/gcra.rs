@@ -3,6 +3,7 @@
 //! What always holds: within any span of time, no key gets more than its quota's amount at once plus what the quota
 //! refills in that span; memory is bounded, whatever keys come. Time is an argument.
 
+use crate::time::UnixMs;
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -130,9 +131,9 @@ impl<K: Hash + Eq> Meter<K> {
         self.buckets.is_empty()
     }
 
-    /// Takes `cost` units of `key` at `now_ms`.
-    pub fn take(&mut self, key: K, quota: Quota, cost: u64, now_ms: u64) -> Result<Passed, Exceeded> {
-        let now_ns = now_ms.saturating_mul(NS_PER_MS);
+    /// Takes `cost` units of `key` at `now`.
+    pub fn take(&mut self, key: K, quota: Quota, cost: u64, now: UnixMs) -> Result<Passed, Exceeded> {
+        let now_ns = now.0.saturating_mul(NS_PER_MS);
         let is_crowded = self.buckets.len() >= self.places;
         if is_crowded && now_ns.saturating_sub(self.swept_ns) >= SWEEP_INTERVAL_NS {
             self.swept_ns = now_ns;
@@ -226,27 +227,27 @@ mod tests {
     #[test]
     fn each_key_has_its_own_bucket() {
         let mut meter = Meter::new(4);
-        assert!(meter.take("ann", TEN, 10, 0).is_ok());
-        assert!(meter.take("ann", TEN, 1, 0).is_err());
-        assert!(meter.take("bob", TEN, 10, 0).is_ok());
+        assert!(meter.take("ann", TEN, 10, UnixMs(0)).is_ok());
+        assert!(meter.take("ann", TEN, 1, UnixMs(0)).is_err());
+        assert!(meter.take("bob", TEN, 10, UnixMs(0)).is_ok());
     }
 
     #[test]
     fn a_flood_of_keys_takes_no_memory_and_shares_one_bucket() {
         let mut meter = Meter::new(8);
         for key in 0..8 {
-            assert!(meter.take(key, TEN, 1, 0).is_ok());
+            assert!(meter.take(key, TEN, 1, UnixMs(0)).is_ok());
         }
         let passed = (8..10_000)
-            .filter(|key| meter.take(*key, TEN, 1, 0).is_ok())
+            .filter(|key| meter.take(*key, TEN, 1, UnixMs(0)).is_ok())
             .count();
         assert_eq!((passed, meter.len()), (10, 8), "strangers share one bucket");
         assert_eq!(
-            meter.take(0, TEN, 1, 0).unwrap().remaining,
+            meter.take(0, TEN, 1, UnixMs(0)).unwrap().remaining,
             8,
             "who was known keeps its own"
         );
-        assert!(meter.take(20_000, TEN, 10, 1_000).is_ok());
+        assert!(meter.take(20_000, TEN, 10, UnixMs(1_000)).is_ok());
         assert_eq!(meter.len(), 1, "full buckets are forgotten");
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::ids::{Seq, ShortId};
+use crate::time::UnixSec;
 use crate::wire::{Notice, NoticeEvent};
 use serde::Deserialize;
 use serde_json::json;
@@ -112,7 +113,7 @@ fn a_tagged_notice_is_read_with_what_stands_beside_it() {
                    "author":null,"before":9,"again":true,"later":[{}]}"#;
     let event = NoticeEvent::Withdrawn {
         author: None,
-        before: 9,
+        before: UnixSec(9),
         again: true,
     };
     assert_eq!(from_text::<Notice>(text), Ok(Notice { stream, event }));

@@ -1,11 +1,15 @@
-//! Small things without knowledge of streams: JSON, CBOR, a sorted map, back-off, the rate limit's algorithm.
+//! Small things without knowledge of streams: JSON, CBOR, a sorted map, back-off, the rate limit's algorithm, the key of shares per network.
 
 mod backoff;
 pub mod cbor;
 mod gcra;
 pub mod json;
+mod network;
 mod sorted_map;
+mod split_mix;
 
 pub use backoff::{Backoff, BackoffBounds};
 pub use gcra::{Bucket, Exceeded, Meter, Passed, Quota};
+pub use network::Network;
 pub use sorted_map::SortedMap;
+pub use split_mix::SplitMix64;

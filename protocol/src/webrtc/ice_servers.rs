@@ -5,6 +5,7 @@
 //! good for [`TURN_CREDENTIALS_LIFE_S`] and for that server's secret alone.
 
 use super::turn_credentials::{TURN_CREDENTIALS_LIFE_S, TurnCredentials, TurnSecret};
+use crate::time::UnixSec;
 use serde::{Deserialize, Serialize};
 
 /// One server, in the shape of the browsers' `RTCIceServer`.
@@ -21,9 +22,18 @@ pub struct IceServer {
 }
 
 impl IceServer {
-    /// Returns servers at `urls`; those of TURN with credentials of `user` when there is a secret.
-    pub fn list(urls: &[String], secret: Option<&TurnSecret>, user: &str, now_s: u64) -> Vec<Self> {
-        let credentials = secret.map(|secret| secret.issue(user, now_s + TURN_CREDENTIALS_LIFE_S));
+    /// Returns servers at `urls`; those of TURN with credentials of `user` when there is a secret. The credentials hold for
+    /// their usual life, or until `end` where that is sooner.
+    pub fn list(
+        urls: &[String],
+        secret: Option<&TurnSecret>,
+        user: &str,
+        now: UnixSec,
+        end: Option<UnixSec>,
+    ) -> Vec<Self> {
+        let expires = now.plus_s(TURN_CREDENTIALS_LIFE_S);
+        let expires = end.map_or(expires, |end| end.min(expires));
+        let credentials = secret.map(|secret| secret.issue(user, expires));
         let server = |url: &String| {
             let credentials = credentials.as_ref().filter(|_| is_turn(url));
             let of = |TurnCredentials { username, password }: &_| (username.clone(), password.clone());
@@ -70,16 +80,25 @@ mod tests {
     #[test]
     fn only_turn_servers_get_credentials() {
         let secret = TurnSecret::new("north");
-        let [stun, turn, turns] = IceServer::list(&urls(), Some(&secret), "alice", 1_000)
+        let [stun, turn, turns] = IceServer::list(&urls(), Some(&secret), "alice", UnixSec(1_000), None)
             .try_into()
             .unwrap();
         assert_eq!((stun.username, stun.credential), (None, None));
         let username = turn.username.unwrap();
         let end = 1_000 + TURN_CREDENTIALS_LIFE_S;
-        assert_eq!(user_of(&username, end), Ok("alice"));
-        assert!(user_of(&username, end + 1).is_err());
+        assert_eq!(user_of(&username, UnixSec(end)), Ok("alice"));
+        assert!(user_of(&username, UnixSec(end + 1)).is_err());
         assert_eq!(turn.credential, Some(secret.password(&username)));
         assert_eq!(turns.username, Some(username));
+        let username_until = |end| {
+            let servers = IceServer::list(&urls(), Some(&secret), "alice", UnixSec(1_000), Some(end));
+            servers.into_iter().find_map(|server| server.username)
+        };
+        let sooner = username_until(UnixSec(1_010)).unwrap();
+        assert_eq!(sooner, "1010:alice");
+        let later = username_until(UnixSec(u64::MAX)).unwrap();
+        assert_eq!(user_of(&later, UnixSec(end)), Ok("alice"));
+        assert!(user_of(&later, UnixSec(end + 1)).is_err());
     }
 
     #[test]
@@ -94,7 +113,7 @@ mod tests {
             "<turn:turn.example>; rel=\"ice-server\"; username=\"9:alice\"; credential=\"c2VjcmV0\"; \
              credential-type=\"password\""
         );
-        let without = &IceServer::list(&urls()[..1], None, "alice", 0)[0];
+        let without = &IceServer::list(&urls()[..1], None, "alice", UnixSec(0), None)[0];
         assert_eq!(without.link(), "<stun:stun.example:3478>; rel=\"ice-server\"");
         let json = serde_json::to_value(without).unwrap();
         assert_eq!(json, serde_json::json!({"urls": "stun:stun.example:3478"}));

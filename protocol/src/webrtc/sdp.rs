@@ -3,6 +3,8 @@
 //! Only what a data channel needs is read (RFC 8841): one `m=application` section with a mid, a SHA-256
 //! fingerprint and a DTLS role. The client's candidates and ICE credentials are
 //! not needed: the relay is ice-lite and learns the client from its checks.
+//!
+//! What always holds: an answer has nothing that its offer had to offer first (a group, an ICE option, a protocol).
 
 use super::candidate::{Candidate, Transport};
 use super::fingerprint::parse_fingerprint;
@@ -14,6 +16,12 @@ use std::fmt::Write;
 pub struct Offer {
     /// The data section's `a=mid`, 1 to 32 token characters.
     pub mid: String,
+    /// The data section's protocol, which the answer repeats (RFC 8829 §5.3.1).
+    pub protocol: DataProtocol,
+    /// Whether the client offers the section as part of a `BUNDLE` group (RFC 9143 §7.3.1).
+    pub is_bundled: bool,
+    /// Whether the client takes candidates one by one, and so understands `a=end-of-candidates` (RFC 8840).
+    pub trickles: bool,
     /// SHA-256 fingerprint of the client's DTLS certificate (RFC 8122).
     pub fingerprint: [u8; 32],
     /// Largest message that the client takes, bytes (RFC 8841 §6; 65,536 when absent, 0 for no limit).
@@ -21,6 +29,33 @@ pub struct Offer {
     /// Whether the client leaves it to the relay to begin the DTLS handshake (RFC 8842 §5.3), which the relay then
     /// does together with its answer to the first check: a round trip less than when it waits for the client.
     pub relay_begins: bool,
+}
+
+/// What carries the data section's SCTP (RFC 8841 §4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataProtocol {
+    /// `UDP/DTLS/SCTP`.
+    Udp,
+    /// `TCP/DTLS/SCTP`: the first candidate of the client is one of TCP. It may use UDP all the same.
+    Tcp,
+}
+
+impl DataProtocol {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP/DTLS/SCTP",
+            Self::Tcp => "TCP/DTLS/SCTP",
+        }
+    }
+
+    /// Reads `application <port> <protocol> webrtc-datachannel` (RFC 8841 §5).
+    fn of_section(media: &str) -> Option<Self> {
+        match media.split(' ').collect::<Vec<_>>()[..] {
+            ["application", _, "UDP/DTLS/SCTP", "webrtc-datachannel"] => Some(Self::Udp),
+            ["application", _, "TCP/DTLS/SCTP", "webrtc-datachannel"] => Some(Self::Tcp),
+            _ => None,
+        }
+    }
 }
 
 /// Why an offer was refused.
@@ -55,6 +90,9 @@ pub enum OfferError {
     /// The DTLS role is not one for a handshake that begins now.
     #[error("a=setup:{0}: expected actpass, active or passive")]
     Setup(String),
+    /// The client's SCTP is on a port that the relay does not send to.
+    #[error("a=sctp-port:{0}: expected 5000")]
+    SctpPort(String),
 }
 
 impl Offer {
@@ -65,10 +103,11 @@ impl Offer {
         }
         let lines = split_lines(text)?;
         let sections = lines.iter().filter(|(kind, _)| *kind == 'm').count();
-        let start = lines
-            .iter()
-            .position(|(kind, value)| *kind == 'm' && is_data_section(value));
-        let start = start.ok_or(OfferError::NoDataSection)?;
+        let data = lines.iter().enumerate().find_map(|(index, (kind, value))| {
+            let protocol = DataProtocol::of_section(value).filter(|_| *kind == 'm')?;
+            Some((index, protocol))
+        });
+        let (start, protocol) = data.ok_or(OfferError::NoDataSection)?;
         if sections > 1 {
             return Err(OfferError::OtherSections(sections));
         }
@@ -78,25 +117,53 @@ impl Offer {
         }
         // A media-level attribute stands before one of the whole session (RFC 8829 §5.2.1).
         let attribute = |name: &str| find(section, name).or_else(|| find(session, name));
-        let relay_begins = match attribute("setup").unwrap_or("actpass") {
-            "actpass" | "passive" => true,
-            "active" => false,
-            other => return Err(OfferError::Setup(other.chars().take(16).collect())),
-        };
         let mid = find(section, "mid")
             .filter(|mid| is_token(mid))
             .ok_or(OfferError::Mid)?;
+        if let Some(port) = find(section, "sctp-port").filter(|port| *port != SCTP_PORT) {
+            return Err(OfferError::SctpPort(shortened(port)));
+        }
         Ok(Self {
             mid: mid.to_owned(),
+            protocol,
+            is_bundled: attributes(session, "group").any(|group| is_bundle_of(group, mid)),
+            trickles: attribute("ice-options")
+                .is_some_and(|options| options.split(' ').any(|one| one == "trickle")),
             fingerprint: sha256_fingerprint(section)
                 .or_else(|| sha256_fingerprint(session))
                 .ok_or(OfferError::Fingerprint)?,
             max_message_size: attribute("max-message-size")
                 .and_then(|size| size.parse().ok())
                 .unwrap_or(65_536),
-            relay_begins,
+            relay_begins: relay_begins(attribute("setup"))?,
         })
     }
+}
+
+/// The port that SCTP has in DTLS on both sides (RFC 8831 §6.2 has any; all browsers have this one).
+const SCTP_PORT: &str = "5000";
+
+/// Returns whether the relay may begin the DTLS handshake with a client of this `a=setup`.
+///
+/// An offer should have it (RFC 8842 §5.2). One that has not is an active one (RFC 4145 §4.1), and the answer that fits
+/// that, `passive`, also fits a client that meant `actpass`.
+fn relay_begins(setup: Option<&str>) -> Result<bool, OfferError> {
+    match setup.unwrap_or("active") {
+        "actpass" | "passive" => Ok(true),
+        "active" => Ok(false),
+        other => Err(OfferError::Setup(shortened(other))),
+    }
+}
+
+/// Returns as much of a client's text as an error shows.
+fn shortened(text: &str) -> String {
+    text.chars().take(16).collect()
+}
+
+/// Returns whether an `a=group:` is the `BUNDLE` that this mid is in.
+fn is_bundle_of(group: &str, mid: &str) -> bool {
+    let mut words = group.split(' ');
+    words.next() == Some("BUNDLE") && words.any(|word| word == mid)
 }
 
 /// Returns the letter and value of every line.
@@ -117,20 +184,6 @@ fn split_lines(text: &str) -> Result<Vec<(char, &str)>, OfferError> {
         Some(('v', "0")) => Ok(lines),
         _ => Err(OfferError::NotSdp),
     }
-}
-
-/// `application <port> UDP/DTLS/SCTP webrtc-datachannel` (RFC 8841 §5).
-fn is_data_section(value: &str) -> bool {
-    let words: Vec<&str> = value.split(' ').collect();
-    matches!(
-        words[..],
-        [
-            "application",
-            _,
-            "UDP/DTLS/SCTP" | "TCP/DTLS/SCTP",
-            "webrtc-datachannel"
-        ]
-    )
 }
 
 /// Returns the first `a=<name>:` of some lines.
@@ -165,16 +218,14 @@ fn is_token(text: &str) -> bool {
 /// What an answer is written from.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
-    /// The offer's mid.
-    pub mid: &'a str,
+    /// The offer that is answered.
+    pub offer: &'a Offer,
     /// The session token.
     pub ice_ufrag: &'a str,
     /// The password that belongs to it.
     pub ice_pwd: &'a str,
     /// The relay's certificate fingerprint, `AB:CD:…`, SHA-256.
     pub fingerprint: &'a str,
-    /// Whether the relay begins the DTLS handshake: as the offer has it, and as the token says.
-    pub relay_begins: bool,
     /// Where the stream's relay shard is reached, best first.
     pub candidates: &'a [Candidate],
     /// The session id in `o=`: any number that is new for every answer (RFC 8866 §5.2).
@@ -185,20 +236,25 @@ impl Answer<'_> {
     /// Returns the answer's text: ice-lite, one data section, all candidates.
     pub fn write(&self) -> String {
         let Self {
-            mid,
+            offer,
             ice_ufrag,
             ice_pwd,
             fingerprint,
-            relay_begins,
             candidates,
             origin,
         } = *self;
-        let setup = if relay_begins { "active" } else { "passive" };
+        let mid = &offer.mid;
+        let group = match offer.is_bundled {
+            true => format!("a=group:BUNDLE {mid}\r\n"),
+            false => String::new(),
+        };
+        let protocol = offer.protocol.as_str();
+        let setup = if offer.relay_begins { "active" } else { "passive" };
         let mut sdp = format!(
-            "v=0\r\no=- {origin} 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mid}\r\na=ice-lite\r\n\
-             m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n\
+            "v=0\r\no=- {origin} 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n{group}a=ice-lite\r\n\
+             m=application 9 {protocol} webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n\
              a=ice-ufrag:{ice_ufrag}\r\na=ice-pwd:{ice_pwd}\r\na=fingerprint:sha-256 {fingerprint}\r\n\
-             a=setup:{setup}\r\na=sctp-port:5000\r\na=max-message-size:{}\r\n",
+             a=setup:{setup}\r\na=sctp-port:{SCTP_PORT}\r\na=max-message-size:{}\r\n",
             crate::limits::MAX_CHANNEL_MESSAGE_BYTES
         );
         for (index, candidate) in candidates.iter().enumerate() {
@@ -221,7 +277,9 @@ impl Answer<'_> {
                 "a=candidate:{foundation} 1 {name} {priority} {address} {port} typ host{suffix}\r\n"
             );
         }
-        sdp.push_str("a=end-of-candidates\r\n");
+        if offer.trickles {
+            sdp.push_str("a=end-of-candidates\r\n");
+        }
         sdp
     }
 }

@@ -23,6 +23,9 @@ fn offer() -> String {
 fn an_offer_of_a_data_channel_is_read() {
     let expected = Offer {
         mid: "0".into(),
+        protocol: DataProtocol::Udp,
+        is_bundled: true,
+        trickles: true,
         fingerprint: [0xab; 32],
         max_message_size: 262_144,
         relay_begins: true,
@@ -69,6 +72,8 @@ fn rubbish_is_refused_with_the_reason() {
     assert_eq!(refused(&offer().replace("AB:AB", "AB")), OfferError::Fingerprint);
     let held = offer().replace("setup:actpass", "setup:holdconn");
     assert_eq!(refused(&held), OfferError::Setup("holdconn".into()));
+    let elsewhere = offer().replace("sctp-port:5000", "sctp-port:5001");
+    assert_eq!(refused(&elsewhere), OfferError::SctpPort("5001".into()));
 }
 
 #[test]
@@ -80,7 +85,7 @@ fn the_relay_begins_the_handshake_unless_the_client_will() {
     };
     assert!(begins("a=setup:actpass\r\n"));
     assert!(begins("a=setup:passive\r\n"));
-    assert!(begins(""), "RFC 8842 §5.2: actpass is what an offer says");
+    assert!(!begins(""), "RFC 4145 §4.1: an offer without it is active");
     assert!(!begins("a=setup:active\r\n"));
 }
 
@@ -99,19 +104,12 @@ fn an_answer_holds_all_that_a_client_needs_and_udp_comes_first() {
             port: 443,
         },
     ];
-    let fingerprint = fingerprint();
-    let answer = |relay_begins| Answer {
-        mid: "data",
-        ice_ufrag: "ufrag",
-        ice_pwd: "pwd",
-        fingerprint: &fingerprint,
-        relay_begins,
-        candidates: &candidates,
-        origin: 1,
-    };
-    let passive = answer(false).write();
+    let offer = offer()
+        .replace("BUNDLE 0", "BUNDLE data")
+        .replace("a=mid:0", "a=mid:data");
+    let passive = answer(&offer.replace("actpass", "active"), &candidates);
     assert!(passive.contains("\r\na=setup:passive\r\n"), "{passive}");
-    let answer = answer(true).write();
+    let answer = answer(&offer, &candidates);
     for line in [
         "v=0",
         "a=group:BUNDLE data",
@@ -132,6 +130,70 @@ fn an_answer_holds_all_that_a_client_needs_and_udp_comes_first() {
     assert!(answer.ends_with("\r\n"));
 }
 
+fn answer(offer: &str, candidates: &[Candidate]) -> String {
+    Answer {
+        offer: &Offer::parse(offer).unwrap(),
+        ice_ufrag: "ufrag",
+        ice_pwd: "pwd",
+        fingerprint: &fingerprint(),
+        candidates,
+        origin: 1,
+    }
+    .write()
+}
+
+/// An answer has what its offer had first, and nothing of it where the offer had not.
+#[test]
+fn an_answer_has_no_more_than_was_offered() {
+    let bundle = "a=group:BUNDLE 0\r\n";
+    for (offered, has_bundle) in [
+        (offer(), true),
+        (offer().replace(bundle, "a=group:BUNDLE 1 0\r\n"), true),
+        (
+            offer().replace(bundle, "a=group:LS 0\r\na=group:BUNDLE 0\r\n"),
+            true,
+        ),
+        (offer().replace(bundle, ""), false),
+        (offer().replace(bundle, "a=group:BUNDLE\r\n"), false),
+        (offer().replace(bundle, "a=group:BUNDLE 1\r\n"), false),
+        (offer().replace(bundle, "a=group:LS 0\r\n"), false),
+    ] {
+        let answer = answer(&offered, &[]);
+        assert_eq!(answer.contains(bundle), has_bundle, "{offered}");
+        assert_eq!(answer.contains("a=group"), has_bundle, "{answer}");
+    }
+    let trickle = "a=ice-options:trickle\r\n";
+    for (options, ends) in [
+        (trickle, true),
+        ("a=ice-options:ice2 trickle\r\n", true),
+        ("", false),
+    ] {
+        let answer = answer(&offer().replace(trickle, options), &[]);
+        assert_eq!(answer.contains("a=end-of-candidates"), ends, "{options}");
+        assert!(
+            !answer.contains("ice-options") && !answer.contains("extmap"),
+            "{answer}"
+        );
+    }
+    let tcp = answer(&offer().replace("UDP/DTLS", "TCP/DTLS"), &[]);
+    assert!(
+        tcp.contains("m=application 9 TCP/DTLS/SCTP webrtc-datachannel\r\n"),
+        "{tcp}"
+    );
+}
+
+#[test]
+fn the_largest_message_is_the_offers() {
+    let size = |line: &str| {
+        let text = offer().replace("a=max-message-size:262144\r\n", line);
+        Offer::parse(&text).unwrap().max_message_size
+    };
+    assert_eq!(size(""), 65_536);
+    assert_eq!(size("a=max-message-size:many\r\n"), 65_536);
+    assert_eq!(size("a=max-message-size:0\r\n"), 0);
+    assert_eq!(size("a=max-message-size:1200\r\n"), 1_200);
+}
+
 /// What a `a=candidate:` line says.
 #[derive(Debug, PartialEq)]
 struct Written {
@@ -143,16 +205,7 @@ struct Written {
 }
 
 fn written(candidates: &[Candidate]) -> Vec<Written> {
-    let answer = Answer {
-        mid: "0",
-        ice_ufrag: "ufrag",
-        ice_pwd: "pwd",
-        fingerprint: &fingerprint(),
-        relay_begins: true,
-        candidates,
-        origin: 1,
-    };
-    let text = answer.write();
+    let text = answer(&offer(), candidates);
     let lines = text.lines().filter_map(|line| line.strip_prefix("a=candidate:"));
     lines
         .map(|line| match line.split(' ').collect::<Vec<_>>()[..] {

@@ -6,6 +6,7 @@
 //! to TURN services" draft: username `expiry:user`, expiry in Unix seconds; password
 //! `base64(HMAC-SHA1(secret, username))`. SHA-1 is what these servers speak; as an HMAC it still stands.
 
+use crate::time::UnixSec;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
@@ -49,10 +50,10 @@ impl TurnSecret {
         Self(secret.into())
     }
 
-    /// Returns credentials of `user` until `expires_s` (Unix seconds, the last second included). A user too long for
+    /// Returns credentials of `user` until `expires` (the last second included). A user too long for
     /// [`MAX_TURN_USERNAME_BYTES`] is cut.
-    pub fn issue(&self, user: &str, expires_s: u64) -> TurnCredentials {
-        let mut username = format!("{expires_s}:");
+    pub fn issue(&self, user: &str, expires: UnixSec) -> TurnCredentials {
+        let mut username = format!("{expires}:");
         for character in user.chars() {
             if username.len() + character.len_utf8() > MAX_TURN_USERNAME_BYTES {
                 break;
@@ -74,8 +75,8 @@ impl TurnSecret {
     }
 }
 
-/// Returns the user in a username that came from outside, at `now_s` (Unix seconds). Says nothing about the password.
-pub fn user_of(username: &str, now_s: u64) -> Result<&str, TurnUsernameError> {
+/// Returns the user in a username that came from outside, at `now`. Says nothing about the password.
+pub fn user_of(username: &str, now: UnixSec) -> Result<&str, TurnUsernameError> {
     if username.len() > MAX_TURN_USERNAME_BYTES {
         return Err(TurnUsernameError::Shape);
     }
@@ -83,10 +84,10 @@ pub fn user_of(username: &str, now_s: u64) -> Result<&str, TurnUsernameError> {
     if user.is_empty() || !expiry.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(TurnUsernameError::Shape);
     }
-    let expires_s: u64 = expiry.parse().map_err(|_| TurnUsernameError::Shape)?;
-    match now_s.checked_sub(expires_s) {
-        None | Some(0) => Ok(user),
-        Some(late) => Err(TurnUsernameError::Expired(late)),
+    let expires = UnixSec(expiry.parse().map_err(|_| TurnUsernameError::Shape)?);
+    match now.since(expires) {
+        0 => Ok(user),
+        late => Err(TurnUsernameError::Expired(late)),
     }
 }
 
@@ -98,16 +99,19 @@ mod tests {
     #[test]
     fn credentials_equal_those_of_other_implementations() {
         // printf '1433895918:user' | openssl dgst -sha1 -hmac 'north-secret' -binary | base64
-        let issued = TurnSecret::new("north-secret").issue("user", 1_433_895_918);
+        let issued = TurnSecret::new("north-secret").issue("user", UnixSec(1_433_895_918));
         assert_eq!(issued.username, "1433895918:user");
         assert_eq!(issued.password, "NeXqRaARyLhUW6p1S9PmqzmelCE=");
     }
 
     #[test]
     fn a_username_names_its_user_until_it_expires() {
-        assert_eq!(user_of("100:alice", 100), Ok("alice"));
-        assert_eq!(user_of("100:a:b", 1), Ok("a:b"));
-        assert_eq!(user_of("100:alice", 103), Err(TurnUsernameError::Expired(3)));
+        assert_eq!(user_of("100:alice", UnixSec(100)), Ok("alice"));
+        assert_eq!(user_of("100:a:b", UnixSec(1)), Ok("a:b"));
+        assert_eq!(
+            user_of("100:alice", UnixSec(103)),
+            Err(TurnUsernameError::Expired(3))
+        );
     }
 
     #[test]
@@ -123,20 +127,24 @@ mod tests {
             "99999999999999999999:a",
             &long,
         ] {
-            assert_eq!(user_of(username, 0), Err(TurnUsernameError::Shape), "{username}");
+            assert_eq!(
+                user_of(username, UnixSec(0)),
+                Err(TurnUsernameError::Shape),
+                "{username}"
+            );
         }
     }
 
     proptest! {
         #[test]
         fn what_is_issued_is_read_again(user in ".{1,200}", expires_s in 1u64..u64::MAX) {
-            let issued = TurnSecret::new("secret").issue(&user, expires_s);
-            prop_assert!(user.starts_with(user_of(&issued.username, expires_s).unwrap()));
+            let issued = TurnSecret::new("secret").issue(&user, UnixSec(expires_s));
+            prop_assert!(user.starts_with(user_of(&issued.username, UnixSec(expires_s)).unwrap()));
         }
 
         #[test]
         fn any_text_is_survived(text in ".{0,200}", now_s: u64) {
-            let _ = user_of(&text, now_s);
+            let _ = user_of(&text, UnixSec(now_s));
         }
     }
 }

@@ -93,12 +93,13 @@ mod tests {
     use crate::ids::ProducerId;
     use crate::limits::MAX_PAYLOAD_BYTES;
     use crate::record::{decode_records, encode_records};
+    use crate::time::UnixMs;
     use alloy_primitives::{Address, Bytes};
     use proptest::prelude::*;
 
     fn record(number: u64, payload: &[u8]) -> Record {
         Record {
-            time: 1_700_000_000_000,
+            time: UnixMs(1_700_000_000_000),
             author: Address::repeat_byte(1),
             producer: ProducerId([2; 16]),
             producer_seq: number,

@@ -3,12 +3,14 @@
 mod batch;
 pub mod frame;
 mod notice;
+mod omitted;
 mod relay_api;
 
 pub use crate::record::{Record, decode_records, encode_records};
 pub use crate::util::cbor;
 pub use batch::Batch;
 pub use notice::{Notice, NoticeEvent};
+pub use omitted::Omitted;
 pub use relay_api::{
     AcquireEpoch, Committed, EpochGrant, ProducerState, Registration, RegistrationError, RelayStatus,
     Renewed, Shard, problem, shard_of,

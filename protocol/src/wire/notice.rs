@@ -3,8 +3,10 @@
 //! They are written as `serde` derives it: the kind beside the members. They are read in two steps instead, first the
 //! kind, then the members of all kinds as one flat struct; what `serde` derives for tags would read every type anew.
 
+use super::omitted::Omitted;
 use crate::ids::{Seq, SessionId, ShortId};
 use crate::proof::{AnchorRef, AnchorState};
+use crate::time::UnixSec;
 use crate::util::json::{self, JsonError};
 use alloy_primitives::{Address, B256, Bytes};
 use serde::de::Error;
@@ -38,6 +40,9 @@ pub enum NoticeEvent {
         author: Address,
         /// The message's bytes; none when only the state is new.
         payload: Option<Bytes>,
+        /// What is known of the payload when it is left out: then `payload` is empty.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        omitted: Option<Omitted>,
         /// The transaction.
         tx: B256,
         /// How sure it is.
@@ -55,8 +60,8 @@ pub enum NoticeEvent {
     Withdrawn {
         /// Whose sessions; `None` for everybody's.
         author: Option<Address>,
-        /// Unix seconds, by the edge's clock.
-        before: u64,
+        /// By the edge's clock.
+        before: UnixSec,
         /// Whether the client should open another session, whose rights may be others.
         again: bool,
     },
@@ -83,9 +88,10 @@ struct Members {
     log_index: Option<u64>,
     author: Option<Address>,
     payload: Option<Bytes>,
+    omitted: Option<Omitted>,
     state: Option<AnchorState>,
     session: Option<SessionId>,
-    before: Option<u64>,
+    before: Option<UnixSec>,
     again: Option<bool>,
 }
 
@@ -106,6 +112,7 @@ impl Members {
                 log_index: self.log_index?,
                 author: self.author?,
                 payload: self.payload,
+                omitted: self.omitted,
                 tx: self.tx?,
                 state: self.state?,
             },
@@ -155,24 +162,26 @@ mod tests {
             block: 4,
             state: AnchorState::Final,
         });
-        let chain = |payload| NoticeEvent::Chain {
+        let chain = |payload, omitted| NoticeEvent::Chain {
             block: 4,
             log_index: 5,
             author,
             payload,
+            omitted,
             tx,
             state: AnchorState::Reverted,
         };
         let withdrawn = |author| NoticeEvent::Withdrawn {
             author,
-            before: 6,
+            before: UnixSec(6),
             again: true,
         };
         let session = SessionId([7; 8]);
         vec![
             anchored,
-            chain(None),
-            chain(Some(Bytes::from_static(b"x"))),
+            chain(None, None),
+            chain(Some(Bytes::from_static(b"x")), None),
+            chain(Some(Bytes::new()), Some(Omitted::of(b"large"))),
             NoticeEvent::SessionEnded { session },
             NoticeEvent::Append,
             withdrawn(None),
@@ -197,7 +206,7 @@ mod tests {
         for event in every_kind() {
             let whole = serde_json::to_value(Notice { stream, event }).unwrap();
             let names = whole.as_object().unwrap().keys().cloned();
-            for name in names.filter(|name| !["payload", "author"].contains(&name.as_str())) {
+            for name in names.filter(|name| !["payload", "omitted", "author"].contains(&name.as_str())) {
                 let mut changed = whole.clone();
                 changed.as_object_mut().unwrap().remove(&name);
                 assert!(json::from_value::<Notice>(&changed).is_err(), "{changed}");

@@ -3,6 +3,7 @@
 use super::notice::Notice;
 use crate::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq, ShortId, StreamId, StreamName};
 use crate::limits::{MAX_RELAY_SHARDS, MAX_RELAY_TURN_URLS, MAX_SHARD_CANDIDATES};
+use crate::time::UnixMs;
 use crate::webrtc::{Candidate, can_be_reached, parse_fingerprint};
 use serde::{Deserialize, Serialize};
 
@@ -207,8 +208,8 @@ pub struct RelayStatus {
     pub sessions: u64,
     /// Streams at its last renewal.
     pub streams: u64,
-    /// When it last renewed, Unix milliseconds.
-    pub last_seen: u64,
+    /// When it last renewed.
+    pub last_seen: UnixMs,
     /// Whether its key is not the one that `MASTER_SECRET` gives it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub old_key: bool,

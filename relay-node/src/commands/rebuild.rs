@@ -116,10 +116,11 @@ fn operator_token(master: &MasterSecret, operator: Address) -> anyhow::Result<St
     let iat = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let claims = AccessClaims {
         sub: operator,
-        iat,
-        exp: iat + TOKEN_LIFE_S,
+        iat: streamchain_protocol::time::UnixSec(iat),
+        exp: streamchain_protocol::time::UnixSec(iat + TOKEN_LIFE_S),
         guest: false,
         since: None,
+        end: None,
         key: None,
         scope: None,
     };

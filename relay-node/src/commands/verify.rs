@@ -10,7 +10,7 @@ use judge::{Evidence, Verdict, judge};
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
-use streamchain_chain::ethereum::{Answer, BlockId, Request, RpcError};
+use streamchain_chain::ethereum::{Answer, BlockId, NodeUrl, Request, RpcError};
 use streamchain_protocol::proof::Receipt;
 
 /// What the help text of the command ends with.
@@ -101,6 +101,7 @@ fn read(args: &VerifyArgs) -> Result<String, String> {
 
 /// Asks the endpoint for all that the receipt is judged by.
 async fn fetch(url: &str, receipt: &Receipt) -> Result<Evidence, String> {
+    let url = &NodeUrl::parse(url).ok_or("--rpc: expected an http:// or https:// URL")?;
     let http = reqwest::Client::builder()
         .timeout(RPC_TIMEOUT)
         .build()
@@ -128,14 +129,18 @@ async fn fetch(url: &str, receipt: &Receipt) -> Result<Evidence, String> {
     })
 }
 
-async fn call(http: &reqwest::Client, url: &str, request: &Request) -> Result<Answer, RpcError> {
+async fn call(http: &reqwest::Client, url: &NodeUrl, request: &Request) -> Result<Answer, RpcError> {
     let broken = |error: reqwest::Error| RpcError::Transport(crate::error_text::with_causes(&error));
-    let sent = http
-        .post(url)
+    let mut post = http.post(url.as_str());
+    if let Some(credentials) = url.authorization() {
+        post = post.header("authorization", credentials);
+    }
+    let sent = post
         .header("content-type", "application/json")
         .body(request.body())
         .send()
         .await;
-    let body = sent.map_err(broken)?.text().await.map_err(broken)?;
-    request.decode(&body)
+    let response = sent.map_err(broken)?;
+    let status = response.status().as_u16();
+    request.decode_response(status, &response.text().await.map_err(broken)?)
 }

@@ -9,6 +9,7 @@ use str0m::config::CryptoProvider;
 use str0m::ice::{StunMessage, StunMessageBuilder};
 use streamchain_protocol::auth::SessionKeys;
 use streamchain_protocol::auth::{SessionToken, TokenError, ice_password};
+use streamchain_protocol::time::UnixSec;
 
 /// Longest `ice-ufrag` of a client, characters (RFC 8839 §5.4).
 const MAX_REMOTE_UFRAG: usize = 256;
@@ -81,9 +82,9 @@ impl Admission {
         Self { keys, crypto }
     }
 
-    /// The session that a first check may begin, at `now_s` (Unix time).
-    pub(crate) fn admit(&self, check: &Check<'_>, now_s: u64) -> Result<Admitted, Refused> {
-        let token = SessionToken::verify(check.local_ufrag, &self.keys, now_s)?;
+    /// The session that a first check may begin, at `now`.
+    pub(crate) fn admit(&self, check: &Check<'_>, now: UnixSec) -> Result<Admitted, Refused> {
+        let token = SessionToken::verify(check.local_ufrag, &self.keys, now)?;
         let password = ice_password(check.local_ufrag, &self.keys);
         self.integrity(check, &password)?;
         Ok(Admitted { token, password })

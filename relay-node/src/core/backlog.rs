@@ -180,7 +180,7 @@ mod tests {
 
     fn record(producer_seq: u64, length: usize) -> Record {
         Record {
-            time: 1,
+            time: streamchain_protocol::time::UnixMs(1),
             author: Address::ZERO,
             producer: ProducerId([1; 16]),
             producer_seq,

@@ -22,7 +22,7 @@ impl Lease {
         let before = self.sent.replace(sent);
         before.is_some_and(|before| {
             let passed = answered.instant.saturating_duration_since(before.instant);
-            let wall_ms = answered.unix_ms.saturating_sub(before.unix_ms);
+            let wall_ms = answered.unix.since(before.unix);
             passed >= Duration::from_millis(RELAY_LEASE_MS) || wall_ms >= RELAY_LEASE_MS
         })
     }
@@ -32,13 +32,14 @@ impl Lease {
 mod tests {
     use super::*;
     use std::time::Instant;
+    use streamchain_protocol::time::UnixMs;
 
     /// Renewals as (sent, answered) in milliseconds by the monotonic clock, and how far the wall clock is ahead.
     fn lapses(renewals: &[(u64, u64, u64)]) -> Vec<bool> {
         let (start, mut lease) = (Instant::now(), Lease::default());
         let at = |ms, ahead| Now {
             instant: start + Duration::from_millis(ms),
-            unix_ms: 1_700_000_000_000 + ms + ahead,
+            unix: UnixMs(1_700_000_000_000 + ms + ahead),
         };
         let lapsed =
             |&(sent, answered, ahead): &(u64, u64, u64)| lease.renewed(at(sent, ahead), at(answered, ahead));

@@ -2,26 +2,7 @@
 
 use crate::core::limits::{RETRY_FIRST, RETRY_LONGEST};
 use std::time::{Duration, Instant};
-use streamchain_protocol::util::BackoffBounds;
-
-/// A small generator (SplitMix64) for jitter alone: nothing secret comes from it.
-#[derive(Debug, Clone)]
-pub(crate) struct Jitter(u64);
-
-impl Jitter {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next 64 bits.
-    pub(crate) fn next_bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-}
+use streamchain_protocol::util::{BackoffBounds, SplitMix64};
 
 /// The bounds of a shard's requests to the edge.
 const SHARD_REQUESTS: BackoffBounds = BackoffBounds {
@@ -37,7 +18,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// Counts a failure, and returns how long to wait before the next try.
-    pub(crate) fn fail(&mut self, bounds: BackoffBounds, jitter: &mut Jitter) -> Duration {
+    pub(crate) fn fail(&mut self, bounds: BackoffBounds, jitter: &mut SplitMix64) -> Duration {
         let wait_ms = bounds.jittered_ms(self.failures, jitter.next_bits());
         self.failures = self.failures.saturating_add(1);
         Duration::from_millis(wait_ms)
@@ -58,7 +39,7 @@ pub(crate) struct Retry {
 
 impl Retry {
     /// Plans the next try of a request that failed at `now`.
-    pub(crate) fn fail(&mut self, now: Instant, jitter: &mut Jitter) {
+    pub(crate) fn fail(&mut self, now: Instant, jitter: &mut SplitMix64) {
         self.at = Some(now + self.backoff.fail(SHARD_REQUESTS, jitter));
     }
 
@@ -83,7 +64,7 @@ mod tests {
 
     #[test]
     fn waits_grow_to_the_longest_and_never_all_agree() {
-        let (now, mut retry, mut jitter) = (Instant::now(), Retry::default(), Jitter::new(1));
+        let (now, mut retry, mut jitter) = (Instant::now(), Retry::default(), SplitMix64::new(1));
         let waits: Vec<_> = (0..12)
             .map(|_| {
                 retry.fail(now, &mut jitter);
@@ -100,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_success_starts_again_with_the_first_wait() {
-        let (mut backoff, mut jitter) = (Backoff::default(), Jitter::new(1));
+        let (mut backoff, mut jitter) = (Backoff::default(), SplitMix64::new(1));
         for _ in 0..9 {
             backoff.fail(SHARD_REQUESTS, &mut jitter);
         }

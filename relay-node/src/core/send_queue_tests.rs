@@ -40,7 +40,7 @@ fn replay(start: u64, end: u64, size: usize) -> ReplayBuffer {
         let frame = RelayFrame::Message {
             epoch: Epoch(1),
             seq: Seq(seq),
-            time: 0,
+            time: streamchain_protocol::time::UnixMs(0),
             author: Address::ZERO,
             payload: &payload,
         };

@@ -24,7 +24,6 @@ use crate::core::limits::{
 };
 use crate::core::path::{Path, Peer};
 use crate::core::rates::Rates;
-use crate::core::retry::Jitter;
 use crate::core::session::{Phase, Session, SessionConfig, SessionKey};
 use crate::core::stream::Stream;
 use crate::core::stun::is_stun;
@@ -37,6 +36,8 @@ use str0m::net::Transmit;
 use streamchain_protocol::auth::SessionKeys;
 use streamchain_protocol::ids::{SessionId, ShortId};
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
+use streamchain_protocol::time::{UnixMs, UnixSec};
+use streamchain_protocol::util::SplitMix64;
 use streamchain_protocol::wire::shard_of;
 
 /// One moment by the monotonic and by the wall clock.
@@ -44,8 +45,8 @@ use streamchain_protocol::wire::shard_of;
 pub struct Now {
     /// The monotonic clock, for time-outs.
     pub instant: Instant,
-    /// For messages: milliseconds since the Unix epoch.
-    pub unix_ms: u64,
+    /// The wall clock, for messages and for what the edge signed.
+    pub unix: UnixMs,
 }
 
 /// What the shell must do for the shard.
@@ -140,15 +141,15 @@ pub struct Shard {
     commit_interval: Duration,
     memory: Memory,
     rates: Rates,
-    jitter: Jitter,
+    jitter: SplitMix64,
     sessions: HashMap<SessionKey, Session>,
     by_address: HashMap<Peer, SessionKey>,
     by_ufrag: HashMap<Arc<str>, SessionKey>,
     /// Tokens of ended sessions, and the second in which they expire.
-    spent: HashMap<SessionId, u64>,
+    spent: HashMap<SessionId, UnixSec>,
     withdrawals: Withdrawals,
     /// The second in which the expired ones were last dropped.
-    spent_checked: u64,
+    spent_checked: UnixSec,
     streams: HashMap<ShortId, Stream>,
     /// Streams whose next epoch is acquired as another incarnation: because edge and relay disagreed, or because a release
     /// may still be under way.
@@ -177,13 +178,13 @@ impl Shard {
             commit_interval: config.commit_interval,
             memory: config.memory,
             rates: config.rates,
-            jitter: Jitter::new(config.seed),
+            jitter: SplitMix64::new(config.seed),
             sessions: HashMap::new(),
             by_address: HashMap::new(),
             by_ufrag: HashMap::new(),
             spent: HashMap::new(),
             withdrawals: Withdrawals::default(),
-            spent_checked: 0,
+            spent_checked: UnixSec(0),
             streams: HashMap::new(),
             disputed: HashSet::new(),
             timers: Timers::default(),
@@ -297,7 +298,7 @@ impl Shard {
             self.receive(key, datagram, path, now);
             return Ok(());
         }
-        let admitted = self.admission.admit(&check, now.unix_ms / 1_000)?;
+        let admitted = self.admission.admit(&check, now.unix.to_sec())?;
         let token = admitted.token;
         let is_over = self.spent.contains_key(&token.session) || self.withdrawals.refuse(&token);
         if is_over || shard_of(token.stream, self.shards) != self.index {
@@ -417,11 +418,11 @@ impl Shard {
                 Owner::Stream(id) => self.stream_due(id, at, now),
             }
         }
-        let now_s = now.unix_ms / 1_000;
-        if now_s >= self.spent_checked + SESSION_TOKEN_LIFE_S {
-            self.spent_checked = now_s;
-            self.spent.retain(|_, expires| *expires >= now_s);
-            self.withdrawals.expire(now_s);
+        let second = now.unix.to_sec();
+        if second.0 >= self.spent_checked.0 + SESSION_TOKEN_LIFE_S {
+            self.spent_checked = second;
+            self.spent.retain(|_, expires| *expires >= second);
+            self.withdrawals.expire(second);
         }
     }
 
@@ -430,7 +431,7 @@ impl Shard {
         if self.spent.len() < MAX_SPENT_TOKENS {
             // Tokens live a minute at most, whatever they say.
             self.spent
-                .insert(session, now.unix_ms / 1_000 + SESSION_TOKEN_LIFE_S);
+                .insert(session, UnixSec(now.unix.to_sec().0 + SESSION_TOKEN_LIFE_S));
         }
     }
 

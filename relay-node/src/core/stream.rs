@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, Seq};
 use streamchain_protocol::limits::MAX_COALESCE_BYTES;
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::EpochGrant;
 use streamchain_protocol::wire::Record;
 use streamchain_protocol::wire::frame::RelayFrame;
@@ -64,7 +65,7 @@ pub(crate) struct Leadership {
     pub is_fetching: bool,
     /// One past the last of those that were fetched: once it is stored there may be more.
     pub fetched: Seq,
-    last_time: u64,
+    last_time: UnixMs,
     fanned: Seq,
     fresh: Vec<Chunk>,
 }
@@ -82,7 +83,7 @@ impl Leadership {
             gate: StreamGate::new(now),
             is_fetching: false,
             fetched: taken.head,
-            last_time: 0,
+            last_time: UnixMs(0),
             fanned: taken.head,
             fresh: Vec::new(),
         }
@@ -96,7 +97,7 @@ impl Leadership {
         room: bool,
         rate: Rate,
         now: Instant,
-        now_ms: u64,
+        unix: UnixMs,
     ) -> Option<Published> {
         match self.producers.position(publish.producer, publish.producer_seq)? {
             Position::Duplicate(seq) => return Some(Published::Duplicate(seq)),
@@ -110,7 +111,7 @@ impl Leadership {
             return Some(Published::TooFast(wait_ms));
         }
         // The machine's clock may be set back; a stream's time is not.
-        self.last_time = self.last_time.max(now_ms);
+        self.last_time = self.last_time.max(unix);
         let seq = self.replay.end();
         let message = RelayFrame::Message {
             epoch: self.epoch,

@@ -8,17 +8,18 @@ use streamchain_protocol::Address;
 use streamchain_protocol::auth::SessionToken;
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
+use streamchain_protocol::time::UnixSec;
 
 /// The stream ([`ShortId::EVERY`] for all) and the author (`None` for all) whose sessions end.
 pub(crate) type Whose = (ShortId, Option<Address>);
 
-/// When the edge made a token, Unix seconds by its clock.
-fn made(token: &SessionToken) -> u64 {
-    u64::from(token.expires_s).saturating_sub(SESSION_TOKEN_LIFE_S)
+/// When the edge made a token, by its clock.
+fn made(token: &SessionToken) -> UnixSec {
+    UnixSec(token.expires.0.saturating_sub(SESSION_TOKEN_LIFE_S))
 }
 
 /// Whether a withdrawal is about the session of a token.
-pub(crate) fn means(whose: Whose, before: u64, token: &SessionToken) -> bool {
+pub(crate) fn means(whose: Whose, before: UnixSec, token: &SessionToken) -> bool {
     let (stream, author) = whose;
     (stream == ShortId::EVERY || stream == token.stream)
         && author.is_none_or(|author| author == token.author)
@@ -28,14 +29,14 @@ pub(crate) fn means(whose: Whose, before: u64, token: &SessionToken) -> bool {
 /// The withdrawals that are younger than the oldest valid token.
 #[derive(Debug, Default)]
 pub(crate) struct Withdrawals {
-    before: HashMap<Whose, u64>,
+    before: HashMap<Whose, UnixSec>,
 }
 
 impl Withdrawals {
-    pub(crate) fn add(&mut self, whose: Whose, before: u64) {
+    pub(crate) fn add(&mut self, whose: Whose, before: UnixSec) {
         if self.before.len() >= MAX_WITHDRAWALS {
             self.before
-                .retain(|_, earlier| *earlier + SESSION_TOKEN_LIFE_S >= before);
+                .retain(|_, earlier| before.since(*earlier) <= SESSION_TOKEN_LIFE_S);
         }
         if self.before.len() < MAX_WITHDRAWALS {
             let known = self.before.entry(whose).or_default();
@@ -56,8 +57,8 @@ impl Withdrawals {
     }
 
     /// Drops withdrawals once every token from before them has expired, by the relay's clock and a minute more.
-    pub(crate) fn expire(&mut self, now_s: u64) {
+    pub(crate) fn expire(&mut self, now: UnixSec) {
         self.before
-            .retain(|_, before| *before + 2 * SESSION_TOKEN_LIFE_S >= now_s);
+            .retain(|_, before| now.since(*before) <= 2 * SESSION_TOKEN_LIFE_S);
     }
 }

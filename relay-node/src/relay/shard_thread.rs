@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use streamchain_protocol::ids::ShortId;
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::Notice;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -66,7 +67,7 @@ pub fn now() -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Now {
         instant: Instant::now(),
-        unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
+        unix: UnixMs(u64::try_from(unix.as_millis()).unwrap_or(u64::MAX)),
     }
 }
 

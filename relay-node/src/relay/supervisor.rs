@@ -3,7 +3,7 @@
 
 use crate::core::dtls::crypto_provider;
 use crate::core::lease::Lease;
-use crate::core::retry::{Backoff, Jitter};
+use crate::core::retry::Backoff;
 use crate::core::session::SessionConfig;
 use crate::core::{EdgeError, Memory, Rates, Shard, ShardConfig};
 use crate::random::{random, random_seed};
@@ -27,6 +27,7 @@ use streamchain_protocol::auth::{RelayKey, SessionKeys};
 use streamchain_protocol::ids::{Incarnation, ShortId};
 use streamchain_protocol::limits::{CHOSEN_LIFE_MS, MAX_RELAY_SHARDS};
 use streamchain_protocol::util::BackoffBounds;
+use streamchain_protocol::util::SplitMix64;
 use streamchain_protocol::webrtc::{Candidate, Transport};
 use streamchain_protocol::wire::{self, Notice, Registration, shard_of};
 use tokio::sync::{mpsc, watch};
@@ -242,7 +243,7 @@ impl Control {
 
     /// Renews until a shard is gone.
     async fn renew_forever(&mut self) -> anyhow::Error {
-        let (mut backoff, mut jitter) = (Backoff::default(), Jitter::new(random_seed()));
+        let (mut backoff, mut jitter) = (Backoff::default(), SplitMix64::new(random_seed()));
         let mut connected = false;
         let mut lease = Lease::default();
         loop {

@@ -3,11 +3,11 @@
 //! What always holds: the counts are those of the [`Permit`]s that are alive. A connection without a permit is
 //! closed before a byte of it is read, so that a flood of them costs a system call each and no memory.
 
-use crate::transport::packet::network;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
+use streamchain_protocol::util::Network;
 
 /// Most TCP and TLS connections of one listener thread: at most 40 KiB each with TLS, 160 MiB in all, and well
 /// below the usual limits of open files.
@@ -58,7 +58,7 @@ pub(crate) struct Connections(Rc<RefCell<Counts>>);
 struct Counts {
     limit: usize,
     open: usize,
-    per_network: HashMap<IpAddr, usize>,
+    per_network: HashMap<Network, usize>,
     refused: u64,
 }
 
@@ -66,7 +66,7 @@ struct Counts {
 #[derive(Debug)]
 pub(crate) struct Permit {
     counts: Rc<RefCell<Counts>>,
-    network: IpAddr,
+    network: Network,
 }
 
 impl Connections {
@@ -82,7 +82,7 @@ impl Connections {
 
     /// Admits one more connection of `client`, unless there are too many.
     pub(crate) fn admit(&self, client: IpAddr) -> Option<Permit> {
-        let network = network(client);
+        let network = Network::of(client);
         let mut counts = self.0.borrow_mut();
         let of_network = counts.per_network.get(&network).copied().unwrap_or(0);
         if counts.open >= counts.limit || of_network >= MAX_CONNECTIONS_PER_NETWORK {

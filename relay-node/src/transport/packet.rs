@@ -59,11 +59,3 @@ impl TurnInbox {
         let _ = self.0.try_send(packet);
     }
 }
-
-/// What quotas per address count by: an IPv4 address, or an IPv6 /64, which one host may have to itself.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
-    }
-}

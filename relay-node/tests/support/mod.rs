@@ -24,6 +24,7 @@ use streamchain_protocol::auth::{RelayKey, SessionKeys};
 use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
 use streamchain_protocol::proof::{AnchorRef, AnchorState};
+use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::wire::Record;
 use streamchain_protocol::wire::frame::ClientFrame;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
@@ -161,7 +162,7 @@ impl Net {
         let passed = (self.now - self.start).as_millis() as u64;
         Now {
             instant: self.now,
-            unix_ms: START_MS + passed,
+            unix: UnixMs(START_MS + passed),
         }
     }
 
@@ -170,12 +171,13 @@ impl Net {
         self.sessions += 1;
         SessionToken {
             rights: SessionRights::ALL,
-            expires_s: (self.now().unix_ms / 1_000) as u32 + 60,
+            expires: UnixSec(self.now().unix.to_sec().0 + 60),
             session: SessionId([self.sessions; 8]),
             stream: STREAM,
             author: Address::repeat_byte(self.sessions),
             fingerprint: identity.fingerprint_hash(),
             relay_begins: self.relay_begins,
+            max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
         }
     }
 
@@ -310,7 +312,7 @@ impl Net {
     /// A message comes to the edge by HTTP, and the edge notifies the relay.
     pub fn append(&mut self, producer: u8, producer_seq: u64, text: &str) {
         self.edge.inbox.push(Record {
-            time: 1,
+            time: streamchain_protocol::time::UnixMs(1),
             author: Address::repeat_byte(producer),
             producer: ProducerId([producer; 16]),
             producer_seq,

@@ -19,6 +19,7 @@ use streamchain_protocol::Address;
 use streamchain_protocol::auth::{RelayKey, SessionKeys};
 use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{Incarnation, RelayId, SessionId, ShortId};
+use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::webrtc::parse_fingerprint;
 use tokio::sync::{mpsc, watch};
 
@@ -107,12 +108,13 @@ impl BenchRelay {
         self.sessions.set(self.sessions.get() + 1);
         let token = SessionToken {
             rights: SessionRights::ALL,
-            expires_s: u32::try_from(now().unix_ms / 1_000 + 60).unwrap_or(u32::MAX),
+            expires: UnixSec(now().unix.to_sec().0 + 60),
             session: SessionId(self.sessions.get().to_be_bytes()),
             stream: ShortId([1; 20]),
             author: Address::ZERO,
             fingerprint: self.identity.fingerprint_hash(),
             relay_begins: true,
+            max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
         };
         let token = token.sign(&self.keys);
         let invitation = Invitation {

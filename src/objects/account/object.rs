@@ -5,12 +5,14 @@ use crate::api::account::{
     AccountRequest, AddKey, CheckCredentials, Checked, Keys, ListKeys, RemoveKey, Revoke, SignIn, SignedIn,
 };
 use crate::api::call::{reply, serve};
+use crate::clock;
 use crate::problem::Problem;
 use crate::storage::row::Row;
 use crate::storage::schema;
 use crate::storage::sql::{self, own_json};
 use streamchain_edge_core::account::{Account as Kept, AccountError};
-use worker::{Date, DurableObject, Env, Error, Request, Response, State, durable_object};
+use streamchain_protocol::time::UnixMs;
+use worker::{DurableObject, Env, Error, Request, Response, State, durable_object};
 
 /// Made with the first thing that is kept: most principals are guests and never have any.
 const SCHEMA: &[&str] =
@@ -34,17 +36,17 @@ impl DurableObject for Account {
 
 impl Account {
     fn answer(&self, asked: AccountRequest) -> Result<Vec<u8>, Problem> {
-        let now_ms = Date::now().as_millis();
-        let now_s = now_ms / 1_000;
+        let now = clock::now();
+        let now_s = now.to_sec();
         match asked {
-            AccountRequest::CheckCredentials(asked) => reply::<CheckCredentials>(self.check(&asked, now_ms)),
+            AccountRequest::CheckCredentials(asked) => reply::<CheckCredentials>(self.check(&asked, now)),
             AccountRequest::SignIn(asked) => {
-                let issued = self.change(|kept| kept.sign_in(&asked.nonce, asked.expires_s, now_s));
+                let issued = self.change(|kept| kept.sign_in(&asked.nonce, asked.expires, now_s));
                 reply::<SignIn>(issued.map(|issued| SignedIn { issued }))
             }
             AccountRequest::ListKeys(_) => reply::<ListKeys>(self.keys()),
             AccountRequest::AddKey(asked) => {
-                reply::<AddKey>(self.change(|kept| kept.add_key(asked.key, now_ms)))
+                reply::<AddKey>(self.change(|kept| kept.add_key(asked.key, now)))
             }
             AccountRequest::RemoveKey(asked) => {
                 reply::<RemoveKey>(self.change(|kept| kept.remove_key(asked.key)))
@@ -62,18 +64,18 @@ impl Account {
         Ok(Keys { keys, ids })
     }
 
-    fn check(&self, asked: &CheckCredentials, now_ms: u64) -> Result<Checked, Problem> {
+    fn check(&self, asked: &CheckCredentials, now: UnixMs) -> Result<Checked, Problem> {
         let kept = self.load()?;
         let found = match (asked.key, asked.hash) {
-            (Some(id), Some(hash)) => kept.check_key(id, hash, now_ms).map(Some),
-            (Some(id), None) => kept.key(id, now_ms).map(Some),
-            (None, _) => kept.check_token(asked.issued.unwrap_or(0)).map(|()| None),
+            (Some(id), Some(hash)) => kept.check_key(id, hash, now).map(Some),
+            (Some(id), None) => kept.key(id, now).map(Some),
+            (None, _) => kept.check_token(asked.issued.unwrap_or_default()).map(|()| None),
         };
         let checked = match found {
             Ok(key) => Checked {
                 refused: None,
                 scope: key.map(|key| key.scope.clone()),
-                expires: key.and_then(|key| key.expires).map(|time| time.0),
+                expires: key.and_then(|key| key.expires),
             },
             Err(refused) => Checked {
                 refused: Some(refused.to_string()),

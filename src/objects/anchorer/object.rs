@@ -4,8 +4,9 @@ use crate::api::anchorer::{
     AddSegments, AnchorerRequest, AnchorerStatus, ApplyAnchors, EnsureAnchorer, EstimateCosts, SegmentsAdded,
 };
 use crate::api::call::{Encoded, reply, serve};
+use crate::clock::now;
 use crate::config::chain::ChainConfig;
-use crate::objects::chain_machine::{ChainMachine, Kept, now};
+use crate::objects::chain_machine::{ChainMachine, Kept};
 use crate::problem::{Kind, Problem};
 use crate::response::put_member;
 use crate::storage::d1::segments;

@@ -7,6 +7,7 @@
 use crate::api::audit::{AddEntry, AuditRequest};
 use crate::api::call::{new_request_id, reply, serve};
 use crate::api::stream::{Append, stream_object};
+use crate::clock;
 use crate::config::Config;
 use crate::objects::to_error;
 use crate::problem::Problem;
@@ -22,7 +23,8 @@ use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::NewStream;
 use streamchain_protocol::ids::{StreamId, StreamName};
 use streamchain_protocol::stream_settings::{ReadAccess, StreamSettings, WriteAccess};
-use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
+use streamchain_protocol::time::UnixMs;
+use worker::{DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 /// The stream's name.
 const STREAM: &str = "_audit";
@@ -45,7 +47,7 @@ const SCHEMA: &[&str] = &["CREATE TABLE IF NOT EXISTS waiting (
 
 struct Waiting {
     id: u64,
-    time: u64,
+    time: UnixMs,
     actor: String,
     action: String,
     outcome: String,
@@ -56,7 +58,7 @@ impl Waiting {
     fn read(row: &mut Row) -> Result<Self, Error> {
         Ok(Self {
             id: row.number()?,
-            time: row.number()?,
+            time: UnixMs(row.number()?),
             actor: row.text()?,
             action: row.text()?,
             outcome: row.text()?,
@@ -105,7 +107,7 @@ impl DurableObject for Audit {
                 Some(RETRY_MS)
             }
         };
-        let next = next.map(|wait| Date::now().as_millis() + wait);
+        let next = next.map(|wait| clock::now().plus_ms(wait));
         self.alarm.end(&storage, next).await;
         Response::empty()
     }
@@ -113,11 +115,11 @@ impl DurableObject for Audit {
 
 impl Audit {
     async fn add(&self, asked: AddEntry) -> Result<(), Problem> {
-        let now_ms = Date::now().as_millis();
+        let now = clock::now();
         let mut entry = asked.into_entry();
         if entry.outcome != Outcome::Done {
             let kind = refusal_kind(&entry);
-            let admitted = self.sampler.borrow_mut().admit(&kind, now_ms);
+            let admitted = self.sampler.borrow_mut().admit(&kind, now);
             match admitted {
                 Some(count) if self.waiting()? < MAX_WAITING => entry.count += count - 1,
                 _ => return Ok(()),
@@ -126,12 +128,12 @@ impl Audit {
         self.put(&entry)?;
         // No await since the write: the alarm is set with it or not at all.
         let storage = self.state.storage();
-        Ok(self.alarm.arm(&storage, Some(now_ms + GATHER_MS)).await?)
+        Ok(self.alarm.arm(&storage, Some(now.plus_ms(GATHER_MS))).await?)
     }
 
     fn put(&self, entry: &Entry) -> Result<(), Error> {
         let values = vec![
-            sql::number(entry.time),
+            sql::number(entry.time.0),
             entry.actor.clone().into(),
             entry.action.clone().into(),
             entry.outcome.as_str().into(),

@@ -2,11 +2,12 @@
 
 use crate::api::call::{reply, serve};
 use crate::api::limits::{LimitsRequest, Take};
+use crate::clock;
 use crate::config::Config;
 use crate::problem::{Kind, Problem};
 use crate::rate_limit::Gate;
 use streamchain_edge_core::rate_policy::Policy;
-use worker::{Date, DurableObject, Env, Request, Response, State, durable_object};
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 /// One share of the clients.
 #[durable_object(fetch)]
@@ -36,7 +37,6 @@ impl Limits {
         let config = Config::of(&self.env).map_err(Problem::internal)?;
         let policy = Policy::ALL.into_iter().find(|known| known.name() == asked.policy);
         let policy = policy.ok_or_else(|| Problem::new(Kind::BadRequest, "there is no such limit"))?;
-        self.gate
-            .take(&config, policy, &asked.key, Date::now().as_millis())
+        self.gate.take(&config, policy, &asked.key, clock::now())
     }
 }

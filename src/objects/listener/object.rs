@@ -2,8 +2,9 @@
 
 use crate::api::call::{Encoded, reply, serve};
 use crate::api::listener::{EnsureListener, ListenerRequest, ListenerStatus, Replay};
+use crate::clock::now;
 use crate::config::chain::ChainConfig;
-use crate::objects::chain_machine::{ChainMachine, Kept, now};
+use crate::objects::chain_machine::{ChainMachine, Kept};
 use crate::problem::{Kind, Problem};
 use crate::storage::d1::{self, anchors, chain_events};
 use std::cell::Cell;

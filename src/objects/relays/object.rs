@@ -8,6 +8,7 @@ use crate::api::relays::{
     ChooseRelay, Goodbye, NoticesPosted, PostNotices, ProviderIceServers, Register, RelayStatuses,
     RelaysRequest, WithdrawAuthors,
 };
+use crate::clock;
 use crate::config::Config;
 use crate::objects::watchdog::ensure_chain_objects;
 use crate::problem::{Kind, Problem};
@@ -17,9 +18,10 @@ use std::cell::{Cell, RefCell};
 use streamchain_edge_core::directory::{Chosen, Directory, post, renew};
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::ids::{RelayId, ShortId};
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::json;
 use streamchain_protocol::wire::{Notice, NoticeEvent, Registration, RelayStatus, Renewed};
-use worker::{Date, DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
+use worker::{DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 /// How often renewals make sure that the chain's objects go on, milliseconds.
 const ENSURE_INTERVAL_MS: u64 = 30_000;
@@ -35,15 +37,15 @@ pub struct Relays {
     rows: RelayRows,
     directory: RefCell<Directory>,
     turn_service: TurnServiceRows,
-    ensured: Cell<u64>,
-    forgot: Cell<u64>,
+    ensured: Cell<UnixMs>,
+    forgot: Cell<UnixMs>,
 }
 
 impl DurableObject for Relays {
     fn new(state: State, env: Env) -> Self {
         let rows = RelayRows::new(state.storage().sql());
-        let now_ms = Date::now().as_millis();
-        let directory = rows.load(now_ms).unwrap_or_else(|error| {
+        let now = clock::now();
+        let directory = rows.load(now).unwrap_or_else(|error| {
             // Relays renew within seconds, so an empty directory fills by itself.
             console_error!("directory: {error}");
             Directory::default()
@@ -56,8 +58,8 @@ impl DurableObject for Relays {
             rows,
             directory,
             turn_service,
-            ensured: Cell::new(0),
-            forgot: Cell::new(now_ms),
+            ensured: Cell::new(UnixMs(0)),
+            forgot: Cell::new(now),
         }
     }
 
@@ -68,47 +70,47 @@ impl DurableObject for Relays {
 
 impl Relays {
     fn answer(&self, asked: RelaysRequest, id: &RequestId) -> Result<Vec<u8>, Problem> {
-        let now_ms = Date::now().as_millis();
+        let now = clock::now();
         match asked {
-            RelaysRequest::Register(asked) => reply::<Register>(self.register(id, asked, now_ms)),
+            RelaysRequest::Register(asked) => reply::<Register>(self.register(id, asked, now)),
             RelaysRequest::Goodbye(asked) => reply::<Goodbye>(self.goodbye(id, &asked)),
-            RelaysRequest::ChooseRelay(asked) => reply::<ChooseRelay>(self.choose(&asked, now_ms)),
-            RelaysRequest::PostNotices(asked) => reply::<PostNotices>(self.post_notices(asked, now_ms)),
-            RelaysRequest::WithdrawAuthors(asked) => reply::<WithdrawAuthors>(self.withdraw(&asked, now_ms)),
-            RelaysRequest::RelayStatuses(_) => reply::<RelayStatuses>(self.statuses(now_ms)),
+            RelaysRequest::ChooseRelay(asked) => reply::<ChooseRelay>(self.choose(&asked, now)),
+            RelaysRequest::PostNotices(asked) => reply::<PostNotices>(self.post_notices(asked, now)),
+            RelaysRequest::WithdrawAuthors(asked) => reply::<WithdrawAuthors>(self.withdraw(&asked, now)),
+            RelaysRequest::RelayStatuses(_) => reply::<RelayStatuses>(self.statuses(now)),
             RelaysRequest::ProviderIceServers(_) => {
-                self.turn_service.renew(&self.state, &self.env, now_ms);
-                reply::<ProviderIceServers>(Ok(self.turn_service.servers(now_ms)))
+                self.turn_service.renew(&self.state, &self.env, now);
+                reply::<ProviderIceServers>(Ok(self.turn_service.servers(now)))
             }
         }
     }
 
-    fn post_notices(&self, asked: PostNotices, now_ms: u64) -> Result<NoticesPosted, Problem> {
+    fn post_notices(&self, asked: PostNotices, now: UnixMs) -> Result<NoticesPosted, Problem> {
         let notices = asked.notices.into_iter().map(|one| (one.relay, one.notice));
         let notices: Vec<_> = notices.collect();
-        self.atomically(|| post(&self.rows, &notices, now_ms))?;
+        self.atomically(|| post(&self.rows, &notices, now))?;
         let directory = self.directory.borrow();
         let relays = notices.iter().map(|(relay, _)| relay);
-        let dead = relays.filter(|relay| !directory.is_alive(relay, now_ms)).cloned();
+        let dead = relays.filter(|relay| !directory.is_alive(relay, now)).cloned();
         Ok(NoticesPosted { dead: dead.collect() })
     }
 
-    fn withdraw(&self, asked: &WithdrawAuthors, now_ms: u64) -> Result<(), Problem> {
-        let notices = self.withdrawals(asked, now_ms);
-        Ok(self.atomically(|| post(&self.rows, &notices, now_ms))?)
+    fn withdraw(&self, asked: &WithdrawAuthors, now: UnixMs) -> Result<(), Problem> {
+        let notices = self.withdrawals(asked, now);
+        Ok(self.atomically(|| post(&self.rows, &notices, now))?)
     }
 
-    fn statuses(&self, now_ms: u64) -> Result<Encoded<Vec<RelayStatus>>, Problem> {
+    fn statuses(&self, now: UnixMs) -> Result<Encoded<Vec<RelayStatus>>, Problem> {
         let config = Config::of(&self.env).map_err(Problem::internal)?;
         let current = |relay: &RelayId| config.master.relay_key(relay).id();
-        Ok(Encoded::of(&self.directory.borrow().statuses(now_ms, current)))
+        Ok(Encoded::of(&self.directory.borrow().statuses(now, current)))
     }
 
     fn atomically<T>(&self, step: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         sql::atomically(&self.state.storage(), step)
     }
 
-    fn register(&self, id: &RequestId, asked: Register, now_ms: u64) -> Result<Encoded<Renewed>, Problem> {
+    fn register(&self, id: &RequestId, asked: Register, now: UnixMs) -> Result<Encoded<Renewed>, Problem> {
         let relay = &asked.relay;
         let mut registration: Registration = json::from_bytes(&asked.registration)?;
         registration.key = Some(asked.key);
@@ -116,23 +118,23 @@ impl Relays {
         let is_new = self
             .directory
             .borrow_mut()
-            .register(relay, registration.clone(), now_ms)?;
+            .register(relay, registration.clone(), now)?;
         if is_new {
             self.rows.put(relay, &registration)?;
             self.record(id, relay, "relay.register");
         }
         let renewed = self.atomically(|| renew(&self.rows, relay, cursor, sessions))?;
-        self.keep_house(id, now_ms)?;
+        self.keep_house(id, now)?;
         Ok(Encoded::of(&renewed))
     }
 
-    fn withdrawals(&self, asked: &WithdrawAuthors, now_ms: u64) -> Vec<(RelayId, Notice)> {
+    fn withdrawals(&self, asked: &WithdrawAuthors, now: UnixMs) -> Vec<(RelayId, Notice)> {
         let directory = self.directory.borrow();
         let notice = |author: &Address| Notice {
             stream: ShortId::EVERY,
             event: NoticeEvent::Withdrawn {
                 author: Some(*author),
-                before: now_ms / 1_000,
+                before: now.to_sec(),
                 again: false,
             },
         };
@@ -144,17 +146,17 @@ impl Relays {
     }
 
     /// What is done now and then, on a renewal.
-    fn keep_house(&self, id: &RequestId, now_ms: u64) -> Result<(), Error> {
-        self.turn_service.renew(&self.state, &self.env, now_ms);
-        if now_ms.saturating_sub(self.ensured.get()) >= ENSURE_INTERVAL_MS {
-            self.ensured.set(now_ms);
+    fn keep_house(&self, id: &RequestId, now: UnixMs) -> Result<(), Error> {
+        self.turn_service.renew(&self.state, &self.env, now);
+        if now.since(self.ensured.get()) >= ENSURE_INTERVAL_MS {
+            self.ensured.set(now);
             let (env, id) = (self.env.clone(), id.clone());
             self.state
                 .wait_until(async move { ensure_chain_objects(&env, &id).await });
         }
-        if now_ms.saturating_sub(self.forgot.get()) >= FORGET_INTERVAL_MS {
-            self.forgot.set(now_ms);
-            let dead = self.directory.borrow_mut().forget_dead(now_ms);
+        if now.since(self.forgot.get()) >= FORGET_INTERVAL_MS {
+            self.forgot.set(now);
+            let dead = self.directory.borrow_mut().forget_dead(now);
             dead.iter().try_for_each(|relay| self.rows.drop_relay(relay))?;
         }
         Ok(())
@@ -179,16 +181,16 @@ impl Relays {
         }
     }
 
-    fn choose(&self, asked: &ChooseRelay, now_ms: u64) -> Result<Chosen, Problem> {
+    fn choose(&self, asked: &ChooseRelay, now: UnixMs) -> Result<Chosen, Problem> {
         let chosen = self
             .directory
             .borrow_mut()
-            .choose(asked.stream, asked.current.as_ref(), now_ms);
+            .choose(asked.stream, asked.current.as_ref(), now);
         let mut chosen = chosen.ok_or_else(|| {
             let detail = "no relay has renewed within the last 10 s: start one, or try again in a moment";
             Problem::new(Kind::NoRelay, detail).header("retry-after", "2")
         })?;
-        chosen.ice_servers = self.turn_service.servers(now_ms);
+        chosen.ice_servers = self.turn_service.servers(now);
         Ok(chosen)
     }
 }

@@ -6,6 +6,7 @@ use crate::storage::sql::own_json;
 use crate::storage::sql::{all, first, number, run};
 use streamchain_edge_core::directory::{Directory, NoticeStore, Numbered};
 use streamchain_protocol::ids::RelayId;
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Notice, Registration};
 use worker::{Error, SqlStorage};
 
@@ -33,7 +34,7 @@ impl RelayRows {
     }
 
     /// Makes the tables and reads the directory.
-    pub(super) fn load(&self, now_ms: u64) -> Result<Directory, Error> {
+    pub(super) fn load(&self, now: UnixMs) -> Result<Directory, Error> {
         schema::upgrade(&self.sql, SCHEMA)?;
         let mut directory = Directory::default();
         let query = "SELECT id, json FROM relays";
@@ -41,7 +42,7 @@ impl RelayRows {
             Ok((row.parsed()?, own_json(&row.text()?)?))
         })?;
         for (relay, registration) in relays {
-            directory.restore(relay, registration, now_ms);
+            directory.restore(relay, registration, now);
         }
         Ok(directory)
     }
@@ -70,10 +71,10 @@ impl RelayRows {
 impl NoticeStore for RelayRows {
     type Error = Error;
 
-    fn add(&self, relay: &RelayId, notice: &Notice, now_ms: u64) -> Result<(), Error> {
+    fn add(&self, relay: &RelayId, notice: &Notice, now: UnixMs) -> Result<(), Error> {
         let values = vec![
             relay.as_str().into(),
-            number(now_ms),
+            number(now.0),
             serde_json::to_string(notice)?.into(),
         ];
         run(
@@ -108,7 +109,7 @@ impl NoticeStore for RelayRows {
         )
     }
 
-    fn prune(&self, relay: &RelayId, before: u64, keep: usize) -> Result<(), Error> {
+    fn prune(&self, relay: &RelayId, before: UnixMs, keep: usize) -> Result<(), Error> {
         let surplus = "DELETE FROM notices WHERE relay = ?1 AND number <=
             (SELECT number FROM notices WHERE relay = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)";
         run(
@@ -119,6 +120,6 @@ impl NoticeStore for RelayRows {
         // They were added in the order of their numbers, so the expired ones are the first.
         let expired = "DELETE FROM notices WHERE relay = ?1 AND number <
             (SELECT coalesce(min(number), 0) FROM notices WHERE relay = ?1 AND at >= ?2)";
-        run(&self.sql, expired, vec![relay.as_str().into(), number(before)])
+        run(&self.sql, expired, vec![relay.as_str().into(), number(before.0)])
     }
 }

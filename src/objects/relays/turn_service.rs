@@ -2,6 +2,7 @@
 //!
 //! Nobody waits for the provider: requests find what is there, and a renewal fetches what is due behind them.
 
+use crate::clock;
 use crate::config::Config;
 use crate::outbound::fetch::{Bounds, OutboundError, post_json};
 use crate::storage::row::Row;
@@ -12,8 +13,9 @@ use std::rc::Rc;
 use streamchain_edge_core::turn_service::{
     MAX_TURN_SERVICE_ANSWER_BYTES, TURN_SERVICE_LIFE_S, TURN_SERVICE_TIMEOUT_MS, TurnService,
 };
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::webrtc::IceServer;
-use worker::{Date, Env, Error, SqlStorage, State, console_error, console_warn};
+use worker::{Env, Error, SqlStorage, State, console_error, console_warn};
 
 /// The provider as this object knows it.
 #[derive(Clone)]
@@ -39,14 +41,14 @@ impl TurnServiceRows {
     }
 
     /// The servers that clients may use now.
-    pub(super) fn servers(&self, now_ms: u64) -> Vec<IceServer> {
-        self.service.borrow().servers(now_ms).to_vec()
+    pub(super) fn servers(&self, now: UnixMs) -> Vec<IceServer> {
+        self.service.borrow().servers(now).to_vec()
     }
 
     /// Asks the provider, if there is one and it is time, behind whatever else goes on.
-    pub(super) fn renew(&self, state: &State, env: &Env, now_ms: u64) {
+    pub(super) fn renew(&self, state: &State, env: &Env, now: UnixMs) {
         let Ok(config) = Config::of(env) else { return };
-        if config.turn_service.is_some() && self.service.borrow_mut().begin(now_ms) {
+        if config.turn_service.is_some() && self.service.borrow_mut().begin(now) {
             let this = self.clone();
             state.wait_until(async move { this.ask(&config).await });
         }
@@ -61,10 +63,11 @@ impl TurnServiceRows {
             timeout_ms: TURN_SERVICE_TIMEOUT_MS,
             max_bytes: MAX_TURN_SERVICE_ANSWER_BYTES,
         };
-        let answered = post_json(&provider.url, Some(&provider.token), body, bounds).await;
-        let now_ms = Date::now().as_millis();
+        let bearer = format!("Bearer {}", provider.token);
+        let answered = post_json(&provider.url, Some(&bearer), body, bounds).await;
+        let now = clock::now();
         let reason = match answered {
-            Ok((200..=299, body)) => match self.take(&body, now_ms) {
+            Ok((200..=299, body)) => match self.take(&body, now) {
                 Ok(()) => return,
                 Err(reason) => reason,
             },
@@ -74,15 +77,15 @@ impl TurnServiceRows {
             Err(OutboundError::TooLarge(bytes)) => format!("an answer above {bytes} bytes"),
         };
         if self.service.borrow().is_asking() {
-            self.service.borrow_mut().handle_failure(now_ms);
+            self.service.borrow_mut().handle_failure(now);
         }
         console_warn!("TURN service: {reason}");
     }
 
-    fn take(&self, body: &[u8], now_ms: u64) -> Result<(), String> {
+    fn take(&self, body: &[u8], now: UnixMs) -> Result<(), String> {
         let mut service = self.service.borrow_mut();
         let issued = service
-            .handle_answer(body, now_ms)
+            .handle_answer(body, now)
             .map_err(|error| error.to_string())?;
         let json = serde_json::to_string(issued).map_err(|error| error.to_string())?;
         let kept = run(

@@ -3,6 +3,7 @@
 use super::object::Stream;
 use crate::api::relays::RelayNotice;
 use crate::api::stream::{Member, OpenSession, PutMember, RemoveMember};
+use crate::clock;
 use crate::config::Config;
 use crate::problem::{Problem, need_gas, need_right};
 use alloy_primitives::Address;
@@ -12,7 +13,6 @@ use streamchain_protocol::auth::{Access, Right, Rights};
 use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::stream_settings::{ReadAccess, SettingsChange, WriteAccess};
 use streamchain_protocol::wire::{Notice, NoticeEvent};
-use worker::Date;
 
 impl Stream {
     /// What decides on what an account may do.
@@ -63,7 +63,7 @@ impl Stream {
         authors: impl IntoIterator<Item = Option<Address>>,
     ) -> Result<(), Problem> {
         let state = self.state()?;
-        let before = Date::now().as_millis() / 1_000;
+        let before = clock::now().to_sec();
         let leader = state.leader.map(|leader| leader.relay);
         let assigned = state.assigned.filter(|relay| Some(relay) != leader.as_ref());
         let relays: Vec<RelayId> = leader.into_iter().chain(assigned).collect();

@@ -6,6 +6,7 @@ use super::object::Stream;
 use crate::api::call::new_request_id;
 use crate::api::relays::RelayNotice;
 use crate::api::stream::{Append, Appended, MAX_APPEND_WAIT_MS, Publisher};
+use crate::clock;
 use crate::problem::{Kind, Problem, need_right};
 use futures_util::future::{Either, select};
 use std::pin::pin;
@@ -16,7 +17,7 @@ use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::limits::MAX_PAYLOAD_BYTES;
 use streamchain_protocol::wire::{Notice, NoticeEvent, Record};
-use worker::{Date, Delay, console_error};
+use worker::{Delay, console_error};
 
 /// How often the relay is notified, milliseconds: as often as it renews.
 const NOTIFY_INTERVAL_MS: u64 = 2_000;
@@ -30,7 +31,7 @@ impl Stream {
             );
             return Err(Problem::new(Kind::TooLarge, detail));
         }
-        let begun = Date::now().as_millis();
+        let begun = clock::now();
         if let Some(publisher) = &asked.publisher {
             self.limit_messages(publisher, asked.author, begun)?;
         }
@@ -112,11 +113,11 @@ impl Stream {
 
     /// Notifies the leader that messages wait, unless it was notified just now; writes them here if that relay is dead.
     async fn notify_leader(&self, id: &RequestId, relay: &RelayId) -> Result<(), Problem> {
-        let now_ms = Date::now().as_millis();
-        if now_ms.saturating_sub(self.notified.get()) < NOTIFY_INTERVAL_MS {
+        let now = clock::now();
+        if now.since(self.notified.get()) < NOTIFY_INTERVAL_MS {
             return Ok(());
         }
-        self.notified.set(now_ms);
+        self.notified.set(now);
         let notice = Notice {
             stream: self.state()?.id.short(),
             event: NoticeEvent::Append,

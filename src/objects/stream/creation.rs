@@ -15,18 +15,19 @@ use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::{LogError, NewStream, Refusal, StreamLog};
 use streamchain_protocol::ids::StreamId;
 use streamchain_protocol::stream_settings::StreamSettings;
+use streamchain_protocol::time::UnixMs;
 
 impl Stream {
     /// One more session, for its client, its author and the stream.
-    pub(super) fn limit_sessions(&self, asked: &OpenSession, now_ms: u64) -> Result<(), Problem> {
+    pub(super) fn limit_sessions(&self, asked: &OpenSession, now: UnixMs) -> Result<(), Problem> {
         let config = Config::of(&self.env).map_err(Problem::internal)?;
         let gate = &self.gate;
-        gate.take(&config, Policy::SessionsAddress, &asked.client, now_ms)?;
+        gate.take(&config, Policy::SessionsAddress, &asked.client, now)?;
         // Of those without an account each has an author of its own.
         if asked.account.is_some() {
-            gate.take(&config, Policy::SessionsAuthor, &asked.author.to_string(), now_ms)?;
+            gate.take(&config, Policy::SessionsAuthor, &asked.author.to_string(), now)?;
         }
-        gate.take(&config, Policy::SessionsStream, "", now_ms)
+        gate.take(&config, Policy::SessionsStream, "", now)
     }
 
     /// One more message by HTTP, for its client, its author and the stream.
@@ -34,13 +35,13 @@ impl Stream {
         &self,
         publisher: &Publisher,
         author: Address,
-        now_ms: u64,
+        now: UnixMs,
     ) -> Result<(), Problem> {
         let config = Config::of(&self.env).map_err(Problem::internal)?;
         let gate = &self.gate;
-        gate.take(&config, Policy::MessagesAddress, &publisher.client, now_ms)?;
-        gate.take(&config, Policy::MessagesAuthor, &author.to_string(), now_ms)?;
-        gate.take(&config, Policy::MessagesStream, "", now_ms)
+        gate.take(&config, Policy::MessagesAddress, &publisher.client, now)?;
+        gate.take(&config, Policy::MessagesAuthor, &author.to_string(), now)?;
+        gate.take(&config, Policy::MessagesStream, "", now)
     }
 
     pub(super) async fn create_for(&self, id: &RequestId, asked: &Create) -> Result<Created, Problem> {

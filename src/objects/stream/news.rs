@@ -4,12 +4,13 @@
 
 use super::object::Stream;
 use crate::api::stream::ReadNews;
+use crate::clock;
 use crate::problem::Problem;
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::time::Duration;
 use streamchain_edge_core::stream_log::{Cursor, News};
-use worker::{Date, Delay};
+use worker::Delay;
 
 /// Longest wait, milliseconds.
 const MAX_WAIT_MS: u64 = 15_000;
@@ -24,11 +25,11 @@ impl Stream {
             seq: asked.seq,
         };
         let _waiting = self.waiters.enter()?;
-        let until = Date::now().as_millis() + asked.wait_ms.min(MAX_WAIT_MS);
+        let until = clock::now().plus_ms(asked.wait_ms.min(MAX_WAIT_MS));
         loop {
             let seen = self.waiters.changes();
             let news = self.step(|log| log.news(cursor, MAX_NEWS_BYTES))?;
-            let left = until.saturating_sub(Date::now().as_millis());
+            let left = until.since(clock::now());
             if left == 0 || !news.is_empty(cursor) {
                 return Ok(news);
             }

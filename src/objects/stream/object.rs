@@ -5,6 +5,7 @@ use super::waiters::Waiters;
 use crate::api::call::{Encoded, reply, serve};
 use crate::api::relays::{NoticesPosted, PostNotices, RelayNotice, relays_object};
 use crate::api::stream::*;
+use crate::clock;
 use crate::problem::Problem;
 use crate::rate_limit::Gate;
 use crate::storage::alarm::Alarm;
@@ -16,7 +17,7 @@ use streamchain_edge_core::signalling::Mailboxes;
 use streamchain_edge_core::stream_log::{LogError, LogState, NewStream, Step, StreamLog};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerState};
-use worker::{Date, DurableObject, Env, Request, Response, State, console_error, durable_object};
+use worker::{DurableObject, Env, Request, Response, State, console_error, durable_object};
 
 type Log = StreamLog<StreamRows>;
 
@@ -30,17 +31,17 @@ pub struct Stream {
     pub(super) looked: Cell<bool>,
     pub(super) alarm: Alarm,
     /// When the relay was last notified that messages wait for it.
-    pub(super) notified: Cell<u64>,
+    pub(super) notified: Cell<UnixMs>,
     /// The requests that wait for a change.
     pub(super) waiters: Waiters,
     /// Flushes that failed in a row.
     pub(super) failures: Cell<u32>,
     /// Until when nothing is handed to the Anchorer, which had no room.
-    pub(super) refused_until: Cell<u64>,
+    pub(super) refused_until: Cell<UnixMs>,
     /// How much clients ask for.
     pub(super) gate: Gate,
     /// The relay chosen last, and when.
-    pub(super) chosen: RefCell<Option<(Chosen, u64)>>,
+    pub(super) chosen: RefCell<Option<(Chosen, UnixMs)>>,
     /// What browsers leave for each other.
     pub(super) mailboxes: RefCell<Mailboxes>,
 }
@@ -55,9 +56,9 @@ impl DurableObject for Stream {
             looked: Cell::new(false),
             alarm: Alarm::default(),
             failures: Cell::new(0),
-            refused_until: Cell::new(0),
+            refused_until: Cell::new(UnixMs(0)),
             gate: Gate::default(),
-            notified: Cell::new(0),
+            notified: Cell::new(UnixMs(0)),
             waiters: Waiters::default(),
             chosen: RefCell::new(None),
             mailboxes: RefCell::default(),
@@ -135,9 +136,9 @@ impl Stream {
 
     /// Makes the stream, if it is not there, and lists it in the database.
     pub(super) async fn create(&self, id: &RequestId, new: &NewStream) -> Result<Created, Problem> {
-        let now_ms = Date::now().as_millis();
+        let now = clock::now();
         self.log.rows().prepare()?;
-        let (state, created) = self.step(|log| log.create(new, UnixMs(now_ms)))?;
+        let (state, created) = self.step(|log| log.create(new, now))?;
         if !state.listed {
             self.arm().await?;
             // Before anybody learns that it is made: the Listener passes over events of streams that the list lacks,

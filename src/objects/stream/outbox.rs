@@ -3,13 +3,15 @@
 use super::object::Stream;
 use crate::api::anchorer::{AddSegments, SegmentsAdded, anchorer_object, segment_of};
 use crate::api::call::new_request_id;
+use crate::clock;
 use crate::config::Config;
 use crate::problem::Problem;
 use crate::storage::d1::{segments, streams};
 use streamchain_edge_core::stream_log::{
     FLUSH_BACKOFF, GATHER_MS, LogState, REFUSED_MS, SEGMENTS_PER_FLUSH, StreamLog,
 };
-use worker::{Date, Error, console_error};
+use streamchain_protocol::time::UnixMs;
+use worker::{Error, console_error};
 
 /// Most segments handed to the Anchorer in one request.
 const MAX_SEGMENTS_AT_ONCE: usize = 100;
@@ -22,7 +24,7 @@ impl Stream {
             0 => GATHER_MS,
             _ => FLUSH_BACKOFF.wait_ms(failures),
         };
-        let due = Date::now().as_millis() + wait;
+        let due = clock::now().plus_ms(wait);
         self.alarm.arm(&self.state.storage(), Some(due)).await
     }
 
@@ -48,8 +50,8 @@ impl Stream {
     }
 
     /// When the next round is due: what the Anchorer alone has no room for can wait longer.
-    fn next_flush(&self) -> u64 {
-        let soon = Date::now().as_millis() + GATHER_MS;
+    fn next_flush(&self) -> UnixMs {
+        let soon = clock::now().plus_ms(GATHER_MS);
         match self.step(StreamLog::has_unflushed).unwrap_or(true) {
             true => soon,
             false => soon.max(self.refused_until.get()),
@@ -88,7 +90,7 @@ impl Stream {
     }
 
     async fn hand_to_anchorer(&self) -> Result<(), Problem> {
-        if Date::now().as_millis() < self.refused_until.get() {
+        if clock::now() < self.refused_until.get() {
             return Ok(());
         }
         let unacked = self.step(|log| log.unacked_segments(MAX_SEGMENTS_AT_ONCE))?;
@@ -108,7 +110,7 @@ impl Stream {
             return Ok(self.step(|log| log.ack_segments(&unacked))?);
         };
         console_error!("outbox: the Anchorer has no room: {reason}");
-        self.refused_until.set(Date::now().as_millis() + REFUSED_MS);
+        self.refused_until.set(clock::now().plus_ms(REFUSED_MS));
         Ok(self.step(|log| log.keep_newest_segment(&unacked))?)
     }
 }

@@ -3,6 +3,7 @@
 use super::object::Stream;
 use crate::api::relays::{ChooseRelay, RelayNotice, relays_object};
 use crate::api::stream::{EndSession, OpenSession, SessionOpened};
+use crate::clock;
 use crate::problem::{Kind, Problem};
 use streamchain_edge_core::directory::Chosen;
 use streamchain_edge_core::request_id::RequestId;
@@ -10,7 +11,6 @@ use streamchain_edge_core::stream_log::{LogState, Session};
 use streamchain_protocol::limits::CHOSEN_LIFE_MS;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
-use worker::Date;
 
 /// How often a session's relay is chosen again when the stream moved meanwhile.
 const MAX_CHOICES: usize = 3;
@@ -21,20 +21,20 @@ impl Stream {
         id: &RequestId,
         asked: OpenSession,
     ) -> Result<SessionOpened, Problem> {
-        let now_ms = Date::now().as_millis();
-        self.limit_sessions(&asked, now_ms)?;
+        let now = clock::now();
+        self.limit_sessions(&asked, now)?;
         if let Some(new) = &asked.create {
             self.create_limited(id, new, &asked.client, asked.account).await?;
         }
         let rights = self.session_rights(&asked)?;
         for _ in 0..MAX_CHOICES {
             let state = self.state()?;
-            let chosen = self.choose(id, &state, now_ms).await?;
+            let chosen = self.choose(id, &state, now).await?;
             let session = Session {
                 id: asked.session,
                 author: asked.author,
                 relay: chosen.relay.clone(),
-                created: UnixMs(now_ms),
+                created: now,
             };
             if self.step(|log| log.open_session(&session, state.assigned.as_ref()))? {
                 return Ok(SessionOpened { chosen, rights });
@@ -46,9 +46,9 @@ impl Stream {
     }
 
     /// The stream's relay while it lives, or another; asks the directory at most once a second.
-    async fn choose(&self, id: &RequestId, state: &LogState, now_ms: u64) -> Result<Chosen, Problem> {
-        let recent = |(chosen, at): &&(Chosen, u64)| {
-            now_ms.saturating_sub(*at) < CHOSEN_LIFE_MS && state.assigned.as_ref() == Some(&chosen.relay)
+    async fn choose(&self, id: &RequestId, state: &LogState, now: UnixMs) -> Result<Chosen, Problem> {
+        let recent = |(chosen, at): &&(Chosen, UnixMs)| {
+            now.since(*at) < CHOSEN_LIFE_MS && state.assigned.as_ref() == Some(&chosen.relay)
         };
         let known = self
             .chosen
@@ -64,7 +64,7 @@ impl Stream {
             current: state.assigned.clone(),
         };
         let chosen = relays_object(&self.env, id)?.call(asked).await?;
-        self.chosen.replace(Some((chosen.clone(), now_ms)));
+        self.chosen.replace(Some((chosen.clone(), now)));
         Ok(chosen)
     }
 

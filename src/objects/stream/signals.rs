@@ -2,9 +2,9 @@
 
 use super::object::Stream;
 use crate::api::stream::{PostSignal, ReadSignals};
+use crate::clock;
 use crate::problem::{Kind, Problem};
 use streamchain_edge_core::signalling::{Looked, MailboxError, Peer};
-use worker::Date;
 
 impl Stream {
     /// A session reads its mailbox.
@@ -14,8 +14,8 @@ impl Stream {
             author: asked.author,
         };
         self.check_peer(owner)?;
-        let now_ms = Date::now().as_millis();
-        let looked = self.mailboxes.borrow_mut().look(owner, asked.after, now_ms);
+        let now = clock::now();
+        let looked = self.mailboxes.borrow_mut().look(owner, asked.after, now);
         looked.map_err(to_problem)
     }
 
@@ -26,11 +26,11 @@ impl Stream {
             author: asked.author,
         };
         self.check_peer(from)?;
-        let now_ms = Date::now().as_millis();
+        let now = clock::now();
         let posted = self
             .mailboxes
             .borrow_mut()
-            .post(from, asked.to, asked.signal, now_ms);
+            .post(from, asked.to, asked.signal, now);
         posted.map(drop).map_err(to_problem)
     }
 

@@ -3,6 +3,7 @@
 use super::{number, rows};
 use crate::storage::row::{Row, out_of_shape};
 use serde_json::Value;
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::json;
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
@@ -67,7 +68,7 @@ pub(crate) fn insert(
     id: u64,
     seq: Option<u64>,
     columns: [&str; 3],
-    time: u64,
+    time: UnixMs,
     entry: &str,
 ) -> Result<D1PreparedStatement, Error> {
     let statement = "INSERT INTO audit (id, seq, time, actor, action, outcome, entry)
@@ -76,7 +77,7 @@ pub(crate) fn insert(
     let values = [
         number(id),
         seq.map_or(D1Type::Null, number),
-        number(time),
+        number(time.0),
         actor,
         action,
         outcome,

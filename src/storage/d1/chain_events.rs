@@ -1,12 +1,13 @@
 //! The table of chain events: payloads that somebody published by a transaction of their own.
 
 use super::{anchor_state, number, rows};
-use crate::storage::row::Row;
+use crate::storage::row::{Row, out_of_shape};
 use alloy_primitives::{Address, B256, Bytes, hex};
 use serde::Serialize;
 use streamchain_chain::listener::{ChainEvent, EventKind};
 use streamchain_protocol::ids::StreamId;
 use streamchain_protocol::proof::AnchorState;
+use streamchain_protocol::wire::Omitted;
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
 /// A payload published on the chain.
@@ -23,8 +24,10 @@ pub(crate) struct ChainEventRow {
     pub tx: B256,
     /// Who published it.
     pub author: Address,
-    /// Its bytes.
+    /// Its bytes; empty when they are left out.
     pub payload: Bytes,
+    /// What is known of bytes that are left out, since they are above the limits of the protocol.
+    pub omitted: Option<Omitted>,
     /// How sure it is.
     pub state: AnchorState,
 }
@@ -37,8 +40,26 @@ fn read(row: &mut Row) -> Result<ChainEventRow, Error> {
         tx: row.parsed()?,
         author: row.parsed()?,
         payload: row.parsed()?,
+        omitted: omitted(row.text()?)?,
         state: anchor_state(row)?,
     })
+}
+
+/// Reads the column `omitted`: `size digest`, or nothing.
+fn omitted(text: String) -> Result<Option<Omitted>, Error> {
+    let read = |text: &str| {
+        let (size, digest) = text.split_once(' ')?;
+        Some(Omitted {
+            size: size.parse().ok()?,
+            digest: digest.parse().ok()?,
+        })
+    };
+    match text.is_empty() {
+        true => Ok(None),
+        false => read(&text)
+            .map(Some)
+            .ok_or_else(|| out_of_shape("an omitted payload")),
+    }
 }
 
 /// Up to `limit` events of a stream behind the place (block, log index), in the order of the chain.
@@ -49,7 +70,7 @@ pub(crate) async fn list(
     limit: usize,
 ) -> Result<Vec<ChainEventRow>, Error> {
     let query =
-        "SELECT block, log_index, block_hash, tx, author, hex(payload) AS payload, state FROM chain_events
+        "SELECT block, log_index, block_hash, tx, author, hex(payload) AS payload, omitted, state FROM chain_events
                  WHERE stream = ?1 AND (block, log_index) > (?2, ?3) ORDER BY block, log_index LIMIT ?4";
     let id = stream.to_string();
     let before_all = (D1Type::Real(-1.0), D1Type::Real(-1.0));
@@ -66,16 +87,22 @@ pub(crate) fn put(
     event: &ChainEvent,
     state: AnchorState,
 ) -> Result<Option<D1PreparedStatement>, Error> {
-    let EventKind::Published { author, payload } = &event.kind else {
+    let EventKind::Published {
+        author,
+        payload,
+        omitted,
+    } = &event.kind
+    else {
         return Ok(None);
     };
     let statement =
-        "INSERT INTO chain_events (stream, block, log_index, block_hash, tx, author, payload, state)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, unhex(?7), ?8)
+        "INSERT INTO chain_events (stream, block, log_index, block_hash, tx, author, payload, omitted, state)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, unhex(?7), ?8, ?9)
          ON CONFLICT DO UPDATE SET state = excluded.state WHERE state = 'anchored'";
     let stream = event.stream.to_string();
     let [block_hash, tx] = [event.block_hash, event.tx].map(hex::encode_prefixed);
     let (author, payload) = (hex::encode_prefixed(author), hex::encode(payload));
+    let omitted = omitted.map(|omitted| format!("{} {}", omitted.size, omitted.digest));
     let values = [
         D1Type::Text(&stream),
         number(event.block),
@@ -84,6 +111,7 @@ pub(crate) fn put(
         D1Type::Text(&tx),
         D1Type::Text(&author),
         D1Type::Text(&payload),
+        D1Type::Text(omitted.as_deref().unwrap_or_default()),
         D1Type::Text(state.as_str()),
     ];
     db.prepare(statement).bind_refs(&values).map(Some)

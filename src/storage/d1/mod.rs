@@ -6,14 +6,16 @@ pub(crate) mod chain_events;
 pub(crate) mod segments;
 pub(crate) mod streams;
 
+use crate::clock;
 use crate::counters::{self, D1Counters};
 use crate::storage::row::{self, Row, out_of_shape};
 use streamchain_protocol::proof::AnchorState;
+use streamchain_protocol::time::UnixMs;
 use wasm_bindgen::JsCast;
 use worker::js_sys::futures::JsFuture;
 use worker::js_sys::{Array, Object, Reflect};
 use worker::wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement, D1Type, Date, Error, worker_sys};
+use worker::{D1Database, D1PreparedStatement, D1Type, Error, worker_sys};
 
 /// A number as D1 takes it: it has no 64-bit integers, but a double carries all that we have (up to 2^53 - 1).
 pub(crate) fn number(value: u64) -> D1Type<'static> {
@@ -38,7 +40,7 @@ async fn rows<T>(
 /// Rows that are yet to be read; one function for rows of all types.
 async fn unread(db: &D1Database, statement: &str, values: &[D1Type<'_>]) -> Result<Vec<Row>, Error> {
     let statement = db.prepare(statement).bind_refs(values)?;
-    let begun = Date::now().as_millis();
+    let begun = clock::now();
     let result = JsFuture::from(statement.inner().all()?).await?;
     count(&Array::of1(&result), begun)?;
     let rows = Array::from(&Reflect::get(&result, &"results".into())?);
@@ -53,15 +55,15 @@ pub(crate) async fn batch(db: &D1Database, statements: Vec<D1PreparedStatement>)
         .iter()
         .map(|statement| JsValue::from(statement.inner()))
         .collect();
-    let begun = Date::now().as_millis();
+    let begun = clock::now();
     let results = JsFuture::from(db.batch(statements)?).await?;
     count(&Array::from(&results), begun)
 }
 
 /// Counts what the database says of each statement.
-fn count(results: &Array, begun: u64) -> Result<(), Error> {
+fn count(results: &Array, begun: UnixMs) -> Result<(), Error> {
     let mut done = D1Counters {
-        ms: Date::now().as_millis().saturating_sub(begun),
+        ms: clock::now().since(begun),
         ..D1Counters::default()
     };
     for result in results.iter() {

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use streamchain_edge_core::stream_log::LogState;
 use streamchain_protocol::ids::{ShortId, StreamId, StreamName};
 use streamchain_protocol::stream_settings::StreamSettings;
+use streamchain_protocol::time::UnixMs;
 use worker::{D1Database, D1Type, Error};
 
 /// A stream, without how far it got.
@@ -21,7 +22,7 @@ pub(crate) struct StreamRow {
     /// What its owner chose.
     pub settings: StreamSettings,
     /// When it was made, Unix milliseconds.
-    pub created: u64,
+    pub created: UnixMs,
     /// Its place in the table, for paging: later ones are higher.
     pub place: u64,
 }
@@ -38,7 +39,7 @@ fn read(row: &mut Row) -> Result<StreamRow, Error> {
             p2p: row.number()? != 0,
             prove: row.number()? != 0,
         },
-        created: row.number()?,
+        created: UnixMs(row.number()?),
         place: row.number()?,
     })
 }

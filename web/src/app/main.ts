@@ -1,7 +1,7 @@
 // The app: one page on one stream. Data goes one way: connection → model → panels.
 
 import * as lib from "../lib/index.ts";
-import { type AccountMemory, AccountMenu, restoreAccount } from "./account/account.ts";
+import { type AccountMemory, AccountMenu, accountToken, restoreAccount } from "./account/account.ts";
 import { NewStream } from "./account/new-stream.ts";
 import { Banners } from "./banners.ts";
 import { Header, restoreTheme } from "./header.ts";
@@ -74,18 +74,19 @@ class App {
     this.#connection = connection;
     this.#memory = memory;
     this.#details = new Details(connection);
+    this.#banners = new Banners(connection, () => this.#showPath());
     this.#list = new MessageList({
       run: this.#run,
       stateOf: (seq) => connection.stateOf(seq),
       isOwn: (author) => author === connection.author,
       onOpen: (message) => this.#details.open(message),
       onOlder: () => void this.#readOlder(),
+      notes: this.#banners.element,
     });
     this.#composer = new Composer({ connection, publish: (text) => this.#publish(text) });
     this.#anchors = new AnchorPanel((seq) => void this.#showMessage(seq));
     this.#chain = new ChainPanel(connection);
     this.#path = new PathPanel(connection);
-    this.#banners = new Banners(connection, () => this.#showPath());
     this.#system = new SystemPanel(connection.edge, ({ status, config }) => {
       this.#banners.status(status);
       this.#details.config = config;
@@ -110,7 +111,6 @@ class App {
       "section",
       { class: "messages", "data-view": "messages", "aria-labelledby": "messages-title" },
       el("div", { class: "head" }, el("h1", { id: "messages-title" }, texts.messages.title), this.#marks.element),
-      this.#banners.element,
       el("div", { class: "list-notes" }, this.#loading, this.#empty),
       this.#list.element,
       new DirectStrip(this.#connection).element,
@@ -316,7 +316,8 @@ async function start(): Promise<void> {
   document.title = `${stream} · ${texts.app.name}`;
   document.documentElement.lang = texts.locale;
   const memory = await restoreAccount({ origin: location.origin, onRefused: () => location.reload() });
-  const connection = lib.connect({ stream });
+  const token = accountToken(memory, location.origin);
+  const connection = lib.connect({ stream, ...(token === undefined ? {} : { token }) });
   const app = new App(connection, memory);
   window.streamchain = { connection, lib, messages: () => app.messages() };
   addEventListener("pagehide", () => connection.close());

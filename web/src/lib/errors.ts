@@ -28,6 +28,10 @@ export type ErrorCode =
   | "not-allowed"
   /** The edge ended the session; it is not opened again. */
   | "session-ended"
+  /** The connection has another author now, and publishes nothing that was published under the one before. */
+  | "author-changed"
+  /** The message was sent, is not sent again, and nobody can say whether it is stored: look before publishing it again. */
+  | "outcome-unknown"
   /** The caller closed the connection. */
   | "closed"
   /** The JSON-RPC node cannot be reached, or answered with an error. */

@@ -2,12 +2,13 @@
 
 export { ChainEvents, chainEventKey } from "./chain/chain-events.ts";
 export { climb, hashPair, keccak, leafHashes, merkleRoot, streamId } from "./chain/merkle.ts";
-export { ANCHORED_TOPIC, checkOnChain } from "./chain/on-chain.ts";
+export { ANCHORED_TOPIC, anchorerOf, checkOnChain } from "./chain/on-chain.ts";
 export {
   type CheckResult,
   type CheckStep,
   checkDeployment,
   checkProof,
+  type ExpectedDeployment,
   parseReceipt,
   type Receipt,
   type StepId,
@@ -31,6 +32,7 @@ export {
 } from "./chain/wallet.ts";
 export { connect, StreamConnection } from "./connection/connection.ts";
 export type {
+  AuthorChange,
   ConnectionEvents,
   ConnectionState,
   ConnectOptions,
@@ -40,7 +42,7 @@ export type {
 } from "./connection/types.ts";
 export type { DirectMessage } from "./direct/inbox.ts";
 export { type ErrorCode, type Problem, StreamChainError } from "./errors.ts";
-export { keepToken, keptToken } from "./http/credentials.ts";
+export { keepToken, keptToken, type TokenOption } from "./http/credentials.ts";
 export type {
   AnchorInfo,
   Cost,

@@ -140,6 +140,15 @@ export const LIVENESS_UNANSWERED_MS = 2_000;
 /** A session that lived this long, in ms, sets the reconnect delay back to its first value. */
 export const STABLE_SESSION_MS = 5_000;
 
+/** A token that lives a quarter of an hour is exchanged this long before it expires, in ms: a third of its life. */
+export const TOKEN_RENEW_BEFORE_MS = 300_000;
+
+/** Longest wait of one timer, in ms: browsers end a longer one (2^31 ms or more) at once. */
+export const MAX_TIMER_MS = 2_000_000_000;
+
+/** A newer token is asked for at most once in this time, in ms, unless the edge refused the last one. */
+export const TOKEN_RENEW_PAUSE_MS = 60_000;
+
 /** Longest `Retry-After` that is honoured, in ms. */
 export const MAX_RETRY_AFTER_MS = 30_000;
 

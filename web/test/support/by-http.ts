@@ -1,6 +1,6 @@
 // The world's edge for clients without WebRTC: an event stream, and messages by POST into the same stream.
 
-import { fromHex, toHex } from "../../src/lib/wire/bytes.ts";
+import { fromHex, type Hex, toHex } from "../../src/lib/wire/bytes.ts";
 import { type Accepted, problem } from "./edge-parts.ts";
 
 /** What the service needs of the world around it. */
@@ -16,7 +16,7 @@ interface Surroundings {
   sendOpen(): void;
 }
 
-const AUTHOR = `0x${"a1".repeat(20)}`;
+const AUTHOR: Hex = `0x${"a1".repeat(20)}`;
 
 /** One response of server-sent events. */
 class EventResponse {
@@ -106,24 +106,24 @@ export class ByHttp {
     return response.response();
   }
 
-  post(headers: Headers, payload: Uint8Array): Response {
+  post(headers: Headers, payload: Uint8Array, by?: Hex): Response {
     if (!this.serves) return problem(503, "unavailable")();
     if (headers.get("authorization") === null) return problem(401, "unauthorized")();
-    const producer = `0x${headers.get("streamchain-producer")}`;
+    const producer = `${by === undefined ? "" : `${by}:`}0x${headers.get("streamchain-producer")}`;
     const producerSeq = Number(headers.get("streamchain-producer-seq"));
     this.posted.push(`${producerSeq}:${new TextDecoder().decode(payload)}`);
     const world = this.#world;
     const own = [...world.stored, ...this.#inbox].filter((message) => message.producer === producer);
     if (producerSeq > own.length) return problem(409, "producer-conflict")();
     if (producerSeq === own.length) {
-      const author = fromHex(AUTHOR as `0x${string}`, 20);
+      const author = fromHex(by ?? AUTHOR, 20);
       const time = Math.floor(world.clock.now);
       this.#inbox.push({ time, author, producer, producerSeq, payload: payload.slice() });
     }
     if (!this.hasLeader) world.commit();
     const seq = world.stored.findIndex((one) => one.producer === producer && one.producerSeq === producerSeq);
     if (this.lostAnswers-- > 0) throw new TypeError("network");
-    const body = { stored: seq >= 0, seq: seq < 0 || this.forgetsSeqs ? null : seq, author: AUTHOR };
+    const body = { stored: seq >= 0, seq: seq < 0 || this.forgetsSeqs ? null : seq, author: by ?? AUTHOR };
     return Response.json(body, { status: seq < 0 ? 202 : 201 });
   }
 

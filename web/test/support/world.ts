@@ -2,27 +2,22 @@
 // committed, when relays stop, and what fails.
 
 import type { DataChannel, PeerConnection, Platform } from "../../src/lib/platform.ts";
-import { type Bytes, concat, fromHex, toHex } from "../../src/lib/wire/bytes.ts";
+import { type Bytes, concat, fromHex, type Hex, toHex } from "../../src/lib/wire/bytes.ts";
 import { type CborValue, encodeCbor } from "../../src/lib/wire/cbor.ts";
 import { type ClientFrame, decodeClientMessage } from "../../src/lib/wire/frames.ts";
 import { ByHttp } from "./by-http.ts";
-import type { Accepted } from "./edge-parts.ts";
+import { type Accepted, ANSWER, answerOffer, guest, problem, TURN_URL } from "./edge-parts.ts";
+import { authorBytes, type People } from "./people.ts";
 import { MemoryLocks, MemoryStorage, testPlatform, VirtualClock } from "./surroundings.ts";
 
 const AUTHOR = fromHex(`0x${"a1".repeat(20)}`, 20);
-const ANSWER = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "a=candidate:1 1 udp 2130706431 192.0.2.7 7100 typ host", ""].join(
-  "\r\n",
-);
-
-/** The TURN server that the edge names. */
-export const TURN_URL = "turn:turn.test:3478?transport=tcp";
-
 /** One client's session at the relay. */
 class RelaySession {
   readonly world: World;
   readonly channel: FakeChannel;
   readonly peer: FakePeer;
   producer: string | null = null;
+  author: Uint8Array = AUTHOR;
   subscribed = false;
   /** The relay was restarted: ICE works, but the relay does not have the session. */
   forgotten = false;
@@ -133,6 +128,7 @@ class FakePeer implements PeerConnection {
   /** Offers made before the first answer: a browser gives the section of each another name. */
   #offers = 0;
   #answered = false;
+  #author: Hex | null = null;
 
   constructor(world: World, configuration: RTCConfiguration, apart: boolean) {
     this.world = world;
@@ -170,7 +166,8 @@ class FakePeer implements PeerConnection {
     this.configuration = configuration;
   }
 
-  async setRemoteDescription(): Promise<void> {
+  async setRemoteDescription({ sdp }: { sdp: string }): Promise<void> {
+    this.#author = (/^a=author:(0x[0-9a-f]{40})/m.exec(sdp)?.[1] as Hex | undefined) ?? null;
     if (this.#local === null) throw new Error("an answer without an offer");
     if (!this.#local.sdp?.includes("a=mid:0")) throw new Error("an answer to another offer");
     this.#local = null;
@@ -193,6 +190,7 @@ class FakePeer implements PeerConnection {
     this.#become("connected", "connected");
     if (channel.session !== null) return;
     channel.session = world.admit(this, channel);
+    if (this.#author !== null) channel.session.author = authorBytes(this.#author);
     channel.open();
   }
 
@@ -290,6 +288,10 @@ export class World {
   memory = Number.POSITIVE_INFINITY;
   /** The edge's service for clients without WebRTC; off by default. */
   readonly byHttp = new ByHttp(this);
+  /** Whose tokens the edge knows; without them everybody is one guest. */
+  people: People | null = null;
+  /** Sessions that were ended by a request that the edge took. */
+  endedSessions = 0;
   /** The relay sends its welcome at once; else the test does, by `welcome`. */
   welcomes = true;
 
@@ -323,9 +325,9 @@ export class World {
   }
 
   welcome(session: RelaySession, producer: string): void {
-    session.producer = producer;
+    session.producer = this.people === null ? producer : `${toHex(session.author)}:${producer}`;
     if (!this.welcomes) return;
-    const last = this.stored.filter((message) => message.producer === producer).at(-1);
+    const last = this.stored.filter((message) => message.producer === session.producer).at(-1);
     const limits = new Map<string, CborValue>([["payload", 65_536]]);
     session.send([16, this.epoch, this.head, this.stored.length, last?.producerSeq ?? null, limits]);
   }
@@ -358,7 +360,7 @@ export class World {
       session.send(seq >= 0 ? [18, producerSeq, seq] : [23, 4, `expected ${own.length}`]);
       return;
     }
-    this.open.push({ time: Math.floor(this.clock.now), author: AUTHOR, producer, producerSeq, payload });
+    this.open.push({ time: Math.floor(this.clock.now), author: session.author, producer, producerSeq, payload });
     session.send([18, producerSeq, this.head - 1]);
     this.sendOpen();
   }
@@ -421,14 +423,26 @@ export class World {
     this.requests.push(`${method} ${url.pathname}${url.search}`);
     if (!this.edgeAnswers) throw new TypeError("fetch failed");
     if (this.edgeHangs || (this.openConnectionsDead && init?.credentials !== "omit")) await aborted(init?.signal);
-    if (url.pathname.endsWith("/sessions")) return this.sessionAnswers.shift()?.() ?? answerOffer();
-    if (url.pathname.endsWith("/events")) return this.byHttp.events(url, new Headers(init?.headers), init?.signal);
+    const headers = new Headers(init?.headers);
+    const author = this.people?.who(headers.get("authorization"));
+    if (author === null) return problem(401, "unauthorized")();
+    if (this.people !== null && url.pathname.startsWith("/v1/auth/")) {
+      return this.people.answer(url.pathname, headers.get("authorization"));
+    }
+    if (url.pathname.endsWith("/sessions")) {
+      return this.sessionAnswers.shift()?.() ?? (this.people === null ? answerOffer() : this.#answerTo(author));
+    }
+    if (url.pathname.endsWith("/events")) return this.byHttp.events(url, headers, init?.signal);
     if (url.pathname.endsWith("/messages")) {
       const isNew = method === "POST";
-      return isNew ? this.byHttp.post(new Headers(init?.headers), init?.body as Uint8Array) : this.#history(url);
+      return isNew ? this.byHttp.post(headers, init?.body as Uint8Array, author) : this.#history(url);
     }
     if (url.pathname === "/v1/auth/guest") return guest();
-    if (method === "DELETE") return new Response(null, { status: 204 });
+    if (method === "DELETE") {
+      if (this.people !== null && author === undefined) return problem(401, "unauthorized")();
+      this.endedSessions++;
+      return new Response(null, { status: 204 });
+    }
     return Response.json({
       id: `0x${"11".repeat(32)}`,
       owner: `0x${"22".repeat(20)}`,
@@ -439,6 +453,19 @@ export class World {
       final: this.final,
     });
   };
+
+  /** Answers an offer by an author; without one by a new guest. */
+  #answerTo(author: Hex | undefined): Response {
+    const guest = author === undefined ? this.people?.guest() : undefined;
+    const by = author ?? guest?.author ?? "";
+    const headers = new Headers({
+      "content-type": "application/sdp",
+      location: "/v1/sessions/abc",
+      "streamchain-author": by,
+      ...(guest === undefined ? {} : { "streamchain-access-token": guest.token }),
+    });
+    return new Response(`${ANSWER}a=author:${by}\r\n`, { status: 201, headers });
+  }
 
   #history(url: URL): Response {
     const from = Number(url.searchParams.get("from"));
@@ -453,19 +480,3 @@ export class World {
 /** Rejects when the signal aborts; never resolves. */
 const aborted = (signal: AbortSignal | null | undefined): Promise<never> =>
   new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
-
-const guest = (): Response =>
-  Response.json({ token: "guest-token", author: `0x${"a1".repeat(20)}`, expires: 0 }, { status: 201 });
-
-function answerOffer(): Response {
-  return new Response(ANSWER, {
-    status: 201,
-    headers: {
-      "content-type": "application/sdp",
-      link: `<${TURN_URL}>; rel="ice-server"; username="1:a"; credential="c"; credential-type="password"`,
-      location: "/v1/sessions/abc",
-      "streamchain-access-token": "guest-token",
-      "streamchain-author": `0x${"a1".repeat(20)}`,
-    },
-  });
-}

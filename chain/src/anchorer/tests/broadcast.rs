@@ -162,15 +162,45 @@ mod comparing_the_nonce {
     }
 
     #[test]
-    fn three_refusals_give_the_transaction_up() {
+    fn six_refusals_give_the_transaction_up() {
         let mut scene = Scene::with_flight();
-        scene.watch.refusals = 3;
+        scene.watch.refusals = 6;
         let expected = [
             Effect::SetWatch(scene.watch),
             note("transaction given up: the node refuses the transaction"),
             Effect::GiveUp,
         ];
         ends_with(compared(&scene, 5), Wait::Failure, &expected);
+    }
+
+    #[test]
+    fn a_refused_transaction_that_the_node_knows_is_accepted() {
+        let mut scene = Scene::with_flight();
+        scene.watch.refusals = 1;
+        assert_eq!(compared(&scene, 5).0, Step::AskKnown);
+        let next = scene.answered(Step::AskKnown, Answer::Known(true));
+        ends_with(next, Wait::Interval, &[Effect::Accept]);
+    }
+
+    #[test]
+    fn a_refused_transaction_that_the_node_does_not_know_offers_twice_as_much_later() {
+        let mut scene = Scene::with_flight();
+        scene.watch.refusals = 1;
+        for next in [
+            scene.answered(Step::AskKnown, Answer::Known(false)),
+            scene.failed(Step::AskKnown, node("no such method")),
+        ] {
+            assert_eq!(next.0, Step::ReadFeesToBump);
+        }
+        let (step, effects) = scene.answered(Step::ReadFeesToBump, fee_history(1));
+        let [Effect::Replace(flight), Effect::Wait(Wait::Others)] = effects.as_slice() else {
+            panic!("{effects:?}");
+        };
+        assert_eq!(step, Step::Idle);
+        assert_eq!(flight.attempts[2].fees.tip, 2 * FEES.tip);
+        scene.watch.capped_until = NOW.plus_ms(1);
+        let next = scene.answered(Step::AskKnown, Answer::Known(false));
+        ends_with(next, Wait::Others, &[]);
     }
 
     #[test]

@@ -187,7 +187,7 @@ impl Scene {
 /// The records of the scene's segment.
 fn records() -> Vec<u8> {
     let record = |seq| Record {
-        time: seq,
+        time: streamchain_protocol::time::UnixMs(seq),
         author: Address::repeat_byte(1),
         producer: ProducerId([2; 16]),
         producer_seq: seq,

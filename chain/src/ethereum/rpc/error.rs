@@ -1,7 +1,7 @@
 //! The errors of calls, and what a node's error messages mean.
 //!
-//! JSON-RPC has no codes for most refusals, so they are recognised by the messages of the common clients (geth, erigon,
-//! nethermind, besu, reth, anvil, the Hardhat node) and of the large providers.
+//! JSON-RPC has no codes for most refusals. What always holds: words only speed things up. Where they are not recognised, the
+//! machines find out by asking the chain, by asking for less, and by asking another node.
 
 use alloy_primitives::{Bytes, hex};
 use serde_json::Value;
@@ -37,6 +37,9 @@ pub enum RpcError {
         /// The revert data, when the call reverted with data.
         revert: Option<Bytes>,
     },
+    /// No node was asked: all of them said that they are asked too often, and are left alone for a while.
+    #[error("every node is rate limited, the first one for another {0} ms")]
+    AllLimited(u64),
     /// The node is on another chain than configured.
     #[error("the node is on chain {found}, not {expected}")]
     WrongChain {
@@ -48,28 +51,41 @@ pub enum RpcError {
 }
 
 impl RpcError {
-    /// Reads the `error` member of a JSON-RPC response.
+    /// Reads the `error` member of a JSON-RPC response: an object, or with some proxies a text. What its `data` says is
+    /// a part of the message: some nodes give the reason nowhere else.
     pub fn from_json(error: &Value) -> Self {
-        let code = error.get("code").and_then(Value::as_i64).unwrap_or(0);
-        let message = error
-            .get("message")
-            .and_then(Value::as_str)
-            .unwrap_or("no message");
-        let message = message.chars().take(MAX_MESSAGE_CHARS).collect();
+        let code = match error.get("code") {
+            Some(Value::String(text)) => text.parse().ok(),
+            code => code.and_then(Value::as_i64),
+        };
+        let message = error.get("message").unwrap_or(error).as_str();
+        let mut message = message.unwrap_or("no message").to_owned();
+        let revert = error.get("data").and_then(revert_data);
+        let details = error.get("data").filter(|_| revert.is_none());
+        if let Some(details) = details.and_then(details_text).filter(|text| *text != message) {
+            message = format!("{message}: {details}");
+        }
         RpcError::Node {
-            code,
-            message,
-            revert: error.get("data").and_then(revert_data),
+            code: code.unwrap_or(0),
+            message: message.chars().take(MAX_MESSAGE_CHARS).collect(),
+            revert,
         }
     }
 
-    /// Whether another node might do better: the node refused nothing, and gave no good answer either.
+    /// Whether the failure is about the node as a whole and not about one method: it is left alone for every method.
+    pub(crate) fn is_of_whole_node(&self) -> bool {
+        matches!(
+            self,
+            RpcError::Transport(_) | RpcError::Http(_) | RpcError::WrongChain { .. }
+        )
+    }
+
+    /// Whether the fault may be the node's: that nothing can be said of what was asked. An error of the node itself may
+    /// be about the question.
     pub fn is_nodes_fault(&self) -> bool {
         match self {
-            RpcError::Node { code, .. } => {
-                // Internal error, resource unavailable (EIP-1474), or a rate limit.
-                matches!(code, -32603 | -32002) || self.is_rate_limited()
-            }
+            // Internal error, resource unavailable (EIP-1474), or a rate limit.
+            RpcError::Node { code, .. } => matches!(code, -32603 | -32002) || self.is_rate_limited(),
             RpcError::TooLarge(_) => false,
             _ => true,
         }
@@ -133,47 +149,43 @@ impl RpcError {
         ])
     }
 
-    /// Whether the call was rate limited.
+    /// Whether the node says that it is asked too often. A rate limit in other words is found out by the back-off that
+    /// follows every failure.
     pub(crate) fn is_rate_limited(&self) -> bool {
-        matches!(self, RpcError::Http(429))
-            || matches!(
-                self,
-                RpcError::Node {
-                    code: 429 | -32029,
-                    ..
-                }
-            )
-            || self.says(&[
+        match self {
+            RpcError::Http(429) | RpcError::AllLimited(_) => true,
+            RpcError::Node {
+                code: 429 | -32029 | -32012 | -32016,
+                ..
+            } => true,
+            _ => self.says(&[
                 "rate limit",
                 "too many requests",
                 "request limit",
                 "request count exceeded",
+                "credits limited",
                 "capacity",
-            ])
+            ]),
+        }
     }
 
-    /// Whether the logs are too many, or their range is too long: asking for less helps.
-    pub(crate) fn is_range_too_large(&self) -> bool {
-        matches!(self, RpcError::TooLarge(_))
+    /// Whether it is sure that asking for less helps, so that there is no need to wait before that.
+    pub(crate) fn asks_for_less(&self) -> bool {
+        matches!(self, RpcError::TooLarge(_) | RpcError::Timeout(_))
             || (!self.is_rate_limited()
-                && (matches!(self, RpcError::Node { code: -32005, .. })
-                    || self.says(&[
-                        "more than",
-                        "too many results",
-                        "too many logs",
-                        "too large",
-                        "too wide",
-                        "block range",
-                        "range limit",
-                        "maximum range",
-                        "max range",
-                        "ranges over",
-                        "response size",
-                        "size exceeded",
-                        "limited to",
-                        "query timeout",
-                        "timed out",
-                    ])))
+                && self.says(&[
+                    "results",
+                    "logs",
+                    "block range",
+                    "ranges over",
+                    "the range",
+                    "range limit",
+                    "maximum range",
+                    "max range",
+                    "response size",
+                    "size exceeded",
+                    "limited to",
+                ]))
     }
 
     /// The contract's error when the call would revert; empty where the node does not return it.
@@ -210,6 +222,18 @@ fn revert_data(data: &Value) -> Option<Bytes> {
         _ => return None,
     };
     hex::decode(text.get(text.find("0x")?..)?).ok().map(Bytes::from)
+}
+
+/// What the `data` of an error says in words; `None` when that is nothing.
+fn details_text(data: &Value) -> Option<String> {
+    match data {
+        Value::String(text) => Some(text.clone()),
+        Value::Object(fields) => match fields.get("message") {
+            Some(Value::String(text)) => Some(text.clone()),
+            _ => Some(data.to_string()),
+        },
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -255,14 +279,28 @@ mod tests {
             "query returned more than 10000 results",
             "eth_getLogs is limited to a 10 block range",
         ] {
-            assert!(node(words).is_range_too_large(), "{words}");
+            assert!(node(words).asks_for_less(), "{words}");
         }
     }
 
     #[test]
     fn a_rate_limit_is_not_a_range_that_is_too_large() {
         let limited = RpcError::from_json(&json!({ "code": -32005, "message": "rate limit exceeded" }));
-        assert!(limited.is_rate_limited() && !limited.is_range_too_large());
+        assert!(limited.is_rate_limited() && !limited.asks_for_less());
+    }
+
+    #[test]
+    fn the_reason_may_be_in_the_data_alone() {
+        for data in [
+            json!("query returned more than 10000 results"),
+            json!({ "message": "query returned more than 10000 results" }),
+            json!({ "reason": "query returned more than 10000 results" }),
+        ] {
+            let error =
+                RpcError::from_json(&json!({ "code": -32603, "message": "Internal error", "data": data }));
+            assert!(error.asks_for_less(), "{error}");
+            assert_eq!(error.revert(), None);
+        }
     }
 
     #[test]

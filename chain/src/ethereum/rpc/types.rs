@@ -1,6 +1,6 @@
 //! The members of JSON-RPC objects that are read; the others are ignored.
 
-use alloy_primitives::{Address, B256, Bytes, U64, U128};
+use alloy_primitives::{Address, B256, Bloom, BloomInput, Bytes, U64, U128};
 use serde::{Deserialize, Deserializer};
 use streamchain_protocol::time::UnixSec;
 
@@ -18,6 +18,9 @@ pub struct Block {
     /// The block's time, in Unix seconds.
     #[serde(deserialize_with = "seconds")]
     pub timestamp: UnixSec,
+    /// Which contracts and topics its logs may have; `None` where the node does not say so.
+    #[serde(default, deserialize_with = "bloom")]
+    pub logs_bloom: Option<Box<Bloom>>,
 }
 
 /// An event that a contract emitted.
@@ -67,6 +70,17 @@ pub struct Receipt {
     pub logs: Vec<Log>,
 }
 
+impl Block {
+    /// Whether the block may have an event of this contract with one of these signatures. Many blocks may that do not: a
+    /// bloom filter only ever denies for certain.
+    pub(crate) fn may_have(&self, address: Address, topics: &[B256]) -> bool {
+        self.logs_bloom.as_ref().is_some_and(|bloom| {
+            let has = |bytes: &[u8]| bloom.contains_input(BloomInput::Raw(bytes));
+            has(address.as_slice()) && topics.iter().any(|topic| has(topic.as_slice()))
+        })
+    }
+}
+
 impl Receipt {
     /// Whether the transaction did not revert.
     pub fn succeeded(&self) -> bool {
@@ -109,6 +123,14 @@ impl FeeHistory {
             .map(|tip| tip.to())
             .collect()
     }
+}
+
+/// A bloom filter of 256 bytes; anything else counts as none.
+fn bloom<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Bloom>>, D::Error> {
+    let bytes = Option::<Bytes>::deserialize(deserializer).unwrap_or_default();
+    Ok(bytes
+        .filter(|bytes| bytes.len() == Bloom::len_bytes())
+        .map(|bytes| Box::new(Bloom::from_slice(&bytes))))
 }
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixSec, D::Error> {

@@ -4,6 +4,7 @@ use super::super::inbox::MAX_INBOX_MESSAGES;
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use streamchain_protocol::time::UnixMs;
 
 fn stream() -> StreamLog<Memory> {
     let log = StreamLog::in_memory();

@@ -1,5 +1,6 @@
 use super::super::events::MAX_EVENTS;
 use super::*;
+use streamchain_protocol::time::UnixMs;
 
 fn stream() -> StreamLog<Memory> {
     let log = StreamLog::in_memory();
@@ -24,6 +25,7 @@ fn published(payload: Option<&[u8]>, state: AnchorState) -> NoticeEvent {
         log_index: 2,
         author: Address::ZERO,
         payload: payload.map(Bytes::copy_from_slice),
+        omitted: None,
         tx: B256::repeat_byte(2),
         state,
     }

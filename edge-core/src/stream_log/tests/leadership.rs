@@ -1,4 +1,5 @@
 use super::*;
+use streamchain_protocol::time::UnixMs;
 
 #[test]
 fn a_stream_is_created_once() {

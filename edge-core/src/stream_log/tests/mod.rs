@@ -20,6 +20,7 @@ use streamchain_protocol::auth::Right;
 use streamchain_protocol::limits::MAX_SEGMENT_MESSAGES;
 use streamchain_protocol::proof::{AnchorRef, AnchorState, Segment, leaves, merkle};
 use streamchain_protocol::stream_settings::{Mode, ReadAccess};
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::decode_records;
 
 pub(super) fn relay(id: &str) -> RelayId {
@@ -41,7 +42,7 @@ pub(super) fn new_stream() -> NewStream {
 /// `count` records of one producer, numbered from `number` on.
 pub(super) fn records(producer: u8, number: u64, count: u64) -> Vec<Record> {
     let record = |producer_seq: u64| Record {
-        time: 1_700_000_000_000,
+        time: UnixMs(1_700_000_000_000),
         author: Address::repeat_byte(producer),
         producer: ProducerId([producer; 16]),
         producer_seq,

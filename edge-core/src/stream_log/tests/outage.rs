@@ -2,6 +2,7 @@
 
 use super::*;
 use std::collections::BTreeMap;
+use streamchain_protocol::time::UnixMs;
 
 /// What the database does with a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

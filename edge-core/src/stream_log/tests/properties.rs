@@ -3,6 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use streamchain_protocol::time::UnixMs;
 
 /// What the relay learns of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,5 @@
 use super::*;
+use streamchain_protocol::time::UnixMs;
 
 #[test]
 fn sessions_that_are_opened_at_once_meet_at_one_relay() {

@@ -1,6 +1,7 @@
 //! What an object of the version before has stored is read, and written under the same names.
 
 use super::*;
+use streamchain_protocol::time::UnixMs;
 
 /// A stream's row as the version before wrote it.
 const ROW: &str = r#"{"id":"0x1fc4c3e5a8a1f4a5ff15db2f6a1b2d19d5c4b3a2f1e0d9c8b7a6958473625140","owner":"0x0707070707070707070707070707070707070707","name":"demo","settings":{"mode":"hash","read":"private","write":"open","p2p":false,"prove":true},"created":1000,"listed":true,"epoch":3,"holder":{"relay":"a","incarnation":"0101010101010101"},"assigned":"b","head":9,"flushed":4,"backlog":120,"lastBatch":{"epoch":3,"first":7,"digest":"0x0202020202020202020202020202020202020202020202020202020202020202"},"anchored":4,"finalized":2,"inbox":{"messages":1,"bytes":60,"next":5},"events":{"first":1,"next":3,"bytes":70}}"#;

@@ -4,6 +4,7 @@ use super::*;
 use crate::directory::Directory;
 use std::net::IpAddr;
 use streamchain_protocol::limits::RELAY_LEASE_MS;
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::webrtc::{Candidate, Transport};
 use streamchain_protocol::wire::{Registration, Shard};
 
@@ -49,7 +50,7 @@ impl Scene {
             key: None,
         };
         self.directory
-            .register(&relay(id), registration, self.now_ms)
+            .register(&relay(id), registration, UnixMs(self.now_ms))
             .unwrap();
     }
 
@@ -59,7 +60,7 @@ impl Scene {
         let short = self.log.state().unwrap().id.short();
         let chosen = self
             .directory
-            .choose(short, assigned.as_ref(), self.now_ms)?
+            .choose(short, assigned.as_ref(), UnixMs(self.now_ms))?
             .relay;
         self.sessions += 1;
         let session = Session {

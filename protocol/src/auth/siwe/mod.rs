@@ -10,6 +10,7 @@ mod time;
 pub use nonce::{NONCE_LIFE_S, NonceError, SignInNonce};
 use time::parse_date_time;
 
+use crate::time::UnixMs;
 use alloy_primitives::Address;
 
 /// Longest message, bytes: a few hundred are usual, and resources may be many.
@@ -96,12 +97,12 @@ pub struct SignIn<'a> {
     pub chain_id: u64,
     /// Against replay.
     pub nonce: &'a str,
-    /// When it was made, Unix milliseconds.
-    pub issued_at: u64,
-    /// From when on it is not good, Unix milliseconds.
-    pub expires: Option<u64>,
-    /// From when on it is good, Unix milliseconds.
-    pub not_before: Option<u64>,
+    /// When it was made.
+    pub issued_at: UnixMs,
+    /// From when on it is not good.
+    pub expires: Option<UnixMs>,
+    /// From when on it is good.
+    pub not_before: Option<UnixMs>,
     /// Of the asking system.
     pub request_id: Option<&'a str>,
     /// What else the signer wants resolved.
@@ -166,8 +167,8 @@ impl<'a> SignIn<'a> {
         })
     }
 
-    /// Checks that the message is for this service and for `now_ms`. Nonce and signature are checked afterwards.
-    pub fn check(&self, expected: &Expected<'_>, now_ms: u64) -> Result<(), SiweError> {
+    /// Checks that the message is for this service and for `now`. Nonce and signature are checked afterwards.
+    pub fn check(&self, expected: &Expected<'_>, now: UnixMs) -> Result<(), SiweError> {
         let is_ours = |authority: &str| {
             expected
                 .domains
@@ -181,13 +182,13 @@ impl<'a> SignIn<'a> {
             let (given, expected) = (self.chain_id, expected.chain_id);
             return Err(SiweError::Chain { given, expected });
         }
-        let soonest = now_ms.saturating_add(CLOCK_SKEW_MS);
+        let soonest = now.plus_ms(CLOCK_SKEW_MS);
         if self.issued_at > soonest || self.not_before.is_some_and(|time| time > soonest) {
             return Err(SiweError::NotYetValid);
         }
         if self
             .expires
-            .is_some_and(|time| now_ms >= time.saturating_add(CLOCK_SKEW_MS))
+            .is_some_and(|time| now >= time.plus_ms(CLOCK_SKEW_MS))
         {
             return Err(SiweError::Expired);
         }
@@ -299,7 +300,7 @@ fn checked<'a>(
     }
 }
 
-fn at(name: &'static str, text: &str) -> Result<u64, SiweError> {
+fn at(name: &'static str, text: &str) -> Result<UnixMs, SiweError> {
     parse_date_time(text).ok_or(SiweError::Time(name))
 }
 

@@ -2,6 +2,7 @@
 //! makes sure that an account uses each of them once.
 
 use crate::auth::keys::{mac, mac_bytes};
+use crate::time::UnixSec;
 use alloy_primitives::hex;
 use hmac::Mac;
 
@@ -18,8 +19,8 @@ const TAG: usize = 12;
 pub struct SignInNonce {
     /// Random bytes, so that each nonce is unique.
     pub random: [u8; RANDOM],
-    /// The last second in which it may be used, Unix time.
-    pub expires_s: u64,
+    /// The last second in which it may be used.
+    pub expires: UnixSec,
 }
 
 /// Why a nonce was refused.
@@ -35,23 +36,25 @@ pub enum NonceError {
 
 impl SignInNonce {
     /// Returns a new nonce.
-    pub fn new(random: [u8; RANDOM], now_s: u64) -> Self {
-        let expires_s = now_s + NONCE_LIFE_S;
-        Self { random, expires_s }
+    pub fn new(random: [u8; RANDOM], now: UnixSec) -> Self {
+        Self {
+            random,
+            expires: now.plus_s(NONCE_LIFE_S),
+        }
     }
 
     /// Returns the nonce as a signed text.
     pub fn sign(&self, key: &[u8; 32]) -> String {
         let mut bytes = [0; BODY + TAG];
         bytes[..RANDOM].copy_from_slice(&self.random);
-        bytes[RANDOM..BODY].copy_from_slice(&self.expires_s.to_be_bytes());
+        bytes[RANDOM..BODY].copy_from_slice(&self.expires.0.to_be_bytes());
         let tag = mac_bytes(key, &[&bytes[..BODY]]);
         bytes[BODY..].copy_from_slice(&tag[..TAG]);
         hex::encode(bytes)
     }
 
-    /// Reads a text that came from outside, at `now_s` (Unix time).
-    pub fn verify(text: &str, key: &[u8; 32], now_s: u64) -> Result<Self, NonceError> {
+    /// Reads a text that came from outside, at `now`.
+    pub fn verify(text: &str, key: &[u8; 32], now: UnixSec) -> Result<Self, NonceError> {
         let mut bytes = [0; BODY + TAG];
         // Nonces are compared as texts when they are used a second time: one nonce has one text.
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) || text.starts_with("0x") {
@@ -65,10 +68,10 @@ impl SignInNonce {
         let (mut random, mut expires) = ([0; RANDOM], [0; 8]);
         random.copy_from_slice(&bytes[..RANDOM]);
         expires.copy_from_slice(&bytes[RANDOM..BODY]);
-        let expires_s = u64::from_be_bytes(expires);
-        match now_s > expires_s {
+        let expires = UnixSec(u64::from_be_bytes(expires));
+        match now > expires {
             true => Err(NonceError::Expired),
-            false => Ok(Self { random, expires_s }),
+            false => Ok(Self { random, expires }),
         }
     }
 }
@@ -80,20 +83,20 @@ mod tests {
 
     #[test]
     fn a_nonce_is_good_until_its_last_second_and_with_its_own_key() {
-        let text = SignInNonce::new([7; 8], 1_000).sign(&[1; 32]);
-        let last = 1_000 + NONCE_LIFE_S;
+        let text = SignInNonce::new([7; 8], UnixSec(1_000)).sign(&[1; 32]);
+        let last = UnixSec(1_000).plus_s(NONCE_LIFE_S);
         assert!(SignInNonce::verify(&text, &[1; 32], last).is_ok());
         assert_eq!(
-            SignInNonce::verify(&text, &[1; 32], last + 1),
+            SignInNonce::verify(&text, &[1; 32], last.plus_s(1)),
             Err(NonceError::Expired)
         );
         assert_eq!(
-            SignInNonce::verify(&text, &[2; 32], 1_000),
+            SignInNonce::verify(&text, &[2; 32], UnixSec(1_000)),
             Err(NonceError::Foreign)
         );
         let upper = text.to_uppercase();
         assert_eq!(
-            SignInNonce::verify(&upper, &[1; 32], 1_000),
+            SignInNonce::verify(&upper, &[1; 32], UnixSec(1_000)),
             Err(NonceError::Foreign)
         );
     }
@@ -101,7 +104,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_survived(text in "[0-9a-f]{0,60}|.{0,60}") {
-            prop_assert!(SignInNonce::verify(&text, &[1; 32], 0).is_err());
+            prop_assert!(SignInNonce::verify(&text, &[1; 32], UnixSec(0)).is_err());
         }
     }
 }

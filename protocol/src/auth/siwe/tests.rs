@@ -1,4 +1,5 @@
 use super::*;
+use crate::time::UnixMs;
 use proptest::prelude::*;
 
 /// The standard's own example, with everything in it.
@@ -39,7 +40,7 @@ fn check(text: &str, domain: &str, chain_id: u64, now_ms: u64) -> Result<(), Siw
         domains: &domains,
         chain_id,
     };
-    SignIn::parse(text).unwrap().check(&expected, now_ms)
+    SignIn::parse(text).unwrap().check(&expected, UnixMs(now_ms))
 }
 
 #[test]
@@ -60,7 +61,11 @@ fn a_message_with_everything_is_read() {
     );
     assert_eq!(
         (message.issued_at, message.expires, message.not_before),
-        (ISSUED, Some(ISSUED + 3_600_000), Some(ISSUED))
+        (
+            UnixMs(ISSUED),
+            Some(UnixMs(ISSUED + 3_600_000)),
+            Some(UnixMs(ISSUED))
+        )
     );
     assert_eq!(
         (message.request_id, message.resources.len()),

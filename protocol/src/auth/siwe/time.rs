@@ -1,8 +1,10 @@
 //! Times as RFC 3339 writes them.
 
-/// Unix milliseconds of a `date-time` of RFC 3339 §5.6, as `2026-01-31T12:00:00.25+01:00`; `None` for any other
+use crate::time::UnixMs;
+
+/// The time of a `date-time` of RFC 3339 §5.6, as `2026-01-31T12:00:00.25+01:00`; `None` for any other
 /// text, for a day that its month has not, and for times before 1970. Of a fraction, milliseconds count.
-pub(crate) fn parse_date_time(text: &str) -> Option<u64> {
+pub(crate) fn parse_date_time(text: &str) -> Option<UnixMs> {
     let bytes = text.as_bytes();
     let mark = |at: usize, wanted: &[u8]| bytes.get(at).is_some_and(|byte| wanted.contains(byte));
     if !(mark(4, b"-") && mark(7, b"-") && mark(10, b"Tt") && mark(13, b":") && mark(16, b":")) {
@@ -25,7 +27,9 @@ pub(crate) fn parse_date_time(text: &str) -> Option<u64> {
     let offset_minutes = offset(rest)?;
     let minutes = (days_since_1970(year, month, day) * 24 + i64::from(hour)) * 60 + i64::from(minute);
     let seconds = (minutes - offset_minutes) * 60 + i64::from(second);
-    u64::try_from(seconds * 1_000 + i64::from(millis)).ok()
+    u64::try_from(seconds * 1_000 + i64::from(millis))
+        .ok()
+        .map(UnixMs)
 }
 
 fn digits(bytes: &[u8], at: usize, count: usize) -> Option<u32> {
@@ -101,7 +105,7 @@ mod tests {
             ("2021-09-30T10:55:24.05-05:30", 1_633_019_124_050),
             ("2016-12-31T23:59:60Z", 1_483_228_800_000),
         ] {
-            assert_eq!(parse_date_time(text), Some(expected), "{text}");
+            assert_eq!(parse_date_time(text), Some(UnixMs(expected)), "{text}");
         }
     }
 

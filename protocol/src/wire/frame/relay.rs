@@ -6,7 +6,9 @@ use super::items::{need, read_head, skip};
 use super::kind;
 use crate::ids::{Epoch, Seq};
 use crate::proof::{AnchorRef, AnchorState};
+use crate::time::UnixMs;
 use crate::util::cbor::{CborError, Reader, Writer};
+use crate::wire::omitted::Omitted;
 use alloy_primitives::{Address, B256};
 
 /// What a relay sends.
@@ -32,7 +34,7 @@ pub enum RelayFrame<'a> {
         /// The message's seq.
         seq: Seq,
         /// Milliseconds since the Unix epoch, by the relay.
-        time: u64,
+        time: UnixMs,
         /// Who published it.
         author: Address,
         /// Opaque bytes.
@@ -52,7 +54,8 @@ pub enum RelayFrame<'a> {
     },
     /// `[20, first, count, root, tx, block, state]`
     Anchored(AnchorRef),
-    /// `[21, block, log_index, author, payload, tx, state]`: a transaction published this.
+    /// `[21, block, log_index, author, payload, tx, state]`: a transaction published this. Where the payload is left out,
+    /// it is empty, and `size, digest` follow.
     Chain {
         /// The block's number.
         block: u64,
@@ -66,6 +69,8 @@ pub enum RelayFrame<'a> {
         tx: B256,
         /// How sure it is: in a block, or final.
         state: AnchorState,
+        /// What is known of a payload that is left out.
+        omitted: Option<Omitted>,
     },
     /// `[24, block, log_index, tx, state]`: what [`RelayFrame::Chain`] said before is final, or taken back.
     ChainState {
@@ -129,7 +134,7 @@ impl<'a> RelayFrame<'a> {
                 payload,
             } => {
                 w.array(6).uint(kind::MESSAGE).uint(epoch.0).uint(seq.0);
-                w.uint(time).bytes(author.as_slice()).bytes(payload)
+                w.uint(time.0).bytes(author.as_slice()).bytes(payload)
             }
             Self::Accepted { producer_seq, seq } => {
                 w.array(3).uint(kind::ACCEPTED).uint(producer_seq);
@@ -144,10 +149,16 @@ impl<'a> RelayFrame<'a> {
                 payload,
                 tx,
                 state,
+                omitted,
             } => {
-                w.array(7).uint(kind::CHAIN).uint(block).uint(log_index);
+                let items = if omitted.is_some() { 9 } else { 7 };
+                w.array(items).uint(kind::CHAIN).uint(block).uint(log_index);
                 w.bytes(author.as_slice()).bytes(payload);
-                w.bytes(tx.as_slice()).uint(state as u64)
+                w.bytes(tx.as_slice()).uint(state as u64);
+                match omitted {
+                    Some(omitted) => w.uint(omitted.size).bytes(omitted.digest.as_slice()),
+                    None => &mut w,
+                }
             }
             Self::ChainState {
                 block,
@@ -179,6 +190,15 @@ impl<'a> RelayFrame<'a> {
             *retry_ms = reader.uint_or_null("retry_ms")?;
             rest -= 1;
         }
+        if let Self::Chain { omitted, .. } = &mut frame
+            && rest > 1
+        {
+            *omitted = Some(Omitted {
+                size: reader.uint("size")?,
+                digest: B256::from(reader.fixed::<32>("digest")?),
+            });
+            rest -= 2;
+        }
         skip(reader, rest)?;
         Ok(Some(frame))
     }
@@ -195,7 +215,7 @@ impl<'a> RelayFrame<'a> {
             kind::MESSAGE => Self::Message {
                 epoch: Epoch(r.uint("epoch")?),
                 seq: Seq(r.uint("seq")?),
-                time: r.uint("time")?,
+                time: UnixMs(r.uint("time")?),
                 author: Address::from(r.fixed::<20>("author")?),
                 payload: r.payload()?,
             },
@@ -221,6 +241,7 @@ impl<'a> RelayFrame<'a> {
                 payload: r.bytes("payload")?,
                 tx: B256::from(r.fixed::<32>("tx")?),
                 state: anchor_state(r.uint("state")?)?,
+                omitted: None,
             },
             kind::CHAIN_STATE => Self::ChainState {
                 block: r.uint("block")?,

@@ -1,7 +1,9 @@
 use super::*;
 use crate::ids::{Epoch, ProducerId, Seq};
 use crate::proof::{AnchorRef, AnchorState};
+use crate::time::UnixMs;
 use crate::util::cbor::{Reader, Writer};
+use crate::wire::Omitted;
 use alloy_primitives::hex;
 use alloy_primitives::{Address, B256};
 use proptest::prelude::*;
@@ -85,7 +87,7 @@ fn message_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
             RelayFrame::Message {
                 epoch: Epoch(3),
                 seq: Seq(12),
-                time: 1_700_000_000_000,
+                time: UnixMs(1_700_000_000_000),
                 author,
                 payload: b"hi",
             },
@@ -147,9 +149,26 @@ fn chain_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
                 payload: b"hi",
                 tx,
                 state: AnchorState::Anchored,
+                omitted: None,
             },
             "87151863025411111111111111111111111111111111111111114268695820333333333333333333333333333333333333333333333333\
              333333333333333300",
+        ),
+        (
+            RelayFrame::Chain {
+                block: 99,
+                log_index: 2,
+                author,
+                payload: b"",
+                tx,
+                state: AnchorState::Final,
+                omitted: Some(Omitted {
+                    size: 65_537,
+                    digest: root,
+                }),
+            },
+            "8915186302541111111111111111111111111111111111111111405820333333333333333333333333333333333333333333333333333333\
+             3333333333011a0001000158202222222222222222222222222222222222222222222222222222222222222222",
         ),
         (
             RelayFrame::ChainState {

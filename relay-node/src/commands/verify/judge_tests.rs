@@ -16,7 +16,7 @@ fn scene() -> (Value, Evidence) {
         let fields = LeafFields {
             stream,
             seq: Seq(seq),
-            time: 1_000 + seq,
+            time: streamchain_protocol::time::UnixMs(1_000 + seq),
             author: owner,
             payload_hash: keccak256(b"hello"),
         };

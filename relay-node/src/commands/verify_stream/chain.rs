@@ -4,7 +4,7 @@
 use super::ledger::Anchor;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use streamchain_chain::ethereum::{Answer, Request, RpcError};
+use streamchain_chain::ethereum::{Answer, NodeUrl, Request, RpcError};
 use streamchain_chain::listener::{Batch, ChainEvent, EventId, EventKind, Listener, Settings, is_final};
 use streamchain_chain::{Command, Machine};
 use streamchain_protocol::Address;
@@ -22,7 +22,7 @@ const MAX_FAILED_ROUNDS: u32 = 5;
 
 pub(super) struct Node {
     http: reqwest::Client,
-    url: String,
+    url: NodeUrl,
 }
 
 impl Node {
@@ -31,7 +31,7 @@ impl Node {
         let http = reqwest::Client::builder().timeout(RPC_TIMEOUT).build();
         Ok(Self {
             http: http.map_err(|error| error.to_string())?,
-            url: url.to_owned(),
+            url: NodeUrl::parse(url).ok_or("--rpc: expected an http:// or https:// URL")?,
         })
     }
 
@@ -40,15 +40,18 @@ impl Node {
             true => RpcError::Timeout(RPC_TIMEOUT.as_millis() as u64),
             false => RpcError::Transport(crate::error_text::with_causes(&error)),
         };
-        let sent = self
-            .http
-            .post(&self.url)
+        let mut post = self.http.post(self.url.as_str());
+        if let Some(credentials) = self.url.authorization() {
+            post = post.header("authorization", credentials);
+        }
+        let sent = post
             .header("content-type", "application/json")
             .body(request.body())
             .send()
             .await;
-        let body = sent.map_err(broken)?.text().await.map_err(broken)?;
-        request.decode(&body)
+        let response = sent.map_err(broken)?;
+        let status = response.status().as_u16();
+        request.decode_response(status, &response.text().await.map_err(broken)?)
     }
 
     pub(super) async fn chain_id(&self) -> Result<u64, String> {

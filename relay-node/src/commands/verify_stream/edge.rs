@@ -1,7 +1,7 @@
 //! What is stored, read over the edge's HTTP interface, page by page.
 
 use super::ledger::{Anchor, Message, Segment};
-use crate::core::retry::{Backoff, Jitter};
+use crate::core::retry::Backoff;
 use crate::random::random_seed;
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use streamchain_protocol::ids::{Seq, StreamId, StreamRef};
 use streamchain_protocol::limits::MAX_HISTORY_MESSAGES;
 use streamchain_protocol::util::BackoffBounds;
+use streamchain_protocol::util::SplitMix64;
 use streamchain_protocol::wire::cbor::{CborError, Reader};
 use streamchain_protocol::{Address, B256};
 
@@ -216,7 +217,7 @@ impl EdgeReader {
 
     async fn get(&self, path: &str, accept: &str) -> Result<Option<(Option<u64>, Vec<u8>)>, String> {
         let (mut tries, mut backoff) = (0, Backoff::default());
-        let mut jitter = Jitter::new(random_seed());
+        let mut jitter = SplitMix64::new(random_seed());
         loop {
             tries += 1;
             match self.try_get(path, accept).await {

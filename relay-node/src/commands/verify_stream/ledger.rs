@@ -227,7 +227,7 @@ impl Ledger {
         let leaf = LeafFields {
             stream: self.stream,
             seq,
-            time: message.time,
+            time: streamchain_protocol::time::UnixMs(message.time),
             author: message.author,
             payload_hash: keccak256(&message.payload),
         };

@@ -18,7 +18,7 @@ fn leaf(message: &Message) -> B256 {
     LeafFields {
         stream,
         seq,
-        time,
+        time: streamchain_protocol::time::UnixMs(time),
         author,
         payload_hash,
     }

@@ -7,6 +7,7 @@ use crate::core::timers::Owner;
 use crate::core::withdrawals::{Whose, means};
 use bytes::Bytes;
 use streamchain_protocol::ids::{Seq, ShortId};
+use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
 use streamchain_protocol::wire::{Notice, NoticeEvent};
 
@@ -127,7 +128,7 @@ impl Shard {
 
 impl Shard {
     /// Ends the sessions whose rights were withdrawn, and opens none with tokens from before.
-    fn withdraw(&mut self, whose: Whose, before: u64, again: bool, now: Now) {
+    fn withdraw(&mut self, whose: Whose, before: UnixSec, again: bool, now: Now) {
         let (code, text) = match again {
             true => (
                 ErrorCode::StreamMoved,
@@ -157,6 +158,7 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
             log_index,
             author,
             payload,
+            omitted,
             tx,
             state,
         } => {
@@ -169,6 +171,7 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
                     payload,
                     tx,
                     state,
+                    omitted: *omitted,
                 },
                 None => RelayFrame::ChainState {
                     block,

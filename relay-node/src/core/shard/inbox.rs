@@ -68,7 +68,7 @@ impl Shard {
                 payload: &record.payload,
             };
             let room = self.uncommitted_bytes + bytes <= self.memory.uncommitted_bytes;
-            match leadership.publish(publish, room, self.rates.stream, now.instant, now.unix_ms) {
+            match leadership.publish(publish, room, self.rates.stream, now.instant, now.unix) {
                 Some(Published::Accepted(seq)) => {
                     leadership.fetched = seq.next();
                     self.uncommitted_bytes += bytes;

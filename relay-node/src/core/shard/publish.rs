@@ -93,7 +93,7 @@ impl Shard {
         let rate = self.rates.stream;
         let published = stream
             .and_then(|stream| stream.leadership.as_mut())
-            .and_then(|leadership| leadership.publish(publish, room, rate, now.instant, now.unix_ms));
+            .and_then(|leadership| leadership.publish(publish, room, rate, now.instant, now.unix));
         match published {
             Some(Published::Accepted(seq)) => {
                 session.refused_from = None;

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use streamchain_protocol::time::UnixMs;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -26,7 +27,7 @@ pub(super) struct Hub {
     pub(super) udp: RefCell<HashMap<SocketAddr, Rc<UdpSocket>>>,
     pub(super) streams: RefCell<HashMap<Client, mpsc::Sender<Vec<u8>>>>,
     started: Instant,
-    started_unix_ms: u64,
+    started_unix: UnixMs,
 }
 
 impl Hub {
@@ -38,19 +39,22 @@ impl Hub {
             udp: RefCell::default(),
             streams: RefCell::default(),
             started: Instant::now(),
-            started_unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+            started_unix: UnixMs(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)),
         }
     }
 
-    /// Unix milliseconds that never go backwards.
-    pub(super) fn now_ms(&self) -> u64 {
-        self.started_unix_ms + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// A wall-clock time that never goes backwards.
+    pub(super) fn now(&self) -> UnixMs {
+        self.started_unix.plus_ms(self.uptime_ms())
+    }
+
+    /// Milliseconds since the start.
+    pub(super) fn uptime_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     pub(super) fn handle_client(&self, client: Client, packet: &[u8]) {
-        self.server
-            .borrow_mut()
-            .handle_client(client, packet, self.now_ms());
+        self.server.borrow_mut().handle_client(client, packet, self.now());
         self.do_outputs();
     }
 
@@ -95,10 +99,10 @@ impl Hub {
                 packet,
             } in burst.drain(..)
             {
-                let now_ms = self.now_ms();
+                let now = self.now();
                 self.server
                     .borrow_mut()
-                    .handle_relay(source, destination, &packet, now_ms);
+                    .handle_relay(source, destination, &packet, now);
                 self.do_outputs();
             }
             tokio::task::yield_now().await;

@@ -215,7 +215,8 @@ async fn allocate(mut line: DuplexStream) -> (DuplexStream, SocketAddr) {
         .attribute(attributes::NONCE)
         .unwrap()
         .to_vec();
-    let credentials = TurnSecret::new("secret").issue("alice", u64::from(u32::MAX));
+    let credentials =
+        TurnSecret::new("secret").issue("alice", streamchain_protocol::time::UnixSec(u64::from(u32::MAX)));
     line.write_all(&signed_with(request(), &credentials, &nonce))
         .await
         .unwrap();
@@ -250,9 +251,9 @@ fn a_client_that_reads_nothing_is_bounded_and_closed() {
         let ended = scene.ends(None, 1_024, |line| async {
             let (_line, relayed) = allocate(line).await;
             for _ in 0..10 * MAX_QUEUE {
-                let now_ms = scene.hub.now_ms();
+                let now = scene.hub.now();
                 let mut server = scene.hub.server.borrow_mut();
-                server.handle_relay(shard_address(), relayed, &[0; 1_200], now_ms);
+                server.handle_relay(shard_address(), relayed, &[0; 1_200], now);
                 drop(server);
                 scene.hub.do_outputs();
             }

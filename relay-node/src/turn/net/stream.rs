@@ -44,7 +44,7 @@ async fn converse(
     tls: Option<TlsAcceptor>,
     _permit: Permit,
 ) {
-    let opened_ms = hub.now_ms();
+    let opened_ms = hub.uptime_ms();
     let result = match tls {
         None => exchange(&hub, stream, client, opened_ms).await,
         Some(acceptor) => {
@@ -89,8 +89,8 @@ async fn read_packets(
     let mut packets = StreamReader::new(Framing::Turn);
     let mut last_packet_ms = None;
     loop {
-        let now_ms = hub.now_ms();
-        let in_use = hub.server.borrow().has_allocation(&client, now_ms);
+        let now_ms = hub.uptime_ms();
+        let in_use = hub.server.borrow().has_allocation(&client, hub.now());
         let waiting = packets.waiting_since_ms();
         let until_ms = deadline_ms(last_packet_ms, opened_ms, waiting, in_use, now_ms);
         let wait = Duration::from_millis(until_ms.saturating_sub(now_ms));
@@ -104,7 +104,7 @@ async fn read_packets(
         if length == 0 {
             return Ok(());
         }
-        let now_ms = hub.now_ms();
+        let now_ms = hub.uptime_ms();
         packets.push(buffer.get(..length).unwrap_or_default(), now_ms);
         while let Some(packet) = packets.next_packet(now_ms).map_err(io::Error::other)? {
             last_packet_ms = Some(now_ms);

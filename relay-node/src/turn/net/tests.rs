@@ -176,7 +176,8 @@ pub(super) fn ask(line: &mut dyn Line, request: Writer) -> Vec<u8> {
 }
 
 pub(super) fn signed(request: Writer, nonce: &[u8]) -> Writer {
-    let credentials = TurnSecret::new("secret").issue("alice", u64::from(u32::MAX));
+    let credentials =
+        TurnSecret::new("secret").issue("alice", streamchain_protocol::time::UnixSec(u64::from(u32::MAX)));
     let key = long_term_key(&credentials.username, REALM, &credentials.password);
     request
         .attribute(attributes::USERNAME, credentials.username.as_bytes())

@@ -7,6 +7,7 @@ use super::client::Client;
 use super::limits::{CHANNEL_LIFE_MS, MAX_CHANNELS, MAX_PERMISSIONS, PERMISSION_LIFE_MS};
 use crate::turn::proto::message::TransactionId;
 use std::net::{IpAddr, SocketAddr};
+use streamchain_protocol::time::UnixMs;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
@@ -33,14 +34,14 @@ pub(crate) enum BindError {
 #[derive(Debug, Clone, Copy)]
 struct Permission {
     peer: IpAddr,
-    expires_ms: u64,
+    expires: UnixMs,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Channel {
     number: u16,
     peer: SocketAddr,
-    expires_ms: u64,
+    expires: UnixMs,
 }
 
 #[derive(Debug)]
@@ -53,8 +54,8 @@ pub(crate) struct Allocation {
     pub families: Vec<Family>,
     /// The request that made it: a repetition gets the same answer.
     pub made_by: TransactionId,
-    /// When it ends, Unix milliseconds.
-    pub expires_ms: u64,
+    /// When it ends.
+    pub expires: UnixMs,
     permissions: Vec<Permission>,
     channels: Vec<Channel>,
 }
@@ -66,7 +67,7 @@ impl Allocation {
         port: u16,
         families: Vec<Family>,
         made_by: TransactionId,
-        expires_ms: u64,
+        expires: UnixMs,
     ) -> Self {
         Self {
             client,
@@ -74,7 +75,7 @@ impl Allocation {
             port,
             families,
             made_by,
-            expires_ms,
+            expires,
             permissions: Vec::new(),
             channels: Vec::new(),
         }
@@ -86,35 +87,35 @@ impl Allocation {
     }
 
     /// Makes or renews a permission; whether there was room.
-    pub(crate) fn permit(&mut self, peer: IpAddr, now_ms: u64) -> bool {
-        self.forget_expired(now_ms);
-        let expires_ms = now_ms + PERMISSION_LIFE_MS;
+    pub(crate) fn permit(&mut self, peer: IpAddr, now: UnixMs) -> bool {
+        self.forget_expired(now);
+        let expires = now.plus_ms(PERMISSION_LIFE_MS);
         if let Some(permission) = self.permissions.iter_mut().find(|held| held.peer == peer) {
-            permission.expires_ms = expires_ms;
+            permission.expires = expires;
             return true;
         }
         let room = self.permissions.len() < MAX_PERMISSIONS;
         if room {
-            self.permissions.push(Permission { peer, expires_ms });
+            self.permissions.push(Permission { peer, expires });
         }
         room
     }
 
     /// Whether packets of `peer` are wanted.
-    pub(crate) fn permits(&self, peer: IpAddr, now_ms: u64) -> bool {
+    pub(crate) fn permits(&self, peer: IpAddr, now: UnixMs) -> bool {
         self.permissions
             .iter()
-            .any(|held| held.peer == peer && held.expires_ms > now_ms)
+            .any(|held| held.peer == peer && held.expires > now)
     }
 
     /// Binds or renews a channel. Makes no permission.
-    pub(crate) fn bind(&mut self, number: u16, peer: SocketAddr, now_ms: u64) -> Result<(), BindError> {
-        self.forget_expired(now_ms);
-        let expires_ms = now_ms + CHANNEL_LIFE_MS;
+    pub(crate) fn bind(&mut self, number: u16, peer: SocketAddr, now: UnixMs) -> Result<(), BindError> {
+        self.forget_expired(now);
+        let expires = now.plus_ms(CHANNEL_LIFE_MS);
         for channel in &mut self.channels {
             match (channel.number == number, channel.peer == peer) {
                 (true, true) => {
-                    channel.expires_ms = expires_ms;
+                    channel.expires = expires;
                     return Ok(());
                 }
                 (false, false) => {}
@@ -127,32 +128,30 @@ impl Allocation {
         self.channels.push(Channel {
             number,
             peer,
-            expires_ms,
+            expires,
         });
         Ok(())
     }
 
-    pub(crate) fn peer_of(&self, number: u16, now_ms: u64) -> Option<SocketAddr> {
-        self.live_channels(now_ms)
+    pub(crate) fn peer_of(&self, number: u16, now: UnixMs) -> Option<SocketAddr> {
+        self.live_channels(now)
             .find(|channel| channel.number == number)
             .map(|channel| channel.peer)
     }
 
     /// The number of a peer's channel, if it has one.
-    pub(crate) fn channel_to(&self, peer: SocketAddr, now_ms: u64) -> Option<u16> {
-        self.live_channels(now_ms)
+    pub(crate) fn channel_to(&self, peer: SocketAddr, now: UnixMs) -> Option<u16> {
+        self.live_channels(now)
             .find(|channel| channel.peer == peer)
             .map(|channel| channel.number)
     }
 
-    fn live_channels(&self, now_ms: u64) -> impl Iterator<Item = &Channel> {
-        self.channels
-            .iter()
-            .filter(move |channel| channel.expires_ms > now_ms)
+    fn live_channels(&self, now: UnixMs) -> impl Iterator<Item = &Channel> {
+        self.channels.iter().filter(move |channel| channel.expires > now)
     }
 
-    fn forget_expired(&mut self, now_ms: u64) {
-        self.permissions.retain(|held| held.expires_ms > now_ms);
-        self.channels.retain(|held| held.expires_ms > now_ms);
+    fn forget_expired(&mut self, now: UnixMs) {
+        self.permissions.retain(|held| held.expires > now);
+        self.channels.retain(|held| held.expires > now);
     }
 }

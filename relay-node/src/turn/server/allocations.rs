@@ -7,7 +7,8 @@ use super::allocation::Allocation;
 use super::client::Client;
 use super::limits::{MAX_ADDRESS_ALLOCATIONS, MAX_ALLOCATIONS, MAX_USER_ALLOCATIONS};
 use std::collections::HashMap;
-use std::net::IpAddr;
+use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::util::Network;
 
 /// Ports of relayed addresses start here, as an ordinary server's would not be privileged.
 const FIRST_PORT: u16 = 1_024;
@@ -26,7 +27,7 @@ pub(crate) struct Allocations {
     by_client: HashMap<Client, Allocation>,
     by_port: HashMap<u16, Client>,
     per_user: HashMap<String, usize>,
-    per_network: HashMap<IpAddr, usize>,
+    per_network: HashMap<Network, usize>,
     /// Where the search for a free port goes on: a port is used again as late as possible, so that packets
     /// still under way to a client that left are dropped.
     next_port: u16,
@@ -34,20 +35,18 @@ pub(crate) struct Allocations {
 
 impl Allocations {
     /// The allocation of `client`, unless it has expired.
-    pub(crate) fn of(&self, client: &Client, now_ms: u64) -> Option<&Allocation> {
-        self.by_client.get(client).filter(|held| held.expires_ms > now_ms)
+    pub(crate) fn of(&self, client: &Client, now: UnixMs) -> Option<&Allocation> {
+        self.by_client.get(client).filter(|held| held.expires > now)
     }
 
     /// The allocation of `client`, unless it has expired.
-    pub(crate) fn of_mut(&mut self, client: &Client, now_ms: u64) -> Option<&mut Allocation> {
-        self.by_client
-            .get_mut(client)
-            .filter(|held| held.expires_ms > now_ms)
+    pub(crate) fn of_mut(&mut self, client: &Client, now: UnixMs) -> Option<&mut Allocation> {
+        self.by_client.get_mut(client).filter(|held| held.expires > now)
     }
 
     /// The allocation with this relayed port, unless it has expired.
-    pub(crate) fn at_port(&self, port: u16, now_ms: u64) -> Option<&Allocation> {
-        self.of(self.by_port.get(&port)?, now_ms)
+    pub(crate) fn at_port(&self, port: u16, now: UnixMs) -> Option<&Allocation> {
+        self.of(self.by_port.get(&port)?, now)
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -94,8 +93,8 @@ impl Allocations {
         decrease(&mut self.per_network, &client.network());
     }
 
-    pub(crate) fn remove_expired(&mut self, now_ms: u64) {
-        let over = self.by_client.values().filter(|held| held.expires_ms <= now_ms);
+    pub(crate) fn remove_expired(&mut self, now: UnixMs) {
+        let over = self.by_client.values().filter(|held| held.expires <= now);
         let over: Vec<Client> = over.map(|held| held.client).collect();
         over.iter().for_each(|client| self.remove(client));
     }

@@ -1,7 +1,7 @@
 //! Who a packet is from.
 
-use crate::transport::packet::network;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use streamchain_protocol::util::Network;
 
 /// How a client reaches the TURN server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,8 +32,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// What quotas per address count by: an IPv4 address, or an IPv6 /64, which one host may have to itself.
-    pub(crate) fn network(&self) -> IpAddr {
-        network(self.address.ip())
+    /// What quotas per address count by.
+    pub(crate) fn network(&self) -> Network {
+        Network::of(self.address.ip())
     }
 }

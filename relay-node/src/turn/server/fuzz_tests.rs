@@ -129,7 +129,7 @@ fn message(scene: &Scene, client: Client, kind: usize) -> Vec<u8> {
         10 => channel(to(Method::CHANNEL_BIND, relay_v4())),
         _ => of(Method::REFRESH).attribute(attributes::LIFETIME, &[0; 4]),
     };
-    let nonce = nonce::issue(&[5; 32], &client, scene.now_ms / 1_000);
+    let nonce = nonce::issue(&[5; 32], &client, scene.now.to_sec());
     scene.signed(request, "alice", nonce.as_bytes())
 }
 
@@ -192,7 +192,7 @@ fn a_flood_of_strangers_leaves_nothing_on_the_heap() {
             for packet in &refused {
                 scene
                     .server
-                    .handle_client(client(Transport::Udp, from), packet, scene.now_ms);
+                    .handle_client(client(Transport::Udp, from), packet, scene.now);
                 while scene.server.poll_output().is_some() {}
             }
         }
@@ -213,7 +213,7 @@ fn a_full_allocation_costs_two_kibibytes_at_most() {
         for port in 2..2 + u16::try_from(MAX_USER_ALLOCATIONS - 1).unwrap() {
             assert_eq!(scene.allocate(udp_client(port), "alice").code(), 0);
             for (number, peer) in (0x4000..).zip(&peers) {
-                scene.now_ms += 20; // strangers' answers are counted by the second
+                scene.now = scene.now.plus_ms(20); // strangers' answers are counted by the second
                 assert_eq!(scene.bind(udp_client(port), number, *peer).code(), 0);
             }
         }
@@ -258,9 +258,9 @@ impl Scene {
             Method::CHANNEL_BIND,
             Method::SEND,
         ];
-        let nonce = nonce::issue(&[5; 32], &client, self.now_ms / 1_000);
+        let nonce = nonce::issue(&[5; 32], &client, self.now.to_sec());
         match act {
-            Act::Raw(bytes) => self.server.handle_client(client, &bytes, self.now_ms),
+            Act::Raw(bytes) => self.server.handle_client(client, &bytes, self.now),
             Act::StunLike(kind, mut body) => {
                 body.truncate(body.len() / 4 * 4);
                 let length = u16::try_from(body.len()).unwrap().to_be_bytes();
@@ -271,7 +271,7 @@ impl Scene {
                     &[0; 12],
                 ];
                 let bytes = [head.concat(), body].concat();
-                self.server.handle_client(client, &bytes, self.now_ms);
+                self.server.handle_client(client, &bytes, self.now);
             }
             Act::Signed(method, of) => {
                 let mut request = Writer::new(Class::Request, methods[usize::from(method)], [1; 12])
@@ -280,7 +280,7 @@ impl Scene {
                     request = request.attribute(Attribute(kind), &value);
                 }
                 let bytes = self.signed(request, "alice", nonce.as_bytes());
-                self.server.handle_client(client, &bytes, self.now_ms);
+                self.server.handle_client(client, &bytes, self.now);
             }
             Act::Peer(method, peer) => {
                 let peer = if peer.port() % 2 == 0 { relay_v4() } else { peer };
@@ -288,13 +288,13 @@ impl Scene {
                     .xor_address(attributes::XOR_PEER_ADDRESS, peer)
                     .attribute(attributes::CHANNEL_NUMBER, &[0x40, 0, 0, 0]);
                 let bytes = self.signed(request, "alice", nonce.as_bytes());
-                self.server.handle_client(client, &bytes, self.now_ms);
+                self.server.handle_client(client, &bytes, self.now);
             }
             Act::FromRelay(port, packet) => {
                 let to = SocketAddr::new(RELAYED_V4, 1_020 + port % 8);
-                self.server.handle_relay(relay_v4(), to, &packet, self.now_ms);
+                self.server.handle_relay(relay_v4(), to, &packet, self.now);
             }
-            Act::Wait(ms) => self.now_ms += u64::from(ms) * 20,
+            Act::Wait(ms) => self.now = self.now.plus_ms(u64::from(ms) * 20),
             Act::Close => self.server.handle_closed(&client),
         }
     }
@@ -339,7 +339,7 @@ proptest! {
         for (who, act) in acts {
             let client = clients()[who];
             let packet = damaged(&scene, client, &act);
-            scene.server.handle_client(client, &packet, scene.now_ms);
+            scene.server.handle_client(client, &packet, scene.now);
             outputs_are_allowed(&mut scene, &clients());
             prop_assert!(scene.server.allocations() <= 4, "one for each client");
         }
@@ -373,7 +373,7 @@ proptest! {
             reader.push(piece, 0);
             loop {
                 match reader.next_packet(0) {
-                    Ok(Some(packet)) => scene.server.handle_client(client, packet, scene.now_ms),
+                    Ok(Some(packet)) => scene.server.handle_client(client, packet, scene.now),
                     Ok(None) => break,
                     Err(_) => break 'stream, // the connection is closed
                 }

@@ -132,9 +132,15 @@ fn forgeries(scene: &Scene) -> Vec<(&'static str, TurnCredentials)> {
         ("a later expiry", named(&later, &right.password)),
         (
             "another's secret",
-            TurnSecret::new("another secret").issue("alice", START_S + 100),
+            TurnSecret::new("another secret")
+                .issue("alice", streamchain_protocol::time::UnixSec(START_S + 100)),
         ),
-        ("expired", scene.secret.issue("alice", START_S - 1)),
+        (
+            "expired",
+            scene
+                .secret
+                .issue("alice", streamchain_protocol::time::UnixSec(START_S - 1)),
+        ),
         ("a name alone", shapeless("alice")),
         ("an expiry alone", shapeless("2000000")),
         ("no user", shapeless("2000000:")),
@@ -212,7 +218,9 @@ fn a_nonce_from_before_a_restart_is_stale_and_the_new_one_works() {
 fn credentials_that_expire_meanwhile_refresh_nothing() {
     let mut scene = Scene::new();
     let client = udp_client(1);
-    let credentials = scene.secret.issue("alice", START_S + 60);
+    let credentials = scene
+        .secret
+        .issue("alice", streamchain_protocol::time::UnixSec(START_S + 60));
     let nonce = scene.nonce(client);
     assert_eq!(scene.send(client, &allocate(&credentials, &nonce)).code(), 0);
     scene.pass_seconds(61);
@@ -303,7 +311,7 @@ fn an_address_has_so_many_allocations_and_no_more() {
     };
     for index in 0..MAX_ADDRESS_ALLOCATIONS {
         // The stranger's budget is for a second.
-        scene.now_ms += 100;
+        scene.now = scene.now.plus_ms(100);
         assert_eq!(scene.allocate(host(index), &format!("user{index}")).code(), 0);
     }
     scene.pass_seconds(1);
@@ -372,7 +380,7 @@ fn packets_that_nobody_takes_out_are_bounded() {
     for _ in 0..3 * MAX_OUTPUTS {
         scene
             .server
-            .handle_client(client, &send_indication(relay_v4(), b"x"), scene.now_ms);
+            .handle_client(client, &send_indication(relay_v4(), b"x"), scene.now);
     }
     assert_eq!(
         std::iter::from_fn(|| scene.server.poll_output()).count(),

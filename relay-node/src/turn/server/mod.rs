@@ -42,6 +42,7 @@ use crate::turn::proto::writer::{Writer, channel_data};
 use md5::{Digest, Md5};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::webrtc::{TurnSecret, user_of};
 
 const SOFTWARE: &[u8] = b"StreamChain relay";
@@ -98,7 +99,7 @@ pub(crate) struct TurnServer {
     nonce_key: NonceKey,
     strangers: Strangers,
     outputs: VecDeque<Output>,
-    cleared_ms: u64,
+    cleared: UnixMs,
 }
 
 impl TurnServer {
@@ -111,7 +112,7 @@ impl TurnServer {
             nonce_key,
             strangers: Strangers::new(seed),
             outputs: VecDeque::new(),
-            cleared_ms: 0,
+            cleared: UnixMs(0),
         }
     }
 
@@ -123,18 +124,18 @@ impl TurnServer {
         self.allocations.count()
     }
 
-    /// Whether a client has an allocation at `now_ms`: a connection without one may be closed.
-    pub(crate) fn has_allocation(&self, client: &Client, now_ms: u64) -> bool {
-        self.allocations.of(client, now_ms).is_some()
+    /// Whether a client has an allocation at `now`: a connection without one may be closed.
+    pub(crate) fn has_allocation(&self, client: &Client, now: UnixMs) -> bool {
+        self.allocations.of(client, now).is_some()
     }
 
     /// One whole message from a client: a datagram, or what [`crate::transport::rfc4571`] cut out of a stream.
-    pub(crate) fn handle_client(&mut self, client: Client, packet: &[u8], now_ms: u64) {
-        self.clear(now_ms);
+    pub(crate) fn handle_client(&mut self, client: Client, packet: &[u8], now: UnixMs) {
+        self.clear(now);
         match packet.first() {
-            Some(0x40..=0x7F) => self.handle_channel_data(client, packet, now_ms),
+            Some(0x40..=0x7F) => self.handle_channel_data(client, packet, now),
             Some(0x00..=0x3F) => match Message::read(packet) {
-                Ok(message) => self.handle_message(client, &message, now_ms),
+                Ok(message) => self.handle_message(client, &message, now),
                 Err(_) => self.counts.dropped += 1,
             },
             _ => self.counts.dropped += 1,
@@ -147,20 +148,20 @@ impl TurnServer {
         source: SocketAddr,
         destination: SocketAddr,
         packet: &[u8],
-        now_ms: u64,
+        now: UnixMs,
     ) {
         let family = Family::of(source.ip());
         let allocation = self
             .allocations
-            .at_port(destination.port(), now_ms)
+            .at_port(destination.port(), now)
             .filter(|held| relayed_address(family, held.port) == destination)
-            .filter(|held| held.families.contains(&family) && held.permits(source.ip(), now_ms));
+            .filter(|held| held.families.contains(&family) && held.permits(source.ip(), now));
         let Some(allocation) = allocation.filter(|_| packet.len() <= MAX_PACKET_BYTES) else {
             self.counts.dropped += 1;
             return;
         };
         let client = allocation.client;
-        let packet = match allocation.channel_to(source, now_ms) {
+        let packet = match allocation.channel_to(source, now) {
             Some(channel) => channel_data(channel, packet, client.transport.is_stream()),
             // An indication is not answered, so its transaction id says nothing; zeros do.
             None => Writer::new(Class::Indication, Method::DATA, [0; 12])
@@ -194,28 +195,28 @@ impl TurnServer {
         self.push(Output::ToClient { client, packet });
     }
 
-    fn clear(&mut self, now_ms: u64) {
-        if now_ms >= self.cleared_ms + CLEAR_EVERY_MS {
-            self.cleared_ms = now_ms;
-            self.allocations.remove_expired(now_ms);
+    fn clear(&mut self, now: UnixMs) {
+        if now >= self.cleared.plus_ms(CLEAR_EVERY_MS) {
+            self.cleared = now;
+            self.allocations.remove_expired(now);
         }
     }
 
-    fn handle_message(&mut self, client: Client, message: &Message, now_ms: u64) {
+    fn handle_message(&mut self, client: Client, message: &Message, now: UnixMs) {
         match (message.class, message.method) {
-            (Class::Request, Method::BINDING) => self.bind_request(client, message, now_ms),
+            (Class::Request, Method::BINDING) => self.bind_request(client, message, now),
             (
                 Class::Request,
                 Method::ALLOCATE | Method::REFRESH | Method::CREATE_PERMISSION | Method::CHANNEL_BIND,
-            ) => self.handle_turn_request(client, message, now_ms),
-            (Class::Indication, Method::SEND) => self.handle_send(client, message, now_ms),
+            ) => self.handle_turn_request(client, message, now),
+            (Class::Indication, Method::SEND) => self.handle_send(client, message, now),
             // Binding indications are keep-alives; the rest is nothing that a client may send.
             _ => self.counts.dropped += 1,
         }
     }
 
-    fn bind_request(&mut self, client: Client, request: &Message, now_ms: u64) {
-        if !self.strangers.may_answer(client.network(), now_ms) {
+    fn bind_request(&mut self, client: Client, request: &Message, now: UnixMs) {
+        if !self.strangers.may_answer(client.network(), now) {
             self.counts.dropped += 1;
             return;
         }
@@ -229,12 +230,12 @@ impl TurnServer {
         self.send(client, answer);
     }
 
-    fn handle_turn_request(&mut self, client: Client, request: &Message, now_ms: u64) {
-        let caller = match self.authenticate(&client, request, now_ms) {
+    fn handle_turn_request(&mut self, client: Client, request: &Message, now: UnixMs) {
+        let caller = match self.authenticate(&client, request, now) {
             Ok(caller) => caller,
-            Err(refusal) => return self.refuse_stranger(client, request, refusal, now_ms),
+            Err(refusal) => return self.refuse_stranger(client, request, refusal, now),
         };
-        match self.grant(client, request, &caller, now_ms) {
+        match self.grant(client, request, &caller, now) {
             Ok(answer) => {
                 let answer = answer.attribute(attributes::SOFTWARE, SOFTWARE);
                 self.send(client, answer.sign(&caller.key).finish());
@@ -247,7 +248,7 @@ impl TurnServer {
     }
 
     /// RFC 8489 §9.2.4, in its order.
-    fn authenticate(&self, client: &Client, request: &Message, now_ms: u64) -> Result<Caller, Refusal> {
+    fn authenticate(&self, client: &Client, request: &Message, now: UnixMs) -> Result<Caller, Refusal> {
         if !request.is_signed() {
             return Err(Refusal::Unauthorized);
         }
@@ -258,11 +259,11 @@ impl TurnServer {
         ) else {
             return Err(Refusal::BadRequest);
         };
-        let now_s = now_ms / 1_000;
-        if !nonce::is_fresh(&self.nonce_key, client, nonce, now_s) {
+        let second = now.to_sec();
+        if !nonce::is_fresh(&self.nonce_key, client, nonce, second) {
             return Err(Refusal::StaleNonce);
         }
-        let user = user_of(username, now_s).map_err(|_| Refusal::Unauthorized)?;
+        let user = user_of(username, second).map_err(|_| Refusal::Unauthorized)?;
         if realm != self.settings.realm {
             return Err(Refusal::Unauthorized);
         }
@@ -276,14 +277,14 @@ impl TurnServer {
 
     /// Refuses a request without valid credentials. The answer is not signed; 401 and 438 carry realm and nonce for the
     /// next request.
-    fn refuse_stranger(&mut self, client: Client, request: &Message, refusal: Refusal, now_ms: u64) {
-        if !self.strangers.may_answer(client.network(), now_ms) {
+    fn refuse_stranger(&mut self, client: Client, request: &Message, refusal: Refusal, now: UnixMs) {
+        if !self.strangers.may_answer(client.network(), now) {
             self.counts.dropped += 1;
             return;
         }
         let mut answer = refuse(request, refusal);
         if matches!(refusal, Refusal::Unauthorized | Refusal::StaleNonce) {
-            let nonce = nonce::issue(&self.nonce_key, &client, now_ms / 1_000);
+            let nonce = nonce::issue(&self.nonce_key, &client, now.to_sec());
             answer = answer
                 .attribute(attributes::REALM, self.settings.realm.as_bytes())
                 .attribute(attributes::NONCE, nonce.as_bytes());
@@ -292,36 +293,36 @@ impl TurnServer {
     }
 
     /// Send (RFC 8656 §11.1): what is not allowed is dropped, for an indication has no answer.
-    fn handle_send(&mut self, client: Client, message: &Message, now_ms: u64) {
+    fn handle_send(&mut self, client: Client, message: &Message, now: UnixMs) {
         let peer = message.peers().next().and_then(Result::ok);
         let packet = message.attribute(attributes::DATA);
         let unknown = message.attributes().any(|(kind, _)| kind.is_unknown());
         if let (Some(peer), Some(packet), false) = (peer, packet, unknown) {
-            self.pass_on(client, peer, packet, now_ms);
+            self.pass_on(client, peer, packet, now);
         } else {
             self.counts.dropped += 1;
         }
     }
 
     /// ChannelData (RFC 8656 §12.6).
-    fn handle_channel_data(&mut self, client: Client, packet: &[u8], now_ms: u64) {
+    fn handle_channel_data(&mut self, client: Client, packet: &[u8], now: UnixMs) {
         let peer = channel_number(packet).and_then(|number| {
-            let allocation = self.allocations.of(&client, now_ms)?;
-            allocation.peer_of(number, now_ms)
+            let allocation = self.allocations.of(&client, now)?;
+            allocation.peer_of(number, now)
         });
         match (peer, channel_payload(packet)) {
-            (Some(peer), Some(payload)) => self.pass_on(client, peer, payload, now_ms),
+            (Some(peer), Some(payload)) => self.pass_on(client, peer, payload, now),
             _ => self.counts.dropped += 1,
         }
     }
 
     /// A client's packet to the relay, if its allocation permits the peer.
-    fn pass_on(&mut self, client: Client, peer: SocketAddr, packet: &[u8], now_ms: u64) {
+    fn pass_on(&mut self, client: Client, peer: SocketAddr, packet: &[u8], now: UnixMs) {
         let family = Family::of(peer.ip());
         let allocation = self
             .allocations
-            .of(&client, now_ms)
-            .filter(|held| held.families.contains(&family) && held.permits(peer.ip(), now_ms))
+            .of(&client, now)
+            .filter(|held| held.families.contains(&family) && held.permits(peer.ip(), now))
             .filter(|_| self.settings.peers.contains(&peer));
         let Some(allocation) = allocation else {
             self.counts.dropped += 1;

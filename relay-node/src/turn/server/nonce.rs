@@ -8,6 +8,7 @@ use super::limits::NONCE_LIFE_S;
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
 use std::net::IpAddr;
+use streamchain_protocol::time::UnixSec;
 
 /// Random bytes, new for every run of the server.
 pub(crate) type NonceKey = [u8; 32];
@@ -16,10 +17,10 @@ pub(crate) type NonceKey = [u8; 32];
 const NONCE_CHARS: usize = 32;
 const EXPIRY_CHARS: usize = 8;
 
-/// A nonce for `client`, good for [`NONCE_LIFE_S`] from `now_s`.
-pub(crate) fn issue(key: &NonceKey, client: &Client, now_s: u64) -> String {
+/// A nonce for `client`, good for [`NONCE_LIFE_S`] from `now`.
+pub(crate) fn issue(key: &NonceKey, client: &Client, now: UnixSec) -> String {
     // 32 bits of seconds last until 2106; afterwards a nonce would only be refused.
-    let expiry = format!("{:08x}", (now_s + NONCE_LIFE_S) & 0xFFFF_FFFF);
+    let expiry = format!("{:08x}", now.0.saturating_add(NONCE_LIFE_S) & 0xFFFF_FFFF);
     let tag = mac(key, client, &expiry).finalize().into_bytes();
     tag.iter()
         .take(12)
@@ -27,12 +28,12 @@ pub(crate) fn issue(key: &NonceKey, client: &Client, now_s: u64) -> String {
 }
 
 /// Whether `nonce` was issued to `client` and is still good.
-pub(crate) fn is_fresh(key: &NonceKey, client: &Client, nonce: &[u8], now_s: u64) -> bool {
+pub(crate) fn is_fresh(key: &NonceKey, client: &Client, nonce: &[u8], now: UnixSec) -> bool {
     let Some((expiry, tag)) = split(nonce) else {
         return false;
     };
-    let expires_s = u64::from_str_radix(expiry, 16).unwrap_or(0);
-    expires_s >= now_s && mac(key, client, expiry).verify_truncated_left(&tag).is_ok()
+    let expires = UnixSec(u64::from_str_radix(expiry, 16).unwrap_or(0));
+    expires >= now && mac(key, client, expiry).verify_truncated_left(&tag).is_ok()
 }
 
 fn split(nonce: &[u8]) -> Option<(&str, [u8; 12])> {

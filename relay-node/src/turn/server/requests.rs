@@ -10,6 +10,7 @@ use crate::turn::proto::message::{Message, Method};
 use crate::turn::proto::writer::Writer;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use streamchain_protocol::time::UnixMs;
 
 /// Channel numbers that are bound. RFC 8656 §12 gives new clients 0x4000 to 0x4FFF, so that they can distinguish
 /// ChannelData from other protocols on one socket; clients of RFC 5766 choose up to 0x7FFF, and on these
@@ -23,26 +24,26 @@ impl TurnServer {
         client: Client,
         request: &Message,
         caller: &Caller,
-        now_ms: u64,
+        now: UnixMs,
     ) -> Result<Writer, Refusal> {
         if request.attributes().any(|(kind, _)| kind.is_unknown()) {
             return Err(Refusal::UnknownAttribute);
         }
         if request.method == Method::ALLOCATE {
-            return self.allocate(client, request, caller, now_ms);
+            return self.allocate(client, request, caller, now);
         }
         let allocation = self
             .allocations
-            .of(&client, now_ms)
+            .of(&client, now)
             .ok_or(Refusal::AllocationMismatch)?;
         // Renewed credentials have another expiry: the user is what counts.
         if allocation.user() != caller.user {
             return Err(Refusal::WrongCredentials);
         }
         match request.method {
-            Method::REFRESH => self.refresh(client, request, now_ms),
-            Method::CREATE_PERMISSION => self.create_permission(client, request, now_ms),
-            _ => self.channel_bind(client, request, now_ms),
+            Method::REFRESH => self.refresh(client, request, now),
+            Method::CREATE_PERMISSION => self.create_permission(client, request, now),
+            _ => self.channel_bind(client, request, now),
         }
     }
 
@@ -51,12 +52,12 @@ impl TurnServer {
         client: Client,
         request: &Message,
         caller: &Caller,
-        now_ms: u64,
+        now: UnixMs,
     ) -> Result<Writer, Refusal> {
-        if let Some(held) = self.allocations.of(&client, now_ms) {
+        if let Some(held) = self.allocations.of(&client, now) {
             // The answer was lost and the client asks again.
             let again = held.made_by == request.transaction && held.username == caller.username;
-            let lifetime_s = u32::try_from((held.expires_ms - now_ms) / 1_000).unwrap_or(MAX_LIFETIME_S);
+            let lifetime_s = u32::try_from(held.expires.since(now) / 1_000).unwrap_or(MAX_LIFETIME_S);
             return again
                 .then(|| allocated(request, held, lifetime_s))
                 .ok_or(Refusal::AllocationMismatch);
@@ -83,7 +84,7 @@ impl TurnServer {
             port,
             families,
             request.transaction,
-            now_ms + u64::from(lifetime_s) * 1_000,
+            now.plus_ms(u64::from(lifetime_s) * 1_000),
         );
         let answer = allocated(request, &allocation, lifetime_s);
         self.allocations.add(allocation);
@@ -120,12 +121,12 @@ impl TurnServer {
         }
     }
 
-    fn refresh(&mut self, client: Client, request: &Message, now_ms: u64) -> Result<Writer, Refusal> {
+    fn refresh(&mut self, client: Client, request: &Message, now: UnixMs) -> Result<Writer, Refusal> {
         let asked = lifetime(request)?.unwrap_or(LIFETIME_DEFAULT_S);
         let family = family(request.attribute(attributes::REQUESTED_ADDRESS_FAMILY))?;
         let allocation = self
             .allocations
-            .of_mut(&client, now_ms)
+            .of_mut(&client, now)
             .ok_or(Refusal::AllocationMismatch)?;
         if family.is_some_and(|family| !allocation.families.contains(&family)) {
             return Err(Refusal::PeerAddressFamilyMismatch);
@@ -138,7 +139,7 @@ impl TurnServer {
             (0, _) => self.allocations.remove(&client),
             _ => {
                 let granted = asked.clamp(LIFETIME_DEFAULT_S, MAX_LIFETIME_S);
-                allocation.expires_ms = now_ms + u64::from(granted) * 1_000;
+                allocation.expires = now.plus_ms(u64::from(granted) * 1_000);
                 return Ok(lifetime_answer(request, granted));
             }
         }
@@ -149,7 +150,7 @@ impl TurnServer {
         &mut self,
         client: Client,
         request: &Message,
-        now_ms: u64,
+        now: UnixMs,
     ) -> Result<Writer, Refusal> {
         let peers: Result<Vec<SocketAddr>, _> = request.peers().collect();
         let peers = peers.map_err(|_| Refusal::BadRequest)?;
@@ -158,24 +159,24 @@ impl TurnServer {
         }
         // All or none (RFC 8656 §10.2). A permission is of an address; its port does not count.
         for peer in &peers {
-            self.check_family(&client, peer, now_ms)?;
+            self.check_family(&client, peer, now)?;
             if !self.settings.peers.iter().any(|own| own.ip() == peer.ip()) {
                 return Err(Refusal::Forbidden);
             }
         }
         let allocation = self
             .allocations
-            .of_mut(&client, now_ms)
+            .of_mut(&client, now)
             .ok_or(Refusal::AllocationMismatch)?;
         for peer in &peers {
-            if !allocation.permit(peer.ip(), now_ms) {
+            if !allocation.permit(peer.ip(), now) {
                 return Err(Refusal::InsufficientCapacity);
             }
         }
         Ok(Writer::success(request))
     }
 
-    fn channel_bind(&mut self, client: Client, request: &Message, now_ms: u64) -> Result<Writer, Refusal> {
+    fn channel_bind(&mut self, client: Client, request: &Message, now: UnixMs) -> Result<Writer, Refusal> {
         let number = match request.attribute(attributes::CHANNEL_NUMBER) {
             Some([high, low, _, _]) => u16::from_be_bytes([*high, *low]),
             _ => return Err(Refusal::BadRequest),
@@ -185,30 +186,28 @@ impl TurnServer {
         if !CHANNELS.contains(&number) {
             return Err(Refusal::BadRequest);
         }
-        self.check_family(&client, &peer, now_ms)?;
+        self.check_family(&client, &peer, now)?;
         if !self.settings.peers.contains(&peer) {
             return Err(Refusal::Forbidden);
         }
         let allocation = self
             .allocations
-            .of_mut(&client, now_ms)
+            .of_mut(&client, now)
             .ok_or(Refusal::AllocationMismatch)?;
-        allocation
-            .bind(number, peer, now_ms)
-            .map_err(|error| match error {
-                BindError::Taken => Refusal::BadRequest,
-                BindError::Full => Refusal::InsufficientCapacity,
-            })?;
-        if !allocation.permit(peer.ip(), now_ms) {
+        allocation.bind(number, peer, now).map_err(|error| match error {
+            BindError::Taken => Refusal::BadRequest,
+            BindError::Full => Refusal::InsufficientCapacity,
+        })?;
+        if !allocation.permit(peer.ip(), now) {
             return Err(Refusal::InsufficientCapacity);
         }
         Ok(Writer::success(request))
     }
 
-    fn check_family(&self, client: &Client, peer: &SocketAddr, now_ms: u64) -> Result<(), Refusal> {
+    fn check_family(&self, client: &Client, peer: &SocketAddr, now: UnixMs) -> Result<(), Refusal> {
         let allocation = self
             .allocations
-            .of(client, now_ms)
+            .of(client, now)
             .ok_or(Refusal::AllocationMismatch)?;
         match allocation.families.contains(&Family::of(peer.ip())) {
             true => Ok(()),

@@ -6,6 +6,7 @@ use crate::turn::proto::attributes::{self, Attribute};
 use crate::turn::proto::message::{Class, Message, Method, TransactionId, read_xor_address};
 use crate::turn::proto::writer::Writer;
 use std::net::SocketAddr;
+use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::webrtc::{TurnCredentials, TurnSecret};
 
 pub(crate) const REALM: &str = "streamchain";
@@ -80,7 +81,7 @@ impl Answer {
 
 pub(crate) struct Scene {
     pub server: TurnServer,
-    pub now_ms: u64,
+    pub now: UnixMs,
     pub secret: TurnSecret,
     next_transaction: u8,
 }
@@ -99,7 +100,7 @@ impl Scene {
         };
         Self {
             server: TurnServer::new(settings, [5; 32], 5),
-            now_ms: START_S * 1_000,
+            now: UnixSec(START_S).to_ms(),
             secret,
             next_transaction: 0,
         }
@@ -111,11 +112,12 @@ impl Scene {
     }
 
     pub(crate) fn pass_seconds(&mut self, seconds: u64) {
-        self.now_ms += seconds * 1_000;
+        self.now = self.now.plus_ms(seconds * 1_000);
     }
 
     pub(crate) fn credentials(&self, user: &str) -> TurnCredentials {
-        self.secret.issue(user, START_S + 40_000)
+        self.secret
+            .issue(user, streamchain_protocol::time::UnixSec(START_S + 40_000))
     }
 
     pub(crate) fn transaction(&mut self) -> TransactionId {
@@ -125,7 +127,7 @@ impl Scene {
 
     /// Sends raw bytes and reads what comes back to the same client.
     pub(crate) fn send(&mut self, client: Client, packet: &[u8]) -> Answer {
-        self.server.handle_client(client, packet, self.now_ms);
+        self.server.handle_client(client, packet, self.now);
         match self.server.poll_output() {
             None => Answer::Silence,
             Some(Output::ToClient { client: to, packet }) => {
@@ -222,7 +224,7 @@ impl Scene {
         client: Client,
         packet: &[u8],
     ) -> Option<(SocketAddr, SocketAddr, Vec<u8>)> {
-        self.server.handle_client(client, packet, self.now_ms);
+        self.server.handle_client(client, packet, self.now);
         match self.server.poll_output() {
             Some(Output::ToRelay {
                 source,
@@ -241,7 +243,7 @@ impl Scene {
         to: SocketAddr,
         packet: &[u8],
     ) -> Option<(Client, Vec<u8>)> {
-        self.server.handle_relay(source, to, packet, self.now_ms);
+        self.server.handle_relay(source, to, packet, self.now);
         match self.server.poll_output() {
             Some(Output::ToClient { client, packet }) => Some((client, packet)),
             Some(Output::ToRelay { .. }) => panic!("the relay's packets go to clients"),

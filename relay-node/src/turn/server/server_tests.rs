@@ -41,7 +41,7 @@ fn an_allocation_needs_a_nonce_and_credentials_and_is_signed() {
     let credentials = scene.credentials("alice");
     let key = long_term_key(&credentials.username, REALM, &credentials.password);
     assert!(Message::read(answer.bytes()).unwrap().is_signed_with(&key));
-    assert!(scene.server.has_allocation(&client, scene.now_ms));
+    assert!(scene.server.has_allocation(&client, scene.now));
 }
 
 #[test]
@@ -186,9 +186,9 @@ fn an_allocation_ends_unless_it_is_refreshed() {
         "an hour at most"
     );
     scene.pass_seconds(3_599);
-    assert!(scene.server.has_allocation(&client, scene.now_ms));
+    assert!(scene.server.has_allocation(&client, scene.now));
     scene.pass_seconds(1);
-    assert!(!scene.server.has_allocation(&client, scene.now_ms));
+    assert!(!scene.server.has_allocation(&client, scene.now));
     assert_eq!(scene.request(client, "alice", Method::REFRESH, &[]).code(), 437);
     scene.pass_seconds(10);
     scene.nonce(client);

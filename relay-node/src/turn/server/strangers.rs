@@ -2,14 +2,15 @@
 
 use super::limits::{STRANGER_ANSWERS_PER_SECOND, STRANGER_COUNTERS};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::IpAddr;
+use streamchain_protocol::time::{UnixMs, UnixSec};
+use streamchain_protocol::util::Network;
 
 /// Counts of the second that is under way; see [`STRANGER_COUNTERS`].
 #[derive(Debug)]
 pub(crate) struct Strangers {
     /// Random, so that an attacker can't choose addresses that share a counter with a victim's.
     seed: u64,
-    second: u64,
+    second: UnixSec,
     counts: Vec<u16>,
 }
 
@@ -18,15 +19,15 @@ impl Strangers {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             seed,
-            second: 0,
+            second: UnixSec(0),
             counts: vec![0; STRANGER_COUNTERS],
         }
     }
 
-    /// Whether `network` may be answered once more at `now_ms`.
-    pub(crate) fn may_answer(&mut self, network: IpAddr, now_ms: u64) -> bool {
-        if self.second != now_ms / 1_000 {
-            self.second = now_ms / 1_000;
+    /// Whether `network` may be answered once more at `now`.
+    pub(crate) fn may_answer(&mut self, network: Network, now: UnixMs) -> bool {
+        if self.second != now.to_sec() {
+            self.second = now.to_sec();
             self.counts.fill(0);
         }
         let mut hasher = DefaultHasher::new();

@@ -28,9 +28,9 @@ export const ROOM_LAYERS = [
   {
     of: "streamchain-protocol",
     layers: [
-      ["limits"],
+      ["limits", "time"],
       ["util"],
-      ["ids", "time"],
+      ["ids"],
       ["stream_settings", "record"],
       ["proof"],
       ["webrtc"],
@@ -47,7 +47,7 @@ export const ROOM_LAYERS = [
   {
     of: "streamchain-edge",
     layers: [
-      ["counters", "cors", "query"],
+      ["clock", "counters", "cors", "query"],
       ["problem"],
       ["random", "response"],
       ["config"],

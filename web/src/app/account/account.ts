@@ -9,6 +9,7 @@ import {
   keepToken,
   keptToken,
   postJson,
+  StreamChainError,
   type StreamConnection,
   signIn,
   storageOf,
@@ -103,7 +104,7 @@ export async function signInByPage(
 }
 
 /** The claims of an access token; empty when it cannot be read. */
-function claimsOf(token: string | undefined): { exp?: number; guest?: boolean } {
+function claimsOf(token: string | undefined): { sub?: string; exp?: number; guest?: boolean } {
   try {
     const claims: unknown = JSON.parse(atob((token?.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/")));
     return typeof claims === "object" && claims !== null ? claims : {};
@@ -138,6 +139,36 @@ export async function renew(memory: AccountMemory, origin: string, fetcher: type
     () => true,
     () => false, // tried again at the next renewal
   );
+}
+
+/**
+ * The token of the account that signed in, renewed where it is too old; undefined for a guest, whose token the connection
+ * keeps itself. The function rejects when the sign-in of a wallet is over: the page must not go on as somebody else.
+ */
+export function accountToken(
+  memory: AccountMemory,
+  origin: string,
+  fetcher: typeof fetch = fetch,
+  now: () => number = Date.now,
+): (() => Promise<string>) | undefined {
+  const { kind } = memory;
+  if (kind === undefined) return undefined;
+  const { sub } = claimsOf(memory.token);
+  let given: string | undefined;
+  return async () => {
+    const { exp = 0 } = claimsOf(memory.token);
+    // The function is called again for the same token only when the edge refused it.
+    if (memory.token === given || exp * 1_000 < now() + GOOD_FOR_MS) await renew(memory, origin, fetcher);
+    if (memory.kind !== kind || memory.token === undefined) {
+      throw new StreamChainError("refused", texts.account.over);
+    }
+    // Another tab may have signed in with another account.
+    if (sub !== undefined && claimsOf(memory.token).sub !== sub) {
+      throw new StreamChainError("author-changed", texts.error["author-changed"]);
+    }
+    given = memory.token;
+    return given;
+  };
 }
 
 /** How the account of a page is restored. */
@@ -201,6 +232,7 @@ export class AccountMenu {
         this.#who,
         this.#address,
         el("p", { class: "hint" }, t.hint),
+        el("p", { class: "hint", testid: "account-risk" }, t.risk),
         this.#wallets.choice,
         this.#action("wallet", t.wallet, () => this.#byWallet(), true),
         this.#action("page", t.page, () => signInByPage(this.#memory, this.#connection.edge.origin), true),

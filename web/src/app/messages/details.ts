@@ -1,16 +1,20 @@
 // One message and its proof: computed again here, step by step, and checked with a node of the user's choice.
 
 import {
+  anchorerOf,
   type CheckResult,
   type CheckStep,
   checkDeployment,
   checkOnChain,
   checkProof,
   type EdgeConfig,
+  type ExpectedDeployment,
+  type Hex,
   type MessageState,
   type Receipt,
   StreamChainError,
   type StreamConnection,
+  type StreamInfo,
   type StreamMessage,
   toHex,
 } from "../../lib/index.ts";
@@ -48,6 +52,7 @@ export class Details {
   readonly #facts = el("dl", { class: "facts" });
   readonly #state = el("dd", { class: "state", testid: "details-state" });
   readonly #verdict = el("div", { class: "verdict", role: "status", testid: "verify-result" });
+  readonly #believed = el("div", { class: "believed", testid: "verify-believed" });
   readonly #steps = el("div", { class: "checks", testid: "verify-steps" });
   readonly #run = el(
     "button",
@@ -73,10 +78,15 @@ export class Details {
   #shownState: MessageState | null = null;
   /** The chain and the contract of the edge; null until it answered. */
   config: EdgeConfig | null = null;
+  /** The stream of this page; null until the edge answered. */
+  #stream: StreamInfo | null = null;
 
   constructor(connection: StreamConnection) {
     this.#connection = connection;
     this.#rpc.value = rememberedRpc();
+    connection.on("info", (info) => {
+      this.#stream = info;
+    });
     this.element = el(
       "dialog",
       { class: "details", testid: "verify-dialog", "aria-labelledby": "details-title" },
@@ -95,6 +105,7 @@ export class Details {
         ),
         el("div", { class: "actions" }, this.#run, this.#download),
         this.#verdict,
+        this.#believed,
         this.#steps,
       ),
     );
@@ -150,7 +161,7 @@ export class Details {
     setText(this.#run, t.running);
     try {
       const receipt = await this.#receipt(message);
-      if (receipt !== null && this.#message === message) await this.#check(receipt);
+      if (receipt !== null && this.#message === message) await this.#check(receipt, message);
     } finally {
       this.#run.disabled = false;
       setText(this.#run, t.again);
@@ -160,6 +171,7 @@ export class Details {
   #clear(): void {
     this.#verdict.replaceChildren();
     this.#verdict.removeAttribute("data-ok");
+    this.#believed.replaceChildren();
     this.#steps.replaceChildren();
   }
 
@@ -173,20 +185,53 @@ export class Details {
     }
   }
 
-  async #check(receipt: Receipt): Promise<void> {
+  /** Compares with what this page knows by itself; what the receipt names is only what is compared. */
+  async #check(receipt: Receipt, message: StreamMessage): Promise<void> {
     const proof = checkProof(receipt);
     this.#part(t.partProof, proof);
-    const deployment = this.config === null ? null : checkDeployment(receipt, this.config);
-    if (deployment !== null) this.#part(t.partDeployment, deployment);
+    const expected = await this.#expected(message).catch((error: unknown) => describe(error));
+    if (typeof expected === "string") return this.#say("error", t.noDeployment, expected);
+    const deployment = checkDeployment(receipt, expected);
+    this.#part(t.partDeployment, deployment);
     const url = this.#rpc.value.trim();
     const chain = url === "" ? null : await this.#askNode(receipt, url);
-    if (chain instanceof Error) return this.#say("error", t.verifiedProof, `${t.unreachable} ${describe(chain)}`);
-    if (chain !== null) this.#part(t.partChain, chain);
-    const wrong = [proof, deployment, chain].flatMap((result) => result?.steps ?? []).find((step) => !step.ok);
+    if (this.#message !== message) return;
+    this.#believe(expected, chain instanceof Error || chain === null ? undefined : anchorerOf(chain));
+    const wrong = [proof, deployment].flatMap(({ steps }) => steps).find((step) => !step.ok);
     if (wrong !== undefined) return this.#say("false", t.failed, t.failedAt(t.steps[wrong.id]));
+    if (chain instanceof Error) return this.#say("error", t.verifiedProof, `${t.unreachable} ${describe(chain)}`);
+    if (chain === null) return this.#say("proof", t.verifiedProof, t.summaryOffline);
+    this.#part(t.partChain, chain);
+    const failed = chain.steps.find((step) => !step.ok);
+    if (failed !== undefined) return this.#say("false", t.failed, t.failedAt(t.steps[failed.id]));
     const { first, count, block } = receipt.anchor;
-    if (chain === null) this.#say("proof", t.verifiedProof, t.summaryOffline);
-    else this.#say("true", t.verified, t.summary(first, first + count - 1, block));
+    const final = chain.steps.at(-1)?.values.find(([name]) => name === "final")?.[1] ?? "unknown";
+    this.#say("true", t.verified, `${t.summary(first, first + count - 1, block)} ${t.finality[final]}`);
+  }
+
+  /** The chain, the contract, the stream and the message that a receipt must be of. */
+  async #expected(message: StreamMessage): Promise<Required<ExpectedDeployment>> {
+    const { edge, stream } = this.#connection;
+    this.config ??= await edge.config();
+    this.#stream ??= (await edge.stream(stream)) ?? null;
+    if (this.#stream === null) throw new StreamChainError("refused", t.noStream);
+    const { id, owner } = this.#stream;
+    // A page that is opened with an id believes that id, whatever the edge answers.
+    const own = /^0x[0-9a-f]{64}$/i.test(stream) ? (stream.toLowerCase() as Hex) : id;
+    return { chainId: this.config.chainId, contract: this.config.contract, stream: { id: own, owner }, message };
+  }
+
+  /** Shows who must be right for the verdict to be. */
+  #believe({ chainId, contract, stream }: Required<ExpectedDeployment>, anchorer: Hex | undefined): void {
+    const note = anchorer !== undefined && anchorer === this.config?.operator.toLowerCase() ? ` (${t.operator})` : "";
+    const values = [
+      ["chain", String(chainId)],
+      ["contract", contract],
+      ["stream", stream.id],
+      ["owner", stream.owner],
+      ...(anchorer === undefined ? [] : [["anchorer", `${anchorer}${note}`] as const]),
+    ] as const;
+    this.#believed.replaceChildren(el("h3", {}, t.believed), valueList(values));
   }
 
   async #askNode(receipt: Receipt, url: string): Promise<CheckResult | Error> {
@@ -230,10 +275,14 @@ function fact(name: string, value: HTMLElement): [HTMLElement, HTMLElement] {
   return [el("dt", {}, name), value];
 }
 
-function stepItem(step: CheckStep): HTMLElement {
-  const values = step.values.map(([name, value]) =>
+function valueList(values: CheckStep["values"]): HTMLElement {
+  const rows = values.map(([name, value]) =>
     el("div", {}, el("dt", {}, t.values[name] ?? name), el("dd", { class: "mono" }, value)),
   );
+  return el("dl", { class: "values" }, ...rows);
+}
+
+function stepItem(step: CheckStep): HTMLElement {
   return el(
     "li",
     { testid: "verify-step", "data-step": step.id, "data-ok": String(step.ok) },
@@ -251,7 +300,7 @@ function stepItem(step: CheckStep): HTMLElement {
         el("span", { class: "name" }, t.steps[step.id]),
         el("code", { class: "result" }, resultOf(step)),
       ),
-      el("dl", { class: "values" }, ...values),
+      valueList(step.values),
     ),
   );
 }

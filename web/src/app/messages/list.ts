@@ -26,6 +26,8 @@ interface ListOptions {
   readonly isOwn: (author: string) => boolean;
   readonly onOpen: (message: StreamMessage) => void;
   readonly onOlder: () => void;
+  /** What is drawn over the end of the list. */
+  readonly notes: HTMLElement;
 }
 
 interface Row {
@@ -55,21 +57,24 @@ export class MessageList {
   #unseenFrom: number | null = null;
   #lastEnd = 0;
   #rowHeight = 34;
+  /** Height of the notes that are drawn over the end of the list. */
+  #covered = 0;
 
   constructor(options: ListOptions) {
     this.#options = options;
-    this.#viewport = el("div", { class: "viewport", testid: "messages", tabindex: -1 }, this.#rows);
     this.#more = el("button", { class: "more", type: "button", hidden: true, onclick: () => this.toEnd() });
     this.#older = el(
       "button",
       { class: "older", type: "button", hidden: true, testid: "older", onclick: () => options.onOlder() },
       texts.messages.older,
     );
-    this.element = el("div", { class: "list" }, this.#older, this.#viewport, this.#more);
+    this.#viewport = el("div", { class: "viewport", testid: "messages", tabindex: -1 }, this.#older, this.#rows);
+    this.element = el("div", { class: "list" }, this.#viewport, this.#more, options.notes);
     this.#viewport.addEventListener("scroll", () => this.#onScroll(), { passive: true });
     this.#rows.addEventListener("click", (event) => this.#onClick(event));
     this.#rows.addEventListener("keydown", (event) => this.#onKey(event));
     new ResizeObserver(() => this.#onResize()).observe(this.#viewport);
+    new ResizeObserver(() => this.#onNotes()).observe(options.notes);
   }
 
   /** Draws again in the next frame. */
@@ -79,7 +84,10 @@ export class MessageList {
 
   /** Whether there are older messages to load. */
   set olderAvailable(available: boolean) {
+    if (this.#older.hidden === !available) return;
+    const before = this.#rows.offsetTop;
     this.#older.hidden = !available;
+    this.#viewport.scrollTop += this.#rows.offsetTop - before; // the rows stay where they are
   }
 
   /** Scrolls to the newest message and follows it. */
@@ -93,8 +101,21 @@ export class MessageList {
   show(seq: number): void {
     this.#atEnd = false;
     this.#setActive(seq, false);
-    this.#viewport.scrollTop = Math.max(0, (seq - this.#options.run.first) * this.#rowHeight - this.#rowHeight);
+    this.#viewport.scrollTop = Math.max(0, this.#topOf(seq) - this.#rowHeight);
     this.#draw();
+  }
+
+  /** The notes lie over the end of the list, which therefore scrolls further by as much, and nothing moves. */
+  #onNotes(): void {
+    this.#covered = this.#options.notes.offsetHeight;
+    this.element.style.setProperty("--notes-height", `${this.#covered}px`);
+    if (this.#atEnd) this.#viewport.scrollTop = this.#viewport.scrollHeight;
+    this.#draw();
+  }
+
+  /** Where the row of a message begins, in px from the top of what scrolls. */
+  #topOf(seq: number): number {
+    return this.#rows.offsetTop + (seq - this.#options.run.first) * this.#rowHeight;
   }
 
   #onScroll(): void {
@@ -120,7 +141,7 @@ export class MessageList {
 
   #onKey(event: KeyboardEvent): void {
     const { run } = this.#options;
-    const page = Math.max(1, Math.floor(this.#viewport.clientHeight / this.#rowHeight) - 1);
+    const page = Math.max(1, Math.floor((this.#viewport.clientHeight - this.#covered) / this.#rowHeight) - 1);
     const from = this.#active ?? run.end - 1;
     const target: Record<string, number> = {
       ArrowUp: from - 1,
@@ -144,11 +165,12 @@ export class MessageList {
       return;
     }
     this.#atEnd = seq === this.#options.run.end - 1;
-    const top = (seq - this.#options.run.first) * this.#rowHeight;
+    const top = this.#topOf(seq);
     const { scrollTop, clientHeight } = this.#viewport;
+    const height = clientHeight - this.#covered;
     if (top < scrollTop) this.#viewport.scrollTop = top;
-    if (top + this.#rowHeight > scrollTop + clientHeight) {
-      this.#viewport.scrollTop = top + this.#rowHeight - clientHeight;
+    if (top + this.#rowHeight > scrollTop + height) {
+      this.#viewport.scrollTop = top + this.#rowHeight - height;
     }
     this.#render();
     this.#pool.find((row) => row.message?.seq === seq)?.button.focus({ preventScroll: true });
@@ -162,7 +184,7 @@ export class MessageList {
     this.#rows.style.height = `${count * this.#rowHeight}px`;
     if (this.#atEnd) this.#viewport.scrollTop = this.#viewport.scrollHeight;
     const { scrollTop, clientHeight } = this.#viewport;
-    const first = run.first + Math.max(0, Math.floor(scrollTop / this.#rowHeight) - OVERSCAN);
+    const first = run.first + Math.max(0, Math.floor((scrollTop - this.#rows.offsetTop) / this.#rowHeight) - OVERSCAN);
     const wanted = Math.ceil(clientHeight / this.#rowHeight) + 2 * OVERSCAN;
     const last = Math.min(run.end, first + wanted);
     this.#fill(first, last);

@@ -2,20 +2,6 @@
 
 import { malformed, StreamChainError } from "../errors.ts";
 import { HTTP_TIMEOUT_MS, MAX_JSON_BYTES } from "../limits.ts";
-import { JsonObject } from "../wire/json.ts";
-
-/** A field that is a JSON-RPC quantity, as a number. Throws `malformed`. */
-export function readQuantity(json: JsonObject, key: string): number {
-  return parseQuantity(json.text(key));
-}
-
-/** A JSON-RPC quantity (`0x…`) as a number. Throws `malformed`. */
-export function parseQuantity(text: unknown): number {
-  if (typeof text !== "string" || !/^0x[0-9a-fA-F]{1,14}$/.test(text)) throw malformed("not a JSON-RPC quantity");
-  const value = Number.parseInt(text.slice(2), 16);
-  if (!Number.isSafeInteger(value)) throw malformed("JSON-RPC quantity of 2^53 or more");
-  return value;
-}
 
 /** Makes one JSON-RPC call. Rejects with `rpc` when the node cannot be reached or answers with an error. */
 export async function rpcCall(
@@ -25,8 +11,9 @@ export async function rpcCall(
   fetcher: typeof fetch = fetch,
 ): Promise<unknown> {
   let text: string;
+  let response: Response;
   try {
-    const response = await fetcher(url, {
+    response = await fetcher(url, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
@@ -38,17 +25,29 @@ export async function rpcCall(
   }
   if (text.length > MAX_JSON_BYTES)
     throw malformed(`${method}: answer of ${text.length} characters, limit ${MAX_JSON_BYTES}`);
-  const answer = parseAnswer(text, method);
-  if (answer.has("error")) {
-    throw new StreamChainError("rpc", `${method}: ${answer.object("error").textOr("message", "error")}`);
-  }
-  return (JSON.parse(text) as { result?: unknown }).result ?? null;
+  const answer = parseAnswer(text);
+  const fail = (reason: string): StreamChainError => new StreamChainError("rpc", `${method}: ${reason}`);
+  if (answer?.error !== undefined && answer.error !== null) throw fail(reasonOf(answer.error));
+  if (!response.ok) throw fail(`HTTP ${response.status}`);
+  if (answer === undefined) throw fail("the answer is not JSON-RPC");
+  if (answer.result === undefined) throw fail("the answer has neither result nor error");
+  return answer.result;
 }
 
-function parseAnswer(text: string, method: string): JsonObject {
+/** The object of an answer; undefined for anything else. */
+function parseAnswer(text: string): { readonly error?: unknown; readonly result?: unknown } | undefined {
   try {
-    return new JsonObject(JSON.parse(text), "answer");
-  } catch (cause) {
-    throw new StreamChainError("rpc", `${method}: the answer is not JSON-RPC`, { cause });
+    const answer: unknown = JSON.parse(text);
+    return typeof answer === "object" && answer !== null && !Array.isArray(answer) ? answer : undefined;
+  } catch {
+    return undefined;
   }
+}
+
+/** The words of an error, which nodes write in several forms. */
+function reasonOf(error: unknown): string {
+  if (typeof error === "string") return error;
+  const { message, data, code } = error as { message?: unknown; data?: unknown; code?: unknown };
+  const words = [message, data].filter((part) => typeof part === "string" && part !== "");
+  return words.length > 0 ? words.join(": ") : `error ${typeof code === "number" ? code : ""}`.trim();
 }

@@ -1,11 +1,21 @@
 // Checks a receipt against an Ethereum node: whether the anchor's event is on the chain. Only the node is asked, not the
 // edge.
 
-import { fromHex, fromWord, type Hex, toHex, utf8Bytes } from "../wire/bytes.ts";
-import { JsonObject } from "../wire/json.ts";
-import { parseQuantity, readQuantity, rpcCall } from "./json-rpc.ts";
+import { fromWord, type Hex, toHex, utf8Bytes } from "../wire/bytes.ts";
+import { rpcCall } from "./json-rpc.ts";
 import { keccak } from "./merkle.ts";
+import {
+  findLog,
+  type NodeLog,
+  type NodeTransaction,
+  readBlockNumber,
+  readChainId,
+  readTransaction,
+} from "./node-answers.ts";
 import { type CheckResult, type CheckStep, checkResult, type Receipt } from "./receipt.ts";
+
+/** The value of a step that the node said nothing about. */
+const UNKNOWN = "unknown";
 
 /** First topic of `Anchored(bytes32 indexed stream, address indexed anchorer, uint64 firstSeq, uint32 count, bytes32 root)`. */
 export const ANCHORED_TOPIC: Hex = toHex(keccak(utf8Bytes("Anchored(bytes32,address,uint64,uint32,bytes32)")));
@@ -18,58 +28,56 @@ interface AnchoredEvent {
   readonly first: number;
   readonly count: number;
   readonly root: Hex;
-  readonly logIndex: number;
 }
 
-/** The `Anchored` event in a log of `eth_getTransactionReceipt`; undefined for any other log. */
-function decodeAnchored(log: JsonObject): AnchoredEvent | undefined {
-  const topics = log.list("topics");
-  if (topics.length !== 3 || topics[0] !== ANCHORED_TOPIC) return undefined;
-  const [, stream, anchorer] = log.hexes("topics", 32) as [Hex, Hex, Hex];
-  const data = fromHex(log.hex("data", 96));
-  return {
-    contract: log.hex("address", 20),
-    stream,
-    anchorer: `0x${anchorer.slice(26)}`,
-    first: fromWord(data.subarray(0, 32)),
-    count: fromWord(data.subarray(32, 64)),
-    root: toHex(data.subarray(64, 96)),
-    logIndex: readQuantity(log, "logIndex"),
-  };
+/** The `Anchored` event in a log; undefined for any other log, and for one that a reorganisation took back. */
+function decodeAnchored(log: NodeLog): AnchoredEvent | undefined {
+  const [topic, stream, anchorer] = log.topics;
+  if (log.removed || topic !== ANCHORED_TOPIC || log.topics.length !== 3 || log.data.length !== 96) return undefined;
+  try {
+    return {
+      contract: log.address,
+      stream: stream as Hex,
+      anchorer: `0x${(anchorer as Hex).slice(26)}`,
+      first: fromWord(log.data.subarray(0, 32)),
+      count: fromWord(log.data.subarray(32, 64)),
+      root: toHex(log.data.subarray(64, 96)),
+    };
+  } catch {
+    return undefined; // numbers that no receipt can have
+  }
 }
 
-function transactionSteps(receipt: Receipt, transaction: JsonObject): CheckStep[] {
-  const status = transaction.text("status");
-  const block = readQuantity(transaction, "blockNumber");
-  const blockHash = transaction.hex("blockHash", 32);
+function transactionSteps(receipt: Receipt, transaction: NodeTransaction): CheckStep[] {
+  const { tx, succeeded, block, blockHash } = transaction;
+  const { anchor } = receipt;
   return [
     {
       id: "transaction",
-      ok: status === "0x1",
+      // A transaction that failed has no events, so the event that is found below shows success as well.
+      ok: succeeded !== false && (tx === undefined || tx === anchor.tx),
       values: [
-        ["tx", receipt.anchor.tx],
-        ["status", status],
+        ["tx", tx ?? anchor.tx],
+        ["status", succeeded === undefined ? UNKNOWN : succeeded ? "0x1" : "0x0"],
       ],
     },
     {
       id: "block",
-      ok: block === receipt.anchor.block && blockHash === receipt.anchor.blockHash,
+      ok: block === anchor.block && blockHash === anchor.blockHash,
       values: [
         ["block", String(block)],
-        ["receipt", String(receipt.anchor.block)],
+        ["receipt", String(anchor.block)],
         ["block-hash", blockHash],
-        ["receipt-block-hash", receipt.anchor.blockHash],
+        ["receipt-block-hash", anchor.blockHash],
       ],
     },
   ];
 }
 
-function eventStep(receipt: Receipt, transaction: JsonObject): CheckStep {
+function eventStep(receipt: Receipt, logs: readonly unknown[]): CheckStep {
   const { anchor } = receipt;
-  const event = transaction
-    .objects("logs")
-    .map(decodeAnchored)
-    .find((candidate) => candidate?.logIndex === anchor.logIndex);
+  const log = findLog(logs, anchor.logIndex);
+  const event = log === undefined ? undefined : decodeAnchored(log);
   if (event === undefined) return { id: "event", ok: false, values: [["log-index", String(anchor.logIndex)]] };
   return {
     id: "event",
@@ -87,35 +95,45 @@ function eventStep(receipt: Receipt, transaction: JsonObject): CheckStep {
       ["root", event.root],
       ["anchor", anchor.root],
       ["anchorer", event.anchorer],
-      ["log-index", String(event.logIndex)],
+      ["log-index", String(anchor.logIndex)],
     ],
   };
 }
 
+/** The newest final block; undefined when the node does not say, as many do not know the word `finalized`. */
+async function finalizedBlock(url: string, fetcher: typeof fetch): Promise<number | undefined> {
+  try {
+    return readBlockNumber(await rpcCall(url, "eth_getBlockByNumber", ["finalized", false], fetcher)) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 async function finalityStep(receipt: Receipt, url: string, fetcher: typeof fetch): Promise<CheckStep> {
-  const answer = await rpcCall(url, "eth_getBlockByNumber", ["finalized", false], fetcher);
-  const finalized = answer === null ? 0 : readQuantity(new JsonObject(answer, "block"), "number");
+  const { block } = receipt.anchor;
+  const finalized = await finalizedBlock(url, fetcher);
   return {
     id: "finality",
     ok: true, // an anchor that is not final yet is valid too; the values say how far it is
     values: [
-      ["block", String(receipt.anchor.block)],
-      ["finalized", String(finalized)],
-      ["final", receipt.anchor.block <= finalized ? "yes" : "no"],
+      ["block", String(block)],
+      ["finalized", finalized === undefined ? UNKNOWN : String(finalized)],
+      ["final", finalized === undefined ? UNKNOWN : block <= finalized ? "yes" : "no"],
     ],
   };
 }
 
 /**
  * Checks a receipt against a node: its chain id, the transaction, its block, and the `Anchored` event with the same
- * stream, range and root. Rejects with `rpc` when the node does not answer, which says nothing about the receipt.
+ * stream, range and root. Rejects with `rpc` when the node does not answer, or when its answer cannot be read: both say
+ * nothing about the receipt. A node that does not say which blocks are final gives `unknown` in the step `finality`.
  */
 export async function checkOnChain(
   receipt: Receipt,
   rpcUrl: string,
   fetcher: typeof fetch = fetch,
 ): Promise<CheckResult> {
-  const chainId = parseQuantity(await rpcCall(rpcUrl, "eth_chainId", [], fetcher));
+  const chainId = readChainId(await rpcCall(rpcUrl, "eth_chainId", [], fetcher));
   const steps: CheckStep[] = [
     {
       id: "chain-id",
@@ -126,13 +144,17 @@ export async function checkOnChain(
       ],
     },
   ];
-  const found = await rpcCall(rpcUrl, "eth_getTransactionReceipt", [receipt.anchor.tx], fetcher);
+  const found = readTransaction(await rpcCall(rpcUrl, "eth_getTransactionReceipt", [receipt.anchor.tx], fetcher));
   if (found === null) {
-    steps.push({ id: "transaction", ok: false, values: [["tx", receipt.anchor.tx]] });
+    const values = [["tx", receipt.anchor.tx] as const, ["block", "none"] as const];
+    steps.push({ id: "transaction", ok: false, values });
     return checkResult(steps);
   }
-  const transaction = new JsonObject(found, "transaction");
-  steps.push(...transactionSteps(receipt, transaction), eventStep(receipt, transaction));
+  steps.push(...transactionSteps(receipt, found), eventStep(receipt, found.logs));
   steps.push(await finalityStep(receipt, rpcUrl, fetcher));
   return checkResult(steps);
 }
+
+/** Who the step `event` of a check says has anchored; undefined without one. */
+export const anchorerOf = ({ steps }: CheckResult): Hex | undefined =>
+  steps.find(({ id }) => id === "event")?.values.find(([name]) => name === "anchorer")?.[1] as Hex | undefined;

@@ -6,6 +6,7 @@ import { malformed } from "../errors.ts";
 import { MAX_PAYLOAD_BYTES, MAX_PROOF_STEPS } from "../limits.ts";
 import { fromHex, type Hex, toHex } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
+import type { StreamMessage } from "../wire/records.ts";
 import { climb, leafHashes, type ProofStep, streamId } from "./merkle.ts";
 
 /** A receipt, as the edge issues it and as a file holds it. Hex texts are lower case. */
@@ -44,6 +45,8 @@ export type StepId =
   | "range"
   | "chain-id"
   | "contract"
+  | "stream"
+  | "message"
   | "transaction"
   | "block"
   | "event"
@@ -214,24 +217,57 @@ function rangeStep({ message, anchor }: Receipt): CheckStep {
   };
 }
 
-/** Checks that a receipt names the expected chain and contract (from the edge's `/v1/config`, or pinned). */
-export function checkDeployment(receipt: Receipt, expected: { chainId: number; contract: Hex }): CheckResult {
-  return checkResult([
-    {
-      id: "chain-id",
-      ok: receipt.chainId === expected.chainId,
-      values: [
-        ["receipt", String(receipt.chainId)],
-        ["expected", String(expected.chainId)],
-      ],
-    },
-    {
-      id: "contract",
-      ok: receipt.contract === expected.contract.toLowerCase(),
-      values: [
-        ["receipt", receipt.contract],
-        ["expected", expected.contract.toLowerCase()],
-      ],
-    },
-  ]);
+/** What the caller knows without the receipt. */
+export interface ExpectedDeployment {
+  readonly chainId: number;
+  readonly contract: Hex;
+  /** The stream that the receipt must be of: an owner can have given another stream the same name. */
+  readonly stream?: { readonly id: Hex; readonly owner: Hex };
+  /** The message that the receipt must be of. */
+  readonly message?: StreamMessage;
+}
+
+const same = (name: string, receipt: string, expected: string): [ok: boolean, values: CheckStep["values"]] => [
+  receipt === expected.toLowerCase(),
+  [
+    [name, receipt],
+    ["expected", expected.toLowerCase()],
+  ],
+];
+
+/**
+ * Checks that a receipt is of the chain and contract that the caller expects (from the edge's `/v1/config`, or pinned), and
+ * of the stream and message, if they are given. Without this check a receipt proves only what its own contract says.
+ */
+export function checkDeployment(receipt: Receipt, expected: ExpectedDeployment): CheckResult {
+  const [isChain, chain] = same("receipt", String(receipt.chainId), String(expected.chainId));
+  const [isContract, contract] = same("receipt", receipt.contract, expected.contract);
+  const steps: CheckStep[] = [
+    { id: "chain-id", ok: isChain, values: chain },
+    { id: "contract", ok: isContract, values: contract },
+  ];
+  if (expected.stream !== undefined) {
+    const [isStream, stream] = same("stream", receipt.stream.id, expected.stream.id);
+    const [isOwner, owner] = same("owner", receipt.stream.owner, expected.stream.owner);
+    steps.push({ id: "stream", ok: isStream && isOwner, values: [...stream, ...owner] });
+  }
+  if (expected.message !== undefined) steps.push(messageStep(receipt, expected.message));
+  return checkResult(steps);
+}
+
+function messageStep({ message }: Receipt, expected: StreamMessage): CheckStep {
+  const isSame =
+    message.seq === expected.seq &&
+    message.time === expected.time &&
+    message.author === expected.author.toLowerCase() &&
+    message.payload === toHex(expected.payload);
+  return {
+    id: "message",
+    ok: isSame,
+    values: [
+      ["seq", String(message.seq)],
+      ["time", String(message.time)],
+      ["author", message.author],
+    ],
+  };
 }

@@ -3,6 +3,7 @@
 import { type Bytes, concat, fromHex, type Hex, padLeft, toHex, toWord, utf8Bytes } from "../wire/bytes.ts";
 import { rpcCall } from "./json-rpc.ts";
 import { keccak } from "./merkle.ts";
+import { readBlockNumber, readChainId, readInclusion } from "./node-answers.ts";
 
 /** The provider that a wallet gives a page (EIP-1193). */
 export interface WalletProvider {
@@ -109,22 +110,55 @@ export async function localWallet(
   return { id: "local", name: "local", provider };
 }
 
-function codeOf(cause: unknown): number | undefined {
-  const code = (cause as { code?: unknown } | null)?.code;
-  return typeof code === "number" ? code : undefined;
+/** How deep wallets wrap the error of another layer. */
+const MAX_ERROR_DEPTH = 5;
+
+/** Fields under which wallets put the error that they wrap: MetaMask, WalletConnect, ethers and viem each have theirs. */
+const WRAPPED = ["data", "originalError", "error", "cause", "info", "innerError"];
+
+/** An error and those that it wraps, the outermost first: objects, or JSON texts of them. */
+function layersOf(cause: unknown, depth = 0): Record<string, unknown>[] {
+  const value = typeof cause === "string" && cause.startsWith("{") ? parsed(cause) : cause;
+  if (typeof value !== "object" || value === null || depth > MAX_ERROR_DEPTH) return [];
+  const layer = value as Record<string, unknown>;
+  return [layer, ...WRAPPED.flatMap((field) => layersOf(layer[field], depth + 1))];
 }
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether an error, or one that it wraps, has this code: a number, or a text of one. */
+const hasCode = (cause: unknown, code: number): boolean => layersOf(cause).some((layer) => Number(layer.code) === code);
+
+/** The texts of an error and of those that it wraps. */
+const messagesOf = (cause: unknown): string =>
+  layersOf(cause)
+    .map(({ message }) => message)
+    .filter((message) => typeof message === "string")
+    .join("\n");
 
 /** The typed error of a value that a wallet threw. */
 function asWalletError(cause: unknown): WalletError {
   if (cause instanceof WalletError) return cause;
   const message = String((cause as { message?: unknown } | null)?.message ?? cause);
-  if (codeOf(cause) === USER_REJECTED || /user (rejected|denied)/i.test(message)) {
+  const all = `${message}\n${messagesOf(cause)}`;
+  if (hasCode(cause, USER_REJECTED) || /user (rejected|denied)/i.test(all)) {
     return new WalletError("rejected", message, cause);
   }
-  if (/insufficient funds/i.test(message)) return new WalletError("no-funds", message, cause);
-  if (/revert/i.test(message)) return new WalletError("reverted", message, cause);
+  if (/insufficient funds/i.test(all)) return new WalletError("no-funds", message, cause);
+  if (/revert/i.test(all)) return new WalletError("reverted", message, cause);
   return new WalletError("failed", message, cause);
 }
+
+/** Whether a wallet refused to switch because it does not know the chain. */
+const isUnknownChain = (cause: unknown): boolean =>
+  hasCode(cause, UNKNOWN_CHAIN) ||
+  /unrecognized chain|unknown chain|add(ing)? (it|the chain|this chain)/i.test(messagesOf(cause));
 
 const request = async (wallet: Wallet, method: string, params: readonly unknown[] = []): Promise<unknown> => {
   try {
@@ -144,7 +178,14 @@ export async function connectWallet(wallet: Wallet): Promise<Hex> {
   return account.toLowerCase() as Hex;
 }
 
-const chainOf = async (wallet: Wallet): Promise<number> => Number(await request(wallet, "eth_chainId"));
+const chainOf = async (wallet: Wallet): Promise<number> => {
+  const answer = await request(wallet, "eth_chainId");
+  try {
+    return readChainId(answer);
+  } catch (cause) {
+    throw new WalletError("failed", `${wallet.name} does not say on which chain it is`, cause);
+  }
+};
 
 /** Switches the wallet to a chain (EIP-3326). A chain unknown to the wallet is added (EIP-3085) when `rpcUrl` names a node. */
 export async function useChain(wallet: Wallet, chainId: number, rpcUrl?: string): Promise<void> {
@@ -155,7 +196,7 @@ export async function useChain(wallet: Wallet, chainId: number, rpcUrl?: string)
   } catch (cause) {
     const error = asWalletError(cause);
     if (error.code === "rejected") throw error;
-    if (codeOf(cause) !== UNKNOWN_CHAIN || rpcUrl === undefined) {
+    if (!isUnknownChain(cause) || rpcUrl === undefined) {
       throw new WalletError("wrong-chain", `${wallet.name} does not switch to chain ${chainId}`, cause);
     }
     const nativeCurrency = { name: "Ether", symbol: "ETH", decimals: 18 };
@@ -211,18 +252,15 @@ export type TransactionState =
 const FOLLOW_POLL_MS = 1_000;
 
 async function readState(wallet: Wallet, hash: Hex, seen: boolean): Promise<TransactionState> {
-  const receipt = (await request(wallet, "eth_getTransactionReceipt", [hash])) as {
-    blockNumber?: string;
-    status?: string;
-  } | null;
-  if (receipt?.blockNumber === undefined || receipt.blockNumber === null) {
-    return { state: seen ? "taken-back" : "waiting" };
-  }
-  const block = Number(receipt.blockNumber);
-  if (receipt.status === "0x0") return { state: "reverted", block };
-  const finalized = (await request(wallet, "eth_getBlockByNumber", ["finalized", false])) as { number?: string } | null;
-  const isFinal = finalized?.number !== undefined && Number(finalized.number) >= block;
-  return { state: isFinal ? "final" : "in-block", block };
+  const receipt = readInclusion((await request(wallet, "eth_getTransactionReceipt", [hash])) ?? null);
+  if (receipt === null) return { state: seen ? "taken-back" : "waiting" };
+  const { block } = receipt;
+  if (receipt.succeeded === false) return { state: "reverted", block };
+  // A node that does not know the word `finalized` leaves the transaction in its block.
+  const finalized = await request(wallet, "eth_getBlockByNumber", ["finalized", false])
+    .then((answer) => readBlockNumber(answer ?? null))
+    .catch(() => null);
+  return { state: finalized !== null && finalized >= block ? "final" : "in-block", block };
 }
 
 const pause = (ms: number, signal: AbortSignal): Promise<void> =>

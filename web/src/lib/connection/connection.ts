@@ -37,7 +37,7 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     return this.#client.shown;
   }
 
-  /** Address of this client as author; undefined before the first session. */
+  /** Address of this client as author; undefined until it is known. A change is an `author` event. */
   get author(): Hex | undefined {
     return this.#client.author;
   }
@@ -115,12 +115,25 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     return this.#client.refreshMarks();
   }
 
-  /** Resolves when everything published so far is stored; rejects when a message cannot be. */
+  /**
+   * Resolves when everything published so far is stored; rejects when a message cannot be, or when the connection is closed
+   * before.
+   */
   async drain(): Promise<void> {
-    await Promise.all(this.#client.outbox.waiting.map((publication) => publication.stored));
+    const stored = this.#client.outbox.waiting.map((publication) => publication.stored);
+    let stop = (): void => {};
+    const closed = new Promise<never>((_, reject) => {
+      stop = this.on("state", ({ state, error }) => {
+        if (state === "closed") reject(error ?? new StreamChainError("closed", "the connection was closed"));
+      });
+    });
+    await Promise.race([Promise.all(stored), closed]).finally(stop);
   }
 
-  /** Ends the session and all subscriptions. Unstored messages stay in the browser's storage for a later page. */
+  /**
+   * Ends the session and all subscriptions. Unstored messages that the browser's storage keeps stay there for a later page
+   * of the same author; the others fail.
+   */
   close(): void {
     this.#client.close(undefined);
   }

@@ -122,7 +122,7 @@ export class FrameRouter {
     onError(frame);
     const reaction = reactionTo(code, text);
     if (reaction.kind === "end") end(reaction.error);
-    if (reaction.kind === "fail") outbox.fail(reaction.error, true);
+    if (reaction.kind === "fail") outbox.refused(reaction.error);
     const reason = reaction.kind === "repeat" ? sender.refused(code, retryMs) : null;
     if (reason !== null) end(retryableError(reason, text));
   }

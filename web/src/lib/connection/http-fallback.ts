@@ -47,6 +47,8 @@ export class HttpFallback {
   #event: string | null = null;
   /** The stream does not have the feed's seq: its counts are requested first. */
   #isBeyondEnd = false;
+  /** The token of the latest request for events. */
+  #token: string | undefined;
 
   constructor(options: HttpFallbackOptions) {
     this.#options = options;
@@ -126,7 +128,10 @@ export class HttpFallback {
       edge: edge.origin,
       stream,
       ...start,
-      token: () => credentials.token,
+      token: async () => {
+        this.#token = await credentials.token();
+        return this.#token;
+      },
       fetch: platform.fetch,
       timers: platform,
       onBreak: () => this.#setFollowing(false),
@@ -167,7 +172,10 @@ export class HttpFallback {
       return MISSING_STREAM_PAUSE_MS;
     }
     this.#setFollowing(false);
-    if (this.#options.credentials.forgetIfRefused(error)) return 0;
+    if (status === 401 || (error.problem === undefined && !error.retryable)) {
+      if (!this.#options.credentials.refused(error, this.#token)) this.#options.onFailed(error);
+      return this.#backoff.next(error);
+    }
     // The stream does not have the feed's seq, so it was made again.
     this.#isBeyondEnd = status === 400;
     return error.problem === undefined || status === 400 ? this.#backoff.next(error) : MAX_RETRY_AFTER_MS;

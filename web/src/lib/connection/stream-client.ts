@@ -6,7 +6,7 @@
 
 import { DirectChannels } from "../direct/direct-channels.ts";
 import { retryableError, StreamChainError } from "../errors.ts";
-import { authorOf, Credentials } from "../http/credentials.ts";
+import { Credentials } from "../http/credentials.ts";
 import type { SessionAnswer, StreamInfo } from "../http/edge-answers.ts";
 import { EdgeClient } from "../http/edge-client.ts";
 import { browserPlatform, type Platform } from "../platform.ts";
@@ -51,9 +51,20 @@ export class StreamClient {
   readonly #http: HttpFallback;
   readonly #router: FrameRouter;
   readonly #aborter = new AbortController();
+  /** Resolves `introduced`. */
+  #introduce: () => void = () => {};
+  /**
+   * The edge has answered the first attempt, or it failed: nothing is asked of the stream before, since the session request
+   * makes a stream that does not exist, and a browser's console shows each 404 as an error.
+   */
+  readonly #introduced = new Promise<void>((resolve) => {
+    this.#introduce = resolve;
+  });
   #producer: Producer | null = null;
   #producerReady: Promise<void> = Promise.resolve();
   #author: Hex | undefined;
+  /** The token of the latest attempt to open a session. */
+  #sessionToken: string | undefined;
   #shown: StateChange = { state: "connecting", error: undefined, retryAt: undefined };
 
   constructor(options: ConnectOptions, emit: Emit) {
@@ -63,7 +74,12 @@ export class StreamClient {
     this.#platform = platform;
     const edge = new EdgeClient(options.edge ?? globalThis.location.origin, platform.fetch);
     this.edge = edge;
-    this.#credentials = new Credentials(platform, edge.origin, options.token);
+    this.#credentials = new Credentials({
+      platform,
+      edge,
+      given: options.token,
+      onAuthor: (author) => this.#authorIs(author),
+    });
     this.#memory = new PathMemory(platform, edge.origin);
     const progress = new Progress(edge, options.stream);
     this.progress = progress;
@@ -76,7 +92,7 @@ export class StreamClient {
     this.direct = new DirectChannels({
       platform,
       edge,
-      token: () => this.#credentials.token,
+      token: () => this.#credentials.token(),
       onMessage: (message) => emit("direct", message),
       onPeers: () => emit("peers", this.direct.peers),
     });
@@ -87,15 +103,50 @@ export class StreamClient {
 
   /** Begins to connect. */
   start(): void {
-    const { edge, outbox } = this;
-    this.#producerReady = claimProducer(this.#platform, edge.origin, this.#options.stream).then((producer) => {
-      this.#producer = producer;
-      for (const restored of outbox.attach(producer)) this.#emit("publication", restored);
-      if (this.isClosed) producer.release();
-    });
+    this.#credentials.start();
+    if (this.#credentials.isNobody) this.#claim();
     const stopWatching = this.#platform.onNetworkChange(() => this.#networkChanged());
     pollMarks(this.#aborter.signal, this.#platform, () => this.#pollMarks());
     void this.loop.run().then(stopWatching);
+  }
+
+  /** The author of what is published from now on. What waits was published under the one before, and fails. */
+  #authorIs(author: Hex): void {
+    if (author === this.#author || this.isClosed) return;
+    const former = this.#author;
+    this.#author = author;
+    if (former !== undefined) {
+      const text = `the author is ${author} now, and was ${former}`;
+      this.outbox.fail(new StreamChainError("author-changed", text));
+      this.outbox.detach();
+      this.#producer?.release();
+      this.#producer = null;
+    }
+    this.#claim();
+    this.#emit("author", { author, former });
+    const session = this.loop.session?.answer.author;
+    if (session !== undefined && session !== author) {
+      this.loop.end(retryableError("author-changed", "the session is another author's"));
+    }
+  }
+
+  /** Takes a producer of the author, after those that are being taken. */
+  #claim(): void {
+    const { edge, outbox } = this;
+    this.#producerReady = this.#producerReady.then(async () => {
+      const author = this.#author;
+      if (this.#producer !== null) {
+        if (author !== undefined) this.#producer.bind(author);
+        return;
+      }
+      const producer = await claimProducer(this.#platform, edge.origin, this.#options.stream, author);
+      const isOthers = producer.author !== undefined && producer.author !== this.#author;
+      if (this.isClosed || isOthers) return producer.release(); // another claim follows for another author
+      this.#producer = producer;
+      for (const restored of outbox.attach(producer)) this.#emit("publication", restored);
+      this.#sender.plan();
+      this.#http.plan();
+    });
   }
 
   /** What the connection shows of its state. */
@@ -130,7 +181,13 @@ export class StreamClient {
   /** Adds a reader. The relay is asked for messages from where the first reader begins. */
   subscribe(options: SubscribeOptions): Subscription {
     const online = (): boolean => this.#shown.state === "open" || this.#shown.state === "http";
-    const source = { edge: this.edge, stream: this.#options.stream, platform: this.#platform, online };
+    const source = {
+      edge: this.edge,
+      stream: this.#options.stream,
+      platform: this.#platform,
+      online,
+      introduced: this.#introduced,
+    };
     const subscription = this.state.subscribe(source, options);
     if (this.isClosed) {
       subscription.close(this.#shown.error);
@@ -142,6 +199,7 @@ export class StreamClient {
 
   /** Requests the stream's counts from the edge. */
   async refreshMarks(): Promise<StreamInfo | undefined> {
+    await this.#introduced;
     const { info, moved } = await this.progress.refresh();
     if (info !== undefined) {
       this.#emit("info", info);
@@ -155,12 +213,18 @@ export class StreamClient {
   close(error: StreamChainError | undefined): void {
     if (this.isClosed) return;
     const location = this.loop.session?.answer.location;
+    const reason = error ?? new StreamChainError("closed", "the connection was closed");
     this.#http.stop();
     this.direct.stop();
+    this.#credentials.close();
+    this.#introduce();
     this.#aborter.abort();
+    this.outbox.channelLost();
     this.loop.close(error);
-    if (location !== undefined) this.edge.endSession(location, this.#credentials.token).catch(() => {}); // or it expires
-    this.outbox.fail(error ?? new StreamChainError("closed", "the connection was closed"), false);
+    if (location !== undefined) this.edge.endSession(location, this.#credentials.current).catch(() => {}); // or it expires
+    if (error === undefined) this.outbox.leave(reason);
+    else this.outbox.fail(reason);
+    this.outbox.unfollow(reason);
     for (const subscription of [...this.state.subscriptions]) subscription.close(error);
     this.outbox.giveRoom(true);
     this.#producer?.release();
@@ -175,10 +239,12 @@ export class StreamClient {
         this.#greeting.hello(session, (this.#producer as Producer).id);
       },
       onEnd: () => {
+        this.#introduce();
         this.#sender.stop();
+        this.outbox.channelLost();
         this.#greeting.ended();
       },
-      forgetToken: (error) => this.#credentials.forgetIfRefused(error),
+      forgetToken: (error) => this.#credentials.refused(error, this.#sessionToken),
       fallBack: (error) => this.#fallBack(error),
       isFollowed: () => this.#http.isFollowing,
       onFailed: (error) => this.close(error),
@@ -188,16 +254,19 @@ export class StreamClient {
   }
 
   async #open(log: AttemptLog): Promise<Session> {
+    const token = await this.#credentials.token();
+    this.#sessionToken = token;
+    if (this.isClosed) throw new StreamChainError("closed", "the connection was closed");
     const session = await openSession({
       platform: this.#platform,
       edge: this.edge,
       stream: this.#options.stream,
-      token: this.#credentials.token,
+      token,
       rtc: this.#options.rtc ?? {},
       memory: this.#memory,
       log,
       signal: this.#aborter.signal,
-      onAnswer: (answer) => this.#takeGuest(answer),
+      onAnswer: (answer) => this.#answered(answer, token),
       onPath: () => this.#emit("attempt", log.attempt),
       events: {
         onMessage: (bytes) => this.#router.receive(bytes),
@@ -206,13 +275,21 @@ export class StreamClient {
       },
     });
     await this.#producerReady;
-    return session;
+    if (this.#producer !== null && (session.answer.author ?? this.#author) === this.#author) return session;
+    session.close();
+    throw retryableError("author-changed", "the author changed while the session opened");
   }
 
-  /** Keeps the guest of an answer, so that the next request has the same author even if no session opens. */
-  #takeGuest({ author, token }: SessionAnswer): void {
-    this.#author = author ?? this.#author;
-    this.#credentials.keep(token);
+  /** Takes the author of an answer, so that the next request has the same one even if no session opens. */
+  #answered(answer: SessionAnswer, token: string | undefined): void {
+    const { author, token: made } = answer;
+    this.#introduce();
+    if (token === undefined && made !== undefined && !this.#credentials.made({ token: made, author })) {
+      throw retryableError("author-changed", "another request made the guest of this connection");
+    }
+    if (author === undefined) return;
+    this.#credentials.named(token ?? made, author);
+    this.#authorIs(author);
   }
 
   #newRouter(): FrameRouter {
@@ -259,9 +336,7 @@ export class StreamClient {
       credentials: this.#credentials,
       state: this.state,
       producer: () => this.#producer,
-      onAuthor: (author) => {
-        this.#author = author;
-      },
+      onFailed: (error) => this.close(error),
       onChain: (event) => this.#emit("chain", event),
       onGap: () => this.#refreshQuietly(),
       onChange: () => this.#show(),
@@ -270,8 +345,8 @@ export class StreamClient {
 
   async #fallBack(error: StreamChainError): Promise<boolean> {
     if (this.#options.httpFallback === false || !isReplaceable(error)) return false;
+    if ((await this.#credentials.identify().catch(() => undefined)) === undefined) this.#claim();
     await this.#producerReady;
-    this.#author ??= authorOf(this.#credentials.token);
     if (!this.isClosed) this.#http.start();
     return true;
   }

@@ -2,6 +2,7 @@
 
 import type { DirectMessage } from "../direct/inbox.ts";
 import type { StreamChainError } from "../errors.ts";
+import type { TokenOption } from "../http/credentials.ts";
 import type { StreamInfo } from "../http/edge-answers.ts";
 import type { Platform } from "../platform.ts";
 import type { Publication } from "../publish/publication.ts";
@@ -15,8 +16,12 @@ export interface ConnectOptions {
   readonly stream: string;
   /** Origin of the edge; the page's own by default. */
   readonly edge?: string;
-  /** Access token; without one the edge makes a guest, whose token the browser's storage keeps. */
-  readonly token?: string;
+  /**
+   * Access token, or a function that gives a fresh one: it is called when a token is needed and the last one expires or was
+   * refused. A wallet's token is renewed by the connection for as long as the edge allows (a day). Without a token the edge
+   * makes a guest, whose token the browser's storage keeps, and the connection itself where there is no storage.
+   */
+  readonly token?: TokenOption;
   /**
    * Whether the stream is followed and published to by HTTP while no session opens; true by default. Messages then come
    * once they are stored, and attempts to open a session go on.
@@ -66,9 +71,18 @@ export interface RelayError {
   readonly text: string;
 }
 
+/** The author of a connection. */
+export interface AuthorChange {
+  readonly author: Hex;
+  /** The author before; undefined at first. What was published under it and not stored has failed. */
+  readonly former: Hex | undefined;
+}
+
 /** Events of a connection. */
 export interface ConnectionEvents {
   state: StateChange;
+  /** The connection has an author, or another one: messages are published under it from now on. */
+  author: AuthorChange;
   /** A publication of this page changed its state. */
   publication: Publication;
   marks: StreamMarks;

@@ -26,7 +26,7 @@ const DIRECT_KIND = 32;
 interface DirectOptions {
   readonly platform: Platform;
   readonly edge: EdgeClient;
-  readonly token: () => string | undefined;
+  readonly token: () => string | undefined | Promise<string | undefined>;
   readonly onMessage: (message: DirectMessage) => void;
   readonly onPeers: () => void;
 }
@@ -96,7 +96,9 @@ export class DirectChannels {
   async #poll(session: string): Promise<void> {
     const { edge, token, platform } = this.#options;
     try {
-      const { peers, signals } = await edge.signals(session, this.#after, token());
+      const bearer = await token();
+      if (session !== this.#session) return;
+      const { peers, signals } = await edge.signals(session, this.#after, bearer);
       if (session !== this.#session) return;
       for (const { number, from, signal } of signals) {
         this.#after = Math.max(this.#after, number);
@@ -137,7 +139,7 @@ export class DirectChannels {
       link: new DirectLink({
         platform,
         servers: this.#servers,
-        signal: (text) => edge.signal(session, peer.session, text, token()),
+        signal: async (text) => edge.signal(session, peer.session, text, await token()),
         onMessage: (bytes) => this.#receive(peer, bytes),
         onChange: () => {
           if (linked.link.state === "open") this.#used = true;

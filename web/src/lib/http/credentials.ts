@@ -1,17 +1,23 @@
 // The access token of a connection: the caller's own, or a guest's, kept so that a reloaded page has the same author.
+//
+// What always holds: the author of a token is reported before the token is used, as far as it is known; storage that
+// fails, or that another page writes to, changes no author.
 
-import type { StreamChainError } from "../errors.ts";
+import { malformed, StreamChainError } from "../errors.ts";
+import { MAX_TIMER_MS, TOKEN_RENEW_BEFORE_MS, TOKEN_RENEW_PAUSE_MS } from "../limits.ts";
 import type { Platform, TextStorage } from "../platform.ts";
 import type { Hex } from "../wire/bytes.ts";
+import type { EdgeClient } from "./edge-client.ts";
+import { claimsOf } from "./token-claims.ts";
+import { remedyOf, type TokenEvent, type TokenSource, type TokenState, tokenTransition } from "./token-state.ts";
 
 /** The storage that keeps a token. */
 type TokenStorage = Pick<TextStorage, "getItem" | "setItem" | "removeItem"> | null | undefined;
 
-const KEY = "streamchain:1:token";
+/** A token, or a function that gives a fresh one: it is called when there is none, and when the last one expires. */
+export type TokenOption = string | (() => string | Promise<string>);
 
-/** The `authorization` header of a token; none without one. */
-export const bearer = (token: string | undefined): { authorization?: string } =>
-  token === undefined ? {} : { authorization: `Bearer ${token}` };
+const KEY = "streamchain:1:token";
 
 /** The kept token, which connections to an edge use unless they are given one; undefined when none is kept. */
 export function keptToken(storage: TokenStorage, origin: string): string | undefined {
@@ -22,58 +28,229 @@ export function keptToken(storage: TokenStorage, origin: string): string | undef
   }
 }
 
-/** Keeps a token: connections to the edge use it from their next session on. Undefined makes them guests. */
+/**
+ * Keeps a token, which connections to the edge that are made from then on use. A connection that exists takes it over only
+ * when it is a newer one of its own author. Undefined makes new connections guests.
+ */
 export function keepToken(storage: TokenStorage, origin: string, token: string | undefined): void {
   try {
     if (token === undefined) storage?.removeItem(`${KEY}:${origin}`);
     else storage?.setItem(`${KEY}:${origin}`, token);
   } catch {
-    // storage is forbidden or full: the token is lost at the next reload
+    // storage is forbidden or full: the token lives as long as the connection
   }
 }
 
-/** The account of an access token: the subject of a JWT (RFC 7519 §4.1.2). Undefined for an API key. */
-export function authorOf(token: string | undefined): Hex | undefined {
-  try {
-    const claims = (token?.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
-    const subject: unknown = JSON.parse(atob(claims)).sub;
-    return /^0x[0-9a-f]{40}$/.test(String(subject)) ? (subject as Hex) : undefined;
-  } catch {
-    return undefined;
-  }
+/** What the credentials need of their connection. */
+interface CredentialsOptions {
+  readonly platform: Platform;
+  readonly edge: EdgeClient;
+  readonly given: TokenOption | undefined;
+  /** The author of the token that is used from now on. */
+  readonly onAuthor: (author: Hex) => void;
 }
 
 /** The token of one connection to an edge. */
 export class Credentials {
-  readonly #platform: Platform;
-  readonly #origin: string;
-  readonly #given: string | undefined;
+  readonly #options: CredentialsOptions;
+  readonly #source: TokenSource;
+  #state: TokenState = { at: "none" };
+  /** The source is being asked. */
+  #asking: Promise<void> | null = null;
+  /** When a newer token was last asked for, on the monotonic clock. */
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #timer: unknown = null;
+  #isClosed = false;
 
-  constructor(platform: Platform, origin: string, given: string | undefined) {
-    this.#platform = platform;
-    this.#origin = origin;
-    this.#given = given;
+  constructor(options: CredentialsOptions) {
+    this.#options = options;
+    const { given, platform, edge } = options;
+    this.#source = given === undefined ? "kept" : typeof given === "string" ? "fixed" : "function";
+    const first = typeof given === "string" ? given : keptToken(platform.storage, edge.origin);
+    if (this.#source !== "function" && first !== undefined) {
+      this.#state = tokenTransition(this.#state, { kind: "given", token: first });
+    }
   }
 
-  /** The token to send; undefined to have the edge make a guest. */
-  get token(): string | undefined {
-    return this.#given ?? this.#kept();
+  /** The author of the token, if it is known. */
+  get author(): Hex | undefined {
+    return this.#state.at === "none" ? undefined : this.#state.author;
   }
 
-  /** Keeps the token of a guest that the edge made. */
-  keep(token: string | undefined): void {
-    if (token === undefined || this.#given !== undefined) return;
-    keepToken(this.#platform.storage, this.#origin, token);
+  /** Whether the edge is to make a guest, whose author nobody knows yet. */
+  get isNobody(): boolean {
+    return this.#source === "kept" && this.#state.at === "none";
   }
 
-  /** Forgets a kept token that the edge refused, so that another attempt makes a new guest; returns whether it did. */
-  forgetIfRefused(error: StreamChainError): boolean {
-    if (error.problem?.status !== 401 || this.#given !== undefined || this.#kept() === undefined) return false;
-    keepToken(this.#platform.storage, this.#origin, undefined);
-    return this.#kept() === undefined;
+  /** The token that was used last; undefined when there is none. */
+  get current(): string | undefined {
+    return this.#state.at === "none" ? undefined : this.#state.token;
   }
 
-  #kept(): string | undefined {
-    return keptToken(this.#platform.storage, this.#origin);
+  /** The token for the next request; undefined to have the edge make a guest. Rejects when the source gives none. */
+  async token(): Promise<string | undefined> {
+    while (this.#asking !== null) await this.#asking;
+    this.#adopt();
+    if (this.#needsNewer()) await this.#once(() => this.#renew());
+    return this.current;
+  }
+
+  /** The token for a request that makes no guest by itself: the edge is asked for one. */
+  async needed(signal: AbortSignal): Promise<string> {
+    const token = await this.token();
+    if (token === undefined) {
+      await this.#once(async () => {
+        if (this.#state.at === "none") this.made(await this.#options.edge.guest(signal));
+      });
+    }
+    return this.current ?? this.needed(signal);
+  }
+
+  /** The author of the token; asks the edge when the token does not say it. Undefined for nobody. */
+  async identify(): Promise<Hex | undefined> {
+    const token = await this.token();
+    if (token === undefined || this.author !== undefined) return this.author;
+    try {
+      this.named(token, (await this.#options.edge.renewToken(token)).author);
+    } catch {
+      return undefined; // the first request that is answered names the author
+    }
+    return this.author;
+  }
+
+  /** The edge made a guest for a request without a token. Returns whether this connection is that guest now. */
+  made(guest: { readonly token: string; readonly author: Hex | undefined }): boolean {
+    this.#apply({ kind: "guest", ...guest });
+    if (this.current !== guest.token) return false;
+    this.#keep(guest.token);
+    return true;
+  }
+
+  /** The edge named the author of a request with this token. */
+  named(token: string | undefined, author: Hex): void {
+    this.#apply({ kind: "named", token, author });
+  }
+
+  /** The edge answered a request with this token with an error; returns whether another attempt can succeed. */
+  refused(error: StreamChainError, token: string | undefined): boolean {
+    if (error.problem?.status !== 401) return false;
+    this.#apply({ kind: "refused", token });
+    this.#adopt();
+    if (remedyOf(this.#state, this.#source, token) === "none") return false;
+    if (this.#source === "kept" && this.#state.at === "refused") {
+      if (keptToken(this.#options.platform.storage, this.#options.edge.origin) === token) this.#keep(undefined);
+      this.#apply({ kind: "forgotten" });
+    }
+    return true;
+  }
+
+  /** Ends renewals. */
+  close(): void {
+    this.#isClosed = true;
+    this.#options.platform.clearTimer(this.#timer);
+  }
+
+  /** Reports the author that is known without a request, and renews the token in time from now on. */
+  start(): void {
+    if (this.author !== undefined) this.#options.onAuthor(this.author);
+    this.#schedule();
+  }
+
+  async #once(ask: () => Promise<void>): Promise<void> {
+    if (this.#asking !== null) return this.#asking;
+    this.#asking = ask().finally(() => {
+      this.#asking = null;
+    });
+    await this.#asking;
+  }
+
+  /** Takes a newer token of the same author that another page, or the page around this connection, has kept. */
+  #adopt(): void {
+    if (this.#source !== "kept") return;
+    const { platform, edge } = this.#options;
+    const kept = keptToken(platform.storage, edge.origin);
+    if (kept === undefined || kept === this.current) return;
+    const isOwn = this.author !== undefined && claimsOf(kept).author === this.author;
+    if (this.#state.at === "none" || isOwn) this.#apply({ kind: "given", token: kept });
+  }
+
+  #needsNewer(): boolean {
+    const { platform } = this.#options;
+    const isFunction = this.#source === "function";
+    if (this.#state.at === "none") return isFunction;
+    if (this.#state.at === "refused") return isFunction;
+    const { expiresMs, isRenewable } = claimsOf(this.#state.token);
+    if (expiresMs === undefined || (!isFunction && !isRenewable)) return false;
+    // A device whose clock is wrong must not ask with each request.
+    const isPaused = platform.clock() - this.#askedAt < TOKEN_RENEW_PAUSE_MS;
+    return !isPaused && expiresMs - platform.now() < TOKEN_RENEW_BEFORE_MS;
+  }
+
+  async #renew(): Promise<void> {
+    this.#askedAt = this.#options.platform.clock();
+    if (this.#source === "function") return this.#callFunction();
+    const { current } = this;
+    if (current === undefined) return;
+    try {
+      const { token, author } = await this.#options.edge.renewToken(current);
+      if (this.current !== current || this.#isClosed) return;
+      this.#apply({ kind: "given", token, author });
+      if (this.#source === "kept") this.#keep(token);
+    } catch {
+      // the present one is used as long as the edge takes it
+    }
+  }
+
+  async #callFunction(): Promise<void> {
+    const before = this.#state;
+    let token: unknown;
+    try {
+      token = await (this.#options.given as () => string | Promise<string>)();
+    } catch (cause) {
+      if (cause instanceof StreamChainError) throw cause;
+      throw new StreamChainError("refused", "the function for the token failed", { retryable: true, cause });
+    }
+    if (typeof token !== "string" || token === "") throw malformed("the function for the token gave no text");
+    if (before.at === "refused" && before.token === token) {
+      throw new StreamChainError("refused", "the function for the token gave the refused one again", {
+        retryable: true,
+      });
+    }
+    this.#apply({ kind: "given", token });
+  }
+
+  #apply(event: TokenEvent): void {
+    const before = this.#state;
+    this.#state = tokenTransition(before, event);
+    if (this.#state === before) return;
+    this.#schedule();
+    const { author } = this;
+    if (this.#state.at === "held" && author !== undefined) this.#options.onAuthor(author);
+  }
+
+  /** A wallet's token is renewed in time, whether or not a request needs it: the edge renews none that has expired. */
+  #schedule(): void {
+    const { platform } = this.#options;
+    platform.clearTimer(this.#timer);
+    if (this.#isClosed || this.#source === "function" || this.#state.at !== "held") return;
+    const { expiresMs, isRenewable } = claimsOf(this.#state.token);
+    if (!isRenewable || expiresMs === undefined || expiresMs <= platform.now()) return;
+    const ms = Math.max(expiresMs - TOKEN_RENEW_BEFORE_MS - platform.now(), TOKEN_RENEW_PAUSE_MS);
+    const timer = platform.setTimer(
+      () => {
+        this.token().then(
+          () => {
+            if (this.#timer === timer) this.#schedule();
+          },
+          () => {},
+        );
+      },
+      Math.min(ms, MAX_TIMER_MS),
+    );
+    this.#timer = timer;
+  }
+
+  #keep(token: string | undefined): void {
+    keepToken(this.#options.platform.storage, this.#options.edge.origin, token);
   }
 }

@@ -7,7 +7,7 @@ import { HTTP_TIMEOUT_MS, MAX_JSON_BYTES, MAX_PAGE_BYTES, MAX_PAGE_MESSAGES } fr
 import { type Bytes, type Hex, toHex } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
 import type { ChainEvent, StreamMessage } from "../wire/records.ts";
-import { bearer } from "./credentials.ts";
+import { bearer } from "./bearer.ts";
 import {
   type AnchorInfo,
   type EdgeConfig,
@@ -184,6 +184,17 @@ export class EdgeClient {
   async guest(signal?: AbortSignal): Promise<{ readonly token: string; readonly author: Hex }> {
     const init = { method: "POST", ...(signal === undefined ? {} : { signal }) };
     const json = await readJson(await this.#request("/v1/auth/guest", init), "guest");
+    return { token: json.text("token"), author: json.hex("author", 20) };
+  }
+
+  /** Exchanges a token for a newer one of the same author; rejects with a 401 problem when the sign-in is too old. */
+  async renewToken(token: string): Promise<{ readonly token: string; readonly author: Hex }> {
+    const init = {
+      method: "POST",
+      headers: { "content-type": "application/json", ...bearer(token) },
+      body: "{}",
+    };
+    const json = await readJson(await this.#request("/v1/auth/token", init), "token");
     return { token: json.text("token"), author: json.hex("author", 20) };
   }
 

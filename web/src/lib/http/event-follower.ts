@@ -12,7 +12,7 @@ import { fromHex, type Hex } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
 import type { AnchorRef, ChainEvent, StreamMessage } from "../wire/records.ts";
 import { type ServerEvent, ServerEventReader } from "../wire/server-events.ts";
-import { bearer } from "./credentials.ts";
+import { bearer } from "./bearer.ts";
 import { errorOfAnswer } from "./edge-answers.ts";
 
 /** The anchor, or the message published on chain, that an event is about. */

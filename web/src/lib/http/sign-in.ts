@@ -6,7 +6,7 @@ import { StreamChainError } from "../errors.ts";
 import { HTTP_TIMEOUT_MS } from "../limits.ts";
 import { fromHex, type Hex, utf8Bytes } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
-import { bearer } from "./credentials.ts";
+import { bearer } from "./bearer.ts";
 
 /** An address with its checksum in the case of its letters (EIP-55). */
 export function checksumAddress(address: Hex): string {

@@ -10,7 +10,6 @@ import type { Credentials } from "../http/credentials.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
 import { MAX_RETRY_AFTER_MS, MAX_UNSTORED_POSTED, UNSTORED_PAUSE_MS } from "../limits.ts";
 import type { Platform } from "../platform.ts";
-import type { Hex } from "../wire/bytes.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Producer } from "./producer.ts";
 import type { Publication } from "./publication.ts";
@@ -26,8 +25,8 @@ export interface HttpSenderOptions {
   readonly outbox: Outbox;
   readonly credentials: Credentials;
   readonly producer: () => Producer | null;
-  /** The edge named the author of this client. */
-  readonly onAuthor: (author: Hex) => void;
+  /** The edge refused the author for good. */
+  readonly onFailed: (error: StreamChainError) => void;
   /** The edge stored the first waiting publication; `seq` is null when the edge no longer knows it. */
   readonly onStored: (producerSeq: number, seq: number | null) => void;
 }
@@ -86,9 +85,8 @@ export class HttpSender {
 
   async #send(run: AbortSignal): Promise<void> {
     while (!run.aborted) {
-      const next = this.#next();
-      if (next === null) await this.#published();
-      else await this.#post(next, run);
+      if (this.#next() === null) await this.#published();
+      else await this.#post(run);
     }
   }
 
@@ -96,7 +94,7 @@ export class HttpSender {
   #next(): Post | null {
     const { outbox } = this.#options;
     const first = outbox.waiting[0];
-    if (first === undefined || first.producerSeq < 0) return null;
+    if (first === undefined || first.producerSeq < 0 || this.#options.producer() === null) return null;
     // The seqs of a batch are learned before the next batch is posted, while the edge remembers them.
     if (first.producerSeq > this.#posted) this.#batchEnd = first.producerSeq + MAX_UNSTORED_POSTED;
     const unposted = outbox.firstAbove(this.#posted);
@@ -114,21 +112,25 @@ export class HttpSender {
     });
   }
 
-  async #post({ publication, more }: Post, run: AbortSignal): Promise<void> {
-    const { edge, stream, outbox, producer, onAuthor, onStored } = this.#options;
-    const { payload, producerSeq } = publication;
-    const id = producer()?.id;
-    if (id === undefined) return this.#published();
+  async #post(run: AbortSignal): Promise<void> {
+    const { edge, stream, outbox, producer, credentials, onStored } = this.#options;
+    let token: string | undefined;
+    let publication: Publication | undefined;
     try {
-      const token = await this.#token(run);
-      if (run.aborted) return;
+      token = await credentials.needed(run);
+      const next = this.#next(); // another author has other messages
+      const id = producer()?.id;
+      if (run.aborted || next === null || id === undefined) return;
+      const { more } = next;
+      publication = next.publication;
+      const { payload, producerSeq } = publication;
       outbox.markSent(publication);
       const number = { producer: id, seq: producerSeq };
       const answer = await edge.publish(stream, payload, { token, number, signal: run, atOnce: more });
       if (run.aborted) return;
       this.#backoff.reset();
       this.#posted = Math.max(this.#posted, producerSeq);
-      onAuthor(answer.author);
+      credentials.named(token, answer.author);
       if (answer.stored) {
         onStored(producerSeq, answer.seq ?? null);
       } else {
@@ -137,8 +139,12 @@ export class HttpSender {
       }
     } catch (cause) {
       const error = asStreamChainError(cause);
-      if (error.problem === undefined) outbox.handedOver(publication); // the edge may have it, and the answer got lost
-      if (!run.aborted) await this.#refused(error);
+      if (publication !== undefined) {
+        // Without an answer, the edge may have it.
+        if (error.problem === undefined) outbox.handedOver(publication);
+        else outbox.refusedOnce(publication);
+      }
+      if (!run.aborted) await this.#refused(error, token);
     }
   }
 
@@ -149,17 +155,8 @@ export class HttpSender {
     this.#isResting = false;
   }
 
-  async #token(run: AbortSignal): Promise<string> {
-    const { credentials, edge, onAuthor } = this.#options;
-    if (credentials.token !== undefined) return credentials.token;
-    const { token, author } = await edge.guest(run);
-    credentials.keep(token);
-    onAuthor(author);
-    return token;
-  }
-
-  async #refused(error: StreamChainError): Promise<void> {
-    const { outbox, credentials } = this.#options;
+  async #refused(error: StreamChainError, token: string | undefined): Promise<void> {
+    const { outbox, credentials, onFailed } = this.#options;
     const { slug, status } = error.problem ?? { slug: "", status: 0 };
     const isConflict = slug === "producer-conflict";
     if (isConflict) {
@@ -168,10 +165,14 @@ export class HttpSender {
       this.#posted = -1;
     } else if (FINAL_STATUSES.includes(status)) {
       const code = status === 403 ? "not-allowed" : "too-large";
-      outbox.fail(new StreamChainError(code, error.message, { cause: error }), true);
+      outbox.refused(new StreamChainError(code, error.message, { cause: error }));
       return;
-    } else if (credentials.forgetIfRefused(error)) {
+    } else if (status === 401) {
+      if (!credentials.refused(error, token)) return onFailed(error);
+      await this.#backoff.pause(this.#backoff.next(error));
       return;
+    } else if (error.problem === undefined && !error.retryable) {
+      return onFailed(error); // the caller's function gives no token any more
     }
     // Other refusals may meet a session request as well, which then ends the connection.
     const ms = error.retryable || isConflict ? this.#backoff.next(error) : MAX_RETRY_AFTER_MS;

@@ -2,8 +2,9 @@
 // reconnect.
 //
 // What always holds: `#waiting` is ordered by `producer_seq` and holds exactly the messages not known to be stored. A
-// message leaves it only by the relay's committed mark (same epoch), by the stored mark of a welcome, or by an answer of
-// the edge. The relay and the edge drop what they already have, by `producer_seq`, so sending again is safe.
+// message leaves it by the relay's committed mark (same epoch), by the stored mark of a welcome, by an answer of the edge,
+// or when its promises reject; then its kept copy is gone too. The relay and the edge drop what they already have, by
+// `producer_seq`, so sending again is safe.
 
 import { StreamChainError } from "../errors.ts";
 import {
@@ -114,6 +115,7 @@ export class Outbox {
       const publication = new Publication(payload);
       publication.control.producerSeq = producerSeq;
       publication.control.kept = true;
+      publication.control.inDoubt = true; // the earlier page may have sent it
       this.#push(publication);
       return publication;
     });
@@ -166,7 +168,13 @@ export class Outbox {
 
   /** A message is being sent by HTTP. */
   markSent({ control }: Publication): void {
+    control.inFlight = true;
     if (control.state === "queued") control.state = "sent";
+  }
+
+  /** The edge answered a request with an error: it did not store the message of it. */
+  refusedOnce({ control }: Publication): void {
+    control.inFlight = false;
   }
 
   /** The edge stored the first waiting message. */
@@ -179,6 +187,7 @@ export class Outbox {
 
   /** The edge has the message, or may have it: its seq can differ from the one that a relay gave it. */
   handedOver({ control }: Publication): void {
+    control.inDoubt = true;
     control.seq = null;
     control.formerSeq = null;
   }
@@ -200,6 +209,14 @@ export class Outbox {
       control.state = "queued";
       control.formerSeq = null;
       if (!keepSeqs) control.seq = null;
+    }
+  }
+
+  /** The session is over: what was sent in it may be stored. */
+  channelLost(): void {
+    for (const { control } of this.#waiting) {
+      control.inDoubt ||= control.inFlight;
+      control.inFlight = false;
     }
   }
 
@@ -225,6 +242,7 @@ export class Outbox {
       frames.push(frame);
       size += frame.length;
       this.#sent++;
+      publication.control.inFlight = true;
       if (publication.control.state === "queued") publication.control.state = "sent";
     }
     return frames.length === 0 ? null : frames;
@@ -243,6 +261,7 @@ export class Outbox {
     const { control } = publication;
     control.seq = seq;
     control.bound = seq + 1;
+    control.inDoubt = true;
     control.state = "live";
     control.live.resolve(seq);
     this.#onChange(publication);
@@ -297,21 +316,48 @@ export class Outbox {
     this.#followed = remaining;
   }
 
-  /** Fails every message; `forget` also deletes the kept copies, which otherwise stay for a later page. */
-  fail(error: StreamChainError, forget: boolean): void {
-    for (const { control } of this.#followed) {
+  /** The relay or the edge refused what was sent last: the waiting messages fail. */
+  refused(error: StreamChainError): void {
+    this.#failAll(error, ({ control }) => control.inDoubt);
+  }
+
+  /** No message that waits can be sent any more. */
+  fail(error: StreamChainError): void {
+    this.#failAll(error, ({ control }) => control.inDoubt || control.inFlight);
+  }
+
+  /** The connection is closed by its caller: kept messages are left to a later page, the others fail. */
+  leave(error: StreamChainError): void {
+    this.#waiting = this.#waiting.filter(({ kept }) => !kept);
+    this.fail(error);
+  }
+
+  /** Stored messages are not followed to their anchor any more. */
+  unfollow(error: StreamChainError): void {
+    for (const { control } of this.#followed.splice(0)) {
       control.anchored.reject(error);
       control.final.reject(error);
     }
-    for (const publication of this.#waiting) {
-      if (forget) this.#producer?.drop(publication.producerSeq);
-      publication.control.fail(error);
-      this.#onChange(publication);
-    }
+  }
+
+  /** Messages that are published now wait for another producer. */
+  detach(): void {
+    this.#producer = null;
+  }
+
+  #failAll(error: StreamChainError, mayBeStored: (publication: Publication) => boolean): void {
+    const failed = this.#waiting;
     this.#waiting = [];
-    this.#followed = [];
     this.#bytes = 0;
     this.#sent = 0;
     this.#answered = 0;
+    const text = `${error.message}; the message was sent before, and may be stored`;
+    const unknown = new StreamChainError("outcome-unknown", text, { cause: error });
+    for (const publication of failed) {
+      this.#producer?.drop(publication.producerSeq);
+      publication.control.fail(mayBeStored(publication) ? unknown : error);
+      this.#onChange(publication);
+    }
+    this.giveRoom();
   }
 }

@@ -6,12 +6,14 @@
 // - A `producer_seq` never names two different messages, because the next one is written to storage before its message
 //   is sent.
 //
+// - An id is used by one author only, whose address is kept with it: another author's messages under it would be others.
+//
 // A duplicated tab finds the lock of its copied id taken, and uses another id. A tab opened later takes over the ids of
 // closed tabs, with their unsent messages. Without shared locks or storage a page uses a new id and keeps nothing.
 
 import { MAX_KEPT_BYTES, MAX_TRIED_PRODUCERS, PRODUCER_LOCK_WAIT_MS } from "../limits.ts";
 import type { Platform, SharedLocks, TextStorage } from "../platform.ts";
-import { type Bytes, fromBase64, toBase64, toHex } from "../wire/bytes.ts";
+import { type Bytes, fromBase64, type Hex, toBase64, toHex } from "../wire/bytes.ts";
 
 /** Prefix of all keys; the number is the version of the kept format. */
 const PREFIX = "streamchain:1";
@@ -29,6 +31,7 @@ export class Producer {
   readonly #platform: Platform;
   #free: () => void;
   #id: Uint8Array;
+  #author: Hex | undefined;
   #next: number;
   #keptSizes = new Map<number, number>();
   #keptBytes = 0;
@@ -39,6 +42,7 @@ export class Producer {
     this.#scope = scope;
     this.#id = id;
     this.#free = free;
+    this.#author = authorIn(this.#storage, this.#key());
     this.#next = Number(this.#storage?.getItem(this.#key()) ?? 0);
     if (!Number.isSafeInteger(this.#next) || this.#next < 0) this.#next = 0;
   }
@@ -46,6 +50,18 @@ export class Producer {
   /** 16 random bytes. */
   get id(): Uint8Array {
     return this.#id;
+  }
+
+  /** Whose messages the id numbers; undefined until `bind`. */
+  get author(): Hex | undefined {
+    return this.#author;
+  }
+
+  /** The id is this author's from now on. */
+  bind(author: Hex): void {
+    if (this.#author === author) return;
+    this.#author = author;
+    this.#write(authorKey(this.#key()), author);
   }
 
   /** The `producer_seq` that the next message will get. */
@@ -114,8 +130,10 @@ export class Producer {
   renew(): void {
     for (const producerSeq of [...this.#keptSizes.keys()]) this.drop(producerSeq);
     this.#remove(this.#key());
+    this.#remove(authorKey(this.#key()));
     this.#id = this.#platform.randomBytes(16);
     this.#next = 0;
+    if (this.#author !== undefined) this.#write(authorKey(this.#key()), this.#author);
     this.#free();
     this.#free = () => {};
     const name = this.#key();
@@ -148,6 +166,14 @@ export class Producer {
   }
 }
 
+const authorKey = (key: string): string => `${key}:author`;
+
+/** The author that an id is kept with; undefined for one that an earlier version kept. */
+function authorIn(storage: TextStorage | null, key: string): Hex | undefined {
+  const author = storage?.getItem(authorKey(key)) ?? "";
+  return /^0x[0-9a-f]{40}$/.test(author) ? (author as Hex) : undefined;
+}
+
 function keysOf(storage: TextStorage | null): string[] {
   if (storage === null) return [];
   try {
@@ -165,8 +191,11 @@ function rememberInTab(platform: Platform, scope: string, id: Uint8Array): void 
   }
 }
 
-/** Kept ids in the order to try them: first those with messages, and this tab's own id before others. */
-function candidates(platform: Platform, scope: string): string[] {
+/**
+ * Kept ids that an author may use, in the order to try them: first those with messages, and this tab's own id before
+ * others. An author who is not known yet may use those that are nobody's.
+ */
+function candidates(platform: Platform, scope: string, author: Hex | undefined): string[] {
   const withMessages = new Set<string>();
   const all = new Set<string>();
   for (const key of keysOf(platform.storage)) {
@@ -177,7 +206,11 @@ function candidates(platform: Platform, scope: string): string[] {
   }
   const own = tabsOwn(platform, scope) ?? "";
   const ownFirst = (ids: Set<string>): string[] => (ids.has(own) ? [own, ...ids] : [...ids]);
-  return [...new Set([...ownFirst(withMessages), ...ownFirst(all)])].slice(0, MAX_TRIED_PRODUCERS);
+  const isUsable = (id: string): boolean => {
+    const owner = authorIn(platform.storage, `${scope}:${id}`);
+    return owner === undefined || owner === author;
+  };
+  return [...new Set([...ownFirst(withMessages), ...ownFirst(all)])].filter(isUsable).slice(0, MAX_TRIED_PRODUCERS);
 }
 
 function tabsOwn(platform: Platform, scope: string): string | null {
@@ -188,22 +221,38 @@ function tabsOwn(platform: Platform, scope: string): string | null {
   }
 }
 
-/** The producer of this page for a stream of an edge: a kept id that no other page uses, or a new one. */
-export async function claimProducer(platform: Platform, origin: string, stream: string): Promise<Producer> {
+/** The producer of this page for a stream of an edge: a kept id of the author that no other page uses, or a new one. */
+export async function claimProducer(
+  platform: Platform,
+  origin: string,
+  stream: string,
+  author: Hex | undefined,
+): Promise<Producer> {
+  const producer = await claim(platform, origin, stream, author);
+  if (author !== undefined) producer.bind(author);
+  return producer;
+}
+
+async function claim(platform: Platform, origin: string, stream: string, author: Hex | undefined): Promise<Producer> {
   const scope = `${PREFIX}:${origin}:${stream}`;
   const { locks, storage } = platform;
   const own = (): Producer => new Producer(platform, scope, platform.randomBytes(16), () => {}, false);
   if (locks === null || storage === null) return own();
   try {
-    return await claimKept(platform, scope, locks);
+    return await claimKept(platform, scope, locks, author);
   } catch {
     return own(); // the browser offers storage or locks, and forbids their use
   }
 }
 
-async function claimKept(platform: Platform, scope: string, locks: SharedLocks): Promise<Producer> {
+async function claimKept(
+  platform: Platform,
+  scope: string,
+  locks: SharedLocks,
+  author: Hex | undefined,
+): Promise<Producer> {
   const own = tabsOwn(platform, scope);
-  for (const id of candidates(platform, scope)) {
+  for (const id of candidates(platform, scope, author)) {
     // A reloaded page may start while the page before it still has the lock.
     const free = await locks.acquire(`${scope}:${id}`, id === own ? PRODUCER_LOCK_WAIT_MS : 0);
     if (free === null) continue;

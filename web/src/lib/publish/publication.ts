@@ -26,7 +26,9 @@ function deferred<Value>(): Deferred<Value> {
 
 /**
  * A published message. Each promise resolves once, with the seq of the message, when its state is first reached, and
- * rejects with a `StreamChainError` when it cannot be reached. `live` is tentative: when a relay stops before the message
+ * rejects with a `StreamChainError` when it cannot be reached. A message whose promises rejected is never sent again, also not
+ * by a later page; it is not stored, unless the code is `outcome-unknown`. When the connection is closed by its caller, a
+ * message that the browser's storage keeps (`kept`) is left to a later page, and its promises stay open. `live` is tentative: when a relay stops before the message
  * is stored, another relay may give it another seq; from `stored` on the seq stays. The seq is null only when an earlier
  * session stored the message and the relay no longer has its seq.
  */
@@ -80,10 +82,14 @@ class PublicationControl {
   producerSeq = -1;
   state: PublicationState = "queued";
   kept = false;
+  /** It was sent in this session or request, and has no answer. */
+  inFlight = false;
+  /** It was sent before, and may be stored although nobody said so. */
+  inDoubt = false;
   /** The message is known to be below this seq. */
   bound = 0;
 
-  /** Rejects all promises. */
+  /** Rejects all promises, once. */
   fail(error: StreamChainError): void {
     this.state = "failed";
     for (const promise of [this.live, this.stored, this.anchored, this.final]) promise.reject(error);

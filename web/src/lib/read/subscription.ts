@@ -41,6 +41,8 @@ export interface SubscriptionSource {
   readonly platform: Platform;
   /** Whether a session or an event stream brings new messages. */
   readonly online: () => boolean;
+  /** Resolves when the edge answered a request for a session, which makes a stream that nobody has used, or none did. */
+  readonly introduced: Promise<void>;
   /** The seq that the stream's next message will have; null while it is not known. */
   readonly tail: () => number | null;
 }
@@ -221,6 +223,7 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
     const { edge, stream } = this.#source;
     const reading = new AbortController();
     this.#reading = reading;
+    await this.#source.introduced;
     try {
       const signal = AbortSignal.any([this.#aborter.signal, reading.signal]);
       const page = await edge.messages(stream, cursor, MAX_PAGE_MESSAGES, signal);

@@ -25,6 +25,16 @@ export class JsonObject {
     return this.#fields[key] !== undefined && this.#fields[key] !== null;
   }
 
+  /** Whether the field is there, and null. */
+  isNull(key: string): boolean {
+    return this.#fields[key] === null;
+  }
+
+  /** A field that the caller reads. */
+  value(key: string): unknown {
+    return this.#fields[key];
+  }
+
   object(key: string): JsonObject {
     return new JsonObject(this.#fields[key], this.#at(key));
   }
