@@ -124,6 +124,7 @@ impl ChainConfig {
             start_block: self.contract_block,
             interval_ms: self.listen_interval_ms,
             max_range: MAX_LOG_RANGE,
+            finality_depth: self.finality_depth,
         }
     }
 }
@@ -205,6 +206,7 @@ mod tests {
     fn what_is_set_holds() {
         let config = parse(&[
             ("CHAIN_RPC_URLS", "http://a, https://b"),
+            ("FINALITY_DEPTH", "20"),
             ("MAX_FEE_GWEI", "0.5"),
             ("DAILY_GAS_BUDGET", "1000000"),
             ("ANCHOR_RETRY_AFTER_MS", "1500"),
@@ -214,6 +216,8 @@ mod tests {
         assert_eq!(urls, ["http://a", "https://b"]);
         assert_eq!((config.max_fee, config.daily_gas), (500_000_000, Some(1_000_000)));
         assert_eq!(config.anchorer().retry_after_ms, 1_500);
+        let depths = (config.anchorer().finality_depth, config.listener().finality_depth);
+        assert_eq!(depths, (Some(20), Some(20)));
     }
 
     #[test]
