@@ -5,7 +5,7 @@ pub mod frame;
 mod notice;
 mod relay_api;
 
-pub use crate::record::{Record, decode_records, encode_records};
+pub use crate::record::{ProducerKey, Record, decode_records, encode_records};
 pub use crate::util::cbor;
 pub use batch::Batch;
 pub use notice::{Notice, NoticeEvent};
