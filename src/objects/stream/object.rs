@@ -169,7 +169,7 @@ impl Stream {
 
     fn producer(&self, asked: &GetProducer) -> Result<Encoded<ProducerState>, Problem> {
         Ok(Encoded::of(&self.step(|log| {
-            log.producer(&asked.relay, asked.epoch, asked.producer)
+            log.producer(&asked.relay, asked.epoch, asked.producer, asked.author)
         })?))
     }
 
