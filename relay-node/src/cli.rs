@@ -1,5 +1,6 @@
 //! The command line: what `relay-node` can be asked for, and which command does it.
 
+use crate::commands::TRUST_HELP;
 use crate::commands::key::{self, KeyArgs};
 use crate::commands::rebuild::{self, REBUILD_EXAMPLES, RebuildArgs};
 use crate::commands::verify::{self, VERIFY_EXAMPLES, VerifyArgs};
@@ -29,16 +30,21 @@ enum Command {
     #[command(after_long_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
     /// Check a receipt against the chain, without asking the edge
-    #[command(after_long_help = VERIFY_EXAMPLES)]
+    #[command(after_long_help = help(VERIFY_EXAMPLES))]
     Verify(VerifyArgs),
     /// Check all stored messages of one stream, or of all streams, against the chain
-    #[command(after_long_help = VERIFY_STREAM_EXAMPLES, alias = "audit")]
+    #[command(after_long_help = help(VERIFY_STREAM_EXAMPLES), alias = "audit")]
     VerifyStream(VerifyStreamArgs),
     /// Make the edge read all anchors and contract events from the chain again
     #[command(after_long_help = REBUILD_EXAMPLES)]
     Rebuild(RebuildArgs),
     /// Print a relay's key, which derives from the edge's master secret
     Key(KeyArgs),
+}
+
+/// The end of a command's help text, with whom its caller believes in front.
+fn help(examples: &str) -> String {
+    format!("{TRUST_HELP}\n\n{examples}")
 }
 
 /// Runs the command that the arguments of the process name, and says with which code to exit.

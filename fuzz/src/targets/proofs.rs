@@ -45,6 +45,7 @@ pub(super) fn json_rpc(bytes: &[u8]) {
         Request::Send(Bytes::new()),
         Request::Receipt(B256::ZERO),
         Request::BlockTransactions(B256::ZERO),
+        Request::BlockReceipts(1),
         Request::Transaction(B256::ZERO),
     ];
     for request in requests {

@@ -5,7 +5,7 @@
 //! root that the chain says.
 
 use std::fmt;
-use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::ids::{Seq, StreamId, StreamName};
 use streamchain_protocol::proof::LeafFields;
 use streamchain_protocol::proof::merkle::{self};
 use streamchain_protocol::{Address, B256, keccak256};
@@ -76,6 +76,16 @@ pub(super) struct Message {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Difference {
+    /// The edge gives a stream an id that is not that of its owner and name.
+    #[error("the edge says that it is \"{name}\" of {owner}, whose id is {computed}")]
+    Identity {
+        owner: Address,
+        name: StreamName,
+        computed: StreamId,
+    },
+    /// The stream, its owner or an anchorer is not the one that the caller requires.
+    #[error("{0}")]
+    Another(String),
     /// On the chain, messages between two anchors are not covered.
     #[error("on the chain, {anchor} leaves out messages from {due} on")]
     ChainGap { anchor: Anchor, due: Seq },
