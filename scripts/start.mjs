@@ -68,7 +68,10 @@ const writeDevVars = async (system) => {
   const { writeEdgeVars } = await import("./lib/deploy.mjs");
   const { writeVars } = await import("./lib/system/edge.mjs");
   const file = join(ROOT, ".dev.vars");
-  if (!existsSync(file)) writeVars(file, { MASTER_SECRET: system.master, ANCHORER_KEY: system.operator.key });
+  if (!existsSync(file)) {
+    const { key, address } = system.operator;
+    writeVars(file, { MASTER_SECRET: system.master, ANCHORER_KEY: key, OPERATORS: address });
+  }
   if (system.contract) await writeEdgeVars(file, system.contract, system.urls.rpc);
 };
 

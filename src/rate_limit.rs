@@ -18,9 +18,9 @@ use worker::{Env, Headers, RateLimiter, worker_sys};
 /// Keys that one object counts for at most: about 10 MB.
 const MAX_KEYS: usize = 65_536;
 
-/// What a client is counted by: its address, as the platform has it from the connection.
-pub(crate) fn client(headers: &Headers) -> String {
-    let address = headers.get("cf-connecting-ip").ok().flatten();
+/// What a client is counted by: its address, in the header that the deployment names.
+pub(crate) fn client(headers: &Headers, config: &Config) -> String {
+    let address = headers.get(&config.client_header).ok().flatten();
     client_key(&address.unwrap_or_default())
 }
 

@@ -425,6 +425,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       bindings: {
         MASTER_SECRET,
         ANCHORER_KEY,
+        OPERATORS: OPERATOR,
         CHAIN_ID: "31337",
         CHAIN_RPC_URLS: "http://chain.invalid",
         CONTRACT_ADDRESS: CONTRACT,

@@ -62,6 +62,24 @@ test("HEAD is GET without the body", async () => {
   assert.equal((await edge.send("HEAD", "/v1/streams/nowhere")).status, 404);
 });
 
+test("a preflight never fails for what the path says, nor for what an EventSource library sends", async () => {
+  for (const path of ["/v1/nothing", "/v1/streams/NO NAME/events", "/v1/streams/absent/events", "/v1/sessions/12"]) {
+    const preflight = await edge.send("OPTIONS", encodeURI(path), {
+      headers: {
+        origin: "https://app.example",
+        "access-control-request-method": "GET",
+        "access-control-request-headers": "authorization,cache-control,last-event-id",
+      },
+    });
+    assert.equal(preflight.status, 204, path);
+    assert.equal(preflight.headers.get("access-control-allow-origin"), "*");
+    const allowed = (preflight.headers.get("access-control-allow-headers") ?? "").split(", ");
+    for (const name of ["authorization", "cache-control", "last-event-id"]) assert.ok(allowed.includes(name), name);
+  }
+  const methods = (await edge.send("OPTIONS", "/v1/nothing")).headers.get("access-control-allow-methods") ?? "";
+  for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE"]) assert.ok(methods.includes(method), methods);
+});
+
 test("a failure inside is a problem without its reason", async () => {
   const database = await edge.database();
   await database.prepare("ALTER TABLE streams RENAME TO hidden").run();

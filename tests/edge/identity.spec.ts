@@ -251,6 +251,25 @@ test("a token is renewed for a day, and a guest's is not", async () => {
   assert.ok((short.json.expires as number) <= Date.now() + 6_000);
 });
 
+test("a life bounds renewals, keys, TURN credentials and sessions that are made from the token", async () => {
+  const now = Math.floor(Date.now() / 1_000);
+  const made = await edge.postJson("/v1/auth/token", { life: 60 }, bearer(accessToken(ownerAddress, { since: now })));
+  const end = made.json.expires as number;
+  const short = bearer(made.json.token as string);
+  for (const wanted of [{}, { life: 900 }]) {
+    const again = await edge.postJson("/v1/auth/token", wanted, short);
+    assert.deepEqual([again.status, again.json.expires], [201, end]);
+  }
+  for (const wanted of [{}, { expires: end + 3_600_000 }]) {
+    const key = await edge.postJson("/v1/keys", { name: "short", rights: ["read"], ...wanted }, short);
+    assert.deepEqual([key.status, key.json.expires], [201, end]);
+    const token = await edge.postJson("/v1/auth/token", {}, bearer(key.json.key as string));
+    assert.ok((token.json.expires as number) <= end);
+  }
+  const later = bearer(accessToken(ownerAddress, { since: now - 3_600, end: now - 1 }));
+  assertProblem(await edge.postJson("/v1/auth/token", {}, later), 401, "unauthorized");
+});
+
 test("revoking ends all tokens and sessions, until a new sign-in", async () => {
   const wallet = newWallet();
   const token = bearer(await signIn(edge, wallet));

@@ -45,6 +45,23 @@ test("sessions are limited for each address", async () => {
   assert.equal((await open("addresses", "192.0.2.2")).status, 201);
 });
 
+test("a deployment behind another proxy names the header that has the client's address", async () => {
+  const vars = { RATE_LIMITS: "sessions-address=2/3600", CLIENT_ADDRESS_HEADER: "X-Real-IP" };
+  const behind = await startEdge({ vars });
+  try {
+    await behind.relay("r1").register();
+    const open = (real: string, spoofed: string): Promise<Answer> =>
+      behind.postOffer("proxied", sdp, { "x-real-ip": real, ...from(spoofed) });
+    assert.equal((await open("192.0.2.1", "198.51.100.1")).status, 201);
+    assert.equal((await open("192.0.2.1", "198.51.100.2")).status, 201);
+    assertLimited(await open("192.0.2.1", "198.51.100.3"), "sessions-address", 2);
+    assertLimited(await open("203.0.113.9, 192.0.2.1", "198.51.100.4"), "sessions-address", 2);
+    assert.equal((await open("192.0.2.2", "198.51.100.1")).status, 201);
+  } finally {
+    await behind.stop();
+  }
+});
+
 test("sessions of one author are limited wherever they come from", async () => {
   await make("authors", "192.0.2.102");
   const author = asUser(`0x${"12".repeat(20)}`);

@@ -65,12 +65,47 @@ test("a message is bytes or JSON, up to the limit, with the right", async () => 
   assertProblem(await as({ payload: `0x${"00".repeat(65_537)}` }), 413, "too-large");
   assertProblem(await as({}), 400, "bad-request");
   assertProblem(await post("bodies", "x", { "content-type": "text/plain" }), 415, "unsupported-type");
-  assertProblem(await edge.postJson("/v1/streams/bodies/messages", { text: "who?" }), 401, "unauthorized");
+  const nobody = { authorization: "Bearer none" };
+  assertProblem(await edge.postJson("/v1/streams/bodies/messages", { text: "who?" }, nobody), 401, "unauthorized");
   await edge.postJson("/v1/streams", { name: "shut", write: "closed" }, asOperator());
   assertProblem(await post("shut", "a stranger's"), 403, "forbidden");
   assert.equal((await post("shut", "the owner's", asOperator())).status, 201);
   // Whether the audit log has its stream yet or not, nobody makes it and nobody writes to it.
   assert.ok([403, 404].includes((await post("_audit", "forged")).status));
+});
+
+test("a message without credentials makes a guest, who goes on with the token of the answer", async () => {
+  const path = "/v1/streams/guests/messages";
+  const type = { "content-type": "application/octet-stream" };
+  const first = await edge.send("POST", path, { headers: type, body: "hello" });
+  assert.equal(first.status, 201, first.text);
+  const token = first.headers.get("streamchain-access-token");
+  assert.ok(token, "the guest's token");
+  assert.equal(first.headers.get("streamchain-author"), first.json.author);
+  const second = await edge.send("POST", path, { headers: { ...type, ...bearer(token) }, body: "again" });
+  assert.deepEqual([second.status, second.json.author], [201, first.json.author]);
+  assert.equal(second.headers.get("streamchain-access-token"), null);
+  assert.deepEqual(await texts("guests"), ["hello", "again"]);
+  for (const number of [{ "idempotency-key": "k" }, numbered(0)]) {
+    // Sent again it would be another author's message.
+    assertProblem(await edge.send("POST", path, { headers: { ...type, ...number }, body: "x" }), 401, "unauthorized");
+  }
+  await edge.postJson("/v1/streams", { name: "not-for-guests", write: "closed" }, asOperator());
+  const shut = await edge.send("POST", "/v1/streams/not-for-guests/messages", { headers: type, body: "x" });
+  assertProblem(shut, 403, "forbidden");
+});
+
+test("a body that is encoded is refused, and nothing of it is stored", async () => {
+  await edge.postJson("/v1/streams", { name: "encoded" });
+  for (const coding of ["gzip", "br", "deflate", "identity, gzip", "x-other"]) {
+    const answer = await post("encoded", "bytes", { "content-encoding": coding });
+    assertProblem(answer, 415, "unsupported-type");
+    assert.equal(answer.headers.get("accept-encoding"), "identity");
+    const json = await edge.postJson("/v1/streams", { name: "zipped" }, { "content-encoding": coding });
+    assertProblem(json, 415, "unsupported-type");
+  }
+  assert.equal((await post("encoded", "plain", { "content-encoding": "identity" })).status, 201);
+  assert.deepEqual(await texts("encoded"), ["plain"]);
 });
 
 test("the leader is notified, fetches the message and stores it", async () => {

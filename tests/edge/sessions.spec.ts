@@ -82,6 +82,29 @@ test("a client that wants to begin the DTLS handshake does", async () => {
   assert.deepEqual(await rolesOf("a=setup:passive"), { said: "active", relayBegins: true });
 });
 
+test("the answer is written from the offer, and the token carries its largest message", async () => {
+  const given = await offer("chromium");
+  const answerTo = async (text: string): Promise<string> => {
+    const { status, text: answer } = await edge.postOffer("demo", text);
+    assert.equal(status, 201, answer);
+    return answer;
+  };
+  const sizeIn = (answer: string): number => {
+    const ufrag = /^a=ice-ufrag:(\S+)/m.exec(answer)?.[1] ?? "";
+    return (Buffer.from(ufrag, "base64")[1] ?? 0) >> 3;
+  };
+  const usual = await answerTo(given);
+  assert.match(usual, /^a=group:BUNDLE 0\r$/m);
+  assert.equal(sizeIn(usual), 19, "2^18 bytes");
+  const plain = await answerTo(given.replace(/^a=group:BUNDLE.*\r\n/m, "").replace(/^a=max-message-size.*\r\n/m, ""));
+  assert.doesNotMatch(plain, /a=group/);
+  assert.equal(sizeIn(plain), 17, "65,536 bytes, as RFC 8841 has it");
+  const unlimited = await answerTo(given.replace(/^a=max-message-size.*$/m, "a=max-message-size:0"));
+  assert.equal(sizeIn(unlimited), 31);
+  const silent = await answerTo(given.replace(/^a=setup:actpass\r\n/m, ""));
+  assert.match(silent, /^a=setup:passive\r$/m);
+});
+
 test("ICE servers come as Link headers", async () => {
   const answer = await edge.postOffer("demo", await offer("chromium"));
   const link = answer.headers.get("link");

@@ -3,8 +3,20 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type Hex, hashMessage } from "viem";
+import { privateKeyToAccount } from "viem/accounts";
 import { parseSiweMessage } from "viem/siwe";
-import { type Answer, accessToken, assertProblem, bearer, type Edge, MASTER_SECRET, startEdge } from "./harness.ts";
+import {
+  ANCHORER_KEY,
+  type Answer,
+  accessToken,
+  asOperator,
+  assertProblem,
+  bearer,
+  type Edge,
+  MASTER_SECRET,
+  OPERATOR,
+  startEdge,
+} from "./harness.ts";
 import { messageOf, newNonce, newWallet, postSigned, signIn, signInWith } from "./siwe.ts";
 
 /** A contract wallet that takes one signature: what the faked node answers for it. */
@@ -173,6 +185,54 @@ test("a sign-in is for a configured domain", async () => {
     refused(await signInWith(elsewhere, wallet, message), "domain");
   } finally {
     await elsewhere.stop();
+  }
+});
+
+test("a resource at our host that is not exactly a stream refuses the sign-in", async () => {
+  for (const resource of [
+    `http://${edge.host}/`,
+    `http://${edge.host}/v1/streams/named/`,
+    `http://${edge.host}/v1/streams/named?x`,
+    `http://${edge.host.toUpperCase()}./v1/streams/named`,
+    `http://user@${edge.host}/v1/streams/named`,
+    `ws://${edge.host}/v1/streams/named`,
+    `http://${edge.host.replace(/:.*/, "")}:1/v1/streams/named`,
+  ]) {
+    const message = messageOf(edge, wallet.address, await newNonce(edge), { resources: [resource] });
+    refused(await signInWith(edge, wallet, message), "resource");
+  }
+});
+
+test("off development chains nobody signs in until the domains are named", async () => {
+  const unnamed = await startEdge({ vars: { CHAIN_ID: "1" } });
+  try {
+    const problem = assertProblem(await unnamed.send("POST", "/v1/auth/nonce"), 500, "misconfigured");
+    assert.match(String(problem.detail), /^SIWE_DOMAINS: /);
+    const message = messageOf(unnamed, wallet.address, "abcdefgh1234", { chainId: 1 });
+    assertProblem(await signInWith(unnamed, wallet, message), 500, "misconfigured");
+    const { signIn } = (await unnamed.get("/v1/status")).json as { signIn: { ok: boolean; error: string } };
+    assert.equal(signIn.ok, false);
+    assert.match(signIn.error, /^SIWE_DOMAINS: /);
+    assert.equal((await unnamed.send("POST", "/v1/auth/guest")).status, 201, "guests need none");
+  } finally {
+    await unnamed.stop();
+  }
+  const { signIn } = (await edge.get("/v1/status")).json;
+  assert.deepEqual(signIn, { ok: true });
+});
+
+test("the anchoring key's account can't sign in unless it is named as an operator", async () => {
+  const anchorer = privateKeyToAccount(ANCHORER_KEY);
+  assert.ok(await signIn(edge, anchorer), "it is named here");
+  const alone = await startEdge({ vars: { OPERATORS: "" } });
+  try {
+    const message = messageOf(alone, anchorer.address, await newNonce(alone));
+    refused(await signInWith(alone, anchorer, message), "anchorer");
+    const before = accessToken(OPERATOR, { since: Math.floor(Date.now() / 1_000) });
+    assertProblem(await alone.get("/v1/audit", bearer(before)), 401, "unauthorized");
+    assert.equal((await alone.get("/v1/audit", asOperator())).status, 200, "what the master secret signed counts");
+  } finally {
+    await alone.stop();
   }
 });
 

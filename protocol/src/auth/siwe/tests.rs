@@ -71,7 +71,13 @@ fn a_message_with_everything_is_read() {
         (message.request_id, message.resources.len()),
         (Some("some-id"), 2)
     );
-    assert_eq!(message.streams().collect::<Vec<_>>(), ["demo"]);
+    assert_eq!(message.streams(&["example.com"]), Ok(vec!["demo"]));
+    let other = FULL.replace(
+        "https://example.com/v1/streams/demo",
+        "https://example.com/v1/streams/demo/",
+    );
+    let refused = SignIn::parse(&other).unwrap().streams(&["example.com"]);
+    assert_eq!(refused, Err(SiweError::Resource));
 }
 
 #[test]

@@ -62,7 +62,7 @@ pub(super) fn start() -> Running {
     };
     let (front, inbox) = Front::bind(config).unwrap();
     let [udp, tcp, tls] = front.addresses().unwrap();
-    let echo = move |packet: RelayPacket| {
+    let echo = move |packet: RelayPacket, _| {
         let RelayPacket {
             source,
             destination,

@@ -43,6 +43,7 @@ use md5::{Digest, Md5};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::util::Network;
 #[cfg(any(test, feature = "fuzzing"))]
 use streamchain_protocol::webrtc::TurnCredentials;
 use streamchain_protocol::webrtc::{TurnSecret, user_of};
@@ -73,6 +74,8 @@ pub(crate) enum Output {
         /// One of [`Settings::peers`].
         destination: SocketAddr,
         packet: Vec<u8>,
+        /// The client's.
+        network: Network,
     },
 }
 
@@ -336,6 +339,7 @@ impl TurnServer {
             source,
             destination: peer,
             packet: packet.to_vec(),
+            network: client.network(),
         });
     }
 }

@@ -230,6 +230,7 @@ impl Scene {
                 source,
                 destination,
                 packet,
+                ..
             }) => Some((source, destination, packet)),
             Some(Output::ToClient { .. }) => panic!("nothing of this is answered"),
             None => None,
