@@ -1,9 +1,13 @@
 /** Attributes of an element; `class` and `testid` are short names, `on…` adds a listener. */
 interface Attributes {
-    readonly [name: string]: string | number | boolean | undefined | ((event: never) => void);
+  readonly [name: string]: string | number | boolean | undefined | ((event: never) => void);
 }
 /** Makes an element. */
-export declare function el<Tag extends keyof HTMLElementTagNameMap>(tag: Tag, attributes?: Attributes, ...children: (Node | string | null | undefined)[]): HTMLElementTagNameMap[Tag];
+export declare function el<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  attributes?: Attributes,
+  ...children: (Node | string | null | undefined)[]
+): HTMLElementTagNameMap[Tag];
 /** Makes an SVG element. */
 export declare function svg(tag: string, attributes?: Attributes, ...children: Node[]): SVGElement;
 /** Sets a text only when it differs, so that nothing is laid out or announced again. */
@@ -14,4 +18,3 @@ export declare function setAttribute(element: Element, name: string, value: stri
 export declare function perFrame(render: () => void): () => void;
 /** Copies a text to the clipboard; resolves to false when the browser forbids it. */
 export declare function copyText(text: string): Promise<boolean>;
-export {};
