@@ -295,11 +295,15 @@ pub(crate) fn need_right(has_credentials: bool, rights: Rights, right: Right) ->
     if rights.has(right) {
         return Ok(());
     }
+    Err(may_not(has_credentials, right))
+}
+
+fn may_not(has_credentials: bool, right: Right) -> Problem {
     if !has_credentials {
-        return Err(unauthorized("this stream needs an access token"));
+        return unauthorized("this stream needs an access token");
     }
     let detail = format!("this stream does not let you {}", right.as_str());
-    Err(Problem::new(Kind::Forbidden, detail).with("right", right))
+    Problem::new(Kind::Forbidden, detail).with("right", right)
 }
 
 impl From<worker::Error> for Problem {
@@ -406,6 +410,7 @@ impl From<Refusal> for Problem {
             Refusal::TooLarge(_) => Self::new(Kind::TooLarge, detail),
             Refusal::Backlog(_) => Self::new(Kind::Overloaded, detail).header("retry-after", "5"),
             Refusal::InboxFull(_) => Self::new(Kind::Overloaded, detail).header("retry-after", "2"),
+            Refusal::MayNotRead { has_credentials } => may_not(has_credentials, Right::Read),
             Refusal::NoSuchSession => Self::new(Kind::NoSuchSession, detail),
             Refusal::NotYourSession => Self::new(Kind::Forbidden, detail),
             Refusal::NoSuchMember(_) => Self::new(Kind::NoSuchMember, detail),

@@ -9,7 +9,7 @@ use streamchain_protocol::ids::{
 };
 use streamchain_protocol::proof::Segment;
 use streamchain_protocol::stream_settings::{Mode, StreamSettings};
-use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::time::{UnixMs, UnixSec};
 
 /// Most members of one stream: the list is answered as a whole.
 pub(crate) const MAX_MEMBERS: usize = 1_000;
@@ -108,6 +108,20 @@ pub struct LogState {
     /// Which events are kept.
     #[serde(default)]
     pub events: EventRange,
+    /// Withdrawn rights that the relay is to learn with the answer to a batch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<PendingWithdrawal>,
+}
+
+/// Withdrawn rights that go out with the answer to a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingWithdrawal {
+    /// Whose sessions are over; `None` for everybody's.
+    pub author: Option<Address>,
+    /// Those that were opened until then.
+    pub before: UnixSec,
+    /// Whether an answer named it.
+    pub sent: bool,
 }
 
 impl LogState {
@@ -131,6 +145,7 @@ impl LogState {
             finalized: Seq(0),
             inbox: Inbox::default(),
             events: EventRange::default(),
+            withdrawn: Vec::new(),
         }
     }
 

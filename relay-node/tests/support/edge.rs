@@ -4,7 +4,7 @@ use relay_node::{Answer, EdgeError, Request, Ticket};
 use std::collections::{BTreeMap, VecDeque};
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, Seq, ShortId, StreamId};
 use streamchain_protocol::wire::{Batch, Record};
-use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState};
+use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState, Withdrawal};
 
 /// How the next request fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Edge {
     pub inbox: Vec<Record>,
     /// Whether the relay released the epoch.
     pub is_released: bool,
+    /// What the answers to batches name from now on.
+    pub withdrawn: Vec<Withdrawal>,
 }
 
 fn unavailable() -> EdgeError {
@@ -154,6 +156,7 @@ impl Edge {
             return Ok(Committed {
                 committed: *committed,
                 waiting: self.inbox.len() as u64,
+                withdrawn: self.withdrawn.clone(),
             });
         }
         if batch.first.0 != self.records.len() as u64 {
@@ -181,6 +184,11 @@ impl Edge {
         self.records.extend(batch.records.clone());
         self.last = Some((batch, committed));
         let waiting = self.inbox.len() as u64;
-        Ok(Committed { committed, waiting })
+        let withdrawn = self.withdrawn.clone();
+        Ok(Committed {
+            committed,
+            waiting,
+            withdrawn,
+        })
     }
 }
