@@ -74,9 +74,7 @@ impl Rpc {
 
     /// The node that answered last cannot be right: it is left alone.
     pub(crate) fn distrust(&self) {
-        self.endpoints
-            .borrow_mut()
-            .handle_failure(self.last.get(), now());
+        self.endpoints.borrow_mut().handle_failure(self.last.get(), now());
     }
 }
 

@@ -57,6 +57,8 @@ pub enum Refusal {
     MayNotRead {
         /// Whether the reader showed credentials.
         has_credentials: bool,
+        /// Whether the stream is hidden from the reader: it is private, and the reader has no right on it.
+        is_hidden: bool,
     },
     /// The session does not exist, or is over.
     #[error("the session does not exist, or is over")]

@@ -48,6 +48,7 @@ impl Reader {
             true => Ok(()),
             false => Err(Refusal::MayNotRead {
                 has_credentials: self.account.is_some(),
+                is_hidden: access.is_hidden_from(rights),
             }
             .into()),
         }

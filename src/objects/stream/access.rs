@@ -4,7 +4,7 @@ use super::object::Stream;
 use crate::api::relays::RelayNotice;
 use crate::api::stream::{Member, OpenSession, PutMember, RemoveMember};
 use crate::clock;
-use crate::problem::{Problem, need_right};
+use crate::problem::{Problem, need_right_on};
 use alloy_primitives::Address;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::{LogState, StreamLog};
@@ -28,7 +28,7 @@ impl Stream {
             rights = rights.and(Rights::of(&[Right::Read]));
         }
         if !rights.has(Right::Write) {
-            need_right(asked.account.is_some(), rights, Right::Read)?;
+            need_right_on(&access, asked.account.is_some(), rights, Right::Read)?;
         }
         Ok(rights)
     }

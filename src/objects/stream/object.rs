@@ -186,8 +186,10 @@ impl Stream {
             state = self.step(|log| log.apply_notice(&notice.event))?;
         }
         self.waiters.notify();
-        let relay = state.relay().cloned();
-        Ok(NoticesApplied { relay })
+        Ok(NoticesApplied {
+            relay: state.relay().cloned(),
+            missing_anchor: state.missing_anchor(),
+        })
     }
 
     pub(super) async fn post_notices(

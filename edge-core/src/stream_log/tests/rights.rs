@@ -33,7 +33,10 @@ fn what_was_opened_to_all_is_closed_at_once() {
     assert!(log.news(&nobody, cursor, 100).is_ok() && log.tail(&guest, Seq(0), 100).is_ok());
     set_read(&log, ReadAccess::Private);
     for (who, has_credentials) in [(nobody, false), (guest, true)] {
-        let refused = Refusal::MayNotRead { has_credentials };
+        let refused = Refusal::MayNotRead {
+            has_credentials,
+            is_hidden: true,
+        };
         assert_eq!(refusal(log.news(&who, cursor, 100)), refused);
         assert_eq!(refusal(log.tail(&who, Seq(0), 100)), refused);
     }
