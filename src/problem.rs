@@ -312,11 +312,15 @@ pub(crate) fn need_right(has_credentials: bool, rights: Rights, right: Right) ->
     if rights.has(right) {
         return Ok(());
     }
+    Err(may_not(has_credentials, right))
+}
+
+fn may_not(has_credentials: bool, right: Right) -> Problem {
     if !has_credentials {
-        return Err(unauthorized("this stream needs an access token"));
+        return unauthorized("this stream needs an access token");
     }
     let detail = format!("this stream does not let you {}", right.as_str());
-    Err(Problem::new(Kind::Forbidden, detail).with("right", right))
+    Problem::new(Kind::Forbidden, detail).with("right", right)
 }
 
 /// As [`need_right`], on one stream: refuses those from whom the stream is hidden as if it were not there.
@@ -327,7 +331,7 @@ pub(crate) fn need_right_on(
     right: Right,
 ) -> Result<(), Problem> {
     need_right(has_credentials, rights, right).map_err(|problem| match access.is_hidden_from(rights) {
-        true => Problem::new(Kind::Hidden, "the stream is private"),
+        true => hidden(),
         false => problem,
     })
 }
@@ -349,6 +353,10 @@ pub(crate) fn need_gas(
             Err(Problem::new(Kind::GasNotGranted, detail).with("field", field))
         }
     }
+}
+
+fn hidden() -> Problem {
+    Problem::new(Kind::Hidden, "the stream is private")
 }
 
 impl From<worker::Error> for Problem {
@@ -455,6 +463,8 @@ impl From<Refusal> for Problem {
             Refusal::TooLarge(_) => Self::new(Kind::TooLarge, detail),
             Refusal::Backlog(_) => Self::new(Kind::Overloaded, detail).header("retry-after", "5"),
             Refusal::InboxFull(_) => Self::new(Kind::Overloaded, detail).header("retry-after", "2"),
+            Refusal::MayNotRead { is_hidden: true, .. } => hidden(),
+            Refusal::MayNotRead { has_credentials, .. } => may_not(has_credentials, Right::Read),
             Refusal::NoSuchSession => Self::new(Kind::NoSuchSession, detail),
             Refusal::NotYourSession => Self::new(Kind::Forbidden, detail),
             Refusal::NoSuchMember(_) => Self::new(Kind::NoSuchMember, detail),

@@ -14,7 +14,7 @@ mod support;
 use relay_testkit::Client;
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::ShortId;
-use streamchain_protocol::wire::{Notice, NoticeEvent};
+use streamchain_protocol::wire::{Notice, NoticeEvent, Withdrawal};
 use support::{Net, STREAM, keys};
 
 /// The second in which the test is, by the edge's clock.
@@ -91,4 +91,23 @@ fn after_a_withdrawal_only_a_new_token_opens_a_session() {
     (new.author, new.expires) = (old.author, old.expires.plus_s(1));
     let again = net.connect_with(&identity, new.sign(&keys()), Client::channel());
     net.until("the new one opens", |net| net.clients[again].is_open());
+}
+
+#[test]
+fn a_batchs_answer_ends_sessions_before_anything_more_is_sent() {
+    let mut net = Net::new();
+    let (publisher, reader) = (net.open_member(), net.open_member());
+    net.edge.withdrawn = vec![Withdrawal {
+        author: Some(Address::repeat_byte(1)),
+        before: net.now().unix.to_sec(),
+    }];
+    net.publish(reader, 0, "before");
+    net.until("the author's session is closed", |net| {
+        net.clients[publisher].is_closed()
+    });
+    net.publish(reader, 1, "after");
+    net.until("stored", |net| net.edge.texts() == ["before", "after"]);
+    assert!(net.received[publisher].contains(&"error 5".into()));
+    let got_after = net.received[publisher].iter().any(|line| line.contains("after"));
+    assert!(!got_after && !net.clients[reader].is_closed());
 }

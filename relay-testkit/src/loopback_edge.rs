@@ -152,6 +152,7 @@ impl LoopbackEdge {
             epoch: Epoch(1),
             head,
             waiting: 0,
+            withdrawn: Vec::new(),
         })
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use streamchain_edge_core::directory::Chosen;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::signalling::Looked;
-use streamchain_edge_core::stream_log::{LogState, NewStream, News, StoredEvent, Tail};
+use streamchain_edge_core::stream_log::{LogState, NewStream, News, Reader, StoredEvent, Tail};
 use streamchain_protocol::auth::{Access, Rights};
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId, ShortId};
 use streamchain_protocol::stream_settings::SettingsChange;
@@ -71,8 +71,8 @@ wire_by_field! {
     GetAccess { account }
     ChangeSettings { change }
     ListMembers {}
-    PutMember { address, rights }
-    RemoveMember { address }
+    PutMember { address, rights, services }
+    RemoveMember { address, services }
     Withdraw { authors }
     OpenSession { create, session, author, account, operator, limit, client }
     SessionOpened { chosen, rights }
@@ -85,8 +85,8 @@ wire_by_field! {
     GetProducer { relay, epoch, producer, author }
     Append { create, publisher, author, producer, producer_seq, payload, wait_ms }
     Appended { stored, seq }
-    ReadTail { from, max_bytes }
-    ReadNews { event, seq, wait_ms }
+    ReadTail { reader, from, max_bytes }
+    ReadNews { reader, event, seq, wait_ms }
     ApplyNotices { notices }
     NoticesApplied { relay, missing_anchor }
 }
@@ -163,6 +163,8 @@ pub(crate) struct PutMember {
     pub address: Address,
     /// What the member may do.
     pub rights: Rights,
+    /// The authors of the member's services: their sessions end with the member's own.
+    pub services: Vec<Address>,
 }
 
 /// A member who is to be one no more.
@@ -170,6 +172,8 @@ pub(crate) struct PutMember {
 pub(crate) struct RemoveMember {
     /// The account.
     pub address: Address,
+    /// The authors of the member's services: their sessions end with the member's own.
+    pub services: Vec<Address>,
 }
 
 /// The end of these authors' sessions on this stream. They may be opened again, with other rights.
@@ -349,6 +353,8 @@ pub(crate) struct Appended {
 /// Asks for the messages that the object has itself.
 #[derive(Debug)]
 pub(crate) struct ReadTail {
+    /// Who reads.
+    pub reader: Reader,
     /// From this one on.
     pub from: Seq,
     /// About so many bytes of them at most.
@@ -358,6 +364,8 @@ pub(crate) struct ReadTail {
 /// Asks for what is behind a cursor.
 #[derive(Debug)]
 pub(crate) struct ReadNews {
+    /// Who reads: checked again before each answer.
+    pub reader: Reader,
     /// The last event that the reader has.
     pub event: u64,
     /// The first message that the reader lacks.

@@ -11,6 +11,7 @@ use crate::problem::{Kind, Problem, need_right, need_right_on, unauthorized};
 use crate::request::Call;
 use alloy_primitives::Address;
 use streamchain_edge_core::account::AccountError;
+use streamchain_edge_core::stream_log::Reader;
 use streamchain_edge_core::token_renewal::sooner;
 use streamchain_protocol::auth::{Access, Right, Rights};
 use streamchain_protocol::auth::{AccessClaims, AccessError, Scope};
@@ -95,6 +96,15 @@ pub(crate) struct Permit {
     pub rights: Rights,
     /// What decided on it: owner, settings.
     pub access: Access,
+}
+
+/// How a stream's object knows `principal` when it reads.
+pub(crate) fn reader_of(principal: Option<&Principal>, stream: ShortId) -> Reader {
+    Reader {
+        account: principal.map(|one| one.account),
+        operator: principal.is_some_and(|one| one.operator),
+        limit: principal.map_or(Rights::ALL, |one| one.scope.on(stream)),
+    }
 }
 
 /// Who the request is by; `None` without credentials.

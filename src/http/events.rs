@@ -21,7 +21,7 @@ use serde_json::json;
 use std::fmt::Write;
 use std::time::Duration;
 use streamchain_edge_core::event_query;
-use streamchain_edge_core::stream_log::{Cursor, LogState, News};
+use streamchain_edge_core::stream_log::{Cursor, LogState, News, Reader as Who};
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{Seq, StreamRef};
 use streamchain_protocol::limits::MAX_EXACT_INTEGER;
@@ -34,7 +34,7 @@ use worker::{Delay, Error, Headers, Response, console_error};
 const MAX_LIFE_S: u64 = 300;
 
 /// Most questions of one response: a Worker may send 1,000 requests for one of its own, and each page takes up to
-/// three.
+/// three: to the stream, to the database, and about the credentials.
 const MAX_QUESTIONS: u32 = 300;
 
 /// Least time between two questions, milliseconds: a busy stream is read in larger pages instead of more.
@@ -49,21 +49,17 @@ const RETRY_MS: u64 = 1_000;
 /// Most payload bytes in one page.
 const MAX_PAGE_BYTES: usize = 128 * 1024;
 
-/// How often it is checked whether a private stream may still be read, milliseconds.
-const CHECK_INTERVAL_MS: u64 = 5_000;
-
 /// One reader.
 struct Reader {
     call: Call,
     stream: StreamRef,
+    who: Who,
     cursor: Cursor,
     opening: Option<String>,
     /// When the response ends.
     until: UnixMs,
     questions: u32,
     asked: UnixMs,
-    checked: UnixMs,
-    is_private: bool,
 }
 
 /// `GET /v1/streams/{stream}/events`
@@ -79,7 +75,8 @@ pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
         event: MAX_EXACT_INTEGER,
         seq: Seq(MAX_EXACT_INTEGER),
     };
-    let news = read_news(&call, &stream, behind, 0).await?;
+    let who = auth::reader_of(permit.principal.as_ref(), call.short(&stream));
+    let news = read_news(&call, &stream, who, behind, 0).await?;
     let state = &news.tail.state;
     let cursor = given.unwrap_or(Cursor {
         event: state.events.next - 1,
@@ -94,14 +91,13 @@ pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
     let token_end = permit.principal.map(|one| one.claims.exp.plus_s(1).to_ms());
     let reader = Reader {
         stream,
+        who,
         cursor,
         opening: Some(opening(cursor, state)),
         // A response never outlives the token that it was asked for with.
         until: token_end.map_or(until, |end| end.min(until)),
         questions: 0,
         asked: UnixMs(0),
-        checked: now,
-        is_private: state.settings.read == ReadAccess::Private,
         call,
     };
     let pages = stream::unfold(reader, |mut reader| async move {
@@ -145,8 +141,15 @@ fn cursor(call: &Call) -> Result<Option<Cursor>, Problem> {
 }
 
 /// Asks the Stream object for what is behind the cursor.
-async fn read_news(call: &Call, stream: &StreamRef, cursor: Cursor, wait_ms: u64) -> Result<News, Problem> {
+async fn read_news(
+    call: &Call,
+    stream: &StreamRef,
+    reader: Who,
+    cursor: Cursor,
+    wait_ms: u64,
+) -> Result<News, Problem> {
     let asked = ReadNews {
+        reader,
         event: cursor.event,
         seq: cursor.seq,
         wait_ms,
@@ -183,33 +186,39 @@ impl Reader {
         if now >= self.until || self.questions >= MAX_QUESTIONS {
             return Ok(None);
         }
-        if self.is_private && now >= self.checked.plus_ms(CHECK_INTERVAL_MS) {
-            self.call.now = now;
-            auth::need(&self.call, &self.stream, Right::Read).await?;
-            self.checked = now;
-        }
         self.questions += 1;
         let left = WAIT_MS.min(self.until.since(now));
-        let left = if self.is_private {
-            left.min(CHECK_INTERVAL_MS)
-        } else {
-            left
-        };
-        let news = read_news(&self.call, &self.stream, self.cursor, left).await;
+        let news = read_news(&self.call, &self.stream, self.who, self.cursor, left).await;
         self.asked = clock::now();
         match news {
-            Ok(news) => self.write(news).await.map(Some),
+            Ok(news) => self.page(news).await,
             // The stream refuses: the reader comes back with its cursor and gets the reason.
             Err(problem) if problem.word().1 < 500 || problem.kind() == Kind::Overloaded => Ok(None),
             Err(problem) => Err(problem),
         }
     }
 
+    /// The page of these news, unless the credentials that it is for were revoked meanwhile; the stream itself was asked
+    /// whether this reader may have it. A public stream is for everybody, whatever the credentials.
+    async fn page(&mut self, news: News) -> Result<Option<String>, Problem> {
+        let is_private = news.tail.state.settings.read == ReadAccess::Private;
+        let text = self.write(news).await?;
+        if is_private {
+            self.call.now = clock::now();
+            match auth::principal(&self.call).await {
+                Ok(_) => {}
+                // The reader comes back with its cursor and gets the reason.
+                Err(refused) if refused.word().1 < 500 => return Ok(None),
+                Err(problem) => return Err(problem),
+            }
+        }
+        Ok(Some(text))
+    }
+
     /// Messages first, and events once the reader has all messages: an anchor never comes before what it is about.
     async fn write(&mut self, news: News) -> Result<String, Problem> {
         let News { tail, events } = news;
         let state = &tail.state;
-        self.is_private = state.settings.read == ReadAccess::Private;
         let mut text = String::new();
         if self.cursor.seq < state.head {
             let mut page = Page::new(self.cursor.seq, state.head, MAX_PAGE_BYTES);

@@ -37,9 +37,14 @@ pub(crate) async fn put(mut call: Call, at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     auth::need(&call, stream, Right::Manage).await?;
     let Membership { rights } = call.json(MAX_JSON_BYTES).await?;
-    let asked = PutMember { address, rights };
+    let services = service_authors(&call, address).await?;
+    let asked = PutMember {
+        address,
+        rights,
+        services: services.clone(),
+    };
     let put = call.stream(call.short(stream))?.call(asked).await;
-    withdraw(&call, stream, address).await?;
+    withdraw_newer(&call, stream, address, &services).await?;
     put?;
     json(200, &Member { address, rights })
 }
@@ -50,18 +55,28 @@ pub(crate) async fn remove(call: Call, at: PathParameters) -> Answer {
     let stream = &at.stream()?;
     let address = at.member()?;
     auth::need(call, stream, Right::Manage).await?;
-    let removed = call
-        .stream(call.short(stream))?
-        .call(RemoveMember { address })
-        .await;
-    // Even when there was no such member: the answer to an earlier try may have been lost before this.
-    withdraw(call, stream, address).await?;
+    let services = service_authors(call, address).await?;
+    let asked = RemoveMember {
+        address,
+        services: services.clone(),
+    };
+    let removed = call.stream(call.short(stream))?.call(asked).await;
+    withdraw_newer(call, stream, address, &services).await?;
     removed?;
     done(200)
 }
 
-async fn withdraw(call: &Call, stream: &StreamRef, member: Address) -> Result<(), Problem> {
-    let mut authors = vec![member];
-    authors.extend(service_authors(call, member).await?);
+/// Ends the sessions of services that came while the change was made: it ended those of the `known` ones itself.
+async fn withdraw_newer(
+    call: &Call,
+    stream: &StreamRef,
+    member: Address,
+    known: &[Address],
+) -> Result<(), Problem> {
+    let mut authors = service_authors(call, member).await?;
+    authors.retain(|author| !known.contains(author));
+    if authors.is_empty() {
+        return Ok(());
+    }
     call.stream(call.short(stream))?.call(Withdraw { authors }).await
 }

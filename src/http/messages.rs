@@ -75,12 +75,13 @@ impl Page {
 pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
-    auth::need(call, stream, Right::Read).await?;
+    let permit = auth::need(call, stream, Right::Read).await?;
     let from = Seq(call.number("from")?.unwrap_or(0));
     let limit = call.number("limit")?.unwrap_or(HISTORY_DEFAULT_MESSAGES as u64);
     let limit = limit.clamp(1, MAX_HISTORY_MESSAGES as u64);
     // The object first: its `flushed` says how far the database is to be read (see `Log::tail`).
     let asked = ReadTail {
+        reader: auth::reader_of(permit.principal.as_ref(), call.short(stream)),
         from,
         max_bytes: MAX_HISTORY_BYTES,
     };

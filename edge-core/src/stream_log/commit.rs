@@ -50,6 +50,7 @@ pub(super) fn commit<S: LogStore>(
             .inbox
             .take_committed(store, relay, batch)
             .map_err(LogError::Store)?;
+        state.forget_sent_withdrawals();
         state.head = batch.end();
         state.backlog += records.len() as u64;
         state.last_batch = Some(last);
@@ -63,6 +64,7 @@ pub(super) fn commit<S: LogStore>(
     Ok(Committed {
         committed: state.head,
         waiting: state.inbox.messages,
+        withdrawn: state.send_withdrawals(),
     })
 }
 

@@ -52,6 +52,14 @@ pub enum Refusal {
     /// The relay has not fetched the older messages yet.
     #[error("{0} messages wait for the stream's relay: send this one again later")]
     InboxFull(u64),
+    /// The reader lacks the right to read the stream.
+    #[error("this stream does not let you read")]
+    MayNotRead {
+        /// Whether the reader showed credentials.
+        has_credentials: bool,
+        /// Whether the stream is hidden from the reader: it is private, and the reader has no right on it.
+        is_hidden: bool,
+    },
     /// The session does not exist, or is over.
     #[error("the session does not exist, or is over")]
     NoSuchSession,

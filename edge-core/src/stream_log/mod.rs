@@ -21,14 +21,15 @@ mod reading;
 mod sessions;
 mod state;
 mod store;
+mod withdrawals;
 
 pub use append::Appended;
 pub use error::{LogError, Refusal};
 pub use outbox::{FLUSH_BACKOFF, GATHER_MS, REFUSED_MS, SEGMENTS_PER_FLUSH};
-pub use reading::{BadCursor, Cursor, News, Tail};
+pub use reading::{BadCursor, Cursor, News, Reader, Tail};
 pub use state::{
-    CommittedBatch, EventRange, Inbox, LastBatch, Leader, LogState, NewStream, OutboxSegment, Session,
-    StoredEvent, Waiting,
+    CommittedBatch, EventRange, Inbox, LastBatch, Leader, LogState, NewStream, OutboxSegment,
+    PendingWithdrawal, Session, StoredEvent, Waiting,
 };
 pub use store::{LogStore, MAX_ROWS, SEQS_PER_PRODUCER, Step};
 
@@ -39,7 +40,7 @@ use sessions::Sessions;
 use streamchain_protocol::auth::{Access, Rights};
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId};
 use streamchain_protocol::stream_settings::{SettingsChange, StreamSettings};
-use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::wire::{
     Batch, Committed, EpochGrant, NoticeEvent, ProducerKey, ProducerState, Record,
 };
@@ -113,6 +114,15 @@ impl<S: LogStore> StreamLog<S> {
             let settings = change.of(state.settings);
             state.listed &= settings == state.settings;
             state.settings = settings;
+            Ok(state.clone())
+        })
+    }
+
+    /// Notes that the sessions of these authors (`None`: of everybody) that were opened until `before` are over: the
+    /// answer to the relay's next batch says so. Returns the stream's row, which names the relays to notify.
+    pub fn withdraw(&self, authors: &[Option<Address>], before: UnixSec) -> Step<LogState, S> {
+        self.change(|state, _| {
+            state.withdraw(authors, before);
             Ok(state.clone())
         })
     }
@@ -295,13 +305,17 @@ impl<S: LogStore> StreamLog<S> {
     ///
     /// A reader asks here first and then reads what is below `flushed` from the database: it is there, for
     /// `flushed` moves only after the database's commit, and nothing at or above it is read twice.
-    pub fn tail(&self, from: Seq, max_bytes: usize) -> Step<Tail, S> {
-        reading::tail(self.state()?, &self.store, from, max_bytes)
+    pub fn tail(&self, reader: &Reader, from: Seq, max_bytes: usize) -> Step<Tail, S> {
+        let state = self.state()?;
+        reader.check(&state, &self.store)?;
+        reading::tail(state, &self.store, from, max_bytes)
     }
 
     /// Returns what there is behind `cursor`: about `max_bytes` of messages and of events at most.
-    pub fn news(&self, cursor: Cursor, max_bytes: usize) -> Step<News, S> {
-        reading::news(self.state()?, &self.store, cursor, max_bytes)
+    pub fn news(&self, reader: &Reader, cursor: Cursor, max_bytes: usize) -> Step<News, S> {
+        let state = self.state()?;
+        reader.check(&state, &self.store)?;
+        reading::news(state, &self.store, cursor, max_bytes)
     }
 }
 

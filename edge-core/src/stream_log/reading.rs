@@ -1,10 +1,14 @@
 //! What readers get: committed messages that are not flushed yet, and events.
 
-use super::error::LogError;
+use super::error::{LogError, Refusal};
+use super::members::Members;
 use super::state::{LogState, StoredEvent};
 use super::store::{LogStore, Step};
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use streamchain_protocol::auth::{Access, Right, Rights};
 use streamchain_protocol::ids::Seq;
 
 /// The messages that a log keeps itself, and the state they were read under.
@@ -16,6 +20,39 @@ pub struct Tail {
     pub first: Seq,
     /// Encoded records.
     pub records: Vec<u8>,
+}
+
+/// Who reads a stream, as far as it decides on the right to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reader {
+    /// Whose rights count; `None` without credentials.
+    pub account: Option<Address>,
+    /// Whether that is an operator.
+    pub operator: bool,
+    /// What the credentials are limited to on this stream.
+    pub limit: Rights,
+}
+
+impl Reader {
+    /// Refuses a reader who lacks the right to read the stream as it is now. Called in the step that reads, so that
+    /// nothing is read under rights that are over.
+    pub(super) fn check<S: LogStore>(&self, state: &LogState, store: &S) -> Step<(), S> {
+        let member = Members(store).rights(self.account).map_err(LogError::Store)?;
+        let access = Access {
+            owner: state.owner,
+            settings: state.settings,
+            member,
+        };
+        let rights = access.rights(self.account, self.operator).and(self.limit);
+        match rights.has(Right::Read) {
+            true => Ok(()),
+            false => Err(Refusal::MayNotRead {
+                has_credentials: self.account.is_some(),
+                is_hidden: access.is_hidden_from(rights),
+            }
+            .into()),
+        }
+    }
 }
 
 /// How far a reader of a stream's messages and events is; as text `{event}-{seq}`.

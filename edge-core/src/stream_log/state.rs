@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, Seq, SessionId, StreamId, StreamName};
 use streamchain_protocol::proof::Segment;
 use streamchain_protocol::stream_settings::{Mode, StreamSettings};
-use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::wire::ProducerKey;
 
 /// Most members of one stream: the list is answered as a whole.
@@ -110,6 +110,20 @@ pub struct LogState {
     /// Which events are kept.
     #[serde(default)]
     pub events: EventRange,
+    /// Withdrawn rights that the relay is to learn with the answer to a batch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<PendingWithdrawal>,
+}
+
+/// Withdrawn rights that go out with the answer to a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingWithdrawal {
+    /// Whose sessions are over; `None` for everybody's.
+    pub author: Option<Address>,
+    /// Those that were opened until then.
+    pub before: UnixSec,
+    /// Whether an answer named it.
+    pub sent: bool,
 }
 
 impl LogState {
@@ -134,6 +148,7 @@ impl LogState {
             ahead: Vec::new(),
             inbox: Inbox::default(),
             events: EventRange::default(),
+            withdrawn: Vec::new(),
         }
     }
 

@@ -13,5 +13,5 @@ pub use notice::{Notice, NoticeEvent};
 pub use omitted::Omitted;
 pub use relay_api::{
     AcquireEpoch, Committed, EpochGrant, ProducerState, Registration, RegistrationError, RelayStatus,
-    Renewed, Shard, problem, shard_of,
+    Renewed, Shard, Withdrawal, problem, shard_of,
 };

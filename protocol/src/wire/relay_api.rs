@@ -3,8 +3,9 @@
 use super::notice::Notice;
 use crate::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq, ShortId, StreamId, StreamName};
 use crate::limits::{MAX_RELAY_SHARDS, MAX_RELAY_TURN_URLS, MAX_SHARD_CANDIDATES};
-use crate::time::UnixMs;
+use crate::time::{UnixMs, UnixSec};
 use crate::webrtc::{Candidate, can_be_reached, parse_fingerprint};
+use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
 /// `PUT /v1/relays/{relay}`: a relay registers, and renews with the same.
@@ -180,6 +181,19 @@ pub struct Committed {
     /// Messages that came by HTTP and wait to be fetched.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waiting: u64,
+    /// Sessions on the stream whose rights were withdrawn lately: they end before anything more is sent to them. The
+    /// same comes as a notice, later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<Withdrawal>,
+}
+
+/// Sessions on one stream whose rights were withdrawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawal {
+    /// Whose sessions; `None` for everybody's.
+    pub author: Option<Address>,
+    /// Those that were opened until then, by the edge's clock.
+    pub before: UnixSec,
 }
 
 /// Why the edge refused a relay's request for a stream (409): `type` ends in one of these.

@@ -3,7 +3,9 @@
 use relay_node::{Answer, EdgeError, Request, Ticket};
 use std::collections::{BTreeMap, VecDeque};
 use streamchain_protocol::ids::{Epoch, Incarnation, Seq, ShortId, StreamId};
-use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerKey, ProducerState, Record};
+use streamchain_protocol::wire::{
+    Batch, Committed, EpochGrant, ProducerKey, ProducerState, Record, Withdrawal,
+};
 
 /// How the next request fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub struct Edge {
     pub inbox: Vec<Record>,
     /// Whether the relay released the epoch.
     pub is_released: bool,
+    /// What the answers to batches name from now on.
+    pub withdrawn: Vec<Withdrawal>,
 }
 
 fn unavailable() -> EdgeError {
@@ -153,6 +157,7 @@ impl Edge {
             return Ok(Committed {
                 committed: *committed,
                 waiting: self.inbox.len() as u64,
+                withdrawn: self.withdrawn.clone(),
             });
         }
         if batch.first.0 != self.records.len() as u64 {
@@ -182,6 +187,11 @@ impl Edge {
         self.records.extend(batch.records.clone());
         self.last = Some((batch, committed));
         let waiting = self.inbox.len() as u64;
-        Ok(Committed { committed, waiting })
+        let withdrawn = self.withdrawn.clone();
+        Ok(Committed {
+            committed,
+            waiting,
+            withdrawn,
+        })
     }
 }

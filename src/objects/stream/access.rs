@@ -47,11 +47,17 @@ impl Stream {
         let wanted = change.of(before.settings);
         need_gas(&config.gas_owners, before.owner, &before.settings, &wanted)?;
         let after = self.step(|log| log.change_settings(change))?;
+        let closes = change.read == Some(ReadAccess::Private) || change.write == Some(WriteAccess::Closed);
+        // No await between the steps, so no batch is answered and no reader woken between them.
+        let notices = match closes {
+            true => self.begin_withdrawal(&[None])?,
+            false => Vec::new(),
+        };
         if !after.listed {
             self.arm().await?;
         }
-        if change.read == Some(ReadAccess::Private) || change.write == Some(WriteAccess::Closed) {
-            self.withdraw(id, [None]).await?;
+        if closes {
+            self.post_notices(id, notices).await?;
         }
         Ok(after)
     }
@@ -62,15 +68,24 @@ impl Stream {
         id: &RequestId,
         authors: impl IntoIterator<Item = Option<Address>>,
     ) -> Result<(), Problem> {
-        let state = self.state()?;
+        let authors: Vec<Option<Address>> = authors.into_iter().collect();
+        let notices = self.begin_withdrawal(&authors)?;
+        self.post_notices(id, notices).await.map(drop)
+    }
+
+    /// What of a withdrawal is done in one turn: readers who wait are checked again, and the answer to the relay's next
+    /// batch names it. Returns the notices that are still to be posted.
+    fn begin_withdrawal(&self, authors: &[Option<Address>]) -> Result<Vec<RelayNotice>, Problem> {
         let before = clock::now().to_sec();
+        let state = self.step(|log| log.withdraw(authors, before))?;
+        self.waiters.notify();
         let leader = state.leader.map(|leader| leader.relay);
         let assigned = state.assigned.filter(|relay| Some(relay) != leader.as_ref());
         let relays: Vec<RelayId> = leader.into_iter().chain(assigned).collect();
         let mut notices = Vec::new();
         for author in authors {
             let event = NoticeEvent::Withdrawn {
-                author,
+                author: *author,
                 before,
                 again: true,
             };
@@ -82,7 +97,7 @@ impl Stream {
             };
             notices.extend(relays.iter().map(to_relay));
         }
-        self.post_notices(id, notices).await.map(drop)
+        Ok(notices)
     }
 
     pub(super) fn members(&self) -> Result<Vec<Member>, Problem> {
@@ -91,11 +106,25 @@ impl Stream {
         Ok(members.into_iter().map(member).collect())
     }
 
-    pub(super) fn put_member(&self, asked: &PutMember) -> Result<(), Problem> {
-        Ok(self.step(|log| log.put_member(asked.address, asked.rights))?)
+    /// The sessions of the member and of its services end, to be opened again with the rights that hold then; also
+    /// where the change is refused, for the answer to an earlier one may be lost.
+    pub(super) async fn put_member(&self, id: &RequestId, asked: &PutMember) -> Result<(), Problem> {
+        let put = self.step(|log| log.put_member(asked.address, asked.rights));
+        self.withdraw(id, sessions_of(asked.address, &asked.services))
+            .await?;
+        Ok(put?)
     }
 
-    pub(super) fn remove_member(&self, asked: &RemoveMember) -> Result<(), Problem> {
-        Ok(self.step(|log| log.drop_member(asked.address))?)
+    pub(super) async fn remove_member(&self, id: &RequestId, asked: &RemoveMember) -> Result<(), Problem> {
+        let removed = self.step(|log| log.drop_member(asked.address));
+        self.withdraw(id, sessions_of(asked.address, &asked.services))
+            .await?;
+        Ok(removed?)
     }
+}
+
+/// The authors whose sessions depend on a member's rights.
+fn sessions_of(member: Address, services: &[Address]) -> Vec<Option<Address>> {
+    let services = services.iter().copied();
+    std::iter::once(member).chain(services).map(Some).collect()
 }

@@ -28,7 +28,8 @@ impl Stream {
         let until = clock::now().plus_ms(asked.wait_ms.min(MAX_WAIT_MS));
         loop {
             let seen = self.waiters.changes();
-            let news = self.step(|log| log.news(cursor, MAX_NEWS_BYTES))?;
+            // In the step that reads: a reader who waits gets nothing that came after the right to it was gone.
+            let news = self.step(|log| log.news(&asked.reader, cursor, MAX_NEWS_BYTES))?;
             let left = until.since(clock::now());
             if left == 0 || !news.is_empty(cursor) {
                 return Ok(news);

@@ -104,8 +104,8 @@ impl Stream {
                 reply::<ChangeSettings>(self.change_settings(id, &asked.change).await)
             }
             Asked::ListMembers(_) => reply::<ListMembers>(self.members()),
-            Asked::PutMember(asked) => reply::<PutMember>(self.put_member(&asked)),
-            Asked::RemoveMember(asked) => reply::<RemoveMember>(self.remove_member(&asked)),
+            Asked::PutMember(asked) => reply::<PutMember>(self.put_member(id, &asked).await),
+            Asked::RemoveMember(asked) => reply::<RemoveMember>(self.remove_member(id, &asked).await),
             Asked::Withdraw(asked) => {
                 let authors = asked.authors.into_iter().map(Some);
                 reply::<Withdraw>(self.withdraw(id, authors).await)
@@ -121,7 +121,7 @@ impl Stream {
             Asked::Commit(asked) => reply::<Commit>(self.commit(&asked).await),
             Asked::Append(asked) => reply::<Append>(self.append(id, asked).await),
             Asked::ReadTail(asked) => {
-                let tail = self.step(|log| log.tail(asked.from, asked.max_bytes));
+                let tail = self.step(|log| log.tail(&asked.reader, asked.from, asked.max_bytes));
                 reply::<ReadTail>(tail.map_err(Problem::from))
             }
             Asked::ReadNews(asked) => reply::<ReadNews>(self.read_news(&asked).await),

@@ -320,7 +320,7 @@ proptest! {
         }
         let state = world.log.state().unwrap();
         prop_assert_eq!((state.inbox.messages, state.inbox.bytes), (0, 0));
-        let stored = decode_records(&world.log.tail(Seq(0), usize::MAX).unwrap().records).unwrap();
+        let stored = decode_records(&world.log.tail(&owner(), Seq(0), usize::MAX).unwrap().records).unwrap();
         prop_assert_eq!(stored.len() as u64, state.head.0);
         let mut numbers: BTreeMap<ProducerId, u64> = BTreeMap::new();
         for (index, record) in stored.iter().enumerate() {

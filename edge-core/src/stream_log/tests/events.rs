@@ -36,7 +36,7 @@ fn names(log: &StreamLog<Memory>, after: u64) -> Vec<(u64, String)> {
         event: after,
         seq: Seq(0),
     };
-    let news = log.news(cursor, usize::MAX).unwrap();
+    let news = log.news(&owner(), cursor, usize::MAX).unwrap();
     news.events
         .into_iter()
         .map(|event| (event.number, event.name))

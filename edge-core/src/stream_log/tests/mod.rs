@@ -10,6 +10,7 @@ mod outage;
 mod outbox;
 mod properties;
 mod reading;
+mod rights;
 mod sessions;
 mod stored_format;
 mod takeover;
@@ -57,6 +58,15 @@ pub(super) fn batch(epoch: u64, first: u64, records: Vec<Record>) -> Batch {
         epoch: Epoch(epoch),
         first: Seq(first),
         records,
+    }
+}
+
+/// The stream's owner, as a reader.
+pub(super) fn owner() -> Reader {
+    Reader {
+        account: Some(Address::repeat_byte(7)),
+        operator: false,
+        limit: Rights::ALL,
     }
 }
 

@@ -240,7 +240,7 @@ impl World {
 
     /// What a reader gets: the object first, then the database below `flushed`.
     fn read(&self) -> Vec<Record> {
-        let tail = self.log.tail(Seq(0), usize::MAX).unwrap();
+        let tail = self.log.tail(&owner(), Seq(0), usize::MAX).unwrap();
         let mut all = Vec::new();
         for (first, (made, records)) in self.database.range(..tail.state.flushed) {
             assert_eq!(first.0, all.len() as u64, "segments touch");

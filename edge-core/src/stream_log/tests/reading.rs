@@ -8,7 +8,7 @@ fn a_tail_has_everything_from_flushed_on_and_nothing_below() {
     log.mark_flushed(&made, blob.len()).unwrap();
     log.commit(&relay("a"), &batch(1, 4, records(1, 4, 2))).unwrap();
     log.commit(&relay("a"), &batch(1, 6, records(1, 6, 2))).unwrap();
-    let tail = |from| log.tail(Seq(from), 1 << 20).unwrap();
+    let tail = |from| log.tail(&owner(), Seq(from), 1 << 20).unwrap();
     let count = |tail: &Tail| decode_records(&tail.records).unwrap().len();
     assert_eq!(
         (tail(0).first, count(&tail(0)), tail(0).state.flushed),
@@ -20,7 +20,11 @@ fn a_tail_has_everything_from_flushed_on_and_nothing_below() {
         "whole batches: the reader passes over the rest"
     );
     assert_eq!((tail(8).first, count(&tail(8))), (Seq(8), 0));
-    assert_eq!(count(&log.tail(Seq(4), 1).unwrap()), 2, "one batch at least");
+    assert_eq!(
+        count(&log.tail(&owner(), Seq(4), 1).unwrap()),
+        2,
+        "one batch at least"
+    );
 }
 
 #[test]

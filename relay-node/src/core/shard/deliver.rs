@@ -128,7 +128,7 @@ impl Shard {
 
 impl Shard {
     /// Ends the sessions whose rights were withdrawn, and opens none with tokens from before.
-    fn withdraw(&mut self, whose: Whose, before: UnixSec, again: bool, now: Now) {
+    pub(super) fn withdraw(&mut self, whose: Whose, before: UnixSec, again: bool, now: Now) {
         let (code, text) = match again {
             true => (
                 ErrorCode::StreamMoved,

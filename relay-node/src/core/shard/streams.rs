@@ -249,8 +249,16 @@ impl Shard {
         };
         let closed = leadership.batch_closed;
         match result {
-            Ok(Committed { committed, waiting }) => match self.confirm(id, committed) {
+            Ok(Committed {
+                committed,
+                waiting,
+                withdrawn,
+            }) => match self.confirm(id, committed) {
                 true => {
+                    // Before anything more is sent: what was committed since is not for those whose rights are over.
+                    for one in withdrawn {
+                        self.withdraw((id, one.author), one.before, true, now);
+                    }
                     if let Some(closed) = closed {
                         self.commits
                             .observe(now.instant.saturating_duration_since(closed));
