@@ -111,7 +111,10 @@ impl Scene {
             .collect();
         assert_eq!(all.len() as u64, state.flushed.0);
         while (all.len() as u64) < state.head.0 {
-            let tail = self.log.tail(&owner(), Seq(all.len() as u64), usize::MAX).unwrap();
+            let tail = self
+                .log
+                .tail(&owner(), Seq(all.len() as u64), usize::MAX)
+                .unwrap();
             assert_eq!(tail.first.0, all.len() as u64, "pages touch");
             all.extend(decode_records(&tail.records).unwrap());
         }

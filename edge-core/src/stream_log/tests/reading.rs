@@ -20,7 +20,11 @@ fn a_tail_has_everything_from_flushed_on_and_nothing_below() {
         "whole batches: the reader passes over the rest"
     );
     assert_eq!((tail(8).first, count(&tail(8))), (Seq(8), 0));
-    assert_eq!(count(&log.tail(&owner(), Seq(4), 1).unwrap()), 2, "one batch at least");
+    assert_eq!(
+        count(&log.tail(&owner(), Seq(4), 1).unwrap()),
+        2,
+        "one batch at least"
+    );
 }
 
 #[test]

@@ -42,7 +42,10 @@ fn what_was_opened_to_all_is_closed_at_once() {
     }
     assert!(log.news(&owner(), cursor, 100).is_ok());
     let narrow = reader(Some(7), &[Right::Write]);
-    assert!(log.news(&narrow, cursor, 100).is_err(), "the credentials are narrower");
+    assert!(
+        log.news(&narrow, cursor, 100).is_err(),
+        "the credentials are narrower"
+    );
     let operator = Reader {
         operator: true,
         ..guest
