@@ -159,8 +159,7 @@ const REFUSALS_PER_ADDRESS: Quota = Quota::new(10, 60_000);
 /// How many refusals of one class of actors become entries.
 const REFUSALS_PER_CLASS: Quota = Quota::new(30, 60_000);
 
-/// Most kinds, and addresses, that are remembered; the others share one bucket, and what is left out of them is counted by
-/// class and action.
+/// Most kinds, and addresses, that are remembered. What is left out of other kinds is counted by class and action.
 const MAX_KINDS: usize = 256;
 
 /// Most class and action pairs of kinds that are not remembered: four classes of some forty actions.
@@ -199,12 +198,10 @@ impl Sampler {
     pub fn admit(&mut self, kind: &str, entry: &Entry, now: UnixMs) -> Option<u64> {
         let class = entry.class;
         let key = kind.to_owned();
-        let passes = self.kinds.take(key, REFUSALS_PER_KIND, 1, now).is_ok()
-            && entry.from.as_ref().is_none_or(|from| {
-                let address = (class, from.clone());
-                let taken = self.addresses.take(address, REFUSALS_PER_ADDRESS, 1, now);
-                taken.is_ok()
-            })
+        // A bucket that many share refuses nobody, or a flood would hide others: the class bounds them.
+        let is_shared = self.kinds.is_shared(&key);
+        let passes = (self.kinds.take(key, REFUSALS_PER_KIND, 1, now).is_ok() || is_shared)
+            && self.is_within_address(entry, now)
             && self.classes.take(class, REFUSALS_PER_CLASS, 1, now).is_ok();
         if passes {
             let before = self.left_out.remove(kind);
@@ -221,6 +218,14 @@ impl Sampler {
             false => self.add(&[left], now),
         }
         None
+    }
+
+    fn is_within_address(&mut self, entry: &Entry, now: UnixMs) -> bool {
+        let Some(from) = &entry.from else { return true };
+        let address = (entry.class, from.clone());
+        let is_shared = self.addresses.is_shared(&address);
+        let taken = self.addresses.take(address, REFUSALS_PER_ADDRESS, 1, now);
+        taken.is_ok() || is_shared
     }
 
     /// Adds what another sampler left out.
