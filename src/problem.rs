@@ -1,7 +1,9 @@
 //! Errors at the HTTP border: every one becomes a problem document (RFC 9457), here and nowhere else.
 
+use alloy_primitives::Address;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use streamchain_chain::anchorer::GasOwners;
 use streamchain_edge_core::account::AccountError;
 use streamchain_edge_core::directory::DirectoryError;
 use streamchain_edge_core::request_id::RequestId;
@@ -9,6 +11,7 @@ use streamchain_edge_core::stream_log::{LogError, Refusal};
 use streamchain_protocol::auth::siwe::SiweError;
 use streamchain_protocol::auth::{Access, AccessError, Right, Rights};
 use streamchain_protocol::ids::IdError;
+use streamchain_protocol::stream_settings::StreamSettings;
 use streamchain_protocol::util::json::{self, JsonError};
 use streamchain_protocol::webrtc::OfferError;
 use streamchain_protocol::wire::cbor::CborError;
@@ -39,6 +42,8 @@ pub(crate) enum Kind {
     Forbidden,
     /// The stream is there, and not for whoever asks to know: recorded as forbidden, shown as a stream that is not there.
     Hidden,
+    /// A setting that spends the operator's gas, on a stream of an owner for whom it is not spent.
+    GasNotGranted,
     /// No such path.
     NotFound,
     /// The stream was never made.
@@ -84,7 +89,7 @@ pub(crate) enum Kind {
 }
 
 /// Of each kind: the word that stays, the status, and the title.
-const KINDS: [(Kind, &str, u16, &str); 30] = [
+const KINDS: [(Kind, &str, u16, &str); 31] = [
     (Kind::BadRequest, "bad-request", 400, "Bad request"),
     (Kind::BadOffer, "bad-offer", 400, "Bad offer"),
     (Kind::BadStreamName, "bad-stream-name", 400, "Bad stream name"),
@@ -94,6 +99,7 @@ const KINDS: [(Kind, &str, u16, &str); 30] = [
     (Kind::Unauthorized, "unauthorized", 401, "Unauthorized"),
     (Kind::Forbidden, "forbidden", 403, "Forbidden"),
     (Kind::Hidden, "hidden", 403, "Forbidden"),
+    (Kind::GasNotGranted, "gas-not-granted", 403, "Gas not granted"),
     (Kind::NotFound, "not-found", 404, "Not found"),
     (Kind::NoSuchStream, "no-such-stream", 404, "No such stream"),
     (Kind::NoSuchSession, "no-such-session", 404, "No such session"),
@@ -332,6 +338,25 @@ pub(crate) fn need_right_on(
 
 fn hidden() -> Problem {
     Problem::new(Kind::Hidden, "the stream is private")
+}
+
+/// Refuses settings that put more on chain than `before` for an owner whose gas the operator does not pay.
+pub(crate) fn need_gas(
+    owners: &GasOwners,
+    owner: Address,
+    before: &StreamSettings,
+    after: &StreamSettings,
+) -> Result<(), Problem> {
+    match after.gas_field(before).filter(|_| !owners.includes(owner)) {
+        None => Ok(()),
+        Some(field) => {
+            let detail = format!(
+                "{field}: what it puts on chain costs the operator gas for each message, and the stream's owner {owner} is not \
+                 among those for whom the operator pays that (GAS_OWNERS); its messages are anchored with mode root"
+            );
+            Err(Problem::new(Kind::GasNotGranted, detail).with("field", field))
+        }
+    }
 }
 
 impl From<worker::Error> for Problem {

@@ -4,6 +4,7 @@ use crate::config::env::{self, ConfigError, Settings};
 use alloy_primitives::Address;
 use std::cell::OnceCell;
 use std::rc::Rc;
+use streamchain_chain::anchorer::GasOwners;
 use streamchain_chain::ethereum::Signer;
 use streamchain_edge_core::rate_policy::Policies;
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
@@ -21,8 +22,13 @@ const TURN_SERVICE_BASE: &str = "https://rtc.live.cloudflare.com";
 /// The header in which Cloudflare, and nobody behind it, writes the client's address.
 const CLIENT_HEADER: &str = "cf-connecting-ip";
 
-/// Chains that run on one machine, for development: anvil's and Hardhat's, and Ganache's.
+/// The chains of local development (anvil and Hardhat, geth's developer mode): their gas costs nothing.
 const DEVELOPMENT_CHAINS: [u64; 2] = [31_337, 1_337];
+
+/// Whether a chain is one of local development.
+pub(crate) fn is_development_chain(chain_id: u64) -> bool {
+    DEVELOPMENT_CHAINS.contains(&chain_id)
+}
 
 /// How a TURN provider's API is asked.
 #[derive(Clone)]
@@ -54,6 +60,8 @@ pub(crate) struct Config {
     pub contract: Option<Address>,
     /// The block it was deployed in, or an earlier one.
     pub contract_block: u64,
+    /// The owners whose streams may spend gas on more than their anchors.
+    pub gas_owners: GasOwners,
     /// A node that pages may ask, and name to a wallet.
     pub public_rpc: Option<String>,
     /// Whether the first session on a name makes the stream.
@@ -111,7 +119,7 @@ impl Config {
 
     /// Why nobody can sign in with a wallet; `None` when everybody can.
     pub(crate) fn sign_in_fault(&self) -> Option<&'static str> {
-        let is_development = DEVELOPMENT_CHAINS.contains(&self.chain_id);
+        let is_development = is_development_chain(self.chain_id);
         (self.siwe_domains.is_empty() && !is_development).then_some(
             "SIWE_DOMAINS: not set: expected the domains that people sign in to, with commas between (required on any \
              chain but a development chain)",
@@ -125,16 +133,22 @@ impl Config {
         let previous = previous.map(|text| master_secret("MASTER_SECRET_PREVIOUS", &text));
         let rate_limits = settings.text("RATE_LIMITS").unwrap_or_default();
         let chain_id = settings.need("CHAIN_ID", "the chain's number (EIP-155)")?;
+        let chain_id = chain_id
+            .parse()
+            .map_err(|_| ConfigError::new("CHAIN_ID", "expected a decimal number"))?;
+        let operator = signer(settings)?.address();
+        let operators = operators(settings)?;
         Ok(Self {
             master,
             previous: previous.transpose()?,
             siwe_domains: settings.list("SIWE_DOMAINS"),
             client_header: client_header(settings)?,
-            operator: signer(settings)?.address(),
-            operators: operators(settings)?,
-            chain_id: chain_id
-                .parse()
-                .map_err(|_| ConfigError::new("CHAIN_ID", "expected a decimal number"))?,
+            operator,
+            gas_owners: gas_owners(settings, chain_id)?
+                .with([operator])
+                .with(operators.iter().copied()),
+            operators,
+            chain_id,
             contract: settings.parsed("CONTRACT_ADDRESS", "0x and 40 hexadecimal digits")?,
             contract_block: settings.number("CONTRACT_BLOCK", 0)?,
             public_rpc: public_rpc(settings)?,
@@ -185,6 +199,16 @@ fn client_header(settings: &Settings) -> Result<String, ConfigError> {
             "expected the name of a header, such as cf-connecting-ip",
         )),
     }
+}
+
+/// The owners that `GAS_OWNERS` names; unless it is set, everybody on a development chain and nobody elsewhere.
+fn gas_owners(settings: &Settings, chain_id: u64) -> Result<GasOwners, ConfigError> {
+    let text = settings.text("GAS_OWNERS");
+    let text = text.unwrap_or_else(|| match is_development_chain(chain_id) {
+        true => "*".to_owned(),
+        false => String::new(),
+    });
+    GasOwners::parse(&text).map_err(|error| ConfigError::new("GAS_OWNERS", error))
 }
 
 fn public_rpc(settings: &Settings) -> Result<Option<String>, ConfigError> {
@@ -281,6 +305,31 @@ mod tests {
     }
 
     #[test]
+    fn off_development_chains_only_listed_owners_and_operators_spend_gas() {
+        let (listed, operator, other) = [7, 5, 9].map(Address::repeat_byte).into();
+        let operators = operator.to_string();
+        let allowed = |changes: &[(&str, &str)]| {
+            let changes = [changes, &[("OPERATORS", operators.as_str())]].concat();
+            let config = parse(&changes).ok().unwrap();
+            [config.operator, operator, listed, other].map(|owner| config.gas_owners.includes(owner))
+        };
+        let list = listed.to_string();
+        assert_eq!(allowed(&[("CHAIN_ID", "31337")]), [true; 4]);
+        assert_eq!(allowed(&[("CHAIN_ID", "1337")]), [true; 4]);
+        assert_eq!(allowed(&[("CHAIN_ID", "1")]), [true, true, false, false]);
+        assert_eq!(
+            allowed(&[("CHAIN_ID", "1"), ("GAS_OWNERS", &list)]),
+            [true, true, true, false]
+        );
+        assert_eq!(allowed(&[("CHAIN_ID", "1"), ("GAS_OWNERS", "*")]), [true; 4]);
+        assert_eq!(
+            allowed(&[("GAS_OWNERS", &list)]),
+            [true, true, true, false],
+            "what is set holds on every chain"
+        );
+    }
+
+    #[test]
     fn a_turn_services_url_holds_its_keys_id() {
         let values = [("CLOUDFLARE_TURN_KEY_ID", "k1"), ("CLOUDFLARE_TURN_TOKEN", "t")];
         let service = parse(&values)
@@ -324,6 +373,7 @@ mod tests {
             ("ICE_SERVERS", "http://x"),
             ("RATE_LIMITS", "fast"),
             ("OPERATORS", "0x12"),
+            ("GAS_OWNERS", "everybody"),
             ("CLOUDFLARE_TURN_KEY_ID", "a/b"),
             ("MASTER_SECRET_PREVIOUS", "0x12"),
             ("CLIENT_ADDRESS_HEADER", "x real ip"),

@@ -16,7 +16,7 @@ import {
   toBytes,
 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { assertProblem, bearer } from "../edge/harness.ts";
+import { asOperator, assertProblem, bearer } from "../edge/harness.ts";
 import { messageOf, newNonce, postSigned, signIn } from "../edge/siwe.ts";
 import { eventually } from "../harness/system.ts";
 import { account, ChainNode } from "./nodes.ts";
@@ -114,6 +114,25 @@ describe("a wallet's own stream", () => {
     const data = encodeFunctionData({ abi: ABI, functionName: "streams", args: [stream as Hex] });
     const record = await node.rpc<Hex>("eth_call", [{ to: scene.contract, data }, "latest"]);
     assert.equal(BigInt(record), 0n, "nobody has opened it");
+  });
+
+  it("is named to operators alone while it is private", async () => {
+    const change = (read: string) =>
+      scene.edge.send("PATCH", `/v1/streams/${stream}`, {
+        headers: { ...token, "content-type": "application/json" },
+        body: JSON.stringify({ read }),
+      });
+    const isShown = async (headers?: Record<string, string>): Promise<boolean> => {
+      const { anchorer } = (await scene.edge.get("/v1/status", headers)).json as {
+        anchorer: { blockedStreams: { stream: string }[] };
+      };
+      return anchorer.blockedStreams.some((one) => one.stream === stream);
+    };
+    assert.equal((await change("private")).status, 200);
+    await eventually("strangers are not shown it", async () => !(await isShown()), PATIENCE_MS);
+    assert.ok(await isShown(asOperator()), "an operator is");
+    assert.equal((await change("public")).status, 200);
+    await eventually("all are shown it", () => isShown(), PATIENCE_MS);
   });
 
   it("is anchored once its owner opened it for the edge", async () => {

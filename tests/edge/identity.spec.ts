@@ -126,10 +126,10 @@ test("a session may do what its author may, and no more", async () => {
   assert.equal(rightsOf(await openSession(box)), 2, "a guest may post and not read");
   assert.equal(rightsOf(await openSession(closed, asOwner)), 3);
   const vault = await make("nothing-for-guests", { read: "private", write: "closed" });
-  assertProblem(await openSession(vault), 401, "unauthorized");
+  assertProblem(await openSession(vault), 404, "no-such-stream");
   const member = newWallet();
   const asMember = bearer(await signIn(edge, member));
-  assertProblem(await openSession(vault, asMember), 403, "forbidden");
+  assertProblem(await openSession(vault, asMember), 404, "no-such-stream");
   await makeMember(vault, member.address, ["write"]);
   assert.equal(rightsOf(await openSession(vault, asMember)), 2);
   await makeMember(vault, member.address, ["read", "write"]);
@@ -172,7 +172,7 @@ test("an API key opens what it names, and is shown once", async () => {
   const key = await makeKey({ streams: [named], rights: ["read", "write"] });
   assert.match(key.key, /^sck_[A-Za-z0-9_-]{70}$/);
   assert.equal((await edge.get(`/v1/streams/${named}`, bearer(key.key))).status, 200);
-  assertProblem(await edge.get(`/v1/streams/${other}`, bearer(key.key)), 403, "forbidden");
+  assertProblem(await edge.get(`/v1/streams/${other}`, bearer(key.key)), 404, "no-such-stream");
   assertProblem(await change(named, { p2p: true }, bearer(key.key)), 403, "forbidden");
   assertProblem(await edge.get("/v1/keys", bearer(key.key)), 403, "forbidden");
   const session = await openSession(named, bearer(key.key));
@@ -209,7 +209,7 @@ test("a key loses what its account loses", async () => {
   await openSession(id, bearer(key.key));
   await heard();
   await edge.send("DELETE", `/v1/streams/${id}/members/${member.address}`, { headers: asOwner });
-  assertProblem(await edge.get(`/v1/streams/${id}`, bearer(key.key)), 403, "forbidden");
+  assertProblem(await edge.get(`/v1/streams/${id}`, bearer(key.key)), 404, "no-such-stream");
   assert.ok(
     (await heard()).some(({ author }) => author === key.author),
     "its sessions are named too",

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { newAddress, newName } from "./lib/target.mjs";
 
-const REQUESTS = 60;
+const REQUESTS = 40;
 /** The edge's own background work: alarms of the Listener, renewals of relays. */
 const QUIET_MS = 2_000;
 

@@ -13,22 +13,25 @@ export const attack = {
   needs: ["relay"],
   run: async (target, tally) => {
     const { name, token } = await target.ownStream();
-    for (const checks of [1, 3]) {
-      const session = await openSession(target, name, { token });
-      const peer = await Peer.at();
-      for (let i = 0; i < checks; i += 1) await peer.send(check(session), session);
-      await delay(LISTEN_MS);
-      const { sentBytes, receivedBytes } = peer;
-      peer.close();
-      tally.note(`${checks} checks of ${sentBytes} bytes brought ${receivedBytes} bytes`);
-      tally.check(
-        `${checks} checks`,
-        receivedBytes <= MAX_FACTOR * sentBytes,
-        `${receivedBytes} for ${sentBytes} bytes`,
-      );
-    }
-    await elsewhere(target, tally, name, token);
+    await Promise.all([
+      unanswered(target, tally, name, token, 1),
+      unanswered(target, tally, name, token, 3),
+      elsewhere(target, tally, name, token),
+    ]);
   },
+};
+
+/** Checks from an address that answers nothing. */
+/** @param {import("./lib/target.mjs").Target} target @param {import("./lib/tally.mjs").Tally} tally @param {string} name @param {string} token @param {number} checks */
+const unanswered = async (target, tally, name, token, checks) => {
+  const session = await openSession(target, name, { token });
+  const peer = await Peer.at();
+  for (let i = 0; i < checks; i += 1) await peer.send(check(session), session);
+  await delay(LISTEN_MS);
+  const { sentBytes, receivedBytes } = peer;
+  peer.close();
+  tally.note(`${checks} checks of ${sentBytes} bytes brought ${receivedBytes} bytes`);
+  tally.check(`${checks} checks`, receivedBytes <= MAX_FACTOR * sentBytes, `${receivedBytes} for ${sentBytes} bytes`);
 };
 
 /** A verified check from a second address must not move what a session sends to it. */

@@ -158,6 +158,14 @@ test("keys are derived with the labels that the page names", () => {
   }
 });
 
+test("the table of notices has every kind", () => {
+  const source = read("protocol", "src", "wire", "notice.rs");
+  const kinds = [...(source.match(/const KINDS: [^=]*= \[([^\]]*)\]/)?.[1] ?? "").matchAll(/"(\w+)"/g)];
+  assert.ok(kinds.length >= 5);
+  const stated = rows("## Between relay and edge").map(([cell = ""]) => cell);
+  for (const [, kind = ""] of kinds) assert.ok(stated.includes(`\`${kind}\``), kind);
+});
+
 test("every problem that the page names exists", () => {
   const source = read("src", "problem.rs") + read("protocol", "src", "wire", "relay_api.rs");
   const known = new Set([...source.matchAll(/"([a-z]+(?:-[a-z]+)*)"/g)].map(([, word]) => word));

@@ -13,14 +13,14 @@ use streamchain_protocol::ids::{StreamId, StreamName, StreamRef};
 /// What the help texts of both commands say about the configuration file.
 pub(crate) const TRUST_HELP: &str = "\
 WHOM YOU BELIEVE
-    The contract must be given: by --contract, or by a configuration file, which is read from --config or else from
-    $XDG_CONFIG_HOME/streamchain/verify.json (~/.config/streamchain/verify.json) when it is there. It is JSON; every
-    field is optional, and an option of the same name goes before it:
+    The contract must be given, by --contract or by a configuration file. The file is that of --config, or else
+    $XDG_CONFIG_HOME/streamchain/verify.json (~/.config/streamchain/verify.json) if it exists. It is JSON. Every field is
+    optional, and an option of the same name takes precedence:
 
     { \"rpc\": \"https://ethereum-rpc.example\", \"chainId\": 11155111, \"contract\": \"0x5FbD…0aa3\",
       \"owner\": \"0x…\", \"anchorer\": \"0x…\" }
 
-    Anybody may open a stream of any name in the contract, so a name alone says nothing: require --owner, or the
+    Anybody may open a stream of any name in the contract, so a name alone proves nothing: require --owner, or the
     stream's id. Both commands print the owner and the anchorer.";
 
 /// Largest configuration file that is read, bytes: its five fields need some hundred.
@@ -29,22 +29,22 @@ const MAX_CONFIG_BYTES: u64 = 64 * 1024;
 /// The options of both commands that say whom the caller believes.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TrustArgs {
-    /// A JSON file that says whom you believe, see below
+    /// JSON file that says whom you believe, see below
     #[arg(long, env = "STREAMCHAIN_VERIFY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// A JSON-RPC endpoint of the chain
+    /// JSON-RPC endpoint of the chain
     #[arg(long, env = "STREAMCHAIN_RPC", value_name = "URL")]
     pub rpc: Option<String>,
-    /// The chain (EIP-155); without it the endpoint's
+    /// Id of the chain (EIP-155) [default: that of the endpoint]
     #[arg(long, value_name = "NUMBER")]
     pub chain_id: Option<u64>,
-    /// The StreamChain contract that you trust
+    /// StreamChain contract that you trust
     #[arg(long, value_name = "ADDRESS")]
     pub contract: Option<Address>,
-    /// The account that the stream must belong to
+    /// Account that the stream must belong to
     #[arg(long, value_name = "ADDRESS")]
     pub owner: Option<Address>,
-    /// The account that must have sent the anchors
+    /// Account that must have sent the anchors
     #[arg(long, value_name = "ADDRESS")]
     pub anchorer: Option<Address>,
 }

@@ -23,17 +23,17 @@ EXAMPLE
     curl -s https://streamchain.example/v1/streams/demo/messages/17/receipt > receipt.json
     relay-node verify receipt.json --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3 --owner 0x7099…79C8
 
-No StreamChain server is asked: the proof is computed here, and the chain says whether its root was anchored.
+The command computes the proof itself and asks the chain whether its root was anchored. It asks no StreamChain server.
 
 EXIT CODES
     0  the receipt holds
     1  the receipt does not hold: the failed step says why
-    2  it could not be checked: unreadable file, unreachable RPC endpoint";
+    2  it could not be checked: the file is unreadable, or the RPC endpoint is unreachable";
 
 /// `relay-node verify`
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// The receipt; - reads standard input
+    /// File with the receipt; - stands for standard input
     pub receipt: PathBuf,
     /// The stream that the receipt must be of, by id or name
     #[arg(long, value_name = "STREAM")]

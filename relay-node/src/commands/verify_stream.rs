@@ -28,13 +28,13 @@ EXAMPLES
     relay-node verify-stream --edge https://streamchain.example --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3
     relay-node verify-stream --edge http://127.0.0.1:8787 --config .streamchain/verify.json --stream demo --json
 
-Every stored message is read and hashed here; every root is compared with the events of the contract alone. Messages
-that are stored and wait for an anchor are counted, and are no difference. Progress goes to standard error.
+The command reads and hashes every stored message, and compares every root with the contract's events. Stored messages
+that wait for an anchor are counted; they are not a difference. Progress is written to standard error.
 
 EXIT CODES
     0  all roots agree
-    1  something differs: the first difference of each stream says what
-    2  it could not be checked: unreachable edge or RPC endpoint, or an RPC node that contradicts itself";
+    1  something differs: the output has the first difference of each stream
+    2  it could not be checked: the edge or the RPC endpoint is unreachable, or the RPC node contradicts itself";
 
 /// `relay-node verify-stream`
 #[derive(Debug, Args)]
@@ -44,14 +44,14 @@ pub(crate) struct VerifyStreamArgs {
     pub edge: String,
     #[command(flatten)]
     pub trust: TrustArgs,
-    /// One stream, by id, or by name (the owner's, or else the one that the edge has under it); without it all that the
-    /// edge lists, or all of the owner
+    /// One stream, by id or name. A name means the stream of --owner, or else the one that the edge has under it
+    /// [default: all streams that the edge lists, or all of --owner]
     #[arg(long)]
     pub stream: Option<StreamRef>,
-    /// The block to read events from; without it the one that the edge names (too late a one shows as a gap)
+    /// Block from which events are read [default: the one that the edge names]. One that is too late shows as a gap
     #[arg(long, value_name = "NUMBER")]
     pub from_block: Option<u64>,
-    /// An access token, for streams that not everybody may read
+    /// Access token, for private streams
     #[arg(long, env = "STREAMCHAIN_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
     /// Print JSON

@@ -94,6 +94,9 @@ pub const MAX_PENDING_BYTES: usize = 256 * 1024;
 /// Most notices (anchors, chain events) that wait for one peer; the oldest are dropped, HTTP has them.
 pub(crate) const MAX_NOTICES: usize = 1_024;
 
+/// Most bytes of notices that wait for one peer: a few of the largest chain events, or as many small ones as there may be.
+pub(crate) const MAX_NOTICE_BYTES: usize = 512 * 1024;
+
 /// Most messages that a session may send before it is welcomed.
 pub(crate) const MAX_EARLY_MESSAGES: usize = 1_024;
 
@@ -162,8 +165,8 @@ pub(crate) const RATE_RETRY_MS: u64 = 500;
 /// What a *subscribe* counts for, frames: it sends up to the whole replay buffer again.
 pub(crate) const SUBSCRIBE_FRAMES: u32 = 50;
 
-/// A session that must wait is ended when it goes on sending this many times its rate …
-pub(crate) const FLOOD_FACTOR: u32 = 4;
+/// A session that must wait is ended when it has sent more than this many times its rate, taken or not …
+pub(crate) const FLOOD_FACTOR: u64 = 4;
 
-/// … for this long, milliseconds. What was in flight when it got the error is far less.
-pub(crate) const FLOOD_WINDOW_MS: u32 = 10_000;
+/// … in this many seconds. What was in flight when it got the error is far less.
+pub(crate) const FLOOD_WINDOW_S: usize = 10;

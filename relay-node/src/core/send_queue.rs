@@ -3,9 +3,9 @@
 //! What always holds, for each peer: `accepted` goes out before any `committed` that covers it; `committed(n)`
 //! goes out only when every message below `n` was sent to the peer or declared a `gap`; a notice goes out only
 //! behind the `committed` that covers it. A peer that can't take more waits here alone. Nothing larger than the peer takes is
-//! ever written, so that nothing waits behind it: a message is declared a `gap`, and a notice is dropped. HTTP has both.
+//! ever written, so that nothing waits behind it: a message is declared a `gap`, and a notice goes without its payload. HTTP has both.
 
-use crate::core::limits::{MAX_NOTICES, MAX_PENDING_BYTES};
+use crate::core::limits::{MAX_NOTICE_BYTES, MAX_NOTICES, MAX_PENDING_BYTES};
 use crate::core::replay_buffer::{Chunk, ReplayBuffer};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -47,6 +47,15 @@ pub(crate) struct Sent {
     pub wrote: bool,
 }
 
+/// A frame about what happened to messages below `end`.
+#[derive(Debug, Clone)]
+pub(crate) struct NoticeFrame {
+    pub end: Seq,
+    pub whole: Bytes,
+    /// The same without its payload, which is marked as left out, for peers that take no message as large.
+    pub brief: Option<Bytes>,
+}
+
 /// More waits for the peer than it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overflow;
@@ -58,6 +67,7 @@ pub(crate) struct SendQueue {
     pending_bytes: usize,
     /// Frames about a run of messages that ends at the seq.
     notices: VecDeque<(Seq, Bytes)>,
+    notices_bytes: usize,
     /// The next message for the peer; `None` unless it subscribed.
     cursor: Option<Seq>,
     /// The last `committed` that was sent; `None` before the peer's hello or subscribe.
@@ -75,6 +85,7 @@ impl Default for SendQueue {
             pending: VecDeque::new(),
             pending_bytes: 0,
             notices: VecDeque::new(),
+            notices_bytes: 0,
             cursor: None,
             committed_sent: None,
             blocked: false,
@@ -139,15 +150,23 @@ impl SendQueue {
         self.committed_sent = Some(self.committed_sent.unwrap_or(Seq(0)).min(from));
     }
 
-    /// Queues a frame about messages below `end`; the oldest is dropped when there are too many.
-    pub(crate) fn notice(&mut self, end: Seq, frame: Bytes) {
-        if self.committed_sent.is_none() || frame.len() > self.message_max {
+    /// Queues a notice; the oldest are dropped when there are too many.
+    pub(crate) fn notice(&mut self, notice: &NoticeFrame) {
+        let fitting = [Some(&notice.whole), notice.brief.as_ref()];
+        let mut fitting = fitting
+            .into_iter()
+            .flatten()
+            .filter(|frame| frame.len() <= self.message_max);
+        let Some(frame) = fitting.next().filter(|_| self.committed_sent.is_some()) else {
             return;
+        };
+        self.notices_bytes += frame.len();
+        self.notices.push_back((notice.end, frame.clone()));
+        while (self.notices.len() > MAX_NOTICES || self.notices_bytes > MAX_NOTICE_BYTES)
+            && let Some((_, oldest)) = self.notices.pop_front()
+        {
+            self.notices_bytes -= oldest.len();
         }
-        if self.notices.len() >= MAX_NOTICES {
-            self.notices.pop_front();
-        }
-        self.notices.push_back((end, frame));
     }
 
     /// Whether the last try found no room.
@@ -289,6 +308,7 @@ impl SendQueue {
                 return false;
             }
             self.notices.pop_front();
+            self.notices_bytes -= frame.len();
         }
         true
     }

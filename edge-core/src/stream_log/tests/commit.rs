@@ -65,9 +65,14 @@ fn a_producers_numbers_are_committed_in_order_each_once() {
     mixed.extend(records(1, 4, 1));
     log.commit(&relay("a"), &batch(1, 3, mixed)).unwrap();
     let stored = |number| {
-        log.producer(&relay("a"), Epoch(1), ProducerId([number; 16]))
-            .unwrap()
-            .stored
+        log.producer(
+            &relay("a"),
+            Epoch(1),
+            ProducerId([number; 16]),
+            Some(Address::repeat_byte(number)),
+        )
+        .unwrap()
+        .stored
     };
     assert_eq!((stored(1), stored(2), stored(3)), (Some(4), Some(1), None));
 }
@@ -75,7 +80,7 @@ fn a_producers_numbers_are_committed_in_order_each_once() {
 #[test]
 fn a_producers_state_is_answered_under_the_epoch_only() {
     let log = acquired();
-    let asked = log.producer(&relay("a"), Epoch(0), ProducerId([1; 16]));
+    let asked = log.producer(&relay("a"), Epoch(0), ProducerId([1; 16]), None);
     assert_eq!(
         refusal(asked),
         Refusal::StaleEpoch {
@@ -83,7 +88,7 @@ fn a_producers_state_is_answered_under_the_epoch_only() {
             epoch: Epoch(1)
         }
     );
-    let asked = log.producer(&relay("b"), Epoch(1), ProducerId([1; 16]));
+    let asked = log.producer(&relay("b"), Epoch(1), ProducerId([1; 16]), None);
     assert_eq!(refusal(asked), Refusal::NotLeader { relay: relay("a") });
 }
 

@@ -53,10 +53,12 @@ fn plain_host(authority: &str) -> String {
     }
     let text = text.to_lowercase();
     let text = text.rsplit('@').next().unwrap_or_default();
-    let host = match text.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => text,
+    // Whatever stands behind the colon, a port or none: an address of IPv6 has its colons in brackets.
+    let host = match text.starts_with('[') {
+        true => text.split_inclusive(']').next(),
+        false => text.split(':').next(),
     };
+    let host = host.unwrap_or_default();
     host.trim_end_matches('.').to_owned()
 }
 
@@ -86,7 +88,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const OURS: [&str; 2] = ["example.com", "localhost:8787"];
+    const OURS: [&str; 3] = ["example.com", "localhost:8787", "[2001:db8::1]:8787"];
 
     fn judged(resource: &str) -> Result<Option<&str>, SiweError> {
         stream(resource, &OURS)
@@ -98,6 +100,7 @@ mod tests {
             ("https://example.com/v1/streams/demo", "demo"),
             ("HTTPS://EXAMPLE.com/v1/streams/demo", "demo"),
             ("http://localhost:8787/v1/streams/demo", "demo"),
+            ("http://[2001:db8::1]:8787/v1/streams/demo", "demo"),
         ] {
             assert_eq!(judged(resource), Ok(Some(stream)), "{resource}");
         }
@@ -138,6 +141,8 @@ mod tests {
             "https://example.com/v1/streams/demo!x",
             "https://example.com:443/v1/streams/demo",
             "https://example.com:/v1/streams/demo",
+            "https://example.com:443./v1/streams/demo",
+            "https://example.com:any/v1/streams/demo",
             "https://example.com./v1/streams/demo",
             "https://example.com../v1/streams/demo",
             "https://user@example.com/v1/streams/demo",
@@ -159,6 +164,7 @@ mod tests {
             "streamchain://example.com/v1/streams/demo",
             "http://localhost/v1/streams/demo",
             "http://localhost:8788/v1/streams/demo",
+            "http://[2001:DB8::1]/v1/streams/demo",
         ] {
             assert_eq!(judged(resource), Err(SiweError::Resource), "{resource}");
         }

@@ -1,2 +1,0 @@
-import type { Texts } from "./english.ts";
-export declare const vietnamese: Texts;
