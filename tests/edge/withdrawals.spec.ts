@@ -97,7 +97,8 @@ test("the answer to the next batch names the sessions that are over", async () =
 test("thirty changes of a member are one notice, for all of its authors", async () => {
   const relay = edge.relay("r2");
   const { short } = await edge.streamOn(relay, "changes");
-  for (let change = 0; change < 30; change++) await putMember("changes", change % 2 === 0 ? ["read"] : ["read", "write"]);
+  for (let change = 0; change < 30; change++)
+    await putMember("changes", change % 2 === 0 ? ["read"] : ["read", "write"]);
   const notices = (await relay.register()).json.notices as Json[];
   const withdrawn = notices.filter(({ kind, stream }) => kind === "withdrawn" && stream === short);
   assert.deepEqual(
