@@ -166,7 +166,7 @@ const MAX_KINDS: usize = 256;
 const MAX_PAIRS: usize = 256;
 
 /// How long what was left out gathers before a summary says so, milliseconds.
-pub const SUMMARY_MS: u64 = 60_000;
+const SUMMARY_MS: u64 = 60_000;
 
 /// Lets the first few refusals of a kind through and counts the rest, in bounded memory.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ pub const MAX_WAITING: u32 = 1_000;
 
 /// Most of them from one network: ten networks at least wait beside each other. An office behind one address has a
 /// hundred readers by HTTP at a time; all others read over data channels.
-pub const WAITING_PER_NETWORK: u32 = 100;
+const WAITING_PER_NETWORK: u32 = 100;
 
 /// Why no slot was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -52,7 +52,7 @@ const putMember = async (stream: string, rights: string[]): Promise<void> => {
   assert.equal(answer.status, 200, answer.text);
 };
 
-test("a reader who waits gets nothing that comes after the stream was made private", async () => {
+test("a reader who waits gets nothing once the stream is private", async () => {
   await edge.postJson("/v1/streams", { name: "shut" });
   const { rest } = await opened("/v1/streams/shut/events");
   await patch("shut", { read: "private" });
@@ -80,7 +80,7 @@ test("an account whose tokens were revoked gets nothing more", async () => {
   assert.doesNotMatch(await rest, /event: stored/);
 });
 
-test("the answer to the next batch names the sessions that are over", async () => {
+test("the next answer to a batch names sessions that are over", async () => {
   const relay = edge.relay("r1");
   const { short, epoch } = await edge.streamOn(relay, "batches");
   const producer = Buffer.alloc(16, 1);
@@ -94,7 +94,7 @@ test("the answer to the next batch names the sessions that are over", async () =
   await relay.goodbye();
 });
 
-test("thirty changes of a member are one notice, for all of its authors", async () => {
+test("thirty changes of a member are one notice", async () => {
   const relay = edge.relay("r2");
   const { short } = await edge.streamOn(relay, "changes");
   for (let change = 0; change < 30; change++)
