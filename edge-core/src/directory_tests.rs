@@ -405,12 +405,8 @@ fn withdrawals_outlive_age_and_flood_until_acknowledged() {
     let store = Notices::default();
     let withdrawn = withdrawal("a", 1, 1, 0);
     post(&store, std::slice::from_ref(&withdrawn), UnixMs(0)).unwrap();
-    post(
-        &store,
-        &notices("a", 2 * NOTICES_PER_RELAY),
-        UnixMs(NOTICE_LIFE_MS + 1),
-    )
-    .unwrap();
+    let flood = notices("a", 2 * NOTICES_PER_RELAY);
+    post(&store, &flood, UnixMs(NOTICE_LIFE_MS + 1)).unwrap();
     assert!(is_withdrawn(&store, &withdrawn));
     let answer = renew(&store, &id("a"), 0, 1).unwrap();
     assert_eq!(
@@ -453,10 +449,7 @@ fn a_streams_flood_of_withdrawals_widens_its_own_alone() {
     }
     let rows = store.rows.borrow();
     assert!(rows.len() <= WITHDRAWALS_PER_STREAM + 2, "{}", rows.len());
-    assert!(
-        rows.iter()
-            .any(|(_, _, row)| (&row.notice, row.number) == (&other.1, 1))
-    );
+    assert!(rows.iter().any(|(_, _, row)| row.notice == other.1));
     assert!(rows.iter().all(|(_, _, row)| row.notice.stream != ShortId::EVERY));
 }
 
