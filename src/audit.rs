@@ -6,8 +6,8 @@ use crate::config::Config;
 use crate::problem::Problem;
 use crate::rate_limit;
 use alloy_primitives::hex;
-use streamchain_edge_core::attempt::{self, Action, Answered, NOBODY};
-use streamchain_edge_core::audit_log::{Entry, from_where};
+use streamchain_edge_core::attempt::{self, Action, Actor, Answered};
+use streamchain_edge_core::audit_log::{ActorClass, Entry, from_where};
 use streamchain_protocol::auth::{AccessClaims, ApiKey};
 use streamchain_protocol::time::UnixMs;
 use worker::{Request, Response};
@@ -64,21 +64,32 @@ impl Attempt {
 
     /// Who it was: whom the answer names (a wallet that signed in has no token yet), or the access token; or the API
     /// key, if what it asked for was done, for only then it is known to be one.
-    fn actor(&self, config: &Config, done: Option<&Response>) -> String {
+    fn actor(&self, config: &Config, done: Option<&Response>) -> Actor {
+        let account = |name: String| Actor {
+            name,
+            class: ActorClass::Account,
+        };
         let named = done.and_then(|response| response.headers().get("streamchain-author").ok().flatten());
         if let Some(author) = named {
-            return author;
+            return account(author);
         }
         let Some(bearer) = self.bearer.as_deref() else {
-            return NOBODY.to_owned();
+            return Actor::nobody();
         };
         if let Some(key) = ApiKey::parse(bearer).filter(|_| done.is_some()) {
-            return hex::encode_prefixed(key.key.author());
+            return account(hex::encode_prefixed(key.key.author()));
         }
         let now = self.time.to_sec();
         let claims = config
             .masters()
             .find_map(|master| AccessClaims::verify(bearer, &master.access_key(), now).ok());
-        claims.map_or(NOBODY.to_owned(), |claims| hex::encode_prefixed(claims.sub))
+        claims.map_or_else(Actor::nobody, |claims| Actor {
+            name: hex::encode_prefixed(claims.sub),
+            class: match claims.guest {
+                true => ActorClass::Guest,
+                false if config.is_operator(claims.sub) => ActorClass::Operator,
+                false => ActorClass::Account,
+            },
+        })
     }
 }

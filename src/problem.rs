@@ -336,6 +336,10 @@ pub(crate) fn need_right_on(
     })
 }
 
+fn hidden() -> Problem {
+    Problem::new(Kind::Hidden, "the stream is private")
+}
+
 /// Refuses settings that put more on chain than `before` for an owner whose gas the operator does not pay.
 pub(crate) fn need_gas(
     owners: &GasOwners,
@@ -353,10 +357,6 @@ pub(crate) fn need_gas(
             Err(Problem::new(Kind::GasNotGranted, detail).with("field", field))
         }
     }
-}
-
-fn hidden() -> Problem {
-    Problem::new(Kind::Hidden, "the stream is private")
 }
 
 impl From<worker::Error> for Problem {

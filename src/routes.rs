@@ -62,7 +62,7 @@ routes! {
     POST "/v1/auth/nonce", Ask("nonce.create"), Client, http::tokens::nonce;
     POST "/v1/auth/wallet", Change("wallet.sign-in"), Credentials, http::tokens::wallet;
     POST "/v1/auth/token", Ask("token.create"), Credentials, http::tokens::token;
-    POST "/v1/auth/revoke", Change("token.revoke"), Client, http::tokens::revoke;
+    POST "/v1/auth/revoke", Change("token.revoke"), Credentials, http::tokens::revoke;
     GET "/v1/keys", Ask("read"), Client, http::keys::list;
     POST "/v1/keys", Change("key.create"), Credentials, http::keys::create;
     DELETE "/v1/keys/{key}", Change("key.remove"), Client, http::keys::remove;

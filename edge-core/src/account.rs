@@ -9,6 +9,7 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::auth::Scope;
 use streamchain_protocol::ids::KeyId;
+use streamchain_protocol::limits::GUEST_TOKEN_LIFE_S;
 use streamchain_protocol::time::{UnixMs, UnixSec};
 
 /// Most API keys of one account: the list is kept and answered as a whole.
@@ -170,6 +171,28 @@ impl Account {
             .chain(self.gone.iter().copied())
     }
 
+    /// Returns when the last token that is refused here has expired by itself; `None` while there are keys.
+    fn last_refusal(&self) -> Option<UnixSec> {
+        if !self.keys.is_empty() {
+            return None;
+        }
+        let nonces = self.nonces.iter().map(|used| used.expires.plus_s(1));
+        let revoked = (self.revoked > UnixSec(0)).then(|| self.revoked.plus_s(GUEST_TOKEN_LIFE_S + 1));
+        Some(nonces.chain(revoked).max().unwrap_or_default())
+    }
+
+    /// Returns whether nothing of this matters any more. The ids of removed keys alone do not: see [`Self::ends`].
+    pub fn is_over(&self, now: UnixSec) -> bool {
+        self.last_refusal().is_some_and(|last| last <= now)
+    }
+
+    /// Returns when to look again whether this is over, after a change at `now`; `None` while there are keys. Removed keys
+    /// are remembered as long as a guest's token lives: somebody may ask again to end their sessions.
+    pub fn ends(&self, now: UnixSec) -> Option<UnixSec> {
+        let gone = (!self.gone.is_empty()).then(|| now.plus_s(GUEST_TOKEN_LIFE_S));
+        self.last_refusal().map(|last| last.max(gone.unwrap_or(now)))
+    }
+
     /// Refuses all tokens issued until now; with `keys`, removes its keys too.
     pub fn revoke(&mut self, keys: bool, now: UnixSec) {
         self.revoked = self.revoked.max(now);
@@ -239,6 +262,27 @@ mod tests {
         assert_eq!(account.check_token(UnixSec(100)), Err(AccountError::Revoked));
         let issued = account.sign_in("a nonce", UnixSec(700), UnixSec(100)).unwrap();
         assert_eq!((issued, account.check_token(issued)), (UnixSec(101), Ok(())));
+    }
+
+    #[test]
+    fn an_account_matters_as_long_as_a_token_that_it_refuses() {
+        let mut account = Account::default();
+        assert_eq!(
+            account.ends(UnixSec(5)),
+            Some(UnixSec(5)),
+            "there is nothing to keep"
+        );
+        account.sign_in("one", UnixSec(700), UnixSec(100)).unwrap();
+        assert_eq!(account.ends(UnixSec(100)), Some(UnixSec(701)));
+        account.revoke(false, UnixSec(200));
+        let end = UnixSec(200).plus_s(GUEST_TOKEN_LIFE_S + 1);
+        assert_eq!(account.ends(UnixSec(200)), Some(end));
+        account.add_key(kept(1, None), UnixMs(0)).unwrap();
+        assert_eq!(account.ends(end), None, "a key does not end by itself");
+        assert!(!account.is_over(end));
+        account.remove_key(key(1).key.id).unwrap();
+        assert_eq!(account.ends(end), Some(end.plus_s(GUEST_TOKEN_LIFE_S)));
+        assert!(account.is_over(end) && !account.is_over(UnixSec(end.0 - 1)));
     }
 
     #[test]

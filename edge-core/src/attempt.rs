@@ -1,6 +1,6 @@
 //! What the audit log says of a request: every change, and every refusal for who asks or for how much.
 
-use crate::audit_log::{Entry, Outcome};
+use crate::audit_log::{ActorClass, Entry, Outcome};
 use alloy_primitives::keccak256;
 use streamchain_protocol::ids::ProducerId;
 use streamchain_protocol::time::UnixMs;
@@ -39,10 +39,29 @@ impl Action {
     }
 }
 
+/// Who made a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The actor of the entry.
+    pub name: String,
+    /// The class of its budget.
+    pub class: ActorClass,
+}
+
+impl Actor {
+    /// Somebody without valid credentials.
+    pub fn nobody() -> Self {
+        Self {
+            name: NOBODY.to_owned(),
+            class: ActorClass::Nobody,
+        }
+    }
+}
+
 /// The entry about a request by `actor` for the path `target`.
 pub fn entry(
     time: UnixMs,
-    actor: String,
+    actor: Actor,
     action: &str,
     target: &str,
     answered: Answered,
@@ -57,13 +76,15 @@ pub fn entry(
     let outcome = Outcome::of_status(answered.status);
     Entry {
         time,
-        actor,
+        actor: actor.name,
+        class: actor.class,
         action: action.to_owned(),
         target: target.chars().take(MAX_TARGET_CHARS).collect(),
         outcome,
         reason: (outcome != Outcome::Done).then(|| reason.to_owned()),
         from,
         count: 1,
+        left_out: Vec::new(),
     }
 }
 
@@ -90,7 +111,7 @@ mod tests {
     fn reason(status: u16, problem: Option<&'static str>) -> Option<String> {
         entry(
             UnixMs(1),
-            NOBODY.into(),
+            Actor::nobody(),
             "key.create",
             "/v1/keys",
             answered(status, problem),
@@ -125,7 +146,14 @@ mod tests {
     #[test]
     fn a_long_path_is_cut() {
         let path = "/é".repeat(300);
-        let entry = entry(UnixMs(1), NOBODY.into(), "read", &path, answered(403, None), None);
+        let entry = entry(
+            UnixMs(1),
+            Actor::nobody(),
+            "read",
+            &path,
+            answered(403, None),
+            None,
+        );
         assert_eq!(entry.target.chars().count(), 256);
         assert_eq!(refusal_kind(&entry), "nobody read forbidden");
     }

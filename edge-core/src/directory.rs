@@ -1,17 +1,20 @@
 //! The directory of relays: the machine of the Relays object.
 //!
 //! What always holds: a stream is sent only to a relay that renewed within the lease, and stays with its relay
-//! as long as that one does; a notice is handed out until its relay acknowledges it, so at least once.
+//! as long as that one does; a notice is handed out until its relay acknowledges it, so at least once; withdrawn rights
+//! are never dropped before: too many of them become one notice that withdraws more.
 
-use alloy_primitives::keccak256;
+use alloy_primitives::{Address, keccak256};
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId, ShortId};
 use streamchain_protocol::limits::{NOTICES_PER_ANSWER, RELAY_LEASE_MS, RENEW_BUSY_MS, RENEW_IDLE_MS};
-use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::util::SortedMap;
 use streamchain_protocol::webrtc::Candidate;
 use streamchain_protocol::webrtc::IceServer;
-use streamchain_protocol::wire::{Notice, Registration, RegistrationError, RelayStatus, Renewed, shard_of};
+use streamchain_protocol::wire::{
+    Notice, NoticeEvent, Registration, RegistrationError, RelayStatus, Renewed, shard_of,
+};
 
 /// Most relays known at a time, the dead ones included. Bounds the object's memory.
 pub(crate) const MAX_RELAYS: usize = 1_000;
@@ -19,11 +22,19 @@ pub(crate) const MAX_RELAYS: usize = 1_000;
 /// How long a relay that no longer renews is still listed (as dead), milliseconds (an hour).
 pub(crate) const DEAD_LISTED_MS: u64 = 3_600 * 1_000;
 
-/// Most notices kept for one relay: at 256 an answer, a relay that comes back fetches them in 20 s.
+/// Most notices kept for one relay, beside withdrawals: at 256 an answer, a relay that comes back fetches them in 20 s.
 pub(crate) const NOTICES_PER_RELAY: usize = 10_000;
 
-/// How long a notice is kept, milliseconds (ten minutes). What a relay misses, its clients find by HTTP.
+/// How long a notice is kept, milliseconds (ten minutes). What a relay misses, its clients find by HTTP. Withdrawals are
+/// kept until they are acknowledged, or the relay is forgotten.
 pub(crate) const NOTICE_LIFE_MS: u64 = 10 * 60 * 1_000;
+
+/// Most withdrawals of one stream kept for one relay: the share of a stream. Beyond it all sessions on the stream begin
+/// again.
+pub(crate) const WITHDRAWALS_PER_STREAM: usize = 64;
+
+/// Most withdrawals kept for one relay. Beyond it all of its sessions begin again.
+pub(crate) const WITHDRAWALS_PER_RELAY: usize = 4_096;
 
 /// A relay with more notices waiting renews this soon, milliseconds.
 const RENEW_MORE_MS: u64 = 50;
@@ -136,6 +147,12 @@ impl Directory {
         Ok(before.is_none_or(|before| identity(&before) != now))
     }
 
+    /// Returns whether a relay that registers ran before, and was forgotten meanwhile: it leads streams, or read notices,
+    /// and is not known.
+    pub fn was_forgotten(&self, relay: &RelayId, registration: &Registration) -> bool {
+        self.relays.get(relay).is_none() && (registration.streams > 0 || registration.cursor > 0)
+    }
+
     /// Removes a relay that leaves; returns whether it was removed. The goodbye of a run that was replaced meanwhile
     /// changes nothing.
     pub fn goodbye(&mut self, relay: &RelayId, incarnation: Option<Incarnation>) -> bool {
@@ -224,28 +241,76 @@ pub struct Numbered {
     pub notice: Notice,
 }
 
+/// Whose rights a notice withdraws: a later one of the same takes the place of an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// The stream; [`ShortId::EVERY`] for all.
+    pub stream: ShortId,
+    /// The authors, as text; empty for everybody.
+    pub whose: String,
+}
+
+impl Withdrawn {
+    /// Returns whose rights a notice withdraws; `None` when it is about something else.
+    pub fn of(notice: &Notice) -> Option<Self> {
+        let NoticeEvent::Withdrawn { author, authors, .. } = &notice.event else {
+            return None;
+        };
+        let mut authors: Vec<String> = author.iter().chain(authors).map(Address::to_string).collect();
+        authors.sort_unstable();
+        Some(Self {
+            stream: notice.stream,
+            whose: authors.join(" "),
+        })
+    }
+}
+
+/// The notice that everybody's sessions on a stream ([`ShortId::EVERY`]: on all) begin again.
+fn everybody(stream: ShortId, before: UnixSec) -> Notice {
+    let event = NoticeEvent::Withdrawn {
+        author: None,
+        authors: Vec::new(),
+        before,
+        again: true,
+    };
+    Notice { stream, event }
+}
+
 /// Where notices wait for their relay.
 pub trait NoticeStore {
     /// Why a row could not be read or written.
     type Error;
 
-    /// Keeps a notice under the next number.
-    fn add(&self, relay: &RelayId, notice: &Notice, now: UnixMs) -> Result<(), Self::Error>;
+    /// Keeps a notice under the next number. One that withdraws rights takes the place of an earlier one of the same.
+    fn add(
+        &self,
+        relay: &RelayId,
+        notice: &Notice,
+        withdrawn: Option<&Withdrawn>,
+        now: UnixMs,
+    ) -> Result<(), Self::Error>;
+    /// Returns how many withdrawals wait for a relay: of one stream, or of all.
+    fn withdrawals(&self, relay: &RelayId, stream: Option<ShortId>) -> Result<usize, Self::Error>;
+    /// Drops the withdrawals that wait for a relay: of one stream, or of all.
+    fn drop_withdrawals(&self, relay: &RelayId, stream: Option<ShortId>) -> Result<(), Self::Error>;
     /// Returns the highest number given so far, 0 before the first.
     fn last_number(&self) -> Result<u64, Self::Error>;
     /// Returns up to `rows` notices of a relay above `cursor`, in order.
     fn after(&self, relay: &RelayId, cursor: u64, rows: usize) -> Result<Vec<Numbered>, Self::Error>;
     /// Drops a relay's notices up to `cursor`.
     fn drop_through(&self, relay: &RelayId, cursor: u64) -> Result<(), Self::Error>;
-    /// Drops of a relay's notices those added before `before`, and all but the `keep` newest.
+    /// Drops of a relay's notices, withdrawals apart, those added before `before`, and all but the `keep` newest.
     fn prune(&self, relay: &RelayId, before: UnixMs, keep: usize) -> Result<(), Self::Error>;
 }
 
 /// Keeps notices for their relays, and no more than the bounds allow.
 pub fn post<S: NoticeStore>(store: &S, notices: &[(RelayId, Notice)], now: UnixMs) -> Result<(), S::Error> {
-    notices
-        .iter()
-        .try_for_each(|(relay, notice)| store.add(relay, notice, now))?;
+    for (relay, notice) in notices {
+        match Withdrawn::of(notice) {
+            None => store.add(relay, notice, None, now)?,
+            Some(withdrawn) => post_withdrawal(store, relay, notice, &withdrawn, now)?,
+        }
+    }
     let mut relays: Vec<&RelayId> = notices.iter().map(|(relay, _)| relay).collect();
     relays.sort_unstable();
     relays.dedup();
@@ -253,6 +318,37 @@ pub fn post<S: NoticeStore>(store: &S, notices: &[(RelayId, Notice)], now: UnixM
     relays
         .into_iter()
         .try_for_each(|relay| store.prune(relay, before, NOTICES_PER_RELAY))
+}
+
+/// Keeps a withdrawal, or in the place of too many one that withdraws more.
+fn post_withdrawal<S: NoticeStore>(
+    store: &S,
+    relay: &RelayId,
+    notice: &Notice,
+    withdrawn: &Withdrawn,
+    now: UnixMs,
+) -> Result<(), S::Error> {
+    store.add(relay, notice, Some(withdrawn), now)?;
+    let stream = withdrawn.stream;
+    let is_over = |of: Option<ShortId>, most: usize| Ok(store.withdrawals(relay, of)? > most);
+    let wider = if is_over(None, WITHDRAWALS_PER_RELAY)? {
+        store.drop_withdrawals(relay, None)?;
+        ShortId::EVERY
+    } else if stream != ShortId::EVERY && is_over(Some(stream), WITHDRAWALS_PER_STREAM)? {
+        store.drop_withdrawals(relay, Some(stream))?;
+        stream
+    } else {
+        return Ok(());
+    };
+    let notice = everybody(wider, now.to_sec());
+    store.add(relay, &notice, Withdrawn::of(&notice).as_ref(), now)
+}
+
+/// Keeps for a relay that was forgotten, and comes back with streams or a cursor of before, that all its sessions begin
+/// again: what was withdrawn meanwhile waited for nobody.
+pub fn post_forgotten<S: NoticeStore>(store: &S, relay: &RelayId, now: UnixMs) -> Result<(), S::Error> {
+    let notice = everybody(ShortId::EVERY, now.to_sec());
+    store.add(relay, &notice, Withdrawn::of(&notice).as_ref(), now)
 }
 
 /// Returns the answer to a renewal: the relay acknowledges the notices up to its cursor, and gets those that follow.

@@ -1,5 +1,6 @@
 use super::*;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use streamchain_protocol::ids::SessionId;
 use streamchain_protocol::time::UnixMs;
@@ -214,19 +215,58 @@ fn a_session_is_signed_with_the_key_that_its_relay_has() {
 #[derive(Default)]
 struct Notices {
     rows: RefCell<Vec<(RelayId, UnixMs, Numbered)>>,
+    withdrawn: RefCell<HashMap<u64, Withdrawn>>,
     last: RefCell<u64>,
+}
+
+impl Notices {
+    fn drop_where(&self, relay: &RelayId, which: impl Fn(&Withdrawn) -> bool) {
+        let withdrawn = self.withdrawn.borrow();
+        let dropped = |row: &Numbered| withdrawn.get(&row.number).is_some_and(&which);
+        self.rows
+            .borrow_mut()
+            .retain(|(of, _, row)| of != relay || !dropped(row));
+    }
 }
 
 impl NoticeStore for Notices {
     type Error = std::convert::Infallible;
 
-    fn add(&self, relay: &RelayId, notice: &Notice, now: UnixMs) -> Result<(), Self::Error> {
+    fn add(
+        &self,
+        relay: &RelayId,
+        notice: &Notice,
+        withdrawn: Option<&Withdrawn>,
+        now: UnixMs,
+    ) -> Result<(), Self::Error> {
+        if let Some(withdrawn) = withdrawn {
+            self.drop_where(relay, |known| known == withdrawn);
+            let number = *self.last.borrow() + 1;
+            self.withdrawn.borrow_mut().insert(number, withdrawn.clone());
+        }
         *self.last.borrow_mut() += 1;
         let numbered = Numbered {
             number: *self.last.borrow(),
             notice: notice.clone(),
         };
         self.rows.borrow_mut().push((relay.clone(), now, numbered));
+        Ok(())
+    }
+    fn withdrawals(&self, relay: &RelayId, stream: Option<ShortId>) -> Result<usize, Self::Error> {
+        let withdrawn = self.withdrawn.borrow();
+        let wanted = |row: &Numbered| {
+            withdrawn
+                .get(&row.number)
+                .is_some_and(|known| stream.is_none_or(|stream| stream == known.stream))
+        };
+        let rows = self.rows.borrow();
+        Ok(rows
+            .iter()
+            .filter(|(of, _, row)| of == relay && wanted(row))
+            .count())
+    }
+    fn drop_withdrawals(&self, relay: &RelayId, stream: Option<ShortId>) -> Result<(), Self::Error> {
+        self.drop_where(relay, |known| stream.is_none_or(|stream| stream == known.stream));
         Ok(())
     }
     fn last_number(&self) -> Result<u64, Self::Error> {
@@ -247,14 +287,16 @@ impl NoticeStore for Notices {
     }
     fn prune(&self, relay: &RelayId, before: UnixMs, keep: usize) -> Result<(), Self::Error> {
         let mut rows = self.rows.borrow_mut();
-        rows.retain(|(owner, at, _)| owner != relay || *at >= before);
+        let withdrawn = self.withdrawn.borrow();
+        let kept = |row: &Numbered| withdrawn.contains_key(&row.number);
+        rows.retain(|(owner, at, row)| owner != relay || *at >= before || kept(row));
         let mut surplus = rows
             .iter()
-            .filter(|(owner, ..)| owner == relay)
+            .filter(|(owner, _, row)| owner == relay && !kept(row))
             .count()
             .saturating_sub(keep);
-        rows.retain(|(owner, ..)| {
-            let drop = owner == relay && surplus > 0;
+        rows.retain(|(owner, _, row)| {
+            let drop = owner == relay && surplus > 0 && !kept(row);
             surplus -= usize::from(drop);
             !drop
         });
@@ -322,6 +364,114 @@ fn notices_are_kept_ten_minutes_and_ten_thousand_at_most() {
     assert_eq!(store.rows.borrow().len(), NOTICES_PER_RELAY);
     post(&store, &notices("a", 1), UnixMs(NOTICE_LIFE_MS + 1)).unwrap();
     assert_eq!(store.rows.borrow().len(), 1);
+}
+
+fn withdrawal(relay: &str, stream: u8, author: u64, second: u64) -> (RelayId, Notice) {
+    let notice = Notice {
+        stream: ShortId([stream; 20]),
+        event: NoticeEvent::Withdrawn {
+            author: Some(Address::left_padding_from(&author.to_be_bytes())),
+            authors: Vec::new(),
+            before: UnixSec(second),
+            again: true,
+        },
+    };
+    (id(relay), notice)
+}
+
+/// Whether some waiting notice withdraws at least what `wanted` does.
+fn is_withdrawn(store: &Notices, wanted: &(RelayId, Notice)) -> bool {
+    let (relay, wanted) = wanted;
+    let NoticeEvent::Withdrawn { author, before, .. } = &wanted.event else {
+        return false;
+    };
+    let rows = store.rows.borrow();
+    rows.iter().any(|(of, _, row)| {
+        let NoticeEvent::Withdrawn {
+            author: whose,
+            before: until,
+            ..
+        } = &row.notice.event
+        else {
+            return false;
+        };
+        let on = [wanted.stream, ShortId::EVERY].contains(&row.notice.stream);
+        of == relay && on && (whose.is_none() || whose == author) && until >= before
+    })
+}
+
+#[test]
+fn withdrawals_outlive_age_and_flood_until_acknowledged() {
+    let store = Notices::default();
+    let withdrawn = withdrawal("a", 1, 1, 0);
+    post(&store, std::slice::from_ref(&withdrawn), UnixMs(0)).unwrap();
+    let flood = notices("a", 2 * NOTICES_PER_RELAY);
+    post(&store, &flood, UnixMs(NOTICE_LIFE_MS + 1)).unwrap();
+    assert!(is_withdrawn(&store, &withdrawn));
+    let answer = renew(&store, &id("a"), 0, 1).unwrap();
+    assert_eq!(
+        answer.notices.first(),
+        Some(&withdrawn.1),
+        "it is the oldest, so the first"
+    );
+    renew(&store, &id("a"), answer.cursor, 1).unwrap();
+    assert!(!is_withdrawn(&store, &withdrawn), "acknowledged");
+}
+
+#[test]
+fn a_repeated_withdrawal_takes_the_place_of_the_first() {
+    let store = Notices::default();
+    for second in 0..1_230 {
+        post(&store, &[withdrawal("a", 1, 7, second)], UnixMs(second * 1_000)).unwrap();
+    }
+    assert_eq!(store.rows.borrow().len(), 1);
+    assert!(is_withdrawn(&store, &withdrawal("a", 1, 7, 1_229)));
+}
+
+#[test]
+fn a_streams_flood_of_withdrawals_widens_its_own_alone() {
+    let store = Notices::default();
+    let other = withdrawal("a", 2, 1, 0);
+    post(&store, std::slice::from_ref(&other), UnixMs(0)).unwrap();
+    for author in 0..1_000 {
+        post(
+            &store,
+            &[withdrawal("a", 1, author, author)],
+            UnixMs(author * 1_000),
+        )
+        .unwrap();
+    }
+    for author in 0..1_000 {
+        assert!(
+            is_withdrawn(&store, &withdrawal("a", 1, author, author)),
+            "{author}"
+        );
+    }
+    let rows = store.rows.borrow();
+    assert!(rows.len() <= WITHDRAWALS_PER_STREAM + 2, "{}", rows.len());
+    assert!(rows.iter().any(|(_, _, row)| row.notice == other.1));
+    assert!(rows.iter().all(|(_, _, row)| row.notice.stream != ShortId::EVERY));
+}
+
+#[test]
+fn beyond_the_bound_of_a_relay_everybody_begins_again() {
+    let store = Notices::default();
+    let many = WITHDRAWALS_PER_RELAY as u64 + 5;
+    let all: Vec<_> = (0..many).map(|author| withdrawal("a", 0, author, 1)).collect();
+    post(&store, &all, UnixMs(1_000)).unwrap();
+    assert!(all.iter().all(|one| is_withdrawn(&store, one)));
+    assert!(store.rows.borrow().len() <= WITHDRAWALS_PER_RELAY);
+}
+
+#[test]
+fn a_relay_that_was_forgotten_is_told_by_what_it_sends() {
+    let mut directory = Directory::default();
+    let first = registration(1, 0);
+    assert!(!directory.was_forgotten(&id("a"), &first), "it has just begun");
+    let later = Registration { cursor: 9, ..first };
+    assert!(directory.was_forgotten(&id("a"), &later));
+    directory.register(&id("a"), later.clone(), UnixMs(0)).unwrap();
+    assert!(!directory.was_forgotten(&id("a"), &later));
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub mod rate_policy;
 pub mod receipt_building;
 pub mod request_id;
 pub mod signalling;
+pub mod slots;
 pub mod stream_log;
 pub mod token_renewal;
 pub mod turn_service;

@@ -25,6 +25,7 @@ fn second(net: &Net) -> u64 {
 fn withdraw(net: &mut Net, stream: ShortId, author: Option<Address>, before: u64, again: bool) {
     let event = NoticeEvent::Withdrawn {
         author,
+        authors: Vec::new(),
         before: streamchain_protocol::time::UnixSec(before),
         again,
     };

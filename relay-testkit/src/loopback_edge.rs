@@ -152,7 +152,6 @@ impl LoopbackEdge {
             epoch: Epoch(1),
             head,
             waiting: 0,
-            withdrawn: Vec::new(),
         })
     }
 
@@ -179,6 +178,7 @@ impl LoopbackEdge {
         json(&Committed {
             committed,
             waiting: 0,
+            withdrawn: Vec::new(),
         })
     }
 }

@@ -10,7 +10,7 @@ use alloy_primitives::hex;
 use std::cell::RefCell;
 use std::rc::Rc;
 use streamchain_edge_core::attempt::refusal_kind;
-use streamchain_edge_core::audit_log::{Entry, Outcome, Sampler};
+use streamchain_edge_core::audit_log::{ActorClass, Entry, LeftOut, Outcome, Sampler};
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::time::UnixMs;
 use worker::{Env, console_error};
@@ -28,11 +28,14 @@ requests! {
     AuditRequest {
         /// Takes an entry.
         AddEntry -> (),
+        /// Takes the counts of refusals that were left out before the object.
+        AddLeftOut -> (),
     }
 }
 
 wire_by_field! {
-    AddEntry { time, actor, action, target, outcome, reason, from, count }
+    AddEntry { time, actor, action, target, outcome, reason, from, count, class }
+    AddLeftOut { left_out }
 }
 
 /// An entry on its way to the log.
@@ -46,6 +49,14 @@ pub(crate) struct AddEntry {
     reason: Option<String>,
     from: Option<String>,
     count: u64,
+    class: ActorClass,
+}
+
+/// Counts of refusals that were left out.
+#[derive(Debug, Clone)]
+pub(crate) struct AddLeftOut {
+    /// The counts.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl AddEntry {
@@ -59,6 +70,7 @@ impl AddEntry {
             reason: entry.reason.clone(),
             from: entry.from.clone(),
             count: entry.count,
+            class: entry.class,
         }
     }
 
@@ -75,6 +87,8 @@ impl AddEntry {
             reason: self.reason,
             from: self.from,
             count: self.count,
+            class: self.class,
+            left_out: Vec::new(),
         }
     }
 }
@@ -90,12 +104,14 @@ pub(crate) fn done(actor: String, action: &str, target: String) -> Entry {
     Entry {
         time: clock::now(),
         actor,
+        class: ActorClass::Operator,
         action: action.to_owned(),
         target,
         outcome: Outcome::Done,
         reason: None,
         from: None,
         count: 1,
+        left_out: Vec::new(),
     }
 }
 
@@ -103,7 +119,14 @@ pub(crate) fn done(actor: String, action: &str, target: String) -> Entry {
 pub(crate) async fn record(env: Env, id: RequestId, config: Rc<Config>, mut entry: Entry) {
     if entry.outcome != Outcome::Done {
         let kind = refusal_kind(&entry);
-        let admitted = REFUSALS.with(|sampler| sampler.borrow_mut().admit(&kind, entry.time));
+        let (admitted, left_out) = REFUSALS.with(|sampler| {
+            let mut sampler = sampler.borrow_mut();
+            let admitted = sampler.admit(&kind, &entry, entry.time);
+            (admitted, sampler.take_summary(entry.time))
+        });
+        if let Some(left_out) = left_out {
+            pass_on(&env, &id, &config, left_out).await;
+        }
         let Some(count) = admitted else { return };
         entry.count = count;
     }
@@ -117,5 +140,14 @@ pub(crate) async fn record(env: Env, id: RequestId, config: Rc<Config>, mut entr
                 entry.to_json()
             ),
         }
+    }
+}
+
+/// Sends the Audit object what this instance left out. Should that fail, the counts are lost: they are of refusals alone.
+async fn pass_on(env: &Env, id: &RequestId, config: &Config, left_out: Vec<LeftOut>) {
+    let asked = AddLeftOut { left_out };
+    let added = async { audit_object(env, id, config)?.call(asked).await };
+    if let Err(error) = added.await {
+        console_error!("request {id}: audit, counts of refusals: {error}");
     }
 }

@@ -86,7 +86,7 @@ wire_by_field! {
     Append { create, publisher, author, producer, producer_seq, payload, wait_ms }
     Appended { stored, seq }
     ReadTail { reader, from, max_bytes }
-    ReadNews { reader, event, seq, wait_ms }
+    ReadNews { reader, client, event, seq, wait_ms }
     ApplyNotices { notices }
     NoticesApplied { relay, missing_anchor }
 }
@@ -366,6 +366,8 @@ pub(crate) struct ReadTail {
 pub(crate) struct ReadNews {
     /// Who reads: checked again before each answer.
     pub reader: Reader,
+    /// What the client's address is counted by.
+    pub client: String,
     /// The last event that the reader has.
     pub event: u64,
     /// The first message that the reader lacks.

@@ -14,6 +14,7 @@ use crate::auth::principal as auth;
 use crate::clock;
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
+use crate::rate_limit;
 use crate::request::Call;
 use crate::response::Answer;
 use futures_util::stream;
@@ -150,6 +151,7 @@ async fn read_news(
 ) -> Result<News, Problem> {
     let asked = ReadNews {
         reader,
+        client: rate_limit::client(call.headers(), &call.config),
         event: cursor.event,
         seq: cursor.seq,
         wait_ms,

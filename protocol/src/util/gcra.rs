@@ -126,6 +126,11 @@ impl<K: Hash + Eq> Meter<K> {
         self.buckets.len()
     }
 
+    /// Returns whether `key` would share a bucket with others: as many keys are remembered as may be, and it is not one.
+    pub fn is_shared(&self, key: &K) -> bool {
+        self.buckets.len() >= self.places && !self.buckets.contains_key(key)
+    }
+
     /// Returns whether no key is remembered.
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()

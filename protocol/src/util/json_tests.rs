@@ -112,6 +112,7 @@ fn a_tagged_notice_is_read_with_what_stands_beside_it() {
     let text = r#"{"stream":"0x0101010101010101010101010101010101010101","kind":"withdrawn",
                    "author":null,"before":9,"again":true,"later":[{}]}"#;
     let event = NoticeEvent::Withdrawn {
+        authors: Vec::new(),
         author: None,
         before: UnixSec(9),
         again: true,

@@ -58,8 +58,12 @@ pub enum NoticeEvent {
     /// Rights were withdrawn: sessions opened until `before` are over. With the stream's id
     /// all zeros: on every stream.
     Withdrawn {
-        /// Whose sessions; `None` for everybody's.
+        /// Whose sessions, when they are of one author.
         author: Option<Address>,
+        /// Whose sessions, when they are of several. Without author and authors: everybody's; a relay of the version
+        /// before, which does not know this member, ends everybody's too.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        authors: Vec<Address>,
         /// By the edge's clock.
         before: UnixSec,
         /// Whether the client should open another session, whose rights may be others.
@@ -87,6 +91,7 @@ struct Members {
     block: Option<u64>,
     log_index: Option<u64>,
     author: Option<Address>,
+    authors: Option<Vec<Address>>,
     payload: Option<Bytes>,
     omitted: Option<Omitted>,
     state: Option<AnchorState>,
@@ -122,6 +127,7 @@ impl Members {
             "append" => NoticeEvent::Append,
             "withdrawn" => NoticeEvent::Withdrawn {
                 author: self.author,
+                authors: self.authors.unwrap_or_default(),
                 before: self.before?,
                 again: self.again?,
             },
@@ -171,8 +177,9 @@ mod tests {
             tx,
             state: AnchorState::Reverted,
         };
-        let withdrawn = |author| NoticeEvent::Withdrawn {
+        let withdrawn = |author, authors| NoticeEvent::Withdrawn {
             author,
+            authors,
             before: UnixSec(6),
             again: true,
         };
@@ -184,8 +191,9 @@ mod tests {
             chain(Some(Bytes::new()), Some(Omitted::of(b"large"))),
             NoticeEvent::SessionEnded { session },
             NoticeEvent::Append,
-            withdrawn(None),
-            withdrawn(Some(author)),
+            withdrawn(None, Vec::new()),
+            withdrawn(Some(author), Vec::new()),
+            withdrawn(None, vec![author, Address::repeat_byte(8)]),
         ]
     }
 
@@ -206,7 +214,9 @@ mod tests {
         for event in every_kind() {
             let whole = serde_json::to_value(Notice { stream, event }).unwrap();
             let names = whole.as_object().unwrap().keys().cloned();
-            for name in names.filter(|name| !["payload", "omitted", "author"].contains(&name.as_str())) {
+            for name in
+                names.filter(|name| !["payload", "omitted", "author", "authors"].contains(&name.as_str()))
+            {
                 let mut changed = whole.clone();
                 changed.as_object_mut().unwrap().remove(&name);
                 assert!(json::from_value::<Notice>(&changed).is_err(), "{changed}");

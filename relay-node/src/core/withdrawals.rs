@@ -30,6 +30,8 @@ pub(crate) fn means(whose: Whose, before: UnixSec, token: &SessionToken) -> bool
 #[derive(Debug, Default)]
 pub(crate) struct Withdrawals {
     before: HashMap<Whose, UnixSec>,
+    /// Tokens that were made until then are refused, whoever's: it stands for withdrawals beyond [`MAX_WITHDRAWALS`].
+    everybody: UnixSec,
 }
 
 impl Withdrawals {
@@ -38,14 +40,21 @@ impl Withdrawals {
             self.before
                 .retain(|_, earlier| before.since(*earlier) <= SESSION_TOKEN_LIFE_S);
         }
-        if self.before.len() < MAX_WITHDRAWALS {
-            let known = self.before.entry(whose).or_default();
-            *known = before.max(*known);
+        let is_everybody = whose == (ShortId::EVERY, None);
+        let is_full = self.before.len() >= MAX_WITHDRAWALS && !self.before.contains_key(&whose);
+        if is_everybody || is_full {
+            self.everybody = before.max(self.everybody);
+            return;
         }
+        let known = self.before.entry(whose).or_default();
+        *known = before.max(*known);
     }
 
     /// Whether a token was made before its terms were withdrawn.
     pub(crate) fn refuse(&self, token: &SessionToken) -> bool {
+        if self.everybody > UnixSec(0) && made(token) <= self.everybody {
+            return true;
+        }
         let (stream, author) = (token.stream, Some(token.author));
         [(stream, author), (stream, None), (ShortId::EVERY, author)]
             .iter()
@@ -60,5 +69,54 @@ impl Withdrawals {
     pub(crate) fn expire(&mut self, now: UnixSec) {
         self.before
             .retain(|_, before| now.since(*before) <= 2 * SESSION_TOKEN_LIFE_S);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use streamchain_protocol::auth::{FingerprintHash, MaxMessage, SessionRights};
+    use streamchain_protocol::ids::SessionId;
+
+    fn token(author: Address, made: u64) -> SessionToken {
+        SessionToken {
+            session: SessionId([1; 8]),
+            stream: ShortId([2; 20]),
+            author,
+            expires: UnixSec(made + SESSION_TOKEN_LIFE_S),
+            rights: SessionRights {
+                subscribe: true,
+                publish: true,
+            },
+            fingerprint: FingerprintHash([4; 16]),
+            relay_begins: false,
+            max_message: MaxMessage::UNKNOWN,
+        }
+    }
+
+    fn author(index: usize) -> Address {
+        Address::left_padding_from(&(index as u64).to_be_bytes())
+    }
+
+    #[test]
+    fn a_flood_of_withdrawals_makes_none_of_them_forgotten() {
+        let mut withdrawals = Withdrawals::default();
+        for index in 0..MAX_WITHDRAWALS + 10 {
+            withdrawals.add((ShortId([3; 20]), Some(author(index))), UnixSec(1_000));
+        }
+        let last = author(MAX_WITHDRAWALS + 20);
+        withdrawals.add((ShortId([2; 20]), Some(last)), UnixSec(1_000));
+        assert!(withdrawals.refuse(&token(last, 1_000)));
+        assert!(!withdrawals.refuse(&token(last, 1_001)), "a later token counts");
+        assert!(withdrawals.before.len() <= MAX_WITHDRAWALS);
+    }
+
+    #[test]
+    fn everybodys_withdrawal_is_about_every_token_from_before() {
+        let mut withdrawals = Withdrawals::default();
+        assert!(!withdrawals.refuse(&token(author(1), 0)));
+        withdrawals.add((ShortId::EVERY, None), UnixSec(1_000));
+        assert!(withdrawals.refuse(&token(author(1), 1_000)));
+        assert!(!withdrawals.refuse(&token(author(1), 1_001)));
     }
 }

@@ -10,6 +10,7 @@ use crate::problem::Problem;
 use crate::storage::row::Row;
 use crate::storage::schema;
 use crate::storage::sql::{self, own_json};
+use std::time::Duration;
 use streamchain_edge_core::account::{Account as Kept, AccountError};
 use streamchain_protocol::time::UnixMs;
 use worker::{DurableObject, Env, Error, Request, Response, State, durable_object};
@@ -19,7 +20,7 @@ const SCHEMA: &[&str] =
     &["CREATE TABLE IF NOT EXISTS account (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL)"];
 
 /// One principal.
-#[durable_object(fetch)]
+#[durable_object(alarm)]
 pub struct Account {
     state: State,
 }
@@ -30,7 +31,27 @@ impl DurableObject for Account {
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        serve(request, async |asked, _| self.answer(asked)).await
+        serve(request, async |asked, _| {
+            let is_change = !matches!(
+                asked,
+                AccountRequest::CheckCredentials(_) | AccountRequest::ListKeys(_)
+            );
+            let answer = self.answer(asked)?;
+            if is_change {
+                self.set_end().await?;
+            }
+            Ok(answer)
+        })
+        .await
+    }
+
+    /// Deletes what matters no more.
+    async fn alarm(&self) -> worker::Result<Response> {
+        match self.load()?.is_over(clock::now().to_sec()) {
+            true => self.state.storage().delete_all().await?,
+            false => self.set_end().await?,
+        }
+        Response::empty()
     }
 }
 
@@ -84,6 +105,21 @@ impl Account {
             },
         };
         Ok(checked)
+    }
+
+    /// Sets the alarm for when nothing that is kept may matter any more.
+    async fn set_end(&self) -> Result<(), Error> {
+        let (storage, now) = (self.state.storage(), clock::now());
+        if !schema::has_table(&storage.sql(), "account")? {
+            return Ok(());
+        }
+        match self.load()?.ends(now.to_sec()) {
+            None => storage.delete_alarm().await,
+            Some(end) => {
+                let wait = Duration::from_millis(end.to_ms().since(now));
+                storage.set_alarm(wait).await
+            }
+        }
     }
 
     fn load(&self) -> Result<Kept, Error> {

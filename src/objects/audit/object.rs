@@ -4,7 +4,7 @@
 //! number is its producer's number there, so that it is stored exactly once, whatever dies; the index in the database
 //! follows.
 
-use crate::api::audit::{AddEntry, AuditRequest};
+use crate::api::audit::{AddEntry, AddLeftOut, AuditRequest};
 use crate::api::call::{new_request_id, reply, serve};
 use crate::api::stream::{Append, stream_object};
 use crate::clock;
@@ -18,7 +18,7 @@ use crate::storage::schema;
 use crate::storage::sql;
 use std::cell::RefCell;
 use streamchain_edge_core::attempt::{audit_producer, refusal_kind};
-use streamchain_edge_core::audit_log::{Entry, Outcome, Sampler};
+use streamchain_edge_core::audit_log::{Entry, LeftOut, Outcome, Sampler, summary};
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::NewStream;
 use streamchain_protocol::ids::{StreamId, StreamName};
@@ -92,6 +92,7 @@ impl DurableObject for Audit {
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
         serve(request, async |asked, _| match asked {
             AuditRequest::AddEntry(asked) => reply::<AddEntry>(self.add(asked).await),
+            AuditRequest::AddLeftOut(asked) => reply::<AddLeftOut>(self.add_left_out(&asked.left_out).await),
         })
         .await
     }
@@ -99,7 +100,11 @@ impl DurableObject for Audit {
     async fn alarm(&self) -> worker::Result<Response> {
         let storage = self.state.storage();
         self.alarm.begin(&storage, MAX_ROUND_MS).await;
-        let next = match self.flush().await {
+        let flushed = async {
+            self.write_summary()?;
+            self.flush().await
+        };
+        let next = match flushed.await {
             Ok(0) => None,
             Ok(_) => Some(GATHER_MS),
             Err(error) => {
@@ -108,6 +113,7 @@ impl DurableObject for Audit {
             }
         };
         let next = next.map(|wait| clock::now().plus_ms(wait));
+        let next = next.or(self.sampler.borrow().summary_due());
         self.alarm.end(&storage, next).await;
         Response::empty()
     }
@@ -119,16 +125,34 @@ impl Audit {
         let mut entry = asked.into_entry();
         if entry.outcome != Outcome::Done {
             let kind = refusal_kind(&entry);
-            let admitted = self.sampler.borrow_mut().admit(&kind, now);
+            let admitted = self.sampler.borrow_mut().admit(&kind, &entry, now);
             match admitted {
-                Some(count) if self.waiting()? < MAX_WAITING => entry.count += count - 1,
-                _ => return Ok(()),
+                Some(count) if self.waiting()? < MAX_WAITING => entry.count = count,
+                _ => return self.arm_summary().await,
             }
         }
         self.put(&entry)?;
         // No await since the write: the alarm is set with it or not at all.
         let storage = self.state.storage();
         Ok(self.alarm.arm(&storage, Some(now.plus_ms(GATHER_MS))).await?)
+    }
+
+    async fn add_left_out(&self, left_out: &[LeftOut]) -> Result<(), Problem> {
+        self.sampler.borrow_mut().add(left_out, clock::now());
+        self.arm_summary().await
+    }
+
+    /// Makes sure that what was left out is summed up, also when nothing more happens.
+    async fn arm_summary(&self) -> Result<(), Problem> {
+        let due = self.sampler.borrow().summary_due();
+        Ok(self.alarm.arm(&self.state.storage(), due).await?)
+    }
+
+    /// Puts the entry about what was left out with those that wait, once it is due.
+    fn write_summary(&self) -> Result<(), Error> {
+        let now = clock::now();
+        let left_out = self.sampler.borrow_mut().take_summary(now);
+        left_out.map_or(Ok(()), |left_out| self.put(&summary(left_out, now)))
     }
 
     fn put(&self, entry: &Entry) -> Result<(), Error> {

@@ -15,7 +15,7 @@ use crate::problem::{Kind, Problem};
 use crate::storage::sql;
 use alloy_primitives::Address;
 use std::cell::{Cell, RefCell};
-use streamchain_edge_core::directory::{Chosen, Directory, post, renew};
+use streamchain_edge_core::directory::{Chosen, Directory, post, post_forgotten, renew};
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::ids::{RelayId, ShortId};
 use streamchain_protocol::time::UnixMs;
@@ -115,6 +115,7 @@ impl Relays {
         let mut registration: Registration = json::from_bytes(&asked.registration)?;
         registration.key = Some(asked.key);
         let (cursor, sessions) = (registration.cursor, registration.sessions);
+        let was_forgotten = self.directory.borrow().was_forgotten(relay, &registration);
         let is_new = self
             .directory
             .borrow_mut()
@@ -122,6 +123,9 @@ impl Relays {
         if is_new {
             self.rows.put(relay, &registration)?;
             self.record(id, relay, "relay.register");
+        }
+        if was_forgotten {
+            self.atomically(|| post_forgotten(&self.rows, relay, now))?;
         }
         let renewed = self.atomically(|| renew(&self.rows, relay, cursor, sessions))?;
         self.keep_house(id, now)?;
@@ -134,6 +138,7 @@ impl Relays {
             stream: ShortId::EVERY,
             event: NoticeEvent::Withdrawn {
                 author: Some(*author),
+                authors: Vec::new(),
                 before: now.to_sec(),
                 again: false,
             },

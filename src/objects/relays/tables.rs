@@ -4,11 +4,11 @@ use crate::storage::row::Row;
 use crate::storage::schema;
 use crate::storage::sql::own_json;
 use crate::storage::sql::{all, first, number, run};
-use streamchain_edge_core::directory::{Directory, NoticeStore, Numbered};
-use streamchain_protocol::ids::RelayId;
+use streamchain_edge_core::directory::{Directory, NoticeStore, Numbered, Withdrawn};
+use streamchain_protocol::ids::{RelayId, ShortId};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Notice, Registration};
-use worker::{Error, SqlStorage};
+use worker::{Error, SqlStorage, SqlStorageValue};
 
 const SCHEMA: &[&str] = &[
     "
@@ -19,6 +19,11 @@ CREATE INDEX IF NOT EXISTS notices_by_relay ON notices (relay, number);
 ",
     "
 CREATE TABLE IF NOT EXISTS turn_service (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL);
+",
+    "
+ALTER TABLE notices ADD COLUMN stream TEXT;
+ALTER TABLE notices ADD COLUMN whose TEXT;
+CREATE INDEX withdrawals ON notices (relay, stream, whose) WHERE whose IS NOT NULL;
 ",
 ];
 
@@ -71,17 +76,44 @@ impl RelayRows {
 impl NoticeStore for RelayRows {
     type Error = Error;
 
-    fn add(&self, relay: &RelayId, notice: &Notice, now: UnixMs) -> Result<(), Error> {
+    fn add(
+        &self,
+        relay: &RelayId,
+        notice: &Notice,
+        withdrawn: Option<&Withdrawn>,
+        now: UnixMs,
+    ) -> Result<(), Error> {
+        let (mut stream, mut whose) = (SqlStorageValue::Null, SqlStorageValue::Null);
+        if let Some(withdrawn) = withdrawn {
+            (stream, whose) = (withdrawn.stream.to_hex().into(), withdrawn.whose.as_str().into());
+            let same = vec![relay.as_str().into(), stream.clone(), whose.clone()];
+            let drop = "DELETE FROM notices WHERE relay = ? AND stream = ? AND whose = ?";
+            run(&self.sql, drop, same)?;
+        }
         let values = vec![
             relay.as_str().into(),
             number(now.0),
             serde_json::to_string(notice)?.into(),
+            stream,
+            whose,
         ];
         run(
             &self.sql,
-            "INSERT INTO notices (relay, at, json) VALUES (?, ?, ?)",
+            "INSERT INTO notices (relay, at, json, stream, whose) VALUES (?, ?, ?, ?, ?)",
             values,
         )
+    }
+
+    fn withdrawals(&self, relay: &RelayId, stream: Option<ShortId>) -> Result<usize, Error> {
+        let (wanted, values) = withdrawals_of(relay, stream);
+        let query = format!("SELECT count(*) FROM notices {wanted}");
+        let count = first(&self.sql, &query, values, Row::number)?;
+        Ok(count.unwrap_or(0) as usize)
+    }
+
+    fn drop_withdrawals(&self, relay: &RelayId, stream: Option<ShortId>) -> Result<(), Error> {
+        let (wanted, values) = withdrawals_of(relay, stream);
+        run(&self.sql, &format!("DELETE FROM notices {wanted}"), values)
     }
 
     fn last_number(&self) -> Result<u64, Error> {
@@ -110,16 +142,28 @@ impl NoticeStore for RelayRows {
     }
 
     fn prune(&self, relay: &RelayId, before: UnixMs, keep: usize) -> Result<(), Error> {
-        let surplus = "DELETE FROM notices WHERE relay = ?1 AND number <=
-            (SELECT number FROM notices WHERE relay = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)";
+        let surplus = "DELETE FROM notices WHERE relay = ?1 AND whose IS NULL AND number <=
+            (SELECT number FROM notices WHERE relay = ?1 AND whose IS NULL ORDER BY number DESC LIMIT 1 OFFSET ?2)";
         run(
             &self.sql,
             surplus,
             vec![relay.as_str().into(), number(keep as u64)],
         )?;
         // They were added in the order of their numbers, so the expired ones are the first.
-        let expired = "DELETE FROM notices WHERE relay = ?1 AND number <
+        let expired = "DELETE FROM notices WHERE relay = ?1 AND whose IS NULL AND number <
             (SELECT coalesce(min(number), 0) FROM notices WHERE relay = ?1 AND at >= ?2)";
         run(&self.sql, expired, vec![relay.as_str().into(), number(before.0)])
+    }
+}
+
+/// The rows of a relay that withdraw rights, on one stream or on any.
+fn withdrawals_of(relay: &RelayId, stream: Option<ShortId>) -> (&'static str, Vec<SqlStorageValue>) {
+    let relay = relay.as_str().into();
+    match stream {
+        Some(stream) => (
+            "WHERE relay = ? AND stream = ? AND whose IS NOT NULL",
+            vec![relay, stream.to_hex().into()],
+        ),
+        None => ("WHERE relay = ? AND whose IS NOT NULL", vec![relay]),
     }
 }

@@ -12,6 +12,7 @@ use streamchain_edge_core::stream_log::{LogState, StreamLog};
 use streamchain_protocol::auth::{Access, Right, Rights};
 use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::stream_settings::{ReadAccess, SettingsChange, WriteAccess};
+use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
 
 impl Stream {
@@ -69,6 +70,9 @@ impl Stream {
         authors: impl IntoIterator<Item = Option<Address>>,
     ) -> Result<(), Problem> {
         let authors: Vec<Option<Address>> = authors.into_iter().collect();
+        if authors.is_empty() {
+            return Ok(());
+        }
         let notices = self.begin_withdrawal(&authors)?;
         self.post_notices(id, notices).await.map(drop)
     }
@@ -82,22 +86,15 @@ impl Stream {
         let leader = state.leader.map(|leader| leader.relay);
         let assigned = state.assigned.filter(|relay| Some(relay) != leader.as_ref());
         let relays: Vec<RelayId> = leader.into_iter().chain(assigned).collect();
-        let mut notices = Vec::new();
-        for author in authors {
-            let event = NoticeEvent::Withdrawn {
-                author: *author,
-                before,
-                again: true,
-            };
-            let stream = state.id.short();
-            let notice = Notice { stream, event };
-            let to_relay = |relay: &RelayId| RelayNotice {
-                relay: relay.clone(),
-                notice: notice.clone(),
-            };
-            notices.extend(relays.iter().map(to_relay));
-        }
-        Ok(notices)
+        let notice = Notice {
+            stream: state.id.short(),
+            event: withdrawn(authors, before),
+        };
+        let to_relay = |relay: &RelayId| RelayNotice {
+            relay: relay.clone(),
+            notice: notice.clone(),
+        };
+        Ok(relays.iter().map(to_relay).collect())
     }
 
     pub(super) fn members(&self) -> Result<Vec<Member>, Problem> {
@@ -127,4 +124,20 @@ impl Stream {
 fn sessions_of(member: Address, services: &[Address]) -> Vec<Option<Address>> {
     let services = services.iter().copied();
     std::iter::once(member).chain(services).map(Some).collect()
+}
+
+/// One notice for all of these authors' sessions. An entry that stands for everybody makes it everybody's.
+fn withdrawn(authors: &[Option<Address>], before: UnixSec) -> NoticeEvent {
+    let named: Option<Vec<Address>> = authors.iter().copied().collect();
+    let (author, authors) = match named.as_deref() {
+        Some([one]) => (Some(*one), Vec::new()),
+        Some(several) => (None, several.to_vec()),
+        None => (None, Vec::new()),
+    };
+    NoticeEvent::Withdrawn {
+        author,
+        authors,
+        before,
+        again: true,
+    }
 }

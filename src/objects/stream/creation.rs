@@ -58,7 +58,7 @@ impl Stream {
         client: &str,
         account: Option<Address>,
     ) -> Result<Created, Problem> {
-        self.log.rows().prepare()?;
+        // Nothing is written before the limits have let it pass: the tables are made with the stream.
         if !self.is_new() {
             return self.create(id, new).await;
         }

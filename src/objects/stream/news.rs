@@ -24,7 +24,7 @@ impl Stream {
             event: asked.event,
             seq: asked.seq,
         };
-        let _waiting = self.waiters.enter()?;
+        let _waiting = self.waiters.enter(&asked.client)?;
         let until = clock::now().plus_ms(asked.wait_ms.min(MAX_WAIT_MS));
         loop {
             let seen = self.waiters.changes();

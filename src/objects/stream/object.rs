@@ -87,7 +87,15 @@ impl Stream {
 
     /// An alarm that failed again and again is dropped by the platform: the first request sets it anew.
     pub(super) async fn resume(&self) -> Result<(), Problem> {
-        if !self.looked.replace(true) && self.step(Log::has_work).unwrap_or(false) {
+        if self.looked.replace(true) {
+            return Ok(());
+        }
+        if self.log.rows().is_empty()? {
+            // An earlier version made the tables before it refused the stream.
+            self.state.storage().delete_alarm().await?;
+            self.state.storage().delete_all().await?;
+            self.log.rows().forget();
+        } else if self.step(Log::has_work).unwrap_or(false) {
             self.arm().await?;
         }
         Ok(())

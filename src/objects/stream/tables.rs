@@ -69,6 +69,15 @@ impl StreamRows {
         self.prepared.set(false);
     }
 
+    /// Whether there are tables, and no stream in them.
+    pub(super) fn is_empty(&self) -> Result<bool, Error> {
+        if !schema::has_table(&self.sql, "state")? {
+            return Ok(false);
+        }
+        let stream = first(&self.sql, "SELECT 1 AS number FROM state", vec![], Row::number)?;
+        Ok(stream.is_none())
+    }
+
     /// Makes the tables.
     pub(super) fn prepare(&self) -> Result<(), Error> {
         if !self.is_prepared()? {

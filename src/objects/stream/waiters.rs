@@ -4,16 +4,14 @@ use crate::problem::{Kind, Problem};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
-
-/// Most requests that wait at a time: each is a request of this object, which takes about 1,000 a second.
-const MAX_WAITING: u32 = 1_000;
+use streamchain_edge_core::slots::{MAX_WAITING, Slots};
 
 /// Wakes the requests that wait, and counts the changes.
 #[derive(Default)]
 pub(super) struct Waiters {
     changes: Cell<u64>,
     wakers: RefCell<Vec<Waker>>,
-    waiting: Cell<u32>,
+    slots: RefCell<Slots>,
 }
 
 impl Waiters {
@@ -45,22 +43,25 @@ impl Waiters {
         .await;
     }
 
-    /// Counts one more request that waits, until the guard is dropped; refuses it when there are too many.
-    pub(super) fn enter(&self) -> Result<Waiting<'_>, Problem> {
-        if self.waiting.get() >= MAX_WAITING {
-            let detail = format!("{MAX_WAITING} readers follow this stream: come back in a while");
-            return Err(Problem::new(Kind::Overloaded, detail).header("retry-after", "10"));
-        }
-        self.waiting.set(self.waiting.get() + 1);
-        Ok(Waiting(self))
+    /// Counts one more request of a network that waits, until the guard is dropped; refuses it when there are too many.
+    pub(super) fn enter(&self, network: &str) -> Result<Waiting<'_>, Problem> {
+        let taken = self.slots.borrow_mut().take(network);
+        taken.map_err(|none| Problem::new(Kind::Overloaded, none.to_string()).header("retry-after", "10"))?;
+        Ok(Waiting {
+            waiters: self,
+            network: network.to_owned(),
+        })
     }
 }
 
 /// One request, as long as it waits.
-pub(super) struct Waiting<'a>(&'a Waiters);
+pub(super) struct Waiting<'a> {
+    waiters: &'a Waiters,
+    network: String,
+}
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.set(self.0.waiting.get().saturating_sub(1));
+        self.waiters.slots.borrow_mut().give_back(&self.network);
     }
 }

@@ -105,11 +105,18 @@ impl Shard {
         }
         if let NoticeEvent::Withdrawn {
             author,
+            authors,
             before,
             again,
-        } = notice.event
+        } = &notice.event
         {
-            return self.withdraw((id, author), before, again, now);
+            if authors.is_empty() {
+                self.withdraw((id, *author), *before, *again, now);
+            }
+            for author in authors {
+                self.withdraw((id, Some(*author)), *before, *again, now);
+            }
+            return;
         }
         let Some(frame) = notice_frame(&notice.event) else {
             return;
