@@ -167,6 +167,7 @@ impl Listener {
                 mark,
                 events,
                 certainty,
+                ..
             }) => {
                 let mend = match certainty {
                     Certainty::Certain => Mend::Read(mark.number),
