@@ -82,7 +82,7 @@ wire_by_field! {
     Acquire { relay, incarnation }
     Release { relay, epoch }
     ReadInbox { relay, epoch }
-    GetProducer { relay, epoch, producer }
+    GetProducer { relay, epoch, producer, author }
     Append { create, publisher, author, producer, producer_seq, payload, wait_ms }
     Appended { stored, seq }
     ReadTail { from, max_bytes }
@@ -274,8 +274,10 @@ pub(crate) struct GetProducer {
     pub relay: RelayId,
     /// Its epoch.
     pub epoch: Epoch,
-    /// The producer.
+    /// The producer's id.
     pub producer: ProducerId,
+    /// Whose producer; `None` from a relay of the version before.
+    pub author: Option<Address>,
 }
 
 /// A batch of a relay.

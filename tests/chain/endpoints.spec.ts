@@ -133,7 +133,7 @@ describe("an edge with two nodes", () => {
   });
 
   for (const [what, lie] of LIES) {
-    it(`goes on by the second when the first ${what}, and undoes nothing`, async () => {
+    it(`goes on by the second when the first ${what}`, async () => {
       const before = await scene.anchors();
       first = lie;
       asked[SECOND] = 0;
@@ -163,7 +163,7 @@ describe("an edge with two nodes", () => {
     });
   }
 
-  it("says what is wrong when both fail, and goes on when one is back", async () => {
+  it("reports that both fail, and goes on when one is back", async () => {
     isCut = true;
     await scene.store("demo", 1);
     stored++;

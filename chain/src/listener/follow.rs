@@ -32,7 +32,10 @@ impl Listener {
             Step::Idle => return None,
             Step::AskSyncing => Command::Call(Request::Syncing),
             Step::AskHead => block(BlockId::Latest),
-            Step::AskFinalized(_) => block(BlockId::Finalized),
+            Step::AskFinalized(head) => block(match self.settings.finality_depth {
+                Some(depth) => BlockId::Number(head.number.saturating_sub(depth)),
+                None => BlockId::Finalized,
+            }),
             Step::CheckTip(_, mark) => block(BlockId::Number(mark.number)),
             Step::FindFork(search) => block(BlockId::Number(search.next()?.number)),
             Step::Scan(_, scan) => Command::Call(self.scan_request(scan)),

@@ -33,6 +33,8 @@ pub struct Settings {
     pub interval_ms: u64,
     /// Blocks asked for by one log query at most; halved whenever a node says that it is too many.
     pub max_range: u64,
+    /// So many blocks behind the newest one the chain counts as final; `None` where it names its finalized block.
+    pub finality_depth: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,6 +19,7 @@ pub fn settings() -> Settings {
         start_block: 1,
         interval_ms: 1_000,
         max_range: 1_000,
+        finality_depth: None,
     }
 }
 

@@ -4,12 +4,11 @@
 
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
-use streamchain_protocol::ids::{
-    Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId, StreamId, StreamName,
-};
+use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, Seq, SessionId, StreamId, StreamName};
 use streamchain_protocol::proof::Segment;
 use streamchain_protocol::stream_settings::{Mode, StreamSettings};
 use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::wire::ProducerKey;
 
 /// Most members of one stream: the list is answered as a whole.
 pub(crate) const MAX_MEMBERS: usize = 1_000;
@@ -253,7 +252,7 @@ pub struct Waiting {
     /// Its position in the inbox; grows from message to message.
     pub position: u64,
     /// Who published it.
-    pub producer: ProducerId,
+    pub producer: ProducerKey,
     /// The number that the producer gave it.
     pub producer_seq: u64,
     /// The encoded record.
