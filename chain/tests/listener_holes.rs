@@ -147,7 +147,7 @@ mod a_block_that_is_too_large {
     }
 
     #[test]
-    fn one_transaction_that_nobody_can_read_is_a_gap_and_all_else_is_read() {
+    fn one_transaction_that_nobody_can_read_is_a_gap() {
         let mut world = in_the_middle(
             |chain| {
                 publish(chain, 66, 300_000);
@@ -307,7 +307,7 @@ mod no_events_where_there_are_some {
     }
 
     #[test]
-    fn without_the_receipts_of_a_block_each_transaction_is_asked_for() {
+    fn receipts_end_what_log_queries_alone_do_not_end() {
         let mut world = in_the_middle(filled, 0);
         let hash = world.chain.blocks[BLOCK as usize].hash;
         world.lie = Some(Box::new(move |request, outcome| match request {
@@ -338,7 +338,7 @@ mod no_events_where_there_are_some {
     }
 
     #[test]
-    fn a_bloom_filter_without_reason_is_believed_for_a_while_only() {
+    fn a_bloom_filter_without_reason_is_doubted_for_a_while() {
         let mut world = in_the_middle(|_| {}, 0);
         let full = alloy_primitives::Bloom::repeat_byte(0xff);
         world.lie = Some(Box::new(move |request, outcome| match (request, outcome) {

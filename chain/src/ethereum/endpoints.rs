@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_that_fails_at_one_node_is_asked_of_the_next_and_the_others_are_not() {
+    fn a_method_that_fails_is_asked_of_the_next_node() {
         let mut endpoints = two();
         let finalized = Request::Block(BlockId::Finalized);
         let failed = refused(-39_001, "Unknown block");
