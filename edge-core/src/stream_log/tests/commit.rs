@@ -113,7 +113,7 @@ fn a_batch_of_another_epoch_is_refused_with_the_right_one() {
         };
         let committed = log.commit(&relay("a"), &batch(given.0, 0, records(1, 0, 1)));
         assert_eq!(refusal(committed), right);
-        let asked = log.producer(&relay("a"), given, ProducerId([1; 16]));
+        let asked = log.producer(&relay("a"), given, ProducerId([1; 16]), None);
         assert_eq!(refusal(asked), right);
     }
 }
