@@ -49,7 +49,7 @@ fn a_pool_that_wants_more_is_given_more_whatever_it_says() {
 }
 
 #[test]
-fn a_transaction_that_the_node_knows_is_accepted_whatever_it_says() {
+fn a_transaction_that_the_node_knows_is_accepted() {
     let mut world = one_segment();
     world.lie = Some(Box::new(|request, outcome| match (request, outcome) {
         (Request::Send(_), Ok(_)) => Err(RpcError::Node {

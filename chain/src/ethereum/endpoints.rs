@@ -221,7 +221,7 @@ impl Endpoints {
     /// A node failed, or gave an answer that cannot be true: it is left alone, and has to name its chain again.
     pub fn handle_failure(&mut self, index: usize, now: UnixMs) {
         if let Some(endpoint) = self.endpoints.get_mut(index) {
-            endpoint.rests_until = now.plus_ms(REST_MS);
+            endpoint.rests_until = endpoint.rests_until.max(now.plus_ms(REST_MS));
             endpoint.checked_until = UnixMs(0);
         }
     }
@@ -290,6 +290,12 @@ mod tests {
                 found: 1
             })
         );
+        // The failure of the call that led to the check does not shorten the pause.
+        let wrong = Err(RpcError::WrongChain {
+            expected: 31337,
+            found: 1,
+        });
+        endpoints.handle_outcome(0, &HEAD, &wrong, UnixMs(0));
         assert_eq!(choose(&endpoints, REST_MS + 1).index, 1);
     }
 
@@ -316,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_that_fails_at_one_node_is_asked_of_the_next_and_the_others_are_not() {
+    fn a_method_that_fails_is_asked_of_the_next_node() {
         let mut endpoints = two();
         let finalized = Request::Block(BlockId::Finalized);
         let failed = refused(-39_001, "Unknown block");

@@ -190,7 +190,7 @@ impl Request {
     }
 
     /// Whether the answer says nothing although there must be something: the node has no blocks yet.
-    pub fn is_left_open_by(&self, answer: &Answer) -> bool {
+    pub(super) fn is_left_open_by(&self, answer: &Answer) -> bool {
         matches!(
             (self, answer),
             (Request::Block(BlockId::Latest), Answer::Block(None))

@@ -8,28 +8,8 @@ use super::holes::HoleKey;
 use super::machine::Listener;
 use super::reader::{BlockReader, Certainty, Found, Reading};
 use super::ring::Mark;
-use super::step::{Next, Step};
+use super::step::{Heal, Mend, Next, Step};
 use crate::ethereum::{Answer, Block, BlockId, LogBlocks, Request, RpcError};
-
-/// A hole that is read again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Heal {
-    /// Its first block: read the header.
-    Header(HoleKey),
-    /// Its first block: read the events.
-    Block(HoleKey, Box<BlockReader>),
-    /// The anchors of its stream in these blocks.
-    Anchors(HoleKey, u64, u64),
-}
-
-/// What becomes of a hole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Mend {
-    /// Its blocks up to this height were read.
-    Read(u64),
-    /// It stays, for this reason; the flag says whether something is missing for certain.
-    Again(String, bool),
-}
 
 impl Listener {
     /// A transaction of ours is in this block, as its receipt says: it has an event there.
@@ -167,6 +147,7 @@ impl Listener {
                 mark,
                 events,
                 certainty,
+                ..
             }) => {
                 let mend = match certainty {
                     Certainty::Certain => Mend::Read(mark.number),

@@ -65,6 +65,8 @@ pub struct Listener {
     pub(super) range_answered: bool,
     /// Log queries over a range that failed in a row, for a reason that is not theirs.
     pub(super) range_failures: u32,
+    /// Whether the last block could not be read as a whole.
+    pub(super) is_in_parts: bool,
     /// A block that is read in parts, or that failed.
     pub(super) reading: Option<Box<BlockReader>>,
     /// What is missing.
@@ -126,6 +128,7 @@ impl Listener {
             range,
             range_answered: false,
             range_failures: 0,
+            is_in_parts: false,
             reading: None,
             holes,
             healing: None,

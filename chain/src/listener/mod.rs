@@ -32,9 +32,8 @@ pub use status::Status;
 use crate::ethereum::{Answer, RpcError};
 use crate::journal::Row;
 use crate::machine::{Command, Machine};
-use heal::Heal;
 use machine::Cursor;
-use step::{Scan, Step};
+use step::{Heal, Scan, Step};
 use streamchain_protocol::time::UnixMs;
 
 /// Calls of one round at most: a Worker may make 1,000 an invocation.

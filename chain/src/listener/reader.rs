@@ -16,6 +16,9 @@ const MAX_FAILURES: u32 = 5;
 /// Failures in words that mean nothing after which a block is asked for in smaller parts: it may also be a block that
 /// a reorganisation took back.
 const MAX_WHOLE_FAILURES: u32 = 2;
+/// While blocks cannot be read as a whole, one in so many is tried: a node may have no log queries at all, or limit them
+/// in words that nobody knows.
+const WHOLE_EVERY: u64 = 64;
 /// Transactions of a block that are asked for one by one at most, where it cannot be read otherwise: several times what
 /// any block of Ethereum has.
 const MAX_TRANSACTIONS: usize = 4_096;
@@ -40,6 +43,8 @@ pub(super) struct Found {
     pub(super) mark: Mark,
     pub(super) events: Vec<ChainEvent>,
     pub(super) certainty: Certainty,
+    /// Whether it could not be read as a whole.
+    pub(super) is_in_parts: bool,
 }
 
 /// What follows from an answer.
@@ -113,6 +118,19 @@ impl BlockReader {
             is_thorough: true,
             ..self
         }
+    }
+
+    /// The same, where the block before could not be read as a whole: receipts are asked for at once, but for one block in
+    /// [`WHOLE_EVERY`].
+    pub(super) fn in_parts(mut self) -> Self {
+        match self.mark.number.is_multiple_of(WHOLE_EVERY) {
+            true => self.failures = MAX_WHOLE_FAILURES - 1,
+            false => {
+                self.stage = Stage::Receipts;
+                self.fault = Some("the block before could not be read as a whole".into());
+            }
+        }
+        self
     }
 
     /// The block.
@@ -204,6 +222,7 @@ impl BlockReader {
             mark: self.mark,
             events: self.events.into_values().collect(),
             certainty,
+            is_in_parts: self.fault.is_some(),
         })
     }
 

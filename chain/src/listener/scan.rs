@@ -3,6 +3,8 @@
 //! Near the head: one block at a time, its header by number, then its events as [`BlockReader`] finds them. Further back: ranges by number; the blocks at
 //! both ends are asked for again afterwards, so that no reorganisation can have slipped in between.
 
+use alloy_primitives::B256;
+
 use super::event::{Batch, ChainEvent, TOPICS, events_of};
 use super::machine::Listener;
 use super::reader::{BlockReader, Certainty, Found, Reading};
@@ -121,7 +123,12 @@ impl Listener {
         let unfinished = self.reading.take().filter(|reader| reader.mark() == mark);
         let reader = unfinished.unwrap_or_else(|| {
             let expected = self.mined.in_block(mark);
-            Box::new(BlockReader::new(&block, self.settings.contract, expected))
+            let reader = BlockReader::new(&block, self.settings.contract, expected);
+            Box::new(if self.is_in_parts {
+                reader.in_parts()
+            } else {
+                reader
+            })
         });
         self.step = Step::Scan(view, Scan::Block(reader));
     }
@@ -150,11 +157,14 @@ impl Listener {
             Certainty::Certain => {}
             Certainty::Doubtful => self.holes.add_block(number, None, false, now, &mut self.journal),
             Certainty::Missing(reason) => {
+                let is_seen = |tx: &B256| found.events.iter().any(|event| event.tx == *tx);
+                let is_owed = !self.mined.in_block(found.mark).iter().all(is_seen);
                 self.holes
-                    .add_block(number, Some(reason), false, now, &mut self.journal);
+                    .add_block(number, Some(reason), is_owed, now, &mut self.journal);
             }
         }
-        if self.range == 1 {
+        self.is_in_parts = found.is_in_parts;
+        if self.range == 1 && !self.is_in_parts {
             self.widen();
         }
         self.take_events(view, found.mark, found.events, now);
@@ -247,6 +257,7 @@ impl Listener {
 
     /// Moves the cursor: the events of all blocks up to `to` are carried out.
     pub(super) fn pass(&mut self, view: View, to: Mark, now: UnixMs) {
+        self.backoff.succeed();
         self.cursor.next = to.number + 1;
         self.mined.settle(to.number, &mut self.journal);
         match view.finalized {

@@ -2,7 +2,6 @@
 
 use super::event::Batch;
 use super::fork::ForkSearch;
-use super::heal::{Heal, Mend};
 use super::holes::HoleKey;
 use super::reader::BlockReader;
 use super::ring::Mark;
@@ -66,4 +65,24 @@ pub(super) enum Next {
     Mended(HoleKey, Mend),
     /// Move the finalized mark here; the round is over.
     Finalized(Mark),
+}
+
+/// A hole that is read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Heal {
+    /// Its first block: read the header.
+    Header(HoleKey),
+    /// Its first block: read the events.
+    Block(HoleKey, Box<BlockReader>),
+    /// The anchors of its stream in these blocks.
+    Anchors(HoleKey, u64, u64),
+}
+
+/// What becomes of a hole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mend {
+    /// Its blocks up to this height were read.
+    Read(u64),
+    /// It stays, for this reason; the flag says whether something is missing for certain.
+    Again(String, bool),
 }

@@ -183,7 +183,7 @@ mod comparing_the_nonce {
     }
 
     #[test]
-    fn a_refused_transaction_that_the_node_does_not_know_offers_twice_as_much_later() {
+    fn a_refused_transaction_that_is_unknown_offers_twice_as_much() {
         let mut scene = Scene::with_flight();
         scene.watch.refusals = 1;
         for next in [

@@ -41,7 +41,7 @@ export const ROOM_LAYERS = [
   },
   {
     of: "streamchain-chain",
-    layers: [["abi", "backoff", "journal"], ["ethereum"], ["costs"], ["listener"], ["anchorer"]],
+    layers: [["abi", "backoff", "journal"], ["ethereum"], ["costs", "machine"], ["listener"], ["anchorer"]],
     complete: true,
   },
   {
