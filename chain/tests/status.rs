@@ -64,8 +64,10 @@ fn the_listeners_status_has_these_members() {
     let status = serde_json::to_value(world.listener.status()).unwrap();
     let expected = [
         "cursor",
+        "doubtfulBlocks",
         "error",
         "finalized",
+        "gaps",
         "head",
         "heldEvents",
         "id",

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_set_has_its_default_and_the_listener_starts_at_the_deployment() {
+    fn what_is_not_set_has_its_default() {
         let config = parse(&[]).ok().unwrap();
         assert_eq!(config.anchorer().fees.cap, 200_000_000_000);
         assert_eq!(config.anchorer().retry_after_ms, 10_000);

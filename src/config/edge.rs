@@ -10,7 +10,7 @@ use streamchain_edge_core::rate_policy::Policies;
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
 use streamchain_protocol::ids::{RelayId, RelayKeyId};
 use streamchain_protocol::webrtc::TurnSecret;
-use worker::Env;
+use worker::{Env, console_warn};
 
 /// What these settings are, for errors.
 const MASTER_SECRET: &str = "64 hexadecimal digits (32 bytes)";
@@ -18,6 +18,9 @@ const ICE_SERVERS: &str = "a list of stun:, turn: or turns: URLs with commas bet
 
 /// Where Cloudflare's TURN service answers. Another base is for tests.
 const TURN_SERVICE_BASE: &str = "https://rtc.live.cloudflare.com";
+
+/// The header in which Cloudflare, and nobody behind it, writes the client's address.
+const CLIENT_HEADER: &str = "cf-connecting-ip";
 
 /// The chains of local development (anvil and Hardhat, geth's developer mode): their gas costs nothing.
 const DEVELOPMENT_CHAINS: [u64; 2] = [31_337, 1_337];
@@ -43,11 +46,13 @@ pub(crate) struct Config {
     pub master: MasterSecret,
     /// The one before, while it is being changed: what was signed with it still counts.
     previous: Option<MasterSecret>,
-    /// Where people may sign in to; the request's own host when there is none.
+    /// Where people may sign in to; on development chains the request's own host when there is none.
     pub siwe_domains: Vec<String>,
+    /// The header that has the client's address, in small letters.
+    pub client_header: String,
     /// The anchoring account's address: it owns the streams that are called by name.
     pub operator: Address,
-    /// Accounts that may do everything, beside that one.
+    /// Accounts that may do everything.
     operators: Vec<Address>,
     /// EIP-155.
     pub chain_id: u64,
@@ -83,6 +88,9 @@ impl Config {
             return Ok(config);
         }
         let config = Rc::new(env::with(env, Self::parse)?);
+        if let Some(fault) = config.sign_in_fault() {
+            console_warn!("sign-in is refused: {fault}");
+        }
         Ok(CONFIG.with(|cell| cell.get_or_init(|| config).clone()))
     }
 
@@ -100,7 +108,22 @@ impl Config {
 
     /// Whether an account may do everything.
     pub(crate) fn is_operator(&self, account: Address) -> bool {
-        account == self.operator || self.operators.contains(&account)
+        self.operators.contains(&account)
+    }
+
+    /// Whether an account is that of the anchoring key and no more. Its key lies with the Worker to sign transactions: who
+    /// comes by it must not have the operator's streams and rights too.
+    pub(crate) fn is_anchorer_alone(&self, account: Address) -> bool {
+        account == self.operator && !self.is_operator(account)
+    }
+
+    /// Why nobody can sign in with a wallet; `None` when everybody can.
+    pub(crate) fn sign_in_fault(&self) -> Option<&'static str> {
+        let is_development = is_development_chain(self.chain_id);
+        (self.siwe_domains.is_empty() && !is_development).then_some(
+            "SIWE_DOMAINS: not set: expected the domains that people sign in to, with commas between (required on any \
+             chain but a development chain)",
+        )
     }
 
     /// The settings that a source holds.
@@ -119,6 +142,7 @@ impl Config {
             master,
             previous: previous.transpose()?,
             siwe_domains: settings.list("SIWE_DOMAINS"),
+            client_header: client_header(settings)?,
             operator,
             gas_owners: gas_owners(settings, chain_id)?
                 .with([operator])
@@ -158,6 +182,23 @@ fn operators(settings: &Settings) -> Result<Vec<Address>, ConfigError> {
         .collect::<Result<_, _>>();
     let expected = "expected addresses, 0x and 40 digits, with commas between";
     addresses.map_err(|_| ConfigError::new("OPERATORS", expected))
+}
+
+fn client_header(settings: &Settings) -> Result<String, ConfigError> {
+    let name = settings.text("CLIENT_ADDRESS_HEADER");
+    let name = name
+        .unwrap_or_else(|| CLIENT_HEADER.to_owned())
+        .to_ascii_lowercase();
+    match name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    {
+        true => Ok(name),
+        false => Err(ConfigError::new(
+            "CLIENT_ADDRESS_HEADER",
+            "expected the name of a header, such as cf-connecting-ip",
+        )),
+    }
 }
 
 /// The owners that `GAS_OWNERS` names; unless it is set, everybody on a development chain and nobody elsewhere.
@@ -236,11 +277,31 @@ mod tests {
     }
 
     #[test]
-    fn the_signing_account_and_those_named_are_operators() {
+    fn those_named_are_operators_and_the_signing_account_only_if_named() {
         let other = Address::repeat_byte(5);
         let config = parse(&[("OPERATORS", &format!("{other}, "))]).ok().unwrap();
-        assert!(config.is_operator(config.operator) && config.is_operator(other));
+        assert!(config.is_operator(other) && !config.is_operator(config.operator));
         assert!(!config.is_operator(Address::ZERO));
+        assert!(config.is_anchorer_alone(config.operator) && !config.is_anchorer_alone(other));
+        let both = parse(&[("OPERATORS", &config.operator.to_string())])
+            .ok()
+            .unwrap();
+        assert!(both.is_operator(both.operator) && !both.is_anchorer_alone(both.operator));
+    }
+
+    #[test]
+    fn sign_in_domains_are_required_off_development_chains() {
+        let fault = |changes: &[(&str, &str)]| parse(changes).ok().unwrap().sign_in_fault();
+        assert_eq!(fault(&[]), None);
+        assert!(fault(&[("CHAIN_ID", "1")]).is_some_and(|fault| fault.starts_with("SIWE_DOMAINS: ")));
+        assert_eq!(fault(&[("CHAIN_ID", "1"), ("SIWE_DOMAINS", "app.example")]), None);
+    }
+
+    #[test]
+    fn the_clients_address_is_cloudflares_unless_another_header_is_named() {
+        let header = |changes: &[(&str, &str)]| parse(changes).ok().unwrap().client_header;
+        assert_eq!(header(&[]), "cf-connecting-ip");
+        assert_eq!(header(&[("CLIENT_ADDRESS_HEADER", "X-Real-IP")]), "x-real-ip");
     }
 
     #[test]
@@ -280,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relay_keeps_the_key_that_it_has_while_the_secret_is_being_changed() {
+    fn a_relay_keeps_its_key_while_the_secret_is_changed() {
         let (old, relay) = ("22".repeat(32), "a".parse().unwrap());
         let key_of = |config: &Config, id| config.relay_key(&relay, id).to_hex();
         let before = parse(&[("MASTER_SECRET", &old)]).ok().unwrap();
@@ -303,6 +364,7 @@ mod tests {
         for (name, value) in [
             ("MASTER_SECRET", "abc"),
             ("ANCHORER_KEY", "abc"),
+            ("ANCHORER_KEY", ""),
             ("CHAIN_ID", "main"),
             ("CONTRACT_ADDRESS", "0x12"),
             ("CONTRACT_BLOCK", "first"),
@@ -314,6 +376,7 @@ mod tests {
             ("GAS_OWNERS", "everybody"),
             ("CLOUDFLARE_TURN_KEY_ID", "a/b"),
             ("MASTER_SECRET_PREVIOUS", "0x12"),
+            ("CLIENT_ADDRESS_HEADER", "x real ip"),
         ] {
             let token = ("CLOUDFLARE_TURN_TOKEN", "t");
             assert_eq!(
@@ -329,6 +392,13 @@ mod tests {
         assert_eq!(
             parse(&[("MASTER_SECRET", "")]).err().map(|error| error.name),
             Some("MASTER_SECRET")
+        );
+        let previous = parse(&[("MASTER_SECRET_PREVIOUS", "old")]).err().unwrap();
+        assert!(
+            previous
+                .to_string()
+                .starts_with("MASTER_SECRET_PREVIOUS: expected 64"),
+            "{previous}"
         );
     }
 }

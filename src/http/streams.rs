@@ -81,7 +81,7 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
     let id = StreamId::of(new.owner, &new.name);
     let asked = Create {
         stream: new,
-        client: rate_limit::client(call.headers()),
+        client: rate_limit::client(call.headers(), &call.config),
         account: principal.as_ref().map(|one| one.account),
     };
     let Created { state, created } = call.stream(id.short())?.call(asked).await?;

@@ -206,6 +206,19 @@ impl Listening {
         }
     }
 
+    /// Rounds for so long.
+    pub fn pass_time(&mut self, ms: u64) {
+        let until = self.now.plus_ms(ms);
+        while self
+            .listener
+            .poll_timeout(self.now)
+            .is_some_and(|due| due < until)
+        {
+            self.next_round();
+        }
+        self.now = self.now.max(until);
+    }
+
     /// What the world should believe: what a clean replay of the chain gives.
     pub fn replay(&self) -> BTreeMap<EventId, (ChainEvent, bool)> {
         let finalized = self.chain.finalized();

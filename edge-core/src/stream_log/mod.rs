@@ -40,7 +40,9 @@ use streamchain_protocol::auth::{Access, Rights};
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId};
 use streamchain_protocol::stream_settings::{SettingsChange, StreamSettings};
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::wire::{Batch, Committed, EpochGrant, NoticeEvent, ProducerState, Record};
+use streamchain_protocol::wire::{
+    Batch, Committed, EpochGrant, NoticeEvent, ProducerKey, ProducerState, Record,
+};
 
 /// The steps over one stream's rows.
 #[derive(Debug)]
@@ -151,9 +153,21 @@ impl<S: LogStore> StreamLog<S> {
     }
 
     /// Returns how far a producer got. Asked under the epoch, so no other relay can commit more of it meanwhile.
-    pub fn producer(&self, relay: &RelayId, epoch: Epoch, producer: ProducerId) -> Step<ProducerState, S> {
+    ///
+    /// A relay of the version before names no author, and does not tell authors apart itself: it gets the highest.
+    pub fn producer(
+        &self,
+        relay: &RelayId,
+        epoch: Epoch,
+        id: ProducerId,
+        author: Option<Address>,
+    ) -> Step<ProducerState, S> {
         self.state()?.check_leader(relay, epoch)?;
-        let stored = self.store.producer(producer).map_err(LogError::Store)?;
+        let stored = match author {
+            Some(author) => self.store.producer(ProducerKey { author, id }),
+            None => self.store.highest_of(id),
+        };
+        let stored = stored.map_err(LogError::Store)?;
         Ok(ProducerState { stored })
     }
 

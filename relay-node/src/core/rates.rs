@@ -1,11 +1,11 @@
 //! How much a session, and a stream, may send.
 //!
 //! What always holds: within any span a session's accepted frames and bytes stay below its rate times that span, and a
-//! burst; it is sent one error for each wait, and what it sends meanwhile is dropped; one that keeps flooding is ended. A
-//! dropped message is never skipped: later ones are not accepted before it (see `Session::refused_from`).
+//! burst; it is sent one error for each wait, and what it sends meanwhile is dropped; one that sends more than
+//! [`FLOOD_FACTOR`] times its rate within [`FLOOD_WINDOW_S`] seconds, taken or not, is ended, and no other. A dropped message is never skipped: later ones are not accepted before it (see `Session::refused_from`).
 
 use crate::core::limits::{
-    FLOOD_FACTOR, FLOOD_WINDOW_MS, RATE_BURST_MS, RATE_RETRY_MS, SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S,
+    FLOOD_FACTOR, FLOOD_WINDOW_S, RATE_BURST_MS, RATE_RETRY_MS, SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S,
     STREAM_BYTES_PER_S, STREAM_MESSAGES_PER_S,
 };
 use std::time::Instant;
@@ -27,11 +27,11 @@ impl Rate {
         bytes_per_s: 0,
     };
 
-    /// Quotas of `window_ms` at `factor` times the rate.
-    fn quotas(self, factor: u32, window_ms: u32) -> (Quota, Quota) {
+    /// Quotas that let a burst pass at once.
+    fn quotas(self) -> (Quota, Quota) {
         let of = |per_s: u32| {
-            let amount = u64::from(per_s) * u64::from(factor) * u64::from(window_ms) / 1_000;
-            Quota::new(u32::try_from(amount).unwrap_or(u32::MAX), window_ms)
+            let amount = u64::from(per_s) * u64::from(RATE_BURST_MS) / 1_000;
+            Quota::new(u32::try_from(amount).unwrap_or(u32::MAX), RATE_BURST_MS)
         };
         (of(self.messages_per_s), of(self.bytes_per_s))
     }
@@ -118,8 +118,7 @@ impl StreamGate {
     /// Takes a message of `bytes`; how many milliseconds to wait else.
     pub(crate) fn take(&mut self, rate: Rate, bytes: usize, now: Instant) -> Result<(), u64> {
         let cost = Cost { frames: 1, bytes };
-        self.counted
-            .take(rate.quotas(1, RATE_BURST_MS), cost, ns(self.since, now))
+        self.counted.take(rate.quotas(), cost, ns(self.since, now))
     }
 }
 
@@ -135,11 +134,43 @@ pub(crate) enum Verdict {
     End,
 }
 
+/// What a session sent in each of the last seconds, taken or not.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sent {
+    /// Frames and bytes, the present second first.
+    seconds: [(u64, u64); FLOOD_WINDOW_S],
+    present: u64,
+}
+
+impl Sent {
+    /// Adds a frame of `second`; returns whether the last seconds are a flood.
+    fn add(&mut self, rate: Rate, cost: Cost, second: u64) -> bool {
+        let passed = second.saturating_sub(self.present);
+        self.present = self.present.max(second);
+        let passed = usize::try_from(passed)
+            .unwrap_or(FLOOD_WINDOW_S)
+            .min(FLOOD_WINDOW_S);
+        self.seconds.rotate_right(passed);
+        self.seconds.iter_mut().take(passed).for_each(|old| *old = (0, 0));
+        if let Some((frames, bytes)) = self.seconds.first_mut() {
+            *frames += u64::from(cost.frames);
+            *bytes += cost.bytes as u64;
+        }
+        let (frames, bytes) = self
+            .seconds
+            .iter()
+            .fold((0, 0), |sum, second| (sum.0 + second.0, sum.1 + second.1));
+        let most = |per_s: u32| u64::from(per_s) * FLOOD_FACTOR * FLOOD_WINDOW_S as u64;
+        let is_above = |sent: u64, per_s: u32| per_s > 0 && sent > most(per_s);
+        is_above(frames, rate.messages_per_s) || is_above(bytes, rate.bytes_per_s)
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SessionGate {
     since: Instant,
     passed: Counted,
-    dropped: Counted,
+    sent: Sent,
     /// Until when all is dropped, nanoseconds.
     silent_until_ns: u64,
 }
@@ -150,15 +181,16 @@ impl SessionGate {
         Self {
             since: now,
             passed: Counted::default(),
-            dropped: Counted::default(),
+            sent: Sent::default(),
             silent_until_ns: 0,
         }
     }
 
     pub(crate) fn judge(&mut self, rate: Rate, cost: Cost, now: Instant) -> Verdict {
         let now_ns = ns(self.since, now);
+        let is_flood = self.sent.add(rate, cost, now_ns / 1_000_000_000);
         if now_ns >= self.silent_until_ns {
-            return match self.passed.take(rate.quotas(1, RATE_BURST_MS), cost, now_ns) {
+            return match self.passed.take(rate.quotas(), cost, now_ns) {
                 Ok(()) => Verdict::Pass,
                 Err(wait_ms) => {
                     self.silence(wait_ms, now);
@@ -166,12 +198,9 @@ impl SessionGate {
                 }
             };
         }
-        match self
-            .dropped
-            .take(rate.quotas(FLOOD_FACTOR, FLOOD_WINDOW_MS), cost, now_ns)
-        {
-            Ok(()) => Verdict::Drop,
-            Err(_) => Verdict::End,
+        match is_flood {
+            false => Verdict::Drop,
+            true => Verdict::End,
         }
     }
 
@@ -235,16 +264,57 @@ mod tests {
         assert_eq!(gate.judge(RATE, large, start), Verdict::Refuse(1_000));
     }
 
+    /// After how many frames a session is ended that sends this many in a second, for a minute.
+    fn flooded_for(per_s: u64) -> Option<u64> {
+        let start = Instant::now();
+        let mut gate = SessionGate::new(start);
+        (0..60 * per_s).find(|frame| {
+            let now = after(start, frame * 1_000 / per_s);
+            gate.judge(RATE, FRAME, now) == Verdict::End
+        })
+    }
+
+    #[test]
+    fn above_four_times_the_rate_a_session_is_ended_within_ten_seconds() {
+        for per_s in [41, 45, 50, 100, 200, 1_000] {
+            let frames = flooded_for(per_s).expect("more than four times the rate is a flood");
+            assert!(
+                (400..=10 * per_s).contains(&frames),
+                "{per_s} a second: after {frames}"
+            );
+        }
+        assert_eq!(flooded_for(40), None, "four times the rate is none");
+    }
+
+    #[test]
+    fn bytes_make_a_flood_as_well() {
+        let start = Instant::now();
+        let mut gate = SessionGate::new(start);
+        let large = Cost {
+            frames: 1,
+            bytes: 900,
+        };
+        let end = (0..600).find(|frame| gate.judge(RATE, large, after(start, frame * 200)) == Verdict::End);
+        let end = end.expect("4,500 bytes a second are above four times 1,000");
+        assert!((44..50).contains(&end), "{end}");
+    }
+
+    #[test]
+    fn a_flood_that_is_over_is_forgotten() {
+        let start = Instant::now();
+        let mut gate = SessionGate::new(start);
+        for round in 0..20 {
+            for _ in 0..400 {
+                assert_ne!(
+                    gate.judge(RATE, FRAME, after(start, round * 11_000)),
+                    Verdict::End
+                );
+            }
+        }
+    }
+
     #[test]
     fn a_session_that_keeps_flooding_is_ended_others_never() {
-        let flooded_for = |per_s: u64| {
-            let start = Instant::now();
-            let mut gate = SessionGate::new(start);
-            (0..60 * per_s).find(|frame| {
-                let now = after(start, frame * 1_000 / per_s);
-                gate.judge(RATE, FRAME, now) == Verdict::End
-            })
-        };
         assert_eq!(
             flooded_for(30),
             None,

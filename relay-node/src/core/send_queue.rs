@@ -2,14 +2,15 @@
 //!
 //! What always holds, for each peer: `accepted` goes out before any `committed` that covers it; `committed(n)`
 //! goes out only when every message below `n` was sent to the peer or declared a `gap`; a notice goes out only
-//! behind the `committed` that covers it. A peer that can't take more waits here alone.
+//! behind the `committed` that covers it. A peer that can't take more waits here alone. Nothing larger than the peer takes is
+//! ever written, so that nothing waits behind it: a message is declared a `gap`, and a notice goes without its payload. HTTP has both.
 
-use crate::core::limits::{MAX_NOTICES, MAX_PENDING_BYTES};
+use crate::core::limits::{MAX_NOTICE_BYTES, MAX_NOTICES, MAX_PENDING_BYTES};
 use crate::core::replay_buffer::{Chunk, ReplayBuffer};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use streamchain_protocol::ids::Seq;
-use streamchain_protocol::limits::MAX_COALESCE_BYTES;
+use streamchain_protocol::limits::{MAX_CHANNEL_MESSAGE_BYTES, MAX_COALESCE_BYTES};
 use streamchain_protocol::wire::frame::RelayFrame;
 
 /// Where messages to the peer go.
@@ -46,6 +47,15 @@ pub(crate) struct Sent {
     pub wrote: bool,
 }
 
+/// A frame about what happened to messages below `end`.
+#[derive(Debug, Clone)]
+pub(crate) struct NoticeFrame {
+    pub end: Seq,
+    pub whole: Bytes,
+    /// The same without its payload, which is marked as left out, for peers that take no message as large.
+    pub brief: Option<Bytes>,
+}
+
 /// More waits for the peer than it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overflow;
@@ -57,6 +67,7 @@ pub(crate) struct SendQueue {
     pending_bytes: usize,
     /// Frames about a run of messages that ends at the seq.
     notices: VecDeque<(Seq, Bytes)>,
+    notices_bytes: usize,
     /// The next message for the peer; `None` unless it subscribed.
     cursor: Option<Seq>,
     /// The last `committed` that was sent; `None` before the peer's hello or subscribe.
@@ -64,6 +75,8 @@ pub(crate) struct SendQueue {
     /// No room at the last try; cleared by [`SendQueue::unblock`].
     blocked: bool,
     chunk_max: usize,
+    /// The largest message that the peer takes.
+    message_max: usize,
 }
 
 impl Default for SendQueue {
@@ -72,10 +85,12 @@ impl Default for SendQueue {
             pending: VecDeque::new(),
             pending_bytes: 0,
             notices: VecDeque::new(),
+            notices_bytes: 0,
             cursor: None,
             committed_sent: None,
             blocked: false,
             chunk_max: MAX_COALESCE_BYTES,
+            message_max: MAX_CHANNEL_MESSAGE_BYTES,
         }
     }
 }
@@ -83,7 +98,14 @@ impl Default for SendQueue {
 impl SendQueue {
     /// Frames are joined to messages of at most this many bytes from now on.
     pub(crate) fn set_chunk_max(&mut self, bytes: usize) {
-        self.chunk_max = bytes;
+        self.chunk_max = bytes.min(self.message_max);
+    }
+
+    /// The peer takes no message above this many bytes (RFC 8841 §6). At least [`MIN_CHANNEL_MESSAGE_BYTES`](crate::core::limits::MIN_CHANNEL_MESSAGE_BYTES), so that every
+    /// control frame fits.
+    pub(crate) fn set_message_max(&mut self, bytes: usize) {
+        self.message_max = bytes;
+        self.set_chunk_max(self.chunk_max);
     }
 
     /// Queues a control frame.
@@ -128,15 +150,23 @@ impl SendQueue {
         self.committed_sent = Some(self.committed_sent.unwrap_or(Seq(0)).min(from));
     }
 
-    /// Queues a frame about messages below `end`; the oldest is dropped when there are too many.
-    pub(crate) fn notice(&mut self, end: Seq, frame: Bytes) {
-        if self.committed_sent.is_none() {
+    /// Queues a notice; the oldest are dropped when there are too many.
+    pub(crate) fn notice(&mut self, notice: &NoticeFrame) {
+        let fitting = [Some(&notice.whole), notice.brief.as_ref()];
+        let mut fitting = fitting
+            .into_iter()
+            .flatten()
+            .filter(|frame| frame.len() <= self.message_max);
+        let Some(frame) = fitting.next().filter(|_| self.committed_sent.is_some()) else {
             return;
+        };
+        self.notices_bytes += frame.len();
+        self.notices.push_back((notice.end, frame.clone()));
+        while (self.notices.len() > MAX_NOTICES || self.notices_bytes > MAX_NOTICE_BYTES)
+            && let Some((_, oldest)) = self.notices.pop_front()
+        {
+            self.notices_bytes -= oldest.len();
         }
-        if self.notices.len() >= MAX_NOTICES {
-            self.notices.pop_front();
-        }
-        self.notices.push_back((end, frame));
     }
 
     /// Whether the last try found no room.
@@ -219,6 +249,15 @@ impl SendQueue {
             && room
             && let Some(chunk) = view.chunk(cursor, self.chunk_max)
         {
+            if chunk.bytes.len() > self.message_max {
+                let to = self.behind_large(view, chunk.end);
+                room = self.write(sink, &encode(&RelayFrame::Gap { from: cursor, to }), sent);
+                if room {
+                    sent.gapped += to.0 - cursor.0;
+                    cursor = to;
+                }
+                continue;
+            }
             room = self.write(sink, &chunk.bytes, sent);
             if room {
                 sent.messages += chunk.end.0 - chunk.first.0;
@@ -227,6 +266,16 @@ impl SendQueue {
         }
         self.cursor = Some(cursor);
         !self.blocked
+    }
+
+    /// The first message from `next` on that the peer takes.
+    fn behind_large(&self, view: &View<'_>, mut next: Seq) -> Seq {
+        while let Some(chunk) = view.chunk(next, self.chunk_max)
+            && chunk.bytes.len() > self.message_max
+        {
+            next = chunk.end;
+        }
+        next
     }
 
     fn send_committed(&mut self, view: &View<'_>, sink: &mut impl Sink, sent: &mut Sent) -> bool {
@@ -259,6 +308,7 @@ impl SendQueue {
                 return false;
             }
             self.notices.pop_front();
+            self.notices_bytes -= frame.len();
         }
         true
     }

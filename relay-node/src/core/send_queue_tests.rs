@@ -49,6 +49,14 @@ fn replay(start: u64, end: u64, size: usize) -> ReplayBuffer {
     replay
 }
 
+fn notice(end: u64, whole: Bytes) -> NoticeFrame {
+    NoticeFrame {
+        end: Seq(end),
+        whole,
+        brief: None,
+    }
+}
+
 fn view(replay: &ReplayBuffer, committed: u64) -> View<'_> {
     View {
         replay,
@@ -132,8 +140,8 @@ fn an_anchor_waits_for_the_messages_that_it_covers() {
             state: AnchorState::Anchored,
         })
     };
-    send_queue.notice(Seq(1), encode(&anchored(0)).into());
-    send_queue.notice(Seq(2), encode(&anchored(1)).into());
+    send_queue.notice(&notice(1, encode(&anchored(0)).into()));
+    send_queue.notice(&notice(2, encode(&anchored(1)).into()));
     send_queue.pump(&view(&replay, 2), &mut peer);
     assert_eq!(peer.got, ["message 0"]);
     peer.room = 9;
@@ -162,6 +170,61 @@ fn a_peer_that_never_reads_overflows_its_bounded_queue() {
         .take_while(|_| send_queue.send(&accepted).is_ok())
         .count();
     assert!(taken * encode(&accepted).len() <= MAX_PENDING_BYTES);
-    (0..2 * MAX_NOTICES as u64).for_each(|end| send_queue.notice(Seq(end), Bytes::new()));
+    (0..2 * MAX_NOTICES as u64).for_each(|end| send_queue.notice(&notice(end, Bytes::new())));
     assert!(send_queue.notices.len() <= MAX_NOTICES);
+}
+
+#[test]
+fn what_is_larger_than_the_peer_takes_is_a_gap_and_blocks_nothing() {
+    let mut replay = replay(0, 2, 100);
+    for size in [2_000, 3_000, 100] {
+        let payload = vec![0; size];
+        let frame = RelayFrame::Message {
+            epoch: Epoch(1),
+            seq: replay.end(),
+            time: streamchain_protocol::time::UnixMs(0),
+            author: Address::ZERO,
+            payload: &payload,
+        };
+        replay.push(encode(&frame).into());
+    }
+    let (mut queue, mut peer) = (SendQueue::default(), peer(usize::MAX));
+    queue.set_message_max(1_024);
+    queue.subscribe(Seq(0));
+    let state = |block| {
+        let frame = RelayFrame::ChainState {
+            block,
+            log_index: 0,
+            tx: B256::ZERO,
+            state: AnchorState::Final,
+        };
+        Bytes::from(encode(&frame))
+    };
+    let large = Bytes::from(vec![0; 1_025]);
+    queue.notice(&NoticeFrame {
+        end: Seq(0),
+        whole: large.clone(),
+        brief: Some(state(1)),
+    });
+    queue.notice(&notice(0, large));
+    let sent = queue.pump(&view(&replay, 5), &mut peer);
+    let (state, rest) = peer.got.split_last().unwrap();
+    assert_eq!(
+        rest,
+        ["message 0", "message 1", "gap 2..4", "message 4", "committed 5"]
+    );
+    assert!(
+        state.starts_with("ChainState { block: 1"),
+        "the brief one: {state}"
+    );
+    assert_eq!((sent.messages, sent.gapped), (3, 2));
+}
+
+#[test]
+fn notices_that_a_peer_does_not_read_have_a_bound_in_bytes() {
+    let mut queue = SendQueue::default();
+    queue.subscribe(Seq(0));
+    (0..100).for_each(|_| queue.notice(&notice(0, Bytes::from(vec![0; 65_000]))));
+    assert_eq!(queue.notices.len(), MAX_NOTICE_BYTES / 65_000);
+    assert_eq!(queue.notices_bytes, queue.notices.len() * 65_000);
 }

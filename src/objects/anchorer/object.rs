@@ -3,8 +3,10 @@
 use crate::api::anchorer::{
     AddSegments, AnchorerRequest, AnchorerStatus, ApplyAnchors, EnsureAnchorer, EstimateCosts, SegmentsAdded,
 };
-use crate::api::call::{Encoded, reply, serve};
+use crate::api::call::{Encoded, new_request_id, reply, serve, within};
+use crate::api::listener::{NoteMined, listener_object};
 use crate::clock::now;
+use crate::config::Config;
 use crate::config::chain::ChainConfig;
 use crate::objects::chain_machine::{ChainMachine, Kept};
 use crate::problem::{Kind, Problem};
@@ -12,16 +14,17 @@ use crate::response::put_member;
 use crate::storage::d1::segments;
 use serde_json::Value;
 use std::cell::RefCell;
+use std::time::Duration;
 use streamchain_chain::anchorer::{
     Anchorer as AnchorerMachine, Read, ReadRecords, ReadSegments, SegmentError, Status, StoredSegment,
 };
 use streamchain_chain::costs::{Costs, Estimates};
-use streamchain_chain::ethereum::{Answer, Request as RpcRequest, RpcError};
+use streamchain_chain::ethereum::{Answer, Receipt, Request as RpcRequest, RpcError};
 use streamchain_chain::journal::RestoreError;
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::proof::AnchorState;
 use streamchain_protocol::time::UnixMs;
-use worker::{DurableObject, Env, Error, Request, Response, State, durable_object};
+use worker::{DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 /// The machine of one account.
 #[durable_object(alarm)]
@@ -40,7 +43,25 @@ impl Kept for AnchorerMachine {
     ) -> Result<Self, RestoreError> {
         Self::restore(config.anchorer(), config.signer, rows)
     }
+
+    /// A receipt shows where an event of ours is: the Listener checks that it sees it.
+    async fn observe(env: &Env, answer: &Answer) {
+        let Answer::Receipt(Some(receipt)) = answer else {
+            return;
+        };
+        if receipt.succeeded()
+            && let Err(error) = note_mined(env, receipt).await
+        {
+            console_error!(
+                "anchorer: the listener was not notified of {}: {error}",
+                receipt.transaction_hash
+            );
+        }
+    }
 }
+
+/// How long the Listener may take to note a transaction.
+const LISTENER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For how long, in ms, estimated costs are answered again: about a block of Ethereum.
 const COSTS_LIVE_MS: u64 = 12_000;
@@ -184,6 +205,19 @@ impl Anchorer {
             ))),
         }
     }
+}
+
+async fn note_mined(env: &Env, receipt: &Receipt) -> Result<(), Problem> {
+    let config = Config::of(env).map_err(Problem::internal)?;
+    let Some(listener) = listener_object(env, &new_request_id(), &config)? else {
+        return Ok(());
+    };
+    let noted = NoteMined {
+        block: receipt.block_number,
+        block_hash: receipt.block_hash,
+        tx: receipt.transaction_hash,
+    };
+    within(LISTENER_TIMEOUT, listener.call(noted)).await
 }
 
 fn encode(at: UnixMs, costs: &Costs) -> Result<Encoded<Value>, Problem> {

@@ -5,7 +5,7 @@ use crate::api::relays::RelayNotice;
 use crate::api::stream::{Member, OpenSession, PutMember, RemoveMember};
 use crate::clock;
 use crate::config::Config;
-use crate::problem::{Problem, need_gas, need_right};
+use crate::problem::{Problem, need_gas, need_right_on};
 use alloy_primitives::Address;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::{LogState, StreamLog};
@@ -29,7 +29,7 @@ impl Stream {
             rights = rights.and(Rights::of(&[Right::Read]));
         }
         if !rights.has(Right::Write) {
-            need_right(asked.account.is_some(), rights, Right::Read)?;
+            need_right_on(&access, asked.account.is_some(), rights, Right::Read)?;
         }
         Ok(rights)
     }

@@ -169,7 +169,7 @@ impl Stream {
 
     fn producer(&self, asked: &GetProducer) -> Result<Encoded<ProducerState>, Problem> {
         Ok(Encoded::of(&self.step(|log| {
-            log.producer(&asked.relay, asked.epoch, asked.producer)
+            log.producer(&asked.relay, asked.epoch, asked.producer, asked.author)
         })?))
     }
 
@@ -189,8 +189,10 @@ impl Stream {
             state = self.step(|log| log.apply_notice(&notice.event))?;
         }
         self.waiters.notify();
-        let relay = state.relay().cloned();
-        Ok(NoticesApplied { relay })
+        Ok(NoticesApplied {
+            relay: state.relay().cloned(),
+            missing_anchor: state.missing_anchor(),
+        })
     }
 
     pub(super) async fn post_notices(

@@ -1,15 +1,15 @@
 //! What a stream's peers are sent: messages, `committed`, notices.
 
 use super::{Now, Shard};
-use crate::core::send_queue::{Sent, encode};
+use crate::core::limits::MIN_CHANNEL_MESSAGE_BYTES;
+use crate::core::send_queue::{NoticeFrame, Sent, encode};
 use crate::core::session::{Phase, SessionKey};
 use crate::core::timers::Owner;
 use crate::core::withdrawals::{Whose, means};
-use bytes::Bytes;
 use streamchain_protocol::ids::{Seq, ShortId};
 use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
-use streamchain_protocol::wire::{Notice, NoticeEvent};
+use streamchain_protocol::wire::{Notice, NoticeEvent, Omitted};
 
 impl Shard {
     /// Sends every peer of a stream what is new.
@@ -111,7 +111,7 @@ impl Shard {
         {
             return self.withdraw((id, author), before, again, now);
         }
-        let Some((end, frame)) = notice_frame(&notice.event) else {
+        let Some(frame) = notice_frame(&notice.event) else {
             return;
         };
         let Some(stream) = self.streams.get(&id) else {
@@ -119,7 +119,7 @@ impl Shard {
         };
         for key in &stream.sessions {
             if let Some(session) = self.sessions.get_mut(key) {
-                session.send_queue.notice(end, frame.clone());
+                session.send_queue.notice(&frame);
             }
         }
         self.queue_stream(id);
@@ -149,10 +149,15 @@ impl Shard {
     }
 }
 
-/// The frame for a notice, and the end of the run of messages it is about.
-fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
+/// The frame for a notice, if clients get one.
+fn notice_frame(event: &NoticeEvent) -> Option<NoticeFrame> {
+    let alone = |end, frame: &RelayFrame<'_>| NoticeFrame {
+        end,
+        whole: encode(frame).into(),
+        brief: None,
+    };
     Some(match event {
-        NoticeEvent::Anchored(anchor) => (anchor.end(), encode(&RelayFrame::Anchored(*anchor)).into()),
+        NoticeEvent::Anchored(anchor) => alone(anchor.end(), &RelayFrame::Anchored(*anchor)),
         NoticeEvent::Chain {
             block,
             log_index,
@@ -163,24 +168,29 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
             state,
         } => {
             let (block, log_index, tx, state) = (*block, *log_index, *tx, *state);
-            let frame = match payload {
-                Some(payload) => RelayFrame::Chain {
-                    block,
-                    log_index,
-                    author: *author,
-                    payload,
-                    tx,
-                    state,
-                    omitted: *omitted,
-                },
-                None => RelayFrame::ChainState {
+            let Some(payload) = payload else {
+                let frame = RelayFrame::ChainState {
                     block,
                     log_index,
                     tx,
                     state,
-                },
+                };
+                return Some(alone(Seq(0), &frame));
             };
-            (Seq(0), encode(&frame).into())
+            let chain = |payload, omitted| RelayFrame::Chain {
+                block,
+                log_index,
+                author: *author,
+                payload,
+                tx,
+                state,
+                omitted,
+            };
+            let whole = alone(Seq(0), &chain(payload, *omitted));
+            // Smaller ones fit for every peer.
+            let brief = (whole.whole.len() > MIN_CHANNEL_MESSAGE_BYTES)
+                .then(|| encode(&chain(&[], Some(Omitted::of(payload)))).into());
+            NoticeFrame { brief, ..whole }
         }
         NoticeEvent::SessionEnded { .. }
         | NoticeEvent::Withdrawn { .. }
@@ -189,4 +199,40 @@ fn notice_frame(event: &NoticeEvent) -> Option<(Seq, Bytes)> {
             return None;
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use streamchain_protocol::proof::AnchorState;
+    use streamchain_protocol::wire::cbor::Reader;
+    use streamchain_protocol::{Address, B256};
+
+    #[test]
+    fn a_chain_event_that_is_too_large_goes_without_its_payload() {
+        for bytes in [2_000, 1_000_000] {
+            let payload = vec![7; bytes];
+            let event = NoticeEvent::Chain {
+                block: 1,
+                log_index: 2,
+                author: Address::ZERO,
+                payload: Some(payload.clone().into()),
+                omitted: None,
+                tx: B256::ZERO,
+                state: AnchorState::Anchored,
+            };
+            let brief = notice_frame(&event).unwrap().brief.unwrap();
+            assert!(brief.len() <= MIN_CHANNEL_MESSAGE_BYTES);
+            let read = RelayFrame::read(&mut Reader::new(&brief)).unwrap().unwrap();
+            let RelayFrame::Chain {
+                payload: left,
+                omitted,
+                ..
+            } = read
+            else {
+                panic!("a chain frame: {read:?}");
+            };
+            assert_eq!((left.len(), omitted), (0, Some(Omitted::of(&payload))));
+        }
+    }
 }
