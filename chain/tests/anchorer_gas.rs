@@ -215,7 +215,10 @@ mod shares {
         let opened = names.iter().filter(|name| world.chain.next_seq(stream(name)) > 0);
         let opened = opened.count();
         let status = world.anchorer.status(world.now);
-        assert!((1..90).contains(&opened), "some, and not all: {opened}, {status:?}");
+        assert!(
+            (1..90).contains(&opened),
+            "some, and not all: {opened}, {status:?}"
+        );
         assert!(asked < 40, "{asked} commands");
     }
 
