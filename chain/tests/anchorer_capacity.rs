@@ -117,6 +117,23 @@ mod pace {
     }
 
     #[test]
+    fn a_restart_does_not_shorten_the_interval() {
+        let mut world = Anchoring::with(Settings {
+            interval_ms: HOUR_MS,
+            ..settings()
+        });
+        for first in 0..40 {
+            world.hand_over(&each_message("demo", first, first + 1));
+            world.block();
+            world.crash();
+        }
+        assert_eq!(world.chain.mined().len(), 1);
+        world.blocks(300);
+        assert_eq!(anchored(&world, stream("demo")), 40);
+        assert_eq!(world.chain.mined().len(), 2);
+    }
+
+    #[test]
     fn a_failed_call_does_not_cost_an_interval() {
         let mut world = Anchoring::with(Settings {
             interval_ms: HOUR_MS,

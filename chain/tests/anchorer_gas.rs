@@ -198,6 +198,57 @@ mod shares {
     }
 
     #[test]
+    fn new_streams_above_their_share_do_not_slow_the_others() {
+        let mut world = with_budget(100 * LIMIT);
+        world.chain.gas_per_byte = 100; // so that each stream that is opened costs something
+        let names: Vec<String> = (0..90).map(|number| format!("new{number}")).collect();
+        let new: Vec<_> = names.iter().map(|name| segment(name, 0, 1)).collect();
+        world.hand_over(&[segment("demo", 0, 1)]);
+        world.round();
+        world.block();
+        world.hand_over(&new);
+        world.hand_over(&[segment("demo", 1, 1)]);
+        world.round();
+        let asked = world.commands;
+        world.block();
+        assert_eq!(world.chain.next_seq(stream("demo")), 2);
+        let opened = names.iter().filter(|name| world.chain.next_seq(stream(name)) > 0);
+        let opened = opened.count();
+        let status = world.anchorer.status(world.now);
+        assert!(
+            (1..90).contains(&opened),
+            "some, and not all: {opened}, {status:?}"
+        );
+        assert!(asked < 40, "{asked} commands");
+    }
+
+    #[test]
+    fn what_a_share_does_not_hold_is_made_less_beside_many_roots() {
+        let mut world = with_budget(20 * LIMIT);
+        world.chain.gas_per_byte = 10;
+        let own: Vec<_> = (0..30)
+            .map(|number| segment(&format!("s{number}"), 0, 1))
+            .collect();
+        for segment in &own {
+            world.chain.set_stream(segment.stream, signer().address(), 0);
+        }
+        let (theirs, records) = payloads_of(STRANGER);
+        world.chain.set_stream(theirs.stream, signer().address(), 0);
+        world.hand_over_emitted(&[(theirs.clone(), records)]);
+        world.hand_over(&own);
+        for _ in 0..3 {
+            world.round();
+            world.block();
+        }
+        let status = world.anchorer.status(world.now);
+        assert!(
+            own.iter().all(|one| world.chain.next_seq(one.stream) == 1),
+            "{status:?}"
+        );
+        assert!(status.gas_budget.unwrap().foreign_used <= 2 * LIMIT);
+    }
+
+    #[test]
     fn a_crash_at_any_command_forgets_no_share() {
         for fault in Fault::ALL {
             for at in 1..=12 {

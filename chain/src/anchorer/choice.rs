@@ -24,7 +24,7 @@ pub(super) enum Class {
     Own,
     /// Those of others.
     Foreign,
-    /// Both.
+    /// The account's own and those of others.
     Together,
     /// One stream that may have made a transaction revert.
     #[default]

@@ -8,7 +8,7 @@ use streamchain_protocol::stream_settings::Mode;
 use super::obstacle::Obstacle;
 use super::plan::{Halved, Limits, Prepared};
 use super::prepare::shrink;
-use super::spending::{Payee, divide, end_of_day};
+use super::spending::{GasPart, Payee, divide, end_of_day};
 use super::step::{Context, Effect, Step, Transition, Unsigned, Wait, after, rest};
 use super::stream::StreamEntry;
 use crate::ethereum::Fees;
@@ -60,10 +60,10 @@ fn within_shares(
 ) -> Transition {
     let gas_parts = divide(gas_limit, &prepared.weights);
     let daily = context.settings.daily_gas.unwrap_or(u64::MAX);
-    let opened = prepared.opened.len();
+    let opened = prepared.opened.len() as u64;
     let beyond = context.spending.beyond(&gas_parts, opened, daily, context.now);
     if !beyond.is_empty() {
-        return leave_out(&prepared, &beyond, context);
+        return leave_out(&prepared, &gas_parts, &beyond, context);
     }
     let unsigned = Unsigned {
         prepared,
@@ -75,24 +75,28 @@ fn within_shares(
     (Step::ReadBalance(unsigned), Vec::new())
 }
 
-/// Shares of the day's gas do not hold their parts of the transaction. What is opened and emitted is made less first;
-/// streams for which that is not possible wait for the next day.
-fn leave_out(prepared: &Prepared, beyond: &[(Payee, &'static str)], context: &Context<'_>) -> Transition {
+/// Shares of the day's gas do not hold their parts of the transaction. Less is emitted first; streams for which that is not
+/// possible, and those that cannot be opened, wait for the next day.
+fn leave_out(
+    prepared: &Prepared,
+    gas_parts: &[GasPart],
+    beyond: &[(Payee, &'static str)],
+    context: &Context<'_>,
+) -> Transition {
     let until = end_of_day(context.now);
     let mut effects = Vec::new();
-    let is_opening = beyond.iter().any(|(payee, _)| *payee == Payee::Openings);
-    if is_opening
-        && prepared.opened.len() > 1
-        && let Halved::Smaller(limits) = prepared.halved(context.limits)
-    {
-        let effects = vec![Effect::SetTurn(None), Effect::SetLimits(limits)];
-        return after(effects, rest(Wait::Until(context.now)));
-    }
+    let opened = prepared.opened.len() as u64;
+    let for_opening = gas_parts.iter().find(|part| part.payee == Payee::Openings);
+    let each = for_opening.map_or(0, |part| part.gas) / opened.max(1);
+    let daily = context.settings.daily_gas.unwrap_or(u64::MAX);
+    let left = context.spending.openings_left(each, daily, context.now);
+    let left = usize::try_from(left).unwrap_or(usize::MAX);
+    let not_opened = prepared.opened.get(left..).unwrap_or_default();
     for plan in &prepared.runs {
         let stream = plan.run.stream;
         let owner = context.pending.get(&stream).map(StreamEntry::owner);
         let is_beyond = |payee: &Payee| match payee {
-            Payee::Openings => prepared.opened.contains(&stream),
+            Payee::Openings => not_opened.contains(&stream),
             Payee::Owner(payee) => owner == Some(*payee),
         };
         let Some((_, share)) = beyond.iter().find(|(payee, _)| is_beyond(payee)) else {
@@ -100,7 +104,7 @@ fn leave_out(prepared: &Prepared, beyond: &[(Payee, &'static str)], context: &Co
         };
         if plan.mode != Mode::Root && plan.segments.len() > 1 {
             let limits = Limits {
-                emitted_bytes: prepared.data.len() / 2,
+                emitted_bytes: context.limits.emitted_bytes.min(prepared.data.len()) / 2,
                 ..context.limits
             };
             let effects = vec![Effect::SetTurn(None), Effect::SetLimits(limits)];

@@ -66,6 +66,10 @@ use stream::MAX_SEGMENTS_PER_ANCHOR;
 use streamchain_protocol::util::Backoff;
 
 const FLIGHT_KEY: &str = "flight";
+/// The key of the time before which no transaction is made, with the version of its form.
+const PACE_KEY: &str = "pace/1";
+/// Longer intervals are saved: an object that is asked nothing leaves memory after some ten seconds.
+const MAX_UNSAVED_INTERVAL_MS: u64 = 10_000;
 
 /// What the machine asks for beside rows and answers of nodes: to read from the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,12 +144,15 @@ impl Anchorer {
         );
         let mut flight: Option<Flight> = None;
         let mut gas_parts = Vec::new();
+        let mut next_anchor = UnixMs(0);
         let mut spending = Spending::default();
         let mut rows: Vec<_> = rows.into_iter().collect();
         rows.sort_unstable(); // a stream's row comes before those of its segments
         for (key, value) in rows {
             if key == FLIGHT_KEY {
                 flight = Some(journal::read(key, value)?);
+            } else if key == PACE_KEY {
+                next_anchor = journal::read(key, value)?;
             } else if key == spending::PARTS_KEY {
                 gas_parts = journal::read(key, value)?;
             } else if key == spending::KEY || key.starts_with(spending::SHARES_PREFIX) {
@@ -171,7 +178,7 @@ impl Anchorer {
             limits: Limits::default(),
             spending,
             turn: Turn::default(),
-            next_anchor: UnixMs(0),
+            next_anchor,
             distrust: None,
             balance: None,
             last_error: None,
@@ -318,6 +325,9 @@ impl Anchorer {
             true => now,
             false => now.plus_ms(self.settings.interval_ms),
         };
+        if self.settings.interval_ms > MAX_UNSAVED_INTERVAL_MS {
+            self.journal.put(PACE_KEY.to_owned(), &self.next_anchor);
+        }
         self.turn.class = self.pending.class_of(&flight.runs);
         self.flight = Some(flight);
         self.watch = FlightWatch::default();

@@ -158,12 +158,21 @@ impl Spending {
         }
     }
 
+    /// How many streams can be opened for `each` gas with what the share for that has left. One can be opened each day,
+    /// however small the budget is.
+    pub(super) fn openings_left(&self, each: u64, daily: u64, now: UnixMs) -> u64 {
+        let counted = self.shares.get(&Payee::Openings);
+        let before = counted.map_or(0, |counted| counted.gas(now));
+        let left = (daily / OPENING_PART).saturating_sub(before) / each.max(1);
+        left.max(u64::from(before == 0))
+    }
+
     /// The payees whose shares of `daily` do not hold these parts of a transaction that opens so many streams, each with
     /// the share's name.
     pub(super) fn beyond(
         &self,
         parts: &[GasPart],
-        opened: usize,
+        opened: u64,
         daily: u64,
         now: UnixMs,
     ) -> Vec<(Payee, &'static str)> {
@@ -175,8 +184,7 @@ impl Spending {
             let before = counted.map_or(0, |counted| counted.gas(now));
             let after = before.saturating_add(part.gas);
             let name = match part.payee {
-                // One stream can be opened each day, however small the budget is.
-                Payee::Openings if after > daily / OPENING_PART && (before > 0 || opened > 1) => {
+                Payee::Openings if self.openings_left(part.gas / opened.max(1), daily, now) < opened => {
                     "the share of the day's gas for opening streams"
                 }
                 Payee::Owner(_) if after > daily / OWNER_PART => "its owner's share of the day's gas",
