@@ -416,3 +416,41 @@ fn the_relay_reaches_no_client_by_another_address_than_its_own() {
         "oversize"
     );
 }
+
+/// Whatever a stranger asks by UDP, with whatever source: the answer has at most three times the bytes.
+#[test]
+fn strangers_get_at_most_three_times_what_they_sent() {
+    let mut scene = Scene::new();
+    let bare = |method| Writer::new(Class::Request, method, [9; 12]);
+    let udp = [attributes::TRANSPORT_UDP, 0, 0, 0];
+    let browsers = bare(Method::ALLOCATE).attribute(attributes::REQUESTED_TRANSPORT, &udp);
+    let requests = [
+        browsers.finish(),
+        bare(Method::ALLOCATE).finish(),
+        bare(Method::REFRESH).finish(),
+        bare(Method::BINDING).finish(),
+        bare(Method::BINDING).attribute(Attribute(0x7000), &[]).finish(),
+        bare(Method::CHANNEL_BIND)
+            .attribute(attributes::USERNAME, b"x")
+            .finish(),
+    ];
+    let mut answers = Vec::new();
+    for (number, request) in requests.iter().enumerate() {
+        let client = client(Transport::Udp, &format!("198.51.100.{number}:40000"));
+        scene.server.handle_client(client, request, scene.now);
+        let answer = scene.server.poll_output();
+        answers.push(answer.is_some());
+        if let Some(Output::ToClient { packet, .. }) = answer {
+            assert!(
+                packet.len() <= 3 * request.len(),
+                "{} bytes for {}",
+                packet.len(),
+                request.len()
+            );
+        }
+    }
+    assert!(
+        answers[0] && answers[3],
+        "a browser's first request is answered: {answers:?}"
+    );
+}
