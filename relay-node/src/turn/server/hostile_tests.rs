@@ -436,7 +436,7 @@ fn strangers_get_at_most_three_times_what_they_sent() {
     ];
     let mut answers = Vec::new();
     for (number, request) in requests.iter().enumerate() {
-        let client = client(Transport::Udp, &format!("198.51.100.{number}:40000"));
+        let client = udp_client(40_000 + number as u16);
         scene.server.handle_client(client, request, scene.now);
         let answer = scene.server.poll_output();
         answers.push(answer.is_some());
