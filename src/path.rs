@@ -88,7 +88,8 @@ fn present<T>(parameter: Option<T>) -> Result<T, Problem> {
     parameter.ok_or_else(|| Problem::internal("the route's path has no such parameter"))
 }
 
-fn parse_address(text: &str) -> Result<Address, Problem> {
+/// Reads an address of a path or a query.
+pub(crate) fn parse_address(text: &str) -> Result<Address, Problem> {
     let address = text.strip_prefix("0x").and_then(|_| text.parse().ok());
-    address.ok_or_else(|| Problem::new(Kind::BadId, "member: expected 0x and 40 hexadecimal digits"))
+    address.ok_or_else(|| Problem::new(Kind::BadId, "expected 0x and 40 hexadecimal digits"))
 }

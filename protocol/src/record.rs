@@ -8,6 +8,39 @@ use crate::time::UnixMs;
 use crate::util::cbor::{CborError, Reader, Writer};
 use alloy_primitives::{Address, Bytes};
 
+/// A producer: one numbering of messages by an author. Whatever ids others choose, they never number for this author.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProducerKey {
+    /// The author.
+    pub author: Address,
+    /// The id that the author chose.
+    pub id: ProducerId,
+}
+
+impl ProducerKey {
+    /// Length of [`Self::to_bytes`].
+    pub const BYTES: usize = 36;
+
+    /// Returns the key of database rows: the id, then the author.
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        let (id, author) = bytes.split_at_mut(self.id.0.len());
+        id.copy_from_slice(&self.id.0);
+        author.copy_from_slice(self.author.as_slice());
+        bytes
+    }
+
+    /// Reads what [`Self::to_bytes`] returns; `None` for another length.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (id, author) = bytes.split_first_chunk::<16>()?;
+        let author: [u8; 20] = author.try_into().ok()?;
+        Some(Self {
+            author: author.into(),
+            id: ProducerId(*id),
+        })
+    }
+}
+
 /// One message, without its seq.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -15,7 +48,7 @@ pub struct Record {
     pub time: UnixMs,
     /// The author.
     pub author: Address,
-    /// The producer that numbered it.
+    /// The id of the producer that numbered it.
     pub producer: ProducerId,
     /// The number that the producer gave it: 0, 1, 2 …
     pub producer_seq: u64,
@@ -26,6 +59,14 @@ pub struct Record {
 impl Record {
     /// Most bytes that a record takes beside its payload: five heads, 8 + 20 + 16 + 8 bytes.
     pub const MAX_OVERHEAD: usize = 70;
+
+    /// Returns the producer, which is one of the author's.
+    pub fn producer_key(&self) -> ProducerKey {
+        ProducerKey {
+            author: self.author,
+            id: self.producer,
+        }
+    }
 
     /// Appends the record to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
@@ -101,6 +142,14 @@ mod tests {
         let expected = "851b0000018bcfe568005401010101010101010101010101010101010101015002020202020202020202020202020202\
                         03426869";
         assert_eq!(blob, expected);
+    }
+
+    #[test]
+    fn a_producer_is_its_id_and_its_author() {
+        let key = record(0, b"").producer_key();
+        assert_eq!(ProducerKey::from_bytes(&key.to_bytes()), Some(key));
+        assert_eq!(ProducerKey::from_bytes(&[2; 16]), None);
+        assert_eq!(ProducerKey::from_bytes(&[2; 37]), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The command line: what `relay-node` can be asked for, and which command does it.
 
+use crate::commands::TRUST_HELP;
 use crate::commands::key::{self, KeyArgs};
 use crate::commands::rebuild::{self, REBUILD_EXAMPLES, RebuildArgs};
 use crate::commands::verify::{self, VERIFY_EXAMPLES, VerifyArgs};
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 const ABOUT: &str =
-    "The StreamChain relay: live messages between browsers over WebRTC, with a receipt for each.";
+    "The StreamChain relay for messages between browsers over WebRTC, and commands that check receipts.";
 
 /// The arguments of the process.
 #[derive(Debug, Parser)]
@@ -28,17 +29,22 @@ enum Command {
     /// Run a relay
     #[command(after_long_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
-    /// Check a receipt against the chain alone
-    #[command(after_long_help = VERIFY_EXAMPLES)]
+    /// Check a receipt against the chain, without asking the edge
+    #[command(after_long_help = help(VERIFY_EXAMPLES))]
     Verify(VerifyArgs),
-    /// Check all stored messages of one stream, or of all streams, against the chain alone
-    #[command(after_long_help = VERIFY_STREAM_EXAMPLES, alias = "audit")]
+    /// Check all stored messages of one stream, or of all streams, against the chain
+    #[command(after_long_help = help(VERIFY_STREAM_EXAMPLES), alias = "audit")]
     VerifyStream(VerifyStreamArgs),
-    /// Have the edge rebuild its anchors from stored segments and the chain alone
+    /// Make the edge read all anchors and contract events from the chain again
     #[command(after_long_help = REBUILD_EXAMPLES)]
     Rebuild(RebuildArgs),
-    /// Print a relay's key, derived from the edge's master secret
+    /// Print a relay's key, which derives from the edge's master secret
     Key(KeyArgs),
+}
+
+/// The end of a command's help text, with whom its caller believes in front.
+fn help(examples: &str) -> String {
+    format!("{TRUST_HELP}\n\n{examples}")
 }
 
 /// Runs the command that the arguments of the process name, and says with which code to exit.

@@ -82,13 +82,13 @@ wire_by_field! {
     Acquire { relay, incarnation }
     Release { relay, epoch }
     ReadInbox { relay, epoch }
-    GetProducer { relay, epoch, producer }
+    GetProducer { relay, epoch, producer, author }
     Append { create, publisher, author, producer, producer_seq, payload, wait_ms }
     Appended { stored, seq }
     ReadTail { from, max_bytes }
     ReadNews { event, seq, wait_ms }
     ApplyNotices { notices }
-    NoticesApplied { relay }
+    NoticesApplied { relay, missing_anchor }
 }
 
 wire_as_json!(LogState, Access, Vec<Member>, Looked);
@@ -274,8 +274,10 @@ pub(crate) struct GetProducer {
     pub relay: RelayId,
     /// Its epoch.
     pub epoch: Epoch,
-    /// The producer.
+    /// The producer's id.
     pub producer: ProducerId,
+    /// Whose producer; `None` from a relay of the version before.
+    pub author: Option<Address>,
 }
 
 /// A batch of a relay.
@@ -376,6 +378,8 @@ pub(crate) struct ApplyNotices {
 pub(crate) struct NoticesApplied {
     /// The relay that is to have them too.
     pub relay: Option<RelayId>,
+    /// The first message whose anchor was not seen although that of a later one was.
+    pub missing_anchor: Option<Seq>,
 }
 
 impl Wire for News {

@@ -3,10 +3,11 @@
 use crate::api::relays::{Goodbye, Register};
 use crate::api::stream::{Acquire, Commit, GetProducer, ReadInbox, Release};
 use crate::auth::bearer::need_relay;
-use crate::path::PathParameters;
+use crate::path::{PathParameters, parse_address};
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::{Answer, done, encoded, respond};
+use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Epoch, Incarnation, RelayId};
 use streamchain_protocol::wire::{AcquireEpoch, Batch};
 
@@ -88,6 +89,7 @@ pub(crate) async fn producer(call: Call, at: PathParameters) -> Answer {
         relay,
         epoch,
         producer,
+        author: author(call)?,
     };
     encoded(200, call.stream(call.short(stream))?.call(asked).await?.json)
 }
@@ -96,7 +98,14 @@ pub(crate) async fn producer(call: Call, at: PathParameters) -> Answer {
 fn epoch(call: &Call, relay: &RelayId) -> Result<Epoch, Problem> {
     need_relay(call.headers(), &call.config, relay)?;
     let epoch = call.number("epoch")?.map(Epoch);
-    epoch.ok_or_else(|| Problem::new(Kind::BadRequest, "epoch: expected in the query"))
+    epoch.ok_or_else(|| Problem::new(Kind::BadRequest, "epoch: expected a number in the query"))
+}
+
+/// The author in the query, whose producer is meant.
+fn author(call: &Call) -> Result<Option<Address>, Problem> {
+    call.query("author")?
+        .map(|author| parse_address(&author))
+        .transpose()
 }
 
 /// `POST /v1/relays/{relay}/streams/{stream}/batches`: stores a batch.

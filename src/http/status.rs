@@ -4,14 +4,18 @@ use crate::api::anchorer::{AnchorerStatus, anchorer_object};
 use crate::api::call::{Encoded, within};
 use crate::api::listener::{ListenerStatus, listener_object};
 use crate::api::relays::RelayStatuses;
+use crate::auth::principal as auth;
 use crate::counters;
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::{Answer, json};
+use crate::storage::d1::streams;
 use futures_util::future::join3;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::time::Duration;
+use streamchain_protocol::ids::StreamId;
 use streamchain_protocol::util::json;
 
 /// How long one object may take for its status.
@@ -35,13 +39,42 @@ pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
     let (chain, anchorer, relays) = join3(status(chain), status(anchorer), status(relays)).await;
     let chain = chain.unwrap_or_else(|error| json!({"ok": false, "id": config.chain_id, "error": error}));
     let anchorer = anchorer.unwrap_or_else(|error| json!({"address": config.operator, "lastError": error}));
+    let anchorer = without_private_streams(call, anchorer).await;
     let relays = relays.unwrap_or_else(|_| json!([]));
+    let sign_in = match config.sign_in_fault() {
+        None => json!({"ok": true}),
+        Some(fault) => json!({"ok": false, "error": fault}),
+    };
     json(
         200,
         &json!({
-            "now": call.now, "chain": chain, "anchorer": anchorer, "relays": relays, "edge": counters::to_json(),
+            "now": call.now, "chain": chain, "anchorer": anchorer, "relays": relays, "signIn": sign_in,
+            "edge": counters::to_json(),
         }),
     )
+}
+
+/// The Anchorer's status without the streams that the reader may not know of.
+async fn without_private_streams(call: &Call, mut anchorer: Value) -> Value {
+    let Some(Value::Array(blocked)) = anchorer.get_mut("blockedStreams") else {
+        return anchorer;
+    };
+    if blocked.is_empty() {
+        return anchorer;
+    }
+    // The status is for everybody: credentials that don't count show no less than none.
+    let principal = auth::principal(call).await.ok().flatten();
+    if principal.is_some_and(|one| one.operator) {
+        return anchorer;
+    }
+    let id = |entry: &Value| entry.get("stream")?.as_str()?.parse::<StreamId>().ok();
+    let ids: Vec<StreamId> = blocked.iter().filter_map(id).collect();
+    let public = match call.env.d1("DB") {
+        Ok(db) => streams::public(&db, &ids).await.unwrap_or_default(),
+        Err(_) => HashSet::new(),
+    };
+    blocked.retain(|entry| id(entry).is_some_and(|id| public.contains(&id)));
+    anchorer
 }
 
 async fn status<T>(asked: impl Future<Output = Result<Encoded<T>, Problem>>) -> Result<Value, String> {

@@ -155,7 +155,7 @@ const relayNode = (args, env = {}) =>
   });
 
 /** @param {System} system */
-const audit = ({ urls }) => relayNode(["verify-stream", "--edge", urls.edge, "--rpc", urls.rpc]);
+const audit = ({ urls, verifyConfig }) => relayNode(["verify-stream", "--edge", urls.edge, "--config", verifyConfig]);
 
 /**
  * The receipts of the first, a middle and the last message of each stream, as text.

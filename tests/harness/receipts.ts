@@ -27,13 +27,13 @@ export interface Verdict {
   readonly text: string;
 }
 
-/** Runs `relay-node verify` on a receipt's text. */
-export const verifyWithRelayNode = async (receiptText: string, rpc: string): Promise<Verdict> => {
+/** Runs `relay-node verify` on a receipt's text, for somebody who believes as the system's `verify.json` says. */
+export const verifyWithRelayNode = async (receiptText: string, config: string): Promise<Verdict> => {
   const folder = await mkdtemp(join(tmpdir(), "streamchain-receipt-"));
   try {
     const file = join(folder, "receipt.json");
     await writeFile(file, receiptText);
-    const child = spawn(relayPath(), ["verify", file, "--rpc", rpc], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(relayPath(), ["verify", file, "--config", config], { stdio: ["ignore", "pipe", "pipe"] });
     let text = "";
     for (const stream of [child.stdout, child.stderr]) {
       stream.on("data", (bytes: Buffer) => {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { AuthorChange, StreamChainError, StreamConnection } from "../src/lib/index.ts";
+import { type AuthorChange, StreamChainError, type StreamConnection } from "../src/lib/index.ts";
 import { toHex } from "../src/lib/wire/bytes.ts";
 import { join, joined, text } from "./support/joining.ts";
 import { account, People } from "./support/people.ts";
@@ -68,6 +68,15 @@ describe("a client without storage", () => {
     assert.equal(world.endedSessions, 1, "the session is ended by its author");
     assert.deepEqual([connection.author, world.people.guests], [first, 1]);
     assert.deepEqual(authors, [{ author: first, former: undefined }]);
+  });
+
+  test("is the same guest in the next connection of the library", async () => {
+    const world = peopled();
+    const first = await joined(world, { platform: world.page(without) });
+    first.close();
+    const second = await joined(world, { platform: world.page(without) });
+    assert.deepEqual([second.author, world.people.guests], [first.author, 1]);
+    second.close();
   });
 
   test("is one guest when HTTP makes it and a session follows", async () => {
@@ -164,6 +173,26 @@ describe("a token that expires", () => {
     connection.close();
   });
 
+  test("of a function that says that it is over closes the connection", async () => {
+    for (const serves of ["session", "http"]) {
+      const world = peopled();
+      let isOver = false;
+      const token = (): string => {
+        if (isOver) throw new StreamChainError("refused", "signed out");
+        return world.people.sign(A);
+      };
+      const connection = await joined(world, { token });
+      if (serves === "http") await toHttp(world);
+      isOver = true;
+      world.people.revokeAll();
+      const publication = connection.publish("a");
+      if (serves === "session") await reconnect(world);
+      await world.clock.advance(10_000);
+      assert.deepEqual([connection.state.state, connection.state.error?.message], ["closed", "signed out"], serves);
+      await rejectsWith(publication.stored, "refused");
+    }
+  });
+
   test("of a wallet is renewed by the connection, for a day", async () => {
     for (const source of ["given", "kept"]) {
       const world = peopled();
@@ -217,6 +246,27 @@ describe("a publication that was rejected", () => {
     world.commit();
     assert.deepEqual(storedIn(world), ["01:again"]);
     later.close();
+  });
+
+  test("is not one that an earlier page left: that waits for its author", async () => {
+    const world = peopled();
+    const [page, later] = [world.page(), world.page()];
+    const before = await joined(world, { platform: page, token: world.people.sign(A) });
+    world.session.channel.stalled = true;
+    before.publish("left");
+    await settle();
+    before.close();
+    page.locks.freeAll();
+    const refused = world.people.sign(A);
+    world.people.revoke(refused);
+    const failed = await joined(world, { platform: later, token: refused });
+    await world.clock.advance(5_000);
+    assert.equal(failed.state.state, "closed");
+    later.locks.freeAll();
+    const again = await joined(world, { token: world.people.sign(A) });
+    world.commit();
+    assert.deepEqual(storedIn(world), ["01:left"]);
+    again.close();
   });
 
   test("by HTTP is not sent by the channel that opens later", async () => {

@@ -24,7 +24,7 @@ pub enum Appended {
 
 /// Takes a message, once: asked again with the same producer and producer_seq, returns what became of it.
 pub(super) fn append<S: LogStore>(state: &mut LogState, store: &S, record: &Record) -> Step<Appended, S> {
-    let (producer, producer_seq) = (record.producer, record.producer_seq);
+    let (producer, producer_seq) = (record.producer_key(), record.producer_seq);
     let seq = || store.seq_of(producer, producer_seq).map_err(LogError::Store);
     let committed = store.producer(producer).map_err(LogError::Store)?;
     if committed.is_some_and(|committed| producer_seq <= committed) {
@@ -35,7 +35,7 @@ pub(super) fn append<S: LogStore>(state: &mut LogState, store: &S, record: &Reco
     if last.is_none_or(|last| producer_seq > last) {
         if producer_seq != last.map_or(0, |last| last + 1) {
             return Err(Refusal::ProducerConflict {
-                producer,
+                producer: producer.id,
                 given: producer_seq,
                 stored: last,
             }

@@ -7,10 +7,10 @@ use super::error::{LogError, Refusal};
 use super::state::{CommittedBatch, LastBatch, LogState};
 use super::store::{LogStore, Step};
 use alloy_primitives::keccak256;
-use streamchain_protocol::ids::{ProducerId, RelayId};
+use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::limits::MAX_BATCH_BYTES;
 use streamchain_protocol::util::SortedMap;
-use streamchain_protocol::wire::{Batch, Committed, encode_records};
+use streamchain_protocol::wire::{Batch, Committed, ProducerKey, encode_records};
 
 /// Most encoded bytes that a stream keeps while the database can't be written: about five minutes of a stream at
 /// 1 MB/s. Beyond it batches are refused and publishers wait, so the object's memory and disk stay bounded.
@@ -67,10 +67,10 @@ pub(super) fn commit<S: LogStore>(
 }
 
 /// Returns each producer's last producer_seq after the batch, if each follows the one before.
-fn producers_after<S: LogStore>(store: &S, batch: &Batch) -> Step<SortedMap<ProducerId, u64>, S> {
+fn producers_after<S: LogStore>(store: &S, batch: &Batch) -> Step<SortedMap<ProducerKey, u64>, S> {
     let mut after = SortedMap::default();
     for record in &batch.records {
-        let producer = record.producer;
+        let producer = record.producer_key();
         let stored = match after.get(&producer) {
             Some(stored) => Some(*stored),
             None => store.producer(producer).map_err(LogError::Store)?,
@@ -78,7 +78,7 @@ fn producers_after<S: LogStore>(store: &S, batch: &Batch) -> Step<SortedMap<Prod
         let given = record.producer_seq;
         if given != stored.map_or(0, |stored| stored + 1) {
             return Err(Refusal::ProducerConflict {
-                producer,
+                producer: producer.id,
                 given,
                 stored,
             }

@@ -32,7 +32,7 @@ impl Inbox {
         }
         let waiting = Waiting {
             position: self.next,
-            producer: record.producer,
+            producer: record.producer_key(),
             producer_seq: record.producer_seq,
             record: encoded,
         };
@@ -67,7 +67,7 @@ impl Inbox {
             return Ok(());
         }
         for (seq, record) in (batch.first.0..).zip(&batch.records) {
-            let (producer, producer_seq) = (record.producer, record.producer_seq);
+            let (producer, producer_seq) = (record.producer_key(), record.producer_seq);
             let key = |one: &&(_, u64, u64)| one.0 == producer && one.1 == producer_seq;
             let waited = waiting.iter().find(key);
             if let Some((.., bytes)) = waited {

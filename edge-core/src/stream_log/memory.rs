@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
 use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::wire::ProducerKey;
 
 /// The storage refused a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +20,7 @@ pub struct DiskFull;
 #[derive(Debug, Clone, Default)]
 struct Rows {
     state: Option<LogState>,
-    producers: BTreeMap<ProducerId, u64>,
+    producers: BTreeMap<ProducerKey, u64>,
     batches: BTreeMap<Seq, CommittedBatch>,
     segments: BTreeMap<Seq, OutboxSegment>,
     sessions: BTreeMap<SessionId, Session>,
@@ -27,7 +28,7 @@ struct Rows {
     /// Each with its key and its state.
     events: BTreeMap<u64, (StoredEvent, String, String)>,
     waiting: BTreeMap<u64, Waiting>,
-    seqs: BTreeMap<(ProducerId, u64), (u64, Seq)>,
+    seqs: BTreeMap<(ProducerKey, u64), (u64, Seq)>,
 }
 
 /// The rows of one stream.
@@ -90,10 +91,15 @@ impl LogStore for Memory {
     fn put_state(&self, state: &LogState) -> Result<(), DiskFull> {
         self.write(|rows| rows.state = Some(state.clone()))
     }
-    fn producer(&self, producer: ProducerId) -> Result<Option<u64>, DiskFull> {
+    fn producer(&self, producer: ProducerKey) -> Result<Option<u64>, DiskFull> {
         Ok(self.rows.borrow().producers.get(&producer).copied())
     }
-    fn put_producer(&self, producer: ProducerId, producer_seq: u64) -> Result<(), DiskFull> {
+    fn highest_of(&self, id: ProducerId) -> Result<Option<u64>, DiskFull> {
+        let rows = self.rows.borrow();
+        let of_id = rows.producers.iter().filter(|(key, _)| key.id == id);
+        Ok(of_id.map(|(_, last)| *last).max())
+    }
+    fn put_producer(&self, producer: ProducerKey, producer_seq: u64) -> Result<(), DiskFull> {
         self.write(|rows| {
             rows.producers.insert(producer, producer_seq);
         })
@@ -190,29 +196,29 @@ impl LogStore for Memory {
         }
         Ok(taken)
     }
-    fn waiting_keys(&self) -> Result<Vec<(ProducerId, u64, u64)>, DiskFull> {
+    fn waiting_keys(&self) -> Result<Vec<(ProducerKey, u64, u64)>, DiskFull> {
         let rows = self.rows.borrow();
         let key = |one: &Waiting| (one.producer, one.producer_seq, one.record.len() as u64);
         Ok(rows.waiting.values().map(key).collect())
     }
-    fn last_waiting(&self, producer: ProducerId) -> Result<Option<u64>, DiskFull> {
+    fn last_waiting(&self, producer: ProducerKey) -> Result<Option<u64>, DiskFull> {
         let rows = self.rows.borrow();
         let of_producer = rows.waiting.values().filter(|one| one.producer == producer);
         Ok(of_producer.map(|one| one.producer_seq).max())
     }
-    fn drop_waiting(&self, producer: ProducerId, producer_seq: u64) -> Result<(), DiskFull> {
+    fn drop_waiting(&self, producer: ProducerKey, producer_seq: u64) -> Result<(), DiskFull> {
         self.write(|rows| {
             rows.waiting
                 .retain(|_, one| one.producer != producer || one.producer_seq != producer_seq)
         })
     }
-    fn put_producer_seq(&self, producer: ProducerId, producer_seq: u64, seq: Seq) -> Result<(), DiskFull> {
+    fn put_producer_seq(&self, producer: ProducerKey, producer_seq: u64, seq: Seq) -> Result<(), DiskFull> {
         self.write(|rows| {
             let key = (producer, producer_seq % SEQS_PER_PRODUCER);
             rows.seqs.insert(key, (producer_seq, seq));
         })
     }
-    fn seq_of(&self, producer: ProducerId, producer_seq: u64) -> Result<Option<Seq>, DiskFull> {
+    fn seq_of(&self, producer: ProducerKey, producer_seq: u64) -> Result<Option<Seq>, DiskFull> {
         let rows = self.rows.borrow();
         let found = rows.seqs.get(&(producer, producer_seq % SEQS_PER_PRODUCER));
         Ok(found.filter(|one| one.0 == producer_seq).map(|one| one.1))

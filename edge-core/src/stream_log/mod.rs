@@ -24,7 +24,7 @@ mod store;
 
 pub use append::Appended;
 pub use error::{LogError, Refusal};
-pub use outbox::{FLUSH_BACKOFF, GATHER_MS, SEGMENTS_PER_FLUSH};
+pub use outbox::{FLUSH_BACKOFF, GATHER_MS, REFUSED_MS, SEGMENTS_PER_FLUSH};
 pub use reading::{BadCursor, Cursor, News, Tail};
 pub use state::{
     CommittedBatch, EventRange, Inbox, LastBatch, Leader, LogState, NewStream, OutboxSegment, Session,
@@ -40,7 +40,9 @@ use streamchain_protocol::auth::{Access, Rights};
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId};
 use streamchain_protocol::stream_settings::{SettingsChange, StreamSettings};
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::wire::{Batch, Committed, EpochGrant, NoticeEvent, ProducerState, Record};
+use streamchain_protocol::wire::{
+    Batch, Committed, EpochGrant, NoticeEvent, ProducerKey, ProducerState, Record,
+};
 
 /// The steps over one stream's rows.
 #[derive(Debug)]
@@ -151,9 +153,21 @@ impl<S: LogStore> StreamLog<S> {
     }
 
     /// Returns how far a producer got. Asked under the epoch, so no other relay can commit more of it meanwhile.
-    pub fn producer(&self, relay: &RelayId, epoch: Epoch, producer: ProducerId) -> Step<ProducerState, S> {
+    ///
+    /// A relay of the version before names no author, and does not tell authors apart itself: it gets the highest.
+    pub fn producer(
+        &self,
+        relay: &RelayId,
+        epoch: Epoch,
+        id: ProducerId,
+        author: Option<Address>,
+    ) -> Step<ProducerState, S> {
         self.state()?.check_leader(relay, epoch)?;
-        let stored = self.store.producer(producer).map_err(LogError::Store)?;
+        let stored = match author {
+            Some(author) => self.store.producer(ProducerKey { author, id }),
+            None => self.store.highest_of(id),
+        };
+        let stored = stored.map_err(LogError::Store)?;
         Ok(ProducerState { stored })
     }
 
@@ -244,6 +258,20 @@ impl<S: LogStore> StreamLog<S> {
             .iter()
             .try_for_each(|one| self.store.drop_segment(one.segment.first))
             .map_err(LogError::Store)
+    }
+
+    /// Notes that the Anchorer has no room for the stream. The newest of these segments is kept, to be offered again: with
+    /// it the Anchorer looks for all others in the database.
+    pub fn keep_newest_segment(&self, refused: &[OutboxSegment]) -> Step<(), S> {
+        match refused.split_last() {
+            Some((_, older)) => self.ack_segments(older),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns whether anything but segments for the Anchorer waits to go out.
+    pub fn has_unflushed(&self) -> Step<bool, S> {
+        self.change_outbox(|outbox| Ok(outbox.has_unflushed()))
     }
 
     /// Returns whether anything waits to go out.

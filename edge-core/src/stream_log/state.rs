@@ -4,12 +4,11 @@
 
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
-use streamchain_protocol::ids::{
-    Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId, StreamId, StreamName,
-};
+use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, Seq, SessionId, StreamId, StreamName};
 use streamchain_protocol::proof::Segment;
 use streamchain_protocol::stream_settings::{Mode, StreamSettings};
 use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::wire::ProducerKey;
 
 /// Most members of one stream: the list is answered as a whole.
 pub(crate) const MAX_MEMBERS: usize = 1_000;
@@ -102,6 +101,9 @@ pub struct LogState {
     pub anchored: Seq,
     /// How many messages are under anchors in finalized blocks.
     pub finalized: Seq,
+    /// Runs on chain that lie ahead of the marks: a run before them was not seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) ahead: Vec<AheadRun>,
     /// What waits for the relay.
     #[serde(default)]
     pub inbox: Inbox,
@@ -129,6 +131,7 @@ impl LogState {
             last_batch: None,
             anchored: Seq(0),
             finalized: Seq(0),
+            ahead: Vec::new(),
             inbox: Inbox::default(),
             events: EventRange::default(),
         }
@@ -144,6 +147,18 @@ impl LogState {
     pub fn relay(&self) -> Option<&RelayId> {
         self.relay_leader().or(self.assigned.as_ref())
     }
+}
+
+/// A run of messages on chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AheadRun {
+    /// Its first message.
+    pub(super) first: Seq,
+    /// The seq behind its last message.
+    pub(super) end: Seq,
+    /// Whether its anchor is final.
+    pub(super) is_final: bool,
 }
 
 /// What a stream begins with.
@@ -237,7 +252,7 @@ pub struct Waiting {
     /// Its position in the inbox; grows from message to message.
     pub position: u64,
     /// Who published it.
-    pub producer: ProducerId,
+    pub producer: ProducerKey,
     /// The number that the producer gave it.
     pub producer_seq: u64,
     /// The encoded record.

@@ -6,6 +6,7 @@ use alloy_primitives::Address;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
 use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::wire::ProducerKey;
 
 /// Most rows that one read returns, however small they are.
 pub const MAX_ROWS: usize = 1_024;
@@ -27,14 +28,18 @@ pub trait LogStore {
     /// Writes the stream's row.
     fn put_state(&self, state: &LogState) -> Result<(), Self::Error>;
 
-    /// Reads a producer's last committed producer_seq.
-    fn producer(&self, producer: ProducerId) -> Result<Option<u64>, Self::Error>;
+    /// Reads a producer's last committed producer_seq. Rows of the version before have no author: such a row counts for each
+    /// author of the id who has none of its own.
+    fn producer(&self, producer: ProducerKey) -> Result<Option<u64>, Self::Error>;
+    /// Reads the highest producer_seq committed under the id, whoever is the author.
+    fn highest_of(&self, id: ProducerId) -> Result<Option<u64>, Self::Error>;
     /// Sets a producer's last committed producer_seq.
-    fn put_producer(&self, producer: ProducerId, producer_seq: u64) -> Result<(), Self::Error>;
+    fn put_producer(&self, producer: ProducerKey, producer_seq: u64) -> Result<(), Self::Error>;
     /// Remembers a committed message's seq, in place of the one [`SEQS_PER_PRODUCER`] messages before.
-    fn put_producer_seq(&self, producer: ProducerId, producer_seq: u64, seq: Seq) -> Result<(), Self::Error>;
+    fn put_producer_seq(&self, producer: ProducerKey, producer_seq: u64, seq: Seq)
+    -> Result<(), Self::Error>;
     /// Reads a committed message's seq, if it is still remembered.
-    fn seq_of(&self, producer: ProducerId, producer_seq: u64) -> Result<Option<Seq>, Self::Error>;
+    fn seq_of(&self, producer: ProducerKey, producer_seq: u64) -> Result<Option<Seq>, Self::Error>;
 
     /// Keeps a batch.
     fn add_batch(&self, batch: &CommittedBatch) -> Result<(), Self::Error>;
@@ -66,11 +71,11 @@ pub trait LogStore {
     /// Reads the messages of the inbox in the order of their positions: no more once their bytes reach `max_bytes`.
     fn waiting(&self, max_bytes: usize) -> Result<Vec<Waiting>, Self::Error>;
     /// Reads producer, producer_seq and encoded bytes of every message of the inbox.
-    fn waiting_keys(&self) -> Result<Vec<(ProducerId, u64, u64)>, Self::Error>;
+    fn waiting_keys(&self) -> Result<Vec<(ProducerKey, u64, u64)>, Self::Error>;
     /// Reads a producer's highest producer_seq in the inbox.
-    fn last_waiting(&self, producer: ProducerId) -> Result<Option<u64>, Self::Error>;
+    fn last_waiting(&self, producer: ProducerKey) -> Result<Option<u64>, Self::Error>;
     /// Drops a message of the inbox.
-    fn drop_waiting(&self, producer: ProducerId, producer_seq: u64) -> Result<(), Self::Error>;
+    fn drop_waiting(&self, producer: ProducerKey, producer_seq: u64) -> Result<(), Self::Error>;
 
     /// Reads a session.
     fn session(&self, session: SessionId) -> Result<Option<Session>, Self::Error>;

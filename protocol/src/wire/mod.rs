@@ -6,7 +6,7 @@ mod notice;
 mod omitted;
 mod relay_api;
 
-pub use crate::record::{Record, decode_records, encode_records};
+pub use crate::record::{ProducerKey, Record, decode_records, encode_records};
 pub use crate::util::cbor;
 pub use batch::Batch;
 pub use notice::{Notice, NoticeEvent};

@@ -2,5 +2,8 @@
 
 pub(crate) mod key;
 pub(crate) mod rebuild;
+mod trust;
 pub(crate) mod verify;
 pub(crate) mod verify_stream;
+
+pub(crate) use trust::TRUST_HELP;

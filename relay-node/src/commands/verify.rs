@@ -1,43 +1,45 @@
 //! `relay-node verify`: checks a receipt against the chain alone.
 //!
 //! What always holds: no StreamChain server is asked; the result is "holds" only when every field of the receipt is
-//! bound to an event that the contract emitted. [`mod@judge`] is pure; the shell around it fetches what it judges by.
+//! bound to an event that the contract emitted which the caller believes. [`mod@judge`] is pure; the shell around it
+//! fetches what it judges by.
 
 mod judge;
 
+use super::trust::TrustArgs;
+use crate::error_text::printable;
 use clap::Args;
 use judge::{Evidence, Verdict, judge};
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 use streamchain_chain::ethereum::{Answer, BlockId, NodeUrl, Request, RpcError};
+use streamchain_protocol::ids::StreamRef;
 use streamchain_protocol::proof::Receipt;
 
 /// What the help text of the command ends with.
 pub(crate) const VERIFY_EXAMPLES: &str = "\
 EXAMPLE
     curl -s https://streamchain.example/v1/streams/demo/messages/17/receipt > receipt.json
-    relay-node verify receipt.json --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3
+    relay-node verify receipt.json --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3 --owner 0x7099…79C8
 
-No StreamChain server is asked: the proof is computed here, and the chain says whether its root was anchored.
-Give --contract if you know it: a forged receipt could name a contract of the forger.
+The command computes the proof itself and asks the chain whether its root was anchored. It asks no StreamChain server.
 
 EXIT CODES
     0  the receipt holds
     1  the receipt does not hold: the failed step says why
-    2  it could not be checked: unreadable file, unreachable RPC endpoint";
+    2  it could not be checked: the file is unreadable, or the RPC endpoint is unreachable";
 
 /// `relay-node verify`
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// The receipt; - reads standard input
+    /// File with the receipt; - stands for standard input
     pub receipt: PathBuf,
-    /// A JSON-RPC endpoint of the receipt's chain
-    #[arg(long, env = "STREAMCHAIN_RPC", value_name = "URL")]
-    pub rpc: String,
-    /// The StreamChain contract that you trust
-    #[arg(long, value_name = "ADDRESS")]
-    pub contract: Option<alloy_primitives::Address>,
+    /// The stream that the receipt must be of, by id or name
+    #[arg(long, value_name = "STREAM")]
+    pub stream: Option<StreamRef>,
+    #[command(flatten)]
+    pub trust: TrustArgs,
 }
 
 /// The receipt holds.
@@ -61,7 +63,7 @@ pub(crate) fn run(args: &VerifyArgs) -> u8 {
             if verdict.holds() { HOLDS } else { DOES_NOT_HOLD }
         }
         Err(reason) => {
-            println!("? could not be checked: {reason}");
+            println!("? could not be checked: {}", printable(&reason));
             NOT_CHECKED
         }
     }
@@ -76,15 +78,19 @@ fn check(args: &VerifyArgs) -> Result<Verdict, String> {
         Ok(receipt) => receipt,
         Err(error) => return Ok(Verdict::not_a_receipt(&error.to_string())),
     };
-    let offline = Verdict::offline(&receipt, args.contract);
+    let trust = args.trust.resolve()?;
+    if matches!(args.stream, Some(StreamRef::Name(_))) && trust.owner.is_none() {
+        return Err("whose stream? Anybody may use its name: give --owner, or --stream with an id".into());
+    }
+    let offline = Verdict::offline(&receipt, &trust, args.stream.as_ref());
     if !offline.holds() {
         return Ok(offline);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let evidence = runtime
         .map_err(|error| error.to_string())?
-        .block_on(fetch(&args.rpc, &receipt))?;
-    Ok(judge(offline, &receipt, &evidence))
+        .block_on(fetch(&trust.rpc, &receipt))?;
+    Ok(judge(offline, &receipt, &trust, &evidence))
 }
 
 fn read(args: &VerifyArgs) -> Result<String, String> {

@@ -2,7 +2,8 @@
 //!
 //! What always holds: a stream "agrees" only when every event of the contract about it was found to be the root of
 //! messages that were read and hashed here, without a gap from message 0 on. What the edge states itself, such as the
-//! roots of its segments or its table of anchors, does not count.
+//! roots of its segments or its table of anchors, does not count. Contract, owner and anchorer are those that the caller
+//! believes; a stream's id must be that of the owner and the name that the edge gives.
 //!
 //! [`ledger`] is pure and compares; [`chain`] reads the contract's events with the machine that the edge's Listener
 //! runs; [`edge`] reads what is stored; [`report`] is what people and programs see.
@@ -12,6 +13,7 @@ mod edge;
 mod ledger;
 mod report;
 
+use super::trust::{Trust, TrustArgs, is_another};
 use chain::{Anchors, Node};
 use clap::Args;
 use edge::{EdgeReader, StreamEntry};
@@ -24,15 +26,15 @@ use streamchain_protocol::ids::{Seq, StreamId, StreamRef};
 pub(crate) const VERIFY_STREAM_EXAMPLES: &str = "\
 EXAMPLES
     relay-node verify-stream --edge https://streamchain.example --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3
-    relay-node verify-stream --edge http://127.0.0.1:8787 --rpc http://127.0.0.1:8545 --stream demo --json
+    relay-node verify-stream --edge http://127.0.0.1:8787 --config .streamchain/verify.json --stream demo --json
 
-Every stored message is read and hashed here; every root is compared with the events of the contract alone. Messages
-that are stored and wait for an anchor are counted, and are no difference. Progress goes to standard error.
+The command reads and hashes every stored message, and compares every root with the contract's events. Stored messages
+that wait for an anchor are counted; they are not a difference. Progress is written to standard error.
 
 EXIT CODES
     0  all roots agree
-    1  something differs: the first difference of each stream says what
-    2  it could not be checked: unreachable edge or RPC endpoint, or an RPC node that contradicts itself";
+    1  something differs: the output has the first difference of each stream
+    2  it could not be checked: the edge or the RPC endpoint is unreachable, or the RPC node contradicts itself";
 
 /// `relay-node verify-stream`
 #[derive(Debug, Args)]
@@ -40,19 +42,16 @@ pub(crate) struct VerifyStreamArgs {
     /// The edge's URL
     #[arg(long, env = "STREAMCHAIN_EDGE", value_name = "URL")]
     pub edge: String,
-    /// A JSON-RPC endpoint of its chain
-    #[arg(long, env = "STREAMCHAIN_RPC", value_name = "URL")]
-    pub rpc: String,
-    /// One stream, by name or id; without it all that the edge lists
+    #[command(flatten)]
+    pub trust: TrustArgs,
+    /// One stream, by id or name. A name means the stream of --owner, or else the one that the edge has under it
+    /// [default: all streams that the edge lists, or all of --owner]
     #[arg(long)]
     pub stream: Option<StreamRef>,
-    /// The StreamChain contract that you trust; without it the one that the edge names
-    #[arg(long, value_name = "ADDRESS")]
-    pub contract: Option<alloy_primitives::Address>,
-    /// The block to read events from; without it the one that the edge names (too late a one shows as a gap)
+    /// Block from which events are read [default: the one that the edge names]. One that is too late shows as a gap
     #[arg(long, value_name = "NUMBER")]
     pub from_block: Option<u64>,
-    /// An access token, for streams that not everybody may read
+    /// Access token, for private streams
     #[arg(long, env = "STREAMCHAIN_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
     /// Print JSON
@@ -89,41 +88,69 @@ pub(crate) fn run(args: &VerifyStreamArgs) -> u8 {
 }
 
 async fn verify(args: &VerifyStreamArgs) -> Result<Report, String> {
+    let trust = args.trust.resolve()?;
     let edge = EdgeReader::new(&args.edge, args.token.as_deref())?;
     let config = edge.config().await?;
-    let contract = args.contract.or(config.contract);
-    let contract = contract.ok_or("the edge names no contract: give --contract")?;
-    let node = Node::new(&args.rpc)?;
+    let node = Node::new(&trust.rpc)?;
     let chain_id = node.chain_id().await?;
-    if args.contract.is_none() && chain_id != config.chain_id {
-        let stated = config.chain_id;
-        return Err(format!(
-            "the endpoint is on chain {chain_id}, the edge is of chain {stated}"
-        ));
+    if let Some(refusal) = trust.refuses_chain(chain_id) {
+        return Err(refusal);
     }
-    let mut anchors = Anchors::new(
-        chain_id,
-        contract,
-        args.from_block.unwrap_or(config.contract_block),
-    )?;
+    let from_block = args.from_block.unwrap_or(config.contract_block);
+    let mut anchors = Anchors::new(chain_id, trust.contract, from_block)?;
     let streams = match &args.stream {
-        Some(stream) => vec![edge.stream(stream).await?],
+        Some(wanted) => vec![edge.stream(&meant(wanted, &trust)).await?],
         None => edge.streams().await?,
     };
     let mut progress = Progress::new();
-    let mut report = Report::new(chain_id, contract, args.contract.is_some());
+    let mut report = Report::new(chain_id, &trust, trust.open_questions(args.stream.as_ref()));
     for stream in streams {
+        let wanted = args.stream.as_ref().map(|wanted| meant(wanted, &trust));
+        if let Some(difference) = is_not_meant(&stream, wanted.as_ref(), &trust) {
+            report.add(&stream, [], Outcome::Differs(difference));
+            continue;
+        }
+        if trust.owner.is_some_and(|owner| owner != stream.owner) {
+            report.leave_out_other_owner();
+            continue;
+        }
         // Among all streams there may be some that the caller may not read: they are listed, and are no difference.
         if args.stream.is_none() && !edge.may_read(stream.id).await? {
             report.leave_out(stream.name);
             continue;
         }
-        let outcome = verify_stream(&edge, &node, &mut anchors, &stream, &mut progress).await?;
-        report.add(stream.name, stream.id, outcome);
+        let outcome = verify_stream(&edge, &node, &mut anchors, &stream, &mut progress, &trust).await?;
+        report.add(&stream, anchors.anchorers(stream.id), outcome);
     }
     report.blocks(anchors.start(), anchors.end());
     report.strangers(&anchors);
+    report.compared_something()?;
     Ok(report)
+}
+
+/// The stream to ask the edge for: an owner's stream has an id that needs nobody's word.
+fn meant(wanted: &StreamRef, trust: &Trust) -> StreamRef {
+    match (wanted, trust.owner) {
+        (StreamRef::Name(name), Some(owner)) => StreamRef::Id(StreamId::of(owner, name)),
+        _ => wanted.clone(),
+    }
+}
+
+/// What is wrong with a stream as the edge gives it: another than was meant, or an id of another owner or name.
+fn is_not_meant(stream: &StreamEntry, wanted: Option<&StreamRef>, trust: &Trust) -> Option<Difference> {
+    let computed = StreamId::of(stream.owner, &stream.name);
+    if computed != stream.id {
+        let (owner, name) = (stream.owner, stream.name.clone());
+        return Some(Difference::Identity {
+            owner,
+            name,
+            computed,
+        });
+    }
+    let wanted = wanted?;
+    let another = is_another(wanted, stream.id, &stream.name);
+    let refusal = another.or_else(|| trust.refuses_owner(stream.owner))?;
+    Some(Difference::Another(refusal))
 }
 
 async fn verify_stream(
@@ -132,9 +159,17 @@ async fn verify_stream(
     anchors: &mut Anchors,
     stream: &StreamEntry,
     progress: &mut Progress,
+    trust: &Trust,
 ) -> Result<Outcome, String> {
     if let Some(difference) = claims_differ(edge, node, anchors, stream.id).await? {
         return Ok(Outcome::Differs(difference));
+    }
+    let refusal = anchors
+        .anchorers(stream.id)
+        .into_iter()
+        .find_map(|by| trust.refuses_anchorer(by));
+    if let Some(refusal) = refusal {
+        return Ok(Outcome::Differs(Difference::Another(refusal)));
     }
     // The chain was read before the messages: what an event covers is stored by then.
     let of_stream = anchors.of(stream.id);

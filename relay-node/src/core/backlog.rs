@@ -7,11 +7,11 @@ use crate::core::limits::{MAX_UNCOMMITTED_BYTES, MAX_UNCOMMITTED_MESSAGES};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-use streamchain_protocol::ids::{Epoch, ProducerId, Seq};
+use streamchain_protocol::ids::{Epoch, Seq};
 use streamchain_protocol::limits::{
     BATCH_CLOSE_BYTES, BATCH_CLOSE_MESSAGES, MAX_BATCH_BYTES, MAX_BATCH_MESSAGES,
 };
-use streamchain_protocol::wire::{Batch, Record};
+use streamchain_protocol::wire::{Batch, ProducerKey, Record};
 
 /// The batch that is under way.
 #[derive(Debug, Clone)]
@@ -153,7 +153,7 @@ impl Backlog {
 
     /// The edge has stored the batch under way and says how far the stream is stored; the producers' numbers in
     /// it. `None` when that is not the batch's end: then the edge and this relay do not mean the same stream.
-    pub(crate) fn confirm(&mut self, committed: Seq) -> Option<Vec<(ProducerId, u64)>> {
+    pub(crate) fn confirm(&mut self, committed: Seq) -> Option<Vec<(ProducerKey, u64)>> {
         let batch = self.under_way.take()?;
         let end = Seq(self.committed.0 + batch.count as u64);
         if committed != end {
@@ -164,7 +164,7 @@ impl Backlog {
         let (mut producer_seqs, mut bytes) = (Vec::with_capacity(batch.count), 0);
         for record in stored {
             bytes += record.payload.len();
-            producer_seqs.push((record.producer, record.producer_seq));
+            producer_seqs.push((record.producer_key(), record.producer_seq));
         }
         self.bytes -= bytes;
         Some(producer_seqs)
@@ -175,6 +175,7 @@ impl Backlog {
 mod tests {
     use super::*;
     use streamchain_protocol::Address;
+    use streamchain_protocol::ids::ProducerId;
 
     const INTERVAL: Duration = Duration::from_millis(50);
 
@@ -230,7 +231,10 @@ mod tests {
         });
         assert_eq!(backlog.close_batch(Epoch(1), None), None);
         assert_eq!(backlog.under_way(), first, "a retry is the same bytes");
-        assert_eq!(backlog.confirm(Seq(1)), Some(vec![(ProducerId([1; 16]), 0)]));
+        assert_eq!(
+            backlog.confirm(Seq(1)),
+            Some(vec![(record(0, 0).producer_key(), 0)])
+        );
         assert_eq!(sizes(backlog.close_batch(Epoch(1), None)), Some((1, 3)));
         assert_eq!(
             backlog.confirm(Seq(9)),

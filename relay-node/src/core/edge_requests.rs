@@ -1,9 +1,9 @@
 //! The requests of a shard to the edge, and their answers. The shell decides how they are carried.
 
 use bytes::Bytes;
-use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, ShortId};
+use streamchain_protocol::ids::{Epoch, Incarnation, ShortId};
 use streamchain_protocol::wire::Record;
-use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState};
+use streamchain_protocol::wire::{Committed, EpochGrant, ProducerKey, ProducerState};
 
 /// Which stream a request is about. The generation counts how often the shard has had the stream, so that a late answer
 /// to an earlier generation is dropped.
@@ -24,12 +24,12 @@ pub enum Request {
         /// that clients saw under the old one must not be taken for those to come.
         fresh: Option<Incarnation>,
     },
-    /// `GET …/producers/{producer}?epoch=`: asks for the last committed producer_seq of a producer.
+    /// `GET …/producers/{producer}?epoch=&author=`: asks for the last committed producer_seq of a producer.
     Producer {
         /// The epoch that the shard asks under.
         epoch: Epoch,
         /// The producer that the shard asks about.
-        producer: ProducerId,
+        producer: ProducerKey,
     },
     /// `POST …/batches`: commits messages.
     Batch {
@@ -54,7 +54,7 @@ pub enum Answer {
     /// To [`Request::AcquireEpoch`].
     AcquireEpoch(Result<EpochGrant, EdgeError>),
     /// To [`Request::Producer`].
-    Producer(ProducerId, Result<ProducerState, EdgeError>),
+    Producer(ProducerKey, Result<ProducerState, EdgeError>),
     /// To [`Request::Batch`].
     Batch(Result<Committed, EdgeError>),
     /// To [`Request::Inbox`].

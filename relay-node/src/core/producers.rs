@@ -6,7 +6,8 @@
 
 use crate::core::limits::{MAX_PRODUCERS, PRODUCER_RECENT};
 use std::collections::{HashMap, VecDeque};
-use streamchain_protocol::ids::{ProducerId, Seq};
+use streamchain_protocol::ids::Seq;
+use streamchain_protocol::wire::ProducerKey;
 
 /// How a producer_seq stands to those accepted before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub(crate) enum Position {
 }
 
 #[derive(Debug)]
-struct Producer {
+struct Progress {
     next: u64,
     /// The seqs of the last messages, the newest last.
     recent: VecDeque<Seq>,
@@ -32,18 +33,18 @@ struct Producer {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Producers(HashMap<ProducerId, Producer>);
+pub(crate) struct Producers(HashMap<ProducerKey, Progress>);
 
 impl Producers {
     /// Whether the producer's state is known here.
     #[cfg(test)]
-    pub(crate) fn knows(&self, id: ProducerId) -> bool {
+    pub(crate) fn knows(&self, id: ProducerKey) -> bool {
         self.0.contains_key(&id)
     }
 
     /// Takes a producer as the edge has it, unless it is known here, which is newer.
-    pub(crate) fn learn(&mut self, id: ProducerId, stored: Option<u64>) {
-        self.0.entry(id).or_insert_with(|| Producer {
+    pub(crate) fn learn(&mut self, id: ProducerKey, stored: Option<u64>) {
+        self.0.entry(id).or_insert_with(|| Progress {
             next: stored.map_or(0, |last| last + 1),
             recent: VecDeque::new(),
             end: Seq(0),
@@ -53,21 +54,21 @@ impl Producers {
     }
 
     /// A session uses the producer from now on. Returns its last committed producer_seq; `None` for one that was not learned.
-    pub(crate) fn join(&mut self, id: ProducerId) -> Option<Option<u64>> {
+    pub(crate) fn join(&mut self, id: ProducerKey) -> Option<Option<u64>> {
         let producer = self.0.get_mut(&id)?;
         producer.sessions += 1;
         Some(producer.stored)
     }
 
     /// A session no longer uses the producer.
-    pub(crate) fn leave(&mut self, id: ProducerId) {
+    pub(crate) fn leave(&mut self, id: ProducerKey) {
         if let Some(producer) = self.0.get_mut(&id) {
             producer.sessions = producer.sessions.saturating_sub(1);
         }
     }
 
     /// How `producer_seq` stands to those accepted before; `None` for a producer that was not learned.
-    pub(crate) fn position(&self, id: ProducerId, producer_seq: u64) -> Option<Position> {
+    pub(crate) fn position(&self, id: ProducerKey, producer_seq: u64) -> Option<Position> {
         let producer = self.0.get(&id)?;
         Some(match producer.next.checked_sub(producer_seq) {
             Some(0) => Position::New,
@@ -82,7 +83,7 @@ impl Producers {
     }
 
     /// The producer's next message was given `seq`.
-    pub(crate) fn accept(&mut self, id: ProducerId, seq: Seq) {
+    pub(crate) fn accept(&mut self, id: ProducerKey, seq: Seq) {
         let Some(producer) = self.0.get_mut(&id) else {
             return;
         };
@@ -95,7 +96,7 @@ impl Producers {
     }
 
     /// The edge has committed this message of the producer.
-    pub(crate) fn stored(&mut self, id: ProducerId, producer_seq: u64) {
+    pub(crate) fn stored(&mut self, id: ProducerKey, producer_seq: u64) {
         if let Some(producer) = self.0.get_mut(&id) {
             producer.stored = producer.stored.max(Some(producer_seq));
         }
@@ -113,8 +114,13 @@ impl Producers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use streamchain_protocol::Address;
+    use streamchain_protocol::ids::ProducerId;
 
-    const ID: ProducerId = ProducerId([1; 16]);
+    const ID: ProducerKey = ProducerKey {
+        author: Address::repeat_byte(1),
+        id: ProducerId([1; 16]),
+    };
 
     #[test]
     fn a_returning_producer_goes_on_behind_what_is_stored() {
@@ -129,6 +135,26 @@ mod tests {
         assert_eq!(producers.position(ID, 4), Some(Position::Duplicate(None)));
         assert_eq!(producers.position(ID, 5), Some(Position::New));
         assert_eq!(producers.position(ID, 7), Some(Position::Ahead(5)));
+    }
+
+    #[test]
+    fn an_id_is_another_producer_for_each_author() {
+        let other = ProducerKey {
+            author: Address::repeat_byte(2),
+            ..ID
+        };
+        let mut producers = Producers::default();
+        producers.learn(ID, Some(4));
+        assert_eq!(producers.position(other, 0), None);
+        producers.learn(other, None);
+        producers.accept(other, Seq(7));
+        producers.stored(other, 0);
+        assert_eq!(producers.join(ID), Some(Some(4)));
+        assert_eq!(producers.position(ID, 5), Some(Position::New));
+        assert_eq!(
+            producers.position(other, 0),
+            Some(Position::Duplicate(Some(Seq(7))))
+        );
     }
 
     #[test]
@@ -157,7 +183,10 @@ mod tests {
         let id = |producer_seq: usize| {
             let mut id = [0; 16];
             id[..8].copy_from_slice(&(producer_seq as u64).to_be_bytes());
-            ProducerId(id)
+            ProducerKey {
+                id: ProducerId(id),
+                ..ID
+            }
         };
         (0..=MAX_PRODUCERS).for_each(|producer_seq| producers.learn(id(producer_seq), None));
         producers.join(id(0));

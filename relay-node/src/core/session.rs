@@ -25,9 +25,10 @@ use str0m::config::{CryptoProvider, DtlsCert, DtlsVersion};
 use str0m::net::{Receive, Transmit};
 use str0m::{IceCreds, Input, Rtc, RtcConfig, RtcError};
 use streamchain_protocol::auth::{FingerprintHash, SessionToken};
-use streamchain_protocol::ids::{ProducerId, Seq, ShortId};
+use streamchain_protocol::ids::{Seq, ShortId};
 use streamchain_protocol::limits::MAX_CHANNEL_MESSAGE_BYTES;
 use streamchain_protocol::util::Network;
+use streamchain_protocol::wire::ProducerKey;
 use streamchain_protocol::wire::frame::{CHANNEL_LABEL, CHANNEL_PROTOCOL, ErrorCode, RelayFrame};
 use tracing::{Span, info_span};
 
@@ -50,7 +51,7 @@ pub(crate) enum Phase {
 /// A session's *hello*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hello {
-    pub producer: ProducerId,
+    pub producer: ProducerKey,
     /// Whether it was answered, so that messages are taken.
     pub welcomed: bool,
 }

@@ -14,14 +14,12 @@ use crate::core::session::SessionKey;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use streamchain_protocol::Address;
-use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, Seq};
+use streamchain_protocol::ids::{Epoch, Incarnation, Seq};
 use streamchain_protocol::limits::MAX_COALESCE_BYTES;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::Network;
-use streamchain_protocol::wire::EpochGrant;
-use streamchain_protocol::wire::Record;
 use streamchain_protocol::wire::frame::RelayFrame;
+use streamchain_protocol::wire::{EpochGrant, ProducerKey, Record};
 
 /// What becomes of a published message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +38,7 @@ pub(crate) enum Published {
 /// A message as its session sent it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Publish<'a> {
-    pub author: Address,
-    pub producer: ProducerId,
+    pub producer: ProducerKey,
     pub producer_seq: u64,
     /// Its bytes.
     pub payload: &'a [u8],
@@ -56,7 +53,7 @@ pub(crate) struct Leadership {
     pub backlog: Backlog,
     pub producers: Producers,
     /// Look-ups of producers that are under way or wait.
-    pub lookups: HashMap<ProducerId, Retry>,
+    pub lookups: HashMap<ProducerKey, Retry>,
     /// Retries of the batch under way.
     pub batch_retry: Retry,
     /// When the batch under way was closed.
@@ -118,7 +115,7 @@ impl Leadership {
             epoch: self.epoch,
             seq,
             time: self.last_time,
-            author: publish.author,
+            author: publish.producer.author,
             payload: publish.payload,
         };
         let frame = Bytes::from(encode(&message));
@@ -127,8 +124,8 @@ impl Leadership {
         self.replay.push(frame);
         let record = Record {
             time: self.last_time,
-            author: publish.author,
-            producer: publish.producer,
+            author: publish.producer.author,
+            producer: publish.producer.id,
             producer_seq: publish.producer_seq,
             payload: payload.into(),
         };

@@ -17,7 +17,7 @@ use std::time::Duration;
 use streamchain_protocol::auth::RelayKey;
 use streamchain_protocol::ids::{Incarnation, RelayId};
 use streamchain_protocol::wire::decode_records;
-use streamchain_protocol::wire::{AcquireEpoch, Registration, Renewed, problem};
+use streamchain_protocol::wire::{AcquireEpoch, ProducerKey, Registration, Renewed, problem};
 use tracing::{debug, info};
 
 /// How long a request may take. A stalled edge is found within this; the batch is then sent again.
@@ -125,7 +125,8 @@ impl EdgeClient {
         match request {
             Request::AcquireEpoch { fresh } => Answer::AcquireEpoch(self.acquire_epoch(stream, fresh).await),
             Request::Producer { epoch, producer } => {
-                let path = format!("{stream}/producers/{producer}?epoch={epoch}");
+                let ProducerKey { author, id } = producer;
+                let path = format!("{stream}/producers/{id}?epoch={epoch}&author={author}");
                 Answer::Producer(producer, self.exchange(Call::new(Method::GET, path), json).await)
             }
             Request::Batch { body } => {

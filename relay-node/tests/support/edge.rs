@@ -2,9 +2,8 @@
 
 use relay_node::{Answer, EdgeError, Request, Ticket};
 use std::collections::{BTreeMap, VecDeque};
-use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, Seq, ShortId, StreamId};
-use streamchain_protocol::wire::{Batch, Record};
-use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState};
+use streamchain_protocol::ids::{Epoch, Incarnation, Seq, ShortId, StreamId};
+use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerKey, ProducerState, Record};
 
 /// How the next request fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +21,7 @@ pub struct Edge {
     pub records: Vec<Record>,
     pub epoch: u64,
     leader: Option<Option<Incarnation>>,
-    producers: BTreeMap<ProducerId, u64>,
+    producers: BTreeMap<ProducerKey, u64>,
     last: Option<(Batch, Seq)>,
     /// Faults of the coming batches; when empty they are answered.
     pub batch_faults: VecDeque<Fault>,
@@ -79,7 +78,7 @@ impl Edge {
                 })
             }
             Request::Producer { epoch, producer } => {
-                self.asked.push(format!("producer {}", producer.0[0]));
+                self.asked.push(format!("producer {}", producer.id.0[0]));
                 let stored = self.producers.get(&producer).copied();
                 let fits = epoch == Epoch(self.epoch) && !self.is_elsewhere;
                 let stale = EdgeError::NotLeader("stale-epoch".into());
@@ -163,19 +162,21 @@ impl Edge {
             )));
         }
         for record in &batch.records {
-            let next = self.producers.get(&record.producer).map_or(0, |last| last + 1);
+            let next = self
+                .producers
+                .get(&record.producer_key())
+                .map_or(0, |last| last + 1);
             assert_eq!(
                 record.producer_seq, next,
                 "a producer's numbers are stored in order"
             );
-            self.producers.insert(record.producer, record.producer_seq);
+            self.producers.insert(record.producer_key(), record.producer_seq);
         }
         let committed = batch.end();
         let stored = |record: &Record| {
-            batch
-                .records
-                .iter()
-                .any(|one| one.producer == record.producer && one.producer_seq == record.producer_seq)
+            batch.records.iter().any(|one| {
+                one.producer_key() == record.producer_key() && one.producer_seq == record.producer_seq
+            })
         };
         self.inbox.retain(|record| !stored(record));
         self.records.extend(batch.records.clone());

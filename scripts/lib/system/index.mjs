@@ -4,7 +4,7 @@
 // `npm start` runs one in .streamchain/ on known ports; each test runs its own in a temporary folder on free ports.
 // Nothing is built here: see ../build.
 
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CONTRACT_ARTIFACT } from "../build/contracts.mjs";
 import { Failure } from "../console.mjs";
@@ -76,6 +76,8 @@ class System {
     this.master = masterSecret(this.dir);
     /** @type {import("../deploy.mjs").Deployment & { isNew: boolean } | null} the contract on the chain */
     this.contract = null;
+    /** Whom `relay-node verify --config` believes about this system. */
+    this.verifyConfig = join(this.dir, "verify.json");
     /** The account that signs for the edge. */
     this.operator = developmentAccount(ANCHORER);
     /** By name: chain, edge, relay, relay-2 … They are there once the system was started. */
@@ -136,6 +138,9 @@ class System {
     if (this.contract.isNew && hadStreams) {
       this.log("The streams of earlier starts have their anchors on another contract: --fresh begins anew.");
     }
+    const { address, chainId } = this.contract;
+    const believed = { rpc: this.urls.rpc, chainId, contract: address, anchorer: this.operator.address };
+    writeFileSync(this.verifyConfig, `${JSON.stringify(believed, null, 2)}\n`);
   }
 
   /** @param {import("../deploy.mjs").Deployment} contract */
@@ -148,6 +153,7 @@ class System {
       CONTRACT_BLOCK: `${contract.block}`,
       MASTER_SECRET: this.master,
       ANCHORER_KEY: this.operator.key,
+      OPERATORS: this.operator.address,
       ...(this.options.rateLimits ? {} : UNLIMITED_VARS),
       ...this.options.vars,
     };

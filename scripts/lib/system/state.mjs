@@ -7,7 +7,7 @@ import { Failure } from "../console.mjs";
 import { ask } from "../run.mjs";
 
 /** What `--fresh` removes; logs and build stamps stay. */
-const OF_A_SYSTEM = ["chain", "edge", "relay", "secrets.json", "contract.json"];
+const OF_A_SYSTEM = ["chain", "edge", "relay", "secrets.json", "contract.json", "verify.json"];
 const OWNER_ONLY = 0o600;
 
 /** @typedef {{ pid: number, start: string | null }} Process */

@@ -98,6 +98,11 @@ export const GROUPS = [
     run: () => nodeTests("tests/chaos/*.spec.ts"),
   },
   {
+    name: "hostile",
+    title: "Attacks on the whole system (nothing may get through)",
+    run: () => nodeTests("tests/hostile/*.spec.ts"),
+  },
+  {
     name: "api",
     title: "The API against its description (schemathesis)",
     run: async () => {

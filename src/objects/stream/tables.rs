@@ -13,6 +13,7 @@ use streamchain_edge_core::stream_log::{
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
 use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::wire::ProducerKey;
 use worker::{Error, SqlStorage, SqlStorageValue};
 
 /// Made when the stream is, so that asking for a stream that does not exist leaves nothing behind.
@@ -32,7 +33,10 @@ CREATE INDEX IF NOT EXISTS events_by_key ON events (key, number);
 CREATE TABLE IF NOT EXISTS places (
   producer BLOB NOT NULL, slot INTEGER NOT NULL, number INTEGER NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY (producer, slot)) WITHOUT ROWID;
-"];
+",
+// From here on a producer's key is its id and its author. What waits is rewritten: the author is in the record, behind
+// the array's head, the time (9 bytes) and the head of the author. The rows of `producers` and `places` stay.
+"UPDATE inbox SET producer = CAST(producer || substr(record, 12, 20) AS BLOB) WHERE length(producer) = 16;"];
 
 /// Made with the first member: most streams never have one.
 const MEMBERS: &str =
@@ -120,13 +124,23 @@ impl LogStore for StreamRows {
         Ok(())
     }
 
-    fn producer(&self, producer: ProducerId) -> Result<Option<u64>, Error> {
-        let id = vec![producer.0.to_vec().into()];
-        self.number_of("SELECT stored AS number FROM producers WHERE id = ?", id)
+    fn producer(&self, producer: ProducerKey) -> Result<Option<u64>, Error> {
+        let query =
+            "SELECT stored AS number FROM producers WHERE id IN (?, ?) ORDER BY length(id) DESC LIMIT 1";
+        self.number_of(query, vec![key(producer), id(producer.id)])
     }
 
-    fn put_producer(&self, producer: ProducerId, stored: u64) -> Result<(), Error> {
-        let values = vec![producer.0.to_vec().into(), number(stored)];
+    fn highest_of(&self, producer: ProducerId) -> Result<Option<u64>, Error> {
+        let last = ProducerKey {
+            author: Address::repeat_byte(0xff),
+            id: producer,
+        };
+        let query = "SELECT max(stored) AS number FROM producers WHERE id BETWEEN ? AND ?";
+        self.number_of(query, vec![id(producer), key(last)])
+    }
+
+    fn put_producer(&self, producer: ProducerKey, stored: u64) -> Result<(), Error> {
+        let values = vec![key(producer), number(stored)];
         run(
             &self.sql,
             "INSERT OR REPLACE INTO producers VALUES (?, ?)",
@@ -227,7 +241,7 @@ impl LogStore for StreamRows {
     fn put_waiting(&self, waiting: &Waiting) -> Result<(), Error> {
         let values = vec![
             number(waiting.position),
-            waiting.producer.0.to_vec().into(),
+            key(waiting.producer),
             number(waiting.producer_seq),
             waiting.record.clone().into(),
         ];
@@ -248,20 +262,20 @@ impl LogStore for StreamRows {
         Ok(waiting)
     }
 
-    fn waiting_keys(&self) -> Result<Vec<(ProducerId, u64, u64)>, Error> {
+    fn waiting_keys(&self) -> Result<Vec<(ProducerKey, u64, u64)>, Error> {
         let query = "SELECT producer, number, length(record) FROM inbox";
         all(&self.sql, query, vec![], |row| {
             Ok((producer(row)?, row.number()?, row.number()?))
         })
     }
 
-    fn last_waiting(&self, producer: ProducerId) -> Result<Option<u64>, Error> {
+    fn last_waiting(&self, producer: ProducerKey) -> Result<Option<u64>, Error> {
         let query = "SELECT max(number) AS number FROM inbox WHERE producer = ?";
-        self.number_of(query, vec![producer.0.to_vec().into()])
+        self.number_of(query, vec![key(producer)])
     }
 
-    fn drop_waiting(&self, producer: ProducerId, given: u64) -> Result<(), Error> {
-        let values = vec![producer.0.to_vec().into(), number(given)];
+    fn drop_waiting(&self, producer: ProducerKey, given: u64) -> Result<(), Error> {
+        let values = vec![key(producer), number(given)];
         run(
             &self.sql,
             "DELETE FROM inbox WHERE producer = ? AND number = ?",
@@ -269,9 +283,9 @@ impl LogStore for StreamRows {
         )
     }
 
-    fn put_producer_seq(&self, producer: ProducerId, given: u64, seq: Seq) -> Result<(), Error> {
+    fn put_producer_seq(&self, producer: ProducerKey, given: u64, seq: Seq) -> Result<(), Error> {
         let values = vec![
-            producer.0.to_vec().into(),
+            key(producer),
             number(given % SEQS_PER_PRODUCER),
             number(given),
             number(seq.0),
@@ -283,13 +297,15 @@ impl LogStore for StreamRows {
         )
     }
 
-    fn seq_of(&self, producer: ProducerId, given: u64) -> Result<Option<Seq>, Error> {
+    fn seq_of(&self, producer: ProducerKey, given: u64) -> Result<Option<Seq>, Error> {
         let values = vec![
-            producer.0.to_vec().into(),
+            key(producer),
+            id(producer.id),
             number(given % SEQS_PER_PRODUCER),
             number(given),
         ];
-        let query = "SELECT seq AS number FROM places WHERE producer = ? AND slot = ? AND number = ?";
+        let query = "SELECT seq AS number FROM places WHERE producer IN (?, ?) AND slot = ? AND number = ?
+                     ORDER BY length(producer) DESC LIMIT 1";
         Ok(self.number_of(query, values)?.map(Seq))
     }
 
@@ -383,9 +399,18 @@ fn waiting(row: &mut Row) -> Result<Waiting, Error> {
     })
 }
 
-fn producer(row: &mut Row) -> Result<ProducerId, Error> {
-    let id = row.bytes()?.try_into();
-    id.map(ProducerId).map_err(|_| out_of_shape("a producer's id"))
+fn producer(row: &mut Row) -> Result<ProducerKey, Error> {
+    ProducerKey::from_bytes(&row.bytes()?).ok_or_else(|| out_of_shape("a producer's key"))
+}
+
+/// A producer as a key.
+fn key(producer: ProducerKey) -> SqlStorageValue {
+    producer.to_bytes().to_vec().into()
+}
+
+/// A producer as the key of rows of the version before, which have no author.
+fn id(producer: ProducerId) -> SqlStorageValue {
+    producer.0.to_vec().into()
 }
 
 fn event(row: &mut Row) -> Result<StoredEvent, Error> {

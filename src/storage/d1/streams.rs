@@ -109,12 +109,21 @@ const KNOWN_AT_ONCE: usize = 90;
 
 /// Which of these streams are in the table.
 pub(crate) async fn known(db: &D1Database, ids: &[StreamId]) -> Result<HashSet<StreamId>, Error> {
+    among(db, ids, "1").await
+}
+
+/// Which of these streams everybody may read.
+pub(crate) async fn public(db: &D1Database, ids: &[StreamId]) -> Result<HashSet<StreamId>, Error> {
+    among(db, ids, "read = 'public'").await
+}
+
+async fn among(db: &D1Database, ids: &[StreamId], condition: &str) -> Result<HashSet<StreamId>, Error> {
     let mut known = HashSet::new();
     for ids in ids.chunks(KNOWN_AT_ONCE) {
         let marks = vec!["?"; ids.len()].join(", ");
         let texts: Vec<String> = ids.iter().map(StreamId::to_string).collect();
         let values: Vec<D1Type<'_>> = texts.iter().map(|text| D1Type::Text(text)).collect();
-        let query = format!("SELECT id FROM streams WHERE id IN ({marks})");
+        let query = format!("SELECT id FROM streams WHERE id IN ({marks}) AND {condition}");
         known.extend(rows(db, &query, &values, Row::parsed::<StreamId>).await?);
     }
     Ok(known)

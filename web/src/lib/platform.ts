@@ -203,10 +203,13 @@ function peerConnectionClass(apart: boolean): typeof RTCPeerConnection {
   return frame?.RTCPeerConnection ?? RTCPeerConnection;
 }
 
+/** One function for all connections, which share their tokens by it where there is no storage. */
+const fetchOfPage: typeof fetch = (input, init) => globalThis.fetch(input, init);
+
 /** The platform of the page (or worker) that the library runs in. */
 export function browserPlatform(): Platform {
   return {
-    fetch: (input, init) => globalThis.fetch(input, init),
+    fetch: fetchOfPage,
     createPeerConnection: (configuration, apart) =>
       new (peerConnectionClass(apart))(configuration) as unknown as PeerConnection,
     createDirectConnection: (configuration) => new RTCPeerConnection(configuration) as unknown as DirectConnection,

@@ -65,9 +65,14 @@ fn a_producers_numbers_are_committed_in_order_each_once() {
     mixed.extend(records(1, 4, 1));
     log.commit(&relay("a"), &batch(1, 3, mixed)).unwrap();
     let stored = |number| {
-        log.producer(&relay("a"), Epoch(1), ProducerId([number; 16]))
-            .unwrap()
-            .stored
+        log.producer(
+            &relay("a"),
+            Epoch(1),
+            ProducerId([number; 16]),
+            Some(Address::repeat_byte(number)),
+        )
+        .unwrap()
+        .stored
     };
     assert_eq!((stored(1), stored(2), stored(3)), (Some(4), Some(1), None));
 }
@@ -75,7 +80,7 @@ fn a_producers_numbers_are_committed_in_order_each_once() {
 #[test]
 fn a_producers_state_is_answered_under_the_epoch_only() {
     let log = acquired();
-    let asked = log.producer(&relay("a"), Epoch(0), ProducerId([1; 16]));
+    let asked = log.producer(&relay("a"), Epoch(0), ProducerId([1; 16]), None);
     assert_eq!(
         refusal(asked),
         Refusal::StaleEpoch {
@@ -83,7 +88,7 @@ fn a_producers_state_is_answered_under_the_epoch_only() {
             epoch: Epoch(1)
         }
     );
-    let asked = log.producer(&relay("b"), Epoch(1), ProducerId([1; 16]));
+    let asked = log.producer(&relay("b"), Epoch(1), ProducerId([1; 16]), None);
     assert_eq!(refusal(asked), Refusal::NotLeader { relay: relay("a") });
 }
 
@@ -95,4 +100,20 @@ fn a_backlog_stops_at_its_bound() {
     log.rows().put_state(&state).unwrap();
     let refused = refusal(log.commit(&relay("a"), &batch(1, 0, records(1, 0, 1))));
     assert_eq!(refused, Refusal::Backlog(MAX_BACKLOG_BYTES + 1));
+}
+
+#[test]
+fn a_batch_of_another_epoch_is_refused_with_the_right_one() {
+    let log = acquired();
+    log.acquire_epoch(&relay("a"), run(2)).unwrap();
+    for given in [1, 3, 0].map(Epoch) {
+        let right = Refusal::StaleEpoch {
+            given,
+            epoch: Epoch(2),
+        };
+        let committed = log.commit(&relay("a"), &batch(given.0, 0, records(1, 0, 1)));
+        assert_eq!(refusal(committed), right);
+        let asked = log.producer(&relay("a"), given, ProducerId([1; 16]));
+        assert_eq!(refusal(asked), right);
+    }
 }

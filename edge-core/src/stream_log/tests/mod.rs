@@ -1,6 +1,7 @@
 //! What the log does, one behaviour a test. In `properties`, `append` and `outage`: whole schedules of events and faults.
 
 mod append;
+mod authors;
 mod commit;
 mod events;
 mod leadership;

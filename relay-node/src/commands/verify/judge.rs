@@ -1,11 +1,14 @@
 //! What a receipt and the chain's answers amount to.
 
+use crate::commands::trust::{Trust, is_another};
+use crate::error_text::printable;
 use alloy_sol_types::SolEvent;
 use std::fmt;
 use streamchain_chain::abi::Anchored;
 use streamchain_chain::ethereum::{self, Log};
 use streamchain_chain::listener::is_final;
 use streamchain_protocol::Address;
+use streamchain_protocol::ids::StreamRef;
 use streamchain_protocol::proof::Receipt;
 
 #[derive(Debug, Clone)]
@@ -26,16 +29,28 @@ enum Step {
 
 /// All steps, up to the first that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Verdict(Vec<Step>);
+pub(super) struct Verdict {
+    steps: Vec<Step>,
+    /// Who says what, once the chain was asked.
+    proves: Option<String>,
+    /// What the caller did not require.
+    open: Option<String>,
+}
 
 impl Verdict {
     /// Of a file that is no receipt.
     pub(super) fn not_a_receipt(reason: &str) -> Self {
-        Self(vec![Step::Fails(format!("this is not a receipt: {reason}"))])
+        let mut verdict = Self::default();
+        verdict.fail(format!("this is not a receipt: {reason}"));
+        verdict
     }
 
-    pub(super) fn offline(receipt: &Receipt, trusted: Option<Address>) -> Self {
-        let mut verdict = Self::default();
+    /// The steps that need no chain; `wanted`: the stream that the receipt must be of.
+    pub(super) fn offline(receipt: &Receipt, trust: &Trust, wanted: Option<&StreamRef>) -> Self {
+        let mut verdict = Self {
+            open: trust.open_questions(wanted),
+            ..Self::default()
+        };
         let (message, anchor) = (&receipt.message, &receipt.anchor);
         if let Err(error) = receipt.check() {
             verdict.fail(error.to_string());
@@ -64,64 +79,75 @@ impl Verdict {
             anchor.first,
             end - 1
         ));
-        match trusted {
-            Some(trusted) if trusted == receipt.contract => {
-                verdict.hold(format!("contract {trusted} is the one you trust"));
-            }
-            Some(trusted) => verdict.fail(format!("contract is {}, not {trusted}", receipt.contract)),
-            None => verdict.note(format!(
-                "the contract is the one that the receipt names, {}: compare it, or give --contract",
-                receipt.contract
-            )),
+        let trusted = trust.contract;
+        match trusted == receipt.contract {
+            true => verdict.hold(format!("contract {trusted} is the one you trust")),
+            false => verdict.fail(format!("contract is {}, not {trusted}", receipt.contract)),
+        }
+        let another = wanted.and_then(|wanted| is_another(wanted, stream.id, &stream.name));
+        for refusal in [trust.refuses_owner(stream.owner), another].into_iter().flatten() {
+            verdict.fail(refusal);
         }
         verdict
     }
 
     pub(super) fn holds(&self) -> bool {
-        !self.0.iter().any(|step| matches!(step, Step::Fails(_)))
+        !self.steps.iter().any(|step| matches!(step, Step::Fails(_)))
     }
 
     fn hold(&mut self, text: String) {
-        self.0.push(Step::Holds(text));
+        self.steps.push(Step::Holds(text));
     }
 
     fn fail(&mut self, text: String) {
-        self.0.push(Step::Fails(text));
+        self.steps.push(Step::Fails(text));
     }
 
     fn note(&mut self, text: String) {
-        self.0.push(Step::Note(text));
+        self.steps.push(Step::Note(text));
     }
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for step in &self.0 {
+        for step in &self.steps {
             match step {
-                Step::Holds(text) => writeln!(f, "✓ {text}")?,
-                Step::Fails(text) => writeln!(f, "✗ {text}")?,
-                Step::Note(text) => writeln!(f, "! {text}")?,
+                Step::Holds(text) => writeln!(f, "✓ {}", printable(text))?,
+                Step::Fails(text) => writeln!(f, "✗ {}", printable(text))?,
+                Step::Note(text) => writeln!(f, "! {}", printable(text))?,
             }
         }
-        match self.holds() {
-            true => writeln!(f, "\nThe receipt holds."),
-            false => writeln!(f, "\nThe receipt does not hold."),
+        if !self.holds() {
+            return writeln!(f, "\nThe receipt does not hold.");
         }
+        writeln!(f, "\nThe receipt holds.")?;
+        for text in self.proves.iter().chain(&self.open) {
+            writeln!(f, "{text}")?;
+        }
+        Ok(())
     }
 }
 
 /// Goes on from the offline steps with what the chain says.
-pub(super) fn judge(offline: Verdict, receipt: &Receipt, evidence: &Evidence) -> Verdict {
+pub(super) fn judge(offline: Verdict, receipt: &Receipt, trust: &Trust, evidence: &Evidence) -> Verdict {
     let mut verdict = offline;
-    match on_chain(receipt, evidence, &mut verdict) {
+    match on_chain(receipt, trust, evidence, &mut verdict) {
         Ok(()) => finality(receipt, evidence, &mut verdict),
         Err(reason) => verdict.fail(reason),
     }
     verdict
 }
 
-fn on_chain(receipt: &Receipt, evidence: &Evidence, verdict: &mut Verdict) -> Result<(), String> {
+fn on_chain(
+    receipt: &Receipt,
+    trust: &Trust,
+    evidence: &Evidence,
+    verdict: &mut Verdict,
+) -> Result<(), String> {
     let anchor = &receipt.anchor;
+    if let Some(refusal) = trust.refuses_chain(evidence.chain_id) {
+        return Err(refusal);
+    }
     if evidence.chain_id != receipt.chain_id {
         let (given, expected) = (evidence.chain_id, receipt.chain_id);
         return Err(format!(
@@ -160,7 +186,10 @@ fn on_chain(receipt: &Receipt, evidence: &Evidence, verdict: &mut Verdict) -> Re
         .iter()
         .find(|log| log.log_index == anchor.log_index);
     let log = log.ok_or_else(|| format!("the transaction has no event {}", anchor.log_index))?;
-    event(receipt, log)?;
+    let anchorer = event(receipt, log)?;
+    if let Some(refusal) = trust.refuses_anchorer(anchorer) {
+        return Err(refusal);
+    }
     verdict.hold(format!(
         "event {} of contract {} anchors root {} for messages {} to {}",
         anchor.log_index,
@@ -169,11 +198,20 @@ fn on_chain(receipt: &Receipt, evidence: &Evidence, verdict: &mut Verdict) -> Re
         anchor.first,
         anchor.first.0 + anchor.count - 1
     ));
+    verdict.hold(format!("the anchor is by {anchorer}"));
+    verdict.proves = Some(format!(
+        "Account {anchorer} says on chain {} that {} is the author of message {} of stream \"{}\" of {}.",
+        receipt.chain_id,
+        receipt.message.author,
+        receipt.message.seq,
+        receipt.stream.name,
+        receipt.stream.owner
+    ));
     Ok(())
 }
 
-/// Whether the event is the anchor of the receipt, field by field.
-fn event(receipt: &Receipt, log: &Log) -> Result<(), String> {
+/// Compares the event with the anchor of the receipt, field by field; returns who sent it.
+fn event(receipt: &Receipt, log: &Log) -> Result<Address, String> {
     let anchor = &receipt.anchor;
     if log.address != receipt.contract {
         return Err(format!(
@@ -196,7 +234,7 @@ fn event(receipt: &Receipt, log: &Log) -> Result<(), String> {
             given.2, given.1, given.0, given.3
         ));
     }
-    Ok(())
+    Ok(event.anchorer)
 }
 
 fn finality(receipt: &Receipt, evidence: &Evidence, verdict: &mut Verdict) {

@@ -71,9 +71,23 @@ fn verdict(receipt: &Value, evidence: &Evidence) -> Verdict {
         Ok(receipt) => receipt,
         Err(error) => return Verdict::not_a_receipt(&error.to_string()),
     };
-    let offline = Verdict::offline(&receipt, Some(CONTRACT));
+    verdict_for(&receipt, &trust(), None, evidence)
+}
+
+fn trust() -> Trust {
+    Trust {
+        rpc: String::new(),
+        contract: CONTRACT,
+        chain_id: None,
+        owner: None,
+        anchorer: None,
+    }
+}
+
+fn verdict_for(receipt: &Receipt, trust: &Trust, wanted: Option<&StreamRef>, evidence: &Evidence) -> Verdict {
+    let offline = Verdict::offline(receipt, trust, wanted);
     if offline.holds() {
-        judge(offline, &receipt, evidence)
+        judge(offline, receipt, trust, evidence)
     } else {
         offline
     }
@@ -173,4 +187,46 @@ fn a_block_that_is_not_final_is_said_but_does_not_fail() {
         );
         assert!(verdict.holds() && verdict.to_string().contains('!'), "{verdict}");
     }
+}
+
+/// The verdict on the true receipt by someone who believes as `change` says.
+fn believing(change: impl FnOnce(&mut Trust), wanted: Option<&str>) -> Verdict {
+    let (receipt, evidence) = scene();
+    let receipt: Receipt = serde_json::from_value(receipt).unwrap();
+    let mut trust = trust();
+    change(&mut trust);
+    let wanted = wanted.map(|text| text.parse().unwrap());
+    verdict_for(&receipt, &trust, wanted.as_ref(), &evidence)
+}
+
+#[test]
+fn owner_stream_anchorer_and_chain_can_be_required() {
+    let (owner, forger) = (Address::repeat_byte(7), Address::repeat_byte(8));
+    let id = |owner| StreamId::of(owner, &"demo".parse().unwrap()).to_string();
+    assert!(believing(|trust| trust.owner = Some(owner), Some("demo")).holds());
+    assert!(believing(|trust| trust.anchorer = Some(owner), Some(&id(owner))).holds());
+    assert!(believing(|trust| trust.chain_id = Some(31_337), None).holds());
+
+    let refused = [
+        believing(|trust| trust.owner = Some(forger), None),
+        believing(|trust| trust.anchorer = Some(forger), None),
+        believing(|trust| trust.chain_id = Some(1), None),
+        believing(|trust| trust.contract = forger, None),
+        believing(|_| {}, Some(&id(forger))),
+        believing(|trust| trust.owner = Some(owner), Some("other")),
+    ];
+    for verdict in refused {
+        assert!(!verdict.holds(), "{verdict}");
+        assert!(verdict.to_string().contains("does not hold"), "{verdict}");
+    }
+}
+
+#[test]
+fn whom_the_result_rests_on_is_said() {
+    let owner = Address::repeat_byte(7).to_string();
+    let open = believing(|_| {}, None).to_string();
+    assert!(open.contains(&format!("the anchor is by {owner}")), "{open}");
+    assert!(open.contains("--owner, --anchorer"), "{open}");
+    let required = believing(|trust| trust.owner = Some(Address::repeat_byte(7)), None).to_string();
+    assert!(!required.contains("--owner"), "{required}");
 }

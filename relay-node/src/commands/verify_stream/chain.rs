@@ -2,7 +2,7 @@
 //! that contradict themselves.
 
 use super::ledger::Anchor;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use streamchain_chain::ethereum::{Answer, NodeUrl, Request, RpcError};
 use streamchain_chain::listener::{Batch, ChainEvent, EventId, EventKind, Listener, Settings, is_final};
@@ -80,6 +80,7 @@ impl Anchors {
             start_block,
             interval_ms: ROUND_MS,
             max_range: MAX_RANGE,
+            finality_depth: None,
         };
         Ok(Self {
             listener: Listener::restore(settings, []).map_err(|error| error.to_string())?,
@@ -104,6 +105,17 @@ impl Anchors {
         events
             .filter(|(event, _)| event.stream == stream)
             .filter_map(|(event, is_final)| anchor(event, *is_final))
+            .collect()
+    }
+
+    /// The accounts that anchored a stream, each once.
+    pub(super) fn anchorers(&self, stream: StreamId) -> BTreeSet<Address> {
+        let of_stream = self.events.values().filter(|(event, _)| event.stream == stream);
+        of_stream
+            .filter_map(|(event, _)| match event.kind {
+                EventKind::Anchored { anchorer, .. } => Some(anchorer),
+                _ => None,
+            })
             .collect()
     }
 

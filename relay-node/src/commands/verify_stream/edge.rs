@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
 use std::time::Duration;
-use streamchain_protocol::ids::{Seq, StreamId, StreamRef};
+use streamchain_protocol::ids::{Seq, StreamId, StreamName, StreamRef};
 use streamchain_protocol::limits::MAX_HISTORY_MESSAGES;
 use streamchain_protocol::util::BackoffBounds;
 use streamchain_protocol::util::SplitMix64;
@@ -33,10 +33,7 @@ const CBOR_SEQUENCE: &str = "application/cbor-seq";
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Config {
-    pub chain_id: u64,
-    /// The contract, if there is one.
-    pub contract: Option<Address>,
-    /// The block it was deployed in, or an earlier one.
+    /// The block that the contract was deployed in, or an earlier one.
     #[serde(default)]
     pub contract_block: u64,
 }
@@ -45,7 +42,8 @@ pub(super) struct Config {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct StreamEntry {
     pub id: StreamId,
-    pub name: String,
+    pub name: StreamName,
+    pub owner: Address,
 }
 
 /// How far a stream is, as the edge says.

@@ -5,7 +5,7 @@
 //! root that the chain says.
 
 use std::fmt;
-use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::ids::{Seq, StreamId, StreamName};
 use streamchain_protocol::proof::LeafFields;
 use streamchain_protocol::proof::merkle::{self};
 use streamchain_protocol::{Address, B256, keccak256};
@@ -76,6 +76,16 @@ pub(super) struct Message {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Difference {
+    /// The edge gives a stream an id that is not that of its owner and name.
+    #[error("the edge says that it is \"{name}\" of {owner}, whose id is {computed}")]
+    Identity {
+        owner: Address,
+        name: StreamName,
+        computed: StreamId,
+    },
+    /// The stream, its owner or an anchorer is not the one that the caller requires.
+    #[error("{0}")]
+    Another(String),
     /// On the chain, messages between two anchors are not covered.
     #[error("on the chain, {anchor} leaves out messages from {due} on")]
     ChainGap { anchor: Anchor, due: Seq },
@@ -91,7 +101,7 @@ pub(super) enum Difference {
     /// The edge says that more is anchored than the chain's anchors cover.
     #[error("the edge says that {claimed} messages are anchored, the chain's anchors cover {covered}")]
     OverClaimed { claimed: Seq, covered: Seq },
-    #[error("segments: one begins at message {first} where {due} was due")]
+    #[error("a segment begins at message {first}: expected one that begins at {due}")]
     SegmentPlace { first: Seq, due: Seq },
     #[error("the segment at message {0} is empty")]
     SegmentEmpty(Seq),
@@ -106,7 +116,7 @@ pub(super) enum Difference {
         anchor: Box<Anchor>,
     },
     /// A message is missing, or there twice.
-    #[error("message {seq} comes where {due} was due")]
+    #[error("the edge sent message {seq}: expected {due}")]
     MessagePlace { seq: Seq, due: Seq },
     #[error("the stored messages end at {stored}, and {needed} are in segments or anchored")]
     MessagesMissing { stored: Seq, needed: Seq },

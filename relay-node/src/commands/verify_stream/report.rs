@@ -1,12 +1,15 @@
 //! The output: progress on standard error, the result on standard output.
 
 use super::chain::Anchors;
+use super::edge::StreamEntry;
 use super::ledger::{Difference, Ledger, Summary};
+use crate::commands::trust::Trust;
+use crate::error_text::printable;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 use streamchain_protocol::Address;
-use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::ids::{Seq, StreamName};
 
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -22,7 +25,7 @@ impl Progress {
         }
     }
 
-    pub(super) fn show(&mut self, name: &str, ledger: &Ledger, head: Seq) {
+    pub(super) fn show(&mut self, name: &StreamName, ledger: &Ledger, head: Seq) {
         if self.shown.elapsed() < PROGRESS_INTERVAL {
             return;
         }
@@ -41,43 +44,71 @@ pub(super) enum Outcome {
 }
 
 struct Line {
-    name: String,
-    id: StreamId,
+    stream: StreamEntry,
+    anchorers: Vec<Address>,
     outcome: Outcome,
 }
 
 pub(super) struct Report {
     chain_id: u64,
     contract: Address,
-    trusted: bool,
+    /// What the caller did not require.
+    open: Option<String>,
     blocks: (u64, u64),
     lines: Vec<Line>,
-    left_out: Vec<String>,
+    left_out: Vec<StreamName>,
+    of_other_owners: usize,
     strangers: usize,
     anchors: usize,
 }
 
 impl Report {
-    /// Of a contract; `trusted`: the caller named it.
-    pub(super) fn new(chain_id: u64, contract: Address, trusted: bool) -> Self {
+    /// Of the contract that the caller believes; `open`: what the caller did not require.
+    pub(super) fn new(chain_id: u64, trust: &Trust, open: Option<String>) -> Self {
         Self {
             chain_id,
-            contract,
-            trusted,
+            contract: trust.contract,
+            open,
             blocks: (0, 0),
             lines: Vec::new(),
             left_out: Vec::new(),
+            of_other_owners: 0,
             strangers: 0,
             anchors: 0,
         }
     }
 
-    pub(super) fn add(&mut self, name: String, id: StreamId, outcome: Outcome) {
-        self.lines.push(Line { name, id, outcome });
+    pub(super) fn add(
+        &mut self,
+        stream: &StreamEntry,
+        anchorers: impl IntoIterator<Item = Address>,
+        outcome: Outcome,
+    ) {
+        self.lines.push(Line {
+            stream: stream.clone(),
+            anchorers: anchorers.into_iter().collect(),
+            outcome,
+        });
+    }
+
+    /// A listed stream belongs to another owner than the one that is required.
+    pub(super) fn leave_out_other_owner(&mut self) {
+        self.of_other_owners += 1;
+    }
+
+    /// Refuses a result that says nothing: all that is there was left out.
+    pub(super) fn compared_something(&self) -> Result<(), String> {
+        let left_out = self.left_out.len() + self.of_other_owners + self.strangers;
+        match self.lines.is_empty() && left_out > 0 {
+            true => {
+                Err("no stream was compared: the edge lists none that may be read and is of the owner".into())
+            }
+            false => Ok(()),
+        }
     }
 
     /// A stream may not be read.
-    pub(super) fn leave_out(&mut self, name: String) {
+    pub(super) fn leave_out(&mut self, name: StreamName) {
         self.left_out.push(name);
     }
 
@@ -88,7 +119,7 @@ impl Report {
 
     /// Counts anchors of streams that were not compared: the contract is open to everybody.
     pub(super) fn strangers(&mut self, anchors: &Anchors) {
-        let compared: HashSet<StreamId> = self.lines.iter().map(|line| line.id).collect();
+        let compared: HashSet<_> = self.lines.iter().map(|line| line.stream.id).collect();
         self.anchors = anchors.len();
         self.strangers = anchors.streams().filter(|id| !compared.contains(id)).count();
     }
@@ -114,10 +145,13 @@ impl Report {
         let (chain, contract, anchors) = (self.chain_id, self.contract, self.anchors);
         println!("chain {chain}, contract {contract}, blocks {from} to {last}: {anchors} anchors");
         for line in &self.lines {
-            match &line.outcome {
-                Outcome::Agrees(summary) => println!("✓ {}: {}", line.name, in_words(summary)),
-                Outcome::Differs(difference) => println!("✗ {} ({}): {difference}", line.name, line.id),
-            }
+            print_line(line);
+        }
+        if self.of_other_owners > 0 {
+            println!(
+                "! {} streams of other owners were not compared",
+                self.of_other_owners
+            );
         }
         for name in &self.left_out {
             println!("! {name}: not compared, it takes an access token to read it (--token)");
@@ -128,8 +162,8 @@ impl Report {
                 self.strangers
             );
         }
-        if !self.trusted {
-            println!("! the contract is the one that the edge names: compare it, or give --contract");
+        if let Some(open) = &self.open {
+            println!("! {open}");
         }
         match self.agrees() {
             true => println!("\nThe stored messages and the chain agree."),
@@ -143,8 +177,21 @@ impl Report {
             "agrees": self.agrees(), "chainId": self.chain_id, "contract": self.contract,
             "fromBlock": self.blocks.0, "toBlock": self.blocks.1.saturating_sub(1),
             "anchors": self.anchors, "anchorsOfOtherStreams": self.strangers, "streams": streams,
-            "leftOut": self.left_out,
+            "leftOut": self.left_out, "ofOtherOwners": self.of_other_owners,
         })
+    }
+}
+
+fn print_line(line: &Line) {
+    let StreamEntry { id, name, owner } = &line.stream;
+    match &line.outcome {
+        Outcome::Agrees(summary) => println!("✓ {name}: {}", in_words(summary)),
+        Outcome::Differs(difference) => println!("✗ {name} ({id}): {difference}"),
+    }
+    let anchorers: Vec<String> = line.anchorers.iter().map(Address::to_string).collect();
+    match anchorers.is_empty() {
+        true => println!("    owner {owner}, not anchored"),
+        false => println!("    owner {owner}, anchored by {}", anchorers.join(", ")),
     }
 }
 
@@ -163,11 +210,14 @@ fn in_words(summary: &Summary) -> String {
 }
 
 fn stream_json(line: &Line) -> Value {
-    let (id, name) = (&line.id, &line.name);
+    let StreamEntry { id, name, owner } = &line.stream;
+    let anchorers = &line.anchorers;
     match &line.outcome {
         Outcome::Agrees(summary) => json!({
             "id": id,
             "name": name,
+            "owner": owner,
+            "anchorers": anchorers,
             "agrees": true,
             "messages": summary.messages,
             "segments": summary.segments,
@@ -179,6 +229,8 @@ fn stream_json(line: &Line) -> Value {
         Outcome::Differs(difference) => json!({
             "id": id,
             "name": name,
+            "owner": owner,
+            "anchorers": anchorers,
             "agrees": false,
             "difference": difference.to_string(),
         }),
@@ -189,6 +241,6 @@ pub(super) fn print_not_checked(reason: &str, as_json: bool) {
     if as_json {
         println!("{}", json!({ "error": reason }));
     } else {
-        println!("? could not be checked: {reason}");
+        println!("? could not be checked: {}", printable(reason));
     }
 }

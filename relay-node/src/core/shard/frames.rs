@@ -7,6 +7,7 @@ use crate::core::rates::{Cost, Verdict};
 use crate::core::session::{Hello, Session, SessionKey};
 use streamchain_protocol::ids::{ProducerId, Seq};
 use streamchain_protocol::limits::MAX_PAYLOAD_BYTES;
+use streamchain_protocol::wire::ProducerKey;
 use streamchain_protocol::wire::cbor::{CborError, Reader};
 use streamchain_protocol::wire::frame::{ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
 use tracing::info;
@@ -137,7 +138,10 @@ impl Shard {
             return Outcome::Refuse(ErrorCode::Unexpected, "a second hello".into());
         }
         session.hello = Some(Hello {
-            producer,
+            producer: ProducerKey {
+                author: session.token.author,
+                id: producer,
+            },
             welcomed: false,
         });
         self.try_welcome(key, now);

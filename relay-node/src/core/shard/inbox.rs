@@ -59,11 +59,10 @@ impl Shard {
         leadership.producers.trim(leadership.backlog.committed());
         for record in records {
             let (producer, producer_seq, bytes) =
-                (record.producer, record.producer_seq, record.payload.len());
+                (record.producer_key(), record.producer_seq, record.payload.len());
             // The first waiting message of a producer follows its last committed one.
             leadership.producers.learn(producer, producer_seq.checked_sub(1));
             let publish = Publish {
-                author: record.author,
                 producer,
                 producer_seq,
                 payload: &record.payload,

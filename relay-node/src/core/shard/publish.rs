@@ -85,7 +85,6 @@ impl Shard {
         let room = self.uncommitted_bytes + payload.len() <= self.memory.uncommitted_bytes;
         let stream = self.streams.get_mut(&id);
         let publish = Publish {
-            author: session.token.author,
             producer: hello.producer,
             producer_seq,
             payload,

@@ -8,10 +8,10 @@ use crate::core::session::SessionKey;
 use crate::core::stream::{Leadership, Stream};
 use crate::core::timers::Owner;
 use std::time::Instant;
-use streamchain_protocol::ids::{Incarnation, ProducerId, ShortId};
+use streamchain_protocol::ids::{Incarnation, ShortId};
 use streamchain_protocol::util::Network;
 use streamchain_protocol::wire::frame::ErrorCode;
-use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState};
+use streamchain_protocol::wire::{Committed, EpochGrant, ProducerKey, ProducerState};
 
 impl Shard {
     /// Adds a session to its stream, whose epoch is acquired if the stream is new.
@@ -190,7 +190,7 @@ impl Shard {
     }
 
     /// Asks for a producer's last committed producer_seq, unless that is under way.
-    pub(super) fn look_up(&mut self, id: ShortId, producer: ProducerId) {
+    pub(super) fn look_up(&mut self, id: ShortId, producer: ProducerKey) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
@@ -210,7 +210,7 @@ impl Shard {
     pub(super) fn producer_found(
         &mut self,
         id: ShortId,
-        producer: ProducerId,
+        producer: ProducerKey,
         result: Result<ProducerState, EdgeError>,
         now: Now,
     ) {

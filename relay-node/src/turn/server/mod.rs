@@ -45,6 +45,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::Network;
+#[cfg(any(test, feature = "fuzzing"))]
+use streamchain_protocol::webrtc::TurnCredentials;
 use streamchain_protocol::webrtc::{TurnSecret, user_of};
 
 const SOFTWARE: &[u8] = b"StreamChain relay";
@@ -371,6 +373,16 @@ pub(super) fn relayed_address(family: Family, port: u16) -> SocketAddr {
         Family::V6 => RELAYED_V6,
     };
     SocketAddr::new(address, port)
+}
+
+/// Adds what a long-term credential needs, and signs: as clients do.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn sign_as(request: Writer, of: &TurnCredentials, realm: &str, nonce: &[u8]) -> Writer {
+    request
+        .attribute(attributes::USERNAME, of.username.as_bytes())
+        .attribute(attributes::REALM, realm.as_bytes())
+        .attribute(attributes::NONCE, nonce)
+        .sign(&long_term_key(&of.username, realm, &of.password))
 }
 
 /// RFC 8489 §9.2.2: MD5 of `username:realm:password`.

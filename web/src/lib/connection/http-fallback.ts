@@ -172,10 +172,9 @@ export class HttpFallback {
       return MISSING_STREAM_PAUSE_MS;
     }
     this.#setFollowing(false);
-    if (status === 401 || (error.problem === undefined && !error.retryable)) {
-      if (!this.#options.credentials.refused(error, this.#token)) this.#options.onFailed(error);
-      return this.#backoff.next(error);
-    }
+    const { credentials, onFailed } = this.#options;
+    if (credentials.isOver(error) || (status === 401 && !credentials.refused(error, this.#token))) onFailed(error);
+    if (status === 401) return this.#backoff.next(error);
     // The stream does not have the feed's seq, so it was made again.
     this.#isBeyondEnd = status === 400;
     return error.problem === undefined || status === 400 ? this.#backoff.next(error) : MAX_RETRY_AFTER_MS;

@@ -3,7 +3,7 @@
 // What always holds: the author of a token is reported before the token is used, as far as it is known; storage that
 // fails, or that another page writes to, changes no author.
 
-import { malformed, StreamChainError } from "../errors.ts";
+import { malformed, retryableError, StreamChainError } from "../errors.ts";
 import { MAX_TIMER_MS, TOKEN_RENEW_BEFORE_MS, TOKEN_RENEW_PAUSE_MS } from "../limits.ts";
 import type { Platform, TextStorage } from "../platform.ts";
 import type { Hex } from "../wire/bytes.ts";
@@ -41,6 +41,21 @@ export function keepToken(storage: TokenStorage, origin: string, token: string |
   }
 }
 
+/** Tokens of the library's life where there is no storage, by the `fetch` and the origin that they are used with. */
+const memories = new WeakMap<typeof fetch, Map<string, string>>();
+
+/** The storage of a platform's tokens: the browser's, or this library's memory. */
+function storageOfTokens({ storage, fetch: fetcher }: Platform): NonNullable<TokenStorage> {
+  if (storage !== null) return storage;
+  const memory = memories.get(fetcher) ?? new Map<string, string>();
+  memories.set(fetcher, memory);
+  return {
+    getItem: (key) => memory.get(key) ?? null,
+    setItem: (key, token) => void memory.set(key, token),
+    removeItem: (key) => void memory.delete(key),
+  };
+}
+
 /** What the credentials need of their connection. */
 interface CredentialsOptions {
   readonly platform: Platform;
@@ -54,6 +69,7 @@ interface CredentialsOptions {
 export class Credentials {
   readonly #options: CredentialsOptions;
   readonly #source: TokenSource;
+  readonly #storage: NonNullable<TokenStorage>;
   #state: TokenState = { at: "none" };
   /** The source is being asked. */
   #asking: Promise<void> | null = null;
@@ -61,12 +77,15 @@ export class Credentials {
   #askedAt = Number.NEGATIVE_INFINITY;
   #timer: unknown = null;
   #isClosed = false;
+  /** The error with which the caller's function said that there will be no token any more. */
+  #over: StreamChainError | null = null;
 
   constructor(options: CredentialsOptions) {
     this.#options = options;
     const { given, platform, edge } = options;
+    this.#storage = storageOfTokens(platform);
     this.#source = given === undefined ? "kept" : typeof given === "string" ? "fixed" : "function";
-    const first = typeof given === "string" ? given : keptToken(platform.storage, edge.origin);
+    const first = typeof given === "string" ? given : keptToken(this.#storage, edge.origin);
     if (this.#source !== "function" && first !== undefined) {
       this.#state = tokenTransition(this.#state, { kind: "given", token: first });
     }
@@ -89,7 +108,7 @@ export class Credentials {
 
   /** The token for the next request; undefined to have the edge make a guest. Rejects when the source gives none. */
   async token(): Promise<string | undefined> {
-    while (this.#asking !== null) await this.#asking;
+    while (this.#asking !== null) await this.#asking.catch(() => {}); // asked again here
     this.#adopt();
     if (this.#needsNewer()) await this.#once(() => this.#renew());
     return this.current;
@@ -118,6 +137,11 @@ export class Credentials {
     return this.author;
   }
 
+  /** Whether this error says that there will be no token any more. */
+  isOver(error: StreamChainError): boolean {
+    return error === this.#over;
+  }
+
   /** The edge made a guest for a request without a token. Returns whether this connection is that guest now. */
   made(guest: { readonly token: string; readonly author: Hex | undefined }): boolean {
     this.#apply({ kind: "guest", ...guest });
@@ -138,7 +162,7 @@ export class Credentials {
     this.#adopt();
     if (remedyOf(this.#state, this.#source, token) === "none") return false;
     if (this.#source === "kept" && this.#state.at === "refused") {
-      if (keptToken(this.#options.platform.storage, this.#options.edge.origin) === token) this.#keep(undefined);
+      if (keptToken(this.#storage, this.#options.edge.origin) === token) this.#keep(undefined);
       this.#apply({ kind: "forgotten" });
     }
     return true;
@@ -167,8 +191,7 @@ export class Credentials {
   /** Takes a newer token of the same author that another page, or the page around this connection, has kept. */
   #adopt(): void {
     if (this.#source !== "kept") return;
-    const { platform, edge } = this.#options;
-    const kept = keptToken(platform.storage, edge.origin);
+    const kept = keptToken(this.#storage, this.#options.edge.origin);
     if (kept === undefined || kept === this.current) return;
     const isOwn = this.author !== undefined && claimsOf(kept).author === this.author;
     if (this.#state.at === "none" || isOwn) this.#apply({ kind: "given", token: kept });
@@ -202,6 +225,16 @@ export class Credentials {
   }
 
   async #callFunction(): Promise<void> {
+    try {
+      this.#apply({ kind: "given", token: await this.#ask() });
+    } catch (error) {
+      if (error instanceof StreamChainError && !error.retryable) this.#over = error;
+      throw error;
+    }
+  }
+
+  /** A token of the caller's function, which the edge has not refused. */
+  async #ask(): Promise<string> {
     const before = this.#state;
     let token: unknown;
     try {
@@ -212,11 +245,9 @@ export class Credentials {
     }
     if (typeof token !== "string" || token === "") throw malformed("the function for the token gave no text");
     if (before.at === "refused" && before.token === token) {
-      throw new StreamChainError("refused", "the function for the token gave the refused one again", {
-        retryable: true,
-      });
+      throw retryableError("refused", "the function for the token gave the refused one again");
     }
-    this.#apply({ kind: "given", token });
+    return token;
   }
 
   #apply(event: TokenEvent): void {
@@ -251,6 +282,6 @@ export class Credentials {
   }
 
   #keep(token: string | undefined): void {
-    keepToken(this.#options.platform.storage, this.#options.edge.origin, token);
+    keepToken(this.#storage, this.#options.edge.origin, token);
   }
 }

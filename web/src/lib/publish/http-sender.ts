@@ -171,8 +171,8 @@ export class HttpSender {
       if (!credentials.refused(error, token)) return onFailed(error);
       await this.#backoff.pause(this.#backoff.next(error));
       return;
-    } else if (error.problem === undefined && !error.retryable) {
-      return onFailed(error); // the caller's function gives no token any more
+    } else if (credentials.isOver(error)) {
+      return onFailed(error);
     }
     // Other refusals may meet a session request as well, which then ends the connection.
     const ms = error.retryable || isConflict ? this.#backoff.next(error) : MAX_RETRY_AFTER_MS;

@@ -115,6 +115,7 @@ export class Outbox {
       const publication = new Publication(payload);
       publication.control.producerSeq = producerSeq;
       publication.control.kept = true;
+      publication.control.restored = true;
       publication.control.inDoubt = true; // the earlier page may have sent it
       this.#push(publication);
       return publication;
@@ -321,8 +322,9 @@ export class Outbox {
     this.#failAll(error, ({ control }) => control.inDoubt);
   }
 
-  /** No message that waits can be sent any more. */
+  /** No message that waits can be sent any more. Those of an earlier page, whose caller is gone, are left to a later one. */
   fail(error: StreamChainError): void {
+    this.#waiting = this.#waiting.filter(({ control }) => !(control.restored && control.kept));
     this.#failAll(error, ({ control }) => control.inDoubt || control.inFlight);
   }
 

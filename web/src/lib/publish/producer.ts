@@ -80,14 +80,15 @@ export class Producer {
     const messages: KeptMessage[] = [];
     for (const key of keysOf(this.#storage)) {
       const producerSeq = Number(key.startsWith(prefix) ? key.slice(prefix.length) : Number.NaN);
-      const text = Number.isSafeInteger(producerSeq) ? this.#storage?.getItem(key) : null;
-      if (text === null || text === undefined) continue;
+      if (!Number.isSafeInteger(producerSeq)) continue;
       try {
+        const text = this.#storage?.getItem(key) ?? null;
+        if (text === null) continue;
         const payload = fromBase64(text);
         messages.push({ producerSeq, payload });
         this.#count(producerSeq, payload.length);
       } catch {
-        this.#storage?.removeItem(key);
+        this.#remove(key);
       }
     }
     messages.sort((a, b) => a.producerSeq - b.producerSeq);

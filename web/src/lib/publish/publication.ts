@@ -28,7 +28,8 @@ function deferred<Value>(): Deferred<Value> {
  * A published message. Each promise resolves once, with the seq of the message, when its state is first reached, and
  * rejects with a `StreamChainError` when it cannot be reached. A message whose promises rejected is never sent again, also not
  * by a later page; it is not stored, unless the code is `outcome-unknown`. When the connection is closed by its caller, a
- * message that the browser's storage keeps (`kept`) is left to a later page, and its promises stay open. `live` is tentative: when a relay stops before the message
+ * message that the browser's storage keeps (`kept`) is left to a later page, and its promises stay open; so is, whatever ends
+ * the connection, one that an earlier page left. `live` is tentative: when a relay stops before the message
  * is stored, another relay may give it another seq; from `stored` on the seq stays. The seq is null only when an earlier
  * session stored the message and the relay no longer has its seq.
  */
@@ -82,6 +83,8 @@ class PublicationControl {
   producerSeq = -1;
   state: PublicationState = "queued";
   kept = false;
+  /** An earlier page published it. */
+  restored = false;
   /** It was sent in this session or request, and has no answer. */
   inFlight = false;
   /** It was sent before, and may be stored although nobody said so. */

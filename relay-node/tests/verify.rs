@@ -1,0 +1,235 @@
+//! Whom `verify` and `verify-stream` believe, against a forger who has a contract, a stream, a receipt and an edge.
+
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on"
+)]
+
+use alloy_sol_types::SolEvent;
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use streamchain_chain::abi::Anchored;
+use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::proof::LeafFields;
+use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::{Address, B256, keccak256};
+
+const HONEST: Address = Address::repeat_byte(0xc0);
+const FORGER: Address = Address::repeat_byte(0xf0);
+const CHAIN: u64 = 31_337;
+
+fn demo_of(owner: Address) -> StreamId {
+    StreamId::of(owner, &"demo".parse().unwrap())
+}
+
+/// Answers HTTP requests by their path and body, until the test program ends. Returns its URL.
+fn serve(answer: impl Fn(&str, &Value) -> Value + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            serve_one(stream.unwrap(), &answer);
+        }
+    });
+    url
+}
+
+fn serve_one(mut stream: TcpStream, answer: &impl Fn(&str, &Value) -> Value) {
+    let mut request = Vec::new();
+    let mut part = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&request).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| {
+                    line.to_ascii_lowercase()
+                        .strip_prefix("content-length: ")
+                        .map(str::to_owned)
+                })
+                .map_or(0, |value| value.parse::<usize>().unwrap());
+            if body.len() >= length {
+                let path = head.split(' ').nth(1).unwrap();
+                let body = serde_json::from_str(body).unwrap_or(Value::Null);
+                let body = answer(path, &body).to_string();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close",
+                    body.len()
+                );
+                stream
+                    .write_all(format!("{head}\r\n\r\n{body}").as_bytes())
+                    .unwrap();
+                return;
+            }
+        }
+        match stream.read(&mut part).unwrap() {
+            0 => return,
+            read => request.extend_from_slice(&part[..read]),
+        }
+    }
+}
+
+/// A receipt of message 0 of `owner`'s stream `demo`, and a node whose chain has its anchor by `contract`.
+fn anchored(contract: Address, owner: Address) -> (String, String) {
+    let stream = demo_of(owner);
+    let fields = LeafFields {
+        stream,
+        seq: Seq(0),
+        time: UnixMs(1_000),
+        author: owner,
+        payload_hash: keccak256(b"hello"),
+    };
+    let root = fields.leaf();
+    let (tx, block_hash) = (B256::repeat_byte(1), B256::repeat_byte(2));
+    let receipt = json!({
+        "type": "streamchain-receipt", "version": 1, "chainId": CHAIN, "contract": contract,
+        "stream": { "id": stream, "owner": owner, "name": "demo" },
+        "message": { "seq": 0, "time": 1_000, "author": owner, "payload": "0x68656c6c6f" },
+        "leaf": root, "proof": [], "root": root,
+        "anchor": { "first": 0, "count": 1, "root": root, "tx": tx, "block": 9, "blockHash": block_hash, "logIndex": 0 },
+    });
+    let event = Anchored {
+        stream: stream.word(),
+        anchorer: owner,
+        firstSeq: 0,
+        count: 1,
+        root,
+    };
+    let topics: Vec<B256> = event.encode_topics().into_iter().map(|topic| topic.0).collect();
+    let data = format!("0x{}", alloy_primitives::hex::encode(event.encode_data()));
+    let transaction = json!({
+        "transactionHash": tx, "blockNumber": "0x9", "blockHash": block_hash, "status": "0x1", "gasUsed": "0x1",
+        "logs": [{
+            "address": contract, "topics": topics, "data": data, "blockNumber": "0x9", "blockHash": block_hash,
+            "transactionHash": tx, "logIndex": "0x0", "removed": false,
+        }],
+    });
+    let node = serve(move |_, request| {
+        let result = match request["method"].as_str().unwrap_or_default() {
+            "eth_chainId" => json!("0x7a69"),
+            "eth_getTransactionReceipt" => transaction.clone(),
+            _ => Value::Null,
+        };
+        json!({ "jsonrpc": "2.0", "id": request["id"], "result": result })
+    });
+    (receipt.to_string(), node)
+}
+
+/// Exit code and output, without a configuration file of the person who runs the tests.
+fn relay_node(args: &[&str]) -> (Option<i32>, String) {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relay-node"));
+    for name in ["STREAMCHAIN_RPC", "STREAMCHAIN_EDGE", "STREAMCHAIN_VERIFY_CONFIG"] {
+        command.env_remove(name);
+    }
+    let ended = command
+        .args(args)
+        .env("XDG_CONFIG_HOME", home.path())
+        .output()
+        .unwrap();
+    let said = [ended.stdout, ended.stderr].concat();
+    (ended.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+fn verify((receipt, node): &(String, String), more: &[&str]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipt.json");
+    std::fs::write(&path, receipt).unwrap();
+    let args = [&["verify", path.to_str().unwrap(), "--rpc", node], more].concat();
+    relay_node(&args)
+}
+
+#[test]
+fn a_receipt_does_not_name_the_contract_that_is_believed() {
+    let forged = anchored(FORGER, FORGER);
+    let (code, said) = verify(&forged, &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--contract"), "{said}");
+    let (code, said) = verify(&forged, &["--contract", &HONEST.to_string()]);
+    assert_eq!(code, Some(1), "{said}");
+}
+
+#[test]
+fn a_stream_of_the_same_name_does_not_hold() {
+    let (owner, contract) = (Address::repeat_byte(7), HONEST.to_string());
+    let (owner_text, id) = (owner.to_string(), demo_of(owner).to_string());
+    let forged = anchored(HONEST, FORGER);
+    let wanted: [&[&str]; 4] = [
+        &["--owner", &owner_text],
+        &["--stream", &id],
+        &["--owner", &owner_text, "--stream", "demo"],
+        &["--anchorer", &owner_text],
+    ];
+    let honest = anchored(HONEST, owner);
+    for required in wanted {
+        let args = [&["--contract", &contract], required].concat();
+        let (code, said) = verify(&forged, &args);
+        assert_eq!(code, Some(1), "{required:?}: {said}");
+        let (code, said) = verify(&honest, &args);
+        assert_eq!(code, Some(0), "{required:?}: {said}");
+    }
+    let (code, said) = verify(&forged, &["--contract", &contract, "--stream", "demo"]);
+    assert_eq!(code, Some(2), "a name alone is nobody's: {said}");
+    assert!(said.contains("--owner"), "{said}");
+    let (code, said) = verify(&forged, &["--contract", &contract]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains(&FORGER.to_string()) && said.contains("--owner"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_configuration_file_says_whom_to_believe() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("verify.json");
+    let owner = Address::repeat_byte(7);
+    let text = json!({ "chainId": CHAIN, "contract": HONEST, "owner": owner }).to_string();
+    std::fs::write(&config, text).unwrap();
+    let config = ["--config", config.to_str().unwrap()];
+    assert_eq!(verify(&anchored(HONEST, owner), &config).0, Some(0));
+    assert_eq!(verify(&anchored(HONEST, FORGER), &config).0, Some(1));
+    assert_eq!(verify(&anchored(FORGER, FORGER), &config).0, Some(1));
+    let other_chain = [&config[..], &["--chain-id", "1"]].concat();
+    assert_eq!(verify(&anchored(HONEST, owner), &other_chain).0, Some(1));
+}
+
+/// An edge that lists one stream `demo`, with this id and owner, and names its own contract.
+fn edge_with(id: StreamId, owner: Address) -> String {
+    let stream = json!({ "id": id, "name": "demo", "owner": owner, "anchored": 0 });
+    serve(move |path, _| match path {
+        "/v1/config" => json!({ "chainId": CHAIN, "contract": FORGER, "contractBlock": 0 }),
+        "/v1/streams" => json!({ "streams": [stream.clone()] }),
+        _ => stream.clone(),
+    })
+}
+
+fn verify_stream(edge: &str, node: &str, more: &[&str]) -> (Option<i32>, String) {
+    relay_node(&[&["verify-stream", "--edge", edge, "--rpc", node], more].concat())
+}
+
+#[test]
+fn an_edge_does_not_name_the_contract_or_the_owner() {
+    let owner = Address::repeat_byte(7);
+    let (contract, owner_text) = (HONEST.to_string(), owner.to_string());
+    let (_, node) = anchored(HONEST, FORGER);
+    let (code, said) = verify_stream(&edge_with(demo_of(FORGER), FORGER), &node, &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--contract"), "{said}");
+
+    let mut believed = vec!["--contract", contract.as_str(), "--owner", owner_text.as_str()];
+    let (code, said) = verify_stream(&edge_with(demo_of(FORGER), FORGER), &node, &believed);
+    assert_eq!(code, Some(2), "nothing of the owner was compared: {said}");
+    believed.extend(["--stream", "demo"]);
+    let (code, said) = verify_stream(&edge_with(demo_of(FORGER), FORGER), &node, &believed);
+    assert_eq!(code, Some(1), "{said}");
+    let (code, said) = verify_stream(&edge_with(demo_of(FORGER), owner), &node, &believed);
+    assert_eq!(code, Some(1), "the forger's id under the owner's name: {said}");
+    assert!(said.contains("whose id is"), "{said}");
+}
