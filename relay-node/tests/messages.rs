@@ -150,7 +150,16 @@ fn a_returning_publisher_learns_its_progress_without_doubles() {
     (0..3).for_each(|number| net.publish(ann, number, "once"));
     net.until("stored", |net| net.edge.records.len() == 3);
     net.restart_relay();
-    let again = net.open();
+    // The same author: an id is another producer for each.
+    let identity = net.identity();
+    let mut token = net.token(&identity);
+    token.author = streamchain_protocol::Address::repeat_byte(1);
+    let again = net.connect_with(
+        &identity,
+        token.sign(&support::keys()),
+        relay_testkit::Client::channel(),
+    );
+    net.until("open", |net| net.clients[again].is_open());
     net.hello(again, 9);
     (1..5).for_each(|number| net.publish(again, number, "once"));
     net.until("stored", |net| net.edge.records.len() == 5);

@@ -34,7 +34,7 @@ pub enum Refusal {
         expected: Seq,
     },
     /// A producer_seq was committed before, or leaves one out.
-    #[error("producer {producer} sent producer_seq {given}, but the last one committed is {stored:?}")]
+    #[error("producer {producer} sent producer_seq {given}, but {}", last_committed(*stored))]
     ProducerConflict {
         /// The producer.
         producer: ProducerId,
@@ -86,4 +86,36 @@ pub enum LogError<E> {
     /// The storage failed; the step may be tried again.
     #[error("storage: {0}")]
     Store(E),
+}
+
+fn last_committed(stored: Option<u64>) -> String {
+    match stored {
+        Some(stored) => format!("the last one committed is {stored}"),
+        None => "none is committed".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conflict_names_the_last_number_for_people() {
+        let said = |stored| {
+            let producer = ProducerId([7; 16]);
+            let given = 52;
+            Refusal::ProducerConflict {
+                producer,
+                given,
+                stored,
+            }
+            .to_string()
+        };
+        assert!(
+            said(Some(50)).ends_with("the last one committed is 50"),
+            "{}",
+            said(Some(50))
+        );
+        assert!(said(None).ends_with("none is committed"));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use str0m::error::IceError;
-use str0m::net::{Protocol, TcpType};
+use str0m::net::{Protocol, TcpType, Transmit};
 use str0m::{Candidate, RtcError};
 use streamchain_protocol::util::Network;
 
@@ -75,5 +75,22 @@ impl Path {
                 builder.build().map_err(refused)
             }
         }
+    }
+}
+
+/// Sends a datagram by this path instead.
+pub(crate) fn direct(transmit: &mut Transmit, path: Path) {
+    transmit.proto = path.protocol;
+    transmit.source = path.local;
+    transmit.destination = path.remote;
+}
+
+/// A datagram by this path.
+pub(crate) fn along(path: Path, contents: Vec<u8>) -> Transmit {
+    Transmit {
+        proto: path.protocol,
+        source: path.local,
+        destination: path.remote,
+        contents: contents.into(),
     }
 }

@@ -11,7 +11,7 @@ use crate::core::limits::{
     UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
 };
 use crate::core::offer::{max_message_of, offer_of};
-use crate::core::path::{Path, Peer};
+use crate::core::path::{Path, Peer, along, direct};
 use crate::core::rates::SessionGate;
 use crate::core::reach::Reach;
 use crate::core::send_queue::{SendQueue, Sink, encode};
@@ -455,21 +455,6 @@ impl Session {
                 channel: self.channel,
             },
         )
-    }
-}
-
-fn direct(transmit: &mut Transmit, path: Path) {
-    transmit.proto = path.protocol;
-    transmit.source = path.local;
-    transmit.destination = path.remote;
-}
-
-fn along(path: Path, contents: Vec<u8>) -> Transmit {
-    Transmit {
-        proto: path.protocol,
-        source: path.local,
-        destination: path.remote,
-        contents: contents.into(),
     }
 }
 

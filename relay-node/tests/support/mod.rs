@@ -7,12 +7,13 @@
 pub mod check;
 pub mod edge;
 pub mod received;
+mod relay;
 
 use received::as_text;
+use relay::shard;
 
 use edge::Edge;
-use relay_node::SessionConfig;
-use relay_node::{Answer, Command, EdgeError, Memory, Now, Path, Rates, Request, Shard, ShardConfig, Ticket};
+use relay_node::{Answer, Command, EdgeError, Memory, Now, Path, Rates, Request, Shard, Ticket};
 use relay_testkit::{Client, Identity, Invitation};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -20,14 +21,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use str0m::channel::ChannelConfig;
 use str0m::config::{CryptoProvider, DtlsCert};
-use streamchain_protocol::auth::{RelayKey, SessionKeys};
-use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
+use streamchain_protocol::auth::{RelayKey, SessionKeys, SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
 use streamchain_protocol::proof::{AnchorRef, AnchorState};
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::wire::Record;
 use streamchain_protocol::wire::frame::ClientFrame;
-use streamchain_protocol::wire::{Notice, NoticeEvent};
+use streamchain_protocol::wire::{Notice, NoticeEvent, Record};
 use streamchain_protocol::{Address, B256};
 
 pub const RELAY: &str = "127.0.0.1:7100";
@@ -497,20 +496,4 @@ impl Net {
             }
         }
     }
-}
-
-fn shard(certificate: &DtlsCert, crypto: &Arc<CryptoProvider>, rates: Rates) -> Shard {
-    Shard::new(ShardConfig {
-        keys: keys(),
-        session: SessionConfig {
-            certificate: certificate.clone(),
-            crypto: crypto.clone(),
-        },
-        index: 0,
-        shards: 1,
-        commit_interval: Duration::from_millis(50),
-        seed: 7,
-        memory: MEMORY,
-        rates,
-    })
 }

@@ -34,8 +34,8 @@ pub const RATES: Rates = Rates {
 /// The calm send once in a second each.
 const CALM_EVERY: Duration = Duration::from_secs(1);
 
-/// The flooders send every 80 ms: twelve in a second, six times what they may.
-pub const FLOOD_EVERY: Duration = Duration::from_millis(80);
+/// The flooders send every 140 ms: seven in a second, three and a half times what they may. Above four times they would be ended.
+pub const FLOOD_EVERY: Duration = Duration::from_millis(140);
 
 /// How long it is measured at a stretch.
 pub const WINDOW: Duration = Duration::from_secs(2);

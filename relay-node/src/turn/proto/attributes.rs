@@ -106,7 +106,8 @@ impl Refusal {
     pub(crate) fn code(self) -> (u16, &'static str) {
         match self {
             Self::BadRequest => (400, "Bad Request"),
-            Self::Unauthorized => (401, "Unauthorized"),
+            // Without a text the answer, with realm and nonce, is below three times a browser's first request of 28 bytes.
+            Self::Unauthorized => (401, ""),
             Self::Forbidden => (403, "Forbidden"),
             Self::UnknownAttribute => (420, "Unknown Attribute"),
             Self::AllocationMismatch => (437, "Allocation Mismatch"),

@@ -107,6 +107,11 @@ pub(crate) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// How many bytes it came in.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Reads exactly one message: `bytes` hold it and nothing else.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, MessageError> {
         if !(STUN_HEADER_BYTES..=MAX_PACKET_BYTES).contains(&bytes.len()) {

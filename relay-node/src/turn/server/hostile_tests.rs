@@ -359,19 +359,6 @@ fn a_flood_without_credentials_is_answered_so_often_and_no_more() {
 }
 
 #[test]
-fn a_refusal_is_hardly_larger_than_a_request() {
-    let mut scene = Scene::new();
-    let bare = Writer::new(Class::Request, Method::ALLOCATE, [1; 12]).finish();
-    let answer = scene.send(udp_client(1), &bare);
-    assert!(
-        answer.bytes().len() <= 4 * bare.len(),
-        "{} bytes for {}",
-        answer.bytes().len(),
-        bare.len()
-    );
-}
-
-#[test]
 fn packets_that_nobody_takes_out_are_bounded() {
     let mut scene = Scene::new();
     let client = udp_client(1);
@@ -414,5 +401,43 @@ fn the_relay_reaches_no_client_by_another_address_than_its_own() {
             .after_relay_sends(relay_v4(), relayed, &[0; MAX_PACKET_BYTES + 1])
             .is_none(),
         "oversize"
+    );
+}
+
+/// Whatever a stranger asks by UDP, with whatever source: the answer has at most three times the bytes.
+#[test]
+fn strangers_get_at_most_three_times_what_they_sent() {
+    let mut scene = Scene::new();
+    let bare = |method| Writer::new(Class::Request, method, [9; 12]);
+    let udp = [attributes::TRANSPORT_UDP, 0, 0, 0];
+    let browsers = bare(Method::ALLOCATE).attribute(attributes::REQUESTED_TRANSPORT, &udp);
+    let requests = [
+        browsers.finish(),
+        bare(Method::ALLOCATE).finish(),
+        bare(Method::REFRESH).finish(),
+        bare(Method::BINDING).finish(),
+        bare(Method::BINDING).attribute(Attribute(0x7000), &[]).finish(),
+        bare(Method::CHANNEL_BIND)
+            .attribute(attributes::USERNAME, b"x")
+            .finish(),
+    ];
+    let mut answers = Vec::new();
+    for (number, request) in requests.iter().enumerate() {
+        let client = udp_client(40_000 + number as u16);
+        scene.server.handle_client(client, request, scene.now);
+        let answer = scene.server.poll_output();
+        answers.push(answer.is_some());
+        if let Some(Output::ToClient { packet, .. }) = answer {
+            assert!(
+                packet.len() <= 3 * request.len(),
+                "{} bytes for {}",
+                packet.len(),
+                request.len()
+            );
+        }
+    }
+    assert!(
+        answers[0] && answers[3],
+        "a browser's first request is answered: {answers:?}"
     );
 }

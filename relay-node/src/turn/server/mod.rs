@@ -35,6 +35,7 @@ use self::client::Client;
 use self::limits::MAX_OUTPUTS;
 use self::nonce::NonceKey;
 use self::strangers::Strangers;
+use crate::core::limits::MAX_AMPLIFICATION;
 use crate::transport::packet::{MAX_PACKET_BYTES, RELAYED_V4, RELAYED_V6};
 use crate::turn::proto::attributes::{self, Attribute, Refusal};
 use crate::turn::proto::message::{Class, Message, Method};
@@ -225,14 +226,11 @@ impl TurnServer {
             self.counts.dropped += 1;
             return;
         }
-        if request.attributes().any(|(kind, _)| kind.is_unknown()) {
-            let answer = refuse(request, Refusal::UnknownAttribute);
-            return self.send(client, answer.finish());
-        }
-        let answer = Writer::success(request)
-            .xor_address(attributes::XOR_MAPPED_ADDRESS, client.address)
-            .finish();
-        self.send(client, answer);
+        let answer = match request.attributes().any(|(kind, _)| kind.is_unknown()) {
+            true => refuse(request, Refusal::UnknownAttribute),
+            false => Writer::success(request).xor_address(attributes::XOR_MAPPED_ADDRESS, client.address),
+        };
+        self.send_to_stranger(client, request, answer);
     }
 
     fn handle_turn_request(&mut self, client: Client, request: &Message, now: UnixMs) {
@@ -294,7 +292,18 @@ impl TurnServer {
                 .attribute(attributes::REALM, self.settings.realm.as_bytes())
                 .attribute(attributes::NONCE, nonce.as_bytes());
         }
-        self.send(client, answer.finish());
+        self.send_to_stranger(client, request, answer);
+    }
+
+    /// Sends the answer to a request whose source may be forged: over UDP never more than [`MAX_AMPLIFICATION`] times its
+    /// bytes. No browser's request is so short.
+    fn send_to_stranger(&mut self, client: Client, request: &Message, answer: Writer) {
+        let answer = answer.finish();
+        if client.transport.is_stream() || answer.len() <= MAX_AMPLIFICATION * request.size() {
+            self.send(client, answer);
+        } else {
+            self.counts.dropped += 1;
+        }
     }
 
     /// Send (RFC 8656 §11.1): what is not allowed is dropped, for an indication has no answer.
