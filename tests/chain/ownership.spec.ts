@@ -107,16 +107,8 @@ describe("a wallet's own stream", () => {
       PATIENCE_MS,
     );
 
-  it("is not opened by the edge, which says what it waits for", async () => {
-    await publish("before it is open");
-    await isBlocked(/its owner has not opened it/);
-    await node.mine(2);
-    const data = encodeFunctionData({ abi: ABI, functionName: "streams", args: [stream as Hex] });
-    const record = await node.rpc<Hex>("eth_call", [{ to: scene.contract, data }, "latest"]);
-    assert.equal(BigInt(record), 0n, "nobody has opened it");
-  });
-
-  it("is named to operators alone while it is private", async () => {
+  /** Checks that the status names the stream, which is blocked, to operators alone while it is private. */
+  const isNamedToOperatorsAlone = async (): Promise<void> => {
     const change = (read: string) =>
       scene.edge.send("PATCH", `/v1/streams/${stream}`, {
         headers: { ...token, "content-type": "application/json" },
@@ -133,6 +125,15 @@ describe("a wallet's own stream", () => {
     assert.ok(await isShown(asOperator()), "an operator is");
     assert.equal((await change("public")).status, 200);
     await eventually("all are shown it", () => isShown(), PATIENCE_MS);
+  };
+
+  it("is not opened by the edge, which says what it waits for", async () => {
+    await publish("before it is open");
+    await isBlocked(/its owner has not opened it/);
+    await node.mine(2);
+    const data = encodeFunctionData({ abi: ABI, functionName: "streams", args: [stream as Hex] });
+    const record = await node.rpc<Hex>("eth_call", [{ to: scene.contract, data }, "latest"]);
+    assert.equal(BigInt(record), 0n, "nobody has opened it");
   });
 
   it("is anchored once its owner opened it for the edge", async () => {
@@ -146,6 +147,7 @@ describe("a wallet's own stream", () => {
     await onChain("delegate", account(5).address);
     await publish("while it is another's");
     await isBlocked(new RegExp(`lets ${account(5).address} anchor`, "i"));
+    await isNamedToOperatorsAlone();
     await onChain("delegate", scene.operator.address);
     await scene.reachesMining(stream, "anchored", 2);
   });

@@ -78,7 +78,7 @@ impl MaxMessage {
     pub const UNKNOWN: Self = Self(0);
 
     /// The client takes messages of any size.
-    pub const UNLIMITED: Self = Self(31);
+    const UNLIMITED: Self = Self(31);
 
     /// Returns the largest code that stands for no more than `bytes`; 0 bytes say that there is no limit, as in an offer.
     pub const fn of_offer(bytes: u64) -> Self {

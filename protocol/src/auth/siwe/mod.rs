@@ -210,7 +210,8 @@ impl<'a> SignIn<'a> {
             .resources
             .iter()
             .map(|resource| resource::stream(resource, authorities));
-        streams.filter_map(Result::transpose).collect()
+        let named = streams.filter_map(Result::transpose).collect::<Result<_, _>>();
+        named.map_err(|resource::NotAStream| SiweError::Resource)
     }
 }
 

@@ -3,8 +3,11 @@
 //! What always holds: a resource at one of our hosts, however it is written, is exactly one stream or refuses the
 //! message. Were it passed over, a signer who meant one stream would give a token for all.
 
-use super::SiweError;
 use crate::ids::StreamRef;
+
+/// A resource at one of our hosts that is not exactly a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotAStream;
 
 /// Schemes after whose colon the WHATWG URL standard takes any number of slashes, none included, before the host.
 const SPECIAL_SCHEMES: [&str; 5] = ["http", "https", "ws", "wss", "ftp"];
@@ -14,8 +17,8 @@ const MAX_UNESCAPES: usize = 4;
 
 /// Returns the stream that `resource` names as `https://{authority}/v1/streams/{stream}`, for one of our `authorities`;
 /// `None` for a resource of another host.
-pub(super) fn stream<'a>(resource: &'a str, authorities: &[&str]) -> Result<Option<&'a str>, SiweError> {
-    let (scheme, rest) = resource.split_once(':').ok_or(SiweError::Resource)?;
+pub(super) fn stream<'a>(resource: &'a str, authorities: &[&str]) -> Result<Option<&'a str>, NotAStream> {
+    let (scheme, rest) = resource.split_once(':').ok_or(NotAStream)?;
     let Some(host) = host(scheme, rest) else {
         return Ok(None);
     };
@@ -30,7 +33,7 @@ pub(super) fn stream<'a>(resource: &'a str, authorities: &[&str]) -> Result<Opti
         .filter(|(given, _)| is_web && authorities.iter().any(|ours| ours.eq_ignore_ascii_case(given)))
         .and_then(|(_, path)| path.strip_prefix("v1/streams/"))
         .filter(|stream| stream.parse::<StreamRef>().is_ok());
-    stream.map(Some).ok_or(SiweError::Resource)
+    stream.map(Some).ok_or(NotAStream)
 }
 
 /// Returns the host that any reader may find in a URI, in small letters; `None` where there is none.
@@ -90,7 +93,7 @@ mod tests {
 
     const OURS: [&str; 3] = ["example.com", "localhost:8787", "[2001:db8::1]:8787"];
 
-    fn judged(resource: &str) -> Result<Option<&str>, SiweError> {
+    fn judged(resource: &str) -> Result<Option<&str>, NotAStream> {
         stream(resource, &OURS)
     }
 
@@ -166,7 +169,7 @@ mod tests {
             "http://localhost:8788/v1/streams/demo",
             "http://[2001:DB8::1]/v1/streams/demo",
         ] {
-            assert_eq!(judged(resource), Err(SiweError::Resource), "{resource}");
+            assert_eq!(judged(resource), Err(NotAStream), "{resource}");
         }
     }
 
