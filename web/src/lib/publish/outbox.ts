@@ -124,7 +124,18 @@ export class Outbox {
       this.#assignSeq(publication);
       this.#push(publication);
     }
+    this.bound();
     return restored;
+  }
+
+  /** The producer has an author, under whom the messages are sent: they stay kept only if the storage says so. */
+  bound(): void {
+    const producer = this.#producer;
+    if (producer === null || producer.keeps) return;
+    for (const { control } of this.#waiting) {
+      producer.drop(control.producerSeq);
+      control.kept = false;
+    }
   }
 
   /** Sets the largest payload that the session takes, in bytes. */
