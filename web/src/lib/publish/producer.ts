@@ -114,11 +114,12 @@ export class Producer {
     this.#keptBytes += bytes;
   }
 
-  /** Gives a message its `producer_seq` and keeps it; `kept` is false when the storage has no room. */
-  take(payload: Uint8Array): { producerSeq: number; kept: boolean } {
+  /** Gives a message its `producer_seq` and keeps it if it may; `kept` is false too when the storage has no room. */
+  take(payload: Uint8Array, mayKeep: boolean): { producerSeq: number; kept: boolean } {
     const producerSeq = this.#next++;
     const next = this.#write(this.#key(), String(this.#next));
-    if (!next || !this.keeps || this.#keptBytes + payload.length > MAX_KEPT_BYTES) return { producerSeq, kept: false };
+    if (!mayKeep || !next || !this.keeps || this.#keptBytes + payload.length > MAX_KEPT_BYTES)
+      return { producerSeq, kept: false };
     if (!this.#write(this.#key(producerSeq), toBase64(payload))) return { producerSeq, kept: false };
     this.#count(producerSeq, payload.length);
     return { producerSeq, kept: true };
