@@ -137,6 +137,7 @@ export class StreamClient {
       const author = this.#author;
       if (this.#producer !== null) {
         if (author !== undefined) this.#producer.bind(author);
+        outbox.bound();
         return;
       }
       const producer = await claimProducer(this.#platform, edge.origin, this.#options.stream, author);

@@ -86,14 +86,15 @@ export class Outbox {
       });
     }
     const publication = new Publication(payload);
-    this.#assignSeq(publication);
+    this.#assignSeq(publication, this.#waiting.at(-1));
     this.#push(publication);
     return publication;
   }
 
-  #assignSeq(publication: Publication): void {
+  /** A message is kept only behind one that is kept: a page that finds a gap could not tell what was sent. */
+  #assignSeq(publication: Publication, before: Publication | undefined): void {
     if (this.#producer === null) return;
-    const { producerSeq, kept } = this.#producer.take(publication.payload);
+    const { producerSeq, kept } = this.#producer.take(publication.payload, before?.kept ?? true);
     publication.control.producerSeq = producerSeq;
     publication.control.kept = kept;
   }
@@ -121,10 +122,21 @@ export class Outbox {
       return publication;
     });
     for (const publication of early) {
-      this.#assignSeq(publication);
+      this.#assignSeq(publication, this.#waiting.at(-1));
       this.#push(publication);
     }
+    this.bound();
     return restored;
+  }
+
+  /** The producer has an author, under whom the messages are sent: they stay kept only if the storage says so. */
+  bound(): void {
+    const producer = this.#producer;
+    if (producer === null || producer.keeps) return;
+    for (const { control } of this.#waiting) {
+      producer.drop(control.producerSeq);
+      control.kept = false;
+    }
   }
 
   /** Sets the largest payload that the session takes, in bytes. */
@@ -151,7 +163,9 @@ export class Outbox {
   renew(): void {
     this.#storedKnown = true;
     this.#producer?.renew();
-    for (const publication of this.#waiting) this.#assignSeq(publication);
+    this.#waiting.forEach((publication, index) => {
+      this.#assignSeq(publication, this.#waiting[index - 1]);
+    });
   }
 
   /**

@@ -32,6 +32,8 @@ export class Producer {
   #free: () => void;
   #id: Uint8Array;
   #author: Hex | undefined;
+  /** Whether the storage says whose id it is. */
+  #isMarked: boolean;
   #next: number;
   #keptSizes = new Map<number, number>();
   #keptBytes = 0;
@@ -43,6 +45,7 @@ export class Producer {
     this.#id = id;
     this.#free = free;
     this.#author = authorIn(this.#storage, this.#key());
+    this.#isMarked = this.#author !== undefined;
     this.#next = Number(this.#storage?.getItem(this.#key()) ?? 0);
     if (!Number.isSafeInteger(this.#next) || this.#next < 0) this.#next = 0;
   }
@@ -61,7 +64,17 @@ export class Producer {
   bind(author: Hex): void {
     if (this.#author === author) return;
     this.#author = author;
-    this.#write(authorKey(this.#key()), author);
+    this.#isMarked = false;
+  }
+
+  /**
+   * Whether messages may be kept: as long as nobody's messages are sent, or when the storage says whose they are. Else a page
+   * of another author would take them for its own.
+   */
+  get keeps(): boolean {
+    if (this.#author === undefined || this.#isMarked) return true;
+    this.#isMarked = this.#write(authorKey(this.#key()), this.#author);
+    return this.#isMarked;
   }
 
   /** The `producer_seq` that the next message will get. */
@@ -101,11 +114,12 @@ export class Producer {
     this.#keptBytes += bytes;
   }
 
-  /** Gives a message its `producer_seq` and keeps it; `kept` is false when the storage has no room. */
-  take(payload: Uint8Array): { producerSeq: number; kept: boolean } {
+  /** Gives a message its `producer_seq` and keeps it if it may; `kept` is false too when the storage has no room. */
+  take(payload: Uint8Array, mayKeep: boolean): { producerSeq: number; kept: boolean } {
     const producerSeq = this.#next++;
     const next = this.#write(this.#key(), String(this.#next));
-    if (!next || this.#keptBytes + payload.length > MAX_KEPT_BYTES) return { producerSeq, kept: false };
+    if (!mayKeep || !next || !this.keeps || this.#keptBytes + payload.length > MAX_KEPT_BYTES)
+      return { producerSeq, kept: false };
     if (!this.#write(this.#key(producerSeq), toBase64(payload))) return { producerSeq, kept: false };
     this.#count(producerSeq, payload.length);
     return { producerSeq, kept: true };
@@ -134,7 +148,7 @@ export class Producer {
     this.#remove(authorKey(this.#key()));
     this.#id = this.#platform.randomBytes(16);
     this.#next = 0;
-    if (this.#author !== undefined) this.#write(authorKey(this.#key()), this.#author);
+    this.#isMarked = false;
     this.#free();
     this.#free = () => {};
     const name = this.#key();
