@@ -77,7 +77,7 @@ describe("limits and times", () => {
   });
 });
 
-test("the security model states the values of the constants that it names", () => {
+test("the security model states the values of its constants", () => {
   const sources = ["relay-node/src", "edge-core/src", "protocol/src", "chain/src", "src"].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(".rs") && !/tests?\b/.test(name))
@@ -115,7 +115,7 @@ test("the table of errors has the codes of the relay, in order", () => {
   assert.deepEqual(stated, codes);
 });
 
-test("the table of rate limits has every limit with its usual quota", () => {
+test("the table of rate limits has every limit and its quota", () => {
   const source = read("edge-core", "src", "rate_policy.rs");
   const names = new Map(
     [...source.matchAll(/Self::(\w+) => "([a-z-]+)"/g)].map(([, variant = "", name = ""]) => [variant, name]),
