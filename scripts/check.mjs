@@ -8,7 +8,7 @@ import { setUp } from "./lib/setup/index.mjs";
 
 const ABOUT = {
   command: "npm run check",
-  does: "Checks the tree without running a test; whatever fails, the rest is checked too.",
+  does: "Checks the tree without running a test. A failure does not stop the other checks. `npm run format` corrects formatting.",
   kind: "check",
 };
 

@@ -6,24 +6,24 @@ import { parseArgs } from "node:util";
 import { codeOf, Failure, main, messageOf } from "./lib/console.mjs";
 import { ROOT } from "./lib/paths.mjs";
 
-const HELP = `Deploys the StreamChain contract and writes its address where the edge reads it.
+const HELP = `Deploys the StreamChain contract and writes its address to where the edge reads it.
 
   node scripts/deploy-contract.mjs --rpc URL [options]
 
-  --rpc URL        JSON-RPC endpoint of the chain, http or https (or env RPC_URL)
+  --rpc URL        JSON-RPC endpoint of the chain, http or https (or the variable RPC_URL)
   --chain-id N     fail unless the endpoint serves this chain
-  --key HEX        private key of the account that pays. Better: env DEPLOYER_KEY, which other users of this machine
-                   cannot read. Not needed on a local chain (31337), whose node signs for its own accounts
+  --key HEX        private key of the account that pays. Use the variable DEPLOYER_KEY instead where other users of
+                   this machine could read it. A local chain (31337) needs none: its node signs for its own accounts
   --out FILE       where the deployment is recorded as JSON: chainId, address, block, transaction
                    (default .streamchain/deployments/<chain id>.json)
   --vars FILE      dotenv file that gets CHAIN_RPC_URLS, CHAIN_ID, CONTRACT_ADDRESS, CONTRACT_BLOCK; its other lines
                    stay as they are (default .dev.vars)
-  --no-vars        write no such file
+  --no-vars        do not write the dotenv file
   --artifact FILE  the compiled contract (default contracts/out/StreamChain.sol/StreamChain.json)
-  --help           this text
+  --help           print this text
 
-Running it again is safe: when the recorded address has this very code on that chain, nothing is sent.
-The account that pays gets no rights: the contract has no owner.
+Running it again is safe: when the recorded address has the same code on that chain, nothing is sent.
+The account that pays gets no rights, since the contract has no owner.
 
   node scripts/deploy-contract.mjs --rpc http://127.0.0.1:8545
   DEPLOYER_KEY=0x… node scripts/deploy-contract.mjs --rpc https://rpc.example --chain-id 11155111`;

@@ -32,12 +32,12 @@ const targets = () => readdirSync(CORPORA).sort();
 
 const HELP = `npm run fuzz -- [TARGET…] [--seconds N]
 
-Looks for inputs on which a parser breaks what it promises: libFuzzer, guided by coverage, N seconds
-for each target (${DEFAULT_SECONDS}); all targets where none is named. Needs a C++ compiler. The targets:
+Searches for inputs on which a parser fails, with libFuzzer guided by coverage, for N seconds for each
+target (default ${DEFAULT_SECONDS}). Without a name all targets run. This needs a C++ compiler. The targets:
 
   ${targets().join("\n  ")}
 
-What is found is saved in fuzz/failures/. Put it into fuzz/corpus/TARGET/, and "npm test" tries it for ever.`;
+Failing inputs are saved in fuzz/failures/. Copy one to fuzz/corpus/TARGET/, and "npm test" includes it from then on.`;
 
 /** @param {string} triple */
 const build = async (triple) => {

@@ -9,18 +9,18 @@ import { setUp } from "./lib/setup/index.mjs";
 
 const HELP = `npm start [-- options]
 
-Installs what is missing, builds what changed, and runs the whole system on this machine: a local chain with the
-contract, the edge Worker, one relay. Ctrl-C stops all of it; its state stays in .streamchain/ for the next start.
+Installs missing tools, builds what changed, and runs the whole system on this machine: a local chain with the
+contract, the edge Worker, and one relay. Ctrl-C stops all of it. Its state stays in .streamchain/ for the next start.
 
-  --fresh              begin anew: forget the chain, the streams and the keys of earlier starts
-  --port N             the edge's port, HTTP, for the browser        (default 8787)
-  --chain-port N       the local chain's port, JSON-RPC              (default 8545)
-  --relay-port N       the relay's port, UDP                         (default 7100)
-  --advertise ADDRESS  this machine's address as other machines see it: they can then reach the relay too
+  --fresh              delete the chain, the streams and the keys of earlier starts first
+  --port N             HTTP port of the edge, for the browser        (default 8787)
+  --chain-port N       JSON-RPC port of the local chain              (default 8545)
+  --relay-port N       UDP port of the relay                         (default 7100)
+  --advertise ADDRESS  this machine's address for other machines, so that they can reach the relay
   --tunnel             also serve the edge at a public address, by wrangler's tunnel (add --advertise for the relay)
-  --help               this
+  --help               print this text
 
-The ports can also come from the environment: STREAMCHAIN_PORT, STREAMCHAIN_CHAIN_PORT, STREAMCHAIN_RELAY_PORT.`;
+The ports can also be set in the environment: STREAMCHAIN_PORT, STREAMCHAIN_CHAIN_PORT, STREAMCHAIN_RELAY_PORT.`;
 
 /** @satisfies {import("node:util").ParseArgsOptionsConfig} */
 const OPTIONS = {
@@ -68,7 +68,10 @@ const writeDevVars = async (system) => {
   const { writeEdgeVars } = await import("./lib/deploy.mjs");
   const { writeVars } = await import("./lib/system/edge.mjs");
   const file = join(ROOT, ".dev.vars");
-  if (!existsSync(file)) writeVars(file, { MASTER_SECRET: system.master, ANCHORER_KEY: system.operator.key });
+  if (!existsSync(file)) {
+    const { key, address } = system.operator;
+    writeVars(file, { MASTER_SECRET: system.master, ANCHORER_KEY: key, OPERATORS: address });
+  }
   if (system.contract) await writeEdgeVars(file, system.contract, system.urls.rpc);
 };
 

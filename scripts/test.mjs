@@ -11,7 +11,7 @@ import { GROUPS } from "./lib/test/groups.mjs";
 
 const ABOUT = {
   command: "npm test",
-  does: "Installs what is missing, then runs these groups of tests, whatever fails, and sums up at the end.",
+  does: "Installs missing tools and runs these groups of tests. A failure does not stop the others; the last line has the sums.",
   kind: "test group",
 };
 

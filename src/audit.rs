@@ -23,12 +23,12 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// Of a request that has just come.
-    pub(crate) fn new(request: &Request, path: &str, action: Action) -> Self {
+    pub(crate) fn new(request: &Request, config: &Config, path: &str, action: Action) -> Self {
         Self {
             time: clock::now(),
             action,
             target: path.to_owned(),
-            client: rate_limit::client(request.headers()),
+            client: rate_limit::client(request.headers(), config),
             bearer: bearer(request.headers()).ok().flatten(),
         }
     }

@@ -7,6 +7,11 @@ use worker::{Headers, Response};
 const EXPOSED: &str = "Location, Link, Retry-After, RateLimit, RateLimit-Policy, StreamChain-Access-Token, StreamChain-Author, StreamChain-Next, \
                        StreamChain-Head, X-Request-Id";
 
+/// What a page may send: what the API reads, and what EventSource libraries add. Browsers take `*` for all the others but
+/// `Authorization`, so that no preflight fails for a header that nothing here reads.
+const ALLOWED_HEADERS: &str = "authorization, content-type, last-event-id, cache-control, prefer, x-request-id, idempotency-key, \
+                               streamchain-producer, streamchain-producer-seq, content-encoding, *";
+
 /// What the API sends is no page: should a browser show it as one, nothing in it runs and nobody frames it.
 const NO_DOCUMENT: &str =
     "script-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -19,10 +24,7 @@ pub(crate) fn preflight(methods: &str) -> worker::Result<Response> {
     let headers = Headers::new();
     headers.set("allow", methods)?;
     headers.set("access-control-allow-methods", methods)?;
-    headers.set(
-        "access-control-allow-headers",
-        "authorization, content-type, last-event-id, prefer, x-request-id, idempotency-key, streamchain-producer, streamchain-producer-seq",
-    )?;
+    headers.set("access-control-allow-headers", ALLOWED_HEADERS)?;
     headers.set("access-control-max-age", MAX_AGE_S)?;
     Ok(Response::empty()?.with_status(204).with_headers(headers))
 }

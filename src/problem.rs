@@ -1,14 +1,17 @@
 //! Errors at the HTTP border: every one becomes a problem document (RFC 9457), here and nowhere else.
 
+use alloy_primitives::Address;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use streamchain_chain::anchorer::GasOwners;
 use streamchain_edge_core::account::AccountError;
 use streamchain_edge_core::directory::DirectoryError;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::{LogError, Refusal};
 use streamchain_protocol::auth::siwe::SiweError;
-use streamchain_protocol::auth::{AccessError, Right, Rights};
+use streamchain_protocol::auth::{Access, AccessError, Right, Rights};
 use streamchain_protocol::ids::IdError;
+use streamchain_protocol::stream_settings::StreamSettings;
 use streamchain_protocol::util::json::{self, JsonError};
 use streamchain_protocol::webrtc::OfferError;
 use streamchain_protocol::wire::cbor::CborError;
@@ -37,6 +40,10 @@ pub(crate) enum Kind {
     Unauthorized,
     /// Valid credentials, but not for this.
     Forbidden,
+    /// The stream is there, and not for whoever asks to know: recorded as forbidden, shown as a stream that is not there.
+    Hidden,
+    /// A setting that spends the operator's gas, on a stream of an owner for whom it is not spent.
+    GasNotGranted,
     /// No such path.
     NotFound,
     /// The stream was never made.
@@ -82,7 +89,7 @@ pub(crate) enum Kind {
 }
 
 /// Of each kind: the word that stays, the status, and the title.
-const KINDS: [(Kind, &str, u16, &str); 29] = [
+const KINDS: [(Kind, &str, u16, &str); 31] = [
     (Kind::BadRequest, "bad-request", 400, "Bad request"),
     (Kind::BadOffer, "bad-offer", 400, "Bad offer"),
     (Kind::BadStreamName, "bad-stream-name", 400, "Bad stream name"),
@@ -91,6 +98,8 @@ const KINDS: [(Kind, &str, u16, &str); 29] = [
     (Kind::SignInRefused, "sign-in-refused", 401, "Sign-in refused"),
     (Kind::Unauthorized, "unauthorized", 401, "Unauthorized"),
     (Kind::Forbidden, "forbidden", 403, "Forbidden"),
+    (Kind::Hidden, "hidden", 403, "Forbidden"),
+    (Kind::GasNotGranted, "gas-not-granted", 403, "Gas not granted"),
     (Kind::NotFound, "not-found", 404, "Not found"),
     (Kind::NoSuchStream, "no-such-stream", 404, "No such stream"),
     (Kind::NoSuchSession, "no-such-session", 404, "No such session"),
@@ -244,6 +253,14 @@ impl Problem {
         (slug, status)
     }
 
+    /// As it is shown to the client: a hidden stream's is that of a stream that is not there, to the last byte.
+    pub(crate) fn shown(self) -> Self {
+        match self.0.kind {
+            Kind::Hidden => Refusal::NoSuchStream.into(),
+            _ => self,
+        }
+    }
+
     /// What kind it is of.
     pub(crate) fn kind(&self) -> Kind {
         self.0.kind
@@ -300,6 +317,38 @@ pub(crate) fn need_right(has_credentials: bool, rights: Rights, right: Right) ->
     }
     let detail = format!("this stream does not let you {}", right.as_str());
     Err(Problem::new(Kind::Forbidden, detail).with("right", right))
+}
+
+/// As [`need_right`], on one stream: refuses those from whom the stream is hidden as if it were not there.
+pub(crate) fn need_right_on(
+    access: &Access,
+    has_credentials: bool,
+    rights: Rights,
+    right: Right,
+) -> Result<(), Problem> {
+    need_right(has_credentials, rights, right).map_err(|problem| match access.is_hidden_from(rights) {
+        true => Problem::new(Kind::Hidden, "the stream is private"),
+        false => problem,
+    })
+}
+
+/// Refuses settings that put more on chain than `before` for an owner whose gas the operator does not pay.
+pub(crate) fn need_gas(
+    owners: &GasOwners,
+    owner: Address,
+    before: &StreamSettings,
+    after: &StreamSettings,
+) -> Result<(), Problem> {
+    match after.gas_field(before).filter(|_| !owners.includes(owner)) {
+        None => Ok(()),
+        Some(field) => {
+            let detail = format!(
+                "{field}: what it puts on chain costs the operator gas for each message, and the stream's owner {owner} is not \
+                 among those for whom the operator pays that (GAS_OWNERS); its messages are anchored with mode root"
+            );
+            Err(Problem::new(Kind::GasNotGranted, detail).with("field", field))
+        }
+    }
 }
 
 impl From<worker::Error> for Problem {
@@ -437,6 +486,27 @@ mod tests {
             assert!((400..600).contains(&status));
         }
         assert_eq!(Kind::of_type("about:blank"), None);
+    }
+
+    #[test]
+    fn a_hidden_stream_is_shown_as_one_that_is_not_there() {
+        let access = Access {
+            owner: alloy_primitives::Address::ZERO,
+            settings: streamchain_protocol::stream_settings::StreamSettings {
+                read: streamchain_protocol::stream_settings::ReadAccess::Private,
+                write: streamchain_protocol::stream_settings::WriteAccess::Closed,
+                ..Default::default()
+            },
+            member: Rights::NONE,
+        };
+        for has_credentials in [false, true] {
+            let hidden = need_right_on(&access, has_credentials, Rights::NONE, Right::Read).unwrap_err();
+            assert_eq!(hidden.word().1, 403, "the audit log has it as a refusal");
+            assert_eq!(hidden.shown(), Problem::from(Refusal::NoSuchStream));
+        }
+        let reader = Rights::of(&[Right::Read]);
+        let refused = need_right_on(&access, true, reader, Right::Manage).unwrap_err();
+        assert_eq!(refused.kind(), Kind::Forbidden);
     }
 
     #[test]

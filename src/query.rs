@@ -9,6 +9,13 @@ pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
+/// All parameters in the query of `url`, decoded, in their order.
+pub(crate) fn parameters(url: &str) -> Vec<(String, String)> {
+    let url = url.split('#').next().unwrap_or_default();
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,9 +18,9 @@ use worker::{Env, Headers, RateLimiter, worker_sys};
 /// Keys that one object counts for at most: about 10 MB.
 const MAX_KEYS: usize = 65_536;
 
-/// What a client is counted by: its address, as the platform has it from the connection.
-pub(crate) fn client(headers: &Headers) -> String {
-    let address = headers.get("cf-connecting-ip").ok().flatten();
+/// What a client is counted by: its address, in the header that the deployment names.
+pub(crate) fn client(headers: &Headers, config: &Config) -> String {
+    let address = headers.get(&config.client_header).ok().flatten();
     client_key(&address.unwrap_or_default())
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn exceeded(policy: Policy, quota: Quota, over: Exceeded) -> Problem 
     let name = policy.name();
     let (amount, window_s) = (quota.amount, quota.window_ms / 1_000);
     let wait_s = over.retry_ms.div_ceil(1_000).max(1);
-    let detail = format!("{name}: {amount} in {window_s} s; try again in {wait_s} s");
+    let detail = format!("the limit {name} is {amount} in {window_s} s: try again in {wait_s} s");
     Problem::new(Kind::RateLimited, detail)
         .with("policy", name)
         .header("retry-after", wait_s.to_string())

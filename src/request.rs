@@ -90,6 +90,11 @@ impl Call {
         Ok(query::parameter(&self.request.inner().url(), name))
     }
 
+    /// All parameters of the query.
+    pub(crate) fn parameters(&self) -> Vec<(String, String)> {
+        query::parameters(&self.request.inner().url())
+    }
+
     /// A number in the query.
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
         self.query(name)?
@@ -122,8 +127,19 @@ impl Call {
         Err(Problem::new(Kind::UnsupportedType, detail).header("accept-post", expected))
     }
 
+    /// Refuses a body that is encoded (RFC 9110 §8.4): it would be stored and shown as the bytes that came.
+    fn need_plain(&self) -> Result<(), Problem> {
+        let given = self.headers().get("content-encoding")?.unwrap_or_default();
+        if is_identity(&given) {
+            return Ok(());
+        }
+        let detail = format!("content-encoding is {given:?}: expected none, or identity");
+        Err(Problem::new(Kind::UnsupportedType, detail).header("accept-encoding", "identity"))
+    }
+
     /// The body, read no further than `limit` bytes.
     pub(crate) async fn body(&mut self, limit: usize) -> Result<Vec<u8>, Problem> {
+        self.need_plain()?;
         let too_large = || Problem::new(Kind::TooLarge, format!("the body is above {limit} bytes"));
         let stated = self
             .headers()
@@ -152,6 +168,12 @@ impl Call {
     }
 }
 
+/// Whether the codings of a body leave its bytes as they are.
+fn is_identity(codings: &str) -> bool {
+    let mut codings = codings.split(',').map(str::trim);
+    codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
+}
+
 /// A decimal number that all parts carry exactly.
 pub(crate) fn parse_number(name: &str, text: &str) -> Result<u64, Problem> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -170,4 +192,19 @@ pub(crate) fn parse_number(name: &str, text: &str) -> Result<u64, Problem> {
 /// Reads JSON.
 pub(crate) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     Ok(streamchain_protocol::util::json::from_bytes(body)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_body_that_is_not_encoded_is_read() {
+        for plain in ["", "identity", "Identity", "identity, identity"] {
+            assert!(is_identity(plain), "{plain}");
+        }
+        for encoded in ["gzip", "br", "GZIP", "identity, gzip", "deflate,", "x-unknown"] {
+            assert!(!is_identity(encoded), "{encoded}");
+        }
+    }
 }

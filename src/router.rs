@@ -13,7 +13,7 @@ use crate::problem::{Kind, Problem};
 use crate::rate_limit;
 use crate::request::Call;
 use crate::response::Answer;
-use crate::routes::{Guard, HEALTH, Resource, Route};
+use crate::routes::{Guard, HEALTH, Resource, Route, all_methods};
 use streamchain_edge_core::rate_policy::Policy;
 use streamchain_edge_core::request_id::RequestId;
 use worker::{Context, Env, Request, Response};
@@ -32,7 +32,7 @@ pub(crate) async fn serve(request: Request, env: Env, context: Context) -> worke
     let counted = resource.as_ref().map_or(NO_RESOURCE, |resource| resource.path);
     let response = match dispatch(request, &id, &path, resource, env, &context).await {
         Ok(response) => response,
-        Err(problem) => problem.into_response(&id)?,
+        Err(problem) => problem.shown().into_response(&id)?,
     };
     counters::count_request(counted, response.status_code());
     let response = cors::open_to_all(response, &id)?;
@@ -51,16 +51,18 @@ async fn dispatch(
     env: Env,
     context: &Context,
 ) -> Answer {
+    let method = request.inner().method();
+    if method == "OPTIONS" {
+        // Whatever the path says: were this refused, a page would see no more than that the request failed.
+        let allow = resource.as_ref().map_or_else(all_methods, Resource::allow);
+        return Ok(cors::preflight(&allow)?);
+    }
     let no_resource = || Problem::new(Kind::NotFound, format!("no resource has the path {path}"));
     let resource = resource.ok_or_else(no_resource)?;
     let at = PathParameters::read(resource.path, path)?;
-    let method = request.inner().method();
-    if method == "OPTIONS" {
-        return Ok(cors::preflight(&resource.allow())?);
-    }
     let Some(route) = resource.route(&method) else {
         let allow = resource.allow();
-        let detail = format!("{method} is not among {allow}");
+        let detail = format!("the method is {method}: expected one of {allow}");
         return Err(Problem::new(Kind::MethodNotAllowed, detail).header("allow", allow));
     };
     if route.path == HEALTH {
@@ -68,7 +70,7 @@ async fn dispatch(
     }
     let config = Config::of(&env);
     let config = config.map_err(|error| Problem::new(Kind::Misconfigured, error.to_string()))?;
-    let attempt = Attempt::new(&request, path, route.action);
+    let attempt = Attempt::new(&request, &config, path, route.action);
     let call = Call::new(request, id.clone(), env.clone(), config.clone());
     let answer = answer(call, route, at).await;
     if let Some(entry) = attempt.entry(&config, &answer) {
@@ -79,7 +81,7 @@ async fn dispatch(
 
 async fn answer(call: Call, route: &Route, at: PathParameters) -> Answer {
     if route.guard != Guard::Relay {
-        let client = rate_limit::client(call.headers());
+        let client = rate_limit::client(call.headers(), &call.config);
         rate_limit::front(&call.env, &call.config, &client).await?;
         if route.guard == Guard::Credentials {
             let policy = Policy::CredentialsAddress;

@@ -95,6 +95,17 @@ routes! {
     POST "/v1/relays/{relay}/streams/{stream}/batches", Ask("relay.work"), Relay, http::relays::batch;
 }
 
+/// The methods that there are at all, as the header `Allow` lists them.
+pub(crate) fn all_methods() -> String {
+    let mut methods = vec!["OPTIONS", "HEAD"];
+    for route in ROUTES {
+        if !methods.contains(&route.method) {
+            methods.push(route.method);
+        }
+    }
+    methods.join(", ")
+}
+
 /// The resource that a path is: its routes.
 pub(crate) struct Resource {
     /// The path of its routes.

@@ -29,6 +29,7 @@ fn a_path_is_a_resource_or_nothing() {
         "/v1/",
         "/v1/else",
         "/v1/streams/demo/",
+        "/v1/streams/demo/else",
         "/v2/streams",
         "/v1/streams/demo/messages/7",
     ] {
@@ -40,7 +41,9 @@ fn a_path_is_a_resource_or_nothing() {
 fn a_part_out_of_shape_is_named() {
     assert_eq!(kind("/v1/streams/UPPER"), Kind::BadStreamName);
     assert_eq!(kind("/v1/streams/-/messages"), Kind::BadStreamName);
+    assert_eq!(kind("/v1/streams/a%20b/sessions"), Kind::BadStreamName);
     assert_eq!(kind("/v1/sessions/12"), Kind::BadId);
+    assert_eq!(kind("/v1/sessions/abc"), Kind::BadId);
     assert_eq!(kind("/v1/relays/-x"), Kind::BadId);
     assert_eq!(kind("/v1/streams/demo/messages/-1/receipt"), Kind::BadRequest);
     assert_eq!(
@@ -66,7 +69,7 @@ fn described() -> BTreeSet<(String, String)> {
 }
 
 #[test]
-fn every_route_is_described_with_its_methods_and_nothing_else_is() {
+fn every_route_is_described_and_nothing_else_is() {
     let routed: BTreeSet<(String, String)> = ROUTES
         .iter()
         .map(|route| (route.path.to_owned(), route.method.to_owned()))
@@ -84,7 +87,7 @@ fn every_route_is_described_with_its_methods_and_nothing_else_is() {
 }
 
 #[test]
-fn every_template_finds_itself_and_reads_all_that_its_handler_asks_for() {
+fn every_template_finds_itself_and_reads_its_parameters() {
     let samples = [
         ("{stream}", "demo"),
         ("{seq}", "7"),
@@ -127,7 +130,15 @@ fn methods_are_allowed_by_resource() {
     assert_eq!(streams.allow(), "GET, HEAD, POST, OPTIONS");
     let allow = |path| Resource::find(path).unwrap().allow();
     assert_eq!(allow("/v1/streams/demo"), "GET, HEAD, PATCH, OPTIONS");
+    assert_eq!(allow("/v1/health"), "GET, HEAD, OPTIONS");
+    assert_eq!(allow("/v1/config"), "GET, HEAD, OPTIONS");
+    assert!(Resource::find("/v1/config").unwrap().route("QUERY").is_none());
+    assert_eq!(allow("/v1/streams/demo/sessions"), "POST, OPTIONS");
+    assert_eq!(allow("/v1/streams/demo/messages"), "GET, HEAD, POST, OPTIONS");
+    assert_eq!(session.allow(), "DELETE, OPTIONS");
     assert_eq!(allow("/v1/relays/r1"), "PUT, DELETE, OPTIONS");
+    let led = format!("/v1/relays/r1/streams/0x{}", "00".repeat(20));
+    assert_eq!(allow(&led), "PUT, DELETE, OPTIONS");
     assert_eq!(allow("/v1/keys/0000000000000000"), "DELETE, OPTIONS");
     assert_eq!(allow("/v1/auth/nonce"), "POST, OPTIONS");
 }

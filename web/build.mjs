@@ -1,5 +1,6 @@
 // Builds web/dist: the app (index.html, app.js, app.css, favicon.svg, _headers), the library as one ES module with its
-// types (client.js, client.d.ts), and the contract's interface (abi.json), for which the contracts are built first.
+// types (client.js, client.d.ts), the contract's interface (abi.json), for which the contracts are built first, and the
+// documents (docs/).
 //
 //   node web/build.mjs            builds once
 //   node web/build.mjs --types    checks the types as well
@@ -52,5 +53,6 @@ await Promise.all([
   cp(here("static"), out, { recursive: true }),
   buildTypes(),
   buildInterface(),
+  cp(here("../docs"), `${out}docs`, { recursive: true }),
 ]);
 console.log("web: built web/dist");

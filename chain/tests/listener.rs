@@ -14,6 +14,8 @@ mod support;
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolCall;
 use streamchain_chain::abi::IStreamChain::publishCall;
+use streamchain_chain::ethereum::{Answer, BlockId, Request};
+use streamchain_chain::listener::{Listener, Settings};
 use support::Fault;
 use support::fake_chain::{FakeChain, Orphans};
 use support::listening::*;
@@ -116,4 +118,30 @@ fn a_replay_that_is_interrupted_goes_on_from_where_it_was() {
     world.rounds(4);
     world.agrees();
     assert_eq!(world.world.len(), before.len());
+}
+
+#[test]
+fn a_depth_of_blocks_counts_as_final_on_a_chain_without_finality() {
+    let mut world = eventful(20, 3);
+    let settings = Settings {
+        finality_depth: Some(5),
+        ..settings()
+    };
+    world.listener = Listener::restore(settings, []).unwrap();
+    world.lie = Some(Box::new(|request, outcome| match request {
+        Request::Block(BlockId::Finalized) => Ok(Answer::Block(None)),
+        _ => outcome,
+    }));
+    world.rounds(2);
+    assert_eq!(world.listener.status().held_events, 3);
+    world.chain.mine_many(4);
+    world.rounds(2);
+    assert_eq!(
+        world.listener.status().held_events,
+        1,
+        "the last is four blocks deep"
+    );
+    world.chain.mine_many(1);
+    world.rounds(2);
+    assert_eq!(world.listener.status().held_events, 0);
 }

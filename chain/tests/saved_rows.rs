@@ -58,7 +58,10 @@ fn listening() -> Listening {
 
 #[test]
 fn the_anchorer_writes_the_rows_of_before() {
-    assert_eq!(anchoring().rows, parse(ANCHORER_ROWS));
+    let mut rows = anchoring().rows;
+    // Kinds of rows that earlier versions did not have, and pass over.
+    rows.retain(|key, _| !key.starts_with("gas-shares/1/") && key != "gas-parts/1");
+    assert_eq!(rows, parse(ANCHORER_ROWS));
 }
 
 #[test]

@@ -39,12 +39,19 @@ fn the_anchorers_status_has_these_members() {
         "lastError",
         "lastErrorAt",
         "pendingSegments",
+        "streamsInDatabase",
     ];
     assert_eq!(names(&status), expected);
-    assert_eq!(
-        names(&status["gasBudget"]),
-        ["daily", "resetsAt", "used", "waiting"]
-    );
+    let budget = [
+        "daily",
+        "foreignShare",
+        "foreignUsed",
+        "ownerShare",
+        "resetsAt",
+        "used",
+        "waiting",
+    ];
+    assert_eq!(names(&status["gasBudget"]), budget);
     assert_eq!(
         names(&status["inFlight"]),
         ["anchors", "attempts", "nonce", "sinceMs", "tx"]
@@ -57,8 +64,10 @@ fn the_listeners_status_has_these_members() {
     let status = serde_json::to_value(world.listener.status()).unwrap();
     let expected = [
         "cursor",
+        "doubtfulBlocks",
         "error",
         "finalized",
+        "gaps",
         "head",
         "heldEvents",
         "id",

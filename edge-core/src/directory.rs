@@ -35,7 +35,7 @@ pub enum DirectoryError {
     #[error(transparent)]
     Registration(#[from] RegistrationError),
     /// As many relays are registered as may be.
-    #[error("{MAX_RELAYS} relays are registered: no more are taken")]
+    #[error("{MAX_RELAYS} relays are registered, the most that are accepted")]
     Full,
 }
 

@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod audit_log;
 pub mod chain_notices;
 pub mod directory;
+pub mod event_query;
 pub mod publication;
 pub mod rate_policy;
 pub mod receipt_building;

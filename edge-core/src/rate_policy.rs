@@ -1,5 +1,6 @@
 //! The edge's rate limits: for each its name, what it counts by, and its quota unless configured.
 
+use std::net::SocketAddr;
 use streamchain_protocol::util::{Network, Quota};
 
 /// A minute, milliseconds.
@@ -146,8 +147,13 @@ impl Policies {
 }
 
 /// Returns what a client address is counted by: its network. All texts that are not addresses count as one.
+///
+/// Of several addresses with commas between, as proxies write them, it is the last: the nearest proxy wrote that one, and
+/// the sender may have written the others. An address may have a port behind it.
 pub fn client_key(address: &str) -> String {
-    match address.trim().parse() {
+    let nearest = address.rsplit(',').next().unwrap_or_default().trim();
+    let with_port = || nearest.parse::<SocketAddr>().map(|address| address.ip());
+    match nearest.parse().or_else(|_| with_port()) {
         Ok(address) => Network::of(address).to_string(),
         Err(_) => "unknown".to_owned(),
     }
@@ -178,6 +184,7 @@ mod tests {
     #[test]
     fn what_is_no_limit_is_named() {
         for wrong in [
+            "sessions=1",
             "sessions=5/10",
             "sessions-address",
             "sessions-address=5",
@@ -206,5 +213,12 @@ mod tests {
         assert_eq!(client_key("2001:db8:1:2::9"), client_key("2001:db8:1:2:ffff::"));
         assert_ne!(client_key("2001:db8:1:3::9"), client_key("2001:db8:1:2::9"));
         assert_eq!(client_key("no address"), "unknown");
+        assert_eq!(
+            client_key("198.51.100.1, 192.0.2.7"),
+            "192.0.2.7",
+            "the nearest proxy's"
+        );
+        assert_eq!(client_key("192.0.2.7:443"), "192.0.2.7");
+        assert_eq!(client_key("[2001:db8:1:2::9]:443"), "2001:db8:1:2::/64");
     }
 }

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_message_under_an_anchor_of_uneven_segments_has_a_receipt_that_checks() {
+    fn every_message_under_an_anchor_has_a_receipt_that_checks() {
         let sizes = [1, 5, 2, 3, 1, 4, 7];
         for (index, size) in sizes.iter().enumerate() {
             let first: u64 = sizes[..index].iter().sum();

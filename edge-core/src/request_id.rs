@@ -56,6 +56,7 @@ mod tests {
             "",
             "1234567",
             "with space",
+            "semi;colon",
             "line\nbreak",
             "ümlaut-ümlaut",
             &too_long,

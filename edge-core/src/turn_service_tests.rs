@@ -115,6 +115,7 @@ fn what_was_issued_outlives_a_restart() {
 fn other_answers_give_nothing_and_count_as_failures() {
     for (body, error) in [
         ("", TurnServiceError::Shape),
+        ("<html>", TurnServiceError::Shape),
         ("[]", TurnServiceError::Shape),
         (r#"{"iceServers":"turn:x"}"#, TurnServiceError::Shape),
         (r#"{"iceServers":[]}"#, TurnServiceError::Empty),

@@ -6,6 +6,7 @@
 //! `cargo test -p streamchain-fuzz` gives each target its corpus and a fixed number of seeded mutations of it.
 //! `npm run fuzz` runs one for as long as it is told, guided by coverage.
 
+pub mod fixed;
 mod mutate;
 mod targets;
 

@@ -9,10 +9,10 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// The text is not a stream name.
-    #[error("stream name {0:?}: expected 1 to 64 of a-z 0-9 . _ - beginning with a letter or digit")]
+    #[error("stream name {0:?}: expected 1 to 64 characters of a-z 0-9 . _ -, the first a letter or digit")]
     StreamName(String),
     /// The text is not a relay id.
-    #[error("relay id {0:?}: expected 1 to 32 of a-z 0-9 - beginning with a letter or digit")]
+    #[error("relay id {0:?}: expected 1 to 32 characters of a-z 0-9 -, the first a letter or digit")]
     RelayId(String),
     /// The text has another length or other digits than the id.
     #[error("{what} {given:?}: expected {chars} hexadecimal digits")]
@@ -107,13 +107,9 @@ impl FromStr for RelayId {
     }
 }
 
-macro_rules! text_id {
+/// How serde reads and writes an id: as its text.
+macro_rules! as_text {
     ($name:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
         impl TryFrom<String> for $name {
             type Error = IdError;
             fn try_from(text: String) -> Result<Self, IdError> {
@@ -122,13 +118,25 @@ macro_rules! text_id {
         }
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.to_string()
             }
         }
     };
 }
-text_id!(StreamName);
-text_id!(RelayId);
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+as_text!(StreamName);
+
+impl fmt::Display for RelayId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+as_text!(RelayId);
 
 /// `bytes` hexadecimal digits of `N` bytes, with or without `0x`.
 fn parse_hex<const N: usize>(what: &'static str, text: &str) -> Result<[u8; N], IdError> {
@@ -177,17 +185,7 @@ macro_rules! byte_id {
                 parse_hex($what, text).map(Self)
             }
         }
-        impl TryFrom<String> for $name {
-            type Error = IdError;
-            fn try_from(text: String) -> Result<Self, IdError> {
-                text.parse()
-            }
-        }
-        impl From<$name> for String {
-            fn from(id: $name) -> String {
-                id.to_string()
-            }
-        }
+        as_text!($name);
     };
 }
 
@@ -364,11 +362,15 @@ mod tests {
         for bad in [
             "",
             "_",
+            "-",
             "-a",
             ".a",
             "A",
             "ä",
             "a b",
+            "a%20b",
+            "%C3%A4",
+            "0x12zz__%",
             "a/b",
             "__a",
             &"x".repeat(65),

@@ -94,6 +94,26 @@ pub struct StreamSettings {
     pub prove: bool,
 }
 
+impl StreamSettings {
+    /// Returns the settings with which only Merkle roots go on chain, whatever the messages are.
+    #[must_use]
+    pub fn by_root(self) -> Self {
+        Self {
+            mode: Mode::Root,
+            prove: false,
+            ..self
+        }
+    }
+
+    /// Returns the name of the field that asks for more gas than `before` did, if there is one.
+    pub fn gas_field(&self, before: &Self) -> Option<&'static str> {
+        if self.mode != before.mode && self.mode != Mode::Root {
+            return Some("mode");
+        }
+        (self.prove && !before.prove).then_some("prove")
+    }
+}
+
 /// Changes to [`StreamSettings`]: what is absent stays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -153,6 +173,37 @@ mod tests {
             assert_eq!(write.as_str().parse(), Ok(write));
         }
         assert!("Root".parse::<Mode>().is_err());
+    }
+
+    #[test]
+    fn what_asks_for_gas_is_named_and_what_was_there_is_not() {
+        let root = StreamSettings::default();
+        let with = |mode, prove| StreamSettings { mode, prove, ..root };
+        for (after, before, field) in [
+            (root, root, None),
+            (with(Mode::Payload, false), root, Some("mode")),
+            (with(Mode::Hash, true), root, Some("mode")),
+            (with(Mode::Root, true), root, Some("prove")),
+            (with(Mode::Payload, true), with(Mode::Payload, true), None),
+            (
+                with(Mode::Payload, true),
+                with(Mode::Payload, false),
+                Some("prove"),
+            ),
+            (with(Mode::Payload, false), with(Mode::Hash, false), Some("mode")),
+            (with(Mode::Root, false), with(Mode::Payload, true), None),
+        ] {
+            assert_eq!(after.gas_field(&before), field, "{after:?} after {before:?}");
+        }
+        let closed = StreamSettings {
+            write: WriteAccess::Closed,
+            ..with(Mode::Payload, true)
+        };
+        let expected = StreamSettings {
+            write: WriteAccess::Closed,
+            ..root
+        };
+        assert_eq!(closed.by_root(), expected);
     }
 
     #[test]

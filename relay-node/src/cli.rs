@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 const ABOUT: &str =
-    "The StreamChain relay: live messages between browsers over WebRTC, with a receipt for each.";
+    "The StreamChain relay for messages between browsers over WebRTC, and commands that check receipts.";
 
 /// The arguments of the process.
 #[derive(Debug, Parser)]
@@ -29,16 +29,16 @@ enum Command {
     /// Run a relay
     #[command(after_long_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
-    /// Check a receipt against the chain alone
+    /// Check a receipt against the chain, without asking the edge
     #[command(after_long_help = help(VERIFY_EXAMPLES))]
     Verify(VerifyArgs),
-    /// Check all stored messages of one stream, or of all streams, against the chain alone
+    /// Check all stored messages of one stream, or of all streams, against the chain
     #[command(after_long_help = help(VERIFY_STREAM_EXAMPLES), alias = "audit")]
     VerifyStream(VerifyStreamArgs),
-    /// Have the edge rebuild its anchors from stored segments and the chain alone
+    /// Make the edge read all anchors and contract events from the chain again
     #[command(after_long_help = REBUILD_EXAMPLES)]
     Rebuild(RebuildArgs),
-    /// Print a relay's key, derived from the edge's master secret
+    /// Print a relay's key, which derives from the edge's master secret
     Key(KeyArgs),
 }
 

@@ -48,5 +48,5 @@ pub mod limits {
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing {
     pub use crate::transport::fuzzing::tcp_framing;
-    pub use crate::turn::fuzzing::stun_message;
+    pub use crate::turn::fuzzing::{is_granted, signed_turn_requests, stun_message, turn_request};
 }

@@ -16,7 +16,7 @@ use relay_testkit::Client;
 use std::time::Duration;
 use str0m::channel::{ChannelConfig, Reliability};
 use streamchain_protocol::auth::RelayKey;
-use streamchain_protocol::auth::SessionRights;
+use streamchain_protocol::auth::{MaxMessage, SessionRights};
 use streamchain_protocol::ids::SessionId;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
 use support::{Net, STREAM, check::check, keys};
@@ -271,17 +271,73 @@ fn an_unordered_channel_without_retransmits_works_too() {
 }
 
 #[test]
-fn a_channel_of_another_protocol_is_closed() {
-    let mut net = Net::new();
-    let identity = net.identity();
-    let token = net.token(&identity).sign(&keys());
-    let channel = ChannelConfig {
-        protocol: "chat.v1".into(),
+fn a_channel_of_another_protocol_or_label_gets_an_error() {
+    let other = |label: &str, protocol: &str| ChannelConfig {
+        label: label.into(),
+        protocol: protocol.into(),
         ..Client::channel()
     };
-    let who = net.connect_with(&identity, token, channel);
+    for channel in [other("streamchain", "chat.v1"), other("chat", "streamchain.v1")] {
+        let mut net = Net::new();
+        let identity = net.identity();
+        let token = net.token(&identity).sign(&keys());
+        let who = net.connect_with(&identity, token, channel);
+        net.until("closed", |net| net.clients[who].is_closed());
+        assert_eq!(net.received[who], ["error 9"]);
+    }
+}
+
+#[test]
+fn a_second_channel_is_refused_and_the_first_goes_on() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    for channels in 1..=8 {
+        net.clients[who].open_another(Client::channel());
+        net.until("the error", |net| {
+            net.received[who].iter().filter(|said| *said == "error 9").count() == channels
+        });
+    }
+    net.publish(who, 0, "still here");
+    net.until("stored", |net| net.received[who].contains(&"committed 1".into()));
+    net.clients[who].open_another(Client::channel());
+    net.until("closed", |net| net.shard.load().sessions == 0);
+}
+
+#[test]
+fn a_second_hello_is_refused_and_the_session_goes_on() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.hello(who, 9);
+    net.until("the error", |net| net.received[who].contains(&"error 9".into()));
+    net.publish(who, 0, "as before");
+    net.until("stored", |net| net.received[who].contains(&"committed 1".into()));
+}
+
+#[test]
+fn a_text_message_closes_the_session_with_an_error() {
+    let mut net = Net::new();
+    let who = net.open_member();
+    net.clients[who].send_text("hello");
     net.until("closed", |net| net.clients[who].is_closed());
-    assert_eq!(net.received[who], Vec::<String>::new());
+    assert_eq!(net.received[who].last().unwrap(), "error 1");
+}
+
+#[test]
+fn what_is_larger_than_a_client_takes_comes_as_a_gap() {
+    let mut net = Net::new();
+    let ann = net.open_member();
+    let identity = net.identity();
+    let mut token = net.token(&identity);
+    token.max_message = MaxMessage::of_offer(16_384);
+    let bob = net.connect_with(&identity, token.sign(&keys()), Client::channel());
+    net.subscribe(bob, Some(0));
+    net.until("open", |net| net.clients[bob].is_open());
+    net.publish_bytes(ann, 0, &[7; 60_000]);
+    net.publish_bytes(ann, 1, &[7; 10_000]);
+    net.until("the rest", |net| {
+        net.received[bob].contains(&"committed 2".into())
+    });
+    assert_eq!(net.received[bob][..2], ["gap 0..1", "message 1 of 10000 bytes"]);
 }
 
 proptest! {

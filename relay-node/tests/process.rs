@@ -21,7 +21,6 @@ use streamchain_protocol::Address;
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
 use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
-use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::webrtc::parse_fingerprint;
 use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame};
@@ -179,7 +178,7 @@ impl Scene {
         let identity = Identity::new(crypto.dtls_provider.generate_certificate().unwrap(), crypto);
         let token = SessionToken {
             rights: SessionRights::ALL,
-            expires: UnixSec(now().unix.to_sec().0 + 60),
+            expires: now().unix.to_sec().plus_s(60),
             session: SessionId([1; 8]),
             stream: ShortId([9; 20]),
             author: Address::ZERO,

@@ -12,6 +12,7 @@
 mod support;
 
 use relay_node::limits::MAX_OPENING_REPEATS;
+use relay_testkit::Client;
 use std::net::SocketAddr;
 use std::time::Duration;
 use support::{Net, check::check, keys};
@@ -128,4 +129,41 @@ fn a_lost_handshake_flight_is_sent_again_in_half_a_second() {
     net.until("the channel opens", |net| net.clients[who].is_open());
     let waited = net.now().unix.since(lost);
     assert!((100..500).contains(&waited), "{waited} ms");
+}
+
+#[test]
+fn a_stack_that_begins_sctp_itself_opens_as_soon() {
+    for relay_begins in [true, false] {
+        let mut net = Net::new();
+        (net.relay_begins, net.clients_begin_sctp) = (relay_begins, true);
+        let identity = net.foreign_identity();
+        let token = net.token(&identity).sign(&keys());
+        let began = net.now().unix;
+        let who = net.connect_with(&identity, token, Client::channel());
+        net.until("the channel opens", |net| net.clients[who].is_open());
+        let waited = net.now().unix.since(began);
+        assert!(waited < 300, "{waited} ms, relay begins DTLS: {relay_begins}");
+        net.hello(who, 1);
+        net.publish(who, 0, "from afar");
+        net.until("stored", |net| net.received[who].contains(&"committed 1".into()));
+    }
+}
+
+#[test]
+fn a_stack_that_begins_sctp_itself_opens_although_datagrams_are_lost() {
+    for lost in 1..14 {
+        let mut net = Net::new();
+        net.clients_begin_sctp = true;
+        let identity = net.foreign_identity();
+        let token = net.token(&identity).sign(&keys());
+        let who = net.connect_with(&identity, token, Client::channel());
+        net.until("the turn of the datagrams that are lost", |net| {
+            net.shard.counters().datagrams_in >= lost || net.clients[who].is_open()
+        });
+        net.lose(|_| true);
+        net.until("the channel opens", |net| net.clients[who].is_open());
+        net.hello(who, 1);
+        net.publish(who, 0, "all the same");
+        net.until("stored", |net| net.received[who].contains(&"committed 1".into()));
+    }
 }

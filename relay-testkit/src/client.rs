@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use str0m::change::SdpAnswer;
 use str0m::channel::{ChannelConfig, ChannelId};
-use str0m::config::{CryptoProvider, DtlsCert};
+use str0m::config::{CryptoProvider, DtlsCert, Fingerprint};
 use str0m::net::{Protocol, Receive, Transmit};
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 use streamchain_protocol::auth::FingerprintHash;
@@ -80,6 +80,26 @@ impl Invitation {
     }
 }
 
+fn refused(error: &dyn std::fmt::Display) -> RtcError {
+    RtcError::RemoteSdp(error.to_string())
+}
+
+/// A peer connection with its local candidate.
+fn begun(identity: &Identity, invitation: &Invitation, now: Instant) -> Result<Rtc, RtcError> {
+    let mut rtc = RtcConfig::new()
+        .clear_codecs()
+        .set_crypto_provider(identity.crypto.clone())
+        .set_dtls_cert(identity.certificate.clone())
+        // str0m's own has 16 characters: with the token more than the 128 that it writes as USERNAME.
+        .set_local_ice_credentials(IceCreds {
+            ufrag: "load".into(),
+            ..IceCreds::new()
+        })
+        .build(now);
+    rtc.add_local_candidate(Candidate::host(invitation.local, "udp").map_err(|error| refused(&error))?);
+    Ok(rtc)
+}
+
 /// A client.
 pub struct Client {
     rtc: Rtc,
@@ -102,18 +122,7 @@ impl Client {
         channel: ChannelConfig,
         now: Instant,
     ) -> Result<Self, RtcError> {
-        let mut rtc = RtcConfig::new()
-            .clear_codecs()
-            .set_crypto_provider(identity.crypto.clone())
-            .set_dtls_cert(identity.certificate.clone())
-            // str0m's own has 16 characters: with the token more than the 128 that it writes as USERNAME.
-            .set_local_ice_credentials(IceCreds {
-                ufrag: "load".into(),
-                ..IceCreds::new()
-            })
-            .build(now);
-        let refused = |error: &dyn std::fmt::Display| RtcError::RemoteSdp(error.to_string());
-        rtc.add_local_candidate(Candidate::host(invitation.local, "udp").map_err(|error| refused(&error))?);
+        let mut rtc = begun(identity, invitation, now)?;
         let mut api = rtc.sdp_api();
         let channel = api.add_channel_with_config(channel);
         let Some((offer, pending)) = api.apply() else {
@@ -123,7 +132,36 @@ impl Client {
         let answer = invitation.answer(&offer.mid);
         rtc.sdp_api()
             .accept_answer(pending, SdpAnswer::from_sdp_string(&answer)?)?;
-        Ok(Self {
+        Ok(Self::with(rtc, channel, invitation, now))
+    }
+
+    /// Begins to connect as another stack does: it begins the SCTP association itself, and answers no INIT meanwhile.
+    pub fn new_beginning_sctp(
+        identity: &Identity,
+        invitation: &Invitation,
+        channel: ChannelConfig,
+        now: Instant,
+    ) -> Result<Self, RtcError> {
+        let mut rtc = begun(identity, invitation, now)?;
+        rtc.add_remote_candidate(Candidate::host(invitation.relay, "udp").map_err(|error| refused(&error))?);
+        let mut api = rtc.direct_api();
+        api.set_ice_controlling(true);
+        api.set_remote_ice_credentials(IceCreds {
+            ufrag: invitation.token.clone(),
+            pass: invitation.password.clone(),
+        });
+        api.set_remote_fingerprint(Fingerprint {
+            hash_func: "sha-256".into(),
+            bytes: invitation.fingerprint.to_vec(),
+        });
+        let channel = api.create_data_channel(channel);
+        api.start_dtls(!invitation.relay_begins)?;
+        api.start_sctp(true);
+        Ok(Self::with(rtc, channel, invitation, now))
+    }
+
+    fn with(rtc: Rtc, channel: ChannelId, invitation: &Invitation, now: Instant) -> Self {
+        Self {
             rtc,
             local: invitation.local,
             channel,
@@ -134,7 +172,19 @@ impl Client {
             received: VecDeque::new(),
             timeout: now,
             is_closed: false,
-        })
+        }
+    }
+
+    /// Opens one more channel.
+    pub fn open_another(&mut self, channel: ChannelConfig) {
+        let _ = self.rtc.direct_api().create_data_channel(channel);
+    }
+
+    /// Queues a text message.
+    pub fn send_text(&mut self, text: &str) {
+        if let Some(mut channel) = self.rtc.channel(self.channel) {
+            let _ = channel.write(false, text.as_bytes());
+        }
     }
 
     /// A reliable, ordered channel of our protocol.
@@ -257,7 +307,8 @@ impl Client {
                 self.is_open = true;
                 self.write();
             }
-            Event::ChannelData(data) if data.id == self.channel => self.received.push_back(data.data),
+            Event::ChannelData(data) => self.received.push_back(data.data),
+            Event::ChannelClose(id) if id != self.channel => {}
             Event::ChannelClose(_) | Event::Closed => self.is_closed = true,
             _ => {}
         }

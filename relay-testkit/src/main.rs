@@ -8,7 +8,7 @@ use relay_testkit::bench::{self, BenchArgs};
 #[derive(Debug, Parser)]
 #[command(name = "relay-testkit", version)]
 enum Command {
-    /// Measure one relay on this machine; prints JSON
+    /// Measure one relay on this machine and print the results as JSON
     Bench(BenchArgs),
 }
 

@@ -18,7 +18,7 @@ export const choose = (words, all, { command, does, kind }) => {
   if (words.some(isHelp)) {
     const width = Math.max(...all.map(({ name }) => name.length));
     const lines = all.map(({ name, title }) => `  ${name.padEnd(width)}  ${title}`);
-    console.log(`${command} [-- NAME…]\n\n${does}\nWithout a name all of them run:\n\n${lines.join("\n")}`);
+    console.log(`${command} [-- NAME…]\n\n${does}\nWithout a name, all of them run:\n\n${lines.join("\n")}`);
     return null;
   }
   const unknown = words.filter((word) => !all.some(({ name }) => name === word));
@@ -27,4 +27,18 @@ export const choose = (words, all, { command, does, kind }) => {
     throw new Failure(`No such ${kind}: ${unknown.join(", ")}`, [`There are: ${names}`, `${command} -- --help`]);
   }
   return words.length > 0 ? all.filter(({ name }) => words.includes(name)) : all;
+};
+
+/**
+ * Prints `help` and returns true when the command line asks for it. Fails for any other word, before anything was done:
+ * for commands that have no options.
+ * @param {readonly string[]} words
+ * @param {string} command
+ * @param {string} help
+ */
+export const helpOnly = (words, command, help) => {
+  const [unknown] = words.filter((word) => !isHelp(word));
+  if (unknown !== undefined) throw new Failure(`${command} has no option ${unknown}`, [`${command} -- --help`]);
+  if (words.length > 0) console.log(`${command}\n\n${help}`);
+  return words.length > 0;
 };

@@ -17,7 +17,7 @@ requests! {
     /// What the Anchorer object is asked.
     AnchorerRequest {
         /// Takes segments that are in the database and are to be anchored.
-        AddSegments -> (),
+        AddSegments -> SegmentsAdded,
         /// Takes what the Listener saw of the contract.
         ApplyAnchors -> (),
         /// Arms the alarm, if it is not.
@@ -31,6 +31,7 @@ requests! {
 
 wire_by_field! {
     AddSegments { segments }
+    SegmentsAdded { refused }
     ApplyAnchors { anchors }
     EnsureAnchorer {}
     AnchorerStatus {}
@@ -55,6 +56,13 @@ pub(crate) fn anchorer_object(
 pub(crate) struct AddSegments {
     /// The segments.
     pub segments: Vec<anchorer::Segment>,
+}
+
+/// What became of segments that were handed over.
+#[derive(Debug)]
+pub(crate) struct SegmentsAdded {
+    /// Why the stream has to keep them and to try again, if it has to.
+    pub refused: Option<String>,
 }
 
 /// The segment of a stream's outbox, with what the contract needs to know of the stream.

@@ -2,7 +2,7 @@
 
 use crate::api::call::{Encoded, Handle, requests, wire_by_field};
 use crate::config::Config;
-use alloy_primitives::hex;
+use alloy_primitives::{B256, hex};
 use streamchain_chain::listener::Status;
 use streamchain_edge_core::request_id::RequestId;
 use worker::Env;
@@ -12,6 +12,8 @@ requests! {
     ListenerRequest {
         /// Arms the alarm, if it is not.
         EnsureListener -> (),
+        /// A transaction of ours is in a block.
+        NoteMined -> (),
         /// How far it is.
         ListenerStatus -> Encoded<Status>,
         /// Reads the chain anew from the contract's first block.
@@ -21,6 +23,7 @@ requests! {
 
 wire_by_field! {
     EnsureListener {}
+    NoteMined { block, block_hash, tx }
     ListenerStatus {}
     Replay {}
 }
@@ -43,6 +46,17 @@ pub(crate) fn listener_object(
 /// Arms the alarm.
 #[derive(Debug)]
 pub(crate) struct EnsureListener {}
+
+/// A transaction of the signing account that has an event, as its receipt says.
+#[derive(Debug)]
+pub(crate) struct NoteMined {
+    /// The height of its block.
+    pub block: u64,
+    /// The hash of its block.
+    pub block_hash: B256,
+    /// The transaction.
+    pub tx: B256,
+}
 
 /// Asks for the status.
 #[derive(Debug)]

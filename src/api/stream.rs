@@ -88,7 +88,7 @@ wire_by_field! {
     ReadTail { from, max_bytes }
     ReadNews { event, seq, wait_ms }
     ApplyNotices { notices }
-    NoticesApplied { relay }
+    NoticesApplied { relay, missing_anchor }
 }
 
 wire_as_json!(LogState, Access, Vec<Member>, Looked);
@@ -376,6 +376,8 @@ pub(crate) struct ApplyNotices {
 pub(crate) struct NoticesApplied {
     /// The relay that is to have them too.
     pub relay: Option<RelayId>,
+    /// The first message whose anchor was not seen although that of a later one was.
+    pub missing_anchor: Option<Seq>,
 }
 
 impl Wire for News {

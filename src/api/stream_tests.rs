@@ -36,7 +36,7 @@ fn news_are_read_back_as_they_were() {
 }
 
 #[test]
-fn a_request_is_found_by_its_name_and_an_unknown_name_is_refused() {
+fn a_request_is_found_by_its_name_or_refused() {
     let asked = Commit {
         relay: "r1".parse().unwrap(),
         batch: vec![1, 2],

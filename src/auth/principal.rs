@@ -7,7 +7,7 @@ use super::bearer::bearer;
 use crate::api::account::{CheckCredentials, Checked};
 use crate::api::stream::GetAccess;
 use crate::config::Config;
-use crate::problem::{Kind, Problem, need_right, unauthorized};
+use crate::problem::{Kind, Problem, need_right, need_right_on, unauthorized};
 use crate::request::Call;
 use alloy_primitives::Address;
 use streamchain_edge_core::account::AccountError;
@@ -21,6 +21,10 @@ use streamchain_protocol::time::{UnixMs, UnixSec};
 
 /// Longest life of a token that stands in a URL, seconds: URLs end up in logs.
 const MAX_URL_TOKEN_LIFE_S: u64 = 3_600;
+
+/// Why the anchoring key's account is refused.
+pub(crate) const ANCHORER_REFUSED: &str =
+    "the account of the anchoring key has no rights here: sign in with an account that OPERATORS names";
 
 /// What stands behind a principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,16 +66,24 @@ impl Principal {
             author: claims.sub,
             account,
             kind,
-            operator: is_operator(config, account, kind, &scope),
+            operator: scope == Scope::ALL && is_operator(config, account, &claims),
             scope,
             claims,
         }
     }
 }
 
-/// An operator's narrowed token or key is no operator's: it opens only what it names.
-fn is_operator(config: &Config, account: Address, kind: PrincipalKind, scope: &Scope) -> bool {
-    kind != PrincipalKind::Guest && *scope == Scope::ALL && config.is_operator(account)
+/// Whether credentials are an operator's: of an account that is named as one, or signed with the master secret by whoever
+/// has that, for the operator's own tools. (An operator's narrowed token or key is no operator's: it opens only what it
+/// names.)
+fn is_operator(config: &Config, account: Address, claims: &AccessClaims) -> bool {
+    let is_signed_by_hand = account == config.operator && is_no_sign_in(claims);
+    !claims.guest && (config.is_operator(account) || is_signed_by_hand)
+}
+
+/// Whether neither a wallet nor a key stands behind a token: the edge makes none like it, but for guests.
+fn is_no_sign_in(claims: &AccessClaims) -> bool {
+    claims.since.is_none() && claims.key.is_none()
 }
 
 /// What a request may do with a stream.
@@ -102,7 +114,14 @@ pub(crate) async fn principal(call: &Call) -> Result<Option<Principal>, Problem>
             "access_token: only a token that lives an hour at most may stand in a URL",
         ));
     }
-    Ok(Some(Principal::of(claims, &call.config)))
+    let principal = Principal::of(claims, &call.config);
+    if !principal.operator
+        && call.config.is_anchorer_alone(principal.account)
+        && !is_no_sign_in(&principal.claims)
+    {
+        return Err(invalid_token(ANCHORER_REFUSED));
+    }
+    Ok(Some(principal))
 }
 
 /// What an access token says, if it still counts.
@@ -196,7 +215,12 @@ pub(crate) async fn need(call: &Call, stream: &StreamRef, right: Right) -> Resul
     let short = call.short(stream);
     let access = access(call, short, principal.as_ref()).await?;
     let rights = rights_of(principal.as_ref(), &access, short);
-    need_right(principal.is_some(), rights, right)?;
+    // That the system's own streams are there is no secret.
+    let is_system = matches!(stream, StreamRef::Name(name) if name.is_system());
+    match is_system {
+        true => need_right(principal.is_some(), rights, right)?,
+        false => need_right_on(&access, principal.is_some(), rights, right)?,
+    }
     Ok(Permit {
         principal,
         rights,

@@ -4,6 +4,7 @@ use super::Config;
 use super::edge;
 use super::env::{self, ConfigError, Settings};
 use alloy_primitives::Address;
+use streamchain_chain::anchorer::GasOwners;
 use streamchain_chain::ethereum::{FeePolicy, NodeUrl, Signer, WEI_PER_GWEI, parse_gwei};
 use streamchain_chain::{anchorer, listener};
 use worker::Env;
@@ -17,6 +18,8 @@ const ANCHOR_INTERVAL_MS: u64 = 2_000;
 const LISTEN_INTERVAL_MS: u64 = 1_000;
 /// The smallest tip offered, in wei per gas: the default of geth.
 const TIP_FLOOR: u128 = 1_000_000;
+/// A third of a block of Ethereum: how often a receipt is asked for, at most.
+const POLL_MS: u64 = 4_000;
 /// Three blocks of Ethereum: a transaction that pays enough is in one of them.
 const BUMP_AFTER_MS: u64 = 36_000;
 /// Two blocks of Ethereum: by then a pool may have dropped it.
@@ -25,6 +28,9 @@ const RESEND_AFTER_MS: u64 = 24_000;
 const RETRY_AFTER_MS: u64 = 10_000;
 /// Once a minute: one call for a hundred streams.
 const RECHECK_AFTER_MS: u64 = 60_000;
+/// Gas for a UTC day off development chains, unless `DAILY_GAS_BUDGET` says otherwise: an anchor of one stream each minute
+/// (1,440 of about 31,600 gas) and some more. At 1 gwei that is 0.05 ether.
+const DEFAULT_DAILY_GAS: u64 = 50_000_000;
 /// Blocks of one log query at first: most providers allow it, and those that do not say so.
 const MAX_LOG_RANGE: u64 = 2_000;
 
@@ -49,6 +55,9 @@ pub(crate) struct ChainConfig {
     retry_after_ms: u64,
     max_fee: u128,
     daily_gas: Option<u64>,
+    gas_owners: GasOwners,
+    /// Blocks behind the head that count as final, on a chain that never names a finalized block.
+    finality_depth: Option<u64>,
 }
 
 impl ChainConfig {
@@ -80,7 +89,9 @@ impl ChainConfig {
                 .number("ANCHOR_RETRY_AFTER_MS", RETRY_AFTER_MS)?
                 .max(1_000),
             max_fee: max_fee(settings)?,
-            daily_gas: settings.parsed("DAILY_GAS_BUDGET", "a decimal number")?,
+            daily_gas: daily_gas(settings, config.chain_id)?,
+            gas_owners: config.gas_owners.clone(),
+            finality_depth: settings.parsed("FINALITY_DEPTH", "a decimal number of blocks")?,
         })
     }
 
@@ -98,6 +109,9 @@ impl ChainConfig {
             resend_after_ms: self.resend_after_ms,
             retry_after_ms: self.retry_after_ms,
             daily_gas: self.daily_gas,
+            poll_ms: POLL_MS,
+            gas_owners: self.gas_owners.clone(),
+            finality_depth: self.finality_depth,
             recheck_after_ms: RECHECK_AFTER_MS,
         }
     }
@@ -110,6 +124,7 @@ impl ChainConfig {
             start_block: self.contract_block,
             interval_ms: self.listen_interval_ms,
             max_range: MAX_LOG_RANGE,
+            finality_depth: self.finality_depth,
         }
     }
 }
@@ -125,6 +140,13 @@ fn rpc_urls(settings: &Settings) -> Result<Vec<NodeUrl>, ConfigError> {
         )),
         false => Ok(urls),
     }
+}
+
+/// `None` only on a development chain: elsewhere there is a bound, whatever is forgotten.
+fn daily_gas(settings: &Settings, chain_id: u64) -> Result<Option<u64>, ConfigError> {
+    let set = settings.parsed("DAILY_GAS_BUDGET", "a decimal number")?;
+    let default = (!edge::is_development_chain(chain_id)).then_some(DEFAULT_DAILY_GAS);
+    Ok(set.or(default))
 }
 
 /// In wei.
@@ -158,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_set_has_its_default_and_the_listener_starts_at_the_deployment() {
+    fn what_is_not_set_has_its_default() {
         let config = parse(&[]).ok().unwrap();
         assert_eq!(config.anchorer().fees.cap, 200_000_000_000);
         assert_eq!(config.anchorer().retry_after_ms, 10_000);
@@ -173,9 +195,18 @@ mod tests {
     }
 
     #[test]
+    fn off_development_chains_the_days_gas_is_bounded() {
+        let daily = |changes: &[(&str, &str)]| parse(changes).ok().unwrap().anchorer().daily_gas;
+        assert_eq!(daily(&[("CHAIN_ID", "1337")]), None);
+        assert_eq!(daily(&[("CHAIN_ID", "1")]), Some(DEFAULT_DAILY_GAS));
+        assert_eq!(daily(&[("CHAIN_ID", "1"), ("DAILY_GAS_BUDGET", "7")]), Some(7));
+    }
+
+    #[test]
     fn what_is_set_holds() {
         let config = parse(&[
             ("CHAIN_RPC_URLS", "http://a, https://b"),
+            ("FINALITY_DEPTH", "20"),
             ("MAX_FEE_GWEI", "0.5"),
             ("DAILY_GAS_BUDGET", "1000000"),
             ("ANCHOR_RETRY_AFTER_MS", "1500"),
@@ -185,6 +216,8 @@ mod tests {
         assert_eq!(urls, ["http://a", "https://b"]);
         assert_eq!((config.max_fee, config.daily_gas), (500_000_000, Some(1_000_000)));
         assert_eq!(config.anchorer().retry_after_ms, 1_500);
+        let depths = (config.anchorer().finality_depth, config.listener().finality_depth);
+        assert_eq!(depths, (Some(20), Some(20)));
     }
 
     #[test]
@@ -199,6 +232,7 @@ mod tests {
             ("MAX_FEE_GWEI", "NaN"),
             ("ANCHOR_INTERVAL_MS", "2s"),
             ("DAILY_GAS_BUDGET", "-1"),
+            ("FINALITY_DEPTH", "deep"),
         ] {
             let error = parse(&[(name, value)]).err();
             assert_eq!(error.map(|error| error.name), Some(name), "{value}");

@@ -4,12 +4,13 @@ use crate::config::env::{self, ConfigError, Settings};
 use alloy_primitives::Address;
 use std::cell::OnceCell;
 use std::rc::Rc;
+use streamchain_chain::anchorer::GasOwners;
 use streamchain_chain::ethereum::Signer;
 use streamchain_edge_core::rate_policy::Policies;
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
 use streamchain_protocol::ids::{RelayId, RelayKeyId};
 use streamchain_protocol::webrtc::TurnSecret;
-use worker::Env;
+use worker::{Env, console_warn};
 
 /// What these settings are, for errors.
 const MASTER_SECRET: &str = "64 hexadecimal digits (32 bytes)";
@@ -17,6 +18,17 @@ const ICE_SERVERS: &str = "a list of stun:, turn: or turns: URLs with commas bet
 
 /// Where Cloudflare's TURN service answers. Another base is for tests.
 const TURN_SERVICE_BASE: &str = "https://rtc.live.cloudflare.com";
+
+/// The header in which Cloudflare, and nobody behind it, writes the client's address.
+const CLIENT_HEADER: &str = "cf-connecting-ip";
+
+/// The chains of local development (anvil and Hardhat, geth's developer mode): their gas costs nothing.
+const DEVELOPMENT_CHAINS: [u64; 2] = [31_337, 1_337];
+
+/// Whether a chain is one of local development.
+pub(crate) fn is_development_chain(chain_id: u64) -> bool {
+    DEVELOPMENT_CHAINS.contains(&chain_id)
+}
 
 /// How a TURN provider's API is asked.
 #[derive(Clone)]
@@ -34,11 +46,13 @@ pub(crate) struct Config {
     pub master: MasterSecret,
     /// The one before, while it is being changed: what was signed with it still counts.
     previous: Option<MasterSecret>,
-    /// Where people may sign in to; the request's own host when there is none.
+    /// Where people may sign in to; on development chains the request's own host when there is none.
     pub siwe_domains: Vec<String>,
+    /// The header that has the client's address, in small letters.
+    pub client_header: String,
     /// The anchoring account's address: it owns the streams that are called by name.
     pub operator: Address,
-    /// Accounts that may do everything, beside that one.
+    /// Accounts that may do everything.
     operators: Vec<Address>,
     /// EIP-155.
     pub chain_id: u64,
@@ -46,6 +60,8 @@ pub(crate) struct Config {
     pub contract: Option<Address>,
     /// The block it was deployed in, or an earlier one.
     pub contract_block: u64,
+    /// The owners whose streams may spend gas on more than their anchors.
+    pub gas_owners: GasOwners,
     /// A node that pages may ask, and name to a wallet.
     pub public_rpc: Option<String>,
     /// Whether the first session on a name makes the stream.
@@ -72,6 +88,9 @@ impl Config {
             return Ok(config);
         }
         let config = Rc::new(env::with(env, Self::parse)?);
+        if let Some(fault) = config.sign_in_fault() {
+            console_warn!("sign-in is refused: {fault}");
+        }
         Ok(CONFIG.with(|cell| cell.get_or_init(|| config).clone()))
     }
 
@@ -89,7 +108,22 @@ impl Config {
 
     /// Whether an account may do everything.
     pub(crate) fn is_operator(&self, account: Address) -> bool {
-        account == self.operator || self.operators.contains(&account)
+        self.operators.contains(&account)
+    }
+
+    /// Whether an account is that of the anchoring key and no more. Its key lies with the Worker to sign transactions: who
+    /// comes by it must not have the operator's streams and rights too.
+    pub(crate) fn is_anchorer_alone(&self, account: Address) -> bool {
+        account == self.operator && !self.is_operator(account)
+    }
+
+    /// Why nobody can sign in with a wallet; `None` when everybody can.
+    pub(crate) fn sign_in_fault(&self) -> Option<&'static str> {
+        let is_development = is_development_chain(self.chain_id);
+        (self.siwe_domains.is_empty() && !is_development).then_some(
+            "SIWE_DOMAINS: not set: expected the domains that people sign in to, with commas between (required on any \
+             chain but a development chain)",
+        )
     }
 
     /// The settings that a source holds.
@@ -99,15 +133,22 @@ impl Config {
         let previous = previous.map(|text| master_secret("MASTER_SECRET_PREVIOUS", &text));
         let rate_limits = settings.text("RATE_LIMITS").unwrap_or_default();
         let chain_id = settings.need("CHAIN_ID", "the chain's number (EIP-155)")?;
+        let chain_id = chain_id
+            .parse()
+            .map_err(|_| ConfigError::new("CHAIN_ID", "expected a decimal number"))?;
+        let operator = signer(settings)?.address();
+        let operators = operators(settings)?;
         Ok(Self {
             master,
             previous: previous.transpose()?,
             siwe_domains: settings.list("SIWE_DOMAINS"),
-            operator: signer(settings)?.address(),
-            operators: operators(settings)?,
-            chain_id: chain_id
-                .parse()
-                .map_err(|_| ConfigError::new("CHAIN_ID", "expected a decimal number"))?,
+            client_header: client_header(settings)?,
+            operator,
+            gas_owners: gas_owners(settings, chain_id)?
+                .with([operator])
+                .with(operators.iter().copied()),
+            operators,
+            chain_id,
             contract: settings.parsed("CONTRACT_ADDRESS", "0x and 40 hexadecimal digits")?,
             contract_block: settings.number("CONTRACT_BLOCK", 0)?,
             public_rpc: public_rpc(settings)?,
@@ -141,6 +182,33 @@ fn operators(settings: &Settings) -> Result<Vec<Address>, ConfigError> {
         .collect::<Result<_, _>>();
     let expected = "expected addresses, 0x and 40 digits, with commas between";
     addresses.map_err(|_| ConfigError::new("OPERATORS", expected))
+}
+
+fn client_header(settings: &Settings) -> Result<String, ConfigError> {
+    let name = settings.text("CLIENT_ADDRESS_HEADER");
+    let name = name
+        .unwrap_or_else(|| CLIENT_HEADER.to_owned())
+        .to_ascii_lowercase();
+    match name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    {
+        true => Ok(name),
+        false => Err(ConfigError::new(
+            "CLIENT_ADDRESS_HEADER",
+            "expected the name of a header, such as cf-connecting-ip",
+        )),
+    }
+}
+
+/// The owners that `GAS_OWNERS` names; unless it is set, everybody on a development chain and nobody elsewhere.
+fn gas_owners(settings: &Settings, chain_id: u64) -> Result<GasOwners, ConfigError> {
+    let text = settings.text("GAS_OWNERS");
+    let text = text.unwrap_or_else(|| match is_development_chain(chain_id) {
+        true => "*".to_owned(),
+        false => String::new(),
+    });
+    GasOwners::parse(&text).map_err(|error| ConfigError::new("GAS_OWNERS", error))
 }
 
 fn public_rpc(settings: &Settings) -> Result<Option<String>, ConfigError> {
@@ -209,11 +277,56 @@ mod tests {
     }
 
     #[test]
-    fn the_signing_account_and_those_named_are_operators() {
+    fn those_named_are_operators_and_the_signing_account_only_if_named() {
         let other = Address::repeat_byte(5);
         let config = parse(&[("OPERATORS", &format!("{other}, "))]).ok().unwrap();
-        assert!(config.is_operator(config.operator) && config.is_operator(other));
+        assert!(config.is_operator(other) && !config.is_operator(config.operator));
         assert!(!config.is_operator(Address::ZERO));
+        assert!(config.is_anchorer_alone(config.operator) && !config.is_anchorer_alone(other));
+        let both = parse(&[("OPERATORS", &config.operator.to_string())])
+            .ok()
+            .unwrap();
+        assert!(both.is_operator(both.operator) && !both.is_anchorer_alone(both.operator));
+    }
+
+    #[test]
+    fn sign_in_domains_are_required_off_development_chains() {
+        let fault = |changes: &[(&str, &str)]| parse(changes).ok().unwrap().sign_in_fault();
+        assert_eq!(fault(&[]), None);
+        assert!(fault(&[("CHAIN_ID", "1")]).is_some_and(|fault| fault.starts_with("SIWE_DOMAINS: ")));
+        assert_eq!(fault(&[("CHAIN_ID", "1"), ("SIWE_DOMAINS", "app.example")]), None);
+    }
+
+    #[test]
+    fn the_clients_address_is_cloudflares_unless_another_header_is_named() {
+        let header = |changes: &[(&str, &str)]| parse(changes).ok().unwrap().client_header;
+        assert_eq!(header(&[]), "cf-connecting-ip");
+        assert_eq!(header(&[("CLIENT_ADDRESS_HEADER", "X-Real-IP")]), "x-real-ip");
+    }
+
+    #[test]
+    fn off_development_chains_only_listed_owners_and_operators_spend_gas() {
+        let (listed, operator, other) = [7, 5, 9].map(Address::repeat_byte).into();
+        let operators = operator.to_string();
+        let allowed = |changes: &[(&str, &str)]| {
+            let changes = [changes, &[("OPERATORS", operators.as_str())]].concat();
+            let config = parse(&changes).ok().unwrap();
+            [config.operator, operator, listed, other].map(|owner| config.gas_owners.includes(owner))
+        };
+        let list = listed.to_string();
+        assert_eq!(allowed(&[("CHAIN_ID", "31337")]), [true; 4]);
+        assert_eq!(allowed(&[("CHAIN_ID", "1337")]), [true; 4]);
+        assert_eq!(allowed(&[("CHAIN_ID", "1")]), [true, true, false, false]);
+        assert_eq!(
+            allowed(&[("CHAIN_ID", "1"), ("GAS_OWNERS", &list)]),
+            [true, true, true, false]
+        );
+        assert_eq!(allowed(&[("CHAIN_ID", "1"), ("GAS_OWNERS", "*")]), [true; 4]);
+        assert_eq!(
+            allowed(&[("GAS_OWNERS", &list)]),
+            [true, true, true, false],
+            "what is set holds on every chain"
+        );
     }
 
     #[test]
@@ -228,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relay_keeps_the_key_that_it_has_while_the_secret_is_being_changed() {
+    fn a_relay_keeps_its_key_while_the_secret_is_changed() {
         let (old, relay) = ("22".repeat(32), "a".parse().unwrap());
         let key_of = |config: &Config, id| config.relay_key(&relay, id).to_hex();
         let before = parse(&[("MASTER_SECRET", &old)]).ok().unwrap();
@@ -251,6 +364,7 @@ mod tests {
         for (name, value) in [
             ("MASTER_SECRET", "abc"),
             ("ANCHORER_KEY", "abc"),
+            ("ANCHORER_KEY", ""),
             ("CHAIN_ID", "main"),
             ("CONTRACT_ADDRESS", "0x12"),
             ("CONTRACT_BLOCK", "first"),
@@ -259,8 +373,10 @@ mod tests {
             ("ICE_SERVERS", "http://x"),
             ("RATE_LIMITS", "fast"),
             ("OPERATORS", "0x12"),
+            ("GAS_OWNERS", "everybody"),
             ("CLOUDFLARE_TURN_KEY_ID", "a/b"),
             ("MASTER_SECRET_PREVIOUS", "0x12"),
+            ("CLIENT_ADDRESS_HEADER", "x real ip"),
         ] {
             let token = ("CLOUDFLARE_TURN_TOKEN", "t");
             assert_eq!(
@@ -276,6 +392,13 @@ mod tests {
         assert_eq!(
             parse(&[("MASTER_SECRET", "")]).err().map(|error| error.name),
             Some("MASTER_SECRET")
+        );
+        let previous = parse(&[("MASTER_SECRET_PREVIOUS", "old")]).err().unwrap();
+        assert!(
+            previous
+                .to_string()
+                .starts_with("MASTER_SECRET_PREVIOUS: expected 64"),
+            "{previous}"
         );
     }
 }

@@ -20,6 +20,7 @@ use futures_util::stream;
 use serde_json::json;
 use std::fmt::Write;
 use std::time::Duration;
+use streamchain_edge_core::event_query;
 use streamchain_edge_core::stream_log::{Cursor, LogState, News};
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{Seq, StreamRef};
@@ -68,10 +69,10 @@ struct Reader {
 /// `GET /v1/streams/{stream}/events`
 pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
     let stream = at.stream()?;
+    let given = cursor(&call)?;
     call.url_token = call.query("access_token")?;
     let permit = auth::need(&call, &stream, Right::Read).await?;
     let life = call.number("life")?.unwrap_or(MAX_LIFE_S).clamp(1, MAX_LIFE_S);
-    let given = cursor(&call)?;
     let from = call.number("from")?.map(Seq);
     // Behind everything: only the state is wanted yet.
     let behind = Cursor {
@@ -115,6 +116,8 @@ pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
     headers.set("content-type", "text/event-stream; charset=utf-8")?;
     // Proxies that gather responses would hold the events back.
     headers.set("x-accel-buffering", "no")?;
+    // And so would those that compress them.
+    headers.set("cache-control", "no-store, no-transform")?;
     Ok(Response::from_stream(pages)?.with_headers(headers))
 }
 
@@ -125,17 +128,20 @@ fn here(state: &LogState) -> Cursor {
     }
 }
 
-/// Where the reader goes on: `Last-Event-ID`, which a browser sends by itself, before `?after=`.
+/// Where the reader goes on.
 fn cursor(call: &Call) -> Result<Option<Cursor>, Problem> {
-    let given = call.headers().get("last-event-id")?.filter(|id| !id.is_empty());
-    let given = match given {
-        Some(id) => Some(id),
-        None => call.query("after")?,
-    };
-    given
-        .map(|id| id.parse::<Cursor>())
-        .transpose()
-        .map_err(|error| Problem::new(Kind::BadRequest, format!("Last-Event-ID or after: {error}")))
+    let (header, parameters) = (call.headers().get("last-event-id")?, call.parameters());
+    let query = parameters
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let given = event_query::cursor(header.as_deref(), query)
+        .map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))?;
+    given.map(str::parse::<Cursor>).transpose().map_err(|error| {
+        Problem::new(
+            Kind::BadRequest,
+            format!("Last-Event-ID, lastEventId or after: {error}"),
+        )
+    })
 }
 
 /// Asks the Stream object for what is behind the cursor.

@@ -3,16 +3,18 @@
 use super::streams::new_stream;
 use crate::api::stream::{Append, Appended, MAX_APPEND_WAIT_MS, Publisher};
 use crate::auth::principal as auth;
+use crate::auth::sign_in::{Guest, new_guest};
 use crate::path::PathParameters;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, unauthorized};
 use crate::random;
 use crate::rate_limit;
 use crate::request::{Call, MAX_JSON_BYTES, from_json};
 use crate::response::{Answer, json};
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, Bytes, hex};
 use serde::Deserialize;
 use serde_json::json;
 use streamchain_edge_core::publication::producer_of_key;
+use streamchain_protocol::auth::Rights;
 use streamchain_protocol::ids::{ProducerId, StreamRef};
 use streamchain_protocol::limits::MAX_PAYLOAD_BYTES;
 
@@ -29,8 +31,16 @@ struct Wanted {
 /// `POST /v1/streams/{stream}/messages`
 pub(crate) async fn post(mut call: Call, at: PathParameters) -> Answer {
     let stream = &at.stream()?;
-    let principal = auth::need_principal(&call).await?;
-    let author = principal.author;
+    let principal = auth::principal(&call).await?;
+    let guest = match &principal {
+        Some(_) => None,
+        None => Some(guest(&call)?),
+    };
+    let (author, account) = match (&principal, &guest) {
+        (Some(one), _) => (one.author, one.account),
+        (None, Some(guest)) => (guest.author, guest.author),
+        (None, None) => return Err(unauthorized("this needs an access token")),
+    };
     let (producer, producer_seq) = numbered(&call, stream, author)?;
     let payload = payload(&mut call).await?;
     let wait_ms = if wants_answer_at_once(&call)? {
@@ -46,10 +56,10 @@ pub(crate) async fn post(mut call: Call, at: PathParameters) -> Answer {
     };
     let short = call.short(stream);
     let publisher = Publisher {
-        account: principal.account,
-        operator: principal.operator,
-        limit: principal.scope.on(short),
-        client: rate_limit::client(call.headers()),
+        account,
+        operator: principal.as_ref().is_some_and(|one| one.operator),
+        limit: principal.as_ref().map_or(Rights::ALL, |one| one.scope.on(short)),
+        client: rate_limit::client(call.headers(), &call.config),
     };
     let append = Append {
         create,
@@ -68,6 +78,11 @@ pub(crate) async fn post(mut call: Call, at: PathParameters) -> Answer {
             "stored": stored, "seq": seq, "author": author, "producer": producer, "producerSeq": producer_seq,
         }),
     )?;
+    let headers = response.headers();
+    headers.set("streamchain-author", &hex::encode_prefixed(author))?;
+    if let Some(guest) = guest {
+        headers.set("streamchain-access-token", &guest.token)?;
+    }
     match seq {
         Some(seq) => {
             let location = format!("/v1/streams/{short}/messages?from={seq}&limit=1");
@@ -77,6 +92,22 @@ pub(crate) async fn post(mut call: Call, at: PathParameters) -> Answer {
         None => {}
     }
     Ok(response)
+}
+
+/// The author of a message that comes without credentials. A number or key of the client's says which message of one
+/// author it is, and the next request would have another author: so it needs credentials.
+fn guest(call: &Call) -> Result<Guest, Problem> {
+    for name in [
+        "streamchain-producer",
+        "streamchain-producer-seq",
+        "idempotency-key",
+    ] {
+        if call.headers().has(name)? {
+            let detail = format!("{name} counts for one author: this needs an access token");
+            return Err(unauthorized(&detail));
+        }
+    }
+    new_guest(&call.config, call.now)
 }
 
 /// Whether the answer shall not wait for the relay that gives the message its seq: `Prefer: respond-async` (RFC 7240

@@ -78,7 +78,6 @@ async fn missing(call: &Call, stream: &StreamRef, seq: Seq) -> Answer {
         );
         return Err(Problem::new(Kind::NoSuchMessage, detail));
     }
-    let detail =
-        format!("message {seq} is stored, but no anchor on chain covers it yet: ask again in a while");
+    let detail = format!("message {seq} is stored, but no anchor on chain covers it yet: try again later");
     Err(Problem::new(Kind::NotAnchored, detail).with("anchored", state.anchored))
 }

@@ -96,7 +96,7 @@ pub(crate) async fn producer(call: Call, at: PathParameters) -> Answer {
 fn epoch(call: &Call, relay: &RelayId) -> Result<Epoch, Problem> {
     need_relay(call.headers(), &call.config, relay)?;
     let epoch = call.number("epoch")?.map(Epoch);
-    epoch.ok_or_else(|| Problem::new(Kind::BadRequest, "epoch: expected in the query"))
+    epoch.ok_or_else(|| Problem::new(Kind::BadRequest, "epoch: expected a number in the query"))
 }
 
 /// `POST /v1/relays/{relay}/streams/{stream}/batches`: stores a batch.

@@ -1,6 +1,6 @@
 //! Sessions: an offer becomes an answer in one request, and the relay is never asked.
 
-use super::ice_servers;
+use super::ice_servers::{self, TurnUser};
 use super::streams::new_stream;
 use crate::api::stream::{EndSession, OpenSession, SessionOpened};
 use crate::auth::principal as auth;
@@ -12,6 +12,7 @@ use crate::rate_limit;
 use crate::request::Call;
 use crate::response::{Answer, done, respond};
 use alloy_primitives::{Address, hex};
+use streamchain_edge_core::stream_log::Refusal;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::{FingerprintHash, MaxMessage, SessionToken, ice_password};
 use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
@@ -49,7 +50,7 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
         account: principal.as_ref().map(|one| one.account),
         operator: principal.as_ref().is_some_and(|one| one.operator),
         limit: principal.as_ref().map_or(Rights::ALL, |one| one.scope.on(short)),
-        client: rate_limit::client(call.headers()),
+        client: rate_limit::client(call.headers(), &call.config),
     };
     let opened = call.stream(short)?.call(asked).await?;
     let session = SessionRef {
@@ -59,7 +60,8 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     let end = principal.as_ref().and_then(|one| one.claims.end);
     let sdp = write_answer(&call, &offer, &opened, session, (author, end))?;
     let location = format!("/v1/sessions/{session}");
-    let links = ice_servers::links(&call, &opened.chosen, author, end);
+    let account = principal.as_ref().map_or(author, |one| one.account);
+    let links = ice_servers::links(&call, &opened.chosen, TurnUser { account, end });
     let author = hex::encode_prefixed(author);
     let mut headers = vec![
         ("content-type", "application/sdp"),
@@ -117,6 +119,11 @@ pub(crate) async fn end(call: Call, at: PathParameters) -> Answer {
     let session = at.session()?;
     let author = auth::need_principal(call).await?.author;
     let SessionRef { stream, session } = session;
-    call.stream(stream)?.call(EndSession { session, author }).await?;
+    let ended = call.stream(stream)?.call(EndSession { session, author }).await;
+    // Whether the stream is there is not for everybody to know.
+    ended.map_err(|problem| match problem.kind() {
+        Kind::NoSuchStream => Refusal::NoSuchSession.into(),
+        _ => problem,
+    })?;
     done(200)
 }

@@ -36,10 +36,15 @@ pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
     let chain = chain.unwrap_or_else(|error| json!({"ok": false, "id": config.chain_id, "error": error}));
     let anchorer = anchorer.unwrap_or_else(|error| json!({"address": config.operator, "lastError": error}));
     let relays = relays.unwrap_or_else(|_| json!([]));
+    let sign_in = match config.sign_in_fault() {
+        None => json!({"ok": true}),
+        Some(fault) => json!({"ok": false, "error": fault}),
+    };
     json(
         200,
         &json!({
-            "now": call.now, "chain": chain, "anchorer": anchorer, "relays": relays, "edge": counters::to_json(),
+            "now": call.now, "chain": chain, "anchorer": anchorer, "relays": relays, "signIn": sign_in,
+            "edge": counters::to_json(),
         }),
     )
 }

@@ -81,7 +81,7 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
     let id = StreamId::of(new.owner, &new.name);
     let asked = Create {
         stream: new,
-        client: rate_limit::client(call.headers()),
+        client: rate_limit::client(call.headers(), &call.config),
         account: principal.as_ref().map(|one| one.account),
     };
     let Created { state, created } = call.stream(id.short())?.call(asked).await?;
@@ -89,7 +89,7 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
         // It may have been there before, and somebody else's to read.
         auth::need(&call, &StreamRef::Id(id), Right::Read).await?;
     }
-    let response = json_without_nulls(if created { 201 } else { 200 }, describe(&state))?;
+    let response = json_without_nulls(if created { 201 } else { 200 }, describe(&call, &state))?;
     response.headers().set("location", &format!("/v1/streams/{id}"))?;
     Ok(response)
 }
@@ -139,7 +139,7 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
     let stream = &at.stream()?;
     auth::need(call, stream, Right::Read).await?;
     let state = call.stream(call.short(stream))?.call(GetState {}).await?;
-    json_without_nulls(200, describe(&state))
+    json_without_nulls(200, describe(call, &state))
 }
 
 /// `PATCH /v1/streams/{stream}`: changes the settings that the body names.
@@ -152,17 +152,21 @@ pub(crate) async fn change(mut call: Call, at: PathParameters) -> Answer {
         .stream(call.short(stream))?
         .call(ChangeSettings { change })
         .await?;
-    json_without_nulls(200, describe(&state))
+    json_without_nulls(200, describe(&call, &state))
 }
 
-fn describe(state: &LogState) -> Value {
+/// The stream as it is shown. `anchoredAs` is there where less goes on chain than the settings ask for.
+fn describe(call: &Call, state: &LogState) -> Value {
     let settings = &state.settings;
+    let granted = call.config.gas_owners.includes(state.owner);
+    let fallback = !granted && settings.by_root() != *settings;
     json!({
         "id": state.id, "short": state.id.short(), "name": state.name, "owner": state.owner,
         "mode": settings.mode, "read": settings.read, "write": settings.write,
         "p2p": settings.p2p, "prove": settings.prove,
         "epoch": state.epoch, "head": state.head, "stored": state.head, "anchored": state.anchored,
         "final": state.finalized, "created": state.created,
+        "anchoredAs": fallback.then_some(Mode::Root),
         "relay": state.relay(),
     })
 }

@@ -38,20 +38,24 @@ pub(crate) async fn guest(call: Call, _at: PathParameters) -> Answer {
 /// `POST /v1/auth/nonce`: what a sign-in message must carry.
 pub(crate) async fn nonce(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
+    let domains = domains(call)?;
     let nonce = SignInNonce::new(random::bytes()?, call.now.to_sec());
     json(
         201,
         &json!({
             "nonce": nonce.sign(&call.config.master.nonce_key()), "expires": nonce.expires.to_ms(),
-            "domain": domains(call).first(), "chainId": call.config.chain_id,
+            "domain": domains.first(), "chainId": call.config.chain_id,
         }),
     )
 }
 
-fn domains(call: &Call) -> Vec<String> {
-    match call.config.siwe_domains.is_empty() {
-        true => vec![call.host()],
-        false => call.config.siwe_domains.clone(),
+/// The domains that people may sign in to. Off development chains the deployment names them: a request's host is what its
+/// sender wrote.
+fn domains(call: &Call) -> Result<Vec<String>, Problem> {
+    match call.config.sign_in_fault() {
+        Some(fault) => Err(Problem::new(Kind::Misconfigured, fault)),
+        None if call.config.siwe_domains.is_empty() => Ok(vec![call.host()]),
+        None => Ok(call.config.siwe_domains.clone()),
     }
 }
 
@@ -66,13 +70,23 @@ pub(crate) async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let SignedMessage { message, signature } = call.json(MAX_JSON_BYTES).await?;
     let signed = SignIn::parse(&message)?;
+    let (domains, host) = (domains(&call)?, call.host());
     let expected = Expected {
-        domains: &domains(&call),
+        domains: &domains,
         chain_id: call.config.chain_id,
     };
     signed.check(&expected, call.now)?;
+    if call.config.is_anchorer_alone(signed.address) {
+        return Err(Problem::new(Kind::SignInRefused, auth::ANCHORER_REFUSED).with("reason", "anchorer"));
+    }
     let nonce = verify_nonce(&call, signed.nonce)?;
-    let streams = signed.streams().map(str::to_owned).collect::<Vec<_>>();
+    let authorities: Vec<&str> = domains
+        .iter()
+        .map(String::as_str)
+        .chain([host.as_str()])
+        .collect();
+    let streams = signed.streams(&authorities)?;
+    let streams = streams.into_iter().map(str::to_owned).collect::<Vec<_>>();
     let scope = match streams.is_empty() {
         true => None,
         false => Some(wanted_scope(&call, Some(&streams), None)?),

@@ -10,6 +10,7 @@ use crate::outbound::json_rpc::{self, Rpc};
 use crate::storage::alarm::{Alarm, MAX_ROUND_MS};
 use crate::storage::machine_rows;
 use std::cell::{OnceCell, RefCell};
+use streamchain_chain::ethereum::Answer;
 use streamchain_chain::journal::{RestoreError, Row};
 use streamchain_chain::{Command, Machine};
 use worker::{Env, Error, Response, State, console_error};
@@ -24,6 +25,9 @@ pub(crate) trait Kept: Machine + Sized {
         config: ChainConfig,
         rows: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, RestoreError>;
+
+    /// Sees each answer of a node before the machine does.
+    async fn observe(_env: &Env, _answer: &Answer) {}
 }
 
 /// The machine of an object, and what drives it.
@@ -122,6 +126,9 @@ impl<M: Kept> ChainMachine<M> {
                 }
                 Some(Command::Call(request)) => {
                     let outcome = rpc.call(&request).await;
+                    if let Ok(answer) = &outcome {
+                        M::observe(&self.env, answer).await;
+                    }
                     self.with(|machine| machine.handle_answer(outcome, now()))?;
                 }
                 Some(Command::Do(task)) => perform(task).await?,

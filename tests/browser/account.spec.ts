@@ -28,7 +28,7 @@ const shown = async (page: Page): Promise<string | null> => {
 };
 
 describe("the account menu", () => {
-  it("makes a key in the page, whose account stays the author over reloads and can be chosen again", async () => {
+  it("makes a key in the page that stays the author over reloads", async () => {
     const page = await openApp(scene.browser, scene.system, STREAM);
     const guest = await author(page);
     const own = await become(page, "page");

@@ -77,7 +77,7 @@ describe("two browsers on a stream that allows direct channels", () => {
     await eventually("both have a direct channel", async () => (await peers(a)) === 1 && (await peers(b)) === 1);
   });
 
-  test("hear each other directly, and each message once from the stream", async () => {
+  test("hear each other directly, and once from the stream", async () => {
     for (let number = 0; number < 20; number++) await publish(a, `m${number}`);
     const expected = Array.from({ length: 20 }, (_, number) => `${number} m${number}`);
     assert.deepEqual(await seesAll(b, 20), expected);
@@ -88,7 +88,7 @@ describe("two browsers on a stream that allows direct channels", () => {
     assert.deepEqual(of("dropped"), []);
   });
 
-  test("hear a direct message while the relay's process is halted, and again from the stream when it goes on", async () => {
+  test("hear direct messages while the relay is halted", async () => {
     const relay = system.system.parts.relay.pid as number;
     process.kill(relay, "SIGSTOP");
     try {

@@ -50,7 +50,7 @@ describe("a thousand messages from one page to another", () => {
     });
   });
 
-  it("reach the other page all, once, in order, while nothing is mined", async () => {
+  it("all reach the other page, once, in order, before any block", async () => {
     await writer.evaluate(
       async ({ messages, bytes }) => {
         const { connection } = window.streamchain;
@@ -84,7 +84,7 @@ describe("a thousand messages from one page to another", () => {
     assert.equal(figures.stored, MESSAGES);
   });
 
-  it("are all anchored and final once blocks are mined, and both pages know it", async () => {
+  it("are final once blocks are mined, and both pages show it", async () => {
     assert.equal((await streamFigures(scene.system, STREAM)).anchored, 0, "nothing is on chain before a block is");
     await miningUntil(scene.system, streamReaches(scene.system, STREAM, "final", MESSAGES));
     const finals = await writer.evaluate(() => Promise.all(window.kept.publications.map((one) => one.final)));
@@ -117,7 +117,7 @@ describe("a thousand messages from one page to another", () => {
     assert.equal(next, MESSAGES);
   });
 
-  it("have receipts that verify in the page, by relay-node and by OpenZeppelin's library", async () => {
+  it("have receipts that three verifiers accept", async () => {
     for (const seq of seqs) {
       const text = await receiptText(scene.system, STREAM, seq);
       const receipt = parseReceipt(text);
@@ -130,7 +130,7 @@ describe("a thousand messages from one page to another", () => {
     }
   });
 
-  it("have a verify button in the app that recomputes the proof and shows each step", async () => {
+  it("have a verify button that shows each step of the proof", async () => {
     const seq = MESSAGES - 1;
     await reader.locator(`[data-testid=message][data-seq="${seq}"]`).getByTestId("verify").click();
     await reader.getByTestId("rpc").fill(scene.system.chain);
@@ -181,7 +181,7 @@ describe("a thousand messages from one page to another", () => {
     }
   });
 
-  it("have proofs that OpenZeppelin's library refuses when what they prove is changed", async () => {
+  it("have proofs that OpenZeppelin refuses for changed messages", async () => {
     const receipt = parseReceipt(await receiptText(scene.system, STREAM, seqs[1] ?? 0));
     const proven = /^(message\..*|stream\.id|leaf|proof.*|root)$/;
     const altered = alterations(receipt).filter(({ field }) => proven.test(field));
@@ -225,7 +225,7 @@ const verifiesInPage = (page: Page, receipt: string, rpc: string): Promise<boole
   );
 
 describe("setting up a session", () => {
-  it("is one HTTP request by the client, whatever else a page may do", async () => {
+  it("is one HTTP request by the client", async () => {
     const page = await blankPage(scene.browser);
     const log = await networkLog(page);
     await bareApiPage(scene.browser, scene.system, page);
@@ -243,7 +243,7 @@ describe("setting up a session", () => {
     assert.deepEqual(log.webSockets, []);
   });
 
-  it("asks the relay nothing: the edge answers while the relay's process is halted", async () => {
+  it("is answered by the edge while the relay is halted", async () => {
     const { pid } = scene.system.system.parts.relay;
     assert.ok(pid !== null);
     const page = await bareApiPage(scene.browser, scene.system);
@@ -263,7 +263,7 @@ describe("setting up a session", () => {
     }
   });
 
-  it("sends the relay nothing over HTTP either: it listens on no TCP port", () => {
+  it("sends the relay nothing by HTTP: it listens on no TCP port", () => {
     const { relay, chain } = scene.system.system.parts;
     assert.ok(relay.pid !== null && chain.pid !== null);
     assert.deepEqual(listeningTcpPorts(relay.pid), []);

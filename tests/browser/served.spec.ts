@@ -10,7 +10,7 @@ const scene = sharedScene();
 
 /** A page that uses the library of an edge on another origin, as its documents say. */
 const strangersPage = (edge: string): string => `<!doctype html><title>stranger</title><script type="module">
-  import { connect } from "${edge}/client.js";
+  import { connect } from ${JSON.stringify(`${edge}/client.js`)};
   const stream = connect({ stream: "from-elsewhere", edge: "${edge}" });
   stream.publish("hello from elsewhere").stored.then((seq) => {
     document.title = "stored " + seq;

@@ -80,7 +80,7 @@ describe("what a wallet publishes through the contract", () => {
     assert.equal(event?.author, developmentAccount(5).address.toLowerCase());
   });
 
-  it("is taken back visibly by a reorganisation, and comes again when its author sends it again", async () => {
+  it("is taken back visibly by a fork, and comes again when resent", async () => {
     const tx = await publish("never happened");
     await scene.system.mine();
     await row("anchored", "never happened").waitFor();

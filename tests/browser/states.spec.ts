@@ -32,7 +32,7 @@ const noBanner = (page: Page): Promise<unknown> =>
 const stateText = (page: Page): Promise<string> => page.getByTestId("connection-state").innerText();
 
 describe("an empty stream", () => {
-  it("says that nothing was said and what to do, until something is", async () => {
+  it("says that it is empty and what to do, until it is not", async () => {
     const page = await openApp(scene.browser, scene.system, "nothing-yet");
     const empty = page.getByTestId("empty");
     await empty.waitFor({ state: "visible" });
@@ -47,7 +47,7 @@ describe("an empty stream", () => {
 });
 
 describe("a relay that dies", () => {
-  it("is told to the page, and when a relay is back the page goes on by itself", async () => {
+  it("is shown, and the page goes on once a relay is back", async () => {
     const stream = "relay-dies";
     const page = await openApp(scene.browser, scene.system, stream);
     await page.evaluate(() => window.streamchain.connection.publish("before").stored);
@@ -68,7 +68,7 @@ describe("a relay that dies", () => {
     await page.context().close();
   });
 
-  it("leaves the stream readable and writable, for a page that is opened meanwhile", async () => {
+  it("leaves the stream readable and writable for a new page", async () => {
     const stream = "relay-away";
     const before = await openApp(scene.browser, scene.system, stream);
     await before.evaluate(() => window.streamchain.connection.publish("stored before").stored);
@@ -90,7 +90,7 @@ describe("a relay that dies", () => {
 });
 
 describe("a browser without WebRTC", () => {
-  it("is told so, and takes part by HTTP: what either side says, both have", async () => {
+  it("is shown so, and takes part by HTTP", async () => {
     const stream = "no-webrtc";
     const other = await openApp(scene.browser, scene.system, stream);
     const page = await blankPage(scene.browser);
@@ -113,7 +113,7 @@ describe("a browser without WebRTC", () => {
 });
 
 describe("a chain that is down", () => {
-  it("is told to the page; messages are stored all the same, and anchored once it is back", async () => {
+  it("is shown; messages are stored, and anchored once it is back", async () => {
     const stream = "chain-down";
     const page = await openApp(scene.browser, scene.system, stream);
     await scene.system.system.stopPart("chain");

@@ -35,7 +35,7 @@ const widerThanScreen = (page: Page): Promise<boolean> =>
   page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
 
 describe("by keyboard alone", () => {
-  it("a message is written, sent with Enter, and verified; Escape leads back", async () => {
+  it("Enter sends a message, and Escape leaves its verification", async () => {
     const page = await openApp(scene.browser, scene.system, STREAM);
     await tabTo(page, "composer");
     await page.keyboard.type("typed by hand");
@@ -89,7 +89,7 @@ describe("what cannot be sent", () => {
 
 for (const colorScheme of ["light", "dark"] as const) {
   describe(`in ${colorScheme}`, () => {
-    it("a phone 360 pixels wide shows every view without scrolling sideways", async () => {
+    it("a view 360 pixels wide does not scroll sideways", async () => {
       const page = await blankPage(scene.browser, { viewport: PHONE, colorScheme, hasTouch: true, isMobile: true });
       await page.goto(appUrl(scene.system.edge, STREAM));
       await sessionOpen(page);

@@ -68,7 +68,7 @@ const published = (stream: string, text: string): Promise<ChainEvents["events"][
   });
 
 describe("a message through the chain", () => {
-  it("is followed from the wallet into a block and to its finality, and the edge hears its event", async () => {
+  it("is followed from the wallet to its finality", async () => {
     const from = await account(6);
     const page = await pageWithWallet("by-wallet", async (call) =>
       call.method === "eth_requestAccounts" ? { result: [from] } : byNode(call),
@@ -85,7 +85,7 @@ describe("a message through the chain", () => {
     await page.context().close();
   });
 
-  it("that the person rejects says so, sends nothing, and leaves the text where it was", async () => {
+  it("that is rejected says so, sends nothing and keeps the text", async () => {
     const from = await account(6);
     const before = await scene.system.system.rpc("eth_getTransactionCount", [from, "pending"]);
     const page = await pageWithWallet("rejected", async (call) => {
@@ -112,7 +112,7 @@ describe("a message through the chain", () => {
     await page.context().close();
   });
 
-  it("needs no wallet on a local chain: one of its accounts sends it", async () => {
+  it("needs no wallet on a local chain", async () => {
     const page = await openApp(scene.browser, scene.system, "by-account");
     await write(page, "from the local chain");
     await sentIs(page, "waiting");
@@ -124,7 +124,7 @@ describe("a message through the chain", () => {
 });
 
 describe("a new stream", () => {
-  it("has on chain what its maker picked, beside what each choice costs", async () => {
+  it("has on chain what its maker picked, with its cost", async () => {
     const page = await openApp(scene.browser, scene.system, "before");
     await page.getByTestId("new-stream").click();
     for (const choice of ["root", "hash", "payload", "prove"]) {

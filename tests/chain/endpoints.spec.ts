@@ -49,6 +49,37 @@ const otherReceipt: Lie = async ({ method }, truth) => {
   return receipt === null ? undefined : said({ ...receipt, transactionHash: `0x${"ee".repeat(32)}` });
 };
 
+/** A refusal of a method, as JSON-RPC. */
+const refuses =
+  (method: string, code: number, message: string): Lie =>
+  async (call) =>
+    call.method.startsWith(method)
+      ? new Response(JSON.stringify({ jsonrpc: "2.0", id: 1, error: { code, message } }))
+      : undefined;
+/** Has no logs, as a node whose receipts are not made yet. */
+const noLogs: Lie = async ({ method }) => (method === "eth_getLogs" ? said([]) : undefined);
+const noLogsAndNoReceiptsOfBlocks: Lie = async ({ method }) =>
+  ["eth_getLogs", "eth_getBlockReceipts"].includes(method) ? said([]) : undefined;
+const progressInStep: Lie = async ({ method }) =>
+  method === "eth_syncing" ? said({ startingBlock: "0x0", currentBlock: "0x40", highestBlock: "0x40" }) : undefined;
+/** Gives pending receipts, with null blocks, before each real one. */
+const pendingFirst = (): Lie => {
+  const shown = new Set<unknown>();
+  return async ({ method, params }, truth) => {
+    if (method !== "eth_getTransactionReceipt" || shown.has(params[0])) return undefined;
+    shown.add(params[0]);
+    const receipt = (await truth()) as Record<string, unknown> | null;
+    return receipt === null ? undefined : said({ ...receipt, blockNumber: null, blockHash: null });
+  };
+};
+/** What the edge copes with without another node. */
+const ODDITIES: [what: string, lie: Lie][] = [
+  ["has no logs where there are some", noLogs],
+  ["has neither logs nor receipts of blocks", noLogsAndNoReceiptsOfBlocks],
+  ["shows progress although it is in step", progressInStep],
+  ["gives pending receipts first", pendingFirst()],
+];
+
 const LIES: [what: string, lie: Lie][] = [
   ["is dead", dead],
   ["answers 429", busy],
@@ -58,6 +89,9 @@ const LIES: [what: string, lie: Lie][] = [
   ["has fallen far back", fallenBack],
   ["denies finalized blocks", rewritten],
   ["gives receipts of other transactions", otherReceipt],
+  ["is out of credits", refuses("eth_", -32012, "credits limited")],
+  ["has no logs to give", refuses("eth_getLogs", -32000, "nope")],
+  ["takes no transactions", refuses("eth_sendRawTransaction", -32601, "the method does not exist")],
 ];
 
 describe("an edge with two nodes", () => {
@@ -99,7 +133,7 @@ describe("an edge with two nodes", () => {
   });
 
   for (const [what, lie] of LIES) {
-    it(`goes on by the second when the first ${what}, and undoes nothing`, async () => {
+    it(`goes on by the second when the first ${what}`, async () => {
       const before = await scene.anchors();
       first = lie;
       asked[SECOND] = 0;
@@ -117,7 +151,19 @@ describe("an edge with two nodes", () => {
     });
   }
 
-  it("says what is wrong when both fail, and goes on when one is back", async () => {
+  for (const [what, lie] of ODDITIES) {
+    it(`goes on by the first although that one ${what}`, async () => {
+      first = lie;
+      asked[SECOND] = 0;
+      await scene.store("demo", 3);
+      stored += 3;
+      await scene.reachesMining("demo", "final", stored);
+      first = honest;
+      await scene.assertAsOnChain();
+    });
+  }
+
+  it("reports that both fail, and goes on when one is back", async () => {
     isCut = true;
     await scene.store("demo", 1);
     stored++;

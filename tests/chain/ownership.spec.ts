@@ -116,14 +116,14 @@ describe("a wallet's own stream", () => {
     assert.equal(BigInt(record), 0n, "nobody has opened it");
   });
 
-  it("is anchored once its owner has opened it for the edge's account", async () => {
+  it("is anchored once its owner opened it for the edge", async () => {
     await onChain("open", scene.operator.address);
     await scene.reachesMining(stream, "anchored", 1);
     const anchor = (await scene.anchorsOnChain()).find((one) => one.stream === stream);
     assert.deepEqual([anchor?.first, anchor?.count], [0, 1]);
   });
 
-  it("waits while its owner has delegated it to another, and goes on when it is given back", async () => {
+  it("waits while its owner has delegated it to another", async () => {
     await onChain("delegate", account(5).address);
     await publish("while it is another's");
     await isBlocked(new RegExp(`lets ${account(5).address} anchor`, "i"));
@@ -139,7 +139,7 @@ describe("a wallet's own stream", () => {
     assert.equal(assertProblem(await signed(wallet, signature), 401, "sign-in-refused").reason, "signature");
   };
 
-  it("may be made by the wallet of a contract that says yes to a signature, and by no other", async () => {
+  it("may be made by a contract wallet that accepts the signature", async () => {
     const [yes, no, none] = [`0x${"a1".repeat(20)}`, `0x${"a2".repeat(20)}`, `0x${"a3".repeat(20)}`];
     await node.rpc("hardhat_setCode", [yes, answering("1626ba7e")]);
     await node.rpc("hardhat_setCode", [no, answering("ffffffff")]);
@@ -148,7 +148,7 @@ describe("a wallet's own stream", () => {
     for (const wallet of [no, none]) await isRefused(wallet);
   });
 
-  it("may be made by the wallet of a contract that is yet to be deployed, and that stays so", async () => {
+  it("may be made by a contract wallet that is not deployed yet", async () => {
     await node.rpc("hardhat_setCode", [FACTORY, MAKES_WHAT_IT_IS_GIVEN]);
     const [yes, no] = [deploying(answering("1626ba7e")), deploying(answering("ffffffff"))];
     const taken = await signed(madeOf(yes), undeployed(FACTORY, yes));
@@ -160,7 +160,7 @@ describe("a wallet's own stream", () => {
     await isRefused(madeOf(yes)); // not deployed, and not said how
   });
 
-  it("may not be made by having somebody else's wallet changed first, or by looking like a simulation", async () => {
+  it("may not be made by changing another's wallet first", async () => {
     const [opened, simulated] = [`0x${"a4".repeat(20)}`, `0x${"a5".repeat(20)}`] as const;
     await node.rpc("hardhat_setCode", [opened, YES_ONCE_CALLED]);
     await isRefused(opened, undeployed(opened, "0x"));

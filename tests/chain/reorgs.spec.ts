@@ -66,7 +66,7 @@ const prepare = async (name: string, depth: number): Promise<{ anchor: string; p
 describe("after a reorganisation", () => {
   for (const depth of DEPTHS) {
     for (const fate of FATES) {
-      it(`of ${depth} blocks with our transactions ${fate}, all is anchored as the chain says`, async () => {
+      it(`of ${depth} blocks, with our transactions ${fate}`, async () => {
         const name = `${fate}-${depth}`;
         const { anchor, payload } = await prepare(name, depth);
         const before = await node.rpc<{ hash: Hex }>("eth_getBlockByNumber", ["latest", false]);
@@ -103,7 +103,7 @@ describe("after a reorganisation", () => {
     }
   }
 
-  it("the database equals the chain's own logs, and a clean replay by an edge that never saw a fork", async () => {
+  it("the database equals the chain's logs and a clean replay", async () => {
     await scene.assertAsOnChain();
     const replay = await scene.cleanReplay();
     try {

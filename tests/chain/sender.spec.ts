@@ -40,7 +40,7 @@ for (const kind of NODE_KINDS) {
       assert.equal((await scene.anchorsOnChain()).length, 1);
     });
 
-    it(`what is final follows the node's own word: ${kind === "anvil" ? "two epochs" : "every block at once"}`, async () => {
+    it("what is final is what the node says is final", async () => {
       assert.equal((await node.head()) - (await node.finalized()), kind === "anvil" ? 2 : 0);
       const { final } = await scene.figures("demo");
       if (kind === "anvil") {
@@ -50,7 +50,7 @@ for (const kind of NODE_KINDS) {
       await scene.reaches("demo", "final", 5);
     });
 
-    it("a transaction that the pool lost is sent again, with the same bytes", async () => {
+    it("a transaction that the pool lost is sent again unchanged", async () => {
       await store(3);
       const { tx } = await scene.inFlight();
       await node.drop(tx);
@@ -59,7 +59,7 @@ for (const kind of NODE_KINDS) {
       await isAnchored();
     });
 
-    it("a transaction that is not mined is replaced by one that pays an eighth more in both fields", async () => {
+    it("a waiting transaction is replaced with an eighth more", async () => {
       await store(3);
       const first = await scene.inFlight(({ attempts }) => attempts === 1);
       const second = await scene.inFlight(({ attempts }) => attempts === 2);
@@ -74,7 +74,7 @@ for (const kind of NODE_KINDS) {
       assert.equal(await node.count(scene.operator.address), first.nonce + 1, "one of the two was mined");
     });
 
-    it(`the pool ${kind === "hardhat" ? "refuses" : "takes"} a replacement that pays one part in a hundred more`, async () => {
+    it(`the pool ${kind === "hardhat" ? "refuses" : "takes"} a hundredth more`, async () => {
       const stranger = account(7);
       const nonce = await node.count(stranger.address);
       await node.send(stranger, stranger.address, "0x", { nonce, gwei: "100" });
@@ -83,7 +83,7 @@ for (const kind of NODE_KINDS) {
       else await replaced;
     });
 
-    it("a transaction of the same account that waits behind a gap of nonces hinders nobody", async () => {
+    it("a transaction behind a gap of nonces hinders no other", async () => {
       const { operator } = scene;
       const nonce = await node.count(operator.address);
       const behind = await node.send(operator, operator.address, "0x", { nonce: nonce + 1 });
@@ -97,7 +97,7 @@ for (const kind of NODE_KINDS) {
       assert.equal(await node.count(operator.address), nonce + 3);
     });
 
-    it("an account without money says so, and goes on once it has some", async () => {
+    it("an account without ether is reported, and goes on with some", async () => {
       const { operator } = scene;
       await node.setBalance(operator.address, 0n);
       await store(4);

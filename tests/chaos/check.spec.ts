@@ -80,7 +80,7 @@ test("a message that is stored in two streams is doubled", () => {
   assert.deepEqual(kinds, ["doubled"]);
 });
 
-test("a publisher's messages in another order than it sent them are seen", () => {
+test("messages in another order than they were sent are seen", () => {
   const kinds = kindsOf(({ streams, publishers, subscribers }) => {
     const stream = at(streams, 1);
     stream.messages = stream.messages.map(({ seq }) => ({ seq, id: messageId(2, 1 - seq) }));
@@ -90,7 +90,7 @@ test("a publisher's messages in another order than it sent them are seen", () =>
   assert.deepEqual(kinds, ["order"]);
 });
 
-test("a seq that is left out, and a head that promises more, are gaps", () => {
+test("a missing seq and a head that promises more are gaps", () => {
   const skipped = kindsOf(({ streams, publishers }) => {
     at(at(streams, 1).messages, 1).seq = 2;
     at(publishers, 2).reports[1] = 2;
@@ -102,14 +102,14 @@ test("a seq that is left out, and a head that promises more, are gaps", () => {
   assert.deepEqual(promised, ["gap"]);
 });
 
-test("a message that is stored elsewhere than was reported has moved", () => {
+test("a message stored at another seq than reported has moved", () => {
   const kinds = kindsOf(({ publishers }) => {
     at(publishers, 0).reports[1] = 3;
   });
   assert.deepEqual(kinds, ["moved"]);
 });
 
-test("a message that nobody was told of, and one that nobody published, are seen", () => {
+test("unreported and unpublished messages are seen", () => {
   const unanswered = kindsOf(({ publishers }) => {
     at(publishers, 0).reports[1] = -1;
   });
@@ -120,7 +120,7 @@ test("a message that nobody was told of, and one that nobody published, are seen
   assert.deepEqual(stranger, ["stranger"]);
 });
 
-test("a subscriber that misses a message, has one twice or another one, is seen", () => {
+test("a missing, doubled or foreign message at a reader is seen", () => {
   const missing = kindsOf(({ subscribers }) => at(subscribers, 0).seen.pop());
   assert.deepEqual(missing, ["undelivered"]);
   const twice = kindsOf(({ subscribers }) => at(subscribers, 0).seen.splice(2, 0, messageId(1, 0)));
@@ -139,7 +139,7 @@ test("what the clients noted themselves is told", () => {
   assert.deepEqual(kinds, ["publisher", "subscriber"]);
 });
 
-test("one seed always means the same kills, each part as often as the others", () => {
+test("one seed gives the same kills, each part equally often", () => {
   const plan = planKills({ seed: 42, kills: 24, minutes: 4 });
   assert.deepEqual(planKills({ seed: 42, kills: 24, minutes: 4 }), plan);
   assert.notDeepEqual(planKills({ seed: 43, kills: 24, minutes: 4 }), plan);

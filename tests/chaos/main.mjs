@@ -11,28 +11,29 @@ import { MAX_SEED } from "./random.mjs";
 
 const HELP = `npm run chaos [-- options]
 
-Runs the whole system under load, and ends its parts with kill -9 at random moments: the relay, workerd (the process
-that the Worker runs in), the local chain. Each comes back after a while. At the end it checks, and prints the counts:
-  - every message that was reported stored is there exactly once, at the place that was named;
-  - every publisher's messages are in its order, and seq has no gap;
+Runs the whole system under load, and kills its parts (kill -9) at random moments: the relay, workerd (the process
+that the Worker runs in), and the local chain. Each is started again after a while. At the end it checks the
+following, and prints the counts:
+  - every message that was reported as stored is stored exactly once, with the seq that was reported;
+  - every publisher's messages are in its order, and the seqs have no gap;
   - every subscriber got each stored message once, in order;
-  - relay-node verify-stream agrees: every root on the chain is that of the stored messages;
-  - relay-node rebuild makes the anchors anew from the chain, and receipts are the same as before.
-The clients are the real client library in Chromium.
+  - relay-node verify-stream agrees: every root on the chain equals that of the stored messages;
+  - after relay-node rebuild, which reads the anchors from the chain again, receipts are the same as before.
+The clients use the client library in Chromium.
 
-  --kills N         kills, shared out among relay, workerd and chain     (default 24)
-  --minutes N       the time that the kills are spread over              (default 4)
-  --publishers N    publishers                                           (default 20)
-  --subscribers N   subscribers                                          (default 50)
-  --streams N       streams that they share                              (default 5)
-  --rate N          messages a second of all publishers                  (default 500)
-  --seed N          the seed of an earlier run: the same kills again     (default: a new one, which is printed)
-  --keep            keep the system's folder with its logs, and print where it is
-  --help            this
+  --kills N         number of kills, divided among relay, workerd, chain (default 24)
+  --minutes N       time over which the kills are spread                 (default 4)
+  --publishers N    number of publishers                                 (default 20)
+  --subscribers N   number of subscribers                                (default 50)
+  --streams N       number of streams that they share                    (default 5)
+  --rate N          messages a second of all publishers together         (default 500)
+  --seed N          seed of an earlier run, for the same kills           (default: a new one, which is printed)
+  --keep            keep the system's folder with its logs, and print its path
+  --help            print this text
 
 EXIT CODES
-  0  everything held
-  1  something did not: each fault is printed`;
+  0  every check passed
+  1  a check failed; each fault is printed`;
 
 /** @satisfies {import("node:util").ParseArgsOptionsConfig} */
 const OPTIONS = {

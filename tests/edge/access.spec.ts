@@ -1,4 +1,4 @@
-// Every route for every kind of caller: one table, which fails when the router has a route that it lacks.
+// Every route for every kind of caller: one table, which fails when the API has a route that it lacks.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -25,8 +25,11 @@ const all = (status: number): number[] => Array(8).fill(status);
 const open = (status: number): number[] => [status, status, status, status, 401, 401, status, status];
 /** For everybody with credentials. */
 const known = (status: number): number[] => [401, status, status, status, 401, 401, status, status];
-const reading = (status: number): number[] => [401, 403, 403, status, 401, 401, status, status];
-const managing = (status: number): number[] => [401, 403, 403, 403, 401, 401, status, status];
+/** Of the vault, which is not there for strangers. */
+const reading = (status: number): number[] => [404, 404, 404, status, 401, 401, status, status];
+const managing = (status: number): number[] => [404, 404, 404, 403, 401, 401, status, status];
+/** Of one's own account. */
+const wallets = (status: number): number[] => [401, 403, 403, 403, 401, 401, status, status];
 const operating = (status: number): number[] => [401, 403, 403, 403, 401, 401, 403, status];
 
 const TABLE: Row[] = [
@@ -39,27 +42,27 @@ const TABLE: Row[] = [
   ["POST /v1/auth/wallet", "/v1/auth/wallet", { message: "", signature: "0x" }, all(400)],
   ["POST /v1/auth/token", "/v1/auth/token", {}, known(201)],
   ["POST /v1/auth/revoke", "/v1/auth/revoke", { account: NOBODY }, operating(200)],
-  ["GET /v1/keys", "/v1/keys", null, managing(200)],
-  ["POST /v1/keys", "/v1/keys", { name: "a key", rights: ["read"] }, managing(201)],
-  ["DELETE /v1/keys/{key}", `/v1/keys/${"00".repeat(8)}`, null, managing(404)],
+  ["GET /v1/keys", "/v1/keys", null, wallets(200)],
+  ["POST /v1/keys", "/v1/keys", { name: "a key", rights: ["read"] }, wallets(201)],
+  ["DELETE /v1/keys/{key}", `/v1/keys/${"00".repeat(8)}`, null, wallets(404)],
   ["DELETE /v1/keys/{key}", `/v1/keys/${"00".repeat(8)}?account=${NOBODY}`, null, operating(404)],
   ["GET /v1/audit", "/v1/audit", null, operating(200)],
   ["GET /v1/ice-servers", "/v1/ice-servers", null, known(200)],
   ["GET /v1/streams", "/v1/streams", null, open(200)],
   ["POST /v1/streams", "/v1/streams", { name: "square" }, open(200)],
   ["POST /v1/streams", "/v1/streams", { name: "costly", mode: "payload" }, [401, 403, 403, 403, 401, 401, 403, 201]],
-  ["POST /v1/streams", "/v1/streams", { name: "vault", owner: "{owner}" }, managing(200)],
+  ["POST /v1/streams", "/v1/streams", { name: "vault", owner: "{owner}" }, wallets(200)],
   ["GET /v1/streams/{stream}", `/v1/streams/${VAULT}`, null, reading(200)],
   ["GET /v1/streams/{stream}", "/v1/streams/square", null, [200, 200, 403, 200, 401, 401, 200, 200]],
   ["PATCH /v1/streams/{stream}", `/v1/streams/${VAULT}`, { p2p: false }, managing(200)],
   ["GET /v1/streams/{stream}/members", `/v1/streams/${VAULT}/members`, null, managing(200)],
   [
-    "PUT /v1/streams/{stream}/members/{address}",
+    "PUT /v1/streams/{stream}/members/{member}",
     `/v1/streams/${VAULT}/members/0x${"11".repeat(20)}`,
     { rights: [] },
     managing(200),
   ],
-  ["DELETE /v1/streams/{stream}/members/{address}", `/v1/streams/${VAULT}/members/${NOBODY}`, null, managing(404)],
+  ["DELETE /v1/streams/{stream}/members/{member}", `/v1/streams/${VAULT}/members/${NOBODY}`, null, managing(404)],
   ["POST /v1/streams/{stream}/messages", `/v1/streams/${VAULT}/messages`, { payload: "0x6869" }, managing(201)],
   ["POST /v1/streams/{stream}/sessions", `/v1/streams/${VAULT}/sessions`, "{offer}", reading(201)],
   [
@@ -76,8 +79,8 @@ const TABLE: Row[] = [
   ["GET /v1/streams/{stream}/events", `/v1/streams/${VAULT}/events?life=1`, null, reading(200)],
   ["GET /v1/streams/{stream}/chain", `/v1/streams/${VAULT}/chain`, null, reading(200)],
   ["DELETE /v1/sessions/{session}", SESSION, null, known(404)],
-  ["GET /v1/sessions/{session}/signals", `${SESSION}/signals`, null, known(403)],
-  ["POST /v1/sessions/{session}/signals", `${SESSION}/signals`, SIGNAL, known(403)],
+  ["GET /v1/sessions/{session}/signals", `${SESSION}/signals`, null, [401, 404, 404, 403, 401, 401, 403, 403]],
+  ["POST /v1/sessions/{session}/signals", `${SESSION}/signals`, SIGNAL, [401, 404, 404, 403, 401, 401, 403, 403]],
   ["PUT /v1/relays/{relay}", "/v1/relays/r1", {}, all(401)],
   ["DELETE /v1/relays/{relay}", "/v1/relays/r1", null, all(401)],
   ["PUT /v1/relays/{relay}/streams/{stream}", `/v1/relays/r1/streams/${VAULT}`, {}, all(401)],
@@ -163,32 +166,45 @@ for (const row of TABLE) {
   });
 }
 
-test("the table has every route of the router with every method", async () => {
-  const source = await readFile(join(import.meta.dirname, "..", "..", "src", "router.rs"), "utf8");
-  const enumeration = source.slice(source.indexOf("pub enum Route {"), source.indexOf("impl Route {"));
-  const paths = [...enumeration.matchAll(/\/\/\/ `(\/v1\/[^`]*)`/g)].map((match) => match[1] as string);
-  const variants = [...enumeration.matchAll(/^ {4}[A-Z]\w*[,(]/gm)];
-  assert.equal(paths.length, variants.length, "every route's comment is its path");
-  const examples: Record<string, string> = {
-    stream: "square",
-    seq: "0",
-    key: "00".repeat(8),
-    producer: "00".repeat(16),
-    session: "00".repeat(28),
-    relay: "r1",
-    address: NOBODY,
+// The routes of the Worker are those of the description: src/routes_tests.rs.
+test("the table has every route that is described, and no other", async () => {
+  const file = join(import.meta.dirname, "..", "..", "web", "static", "openapi.json");
+  const { paths } = JSON.parse(await readFile(file, "utf8")) as { paths: Record<string, Record<string, unknown>> };
+  const methods = ["get", "post", "put", "patch", "delete"];
+  const described = Object.entries(paths).flatMap(([path, operations]) =>
+    methods.filter((method) => method in operations).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  assert.ok(described.length > 30, `${described.length} routes`);
+  assert.deepEqual([...new Set(TABLE.map(([route]) => route))].sort(), described.sort());
+});
+
+test("a private stream looks absent to strangers on every route", async () => {
+  const absent = `0x${"5a".repeat(32)}`;
+  const rows = TABLE.filter(([, path]) => path.includes(VAULT) && !path.startsWith("/v1/relays/"));
+  assert.ok(rows.length > 10);
+  const whole = async (caller: Caller, method: string, path: string, body: unknown): Promise<object> => {
+    const type = body === "{offer}" ? "application/sdp" : "application/json";
+    const text = body === null ? null : fill(typeof body === "string" ? body : JSON.stringify(body));
+    const init = text === null ? {} : { body: text };
+    const sent = { ...headers[caller], ...(text === null ? {} : { "content-type": type }) };
+    const answer = await edge.send(method, path, { headers: sent, ...init });
+    const { requestId: _, ...document } = answer.json;
+    const shown = [...answer.headers].filter(([name]) => !["x-request-id", "date", "content-length"].includes(name));
+    return { status: answer.status, document, shown };
   };
-  const missing: string[] = [];
-  for (const path of paths) {
-    const example = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
-      assert.ok(examples[name], `${path}: this test has no example of ${name}`);
-      return examples[name] as string;
-    });
-    const allowed = (await edge.send("OPTIONS", example)).headers.get("allow") ?? "";
-    assert.notEqual(allowed, "", `${example} is served`);
-    const methods = allowed.split(", ").filter((method) => method !== "HEAD" && method !== "OPTIONS");
-    const routes = methods.map((method) => `${method} ${path}`);
-    missing.push(...routes.filter((route) => !TABLE.some(([known]) => known === route)));
+  for (const caller of ["nobody", "guest", "wrong stream"] as const) {
+    for (const [route, path, body] of rows) {
+      const method = route.split(" ")[0] as string;
+      const methods = method === "GET" ? ["GET", "HEAD", "OPTIONS"] : [method, "OPTIONS"];
+      for (const method of methods) {
+        const sent = method === "HEAD" || method === "OPTIONS" ? null : body;
+        const vault = await whole(caller, method, fill(path), sent);
+        const nothing = await whole(caller, method, path.replace(VAULT, absent), sent);
+        assert.deepEqual(vault, nothing, `${caller}: ${method} ${path}`);
+      }
+    }
   }
-  assert.deepEqual(missing, [], "routes without a row");
+  const session = `/v1/sessions/${"5a".repeat(20)}${"00".repeat(8)}`;
+  const ended = await whole("guest", "DELETE", fill(SESSION), null);
+  assert.deepEqual(ended, await whole("guest", "DELETE", session, null));
 });

@@ -39,7 +39,7 @@ const OUTAGES: [what: string, down: string, up: string][] = [
 ];
 
 for (const [index, [what, down, up]] of OUTAGES.entries()) {
-  test(`while the table of segments ${what}, batches are stored and read; afterwards it gets them all`, async () => {
+  test(`nothing is lost while the table of segments ${what}`, async () => {
     const name = `outage-${index}`;
     const relay = edge.relay("r1");
     const stream = await edge.streamOn(relay, name);

@@ -83,7 +83,7 @@ const published = (stream: string, state: string, payload: string | null) => ({
 const count = (many: number) => (events: Event[]) => events.length >= many;
 const names = (events: Event[]) => events.map(({ event }) => event);
 
-test("messages and the chain's events come in order, and behind each id exactly what follows it", async () => {
+test("events come in order, and behind each id what follows it", async () => {
   const short = await made("order");
   await post("order", "a");
   await post("order", "b");
@@ -120,7 +120,7 @@ test("what comes meanwhile is told at once, to all who follow", async () => {
   }
 });
 
-test("the cursor outlives the edge's restart, and history comes from the database", async () => {
+test("a cursor outlives a restart, and history is in the database", async () => {
   const short = await made("restart");
   for (const text of ["a", "b", "c"]) await post("restart", text);
   await edge.flushed((await edge.get(`/v1/streams/${short}`)).json.id as string, 3);
@@ -144,7 +144,7 @@ test("a response ends by itself, and beats while nothing happens", async () => {
   assert.match(text, /\n: \n/);
 });
 
-test("a cursor out of shape or ahead of the stream is refused, and so is a stream that is not there", async () => {
+test("a malformed cursor and one ahead of the stream are refused", async () => {
   await made("strict");
   const get = (path: string, headers = {}) => edge.get(`/v1/streams/${path}`, headers);
   assertProblem(await get("strict/events?after=1"), 400, "bad-request");
@@ -155,10 +155,50 @@ test("a cursor out of shape or ahead of the stream is refused, and so is a strea
   assertProblem(await get("nobody-made-this/events"), 404, "no-such-stream");
 });
 
-test("a private stream is followed with a token, in the header or, short-lived, in the URL, until it is shut", async () => {
+test("a cursor counts by every name that libraries give it, and is never passed over", async () => {
+  await made("names");
+  await post("names", "a");
+  await post("names", "b");
+  const all = await follow("/v1/streams/names/events?after=0-0", count(3));
+  const first = all[1]?.id ?? "";
+  for (const query of [
+    `after=${first}`,
+    `after=0-0&lastEventId=${first}`,
+    `lastEventId=&after=${first}`,
+    `last-event-id=${first}`,
+    `Last-Event-ID=${first}`,
+    `evs_last_event_id=${first}&evs_preamble=2056`,
+    `lastEventId=0-0&lastEventId=${first}&r=0.5`,
+  ]) {
+    const rest = await follow(`/v1/streams/names/events?${query}`, count(2));
+    assert.deepEqual([rest[1]?.id, rest[1]?.data.payload], [all[2]?.id, "0x62"], query);
+  }
+  for (const unknown of ["since=1", "cursor=0-0", "After=0-0", "limit=5", "last=0-0"]) {
+    const problem = assertProblem(await edge.get(`/v1/streams/names/events?${unknown}`), 400, "bad-request");
+    assert.ok(String(problem.detail).startsWith(`${unknown.split("=")[0]}: `), String(problem.detail));
+  }
+});
+
+test("no proxy may hold an event stream back or change it", async () => {
+  await made("unchanged");
+  const response = await edge.raw("/v1/streams/unchanged/events?life=1");
+  assert.equal(response.headers.get("cache-control"), "no-store, no-transform");
+  assert.equal(response.headers.get("x-accel-buffering"), "no");
+  await response.text();
+});
+
+test("an event stream ends with the token that it was asked for with", async () => {
+  await made("bounded");
+  const token = accessToken(AUTHOR, { life: 1 });
+  const path = `/v1/streams/bounded/events?access_token=${token}`;
+  await (await edge.raw(path)).text();
+  assertProblem(await edge.get(path), 401, "unauthorized");
+});
+
+test("a private stream is followed with a token until it expires", async () => {
   await edge.postJson("/v1/streams", { name: "closed", read: "private" }, asOperator());
   const path = "/v1/streams/closed/events";
-  assertProblem(await edge.get(path), 401, "unauthorized");
+  assertProblem(await edge.get(path), 404, "no-such-stream");
   assert.deepEqual(names(await follow(path, count(1), asOperator())), ["state"]);
   const token = accessToken(OPERATOR);
   assert.deepEqual(names(await follow(`${path}?access_token=${token}`, count(1))), ["state"]);

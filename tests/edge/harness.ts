@@ -73,10 +73,11 @@ export const until = async <T>(what: string, look: () => Promise<T | undefined |
   throw new Error(`waited ${PATIENCE_MS} ms in vain until ${what}`);
 };
 
+/** A key of ours from another (HKDF-SHA256), as `protocol/src/auth/keys.rs` derives it. */
 const derive = (key: Uint8Array, info: string): Buffer =>
   Buffer.from(hkdfSync("sha256", key, new Uint8Array(), info, 32));
 
-/** What an access token may say beside its holder; see `protocol/src/access.rs`. */
+/** What an access token may say beside its holder; see `protocol/src/auth/access_token.rs`. */
 export interface Claims {
   /** Seconds from now until it expires. */
   life?: number;
@@ -102,6 +103,9 @@ export const asOperator = (): { authorization: string } => bearer(accessToken(OP
 
 /** The header of a wallet's account. */
 export const asUser = (account: string): { authorization: string } => bearer(accessToken(account));
+
+/** The producer of messages for which it does not matter. */
+export const PRODUCER = Buffer.alloc(16, 3);
 
 export interface Message {
   time?: number;
@@ -159,6 +163,11 @@ export class FakeRelay {
     return `${this.id}.${this.#derived("streamchain/uplink/v1").toString("hex")}`;
   }
 
+  /** The secret that it checks the passwords of its TURN clients with. */
+  get turnSecret(): string {
+    return this.#derived("streamchain/turn/v1").toString("hex");
+  }
+
   #derived(info: string): Buffer {
     return derive(derive(Buffer.from(this.secret, "hex"), `streamchain/relay/v1/${this.id}`), info);
   }
@@ -173,7 +182,7 @@ export class FakeRelay {
       .digest();
     const password = createHmac("sha256", this.#derived("streamchain/ice-pwd/v1")).update(ufrag).digest();
     const of = (name: string) => new RegExp(`${name}="([^"]*)"`).exec(headers.get("link") ?? "")?.[1] ?? "";
-    const turn = createHmac("sha1", this.#derived("streamchain/turn/v1").toString("hex")).update(of("username"));
+    const turn = createHmac("sha1", this.turnSecret).update(of("username"));
     return {
       token: token.length === 86 && token.subarray(70).equals(signature.subarray(0, 16)),
       password: line("ice-pwd") === password.subarray(0, 24).toString("base64"),
@@ -342,6 +351,20 @@ export class Edge {
     });
   }
 
+  /** Stores messages from seq 0 on through a relay, so that each of `sizes` becomes a segment of its own. */
+  async storeSegments(
+    relay: FakeRelay,
+    { id, short, epoch }: { id: string; short: string; epoch: number },
+    sizes: number[],
+  ): Promise<void> {
+    let stored = 0;
+    for (const size of sizes) {
+      await relay.batch(short, epoch, stored, messagesOf(PRODUCER, stored, size));
+      stored += size;
+      await this.flushed(id, stored);
+    }
+  }
+
   /** Stops, and starts again on the same state. */
   async restart(options: EdgeOptions = {}): Promise<Edge> {
     await this.dispose();
@@ -402,6 +425,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       bindings: {
         MASTER_SECRET,
         ANCHORER_KEY,
+        OPERATORS: OPERATOR,
         CHAIN_ID: "31337",
         CHAIN_RPC_URLS: "http://chain.invalid",
         CONTRACT_ADDRESS: CONTRACT,

@@ -3,9 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { decodeSequence } from "./cbor.ts";
-import { assertProblem, type Edge, type FakeRelay, messagesOf, startEdge } from "./harness.ts";
-
-const PRODUCER = Buffer.alloc(16, 3);
+import { assertProblem, type Edge, type FakeRelay, messagesOf, PRODUCER, startEdge } from "./harness.ts";
 
 interface Page {
   stream: string;
@@ -44,7 +42,7 @@ test("a message has the fields that were stored", async () => {
   assert.deepEqual((await page("fields")).messages, [expected]);
 });
 
-test("pages join without a seam from the database to what is not there yet", async () => {
+test("pages join the database and what is not flushed yet", async () => {
   const { id, short, epoch } = await edge.streamOn(relay, "pages");
   await relay.batch(short, epoch, 0, messagesOf(PRODUCER, 0, 70));
   await edge.flushed(id, 70);
@@ -65,7 +63,7 @@ test("pages join without a seam from the database to what is not there yet", asy
   assert.equal((await page("pages")).messages.length, 100, "a hundred unless said otherwise");
 });
 
-test("readers see each message once while segments are written under them", async () => {
+test("readers see each message once while segments are written", async () => {
   const { id, short, epoch } = await edge.streamOn(relay, "moving");
   let stored = 0;
   const writing = (async () => {
@@ -137,7 +135,7 @@ test("a stream can be called by name, id and short id", async () => {
   for (const reference of ["names", id, short]) assert.equal((await page(reference)).messages.length, 1);
 });
 
-test("numbers out of shape and streams that are not there are refused", async () => {
+test("malformed numbers and unknown streams are refused", async () => {
   for (const query of ["?from=-1", "?from=x", "?from=9007199254740992", "?limit=1.5", "?limit="]) {
     assertProblem(await edge.get(`/v1/streams/empty/messages${query}`), 400, "bad-request");
   }

@@ -79,7 +79,7 @@ const makeKey = async (wanted: object, who = asOwner): Promise<Key> => {
   return answer.json as unknown as Key;
 };
 
-test("a stream of a wallet has its owner's settings, and its id is the contract's", async () => {
+test("a wallet's stream has its settings and the contract's id", async () => {
   const made = await edge.postJson(
     "/v1/streams",
     { name: "owned", owner: owner.address, mode: "hash", read: "private", write: "closed", p2p: true, prove: true },
@@ -136,7 +136,7 @@ test("a session may do what its author may, and no more", async () => {
   assert.equal(rightsOf(await openSession(vault, asMember)), 3);
 });
 
-test("members are listed, changed and removed, and their sessions begin again with what they have then", async () => {
+test("members change, and their sessions begin again", async () => {
   const id = await make("with-members", { read: "private" });
   await openSession(id, asOwner);
   const member = newWallet().address.toLowerCase();
@@ -153,7 +153,7 @@ test("members are listed, changed and removed, and their sessions begin again wi
   assertProblem(await makeMember(id, member, ["own"]), 400, "bad-request");
 });
 
-test("when a stream is closed or made private, all its sessions begin again", async () => {
+test("all sessions of a stream that is closed begin again", async () => {
   const id = await make("closing");
   await openSession(id);
   await heard();
@@ -164,7 +164,7 @@ test("when a stream is closed or made private, all its sessions begin again", as
   assert.deepEqual([notice?.stream, notice?.author, notice?.again], [id.slice(0, 42), null, true]);
 });
 
-test("an API key opens what it names, is shown once, and kept as a hash", async () => {
+test("an API key opens what it names, and is shown once", async () => {
   const [named, other] = [
     await make("for-services", { read: "private" }),
     await make("not-for-them", { read: "private" }),
@@ -238,7 +238,7 @@ test("a key that is changed, expired, or out of shape is refused", async () => {
   assertProblem(bad, 400, "bad-stream-name");
 });
 
-test("a token is renewed for a day after the sign-in, and a guest's not at all", async () => {
+test("a token is renewed for a day, and a guest's is not", async () => {
   const now = Math.floor(Date.now() / 1_000);
   const signedIn = (secondsAgo: number): Record<string, string> =>
     bearer(accessToken(ownerAddress, { since: now - secondsAgo }));
@@ -251,7 +251,26 @@ test("a token is renewed for a day after the sign-in, and a guest's not at all",
   assert.ok((short.json.expires as number) <= Date.now() + 6_000);
 });
 
-test("revoking refuses all tokens at once and ends all sessions; signing in again works", async () => {
+test("a life bounds renewals, keys, TURN credentials and sessions that are made from the token", async () => {
+  const now = Math.floor(Date.now() / 1_000);
+  const made = await edge.postJson("/v1/auth/token", { life: 60 }, bearer(accessToken(ownerAddress, { since: now })));
+  const end = made.json.expires as number;
+  const short = bearer(made.json.token as string);
+  for (const wanted of [{}, { life: 900 }]) {
+    const again = await edge.postJson("/v1/auth/token", wanted, short);
+    assert.deepEqual([again.status, again.json.expires], [201, end]);
+  }
+  for (const wanted of [{}, { expires: end + 3_600_000 }]) {
+    const key = await edge.postJson("/v1/keys", { name: "short", rights: ["read"], ...wanted }, short);
+    assert.deepEqual([key.status, key.json.expires], [201, end]);
+    const token = await edge.postJson("/v1/auth/token", {}, bearer(key.json.key as string));
+    assert.ok((token.json.expires as number) <= end);
+  }
+  const later = bearer(accessToken(ownerAddress, { since: now - 3_600, end: now - 1 }));
+  assertProblem(await edge.postJson("/v1/auth/token", {}, later), 401, "unauthorized");
+});
+
+test("revoking ends all tokens and sessions, until a new sign-in", async () => {
   const wallet = newWallet();
   const token = bearer(await signIn(edge, wallet));
   const key = await makeKey({ rights: ["read"] }, token);

@@ -31,7 +31,7 @@ const texts = async (stream: string): Promise<string[]> => {
   return messages.map(({ payload }) => Buffer.from(payload.slice(2), "hex").toString());
 };
 
-test("where no relay holds the stream a message is stored at once, and its repetition is the same message", async () => {
+test("without a leader a message is stored at once, and once", async () => {
   const first = await post("alone", "hello", numbered(0));
   assert.equal(first.status, 201, first.text);
   assert.deepEqual(first.json, { stored: true, seq: 0, author: AUTHOR, producer: PRODUCER, producerSeq: 0 });
@@ -44,7 +44,7 @@ test("where no relay holds the stream a message is stored at once, and its repet
   assert.equal(refused.stored, 1);
 });
 
-test("an idempotency key stands for one message of one author; without any number each request is one", async () => {
+test("an idempotency key stands for one message of one author", async () => {
   const key = { "idempotency-key": "order-7" };
   const seqs = [await post("keys", "a", key), await post("keys", "a", key)].map(({ json }) => json.seq);
   assert.deepEqual(seqs, [0, 0]);
@@ -55,7 +55,7 @@ test("an idempotency key stands for one message of one author; without any numbe
   assertProblem(await post("keys", "d", { ...key, ...numbered(0) }), 400, "bad-request");
 });
 
-test("a message comes as bytes or as JSON, up to the limit, from somebody who may write", async () => {
+test("a message is bytes or JSON, up to the limit, with the right", async () => {
   const as = (body: unknown) => post("bodies", JSON.stringify(body), { "content-type": "application/json" });
   assert.equal((await as({ text: "as text" })).status, 201);
   assert.equal((await as({ payload: "0x6173206279746573" })).status, 201);
@@ -65,7 +65,8 @@ test("a message comes as bytes or as JSON, up to the limit, from somebody who ma
   assertProblem(await as({ payload: `0x${"00".repeat(65_537)}` }), 413, "too-large");
   assertProblem(await as({}), 400, "bad-request");
   assertProblem(await post("bodies", "x", { "content-type": "text/plain" }), 415, "unsupported-type");
-  assertProblem(await edge.postJson("/v1/streams/bodies/messages", { text: "who?" }), 401, "unauthorized");
+  const nobody = { authorization: "Bearer none" };
+  assertProblem(await edge.postJson("/v1/streams/bodies/messages", { text: "who?" }, nobody), 401, "unauthorized");
   await edge.postJson("/v1/streams", { name: "shut", write: "closed" }, asOperator());
   assertProblem(await post("shut", "a stranger's"), 403, "forbidden");
   assert.equal((await post("shut", "the owner's", asOperator())).status, 201);
@@ -73,7 +74,41 @@ test("a message comes as bytes or as JSON, up to the limit, from somebody who ma
   assert.ok([403, 404].includes((await post("_audit", "forged")).status));
 });
 
-test("a relay that holds the stream is told, fetches the message, and its batch stores it", async () => {
+test("a message without credentials makes a guest, who goes on with the token of the answer", async () => {
+  const path = "/v1/streams/guests/messages";
+  const type = { "content-type": "application/octet-stream" };
+  const first = await edge.send("POST", path, { headers: type, body: "hello" });
+  assert.equal(first.status, 201, first.text);
+  const token = first.headers.get("streamchain-access-token");
+  assert.ok(token, "the guest's token");
+  assert.equal(first.headers.get("streamchain-author"), first.json.author);
+  const second = await edge.send("POST", path, { headers: { ...type, ...bearer(token) }, body: "again" });
+  assert.deepEqual([second.status, second.json.author], [201, first.json.author]);
+  assert.equal(second.headers.get("streamchain-access-token"), null);
+  assert.deepEqual(await texts("guests"), ["hello", "again"]);
+  for (const number of [{ "idempotency-key": "k" }, numbered(0)]) {
+    // Sent again it would be another author's message.
+    assertProblem(await edge.send("POST", path, { headers: { ...type, ...number }, body: "x" }), 401, "unauthorized");
+  }
+  await edge.postJson("/v1/streams", { name: "not-for-guests", write: "closed" }, asOperator());
+  const shut = await edge.send("POST", "/v1/streams/not-for-guests/messages", { headers: type, body: "x" });
+  assertProblem(shut, 403, "forbidden");
+});
+
+test("a body that is encoded is refused, and nothing of it is stored", async () => {
+  await edge.postJson("/v1/streams", { name: "encoded" });
+  for (const coding of ["gzip", "br", "deflate", "identity, gzip", "x-other"]) {
+    const answer = await post("encoded", "bytes", { "content-encoding": coding });
+    assertProblem(answer, 415, "unsupported-type");
+    assert.equal(answer.headers.get("accept-encoding"), "identity");
+    const json = await edge.postJson("/v1/streams", { name: "zipped" }, { "content-encoding": coding });
+    assertProblem(json, 415, "unsupported-type");
+  }
+  assert.equal((await post("encoded", "plain", { "content-encoding": "identity" })).status, 201);
+  assert.deepEqual(await texts("encoded"), ["plain"]);
+});
+
+test("the leader is notified, fetches the message and stores it", async () => {
   const relay = edge.relay("r1");
   const { short, epoch } = await edge.streamOn(relay, "held");
   const posting = post("held", "by http", numbered(0));
@@ -94,7 +129,7 @@ test("a relay that holds the stream is told, fetches the message, and its batch 
   assert.equal((await relay.inbox(short, epoch)).text, "");
 });
 
-test("who prefers an answer at once gets it before the relay has fetched the message, and sends the next behind it", async () => {
+test("an asynchronous answer comes before the leader fetches", async () => {
   const relay = edge.relay("r4");
   const { short, epoch } = await edge.streamOn(relay, "at-once");
   const prefer = { prefer: "wait=10, Respond-Async;foo=bar" };
@@ -112,7 +147,7 @@ test("who prefers an answer at once gets it before the relay has fetched the mes
   assert.equal((await post("nobodys", "hello", { ...numbered(0), ...prefer })).status, 201, "stored at once");
 });
 
-test("when the relay has left, or lets the stream go, the edge stores what waits under an epoch of its own", async () => {
+test("after a goodbye or a release the edge stores what waits", async () => {
   const relay = edge.relay("r2");
   const { short, epoch } = await edge.streamOn(relay, "left");
   await relay.goodbye();

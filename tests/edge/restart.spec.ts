@@ -2,11 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assertProblem, messagesOf, offer, startEdge } from "./harness.ts";
+import { assertProblem, messagesOf, offer, PRODUCER, startEdge } from "./harness.ts";
 
-const PRODUCER = Buffer.alloc(16, 3);
-
-test("streams, epochs, producers, sessions and relays outlive the Worker", async () => {
+test("all that was stored outlives the Worker", async () => {
   let edge = await startEdge();
   try {
     const relay = edge.relay("r1");

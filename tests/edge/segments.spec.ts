@@ -2,9 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { assertProblem, type Edge, type FakeRelay, messagesOf, startEdge } from "./harness.ts";
-
-const PRODUCER = Buffer.alloc(16, 3);
+import { assertProblem, type Edge, type FakeRelay, startEdge } from "./harness.ts";
 
 interface Segment {
   first: number;
@@ -27,13 +25,7 @@ const page = async (stream: string, query = ""): Promise<{ segments: Segment[]; 
 };
 
 test("segments come in order, page by page, each with its root", async () => {
-  const { id, short, epoch } = await edge.streamOn(relay, "segmented");
-  let stored = 0;
-  for (const size of [2, 5, 1]) {
-    await relay.batch(short, epoch, stored, messagesOf(PRODUCER, stored, size));
-    stored += size;
-    await edge.flushed(id, stored);
-  }
+  await edge.storeSegments(relay, await edge.streamOn(relay, "segmented"), [2, 5, 1]);
   const all = (await page("segmented")).segments;
   assert.deepEqual(
     all.map(({ first, count }) => [first, count]),
@@ -57,7 +49,7 @@ test("a stream with nothing in the database yet has no segments", async () => {
   assert.deepEqual(await page("bare"), { segments: [] });
 });
 
-test("streams that are not there, and numbers out of shape, are refused", async () => {
+test("unknown streams and malformed numbers are refused", async () => {
   assertProblem(await edge.get("/v1/streams/nowhere/segments"), 404, "no-such-stream");
   await edge.streamOn(relay, "shaped");
   await edge.listed("shaped");

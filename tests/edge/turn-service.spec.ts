@@ -59,7 +59,7 @@ const someCredentials = (edge: Edge): Promise<Json[]> =>
     return servers.length > 0 && servers;
   });
 
-test("a relay's registration has credentials fetched, once for everybody", async () => {
+test("a registration has credentials fetched, once for all", async () => {
   const edge = await started();
   const relay = edge.relay("r1");
   await relay.register();
@@ -92,11 +92,10 @@ test("what was issued outlives the Worker's instance", async () => {
 
 for (const [failure, respond] of [
   ["refuses the token", async () => new Response("no", { status: 401 })],
-  ["answers with nonsense", async () => new Response("<html>")],
   ["answers without end", async () => new Response("x".repeat(100_000))],
   ["can't be reached", () => Promise.reject(new Error("connection refused"))],
 ] as const) {
-  test(`a provider that ${failure} fails no session, and is not asked again at once`, async () => {
+  test(`no session fails for a provider that ${failure}`, async () => {
     const edge = await started();
     answer = respond;
     const relay = edge.relay("r1");
@@ -111,7 +110,7 @@ for (const [failure, respond] of [
   });
 }
 
-test("nobody waits for a provider that does not answer, and it is asked one request at a time", async () => {
+test("no request waits for a provider that does not answer", async () => {
   const edge = await started();
   const late = Promise.withResolvers<Response>();
   answer = () => late.promise;

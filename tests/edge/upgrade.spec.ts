@@ -5,9 +5,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { messagesOf, startEdge } from "./harness.ts";
-
-const PRODUCER = Buffer.alloc(16, 3);
+import { messagesOf, PRODUCER, startEdge } from "./harness.ts";
 
 /** The databases of all objects of a stopped edge that have a table. */
 const databasesWith = async (folder: string, table: string): Promise<DatabaseSync[]> => {

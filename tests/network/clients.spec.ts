@@ -74,7 +74,7 @@ function firefoxTests(): void {
       await streamReaches(scene.system, stream, "stored", 3);
     });
 
-    it("restarts ICE against the very same answer, and keeps its session", async () => {
+    it("restarts ICE against the same answer, and keeps its session", async () => {
       const before = await path();
       await firefox.run(() => window.dispatchEvent(new Event("online")));
       await eventually("it goes another way", async () => (await path())?.localAddress !== before?.localAddress);
@@ -82,7 +82,7 @@ function firefoxTests(): void {
       assert.equal((await attempts()).length, 1);
     });
 
-    it("finds TURN over TLS by such a restart, where only TCP port 443 is open", async (test) => {
+    it("finds TURN over TLS by a restart, where only 443 is open", async (test) => {
       host.firewall(FIREWALLS.only443);
       await joinWithApp("firefox-443");
       const [attempt, ...more] = await attempts();
@@ -123,11 +123,10 @@ function firefoxTests(): void {
       assert.match((await path())?.remoteAddress ?? "", /^10\.77\.0\.2:/);
     };
 
-    it("goes on without losing anything when its IPv6 goes in the middle of a stream", (test) =>
+    it("loses nothing when its IPv6 goes in the middle of a stream", (test) =>
       moves(test, "firefox-loses-ipv6", "10.78.0.11/24"));
 
-    it("goes on without losing anything when its IPv4 address changes in the middle of a stream", (test) =>
-      moves(test, "firefox-moves", "10.78.0.12/24"));
+    it("loses nothing when its IPv4 address changes", (test) => moves(test, "firefox-moves", "10.78.0.12/24"));
   });
 }
 
@@ -152,7 +151,7 @@ const runPython = (stream: string): Promise<{ code: number | null; said: string 
 
 function pythonTests(): void {
   describe("a Python program with aiortc, written from docs/PROTOCOL.md alone", () => {
-    it("publishes and hears; after a restart of the relay it resumes without a double and fills the gap", async (test) => {
+    it("resumes after a relay's restart, without doubles or gaps", async (test) => {
       const { code, said } = await runPython("from-python");
       for (const line of said.split("\n")) test.diagnostic(line);
       assert.equal(code, 0, said);

@@ -59,7 +59,7 @@ describe("coturn as the configured TURN server", () => {
   });
 
   for (const transport of ["udp", "tcp"]) {
-    it(`takes the edge's credentials and relays to the relay, over ${transport.toUpperCase()}`, async (test) => {
+    it(`takes the edge's credentials over ${transport.toUpperCase()}`, async (test) => {
       const servers = `^turn:${COTURN.replaceAll(".", "\\.")}:.*=${transport}`;
       const { openMs, path } = await bothWays(page, `coturn-${transport}`, { policy: "relay", servers });
       test.diagnostic(`open after ${openMs.toFixed(1)} ms, ${pathOf(path)} to ${path?.remoteAddress}`);

@@ -78,7 +78,7 @@ describe("a client that nothing but the edge can be reached from", () => {
     await shown("send").click();
   };
 
-  it("is told which step failed, what was tried, and what can be done", async () => {
+  it("is shown what failed, what was tried, and what to do", async () => {
     await shown("advice").waitFor({ timeout: PATIENCE_MS });
     assert.equal(await shown("advice").getAttribute("data-advice"), "all-blocked");
     const steps = await rows(shown("setup-steps"), "data-step");
@@ -106,7 +106,7 @@ describe("a client that nothing but the edge can be reached from", () => {
     assert.equal(await page.evaluate(() => window.streamchain.connection.state.state), "http");
   });
 
-  it("goes over to a session by itself once the network lets it, and misses nothing on the way", async () => {
+  it("changes to a session once it can, and misses nothing", async () => {
     for (let number = 0; number < 5; number++) await send(`before ${number}`);
     host.firewall(FIREWALLS.open);
     await shown("path-relay").waitFor({ timeout: 2 * PATIENCE_MS });

@@ -53,7 +53,7 @@ describe("from the edge's answer to an open channel, over a wire that takes 100 
 });
 
 describe("a wire that delays for 100 ms there and back and loses 5 % of all packets", () => {
-  it("lets a client in, and everything that it publishes arrives in order", async (test) => {
+  it("lets a client in, and what it publishes arrives in order", async (test) => {
     const host = await scene.newHost();
     await wireUp(host, "lossy", WIRE, { delayMs: DELAY_MS, lossPercent: 5, seed: 1 });
     const page = await blankPage(await scene.chromiumOn(host));

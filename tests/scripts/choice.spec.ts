@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { choose } from "../../scripts/lib/choice.mjs";
+import { choose, helpOnly } from "../../scripts/lib/choice.mjs";
 
 const ALL = [
   { name: "one", title: "The first" },
@@ -32,6 +32,15 @@ test("help lists everything and chooses nothing", (context) => {
   const [printed] = log.mock.calls[0]?.arguments ?? [];
   assert.equal(
     printed,
-    "npm run numbers [-- NAME…]\n\nRuns numbers.\nWithout a name all of them run:\n\n  one    The first\n  three  The last",
+    "npm run numbers [-- NAME…]\n\nRuns numbers.\nWithout a name, all of them run:\n\n  one    The first\n  three  The last",
   );
+});
+
+test("a command without options prints its help or refuses", (context) => {
+  const log = context.mock.method(console, "log", () => {});
+  assert.equal(helpOnly([], "npm run numbers", "Prints numbers."), false);
+  assert.equal(log.mock.callCount(), 0);
+  assert.equal(helpOnly(["--help"], "npm run numbers", "Prints numbers."), true);
+  assert.deepEqual(log.mock.calls[0]?.arguments, ["npm run numbers\n\nPrints numbers."]);
+  assert.throws(() => helpOnly(["--fast"], "npm run numbers", "Prints numbers."), { message: /no option --fast/ });
 });

@@ -84,6 +84,7 @@ pub(super) fn receipt(index: usize, receipt: Option<&Receipt>, context: &Context
         effects.extend([Effect::Land, Effect::SetLimits(limits), Effect::ClearError]);
         after(effects, rest(Wait::Interval))
     } else {
+        effects.extend((!flight.runs.is_empty()).then(|| Effect::Suspect(flight.runs.clone())));
         effects.push(Effect::GiveUp);
         let hash = receipt.transaction_hash;
         after(effects, fail(format!("transaction {hash} reverted on the chain")))

@@ -53,6 +53,11 @@ impl Emission {
         self.digests.len() * DIGEST_BYTES + messages.sum::<usize>()
     }
 
+    /// How many events it takes.
+    pub(super) fn events(&self) -> usize {
+        self.digests.len() + self.messages.len()
+    }
+
     /// Adds what is emitted for the run's next segment.
     pub(super) fn append(&mut self, next: Self) {
         self.digests.extend(next.digests);

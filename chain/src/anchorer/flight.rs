@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::segment::Run;
 use super::settings::Settings;
+use super::spending::GasPart;
 use crate::ethereum::{BadKey, Fees, Signed, Signer, Transaction};
 use streamchain_protocol::time::UnixMs;
 
@@ -42,6 +43,12 @@ pub(super) struct Flight {
     pub(super) data: Bytes,
     /// What it anchors.
     pub(super) runs: Vec<Run>,
+    /// The parts of its gas that count against shares; they have a row of their own.
+    #[serde(skip)]
+    pub(super) gas_parts: Vec<GasPart>,
+    /// Whether more waited when it was made than it carries.
+    #[serde(skip)]
+    pub(super) leaves_more: bool,
     /// All signed forms, oldest first; never empty.
     pub(super) attempts: Vec<Attempt>,
     /// The newest attempt's bytes.

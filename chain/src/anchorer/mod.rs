@@ -6,7 +6,9 @@
 //! - what to anchor is decided by the contract's own `nextSeq`, read before each transaction whenever it is in
 //!   doubt, so an anchored run is never sent on purpose a second time, and what a reorganisation took back is sent
 //!   again;
-//! - a segment is dropped only when the chain has it in a finalized block;
+//! - the database has every segment that is handed over: the book keeps one line for each stream until all of it is
+//!   final, and the segments themselves only while they wait and there is room; what is not kept is read again;
+//! - what strangers cause takes from shares of their own: of the book, of a transaction, of the day's gas;
 //! - the gas of a UTC day never exceeds the operator's budget: it is counted, with what a transaction may use at most,
 //!   in the write that saves the transaction;
 //! - messages and digests of a stream that wants them on chain are emitted in the transaction that anchors them,
@@ -19,8 +21,11 @@
 use streamchain_protocol::time::UnixMs;
 
 mod broadcast;
+mod choice;
 mod emission;
 mod flight;
+mod gas;
+mod gas_owners;
 mod obstacle;
 mod pending;
 mod plan;
@@ -28,6 +33,7 @@ mod prepare;
 mod round;
 mod segment;
 mod settings;
+mod shares;
 mod spending;
 mod status;
 mod step;
@@ -38,28 +44,50 @@ mod tests;
 use alloy_primitives::U256;
 use streamchain_protocol::ids::{Seq, StreamId};
 
+pub use gas_owners::{BadGasOwners, GasOwners};
 pub use plan::{MAX_EMITTED_BYTES, MAX_RUNS};
 pub use segment::{Run, Segment, SegmentError};
 pub use settings::Settings;
 pub use status::{BlockedStream, GasBudget, InFlight, Status};
+pub use stream::StoredSegment;
 
 use crate::backoff::node_backoff;
 use crate::ethereum::{Answer, RpcError, Signer};
 use crate::journal::{self, Journal, RestoreError, Row};
 use crate::machine::{Command, Machine};
+use choice::Turn;
 use flight::{Flight, FlightWatch};
 use pending::Pending;
 use plan::Limits;
-use spending::{Spending, end_of_day};
+use spending::{Spending, end_of_day, foreign_share, owner_share};
 use status::MAX_BLOCKED_SHOWN;
 use step::{Context, Effect, Event, Question, Step, Wait};
+use stream::MAX_SEGMENTS_PER_ANCHOR;
 use streamchain_protocol::util::Backoff;
 
 const FLIGHT_KEY: &str = "flight";
-const SPENDING_KEY: &str = "spending";
 
-/// What the machine asks for beside rows and answers of nodes: to read a segment's records from the database, and to give
-/// the outcome to [`Anchorer::handle_records`].
+/// What the machine asks for beside rows and answers of nodes: to read from the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// A segment's records; [`Anchorer::handle_records`] takes the outcome.
+    Records(ReadRecords),
+    /// A stream's segments; [`Anchorer::handle_stored`] takes the outcome.
+    Segments(ReadSegments),
+}
+
+/// The segments of a stream that are to be read, without their records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadSegments {
+    /// The stream.
+    pub stream: StreamId,
+    /// The first one wanted is that which has this message.
+    pub from: Seq,
+    /// The most that are wanted.
+    pub limit: usize,
+}
+
+/// The segment whose records are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadRecords {
     /// The segment's stream.
@@ -87,8 +115,10 @@ pub struct Anchorer {
     backoff: Backoff,
     limits: Limits,
     spending: Spending,
-    /// The last stream that had its turn.
-    turn: Option<StreamId>,
+    /// The streams that had their turn last.
+    turn: Turn,
+    /// No transaction is made before this time.
+    next_anchor: UnixMs,
     distrust: Option<String>,
     balance: Option<U256>,
     last_error: Option<(String, UnixMs)>,
@@ -103,19 +133,29 @@ impl Anchorer {
         signer: Signer,
         rows: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, RestoreError> {
-        let mut pending = Pending::new(settings.retry_after_ms);
+        let mut pending = Pending::new(
+            signer.address(),
+            settings.retry_after_ms,
+            settings.recheck_after_ms,
+        );
         let mut flight: Option<Flight> = None;
+        let mut gas_parts = Vec::new();
         let mut spending = Spending::default();
         let mut rows: Vec<_> = rows.into_iter().collect();
         rows.sort_unstable(); // a stream's row comes before those of its segments
         for (key, value) in rows {
             if key == FLIGHT_KEY {
                 flight = Some(journal::read(key, value)?);
-            } else if key == SPENDING_KEY {
-                spending = journal::read(key, value)?;
+            } else if key == spending::PARTS_KEY {
+                gas_parts = journal::read(key, value)?;
+            } else if key == spending::KEY || key.starts_with(spending::SHARES_PREFIX) {
+                spending.restore(key, value)?;
             } else if key.starts_with(pending::PREFIX) {
                 pending.restore(key, value)?;
             }
+        }
+        if let Some(flight) = &mut flight {
+            flight.gas_parts = gas_parts;
         }
         Ok(Self {
             settings,
@@ -130,7 +170,8 @@ impl Anchorer {
             backoff: node_backoff(),
             limits: Limits::default(),
             spending,
-            turn: None,
+            turn: Turn::default(),
+            next_anchor: UnixMs(0),
             distrust: None,
             balance: None,
             last_error: None,
@@ -149,7 +190,7 @@ impl Anchorer {
         if let Some((_, next)) = self.latest.as_mut().filter(|(stream, _)| *stream == run.stream) {
             *next = run.end().max(*next);
         }
-        self.pending.see(run, now);
+        self.pending.see(run, now, &mut self.journal);
     }
 
     /// A reorganisation took this run back: the contract is read again before anything is sent for its stream.
@@ -159,9 +200,9 @@ impl Anchorer {
 
     /// The chain has this run in a finalized block: its segments, and all before them, are dropped.
     pub fn handle_final(&mut self, run: &Run, now: UnixMs) {
-        self.pending.see(run, now);
+        self.pending.see(run, now, &mut self.journal);
         self.pending.settle(run.stream, run.end(), &mut self.journal);
-        if self.pending.held() == 0 && self.flight.is_none() {
+        if self.pending.streams.is_empty() && self.flight.is_none() {
             self.apply(Effect::ClearError, now); // whatever went wrong before is over
         }
     }
@@ -181,6 +222,11 @@ impl Anchorer {
         self.handle(Event::Records(outcome), now);
     }
 
+    /// Takes in the outcome of the last [`ReadSegments`]: the segments in their order, or why they cannot be had.
+    pub fn handle_stored(&mut self, outcome: Result<Vec<StoredSegment>, String>, now: UnixMs) {
+        self.handle(Event::Segments(outcome), now);
+    }
+
     fn handle(&mut self, event: Event, now: UnixMs) {
         // Otherwise it answers a question that was given up.
         if std::mem::take(&mut self.asked) {
@@ -195,9 +241,10 @@ impl Anchorer {
             pending: &self.pending,
             flight: self.flight.as_ref(),
             watch: self.watch,
-            spending: self.spending,
+            spending: &self.spending,
             limits: self.limits,
             turn: self.turn,
+            next_anchor: self.next_anchor,
             now,
         }
     }
@@ -213,12 +260,13 @@ impl Anchorer {
 
     fn apply(&mut self, effect: Effect, now: UnixMs) {
         match effect {
-            Effect::Cover(stream, next) => self.pending.cover(stream, next, now),
-            Effect::Block(stream, obstacle) => self.pending.block(stream, obstacle, now),
+            Effect::Cover(stream, next) => self.pending.cover(stream, next, now, &mut self.journal),
+            Effect::Block(stream, obstacle) => self.pending.block(stream, obstacle, now, &mut self.journal),
+            Effect::EndAt(stream, next) => self.pending.end_at(stream, next),
             Effect::ForgetCoverage(stream) => self.pending.forget_coverage(stream),
             Effect::MarkRead(stream) => self.pending.mark_read(stream, now),
             Effect::Settle(stream, end) => self.pending.settle(stream, end, &mut self.journal),
-            Effect::SetTurn(turn) => self.turn = turn,
+            Effect::SetTurn(stream) => self.set_turn(stream),
             Effect::SetLimits(limits) => self.limits = limits,
             Effect::SetBalance(balance) => self.balance = Some(balance),
             Effect::Launch(flight) => self.launch(*flight, now),
@@ -229,9 +277,10 @@ impl Anchorer {
             }
             Effect::Accept => self.accept(now),
             Effect::SetWatch(watch) => self.watch = watch,
-            Effect::GiveBackGas(gas, reserved_at) => {
-                self.spending.give_back(gas, reserved_at);
-                self.save_spending();
+            Effect::GiveBackGas(unused, reserved_at) => self.give_back(unused, reserved_at),
+            Effect::Suspect(runs) => {
+                let apart_until = end_of_day(now);
+                self.pending.suspect(&runs, now, apart_until, &mut self.journal);
             }
             Effect::Land => self.land(Some(now)),
             Effect::GiveUp => self.land(None),
@@ -246,7 +295,7 @@ impl Anchorer {
     }
 
     fn end_of(&mut self, wait: Wait, now: UnixMs) -> UnixMs {
-        let interval_ms = self.settings.interval_ms;
+        let interval_ms = self.settings.interval_ms.min(self.settings.poll_ms);
         match wait {
             Wait::Interval => now.plus_ms(interval_ms),
             Wait::Others => now.plus_ms(self.settings.retry_after_ms.max(interval_ms)),
@@ -258,10 +307,43 @@ impl Anchorer {
     /// Saves a transaction that was signed, and counts the gas that it may use.
     fn launch(&mut self, flight: Flight, now: UnixMs) {
         self.journal.put(FLIGHT_KEY.to_owned(), &flight);
-        self.spending.reserve(flight.gas_limit, now);
-        self.save_spending();
+        if self.settings.daily_gas.is_some() {
+            let (gas, parts) = (flight.gas_limit, flight.gas_parts.as_slice());
+            self.spending.reserve(gas, parts, now, &mut self.journal);
+            if !parts.is_empty() {
+                self.journal.put(spending::PARTS_KEY.to_owned(), &parts);
+            }
+        }
+        self.next_anchor = match flight.leaves_more {
+            true => now,
+            false => now.plus_ms(self.settings.interval_ms),
+        };
+        self.turn.class = self.pending.class_of(&flight.runs);
         self.flight = Some(flight);
         self.watch = FlightWatch::default();
+    }
+
+    /// Gives back what the transaction under way did not use.
+    fn give_back(&mut self, unused: u64, reserved_at: UnixMs) {
+        if self.settings.daily_gas.is_none() {
+            return;
+        }
+        let flight = self.flight.as_ref();
+        let (gas, parts) = flight.map_or((0, &[][..]), |flight| (flight.gas_limit, &flight.gas_parts));
+        self.spending
+            .give_back(unused, gas, parts, reserved_at, &mut self.journal);
+    }
+
+    fn set_turn(&mut self, stream: Option<StreamId>) {
+        let Some(stream) = stream else {
+            (self.turn.own, self.turn.foreign) = (None, None);
+            return;
+        };
+        let owner = self.pending.get(&stream).map(stream::StreamEntry::owner);
+        match owner.is_some_and(|owner| owner != self.signer.address()) {
+            true => self.turn.foreign = Some(stream),
+            false => self.turn.own = Some(stream),
+        }
     }
 
     fn accept(&mut self, now: UnixMs) {
@@ -277,21 +359,19 @@ impl Anchorer {
     fn land(&mut self, covered_at: Option<UnixMs>) {
         let Some(flight) = self.flight.take() else { return };
         self.journal.remove(FLIGHT_KEY.to_owned());
+        if !flight.gas_parts.is_empty() {
+            self.journal.remove(spending::PARTS_KEY.to_owned());
+        }
         self.watch = FlightWatch::default();
         if covered_at.is_some() {
             self.latest = flight.runs.last().map(|run| (run.stream, run.end()));
+            self.pending.trust(&flight.runs);
         }
         for run in &flight.runs {
             match covered_at {
-                Some(now) => self.pending.cover(run.stream, run.end(), now),
+                Some(now) => self.pending.cover(run.stream, run.end(), now, &mut self.journal),
                 None => self.pending.forget_coverage(run.stream),
             }
-        }
-    }
-
-    fn save_spending(&mut self) {
-        if self.settings.daily_gas.is_some() {
-            self.journal.put(SPENDING_KEY.to_owned(), &self.spending);
         }
     }
 
@@ -315,11 +395,15 @@ impl Anchorer {
             address: self.signer.address(),
             balance_wei: self.balance.map(|balance| balance.to_string()),
             pending_segments: self.pending.pending(),
-            held_segments: self.pending.held(),
+            held_segments: self.pending.unsettled(),
+            streams_in_database: self.pending.in_database(),
             in_flight,
             gas_budget: self.settings.daily_gas.map(|daily| GasBudget {
                 daily,
                 used: self.spending.gas(now),
+                owner_share: owner_share(daily),
+                foreign_share: foreign_share(daily),
+                foreign_used: self.spending.foreign_gas(now),
                 resets_at: end_of_day(now),
                 waiting: self.next_round == end_of_day(now),
             }),
@@ -331,7 +415,7 @@ impl Anchorer {
 }
 
 impl Machine for Anchorer {
-    type Task = ReadRecords;
+    type Task = Read;
 
     fn handle_interruption(&mut self) {
         self.step = Step::Idle;
@@ -342,14 +426,13 @@ impl Machine for Anchorer {
         if self.flight.is_some() || self.step != Step::Idle || !self.journal.is_empty() {
             return Some(self.next_round);
         }
-        let oldest = self.pending.oldest_reading();
-        let recheck = oldest.map(|read_at| read_at.plus_ms(self.settings.recheck_after_ms));
-        let due = [self.pending.next_due(now), recheck];
+        let anchor = self.pending.next_due(now).map(|due| due.max(self.next_anchor));
+        let due = [anchor, self.pending.next_waiting(), self.pending.next_recheck()];
         let due = due.into_iter().flatten().min();
         due.map(|due| due.max(self.next_round))
     }
 
-    fn next_command(&mut self, now: UnixMs) -> Option<Command<ReadRecords>> {
+    fn next_command(&mut self, now: UnixMs) -> Option<Command<Read>> {
         if !self.journal.is_empty() {
             return Some(Command::Save(self.journal.take()));
         }
@@ -366,7 +449,14 @@ impl Machine for Anchorer {
         self.asked = true;
         Some(match question {
             Question::Call(request) => Command::Call(request),
-            Question::Records(stream, first, count) => Command::Do(ReadRecords { stream, first, count }),
+            Question::Records(stream, first, count) => {
+                Command::Do(Read::Records(ReadRecords { stream, first, count }))
+            }
+            Question::Segments(stream, from) => Command::Do(Read::Segments(ReadSegments {
+                stream,
+                from,
+                limit: MAX_SEGMENTS_PER_ANCHOR,
+            })),
         })
     }
 

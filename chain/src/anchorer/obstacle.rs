@@ -2,11 +2,15 @@
 
 use alloy_primitives::Address;
 use streamchain_protocol::ids::Seq;
+use streamchain_protocol::time::UnixMs;
 
 /// After how many ms a stream is looked at again when a part of this product has to repair it.
 const OWN_REPAIR_MS: u64 = 5_000;
 /// After how many ms a stream is looked at again when the operator has to repair it.
 const OPERATOR_REPAIR_MS: u64 = 60_000;
+
+/// After how many ms a stream whose anchor reverted is tried again: each try costs gas.
+const REVERTED_MS: u64 = 3_600_000;
 
 /// Why a stream is not anchored at the moment, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +35,20 @@ pub(super) enum Obstacle {
     /// The records in the database differ from those of the segment.
     #[error("the stored messages from {0} do not give the segment's root")]
     Damaged(Seq),
+    /// The database does not give the segments that are not kept here.
+    #[error("its segments cannot be read: {0}")]
+    Unreadable(String),
+    /// What it needs is more than what is left of a share of the day's gas.
+    #[error("{share} is used up: anchoring it goes on at 00:00 UTC")]
+    GasShare {
+        /// Whose share.
+        share: &'static str,
+        /// When the next day begins.
+        until: UnixMs,
+    },
+    /// A transaction with nothing but this stream reverted, though the node had said that it would succeed.
+    #[error("its anchor reverted on the chain: the contract's state changed while it was under way")]
+    Reverted,
     /// The node says that an anchor of this stream alone would fail.
     #[error("an anchor of this stream alone is refused: {0}")]
     Refused(String),
@@ -43,12 +61,18 @@ pub(super) enum Obstacle {
 }
 
 impl Obstacle {
-    /// After how many ms the stream is looked at again; `retry_ms` is for what its owner has to do on chain.
-    pub(super) fn rest_ms(&self, retry_ms: u64) -> u64 {
+    /// Whether its owner has to act on the contract before it can be anchored.
+    pub(super) fn waits_for_owner(&self) -> bool {
+        matches!(self, Obstacle::NotOpen | Obstacle::Stranger(_))
+    }
+
+    /// Until when the stream is left alone.
+    pub(super) fn until(&self, now: UnixMs) -> UnixMs {
         match self {
-            Obstacle::Missing(_) => OWN_REPAIR_MS,
-            Obstacle::NotOpen | Obstacle::Stranger(_) => retry_ms,
-            _ => OPERATOR_REPAIR_MS,
+            Obstacle::Missing(_) | Obstacle::Unreadable(_) => now.plus_ms(OWN_REPAIR_MS),
+            Obstacle::GasShare { until, .. } => *until,
+            Obstacle::Reverted => now.plus_ms(REVERTED_MS),
+            _ => now.plus_ms(OPERATOR_REPAIR_MS),
         }
     }
 }

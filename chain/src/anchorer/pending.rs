@@ -1,41 +1,53 @@
-//! The segments that are not final yet, by stream.
+//! The book: one line for each stream that is not settled, and the segments that wait, as far as there is room.
 //!
-//! What always holds: segments leave only when the chain has them in a finalized block; what is known of the chain's
-//! state is never saved.
+//! What always holds: the database has every segment that was handed over, so what is dropped here is read there; a line
+//! leaves only when the chain has all of its stream in finalized blocks, or when nothing of it can be sent and another
+//! stream needs the room; what is known of the chain's state is never saved.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
+use alloy_primitives::Address;
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::time::UnixMs;
 
 use super::obstacle::Obstacle;
 use super::segment::{Run, Segment, SegmentError, end_of};
+use super::shares::{Lack, Share, Shares};
 use super::stream::{SegmentRow, StreamEntry, StreamRow};
 use crate::abi;
 use crate::journal::{self, Journal, RestoreError};
 
-/// Segments kept at most, over all streams: about 30 MB. While the chain is away for long, the streams keep the rest.
-const MAX_HELD_SEGMENTS: usize = 100_000;
+/// Lines dropped together when there is no room: finding the oldest looks at all of them.
+const LINES_DROPPED_AT_ONCE: usize = 64;
+/// How often the pause between vain readings doubles: from 10 s to about 10 minutes, from a minute to about an hour.
+const MAX_DOUBLINGS: u32 = 6;
 
 /// The prefix of this module's rows; the name is that of the first version.
 pub(super) const PREFIX: &str = "book/";
 
-/// All streams with segments that are not final.
+/// All streams that are not settled.
 #[derive(Debug)]
 pub(super) struct Pending {
-    streams: BTreeMap<StreamId, StreamEntry>,
-    held: usize,
+    pub(super) streams: BTreeMap<StreamId, StreamEntry>,
+    pub(super) shares: Shares,
     retry_ms: u64,
+    recheck_ms: u64,
+    touches: u64,
+    /// Until when the account's own streams and those of others do not share transactions.
+    pub(super) apart_until: UnixMs,
 }
 
 impl Pending {
-    /// No stream. What others have to do on chain is looked for again after `retry_ms`.
-    pub(super) fn new(retry_ms: u64) -> Self {
+    /// No stream. What others have to do on chain is looked for again after `retry_ms`, what may have become final after
+    /// `recheck_ms`.
+    pub(super) fn new(account: Address, retry_ms: u64, recheck_ms: u64) -> Self {
         Self {
             streams: BTreeMap::new(),
-            held: 0,
+            shares: Shares::new(account),
             retry_ms,
+            recheck_ms,
+            touches: 0,
+            apart_until: UnixMs(0),
         }
     }
 
@@ -43,43 +55,50 @@ impl Pending {
     pub(super) fn restore(&mut self, key: &str, value: &str) -> Result<(), RestoreError> {
         let mut parts = key.split('/').skip(1);
         let id: StreamId = journal::read_key_part(key, parts.next().unwrap_or_default())?;
-        match parts.next() {
-            None => {
-                let about = journal::read(key, value)?;
-                self.streams.entry(id).or_insert_with(|| StreamEntry::new(about));
-            }
-            Some(first) => {
-                let first = Seq(journal::read_key_part(key, first)?);
-                let row = journal::read(key, value)?;
-                let Some(entry) = self.streams.get_mut(&id) else {
-                    return Err(RestoreError {
-                        key: key.into(),
-                        reason: "its stream has no row".into(),
-                    });
-                };
-                self.held += usize::from(entry.segments.insert(first, row).is_none());
-            }
-        }
+        let Some(first) = parts.next() else {
+            let about: StreamRow = journal::read(key, value)?;
+            self.shares.add(about.owner, LINE);
+            self.streams.insert(id, StreamEntry::new(about));
+            return Ok(());
+        };
+        let first = Seq(journal::read_key_part(key, first)?);
+        let row = journal::read(key, value)?;
+        let Some(entry) = self.streams.get_mut(&id) else {
+            return Err(RestoreError {
+                key: key.into(),
+                reason: "its stream has no row".into(),
+            });
+        };
+        entry.segments.insert(first, row);
+        self.shares.add(entry.owner(), SEGMENT);
         Ok(())
     }
 
-    /// Takes in segments, all or none, and returns how many were new.
+    /// Takes in segments, all or none, and returns how many it keeps that it did not have.
     pub(super) fn insert(
         &mut self,
         segments: &[Segment],
         journal: &mut Journal,
     ) -> Result<usize, SegmentError> {
+        let mut new = BTreeMap::new();
         for segment in segments {
             self.check(segment)?;
+            if !self.streams.contains_key(&segment.stream) {
+                new.insert(segment.stream, segment.owner);
+            }
         }
-        if self.held + segments.len() > MAX_HELD_SEGMENTS {
-            return Err(SegmentError::Full { held: self.held });
+        let mut owners: BTreeMap<Address, usize> = BTreeMap::new();
+        for owner in new.into_values() {
+            *owners.entry(owner).or_default() += 1;
         }
-        let before = self.held;
+        for (owner, streams) in owners {
+            self.make_room(owner, streams, journal)?;
+        }
+        let before = self.held();
         for segment in segments {
-            self.insert_one(segment, journal)?;
+            self.insert_one(segment, journal);
         }
-        Ok(self.held - before)
+        Ok(self.held().saturating_sub(before))
     }
 
     fn check(&self, segment: &Segment) -> Result<(), SegmentError> {
@@ -99,25 +118,75 @@ impl Pending {
         }
     }
 
-    fn insert_one(&mut self, segment: &Segment, journal: &mut Journal) -> Result<(), SegmentError> {
-        let (stream, first) = (segment.stream, segment.first);
+    /// Drops lines of which nothing can be sent, those first that were handed nothing for longest, until so many more
+    /// streams of this owner have room.
+    fn make_room(
+        &mut self,
+        owner: Address,
+        streams: usize,
+        journal: &mut Journal,
+    ) -> Result<(), SegmentError> {
+        while let Some((lack, wanted)) = self.shares.lack(owner, streams) {
+            let of = |entry: &StreamEntry| match lack {
+                Lack::Own | Lack::Owner => entry.owner() == owner,
+                Lack::Foreign => !self.shares.is_own(entry.owner()),
+            };
+            let idle = self
+                .streams
+                .iter()
+                .filter(|(_, entry)| entry.is_idle() && of(entry));
+            let mut idle: Vec<_> = idle.map(|(id, entry)| (entry.touched, *id)).collect();
+            if idle.len() < wanted {
+                return Err(SegmentError::Full { owner });
+            }
+            idle.sort_unstable();
+            for (_, id) in idle.into_iter().take(wanted.max(LINES_DROPPED_AT_ONCE)) {
+                self.drop_line(id, journal);
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_line(&mut self, stream: StreamId, journal: &mut Journal) {
+        let Some(entry) = self.streams.remove(&stream) else {
+            return;
+        };
+        let segments = entry.segments.len();
+        self.shares.take(entry.owner(), Share { segments, streams: 1 });
+        for first in entry.segments.into_keys() {
+            journal.remove(segment_key(stream, first));
+        }
+        journal.remove(stream_key(stream));
+    }
+
+    /// Takes in a segment that was checked and has room for its line.
+    fn insert_one(&mut self, segment: &Segment, journal: &mut Journal) {
+        let (stream, first, owner) = (segment.stream, segment.first, segment.owner);
+        self.touches += 1;
+        let shares = &mut self.shares;
         let entry = self.streams.entry(stream).or_insert_with(|| {
             let about = StreamRow::from(segment);
             journal.put(stream_key(stream), &about);
+            shares.add(owner, LINE);
             StreamEntry::new(about)
         });
-        let row = SegmentRow::from(segment);
-        match entry.segments.get(&first) {
-            // The first one stays: the settings may have changed since it was handed over.
-            Some(old) if old.has_messages_of(&row) => Ok(()),
-            Some(_) => Err(SegmentError::Different { stream, first }),
-            None => {
-                entry.segments.insert(first, row);
-                self.held += 1;
-                journal.put(segment_key(stream, first), &row);
-                Ok(())
-            }
+        let end = end_of(first, segment.count);
+        entry.touched = self.touches;
+        entry.hand_over(end);
+        let is_anchored = entry.covered.is_some_and(|covered| end <= covered);
+        // The one that is here stays: the settings may have changed since it was handed over.
+        if is_anchored || entry.about.in_database || entry.segments.contains_key(&first) {
+            return;
         }
+        if !shares.has_room_for_segment(owner) {
+            entry.about.in_database = true;
+            journal.put(stream_key(stream), &entry.about);
+            return;
+        }
+        let row = SegmentRow::from(segment);
+        entry.segments.insert(first, row);
+        shares.add(owner, SEGMENT);
+        journal.put(segment_key(stream, first), &row);
     }
 
     /// A stream's entry.
@@ -125,54 +194,62 @@ impl Pending {
         self.streams.get(stream)
     }
 
-    /// Up to `limit` streams that want an anchor, beginning after the stream `after`, so that all get their turn.
-    pub(super) fn wanting(&self, after: Option<StreamId>, limit: usize, now: UnixMs) -> Vec<StreamId> {
-        let turn = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let rest = after.map_or(Bound::Excluded(StreamId([0; StreamId::LEN])), Bound::Included);
-        let later = self.streams.range((turn, Bound::Unbounded));
-        let earlier = self.streams.range((Bound::Unbounded, rest));
-        let wanting = later.chain(earlier).filter(|(_, entry)| entry.wants_anchor(now));
-        wanting.map(|(id, _)| *id).take(limit).collect()
+    /// Notes why a stream cannot be anchored, and leaves it alone for a while. One that waits for its owner keeps its line
+    /// and nothing else.
+    pub(super) fn block(&mut self, stream: StreamId, obstacle: Obstacle, now: UnixMs, journal: &mut Journal) {
+        let Some(entry) = self.streams.get_mut(&stream) else {
+            return;
+        };
+        let mut until = obstacle.until(now);
+        if obstacle.waits_for_owner() {
+            until = now.plus_ms(self.retry_ms << entry.vain_readings.min(MAX_DOUBLINGS));
+            entry.vain_readings += 1;
+            if !entry.about.waiting {
+                let gone = std::mem::take(&mut entry.segments);
+                self.shares.take(entry.owner(), segments(gone.len()));
+                for first in gone.into_keys() {
+                    journal.remove(segment_key(stream, first));
+                }
+                entry.about.waiting = true;
+                entry.about.in_database = true;
+                journal.put(stream_key(stream), &entry.about);
+            }
+        }
+        entry.obstacle = Some((obstacle, until));
+        entry.covered = None;
     }
 
-    /// Up to `limit` streams for which the contract was last read at `before` or earlier.
-    pub(super) fn unread_since(&self, before: UnixMs, limit: usize) -> Vec<StreamId> {
-        let stale = self.streams.iter().filter(|(_, entry)| entry.read_at <= before);
-        stale.map(|(id, _)| *id).take(limit).collect()
-    }
-
-    /// The time of the oldest reading of the contract.
-    pub(super) fn oldest_reading(&self) -> Option<UnixMs> {
-        self.streams.values().map(|entry| entry.read_at).min()
-    }
-
-    /// When the next stream is due: at once, or at the end of its obstacle; `None` when no stream waits.
-    pub(super) fn next_due(&self, now: UnixMs) -> Option<UnixMs> {
-        self.streams
-            .values()
-            .filter(|entry| entry.is_behind())
-            .map(|entry| entry.obstacle.as_ref().map_or(now, |(_, until)| *until))
-            .min()
-    }
-
-    /// Notes why a stream cannot be anchored, and leaves it alone for a while.
-    pub(super) fn block(&mut self, stream: StreamId, obstacle: Obstacle, now: UnixMs) {
-        if let Some(entry) = self.streams.get_mut(&stream) {
-            let until = now.plus_ms(obstacle.rest_ms(self.retry_ms));
-            entry.obstacle = Some((obstacle, until));
-            entry.covered = None;
+    /// Notes up to where the chain has a stream, from the contract or from a receipt of ours. Its segments up to there are
+    /// dropped: should the chain lose them, they are read from the database.
+    pub(super) fn cover(&mut self, stream: StreamId, next: Seq, now: UnixMs, journal: &mut Journal) {
+        let Some(entry) = self.streams.get_mut(&stream) else {
+            return;
+        };
+        entry.read_at = now;
+        entry.vain_readings = 0;
+        // A contradiction stays in the status: only a person can repair it.
+        entry
+            .obstacle
+            .take_if(|(obstacle, _)| !matches!(obstacle, Obstacle::OtherRoot { .. }));
+        let (gone, mut changed) = entry.cover(next);
+        changed |= std::mem::take(&mut entry.about.waiting);
+        if changed {
+            entry.vain_rechecks = 0;
+            journal.put(stream_key(stream), &entry.about);
+        }
+        self.shares.take(entry.owner(), segments(gone.len()));
+        for first in gone {
+            journal.remove(segment_key(stream, first));
+        }
+        if entry.is_settled() {
+            self.drop_line(stream, journal);
         }
     }
 
-    /// Notes up to where the chain has a stream, from the contract or from a receipt of ours.
-    pub(super) fn cover(&mut self, stream: StreamId, next: Seq, now: UnixMs) {
+    /// The database has nothing of a stream behind `next`.
+    pub(super) fn end_at(&mut self, stream: StreamId, next: Seq) {
         if let Some(entry) = self.streams.get_mut(&stream) {
-            entry.covered = Some(next);
-            entry.read_at = now;
-            // A contradiction stays in the status: only a person can repair it.
-            entry
-                .obstacle
-                .take_if(|(obstacle, _)| !matches!(obstacle, Obstacle::OtherRoot { .. }));
+            entry.end_at(next);
         }
     }
 
@@ -187,48 +264,116 @@ impl Pending {
     pub(super) fn mark_read(&mut self, stream: StreamId, now: UnixMs) {
         if let Some(entry) = self.streams.get_mut(&stream) {
             entry.read_at = now;
+            entry.vain_rechecks += 1;
             entry.covered = None;
         }
     }
 
     /// Notes that the chain has a run, according to an event, and whether it contradicts our segments.
-    pub(super) fn see(&mut self, run: &Run, now: UnixMs) {
+    pub(super) fn see(&mut self, run: &Run, now: UnixMs, journal: &mut Journal) {
         let Some(entry) = self.streams.get_mut(&run.stream) else {
             return;
         };
         if entry.contradicts(run) {
-            self.block(run.stream, Obstacle::OtherRoot { first: run.first }, now);
+            self.block(run.stream, Obstacle::OtherRoot { first: run.first }, now, journal);
             return;
         }
         entry.covered = entry.covered.map(|covered| covered.max(run.end()));
     }
 
-    /// Drops the segments up to `end`, which the chain has in a finalized block.
+    /// The chain has a stream up to `end` in a finalized block: nothing up to there has to be kept.
     pub(super) fn settle(&mut self, stream: StreamId, end: Seq, journal: &mut Journal) {
         let Some(entry) = self.streams.get_mut(&stream) else {
             return;
         };
+        let before = (entry.segments.len(), entry.about.landed.len());
         while let Some(first) = entry.segments.first_entry()
             && end_of(*first.key(), first.get().count) <= end
         {
             let (first, _) = first.remove_entry();
-            self.held -= 1;
             journal.remove(segment_key(stream, first));
         }
-        if entry.segments.is_empty() {
-            self.streams.remove(&stream);
-            journal.remove(stream_key(stream));
+        entry.about.landed.retain(|landed| landed.end > end);
+        let gone = before.0.saturating_sub(entry.segments.len());
+        self.shares.take(entry.owner(), segments(gone));
+        if entry.is_settled() {
+            self.drop_line(stream, journal);
+        } else if entry.about.landed.len() < before.1 {
+            entry.vain_rechecks = 0;
+            journal.put(stream_key(stream), &entry.about);
         }
     }
 
-    /// How many segments are here.
-    pub(super) fn held(&self) -> usize {
-        self.held
+    /// A transaction that carried these runs reverted on the chain. What strangers can change between estimate and block
+    /// is looked for in their streams: each is sent alone until it succeeds, and apart from the account's own for a while.
+    pub(super) fn suspect(&mut self, runs: &[Run], now: UnixMs, apart_until: UnixMs, journal: &mut Journal) {
+        let (mut own, mut foreign) = (0, Vec::new());
+        for run in runs {
+            match self.streams.get_mut(&run.stream) {
+                Some(entry) if !self.shares.is_own(entry.owner()) => {
+                    entry.suspect = true;
+                    foreign.push(run.stream);
+                }
+                _ => own += 1,
+            }
+        }
+        match (own, foreign.as_slice()) {
+            (0, [alone]) => self.block(*alone, Obstacle::Reverted, now, journal),
+            (0, _) | (_, []) => {}
+            _ => self.apart_until = apart_until,
+        }
     }
 
-    /// How many segments are not on the chain, as far as known.
+    /// The runs of a transaction are on the chain: their streams are suspected no more.
+    pub(super) fn trust(&mut self, runs: &[Run]) {
+        for run in runs {
+            if let Some(entry) = self.streams.get_mut(&run.stream) {
+                entry.suspect = false;
+            }
+        }
+    }
+
+    /// When the finalized state of a stream is read again: the less it helped so far, the later.
+    fn recheck_at(&self, entry: &StreamEntry) -> Option<UnixMs> {
+        let pause_ms = self.recheck_ms << entry.vain_rechecks.min(MAX_DOUBLINGS);
+        (!entry.about.landed.is_empty()).then(|| entry.read_at.plus_ms(pause_ms))
+    }
+
+    /// Up to `limit` streams that may be final meanwhile.
+    pub(super) fn unread(&self, now: UnixMs, limit: usize) -> Vec<StreamId> {
+        let due = |entry: &StreamEntry| self.recheck_at(entry).is_some_and(|due| due <= now);
+        let due = self.streams.iter().filter(|(_, entry)| due(entry));
+        due.map(|(id, _)| *id).take(limit).collect()
+    }
+
+    /// When the finalized state is read next.
+    pub(super) fn next_recheck(&self) -> Option<UnixMs> {
+        self.streams
+            .values()
+            .filter_map(|entry| self.recheck_at(entry))
+            .min()
+    }
+
+    /// How many segments are kept here.
+    fn held(&self) -> usize {
+        self.shares.segments()
+    }
+
+    /// How many segments are not final, as far as known.
+    pub(super) fn unsettled(&self) -> usize {
+        let landed = self.streams.values().map(StreamEntry::landed);
+        self.held().saturating_add(landed.sum())
+    }
+
+    /// How many segments that are kept here are not on the chain, as far as known.
     pub(super) fn pending(&self) -> usize {
         self.streams.values().map(StreamEntry::pending).sum()
+    }
+
+    /// How many streams have more in the database than is kept here.
+    pub(super) fn in_database(&self) -> usize {
+        let entries = self.streams.values();
+        entries.filter(|entry| entry.about.in_database).count()
     }
 
     /// The streams that cannot be anchored, and why.
@@ -237,6 +382,18 @@ impl Pending {
             .iter()
             .filter_map(|(id, entry)| Some((*id, &entry.obstacle.as_ref()?.0)))
     }
+}
+
+/// One stream without segments.
+const LINE: Share = Share {
+    segments: 0,
+    streams: 1,
+};
+/// One segment of a stream that has its line.
+const SEGMENT: Share = segments(1);
+
+const fn segments(segments: usize) -> Share {
+    Share { segments, streams: 0 }
 }
 
 /// The key of a stream's row; it sorts before those of the stream's segments.

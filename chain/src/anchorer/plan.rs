@@ -7,6 +7,7 @@ use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::stream_settings::Mode;
 
 use super::emission::Emission;
+use super::spending::Payee;
 use super::stream::RunPlan;
 use crate::abi::{Publication, openCall};
 
@@ -17,6 +18,22 @@ pub const MAX_RUNS: usize = 100;
 pub const MAX_EMITTED_BYTES: usize = 100_000;
 /// Segments read for one transaction at most: each is one query.
 const MAX_SEGMENTS_READ: usize = 64;
+/// Streams whose segments are read from the database for one transaction at most: each is one query.
+pub(super) const MAX_STREAMS_READ: usize = 16;
+/// Segments covered by one transaction at most, unless they are of one stream: their roots take 160 ms in a Worker.
+pub(super) const MAX_SEGMENTS_COVERED: usize = 16_384;
+
+/// About what the parts of a transaction cost, in gas, to divide among streams what all of it is estimated to need.
+/// An anchor, with its part of what a transaction costs anyway.
+const ANCHOR_WEIGHT: u64 = 11_000;
+/// A stored anchor: a new slot.
+const STORED_WEIGHT: u64 = 34_000;
+/// Opening a stream: a new slot.
+const OPEN_WEIGHT: u64 = 47_000;
+/// The event of one message or digest.
+const EVENT_WEIGHT: u64 = 2_500;
+/// A byte of a message or digest: calldata, and its place in an event.
+const BYTE_WEIGHT: u64 = 26;
 
 /// How large the next transaction may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +91,20 @@ pub(super) struct Draft {
     pub(super) opens: Vec<(StreamId, B256)>,
     /// The stream whose records were taken in last.
     pub(super) last_read: Option<StreamId>,
+    /// The streams whose segments have to be read from the database, the next one last.
+    pub(super) to_read: Vec<ToRead>,
+    /// Whether more waits than this transaction takes.
+    pub(super) leaves_more: bool,
+}
+
+/// A stream whose segments have to be read from the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ToRead {
+    pub(super) stream: StreamId,
+    /// The chain's next seq.
+    pub(super) next: Seq,
+    /// Whether the contract has the stream already.
+    pub(super) is_open: bool,
 }
 
 fn is_read(plan: &RunPlan, emission: &Emission) -> bool {
@@ -138,11 +169,22 @@ impl Draft {
             opens: opens.collect(),
             runs,
             last_read: self.last_read,
+            to_read: self.to_read,
+            leaves_more: true,
         }
     }
 
-    /// The calldata, once all is read. `anchorer` is the account that anchors the streams that are opened.
-    pub(super) fn prepare(self, anchorer: Address) -> Prepared {
+    /// How many segments the runs have.
+    pub(super) fn segments(&self) -> usize {
+        self.runs.iter().map(|(plan, _)| plan.segments.len()).sum()
+    }
+
+    /// The calldata, once all is read. `anchorer` is the account that anchors the streams that are opened; `payee` says
+    /// against whose share a stream's anchors count.
+    pub(super) fn prepare(self, anchorer: Address, payee: impl Fn(StreamId) -> Option<Payee>) -> Prepared {
+        let opened: Vec<StreamId> = self.opens.iter().map(|(stream, _)| *stream).collect();
+        let mut weights = vec![(Some(Payee::Openings), opened.len() as u64 * OPEN_WEIGHT)];
+        weights.retain(|(_, weight)| *weight > 0);
         let open = |(_, name_hash)| openCall {
             nameHash: name_hash,
             anchorer,
@@ -154,6 +196,10 @@ impl Draft {
         let mut runs = Vec::with_capacity(self.runs.len());
         for (plan, emission) in self.runs {
             let run = &plan.run;
+            let anchor = if plan.prove { STORED_WEIGHT } else { ANCHOR_WEIGHT };
+            let bytes = emission.max_bytes() as u64 * BYTE_WEIGHT;
+            let weight = anchor + emission.events() as u64 * EVENT_WEIGHT + bytes;
+            weights.push((payee(run.stream), weight));
             publication
                 .emissions
                 .extend(emission.encode(run.stream, run.first));
@@ -165,6 +211,9 @@ impl Draft {
         }
         Prepared {
             runs,
+            opened,
+            weights,
+            leaves_more: self.leaves_more,
             data: publication.encode(),
         }
     }
@@ -175,6 +224,12 @@ impl Draft {
 pub(super) struct Prepared {
     /// What it anchors.
     pub(super) runs: Vec<RunPlan>,
+    /// The streams that it opens.
+    pub(super) opened: Vec<StreamId>,
+    /// For whom it uses gas, and in which proportions.
+    pub(super) weights: Vec<(Option<Payee>, u64)>,
+    /// Whether more waits than it carries.
+    pub(super) leaves_more: bool,
     /// The calldata.
     pub(super) data: Bytes,
 }

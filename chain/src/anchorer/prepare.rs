@@ -6,21 +6,12 @@ use streamchain_protocol::ids::StreamId;
 use super::emission::Emission;
 use super::flight::Flight;
 use super::obstacle::Obstacle;
-use super::plan::{Added, Draft, Halved, Prepared};
-use super::spending::end_of_day;
+use super::plan::{Added, Draft, Halved, MAX_SEGMENTS_COVERED, MAX_STREAMS_READ, Prepared, ToRead};
+use super::spending::Payee;
 use super::step::{Context, Effect, Step, Transition, Unsigned, Wait, after, fail, rest};
-use super::stream::Ready;
+use super::stream::{Ready, RunPlan, StoredSegment, StreamEntry};
 use crate::abi::{self, ContractError, StreamState};
-use crate::ethereum::{self, FeeHistory, Fees, RpcError};
-
-/// The most gas one transaction may ask for: half of what EIP-7825 allows one (2^24), so that a full batch of new
-/// streams still finds room in a block.
-const MAX_TRANSACTION_GAS: u64 = 8_000_000;
-
-/// A fifth more gas than estimated: the state may differ by the time the transaction is in a block.
-fn with_margin(gas: u64) -> u64 {
-    gas.saturating_add(gas / 5)
-}
+use crate::ethereum::{self, FeeHistory, RpcError};
 
 /// Plans the runs that the contract's state of these streams lets us anchor.
 pub(super) fn plan(ids: &[StreamId], data: &Bytes, context: &Context<'_>) -> Transition {
@@ -34,26 +25,101 @@ pub(super) fn plan(ids: &[StreamId], data: &Bytes, context: &Context<'_>) -> Tra
         let Some(entry) = context.pending.get(&id) else {
             continue;
         };
-        let ready = match obstacle(entry.owner(), &state, context) {
-            Some(obstacle) => Ready::Not(obstacle),
-            None => entry.run_from(id, state.next_seq),
-        };
-        match ready {
-            Ready::Not(obstacle) => effects.push(Effect::Block(id, obstacle)),
-            Ready::Done => effects.push(Effect::Cover(id, state.next_seq)),
-            Ready::Run(plan) => {
-                effects.push(Effect::Cover(id, state.next_seq));
-                draft.runs.push((plan, Emission::default()));
-                if !state.is_open() {
-                    draft.opens.push((id, entry.name_hash()));
-                }
+        match obstacle(entry.owner(), &state, context) {
+            Some(obstacle) => effects.push(Effect::Block(id, obstacle)),
+            None => {
+                let found = ToRead {
+                    stream: id,
+                    next: state.next_seq,
+                    is_open: state.is_open(),
+                };
+                effects.extend(plan_stream(&mut draft, entry, found, context));
             }
         }
     }
-    effects.push(Effect::SetTurn(ids.last().copied()));
-    if draft.runs.is_empty() {
+    draft.to_read.reverse();
+    effects.extend(turns(ids, context));
+    if draft.runs.is_empty() && draft.to_read.is_empty() {
         effects.push(Effect::ClearError);
     }
+    after(effects, go_on(draft, context))
+}
+
+/// Puts what can be sent of a stream into the draft, as far as it has room.
+fn plan_stream(draft: &mut Draft, entry: &StreamEntry, found: ToRead, context: &Context<'_>) -> Vec<Effect> {
+    let ToRead { stream, next, .. } = found;
+    let cover = Effect::Cover(stream, next);
+    match entry.run_from(stream, next, is_granted(entry, context)) {
+        Ready::Not(obstacle) => return vec![Effect::Block(stream, obstacle)],
+        Ready::Done => return vec![cover],
+        // It is only looked at, since its owner may have acted: its turn comes.
+        _ if context.now < context.next_anchor => {}
+        _ if draft.runs.len() + draft.to_read.len() >= context.limits.runs => draft.leaves_more = true,
+        Ready::Read(_) if draft.to_read.len() >= MAX_STREAMS_READ => draft.leaves_more = true,
+        Ready::Read(_) => draft.to_read.push(found),
+        Ready::Run(plan) => add_run(draft, entry, plan, found),
+    }
+    vec![cover]
+}
+
+fn add_run(draft: &mut Draft, entry: &StreamEntry, plan: RunPlan, found: ToRead) {
+    let is_first = draft.runs.is_empty();
+    if !is_first && draft.segments() + plan.segments.len() > MAX_SEGMENTS_COVERED {
+        draft.leaves_more = true;
+        return;
+    }
+    draft.leaves_more |= entry.has_more_than(&plan.run);
+    draft.runs.push((plan, Emission::default()));
+    if !found.is_open {
+        draft.opens.push((found.stream, entry.name_hash()));
+    }
+}
+
+/// Whether more than roots may go on chain for a stream.
+fn is_granted(entry: &StreamEntry, context: &Context<'_>) -> bool {
+    let owner = entry.owner();
+    owner == context.signer.address() || context.settings.gas_owners.includes(owner)
+}
+
+/// The account's own streams had their turn up to the last of these, and so had those of others.
+fn turns(ids: &[StreamId], context: &Context<'_>) -> Vec<Effect> {
+    let is_own = |id: &StreamId| {
+        let entry = context.pending.get(id);
+        entry.is_some_and(|entry| entry.owner() == context.signer.address())
+    };
+    let had_turn = |id: &&StreamId| context.pending.get(id).is_some_and(|entry| !entry.about.waiting);
+    let own = ids.iter().filter(had_turn).rfind(|id| is_own(id));
+    let foreign = ids.iter().filter(had_turn).rfind(|id| !is_own(id));
+    let last = own.into_iter().chain(foreign);
+    last.map(|id| Effect::SetTurn(Some(*id))).collect()
+}
+
+/// Takes in the segments of the stream that was to be read.
+pub(super) fn add_segments(
+    mut draft: Draft,
+    outcome: Result<Vec<StoredSegment>, String>,
+    context: &Context<'_>,
+) -> Transition {
+    let Some(found) = draft.to_read.pop() else {
+        return go_on(draft, context);
+    };
+    let ToRead { stream, next, .. } = found;
+    let Some(entry) = context.pending.get(&stream) else {
+        return go_on(draft, context);
+    };
+    let ready = match &outcome {
+        Ok(stored) => entry.run_of(stream, next, stored, is_granted(entry, context)),
+        Err(reason) => Ready::Not(Obstacle::Unreadable(reason.clone())),
+    };
+    let mut effects = Vec::new();
+    match ready {
+        Ready::Run(plan) => add_run(&mut draft, entry, plan, found),
+        Ready::Not(obstacle) => effects.push(Effect::Block(stream, obstacle)),
+        Ready::Done | Ready::Read(_) => {
+            effects.extend([Effect::EndAt(stream, next), Effect::Cover(stream, next)]);
+        }
+    }
+    effects.extend(outcome.err().map(Effect::Note));
     after(effects, go_on(draft, context))
 }
 
@@ -69,13 +135,19 @@ fn obstacle(owner: Address, state: &StreamState, context: &Context<'_>) -> Optio
 
 /// Reads what is still to be read for the transaction; once all is there, writes its calldata.
 fn go_on(draft: Draft, context: &Context<'_>) -> Transition {
+    if !draft.to_read.is_empty() {
+        return (Step::ReadSegments(draft), Vec::new());
+    }
     if draft.unread().is_some() {
         return (Step::ReadRecords(draft), Vec::new());
     }
     if draft.runs.is_empty() {
         return rest(Wait::Interval);
     }
-    let prepared = draft.prepare(context.signer.address());
+    let account = context.signer.address();
+    let owner = |stream: StreamId| context.pending.get(&stream).map(StreamEntry::owner);
+    let strangers = |stream| owner(stream).filter(|owner| *owner != account).map(Payee::Owner);
+    let prepared = draft.prepare(account, strangers);
     (Step::ReadNonce(prepared), Vec::new())
 }
 
@@ -121,6 +193,12 @@ pub(super) fn settle(ids: &[StreamId], data: &Bytes, context: &Context<'_>) -> T
     }
 }
 
+/// The finalized state cannot be had: it is asked for again later.
+pub(super) fn settle_nothing(ids: &[StreamId]) -> Transition {
+    let effects = ids.iter().map(|id| Effect::MarkRead(*id)).collect();
+    after(effects, rest(Wait::Interval))
+}
+
 /// What a read of the contract says, or why it makes no sense.
 fn decode(ids: &[StreamId], data: &Bytes, context: &Context<'_>) -> Result<Vec<StreamState>, String> {
     let contract = context.settings.contract;
@@ -140,32 +218,6 @@ pub(super) fn price(
     match ethereum::estimate_fees(history, context.settings.fees) {
         Ok(fees) => (Step::Estimate(prepared, nonce, fees), Vec::new()),
         Err(error) => fail(error.to_string()),
-    }
-}
-
-/// Chooses the gas limit of the transaction, or makes it smaller.
-pub(super) fn limit_gas(
-    prepared: Prepared,
-    nonce: u64,
-    fees: Fees,
-    gas: u64,
-    context: &Context<'_>,
-) -> Transition {
-    let gas_limit = with_margin(gas);
-    if gas_limit > MAX_TRANSACTION_GAS {
-        return shrink(&prepared, format!("it would need {gas} gas"), context);
-    }
-    match context.gas_left() {
-        Some(left) if gas_limit > left => await_budget(&prepared, gas_limit, left, context),
-        _ => {
-            let unsigned = Unsigned {
-                prepared,
-                nonce,
-                fees,
-                gas_limit,
-            };
-            (Step::ReadBalance(unsigned), Vec::new())
-        }
     }
 }
 
@@ -199,7 +251,7 @@ pub(super) fn not_estimated(prepared: &Prepared, error: &RpcError, context: &Con
 }
 
 /// The batch is refused as a whole: smaller ones find the stream that is to blame, and leave it out.
-fn shrink(prepared: &Prepared, reason: String, context: &Context<'_>) -> Transition {
+pub(super) fn shrink(prepared: &Prepared, reason: String, context: &Context<'_>) -> Transition {
     let (limits, effect, wait) = match prepared.halved(context.limits) {
         Halved::Smaller(limits) => (limits, Effect::Note(reason), Wait::Until(context.now)),
         Halved::Smallest(stream, limits) => {
@@ -211,23 +263,6 @@ fn shrink(prepared: &Prepared, reason: String, context: &Context<'_>) -> Transit
     after(effects, rest(wait))
 }
 
-/// The day's budget does not hold the transaction: tries a smaller one, or waits for the next day.
-fn await_budget(prepared: &Prepared, needed: u64, left: u64, context: &Context<'_>) -> Transition {
-    let now = context.now;
-    let (limits, note, wait) = match prepared.halved(context.limits) {
-        Halved::Smaller(limits) => (limits, None, Wait::Until(now)),
-        Halved::Smallest(_, limits) => {
-            let note = format!(
-                "the day's gas budget has {left} left, {needed} needed: anchoring goes on at 00:00 UTC"
-            );
-            (limits, Some(note), Wait::Until(end_of_day(now)))
-        }
-    };
-    let mut effects = vec![Effect::SetTurn(None), Effect::SetLimits(limits)];
-    effects.extend(note.map(Effect::Note));
-    after(effects, rest(wait))
-}
-
 /// Signs the transaction, if the account can pay for it.
 pub(super) fn launch(unsigned: Unsigned, balance: U256, context: &Context<'_>) -> Transition {
     let Unsigned {
@@ -235,6 +270,7 @@ pub(super) fn launch(unsigned: Unsigned, balance: U256, context: &Context<'_>) -
         nonce,
         fees,
         gas_limit,
+        gas_parts,
     } = unsigned;
     let mut effects = vec![Effect::SetBalance(balance)];
     let cost = U256::from(gas_limit) * U256::from(fees.max_fee);
@@ -250,6 +286,8 @@ pub(super) fn launch(unsigned: Unsigned, balance: U256, context: &Context<'_>) -
         gas_limit,
         data: prepared.data,
         runs: prepared.runs.into_iter().map(|plan| plan.run).collect(),
+        gas_parts,
+        leaves_more: prepared.leaves_more,
         attempts: Vec::new(),
         raw: Bytes::new(),
         since: context.now,

@@ -4,8 +4,8 @@
 
 use super::plan::MAX_RUNS;
 use super::step::{Context, Effect, Event, Step, Transition, distrust, fail};
-use super::{broadcast, prepare};
-use crate::ethereum::Answer;
+use super::{broadcast, gas, prepare};
+use crate::ethereum::{Answer, RpcError};
 
 impl Step {
     /// What follows from an event in this step.
@@ -15,16 +15,27 @@ impl Step {
             (Step::ReadRecords(draft), Event::Records(outcome)) => {
                 return prepare::add_records(draft, outcome, context);
             }
-            (_, Event::Records(_)) => return (Step::Idle, Vec::new()),
+            (Step::ReadSegments(draft), Event::Segments(outcome)) => {
+                return prepare::add_segments(draft, outcome, context);
+            }
+            (_, Event::Records(_) | Event::Segments(_)) => return (Step::Idle, Vec::new()),
             (step, Event::Answer(outcome)) => (step, outcome),
         };
         match (step, outcome) {
             (Step::Broadcast, Ok(Answer::Sent(hash))) => broadcast::sent(hash, context),
             (Step::Broadcast, Err(error)) => broadcast::refused(&error, context),
             (Step::Estimate(prepared, ..), Err(error)) => prepare::not_estimated(&prepared, &error, context),
+            // A chain without a finalized block, or one whose node does not have it any more: nothing waits for it.
+            (Step::ReadFinal(ids) | Step::ReadDeep(ids, _), Err(RpcError::Node { .. })) => {
+                prepare::settle_nothing(&ids)
+            }
             // A node without the method: then it is as if it did not know the transaction.
             (Step::AskKnown, Err(error)) if !error.is_of_whole_node() => broadcast::known(false, context),
             (_, Err(error)) => fail(error.to_string()),
+            (Step::ReadHead(ids, depth), Ok(Answer::Block(Some(head)))) => {
+                (Step::ReadDeep(ids, head.number.saturating_sub(depth)), Vec::new())
+            }
+            (Step::ReadDeep(ids, _), Ok(Answer::Returned(data))) => prepare::settle(&ids, &data, context),
             (Step::ReadStreams(ids), Ok(Answer::Returned(data))) => prepare::plan(&ids, &data, context),
             (Step::ReadFinal(ids), Ok(Answer::Returned(data))) => prepare::settle(&ids, &data, context),
             (Step::ReadNonce(prepared), Ok(Answer::TransactionCount(nonce))) => {
@@ -34,7 +45,7 @@ impl Step {
                 prepare::price(prepared, nonce, &history, context)
             }
             (Step::Estimate(prepared, nonce, fees), Ok(Answer::Gas(gas))) => {
-                prepare::limit_gas(prepared, nonce, fees, gas, context)
+                gas::limit_gas(prepared, nonce, fees, gas, context)
             }
             (Step::ReadBalance(unsigned), Ok(Answer::Balance(balance))) => {
                 prepare::launch(unsigned, balance, context)
@@ -52,8 +63,11 @@ impl Step {
     }
 }
 
-/// Goes on with the transaction under way; without one, looks for streams to anchor, and then for streams whose
-/// segments may be final.
+/// Streams whose owners may have acted that are read together with those that are to be anchored.
+const MAX_WAITING_READ: usize = 50;
+
+/// Goes on with the transaction under way; without one, looks for streams to anchor, then for streams whose owners may
+/// have acted, and then for streams whose segments may be final.
 fn begin(context: &Context<'_>) -> Transition {
     let mut watch = context.watch;
     watch.tried = false;
@@ -67,13 +81,17 @@ fn begin(context: &Context<'_>) -> Transition {
 
 fn begin_anew(context: &Context<'_>) -> Step {
     let (pending, now) = (context.pending, context.now);
-    let wanting = pending.wanting(context.turn, context.limits.runs, now);
-    if !wanting.is_empty() {
-        return Step::ReadStreams(wanting);
+    let mut ids = match now >= context.next_anchor {
+        true => pending.wanting(context.turn, context.limits.runs, now),
+        false => Vec::new(),
+    };
+    ids.extend(pending.waiting(MAX_WAITING_READ, now));
+    if !ids.is_empty() {
+        return Step::ReadStreams(ids);
     }
-    let stale = now.minus_ms(context.settings.recheck_after_ms);
-    match pending.unread_since(stale, MAX_RUNS) {
-        unread if unread.is_empty() => Step::Idle,
-        unread => Step::ReadFinal(unread),
+    match (pending.unread(now, MAX_RUNS), context.settings.finality_depth) {
+        (unread, _) if unread.is_empty() => Step::Idle,
+        (unread, None) => Step::ReadFinal(unread),
+        (unread, Some(depth)) => Step::ReadHead(unread, depth),
     }
 }

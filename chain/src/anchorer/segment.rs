@@ -55,11 +55,12 @@ pub enum SegmentError {
         /// The segment's first message.
         first: Seq,
     },
-    /// Too many segments wait. The caller keeps the segment and tries again later.
-    #[error("{held} segments wait for the chain: no room for more")]
+    /// The share of this owner, or of all strangers, has no room for one more stream. The caller keeps the segment and
+    /// tries again later.
+    #[error("too many streams of {owner}, or of all owners but the anchoring account, wait for the chain")]
     Full {
-        /// The number of segments that wait.
-        held: usize,
+        /// The stream's owner.
+        owner: Address,
     },
 }
 

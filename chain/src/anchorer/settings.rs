@@ -2,6 +2,7 @@
 
 use alloy_primitives::Address;
 
+use super::gas_owners::GasOwners;
 use crate::ethereum::FeePolicy;
 
 /// The settings of the machine.
@@ -11,8 +12,11 @@ pub struct Settings {
     pub chain_id: u64,
     /// The address of the StreamChain contract.
     pub contract: Address,
-    /// The pause between rounds, in ms: segments that arrive meanwhile share a transaction.
+    /// The least time between transactions, in ms: segments that arrive meanwhile share one. While there is more than one
+    /// transaction takes, the next one follows at once.
     pub interval_ms: u64,
+    /// The pause between rounds, in ms, where that is shorter: how often a receipt is asked for, about a third of a block.
+    pub poll_ms: u64,
     /// The bounds for fees.
     pub fees: FeePolicy,
     /// A transaction that is in no block after so many ms gets a higher fee.
@@ -24,7 +28,11 @@ pub struct Settings {
     pub retry_after_ms: u64,
     /// The gas that the account's transactions may use in a UTC day; `None` means no bound.
     pub daily_gas: Option<u64>,
-    /// The contract is read again for a stream whose segments are still here after so many ms. This repairs the loss
+    /// The owners whose streams may have more than roots on chain; the account's own always may.
+    pub gas_owners: GasOwners,
+    /// The finalized state is read again for a stream that is not final after so many ms. This repairs the loss
     /// of an event.
     pub recheck_after_ms: u64,
+    /// So many blocks behind the newest one the chain counts as final; `None` where it names its finalized block.
+    pub finality_depth: Option<u64>,
 }

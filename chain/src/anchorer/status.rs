@@ -16,10 +16,13 @@ pub struct Status {
     pub address: Address,
     /// Its balance when it was last asked for, in wei, as decimal text.
     pub balance_wei: Option<String>,
-    /// Segments not on the chain yet, as far as known.
+    /// Segments not on the chain yet, as far as known, without those of `streamsInDatabase` that are in the database alone.
     pub pending_segments: usize,
     /// Segments not final yet, the pending ones included.
     pub held_segments: usize,
+    /// Streams of which the database has more segments than are kept here: they wait for their owners, or are above a
+    /// share of the room.
+    pub streams_in_database: usize,
     /// The transaction under way.
     pub in_flight: Option<InFlight>,
     /// What the day's transactions may use; absent without a budget.
@@ -59,6 +62,12 @@ pub struct GasBudget {
     pub daily: u64,
     /// Gas used today, with all that the transaction under way may use.
     pub used: u64,
+    /// Gas of that which one owner's streams may use, for owners other than the account.
+    pub owner_share: u64,
+    /// Gas of that which the streams of all those owners may use.
+    pub foreign_share: u64,
+    /// Gas used today for their streams.
+    pub foreign_used: u64,
     /// When the next day begins, in Unix ms.
     #[serde(rename = "resetsAt")]
     pub resets_at: UnixMs,

@@ -4,12 +4,15 @@ use alloy_primitives::U256;
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::time::UnixMs;
 
+use super::choice::Turn;
 use super::flight::{Flight, FlightWatch};
 use super::obstacle::Obstacle;
 use super::pending::Pending;
 use super::plan::{Draft, Limits, Prepared};
+use super::segment::Run;
 use super::settings::Settings;
-use super::spending::Spending;
+use super::spending::{GasPart, Spending};
+use super::stream::StoredSegment;
 use crate::abi;
 use crate::ethereum::{Answer, BlockId, Fees, Request, RpcError, Signer};
 
@@ -20,6 +23,8 @@ pub(super) enum Step {
     Idle,
     /// Read the contract for these streams.
     ReadStreams(Vec<StreamId>),
+    /// Read the segments of the draft's streams that the database alone has.
+    ReadSegments(Draft),
     /// Read the records that the transaction is to emit.
     ReadRecords(Draft),
     /// Read the account's nonce.
@@ -42,6 +47,10 @@ pub(super) enum Step {
     ReadFeesToBump,
     /// Read the contract's finalized state for these streams.
     ReadFinal(Vec<StreamId>),
+    /// Read the newest block: the state of the one so many blocks behind it counts as final.
+    ReadHead(Vec<StreamId>, u64),
+    /// Read the contract's state in the block at this height, which counts as final.
+    ReadDeep(Vec<StreamId>, u64),
 }
 
 /// A transaction that lacks only its signature.
@@ -51,6 +60,7 @@ pub(super) struct Unsigned {
     pub(super) nonce: u64,
     pub(super) fees: Fees,
     pub(super) gas_limit: u64,
+    pub(super) gas_parts: Vec<GasPart>,
 }
 
 /// A question that a step asks.
@@ -60,6 +70,8 @@ pub(super) enum Question {
     Call(Request),
     /// The records of a segment: its stream, its first message and its count.
     Records(StreamId, Seq, u32),
+    /// The segments of a stream from this seq on, without their records.
+    Segments(StreamId, Seq),
 }
 
 /// The outcomes that a step waits for.
@@ -69,6 +81,8 @@ pub(super) enum Event {
     Begin,
     /// A segment's records, or why the database cannot give them.
     Records(Result<Vec<u8>, String>),
+    /// A stream's segments, or why the database cannot give them.
+    Segments(Result<Vec<StoredSegment>, String>),
     /// The outcome of a call.
     Answer(Result<Answer, RpcError>),
 }
@@ -93,13 +107,15 @@ pub(super) enum Effect {
     Cover(StreamId, Seq),
     /// The stream cannot be anchored for now.
     Block(StreamId, Obstacle),
+    /// The database has nothing of the stream behind this seq.
+    EndAt(StreamId, Seq),
     /// The stream's state on the chain is not known any more.
     ForgetCoverage(StreamId),
     /// The finalized state was read for the stream.
     MarkRead(StreamId),
     /// The chain has the stream in a finalized block up to this seq.
     Settle(StreamId, Seq),
-    /// The next round begins after this stream.
+    /// This stream, of the account or of somebody else, had its turn; `None` begins again with the first.
     SetTurn(Option<StreamId>),
     /// The next transaction is made within these limits.
     SetLimits(Limits),
@@ -117,6 +133,8 @@ pub(super) enum Effect {
     GiveBackGas(u64, UnixMs),
     /// The transaction under way succeeded: its runs are on the chain.
     Land,
+    /// A transaction with these runs reverted.
+    Suspect(Vec<Run>),
     /// The transaction under way is given up, or reverted: what became of its runs is not known.
     GiveUp,
     /// Nothing is wrong any more.
@@ -140,9 +158,11 @@ pub(super) struct Context<'a> {
     pub(super) pending: &'a Pending,
     pub(super) flight: Option<&'a Flight>,
     pub(super) watch: FlightWatch,
-    pub(super) spending: Spending,
+    pub(super) spending: &'a Spending,
     pub(super) limits: Limits,
-    pub(super) turn: Option<StreamId>,
+    pub(super) turn: Turn,
+    /// No transaction is made before this time.
+    pub(super) next_anchor: UnixMs,
     pub(super) now: UnixMs,
 }
 
@@ -170,6 +190,12 @@ impl Step {
                 let unread = draft.unread()?;
                 return Some(Question::Records(unread.stream, unread.first, unread.count));
             }
+            Step::ReadSegments(draft) => {
+                let read = draft.to_read.last()?;
+                return Some(Question::Segments(read.stream, read.next));
+            }
+            Step::ReadHead(..) => Request::Block(BlockId::Latest),
+            Step::ReadDeep(ids, number) => read(ids, BlockId::Number(*number)),
             Step::ReadStreams(ids) => read(ids, BlockId::Latest),
             Step::ReadFinal(ids) => read(ids, BlockId::Finalized),
             Step::ReadNonce(_) | Step::CheckNonce => Request::TransactionCount(account),

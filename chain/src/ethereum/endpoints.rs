@@ -4,12 +4,13 @@
 //! - no answer of a node is used before that node has named the configured chain;
 //! - a node that failed is left alone for a while, for the kind of question at which it failed or for all; unless all are,
 //!   and then the one that is due first is asked;
+//! - the blocks at both ends of a range of logs are confirmed by the node that gave the logs: another one may know blocks
+//!   that this one does not have yet;
 //! - a node that says that it is asked too often is not asked again before its pause is over, whatever happens.
 
-use super::rpc::{Answer, Request, RpcError};
-use std::collections::BTreeMap;
+use super::rpc::{Answer, BlockId, LogBlocks, Request, RpcError};
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::util::Backoff;
+use streamchain_protocol::util::{Backoff, SortedMap};
 
 /// How long a node is left alone after a failure, in ms: long enough not to spend every round's first time-out on
 /// a dead node, short enough that the preferred one is soon used again.
@@ -52,7 +53,7 @@ struct Endpoint {
     checked_until: UnixMs,
     limit: Rest,
     /// By kind of question; there are as many as kinds.
-    kinds: BTreeMap<&'static str, Rest>,
+    kinds: SortedMap<&'static str, Rest>,
 }
 
 impl Endpoint {
@@ -61,7 +62,7 @@ impl Endpoint {
             rests_until: UnixMs(0),
             checked_until: UnixMs(0),
             limit: Rest::growing(FIRST_LIMIT_MS, MAX_LIMIT_MS),
-            kinds: BTreeMap::new(),
+            kinds: SortedMap::default(),
         }
     }
 
@@ -70,8 +71,8 @@ impl Endpoint {
     }
 
     /// Until when it is left alone for this kind of question.
-    fn due(&self, kind: &str) -> UnixMs {
-        let kind = self.kinds.get(kind).map_or(UnixMs(0), |rest| rest.until);
+    fn due(&self, kind: &'static str) -> UnixMs {
+        let kind = self.kinds.get(&kind).map_or(UnixMs(0), |rest| rest.until);
         self.rests_until.max(kind)
     }
 }
@@ -81,6 +82,8 @@ impl Endpoint {
 pub struct Endpoints {
     chain_id: u64,
     endpoints: Vec<Endpoint>,
+    /// The node that answered the last log query over a range, until the head is asked for again.
+    ranged: Option<usize>,
 }
 
 /// Which node to ask, and whether to ask for its chain first.
@@ -98,6 +101,7 @@ impl Endpoints {
         Self {
             chain_id,
             endpoints: vec![Endpoint::new(); count.max(1)],
+            ranged: None,
         }
     }
 
@@ -108,7 +112,11 @@ impl Endpoints {
         let open = self.endpoints.iter().enumerate();
         let mut open = open.filter(|(index, endpoint)| !asked.contains(index) && !endpoint.is_limited(now));
         let awake = open.clone().find(|(_, endpoint)| endpoint.due(kind) <= now);
-        let chosen = awake.or_else(|| {
+        let same = self
+            .ranged
+            .filter(|_| matches!(request, Request::Block(BlockId::Number(_))));
+        let same = same.and_then(|same| open.clone().find(|(index, _)| *index == same));
+        let chosen = same.or(awake).or_else(|| {
             // One that only fails at this kind of question says so quickly; one that is dead costs a time-out.
             let worth = |endpoint: &Endpoint| asked.is_empty() || endpoint.rests_until <= now;
             let due = open.by_ref().filter(|(_, endpoint)| worth(endpoint));
@@ -184,17 +192,26 @@ impl Endpoints {
                 false
             }
             Ok(answer) if !request.is_left_open_by(answer) => {
+                match request {
+                    Request::Logs {
+                        blocks: LogBlocks::Range(..),
+                        ..
+                    } => self.ranged = Some(index),
+                    Request::Block(BlockId::Latest) => self.ranged = None,
+                    _ => {}
+                }
                 if let Some(endpoint) = self.endpoints.get_mut(index) {
-                    endpoint.kinds.remove(kind);
+                    endpoint.kinds.remove(&kind);
                     endpoint.limit.backoff.succeed();
                 }
                 true
             }
             _ => {
                 if let Some(endpoint) = self.endpoints.get_mut(index) {
-                    let rest = endpoint.kinds.entry(kind);
-                    rest.or_insert_with(|| Rest::growing(REST_MS, MAX_KIND_REST_MS))
-                        .fail(now);
+                    let mut rest = endpoint.kinds.get(&kind).cloned();
+                    let rest = rest.get_or_insert_with(|| Rest::growing(REST_MS, MAX_KIND_REST_MS));
+                    rest.fail(now);
+                    endpoint.kinds.insert(kind, rest.clone());
                 }
                 false
             }
@@ -219,7 +236,6 @@ impl Endpoints {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ethereum::BlockId;
 
     const HEAD: Request = Request::Block(BlockId::Latest);
 
@@ -309,6 +325,29 @@ mod tests {
         assert_eq!(choose(&endpoints, 1).index, 0);
         assert_eq!(endpoints.choose(&finalized, &[0], UnixMs(1)).unwrap().index, 1);
         assert_eq!(endpoints.choose(&finalized, &[0, 1], UnixMs(1)), None);
+    }
+
+    #[test]
+    fn a_range_of_logs_is_confirmed_by_the_node_that_gave_it() {
+        let mut endpoints = two();
+        let logs = Request::Logs {
+            address: Default::default(),
+            topics: Vec::new(),
+            streams: Vec::new(),
+            blocks: LogBlocks::Range(1, 9),
+        };
+        let header = Request::Block(BlockId::Number(9));
+        endpoints.handle_outcome(1, &logs, &Ok(Answer::Logs(Vec::new())), UnixMs(0));
+        assert_eq!(endpoints.choose(&header, &[], UnixMs(1)).unwrap().index, 1);
+        assert_eq!(endpoints.choose(&header, &[1], UnixMs(1)).unwrap().index, 0);
+        assert_eq!(choose(&endpoints, 1).index, 0);
+        let head = Answer::Block(None);
+        endpoints.handle_outcome(0, &HEAD, &Ok(head), UnixMs(1));
+        assert_eq!(
+            endpoints.choose(&header, &[], UnixMs(1)).unwrap().index,
+            1,
+            "no head, no new round"
+        );
     }
 
     #[test]

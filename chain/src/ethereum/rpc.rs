@@ -60,6 +60,8 @@ pub enum Request {
     Block(BlockId),
     /// `eth_getBlockByHash`, for the hashes of the block's transactions.
     BlockTransactions(B256),
+    /// `eth_getBlockReceipts` of the block at this height.
+    BlockReceipts(u64),
     /// `eth_getLogs` of one contract, where the first topic is any of those given.
     Logs {
         /// The contract.
@@ -123,6 +125,8 @@ pub enum Answer {
     Block(Option<Block>),
     /// The hashes of a block's transactions, or `None` when the node does not know the block.
     Transactions(Option<Vec<B256>>),
+    /// The receipts of a block's transactions, or `None` when the node does not know the block.
+    Receipts(Option<Vec<Receipt>>),
     /// The logs found.
     Logs(Vec<Log>),
     /// The nonce of the account's next transaction.
@@ -158,6 +162,7 @@ impl Request {
             Request::Call { .. } | Request::Run { .. } => "eth_call",
             Request::Send(_) => "eth_sendRawTransaction",
             Request::BlockTransactions(_) => "eth_getBlockByHash",
+            Request::BlockReceipts(_) => "eth_getBlockReceipts",
             Request::Receipt(_) => "eth_getTransactionReceipt",
             Request::Transaction(_) => "eth_getTransactionByHash",
         }
@@ -225,6 +230,7 @@ impl Request {
             Request::Send(raw) => json!([raw]),
             Request::Receipt(hash) | Request::Transaction(hash) => json!([hash]),
             Request::BlockTransactions(hash) => json!([hash, false]),
+            Request::BlockReceipts(number) => json!([quantity(*number)]),
         }
     }
 
@@ -276,6 +282,7 @@ impl Request {
             Request::Block(_) if lacks(&result, &["number", "hash"]) => Answer::Block(None),
             Request::Block(_) => Answer::Block(read(method, result)?),
             Request::BlockTransactions(_) => Answer::Transactions(transactions(method, result)?),
+            Request::BlockReceipts(_) => Answer::Receipts(read(method, result)?),
             Request::Logs { .. } => Answer::Logs(read(method, result)?),
             Request::TransactionCount(_) => Answer::TransactionCount(number(method, result)?),
             Request::Balance(_) => Answer::Balance(read::<U256>(method, result)?),

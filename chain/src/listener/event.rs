@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::wire::Omitted;
 
+use super::ring::Mark;
 use crate::abi::{Anchored, Published};
 use crate::ethereum::Log;
 
@@ -165,6 +166,14 @@ impl ChainEvent {
         (self.block, self.log_index, self.block_hash)
     }
 
+    /// The bytes that it published; none for an anchor.
+    pub fn payload(&self) -> &[u8] {
+        match &self.kind {
+            EventKind::Published { payload, .. } => payload,
+            EventKind::Anchored { .. } => &[],
+        }
+    }
+
     /// The event without its payload, as it is kept until it is final.
     pub(super) fn without_payload(&self) -> Self {
         let kind = match &self.kind {
@@ -176,6 +185,38 @@ impl ChainEvent {
             anchored => anchored.clone(),
         };
         Self { kind, ..self.clone() }
+    }
+}
+
+/// Returns the logs that were asked for in these blocks as events in the order of the chain, or why they cannot be true.
+/// The block `to` is the last one, where it is known.
+pub(super) fn events_of(
+    contract: Address,
+    blocks: core::ops::RangeInclusive<u64>,
+    to: Option<Mark>,
+    logs: &[Log],
+) -> Result<Vec<ChainEvent>, &'static str> {
+    let mut events = Vec::with_capacity(logs.len());
+    let mut hash_of: Option<(u64, B256)> = None;
+    for log in logs {
+        if log.address != contract || log.removed || !blocks.contains(&log.block_number) {
+            return Err("it gives logs that were not asked for");
+        }
+        if to.is_some_and(|to| log.block_number == to.number && log.block_hash != to.hash) {
+            return Err("it gives logs of another block");
+        }
+        if hash_of.is_some_and(|(number, hash)| number == log.block_number && hash != log.block_hash) {
+            return Err("it gives logs of two blocks with one height");
+        }
+        hash_of = Some((log.block_number, log.block_hash));
+        events.push(ChainEvent::decode(log).ok_or("it gives logs that the contract cannot emit")?);
+    }
+    events.sort_by_key(ChainEvent::id);
+    let place = |event: &ChainEvent| (event.block, event.log_index);
+    let mut pairs = events.iter().zip(events.iter().skip(1));
+    match pairs.any(|(one, next)| place(one) == place(next)) {
+        true => Err("it gives two logs with one place"),
+        false => Ok(events),
     }
 }
 

@@ -32,10 +32,14 @@ impl Listener {
             Step::Idle => return None,
             Step::AskSyncing => Command::Call(Request::Syncing),
             Step::AskHead => block(BlockId::Latest),
-            Step::AskFinalized(_) => block(BlockId::Finalized),
+            Step::AskFinalized(head) => block(match self.settings.finality_depth {
+                Some(depth) => BlockId::Number(head.number.saturating_sub(depth)),
+                None => BlockId::Finalized,
+            }),
             Step::CheckTip(_, mark) => block(BlockId::Number(mark.number)),
             Step::FindFork(search) => block(BlockId::Number(search.next()?.number)),
             Step::Scan(_, scan) => Command::Call(self.scan_request(scan)),
+            Step::Heal(heal) => Command::Call(self.heal_request(heal)),
             Step::Apply(batch, _) => Command::Do(batch.clone()),
         })
     }
@@ -44,16 +48,20 @@ impl Listener {
         let step = std::mem::replace(&mut self.step, Step::Idle);
         match (step, outcome) {
             (Step::Scan(view, scan), outcome) => self.handle_scan(view, scan, outcome, now),
+            (Step::Heal(heal), outcome) => self.handle_heal(heal, outcome, now),
+            (_, Err(error)) if error.is_of_whole_node() || error.is_rate_limited() => {
+                self.fail(error.to_string(), now);
+            }
             (Step::AskSyncing, Ok(Answer::Syncing(true))) => {
                 self.reject_node("it is still syncing".into(), now);
             }
             // Some providers do not offer the method; they sync behind the scenes.
-            (Step::AskSyncing, Ok(Answer::Syncing(false)) | Err(RpcError::Node { .. })) => {
+            (Step::AskSyncing, Ok(Answer::Syncing(false)) | Err(_)) => {
                 self.synced = true;
                 self.step = Step::AskHead;
             }
             // A chain that is too young, or has no finality at all.
-            (Step::AskFinalized(head), Err(RpcError::Node { .. })) => self.handle_finalized(head, None, now),
+            (Step::AskFinalized(head), Err(_)) => self.handle_finalized(head, None, now),
             (_, Err(error)) => self.fail(error.to_string(), now),
             (Step::CheckTip(..) | Step::FindFork(_), Ok(Answer::Block(None))) => {
                 self.fail("the node does not know a block below its head".into(), now);
@@ -163,6 +171,8 @@ impl Listener {
         let fork = fork.map(|mark| mark.number);
         self.cursor.next = fork.map_or(self.settings.start_block, |number| number + 1);
         self.ring.cut_above(fork, &mut self.journal);
+        self.holes.cut_above(fork, &mut self.journal);
+        self.mined.cut_above(fork, &mut self.journal);
         self.save_cursor();
         if !self.undo_doubtful() {
             self.next_round = now; // read on at once
@@ -211,6 +221,7 @@ impl Listener {
         match next {
             Next::Undone => self.next_round = now,
             Next::Scanned(view, to) => self.pass(view, to, now),
+            Next::Mended(key, mend) => self.mend(key, mend, now),
             Next::Finalized(mark) => {
                 self.settle(mark);
                 self.finish(now);
@@ -260,7 +271,7 @@ impl Listener {
         self.backoff.succeed();
         let full = self.is_full();
         self.last_error = full.then(|| "too many events wait for finality; reading waits too".to_owned());
-        self.rest(now);
+        self.heal_or_rest(now);
     }
 
     fn refuse_rewrite(&mut self, mark: Mark, now: UnixMs) {

@@ -1,11 +1,14 @@
 //! The state of the machine, and the changes that all of its steps share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
 use super::event::{ChainEvent, EventId};
+use super::holes::{self, Gap, Holes};
+use super::mined::{self, Mined};
+use super::reader::BlockReader;
 use super::ring::{self, Mark, Ring};
 use super::status::Status;
 use super::step::Step;
@@ -30,6 +33,8 @@ pub struct Settings {
     pub interval_ms: u64,
     /// Blocks asked for by one log query at most; halved whenever a node says that it is too many.
     pub max_range: u64,
+    /// So many blocks behind the newest one the chain counts as final; `None` where it names its finalized block.
+    pub finality_depth: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +61,22 @@ pub struct Listener {
     pub(super) synced: bool,
     /// Blocks asked for by the next log query.
     pub(super) range: u64,
+    /// Whether the last log query over a range was answered.
+    pub(super) range_answered: bool,
+    /// Log queries over a range that failed in a row, for a reason that is not theirs.
+    pub(super) range_failures: u32,
+    /// A block that is read in parts, or that failed.
+    pub(super) reading: Option<Box<BlockReader>>,
+    /// What is missing.
+    pub(super) holes: Holes,
+    /// A block of a hole that is read in parts.
+    pub(super) healing: Option<Box<BlockReader>>,
+    /// Blocks asked for by the next log query for a hole.
+    pub(super) hole_range: u64,
+    /// Transactions of our own in blocks that are yet to be read.
+    pub(super) mined: Mined,
+    /// Transactions whose events were seen lately. They are not saved.
+    pub(super) recent: VecDeque<B256>,
     pub(super) next_round: UnixMs,
     pub(super) backoff: Backoff,
     pub(super) distrust: Option<String>,
@@ -75,12 +96,17 @@ impl Listener {
             finalized: None,
         };
         let mut ring = Ring::default();
+        let (mut holes, mut mined) = (Holes::default(), Mined::default());
         let mut held = BTreeMap::new();
         for (key, value) in rows {
             if key == CURSOR_KEY {
                 cursor = journal::read(key, value)?;
             } else if let Some(number) = key.strip_prefix(ring::PREFIX) {
                 ring.restore(journal::read_key_part(key, number)?, journal::read(key, value)?);
+            } else if key.starts_with(holes::PREFIX) {
+                holes.restore(key, value)?;
+            } else if key.starts_with(mined::PREFIX) {
+                mined.restore(key, value)?;
             } else if key.starts_with(EVENT_PREFIX) {
                 let event: ChainEvent = journal::read(key, value)?;
                 held.insert(event.id(), event);
@@ -98,6 +124,14 @@ impl Listener {
             calls: 0,
             synced: false,
             range,
+            range_answered: false,
+            range_failures: 0,
+            reading: None,
+            holes,
+            healing: None,
+            hole_range: range,
+            mined,
+            recent: VecDeque::new(),
             next_round: UnixMs(0),
             backoff: node_backoff(),
             distrust: None,
@@ -144,18 +178,30 @@ impl Listener {
         self.next_round = now.plus_ms(self.backoff.fail().max(self.settings.interval_ms));
     }
 
+    /// Whether the chain is read: the last round went well.
+    pub fn is_reached(&self) -> bool {
+        self.last_error.is_none() && self.head.is_some()
+    }
+
     /// The state of the machine, for people.
     pub fn status(&self) -> Status {
         let head = self.head.map(|head| head.number);
+        let (gaps, doubtful_blocks) = self.holes.shown();
+        let missing = gaps.first().map(|gap| {
+            let Gap { from, to, reason, .. } = gap;
+            format!("events of the blocks {from} to {to} are missing: {reason}")
+        });
         Status {
-            ok: self.last_error.is_none() && head.is_some(),
+            ok: self.is_reached() && gaps.is_empty(),
             id: self.settings.chain_id,
             head,
             finalized: self.cursor.finalized.map(|mark| mark.number),
             cursor: self.cursor.next,
             lag: head.map_or(0, |head| (head + 1).saturating_sub(self.cursor.next)),
             held_events: self.held.len(),
-            error: self.last_error.clone(),
+            error: self.last_error.clone().or(missing),
+            gaps,
+            doubtful_blocks,
             last_poll: self.last_poll,
         }
     }

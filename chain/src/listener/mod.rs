@@ -14,26 +14,38 @@
 mod event;
 mod follow;
 mod fork;
+mod heal;
+mod holes;
 mod machine;
+mod mined;
+mod reader;
 mod ring;
 mod scan;
 mod status;
 mod step;
 
 pub use event::{Batch, ChainEvent, EventId, EventKind, is_final};
+pub use holes::Gap;
 pub use machine::{Listener, Settings};
 pub use status::Status;
 
 use crate::ethereum::{Answer, RpcError};
+use crate::journal::Row;
 use crate::machine::{Command, Machine};
+use heal::Heal;
 use machine::Cursor;
-use step::Step;
+use step::{Scan, Step};
 use streamchain_protocol::time::UnixMs;
 
 /// Calls of one round at most: a Worker may make 1,000 an invocation.
 const MAX_CALLS_PER_ROUND: u32 = 400;
 
 impl Listener {
+    /// Returns the changes to save that were made outside of [`Machine::next_command`].
+    pub fn take_unsaved(&mut self) -> Vec<Row> {
+        self.journal.take()
+    }
+
     /// Begins again at the first block, for an owner that has lost, or dropped, the events: all of them come again in
     /// batches, and those that are held and not on the chain are undone. The finalized mark is forgotten as well: it
     /// becomes what the node says in the next round.
@@ -43,9 +55,30 @@ impl Listener {
             finalized: None,
         };
         self.ring.cut_above(None, &mut self.journal);
+        self.holes.cut_above(None, &mut self.journal);
+        self.mined.cut_above(None, &mut self.journal);
+        (self.reading, self.healing) = (None, None);
         self.save_cursor();
         self.handle_interruption();
         self.next_round = UnixMs(0);
+    }
+}
+
+impl Listener {
+    /// The round has had its calls: the rest comes in the next round, at once.
+    fn interrupt(&mut self, now: UnixMs) {
+        match std::mem::replace(&mut self.step, Step::Idle) {
+            Step::Scan(_, Scan::Block(reader)) => self.reading = Some(reader),
+            Step::Heal(Heal::Block(_, reader)) => self.healing = Some(reader),
+            Step::Heal(Heal::Anchors(key, ..)) => {
+                let reason = "the blocks are too many for one round";
+                self.holes
+                    .postpone(key, reason.into(), true, now, &mut self.journal);
+            }
+            _ => {}
+        }
+        self.calls = 0;
+        self.next_round = now;
     }
 }
 
@@ -75,10 +108,7 @@ impl Machine for Listener {
             self.begin_round(now);
         }
         if self.calls >= MAX_CALLS_PER_ROUND && !matches!(self.step, Step::Apply(..)) {
-            // The rest in the next round, at once.
-            self.step = Step::Idle;
-            self.calls = 0;
-            self.next_round = now;
+            self.interrupt(now);
             return None;
         }
         let command = self.command()?;

@@ -1,13 +1,11 @@
 //! How blocks are read.
 //!
-//! Near the head: one block at a time, its header by number, then its logs by its hash; a node that does not know
-//! the block answers with an error, so an empty list means no events. Further back: ranges by number; the blocks at
+//! Near the head: one block at a time, its header by number, then its events as [`BlockReader`] finds them. Further back: ranges by number; the blocks at
 //! both ends are asked for again afterwards, so that no reorganisation can have slipped in between.
 
-use alloy_primitives::B256;
-
-use super::event::{Batch, ChainEvent, TOPICS};
+use super::event::{Batch, ChainEvent, TOPICS, events_of};
 use super::machine::Listener;
+use super::reader::{BlockReader, Certainty, Found, Reading};
 use super::ring::Mark;
 use super::step::{Next, Scan, Step, View};
 use crate::ethereum::{Answer, Block, BlockId, Log, LogBlocks, Request, RpcError};
@@ -15,6 +13,11 @@ use streamchain_protocol::time::UnixMs;
 
 /// The newest blocks, which are read one by one: nodes behind one address often differ by a few.
 const BY_HASH_WINDOW: u64 = 8;
+
+/// Log queries that fail in a row for a reason that is not theirs, as the node says, after which they are made smaller.
+const MAX_RANGE_FAILURES: u32 = 3;
+/// Transactions remembered whose events were seen: one's own are asked about within seconds.
+const MAX_RECENT: usize = 1_024;
 
 /// Events kept at most that are not final: about 30 MB. Above it, reading waits for finality.
 const MAX_HELD_EVENTS: usize = 100_000;
@@ -29,7 +32,7 @@ impl Listener {
         };
         match scan {
             Scan::Header(number) | Scan::RangeEnd(number) => Request::Block(BlockId::Number(*number)),
-            Scan::LogsOf(mark) => logs(LogBlocks::Hash(mark.hash)),
+            Scan::Block(reader) => reader.request(),
             Scan::RangeLogs(end) => logs(LogBlocks::Range(self.cursor.next, end.number)),
             Scan::Confirm(mark, _) | Scan::ConfirmBefore(mark, ..) => {
                 Request::Block(BlockId::Number(mark.number))
@@ -51,7 +54,7 @@ impl Listener {
             return self.finalize(view, now);
         }
         let quiet_to = head.saturating_sub(BY_HASH_WINDOW);
-        self.step = if next <= quiet_to {
+        self.step = if next <= quiet_to && self.range > 1 {
             let end = quiet_to.min(next.saturating_add(self.range - 1));
             Step::Scan(view, Scan::RangeEnd(end))
         } else if next == head {
@@ -71,18 +74,19 @@ impl Listener {
     ) {
         let gone = "a block went away while it was read";
         match (scan, outcome) {
+            (Scan::Block(reader), outcome) => self.handle_reading(view, reader.handle(outcome), now),
             (Scan::RangeLogs(end), Err(error)) => self.handle_range_error(view, end, error, now),
             (_, Err(error)) => self.fail(error.to_string(), now),
             (_, Ok(Answer::Block(None))) => self.fail(gone.into(), now),
             (Scan::Header(number), Ok(Answer::Block(Some(block)))) if block.number == number => {
                 self.handle_header(view, block, now);
             }
-            (Scan::LogsOf(mark), Ok(Answer::Logs(logs))) => self.read_logs(view, mark, logs, now),
             (Scan::RangeEnd(number), Ok(Answer::Block(Some(block)))) if block.number == number => {
                 self.step = Step::Scan(view, Scan::RangeLogs(Mark::from(&block)));
             }
             (Scan::RangeLogs(end), Ok(Answer::Logs(logs))) => {
                 self.widen();
+                (self.range_answered, self.range_failures) = (true, 0);
                 self.step = Step::Scan(view, Scan::Confirm(end, logs));
             }
             (Scan::Confirm(end, logs), Ok(Answer::Block(Some(block)))) => {
@@ -91,12 +95,12 @@ impl Listener {
                 }
                 match self.ring.last() {
                     Some(before) => self.step = Step::Scan(view, Scan::ConfirmBefore(before, end, logs)),
-                    None => self.read_logs(view, end, logs, now),
+                    None => self.read_logs(view, end, &logs, now),
                 }
             }
             (Scan::ConfirmBefore(before, end, logs), Ok(Answer::Block(Some(block)))) => {
                 match Mark::from(&block) == before {
-                    true => self.read_logs(view, end, logs, now),
+                    true => self.read_logs(view, end, &logs, now),
                     false => self.fail(gone.into(), now),
                 }
             }
@@ -113,17 +117,68 @@ impl Listener {
             // A reorganisation since the round began: the next round finds the fork.
             return self.rest(now);
         }
-        self.step = Step::Scan(view, Scan::LogsOf(Mark::from(&block)));
+        let mark = Mark::from(&block);
+        let unfinished = self.reading.take().filter(|reader| reader.mark() == mark);
+        let reader = unfinished.unwrap_or_else(|| {
+            let expected = self.mined.in_block(mark);
+            Box::new(BlockReader::new(&block, self.settings.contract, expected))
+        });
+        self.step = Step::Scan(view, Scan::Block(reader));
     }
 
+    fn handle_reading(&mut self, view: View, reading: Reading, now: UnixMs) {
+        match reading {
+            Reading::Ask(reader) => self.step = Step::Scan(view, Scan::Block(reader)),
+            Reading::Later(reader, reason) => {
+                self.reading = Some(reader);
+                self.fail(reason, now);
+            }
+            Reading::Untrue(reader, reason) => {
+                self.reading = Some(reader);
+                self.reject_node(reason.into(), now);
+            }
+            Reading::Done(found) => self.read_block(view, found, now),
+        }
+    }
+
+    /// Takes in what one block has. What is missing is noted before the cursor passes the block.
+    fn read_block(&mut self, view: View, found: Found, now: UnixMs) {
+        let number = found.mark.number;
+        self.holes
+            .cut_above(Some(number.saturating_sub(1)), &mut self.journal);
+        match found.certainty {
+            Certainty::Certain => {}
+            Certainty::Doubtful => self.holes.add_block(number, None, false, now, &mut self.journal),
+            Certainty::Missing(reason) => {
+                self.holes
+                    .add_block(number, Some(reason), false, now, &mut self.journal);
+            }
+        }
+        if self.range == 1 {
+            self.widen();
+        }
+        self.take_events(view, found.mark, found.events, now);
+    }
+
+    /// The log query over a range failed. What fails again and again is asked for in smaller parts, whatever is said: in
+    /// the end block by block. Where it is sure that less helps, there is no wait before that.
     fn handle_range_error(&mut self, view: View, end: Mark, error: RpcError, now: UnixMs) {
         let asked = end.number - self.cursor.next + 1;
-        let smaller_helps = error.asks_for_less() || matches!(error, RpcError::Timeout(_));
-        if !smaller_helps || asked <= 1 {
+        if error.is_of_whole_node() || error.is_rate_limited() {
+            self.range_failures += 1;
+            if self.range_failures >= MAX_RANGE_FAILURES {
+                self.range = (asked / 4).max(1);
+            }
             return self.fail(error.to_string(), now);
         }
-        self.range = (asked / 2).max(1);
-        self.scan_on(view, now);
+        // The range had just grown, and the smaller one before was answered.
+        let was_answered = std::mem::take(&mut self.range_answered);
+        if error.asks_for_less() || was_answered {
+            self.range = (asked / 2).max(1);
+            return self.scan_on(view, now);
+        }
+        self.range = (asked / 4).max(1);
+        self.fail(error.to_string(), now);
     }
 
     /// Asks for a little more next time, after a range that the node answered. The range grows slowly, so that a provider
@@ -137,11 +192,27 @@ impl Listener {
     }
 
     /// Takes in the logs of all blocks from the cursor to `to`.
-    fn read_logs(&mut self, view: View, to: Mark, logs: Vec<Log>, now: UnixMs) {
-        let seen = match self.checked(to, logs) {
+    fn read_logs(&mut self, view: View, to: Mark, logs: &[Log], now: UnixMs) {
+        let blocks = self.cursor.next..=to.number;
+        let seen = match events_of(self.settings.contract, blocks, Some(to), logs) {
             Ok(seen) => seen,
-            Err(reason) => return self.reject_node(reason.into(), now),
+            Err(reason) => {
+                self.range = (self.range / 4).max(1);
+                return self.reject_node(reason.into(), now);
+            }
         };
+        let from = self.cursor.next.saturating_sub(1);
+        self.holes.cut_above(Some(from), &mut self.journal);
+        for (mark, tx) in self.mined.up_to(to.number) {
+            if !seen.iter().any(|event| event.tx == tx) {
+                self.miss(mark.number, now);
+            }
+        }
+        self.take_events(view, to, seen, now);
+    }
+
+    /// Has the events of all blocks from the cursor to `to` carried out.
+    fn take_events(&mut self, view: View, to: Mark, seen: Vec<ChainEvent>, now: UnixMs) {
         let final_to = view.finalized.map(|mark| mark.number);
         // Events of an interrupted round that are not on the chain any more.
         let undone: Vec<ChainEvent> = self
@@ -156,6 +227,7 @@ impl Listener {
             finalized: Vec::new(),
             final_to,
         };
+        self.remember(&batch.seen);
         // These are saved before they are in a batch. What is final cannot be taken back.
         for event in batch.seen.iter().filter(|event| !batch.is_final(event)) {
             self.hold(event);
@@ -166,36 +238,17 @@ impl Listener {
         }
     }
 
-    /// Returns the logs as events in the order of the chain, or why they cannot be true.
-    fn checked(&self, to: Mark, logs: Vec<Log>) -> Result<Vec<ChainEvent>, &'static str> {
-        let blocks = self.cursor.next..=to.number;
-        let mut events = Vec::with_capacity(logs.len());
-        let mut hash_of: Option<(u64, B256)> = None;
-        for log in &logs {
-            if log.address != self.settings.contract || log.removed || !blocks.contains(&log.block_number) {
-                return Err("it gives logs that were not asked for");
-            }
-            if log.block_number == to.number && log.block_hash != to.hash {
-                return Err("it gives logs of another block");
-            }
-            if hash_of.is_some_and(|(number, hash)| number == log.block_number && hash != log.block_hash) {
-                return Err("it gives logs of two blocks with one height");
-            }
-            hash_of = Some((log.block_number, log.block_hash));
-            events.push(ChainEvent::decode(log).ok_or("it gives logs that the contract cannot emit")?);
-        }
-        events.sort_by_key(ChainEvent::id);
-        let place = |event: &ChainEvent| (event.block, event.log_index);
-        let mut pairs = events.iter().zip(events.iter().skip(1));
-        match pairs.any(|(one, next)| place(one) == place(next)) {
-            true => Err("it gives two logs with one place"),
-            false => Ok(events),
-        }
+    /// Notes which transactions were seen.
+    fn remember(&mut self, seen: &[ChainEvent]) {
+        self.recent.extend(seen.iter().map(|event| event.tx));
+        let surplus = self.recent.len().saturating_sub(MAX_RECENT);
+        self.recent.drain(..surplus);
     }
 
     /// Moves the cursor: the events of all blocks up to `to` are carried out.
     pub(super) fn pass(&mut self, view: View, to: Mark, now: UnixMs) {
         self.cursor.next = to.number + 1;
+        self.mined.settle(to.number, &mut self.journal);
         match view.finalized {
             Some(finalized) if finalized.number >= to.number => self.settle(to),
             _ => {

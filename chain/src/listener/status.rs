@@ -1,5 +1,6 @@
 //! What people may know of the machine.
 
+use super::holes::Gap;
 use serde::Serialize;
 use streamchain_protocol::time::UnixMs;
 
@@ -21,6 +22,10 @@ pub struct Status {
     pub lag: u64,
     /// Events seen that are not final yet.
     pub held_events: usize,
+    /// Blocks of which events are missing for certain; they are read again until they are found.
+    pub gaps: Vec<Gap>,
+    /// Blocks without events whose headers say that there may be some; they are read again as well.
+    pub doubtful_blocks: u64,
     /// What went wrong, for people.
     pub error: Option<String>,
     /// When the last round began, in Unix ms.

@@ -2,6 +2,9 @@
 
 use super::event::Batch;
 use super::fork::ForkSearch;
+use super::heal::{Heal, Mend};
+use super::holes::HoleKey;
+use super::reader::BlockReader;
 use super::ring::Mark;
 use crate::ethereum::{Block, Log};
 
@@ -22,6 +25,8 @@ pub(super) enum Step {
     FindFork(ForkSearch),
     /// Read blocks.
     Scan(View, Scan),
+    /// Read again what is missing.
+    Heal(Heal),
     /// Have a batch carried out, then go on.
     Apply(Batch, Next),
 }
@@ -38,8 +43,8 @@ pub(super) struct View {
 pub(super) enum Scan {
     /// One block: read its header.
     Header(u64),
-    /// One block: read its logs.
-    LogsOf(Mark),
+    /// One block: read its events.
+    Block(Box<BlockReader>),
     /// A range: read the header of its last block.
     RangeEnd(u64),
     /// A range: read its logs.
@@ -57,6 +62,8 @@ pub(super) enum Next {
     Undone,
     /// Move the cursor past this block, and read on.
     Scanned(View, Mark),
+    /// Note what became of a hole.
+    Mended(HoleKey, Mend),
     /// Move the finalized mark here; the round is over.
     Finalized(Mark),
 }

@@ -6,7 +6,9 @@ use alloy_primitives::{Address, B256, keccak256};
 use alloy_sol_types::SolEvent;
 use streamchain_chain::abi::IStreamChain::{DigestEmitted, MessageEmitted};
 use streamchain_chain::abi::{self, Anchored};
-use streamchain_chain::anchorer::{Anchorer, ReadRecords, Run, Segment, Settings};
+use streamchain_chain::anchorer::{
+    Anchorer, GasOwners, Read, ReadRecords, ReadSegments, Run, Segment, SegmentError, Settings, StoredSegment,
+};
 use streamchain_chain::ethereum::FeePolicy;
 use streamchain_chain::ethereum::Signer;
 use streamchain_chain::ethereum::{Answer, Log, Request, RpcError};
@@ -39,6 +41,9 @@ pub fn settings() -> Settings {
         },
         bump_after_ms: 36_000,
         daily_gas: None,
+        poll_ms: 4_000,
+        gas_owners: GasOwners::All,
+        finality_depth: None,
         resend_after_ms: 24_000,
         retry_after_ms: 10_000,
         recheck_after_ms: 60_000,
@@ -104,6 +109,12 @@ pub struct Anchoring {
     pub lie: Option<Lie>,
     /// The database: records by stream and first message.
     pub database: BTreeMap<(StreamId, Seq), Vec<u8>>,
+    /// The database: segments by stream and first message.
+    pub stored: BTreeMap<(StreamId, Seq), StoredSegment>,
+    /// How often the database was asked for segments.
+    pub segments_read: u64,
+    /// Whether the database cannot give segments.
+    pub stored_is_away: bool,
     pub settings: Settings,
 }
 
@@ -125,6 +136,9 @@ impl Anchoring {
             distrusted: Vec::new(),
             lie: None,
             database: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            segments_read: 0,
+            stored_is_away: false,
             settings,
         }
     }
@@ -169,10 +183,36 @@ impl Anchoring {
         }
     }
 
+    /// Stores segments, and hands them over.
     pub fn hand_over(&mut self, segments: &[Segment]) {
-        self.anchorer.handle_segments(segments).unwrap();
+        self.try_hand_over(segments).unwrap();
+    }
+
+    /// Stores segments, and hands them over; they may be refused.
+    pub fn try_hand_over(&mut self, segments: &[Segment]) -> Result<usize, SegmentError> {
+        for segment in segments {
+            let stored = StoredSegment {
+                first: segment.first,
+                count: segment.count,
+                root: segment.root,
+                mode: segment.mode,
+                prove: segment.prove,
+            };
+            self.stored.insert((segment.stream, segment.first), stored);
+        }
+        let outcome = self.anchorer.handle_segments(segments);
         let rows = self.anchorer.take_unsaved();
         self.save(rows);
+        outcome
+    }
+
+    /// The segments of a stream from the one with the message `from` on.
+    fn read_segments(&mut self, asked: ReadSegments) -> Vec<StoredSegment> {
+        self.segments_read += 1;
+        let of_stream = (asked.stream, Seq(0))..=(asked.stream, Seq(u64::MAX));
+        let all = self.stored.range(of_stream).map(|(_, segment)| *segment);
+        let wanted = all.filter(|segment| segment.first.0 + u64::from(segment.count) > asked.from.0);
+        wanted.take(asked.limit).collect()
     }
 
     /// All that the machine wants to do now.
@@ -199,7 +239,18 @@ impl Anchoring {
                 }
                 Command::Save(rows) => self.save(rows),
                 Command::Distrust(reason) => self.distrusted.push(reason),
-                Command::Do(ReadRecords { stream, first, .. }) => {
+                Command::Do(Read::Segments(asked)) => {
+                    let outcome = match fault {
+                        fault if fault.is_failure() || self.stored_is_away => {
+                            Err("the database is away".to_owned())
+                        }
+                        _ => Ok(self.read_segments(asked)),
+                    };
+                    if fault != Fault::CrashAfter {
+                        self.anchorer.handle_stored(outcome, self.now);
+                    }
+                }
+                Command::Do(Read::Records(ReadRecords { stream, first, .. })) => {
                     let found = self.database.get(&(stream, first)).cloned();
                     let outcome = match fault {
                         fault if fault.is_failure() => Err("the database is away".to_owned()),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fake_contract::execute;
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bloom, Bytes, U256, keccak256};
 use alloy_rlp::{Decodable, Header};
 use streamchain_chain::ethereum::{
     Answer, Block, BlockId, FeeHistory, Log, LogBlocks, Receipt, Request, RpcError,
@@ -66,6 +66,8 @@ pub struct FakeChain {
     pub received: Vec<B256>,
     /// What each byte of calldata costs beside the 50,000 of a transaction.
     pub gas_per_byte: u64,
+    /// Whether headers have bloom filters.
+    pub has_blooms: bool,
     /// Refuses every transaction with these words.
     pub refuses: Option<&'static str>,
     salt: u64,
@@ -91,6 +93,7 @@ impl FakeChain {
             log_range: 1_000,
             received: Vec::new(),
             gas_per_byte: 0,
+            has_blooms: true,
             refuses: None,
             salt: 0,
         };
@@ -270,9 +273,14 @@ impl FakeChain {
                 hash: block.hash,
                 parent_hash: block.parent,
                 timestamp: UnixSec(block.number * 12),
-                logs_bloom: None,
+                logs_bloom: self.has_blooms.then(|| Box::new(bloom_of(&block.receipts))),
             })),
-            Request::Logs { topics, blocks, .. } => Answer::Logs(self.query(topics, *blocks)?),
+            Request::Logs {
+                topics,
+                streams,
+                blocks,
+                ..
+            } => Answer::Logs(self.query(topics, streams, *blocks)?),
             Request::TransactionCount(account) => {
                 Answer::TransactionCount(latest.nonces.get(account).copied().unwrap_or(0))
             }
@@ -294,6 +302,11 @@ impl FakeChain {
             }
             Request::Run { .. } => unreachable!("neither sender nor listener runs a program"),
             Request::Send(raw) => Answer::Sent(self.receive(raw)?),
+            Request::BlockReceipts(number) => Answer::Receipts(
+                self.blocks
+                    .get(*number as usize)
+                    .map(|block| block.receipts.clone()),
+            ),
             Request::BlockTransactions(hash) => {
                 let block = self.blocks.iter().find(|block| block.hash == *hash);
                 Answer::Transactions(block.map(|block| block.txs.iter().map(|tx| tx.hash).collect()))
@@ -316,7 +329,7 @@ impl FakeChain {
         })
     }
 
-    fn query(&self, topics: &[B256], blocks: LogBlocks) -> Result<Vec<Log>, RpcError> {
+    fn query(&self, topics: &[B256], streams: &[StreamId], blocks: LogBlocks) -> Result<Vec<Log>, RpcError> {
         let range = match blocks {
             LogBlocks::Hash(hash) => {
                 let block = self.blocks.iter().find(|block| block.hash == hash);
@@ -328,7 +341,11 @@ impl FakeChain {
             }
             LogBlocks::Range(from, to) => from..=to,
         };
-        let wanted = |log: &Log| range.contains(&log.block_number) && topics.contains(&log.topics[0]);
+        let wanted = |log: &Log| {
+            let is_of_stream =
+                streams.is_empty() || streams.iter().any(|stream| stream.word() == log.topics[1]);
+            range.contains(&log.block_number) && topics.contains(&log.topics[0]) && is_of_stream
+        };
         Ok(self.logs().into_iter().filter(wanted).collect())
     }
 
@@ -367,6 +384,14 @@ impl FakeChain {
         self.pool.push(tx);
         Ok(hash)
     }
+}
+
+fn bloom_of(receipts: &[Receipt]) -> Bloom {
+    let mut bloom = Bloom::ZERO;
+    for log in receipts.iter().flat_map(|receipt| &receipt.logs) {
+        bloom.accrue_raw_log(log.address, &log.topics);
+    }
+    bloom
 }
 
 /// Reads a signed EIP-1559 transaction; who signed it is known here.

@@ -19,6 +19,7 @@ pub fn settings() -> Settings {
         start_block: 1,
         interval_ms: 1_000,
         max_range: 1_000,
+        finality_depth: None,
     }
 }
 
@@ -203,6 +204,19 @@ impl Listening {
         for _ in 0..count {
             self.next_round();
         }
+    }
+
+    /// Rounds for so long.
+    pub fn pass_time(&mut self, ms: u64) {
+        let until = self.now.plus_ms(ms);
+        while self
+            .listener
+            .poll_timeout(self.now)
+            .is_some_and(|due| due < until)
+        {
+            self.next_round();
+        }
+        self.now = self.now.max(until);
     }
 
     /// What the world should believe: what a clean replay of the chain gives.

@@ -5,13 +5,18 @@
 //! gone.
 
 use super::error::LogError;
-use super::state::{EventRange, LogState, StoredEvent};
+use super::state::{AheadRun, EventRange, LogState, StoredEvent};
 use super::store::{LogStore, Step};
+use streamchain_protocol::ids::Seq;
 use streamchain_protocol::proof::{AnchorRef, AnchorState};
 use streamchain_protocol::wire::NoticeEvent;
 
 /// Most events kept for one stream: two for each anchor, so some hours of a busy stream.
 pub(crate) const MAX_EVENTS: u64 = 4_096;
+
+/// Runs ahead of the marks that are kept at most. There are none unless a node left an anchor out; one that is dropped is
+/// missed, and looked for, in its turn.
+const MAX_AHEAD: usize = 64;
 
 /// Most bytes of the events that are kept: anybody may publish on chain what they pay for.
 pub(crate) const MAX_EVENTS_BYTES: u64 = 16 * 1024 * 1024;
@@ -59,17 +64,56 @@ pub(super) fn apply_notice<S: LogStore>(state: &mut LogState, store: &S, event: 
 }
 
 impl LogState {
-    /// Moves `anchored` and `finalized` by what the chain says of an anchor.
+    /// Moves `anchored` and `finalized` by what the chain says of an anchor. A mark never passes a run that does not begin
+    /// at it: what lies ahead waits until the run between was seen.
     fn apply_anchor(&mut self, anchor: &AnchorRef) {
-        let end = anchor.end().min(self.head);
+        let (first, end) = (anchor.first, anchor.end().min(self.head));
         match anchor.state {
-            AnchorState::Anchored => self.anchored = self.anchored.max(end),
-            AnchorState::Final => {
-                self.finalized = self.finalized.max(end);
-                self.anchored = self.anchored.max(end);
+            AnchorState::Anchored | AnchorState::Final => self.ahead.push(AheadRun {
+                first,
+                end,
+                is_final: anchor.state == AnchorState::Final,
+            }),
+            AnchorState::Reverted => {
+                self.anchored = self.anchored.min(first).max(self.finalized);
+                for run in self.ahead.iter_mut().filter(|run| !run.is_final) {
+                    run.end = run.end.min(first);
+                }
             }
-            AnchorState::Reverted => self.anchored = self.anchored.min(anchor.first).max(self.finalized),
         }
+        self.advance_marks();
+    }
+
+    /// Moves the marks over the runs that begin at them, and keeps the runs that do not.
+    fn advance_marks(&mut self) {
+        self.ahead.sort_by_key(|run| run.first);
+        for run in &self.ahead {
+            if run.first <= self.anchored {
+                self.anchored = self.anchored.max(run.end);
+            }
+            if run.is_final && run.first <= self.finalized {
+                self.finalized = self.finalized.max(run.end);
+            }
+        }
+        let (anchored, finalized) = (self.anchored, self.finalized);
+        self.ahead.retain(|run| {
+            let mark = if run.is_final { finalized } else { anchored };
+            run.first < run.end && mark < run.end
+        });
+        self.ahead.dedup_by(|next, run| {
+            let is_joined = next.is_final == run.is_final && next.first <= run.end;
+            if is_joined {
+                run.end = run.end.max(next.end);
+            }
+            is_joined
+        });
+        self.ahead.truncate(MAX_AHEAD);
+    }
+
+    /// Returns the first message whose anchor was not seen although that of a later one was.
+    pub fn missing_anchor(&self) -> Option<Seq> {
+        let is_ahead = |run: &AheadRun| run.first > self.anchored;
+        self.ahead.iter().any(is_ahead).then_some(self.anchored)
     }
 }
 

@@ -24,7 +24,7 @@ mod store;
 
 pub use append::Appended;
 pub use error::{LogError, Refusal};
-pub use outbox::{FLUSH_BACKOFF, GATHER_MS, SEGMENTS_PER_FLUSH};
+pub use outbox::{FLUSH_BACKOFF, GATHER_MS, REFUSED_MS, SEGMENTS_PER_FLUSH};
 pub use reading::{BadCursor, Cursor, News, Tail};
 pub use state::{
     CommittedBatch, EventRange, Inbox, LastBatch, Leader, LogState, NewStream, OutboxSegment, Session,
@@ -244,6 +244,20 @@ impl<S: LogStore> StreamLog<S> {
             .iter()
             .try_for_each(|one| self.store.drop_segment(one.segment.first))
             .map_err(LogError::Store)
+    }
+
+    /// Notes that the Anchorer has no room for the stream. The newest of these segments is kept, to be offered again: with
+    /// it the Anchorer looks for all others in the database.
+    pub fn keep_newest_segment(&self, refused: &[OutboxSegment]) -> Step<(), S> {
+        match refused.split_last() {
+            Some((_, older)) => self.ack_segments(older),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns whether anything but segments for the Anchorer waits to go out.
+    pub fn has_unflushed(&self) -> Step<bool, S> {
+        self.change_outbox(|outbox| Ok(outbox.has_unflushed()))
     }
 
     /// Returns whether anything waits to go out.

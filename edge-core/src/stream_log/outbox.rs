@@ -28,6 +28,9 @@ pub const FLUSH_BACKOFF: BackoffBounds = BackoffBounds {
     max_ms: 30_000,
 };
 
+/// How long segments wait that the Anchorer had no room for, milliseconds: room is made as other streams are anchored.
+pub const REFUSED_MS: u64 = 60_000;
+
 /// Most segments written in one flush: bounds its run time. More follow with the next one.
 pub const SEGMENTS_PER_FLUSH: usize = 8;
 
@@ -104,11 +107,13 @@ impl<S: LogStore> Outbox<'_, S> {
 
     /// Returns whether anything waits to go out.
     pub(super) fn has_work(&self) -> Result<bool, S::Error> {
+        Ok(self.has_unflushed() || !self.store.segments(1)?.is_empty())
+    }
+
+    /// Returns whether anything but segments for the Anchorer waits to go out.
+    pub(super) fn has_unflushed(&self) -> bool {
         let state = &*self.state;
-        Ok(!state.listed
-            || state.flushed < state.head
-            || state.inbox.messages > 0
-            || !self.store.segments(1)?.is_empty())
+        !state.listed || state.flushed < state.head || state.inbox.messages > 0
     }
 }
 

@@ -102,6 +102,9 @@ pub struct LogState {
     pub anchored: Seq,
     /// How many messages are under anchors in finalized blocks.
     pub finalized: Seq,
+    /// Runs on chain that lie ahead of the marks: a run before them was not seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) ahead: Vec<AheadRun>,
     /// What waits for the relay.
     #[serde(default)]
     pub inbox: Inbox,
@@ -129,6 +132,7 @@ impl LogState {
             last_batch: None,
             anchored: Seq(0),
             finalized: Seq(0),
+            ahead: Vec::new(),
             inbox: Inbox::default(),
             events: EventRange::default(),
         }
@@ -144,6 +148,18 @@ impl LogState {
     pub fn relay(&self) -> Option<&RelayId> {
         self.relay_leader().or(self.assigned.as_ref())
     }
+}
+
+/// A run of messages on chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AheadRun {
+    /// Its first message.
+    pub(super) first: Seq,
+    /// The seq behind its last message.
+    pub(super) end: Seq,
+    /// Whether its anchor is final.
+    pub(super) is_final: bool,
 }
 
 /// What a stream begins with.

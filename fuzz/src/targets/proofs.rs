@@ -1,5 +1,6 @@
 //! Receipts, and what Ethereum nodes and wallets give.
 
+use crate::fixed::{SIGNED_HASH, WALLET};
 use streamchain_chain::ethereum::eip6492::Undeployed;
 use streamchain_chain::ethereum::{BlockId, LogBlocks, Request, eip191};
 use streamchain_protocol::proof::Receipt;
@@ -44,6 +45,7 @@ pub(super) fn json_rpc(bytes: &[u8]) {
         Request::Send(Bytes::new()),
         Request::Receipt(B256::ZERO),
         Request::BlockTransactions(B256::ZERO),
+        Request::BlockReceipts(1),
         Request::Transaction(B256::ZERO),
     ];
     for request in requests {
@@ -52,7 +54,9 @@ pub(super) fn json_rpc(bytes: &[u8]) {
 }
 
 pub(super) fn signature(bytes: &[u8]) {
-    let _ = eip191::signer(B256::repeat_byte(7), bytes);
+    if eip191::signer(SIGNED_HASH, bytes) == Some(WALLET) {
+        assert_eq!(bytes.len(), 65, "a signature has one length");
+    }
     if let Some(undeployed) = Undeployed::parse(bytes) {
         let program = undeployed.program(Address::ZERO, B256::ZERO);
         assert!(!program.is_empty(), "a wallet that is read can be asked");

@@ -9,3 +9,7 @@ pub(super) fn stun(bytes: &[u8]) {
 pub(super) fn tcp_framing(bytes: &[u8]) {
     fuzzing::tcp_framing(bytes);
 }
+
+pub(super) fn turn_request(bytes: &[u8]) {
+    fuzzing::turn_request(bytes);
+}

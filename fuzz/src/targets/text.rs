@@ -1,16 +1,23 @@
 //! Texts: SDP, sign-in messages, tokens, ids, settings, JSON.
 
+use crate::fixed;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD as BASE64, URL_SAFE_NO_PAD as BASE64URL};
 use std::str::FromStr;
 use streamchain_edge_core::rate_policy::Policies;
 use streamchain_edge_core::stream_log::Cursor;
-use streamchain_protocol::auth::siwe::SignIn;
-use streamchain_protocol::auth::{AccessClaims, ApiKey, MasterSecret, SessionToken};
+use streamchain_protocol::Address;
+use streamchain_protocol::auth::siwe::{Expected, SignIn, SignInNonce};
+use streamchain_protocol::auth::{
+    AccessClaims, ApiKey, FingerprintHash, MaxMessage, SessionRights, SessionToken, TokenError, mac_bytes,
+};
 use streamchain_protocol::ids::{ProducerId, RelayId, SessionId, SessionRef, ShortId, StreamName, StreamRef};
+use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::util::json;
 use streamchain_protocol::webrtc::Offer;
 
-/// A time at which the tokens of the corpus are good, Unix seconds.
-const NOW_S: u64 = 1_700_000_000;
+/// `{"alg":"HS256","typ":"JWT"}`, with which every access token begins.
+const JWT_HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
 /// What is read as text; nothing for bytes that are no UTF-8, which no parser of text is given.
 fn with_text(bytes: &[u8], run: impl FnOnce(&str)) {
@@ -30,43 +37,91 @@ pub(super) fn offer(bytes: &[u8]) {
 }
 
 pub(super) fn siwe(bytes: &[u8]) {
+    let Some(key) = fixed::nonce_key() else { return };
     with_text(bytes, |text| {
-        // Reading alone: what the message says is judged against what the edge expects, in tests of its own.
-        let _ = SignIn::parse(text);
-    });
-}
-
-fn secret() -> Option<MasterSecret> {
-    MasterSecret::from_hex(&"5a".repeat(32)).ok()
-}
-
-pub(super) fn access_token(bytes: &[u8]) {
-    let Some(key) = secret().map(|secret| secret.access_key()) else {
-        return;
-    };
-    with_text(bytes, |text| {
-        // Only what this key signed verifies, so signing it again gives the very text.
-        if let Ok(claims) = AccessClaims::verify(text, &key, streamchain_protocol::time::UnixSec(NOW_S)) {
-            let again = AccessClaims::verify(
-                &claims.sign(&key),
-                &key,
-                streamchain_protocol::time::UnixSec(NOW_S),
-            );
-            assert_eq!(again, Ok(claims), "a token that verifies says what was signed");
+        let Ok(message) = SignIn::parse(text) else { return };
+        let domains = [fixed::DOMAIN.to_owned()];
+        let expected = Expected {
+            domains: &domains,
+            chain_id: fixed::CHAIN_ID,
+        };
+        if message.check(&expected, fixed::NOW.to_ms()).is_err() {
+            return;
+        }
+        if let Ok(nonce) = SignInNonce::verify(message.nonce, &key, fixed::NOW) {
+            assert_eq!(nonce.sign(&key), message.nonce, "a nonce has one text");
         }
     });
 }
 
-pub(super) fn session_token(bytes: &[u8]) {
-    let (Some(secret), Ok(relay)) = (secret(), RelayId::from_str("relay-1")) else {
-        return;
-    };
-    let keys = secret.relay_key(&relay).session_keys();
+/// Reads the bytes as a token, and as the claims of a token that is signed with the right key.
+pub(super) fn access_token(bytes: &[u8]) {
+    let Some(key) = fixed::access_key() else { return };
     with_text(bytes, |text| {
-        if let Ok(token) = SessionToken::verify(text, &keys, streamchain_protocol::time::UnixSec(NOW_S)) {
+        verify_access(text, &key);
+        let signed = format!("{JWT_HEADER}.{}", BASE64URL.encode(text));
+        let tag = BASE64URL.encode(mac_bytes(&key, &[signed.as_bytes()]));
+        verify_access(&format!("{signed}.{tag}"), &key);
+    });
+}
+
+fn verify_access(token: &str, key: &[u8; 32]) {
+    // Only what this key signed verifies, so signing it again gives the very text.
+    if let Ok(claims) = AccessClaims::verify(token, key, fixed::NOW) {
+        assert!(claims.exp >= fixed::NOW, "an expired token does not verify");
+        let again = AccessClaims::verify(&claims.sign(key), key, fixed::NOW);
+        assert_eq!(again, Ok(claims), "a token that verifies says what was signed");
+    }
+}
+
+/// Reads the bytes as a token, and as the claims of a token that is signed with the right key.
+pub(super) fn session_token(bytes: &[u8]) {
+    let Some(keys) = fixed::session_keys() else { return };
+    with_text(bytes, |text| {
+        if let Ok(token) = SessionToken::verify(text, &keys, fixed::NOW) {
             assert_eq!(token.sign(&keys), text, "nothing but what was signed verifies");
         }
+        let Some(claims) = BASE64.decode(text).ok().and_then(|body| session_claims(&body)) else {
+            return;
+        };
+        let late = fixed::NOW.0.saturating_sub(claims.expires.0);
+        let expected = if late > 0 {
+            Err(TokenError::Expired(late))
+        } else {
+            Ok(claims)
+        };
+        let verified = SessionToken::verify(&claims.sign(&keys), &keys, fixed::NOW);
+        assert_eq!(
+            verified, expected,
+            "a token that is signed says its claims until it expires"
+        );
     });
+}
+
+/// Returns the claims in the bytes of a token, whoever signed it.
+fn session_claims(body: &[u8]) -> Option<SessionToken> {
+    let ([_, flags, rest @ ..], _) = body.split_first_chunk::<70>()?;
+    let (expires, rest) = rest.split_first_chunk()?;
+    let (session, rest) = rest.split_first_chunk()?;
+    let (stream, rest) = rest.split_first_chunk()?;
+    let (author, fingerprint) = rest.split_first_chunk::<20>()?;
+    Some(SessionToken {
+        rights: SessionRights {
+            subscribe: flags & 1 != 0,
+            publish: flags & 2 != 0,
+        },
+        expires: UnixSec(u32::from_be_bytes(*expires).into()),
+        session: SessionId(*session),
+        stream: ShortId(*stream),
+        author: Address::from(*author),
+        fingerprint: FingerprintHash(fingerprint.try_into().ok()?),
+        relay_begins: flags & 4 != 0,
+        max_message: match flags >> 3 {
+            0 => MaxMessage::UNKNOWN,
+            31 => MaxMessage::UNLIMITED,
+            code => MaxMessage::of_offer(1 << (code - 1)),
+        },
+    })
 }
 
 pub(super) fn api_key(bytes: &[u8]) {

@@ -131,6 +131,14 @@ impl Access {
         }
         self.member.or(everybody)
     }
+
+    /// Returns whether the stream is as if it were not there, for somebody who has these rights on it: it is private, and
+    /// they may neither read nor manage it, nor does a membership of theirs say that it is there.
+    pub fn is_hidden_from(&self, rights: Rights) -> bool {
+        let knows = rights.has(Right::Read) || rights.has(Right::Manage);
+        let is_stranger = rights == Rights::NONE || self.member == Rights::NONE;
+        self.settings.read == ReadAccess::Private && !knows && is_stranger
+    }
 }
 
 #[cfg(test)]
@@ -167,6 +175,31 @@ mod tests {
             assert_eq!(access.rights(stranger, false), Rights::of(expected), "{access:?}");
             assert_eq!(access.rights(Some(access.owner), false), Rights::ALL);
             assert_eq!(access.rights(None, true), Rights::ALL);
+        }
+    }
+
+    #[test]
+    fn a_private_stream_is_hidden_from_strangers_alone() {
+        use Right::{Manage, Read, Write};
+        let (public, private) = (ReadAccess::Public, ReadAccess::Private);
+        let (open, closed) = (WriteAccess::Open, WriteAccess::Closed);
+        let cases: [(Access, &[Right], bool); 8] = [
+            (access(private, closed, &[]), &[], true),
+            (access(private, open, &[]), &[Write], true),
+            (access(private, closed, &[Write]), &[Write], false),
+            (access(private, closed, &[Read]), &[Read], false),
+            (access(private, closed, &[Manage]), &[Manage], false),
+            // A token that is narrowed to other streams, of a member or of the owner.
+            (access(private, closed, &[Read]), &[], true),
+            (access(public, closed, &[]), &[Read], false),
+            (access(public, closed, &[]), &[], false),
+        ];
+        for (access, rights, hidden) in cases {
+            assert_eq!(
+                access.is_hidden_from(Rights::of(rights)),
+                hidden,
+                "{access:?} {rights:?}"
+            );
         }
     }
 

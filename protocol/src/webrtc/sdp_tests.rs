@@ -288,3 +288,23 @@ proptest! {
         let _ = Offer::parse(&damaged);
     }
 }
+
+#[test]
+fn a_refusal_says_what_the_offer_lacks() {
+    let reason = |text: &str| Offer::parse(text).unwrap_err().to_string();
+    let good = offer();
+    let (session, _) = good.split_once("m=application").unwrap();
+    let fingerprint = format!("a=fingerprint:sha-256 {}\r\n", fingerprint());
+    for (text, says) in [
+        ("{\"type\":\"offer\",\"sdp\":\"v=0\"}", "not SDP"),
+        (session, "no data section"),
+        (&good.replace(&fingerprint, ""), "a=fingerprint"),
+        (
+            &good.replace("setup:actpass", "setup:holdconn"),
+            "a=setup:holdconn",
+        ),
+        (&format!("{good}{}", "a=x:y\r\n".repeat(20_000)), "at most 32768"),
+    ] {
+        assert!(reason(text).contains(says), "{}", reason(text));
+    }
+}

@@ -134,6 +134,46 @@ mod tests {
         assert!(Batch::decode(&large.encode()).is_err());
     }
 
+    #[test]
+    fn a_batch_has_at_most_4096_messages() {
+        let of = |count| Batch {
+            epoch: Epoch(1),
+            first: Seq(0),
+            records: (0..count).map(|number| record(number, b"x")).collect(),
+        };
+        assert!(Batch::decode(&of(4_096).encode()).is_ok());
+        assert!(Batch::decode(&of(4_097).encode()).is_err());
+    }
+
+    #[test]
+    fn a_body_that_is_no_batch_is_refused() {
+        let good = Batch {
+            epoch: Epoch(1),
+            first: Seq(0),
+            records: vec![record(0, b"a"), record(1, b"b")],
+        }
+        .encode();
+        let producer = [0x50; 17];
+        let at = good
+            .windows(17)
+            .position(|bytes| bytes == [&producer[..1], &[2; 16]].concat());
+        let mut short_producer = good.clone();
+        short_producer.splice(at.unwrap()..at.unwrap() + 17, [&[0x4F][..], &[2; 15]].concat());
+        let endless_array = [0x83, 1, 0, 0x9B, 255, 255, 255, 255, 255, 255, 255, 255];
+        for bad in [
+            &[][..],
+            &[0xFF],
+            b"hello",
+            &good[..good.len() - 1],
+            &[&good[..], &[0]].concat(),
+            &[0x9F, 0xFF],
+            &endless_array,
+            &short_producer,
+        ] {
+            assert!(Batch::decode(bad).is_err(), "{bad:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..256)) {

@@ -245,6 +245,21 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_registration_names_the_field() {
+        for (error, says) in [
+            (RegistrationError::Fingerprint, "fingerprint: "),
+            (RegistrationError::Shards(0), "shards: 0"),
+            (
+                RegistrationError::Candidates { shard: 0, given: 0 },
+                "candidates: 0",
+            ),
+            (RegistrationError::Port(0), "port 0"),
+        ] {
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+
+    #[test]
     fn a_registration_is_checked_field_by_field() {
         assert_eq!(registration().check(), Ok(()));
         let refused = |change: fn(&mut Registration)| {

@@ -11,7 +11,7 @@ pub(crate) struct KeyArgs {
     /// The edge's MASTER_SECRET, 64 hexadecimal digits
     #[arg(long, env = "MASTER_SECRET", hide_env_values = true)]
     pub master: String,
-    /// The relay's id
+    /// The relay's id, as in `relay-node run --id`
     #[arg(long)]
     pub id: RelayId,
 }

@@ -17,10 +17,10 @@ pub(crate) const REBUILD_EXAMPLES: &str = "\
 EXAMPLE
     MASTER_SECRET=… relay-node rebuild --edge https://streamchain.example
 
-For an edge whose tables of anchors or chain events were lost or damaged. The edge empties them and reads the
-contract's events again from CONTRACT_BLOCK on. Stored messages and segments are not touched. Receipts are missing
-until it is done, and are the same as before. The edge refuses while it can't reach the chain. Check the result with
-relay-node verify-stream.";
+Use this when the edge's tables of anchors or chain events are lost or damaged. The edge empties these tables and
+reads the contract's events again from CONTRACT_BLOCK on. Stored messages and segments do not change. Until the edge
+has finished, receipts are missing; afterwards they are the same as before. The edge refuses while it can't reach the
+chain. Check the result with `relay-node verify-stream`.";
 
 /// `relay-node rebuild`
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub(crate) struct RebuildArgs {
     /// The edge's URL
     #[arg(long, env = "STREAMCHAIN_EDGE", value_name = "URL")]
     pub edge: String,
-    /// The edge's MASTER_SECRET, 64 hexadecimal digits: only the operator may rebuild
+    /// The edge's MASTER_SECRET, 64 hexadecimal digits, since only the operator may do this
     #[arg(long, env = "MASTER_SECRET", hide_env_values = true)]
     pub master: String,
 }

@@ -20,6 +20,8 @@ pub struct Counters {
     pub integrity_refused: u64,
     /// Checks refused because the shard is full or going down.
     pub no_room: u64,
+    /// Handshakes ended because another one needed the place.
+    pub handshakes_evicted: u64,
     pub sessions_begun: u64,
     /// Sessions whose DTLS came up with the right certificate.
     pub sessions_connected: u64,
@@ -49,7 +51,7 @@ pub struct Counters {
 
 impl Counters {
     /// Name and value of every counter, for metrics and logs.
-    pub fn list(&self) -> [(&'static str, u64); 25] {
+    pub fn list(&self) -> [(&'static str, u64); 26] {
         [
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
@@ -60,6 +62,7 @@ impl Counters {
             ("tokens_refused", self.tokens_refused),
             ("integrity_refused", self.integrity_refused),
             ("no_room", self.no_room),
+            ("handshakes_evicted", self.handshakes_evicted),
             ("sessions_begun", self.sessions_begun),
             ("sessions_connected", self.sessions_connected),
             ("certificates_refused", self.certificates_refused),

@@ -3,12 +3,21 @@
 
 use std::time::Duration;
 
-/// Most sessions of one shard: at 52 KiB for an idle connection they take about 1 GiB.
+/// Most sessions of one shard: at 52 KiB for an idle connection they take about 1 GiB. Networks share them
+/// ([`crate::core::shares`]).
 pub(crate) const MAX_SESSIONS: usize = 20_000;
 
 /// Most sessions of one shard whose DTLS handshake is not done. A handshake costs about 1 ms of CPU here, so
 /// this many are at most a second of work.
 pub(crate) const MAX_HANDSHAKES: usize = 1_024;
+
+/// Most of them from one network: half, so that a hall behind one address can come back at once, and no single address takes
+/// all. What a network has above others' makes way for them all the same.
+pub(crate) const MAX_NETWORK_HANDSHAKES: usize = MAX_HANDSHAKES / 2;
+
+/// A handshake younger than this is not ended for another one of a network that has as many: two round trips at the worst real
+/// round-trip time are less.
+pub(crate) const HANDSHAKE_GRACE: Duration = Duration::from_secs(4);
 
 /// How long a session may take until its channel is open. Four round trips at the worst real round-trip time
 /// (2 s) fit.
@@ -25,8 +34,12 @@ pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a session that is being closed may wait for its last frames to arrive.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Most streams that one shard has at a time.
+/// Most streams that one shard has at a time. The networks whose sessions named them first share them.
 pub(crate) const MAX_STREAMS: usize = 4_096;
+
+/// Most streams of one shard that no session named, but a notice that messages came by HTTP: half as many again. What is not
+/// fetched waits at the edge.
+pub(crate) const MAX_NOTICE_STREAMS: usize = MAX_STREAMS / 2;
 
 /// How long a stream is kept after its last session ended: a page that reloads finds the recent messages.
 pub(crate) const STREAM_IDLE: Duration = Duration::from_secs(30);
@@ -64,8 +77,15 @@ pub(crate) const CROWDED_BYTES: usize = 2 * 1024;
 /// The most that a message is held back for that, and so the most that it adds to a delivery.
 pub(crate) const WRITE_INTERVAL: Duration = Duration::from_millis(1);
 
+/// Least that a client must take as one message (`a=max-message-size`, RFC 8841 §6), bytes: every frame but those with a payload
+/// fits, *error* with 200 characters of four bytes included. With a client that takes less no session is possible.
+pub(crate) const MIN_CHANNEL_MESSAGE_BYTES: usize = 1_024;
+
 /// Largest message to a peer whose channel is not reliable: one packet, so that one loss costs only its own.
 pub(crate) const UNRELIABLE_CHUNK_BYTES: usize = 1_000;
+
+/// Most data channels of a session that are refused; one more ends it.
+pub(crate) const MAX_REFUSED_CHANNELS: u32 = 8;
 
 /// Most bytes of control frames that wait for one peer. A peer that reads nothing but goes on publishing is
 /// closed when its answers no longer fit.
@@ -102,6 +122,13 @@ pub const DATAGRAMS_PER_DRIVE: u32 = 16;
 /// Most remote addresses of one session: UDP, TCP and three TURN transports, before and after an ICE restart, and
 /// a few more where the client has both kinds of IP addresses.
 pub(crate) const ADDRESSES_PER_SESSION: usize = 16;
+
+/// How many times the bytes that came from an address are sent to it, before its client has proven that it reads there
+/// (RFC 9000 §8.1).
+pub(crate) const MAX_AMPLIFICATION: usize = 3;
+
+/// Most datagrams of a session that wait until more bytes came from where they go: a flight of a handshake, and no more.
+pub(crate) const MAX_HELD_DATAGRAMS: usize = 8;
 
 /// How many of a client's earlier ICE credentials are known as such: what is left over from before a restart comes
 /// within seconds.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use str0m::error::IceError;
 use str0m::net::{Protocol, TcpType};
 use str0m::{Candidate, RtcError};
+use streamchain_protocol::util::Network;
 
 /// Where a peer's datagrams come from. The protocol is a part of it: the same address may also be reached by
 /// TCP, or stand for a client behind a TURN server.
@@ -18,6 +19,11 @@ pub struct Path {
     pub remote: SocketAddr,
     /// The address of this relay that the datagram came to.
     pub local: SocketAddr,
+    /// Whose shares it counts to. A relayed address says nothing of it: there it is the network of the TURN client.
+    pub network: Network,
+    /// Whether the client has shown on the way here that it reads what is sent to its address, as TCP's handshake and the
+    /// TURN server's nonce do. The source of a UDP datagram may be anybody's.
+    pub is_proven: bool,
 }
 
 impl Path {
@@ -27,6 +33,26 @@ impl Path {
             protocol: Protocol::Udp,
             remote,
             local,
+            network: Network::of(remote.ip()),
+            is_proven: false,
+        }
+    }
+
+    /// The path of a packet in an ICE-TCP connection.
+    pub(crate) fn tcp(remote: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            protocol: Protocol::Tcp,
+            is_proven: true,
+            ..Self::udp(remote, local)
+        }
+    }
+
+    /// The path of a packet from a TURN client in `network`, whose relayed address is `relayed`.
+    pub(crate) fn relayed(relayed: SocketAddr, local: SocketAddr, network: Network) -> Self {
+        Self {
+            network,
+            is_proven: true,
+            ..Self::udp(relayed, local)
         }
     }
 

@@ -2,14 +2,15 @@
 //!
 //! What always holds, for each peer: `accepted` goes out before any `committed` that covers it; `committed(n)`
 //! goes out only when every message below `n` was sent to the peer or declared a `gap`; a notice goes out only
-//! behind the `committed` that covers it. A peer that can't take more waits here alone.
+//! behind the `committed` that covers it. A peer that can't take more waits here alone. Nothing larger than the peer takes is
+//! ever written, so that nothing waits behind it: a message is declared a `gap`, and a notice is dropped. HTTP has both.
 
 use crate::core::limits::{MAX_NOTICES, MAX_PENDING_BYTES};
 use crate::core::replay_buffer::{Chunk, ReplayBuffer};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use streamchain_protocol::ids::Seq;
-use streamchain_protocol::limits::MAX_COALESCE_BYTES;
+use streamchain_protocol::limits::{MAX_CHANNEL_MESSAGE_BYTES, MAX_COALESCE_BYTES};
 use streamchain_protocol::wire::frame::RelayFrame;
 
 /// Where messages to the peer go.
@@ -64,6 +65,8 @@ pub(crate) struct SendQueue {
     /// No room at the last try; cleared by [`SendQueue::unblock`].
     blocked: bool,
     chunk_max: usize,
+    /// The largest message that the peer takes.
+    message_max: usize,
 }
 
 impl Default for SendQueue {
@@ -76,6 +79,7 @@ impl Default for SendQueue {
             committed_sent: None,
             blocked: false,
             chunk_max: MAX_COALESCE_BYTES,
+            message_max: MAX_CHANNEL_MESSAGE_BYTES,
         }
     }
 }
@@ -83,7 +87,14 @@ impl Default for SendQueue {
 impl SendQueue {
     /// Frames are joined to messages of at most this many bytes from now on.
     pub(crate) fn set_chunk_max(&mut self, bytes: usize) {
-        self.chunk_max = bytes;
+        self.chunk_max = bytes.min(self.message_max);
+    }
+
+    /// The peer takes no message above this many bytes (RFC 8841 §6). At least [`MIN_CHANNEL_MESSAGE_BYTES`](crate::core::limits::MIN_CHANNEL_MESSAGE_BYTES), so that every
+    /// control frame fits.
+    pub(crate) fn set_message_max(&mut self, bytes: usize) {
+        self.message_max = bytes;
+        self.set_chunk_max(self.chunk_max);
     }
 
     /// Queues a control frame.
@@ -130,7 +141,7 @@ impl SendQueue {
 
     /// Queues a frame about messages below `end`; the oldest is dropped when there are too many.
     pub(crate) fn notice(&mut self, end: Seq, frame: Bytes) {
-        if self.committed_sent.is_none() {
+        if self.committed_sent.is_none() || frame.len() > self.message_max {
             return;
         }
         if self.notices.len() >= MAX_NOTICES {
@@ -219,6 +230,15 @@ impl SendQueue {
             && room
             && let Some(chunk) = view.chunk(cursor, self.chunk_max)
         {
+            if chunk.bytes.len() > self.message_max {
+                let to = self.behind_large(view, chunk.end);
+                room = self.write(sink, &encode(&RelayFrame::Gap { from: cursor, to }), sent);
+                if room {
+                    sent.gapped += to.0 - cursor.0;
+                    cursor = to;
+                }
+                continue;
+            }
             room = self.write(sink, &chunk.bytes, sent);
             if room {
                 sent.messages += chunk.end.0 - chunk.first.0;
@@ -227,6 +247,16 @@ impl SendQueue {
         }
         self.cursor = Some(cursor);
         !self.blocked
+    }
+
+    /// The first message from `next` on that the peer takes.
+    fn behind_large(&self, view: &View<'_>, mut next: Seq) -> Seq {
+        while let Some(chunk) = view.chunk(next, self.chunk_max)
+            && chunk.bytes.len() > self.message_max
+        {
+            next = chunk.end;
+        }
+        next
     }
 
     fn send_committed(&mut self, view: &View<'_>, sink: &mut impl Sink, sent: &mut Sent) -> bool {

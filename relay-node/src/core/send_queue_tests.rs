@@ -165,3 +165,29 @@ fn a_peer_that_never_reads_overflows_its_bounded_queue() {
     (0..2 * MAX_NOTICES as u64).for_each(|end| send_queue.notice(Seq(end), Bytes::new()));
     assert!(send_queue.notices.len() <= MAX_NOTICES);
 }
+
+#[test]
+fn what_is_larger_than_the_peer_takes_is_a_gap_and_blocks_nothing() {
+    let mut replay = replay(0, 2, 100);
+    for size in [2_000, 3_000, 100] {
+        let payload = vec![0; size];
+        let frame = RelayFrame::Message {
+            epoch: Epoch(1),
+            seq: replay.end(),
+            time: streamchain_protocol::time::UnixMs(0),
+            author: Address::ZERO,
+            payload: &payload,
+        };
+        replay.push(encode(&frame).into());
+    }
+    let (mut queue, mut peer) = (SendQueue::default(), peer(usize::MAX));
+    queue.set_message_max(1_024);
+    queue.subscribe(Seq(0));
+    queue.notice(Seq(0), Bytes::from(vec![0; 1_025]));
+    let sent = queue.pump(&view(&replay, 5), &mut peer);
+    assert_eq!(
+        peer.got,
+        ["message 0", "message 1", "gap 2..4", "message 4", "committed 5"]
+    );
+    assert_eq!((sent.messages, sent.gapped), (3, 2));
+}

@@ -6,12 +6,15 @@
 use crate::core::admission::Admitted;
 use crate::core::limits::{
     ADDRESSES_PER_SESSION, CLOSE_TIMEOUT, CROWDED_BYTES, HANDSHAKE_TIMEOUT, ICE_RESTARTS_REMEMBERED,
-    IDLE_TIMEOUT, MAX_EARLY_BYTES, MAX_EARLY_MESSAGES, MAX_OPENING_REPEATS, SEND_BUFFER_BYTES,
-    SEND_BUFFER_LOW_BYTES, UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
+    IDLE_TIMEOUT, MAX_EARLY_BYTES, MAX_EARLY_MESSAGES, MAX_HELD_DATAGRAMS, MAX_OPENING_REPEATS,
+    MAX_REFUSED_CHANNELS, MIN_CHANNEL_MESSAGE_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_LOW_BYTES,
+    UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
 };
+use crate::core::offer::{max_message_of, offer_of};
 use crate::core::path::{Path, Peer};
 use crate::core::rates::SessionGate;
-use crate::core::send_queue::{SendQueue, Sink};
+use crate::core::reach::Reach;
+use crate::core::send_queue::{SendQueue, Sink, encode};
 use crate::core::stun::is_stun;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,7 +27,8 @@ use str0m::{IceCreds, Input, Rtc, RtcConfig, RtcError};
 use streamchain_protocol::auth::{FingerprintHash, SessionToken};
 use streamchain_protocol::ids::{ProducerId, Seq, ShortId};
 use streamchain_protocol::limits::MAX_CHANNEL_MESSAGE_BYTES;
-use streamchain_protocol::wire::frame::{CHANNEL_PROTOCOL, ErrorCode};
+use streamchain_protocol::util::Network;
+use streamchain_protocol::wire::frame::{CHANNEL_LABEL, CHANNEL_PROTOCOL, ErrorCode, RelayFrame};
 use tracing::{Span, info_span};
 
 /// How much of an address the log shows: `0x` and four bytes, enough to tell authors apart.
@@ -67,6 +71,7 @@ pub(crate) struct Session {
     pub phase: Phase,
     /// The data channel, once it is open.
     pub channel: Option<ChannelId>,
+    refused_channels: u32,
     /// What it is still to be sent.
     pub send_queue: SendQueue,
     pub hello: Option<Hello>,
@@ -78,11 +83,13 @@ pub(crate) struct Session {
     /// comes again.
     pub refused_from: Option<u64>,
     pub gate: SessionGate,
-    /// Where its datagrams come from, the newest last.
-    pub addresses: VecDeque<Peer>,
+    /// Whose shares it counts to: the network of its first check.
+    pub network: Network,
+    /// Where its datagrams come from and go to.
+    pub reach: Reach,
     locals: Vec<Peer>,
-    /// The path that the client last nominated; until it has, that of its first check.
-    nominated: Path,
+    /// Datagrams that wait until more came from where they go.
+    held: VecDeque<Transmit>,
     last_received: Instant,
     opening: Opening,
     /// When the peer connection wants to be called.
@@ -147,7 +154,7 @@ impl Session {
             .set_sctp_max_message_size(MAX_CHANNEL_MESSAGE_BYTES as u32)
             .build(now);
         rtc.add_local_candidate(path.candidate()?);
-        let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag, token.relay_begins))?;
+        let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag, &token))?;
         // Our own answer was written by the edge long ago.
         rtc.sdp_api().accept_offer(offer)?;
         Ok(Self {
@@ -162,6 +169,7 @@ impl Session {
             farewell: None,
             open_by: now + HANDSHAKE_TIMEOUT,
             channel: None,
+            refused_channels: 0,
             send_queue: SendQueue::default(),
             hello: None,
             early: VecDeque::new(),
@@ -169,9 +177,10 @@ impl Session {
             wanted: None,
             refused_from: None,
             gate: SessionGate::new(now),
-            addresses: VecDeque::new(),
+            network: path.network,
+            reach: Reach::new(path),
             locals: vec![(path.protocol, path.local)],
-            nominated: path,
+            held: VecDeque::new(),
             last_received: now,
             opening: Opening::default(),
             rtc_timeout: now,
@@ -198,7 +207,9 @@ impl Session {
         }
         self.last_received = now;
         self.undriven += 1;
-        if !is_stun(datagram) {
+        self.reach.received(path, datagram.len());
+        let is_stun = is_stun(datagram);
+        if !is_stun {
             self.opening = Opening::Answered;
         }
         // What is neither STUN nor DTLS (RFC 7983) is passed over.
@@ -209,6 +220,7 @@ impl Session {
             protocol: proto,
             remote: source,
             local: destination,
+            ..
         } = path;
         let receive = Receive {
             proto,
@@ -216,7 +228,11 @@ impl Session {
             destination,
             contents,
         };
-        self.rtc.handle_input(Input::Receive(now, receive))
+        self.rtc.handle_input(Input::Receive(now, receive))?;
+        if !is_stun {
+            self.reach.heard(path);
+        }
+        Ok(())
     }
 
     /// Whether a check is of the client's present ICE credentials.
@@ -233,7 +249,7 @@ impl Session {
         if self.retired_ufrags.iter().any(|retired| retired == remote_ufrag) {
             return Ok(false);
         }
-        let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag, self.token.relay_begins))?;
+        let offer = SdpOffer::from_sdp_string(&offer_of(remote_ufrag, &self.token))?;
         // str0m makes new credentials for the answer; the client has those of the edge's answer.
         self.rtc.sdp_api().accept_offer(offer)?;
         self.rtc.direct_api().set_local_ice_credentials(IceCreds {
@@ -248,42 +264,41 @@ impl Session {
         Ok(true)
     }
 
-    /// Remembers an address of the client; one that is now too many, never the one in use.
-    pub(crate) fn add_address(&mut self, peer: Peer) -> Option<Peer> {
-        self.addresses.retain(|known| *known != peer);
-        self.addresses.push_back(peer);
-        if self.addresses.len() <= ADDRESSES_PER_SESSION {
-            return None;
-        }
-        let in_use = self.nominated.peer();
-        let oldest = self.addresses.iter().position(|known| *known != in_use)?;
-        self.addresses.remove(oldest)
-    }
-
-    /// The path that the client's packets go by.
-    pub(crate) fn nominated(&self) -> Path {
-        self.nominated
-    }
-
-    /// The client has nominated this path: what is not an answer to a check goes there from now on. The last
-    /// word counts, not the priority: a client nominates what works for it in both directions, and nominates
-    /// again when that changes.
-    pub(crate) fn nominate(&mut self, path: Path) {
-        self.nominated = path;
-    }
-
-    /// Sends a datagram of the peer connection by the path that the client nominated; the answer to a check goes
-    /// back by the path that the check came.
-    pub(crate) fn route(&mut self, mut transmit: Transmit) -> Transmit {
-        if !is_stun(&transmit.contents) {
-            if let Opening::Unanswered { datagram, .. } = &mut self.opening {
-                *datagram = transmit.contents.to_vec();
+    /// Sends a datagram of the peer connection where the client is reached, as far as that may be sent to; the answer to a
+    /// check goes back by the path that the check came.
+    pub(crate) fn route(&mut self, mut transmit: Transmit, send: &mut impl FnMut(Transmit)) {
+        let bytes = transmit.contents.len();
+        if is_stun(&transmit.contents) {
+            if self.reach.may_send((transmit.proto, transmit.destination), bytes) {
+                send(transmit);
             }
-            transmit.proto = self.nominated.protocol;
-            transmit.source = self.nominated.local;
-            transmit.destination = self.nominated.remote;
+            return;
         }
-        transmit
+        if let Opening::Unanswered { datagram, .. } = &mut self.opening {
+            *datagram = transmit.contents.to_vec();
+        }
+        if let Some(path) = self.reach.copy_to(bytes) {
+            send(along(path, transmit.contents.to_vec()));
+        }
+        let current = self.reach.current();
+        direct(&mut transmit, current);
+        if self.reach.may_send(current.peer(), bytes) {
+            send(transmit);
+        } else if self.held.len() < MAX_HELD_DATAGRAMS {
+            self.held.push_back(transmit);
+        }
+    }
+
+    /// Sends what waited, as far as it may be sent now.
+    pub(crate) fn send_held(&mut self, send: &mut impl FnMut(Transmit)) {
+        while let Some(mut transmit) = self.held.pop_front() {
+            let current = self.reach.current();
+            direct(&mut transmit, current);
+            if !self.reach.may_send(current.peer(), transmit.contents.len()) {
+                return self.held.push_front(transmit);
+            }
+            send(transmit);
+        }
     }
 
     /// Whether the relay has begun the handshake and may say so again where the client has nominated a path.
@@ -318,12 +333,7 @@ impl Session {
             return None;
         }
         *repeats += 1;
-        Some(Transmit {
-            proto: self.nominated.protocol,
-            source: self.nominated.local,
-            destination: self.nominated.remote,
-            contents: datagram.clone().into(),
-        })
+        Some(along(self.reach.current(), datagram.clone()))
     }
 
     /// Whether DTLS came up with the certificate that the edge signed into the token.
@@ -335,23 +345,48 @@ impl Session {
         })
     }
 
-    /// Takes a newly opened channel as the session's, if it is the first and speaks our protocol.
-    pub(crate) fn open_channel(&mut self, id: ChannelId) -> bool {
+    /// Takes a newly opened channel as the session's, or says why it can't be.
+    pub(crate) fn open_channel(&mut self, id: ChannelId) -> Result<(), &'static str> {
+        let (taken, message_max) = (self.channel.is_some(), max_message_of(&self.token));
         let Some(mut channel) = self.rtc.channel(id) else {
-            return false;
+            return Err("the data channel is closed");
         };
-        let reliable = match channel.config() {
-            Some(config) if config.protocol == CHANNEL_PROTOCOL && self.channel.is_none() => {
-                config.reliability == Reliability::Reliable
+        let Some(config) = channel.config() else {
+            return Err("the data channel has no settings");
+        };
+        let reliable = config.reliability == Reliability::Reliable;
+        match config {
+            _ if taken => return Err("the session has its data channel: one is all it may have"),
+            config if config.protocol != CHANNEL_PROTOCOL => {
+                return Err("the data channel's protocol is not streamchain.v1");
             }
-            _ => return false,
-        };
+            config if config.label != CHANNEL_LABEL => {
+                return Err("the data channel's label is not streamchain");
+            }
+            _ if message_max < MIN_CHANNEL_MESSAGE_BYTES => {
+                return Err("max-message-size is below 1,024 bytes");
+            }
+            _ => {}
+        }
         channel.set_buffered_amount_low_threshold(SEND_BUFFER_LOW_BYTES);
         self.channel = Some(id);
+        self.send_queue.set_message_max(message_max);
         if !reliable {
             self.send_queue.set_chunk_max(UNRELIABLE_CHUNK_BYTES);
         }
-        true
+        Ok(())
+    }
+
+    /// Closes a channel behind an error that says why. `false` when the client opened too many such channels.
+    pub(crate) fn refuse_channel(&mut self, id: ChannelId, text: &str) -> bool {
+        let message = encode(&RelayFrame::error(ErrorCode::Unexpected, text));
+        if let Some(mut channel) = self.rtc.channel(id) {
+            // One that takes no error is closed all the same.
+            let _ = channel.write(true, &message);
+        }
+        self.rtc.direct_api().close_data_channel(id);
+        self.refused_channels += 1;
+        self.refused_channels <= MAX_REFUSED_CHANNELS
     }
 
     /// Keeps a message until the welcome; `false` when there are too many.
@@ -422,6 +457,21 @@ impl Session {
     }
 }
 
+fn direct(transmit: &mut Transmit, path: Path) {
+    transmit.proto = path.protocol;
+    transmit.source = path.local;
+    transmit.destination = path.remote;
+}
+
+fn along(path: Path, contents: Vec<u8>) -> Transmit {
+    Transmit {
+        proto: path.protocol,
+        source: path.local,
+        destination: path.remote,
+        contents: contents.into(),
+    }
+}
+
 /// What the relay said first in DTLS.
 enum Opening {
     /// The client has said nothing in DTLS yet.
@@ -457,19 +507,4 @@ impl Sink for ChannelSink<'_> {
         let channel = self.channel.and_then(|id| self.rtc.channel(id));
         channel.is_some_and(|mut channel| channel.write(true, message).unwrap_or(false))
     }
-}
-
-/// What the client's offer said, as far as str0m must know: it takes the largest message that we may send from
-/// an offer alone. The password and fingerprint are never used (ice-lite sends no checks; the certificate is
-/// compared with the token).
-fn offer_of(remote_ufrag: &str, relay_begins: bool) -> String {
-    let setup = if relay_begins { "passive" } else { "active" };
-    let fingerprint = ["00"; 32].join(":");
-    format!(
-        "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
-         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n\
-         a=ice-ufrag:{remote_ufrag}\r\na=ice-pwd:notusednotusednotusednot\r\n\
-         a=fingerprint:sha-256 {fingerprint}\r\na=setup:{setup}\r\na=sctp-port:5000\r\n\
-         a=max-message-size:{MAX_CHANNEL_MESSAGE_BYTES}\r\n"
-    )
 }

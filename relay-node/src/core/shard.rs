@@ -8,6 +8,7 @@
 //! What always holds: a session belongs to exactly one stream; every session that is not closing is in its
 //! stream's list; all memory is bounded by [`crate::core::limits`].
 
+mod datagrams;
 mod deliver;
 mod frames;
 mod inbox;
@@ -15,18 +16,18 @@ mod lifecycle;
 mod publish;
 mod streams;
 
-use crate::core::admission::{Admission, Check, Refused};
+use crate::core::admission::Admission;
 use crate::core::counters::{Counters, ErrorCounts, Latencies};
 use crate::core::edge_requests::{Answer, EdgeError, Request, Ticket};
+use crate::core::handshakes::Handshakes;
 use crate::core::limits::{
-    DATAGRAMS_PER_DRIVE, MAX_HANDSHAKES, MAX_REPLAY_BYTES, MAX_SESSIONS, MAX_SHARD_UNCOMMITTED_BYTES,
-    MAX_SPENT_TOKENS, MAX_STREAMS,
+    MAX_REPLAY_BYTES, MAX_SESSIONS, MAX_SHARD_UNCOMMITTED_BYTES, MAX_SPENT_TOKENS, MAX_STREAMS,
 };
-use crate::core::path::{Path, Peer};
+use crate::core::path::Peer;
 use crate::core::rates::Rates;
 use crate::core::session::{Phase, Session, SessionConfig, SessionKey};
+use crate::core::shares::Shares;
 use crate::core::stream::Stream;
-use crate::core::stun::is_stun;
 use crate::core::timers::{Owner, Timers};
 use crate::core::withdrawals::Withdrawals;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -38,7 +39,6 @@ use streamchain_protocol::ids::{SessionId, ShortId};
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
 use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::util::SplitMix64;
-use streamchain_protocol::wire::shard_of;
 
 /// One moment by the monotonic and by the wall clock.
 #[derive(Debug, Clone, Copy)]
@@ -161,7 +161,9 @@ pub struct Shard {
     counters: Counters,
     errors: ErrorCounts,
     commits: Latencies,
-    handshakes: usize,
+    handshakes: Handshakes,
+    session_shares: Shares,
+    stream_shares: Shares,
     uncommitted_bytes: usize,
     next_key: u64,
     shutdown: Shutdown,
@@ -194,7 +196,9 @@ impl Shard {
             counters: Counters::default(),
             errors: ErrorCounts::default(),
             commits: Latencies::default(),
-            handshakes: 0,
+            handshakes: Handshakes::default(),
+            session_shares: Shares::new(MAX_SESSIONS),
+            stream_shares: Shares::new(MAX_STREAMS),
             uncommitted_bytes: 0,
             next_key: 0,
             shutdown: Shutdown::No,
@@ -241,132 +245,6 @@ impl Shard {
                 .values()
                 .map(|session| session.send_queue.pending_bytes())
                 .sum(),
-        }
-    }
-
-    /// Takes a datagram that came by `path`.
-    pub fn handle_datagram(&mut self, datagram: &[u8], path: Path, now: Now) {
-        self.counters.datagrams_in += 1;
-        self.counters.bytes_in += datagram.len() as u64;
-        let known = self.by_address.get(&path.peer()).copied();
-        if !is_stun(datagram) {
-            match known {
-                Some(key) => self.receive(key, datagram, path, now),
-                None => self.counters.strays += 1,
-            }
-            return;
-        }
-        if let Err(refused) = self.handle_stun(datagram, known, path, now) {
-            match refused {
-                Refused::NotACheck => self.counters.strays += 1,
-                Refused::Token(_) => self.counters.tokens_refused += 1,
-                Refused::Integrity => self.counters.integrity_refused += 1,
-            }
-        }
-    }
-
-    fn handle_stun(
-        &mut self,
-        datagram: &[u8],
-        known: Option<SessionKey>,
-        path: Path,
-        now: Now,
-    ) -> Result<(), Refused> {
-        let check = Check::read(datagram)?;
-        if let Some(key) = self.by_ufrag.get(check.local_ufrag).copied() {
-            let session = self.sessions.get(&key);
-            let is_bound = known == Some(key);
-            let restarts = !session.is_some_and(|its| its.is_current(check.remote_ufrag));
-            let moves = check.nominates() && session.is_some_and(|its| its.nominated() != path);
-            let reopens = check.nominates() && session.is_some_and(Session::may_reopen);
-            if !is_bound || restarts || moves || reopens {
-                // The client moved, tries another pair, restarts ICE or wants the handshake again: only with the right integrity.
-                self.admission.recognize(&check)?;
-            }
-            if restarts && !self.follow_restart(key, check.remote_ufrag) {
-                return Err(Refused::NotACheck);
-            }
-            if !is_bound {
-                self.bind(key, path.peer());
-            }
-            if moves && let Some(session) = self.sessions.get_mut(&key) {
-                session.nominate(path);
-            }
-            if reopens && let Some(session) = self.sessions.get_mut(&key) {
-                session.reopen();
-            }
-            self.receive(key, datagram, path, now);
-            return Ok(());
-        }
-        let admitted = self.admission.admit(&check, now.unix.to_sec())?;
-        let token = admitted.token;
-        let is_over = self.spent.contains_key(&token.session) || self.withdrawals.refuse(&token);
-        if is_over || shard_of(token.stream, self.shards) != self.index {
-            self.counters.tokens_refused += 1;
-            return Ok(());
-        }
-        if !self.has_room(token.stream) {
-            self.counters.no_room += 1;
-            return Ok(());
-        }
-        let nominated = self.admission.nominate(&check, &admitted.password);
-        let ufrags = (check.local_ufrag, check.remote_ufrag);
-        let Ok(session) = Session::new(&self.session_config, admitted, ufrags, path, now.instant) else {
-            self.counters.strays += 1;
-            return Ok(());
-        };
-        let key = self.begin(session);
-        self.bind(key, path.peer());
-        self.receive(key, nominated.as_deref().unwrap_or(datagram), path, now);
-        Ok(())
-    }
-
-    fn follow_restart(&mut self, key: SessionKey, remote_ufrag: &str) -> bool {
-        let session = self.sessions.get_mut(&key);
-        session.is_some_and(|session| session.follow_restart(remote_ufrag).unwrap_or(false))
-    }
-
-    fn has_room(&self, stream: ShortId) -> bool {
-        self.shutdown == Shutdown::No
-            && self.sessions.len() < MAX_SESSIONS
-            && self.handshakes < MAX_HANDSHAKES
-            && (self.streams.contains_key(&stream) || self.streams.len() < MAX_STREAMS)
-    }
-
-    /// Adds an admitted session, and asks for its stream while DTLS shakes hands.
-    fn begin(&mut self, session: Session) -> SessionKey {
-        self.next_key += 1;
-        let key = SessionKey(self.next_key);
-        self.counters.sessions_begun += 1;
-        self.handshakes += 1;
-        self.by_ufrag.insert(session.ufrag.clone(), key);
-        self.join_stream(session.stream(), key);
-        self.sessions.insert(key, session);
-        key
-    }
-
-    fn bind(&mut self, key: SessionKey, peer: Peer) {
-        let Some(session) = self.sessions.get_mut(&key) else {
-            return;
-        };
-        if let Some(dropped) = session.add_address(peer) {
-            self.by_address.remove(&dropped);
-        }
-        self.by_address.insert(peer, key);
-    }
-
-    fn receive(&mut self, key: SessionKey, datagram: &[u8], path: Path, now: Now) {
-        let Some(session) = self.sessions.get_mut(&key) else {
-            return;
-        };
-        // A datagram that DTLS can't read may be forged: it is dropped, and a
-        // connection that is really broken times out.
-        if session.receive(datagram, path, now.instant).is_err() {
-            self.counters.strays += 1;
-        }
-        match session.undriven < DATAGRAMS_PER_DRIVE {
-            true => self.queue_session(key),
-            false => self.drive(key, now),
         }
     }
 
@@ -419,7 +297,7 @@ impl Shard {
             }
         }
         let second = now.unix.to_sec();
-        if second.0 >= self.spent_checked.0 + SESSION_TOKEN_LIFE_S {
+        if second.since(self.spent_checked) >= SESSION_TOKEN_LIFE_S {
             self.spent_checked = second;
             self.spent.retain(|_, expires| *expires >= second);
             self.withdrawals.expire(second);
@@ -431,7 +309,7 @@ impl Shard {
         if self.spent.len() < MAX_SPENT_TOKENS {
             // Tokens live a minute at most, whatever they say.
             self.spent
-                .insert(session, UnixSec(now.unix.to_sec().0 + SESSION_TOKEN_LIFE_S));
+                .insert(session, now.unix.to_sec().plus_s(SESSION_TOKEN_LIFE_S));
         }
     }
 

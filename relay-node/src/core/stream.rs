@@ -18,6 +18,7 @@ use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, Seq};
 use streamchain_protocol::limits::MAX_COALESCE_BYTES;
 use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::util::Network;
 use streamchain_protocol::wire::EpochGrant;
 use streamchain_protocol::wire::Record;
 use streamchain_protocol::wire::frame::RelayFrame;
@@ -169,6 +170,8 @@ impl Leadership {
 pub(crate) struct Stream {
     pub ticket: Ticket,
     pub sessions: Vec<SessionKey>,
+    /// The network whose session named it first; `None` if a notice of the edge did.
+    pub network: Option<Network>,
     /// `None` until the epoch is granted.
     pub leadership: Option<Leadership>,
     /// The incarnation that the epoch is acquired as, if it is not the relay's own.
@@ -188,6 +191,7 @@ impl Stream {
         Self {
             ticket,
             sessions: Vec::new(),
+            network: None,
             leadership: None,
             fresh: None,
             acquire_epoch: Retry::default(),

@@ -23,9 +23,9 @@ EXAMPLES
     relay-node run --id fra-1 --region fra --edge https://streamchain.example \\
         --listen 0.0.0.0:7100 --advertise 203.0.113.7 --shards 4 --state /var/lib/relay-node
 
-The key is only read from the environment, so that it is not seen in the list of processes.
-SIGTERM or Ctrl-C commits the accepted messages (at most 10 s), ends the registration and the sessions, and exits
-with 0.";
+The relay reads its key only from the environment variable STREAMCHAIN_RELAY_KEY, because other users of the machine
+can see command lines. At SIGTERM or Ctrl-C the relay stores the accepted messages (for at most 10 s), ends its
+registration and sessions, and exits with code 0.";
 
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,13 +39,13 @@ pub(crate) enum LogFormat {
 /// `relay-node run`
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// This relay's id: 1 to 32 of a-z 0-9 -
+    /// This relay's id: 1 to 32 characters of a-z, 0-9 and -, of which the first is a letter or digit
     #[arg(long, env = "STREAMCHAIN_RELAY_ID")]
     pub id: RelayId,
     /// The edge's URL
     #[arg(long, env = "STREAMCHAIN_EDGE", value_name = "URL")]
     pub edge: String,
-    /// UDP address to listen on; shard N takes the port + N. May be given more than once (IPv4 and IPv6)
+    /// UDP address to listen on; shard N listens on this port + N. May be given more than once (IPv4 and IPv6)
     #[arg(
         long,
         env = "STREAMCHAIN_LISTEN",
@@ -53,19 +53,20 @@ pub(crate) struct RunArgs {
         default_value = "127.0.0.1:7100"
     )]
     pub listen: Vec<SocketAddr>,
-    /// IP address at which clients reach this relay, if it is not the one it listens on. May be given more than once
+    /// IP address at which clients reach this relay, if it differs from --listen. May be given more than once
     #[arg(long, env = "STREAMCHAIN_ADVERTISE", value_delimiter = ',', value_name = "IP")]
     pub advertise: Vec<IpAddr>,
-    /// Threads, each with its own port, streams and sessions
+    /// Number of threads, each with its own port, streams and sessions
     #[arg(long, env = "STREAMCHAIN_SHARDS", default_value_t = 1)]
     pub shards: u16,
-    /// Region of this relay, shown to people and used to choose a near relay
+    /// Region of this relay, shown in the app and used to choose a relay near the client
     #[arg(long, env = "STREAMCHAIN_REGION", default_value = "")]
     pub region: String,
-    /// How long a batch stays open, milliseconds
+    /// How long a batch of messages stays open before it is sent to the edge, in milliseconds
     #[arg(long, env = "STREAMCHAIN_COMMIT_INTERVAL_MS", default_value_t = COMMIT_INTERVAL_MS, value_name = "MS")]
     pub commit_interval_ms: u64,
-    /// Memory for messages that the edge has not committed yet, MiB in each thread; when it is full, publishers must wait
+    /// Memory of each thread for messages that the edge has not stored yet, in MiB. When it is full, publishers must
+    /// wait
     #[arg(
         long,
         env = "STREAMCHAIN_UNSTORED_MIB",
@@ -74,7 +75,7 @@ pub(crate) struct RunArgs {
         value_name = "N"
     )]
     pub unstored_mib: u16,
-    /// Folder for the certificate, which must survive restarts
+    /// Folder that keeps the relay's certificate across restarts
     #[arg(
         long,
         env = "STREAMCHAIN_STATE",
@@ -85,8 +86,8 @@ pub(crate) struct RunArgs {
     /// The relay's key, 64 hexadecimal digits: see `relay-node key`
     #[arg(long, env = "STREAMCHAIN_RELAY_KEY", hide_env_values = true, hide = true)]
     pub key: Option<String>,
-    /// TCP address of the Prometheus metrics, at /metrics; none unless given. There is no authentication: keep it on
-    /// loopback or inside your network
+    /// TCP address of the Prometheus metrics, at /metrics [default: no metrics]. There is no authentication: use a
+    /// loopback or private address
     #[arg(long, env = "STREAMCHAIN_METRICS_LISTEN", value_name = "ADDRESS")]
     pub metrics_listen: Option<SocketAddr>,
     /// The rate limits.
@@ -95,25 +96,25 @@ pub(crate) struct RunArgs {
     /// ICE-TCP and TURN.
     #[command(flatten)]
     pub turn: TurnArgs,
-    /// Format of the log. RUST_LOG chooses what is logged: RUST_LOG=debug, RUST_LOG=relay_node=trace
+    /// Format of the log. The variable RUST_LOG chooses what is logged, for example debug or relay_node=trace
     #[arg(long, env = "STREAMCHAIN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 }
 
 /// The part of `relay-node run` about how much clients may send.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Rate limits (0: none)")]
+#[command(next_help_heading = "Rate limits (0 means no limit)")]
 pub(crate) struct RateArgs {
-    /// Frames that one session may send in a second
+    /// Frames that one session may send each second
     #[arg(long, env = "STREAMCHAIN_SESSION_MESSAGES", default_value_t = SESSION_MESSAGES_PER_S, value_name = "N")]
     pub session_messages: u32,
-    /// Payload bytes that one session may send in a second
+    /// Payload bytes that one session may send each second
     #[arg(long, env = "STREAMCHAIN_SESSION_BYTES", default_value_t = SESSION_BYTES_PER_S, value_name = "N")]
     pub session_bytes: u32,
-    /// Messages that one stream takes in a second
+    /// Messages that one stream accepts each second
     #[arg(long, env = "STREAMCHAIN_STREAM_MESSAGES", default_value_t = STREAM_MESSAGES_PER_S, value_name = "N")]
     pub stream_messages: u32,
-    /// Payload bytes that one stream takes in a second
+    /// Payload bytes that one stream accepts each second
     #[arg(long, env = "STREAMCHAIN_STREAM_BYTES", default_value_t = STREAM_BYTES_PER_S, value_name = "N")]
     pub stream_bytes: u32,
 }

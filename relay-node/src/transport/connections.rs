@@ -3,8 +3,8 @@
 //! What always holds: the counts are those of the [`Permit`]s that are alive. A connection without a permit is
 //! closed before a byte of it is read, so that a flood of them costs a system call each and no memory.
 
+use crate::core::shares::Shares;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 use streamchain_protocol::util::Network;
@@ -56,9 +56,7 @@ pub(crate) struct Connections(Rc<RefCell<Counts>>);
 
 #[derive(Debug)]
 struct Counts {
-    limit: usize,
-    open: usize,
-    per_network: HashMap<Network, usize>,
+    shares: Shares,
     refused: u64,
 }
 
@@ -73,9 +71,7 @@ impl Connections {
     /// Counts that never exceed `limit`.
     pub(crate) fn new(limit: usize) -> Self {
         Self(Rc::new(RefCell::new(Counts {
-            limit,
-            open: 0,
-            per_network: HashMap::new(),
+            shares: Shares::with_share(limit, MAX_CONNECTIONS_PER_NETWORK),
             refused: 0,
         })))
     }
@@ -84,13 +80,10 @@ impl Connections {
     pub(crate) fn admit(&self, client: IpAddr) -> Option<Permit> {
         let network = Network::of(client);
         let mut counts = self.0.borrow_mut();
-        let of_network = counts.per_network.get(&network).copied().unwrap_or(0);
-        if counts.open >= counts.limit || of_network >= MAX_CONNECTIONS_PER_NETWORK {
+        if !counts.shares.take(network) {
             counts.refused += 1;
             return None;
         }
-        counts.open += 1;
-        counts.per_network.insert(network, of_network + 1);
         Some(Permit {
             counts: self.0.clone(),
             network,
@@ -98,7 +91,7 @@ impl Connections {
     }
 
     pub(crate) fn open(&self) -> usize {
-        self.0.borrow().open
+        self.0.borrow().shares.taken()
     }
 
     pub(crate) fn refused(&self) -> u64 {
@@ -108,14 +101,7 @@ impl Connections {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut counts = self.counts.borrow_mut();
-        counts.open -= 1;
-        let of_network = counts.per_network.get(&self.network).copied().unwrap_or(1);
-        if of_network > 1 {
-            counts.per_network.insert(self.network, of_network - 1);
-        } else {
-            counts.per_network.remove(&self.network);
-        }
+        self.counts.borrow_mut().shares.give_back(self.network);
     }
 }
 

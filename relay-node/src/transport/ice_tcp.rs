@@ -16,7 +16,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
-use str0m::net::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -86,11 +85,7 @@ async fn converse(
         answered: Rc::default(),
     };
     open.borrow_mut().insert((local, remote), line.clone());
-    let path = Path {
-        protocol: Protocol::Tcp,
-        remote,
-        local,
-    };
+    let path = Path::tcp(remote, local);
     let result = tokio::select! {
         result = read_packets(reader, path, to_shard, &line.answered) => result,
         result = write_packets(writer, packets) => result,

@@ -5,6 +5,7 @@ use crate::transport::connections::{IDLE_MS, WHOLE_PACKET_MS};
 use crate::transport::packet::MAX_PACKET_BYTES;
 use crate::turn::proto::message::{Class, Method};
 use crate::turn::proto::writer::Writer;
+use str0m::net::Protocol;
 use tokio::io::AsyncWriteExt;
 
 /// Nothing here waits that long unless it fails.
@@ -152,11 +153,10 @@ fn a_connection_without_an_answer_of_the_shard_is_closed() {
 async fn ends(answered: bool, at_once: Vec<u8>, trickle: Vec<u8>) -> (u64, io::ErrorKind) {
     let (mut theirs, ours) = tokio::io::duplex(READ_BYTES);
     let (to_shard, _inbox) = mpsc::channel(64);
-    let path = Path {
-        protocol: Protocol::Tcp,
-        remote: "198.51.100.7:40000".parse().unwrap(),
-        local: "203.0.113.1:7100".parse().unwrap(),
-    };
+    let path = Path::tcp(
+        "198.51.100.7:40000".parse().unwrap(),
+        "203.0.113.1:7100".parse().unwrap(),
+    );
     let opened = Instant::now();
     let client = async {
         theirs.write_all(&at_once).await.unwrap();

@@ -10,10 +10,10 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Networks without UDP")]
 pub(crate) struct TurnArgs {
-    /// Accept no ICE-TCP connections. By default they are accepted on the TCP ports of the same numbers as --listen
+    /// Accept no ICE-TCP connections. By default the relay accepts them on the TCP ports with the numbers of --listen
     #[arg(long, env = "STREAMCHAIN_NO_ICE_TCP")]
     pub no_ice_tcp: bool,
-    /// Run no TURN server. Its only peer is this relay: it needs no ports for relaying and is no open relay
+    /// Run no TURN server. (The server relays to this relay only, so it is no open relay and needs no further ports)
     #[arg(long, env = "STREAMCHAIN_NO_TURN", conflicts_with_all = ["turn_listen", "turn_tls_cert"])]
     pub no_turn: bool,
     /// UDP and TCP address of the TURN server [default: port 3478 of --listen]. May be given more than once
@@ -24,7 +24,7 @@ pub(crate) struct TurnArgs {
         value_name = "ADDRESS"
     )]
     pub turn_listen: Vec<SocketAddr>,
-    /// TLS address of the TURN server, best port 443 [default: port 5349 of --listen]. Needs --turn-tls-cert
+    /// TLS address of the TURN server [default: port 5349 of --listen]. Port 443 passes most firewalls
     #[arg(
         long,
         env = "STREAMCHAIN_TURN_TLS_LISTEN",
@@ -33,11 +33,11 @@ pub(crate) struct TurnArgs {
     )]
     #[arg(requires = "turn_tls_cert")]
     pub turn_tls_listen: Vec<SocketAddr>,
-    /// Certificate chain for TURN over TLS, PEM; browsers accept only one that they trust
+    /// File with the certificate chain for TURN over TLS, in PEM, from an authority that browsers trust
     #[arg(long, env = "STREAMCHAIN_TURN_TLS_CERT", value_name = "FILE")]
     #[arg(requires = "turn_tls_key", requires = "turn_tls_host")]
     pub turn_tls_cert: Option<PathBuf>,
-    /// The certificate's private key, PEM
+    /// File with the certificate's private key, in PEM
     #[arg(
         long,
         env = "STREAMCHAIN_TURN_TLS_KEY",
@@ -45,7 +45,7 @@ pub(crate) struct TurnArgs {
         requires = "turn_tls_cert"
     )]
     pub turn_tls_key: Option<PathBuf>,
-    /// The host name of the certificate, which clients connect to; with a port if a redirect changes it
+    /// Host name of the certificate, to which clients connect. Add the port if a redirect changes it
     #[arg(
         long,
         env = "STREAMCHAIN_TURN_TLS_HOST",
@@ -64,7 +64,7 @@ pub(crate) struct TlsHost {
 
 /// Not a host name, or not a port behind it.
 #[derive(Debug, thiserror::Error)]
-#[error("expected a host name, or a host name and a port, as turn.example.org:443")]
+#[error("expected a host name, or a host name and a port such as turn.example.org:443")]
 pub(crate) struct NotATlsHost;
 
 impl FromStr for TlsHost {

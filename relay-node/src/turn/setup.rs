@@ -104,11 +104,12 @@ fn to_shards(shards: &[Shard], senders: &[mpsc::Sender<IngressPacket>]) -> ToSha
                   source,
                   destination,
                   packet,
-              }| {
+              },
+              network| {
             if let Some(shard) = by_address.get(&destination) {
                 // A full inbox drops, as a network would.
                 let _ = shard.try_send(IngressPacket {
-                    path: Path::udp(source, destination),
+                    path: Path::relayed(source, destination, network),
                     packet,
                 });
             }

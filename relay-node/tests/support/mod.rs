@@ -24,7 +24,7 @@ use streamchain_protocol::auth::{RelayKey, SessionKeys};
 use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
 use streamchain_protocol::proof::{AnchorRef, AnchorState};
-use streamchain_protocol::time::{UnixMs, UnixSec};
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::Record;
 use streamchain_protocol::wire::frame::ClientFrame;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
@@ -73,10 +73,15 @@ pub struct Net {
     now: Instant,
     sessions: u8,
     moved: BTreeMap<SocketAddr, SocketAddr>,
+    /// How many bytes the relay sent to each address.
+    sent: BTreeMap<SocketAddr, usize>,
+    checks: BTreeMap<Who, Vec<u8>>,
     /// Datagrams that the relay sent to somebody who is no client.
     pub astray: usize,
     /// Clients that are cut off: nothing reaches them.
     pub deaf: Vec<Who>,
+    /// Whether clients that connect from now on are of another stack, which begins SCTP itself.
+    pub clients_begin_sctp: bool,
     /// Whether the relay begins the DTLS handshake with clients that connect from now on.
     pub relay_begins: bool,
     /// How long a datagram takes.
@@ -113,8 +118,11 @@ impl Net {
             now: start,
             sessions: 0,
             moved: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            checks: BTreeMap::new(),
             astray: 0,
             deaf: vec![],
+            clients_begin_sctp: false,
             relay_begins: true,
             latency: LATENCY,
             lost: vec![],
@@ -171,7 +179,7 @@ impl Net {
         self.sessions += 1;
         SessionToken {
             rights: SessionRights::ALL,
-            expires: UnixSec(self.now().unix.to_sec().0 + 60),
+            expires: self.now().unix.to_sec().plus_s(60),
             session: SessionId([self.sessions; 8]),
             stream: STREAM,
             author: Address::repeat_byte(self.sessions),
@@ -179,6 +187,12 @@ impl Net {
             relay_begins: self.relay_begins,
             max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
         }
+    }
+
+    /// A client that knows nothing of the relay's own DTLS and SCTP.
+    pub fn foreign_identity(&self) -> Identity {
+        let crypto = Arc::new(str0m::crypto::from_feature_flags());
+        Identity::new(crypto.dtls_provider.generate_certificate().unwrap(), crypto)
     }
 
     pub fn identity(&self) -> Identity {
@@ -219,8 +233,12 @@ impl Net {
             relay: RELAY.parse().unwrap(),
             local: Self::address(who),
         };
+        let new = match self.clients_begin_sctp {
+            true => Client::new_beginning_sctp,
+            false => Client::new,
+        };
         self.clients
-            .push(Client::new(identity, &invitation, channel, self.now).unwrap());
+            .push(new(identity, &invitation, channel, self.now).unwrap());
         self.received.push(vec![]);
         self.addresses.insert(Self::address(who), who);
         who
@@ -287,6 +305,21 @@ impl Net {
         let address = Self::address(who + 500);
         self.addresses.insert(address, who);
         self.moved.insert(Self::address(who), address);
+    }
+
+    /// What goes to the client's first address gets nowhere from now on.
+    pub fn forget_address(&mut self, who: Who) {
+        self.addresses.remove(&Self::address(who));
+    }
+
+    /// The last connectivity check that a client sent.
+    pub fn last_check_of(&self, who: Who) -> Option<Vec<u8>> {
+        self.checks.get(&who).cloned()
+    }
+
+    /// How many bytes the relay sent to an address.
+    pub fn sent_to(&self, address: SocketAddr) -> usize {
+        self.sent.get(&address).copied().unwrap_or(0)
     }
 
     /// The chain has an anchor over these messages.
@@ -433,6 +466,7 @@ impl Net {
             match command {
                 Command::Transmit(transmit) => {
                     let (from, to) = (transmit.source, transmit.destination);
+                    *self.sent.entry(to).or_default() += transmit.contents.len();
                     self.flights.push_back(Flight {
                         at,
                         from,
@@ -451,12 +485,12 @@ impl Net {
         for (who, client) in self.clients.iter_mut().enumerate() {
             while let Ok(Some(transmit)) = client.next_transmit() {
                 let (from, to) = (transmit.source, transmit.destination);
-                self.flights.push_back(Flight {
-                    at,
-                    from,
-                    to,
-                    bytes: transmit.contents.to_vec(),
-                });
+                let from = self.moved.get(&from).copied().unwrap_or(from);
+                let bytes = transmit.contents.to_vec();
+                if bytes.starts_with(&[0, 1]) {
+                    self.checks.insert(who, bytes.clone());
+                }
+                self.flights.push_back(Flight { at, from, to, bytes });
             }
             while let Some(message) = client.receive() {
                 self.received[who].extend(as_text(&message));

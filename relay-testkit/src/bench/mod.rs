@@ -21,13 +21,13 @@ pub use relay::BenchRelay;
 /// `relay-testkit bench`
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Subscribers, one run for each number
+    /// Numbers of subscribers, separated by commas: one run for each
     #[arg(long, value_delimiter = ',', default_value = "1,10,100,1000")]
     pub subscribers: Vec<usize>,
-    /// Payload bytes
+    /// Size of a payload, in bytes
     #[arg(long, default_value_t = 100)]
     pub payload: usize,
-    /// Seconds of each run
+    /// Length of each run, in seconds
     #[arg(long, default_value_t = 3)]
     pub seconds: u64,
 }

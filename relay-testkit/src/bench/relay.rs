@@ -19,7 +19,6 @@ use streamchain_protocol::Address;
 use streamchain_protocol::auth::{RelayKey, SessionKeys};
 use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{Incarnation, RelayId, SessionId, ShortId};
-use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::webrtc::parse_fingerprint;
 use tokio::sync::{mpsc, watch};
 
@@ -108,7 +107,7 @@ impl BenchRelay {
         self.sessions.set(self.sessions.get() + 1);
         let token = SessionToken {
             rights: SessionRights::ALL,
-            expires: UnixSec(now().unix.to_sec().0 + 60),
+            expires: now().unix.to_sec().plus_s(60),
             session: SessionId(self.sessions.get().to_be_bytes()),
             stream: ShortId([1; 20]),
             author: Address::ZERO,

@@ -10,6 +10,7 @@ import { npmDependencies } from "./npm-dependencies.mjs";
 import { deadPublicItems } from "./rust/exports.mjs";
 import { unusedExports } from "./script/exports.mjs";
 import { ALLOWED_ITEMS, ALLOWED_SYMBOLS, LIBRARY_CRATES } from "./tables/exports.mjs";
+import { testNames } from "./test-names.mjs";
 import { words } from "./words.mjs";
 
 /** The commands that an installed npm package brings. @param {string} name @returns {string[]} */
@@ -43,6 +44,7 @@ export const TREE_CHECKS = [
     title: "No source file of more than 500 lines, no function of a test of more than 70",
     find: length,
   },
+  { name: "test-names", title: "No name of a test of more than 60 characters", find: testNames },
   {
     name: "npm",
     title: "No unused and no undeclared npm package",

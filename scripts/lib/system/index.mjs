@@ -153,6 +153,7 @@ class System {
       CONTRACT_BLOCK: `${contract.block}`,
       MASTER_SECRET: this.master,
       ANCHORER_KEY: this.operator.key,
+      OPERATORS: this.operator.address,
       ...(this.options.rateLimits ? {} : UNLIMITED_VARS),
       ...this.options.vars,
     };

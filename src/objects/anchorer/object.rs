@@ -1,10 +1,12 @@
 //! The Anchorer object: one per signing account, brings segments onto the chain. A shell over [`AnchorerMachine`].
 
 use crate::api::anchorer::{
-    AddSegments, AnchorerRequest, AnchorerStatus, ApplyAnchors, EnsureAnchorer, EstimateCosts,
+    AddSegments, AnchorerRequest, AnchorerStatus, ApplyAnchors, EnsureAnchorer, EstimateCosts, SegmentsAdded,
 };
-use crate::api::call::{Encoded, reply, serve};
+use crate::api::call::{Encoded, new_request_id, reply, serve, within};
+use crate::api::listener::{NoteMined, listener_object};
 use crate::clock::now;
+use crate::config::Config;
 use crate::config::chain::ChainConfig;
 use crate::objects::chain_machine::{ChainMachine, Kept};
 use crate::problem::{Kind, Problem};
@@ -12,14 +14,17 @@ use crate::response::put_member;
 use crate::storage::d1::segments;
 use serde_json::Value;
 use std::cell::RefCell;
-use streamchain_chain::anchorer::{Anchorer as AnchorerMachine, ReadRecords, Status};
+use std::time::Duration;
+use streamchain_chain::anchorer::{
+    Anchorer as AnchorerMachine, Read, ReadRecords, ReadSegments, SegmentError, Status, StoredSegment,
+};
 use streamchain_chain::costs::{Costs, Estimates};
-use streamchain_chain::ethereum::{Answer, Request as RpcRequest, RpcError};
+use streamchain_chain::ethereum::{Answer, Receipt, Request as RpcRequest, RpcError};
 use streamchain_chain::journal::RestoreError;
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::proof::AnchorState;
 use streamchain_protocol::time::UnixMs;
-use worker::{DurableObject, Env, Error, Request, Response, State, durable_object};
+use worker::{DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 /// The machine of one account.
 #[durable_object(alarm)]
@@ -38,7 +43,25 @@ impl Kept for AnchorerMachine {
     ) -> Result<Self, RestoreError> {
         Self::restore(config.anchorer(), config.signer, rows)
     }
+
+    /// A receipt shows where an event of ours is: the Listener checks that it sees it.
+    async fn observe(env: &Env, answer: &Answer) {
+        let Answer::Receipt(Some(receipt)) = answer else {
+            return;
+        };
+        if receipt.succeeded()
+            && let Err(error) = note_mined(env, receipt).await
+        {
+            console_error!(
+                "anchorer: the listener was not notified of {}: {error}",
+                receipt.transaction_hash
+            );
+        }
+    }
 }
+
+/// How long the Listener may take to note a transaction.
+const LISTENER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For how long, in ms, estimated costs are answered again: about a block of Ethereum.
 const COSTS_LIVE_MS: u64 = 12_000;
@@ -56,7 +79,7 @@ impl DurableObject for Anchorer {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        self.kept.round(|asked| self.read_records(asked)).await
+        self.kept.round(|asked| self.read(asked)).await
     }
 }
 
@@ -78,15 +101,20 @@ impl Anchorer {
         Ok(Encoded::of(&self.kept.with(|machine| machine.status(now))?))
     }
 
-    async fn add_segments(&self, asked: AddSegments) -> Result<(), Problem> {
+    async fn add_segments(&self, asked: AddSegments) -> Result<SegmentsAdded, Problem> {
         let segments = asked.segments;
         let (added, rows) = self.kept.with(|machine| {
             let added = machine.handle_segments(&segments);
             (added, machine.take_unsaved())
         })?;
         self.kept.save(rows)?;
-        added.map_err(Problem::internal)?;
-        Ok(self.kept.arm().await?)
+        let refused = match added {
+            Ok(_) => None,
+            Err(full @ SegmentError::Full { .. }) => Some(full.to_string()),
+            Err(error) => return Err(Problem::internal(error)),
+        };
+        self.kept.arm().await?;
+        Ok(SegmentsAdded { refused })
     }
 
     async fn apply_anchors(&self, asked: &ApplyAnchors) -> Result<(), Problem> {
@@ -145,11 +173,25 @@ impl Anchorer {
         costs.ok_or_else(|| RpcError::Malformed("the node has no base fee".into()))
     }
 
-    /// Gives the machine the records that it asked for.
-    async fn read_records(&self, asked: ReadRecords) -> Result<(), Error> {
-        let records = self.records(asked.stream, asked.first, asked.count).await;
-        let records = records.map_err(|error| error.to_string());
-        self.kept.with(|machine| machine.handle_records(records, now()))
+    /// Gives the machine what it asked to be read from the database.
+    async fn read(&self, asked: Read) -> Result<(), Error> {
+        match asked {
+            Read::Records(ReadRecords { stream, first, count }) => {
+                let records = self.records(stream, first, count).await;
+                let records = records.map_err(|error| error.to_string());
+                self.kept.with(|machine| machine.handle_records(records, now()))
+            }
+            Read::Segments(asked) => {
+                let stored = self.stored(asked).await.map_err(|error| error.to_string());
+                self.kept.with(|machine| machine.handle_stored(stored, now()))
+            }
+        }
+    }
+
+    /// The segments of a stream that the machine does not keep.
+    async fn stored(&self, asked: ReadSegments) -> Result<Vec<StoredSegment>, Error> {
+        let db = self.kept.env().d1("DB")?;
+        segments::to_anchor(&db, asked.stream, asked.from, asked.limit).await
     }
 
     /// The records of one segment.
@@ -163,6 +205,19 @@ impl Anchorer {
             ))),
         }
     }
+}
+
+async fn note_mined(env: &Env, receipt: &Receipt) -> Result<(), Problem> {
+    let config = Config::of(env).map_err(Problem::internal)?;
+    let Some(listener) = listener_object(env, &new_request_id(), &config)? else {
+        return Ok(());
+    };
+    let noted = NoteMined {
+        block: receipt.block_number,
+        block_hash: receipt.block_hash,
+        tx: receipt.transaction_hash,
+    };
+    within(LISTENER_TIMEOUT, listener.call(noted)).await
 }
 
 fn encode(at: UnixMs, costs: &Costs) -> Result<Encoded<Value>, Problem> {

@@ -9,6 +9,7 @@ use crate::api::anchorer::{ApplyAnchors, anchorer_object};
 use crate::api::call::{new_request_id, within};
 use crate::api::relays::{PostNotices, RelayNotice, relays_object};
 use crate::api::stream::{ApplyNotices, stream_object};
+use crate::clock::now;
 use crate::config::Config;
 use crate::problem::{Kind, Problem};
 use crate::storage::d1::{self, anchors, chain_events, streams};
@@ -16,13 +17,17 @@ use std::time::Duration;
 use streamchain_chain::listener::Batch;
 use streamchain_edge_core::chain_notices;
 use streamchain_edge_core::request_id::RequestId;
-use streamchain_protocol::ids::{RelayId, StreamId};
+use streamchain_protocol::ids::{RelayId, Seq, StreamId};
 use streamchain_protocol::proof::AnchorState;
 use streamchain_protocol::wire::Notice;
 use worker::{D1Database, D1PreparedStatement, Error, console_error};
 
 /// Most statements of one D1 batch: a batch is one transaction, and D1 has one thread.
 const MAX_STATEMENTS_AT_ONCE: usize = 100;
+/// Most bytes of payloads in one D1 batch; a payload has 64 KiB at most.
+const MAX_BYTES_AT_ONCE: usize = 512 * 1024;
+/// Most notices in one call of a Stream object: each has a payload of 64 KiB at most.
+const MAX_NOTICES_AT_ONCE: usize = 32;
 /// How long an object may take.
 const OBJECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a batch is repeated for a Stream object that does not answer; then the rest goes on without it. The next
@@ -94,14 +99,33 @@ impl Listener {
         stream: StreamId,
         notices: &[Notice],
     ) -> Result<Option<RelayId>, Problem> {
-        let object = stream_object(self.kept.env(), id, stream.short())?;
-        let notices = notices.to_vec();
-        match within(OBJECT_TIMEOUT, object.call(ApplyNotices { notices })).await {
-            Ok(applied) => Ok(applied.relay),
-            // The stream never was used here.
-            Err(problem) if problem.kind() == Kind::NoSuchStream => Ok(None),
-            Err(problem) => Err(problem),
+        let mut relay = None;
+        let mut missing = None;
+        for notices in notices.chunks(MAX_NOTICES_AT_ONCE) {
+            let object = stream_object(self.kept.env(), id, stream.short())?;
+            let notices = notices.to_vec();
+            match within(OBJECT_TIMEOUT, object.call(ApplyNotices { notices })).await {
+                Ok(applied) => (relay, missing) = (applied.relay, applied.missing_anchor),
+                // The stream never was used here.
+                Err(problem) if problem.kind() == Kind::NoSuchStream => return Ok(None),
+                Err(problem) => return Err(problem),
+            }
         }
+        if let Some(missing) = missing {
+            self.look_for(stream, missing).await?;
+        }
+        Ok(relay)
+    }
+
+    /// Has the anchor over a message looked for: that of a later one was seen.
+    async fn look_for(&self, stream: StreamId, missing: Seq) -> Result<(), Problem> {
+        let db = self.kept.env().d1("DB")?;
+        let (from, to) = anchors::blocks_around(&db, stream, missing).await?;
+        if let Some(to) = to {
+            self.kept
+                .with(|machine| machine.handle_missing(stream, missing, from, to, now()))?;
+        }
+        Ok(())
     }
 
     async fn notify_relays(&self, id: &RequestId, notices: Vec<RelayNotice>) -> Result<(), Problem> {
@@ -116,24 +140,61 @@ impl Listener {
 }
 
 async fn write(db: &D1Database, batch: &Batch) -> Result<(), Error> {
-    let mut statements: Vec<D1PreparedStatement> = Vec::new();
+    let mut writer = Writer::new(db);
     for event in &batch.undone {
-        statements.extend(anchors::remove(db, event)?);
-        statements.extend(chain_events::remove(db, event)?);
+        writer.add(anchors::remove(db, event)?, 0).await?;
+        writer.add(chain_events::remove(db, event)?, 0).await?;
     }
     for event in &batch.seen {
         let state = AnchorState::of(batch.is_final(event));
-        statements.extend(anchors::put(db, event, state)?);
-        statements.extend(chain_events::put(db, event, state)?);
+        writer.add(anchors::put(db, event, state)?, 0).await?;
+        let bytes = event.payload().len();
+        writer.add(chain_events::put(db, event, state)?, bytes).await?;
     }
     for event in &batch.finalized {
-        statements.extend(anchors::put(db, event, AnchorState::Final)?);
-        statements.extend(chain_events::settle(db, event)?);
+        writer
+            .add(anchors::put(db, event, AnchorState::Final)?, 0)
+            .await?;
+        writer.add(chain_events::settle(db, event)?, 0).await?;
     }
-    while !statements.is_empty() {
-        let rest = statements.split_off(statements.len().min(MAX_STATEMENTS_AT_ONCE));
-        d1::batch(db, statements).await?;
-        statements = rest;
+    writer.flush().await
+}
+
+/// Collects statements, and has them carried out in batches within both bounds.
+struct Writer<'a> {
+    db: &'a D1Database,
+    statements: Vec<D1PreparedStatement>,
+    bytes: usize,
+}
+
+impl<'a> Writer<'a> {
+    fn new(db: &'a D1Database) -> Self {
+        Self {
+            db,
+            statements: Vec::new(),
+            bytes: 0,
+        }
     }
-    Ok(())
+
+    /// Adds a statement, if there is one, that writes so many bytes of payload.
+    async fn add(&mut self, statement: Option<D1PreparedStatement>, bytes: usize) -> Result<(), Error> {
+        let Some(statement) = statement else {
+            return Ok(());
+        };
+        if self.statements.len() >= MAX_STATEMENTS_AT_ONCE || self.bytes + bytes > MAX_BYTES_AT_ONCE {
+            self.flush().await?;
+        }
+        self.statements.push(statement);
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        self.bytes = 0;
+        let statements = std::mem::take(&mut self.statements);
+        match statements.is_empty() {
+            true => Ok(()),
+            false => d1::batch(self.db, statements).await,
+        }
+    }
 }

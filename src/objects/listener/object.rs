@@ -1,7 +1,7 @@
 //! The Listener object: one per contract, follows its events. A shell over [`chain::Listener`].
 
 use crate::api::call::{Encoded, reply, serve};
-use crate::api::listener::{EnsureListener, ListenerRequest, ListenerStatus, Replay};
+use crate::api::listener::{EnsureListener, ListenerRequest, ListenerStatus, NoteMined, Replay};
 use crate::clock::now;
 use crate::config::chain::ChainConfig;
 use crate::objects::chain_machine::{ChainMachine, Kept};
@@ -57,9 +57,19 @@ impl Listener {
             ListenerRequest::EnsureListener(_) => {
                 reply::<EnsureListener>(self.kept.arm().await.map_err(Problem::from))
             }
+            ListenerRequest::NoteMined(asked) => reply::<NoteMined>(self.note_mined(&asked).await),
             ListenerRequest::ListenerStatus(_) => reply::<ListenerStatus>(self.status()),
             ListenerRequest::Replay(_) => reply::<Replay>(self.replay().await),
         }
+    }
+
+    async fn note_mined(&self, asked: &NoteMined) -> Result<(), Problem> {
+        let rows = self.kept.with(|machine| {
+            machine.handle_mined(asked.block, asked.block_hash, asked.tx, now());
+            machine.take_unsaved()
+        })?;
+        self.kept.save(rows)?;
+        Ok(self.kept.arm().await?)
     }
 
     fn status(&self) -> Result<Encoded<chain::Status>, Problem> {
@@ -71,7 +81,7 @@ impl Listener {
     /// leaves them empty and no answer, so that the caller asks again.
     async fn replay(&self) -> Result<Encoded<chain::Status>, Problem> {
         let status = self.kept.with(|machine| machine.status())?;
-        if !status.ok {
+        if !self.kept.with(|machine| machine.is_reached())? {
             let reason = status.error.unwrap_or_else(|| "it was not read yet".into());
             let detail = format!("the chain is not reached: {reason}");
             return Err(Problem::new(Kind::ChainUnreachable, detail));

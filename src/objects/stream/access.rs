@@ -4,7 +4,8 @@ use super::object::Stream;
 use crate::api::relays::RelayNotice;
 use crate::api::stream::{Member, OpenSession, PutMember, RemoveMember};
 use crate::clock;
-use crate::problem::{Problem, need_right};
+use crate::config::Config;
+use crate::problem::{Problem, need_gas, need_right_on};
 use alloy_primitives::Address;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::{LogState, StreamLog};
@@ -28,7 +29,7 @@ impl Stream {
             rights = rights.and(Rights::of(&[Right::Read]));
         }
         if !rights.has(Right::Write) {
-            need_right(asked.account.is_some(), rights, Right::Read)?;
+            need_right_on(&access, asked.account.is_some(), rights, Right::Read)?;
         }
         Ok(rights)
     }
@@ -41,6 +42,10 @@ impl Stream {
         id: &RequestId,
         change: &SettingsChange,
     ) -> Result<LogState, Problem> {
+        let before = self.state()?;
+        let config = Config::of(&self.env).map_err(Problem::internal)?;
+        let wanted = change.of(before.settings);
+        need_gas(&config.gas_owners, before.owner, &before.settings, &wanted)?;
         let after = self.step(|log| log.change_settings(change))?;
         if !after.listed {
             self.arm().await?;

@@ -7,7 +7,7 @@ use crate::api::call::new_request_id;
 use crate::api::relays::RelayNotice;
 use crate::api::stream::{Append, Appended, MAX_APPEND_WAIT_MS, Publisher};
 use crate::clock;
-use crate::problem::{Kind, Problem, need_right};
+use crate::problem::{Kind, Problem, need_right_on};
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::time::Duration;
@@ -108,7 +108,7 @@ impl Stream {
         let account = Some(publisher.account);
         let access = self.access(account)?;
         let rights = access.rights(account, publisher.operator).and(publisher.limit);
-        need_right(true, rights, Right::Write)
+        need_right_on(&access, true, rights, Right::Write)
     }
 
     /// Notifies the leader that messages wait, unless it was notified just now; writes them here if that relay is dead.

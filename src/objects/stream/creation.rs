@@ -6,7 +6,7 @@ use crate::api::audit;
 use crate::api::limits;
 use crate::api::stream::{Create, Created, OpenSession, Publisher};
 use crate::config::Config;
-use crate::problem::Problem;
+use crate::problem::{Problem, need_gas};
 use alloy_primitives::{Address, hex};
 use streamchain_edge_core::attempt::NOBODY;
 use streamchain_edge_core::audit_log::from_where;
@@ -14,6 +14,7 @@ use streamchain_edge_core::rate_policy::Policy;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::{LogError, NewStream, Refusal, StreamLog};
 use streamchain_protocol::ids::StreamId;
+use streamchain_protocol::stream_settings::StreamSettings;
 use streamchain_protocol::time::UnixMs;
 
 impl Stream {
@@ -62,6 +63,12 @@ impl Stream {
             return self.create(id, new).await;
         }
         let config = Config::of(&self.env).map_err(Problem::internal)?;
+        need_gas(
+            &config.gas_owners,
+            new.owner,
+            &StreamSettings::default(),
+            &new.settings,
+        )?;
         limits::take(&self.env, id, &config, Policy::StreamsAddress, client).await?;
         if let Some(account) = account {
             let account = account.to_string();

@@ -36,6 +36,8 @@ pub struct Stream {
     pub(super) waiters: Waiters,
     /// Flushes that failed in a row.
     pub(super) failures: Cell<u32>,
+    /// Until when nothing is handed to the Anchorer, which had no room.
+    pub(super) refused_until: Cell<UnixMs>,
     /// How much clients ask for.
     pub(super) gate: Gate,
     /// The relay chosen last, and when.
@@ -54,6 +56,7 @@ impl DurableObject for Stream {
             looked: Cell::new(false),
             alarm: Alarm::default(),
             failures: Cell::new(0),
+            refused_until: Cell::new(UnixMs(0)),
             gate: Gate::default(),
             notified: Cell::new(UnixMs(0)),
             waiters: Waiters::default(),
@@ -186,8 +189,10 @@ impl Stream {
             state = self.step(|log| log.apply_notice(&notice.event))?;
         }
         self.waiters.notify();
-        let relay = state.relay().cloned();
-        Ok(NoticesApplied { relay })
+        Ok(NoticesApplied {
+            relay: state.relay().cloned(),
+            missing_anchor: state.missing_anchor(),
+        })
     }
 
     pub(super) async fn post_notices(

@@ -1,13 +1,16 @@
 //! The Stream object's alarm: takes what was committed to the database and to the Anchorer.
 
 use super::object::Stream;
-use crate::api::anchorer::{AddSegments, anchorer_object, segment_of};
+use crate::api::anchorer::{AddSegments, SegmentsAdded, anchorer_object, segment_of};
 use crate::api::call::new_request_id;
 use crate::clock;
 use crate::config::Config;
 use crate::problem::Problem;
 use crate::storage::d1::{segments, streams};
-use streamchain_edge_core::stream_log::{FLUSH_BACKOFF, GATHER_MS, LogState, SEGMENTS_PER_FLUSH, StreamLog};
+use streamchain_edge_core::stream_log::{
+    FLUSH_BACKOFF, GATHER_MS, LogState, REFUSED_MS, SEGMENTS_PER_FLUSH, StreamLog,
+};
+use streamchain_protocol::time::UnixMs;
 use worker::{Error, console_error};
 
 /// Most segments handed to the Anchorer in one request.
@@ -42,8 +45,17 @@ impl Stream {
         }
         self.failures.set(0);
         let more = self.step(StreamLog::has_work).unwrap_or(true);
-        let due = more.then(|| clock::now().plus_ms(GATHER_MS));
+        let due = more.then(|| self.next_flush());
         self.alarm.end(&storage, due).await;
+    }
+
+    /// When the next round is due: what the Anchorer alone has no room for can wait longer.
+    fn next_flush(&self) -> UnixMs {
+        let soon = clock::now().plus_ms(GATHER_MS);
+        match self.step(StreamLog::has_unflushed).unwrap_or(true) {
+            true => soon,
+            false => soon.max(self.refused_until.get()),
+        }
     }
 
     /// One round. What fails first is returned, but a database that is down does not keep the Anchorer waiting.
@@ -71,13 +83,16 @@ impl Stream {
             let Some((segment, records)) = self.step(StreamLog::next_segment)? else {
                 return Ok(());
             };
-            segments::insert(&db, state.id, &segment.segment, &records).await?;
+            segments::insert(&db, state.id, &segment, &records).await?;
             self.step(|log| log.mark_flushed(&segment, records.len()))?;
         }
         Ok(())
     }
 
     async fn hand_to_anchorer(&self) -> Result<(), Problem> {
+        if clock::now() < self.refused_until.get() {
+            return Ok(());
+        }
         let unacked = self.step(|log| log.unacked_segments(MAX_SEGMENTS_AT_ONCE))?;
         if unacked.is_empty() {
             return Ok(());
@@ -88,9 +103,14 @@ impl Stream {
         let asked = AddSegments {
             segments: segments.collect(),
         };
-        anchorer_object(&self.env, &new_request_id(), &config)?
+        let SegmentsAdded { refused } = anchorer_object(&self.env, &new_request_id(), &config)?
             .call(asked)
             .await?;
-        Ok(self.step(|log| log.ack_segments(&unacked))?)
+        let Some(reason) = refused else {
+            return Ok(self.step(|log| log.ack_segments(&unacked))?);
+        };
+        console_error!("outbox: the Anchorer has no room: {reason}");
+        self.refused_until.set(clock::now().plus_ms(REFUSED_MS));
+        Ok(self.step(|log| log.keep_newest_segment(&unacked))?)
     }
 }

@@ -61,6 +61,23 @@ pub(crate) async fn covering(
     Ok(found.filter(|anchor| seq.0 < anchor.first.0 + anchor.count))
 }
 
+/// The blocks in which the anchor over a message can be that is not here: from that of the anchor before it, if there is
+/// one, to that of the first one behind it.
+pub(crate) async fn blocks_around(
+    db: &D1Database,
+    stream: StreamId,
+    missing: Seq,
+) -> Result<(u64, Option<u64>), Error> {
+    let id = stream.to_string();
+    let values = [D1Type::Text(&id), number(missing.0)];
+    let block = |row: &mut Row| row.number();
+    let before = "SELECT block FROM anchors WHERE stream = ?1 AND first < ?2 ORDER BY first DESC LIMIT 1";
+    let before = rows(db, before, &values, block).await?;
+    let behind = "SELECT block FROM anchors WHERE stream = ?1 AND first > ?2 ORDER BY first LIMIT 1";
+    let behind = rows(db, behind, &values, block).await?;
+    Ok((before.first().copied().unwrap_or(0), behind.first().copied()))
+}
+
 /// Up to `limit` anchors that begin at `from` or later, in order.
 pub(crate) async fn list(
     db: &D1Database,

@@ -3,8 +3,9 @@
 use super::{number, rows};
 use crate::storage::row::{Row, out_of_shape};
 use alloy_primitives::{B256, hex};
+use streamchain_chain::anchorer::StoredSegment;
+use streamchain_edge_core::stream_log::OutboxSegment;
 use streamchain_protocol::ids::{Seq, StreamId};
-use streamchain_protocol::proof::Segment;
 use worker::{D1Database, D1Type, Error};
 
 /// A segment with its messages.
@@ -34,12 +35,13 @@ fn read(row: &mut Row) -> Result<SegmentRow, Error> {
 pub(crate) async fn insert(
     db: &D1Database,
     stream: StreamId,
-    segment: &Segment,
+    made: &OutboxSegment,
     records: &[u8],
 ) -> Result<(), Error> {
+    let segment = &made.segment;
     // `unhex` of one text is the fastest way for bytes into D1.
-    let statement = "INSERT INTO segments (stream, first, count, root, bytes, records)
-                     VALUES (?1, ?2, ?3, ?4, ?5, unhex(?6)) ON CONFLICT DO NOTHING RETURNING first";
+    let statement = "INSERT INTO segments (stream, first, count, root, bytes, records, mode, prove)
+                     VALUES (?1, ?2, ?3, ?4, ?5, unhex(?6), ?7, ?8) ON CONFLICT DO NOTHING RETURNING first";
     let (id, root, digits) = (
         stream.to_string(),
         hex::encode_prefixed(segment.root),
@@ -52,6 +54,8 @@ pub(crate) async fn insert(
         D1Type::Text(&root),
         number(records.len() as u64),
         D1Type::Text(&digits),
+        D1Type::Text(made.mode.as_str()),
+        number(made.prove.into()),
     ];
     if !rows(db, statement, &values, Row::number).await?.is_empty() {
         return Ok(());
@@ -109,6 +113,31 @@ pub(crate) async fn roots(
         &[D1Type::Text(&id), number(from.0), number(to.0)],
         read,
     )
+    .await
+}
+
+/// Up to `limit` segments for the Anchorer, in order: the one with the message `from`, and those behind it.
+pub(crate) async fn to_anchor(
+    db: &D1Database,
+    stream: StreamId,
+    from: Seq,
+    limit: usize,
+) -> Result<Vec<StoredSegment>, Error> {
+    let query = "SELECT first, count, root, mode, prove FROM segments
+                 WHERE stream = ?1
+                   AND first >= (SELECT coalesce(max(first), 0) FROM segments WHERE stream = ?1 AND first <= ?2)
+                 ORDER BY first LIMIT ?3";
+    let id = stream.to_string();
+    let values = [D1Type::Text(&id), number(from.0), number(limit as u64)];
+    rows(db, query, &values, |row| {
+        Ok(StoredSegment {
+            first: Seq(row.number()?),
+            count: u32::try_from(row.number()?).map_err(|_| out_of_shape("a 32-bit number"))?,
+            root: row.parsed()?,
+            mode: row.parsed()?,
+            prove: row.number()? == 1,
+        })
+    })
     .await
 }
 

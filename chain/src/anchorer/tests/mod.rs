@@ -13,7 +13,9 @@ use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Record, encode_records};
 
 use crate::abi::{self, IStreamChain, multicallCall};
+use crate::anchorer::choice::Turn;
 use crate::anchorer::flight::{Flight, FlightWatch};
+use crate::anchorer::gas_owners::GasOwners;
 use crate::anchorer::obstacle::Obstacle;
 use crate::anchorer::pending::Pending;
 use crate::anchorer::plan::{Added, Draft, Limits, Prepared};
@@ -43,6 +45,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        let signer = Signer::from_hex(&"11".repeat(32)).unwrap();
         Self {
             settings: Settings {
                 chain_id: 1,
@@ -56,10 +59,13 @@ impl Scene {
                 resend_after_ms: 24_000,
                 retry_after_ms: 10_000,
                 daily_gas: None,
+                poll_ms: 4_000,
+                gas_owners: GasOwners::All,
+                finality_depth: None,
                 recheck_after_ms: 60_000,
             },
-            signer: Signer::from_hex(&"11".repeat(32)).unwrap(),
-            pending: Pending::new(10_000),
+            pending: Pending::new(signer.address(), 10_000, 60_000),
+            signer,
             flight: None,
             watch: FlightWatch::default(),
             spending: Spending::default(),
@@ -82,6 +88,8 @@ impl Scene {
             gas_limit: 60_000,
             data: Bytes::from_static(b"calldata"),
             runs: Vec::new(),
+            gas_parts: Vec::new(),
+            leaves_more: false,
             attempts: Vec::new(),
             raw: Bytes::new(),
             since: NOW,
@@ -131,9 +139,10 @@ impl Scene {
             pending: &self.pending,
             flight: self.flight.as_ref(),
             watch: self.watch,
-            spending: self.spending,
+            spending: &self.spending,
             limits: Limits::default(),
-            turn: None,
+            turn: Turn::default(),
+            next_anchor: UnixMs(0),
             now: NOW,
         }
     }
@@ -170,6 +179,7 @@ impl Scene {
             nonce: 5,
             fees: FEES,
             gas_limit: 60_000,
+            gas_parts: Vec::new(),
         }
     }
 }

@@ -24,9 +24,12 @@ mod beginning {
     fn reads_the_final_state_of_streams_not_read_for_long() {
         let mut scene = Scene::with_segment(Mode::Root);
         let read_at = NOW.minus_ms(scene.settings.recheck_after_ms);
-        scene.pending.cover(scene.stream(), Seq(2), read_at);
+        let journal = &mut Journal::default();
+        scene.pending.cover(scene.stream(), Seq(2), read_at, journal);
         assert_eq!(begin(&scene), Step::ReadFinal(vec![scene.stream()]));
-        scene.pending.cover(scene.stream(), Seq(2), read_at.plus_ms(1));
+        scene
+            .pending
+            .cover(scene.stream(), Seq(2), read_at.plus_ms(1), journal);
         assert_eq!(begin(&scene), Step::Idle);
     }
 

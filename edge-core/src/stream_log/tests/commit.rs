@@ -96,3 +96,19 @@ fn a_backlog_stops_at_its_bound() {
     let refused = refusal(log.commit(&relay("a"), &batch(1, 0, records(1, 0, 1))));
     assert_eq!(refused, Refusal::Backlog(MAX_BACKLOG_BYTES + 1));
 }
+
+#[test]
+fn a_batch_of_another_epoch_is_refused_with_the_right_one() {
+    let log = acquired();
+    log.acquire_epoch(&relay("a"), run(2)).unwrap();
+    for given in [1, 3, 0].map(Epoch) {
+        let right = Refusal::StaleEpoch {
+            given,
+            epoch: Epoch(2),
+        };
+        let committed = log.commit(&relay("a"), &batch(given.0, 0, records(1, 0, 1)));
+        assert_eq!(refusal(committed), right);
+        let asked = log.producer(&relay("a"), given, ProducerId([1; 16]));
+        assert_eq!(refusal(asked), right);
+    }
+}

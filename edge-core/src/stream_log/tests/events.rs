@@ -43,6 +43,49 @@ fn names(log: &StreamLog<Memory>, after: u64) -> Vec<(u64, String)> {
         .collect()
 }
 
+fn marks(log: &StreamLog<Memory>) -> (u64, u64, Option<u64>) {
+    let state = log.state().unwrap();
+    (
+        state.anchored.0,
+        state.finalized.0,
+        state.missing_anchor().map(|seq| seq.0),
+    )
+}
+
+#[test]
+fn a_mark_never_passes_a_run_that_does_not_begin_at_it() {
+    use AnchorState::{Anchored, Final, Reverted};
+    let log = acquired();
+    log.commit(&relay("a"), &batch(1, 0, records(1, 0, 20))).unwrap();
+    let say = |first, state| log.apply_notice(&anchored(first, state)).map(drop).unwrap();
+    say(5, Anchored);
+    assert_eq!(marks(&log), (0, 0, Some(0)));
+    say(10, Final);
+    assert_eq!(marks(&log), (0, 0, Some(0)));
+    say(0, Anchored);
+    assert_eq!(marks(&log), (15, 0, None));
+    say(0, Final);
+    assert_eq!(marks(&log), (15, 5, None));
+    say(5, Final);
+    assert_eq!(marks(&log), (15, 15, None));
+    say(15, Anchored);
+    say(15, Reverted);
+    assert_eq!(marks(&log), (15, 15, None));
+}
+
+#[test]
+fn a_run_ahead_that_is_taken_back_is_forgotten() {
+    use AnchorState::{Anchored, Reverted};
+    let log = acquired();
+    log.commit(&relay("a"), &batch(1, 0, records(1, 0, 20))).unwrap();
+    let say = |first, state| log.apply_notice(&anchored(first, state)).map(drop).unwrap();
+    say(10, Anchored);
+    say(10, Reverted);
+    assert_eq!(marks(&log), (0, 0, None));
+    say(0, Anchored);
+    assert_eq!(marks(&log), (5, 0, None));
+}
+
 #[test]
 fn a_repeated_notice_is_one_event_and_a_reverted_one_returns() {
     use AnchorState::{Anchored, Final, Reverted};

@@ -49,6 +49,26 @@ fn a_segment_is_kept_until_the_anchorer_acknowledges_it() {
 }
 
 #[test]
+fn of_refused_segments_the_newest_is_kept() {
+    let log = acquired();
+    log.mark_listed(StreamSettings::default()).unwrap();
+    for first in 0..5 {
+        log.commit(&relay("a"), &batch(1, first, records(1, first, 1)))
+            .unwrap();
+        assert!(log.has_unflushed().unwrap());
+        let (made, blob) = log.next_segment().unwrap().unwrap();
+        log.mark_flushed(&made, blob.len()).unwrap();
+    }
+    let refused = log.unacked_segments(10).unwrap();
+    log.keep_newest_segment(&refused).unwrap();
+    log.keep_newest_segment(&log.unacked_segments(10).unwrap())
+        .unwrap();
+    assert_eq!(log.unacked_segments(10).unwrap(), refused[4..]);
+    assert!(log.has_work().unwrap() && !log.has_unflushed().unwrap());
+    log.keep_newest_segment(&[]).unwrap();
+}
+
+#[test]
 fn whole_batches_are_joined_up_to_the_bound_of_a_segment() {
     let log = acquired();
     let half = MAX_SEGMENT_MESSAGES as u64 / 2 + 1;

@@ -5,6 +5,7 @@
 //! looked at.
 
 mod nonce;
+mod resource;
 mod time;
 
 pub use nonce::{NONCE_LIFE_S, NonceError, SignInNonce};
@@ -50,6 +51,11 @@ pub enum SiweError {
     /// The message's time has not come.
     #[error("the message is not valid yet")]
     NotYetValid,
+    /// A resource is at the service's host and not exactly a stream.
+    #[error(
+        "Resources: expected https://{{host}}/v1/streams/{{stream}}, exactly, or resources of other hosts than this service's"
+    )]
+    Resource,
     /// The nonce was not given out here, is too old, or was used.
     #[error("the nonce was not given out by this service, has expired, or was used")]
     Nonce,
@@ -69,6 +75,7 @@ impl SiweError {
             Self::Chain { .. } => "chain",
             Self::Expired => "expired",
             Self::NotYetValid => "not-yet-valid",
+            Self::Resource => "resource",
             Self::Nonce => "nonce",
             Self::Signature => "signature",
         }
@@ -195,15 +202,15 @@ impl<'a> SignIn<'a> {
         Ok(())
     }
 
-    /// Returns the streams that the resources name, as `https://host/v1/streams/{stream}`: the signer wants a token for
-    /// these alone.
-    pub fn streams(&self) -> impl Iterator<Item = &'a str> {
-        let domain = self.domain;
-        self.resources.iter().filter_map(move |resource| {
-            let path = resource.split_once("://")?.1.strip_prefix(domain)?;
-            path.strip_prefix("/v1/streams/")
-                .filter(|stream| !stream.contains('/'))
-        })
+    /// Returns the streams that the resources name, as `https://{authority}/v1/streams/{stream}`: the signer wants a token
+    /// for these alone. `authorities` are all those that the service is reached at; a resource at the host of one of them
+    /// that is not exactly a stream refuses the message.
+    pub fn streams(&self, authorities: &[&str]) -> Result<Vec<&'a str>, SiweError> {
+        let streams = self
+            .resources
+            .iter()
+            .map(|resource| resource::stream(resource, authorities));
+        streams.filter_map(Result::transpose).collect()
     }
 }
 

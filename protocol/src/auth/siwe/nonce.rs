@@ -101,6 +101,17 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_nonce_of_another_length_or_another_digit_is_foreign() {
+        let text = SignInNonce::new([7; 8], UnixSec(1_000)).sign(&[1; 32]);
+        let last = if text.ends_with('0') { "1" } else { "0" };
+        let changed = format!("{}{last}", &text[..text.len() - 1]);
+        for none in ["12345678", &changed, &format!("{text}0"), &format!("0x{text}")] {
+            let verified = SignInNonce::verify(none, &[1; 32], UnixSec(1_000));
+            assert_eq!(verified, Err(NonceError::Foreign), "{none}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_text_is_survived(text in "[0-9a-f]{0,60}|.{0,60}") {

@@ -71,7 +71,13 @@ fn a_message_with_everything_is_read() {
         (message.request_id, message.resources.len()),
         (Some("some-id"), 2)
     );
-    assert_eq!(message.streams().collect::<Vec<_>>(), ["demo"]);
+    assert_eq!(message.streams(&["example.com"]), Ok(vec!["demo"]));
+    let other = FULL.replace(
+        "https://example.com/v1/streams/demo",
+        "https://example.com/v1/streams/demo/",
+    );
+    let refused = SignIn::parse(&other).unwrap().streams(&["example.com"]);
+    assert_eq!(refused, Err(SiweError::Resource));
 }
 
 #[test]
@@ -167,10 +173,34 @@ fn a_time_that_is_none_is_named() {
 }
 
 #[test]
+fn a_refusal_has_the_word_of_what_is_wrong() {
+    let word = |text: &str| SignIn::parse(text).err().map(SiweError::word);
+    let address = "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2";
+    for text in [
+        "",
+        "hello",
+        &format!("{LEAST}\nAnd more"),
+        &format!("{LEAST}\n"),
+        &LEAST.replace('\n', "\r\n"),
+        &LEAST.replace("Version: 1", "Version: 2"),
+        &LEAST.replace("URI: ", "Uri: "),
+    ] {
+        assert_eq!(word(text), Some("grammar"), "{text:?}");
+    }
+    for other in [address.to_lowercase(), address[..41].to_owned()] {
+        assert_eq!(word(&LEAST.replace(address, &other)), Some("checksum"), "{other}");
+    }
+    for time in ["yesterday", "2026-02-30T00:00:00Z"] {
+        let text = LEAST.replace("2021-09-30T16:25:24.123Z", time);
+        assert_eq!(word(&text), Some("time"), "{time}");
+    }
+}
+
+#[test]
 fn a_message_is_for_one_domain_and_one_chain() {
     assert_eq!(check(LEAST, "example.com:8080", 31_337, ISSUED), Ok(()));
     assert_eq!(check(LEAST, "EXAMPLE.com:8080", 31_337, ISSUED), Ok(()));
-    for domain in ["example.com", "evil.example", "example.com:80", ""] {
+    for domain in ["example.com", "evil.example", "example.com:80", "127.0.0.1:1", ""] {
         assert_eq!(check(LEAST, domain, 31_337, ISSUED), Err(SiweError::Domain));
     }
     let wrong = SiweError::Chain {

@@ -80,6 +80,7 @@ impl Anchors {
             start_block,
             interval_ms: ROUND_MS,
             max_range: MAX_RANGE,
+            finality_depth: None,
         };
         Ok(Self {
             listener: Listener::restore(settings, []).map_err(|error| error.to_string())?,

@@ -101,7 +101,7 @@ pub(super) enum Difference {
     /// The edge says that more is anchored than the chain's anchors cover.
     #[error("the edge says that {claimed} messages are anchored, the chain's anchors cover {covered}")]
     OverClaimed { claimed: Seq, covered: Seq },
-    #[error("segments: one begins at message {first} where {due} was due")]
+    #[error("a segment begins at message {first}: expected one that begins at {due}")]
     SegmentPlace { first: Seq, due: Seq },
     #[error("the segment at message {0} is empty")]
     SegmentEmpty(Seq),
@@ -116,7 +116,7 @@ pub(super) enum Difference {
         anchor: Box<Anchor>,
     },
     /// A message is missing, or there twice.
-    #[error("message {seq} comes where {due} was due")]
+    #[error("the edge sent message {seq}: expected {due}")]
     MessagePlace { seq: Seq, due: Seq },
     #[error("the stored messages end at {stored}, and {needed} are in segments or anchored")]
     MessagesMissing { stored: Seq, needed: Seq },

@@ -6,7 +6,7 @@
 
 use super::{Command, Now, Shard};
 use crate::core::edge_requests::{EdgeError, Request, Ticket};
-use crate::core::limits::MAX_STREAMS;
+use crate::core::limits::{MAX_NOTICE_STREAMS, MAX_STREAMS};
 use crate::core::stream::{Publish, Published};
 use streamchain_protocol::ids::{Epoch, ShortId};
 use streamchain_protocol::wire::Record;
@@ -15,7 +15,8 @@ impl Shard {
     /// Fetches what waits at the edge, unless that is under way. A stream without sessions is acquired for it.
     pub(super) fn fetch(&mut self, id: ShortId, now: Now) {
         let is_known = self.streams.contains_key(&id);
-        if !self.takes_messages() || (!is_known && self.streams.len() >= MAX_STREAMS) {
+        let from_notices = self.streams.len().saturating_sub(self.stream_shares.taken());
+        if !self.takes_messages() || (!is_known && from_notices >= MAX_NOTICE_STREAMS) {
             return;
         }
         let stream = self.ask_for_stream(id);
@@ -85,7 +86,7 @@ impl Shard {
 
     /// Forgets a stream without sessions and without uncommitted messages, and releases its epoch.
     pub(super) fn release(&mut self, id: ShortId) {
-        let Some(stream) = self.streams.remove(&id) else {
+        let Some(stream) = self.forget_stream(id) else {
             return;
         };
         if let Some(leadership) = &stream.leadership {

@@ -6,6 +6,7 @@ use crate::core::session::{Phase, SessionKey};
 use crate::core::timers::Owner;
 use crate::core::{Command, stream::Stream};
 use std::time::Instant;
+use str0m::channel::ChannelId;
 use str0m::{Event, Input, Output};
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
@@ -17,6 +18,8 @@ impl Shard {
         if let Some(session) = self.sessions.get_mut(&key) {
             session.queued = false;
             session.undriven = 0;
+            let commands = &mut self.commands;
+            session.send_held(&mut |transmit| commands.push_back(Command::Transmit(transmit)));
         }
         loop {
             let Some(session) = self.sessions.get_mut(&key) else {
@@ -24,8 +27,10 @@ impl Shard {
             };
             match session.rtc.poll_output() {
                 Ok(Output::Transmit(transmit)) => {
-                    let routed = session.route(transmit);
-                    self.commands.push_back(Command::Transmit(routed));
+                    let commands = &mut self.commands;
+                    session.route(transmit, &mut |routed| {
+                        commands.push_back(Command::Transmit(routed))
+                    });
                 }
                 Ok(Output::Event(event)) => self.handle_event(key, event, now),
                 Ok(Output::Timeout(at)) => {
@@ -61,7 +66,10 @@ impl Shard {
             return self.remove(key, now);
         }
         if let Some(opening) = session.take_opening() {
-            self.commands.push_back(Command::Transmit(opening));
+            let commands = &mut self.commands;
+            session.route(opening, &mut |routed| {
+                commands.push_back(Command::Transmit(routed))
+            });
         }
         if matches!(session.phase, Phase::Closing(_))
             && session.send_queue.is_flushed()
@@ -81,14 +89,7 @@ impl Shard {
         match event {
             Event::Connected if Self::is_shaking(session) => self.connected(key, now),
             Event::ChannelOpen(id, _) if session.phase == Phase::Connected => {
-                if session.open_channel(id) {
-                    match session.farewell.take() {
-                        Some((code, text)) => self.close_with(key, code, text, now),
-                        None => drop(self.pump(key, now)),
-                    }
-                } else {
-                    session.rtc.direct_api().close_data_channel(id);
-                }
+                self.channel_opened(key, id, now)
             }
             Event::ChannelData(data)
                 if session.channel == Some(data.id) && session.phase == Phase::Connected =>
@@ -103,6 +104,24 @@ impl Shard {
         }
     }
 
+    fn channel_opened(&mut self, key: SessionKey, id: ChannelId, now: Now) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        match session.open_channel(id) {
+            Ok(()) => match session.farewell.take() {
+                Some((code, text)) => self.close_with(key, code, text, now),
+                None => drop(self.pump(key, now)),
+            },
+            Err(text) => {
+                self.errors.count(ErrorCode::Unexpected);
+                if !session.refuse_channel(id, text) {
+                    self.hang_up(key, now);
+                }
+            }
+        }
+    }
+
     fn connected(&mut self, key: SessionKey, now: Now) {
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
@@ -110,7 +129,8 @@ impl Shard {
         let token = session.token;
         if session.has_right_certificate() {
             session.phase = Phase::Connected;
-            self.handshakes -= 1;
+            session.reach.connected();
+            self.handshakes.end(session.network, key);
             self.counters.sessions_connected += 1;
             session.span.in_scope(|| debug!("connected"));
         } else {
@@ -189,8 +209,10 @@ impl Shard {
             while let Ok(output) = session.rtc.poll_output() {
                 match output {
                     Output::Transmit(transmit) => {
-                        let routed = session.route(transmit);
-                        self.commands.push_back(Command::Transmit(routed));
+                        let commands = &mut self.commands;
+                        session.route(transmit, &mut |routed| {
+                            commands.push_back(Command::Transmit(routed))
+                        });
                     }
                     Output::Event(_) => {}
                     Output::Timeout(_) => break,
@@ -207,13 +229,12 @@ impl Shard {
         };
         self.counters.sessions_ended += 1;
         session.span.in_scope(|| debug!("ended"));
-        if Self::is_shaking(&session) {
-            self.handshakes -= 1;
-        }
+        self.session_shares.give_back(session.network);
+        self.handshakes.end(session.network, key);
         self.by_ufrag.remove(&session.ufrag);
-        for address in &session.addresses {
-            if self.by_address.get(address) == Some(&key) {
-                self.by_address.remove(address);
+        for address in session.reach.peers() {
+            if self.by_address.get(&address) == Some(&key) {
+                self.by_address.remove(&address);
             }
         }
     }

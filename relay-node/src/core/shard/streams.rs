@@ -9,12 +9,16 @@ use crate::core::stream::{Leadership, Stream};
 use crate::core::timers::Owner;
 use std::time::Instant;
 use streamchain_protocol::ids::{Incarnation, ProducerId, ShortId};
+use streamchain_protocol::util::Network;
 use streamchain_protocol::wire::frame::ErrorCode;
 use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState};
 
 impl Shard {
     /// Adds a session to its stream, whose epoch is acquired if the stream is new.
-    pub(super) fn join_stream(&mut self, id: ShortId, key: SessionKey) {
+    pub(super) fn join_stream(&mut self, id: ShortId, network: Network, key: SessionKey) {
+        if !self.streams.contains_key(&id) && self.stream_shares.take(network) {
+            self.ask_for_stream(id).network = Some(network);
+        }
         let stream = self.ask_for_stream(id);
         stream.idle_since = None;
         stream.sessions.push(key);
@@ -321,6 +325,15 @@ impl Shard {
                 now,
             );
         }
-        self.streams.remove(&id);
+        self.forget_stream(id);
+    }
+
+    /// Takes a stream out, and counts it no longer to the network that named it first.
+    pub(super) fn forget_stream(&mut self, id: ShortId) -> Option<Stream> {
+        let stream = self.streams.remove(&id)?;
+        if let Some(network) = stream.network {
+            self.stream_shares.give_back(network);
+        }
+        Some(stream)
     }
 }

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::util::Network;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -18,8 +19,8 @@ use tokio::time::Instant;
 /// Packets of the shards that are taken in one turn, so that sockets get theirs in between.
 const RELAY_BURST: usize = 64;
 
-/// Takes a client's packet to the shard whose address is its destination. It may drop the packet, and never waits.
-pub(crate) type ToShards = Box<dyn Fn(RelayPacket) + Send>;
+/// Takes a packet of a client in a network to the shard whose address is its destination. It may drop the packet, and never waits.
+pub(crate) type ToShards = Box<dyn Fn(RelayPacket, Network) + Send>;
 
 pub(super) struct Hub {
     pub(super) server: RefCell<TurnServer>,
@@ -67,12 +68,14 @@ impl Hub {
                     source,
                     destination,
                     packet,
+                    network,
                 }) => {
-                    (self.to_shards)(RelayPacket {
+                    let packet = RelayPacket {
                         source,
                         destination,
                         packet,
-                    });
+                    };
+                    (self.to_shards)(packet, network);
                 }
                 None => return,
             }

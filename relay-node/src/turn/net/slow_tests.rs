@@ -46,7 +46,7 @@ impl Scene {
         };
         let server = TurnServer::new(settings, [5; 32], 5);
         Self {
-            hub: Rc::new(Hub::new(server, Box::new(|_| {}))),
+            hub: Rc::new(Hub::new(server, Box::new(|_, _| {}))),
             connections: Connections::new(8),
             client: Client {
                 transport: Transport::Tcp,

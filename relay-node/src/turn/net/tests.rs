@@ -6,10 +6,11 @@ use crate::transport::rfc4571::{Framing, StreamReader};
 use crate::turn::proto::attributes;
 use crate::turn::proto::message::{Class, Message, Method};
 use crate::turn::proto::writer::{Writer, channel_data};
-use crate::turn::server::long_term_key;
+use crate::turn::server::sign_as;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket as StdUdpSocket};
+use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::webrtc::TurnSecret;
 
 /// Nothing here waits that long unless it fails.
@@ -61,7 +62,7 @@ pub(super) fn start() -> Running {
     };
     let (front, inbox) = Front::bind(config).unwrap();
     let [udp, tcp, tls] = front.addresses().unwrap();
-    let echo = move |packet: RelayPacket| {
+    let echo = move |packet: RelayPacket, _| {
         let RelayPacket {
             source,
             destination,
@@ -176,14 +177,8 @@ pub(super) fn ask(line: &mut dyn Line, request: Writer) -> Vec<u8> {
 }
 
 pub(super) fn signed(request: Writer, nonce: &[u8]) -> Writer {
-    let credentials =
-        TurnSecret::new("secret").issue("alice", streamchain_protocol::time::UnixSec(u64::from(u32::MAX)));
-    let key = long_term_key(&credentials.username, REALM, &credentials.password);
-    request
-        .attribute(attributes::USERNAME, credentials.username.as_bytes())
-        .attribute(attributes::REALM, REALM.as_bytes())
-        .attribute(attributes::NONCE, nonce)
-        .sign(&key)
+    let credentials = TurnSecret::new("secret").issue("alice", UnixSec(u64::from(u32::MAX)));
+    sign_as(request, &credentials, REALM, nonce)
 }
 
 /// Allocates; the nonce for what comes next.

@@ -6,9 +6,9 @@
 use super::allocation::Allocation;
 use super::client::Client;
 use super::limits::{MAX_ADDRESS_ALLOCATIONS, MAX_ALLOCATIONS, MAX_USER_ALLOCATIONS};
+use crate::core::shares::Shares;
 use std::collections::HashMap;
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::util::Network;
 
 /// Ports of relayed addresses start here, as an ordinary server's would not be privileged.
 const FIRST_PORT: u16 = 1_024;
@@ -22,15 +22,27 @@ pub(crate) enum Full {
     Server,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Allocations {
     by_client: HashMap<Client, Allocation>,
     by_port: HashMap<u16, Client>,
     per_user: HashMap<String, usize>,
-    per_network: HashMap<Network, usize>,
+    shares: Shares,
     /// Where the search for a free port goes on: a port is used again as late as possible, so that packets
     /// still under way to a client that left are dropped.
     next_port: u16,
+}
+
+impl Default for Allocations {
+    fn default() -> Self {
+        Self {
+            by_client: HashMap::new(),
+            by_port: HashMap::new(),
+            per_user: HashMap::new(),
+            shares: Shares::with_share(MAX_ALLOCATIONS, MAX_ADDRESS_ALLOCATIONS),
+            next_port: 0,
+        }
+    }
 }
 
 impl Allocations {
@@ -56,12 +68,11 @@ impl Allocations {
     /// A free port for one more allocation of `user` at `client`; an even one if asked.
     pub(crate) fn free_port(&mut self, user: &str, client: &Client, even: bool) -> Result<u16, Full> {
         let user = self.per_user.get(user).copied().unwrap_or(0);
-        let network = self.per_network.get(&client.network()).copied().unwrap_or(0);
-        if user >= MAX_USER_ALLOCATIONS || network >= MAX_ADDRESS_ALLOCATIONS {
-            return Err(Full::Quota);
-        }
-        if self.count() >= MAX_ALLOCATIONS {
+        if self.shares.is_full() {
             return Err(Full::Server);
+        }
+        if user >= MAX_USER_ALLOCATIONS || !self.shares.has_room(client.network()) {
+            return Err(Full::Quota);
         }
         // MAX_ALLOCATIONS is far below the number of even ports, so this ends.
         loop {
@@ -79,7 +90,7 @@ impl Allocations {
         self.remove(&client);
         self.by_port.insert(allocation.port, client);
         *self.per_user.entry(allocation.user().to_owned()).or_default() += 1;
-        *self.per_network.entry(client.network()).or_default() += 1;
+        self.shares.take(client.network());
         self.by_client.insert(client, allocation);
     }
 
@@ -90,7 +101,7 @@ impl Allocations {
         };
         self.by_port.remove(&allocation.port);
         decrease(&mut self.per_user, allocation.user());
-        decrease(&mut self.per_network, &client.network());
+        self.shares.give_back(client.network());
     }
 
     pub(crate) fn remove_expired(&mut self, now: UnixMs) {

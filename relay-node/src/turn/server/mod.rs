@@ -43,6 +43,9 @@ use md5::{Digest, Md5};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::util::Network;
+#[cfg(any(test, feature = "fuzzing"))]
+use streamchain_protocol::webrtc::TurnCredentials;
 use streamchain_protocol::webrtc::{TurnSecret, user_of};
 
 const SOFTWARE: &[u8] = b"StreamChain relay";
@@ -71,6 +74,8 @@ pub(crate) enum Output {
         /// One of [`Settings::peers`].
         destination: SocketAddr,
         packet: Vec<u8>,
+        /// The client's.
+        network: Network,
     },
 }
 
@@ -334,6 +339,7 @@ impl TurnServer {
             source,
             destination: peer,
             packet: packet.to_vec(),
+            network: client.network(),
         });
     }
 }
@@ -358,6 +364,16 @@ pub(super) fn relayed_address(family: Family, port: u16) -> SocketAddr {
         Family::V6 => RELAYED_V6,
     };
     SocketAddr::new(address, port)
+}
+
+/// Adds what a long-term credential needs, and signs: as clients do.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn sign_as(request: Writer, of: &TurnCredentials, realm: &str, nonce: &[u8]) -> Writer {
+    request
+        .attribute(attributes::USERNAME, of.username.as_bytes())
+        .attribute(attributes::REALM, realm.as_bytes())
+        .attribute(attributes::NONCE, nonce)
+        .sign(&long_term_key(&of.username, realm, &of.password))
 }
 
 /// RFC 8489 §9.2.2: MD5 of `username:realm:password`.

@@ -1,7 +1,7 @@
 //! A server on a virtual clock and clients that speak to it: what the tests of the machine share.
 
 use super::client::{Client, Transport};
-use super::{Output, Settings, TurnServer, long_term_key};
+use super::{Output, Settings, TurnServer, sign_as};
 use crate::turn::proto::attributes::{self, Attribute};
 use crate::turn::proto::message::{Class, Message, Method, TransactionId, read_xor_address};
 use crate::turn::proto::writer::Writer;
@@ -230,6 +230,7 @@ impl Scene {
                 source,
                 destination,
                 packet,
+                ..
             }) => Some((source, destination, packet)),
             Some(Output::ToClient { .. }) => panic!("nothing of this is answered"),
             None => None,
@@ -269,11 +270,5 @@ pub(crate) fn send_indication(peer: SocketAddr, packet: &[u8]) -> Vec<u8> {
 
 /// Adds what a long-term credential needs, and signs.
 pub(crate) fn signed_with(request: Writer, credentials: &TurnCredentials, nonce: &[u8]) -> Vec<u8> {
-    let key = long_term_key(&credentials.username, REALM, &credentials.password);
-    request
-        .attribute(attributes::USERNAME, credentials.username.as_bytes())
-        .attribute(attributes::REALM, REALM.as_bytes())
-        .attribute(attributes::NONCE, nonce)
-        .sign(&key)
-        .finish()
+    sign_as(request, credentials, REALM, nonce).finish()
 }

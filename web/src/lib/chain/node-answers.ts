@@ -27,7 +27,7 @@ function unreadable(what: string, cause?: unknown): StreamChainError {
 }
 
 /** A number of a node: `0x…` with or without leading zeros, a decimal text, or a JSON number. */
-export function readNumber(value: unknown, what: string): number {
+function readNumber(value: unknown, what: string): number {
   const text = typeof value === "number" ? String(value) : value;
   if (typeof text !== "string" || !/^(0x[0-9a-f]+|[0-9]+)$/i.test(text)) throw unreadable(what);
   const number = Number(text.toLowerCase());

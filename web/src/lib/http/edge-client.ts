@@ -88,6 +88,11 @@ export class EdgeClient {
     return response;
   }
 
+  /** A request whose answer says nothing more: it is read to its end, or the browser would show it as cancelled. */
+  async #done(path: string, init: RequestInit): Promise<void> {
+    await (await this.#request(path, init)).arrayBuffer().catch(() => {});
+  }
+
   async #json(path: string, token?: string): Promise<JsonObject> {
     const response = await this.#request(path, { headers: { accept: "application/json", ...bearer(token) } });
     return readJson(response, path);
@@ -250,7 +255,7 @@ export class EdgeClient {
 
   /** Puts a signal into another session's mailbox. */
   async signal(session: string, to: string, signal: string, token: string | undefined): Promise<void> {
-    await this.#request(`/v1/sessions/${session}/signals`, {
+    await this.#done(`/v1/sessions/${session}/signals`, {
       method: "POST",
       headers: {
         "content-type": "application/json",
@@ -263,7 +268,7 @@ export class EdgeClient {
   /** Ends a session. The request outlives a page that is being closed. */
   async endSession(location: string, token: string | undefined): Promise<void> {
     const path = new URL(location, `${this.origin}/`).pathname;
-    await this.#request(path, {
+    await this.#done(path, {
       method: "DELETE",
       keepalive: true,
       headers: bearer(token),

@@ -32,6 +32,3 @@ export function claimsOf(token: string | undefined): TokenClaims {
     return NONE;
   }
 }
-
-/** The account of an access token; undefined for an API key. */
-export const authorOf = (token: string | undefined): Hex | undefined => claimsOf(token).author;

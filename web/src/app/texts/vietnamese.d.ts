@@ -1,0 +1,2 @@
+import type { Texts } from "./english.ts";
+export declare const vietnamese: Texts;
