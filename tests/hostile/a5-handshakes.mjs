@@ -41,7 +41,7 @@ export const halfOpen = async (sessions) => {
 
 /** Whether somebody from an address of their own is let in. */
 /** @param {import("./lib/target.mjs").Target} target @param {string} stream @param {string} token */
-export const isLetIn = async (target, stream, token) => {
+const isLetIn = async (target, stream, token) => {
   const session = await openSession(target, stream, { token });
   const peer = await Peer.at("127.0.0.77");
   const started = performance.now();

@@ -108,7 +108,7 @@ const verifyText = (folder, rpc, receipt, more) => {
 const artifact = () => JSON.parse(readFileSync(CONTRACT_ARTIFACT, "utf8"));
 
 /** @param {ReturnType<typeof chainOf>} chain @returns {Promise<`0x${string}`>} */
-export const deploy = async (chain) => {
+const deploy = async (chain) => {
   const { contractAddress } = await chain.receipt({ data: artifact().bytecode.object, gas: DEPLOYMENT_GAS });
   if (!contractAddress) throw new Error("the forger's contract was not deployed");
   return contractAddress;

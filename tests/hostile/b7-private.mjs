@@ -74,12 +74,16 @@ export const attack = {
 /** @param {import("./lib/target.mjs").Target} target @param {import("./lib/tally.mjs").Tally} tally */
 const anchoringAccount = async (target, tally) => {
   const stranger = await target.guest();
+  const tokens = [undefined, stranger.token];
+  const anchorer = (await target.status()).anchorer?.address;
+  const isAlone = anchorer && anchorer.toLowerCase() !== target.operatorAddress.toLowerCase();
+  if (target.master !== null && isAlone) tokens.push(target.operator(anchorer));
   const routes = [
     ["GET", "/v1/audit"],
     ["POST", "/v1/chain/replay"],
   ];
   for (const [method = "", path = ""] of routes) {
-    for (const token of [undefined, stranger.token]) {
+    for (const token of tokens) {
       const { status } = await target.send(method, path, { ...(token ? { token } : {}), address: newAddress() });
       tally.check(`${method} ${path} of a stranger`, status === 401 || status === 403, `${status}`);
     }

@@ -246,10 +246,10 @@ const hasKey = (text) => {
 };
 
 /** Whether any of the RPC URLs holds a key, which makes the whole list a secret. @param {Answers} answers */
-export const rpcIsSecret = (answers) => parts(answers["rpc"] ?? "").some(hasKey);
+export const rpcIsSecret = (answers) => parts(answers.rpc ?? "").some(hasKey);
 
 /** The RPC URLs of an answer. @param {Answers} answers */
-export const rpcUrls = (answers) => parts(answers["rpc"] ?? "");
+export const rpcUrls = (answers) => parts(answers.rpc ?? "");
 
 /**
  * All that is wrong, a line each.

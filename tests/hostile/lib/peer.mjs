@@ -64,7 +64,7 @@ export const isSuccess = (datagram) => datagram.length >= 20 && datagram.readUIn
 export const isDtls = (datagram) => (datagram[0] ?? 0) >= DTLS_FIRST && (datagram[0] ?? 0) <= DTLS_LAST;
 
 /** An offer with an ICE user name and a fingerprint of its own. */
-export const newOffer = () => {
+const newOffer = () => {
   const ufrag = randomBytes(3).toString("hex");
   const digest = createHash("sha256").update(randomBytes(32)).digest("hex").toUpperCase();
   const lines = [
