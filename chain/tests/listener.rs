@@ -121,7 +121,7 @@ fn a_replay_that_is_interrupted_goes_on_from_where_it_was() {
 }
 
 #[test]
-fn a_depth_of_blocks_counts_as_final_on_a_chain_without_finality() {
+fn a_depth_counts_as_final_on_a_chain_without_finality() {
     let mut world = eventful(20, 3);
     let settings = Settings {
         finality_depth: Some(5),

@@ -150,7 +150,7 @@ fn a_stack_that_begins_sctp_itself_opens_as_soon() {
 }
 
 #[test]
-fn a_stack_that_begins_sctp_itself_opens_although_datagrams_are_lost() {
+fn a_stack_that_begins_sctp_itself_opens_despite_losses() {
     for lost in 1..14 {
         let mut net = Net::new();
         net.clients_begin_sctp = true;

@@ -61,7 +61,7 @@ fn bytes_to(net: &Net, address: SocketAddr) -> usize {
 }
 
 #[test]
-fn an_address_that_never_answers_gets_three_times_what_came_from_it() {
+fn an_address_that_never_answers_gets_three_times_what_it_sent() {
     for (relay_begins, nominates) in [(true, false), (true, true), (false, true)] {
         let mut net = Net::new();
         (net.relay_begins, net.latency) = (relay_begins, Duration::from_secs(3_600));

@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn those_named_are_operators_and_the_signing_account_only_if_named() {
+    fn the_signing_account_is_an_operator_only_if_named() {
         let other = Address::repeat_byte(5);
         let config = parse(&[("OPERATORS", &format!("{other}, "))]).ok().unwrap();
         assert!(config.is_operator(other) && !config.is_operator(config.operator));
@@ -298,14 +298,14 @@ mod tests {
     }
 
     #[test]
-    fn the_clients_address_is_cloudflares_unless_another_header_is_named() {
+    fn another_header_may_have_the_clients_address() {
         let header = |changes: &[(&str, &str)]| parse(changes).ok().unwrap().client_header;
         assert_eq!(header(&[]), "cf-connecting-ip");
         assert_eq!(header(&[("CLIENT_ADDRESS_HEADER", "X-Real-IP")]), "x-real-ip");
     }
 
     #[test]
-    fn off_development_chains_only_listed_owners_and_operators_spend_gas() {
+    fn off_development_chains_only_listed_owners_spend_gas() {
         let (listed, operator, other) = [7, 5, 9].map(Address::repeat_byte).into();
         let operators = operator.to_string();
         let allowed = |changes: &[(&str, &str)]| {

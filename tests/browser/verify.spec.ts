@@ -60,7 +60,7 @@ describe("a receipt that holds", () => {
     await page.context().close();
   });
 
-  it("holds where the node does not know what is final, and says so", async () => {
+  it("holds where the node does not know what is final", async () => {
     const page = await anchoredPage("verify-no-finality");
     await changeNode(page, "eth_getBlockByNumber", () => ({ id: 1, error: { code: -32_602, message: "unknown tag" } }));
     assert.match(await verdict(page, "true"), /does not say which blocks are final/);
@@ -69,7 +69,7 @@ describe("a receipt that holds", () => {
 });
 
 describe("a forged receipt", () => {
-  it("of a contract of the forger does not hold, whatever the chain says", async () => {
+  it("of the forger's contract does not hold", async () => {
     const page = await anchoredPage("verify-contract");
     await forgeReceipts(page, (receipt) => ({ ...receipt, contract: FORGER }));
     await changeNode(page, "eth_getTransactionReceipt", (answer) => {
@@ -81,7 +81,7 @@ describe("a forged receipt", () => {
     await page.context().close();
   });
 
-  it("of another stream or message does not hold, though it is genuine", async () => {
+  it("of another stream or message does not hold", async () => {
     const other = await anchoredPage("verify-other");
     const genuine = await scene.system.get<Receipt>("/v1/streams/verify-other/messages/0/receipt");
     await other.context().close();
@@ -92,7 +92,7 @@ describe("a forged receipt", () => {
     await page.context().close();
   });
 
-  it("is not judged where the page does not know its own deployment", async () => {
+  it("is not judged where the page has no deployment of its own", async () => {
     const page = await openApp(scene.browser, scene.system, "verify-holds");
     await page.route("**/v1/config", (route) => route.abort());
     await page.reload();

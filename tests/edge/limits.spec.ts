@@ -45,7 +45,7 @@ test("sessions are limited for each address", async () => {
   assert.equal((await open("addresses", "192.0.2.2")).status, 201);
 });
 
-test("a deployment behind another proxy names the header that has the client's address", async () => {
+test("the header of the client's address is configurable", async () => {
   const vars = { RATE_LIMITS: "sessions-address=2/3600", CLIENT_ADDRESS_HEADER: "X-Real-IP" };
   const behind = await startEdge({ vars });
   try {

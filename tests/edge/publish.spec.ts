@@ -74,7 +74,7 @@ test("a message is bytes or JSON, up to the limit, with the right", async () => 
   assert.ok([403, 404].includes((await post("_audit", "forged")).status));
 });
 
-test("a message without credentials makes a guest, who goes on with the token of the answer", async () => {
+test("a message without credentials makes a guest", async () => {
   const path = "/v1/streams/guests/messages";
   const type = { "content-type": "application/octet-stream" };
   const first = await edge.send("POST", path, { headers: type, body: "hello" });
@@ -95,7 +95,7 @@ test("a message without credentials makes a guest, who goes on with the token of
   assertProblem(shut, 403, "forbidden");
 });
 
-test("a body that is encoded is refused, and nothing of it is stored", async () => {
+test("an encoded body is refused, and nothing of it is stored", async () => {
   await edge.postJson("/v1/streams", { name: "encoded" });
   for (const coding of ["gzip", "br", "deflate", "identity, gzip", "x-other"]) {
     const answer = await post("encoded", "bytes", { "content-encoding": coding });

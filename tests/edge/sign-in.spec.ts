@@ -188,7 +188,7 @@ test("a sign-in is for a configured domain", async () => {
   }
 });
 
-test("a resource at our host that is not exactly a stream refuses the sign-in", async () => {
+test("a resource at our host that is no stream is refused", async () => {
   for (const resource of [
     `http://${edge.host}/`,
     `http://${edge.host}/v1/streams/named/`,
@@ -203,7 +203,7 @@ test("a resource at our host that is not exactly a stream refuses the sign-in", 
   }
 });
 
-test("off development chains nobody signs in until the domains are named", async () => {
+test("off development chains sign-in needs named domains", async () => {
   const unnamed = await startEdge({ vars: { CHAIN_ID: "1" } });
   try {
     const problem = assertProblem(await unnamed.send("POST", "/v1/auth/nonce"), 500, "misconfigured");
@@ -221,7 +221,7 @@ test("off development chains nobody signs in until the domains are named", async
   assert.deepEqual(signIn, { ok: true });
 });
 
-test("the anchoring key's account can't sign in unless it is named as an operator", async () => {
+test("the anchoring account signs in only if it is an operator", async () => {
   const anchorer = privateKeyToAccount(ANCHORER_KEY);
   assert.ok(await signIn(edge, anchorer), "it is named here");
   const alone = await startEdge({ vars: { OPERATORS: "" } });

@@ -73,7 +73,7 @@ suite("values", () => {
     assert.deepEqual(problemsOf(LOCAL), []);
   });
 
-  test("each value of a development chain is refused for another chain", () => {
+  test("development values are refused for another chain", () => {
     for (const name of ["rpc", "contract", "contract-block", "siwe-domains", "operators", "gas-owners"] as const) {
       const problems = problemsOf({ ...GOOD, [name]: LOCAL[name] });
       assert.equal(problems.length, 1, `${name}: ${problems}`);
@@ -135,7 +135,7 @@ suite("values", () => {
 });
 
 suite("the file", () => {
-  test("has the answers, safe values for the rest, and all tables of wrangler.toml", async () => {
+  test("has the answers, safe values, and all tables", async () => {
     const out = join(folder(), "wrangler.production.toml");
     const said = await run(out);
     assert.match(said, /wrangler deploy -c /);
@@ -167,7 +167,7 @@ suite("the file", () => {
     assert.match(said, /secret put CHAIN_RPC_URLS/);
   });
 
-  test("that is there is not replaced without being asked for, and its own lines are kept", async () => {
+  test("that is there is kept unless its replacement is asked for", async () => {
     const out = join(folder(), "out.toml");
     await run(out);
     const own = readFileSync(out, "utf8")
@@ -192,7 +192,7 @@ suite("the file", () => {
     assert.equal(render(readFileSync(TEMPLATE, "utf8"), answersIn(text), text), text, "made again, it is the same");
   });
 
-  test("is not written when something is unfit, missing, or only tried", async () => {
+  test("is not written when a value is unfit or missing, or in a try", async () => {
     const dir = folder();
     const out = join(dir, "out.toml");
     const answers = join(dir, "answers.json");
@@ -239,7 +239,7 @@ suite("the file", () => {
   });
 });
 
-test("the chain id and the contract are looked up at each RPC endpoint", async () => {
+test("chain id and contract are looked up at each endpoint", async () => {
   const out = join(folder(), "out.toml");
   let [chainId, code] = ["0x7a69", "0x00"];
   const node = createServer((request, response) => {
@@ -265,7 +265,7 @@ test("the chain id and the contract are looked up at each RPC endpoint", async (
   await refused(run(out, { given: { ...LOCAL, rpc: "http://127.0.0.1:1" }, offline: false }), /does not answer/);
 });
 
-test("the command works from flags alone, and without a terminal asks nothing", () => {
+test("the command works from flags alone and asks nothing", () => {
   const script = join(ROOT, "scripts", "configure.mjs");
   const flags = Object.entries(GOOD).flatMap(([name, value]) => [`--${name}`, value]);
   const printed = execFileSync(NODE, [script, ...flags, "--dry-run", "--offline"], { encoding: "utf8" });

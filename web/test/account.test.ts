@@ -164,7 +164,7 @@ describe("the account of a page", () => {
     assert.equal(memory.kind, undefined);
   });
 
-  test("its token is renewed for the connection, as the same account only", async () => {
+  test("its token is renewed as the same account only", async () => {
     const memory = new AccountMemory(storage(), ORIGIN);
     assert.equal(accountToken(memory, ORIGIN), undefined, "a guest's token is the connection's");
     const good = tokenOf({ sub: "0xaa", exp: 1_900 });

@@ -152,7 +152,7 @@ describe("the check of a receipt against a node", () => {
     assert.equal((await check(receiptWith({ transactionHash: word("7b") }))).ok, false, "another transaction");
   });
 
-  test("says that finality is unknown where the node does not know it", async () => {
+  test("says that finality is unknown where the node says so", async () => {
     const refusing: typeof fetch = async (url, init) => {
       const { method } = JSON.parse(String(init?.body)) as { method: string };
       if (method !== "eth_getBlockByNumber") return node()(url, init);

@@ -155,7 +155,7 @@ class Run {
 }
 
 describe("identity under random failures", () => {
-  test("no message is stored after its rejection or under another author", async () => {
+  test("no message is stored once rejected or by another author", async () => {
     const outcomes = new Map<string, number>();
     for (let seed = 1; seed <= RUNS; seed++) {
       const run = new Run(seed);

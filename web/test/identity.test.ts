@@ -156,7 +156,7 @@ describe("a token that expires", () => {
     connection.close();
   });
 
-  test("of a function that gives the refused one again is asked seldom", async () => {
+  test("of a function that repeats a refused one is asked seldom", async () => {
     const world = peopled();
     const token = world.people.sign(A);
     let calls = 0;
@@ -173,7 +173,7 @@ describe("a token that expires", () => {
     connection.close();
   });
 
-  test("of a function that says that it is over closes the connection", async () => {
+  test("of a function that ends it closes the connection", async () => {
     for (const serves of ["session", "http"]) {
       const world = peopled();
       let isOver = false;
@@ -248,7 +248,7 @@ describe("a publication that was rejected", () => {
     later.close();
   });
 
-  test("is not one that an earlier page left: that waits for its author", async () => {
+  test("is not one of an earlier page: that waits for its author", async () => {
     const world = peopled();
     const [page, later] = [world.page(), world.page()];
     const before = await joined(world, { platform: page, token: world.people.sign(A) });
@@ -285,7 +285,7 @@ describe("a publication that was rejected", () => {
 });
 
 describe("another author", () => {
-  test("is announced, and nothing of the former one goes out under it", async () => {
+  test("is announced, and carries nothing of the former one", async () => {
     const world = peopled();
     const connection = await joined(world);
     const authors = authorsOf(connection);

@@ -157,7 +157,7 @@ describe("receipts", () => {
     assert.equal(checkDeployment({ ...genuine, contract: flip(contract) }, { chainId, contract }).ok, false);
   });
 
-  test("a receipt of a forger's contract or stream is not the expected one", () => {
+  test("a receipt of a forger is not the expected one", () => {
     const { chainId, contract, stream, message } = genuine;
     const payload = fromHex(message.payload);
     const expected = { chainId, contract, stream, message: { ...message, payload } };

@@ -143,7 +143,7 @@ describe("wallets", () => {
     });
   }
 
-  test("a rejection inside another error is one; other errors add no chain", async () => {
+  test("a nested rejection is one; other errors add no chain", async () => {
     const error = { code: -32_603, message: "x", data: { originalError: { code: 4001, message: "no" } } };
     const throws = (thrown: unknown) => () => {
       throw thrown;

@@ -118,7 +118,7 @@ fn session_claims(body: &[u8]) -> Option<SessionToken> {
         relay_begins: flags & 4 != 0,
         max_message: match flags >> 3 {
             0 => MaxMessage::UNKNOWN,
-            31 => MaxMessage::UNLIMITED,
+            31 => MaxMessage::of_offer(0),
             code => MaxMessage::of_offer(1 << (code - 1)),
         },
     })

@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn above_four_times_the_rate_a_session_is_ended_within_ten_seconds() {
+    fn a_session_above_four_times_its_rate_is_ended_in_ten_seconds() {
         for per_s in [41, 45, 50, 100, 200, 1_000] {
             let frames = flooded_for(per_s).expect("more than four times the rate is a flood");
             assert!(

@@ -93,7 +93,7 @@ impl Reach {
     }
 
     /// The client was heard in DTLS.
-    pub(crate) fn heard(&mut self, path: Path) {
+    pub(crate) fn client_heard(&mut self, path: Path) {
         self.heard = Some(path);
         if self.is_connected {
             self.prove(path);

@@ -11,13 +11,13 @@ fn path(number: u8) -> Path {
 fn connected() -> Reach {
     let mut reach = Reach::new(path(1));
     reach.add(path(1));
-    reach.heard(path(1));
+    reach.client_heard(path(1));
     reach.connected();
     reach
 }
 
 #[test]
-fn an_address_that_was_not_heard_gets_three_times_what_came_from_it() {
+fn an_unproven_address_gets_three_times_what_it_sent() {
     let mut reach = Reach::new(path(1));
     reach.add(path(1));
     reach.received(path(1), 200);
@@ -36,7 +36,7 @@ fn an_address_that_was_not_heard_gets_three_times_what_came_from_it() {
 fn dtls_of_a_handshake_proves_nothing_before_it_is_done() {
     let mut reach = Reach::new(path(1));
     reach.add(path(1));
-    reach.heard(path(1));
+    reach.client_heard(path(1));
     assert!(!reach.may_send(path(1).peer(), 1));
     reach.connected();
     assert!(reach.may_send(path(1).peer(), 1_000_000));
@@ -55,7 +55,7 @@ fn data_moves_when_the_new_address_is_heard_in_dtls() {
         "a client that only reads is found there"
     );
     assert_eq!(reach.copy_to(1), None, "within the budget");
-    reach.heard(path(2));
+    reach.client_heard(path(2));
     assert_eq!((reach.current(), reach.nominated()), (path(2), path(2)));
 }
 
@@ -63,7 +63,7 @@ fn data_moves_when_the_new_address_is_heard_in_dtls() {
 fn an_address_that_was_heard_before_is_taken_at_once() {
     let mut reach = connected();
     reach.add(path(2));
-    reach.heard(path(2));
+    reach.client_heard(path(2));
     reach.nominate(path(2));
     assert_eq!(reach.current(), path(2));
     reach.nominate(path(1));
@@ -71,11 +71,11 @@ fn an_address_that_was_heard_before_is_taken_at_once() {
 }
 
 #[test]
-fn a_path_nominated_in_the_handshake_waits_when_the_client_was_heard_elsewhere() {
+fn a_nominated_path_waits_while_the_client_is_elsewhere() {
     let mut reach = Reach::new(path(1));
     reach.add(path(1));
     reach.add(path(2));
-    reach.heard(path(1));
+    reach.client_heard(path(1));
     reach.nominate(path(2));
     reach.connected();
     assert_eq!((reach.current(), reach.nominated()), (path(1), path(2)));
@@ -92,7 +92,7 @@ fn tcp_and_turn_are_proven_by_themselves() {
 fn repeated_checks_from_everywhere_push_out_no_proven_address() {
     let mut reach = connected();
     reach.add(path(2));
-    reach.heard(path(2));
+    reach.client_heard(path(2));
     for number in 10..200 {
         reach.add(path(number));
     }

@@ -66,7 +66,7 @@ fn an_init_before_our_own_is_answered_when_ours_goes_out() {
 }
 
 #[test]
-fn a_client_that_goes_on_with_our_answer_has_answered_ours_for_the_stack() {
+fn a_client_that_goes_on_has_answered_for_the_stack() {
     let mut opening = SctpOpening::default();
     opening.outgoing(&init(OURS));
     opening.incoming(&init(THEIRS));

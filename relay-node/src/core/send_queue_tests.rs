@@ -175,7 +175,7 @@ fn a_peer_that_never_reads_overflows_its_bounded_queue() {
 }
 
 #[test]
-fn what_is_larger_than_the_peer_takes_is_a_gap_and_blocks_nothing() {
+fn what_is_too_large_for_the_peer_is_a_gap_and_blocks_nothing() {
     let mut replay = replay(0, 2, 100);
     for size in [2_000, 3_000, 100] {
         let payload = vec![0; size];

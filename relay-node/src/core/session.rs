@@ -231,7 +231,7 @@ impl Session {
         };
         self.rtc.handle_input(Input::Receive(now, receive))?;
         if !is_stun {
-            self.reach.heard(path);
+            self.reach.client_heard(path);
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ fn a_fixed_share_is_kept_to_however_much_is_free() {
 
 proptest! {
     #[test]
-    fn counts_are_those_of_what_is_there_and_newcomers_get_what_is_free(
+    fn counts_are_exact_and_newcomers_get_what_is_free(
         acts in prop::collection::vec((0u32..12, any::<bool>()), 0..400),
         places in 1usize..60,
     ) {
