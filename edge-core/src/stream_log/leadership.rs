@@ -9,12 +9,16 @@ use streamchain_protocol::wire::EpochGrant;
 
 impl LogState {
     /// Grants the epoch to a run of a relay: the same epoch again to the same run, a higher one to any other. A stream
-    /// that is assigned to no relay is assigned to this one.
+    /// that is assigned to no relay is assigned to this one. The edge leads its own streams.
     pub(super) fn acquire_epoch(
         &mut self,
         relay: &RelayId,
         incarnation: Incarnation,
     ) -> Result<EpochGrant, Refusal> {
+        if self.name.is_system() {
+            let relay = RelayId::edge();
+            return Err(Refusal::NotLeader { relay });
+        }
         match &self.assigned {
             Some(assigned) if assigned != relay => {
                 let relay = assigned.clone();

@@ -51,3 +51,18 @@ fn a_replaced_relay_commits_nothing_more() {
         Refusal::NotLeader { relay: relay("b") }
     );
 }
+
+#[test]
+fn no_relay_leads_a_stream_of_the_edge_itself() {
+    let log = StreamLog::in_memory();
+    let audit = NewStream {
+        name: "_audit".parse().unwrap(),
+        ..new_stream()
+    };
+    log.create(&audit, UnixMs(1)).unwrap();
+    let edge = RelayId::edge();
+    assert_eq!(
+        refusal(log.acquire_epoch(&relay("a"), run(1))),
+        Refusal::NotLeader { relay: edge }
+    );
+}
