@@ -8,7 +8,7 @@ const scene = sharedScene();
 
 describe("the app's files", () => {
   it("carry a strict policy and say what they are", async () => {
-    for (const path of ["/", "/app.js", "/app.css", "/favicon.svg", "/any/other/path"]) {
+    for (const path of ["/", "/app.js", "/app.css", "/favicon.svg", "/client.js"]) {
       const { headers } = await fetch(`${scene.system.edge}${path}`);
       const policy = headers.get("content-security-policy") ?? "";
       for (const rule of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"]) {
@@ -20,6 +20,12 @@ describe("the app's files", () => {
       assert.equal(headers.get("cross-origin-opener-policy"), "same-origin", path);
       assert.match(headers.get("permissions-policy") ?? "", /camera=\(\), microphone=\(\)/, path);
     }
+  });
+
+  it("are all that there is: another path is 404", async () => {
+    const { status, headers } = await fetch(`${scene.system.edge}/any/other/path`);
+    assert.equal(status, 404);
+    assert.equal(headers.get("x-content-type-options"), "nosniff");
   });
 
   it("include the API's description, for any origin", async () => {

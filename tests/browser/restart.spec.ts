@@ -67,7 +67,7 @@ describe("after a restart of chain, edge and relay", () => {
 
   it("receipts from before still verify", async () => {
     for (const receipt of receipts) {
-      const { code, text } = await verifyWithRelayNode(receipt, scene.system.chain);
+      const { code, text } = await verifyWithRelayNode(receipt, scene.system.system.verifyConfig);
       assert.equal(code, 0, text);
     }
   });
@@ -102,7 +102,7 @@ describe("after a restart of chain, edge and relay", () => {
     await streamReaches(scene.system, STREAM, "final", all);
     const { code, text } = await verifyWithRelayNode(
       await receiptText(scene.system, STREAM, BEFORE + LATE - 1),
-      scene.system.chain,
+      scene.system.system.verifyConfig,
     );
     assert.equal(code, 0, text);
     const covered = (await anchorsOf(scene.system, STREAM)).map(({ first, count }) => [first, first + count]);

@@ -62,6 +62,6 @@ describe("a page of another origin", () => {
 
   it("the types are text, not a film", async () => {
     const { headers } = await fetch(`${scene.system.edge}/client.d.ts`);
-    assert.match(headers.get("content-type") ?? "", /^text\/plain/);
+    assert.match(headers.get("content-type") ?? "", /^application\/typescript/);
   });
 });

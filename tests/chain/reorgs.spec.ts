@@ -96,7 +96,10 @@ describe("after a reorganisation", () => {
         assert.equal(published, fate === "dropped" ? 0 : 1);
         for (const seq of [0, 9, 14]) {
           const receipt = await scene.edge.get(`/v1/streams/${name}/messages/${seq}/receipt`);
-          const { code, text } = await verifyWithRelayNode(receipt.text, node.url);
+          const { code, text } = await verifyWithRelayNode(receipt.text, {
+            rpc: node.url,
+            contract: scene.contract,
+          });
           assert.equal(code, 0, text);
         }
       });

@@ -123,9 +123,16 @@ test("the leader is notified, fetches the message and stores it", async () => {
   assertProblem(await relay.inbox(short, epoch + 1), 409, "stale-epoch");
   const other = messagesOf(Buffer.alloc(16, 1), 0, 1);
   assert.equal((await relay.batch(short, epoch, 0, other)).json.waiting, 1);
-  const fetched = { producer: Buffer.from(PRODUCER, "hex"), number: 0, payload: "by http" };
-  assert.deepEqual((await relay.batch(short, epoch, 1, [fetched])).json, { committed: 2 });
-  assert.deepEqual((await posting).json.seq, 1);
+  const fetched = {
+    author: Buffer.from(AUTHOR.slice(2), "hex"),
+    producer: Buffer.from(PRODUCER, "hex"),
+    number: 0,
+    payload: "by http",
+  };
+  const anothers = { ...fetched, author: Buffer.alloc(20, 9) };
+  assert.deepEqual((await relay.batch(short, epoch, 1, [anothers])).json, { committed: 2, waiting: 1 });
+  assert.deepEqual((await relay.batch(short, epoch, 2, [fetched])).json, { committed: 3 });
+  assert.deepEqual((await posting).json.seq, 2);
   assert.equal((await relay.inbox(short, epoch)).text, "");
 });
 

@@ -5,7 +5,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { messagesOf, PRODUCER, startEdge } from "./harness.ts";
+import { accessToken, bearer, messagesOf, PRODUCER, startEdge } from "./harness.ts";
 
 /** The databases of all objects of a stopped edge that have a table. */
 const databasesWith = async (folder: string, table: string): Promise<DatabaseSync[]> => {
@@ -70,6 +70,45 @@ test("objects of the version before are upgraded and lose nothing", async () => 
       database.close();
     }
     edge = await startEdge({ folder: edge.folder });
+  } finally {
+    await edge.stop();
+  }
+});
+
+test("producers of the version before, without author, go on", async () => {
+  let edge = await startEdge();
+  try {
+    const relay = edge.relay("r1");
+    const { id, short, epoch } = await edge.streamOn(relay, "demo");
+    await relay.batch(short, epoch, 0, messagesOf(PRODUCER, 0, 5));
+    const author = `0x${"07".repeat(20)}`;
+    const headers = {
+      ...bearer(accessToken(author)),
+      "content-type": "application/octet-stream",
+      "streamchain-producer": PRODUCER.toString("hex"),
+      "streamchain-producer-seq": "5",
+      prefer: "respond-async",
+    };
+    const waits = await edge.send("POST", "/v1/streams/demo/messages", { headers, body: "waits" });
+    assert.equal(waits.status, 202, waits.text);
+    await edge.flushed(id, 5);
+    await edge.dispose();
+
+    for (const database of await databasesWith(edge.folder, "places")) {
+      database.exec(`UPDATE producers SET id = substr(id, 1, 16); UPDATE inbox SET producer = substr(producer, 1, 16);
+                     UPDATE places SET producer = substr(producer, 1, 16); UPDATE schema_version SET version = 1`);
+      database.close();
+    }
+
+    edge = await startEdge({ folder: edge.folder });
+    const after = edge.relay("r1");
+    after.incarnation = relay.incarnation;
+    assert.equal((await after.register()).status, 200);
+    assert.equal((await after.acquireEpoch(short)).json.epoch, epoch);
+    const waiting = { producer: PRODUCER, number: 5, payload: "waits" };
+    assert.deepEqual((await after.batch(short, epoch, 5, [waiting])).json, { committed: 6 }, "it waits no longer");
+    const again = await edge.send("POST", "/v1/streams/demo/messages", { headers, body: "waits" });
+    assert.deepEqual([again.json.stored, again.json.seq], [true, 5]);
   } finally {
     await edge.stop();
   }

@@ -27,13 +27,21 @@ export interface Verdict {
   readonly text: string;
 }
 
-/** Runs `relay-node verify` on a receipt's text, for somebody who believes as the system's `verify.json` says. */
-export const verifyWithRelayNode = async (receiptText: string, config: string): Promise<Verdict> => {
+/** The node that somebody asks, and the contract that they believe. */
+interface Trust {
+  readonly rpc: string;
+  readonly contract: string;
+}
+
+/** Runs `relay-node verify` on a receipt's text, for somebody who believes as a `verify.json` or the options say. */
+export const verifyWithRelayNode = async (receiptText: string, trust: string | Trust): Promise<Verdict> => {
   const folder = await mkdtemp(join(tmpdir(), "streamchain-receipt-"));
   try {
     const file = join(folder, "receipt.json");
     await writeFile(file, receiptText);
-    const child = spawn(relayPath(), ["verify", file, "--config", config], { stdio: ["ignore", "pipe", "pipe"] });
+    const options =
+      typeof trust === "string" ? ["--config", trust] : ["--rpc", trust.rpc, "--contract", trust.contract];
+    const child = spawn(relayPath(), ["verify", file, ...options], { stdio: ["ignore", "pipe", "pipe"] });
     let text = "";
     for (const stream of [child.stdout, child.stderr]) {
       stream.on("data", (bytes: Buffer) => {

@@ -31,6 +31,8 @@ export const attack = {
     tally.check("a wallet's refusal is in the audit log", seen === true, `not within ${PATIENCE_MS / 1000} s`);
     const done = newName();
     await target.send("POST", "/v1/streams", { token: operator, json: { name: done }, address: newAddress() });
+    const closed = { token: operator, json: { write: "closed" }, address: newAddress() };
+    await target.send("PATCH", `/v1/streams/${done}`, closed);
     const change = await until(async () => {
       const { json } = await target.get("/v1/audit?outcome=done&limit=50", { token: operator });
       return json.entries.some((/** @type {{ target: string }} */ entry) => JSON.stringify(entry).includes(done));

@@ -77,7 +77,7 @@ const anchoringAccount = async (target, tally) => {
   const tokens = [undefined, stranger.token];
   const anchorer = (await target.status()).anchorer?.address;
   const isAlone = anchorer && anchorer.toLowerCase() !== target.operatorAddress.toLowerCase();
-  if (target.master !== null && isAlone) tokens.push(target.operator(anchorer));
+  if (target.master !== null && isAlone) tokens.push(target.operator(anchorer, true));
   const routes = [
     ["GET", "/v1/audit"],
     ["POST", "/v1/chain/replay"],

@@ -27,6 +27,7 @@ pub(crate) struct ChainEventRow {
     /// Its bytes; empty when they are left out.
     pub payload: Bytes,
     /// What is known of bytes that are left out, since they are above the limits of the protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub omitted: Option<Omitted>,
     /// How sure it is.
     pub state: AnchorState,

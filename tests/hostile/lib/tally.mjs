@@ -32,5 +32,6 @@ export class Tally {
  * @property {string} title what is tried, in one sentence
  * @property {("chain" | "relay" | "master")[]} needs `chain`: a development chain, whose accounts have ether; `relay`:
  *   a relay whose UDP port is reached from here; `master`: the edge's master secret, for a relay's keys
+ * @property {string[]} [known] what gets through today, in the order in which it is tried; docs/SECURITY.md names it
  * @property {(target: import("./target.mjs").Target, tally: Tally) => Promise<void>} run
  */

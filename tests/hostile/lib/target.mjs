@@ -218,10 +218,11 @@ export class Target {
   }
 
   /** A token of the operator, or of another account, as the edge signs it with its master secret. */
-  operator(account = this.operatorAddress) {
+  operator(account = this.operatorAddress, isSignedIn = false) {
     const part = (/** @type {unknown} */ value) => Buffer.from(JSON.stringify(value)).toString("base64url");
     const now = Math.floor(Date.now() / 1_000);
-    const claims = { sub: account.toLowerCase(), iat: now, exp: now + OPERATOR_TOKEN_S };
+    const signIn = isSignedIn ? { since: now } : {};
+    const claims = { sub: account.toLowerCase(), iat: now, exp: now + OPERATOR_TOKEN_S, ...signIn };
     const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
     const key = derive(Buffer.from(this.master ?? "", "hex"), "streamchain/access/v1");
     return `${signed}.${createHmac("sha256", key).update(signed).digest("base64url")}`;
