@@ -166,9 +166,21 @@ pub(super) fn rate_policy(bytes: &[u8]) {
 
 pub(super) fn json_text(bytes: &[u8]) {
     with_text(bytes, |text| {
-        if let Ok(tree) = json::tree(text) {
+        if let Ok(tree) = json::tree(text)
+            && !has_float(&tree)
+        {
             let again = json::tree(&tree.to_string());
             assert_eq!(again.ok(), Some(tree), "a tree that is written is read again");
         }
     });
+}
+
+/// Whether a number in the tree is a float: those may change in their last bit, and no document of ours has any.
+fn has_float(tree: &serde_json::Value) -> bool {
+    match tree {
+        serde_json::Value::Number(number) => number.is_f64(),
+        serde_json::Value::Array(items) => items.iter().any(has_float),
+        serde_json::Value::Object(members) => members.values().any(has_float),
+        _ => false,
+    }
 }
