@@ -81,6 +81,11 @@ impl Writer {
         self.attribute(attributes::FINGERPRINT, &crc.to_be_bytes()).bytes
     }
 
+    /// Returns the message without FINGERPRINT, as browsers send the first requests of TURN.
+    pub(crate) fn finish_without_fingerprint(self) -> Vec<u8> {
+        self.bytes
+    }
+
     fn set_length(mut self) -> Self {
         let length = u16::try_from(self.bytes.len() - STUN_HEADER_BYTES).unwrap_or(u16::MAX);
         if let Some(field) = self.bytes.get_mut(2..4) {

@@ -412,7 +412,7 @@ fn strangers_get_at_most_three_times_what_they_sent() {
     let udp = [attributes::TRANSPORT_UDP, 0, 0, 0];
     let browsers = bare(Method::ALLOCATE).attribute(attributes::REQUESTED_TRANSPORT, &udp);
     let requests = [
-        browsers.finish(),
+        browsers.finish_without_fingerprint(),
         bare(Method::ALLOCATE).finish(),
         bare(Method::REFRESH).finish(),
         bare(Method::BINDING).finish(),

@@ -298,7 +298,11 @@ impl TurnServer {
     /// Sends the answer to a request whose source may be forged: over UDP never more than [`MAX_AMPLIFICATION`] times its
     /// bytes. No browser's request is so short.
     fn send_to_stranger(&mut self, client: Client, request: &Message, answer: Writer) {
-        let answer = answer.finish();
+        // Browsers' first requests have 28 bytes and no FINGERPRINT: with one, the refusal would be too long for them.
+        let answer = match request.attribute(attributes::FINGERPRINT) {
+            Some(_) => answer.finish(),
+            None => answer.finish_without_fingerprint(),
+        };
         if client.transport.is_stream() || answer.len() <= MAX_AMPLIFICATION * request.size() {
             self.send(client, answer);
         } else {
