@@ -23,9 +23,7 @@ describe("the app's files", () => {
   });
 
   it("are all that there is: another path is 404", async () => {
-    const { status, headers } = await fetch(`${scene.system.edge}/any/other/path`);
-    assert.equal(status, 404);
-    assert.equal(headers.get("x-content-type-options"), "nosniff");
+    assert.equal((await fetch(`${scene.system.edge}/any/other/path`)).status, 404);
   });
 
   it("include the API's description, for any origin", async () => {
