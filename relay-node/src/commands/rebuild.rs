@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use streamchain_protocol::Address;
 use streamchain_protocol::auth::AccessClaims;
 use streamchain_protocol::auth::MasterSecret;
+use streamchain_protocol::time::UnixSec;
 
 /// What the help text of the command ends with.
 pub(crate) const REBUILD_EXAMPLES: &str = "\
@@ -116,8 +117,8 @@ fn operator_token(master: &MasterSecret, operator: Address) -> anyhow::Result<St
     let iat = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let claims = AccessClaims {
         sub: operator,
-        iat: streamchain_protocol::time::UnixSec(iat),
-        exp: streamchain_protocol::time::UnixSec(iat + TOKEN_LIFE_S),
+        iat: UnixSec(iat),
+        exp: UnixSec(iat + TOKEN_LIFE_S),
         guest: false,
         since: None,
         end: None,

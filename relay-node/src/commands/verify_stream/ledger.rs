@@ -8,6 +8,7 @@ use std::fmt;
 use streamchain_protocol::ids::{Seq, StreamId, StreamName};
 use streamchain_protocol::proof::LeafFields;
 use streamchain_protocol::proof::merkle::{self};
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::{Address, B256, keccak256};
 
 /// An anchor: of the chain, or as the edge says that the chain has it.
@@ -237,7 +238,7 @@ impl Ledger {
         let leaf = LeafFields {
             stream: self.stream,
             seq,
-            time: streamchain_protocol::time::UnixMs(message.time),
+            time: UnixMs(message.time),
             author: message.author,
             payload_hash: keccak256(&message.payload),
         };
