@@ -1,7 +1,8 @@
 // A fake edge and relay in one, over in-memory channels: it follows the protocol, and the test decides when messages are
 // committed, when relays stop, and what fails.
 
-import type { DataChannel, PeerConnection, Platform } from "../../src/lib/platform.ts";
+import type { Platform } from "../../src/lib/platform.ts";
+import type { DataChannel, PeerConnection } from "../../src/lib/webrtc.ts";
 import { type Bytes, concat, fromHex, type Hex, toHex } from "../../src/lib/wire/bytes.ts";
 import { type CborValue, encodeCbor } from "../../src/lib/wire/cbor.ts";
 import { type ClientFrame, decodeClientMessage } from "../../src/lib/wire/frames.ts";

@@ -1,6 +1,6 @@
 // Each candidate path to the relay and its outcome, from a peer connection's statistics and candidate errors.
 
-import type { CandidateError } from "../platform.ts";
+import type { CandidateError, StatsReport } from "../webrtc.ts";
 
 /** A kind of candidate path: direct, or through a STUN or TURN server. */
 export type CandidatePathKind = "udp" | "tcp" | "stun" | "turn-udp" | "turn-tcp" | "turn-tls";
@@ -47,7 +47,7 @@ interface Entry {
 }
 
 /** All candidate paths, in the order in which the edge named them. */
-export function readCandidatePaths(report: RTCStatsReport | undefined, known: TriedPaths): CandidatePath[] {
+export function readCandidatePaths(report: StatsReport | undefined, known: TriedPaths): CandidatePath[] {
   const entries = report === undefined ? [] : ([...report.values()] as Entry[]);
   const transport = entries.find(({ type }) => type === "transport");
   const byId = new Map(entries.map((entry) => [entry.id, entry]));

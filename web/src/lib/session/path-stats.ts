@@ -1,5 +1,7 @@
 // The path of a session's packets, and its signs of life, from a peer connection's statistics.
 
+import type { StatsReport } from "../webrtc.ts";
+
 /** The path that a session's packets take. */
 export interface ConnectionPath {
   /** `udp`, `tcp`, or `tls` to a TURN server. */
@@ -50,7 +52,7 @@ interface CandidateStats {
 }
 
 /** Reads the selected pair. Firefox names none in its transport statistics; there it is the nominated one. */
-export function readPath(report: RTCStatsReport): ConnectionPath | undefined {
+export function readPath(report: StatsReport): ConnectionPath | undefined {
   const entries = [...report.values()] as ({ type: string; id: string } & Record<string, unknown>)[];
   const transport = entries.find((entry) => entry.type === "transport");
   const pair = (entries.find((entry) => entry.id === transport?.selectedCandidatePairId) ??
@@ -78,7 +80,7 @@ export function readPath(report: RTCStatsReport): ConnectionPath | undefined {
 }
 
 /** Reads the counts of every pair, since the selected one may change. */
-export function readSigns(report: RTCStatsReport): PathSigns {
+export function readSigns(report: StatsReport): PathSigns {
   const pairs = ([...report.values()] as ({ type: string; id: string } & PairStats)[]).filter(
     (entry) => entry.type === "candidate-pair",
   );

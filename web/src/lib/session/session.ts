@@ -5,7 +5,8 @@
 import { type ErrorCode, retryableError, type StreamChainError } from "../errors.ts";
 import type { SessionAnswer } from "../http/edge-answers.ts";
 import { DISCONNECTED_GRACE_MS, MAX_BUFFERED_BYTES, MAX_FRAME_OVERHEAD_BYTES, REFILL_BELOW_BYTES } from "../limits.ts";
-import type { DataChannel, PeerConnection, Platform } from "../platform.ts";
+import type { Platform } from "../platform.ts";
+import type { DataChannel, PeerConnection } from "../webrtc.ts";
 import type { Bytes } from "../wire/bytes.ts";
 import type { Ice } from "./ice.ts";
 import { KEEP_ALIVE, Liveness } from "./liveness.ts";
