@@ -17,6 +17,8 @@ export interface ReceiptChecks {
   readonly expected: ExpectedDeployment;
   /** A JSON-RPC node that the caller trusts. */
   readonly rpcUrl: string;
+  /** Sends the requests to the node; the environment's `fetch` by default. */
+  readonly fetch?: typeof fetch;
 }
 
 /** Where the receipt of a message is. */
@@ -56,10 +58,10 @@ const isTemporary = ({ code, retryable, problem }: StreamChainError): boolean =>
   retryable || code === "rpc" || problem?.slug === "not-anchored";
 
 /** Checks a receipt against itself, against what the caller expects, and against a node. */
-async function checkAll(receipt: Receipt, seq: number, { expected, rpcUrl }: ReceiptChecks): Promise<CheckResult> {
+async function checkAll(receipt: Receipt, seq: number, { expected, rpcUrl, fetch }: ReceiptChecks): Promise<CheckResult> {
   const own = [checkProof(receipt), checkDeployment(receipt, expected)];
   const isOwn = own.every(({ ok }) => ok) && receipt.message.seq === seq;
-  const results = isOwn ? [...own, await checkOnChain(receipt, rpcUrl)] : own; // a wrong receipt costs the node nothing
+  const results = isOwn ? [...own, await checkOnChain(receipt, rpcUrl, fetch)] : own; // a wrong receipt costs the node nothing
   return { ok: isOwn && results.every(({ ok }) => ok), steps: results.flatMap(({ steps }) => steps) };
 }
 

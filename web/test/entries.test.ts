@@ -1,0 +1,69 @@
+// The entries of the package beside its index.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { connect } from "../src/lib/index.ts";
+import * as index from "../src/lib/index.ts";
+import * as receipt from "../src/lib/receipt.ts";
+import * as wallet from "../src/lib/wallet.ts";
+
+const ENTRIES = { receipt, wallet };
+
+/** The names, types too, that a file passes on from each module. */
+const passedOn = (file: string): Map<string, string[]> => {
+  const source = readFileSync(new URL(`../src/lib/${file}.ts`, import.meta.url), "utf8");
+  const lists = [...source.matchAll(/^export (?:type )?\{([^}]*)\} from "([^"]+)";/gm)];
+  const names = (list: string): string[] => list.split(",").map((name) => name.trim().replace(/^type /, ""));
+  return new Map(lists.map(([, list = "", from = ""]) => [from, names(list).filter((name) => name !== "")]));
+};
+
+describe("the entries of the package", () => {
+  test("export the index's own values", () => {
+    for (const [entry, names] of Object.entries(ENTRIES)) {
+      for (const [name, value] of Object.entries(names)) {
+        assert.equal(value, (index as Record<string, unknown>)[name], `${entry} exports ${name}`);
+      }
+    }
+  });
+
+  test("have all that the index has of receipts and wallets", () => {
+    const all = passedOn("index");
+    for (const [entry, modules] of [
+      ["receipt", ["./chain/receipt.ts", "./chain/merkle.ts", "./chain/on-chain.ts", "./errors.ts"]],
+      ["wallet", ["./chain/wallet.ts", "./errors.ts"]],
+    ] as const) {
+      for (const module of modules) assert.deepEqual(passedOn(entry).get(module), all.get(module), `${entry}: ${module}`);
+    }
+  });
+});
+
+describe("a connection outside of a page", () => {
+  test("needs to be given its edge", () => {
+    assert.throws(() => connect({ stream: "demo" }), { code: "edge-unreachable", message: /option `edge`/ });
+  });
+
+  test("opens its sessions with the WebRTC that it is given", () => {
+    const made: unknown[] = [];
+    class RTCPeerConnection {
+      constructor(configuration: unknown) {
+        made.push(configuration);
+        throw new Error("made");
+      }
+    }
+    const connection = connect({
+      stream: "demo",
+      edge: "http://127.0.0.1:9",
+      webrtc: { RTCPeerConnection },
+      rtc: { iceTransportPolicy: "relay" },
+      token: "t",
+    });
+    return new Promise<void>((resolve) => {
+      connection.on("attempt", (attempt) => {
+        assert.deepEqual([made, attempt.error?.message], [[{ iceTransportPolicy: "relay" }], "made"]);
+        connection.close();
+        resolve();
+      });
+    });
+  });
+});
