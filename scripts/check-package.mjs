@@ -15,10 +15,10 @@ import { childEnv, npmBin } from "./lib/paths.mjs";
 import { show } from "./lib/run.mjs";
 
 /**
- * What an entry may add to a page, in bytes, minified and gzipped, without React: a twentieth above what it was when this
- * was written. An entry that grows past it is worth a look at what it imports.
+ * What an entry may add to a page, in bytes, minified and gzipped, without React: up to a tenth above what it was when this
+ * was written, with room in `receipt` for another version of receipts. An entry that grows past it imports too much.
  */
-const MAX_GZIPPED_BYTES = { index: 36_000, receipt: 9_000, wallet: 9_000, react: 36_000 };
+const MAX_GZIPPED_BYTES = { index: 37_000, receipt: 9_000, wallet: 7_000, react: 36_000 };
 
 /** Words that the entries for receipts and wallets must not contain: they are for places without WebRTC. */
 const WEBRTC = /RTCPeerConnection|createDataChannel|RTCDataChannel/;

@@ -92,7 +92,9 @@ describe("the packed package", () => {
   });
 
   it("hides its inner modules", async () => {
-    const { text } = await folder.runModule(`await import("@streamchain/client/lib/index.js").catch((e) => console.log(e.code));`);
+    const { text } = await folder.runModule(
+      `await import("@streamchain/client/lib/index.js").catch((e) => console.log(e.code));`,
+    );
     assert.equal(text.trim(), "ERR_PACKAGE_PATH_NOT_EXPORTED");
   });
 
@@ -129,7 +131,11 @@ describe("the packed package", () => {
     const examples = await readmeExamples();
     assert.deepEqual([...examples.keys()], ["publish-and-read", "check-a-receipt", "react"]);
     for (const name of ["publish-and-read", "check-a-receipt"]) {
-      assert.equal(await compile(`${examples.get(name)}\nexport {};`, PROJECTS["a page with a bundler"] ?? {}), "", name);
+      assert.equal(
+        await compile(`${examples.get(name)}\nexport {};`, PROJECTS["a page with a bundler"] ?? {}),
+        "",
+        name,
+      );
     }
   });
 });
@@ -138,7 +144,10 @@ describe("a fresh clone", () => {
   it("packs the package with nothing built before", async () => {
     const clone = await mkdtemp(join(tmpdir(), "streamchain-clone-"));
     try {
-      const names = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "-z"], { cwd: ROOT, encoding: "utf8" });
+      const names = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "-z"], {
+        cwd: ROOT,
+        encoding: "utf8",
+      });
       for (const name of names.split("\0").filter((path) => path !== "" && !path.startsWith("fuzz/"))) {
         await mkdir(dirname(join(clone, name)), { recursive: true });
         await cp(join(ROOT, name), join(clone, name)).catch(() => {}); // deleted, and not committed yet

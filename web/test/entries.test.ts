@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { connect } from "../src/lib/index.ts";
 import * as index from "../src/lib/index.ts";
+import { connect } from "../src/lib/index.ts";
 import * as receipt from "../src/lib/receipt.ts";
 import * as wallet from "../src/lib/wallet.ts";
 
@@ -33,7 +33,8 @@ describe("the entries of the package", () => {
       ["receipt", ["./chain/receipt.ts", "./chain/merkle.ts", "./chain/on-chain.ts", "./errors.ts"]],
       ["wallet", ["./chain/wallet.ts", "./errors.ts"]],
     ] as const) {
-      for (const module of modules) assert.deepEqual(passedOn(entry).get(module), all.get(module), `${entry}: ${module}`);
+      for (const module of modules)
+        assert.deepEqual(passedOn(entry).get(module), all.get(module), `${entry}: ${module}`);
     }
   });
 });

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ANCHORED_TOPIC } from "../src/lib/chain/on-chain.ts";
 import { leafHashes, streamId } from "../src/lib/chain/merkle.ts";
+import { ANCHORED_TOPIC } from "../src/lib/chain/on-chain.ts";
 import { parseReceipt, type Receipt } from "../src/lib/chain/receipt.ts";
 import type { StreamConnection } from "../src/lib/connection/connection.ts";
 import { StreamChainError } from "../src/lib/errors.ts";
@@ -84,7 +84,7 @@ describe("the stream of a component", () => {
     const world = new World();
     const store = storeOf(world, { from: 0, maxMessages: 2 });
     const leave = store.subscribe(() => {});
-    await world.clock.advance(100);
+    await world.clock.advance(1_000);
     await sayEach(world, ["a", "b", "c", "d", "e"]);
     await world.clock.advance(100);
     assert.deepEqual(texts(store), ["d", "e"]);
@@ -116,7 +116,7 @@ describe("the stream of a component", () => {
     const leave = store.subscribe(() => {
       changes++;
     });
-    await world.clock.advance(100);
+    await world.clock.advance(1_000);
     const before = changes;
     await sayEach(
       world,
@@ -178,7 +178,9 @@ describe("the publications of a component", () => {
     connection?.close();
     await world.clock.advance(100);
     assert.deepEqual(
-      store.read().failed.map((failed) => failed.publication === publication && failed.error instanceof StreamChainError),
+      store
+        .read()
+        .failed.map((failed) => failed.publication === publication && failed.error instanceof StreamChainError),
       [true],
     );
     store.dismiss(publication);
@@ -303,7 +305,10 @@ describe("the receipt of a component", () => {
   test("is invalid for another payload, contract, seq or root", async () => {
     const other = { ...receipt, message: { ...receipt.message, payload: "0x6868" as Hex } };
     assert.equal(await stateAfter(other, checks), "invalid");
-    assert.equal(await stateAfter(receipt, { ...checks, expected: { ...expected, contract: address("c1") } }), "invalid");
+    assert.equal(
+      await stateAfter(receipt, { ...checks, expected: { ...expected, contract: address("c1") } }),
+      "invalid",
+    );
     assert.equal(await stateAfter(receipt, checks, 1), "invalid", "the receipt of another message");
     assert.equal(await stateAfter(receipt, { ...checks, fetch: nodeOf(receipt, word("ee")) }), "invalid");
   });

@@ -27,9 +27,15 @@ const ENTRIES = {
   react: join(SOURCE, "react", "index.ts"),
 };
 
+/**
+ * An import for its effects alone, which esbuild writes to keep the order of modules. No module has effects, and bundlers
+ * warn of such an import; its line stays, empty, so that the source map holds.
+ */
+const BARE_IMPORT = /^import "\.\/[\w./-]+";$/gm;
+
 /** Not minified: whoever bundles does it, and stack traces stay readable. */
-const buildModules = () =>
-  build({
+const buildModules = async () => {
+  const { outputFiles } = await build({
     entryPoints: ENTRIES,
     outdir: OUT,
     bundle: true,
@@ -42,7 +48,13 @@ const buildModules = () =>
     sourcemap: true,
     legalComments: "inline",
     logLevel: "warning",
+    write: false,
   });
+  await mkdir(join(OUT, "chunks"), { recursive: true });
+  for (const { path, text } of outputFiles) {
+    await writeFile(path, path.endsWith(".js") ? text.replace(BARE_IMPORT, "") : text);
+  }
+};
 
 const buildTypes = async () => {
   const declarations = join(OUT, "declarations");

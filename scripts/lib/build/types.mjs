@@ -90,7 +90,13 @@ const declarationsOf = (body) => {
     while (first > 0 && COMMENT_LINE.test(lines[first - 1] ?? "")) first -= 1;
     return [{ name, first }];
   });
-  return starts.map(({ name, first }, i) => ({ name, text: lines.slice(first, starts[i + 1]?.first).join("\n").trim() }));
+  return starts.map(({ name, first }, i) => ({
+    name,
+    text: lines
+      .slice(first, starts[i + 1]?.first)
+      .join("\n")
+      .trim(),
+  }));
 };
 
 /** The names in a declaration, outside of its comments. @param {string} text */

@@ -64,14 +64,7 @@ type ConnectionPhase = "closed" | "connected" | "connecting" | "disconnected" | 
 /** The part of RTCPeerConnection that is used. */
 export interface PeerConnection {
   readonly connectionState: ConnectionPhase;
-  readonly iceConnectionState:
-    | "checking"
-    | "closed"
-    | "completed"
-    | "connected"
-    | "disconnected"
-    | "failed"
-    | "new";
+  readonly iceConnectionState: "checking" | "closed" | "completed" | "connected" | "disconnected" | "failed" | "new";
   readonly sctp: { readonly maxMessageSize: number } | null;
   onconnectionstatechange: EventHandler<Event>;
   oniceconnectionstatechange: EventHandler<Event>;

@@ -5,7 +5,13 @@
 
 import { backoffMs } from "../lib/backoff.ts";
 import { checkOnChain } from "../lib/chain/on-chain.ts";
-import { type CheckResult, checkDeployment, checkProof, type ExpectedDeployment, type Receipt } from "../lib/chain/receipt.ts";
+import {
+  type CheckResult,
+  checkDeployment,
+  checkProof,
+  type ExpectedDeployment,
+  type Receipt,
+} from "../lib/chain/receipt.ts";
 import type { StreamConnection } from "../lib/connection/connection.ts";
 import { asStreamChainError, type StreamChainError } from "../lib/errors.ts";
 import { FALLBACK_BACKOFF } from "../lib/limits.ts";
@@ -58,7 +64,11 @@ const isTemporary = ({ code, retryable, problem }: StreamChainError): boolean =>
   retryable || code === "rpc" || problem?.slug === "not-anchored";
 
 /** Checks a receipt against itself, against what the caller expects, and against a node. */
-async function checkAll(receipt: Receipt, seq: number, { expected, rpcUrl, fetch }: ReceiptChecks): Promise<CheckResult> {
+async function checkAll(
+  receipt: Receipt,
+  seq: number,
+  { expected, rpcUrl, fetch }: ReceiptChecks,
+): Promise<CheckResult> {
   const own = [checkProof(receipt), checkDeployment(receipt, expected)];
   const isOwn = own.every(({ ok }) => ok) && receipt.message.seq === seq;
   const results = isOwn ? [...own, await checkOnChain(receipt, rpcUrl, fetch)] : own; // a wrong receipt costs the node nothing
@@ -137,9 +147,12 @@ export class ReceiptStore extends Store<ReceiptView> {
   #failed(error: StreamChainError): void {
     this.#show(error.problem?.slug === "not-anchored" ? view("waiting") : view("failed", { error }));
     if (!isTemporary(error)) return;
-    this.#timer = this.timers.setTimer(() => {
-      this.#isAsking = false;
-      this.#ask();
-    }, backoffMs(FALLBACK_BACKOFF, this.#failures++, 0));
+    this.#timer = this.timers.setTimer(
+      () => {
+        this.#isAsking = false;
+        this.#ask();
+      },
+      backoffMs(FALLBACK_BACKOFF, this.#failures++, 0),
+    );
   }
 }

@@ -1,7 +1,7 @@
 // The hook that connects a component to a stream.
 
 import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
-import { StreamStore, type StreamOptions, type StreamView } from "./stream-store.ts";
+import { type StreamOptions, StreamStore, type StreamView } from "./stream-store.ts";
 
 /** What makes another connection when it changes. A function for the token may change with each render. */
 function identityOf({ webrtc: _webrtc, platform: _platform, token, ...plain }: StreamOptions): string {

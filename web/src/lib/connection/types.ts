@@ -5,9 +5,9 @@ import type { StreamChainError } from "../errors.ts";
 import type { TokenOption } from "../http/credentials.ts";
 import type { StreamInfo } from "../http/edge-answers.ts";
 import type { Platform } from "../platform.ts";
-import type { RtcConfiguration, WebRtc } from "../webrtc.ts";
 import type { Publication } from "../publish/publication.ts";
 import type { Attempt } from "../session/attempt-log.ts";
+import type { RtcConfiguration, WebRtc } from "../webrtc.ts";
 import type { Hex } from "../wire/bytes.ts";
 import type { AnchorRef, ChainEvent } from "../wire/records.ts";
 
