@@ -74,7 +74,7 @@ describe("the chat example", () => {
 describe("the modules without a bundler", () => {
   const MODULE = "/node_modules/@streamchain/client/lib/index.js";
   const publishing = (report: string): string => `
-    import { connect } from "${MODULE}";
+    const { connect } = await import(${JSON.stringify(MODULE)});
     const stream = connect({ stream: "unbundled", edge: "${system.edge}" });
     const seq = await stream.publish("hello").stored;
     ${report}({ seq, state: stream.state.state });`;

@@ -22,14 +22,14 @@ const seq: number | null = await stream.publish("hello").stored;
 for await (const message of stream.subscribe({ from: 0 })) { const one: StreamMessage = message; console.log(one.payload, seq); }
 const receipt: Receipt = parseReceipt("{}");
 const error: StreamChainError = new SameError("closed", checkProof(receipt).ok ? "yes" : "no");
-export const sign = async (wallet: Wallet): Promise<string> => connectWallet(wallet);
-export { error };
+const sign = async (wallet: Wallet): Promise<string> => connectWallet(wallet);
+console.log(error, sign);
 `;
 
 const REACT_CONSUMER = `
 import { connect, type StreamConnection } from "@streamchain/client";
 import { useStream, usePublish, useReceipt } from "@streamchain/client/react";
-export function Component(): string {
+function Component(): string {
   const stream = useStream({ edge: "https://edge.example", stream: "demo", from: 0, maxMessages: 5 });
   const connection: StreamConnection | null = stream.connection;
   const { publish, failed } = usePublish(stream);
@@ -37,6 +37,7 @@ export function Component(): string {
   publish(new Uint8Array(3));
   return \`\${connection?.stream} \${failed.length} \${state satisfies string} \${typeof connect}\`;
 }
+console.log(Component);
 `;
 
 /** Compilers' settings that projects have, each with the name of its kind. */
@@ -122,7 +123,8 @@ describe("the packed package", () => {
       import { connect, type Platform } from "@streamchain/client";
       const rtc: RTCConfiguration = { iceServers: [{ urls: ["turn:t.example"], username: "u", credential: "c" }] };
       connect({ stream: "demo", rtc, webrtc: { RTCPeerConnection } });
-      export const apart: Partial<Platform> = { createPeerConnection: (configuration) => new RTCPeerConnection(configuration as RTCConfiguration) };
+      const apart: Partial<Platform> = { createPeerConnection: (configuration) => new RTCPeerConnection(configuration as RTCConfiguration) };
+      console.log(apart);
     `;
     assert.equal(await compile(source, PROJECTS["a page with a bundler"] ?? {}), "");
   });

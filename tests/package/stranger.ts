@@ -32,7 +32,7 @@ export const packClient = async (checkout = ROOT): Promise<string> => {
 };
 
 /** What a process that ended has printed. */
-export interface Ended {
+interface Ended {
   readonly code: number | null;
   readonly text: string;
 }
@@ -93,7 +93,7 @@ export class StrangersFolder {
 }
 
 /** A process of a stranger. */
-export class Running {
+class Running {
   readonly child: ChildProcess;
   /** Everything that it has printed so far. */
   text = "";
