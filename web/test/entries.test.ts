@@ -39,6 +39,36 @@ describe("the entries of the package", () => {
   });
 });
 
+describe("the README of the package", () => {
+  const read = (path: string): string => readFileSync(new URL(path, import.meta.url), "utf8");
+  const named = new Set([...read("../README.md").matchAll(/`([\w-]+)`/g)].map(([, name]) => name));
+
+  test("names every value that an entry exports", () => {
+    const values = [...Object.keys(index), ...Object.keys(receipt), ...Object.keys(wallet)];
+    assert.deepEqual(
+      values.filter((name) => !named.has(name)),
+      [],
+    );
+  });
+
+  test("names every error code", () => {
+    const source = read("../src/lib/errors.ts");
+    const codes = source.slice(source.indexOf("type ErrorCode"), source.indexOf("export interface Problem"));
+    const all = [...codes.matchAll(/\| "([\w-]+)"/g)].map(([, code = ""]) => code);
+    assert.ok(all.length > 10, "the codes are found");
+    assert.deepEqual(
+      all.filter((code) => !named.has(code)),
+      [],
+    );
+  });
+
+  test("names Node's version as the manifest does", () => {
+    const { engines } = JSON.parse(read("../package.json"));
+    assert.equal(engines.node, ">=22");
+    assert.match(read("../README.md"), /Node 22 or later/);
+  });
+});
+
 describe("a connection outside of a page", () => {
   test("needs to be given its edge", () => {
     assert.throws(() => connect({ stream: "demo" }), { code: "edge-unreachable", message: /option `edge`/ });

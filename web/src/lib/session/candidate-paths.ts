@@ -68,8 +68,9 @@ export function readCandidatePaths(report: StatsReport | undefined, known: Tried
     const own = pairs.filter(
       ({ local, remote }) =>
         local?.candidateType !== "relay" &&
-        remote?.protocol === protocol &&
-        `${remote?.address ?? remote?.ip}:${remote?.port}` === address,
+        remote !== undefined &&
+        (remote.protocol ?? "udp") === protocol && // packages for Node that name none have UDP alone
+        `${remote.address ?? remote.ip}:${remote.port}` === address,
     );
     const outcome = own.length === 0 && entries.length === 0 ? "not-tried" : progress(own);
     return { id: protocol === "tcp" ? "tcp" : "udp", address, outcome, detail: undefined };

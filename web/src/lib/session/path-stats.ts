@@ -1,5 +1,6 @@
 // The path of a session's packets, and its signs of life, from a peer connection's statistics.
 
+import { MAX_ROUND_TRIP_MS } from "../limits.ts";
 import type { StatsReport } from "../webrtc.ts";
 
 /** The path that a session's packets take. */
@@ -48,6 +49,8 @@ interface CandidateStats {
   readonly protocol?: string;
   readonly relayProtocol?: string;
   readonly address?: string;
+  /** The name of `address` in older implementations. */
+  readonly ip?: string;
   readonly port?: number;
 }
 
@@ -64,7 +67,8 @@ export function readPath(report: StatsReport): ConnectionPath | undefined {
     (entries.find((e) => e.id === id) ?? {}) as CandidateStats;
   const local = candidate(pair.localCandidateId);
   const remote = candidate(pair.remoteCandidateId);
-  const address = (c: CandidateStats): string => (c.address ? `${c.address}:${c.port ?? 0}` : "");
+  const address = ({ address: host, ip, port }: CandidateStats): string =>
+    host || ip ? `${host || ip}:${port ?? 0}` : "";
   const dtls = { FEFC: "DTLS 1.3", FEFD: "DTLS 1.2" }[String(transport?.tlsVersion ?? "").toUpperCase()];
   return {
     protocol: local.relayProtocol ?? local.protocol ?? "udp",
@@ -90,9 +94,10 @@ export function readSigns(report: StatsReport): PathSigns {
         .map((pair) => [pair.id, count(pair)] as const)
         .filter((one): one is [string, number] => one[1] !== undefined),
     );
+  const rttMs = readPath(report)?.rttMs;
   return {
     bytesReceived: counts((pair) => pair.bytesReceived),
     checksAnswered: counts((pair) => pair.responsesReceived),
-    rttMs: readPath(report)?.rttMs,
+    rttMs: rttMs === undefined ? undefined : Math.min(rttMs, MAX_ROUND_TRIP_MS),
   };
 }
