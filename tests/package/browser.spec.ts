@@ -10,7 +10,7 @@ import { launchChromium } from "../harness/browser.ts";
 import { historyOf } from "../harness/streams.ts";
 import { runningSystem, type TestSystem } from "../harness/system.ts";
 import { type Site, serve } from "./site.ts";
-import { EXAMPLES, packClient, readmeExamples, StrangersFolder } from "./stranger.ts";
+import { EXAMPLES, packClient, readmeExamples, StrangersFolder, versionOf } from "./stranger.ts";
 
 /** How long a page may take until it shows something, on a busy machine. */
 const PATIENCE = { timeout: 60_000 };
@@ -124,41 +124,65 @@ describe("the React example", () => {
       .waitFor(PATIENCE);
     assert.deepEqual(errors, []);
   });
-
-  it("of the README keeps one session in strict mode", async () => {
-    const example = (await readmeExamples()).get("react") ?? "";
-    await vite.write("chat.jsx", example.replaceAll("https://edge.example", system.edge));
-    await vite.write(
-      "main.jsx",
-      `import { StrictMode } from "react";
-       import { createRoot } from "react-dom/client";
-       import { Chat } from "./chat.jsx";
-       const root = createRoot(document.getElementById("root"));
-       root.render(<StrictMode><Chat /></StrictMode>);
-       globalThis.leave = () => root.unmount();`,
-    );
-    const { outputFiles } = await build({
-      entryPoints: [join(vite.path, "main.jsx")],
-      bundle: true,
-      format: "esm",
-      jsx: "automatic",
-      jsxDev: true,
-      define: { "process.env.NODE_ENV": '"development"' }, // strict mode mounts twice in development only
-      write: false,
-    });
-    const html = `<!doctype html><div id="root"></div><script type="module" src="/strict.js"></script>`;
-    const site = await siteOf(vite.path, { "/strict.html": html, "/strict.js": outputFiles[0]?.text ?? "" });
-    const { page, errors, sessions } = await open(site, "/strict.html");
-    await page.getByRole("button", { name: "Say hello" }).click();
-    await page
-      .getByText(/^hello \((stored|anchored|final)\)$/)
-      .first()
-      .waitFor(PATIENCE);
-    assert.equal(sessions(), 1, "one session request");
-    assert.deepEqual(errors, []);
-    const ended = page.waitForResponse((response) => response.request().method() === "DELETE");
-    await page.evaluate(() => (globalThis as unknown as { leave: () => void }).leave());
-    assert.equal((await ended).status(), 204, "the session ends with the component");
-    assert.ok((await historyOf(system, "demo")).some(({ text }) => text === "hello"));
-  });
 });
+
+/** The versions of React whose strict mode is tested: the oldest that the package takes, and this checkout's. */
+const REACTS = ["18.3.1", await versionOf("react")];
+
+describe("the README's component", () => {
+  for (const version of REACTS) {
+    it(`keeps one session in strict mode of React ${version}`, async () => {
+      const folder = await StrangersFolder.with(archive, `react@${version}`, `react-dom@${version}`);
+      try {
+        await inStrictMode(folder, `strict-${version}`);
+      } finally {
+        await folder.remove();
+      }
+    });
+  }
+});
+
+/** Bundles the README's component for development, since strict mode mounts twice there only. */
+const strictBundle = async (folder: StrangersFolder, stream: string): Promise<string> => {
+  const example = (await readmeExamples()).get("react") ?? "";
+  const edited = example
+    .replaceAll("https://edge.example", system.edge)
+    .replace('stream: "demo"', `stream: "${stream}"`);
+  await folder.write("chat.jsx", edited);
+  await folder.write(
+    "main.jsx",
+    `import { StrictMode } from "react";
+     import { createRoot } from "react-dom/client";
+     import { Chat } from "./chat.jsx";
+     const root = createRoot(document.getElementById("root"));
+     root.render(<StrictMode><Chat /></StrictMode>);
+     globalThis.leave = () => root.unmount();`,
+  );
+  const { outputFiles } = await build({
+    entryPoints: [join(folder.path, "main.jsx")],
+    bundle: true,
+    format: "esm",
+    jsx: "automatic",
+    jsxDev: true,
+    define: { "process.env.NODE_ENV": '"development"' },
+    write: false,
+  });
+  return outputFiles[0]?.text ?? "";
+};
+
+const inStrictMode = async (folder: StrangersFolder, stream: string): Promise<void> => {
+  const html = `<!doctype html><div id="root"></div><script type="module" src="/strict.js"></script>`;
+  const site = await siteOf(folder.path, { "/index.html": html, "/strict.js": await strictBundle(folder, stream) });
+  const { page, errors, sessions } = await open(site);
+  await page.getByRole("button", { name: "Say hello" }).click();
+  await page.getByText(/^hello \((stored|anchored|final)\)$/).waitFor(PATIENCE);
+  assert.equal(sessions(), 1, "one session request");
+  assert.deepEqual(errors, []);
+  const ended = page.waitForResponse((response) => response.request().method() === "DELETE");
+  await page.evaluate(() => (globalThis as unknown as { leave: () => void }).leave());
+  assert.equal((await ended).status(), 204, "the session ends with the component");
+  assert.deepEqual(
+    (await historyOf(system, stream)).map(({ text }) => text),
+    ["hello"],
+  );
+};

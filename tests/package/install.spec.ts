@@ -52,7 +52,7 @@ describe("the packed package", () => {
   let folder: StrangersFolder;
   before(async () => {
     archive = await packClient();
-    const packages = ["react", "@types/react", "@types/node"];
+    const packages = ["react", "react-dom", "@types/react", "@types/node"];
     const versions = await Promise.all(packages.map(async (name) => `${name}@${await versionOf(name)}`));
     folder = await StrangersFolder.with(archive, ...versions);
   });
@@ -90,6 +90,21 @@ describe("the packed package", () => {
     await folder.write("old.cjs", `console.log(typeof require("@streamchain/client").connect);`);
     const { code, text } = await folder.start(["--no-warnings", "old.cjs"]).ended;
     assert.deepEqual([code, text.trim()], [0, "function"]);
+  });
+
+  it("renders on a server, where nothing connects", async () => {
+    const { code, text } = await folder.runModule(`
+      import { createElement } from "react";
+      import { renderToString } from "react-dom/server";
+      import { usePublish, useReceipt, useStream } from "@streamchain/client/react";
+      globalThis.fetch = () => { throw new Error("no request is made"); };
+      const Page = () => {
+        const stream = useStream({ stream: "demo" });
+        return [stream.state, useReceipt(stream, 0).state, usePublish(stream).unstored.length].join(" ");
+      };
+      console.log(renderToString(createElement(Page)));
+    `);
+    assert.deepEqual([code, text.trim()], [0, "connecting waiting 0"]);
   });
 
   it("hides its inner modules", async () => {

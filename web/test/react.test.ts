@@ -8,6 +8,7 @@ import { parseReceipt, type Receipt } from "../src/lib/chain/receipt.ts";
 import type { StreamConnection } from "../src/lib/connection/connection.ts";
 import { StreamChainError } from "../src/lib/errors.ts";
 import { fromHex, type Hex, toHex, toWord } from "../src/lib/wire/bytes.ts";
+import type { StreamMessage } from "../src/lib/wire/records.ts";
 import { PublishStore } from "../src/react/publish-store.ts";
 import { type ReceiptChecks, ReceiptStore } from "../src/react/receipt-store.ts";
 import { type StreamOptions, StreamStore } from "../src/react/stream-store.ts";
@@ -265,8 +266,13 @@ class Anchoring {
   }
 }
 
-const receiptStore = (connection: Anchoring, clock: VirtualClock, checks?: ReceiptChecks, seq = 0): ReceiptStore => {
-  const store = new ReceiptStore(connection as unknown as StreamConnection, seq, checks, clock);
+const receiptStore = (
+  connection: Anchoring,
+  clock: VirtualClock,
+  checks?: ReceiptChecks,
+  message: StreamMessage | number = 0,
+): ReceiptStore => {
+  const store = new ReceiptStore(connection as unknown as StreamConnection, message, checks, clock);
   store.subscribe(() => {});
   return store;
 };
@@ -289,11 +295,15 @@ describe("the receipt of a component", () => {
     assert.equal(store.read().receipt, receipt);
   });
 
-  const stateAfter = async (given: Receipt, how: ReceiptChecks, seq = 0): Promise<string> => {
+  const stateAfter = async (
+    given: Receipt,
+    how: ReceiptChecks,
+    message: StreamMessage | number = 0,
+  ): Promise<string> => {
     const [connection, clock] = [new Anchoring(), new VirtualClock()];
     connection.answers = [async () => given];
     connection.marks = { committed: 9, anchored: 9, final: 0 };
-    const store = receiptStore(connection, clock, how, seq);
+    const store = receiptStore(connection, clock, how, message);
     await clock.advance(100);
     return store.read().state;
   };
@@ -311,6 +321,14 @@ describe("the receipt of a component", () => {
     );
     assert.equal(await stateAfter(receipt, checks, 1), "invalid", "the receipt of another message");
     assert.equal(await stateAfter(receipt, { ...checks, fetch: nodeOf(receipt, word("ee")) }), "invalid");
+  });
+
+  test("is that of the message which the page shows", async () => {
+    const { seq, time, author, payload } = receipt.message;
+    const shown: StreamMessage = { seq, time, author, payload: fromHex(payload) };
+    assert.equal(await stateAfter(receipt, checks, shown), "valid");
+    assert.equal(await stateAfter(receipt, checks, { ...shown, payload: fromHex("0x6868") }), "invalid");
+    assert.equal(await stateAfter(receipt, checks, { ...shown, author: address("0c") }), "invalid");
   });
 
   test("is asked for again after what passes", async () => {

@@ -15,6 +15,7 @@ import {
 import type { StreamConnection } from "../lib/connection/connection.ts";
 import { asStreamChainError, type StreamChainError } from "../lib/errors.ts";
 import { FALLBACK_BACKOFF } from "../lib/limits.ts";
+import type { StreamMessage } from "../lib/wire/records.ts";
 import { Store, TIMERS, type Timers } from "./store.ts";
 
 /** What a receipt is checked against. */
@@ -63,14 +64,18 @@ const view = (state: ReceiptState, parts: Partial<ReceiptView> = {}): ReceiptVie
 const isTemporary = ({ code, retryable, problem }: StreamChainError): boolean =>
   retryable || code === "rpc" || problem?.slug === "not-anchored";
 
+/** The seq of a message. */
+const seqOf = (message: StreamMessage | number): number => (typeof message === "number" ? message : message.seq);
+
 /** Checks a receipt against itself, against what the caller expects, and against a node. */
 async function checkAll(
   receipt: Receipt,
-  seq: number,
+  message: StreamMessage | number,
   { expected, rpcUrl, fetch }: ReceiptChecks,
 ): Promise<CheckResult> {
-  const own = [checkProof(receipt), checkDeployment(receipt, expected)];
-  const isOwn = own.every(({ ok }) => ok) && receipt.message.seq === seq;
+  const all = typeof message === "number" ? expected : { ...expected, message };
+  const own = [checkProof(receipt), checkDeployment(receipt, all)];
+  const isOwn = own.every(({ ok }) => ok) && receipt.message.seq === seqOf(message);
   const results = isOwn ? [...own, await checkOnChain(receipt, rpcUrl, fetch)] : own; // a wrong receipt costs the node nothing
   return { ok: isOwn && results.every(({ ok }) => ok), steps: results.flatMap(({ steps }) => steps) };
 }
@@ -78,7 +83,7 @@ async function checkAll(
 /** The receipt of one message of a connection's stream. */
 export class ReceiptStore extends Store<ReceiptView> {
   readonly #connection: StreamConnection | null;
-  readonly #seq: number | null;
+  readonly #message: StreamMessage | number | null;
   readonly #checks: ReceiptChecks | undefined;
   #view = view("waiting");
   #unlisten: () => void = () => {};
@@ -90,13 +95,13 @@ export class ReceiptStore extends Store<ReceiptView> {
 
   constructor(
     connection: StreamConnection | null,
-    seq: number | null,
+    message: StreamMessage | number | null,
     checks: ReceiptChecks | undefined,
     timers: Timers = TIMERS,
   ) {
     super(view("waiting"), timers);
     this.#connection = connection;
-    this.#seq = seq;
+    this.#message = message;
     this.#checks = checks;
   }
 
@@ -125,22 +130,23 @@ export class ReceiptStore extends Store<ReceiptView> {
   /** Asks for the receipt once the message is anchored. */
   #ask(): void {
     const connection = this.#connection;
-    const seq = this.#seq;
-    if (connection === null || seq === null || this.#isAsking || connection.marks.anchored <= seq) return;
+    const message = this.#message;
+    if (connection === null || message === null || this.#isAsking) return;
+    if (connection.marks.anchored <= seqOf(message)) return;
     this.#isAsking = true;
     const run = this.#run;
-    this.#answer(connection, seq, run).catch((cause) => {
+    this.#answer(connection, message, run).catch((cause) => {
       if (run === this.#run) this.#failed(asStreamChainError(cause));
     });
   }
 
-  async #answer(connection: StreamConnection, seq: number, run: number): Promise<void> {
-    const receipt = await connection.edge.receipt(connection.stream, seq);
+  async #answer(connection: StreamConnection, message: StreamMessage | number, run: number): Promise<void> {
+    const receipt = await connection.edge.receipt(connection.stream, seqOf(message));
     if (run !== this.#run) return;
     const checks = this.#checks;
     if (checks === undefined) return this.#show(view("fetched", { receipt }));
     this.#show(view("checking", { receipt }));
-    const result = await checkAll(receipt, seq, checks);
+    const result = await checkAll(receipt, message, checks);
     if (run === this.#run) this.#show(view(result.ok ? "valid" : "invalid", { receipt, result }));
   }
 

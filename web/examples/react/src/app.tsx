@@ -9,13 +9,12 @@ const { VITE_EDGE, VITE_STREAM, VITE_CHAIN_ID, VITE_CONTRACT, VITE_RPC } = impor
 const decoder = new TextDecoder();
 
 /** What receipts are checked against; without the settings of .env they are only fetched. */
-const checksFor = (message: StreamMessage): ReceiptChecks | undefined =>
-  VITE_RPC
-    ? { expected: { chainId: Number(VITE_CHAIN_ID), contract: VITE_CONTRACT as Hex, message }, rpcUrl: VITE_RPC }
-    : undefined;
+const CHECKS: ReceiptChecks | undefined = VITE_RPC
+  ? { expected: { chainId: Number(VITE_CHAIN_ID), contract: VITE_CONTRACT as Hex }, rpcUrl: VITE_RPC }
+  : undefined;
 
 function Receipt({ stream, message }: { readonly stream: StreamView; readonly message: StreamMessage }) {
-  const { state, receipt, error } = useReceipt(stream, message.seq, checksFor(message));
+  const { state, receipt, error } = useReceipt(stream, message, CHECKS);
   return (
     <p role="note">
       Receipt of message {message.seq}: {state}
