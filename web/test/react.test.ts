@@ -50,13 +50,15 @@ describe("the stream of a component", () => {
     assert.equal(world.sessions.size, 0);
   });
 
-  test("strict mode's second mount keeps the one session", async () => {
+  test("strict mode's second mount keeps the one connection", async () => {
     const world = new World();
     const store = storeOf(world);
-    store.subscribe(() => {})();
+    const leaveFirst = store.subscribe(() => {});
+    const { connection } = store.read();
+    leaveFirst();
     const leave = store.subscribe(() => {});
     await world.clock.advance(1_000);
-    assert.equal(store.read().state, "open");
+    assert.deepEqual([store.read().connection === connection, store.read().state], [true, "open"]);
     assert.deepEqual([sessionsAsked(world), world.endedSessions], [1, 0]);
     leave();
     await world.clock.advance(100);
