@@ -204,8 +204,10 @@ pub mod problem {
     pub const GAP: &str = "gap";
     /// A producer_seq was committed before, or leaves one out. Carries `producer` and `stored`.
     pub const PRODUCER_CONFLICT: &str = "producer-conflict";
-    /// The stream is assigned to another relay. Carries `relay`.
+    /// The stream is assigned to another relay, which `relay` names, or to none.
     pub const NOT_LEADER: &str = "not-owner";
+    /// A message is by somebody who opened no session at this relay, and not from the inbox. Carries `author`.
+    pub const UNKNOWN_AUTHOR: &str = "unknown-author";
 }
 
 /// A relay as `GET /v1/status` lists it.

@@ -14,6 +14,7 @@ fn stream() -> StreamLog<Memory> {
 
 fn led() -> StreamLog<Memory> {
     let log = stream();
+    meet(&log, "a", [2]);
     log.acquire_epoch(&relay("a"), run(1)).unwrap();
     log
 }
@@ -229,11 +230,12 @@ impl World {
         match event {
             Event::Post { producer, back } => self.post(producer, back),
             Event::AcquireEpoch { relay, run: number } => {
-                let mut state = self.log.state().unwrap();
-                state.assigned = Some(name(relay));
-                let _ = self
-                    .log
-                    .step(|log| log.rows().put_state(&state).map_err(LogError::Store));
+                let seen = self.log.state().unwrap().assigned;
+                let session = session(9, name(relay).as_str(), 0);
+                let _ = self.log.step(|log| {
+                    log.admit_author(Address::repeat_byte(9), &session.relay, UnixMs(0))?;
+                    log.open_session(&session, seen.as_ref())
+                });
                 if let Ok(taken) = self.log.step(|log| log.acquire_epoch(&name(relay), run(number))) {
                     let (epoch, head) = (taken.epoch.0, taken.head.0);
                     self.relays[usize::from(relay)] = Relay {
