@@ -9,6 +9,9 @@ import { encodeCbor } from "../../web/src/lib/wire/cbor.ts";
 
 const OFFER = join(import.meta.dirname, "..", "..", "tests", "fixtures", "offers", "chromium.sdp");
 
+/** How many streams are made until one is sent to this relay: the edge gives half of them to the other one. */
+const MAX_STREAMS_TRIED = 20;
+
 /** @param {Buffer} secret @param {string} info */
 const derive = (secret, info) => Buffer.from(hkdfSync("sha256", secret, "", info, 32));
 
@@ -38,8 +41,12 @@ export class LedStream {
   #head;
   #epoch;
 
-  /** @param {Uplink} uplink @param {string} path @param {Buffer} author @param {{ epoch: number, head: number }} granted */
-  constructor(uplink, path, author, { epoch, head }) {
+  /**
+   * @param {Uplink} uplink @param {string} name @param {string} path @param {Buffer} author
+   * @param {{ epoch: number, head: number }} granted
+   */
+  constructor(uplink, name, path, author, { epoch, head }) {
+    this.name = name;
     this.#author = author;
     this.#uplink = uplink;
     this.#path = path;
@@ -161,8 +168,8 @@ export class Uplink {
     if (!response.ok) throw new Error(`session: ${response.status} ${await response.text()}`);
   }
 
-  /** Makes a stream and acquires its epoch. @param {string} name @param {Settings} settings */
-  async acquireEpoch(name, settings = {}) {
+  /** @param {string} name @param {Settings} settings */
+  async #make(name, settings) {
     const { operator } = await (await fetch(`${this.#edge}/v1/config`)).json();
     const made = await fetch(`${this.#edge}/v1/streams`, {
       method: "POST",
@@ -174,15 +181,27 @@ export class Uplink {
     });
     const { short, detail } = await made.json();
     if (short === undefined) throw new Error(`the stream ${name} could not be made: ${detail}`);
-    const path = `/streams/${short}`;
-    const author = randomBytes(20);
-    await this.#openSession(short, author);
-    return new LedStream(
-      this,
-      path,
-      author,
-      await this.request("PUT", path, JSON.stringify({ incarnation: this.#incarnation })),
-    );
+    return short;
+  }
+
+  /**
+   * Makes a stream and acquires its epoch. The edge chooses the relay of a stream: where it chose the system's own, another
+   * stream is made.
+   * @param {string} prefix @param {Settings} settings
+   */
+  async acquireEpoch(prefix, settings = {}) {
+    for (let tries = 0; tries < MAX_STREAMS_TRIED; tries++) {
+      const name = tries === 0 ? prefix : `${prefix}-${tries}`;
+      const short = await this.#make(name, settings);
+      const author = randomBytes(20);
+      await this.#openSession(short, author);
+      const path = `/streams/${short}`;
+      const response = await this.fetch("PUT", path, JSON.stringify({ incarnation: this.#incarnation }));
+      const granted = await response.json();
+      if (response.ok) return new LedStream(this, name, path, author, granted);
+      if (!`${granted.type}`.endsWith("/not-owner")) throw new Error(`acquiring ${name}: ${JSON.stringify(granted)}`);
+    }
+    throw new Error(`the edge gave ${MAX_STREAMS_TRIED} streams to other relays`);
   }
 
   /** Deregisters from the edge. */
