@@ -77,8 +77,8 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     respond(201, &headers, sdp.into_bytes())
 }
 
-/// Signs the session for the relay that was chosen, with that relay's keys. It is the author's, and begins no later than
-/// the end of the author's credentials.
+/// Signs the session for the relay that was chosen, with that relay's keys. It is the author's, and ends with the
+/// author's credentials where these can't be renewed beyond some time.
 fn write_answer(
     call: &Call,
     offer: &Offer,
@@ -89,7 +89,11 @@ fn write_answer(
     let chosen = &opened.chosen;
     let keys = call.config.relay_key(&chosen.relay, chosen.key).session_keys();
     let expires = call.now.to_sec().plus_s(SESSION_TOKEN_LIFE_S);
-    let expires = end.map_or(expires, |end| end.min(expires));
+    // A relay that knows of no end is given less time to start the session, and then goes on with it.
+    let (expires, end) = match end {
+        Some(end) if !chosen.session_ends => (end.min(expires), None),
+        end => (expires, end),
+    };
     let token = SessionToken {
         rights: opened.rights.of_session(),
         expires,
@@ -99,6 +103,7 @@ fn write_answer(
         fingerprint: FingerprintHash::of(&offer.fingerprint),
         relay_begins: offer.relay_begins,
         max_message: MaxMessage::of_offer(offer.max_message_size),
+        end,
     };
     let ice_ufrag = token.sign(&keys);
     let answer = SdpAnswer {

@@ -63,14 +63,18 @@ export const assertProblem = (answer: Answer, status: number, slug: string): Jso
 };
 
 /** Waits until `look` gives something. */
-export const until = async <T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> => {
-  const end = Date.now() + PATIENCE_MS;
+export const until = async <T>(
+  what: string,
+  look: () => Promise<T | undefined | false>,
+  patienceMs = PATIENCE_MS,
+): Promise<T> => {
+  const end = Date.now() + patienceMs;
   while (Date.now() < end) {
     const found = await look();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error(`waited ${PATIENCE_MS} ms in vain until ${what}`);
+  throw new Error(`waited ${patienceMs} ms in vain until ${what}`);
 };
 
 /** A key of ours from another (HKDF-SHA256), as `protocol/src/auth/keys.rs` derives it. */

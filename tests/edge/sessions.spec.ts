@@ -5,13 +5,16 @@ import { createHash, createHmac } from "node:crypto";
 import { after, before, beforeEach, test } from "node:test";
 import {
   type Answer,
+  accessToken,
   asOperator,
   assertProblem,
+  bearer,
   type Edge,
   type FakeRelay,
   FINGERPRINT,
   offer,
   startEdge,
+  until,
 } from "./harness.ts";
 
 let edge: Edge;
@@ -223,4 +226,28 @@ test("only its author ends a session, and its relay is notified", async () => {
   const told = notices.map((notice) => `${notice.kind} ${notice.session}`);
   assert.deepEqual(told, [`sessionEnded ${location.slice(-16)}`]);
   assert.deepEqual((await relay.register()).json.notices, [], "once the relay has it, it does not come again");
+});
+
+test("a session of credentials that end is told when, by a relay that ends it", async () => {
+  const now = Math.floor(Date.now() / 1_000);
+  const ending = bearer(accessToken(`0x${"5e".repeat(20)}`, { end: now + 1_000 }));
+  const bytesOf = (answer: Answer) =>
+    Buffer.from(/^a=ice-ufrag:(\S+)/m.exec(answer.text)?.[1] ?? "", "base64");
+  const old = bytesOf(await edge.postOffer("demo", await offer("chromium"), ending));
+  assert.deepEqual([old.length, old.readUInt8(0)], [86, 1], "a relay of before gets what it knows");
+  try {
+    await relay.register({ sessionEnds: true });
+    const told = bytesOf(
+      await until("the edge knows", async () => {
+        const answer = await edge.postOffer("demo", await offer("chromium"), ending);
+        return bytesOf(answer).length === 88 && answer;
+      }),
+    );
+    assert.equal(told.readUInt8(0), 2);
+    const end = told.readUInt32BE(2) - 60 + 10 * told.readUInt16BE(70);
+    assert.ok(end <= now + 1_000 && end > now + 985, `${end - now} s from now`);
+    assert.equal(bytesOf(await edge.postOffer("demo", await offer("chromium"))).length, 86, "others have no end");
+  } finally {
+    await relay.register({ sessionEnds: false });
+  }
 });

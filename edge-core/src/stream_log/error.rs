@@ -58,6 +58,9 @@ pub enum Refusal {
     /// The relay has not fetched the older messages yet.
     #[error("{0} messages wait for the stream's relay: send this one again later")]
     InboxFull(u64),
+    /// The relay has not fetched the older messages of the same network yet.
+    #[error("{0} messages of one network wait for the stream's relay: send this one again later")]
+    InboxShare(usize),
     /// The reader lacks the right to read the stream.
     #[error("this stream does not let you read")]
     MayNotRead {

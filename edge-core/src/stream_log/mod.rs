@@ -15,6 +15,7 @@ mod commit;
 mod error;
 mod events;
 mod inbox;
+mod inbox_shares;
 mod leadership;
 mod members;
 mod outbox;
@@ -26,6 +27,7 @@ mod withdrawals;
 
 pub use append::Appended;
 pub use error::{LogError, Refusal};
+pub use inbox_shares::InboxShares;
 pub use outbox::{FLUSH_BACKOFF, GATHER_MS, REFUSED_MS, SEGMENTS_PER_FLUSH};
 pub use reading::{BadCursor, Cursor, News, Reader, Tail};
 pub use state::{

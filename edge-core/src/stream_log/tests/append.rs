@@ -1,6 +1,7 @@
 //! Messages that come by HTTP: first one case each, then any order of events and faults.
 
 use super::super::inbox::MAX_INBOX_MESSAGES;
+use super::super::inbox_shares::{InboxShares, MAX_NETWORK_MESSAGES};
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -146,6 +147,27 @@ fn numbers_follow_one_another_and_the_inbox_is_bounded() {
         Appended::Committed(None),
         "old seqs are not remembered"
     );
+}
+
+#[test]
+fn one_network_never_fills_the_inbox() {
+    let (log, mut shares) = (led(), InboxShares::default());
+    let mut post = |author: u8, number: u64, network: &str| {
+        let record = records(author, number, 1).remove(0);
+        log.step(|log| shares.append(log, &record, network))
+    };
+    // Each message by another author.
+    let taken = (0..=255).take_while(|author| post(*author, 0, "greedy").is_ok()).count();
+    assert_eq!(taken, MAX_NETWORK_MESSAGES);
+    assert_eq!(post(0, 0, "greedy").unwrap(), waits(), "what waits already");
+    let refused = refusal(post(0, 1, "greedy"));
+    assert_eq!(refused, Refusal::InboxShare(MAX_NETWORK_MESSAGES));
+    assert_eq!(log.state().unwrap().inbox.messages, taken as u64, "nothing of it is kept");
+    assert_eq!(post(1, 1, "another").unwrap(), waits());
+    // Once the relay has committed some there is room again.
+    let some = fetched(&log, 1).into_iter().take(10).collect();
+    log.step(|log| log.commit(&relay("a"), &batch(1, 0, some))).unwrap();
+    assert_eq!(post(0, 1, "greedy").unwrap(), waits());
 }
 
 #[derive(Debug, Clone)]

@@ -47,6 +47,7 @@ impl Scene {
             sessions: 0,
             streams: 0,
             cursor: 0,
+            session_ends: false,
             key: None,
         };
         self.directory
