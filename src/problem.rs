@@ -275,7 +275,7 @@ impl Problem {
     }
 
     /// The document's members.
-    fn document(&self) -> Map<String, Value> {
+    pub(crate) fn document(&self) -> Map<String, Value> {
         let (slug, status, title) = self.0.kind.row();
         let mut document = self.0.members.clone();
         document.insert("type".into(), json!(format!("{TYPE_PREFIX}{slug}")));

@@ -251,3 +251,21 @@ test("a session of credentials that end is told when, by a relay that ends it", 
     await relay.register({ sessionEnds: false });
   }
 });
+
+test("without a relay a client that comes again gets no error", async () => {
+  const alone = await startEdge();
+  try {
+    const text = await offer("chromium");
+    const refused = await alone.postOffer("demo", text);
+    assertProblem(refused, 503, "no-relay");
+    const later = await alone.postOffer("demo", text, { prefer: "respond-async" });
+    assert.deepEqual([later.status, later.headers.get("retry-after")], [202, refused.headers.get("retry-after")]);
+    assert.equal(later.json.type, "https://streamchain.dev/problems/no-relay");
+    await alone.relay("r1").register();
+    assert.equal((await alone.postOffer("demo", text, { prefer: "respond-async" })).status, 201);
+    const absent = await alone.postOffer(`0x${"00".repeat(32)}`, text, { prefer: "respond-async" });
+    assertProblem(absent, 404, "no-such-stream");
+  } finally {
+    await alone.stop();
+  }
+});

@@ -220,12 +220,16 @@ export class EdgeClient {
       method: "POST",
       headers: {
         "content-type": "application/sdp",
+        // While there is no relay the edge then answers 202, which no console shows as an error.
+        prefer: "respond-async",
         ...bearer(token),
       },
       body: offer,
       signal,
       ...(bare ? { credentials: "omit" } : {}),
     });
+    const LATER = 202;
+    if (response.status === LATER) throw await errorOfAnswer(response);
     const sdp = await response.text();
     if (!sdp.startsWith("v=0")) {
       throw new StreamChainError("malformed", "the answer to the offer is not SDP", { retryable: true });
