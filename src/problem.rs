@@ -472,7 +472,9 @@ impl From<Refusal> for Problem {
                 .with("stored", stored),
             Refusal::TooLarge(_) => Self::new(Kind::TooLarge, detail),
             Refusal::Backlog(_) => Self::new(Kind::Overloaded, detail).header("retry-after", "5"),
-            Refusal::InboxFull(_) | Refusal::InboxShare(_) => Self::new(Kind::Overloaded, detail).header("retry-after", "2"),
+            Refusal::InboxFull(_) | Refusal::InboxShare(_) => {
+                Self::new(Kind::Overloaded, detail).header("retry-after", "2")
+            }
             Refusal::MayNotRead { is_hidden: true, .. } => hidden(),
             Refusal::MayNotRead { has_credentials, .. } => may_not(has_credentials, Right::Read),
             Refusal::NoSuchSession => Self::new(Kind::NoSuchSession, detail),

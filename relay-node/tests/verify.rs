@@ -259,7 +259,9 @@ fn doubtful_node(refusals: u32) -> String {
                 _ => block(1, "ff"),
             },
             "eth_getLogs" => json!([]),
-            "eth_getBlockReceipts" if asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= refusals => {
+            "eth_getBlockReceipts"
+                if asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= refusals =>
+            {
                 json!([])
             }
             _ => Value::Null,

@@ -12,8 +12,8 @@
 mod support;
 
 use relay_testkit::Client;
-use streamchain_protocol::Address;
 use std::time::Duration;
+use streamchain_protocol::Address;
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::wire::{Notice, NoticeEvent, Withdrawal};

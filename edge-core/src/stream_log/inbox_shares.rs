@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use streamchain_protocol::wire::Record;
 
 /// Most messages of one network that wait for a stream's relay: a quarter of all. The relay fetches them within seconds.
-pub const MAX_NETWORK_MESSAGES: usize = MAX_INBOX_MESSAGES as usize / 4;
+pub(super) const MAX_NETWORK_MESSAGES: usize = MAX_INBOX_MESSAGES as usize / 4;
 
 /// The newest messages that were taken into the inbox, each by its position and its network.
 #[derive(Debug, Default)]

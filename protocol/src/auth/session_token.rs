@@ -316,7 +316,11 @@ mod tests {
         assert_eq!(at(961), Err(TokenError::Expired(1)));
         let late = ending(2_000).sign(&keys("11"));
         let late = SessionToken::verify(&late, &keys("11"), UnixSec(1_001));
-        assert_eq!(late, Err(TokenError::Expired(1)), "the minute to start in holds as well");
+        assert_eq!(
+            late,
+            Err(TokenError::Expired(1)),
+            "the minute to start in holds as well"
+        );
     }
 
     #[test]

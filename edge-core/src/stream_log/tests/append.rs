@@ -157,16 +157,23 @@ fn one_network_never_fills_the_inbox() {
         log.step(|log| shares.append(log, &record, network))
     };
     // Each message by another author.
-    let taken = (0..=255).take_while(|author| post(*author, 0, "greedy").is_ok()).count();
+    let taken = (0..=255)
+        .take_while(|author| post(*author, 0, "greedy").is_ok())
+        .count();
     assert_eq!(taken, MAX_NETWORK_MESSAGES);
     assert_eq!(post(0, 0, "greedy").unwrap(), waits(), "what waits already");
     let refused = refusal(post(0, 1, "greedy"));
     assert_eq!(refused, Refusal::InboxShare(MAX_NETWORK_MESSAGES));
-    assert_eq!(log.state().unwrap().inbox.messages, taken as u64, "nothing of it is kept");
+    assert_eq!(
+        log.state().unwrap().inbox.messages,
+        taken as u64,
+        "nothing of it is kept"
+    );
     assert_eq!(post(1, 1, "another").unwrap(), waits());
     // Once the relay has committed some there is room again.
     let some = fetched(&log, 1).into_iter().take(10).collect();
-    log.step(|log| log.commit(&relay("a"), &batch(1, 0, some))).unwrap();
+    log.step(|log| log.commit(&relay("a"), &batch(1, 0, some)))
+        .unwrap();
     assert_eq!(post(0, 1, "greedy").unwrap(), waits());
 }
 

@@ -153,7 +153,12 @@ impl Shard {
         }
         session.scheduled = None;
         if session.ends.take_if(|ends| *ends <= now.instant).is_some() {
-            self.close_with(key, ErrorCode::SessionEnded, "the session's credentials are over", now);
+            self.close_with(
+                key,
+                ErrorCode::SessionEnded,
+                "the session's credentials are over",
+                now,
+            );
             return self.queue_session(key);
         }
         if session.is_late(now.instant) {
