@@ -222,7 +222,10 @@ test("one network has a share of the readers, and no more", async () => {
     for (let i = 0; i < SHARE; i += 1) {
       const response = await open("192.0.2.1");
       assert.equal(response.status, 200);
-      response.body?.getReader().read().catch(() => {});
+      response.body
+        ?.getReader()
+        .read()
+        .catch(() => {});
       opened.push(response);
     }
     const refused = await until("the share is taken", async () => {

@@ -231,8 +231,7 @@ test("only its author ends a session, and its relay is notified", async () => {
 test("a session of credentials that end is told when, by a relay that ends it", async () => {
   const now = Math.floor(Date.now() / 1_000);
   const ending = bearer(accessToken(`0x${"5e".repeat(20)}`, { end: now + 1_000 }));
-  const bytesOf = (answer: Answer) =>
-    Buffer.from(/^a=ice-ufrag:(\S+)/m.exec(answer.text)?.[1] ?? "", "base64");
+  const bytesOf = (answer: Answer) => Buffer.from(/^a=ice-ufrag:(\S+)/m.exec(answer.text)?.[1] ?? "", "base64");
   const old = bytesOf(await edge.postOffer("demo", await offer("chromium"), ending));
   assert.deepEqual([old.length, old.readUInt8(0)], [86, 1], "a relay of before gets what it knows");
   try {

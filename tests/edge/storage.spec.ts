@@ -144,7 +144,10 @@ test("an account deletes itself when nothing of it matters any more", async () =
     const [file = "", ...others] = await filesWith(own.folder, "account");
     assert.deepEqual(others, [], "the guest's, and no other");
     const DAYS_31_S = 31 * 24 * 3_600;
-    change(file, `UPDATE account SET json = json_set(json, '$.revoked', json_extract(json, '$.revoked') - ${DAYS_31_S})`);
+    change(
+      file,
+      `UPDATE account SET json = json_set(json, '$.revoked', json_extract(json, '$.revoked') - ${DAYS_31_S})`,
+    );
     const alarms = await filesWith(own.folder, "_cf_ALARM");
     assert.ok(alarms.length > 0, "the alarm was set");
     for (const alarm of alarms) change(alarm, "UPDATE _cf_ALARM SET scheduled_time = 0");

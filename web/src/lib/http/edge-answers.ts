@@ -99,6 +99,8 @@ export interface PeerInfo {
 
 /** The contents of a session's mailbox. */
 export interface MailboxContents {
+  /** Sessions asked about that are not present any more. */
+  readonly gone: readonly string[];
   readonly peers: readonly PeerInfo[];
   readonly signals: readonly { readonly number: number; readonly from: PeerInfo; readonly signal: string }[];
 }
