@@ -9,6 +9,7 @@ import { MAX_SERVER_EVENT_CHARS } from "../src/lib/limits.ts";
 import type { Hex } from "../src/lib/wire/bytes.ts";
 import { encodeCbor } from "../src/lib/wire/cbor.ts";
 import { decodeRelayMessage } from "../src/lib/wire/frames.ts";
+import { JsonObject } from "../src/lib/wire/json.ts";
 import type { ChainEvent } from "../src/lib/wire/records.ts";
 import { type ServerEvent, ServerEventReader } from "../src/lib/wire/server-events.ts";
 
