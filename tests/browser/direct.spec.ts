@@ -123,7 +123,7 @@ test("browsers on any other stream stay apart", async () => {
   assert.deepEqual([await peers(a), await peers(b), (await heard(b)).told], [0, 0, []]);
 });
 
-test("browsers whose right to read ends have no direct channel any more", async () => {
+test("direct channels end with the right to read", async () => {
   await makeStream("closing", true);
   const [a, b] = [await member("closing"), await member("closing")];
   await eventually("both have a direct channel", async () => (await peers(a)) === 1 && (await peers(b)) === 1);

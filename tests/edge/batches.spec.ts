@@ -89,7 +89,7 @@ test("a relay acquires only what a session assigned to it", async () => {
   assert.equal((await edge.get(`/v1/streams/${short}`)).json.relay, null);
 });
 
-test("a batch of an author without a session there is refused whole", async () => {
+test("a batch of an author without a session is refused whole", async () => {
   await fresh();
   const stranger = Buffer.alloc(20, 0xee);
   const [own] = messagesOf(PRODUCER, 0, 1) as [Message];

@@ -228,7 +228,7 @@ test("only its author ends a session, and its relay is notified", async () => {
   assert.deepEqual((await relay.register()).json.notices, [], "once the relay has it, it does not come again");
 });
 
-test("a session of credentials that end is told when, by a relay that ends it", async () => {
+test("a session token says when its credentials end", async () => {
   const now = Math.floor(Date.now() / 1_000);
   const ending = bearer(accessToken(`0x${"5e".repeat(20)}`, { end: now + 1_000 }));
   const bytesOf = (answer: Answer) => Buffer.from(/^a=ice-ufrag:(\S+)/m.exec(answer.text)?.[1] ?? "", "base64");

@@ -107,7 +107,7 @@ test("signals and mailboxes are bounded", async () => {
   assertProblem(await leave(a, b.id, "x"), 409, "full");
 });
 
-test("a session whose rights were withdrawn is gone for those who ask", async () => {
+test("who asks learns whose rights were withdrawn", async () => {
   const [a, b] = await pair("direct-8");
   await look(b);
   const about = async () =>

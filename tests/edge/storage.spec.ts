@@ -135,7 +135,7 @@ test("an object with tables and no stream deletes itself", async () => {
   }
 });
 
-test("an account deletes itself when nothing of it matters any more", async () => {
+test("an account deletes itself when nothing of it matters", async () => {
   let own = await startEdge();
   try {
     const guest = (await own.send("POST", "/v1/auth/guest")).json as { token: string };

@@ -114,7 +114,7 @@ test("producers of the version before, without author, go on", async () => {
   }
 });
 
-test("a leader of the version before goes on with sessions that nobody remembers", async () => {
+test("a leader of the version before goes on unchecked", async () => {
   let edge = await startEdge();
   try {
     const relay = edge.relay("r1");
@@ -145,7 +145,7 @@ test("a leader of the version before goes on with sessions that nobody remembers
   }
 });
 
-test("authors whose sessions the version before remembers are known", async () => {
+test("authors of remembered sessions are known", async () => {
   let edge = await startEdge();
   try {
     const relay = edge.relay("r1");

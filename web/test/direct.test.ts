@@ -175,7 +175,7 @@ describe("direct channels", () => {
     b.direct.stop();
   });
 
-  test("a session whose rights are over has no channel any more, on either side", async () => {
+  test("channels end on both sides with the rights of one", async () => {
     const clock = new VirtualClock();
     const mailboxes = new Mailboxes();
     const [a, b] = [member(clock, mailboxes, "aa"), member(clock, mailboxes, "bb")];

@@ -59,7 +59,7 @@ describe("a client that is refused", () => {
     connection.close();
   });
 
-  test("an edge without relay that says so without an error is the same", async () => {
+  test("an edge without relay may say so by 202", async () => {
     const world = new World();
     world.sessionAnswers = [problem(202, "no-relay", { "retry-after": "7" })];
     const connection = await joined(world);
