@@ -164,7 +164,7 @@ fn sizes_and_crowds_are_bounded() {
         author: Address::ZERO,
     };
     let outcomes: Vec<_> = (0..MAX_MAILBOXES)
-        .map(|n| mailboxes.look("", crowd(n), 0, UnixMs(NOW)))
+        .map(|n| mailboxes.look(&n.to_string(), crowd(n), 0, UnixMs(NOW)))
         .collect();
     let full = outcomes
         .iter()

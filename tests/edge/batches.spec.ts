@@ -86,7 +86,7 @@ test("a relay acquires only what a session assigned to it", async () => {
   assert.match(refused.detail as string, /assigned to no relay/);
   assertProblem(await relay.batch(short, 1, 0, messagesOf(PRODUCER, 0, 1)), 409, "stale-epoch");
   assertProblem(await relay.inbox(short, 1), 409, "stale-epoch");
-  assert.equal((await edge.get(`/v1/streams/${short}`)).json.relay, null);
+  assert.equal((await edge.get(`/v1/streams/${short}`)).json.relay, undefined);
 });
 
 test("a batch of an author without a session is refused whole", async () => {
