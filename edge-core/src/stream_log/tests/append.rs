@@ -233,7 +233,7 @@ impl World {
                 state.assigned = Some(name(relay));
                 let _ = self
                     .log
-                    .step(|log| log.rows().put_state(&state).map_err(LogError::Store));
+                    .step(|log| log.overwrite(&state));
                 if let Ok(taken) = self.log.step(|log| log.acquire_epoch(&name(relay), run(number))) {
                     let (epoch, head) = (taken.epoch.0, taken.head.0);
                     self.relays[usize::from(relay)] = Relay {

@@ -112,7 +112,7 @@ fn answers(requests: &[Request], author: u8) -> Vec<Answer> {
     log.create(&new_stream(), UnixMs(1)).unwrap();
     let mut state = log.state().unwrap();
     state.assigned = Some(relay("a"));
-    log.rows().put_state(&state).unwrap();
+    log.overwrite(&state).unwrap();
     let mut told = Vec::new();
     for request in requests {
         let answer = match *request {
