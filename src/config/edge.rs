@@ -1,5 +1,6 @@
 //! The deployment's settings: read once for each instance, every error naming the variable.
 
+use super::batchers::Batchers;
 use crate::config::env::{self, ConfigError, Settings};
 use alloy_primitives::Address;
 use std::cell::OnceCell;
@@ -60,6 +61,10 @@ pub(crate) struct Config {
     pub contract: Option<Address>,
     /// The block it was deployed in, or an earlier one.
     pub contract_block: u64,
+    /// Which Batcher object has which buckets of a round.
+    pub batchers: Batchers,
+    /// The account that the stream of rounds belongs to.
+    pub rounds_owner: Address,
     /// The owners whose streams may spend gas on more than their anchors.
     pub gas_owners: GasOwners,
     /// A node that pages may ask, and name to a wallet.
@@ -151,6 +156,10 @@ impl Config {
             chain_id,
             contract: settings.parsed("CONTRACT_ADDRESS", "0x and 40 hexadecimal digits")?,
             contract_block: settings.number("CONTRACT_BLOCK", 0)?,
+            batchers: Batchers::parse(settings)?,
+            rounds_owner: settings
+                .parsed("ROUNDS_OWNER", "0x and 40 hexadecimal digits")?
+                .unwrap_or(operator),
             public_rpc: public_rpc(settings)?,
             auto_create: settings
                 .parsed("AUTO_CREATE_STREAMS", "true or false")?

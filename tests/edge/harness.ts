@@ -413,7 +413,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       compatibilityDate: "2026-10-01",
       host: "127.0.0.1",
       durableObjects: Object.fromEntries(
-        ["Stream", "Relays", "Anchorer", "Listener", "Limits", "Audit", "Account"].map((className) => [
+        ["Stream", "Relays", "Anchorer", "Batcher", "Listener", "Limits", "Audit", "Account"].map((className) => [
           className.toUpperCase(),
           { className, useSQLite: true },
         ]),
