@@ -57,12 +57,7 @@ pub(super) fn append<S: LogStore>(live: &mut Live, store: &S, record: &Record) -
 
 /// Ends the leadership of a relay that has nothing uncommitted; the edge then commits what waits. A relay that does not
 /// lead the stream under this epoch changes nothing.
-pub(super) fn release<S: LogStore>(
-    live: &mut Live,
-    store: &S,
-    relay: &RelayId,
-    epoch: Epoch,
-) -> Step<(), S> {
+pub(super) fn release<S: LogStore>(live: &mut Live, store: &S, relay: &RelayId, epoch: Epoch) -> Step<(), S> {
     if live.state.check_leader(relay, epoch).is_err() {
         return Ok(());
     }

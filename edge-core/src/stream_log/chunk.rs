@@ -68,7 +68,16 @@ mod tests {
 
     #[test]
     fn a_list_of_other_records_is_refused() {
-        for entries in ["1 2", "1;", "1 2 x;", "1 -1 0;", "1 3 0;", "1 1 0;", ";", "1 18446744073709551615 0;"] {
+        for entries in [
+            "1 2",
+            "1;",
+            "1 2 x;",
+            "1 -1 0;",
+            "1 3 0;",
+            "1 1 0;",
+            ";",
+            "1 18446744073709551615 0;",
+        ] {
             assert_eq!(chunk_batches(Seq(0), entries, &[1, 2]), None, "{entries}");
         }
     }

@@ -108,11 +108,7 @@ impl Live {
     }
 
     /// Returns the highest producer_seq committed under the id, whoever is the author.
-    pub(super) fn highest_of<S: LogStore>(
-        &self,
-        store: &S,
-        id: ProducerId,
-    ) -> Result<Option<u64>, S::Error> {
+    pub(super) fn highest_of<S: LogStore>(&self, store: &S, id: ProducerId) -> Result<Option<u64>, S::Error> {
         let unsaved = self.unsaved.entries().iter().filter(|(key, _)| key.id == id);
         let unsaved = unsaved.map(|(_, last)| *last).max();
         Ok(store.highest_of(id)?.max(unsaved))

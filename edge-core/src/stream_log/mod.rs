@@ -366,9 +366,13 @@ impl<S: LogStore> StreamLog<S> {
         self.change_outbox(|outbox| Ok(outbox.has_unflushed()))
     }
 
-    /// Returns when the object has to look again, segments for the Anchorer apart: see [`Schedule::next_due`].
-    pub fn next_due(&self, schedule: &Schedule, pace: Pace, now: UnixMs) -> Step<Option<UnixMs>, S> {
-        self.read(|live, _| Ok(schedule.next_due(pace, &live.state, false, now)))
+    /// Notes in the schedule that something may have been committed. Returns when the object has to look again, segments for
+    /// the Anchorer apart: see [`Schedule::next_due`].
+    pub fn next_due(&self, schedule: &mut Schedule, pace: Pace, now: UnixMs) -> Step<Option<UnixMs>, S> {
+        self.read(|live, _| {
+            schedule.handle_commit(&live.state, now);
+            Ok(schedule.next_due(pace, &live.state, false, now))
+        })
     }
 
     /// Returns whether anything waits to go out.

@@ -7,7 +7,7 @@
 //! - whatever waits has a time at which it is due, so that an object which sets its alarm for [`Schedule::next_due`]
 //!   leaves nothing behind.
 //!
-//! It is kept in memory. An instance that does not know since when messages are open seals them at once.
+//! It is kept in memory. What is open when an instance begins is sealed at once.
 
 use super::outbox::{FLUSH_BACKOFF, REFUSED_MS};
 use super::state::LogState;
@@ -49,9 +49,17 @@ pub struct Pace {
 }
 
 impl Schedule {
-    /// Notes that messages were committed.
-    pub fn handle_commit(&mut self, now: UnixMs) {
-        self.open_since.get_or_insert(now);
+    /// Notes what an instance finds that begins: what is open is of an unknown age.
+    pub fn handle_restart(&mut self, state: &LogState) {
+        self.open_since = (state.flushed < state.head).then_some(UnixMs(0));
+    }
+
+    /// Notes that something may have been committed.
+    pub fn handle_commit(&mut self, state: &LogState, now: UnixMs) {
+        match state.flushed < state.head {
+            true => self.open_since = self.open_since.or(Some(now)),
+            false => self.open_since = None,
+        }
     }
 
     /// Notes that a flush which began at `begun` sealed what was open then.

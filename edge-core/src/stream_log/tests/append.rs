@@ -231,9 +231,7 @@ impl World {
             Event::AcquireEpoch { relay, run: number } => {
                 let mut state = self.log.state().unwrap();
                 state.assigned = Some(name(relay));
-                let _ = self
-                    .log
-                    .step(|log| log.overwrite(&state));
+                let _ = self.log.step(|log| log.overwrite(&state));
                 if let Ok(taken) = self.log.step(|log| log.acquire_epoch(&name(relay), run(number))) {
                     let (epoch, head) = (taken.epoch.0, taken.head.0);
                     self.relays[usize::from(relay)] = Relay {
