@@ -10,7 +10,7 @@ use super::error::LogError;
 use super::state::{CommittedBatch, LastBatch, LogState};
 use super::store::{LogStore, Step};
 use alloy_primitives::keccak256;
-use streamchain_protocol::ids::{ProducerId, Seq};
+use streamchain_protocol::ids::ProducerId;
 use streamchain_protocol::limits::{MAX_BATCH_MESSAGES, MAX_SEGMENT_BYTES};
 use streamchain_protocol::util::SortedMap;
 use streamchain_protocol::wire::{ProducerKey, decode_records};

@@ -185,6 +185,8 @@ enum Event {
         after: u32,
     },
     DiskFree,
+    /// The object is started anew.
+    Restart,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -198,6 +200,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0..2u8).prop_map(|relay| Event::TakeOver { relay }),
         1 => (0..5u32).prop_map(|after| Event::DiskFull { after }),
         2 => Just(Event::DiskFree),
+        2 => Just(Event::Restart),
     ]
 }
 
@@ -260,6 +263,7 @@ impl World {
             }
             Event::DiskFull { after } => self.log.rows().writes_left.set(Some(after)),
             Event::DiskFree => self.log.rows().writes_left.set(None),
+            Event::Restart => self.log = self.log.restarted(),
         }
     }
 

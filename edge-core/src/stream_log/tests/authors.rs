@@ -2,7 +2,7 @@
 
 use super::{batch, new_stream, relay, run};
 use crate::stream_log::memory::{DiskFull, Memory};
-use crate::stream_log::{Appended, LogError, LogStore, Refusal, StreamLog};
+use crate::stream_log::{Appended, LogError, Refusal, StreamLog};
 use alloy_primitives::{Address, Bytes};
 use proptest::prelude::*;
 use streamchain_protocol::ids::ProducerId;
