@@ -154,6 +154,7 @@ test("batches of the version before share the object with new ones", async () =>
       [2, 3, 4, 5, 6, 7],
     );
     edge = await edge.restart();
+    assert.equal((await edge.get("/v1/streams/demo")).json.head, 8);
     await edge.flushed(id, 8);
   } finally {
     await edge.stop();
