@@ -156,7 +156,7 @@ export const onChain = async (work) => {
       ANCHOR_INTERVAL_MS: `${ANCHOR_INTERVAL_MS}`,
       LISTEN_INTERVAL_MS: `${BLOCK_MS}`,
     };
-    scene = await ChainScene.on(node, { vars });
+    scene = await ChainScene.on(node, { vars, direct: true });
     return await work(scene);
   } finally {
     clearInterval(mining);
