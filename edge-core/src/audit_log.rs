@@ -250,9 +250,21 @@ impl Sampler {
         self.since.map(|since| since.plus_ms(SUMMARY_MS))
     }
 
-    /// Returns what was left out, by class and action, once that is due; it then begins anew.
+    /// Returns whether anything was left out, and that since `after_ms`.
+    pub fn has_left_out(&self, now: UnixMs, after_ms: u64) -> bool {
+        self.since.is_some_and(|since| now >= since.plus_ms(after_ms))
+    }
+
+    /// Returns what was left out, by class and action, once a summary is due; it then begins anew.
     pub fn take_summary(&mut self, now: UnixMs) -> Option<Vec<LeftOut>> {
-        self.summary_due().filter(|due| now >= *due)?;
+        self.take_left_out(now, SUMMARY_MS)
+    }
+
+    /// The same, once `after_ms` have passed since the first of it.
+    pub fn take_left_out(&mut self, now: UnixMs, after_ms: u64) -> Option<Vec<LeftOut>> {
+        if !self.has_left_out(now, after_ms) {
+            return None;
+        }
         self.since = None;
         let mut summed: Vec<LeftOut> = Vec::new();
         for (_, left) in self.left_out.drain() {

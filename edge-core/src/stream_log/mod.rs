@@ -10,10 +10,12 @@
 //! nothing behind, so each of them may be tried again. A step reads the stream's row once, and writes it once.
 
 mod append;
+mod authors;
 mod commit;
 mod error;
 mod events;
 mod inbox;
+mod inbox_shares;
 mod leadership;
 mod members;
 mod outbox;
@@ -25,6 +27,7 @@ mod withdrawals;
 
 pub use append::Appended;
 pub use error::{LogError, Refusal};
+pub use inbox_shares::InboxShares;
 pub use outbox::{FLUSH_BACKOFF, GATHER_MS, REFUSED_MS, SEGMENTS_PER_FLUSH};
 pub use reading::{BadCursor, Cursor, News, Reader, Tail};
 pub use state::{
@@ -34,6 +37,7 @@ pub use state::{
 pub use store::{LogStore, MAX_ROWS, SEQS_PER_PRODUCER, Step};
 
 use alloy_primitives::Address;
+use authors::KnownAuthors;
 use members::Members;
 use outbox::Outbox;
 use sessions::Sessions;
@@ -49,12 +53,14 @@ use streamchain_protocol::wire::{
 #[derive(Debug)]
 pub struct StreamLog<S> {
     store: S,
+    authors: KnownAuthors,
 }
 
 impl<S: LogStore> StreamLog<S> {
     /// Makes the log over `store`.
     pub fn new(store: S) -> Self {
-        Self { store }
+        let authors = KnownAuthors::default();
+        Self { store, authors }
     }
 
     /// Returns the store, for what only the caller does with it.
@@ -157,7 +163,8 @@ impl<S: LogStore> StreamLog<S> {
 
 /// What relays ask for.
 impl<S: LogStore> StreamLog<S> {
-    /// Grants the epoch to a run of a relay: the same epoch again to the same run, a higher one to any other.
+    /// Grants the epoch to a run of the relay that the stream is assigned to: the same epoch again to the same run, a
+    /// higher one to any other.
     pub fn acquire_epoch(&self, relay: &RelayId, incarnation: Incarnation) -> Step<EpochGrant, S> {
         self.change(|state, _| Ok(state.acquire_epoch(relay, incarnation)?))
     }
@@ -183,7 +190,10 @@ impl<S: LogStore> StreamLog<S> {
 
     /// Commits a batch, whole or not at all. The retry of the last batch is answered like the first time.
     pub fn commit(&self, relay: &RelayId, batch: &Batch) -> Step<Committed, S> {
-        self.change(|state, store| commit::commit(state, store, relay, batch))
+        self.change(|state, store| {
+            self.authors.check(state, store, relay, batch)?;
+            commit::commit(state, store, relay, batch)
+        })
     }
 
     /// Returns what waits for the relay that leads the stream, oldest first, as encoded records: about
@@ -231,6 +241,11 @@ impl<S: LogStore> StreamLog<S> {
                 .open(state, session, seen)
                 .map_err(LogError::Store)
         })
+    }
+
+    /// Notes that `author` has a session at `relay` that may publish.
+    pub fn admit_author(&self, author: Address, relay: &RelayId, now: UnixMs) -> Step<(), S> {
+        authors::admit(&self.store, author, relay, now).map_err(LogError::Store)
     }
 
     /// Returns the session, if `author` opened it.

@@ -2,6 +2,7 @@
 
 mod access;
 mod append;
+mod author_rows;
 mod creation;
 mod news;
 mod object;

@@ -14,7 +14,7 @@ use std::cell::{Cell, RefCell};
 use streamchain_edge_core::directory::Chosen;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::signalling::Mailboxes;
-use streamchain_edge_core::stream_log::{LogError, LogState, NewStream, Step, StreamLog};
+use streamchain_edge_core::stream_log::{InboxShares, LogError, LogState, NewStream, Step, StreamLog};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerState};
 use worker::{DurableObject, Env, Request, Response, State, console_error, durable_object};
@@ -34,6 +34,8 @@ pub struct Stream {
     pub(super) notified: Cell<UnixMs>,
     /// The requests that wait for a change.
     pub(super) waiters: Waiters,
+    /// Whose messages wait for the relay.
+    pub(super) inbox_shares: RefCell<InboxShares>,
     /// Flushes that failed in a row.
     pub(super) failures: Cell<u32>,
     /// Until when nothing is handed to the Anchorer, which had no room.
@@ -60,6 +62,7 @@ impl DurableObject for Stream {
             gate: Gate::default(),
             notified: Cell::new(UnixMs(0)),
             waiters: Waiters::default(),
+            inbox_shares: RefCell::default(),
             chosen: RefCell::new(None),
             mailboxes: RefCell::default(),
         }

@@ -60,6 +60,7 @@ pub(super) struct Report {
     of_other_owners: usize,
     strangers: usize,
     anchors: usize,
+    doubtful_blocks: u64,
 }
 
 impl Report {
@@ -75,6 +76,7 @@ impl Report {
             of_other_owners: 0,
             strangers: 0,
             anchors: 0,
+            doubtful_blocks: 0,
         }
     }
 
@@ -124,6 +126,11 @@ impl Report {
         self.strangers = anchors.streams().filter(|id| !compared.contains(id)).count();
     }
 
+    /// Counts blocks that the check gave up on: their headers promise events that the node does not give.
+    pub(super) fn doubtful(&mut self, blocks: u64) {
+        self.doubtful_blocks = blocks;
+    }
+
     pub(super) fn agrees(&self) -> bool {
         !self
             .lines
@@ -162,6 +169,12 @@ impl Report {
                 self.strangers
             );
         }
+        if self.doubtful_blocks > 0 {
+            println!(
+                "! gave up on {} blocks: their headers say that there may be events, and the node gives none",
+                self.doubtful_blocks
+            );
+        }
         if let Some(open) = &self.open {
             println!("! {open}");
         }
@@ -178,6 +191,7 @@ impl Report {
             "fromBlock": self.blocks.0, "toBlock": self.blocks.1.saturating_sub(1),
             "anchors": self.anchors, "anchorsOfOtherStreams": self.strangers, "streams": streams,
             "leftOut": self.left_out, "ofOtherOwners": self.of_other_owners,
+            "doubtfulBlocks": self.doubtful_blocks,
         })
     }
 }
