@@ -134,9 +134,11 @@ describe("the packed package", () => {
 
   it("takes the browser's own WebRTC types", async () => {
     const source = `
-      import { connect } from "@streamchain/client";
+      import { connect, type Platform } from "@streamchain/client";
       const rtc: RTCConfiguration = { iceServers: [{ urls: ["turn:t.example"], username: "u", credential: "c" }] };
-      connect({ stream: "demo", rtc, webrtc: { RTCPeerConnection } });
+      const make = (configuration: RTCConfiguration) => new RTCPeerConnection(configuration) as never;
+      const platform: Partial<Platform> = { createPeerConnection: make };
+      connect({ stream: "demo", rtc, webrtc: { RTCPeerConnection }, platform });
     `;
     assert.equal(await compile(source, PROJECTS["a page with a bundler"] ?? {}), "");
   });

@@ -34,8 +34,8 @@ export interface Platform {
    * `apart` makes it independent of how the page was loaded. Firefox gathers no candidates in a page that was loaded over
    * IPv6 once the device lost its IPv6 address; in an empty frame it does.
    */
-  readonly createPeerConnection: (configuration: RtcConfiguration, apart: boolean) => PeerConnection;
-  readonly createDirectConnection: (configuration: RtcConfiguration) => DirectConnection;
+  createPeerConnection(configuration: RtcConfiguration, apart: boolean): PeerConnection;
+  createDirectConnection(configuration: RtcConfiguration): DirectConnection;
   /** Shared by all pages of the origin; null where there is none. */
   readonly storage: TextStorage | null;
   /** Of this tab only; survives a reload, copied when the tab is duplicated. */
