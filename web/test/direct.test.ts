@@ -83,6 +83,7 @@ describe("direct channels", () => {
       onclose: null,
       onmessage: null,
       send: (bytes: Bytes) => queueMicrotask(() => this.other?.channel.onmessage?.({ data: bytes.slice().buffer })),
+      close: () => {},
     } as unknown as DataChannel & { onmessage: ((event: unknown) => void) | null };
 
     constructor() {
