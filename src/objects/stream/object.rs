@@ -17,7 +17,7 @@ use streamchain_edge_core::signalling::Mailboxes;
 use streamchain_edge_core::stream_log::{InboxShares, LogError, LogState, NewStream, Step, StreamLog};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerState};
-use worker::{DurableObject, Env, Request, Response, State, console_error, durable_object};
+use worker::{DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 type Log = StreamLog<StreamRows>;
 
@@ -93,15 +93,24 @@ impl Stream {
         if self.looked.replace(true) {
             return Ok(());
         }
-        if self.log.rows().is_empty()? {
-            // An earlier version made the tables before it refused the stream.
-            self.state.storage().delete_alarm().await?;
-            self.state.storage().delete_all().await?;
-            self.log.rows().forget();
-        } else if self.step(Log::has_work).unwrap_or(false) {
+        if self.discard_if_empty().await? {
+            return Ok(());
+        }
+        if self.step(Log::has_work).unwrap_or(false) {
             self.arm().await?;
         }
         Ok(())
+    }
+
+    /// Deletes what an earlier version left that made the tables before it refused the stream.
+    pub(super) async fn discard_if_empty(&self) -> Result<bool, Error> {
+        if !self.log.rows().is_empty()? {
+            return Ok(false);
+        }
+        self.state.storage().delete_alarm().await?;
+        self.state.storage().delete_all().await?;
+        self.log.rows().forget();
+        Ok(true)
     }
 
     async fn answer(&self, asked: StreamRequest, id: &RequestId) -> Result<Vec<u8>, Problem> {
