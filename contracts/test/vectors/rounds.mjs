@@ -44,10 +44,7 @@ const sizesOf = (round, index) => {
 };
 
 const runLeafOf = ({ stream, first, count, root, previous }) =>
-  doubleHash(
-    ["bytes32", "uint64", "uint32", "bytes32", "bytes32"],
-    [stream.id, BigInt(first), count, root, previous],
-  );
+  doubleHash(["bytes32", "uint64", "uint32", "bytes32", "bytes32"], [stream.id, BigInt(first), count, root, previous]);
 
 const bucketLeafOf = (round, bucket, { runs, root }) =>
   doubleHash(["uint64", "uint8", "uint32", "bytes32"], [BigInt(round), bucket, runs, root]);
