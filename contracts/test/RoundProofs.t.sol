@@ -178,12 +178,13 @@ contract RoundProofsTest is StreamChainTest, RoundVectors {
         }
     }
 
-    /// @dev A path that is a hash longer, or shorter where it can be.
+    /// @dev A path that is a hash longer, or shorter where it can be. A shorter path in the range can be a true one, to a
+    /// peak that was merged since and still stands.
     function forgeLength(uint256 dice, IStreamChain.RoundProof memory proof) internal pure {
         (uint256 kind, bool longer, bytes32 extra) = (dice % 3, (dice >> 8) % 2 == 0, bytes32(dice));
         if (kind == 0) proof.path = resized(proof.path, longer, extra);
         else if (kind == 1) proof.runPath = resized(proof.runPath, longer, extra);
-        else proof.rangePath = resized(proof.rangePath, longer, extra);
+        else proof.rangePath = resized(proof.rangePath, true, extra);
     }
 
     function resized(bytes32[] memory path, bool longer, bytes32 extra)
