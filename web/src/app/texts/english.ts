@@ -431,7 +431,6 @@ export const english = {
       bucket: "bucket",
       runs: "runs in the bucket",
       rounds: "owner of the rounds",
-      "rounds-count": "rounds",
       chain: "chain",
       finalized: "finalized block",
       final: "final",

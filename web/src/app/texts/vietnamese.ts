@@ -422,7 +422,6 @@ export const vietnamese: Texts = {
       bucket: "nhóm",
       runs: "số đoạn trong nhóm",
       rounds: "chủ sở hữu các vòng",
-      "rounds-count": "số vòng",
       chain: "chuỗi",
       finalized: "khối chung cuộc",
       final: "chung cuộc",
