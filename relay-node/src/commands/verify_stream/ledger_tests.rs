@@ -67,6 +67,7 @@ impl Scene {
                 block_hash: B256::repeat_byte(index as u8),
                 log_index: 0,
                 is_final: index == 0,
+                round: None,
             });
         }
         scene
