@@ -65,6 +65,8 @@ struct Deployment {
     shown: Vec<(usize, Option<Vec<RunEntry>>)>,
     /// Who owns the stream of rounds.
     operator: Address,
+    /// How many messages the edge says are anchored.
+    anchored: u64,
 }
 
 impl Deployment {
@@ -91,6 +93,7 @@ impl Deployment {
             rounds,
             shown: Vec::new(),
             operator: OPERATOR,
+            anchored: MESSAGES,
         }
     }
 
@@ -150,7 +153,7 @@ impl Deployment {
     fn edge_says(&self, path: &str) -> Reply {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let stream = format!("/v1/streams/{}", demo());
-        let entry = json!({ "id": demo(), "name": "demo", "owner": OWNER, "anchored": MESSAGES });
+        let entry = json!({ "id": demo(), "name": "demo", "owner": OWNER, "anchored": self.anchored });
         let is_first_page = query.starts_with("from=0");
         match path {
             "/v1/config" => {
@@ -340,6 +343,7 @@ fn rounds_of_somebody_else_say_nothing() {
     let forger = || {
         let mut deployment = Deployment::honest();
         deployment.operator = Address::repeat_byte(0xf0);
+        deployment.anchored = 0;
         deployment
     };
     let (owner, operator) = (OWNER.to_string(), OPERATOR.to_string());

@@ -111,6 +111,7 @@ fn a_stream_that_nobody_touched_agrees_and_its_tail_is_counted() {
         segments: 4,
         anchors: 2,
         final_anchors: 1,
+        in_rounds: 0,
         anchored: 8,
     };
     assert_eq!((summary, summary.waiting()), (expected, 5));
