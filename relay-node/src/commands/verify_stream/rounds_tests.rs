@@ -124,10 +124,10 @@ fn lie(change: fn(&mut BucketList)) -> RoundFault {
 fn a_list_that_is_not_the_rounds_is_found() {
     let changes: [fn(&mut BucketList); 5] = [
         |list| list.entries[0].count += 1,
-        |list| drop(list.entries.remove(0)),
+        |list| list.entries.truncate(1),
         |list| list.entries.clear(),
         |list| list.proof[0].0[0] ^= 1,
-        |list| drop(list.proof.pop()),
+        |list| list.proof.truncate(7),
     ];
     for change in changes {
         assert!(matches!(
