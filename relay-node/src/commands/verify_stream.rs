@@ -37,8 +37,9 @@ EXAMPLES
     relay-node verify-stream --edge https://streamchain.example --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3
     relay-node verify-stream --edge http://127.0.0.1:8787 --config .streamchain/verify.json --stream demo --json
 
-The command reads and hashes every stored message, and compares every root with the contract's events. Stored messages
-that wait for an anchor are counted; they are not a difference. Progress is written to standard error.
+The command reads and hashes every stored message, and compares every root with the contract's events. Where messages
+are in rounds it reads the list of runs of every round. Stored messages that wait for an anchor are counted; they are
+not a difference. Progress is written to standard error.
 
 EXIT CODES
     0  all roots agree
