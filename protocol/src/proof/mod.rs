@@ -1,9 +1,12 @@
-//! What proves a message: its leaf, the Merkle trees above it, its receipt, and how sure the anchor is.
+//! What proves a message: its leaf, the Merkle trees and rounds above it, its receipt, and how sure the anchor is.
 
 mod anchor;
+pub mod bucket;
 mod leaf;
 pub mod merkle;
+pub mod range;
 mod receipt;
+pub mod run;
 mod segment;
 
 pub use anchor::{AnchorRef, AnchorState};
