@@ -112,6 +112,7 @@ impl<S: LogStore> StreamLog<S> {
     pub fn change_settings(&self, change: &SettingsChange) -> Step<LogState, S> {
         self.change(|state, _| {
             let settings = change.of(state.settings);
+            settings.check(&state.settings).map_err(Refusal::from)?;
             state.listed &= settings == state.settings;
             state.settings = settings;
             Ok(state.clone())

@@ -76,7 +76,7 @@ pub struct LogState {
     /// The stream's name.
     pub name: StreamName,
     /// What the owner chose.
-    #[serde(default)]
+    #[serde(default = "StreamSettings::of_version_before")]
     pub settings: StreamSettings,
     /// When the stream was created.
     pub created: UnixMs,

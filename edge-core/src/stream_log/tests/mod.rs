@@ -21,7 +21,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::limits::MAX_SEGMENT_MESSAGES;
 use streamchain_protocol::proof::{AnchorRef, AnchorState, Segment, leaves, merkle};
-use streamchain_protocol::stream_settings::{Mode, ReadAccess};
+use streamchain_protocol::stream_settings::{Anchoring, Mode, ReadAccess, SettingsConflict};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::decode_records;
 
