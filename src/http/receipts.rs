@@ -2,6 +2,7 @@
 //!
 //! What always holds: no receipt goes out that does not check.
 
+use super::marks;
 use crate::api::stream::GetState;
 use crate::auth::principal as auth;
 use crate::path::PathParameters;
@@ -70,7 +71,8 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
 
 /// Why there is no receipt.
 async fn missing(call: &Call, stream: &StreamRef, seq: Seq) -> Answer {
-    let state = call.stream(call.short(stream))?.call(GetState {}).await?;
+    let mut state = call.stream(call.short(stream))?.call(GetState {}).await?;
+    marks::refresh(call, &mut state).await;
     if seq >= state.head {
         let detail = format!(
             "message {seq} is not stored: the stream has {} messages",

@@ -316,11 +316,11 @@ export class Edge {
     return this.#miniflare.getD1Database("DB");
   }
 
-  /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`, whose only field they are. */
+  /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`, of its own anchors. */
   async notice(short: string, ...notices: Json[]): Promise<void> {
     const streams = (await this.#miniflare.getDurableObjectNamespace("STREAM")) as unknown as Objects;
     const object = streams.get(streams.idFromName(short.slice(2)));
-    const body = JSON.stringify([notices]);
+    const body = JSON.stringify([notices, false]);
     const applied = await object.fetch("https://internal/ApplyNotices", { method: "POST", body });
     assert.equal(applied.status, 200, await applied.text());
   }

@@ -7,12 +7,12 @@ use crate::storage::row::{Row, out_of_shape};
 use alloy_primitives::{B256, hex};
 use serde::Serialize;
 use streamchain_protocol::ids::StreamId;
-use streamchain_protocol::proof::{AnchorState, BUCKETS, BucketRoot, RangeNode, RunEntry, decode_runs};
+use streamchain_protocol::proof::AnchorState;
+use streamchain_protocol::proof::bucket::{Buckets, decode_buckets, encode_buckets};
+use streamchain_protocol::proof::range::RangeNode;
+use streamchain_protocol::proof::run::{RUN_ENTRY_BYTES, RunEntry, decode_runs};
 use streamchain_protocol::time::UnixMs;
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
-
-/// Bytes of one bucket in the column `buckets`: how many runs, and the root over them.
-const BUCKET_BYTES: usize = 4 + 32;
 
 /// A round.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) struct RoundRow {
     /// Over the leaves of its buckets.
     pub root: B256,
     /// What each bucket has.
-    pub buckets: [BucketRoot; BUCKETS],
+    pub buckets: Box<Buckets>,
     /// When it was fixed.
     pub fixed: UnixMs,
 }
@@ -77,34 +77,13 @@ pub(super) fn place(row: &mut Row) -> Result<Option<Place>, Error> {
     }))
 }
 
-fn write_buckets(buckets: &[BucketRoot; BUCKETS]) -> String {
-    let mut bytes = Vec::with_capacity(BUCKETS * BUCKET_BYTES);
-    for bucket in buckets {
-        bytes.extend(bucket.runs.to_be_bytes());
-        bytes.extend(bucket.root);
-    }
-    hex::encode(bytes)
-}
-
-fn read_buckets(digits: &str) -> Option<[BucketRoot; BUCKETS]> {
-    let bytes = hex::decode(digits).ok()?;
-    let (chunks, rest) = bytes.as_chunks::<BUCKET_BYTES>();
-    let buckets: Vec<BucketRoot> = chunks
-        .iter()
-        .map(|chunk| {
-            let (runs, root) = chunk.split_first_chunk::<4>()?;
-            let (runs, root) = (u32::from_be_bytes(*runs), B256::try_from(root).ok()?);
-            Some(BucketRoot { runs, root })
-        })
-        .collect::<Option<_>>()?;
-    buckets.try_into().ok().filter(|_| rest.is_empty())
-}
-
 /// Writes a round, and the nodes that it adds to the range. The same round again is fine.
 pub(crate) async fn insert(db: &D1Database, row: &RoundRow, nodes: &[RangeNode]) -> Result<(), Error> {
-    let statement = "INSERT INTO rounds (round, root, runs, buckets, fixed) VALUES (?1, ?2, ?3, unhex(?4), ?5)
+    let statement =
+        "INSERT INTO rounds (round, root, runs, buckets, fixed) VALUES (?1, ?2, ?3, unhex(?4), ?5)
                      ON CONFLICT DO NOTHING";
-    let (root, buckets) = (hex::encode_prefixed(row.root), write_buckets(&row.buckets));
+    let root = hex::encode_prefixed(row.root);
+    let buckets = hex::encode(encode_buckets(&row.buckets));
     let runs = row.buckets.iter().map(|bucket| u64::from(bucket.runs)).sum();
     let values = [
         number(row.round),
@@ -116,14 +95,22 @@ pub(crate) async fn insert(db: &D1Database, row: &RoundRow, nodes: &[RangeNode])
     let mut statements = vec![db.prepare(statement).bind_refs(&values)?];
     for node in nodes {
         let hash = hex::encode_prefixed(node.hash);
-        let values = [number(node.height.into()), number(node.index), D1Type::Text(&hash)];
-        let statement = "INSERT INTO range_nodes (height, idx, hash) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        let values = [
+            number(node.height.into()),
+            number(node.index),
+            D1Type::Text(&hash),
+        ];
+        let statement =
+            "INSERT INTO range_nodes (height, idx, hash) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
         statements.push(db.prepare(statement).bind_refs(&values)?);
     }
     batch(db, statements).await?;
     match find(db, row.round).await? {
         Some(there) if there.root == row.root => Ok(()),
-        _ => Err(Error::RustError(format!("the database has another round {}", row.round))),
+        _ => Err(Error::RustError(format!(
+            "the database has another round {}",
+            row.round
+        ))),
     }
 }
 
@@ -134,11 +121,17 @@ pub(crate) async fn find(db: &D1Database, round: u64) -> Result<Option<RoundRow>
         Ok(RoundRow {
             round: row.number()?,
             root: row.parsed()?,
-            buckets: read_buckets(&row.text()?).ok_or_else(|| out_of_shape("the buckets of a round"))?,
+            buckets: buckets(&row.text()?)?,
             fixed: UnixMs(row.number()?),
         })
     });
     Ok(found.await?.into_iter().next())
+}
+
+fn buckets(digits: &str) -> Result<Box<Buckets>, Error> {
+    let bytes = hex::decode(digits).ok();
+    let buckets = bytes.and_then(|bytes| decode_buckets(&bytes));
+    buckets.ok_or_else(|| out_of_shape("the buckets of a round"))
 }
 
 /// Up to `limit` rounds from `from` on, in order, with where they are on the chain.
@@ -174,7 +167,9 @@ pub(crate) async fn marks(db: &D1Database, rounds: StreamId) -> Result<(u64, u64
         (SELECT coalesce((SELECT first + 1 FROM anchors WHERE stream = ?1 AND state = 'final'
                           ORDER BY first DESC LIMIT 1), 0))";
     let id = rounds.to_string();
-    let found = rows(db, query, &[D1Type::Text(&id)], |row| Ok((row.number()?, row.number()?)));
+    let found = rows(db, query, &[D1Type::Text(&id)], |row| {
+        Ok((row.number()?, row.number()?))
+    });
     Ok(found.await?.into_iter().next().unwrap_or_default())
 }
 
@@ -192,18 +187,38 @@ pub(crate) fn put_list(
     db.prepare(statement).bind_refs(&values)
 }
 
-/// The runs of one bucket of a round, in the order of stream ids.
-pub(crate) async fn bucket(db: &D1Database, round: u64, bucket: u8) -> Result<Vec<RunEntry>, Error> {
-    let query = "SELECT hex(entries) FROM round_lists WHERE round = ?1 AND first_bucket <= ?2
-                 ORDER BY first_bucket DESC LIMIT 1";
-    let found = rows(db, query, &[number(round), number(bucket.into())], Row::text).await?;
-    let Some(digits) = found.into_iter().next() else {
+/// The runs of one bucket of a round, in the order of stream ids. They are cut out of the list in the database: the round
+/// says how many runs the buckets in front have.
+pub(crate) async fn bucket(db: &D1Database, row: &RoundRow, bucket: u8) -> Result<Vec<RunEntry>, Error> {
+    let mut before = 0;
+    let ends = row.buckets.iter().map(|bucket| {
+        before += u64::from(bucket.runs);
+        before
+    });
+    let begins: Vec<u64> = std::iter::once(0).chain(ends).collect();
+    let at = usize::from(bucket);
+    let (Some(begin), Some(end)) = (begins.get(at), begins.get(at + 1)) else {
         return Ok(Vec::new());
     };
-    let entries = hex::decode(digits).ok().and_then(|bytes| decode_runs(&bytes).ok());
-    let mut entries = entries.ok_or_else(|| out_of_shape("a list of runs"))?;
-    entries.retain(|entry| entry.stream.0.first() == Some(&bucket));
-    Ok(entries)
+    if begin == end {
+        return Ok(Vec::new());
+    }
+    let query =
+        "SELECT hex(substr(entries, 1 + ?3 * (?4 - json_extract(?6, '$[' || first_bucket || ']')), ?3 * ?5))
+                 FROM round_lists WHERE round = ?1 AND first_bucket <= ?2 ORDER BY first_bucket DESC LIMIT 1";
+    let all = serde_json::to_string(&begins)?;
+    let values = [
+        number(row.round),
+        number(bucket.into()),
+        number(RUN_ENTRY_BYTES as u64),
+        number(*begin),
+        number(end - begin),
+        D1Type::Text(&all),
+    ];
+    let found = rows(db, query, &values, Row::text).await?.into_iter().next();
+    let bytes = found.and_then(|digits| hex::decode(digits).ok());
+    let runs = bytes.and_then(|bytes| decode_runs(&bytes).ok());
+    runs.ok_or_else(|| out_of_shape("a list of runs"))
 }
 
 /// Nodes of the range, as far as they are there.
@@ -219,24 +234,4 @@ pub(crate) async fn nodes(db: &D1Database, wanted: &[(u8, u64)]) -> Result<Vec<R
         })
     })
     .await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buckets_are_read_back_and_nothing_else_is_read() {
-        let mut buckets = [BucketRoot::default(); BUCKETS];
-        for (index, bucket) in buckets.iter_mut().enumerate() {
-            bucket.runs = index as u32;
-            bucket.root = B256::repeat_byte(index as u8);
-        }
-        let digits = write_buckets(&buckets);
-        assert_eq!(digits.len(), 2 * BUCKETS * BUCKET_BYTES);
-        assert_eq!(read_buckets(&digits), Some(buckets));
-        for bad in ["", "00", &digits[2..], &format!("{digits}00"), &digits.replace('0', "g")] {
-            assert_eq!(read_buckets(bad), None);
-        }
-    }
 }

@@ -6,7 +6,7 @@ use crate::storage::row::{Row, out_of_shape};
 use alloy_primitives::{B256, hex};
 use serde::Serialize;
 use streamchain_protocol::ids::{Seq, StreamId};
-use streamchain_protocol::proof::{RunEntry, encode_runs};
+use streamchain_protocol::proof::run::{RunEntry, encode_runs};
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
 /// Rows of one statement: about 250 bytes of JSON each, and a value of D1 has 2 MB at most.
@@ -152,5 +152,6 @@ fn insert_rows(db: &D1Database, round: u64, runs: &[RunEntry]) -> Result<D1Prepa
         serde_json::json!([run.stream, run.first, run.count, root, previous])
     };
     let values = serde_json::Value::from_iter(runs.iter().map(fields)).to_string();
-    db.prepare(statement).bind_refs(&[D1Type::Text(&values), number(round)])
+    db.prepare(statement)
+        .bind_refs(&[D1Type::Text(&values), number(round)])
 }
