@@ -33,18 +33,14 @@ pub(crate) struct StreamNotices {
 /// What became of notices.
 #[derive(Default)]
 pub(crate) struct Notified {
-    /// The last failure of a Stream object, if any.
-    pub failed: Option<Problem>,
+    /// The streams that were not notified, or whose relays were not, and why.
+    pub failed: Vec<(StreamId, Problem)>,
     /// Streams that lack the anchor over a message, although that of a later one was seen.
     pub missing: Vec<(StreamId, Seq)>,
 }
 
 /// Notifies the streams side by side, then their relays. A stream that fails does not keep the others waiting.
-pub(crate) async fn notify(
-    env: &Env,
-    id: &RequestId,
-    streams: Vec<StreamNotices>,
-) -> Result<Notified, Problem> {
+pub(crate) async fn notify(env: &Env, id: &RequestId, streams: Vec<StreamNotices>) -> Notified {
     let work = streams.into_iter().map(|one| async move {
         let applied = notify_stream(env, id, &one).await;
         (one, applied)
@@ -57,19 +53,21 @@ pub(crate) async fn notify(
                     notified.missing.push((one.stream, missing));
                 }
                 let Some(relay) = applied.relay else { continue };
-                for_relays.extend(one.notices.into_iter().map(|notice| RelayNotice {
+                let for_relay = one.notices.into_iter().map(|notice| RelayNotice {
                     relay: relay.clone(),
                     notice,
-                }));
+                });
+                for_relays.push((one.stream, for_relay.collect()));
             }
             Err(error) => {
                 console_error!("request {id}: notices: stream {}: {error}", one.stream);
-                notified.failed = Some(error);
+                notified.failed.push((one.stream, error));
             }
         }
     }
-    notify_relays(env, id, for_relays).await?;
-    Ok(notified)
+    let failed = notify_relays(env, id, for_relays).await;
+    notified.failed.extend(failed);
+    notified
 }
 
 /// A stream that was never used here has nothing to say.
@@ -93,12 +91,35 @@ async fn notify_stream(env: &Env, id: &RequestId, one: &StreamNotices) -> Result
     Ok(applied)
 }
 
-async fn notify_relays(env: &Env, id: &RequestId, mut notices: Vec<RelayNotice>) -> Result<(), Problem> {
-    while !notices.is_empty() {
-        let behind = notices.split_off(notices.len().min(MAX_RELAY_NOTICES_AT_ONCE));
-        let relays = relays_object(env, id)?;
-        within(OBJECT_TIMEOUT, relays.call(PostNotices { notices })).await?;
-        notices = behind;
+/// Returns the streams whose relays were not notified.
+async fn notify_relays(
+    env: &Env,
+    id: &RequestId,
+    streams: Vec<(StreamId, Vec<RelayNotice>)>,
+) -> Vec<(StreamId, Problem)> {
+    let mut failed = Vec::new();
+    let (mut together, mut notices) = (Vec::new(), Vec::new());
+    let count = streams.len();
+    for (place, (stream, of_stream)) in streams.into_iter().enumerate() {
+        together.push(stream);
+        notices.extend(of_stream);
+        if notices.len() < MAX_RELAY_NOTICES_AT_ONCE && place + 1 < count {
+            continue;
+        }
+        let posted = post(env, id, std::mem::take(&mut notices)).await;
+        let together = together.drain(..);
+        if let Err(error) = posted {
+            console_error!("request {id}: notices: relays: {error}");
+            let reason = error.to_string();
+            failed.extend(together.map(|stream| (stream, Problem::internal(&reason))));
+        }
     }
-    Ok(())
+    failed
+}
+
+async fn post(env: &Env, id: &RequestId, notices: Vec<RelayNotice>) -> Result<(), Problem> {
+    let relays = relays_object(env, id)?;
+    within(OBJECT_TIMEOUT, relays.call(PostNotices { notices }))
+        .await
+        .map(drop)
 }

@@ -6,15 +6,16 @@
 
 use super::object::Listener;
 use crate::api::anchorer::{ApplyAnchors, anchorer_object};
-use crate::api::batcher::{ApplyRounds, SeenRound, batcher_of_group};
+use crate::api::batcher::{ApplyRounds, SeenRound, batcher_of_group, seen_rounds};
 use crate::api::call::{new_request_id, within};
 use crate::api::side_by_side::side_by_side;
 use crate::clock::now;
 use crate::config::Config;
 use crate::objects::notify::{Notified, OBJECT_TIMEOUT, StreamNotices, notify};
 use crate::problem::Problem;
-use crate::storage::d1::{self, anchors, chain_events, streams};
+use crate::storage::d1::{self, anchors, chain_events, rounds, streams};
 use streamchain_chain::listener::Batch;
+use streamchain_chain::rounds::RoundAnchor;
 use streamchain_edge_core::chain_notices;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::ids::{Seq, StreamId};
@@ -46,11 +47,11 @@ impl Listener {
         write(&db, batch).await?;
         self.notify_anchorer(&id, &config, batch).await?;
         let batchers = self.notify_batchers(&id, &config, batch).await;
-        let Notified { failed, missing } = self.notify_streams(&id, &config, batch).await?;
+        let Notified { mut failed, missing } = self.notify_streams(&id, &config, batch).await;
         for (stream, missing) in missing {
             self.look_for(stream, missing).await?;
         }
-        match batchers.err().or(failed) {
+        match batchers.err().or_else(|| failed.pop().map(|(_, error)| error)) {
             Some(error) if self.failed_batches.get() < MAX_REPEATS => {
                 self.failed_batches.set(self.failed_batches.get() + 1);
                 Err(error)
@@ -73,11 +74,12 @@ impl Listener {
 
     /// Notifies every batcher of the rounds in a batch. The last failure is returned, once all were notified.
     async fn notify_batchers(&self, id: &RequestId, config: &Config, batch: &Batch) -> Result<(), Problem> {
-        let rounds = SeenRound::all_of(config.rounds, batch);
-        if rounds.is_empty() {
+        let seen = seen_rounds(config.rounds, batch);
+        if seen.is_empty() {
             return Ok(());
         }
-        self.look_for_round(config.rounds, &rounds).await?;
+        self.look_for_round(config.rounds, &seen).await?;
+        let rounds = self.own_rounds(seen).await?;
         let work = config.batchers.groups().map(|first_bucket| {
             let rounds = rounds.clone();
             async move {
@@ -95,13 +97,21 @@ impl Listener {
         outcome
     }
 
+    /// The rounds whose roots are those that this edge has: another root says nothing of its runs.
+    async fn own_rounds(&self, seen: Vec<SeenRound>) -> Result<Vec<RoundAnchor>, Problem> {
+        let numbers: Vec<u64> = seen.iter().map(|one| one.anchor.round).collect();
+        let own = rounds::roots(&self.kept.env().d1("DB")?, &numbers).await?;
+        let is_own = |one: &SeenRound| own.contains(&(one.anchor.round, one.root));
+        let (own, foreign): (Vec<_>, Vec<_>) = seen.into_iter().partition(is_own);
+        for one in foreign {
+            let round = one.anchor.round;
+            console_error!("listener: round {round} on the chain has a root that is not of this edge");
+        }
+        Ok(own.into_iter().map(|one| one.anchor).collect())
+    }
+
     /// Notifies the streams that have anchors of their own, and those that somebody published to.
-    async fn notify_streams(
-        &self,
-        id: &RequestId,
-        config: &Config,
-        batch: &Batch,
-    ) -> Result<Notified, Problem> {
+    async fn notify_streams(&self, id: &RequestId, config: &Config, batch: &Batch) -> Notified {
         let by_stream = chain_notices::by_stream(batch).into_iter();
         let by_stream = by_stream.filter(|(stream, _)| *stream != config.rounds);
         let streams = by_stream.map(|(stream, notices)| StreamNotices {
@@ -114,8 +124,9 @@ impl Listener {
 
     /// Has the round before the first of these looked for, if its anchor was not seen.
     async fn look_for_round(&self, stream: StreamId, seen: &[SeenRound]) -> Result<(), Problem> {
-        let first = seen.iter().filter(|one| one.state != AnchorState::Reverted);
-        let first = first.map(|one| one.round).min();
+        let first = seen.iter().map(|one| one.anchor);
+        let first = first.filter(|anchor| anchor.state != AnchorState::Reverted);
+        let first = first.map(|anchor| anchor.round).min();
         let Some(before) = first.and_then(|first| first.checked_sub(1)) else {
             return Ok(());
         };

@@ -77,11 +77,10 @@ pub(super) fn place(row: &mut Row) -> Result<Option<Place>, Error> {
     }))
 }
 
-/// Writes a round, and the nodes that it adds to the range. The same round again is fine.
-pub(crate) async fn insert(db: &D1Database, row: &RoundRow, nodes: &[RangeNode]) -> Result<(), Error> {
-    let statement =
-        "INSERT INTO rounds (round, root, runs, buckets, fixed) VALUES (?1, ?2, ?3, unhex(?4), ?5)
-                     ON CONFLICT DO NOTHING";
+/// Writes a round, and the nodes that it adds to the range, in the place of what is there.
+pub(crate) async fn put(db: &D1Database, row: &RoundRow, nodes: &[RangeNode]) -> Result<(), Error> {
+    let statement = "INSERT OR REPLACE INTO rounds (round, root, runs, buckets, fixed)
+                     VALUES (?1, ?2, ?3, unhex(?4), ?5)";
     let root = hex::encode_prefixed(row.root);
     let buckets = hex::encode(encode_buckets(&row.buckets));
     let runs = row.buckets.iter().map(|bucket| u64::from(bucket.runs)).sum();
@@ -100,32 +99,42 @@ pub(crate) async fn insert(db: &D1Database, row: &RoundRow, nodes: &[RangeNode])
             number(node.index),
             D1Type::Text(&hash),
         ];
-        let statement =
-            "INSERT INTO range_nodes (height, idx, hash) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        let statement = "INSERT OR REPLACE INTO range_nodes (height, idx, hash) VALUES (?1, ?2, ?3)";
         statements.push(db.prepare(statement).bind_refs(&values)?);
     }
-    batch(db, statements).await?;
-    match find(db, row.round).await? {
-        Some(there) if there.root == row.root => Ok(()),
-        _ => Err(Error::RustError(format!(
-            "the database has another round {}",
-            row.round
-        ))),
-    }
+    batch(db, statements).await
 }
 
 /// A round.
 pub(crate) async fn find(db: &D1Database, round: u64) -> Result<Option<RoundRow>, Error> {
     let query = "SELECT round, root, hex(buckets), fixed FROM rounds WHERE round = ?1";
-    let found = rows(db, query, &[number(round)], |row| {
-        Ok(RoundRow {
-            round: row.number()?,
-            root: row.parsed()?,
-            buckets: buckets(&row.text()?)?,
-            fixed: UnixMs(row.number()?),
-        })
-    });
-    Ok(found.await?.into_iter().next())
+    let found = rows(db, query, &[number(round)], read).await?;
+    Ok(found.into_iter().next())
+}
+
+/// The round with the highest number.
+pub(crate) async fn newest(db: &D1Database) -> Result<Option<RoundRow>, Error> {
+    let query = "SELECT round, root, hex(buckets), fixed FROM rounds ORDER BY round DESC LIMIT 1";
+    Ok(rows(db, query, &[], read).await?.into_iter().next())
+}
+
+/// The roots of these rounds, as far as the rounds are there.
+pub(crate) async fn roots(db: &D1Database, wanted: &[u64]) -> Result<Vec<(u64, B256)>, Error> {
+    let query = "SELECT r.round, r.root FROM json_each(?1) w JOIN rounds r ON r.round = w.value";
+    let wanted = serde_json::to_string(wanted)?;
+    rows(db, query, &[D1Type::Text(&wanted)], |row| {
+        Ok((row.number()?, row.parsed()?))
+    })
+    .await
+}
+
+fn read(row: &mut Row) -> Result<RoundRow, Error> {
+    Ok(RoundRow {
+        round: row.number()?,
+        root: row.parsed()?,
+        buckets: buckets(&row.text()?)?,
+        fixed: UnixMs(row.number()?),
+    })
 }
 
 fn buckets(digits: &str) -> Result<Box<Buckets>, Error> {
@@ -180,11 +189,27 @@ pub(crate) fn put_list(
     first_bucket: u8,
     entries: &[u8],
 ) -> Result<D1PreparedStatement, Error> {
-    let statement = "INSERT INTO round_lists (round, first_bucket, entries) VALUES (?1, ?2, unhex(?3))
-                     ON CONFLICT DO NOTHING";
+    let statement =
+        "INSERT OR REPLACE INTO round_lists (round, first_bucket, entries) VALUES (?1, ?2, unhex(?3))";
     let digits = hex::encode(entries);
     let values = [number(round), number(first_bucket.into()), D1Type::Text(&digits)];
     db.prepare(statement).bind_refs(&values)
+}
+
+/// The list of a round for the group of buckets that begins with `first_bucket`.
+pub(crate) async fn group(db: &D1Database, round: u64, first_bucket: u8) -> Result<Vec<RunEntry>, Error> {
+    let query = "SELECT hex(entries) FROM round_lists WHERE round = ?1 AND first_bucket = ?2";
+    let values = [number(round), number(first_bucket.into())];
+    match rows(db, query, &values, Row::text).await?.into_iter().next() {
+        Some(digits) => runs(&digits),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn runs(digits: &str) -> Result<Vec<RunEntry>, Error> {
+    let bytes = hex::decode(digits).ok();
+    let runs = bytes.and_then(|bytes| decode_runs(&bytes).ok());
+    runs.ok_or_else(|| out_of_shape("a list of runs"))
 }
 
 /// The runs of one bucket of a round, in the order of stream ids. They are cut out of the list in the database: the round
@@ -215,10 +240,8 @@ pub(crate) async fn bucket(db: &D1Database, row: &RoundRow, bucket: u8) -> Resul
         number(end - begin),
         D1Type::Text(&all),
     ];
-    let found = rows(db, query, &values, Row::text).await?.into_iter().next();
-    let bytes = found.and_then(|digits| hex::decode(digits).ok());
-    let runs = bytes.and_then(|bytes| decode_runs(&bytes).ok());
-    runs.ok_or_else(|| out_of_shape("a list of runs"))
+    let found = rows(db, query, &values, Row::text).await?;
+    runs(found.first().map_or("", String::as_str))
 }
 
 /// Nodes of the range, as far as they are there.

@@ -91,6 +91,22 @@ pub(crate) async fn list(
     rows(db, &query, &values, read).await
 }
 
+/// The newest run of a stream that is in a round.
+pub(crate) async fn newest(db: &D1Database, stream: StreamId) -> Result<Option<RunEntry>, Error> {
+    let query = "SELECT first, count, root, previous FROM runs WHERE stream = ?1 ORDER BY first DESC LIMIT 1";
+    let id = stream.to_string();
+    let found = rows(db, query, &[D1Type::Text(&id)], |row| {
+        Ok(RunEntry {
+            stream,
+            first: Seq(row.number()?),
+            count: u32::try_from(row.number()?).map_err(|_| out_of_shape("a 32-bit number"))?,
+            root: row.parsed()?,
+            previous: row.parsed()?,
+        })
+    });
+    Ok(found.await?.into_iter().next())
+}
+
 /// How far a stream is on the chain, as its runs say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Marks {
@@ -128,8 +144,9 @@ pub(crate) async fn marks(
     Ok(found.await?.into_iter().next().flatten())
 }
 
-/// Writes what a group of buckets has in a round: the list and a row for each run, all or nothing. The same again is fine.
-pub(crate) async fn insert(
+/// Writes what a group of buckets has in a round, the list and a row for each run, in the place of what is there: all or
+/// nothing.
+pub(crate) async fn put(
     db: &D1Database,
     round: u64,
     first_bucket: u8,
@@ -143,10 +160,10 @@ pub(crate) async fn insert(
 }
 
 fn insert_rows(db: &D1Database, round: u64, runs: &[RunEntry]) -> Result<D1PreparedStatement, Error> {
-    let statement = "INSERT INTO runs (stream, first, count, root, previous, round)
+    let statement = "INSERT OR REPLACE INTO runs (stream, first, count, root, previous, round)
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
                json_extract(value, '$[3]'), json_extract(value, '$[4]'), ?2
-        FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING";
+        FROM json_each(?1)";
     let fields = |run: &RunEntry| {
         let (root, previous) = (hex::encode_prefixed(run.root), hex::encode_prefixed(run.previous));
         serde_json::json!([run.stream, run.first, run.count, root, previous])
