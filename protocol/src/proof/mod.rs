@@ -12,6 +12,7 @@ mod segment;
 pub use anchor::{AnchorRef, AnchorState};
 pub use leaf::{LeafFields, leaves};
 pub use receipt::{
-    RECEIPT_TYPE, RECEIPT_VERSION, Receipt, ReceiptAnchor, ReceiptError, ReceiptMessage, ReceiptStream,
+    RECEIPT_TYPE, RECEIPT_VERSION, ROUND_RECEIPT_VERSION, ROUNDS_NAME, Receipt, ReceiptAnchor, ReceiptBucket,
+    ReceiptError, ReceiptMessage, ReceiptRange, ReceiptRound, ReceiptRun, ReceiptStream, rounds_stream,
 };
 pub use segment::Segment;

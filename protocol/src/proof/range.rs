@@ -92,7 +92,7 @@ mod tests {
 
     /// All nodes of a range of `rounds` rounds, made one round after the other.
     fn nodes(rounds: u64) -> BTreeMap<(u8, u64), B256> {
-        let mut nodes = BTreeMap::new();
+        let mut nodes: BTreeMap<(u8, u64), B256> = BTreeMap::new();
         for round in 0..rounds {
             let made = append(round, leaf(round), |height| {
                 nodes.get(&(height, (round >> height) - 1)).copied()
