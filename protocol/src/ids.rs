@@ -46,11 +46,6 @@ fn is_label(text: &str, max: usize, more: &[u8]) -> bool {
 pub struct StreamName(String);
 
 impl StreamName {
-    /// Returns the name of the operator's stream of rounds, which is on the contract alone: round `n` is its message `n`.
-    pub fn rounds() -> Self {
-        Self("_rounds".to_owned())
-    }
-
     /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0

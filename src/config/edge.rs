@@ -9,7 +9,8 @@ use streamchain_chain::anchorer::GasOwners;
 use streamchain_chain::ethereum::Signer;
 use streamchain_edge_core::rate_policy::Policies;
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
-use streamchain_protocol::ids::{RelayId, RelayKeyId, StreamId, StreamName};
+use streamchain_protocol::ids::{RelayId, RelayKeyId, StreamId};
+use streamchain_protocol::proof::rounds_stream;
 use streamchain_protocol::webrtc::TurnSecret;
 use worker::{Env, console_warn};
 
@@ -162,7 +163,7 @@ impl Config {
             contract_block: settings.number("CONTRACT_BLOCK", 0)?,
             batchers: Batchers::parse(settings)?,
             rounds_owner,
-            rounds: StreamId::of(rounds_owner, &StreamName::rounds()),
+            rounds: rounds_stream(rounds_owner),
             public_rpc: public_rpc(settings)?,
             auto_create: settings
                 .parsed("AUTO_CREATE_STREAMS", "true or false")?

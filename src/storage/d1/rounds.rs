@@ -152,7 +152,7 @@ pub(crate) async fn list(
 ) -> Result<Vec<RoundOnChain>, Error> {
     let query = format!(
         "SELECT r.round, r.root, r.runs, r.fixed, {PLACE}
-         FROM rounds r LEFT JOIN anchors a ON a.stream = ?1 AND a.first = r.round
+         FROM rounds r LEFT JOIN anchors a ON a.stream = ?1 AND a.first = r.round AND a.count = 1 AND a.root = r.root
          WHERE r.round >= ?2 ORDER BY r.round, a.block LIMIT ?3"
     );
     let id = rounds.to_string();

@@ -53,7 +53,8 @@ fn read(row: &mut Row) -> Result<RunRow, Error> {
 fn joined(condition: &str) -> String {
     format!(
         "SELECT r.first, r.count, r.root, r.previous, r.round, {PLACE}
-         FROM runs r LEFT JOIN anchors a ON a.stream = ?1 AND a.first = r.round
+         FROM runs r LEFT JOIN rounds d ON d.round = r.round
+         LEFT JOIN anchors a ON a.stream = ?1 AND a.first = r.round AND a.count = 1 AND a.root = d.root
          WHERE r.stream = ?2 AND {condition}"
     )
 }
