@@ -114,6 +114,11 @@ impl Config {
             .unwrap_or_else(|| self.master.relay_key(relay))
     }
 
+    /// The accounts that may do everything.
+    pub(crate) fn operators(&self) -> impl Iterator<Item = Address> {
+        self.operators.iter().copied()
+    }
+
     /// Whether an account may do everything.
     pub(crate) fn is_operator(&self, account: Address) -> bool {
         self.operators.contains(&account)

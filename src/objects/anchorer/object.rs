@@ -1,7 +1,8 @@
 //! The Anchorer object: one per signing account, brings segments onto the chain. A shell over [`AnchorerMachine`].
 
 use crate::api::anchorer::{
-    AddSegments, AnchorerRequest, AnchorerStatus, ApplyAnchors, EnsureAnchorer, EstimateCosts, SegmentsAdded,
+    AddSegments, AnchorerRequest, AnchorerStatus, AnnounceRuns, ApplyAnchors, EnsureAnchorer, EstimateCosts,
+    SegmentsAdded,
 };
 use crate::api::call::{Encoded, new_request_id, reply, serve, within};
 use crate::api::listener::{NoteMined, listener_object};
@@ -29,7 +30,7 @@ use worker::{DurableObject, Env, Error, Request, Response, State, console_error,
 /// The machine of one account.
 #[durable_object(alarm)]
 pub struct Anchorer {
-    kept: ChainMachine<AnchorerMachine>,
+    pub(super) kept: ChainMachine<AnchorerMachine>,
     /// The costs that were estimated last, and when.
     costs: RefCell<Option<(UnixMs, Costs)>>,
 }
@@ -87,6 +88,7 @@ impl Anchorer {
     async fn answer(&self, asked: AnchorerRequest) -> Result<Vec<u8>, Problem> {
         match asked {
             AnchorerRequest::AddSegments(asked) => reply::<AddSegments>(self.add_segments(asked).await),
+            AnchorerRequest::AnnounceRuns(asked) => reply::<AnnounceRuns>(self.announce(&asked).await),
             AnchorerRequest::ApplyAnchors(asked) => reply::<ApplyAnchors>(self.apply_anchors(&asked).await),
             AnchorerRequest::EnsureAnchorer(_) => {
                 reply::<EnsureAnchorer>(self.kept.arm().await.map_err(Problem::from))
@@ -115,6 +117,15 @@ impl Anchorer {
         };
         self.kept.arm().await?;
         Ok(SegmentsAdded { refused })
+    }
+
+    async fn announce(&self, asked: &AnnounceRuns) -> Result<(), Problem> {
+        let rows = self.kept.with(|machine| {
+            machine.handle_announced(asked.first_bucket);
+            machine.take_unsaved()
+        })?;
+        self.kept.save(rows)?;
+        Ok(self.kept.arm().await?)
     }
 
     async fn apply_anchors(&self, asked: &ApplyAnchors) -> Result<(), Problem> {
