@@ -16,6 +16,7 @@ pub(crate) mod messages;
 pub(crate) mod publish;
 pub(crate) mod receipts;
 pub(crate) mod relays;
+mod round_status;
 pub(crate) mod rounds;
 pub(crate) mod runs;
 pub(crate) mod segments;

@@ -316,13 +316,18 @@ export class Edge {
     return this.#miniflare.getD1Database("DB");
   }
 
+  /** Asks an object by hand: a request's fields in their order, as `src/api` lists them. */
+  async ask(binding: string, object: string, request: string, ...fields: unknown[]): Promise<Answer> {
+    const objects = (await this.#miniflare.getDurableObjectNamespace(binding)) as unknown as Objects;
+    const body = fields.length === 0 ? "" : JSON.stringify(fields);
+    const stub = objects.get(objects.idFromName(object));
+    return read(await stub.fetch(`https://internal/${request}`, { method: "POST", body }));
+  }
+
   /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`, of its own anchors. */
   async notice(short: string, ...notices: Json[]): Promise<void> {
-    const streams = (await this.#miniflare.getDurableObjectNamespace("STREAM")) as unknown as Objects;
-    const object = streams.get(streams.idFromName(short.slice(2)));
-    const body = JSON.stringify([notices, false]);
-    const applied = await object.fetch("https://internal/ApplyNotices", { method: "POST", body });
-    assert.equal(applied.status, 200, await applied.text());
+    const applied = await this.ask("STREAM", short.slice(2), "ApplyNotices", notices, false);
+    assert.equal(applied.status, 200, applied.text);
   }
 
   /** Makes a stream, and `relay` acquires its epoch. */
