@@ -331,9 +331,14 @@ export class Edge {
   }
 
   /** Makes a stream, and `relay` acquires its epoch. */
-  async streamOn(relay: FakeRelay, name: string): Promise<{ id: string; short: string; epoch: number }> {
+  async streamOn(
+    relay: FakeRelay,
+    name: string,
+    settings: Json = {},
+  ): Promise<{ id: string; short: string; epoch: number }> {
     await relay.register();
-    const made = await this.postJson("/v1/streams", { name });
+    const usual = Object.keys(settings).length === 0;
+    const made = await this.postJson("/v1/streams", { name, ...settings }, usual ? {} : asOperator());
     const short = made.json.short as string;
     const taken = await relay.acquireEpoch(short);
     assert.equal(taken.status, 200, taken.text);

@@ -309,10 +309,7 @@ test("one row changes the marks of all streams in a round", async () => {
   const names = ["unwatched-a", "unwatched-b"];
   const ids: string[] = [];
   for (const name of names) {
-    await relay.register();
-    const made = await edge.postJson("/v1/streams", { name, anchor: "shared" });
-    const { id, short } = made.json as { id: string; short: string };
-    const { epoch } = (await relay.acquireEpoch(short)).json as { epoch: number };
+    const { id, short, epoch } = await edge.streamOn(relay, name, { anchor: "shared" });
     await edge.storeSegments(relay, { id, short, epoch }, [3, 2]);
     await relay.release(short, epoch);
     ids.push(id);
