@@ -176,10 +176,9 @@ pub(crate) async fn marks(db: &D1Database, rounds: StreamId) -> Result<(u64, u64
         (SELECT coalesce((SELECT first + 1 FROM anchors WHERE stream = ?1 AND state = 'final'
                           ORDER BY first DESC LIMIT 1), 0))";
     let id = rounds.to_string();
-    let found = rows(db, query, &[D1Type::Text(&id)], |row| {
-        Ok((row.number()?, row.number()?))
-    });
-    Ok(found.await?.into_iter().next().unwrap_or_default())
+    let read = |row: &mut Row| Ok((row.number()?, row.number()?));
+    let found = rows(db, query, &[D1Type::Text(&id)], read).await?;
+    Ok(found.into_iter().next().unwrap_or_default())
 }
 
 /// The statement that writes the list of a round for the group of buckets that begins with `first_bucket`.

@@ -96,7 +96,7 @@ pub(crate) async fn list(
 pub(crate) async fn newest(db: &D1Database, stream: StreamId) -> Result<Option<RunEntry>, Error> {
     let query = "SELECT first, count, root, previous FROM runs WHERE stream = ?1 ORDER BY first DESC LIMIT 1";
     let id = stream.to_string();
-    let found = rows(db, query, &[D1Type::Text(&id)], |row| {
+    let read = |row: &mut Row| {
         Ok(RunEntry {
             stream,
             first: Seq(row.number()?),
@@ -104,8 +104,9 @@ pub(crate) async fn newest(db: &D1Database, stream: StreamId) -> Result<Option<R
             root: row.parsed()?,
             previous: row.parsed()?,
         })
-    });
-    Ok(found.await?.into_iter().next())
+    };
+    let found = rows(db, query, &[D1Type::Text(&id)], read).await?;
+    Ok(found.into_iter().next())
 }
 
 /// How far a stream is on the chain, as its runs say.
