@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::ids::StreamId;
-use streamchain_protocol::limits::MAX_RUNS_PER_LIST;
-use streamchain_protocol::proof::bucket::{BucketRoot, bucket_of, bucket_root};
+use streamchain_protocol::proof::bucket::{BucketRoot, bucket_of};
 use streamchain_protocol::proof::run::RunEntry;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::Backoff;
@@ -104,33 +103,37 @@ pub enum CloseError {
 /// What is saved of the batcher itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct StateRow {
+pub(super) struct StateRow {
     /// The first of its buckets, once it had an offer.
     first_bucket: Option<u8>,
     /// The rounds below this one are closed: what is frozen is for the one before it.
-    closed: u64,
+    pub(super) closed: u64,
     /// The rounds below this one are written, or have no runs of this batcher.
-    written: u64,
+    pub(super) written: u64,
 }
 
 /// The machine that gathers runs; the module's text says what always holds.
 #[derive(Debug)]
 pub struct Batcher {
     settings: Settings,
-    journal: Journal,
-    state: StateRow,
-    lines: BTreeMap<StreamId, Line>,
-    shares: Shares,
+    pub(super) journal: Journal,
+    pub(super) state: StateRow,
+    pub(super) lines: BTreeMap<StreamId, Line>,
+    pub(super) shares: Shares,
     /// The streams that have a frozen run, written or not.
-    frozen: BTreeSet<StreamId>,
+    pub(super) frozen: BTreeSet<StreamId>,
+    /// The buckets over those runs, once they were counted.
+    pub(super) roots: Option<Vec<(u8, BucketRoot)>>,
     /// Streams whose newest run is being read from the database.
     unknown: BTreeSet<StreamId>,
     notices: Notices,
     touches: u64,
     /// The owner whose stream was frozen last.
-    turn: Option<Address>,
+    pub(super) turn: Option<Address>,
     /// When the Anchorer was last notified that runs wait.
     announced_at: Option<UnixMs>,
+    /// How many rounds were closed when the Anchorer was last to be notified.
+    announced_for: u64,
     announce_rests_until: UnixMs,
     backoff: Backoff,
     /// Whether a task was handed out and has no outcome yet.
@@ -150,11 +153,13 @@ impl Batcher {
             state: StateRow::default(),
             lines: BTreeMap::new(),
             frozen: BTreeSet::new(),
+            roots: None,
             unknown: BTreeSet::new(),
             notices: Notices::default(),
             touches: 0,
             turn: None,
             announced_at: None,
+            announced_for: 0,
             announce_rests_until: UnixMs(0),
             backoff: node_backoff(),
             asked: false,
@@ -305,104 +310,8 @@ impl Batcher {
         Ok(Closed { roots, more })
     }
 
-    /// Compares what is known here of the newest closed round with how it was fixed.
-    fn compare(&mut self, previous: &GroupRoots) -> Result<(), CloseError> {
-        let round = previous.round;
-        let is_newest = round.checked_add(1) == Some(self.state.closed);
-        let is_written = round < self.state.written;
-        match (previous.roots.is_empty(), is_newest, is_written) {
-            // It was fixed without these runs after all: its maker had lost that it was fixed with them.
-            (true, true, true) => self.state.written = round,
-            (true, ..) => {}
-            (false, true, true) if previous.roots != self.frozen_roots() => {
-                return Err(CloseError::Different(round));
-            }
-            (false, _, false) => return Err(CloseError::NotWritten(round)),
-            (false, ..) => {}
-        }
-        Ok(())
-    }
-
-    /// Chooses the runs of a round: those of older rounds that were left out, then what is pending, of each owner in turn.
-    fn freeze(&mut self, round: u64) {
-        let written = self.state.written;
-        let mut left_out = BTreeSet::new();
-        for stream in std::mem::take(&mut self.frozen) {
-            let Some(line) = self.lines.get_mut(&stream) else {
-                continue;
-            };
-            line.row.frozen.take_if(|frozen| frozen.round < written);
-            if let Some(frozen) = &mut line.row.frozen {
-                frozen.round = round;
-                self.journal.put(line_key(stream), &line.row);
-                left_out.insert(stream);
-            }
-        }
-        self.frozen = left_out;
-        for stream in self.choose(MAX_RUNS_PER_LIST.saturating_sub(self.frozen.len())) {
-            let Some(line) = self.lines.get_mut(&stream) else {
-                continue;
-            };
-            line.freeze(stream, round);
-            self.shares.take(line.row.owner);
-            self.turn = Some(line.row.owner);
-            self.frozen.insert(stream);
-            self.journal.put(line_key(stream), &line.row);
-        }
-        self.state.closed = round.saturating_add(1);
-        if self.frozen.is_empty() {
-            self.state.written = self.state.closed;
-        }
-        self.save_state();
-    }
-
-    /// Up to `room` streams with a pending run and none frozen: of each owner the one that waits longest, then of each the
-    /// next one. Who comes after the owner of the last turn is first.
-    fn choose(&self, room: usize) -> Vec<StreamId> {
-        let mut owners: BTreeMap<(bool, Address), Vec<(u64, StreamId)>> = BTreeMap::new();
-        for (stream, line) in &self.lines {
-            if line.row.pending.is_some() && !self.frozen.contains(stream) {
-                let is_later = self.turn.is_some_and(|turn| line.row.owner <= turn);
-                let of_owner = owners.entry((is_later, line.row.owner)).or_default();
-                of_owner.push((line.waits_since, *stream));
-            }
-        }
-        let mut ranked = Vec::new();
-        for (place, streams) in owners.values_mut().enumerate() {
-            streams.sort_unstable();
-            let of_owner = streams.iter().take(room).enumerate();
-            ranked.extend(of_owner.map(|(rank, (_, stream))| (rank, place, *stream)));
-        }
-        ranked.sort_unstable();
-        ranked.into_iter().take(room).map(|(.., stream)| stream).collect()
-    }
-
-    /// The runs that are frozen, in the order of their stream ids.
-    fn frozen_runs(&self) -> impl Iterator<Item = RunEntry> {
-        self.frozen.iter().filter_map(|stream| {
-            let frozen = self.lines.get(stream)?.row.frozen.as_ref()?;
-            Some(frozen.entry(*stream))
-        })
-    }
-
-    fn frozen_roots(&self) -> Vec<(u8, BucketRoot)> {
-        let mut roots = Vec::new();
-        let mut bucket: Vec<RunEntry> = Vec::new();
-        for run in self.frozen_runs() {
-            if let Some(last) = bucket.last().filter(|last| bucket_of(last.stream) != bucket_of(run.stream)) {
-                roots.push((bucket_of(last.stream), bucket_root(&bucket)));
-                bucket.clear();
-            }
-            bucket.push(run);
-        }
-        if let Some(last) = bucket.last() {
-            roots.push((bucket_of(last.stream), bucket_root(&bucket)));
-        }
-        roots
-    }
-
     /// Takes in how a round is fixed, and returns what must be written first.
-    pub fn handle_fixed(&self, fixed: &GroupRoots) -> Result<Fixing, CloseError> {
+    pub fn handle_fixed(&mut self, fixed: &GroupRoots) -> Result<Fixing, CloseError> {
         let StateRow { closed, written, .. } = self.state;
         let round = fixed.round;
         if fixed.roots.is_empty() || round < written {
@@ -434,7 +343,8 @@ impl Batcher {
     /// later.
     pub fn handle_round_state(&mut self, anchor: &RoundAnchor) -> bool {
         let is_known = self.state.first_bucket.is_some() && anchor.round < self.state.written;
-        !is_known || self.notices.add(anchor, &mut self.journal)
+        let is_watched = || self.lines.values().any(|line| line.row.watched);
+        !is_known || !is_watched() || self.notices.add(anchor, &mut self.journal)
     }
 
     /// Takes in whether the Anchorer was notified that runs wait.
@@ -443,9 +353,11 @@ impl Batcher {
             return;
         }
         match outcome {
+            // What came behind a round that was closed meanwhile has to be announced again.
             Ok(()) => {
                 self.backoff.succeed();
-                self.announced_at = Some(now);
+                let is_current = self.announced_for == self.state.closed;
+                self.announced_at = is_current.then_some(now);
             }
             Err(_) => self.announce_rests_until = now.plus_ms(self.backoff.fail()),
         }
@@ -460,7 +372,9 @@ impl Batcher {
             let line = self.lines.get(&run.stream);
             line.is_some_and(|line| line.row.watched)
         };
-        let watched = outcome.ok().map(|runs| runs.into_iter().filter(is_watched).collect());
+        let watched = outcome
+            .ok()
+            .map(|runs| runs.into_iter().filter(is_watched).collect());
         self.notices.take_list(watched, now);
     }
 
@@ -484,7 +398,7 @@ impl Batcher {
         self.has_runs().then_some(due.max(self.announce_rests_until))
     }
 
-    fn save_state(&mut self) {
+    pub(super) fn save_state(&mut self) {
         self.journal.put(STATE_KEY.to_owned(), &self.state);
     }
 }
@@ -514,6 +428,7 @@ impl Machine for Batcher {
         }
         let first_bucket = self.state.first_bucket?;
         let task = if self.announce_at().is_some_and(|at| at <= now) {
+            self.announced_for = self.state.closed;
             BatcherTask::Announce(first_bucket)
         } else {
             match self.notices.next(now, &mut self.journal) {
@@ -540,6 +455,6 @@ fn first_bucket(stream: StreamId, buckets_each: u16) -> u8 {
     bucket_of(stream) & !below
 }
 
-fn line_key(stream: StreamId) -> String {
+pub(super) fn line_key(stream: StreamId) -> String {
     format!("{LINE_PREFIX}{stream}")
 }

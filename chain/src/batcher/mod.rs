@@ -10,6 +10,7 @@
 //!
 //! A line that has nothing pending may be dropped: the database says where the stream's next run begins.
 
+mod freeze;
 mod line;
 mod machine;
 mod notices;

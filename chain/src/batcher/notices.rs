@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use streamchain_protocol::ids::StreamId;
-use streamchain_protocol::proof::run::RunEntry;
 use streamchain_protocol::proof::AnchorRef;
+use streamchain_protocol::proof::run::RunEntry;
 use streamchain_protocol::time::UnixMs;
 
 use crate::journal::{self, Journal, RestoreError};
@@ -100,7 +100,8 @@ impl Notices {
         self.rounds.insert(anchor.round, *anchor);
         journal.put(key(anchor.round), anchor);
         // The streams that were notified of the older state already are notified again.
-        self.current.take_if(|current| current.anchor.round == anchor.round);
+        self.current
+            .take_if(|current| current.anchor.round == anchor.round);
         true
     }
 
@@ -143,7 +144,11 @@ impl Notices {
         let page = waiting.drain(..waiting.len().min(MAX_NOTICES)).collect();
         current.sent = page;
         let anchor = &current.anchor;
-        let notices = current.sent.iter().map(|sent| notice(&sent.run, anchor)).collect();
+        let notices = current
+            .sent
+            .iter()
+            .map(|sent| notice(&sent.run, anchor))
+            .collect();
         Some(Next::Notify(NotifyStreams {
             round: anchor.round,
             notices,
@@ -166,7 +171,10 @@ impl Notices {
     /// Takes in which of the streams that were notified last did not answer.
     pub(super) fn take_failed(&mut self, failed: &[StreamId], now: UnixMs) {
         let Some(current) = &mut self.current else { return };
-        let again = current.sent.drain(..).filter(|sent| failed.contains(&sent.run.stream));
+        let again = current
+            .sent
+            .drain(..)
+            .filter(|sent| failed.contains(&sent.run.stream));
         let again = again.map(|sent| Waiting {
             tries: sent.tries + 1,
             ..sent

@@ -52,7 +52,9 @@ pub enum OfferError {
         first: Seq,
     },
     /// The stream belongs to another batcher.
-    #[error("stream {stream} is not of the buckets from {first_bucket} on, which this batcher gathers: BATCHERS was changed")]
+    #[error(
+        "stream {stream} is not of the buckets from {first_bucket} on, which this batcher gathers: BATCHERS was changed"
+    )]
     OtherGroup {
         /// The stream.
         stream: StreamId,

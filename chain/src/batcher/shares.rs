@@ -52,7 +52,10 @@ impl Shares {
                 "{of_owner} streams of {owner} wait for a round: at most {MAX_PENDING_STREAMS_OF_OWNER} may"
             )),
             false if self.foreign < max_foreign => None,
-            _ => Some(format!("{} streams wait for a round: there is no room for more", self.total)),
+            _ => Some(format!(
+                "{} streams wait for a round: there is no room for more",
+                self.total
+            )),
         }
     }
 

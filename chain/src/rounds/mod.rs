@@ -9,8 +9,9 @@
 
 mod maker;
 mod message;
+mod task;
 
-pub(crate) use maker::RoundMaker;
-pub use maker::{CloseRound, FixRound, NewestRound, RoundTask, RoundsStatus, Settings, StoreRound};
-pub(crate) use message::no_buckets;
+pub use maker::Settings;
+pub(crate) use maker::{Contract, RoundMaker};
 pub use message::{Closed, FixedRound, GroupRoots, ROUNDS_NAME, RoundAnchor, rounds_stream};
+pub use task::{CloseRound, FixRound, NewestRound, RoundTask, RoundsStatus, StoreRound};
