@@ -124,12 +124,12 @@ impl ChainConfig {
             gas_owners: self.gas_owners.clone(),
             finality_depth: self.finality_depth,
             recheck_after_ms: RECHECK_AFTER_MS,
-            rounds: None,
+            rounds: Some(self.rounds()),
         }
     }
 
     /// The settings of the maker of rounds.
-    pub(crate) fn rounds(&self) -> rounds::Settings {
+    fn rounds(&self) -> rounds::Settings {
         rounds::Settings {
             owner: self.rounds_owner,
             buckets_each: self.batchers.buckets_each(),

@@ -35,14 +35,11 @@ impl Anchorer {
             }
             RoundTask::Close(asked) => {
                 let closed = self.close(&asked).await?;
-                self.kept
-                    .with(|machine| machine.handle_closed(asked.round, closed, now()))
+                self.kept.with(|machine| machine.handle_closed(closed, now()))
             }
             RoundTask::Fix(asked) => {
                 let written = self.fix(&asked).await?;
-                let round = asked.fixed.round;
-                self.kept
-                    .with(|machine| machine.handle_fixed(round, &written, now()))
+                self.kept.with(|machine| machine.handle_fixed(written, now()))
             }
             RoundTask::Store(asked) => {
                 let stored = self.store(asked).await.map_err(|error| error.to_string());
@@ -69,8 +66,8 @@ impl Anchorer {
         }))
     }
 
-    /// Gives what those batchers have that answered in time.
-    async fn close(&self, asked: &CloseRound) -> Result<Vec<(u8, Closed)>, Error> {
+    /// Gives what the batchers have for a round, or why one did not say so in time.
+    async fn close(&self, asked: &CloseRound) -> Result<Answers<Closed>, Error> {
         let id = new_request_id();
         let config = Config::of(self.kept.env()).map_err(to_error)?;
         let work = asked.groups.iter().map(|first_bucket| {
@@ -89,11 +86,11 @@ impl Anchorer {
                 (*first_bucket, within(CLOSE_TIMEOUT, closed).await)
             }
         });
-        Ok(answered(&id, side_by_side(work, MAX_BATCHERS_AT_ONCE).await))
+        Ok(logged(&id, side_by_side(work, MAX_BATCHERS_AT_ONCE).await))
     }
 
-    /// Gives the batchers that have written what they have in the round.
-    async fn fix(&self, asked: &FixRound) -> Result<Vec<u8>, Error> {
+    /// Gives which batchers have written what they have in the round, or why one has not.
+    async fn fix(&self, asked: &FixRound) -> Result<Answers<()>, Error> {
         let id = new_request_id();
         let config = Config::of(self.kept.env()).map_err(to_error)?;
         let work = asked.groups.iter().map(|first_bucket| {
@@ -111,11 +108,7 @@ impl Anchorer {
                 (*first_bucket, within(FIX_TIMEOUT, fix).await)
             }
         });
-        let written = answered(&id, side_by_side(work, MAX_BATCHERS_AT_ONCE).await);
-        Ok(written
-            .into_iter()
-            .map(|(first_bucket, ())| first_bucket)
-            .collect())
+        Ok(logged(&id, side_by_side(work, MAX_BATCHERS_AT_ONCE).await))
     }
 
     async fn store(&self, asked: StoreRound) -> Result<(), Error> {
@@ -129,14 +122,18 @@ impl Anchorer {
     }
 }
 
-/// The answers that came, by batcher.
-fn answered<T>(id: &RequestId, outcomes: Vec<(u8, Result<T, Problem>)>) -> Vec<(u8, T)> {
+/// The answers of batchers, by the first bucket of each.
+type Answers<T> = Vec<(u8, Result<T, String>)>;
+
+/// Logs the failures.
+fn logged<T>(id: &RequestId, outcomes: Vec<(u8, Result<T, Problem>)>) -> Answers<T> {
     let mut answers = Vec::with_capacity(outcomes.len());
     for (first_bucket, outcome) in outcomes {
-        match outcome {
-            Ok(answer) => answers.push((first_bucket, answer)),
-            Err(error) => console_error!("request {id}: rounds: batcher {first_bucket}: {error}"),
+        let answer = outcome.map_err(|error| error.to_string());
+        if let Err(error) = &answer {
+            console_error!("request {id}: rounds: batcher {first_bucket}: {error}");
         }
+        answers.push((first_bucket, answer));
     }
     answers
 }

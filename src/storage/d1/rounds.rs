@@ -128,6 +128,15 @@ pub(crate) async fn roots(db: &D1Database, wanted: &[u64]) -> Result<Vec<(u64, B
     .await
 }
 
+/// Number and root of up to `limit` rounds from `from` on, in order.
+pub(crate) async fn roots_from(db: &D1Database, from: u64, limit: usize) -> Result<Vec<(u64, B256)>, Error> {
+    let query = "SELECT round, root FROM rounds WHERE round >= ?1 ORDER BY round LIMIT ?2";
+    rows(db, query, &[number(from), number(limit as u64)], |row| {
+        Ok((row.number()?, row.parsed()?))
+    })
+    .await
+}
+
 fn read(row: &mut Row) -> Result<RoundRow, Error> {
     Ok(RoundRow {
         round: row.number()?,
