@@ -160,7 +160,8 @@ describe("streams in rounds", () => {
       await store(2);
       const name = STREAMS[kill % STREAMS.length] as string;
       // A block for each, so that the Worker is somewhere else in its round each time it goes.
-      for (let block = 0; block < kill; block += 1) await scene.reachesMining(name, "anchored", (stored.get(name) ?? 0) - 2);
+      for (let block = 0; block < kill; block += 1)
+        await scene.reachesMining(name, "anchored", (stored.get(name) ?? 0) - 2);
       await scene.restartEdge();
     }
     await settle();

@@ -40,7 +40,8 @@ type Roots = [number, BucketRoot][];
 const digits = (value: string) => value.replace("0x", "");
 const keccak = (...parts: string[]) =>
   Buffer.from(keccak_256(Buffer.from(parts.map(digits).join(""), "hex"))).toString("hex");
-const word = (value: number | string) => (typeof value === "number" ? value.toString(16) : digits(value)).padStart(64, "0");
+const word = (value: number | string) =>
+  (typeof value === "number" ? value.toString(16) : digits(value)).padStart(64, "0");
 
 const runLeaf = ({ stream, first, count, root, previous }: Run) =>
   `0x${keccak(keccak(stream, word(first), word(count), root, previous))}`;
@@ -50,7 +51,9 @@ const rangeLeaf = (round: number, root: string) => `0x${keccak(keccak(roundsStre
 const roundsStream = () => `0x${keccak(word(OPERATOR), keccak(Buffer.from("_rounds").toString("hex")))}`;
 const merkleRoot = (leaves: string[]) => SimpleMerkleTree.of(leaves, { sortLeaves: false }).root;
 const fold = (leaf: string, proof: string[]) =>
-  proof.map(digits).reduce((hash, sibling) => (hash < sibling ? keccak(hash, sibling) : keccak(sibling, hash)), digits(leaf));
+  proof
+    .map(digits)
+    .reduce((hash, sibling) => (hash < sibling ? keccak(hash, sibling) : keccak(sibling, hash)), digits(leaf));
 
 const roundRoot = (round: number, roots: Roots) => {
   const empty = { runs: 0, root: ZERO };
@@ -68,7 +71,17 @@ const ok = <T>(answer: { status: number; text: string; json: unknown }): T => {
 /** What a Stream object does. */
 const offer = async (run: Omit<Run, "previous">, watched = false, owner = OWNER): Promise<[number, string | null]> => {
   const { stream, first, count, root } = run;
-  const answer = await edge.ask("BATCHER", `${groupOf(stream)}`, "OfferRun", stream, owner, first, count, root, watched);
+  const answer = await edge.ask(
+    "BATCHER",
+    `${groupOf(stream)}`,
+    "OfferRun",
+    stream,
+    owner,
+    first,
+    count,
+    root,
+    watched,
+  );
   assert.equal(answer.status, 200, answer.text);
   return JSON.parse(answer.text) as [number, string | null];
 };
@@ -156,7 +169,13 @@ test("the runs of a round are public, and lead to its root", async () => {
   ];
   for (const run of runs) assert.deepEqual(await offer(run), [run.first, null]);
   const { round, root, roots } = await makeRound();
-  assert.deepEqual(roots.map(([bucket, { runs }]) => [bucket, runs]), [[0x05, 2], [0xf0, 1]]);
+  assert.deepEqual(
+    roots.map(([bucket, { runs }]) => [bucket, runs]),
+    [
+      [0x05, 2],
+      [0xf0, 1],
+    ],
+  );
   const expected = runs.slice(0, 2).map((run) => ({ ...run, previous: ZERO }));
   const bucket = ok<Record<string, unknown>>(await edge.get(`/v1/rounds/${round}/buckets/5`));
   const bucketRoot = merkleRoot(expected.map(runLeaf));
@@ -321,9 +340,15 @@ test("one row changes the marks of all streams in a round", async () => {
     return [anchored, final];
   };
   const all = async () => Promise.all(names.map(marks));
-  assert.deepEqual(await all(), [[0, 0], [0, 0]]);
+  assert.deepEqual(await all(), [
+    [0, 0],
+    [0, 0],
+  ]);
   await enterRound(round, root);
-  assert.deepEqual(await all(), [[5, 0], [5, 0]]);
+  assert.deepEqual(await all(), [
+    [5, 0],
+    [5, 0],
+  ]);
   const runs = ok<{ runs: Record<string, unknown>[] }>(await edge.get(`/v1/streams/${names[0]}/runs`)).runs;
   assert.deepEqual(
     runs.map(({ first, count, state }) => [first, count, state]),
@@ -331,9 +356,19 @@ test("one row changes the marks of all streams in a round", async () => {
   );
   const database = await edge.database();
   await database.prepare("UPDATE anchors SET state = 'final' WHERE stream = ?").bind(roundsStream()).run();
-  assert.deepEqual(await all(), [[5, 5], [5, 5]]);
+  assert.deepEqual(await all(), [
+    [5, 5],
+    [5, 5],
+  ]);
   await leaveRounds();
-  assert.deepEqual(await all(), [[0, 0], [0, 0]], "and taken back together");
+  assert.deepEqual(
+    await all(),
+    [
+      [0, 0],
+      [0, 0],
+    ],
+    "and taken back together",
+  );
 });
 
 test("a watched stream, and its relay, are notified of a round", async () => {
