@@ -93,7 +93,8 @@ impl Anchoring {
     /// What a new stream has unless its maker chooses.
     pub const DEFAULT: Self = Self::Own;
 
-    fn is_own(&self) -> bool {
+    /// Returns whether it is what rows without the setting mean.
+    pub fn is_own(&self) -> bool {
         *self == Self::Own
     }
 }

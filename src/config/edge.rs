@@ -1,6 +1,7 @@
 //! The deployment's settings: read once for each instance, every error naming the variable.
 
 use super::batchers::Batchers;
+use super::pace;
 use crate::config::env::{self, ConfigError, Settings};
 use alloy_primitives::Address;
 use std::cell::OnceCell;
@@ -8,6 +9,7 @@ use std::rc::Rc;
 use streamchain_chain::anchorer::GasOwners;
 use streamchain_chain::ethereum::Signer;
 use streamchain_edge_core::rate_policy::Policies;
+use streamchain_edge_core::stream_log::Pace;
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
 use streamchain_protocol::ids::{RelayId, RelayKeyId, StreamId};
 use streamchain_protocol::proof::rounds_stream;
@@ -82,6 +84,8 @@ pub(crate) struct Config {
     pub turn_service: Option<TurnServiceConfig>,
     /// What their TURN servers share with us (coturn: `static-auth-secret`), for time-limited credentials.
     pub turn_secret: Option<TurnSecret>,
+    /// How long a stream's messages may wait for their segment and their round.
+    pub pace: Pace,
 }
 
 thread_local! {
@@ -178,6 +182,7 @@ impl Config {
             ice_servers: settings.urls("ICE_SERVERS", &["stun:", "turn:", "turns:"], ICE_SERVERS)?,
             turn_service: turn_service(settings)?,
             turn_secret: settings.text("TURN_SECRET").map(TurnSecret::new),
+            pace: pace::parse(settings)?,
         })
     }
 }

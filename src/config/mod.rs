@@ -4,5 +4,6 @@ mod batchers;
 pub(crate) mod chain;
 pub(crate) mod edge;
 pub(crate) mod env;
+mod pace;
 
 pub(crate) use edge::Config;

@@ -439,6 +439,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
         CHAIN_ID: "31337",
         CHAIN_RPC_URLS: "http://chain.invalid",
         CONTRACT_ADDRESS: CONTRACT,
+        SEGMENT_MAX_AGE_MS: "1000",
         RATE_LIMITS: "off", // a test's many clients have one address
         ...options.vars,
       },

@@ -2,10 +2,12 @@
 
 mod access;
 mod append;
+mod chunks;
 mod creation;
 mod news;
 mod object;
 mod outbox;
+mod rounds;
 mod sessions;
 mod signals;
 mod tables;

@@ -10,7 +10,10 @@ mod outage;
 mod outbox;
 mod properties;
 mod reading;
+mod restart;
 mod rights;
+mod rounds;
+mod schedule;
 mod sessions;
 mod stored_format;
 mod takeover;
@@ -37,7 +40,8 @@ pub(super) fn new_stream() -> NewStream {
     NewStream {
         owner: Address::repeat_byte(7),
         name: "demo".parse().unwrap(),
-        settings: StreamSettings::default(),
+        // Segments go to the Anchorer; `rounds` has the other ones.
+        settings: StreamSettings::of_version_before(),
     }
 }
 

@@ -49,6 +49,7 @@ fn a_segments_row_keeps_its_names() {
         flushed: true,
         mode: Mode::Payload,
         prove: true,
+        anchor: Anchoring::Own,
     };
     assert_eq!(one, expected);
     assert_eq!(serde_json::to_string(&one).unwrap(), SEGMENT);
