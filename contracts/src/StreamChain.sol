@@ -95,7 +95,7 @@ contract StreamChain is IStreamChain, Multicall {
         if (!hasRounds && nextRound != 0) revert StreamHasRuns(stream);
         _checkNext(stream, nextRound, round);
         // No overflow and no seq out of range: a round is at most 2^64 - 1.
-        (record.nextSeq, record.hasRounds) = (nextRound + 1, true);
+        _streams[stream] = Stream({anchorer: anchorer, nextSeq: nextRound + 1, hasRounds: true});
         _append(stream, round, root);
         emit Anchored(stream, msg.sender, round, 1, root);
     }
@@ -197,7 +197,7 @@ contract StreamChain is IStreamChain, Multicall {
 
         nextSeq += count;
         if (nextSeq > SEQ_END) revert SeqOutOfRange(stream, firstSeq, count);
-        record.nextSeq = nextSeq;
+        _streams[stream] = Stream({anchorer: anchorer, nextSeq: nextSeq, hasRounds: false});
         emit Anchored(stream, msg.sender, firstSeq, count, run.root);
     }
 

@@ -183,7 +183,7 @@ mod tests {
     fn a_round_is_bound_to_its_number_and_to_each_bucket() {
         let root = round_root(5, &buckets());
         assert_ne!(round_root(6, &buckets()), root, "another round");
-        for index in 0..BUCKETS {
+        for index in [0, 1, 7, 128, 255] {
             let mut changed = buckets();
             changed[index].runs ^= 1;
             assert_ne!(round_root(5, &changed), root, "bucket {index} with another count");
