@@ -1,6 +1,6 @@
 //! The table of runs: which messages of a stream are in which round.
 
-use super::rounds::{self, PLACE, Place, place};
+use super::rounds::{PLACE, Place, place, put_list};
 use super::{batch, number, rows};
 use crate::storage::row::{Row, out_of_shape};
 use alloy_primitives::{B256, hex};
@@ -120,21 +120,24 @@ pub(crate) struct Marks {
     pub finalized: Option<Seq>,
 }
 
-/// The marks of a stream; `None` when none of its runs is in a round. Rounds are on the chain in their order, so the last
-/// run in a round below a mark of the rounds is the stream's mark.
+/// The marks of a stream; `None` when none of its runs is in a round. Rounds are on the chain in their order, so what comes
+/// before the newest run that is there is there too. Runs are read from the newest one backwards: few are not final yet.
 pub(crate) async fn marks(
     db: &D1Database,
     rounds: StreamId,
     stream: StreamId,
 ) -> Result<Option<Marks>, Error> {
-    let (anchored, finalized) = rounds::marks(db, rounds).await?;
-    let query = "SELECT min(first),
-        (SELECT first + count FROM runs WHERE stream = ?1 AND round < ?2 ORDER BY first DESC LIMIT 1),
-        (SELECT first + count FROM runs WHERE stream = ?1 AND round < ?3 ORDER BY first DESC LIMIT 1)
-        FROM runs WHERE stream = ?1";
-    let id = stream.to_string();
-    let values = [D1Type::Text(&id), number(anchored), number(finalized)];
-    let found = rows(db, query, &values, |row| {
+    let newest = "SELECT r.first + r.count FROM runs r CROSS JOIN rounds d ON d.round = r.round
+         CROSS JOIN anchors a ON a.stream = ?2 AND a.first = r.round AND a.count = 1 AND a.root = d.root
+         WHERE r.stream = ?1 ";
+    let query = format!(
+        "SELECT (SELECT first FROM runs WHERE stream = ?1 ORDER BY first LIMIT 1),
+                ({newest} ORDER BY r.first DESC LIMIT 1),
+                ({newest} AND a.state = 'final' ORDER BY r.first DESC LIMIT 1)"
+    );
+    let (id, rounds) = (stream.to_string(), rounds.to_string());
+    let values = [D1Type::Text(&id), D1Type::Text(&rounds)];
+    let read = |row: &mut Row| {
         let begin = row.maybe_number()?;
         let (anchored, finalized) = (row.maybe_number()?.map(Seq), row.maybe_number()?.map(Seq));
         Ok(begin.map(|begin| Marks {
@@ -142,8 +145,9 @@ pub(crate) async fn marks(
             anchored,
             finalized,
         }))
-    });
-    Ok(found.await?.into_iter().next().flatten())
+    };
+    let found = rows(db, &query, &values, read).await?;
+    Ok(found.into_iter().next().flatten())
 }
 
 /// Writes what a group of buckets has in a round, the list and a row for each run, in the place of what is there: all or
@@ -154,7 +158,7 @@ pub(crate) async fn put(
     first_bucket: u8,
     runs: &[RunEntry],
 ) -> Result<(), Error> {
-    let mut statements = vec![rounds::put_list(db, round, first_bucket, &encode_runs(runs))?];
+    let mut statements = vec![put_list(db, round, first_bucket, &encode_runs(runs))?];
     for runs in runs.chunks(MAX_ROWS_AT_ONCE) {
         statements.push(insert_rows(db, round, runs)?);
     }
