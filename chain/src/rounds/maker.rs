@@ -40,8 +40,8 @@ struct StateRow {
     next: u64,
     /// How many buckets each batcher has: another number would let two of them have the same stream.
     buckets_each: u16,
-    /// The peaks of the range of the rounds below `next`, by height.
-    peaks: BTreeMap<u8, B256>,
+    /// The peaks of the range of the rounds below `next`: their heights and hashes.
+    peaks: Vec<(u8, B256)>,
 }
 
 /// The round that was fixed last, as it is saved.
@@ -237,7 +237,10 @@ impl RoundMaker {
     fn nodes(&self, fixed: &FixedRound) -> Option<Vec<RangeNode>> {
         let peaks = &self.state.as_ref()?.peaks;
         let leaf = range_leaf(self.stream, fixed.round, fixed.root);
-        range::append(fixed.round, leaf, |height| peaks.get(&height).copied())
+        range::append(fixed.round, leaf, |height| {
+            let peak = peaks.iter().find(|(of, _)| *of == height);
+            peak.map(|(_, hash)| *hash)
+        })
     }
 
     /// Takes in the newest round that the database has. Returns it, to be handed over again: whether the chain has it is
@@ -258,7 +261,7 @@ impl RoundMaker {
         let mut state = StateRow {
             next: 0,
             buckets_each: self.settings.buckets_each,
-            peaks: BTreeMap::new(),
+            peaks: Vec::new(),
         };
         let mut found = None;
         if let Some(NewestRound {
@@ -269,10 +272,8 @@ impl RoundMaker {
         {
             state.next = fixed.round.saturating_add(1);
             state.peaks = peaks.iter().map(|node| (node.height, node.hash)).collect();
-            let is_complete = range::peaks(state.next)
-                .iter()
-                .all(|(height, _)| state.peaks.contains_key(height));
-            if !is_complete {
+            let has = |height: &u8| state.peaks.iter().any(|(of, _)| of == height);
+            if !range::peaks(state.next).iter().all(|(height, _)| has(height)) {
                 self.fail("the database lacks nodes of the range of rounds".to_owned(), now);
                 return None;
             }
@@ -389,8 +390,8 @@ impl RoundMaker {
         let peak = self.nodes(&fixed)?.pop()?;
         let state = self.state.as_mut()?;
         state.next = fixed.round.saturating_add(1);
-        state.peaks.retain(|height, _| *height > peak.height);
-        state.peaks.insert(peak.height, peak.hash);
+        state.peaks.retain(|(height, _)| *height > peak.height);
+        state.peaks.push((peak.height, peak.hash));
         journal.put(STATE_KEY.to_owned(), &*state);
         self.succeed();
         Some(fixed)
