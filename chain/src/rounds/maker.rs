@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use streamchain_protocol::ids::StreamId;
 use streamchain_protocol::proof::bucket::{BucketRoot, decode_buckets, encode_buckets, round_root};
 use streamchain_protocol::proof::range::{self, RangeNode, range_leaf};
+use streamchain_protocol::proof::rounds_stream;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::Backoff;
 
-use super::message::{Closed, FixedRound, no_buckets, rounds_stream};
+use super::message::{Closed, FixedRound, no_buckets};
 use super::task::{CloseRound, FixRound, NewestRound, RoundTask, RoundsStatus, StoreRound};
 use crate::backoff::node_backoff;
 use crate::journal::{self, Journal, RestoreError};
@@ -188,10 +189,8 @@ impl RoundMaker {
 
     /// When [`Self::next_task`] has something.
     pub(crate) fn due(&self, is_on_chain: bool) -> Option<UnixMs> {
-        if self.state.is_none() {
-            return (!self.waiting.is_empty()).then_some(self.rests_until);
-        }
-        if self.under_way().is_some() {
+        // Without a state, the newest round may be one that the chain does not have.
+        if self.state.is_none() || self.under_way().is_some() {
             return Some(self.rests_until);
         }
         let begins_at = self.begins_at(is_on_chain);
@@ -336,6 +335,7 @@ impl RoundMaker {
             self.fail(reason, now);
         } else {
             self.succeed();
+            self.rests_until = now.plus_ms(self.interval_ms);
         }
     }
 

@@ -14,8 +14,8 @@ use super::super::anchoring::BLOCK_MS;
 use super::World;
 
 /// Until then all must be in rounds and on the chain, whatever happened: back-offs are at most half a minute, and a batcher
-/// announces again after a minute.
-const MAX_BLOCKS_TO_SETTLE: u32 = 50;
+/// announces again after a minute, and a contract without rounds is asked again after ten.
+const MAX_BLOCKS_TO_SETTLE: u32 = 80;
 
 impl World {
     /// Lets everything come to its end, and checks what must hold.

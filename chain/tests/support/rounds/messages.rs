@@ -19,20 +19,20 @@ impl World {
     pub fn offer_all(&mut self, plan: Plan<'_>) {
         let ids: Vec<StreamId> = self.streams.keys().copied().collect();
         for id in ids {
-            self.steps += 1;
-            let trouble = plan(self.steps);
-            self.offer(id, trouble);
+            self.offer(id, plan);
         }
     }
 
-    fn offer(&mut self, id: StreamId, trouble: Trouble) {
+    fn offer(&mut self, id: StreamId, plan: Plan<'_>) {
         // At most: it is answered that its run begins elsewhere, and offers again from there.
         for _ in 0..2 {
             let stream = &self.streams[&id];
             let (first, end) = (stream.begin, stream.head());
-            if end <= first.max(stream.offered) || trouble == Trouble::DiesBefore {
+            if end <= first.max(stream.offered) {
                 return;
             }
+            self.steps += 1;
+            let trouble = plan(self.steps);
             let offer = OfferRun {
                 stream: id,
                 owner: stream.owner,
@@ -59,7 +59,8 @@ impl World {
     }
 
     fn send_offer(&mut self, offer: &OfferRun, trouble: Trouble) -> Option<RunOffered> {
-        if self.away.contains(&Self::group(offer.stream)) || trouble == Trouble::Lost {
+        let is_lost = matches!(trouble, Trouble::Lost | Trouble::DiesBefore);
+        if self.away.contains(&Self::group(offer.stream)) || is_lost {
             return None;
         }
         let answer = self.take_offer(offer, trouble == Trouble::AskedDies);

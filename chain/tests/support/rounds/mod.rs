@@ -13,11 +13,11 @@ use streamchain_chain::abi::{Anchored, anchorRoundCall, multicallCall};
 use streamchain_chain::anchorer::{Anchorer, ReadRounds, Run, Segment, Settings, StoredSegment, Task};
 use streamchain_chain::batcher::{BatcherTask, RunNotice};
 use streamchain_chain::ethereum::{Request, RpcError};
-use streamchain_chain::rounds::{self, RoundAnchor, RoundTask, StoreRound, rounds_stream};
+use streamchain_chain::rounds::{self, RoundAnchor, RoundTask, StoreRound};
 use streamchain_chain::{Command, Machine};
 use streamchain_protocol::ids::{Seq, StreamId};
-use streamchain_protocol::proof::AnchorState;
 use streamchain_protocol::proof::bucket::bucket_of;
+use streamchain_protocol::proof::{AnchorState, rounds_stream};
 use streamchain_protocol::time::UnixMs;
 
 use super::anchoring::{BLOCK_MS, settings, signer};
