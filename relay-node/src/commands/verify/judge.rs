@@ -90,15 +90,14 @@ impl Verdict {
     /// How the root is under the anchor: it is the anchor's, or it leads to a round.
     fn anchored(&mut self, receipt: &Receipt, trust: &Trust) {
         let anchor = &receipt.anchor;
-        let covers = |first: Seq, count: u64| format!("{first} to {}", first.0 + count - 1);
         let Some(round) = &receipt.round else {
-            let messages = covers(anchor.first, anchor.count);
+            let messages = span(anchor.first, anchor.count);
             return self.hold(format!("the anchor covers messages {messages}"));
         };
         let (run, bucket) = (&round.run, &round.bucket);
         self.hold(format!(
             "the run covers messages {}; the run before it has leaf {}",
-            covers(run.first, run.count.into()),
+            span(run.first, run.count.into()),
             run.previous
         ));
         self.hold(format!(
@@ -220,11 +219,7 @@ fn on_chain(
     }
     let covered = match receipt.round {
         Some(_) => format!("as round {}", anchor.first),
-        None => format!(
-            "for messages {} to {}",
-            anchor.first,
-            anchor.first.0 + anchor.count - 1
-        ),
+        None => format!("for messages {}", span(anchor.first, anchor.count)),
     };
     verdict.hold(format!(
         "event {} of contract {} anchors root {} {covered}",
@@ -243,6 +238,12 @@ fn on_chain(
         receipt.stream.owner
     ));
     Ok(())
+}
+
+/// The first and the last of so many messages. The numbers are a stranger's: they may be any.
+fn span(first: Seq, count: u64) -> String {
+    let end = first.0.saturating_add(count);
+    format!("{first} to {}", end.saturating_sub(1))
 }
 
 /// Compares the event with the anchor of the receipt, field by field; returns who sent it.

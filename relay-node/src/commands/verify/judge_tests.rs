@@ -232,6 +232,16 @@ fn whom_the_result_rests_on_is_said() {
     assert!(!required.contains("--owner"), "{required}");
 }
 
+#[test]
+fn numbers_that_no_stream_reaches_are_shown_without_harm() {
+    assert_eq!(span(Seq(5), 3), "5 to 7");
+    assert_eq!(
+        span(Seq(u64::MAX), u64::MAX),
+        format!("{} to {}", u64::MAX, u64::MAX - 1)
+    );
+    assert_eq!(span(Seq(0), 0), "0 to 0");
+}
+
 mod rounds {
     //! Receipts of version 2, those of the contract's vectors, with the event of their round.
     use super::*;
