@@ -262,6 +262,8 @@ export interface EdgeOptions {
   folder?: string;
   /** What answers the Worker's own requests; a chain that is down unless given. */
   outbound?: (request: Request) => Promise<Response>;
+  /** Whether requests reach the Worker itself, without Miniflare's own one in front of it: for benches. */
+  direct?: boolean;
 }
 
 /** A namespace of Durable Objects, as far as it is used here. */
@@ -431,7 +433,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       compatibilityDate: "2026-10-01",
       host: "127.0.0.1",
       durableObjects: Object.fromEntries(
-        ["Stream", "Relays", "Anchorer", "Listener", "Limits", "Audit", "Account"].map((className) => [
+        ["Stream", "Relays", "Anchorer", "Batcher", "Listener", "Limits", "Audit", "Account"].map((className) => [
           className.toUpperCase(),
           { className, useSQLite: true },
         ]),
@@ -440,6 +442,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       ratelimits: options.ratelimits ?? {},
       resourcePersistencePath: folder,
       outboundService: options.outbound ?? chainIsDown,
+      ...(options.direct ? { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] } : {}),
       bindings: {
         MASTER_SECRET,
         ANCHORER_KEY,
@@ -447,12 +450,14 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
         CHAIN_ID: "31337",
         CHAIN_RPC_URLS: "http://chain.invalid",
         CONTRACT_ADDRESS: CONTRACT,
+        SEGMENT_MAX_AGE_MS: "1000",
         RATE_LIMITS: "off", // a test's many clients have one address
         ...options.vars,
       },
     } as Parameters<typeof convertV4MiniflareOptions>[0]),
   );
-  const url = (await miniflare.ready).origin;
+  const front = await miniflare.ready;
+  const url = (options.direct ? await miniflare.unsafeGetDirectURL() : front).origin;
   if (options.folder === undefined) await migrate(miniflare);
   return new Edge(miniflare, url, folder);
 };

@@ -119,8 +119,18 @@ describe("npm packages", () => {
   });
 
   test("an import of a package that isn't named is a fault", () => {
-    assert.deepEqual(found({}, { "a.ts": 'import x from "left-pad";\nimport fs from "node:fs";' }), [
-      "a.ts: imports left-pad, which no package.json names.",
+    assert.deepEqual(found({}, { "a.ts": 'import x from "no-such-package";\nimport fs from "node:fs";' }), [
+      "a.ts: imports no-such-package, which no package.json names.",
+    ]);
+  });
+
+  test("peers and optional packages count, in .tsx too", () => {
+    const manifest = { peerDependencies: { react: "1" }, optionalDependencies: { native: "1" } };
+    const files = { "package.json": JSON.stringify(manifest), "a.tsx": 'import { useState } from "react";' };
+    assert.deepEqual(npmDependencies(treeOf(files)), ["package.json: nothing uses native."]);
+    const strange = { ...files, "b.tsx": 'import x from "no-such-package";\nconst y = "native";' };
+    assert.deepEqual(npmDependencies(treeOf(strange)), [
+      "b.tsx: imports no-such-package, which no package.json names.",
     ]);
   });
 });

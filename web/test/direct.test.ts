@@ -6,7 +6,8 @@ import { StreamChainError } from "../src/lib/errors.ts";
 import type { MailboxContents, PeerInfo, SessionAnswer } from "../src/lib/http/edge-answers.ts";
 import type { EdgeClient } from "../src/lib/http/edge-client.ts";
 import { DIRECT_IDLE_POLL_MS, DIRECT_LIFE_MS, MAX_DIRECT_PEERS } from "../src/lib/limits.ts";
-import type { DataChannel, DirectConnection, Platform } from "../src/lib/platform.ts";
+import type { Platform } from "../src/lib/platform.ts";
+import type { DataChannel, DirectConnection } from "../src/lib/webrtc.ts";
 import { type Bytes, type Hex, utf8Bytes } from "../src/lib/wire/bytes.ts";
 import { encodeCbor } from "../src/lib/wire/cbor.ts";
 import { settle, testPlatform, VirtualClock } from "./support/surroundings.ts";
@@ -82,6 +83,7 @@ describe("direct channels", () => {
       onclose: null,
       onmessage: null,
       send: (bytes: Bytes) => queueMicrotask(() => this.other?.channel.onmessage?.({ data: bytes.slice().buffer })),
+      close: () => {},
     } as unknown as DataChannel & { onmessage: ((event: unknown) => void) | null };
 
     constructor() {

@@ -42,7 +42,7 @@ pub struct Memory {
     pub writes_left: Cell<Option<u32>>,
     /// How often an author was looked up.
     pub author_reads: Cell<u64>,
-    /// How many writes were made.
+    /// How many rows were written.
     pub writes: Cell<u64>,
 }
 
@@ -68,14 +68,44 @@ impl StreamLog<Memory> {
     /// Runs a step as the Stream object does: what a failed step wrote is taken back.
     pub fn step<T>(&self, step: impl FnOnce(&Self) -> Step<T, Memory>) -> Step<T, Memory> {
         let before = self.store.rows.borrow().clone();
-        step(self).inspect_err(|_: &LogError<DiskFull>| {
+        step(self).inspect_err(|error: &LogError<DiskFull>| {
             self.store.rows.replace(before);
+            if !matches!(error, LogError::Refused(_)) {
+                self.forget();
+            }
         })
+    }
+
+    /// Puts the stream into this state, as no step would.
+    pub fn overwrite(&self, state: &LogState) -> Step<(), Memory> {
+        self.store.put_state(state).map_err(LogError::Store)?;
+        self.forget();
+        Ok(())
+    }
+
+    /// The log after a restart of its object: another instance over the same rows.
+    pub fn restarted(&self) -> Self {
+        let rows = self.store.rows.clone();
+        let writes_left = self.store.writes_left.clone();
+        let writes = self.store.writes.clone();
+        let author_reads = self.store.author_reads.clone();
+        Self::new(Memory {
+            rows,
+            writes_left,
+            writes,
+            author_reads,
+        })
+    }
+
+    /// How many writes succeeded so far.
+    pub fn writes(&self) -> u64 {
+        self.store.writes.get()
     }
 
     /// Runs a step whose transaction is committed, but reports a failure.
     pub fn step_but_report_failure<T>(&self, step: impl FnOnce(&Self) -> Step<T, Memory>) -> Step<T, Memory> {
         self.step(step)?;
+        self.forget();
         Err(LogError::Store(DiskFull))
     }
 

@@ -84,6 +84,7 @@ export type {
   CandidatePathKind as WayId,
 } from "./session/candidate-paths.ts";
 export type { ConnectionPath } from "./session/path-stats.ts";
+export type { IceServer, RtcConfiguration, WebRtc } from "./webrtc.ts";
 export { type Bytes, fromHex, type Hex, toHex } from "./wire/bytes.ts";
 export { RelayErrorCode } from "./wire/frames.ts";
 export type { AnchorRef, AnchorRef as AnchorNews, ChainEvent, OmittedPayload, StreamMessage } from "./wire/records.ts";

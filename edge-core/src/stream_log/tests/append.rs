@@ -215,6 +215,8 @@ enum Event {
         after: u32,
     },
     DiskFree,
+    /// The object is started anew.
+    Restart,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -228,6 +230,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0..2u8).prop_map(|relay| Event::TakeOver { relay }),
         1 => (0..5u32).prop_map(|after| Event::DiskFull { after }),
         2 => Just(Event::DiskFree),
+        2 => Just(Event::Restart),
     ]
 }
 
@@ -293,6 +296,7 @@ impl World {
             }
             Event::DiskFull { after } => self.log.rows().writes_left.set(Some(after)),
             Event::DiskFree => self.log.rows().writes_left.set(None),
+            Event::Restart => self.log = self.log.restarted(),
         }
     }
 

@@ -3,6 +3,7 @@
 import { malformed, type Problem, StreamChainError } from "../errors.ts";
 import { MAX_PAYLOAD_BYTES } from "../limits.ts";
 import type { AnchorState } from "../marks.ts";
+import type { IceServer } from "../webrtc.ts";
 import { type Bytes, type Hex, toHex } from "../wire/bytes.ts";
 import { decodeSequence } from "../wire/cbor.ts";
 import { JsonObject } from "../wire/json.ts";
@@ -126,7 +127,7 @@ export interface SessionAnswer {
   /** The token of a new guest, to keep for later requests. */
   readonly token: string | undefined;
   readonly author: Hex | undefined;
-  readonly iceServers: readonly RTCIceServer[];
+  readonly iceServers: readonly IceServer[];
 }
 
 function readProblem(text: string, status: number): Problem {
@@ -170,8 +171,8 @@ export async function errorOfAnswer(response: Response): Promise<StreamChainErro
 }
 
 /** Reads the ICE servers of `Link: <turn:…>; rel="ice-server"; username="…"; credential="…"` (RFC 9725 §4.6). */
-export function parseIceServers(link: string | null): RTCIceServer[] {
-  const servers: RTCIceServer[] = [];
+export function parseIceServers(link: string | null): IceServer[] {
+  const servers: IceServer[] = [];
   for (const [, urls, parameters] of (link ?? "").matchAll(
     /<((?:stun|turn)s?:[^>]*)>((?:\s*;[^,;"]*(?:"[^"]*")?)*)/g,
   )) {

@@ -7,7 +7,8 @@ import { retryableError, StreamChainError } from "../errors.ts";
 import type { SessionAnswer } from "../http/edge-answers.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
 import { CHANNEL_TIMEOUT_MS, MAX_SESSION_REQUESTS, NEXT_REQUEST_MS } from "../limits.ts";
-import type { DataChannel, PeerConnection, Platform } from "../platform.ts";
+import type { Platform } from "../platform.ts";
+import type { DataChannel, PeerConnection, RtcConfiguration } from "../webrtc.ts";
 import type { AttemptLog } from "./attempt-log.ts";
 import { Ice, iceWorks } from "./ice.ts";
 import type { PathMemory } from "./path-memory.ts";
@@ -20,7 +21,7 @@ interface SessionOptions {
   readonly edge: EdgeClient;
   readonly stream: string;
   readonly token: string | undefined;
-  readonly rtc: RTCConfiguration;
+  readonly rtc: RtcConfiguration;
   /** The paths that worked on this network recently. */
   readonly memory: PathMemory;
   readonly log: AttemptLog;
@@ -79,8 +80,9 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const { platform, log, rtc, memory } = options;
   const peer = platform.createPeerConnection(rtc, memory.apart);
   const ice = new Ice(peer, { platform, log, rtc, turnFirst: memory.turnFirst });
+  let channel: DataChannel | null = null;
   try {
-    const channel = peer.createDataChannel("streamchain", { protocol: "streamchain.v1", ordered: true });
+    channel = peer.createDataChannel("streamchain", { protocol: "streamchain.v1", ordered: true });
     channel.binaryType = "arraybuffer";
     channel.onmessage = (event) => options.events.onMessage(new Uint8Array(event.data as ArrayBuffer));
     const offer = await ice.offer();
@@ -105,6 +107,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     if (error instanceof StreamChainError && error.code === "relay-unreachable") memory.failed(ice.gathered);
     ice.stop();
     peer.close();
+    channel?.close(); // nothing in a browser; an open channel of node-datachannel keeps the process alive
     throw error;
   }
 }
