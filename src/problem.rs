@@ -15,7 +15,7 @@ use streamchain_protocol::stream_settings::StreamSettings;
 use streamchain_protocol::util::json::{self, JsonError};
 use streamchain_protocol::webrtc::OfferError;
 use streamchain_protocol::wire::cbor::CborError;
-use streamchain_protocol::wire::problem as relay_problem;
+use streamchain_protocol::wire::problem as relay;
 use worker::{Headers, Response, console_error};
 
 /// What every problem's `type` begins with; the rest is the kind's own word.
@@ -122,21 +122,16 @@ const KINDS: [(Kind, &str, u16, &str); 32] = [
         415,
         "Unsupported media type",
     ),
-    (Kind::StaleEpoch, relay_problem::STALE_EPOCH, 409, "Stale epoch"),
-    (Kind::Gap, relay_problem::GAP, 409, "Gap before the batch"),
+    (Kind::StaleEpoch, relay::STALE_EPOCH, 409, "Stale epoch"),
+    (Kind::Gap, relay::GAP, 409, "Gap before the batch"),
     (
         Kind::ProducerConflict,
-        relay_problem::PRODUCER_CONFLICT,
+        relay::PRODUCER_CONFLICT,
         409,
         "Producer conflict",
     ),
-    (Kind::NotLeader, relay_problem::NOT_LEADER, 409, "Not the leader"),
-    (
-        Kind::UnknownAuthor,
-        relay_problem::UNKNOWN_AUTHOR,
-        409,
-        "Unknown author",
-    ),
+    (Kind::NotLeader, relay::NOT_LEADER, 409, "Not the leader"),
+    (Kind::UnknownAuthor, relay::UNKNOWN_AUTHOR, 409, "Unknown author"),
     (Kind::Full, "full", 409, "Full"),
     (Kind::RateLimited, "rate-limited", 429, "Rate limit exceeded"),
     (Kind::NoRelay, "no-relay", 503, "No relay available"),
