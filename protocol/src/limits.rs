@@ -30,6 +30,9 @@ pub const MAX_SEGMENT_MESSAGES: usize = MAX_BATCH_MESSAGES;
 /// Largest encoded segment, bytes; see [`MAX_BATCH_BYTES`].
 pub const MAX_SEGMENT_BYTES: usize = MAX_BATCH_BYTES;
 
+/// Most segments in one run: their roots are read and hashed at once.
+pub const MAX_SEGMENTS_PER_RUN: usize = 4_096;
+
 /// Most messages of a segment whose digests or messages go on chain: about three million gas of events, so that one
 /// always fits a transaction.
 pub const MAX_EMITTED_MESSAGES: usize = 1_024;

@@ -5,6 +5,7 @@
 pub(crate) mod account;
 pub(crate) mod anchorer;
 pub(crate) mod audit;
+pub(crate) mod batcher;
 pub(crate) mod call;
 pub(crate) mod limits;
 pub(crate) mod listener;

@@ -13,8 +13,7 @@ use worker::Env;
 const MAX_FEE: u128 = 200 * WEI_PER_GWEI;
 /// No more is believed to be meant for one gas: a whole coin.
 const MAX_FEE_LIMIT: u128 = 1_000_000_000 * WEI_PER_GWEI;
-/// The local chain's: an anchor every two seconds, and every block of it read.
-const ANCHOR_INTERVAL_MS: u64 = 2_000;
+/// The local chain's: every block of it is read.
 const LISTEN_INTERVAL_MS: u64 = 1_000;
 /// The smallest tip offered, in wei per gas: the default of geth.
 const TIP_FLOOR: u128 = 1_000_000;
@@ -75,9 +74,7 @@ impl ChainConfig {
             chain_id: config.chain_id,
             signer: edge::signer(settings)?,
             contract_block: config.contract_block,
-            anchor_interval_ms: settings
-                .number("ANCHOR_INTERVAL_MS", ANCHOR_INTERVAL_MS)?
-                .max(100),
+            anchor_interval_ms: config.pace.offer_interval_ms,
             listen_interval_ms: settings
                 .number("LISTEN_INTERVAL_MS", LISTEN_INTERVAL_MS)?
                 .max(100),

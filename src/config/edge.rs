@@ -1,5 +1,7 @@
 //! The deployment's settings: read once for each instance, every error naming the variable.
 
+use super::batchers::Batchers;
+use super::pace;
 use crate::config::env::{self, ConfigError, Settings};
 use alloy_primitives::Address;
 use std::cell::OnceCell;
@@ -7,6 +9,7 @@ use std::rc::Rc;
 use streamchain_chain::anchorer::GasOwners;
 use streamchain_chain::ethereum::Signer;
 use streamchain_edge_core::rate_policy::Policies;
+use streamchain_edge_core::stream_log::Pace;
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
 use streamchain_protocol::ids::{RelayId, RelayKeyId};
 use streamchain_protocol::webrtc::TurnSecret;
@@ -60,6 +63,10 @@ pub(crate) struct Config {
     pub contract: Option<Address>,
     /// The block it was deployed in, or an earlier one.
     pub contract_block: u64,
+    /// Which Batcher object has which buckets of a round.
+    pub batchers: Batchers,
+    /// The account that the stream of rounds belongs to.
+    pub rounds_owner: Address,
     /// The owners whose streams may spend gas on more than their anchors.
     pub gas_owners: GasOwners,
     /// A node that pages may ask, and name to a wallet.
@@ -74,6 +81,8 @@ pub(crate) struct Config {
     pub turn_service: Option<TurnServiceConfig>,
     /// What their TURN servers share with us (coturn: `static-auth-secret`), for time-limited credentials.
     pub turn_secret: Option<TurnSecret>,
+    /// How long a stream's messages may wait for their segment and their round.
+    pub pace: Pace,
 }
 
 thread_local! {
@@ -151,6 +160,10 @@ impl Config {
             chain_id,
             contract: settings.parsed("CONTRACT_ADDRESS", "0x and 40 hexadecimal digits")?,
             contract_block: settings.number("CONTRACT_BLOCK", 0)?,
+            batchers: Batchers::parse(settings)?,
+            rounds_owner: settings
+                .parsed("ROUNDS_OWNER", "0x and 40 hexadecimal digits")?
+                .unwrap_or(operator),
             public_rpc: public_rpc(settings)?,
             auto_create: settings
                 .parsed("AUTO_CREATE_STREAMS", "true or false")?
@@ -160,6 +173,7 @@ impl Config {
             ice_servers: settings.urls("ICE_SERVERS", &["stun:", "turn:", "turns:"], ICE_SERVERS)?,
             turn_service: turn_service(settings)?,
             turn_secret: settings.text("TURN_SECRET").map(TurnSecret::new),
+            pace: pace::parse(settings)?,
         })
     }
 }

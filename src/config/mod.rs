@@ -1,7 +1,9 @@
 //! The settings of a deployment. Every error names the variable.
 
+mod batchers;
 pub(crate) mod chain;
 pub(crate) mod edge;
 pub(crate) mod env;
+mod pace;
 
 pub(crate) use edge::Config;

@@ -66,11 +66,14 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
     receipt
         .check()
         .map_err(|error| Problem::internal(format!("receipt of {seq} in {stream:?}: {error}")))?;
+    // Once more, for it took several reads: a receipt carries the message.
+    auth::need(call, stream, Right::Read).await?;
     json(200, &receipt)
 }
 
 /// Why there is no receipt.
 async fn missing(call: &Call, stream: &StreamRef, seq: Seq) -> Answer {
+    auth::need(call, stream, Right::Read).await?;
     let state = call.stream(call.short(stream))?.call(GetState {}).await?;
     if seq >= state.head {
         let detail = format!(

@@ -15,7 +15,9 @@ use streamchain_edge_core::stream_log::{LogState, NewStream};
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{StreamId, StreamName, StreamRef};
 use streamchain_protocol::limits::MAX_EXACT_INTEGER;
-use streamchain_protocol::stream_settings::{Mode, ReadAccess, SettingsChange, StreamSettings, WriteAccess};
+use streamchain_protocol::stream_settings::{
+    Anchoring, Mode, ReadAccess, SettingsChange, StreamSettings, WriteAccess,
+};
 
 #[derive(Deserialize)]
 struct Wanted {
@@ -31,6 +33,7 @@ struct Wanted {
     p2p: bool,
     #[serde(default)]
     prove: bool,
+    anchor: Option<Anchoring>,
 }
 
 impl Wanted {
@@ -41,7 +44,9 @@ impl Wanted {
             write: self.write,
             p2p: self.p2p,
             prove: self.prove,
+            ..StreamSettings::default()
         }
+        .anchored_by(self.anchor)
     }
 }
 
@@ -126,7 +131,7 @@ pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
             json!({
                 "id": row.id, "short": row.id.short(), "name": row.name, "owner": row.owner,
                 "mode": settings.mode, "read": settings.read, "write": settings.write,
-                "p2p": settings.p2p, "prove": settings.prove, "created": row.created,
+                "p2p": settings.p2p, "prove": settings.prove, "anchor": settings.anchor, "created": row.created,
             })
         })
         .collect();
@@ -163,7 +168,7 @@ fn describe(call: &Call, state: &LogState) -> Value {
     json!({
         "id": state.id, "short": state.id.short(), "name": state.name, "owner": state.owner,
         "mode": settings.mode, "read": settings.read, "write": settings.write,
-        "p2p": settings.p2p, "prove": settings.prove,
+        "p2p": settings.p2p, "prove": settings.prove, "anchor": settings.anchor,
         "epoch": state.epoch, "head": state.head, "stored": state.head, "anchored": state.anchored,
         "final": state.finalized, "created": state.created,
         "anchoredAs": fallback.then_some(Mode::Root),

@@ -6,6 +6,7 @@
 pub(crate) mod account;
 pub(crate) mod anchorer;
 pub(crate) mod audit;
+pub(crate) mod batcher;
 mod chain_machine;
 pub(crate) mod limits;
 pub(crate) mod listener;

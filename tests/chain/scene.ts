@@ -93,7 +93,11 @@ export class ChainScene {
   /** The contract on this node, and an edge that anchors by `operator`. */
   static async on(
     node: ChainNode,
-    { vars = {}, outbound = passOn(node.url) }: { vars?: Record<string, string>; outbound?: Outbound } = {},
+    {
+      vars = {},
+      outbound = passOn(node.url),
+      direct = false,
+    }: { vars?: Record<string, string>; outbound?: Outbound; direct?: boolean } = {},
   ): Promise<ChainScene> {
     const [deployer, operator] = [account(0), account(1)];
     const contract = await deployContract({
@@ -115,7 +119,7 @@ export class ChainScene {
       ANCHOR_RETRY_AFTER_MS: "1000",
       ...vars,
     };
-    const edge = await startEdge({ vars: all, outbound });
+    const edge = await startEdge({ vars: all, outbound, direct });
     return new ChainScene(node, contract.address, operator, all, outbound, edge);
   }
 

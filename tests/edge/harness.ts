@@ -63,14 +63,18 @@ export const assertProblem = (answer: Answer, status: number, slug: string): Jso
 };
 
 /** Waits until `look` gives something. */
-export const until = async <T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> => {
-  const end = Date.now() + PATIENCE_MS;
+export const until = async <T>(
+  what: string,
+  look: () => Promise<T | undefined | false>,
+  patienceMs = PATIENCE_MS,
+): Promise<T> => {
+  const end = Date.now() + patienceMs;
   while (Date.now() < end) {
     const found = await look();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error(`waited ${PATIENCE_MS} ms in vain until ${what}`);
+  throw new Error(`waited ${patienceMs} ms in vain until ${what}`);
 };
 
 /** A key of ours from another (HKDF-SHA256), as `protocol/src/auth/keys.rs` derives it. */
@@ -104,6 +108,9 @@ export const asOperator = (): { authorization: string } => bearer(accessToken(OP
 /** The header of a wallet's account. */
 export const asUser = (account: string): { authorization: string } => bearer(accessToken(account));
 
+/** The author of messages for which it does not matter. */
+const MESSAGE_AUTHOR = Buffer.alloc(20, 7);
+
 /** The producer of messages for which it does not matter. */
 export const PRODUCER = Buffer.alloc(16, 3);
 
@@ -123,7 +130,7 @@ export const batchBytes = (epoch: number, first: number, messages: Message[]): U
     messages.map(
       (message): Cbor => [
         message.time ?? 1_700_000_000_000,
-        message.author ?? Buffer.alloc(20, 7),
+        message.author ?? MESSAGE_AUTHOR,
         message.producer,
         message.number,
         Buffer.from(message.payload),
@@ -255,6 +262,8 @@ export interface EdgeOptions {
   folder?: string;
   /** What answers the Worker's own requests; a chain that is down unless given. */
   outbound?: (request: Request) => Promise<Response>;
+  /** Whether requests reach the Worker itself, without Miniflare's own one in front of it: for benches. */
+  direct?: boolean;
 }
 
 /** A namespace of Durable Objects, as far as it is used here. */
@@ -325,11 +334,22 @@ export class Edge {
     assert.equal(applied.status, 200, await applied.text());
   }
 
-  /** Makes a stream, and `relay` acquires its epoch. */
+  /** Opens a session of an author, whose messages the stream's relay may bring from then on. */
+  async sessionOf(stream: string, author: Uint8Array = MESSAGE_AUTHOR): Promise<void> {
+    const opened = await this.postOffer(
+      stream,
+      await offer("chromium"),
+      asUser(`0x${Buffer.from(author).toString("hex")}`),
+    );
+    assert.equal(opened.status, 201, opened.text);
+  }
+
+  /** Makes a stream, whose first session is sent to `relay`, which then acquires its epoch. */
   async streamOn(relay: FakeRelay, name: string): Promise<{ id: string; short: string; epoch: number }> {
-    await relay.register();
+    await relay.register({ sessions: 0 });
     const made = await this.postJson("/v1/streams", { name });
     const short = made.json.short as string;
+    await this.sessionOf(short);
     const taken = await relay.acquireEpoch(short);
     assert.equal(taken.status, 200, taken.text);
     return { id: made.json.id as string, short, epoch: taken.json.epoch as number };
@@ -413,7 +433,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       compatibilityDate: "2026-10-01",
       host: "127.0.0.1",
       durableObjects: Object.fromEntries(
-        ["Stream", "Relays", "Anchorer", "Listener", "Limits", "Audit", "Account"].map((className) => [
+        ["Stream", "Relays", "Anchorer", "Batcher", "Listener", "Limits", "Audit", "Account"].map((className) => [
           className.toUpperCase(),
           { className, useSQLite: true },
         ]),
@@ -422,6 +442,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       ratelimits: options.ratelimits ?? {},
       resourcePersistencePath: folder,
       outboundService: options.outbound ?? chainIsDown,
+      ...(options.direct ? { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] } : {}),
       bindings: {
         MASTER_SECRET,
         ANCHORER_KEY,
@@ -429,12 +450,14 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
         CHAIN_ID: "31337",
         CHAIN_RPC_URLS: "http://chain.invalid",
         CONTRACT_ADDRESS: CONTRACT,
+        SEGMENT_MAX_AGE_MS: "1000",
         RATE_LIMITS: "off", // a test's many clients have one address
         ...options.vars,
       },
     } as Parameters<typeof convertV4MiniflareOptions>[0]),
   );
-  const url = (await miniflare.ready).origin;
+  const front = await miniflare.ready;
+  const url = (options.direct ? await miniflare.unsafeGetDirectURL() : front).origin;
   if (options.folder === undefined) await migrate(miniflare);
   return new Edge(miniflare, url, folder);
 };

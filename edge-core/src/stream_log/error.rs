@@ -4,6 +4,7 @@ use super::state::MAX_MEMBERS;
 use alloy_primitives::Address;
 use streamchain_protocol::ids::{Epoch, ProducerId, RelayId, Seq};
 use streamchain_protocol::limits::MAX_BATCH_BYTES;
+use streamchain_protocol::stream_settings::SettingsConflict;
 
 /// Why a step was refused: nothing was changed, and the same request will be refused again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,12 @@ pub enum Refusal {
         /// The other relay.
         relay: RelayId,
     },
+    /// No session was opened on the stream, so no relay has anything to do there.
+    #[error("the stream is assigned to no relay: the edge assigns it when a session is opened")]
+    NotAssigned,
+    /// The batch has a message whose author the edge never sent to this relay.
+    #[error("the batch has a message of {0}, who opened no session to publish at this relay")]
+    UnknownAuthor(Address),
     /// The batch does not follow what is committed.
     #[error("the batch begins at seq {given}, but the next seq is {expected}")]
     Gap {
@@ -52,6 +59,9 @@ pub enum Refusal {
     /// The relay has not fetched the older messages yet.
     #[error("{0} messages wait for the stream's relay: send this one again later")]
     InboxFull(u64),
+    /// The relay has not fetched the older messages of the same network yet.
+    #[error("{0} messages of one network wait for the stream's relay: send this one again later")]
+    InboxShare(usize),
     /// The reader lacks the right to read the stream.
     #[error("this stream does not let you read")]
     MayNotRead {
@@ -69,6 +79,9 @@ pub enum Refusal {
     /// The address is not a member's.
     #[error("{0} is not a member of the stream")]
     NoSuchMember(Address),
+    /// The settings do not go together, or the change is not to be made.
+    #[error(transparent)]
+    Settings(#[from] SettingsConflict),
     /// There is no room for another member.
     #[error("the stream has {MAX_MEMBERS} members already, the most that it may have")]
     TooManyMembers,

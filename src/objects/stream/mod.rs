@@ -2,10 +2,13 @@
 
 mod access;
 mod append;
+mod author_rows;
+mod chunks;
 mod creation;
 mod news;
 mod object;
 mod outbox;
+mod rounds;
 mod sessions;
 mod signals;
 mod tables;

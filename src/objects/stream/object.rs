@@ -14,10 +14,12 @@ use std::cell::{Cell, RefCell};
 use streamchain_edge_core::directory::Chosen;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::signalling::Mailboxes;
-use streamchain_edge_core::stream_log::{LogError, LogState, NewStream, Step, StreamLog};
+use streamchain_edge_core::stream_log::{
+    InboxShares, LogError, LogState, NewStream, Schedule, Step, StreamLog,
+};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerState};
-use worker::{DurableObject, Env, Request, Response, State, console_error, durable_object};
+use worker::{DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 type Log = StreamLog<StreamRows>;
 
@@ -34,10 +36,12 @@ pub struct Stream {
     pub(super) notified: Cell<UnixMs>,
     /// The requests that wait for a change.
     pub(super) waiters: Waiters,
-    /// Flushes that failed in a row.
-    pub(super) failures: Cell<u32>,
-    /// Until when nothing is handed to the Anchorer, which had no room.
-    pub(super) refused_until: Cell<UnixMs>,
+    /// Whose messages wait for the relay.
+    pub(super) inbox_shares: RefCell<InboxShares>,
+    /// When what waits is due.
+    pub(super) schedule: RefCell<Schedule>,
+    /// When a reader asked for news last.
+    pub(super) asked: Cell<Option<UnixMs>>,
     /// How much clients ask for.
     pub(super) gate: Gate,
     /// The relay chosen last, and when.
@@ -55,11 +59,12 @@ impl DurableObject for Stream {
             log,
             looked: Cell::new(false),
             alarm: Alarm::default(),
-            failures: Cell::new(0),
-            refused_until: Cell::new(UnixMs(0)),
+            schedule: RefCell::default(),
+            asked: Cell::new(None),
             gate: Gate::default(),
             notified: Cell::new(UnixMs(0)),
             waiters: Waiters::default(),
+            inbox_shares: RefCell::default(),
             chosen: RefCell::new(None),
             mailboxes: RefCell::default(),
         }
@@ -81,24 +86,37 @@ impl Stream {
         let outcome = sql::atomically(&self.state.storage(), || step(&self.log).map_err(StepError));
         outcome.map_err(|StepError(error)| {
             self.log.rows().forget();
+            if !matches!(error, LogError::Refused(_)) {
+                self.log.forget();
+            }
             error
         })
     }
 
     /// An alarm that failed again and again is dropped by the platform: the first request sets it anew.
     pub(super) async fn resume(&self) -> Result<(), Problem> {
-        if self.looked.replace(true) {
+        if self.looked.get() {
             return Ok(());
         }
-        if self.log.rows().is_empty()? {
-            // An earlier version made the tables before it refused the stream.
-            self.state.storage().delete_alarm().await?;
-            self.state.storage().delete_all().await?;
-            self.log.rows().forget();
-        } else if self.step(Log::has_work).unwrap_or(false) {
-            self.arm().await?;
+        if self.discard_if_empty().await? {
+            self.looked.set(true);
+        } else if self.finds_work() {
+            let storage = self.state.storage();
+            self.alarm.adopt(&storage).await?;
+            self.alarm.arm(&storage, self.next_round()).await?;
         }
         Ok(())
+    }
+
+    /// Deletes what an earlier version left that made the tables before it refused the stream.
+    pub(super) async fn discard_if_empty(&self) -> Result<bool, Error> {
+        if !self.log.rows().is_empty()? {
+            return Ok(false);
+        }
+        self.state.storage().delete_alarm().await?;
+        self.state.storage().delete_all().await?;
+        self.log.rows().forget();
+        Ok(true)
     }
 
     async fn answer(&self, asked: StreamRequest, id: &RequestId) -> Result<Vec<u8>, Problem> {
@@ -139,7 +157,7 @@ impl Stream {
 
     /// What the stream is, if it was made.
     pub(super) fn state(&self) -> Result<LogState, Problem> {
-        Ok(self.step(Log::state)?)
+        Ok(self.log.state()?)
     }
 
     /// Makes the stream, if it is not there, and lists it in the database.
@@ -167,7 +185,7 @@ impl Stream {
     async fn release(&self, asked: &Release) -> Result<(), Problem> {
         self.step(|log| log.release(&asked.relay, asked.epoch))?;
         self.waiters.notify();
-        Ok(self.arm().await?)
+        self.arm().await
     }
 
     /// The messages that wait, for the relay that is the leader.

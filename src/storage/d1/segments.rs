@@ -40,8 +40,8 @@ pub(crate) async fn insert(
 ) -> Result<(), Error> {
     let segment = &made.segment;
     // `unhex` of one text is the fastest way for bytes into D1.
-    let statement = "INSERT INTO segments (stream, first, count, root, bytes, records, mode, prove)
-                     VALUES (?1, ?2, ?3, ?4, ?5, unhex(?6), ?7, ?8) ON CONFLICT DO NOTHING RETURNING first";
+    let statement = "INSERT INTO segments (stream, first, count, root, bytes, records, mode, prove, anchor)
+                     VALUES (?1, ?2, ?3, ?4, ?5, unhex(?6), ?7, ?8, ?9) ON CONFLICT DO NOTHING RETURNING first";
     let (id, root, digits) = (
         stream.to_string(),
         hex::encode_prefixed(segment.root),
@@ -56,6 +56,7 @@ pub(crate) async fn insert(
         D1Type::Text(&digits),
         D1Type::Text(made.mode.as_str()),
         number(made.prove.into()),
+        D1Type::Text(made.anchor.as_str()),
     ];
     if !rows(db, statement, &values, Row::number).await?.is_empty() {
         return Ok(());
@@ -116,7 +117,8 @@ pub(crate) async fn roots(
     .await
 }
 
-/// Up to `limit` segments for the Anchorer, in order: the one with the message `from`, and those behind it.
+/// Up to `limit` segments for the Anchorer, in order: the one with the message `from`, and those behind it. Those for rounds
+/// are not among them: a stream has anchors of its own only before its first run in a round.
 pub(crate) async fn to_anchor(
     db: &D1Database,
     stream: StreamId,
@@ -124,7 +126,7 @@ pub(crate) async fn to_anchor(
     limit: usize,
 ) -> Result<Vec<StoredSegment>, Error> {
     let query = "SELECT first, count, root, mode, prove FROM segments
-                 WHERE stream = ?1
+                 WHERE stream = ?1 AND anchor = 'own'
                    AND first >= (SELECT coalesce(max(first), 0) FROM segments WHERE stream = ?1 AND first <= ?2)
                  ORDER BY first LIMIT ?3";
     let id = stream.to_string();

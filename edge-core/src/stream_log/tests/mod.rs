@@ -2,6 +2,7 @@
 
 mod append;
 mod authors;
+mod batch_authors;
 mod commit;
 mod events;
 mod leadership;
@@ -10,7 +11,10 @@ mod outage;
 mod outbox;
 mod properties;
 mod reading;
+mod restart;
 mod rights;
+mod rounds;
+mod schedule;
 mod sessions;
 mod stored_format;
 mod takeover;
@@ -21,7 +25,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::limits::MAX_SEGMENT_MESSAGES;
 use streamchain_protocol::proof::{AnchorRef, AnchorState, Segment, leaves, merkle};
-use streamchain_protocol::stream_settings::{Mode, ReadAccess};
+use streamchain_protocol::stream_settings::{Anchoring, Mode, ReadAccess, SettingsConflict};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::decode_records;
 
@@ -37,7 +41,8 @@ pub(super) fn new_stream() -> NewStream {
     NewStream {
         owner: Address::repeat_byte(7),
         name: "demo".parse().unwrap(),
-        settings: StreamSettings::default(),
+        // Segments go to the Anchorer; `rounds` has the other ones.
+        settings: StreamSettings::of_version_before(),
     }
 }
 
@@ -79,10 +84,27 @@ fn session(number: u8, relay_id: &str, created_ms: u64) -> Session {
     }
 }
 
-/// A stream that relay `a` leads under epoch 1.
+/// Opens a session to publish of each of these authors at a relay; so the stream is assigned to it.
+pub(super) fn meet(log: &StreamLog<Memory>, relay_id: &str, authors: impl IntoIterator<Item = u8>) {
+    for author in authors {
+        let session = Session {
+            author: Address::repeat_byte(author),
+            ..session(author, relay_id, 1_000)
+        };
+        let seen = log.state().unwrap().assigned;
+        let opened = log.step(|log| {
+            log.admit_author(session.author, &session.relay, session.created)?;
+            log.open_session(&session, seen.as_ref())
+        });
+        assert!(opened.unwrap());
+    }
+}
+
+/// A stream that relay `a` leads under epoch 1, with sessions of the authors whose records the tests commit.
 fn acquired() -> StreamLog<Memory> {
     let log = StreamLog::in_memory();
     log.step(|log| log.create(&new_stream(), UnixMs(1_000))).unwrap();
+    meet(&log, "a", 0..10);
     log.step(|log| log.acquire_epoch(&relay("a"), run(1))).unwrap();
     log
 }
