@@ -68,5 +68,6 @@ const event = parseEventLogs({ abi, logs: transaction.logs }).find(
 );
 must(transaction.status === "success" && event, "the transaction has no such event");
 console.log(
-  `The receipt holds: ${event.args.anchorer} anchored message ${seq} of ${author} in block ${event.blockNumber}.`,
+  `The receipt holds: ${event.args.anchorer} anchored message ${seq} of ${author} in stream "${stream.name}" of ` +
+    `${stream.owner}, in block ${event.blockNumber}.`,
 );

@@ -9,7 +9,8 @@ import { eventually, runningSystem, type TestSystem } from "../harness/system.ts
 import { packClient, readmeExamples, StrangersFolder } from "./stranger.ts";
 
 /** A stranger's contract and chain, as README.md writes them. */
-const README_EXPECTED = 'chainId: 1, contract: "0x0000000000000000000000000000000000000000"';
+const NOBODY = "0x0000000000000000000000000000000000000000";
+const README_EXPECTED = `chainId: 1, contract: "${NOBODY}", roundsOwner: "${NOBODY}"`;
 
 let archive = "";
 let system: TestSystem;
@@ -150,8 +151,10 @@ describe("the README's examples", () => {
     const example = edited(examples.get("check-a-receipt"));
     assert.ok(example.includes(README_EXPECTED));
     assert.equal((await sensor.runModule(example)).text.trim(), "not valid", "of another chain and contract");
-    const { chainId, contract } = await system.get<{ chainId: number; contract: string }>("/v1/config");
-    const own = example.replace(README_EXPECTED, `chainId: ${chainId}, contract: "${contract}"`);
+    const config = await system.get<Record<string, string>>("/v1/config");
+    const { chainId, contract, roundsOwner = config.operator } = config;
+    const known = `chainId: ${chainId}, contract: "${contract}", roundsOwner: "${roundsOwner}"`;
+    const own = example.replace(README_EXPECTED, known);
     assert.equal((await sensor.runModule(own)).text.trim(), "valid");
   });
 });

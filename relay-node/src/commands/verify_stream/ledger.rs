@@ -99,10 +99,10 @@ pub(super) enum Difference {
     Another(String),
     /// On the chain, messages between two anchors are not covered.
     #[error("on the chain, {anchor} leaves out messages from {due} on")]
-    ChainGap { anchor: Anchor, due: Seq },
+    ChainGap { anchor: Box<Anchor>, due: Seq },
     /// On the chain, two anchors cover one message.
     #[error("on the chain, {anchor} overlaps the one before, which ends before {due}")]
-    ChainOverlap { anchor: Anchor, due: Seq },
+    ChainOverlap { anchor: Box<Anchor>, due: Seq },
     /// On the chain, an anchor covers nothing.
     #[error("on the chain, {0} is empty")]
     ChainEmpty(Anchor),
@@ -186,11 +186,12 @@ impl Ledger {
             if anchor.count == 0 {
                 return Err(Difference::ChainEmpty(anchor));
             }
-            if anchor.first > due {
-                return Err(Difference::ChainGap { anchor, due });
-            }
-            if anchor.first < due {
-                return Err(Difference::ChainOverlap { anchor, due });
+            if anchor.first != due {
+                let (is_late, anchor) = (anchor.first > due, Box::new(anchor));
+                return Err(match is_late {
+                    true => Difference::ChainGap { anchor, due },
+                    false => Difference::ChainOverlap { anchor, due },
+                });
             }
             due = anchor.end();
         }

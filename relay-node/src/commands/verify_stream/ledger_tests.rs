@@ -245,15 +245,15 @@ fn an_anchor_with_another_root_is_seen() {
 fn anchors_must_begin_at_zero_be_contiguous_and_not_empty() {
     let mut late = scene();
     late.anchors.remove(0);
-    let (anchor, due) = (late.anchors[0], Seq(0));
+    let (anchor, due) = (Box::new(late.anchors[0]), Seq(0));
     assert_eq!(late.difference(), Difference::ChainGap { anchor, due });
     let mut gap = scene();
     gap.anchors[1].first = Seq(5);
-    let (anchor, due) = (gap.anchors[1], Seq(4));
+    let (anchor, due) = (Box::new(gap.anchors[1]), Seq(4));
     assert_eq!(gap.difference(), Difference::ChainGap { anchor, due });
     let mut overlap = scene();
     overlap.anchors[1].first = Seq(3);
-    let (anchor, due) = (overlap.anchors[1], Seq(4));
+    let (anchor, due) = (Box::new(overlap.anchors[1]), Seq(4));
     assert_eq!(overlap.difference(), Difference::ChainOverlap { anchor, due });
     let mut twice = scene();
     twice.anchors.push(twice.anchors[1]);

@@ -142,7 +142,7 @@ fn a_list_that_is_not_the_rounds_is_found() {
 }
 
 #[test]
-fn a_list_that_breaks_the_rules_is_found_even_where_the_round_has_it() {
+fn a_list_that_breaks_the_rules_is_found_in_any_round() {
     let two = vec![run(STREAM, 0, B256::ZERO), run(STREAM, 2, B256::ZERO)];
     let fault = read(&mut fresh(), &[round(0, two)]).unwrap_err();
     assert!(
