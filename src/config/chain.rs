@@ -110,6 +110,7 @@ impl ChainConfig {
             gas_owners: self.gas_owners.clone(),
             finality_depth: self.finality_depth,
             recheck_after_ms: RECHECK_AFTER_MS,
+            rounds: None,
         }
     }
 

@@ -57,6 +57,7 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
             },
             covered: covered.iter().map(|one| (one.first, one.root)).collect(),
             segment: (segment.first, segment.records),
+            round: None,
         };
         sources.receipt(seq)
     });

@@ -37,6 +37,7 @@ impl InboxShares {
         self.forget(&before);
         let own = self.0.iter().filter(|(_, of)| of == network).count();
         if own >= MAX_NETWORK_MESSAGES {
+            log.forget(); // the caller takes the message back
             return Err(LogError::Refused(Refusal::InboxShare(own)));
         }
         self.0.push_back((before.next, network.to_owned()));

@@ -16,7 +16,7 @@ use serde_json::Value;
 use std::cell::RefCell;
 use std::time::Duration;
 use streamchain_chain::anchorer::{
-    Anchorer as AnchorerMachine, Read, ReadRecords, ReadSegments, SegmentError, Status, StoredSegment,
+    Anchorer as AnchorerMachine, ReadRecords, ReadSegments, SegmentError, Status, StoredSegment, Task,
 };
 use streamchain_chain::costs::{Costs, Estimates};
 use streamchain_chain::ethereum::{Answer, Receipt, Request as RpcRequest, RpcError};
@@ -174,17 +174,18 @@ impl Anchorer {
     }
 
     /// Gives the machine what it asked to be read from the database.
-    async fn read(&self, asked: Read) -> Result<(), Error> {
+    async fn read(&self, asked: Task) -> Result<(), Error> {
         match asked {
-            Read::Records(ReadRecords { stream, first, count }) => {
+            Task::Records(ReadRecords { stream, first, count }) => {
                 let records = self.records(stream, first, count).await;
                 let records = records.map_err(|error| error.to_string());
                 self.kept.with(|machine| machine.handle_records(records, now()))
             }
-            Read::Segments(asked) => {
+            Task::Segments(asked) => {
                 let stored = self.stored(asked).await.map_err(|error| error.to_string());
                 self.kept.with(|machine| machine.handle_stored(stored, now()))
             }
+            Task::Rounds(_) | Task::Round(_) => Err(Error::RustError("rounds are not configured".into())),
         }
     }
 

@@ -19,7 +19,7 @@ use streamchain_edge_core::stream_log::{
 };
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerState};
-use worker::{DurableObject, Env, Request, Response, State, console_error, durable_object};
+use worker::{DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 type Log = StreamLog<StreamRows>;
 
@@ -98,18 +98,25 @@ impl Stream {
         if self.looked.get() {
             return Ok(());
         }
-        if self.log.rows().is_empty()? {
+        if self.discard_if_empty().await? {
             self.looked.set(true);
-            // An earlier version made the tables before it refused the stream.
-            self.state.storage().delete_alarm().await?;
-            self.state.storage().delete_all().await?;
-            self.log.rows().forget();
         } else if self.finds_work() {
             let storage = self.state.storage();
             self.alarm.adopt(&storage).await?;
             self.alarm.arm(&storage, self.next_round()).await?;
         }
         Ok(())
+    }
+
+    /// Deletes what an earlier version left that made the tables before it refused the stream.
+    pub(super) async fn discard_if_empty(&self) -> Result<bool, Error> {
+        if !self.log.rows().is_empty()? {
+            return Ok(false);
+        }
+        self.state.storage().delete_alarm().await?;
+        self.state.storage().delete_all().await?;
+        self.log.rows().forget();
+        Ok(true)
     }
 
     async fn answer(&self, asked: StreamRequest, id: &RequestId) -> Result<Vec<u8>, Problem> {

@@ -13,6 +13,7 @@ export {
   type Receipt,
   type StepId,
 } from "./chain/receipt.ts";
+export type { ReceiptRound } from "./chain/round.ts";
 export {
   connectWallet,
   discoverWallets,

@@ -111,7 +111,7 @@ fn a_leader_of_the_version_before_goes_on() {
     let log = led();
     let mut state = log.state().unwrap();
     state.checks_authors = false;
-    log.rows().put_state(&state).unwrap();
+    log.overwrite(&state).unwrap();
     log.commit(&relay("a"), &batch(1, 0, records(2, 0, 1))).unwrap();
     log.acquire_epoch(&relay("a"), run(1)).unwrap();
     log.commit(&relay("a"), &batch(1, 1, records(2, 1, 1))).unwrap();

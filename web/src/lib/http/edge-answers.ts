@@ -14,6 +14,8 @@ export interface EdgeConfig {
   readonly chainId: number;
   readonly contract: Hex;
   readonly operator: Hex;
+  /** Whose stream of rounds the deployment's messages are anchored in; the operator, unless the edge says otherwise. */
+  readonly roundsOwner: Hex;
   readonly version: string;
   /** A JSON-RPC node that pages may use, when the operator names one. */
   readonly rpcUrl: string | undefined;
@@ -190,10 +192,12 @@ export function parseIceServers(link: string | null): IceServer[] {
 
 /** Reads the answer of `GET /v1/config`. */
 export function readConfig(json: JsonObject): EdgeConfig {
+  const operator = json.hex("operator", 20);
   return {
     chainId: json.uint("chainId"),
     contract: json.hex("contract", 20),
-    operator: json.hex("operator", 20),
+    operator,
+    roundsOwner: json.has("roundsOwner") ? json.hex("roundsOwner", 20) : operator,
     version: json.textOr("version", ""),
     rpcUrl: json.textOr("rpcUrl", undefined),
   };
