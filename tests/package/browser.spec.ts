@@ -106,12 +106,15 @@ describe("the modules without a bundler", () => {
 
 describe("the React example", () => {
   it("is built by Vite, publishes, and verifies a receipt", async () => {
-    const { chainId, contract } = await system.get<{ chainId: number; contract: string }>("/v1/config");
+    const config = await system.get<{ chainId: number; contract: string; operator: string; roundsOwner?: string }>(
+      "/v1/config",
+    );
     const env = {
       VITE_EDGE: system.edge,
       VITE_STREAM: "react",
-      VITE_CHAIN_ID: `${chainId}`,
-      VITE_CONTRACT: contract,
+      VITE_CHAIN_ID: `${config.chainId}`,
+      VITE_CONTRACT: config.contract,
+      VITE_ROUNDS_OWNER: config.roundsOwner ?? config.operator,
       VITE_RPC: system.chain,
     };
     const built = await vite.start(["run", "build"], env, "npm").ended;
