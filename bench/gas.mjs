@@ -46,13 +46,12 @@ const gasOf = async (system, tx) => {
  * Stores so many messages at once, and waits for their one anchor.
  * @param {TestSystem} system
  * @param {LedStream} stream
- * @param {string} name
  * @param {number} count
  */
-const anchored = async (system, stream, name, count) => {
+const anchored = async (system, stream, count) => {
   const first = stream.head;
   await stream.commit(stream.batch(count, BYTES), count);
-  const anchor = await anchorAt(system, name, first);
+  const anchor = await anchorAt(system, stream.name, first);
   if (anchor.count !== count) throw new Error(`the anchor covers ${anchor.count} messages, expected ${count}`);
   return gasOf(system, anchor.tx);
 };
@@ -66,12 +65,11 @@ const anchored = async (system, stream, name, count) => {
  */
 const gasOfMode = async (system, uplink, settings, what) => {
   const word = settings.mode ?? "prove";
-  const name = `bench-gas-${word}`;
-  const stream = await uplink.acquireEpoch(name, settings);
-  await anchored(system, stream, name, 1);
+  const stream = await uplink.acquireEpoch(`bench-gas-${word}`, settings);
+  await anchored(system, stream, 1);
   const rows = [];
   for (const count of MODE_SIZES) {
-    const gas = await anchored(system, stream, name, count);
+    const gas = await anchored(system, stream, count);
     rows.push({
       figure: `gas per message, ${word}, ${count} per anchor`,
       value: rounded(gas / count, 4),
@@ -97,12 +95,11 @@ const run = async () => {
   const system = await runningSystem();
   try {
     const uplink = await new Uplink(system.edge, system.system.master).register();
-    const name = "bench-gas";
-    const stream = await uplink.acquireEpoch(name);
-    const opening = await anchored(system, stream, name, 1);
+    const stream = await uplink.acquireEpoch("bench-gas");
+    const opening = await anchored(system, stream, 1);
     const rows = [];
     for (const count of SIZES) {
-      const gas = await anchored(system, stream, name, count);
+      const gas = await anchored(system, stream, count);
       rows.push({
         figure: `gas per message, ${count} per anchor`,
         value: rounded(gas / count, 4),

@@ -70,16 +70,26 @@ pub(crate) fn read_streams(ids: &[StreamId]) -> Bytes {
     multicallCall { data }.abi_encode().into()
 }
 
-/// The calldata that reads a peak of the range of a stream of rounds; a contract of the version before has no such
-/// function.
-pub(crate) fn read_peak(rounds: StreamId) -> Bytes {
-    let height = U256::ZERO;
-    peakCall {
-        rounds: rounds.word(),
-        height,
-    }
-    .abi_encode()
-    .into()
+/// The calldata that reads how far a stream of rounds is anchored, and a peak of its range; a contract of the version
+/// before, which has no peaks, refuses both.
+pub(crate) fn read_rounds(stream: StreamId) -> Bytes {
+    let (rounds, height) = (stream.word(), U256::ZERO);
+    let state = streamsCall { stream: rounds }.abi_encode().into();
+    let peak = peakCall { rounds, height }.abi_encode().into();
+    let data = vec![state, peak];
+    multicallCall { data }.abi_encode().into()
+}
+
+/// Reads the number of the next round from the answer to [`read_rounds`]; `None` when it is not that of a contract with
+/// rounds.
+pub(crate) fn decode_rounds(answer: &[u8]) -> Option<u64> {
+    let results = multicallCall::abi_decode_returns(answer).ok()?;
+    let [state, peak] = results.as_slice() else {
+        return None;
+    };
+    peakCall::abi_decode_returns(peak).ok()?;
+    let state = streamsCall::abi_decode_returns(state).ok()?;
+    state.nextSeq.try_into().ok()
 }
 
 /// What the contract stores for one stream.

@@ -263,6 +263,38 @@ mod chain {
     }
 
     #[test]
+    fn rounds_that_another_deployment_made_are_not_taken_for_own_ones() {
+        let mut world = scene();
+        let rounds = world.rounds_id();
+        world.chain.set_stream(rounds, signer().address(), 57);
+        world.hand_over(&[segment("demo", 0, 5)]);
+        world.pass(10 * BLOCK_MS);
+        assert_eq!(world.database.rounds.len(), 0);
+        assert_eq!(world.chain.next_seq(stream("demo")), 5, "other streams go on");
+        let problem = world.anchorer.status(world.now).rounds.unwrap().problem.unwrap();
+        assert!(problem.contains("rounds below 57"), "{problem}");
+    }
+
+    #[test]
+    fn rounds_that_another_deployment_makes_meanwhile_stop_the_own_ones() {
+        let mut world = scene();
+        world.settle();
+        let rounds = world.rounds_id();
+        world.chain.set_stream(rounds, signer().address(), 57);
+        for _ in 0..3 {
+            publish_all(&mut world, 1);
+            world.pass(10 * BLOCK_MS);
+        }
+        assert_eq!(
+            world.database.rounds.len(),
+            2,
+            "the one that was fixed already, and no other"
+        );
+        let blocked = world.anchorer.status(world.now).blocked_streams;
+        assert!(blocked[0].reason.contains("rounds below 57"), "{blocked:?}");
+    }
+
+    #[test]
     fn another_owner_of_the_rounds_has_to_open_them() {
         let owner = Address::repeat_byte(0xaa);
         let rounds = rounds::Settings {
@@ -323,16 +355,18 @@ mod budget {
     #[test]
     fn other_streams_leave_rounds_their_part_of_the_day() {
         // The fake chain asks for 50,000 gas a transaction; 60,000 are reserved.
-        let mut world = world(1_000_000);
+        let mut world = world(1_050_000);
+        publish_all(&mut world, 1);
+        world.pass(3 * BLOCK_MS);
         let mut first = 0;
         for _ in 0..30 {
             world.hand_over(&[segment("demo", first, 5)]);
             first += 5;
             world.pass(2 * BLOCK_MS);
         }
-        let own = world.chain.mined().len();
+        let own = world.chain.mined().len() - 1;
         assert_eq!(
-            own, 14,
+            own, 15,
             "three quarters of the day's gas, with the last one's reserve"
         );
         for _ in 0..10 {

@@ -78,7 +78,7 @@ wire_by_field! {
     SessionOpened { chosen, rights }
     EndSession { session, author }
     PostSignal { session, author, to, signal }
-    ReadSignals { session, author, after }
+    ReadSignals { session, author, after, client, peers }
     Acquire { relay, incarnation }
     Release { relay, epoch }
     ReadInbox { relay, epoch }
@@ -242,6 +242,10 @@ pub(crate) struct ReadSignals {
     pub author: Address,
     /// The number of the last signal that was read.
     pub after: u64,
+    /// What the client's address is counted by.
+    pub client: String,
+    /// Sessions that it has direct connections to.
+    pub peers: Vec<SessionId>,
 }
 
 /// A run of a relay that is to be the leader.

@@ -62,6 +62,8 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
     receipt
         .check()
         .map_err(|error| Problem::internal(format!("receipt of {seq} in {stream:?}: {error}")))?;
+    // Once more, for it took several reads: a receipt carries the message.
+    auth::need(call, stream, Right::Read).await?;
     json(200, &receipt)
 }
 
@@ -147,6 +149,7 @@ async fn range_of(call: &Call, db: &D1Database, round: u64) -> Result<Option<(u6
 
 /// Why there is no receipt.
 async fn missing(call: &Call, stream: &StreamRef, seq: Seq) -> Answer {
+    auth::need(call, stream, Right::Read).await?;
     let mut state = call.stream(call.short(stream))?.call(GetState {}).await?;
     marks::refresh(call, &mut state).await;
     if seq >= state.head {

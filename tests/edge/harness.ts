@@ -63,14 +63,18 @@ export const assertProblem = (answer: Answer, status: number, slug: string): Jso
 };
 
 /** Waits until `look` gives something. */
-export const until = async <T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> => {
-  const end = Date.now() + PATIENCE_MS;
+export const until = async <T>(
+  what: string,
+  look: () => Promise<T | undefined | false>,
+  patienceMs = PATIENCE_MS,
+): Promise<T> => {
+  const end = Date.now() + patienceMs;
   while (Date.now() < end) {
     const found = await look();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error(`waited ${PATIENCE_MS} ms in vain until ${what}`);
+  throw new Error(`waited ${patienceMs} ms in vain until ${what}`);
 };
 
 /** A key of ours from another (HKDF-SHA256), as `protocol/src/auth/keys.rs` derives it. */
@@ -104,6 +108,9 @@ export const asOperator = (): { authorization: string } => bearer(accessToken(OP
 /** The header of a wallet's account. */
 export const asUser = (account: string): { authorization: string } => bearer(accessToken(account));
 
+/** The author of messages for which it does not matter. */
+const MESSAGE_AUTHOR = Buffer.alloc(20, 7);
+
 /** The producer of messages for which it does not matter. */
 export const PRODUCER = Buffer.alloc(16, 3);
 
@@ -123,7 +130,7 @@ export const batchBytes = (epoch: number, first: number, messages: Message[]): U
     messages.map(
       (message): Cbor => [
         message.time ?? 1_700_000_000_000,
-        message.author ?? Buffer.alloc(20, 7),
+        message.author ?? MESSAGE_AUTHOR,
         message.producer,
         message.number,
         Buffer.from(message.payload),
@@ -332,16 +339,27 @@ export class Edge {
     assert.equal(applied.status, 200, applied.text);
   }
 
-  /** Makes a stream, and `relay` acquires its epoch. */
+  /** Opens a session of an author, whose messages the stream's relay may bring from then on. */
+  async sessionOf(stream: string, author: Uint8Array = MESSAGE_AUTHOR): Promise<void> {
+    const opened = await this.postOffer(
+      stream,
+      await offer("chromium"),
+      asUser(`0x${Buffer.from(author).toString("hex")}`),
+    );
+    assert.equal(opened.status, 201, opened.text);
+  }
+
+  /** Makes a stream, whose first session is sent to `relay`, which then acquires its epoch. */
   async streamOn(
     relay: FakeRelay,
     name: string,
     settings: Json = {},
   ): Promise<{ id: string; short: string; epoch: number }> {
-    await relay.register();
+    await relay.register({ sessions: 0 });
     const usual = Object.keys(settings).length === 0;
     const made = await this.postJson("/v1/streams", { name, ...settings }, usual ? {} : asOperator());
     const short = made.json.short as string;
+    await this.sessionOf(short);
     const taken = await relay.acquireEpoch(short);
     assert.equal(taken.status, 200, taken.text);
     return { id: made.json.id as string, short, epoch: taken.json.epoch as number };

@@ -12,10 +12,8 @@ use super::step::{Context, Effect, Step, Transition, Unsigned, Wait, after, fail
 use super::stream::{Ready, RunPlan, StoredSegment, StreamEntry};
 use crate::abi::{self, ContractError, StreamState};
 use crate::ethereum::{self, FeeHistory, RpcError};
-use crate::rounds::Contract;
+use crate::rounds::RoundMaker;
 
-/// Length of the contract's answer to the question for a peak.
-const PEAK_BYTES: usize = 32;
 /// After how many ms a contract without rounds is asked again: the operator has to deploy another one.
 const NO_ROUNDS_RETRY_MS: u64 = 600_000;
 
@@ -57,6 +55,9 @@ fn plan_stream(draft: &mut Draft, entry: &StreamEntry, found: ToRead, context: &
     let cover = Effect::Cover(stream, next);
     let is_rounds = context.pending.is_rounds(stream);
     match entry.run_from(stream, next, is_granted(entry, context)) {
+        _ if is_rounds && entry.is_beyond(next) => {
+            return vec![Effect::Block(stream, Obstacle::OtherRounds(next))];
+        }
         Ready::Not(obstacle) => return vec![Effect::Block(stream, obstacle)],
         Ready::Done => return vec![cover],
         // It is only looked at, since its owner may have acted: its turn comes.
@@ -215,16 +216,12 @@ pub(super) fn settle_nothing(ids: &[StreamId]) -> Transition {
     after(effects, rest(Wait::Interval))
 }
 
-/// The contract answered with a peak of the range of rounds, or with nothing that could be one.
-pub(super) fn note_peak(data: &[u8], context: &Context<'_>) -> Transition {
-    let contract = match data.len() {
-        PEAK_BYTES => Contract::HasRounds,
-        _ => Contract::HasNone(context.now.plus_ms(NO_ROUNDS_RETRY_MS)),
-    };
-    after(
-        vec![Effect::SetContract(contract)],
-        rest(Wait::Until(context.now)),
-    )
+/// The contract said which round is next, or that it has none.
+pub(super) fn note_rounds(data: &[u8], context: &Context<'_>) -> Transition {
+    let again = context.now.plus_ms(NO_ROUNDS_RETRY_MS);
+    let judge = |maker: &RoundMaker| Effect::SetContract(maker.judge(abi::decode_rounds(data), again));
+    let effects = context.rounds.map(judge).into_iter().collect();
+    after(effects, rest(Wait::Until(context.now)))
 }
 
 /// What a read of the contract says, or why it makes no sense.

@@ -30,8 +30,8 @@ impl Step {
             (Step::ReadFinal(ids) | Step::ReadDeep(ids, _), Err(RpcError::Node { .. })) => {
                 prepare::settle_nothing(&ids)
             }
-            (Step::ReadPeak, Err(error @ RpcError::Node { .. })) if !error.is_rate_limited() => {
-                prepare::note_peak(&[], context)
+            (Step::ReadRounds, Err(error @ RpcError::Node { .. })) if !error.is_rate_limited() => {
+                prepare::note_rounds(&[], context)
             }
             // A node without the method: then it is as if it did not know the transaction.
             (Step::AskKnown, Err(error)) if !error.is_of_whole_node() => broadcast::known(false, context),
@@ -40,7 +40,7 @@ impl Step {
                 (Step::ReadDeep(ids, head.number.saturating_sub(depth)), Vec::new())
             }
             (Step::ReadDeep(ids, _), Ok(Answer::Returned(data))) => prepare::settle(&ids, &data, context),
-            (Step::ReadPeak, Ok(Answer::Returned(data))) => prepare::note_peak(&data, context),
+            (Step::ReadRounds, Ok(Answer::Returned(data))) => prepare::note_rounds(&data, context),
             (Step::ReadStreams(ids), Ok(Answer::Returned(data))) => prepare::plan(&ids, &data, context),
             (Step::ReadFinal(ids), Ok(Answer::Returned(data))) => prepare::settle(&ids, &data, context),
             (Step::ReadNonce(prepared), Ok(Answer::TransactionCount(nonce))) => {
@@ -86,9 +86,13 @@ fn begin(context: &Context<'_>) -> Transition {
 
 fn begin_anew(context: &Context<'_>) -> Transition {
     let (pending, now) = (context.pending, context.now);
-    let reads_peak = |rounds: &RoundMaker| rounds.contract_read_at(pending.has_all_rounds());
-    if context.rounds.and_then(reads_peak).is_some_and(|due| due <= now) {
-        return (Step::ReadPeak, Vec::new());
+    let reads_rounds = |rounds: &RoundMaker| rounds.contract_read_at(pending.has_all_rounds());
+    if context
+        .rounds
+        .and_then(reads_rounds)
+        .is_some_and(|due| due <= now)
+    {
+        return (Step::ReadRounds, Vec::new());
     }
     let mut ids = match now >= context.next_anchor {
         true => pending.wanting(context.turn, context.limits.runs, now),

@@ -22,8 +22,8 @@ use crate::rounds::{Contract, RoundMaker};
 pub(super) enum Step {
     /// No round is under way.
     Idle,
-    /// Read a peak of the range of rounds: a contract of the version before has none.
-    ReadPeak,
+    /// Read which round is next: a contract of the version before has none.
+    ReadRounds,
     /// Read the contract for these streams.
     ReadStreams(Vec<StreamId>),
     /// Read the segments of the draft's streams that the database alone has.
@@ -180,7 +180,8 @@ impl Context<'_> {
     /// The gas that the day's budget has left for a transaction with rounds, or for one without; `None` without a budget.
     pub(super) fn gas_left(&self, has_rounds: bool) -> Option<u64> {
         let daily = self.settings.daily_gas?;
-        Some(match self.rounds.is_some() && !has_rounds {
+        let makes_rounds = self.rounds.is_some_and(RoundMaker::is_used);
+        Some(match makes_rounds && !has_rounds {
             true => self.spending.left_beside_rounds(daily, self.now),
             false => daily.saturating_sub(self.spending.gas(self.now)),
         })
@@ -207,9 +208,9 @@ impl Step {
                 let read = draft.to_read.last()?;
                 return Some(Question::Segments(read.stream, read.next));
             }
-            Step::ReadPeak => Request::Call {
+            Step::ReadRounds => Request::Call {
                 to,
-                data: abi::read_peak(context.pending.rounds?),
+                data: abi::read_rounds(context.pending.rounds?),
                 at: BlockId::Latest,
             },
             Step::ReadHead(..) => Request::Block(BlockId::Latest),

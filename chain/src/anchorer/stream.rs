@@ -308,6 +308,11 @@ impl StreamEntry {
         held.max(landed).max(self.known_end.unwrap_or_default())
     }
 
+    /// Whether the chain has more of it than was handed over.
+    pub(super) fn is_beyond(&self, next: Seq) -> bool {
+        self.known_end.is_some_and(|end| next > end)
+    }
+
     /// Notes that messages up to `end` were handed over.
     pub(super) fn hand_over(&mut self, end: Seq) {
         self.known_end = self.known_end.max(Some(end));

@@ -16,8 +16,6 @@ mod machine;
 mod notices;
 mod offer;
 mod shares;
-#[cfg(test)]
-mod tests;
 
 pub use machine::{Batcher, BatcherTask, CloseError, Fixing, RoundList, Settings};
 pub use notices::{NotifyStreams, RunNotice};

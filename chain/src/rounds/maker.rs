@@ -77,6 +77,8 @@ pub(crate) enum Contract {
     HasRounds,
     /// It has not; it is asked again at this time.
     HasNone(UnixMs),
+    /// It has rounds below this one that were not made here; it is asked again at this time.
+    IsAhead(u64, UnixMs),
 }
 
 /// The maker of rounds, a part of the Anchorer.
@@ -177,13 +179,29 @@ impl RoundMaker {
         Some(due.max(self.rests_until))
     }
 
+    /// Whether a round was made here.
+    pub(crate) fn is_used(&self) -> bool {
+        self.fixed.is_some()
+    }
+
+    /// What follows from the number of the contract's next round; `None` when it has no rounds. It is asked again at
+    /// `again` if no round can be made.
+    pub(crate) fn judge(&self, next: Option<u64>, again: UnixMs) -> Contract {
+        let own = self.state.as_ref().map_or(0, |state| state.next);
+        match next {
+            None => Contract::HasNone(again),
+            Some(next) if next > own => Contract::IsAhead(next, again),
+            Some(_) => Contract::HasRounds,
+        }
+    }
+
     /// When the contract has to be asked whether it has rounds, if it has to be.
     pub(crate) fn contract_read_at(&self, is_on_chain: bool) -> Option<UnixMs> {
         let begins_at = self.begins_at(is_on_chain)?;
         match self.contract {
             Contract::Unknown => Some(begins_at),
             Contract::HasRounds => None,
-            Contract::HasNone(until) => Some(begins_at.max(until)),
+            Contract::HasNone(until) | Contract::IsAhead(_, until) => Some(begins_at.max(until)),
         }
     }
 
@@ -405,6 +423,9 @@ impl RoundMaker {
             Contract::HasNone(_) => {
                 Some("the contract has no rounds: a newer version has to be deployed".to_owned())
             }
+            Contract::IsAhead(next, _) => Some(format!(
+                "the contract has rounds below {next}, which are not in this database: another deployment has this account"
+            )),
             _ if is_changed => {
                 Some("BATCHERS was changed: no rounds are made until it is what it was".to_owned())
             }

@@ -15,6 +15,7 @@ pub mod fake_chain;
 pub mod fake_contract;
 pub mod listening;
 pub mod rounds;
+pub mod scale;
 
 /// What happens to one command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -88,6 +88,10 @@ pub struct LogState {
     /// The run of a relay that the epoch was granted to; `None` once it released the stream.
     #[serde(rename = "holder")]
     pub leader: Option<Leader>,
+    /// Whether the authors of the leader's batches are checked: not for a leader that was granted the epoch before there
+    /// was this check, for its sessions may be of authors who are not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) checks_authors: bool,
     /// The relay that new sessions are sent to.
     pub assigned: Option<RelayId>,
     /// How many messages are committed: the next seq to be given.
@@ -160,6 +164,7 @@ impl LogState {
             listed: false,
             epoch: Epoch(0),
             leader: None,
+            checks_authors: true,
             assigned: None,
             head: Seq(0),
             flushed: Seq(0),

@@ -61,6 +61,9 @@ pub(crate) struct VerifyStreamArgs {
     /// Block from which events are read [default: the one that the edge names]. One that is too late shows as a gap
     #[arg(long, value_name = "NUMBER")]
     pub from_block: Option<u64>,
+    /// Seconds to wait, in all, for blocks that the node has not given whole; they are read again meanwhile
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub patience: u64,
     /// Access token, for private streams
     #[arg(long, env = "STREAMCHAIN_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
@@ -107,7 +110,8 @@ async fn verify(args: &VerifyStreamArgs) -> Result<Report, String> {
         return Err(refusal);
     }
     let from_block = args.from_block.unwrap_or(config.contract_block);
-    let mut anchors = Anchors::new(chain_id, trust.contract, from_block)?;
+    let patience = Duration::from_secs(args.patience);
+    let mut anchors = Anchors::new(chain_id, trust.contract, from_block, patience)?;
     let streams = match &args.stream {
         Some(wanted) => vec![edge.stream(&meant(wanted, &trust)).await?],
         None => edge.streams().await?,
@@ -151,6 +155,7 @@ async fn verify(args: &VerifyStreamArgs) -> Result<Report, String> {
     report.blocks(anchors.start(), anchors.end());
     report.rounds(rounds.as_ref(), &anchors, open);
     report.strangers(&anchors, rounds.as_ref());
+    report.doubtful(anchors.doubtful_blocks());
     report.compared_something()?;
     Ok(report)
 }

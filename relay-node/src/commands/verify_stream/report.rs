@@ -63,6 +63,7 @@ pub(super) struct Report {
     of_other_owners: usize,
     strangers: usize,
     anchors: usize,
+    doubtful_blocks: u64,
 }
 
 impl Report {
@@ -79,6 +80,7 @@ impl Report {
             of_other_owners: 0,
             strangers: 0,
             anchors: 0,
+            doubtful_blocks: 0,
         }
     }
 
@@ -136,6 +138,11 @@ impl Report {
         self.strangers = anchors.streams().filter(|id| !compared.contains(id)).count();
     }
 
+    /// Counts blocks that the check gave up on: their headers promise events that the node does not give.
+    pub(super) fn doubtful(&mut self, blocks: u64) {
+        self.doubtful_blocks = blocks;
+    }
+
     pub(super) fn agrees(&self) -> bool {
         !self
             .lines
@@ -177,6 +184,12 @@ impl Report {
                 self.strangers
             );
         }
+        if self.doubtful_blocks > 0 {
+            println!(
+                "! gave up on {} blocks: their headers say that there may be events, and the node gives none",
+                self.doubtful_blocks
+            );
+        }
         for open in &self.open {
             println!("! {open}");
         }
@@ -193,6 +206,7 @@ impl Report {
             "fromBlock": self.blocks.0, "toBlock": self.blocks.1.saturating_sub(1),
             "anchors": self.anchors, "anchorsOfOtherStreams": self.strangers, "streams": streams,
             "leftOut": self.left_out, "ofOtherOwners": self.of_other_owners,
+            "doubtfulBlocks": self.doubtful_blocks,
             "roundsOwner": self.rounds.map(|(owner, _)| owner), "rounds": self.rounds.map_or(0, |(_, count)| count),
         })
     }

@@ -180,6 +180,7 @@ export const english = {
   },
   chain: {
     title: "Published on chain",
+    omitted: (bytes: number): string => `${numbers.format(bytes)} bytes, too large to be kept here`,
     takenBack: (block: number): string =>
       `A reorganisation of the chain took back a message published in block ${numbers.format(block)}.`,
   },

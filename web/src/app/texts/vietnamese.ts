@@ -176,6 +176,7 @@ export const vietnamese: Texts = {
   },
   chain: {
     title: "Công bố trên chuỗi",
+    omitted: (bytes) => `${numbers.format(bytes)} byte, quá lớn để lưu ở đây`,
     takenBack: (block) => `Chuỗi đã tái tổ chức và thu hồi một tin được công bố trong khối ${numbers.format(block)}.`,
   },
   path: {

@@ -1,5 +1,12 @@
 //! What a batcher does, call by call.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop the test that cannot go on"
+)]
+
 use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, B256, keccak256};
@@ -9,10 +16,10 @@ use streamchain_protocol::proof::AnchorState;
 use streamchain_protocol::proof::run::RunEntry;
 use streamchain_protocol::time::UnixMs;
 
-use super::*;
-use crate::journal::Row;
-use crate::machine::{Command, Machine};
-use crate::rounds::{GroupRoots, RoundAnchor};
+use streamchain_chain::batcher::*;
+use streamchain_chain::journal::Row;
+use streamchain_chain::rounds::{GroupRoots, RoundAnchor};
+use streamchain_chain::{Command, Machine};
 
 const NOW: UnixMs = UnixMs(1_700_000_000_000);
 const OPERATOR: Address = Address::repeat_byte(0xee);
@@ -190,7 +197,7 @@ mod offers {
     }
 }
 
-mod rounds {
+mod closing {
     use super::*;
 
     #[test]
