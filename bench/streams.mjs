@@ -10,7 +10,8 @@ import { Uplink } from "./lib/uplink.mjs";
 
 /** @typedef {import("./lib/uplink.mjs").LedStream} LedStream */
 
-const STEPS = [15, 30, 60, 120, 180, 240, 320, 420, 560, 750];
+/** How many streams, step by step; `BENCH_STREAMS` has other numbers, with commas between. */
+const STEPS = (process.env.BENCH_STREAMS ?? "15,30,60,120,180,240,320,420,560,750").split(",").map(Number);
 const BYTES = 100;
 const PERIOD_MS = 1_000;
 /** Two segments of each stream, so that what follows a commit is counted with it. */
@@ -115,7 +116,7 @@ const text = ({ streams, median: ms, perSecond, cpuMs, rows, ages: all }) =>
  * @param {ChainScene} scene
  * @param {{ steps: number[], settings: object }} how
  */
-export const raised = async (scene, { steps, settings }) => {
+const raised = async (scene, { steps, settings }) => {
   const uplink = await new Uplink(scene.edge.url, MASTER_SECRET).register();
   /** @type {Load[]} */
   const loads = [];
@@ -145,7 +146,7 @@ export const raised = async (scene, { steps, settings }) => {
  * @template T
  * @param {(scene: ChainScene) => Promise<T>} work
  */
-export const onChain = async (work) => {
+const onChain = async (work) => {
   const node = await ChainNode.start("anvil");
   const mining = setInterval(() => node.mine().catch(() => {}), BLOCK_MS);
   /** @type {ChainScene | undefined} */

@@ -318,6 +318,15 @@ export class Edge {
     return this.#miniflare.getD1Database("DB");
   }
 
+  /** Asks an object of this name by hand; the text of its answer. */
+  async object(kind: string, name: string, path: string, body?: unknown): Promise<string> {
+    const objects = (await this.#miniflare.getDurableObjectNamespace(kind)) as unknown as Objects;
+    const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+    const answer = await objects.get(objects.idFromName(name)).fetch(`https://internal${path}`, init);
+    assert.equal(answer.status, 200);
+    return answer.text();
+  }
+
   /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`, whose only field they are. */
   async notice(short: string, ...notices: Json[]): Promise<void> {
     const streams = (await this.#miniflare.getDurableObjectNamespace("STREAM")) as unknown as Objects;
