@@ -202,17 +202,16 @@ const during = async (scene) => {
 /**
  * What a stream costs that commits one message each `periodMs`, by the counters of a run.
  * @param {ChainScene} scene
+ * @param {Uplink} uplink
  * @param {Awaited<ReturnType<typeof during>>} idle what the deployment does in that time without a stream
  * @param {number} periodMs
  */
-const cost = async (scene, idle, periodMs) => {
-  const uplink = await new Uplink(scene.edge.url, MASTER_SECRET).register();
+const cost = async (scene, uplink, idle, periodMs) => {
   const name = `bench-cost-${periodMs}`;
   const load = new Load(await uplink.acquireEpoch(name), `/v1/streams/${name}`, periodMs);
   await pause(WARM_UP_MS);
   const spent = await during(scene);
   await load.stop();
-  await uplink.close();
   /** What it needs more than a deployment without streams. @param {keyof typeof idle} what */
   const aCommit = (what) => Math.max(0, spent[what] - idle[what]) / spent.batches;
   const millions = ((1_000 / periodMs) * MONTH_S) / 1e6;
@@ -263,9 +262,12 @@ export const benches = [
     name: "stream costs",
     run: () =>
       onChain(async (scene) => {
+        const uplink = await new Uplink(scene.edge.url, MASTER_SECRET).register();
         await pause(WARM_UP_MS);
         const idle = await during(scene);
-        return [await cost(scene, idle, 1_000), await cost(scene, idle, 50)];
+        const rows = [await cost(scene, uplink, idle, 1_000), await cost(scene, uplink, idle, 50)];
+        await uplink.close();
+        return rows;
       }, USUAL),
   },
   {
