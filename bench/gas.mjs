@@ -1,6 +1,8 @@
-// What a message costs on chain: the gas of the Anchorer's real transactions, divided by the messages each one covers.
+// What a message costs on chain: the gas of the Anchorer's real transactions, divided by the messages each one covers, and
+// that of rounds.
 
 import { eventually, runningSystem } from "../tests/harness/system.ts";
+import { roundRows } from "./lib/round-gas.mjs";
 import { rounded } from "./lib/statistics.mjs";
 import { Uplink } from "./lib/uplink.mjs";
 
@@ -44,13 +46,12 @@ const gasOf = async (system, tx) => {
  * Stores so many messages at once, and waits for their one anchor.
  * @param {TestSystem} system
  * @param {LedStream} stream
- * @param {string} name
  * @param {number} count
  */
-const anchored = async (system, stream, name, count) => {
+const anchored = async (system, stream, count) => {
   const first = stream.head;
   await stream.commit(stream.batch(count, BYTES), count);
-  const anchor = await anchorAt(system, name, first);
+  const anchor = await anchorAt(system, stream.name, first);
   if (anchor.count !== count) throw new Error(`the anchor covers ${anchor.count} messages, expected ${count}`);
   return gasOf(system, anchor.tx);
 };
@@ -64,12 +65,11 @@ const anchored = async (system, stream, name, count) => {
  */
 const gasOfMode = async (system, uplink, settings, what) => {
   const word = settings.mode ?? "prove";
-  const name = `bench-gas-${word}`;
-  const stream = await uplink.acquireEpoch(name, settings);
-  await anchored(system, stream, name, 1);
+  const stream = await uplink.acquireEpoch(`bench-gas-${word}`, settings);
+  await anchored(system, stream, 1);
   const rows = [];
   for (const count of MODE_SIZES) {
-    const gas = await anchored(system, stream, name, count);
+    const gas = await anchored(system, stream, count);
     rows.push({
       figure: `gas per message, ${word}, ${count} per anchor`,
       value: rounded(gas / count, 4),
@@ -95,12 +95,11 @@ const run = async () => {
   const system = await runningSystem();
   try {
     const uplink = await new Uplink(system.edge, system.system.master).register();
-    const name = "bench-gas";
-    const stream = await uplink.acquireEpoch(name);
-    const opening = await anchored(system, stream, name, 1);
+    const stream = await uplink.acquireEpoch("bench-gas");
+    const opening = await anchored(system, stream, 1);
     const rows = [];
     for (const count of SIZES) {
-      const gas = await anchored(system, stream, name, count);
+      const gas = await anchored(system, stream, count);
       rows.push({
         figure: `gas per message, ${count} per anchor`,
         value: rounded(gas / count, 4),
@@ -117,7 +116,7 @@ const run = async () => {
     for (const { settings, what } of MODES) rows.push(...(await gasOfMode(system, uplink, settings, what)));
     rows.push(...(await estimates(system)));
     await uplink.close();
-    return rows;
+    return [...rows, ...(await roundRows())];
   } finally {
     await system.stop();
   }

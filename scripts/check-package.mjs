@@ -11,8 +11,9 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { buildPackage, PACKAGE } from "./lib/build/package.mjs";
 import { Failure, main } from "./lib/console.mjs";
-import { childEnv, npmBin } from "./lib/paths.mjs";
+import { childEnv } from "./lib/paths.mjs";
 import { show } from "./lib/run.mjs";
+import { installPackageTools, packageTool } from "./lib/setup/package-tools.mjs";
 
 /**
  * What an entry may add to a page, in bytes, minified and gzipped, without React: up to a tenth above what it was when this
@@ -82,14 +83,15 @@ const checkDirective = async () =>
 await main(async () => {
   const folder = await mkdtemp(join(tmpdir(), "streamchain-package-"));
   try {
+    await installPackageTools();
     await buildPackage();
     const { archive, files, bytes, unpacked } = pack(folder);
     console.log(`    ${files.length} files, ${bytes} bytes packed, ${unpacked} unpacked`);
     const problems = [...checkFiles(files), ...(await checkSizes()), ...(await checkDirective())];
     for (const entry of WITHOUT_WEBRTC) problems.push(...(await checkWithoutWebrtc(entry)));
     const node = process.execPath;
-    if ((await show(node, [npmBin("publint"), "run", archive, "--strict"])) !== 0) problems.push("publint failed");
-    if ((await show(node, [npmBin("attw"), archive, "--profile", "esm-only", "--no-emoji"])) !== 0) {
+    if ((await show(node, [packageTool("publint"), "run", archive, "--strict"])) !== 0) problems.push("publint failed");
+    if ((await show(node, [packageTool("attw"), archive, "--profile", "esm-only", "--no-emoji"])) !== 0) {
       problems.push("are-the-types-wrong failed");
     }
     if (problems.length > 0) throw new Failure("The npm package is not as it should be.", problems);

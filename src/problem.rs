@@ -70,8 +70,10 @@ pub(crate) enum Kind {
     Gap,
     /// A producer's number does not follow the one before.
     ProducerConflict,
-    /// Another relay is the stream's leader.
+    /// Another relay is the stream's leader, or the stream is assigned to none.
     NotLeader,
+    /// A message of a batch is by somebody who was not sent to the relay.
+    UnknownAuthor,
     /// A list that is bounded has no more room.
     Full,
     /// More than a client, an account or a stream may ask for in a while.
@@ -89,7 +91,7 @@ pub(crate) enum Kind {
 }
 
 /// Of each kind: the word that stays, the status, and the title.
-const KINDS: [(Kind, &str, u16, &str); 31] = [
+const KINDS: [(Kind, &str, u16, &str); 32] = [
     (Kind::BadRequest, "bad-request", 400, "Bad request"),
     (Kind::BadOffer, "bad-offer", 400, "Bad offer"),
     (Kind::BadStreamName, "bad-stream-name", 400, "Bad stream name"),
@@ -129,6 +131,12 @@ const KINDS: [(Kind, &str, u16, &str); 31] = [
         "Producer conflict",
     ),
     (Kind::NotLeader, relay_problem::NOT_LEADER, 409, "Not the leader"),
+    (
+        Kind::UnknownAuthor,
+        relay_problem::UNKNOWN_AUTHOR,
+        409,
+        "Unknown author",
+    ),
     (Kind::Full, "full", 409, "Full"),
     (Kind::RateLimited, "rate-limited", 429, "Rate limit exceeded"),
     (Kind::NoRelay, "no-relay", 503, "No relay available"),
@@ -267,7 +275,7 @@ impl Problem {
     }
 
     /// The document's members.
-    fn document(&self) -> Map<String, Value> {
+    pub(crate) fn document(&self) -> Map<String, Value> {
         let (slug, status, title) = self.0.kind.row();
         let mut document = self.0.members.clone();
         document.insert("type".into(), json!(format!("{TYPE_PREFIX}{slug}")));
@@ -456,13 +464,17 @@ impl From<Refusal> for Problem {
             Refusal::NoSuchStream => Self::new(Kind::NoSuchStream, detail),
             Refusal::StaleEpoch { epoch, .. } => Self::new(Kind::StaleEpoch, detail).with("epoch", epoch),
             Refusal::NotLeader { relay } => Self::new(Kind::NotLeader, detail).with("relay", relay),
+            Refusal::NotAssigned => Self::new(Kind::NotLeader, detail),
+            Refusal::UnknownAuthor(author) => Self::new(Kind::UnknownAuthor, detail).with("author", author),
             Refusal::Gap { expected, .. } => Self::new(Kind::Gap, detail).with("expected", expected),
             Refusal::ProducerConflict { producer, stored, .. } => Self::new(Kind::ProducerConflict, detail)
                 .with("producer", producer)
                 .with("stored", stored),
             Refusal::TooLarge(_) => Self::new(Kind::TooLarge, detail),
             Refusal::Backlog(_) => Self::new(Kind::Overloaded, detail).header("retry-after", "5"),
-            Refusal::InboxFull(_) => Self::new(Kind::Overloaded, detail).header("retry-after", "2"),
+            Refusal::InboxFull(_) | Refusal::InboxShare(_) => {
+                Self::new(Kind::Overloaded, detail).header("retry-after", "2")
+            }
             Refusal::MayNotRead { is_hidden: true, .. } => hidden(),
             Refusal::MayNotRead { has_credentials, .. } => may_not(has_credentials, Right::Read),
             Refusal::NoSuchSession => Self::new(Kind::NoSuchSession, detail),

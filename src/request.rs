@@ -116,6 +116,15 @@ impl Call {
             .is_some_and(|accept| accept.contains(media_type)))
     }
 
+    /// Whether the client names this preference (RFC 7240).
+    pub(crate) fn prefers(&self, preference: &str) -> Result<bool, Problem> {
+        let prefer = self.headers().get("prefer")?.unwrap_or_default();
+        let names = prefer.split(',').filter_map(|one| one.split(';').next());
+        Ok(names
+            .map(str::trim)
+            .any(|name| name.eq_ignore_ascii_case(preference)))
+    }
+
     /// Refuses a body of any other type.
     pub(crate) fn need_type(&self, expected: &str) -> Result<(), Problem> {
         let given = self.headers().get("content-type")?.unwrap_or_default();

@@ -1,9 +1,10 @@
 //! From a request to its answer: the route, what is counted and recorded, the handler, and what every response has.
 
-use crate::api::audit::record;
+use crate::api::audit::{has_left_out, pass_on_left_out, record};
 use crate::api::call::request_id;
 use crate::api::limits;
 use crate::audit::Attempt;
+use crate::clock;
 use crate::config::Config;
 use crate::cors;
 use crate::counters;
@@ -74,7 +75,10 @@ async fn dispatch(
     let call = Call::new(request, id.clone(), env.clone(), config.clone());
     let answer = answer(call, route, at).await;
     if let Some(entry) = attempt.entry(&config, &answer) {
-        context.wait_until(record(env, id.clone(), config, entry));
+        context.wait_until(record(env.clone(), id.clone(), config.clone(), entry));
+    }
+    if has_left_out(clock::now()) {
+        context.wait_until(pass_on_left_out(env, id.clone(), config));
     }
     answer
 }

@@ -1,9 +1,16 @@
 // A relay without clients: it implements the section "Between relay and edge" of docs/PROTOCOL.md.
 
 import { createHmac, hkdfSync, randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { encodeCbor } from "../../web/src/lib/wire/cbor.ts";
 
 /** @typedef {{ mode?: string, prove?: boolean }} Settings what a stream is made with */
+
+const OFFER = join(import.meta.dirname, "..", "..", "tests", "fixtures", "offers", "chromium.sdp");
+
+/** How many streams are made until one is sent to this relay: the edge gives half of them to the other one. */
+const MAX_STREAMS_TRIED = 20;
 
 /** @param {Buffer} secret @param {string} info */
 const derive = (secret, info) => Buffer.from(hkdfSync("sha256", secret, "", info, 32));
@@ -14,12 +21,12 @@ const bearerOf = (master, id) => {
   return `${id}.${derive(relayKey, "streamchain/uplink/v1").toString("hex")}`;
 };
 
-/** The operator's access token, as the edge itself would sign it. @param {string} master @param {string} operator */
-const operatorToken = (master, operator) => {
+/** An account's access token, as the edge itself would sign it. @param {string} master @param {string} account */
+const tokenOf = (master, account) => {
   const now = Math.floor(Date.now() / 1_000);
   /** @param {object} value */
   const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const claims = { sub: operator.toLowerCase(), iat: now, exp: now + 900 };
+  const claims = { sub: account.toLowerCase(), iat: now, exp: now + 900 };
   const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
   const key = derive(Buffer.from(master, "hex"), "streamchain/access/v1");
   return `${signed}.${createHmac("sha256", key).update(signed).digest("base64url")}`;
@@ -29,13 +36,18 @@ const operatorToken = (master, operator) => {
 export class LedStream {
   #uplink;
   #path;
-  #author = randomBytes(20);
+  #author;
   #producer = randomBytes(16);
   #head;
   #epoch;
 
-  /** @param {Uplink} uplink @param {string} path @param {{ epoch: number, head: number }} granted */
-  constructor(uplink, path, { epoch, head }) {
+  /**
+   * @param {Uplink} uplink @param {string} name @param {string} path @param {Buffer} author
+   * @param {{ epoch: number, head: number }} granted
+   */
+  constructor(uplink, name, path, author, { epoch, head }) {
+    this.name = name;
+    this.#author = author;
     this.#uplink = uplink;
     this.#path = path;
     this.#epoch = epoch;
@@ -143,25 +155,53 @@ export class Uplink {
     return this;
   }
 
-  /** Makes a stream and acquires its epoch. @param {string} name @param {Settings} settings */
-  async acquireEpoch(name, settings = {}) {
+  /** Opens a session, so that the edge assigns the stream to this relay. @param {string} short @param {Buffer} author */
+  async #openSession(short, author) {
+    const response = await fetch(`${this.#edge}/v1/streams/${short}/sessions`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/sdp",
+        authorization: `Bearer ${tokenOf(this.#master, `0x${author.toString("hex")}`)}`,
+      },
+      body: await readFile(OFFER),
+    });
+    if (!response.ok) throw new Error(`session: ${response.status} ${await response.text()}`);
+  }
+
+  /** @param {string} name @param {Settings} settings */
+  async #make(name, settings) {
     const { operator } = await (await fetch(`${this.#edge}/v1/config`)).json();
     const made = await fetch(`${this.#edge}/v1/streams`, {
       method: "POST",
       headers: {
         "content-type": "application/json",
-        authorization: `Bearer ${operatorToken(this.#master, operator)}`,
+        authorization: `Bearer ${tokenOf(this.#master, operator)}`,
       },
       body: JSON.stringify({ name, ...settings }),
     });
     const { short, detail } = await made.json();
     if (short === undefined) throw new Error(`the stream ${name} could not be made: ${detail}`);
-    const path = `/streams/${short}`;
-    return new LedStream(
-      this,
-      path,
-      await this.request("PUT", path, JSON.stringify({ incarnation: this.#incarnation })),
-    );
+    return short;
+  }
+
+  /**
+   * Makes a stream and acquires its epoch. The edge chooses the relay of a stream: where it chose the system's own, another
+   * stream is made.
+   * @param {string} prefix @param {Settings} settings
+   */
+  async acquireEpoch(prefix, settings = {}) {
+    for (let tries = 0; tries < MAX_STREAMS_TRIED; tries++) {
+      const name = tries === 0 ? prefix : `${prefix}-${tries}`;
+      const short = await this.#make(name, settings);
+      const author = randomBytes(20);
+      await this.#openSession(short, author);
+      const path = `/streams/${short}`;
+      const response = await this.fetch("PUT", path, JSON.stringify({ incarnation: this.#incarnation }));
+      const granted = await response.json();
+      if (response.ok) return new LedStream(this, name, path, author, granted);
+      if (!`${granted.type}`.endsWith("/not-owner")) throw new Error(`acquiring ${name}: ${JSON.stringify(granted)}`);
+    }
+    throw new Error(`the edge gave ${MAX_STREAMS_TRIED} streams to other relays`);
   }
 
   /** Deregisters from the edge. */

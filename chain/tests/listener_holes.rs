@@ -12,32 +12,13 @@
 mod support;
 
 use alloy_primitives::{Address, B256, keccak256};
-use alloy_sol_types::SolCall;
-use streamchain_chain::abi::IStreamChain::publishCall;
 use streamchain_chain::ethereum::{Answer, LogBlocks, Request, RpcError};
 use streamchain_chain::listener::EventKind;
 use streamchain_protocol::ids::{Seq, StreamId};
 use support::fake_chain::{FakeChain, Orphans};
 use support::listening::*;
 
-const STRANGER: Address = Address::repeat_byte(0x55);
 const MAX_ANSWER: usize = 400_000;
-
-fn publish(chain: &mut FakeChain, stream: u8, bytes: usize) {
-    let call = publishCall {
-        stream: B256::repeat_byte(stream),
-        payload: vec![1; bytes].into(),
-    };
-    chain.stranger(STRANGER, call.abi_encode());
-}
-
-fn refused(message: &str) -> RpcError {
-    RpcError::Node {
-        code: -32_000,
-        message: message.into(),
-        revert: None,
-    }
-}
 
 /// The blocks before and after the one that is about to be mined have events as well.
 fn in_the_middle(fill: impl Fn(&mut FakeChain), behind: u64) -> Listening {
@@ -63,16 +44,6 @@ fn is_about(request: &Request, chain_block: B256) -> bool {
         Request::BlockTransactions(hash) => *hash == chain_block,
         Request::BlockReceipts(number) => *number == BLOCK,
         _ => false,
-    }
-}
-
-fn size(answer: &Answer) -> usize {
-    let of_logs = |logs: &[streamchain_chain::ethereum::Log]| logs.iter().map(|log| 2 * log.data.len()).sum();
-    match answer {
-        Answer::Logs(logs) => of_logs(logs),
-        Answer::Receipts(Some(receipts)) => receipts.iter().map(|receipt| of_logs(&receipt.logs)).sum(),
-        Answer::Receipt(Some(receipt)) => of_logs(&receipt.logs),
-        _ => 0,
     }
 }
 

@@ -166,7 +166,7 @@ const MAX_KINDS: usize = 256;
 const MAX_PAIRS: usize = 256;
 
 /// How long what was left out gathers before a summary says so, milliseconds.
-const SUMMARY_MS: u64 = 60_000;
+pub const SUMMARY_MS: u64 = 60_000;
 
 /// Lets the first few refusals of a kind through and counts the rest, in bounded memory.
 #[derive(Debug)]
@@ -245,14 +245,17 @@ impl Sampler {
         known.count = known.count.saturating_add(more);
     }
 
-    /// Returns when the next summary is due; `None` when nothing was left out.
-    pub fn summary_due(&self) -> Option<UnixMs> {
-        self.since.map(|since| since.plus_ms(SUMMARY_MS))
+    /// Returns whether anything was left out, and that since `after_ms`.
+    pub fn has_left_out(&self, now: UnixMs, after_ms: u64) -> bool {
+        self.since.is_some_and(|since| now >= since.plus_ms(after_ms))
     }
 
-    /// Returns what was left out, by class and action, once that is due; it then begins anew.
-    pub fn take_summary(&mut self, now: UnixMs) -> Option<Vec<LeftOut>> {
-        self.summary_due().filter(|due| now >= *due)?;
+    /// Returns what was left out, by class and action, once `after_ms` have passed since the first of it; it then begins
+    /// anew.
+    pub fn take_left_out(&mut self, now: UnixMs, after_ms: u64) -> Option<Vec<LeftOut>> {
+        if !self.has_left_out(now, after_ms) {
+            return None;
+        }
         self.since = None;
         let mut summed: Vec<LeftOut> = Vec::new();
         for (_, left) in self.left_out.drain() {
@@ -418,16 +421,17 @@ mod tests {
             let admitted = sampler.admit(&format!("{index}"), &entry, UnixMs(index));
             written += admitted.unwrap_or(0);
         }
-        let due = sampler.summary_due().unwrap();
-        assert_eq!(sampler.take_summary(UnixMs(due.0 - 1)), None, "not due yet");
-        let left_out = sampler.take_summary(due).unwrap();
+        let due = UnixMs(4_999 + SUMMARY_MS);
+        let early = sampler.take_left_out(due, 2 * SUMMARY_MS);
+        assert_eq!(early, None, "not due yet");
+        let left_out = sampler.take_left_out(due, SUMMARY_MS).unwrap();
         assert_eq!(left_out.len(), 2, "{left_out:?}");
         let left: u64 = left_out.iter().map(|one| one.count).sum();
         assert_eq!(written + left, 5_000);
-        assert_eq!(sampler.summary_due(), None);
+        assert!(!sampler.has_left_out(due, 0));
         let mut other = Sampler::default();
         other.add(&left_out, due);
-        let passed_on = other.take_summary(UnixMs(due.0 + SUMMARY_MS)).unwrap();
+        let passed_on = other.take_left_out(due, 0).unwrap();
         assert_eq!(passed_on, left_out);
         let json = summary(passed_on, due).to_json();
         assert!(json.contains(r#""leftOut":[{"action":"stream.create","class":"guest","count":"#));

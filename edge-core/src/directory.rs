@@ -61,6 +61,9 @@ pub struct Chosen {
     /// The key that the relay has: session tokens for it are signed with this key.
     #[serde(default)]
     pub key: Option<RelayKeyId>,
+    /// Whether it ends sessions at the time in their tokens.
+    #[serde(default)]
+    pub session_ends: bool,
     /// SHA-256 fingerprint of its DTLS certificate, as `AB:CD:…`.
     pub fingerprint: String,
     /// The candidates of the stream's shard, best first.
@@ -130,12 +133,14 @@ impl Directory {
                 region,
                 shards,
                 turn,
+                session_ends,
                 key,
                 ..
             } = &lease.registration;
             (
                 *incarnation,
                 *key,
+                *session_ends,
                 fingerprint.clone(),
                 region.clone(),
                 shards.clone(),
@@ -179,12 +184,14 @@ impl Directory {
             fingerprint,
             shards,
             turn,
+            session_ends,
             key,
             ..
         } = &lease.registration;
         Some(Chosen {
             incarnation: *incarnation,
             key: *key,
+            session_ends: *session_ends,
             fingerprint: fingerprint.clone(),
             candidates: shards.get(shard_of(stream, shards.len()))?.candidates.clone(),
             turn: turn.clone(),

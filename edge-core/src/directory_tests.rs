@@ -32,6 +32,7 @@ fn registration(run: u8, sessions: u64) -> Registration {
         sessions,
         streams: 0,
         cursor: 0,
+        session_ends: false,
         key: None,
     }
 }

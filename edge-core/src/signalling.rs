@@ -30,6 +30,12 @@ pub(crate) const PRESENT_MS: u64 = 30_000;
 /// Most mailboxes of a stream: in a larger crowd the others are served by the relay alone.
 pub(crate) const MAX_MAILBOXES: usize = 256;
 
+/// Most mailboxes of one network on a stream: four networks at least have some.
+pub(crate) const MAX_NETWORK_MAILBOXES: usize = MAX_MAILBOXES / 4;
+
+/// Most sessions that one look may ask about; a client has fewer links.
+pub const MAX_PEERS_ASKED: usize = 16;
+
 /// Most peers in one answer; a client connects to fewer.
 pub(crate) const PEERS_TOLD: usize = 16;
 
@@ -74,11 +80,15 @@ pub struct Looked {
     pub peers: Vec<Peer>,
     /// The signals that wait, in order.
     pub signals: Vec<Signal>,
+    /// Those of the sessions asked about that are not present.
+    #[serde(default)]
+    pub gone: Vec<SessionId>,
 }
 
 #[derive(Debug)]
 struct Mailbox {
     owner: Peer,
+    network: String,
     looked: UnixMs,
     last: u64,
     signals: VecDeque<(UnixMs, Signal)>,
@@ -93,14 +103,24 @@ pub struct Mailboxes {
 impl Mailboxes {
     /// Returns what is in a session's mailbox, which has read all signals up to the number `after`. The first look
     /// makes the mailbox.
-    pub fn look(&mut self, owner: Peer, after: u64, now: UnixMs) -> Result<Looked, MailboxError> {
+    pub fn look(
+        &mut self,
+        network: &str,
+        owner: Peer,
+        after: u64,
+        now: UnixMs,
+    ) -> Result<Looked, MailboxError> {
         self.clean(now);
+        let of_network = self.boxes.iter().filter(|mailbox| mailbox.network == network);
         let place = match self.place(owner.session) {
             Some(place) => place,
-            None if self.boxes.len() >= MAX_MAILBOXES => return Err(MailboxError::Full),
+            None if self.boxes.len() >= MAX_MAILBOXES || of_network.count() >= MAX_NETWORK_MAILBOXES => {
+                return Err(MailboxError::Full);
+            }
             None => {
                 self.boxes.push(Mailbox {
                     owner,
+                    network: network.to_owned(),
                     looked: now,
                     // Goes on above what a mailbox before this one (of an earlier instance) may have given.
                     last: now.0,
@@ -118,7 +138,14 @@ impl Mailboxes {
             .filter(|peer| peer.session != owner.session)
             .take(PEERS_TOLD)
             .collect();
-        Ok(Looked { peers, signals })
+        let gone = Vec::new();
+        Ok(Looked { peers, signals, gone })
+    }
+
+    /// Returns those of these sessions that are not present: a direct connection to one of them is to end.
+    pub fn absent(&self, sessions: &[SessionId]) -> Vec<SessionId> {
+        let is_absent = |session: &&SessionId| self.place(**session).is_none();
+        sessions.iter().filter(is_absent).copied().collect()
     }
 
     /// Leaves a signal for a session that is present.
@@ -150,6 +177,12 @@ impl Mailboxes {
     /// Drops the mailbox of a session that is over.
     pub fn leave(&mut self, session: SessionId) {
         self.boxes.retain(|mailbox| mailbox.owner.session != session);
+    }
+
+    /// Drops the mailboxes of an author whose rights were withdrawn, or (`None`) all: sessions that go on may look again.
+    pub fn withdraw(&mut self, author: Option<Address>) {
+        self.boxes
+            .retain(|mailbox| author.is_some_and(|author| mailbox.owner.author != author));
     }
 
     fn place(&self, session: SessionId) -> Option<usize> {

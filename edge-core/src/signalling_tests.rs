@@ -10,7 +10,7 @@ fn peer(number: u8) -> Peer {
 
 /// What a look finds, as `from:signal`, and the number of the last.
 fn read(mailboxes: &mut Mailboxes, owner: u8, after: u64, now: UnixMs) -> (Vec<String>, u64) {
-    let looked = mailboxes.look(peer(owner), after, now).ok().unwrap();
+    let looked = mailboxes.look("", peer(owner), after, now).ok().unwrap();
     let last = looked.signals.last().map_or(after, |signal| signal.number);
     let text = |signal: &Signal| format!("{}:{}", signal.from.session.0[0], signal.signal);
     (looked.signals.iter().map(text).collect(), last)
@@ -28,11 +28,15 @@ fn two() -> Mailboxes {
 fn sessions_find_each_other_and_never_themselves() {
     let mut mailboxes = two();
     assert_eq!(
-        mailboxes.look(peer(1), 0, UnixMs(NOW)).map(|looked| looked.peers),
+        mailboxes
+            .look("", peer(1), 0, UnixMs(NOW))
+            .map(|looked| looked.peers),
         Ok(vec![peer(2)])
     );
     assert_eq!(
-        mailboxes.look(peer(2), 0, UnixMs(NOW)).map(|looked| looked.peers),
+        mailboxes
+            .look("", peer(2), 0, UnixMs(NOW))
+            .map(|looked| looked.peers),
         Ok(vec![peer(1)])
     );
 }
@@ -83,7 +87,7 @@ fn who_stops_looking_is_gone_and_gets_nothing() {
     assert_eq!(post, Err(MailboxError::Absent));
     assert_eq!(
         mailboxes
-            .look(peer(1), 0, UnixMs(NOW + PRESENT_MS))
+            .look("", peer(1), 0, UnixMs(NOW + PRESENT_MS))
             .map(|looked| looked.peers),
         Ok(vec![])
     );
@@ -160,14 +164,49 @@ fn sizes_and_crowds_are_bounded() {
         author: Address::ZERO,
     };
     let outcomes: Vec<_> = (0..MAX_MAILBOXES)
-        .map(|n| mailboxes.look(crowd(n), 0, UnixMs(NOW)))
+        .map(|n| mailboxes.look(&n.to_string(), crowd(n), 0, UnixMs(NOW)))
         .collect();
     let full = outcomes
         .iter()
         .filter(|outcome| **outcome == Err(MailboxError::Full));
     assert_eq!(full.count(), 2, "two were there before");
     let peers = mailboxes
-        .look(peer(1), 0, UnixMs(NOW))
+        .look("", peer(1), 0, UnixMs(NOW))
         .map(|looked| looked.peers.len());
     assert_eq!(peers, Ok(PEERS_TOLD));
+}
+
+#[test]
+fn whose_rights_were_withdrawn_is_absent_until_it_looks_again() {
+    let mut mailboxes = two();
+    let both = [peer(1).session, peer(2).session];
+    assert_eq!(mailboxes.absent(&both), []);
+    mailboxes.withdraw(Some(peer(2).author));
+    assert_eq!(mailboxes.absent(&both), [peer(2).session]);
+    read(&mut mailboxes, 2, 0, UnixMs(NOW));
+    assert_eq!(mailboxes.absent(&both), []);
+    mailboxes.withdraw(None);
+    assert_eq!(mailboxes.absent(&both), both);
+}
+
+#[test]
+fn one_network_never_has_all_mailboxes() {
+    let mut mailboxes = Mailboxes::default();
+    let owner = |number: usize| Peer {
+        session: SessionId((number as u64).to_be_bytes()),
+        author: Address::left_padding_from(&(number as u64).to_be_bytes()),
+    };
+    let taken = (0..MAX_MAILBOXES)
+        .filter(|number| mailboxes.look("greedy", owner(*number), 0, UnixMs(NOW)).is_ok())
+        .count();
+    assert_eq!(taken, MAX_NETWORK_MAILBOXES);
+    assert!(
+        mailboxes
+            .look("another", owner(MAX_MAILBOXES), 0, UnixMs(NOW))
+            .is_ok()
+    );
+    assert!(
+        mailboxes.look("greedy", owner(0), 0, UnixMs(NOW)).is_ok(),
+        "its own"
+    );
 }

@@ -78,9 +78,10 @@ fn committed_access_tokens_verify() {
 #[test]
 fn committed_session_tokens_verify() {
     let keys = session_keys().unwrap();
-    for (name, publish, relay_begins) in [
-        ("publisher-signed", true, true),
-        ("subscriber-signed", false, false),
+    for (name, publish, relay_begins, end) in [
+        ("publisher-signed", true, true, None),
+        ("subscriber-signed", false, false, None),
+        ("ending-signed", true, true, Some(UnixSec(NOW.0 + 600))),
     ] {
         let claims = SessionToken {
             rights: SessionRights {
@@ -94,6 +95,7 @@ fn committed_session_tokens_verify() {
             fingerprint: FingerprintHash::of(&[6; 32]),
             relay_begins,
             max_message: MaxMessage::UNKNOWN,
+            end,
         };
         let token = claims.sign(&keys);
         assert_committed("session_token", name, token.as_bytes());

@@ -47,6 +47,9 @@ pub const EMITTED_OVERHEAD: usize = 192;
 /// Longest Merkle proof, hashes: the depth of a full segment below a full anchor, with room to spare.
 pub(crate) const MAX_PROOF_HASHES: usize = 64;
 
+/// Most runs in one list of a round: 108 bytes each, so that a list in hexadecimal stays below D1's 2 MB for one value.
+pub const MAX_RUNS_PER_LIST: usize = 8_192;
+
 /// Longest SDP offer, bytes. Chromium's offer of one data channel is under 1 KiB; a hundred gathered
 /// candidates fit ten times that.
 pub const MAX_OFFER_BYTES: usize = 32 * 1024;

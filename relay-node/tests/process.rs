@@ -185,6 +185,7 @@ impl Scene {
             fingerprint: identity.fingerprint_hash(),
             relay_begins: true,
             max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
+            end: None,
         };
         let (keys, socket) = (key().session_keys(), UdpSocket::bind("127.0.0.1:0").unwrap());
         let token = token.sign(&keys);

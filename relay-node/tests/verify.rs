@@ -9,10 +9,13 @@
     reason = "helpers of tests stop the test that cannot go on"
 )]
 
+#[path = "support/http.rs"]
+mod http;
+#[path = "verify/rounds.rs"]
+mod rounds;
+
 use alloy_sol_types::SolEvent;
 use serde_json::{Value, json};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use streamchain_chain::abi::Anchored;
 use streamchain_protocol::ids::{Seq, StreamId};
@@ -28,51 +31,12 @@ fn demo_of(owner: Address) -> StreamId {
     StreamId::of(owner, &"demo".parse().unwrap())
 }
 
-/// Answers HTTP requests by their path and body, until the test program ends. Returns its URL.
+/// Answers HTTP requests by their path and body with JSON, until the test program ends. Returns its URL.
 fn serve(answer: impl Fn(&str, &Value) -> Value + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            serve_one(stream.unwrap(), &answer);
-        }
-    });
-    url
-}
-
-fn serve_one(mut stream: TcpStream, answer: &impl Fn(&str, &Value) -> Value) {
-    let mut request = Vec::new();
-    let mut part = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&request).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| {
-                    line.to_ascii_lowercase()
-                        .strip_prefix("content-length: ")
-                        .map(str::to_owned)
-                })
-                .map_or(0, |value| value.parse::<usize>().unwrap());
-            if body.len() >= length {
-                let path = head.split(' ').nth(1).unwrap();
-                let body = serde_json::from_str(body).unwrap_or(Value::Null);
-                let body = answer(path, &body).to_string();
-                let head = format!(
-                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close",
-                    body.len()
-                );
-                stream
-                    .write_all(format!("{head}\r\n\r\n{body}").as_bytes())
-                    .unwrap();
-                return;
-            }
-        }
-        match stream.read(&mut part).unwrap() {
-            0 => return,
-            read => request.extend_from_slice(&part[..read]),
-        }
-    }
+    http::serve(move |path, body| match answer(path, body) {
+        Value::Null => http::Reply::Messages(0, Vec::new()),
+        answer => http::Reply::Json(answer),
+    })
 }
 
 /// A receipt of message 0 of `owner`'s stream `demo`, and a node whose chain has its anchor by `contract`.
@@ -232,4 +196,59 @@ fn an_edge_does_not_name_the_contract_or_the_owner() {
     let (code, said) = verify_stream(&edge_with(demo_of(FORGER), owner), &node, &believed);
     assert_eq!(code, Some(1), "the forger's id under the owner's name: {said}");
     assert!(said.contains("whose id is"), "{said}");
+}
+
+/// A node whose newest block, by its header, may have events, and which gives none of them for the first `refusals`
+/// questions for receipts.
+fn doubtful_node(refusals: u32) -> String {
+    let asked = std::sync::atomic::AtomicU32::new(0);
+    let hash = |number: u64| B256::repeat_byte(number as u8 + 1);
+    let block = move |number: u64, bloom: &str| {
+        json!({
+            "number": format!("{number:#x}"), "hash": hash(number), "parentHash": hash(number.saturating_sub(1)),
+            "timestamp": "0x1", "logsBloom": format!("0x{}", bloom.repeat(256)), "transactions": [],
+        })
+    };
+    serve(move |_, request| {
+        let parameters = &request["params"];
+        let result = match request["method"].as_str().unwrap_or_default() {
+            "eth_chainId" => json!("0x7a69"),
+            "eth_syncing" => json!(false),
+            "eth_getBlockByNumber" => match parameters[0].as_str().unwrap_or_default() {
+                "0x0" | "finalized" => block(0, "00"),
+                _ => block(1, "ff"),
+            },
+            "eth_getLogs" => json!([]),
+            "eth_getBlockReceipts"
+                if asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= refusals =>
+            {
+                json!([])
+            }
+            _ => Value::Null,
+        };
+        json!({ "jsonrpc": "2.0", "id": request["id"], "result": result })
+    })
+}
+
+#[test]
+fn blocks_that_the_check_gave_up_on_are_said() {
+    let owner = Address::repeat_byte(7);
+    let stream = json!({ "id": demo_of(owner), "name": "demo", "owner": owner, "anchored": 0 });
+    let edge = serve(move |path, _| match path.split('?').next().unwrap_or_default() {
+        "/v1/config" => json!({ "contractBlock": 0 }),
+        "/v1/streams" => json!({ "streams": [stream.clone()] }),
+        path if path.ends_with("/messages") => Value::Null,
+        path if path.ends_with("/anchors") => json!({ "anchors": [] }),
+        path if path.ends_with("/segments") => json!({ "segments": [] }),
+        _ => stream.clone(),
+    });
+    let contract = HONEST.to_string();
+    let node = doubtful_node(u32::MAX);
+    let believed = ["--contract", contract.as_str(), "--patience", "0"];
+    let (code, said) = verify_stream(&edge, &node, &believed);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("gave up on 1 blocks"), "{said}");
+    let json = [&believed[..], &["--json"]].concat();
+    let (_, said) = verify_stream(&edge, &node, &json);
+    assert!(said.contains("\"doubtfulBlocks\":1"), "{said}");
 }

@@ -12,8 +12,10 @@
 mod support;
 
 use relay_testkit::Client;
+use std::time::Duration;
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::ShortId;
+use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::wire::{Notice, NoticeEvent, Withdrawal};
 use support::{Net, STREAM, keys};
 
@@ -111,4 +113,21 @@ fn a_batchs_answer_ends_sessions_before_anything_more_is_sent() {
     assert!(net.received[publisher].contains(&"error 5".into()));
     let got_after = net.received[publisher].iter().any(|line| line.contains("after"));
     assert!(!got_after && !net.clients[reader].is_closed());
+}
+
+#[test]
+fn a_session_ends_with_the_credentials_that_opened_it() {
+    let mut net = Net::new();
+    let other = net.open_member();
+    let identity = net.identity();
+    let mut token = net.token(&identity);
+    token.end = Some(UnixSec(second(&net) + 100));
+    let ending = net.connect_with(&identity, token.sign(&keys()), Client::channel());
+    net.until("open", |net| net.clients[ending].is_open());
+    net.pass(Duration::from_secs(80));
+    assert!(!net.clients[ending].is_closed(), "not before");
+    net.pass(Duration::from_secs(21));
+    assert!(net.clients[ending].is_closed());
+    assert!(net.received[ending].contains(&"error 7".into()));
+    assert!(!net.clients[other].is_closed());
 }

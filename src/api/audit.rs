@@ -115,18 +115,15 @@ pub(crate) fn done(actor: String, action: &str, target: String) -> Entry {
     }
 }
 
+/// How long refusals that were left out gather in this instance, milliseconds: the Audit object sums up once a minute what
+/// all instances send it.
+const PASS_ON_MS: u64 = 5_000;
+
 /// Records an entry. For `wait_until`: the answer is on its way.
 pub(crate) async fn record(env: Env, id: RequestId, config: Rc<Config>, mut entry: Entry) {
     if entry.outcome != Outcome::Done {
         let kind = refusal_kind(&entry);
-        let (admitted, left_out) = REFUSALS.with(|sampler| {
-            let mut sampler = sampler.borrow_mut();
-            let admitted = sampler.admit(&kind, &entry, entry.time);
-            (admitted, sampler.take_summary(entry.time))
-        });
-        if let Some(left_out) = left_out {
-            pass_on(&env, &id, &config, left_out).await;
-        }
+        let admitted = REFUSALS.with(|sampler| sampler.borrow_mut().admit(&kind, &entry, entry.time));
         let Some(count) = admitted else { return };
         entry.count = count;
     }
@@ -143,10 +140,19 @@ pub(crate) async fn record(env: Env, id: RequestId, config: Rc<Config>, mut entr
     }
 }
 
+/// Whether this instance has left out refusals that the Audit object is to know of. Asked with every request, for it may
+/// be that no more is refused.
+pub(crate) fn has_left_out(now: UnixMs) -> bool {
+    REFUSALS.with(|sampler| sampler.borrow().has_left_out(now, PASS_ON_MS))
+}
+
 /// Sends the Audit object what this instance left out. Should that fail, the counts are lost: they are of refusals alone.
-async fn pass_on(env: &Env, id: &RequestId, config: &Config, left_out: Vec<LeftOut>) {
+/// For `wait_until`.
+pub(crate) async fn pass_on_left_out(env: Env, id: RequestId, config: Rc<Config>) {
+    let taken = REFUSALS.with(|sampler| sampler.borrow_mut().take_left_out(clock::now(), PASS_ON_MS));
+    let Some(left_out) = taken else { return };
     let asked = AddLeftOut { left_out };
-    let added = async { audit_object(env, id, config)?.call(asked).await };
+    let added = async { audit_object(&env, &id, &config)?.call(asked).await };
     if let Err(error) = added.await {
         console_error!("request {id}: audit, counts of refusals: {error}");
     }

@@ -78,7 +78,7 @@ wire_by_field! {
     SessionOpened { chosen, rights }
     EndSession { session, author }
     PostSignal { session, author, to, signal }
-    ReadSignals { session, author, after }
+    ReadSignals { session, author, after, client, peers }
     Acquire { relay, incarnation }
     Release { relay, epoch }
     ReadInbox { relay, epoch }
@@ -87,7 +87,7 @@ wire_by_field! {
     Appended { stored, seq }
     ReadTail { reader, from, max_bytes }
     ReadNews { reader, client, event, seq, wait_ms }
-    ApplyNotices { notices }
+    ApplyNotices { notices, in_rounds }
     NoticesApplied { relay, missing_anchor }
 }
 
@@ -242,6 +242,10 @@ pub(crate) struct ReadSignals {
     pub author: Address,
     /// The number of the last signal that was read.
     pub after: u64,
+    /// What the client's address is counted by.
+    pub client: String,
+    /// Sessions that it has direct connections to.
+    pub peers: Vec<SessionId>,
 }
 
 /// A run of a relay that is to be the leader.
@@ -381,6 +385,8 @@ pub(crate) struct ReadNews {
 pub(crate) struct ApplyNotices {
     /// The notices.
     pub notices: Vec<Notice>,
+    /// Whether they are about runs in rounds, which are on the chain in their order.
+    pub in_rounds: bool,
 }
 
 /// The notices are applied.

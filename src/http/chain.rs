@@ -19,6 +19,7 @@ pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let stored = StreamRows::of(call, stream).await?;
     let after = call.number("block")?.zip(call.number("logIndex")?);
     let events = chain_events::list(&stored.db, stored.stream, after, stored.limit).await?;
+    let events = StreamRows::release(call, stream, events).await?;
     let next = stored
         .last(&events)
         .map(|last| json!({ "block": last.block, "logIndex": last.log_index }));

@@ -113,11 +113,7 @@ fn guest(call: &Call) -> Result<Guest, Problem> {
 /// Whether the answer shall not wait for the relay that gives the message its seq: `Prefer: respond-async` (RFC 7240
 /// §4.1). So a client that has several messages sends them one behind the other, without that wait between them.
 fn wants_answer_at_once(call: &Call) -> Result<bool, Problem> {
-    let prefer = call.headers().get("prefer")?.unwrap_or_default();
-    let names = prefer.split(',').filter_map(|one| one.split(';').next());
-    Ok(names
-        .map(str::trim)
-        .any(|name| name.eq_ignore_ascii_case("respond-async")))
+    call.prefers("respond-async")
 }
 
 /// The message's number: the client's own, or one that its idempotency key stands for, or a new one.

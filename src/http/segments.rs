@@ -15,6 +15,7 @@ pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let stored = StreamRows::of(call, stream).await?;
     let from = Seq(call.number("from")?.unwrap_or(0));
     let rows = segments::list(&stored.db, stored.stream, from, stored.limit).await?;
+    let rows = StreamRows::release(call, stream, rows).await?;
     let next = stored.last(&rows).map(|last| last.first.0 + last.count);
     let rows: Vec<Value> = rows
         .iter()

@@ -20,6 +20,9 @@ use streamchain_protocol::limits::{MAX_OFFER_BYTES, SESSION_TOKEN_LIFE_S};
 use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::webrtc::{Answer as SdpAnswer, Offer};
 
+/// When a client comes again that found no relay, seconds: as often as a relay renews.
+const NO_RELAY_RETRY_S: &str = "2";
+
 /// `POST /v1/streams/{stream}/sessions`: the shape of WHIP (RFC 9725).
 pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     let stream = &at.stream()?;
@@ -52,7 +55,12 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
         limit: principal.as_ref().map_or(Rights::ALL, |one| one.scope.on(short)),
         client: rate_limit::client(call.headers(), &call.config),
     };
-    let opened = call.stream(short)?.call(asked).await?;
+    let opened = match call.stream(short)?.call(asked).await {
+        Err(problem) if problem.kind() == Kind::NoRelay && call.prefers("respond-async")? => {
+            return later(&problem);
+        }
+        opened => opened?,
+    };
     let session = SessionRef {
         stream: short,
         session,
@@ -77,8 +85,19 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     respond(201, &headers, sdp.into_bytes())
 }
 
-/// Signs the session for the relay that was chosen, with that relay's keys. It is the author's, and begins no later than
-/// the end of the author's credentials.
+/// The answer to a client that says by `Prefer: respond-async` (RFC 7240 §4.1) that it comes again: that there is no relay
+/// yet is no failure to it, and is not shown as one by a browser.
+fn later(problem: &Problem) -> Answer {
+    let body = serde_json::to_vec(&problem.document()).map_err(Problem::internal)?;
+    let headers = [
+        ("content-type", "application/problem+json"),
+        ("retry-after", NO_RELAY_RETRY_S),
+    ];
+    respond(202, &headers, body)
+}
+
+/// Signs the session for the relay that was chosen, with that relay's keys. It is the author's, and ends with the
+/// author's credentials where these can't be renewed beyond some time.
 fn write_answer(
     call: &Call,
     offer: &Offer,
@@ -89,7 +108,11 @@ fn write_answer(
     let chosen = &opened.chosen;
     let keys = call.config.relay_key(&chosen.relay, chosen.key).session_keys();
     let expires = call.now.to_sec().plus_s(SESSION_TOKEN_LIFE_S);
-    let expires = end.map_or(expires, |end| end.min(expires));
+    // A relay that knows of no end is given less time to start the session, and then goes on with it.
+    let (expires, end) = match end {
+        Some(end) if !chosen.session_ends => (end.min(expires), None),
+        end => (expires, end),
+    };
     let token = SessionToken {
         rights: opened.rights.of_session(),
         expires,
@@ -99,6 +122,7 @@ fn write_answer(
         fingerprint: FingerprintHash::of(&offer.fingerprint),
         relay_begins: offer.relay_begins,
         max_message: MaxMessage::of_offer(offer.max_message_size),
+        end,
     };
     let ice_ufrag = token.sign(&keys);
     let answer = SdpAnswer {

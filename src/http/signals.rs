@@ -4,11 +4,12 @@ use crate::api::stream::{PostSignal, ReadSignals};
 use crate::auth::principal as auth;
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
+use crate::rate_limit;
 use crate::request::{Call, MAX_JSON_BYTES, from_json};
 use crate::response::{Answer, done, json};
 use serde::Deserialize;
-use serde_json::json;
-use streamchain_edge_core::signalling::Peer;
+use serde_json::{Value, json};
+use streamchain_edge_core::signalling::{MAX_PEERS_ASKED, Peer};
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{SessionId, SessionRef, StreamRef};
 
@@ -47,10 +48,13 @@ pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let owner = at.session()?;
     let author = reader(call, owner).await?;
     let after = call.number("after")?.unwrap_or(0);
+    let linked = call.query("peers")?;
     let asked = ReadSignals {
         session: owner.session,
         author,
         after,
+        client: rate_limit::client(call.headers(), &call.config),
+        peers: sessions(linked.as_deref().unwrap_or_default(), owner)?,
     };
     let looked = call.stream(owner.stream)?.call(asked).await?;
     let name = |session: SessionId| {
@@ -63,7 +67,25 @@ pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let signals: Vec<_> = signals
         .map(|signal| json!({"number": signal.number, "from": peer(&signal.from), "signal": signal.signal}))
         .collect();
-    json(200, &json!({"peers": peers, "signals": signals}))
+    let mut answer = json!({"peers": peers, "signals": signals});
+    if let (Some(_), Value::Object(members)) = (linked, &mut answer) {
+        let gone: Vec<String> = looked.gone.into_iter().map(name).collect();
+        members.insert("gone".into(), json!(gone));
+    }
+    json(200, &answer)
+}
+
+/// The sessions of `?peers=`, separated by commas: those of the same stream.
+fn sessions(text: &str, owner: SessionRef) -> Result<Vec<SessionId>, Problem> {
+    let named = text.split(',').filter(|one| !one.is_empty());
+    let parsed = named.map(|one| Ok(one.parse::<SessionRef>()?));
+    let parsed: Vec<SessionRef> = parsed.collect::<Result<_, Problem>>()?;
+    if parsed.len() > MAX_PEERS_ASKED {
+        let detail = format!("peers: expected at most {MAX_PEERS_ASKED} sessions");
+        return Err(Problem::new(Kind::BadRequest, detail));
+    }
+    let of_stream = parsed.into_iter().filter(|one| one.stream == owner.stream);
+    Ok(of_stream.map(|one| one.session).collect())
 }
 
 /// Who asks, if they may read the stream: a direct connection brings its messages.

@@ -8,7 +8,8 @@ use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{StreamId, StreamRef};
 use worker::D1Database;
 
-/// Rows that the database holds of one stream, for whom may read it: a page at a time.
+/// Rows that the database holds of one stream, for whom may read it: a page at a time. The right to read is checked once
+/// the page is read, so that it has nothing that came after the right to it was gone.
 pub(super) struct StreamRows {
     /// Where they are.
     pub db: D1Database,
@@ -19,15 +20,23 @@ pub(super) struct StreamRows {
 }
 
 impl StreamRows {
-    /// Refuses whom the stream is not for, and a stream that is not there.
+    /// Refuses a stream that is not there.
     pub(super) async fn of(call: &Call, stream: &StreamRef) -> Result<Self, Problem> {
-        auth::need(call, stream, Right::Read).await?;
         let limit = call.page_rows()?;
         let db = call.env.d1("DB")?;
-        let found = store::streams::find(&db, call.short(stream)).await?;
-        let absent = "there is no such stream, or nothing of it is stored yet";
-        let stream = found.ok_or_else(|| Problem::new(Kind::NoSuchStream, absent))?.id;
+        let Some(found) = store::streams::find(&db, call.short(stream)).await? else {
+            auth::need(call, stream, Right::Read).await?;
+            let absent = "there is no such stream, or nothing of it is stored yet";
+            return Err(Problem::new(Kind::NoSuchStream, absent));
+        };
+        let stream = found.id;
         Ok(Self { db, stream, limit })
+    }
+
+    /// Lets the page go out that was read, unless the request is by somebody whom the stream is not for.
+    pub(super) async fn release<T>(call: &Call, stream: &StreamRef, page: T) -> Result<T, Problem> {
+        auth::need(call, stream, Right::Read).await?;
+        Ok(page)
     }
 
     /// The row behind which there may be more: the last of a full page.

@@ -122,3 +122,17 @@ test("browsers on any other stream stay apart", async () => {
   await seesAll(b, 1);
   assert.deepEqual([await peers(a), await peers(b), (await heard(b)).told], [0, 0, []]);
 });
+
+test("direct channels end with the right to read", async () => {
+  await makeStream("closing", true);
+  const [a, b] = [await member("closing"), await member("closing")];
+  await eventually("both have a direct channel", async () => (await peers(a)) === 1 && (await peers(b)) === 1);
+  const token = accessToken(system.system.operator.address.toLowerCase(), {}, system.system.master);
+  const closed = await fetch(`${system.edge}/v1/streams/closing`, {
+    method: "PATCH",
+    headers: { "content-type": "application/json", ...bearer(token) },
+    body: JSON.stringify({ read: "private" }),
+  });
+  assert.equal(closed.status, 200, await closed.text());
+  await eventually("the channels are closed", async () => (await peers(a)) === 0 && (await peers(b)) === 0);
+});

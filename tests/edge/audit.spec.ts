@@ -155,6 +155,28 @@ test("pages go back in time, filtered", async () => {
   assertProblem(await audit("?limit=x"), 400, "bad-request");
 });
 
+test("what was left out is summed up once a minute", async () => {
+  const stranger = { authorization: "Bearer nothing" };
+  for (let request = 0; request < 60; request++)
+    await edge.send("DELETE", `/v1/sessions/${"0".repeat(56)}`, { headers: stranger });
+  const MINUTE_AND_MORE_MS = 90_000;
+  const [entry] = await until(
+    "the summary is written",
+    async () => {
+      const found = await entries("?action=audit.summary");
+      return found.length > 0 && found;
+    },
+    MINUTE_AND_MORE_MS,
+  );
+  assert.deepEqual([entry?.actor, entry?.outcome, entry?.reason], ["system", "refused", "left-out"]);
+  const leftOut = entry?.leftOut as Json[];
+  const ended = leftOut.find(({ action }) => action === "session.end");
+  assert.equal(ended?.class, "nobody", JSON.stringify(entry));
+  assert.ok((ended?.count as number) >= 50, JSON.stringify(entry));
+  const sum = leftOut.reduce((total, { count }) => total + (count as number), 0);
+  assert.equal(entry?.count, sum);
+});
+
 test("an edge that starts again goes on where the log was", async () => {
   const count = (await recorded("?limit=500")).length;
   edge = await edge.restart({ vars: { RATE_LIMITS: "off" } });

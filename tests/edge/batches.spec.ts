@@ -2,7 +2,19 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { assertProblem, batchBytes, type Edge, type FakeRelay, messagesOf, PRODUCER, startEdge } from "./harness.ts";
+import {
+  accessToken,
+  assertProblem,
+  batchBytes,
+  bearer,
+  type Edge,
+  type FakeRelay,
+  type Message,
+  messagesOf,
+  offer,
+  PRODUCER,
+  startEdge,
+} from "./harness.ts";
 
 let edge: Edge;
 let relay: FakeRelay;
@@ -66,6 +78,36 @@ test("a relay that does not hold the stream stores nothing", async () => {
   assert.equal(assertProblem(await other.acquireEpoch(stream.short), 409, "not-owner").relay, "r1");
   const answer = await other.batch(stream.short, stream.epoch, 0, messagesOf(PRODUCER, 0, 1));
   assert.equal(assertProblem(answer, 409, "not-owner").relay, "r1");
+});
+
+test("a relay acquires only what a session assigned to it", async () => {
+  const { short } = (await edge.postJson("/v1/streams", { name: "unassigned" })).json as { short: string };
+  const refused = assertProblem(await relay.acquireEpoch(short), 409, "not-owner");
+  assert.match(refused.detail as string, /assigned to no relay/);
+  assertProblem(await relay.batch(short, 1, 0, messagesOf(PRODUCER, 0, 1)), 409, "stale-epoch");
+  assertProblem(await relay.inbox(short, 1), 409, "stale-epoch");
+  assert.equal((await edge.get(`/v1/streams/${short}`)).json.relay, undefined);
+});
+
+test("a batch of an author without a session is refused whole", async () => {
+  await fresh();
+  const stranger = Buffer.alloc(20, 0xee);
+  const [own] = messagesOf(PRODUCER, 0, 1) as [Message];
+  const forged = { ...own, author: stranger };
+  const refused = assertProblem(await relay.batch(stream.short, stream.epoch, 0, [own, forged]), 409, "unknown-author");
+  assert.equal(refused.author, `0x${"ee".repeat(20)}`);
+  assert.equal(await head(), 0);
+  await edge.sessionOf(stream.short, stranger);
+  assert.equal((await relay.batch(stream.short, stream.epoch, 0, [own, forged])).json.committed, 2);
+});
+
+test("a session that may only read makes no author", async () => {
+  await fresh();
+  const reader = accessToken(`0x${"dd".repeat(20)}`, { scope: { rights: ["read"] } });
+  assert.equal((await edge.postOffer(stream.short, await offer("chromium"), bearer(reader))).status, 201);
+  const [own] = messagesOf(PRODUCER, 0, 1) as [Message];
+  const forged = { ...own, author: Buffer.alloc(20, 0xdd) };
+  assertProblem(await relay.batch(stream.short, stream.epoch, 0, [forged]), 409, "unknown-author");
 });
 
 test("a producer's number is stored once, and none is left out", async () => {

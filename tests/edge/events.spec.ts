@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessToken, asOperator, assertProblem, bearer, type Edge, OPERATOR, startEdge } from "./harness.ts";
+import { accessToken, asOperator, assertProblem, bearer, type Edge, OPERATOR, startEdge, until } from "./harness.ts";
 
 interface Event {
   id: string;
@@ -207,4 +207,41 @@ test("a private stream is followed with a token until it expires", async () => {
   const expiring = accessToken(OPERATOR, { life: 3 });
   const events = await follow(`${path}?access_token=${expiring}`, () => false);
   assert.deepEqual(names(events), ["state"], "it ended when the token did");
+});
+
+test("one network has a share of the readers, and no more", async () => {
+  const short = await made("shared");
+  const SHARE = 100;
+  const at = (address: string) => ({ "cf-connecting-ip": address });
+  const aborter = new AbortController();
+  const open = (address: string): Promise<Response> =>
+    edge.raw(`/v1/streams/${short}/events`, { headers: at(address), signal: aborter.signal });
+  /** Reads until the stream's object was asked for what is next, and so has the reader among those who wait. */
+  const opened: Response[] = [];
+  try {
+    for (let i = 0; i < SHARE; i += 1) {
+      const response = await open("192.0.2.1");
+      assert.equal(response.status, 200);
+      response.body
+        ?.getReader()
+        .read()
+        .catch(() => {});
+      opened.push(response);
+    }
+    const refused = await until("the share is taken", async () => {
+      const response = await open("192.0.2.1");
+      if (response.status === 503) return response;
+      await response.body?.cancel();
+      return false;
+    });
+    assert.match(await refused.text(), /100 readers of one network/);
+    const other = await open("192.0.2.2");
+    assert.equal(other.status, 200, "another network reads");
+    await other.body?.cancel();
+    const wide = await open("2001:db8::1");
+    assert.equal(wide.status, 200);
+    await wide.body?.cancel();
+  } finally {
+    aborter.abort();
+  }
 });

@@ -63,14 +63,18 @@ export const assertProblem = (answer: Answer, status: number, slug: string): Jso
 };
 
 /** Waits until `look` gives something. */
-export const until = async <T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> => {
-  const end = Date.now() + PATIENCE_MS;
+export const until = async <T>(
+  what: string,
+  look: () => Promise<T | undefined | false>,
+  patienceMs = PATIENCE_MS,
+): Promise<T> => {
+  const end = Date.now() + patienceMs;
   while (Date.now() < end) {
     const found = await look();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error(`waited ${PATIENCE_MS} ms in vain until ${what}`);
+  throw new Error(`waited ${patienceMs} ms in vain until ${what}`);
 };
 
 /** A key of ours from another (HKDF-SHA256), as `protocol/src/auth/keys.rs` derives it. */
@@ -104,6 +108,9 @@ export const asOperator = (): { authorization: string } => bearer(accessToken(OP
 /** The header of a wallet's account. */
 export const asUser = (account: string): { authorization: string } => bearer(accessToken(account));
 
+/** The author of messages for which it does not matter. */
+const MESSAGE_AUTHOR = Buffer.alloc(20, 7);
+
 /** The producer of messages for which it does not matter. */
 export const PRODUCER = Buffer.alloc(16, 3);
 
@@ -123,7 +130,7 @@ export const batchBytes = (epoch: number, first: number, messages: Message[]): U
     messages.map(
       (message): Cbor => [
         message.time ?? 1_700_000_000_000,
-        message.author ?? Buffer.alloc(20, 7),
+        message.author ?? MESSAGE_AUTHOR,
         message.producer,
         message.number,
         Buffer.from(message.payload),
@@ -318,29 +325,41 @@ export class Edge {
     return this.#miniflare.getD1Database("DB");
   }
 
-  /** Asks an object of this name by hand; the text of its answer. */
-  async object(kind: string, name: string, path: string, body?: unknown): Promise<string> {
-    const objects = (await this.#miniflare.getDurableObjectNamespace(kind)) as unknown as Objects;
-    const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
-    const answer = await objects.get(objects.idFromName(name)).fetch(`https://internal${path}`, init);
-    assert.equal(answer.status, 200);
-    return answer.text();
+  /** Asks an object by hand: a request's fields in their order, as `src/api` lists them. */
+  async ask(binding: string, object: string, request: string, ...fields: unknown[]): Promise<Answer> {
+    const objects = (await this.#miniflare.getDurableObjectNamespace(binding)) as unknown as Objects;
+    const body = fields.length === 0 ? "" : JSON.stringify(fields);
+    const stub = objects.get(objects.idFromName(object));
+    return read(await stub.fetch(`https://internal/${request}`, { method: "POST", body }));
   }
 
-  /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`, whose only field they are. */
+  /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`, of its own anchors. */
   async notice(short: string, ...notices: Json[]): Promise<void> {
-    const streams = (await this.#miniflare.getDurableObjectNamespace("STREAM")) as unknown as Objects;
-    const object = streams.get(streams.idFromName(short.slice(2)));
-    const body = JSON.stringify([notices]);
-    const applied = await object.fetch("https://internal/ApplyNotices", { method: "POST", body });
-    assert.equal(applied.status, 200, await applied.text());
+    const applied = await this.ask("STREAM", short.slice(2), "ApplyNotices", notices, false);
+    assert.equal(applied.status, 200, applied.text);
   }
 
-  /** Makes a stream, and `relay` acquires its epoch. */
-  async streamOn(relay: FakeRelay, name: string): Promise<{ id: string; short: string; epoch: number }> {
-    await relay.register();
-    const made = await this.postJson("/v1/streams", { name });
+  /** Opens a session of an author, whose messages the stream's relay may bring from then on. */
+  async sessionOf(stream: string, author: Uint8Array = MESSAGE_AUTHOR): Promise<void> {
+    const opened = await this.postOffer(
+      stream,
+      await offer("chromium"),
+      asUser(`0x${Buffer.from(author).toString("hex")}`),
+    );
+    assert.equal(opened.status, 201, opened.text);
+  }
+
+  /** Makes a stream, whose first session is sent to `relay`, which then acquires its epoch. */
+  async streamOn(
+    relay: FakeRelay,
+    name: string,
+    settings: Json = {},
+  ): Promise<{ id: string; short: string; epoch: number }> {
+    await relay.register({ sessions: 0 });
+    const usual = Object.keys(settings).length === 0;
+    const made = await this.postJson("/v1/streams", { name, ...settings }, usual ? {} : asOperator());
     const short = made.json.short as string;
+    await this.sessionOf(short);
     const taken = await relay.acquireEpoch(short);
     assert.equal(taken.status, 200, taken.text);
     return { id: made.json.id as string, short, epoch: taken.json.epoch as number };

@@ -35,6 +35,7 @@ test("an empty stream has an empty page", async () => {
 test("a message has the fields that were stored", async () => {
   const { short, epoch } = await edge.streamOn(relay, "fields");
   const author = Buffer.alloc(20, 0xc0);
+  await edge.sessionOf(short, author);
   await relay.batch(short, epoch, 0, [
     { producer: PRODUCER, number: 0, payload: "hi", author, time: 1_700_000_000_123 },
   ]);

@@ -15,7 +15,8 @@ const BATCHER = `
       const { storage } = this.ctx;
       if (pathname === "/offers") return Response.json((await storage.get("offers")) ?? []);
       if (pathname === "/answer") {
-        await storage.put("answer", await request.json());
+        const [answer] = await request.json();
+        await storage.put("answer", answer);
         return new Response();
       }
       const [stream, owner, first, count, root, watched] = await request.json();
@@ -49,13 +50,14 @@ after(() => edge.stop());
 /** The object of a stream's bucket group: there are 16 of 16 buckets each. */
 const group = (id: string): string => `${Number(id.slice(0, 4)) & 0xf0}`;
 
-const ask = async <T>(id: string, path: string, body?: unknown): Promise<T | null> => {
-  const response = await edge.object("BATCHER", group(id), path, body);
-  return response === "" ? null : JSON.parse(response);
+const answerWith = async (id: string, answer: object): Promise<void> => {
+  assert.equal((await edge.ask("BATCHER", group(id), "answer", answer)).status, 200);
 };
 
-const offersOf = async (id: string): Promise<Offer[]> =>
-  ((await ask<Offer[]>(id, "/offers")) ?? []).filter(({ stream }) => stream === id);
+const offersOf = async (id: string): Promise<Offer[]> => {
+  const offers = (await edge.ask("BATCHER", group(id), "offers")).json as unknown as Offer[];
+  return offers.filter(({ stream }) => stream === id);
+};
 
 const newest = (id: string, end: number): Promise<Offer> =>
   until(`a run up to ${end} is offered`, async () => {
@@ -63,13 +65,7 @@ const newest = (id: string, end: number): Promise<Offer> =>
     return last !== undefined && last.first + last.count === end && last;
   });
 
-const made = async (name: string): Promise<{ id: string; short: string; epoch: number }> => {
-  await relay.register();
-  const { json } = await edge.postJson("/v1/streams", { name, anchor: "shared" }, asOperator());
-  assert.equal(json.anchor, "shared");
-  const { epoch } = (await relay.acquireEpoch(json.short as string)).json;
-  return { id: json.id as string, short: json.short as string, epoch: epoch as number };
-};
+const made = (name: string) => edge.streamOn(relay, name, { anchor: "shared" });
 
 const store = async (
   { id, short, epoch }: { id: string; short: string; epoch: number },
@@ -91,7 +87,7 @@ test("a run grows until a round has it, the next begins there", async () => {
   await store(stream, 3, 2);
   assert.equal((await newest(stream.id, 5)).first, 0, "in no round yet");
 
-  await ask(stream.id, "/answer", { begin: 3 });
+  await answerWith(stream.id, { begin: 3 });
   await store(stream, 5, 1);
   const next = await newest(stream.id, 6);
   assert.deepEqual([next.first, next.count], [3, 3]);
@@ -115,12 +111,12 @@ test("a stream that becomes shared offers what it seals then", async () => {
 
 test("a refusal keeps the stream going, and it offers again", async () => {
   const stream = await made("refused");
-  await ask(stream.id, "/answer", { refused: "the share of the account is full" });
+  await answerWith(stream.id, { refused: "the share of the account is full" });
   await store(stream, 0, 2);
   await newest(stream.id, 2);
   await store(stream, 2, 1);
   assert.equal((await edge.get("/v1/streams/refused")).json.head, 3);
-  await ask(stream.id, "/answer", {});
+  await answerWith(stream.id, {});
   // An object that begins anew does not know of the refusal, and need not wait for its end.
   edge = await edge.restart({
     around: [{ type: "ESModule", name: "batcher.js", contents: BATCHER }],

@@ -130,6 +130,7 @@ test("the leader is notified, fetches the message and stores it", async () => {
     payload: "by http",
   };
   const anothers = { ...fetched, author: Buffer.alloc(20, 9) };
+  await edge.sessionOf(short, anothers.author);
   assert.deepEqual((await relay.batch(short, epoch, 1, [anothers])).json, { committed: 2, waiting: 1 });
   assert.deepEqual((await relay.batch(short, epoch, 2, [fetched])).json, { committed: 3 });
   assert.deepEqual((await posting).json.seq, 2);

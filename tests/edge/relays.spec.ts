@@ -94,7 +94,7 @@ test("a leader writes until another relay acquires, then never", async () => {
   const [first, second] = [edge.relay("first"), edge.relay("second")];
   for (const other of ["r1", "busy", "idle"]) await edge.relay(other).register({ sessions: 1_000 });
   await first.register({ sessions: 0 });
-  await edge.postOffer("fenced", await offer("chromium"));
+  await edge.sessionOf("fenced");
   const short = (await edge.get("/v1/streams/fenced")).json.short as string;
   const taken = await first.acquireEpoch(short);
   assert.equal(taken.json.epoch, 1);
@@ -105,6 +105,7 @@ test("a leader writes until another relay acquires, then never", async () => {
     await second.register({ sessions: 0, shards });
     return (await edge.postOffer("fenced", await offer("chromium"))).text.includes("192.0.2.2 7200");
   });
+  await edge.sessionOf("fenced");
   const producer = Buffer.alloc(16, 1);
   const message = (number: number) => [{ producer, number, payload: "x" }];
   assert.equal((await first.batch(short, 1, 0, message(0))).json.committed, 1);

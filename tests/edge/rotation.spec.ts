@@ -57,6 +57,7 @@ before(async () => {
   await relay.register({ turn: TURN });
   guest = bearer((await session()).headers.get("streamchain-access-token") ?? "");
   short = (await edge.get("/v1/streams/demo")).json.short as string;
+  await edge.sessionOf(short);
   epoch = (await relay.acquireEpoch(short)).json.epoch as number;
   await store();
   // Secrets are put one by one, the previous one first: on the way both are the same.

@@ -5,13 +5,16 @@ import { createHash, createHmac } from "node:crypto";
 import { after, before, beforeEach, test } from "node:test";
 import {
   type Answer,
+  accessToken,
   asOperator,
   assertProblem,
+  bearer,
   type Edge,
   type FakeRelay,
   FINGERPRINT,
   offer,
   startEdge,
+  until,
 } from "./harness.ts";
 
 let edge: Edge;
@@ -223,4 +226,45 @@ test("only its author ends a session, and its relay is notified", async () => {
   const told = notices.map((notice) => `${notice.kind} ${notice.session}`);
   assert.deepEqual(told, [`sessionEnded ${location.slice(-16)}`]);
   assert.deepEqual((await relay.register()).json.notices, [], "once the relay has it, it does not come again");
+});
+
+test("a session token says when its credentials end", async () => {
+  const now = Math.floor(Date.now() / 1_000);
+  const ending = bearer(accessToken(`0x${"5e".repeat(20)}`, { end: now + 1_000 }));
+  const bytesOf = (answer: Answer) => Buffer.from(/^a=ice-ufrag:(\S+)/m.exec(answer.text)?.[1] ?? "", "base64");
+  const old = bytesOf(await edge.postOffer("demo", await offer("chromium"), ending));
+  assert.deepEqual([old.length, old.readUInt8(0)], [86, 1], "a relay of before gets what it knows");
+  try {
+    await relay.register({ sessionEnds: true });
+    const told = bytesOf(
+      await until("the edge knows", async () => {
+        const answer = await edge.postOffer("demo", await offer("chromium"), ending);
+        return bytesOf(answer).length === 88 && answer;
+      }),
+    );
+    assert.equal(told.readUInt8(0), 2);
+    const end = told.readUInt32BE(2) - 60 + 10 * told.readUInt16BE(70);
+    assert.ok(end <= now + 1_000 && end > now + 985, `${end - now} s from now`);
+    assert.equal(bytesOf(await edge.postOffer("demo", await offer("chromium"))).length, 86, "others have no end");
+  } finally {
+    await relay.register({ sessionEnds: false });
+  }
+});
+
+test("without a relay a client that comes again gets no error", async () => {
+  const alone = await startEdge();
+  try {
+    const text = await offer("chromium");
+    const refused = await alone.postOffer("demo", text);
+    assertProblem(refused, 503, "no-relay");
+    const later = await alone.postOffer("demo", text, { prefer: "respond-async" });
+    assert.deepEqual([later.status, later.headers.get("retry-after")], [202, refused.headers.get("retry-after")]);
+    assert.equal(later.json.type, "https://streamchain.dev/problems/no-relay");
+    await alone.relay("r1").register();
+    assert.equal((await alone.postOffer("demo", text, { prefer: "respond-async" })).status, 201);
+    const absent = await alone.postOffer(`0x${"00".repeat(32)}`, text, { prefer: "respond-async" });
+    assertProblem(absent, 404, "no-such-stream");
+  } finally {
+    await alone.stop();
+  }
 });

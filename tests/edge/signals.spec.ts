@@ -106,3 +106,18 @@ test("signals and mailboxes are bounded", async () => {
   for (let sent = 0; sent < 8; sent++) assert.equal((await leave(a, b.id, "x")).status, 202);
   assertProblem(await leave(a, b.id, "x"), 409, "full");
 });
+
+test("who asks learns whose rights were withdrawn", async () => {
+  const [a, b] = await pair("direct-8");
+  await look(b);
+  const about = async () =>
+    (await edge.get(`/v1/sessions/${a.id}/signals?peers=${b.id}`, { authorization: `Bearer ${a.token}` })).json.gone;
+  assert.deepEqual(await about(), []);
+  const headers = { ...asOperator(), "content-type": "application/json" };
+  const path = `/v1/streams/direct-8/members/${b.author}`;
+  const body = JSON.stringify({ rights: ["read"] });
+  assert.equal((await edge.send("PUT", path, { headers, body })).status, 200);
+  assert.deepEqual(await about(), [b.id]);
+  await look(b);
+  assert.deepEqual(await about(), [], "it may still read, and looks again");
+});

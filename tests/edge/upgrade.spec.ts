@@ -5,7 +5,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { accessToken, bearer, messagesOf, PRODUCER, startEdge } from "./harness.ts";
+import { accessToken, assertProblem, bearer, messagesOf, PRODUCER, startEdge } from "./harness.ts";
 
 /** The databases of all objects of a stopped edge that have a table. */
 const databasesWith = async (folder: string, table: string): Promise<DatabaseSync[]> => {
@@ -109,6 +109,57 @@ test("producers of the version before, without author, go on", async () => {
     assert.deepEqual((await after.batch(short, epoch, 5, [waiting])).json, { committed: 6 }, "it waits no longer");
     const again = await edge.send("POST", "/v1/streams/demo/messages", { headers, body: "waits" });
     assert.deepEqual([again.json.stored, again.json.seq], [true, 5]);
+  } finally {
+    await edge.stop();
+  }
+});
+
+test("a leader of the version before goes on unchecked", async () => {
+  let edge = await startEdge();
+  try {
+    const relay = edge.relay("r1");
+    const { short, epoch } = await edge.streamOn(relay, "demo");
+    await edge.dispose();
+
+    for (const database of await databasesWith(edge.folder, "authors")) {
+      database.exec(`DROP TABLE authors; DELETE FROM sessions; UPDATE schema_version SET version = 2;
+                     UPDATE state SET json = json_remove(json, '$.checksAuthors')`);
+      database.close();
+    }
+
+    edge = await startEdge({ folder: edge.folder });
+    const after = edge.relay("r1");
+    after.incarnation = relay.incarnation;
+    assert.equal((await after.register()).status, 200);
+    assert.equal((await after.acquireEpoch(short)).json.epoch, epoch);
+    const stored = await after.batch(short, epoch, 0, messagesOf(PRODUCER, 0, 2));
+    assert.equal(stored.json.committed, 2, stored.text);
+    after.incarnation = "ffffffffffffffff";
+    assert.equal((await after.acquireEpoch(short)).json.epoch, epoch + 1);
+    const next = messagesOf(PRODUCER, 2, 1);
+    assertProblem(await after.batch(short, epoch + 1, 2, next), 409, "unknown-author");
+    await edge.sessionOf(short);
+    assert.equal((await after.batch(short, epoch + 1, 2, next)).json.committed, 3);
+  } finally {
+    await edge.stop();
+  }
+});
+
+test("authors of remembered sessions are known", async () => {
+  let edge = await startEdge();
+  try {
+    const relay = edge.relay("r1");
+    const { short, epoch } = await edge.streamOn(relay, "demo");
+    await edge.dispose();
+    for (const database of await databasesWith(edge.folder, "authors")) {
+      database.exec("DROP TABLE authors; UPDATE schema_version SET version = 2");
+      database.close();
+    }
+    edge = await startEdge({ folder: edge.folder });
+    const after = edge.relay("r1");
+    after.incarnation = relay.incarnation;
+    const stored = await after.batch(short, epoch, 0, messagesOf(PRODUCER, 0, 2));
+    assert.equal(stored.json.committed, 2, stored.text);
   } finally {
     await edge.stop();
   }

@@ -13,12 +13,6 @@ export const attack = {
   name: "B2-relay-keys",
   title: "With the key of one relay, take streams that the edge did not give it, and write there as anybody.",
   needs: ["master"],
-  known: [
-    ...["an id that never registered", "a relay that the edge gave nothing"].flatMap((who) =>
-      ["", ", and writes", ", and reads its inbox"].map((what) => `${who} acquires a stream without a leader${what}`),
-    ),
-    "nothing is stored in the victim's name",
-  ],
   run: async (target, tally) => {
     const relay = new ForeignRelay(target, randomBytes(8).toString("hex"));
     const stream = await target.ownStream();

@@ -10,7 +10,7 @@ import { launchChromium } from "../harness/browser.ts";
 import { historyOf } from "../harness/streams.ts";
 import { runningSystem, type TestSystem } from "../harness/system.ts";
 import { type Site, serve } from "./site.ts";
-import { EXAMPLES, packClient, readmeExamples, StrangersFolder, versionOf } from "./stranger.ts";
+import { EXAMPLES, packageOf, packClient, readmeExamples, StrangersFolder } from "./stranger.ts";
 
 /** How long a page may take until it shows something, on a busy machine. */
 const PATIENCE = { timeout: 60_000 };
@@ -126,15 +126,15 @@ describe("the React example", () => {
   });
 });
 
-/** The versions of React whose strict mode is tested: the oldest that the package takes, and this checkout's. */
-const REACTS = ["18.3.1", await versionOf("react")];
+/** The versions of React whose strict mode is tested: of the oldest major that the package takes, and the example's. */
+const REACTS = ["react@18.3.1", await packageOf("react", "react")];
 
 describe("the README's component", () => {
-  for (const version of REACTS) {
-    it(`keeps one session in strict mode of React ${version}`, async () => {
-      const folder = await StrangersFolder.with(archive, `react@${version}`, `react-dom@${version}`);
+  for (const react of REACTS) {
+    it(`keeps one session in strict mode of ${react}`, async () => {
+      const folder = await StrangersFolder.with(archive, react, react.replace("react", "react-dom"));
       try {
-        await inStrictMode(folder, `strict-${version}`);
+        await inStrictMode(folder, react.replace("@", "-"));
       } finally {
         await folder.remove();
       }

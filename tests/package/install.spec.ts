@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { npmBin, ROOT } from "../../scripts/lib/paths.mjs";
-import { packClient, readmeExamples, StrangersFolder, versionOf } from "./stranger.ts";
+import { packageOf, packClient, readmeExamples, StrangersFolder } from "./stranger.ts";
 
 /** Uses a type of each entry, and what the index and the entries share. */
 const CONSUMER = `
@@ -52,9 +52,8 @@ describe("the packed package", () => {
   let folder: StrangersFolder;
   before(async () => {
     archive = await packClient();
-    const packages = ["react", "react-dom", "@types/react", "@types/node"];
-    const versions = await Promise.all(packages.map(async (name) => `${name}@${await versionOf(name)}`));
-    folder = await StrangersFolder.with(archive, ...versions);
+    const packages = ["react", "react-dom", "@types/react"].map((name) => packageOf("react", name));
+    folder = await StrangersFolder.with(archive, ...(await Promise.all(packages)), "@types/node@22");
   });
   after(async () => {
     await folder?.remove();
@@ -135,9 +134,11 @@ describe("the packed package", () => {
 
   it("takes the browser's own WebRTC types", async () => {
     const source = `
-      import { connect } from "@streamchain/client";
+      import { connect, type Platform } from "@streamchain/client";
       const rtc: RTCConfiguration = { iceServers: [{ urls: ["turn:t.example"], username: "u", credential: "c" }] };
-      connect({ stream: "demo", rtc, webrtc: { RTCPeerConnection } });
+      const make = (configuration: RTCConfiguration) => new RTCPeerConnection(configuration) as never;
+      const platform: Partial<Platform> = { createPeerConnection: make };
+      connect({ stream: "demo", rtc, webrtc: { RTCPeerConnection }, platform });
     `;
     assert.equal(await compile(source, PROJECTS["a page with a bundler"] ?? {}), "");
   });

@@ -103,6 +103,20 @@ describe("a connection in Node", () => {
     });
   }
 
+  it("ends by itself although no session opened", async () => {
+    const { code, text } = await sensor.runModule(`
+      import { connect } from "@streamchain/client";
+      import * as webrtc from "node-datachannel/polyfill";
+      const stream = connect({ edge: "http://127.0.0.1:9", stream: "demo", webrtc });
+      stream.on("state", ({ state, error }) => {
+        if (state !== "waiting") return;
+        console.log(error.code);
+        stream.close();
+      });
+    `);
+    assert.deepEqual([code, text.trim()], [0, "edge-unreachable"]);
+  });
+
   it("opens another session after its relay was restarted", async () => {
     const stream = "restarted";
     await sensor.write("restarted.mjs", follower(stream, `, webrtc: await import("node-datachannel/polyfill")`));

@@ -16,10 +16,10 @@ export const EXAMPLES = join(PACKAGE, "examples");
 /** npm installs what it has kept, if it can, and says nothing of funds and audits. */
 const INSTALL = ["install", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
 
-/** The version of a package that this checkout uses: npm has it already. */
-export const versionOf = async (name: string): Promise<string> => {
-  const { version } = JSON.parse(await readFile(join(ROOT, "node_modules", name, "package.json"), "utf8"));
-  return version;
+/** A package with the version that an example uses, as npm takes it: `react@1.2.3`. */
+export const packageOf = async (example: string, name: string): Promise<string> => {
+  const { dependencies, devDependencies } = JSON.parse(await readFile(join(EXAMPLES, example, "package.json"), "utf8"));
+  return `${name}@${{ ...dependencies, ...devDependencies }[name]}`;
 };
 
 /** Packs the package as `npm pack` does in a checkout, what it builds first included; returns the archive's path. */

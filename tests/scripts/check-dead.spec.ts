@@ -123,6 +123,16 @@ describe("npm packages", () => {
       "a.ts: imports no-such-package, which no package.json names.",
     ]);
   });
+
+  test("peers and optional packages count, in .tsx too", () => {
+    const manifest = { peerDependencies: { react: "1" }, optionalDependencies: { native: "1" } };
+    const files = { "package.json": JSON.stringify(manifest), "a.tsx": 'import { useState } from "react";' };
+    assert.deepEqual(npmDependencies(treeOf(files)), ["package.json: nothing uses native."]);
+    const strange = { ...files, "b.tsx": 'import x from "no-such-package";\nconst y = "native";' };
+    assert.deepEqual(npmDependencies(treeOf(strange)), [
+      "b.tsx: imports no-such-package, which no package.json names.",
+    ]);
+  });
 });
 
 test("a source file of more than 500 lines is too long", () => {

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DirectChannels } from "../src/lib/direct/direct-channels.ts";
 import { DirectInbox, type DirectMessage } from "../src/lib/direct/inbox.ts";
+import { StreamChainError } from "../src/lib/errors.ts";
 import type { MailboxContents, PeerInfo, SessionAnswer } from "../src/lib/http/edge-answers.ts";
 import type { EdgeClient } from "../src/lib/http/edge-client.ts";
-import { DIRECT_LIFE_MS, MAX_DIRECT_PEERS } from "../src/lib/limits.ts";
+import { DIRECT_IDLE_POLL_MS, DIRECT_LIFE_MS, MAX_DIRECT_PEERS } from "../src/lib/limits.ts";
 import type { Platform } from "../src/lib/platform.ts";
 import type { DataChannel, DirectConnection } from "../src/lib/webrtc.ts";
 import { type Bytes, type Hex, utf8Bytes } from "../src/lib/wire/bytes.ts";
@@ -82,6 +83,7 @@ describe("direct channels", () => {
       onclose: null,
       onmessage: null,
       send: (bytes: Bytes) => queueMicrotask(() => this.other?.channel.onmessage?.({ data: bytes.slice().buffer })),
+      close: () => {},
     } as unknown as DataChannel & { onmessage: ((event: unknown) => void) | null };
 
     constructor() {
@@ -116,15 +118,23 @@ describe("direct channels", () => {
   class Mailboxes {
     readonly boxes = new Map<string, MailboxContents["signals"][number][]>();
     number = 0;
+    /** Sessions whose rights are over. */
+    readonly refused = new Set<string>();
 
     client(author: Hex): EdgeClient {
       const peer = (session: string): PeerInfo => ({ session, author });
       return {
-        signals: async (session: string, after: number) => {
+        signals: async (session: string, after: number, _token: unknown, linked: readonly string[] = []) => {
+          if (this.refused.has(session)) {
+            this.boxes.delete(session);
+            const problem = { type: "about:blank", title: "Forbidden", status: 403, detail: "", slug: "forbidden" };
+            throw new StreamChainError("refused", "Forbidden", { problem });
+          }
           const box = this.boxes.get(session) ?? [];
           this.boxes.set(session, box);
           const peers = [...this.boxes.keys()].filter((other) => other !== session).map(peer);
-          return { peers, signals: box.filter(({ number }) => number > after) };
+          const gone = linked.filter((other) => !this.boxes.has(other));
+          return { peers, gone, signals: box.filter(({ number }) => number > after) };
         },
         signal: async (session: string, to: string, signal: string) => {
           this.boxes.get(to)?.push({ number: ++this.number, from: peer(session), signal });
@@ -164,6 +174,23 @@ describe("direct channels", () => {
     a.direct.stop();
     await settle();
     assert.deepEqual(b.direct.peers, [], "the other side notices");
+    b.direct.stop();
+  });
+
+  test("channels end on both sides with the rights of one", async () => {
+    const clock = new VirtualClock();
+    const mailboxes = new Mailboxes();
+    const [a, b] = [member(clock, mailboxes, "aa"), member(clock, mailboxes, "bb")];
+    await clock.advance(5_000);
+    assert.deepEqual([a.direct.peers, b.direct.peers], [[AUTHOR], [AUTHOR]]);
+    mailboxes.boxes.delete("bb");
+    mailboxes.refused.add("bb");
+    await clock.advance(DIRECT_IDLE_POLL_MS + 1_000);
+    assert.deepEqual([a.direct.peers, b.direct.peers], [[], []]);
+    a.direct.published(PRODUCER, 0, utf8Bytes("for members"));
+    await settle();
+    assert.deepEqual(b.reported, []);
+    a.direct.stop();
     b.direct.stop();
   });
 

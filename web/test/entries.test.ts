@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import * as index from "../src/lib/index.ts";
 import { connect } from "../src/lib/index.ts";
+import { browserPlatform } from "../src/lib/platform.ts";
 import * as receipt from "../src/lib/receipt.ts";
 import * as wallet from "../src/lib/wallet.ts";
 
@@ -72,6 +73,21 @@ describe("the README of the package", () => {
 describe("a connection outside of a page", () => {
   test("needs to be given its edge", () => {
     assert.throws(() => connect({ stream: "demo" }), { code: "edge-unreachable", message: /option `edge`/ });
+  });
+
+  test("does not ask Node for its storage", () => {
+    const before = Object.getOwnPropertyDescriptor(globalThis, "localStorage");
+    let asked = false;
+    const get = (): void => {
+      asked = true; // Node 25 prints a warning now
+    };
+    Object.defineProperty(globalThis, "localStorage", { configurable: true, get });
+    try {
+      assert.deepEqual([browserPlatform().storage, asked], [null, false]);
+    } finally {
+      if (before === undefined) Reflect.deleteProperty(globalThis, "localStorage");
+      else Object.defineProperty(globalThis, "localStorage", before);
+    }
   });
 
   test("opens its sessions with the WebRTC that it is given", () => {

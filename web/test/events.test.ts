@@ -2,13 +2,14 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ChainEvents } from "../src/lib/chain/chain-events.ts";
+import { ChainEvents, chainEventOf, readChainEvent } from "../src/lib/chain/chain-events.ts";
 import type { StreamChainError } from "../src/lib/errors.ts";
 import { type FollowedEvent, followEvents } from "../src/lib/http/event-follower.ts";
 import { MAX_SERVER_EVENT_CHARS } from "../src/lib/limits.ts";
 import type { Hex } from "../src/lib/wire/bytes.ts";
 import { encodeCbor } from "../src/lib/wire/cbor.ts";
 import { decodeRelayMessage } from "../src/lib/wire/frames.ts";
+import { JsonObject } from "../src/lib/wire/json.ts";
 import type { ChainEvent } from "../src/lib/wire/records.ts";
 import { type ServerEvent, ServerEventReader } from "../src/lib/wire/server-events.ts";
 
@@ -193,5 +194,27 @@ describe("events of the chain", () => {
     });
     const gone = decodeRelayMessage(encodeCbor([24, 99, 2, tx, 2]));
     assert.deepEqual(gone[0], { kind: "chain-state", block: 99, logIndex: 2, tx, state: "reverted" });
+  });
+
+  test("say what is left out, until the payload comes another way", () => {
+    const tx = new Uint8Array(32).fill(3);
+    const digest = new Uint8Array(32).fill(7);
+    const [frame] = decodeRelayMessage(
+      encodeCbor([21, 99, 2, new Uint8Array(20), new Uint8Array(0), tx, 0, 70_000, digest]),
+    );
+    assert.ok(frame?.kind === "chain");
+    const brief = chainEventOf(frame);
+    const omitted = { size: 70_000, digest: `0x${"07".repeat(32)}` as const };
+    assert.deepEqual([brief.omitted, brief.payload?.length], [omitted, 0]);
+    const json = { block: 99, logIndex: 2, tx: brief.tx, state: "anchored", author: AUTHOR, payload: "0x", omitted };
+    assert.deepEqual(readChainEvent(new JsonObject(json, "event")).omitted, omitted);
+
+    const events = new ChainEvents(2);
+    assert.ok(events.take(brief));
+    assert.ok(!events.take(brief), "the same twice");
+    assert.ok(events.take({ ...brief, payload: utf8("whole"), omitted: undefined }));
+    assert.ok(events.take({ ...brief, state: "final" }));
+    const [kept] = events.toArray();
+    assert.deepEqual([kept?.state, kept?.payload?.length, kept?.omitted], ["final", 5, undefined]);
   });
 });

@@ -95,6 +95,20 @@ describe("the stream of a component", () => {
     await world.clock.advance(100);
   });
 
+  test("keeps 16 MiB of payloads only", async () => {
+    const world = new World();
+    const store = storeOf(world, { from: 0 });
+    const leave = store.subscribe(() => {});
+    await world.clock.advance(1_000);
+    const large = "x".repeat(65_536);
+    for (let i = 0; i < 3; i++) await sayEach(world, Array(100).fill(large));
+    await world.clock.advance(100);
+    assert.equal(texts(store).length, 256, "the newest ones, of 300");
+    assert.equal(store.read().messages.at(-1)?.seq, 299);
+    leave();
+    await world.clock.advance(100);
+  });
+
   test("what a relay loses is taken back", async () => {
     const world = new World();
     const store = storeOf(world, { from: 0 });

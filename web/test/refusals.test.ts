@@ -59,6 +59,17 @@ describe("a client that is refused", () => {
     connection.close();
   });
 
+  test("an edge without relay may say so by 202", async () => {
+    const world = new World();
+    world.sessionAnswers = [problem(202, "no-relay", { "retry-after": "7" })];
+    const connection = await joined(world);
+    assert.equal(connection.state.error?.code, "no-relay");
+    assert.equal(connection.attempts.at(-1)?.advice, "no-relay");
+    await world.clock.advance(7_100);
+    assert.equal(connection.state.state, "open");
+    connection.close();
+  });
+
   test("a final refusal closes the connection with its reason", async () => {
     const world = new World();
     world.sessionAnswers = [problem(400, "bad-stream-name")];

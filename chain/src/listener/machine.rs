@@ -14,6 +14,7 @@ use super::status::Status;
 use super::step::Step;
 use crate::backoff::node_backoff;
 use crate::journal::{self, Journal, RestoreError};
+use streamchain_protocol::ids::StreamId;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::Backoff;
 
@@ -79,6 +80,8 @@ pub struct Listener {
     pub(super) mined: Mined,
     /// Transactions whose events were seen lately. They are not saved.
     pub(super) recent: VecDeque<B256>,
+    /// Streams whose events were seen lately, each once. They are not saved.
+    pub(super) streams: VecDeque<StreamId>,
     pub(super) next_round: UnixMs,
     pub(super) backoff: Backoff,
     pub(super) distrust: Option<String>,
@@ -135,6 +138,7 @@ impl Listener {
             hole_range: range,
             mined,
             recent: VecDeque::new(),
+            streams: VecDeque::new(),
             next_round: UnixMs(0),
             backoff: node_backoff(),
             distrust: None,

@@ -1,4 +1,5 @@
-//! Reads the events of one block in whatever way a node can give them: all at once, by topic, by transaction.
+//! Reads the events of one block in whatever way a node can give them: all at once, by topic, by transaction, and in the
+//! end by stream.
 //!
 //! What always holds: a reading ends. It is *certain* when a header or receipts bear it out, or nothing speaks against it;
 //! otherwise it says what speaks against it, so that the block is read again.
@@ -10,6 +11,7 @@ use alloy_primitives::{Address, B256, Bloom};
 use super::event::{ChainEvent, EventId, TOPICS, events_of};
 use super::ring::Mark;
 use crate::ethereum::{Answer, Block, Log, LogBlocks, Receipt, Request, RpcError};
+use streamchain_protocol::ids::StreamId;
 
 /// Failures in a row after which a block is passed over and noted: with the back-off between them about 15 s.
 const MAX_FAILURES: u32 = 5;
@@ -25,6 +27,10 @@ const MAX_TRANSACTIONS: usize = 4_096;
 /// The same where the block was read, and only its bloom filter speaks against the answer: on a busy chain that does so for
 /// every fifth block without reason.
 const MAX_DOUBTED_TRANSACTIONS: usize = 32;
+
+/// Queries by stream for one block at most: what is known of a block without them is little, and each is tried in vain where
+/// a node has no log queries at all.
+const MAX_STREAM_QUERIES: u32 = 64;
 
 /// How sure a reading is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +78,8 @@ enum Stage {
     Hashes,
     /// The receipt of one transaction.
     Receipt { hashes: Vec<B256>, next: usize },
+    /// The events of known streams, where others can't be read: those of the last part, then of the part before it.
+    Streams(Vec<Vec<StreamId>>),
 }
 
 /// A reading of one block.
@@ -92,6 +100,10 @@ pub(super) struct BlockReader {
     fault: Option<String>,
     /// Why a part of it cannot be read.
     missing: Option<String>,
+    /// Streams whose events are asked for where the block can't be read otherwise.
+    streams: Vec<StreamId>,
+    /// How many queries by stream were made.
+    stream_queries: u32,
 }
 
 impl BlockReader {
@@ -109,7 +121,14 @@ impl BlockReader {
             failures: 0,
             fault: None,
             missing: None,
+            streams: Vec::new(),
+            stream_queries: 0,
         }
+    }
+
+    /// The same, for streams whose events are wanted even where those of others can't be read.
+    pub(super) fn with_streams(self, streams: Vec<StreamId>) -> Self {
+        Self { streams, ..self }
     }
 
     /// The same, but for certain: an answer to a log query is not enough.
@@ -140,15 +159,16 @@ impl BlockReader {
 
     /// What to ask now.
     pub(super) fn request(&self) -> Request {
-        let logs = |topics: &[B256]| Request::Logs {
+        let logs = |topics: &[B256], streams: &[StreamId]| Request::Logs {
             address: self.contract,
             topics: topics.to_vec(),
-            streams: Vec::new(),
+            streams: streams.to_vec(),
             blocks: LogBlocks::Hash(self.mark.hash),
         };
         match &self.stage {
-            Stage::Whole => logs(&TOPICS),
-            Stage::Topic(index) => logs(TOPICS.get(*index..=*index).unwrap_or_default()),
+            Stage::Whole => logs(&TOPICS, &[]),
+            Stage::Topic(index) => logs(TOPICS.get(*index..=*index).unwrap_or_default(), &[]),
+            Stage::Streams(parts) => logs(&TOPICS, parts.last().map_or(&[], Vec::as_slice)),
             Stage::Receipts => Request::BlockReceipts(self.mark.number),
             Stage::Hashes => Request::BlockTransactions(self.mark.hash),
             Stage::Receipt { hashes, next } => {
@@ -196,6 +216,7 @@ impl BlockReader {
                 self.take_receipt(hash, outcome);
                 self.ask_receipt(hashes, next + 1)
             }
+            (Stage::Streams(parts), outcome) => self.handle_streams(parts, outcome),
             (_, Err(error)) => self.give_up(error.to_string()),
             (_, Ok(_)) => self.give_up("no node gives the block's transactions".into()),
         }
@@ -210,11 +231,42 @@ impl BlockReader {
         if next < hashes.len() {
             return self.ask(Stage::Receipt { hashes, next });
         }
-        let certainty = match &self.missing {
-            Some(reason) => Certainty::Missing(reason.clone()),
-            None => Certainty::Certain,
-        };
-        self.done(certainty)
+        match self.missing.clone() {
+            Some(reason) => self.ask_by_stream(reason),
+            None => self.done(Certainty::Certain),
+        }
+    }
+
+    /// Events are missing for certain, and no other way is left to find all of them: those of known streams are asked for.
+    fn ask_by_stream(mut self: Box<Self>, reason: String) -> Reading {
+        self.missing = Some(reason);
+        let all = std::mem::take(&mut self.streams);
+        self.ask_streams(vec![all])
+    }
+
+    fn ask_streams(self: Box<Self>, mut parts: Vec<Vec<StreamId>>) -> Reading {
+        parts.retain(|part| !part.is_empty());
+        if !parts.is_empty() && self.stream_queries < MAX_STREAM_QUERIES {
+            return self.ask(Stage::Streams(parts));
+        }
+        let reason = self.missing.clone().unwrap_or_default();
+        self.done(Certainty::Missing(reason))
+    }
+
+    /// Takes in the events of the last part; one that can't be read is asked for in two.
+    fn handle_streams(
+        mut self: Box<Self>,
+        mut parts: Vec<Vec<StreamId>>,
+        outcome: Result<Answer, RpcError>,
+    ) -> Reading {
+        self.stream_queries += 1;
+        let mut part = parts.pop().unwrap_or_default();
+        let is_read = matches!(&outcome, Ok(Answer::Logs(logs)) if self.take(logs).is_ok());
+        if !is_read && part.len() > 1 {
+            let other = part.split_off(part.len() / 2);
+            parts.extend([other, part]);
+        }
+        self.ask_streams(parts)
     }
 
     fn done(self, certainty: Certainty) -> Reading {
@@ -260,7 +312,7 @@ impl BlockReader {
             self.stage = Stage::Whole;
             return Reading::Later(self, reason);
         }
-        self.done(Certainty::Missing(fault))
+        self.ask_by_stream(fault)
     }
 
     /// Whether nothing but the bloom filter speaks against an answer without events.

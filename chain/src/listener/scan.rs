@@ -21,6 +21,9 @@ const MAX_RANGE_FAILURES: u32 = 3;
 /// Transactions remembered whose events were seen: one's own are asked about within seconds.
 const MAX_RECENT: usize = 1_024;
 
+/// Streams remembered whose events were seen, the newest: they are asked for by name where a block can't be read whole.
+const MAX_KNOWN_STREAMS: usize = 256;
+
 /// Events kept at most that are not final: about 30 MB. Above it, reading waits for finality.
 const MAX_HELD_EVENTS: usize = 100_000;
 
@@ -123,7 +126,8 @@ impl Listener {
         let unfinished = self.reading.take().filter(|reader| reader.mark() == mark);
         let reader = unfinished.unwrap_or_else(|| {
             let expected = self.mined.in_block(mark);
-            let reader = BlockReader::new(&block, self.settings.contract, expected);
+            let reader = BlockReader::new(&block, self.settings.contract, expected)
+                .with_streams(self.streams.iter().copied().collect());
             Box::new(if self.is_in_parts {
                 reader.in_parts()
             } else {
@@ -248,8 +252,14 @@ impl Listener {
         }
     }
 
-    /// Notes which transactions were seen.
+    /// Notes which transactions were seen, and of which streams.
     fn remember(&mut self, seen: &[ChainEvent]) {
+        for event in seen {
+            self.streams.retain(|known| *known != event.stream);
+            self.streams.push_back(event.stream);
+        }
+        let surplus = self.streams.len().saturating_sub(MAX_KNOWN_STREAMS);
+        self.streams.drain(..surplus);
         self.recent.extend(seen.iter().map(|event| event.tx));
         let surplus = self.recent.len().saturating_sub(MAX_RECENT);
         self.recent.drain(..surplus);

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use alloy_primitives::{Address, B256};
+use alloy_sol_types::SolCall;
+use streamchain_chain::abi::IStreamChain::publishCall;
+
 use streamchain_chain::ethereum::{Answer, Request, RpcError};
 use streamchain_chain::journal::Row;
 use streamchain_chain::listener::{Batch, ChainEvent, EventId, Listener, Settings};
@@ -20,6 +24,37 @@ pub fn settings() -> Settings {
         interval_ms: 1_000,
         max_range: 1_000,
         finality_depth: None,
+    }
+}
+
+const STRANGER: Address = Address::repeat_byte(0x55);
+
+/// A stranger publishes so many bytes to a stream.
+pub fn publish(chain: &mut FakeChain, stream: u8, bytes: usize) {
+    let call = publishCall {
+        stream: B256::repeat_byte(stream),
+        payload: vec![1; bytes].into(),
+    };
+    chain.stranger(STRANGER, call.abi_encode());
+}
+
+/// A node's refusal in these words.
+pub fn refused(message: &str) -> RpcError {
+    RpcError::Node {
+        code: -32_000,
+        message: message.into(),
+        revert: None,
+    }
+}
+
+/// About how many characters an answer's events have.
+pub fn size(answer: &Answer) -> usize {
+    let of_logs = |logs: &[streamchain_chain::ethereum::Log]| logs.iter().map(|log| 2 * log.data.len()).sum();
+    match answer {
+        Answer::Logs(logs) => of_logs(logs),
+        Answer::Receipts(Some(receipts)) => receipts.iter().map(|receipt| of_logs(&receipt.logs)).sum(),
+        Answer::Receipt(Some(receipt)) => of_logs(&receipt.logs),
+        _ => 0,
     }
 }
 

@@ -26,6 +26,12 @@ pub enum Refusal {
         /// The other relay.
         relay: RelayId,
     },
+    /// No session was opened on the stream, so no relay has anything to do there.
+    #[error("the stream is assigned to no relay: the edge assigns it when a session is opened")]
+    NotAssigned,
+    /// The batch has a message whose author the edge never sent to this relay.
+    #[error("the batch has a message of {0}, who opened no session to publish at this relay")]
+    UnknownAuthor(Address),
     /// The batch does not follow what is committed.
     #[error("the batch begins at seq {given}, but the next seq is {expected}")]
     Gap {
@@ -53,6 +59,9 @@ pub enum Refusal {
     /// The relay has not fetched the older messages yet.
     #[error("{0} messages wait for the stream's relay: send this one again later")]
     InboxFull(u64),
+    /// The relay has not fetched the older messages of the same network yet.
+    #[error("{0} messages of one network wait for the stream's relay: send this one again later")]
+    InboxShare(usize),
     /// The reader lacks the right to read the stream.
     #[error("this stream does not let you read")]
     MayNotRead {

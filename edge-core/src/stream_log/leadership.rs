@@ -8,8 +8,8 @@ use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, Seq};
 use streamchain_protocol::wire::EpochGrant;
 
 impl LogState {
-    /// Grants the epoch to a run of a relay: the same epoch again to the same run, a higher one to any other. A stream
-    /// that is assigned to no relay is assigned to this one. The edge leads its own streams.
+    /// Grants the epoch to a run of the relay that the stream is assigned to: the same epoch again to the same run, a
+    /// higher one to any other. The edge leads its own streams.
     pub(super) fn acquire_epoch(
         &mut self,
         relay: &RelayId,
@@ -25,7 +25,7 @@ impl LogState {
                 return Err(Refusal::NotLeader { relay });
             }
             Some(_) => {}
-            None => self.assigned = Some(relay.clone()),
+            None => return Err(Refusal::NotAssigned),
         }
         let (epoch, head) = self.grant_epoch(relay, incarnation);
         Ok(EpochGrant {
@@ -44,6 +44,7 @@ impl LogState {
         if self.leader != leader {
             self.epoch = self.epoch.next();
             self.leader = leader;
+            self.checks_authors = true;
         }
         (self.epoch, self.head)
     }

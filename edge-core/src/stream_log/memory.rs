@@ -8,7 +8,7 @@ use alloy_primitives::Address;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use streamchain_protocol::auth::Rights;
-use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
+use streamchain_protocol::ids::{ProducerId, RelayId, Seq, SessionId};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::ProducerKey;
 
@@ -24,6 +24,9 @@ struct Rows {
     batches: BTreeMap<Seq, CommittedBatch>,
     segments: BTreeMap<Seq, OutboxSegment>,
     sessions: BTreeMap<SessionId, Session>,
+    /// Each with its position and when it was noted.
+    authors: BTreeMap<(Address, RelayId), (u64, UnixMs)>,
+    next_author: u64,
     members: BTreeMap<Address, Rights>,
     /// Each with its key and its state.
     events: BTreeMap<u64, (StoredEvent, String, String)>,
@@ -37,8 +40,10 @@ pub struct Memory {
     rows: RefCell<Rows>,
     /// How many more writes succeed; `None` for all.
     pub writes_left: Cell<Option<u32>>,
+    /// How often an author was looked up.
+    pub author_reads: Cell<u64>,
     /// How many rows were written.
-    writes: Cell<u64>,
+    pub writes: Cell<u64>,
 }
 
 impl Memory {
@@ -83,10 +88,12 @@ impl StreamLog<Memory> {
         let rows = self.store.rows.clone();
         let writes_left = self.store.writes_left.clone();
         let writes = self.store.writes.clone();
+        let author_reads = self.store.author_reads.clone();
         Self::new(Memory {
             rows,
             writes_left,
             writes,
+            author_reads,
         })
     }
 
@@ -265,6 +272,25 @@ impl LogStore for Memory {
     fn drop_session(&self, session: SessionId) -> Result<(), DiskFull> {
         self.write(|rows| {
             rows.sessions.remove(&session);
+        })
+    }
+    fn author(&self, author: Address, relay: &RelayId) -> Result<Option<UnixMs>, DiskFull> {
+        self.author_reads.set(self.author_reads.get() + 1);
+        let rows = self.rows.borrow();
+        Ok(rows.authors.get(&(author, relay.clone())).map(|row| row.1))
+    }
+    fn put_author(&self, author: Address, relay: &RelayId, seen: UnixMs) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            rows.next_author += 1;
+            let row = (rows.next_author, seen);
+            rows.authors.insert((author, relay.clone()), row);
+        })
+    }
+    fn prune_authors(&self, before: UnixMs, keep: usize) -> Result<(), DiskFull> {
+        self.write(|rows| {
+            let oldest = rows.next_author.saturating_sub(keep as u64);
+            rows.authors
+                .retain(|_, (position, seen)| *position > oldest && *seen >= before);
         })
     }
     fn member(&self, member: Address) -> Result<Option<Rights>, DiskFull> {

@@ -12,11 +12,13 @@
 //! [`StreamLog::forget`].
 
 mod append;
+mod authors;
 mod chunk;
 mod commit;
 mod error;
 mod events;
 mod inbox;
+mod inbox_shares;
 mod leadership;
 mod live;
 mod members;
@@ -32,6 +34,7 @@ mod withdrawals;
 pub use append::Appended;
 pub use chunk::{MAX_CHUNK_BYTES, chunk_batches, chunk_entry};
 pub use error::{LogError, Refusal};
+pub use inbox_shares::InboxShares;
 pub use offers::{PendingRun, Run};
 pub use outbox::{FLUSH_BACKOFF, SEGMENTS_PER_FLUSH};
 pub use reading::{BadCursor, Cursor, News, Reader, Tail};
@@ -43,6 +46,7 @@ pub use state::{
 pub use store::{LogStore, MAX_ROWS, SEQS_PER_PRODUCER, Step};
 
 use alloy_primitives::Address;
+use authors::KnownAuthors;
 use live::Live;
 use members::Members;
 use outbox::Outbox;
@@ -60,6 +64,7 @@ use streamchain_protocol::wire::{
 #[derive(Debug)]
 pub struct StreamLog<S> {
     store: S,
+    authors: KnownAuthors,
     /// What the rows say, once they were read.
     live: RefCell<Option<Live>>,
 }
@@ -67,8 +72,11 @@ pub struct StreamLog<S> {
 impl<S: LogStore> StreamLog<S> {
     /// Makes the log over `store`.
     pub fn new(store: S) -> Self {
-        let live = RefCell::new(None);
-        Self { store, live }
+        Self {
+            store,
+            authors: KnownAuthors::default(),
+            live: RefCell::new(None),
+        }
     }
 
     /// Returns the store, for what only the caller does with it.
@@ -211,7 +219,8 @@ impl<S: LogStore> StreamLog<S> {
 
 /// What relays ask for.
 impl<S: LogStore> StreamLog<S> {
-    /// Grants the epoch to a run of a relay: the same epoch again to the same run, a higher one to any other.
+    /// Grants the epoch to a run of the relay that the stream is assigned to: the same epoch again to the same run, a
+    /// higher one to any other.
     pub fn acquire_epoch(&self, relay: &RelayId, incarnation: Incarnation) -> Step<EpochGrant, S> {
         self.change(|state, _| Ok(state.acquire_epoch(relay, incarnation)?))
     }
@@ -239,7 +248,10 @@ impl<S: LogStore> StreamLog<S> {
 
     /// Commits a batch, whole or not at all. The retry of the last batch is answered like the first time.
     pub fn commit(&self, relay: &RelayId, batch: &Batch) -> Step<Committed, S> {
-        self.change_live(|live, store| commit::commit(live, store, relay, batch))
+        self.change_live(|live, store| {
+            self.authors.check(&live.state, store, relay, batch)?;
+            commit::commit(live, store, relay, batch)
+        })
     }
 
     /// Returns what waits for the relay that leads the stream, oldest first, as encoded records: about
@@ -287,6 +299,11 @@ impl<S: LogStore> StreamLog<S> {
                 .open(state, session, seen)
                 .map_err(LogError::Store)
         })
+    }
+
+    /// Notes that `author` has a session at `relay` that may publish.
+    pub fn admit_author(&self, author: Address, relay: &RelayId, now: UnixMs) -> Step<(), S> {
+        authors::admit(&self.store, author, relay, now).map_err(LogError::Store)
     }
 
     /// Returns the session, if `author` opened it.
@@ -388,6 +405,17 @@ impl<S: LogStore> StreamLog<S> {
     /// which names the relay to notify.
     pub fn apply_notice(&self, event: &NoticeEvent) -> Step<LogState, S> {
         self.change(|state, store| {
+            events::apply_notice(state, store, event)?;
+            Ok(state.clone())
+        })
+    }
+
+    /// Applies what the chain says of one of the stream's runs in a round, as [`Self::apply_notice`] does. The contract
+    /// takes rounds in their order alone, so the runs before it are on the chain as surely as it is: a stream that nobody
+    /// watched was not notified of them.
+    pub fn apply_round(&self, event: &NoticeEvent) -> Step<LogState, S> {
+        self.change(|state, store| {
+            events::cover_before(state, event);
             events::apply_notice(state, store, event)?;
             Ok(state.clone())
         })

@@ -88,6 +88,10 @@ pub struct LogState {
     /// The run of a relay that the epoch was granted to; `None` once it released the stream.
     #[serde(rename = "holder")]
     pub leader: Option<Leader>,
+    /// Whether the authors of the leader's batches are checked: not for a leader that was granted the epoch before there
+    /// was this check, for its sessions may be of authors who are not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) checks_authors: bool,
     /// The relay that new sessions are sent to.
     pub assigned: Option<RelayId>,
     /// How many messages are committed: the next seq to be given.
@@ -128,6 +132,9 @@ pub struct LogState {
 /// How far a stream got in rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RunMarks {
+    /// Where its first run began: what is before has anchors of the stream's own.
+    #[serde(default)]
+    pub(super) from: Seq,
     /// Where the next run begins: behind the last one that is in a round, as far as the batcher said.
     pub(super) begin: Seq,
     /// The seq behind the newest run that the batcher took.
@@ -157,6 +164,7 @@ impl LogState {
             listed: false,
             epoch: Epoch(0),
             leader: None,
+            checks_authors: true,
             assigned: None,
             head: Seq(0),
             flushed: Seq(0),

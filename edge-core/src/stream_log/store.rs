@@ -4,7 +4,7 @@ use super::error::LogError;
 use super::state::{CommittedBatch, LogState, OutboxSegment, Session, StoredEvent, Waiting};
 use alloy_primitives::Address;
 use streamchain_protocol::auth::Rights;
-use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
+use streamchain_protocol::ids::{ProducerId, RelayId, Seq, SessionId};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::ProducerKey;
 
@@ -85,6 +85,13 @@ pub trait LogStore {
     fn drop_session(&self, session: SessionId) -> Result<(), Self::Error>;
     /// Drops the sessions opened before `before`, and the oldest beyond the `keep` newest.
     fn prune_sessions(&self, before: UnixMs, keep: usize) -> Result<(), Self::Error>;
+
+    /// Reads when a session of `author` at `relay` was noted last.
+    fn author(&self, author: Address, relay: &RelayId) -> Result<Option<UnixMs>, Self::Error>;
+    /// Notes an author at a relay as the newest one.
+    fn put_author(&self, author: Address, relay: &RelayId, seen: UnixMs) -> Result<(), Self::Error>;
+    /// Drops authors noted before `before`, and the oldest beyond the `keep` newest.
+    fn prune_authors(&self, before: UnixMs, keep: usize) -> Result<(), Self::Error>;
 
     /// Reads a member's rights.
     fn member(&self, member: Address) -> Result<Option<Rights>, Self::Error>;

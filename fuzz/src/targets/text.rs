@@ -84,7 +84,8 @@ pub(super) fn session_token(bytes: &[u8]) {
         let Some(claims) = BASE64.decode(text).ok().and_then(|body| session_claims(&body)) else {
             return;
         };
-        let late = fixed::NOW.0.saturating_sub(claims.expires.0);
+        let last = claims.end.map_or(claims.expires, |end| end.min(claims.expires));
+        let late = fixed::NOW.0.saturating_sub(last.0);
         let expected = if late > 0 {
             Err(TokenError::Expired(late))
         } else {
@@ -100,12 +101,12 @@ pub(super) fn session_token(bytes: &[u8]) {
 
 /// Returns the claims in the bytes of a token, whoever signed it.
 fn session_claims(body: &[u8]) -> Option<SessionToken> {
-    let ([_, flags, rest @ ..], _) = body.split_first_chunk::<70>()?;
+    let ([version, flags, rest @ ..], behind) = body.split_first_chunk::<70>()?;
     let (expires, rest) = rest.split_first_chunk()?;
     let (session, rest) = rest.split_first_chunk()?;
     let (stream, rest) = rest.split_first_chunk()?;
     let (author, fingerprint) = rest.split_first_chunk::<20>()?;
-    Some(SessionToken {
+    let mut token = SessionToken {
         rights: SessionRights {
             subscribe: flags & 1 != 0,
             publish: flags & 2 != 0,
@@ -121,7 +122,13 @@ fn session_claims(body: &[u8]) -> Option<SessionToken> {
             31 => MaxMessage::of_offer(0),
             code => MaxMessage::of_offer(1 << (code - 1)),
         },
-    })
+        end: None,
+    };
+    if *version == 2 {
+        let units = u16::from_be_bytes(*behind.first_chunk()?);
+        token.end = Some(token.made().plus_s(u64::from(units) * 10));
+    }
+    Some(token)
 }
 
 pub(super) fn api_key(bytes: &[u8]) {

@@ -4,38 +4,49 @@
 //! derived from it, so a peer that passes the STUN integrity check got its answer from the edge. No state is
 //! made for a token that does not verify.
 //!
-//! Layout, 86 bytes, base64 (RFC 4648 §4, no padding: the ICE alphabet of RFC 8839 §5.4) to 115 characters:
+//! Layout, 86 or 88 bytes, base64 (RFC 4648 §4, no padding: the ICE alphabet of RFC 8839 §5.4) to 115 or 118 characters:
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | version |
+//! | 1 | version: 1, or 2 for a session that has an end |
 //! | 1 | flags: bits 0 and 1 are the rights, bit 2 says that the relay begins the DTLS handshake, bits 3 to 7 are the largest message that the client takes ([`MaxMessage`]) |
 //! | 4 | expiry, Unix seconds, big-endian |
 //! | 8 | session |
 //! | 20 | short stream id |
 //! | 20 | author |
 //! | 16 | fingerprint hash |
+//! | 2 | in version 2 alone: the session's end, in units of ten seconds since a minute before the expiry, big-endian |
 //! | 16 | HMAC-SHA256 of all before, truncated |
 
 use super::keys::{SessionKeys, mac, mac_bytes};
 use crate::ids::{SessionId, ShortId};
+use crate::limits::SESSION_TOKEN_LIFE_S;
 use crate::time::UnixSec;
 use alloy_primitives::Address;
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use hmac::Mac;
 use sha2::{Digest, Sha256};
 
+/// A session that ends when its client or its relay ends it.
 const VERSION: u8 = 1;
+/// A session that ends at a given time at the latest.
+const VERSION_WITH_END: u8 = 2;
 const BODY: usize = 70;
+const END: usize = 2;
 const MAC: usize = 16;
+/// Unit of a session's end: with two bytes the latest is a week ahead. A later one is cut to that: the client then opens
+/// another session.
+const END_UNIT_S: u64 = 10;
 /// In the byte of the rights: the relay begins the DTLS handshake.
 const RELAY_BEGINS: u8 = 4;
 /// In the byte of the rights: where the code of a [`MaxMessage`] begins.
 const MAX_MESSAGE_SHIFT: u32 = 3;
-/// Characters of a token: 86 bytes in base64 without padding.
+/// Characters of a token without an end: 86 bytes in base64 without padding.
 pub(crate) const TOKEN_CHARS: usize = 115;
+/// Characters of a token with an end: 88 bytes.
+const TOKEN_WITH_END_CHARS: usize = 118;
 
-const _: () = assert!(TOKEN_CHARS <= crate::limits::MAX_SESSION_TOKEN_CHARS);
+const _: () = assert!(TOKEN_WITH_END_CHARS <= crate::limits::MAX_SESSION_TOKEN_CHARS);
 
 /// What a session may do on its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +127,7 @@ impl FingerprintHash {
 /// Why a token was refused. The relay answers none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// The text is not 115 characters of base64.
+    /// The text is not 115 or 118 characters of base64.
     #[error("not a session token")]
     Shape,
     /// The token was signed with another key, or changed.
@@ -150,20 +161,33 @@ pub struct SessionToken {
     pub relay_begins: bool,
     /// The largest message that the client takes.
     pub max_message: MaxMessage,
+    /// When the session is over at the latest, since the credentials that it was opened with end then. In the token it is
+    /// rounded down to ten seconds after [`Self::made`].
+    pub end: Option<UnixSec>,
 }
 
 impl SessionToken {
+    /// Returns when the edge made the token, by its clock.
+    pub fn made(&self) -> UnixSec {
+        UnixSec(self.expires.0.saturating_sub(SESSION_TOKEN_LIFE_S))
+    }
+
     /// Returns the claims as a signed text, for `a=ice-ufrag`.
     pub fn sign(&self, keys: &SessionKeys) -> String {
-        let mut bytes = Vec::with_capacity(BODY + MAC);
+        let mut bytes = Vec::with_capacity(BODY + END + MAC);
+        let version = self.end.map_or(VERSION, |_| VERSION_WITH_END);
         let begins = if self.relay_begins { RELAY_BEGINS } else { 0 };
         let largest = self.max_message.0 << MAX_MESSAGE_SHIFT;
-        bytes.extend([VERSION, self.rights.bits() | begins | largest]);
+        bytes.extend([version, self.rights.bits() | begins | largest]);
         bytes.extend(u32::try_from(self.expires.0).unwrap_or(u32::MAX).to_be_bytes());
         bytes.extend(self.session.0);
         bytes.extend(self.stream.0);
         bytes.extend(self.author.0);
         bytes.extend(self.fingerprint.0);
+        if let Some(end) = self.end {
+            let units = end.since(self.made()) / END_UNIT_S;
+            bytes.extend(u16::try_from(units).unwrap_or(u16::MAX).to_be_bytes());
+        }
         let tag = mac_bytes(&keys.token, &[&bytes]);
         bytes.extend(&tag[..MAC]);
         BASE64.encode(bytes)
@@ -171,8 +195,8 @@ impl SessionToken {
 
     /// Reads the signed bytes.
     fn read(mut rest: &[u8]) -> Option<Self> {
-        let [_, flags] = take(&mut rest)?;
-        Some(Self {
+        let [version, flags] = take(&mut rest)?;
+        let mut token = Self {
             rights: SessionRights::from_bits(flags),
             expires: UnixSec(u32::from_be_bytes(take(&mut rest)?).into()),
             session: SessionId(take(&mut rest)?),
@@ -181,27 +205,39 @@ impl SessionToken {
             fingerprint: FingerprintHash(take(&mut rest)?),
             relay_begins: flags & RELAY_BEGINS != 0,
             max_message: MaxMessage(flags >> MAX_MESSAGE_SHIFT),
-        })
+            end: None,
+        };
+        if version == VERSION_WITH_END {
+            let units = u16::from_be_bytes(take(&mut rest)?);
+            token.end = Some(token.made().plus_s(u64::from(units) * END_UNIT_S));
+        }
+        Some(token)
     }
 
     /// Reads a text that came from outside, at `now`. Allocates nothing.
     pub fn verify(text: &str, keys: &SessionKeys, now: UnixSec) -> Result<Self, TokenError> {
-        let mut bytes = [0; BODY + MAC];
-        if text.len() != TOKEN_CHARS
-            || BASE64.decode_slice_unchecked(text, &mut bytes).ok() != Some(BODY + MAC)
-        {
-            return Err(TokenError::Shape);
-        }
-        let (body, tag) = bytes.split_at(BODY);
+        let (version, length) = match text.len() {
+            TOKEN_CHARS => (VERSION, BODY),
+            TOKEN_WITH_END_CHARS => (VERSION_WITH_END, BODY + END),
+            _ => return Err(TokenError::Shape),
+        };
+        let mut bytes = [0; BODY + END + MAC];
+        let decoded = BASE64.decode_slice(text, &mut bytes).ok();
+        let signed = decoded.and_then(|decoded| bytes.get(..decoded));
+        let (body, tag) = signed
+            .and_then(|signed| signed.split_at_checked(length))
+            .filter(|(_, tag)| tag.len() == MAC)
+            .ok_or(TokenError::Shape)?;
         mac(&keys.token, &[body])
             .verify_truncated_left(tag)
             .map_err(|_| TokenError::Signature)?;
         match body.first() {
-            Some(&VERSION) => {}
-            version => return Err(TokenError::Version(version.copied().unwrap_or_default())),
+            Some(given) if *given == version => {}
+            other => return Err(TokenError::Version(other.copied().unwrap_or_default())),
         }
         let token = Self::read(body).ok_or(TokenError::Shape)?;
-        match now.since(token.expires) {
+        let last = token.end.map_or(token.expires, |end| end.min(token.expires));
+        match now.since(last) {
             0 => Ok(token),
             late => Err(TokenError::Expired(late)),
         }
@@ -244,7 +280,47 @@ mod tests {
             fingerprint: FingerprintHash::of(&[6; 32]),
             relay_begins: false,
             max_message: MaxMessage::UNKNOWN,
+            end: None,
         }
+    }
+
+    fn ending(end: u64) -> SessionToken {
+        SessionToken {
+            end: Some(UnixSec(end)),
+            ..token()
+        }
+    }
+
+    #[test]
+    fn an_end_is_never_moved_to_later() {
+        // Made at 940.
+        for (end, read) in [
+            (940, 940),
+            (949, 940),
+            (950, 950),
+            (4_543, 4_540),
+            (u64::MAX, 940 + 655_350),
+        ] {
+            let text = ending(end).sign(&keys("11"));
+            assert_eq!(text.len(), TOKEN_WITH_END_CHARS);
+            let verified = SessionToken::verify(&text, &keys("11"), UnixSec(940));
+            assert_eq!(verified, Ok(ending(read)), "{end}");
+        }
+    }
+
+    #[test]
+    fn no_session_starts_after_its_end() {
+        let text = ending(960).sign(&keys("11"));
+        let at = |now| SessionToken::verify(&text, &keys("11"), UnixSec(now));
+        assert_eq!(at(960), Ok(ending(960)));
+        assert_eq!(at(961), Err(TokenError::Expired(1)));
+        let late = ending(2_000).sign(&keys("11"));
+        let late = SessionToken::verify(&late, &keys("11"), UnixSec(1_001));
+        assert_eq!(
+            late,
+            Err(TokenError::Expired(1)),
+            "the minute to start in holds as well"
+        );
     }
 
     #[test]
@@ -315,9 +391,13 @@ mod tests {
         }
 
         #[test]
-        fn a_token_with_any_character_changed_is_refused(at in 0..TOKEN_CHARS, to in "[A-Za-z0-9+/]") {
-            let mut text = token().sign(&keys("11"));
-            prop_assume!(text[at..=at] != to);
+        fn a_token_with_any_character_changed_is_refused(
+            at in 0..TOKEN_WITH_END_CHARS,
+            to in "[A-Za-z0-9+/]",
+            end in proptest::option::of(0..5_000_u64),
+        ) {
+            let mut text = SessionToken { end: end.map(UnixSec), ..token() }.sign(&keys("11"));
+            prop_assume!(at < text.len() && text[at..=at] != to);
             text.replace_range(at..=at, &to);
             prop_assert!(SessionToken::verify(&text, &keys("11"), UnixSec(0)).is_err());
         }

@@ -33,6 +33,9 @@ pub struct Registration {
     /// The last notice that it acknowledges: [`Renewed::cursor`] of the answer before, 0 at first.
     #[serde(default)]
     pub cursor: u64,
+    /// Whether it ends sessions at the time in their tokens: it then gets tokens of version 2.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub session_ends: bool,
     /// The key that it was authenticated with. The edge sets it and ignores what a relay sends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<RelayKeyId>,
@@ -204,8 +207,10 @@ pub mod problem {
     pub const GAP: &str = "gap";
     /// A producer_seq was committed before, or leaves one out. Carries `producer` and `stored`.
     pub const PRODUCER_CONFLICT: &str = "producer-conflict";
-    /// The stream is assigned to another relay. Carries `relay`.
+    /// The stream is assigned to another relay, which `relay` names, or to none.
     pub const NOT_LEADER: &str = "not-owner";
+    /// A message is by somebody who opened no session at this relay, and not from the inbox. Carries `author`.
+    pub const UNKNOWN_AUTHOR: &str = "unknown-author";
 }
 
 /// A relay as `GET /v1/status` lists it.
@@ -254,6 +259,7 @@ mod tests {
             sessions: 0,
             streams: 0,
             cursor: 0,
+            session_ends: false,
             key: None,
         }
     }

@@ -99,6 +99,8 @@ pub(crate) struct Session {
     pub farewell: Option<(ErrorCode, &'static str)>,
     /// By when the channel must be open.
     open_by: Instant,
+    /// When the session ends with the credentials that it was opened with.
+    pub ends: Option<Instant>,
     /// The earliest entry in the shard's timers.
     pub scheduled: Option<Instant>,
     /// Whether it is queued to be driven.
@@ -169,6 +171,7 @@ impl Session {
             phase: Phase::Handshake,
             farewell: None,
             open_by: now + HANDSHAKE_TIMEOUT,
+            ends: None,
             channel: None,
             refused_channels: 0,
             send_queue: SendQueue::default(),
@@ -443,6 +446,7 @@ impl Session {
     /// When the session wants to be called.
     pub(crate) fn next_timeout(&self) -> Instant {
         let next = self.rtc_timeout.min(self.own_timeout());
+        let next = self.ends.map_or(next, |ends| ends.min(next));
         self.held_until.map_or(next, |until| until.min(next))
     }
 

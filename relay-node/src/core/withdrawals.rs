@@ -13,17 +13,12 @@ use streamchain_protocol::time::UnixSec;
 /// The stream ([`ShortId::EVERY`] for all) and the author (`None` for all) whose sessions end.
 pub(crate) type Whose = (ShortId, Option<Address>);
 
-/// When the edge made a token, by its clock.
-fn made(token: &SessionToken) -> UnixSec {
-    UnixSec(token.expires.0.saturating_sub(SESSION_TOKEN_LIFE_S))
-}
-
 /// Whether a withdrawal is about the session of a token.
 pub(crate) fn means(whose: Whose, before: UnixSec, token: &SessionToken) -> bool {
     let (stream, author) = whose;
     (stream == ShortId::EVERY || stream == token.stream)
         && author.is_none_or(|author| author == token.author)
-        && made(token) <= before
+        && token.made() <= before
 }
 
 /// The withdrawals that are younger than the oldest valid token.
@@ -52,7 +47,7 @@ impl Withdrawals {
 
     /// Whether a token was made before its terms were withdrawn.
     pub(crate) fn refuse(&self, token: &SessionToken) -> bool {
-        if self.everybody > UnixSec(0) && made(token) <= self.everybody {
+        if self.everybody > UnixSec(0) && token.made() <= self.everybody {
             return true;
         }
         let (stream, author) = (token.stream, Some(token.author));
@@ -61,7 +56,7 @@ impl Withdrawals {
             .any(|whose| {
                 self.before
                     .get(whose)
-                    .is_some_and(|before| made(token) <= *before)
+                    .is_some_and(|before| token.made() <= *before)
             })
     }
 
@@ -91,6 +86,7 @@ mod tests {
             fingerprint: FingerprintHash([4; 16]),
             relay_begins: false,
             max_message: MaxMessage::UNKNOWN,
+            end: None,
         }
     }
 

@@ -259,6 +259,7 @@ mod tests {
         assert!(matches!(refused(409, "not-owner"), EdgeError::NotLeader(_)));
         assert!(matches!(refused(409, "gap"), EdgeError::Refused(_)));
         assert!(matches!(refused(409, "producer-conflict"), EdgeError::Refused(_)));
+        assert!(matches!(refused(409, "unknown-author"), EdgeError::Refused(_)));
         assert_eq!(refused(404, "no-such-stream"), EdgeError::NoSuchStream);
         for (status, slug) in [
             (503, "overloaded"),

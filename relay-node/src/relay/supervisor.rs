@@ -89,6 +89,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         sessions: 0,
         streams: 0,
         cursor: 0,
+        session_ends: true,
         key: None,
     };
     registration.check().context("this relay can't be registered")?;

@@ -185,6 +185,7 @@ impl Net {
             fingerprint: identity.fingerprint_hash(),
             relay_begins: self.relay_begins,
             max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
+            end: None,
         }
     }
 

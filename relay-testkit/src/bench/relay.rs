@@ -114,6 +114,7 @@ impl BenchRelay {
             fingerprint: self.identity.fingerprint_hash(),
             relay_begins: true,
             max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
+            end: None,
         };
         let token = token.sign(&self.keys);
         let invitation = Invitation {

@@ -13,6 +13,8 @@ import { isScript, scriptImports } from "./script/source.mjs";
 const TEXT = /\.(?:ts|tsx|mjs|js|json|toml|sol|py)$|(?:^|\/)\.ci\/run$/;
 const NO_USE = /(?:^|\/)package(?:-lock)?\.json$/;
 const TYPES = "@types/";
+/** The members of a manifest that name packages. */
+const KINDS = ["dependencies", "devDependencies", "optionalDependencies", "peerDependencies"];
 
 /**
  * The package of an import's specifier; undefined for files and for what Node brings.
@@ -43,8 +45,8 @@ const manifestsOf = (tree) =>
   tree.files
     .filter((file) => posix.basename(file) === "package.json")
     .map((file) => {
-      const { dependencies = {}, devDependencies = {} } = JSON.parse(tree.read(file));
-      return { file, names: Object.keys({ ...dependencies, ...devDependencies }) };
+      const manifest = JSON.parse(tree.read(file));
+      return { file, names: KINDS.flatMap((kind) => Object.keys(manifest[kind] ?? {})) };
     });
 
 /**

@@ -18,7 +18,7 @@ use crate::storage::schema;
 use crate::storage::sql;
 use std::cell::RefCell;
 use streamchain_edge_core::attempt::{audit_producer, refusal_kind};
-use streamchain_edge_core::audit_log::{Entry, LeftOut, Outcome, Sampler, summary};
+use streamchain_edge_core::audit_log::{Entry, LeftOut, Outcome, SUMMARY_MS, Sampler, summary};
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::NewStream;
 use streamchain_protocol::ids::{StreamId, StreamName};
@@ -41,9 +41,14 @@ const MAX_ENTRIES_AT_ONCE: u64 = 50;
 /// Entries that may wait. Above it refusals are no longer taken; changes are.
 const MAX_WAITING: u64 = 10_000;
 
-const SCHEMA: &[&str] = &["CREATE TABLE IF NOT EXISTS waiting (
+const SCHEMA: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS waiting (
   id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
-  outcome TEXT NOT NULL, entry TEXT NOT NULL)"];
+  outcome TEXT NOT NULL, entry TEXT NOT NULL)",
+    // What was left out since the last summary: nobody asks this object for anything meanwhile, so it may be taken out of
+    // memory before the next one is due.
+    "CREATE TABLE left_out (one INTEGER PRIMARY KEY CHECK (one = 1), since INTEGER NOT NULL, json TEXT NOT NULL)",
+];
 
 struct Waiting {
     id: u64,
@@ -113,7 +118,7 @@ impl DurableObject for Audit {
             }
         };
         let next = next.map(|wait| clock::now().plus_ms(wait));
-        let next = next.or(self.sampler.borrow().summary_due());
+        let next = next.or(self.summary_due().unwrap_or_default());
         self.alarm.end(&storage, next).await;
         Response::empty()
     }
@@ -128,7 +133,10 @@ impl Audit {
             let admitted = self.sampler.borrow_mut().admit(&kind, &entry, now);
             match admitted {
                 Some(count) if self.waiting()? < MAX_WAITING => entry.count = count,
-                _ => return self.arm_summary().await,
+                _ => {
+                    let left_out = self.sampler.borrow_mut().take_left_out(now, 0);
+                    return self.add_left_out(&left_out.unwrap_or_default()).await;
+                }
             }
         }
         self.put(&entry)?;
@@ -137,22 +145,51 @@ impl Audit {
         Ok(self.alarm.arm(&storage, Some(now.plus_ms(GATHER_MS))).await?)
     }
 
+    /// Adds to what the next summary says, and makes sure that it is written, also when nothing more happens.
     async fn add_left_out(&self, left_out: &[LeftOut]) -> Result<(), Problem> {
-        self.sampler.borrow_mut().add(left_out, clock::now());
-        self.arm_summary().await
+        let now = clock::now();
+        let (since, known) = self.left_out()?.unwrap_or((now, Vec::new()));
+        let mut all = Sampler::default();
+        all.add(&known, now);
+        all.add(left_out, now);
+        let Some(all) = all.take_left_out(now, 0) else {
+            return Ok(());
+        };
+        let json = serde_json::to_string(&all).map_err(Problem::internal)?;
+        sql::run(
+            &self.state.storage().sql(),
+            "INSERT OR REPLACE INTO left_out VALUES (1, ?, ?)",
+            vec![sql::number(since.0), json.into()],
+        )?;
+        // No await since the write: the alarm is set with it or not at all.
+        let due = since.plus_ms(SUMMARY_MS);
+        Ok(self.alarm.arm(&self.state.storage(), Some(due)).await?)
     }
 
-    /// Makes sure that what was left out is summed up, also when nothing more happens.
-    async fn arm_summary(&self) -> Result<(), Problem> {
-        let due = self.sampler.borrow().summary_due();
-        Ok(self.alarm.arm(&self.state.storage(), due).await?)
+    /// What was left out since the last summary, and since when.
+    fn left_out(&self) -> Result<Option<(UnixMs, Vec<LeftOut>)>, Error> {
+        let query = "SELECT since, json FROM left_out";
+        sql::first(&self.state.storage().sql(), query, Vec::new(), |row| {
+            Ok((UnixMs(row.number()?), sql::own_json(&row.text()?)?))
+        })
+    }
+
+    /// When the next summary is due, if anything was left out.
+    fn summary_due(&self) -> Result<Option<UnixMs>, Error> {
+        Ok(self.left_out()?.map(|(since, _)| since.plus_ms(SUMMARY_MS)))
     }
 
     /// Puts the entry about what was left out with those that wait, once it is due.
     fn write_summary(&self) -> Result<(), Error> {
         let now = clock::now();
-        let left_out = self.sampler.borrow_mut().take_summary(now);
-        left_out.map_or(Ok(()), |left_out| self.put(&summary(left_out, now)))
+        let Some((since, left_out)) = self.left_out()? else {
+            return Ok(());
+        };
+        if now < since.plus_ms(SUMMARY_MS) {
+            return Ok(());
+        }
+        self.put(&summary(left_out, now))?;
+        sql::run(&self.state.storage().sql(), "DELETE FROM left_out", Vec::new())
     }
 
     fn put(&self, entry: &Entry) -> Result<(), Error> {

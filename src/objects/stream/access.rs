@@ -82,6 +82,9 @@ impl Stream {
     fn begin_withdrawal(&self, authors: &[Option<Address>]) -> Result<Vec<RelayNotice>, Problem> {
         let before = clock::now().to_sec();
         let state = self.step(|log| log.withdraw(authors, before))?;
+        for author in authors {
+            self.mailboxes.borrow_mut().withdraw(*author);
+        }
         self.waiters.notify();
         let leader = state.leader.map(|leader| leader.relay);
         let assigned = state.assigned.filter(|relay| Some(relay) != leader.as_ref());

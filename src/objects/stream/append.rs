@@ -48,6 +48,7 @@ impl Stream {
         if let Some(publisher) = &asked.publisher {
             self.check_publisher(publisher)?;
         }
+        let client = asked.publisher.map(|one| one.client);
         let record = Record {
             time: begun,
             author: asked.author,
@@ -55,8 +56,9 @@ impl Stream {
             producer_seq: asked.producer_seq,
             payload: asked.payload,
         };
+        let wait_ms = asked.wait_ms.min(MAX_APPEND_WAIT_MS);
         let appended = self
-            .append_record(id, &record, asked.wait_ms.min(MAX_APPEND_WAIT_MS))
+            .append_record(id, &record, client.as_deref(), wait_ms)
             .await?;
         Ok(match appended {
             stream_log::Appended::Committed(seq) => Appended { stored: true, seq },
@@ -67,14 +69,19 @@ impl Stream {
         })
     }
 
-    /// Stores a record, or keeps it for the relay and waits until it is stored.
+    /// Stores a record, or keeps it for the relay and waits until it is stored: not where the network of `client` has
+    /// its share of those who wait.
     async fn append_record(
         &self,
         id: &RequestId,
         record: &Record,
+        client: Option<&str>,
         wait_ms: u64,
     ) -> Result<stream_log::Appended, Problem> {
-        let mut appended = self.step(|log| log.append(record))?;
+        let mut appended = self.step(|log| match client {
+            Some(client) => self.inbox_shares.borrow_mut().append(log, record, client),
+            None => log.append(record),
+        })?;
         self.waiters.notify();
         // No await since the step: the alarm is set with it or not at all.
         self.arm().await?;
@@ -87,6 +94,10 @@ impl Stream {
             console_error!("request {id}: append: {error}"); // the alarm tries again
         }
         appended = self.step(|log| log.append(record))?;
+        let waiting = client.and_then(|client| self.waiters.enter_publisher(client));
+        if client.is_some() && waiting.is_none() {
+            return Ok(appended);
+        }
         let mut timeout = pin!(Delay::from(Duration::from_millis(wait_ms)));
         while wait_ms > 0 && matches!(appended, stream_log::Appended::Waits(_)) {
             let changed = pin!(self.waiters.changed(seen));

@@ -2,6 +2,7 @@
 
 mod access;
 mod append;
+mod author_rows;
 mod chunks;
 mod creation;
 mod news;

@@ -14,10 +14,12 @@ use std::cell::{Cell, RefCell};
 use streamchain_edge_core::directory::Chosen;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::signalling::Mailboxes;
-use streamchain_edge_core::stream_log::{LogError, LogState, NewStream, Schedule, Step, StreamLog};
+use streamchain_edge_core::stream_log::{
+    InboxShares, LogError, LogState, NewStream, Schedule, Step, StreamLog,
+};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerState};
-use worker::{DurableObject, Env, Request, Response, State, console_error, durable_object};
+use worker::{DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 type Log = StreamLog<StreamRows>;
 
@@ -34,6 +36,8 @@ pub struct Stream {
     pub(super) notified: Cell<UnixMs>,
     /// The requests that wait for a change.
     pub(super) waiters: Waiters,
+    /// Whose messages wait for the relay.
+    pub(super) inbox_shares: RefCell<InboxShares>,
     /// When what waits is due.
     pub(super) schedule: RefCell<Schedule>,
     /// When a reader asked for news last.
@@ -60,6 +64,7 @@ impl DurableObject for Stream {
             gate: Gate::default(),
             notified: Cell::new(UnixMs(0)),
             waiters: Waiters::default(),
+            inbox_shares: RefCell::default(),
             chosen: RefCell::new(None),
             mailboxes: RefCell::default(),
         }
@@ -93,18 +98,25 @@ impl Stream {
         if self.looked.get() {
             return Ok(());
         }
-        if self.log.rows().is_empty()? {
+        if self.discard_if_empty().await? {
             self.looked.set(true);
-            // An earlier version made the tables before it refused the stream.
-            self.state.storage().delete_alarm().await?;
-            self.state.storage().delete_all().await?;
-            self.log.rows().forget();
         } else if self.finds_work() {
             let storage = self.state.storage();
             self.alarm.adopt(&storage).await?;
             self.alarm.arm(&storage, self.next_round()).await?;
         }
         Ok(())
+    }
+
+    /// Deletes what an earlier version left that made the tables before it refused the stream.
+    pub(super) async fn discard_if_empty(&self) -> Result<bool, Error> {
+        if !self.log.rows().is_empty()? {
+            return Ok(false);
+        }
+        self.state.storage().delete_alarm().await?;
+        self.state.storage().delete_all().await?;
+        self.log.rows().forget();
+        Ok(true)
     }
 
     async fn answer(&self, asked: StreamRequest, id: &RequestId) -> Result<Vec<u8>, Problem> {
@@ -200,7 +212,10 @@ impl Stream {
     fn apply_notices(&self, asked: &ApplyNotices) -> Result<NoticesApplied, Problem> {
         let mut state = self.step(Log::state)?;
         for notice in &asked.notices {
-            state = self.step(|log| log.apply_notice(&notice.event))?;
+            state = self.step(|log| match asked.in_rounds {
+                true => log.apply_round(&notice.event),
+                false => log.apply_notice(&notice.event),
+            })?;
         }
         self.waiters.notify();
         Ok(NoticesApplied {

@@ -48,6 +48,9 @@ impl Stream {
     /// Never fails and never panics on what others answer: an alarm that throws is dropped in the end.
     pub(super) async fn on_alarm(&self) {
         let storage = self.state.storage();
+        if self.discard_if_empty().await.unwrap_or(false) {
+            return self.alarm.rest();
+        }
         self.finds_work();
         if !self.step(StreamLog::has_work).unwrap_or(true) {
             return self.alarm.rest();

@@ -8,6 +8,7 @@ use crate::problem::{Kind, Problem};
 use streamchain_edge_core::directory::Chosen;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::{LogState, Session};
+use streamchain_protocol::auth::Right;
 use streamchain_protocol::limits::CHOSEN_LIFE_MS;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
@@ -36,7 +37,14 @@ impl Stream {
                 relay: chosen.relay.clone(),
                 created: now,
             };
-            if self.step(|log| log.open_session(&session, state.assigned.as_ref()))? {
+            let opened = self.step(|log| {
+                let opened = log.open_session(&session, state.assigned.as_ref())?;
+                if opened && rights.has(Right::Write) {
+                    log.admit_author(session.author, &session.relay, now)?;
+                }
+                Ok(opened)
+            })?;
+            if opened {
                 return Ok(SessionOpened { chosen, rights });
             }
             self.chosen.replace(None);

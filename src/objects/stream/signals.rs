@@ -15,8 +15,12 @@ impl Stream {
         };
         self.check_peer(owner)?;
         let now = clock::now();
-        let looked = self.mailboxes.borrow_mut().look(owner, asked.after, now);
-        looked.map_err(to_problem)
+        let mut mailboxes = self.mailboxes.borrow_mut();
+        let mut looked = mailboxes
+            .look(&asked.client, owner, asked.after, now)
+            .map_err(to_problem)?;
+        looked.gone = mailboxes.absent(&asked.peers);
+        Ok(looked)
     }
 
     /// A session leaves a signal for another one.

@@ -1,5 +1,6 @@
 //! A stream's rows in its object's SQLite.
 
+use super::author_rows;
 use super::chunks::Chunks;
 use crate::storage::row::{Row, out_of_shape};
 use crate::storage::schema;
@@ -12,7 +13,7 @@ use streamchain_edge_core::stream_log::{
     Waiting,
 };
 use streamchain_protocol::auth::Rights;
-use streamchain_protocol::ids::{ProducerId, Seq, SessionId};
+use streamchain_protocol::ids::{ProducerId, RelayId, Seq, SessionId};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::ProducerKey;
 use worker::{Error, SqlStorage, SqlStorageValue};
@@ -38,6 +39,7 @@ CREATE TABLE IF NOT EXISTS places (
 // From here on a producer's key is its id and its author. What waits is rewritten: the author is in the record, behind
 // the array's head, the time (9 bytes) and the head of the author. The rows of `producers` and `places` stay.
 "UPDATE inbox SET producer = CAST(producer || substr(record, 12, 20) AS BLOB) WHERE length(producer) = 16;",
+author_rows::SCHEMA,
 // From here on batches share rows, and the row of state may be behind them: `batches` lists the count, the bytes and the epoch
 // of each, and is null where the row is one batch of the version before. That version would misread the row of state:
 // without its table it refuses every commit.
@@ -327,6 +329,18 @@ impl LogStore for StreamRows {
             "DELETE FROM sessions WHERE id = ?",
             vec![session.to_hex().into()],
         )
+    }
+
+    fn author(&self, author: Address, relay: &RelayId) -> Result<Option<UnixMs>, Error> {
+        author_rows::seen(&self.sql, author, relay)
+    }
+
+    fn put_author(&self, author: Address, relay: &RelayId, seen: UnixMs) -> Result<(), Error> {
+        author_rows::put(&self.sql, author, relay, seen)
+    }
+
+    fn prune_authors(&self, before: UnixMs, keep: usize) -> Result<(), Error> {
+        author_rows::prune(&self.sql, before, keep)
     }
 
     fn member(&self, member: Address) -> Result<Option<Rights>, Error> {

@@ -11,7 +11,8 @@ use streamchain_edge_core::slots::{MAX_WAITING, Slots};
 pub(super) struct Waiters {
     changes: Cell<u64>,
     wakers: RefCell<Vec<Waker>>,
-    slots: RefCell<Slots>,
+    readers: RefCell<Slots>,
+    publishers: RefCell<Slots>,
 }
 
 impl Waiters {
@@ -34,7 +35,7 @@ impl Waiters {
             }
             let mut wakers = self.wakers.borrow_mut();
             // A request that is polled again, or gave up, leaves its old waker: no more of them than may wait.
-            if wakers.len() > 2 * MAX_WAITING as usize {
+            if wakers.len() > 4 * MAX_WAITING as usize {
                 wakers.drain(..).for_each(Waker::wake);
             }
             wakers.push(context.waker().clone());
@@ -43,25 +44,36 @@ impl Waiters {
         .await;
     }
 
-    /// Counts one more request of a network that waits, until the guard is dropped; refuses it when there are too many.
+    /// Counts one more reader of a network, until the guard is dropped; refuses it when there are too many.
     pub(super) fn enter(&self, network: &str) -> Result<Waiting<'_>, Problem> {
-        let taken = self.slots.borrow_mut().take(network);
+        let taken = self.readers.borrow_mut().take(network);
         taken.map_err(|none| Problem::new(Kind::Overloaded, none.to_string()).header("retry-after", "10"))?;
-        Ok(Waiting {
-            waiters: self,
-            network: network.to_owned(),
-        })
+        Ok(Waiting::of(&self.readers, network))
+    }
+
+    /// Counts one more publication of a network that waits to be stored, until the guard is dropped. `None` when there are
+    /// too many: that publication is answered at once instead.
+    pub(super) fn enter_publisher(&self, network: &str) -> Option<Waiting<'_>> {
+        let taken = self.publishers.borrow_mut().take(network);
+        taken.is_ok().then(|| Waiting::of(&self.publishers, network))
     }
 }
 
 /// One request, as long as it waits.
 pub(super) struct Waiting<'a> {
-    waiters: &'a Waiters,
+    slots: &'a RefCell<Slots>,
     network: String,
+}
+
+impl<'a> Waiting<'a> {
+    fn of(slots: &'a RefCell<Slots>, network: &str) -> Self {
+        let network = network.to_owned();
+        Self { slots, network }
+    }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.waiters.slots.borrow_mut().give_back(&self.network);
+        self.slots.borrow_mut().give_back(&self.network);
     }
 }

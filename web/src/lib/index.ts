@@ -13,6 +13,7 @@ export {
   type Receipt,
   type StepId,
 } from "./chain/receipt.ts";
+export type { ReceiptRound } from "./chain/round.ts";
 export {
   connectWallet,
   discoverWallets,
@@ -87,4 +88,4 @@ export type { ConnectionPath } from "./session/path-stats.ts";
 export type { IceServer, RtcConfiguration, WebRtc } from "./webrtc.ts";
 export { type Bytes, fromHex, type Hex, toHex } from "./wire/bytes.ts";
 export { RelayErrorCode } from "./wire/frames.ts";
-export type { AnchorRef, AnchorRef as AnchorNews, ChainEvent, StreamMessage } from "./wire/records.ts";
+export type { AnchorRef, AnchorRef as AnchorNews, ChainEvent, OmittedPayload, StreamMessage } from "./wire/records.ts";

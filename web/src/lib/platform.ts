@@ -34,8 +34,8 @@ export interface Platform {
    * `apart` makes it independent of how the page was loaded. Firefox gathers no candidates in a page that was loaded over
    * IPv6 once the device lost its IPv6 address; in an empty frame it does.
    */
-  readonly createPeerConnection: (configuration: RtcConfiguration, apart: boolean) => PeerConnection;
-  readonly createDirectConnection: (configuration: RtcConfiguration) => DirectConnection;
+  createPeerConnection(configuration: RtcConfiguration, apart: boolean): PeerConnection;
+  createDirectConnection(configuration: RtcConfiguration): DirectConnection;
   /** Shared by all pages of the origin; null where there is none. */
   readonly storage: TextStorage | null;
   /** Of this tab only; survives a reload, copied when the tab is duplicated. */
@@ -164,6 +164,9 @@ export function pageOrigin(): string {
   throw new StreamChainError("edge-unreachable", "the option `edge` is missing, and there is no origin of a page");
 }
 
+/** Node has a storage only where a flag names its file, and prints a warning when it is asked for without. */
+const isNode = (): boolean => /^Node\.js\//.test(globalThis.navigator?.userAgent ?? "");
+
 /** The platform of the page, worker or Node process that the library runs in; `webrtc` replaces its WebRTC. */
 export function browserPlatform(webrtc?: WebRtc): Platform {
   const peerConnection = (configuration: RtcConfiguration, apart: boolean): unknown =>
@@ -172,8 +175,8 @@ export function browserPlatform(webrtc?: WebRtc): Platform {
     fetch: fetchOfPage,
     createPeerConnection: (configuration, apart) => peerConnection(configuration, apart) as PeerConnection,
     createDirectConnection: (configuration) => peerConnection(configuration, false) as DirectConnection,
-    storage: storageOf("localStorage"),
-    tabStorage: storageOf("sessionStorage"),
+    storage: isNode() ? null : storageOf("localStorage"),
+    tabStorage: isNode() ? null : storageOf("sessionStorage"),
     locks: webLocks(),
     now: () => Date.now(),
     clock: () => performance.now(),

@@ -12,9 +12,12 @@ import { Store, TIMERS, type Timers } from "./store.ts";
 /** Messages that a component keeps unless it says otherwise: more are not looked at in one page. */
 const MAX_SHOWN_MESSAGES = 1_000;
 
+/** Payload bytes that a component keeps: large messages of strangers must not fill the memory of a page. */
+const MAX_SHOWN_BYTES = 16 * 1_048_576;
+
 /** What `useStream` takes: how to reach the stream, where to begin, and how many messages to keep. */
 export interface StreamOptions extends ConnectOptions, SubscribeOptions {
-  /** The newest messages that `messages` keeps; 1,000 by default. */
+  /** The newest messages that `messages` keeps; 1,000 by default. Their payloads have 16 MiB at most. */
   readonly maxMessages?: number;
 }
 
@@ -37,9 +40,15 @@ export interface StreamView {
   readonly stateOf: (seq: number) => MessageState;
 }
 
-/** The last `max` of some messages. */
-const newest = (messages: readonly StreamMessage[], max: number): StreamMessage[] =>
-  max > 0 ? messages.slice(-max) : [];
+/** The last of some messages: at most `max`, and at most `MAX_SHOWN_BYTES` of payloads. */
+function newest(messages: readonly StreamMessage[], max: number): StreamMessage[] {
+  let first = messages.length;
+  for (let bytes = 0; first > 0 && messages.length - first < max; first--) {
+    bytes += (messages[first - 1] as StreamMessage).payload.length;
+    if (bytes > MAX_SHOWN_BYTES) break;
+  }
+  return messages.slice(first);
+}
 
 const NO_MARKS: StreamMarks = { committed: 0, anchored: 0, final: 0 };
 
@@ -60,7 +69,10 @@ export class StreamStore extends Store<StreamView> {
   readonly #options: StreamOptions;
   readonly #max: number;
   #connection: StreamConnection | null = null;
+  /** The newest messages, and up to as many older ones. */
   #messages: StreamMessage[] = [];
+  /** Payload bytes of messages that came since the older ones were dropped. */
+  #cameBytes = 0;
   #isLoading = false;
 
   constructor(options: StreamOptions, timers: Timers = TIMERS) {
@@ -83,8 +95,7 @@ export class StreamStore extends Store<StreamView> {
     });
     subscription.on("message", (message) => {
       if (connection !== this.#connection) return;
-      this.#messages.push(message);
-      if (this.#messages.length >= 2 * this.#max) this.#messages = newest(this.#messages, this.#max);
+      this.#add(message);
       changed();
     });
     subscription.on("retracted", ({ from: retracted }) => {
@@ -100,10 +111,19 @@ export class StreamStore extends Store<StreamView> {
     changed();
   }
 
+  #add(message: StreamMessage): void {
+    this.#messages.push(message);
+    this.#cameBytes += message.payload.length;
+    if (this.#messages.length < 2 * this.#max && this.#cameBytes <= MAX_SHOWN_BYTES) return;
+    this.#messages = newest(this.#messages, this.#max);
+    this.#cameBytes = 0;
+  }
+
   protected override stop(): void {
     const connection = this.#connection;
     this.#connection = null; // what closing reports is of no interest any more
     this.#messages = [];
+    this.#cameBytes = 0;
     this.#isLoading = false;
     connection?.close();
   }

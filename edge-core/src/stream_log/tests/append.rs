@@ -1,6 +1,7 @@
 //! Messages that come by HTTP: first one case each, then any order of events and faults.
 
 use super::super::inbox::MAX_INBOX_MESSAGES;
+use super::super::inbox_shares::{InboxShares, MAX_NETWORK_MESSAGES};
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ fn stream() -> StreamLog<Memory> {
 
 fn led() -> StreamLog<Memory> {
     let log = stream();
+    meet(&log, "a", [2]);
     log.acquire_epoch(&relay("a"), run(1)).unwrap();
     log
 }
@@ -147,6 +149,34 @@ fn numbers_follow_one_another_and_the_inbox_is_bounded() {
     );
 }
 
+#[test]
+fn one_network_never_fills_the_inbox() {
+    let (log, mut shares) = (led(), InboxShares::default());
+    let mut post = |author: u8, number: u64, network: &str| {
+        let record = records(author, number, 1).remove(0);
+        log.step(|log| shares.append(log, &record, network))
+    };
+    // Each message by another author.
+    let taken = (0..=255)
+        .take_while(|author| post(*author, 0, "greedy").is_ok())
+        .count();
+    assert_eq!(taken, MAX_NETWORK_MESSAGES);
+    assert_eq!(post(0, 0, "greedy").unwrap(), waits(), "what waits already");
+    let refused = refusal(post(0, 1, "greedy"));
+    assert_eq!(refused, Refusal::InboxShare(MAX_NETWORK_MESSAGES));
+    assert_eq!(
+        log.state().unwrap().inbox.messages,
+        taken as u64,
+        "nothing of it is kept"
+    );
+    assert_eq!(post(1, 1, "another").unwrap(), waits());
+    // Once the relay has committed some there is room again.
+    let some = fetched(&log, 1).into_iter().take(10).collect();
+    log.step(|log| log.commit(&relay("a"), &batch(1, 0, some)))
+        .unwrap();
+    assert_eq!(post(0, 1, "greedy").unwrap(), waits());
+}
+
 #[derive(Debug, Clone)]
 enum Event {
     /// A client posts its next message, or one of before again.
@@ -232,9 +262,12 @@ impl World {
         match event {
             Event::Post { producer, back } => self.post(producer, back),
             Event::AcquireEpoch { relay, run: number } => {
-                let mut state = self.log.state().unwrap();
-                state.assigned = Some(name(relay));
-                let _ = self.log.step(|log| log.overwrite(&state));
+                let seen = self.log.state().unwrap().assigned;
+                let session = session(9, name(relay).as_str(), 0);
+                let _ = self.log.step(|log| {
+                    log.admit_author(Address::repeat_byte(9), &session.relay, UnixMs(0))?;
+                    log.open_session(&session, seen.as_ref())
+                });
                 if let Ok(taken) = self.log.step(|log| log.acquire_epoch(&name(relay), run(number))) {
                     let (epoch, head) = (taken.epoch.0, taken.head.0);
                     self.relays[usize::from(relay)] = Relay {

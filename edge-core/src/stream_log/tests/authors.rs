@@ -1,6 +1,6 @@
 //! Producer ids that several authors use: what one author is told never depends on what the others ask.
 
-use super::{batch, new_stream, relay, run};
+use super::{batch, meet, new_stream, relay, run};
 use crate::stream_log::memory::{DiskFull, Memory};
 use crate::stream_log::{Appended, LogError, Refusal, StreamLog};
 use alloy_primitives::{Address, Bytes};
@@ -110,9 +110,7 @@ fn ship(log: &StreamLog<Memory>, author: u8, producer: u8, count: u64) -> Result
 fn answers(requests: &[Request], author: u8) -> Vec<Answer> {
     let log = StreamLog::in_memory();
     log.create(&new_stream(), UnixMs(1)).unwrap();
-    let mut state = log.state().unwrap();
-    state.assigned = Some(relay("a"));
-    log.overwrite(&state).unwrap();
+    meet(&log, "a", 1..=AUTHORS);
     let mut told = Vec::new();
     for request in requests {
         let answer = match *request {

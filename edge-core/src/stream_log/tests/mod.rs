@@ -2,6 +2,7 @@
 
 mod append;
 mod authors;
+mod batch_authors;
 mod commit;
 mod events;
 mod leadership;
@@ -83,10 +84,27 @@ fn session(number: u8, relay_id: &str, created_ms: u64) -> Session {
     }
 }
 
-/// A stream that relay `a` leads under epoch 1.
+/// Opens a session to publish of each of these authors at a relay; so the stream is assigned to it.
+pub(super) fn meet(log: &StreamLog<Memory>, relay_id: &str, authors: impl IntoIterator<Item = u8>) {
+    for author in authors {
+        let session = Session {
+            author: Address::repeat_byte(author),
+            ..session(author, relay_id, 1_000)
+        };
+        let seen = log.state().unwrap().assigned;
+        let opened = log.step(|log| {
+            log.admit_author(session.author, &session.relay, session.created)?;
+            log.open_session(&session, seen.as_ref())
+        });
+        assert!(opened.unwrap());
+    }
+}
+
+/// A stream that relay `a` leads under epoch 1, with sessions of the authors whose records the tests commit.
 fn acquired() -> StreamLog<Memory> {
     let log = StreamLog::in_memory();
     log.step(|log| log.create(&new_stream(), UnixMs(1_000))).unwrap();
+    meet(&log, "a", 0..10);
     log.step(|log| log.acquire_epoch(&relay("a"), run(1))).unwrap();
     log
 }

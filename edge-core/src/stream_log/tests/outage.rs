@@ -32,6 +32,7 @@ impl Scene {
     fn new() -> Self {
         let log = StreamLog::in_memory();
         log.create(&new_stream(), UnixMs(0)).unwrap();
+        meet(&log, "a", [1]);
         log.acquire_epoch(&relay("a"), run(1)).unwrap();
         log.mark_listed(new_stream().settings).unwrap();
         Self {

@@ -64,7 +64,7 @@ fn event() -> impl Strategy<Value = Event> {
         },
     );
     prop_oneof![
-        1 => (0..3u8).prop_map(|relay| Event::Session { relay }),
+        2 => (0..3u8).prop_map(|relay| Event::Session { relay }),
         2 => (0..3u8, 0..3u8).prop_map(|(relay, run)| Event::AcquireEpoch { relay, run }),
         8 => commit,
         3 => Just(Event::Retry),
@@ -120,7 +120,12 @@ impl World {
                     relay: relay_of(relay),
                     created: UnixMs(0),
                 };
-                let _ = self.log.step(|log| log.open_session(&session, seen.as_ref()));
+                let _ = self.log.step(|log| {
+                    for author in 0..3 {
+                        log.admit_author(Address::repeat_byte(author), &session.relay, UnixMs(0))?;
+                    }
+                    log.open_session(&session, seen.as_ref())
+                });
             }
             Event::AcquireEpoch { relay, run: number } => {
                 if let Ok(taken) = self

@@ -50,6 +50,7 @@ impl World {
         let mut new = new_stream();
         new.settings.anchor = Anchoring::Shared;
         log.create(&new, UnixMs(0)).unwrap();
+        meet(&log, "a", [1]);
         log.acquire_epoch(&relay("a"), run(1)).unwrap();
         log.mark_listed(new.settings).unwrap();
         Self {

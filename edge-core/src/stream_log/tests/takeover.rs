@@ -47,6 +47,7 @@ impl Scene {
             sessions: 0,
             streams: 0,
             cursor: 0,
+            session_ends: false,
             key: None,
         };
         self.directory
@@ -65,10 +66,13 @@ impl Scene {
         self.sessions += 1;
         let session = Session {
             id: SessionId([self.sessions; 8]),
-            author: Address::ZERO,
+            author: Address::repeat_byte(1),
             relay: chosen.clone(),
             created: UnixMs(self.now_ms),
         };
+        self.log
+            .admit_author(session.author, &chosen, session.created)
+            .unwrap();
         assert!(self.log.open_session(&session, assigned.as_ref()).unwrap());
         Some(chosen)
     }

@@ -67,13 +67,20 @@ impl Node {
 pub(super) struct Anchors {
     listener: Listener,
     start: u64,
+    /// How long may still be waited for blocks of which events may be missing.
+    patience: Duration,
     /// In the order of the chain, and whether they are final.
     events: BTreeMap<EventId, (ChainEvent, bool)>,
 }
 
 impl Anchors {
     /// Of a contract that was deployed in block `start_block`, or later.
-    pub(super) fn new(chain_id: u64, contract: Address, start_block: u64) -> Result<Self, String> {
+    pub(super) fn new(
+        chain_id: u64,
+        contract: Address,
+        start_block: u64,
+        patience: Duration,
+    ) -> Result<Self, String> {
         let settings = Settings {
             chain_id,
             contract,
@@ -85,6 +92,7 @@ impl Anchors {
         Ok(Self {
             listener: Listener::restore(settings, []).map_err(|error| error.to_string())?,
             start: start_block,
+            patience,
             events: BTreeMap::new(),
         })
     }
@@ -123,11 +131,17 @@ impl Anchors {
         self.events.values().map(|(event, _)| event.stream)
     }
 
+    /// How many blocks the node gives no events for, although their headers say that there may be some.
+    pub(super) fn doubtful_blocks(&self) -> u64 {
+        self.listener.status().doubtful_blocks
+    }
+
     pub(super) fn len(&self) -> usize {
         self.events.len()
     }
 
-    /// Reads on, up to the newest block.
+    /// Reads on, up to the newest block, and waits until blocks whose events may be missing have been read again, as long
+    /// as there is patience. Fails where events are missing for certain.
     pub(super) async fn read(&mut self, node: &Node) -> Result<(), String> {
         let mut failed = 0;
         let mut asked = false;
@@ -150,20 +164,39 @@ impl Anchors {
                     self.listener.handle_applied(Ok(()), now);
                 }
                 None => {
-                    let status = self.listener.status();
-                    if status.ok && status.lag == 0 {
-                        return Ok(());
+                    let (status, is_reached) = (self.listener.status(), self.listener.is_reached());
+                    let is_read = is_reached && status.lag == 0;
+                    let is_whole = status.gaps.is_empty() && status.doubtful_blocks == 0;
+                    if is_read && (is_whole || self.patience.is_zero()) {
+                        return self.give_up(node);
                     }
-                    failed = if status.ok { 0 } else { failed + 1 };
+                    failed = if is_reached { 0 } else { failed + 1 };
                     if let Some(error) = status.error.filter(|_| failed >= MAX_FAILED_ROUNDS) {
                         return Err(format!("{}: {error}", node.url));
                     }
                     let due = self.listener.poll_timeout(now).unwrap_or_default();
-                    let pause = due.since(now);
-                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                    let pause = Duration::from_millis(due.since(now));
+                    if is_read {
+                        self.patience = self.patience.saturating_sub(pause);
+                    }
+                    tokio::time::sleep(pause).await;
                 }
             }
         }
+    }
+
+    /// Fails with the blocks of which events are missing for certain, if there are any.
+    fn give_up(&self, node: &Node) -> Result<(), String> {
+        let gaps = self.listener.status().gaps;
+        let Some(gap) = gaps.first() else {
+            return Ok(());
+        };
+        let (from, to, tries, reason) = (gap.from, gap.to, gap.tries, &gap.reason);
+        let more = gaps.len() - 1;
+        Err(format!(
+            "{}: gave up on the blocks {from} to {to}, read again {tries} times, and {more} more: {reason}",
+            node.url
+        ))
     }
 
     fn apply(&mut self, batch: Batch) {
@@ -200,6 +233,7 @@ fn anchor(event: &ChainEvent, is_final: bool) -> Option<Anchor> {
         block_hash: event.block_hash,
         log_index: event.log_index,
         is_final,
+        round: None,
     })
 }
 

@@ -67,6 +67,7 @@ impl Scene {
                 block_hash: B256::repeat_byte(index as u8),
                 log_index: 0,
                 is_final: index == 0,
+                round: None,
             });
         }
         scene
@@ -110,6 +111,7 @@ fn a_stream_that_nobody_touched_agrees_and_its_tail_is_counted() {
         segments: 4,
         anchors: 2,
         final_anchors: 1,
+        in_rounds: 0,
         anchored: 8,
     };
     assert_eq!((summary, summary.waiting()), (expected, 5));

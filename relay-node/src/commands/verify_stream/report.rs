@@ -3,6 +3,7 @@
 use super::chain::Anchors;
 use super::edge::StreamEntry;
 use super::ledger::{Difference, Ledger, Summary};
+use super::rounds::Rounds;
 use crate::commands::trust::Trust;
 use crate::error_text::printable;
 use serde_json::{Value, json};
@@ -53,13 +54,16 @@ pub(super) struct Report {
     chain_id: u64,
     contract: Address,
     /// What the caller did not require.
-    open: Option<String>,
+    open: Vec<String>,
+    /// The owner of the stream of rounds, and how many rounds there are.
+    rounds: Option<(Address, usize)>,
     blocks: (u64, u64),
     lines: Vec<Line>,
     left_out: Vec<StreamName>,
     of_other_owners: usize,
     strangers: usize,
     anchors: usize,
+    doubtful_blocks: u64,
 }
 
 impl Report {
@@ -68,13 +72,15 @@ impl Report {
         Self {
             chain_id,
             contract: trust.contract,
-            open,
+            open: open.into_iter().collect(),
+            rounds: None,
             blocks: (0, 0),
             lines: Vec::new(),
             left_out: Vec::new(),
             of_other_owners: 0,
             strangers: 0,
             anchors: 0,
+            doubtful_blocks: 0,
         }
     }
 
@@ -117,11 +123,24 @@ impl Report {
         self.blocks = (from, to);
     }
 
+    /// Whose rounds were read, and how many; `open`: what the caller did not require about them.
+    pub(super) fn rounds(&mut self, rounds: Option<&Rounds>, anchors: &Anchors, open: Option<String>) {
+        let count = |rounds: &Rounds| (rounds.owner, anchors.of(rounds.stream).len());
+        self.rounds = rounds.map(count).filter(|(_, count)| *count > 0);
+        self.open.extend(open);
+    }
+
     /// Counts anchors of streams that were not compared: the contract is open to everybody.
-    pub(super) fn strangers(&mut self, anchors: &Anchors) {
-        let compared: HashSet<_> = self.lines.iter().map(|line| line.stream.id).collect();
+    pub(super) fn strangers(&mut self, anchors: &Anchors, rounds: Option<&Rounds>) {
+        let mut compared: HashSet<_> = self.lines.iter().map(|line| line.stream.id).collect();
+        compared.extend(rounds.map(|rounds| rounds.stream));
         self.anchors = anchors.len();
         self.strangers = anchors.streams().filter(|id| !compared.contains(id)).count();
+    }
+
+    /// Counts blocks that the check gave up on: their headers promise events that the node does not give.
+    pub(super) fn doubtful(&mut self, blocks: u64) {
+        self.doubtful_blocks = blocks;
     }
 
     pub(super) fn agrees(&self) -> bool {
@@ -144,6 +163,9 @@ impl Report {
         let last = to.saturating_sub(1);
         let (chain, contract, anchors) = (self.chain_id, self.contract, self.anchors);
         println!("chain {chain}, contract {contract}, blocks {from} to {last}: {anchors} anchors");
+        if let Some((owner, rounds)) = self.rounds {
+            println!("rounds of {owner}: {rounds}");
+        }
         for line in &self.lines {
             print_line(line);
         }
@@ -162,7 +184,13 @@ impl Report {
                 self.strangers
             );
         }
-        if let Some(open) = &self.open {
+        if self.doubtful_blocks > 0 {
+            println!(
+                "! gave up on {} blocks: their headers say that there may be events, and the node gives none",
+                self.doubtful_blocks
+            );
+        }
+        for open in &self.open {
             println!("! {open}");
         }
         match self.agrees() {
@@ -178,6 +206,8 @@ impl Report {
             "fromBlock": self.blocks.0, "toBlock": self.blocks.1.saturating_sub(1),
             "anchors": self.anchors, "anchorsOfOtherStreams": self.strangers, "streams": streams,
             "leftOut": self.left_out, "ofOtherOwners": self.of_other_owners,
+            "doubtfulBlocks": self.doubtful_blocks,
+            "roundsOwner": self.rounds.map(|(owner, _)| owner), "rounds": self.rounds.map_or(0, |(_, count)| count),
         })
     }
 }
@@ -200,6 +230,12 @@ fn in_words(summary: &Summary) -> String {
         "{} messages in {} segments under {} anchors ({} final) agree",
         summary.anchored, summary.segments, summary.anchors, summary.final_anchors
     );
+    if summary.in_rounds > 0 {
+        text.push_str(&format!(
+            "; {} of the anchors are runs in rounds",
+            summary.in_rounds
+        ));
+    }
     if summary.waiting() > 0 {
         text.push_str(&format!(
             "; {} stored messages wait for an anchor",
@@ -223,6 +259,7 @@ fn stream_json(line: &Line) -> Value {
             "segments": summary.segments,
             "anchors": summary.anchors,
             "finalAnchors": summary.final_anchors,
+            "inRounds": summary.in_rounds,
             "anchored": summary.anchored,
             "waiting": summary.waiting(),
         }),

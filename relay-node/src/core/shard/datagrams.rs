@@ -7,7 +7,9 @@ use crate::core::limits::DATAGRAMS_PER_DRIVE;
 use crate::core::path::Path;
 use crate::core::session::{Session, SessionKey};
 use crate::core::stun::is_stun;
+use std::time::Duration;
 use streamchain_protocol::ids::ShortId;
+use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::util::Network;
 use streamchain_protocol::wire::shard_of;
 
@@ -84,10 +86,12 @@ impl Shard {
         }
         let nominated = self.admission.nominate(check, &admitted.password);
         let ufrags = (check.local_ufrag, check.remote_ufrag);
-        let Ok(session) = Session::new(&self.session_config, admitted, ufrags, path, now.instant) else {
+        let Ok(mut session) = Session::new(&self.session_config, admitted, ufrags, path, now.instant) else {
             self.counters.strays += 1;
             return Ok(());
         };
+        let left = |end: UnixSec| Duration::from_secs(end.since(now.unix.to_sec()));
+        session.ends = token.end.map(|end| now.instant + left(end));
         let key = self.begin(session, now);
         self.bind(key, path);
         self.receive(key, nominated.as_deref().unwrap_or(datagram), path, now);

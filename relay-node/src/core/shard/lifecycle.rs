@@ -152,6 +152,15 @@ impl Shard {
             return;
         }
         session.scheduled = None;
+        if session.ends.take_if(|ends| *ends <= now.instant).is_some() {
+            self.close_with(
+                key,
+                ErrorCode::SessionEnded,
+                "the session's credentials are over",
+                now,
+            );
+            return self.queue_session(key);
+        }
         if session.is_late(now.instant) {
             session.span.in_scope(|| debug!("timed out"));
             return self.hang_up(key, now);

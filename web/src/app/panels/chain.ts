@@ -70,11 +70,12 @@ export class ChainPanel {
     const { block, logIndex, tx, state } = event;
     const author = event.author ?? "0x";
     const payload = event.payload ?? new Uint8Array(0);
-    const text = payloadLine({ payload });
+    const { omitted } = event;
+    const text = omitted ? texts.chain.omitted(omitted.size) : payloadLine({ payload });
     return el(
       "li",
       { testid: "chain-event", "data-state": state, "data-block": block, "data-log": logIndex, title: tx },
-      el(state === "reverted" ? "s" : "span", { class: "range" }, text),
+      el(state === "reverted" ? "s" : "span", { class: "range", ...(omitted ? { title: omitted.digest } : {}) }, text),
       el("span", { class: "state" }, statePips(state), texts.states[state]),
       el("span", { class: "where" }, texts.anchors.block(block)),
       el("code", { class: "where", title: author }, shortHex(author)),

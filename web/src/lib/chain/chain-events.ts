@@ -3,7 +3,7 @@
 import { type Bytes, fromHex, toHex } from "../wire/bytes.ts";
 import type { ChainFrame } from "../wire/frames.ts";
 import type { JsonObject } from "../wire/json.ts";
-import type { ChainEvent } from "../wire/records.ts";
+import type { ChainEvent, OmittedPayload } from "../wire/records.ts";
 
 /** Identifies an event: a transaction that a reorganisation moves to another block makes another event. */
 export const chainEventKey = ({ block, logIndex, tx }: ChainEvent): string => `${block}/${logIndex}/${tx}`;
@@ -18,7 +18,12 @@ export function chainEventOf(frame: ChainFrame): ChainEvent {
     state: frame.state,
     author: isNew ? toHex(frame.author) : undefined,
     payload: isNew ? (frame.payload.slice() as Bytes) : undefined,
+    ...(isNew && frame.omitted ? { omitted: { size: frame.omitted.size, digest: toHex(frame.omitted.digest) } } : {}),
   };
+}
+
+function readOmitted(json: JsonObject): OmittedPayload {
+  return { size: json.uint("size"), digest: json.hex("digest", 32) };
 }
 
 /** The event in a JSON answer of the edge. */
@@ -31,6 +36,7 @@ export function readChainEvent(json: JsonObject): ChainEvent {
     state: state === "final" || state === "reverted" ? state : "anchored",
     author: json.has("author") ? json.hex("author", 20) : undefined,
     payload: json.has("payload") ? fromHex(json.hex("payload")) : undefined,
+    ...(json.has("omitted") ? { omitted: readOmitted(json.object("omitted")) } : {}),
   };
 }
 
@@ -49,12 +55,18 @@ export class ChainEvents {
     const key = chainEventKey(update);
     const before = this.#held.get(key);
     if (before === undefined && update.payload === undefined) return false; // of an event older than those held
-    const next: ChainEvent = {
+    // A payload that was left out on one way may come on another, and never goes again.
+    const isWhole = before?.payload !== undefined && before.omitted === undefined;
+    const content = update.payload === undefined || (update.omitted !== undefined && isWhole) ? before : update;
+    const isFilled = before?.omitted !== undefined && content !== undefined && content.omitted === undefined;
+    const next = {
       ...update,
       author: update.author ?? before?.author,
-      payload: update.payload ?? before?.payload,
+      payload: content?.payload,
+      omitted: content?.omitted,
+      state: before?.state === "final" && update.state === "anchored" ? before.state : update.state,
     };
-    if (before?.state === next.state || (before?.state === "final" && next.state === "anchored")) return false;
+    if (before?.state === next.state && !isFilled) return false;
     this.#held.set(key, next);
     const surplus = this.#held.size - this.#max;
     for (const old of surplus > 0 ? this.toArray().slice(0, surplus) : []) this.#held.delete(chainEventKey(old));

@@ -21,7 +21,7 @@ import { openSession } from "../session/open-session.ts";
 import { PathMemory } from "../session/path-memory.ts";
 import type { Session } from "../session/session.ts";
 import type { Bytes, Hex } from "../wire/bytes.ts";
-import type { WelcomeFrame } from "../wire/frames.ts";
+import { RelayErrorCode, type WelcomeFrame } from "../wire/frames.ts";
 import { FrameRouter } from "./frame-router.ts";
 import { Greeting } from "./greeting.ts";
 import { HttpFallback, isReplaceable } from "./http-fallback.ts";
@@ -305,6 +305,8 @@ export class StreamClient {
       onMessage: ({ author, payload, seq }) => this.direct.relayed(author, payload, seq),
       onChain: (event) => this.#emit("chain", event),
       onError: ({ code, text }) => {
+        // The session's rights may be over: nothing goes to others, or comes from them, until a new session is open.
+        if (code === RelayErrorCode.streamMoved || code === RelayErrorCode.sessionEnded) this.direct.stop();
         this.#emit("relay-error", { code, text });
         this.#emit("complaint", { code, text });
       },

@@ -3,6 +3,7 @@
 // What always holds: every message that is sent directly goes to the relay too, which alone gives it a seq and stores it;
 // a failure here is silent and changes nothing for the relay.
 
+import { StreamChainError } from "../errors.ts";
 import type { PeerInfo, SessionAnswer } from "../http/edge-answers.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
 import {
@@ -22,6 +23,9 @@ import { DirectLink } from "./link.ts";
 
 /** Kind of the only frame on a direct channel: `[32, producer, producer_seq, payload]`. */
 const DIRECT_KIND = 32;
+
+/** The edge's answers to a session that may have no direct channels any more. */
+const REFUSALS: readonly number[] = [401, 403, 404];
 
 /** What direct channels need of their connection. */
 interface DirectOptions {
@@ -99,15 +103,19 @@ export class DirectChannels {
     try {
       const bearer = await token();
       if (session !== this.#session) return;
-      const { peers, signals } = await edge.signals(session, this.#after, bearer);
+      const { peers, signals, gone } = await edge.signals(session, this.#after, bearer, [...this.#links.keys()]);
       if (session !== this.#session) return;
+      // Its rights may be over: whoever has none gets no messages directly either.
+      for (const other of gone) this.#links.get(other)?.link.close();
       for (const { number, from, signal } of signals) {
         this.#after = Math.max(this.#after, number);
         this.#takeSignal(session, from, signal);
       }
       for (const peer of peers) this.#consider(session, peer);
-    } catch {
-      // polled again: the edge may be busy, or the stream has other settings now
+    } catch (error) {
+      // Polled again: the edge may be busy. Where it refuses, this session's rights, or direct channels, are over.
+      const status = error instanceof StreamChainError ? (error.problem?.status ?? 0) : 0;
+      if (REFUSALS.includes(status)) for (const { link } of [...this.#links.values()]) link.close();
     }
     if (session !== this.#session) return;
     const busy = [...this.#links.values()].some(({ link }) => link.state === "connecting") || this.#links.size === 0;

@@ -81,6 +81,7 @@ export class DirectLink {
     this.#channel.onclose = null;
     this.#channel.onmessage = null;
     this.#peer.close();
+    this.#channel.close(); // nothing in a browser; an open channel of node-datachannel keeps the process alive
     this.#become("closed");
   }
 

@@ -14,6 +14,8 @@ export interface EdgeConfig {
   readonly chainId: number;
   readonly contract: Hex;
   readonly operator: Hex;
+  /** Whose stream of rounds the deployment's messages are anchored in; the operator, unless the edge says otherwise. */
+  readonly roundsOwner: Hex;
   readonly version: string;
   /** A JSON-RPC node that pages may use, when the operator names one. */
   readonly rpcUrl: string | undefined;
@@ -100,6 +102,8 @@ export interface PeerInfo {
 
 /** The contents of a session's mailbox. */
 export interface MailboxContents {
+  /** Sessions asked about that are not present any more. */
+  readonly gone: readonly string[];
   readonly peers: readonly PeerInfo[];
   readonly signals: readonly { readonly number: number; readonly from: PeerInfo; readonly signal: string }[];
 }
@@ -149,15 +153,19 @@ function retryAfterMs(response: Response): number | undefined {
   return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : undefined;
 }
 
-/** The typed error of an answer that is not a success. */
+/** The status of a problem that comes as a success, so that the browser does not show it as a failed request. */
+const LATER_STATUS = 503;
+
+/** The typed error of an answer that is not a success, or that says "later". */
 export async function errorOfAnswer(response: Response): Promise<StreamChainError> {
-  const problem = readProblem(await response.text().catch(() => ""), response.status);
+  const status = response.ok ? LATER_STATUS : response.status;
+  const problem = readProblem(await response.text().catch(() => ""), status);
   const after = retryAfterMs(response);
   return new StreamChainError(
     problem.slug === "no-relay" || problem.slug === "rate-limited" ? problem.slug : "refused",
     problem.detail === "" ? problem.title : `${problem.title}: ${problem.detail}`,
     {
-      retryable: response.status >= 500 || response.status === 429,
+      retryable: status >= 500 || status === 429,
       problem,
       ...(after === undefined ? {} : { retryAfterMs: after }),
     },
@@ -184,10 +192,12 @@ export function parseIceServers(link: string | null): IceServer[] {
 
 /** Reads the answer of `GET /v1/config`. */
 export function readConfig(json: JsonObject): EdgeConfig {
+  const operator = json.hex("operator", 20);
   return {
     chainId: json.uint("chainId"),
     contract: json.hex("contract", 20),
-    operator: json.hex("operator", 20),
+    operator,
+    roundsOwner: json.has("roundsOwner") ? json.hex("roundsOwner", 20) : operator,
     version: json.textOr("version", ""),
     rpcUrl: json.textOr("rpcUrl", undefined),
   };

@@ -220,12 +220,16 @@ export class EdgeClient {
       method: "POST",
       headers: {
         "content-type": "application/sdp",
+        // While there is no relay the edge then answers 202, which no console shows as an error.
+        prefer: "respond-async",
         ...bearer(token),
       },
       body: offer,
       signal,
       ...(bare ? { credentials: "omit" } : {}),
     });
+    const LATER = 202;
+    if (response.status === LATER) throw await errorOfAnswer(response);
     const sdp = await response.text();
     if (!sdp.startsWith("v=0")) {
       throw new StreamChainError("malformed", "the answer to the offer is not SDP", { retryable: true });
@@ -240,10 +244,20 @@ export class EdgeClient {
     };
   }
 
-  /** Reads a session's mailbox behind signal `after`; so other sessions see this one as a peer. */
-  async signals(session: string, after: number, token: string | undefined): Promise<MailboxContents> {
-    const json = await this.#json(`/v1/sessions/${session}/signals?after=${after}`, token);
+  /**
+   * Reads a session's mailbox behind signal `after`; so other sessions see this one as a peer. Of the sessions `linked` the
+   * answer says which are gone.
+   */
+  async signals(
+    session: string,
+    after: number,
+    token: string | undefined,
+    linked: readonly string[] = [],
+  ): Promise<MailboxContents> {
+    const peers = linked.length === 0 ? "" : `&peers=${linked.join(",")}`;
+    const json = await this.#json(`/v1/sessions/${session}/signals?after=${after}${peers}`, token);
     return {
+      gone: json.has("gone") ? json.list("gone").map(String) : [],
       peers: json.objects("peers").map(readPeer),
       signals: json.objects("signals").map((signal) => ({
         number: signal.uint("number"),

@@ -80,8 +80,9 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const { platform, log, rtc, memory } = options;
   const peer = platform.createPeerConnection(rtc, memory.apart);
   const ice = new Ice(peer, { platform, log, rtc, turnFirst: memory.turnFirst });
+  let channel: DataChannel | null = null;
   try {
-    const channel = peer.createDataChannel("streamchain", { protocol: "streamchain.v1", ordered: true });
+    channel = peer.createDataChannel("streamchain", { protocol: "streamchain.v1", ordered: true });
     channel.binaryType = "arraybuffer";
     channel.onmessage = (event) => options.events.onMessage(new Uint8Array(event.data as ArrayBuffer));
     const offer = await ice.offer();
@@ -106,6 +107,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     if (error instanceof StreamChainError && error.code === "relay-unreachable") memory.failed(ice.gathered);
     ice.stop();
     peer.close();
+    channel?.close(); // nothing in a browser; an open channel of node-datachannel keeps the process alive
     throw error;
   }
 }

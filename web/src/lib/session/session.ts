@@ -122,6 +122,7 @@ export class Session {
     this.#channel.onmessage = null;
     this.#channel.onbufferedamountlow = null;
     this.#peer.close();
+    this.#channel.close(); // nothing in a browser; an open channel of node-datachannel keeps the process alive
   }
 
   #watch(): void {

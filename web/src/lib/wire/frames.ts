@@ -98,6 +98,8 @@ export type ChainFrame =
       readonly payload: Uint8Array;
       readonly tx: Uint8Array;
       readonly state: AnchorState;
+      /** Size and digest of a payload that is left out. */
+      readonly omitted?: { readonly size: number; readonly digest: Uint8Array };
     }
   | {
       readonly kind: "chain-state";
@@ -260,7 +262,7 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
   },
   21: (values) => {
     const f = new Fields("chain", values, 7);
-    return {
+    const event = {
       kind: "chain",
       block: f.uint(),
       logIndex: f.uint(),
@@ -268,7 +270,9 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
       payload: f.anyBytes(),
       tx: f.bytes(32),
       state: f.anchorState(),
-    };
+    } as const;
+    const CHAIN_WITH_OMITTED = 9;
+    return values.length < CHAIN_WITH_OMITTED ? event : { ...event, omitted: { size: f.uint(), digest: f.bytes(32) } };
   },
   22: (values) => {
     const f = new Fields("gap", values, 3);

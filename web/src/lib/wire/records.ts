@@ -23,6 +23,14 @@ export interface AnchorRef {
   readonly state: AnchorState;
 }
 
+/** A payload that is above a limit, or does not fit a data-channel message: it is left out. */
+export interface OmittedPayload {
+  /** Its length in bytes. */
+  readonly size: number;
+  /** Its keccak256. */
+  readonly digest: Hex;
+}
+
 /** Something that was published on chain, or a change of its state alone. */
 export interface ChainEvent {
   readonly block: number;
@@ -31,6 +39,8 @@ export interface ChainEvent {
   readonly state: AnchorState;
   /** Undefined when only the state is new. */
   readonly author: Hex | undefined;
-  /** Undefined when only the state is new. */
+  /** Undefined when only the state is new; empty when it is omitted. */
   readonly payload: Bytes | undefined;
+  /** What is left out of the event, if its payload is. */
+  readonly omitted?: OmittedPayload | undefined;
 }

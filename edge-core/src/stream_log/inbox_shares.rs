@@ -1,0 +1,54 @@
+//! Which networks the messages of the inbox came from.
+//!
+//! What always holds: no network has more than [`MAX_NETWORK_MESSAGES`] of the places, however many authors it has; what is
+//! refused for that is not written. It is kept in memory alone, so that a stream's object that starts again gives everybody
+//! a share anew.
+
+use super::append::Appended;
+use super::error::{LogError, Refusal};
+use super::inbox::MAX_INBOX_MESSAGES;
+use super::store::{LogStore, Step};
+use super::{Inbox, StreamLog};
+use std::collections::VecDeque;
+use streamchain_protocol::wire::Record;
+
+/// Most messages of one network that wait for a stream's relay: a quarter of all. The relay fetches them within seconds.
+pub(super) const MAX_NETWORK_MESSAGES: usize = MAX_INBOX_MESSAGES as usize / 4;
+
+/// The newest messages that were taken into the inbox, each by its position and its network.
+#[derive(Debug, Default)]
+pub struct InboxShares(VecDeque<(u64, String)>);
+
+impl InboxShares {
+    /// Takes a message as [`StreamLog::append`] does, unless it would wait and its network has its share. A message that
+    /// waits already is answered like the first time.
+    pub fn append<S: LogStore>(
+        &mut self,
+        log: &StreamLog<S>,
+        record: &Record,
+        network: &str,
+    ) -> Step<Appended, S> {
+        let before = log.state()?.inbox;
+        let appended = log.append(record)?;
+        let after = log.state()?.inbox;
+        if after.next == before.next || after.messages == 0 {
+            return Ok(appended);
+        }
+        self.forget(&before);
+        let own = self.0.iter().filter(|(_, of)| of == network).count();
+        if own >= MAX_NETWORK_MESSAGES {
+            log.forget(); // the caller takes the message back
+            return Err(LogError::Refused(Refusal::InboxShare(own)));
+        }
+        self.0.push_back((before.next, network.to_owned()));
+        Ok(appended)
+    }
+
+    /// Forgets what waits no longer: the relay fetches the oldest first.
+    fn forget(&mut self, inbox: &Inbox) {
+        let oldest = inbox.next.saturating_sub(inbox.messages);
+        while self.0.front().is_some_and(|(position, _)| *position < oldest) {
+            self.0.pop_front();
+        }
+    }
+}
