@@ -91,7 +91,7 @@ words!(
 
 impl Anchoring {
     /// What a new stream has unless its maker chooses.
-    pub const DEFAULT: Self = Self::Own;
+    const DEFAULT: Self = Self::Own;
 
     /// Returns whether it is what rows without the setting mean.
     pub fn is_own(&self) -> bool {
