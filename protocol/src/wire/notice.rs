@@ -3,8 +3,8 @@
 //! They are written as `serde` derives it: the kind beside the members. They are read in two steps instead, first the
 //! kind, then the members of all kinds as one flat struct; what `serde` derives for tags would read every type anew.
 
-use super::omitted::Omitted;
 use crate::ids::{Seq, SessionId, ShortId};
+use crate::omitted::Omitted;
 use crate::proof::{AnchorRef, AnchorState};
 use crate::time::UnixSec;
 use crate::util::json::{self, JsonError};
