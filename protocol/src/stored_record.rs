@@ -146,6 +146,13 @@ pub fn decode_stored_records(blob: &[u8]) -> Result<Vec<StoredRecord>, CborError
     Ok(records)
 }
 
+/// Reads the time of the first message of a segment's blob, or of the beginning of one.
+pub fn first_time(blob: &[u8]) -> Result<UnixMs, CborError> {
+    let mut reader = Reader::new(blob);
+    exactly(&mut reader, "record", 5, "5")?;
+    Ok(UnixMs(reader.uint("time")?))
+}
+
 /// Erases the payloads of those messages of a segment's blob for which `goes` says so. Returns the blob, and how many
 /// payloads went: 0 when there is nothing to change.
 pub fn erase_payloads(
@@ -210,6 +217,12 @@ mod tests {
             decode_records(&blob).is_err(),
             "no reader takes it for a whole message"
         );
+    }
+
+    #[test]
+    fn the_beginning_of_a_blob_is_enough_for_its_time() {
+        assert_eq!(first_time(&blob()[..16]), Ok(UnixMs(1_700_000_000_000)));
+        assert!(first_time(&[]).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod relay_api;
 pub use crate::omitted::Omitted;
 pub use crate::record::{ProducerKey, Record, decode_records, encode_records};
 pub use crate::stored_record::{
-    StoredPayload, StoredRecord, decode_stored_records, encode_stored_records, erase_payloads,
+    StoredPayload, StoredRecord, decode_stored_records, encode_stored_records, erase_payloads, first_time,
 };
 pub use crate::util::cbor;
 pub use batch::Batch;
