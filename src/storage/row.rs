@@ -37,6 +37,15 @@ impl Row {
         }
     }
 
+    /// Takes a column of text, or none.
+    pub(crate) fn maybe_text(&mut self) -> Result<Option<String>, Error> {
+        match self.take() {
+            SqlStorageValue::String(text) => Ok(Some(text)),
+            SqlStorageValue::Null => Ok(None),
+            _ => Err(out_of_shape("a text")),
+        }
+    }
+
     /// Takes a column whose text stands for something else.
     pub(crate) fn parsed<T: FromStr>(&mut self) -> Result<T, Error> {
         let text = self.text()?;

@@ -99,6 +99,11 @@ impl Job {
         key(self.stream, self.first, self.end, self.generation())
     }
 
+    /// Returns whether a pack with this message was built that is perhaps not entered: what is erased now is not in it.
+    pub fn has_built(&self, seq: Seq) -> bool {
+        matches!(self.step, Step::Enter { .. }) && self.first <= seq && seq < self.end
+    }
+
     /// The object was put: next, its row is entered.
     #[must_use]
     pub fn handle_put(self, row: PackRow, noted: u64) -> Self {

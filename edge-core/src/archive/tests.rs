@@ -97,8 +97,7 @@ impl World {
     /// What the pass does for one stream: the saved job, or notes of erased messages, or what is to be packed.
     fn pass(&mut self, finals: &[FinalRange], now: UnixMs) -> Result<bool, Crash> {
         if self.job.is_none() {
-            let row = |seq: &u64| self.packs.range(..=seq).next_back().map(|(_, row)| row.clone());
-            let noted = self.notes.keys().find_map(row);
+            let noted = self.notes.keys().find_map(|seq| self.pack_of(*seq).cloned());
             let job = match noted {
                 Some(row) => Some(Job::rewrite(&row, UnixMs(0))),
                 None => plan(&self.rows(), finals, UnixMs(1_000), RULES, Fullness::Low, now)
@@ -174,10 +173,18 @@ impl World {
         }
     }
 
-    /// As the object does it: a note first, so that a pack under way is rewritten; then the segment's row.
+    fn pack_of(&self, seq: u64) -> Option<&PackRow> {
+        let (_, row) = self.packs.range(..=seq).next_back()?;
+        (seq < row.end.0).then_some(row)
+    }
+
+    /// As the object does it, between two steps: a note where a pack has the payload or may get it, and the segment's row.
     fn erase(&mut self, seq: u64) {
-        self.last_note += 1;
-        self.notes.entry(seq).or_insert(self.last_note);
+        let is_under_way = self.job.as_ref().is_some_and(|job| job.has_built(Seq(seq)));
+        if is_under_way || self.pack_of(seq).is_some() {
+            self.last_note += 1;
+            self.notes.entry(seq).or_insert(self.last_note);
+        }
         if let Some((first, (_, _, records))) = self.segments.range_mut(..=seq).next_back() {
             *records = erase_payloads(Seq(*first), records, |at, _| at == Seq(seq))
                 .unwrap()
@@ -224,7 +231,7 @@ impl World {
     }
 
     fn packed(&self, seq: u64) -> (u64, u64, Vec<u8>) {
-        let (_, row) = self.packs.range(..=seq).next_back().expect("a pack");
+        let row = self.pack_of(seq).expect("a pack");
         let pack = &self.objects[&row.key()];
         let index = PackIndex::of_pack(STREAM, pack).unwrap();
         let found = index.within(Seq(seq), row.end, 1)[0];
@@ -465,7 +472,6 @@ proptest! {
         }
         world.left = u64::MAX;
         let finals = all(world.head);
-        // Notes about messages that are in no pack yet stay until they are in one.
         while world.pass(&finals, UnixMs(100_000)).unwrap() {}
         world.check_readable();
         prop_assert!(world.orphans().is_empty() && world.notes.is_empty() && world.segments.is_empty());

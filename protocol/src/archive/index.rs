@@ -98,8 +98,8 @@ pub struct PackIndex {
 }
 
 impl PackIndex {
-    /// Reads the index from the last bytes of a pack of this stream: index and trailer, or more.
-    pub fn decode(stream: StreamId, tail: &[u8]) -> Result<Self, BadPack> {
+    /// Reads the index and the digest from the last bytes of a pack of this stream: index and trailer, or more.
+    pub fn decode(stream: StreamId, tail: &[u8]) -> Result<(Self, B256), BadPack> {
         let (rest, trailer) = tail.split_last_chunk::<TRAILER_BYTES>().ok_or(BadPack::Shape)?;
         let mut trailer = Fields(trailer);
         let length = trailer.u32().ok_or(BadPack::Shape)? as usize;
@@ -113,7 +113,7 @@ impl PackIndex {
         if computed != given {
             return Err(BadPack::Digest { given, computed });
         }
-        Self::read(stream, index)
+        Ok((Self::read(stream, index)?, given))
     }
 
     fn read(stream: StreamId, index: &[u8]) -> Result<Self, BadPack> {

@@ -144,7 +144,7 @@ impl PackIndex {
         if !pack.starts_with(&header(stream)) {
             return Err(BadPack::Header);
         }
-        let index = Self::decode(stream, pack)?;
+        let (index, _) = Self::decode(stream, pack)?;
         for segment in &index.segments {
             segment.records(0, pack)?;
         }

@@ -152,10 +152,10 @@ proptest! {
         first in 0u64..1_000_000,
         segments in prop::collection::vec((1u32..50, 1usize..300), 1..20),
     ) {
-        let (bytes, index, tail, _) = builder(first, &segments).finish().unwrap();
+        let (bytes, index, tail, digest) = builder(first, &segments).finish().unwrap();
         prop_assert_eq!(PackIndex::of_pack(STREAM, &bytes), Ok(index.clone()));
         let tail = &bytes[bytes.len() - tail as usize..];
-        prop_assert_eq!(PackIndex::decode(STREAM, tail), Ok(index.clone()));
+        prop_assert_eq!(PackIndex::decode(STREAM, tail), Ok((index.clone(), digest)));
         for (place, segment) in index.segments.iter().enumerate() {
             let start = segment.offset as usize;
             let range = &bytes[start..start + segment.length as usize];

@@ -1,12 +1,15 @@
-//! The table of segments: every stored message below its stream's `flushed` mark.
+//! The table of segments: every stored message below its stream's `flushed` mark that is in no pack yet. Others read it
+//! through [`crate::storage::history`].
 
 use super::{number, rows};
 use crate::storage::row::{Row, out_of_shape};
 use alloy_primitives::{B256, hex};
 use streamchain_chain::anchorer::StoredSegment;
+use streamchain_edge_core::archive::RowSize;
 use streamchain_edge_core::stream_log::OutboxSegment;
 use streamchain_protocol::ids::{Seq, StreamId};
-use worker::{D1Database, D1Type, Error};
+use streamchain_protocol::stream_settings::Mode;
+use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
 /// A segment with its messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +22,13 @@ pub(crate) struct SegmentRow {
     pub root: B256,
     /// Encoded records; empty when only the root was asked for.
     pub records: Vec<u8>,
+}
+
+impl SegmentRow {
+    /// The seq behind its last message.
+    pub(crate) fn end(&self) -> Seq {
+        Seq(self.first.0.saturating_add(self.count))
+    }
 }
 
 fn read(row: &mut Row) -> Result<SegmentRow, Error> {
@@ -113,6 +123,116 @@ pub(crate) async fn roots(
         &[D1Type::Text(&id), number(from.0), number(to.0)],
         read,
     )
+    .await
+}
+
+/// Writes other records of a segment, whose leaves are the same.
+pub(crate) fn put_records(
+    db: &D1Database,
+    stream: StreamId,
+    first: Seq,
+    records: &[u8],
+) -> Result<D1PreparedStatement, Error> {
+    let statement = "UPDATE segments SET records = unhex(?3), bytes = ?4 WHERE stream = ?1 AND first = ?2";
+    let (id, digits) = (stream.to_string(), hex::encode(records));
+    db.prepare(statement).bind_refs(&[
+        D1Type::Text(&id),
+        number(first.0),
+        D1Type::Text(&digits),
+        number(records.len() as u64),
+    ])
+}
+
+/// The stream's oldest segments, at most `limit`, without their records, and the beginning of the first one's.
+pub(crate) async fn oldest(
+    db: &D1Database,
+    stream: StreamId,
+    limit: usize,
+) -> Result<(Vec<RowSize>, Vec<u8>), Error> {
+    let id = stream.to_string();
+    let query = "SELECT first, count, bytes FROM segments WHERE stream = ?1 ORDER BY first LIMIT ?2";
+    let sizes = rows(db, query, &[D1Type::Text(&id), number(limit as u64)], |row| {
+        Ok(RowSize {
+            first: Seq(row.number()?),
+            count: row.number()?,
+            bytes: row.number()?,
+        })
+    });
+    let sizes = sizes.await?;
+    let Some(first) = sizes.first() else {
+        return Ok((sizes, Vec::new()));
+    };
+    let query = "SELECT hex(substr(records, 1, 16)) FROM segments WHERE stream = ?1 AND first = ?2";
+    let begins = rows(db, query, &[D1Type::Text(&id), number(first.first.0)], |row| {
+        hex::decode(row.text()?).map_err(|_| out_of_shape("hexadecimal digits"))
+    });
+    let begins = begins.await?.into_iter().next();
+    Ok((sizes, begins.unwrap_or_default()))
+}
+
+/// Up to `limit` streams that have segments here, in the order of their ids, behind the given one.
+pub(crate) async fn streams_after(
+    db: &D1Database,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<StreamId>, Error> {
+    // Jumps from stream to stream: the rows between are not read.
+    let query = "
+        WITH RECURSIVE next(id) AS (
+          SELECT min(stream) FROM segments WHERE stream > ?1
+          UNION ALL SELECT (SELECT min(stream) FROM segments WHERE stream > next.id) FROM next WHERE next.id IS NOT NULL
+          LIMIT ?2)
+        SELECT id FROM next WHERE id IS NOT NULL";
+    rows(
+        db,
+        query,
+        &[D1Type::Text(after), number(limit as u64)],
+        Row::parsed,
+    )
+    .await
+}
+
+/// A segment with what the archive and the Anchorer need to know of it, and the stream's settings when it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FullSegment {
+    /// The segment and its records.
+    pub segment: SegmentRow,
+    /// What goes on chain for it beside the root.
+    pub mode: Mode,
+    /// Whether its anchor is kept on chain.
+    pub prove: bool,
+}
+
+/// The segments that begin in `from..to`, in order, with all that is known of them: the first, and more until their
+/// records reach `max_bytes`.
+pub(crate) async fn full(
+    db: &D1Database,
+    stream: StreamId,
+    from: Seq,
+    to: Seq,
+    max_bytes: usize,
+) -> Result<Vec<FullSegment>, Error> {
+    let query = "
+        WITH wanted AS (
+          SELECT first, sum(bytes) OVER (ORDER BY first) - bytes AS before FROM segments
+          WHERE stream = ?1 AND first >= ?2 AND first < ?3)
+        SELECT s.first, s.count, s.root, hex(s.records), s.mode, s.prove
+        FROM wanted w JOIN segments s ON s.stream = ?1 AND s.first = w.first
+        WHERE w.before < ?4 ORDER BY s.first";
+    let id = stream.to_string();
+    let values = [
+        D1Type::Text(&id),
+        number(from.0),
+        number(to.0),
+        number(max_bytes as u64),
+    ];
+    rows(db, query, &values, |row| {
+        Ok(FullSegment {
+            segment: read(row)?,
+            mode: row.parsed()?,
+            prove: row.number()? == 1,
+        })
+    })
     .await
 }
 
