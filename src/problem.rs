@@ -82,6 +82,8 @@ pub(crate) enum Kind {
     ChainUnreachable,
     /// Storage is behind.
     Overloaded,
+    /// The database is nearly full: what is left is for the streams that exist.
+    StorageFull,
     /// A setting of the deployment is missing or wrong.
     Misconfigured,
     /// A fault of the service.
@@ -89,7 +91,7 @@ pub(crate) enum Kind {
 }
 
 /// Of each kind: the word that stays, the status, and the title.
-const KINDS: [(Kind, &str, u16, &str); 31] = [
+const KINDS: [(Kind, &str, u16, &str); 32] = [
     (Kind::BadRequest, "bad-request", 400, "Bad request"),
     (Kind::BadOffer, "bad-offer", 400, "Bad offer"),
     (Kind::BadStreamName, "bad-stream-name", 400, "Bad stream name"),
@@ -139,6 +141,7 @@ const KINDS: [(Kind, &str, u16, &str); 31] = [
         "Chain unreachable",
     ),
     (Kind::Overloaded, "overloaded", 503, "Overloaded"),
+    (Kind::StorageFull, "storage-full", 507, "Storage full"),
     (Kind::Misconfigured, "misconfigured", 500, "Misconfigured"),
     (Kind::Internal, "internal", 500, "Internal error"),
 ];

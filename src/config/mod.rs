@@ -1,5 +1,6 @@
 //! The settings of a deployment. Every error names the variable.
 
+pub(crate) mod archive;
 pub(crate) mod chain;
 pub(crate) mod edge;
 pub(crate) mod env;

@@ -9,8 +9,8 @@ use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::{Answer, json};
 use crate::storage::d1::anchors;
-use crate::storage::d1::segments;
 use crate::storage::d1::streams;
+use crate::storage::history::History;
 use streamchain_edge_core::receipt_building::Sources;
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{Seq, StreamRef};
@@ -36,8 +36,10 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
         return missing(call, stream, seq).await;
     };
     let end = Seq(anchor.first.0 + anchor.count);
-    let covered = segments::roots(&db, row.id, anchor.first, end).await?;
-    let segment = segments::with_records(&db, row.id, seq, seq.next(), 1)
+    let history = History::of(&call.env)?;
+    let covered = history.roots(row.id, anchor.first, end).await?;
+    let segment = history
+        .with_records(row.id, seq, seq.next(), 1)
         .await?
         .into_iter()
         .next();

@@ -5,6 +5,7 @@
 
 pub(crate) mod account;
 pub(crate) mod anchorer;
+pub(crate) mod archiver;
 pub(crate) mod audit;
 mod chain_machine;
 pub(crate) mod limits;

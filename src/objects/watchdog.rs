@@ -1,6 +1,8 @@
-//! Makes sure that the alarms of the Anchorer and the Listener are armed: the platform drops one that fails too often.
+//! Makes sure that the alarms of the Anchorer, the Listener and the Archiver are armed: the platform drops one that fails
+//! too often.
 
 use crate::api::anchorer::{EnsureAnchorer, anchorer_object};
+use crate::api::archiver::{EnsureArchiver, archiver_object};
 use crate::api::call::within;
 use crate::api::listener::{EnsureListener, listener_object};
 use crate::config::Config;
@@ -27,6 +29,8 @@ pub(crate) async fn ensure_chain_objects(env: &Env, id: &RequestId) {
         }
     };
     log("Listener", id, within(TIMEOUT, listener).await);
+    let archiver = async { archiver_object(env, id)?.call(EnsureArchiver {}).await };
+    log("Archiver", id, within(TIMEOUT, archiver).await);
 }
 
 fn log(object: &str, id: &RequestId, armed: Result<(), Problem>) {

@@ -30,11 +30,10 @@ impl Archive {
     pub(crate) async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), Error> {
         let length = bytes.len() as u64;
         let put = self.0.put(key, Data::Bytes(bytes)).execute().await?;
-        match put.size() == length {
+        match put.is_some_and(|put| put.size() == length) {
             true => Ok(()),
             false => Err(Error::RustError(format!(
-                "the archive has {} bytes of {key}: expected {length}",
-                put.size()
+                "the archive did not take all {length} bytes of {key}"
             ))),
         }
     }

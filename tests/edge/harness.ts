@@ -251,6 +251,8 @@ export interface EdgeOptions {
   ratelimits?: Record<string, { namespace_id: string; simple: { limit: number; period: 10 | 60 } }>;
   /** Modules around the built ones, for what a test wants to go wrong in them; the first is the Worker's entry then. */
   around?: { type: "ESModule" | "CompiledWasm"; name: string; contents: string | Uint8Array }[];
+  /** Whether there is an archive; there is unless this is false. */
+  archive?: boolean;
   /** A folder whose state goes on. */
   folder?: string;
   /** What answers the Worker's own requests; a chain that is down unless given. */
@@ -413,12 +415,13 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       compatibilityDate: "2026-10-01",
       host: "127.0.0.1",
       durableObjects: Object.fromEntries(
-        ["Stream", "Relays", "Anchorer", "Listener", "Limits", "Audit", "Account"].map((className) => [
+        ["Stream", "Relays", "Anchorer", "Listener", "Limits", "Audit", "Account", "Archiver"].map((className) => [
           className.toUpperCase(),
           { className, useSQLite: true },
         ]),
       ),
       d1Databases: ["DB"],
+      r2Buckets: options.archive === false ? [] : ["ARCHIVE"],
       ratelimits: options.ratelimits ?? {},
       resourcePersistencePath: folder,
       outboundService: options.outbound ?? chainIsDown,

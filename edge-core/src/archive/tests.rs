@@ -318,7 +318,7 @@ mod planning {
 
     #[test]
     fn fullness_is_known_by_shares_of_the_capacity() {
-        let of = |percent| Fullness::of(percent * 10, 1_000);
+        let of = |percent: u64| Fullness::of(percent * 10, 1_000);
         assert_eq!((of(0), of(39)), (Fullness::Low, Fullness::Low));
         assert_eq!((of(40), of(59)), (Fullness::Filling, Fullness::Filling));
         assert_eq!((of(60), of(89)), (Fullness::High, Fullness::High));
@@ -426,7 +426,7 @@ mod erasing {
         let secret = payload(57);
         let has = |world: &World| {
             let mut objects = world.objects.values();
-            objects.any(|bytes| bytes.windows(secret.len()).any(|part| part == secret))
+            objects.any(|bytes| bytes.windows(secret.len()).any(|part| *part == *secret))
         };
         assert!(has(&world));
         world.erase(57);

@@ -235,7 +235,7 @@ impl Fields<'_> {
     }
 
     fn hash(&mut self) -> Option<B256> {
-        self.take().map(B256)
+        self.take().map(B256::new)
     }
 
     /// The next segment, which begins at this seq and offset.

@@ -3,6 +3,7 @@
 mod access;
 mod append;
 mod creation;
+mod erasure;
 mod news;
 mod object;
 mod outbox;

@@ -76,7 +76,7 @@ impl Stream {
         Ok(state)
     }
 
-    async fn write_segments(&self) -> Result<(), Problem> {
+    pub(super) async fn write_segments(&self) -> Result<(), Problem> {
         let state = self.list().await?;
         let db = self.env.d1("DB")?;
         for _ in 0..SEGMENTS_PER_FLUSH {

@@ -59,10 +59,9 @@ pub(crate) async fn next_with_erasures(
     after: u64,
 ) -> Result<Option<(u64, StreamId, Seq)>, Error> {
     let query = "SELECT id, stream, seq FROM erasures WHERE id > ?1 ORDER BY id LIMIT 1";
-    let found = rows(db, query, &[number(after)], |row| {
-        Ok((row.number()?, row.parsed()?, Seq(row.number()?)))
-    });
-    Ok(found.await?.into_iter().next())
+    let read = |row: &mut Row| Ok((row.number()?, row.parsed()?, Seq(row.number()?)));
+    let found = rows(db, query, &[number(after)], read).await?;
+    Ok(found.into_iter().next())
 }
 
 /// The number of the newest erasure in a pack's range; 0 when there is none.
@@ -151,4 +150,28 @@ pub(crate) fn enter(
         }
     };
     Ok(vec![put, replaced])
+}
+
+/// What all packs amount to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct PackSums {
+    /// How many there are.
+    pub packs: u64,
+    /// Messages in them.
+    pub messages: u64,
+    /// Their length.
+    pub bytes: u64,
+}
+
+/// The sums of all packs.
+pub(crate) async fn sums(db: &D1Database) -> Result<PackSums, Error> {
+    let query = "SELECT count(*), coalesce(sum(next - first), 0), coalesce(sum(bytes), 0) FROM packs";
+    let found = rows(db, query, &[], |row| {
+        Ok(PackSums {
+            packs: row.number()?,
+            messages: row.number()?,
+            bytes: row.number()?,
+        })
+    });
+    Ok(found.await?.into_iter().next().unwrap_or_default())
 }

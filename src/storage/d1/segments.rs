@@ -151,22 +151,21 @@ pub(crate) async fn oldest(
 ) -> Result<(Vec<RowSize>, Vec<u8>), Error> {
     let id = stream.to_string();
     let query = "SELECT first, count, bytes FROM segments WHERE stream = ?1 ORDER BY first LIMIT ?2";
-    let sizes = rows(db, query, &[D1Type::Text(&id), number(limit as u64)], |row| {
+    let read = |row: &mut Row| {
         Ok(RowSize {
             first: Seq(row.number()?),
             count: row.number()?,
             bytes: row.number()?,
         })
-    });
-    let sizes = sizes.await?;
+    };
+    let sizes = rows(db, query, &[D1Type::Text(&id), number(limit as u64)], read).await?;
     let Some(first) = sizes.first() else {
         return Ok((sizes, Vec::new()));
     };
     let query = "SELECT hex(substr(records, 1, 16)) FROM segments WHERE stream = ?1 AND first = ?2";
-    let begins = rows(db, query, &[D1Type::Text(&id), number(first.first.0)], |row| {
-        hex::decode(row.text()?).map_err(|_| out_of_shape("hexadecimal digits"))
-    });
-    let begins = begins.await?.into_iter().next();
+    let read = |row: &mut Row| hex::decode(row.text()?).map_err(|_| out_of_shape("hexadecimal digits"));
+    let values = [D1Type::Text(&id), number(first.first.0)];
+    let begins = rows(db, query, &values, read).await?.into_iter().next();
     Ok((sizes, begins.unwrap_or_default()))
 }
 

@@ -5,10 +5,10 @@ use crate::storage::row::Row;
 use alloy_primitives::{Address, hex};
 use std::collections::HashSet;
 use streamchain_edge_core::stream_log::LogState;
-use streamchain_protocol::ids::{ShortId, StreamId, StreamName};
+use streamchain_protocol::ids::{Seq, ShortId, StreamId, StreamName};
 use streamchain_protocol::stream_settings::StreamSettings;
 use streamchain_protocol::time::UnixMs;
-use worker::{D1Database, D1Type, Error};
+use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
 /// A stream, without how far it got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,43 @@ pub(crate) async fn list(
     );
     let values = [number(below), number(limit as u64), D1Type::Text(&owner)];
     rows(db, &query, &values, read).await
+}
+
+/// A stream whose payloads have an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// The stream.
+    pub id: StreamId,
+    /// So many days they are kept.
+    pub days: u64,
+    /// No segment in the database below this seq has a payload.
+    pub stripped: Seq,
+}
+
+/// Up to `limit` streams whose payloads have an end, in the order of their ids, behind the given one.
+pub(crate) async fn with_retention(db: &D1Database, after: &str, limit: usize) -> Result<Vec<Kept>, Error> {
+    let query =
+        "SELECT id, retention, stripped FROM streams WHERE retention > 0 AND id > ?1 ORDER BY id LIMIT ?2";
+    rows(db, query, &[D1Type::Text(after), number(limit as u64)], |row| {
+        Ok(Kept {
+            id: row.parsed()?,
+            days: row.number()?,
+            stripped: Seq(row.number()?),
+        })
+    })
+    .await
+}
+
+/// Notes that no segment of a stream in the database below this seq has a payload.
+pub(crate) fn mark_stripped(
+    db: &D1Database,
+    stream: StreamId,
+    below: Seq,
+) -> Result<D1PreparedStatement, Error> {
+    let statement = "UPDATE streams SET stripped = max(stripped, ?2) WHERE id = ?1";
+    let id = stream.to_string();
+    db.prepare(statement)
+        .bind_refs(&[D1Type::Text(&id), number(below.0)])
 }
 
 /// Ids of one query at most: D1 binds 100 values in a statement.
