@@ -70,7 +70,7 @@ export class ChainPanel {
     const { block, logIndex, tx, state } = event;
     const author = event.author ?? "0x";
     const payload = event.payload ?? new Uint8Array(0);
-    const text = payloadLine({ payload });
+    const text = event.omitted ? texts.messages.omitted(event.omitted.size) : payloadLine({ payload });
     return el(
       "li",
       { testid: "chain-event", "data-state": state, "data-block": block, "data-log": logIndex, title: tx },

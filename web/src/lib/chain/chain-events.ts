@@ -3,7 +3,7 @@
 import { type Bytes, fromHex, toHex } from "../wire/bytes.ts";
 import type { ChainFrame } from "../wire/frames.ts";
 import type { JsonObject } from "../wire/json.ts";
-import type { ChainEvent } from "../wire/records.ts";
+import { type ChainEvent, readOmitted } from "../wire/records.ts";
 
 /** Identifies an event: a transaction that a reorganisation moves to another block makes another event. */
 export const chainEventKey = ({ block, logIndex, tx }: ChainEvent): string => `${block}/${logIndex}/${tx}`;
@@ -18,6 +18,7 @@ export function chainEventOf(frame: ChainFrame): ChainEvent {
     state: frame.state,
     author: isNew ? toHex(frame.author) : undefined,
     payload: isNew ? (frame.payload.slice() as Bytes) : undefined,
+    ...(isNew && frame.omitted ? { omitted: frame.omitted } : {}),
   };
 }
 
@@ -31,6 +32,7 @@ export function readChainEvent(json: JsonObject): ChainEvent {
     state: state === "final" || state === "reverted" ? state : "anchored",
     author: json.has("author") ? json.hex("author", 20) : undefined,
     payload: json.has("payload") ? fromHex(json.hex("payload")) : undefined,
+    ...readOmitted(json, "omitted"),
   };
 }
 
@@ -53,6 +55,7 @@ export class ChainEvents {
       ...update,
       author: update.author ?? before?.author,
       payload: update.payload ?? before?.payload,
+      ...(before?.omitted && !update.omitted ? { omitted: before.omitted } : {}),
     };
     if (before?.state === next.state || (before?.state === "final" && next.state === "anchored")) return false;
     this.#held.set(key, next);

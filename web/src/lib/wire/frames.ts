@@ -5,8 +5,9 @@
 import { malformed } from "../errors.ts";
 import { MAX_CHANNEL_MESSAGE_BYTES, MAX_PAYLOAD_BYTES } from "../limits.ts";
 import type { AnchorState } from "../marks.ts";
-import type { Bytes } from "./bytes.ts";
+import { type Bytes, toHex } from "./bytes.ts";
 import { type CborItem, decodeSequence, encodeCbor } from "./cbor.ts";
+import type { Omitted } from "./records.ts";
 
 /** States by their number on the wire. */
 const ANCHOR_STATES: readonly AnchorState[] = ["anchored", "final", "reverted"];
@@ -98,6 +99,8 @@ export type ChainFrame =
       readonly payload: Uint8Array;
       readonly tx: Uint8Array;
       readonly state: AnchorState;
+      /** What is known of a payload that is left out. */
+      readonly omitted?: Omitted;
     }
   | {
       readonly kind: "chain-state";
@@ -268,6 +271,7 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
       payload: f.anyBytes(),
       tx: f.bytes(32),
       state: f.anchorState(),
+      ...(values.length < 9 ? {} : { omitted: { size: f.uint(), digest: toHex(f.bytes(32)) } }),
     };
   },
   22: (values) => {
