@@ -96,7 +96,9 @@ pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
         page.take(tail.first, &tail.records)?;
     }
     if call.accepts(CBOR_SEQUENCE)? {
-        as_cbor(&page, &tail)
+        // Clients of the version before read items of four elements only.
+        let with_erased = call.query("erased")?.as_deref() == Some("1");
+        as_cbor(&page, &tail, with_erased)
     } else {
         as_json(&page, &tail)
     }
@@ -144,26 +146,23 @@ pub(super) fn shown((seq, record): &(Seq, StoredRecord)) -> Value {
     message
 }
 
-fn as_cbor(page: &Page, tail: &Tail) -> Answer {
+fn as_cbor(page: &Page, tail: &Tail, with_erased: bool) -> Answer {
     let mut body = Vec::with_capacity(page.bytes + 64 * page.messages.len());
     for (seq, record) in &page.messages {
         let mut writer = Writer::new(&mut body);
+        let (payload, erased) = match &record.payload {
+            StoredPayload::Kept(payload) => (payload.as_ref(), None),
+            StoredPayload::Erased(erased) => ([].as_slice(), Some(erased).filter(|_| with_erased)),
+        };
         writer
-            .array(match record.payload {
-                StoredPayload::Kept(_) => 4,
-                StoredPayload::Erased(_) => 5,
-            })
+            .array(if erased.is_some() { 5 } else { 4 })
             .uint(seq.0)
             .uint(record.time.0)
-            .bytes(record.author.as_slice());
-        match &record.payload {
-            StoredPayload::Kept(payload) => writer.bytes(payload),
-            StoredPayload::Erased(erased) => writer
-                .bytes(&[])
-                .array(2)
-                .uint(erased.size)
-                .bytes(erased.digest.as_slice()),
-        };
+            .bytes(record.author.as_slice())
+            .bytes(payload);
+        if let Some(erased) = erased {
+            writer.array(2).uint(erased.size).bytes(erased.digest.as_slice());
+        }
     }
     let (next, head) = (page.next().to_string(), tail.state.head.to_string());
     let headers = [

@@ -318,6 +318,11 @@ export class Edge {
     return this.#miniflare.getD1Database("DB");
   }
 
+  /** The archive's bucket. */
+  archive(): Promise<Awaited<ReturnType<Miniflare["getR2Bucket"]>>> {
+    return this.#miniflare.getR2Bucket("ARCHIVE");
+  }
+
   /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`, whose only field they are. */
   async notice(short: string, ...notices: Json[]): Promise<void> {
     const streams = (await this.#miniflare.getDurableObjectNamespace("STREAM")) as unknown as Objects;

@@ -9,7 +9,7 @@ use streamchain_protocol::ids::{Seq, StreamId, StreamName};
 use streamchain_protocol::proof::LeafFields;
 use streamchain_protocol::proof::merkle::{self};
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::{Address, B256, keccak256};
+use streamchain_protocol::{Address, B256};
 
 /// An anchor: of the chain, or as the edge says that the chain has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,10 @@ pub(super) struct Message {
     /// When the relay took it, Unix milliseconds.
     pub time: u64,
     pub author: Address,
-    pub payload: Vec<u8>,
+    /// keccak256 of its payload; of an erased one, what the edge says that it was: the root shows whether it is right.
+    pub payload_hash: B256,
+    /// Whether the payload is gone.
+    pub is_erased: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -143,6 +146,8 @@ pub(super) struct Summary {
     /// Those in blocks that are final.
     pub final_anchors: u64,
     pub anchored: u64,
+    /// Messages whose payload was erased: only their hashes were compared.
+    pub erased: u64,
 }
 
 impl Summary {
@@ -158,6 +163,7 @@ pub(super) struct Ledger {
     anchors: Vec<Anchor>,
     passed: usize,
     segments: u64,
+    erased: u64,
     next: Seq,
     open: Option<Segment>,
     leaves: Vec<B256>,
@@ -187,6 +193,7 @@ impl Ledger {
             anchors,
             passed: 0,
             segments: 0,
+            erased: 0,
             next: Seq(0),
             open: None,
             leaves: Vec::new(),
@@ -232,6 +239,7 @@ impl Ledger {
             return Err(Difference::MessagePlace { seq, due });
         }
         self.next = seq.next();
+        self.erased += u64::from(message.is_erased);
         let Some(segment) = self.open else {
             return Ok(()); // in no segment yet
         };
@@ -240,7 +248,7 @@ impl Ledger {
             seq,
             time: UnixMs(message.time),
             author: message.author,
-            payload_hash: keccak256(&message.payload),
+            payload_hash: message.payload_hash,
         };
         self.leaves.push(leaf.leaf());
         match self.next == segment.end() {
@@ -311,6 +319,7 @@ impl Ledger {
             anchors: self.anchors.len() as u64,
             final_anchors: self.anchors.iter().filter(|anchor| anchor.is_final).count() as u64,
             anchored: self.covered().0,
+            erased: self.erased,
         })
     }
 }

@@ -206,6 +206,12 @@ fn in_words(summary: &Summary) -> String {
             summary.waiting()
         ));
     }
+    if summary.erased > 0 {
+        text.push_str(&format!(
+            "; the payloads of {} messages are erased, and their hashes agree",
+            summary.erased
+        ));
+    }
     text
 }
 
@@ -225,6 +231,7 @@ fn stream_json(line: &Line) -> Value {
             "finalAnchors": summary.final_anchors,
             "anchored": summary.anchored,
             "waiting": summary.waiting(),
+            "erased": summary.erased,
         }),
         Outcome::Differs(difference) => json!({
             "id": id,
