@@ -35,7 +35,7 @@ const OWN = () => ({
   modules: modules().map((path) => ({ type: path.endsWith(".wasm") ? "CompiledWasm" : "ESModule", path })),
   modulesRoot: BUILD,
   durableObjects: Object.fromEntries(
-    ["Stream", "Relays", "Anchorer", "Listener"].map((className) => [
+    ["Stream", "Relays", "Anchorer", "Batcher", "Listener"].map((className) => [
       className.toUpperCase(),
       { className, useSQLite: true },
     ]),

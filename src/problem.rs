@@ -472,6 +472,9 @@ impl From<Refusal> for Problem {
             Refusal::NotYourSession => Self::new(Kind::Forbidden, detail),
             Refusal::NoSuchMember(_) => Self::new(Kind::NoSuchMember, detail),
             Refusal::TooManyMembers => Self::new(Kind::Full, detail),
+            Refusal::Settings(conflict) => {
+                Self::new(Kind::BadRequest, detail).with("field", conflict.field())
+            }
         }
     }
 }

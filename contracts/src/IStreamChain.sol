@@ -10,7 +10,9 @@ pragma solidity ^0.8.30;
 /// - a stream's anchors are contiguous and never overlap: each begins where the one before it ended, the first at 0;
 /// - only the anchorer of a stream, as of that moment, anchors it or emits its messages and digests;
 /// - only the owner of a stream, whose address is part of its id, opens it and names its anchorer;
-/// - what `verify` calls true is a message under a root that the stream's anchorer of that time anchored over its seq.
+/// - what `verify` calls true is a message under a root that the stream's anchorer of that time anchored over its seq;
+/// - a stream has runs or rounds, never both; a round that is anchored never changes, and every round of a stream is in
+///   the range of its rounds, so what `verifyInRound` calls true once can be proven for ever.
 ///
 /// The id of a stream is `keccak256(abi.encode(owner, keccak256(bytes(name))))`.
 ///
@@ -23,6 +25,18 @@ pragma solidity ^0.8.30;
 /// `bytes32`, `uint64`, `uint32` and `bytes32`. `anchorStored` makes the leaves itself, from runs that it has checked,
 /// and stores one commitment for all runs of the call: the Merkle root over their leaves, in the shape of OpenZeppelin's
 /// `SimpleMerkleTree.of(leaves, { sortLeaves: false })`.
+///
+/// A *round* is one root over runs of any number of streams. It is anchored as a message of a stream of rounds, so one
+/// slot and one event stand for all those streams, which need not be open. The runs are put into 256 *buckets* by the
+/// first byte of their stream's id. Four leaves, each hashed twice as above, lead from a run to a round:
+/// - the run: `(bytes32 stream, uint64 firstSeq, uint32 count, bytes32 root, bytes32 previous)`, `previous` being the
+///   leaf of the stream's run before it, zero for the first;
+/// - the bucket: `(uint64 round, uint8 bucket, uint32 runs, bytes32 bucketRoot)`, the root being over the leaves of its
+///   runs in the order of stream ids, zero when there are none;
+/// - the round's root is over the leaves of all 256 buckets in their order;
+/// - the range: `(bytes32 rounds, uint64 round, bytes32 root)`, `rounds` being the id of the stream of rounds.
+/// The *range* is a Merkle mountain range over the rounds of one stream: a perfect tree of 2^h leaves for each bit h of
+/// their number that is set. The contract keeps the roots of those trees, the *peaks*.
 interface IStreamChain {
     /// @notice A Merkle root over the messages `firstSeq` to `firstSeq + count - 1` of a stream.
     /// @param stream The stream's id.
@@ -68,6 +82,28 @@ interface IStreamChain {
         uint32 count;
         bytes32[] path;
         bytes32[] setPath;
+    }
+
+    /// @notice The way from a message to a peak of the range of a stream of rounds.
+    /// @param firstSeq The seq of the first message of the run that the message is in.
+    /// @param count How many messages that run has.
+    /// @param previous The leaf of the stream's run before it; zero when it is the first.
+    /// @param round The round that the run is in.
+    /// @param runs How many runs the stream's bucket has in that round.
+    /// @param bucketPath The Merkle path from the bucket's leaf to the round's root.
+    /// @param path The Merkle path from the message's leaf to the run's root: the `proof` of a receipt.
+    /// @param runPath The Merkle path from the run's leaf to the bucket's root.
+    /// @param rangePath The Merkle path from the round's leaf in the range to a peak. Its length is the peak's height.
+    struct RoundProof {
+        uint64 firstSeq;
+        uint32 count;
+        bytes32 previous;
+        uint64 round;
+        uint32 runs;
+        bytes32[8] bucketPath;
+        bytes32[] path;
+        bytes32[] runPath;
+        bytes32[] rangePath;
     }
 
     /// @notice A stream was opened. Its first anchor begins at seq 0.
@@ -161,6 +197,14 @@ interface IStreamChain {
     /// @param count How many messages were given.
     error SeqOutOfRange(bytes32 stream, uint64 firstSeq, uint256 count);
 
+    /// @notice The stream's anchors are rounds, so a run can't be anchored.
+    /// @param stream The stream's id.
+    error StreamHasRounds(bytes32 stream);
+
+    /// @notice The stream's anchors are runs, so a round can't be anchored.
+    /// @param stream The stream's id.
+    error StreamHasRuns(bytes32 stream);
+
     /// @notice The list given has no entries.
     error EmptyBatch();
 
@@ -186,8 +230,8 @@ interface IStreamChain {
 
     /// @notice Anchors runs of one or more streams, all of them or none. A stream may occur more than once, its runs
     /// one after the other. Emits `Anchored` for each.
-    /// @dev Reverts with `EmptyBatch`, `EmptyRun`, `StreamNotOpen`, `NotAnchorer`, `Gap`, `Overlap` or
-    /// `SeqOutOfRange`.
+    /// @dev Reverts with `EmptyBatch`, `EmptyRun`, `StreamNotOpen`, `NotAnchorer`, `StreamHasRounds`, `Gap`, `Overlap`
+    /// or `SeqOutOfRange`.
     /// @param anchors The runs, in order.
     function anchor(Anchor[] calldata anchors) external;
 
@@ -197,6 +241,16 @@ interface IStreamChain {
     /// @param anchors The runs, in order.
     /// @return commitment What was stored: the Merkle root over the runs' leaves.
     function anchorStored(Anchor[] calldata anchors) external returns (bytes32 commitment);
+
+    /// @notice Anchors one round of a stream of rounds, by the rules by which `anchor` anchors one message, and adds it to
+    /// the range of the stream's rounds, so that contracts can check messages with `verifyInRound`. Emits
+    /// `Anchored(stream, anchorer, round, 1, root)`. The first round of a stream makes it a stream of rounds for good.
+    /// @dev Reverts with `StreamNotOpen`, `NotAnchorer`, `StreamHasRuns`, `Gap` or `Overlap`. Takes a new storage slot
+    /// for the rounds 0, 1, 3, 7 and so on, 65 in all; merged peaks are overwritten later, never cleared.
+    /// @param stream The id of the stream of rounds.
+    /// @param round The round; must be the stream's `nextSeq`.
+    /// @param root The round's root. The contract cannot judge it: a wrong root proves nothing.
+    function anchorRound(bytes32 stream, uint64 round, bytes32 root) external;
 
     /// @notice Publishes a payload to a stream, from anybody, by event only. Emits `Published`.
     /// @dev Reverts with `PayloadTooLarge`.
@@ -239,6 +293,29 @@ interface IStreamChain {
         view
         returns (bool proven);
 
+    /// @notice Whether a message is in a round of a stream of rounds. True is proof that the anchorer of `rounds` anchored
+    /// exactly this message of `stream` at this seq; whether that account is to be believed about `stream` is for the
+    /// caller to say, by naming `rounds` and taking it from nobody who brings a proof. Two runs over one seq are in the
+    /// public lists of runs, and there for all to see, but not for this function. False says nothing, since the message
+    /// may be anchored otherwise, or the peak may have been overwritten since: a path to a peak of height h counts until
+    /// the next peak of that height is made, after which a longer path does. Never reverts.
+    /// @param rounds The id of the stream of rounds.
+    /// @param stream The id of the message's stream; it need not be open.
+    /// @param message What is claimed of the message.
+    /// @param proof The way from the message to a peak.
+    /// @return proven Whether the rounds have exactly this message at this seq.
+    function verifyInRound(bytes32 rounds, bytes32 stream, Claim calldata message, RoundProof calldata proof)
+        external
+        view
+        returns (bool proven);
+
+    /// @notice The peak of a height of the range of a stream's rounds, as it was last made. A peak whose bit is not set
+    /// in the number of rounds has been merged into a higher one since; it still is a node of the range.
+    /// @param rounds The id of the stream of rounds.
+    /// @param height The height: the peak is over 2^height rounds. At most 64.
+    /// @return node The peak; zero when there never was one, or when the height is greater than 64.
+    function peak(bytes32 rounds, uint256 height) external view returns (bytes32 node);
+
     /// @notice When a commitment was stored.
     /// @param commitment The Merkle root over the leaves of the runs of one `anchorStored`.
     /// @return time The time of its block, in seconds since the Unix epoch; zero when it was never stored.
@@ -247,6 +324,6 @@ interface IStreamChain {
     /// @notice Who may anchor a stream and how far it is anchored.
     /// @param stream The stream's id.
     /// @return anchorer Who may anchor it; zero when nobody has opened it.
-    /// @return nextSeq How many messages are anchored, which is the seq at which the next anchor begins.
+    /// @return nextSeq How many messages or rounds are anchored, which is the seq at which the next anchor begins.
     function streams(bytes32 stream) external view returns (address anchorer, uint96 nextSeq);
 }

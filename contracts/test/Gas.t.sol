@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.30;
 
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {IStreamChain} from "../src/IStreamChain.sol";
 import {StreamChainTest} from "./support/StreamChainTest.sol";
 
@@ -96,6 +98,85 @@ contract GasTest is StreamChainTest {
         uint256 ten = gasOf(ANCHORER, abi.encodeCall(chain.anchorStored, (steadyRuns(10))));
         vm.assertLe(ten, gasOfAnchoring(10) + 45_000, "anchoring ten, one slot, a tree of 19 nodes");
         vm.snapshotValue(GROUP, "anchorStored 10 streams", ten);
+    }
+
+    /// @dev The average over 64 rounds in steady state: each height is reached as often as it is in the long run, and
+    /// the heights above have been used. What the rounds are made of, and how many streams are in them, is not in the
+    /// transaction, so its gas is the same for one stream and for a million.
+    function test_ARoundCostsTheSameForAnyNumberOfStreams() public {
+        bytes32 stream = openStream(OWNER, keccak256("_rounds"), ANCHORER);
+        uint256 sum = 0;
+        uint256 most = 0;
+        for (uint64 round = 0; round < 192; ++round) {
+            bytes memory input =
+                abi.encodeCall(chain.anchorRound, (stream, round, keccak256(abi.encode("round", round))));
+            uint256 gas = gasOf(ANCHORER, input);
+            if (round == 127) vm.snapshotValue(GROUP, "anchorRound, first of a new height", gas);
+            if (round < 128) continue;
+            sum += gas;
+            if (gas > most) most = gas;
+        }
+        vm.assertLe(sum / 64, 42_000, "gas of a round on average");
+        vm.snapshotValue(GROUP, "anchorRound, average", sum / 64);
+        vm.snapshotValue(GROUP, "anchorRound, most in 64", most);
+    }
+
+    /// @dev A run of 64 segments of 8 messages, a bucket of 512 runs, a range of a million rounds.
+    function test_VerifyingAmongAMillionRoundsCostsAtMost60000() public {
+        IStreamChain.RoundProof memory proof;
+        (proof.firstSeq, proof.count, proof.round, proof.runs) = (0x010203, COUNT, 0x080706, 512);
+        proof.previous = keccak256("previous");
+        (proof.path, proof.runPath, proof.rangePath) = (path("path", 9), path("run", 9), path("range", 19));
+        for (uint256 i = 0; i < 8; ++i) {
+            proof.bucketPath[i] = keccak256(abi.encode("bucket", i));
+        }
+        IStreamChain.Claim memory message = IStreamChain.Claim({
+            seq: 0x010205, time: 1_767_225_600_000, author: address(this), payloadHash: keccak256("payload")
+        });
+        bytes32 stream = keccak256("a stream");
+        anchorTheEndOf(demo, stream, message, proof);
+        vm.assertTrue(chain.verifyInRound(demo, stream, message, proof), "proven");
+        uint256 gas =
+            gasOf(STRANGER, abi.encodeCall(chain.verifyInRound, (demo, stream, message, proof))) - BASE;
+        vm.assertLe(gas, 60_000, "gas of a check with its calldata");
+        vm.snapshotValue(GROUP, "verifyInRound among 2^19 rounds, without the base", gas);
+    }
+
+    function path(string memory name, uint256 length) internal pure returns (bytes32[] memory hashes) {
+        hashes = new bytes32[](length);
+        for (uint256 i = 0; i < length; ++i) {
+            hashes[i] = keccak256(abi.encode(name, i));
+        }
+    }
+
+    /// @dev Makes the proof true: sets the peak that it leads to.
+    function anchorTheEndOf(
+        bytes32 rounds,
+        bytes32 stream,
+        IStreamChain.Claim memory message,
+        IStreamChain.RoundProof memory proof
+    ) internal {
+        bytes32 node = twice(
+            abi.encode(stream, message.seq, message.time, message.author, message.payloadHash)
+        );
+        node = processed(proof.path, node);
+        node = processed(
+            proof.runPath, twice(abi.encode(stream, proof.firstSeq, proof.count, node, proof.previous))
+        );
+        node = twice(abi.encode(proof.round, uint8(stream[0]), proof.runs, node));
+        for (uint256 i = 0; i < 8; ++i) {
+            node = Hashes.commutativeKeccak256(node, proof.bucketPath[i]);
+        }
+        node = processed(proof.rangePath, twice(abi.encode(rounds, proof.round, node)));
+        pretendPeak(rounds, proof.rangePath.length, node);
+    }
+
+    function processed(bytes32[] memory hashes, bytes32 leaf) internal pure returns (bytes32) {
+        return MerkleProof.processProof(hashes, leaf);
+    }
+
+    function twice(bytes memory encoded) internal pure returns (bytes32) {
+        return keccak256(bytes.concat(keccak256(encoded)));
     }
 
     function test_OpenDelegatePublish() public {

@@ -1,11 +1,15 @@
-//! A message's receipt: the path in its segment, then the path of the segment's root in the anchor.
+//! A message's receipt: the path in its segment, then the path of the segment's root in its run, which was anchored
+//! alone (version 1) or in a round (version 2).
 
 use alloy_primitives::{Address, B256};
 use streamchain_protocol::ids::{Seq, StreamId, StreamName};
-use streamchain_protocol::proof::leaves;
-use streamchain_protocol::proof::merkle::Tree;
+use streamchain_protocol::proof::bucket::{Buckets, bucket_of, bucket_proof, bucket_root};
+use streamchain_protocol::proof::merkle::{Tree, process_proof};
+use streamchain_protocol::proof::range::{path, range_leaf};
+use streamchain_protocol::proof::run::{RunEntry, run_proof};
 use streamchain_protocol::proof::{
-    RECEIPT_TYPE, RECEIPT_VERSION, Receipt, ReceiptAnchor, ReceiptMessage, ReceiptStream,
+    RECEIPT_TYPE, RECEIPT_VERSION, ROUND_RECEIPT_VERSION, ROUNDS_NAME, Receipt, ReceiptAnchor, ReceiptBucket,
+    ReceiptMessage, ReceiptRange, ReceiptRound, ReceiptRun, ReceiptStream, leaves, rounds_stream,
 };
 use streamchain_protocol::wire::decode_records;
 
@@ -18,12 +22,72 @@ pub struct Sources {
     pub contract: Address,
     /// The stream's id, owner and name.
     pub stream: (StreamId, Address, StreamName),
-    /// The anchor over the message.
+    /// The anchor over the message, or that of its round.
     pub anchor: ReceiptAnchor,
-    /// First seq and root of each segment under the anchor, in order.
+    /// First seq and root of each segment of the message's run, in order.
     pub covered: Vec<(Seq, B256)>,
     /// First seq and encoded records of the message's segment.
     pub segment: (Seq, Vec<u8>),
+    /// The round that the run is in; `None` when the run has an anchor of its own.
+    pub round: Option<RoundSources>,
+}
+
+/// What leads from a run to the anchor of its round, whose number is the anchor's `first`.
+#[derive(Debug, Clone)]
+pub struct RoundSources {
+    /// The owner of the stream of rounds.
+    pub owner: Address,
+    /// The runs of the stream's bucket in this round, in the order of their stream ids.
+    pub runs: Vec<RunEntry>,
+    /// All buckets of this round.
+    pub buckets: Box<Buckets>,
+    /// How many rounds the range has, and the hashes of the nodes that [`path`] names for this round; `None` when some
+    /// of them are not known. The receipt is then without the part that contracts need.
+    pub range: Option<(u64, Vec<B256>)>,
+}
+
+impl RoundSources {
+    /// Returns the part of the receipt of a message of this stream; `None` when the sources do not have its run, or not
+    /// in this bucket.
+    fn part(&self, stream: StreamId, anchor: &ReceiptAnchor) -> Option<ReceiptRound> {
+        let (round, bucket) = (anchor.first.0, bucket_of(stream));
+        let index = self.runs.iter().position(|run| run.stream == stream)?;
+        let run = self.runs.get(index)?;
+        let root = bucket_root(&self.runs);
+        if self.buckets.get(usize::from(bucket)) != Some(&root) {
+            return None;
+        }
+        let rounds = rounds_stream(self.owner);
+        Some(ReceiptRound {
+            stream: ReceiptStream {
+                id: rounds,
+                owner: self.owner,
+                name: ROUNDS_NAME.parse().ok()?,
+            },
+            run: ReceiptRun {
+                first: run.first,
+                count: run.count,
+                previous: run.previous,
+                proof: run_proof(&self.runs, index)?,
+            },
+            bucket: ReceiptBucket {
+                runs: root.runs,
+                root: root.root,
+                proof: bucket_proof(round, bucket, &self.buckets),
+            },
+            range: self.range_part(range_leaf(rounds, round, anchor.root), round),
+        })
+    }
+
+    fn range_part(&self, leaf: B256, round: u64) -> Option<ReceiptRange> {
+        let (rounds, proof) = self.range.as_ref()?;
+        let is_whole = path(round, *rounds).is_some_and(|path| path.len() == proof.len());
+        is_whole.then(|| ReceiptRange {
+            rounds: *rounds,
+            proof: proof.clone(),
+            peak: process_proof(leaf, proof),
+        })
+    }
 }
 
 impl Sources {
@@ -39,9 +103,16 @@ impl Sources {
         let place = self.covered.iter().position(|(begins, _)| begins == first)?;
         let anchored = Tree::new(&roots)?;
         proof.extend(anchored.proof(place)?);
+        let round = match &self.round {
+            Some(sources) => Some(sources.part(*id, &self.anchor)?),
+            None => None,
+        };
         Some(Receipt {
             r#type: RECEIPT_TYPE.to_owned(),
-            version: RECEIPT_VERSION,
+            version: match round {
+                Some(_) => ROUND_RECEIPT_VERSION,
+                None => RECEIPT_VERSION,
+            },
             chain_id: self.chain_id,
             contract: self.contract,
             stream: ReceiptStream {
@@ -58,6 +129,7 @@ impl Sources {
             leaf: *leaves.get(index)?,
             proof,
             root: anchored.root(),
+            round,
             anchor: self.anchor.clone(),
         })
     }
@@ -68,6 +140,7 @@ mod tests {
     use super::*;
     use alloy_primitives::Bytes;
     use streamchain_protocol::ids::ProducerId;
+    use streamchain_protocol::proof::bucket::{BUCKETS, BucketRoot, round_root};
     use streamchain_protocol::time::UnixMs;
     use streamchain_protocol::wire::{Record, encode_records};
 
@@ -111,7 +184,40 @@ mod tests {
             },
             segment: segments[wanted].clone(),
             covered,
+            round: None,
         }
+    }
+
+    /// The same run in round 5, beside runs of other streams.
+    fn sources_of_round(sizes: &[u64], wanted: usize) -> Sources {
+        let mut sources = sources(sizes, wanted);
+        let stream = sources.stream.0;
+        let run = |stream: StreamId| RunEntry {
+            stream,
+            first: Seq(0),
+            count: sizes.iter().sum::<u64>() as u32,
+            root: sources.anchor.root,
+            previous: B256::ZERO,
+        };
+        let others = (1..4).map(|index| {
+            let mut other = stream;
+            other.0[31] ^= index;
+            run(other)
+        });
+        let mut runs: Vec<RunEntry> = others.chain([run(stream)]).collect();
+        runs.sort_by_key(|run| run.stream);
+        let mut buckets = Box::new([BucketRoot::default(); BUCKETS]);
+        buckets[usize::from(bucket_of(stream))] = bucket_root(&runs);
+        sources.anchor.first = Seq(5);
+        sources.anchor.count = 1;
+        sources.anchor.root = round_root(5, &buckets);
+        sources.round = Some(RoundSources {
+            owner: Address::repeat_byte(8),
+            runs,
+            buckets,
+            range: Some((6, vec![B256::repeat_byte(6)])),
+        });
+        sources
     }
 
     #[test]
@@ -124,6 +230,47 @@ mod tests {
                 assert_eq!(receipt.check(), Ok(()), "seq {seq}");
                 assert_eq!(receipt.message.payload, Bytes::from(seq.to_string().into_bytes()));
             }
+        }
+    }
+
+    #[test]
+    fn every_message_in_a_round_has_a_receipt_that_checks() {
+        let sizes = [3, 1, 4];
+        for (index, size) in sizes.iter().enumerate() {
+            let first: u64 = sizes[..index].iter().sum();
+            for seq in first..first + size {
+                let receipt = sources_of_round(&sizes, index).receipt(Seq(seq)).unwrap();
+                assert_eq!(receipt.check(), Ok(()), "seq {seq}");
+                assert_eq!(receipt.version, 2);
+                let round = receipt.round.unwrap();
+                assert_eq!(round.range.map(|range| range.rounds), Some(6));
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_that_lacks_the_run_gives_no_receipt() {
+        let with = |change: fn(&mut RoundSources)| {
+            let mut sources = sources_of_round(&[2, 2], 1);
+            change(sources.round.as_mut().unwrap());
+            sources.receipt(Seq(2))
+        };
+        assert!(with(|round| round.runs.clear()).is_none());
+        assert!(
+            with(|round| round.runs.truncate(1)).is_none(),
+            "another list than the round's"
+        );
+        assert!(with(|round| round.buckets.fill(BucketRoot::default())).is_none());
+    }
+
+    #[test]
+    fn an_incomplete_range_is_left_out() {
+        for range in [None, Some((6, vec![])), Some((5, vec![]))] {
+            let mut sources = sources_of_round(&[2], 0);
+            sources.round.as_mut().unwrap().range = range;
+            let receipt = sources.receipt(Seq(0)).unwrap();
+            assert_eq!(receipt.check(), Ok(()));
+            assert_eq!(receipt.round.unwrap().range, None);
         }
     }
 

@@ -30,6 +30,9 @@ pub const MAX_SEGMENT_MESSAGES: usize = MAX_BATCH_MESSAGES;
 /// Largest encoded segment, bytes; see [`MAX_BATCH_BYTES`].
 pub const MAX_SEGMENT_BYTES: usize = MAX_BATCH_BYTES;
 
+/// Most segments in one run: their roots are read and hashed at once.
+pub const MAX_SEGMENTS_PER_RUN: usize = 4_096;
+
 /// Most messages of a segment whose digests or messages go on chain: about three million gas of events, so that one
 /// always fits a transaction.
 pub const MAX_EMITTED_MESSAGES: usize = 1_024;
@@ -43,6 +46,9 @@ pub const EMITTED_OVERHEAD: usize = 192;
 
 /// Longest Merkle proof, hashes: the depth of a full segment below a full anchor, with room to spare.
 pub(crate) const MAX_PROOF_HASHES: usize = 64;
+
+/// Most runs in one list of a round: 108 bytes each, so that a list in hexadecimal stays below D1's 2 MB for one value.
+pub const MAX_RUNS_PER_LIST: usize = 8_192;
 
 /// Longest SDP offer, bytes. Chromium's offer of one data channel is under 1 KiB; a hundred gathered
 /// candidates fit ten times that.

@@ -78,9 +78,52 @@ words!(
     Closed = "closed"
 );
 
-/// The settings of one stream.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+words!(
+    /// How a stream's messages get their anchors. The default is what a row without the setting means: rows of the version
+    /// before have none.
+    Anchoring, "anchor", "shared or own",
+    /// In rounds, one transaction for all streams.
+    Shared = "shared",
+    /// Each run by an anchor of the stream's own, whose continuity the contract enforces.
+    #[default]
+    Own = "own"
+);
+
+impl Anchoring {
+    /// What a new stream has unless its maker chooses.
+    pub const DEFAULT: Self = Self::Own;
+
+    /// Returns whether it is what rows without the setting mean.
+    pub fn is_own(&self) -> bool {
+        *self == Self::Own
+    }
+}
+
+/// Settings that do not go together, or a change that cannot be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsConflict {
+    /// The field asks for more on chain than roots, and the stream is anchored in rounds.
+    #[error("{0}: mode hash, mode payload and prove need anchor own, and this stream's anchor is shared")]
+    NeedsOwn(&'static str),
+    /// The stream is anchored in rounds, and stays so.
+    #[error("anchor: it is shared, and cannot become own again")]
+    StaysShared,
+}
+
+impl SettingsConflict {
+    /// Returns the name of the field that is refused.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::NeedsOwn(field) => field,
+            Self::StaysShared => "anchor",
+        }
+    }
+}
+
+/// The settings of one stream. [`StreamSettings::default`] is what a new stream has; a row that lacks a setting is read as
+/// one of the version before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default = "StreamSettings::of_version_before")]
 pub struct StreamSettings {
     /// What goes on chain.
     pub mode: Mode,
@@ -92,9 +135,62 @@ pub struct StreamSettings {
     pub p2p: bool,
     /// Whether its anchors are kept on chain, so that contracts can check messages.
     pub prove: bool,
+    /// How its messages get their anchors.
+    #[serde(skip_serializing_if = "Anchoring::is_own")]
+    pub anchor: Anchoring,
+}
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        Self {
+            anchor: Anchoring::DEFAULT,
+            ..Self::of_version_before()
+        }
+    }
 }
 
 impl StreamSettings {
+    /// Returns what a stream has whose row says nothing of settings.
+    pub fn of_version_before() -> Self {
+        Self {
+            mode: Mode::Root,
+            read: ReadAccess::Public,
+            write: WriteAccess::Open,
+            p2p: false,
+            prove: false,
+            anchor: Anchoring::Own,
+        }
+    }
+
+    /// Returns the settings with what their maker chose for `anchor`. Without a choice, what puts more than roots on chain
+    /// has anchors of its own.
+    #[must_use]
+    pub fn anchored_by(self, choice: Option<Anchoring>) -> Self {
+        let default = match self.puts_more_than_roots() {
+            true => Anchoring::Own,
+            false => Anchoring::DEFAULT,
+        };
+        Self {
+            anchor: choice.unwrap_or(default),
+            ..self
+        }
+    }
+
+    /// Refuses settings that do not go together. `before` is what the stream has now, or the settings of a new one.
+    pub fn check(&self, before: &Self) -> Result<(), SettingsConflict> {
+        match (self.anchor, before.anchor) {
+            (Anchoring::Shared, _) if self.puts_more_than_roots() => Err(SettingsConflict::NeedsOwn(
+                self.gas_field(before).unwrap_or("anchor"),
+            )),
+            (Anchoring::Own, Anchoring::Shared) => Err(SettingsConflict::StaysShared),
+            _ => Ok(()),
+        }
+    }
+
+    fn puts_more_than_roots(&self) -> bool {
+        self.mode != Mode::Root || self.prove
+    }
+
     /// Returns the settings with which only Merkle roots go on chain, whatever the messages are.
     #[must_use]
     pub fn by_root(self) -> Self {
@@ -128,6 +224,8 @@ pub struct SettingsChange {
     pub p2p: Option<bool>,
     /// [`StreamSettings::prove`]
     pub prove: Option<bool>,
+    /// [`StreamSettings::anchor`]
+    pub anchor: Option<Anchoring>,
 }
 
 impl SettingsChange {
@@ -139,6 +237,7 @@ impl SettingsChange {
             write: self.write.unwrap_or(settings.write),
             p2p: self.p2p.unwrap_or(settings.p2p),
             prove: self.prove.unwrap_or(settings.prove),
+            anchor: self.anchor.unwrap_or(settings.anchor),
         }
     }
 }
@@ -150,11 +249,81 @@ mod tests {
     #[test]
     fn a_stream_is_public_open_and_cheap_by_default() {
         let settings: StreamSettings = serde_json::from_str("{}").unwrap();
-        assert_eq!(settings, StreamSettings::default());
+        let anchor = Anchoring::Own;
+        assert_eq!(
+            settings,
+            StreamSettings {
+                anchor,
+                ..StreamSettings::default()
+            }
+        );
         assert_eq!(
             serde_json::to_string(&settings).unwrap(),
             r#"{"mode":"root","read":"public","write":"open","p2p":false,"prove":false}"#
         );
+    }
+
+    #[test]
+    fn a_row_without_anchor_has_anchors_of_its_own() {
+        let of_before: StreamSettings = serde_json::from_str(r#"{"read":"private"}"#).unwrap();
+        assert_eq!(of_before.anchor, Anchoring::Own);
+        assert_eq!(Anchoring::default(), Anchoring::Own);
+        let shared = StreamSettings {
+            anchor: Anchoring::Shared,
+            ..of_before
+        };
+        let json = serde_json::to_string(&shared).unwrap();
+        assert!(json.ends_with(r#""anchor":"shared"}"#), "{json}");
+        assert_eq!(serde_json::from_str::<StreamSettings>(&json).unwrap(), shared);
+    }
+
+    #[test]
+    fn what_puts_more_than_roots_on_chain_has_own_anchors() {
+        use Anchoring::{Own, Shared};
+        let settings = |mode, prove, anchor| StreamSettings {
+            mode,
+            prove,
+            anchor,
+            ..StreamSettings::default()
+        };
+        let new = settings(Mode::Root, false, Own);
+        for (after, before, refused) in [
+            (settings(Mode::Root, false, Shared), new, None),
+            (settings(Mode::Hash, true, Own), new, None),
+            (settings(Mode::Hash, false, Shared), new, Some("mode")),
+            (settings(Mode::Payload, true, Shared), new, Some("mode")),
+            (settings(Mode::Root, true, Shared), new, Some("prove")),
+            (
+                settings(Mode::Hash, false, Shared),
+                settings(Mode::Hash, false, Own),
+                Some("anchor"),
+            ),
+            (
+                settings(Mode::Root, true, Shared),
+                settings(Mode::Root, false, Shared),
+                Some("prove"),
+            ),
+            (
+                settings(Mode::Root, false, Own),
+                settings(Mode::Root, false, Shared),
+                Some("anchor"),
+            ),
+            (
+                settings(Mode::Root, false, Shared),
+                settings(Mode::Payload, true, Own),
+                None,
+            ),
+        ] {
+            let field = after.check(&before).err().map(SettingsConflict::field);
+            assert_eq!(field, refused, "{after:?} after {before:?}");
+        }
+        for (mode, prove) in [(Mode::Hash, false), (Mode::Payload, false), (Mode::Root, true)] {
+            let asked = settings(mode, prove, Shared);
+            assert_eq!(asked.anchored_by(None).anchor, Own);
+            assert_eq!(asked.anchored_by(Some(Shared)).anchor, Shared, "and is refused");
+        }
+        assert_eq!(new.anchored_by(None).anchor, Anchoring::DEFAULT);
+        assert_eq!(new.anchored_by(Some(Shared)).anchor, Shared);
     }
 
     #[test]
@@ -171,6 +340,9 @@ mod tests {
         }
         for write in [WriteAccess::Open, WriteAccess::Closed] {
             assert_eq!(write.as_str().parse(), Ok(write));
+        }
+        for anchor in [Anchoring::Shared, Anchoring::Own] {
+            assert_eq!(anchor.as_str().parse(), Ok(anchor));
         }
         assert!("Root".parse::<Mode>().is_err());
     }

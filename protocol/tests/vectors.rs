@@ -9,6 +9,9 @@
     reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
 )]
 
+#[path = "vectors/rounds.rs"]
+mod rounds;
+
 use serde::Deserialize;
 use streamchain_protocol::ids::{Seq, StreamId, StreamName};
 use streamchain_protocol::proof::LeafFields;

@@ -93,7 +93,7 @@ wire_by_field! {
     ReadNews { reader, client, event, seq, wait_ms }
     FlushTo { seq }
     ForgetErased { seq }
-    ApplyNotices { notices }
+    ApplyNotices { notices, in_rounds }
     NoticesApplied { relay, missing_anchor }
 }
 
@@ -401,6 +401,8 @@ pub(crate) struct ForgetErased {
 pub(crate) struct ApplyNotices {
     /// The notices.
     pub notices: Vec<Notice>,
+    /// Whether they are about runs in rounds, which are on the chain in their order.
+    pub in_rounds: bool,
 }
 
 /// The notices are applied.

@@ -1,5 +1,7 @@
 //! The deployment's settings: read once for each instance, every error naming the variable.
 
+use super::batchers::Batchers;
+use super::pace;
 use crate::config::archive::ArchiveConfig;
 use crate::config::env::{self, ConfigError, Settings};
 use alloy_primitives::Address;
@@ -8,8 +10,10 @@ use std::rc::Rc;
 use streamchain_chain::anchorer::GasOwners;
 use streamchain_chain::ethereum::Signer;
 use streamchain_edge_core::rate_policy::Policies;
+use streamchain_edge_core::stream_log::Pace;
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
-use streamchain_protocol::ids::{RelayId, RelayKeyId};
+use streamchain_protocol::ids::{RelayId, RelayKeyId, StreamId};
+use streamchain_protocol::proof::rounds_stream;
 use streamchain_protocol::webrtc::TurnSecret;
 use worker::{Env, console_warn};
 
@@ -61,6 +65,12 @@ pub(crate) struct Config {
     pub contract: Option<Address>,
     /// The block it was deployed in, or an earlier one.
     pub contract_block: u64,
+    /// Which Batcher object has which buckets of a round.
+    pub batchers: Batchers,
+    /// The account that the stream of rounds belongs to.
+    pub rounds_owner: Address,
+    /// The stream of rounds.
+    pub rounds: StreamId,
     /// The owners whose streams may spend gas on more than their anchors.
     pub gas_owners: GasOwners,
     /// A node that pages may ask, and name to a wallet.
@@ -77,6 +87,8 @@ pub(crate) struct Config {
     pub archive: ArchiveConfig,
     /// What their TURN servers share with us (coturn: `static-auth-secret`), for time-limited credentials.
     pub turn_secret: Option<TurnSecret>,
+    /// How long a stream's messages may wait for their segment and their round.
+    pub pace: Pace,
 }
 
 thread_local! {
@@ -107,6 +119,11 @@ impl Config {
         let mut keys = self.masters().map(|master| master.relay_key(relay));
         keys.find(|key| Some(key.id()) == id)
             .unwrap_or_else(|| self.master.relay_key(relay))
+    }
+
+    /// The accounts that may do everything.
+    pub(crate) fn operators(&self) -> impl Iterator<Item = Address> {
+        self.operators.iter().copied()
     }
 
     /// Whether an account may do everything.
@@ -141,6 +158,8 @@ impl Config {
             .map_err(|_| ConfigError::new("CHAIN_ID", "expected a decimal number"))?;
         let operator = signer(settings)?.address();
         let operators = operators(settings)?;
+        let rounds_owner = settings.parsed("ROUNDS_OWNER", "0x and 40 hexadecimal digits")?;
+        let rounds_owner = rounds_owner.unwrap_or(operator);
         Ok(Self {
             master,
             previous: previous.transpose()?,
@@ -154,6 +173,9 @@ impl Config {
             chain_id,
             contract: settings.parsed("CONTRACT_ADDRESS", "0x and 40 hexadecimal digits")?,
             contract_block: settings.number("CONTRACT_BLOCK", 0)?,
+            batchers: Batchers::parse(settings)?,
+            rounds_owner,
+            rounds: rounds_stream(rounds_owner),
             public_rpc: public_rpc(settings)?,
             auto_create: settings
                 .parsed("AUTO_CREATE_STREAMS", "true or false")?
@@ -164,6 +186,7 @@ impl Config {
             turn_service: turn_service(settings)?,
             archive: ArchiveConfig::parse(settings)?,
             turn_secret: settings.text("TURN_SECRET").map(TurnSecret::new),
+            pace: pace::parse(settings)?,
         })
     }
 }

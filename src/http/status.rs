@@ -1,5 +1,6 @@
 //! `/v1/status`: how the whole deployment is doing. A part that does not answer is shown as such, and no more.
 
+use super::round_status;
 use crate::api::anchorer::{AnchorerStatus, anchorer_object};
 use crate::api::archiver::{ArchiverStatus, archiver_object};
 use crate::api::call::{Encoded, within};
@@ -12,7 +13,7 @@ use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::{Answer, json};
 use crate::storage::d1::streams;
-use futures_util::future::join4;
+use futures_util::future::join5;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -38,8 +39,14 @@ pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
     };
     let relays = async { call.relays()?.call(RelayStatuses {}).await };
     let storage = async { archiver_object(env, &call.id)?.call(ArchiverStatus {}).await };
-    let (chain, anchorer, relays, storage) =
-        join4(status(chain), status(anchorer), status(relays), status(storage)).await;
+    let (chain, anchorer, relays, rounds, storage) = join5(
+        status(chain),
+        status(anchorer),
+        status(relays),
+        round_status::get(call),
+        status(storage),
+    )
+    .await;
     let chain = chain.unwrap_or_else(|error| json!({"ok": false, "id": config.chain_id, "error": error}));
     let anchorer = anchorer.unwrap_or_else(|error| json!({"address": config.operator, "lastError": error}));
     let anchorer = without_private_streams(call, anchorer).await;
@@ -52,7 +59,7 @@ pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
     json(
         200,
         &json!({
-            "now": call.now, "chain": chain, "anchorer": anchorer, "relays": relays, "signIn": sign_in,
+            "now": call.now, "chain": chain, "anchorer": anchorer, "rounds": rounds, "relays": relays, "signIn": sign_in,
             "storage": storage,
             "edge": counters::to_json(),
         }),

@@ -1,5 +1,6 @@
 //! `/v1/streams`: make, list, read, change.
 
+use super::marks;
 use crate::api::stream::{ChangeSettings, Create, Created, GetState};
 use crate::auth::principal::{self as auth, Principal};
 use crate::path::PathParameters;
@@ -15,7 +16,9 @@ use streamchain_edge_core::stream_log::{LogState, NewStream};
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{StreamId, StreamName, StreamRef};
 use streamchain_protocol::limits::MAX_EXACT_INTEGER;
-use streamchain_protocol::stream_settings::{Mode, ReadAccess, SettingsChange, StreamSettings, WriteAccess};
+use streamchain_protocol::stream_settings::{
+    Anchoring, Mode, ReadAccess, SettingsChange, StreamSettings, WriteAccess,
+};
 
 #[derive(Deserialize)]
 struct Wanted {
@@ -31,6 +34,7 @@ struct Wanted {
     p2p: bool,
     #[serde(default)]
     prove: bool,
+    anchor: Option<Anchoring>,
 }
 
 impl Wanted {
@@ -41,7 +45,9 @@ impl Wanted {
             write: self.write,
             p2p: self.p2p,
             prove: self.prove,
+            ..StreamSettings::default()
         }
+        .anchored_by(self.anchor)
     }
 }
 
@@ -84,10 +90,13 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
         client: rate_limit::client(call.headers(), &call.config),
         account: principal.as_ref().map(|one| one.account),
     };
-    let Created { state, created } = call.stream(id.short())?.call(asked).await?;
+    let Created { mut state, created } = call.stream(id.short())?.call(asked).await?;
     if state.settings.read == ReadAccess::Private {
         // It may have been there before, and somebody else's to read.
         auth::need(&call, &StreamRef::Id(id), Right::Read).await?;
+    }
+    if !created {
+        marks::refresh(&call, &mut state).await;
     }
     let response = json_without_nulls(if created { 201 } else { 200 }, describe(&call, &state))?;
     response.headers().set("location", &format!("/v1/streams/{id}"))?;
@@ -126,7 +135,7 @@ pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
             json!({
                 "id": row.id, "short": row.id.short(), "name": row.name, "owner": row.owner,
                 "mode": settings.mode, "read": settings.read, "write": settings.write,
-                "p2p": settings.p2p, "prove": settings.prove, "created": row.created,
+                "p2p": settings.p2p, "prove": settings.prove, "anchor": settings.anchor, "created": row.created,
             })
         })
         .collect();
@@ -138,7 +147,8 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
     auth::need(call, stream, Right::Read).await?;
-    let state = call.stream(call.short(stream))?.call(GetState {}).await?;
+    let mut state = call.stream(call.short(stream))?.call(GetState {}).await?;
+    marks::refresh(call, &mut state).await;
     json_without_nulls(200, describe(call, &state))
 }
 
@@ -148,10 +158,11 @@ pub(crate) async fn change(mut call: Call, at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     auth::need(&call, stream, Right::Manage).await?;
     let change: SettingsChange = call.json(MAX_JSON_BYTES).await?;
-    let state = call
+    let mut state = call
         .stream(call.short(stream))?
         .call(ChangeSettings { change })
         .await?;
+    marks::refresh(&call, &mut state).await;
     json_without_nulls(200, describe(&call, &state))
 }
 
@@ -163,7 +174,7 @@ fn describe(call: &Call, state: &LogState) -> Value {
     json!({
         "id": state.id, "short": state.id.short(), "name": state.name, "owner": state.owner,
         "mode": settings.mode, "read": settings.read, "write": settings.write,
-        "p2p": settings.p2p, "prove": settings.prove,
+        "p2p": settings.p2p, "prove": settings.prove, "anchor": settings.anchor,
         "epoch": state.epoch, "head": state.head, "stored": state.head, "anchored": state.anchored,
         "final": state.finalized, "created": state.created,
         "anchoredAs": fallback.then_some(Mode::Root),

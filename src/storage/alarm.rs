@@ -1,7 +1,8 @@
 //! An object's alarm.
 //!
-//! What always holds: while a round is under way an alarm is set already, so that whatever happens in the round there
-//! is another one; a call that wants a round never delays one that is due earlier.
+//! What always holds: whatever happens in a round, there is another one; a call that wants a round never delays one that
+//! is due earlier. To set an alarm costs a row, so it is set once for each round where the platform's own promise
+//! suffices: it runs an alarm whose handler fails some more times.
 
 use crate::clock;
 use std::cell::Cell;
@@ -17,15 +18,43 @@ pub(crate) const MAX_ROUND_MS: u64 = 30_000;
 pub(crate) struct Alarm {
     due: Cell<Option<UnixMs>>,
     in_round: Cell<bool>,
+    /// Whether this instance set the alarm that is due.
+    is_own: Cell<bool>,
+    /// Whether the round under way has an alarm behind it.
+    is_guarded: Cell<bool>,
 }
 
 impl Alarm {
     /// A round begins: sets the next alarm first, for `after_ms` from now, should the round die.
     pub(crate) async fn begin(&self, storage: &Storage, after_ms: u64) {
         self.in_round.set(true);
+        self.is_guarded.set(true);
         if let Err(error) = self.set(storage, clock::now().plus_ms(after_ms)).await {
             console_error!("alarm: {error}");
         }
+    }
+
+    /// As [`Self::begin`], but the next alarm is set only where this instance did not set the one that came: an instance
+    /// before it may have died in a round, and the platform gives up after some tries.
+    pub(crate) async fn begin_once(&self, storage: &Storage, after_ms: u64) {
+        let was_set_here = self.due.take().is_some() && self.is_own.get();
+        if !was_set_here {
+            return self.begin(storage, after_ms).await;
+        }
+        self.in_round.set(true);
+        self.is_guarded.set(false);
+    }
+
+    /// Reads when the alarm is due that an earlier instance set.
+    pub(crate) async fn adopt(&self, storage: &Storage) -> Result<(), Error> {
+        let set = storage.get_alarm().await?;
+        if self.due.get().is_none()
+            && let Some(due) = set.and_then(|due| u64::try_from(due).ok())
+        {
+            self.due.set(Some(UnixMs(due)));
+            self.is_own.set(false);
+        }
+        Ok(())
     }
 
     /// A round failed: the alarm that was set first stands.
@@ -45,7 +74,10 @@ impl Alarm {
             Some(due) => self.set(storage, due).await,
             None => {
                 self.due.set(None);
-                storage.delete_alarm().await
+                match self.is_guarded.get() {
+                    true => storage.delete_alarm().await,
+                    false => Ok(()),
+                }
             }
         };
         if let Err(error) = set {
@@ -69,6 +101,7 @@ impl Alarm {
 
     async fn set(&self, storage: &Storage, due: UnixMs) -> Result<(), Error> {
         self.due.set(Some(due));
+        self.is_own.set(true);
         let set = storage
             .set_alarm(Duration::from_millis(due.since(clock::now())))
             .await;

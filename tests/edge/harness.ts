@@ -323,19 +323,29 @@ export class Edge {
     return this.#miniflare.getR2Bucket("ARCHIVE");
   }
 
-  /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`, whose only field they are. */
+  /** Asks an object by hand: a request's fields in their order, as `src/api` lists them. */
+  async ask(binding: string, object: string, request: string, ...fields: unknown[]): Promise<Answer> {
+    const objects = (await this.#miniflare.getDurableObjectNamespace(binding)) as unknown as Objects;
+    const body = fields.length === 0 ? "" : JSON.stringify(fields);
+    const stub = objects.get(objects.idFromName(object));
+    return read(await stub.fetch(`https://internal/${request}`, { method: "POST", body }));
+  }
+
+  /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`, of its own anchors. */
   async notice(short: string, ...notices: Json[]): Promise<void> {
-    const streams = (await this.#miniflare.getDurableObjectNamespace("STREAM")) as unknown as Objects;
-    const object = streams.get(streams.idFromName(short.slice(2)));
-    const body = JSON.stringify([notices]);
-    const applied = await object.fetch("https://internal/ApplyNotices", { method: "POST", body });
-    assert.equal(applied.status, 200, await applied.text());
+    const applied = await this.ask("STREAM", short.slice(2), "ApplyNotices", notices, false);
+    assert.equal(applied.status, 200, applied.text);
   }
 
   /** Makes a stream, and `relay` acquires its epoch. */
-  async streamOn(relay: FakeRelay, name: string): Promise<{ id: string; short: string; epoch: number }> {
+  async streamOn(
+    relay: FakeRelay,
+    name: string,
+    settings: Json = {},
+  ): Promise<{ id: string; short: string; epoch: number }> {
     await relay.register();
-    const made = await this.postJson("/v1/streams", { name });
+    const usual = Object.keys(settings).length === 0;
+    const made = await this.postJson("/v1/streams", { name, ...settings }, usual ? {} : asOperator());
     const short = made.json.short as string;
     const taken = await relay.acquireEpoch(short);
     assert.equal(taken.status, 200, taken.text);
@@ -420,7 +430,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       compatibilityDate: "2026-10-01",
       host: "127.0.0.1",
       durableObjects: Object.fromEntries(
-        ["Stream", "Relays", "Anchorer", "Listener", "Limits", "Audit", "Account", "Archiver"].map((className) => [
+        ["Stream", "Relays", "Anchorer", "Batcher", "Listener", "Limits", "Audit", "Account", "Archiver"].map((className) => [
           className.toUpperCase(),
           { className, useSQLite: true },
         ]),
@@ -437,6 +447,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
         CHAIN_ID: "31337",
         CHAIN_RPC_URLS: "http://chain.invalid",
         CONTRACT_ADDRESS: CONTRACT,
+        SEGMENT_MAX_AGE_MS: "1000",
         RATE_LIMITS: "off", // a test's many clients have one address
         ...options.vars,
       },

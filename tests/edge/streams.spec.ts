@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { asOperator, assertProblem, type Edge, OPERATOR, startEdge } from "./harness.ts";
+import { type Answer, asOperator, assertProblem, type Edge, OPERATOR, startEdge } from "./harness.ts";
 
 let edge: Edge;
 before(async () => {
@@ -11,7 +11,7 @@ before(async () => {
 after(() => edge.stop());
 
 interface Listed {
-  streams: { name: string; id: string }[];
+  streams: { name: string; id: string; anchor: string }[];
   cursor?: number;
 }
 
@@ -32,6 +32,7 @@ test("a stream is made once, and again it is simply there", async () => {
     write: "open",
     p2p: false,
     prove: false,
+    anchor: "own",
     epoch: 0,
     head: 0,
     stored: 0,
@@ -75,6 +76,31 @@ test("what is no stream is refused with the reason", async () => {
   assertProblem(await edge.send("POST", "/v1/streams", { headers, body: "{" }), 400, "bad-request");
   assertProblem(await edge.send("POST", "/v1/streams", { headers, body: " ".repeat(20_000) }), 413, "too-large");
   assertProblem(await edge.send("POST", "/v1/streams", { body: "{}" }), 415, "unsupported-type");
+});
+
+test("how a stream is anchored is chosen once, and fits its mode", async () => {
+  const make = (name: string, settings: object) => edge.postJson("/v1/streams", { name, ...settings }, asOperator());
+  const change = (id: unknown, settings: object) =>
+    edge.send("PATCH", `/v1/streams/${id}`, {
+      headers: { "content-type": "application/json", ...asOperator() },
+      body: JSON.stringify(settings),
+    });
+  const refused = (answer: Answer, field: string): void =>
+    assert.equal(assertProblem(answer, 400, "bad-request").field, field);
+  refused(await make("rounds-hash", { mode: "hash", anchor: "shared" }), "mode");
+  refused(await make("rounds-prove", { prove: true, anchor: "shared" }), "prove");
+  assertProblem(await edge.get("/v1/streams/rounds-hash"), 404, "no-such-stream");
+  assert.equal((await make("digests", { mode: "hash" })).json.anchor, "own");
+
+  const { id } = (await make("rounds", { anchor: "own" })).json;
+  assert.equal((await change(id, { anchor: "shared" })).json.anchor, "shared");
+  refused(await change(id, { mode: "payload" }), "mode");
+  refused(await change(id, { anchor: "own" }), "anchor");
+  refused(await change(id, { anchor: "own", prove: true }), "anchor");
+  await edge.listed("rounds");
+  const { streams } = await list("?limit=1");
+  assert.deepEqual([streams[0]?.name, streams[0]?.anchor], ["rounds", "shared"]);
+  assert.equal((await edge.get(`/v1/streams/${id}`)).json.anchor, "shared");
 });
 
 test("asking for a stream does not make it", async () => {

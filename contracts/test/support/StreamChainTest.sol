@@ -85,4 +85,19 @@ abstract contract StreamChainTest {
         bytes32 slot = keccak256(abi.encode(stream, streamsSlot));
         vm.store(address(chain), slot, bytes32((uint256(nextSeq) << 160) | uint160(anchorerOf(stream))));
     }
+
+    /// @dev Sets how many rounds a stream of rounds has; it must have one.
+    function pretendRounds(bytes32 stream, uint96 count) internal {
+        pretendAnchored(stream, count);
+        bytes32 slot = keccak256(abi.encode(stream, bytes32(0)));
+        uint256 flag = uint256(1) << 248;
+        vm.store(address(chain), slot, bytes32(uint256(vm.load(address(chain), slot)) | flag));
+    }
+
+    /// @dev Sets the peak of a height.
+    function pretendPeak(bytes32 stream, uint256 height, bytes32 peak) internal {
+        bytes32 peaksSlot = bytes32(uint256(2));
+        uint256 first = uint256(keccak256(abi.encode(stream, peaksSlot)));
+        vm.store(address(chain), bytes32(first + height), peak);
+    }
 }

@@ -1,34 +1,26 @@
 #!/usr/bin/env node
-// Writes merkle.json: Merkle roots and proofs computed by OpenZeppelin's own JavaScript library, for every part of
-// StreamChain (Solidity, Rust, TypeScript) to check its arithmetic against.
+// Writes merkle.json and rounds.json: Merkle roots and proofs computed by OpenZeppelin's own JavaScript library, for
+// every part of StreamChain (Solidity, Rust, TypeScript) to check its arithmetic against.
 //
-//   node contracts/test/vectors/generate.mjs           writes merkle.json beside this file
-//   node contracts/test/vectors/generate.mjs --check   exits 1 when the file differs from what would be written
+//   node contracts/test/vectors/generate.mjs           writes the files beside this one
+//   node contracts/test/vectors/generate.mjs --check   exits 1 when a file differs from what would be written
 //
-// A case is one anchor: `segments` are contiguous runs of messages, each with a root over its leaves; `root` is the
-// anchor's root over the segment roots. A message's `proof` is its path in the segment followed by the segment's path
-// in the anchor; `segmentProof` is the first part alone. Both levels have the shape of
+// rounds.mjs explains rounds.json.
+//
+// In merkle.json a case is one anchor: `segments` are contiguous runs of messages, each with a root over its leaves;
+// `root` is the anchor's root over the segment roots. A message's `proof` is its path in the segment followed by the
+// segment's path in the anchor; `segmentProof` is the first part alone. Both levels have the shape of
 // SimpleMerkleTree.of(leaves, { sortLeaves: false }).
 //
 // A set is what one call of `anchorStored` stores: `commitment` is the root over the leaves of the runs of some of the
 // cases, in the order of `runs`; `setPath` is a run's path in it.
-//
-// Every message follows from its seq, so a large case lists only some of its messages and readers derive the rest:
-//   time    = 1767225600000 + 7 * seq
-//   author  = the last 20 bytes of keccak256(utf8("author " + (seq mod 5)))
-//   payload = keccak256(utf8("payload " + seq)), repeated and cut to (37 * seq) mod 200 bytes
-//   (numbers in decimal; seq 0 has an empty payload)
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { SimpleMerkleTree } from "@openzeppelin/merkle-tree";
-import { concat, encodeAbiParameters, keccak256, slice, stringToBytes } from "viem";
-
-const FILE = new URL("merkle.json", import.meta.url);
+import { doubleHash, runOf, streamOf, treeOf } from "./messages.mjs";
+import { roundVectors } from "./rounds.mjs";
 
 /** Cases with at most this many messages list all of them. */
 const LIST_ALL_UP_TO = 32;
-
-const OWNER = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8";
 
 const CASES = [
   { title: "one message", name: "demo", first: 0, sizes: [1] },
@@ -52,82 +44,24 @@ const CASES = [
 /** The cases, by index, whose anchors go into one set; each set could follow the contract's deployment. */
 const SETS = [[0], [0, 1], [0, 3, 1], [0, 1, 2, 3, 4]];
 
-const keccakText = (text) => keccak256(stringToBytes(text));
-
-/** The stream's id: keccak256(abi.encode(owner, keccak256(name))). */
-const streamOf = (name) => {
-  const nameHash = keccakText(name);
-  const id = keccak256(encodeAbiParameters([{ type: "address" }, { type: "bytes32" }], [OWNER, nameHash]));
-  return { owner: OWNER, name, nameHash, id, short: slice(id, 0, 20) };
-};
-
-const messageAt = (seq) => {
-  const block = keccakText(`payload ${seq}`);
-  const length = Number((37n * BigInt(seq)) % 200n);
-  const time = 1767225600000 + 7 * seq;
-  if (!Number.isSafeInteger(time)) throw new Error(`seq ${seq} is too large for a time that JSON readers agree on`);
-  return {
-    seq,
-    time,
-    author: slice(keccakText(`author ${seq % 5}`), 12),
-    payload: length === 0 ? "0x" : slice(concat(Array(Math.ceil(length / 32)).fill(block)), 0, length),
-  };
-};
-
-/** keccak256(bytes.concat(keccak256(abi.encode(stream, seq, time, author, keccak256(payload))))). */
-const leafOf = (stream, { seq, time, author, payload }) =>
-  keccak256(
-    keccak256(
-      encodeAbiParameters(
-        [{ type: "bytes32" }, { type: "uint64" }, { type: "uint64" }, { type: "address" }, { type: "bytes32" }],
-        [stream, BigInt(seq), BigInt(time), author, keccak256(payload)],
-      ),
-    ),
-  );
-
-const treeOf = (leaves) => SimpleMerkleTree.of(leaves, { sortLeaves: false });
-
 const caseOf = ({ title, name, first, sizes, list }) => {
   const stream = streamOf(name);
-  let next = first;
-  const segments = sizes.map((count) => {
-    const start = next;
-    next += count;
-    const messages = Array.from({ length: count }, (_, index) => messageAt(start + index));
-    const leaves = messages.map((message) => leafOf(stream.id, message));
-    return { first: start, count, messages, leaves, tree: treeOf(leaves) };
-  });
-  const anchor = treeOf(segments.map((segment) => segment.tree.root));
-  const all = segments.flatMap((segment, index) =>
-    segment.messages.map((message, position) => {
-      const segmentProof = segment.tree.getProof(position);
-      const proof = [...segmentProof, ...anchor.getProof(index)];
-      return { ...message, leaf: segment.leaves[position], segment: index, segmentProof, proof };
-    }),
-  );
-  const count = next - first;
+  const { count, root, segments, messages } = runOf(stream, first, sizes);
   if (count > LIST_ALL_UP_TO && !list) throw new Error(`${title}: say which messages to list`);
   return {
     title,
     stream,
     first,
     count,
-    root: anchor.root,
+    root,
     segments: segments.map((segment) => ({ first: segment.first, count: segment.count, root: segment.tree.root })),
-    messages: list ? list.map((offset) => all[offset]) : all,
+    messages: list ? list.map((offset) => messages[offset]) : messages,
   };
 };
 
 /** keccak256(bytes.concat(keccak256(abi.encode(stream, firstSeq, count, root)))). */
 const runLeafOf = ({ stream, first, count, root }) =>
-  keccak256(
-    keccak256(
-      encodeAbiParameters(
-        [{ type: "bytes32" }, { type: "uint64" }, { type: "uint32" }, { type: "bytes32" }],
-        [stream.id, BigInt(first), count, root],
-      ),
-    ),
-  );
+  doubleHash(["bytes32", "uint64", "uint32", "bytes32"], [stream.id, BigInt(first), count, root]);
 
 const setOf = (cases, indices) => {
   const leaves = indices.map((index) => runLeafOf(cases[index]));
@@ -136,26 +70,25 @@ const setOf = (cases, indices) => {
   return { commitment: tree.root, runs };
 };
 
-const cases = CASES.map(caseOf);
-const text = `${JSON.stringify(
-  {
-    about:
-      "Written by generate.mjs beside this file, which explains the fields and how unlisted messages follow from seq.",
-    cases,
-    sets: SETS.map((indices) => setOf(cases, indices)),
-  },
-  null,
-  1,
-)}\n`;
+/** @param {string} file @param {string} source @param {object} content */
+const written = (file, source, content) => {
+  const about = `Written by generate.mjs beside this file; ${source} explains the fields, messages.mjs what messages are.`;
+  return { file, text: `${JSON.stringify({ about, ...content }, null, 1)}\n` };
+};
 
-if (process.argv.includes("--check")) {
-  if (readFileSync(FILE, "utf8") !== text) {
-    console.error(
-      "merkle.json differs from what generate.mjs writes: run it without --check and look at the difference.",
-    );
-    process.exit(1);
+const cases = CASES.map(caseOf);
+const FILES = [
+  written("merkle.json", "it", { cases, sets: SETS.map((indices) => setOf(cases, indices)) }),
+  written("rounds.json", "rounds.mjs", roundVectors()),
+];
+
+for (const { file, text } of FILES) {
+  const path = new URL(file, import.meta.url);
+  if (!process.argv.includes("--check")) {
+    writeFileSync(path, text);
+    console.log(`wrote ${file}: ${text.length} bytes`);
+  } else if (readFileSync(path, "utf8") !== text) {
+    console.error(`${file} differs from what generate.mjs writes: run it without --check and look at the difference.`);
+    process.exitCode = 1;
   }
-} else {
-  writeFileSync(FILE, text);
-  console.log(`wrote ${CASES.length} cases, ${SETS.length} sets, ${text.length} bytes`);
 }

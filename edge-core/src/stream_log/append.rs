@@ -5,7 +5,7 @@
 
 use super::commit::commit;
 use super::error::{LogError, Refusal};
-use super::state::LogState;
+use super::live::Live;
 use super::store::{LogStore, Step};
 use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, Seq};
 use streamchain_protocol::wire::{Batch, Record, decode_records};
@@ -23,10 +23,10 @@ pub enum Appended {
 }
 
 /// Takes a message, once: asked again with the same producer and producer_seq, returns what became of it.
-pub(super) fn append<S: LogStore>(state: &mut LogState, store: &S, record: &Record) -> Step<Appended, S> {
+pub(super) fn append<S: LogStore>(live: &mut Live, store: &S, record: &Record) -> Step<Appended, S> {
     let (producer, producer_seq) = (record.producer_key(), record.producer_seq);
     let seq = || store.seq_of(producer, producer_seq).map_err(LogError::Store);
-    let committed = store.producer(producer).map_err(LogError::Store)?;
+    let committed = live.producer(store, producer).map_err(LogError::Store)?;
     if committed.is_some_and(|committed| producer_seq <= committed) {
         return Ok(Appended::Committed(seq()?));
     }
@@ -41,51 +41,46 @@ pub(super) fn append<S: LogStore>(state: &mut LogState, store: &S, record: &Reco
             }
             .into());
         }
-        if state.relay_leader().is_none() && state.inbox.messages == 0 {
-            let head = state.head;
-            commit_as_edge(state, store, vec![record.clone()])?;
+        if live.state.relay_leader().is_none() && live.state.inbox.messages == 0 {
+            let head = live.state.head;
+            commit_as_edge(live, store, vec![record.clone()])?;
             return Ok(Appended::Committed(Some(head)));
         }
-        state.inbox.add(store, record)?;
+        live.state.inbox.add(store, record)?;
     }
-    if let Some(relay) = state.relay_leader() {
+    if let Some(relay) = live.state.relay_leader() {
         return Ok(Appended::Waits(relay.clone()));
     }
-    commit_waiting(state, store)?;
+    commit_waiting(live, store)?;
     Ok(Appended::Committed(seq()?))
 }
 
 /// Ends the leadership of a relay that has nothing uncommitted; the edge then commits what waits. A relay that does not
 /// lead the stream under this epoch changes nothing.
-pub(super) fn release<S: LogStore>(
-    state: &mut LogState,
-    store: &S,
-    relay: &RelayId,
-    epoch: Epoch,
-) -> Step<(), S> {
-    if state.check_leader(relay, epoch).is_err() {
+pub(super) fn release<S: LogStore>(live: &mut Live, store: &S, relay: &RelayId, epoch: Epoch) -> Step<(), S> {
+    if live.state.check_leader(relay, epoch).is_err() {
         return Ok(());
     }
-    state.leader = None;
-    commit_waiting(state, store)
+    live.state.leader = None;
+    commit_waiting(live, store)
 }
 
 /// Commits what waits for a relay that is dead, unless another relay leads the stream.
-pub(super) fn take_over<S: LogStore>(state: &mut LogState, store: &S, dead: &RelayId) -> Step<(), S> {
-    match state.relay_leader() {
+pub(super) fn take_over<S: LogStore>(live: &mut Live, store: &S, dead: &RelayId) -> Step<(), S> {
+    match live.state.relay_leader() {
         Some(leader) if leader != dead => Ok(()),
-        _ => commit_waiting(state, store),
+        _ => commit_waiting(live, store),
     }
 }
 
 /// Commits all that waits, under an epoch of the edge's own.
-pub(super) fn commit_waiting<S: LogStore>(state: &mut LogState, store: &S) -> Step<(), S> {
-    while state.inbox.messages > 0 {
-        let (before, head) = (state.inbox.messages, state.head);
-        let bytes = state.inbox.records(store).map_err(LogError::Store)?;
+pub(super) fn commit_waiting<S: LogStore>(live: &mut Live, store: &S) -> Step<(), S> {
+    while live.state.inbox.messages > 0 {
+        let (before, head) = (live.state.inbox.messages, live.state.head);
+        let bytes = live.state.inbox.records(store).map_err(LogError::Store)?;
         let records = decode_records(&bytes).map_err(|_| LogError::Corrupt(head))?;
-        commit_as_edge(state, store, records)?;
-        if state.inbox.messages >= before {
+        commit_as_edge(live, store, records)?;
+        if live.state.inbox.messages >= before {
             return Err(LogError::Corrupt(head));
         }
     }
@@ -93,13 +88,13 @@ pub(super) fn commit_waiting<S: LogStore>(state: &mut LogState, store: &S) -> St
 }
 
 /// Commits records behind the head, under an epoch of the edge's own.
-fn commit_as_edge<S: LogStore>(state: &mut LogState, store: &S, records: Vec<Record>) -> Step<(), S> {
+fn commit_as_edge<S: LogStore>(live: &mut Live, store: &S, records: Vec<Record>) -> Step<(), S> {
     let edge = RelayId::edge();
-    let (epoch, first) = state.grant_epoch(&edge, EDGE_RUN);
+    let (epoch, first) = live.state.grant_epoch(&edge, EDGE_RUN);
     let batch = Batch {
         epoch,
         first,
         records,
     };
-    commit(state, store, &edge, &batch).map(drop)
+    commit(live, store, &edge, &batch).map(drop)
 }

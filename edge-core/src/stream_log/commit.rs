@@ -4,9 +4,9 @@
 //! their producer_seq, each once, beginning with 0.
 
 use super::error::{LogError, Refusal};
-use super::state::{CommittedBatch, LastBatch, LogState};
+use super::live::{Live, last_batch};
+use super::state::CommittedBatch;
 use super::store::{LogStore, Step};
-use alloy_primitives::keccak256;
 use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::limits::MAX_BATCH_BYTES;
 use streamchain_protocol::util::SortedMap;
@@ -18,21 +18,24 @@ pub(crate) const MAX_BACKLOG_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Commits a batch of the leader. The retry of the last batch is answered like the first time.
 pub(super) fn commit<S: LogStore>(
-    state: &mut LogState,
+    live: &mut Live,
     store: &S,
     relay: &RelayId,
     batch: &Batch,
 ) -> Step<Committed, S> {
+    let state = &mut live.state;
     state.check_leader(relay, batch.epoch)?;
-    let records = encode_records(&batch.records);
-    if records.len() > MAX_BATCH_BYTES {
-        return Err(Refusal::TooLarge(records.len()).into());
-    }
-    let last = LastBatch {
-        epoch: batch.epoch,
+    let committed = CommittedBatch {
         first: batch.first,
-        digest: keccak256(&records),
+        count: batch.records.len() as u64,
+        epoch: batch.epoch,
+        records: encode_records(&batch.records),
     };
+    let bytes = committed.records.len();
+    if bytes > MAX_BATCH_BYTES {
+        return Err(Refusal::TooLarge(bytes).into());
+    }
+    let last = last_batch(&committed);
     if state.last_batch != Some(last) {
         if batch.first != state.head {
             let (given, expected) = (batch.first, state.head);
@@ -41,26 +44,17 @@ pub(super) fn commit<S: LogStore>(
         if state.backlog > MAX_BACKLOG_BYTES {
             return Err(Refusal::Backlog(state.backlog).into());
         }
-        for (producer, producer_seq) in producers_after(store, batch)? {
-            store
-                .put_producer(producer, producer_seq)
-                .map_err(LogError::Store)?;
-        }
+        let numbers = producers_after(live, store, batch)?;
+        let state = &mut live.state;
         state
             .inbox
             .take_committed(store, relay, batch)
             .map_err(LogError::Store)?;
         state.forget_sent_withdrawals();
-        state.head = batch.end();
-        state.backlog += records.len() as u64;
-        state.last_batch = Some(last);
-        let batch = CommittedBatch {
-            first: batch.first,
-            count: batch.records.len() as u64,
-            records,
-        };
-        store.add_batch(&batch).map_err(LogError::Store)?;
+        live.apply(&committed, last, numbers);
+        store.add_batch(&committed).map_err(LogError::Store)?;
     }
+    let state = &mut live.state;
     Ok(Committed {
         committed: state.head,
         waiting: state.inbox.messages,
@@ -69,13 +63,17 @@ pub(super) fn commit<S: LogStore>(
 }
 
 /// Returns each producer's last producer_seq after the batch, if each follows the one before.
-fn producers_after<S: LogStore>(store: &S, batch: &Batch) -> Step<SortedMap<ProducerKey, u64>, S> {
+fn producers_after<S: LogStore>(
+    live: &Live,
+    store: &S,
+    batch: &Batch,
+) -> Step<SortedMap<ProducerKey, u64>, S> {
     let mut after = SortedMap::default();
     for record in &batch.records {
         let producer = record.producer_key();
         let stored = match after.get(&producer) {
             Some(stored) => Some(*stored),
-            None => store.producer(producer).map_err(LogError::Store)?,
+            None => live.producer(store, producer).map_err(LogError::Store)?,
         };
         let given = record.producer_seq;
         if given != stored.map_or(0, |stored| stored + 1) {

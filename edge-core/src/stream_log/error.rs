@@ -4,6 +4,7 @@ use super::state::MAX_MEMBERS;
 use alloy_primitives::Address;
 use streamchain_protocol::ids::{Epoch, ProducerId, RelayId, Seq};
 use streamchain_protocol::limits::MAX_BATCH_BYTES;
+use streamchain_protocol::stream_settings::SettingsConflict;
 
 /// Why a step was refused: nothing was changed, and the same request will be refused again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +70,9 @@ pub enum Refusal {
     /// The address is not a member's.
     #[error("{0} is not a member of the stream")]
     NoSuchMember(Address),
+    /// The settings do not go together, or the change is not to be made.
+    #[error(transparent)]
+    Settings(#[from] SettingsConflict),
     /// There is no room for another member.
     #[error("the stream has {MAX_MEMBERS} members already, the most that it may have")]
     TooManyMembers,

@@ -37,6 +37,8 @@ pub struct Memory {
     rows: RefCell<Rows>,
     /// How many more writes succeed; `None` for all.
     pub writes_left: Cell<Option<u32>>,
+    /// How many rows were written.
+    writes: Cell<u64>,
 }
 
 impl Memory {
@@ -46,6 +48,7 @@ impl Memory {
             Some(left) => self.writes_left.set(Some(left - 1)),
             None => {}
         }
+        self.writes.set(self.writes.get() + 1);
         write(&mut self.rows.borrow_mut());
         Ok(())
     }
@@ -60,14 +63,42 @@ impl StreamLog<Memory> {
     /// Runs a step as the Stream object does: what a failed step wrote is taken back.
     pub fn step<T>(&self, step: impl FnOnce(&Self) -> Step<T, Memory>) -> Step<T, Memory> {
         let before = self.store.rows.borrow().clone();
-        step(self).inspect_err(|_: &LogError<DiskFull>| {
+        step(self).inspect_err(|error: &LogError<DiskFull>| {
             self.store.rows.replace(before);
+            if !matches!(error, LogError::Refused(_)) {
+                self.forget();
+            }
         })
+    }
+
+    /// Puts the stream into this state, as no step would.
+    pub fn overwrite(&self, state: &LogState) -> Step<(), Memory> {
+        self.store.put_state(state).map_err(LogError::Store)?;
+        self.forget();
+        Ok(())
+    }
+
+    /// The log after a restart of its object: another instance over the same rows.
+    pub fn restarted(&self) -> Self {
+        let rows = self.store.rows.clone();
+        let writes_left = self.store.writes_left.clone();
+        let writes = self.store.writes.clone();
+        Self::new(Memory {
+            rows,
+            writes_left,
+            writes,
+        })
+    }
+
+    /// How many writes succeeded so far.
+    pub fn writes(&self) -> u64 {
+        self.store.writes.get()
     }
 
     /// Runs a step whose transaction is committed, but reports a failure.
     pub fn step_but_report_failure<T>(&self, step: impl FnOnce(&Self) -> Step<T, Memory>) -> Step<T, Memory> {
         self.step(step)?;
+        self.forget();
         Err(LogError::Store(DiskFull))
     }
 

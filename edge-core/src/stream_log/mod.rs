@@ -7,26 +7,35 @@
 //! - an epoch belongs to one run of one relay, and only that run commits under it.
 //!
 //! Every function of [`StreamLog`] is one step. The caller runs it in one storage transaction: a step that fails leaves
-//! nothing behind, so each of them may be tried again. A step reads the stream's row once, and writes it once.
+//! nothing behind, so each of them may be tried again. A step writes the stream's row once or not at all: a commit writes
+//! its batch alone ([`live`]). After a step that failed otherwise than by a refusal, the caller calls
+//! [`StreamLog::forget`].
 
 mod append;
+mod chunk;
 mod commit;
 mod error;
 mod events;
 mod inbox;
 mod leadership;
+mod live;
 mod members;
+mod offers;
 mod outbox;
 mod reading;
+mod schedule;
 mod sessions;
 mod state;
 mod store;
 mod withdrawals;
 
 pub use append::Appended;
+pub use chunk::{MAX_CHUNK_BYTES, chunk_batches, chunk_entry};
 pub use error::{LogError, Refusal};
-pub use outbox::{FLUSH_BACKOFF, GATHER_MS, REFUSED_MS, SEGMENTS_PER_FLUSH};
+pub use offers::{PendingRun, Run};
+pub use outbox::{FLUSH_BACKOFF, REFUSED_MS, SEGMENTS_PER_FLUSH};
 pub use reading::{BadCursor, Cursor, News, Reader, Tail};
+pub use schedule::{GATHER_MS, Pace, Schedule};
 pub use state::{
     CommittedBatch, EventRange, Inbox, LastBatch, Leader, LogState, NewStream, OutboxSegment,
     PendingWithdrawal, Session, StoredEvent, Waiting,
@@ -34,9 +43,11 @@ pub use state::{
 pub use store::{LogStore, MAX_ROWS, SEQS_PER_PRODUCER, Step};
 
 use alloy_primitives::Address;
+use live::Live;
 use members::Members;
 use outbox::Outbox;
 use sessions::Sessions;
+use std::cell::RefCell;
 use streamchain_protocol::auth::{Access, Rights};
 use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId};
 use streamchain_protocol::stream_settings::{SettingsChange, StreamSettings};
@@ -49,12 +60,15 @@ use streamchain_protocol::wire::{
 #[derive(Debug)]
 pub struct StreamLog<S> {
     store: S,
+    /// What the rows say, once they were read.
+    live: RefCell<Option<Live>>,
 }
 
 impl<S: LogStore> StreamLog<S> {
     /// Makes the log over `store`.
     pub fn new(store: S) -> Self {
-        Self { store }
+        let live = RefCell::new(None);
+        Self { store, live }
     }
 
     /// Returns the store, for what only the caller does with it.
@@ -62,26 +76,62 @@ impl<S: LogStore> StreamLog<S> {
         &self.store
     }
 
-    /// Returns the stream's row.
+    /// Forgets what was read and written: a transaction failed, and the next step reads the rows again.
+    pub fn forget(&self) {
+        self.live.replace(None);
+    }
+
+    /// Returns the stream, if it was created; reads its rows unless that was done.
+    fn load(&self) -> Step<Option<Live>, S> {
+        let known = self.live.take();
+        match known {
+            Some(live) => Ok(Some(live)),
+            None => Live::load(&self.store),
+        }
+    }
+
+    /// Runs a step that changes nothing.
+    fn read<T>(&self, step: impl FnOnce(&Live, &S) -> Step<T, S>) -> Step<T, S> {
+        let live = self.load()?.ok_or(Refusal::NoSuchStream)?;
+        let outcome = step(&live, &self.store);
+        self.live.replace(Some(live));
+        outcome
+    }
+
+    /// Returns the stream as it is.
     pub fn state(&self) -> Step<LogState, S> {
-        let state = self.store.state().map_err(LogError::Store)?;
-        state.ok_or(Refusal::NoSuchStream.into())
+        self.read(|live, _| Ok(live.state.clone()))
+    }
+
+    /// Runs a step that may commit. What it did to the stream counts only if it succeeds.
+    fn change_live<T>(&self, step: impl FnOnce(&mut Live, &S) -> Step<T, S>) -> Step<T, S> {
+        let before = self.load()?.ok_or(Refusal::NoSuchStream)?;
+        let mut live = before.clone();
+        let outcome = step(&mut live, &self.store).and_then(|outcome| {
+            let is_far_ahead = live.is_far_ahead();
+            if is_far_ahead {
+                live.save_producers(&self.store).map_err(LogError::Store)?;
+            }
+            if is_far_ahead || live.state.needs_row(&before.state) {
+                self.store.put_state(&live.state).map_err(LogError::Store)?;
+            }
+            Ok(outcome)
+        });
+        self.live.replace(Some(match outcome {
+            Ok(_) => live,
+            Err(_) => before,
+        }));
+        outcome
     }
 
     /// Runs a step that may change the stream's row.
     fn change<T>(&self, step: impl FnOnce(&mut LogState, &S) -> Step<T, S>) -> Step<T, S> {
-        let before = self.state()?;
-        let mut state = before.clone();
-        let outcome = step(&mut state, &self.store)?;
-        if state != before {
-            self.store.put_state(&state).map_err(LogError::Store)?;
-        }
-        Ok(outcome)
+        self.change_live(|live, store| step(&mut live.state, store))
     }
 
     /// Runs a step of the outbox.
     fn change_outbox<T>(&self, step: impl FnOnce(&mut Outbox<'_, S>) -> Step<T, S>) -> Step<T, S> {
-        self.change(|state, store| step(&mut Outbox { store, state }))
+        self.change_live(|live, store| step(&mut Outbox { store, live }))
     }
 }
 
@@ -89,11 +139,14 @@ impl<S: LogStore> StreamLog<S> {
 impl<S: LogStore> StreamLog<S> {
     /// Creates the stream unless it exists; returns its row, and whether it was created.
     pub fn create(&self, new: &NewStream, now: UnixMs) -> Step<(LogState, bool), S> {
-        if let Some(state) = self.store.state().map_err(LogError::Store)? {
+        if let Some(live) = self.load()? {
+            let state = live.state.clone();
+            self.live.replace(Some(live));
             return Ok((state, false));
         }
         let state = LogState::new(new, now);
         self.store.put_state(&state).map_err(LogError::Store)?;
+        self.live.replace(Some(Live::new(state.clone())));
         Ok((state, true))
     }
 
@@ -112,6 +165,7 @@ impl<S: LogStore> StreamLog<S> {
     pub fn change_settings(&self, change: &SettingsChange) -> Step<LogState, S> {
         self.change(|state, _| {
             let settings = change.of(state.settings);
+            settings.check(&state.settings).map_err(Refusal::from)?;
             state.listed &= settings == state.settings;
             state.settings = settings;
             Ok(state.clone())
@@ -172,18 +226,20 @@ impl<S: LogStore> StreamLog<S> {
         id: ProducerId,
         author: Option<Address>,
     ) -> Step<ProducerState, S> {
-        self.state()?.check_leader(relay, epoch)?;
-        let stored = match author {
-            Some(author) => self.store.producer(ProducerKey { author, id }),
-            None => self.store.highest_of(id),
-        };
-        let stored = stored.map_err(LogError::Store)?;
-        Ok(ProducerState { stored })
+        self.read(|live, store| {
+            live.state.check_leader(relay, epoch)?;
+            let stored = match author {
+                Some(author) => live.producer(store, ProducerKey { author, id }),
+                None => live.highest_of(store, id),
+            };
+            let stored = stored.map_err(LogError::Store)?;
+            Ok(ProducerState { stored })
+        })
     }
 
     /// Commits a batch, whole or not at all. The retry of the last batch is answered like the first time.
     pub fn commit(&self, relay: &RelayId, batch: &Batch) -> Step<Committed, S> {
-        self.change(|state, store| commit::commit(state, store, relay, batch))
+        self.change_live(|live, store| commit::commit(live, store, relay, batch))
     }
 
     /// Returns what waits for the relay that leads the stream, oldest first, as encoded records: about
@@ -196,7 +252,7 @@ impl<S: LogStore> StreamLog<S> {
 
     /// Ends the leadership of a relay that has nothing uncommitted; the edge then commits what waits.
     pub fn release(&self, relay: &RelayId, epoch: Epoch) -> Step<(), S> {
-        self.change(|state, store| append::release(state, store, relay, epoch))
+        self.change_live(|live, store| append::release(live, store, relay, epoch))
     }
 }
 
@@ -204,17 +260,17 @@ impl<S: LogStore> StreamLog<S> {
 impl<S: LogStore> StreamLog<S> {
     /// Takes a message, once: asked again with the same producer and producer_seq, returns what became of it.
     pub fn append(&self, record: &Record) -> Step<Appended, S> {
-        self.change(|state, store| append::append(state, store, record))
+        self.change_live(|live, store| append::append(live, store, record))
     }
 
     /// Commits what waits for a relay that is dead, unless another relay leads the stream.
     pub fn take_over(&self, dead: &RelayId) -> Step<(), S> {
-        self.change(|state, store| append::take_over(state, store, dead))
+        self.change_live(|live, store| append::take_over(live, store, dead))
     }
 
     /// Commits all that waits, under an epoch of the edge's own. Only where no living relay leads the stream.
     pub fn commit_waiting(&self) -> Step<(), S> {
-        self.change(append::commit_waiting)
+        self.change_live(append::commit_waiting)
     }
 }
 
@@ -254,7 +310,33 @@ impl<S: LogStore> StreamLog<S> {
 
     /// Notes that the database has a segment of `bytes` encoded bytes, and drops its batches.
     pub fn mark_flushed(&self, segment: &OutboxSegment, bytes: usize) -> Step<(), S> {
-        self.change_outbox(|outbox| outbox.mark_flushed(segment, bytes).map_err(LogError::Store))
+        self.mark_segment(segment, bytes, false)
+    }
+
+    /// As [`Self::mark_flushed`], of a segment that the Anchorer has acknowledged already: no row is kept for it.
+    pub fn mark_flushed_and_acked(&self, segment: &OutboxSegment, bytes: usize) -> Step<(), S> {
+        self.mark_segment(segment, bytes, true)
+    }
+
+    fn mark_segment(&self, segment: &OutboxSegment, bytes: usize, is_acked: bool) -> Step<(), S> {
+        self.change_outbox(|outbox| {
+            let marked = outbox.mark_flushed(segment, bytes, is_acked);
+            marked.map_err(LogError::Store)
+        })
+    }
+
+    /// Returns the run that the batcher is to be offered: `None` when it has all that is flushed, or the stream has anchors
+    /// of its own.
+    pub fn pending_run(&self) -> Step<Option<PendingRun>, S> {
+        Ok(self.state()?.pending_run())
+    }
+
+    /// Notes the batcher's answer to the offer of a run: `begin` is where the stream's next run begins.
+    pub fn mark_offered(&self, run: &Run, begin: Seq) -> Step<(), S> {
+        self.change(|state, _| {
+            state.mark_offered(run, begin);
+            Ok(())
+        })
     }
 
     /// Returns up to `rows` segments that are flushed and that the Anchorer has not acknowledged.
@@ -279,9 +361,18 @@ impl<S: LogStore> StreamLog<S> {
         }
     }
 
-    /// Returns whether anything but segments for the Anchorer waits to go out.
+    /// Returns whether anything but segments for the Anchorer and runs for the batcher waits to go out.
     pub fn has_unflushed(&self) -> Step<bool, S> {
         self.change_outbox(|outbox| Ok(outbox.has_unflushed()))
+    }
+
+    /// Notes in the schedule that something may have been committed. Returns when the object has to look again, segments for
+    /// the Anchorer apart: see [`Schedule::next_due`].
+    pub fn next_due(&self, schedule: &mut Schedule, pace: Pace, now: UnixMs) -> Step<Option<UnixMs>, S> {
+        self.read(|live, _| {
+            schedule.handle_commit(&live.state, now);
+            Ok(schedule.next_due(pace, &live.state, false, now))
+        })
     }
 
     /// Returns whether anything waits to go out.
@@ -296,6 +387,17 @@ impl<S: LogStore> StreamLog<S> {
     /// which names the relay to notify.
     pub fn apply_notice(&self, event: &NoticeEvent) -> Step<LogState, S> {
         self.change(|state, store| {
+            events::apply_notice(state, store, event)?;
+            Ok(state.clone())
+        })
+    }
+
+    /// Applies what the chain says of one of the stream's runs in a round, as [`Self::apply_notice`] does. The contract
+    /// takes rounds in their order alone, so the runs before it are on the chain as surely as it is: a stream that nobody
+    /// watched was not notified of them.
+    pub fn apply_round(&self, event: &NoticeEvent) -> Step<LogState, S> {
+        self.change(|state, store| {
+            events::cover_before(state, event);
             events::apply_notice(state, store, event)?;
             Ok(state.clone())
         })

@@ -4,10 +4,12 @@
 //! transaction takes.
 //!
 //! What always holds: a segment's bounds and root are saved before anything is done with it, so a retry after any crash
-//! writes the very same segment; a batch is dropped only once it is flushed, and a segment's row only once the Anchorer
-//! has acknowledged it.
+//! writes the very same segment; a batch is dropped only once it is flushed; and a segment that goes on chain by itself has
+//! a row from when it is flushed until the Anchorer has acknowledged it. The rows of producers are written when a segment
+//! is flushed, so that no batch is dropped that is to be applied again.
 
 use super::error::LogError;
+use super::live::Live;
 use super::state::{CommittedBatch, LogState, OutboxSegment};
 use super::store::{LogStore, Step};
 use streamchain_protocol::ids::Seq;
@@ -15,12 +17,9 @@ use streamchain_protocol::limits::{
     EMITTED_OVERHEAD, MAX_EMITTED_BYTES, MAX_EMITTED_MESSAGES, MAX_SEGMENT_BYTES, MAX_SEGMENT_MESSAGES,
 };
 use streamchain_protocol::proof::{Segment, leaves, merkle};
-use streamchain_protocol::stream_settings::Mode;
+use streamchain_protocol::stream_settings::{Anchoring, Mode};
 use streamchain_protocol::util::BackoffBounds;
 use streamchain_protocol::wire::{Record, decode_records, encode_records};
-
-/// How long batches gather before they become a segment, milliseconds: fewer rows for a wait that nobody sees.
-pub const GATHER_MS: u64 = 1_000;
 
 /// The waits after flushes that failed: a database that is back is noticed within half a minute.
 pub const FLUSH_BACKOFF: BackoffBounds = BackoffBounds {
@@ -37,28 +36,28 @@ pub const SEGMENTS_PER_FLUSH: usize = 8;
 /// The outbox's rows, and the stream's row.
 pub(super) struct Outbox<'a, S> {
     pub(super) store: &'a S,
-    pub(super) state: &'a mut LogState,
+    pub(super) live: &'a mut Live,
 }
 
 impl<S: LogStore> Outbox<'_, S> {
     /// Returns the segment that the database lacks, with its records: the one made before, or a new one of the oldest
     /// batches. `None` when everything is flushed.
-    pub(super) fn next_segment(&self) -> Step<Option<(OutboxSegment, Vec<u8>)>, S> {
+    pub(super) fn next_segment(&mut self) -> Step<Option<(OutboxSegment, Vec<u8>)>, S> {
         let LogState {
             id,
             flushed,
             head,
             settings,
+            sealing,
             ..
-        } = *self.state;
+        } = self.live.state;
         if flushed == head {
             return Ok(None);
         }
         let corrupt = || LogError::Corrupt(flushed);
         let batches = self.store.batches(flushed, MAX_SEGMENT_BYTES);
         let batches = batches.map_err(LogError::Store)?;
-        let made = self.store.segments(usize::MAX).map_err(LogError::Store)?;
-        if let Some(made) = made.into_iter().find(|one| !one.flushed) {
+        if let Some(made) = self.made_before(sealing)? {
             let Segment { first, .. } = made.segment;
             let records = slice(batches, first, made.segment.end());
             return Ok(Some((made, records.ok_or(LogError::Corrupt(first))?)));
@@ -79,23 +78,51 @@ impl<S: LogStore> Outbox<'_, S> {
             flushed: false,
             mode: settings.mode,
             prove: settings.prove,
+            anchor: settings.anchor,
         };
-        self.store.put_segment(&made).map_err(LogError::Store)?;
+        self.live.state.sealing = Some(made);
         Ok(Some((made, records)))
     }
 
-    /// Notes that the database has a segment of `bytes` encoded bytes, and drops its batches.
-    pub(super) fn mark_flushed(&mut self, made: &OutboxSegment, bytes: usize) -> Result<(), S::Error> {
-        if made.segment.first != self.state.flushed {
+    /// Returns the segment that was made and is not flushed. The version before kept it in a row of its own.
+    fn made_before(&self, sealing: Option<OutboxSegment>) -> Step<Option<OutboxSegment>, S> {
+        if sealing.is_some() {
+            return Ok(sealing);
+        }
+        let rows = self.store.segments(usize::MAX).map_err(LogError::Store)?;
+        Ok(rows.into_iter().find(|one| !one.flushed))
+    }
+
+    /// Notes that the database has a segment of `bytes` encoded bytes, and drops its batches. A segment that goes on chain
+    /// by itself is kept in a row until the Anchorer has acknowledged it; one for a round is in the database, where the run
+    /// is made of it.
+    pub(super) fn mark_flushed(
+        &mut self,
+        made: &OutboxSegment,
+        bytes: usize,
+        is_acked: bool,
+    ) -> Result<(), S::Error> {
+        let state = &mut self.live.state;
+        if made.segment.first != state.flushed {
             return Ok(());
         }
-        self.state.flushed = made.segment.end();
-        self.state.backlog = self.state.backlog.saturating_sub(bytes as u64);
-        self.store.drop_batches(self.state.flushed)?;
-        self.store.put_segment(&OutboxSegment {
-            flushed: true,
-            ..*made
-        })
+        let had_row = state.sealing.take().is_none();
+        state.flushed = made.segment.end();
+        state.backlog = state.backlog.saturating_sub(bytes as u64);
+        if made.anchor == Anchoring::Shared {
+            state.begin_runs(made.segment.first);
+        }
+        let flushed = state.flushed;
+        self.live.save_producers(self.store)?;
+        self.store.drop_batches(flushed)?;
+        if made.anchor == Anchoring::Own && !is_acked {
+            let flushed = true;
+            return self.store.put_segment(&OutboxSegment { flushed, ..*made });
+        }
+        match had_row {
+            true => self.store.drop_segment(made.segment.first),
+            false => Ok(()),
+        }
     }
 
     /// Returns up to `rows` segments that are flushed and that the Anchorer has not acknowledged.
@@ -107,12 +134,13 @@ impl<S: LogStore> Outbox<'_, S> {
 
     /// Returns whether anything waits to go out.
     pub(super) fn has_work(&self) -> Result<bool, S::Error> {
-        Ok(self.has_unflushed() || !self.store.segments(1)?.is_empty())
+        let is_to_offer = self.live.state.pending_run().is_some();
+        Ok(self.has_unflushed() || is_to_offer || !self.store.segments(1)?.is_empty())
     }
 
     /// Returns whether anything but segments for the Anchorer waits to go out.
     pub(super) fn has_unflushed(&self) -> bool {
-        let state = &*self.state;
+        let state = &self.live.state;
         !state.listed || state.flushed < state.head || state.inbox.messages > 0
     }
 }

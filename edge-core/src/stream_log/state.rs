@@ -1,12 +1,13 @@
 //! What a log consists of: the stream's one row, and the rows beside it. Data alone; the steps are elsewhere.
 //!
-//! The row is stored as JSON. Its members keep the names that they had in earlier versions.
+//! The row is stored as JSON. Its members keep the names that they had in earlier versions. It may be behind what is
+//! committed; see [`super::live`].
 
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, Seq, SessionId, StreamId, StreamName};
 use streamchain_protocol::proof::Segment;
-use streamchain_protocol::stream_settings::{Mode, StreamSettings};
+use streamchain_protocol::stream_settings::{Anchoring, Mode, StreamSettings};
 use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::wire::ProducerKey;
 
@@ -76,7 +77,7 @@ pub struct LogState {
     /// The stream's name.
     pub name: StreamName,
     /// What the owner chose.
-    #[serde(default)]
+    #[serde(default = "StreamSettings::of_version_before")]
     pub settings: StreamSettings,
     /// When the stream was created.
     pub created: UnixMs,
@@ -113,6 +114,24 @@ pub struct LogState {
     /// Withdrawn rights that the relay is to learn with the answer to a batch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withdrawn: Vec<PendingWithdrawal>,
+    /// The segment that is being written to the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sealing: Option<OutboxSegment>,
+    /// How far the stream got in rounds; `None` before its first segment for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) run: Option<RunMarks>,
+    /// The first message whose producer_seq is in no row of a producer, but only in its batch; `None` when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unsaved_from: Option<Seq>,
+}
+
+/// How far a stream got in rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RunMarks {
+    /// Where the next run begins: behind the last one that is in a round, as far as the batcher said.
+    pub(super) begin: Seq,
+    /// The seq behind the newest run that the batcher took.
+    pub(super) offered: Seq,
 }
 
 /// Withdrawn rights that go out with the answer to a batch.
@@ -149,7 +168,29 @@ impl LogState {
             inbox: Inbox::default(),
             events: EventRange::default(),
             withdrawn: Vec::new(),
+            sealing: None,
+            run: None,
+            unsaved_from: None,
         }
+    }
+
+    /// Moves the head over a batch that was committed under `last`. What else a commit changes is written to the row.
+    pub(super) fn advance(&mut self, batch: &CommittedBatch, last: LastBatch) {
+        self.head = batch.end();
+        self.backlog += batch.records.len() as u64;
+        self.last_batch = Some(last);
+        self.unsaved_from.get_or_insert(batch.first);
+    }
+
+    /// Returns whether the row has to be written after a step that began with `before`: whether anything changed but what
+    /// [`Self::advance`] changes, which the batches give again.
+    pub(super) fn needs_row(&self, before: &Self) -> bool {
+        let mut advanced = before.clone();
+        advanced.head = self.head;
+        advanced.backlog = self.backlog;
+        advanced.last_batch = self.last_batch;
+        advanced.unsaved_from = self.unsaved_from;
+        advanced != *self
     }
 
     /// Returns the relay that leads the stream; `None` when no relay does, or the edge itself.
@@ -195,6 +236,8 @@ pub struct CommittedBatch {
     pub first: Seq,
     /// How many records it has.
     pub count: u64,
+    /// The epoch that it was committed under; 0 in rows of the version before, where the stream's row says it.
+    pub epoch: Epoch,
     /// The records, encoded one after the other ([`streamchain_protocol::wire::decode_records`]).
     pub records: Vec<u8>,
 }
@@ -218,6 +261,8 @@ pub struct OutboxSegment {
     pub mode: Mode,
     /// Whether its anchor is kept on chain: the stream's setting when the segment was made.
     pub prove: bool,
+    /// How it is anchored: the stream's setting when the segment was made.
+    pub anchor: Anchoring,
 }
 
 /// An [`OutboxSegment`] as it is stored.
@@ -231,6 +276,8 @@ struct OutboxRow {
     mode: Mode,
     #[serde(default)]
     prove: bool,
+    #[serde(default, skip_serializing_if = "Anchoring::is_own")]
+    anchor: Anchoring,
 }
 
 impl From<OutboxRow> for OutboxSegment {
@@ -244,6 +291,7 @@ impl From<OutboxRow> for OutboxSegment {
             flushed: row.stored,
             mode: row.mode,
             prove: row.prove,
+            anchor: row.anchor,
         }
     }
 }
@@ -257,6 +305,7 @@ impl From<OutboxSegment> for OutboxRow {
             stored: one.flushed,
             mode: one.mode,
             prove: one.prove,
+            anchor: one.anchor,
         }
     }
 }

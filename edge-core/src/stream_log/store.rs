@@ -23,12 +23,12 @@ pub trait LogStore {
     /// Why a row could not be read or written.
     type Error;
 
-    /// Reads the stream's row; `None` before the stream is created.
+    /// Reads the stream's row, which may be behind what is committed; `None` before the stream is created.
     fn state(&self) -> Result<Option<LogState>, Self::Error>;
     /// Writes the stream's row.
     fn put_state(&self, state: &LogState) -> Result<(), Self::Error>;
 
-    /// Reads a producer's last committed producer_seq. Rows of the version before have no author: such a row counts for each
+    /// Reads the last committed producer_seq in a producer's row. Rows of the version before have no author: such a row counts for each
     /// author of the id who has none of its own.
     fn producer(&self, producer: ProducerKey) -> Result<Option<u64>, Self::Error>;
     /// Reads the highest producer_seq committed under the id, whoever is the author.
@@ -41,7 +41,7 @@ pub trait LogStore {
     /// Reads a committed message's seq, if it is still remembered.
     fn seq_of(&self, producer: ProducerKey, producer_seq: u64) -> Result<Option<Seq>, Self::Error>;
 
-    /// Keeps a batch.
+    /// Keeps a batch: the only row that a commit of a relay needs.
     fn add_batch(&self, batch: &CommittedBatch) -> Result<(), Self::Error>;
     /// Reads the batches with seqs from `from` on, in order: at most [`MAX_ROWS`], and no more once their encoded
     /// bytes reach `max_bytes`.

@@ -1,14 +1,18 @@
-//! What proves a message: its leaf, the Merkle trees above it, its receipt, and how sure the anchor is.
+//! What proves a message: its leaf, the Merkle trees and rounds above it, its receipt, and how sure the anchor is.
 
 mod anchor;
+pub mod bucket;
 mod leaf;
 pub mod merkle;
+pub mod range;
 mod receipt;
+pub mod run;
 mod segment;
 
 pub use anchor::{AnchorRef, AnchorState};
 pub use leaf::{LeafFields, leaves};
 pub use receipt::{
-    RECEIPT_TYPE, RECEIPT_VERSION, Receipt, ReceiptAnchor, ReceiptError, ReceiptMessage, ReceiptStream,
+    RECEIPT_TYPE, RECEIPT_VERSION, ROUND_RECEIPT_VERSION, ROUNDS_NAME, Receipt, ReceiptAnchor, ReceiptBucket,
+    ReceiptError, ReceiptMessage, ReceiptRange, ReceiptRound, ReceiptRun, ReceiptStream, rounds_stream,
 };
 pub use segment::Segment;

@@ -2,19 +2,31 @@
 //!
 //! [`Receipt::check`] proves that the message leads to the anchor's root. That the root was really emitted, by
 //! this contract in this transaction, is then read from the chain: any RPC endpoint, none of ours.
+//!
+//! A receipt of version 1 leads to an anchor of the message's own stream. One of version 2 leads to a round, which is
+//! an anchor of a stream of rounds; its part `round` says how.
+
+mod error;
+mod parts;
+mod round;
+
+pub use error::ReceiptError;
+pub use parts::{ReceiptAnchor, ReceiptMessage, ReceiptStream};
+pub use round::{ROUNDS_NAME, ReceiptBucket, ReceiptRange, ReceiptRound, ReceiptRun, rounds_stream};
 
 use super::leaf::LeafFields;
 use super::merkle::process_proof;
-use crate::ids::{Seq, StreamId, StreamName};
+use crate::ids::StreamId;
 use crate::limits::MAX_PROOF_HASHES;
-use crate::time::UnixMs;
-use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, keccak256};
 use serde::{Deserialize, Serialize};
 
 /// The `type` of every receipt.
 pub const RECEIPT_TYPE: &str = "streamchain-receipt";
-/// The only `version` so far.
+/// The `version` of a receipt whose message is under an anchor of its own stream.
 pub const RECEIPT_VERSION: u32 = 1;
+/// The `version` of a receipt whose message is in a round.
+pub const ROUND_RECEIPT_VERSION: u32 = 2;
 
 /// One message's receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +34,7 @@ pub const RECEIPT_VERSION: u32 = 1;
 pub struct Receipt {
     /// [`RECEIPT_TYPE`].
     pub r#type: String,
-    /// [`RECEIPT_VERSION`].
+    /// [`RECEIPT_VERSION`] or [`ROUND_RECEIPT_VERSION`].
     pub version: u32,
     /// The chain (EIP-155).
     pub chain_id: u64,
@@ -34,114 +46,15 @@ pub struct Receipt {
     pub message: ReceiptMessage,
     /// The message's leaf; see [`LeafFields::leaf`].
     pub leaf: B256,
-    /// From the leaf to the root: the path in the segment, then the path of the segment's root in the anchor.
+    /// From the leaf to the root: the path in the segment, then the path of the segment's root in the run.
     pub proof: Vec<B256>,
-    /// The root that the proof leads to: the anchor's.
+    /// The root that the proof leads to: the run's, which in version 1 is the anchor's.
     pub root: B256,
-    /// The anchor that emitted the root.
+    /// How the run leads to the anchor in version 2; there is none in version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<ReceiptRound>,
+    /// The anchor that emitted the run's root, or the round's.
     pub anchor: ReceiptAnchor,
-}
-
-/// The stream of a receipt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReceiptStream {
-    /// `keccak256(abi.encode(owner, keccak256(name)))`.
-    pub id: StreamId,
-    /// The account that opened it on chain.
-    pub owner: Address,
-    /// Its name.
-    pub name: StreamName,
-}
-
-/// The message of a receipt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReceiptMessage {
-    /// The message's number in the stream.
-    pub seq: Seq,
-    /// Milliseconds since the Unix epoch.
-    pub time: UnixMs,
-    /// The author.
-    pub author: Address,
-    /// Its bytes.
-    pub payload: Bytes,
-}
-
-/// The `Anchored` event of a receipt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ReceiptAnchor {
-    /// First seq that the anchor covers.
-    pub first: Seq,
-    /// How many messages it covers.
-    pub count: u64,
-    /// The root that was emitted.
-    pub root: B256,
-    /// The transaction.
-    pub tx: B256,
-    /// Its block's number when the receipt was made.
-    pub block: u64,
-    /// Its block's hash when the receipt was made.
-    pub block_hash: B256,
-    /// The event's index in that block.
-    pub log_index: u64,
-}
-
-/// Why a receipt does not hold, before the chain is even asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReceiptError {
-    /// The file is of another kind.
-    #[error("type {given:?} version {version}: expected \"streamchain-receipt\" version 1")]
-    Type {
-        /// The receipt's type.
-        given: String,
-        /// The receipt's version.
-        version: u32,
-    },
-    /// The stream's id is not that of its owner and name.
-    #[error("stream.id is {given}, but owner and name give {computed}")]
-    Stream {
-        /// What the receipt says.
-        given: StreamId,
-        /// What owner and name give.
-        computed: StreamId,
-    },
-    /// The leaf is not that of the message.
-    #[error("leaf is {given}, but the message gives {computed}: some field of the message was changed")]
-    Leaf {
-        /// What the receipt says.
-        given: B256,
-        /// What the message gives.
-        computed: B256,
-    },
-    /// The proof has more hashes than any proof of StreamChain.
-    #[error("proof has {0} hashes: expected at most 64")]
-    ProofLength(usize),
-    /// The proof leads to another root.
-    #[error("the proof leads to {computed}, not to root {given}")]
-    Proof {
-        /// What the receipt says.
-        given: B256,
-        /// Where the proof leads.
-        computed: B256,
-    },
-    /// `root` and `anchor.root` differ.
-    #[error("root is {root}, but anchor.root is {anchor}")]
-    AnchorRoot {
-        /// Where the proof leads.
-        root: B256,
-        /// What the anchor says.
-        anchor: B256,
-    },
-    /// The anchor does not cover the message.
-    #[error("seq {seq} is outside the anchor's {first}..{end}")]
-    Range {
-        /// The message's seq.
-        seq: Seq,
-        /// The first seq that the anchor covers.
-        first: Seq,
-        /// The seq behind the last one that the anchor covers.
-        end: u64,
-    },
 }
 
 impl Receipt {
@@ -159,12 +72,36 @@ impl Receipt {
 
     /// Checks everything that needs no chain: each field is bound to the anchor's root.
     pub fn check(&self) -> Result<(), ReceiptError> {
-        if self.r#type != RECEIPT_TYPE || self.version != RECEIPT_VERSION {
+        self.check_version()?;
+        self.check_message()?;
+        match &self.round {
+            Some(round) => round.check(self.stream.id, self.message.seq, self.root, &self.anchor),
+            None => self.check_anchor(),
+        }
+    }
+
+    /// Returns the stream that the anchor is of: the message's, or the stream of rounds.
+    pub fn anchored_stream(&self) -> &ReceiptStream {
+        self.round.as_ref().map_or(&self.stream, |round| &round.stream)
+    }
+
+    fn check_version(&self) -> Result<(), ReceiptError> {
+        let is_known = matches!(self.version, RECEIPT_VERSION | ROUND_RECEIPT_VERSION);
+        if self.r#type != RECEIPT_TYPE || !is_known {
             return Err(ReceiptError::Type {
                 given: self.r#type.clone(),
                 version: self.version,
             });
         }
+        match (self.version, &self.round) {
+            (RECEIPT_VERSION, Some(_)) => Err(ReceiptError::RoundPart(self.version, "has")),
+            (ROUND_RECEIPT_VERSION, None) => Err(ReceiptError::RoundPart(self.version, "lacks")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the way from the message to the run's root.
+    fn check_message(&self) -> Result<(), ReceiptError> {
         let computed = StreamId::of(self.stream.owner, &self.stream.name);
         if self.stream.id != computed {
             return Err(ReceiptError::Stream {
@@ -189,6 +126,11 @@ impl Receipt {
                 computed,
             });
         }
+        Ok(())
+    }
+
+    /// Checks that the run is what was anchored.
+    fn check_anchor(&self) -> Result<(), ReceiptError> {
         if self.root != self.anchor.root {
             return Err(ReceiptError::AnchorRoot {
                 root: self.root,
@@ -205,5 +147,4 @@ impl Receipt {
 }
 
 #[cfg(test)]
-#[path = "receipt_tests.rs"]
 mod tests;

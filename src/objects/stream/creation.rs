@@ -65,12 +65,9 @@ impl Stream {
             return self.create(id, new).await;
         }
         let config = Config::of(&self.env).map_err(Problem::internal)?;
-        need_gas(
-            &config.gas_owners,
-            new.owner,
-            &StreamSettings::default(),
-            &new.settings,
-        )?;
+        let without = StreamSettings::of_version_before();
+        new.settings.check(&without).map_err(Refusal::from)?;
+        need_gas(&config.gas_owners, new.owner, &without, &new.settings)?;
         limits::take(&self.env, id, &config, Policy::StreamsAddress, client).await?;
         if let Some(account) = account {
             let account = account.to_string();

@@ -2,11 +2,13 @@
 
 mod access;
 mod append;
+mod chunks;
 mod creation;
 mod erasure;
 mod news;
 mod object;
 mod outbox;
+mod rounds;
 mod sessions;
 mod signals;
 mod tables;

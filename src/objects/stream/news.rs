@@ -25,6 +25,7 @@ impl Stream {
             seq: asked.seq,
         };
         let _waiting = self.waiters.enter(&asked.client)?;
+        self.asked.set(Some(clock::now()));
         let until = clock::now().plus_ms(asked.wait_ms.min(MAX_WAIT_MS));
         loop {
             let seen = self.waiters.changes();

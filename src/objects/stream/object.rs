@@ -14,7 +14,7 @@ use std::cell::{Cell, RefCell};
 use streamchain_edge_core::directory::Chosen;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::signalling::Mailboxes;
-use streamchain_edge_core::stream_log::{LogError, LogState, NewStream, Step, StreamLog};
+use streamchain_edge_core::stream_log::{LogError, LogState, NewStream, Schedule, Step, StreamLog};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerState};
 use worker::{DurableObject, Env, Request, Response, State, console_error, durable_object};
@@ -34,10 +34,10 @@ pub struct Stream {
     pub(super) notified: Cell<UnixMs>,
     /// The requests that wait for a change.
     pub(super) waiters: Waiters,
-    /// Flushes that failed in a row.
-    pub(super) failures: Cell<u32>,
-    /// Until when nothing is handed to the Anchorer, which had no room.
-    pub(super) refused_until: Cell<UnixMs>,
+    /// When what waits is due.
+    pub(super) schedule: RefCell<Schedule>,
+    /// When a reader asked for news last.
+    pub(super) asked: Cell<Option<UnixMs>>,
     /// How much clients ask for.
     pub(super) gate: Gate,
     /// The relay chosen last, and when.
@@ -55,8 +55,8 @@ impl DurableObject for Stream {
             log,
             looked: Cell::new(false),
             alarm: Alarm::default(),
-            failures: Cell::new(0),
-            refused_until: Cell::new(UnixMs(0)),
+            schedule: RefCell::default(),
+            asked: Cell::new(None),
             gate: Gate::default(),
             notified: Cell::new(UnixMs(0)),
             waiters: Waiters::default(),
@@ -81,22 +81,28 @@ impl Stream {
         let outcome = sql::atomically(&self.state.storage(), || step(&self.log).map_err(StepError));
         outcome.map_err(|StepError(error)| {
             self.log.rows().forget();
+            if !matches!(error, LogError::Refused(_)) {
+                self.log.forget();
+            }
             error
         })
     }
 
     /// An alarm that failed again and again is dropped by the platform: the first request sets it anew.
     pub(super) async fn resume(&self) -> Result<(), Problem> {
-        if self.looked.replace(true) {
+        if self.looked.get() {
             return Ok(());
         }
         if self.log.rows().is_empty()? {
+            self.looked.set(true);
             // An earlier version made the tables before it refused the stream.
             self.state.storage().delete_alarm().await?;
             self.state.storage().delete_all().await?;
             self.log.rows().forget();
-        } else if self.step(Log::has_work).unwrap_or(false) {
-            self.arm().await?;
+        } else if self.finds_work() {
+            let storage = self.state.storage();
+            self.alarm.adopt(&storage).await?;
+            self.alarm.arm(&storage, self.next_round()).await?;
         }
         Ok(())
     }
@@ -141,7 +147,7 @@ impl Stream {
 
     /// What the stream is, if it was made.
     pub(super) fn state(&self) -> Result<LogState, Problem> {
-        Ok(self.step(Log::state)?)
+        Ok(self.log.state()?)
     }
 
     /// Makes the stream, if it is not there, and lists it in the database.
@@ -169,7 +175,7 @@ impl Stream {
     async fn release(&self, asked: &Release) -> Result<(), Problem> {
         self.step(|log| log.release(&asked.relay, asked.epoch))?;
         self.waiters.notify();
-        Ok(self.arm().await?)
+        self.arm().await
     }
 
     /// The messages that wait, for the relay that is the leader.
@@ -196,7 +202,10 @@ impl Stream {
     fn apply_notices(&self, asked: &ApplyNotices) -> Result<NoticesApplied, Problem> {
         let mut state = self.step(Log::state)?;
         for notice in &asked.notices {
-            state = self.step(|log| log.apply_notice(&notice.event))?;
+            state = self.step(|log| match asked.in_rounds {
+                true => log.apply_round(&notice.event),
+                false => log.apply_notice(&notice.event),
+            })?;
         }
         self.waiters.notify();
         Ok(NoticesApplied {

@@ -1,11 +1,12 @@
 //! A stream's rows in its object's SQLite.
 
+use super::chunks::Chunks;
 use crate::storage::row::{Row, out_of_shape};
 use crate::storage::schema;
 use crate::storage::sql::own_json;
 use crate::storage::sql::{all, each, first, number, run};
 use alloy_primitives::{Address, hex};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use streamchain_edge_core::stream_log::{
     CommittedBatch, LogState, LogStore, MAX_ROWS, OutboxSegment, SEQS_PER_PRODUCER, Session, StoredEvent,
     Waiting,
@@ -36,7 +37,17 @@ CREATE TABLE IF NOT EXISTS places (
 ",
 // From here on a producer's key is its id and its author. What waits is rewritten: the author is in the record, behind
 // the array's head, the time (9 bytes) and the head of the author. The rows of `producers` and `places` stay.
-"UPDATE inbox SET producer = CAST(producer || substr(record, 12, 20) AS BLOB) WHERE length(producer) = 16;"];
+"UPDATE inbox SET producer = CAST(producer || substr(record, 12, 20) AS BLOB) WHERE length(producer) = 16;",
+// From here on batches share rows, and the row of state may be behind them: `batches` lists the count, the bytes and the epoch
+// of each, and is null where the row is one batch of the version before. That version would misread the row of state:
+// without its table it refuses every commit.
+"
+CREATE TABLE IF NOT EXISTS batches (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, records BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS chunks (
+  first INTEGER PRIMARY KEY, count INTEGER NOT NULL, batches TEXT, records BLOB NOT NULL);
+INSERT OR IGNORE INTO chunks SELECT first, count, NULL, records FROM batches;
+DROP TABLE batches;
+"];
 
 /// Made with the first member: most streams never have one.
 const MEMBERS: &str =
@@ -49,8 +60,7 @@ pub(super) struct StreamRows {
     sql: SqlStorage,
     /// Whether the tables are known to be there; they are never dropped.
     prepared: Cell<bool>,
-    /// The row of state as it is stored, once it was read or written: it is JSON, and every step begins with it.
-    state: RefCell<Option<LogState>>,
+    chunks: Chunks,
 }
 
 impl StreamRows {
@@ -59,13 +69,13 @@ impl StreamRows {
         Self {
             sql,
             prepared: Cell::new(false),
-            state: RefCell::new(None),
+            chunks: Chunks::default(),
         }
     }
 
-    /// A step failed, and what it wrote was taken back: state and tables are looked up again.
+    /// A step failed, and what it wrote was taken back: tables are looked up again.
     pub(super) fn forget(&self) {
-        self.state.replace(None);
+        self.chunks.forget();
         self.prepared.set(false);
     }
 
@@ -113,13 +123,10 @@ impl LogStore for StreamRows {
     type Error = Error;
 
     fn state(&self) -> Result<Option<LogState>, Error> {
-        let known = self.state.borrow().clone();
-        if known.is_some() || !self.is_prepared()? {
-            return Ok(known);
+        if !self.is_prepared()? {
+            return Ok(None);
         }
-        let state: Option<LogState> = self.json("SELECT json FROM state", vec![])?;
-        self.state.replace(state.clone());
-        Ok(state)
+        self.json("SELECT json FROM state", vec![])
     }
 
     fn put_state(&self, state: &LogState) -> Result<(), Error> {
@@ -128,9 +135,7 @@ impl LogStore for StreamRows {
             &self.sql,
             "INSERT OR REPLACE INTO state VALUES (1, ?)",
             vec![json.into()],
-        )?;
-        self.state.replace(Some(state.clone()));
-        Ok(())
+        )
     }
 
     fn producer(&self, producer: ProducerKey) -> Result<Option<u64>, Error> {
@@ -158,37 +163,15 @@ impl LogStore for StreamRows {
     }
 
     fn add_batch(&self, batch: &CommittedBatch) -> Result<(), Error> {
-        let values = vec![
-            number(batch.first.0),
-            number(batch.count),
-            batch.records.clone().into(),
-        ];
-        run(&self.sql, "INSERT INTO batches VALUES (?, ?, ?)", values)
+        self.chunks.add(&self.sql, batch)
     }
 
     fn batches(&self, from: Seq, max_bytes: usize) -> Result<Vec<CommittedBatch>, Error> {
-        let query = "SELECT first, count, records FROM batches
-                     WHERE first >= (SELECT coalesce(max(first), 0) FROM batches WHERE first <= ?1)
-                       AND first + count > ?1 ORDER BY first LIMIT ?2";
-        let values = vec![number(from.0), number(MAX_ROWS as u64)];
-        let (mut batches, mut bytes) = (Vec::new(), 0);
-        for row in each(&self.sql, query, values)? {
-            let one = batch(&mut row?)?;
-            bytes += one.records.len();
-            batches.push(one);
-            if bytes >= max_bytes {
-                break;
-            }
-        }
-        Ok(batches)
+        self.chunks.read(&self.sql, from, max_bytes)
     }
 
     fn drop_batches(&self, below: Seq) -> Result<(), Error> {
-        run(
-            &self.sql,
-            "DELETE FROM batches WHERE first + count <= ?",
-            vec![number(below.0)],
-        )
+        self.chunks.drop_below(&self.sql, below)
     }
 
     fn segments(&self, rows: usize) -> Result<Vec<OutboxSegment>, Error> {
@@ -389,14 +372,6 @@ impl LogStore for StreamRows {
             vec![number(before.0), number(MAX_PRUNED_AT_ONCE)],
         )
     }
-}
-
-fn batch(row: &mut Row) -> Result<CommittedBatch, Error> {
-    Ok(CommittedBatch {
-        first: Seq(row.number()?),
-        count: row.number()?,
-        records: row.bytes()?,
-    })
 }
 
 fn waiting(row: &mut Row) -> Result<Waiting, Error> {

@@ -8,7 +8,7 @@ use streamchain_chain::anchorer::StoredSegment;
 use streamchain_edge_core::archive::RowSize;
 use streamchain_edge_core::stream_log::OutboxSegment;
 use streamchain_protocol::ids::{Seq, StreamId};
-use streamchain_protocol::stream_settings::Mode;
+use streamchain_protocol::stream_settings::{Anchoring, Mode};
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
 /// A segment with its messages.
@@ -50,8 +50,8 @@ pub(crate) async fn insert(
 ) -> Result<(), Error> {
     let segment = &made.segment;
     // `unhex` of one text is the fastest way for bytes into D1.
-    let statement = "INSERT INTO segments (stream, first, count, root, bytes, records, mode, prove)
-                     VALUES (?1, ?2, ?3, ?4, ?5, unhex(?6), ?7, ?8) ON CONFLICT DO NOTHING RETURNING first";
+    let statement = "INSERT INTO segments (stream, first, count, root, bytes, records, mode, prove, anchor)
+                     VALUES (?1, ?2, ?3, ?4, ?5, unhex(?6), ?7, ?8, ?9) ON CONFLICT DO NOTHING RETURNING first";
     let (id, root, digits) = (
         stream.to_string(),
         hex::encode_prefixed(segment.root),
@@ -66,6 +66,7 @@ pub(crate) async fn insert(
         D1Type::Text(&digits),
         D1Type::Text(made.mode.as_str()),
         number(made.prove.into()),
+        D1Type::Text(made.anchor.as_str()),
     ];
     if !rows(db, statement, &values, Row::number).await?.is_empty() {
         return Ok(());
@@ -200,6 +201,8 @@ pub(crate) struct FullSegment {
     pub mode: Mode,
     /// Whether its anchor is kept on chain.
     pub prove: bool,
+    /// How it gets its anchor.
+    pub anchor: Anchoring,
 }
 
 /// The segments that begin in `from..to`, in order, with all that is known of them: the first, and more until their
@@ -215,7 +218,7 @@ pub(crate) async fn full(
         WITH wanted AS (
           SELECT first, sum(bytes) OVER (ORDER BY first) - bytes AS before FROM segments
           WHERE stream = ?1 AND first >= ?2 AND first < ?3)
-        SELECT s.first, s.count, s.root, hex(s.records), s.mode, s.prove
+        SELECT s.first, s.count, s.root, hex(s.records), s.mode, s.prove, s.anchor
         FROM wanted w JOIN segments s ON s.stream = ?1 AND s.first = w.first
         WHERE w.before < ?4 ORDER BY s.first";
     let id = stream.to_string();
@@ -230,12 +233,14 @@ pub(crate) async fn full(
             segment: read(row)?,
             mode: row.parsed()?,
             prove: row.number()? == 1,
+            anchor: row.parsed()?,
         })
     })
     .await
 }
 
-/// Up to `limit` segments for the Anchorer, in order: the one with the message `from`, and those behind it.
+/// Up to `limit` segments for the Anchorer, in order: the one with the message `from`, and those behind it. Those for rounds
+/// are not among them: a stream has anchors of its own only before its first run in a round.
 pub(crate) async fn to_anchor(
     db: &D1Database,
     stream: StreamId,
@@ -243,7 +248,7 @@ pub(crate) async fn to_anchor(
     limit: usize,
 ) -> Result<Vec<StoredSegment>, Error> {
     let query = "SELECT first, count, root, mode, prove FROM segments
-                 WHERE stream = ?1
+                 WHERE stream = ?1 AND anchor = 'own'
                    AND first >= (SELECT coalesce(max(first), 0) FROM segments WHERE stream = ?1 AND first <= ?2)
                  ORDER BY first LIMIT ?3";
     let id = stream.to_string();

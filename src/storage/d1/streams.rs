@@ -38,19 +38,22 @@ fn read(row: &mut Row) -> Result<StreamRow, Error> {
             write: row.parsed()?,
             p2p: row.number()? != 0,
             prove: row.number()? != 0,
+            anchor: row.parsed()?,
         },
         created: UnixMs(row.number()?),
         place: row.number()?,
     })
 }
 
-const COLUMNS: &str = "id, owner, name, mode, read, write, p2p, prove, created, rowid AS place";
+const COLUMNS: &str = "id, owner, name, mode, read, write, p2p, prove, anchor, created, rowid AS place";
 
 /// Enters a stream, or its new settings: all else stays as it is.
 pub(crate) async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error> {
-    let statement = "INSERT INTO streams (id, short, owner, name, mode, read, write, p2p, prove, created)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                     ON CONFLICT (id) DO UPDATE SET mode = ?5, read = ?6, write = ?7, p2p = ?8, prove = ?9";
+    let statement =
+        "INSERT INTO streams (id, short, owner, name, mode, read, write, p2p, prove, anchor, created)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                     ON CONFLICT (id)
+                     DO UPDATE SET mode = ?5, read = ?6, write = ?7, p2p = ?8, prove = ?9, anchor = ?10";
     let (id, short) = (stream.id.to_string(), stream.id.short().to_string());
     let owner = hex::encode_prefixed(stream.owner);
     let settings = &stream.settings;
@@ -64,6 +67,7 @@ pub(crate) async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error>
         D1Type::Text(settings.write.as_str()),
         number(settings.p2p.into()),
         number(settings.prove.into()),
+        D1Type::Text(settings.anchor.as_str()),
         number(stream.created.0),
     ];
     super::unread(db, statement, &values).await.map(drop)

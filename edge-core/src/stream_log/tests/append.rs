@@ -185,6 +185,8 @@ enum Event {
         after: u32,
     },
     DiskFree,
+    /// The object is started anew.
+    Restart,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -198,6 +200,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0..2u8).prop_map(|relay| Event::TakeOver { relay }),
         1 => (0..5u32).prop_map(|after| Event::DiskFull { after }),
         2 => Just(Event::DiskFree),
+        2 => Just(Event::Restart),
     ]
 }
 
@@ -231,9 +234,7 @@ impl World {
             Event::AcquireEpoch { relay, run: number } => {
                 let mut state = self.log.state().unwrap();
                 state.assigned = Some(name(relay));
-                let _ = self
-                    .log
-                    .step(|log| log.rows().put_state(&state).map_err(LogError::Store));
+                let _ = self.log.step(|log| log.overwrite(&state));
                 if let Ok(taken) = self.log.step(|log| log.acquire_epoch(&name(relay), run(number))) {
                     let (epoch, head) = (taken.epoch.0, taken.head.0);
                     self.relays[usize::from(relay)] = Relay {
@@ -262,6 +263,7 @@ impl World {
             }
             Event::DiskFull { after } => self.log.rows().writes_left.set(Some(after)),
             Event::DiskFree => self.log.rows().writes_left.set(None),
+            Event::Restart => self.log = self.log.restarted(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{batch, new_stream, relay, run};
 use crate::stream_log::memory::{DiskFull, Memory};
-use crate::stream_log::{Appended, LogError, LogStore, Refusal, StreamLog};
+use crate::stream_log::{Appended, LogError, Refusal, StreamLog};
 use alloy_primitives::{Address, Bytes};
 use proptest::prelude::*;
 use streamchain_protocol::ids::ProducerId;
@@ -112,7 +112,7 @@ fn answers(requests: &[Request], author: u8) -> Vec<Answer> {
     log.create(&new_stream(), UnixMs(1)).unwrap();
     let mut state = log.state().unwrap();
     state.assigned = Some(relay("a"));
-    log.rows().put_state(&state).unwrap();
+    log.overwrite(&state).unwrap();
     let mut told = Vec::new();
     for request in requests {
         let answer = match *request {

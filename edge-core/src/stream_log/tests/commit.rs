@@ -97,7 +97,7 @@ fn a_backlog_stops_at_its_bound() {
     let log = acquired();
     let mut state = log.state().unwrap();
     state.backlog = MAX_BACKLOG_BYTES + 1;
-    log.rows().put_state(&state).unwrap();
+    log.overwrite(&state).unwrap();
     let refused = refusal(log.commit(&relay("a"), &batch(1, 0, records(1, 0, 1))));
     assert_eq!(refused, Refusal::Backlog(MAX_BACKLOG_BYTES + 1));
 }

@@ -27,6 +27,32 @@ fn changed_settings_are_listed_again() {
 }
 
 #[test]
+fn anchors_become_shared_once_and_stay_so() {
+    let log = StreamLog::in_memory();
+    let mut new = new_stream();
+    new.settings.anchor = Anchoring::Own;
+    log.step(|log| log.create(&new, UnixMs(1_000))).unwrap();
+    let change = |mode: Option<Mode>, anchor| SettingsChange {
+        mode,
+        anchor,
+        ..SettingsChange::default()
+    };
+    let step = |change: SettingsChange| log.step(|log| log.change_settings(&change));
+    assert_eq!(
+        step(change(None, Some(Anchoring::Shared)))
+            .unwrap()
+            .settings
+            .anchor,
+        Anchoring::Shared
+    );
+    let needs_own = Refusal::Settings(SettingsConflict::NeedsOwn("mode"));
+    assert_eq!(refusal(step(change(Some(Mode::Hash), None))), needs_own);
+    let stays = Refusal::Settings(SettingsConflict::StaysShared);
+    assert_eq!(refusal(step(change(None, Some(Anchoring::Own)))), stays);
+    assert_eq!(log.state().unwrap().settings.anchor, Anchoring::Shared);
+}
+
+#[test]
 fn a_member_has_its_rights_until_they_are_taken_away() {
     let log = acquired();
     let (member, rights) = (Address::repeat_byte(5), Rights::of(&[Right::Write]));

@@ -10,7 +10,10 @@ mod outage;
 mod outbox;
 mod properties;
 mod reading;
+mod restart;
 mod rights;
+mod rounds;
+mod schedule;
 mod sessions;
 mod stored_format;
 mod takeover;
@@ -21,7 +24,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::limits::MAX_SEGMENT_MESSAGES;
 use streamchain_protocol::proof::{AnchorRef, AnchorState, Segment, leaves, merkle};
-use streamchain_protocol::stream_settings::{Mode, ReadAccess};
+use streamchain_protocol::stream_settings::{Anchoring, Mode, ReadAccess, SettingsConflict};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::decode_records;
 
@@ -37,7 +40,8 @@ pub(super) fn new_stream() -> NewStream {
     NewStream {
         owner: Address::repeat_byte(7),
         name: "demo".parse().unwrap(),
-        settings: StreamSettings::default(),
+        // Segments go to the Anchorer; `rounds` has the other ones.
+        settings: StreamSettings::of_version_before(),
     }
 }
 

@@ -33,7 +33,7 @@ impl Scene {
         let log = StreamLog::in_memory();
         log.create(&new_stream(), UnixMs(0)).unwrap();
         log.acquire_epoch(&relay("a"), run(1)).unwrap();
-        log.mark_listed(StreamSettings::default()).unwrap();
+        log.mark_listed(new_stream().settings).unwrap();
         Self {
             log,
             database: BTreeMap::new(),

@@ -26,7 +26,7 @@ fn a_made_segment_stays_the_same_despite_new_commits() {
 #[test]
 fn a_segment_is_kept_until_the_anchorer_acknowledges_it() {
     let log = acquired();
-    log.mark_listed(StreamSettings::default()).unwrap();
+    log.mark_listed(new_stream().settings).unwrap();
     assert!(!log.has_work().unwrap());
     log.commit(&relay("a"), &batch(1, 0, records(1, 0, 1))).unwrap();
     let (made, blob) = log.next_segment().unwrap().unwrap();
@@ -51,7 +51,7 @@ fn a_segment_is_kept_until_the_anchorer_acknowledges_it() {
 #[test]
 fn of_refused_segments_the_newest_is_kept() {
     let log = acquired();
-    log.mark_listed(StreamSettings::default()).unwrap();
+    log.mark_listed(new_stream().settings).unwrap();
     for first in 0..5 {
         log.commit(&relay("a"), &batch(1, first, records(1, first, 1)))
             .unwrap();

@@ -42,6 +42,8 @@ enum Event {
     DiskFull { after: u32 },
     /// The disk has room again.
     DiskFree,
+    /// The object is started anew: another instance over the same rows.
+    Restart,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -69,6 +71,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (0..5u8).prop_map(|effects| Event::Flush { effects }),
         1 => (0..6u32).prop_map(|after| Event::DiskFull { after }),
         2 => Just(Event::DiskFree),
+        2 => Just(Event::Restart),
     ]
 }
 
@@ -163,7 +166,15 @@ impl World {
             Event::Flush { effects } => self.flush(effects),
             Event::DiskFull { after } => self.log.rows().writes_left.set(Some(after)),
             Event::DiskFree => self.log.rows().writes_left.set(None),
+            Event::Restart => self.restart(),
         }
+    }
+
+    /// What the new instance knows is what the old one knew.
+    fn restart(&mut self) {
+        let before = self.log.state().unwrap();
+        self.log = self.log.restarted();
+        assert_eq!(self.log.state().unwrap(), before);
     }
 
     fn commit(&mut self, relay: u8, batch: Batch, answer: CommitAnswer) {
@@ -294,7 +305,8 @@ proptest! {
             world.apply(event);
         }
         world.log.rows().writes_left.set(None);
-        world.log.mark_listed(StreamSettings::default()).unwrap();
+        let settings = world.log.state().unwrap().settings;
+        world.log.mark_listed(settings).unwrap();
         for _ in 0..200 {
             if !world.log.has_work().unwrap() {
                 break;

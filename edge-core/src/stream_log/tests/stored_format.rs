@@ -32,7 +32,7 @@ fn a_row_from_before_settings_inbox_and_events_is_read() {
         row.as_object_mut().unwrap().remove(member);
     }
     let state: LogState = serde_json::from_value(row).unwrap();
-    assert_eq!(state.settings, StreamSettings::default());
+    assert_eq!(state.settings, StreamSettings::of_version_before());
     assert_eq!(state.inbox, Inbox::default());
     assert_eq!(state.events, EventRange::default());
 }
@@ -49,6 +49,7 @@ fn a_segments_row_keeps_its_names() {
         flushed: true,
         mode: Mode::Payload,
         prove: true,
+        anchor: Anchoring::Own,
     };
     assert_eq!(one, expected);
     assert_eq!(serde_json::to_string(&one).unwrap(), SEGMENT);

@@ -1,0 +1,1 @@
+//! What a batcher does, call by call.

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.30;
+
+import {IStreamChain} from "../../src/IStreamChain.sol";
+import {Vm} from "./Vm.sol";
+
+/// @dev Reads test/vectors/rounds.json as what the contract takes.
+abstract contract RoundVectors {
+    Vm private constant cheats = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+
+    string internal json;
+
+    function readVectors() internal {
+        json = cheats.readFile("test/vectors/rounds.json");
+    }
+
+    function item(string memory list, uint256 index) internal pure returns (string memory) {
+        return string.concat(list, "[", cheats.toString(index), "]");
+    }
+
+    function has(string memory path) internal view returns (bool) {
+        return cheats.keyExistsJson(json, path);
+    }
+
+    function numberAt(string memory path) internal view returns (uint256) {
+        return cheats.parseJsonUint(json, path);
+    }
+
+    function wordAt(string memory path) internal view returns (bytes32) {
+        return cheats.parseJsonBytes32(json, path);
+    }
+
+    function wordsAt(string memory path) internal view returns (bytes32[] memory) {
+        return cheats.parseJsonBytes32Array(json, path);
+    }
+
+    /// @dev The owner of the stream of rounds.
+    function operator() internal view returns (address) {
+        return cheats.parseJsonAddress(json, ".stream.owner");
+    }
+
+    /// @dev What a receipt says of its message.
+    function claimAt(string memory receipt) internal view returns (IStreamChain.Claim memory) {
+        string memory path = string.concat(receipt, ".message");
+        return IStreamChain.Claim({
+            seq: uint64(numberAt(string.concat(path, ".seq"))),
+            time: uint64(numberAt(string.concat(path, ".time"))),
+            author: cheats.parseJsonAddress(json, string.concat(path, ".author")),
+            payloadHash: keccak256(cheats.parseJsonBytes(json, string.concat(path, ".payload")))
+        });
+    }
+
+    /// @dev The way of a receipt from its message to a peak.
+    function roundProofAt(string memory receipt)
+        internal
+        view
+        returns (IStreamChain.RoundProof memory proof)
+    {
+        string memory part = string.concat(receipt, ".round");
+        proof.firstSeq = uint64(numberAt(string.concat(part, ".run.first")));
+        proof.count = uint32(numberAt(string.concat(part, ".run.count")));
+        proof.previous = wordAt(string.concat(part, ".run.previous"));
+        proof.round = uint64(numberAt(string.concat(receipt, ".anchor.first")));
+        proof.runs = uint32(numberAt(string.concat(part, ".bucket.runs")));
+        proof.path = wordsAt(string.concat(receipt, ".proof"));
+        proof.runPath = wordsAt(string.concat(part, ".run.proof"));
+        bytes32[] memory bucketPath = wordsAt(string.concat(part, ".bucket.proof"));
+        for (uint256 i = 0; i < proof.bucketPath.length; ++i) {
+            proof.bucketPath[i] = bucketPath[i];
+        }
+        proof.rangePath = wordsAt(string.concat(part, ".range.proof"));
+    }
+}

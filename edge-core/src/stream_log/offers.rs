@@ -1,0 +1,85 @@
+//! From the database to the rounds: which run the batcher is offered.
+//!
+//! What always holds: a run begins where the batcher said that the next one does, and covers whole segments of the
+//! database up to one that is flushed; what the batcher took is not offered again until there is more. Asking again after
+//! a crash is harmless: an offer replaces the one before.
+
+use super::state::{LogState, RunMarks};
+use alloy_primitives::B256;
+use streamchain_protocol::ids::Seq;
+use streamchain_protocol::proof::merkle;
+
+/// Where the next run is in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingRun {
+    /// Its first message.
+    pub first: Seq,
+    /// No segment of it ends above.
+    pub to: Seq,
+}
+
+/// A run: segments that follow each other, under one root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// The first message.
+    pub first: Seq,
+    /// How many messages.
+    pub count: u32,
+    /// Over the roots of the segments.
+    pub root: B256,
+}
+
+impl PendingRun {
+    /// Returns the run over segments as the database has them, in order: those of the longest stretch from `first` on that
+    /// is whole, and whose count a run can have. `None` when there is none.
+    pub fn of_segments(self, segments: impl IntoIterator<Item = (Seq, u64, B256)>) -> Option<Run> {
+        let (mut end, mut roots) = (self.first, Vec::new());
+        for (first, count, root) in segments {
+            let next = Seq(first.0.checked_add(count)?);
+            let is_too_long = u32::try_from(next.0.checked_sub(self.first.0)?).is_err();
+            if first != end || next > self.to || is_too_long {
+                break;
+            }
+            end = next;
+            roots.push(root);
+        }
+        Some(Run {
+            first: self.first,
+            count: u32::try_from(end.0 - self.first.0).ok()?,
+            root: merkle::root(&roots)?,
+        })
+    }
+}
+
+impl Run {
+    /// Returns the seq behind the last message.
+    pub fn end(&self) -> Seq {
+        Seq(self.first.0 + u64::from(self.count))
+    }
+}
+
+impl LogState {
+    /// Notes that a segment which begins at `first` is flushed for a round.
+    pub(super) fn begin_runs(&mut self, first: Seq) {
+        self.run.get_or_insert(RunMarks {
+            begin: first,
+            offered: first,
+        });
+    }
+
+    /// Returns the run that is to be offered.
+    pub fn pending_run(&self) -> Option<PendingRun> {
+        let RunMarks { begin, offered } = self.run?;
+        let to = self.flushed;
+        (offered < to && begin < to).then_some(PendingRun { first: begin, to })
+    }
+
+    /// Notes the batcher's answer to the offer of `run`.
+    pub(super) fn mark_offered(&mut self, run: &Run, begin: Seq) {
+        let is_taken = begin == run.first;
+        self.run = Some(RunMarks {
+            begin,
+            offered: if is_taken { run.end() } else { begin },
+        });
+    }
+}

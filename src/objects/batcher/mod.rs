@@ -1,0 +1,3 @@
+//! The Batcher objects: one for each group of buckets.
+
+mod object;
