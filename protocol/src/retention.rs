@@ -46,7 +46,8 @@ impl<'de> Deserialize<'de> for Retention {
         let value = Value::deserialize(deserializer)?;
         let days = value.as_u64().and_then(Self::of_days);
         let word = (value.as_str() == Some("forever")).then_some(Self::FOREVER);
-        let expected = || D::Error::custom("retention: expected a number of days from 1 to 36500, or \"forever\"");
+        let expected =
+            || D::Error::custom("retention: expected a number of days from 1 to 36500, or \"forever\"");
         days.or(word).ok_or_else(expected)
     }
 }

@@ -6,11 +6,13 @@
 
 use crate::storage::archive::Archive;
 use crate::storage::d1::packs::{self, FoundPack};
+use crate::storage::d1::runs::{self, RunRow};
 use crate::storage::d1::segments::{self, SegmentRow};
 use std::rc::Rc;
 use streamchain_chain::anchorer::StoredSegment;
-use streamchain_protocol::archive::{PackIndex, PackedSegment};
+use streamchain_protocol::archive::{PackIndex, PackedRun, PackedSegment};
 use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::stream_settings::Anchoring;
 use streamchain_protocol::wire::erase_payloads;
 use worker::{D1Database, Env, Error};
 
@@ -170,12 +172,62 @@ impl History {
             prove: segment.prove,
         };
         let packed = pack.index.within(from, Seq(u64::MAX), usize::MAX);
-        let mut all: Vec<StoredSegment> = packed.iter().take(limit).map(stored).collect();
+        let own = packed.iter().filter(|segment| segment.anchor == Anchoring::Own);
+        let mut all: Vec<StoredSegment> = own.take(limit).map(stored).collect();
         if all.len() < limit {
             let more = segments::to_anchor(&self.db, stream, pack.index.end(), limit - all.len());
             all.extend(more.await?);
         }
         Ok(all)
+    }
+
+    /// The run that a message is in, if it is in a round.
+    pub(crate) async fn run_over(
+        &self,
+        rounds: StreamId,
+        stream: StreamId,
+        seq: Seq,
+    ) -> Result<Option<RunRow>, Error> {
+        if let Some(run) = runs::covering(&self.db, rounds, stream, seq).await? {
+            return Ok(Some(run));
+        }
+        let pack = self.open(stream, seq).await?;
+        let Some(run) = pack.as_ref().and_then(|pack| pack.index.run_over(seq)) else {
+            return Ok(None);
+        };
+        let placed = runs::placed(&self.db, rounds, &[*run]).await?;
+        Ok(placed.into_iter().next())
+    }
+
+    /// Up to `limit` runs that begin at `from` or later, in order; and where to go on when there may be more.
+    pub(crate) async fn runs(
+        &self,
+        rounds: StreamId,
+        stream: StreamId,
+        from: Seq,
+        limit: usize,
+    ) -> Result<(Vec<RunRow>, Option<Seq>), Error> {
+        let (mut all, mut next): (Vec<RunRow>, _) = (Vec::new(), from);
+        for _ in 0..MAX_PACKS {
+            let Some(pack) = self.open(stream, next).await? else {
+                let rows = runs::list(&self.db, rounds, stream, next, limit - all.len()).await?;
+                all.extend(rows);
+                let is_full = all.len() == limit;
+                let next = all.last().filter(|_| is_full).map(RunRow::end);
+                return Ok((all, next));
+            };
+            // One that begins in an earlier pack reaches into this one too.
+            let begins = |run: &&PackedRun| run.first >= next;
+            let wanted: Vec<PackedRun> = pack.index.runs.iter().filter(begins).copied().collect();
+            let room = limit - all.len();
+            let wanted = wanted.get(..wanted.len().min(room)).unwrap_or_default();
+            all.extend(runs::placed(&self.db, rounds, wanted).await?);
+            match all.last().filter(|_| all.len() == limit) {
+                Some(last) => return Ok((all.clone(), Some(last.end()))),
+                None => next = all.last().map_or(next, RunRow::end).max(pack.index.end()),
+            }
+        }
+        Ok((all, Some(next)))
     }
 
     fn archive(&self) -> Result<&Archive, Error> {

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::B256;
-use streamchain_protocol::archive::{BadPack, PackBuilder, PackError, PackIndex, PackedRun};
+use streamchain_protocol::archive::{BadPack, PackBuilder, PackError, PackIndex, PackedRun, SegmentToPack};
 use streamchain_protocol::ids::{Seq, StreamId};
-use streamchain_protocol::stream_settings::Mode;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::cbor::CborError;
 use streamchain_protocol::wire::{StoredPayload, StoredRecord, decode_stored_records, erase_payloads};
@@ -112,21 +111,13 @@ impl Packer {
     }
 
     /// Adds the segment that follows.
-    pub fn push(
-        &mut self,
-        first: Seq,
-        root: B256,
-        count: u64,
-        settings: (Mode, bool),
-        records: &[u8],
-    ) -> Result<(), PackingError> {
-        let messages = decode_stored_records(records)?;
-        let wrong = || PackingError::Count(first);
-        if messages.len() as u64 != count {
-            return Err(wrong());
+    pub fn push(&mut self, segment: &SegmentToPack<'_>) -> Result<(), PackingError> {
+        let first = segment.first;
+        let messages = decode_stored_records(segment.records)?;
+        if messages.len() as u64 != u64::from(segment.count) {
+            return Err(PackingError::Count(first));
         }
-        let count = u32::try_from(count).map_err(|_| wrong())?;
-        self.pack.push(first, count, root, settings, records)?;
+        self.pack.push(segment)?;
         for message in &messages {
             self.newest = self.newest.max(message.time);
             if let StoredPayload::Kept(_) = message.payload {
@@ -136,7 +127,7 @@ impl Packer {
                 );
             }
         }
-        self.end = Seq(first.0.saturating_add(count.into()));
+        self.end = Seq(first.0.saturating_add(segment.count.into()));
         Ok(())
     }
 
@@ -182,14 +173,15 @@ pub fn rewrite(
     for segment in &index.segments {
         let records = segment.records(0, pack)?;
         let (records, _) = erase_payloads(segment.first, records, &goes)?;
-        let settings = (segment.mode, segment.prove);
-        packer.push(
-            segment.first,
-            segment.root,
-            segment.count.into(),
-            settings,
-            &records,
-        )?;
+        packer.push(&SegmentToPack {
+            first: segment.first,
+            count: segment.count,
+            root: segment.root,
+            mode: segment.mode,
+            prove: segment.prove,
+            anchor: segment.anchor,
+            records: &records,
+        })?;
     }
     packer.push_runs(index.runs)?;
     packer.finish(row.end, row.generation + 1)

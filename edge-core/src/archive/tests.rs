@@ -3,10 +3,10 @@
 use super::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use streamchain_protocol::archive::{PackIndex, PackedRun};
+use streamchain_protocol::archive::{PackIndex, PackedRun, SegmentToPack};
 use streamchain_protocol::ids::{ProducerId, Seq, StreamId};
 use streamchain_protocol::proof::{leaves, merkle};
-use streamchain_protocol::stream_settings::Mode;
+use streamchain_protocol::stream_settings::{Anchoring, Mode};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{
     Omitted, Record, StoredPayload, decode_stored_records, encode_records, erase_payloads,
@@ -35,6 +35,18 @@ fn segment(first: u64, count: u64) -> (u64, B256, Vec<u8>) {
     let blob = encode_records(&records);
     let root = merkle::root(&leaves(STREAM, Seq(first), &blob).unwrap()).unwrap();
     (count, root, blob)
+}
+
+fn to_pack(first: u64, count: u64, root: B256, records: &[u8]) -> SegmentToPack<'_> {
+    SegmentToPack {
+        first: Seq(first),
+        count: count as u32,
+        root,
+        mode: Mode::Root,
+        prove: false,
+        anchor: Anchoring::Own,
+        records,
+    }
 }
 
 /// Thrown by an effect after which the machine dies.
@@ -155,9 +167,7 @@ impl World {
             Source::Segments => {
                 let mut packer = Packer::new(job.stream, job.first);
                 for (first, (count, root, records)) in self.segments.range(job.first.0..job.end.0) {
-                    packer
-                        .push(Seq(*first), *root, *count, (Mode::Root, false), records)
-                        .unwrap();
+                    packer.push(&to_pack(*first, *count, *root, records)).unwrap();
                 }
                 packer.finish(job.end, 0).unwrap()
             }
@@ -405,9 +415,7 @@ mod moving {
         };
         let (count, root, records) = segment(10, 10);
         let mut packer = Packer::new(STREAM, Seq(10));
-        packer
-            .push(Seq(10), root, count, (Mode::Root, false), &records)
-            .unwrap();
+        packer.push(&to_pack(10, count, root, &records)).unwrap();
         packer.push_runs([run(5, 8), run(13, 20)]).unwrap();
         let built = packer.finish(Seq(20), 0).unwrap();
         let again = rewrite(&built.row, &built.bytes, |_, _| true).unwrap();

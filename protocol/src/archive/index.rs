@@ -6,7 +6,7 @@ use super::{
 };
 use crate::ids::{Seq, StreamId};
 use crate::limits::{MAX_EXACT_INTEGER, MAX_SEGMENT_BYTES};
-use crate::stream_settings::Mode;
+use crate::stream_settings::{Anchoring, Mode};
 use alloy_primitives::{B256, keccak256};
 
 /// A segment of a pack.
@@ -20,6 +20,8 @@ pub struct PackedSegment {
     pub mode: Mode,
     /// Whether its anchor is kept on chain.
     pub prove: bool,
+    /// How it got its anchor.
+    pub anchor: Anchoring,
     /// The Merkle root over its messages' leaves.
     pub root: B256,
     /// Where its records begin in the pack.
@@ -243,11 +245,10 @@ impl Fields<'_> {
         let shape = BadPack::Shape;
         let count = self.u32().ok_or(shape)?;
         let mode = mode_of(self.u8().ok_or(shape)?).ok_or(BadPack::Bounds("a mode"))?;
-        let prove = match self.u8().ok_or(shape)? {
-            0 => false,
-            1 => true,
-            _ => return Err(BadPack::Bounds("a flag")),
-        };
+        let flags = self.u8().ok_or(shape)?;
+        if flags & !(PROVE | SHARED) != 0 {
+            return Err(BadPack::Bounds("a flag"));
+        }
         let length = self.u32().ok_or(shape)?;
         if count == 0 || length as usize > MAX_SEGMENT_BYTES {
             return Err(BadPack::Bounds("a segment"));
@@ -256,7 +257,11 @@ impl Fields<'_> {
             first,
             count,
             mode,
-            prove,
+            prove: flags & PROVE != 0,
+            anchor: match flags & SHARED {
+                0 => Anchoring::Own,
+                _ => Anchoring::Shared,
+            },
             root: self.hash().ok_or(shape)?,
             offset,
             length,
@@ -272,6 +277,20 @@ impl Fields<'_> {
             previous: self.hash()?,
             round: self.u64()?,
         })
+    }
+}
+
+/// The flag of a segment whose anchor is kept on chain.
+const PROVE: u8 = 1;
+/// The flag of a segment that is in a round.
+const SHARED: u8 = 2;
+
+/// Returns a segment's flags in the index.
+pub(super) fn flags(segment: &PackedSegment) -> u8 {
+    let prove = if segment.prove { PROVE } else { 0 };
+    match segment.anchor {
+        Anchoring::Own => prove,
+        Anchoring::Shared => prove | SHARED,
     }
 }
 

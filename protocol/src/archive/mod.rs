@@ -7,19 +7,19 @@
 //! header   "SCPK", version 1, three zero bytes, the stream's id                             40 bytes
 //! records  of each segment, one segment after the other
 //! index    first seq 8, segments 4, runs 4
-//!          for each segment: count 4, mode 1, prove 1, length 4, root 32, keccak256 of its bytes 32
+//!          for each segment: count 4, mode 1, flags 1, length 4, root 32, keccak256 of its bytes 32
 //!          for each run: first 8, count 4, root 32, previous leaf 32, round 8
 //! trailer  length of the index 4, keccak256 of header and index 32, "SCPK"                  40 bytes
 //! ```
 //!
-//! Numbers are big-endian. Segments follow each other without a gap, beginning at the first seq. The runs are those of the
+//! Numbers are big-endian. Flags: 1, the anchor is kept on chain; 2, the segment is in a round. Segments follow each other without a gap, beginning at the first seq. The runs are those of the
 //! rounds over the pack's messages; they may reach beyond the pack at both ends.
 
 mod index;
 mod pack;
 
 pub use index::{BadPack, PackIndex, PackedRun, PackedSegment};
-pub use pack::{PackBuilder, PackError};
+pub use pack::{PackBuilder, PackError, SegmentToPack};
 
 /// What a pack begins and ends with.
 const MAGIC: [u8; 4] = *b"SCPK";

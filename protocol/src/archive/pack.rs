@@ -1,10 +1,10 @@
 //! Writing a pack, and reading a whole one.
 
-use super::index::{BadPack, PackIndex, PackedRun, PackedSegment, digest, header, mode_byte};
+use super::index::{BadPack, PackIndex, PackedRun, PackedSegment, digest, flags, header, mode_byte};
 use super::{HEADER_BYTES, MAGIC, MAX_PACK_BYTES, MAX_PACK_RUNS, MAX_PACK_SEGMENTS, TRAILER_BYTES};
 use crate::ids::{Seq, StreamId};
 use crate::limits::MAX_SEGMENT_BYTES;
-use crate::stream_settings::Mode;
+use crate::stream_settings::{Anchoring, Mode};
 use alloy_primitives::{B256, keccak256};
 
 /// Why something can't be put into a pack.
@@ -24,6 +24,25 @@ pub enum PackError {
     /// The pack has no segment.
     #[error("the pack has no segment")]
     Empty,
+}
+
+/// A segment on its way into a pack.
+#[derive(Debug, Clone, Copy)]
+pub struct SegmentToPack<'a> {
+    /// The first message's seq.
+    pub first: Seq,
+    /// How many messages it has.
+    pub count: u32,
+    /// The Merkle root over its messages' leaves.
+    pub root: B256,
+    /// What goes on chain for it beside the root.
+    pub mode: Mode,
+    /// Whether its anchor is kept on chain.
+    pub prove: bool,
+    /// How it got its anchor.
+    pub anchor: Anchoring,
+    /// Its records.
+    pub records: &'a [u8],
 }
 
 /// A pack that is being written.
@@ -48,16 +67,10 @@ impl PackBuilder {
     }
 
     /// Adds the segment that follows.
-    pub fn push(
-        &mut self,
-        first: Seq,
-        count: u32,
-        root: B256,
-        (mode, prove): (Mode, bool),
-        records: &[u8],
-    ) -> Result<(), PackError> {
+    pub fn push(&mut self, segment: &SegmentToPack<'_>) -> Result<(), PackError> {
+        let SegmentToPack { first, records, .. } = *segment;
         let end = self.index.end();
-        if first != end || count == 0 {
+        if first != end || segment.count == 0 {
             return Err(PackError::Place { first, end });
         }
         let length = u32::try_from(records.len()).map_err(|_| PackError::Full(first))?;
@@ -69,10 +82,11 @@ impl PackBuilder {
         }
         self.index.segments.push(PackedSegment {
             first,
-            count,
-            mode,
-            prove,
-            root,
+            count: segment.count,
+            mode: segment.mode,
+            prove: segment.prove,
+            anchor: segment.anchor,
+            root: segment.root,
             offset: self.bytes.len() as u64,
             length,
             digest: keccak256(records),
@@ -123,7 +137,7 @@ fn encode(index: &PackIndex) -> Vec<u8> {
     out.extend_from_slice(&(index.runs.len() as u32).to_be_bytes());
     for segment in &index.segments {
         out.extend_from_slice(&segment.count.to_be_bytes());
-        out.extend_from_slice(&[mode_byte(segment.mode), segment.prove.into()]);
+        out.extend_from_slice(&[mode_byte(segment.mode), flags(segment)]);
         out.extend_from_slice(&segment.length.to_be_bytes());
         out.extend_from_slice(segment.root.as_slice());
         out.extend_from_slice(segment.digest.as_slice());

@@ -12,12 +12,30 @@ fn records(index: usize, length: usize) -> Vec<u8> {
 fn builder(first: u64, segments: &[(u32, usize)]) -> PackBuilder {
     let mut pack = PackBuilder::new(STREAM, Seq(first));
     for (index, (count, length)) in segments.iter().enumerate() {
-        let settings = ([Mode::Root, Mode::Hash, Mode::Payload][index % 3], index % 2 == 1);
-        let (end, root) = (pack.index.end(), B256::repeat_byte(index as u8));
-        pack.push(end, *count, root, settings, &records(index, *length))
-            .unwrap();
+        pack.push(&SegmentToPack {
+            first: pack.index.end(),
+            count: *count,
+            root: B256::repeat_byte(index as u8),
+            mode: [Mode::Root, Mode::Hash, Mode::Payload][index % 3],
+            prove: index % 2 == 1,
+            anchor: [Anchoring::Own, Anchoring::Shared][index / 2 % 2],
+            records: &records(index, *length),
+        })
+        .unwrap();
     }
     pack
+}
+
+fn plain(first: Seq, count: u32, records: &[u8]) -> SegmentToPack<'_> {
+    SegmentToPack {
+        first,
+        count,
+        root: B256::ZERO,
+        mode: Mode::Root,
+        prove: false,
+        anchor: Anchoring::Own,
+        records,
+    }
 }
 
 fn run(first: u64, count: u32) -> PackedRun {
@@ -63,9 +81,7 @@ fn hex(digits: &str) -> Vec<u8> {
 #[test]
 fn a_segment_must_follow_and_fit() {
     let mut pack = builder(5, &[(2, 3)]);
-    let root = B256::ZERO;
-    let mut push =
-        |first, count, records: &[u8]| pack.push(Seq(first), count, root, (Mode::Root, false), records);
+    let mut push = |first, count, records: &[u8]| pack.push(&plain(Seq(first), count, records));
     let at = |first| PackError::Place {
         first: Seq(first),
         end: Seq(7),
@@ -91,12 +107,12 @@ fn a_pack_is_bounded_in_bytes_segments_and_runs() {
     let end = pack.index.end();
     let more = vec![0; MAX_SEGMENT_BYTES];
     let full = Err(PackError::Full(end));
-    assert_eq!(pack.push(end, 1, B256::ZERO, (Mode::Root, false), &more), full);
+    assert_eq!(pack.push(&plain(end, 1, &more)), full);
 
     let mut pack = builder(0, &vec![(1, 1); MAX_PACK_SEGMENTS]);
     let end = pack.index.end();
     let full = Err(PackError::Full(end));
-    assert_eq!(pack.push(end, 1, B256::ZERO, (Mode::Root, false), b"x"), full);
+    assert_eq!(pack.push(&plain(end, 1, b"x")), full);
     for first in 0..MAX_PACK_RUNS as u64 {
         pack.push_run(run(first, 1)).unwrap();
     }

@@ -5,9 +5,10 @@ use super::tables::{self, JOB};
 use crate::clock;
 use crate::problem::Problem;
 use crate::storage::archive::Archive;
-use crate::storage::d1::{self, packs, segments};
+use crate::storage::d1::{self, packs, runs, segments};
 use std::collections::BTreeSet;
 use streamchain_edge_core::archive::{Built, Job, Packer, Source, Step, rewrite};
+use streamchain_protocol::archive::SegmentToPack;
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::BackoffBounds;
@@ -132,17 +133,19 @@ async fn from_segments(db: &D1Database, job: &Job) -> Result<Built, Problem> {
         }
         for row in rows {
             let segment = &row.segment;
-            let settings = (row.mode, row.prove);
-            packer
-                .push(
-                    segment.first,
-                    segment.root,
-                    segment.count,
-                    settings,
-                    &segment.records,
-                )
-                .map_err(Problem::internal)?;
+            let pushed = packer.push(&SegmentToPack {
+                first: segment.first,
+                count: u32::try_from(segment.count).map_err(Problem::internal)?,
+                root: segment.root,
+                mode: row.mode,
+                prove: row.prove,
+                anchor: row.anchor,
+                records: &segment.records,
+            });
+            pushed.map_err(Problem::internal)?;
         }
     }
+    let runs = runs::within(db, job.stream, job.first, job.end).await?;
+    packer.push_runs(runs).map_err(Problem::internal)?;
     packer.finish(job.end, 0).map_err(Problem::internal)
 }

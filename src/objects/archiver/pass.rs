@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::config::archive::ArchiveConfig;
 use crate::problem::Problem;
 use crate::storage::archive::Archive;
-use crate::storage::d1::{self, anchors, packs, segments, streams};
+use crate::storage::d1::{self, anchors, packs, runs, segments, streams};
 use serde::{Deserialize, Serialize};
 use streamchain_edge_core::archive::{Fullness, Job, plan};
 use streamchain_protocol::archive::MAX_PACK_SEGMENTS;
@@ -158,6 +158,7 @@ impl Archiver {
         fullness: Fullness,
         stream: StreamId,
     ) -> Result<(), Problem> {
+        let rounds = Config::of(&self.env).map_err(Problem::internal)?.rounds;
         for _ in 0..PACKS_PER_VISIT {
             if self.is_resting(stream) {
                 return Ok(());
@@ -167,7 +168,9 @@ impl Archiver {
                 return Ok(());
             };
             let end = Seq(last.first.0.saturating_add(last.count));
-            let finals = anchors::finals(db, stream, first.first, end, MAX_FINALS).await?;
+            let mut finals = anchors::finals(db, stream, first.first, end, MAX_FINALS).await?;
+            let range = (first.first, end);
+            finals.extend(runs::finals(db, rounds, stream, range, MAX_FINALS).await?);
             let oldest = first_time(&begins).unwrap_or_default();
             let now = clock::now();
             let Some((first, end)) = plan(&rows, &finals, oldest, config.rules, fullness, now) else {

@@ -9,13 +9,13 @@ use streamchain_edge_core::stream_log::LogState;
 use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
 
-/// Rounds of flushing that one request waits for; more is left when the database is behind.
-const MAX_ROUNDS: usize = 8;
+/// Segments that one request waits for; more are left when the database is behind.
+const MAX_SEGMENTS: usize = 32;
 
 impl Stream {
     /// Flushes until the database has a message.
     pub(super) async fn flush_to(&self, asked: &FlushTo) -> Result<LogState, Problem> {
-        for _ in 0..MAX_ROUNDS {
+        for _ in 0..MAX_SEGMENTS {
             let state = self.state()?;
             if asked.seq >= state.head {
                 let detail = format!(
@@ -27,7 +27,8 @@ impl Stream {
             if asked.seq < state.flushed {
                 return Ok(state);
             }
-            self.write_segments().await?;
+            self.list().await?;
+            self.seal_one(&self.env.d1("DB")?).await?;
         }
         let detail = "the database is behind: the message is not flushed yet";
         Err(Problem::new(Kind::Overloaded, detail).header("retry-after", "2"))

@@ -1,6 +1,6 @@
 //! The table of packs, and that of erased messages whose payload a pack still has.
 
-use super::{number, rows};
+use super::{number, rows, runs};
 use crate::storage::row::{Row, out_of_shape};
 use alloy_primitives::hex;
 use streamchain_edge_core::archive::{Job, PackRow, Source};
@@ -149,7 +149,11 @@ pub(crate) fn enter(
                 .bind_refs(&[stream, first, end, number(noted)])?
         }
     };
-    Ok(vec![put, replaced])
+    let mut statements = vec![put, replaced];
+    if job.source == Source::Segments {
+        statements.push(runs::drop_packed(db, row.stream, row.end)?);
+    }
+    Ok(statements)
 }
 
 /// What all packs amount to.

@@ -6,7 +6,7 @@ use alloy_primitives::{Address, hex};
 use std::collections::HashSet;
 use streamchain_edge_core::stream_log::LogState;
 use streamchain_protocol::ids::{Seq, ShortId, StreamId, StreamName};
-use streamchain_protocol::stream_settings::StreamSettings;
+use streamchain_protocol::stream_settings::{Retention, StreamSettings};
 use streamchain_protocol::time::UnixMs;
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
@@ -39,21 +39,24 @@ fn read(row: &mut Row) -> Result<StreamRow, Error> {
             p2p: row.number()? != 0,
             prove: row.number()? != 0,
             anchor: row.parsed()?,
+            retention: Retention::of_days(row.number()?).unwrap_or_default(),
         },
         created: UnixMs(row.number()?),
         place: row.number()?,
     })
 }
 
-const COLUMNS: &str = "id, owner, name, mode, read, write, p2p, prove, anchor, created, rowid AS place";
+const COLUMNS: &str =
+    "id, owner, name, mode, read, write, p2p, prove, anchor, retention, created, rowid AS place";
 
 /// Enters a stream, or its new settings: all else stays as it is.
 pub(crate) async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error> {
     let statement =
-        "INSERT INTO streams (id, short, owner, name, mode, read, write, p2p, prove, anchor, created)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        "INSERT INTO streams (id, short, owner, name, mode, read, write, p2p, prove, anchor, created, retention)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
                      ON CONFLICT (id)
-                     DO UPDATE SET mode = ?5, read = ?6, write = ?7, p2p = ?8, prove = ?9, anchor = ?10";
+                     DO UPDATE SET mode = ?5, read = ?6, write = ?7, p2p = ?8, prove = ?9, anchor = ?10,
+                                   retention = ?12";
     let (id, short) = (stream.id.to_string(), stream.id.short().to_string());
     let owner = hex::encode_prefixed(stream.owner);
     let settings = &stream.settings;
@@ -69,6 +72,7 @@ pub(crate) async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error>
         number(settings.prove.into()),
         D1Type::Text(settings.anchor.as_str()),
         number(stream.created.0),
+        number(settings.retention.days().unwrap_or(0)),
     ];
     super::unread(db, statement, &values).await.map(drop)
 }
