@@ -7,6 +7,7 @@ use crate::proof::range::{append, path, range_leaf};
 use crate::proof::run::{RunEntry, run_proof};
 use crate::time::UnixMs;
 use alloy_primitives::Bytes;
+use alloy_primitives::keccak256;
 use std::collections::BTreeMap;
 
 fn receipt() -> Receipt {
