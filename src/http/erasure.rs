@@ -18,12 +18,12 @@ pub(crate) async fn erase(call: Call, at: PathParameters) -> Answer {
     let (call, seq) = (&call, at.seq()?);
     let stream = &at.stream()?;
     let permit = auth::need(call, stream, Right::Manage).await?;
-    let principal = permit.principal.as_ref();
-    if !principal.is_some_and(|one| one.operator || one.account == permit.access.owner) {
+    if !permit.may_erase() {
         let detail = "only the owner of the stream and the operator may erase messages";
         return Err(Problem::new(Kind::Forbidden, detail));
     }
-    let account = principal.map(|one| one.account.to_string()).unwrap_or_default();
+    let account = permit.principal.map(|one| one.account.to_string());
+    let account = account.unwrap_or_default();
     limits::take(
         &call.env,
         &call.id,

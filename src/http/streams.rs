@@ -159,8 +159,12 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
 pub(crate) async fn change(mut call: Call, at: PathParameters) -> Answer {
     let stream = &at.stream()?;
     call.need_type("application/json")?;
-    auth::need(&call, stream, Right::Manage).await?;
+    let permit = auth::need(&call, stream, Right::Manage).await?;
     let change: SettingsChange = call.json(MAX_JSON_BYTES).await?;
+    if change.retention.is_some() && !permit.may_erase() {
+        let detail = "retention: only the owner of the stream and the operator may set how long payloads are kept";
+        return Err(Problem::new(Kind::Forbidden, detail).with("field", "retention"));
+    }
     let mut state = call
         .stream(call.short(stream))?
         .call(ChangeSettings { change })
