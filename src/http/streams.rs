@@ -162,7 +162,8 @@ pub(crate) async fn change(mut call: Call, at: PathParameters) -> Answer {
     let permit = auth::need(&call, stream, Right::Manage).await?;
     let change: SettingsChange = call.json(MAX_JSON_BYTES).await?;
     if change.retention.is_some() && !permit.may_erase() {
-        let detail = "retention: only the owner of the stream and the operator may set how long payloads are kept";
+        let detail =
+            "retention: only the owner of the stream and the operator may set how long payloads are kept";
         return Err(Problem::new(Kind::Forbidden, detail).with("field", "retention"));
     }
     let mut state = call

@@ -1,7 +1,7 @@
 //! The table of segments: every stored message below its stream's `flushed` mark that is in no pack yet. Others read it
 //! through [`crate::storage::history`].
 
-use super::{number, rows};
+use super::{number, packs, rows};
 use crate::storage::row::{Row, out_of_shape};
 use alloy_primitives::{B256, hex};
 use streamchain_chain::anchorer::StoredSegment;
@@ -40,8 +40,8 @@ fn read(row: &mut Row) -> Result<SegmentRow, Error> {
     })
 }
 
-/// Writes a segment. The same one again is fine; another one at its place is an error, for the first was
-/// perhaps read by somebody, and anchored.
+/// Writes a segment. The same one again is fine, also where a pack has it by now; another one at its place is an error,
+/// for the first was perhaps read by somebody, and anchored.
 pub(crate) async fn insert(
     db: &D1Database,
     stream: StreamId,
@@ -51,7 +51,9 @@ pub(crate) async fn insert(
     let segment = &made.segment;
     // `unhex` of one text is the fastest way for bytes into D1.
     let statement = "INSERT INTO segments (stream, first, count, root, bytes, records, mode, prove, anchor)
-                     VALUES (?1, ?2, ?3, ?4, ?5, unhex(?6), ?7, ?8, ?9) ON CONFLICT DO NOTHING RETURNING first";
+                     SELECT ?1, ?2, ?3, ?4, ?5, unhex(?6), ?7, ?8, ?9
+                     WHERE NOT EXISTS (SELECT 1 FROM packs WHERE stream = ?1 AND first <= ?2 AND next > ?2)
+                     ON CONFLICT DO NOTHING RETURNING first";
     let (id, root, digits) = (
         stream.to_string(),
         hex::encode_prefixed(segment.root),
@@ -69,6 +71,13 @@ pub(crate) async fn insert(
         D1Type::Text(made.anchor.as_str()),
     ];
     if !rows(db, statement, &values, Row::number).await?.is_empty() {
+        return Ok(());
+    }
+    let end = segment.end();
+    if packs::find(db, stream, segment.first)
+        .await?
+        .is_some_and(|found| found.row.end >= end)
+    {
         return Ok(());
     }
     let there = roots(db, stream, segment.first, segment.first.next()).await?;
