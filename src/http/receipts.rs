@@ -128,7 +128,7 @@ async fn proof_of(
         },
         round: Some(RoundSources {
             owner: call.config.rounds_owner,
-            runs: checked_bucket(db, &row, bucket_of(stream)).await?,
+            runs: checked_bucket(&history, &row, bucket_of(stream)).await?,
             range: range_of(call, db, row.round).await?,
             buckets: row.buckets,
         }),

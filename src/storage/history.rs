@@ -1,4 +1,4 @@
-//! A stream's segments wherever they are: in the database, or in packs of the archive.
+//! A stream's segments, and what leads from them to the chain, wherever they are: in the database, or in packs of the archive.
 //!
 //! What always holds: a segment leaves the database in the transaction that enters its pack, so who looks in the database
 //! and then in the packs finds every message below `flushed`. An object that is gone was rewritten meanwhile: its row names
@@ -6,12 +6,14 @@
 
 use crate::storage::archive::Archive;
 use crate::storage::d1::packs::{self, FoundPack};
+use crate::storage::d1::rounds::{self, RoundRow};
 use crate::storage::d1::runs::{self, RunRow};
 use crate::storage::d1::segments::{self, SegmentRow};
 use std::rc::Rc;
 use streamchain_chain::anchorer::StoredSegment;
 use streamchain_protocol::archive::{PackIndex, PackedRun, PackedSegment};
 use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::proof::run::{RUN_ENTRY_BYTES, RunEntry, decode_runs};
 use streamchain_protocol::stream_settings::Anchoring;
 use streamchain_protocol::wire::erase_payloads;
 use worker::{D1Database, Env, Error};
@@ -181,6 +183,19 @@ impl History {
         Ok(all)
     }
 
+    /// The runs of one bucket of a round, in the order of stream ids.
+    pub(crate) async fn bucket(&self, row: &RoundRow, bucket: u8) -> Result<Vec<RunEntry>, Error> {
+        let (begin, count) = rounds::place_of_bucket(row, bucket);
+        let runs = rounds::bucket(&self.db, row, bucket).await?;
+        let Some(archive) = self.archive.as_ref().filter(|_| runs.len() as u64 != count) else {
+            return Ok(runs);
+        };
+        let (key, bytes) = (list_key(row.round), RUN_ENTRY_BYTES as u64);
+        let list = archive.range(&key, begin * bytes, count * bytes).await?;
+        let wrong = |error: &dyn std::fmt::Display| Error::RustError(format!("the list {key}: {error}"));
+        decode_runs(&list.ok_or_else(|| wrong(&"it is not there"))?).map_err(|error| wrong(&error))
+    }
+
     /// The run that a message is in, if it is in a round.
     pub(crate) async fn run_over(
         &self,
@@ -251,6 +266,11 @@ impl History {
             "the archive lacks the pack with message {seq} of stream {stream}"
         )))
     }
+}
+
+/// The name of the object with all runs of a round.
+pub(crate) fn list_key(round: u64) -> String {
+    format!("rounds/{round}.runs")
 }
 
 /// Whether the first of these segments has a message.

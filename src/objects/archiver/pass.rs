@@ -8,7 +8,8 @@ use crate::config::Config;
 use crate::config::archive::ArchiveConfig;
 use crate::problem::Problem;
 use crate::storage::archive::Archive;
-use crate::storage::d1::{self, anchors, packs, runs, segments, streams};
+use crate::storage::d1::{self, anchors, packs, rounds, runs, segments, streams};
+use crate::storage::history::list_key;
 use serde::{Deserialize, Serialize};
 use streamchain_edge_core::archive::{Fullness, Job, plan};
 use streamchain_protocol::archive::MAX_PACK_SEGMENTS;
@@ -22,6 +23,9 @@ const MAX_PASS_MS: u64 = 15_000;
 
 /// Streams asked for at once.
 const STREAMS_AT_ONCE: usize = 50;
+
+/// Rounds whose lists are asked for at once.
+const LISTS_AT_ONCE: usize = 50;
 
 /// Packs made of one stream before the next one has its turn.
 const PACKS_PER_VISIT: usize = 4;
@@ -45,6 +49,8 @@ enum Place {
     Segments(String),
     /// Among the streams whose payloads have an end, behind this id.
     Retention(String),
+    /// At the lists of rounds.
+    Rounds,
 }
 
 impl Archiver {
@@ -123,11 +129,44 @@ impl Archiver {
                     self.strip(db, stream).await?;
                 }
                 let last = streams.last();
-                Ok(last.map_or(Place::Segments(String::new()), |last| {
-                    Place::Retention(last.id.to_string())
-                }))
+                Ok(last.map_or(Place::Rounds, |last| Place::Retention(last.id.to_string())))
             }
+            Place::Rounds => Ok(match self.move_lists(db, config, fullness, until).await? {
+                true => Place::Rounds,
+                false => Place::Segments(String::new()),
+            }),
         }
+    }
+
+    /// Moves the lists of final rounds to the archive, each by itself: an object that is put again is the same. Returns
+    /// whether there may be more.
+    async fn move_lists(
+        &self,
+        db: &D1Database,
+        config: ArchiveConfig,
+        fullness: Fullness,
+        until: UnixMs,
+    ) -> Result<bool, Problem> {
+        let Some(archive) = Archive::of(&self.env) else {
+            return Ok(false);
+        };
+        let of_rounds = Config::of(&self.env).map_err(Problem::internal)?.rounds;
+        let age_ms = match fullness {
+            Fullness::Low => config.rules.max_age_ms,
+            Fullness::Filling => config.rules.max_age_ms / HURRY,
+            Fullness::High | Fullness::Full => 0,
+        };
+        let before = clock::now().minus_ms(age_ms);
+        let due = rounds::with_lists(db, of_rounds, before, LISTS_AT_ONCE).await?;
+        for round in &due {
+            if clock::now() >= until {
+                return Ok(true);
+            }
+            let list = rounds::whole_list(db, *round).await?;
+            archive.put(&list_key(*round), list).await?;
+            rounds::drop_lists(db, *round).await?;
+        }
+        Ok(due.len() == LISTS_AT_ONCE)
     }
 
     /// Makes packs of what a stream has that is final. What fails with this stream alone is logged, and the stream left
