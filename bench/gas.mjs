@@ -1,6 +1,8 @@
-// What a message costs on chain: the gas of the Anchorer's real transactions, divided by the messages each one covers.
+// What a message costs on chain: the gas of the Anchorer's real transactions, divided by the messages each one covers, and
+// that of rounds.
 
 import { eventually, runningSystem } from "../tests/harness/system.ts";
+import { roundRows } from "./lib/round-gas.mjs";
 import { rounded } from "./lib/statistics.mjs";
 import { Uplink } from "./lib/uplink.mjs";
 
@@ -117,7 +119,7 @@ const run = async () => {
     for (const { settings, what } of MODES) rows.push(...(await gasOfMode(system, uplink, settings, what)));
     rows.push(...(await estimates(system)));
     await uplink.close();
-    return rows;
+    return [...rows, ...(await roundRows())];
   } finally {
     await system.stop();
   }

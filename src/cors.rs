@@ -31,12 +31,21 @@ pub(crate) fn preflight(methods: &str) -> worker::Result<Response> {
 
 /// Adds what every response of the API carries, the id of its request too.
 pub(crate) fn open_to_all(response: Response, id: &RequestId) -> worker::Result<Response> {
-    // Headers of a response that came from an object can't be changed in place.
+    // Headers of a response that was fetched can't be changed in place.
+    if response.headers().set(REQUEST_ID_HEADER, id.as_str()).is_ok() {
+        add_common(response.headers())?;
+        return Ok(response);
+    }
     let headers = Headers::new();
     for (name, value) in response.headers().entries() {
         headers.append(&name, &value)?;
     }
     headers.set(REQUEST_ID_HEADER, id.as_str())?;
+    add_common(&headers)?;
+    Ok(response.with_headers(headers))
+}
+
+fn add_common(headers: &Headers) -> worker::Result<()> {
     headers.set("access-control-allow-origin", "*")?;
     headers.set("access-control-expose-headers", EXPOSED)?;
     headers.set("x-content-type-options", "nosniff")?;
@@ -45,5 +54,5 @@ pub(crate) fn open_to_all(response: Response, id: &RequestId) -> worker::Result<
     if !headers.has("cache-control")? {
         headers.set("cache-control", "no-store")?;
     }
-    Ok(response.with_headers(headers))
+    Ok(())
 }

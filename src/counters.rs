@@ -57,7 +57,7 @@ pub(crate) fn count_object_call() {
     COUNTERS.with_borrow_mut(|counters| counters.object_calls += 1);
 }
 
-/// Counts rows that an object wrote to its SQLite.
+/// Counts rows that an object wrote to its SQLite. An alarm that is set or deleted is paid for as a row.
 pub(crate) fn count_object_rows(written: u64) {
     COUNTERS.with_borrow_mut(|counters| counters.object_rows_written += written);
 }

@@ -93,9 +93,9 @@ contract StreamChain is IStreamChain, Multicall {
             (record.anchorer, record.nextSeq, record.hasRounds);
         _checkAnchorer(stream, anchorer);
         if (!hasRounds && nextRound != 0) revert StreamHasRuns(stream);
-        _checkNext(stream, nextRound, round);
+        if (round != nextRound) _refuse(stream, nextRound, round);
         // No overflow and no seq out of range: a round is at most 2^64 - 1.
-        _streams[stream] = Stream({anchorer: anchorer, nextSeq: nextRound + 1, hasRounds: true});
+        (record.nextSeq, record.hasRounds) = (nextRound + 1, true);
         _append(stream, round, root);
         emit Anchored(stream, msg.sender, round, 1, root);
     }
@@ -193,11 +193,11 @@ contract StreamChain is IStreamChain, Multicall {
             (record.anchorer, record.nextSeq, record.hasRounds);
         _checkAnchorer(stream, anchorer);
         if (hasRounds) revert StreamHasRounds(stream);
-        _checkNext(stream, nextSeq, firstSeq);
+        if (firstSeq != nextSeq) _refuse(stream, nextSeq, firstSeq);
 
         nextSeq += count;
         if (nextSeq > SEQ_END) revert SeqOutOfRange(stream, firstSeq, count);
-        _streams[stream] = Stream({anchorer: anchorer, nextSeq: nextSeq, hasRounds: false});
+        record.nextSeq = nextSeq;
         emit Anchored(stream, msg.sender, firstSeq, count, run.root);
     }
 
@@ -214,10 +214,10 @@ contract StreamChain is IStreamChain, Multicall {
         peaks[height] = node;
     }
 
-    /// @dev A stream's anchors are contiguous: the next one begins where the last one ended.
-    function _checkNext(bytes32 stream, uint96 nextSeq, uint64 firstSeq) private pure {
+    /// @dev A stream's anchors are contiguous: the next one begins where the last one ended. This one does not.
+    function _refuse(bytes32 stream, uint96 nextSeq, uint64 firstSeq) private pure {
         if (firstSeq > nextSeq) revert Gap(stream, nextSeq, firstSeq);
-        if (firstSeq < nextSeq) revert Overlap(stream, nextSeq, firstSeq);
+        revert Overlap(stream, nextSeq, firstSeq);
     }
 
     /// @dev What emitting a run of messages or digests asks for: some of them, the right sender, seqs that exist.

@@ -29,6 +29,13 @@ contract GasTest is StreamChainTest {
 
     /// @dev The gas of a transaction from `sender` to the contract, before refunds (there are none here).
     function gasOf(address sender, bytes memory input) internal returns (uint256) {
+        (uint256 total, uint256 least) = gasAndFloorOf(sender, input);
+        return total < least ? least : total;
+    }
+
+    /// @dev The same without the floor of EIP-7623, and the floor alone: a transaction that does more than this one call
+    /// is seldom at the floor.
+    function gasAndFloorOf(address sender, bytes memory input) internal returns (uint256, uint256) {
         (uint256 intrinsic, uint256 least) = (BASE, BASE);
         for (uint256 i = 0; i < input.length; ++i) {
             bool zero = input[i] == 0;
@@ -42,7 +49,7 @@ contract GasTest is StreamChainTest {
         (bool done,) = address(chain).call(input);
         uint256 total = intrinsic + vm.lastCallGas().gasTotalUsed;
         vm.assertTrue(done, "the call succeeds");
-        return total < least ? least : total;
+        return (total, least);
     }
 
     /// @dev The gas of anchoring one run of COUNT messages in each of so many streams in steady state, that is, not for
@@ -121,12 +128,13 @@ contract GasTest is StreamChainTest {
         vm.snapshotValue(GROUP, "anchorRound, most in 64", most);
     }
 
-    /// @dev A run of 64 segments of 8 messages, a bucket of 512 runs, a range of a million rounds.
+    /// @dev A run of 1,000 messages, a bucket of 512 runs, a range of a million rounds: 46 hashes. A transaction that
+    /// calls nothing else pays the floor for so much calldata, which is more.
     function test_VerifyingAmongAMillionRoundsCostsAtMost60000() public {
         IStreamChain.RoundProof memory proof;
         (proof.firstSeq, proof.count, proof.round, proof.runs) = (0x010203, COUNT, 0x080706, 512);
         proof.previous = keccak256("previous");
-        (proof.path, proof.runPath, proof.rangePath) = (path("path", 9), path("run", 9), path("range", 19));
+        (proof.path, proof.runPath, proof.rangePath) = (path("path", 10), path("run", 9), path("range", 19));
         for (uint256 i = 0; i < 8; ++i) {
             proof.bucketPath[i] = keccak256(abi.encode("bucket", i));
         }
@@ -136,10 +144,11 @@ contract GasTest is StreamChainTest {
         bytes32 stream = keccak256("a stream");
         anchorTheEndOf(demo, stream, message, proof);
         vm.assertTrue(chain.verifyInRound(demo, stream, message, proof), "proven");
-        uint256 gas =
-            gasOf(STRANGER, abi.encodeCall(chain.verifyInRound, (demo, stream, message, proof))) - BASE;
-        vm.assertLe(gas, 60_000, "gas of a check with its calldata");
-        vm.snapshotValue(GROUP, "verifyInRound among 2^19 rounds, without the base", gas);
+        (uint256 gas, uint256 least) =
+            gasAndFloorOf(STRANGER, abi.encodeCall(chain.verifyInRound, (demo, stream, message, proof)));
+        vm.assertLe(gas - BASE, 60_000, "gas of a check with its calldata");
+        vm.snapshotValue(GROUP, "verifyInRound, with its calldata", gas - BASE);
+        vm.snapshotValue(GROUP, "verifyInRound, alone in a transaction", gas < least ? least : gas);
     }
 
     function path(string memory name, uint256 length) internal pure returns (bytes32[] memory hashes) {

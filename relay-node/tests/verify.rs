@@ -9,10 +9,13 @@
     reason = "helpers of tests stop the test that cannot go on"
 )]
 
+#[path = "support/http.rs"]
+mod http;
+#[path = "verify/rounds.rs"]
+mod rounds;
+
 use alloy_sol_types::SolEvent;
 use serde_json::{Value, json};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use streamchain_chain::abi::Anchored;
 use streamchain_protocol::ids::{Seq, StreamId};
@@ -28,51 +31,9 @@ fn demo_of(owner: Address) -> StreamId {
     StreamId::of(owner, &"demo".parse().unwrap())
 }
 
-/// Answers HTTP requests by their path and body, until the test program ends. Returns its URL.
+/// Answers HTTP requests by their path and body with JSON, until the test program ends. Returns its URL.
 fn serve(answer: impl Fn(&str, &Value) -> Value + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            serve_one(stream.unwrap(), &answer);
-        }
-    });
-    url
-}
-
-fn serve_one(mut stream: TcpStream, answer: &impl Fn(&str, &Value) -> Value) {
-    let mut request = Vec::new();
-    let mut part = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&request).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| {
-                    line.to_ascii_lowercase()
-                        .strip_prefix("content-length: ")
-                        .map(str::to_owned)
-                })
-                .map_or(0, |value| value.parse::<usize>().unwrap());
-            if body.len() >= length {
-                let path = head.split(' ').nth(1).unwrap();
-                let body = serde_json::from_str(body).unwrap_or(Value::Null);
-                let body = answer(path, &body).to_string();
-                let head = format!(
-                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close",
-                    body.len()
-                );
-                stream
-                    .write_all(format!("{head}\r\n\r\n{body}").as_bytes())
-                    .unwrap();
-                return;
-            }
-        }
-        match stream.read(&mut part).unwrap() {
-            0 => return,
-            read => request.extend_from_slice(&part[..read]),
-        }
-    }
+    http::serve(move |path, body| http::Reply::Json(answer(path, body)))
 }
 
 /// A receipt of message 0 of `owner`'s stream `demo`, and a node whose chain has its anchor by `contract`.

@@ -18,7 +18,8 @@ use std::time::Duration;
 use streamchain_edge_core::request_id::{REQUEST_ID_HEADER, RequestId};
 use streamchain_protocol::util::json::{self, JsonError};
 use worker::js_sys::Uint8Array;
-use worker::{Delay, Headers, Method, Request as HttpRequest, Response, Stub};
+use worker::js_sys::futures::JsFuture;
+use worker::{Delay, Error, Headers, Method, Request as HttpRequest, Response, Stub, web_sys};
 
 /// How a request or an answer is written between two parts of this Worker.
 pub(crate) trait Wire: Sized {
@@ -319,11 +320,18 @@ async fn send(
         Some(&headers),
         Some(&body),
     )?;
-    let mut answered = stub.fetch_with_request(http).await?;
+    let answered = stub.fetch_with_request(http).await?;
     match answered.status_code() {
-        200 => Ok(answered.bytes().await?),
+        200 => read_whole(answered).await,
         _ => Err(Problem::of_response(answered).await?),
     }
+}
+
+/// The body of a response. `Response::bytes` reads it as a stream, which is most of what a call costs.
+async fn read_whole(answered: Response) -> Result<Vec<u8>, Problem> {
+    let body = web_sys::Response::from(answered).array_buffer();
+    let body = JsFuture::from(body.map_err(Error::from)?).await;
+    Ok(Uint8Array::new(&body.map_err(Error::from)?).to_vec())
 }
 
 /// Answers a request to an object with `answer`.

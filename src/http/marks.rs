@@ -3,6 +3,7 @@
 use crate::request::Call;
 use crate::storage::d1::runs::{self, Marks};
 use streamchain_edge_core::stream_log::LogState;
+use streamchain_protocol::ids::Seq;
 use streamchain_protocol::stream_settings::Anchoring;
 use worker::{Error, console_error};
 
@@ -24,9 +25,36 @@ async fn read(call: &Call, state: &LogState) -> Result<Option<Marks>, Error> {
     runs::marks(&db, call.config.rounds, state.id).await
 }
 
-/// Before its first run the stream had anchors of its own, whose marks the object has.
 fn set(state: &mut LogState, marks: Marks) {
-    let own = |mark| marks.begin.min(mark);
-    state.anchored = marks.anchored.unwrap_or_else(|| own(state.anchored));
-    state.finalized = marks.finalized.unwrap_or_else(|| own(state.finalized));
+    state.anchored = mark(state.anchored, marks.begin, marks.anchored);
+    state.finalized = mark(state.finalized, marks.begin, marks.finalized);
+}
+
+/// The mark of a stream whose first run begins at `begin`. Before that it had anchors of its own, whose mark its object
+/// has; until that is behind them, it stands.
+fn mark(own: Seq, begin: Seq, in_rounds: Option<Seq>) -> Seq {
+    match own < begin {
+        true => own,
+        false => in_rounds.unwrap_or(begin),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_anchors_come_before_rounds() {
+        let mark = |own, begin, in_rounds: Option<u64>| mark(Seq(own), Seq(begin), in_rounds.map(Seq)).0;
+        assert_eq!(mark(0, 0, None), 0);
+        assert_eq!(mark(0, 0, Some(7)), 7);
+        assert_eq!(
+            mark(9, 0, Some(7)),
+            7,
+            "the object was notified of what was taken back since"
+        );
+        assert_eq!(mark(3, 5, Some(7)), 3, "an anchor of its own is missing");
+        assert_eq!(mark(5, 5, None), 5);
+        assert_eq!(mark(5, 5, Some(7)), 7);
+    }
 }

@@ -5,6 +5,7 @@
 //! suffices: it runs an alarm whose handler fails some more times.
 
 use crate::clock;
+use crate::counters;
 use std::cell::Cell;
 use std::time::Duration;
 use streamchain_protocol::time::UnixMs;
@@ -75,7 +76,10 @@ impl Alarm {
             None => {
                 self.due.set(None);
                 match self.is_guarded.get() {
-                    true => storage.delete_alarm().await,
+                    true => {
+                        counters::count_object_rows(1);
+                        storage.delete_alarm().await
+                    }
                     false => Ok(()),
                 }
             }
@@ -102,6 +106,7 @@ impl Alarm {
     async fn set(&self, storage: &Storage, due: UnixMs) -> Result<(), Error> {
         self.due.set(Some(due));
         self.is_own.set(true);
+        counters::count_object_rows(1);
         let set = storage
             .set_alarm(Duration::from_millis(due.since(clock::now())))
             .await;

@@ -12,8 +12,7 @@ const TOO_LARGE = 2;
 const PRODUCER_GAP = 4;
 const UNEXPECTED = 9;
 
-/** A data-channel offer as browsers make it, with what must be there. */
-const OFFER = [
+const OFFER_WITHOUT_FINGERPRINT = [
   "v=0",
   "o=- 4611731400430051336 2 IN IP4 127.0.0.1",
   "s=-",
@@ -23,7 +22,6 @@ const OFFER = [
   "c=IN IP4 0.0.0.0",
   "a=ice-ufrag:abcd",
   "a=ice-pwd:abcdefghijklmnopqrstuvwx",
-  `a=fingerprint:sha-256 ${Array.from({ length: 32 }, (_, i) => i.toString(16).padStart(2, "0").toUpperCase()).join(":")}`,
   "a=setup:actpass",
   "a=mid:0",
   "a=sctp-port:5000",
@@ -31,12 +29,6 @@ const OFFER = [
 ].join("\r\n");
 
 const scene = sharedScene();
-
-interface Refusal {
-  readonly status: number;
-  readonly contentType: string;
-  readonly problem: { readonly type: string; readonly status: number; readonly title: string; readonly detail: string };
-}
 
 describe("bad input", () => {
   let page: Page;
@@ -54,66 +46,20 @@ describe("bad input", () => {
     assert.ok(scene.system.system.parts.relay.running && scene.system.system.parts.edge.running);
   });
 
-  const postOffer = (body: string, stream = STREAM, contentType = "application/sdp"): Promise<Refusal> =>
-    page.evaluate(
-      async ({ body, stream, contentType }) => {
-        const response = await fetch(`/v1/streams/${encodeURIComponent(stream)}/sessions`, {
-          method: "POST",
-          headers: { "content-type": contentType },
-          body,
-        });
-        const text = await response.text();
-        return {
-          status: response.status,
-          contentType: response.headers.get("content-type") ?? "",
-          problem: response.ok ? null : JSON.parse(text),
-        };
+  it("an offer is refused with a reason", async () => {
+    const refusal = await page.evaluate(
+      async ({ body, stream }) => {
+        const headers = { "content-type": "application/sdp" };
+        const response = await fetch(`/v1/streams/${stream}/sessions`, { method: "POST", headers, body });
+        const problem = (await response.json()) as { type: string; detail: string };
+        return { status: response.status, contentType: response.headers.get("content-type"), problem };
       },
-      { body, stream, contentType },
+      { body: OFFER_WITHOUT_FINGERPRINT, stream: STREAM },
     );
-
-  const assertProblem = (refusal: Refusal, status: number, slug: string, detail = /\S/): void => {
-    assert.equal(refusal.status, status);
-    assert.match(refusal.contentType, /^application\/problem\+json/);
-    assert.equal(refusal.problem.type, `https://streamchain.dev/problems/${slug}`);
-    assert.equal(refusal.problem.status, status);
-    assert.match(refusal.problem.detail, detail);
-  };
-
-  it("a well-shaped offer is answered", async () => {
-    assert.equal((await postOffer(OFFER)).status, 201);
-  });
-
-  it("an offer that is not SDP is refused", async () => {
-    assertProblem(await postOffer("hello"), 400, "bad-offer");
-    assertProblem(await postOffer(""), 400, "bad-offer");
-    assertProblem(await postOffer('{"sdp":"v=0"}'), 400, "bad-offer");
-  });
-
-  it("an offer without a data section is refused", async () => {
-    assertProblem(await postOffer(OFFER.slice(0, OFFER.indexOf("m="))), 400, "bad-offer");
-    const audio = OFFER.replace("m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "m=audio 9 UDP/TLS/RTP/SAVPF 111");
-    assertProblem(await postOffer(audio), 400, "bad-offer");
-  });
-
-  it("an offer without a fingerprint is refused, and told so", async () => {
-    assertProblem(await postOffer(OFFER.replace(/a=fingerprint.*\r\n/, "")), 400, "bad-offer", /fingerprint/);
-  });
-
-  it("an offer of 100 KB is refused", async () => {
-    assertProblem(await postOffer(OFFER + "a=x:y\r\n".repeat(14_300)), 413, "too-large");
-  });
-
-  it("an offer of another media type is refused", async () => {
-    assert.equal((await postOffer(OFFER, STREAM, "application/json")).status, 415);
-  });
-
-  it("stream names out of shape are refused", async () => {
-    for (const name of ["UPPER", "-leading", "_system", "a".repeat(65), "with space", "a/b"]) {
-      const { status, problem } = await postOffer(OFFER, name);
-      assert.ok(status === 400 || status === 404, `${name}: ${status}`);
-      assert.match(problem.type, /^https:\/\/streamchain\.dev\/problems\//, name);
-    }
+    assert.equal(refusal.status, 400);
+    assert.match(refusal.contentType ?? "", /^application\/problem\+json/);
+    assert.equal(refusal.problem.type, "https://streamchain.dev/problems/bad-offer");
+    assert.match(refusal.problem.detail, /fingerprint/);
   });
 
   it("a message over 64 KiB is a typed error in the client", async () => {
@@ -194,46 +140,5 @@ describe("bad input", () => {
       return [early.code, gap.code];
     });
     assert.deepEqual(codes, [UNEXPECTED, PRODUCER_GAP]);
-  });
-
-  it("a frame of an unknown kind is passed over", async () => {
-    const seq = await page.evaluate(async () => {
-      const session = await window.tools.rawSession("unknown-kind");
-      session.send(new Uint8Array([0x82, 0x18, 0x63, 0x01])); // [99, 1]
-      session.hello();
-      await session.frame("welcome");
-      session.publish(0, new Uint8Array([7]));
-      const accepted = await session.frame("accepted");
-      session.close();
-      return accepted.seq;
-    });
-    assert.equal(seq, 0);
-  });
-
-  it("requests that make no sense get a problem document", async () => {
-    const answers = await page.evaluate(async (stream) => {
-      const requests: [string, RequestInit][] = [
-        [`/v1/streams/${stream}/messages?from=-1`, {}],
-        [`/v1/streams/${stream}/messages?from=x`, {}],
-        [`/v1/streams/${stream}/messages/999999/receipt`, {}],
-        ["/v1/streams/nobody-made-this", {}],
-        ["/v1/nothing-here", {}],
-        ["/v1/streams", { method: "POST", body: "{" }],
-        [`/v1/streams/${stream}/sessions`, { method: "PATCH" }],
-        ["/v1/sessions/zz", { method: "DELETE" }],
-      ];
-      return Promise.all(
-        requests.map(async ([path, init]) => {
-          const response = await fetch(path, init);
-          const type = response.headers.get("content-type") ?? "";
-          await response.text();
-          return { path, status: response.status, type };
-        }),
-      );
-    }, STREAM);
-    for (const { path, status, type } of answers) {
-      assert.ok(status >= 400 && status < 500, `${path}: ${status}`);
-      assert.match(type, /^application\/problem\+json/, path);
-    }
   });
 });

@@ -65,6 +65,8 @@ export interface SceneOptions {
   /** Settings of the edge beside the usual ones. */
   readonly vars?: Record<string, string>;
   readonly outbound?: Outbound;
+  /** As the harness has it. */
+  readonly direct?: boolean;
   /** Modules around the built Worker. */
   readonly around?: EdgeOptions["around"];
   /** What the streams are made with. */
@@ -108,7 +110,7 @@ export class ChainScene {
   /** The contract on this node, and an edge that anchors by `operator`. */
   static async on(
     node: ChainNode,
-    { vars = {}, outbound = passOn(node.url), ...more }: SceneOptions = {},
+    { vars = {}, outbound = passOn(node.url), direct = false, ...more }: SceneOptions = {},
   ): Promise<ChainScene> {
     const [deployer, operator] = [account(0), account(1)];
     const contract = await deployContract({
@@ -130,7 +132,7 @@ export class ChainScene {
       ANCHOR_RETRY_AFTER_MS: "1000",
       ...vars,
     };
-    const edge = await startEdge({ vars: all, outbound, around: more.around });
+    const edge = await startEdge({ vars: all, outbound, direct, around: more.around });
     return new ChainScene(node, contract.address, operator, all, outbound, edge, more);
   }
 

@@ -257,6 +257,8 @@ export interface EdgeOptions {
   folder?: string;
   /** What answers the Worker's own requests; a chain that is down unless given. */
   outbound?: (request: Request) => Promise<Response>;
+  /** Whether requests reach the Worker itself, without Miniflare's own one in front of it: for benches. */
+  direct?: boolean;
 }
 
 /** A namespace of Durable Objects, as far as it is used here. */
@@ -440,6 +442,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       ratelimits: options.ratelimits ?? {},
       resourcePersistencePath: folder,
       outboundService: options.outbound ?? chainIsDown,
+      ...(options.direct ? { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] } : {}),
       bindings: {
         MASTER_SECRET,
         ANCHORER_KEY,
@@ -453,7 +456,8 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       },
     } as Parameters<typeof convertV4MiniflareOptions>[0]),
   );
-  const url = (await miniflare.ready).origin;
+  const front = await miniflare.ready;
+  const url = (options.direct ? await miniflare.unsafeGetDirectURL() : front).origin;
   if (options.folder === undefined) await migrate(miniflare);
   return new Edge(miniflare, url, folder);
 };

@@ -113,3 +113,50 @@ test("producers of the version before, without author, go on", async () => {
     await edge.stop();
   }
 });
+
+test("batches of the version before share the object with new ones", async () => {
+  const patient = { vars: { SEGMENT_MAX_AGE_MS: "600000" } };
+  let edge = await startEdge(patient);
+  try {
+    const relay = edge.relay("r1");
+    const { id, short, epoch } = await edge.streamOn(relay, "demo");
+    await edge.listed("demo");
+    await relay.batch(short, epoch, 0, messagesOf(PRODUCER, 0, 5));
+    await edge.dispose();
+
+    // As that version left it: one row for each batch, and the rows of state and producers as new as the batch.
+    for (const database of await databasesWith(edge.folder, "chunks")) {
+      const batches = database.prepare("SELECT first, count, records FROM chunks").all();
+      const [batch] = batches as { first: number; count: number; records: Uint8Array }[];
+      if (batch === undefined) continue;
+      const { json } = database.prepare("SELECT json FROM state").get() as { json: string };
+      const state = { ...JSON.parse(json), head: 5, backlog: batch.records.length };
+      database.exec(`CREATE TABLE batches (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, records BLOB NOT NULL);
+                     INSERT INTO batches SELECT first, count, records FROM chunks; DROP TABLE chunks;
+                     UPDATE schema_version SET version = 2`);
+      database.prepare("UPDATE state SET json = ?").run(JSON.stringify(state));
+      const producer = Buffer.concat([PRODUCER, Buffer.alloc(20, 7)]);
+      database.prepare("INSERT INTO producers VALUES (?, 4)").run(producer);
+      assert.deepEqual([batch.first, batch.count], [0, 5]);
+      database.close();
+    }
+
+    edge = await startEdge({ ...patient, folder: edge.folder });
+    const after = edge.relay("r1");
+    after.incarnation = relay.incarnation;
+    assert.equal((await after.register()).status, 200);
+    assert.equal((await after.acquireEpoch(short)).json.epoch, epoch);
+    assert.equal((await after.producer(short, PRODUCER, epoch)).json.stored, 4);
+    assert.equal((await after.batch(short, epoch, 5, messagesOf(PRODUCER, 5, 3))).json.committed, 8);
+    const { messages } = (await edge.get("/v1/streams/demo/messages?from=2")).json as { messages: { seq: number }[] };
+    assert.deepEqual(
+      messages.map(({ seq }) => seq),
+      [2, 3, 4, 5, 6, 7],
+    );
+    edge = await edge.restart();
+    assert.equal((await edge.get("/v1/streams/demo")).json.head, 8);
+    await edge.flushed(id, 8);
+  } finally {
+    await edge.stop();
+  }
+});

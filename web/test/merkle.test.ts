@@ -182,7 +182,8 @@ describe("receipts", () => {
   const REFUSED: readonly [title: string, source: unknown][] = [
     ["a text that is not JSON", "{"],
     ["another type", { ...genuine, type: "invoice" }],
-    ["another version", { ...genuine, version: 2 }],
+    ["another version", { ...genuine, version: 3 }],
+    ["version 2 without a round", { ...genuine, version: 2 }],
     ["a missing field", { ...genuine, leaf: undefined }],
     ["a short hash", { ...genuine, root: "0x12" }],
     ["a negative seq", { ...genuine, message: { ...genuine.message, seq: -1 } }],

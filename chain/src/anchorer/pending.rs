@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, keccak256};
 use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::proof::{ROUNDS_NAME, rounds_stream};
 use streamchain_protocol::stream_settings::Mode;
 use streamchain_protocol::time::UnixMs;
 
@@ -18,7 +19,6 @@ use super::shares::{Lack, Share, Shares};
 use super::stream::{SegmentRow, StreamEntry, StreamRow};
 use crate::abi;
 use crate::journal::{self, Journal, RestoreError};
-use crate::rounds::{ROUNDS_NAME, rounds_stream};
 
 /// Lines dropped together when there is no room: finding the oldest looks at all of them.
 const LINES_DROPPED_AT_ONCE: usize = 64;

@@ -17,7 +17,7 @@ use crate::rounds::Contract;
 /// Length of the contract's answer to the question for a peak.
 const PEAK_BYTES: usize = 32;
 /// After how many ms a contract without rounds is asked again: the operator has to deploy another one.
-const NO_ROUNDS_RETRY_MS: u64 = 60_000;
+const NO_ROUNDS_RETRY_MS: u64 = 600_000;
 
 /// Plans the runs that the contract's state of these streams lets us anchor.
 pub(super) fn plan(ids: &[StreamId], data: &Bytes, context: &Context<'_>) -> Transition {

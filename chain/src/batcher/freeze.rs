@@ -58,9 +58,10 @@ impl Batcher {
             self.journal.put(line_key(stream), &line.row);
         }
         self.state.closed = round.saturating_add(1);
-        if self.frozen.is_empty() {
-            self.state.written = self.state.closed;
-        }
+        self.state.written = match self.frozen.is_empty() {
+            true => self.state.closed,
+            false => self.state.written.min(round),
+        };
         self.save_state();
     }
 

@@ -287,7 +287,7 @@ impl Batcher {
         }
     }
 
-    /// Freezes what is pending for a round, and answers what that is; asked again, it is the same. `previous` says how the
+    /// Freezes what is pending for a round, and answers what that is; asked again, it is the same, unless it was nothing. `previous` says how the
     /// round before it was fixed. The answer is true once what [`Self::take_unsaved`] returns is written.
     pub fn handle_close(
         &mut self,
@@ -298,7 +298,8 @@ impl Batcher {
         if round < self.state.closed.saturating_sub(1) {
             return Ok(Closed::default()); // it came late: that round is decided
         }
-        if round >= self.state.closed {
+        // A round of which it had nothing may have what came since: nothing of it was fixed.
+        if round >= self.state.closed || self.frozen.is_empty() {
             if let Some(previous) = previous {
                 self.compare(previous)?;
             }

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use streamchain_protocol::ids::StreamId;
 use streamchain_protocol::proof::bucket::{BucketRoot, decode_buckets, encode_buckets, round_root};
 use streamchain_protocol::proof::range::{self, RangeNode, range_leaf};
+use streamchain_protocol::proof::rounds_stream;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::Backoff;
 
-use super::message::{Closed, FixedRound, no_buckets, rounds_stream};
+use super::message::{Closed, FixedRound, no_buckets};
 use super::task::{CloseRound, FixRound, NewestRound, RoundTask, RoundsStatus, StoreRound};
 use crate::backoff::node_backoff;
 use crate::journal::{self, Journal, RestoreError};
@@ -40,8 +41,8 @@ struct StateRow {
     next: u64,
     /// How many buckets each batcher has: another number would let two of them have the same stream.
     buckets_each: u16,
-    /// The peaks of the range of the rounds below `next`, by height.
-    peaks: BTreeMap<u8, B256>,
+    /// The peaks of the range of the rounds below `next`: their heights and hashes.
+    peaks: Vec<(u8, B256)>,
 }
 
 /// The round that was fixed last, as it is saved.
@@ -188,10 +189,8 @@ impl RoundMaker {
 
     /// When [`Self::next_task`] has something.
     pub(crate) fn due(&self, is_on_chain: bool) -> Option<UnixMs> {
-        if self.state.is_none() {
-            return (!self.waiting.is_empty()).then_some(self.rests_until);
-        }
-        if self.under_way().is_some() {
+        // Without a state, the newest round may be one that the chain does not have.
+        if self.state.is_none() || self.under_way().is_some() {
             return Some(self.rests_until);
         }
         let begins_at = self.begins_at(is_on_chain);
@@ -237,7 +236,10 @@ impl RoundMaker {
     fn nodes(&self, fixed: &FixedRound) -> Option<Vec<RangeNode>> {
         let peaks = &self.state.as_ref()?.peaks;
         let leaf = range_leaf(self.stream, fixed.round, fixed.root);
-        range::append(fixed.round, leaf, |height| peaks.get(&height).copied())
+        range::append(fixed.round, leaf, |height| {
+            let peak = peaks.iter().find(|(of, _)| *of == height);
+            peak.map(|(_, hash)| *hash)
+        })
     }
 
     /// Takes in the newest round that the database has. Returns it, to be handed over again: whether the chain has it is
@@ -258,7 +260,7 @@ impl RoundMaker {
         let mut state = StateRow {
             next: 0,
             buckets_each: self.settings.buckets_each,
-            peaks: BTreeMap::new(),
+            peaks: Vec::new(),
         };
         let mut found = None;
         if let Some(NewestRound {
@@ -269,10 +271,8 @@ impl RoundMaker {
         {
             state.next = fixed.round.saturating_add(1);
             state.peaks = peaks.iter().map(|node| (node.height, node.hash)).collect();
-            let is_complete = range::peaks(state.next)
-                .iter()
-                .all(|(height, _)| state.peaks.contains_key(height));
-            if !is_complete {
+            let has = |height: &u8| state.peaks.iter().any(|(of, _)| of == height);
+            if !range::peaks(state.next).iter().all(|(height, _)| has(height)) {
                 self.fail("the database lacks nodes of the range of rounds".to_owned(), now);
                 return None;
             }
@@ -335,6 +335,7 @@ impl RoundMaker {
             self.fail(reason, now);
         } else {
             self.succeed();
+            self.rests_until = now.plus_ms(self.interval_ms);
         }
     }
 
@@ -389,8 +390,8 @@ impl RoundMaker {
         let peak = self.nodes(&fixed)?.pop()?;
         let state = self.state.as_mut()?;
         state.next = fixed.round.saturating_add(1);
-        state.peaks.retain(|height, _| *height > peak.height);
-        state.peaks.insert(peak.height, peak.hash);
+        state.peaks.retain(|(height, _)| *height > peak.height);
+        state.peaks.push((peak.height, peak.hash));
         journal.put(STATE_KEY.to_owned(), &*state);
         self.succeed();
         Some(fixed)

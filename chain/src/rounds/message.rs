@@ -1,20 +1,9 @@
 //! What the maker of rounds and the batchers say to each other.
 
-use alloy_primitives::{Address, B256, keccak256};
+use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
-use streamchain_protocol::ids::StreamId;
 use streamchain_protocol::proof::AnchorState;
 use streamchain_protocol::proof::bucket::{BUCKETS, BucketRoot, Buckets};
-
-use crate::abi;
-
-/// The name of the stream of rounds: round n is its message n.
-pub const ROUNDS_NAME: &str = "_rounds";
-
-/// Returns the id of the stream of rounds that `owner` has.
-pub fn rounds_stream(owner: Address) -> StreamId {
-    abi::stream_id(owner, keccak256(ROUNDS_NAME))
-}
 
 /// The buckets of no round, or of a round without runs.
 pub(crate) fn no_buckets() -> Box<Buckets> {

@@ -13,5 +13,5 @@ mod task;
 
 pub use maker::Settings;
 pub(crate) use maker::{Contract, RoundMaker};
-pub use message::{Closed, FixedRound, GroupRoots, ROUNDS_NAME, RoundAnchor, rounds_stream};
+pub use message::{Closed, FixedRound, GroupRoots, RoundAnchor};
 pub use task::{CloseRound, FixRound, NewestRound, RoundTask, RoundsStatus, StoreRound};

@@ -12,7 +12,7 @@ import { concat, encodeAbiParameters, keccak256, slice, stringToBytes } from "vi
 /** @typedef {`0x${string}`} Hex */
 
 /** Whose streams most of the vectors' are. */
-export const OWNER = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8";
+export const OWNER = /** @type {Hex} */ ("0x70997970c51812dc3a010c7d01b50e0d17dc79c8");
 
 /** @param {string} text */
 export const keccakText = (text) => keccak256(stringToBytes(text));
@@ -43,7 +43,11 @@ export const streamOf = (name, owner = OWNER) => {
   return { owner, name, nameHash, id, short: slice(id, 0, 20) };
 };
 
-/** @param {number} seq */
+/**
+ * The message that follows from its seq.
+ * @param {number} seq
+ * @returns {{ seq: number, time: number, author: Hex, payload: Hex }}
+ */
 export const messageAt = (seq) => {
   const block = keccakText(`payload ${seq}`);
   const length = Number((37n * BigInt(seq)) % 200n);
@@ -53,17 +57,23 @@ export const messageAt = (seq) => {
     seq,
     time,
     author: slice(keccakText(`author ${seq % 5}`), 12),
-    payload: length === 0 ? "0x" : slice(concat(Array(Math.ceil(length / 32)).fill(block)), 0, length),
+    payload:
+      length === 0 ? "0x" : slice(concat(/** @type {Hex[]} */ (Array(Math.ceil(length / 32)).fill(block))), 0, length),
   };
 };
 
-/** keccak256(bytes.concat(keccak256(abi.encode(stream, seq, time, author, keccak256(payload))))). */
+/**
+ * keccak256(bytes.concat(keccak256(abi.encode(stream, seq, time, author, keccak256(payload))))).
+ * @param {Hex} stream
+ * @param {ReturnType<typeof messageAt>} message
+ */
 export const leafOf = (stream, { seq, time, author, payload }) =>
   doubleHash(
     ["bytes32", "uint64", "uint64", "address", "bytes32"],
     [stream, BigInt(seq), BigInt(time), author, keccak256(payload)],
   );
 
+/** @param {string[]} leaves */
 export const treeOf = (leaves) => SimpleMerkleTree.of(leaves, { sortLeaves: false });
 
 /**

@@ -110,7 +110,7 @@ const receiptOf = (stream, { round, root, tree, buckets }, run, message, leaves)
         proof: bucket.tree.getProof(bucket.own.indexOf(run)),
       },
       bucket: { runs: bucket.runs, root: bucket.root, proof: tree.getProof(bucket.bucket) },
-      range: { rounds: leaves.length, proof: peak.tree.getProof(round - peak.begin), peak: peak.tree.root },
+      range: { proof: peak.tree.getProof(round - peak.begin), peak: peak.tree.root },
     },
     anchor: {
       first: round,

@@ -44,6 +44,7 @@ pub const TARGETS: &[Target] = targets! {
     "rate_policy", "the setting RATE_LIMITS", text::rate_policy;
     "json", "any JSON text", text::json_text;
     "receipt", "a receipt", proofs::receipt;
+    "runs", "the list of runs of a bucket", proofs::runs;
     "json_rpc", "answers of Ethereum nodes", proofs::json_rpc;
     "signature", "a wallet's signature (EIP-191, EIP-6492)", proofs::signature;
     "stun", "STUN and TURN messages", relay::stun;

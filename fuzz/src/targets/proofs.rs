@@ -4,6 +4,8 @@ use crate::fixed::{SIGNED_HASH, WALLET};
 use streamchain_chain::ethereum::eip6492::Undeployed;
 use streamchain_chain::ethereum::{BlockId, LogBlocks, Request, eip191};
 use streamchain_protocol::proof::Receipt;
+use streamchain_protocol::proof::bucket::bucket_root;
+use streamchain_protocol::proof::run::{check_runs, decode_runs, encode_runs};
 use streamchain_protocol::util::json;
 use streamchain_protocol::{Address, B256, Bytes};
 
@@ -16,6 +18,17 @@ pub(super) fn receipt(bytes: &[u8]) {
         other.message.time.0 ^= 1;
         assert!(other.check().is_err(), "a receipt holds for one time alone");
     }
+}
+
+pub(super) fn runs(bytes: &[u8]) {
+    let Ok(runs) = decode_runs(bytes) else {
+        return;
+    };
+    assert_eq!(encode_runs(&runs), bytes, "a list has one encoding");
+    assert_eq!(check_runs(&runs), Ok(()), "a list that is read keeps the rules");
+    let root = bucket_root(&runs);
+    assert_eq!(root.runs as usize, runs.len());
+    assert_eq!(root.root.is_zero(), runs.is_empty());
 }
 
 /// Each kind of request reads the same answer: what one expects is nonsense to the others.

@@ -1,7 +1,9 @@
-//! Whom the caller of `verify` and `verify-stream` believes: a contract on a chain, and if required an owner and an anchorer.
+//! Whom the caller of `verify` and `verify-stream` believes: a contract on a chain, and if required an owner, an anchorer,
+//! and the owner of the stream of rounds.
 //!
 //! What always holds: the contract comes from the caller, by an option or by a file of the caller's, never from the
 //! receipt or the edge that is checked. Anybody can deploy a contract, and open a stream of any name in an honest one.
+//! Anybody can also anchor rounds that speak of any stream: a required stream says nothing about whose rounds they are.
 
 use clap::Args;
 use serde::Deserialize;
@@ -18,12 +20,13 @@ WHOM YOU BELIEVE
     optional, and an option of the same name takes precedence:
 
     { \"rpc\": \"https://ethereum-rpc.example\", \"chainId\": 11155111, \"contract\": \"0x5FbD…0aa3\",
-      \"owner\": \"0x…\", \"anchorer\": \"0x…\" }
+      \"owner\": \"0x…\", \"anchorer\": \"0x…\", \"roundsOwner\": \"0x…\" }
 
     Anybody may open a stream of any name in the contract, so a name alone proves nothing: require --owner, or the
-    stream's id. Both commands print the owner and the anchorer.";
+    stream's id. Anybody may anchor rounds, which speak of any stream: where a stream is required and its messages are in
+    rounds, require --rounds-owner or --anchorer as well. Both commands print the owners and the anchorer.";
 
-/// Largest configuration file that is read, bytes: its five fields need some hundred.
+/// Largest configuration file that is read, bytes: its six fields need some hundred.
 const MAX_CONFIG_BYTES: u64 = 64 * 1024;
 
 /// The options of both commands that say whom the caller believes.
@@ -47,6 +50,9 @@ pub(crate) struct TrustArgs {
     /// Account that must have sent the anchors
     #[arg(long, value_name = "ADDRESS")]
     pub anchorer: Option<Address>,
+    /// Account whose stream of rounds the messages must be in, unless they have an anchor of their own
+    #[arg(long, value_name = "ADDRESS")]
+    pub rounds_owner: Option<Address>,
 }
 
 /// The configuration file. An unknown field is refused: a misspelt one would require nothing.
@@ -58,6 +64,7 @@ struct TrustFile {
     contract: Option<Address>,
     owner: Option<Address>,
     anchorer: Option<Address>,
+    rounds_owner: Option<Address>,
 }
 
 /// Whom the caller believes.
@@ -68,6 +75,7 @@ pub(crate) struct Trust {
     pub chain_id: Option<u64>,
     pub owner: Option<Address>,
     pub anchorer: Option<Address>,
+    pub rounds_owner: Option<Address>,
 }
 
 impl TrustArgs {
@@ -90,6 +98,7 @@ impl TrustArgs {
             chain_id: self.chain_id.or(file.chain_id),
             owner: self.owner.or(file.owner),
             anchorer: self.anchorer.or(file.anchorer),
+            rounds_owner: self.rounds_owner.or(file.rounds_owner),
         })
     }
 
@@ -149,6 +158,42 @@ impl Trust {
     pub(crate) fn refuses_anchorer(&self, anchorer: Address) -> Option<String> {
         let required = self.anchorer.filter(|required| *required != anchorer)?;
         Some(format!("the anchor is by {anchorer}, and {required} is required"))
+    }
+
+    /// Returns why the owner of a stream of rounds is not the one that is believed about a stream of this owner.
+    pub(crate) fn refuses_rounds(&self, rounds_owner: Address) -> Option<String> {
+        let required = self.rounds_owner.filter(|required| *required != rounds_owner)?;
+        Some(format!(
+            "the rounds are of {rounds_owner}, and {required} is required"
+        ))
+    }
+
+    /// Returns what must be required before rounds can say anything about a required stream: its id says who owns the
+    /// stream, and nothing about who may anchor rounds that speak of it.
+    pub(crate) fn lacks_rounds(
+        &self,
+        stream: Option<&StreamRef>,
+        owner: Address,
+        rounds_owner: Address,
+    ) -> Option<String> {
+        let is_stream_required = self.owner.is_some() || stream.is_some();
+        (is_stream_required && !self.says_whose_rounds(owner, rounds_owner)).then(|| {
+            format!(
+                "whose rounds? These are of {rounds_owner}, and anybody may anchor rounds about any stream: give \
+                 --rounds-owner or --anchorer"
+            )
+        })
+    }
+
+    /// Returns what the caller left open about the rounds, to be printed beside the result.
+    pub(crate) fn open_about_rounds(&self, owner: Address, rounds_owner: Address) -> Option<String> {
+        (!self.says_whose_rounds(owner, rounds_owner))
+            .then(|| "compare the owner of the rounds, or require it: --rounds-owner".to_owned())
+    }
+
+    /// The owner of a stream may say everything about it; about another's, only whom the caller believes.
+    fn says_whose_rounds(&self, owner: Address, rounds_owner: Address) -> bool {
+        self.rounds_owner.is_some() || self.anchorer.is_some() || owner == rounds_owner
     }
 
     /// Returns what the caller left open about the stream, to be printed beside the result.

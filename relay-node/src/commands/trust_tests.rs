@@ -54,3 +54,55 @@ fn a_file_that_is_missing_or_misspelt_is_refused() {
     };
     assert!(args.resolve().unwrap_err().contains("/does/not/exist.json"));
 }
+
+#[test]
+fn a_required_stream_does_not_say_whose_rounds_speak_of_it() {
+    let (owner, operator) = (Address::repeat_byte(1), Address::repeat_byte(2));
+    let (_folder, args) = file(&format!(r#"{{"rpc":"http://r","contract":"{HONEST}"}}"#));
+    let nothing = args.resolve().unwrap();
+    let by_owner = Trust {
+        owner: Some(owner),
+        ..nothing.clone()
+    };
+    let id: StreamRef = StreamId([7; 32]).to_string().parse().unwrap();
+    for (trust, stream) in [(&by_owner, None), (&nothing, Some(&id))] {
+        let question = trust.lacks_rounds(stream, owner, operator).unwrap();
+        assert!(question.contains("--rounds-owner"), "{question}");
+        assert_eq!(
+            trust.lacks_rounds(stream, owner, owner),
+            None,
+            "the owner's own rounds"
+        );
+    }
+    assert_eq!(
+        nothing.lacks_rounds(None, owner, operator),
+        None,
+        "nothing is required"
+    );
+
+    let said = [
+        Trust {
+            rounds_owner: Some(operator),
+            ..by_owner.clone()
+        },
+        Trust {
+            anchorer: Some(HONEST),
+            ..by_owner
+        },
+    ];
+    for trust in said {
+        assert_eq!(trust.lacks_rounds(Some(&id), owner, operator), None);
+        assert_eq!(trust.open_about_rounds(owner, operator), None);
+    }
+    assert!(nothing.open_about_rounds(owner, operator).is_some());
+}
+
+#[test]
+fn the_owner_of_the_rounds_can_be_required_by_the_file() {
+    let (_folder, args) = file(&format!(
+        r#"{{"rpc":"http://r","contract":"{HONEST}","roundsOwner":"{HONEST}"}}"#
+    ));
+    let trust = args.resolve().unwrap();
+    assert_eq!(trust.refuses_rounds(HONEST), None);
+    assert!(trust.refuses_rounds(Address::ZERO).unwrap().contains("required"));
+}

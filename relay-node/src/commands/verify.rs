@@ -82,6 +82,12 @@ fn check(args: &VerifyArgs) -> Result<Verdict, String> {
     if matches!(args.stream, Some(StreamRef::Name(_))) && trust.owner.is_none() {
         return Err("whose stream? Anybody may use its name: give --owner, or --stream with an id".into());
     }
+    if let Some(round) = &receipt.round {
+        let (owner, rounds_owner) = (receipt.stream.owner, round.stream.owner);
+        if let Some(missing) = trust.lacks_rounds(args.stream.as_ref(), owner, rounds_owner) {
+            return Err(missing);
+        }
+    }
     let offline = Verdict::offline(&receipt, &trust, args.stream.as_ref());
     if !offline.holds() {
         return Ok(offline);

@@ -5,13 +5,18 @@
 //! roots of its segments or its table of anchors, does not count. Contract, owner and anchorer are those that the caller
 //! believes; a stream's id must be that of the owner and the name that the edge gives.
 //!
-//! [`ledger`] is pure and compares; [`chain`] reads the contract's events with the machine that the edge's Listener
-//! runs; [`edge`] reads what is stored; [`report`] is what people and programs see.
+//! Messages are anchored by anchors of their stream, or by runs in rounds: then the lists of runs of the stream's bucket are
+//! read from the first round on, and each must give the root that the chain has.
+//!
+//! [`ledger`] and [`rounds`] are pure and compare; [`chain`] reads the contract's events with the machine that the edge's
+//! Listener runs; [`edge`] reads what is stored; [`report`] is what people and programs see.
 
 mod chain;
 mod edge;
 mod ledger;
 mod report;
+mod round_fault;
+mod rounds;
 
 use super::trust::{Trust, TrustArgs, is_another};
 use chain::{Anchors, Node};
@@ -19,8 +24,12 @@ use clap::Args;
 use edge::{EdgeReader, StreamEntry};
 use ledger::{Anchor, Difference, Ledger};
 use report::{Outcome, Progress, Report};
+use rounds::Rounds;
+use std::collections::BTreeSet;
 use std::time::Duration;
+use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Seq, StreamId, StreamRef};
+use streamchain_protocol::proof::bucket::bucket_of;
 
 /// What the help text of the command ends with.
 pub(crate) const VERIFY_STREAM_EXAMPLES: &str = "\
@@ -28,8 +37,9 @@ EXAMPLES
     relay-node verify-stream --edge https://streamchain.example --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3
     relay-node verify-stream --edge http://127.0.0.1:8787 --config .streamchain/verify.json --stream demo --json
 
-The command reads and hashes every stored message, and compares every root with the contract's events. Stored messages
-that wait for an anchor are counted; they are not a difference. Progress is written to standard error.
+The command reads and hashes every stored message, and compares every root with the contract's events. Where messages
+are in rounds it reads the list of runs of every round. Stored messages that wait for an anchor are counted; they are
+not a difference. Progress is written to standard error.
 
 EXIT CODES
     0  all roots agree
@@ -102,6 +112,9 @@ async fn verify(args: &VerifyStreamArgs) -> Result<Report, String> {
         Some(wanted) => vec![edge.stream(&meant(wanted, &trust)).await?],
         None => edge.streams().await?,
     };
+    let rounds_owner = trust.rounds_owner.or_else(|| config.rounds_owner());
+    let mut rounds = rounds_owner.map(|owner| Rounds::new(owner, streams.iter().map(|stream| stream.id)));
+    let mut open = None;
     let mut progress = Progress::new();
     let mut report = Report::new(chain_id, &trust, trust.open_questions(args.stream.as_ref()));
     for stream in streams {
@@ -119,11 +132,25 @@ async fn verify(args: &VerifyStreamArgs) -> Result<Report, String> {
             report.leave_out(stream.name);
             continue;
         }
-        let outcome = verify_stream(&edge, &node, &mut anchors, &stream, &mut progress, &trust).await?;
-        report.add(&stream, anchors.anchorers(stream.id), outcome);
+        let mut sources = Sources {
+            edge: &edge,
+            node: &node,
+            anchors: &mut anchors,
+            rounds: rounds.as_mut(),
+        };
+        let outcome = verify_stream(&mut sources, &stream, &mut progress, &trust).await?;
+        let anchorers = sources.anchorers(stream.id);
+        if let Some(rounds) = rounds.as_ref().filter(|rounds| rounds.has(stream.id)) {
+            if let Some(missing) = trust.lacks_rounds(args.stream.as_ref(), stream.owner, rounds.owner) {
+                return Err(missing);
+            }
+            open = open.or_else(|| trust.open_about_rounds(stream.owner, rounds.owner));
+        }
+        report.add(&stream, anchorers, outcome);
     }
     report.blocks(anchors.start(), anchors.end());
-    report.strangers(&anchors);
+    report.rounds(rounds.as_ref(), &anchors, open);
+    report.strangers(&anchors, rounds.as_ref());
     report.compared_something()?;
     Ok(report)
 }
@@ -153,18 +180,56 @@ fn is_not_meant(stream: &StreamEntry, wanted: Option<&StreamRef>, trust: &Trust)
     Some(Difference::Another(refusal))
 }
 
+/// What a stream is compared with, read as far as it is needed.
+struct Sources<'a> {
+    edge: &'a EdgeReader,
+    node: &'a Node,
+    anchors: &'a mut Anchors,
+    /// `None`: neither the caller nor the edge says whose rounds there are.
+    rounds: Option<&'a mut Rounds>,
+}
+
+impl Sources<'_> {
+    /// The accounts that anchored a stream, or the rounds that it has runs in.
+    fn anchorers(&self, stream: StreamId) -> BTreeSet<Address> {
+        let mut all = self.anchors.anchorers(stream);
+        if let Some(rounds) = self.rounds.as_ref().filter(|rounds| rounds.has(stream)) {
+            all.extend(self.anchors.anchorers(rounds.stream));
+        }
+        all
+    }
+
+    /// All that the chain says of a stream, in order: its own anchors, and then its runs in rounds, since a stream goes from
+    /// the one to the other once. Reads the lists of its bucket of all rounds that the chain has.
+    async fn on_chain(&mut self, stream: StreamId) -> Result<Result<Vec<Anchor>, Difference>, String> {
+        let mut all = self.anchors.of(stream);
+        let Some(rounds) = self.rounds.as_mut() else {
+            return Ok(Ok(all));
+        };
+        let on_chain = self.anchors.of(rounds.stream);
+        let bucket = bucket_of(stream);
+        while let Some(round) = rounds.due(bucket, &on_chain) {
+            let list = self.edge.bucket_list(round.first.0, bucket).await?;
+            if let Err(fault) = rounds.take(bucket, round, list) {
+                return Ok(Err(fault.into()));
+            }
+        }
+        all.extend(rounds.anchors(stream, &on_chain));
+        Ok(Ok(all))
+    }
+}
+
 async fn verify_stream(
-    edge: &EdgeReader,
-    node: &Node,
-    anchors: &mut Anchors,
+    sources: &mut Sources<'_>,
     stream: &StreamEntry,
     progress: &mut Progress,
     trust: &Trust,
 ) -> Result<Outcome, String> {
-    if let Some(difference) = claims_differ(edge, node, anchors, stream.id).await? {
-        return Ok(Outcome::Differs(difference));
-    }
-    let refusal = anchors
+    let on_chain = match claimed_on_chain(sources, stream.id).await? {
+        Ok(on_chain) => on_chain,
+        Err(difference) => return Ok(Outcome::Differs(difference)),
+    };
+    let refusal = sources
         .anchorers(stream.id)
         .into_iter()
         .find_map(|by| trust.refuses_anchorer(by));
@@ -172,12 +237,14 @@ async fn verify_stream(
         return Ok(Outcome::Differs(Difference::Another(refusal)));
     }
     // The chain was read before the messages: what an event covers is stored by then.
-    let of_stream = anchors.of(stream.id);
-    let mut ledger = match Ledger::new(stream.id, of_stream) {
+    let mut ledger = match Ledger::new(stream.id, on_chain) {
         Ok(ledger) => ledger,
         Err(difference) => return Ok(Outcome::Differs(difference)),
     };
-    match read_all(edge, stream, &mut ledger, progress).await? {
+    if let Some(Err(fault)) = sources.rounds.as_ref().map(|rounds| rounds.follow(stream.id)) {
+        return Ok(Outcome::Differs(fault.into()));
+    }
+    match read_all(sources.edge, stream, &mut ledger, progress).await? {
         Err(difference) => Ok(Outcome::Differs(difference)),
         Ok(head) => Ok(match ledger.finish(head) {
             Ok(summary) => Outcome::Agrees(summary),
@@ -186,24 +253,26 @@ async fn verify_stream(
     }
 }
 
-/// The first anchor that the edge claims and the chain does not have.
-async fn claims_differ(
-    edge: &EdgeReader,
-    node: &Node,
-    anchors: &mut Anchors,
+/// All that the chain says of a stream, or the first difference between that and what the edge claims of the chain.
+async fn claimed_on_chain(
+    sources: &mut Sources<'_>,
     stream: StreamId,
-) -> Result<Option<Difference>, String> {
+) -> Result<Result<Vec<Anchor>, Difference>, String> {
     let mut looks = 0;
     loop {
         looks += 1;
         // The edge is asked first: what it has seen by now, the chain has.
-        let progress = edge.progress(stream).await?;
-        let claimed = edge.anchors(stream).await?;
-        anchors.read(node).await?;
-        let on_chain: Vec<Anchor> = anchors.of(stream);
+        let progress = sources.edge.progress(stream).await?;
+        let claimed = sources.edge.anchors(stream).await?;
+        sources.anchors.read(sources.node).await?;
+        let on_chain = match sources.on_chain(stream).await? {
+            Ok(on_chain) => on_chain,
+            Err(difference) => return Ok(Err(difference)),
+        };
         match ledger::claims(&on_chain, &claimed, progress.anchored) {
             Some(_) if looks < LOOKS => tokio::time::sleep(LOOK_PAUSE).await,
-            difference => return Ok(difference),
+            Some(difference) => return Ok(Err(difference)),
+            None => return Ok(Ok(on_chain)),
         }
     }
 }

@@ -10,7 +10,7 @@ import { isScript, scriptImports } from "./script/source.mjs";
 
 /** @typedef {import("./tree.mjs").Tree} Tree */
 
-const TEXT = /\.(?:ts|mjs|js|json|toml|sol|py)$|(?:^|\/)\.ci\/run$/;
+const TEXT = /\.(?:ts|tsx|mjs|js|json|toml|sol|py)$|(?:^|\/)\.ci\/run$/;
 const NO_USE = /(?:^|\/)package(?:-lock)?\.json$/;
 const TYPES = "@types/";
 

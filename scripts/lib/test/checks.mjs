@@ -61,6 +61,11 @@ const COMMANDS = [
   { name: "tsc-tests", title: "Types of the tests", run: types("tsconfig.json") },
   { name: "tsc-scripts", title: "Types of the scripts and benches", run: types("tsconfig.scripts.json") },
   {
+    name: "package",
+    title: "The npm package: files, sizes, publint, are-the-types-wrong",
+    run: () => [NODE, join(ROOT, "scripts", "check-package.mjs")],
+  },
+  {
     name: "deny",
     title: "Licences, sources and versions of the crates (cargo-deny)",
     run: () => [cargoDenyPath(), ...DENY_OPTIONS, "bans", "licenses", "sources"],

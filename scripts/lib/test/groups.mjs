@@ -93,6 +93,11 @@ export const GROUPS = [
   { name: "build", title: "Build (npm run build)", run: build },
   { name: "edge", title: "Edge specs (Miniflare)", run: () => nodeTests("tests/edge/*.spec.ts", { atOnce: 2 }) },
   {
+    name: "package",
+    title: "The npm package and its examples, installed as a stranger would",
+    run: () => nodeTests("tests/package/*.spec.ts"),
+  },
+  {
     name: "chaos",
     title: "Chaos, short (kill -9 of relay, workerd and chain under load)",
     run: () => nodeTests("tests/chaos/*.spec.ts"),

@@ -18,7 +18,7 @@ export type ErrorCode =
   | "relay-unreachable"
   /** The path works, but DTLS or the data channel did not open. */
   | "channel-failed"
-  /** This browser has no WebRTC. */
+  /** This environment has no WebRTC, as Node and workers; `ConnectOptions.webrtc` brings it. */
   | "no-webrtc"
   /** The relay did not answer `hello` in time. */
   | "no-welcome"

@@ -1,5 +1,13 @@
 // An EventTarget whose event names and details are typed.
 
+/** Options of a listener, as AddEventListenerOptions, which only the DOM's types have. */
+export interface ListenerOptions {
+  readonly capture?: boolean;
+  readonly once?: boolean;
+  readonly passive?: boolean;
+  readonly signal?: AbortSignal;
+}
+
 /** Events carry their detail as CustomEvent does; `on` passes the detail alone. */
 export class TypedEventTarget<Details extends object> {
   readonly #target = new EventTarget();
@@ -8,7 +16,7 @@ export class TypedEventTarget<Details extends object> {
   addEventListener<Name extends keyof Details & string>(
     name: Name,
     listener: (event: CustomEvent<Details[Name]>) => void,
-    options?: AddEventListenerOptions,
+    options?: ListenerOptions,
   ): void {
     this.#target.addEventListener(name, listener as EventListener, options);
   }

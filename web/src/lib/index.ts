@@ -13,6 +13,7 @@ export {
   type Receipt,
   type StepId,
 } from "./chain/receipt.ts";
+export type { ReceiptRound } from "./chain/round.ts";
 export {
   connectWallet,
   discoverWallets,
@@ -84,6 +85,7 @@ export type {
   CandidatePathKind as WayId,
 } from "./session/candidate-paths.ts";
 export type { ConnectionPath } from "./session/path-stats.ts";
+export type { IceServer, RtcConfiguration, WebRtc } from "./webrtc.ts";
 export { type Bytes, fromHex, type Hex, toHex } from "./wire/bytes.ts";
 export { RelayErrorCode } from "./wire/frames.ts";
 export type { AnchorRef, AnchorRef as AnchorNews, ChainEvent, Omitted, StreamMessage } from "./wire/records.ts";

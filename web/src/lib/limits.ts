@@ -137,6 +137,12 @@ export const LIVENESS_DEAD_MS = 1_000;
  */
 export const LIVENESS_UNANSWERED_MS = 2_000;
 
+/**
+ * A round trip counts as this many ms at most: silence is measured in round trips, and packages for Node report them in
+ * milliseconds where WebRTC's statistics have seconds.
+ */
+export const MAX_ROUND_TRIP_MS = 1_000;
+
 /** A session that lived this long, in ms, sets the reconnect delay back to its first value. */
 export const STABLE_SESSION_MS = 5_000;
 

@@ -1,60 +1,7 @@
 // Everything that the library takes from its environment. The browser's is the default; tests pass their own.
 
 import { StreamChainError } from "./errors.ts";
-
-/** The part of RTCDataChannel that is used. */
-export type DataChannel = Pick<
-  RTCDataChannel,
-  | "binaryType"
-  | "bufferedAmount"
-  | "bufferedAmountLowThreshold"
-  | "readyState"
-  | "send"
-  | "close"
-  | "onopen"
-  | "onclose"
-  | "onerror"
-  | "onmessage"
-  | "onbufferedamountlow"
->;
-
-/** The part of RTCPeerConnection that is used. */
-export interface PeerConnection {
-  readonly connectionState: RTCPeerConnectionState;
-  readonly iceConnectionState: RTCIceConnectionState;
-  readonly sctp: { readonly maxMessageSize: number } | null;
-  onconnectionstatechange: ((this: never, event: Event) => unknown) | null;
-  oniceconnectionstatechange: ((this: never, event: Event) => unknown) | null;
-  onicecandidate:
-    | ((this: never, event: { readonly candidate: { readonly candidate: string } | null }) => unknown)
-    | null;
-  onicecandidateerror: ((this: never, event: CandidateError) => unknown) | null;
-  createDataChannel(label: string, options: RTCDataChannelInit): DataChannel;
-  createOffer(options?: { iceRestart: boolean }): Promise<RTCSessionDescriptionInit>;
-  /** Without a description: the offer that the browser makes itself. */
-  setLocalDescription(description?: RTCSessionDescriptionInit): Promise<void>;
-  setConfiguration(configuration: RTCConfiguration): void;
-  setRemoteDescription(description: { type: "answer"; sdp: string }): Promise<void>;
-  getStats(): Promise<RTCStatsReport>;
-  close(): void;
-}
-
-/** The part of RTCPeerConnection that direct channels between browsers use. */
-export interface DirectConnection {
-  readonly connectionState: RTCPeerConnectionState;
-  readonly iceGatheringState: RTCIceGatheringState;
-  readonly localDescription: { readonly sdp: string } | null;
-  onconnectionstatechange: ((this: never, event: Event) => unknown) | null;
-  onicegatheringstatechange: ((this: never, event: Event) => unknown) | null;
-  createDataChannel(label: string, options: RTCDataChannelInit): DataChannel;
-  /** Sets the offer or answer that is next. */
-  setLocalDescription(): Promise<void>;
-  setRemoteDescription(description: { type: "offer" | "answer"; sdp: string }): Promise<void>;
-  close(): void;
-}
-
-/** The part of RTCPeerConnectionIceErrorEvent that is used. */
-export type CandidateError = Pick<RTCPeerConnectionIceErrorEvent, "url" | "errorCode" | "errorText">;
+import type { DirectConnection, PeerConnection, RtcConfiguration, WebRtc } from "./webrtc.ts";
 
 /** Parts of an HTTP request's time, in ms; browsers have them for the page's own origin only. */
 export interface RequestTiming {
@@ -87,8 +34,8 @@ export interface Platform {
    * `apart` makes it independent of how the page was loaded. Firefox gathers no candidates in a page that was loaded over
    * IPv6 once the device lost its IPv6 address; in an empty frame it does.
    */
-  readonly createPeerConnection: (configuration: RTCConfiguration, apart: boolean) => PeerConnection;
-  readonly createDirectConnection: (configuration: RTCConfiguration) => DirectConnection;
+  readonly createPeerConnection: (configuration: RtcConfiguration, apart: boolean) => PeerConnection;
+  readonly createDirectConnection: (configuration: RtcConfiguration) => DirectConnection;
   /** Shared by all pages of the origin; null where there is none. */
   readonly storage: TextStorage | null;
   /** Of this tab only; survives a reload, copied when the tab is duplicated. */
@@ -187,32 +134,44 @@ function requestTiming(url: string): RequestTiming | undefined {
 
 let emptyFrame: HTMLIFrameElement | null = null;
 
-/** The class of peer connections: the page's, or that of an empty frame in it. */
-function peerConnectionClass(apart: boolean): typeof RTCPeerConnection {
+/** A class of peer connections; what it makes is checked by nobody. */
+type PeerConnectionClass = new (configuration: RtcConfiguration) => object;
+
+/** The class of peer connections: the caller's, the page's, or that of an empty frame in it. */
+function peerConnectionClass(apart: boolean, webrtc: WebRtc | undefined): PeerConnectionClass {
+  if (webrtc !== undefined) return webrtc.RTCPeerConnection as unknown as PeerConnectionClass;
   if (typeof RTCPeerConnection === "undefined") {
-    throw new StreamChainError("no-webrtc", "this browser has no WebRTC");
+    throw new StreamChainError("no-webrtc", "there is no WebRTC here: RTCPeerConnection is not defined");
   }
   const body = apart ? globalThis.document?.body : null;
-  if (body === null || body === undefined) return RTCPeerConnection;
+  if (body === null || body === undefined) return RTCPeerConnection as unknown as PeerConnectionClass;
   if (emptyFrame === null || !emptyFrame.isConnected) {
     emptyFrame = body.ownerDocument.createElement("iframe");
     emptyFrame.hidden = true;
     body.append(emptyFrame);
   }
   const frame = emptyFrame.contentWindow as (Window & { RTCPeerConnection?: typeof RTCPeerConnection }) | null;
-  return frame?.RTCPeerConnection ?? RTCPeerConnection;
+  return (frame?.RTCPeerConnection ?? RTCPeerConnection) as unknown as PeerConnectionClass;
 }
 
 /** One function for all connections, which share their tokens by it where there is no storage. */
 const fetchOfPage: typeof fetch = (input, init) => globalThis.fetch(input, init);
 
-/** The platform of the page (or worker) that the library runs in. */
-export function browserPlatform(): Platform {
+/** The origin of the page or worker. Throws `edge-unreachable` where there is none, as in Node and in a file's page. */
+export function pageOrigin(): string {
+  const { origin } = (globalThis.location as { readonly origin: string } | undefined) ?? { origin: "null" };
+  if (origin !== "null") return origin;
+  throw new StreamChainError("edge-unreachable", "the option `edge` is missing, and there is no origin of a page");
+}
+
+/** The platform of the page, worker or Node process that the library runs in; `webrtc` replaces its WebRTC. */
+export function browserPlatform(webrtc?: WebRtc): Platform {
+  const peerConnection = (configuration: RtcConfiguration, apart: boolean): unknown =>
+    new (peerConnectionClass(apart, webrtc))(configuration);
   return {
     fetch: fetchOfPage,
-    createPeerConnection: (configuration, apart) =>
-      new (peerConnectionClass(apart))(configuration) as unknown as PeerConnection,
-    createDirectConnection: (configuration) => new RTCPeerConnection(configuration) as unknown as DirectConnection,
+    createPeerConnection: (configuration, apart) => peerConnection(configuration, apart) as PeerConnection,
+    createDirectConnection: (configuration) => peerConnection(configuration, false) as DirectConnection,
     storage: storageOf("localStorage"),
     tabStorage: storageOf("sessionStorage"),
     locks: webLocks(),

@@ -1,7 +1,8 @@
 // A fake edge and relay in one, over in-memory channels: it follows the protocol, and the test decides when messages are
 // committed, when relays stop, and what fails.
 
-import type { DataChannel, PeerConnection, Platform } from "../../src/lib/platform.ts";
+import type { Platform } from "../../src/lib/platform.ts";
+import type { DataChannel, PeerConnection, RtcConfiguration } from "../../src/lib/webrtc.ts";
 import { type Bytes, concat, fromHex, type Hex, toHex } from "../../src/lib/wire/bytes.ts";
 import { type CborValue, encodeCbor } from "../../src/lib/wire/cbor.ts";
 import { type ClientFrame, decodeClientMessage } from "../../src/lib/wire/frames.ts";
@@ -119,7 +120,7 @@ class FakePeer implements PeerConnection {
   readonly channel = new FakeChannel();
   readonly world: World;
   readonly apart: boolean;
-  configuration: RTCConfiguration;
+  configuration: RtcConfiguration;
   /** Number of ICE restarts. */
   restarts = 0;
   /** Servers that candidates were gathered from. */
@@ -130,7 +131,7 @@ class FakePeer implements PeerConnection {
   #answered = false;
   #author: Hex | null = null;
 
-  constructor(world: World, configuration: RTCConfiguration, apart: boolean) {
+  constructor(world: World, configuration: RtcConfiguration, apart: boolean) {
     this.world = world;
     this.apart = apart;
     this.configuration = configuration;
@@ -162,7 +163,7 @@ class FakePeer implements PeerConnection {
     return this.apart || this.world.pageHasAddress;
   }
 
-  setConfiguration(configuration: RTCConfiguration): void {
+  setConfiguration(configuration: RtcConfiguration): void {
     this.configuration = configuration;
   }
 

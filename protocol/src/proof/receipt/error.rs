@@ -102,18 +102,6 @@ pub enum ReceiptError {
     /// A round is one message of the stream of rounds.
     #[error("anchor.count is {0}: expected 1 for a round")]
     RoundCount(u64),
-    /// The range does not have the round, or its peak is at another height.
-    #[error(
-        "range.proof has {hashes} hashes, which is not the way from round {round} in a range of {rounds} rounds"
-    )]
-    RangeProofLength {
-        /// The round.
-        round: u64,
-        /// How many rounds the range has.
-        rounds: u64,
-        /// How many hashes the proof has.
-        hashes: usize,
-    },
     /// The round's proof leads to another peak.
     #[error("the round leads to {computed}, not to range.peak {given}")]
     Peak {

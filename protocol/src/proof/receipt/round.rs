@@ -8,7 +8,7 @@ use crate::ids::{Seq, StreamId};
 use crate::limits::MAX_PROOF_HASHES;
 use crate::proof::bucket::{BUCKET_PROOF_HASHES, BucketRoot, bucket_leaf, bucket_of};
 use crate::proof::merkle::process_proof;
-use crate::proof::range::{peak_height, range_leaf};
+use crate::proof::range::range_leaf;
 use crate::proof::run::RunEntry;
 use alloy_primitives::{Address, B256, keccak256};
 use serde::{Deserialize, Serialize};
@@ -62,11 +62,9 @@ pub struct ReceiptBucket {
     pub proof: Vec<B256>,
 }
 
-/// The way from a round to a peak of the range.
+/// The way from a round to a peak of the range, as it was when the receipt was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptRange {
-    /// How many rounds the range had.
-    pub rounds: u64,
     /// From the round's leaf in the range to the peak.
     pub proof: Vec<B256>,
     /// The peak, as the contract's `peak(rounds, proof.length)` returned it then.
@@ -155,14 +153,8 @@ impl ReceiptRound {
 
 impl ReceiptRange {
     fn check(&self, stream: StreamId, round: u64, root: B256) -> Result<(), ReceiptError> {
-        let hashes = self.proof.len();
-        if peak_height(round, self.rounds).map(usize::from) != Some(hashes) {
-            let rounds = self.rounds;
-            return Err(ReceiptError::RangeProofLength {
-                round,
-                rounds,
-                hashes,
-            });
+        if self.proof.len() > MAX_PROOF_HASHES {
+            return Err(ReceiptError::ProofLength(self.proof.len()));
         }
         let computed = process_proof(range_leaf(stream, round, root), &self.proof);
         if self.peak != computed {

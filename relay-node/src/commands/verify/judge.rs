@@ -8,8 +8,9 @@ use streamchain_chain::abi::Anchored;
 use streamchain_chain::ethereum::{self, Log};
 use streamchain_chain::listener::is_final;
 use streamchain_protocol::Address;
-use streamchain_protocol::ids::StreamRef;
+use streamchain_protocol::ids::{Seq, StreamRef};
 use streamchain_protocol::proof::Receipt;
+use streamchain_protocol::proof::bucket::bucket_of;
 
 #[derive(Debug, Clone)]
 pub(super) struct Evidence {
@@ -34,7 +35,7 @@ pub(super) struct Verdict {
     /// Who says what, once the chain was asked.
     proves: Option<String>,
     /// What the caller did not require.
-    open: Option<String>,
+    open: Vec<String>,
 }
 
 impl Verdict {
@@ -48,10 +49,10 @@ impl Verdict {
     /// The steps that need no chain; `wanted`: the stream that the receipt must be of.
     pub(super) fn offline(receipt: &Receipt, trust: &Trust, wanted: Option<&StreamRef>) -> Self {
         let mut verdict = Self {
-            open: trust.open_questions(wanted),
+            open: trust.open_questions(wanted).into_iter().collect(),
             ..Self::default()
         };
-        let (message, anchor) = (&receipt.message, &receipt.anchor);
+        let message = &receipt.message;
         if let Err(error) = receipt.check() {
             verdict.fail(error.to_string());
             return verdict;
@@ -73,12 +74,7 @@ impl Verdict {
             "a proof of {proof} hashes leads to root {}",
             receipt.root
         ));
-        let end = anchor.first.0 + anchor.count;
-        verdict.hold(format!(
-            "the anchor covers messages {} to {}",
-            anchor.first,
-            end - 1
-        ));
+        verdict.anchored(receipt, trust);
         let trusted = trust.contract;
         match trusted == receipt.contract {
             true => verdict.hold(format!("contract {trusted} is the one you trust")),
@@ -89,6 +85,37 @@ impl Verdict {
             verdict.fail(refusal);
         }
         verdict
+    }
+
+    /// How the root is under the anchor: it is the anchor's, or it leads to a round.
+    fn anchored(&mut self, receipt: &Receipt, trust: &Trust) {
+        let anchor = &receipt.anchor;
+        let Some(round) = &receipt.round else {
+            let messages = span(anchor.first, anchor.count);
+            return self.hold(format!("the anchor covers messages {messages}"));
+        };
+        let (run, bucket) = (&round.run, &round.bucket);
+        self.hold(format!(
+            "the run covers messages {}; the run before it has leaf {}",
+            span(run.first, run.count.into()),
+            run.previous
+        ));
+        self.hold(format!(
+            "it is one of {} runs of bucket {}, which is in round {} with root {}",
+            bucket.runs,
+            bucket_of(receipt.stream.id),
+            anchor.first,
+            anchor.root
+        ));
+        self.hold(format!(
+            "the rounds are stream {} of {}",
+            round.stream.id, round.stream.owner
+        ));
+        if let Some(refusal) = trust.refuses_rounds(round.stream.owner) {
+            self.fail(refusal);
+        }
+        let open = trust.open_about_rounds(receipt.stream.owner, round.stream.owner);
+        self.open.extend(open);
     }
 
     pub(super) fn holds(&self) -> bool {
@@ -190,17 +217,20 @@ fn on_chain(
     if let Some(refusal) = trust.refuses_anchorer(anchorer) {
         return Err(refusal);
     }
+    let covered = match receipt.round {
+        Some(_) => format!("as round {}", anchor.first),
+        None => format!("for messages {}", span(anchor.first, anchor.count)),
+    };
     verdict.hold(format!(
-        "event {} of contract {} anchors root {} for messages {} to {}",
-        anchor.log_index,
-        receipt.contract,
-        anchor.root,
-        anchor.first,
-        anchor.first.0 + anchor.count - 1
+        "event {} of contract {} anchors root {} {covered}",
+        anchor.log_index, receipt.contract, anchor.root
     ));
     verdict.hold(format!("the anchor is by {anchorer}"));
+    let rounds = receipt.round.as_ref().map_or_else(String::new, |round| {
+        format!(" in round {} of {}", anchor.first, round.stream.owner)
+    });
     verdict.proves = Some(format!(
-        "Account {anchorer} says on chain {} that {} is the author of message {} of stream \"{}\" of {}.",
+        "Account {anchorer} says on chain {}{rounds} that {} is the author of message {} of stream \"{}\" of {}.",
         receipt.chain_id,
         receipt.message.author,
         receipt.message.seq,
@@ -208,6 +238,12 @@ fn on_chain(
         receipt.stream.owner
     ));
     Ok(())
+}
+
+/// The first and the last of so many messages. The numbers are a stranger's: they may be any.
+fn span(first: Seq, count: u64) -> String {
+    let end = first.0.saturating_add(count);
+    format!("{first} to {}", end.saturating_sub(1))
 }
 
 /// Compares the event with the anchor of the receipt, field by field; returns who sent it.
@@ -223,7 +259,7 @@ fn event(receipt: &Receipt, log: &Log) -> Result<Address, String> {
         .map_err(|_| format!("event {} is not an anchor", anchor.log_index))?;
     let given = (event.stream, event.firstSeq, u64::from(event.count), event.root);
     let expected = (
-        receipt.stream.id.word(),
+        receipt.anchored_stream().id.word(),
         anchor.first.0,
         anchor.count,
         anchor.root,

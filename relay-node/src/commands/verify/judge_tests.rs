@@ -81,6 +81,7 @@ fn trust() -> Trust {
         chain_id: None,
         owner: None,
         anchorer: None,
+        rounds_owner: None,
     }
 }
 
@@ -229,4 +230,129 @@ fn whom_the_result_rests_on_is_said() {
     assert!(open.contains("--owner, --anchorer"), "{open}");
     let required = believing(|trust| trust.owner = Some(Address::repeat_byte(7)), None).to_string();
     assert!(!required.contains("--owner"), "{required}");
+}
+
+#[test]
+fn numbers_that_no_stream_reaches_are_shown_without_harm() {
+    assert_eq!(span(Seq(5), 3), "5 to 7");
+    assert_eq!(
+        span(Seq(u64::MAX), u64::MAX),
+        format!("{} to {}", u64::MAX, u64::MAX - 1)
+    );
+    assert_eq!(span(Seq(0), 0), "0 to 0");
+}
+
+mod rounds {
+    //! Receipts of version 2, those of the contract's vectors, with the event of their round.
+    use super::*;
+
+    const OPERATOR_KEY: Address = Address::repeat_byte(0x0a);
+
+    /// A receipt of the vectors and the chain that has its round.
+    fn round_scene() -> (Value, Evidence) {
+        let text = include_str!("../../../../contracts/test/vectors/rounds.json");
+        let file: Value = serde_json::from_str(text).unwrap();
+        let value = file["receipts"][8].clone();
+        let receipt: Receipt = serde_json::from_value(value.clone()).unwrap();
+        let (_, mut evidence) = scene();
+        let event = Anchored {
+            stream: receipt.anchored_stream().id.word(),
+            anchorer: OPERATOR_KEY,
+            firstSeq: receipt.anchor.first.0,
+            count: 1,
+            root: receipt.anchor.root,
+        };
+        let transaction = evidence.transaction.as_mut().unwrap();
+        transaction.transaction_hash = receipt.anchor.tx;
+        transaction.block_number = receipt.anchor.block;
+        transaction.block_hash = receipt.anchor.block_hash;
+        let log = &mut transaction.logs[0];
+        log.address = receipt.contract;
+        log.topics = event.encode_topics().into_iter().map(|topic| topic.0).collect();
+        log.data = event.encode_data().into();
+        log.log_index = receipt.anchor.log_index;
+        evidence.finalized = Some(receipt.anchor.block);
+        (value, evidence)
+    }
+
+    fn owners(receipt: &Value) -> (Address, Address) {
+        let receipt: Receipt = serde_json::from_value(receipt.clone()).unwrap();
+        (receipt.stream.owner, receipt.round.unwrap().stream.owner)
+    }
+
+    #[test]
+    fn a_true_receipt_of_a_round_holds_and_says_whose() {
+        let (receipt, evidence) = round_scene();
+        let verdict = verdict(&receipt, &evidence);
+        assert!(verdict.holds(), "{verdict}");
+        let text = verdict.to_string();
+        let (_, operator) = owners(&receipt);
+        for said in [
+            "the run covers messages",
+            "runs of bucket",
+            "as round",
+            &format!("the anchor is by {OPERATOR_KEY}"),
+            &format!("of {operator}"),
+            "--rounds-owner",
+        ] {
+            assert!(text.contains(said), "{said} in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_receipt_of_a_round_with_any_field_changed_does_not_hold() {
+        let (receipt, evidence) = round_scene();
+        let mut paths = vec![];
+        fields(&receipt, "", &mut paths);
+        assert!(paths.len() > 30, "{paths:?}");
+        for path in paths {
+            let mut changed = receipt.clone();
+            let field = changed.pointer_mut(&path).unwrap();
+            *field = match field {
+                Value::Number(number) => json!(number.as_u64().unwrap() + 1),
+                Value::String(text) => {
+                    let last = if text.ends_with('1') { '2' } else { '1' };
+                    json!(format!("{}{last}", &text[..text.len() - 1]))
+                }
+                other => panic!("{path}: {other}"),
+            };
+            assert!(!verdict(&changed, &evidence).holds(), "{path} was changed");
+        }
+    }
+
+    #[test]
+    fn the_round_must_be_an_event_of_the_stream_of_rounds() {
+        let (receipt, evidence) = round_scene();
+        let with = |change: fn(&mut Log)| {
+            let mut evidence = evidence.clone();
+            change(&mut evidence.transaction.as_mut().unwrap().logs[0]);
+            verdict(&receipt, &evidence)
+        };
+        assert!(!with(|log| log.topics[1] = B256::ZERO).holds(), "another stream");
+        // The same round of somebody else, whose stream of rounds has the same name.
+        assert!(!with(|log| log.topics[1] = B256::repeat_byte(1)).holds());
+        assert!(!with(|log| log.data = vec![0; 96].into()).holds(), "another root");
+    }
+
+    #[test]
+    fn the_owner_of_the_rounds_and_the_anchorer_can_be_required() {
+        let (receipt, evidence) = round_scene();
+        let (owner, operator) = owners(&receipt);
+        let receipt: Receipt = serde_json::from_value(receipt).unwrap();
+        let believing = |change: &dyn Fn(&mut Trust)| {
+            let mut trust = trust();
+            change(&mut trust);
+            verdict_for(&receipt, &trust, None, &evidence).holds()
+        };
+        assert!(believing(&|trust| trust.rounds_owner = Some(operator)));
+        assert!(believing(&|trust| trust.anchorer = Some(OPERATOR_KEY)));
+        assert!(
+            !believing(&|trust| trust.rounds_owner = Some(owner)),
+            "another's rounds"
+        );
+        assert!(
+            !believing(&|trust| trust.anchorer = Some(owner)),
+            "another's anchor"
+        );
+    }
 }

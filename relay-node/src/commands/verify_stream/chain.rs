@@ -200,6 +200,7 @@ fn anchor(event: &ChainEvent, is_final: bool) -> Option<Anchor> {
         block_hash: event.block_hash,
         log_index: event.log_index,
         is_final,
+        round: None,
     })
 }
 

@@ -1,6 +1,7 @@
 //! What is stored, read over the edge's HTTP interface, page by page.
 
 use super::ledger::{Anchor, Message, Segment};
+use super::rounds::BucketList;
 use crate::core::retry::Backoff;
 use crate::random::random_seed;
 use reqwest::{Client, Response, StatusCode};
@@ -36,6 +37,18 @@ pub(super) struct Config {
     /// The block that the contract was deployed in, or an earlier one.
     #[serde(default)]
     pub contract_block: u64,
+    /// Who owns the stream of rounds; the operator, unless the edge says otherwise.
+    #[serde(default)]
+    rounds_owner: Option<Address>,
+    #[serde(default)]
+    operator: Option<Address>,
+}
+
+impl Config {
+    /// Returns whose rounds the edge says that its messages are in.
+    pub(super) fn rounds_owner(&self) -> Option<Address> {
+        self.rounds_owner.or(self.operator)
+    }
 }
 
 /// A stream, as the edge lists it.
@@ -170,10 +183,17 @@ impl EdgeReader {
                 block_hash: row.block_hash,
                 log_index: row.log_index,
                 is_final: row.state == "final",
+                round: None,
             }));
             from = page.next;
         }
         Ok(all)
+    }
+
+    /// The list of a bucket of a round; `None` when the edge has none.
+    pub(super) async fn bucket_list(&self, round: u64, bucket: u8) -> Result<Option<BucketList>, String> {
+        self.json_or_missing(&format!("/rounds/{round}/buckets/{bucket}"))
+            .await
     }
 
     /// A stream's segments, one after the other.

@@ -4,6 +4,7 @@
 //! with the root that the edge stored for it; an anchor is passed only by segments that fill it exactly, with the
 //! root that the chain says.
 
+use super::round_fault::RoundFault;
 use std::fmt;
 use streamchain_protocol::ids::{Seq, StreamId, StreamName};
 use streamchain_protocol::proof::LeafFields;
@@ -23,6 +24,8 @@ pub(super) struct Anchor {
     /// Its place among all logs of the block.
     pub log_index: u64,
     pub is_final: bool,
+    /// The round that this run is in, unless it has an anchor of its own.
+    pub round: Option<u64>,
 }
 
 impl Anchor {
@@ -47,7 +50,11 @@ impl Anchor {
 impl fmt::Display for Anchor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (first, end) = (self.first.0, self.end().0);
-        write!(f, "the anchor of messages {first} to {}", end.saturating_sub(1))?;
+        let last = end.saturating_sub(1);
+        match self.round {
+            Some(round) => write!(f, "the run of messages {first} to {last} in round {round}")?,
+            None => write!(f, "the anchor of messages {first} to {last}")?,
+        }
         write!(f, " in block {} (event {})", self.block, self.log_index)
     }
 }
@@ -87,6 +94,9 @@ pub(super) enum Difference {
         name: StreamName,
         computed: StreamId,
     },
+    /// Rounds, or what the edge shows of them.
+    #[error(transparent)]
+    Round(#[from] RoundFault),
     /// The stream, its owner or an anchorer is not the one that the caller requires.
     #[error("{0}")]
     Another(String),
@@ -145,6 +155,8 @@ pub(super) struct Summary {
     pub anchors: u64,
     /// Those in blocks that are final.
     pub final_anchors: u64,
+    /// Those that are runs in rounds.
+    pub in_rounds: u64,
     pub anchored: u64,
     /// Messages whose payload was erased: only their hashes were compared.
     pub erased: u64,
@@ -318,6 +330,11 @@ impl Ledger {
             segments: self.segments,
             anchors: self.anchors.len() as u64,
             final_anchors: self.anchors.iter().filter(|anchor| anchor.is_final).count() as u64,
+            in_rounds: self
+                .anchors
+                .iter()
+                .filter(|anchor| anchor.round.is_some())
+                .count() as u64,
             anchored: self.covered().0,
             erased: self.erased,
         })

@@ -69,6 +69,7 @@ impl Scene {
                 block_hash: B256::repeat_byte(index as u8),
                 log_index: 0,
                 is_final: index == 0,
+                round: None,
             });
         }
         scene
@@ -112,6 +113,7 @@ fn a_stream_that_nobody_touched_agrees_and_its_tail_is_counted() {
         segments: 4,
         anchors: 2,
         final_anchors: 1,
+        in_rounds: 0,
         anchored: 8,
         erased: 0,
     };

@@ -3,6 +3,7 @@
 use super::chain::Anchors;
 use super::edge::StreamEntry;
 use super::ledger::{Difference, Ledger, Summary};
+use super::rounds::Rounds;
 use crate::commands::trust::Trust;
 use crate::error_text::printable;
 use serde_json::{Value, json};
@@ -53,7 +54,9 @@ pub(super) struct Report {
     chain_id: u64,
     contract: Address,
     /// What the caller did not require.
-    open: Option<String>,
+    open: Vec<String>,
+    /// The owner of the stream of rounds, and how many rounds there are.
+    rounds: Option<(Address, usize)>,
     blocks: (u64, u64),
     lines: Vec<Line>,
     left_out: Vec<StreamName>,
@@ -68,7 +71,8 @@ impl Report {
         Self {
             chain_id,
             contract: trust.contract,
-            open,
+            open: open.into_iter().collect(),
+            rounds: None,
             blocks: (0, 0),
             lines: Vec::new(),
             left_out: Vec::new(),
@@ -117,9 +121,17 @@ impl Report {
         self.blocks = (from, to);
     }
 
+    /// Whose rounds were read, and how many; `open`: what the caller did not require about them.
+    pub(super) fn rounds(&mut self, rounds: Option<&Rounds>, anchors: &Anchors, open: Option<String>) {
+        let count = |rounds: &Rounds| (rounds.owner, anchors.of(rounds.stream).len());
+        self.rounds = rounds.map(count).filter(|(_, count)| *count > 0);
+        self.open.extend(open);
+    }
+
     /// Counts anchors of streams that were not compared: the contract is open to everybody.
-    pub(super) fn strangers(&mut self, anchors: &Anchors) {
-        let compared: HashSet<_> = self.lines.iter().map(|line| line.stream.id).collect();
+    pub(super) fn strangers(&mut self, anchors: &Anchors, rounds: Option<&Rounds>) {
+        let mut compared: HashSet<_> = self.lines.iter().map(|line| line.stream.id).collect();
+        compared.extend(rounds.map(|rounds| rounds.stream));
         self.anchors = anchors.len();
         self.strangers = anchors.streams().filter(|id| !compared.contains(id)).count();
     }
@@ -144,6 +156,9 @@ impl Report {
         let last = to.saturating_sub(1);
         let (chain, contract, anchors) = (self.chain_id, self.contract, self.anchors);
         println!("chain {chain}, contract {contract}, blocks {from} to {last}: {anchors} anchors");
+        if let Some((owner, rounds)) = self.rounds {
+            println!("rounds of {owner}: {rounds}");
+        }
         for line in &self.lines {
             print_line(line);
         }
@@ -162,7 +177,7 @@ impl Report {
                 self.strangers
             );
         }
-        if let Some(open) = &self.open {
+        for open in &self.open {
             println!("! {open}");
         }
         match self.agrees() {
@@ -178,6 +193,7 @@ impl Report {
             "fromBlock": self.blocks.0, "toBlock": self.blocks.1.saturating_sub(1),
             "anchors": self.anchors, "anchorsOfOtherStreams": self.strangers, "streams": streams,
             "leftOut": self.left_out, "ofOtherOwners": self.of_other_owners,
+            "roundsOwner": self.rounds.map(|(owner, _)| owner), "rounds": self.rounds.map_or(0, |(_, count)| count),
         })
     }
 }
@@ -200,6 +216,12 @@ fn in_words(summary: &Summary) -> String {
         "{} messages in {} segments under {} anchors ({} final) agree",
         summary.anchored, summary.segments, summary.anchors, summary.final_anchors
     );
+    if summary.in_rounds > 0 {
+        text.push_str(&format!(
+            "; {} of the anchors are runs in rounds",
+            summary.in_rounds
+        ));
+    }
     if summary.waiting() > 0 {
         text.push_str(&format!(
             "; {} stored messages wait for an anchor",
@@ -229,6 +251,7 @@ fn stream_json(line: &Line) -> Value {
             "segments": summary.segments,
             "anchors": summary.anchors,
             "finalAnchors": summary.final_anchors,
+            "inRounds": summary.in_rounds,
             "anchored": summary.anchored,
             "waiting": summary.waiting(),
             "erased": summary.erased,

@@ -4,7 +4,7 @@
 import { posix } from "node:path";
 import { lineAt } from "../tree.mjs";
 
-const SCRIPT = /\.(?:ts|mts|mjs|js)$/;
+const SCRIPT = /\.(?:ts|tsx|mts|mjs|js)$/;
 
 /** @param {string} path */
 export const isScript = (path) => SCRIPT.test(path) && !path.endsWith(".d.ts");

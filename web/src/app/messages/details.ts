@@ -198,7 +198,8 @@ export class Details {
     const url = this.#rpc.value.trim();
     const chain = url === "" ? null : await this.#askNode(receipt, url);
     if (this.#message !== message) return;
-    this.#believe(expected, chain instanceof Error || chain === null ? undefined : anchorerOf(chain));
+    const anchorer = chain instanceof Error || chain === null ? undefined : anchorerOf(chain);
+    this.#believe(expected, receipt.round !== undefined, anchorer);
     const wrong = [proof, deployment].flatMap(({ steps }) => steps).find((step) => !step.ok);
     if (wrong !== undefined) return this.#say("false", t.failed, t.failedAt(t.steps[wrong.id]));
     if (chain instanceof Error) return this.#say("error", t.verifiedProof, `${t.unreachable} ${describe(chain)}`);
@@ -206,7 +207,8 @@ export class Details {
     this.#part(t.partChain, chain);
     const failed = chain.steps.find((step) => !step.ok);
     if (failed !== undefined) return this.#say("false", t.failed, t.failedAt(t.steps[failed.id]));
-    const { first, count, block } = receipt.anchor;
+    const { block } = receipt.anchor;
+    const { first, count } = receipt.round?.run ?? receipt.anchor;
     const final = chain.steps.at(-1)?.values.find(([name]) => name === "final")?.[1] ?? "unknown";
     this.#say("true", t.verified, `${t.summary(first, first + count - 1, block)} ${t.finality[final]}`);
   }
@@ -220,17 +222,20 @@ export class Details {
     const { id, owner } = this.#stream;
     // A page that is opened with an id believes that id, whatever the edge answers.
     const own = /^0x[0-9a-f]{64}$/i.test(stream) ? (stream.toLowerCase() as Hex) : id;
-    return { chainId: this.config.chainId, contract: this.config.contract, stream: { id: own, owner }, message };
+    const { chainId, contract, roundsOwner } = this.config;
+    return { chainId, contract, roundsOwner, stream: { id: own, owner }, message };
   }
 
   /** Shows who must be right for the verdict to be. */
-  #believe({ chainId, contract, stream }: Required<ExpectedDeployment>, anchorer: Hex | undefined): void {
+  #believe(expected: Required<ExpectedDeployment>, isInRound: boolean, anchorer: Hex | undefined): void {
+    const { chainId, contract, stream, roundsOwner } = expected;
     const note = anchorer !== undefined && anchorer === this.config?.operator.toLowerCase() ? ` (${t.operator})` : "";
     const values = [
       ["chain", String(chainId)],
       ["contract", contract],
       ["stream", stream.id],
       ["owner", stream.owner],
+      ...(isInRound ? [["rounds", roundsOwner] as const] : []),
       ...(anchorer === undefined ? [] : [["anchorer", `${anchorer}${note}`] as const]),
     ] as const;
     this.#believed.replaceChildren(el("h3", {}, t.believed), valueList(values));

@@ -12,7 +12,7 @@ import {
   readChainId,
   readTransaction,
 } from "./node-answers.ts";
-import { type CheckResult, type CheckStep, checkResult, type Receipt } from "./receipt.ts";
+import { anchoredStream, type CheckResult, type CheckStep, checkResult, type Receipt } from "./receipt.ts";
 
 /** The value of a step that the node said nothing about. */
 const UNKNOWN = "unknown";
@@ -83,7 +83,7 @@ function eventStep(receipt: Receipt, logs: readonly unknown[]): CheckStep {
     id: "event",
     ok:
       event.contract === receipt.contract &&
-      event.stream === receipt.stream.id &&
+      event.stream === anchoredStream(receipt) &&
       event.first === anchor.first &&
       event.count === anchor.count &&
       event.root === anchor.root,
@@ -125,7 +125,7 @@ async function finalityStep(receipt: Receipt, url: string, fetcher: typeof fetch
 
 /**
  * Checks a receipt against a node: its chain id, the transaction, its block, and the `Anchored` event with the same
- * stream, range and root. Rejects with `rpc` when the node does not answer, or when its answer cannot be read: both say
+ * stream (or stream of rounds), range and root. Rejects with `rpc` when the node does not answer, or when its answer cannot be read: both say
  * nothing about the receipt. A node that does not say which blocks are final gives `unknown` in the step `finality`.
  */
 export async function checkOnChain(

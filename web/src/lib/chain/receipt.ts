@@ -1,4 +1,5 @@
 // Receipts: everything needed to check one message against the chain, and the check of a receipt against itself.
+// Version 1 leads to an anchor of the message's stream, version 2 to a round (round.ts).
 //
 // What always holds: nothing in a receipt is trusted; every hash is computed again from the message.
 
@@ -7,12 +8,16 @@ import { MAX_PAYLOAD_BYTES, MAX_PROOF_STEPS } from "../limits.ts";
 import { fromHex, type Hex, toHex } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
 import type { StreamMessage } from "../wire/records.ts";
+import { type CheckResult, type CheckStep, checkResult, same } from "./check.ts";
 import { climb, leafHashes, type ProofStep, streamId } from "./merkle.ts";
+import { type ReceiptRound, readRound, roundSteps } from "./round.ts";
+
+export { type CheckResult, type CheckStep, checkResult, type StepId } from "./check.ts";
 
 /** A receipt, as the edge issues it and as a file holds it. Hex texts are lower case. */
 export interface Receipt {
   readonly type: "streamchain-receipt";
-  readonly version: 1;
+  readonly version: 1 | 2;
   readonly chainId: number;
   /** Address of the contract, 20 bytes. */
   readonly contract: Hex;
@@ -20,11 +25,14 @@ export interface Receipt {
   readonly message: { readonly seq: number; readonly time: number; readonly author: Hex; readonly payload: Hex };
   readonly leaf: Hex;
   readonly proof: readonly Hex[];
+  /** The root that `proof` leads to: the run's, which in version 1 is the anchor's. */
   readonly root: Hex;
+  /** How the run leads to the round that was anchored; version 2 has it. */
+  readonly round?: ReceiptRound;
   readonly anchor: ReceiptAnchor;
 }
 
-/** The anchor of a receipt's root. */
+/** The anchor of a receipt's root, or of its round, whose number `first` is then. */
 interface ReceiptAnchor {
   readonly first: number;
   readonly count: number;
@@ -35,47 +43,13 @@ interface ReceiptAnchor {
   readonly logIndex: number;
 }
 
-/** What one step of a check compares. */
-export type StepId =
-  | "stream-id"
-  | "payload-hash"
-  | "leaf"
-  | "sibling"
-  | "root"
-  | "range"
-  | "chain-id"
-  | "contract"
-  | "stream"
-  | "message"
-  | "transaction"
-  | "block"
-  | "event"
-  | "finality";
-
-/** One step of a check, with the values that it compared or computed. */
-export interface CheckStep {
-  readonly id: StepId;
-  readonly ok: boolean;
-  /** Named values, in the order in which to show them. */
-  readonly values: readonly (readonly [name: string, value: string])[];
-}
-
-/** The outcome of a check: `ok` only when every step is. */
-export interface CheckResult {
-  readonly ok: boolean;
-  readonly steps: readonly CheckStep[];
-}
-
-/** Joins steps into a result. */
-export function checkResult(steps: readonly CheckStep[]): CheckResult {
-  return { ok: steps.length > 0 && steps.every((step) => step.ok), steps };
-}
-
 /** Reads a receipt from parsed JSON, or from its text. Throws `malformed`, which names the path of the wrong field. */
 export function parseReceipt(source: unknown): Receipt {
   const json = new JsonObject(typeof source === "string" ? parseJson(source) : source, "receipt");
   if (json.text("type") !== "streamchain-receipt") throw malformed("receipt.type is not streamchain-receipt");
-  if (json.uint("version") !== 1) throw malformed("receipt.version is not 1");
+  const version = json.uint("version");
+  if (version !== 1 && version !== 2) throw malformed("receipt.version is not 1 or 2");
+  if (json.has("round") !== (version === 2)) throw malformed("receipt.round must be there in version 2 alone");
   const stream = json.object("stream");
   const message = json.object("message");
   const anchor = json.object("anchor");
@@ -87,7 +61,7 @@ export function parseReceipt(source: unknown): Receipt {
     throw malformed(`receipt.message.payload exceeds ${MAX_PAYLOAD_BYTES} bytes`);
   return {
     type: "streamchain-receipt",
-    version: 1,
+    version,
     chainId: json.uint("chainId"),
     contract: json.hex("contract", 20),
     stream: { id: stream.hex("id", 32), owner: stream.hex("owner", 20), name: stream.text("name") },
@@ -95,6 +69,7 @@ export function parseReceipt(source: unknown): Receipt {
     leaf: json.hex("leaf", 32),
     proof,
     root: json.hex("root", 32),
+    ...(version === 2 ? { round: readRound(json.object("round")) } : {}),
     anchor: {
       first: anchor.uint("first"),
       count: anchor.uint("count"),
@@ -135,8 +110,12 @@ export function checkProof(receipt: Receipt): CheckResult {
     ...climbed.map(siblingStep),
     rootStep(receipt, climbed.at(-1)?.parent ?? hashes.leaf),
     rangeStep(receipt),
+    ...(receipt.round === undefined ? [] : roundSteps(receipt.round, receipt)),
   ]);
 }
+
+/** The id of the stream that the anchor is of: the message's, or the stream of rounds. */
+export const anchoredStream = ({ stream, round }: Receipt): Hex => round?.stream.id ?? stream.id;
 
 function streamIdStep({ stream }: Receipt): CheckStep {
   const computed = toHex(streamId(fromHex(stream.owner, 20), stream.name));
@@ -191,27 +170,29 @@ function siblingStep({ node, sibling, parent }: ProofStep): CheckStep {
   };
 }
 
-function rootStep({ root, anchor }: Receipt, climbedTo: Uint8Array): CheckStep {
+function rootStep({ root, round, anchor }: Receipt, climbedTo: Uint8Array): CheckStep {
   const computed = toHex(climbedTo);
+  const isAnchors = round !== undefined || root === anchor.root;
   return {
     id: "root",
-    ok: computed === root && root === anchor.root,
+    ok: computed === root && isAnchors,
     values: [
       ["computed", computed],
       ["receipt", root],
-      ["anchor", anchor.root],
+      ...(round === undefined ? [["anchor", anchor.root] as const] : []),
     ],
   };
 }
 
-function rangeStep({ message, anchor }: Receipt): CheckStep {
-  const end = anchor.first + anchor.count;
+function rangeStep({ message, round, anchor }: Receipt): CheckStep {
+  const { first, count } = round?.run ?? anchor;
+  const end = first + count;
   return {
     id: "range",
-    ok: message.seq >= anchor.first && message.seq < end,
+    ok: message.seq >= first && message.seq < end,
     values: [
       ["seq", String(message.seq)],
-      ["first", String(anchor.first)],
+      ["first", String(first)],
       ["end", String(end)],
     ],
   };
@@ -223,17 +204,14 @@ export interface ExpectedDeployment {
   readonly contract: Hex;
   /** The stream that the receipt must be of: an owner can have given another stream the same name. */
   readonly stream?: { readonly id: Hex; readonly owner: Hex };
+  /**
+   * Whose stream of rounds a receipt of version 2 may lead to. Anybody can anchor rounds about any stream: unless it is
+   * given, only the rounds of the stream's own owner count.
+   */
+  readonly roundsOwner?: Hex;
   /** The message that the receipt must be of. */
   readonly message?: StreamMessage;
 }
-
-const same = (name: string, receipt: string, expected: string): [ok: boolean, values: CheckStep["values"]] => [
-  receipt === expected.toLowerCase(),
-  [
-    [name, receipt],
-    ["expected", expected.toLowerCase()],
-  ],
-];
 
 /**
  * Checks that a receipt is of the chain and contract that the caller expects (from the edge's `/v1/config`, or pinned), and
@@ -250,6 +228,11 @@ export function checkDeployment(receipt: Receipt, expected: ExpectedDeployment):
     const [isStream, stream] = same("stream", receipt.stream.id, expected.stream.id);
     const [isOwner, owner] = same("owner", receipt.stream.owner, expected.stream.owner);
     steps.push({ id: "stream", ok: isStream && isOwner, values: [...stream, ...owner] });
+  }
+  if (receipt.round !== undefined) {
+    const owner = expected.roundsOwner ?? expected.stream?.owner ?? "unknown";
+    const [ok, values] = same("rounds", receipt.round.stream.owner, owner);
+    steps.push({ id: "rounds-owner", ok, values });
   }
   if (expected.message !== undefined) steps.push(messageStep(receipt, expected.message));
   return checkResult(steps);

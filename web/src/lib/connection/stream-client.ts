@@ -9,7 +9,7 @@ import { retryableError, StreamChainError } from "../errors.ts";
 import { Credentials } from "../http/credentials.ts";
 import type { SessionAnswer, StreamInfo } from "../http/edge-answers.ts";
 import { EdgeClient } from "../http/edge-client.ts";
-import { browserPlatform, type Platform } from "../platform.ts";
+import { browserPlatform, type Platform, pageOrigin } from "../platform.ts";
 import { Outbox } from "../publish/outbox.ts";
 import { claimProducer, type Producer } from "../publish/producer.ts";
 import type { Publication } from "../publish/publication.ts";
@@ -70,9 +70,9 @@ export class StreamClient {
   constructor(options: ConnectOptions, emit: Emit) {
     this.#options = options;
     this.#emit = emit;
-    const platform = { ...browserPlatform(), ...options.platform };
+    const platform = { ...browserPlatform(options.webrtc), ...options.platform };
     this.#platform = platform;
-    const edge = new EdgeClient(options.edge ?? globalThis.location.origin, platform.fetch);
+    const edge = new EdgeClient(options.edge ?? pageOrigin(), platform.fetch);
     this.edge = edge;
     this.#credentials = new Credentials({
       platform,

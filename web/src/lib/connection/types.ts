@@ -7,6 +7,7 @@ import type { StreamInfo } from "../http/edge-answers.ts";
 import type { Platform } from "../platform.ts";
 import type { Publication } from "../publish/publication.ts";
 import type { Attempt } from "../session/attempt-log.ts";
+import type { RtcConfiguration, WebRtc } from "../webrtc.ts";
 import type { Hex } from "../wire/bytes.ts";
 import type { AnchorRef, ChainEvent } from "../wire/records.ts";
 
@@ -14,7 +15,7 @@ import type { AnchorRef, ChainEvent } from "../wire/records.ts";
 export interface ConnectOptions {
   /** Name of the stream, or its id as `0x…`. */
   readonly stream: string;
-  /** Origin of the edge; the page's own by default. */
+  /** Origin of the edge; the page's own by default. Outside of a page it must be given. */
   readonly edge?: string;
   /**
    * Access token, or a function that gives a fresh one: it is called when a token is needed and the last one expires or was
@@ -28,7 +29,12 @@ export interface ConnectOptions {
    */
   readonly httpFallback?: boolean;
   /** Passed to RTCPeerConnection, as `iceServers` or `iceTransportPolicy`. */
-  readonly rtc?: RTCConfiguration;
+  readonly rtc?: RtcConfiguration;
+  /**
+   * The WebRTC implementation, where the environment has none (Node) or another one is wanted. Without any the stream is
+   * followed and published to by HTTP.
+   */
+  readonly webrtc?: WebRtc;
   /** Parts of the environment to replace. */
   readonly platform?: Partial<Platform>;
 }

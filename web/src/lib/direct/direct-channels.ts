@@ -14,6 +14,7 @@ import {
   MAX_PAYLOAD_BYTES,
 } from "../limits.ts";
 import type { Platform } from "../platform.ts";
+import type { IceServer } from "../webrtc.ts";
 import { type Bytes, type Hex, toHex } from "../wire/bytes.ts";
 import { decodeSequence, encodeCbor } from "../wire/cbor.ts";
 import { DirectInbox, type DirectMessage } from "./inbox.ts";
@@ -44,7 +45,7 @@ export class DirectChannels {
   /** Sessions that could not be reached, and the time of the next attempt. */
   readonly #retryAt = new Map<string, number>();
   #session: string | null = null;
-  #servers: readonly RTCIceServer[] = [];
+  #servers: readonly IceServer[] = [];
   #after = 0;
   #timer: unknown = null;
   #used = false;

@@ -2,13 +2,14 @@
 // smaller id makes the offer. Candidates are part of offer and answer, so a link costs two signals.
 
 import { DIRECT_GATHER_MS, DIRECT_OPEN_MS, MAX_DIRECT_BUFFERED_BYTES } from "../limits.ts";
-import type { DataChannel, DirectConnection, Platform } from "../platform.ts";
+import type { Platform } from "../platform.ts";
+import type { DataChannel, DirectConnection, IceServer } from "../webrtc.ts";
 import type { Bytes } from "../wire/bytes.ts";
 
 /** What a link needs. */
 interface LinkOptions {
   readonly platform: Platform;
-  readonly servers: readonly RTCIceServer[];
+  readonly servers: readonly IceServer[];
   /** Puts a signal into the other side's mailbox. */
   readonly signal: (text: string) => Promise<void>;
   readonly onMessage: (bytes: Bytes) => void;

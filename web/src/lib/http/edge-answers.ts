@@ -3,6 +3,7 @@
 import { malformed, type Problem, StreamChainError } from "../errors.ts";
 import { MAX_PAYLOAD_BYTES } from "../limits.ts";
 import type { AnchorState } from "../marks.ts";
+import type { IceServer } from "../webrtc.ts";
 import { type Bytes, type Hex, toHex } from "../wire/bytes.ts";
 import { type CborItem, decodeSequence } from "../wire/cbor.ts";
 import { JsonObject } from "../wire/json.ts";
@@ -13,6 +14,8 @@ export interface EdgeConfig {
   readonly chainId: number;
   readonly contract: Hex;
   readonly operator: Hex;
+  /** Whose stream of rounds the deployment's messages are anchored in; the operator, unless the edge says otherwise. */
+  readonly roundsOwner: Hex;
   readonly version: string;
   /** A JSON-RPC node that pages may use, when the operator names one. */
   readonly rpcUrl: string | undefined;
@@ -124,7 +127,7 @@ export interface SessionAnswer {
   /** The token of a new guest, to keep for later requests. */
   readonly token: string | undefined;
   readonly author: Hex | undefined;
-  readonly iceServers: readonly RTCIceServer[];
+  readonly iceServers: readonly IceServer[];
 }
 
 function readProblem(text: string, status: number): Problem {
@@ -164,8 +167,8 @@ export async function errorOfAnswer(response: Response): Promise<StreamChainErro
 }
 
 /** Reads the ICE servers of `Link: <turn:…>; rel="ice-server"; username="…"; credential="…"` (RFC 9725 §4.6). */
-export function parseIceServers(link: string | null): RTCIceServer[] {
-  const servers: RTCIceServer[] = [];
+export function parseIceServers(link: string | null): IceServer[] {
+  const servers: IceServer[] = [];
   for (const [, urls, parameters] of (link ?? "").matchAll(
     /<((?:stun|turn)s?:[^>]*)>((?:\s*;[^,;"]*(?:"[^"]*")?)*)/g,
   )) {
@@ -183,10 +186,12 @@ export function parseIceServers(link: string | null): RTCIceServer[] {
 
 /** Reads the answer of `GET /v1/config`. */
 export function readConfig(json: JsonObject): EdgeConfig {
+  const operator = json.hex("operator", 20);
   return {
     chainId: json.uint("chainId"),
     contract: json.hex("contract", 20),
-    operator: json.hex("operator", 20),
+    operator,
+    roundsOwner: json.has("roundsOwner") ? json.hex("roundsOwner", 20) : operator,
     version: json.textOr("version", ""),
     rpcUrl: json.textOr("rpcUrl", undefined),
   };

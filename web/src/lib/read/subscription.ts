@@ -6,7 +6,7 @@
 
 import { backoffMs } from "../backoff.ts";
 import { StreamChainError } from "../errors.ts";
-import { TypedEventTarget } from "../events.ts";
+import { type ListenerOptions, TypedEventTarget } from "../events.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
 import { HISTORY_BACKOFF, MAX_PAGE_MESSAGES, OFFLINE_POLL_MS } from "../limits.ts";
 import type { Platform } from "../platform.ts";
@@ -94,7 +94,7 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
   override addEventListener<Name extends keyof SubscriptionEvents & string>(
     name: Name,
     listener: (event: CustomEvent<SubscriptionEvents[Name]>) => void,
-    options?: AddEventListenerOptions,
+    options?: ListenerOptions,
   ): void {
     super.addEventListener(name, listener, options);
     if (name === "message") this.#startPump();

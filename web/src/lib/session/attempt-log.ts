@@ -5,7 +5,8 @@
 
 import type { ErrorCode } from "../errors.ts";
 import { MAX_CANDIDATE_ERRORS, MAX_REMEMBERED_ATTEMPTS } from "../limits.ts";
-import type { CandidateError, RequestTiming } from "../platform.ts";
+import type { RequestTiming } from "../platform.ts";
+import type { CandidateError, IceServer, StatsReport } from "../webrtc.ts";
 import { type CandidatePath, readCandidatePaths } from "./candidate-paths.ts";
 
 /** A step of an attempt. */
@@ -101,7 +102,7 @@ export class AttemptLog {
   }
 
   /** Takes the candidates of the SDP answer, and the servers that came with it. */
-  answered(sdp: string, servers: readonly RTCIceServer[]): void {
+  answered(sdp: string, servers: readonly IceServer[]): void {
     this.#addresses = [...sdp.matchAll(/^a=candidate:\S+ \d+ (\S+) \d+ (\S+) (\d+)/gm)].map(
       ([, transport, address, port]) => `${transport?.toLowerCase()} ${address}:${port}`,
     );
@@ -109,7 +110,7 @@ export class AttemptLog {
   }
 
   /** These servers are being tried. */
-  turnTried(servers: readonly RTCIceServer[]): void {
+  turnTried(servers: readonly IceServer[]): void {
     for (const url of servers.flatMap((server) => server.urls)) this.#tried.add(url);
   }
 
@@ -119,7 +120,7 @@ export class AttemptLog {
   }
 
   /** Takes the peer connection's statistics at the end of the attempt. */
-  network(report: RTCStatsReport | undefined): void {
+  network(report: StatsReport | undefined): void {
     const { servers, tried } = { servers: this.#named, tried: this.#tried };
     this.#paths = readCandidatePaths(report, { addresses: this.#addresses, servers, tried, errors: this.#errors });
   }

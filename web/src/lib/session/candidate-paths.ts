@@ -1,6 +1,6 @@
 // Each candidate path to the relay and its outcome, from a peer connection's statistics and candidate errors.
 
-import type { CandidateError } from "../platform.ts";
+import type { CandidateError, StatsReport } from "../webrtc.ts";
 
 /** A kind of candidate path: direct, or through a STUN or TURN server. */
 export type CandidatePathKind = "udp" | "tcp" | "stun" | "turn-udp" | "turn-tcp" | "turn-tls";
@@ -47,7 +47,7 @@ interface Entry {
 }
 
 /** All candidate paths, in the order in which the edge named them. */
-export function readCandidatePaths(report: RTCStatsReport | undefined, known: TriedPaths): CandidatePath[] {
+export function readCandidatePaths(report: StatsReport | undefined, known: TriedPaths): CandidatePath[] {
   const entries = report === undefined ? [] : ([...report.values()] as Entry[]);
   const transport = entries.find(({ type }) => type === "transport");
   const byId = new Map(entries.map((entry) => [entry.id, entry]));
@@ -68,8 +68,9 @@ export function readCandidatePaths(report: RTCStatsReport | undefined, known: Tr
     const own = pairs.filter(
       ({ local, remote }) =>
         local?.candidateType !== "relay" &&
-        remote?.protocol === protocol &&
-        `${remote?.address ?? remote?.ip}:${remote?.port}` === address,
+        remote !== undefined &&
+        (remote.protocol ?? "udp") === protocol && // packages for Node that name none have UDP alone
+        `${remote.address ?? remote.ip}:${remote.port}` === address,
     );
     const outcome = own.length === 0 && entries.length === 0 ? "not-tried" : progress(own);
     return { id: protocol === "tcp" ? "tcp" : "udp", address, outcome, detail: undefined };

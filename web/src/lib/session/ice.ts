@@ -8,13 +8,14 @@
 // - The same restart finds a new path after a network change.
 
 import { FIRST_CHECK_MS, TURN_HEAD_START_MS } from "../limits.ts";
-import type { PeerConnection, Platform } from "../platform.ts";
+import type { Platform } from "../platform.ts";
+import type { IceServer, PeerConnection, RtcConfiguration, SessionDescription } from "../webrtc.ts";
 import type { AttemptLog } from "./attempt-log.ts";
 
 /** What ICE of a session needs. */
 interface IceOptions {
   readonly platform: Platform;
-  readonly rtc: RTCConfiguration;
+  readonly rtc: RtcConfiguration;
   readonly log: AttemptLog;
   /** Whether TURN servers are tried from the start. */
   readonly turnFirst: boolean;
@@ -30,7 +31,7 @@ export class Ice {
   readonly #peer: PeerConnection;
   readonly #options: IceOptions;
   readonly #turnFirst: boolean;
-  #offer: RTCSessionDescriptionInit | null = null;
+  #offer: SessionDescription | null = null;
   #sdp: string | null = null;
   #timer: unknown = null;
   #restarting = false;
@@ -62,7 +63,7 @@ export class Ice {
   }
 
   /** Applies the edge's answer, and the ICE servers that came with it. */
-  async answer(sdp: string, servers: readonly RTCIceServer[]): Promise<void> {
+  async answer(sdp: string, servers: readonly IceServer[]): Promise<void> {
     this.#sdp = sdp;
     // Servers that the caller named replace those of the edge.
     const added = this.#options.rtc.iceServers === undefined ? servers : [];
@@ -81,7 +82,7 @@ export class Ice {
   }
 
   /** Tries these servers too, unless there is a path. */
-  #add(servers: readonly RTCIceServer[]): void {
+  #add(servers: readonly IceServer[]): void {
     if (!this.#stopped && !iceWorks(this.#peer) && this.#configure(servers)) void this.restart();
   }
 
@@ -114,7 +115,7 @@ export class Ice {
   }
 
   /** Configures the servers; returns whether there are any and the browser accepts them. */
-  #configure(servers: readonly RTCIceServer[]): boolean {
+  #configure(servers: readonly IceServer[]): boolean {
     if (servers.length === 0) return false;
     try {
       this.#peer.setConfiguration({ ...this.#options.rtc, iceServers: [...servers] });

@@ -7,7 +7,8 @@ import { retryableError, StreamChainError } from "../errors.ts";
 import type { SessionAnswer } from "../http/edge-answers.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
 import { CHANNEL_TIMEOUT_MS, MAX_SESSION_REQUESTS, NEXT_REQUEST_MS } from "../limits.ts";
-import type { DataChannel, PeerConnection, Platform } from "../platform.ts";
+import type { Platform } from "../platform.ts";
+import type { DataChannel, PeerConnection, RtcConfiguration } from "../webrtc.ts";
 import type { AttemptLog } from "./attempt-log.ts";
 import { Ice, iceWorks } from "./ice.ts";
 import type { PathMemory } from "./path-memory.ts";
@@ -20,7 +21,7 @@ interface SessionOptions {
   readonly edge: EdgeClient;
   readonly stream: string;
   readonly token: string | undefined;
-  readonly rtc: RTCConfiguration;
+  readonly rtc: RtcConfiguration;
   /** The paths that worked on this network recently. */
   readonly memory: PathMemory;
   readonly log: AttemptLog;

@@ -5,12 +5,13 @@
 import { type ErrorCode, retryableError, type StreamChainError } from "../errors.ts";
 import type { SessionAnswer } from "../http/edge-answers.ts";
 import { DISCONNECTED_GRACE_MS, MAX_BUFFERED_BYTES, MAX_FRAME_OVERHEAD_BYTES, REFILL_BELOW_BYTES } from "../limits.ts";
-import type { DataChannel, PeerConnection, Platform } from "../platform.ts";
+import type { Platform } from "../platform.ts";
+import type { DataChannel, PeerConnection } from "../webrtc.ts";
 import type { Bytes } from "../wire/bytes.ts";
 import type { Ice } from "./ice.ts";
 import { KEEP_ALIVE, Liveness } from "./liveness.ts";
 import type { PathMemory } from "./path-memory.ts";
-import { type ConnectionPath, readPath, readSigns } from "./path-stats.ts";
+import { type ConnectionPath, type PairSigns, readPath, readSigns, withFormerIds } from "./path-stats.ts";
 
 /** What a session reports to its connection. */
 export interface SessionEvents {
@@ -46,6 +47,7 @@ export class Session {
   readonly #events: SessionEvents;
   readonly #liveness: Liveness;
   readonly #memory: PathMemory;
+  #signs: PairSigns | null = null;
   #grace: unknown = null;
   #ended = false;
 
@@ -68,7 +70,10 @@ export class Session {
     peer.onconnectionstatechange = () => this.#watch();
     this.#liveness = new Liveness({
       platform: this.#platform,
-      signs: async () => readSigns(await this.#peer.getStats()),
+      signs: async () => {
+        this.#signs = withFormerIds(readSigns(await this.#peer.getStats()), this.#signs);
+        return this.#signs;
+      },
       keepAlive: () => this.send(KEEP_ALIVE),
       onSilent: () => this.seekPath(),
       onDead: () => this.#lost("the relay no longer answers"),

@@ -1,0 +1,188 @@
+// The packed package in Chromium, on pages that are not the edge's: without a build, in a worker, and with React.
+
+import assert from "node:assert/strict";
+import { readFile, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { build } from "esbuild";
+import type { Browser, Page } from "playwright-core";
+import { launchChromium } from "../harness/browser.ts";
+import { historyOf } from "../harness/streams.ts";
+import { runningSystem, type TestSystem } from "../harness/system.ts";
+import { type Site, serve } from "./site.ts";
+import { EXAMPLES, packClient, readmeExamples, StrangersFolder, versionOf } from "./stranger.ts";
+
+/** How long a page may take until it shows something, on a busy machine. */
+const PATIENCE = { timeout: 60_000 };
+
+let archive = "";
+let system: TestSystem;
+let browser: Browser;
+let vite: StrangersFolder;
+const sites: Site[] = [];
+
+before(async () => {
+  archive = await packClient();
+  [system, browser, vite] = await Promise.all([
+    runningSystem(),
+    launchChromium(),
+    StrangersFolder.ofExample(archive, "react"),
+  ]);
+});
+after(async () => {
+  await browser?.close();
+  for (const site of sites) await site.stop();
+  await vite?.remove();
+  await system?.stop();
+  if (archive !== "") await rm(dirname(archive), { recursive: true, force: true });
+});
+
+/** A page of its own profile on a stranger's site; what it throws fails the test that asks for `errors`. */
+const open = async (site: Site, path = "/"): Promise<{ page: Page; errors: string[]; sessions: () => number }> => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const errors: string[] = [];
+  let sessions = 0;
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("request", (request) => {
+    if (request.method() === "POST" && request.url().endsWith("/sessions")) sessions++;
+  });
+  await page.goto(`${site.origin}${path}`);
+  return { page, errors, sessions: () => sessions };
+};
+
+const siteOf = async (folder: string, texts: Record<string, string> = {}): Promise<Site> => {
+  const site = await serve(folder, texts);
+  sites.push(site);
+  return site;
+};
+
+describe("the chat example", () => {
+  it("carries messages between two pages of another origin", async () => {
+    const html = await readFile(join(EXAMPLES, "chat", "index.html"), "utf8");
+    const site = await siteOf(EXAMPLES, { "/index.html": html.replaceAll("https://edge.example", system.edge) });
+    const [ann, ben] = [await open(site), await open(site)];
+    for (const { page } of [ann, ben]) await page.getByRole("status").getByText("open").waitFor(PATIENCE);
+    await ann.page.getByLabel("Message").fill("<b>hi</b> Ben");
+    await ann.page.getByRole("button", { name: "Send" }).click();
+    await ben.page.getByText("<b>hi</b> Ben").waitFor(PATIENCE);
+    await ben.page.getByText(/^(stored|anchored|final)$/).waitFor(PATIENCE);
+    assert.deepEqual([ann.errors, ben.errors], [[], []]);
+  });
+});
+
+describe("the modules without a bundler", () => {
+  const MODULE = "/node_modules/@streamchain/client/lib/index.js";
+  const publishing = (report: string): string => `
+    const { connect } = await import(${JSON.stringify(MODULE)});
+    const stream = connect({ stream: "unbundled", edge: "${system.edge}" });
+    const seq = await stream.publish("hello").stored;
+    ${report}({ seq, state: stream.state.state });`;
+
+  it("publish in a page, over a data channel", async () => {
+    const html = `<!doctype html><script type="module">${publishing("((shown) => { document.title = JSON.stringify(shown); })")}</script>`;
+    const { page } = await open(await siteOf(vite.path, { "/page.html": html }), "/page.html");
+    await page.waitForFunction(() => document.title.startsWith("{"), null, PATIENCE);
+    assert.deepEqual(JSON.parse(await page.title()), { seq: 0, state: "open" });
+  });
+
+  it("publish in a worker, by HTTP", async () => {
+    const html = `<!doctype html><script type="module">
+      const worker = new Worker("/worker.js", { type: "module" });
+      worker.onmessage = ({ data }) => { document.title = JSON.stringify(data); };
+    </script>`;
+    const texts = { "/worker.html": html, "/worker.js": publishing("postMessage") };
+    const { page, errors } = await open(await siteOf(vite.path, texts), "/worker.html");
+    await page.waitForFunction(() => document.title.startsWith("{"), null, PATIENCE);
+    assert.deepEqual(JSON.parse(await page.title()), { seq: 1, state: "http" });
+    assert.deepEqual(errors, []);
+  });
+});
+
+describe("the React example", () => {
+  it("is built by Vite, publishes, and verifies a receipt", async () => {
+    const { chainId, contract } = await system.get<{ chainId: number; contract: string }>("/v1/config");
+    const env = {
+      VITE_EDGE: system.edge,
+      VITE_STREAM: "react",
+      VITE_CHAIN_ID: `${chainId}`,
+      VITE_CONTRACT: contract,
+      VITE_RPC: system.chain,
+    };
+    const built = await vite.start(["run", "build"], env, "npm").ended;
+    assert.equal(built.code, 0, built.text);
+    const { page, errors } = await open(await siteOf(join(vite.path, "dist")));
+    await page.getByRole("status").getByText("open").waitFor(PATIENCE);
+    await page.getByLabel("Message").fill("hello from React");
+    await page.getByRole("button", { name: "Send" }).click();
+    await page.getByText("hello from React").waitFor(PATIENCE);
+    await page.getByText("0 not stored yet").waitFor(PATIENCE);
+    await page.getByRole("button", { name: "Verify" }).click();
+    await page
+      .getByRole("note")
+      .getByText(/message 0: valid, anchored in block \d+/)
+      .waitFor(PATIENCE);
+    assert.deepEqual(errors, []);
+  });
+});
+
+/** The versions of React whose strict mode is tested: the oldest that the package takes, and this checkout's. */
+const REACTS = ["18.3.1", await versionOf("react")];
+
+describe("the README's component", () => {
+  for (const version of REACTS) {
+    it(`keeps one session in strict mode of React ${version}`, async () => {
+      const folder = await StrangersFolder.with(archive, `react@${version}`, `react-dom@${version}`);
+      try {
+        await inStrictMode(folder, `strict-${version}`);
+      } finally {
+        await folder.remove();
+      }
+    });
+  }
+});
+
+/** Bundles the README's component for development, since strict mode mounts twice there only. */
+const strictBundle = async (folder: StrangersFolder, stream: string): Promise<string> => {
+  const example = (await readmeExamples()).get("react") ?? "";
+  const edited = example
+    .replaceAll("https://edge.example", system.edge)
+    .replace('stream: "demo"', `stream: "${stream}"`);
+  await folder.write("chat.jsx", edited);
+  await folder.write(
+    "main.jsx",
+    `import { StrictMode } from "react";
+     import { createRoot } from "react-dom/client";
+     import { Chat } from "./chat.jsx";
+     const root = createRoot(document.getElementById("root"));
+     root.render(<StrictMode><Chat /></StrictMode>);
+     globalThis.leave = () => root.unmount();`,
+  );
+  const { outputFiles } = await build({
+    entryPoints: [join(folder.path, "main.jsx")],
+    bundle: true,
+    format: "esm",
+    jsx: "automatic",
+    jsxDev: true,
+    define: { "process.env.NODE_ENV": '"development"' },
+    write: false,
+  });
+  return outputFiles[0]?.text ?? "";
+};
+
+const inStrictMode = async (folder: StrangersFolder, stream: string): Promise<void> => {
+  const html = `<!doctype html><div id="root"></div><script type="module" src="/strict.js"></script>`;
+  const site = await siteOf(folder.path, { "/index.html": html, "/strict.js": await strictBundle(folder, stream) });
+  const { page, errors, sessions } = await open(site);
+  await page.getByRole("button", { name: "Say hello" }).click();
+  await page.getByText(/^hello \((stored|anchored|final)\)$/).waitFor(PATIENCE);
+  assert.equal(sessions(), 1, "one session request");
+  assert.deepEqual(errors, []);
+  const ended = page.waitForResponse((response) => response.request().method() === "DELETE");
+  await page.evaluate(() => (globalThis as unknown as { leave: () => void }).leave());
+  assert.ok((await ended).ok(), "the session ends with the component");
+  assert.deepEqual(
+    (await historyOf(system, stream)).map(({ text }) => text),
+    ["hello"],
+  );
+};

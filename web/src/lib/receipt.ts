@@ -1,0 +1,18 @@
+// The public interface of @streamchain/client/receipt: what checks a receipt, without connections. Its names are those of
+// the index.
+
+export { climb, hashPair, keccak, leafHashes, merkleRoot, streamId } from "./chain/merkle.ts";
+export { ANCHORED_TOPIC, anchorerOf, checkOnChain } from "./chain/on-chain.ts";
+export {
+  type CheckResult,
+  type CheckStep,
+  checkDeployment,
+  checkProof,
+  type ExpectedDeployment,
+  parseReceipt,
+  type Receipt,
+  type StepId,
+} from "./chain/receipt.ts";
+export { type ErrorCode, type Problem, StreamChainError } from "./errors.ts";
+export { type Bytes, fromHex, type Hex, toHex } from "./wire/bytes.ts";
+export type { StreamMessage } from "./wire/records.ts";
