@@ -16,7 +16,12 @@ export const benches = [
       const moved = await moveHistory({ ...how, log });
       const megabytes = (/** @type {number} */ bytes) => rounded(bytes / 1e6);
       return [
-        { figure: `messages of ${BYTES} B stored`, value: MESSAGES, unit: "messages", note: `${moved.kills} kills, 0 lost` },
+        {
+          figure: `messages of ${BYTES} B stored`,
+          value: MESSAGES,
+          unit: "messages",
+          note: `${moved.kills} kills, 0 lost`,
+        },
         { figure: "of them in packs", value: moved.packed, unit: "messages", note: `${moved.packs} packs` },
         {
           figure: "most that the database had",

@@ -64,7 +64,8 @@ export const english = {
     older: "Load older messages",
     fresh: (count: number): string => `${plural(count, "new message", "new messages")} below`,
     binary: (bytes: number): string => `${plural(bytes, "byte", "bytes")}, not text`,
-    erased: (bytes: number): string => `Erased: ${plural(bytes, "byte", "bytes")}. The proof of the message still holds.`,
+    erased: (bytes: number): string =>
+      `Erased: ${plural(bytes, "byte", "bytes")}. The proof of the message still holds.`,
     omitted: (bytes: number): string => `${plural(bytes, "byte", "bytes")}, too large to show here`,
     you: "you",
     details: (seq: number): string => `Verify message ${seq}`,
