@@ -13,7 +13,7 @@ pub struct Retention(u16);
 
 impl Retention {
     /// Payloads stay.
-    pub const FOREVER: Self = Self(0);
+    pub(crate) const FOREVER: Self = Self(0);
 
     /// Returns the setting of so many days; `None` when they are too many, or none.
     pub fn of_days(days: u64) -> Option<Self> {
@@ -27,7 +27,7 @@ impl Retention {
     }
 
     /// Returns whether payloads stay.
-    pub fn is_forever(&self) -> bool {
+    pub(crate) fn is_forever(&self) -> bool {
         self.0 == 0
     }
 }

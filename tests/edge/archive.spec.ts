@@ -146,7 +146,7 @@ test("what is final goes into packs, and is read as before", async () => {
   }
 });
 
-test("what is not final stays, and pages join archive, database and object", async () => {
+test("pages join archive, database and object", async () => {
   const stream = await edge.streamOn(relay, "joined");
   await edge.storeSegments(relay, stream, [20, 20, 20]);
   await finalize(edge, stream.id);
@@ -164,7 +164,7 @@ test("what is not final stays, and pages join archive, database and object", asy
   assert.ok((await count(edge, "segments", stream.id)) >= 1);
 });
 
-test("an erased message is gone everywhere, and the others are as before", async () => {
+test("an erased message is gone everywhere, the others stay", async () => {
   const stream = await edge.streamOn(relay, "erased");
   await edge.storeSegments(relay, stream, [20, 20]);
   await finalize(edge, stream.id);
@@ -201,7 +201,7 @@ test("an erased message is gone everywhere, and the others are as before", async
   }
 });
 
-test("clients that ask for it get size and hash of erased messages in CBOR", async () => {
+test("CBOR has size and hash of erased messages for who asks", async () => {
   const items = async (query: string) => {
     const headers = { accept: "application/cbor-seq" };
     const response = await edge.raw(`/v1/streams/erased/messages?from=17&limit=1${query}`, { headers });
@@ -214,7 +214,7 @@ test("clients that ask for it get size and hash of erased messages in CBOR", asy
   assert.deepEqual((now?.at(4) as unknown[] | undefined)?.at(0), textOf(17).length);
 });
 
-test("only the owner and the operator may erase, and the audit log has it", async () => {
+test("only owner and operator may erase; the audit log has it", async () => {
   const stream = await edge.streamOn(relay, "owned");
   await edge.storeSegments(relay, stream, [3]);
   assertProblem(await edge.send("DELETE", "/v1/streams/owned/messages/1"), 401, "unauthorized");
@@ -235,7 +235,7 @@ test("only the owner and the operator may erase, and the audit log has it", asyn
   assertProblem(await erase(edge, entries.json.id as string, 0), 403, "forbidden");
 });
 
-test("a message that goes on chain whole stays until its anchor is final", async () => {
+test("a payload for the chain stays until its anchor is final", async () => {
   const made = await edge.postJson("/v1/streams", { name: "whole", mode: "payload" }, asOperator());
   const stream: Stream = { id: made.json.id as string, short: made.json.short as string, epoch: 1 };
   await relay.register();
@@ -257,7 +257,7 @@ test("relays are told to forget what is erased", async () => {
   });
 });
 
-test("without an archive everything stays, and the status says how full it is", async () => {
+test("without an archive all stays; the status says how full", async () => {
   const [other, only] = await start({ archive: false, vars: SMALL });
   try {
     const stream = await other.streamOn(only, "kept");
@@ -276,7 +276,7 @@ test("without an archive everything stays, and the status says how full it is", 
   }
 });
 
-test("a database that is nearly full takes messages and no new streams", async () => {
+test("a nearly full database takes messages, no new streams", async () => {
   let [other, only] = await start({ archive: false });
   try {
     const stream = await other.streamOn(only, "early");

@@ -150,7 +150,7 @@ describe("receipts", () => {
     });
   }
 
-  test("the receipt of an erased message holds by the hash of its payload", () => {
+  test("a receipt of an erased message holds by its hash", () => {
     const { chainId, contract, stream, message } = genuine;
     const payload = fromHex(message.payload);
     const digest = toHex(keccak(payload));

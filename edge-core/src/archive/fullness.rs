@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 /// From this share on the log and the status warn, percent: at the usual growth there are weeks left.
-pub const WARN_PERCENT: u64 = 60;
+const WARN_PERCENT: u64 = 60;
 
 /// From this share on no stream is created, percent: what is left is for the messages of the streams that exist.
-pub const MAX_PERCENT_FOR_STREAMS: u64 = 90;
+const MAX_PERCENT_FOR_STREAMS: u64 = 90;
 
 /// From this share on segments are packed although their packs will be small, percent.
 const FILLING_PERCENT: u64 = 40;

@@ -13,7 +13,7 @@ mod job;
 mod packing;
 mod plan;
 
-pub use fullness::{Fullness, MAX_PERCENT_FOR_STREAMS, WARN_PERCENT};
+pub use fullness::Fullness;
 pub use job::{Job, Source, Step};
 pub use packing::{Built, PackRow, Packer, PackingError, rewrite};
 pub use plan::{FinalRange, PackRules, RowSize, plan};
