@@ -244,11 +244,7 @@ class Run {
     const bucket = await this.edge.archive();
     let [objects, cursor]: [number, string | undefined] = [0, undefined];
     do {
-      const page = (await bucket.list(cursor === undefined ? {} : { cursor })) as {
-        objects: unknown[];
-        truncated: boolean;
-        cursor?: string;
-      };
+      const page: Awaited<ReturnType<typeof bucket.list>> = await bucket.list(cursor === undefined ? {} : { cursor });
       objects += page.objects.length;
       cursor = page.truncated ? page.cursor : undefined;
     } while (cursor !== undefined);
