@@ -84,6 +84,8 @@ pub(crate) enum Kind {
     ChainUnreachable,
     /// Storage is behind.
     Overloaded,
+    /// The database is nearly full: what is left is for the streams that exist.
+    StorageFull,
     /// A setting of the deployment is missing or wrong.
     Misconfigured,
     /// A fault of the service.
@@ -142,6 +144,7 @@ const KINDS: [(Kind, &str, u16, &str); 32] = [
         "Chain unreachable",
     ),
     (Kind::Overloaded, "overloaded", 503, "Overloaded"),
+    (Kind::StorageFull, "storage-full", 507, "Storage full"),
     (Kind::Misconfigured, "misconfigured", 500, "Misconfigured"),
     (Kind::Internal, "internal", 500, "Internal error"),
 ];

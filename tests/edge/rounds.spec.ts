@@ -239,7 +239,7 @@ test("no list goes out that does not lead to the round's root", async () => {
   assertProblem(await edge.get(`/v1/rounds/${round}/buckets/17`), 500, "internal");
 });
 
-test("a run goes on where the one before it ended, and names its leaf", async () => {
+test("a run begins where the last one ended, and names its leaf", async () => {
   const stream = streamId("21", "05");
   const first = { stream, first: 4, count: 6, root: rootOf("05") };
   assert.deepEqual(await offer(first), [4, null]);

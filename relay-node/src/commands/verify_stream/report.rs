@@ -242,6 +242,12 @@ fn in_words(summary: &Summary) -> String {
             summary.waiting()
         ));
     }
+    if summary.erased > 0 {
+        text.push_str(&format!(
+            "; the payloads of {} messages are erased, and their hashes agree",
+            summary.erased
+        ));
+    }
     text
 }
 
@@ -262,6 +268,7 @@ fn stream_json(line: &Line) -> Value {
             "inRounds": summary.in_rounds,
             "anchored": summary.anchored,
             "waiting": summary.waiting(),
+            "erased": summary.erased,
         }),
         Outcome::Differs(difference) => json!({
             "id": id,
