@@ -155,7 +155,8 @@ const leaveRounds = async (): Promise<void> => {
 const stored = async (id: string, count: number): Promise<Omit<Run, "previous">> => {
   const query = (await edge.database()).prepare("SELECT root FROM segments WHERE stream = ? ORDER BY first");
   const { results } = await query.bind(id).all<{ root: string }>();
-  return { stream: id, first: 0, count, root: merkleRoot(results.map(({ root }) => root)) };
+  const roots = results.map((segment: { root: string }) => segment.root);
+  return { stream: id, first: 0, count, root: merkleRoot(roots) };
 };
 
 const streamId = (first: string, rest: string) => `0x${first}${rest.repeat(31)}`;
