@@ -6,6 +6,7 @@
 CREATE TABLE rounds (
   round INTEGER PRIMARY KEY,
   root TEXT NOT NULL,             -- over the leaves of the 256 buckets
+  runs INTEGER NOT NULL,          -- how many runs are in it
   buckets BLOB NOT NULL,          -- 256 times: how many runs (4 bytes, big-endian), root over them (32 bytes)
   fixed INTEGER NOT NULL          -- when
 );

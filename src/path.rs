@@ -15,6 +15,8 @@ pub(crate) struct PathParameters {
     relay: Option<RelayId>,
     producer: Option<ProducerId>,
     key: Option<KeyId>,
+    round: Option<u64>,
+    bucket: Option<u8>,
 }
 
 impl PathParameters {
@@ -30,6 +32,8 @@ impl PathParameters {
                 "{relay}" => read.relay = Some(text.parse()?),
                 "{producer}" => read.producer = Some(text.parse()?),
                 "{key}" => read.key = Some(text.parse()?),
+                "{round}" => read.round = Some(parse_number("round", text)?),
+                "{bucket}" => read.bucket = Some(parse_bucket(text)?),
                 _ => {}
             }
         }
@@ -70,6 +74,16 @@ impl PathParameters {
     pub(crate) fn key(&self) -> Result<KeyId, Problem> {
         present(self.key)
     }
+
+    /// `{round}`
+    pub(crate) fn round(&self) -> Result<u64, Problem> {
+        present(self.round)
+    }
+
+    /// `{bucket}`
+    pub(crate) fn bucket(&self) -> Result<u8, Problem> {
+        present(self.bucket)
+    }
 }
 
 /// Whether a path has as many parts as a template, and its fixed parts.
@@ -86,6 +100,11 @@ pub(crate) fn has_shape(template: &str, path: &str) -> bool {
 
 fn present<T>(parameter: Option<T>) -> Result<T, Problem> {
     parameter.ok_or_else(|| Problem::internal("the route's path has no such parameter"))
+}
+
+fn parse_bucket(text: &str) -> Result<u8, Problem> {
+    let bucket = u8::try_from(parse_number("bucket", text)?);
+    bucket.map_err(|_| Problem::new(Kind::BadRequest, "bucket: expected a number from 0 to 255"))
 }
 
 /// Reads an address of a path or a query.

@@ -81,7 +81,11 @@ routes! {
     GET "/v1/streams/{stream}/anchors", Ask("read"), Client, http::anchors::list;
     GET "/v1/streams/{stream}/events", Ask("read"), Client, http::events::get;
     GET "/v1/streams/{stream}/segments", Ask("read"), Client, http::segments::list;
+    GET "/v1/streams/{stream}/runs", Ask("read"), Client, http::runs::list;
     GET "/v1/streams/{stream}/chain", Ask("read"), Client, http::chain::list;
+    GET "/v1/rounds", Ask("read"), Client, http::rounds::list;
+    GET "/v1/rounds/{round}", Ask("read"), Client, http::rounds::get;
+    GET "/v1/rounds/{round}/buckets/{bucket}", Ask("read"), Client, http::rounds::bucket;
     POST "/v1/chain/replay", Change("chain.replay"), Client, http::chain::replay;
     DELETE "/v1/sessions/{session}", Change("session.end"), Client, http::sessions::end;
     GET "/v1/sessions/{session}/signals", Ask("read"), Client, http::signals::list;

@@ -99,6 +99,8 @@ fn every_template_finds_itself_and_reads_its_parameters() {
         ("{relay}", "r1"),
         ("{producer}", "00000000000000000000000000000000"),
         ("{key}", "0000000000000000"),
+        ("{round}", "7"),
+        ("{bucket}", "255"),
     ];
     for route in ROUTES {
         let path = samples.iter().fold(route.path.to_owned(), |path, (name, value)| {
@@ -115,6 +117,8 @@ fn every_template_finds_itself_and_reads_its_parameters() {
             at.relay().is_ok(),
             at.producer().is_ok(),
             at.key().is_ok(),
+            at.round().is_ok(),
+            at.bucket().is_ok(),
         ];
         let expected = samples.map(|(name, _)| route.path.contains(name));
         assert_eq!(present, expected, "{path}");

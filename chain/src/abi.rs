@@ -2,7 +2,7 @@
 
 #![allow(missing_docs, clippy::too_many_arguments)] // `sol!` carries the Solidity comments over only in part
 
-use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolInterface, SolValue, sol};
 use streamchain_protocol::ids::{Seq, StreamId};
 
@@ -16,8 +16,8 @@ sol! {
 }
 
 pub use IStreamChain::{
-    Anchor, Anchored, IStreamChainErrors as ContractError, Message, Published, anchorCall, anchorStoredCall,
-    emitDigestsCall, emitMessagesCall, multicallCall, openCall, streamsCall,
+    Anchor, Anchored, IStreamChainErrors as ContractError, Message, Published, anchorCall, anchorRoundCall,
+    anchorStoredCall, emitDigestsCall, emitMessagesCall, multicallCall, openCall, peakCall, streamsCall,
 };
 
 /// The id of the stream that `owner` names: `keccak256(abi.encode(owner, nameHash))`.
@@ -36,6 +36,8 @@ pub(crate) struct Publication {
     pub(crate) anchors: Vec<Anchor>,
     /// The runs that are stored, so that contracts can check their messages.
     pub(crate) stored: Vec<Anchor>,
+    /// The rounds that are anchored, in order.
+    pub(crate) rounds: Vec<anchorRoundCall>,
 }
 
 impl Publication {
@@ -51,6 +53,7 @@ impl Publication {
             let anchors = self.stored;
             calls.push(anchorStoredCall { anchors }.abi_encode().into());
         }
+        calls.extend(self.rounds.iter().map(|round| round.abi_encode().into()));
         match calls.len() {
             1 => calls.remove(0),
             _ => multicallCall { data: calls }.abi_encode().into(),
@@ -65,6 +68,28 @@ pub(crate) fn read_streams(ids: &[StreamId]) -> Bytes {
         .map(|id| streamsCall { stream: id.word() }.abi_encode().into())
         .collect();
     multicallCall { data }.abi_encode().into()
+}
+
+/// The calldata that reads how far a stream of rounds is anchored, and a peak of its range; a contract of the version
+/// before, which has no peaks, refuses both.
+pub(crate) fn read_rounds(stream: StreamId) -> Bytes {
+    let (rounds, height) = (stream.word(), U256::ZERO);
+    let state = streamsCall { stream: rounds }.abi_encode().into();
+    let peak = peakCall { rounds, height }.abi_encode().into();
+    let data = vec![state, peak];
+    multicallCall { data }.abi_encode().into()
+}
+
+/// Reads the number of the next round from the answer to [`read_rounds`]; `None` when it is not that of a contract with
+/// rounds.
+pub(crate) fn decode_rounds(answer: &[u8]) -> Option<u64> {
+    let results = multicallCall::abi_decode_returns(answer).ok()?;
+    let [state, peak] = results.as_slice() else {
+        return None;
+    };
+    peakCall::abi_decode_returns(peak).ok()?;
+    let state = streamsCall::abi_decode_returns(state).ok()?;
+    state.nextSeq.try_into().ok()
 }
 
 /// What the contract stores for one stream.

@@ -1,4 +1,4 @@
-//! The bounds of the back-off that both machines share.
+//! The bounds of the back-off that the machines share.
 
 use streamchain_protocol::util::Backoff;
 

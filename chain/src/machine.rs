@@ -1,4 +1,4 @@
-//! The shape that both machines share, so that one shell can restore, drive and save either.
+//! The shape that all machines share, so that one shell can restore, drive and save each of them.
 
 use streamchain_protocol::time::UnixMs;
 

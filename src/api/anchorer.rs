@@ -18,6 +18,8 @@ requests! {
     AnchorerRequest {
         /// Takes segments that are in the database and are to be anchored.
         AddSegments -> SegmentsAdded,
+        /// Runs wait for a round.
+        AnnounceRuns -> (),
         /// Takes what the Listener saw of the contract.
         ApplyAnchors -> (),
         /// Arms the alarm, if it is not.
@@ -32,6 +34,7 @@ requests! {
 wire_by_field! {
     AddSegments { segments }
     SegmentsAdded { refused }
+    AnnounceRuns { first_bucket }
     ApplyAnchors { anchors }
     EnsureAnchorer {}
     AnchorerStatus {}
@@ -80,6 +83,13 @@ pub(crate) fn segment_of(stream: &LogState, outbox: &OutboxSegment) -> anchorer:
         mode: outbox.mode,
         prove: outbox.prove,
     }
+}
+
+/// A batcher has runs for a round.
+#[derive(Debug)]
+pub(crate) struct AnnounceRuns {
+    /// The first of its buckets.
+    pub first_bucket: u8,
 }
 
 /// Runs of messages and what became of their anchors, in the order of the chain.

@@ -10,4 +10,5 @@ pub(crate) mod call;
 pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod relays;
+pub(crate) mod side_by_side;
 pub(crate) mod stream;

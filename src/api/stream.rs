@@ -87,7 +87,7 @@ wire_by_field! {
     Appended { stored, seq }
     ReadTail { reader, from, max_bytes }
     ReadNews { reader, client, event, seq, wait_ms }
-    ApplyNotices { notices }
+    ApplyNotices { notices, in_rounds }
     NoticesApplied { relay, missing_anchor }
 }
 
@@ -385,6 +385,8 @@ pub(crate) struct ReadNews {
 pub(crate) struct ApplyNotices {
     /// The notices.
     pub notices: Vec<Notice>,
+    /// Whether they are about runs in rounds, which are on the chain in their order.
+    pub in_rounds: bool,
 }
 
 /// The notices are applied.

@@ -1,12 +1,14 @@
 //! The settings of the Anchorer and the Listener.
 
 use super::Config;
+use super::batchers::Batchers;
 use super::edge;
 use super::env::{self, ConfigError, Settings};
 use alloy_primitives::Address;
+use std::collections::BTreeSet;
 use streamchain_chain::anchorer::GasOwners;
 use streamchain_chain::ethereum::{FeePolicy, NodeUrl, Signer, WEI_PER_GWEI, parse_gwei};
-use streamchain_chain::{anchorer, listener};
+use streamchain_chain::{anchorer, batcher, listener, rounds};
 use worker::Env;
 
 /// The most that is paid for one gas: above what a day of Ethereum's mainnet asks for, below what empties an account.
@@ -30,6 +32,8 @@ const RECHECK_AFTER_MS: u64 = 60_000;
 /// Gas for a UTC day off development chains, unless `DAILY_GAS_BUDGET` says otherwise: an anchor of one stream each minute
 /// (1,440 of about 31,600 gas) and some more. At 1 gwei that is 0.05 ether.
 const DEFAULT_DAILY_GAS: u64 = 50_000_000;
+/// How often a batcher whose runs no round takes says so again, at least: a call that was lost costs no more than this.
+const ANNOUNCE_AFTER_MS: u64 = 30_000;
 /// Blocks of one log query at first: most providers allow it, and those that do not say so.
 const MAX_LOG_RANGE: u64 = 2_000;
 
@@ -55,6 +59,10 @@ pub(crate) struct ChainConfig {
     max_fee: u128,
     daily_gas: Option<u64>,
     gas_owners: GasOwners,
+    batchers: Batchers,
+    rounds_owner: Address,
+    /// Who has a reserve in each batcher: the operators, and the account that the streams called by name belong to.
+    operators: BTreeSet<Address>,
     /// Blocks behind the head that count as final, on a chain that never names a finalized block.
     finality_depth: Option<u64>,
 }
@@ -88,6 +96,9 @@ impl ChainConfig {
             max_fee: max_fee(settings)?,
             daily_gas: daily_gas(settings, config.chain_id)?,
             gas_owners: config.gas_owners.clone(),
+            batchers: config.batchers,
+            rounds_owner: config.rounds_owner,
+            operators: config.operators().chain([config.operator]).collect(),
             finality_depth: settings.parsed("FINALITY_DEPTH", "a decimal number of blocks")?,
         })
     }
@@ -110,6 +121,24 @@ impl ChainConfig {
             gas_owners: self.gas_owners.clone(),
             finality_depth: self.finality_depth,
             recheck_after_ms: RECHECK_AFTER_MS,
+            rounds: Some(self.rounds()),
+        }
+    }
+
+    /// The settings of the maker of rounds.
+    fn rounds(&self) -> rounds::Settings {
+        rounds::Settings {
+            owner: self.rounds_owner,
+            buckets_each: self.batchers.buckets_each(),
+        }
+    }
+
+    /// The settings of a batcher.
+    pub(crate) fn batcher(&self) -> batcher::Settings {
+        batcher::Settings {
+            buckets_each: self.batchers.buckets_each(),
+            operators: self.operators.clone(),
+            announce_after_ms: ANNOUNCE_AFTER_MS.max(2 * self.anchor_interval_ms),
         }
     }
 

@@ -11,7 +11,8 @@ use streamchain_chain::ethereum::Signer;
 use streamchain_edge_core::rate_policy::Policies;
 use streamchain_edge_core::stream_log::Pace;
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
-use streamchain_protocol::ids::{RelayId, RelayKeyId};
+use streamchain_protocol::ids::{RelayId, RelayKeyId, StreamId};
+use streamchain_protocol::proof::rounds_stream;
 use streamchain_protocol::webrtc::TurnSecret;
 use worker::{Env, console_warn};
 
@@ -67,6 +68,8 @@ pub(crate) struct Config {
     pub batchers: Batchers,
     /// The account that the stream of rounds belongs to.
     pub rounds_owner: Address,
+    /// The stream of rounds.
+    pub rounds: StreamId,
     /// The owners whose streams may spend gas on more than their anchors.
     pub gas_owners: GasOwners,
     /// A node that pages may ask, and name to a wallet.
@@ -115,6 +118,11 @@ impl Config {
             .unwrap_or_else(|| self.master.relay_key(relay))
     }
 
+    /// The accounts that may do everything.
+    pub(crate) fn operators(&self) -> impl Iterator<Item = Address> {
+        self.operators.iter().copied()
+    }
+
     /// Whether an account may do everything.
     pub(crate) fn is_operator(&self, account: Address) -> bool {
         self.operators.contains(&account)
@@ -147,6 +155,8 @@ impl Config {
             .map_err(|_| ConfigError::new("CHAIN_ID", "expected a decimal number"))?;
         let operator = signer(settings)?.address();
         let operators = operators(settings)?;
+        let rounds_owner = settings.parsed("ROUNDS_OWNER", "0x and 40 hexadecimal digits")?;
+        let rounds_owner = rounds_owner.unwrap_or(operator);
         Ok(Self {
             master,
             previous: previous.transpose()?,
@@ -161,9 +171,8 @@ impl Config {
             contract: settings.parsed("CONTRACT_ADDRESS", "0x and 40 hexadecimal digits")?,
             contract_block: settings.number("CONTRACT_BLOCK", 0)?,
             batchers: Batchers::parse(settings)?,
-            rounds_owner: settings
-                .parsed("ROUNDS_OWNER", "0x and 40 hexadecimal digits")?
-                .unwrap_or(operator),
+            rounds_owner,
+            rounds: rounds_stream(rounds_owner),
             public_rpc: public_rpc(settings)?,
             auto_create: settings
                 .parsed("AUTO_CREATE_STREAMS", "true or false")?

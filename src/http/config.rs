@@ -19,6 +19,7 @@ pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
         "contract": config.contract,
         "contractBlock": config.contract_block,
         "operator": config.operator,
+        "roundsOwner": config.rounds_owner,
         "limits": {
             "payload": MAX_PAYLOAD_BYTES,
             "offer": MAX_OFFER_BYTES,

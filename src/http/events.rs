@@ -8,6 +8,7 @@
 //! there is something. A page is asked for when the page before was taken, so a slow reader costs one page, and its
 //! response ends like every other: after its life, or when it has asked often enough.
 
+use super::marks;
 use super::messages::{Page, read_database};
 use crate::api::stream::ReadNews;
 use crate::auth::principal as auth;
@@ -77,7 +78,8 @@ pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
         seq: Seq(MAX_EXACT_INTEGER),
     };
     let who = auth::reader_of(permit.principal.as_ref(), call.short(&stream));
-    let news = read_news(&call, &stream, who, behind, 0).await?;
+    let mut news = read_news(&call, &stream, who, behind, 0).await?;
+    marks::refresh(&call, &mut news.tail.state).await;
     let state = &news.tail.state;
     let cursor = given.unwrap_or(Cursor {
         event: state.events.next - 1,

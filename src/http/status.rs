@@ -1,5 +1,6 @@
 //! `/v1/status`: how the whole deployment is doing. A part that does not answer is shown as such, and no more.
 
+use super::round_status;
 use crate::api::anchorer::{AnchorerStatus, anchorer_object};
 use crate::api::call::{Encoded, within};
 use crate::api::listener::{ListenerStatus, listener_object};
@@ -11,7 +12,7 @@ use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::{Answer, json};
 use crate::storage::d1::streams;
-use futures_util::future::join3;
+use futures_util::future::join4;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -36,7 +37,13 @@ pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
             .await
     };
     let relays = async { call.relays()?.call(RelayStatuses {}).await };
-    let (chain, anchorer, relays) = join3(status(chain), status(anchorer), status(relays)).await;
+    let (chain, anchorer, relays, rounds) = join4(
+        status(chain),
+        status(anchorer),
+        status(relays),
+        round_status::get(call),
+    )
+    .await;
     let chain = chain.unwrap_or_else(|error| json!({"ok": false, "id": config.chain_id, "error": error}));
     let anchorer = anchorer.unwrap_or_else(|error| json!({"address": config.operator, "lastError": error}));
     let anchorer = without_private_streams(call, anchorer).await;
@@ -48,7 +55,7 @@ pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
     json(
         200,
         &json!({
-            "now": call.now, "chain": chain, "anchorer": anchorer, "relays": relays, "signIn": sign_in,
+            "now": call.now, "chain": chain, "anchorer": anchorer, "rounds": rounds, "relays": relays, "signIn": sign_in,
             "edge": counters::to_json(),
         }),
     )

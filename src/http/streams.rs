@@ -1,5 +1,6 @@
 //! `/v1/streams`: make, list, read, change.
 
+use super::marks;
 use crate::api::stream::{ChangeSettings, Create, Created, GetState};
 use crate::auth::principal::{self as auth, Principal};
 use crate::path::PathParameters;
@@ -89,10 +90,13 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
         client: rate_limit::client(call.headers(), &call.config),
         account: principal.as_ref().map(|one| one.account),
     };
-    let Created { state, created } = call.stream(id.short())?.call(asked).await?;
+    let Created { mut state, created } = call.stream(id.short())?.call(asked).await?;
     if state.settings.read == ReadAccess::Private {
         // It may have been there before, and somebody else's to read.
         auth::need(&call, &StreamRef::Id(id), Right::Read).await?;
+    }
+    if !created {
+        marks::refresh(&call, &mut state).await;
     }
     let response = json_without_nulls(if created { 201 } else { 200 }, describe(&call, &state))?;
     response.headers().set("location", &format!("/v1/streams/{id}"))?;
@@ -143,7 +147,8 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
     auth::need(call, stream, Right::Read).await?;
-    let state = call.stream(call.short(stream))?.call(GetState {}).await?;
+    let mut state = call.stream(call.short(stream))?.call(GetState {}).await?;
+    marks::refresh(call, &mut state).await;
     json_without_nulls(200, describe(call, &state))
 }
 
@@ -153,10 +158,11 @@ pub(crate) async fn change(mut call: Call, at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     auth::need(&call, stream, Right::Manage).await?;
     let change: SettingsChange = call.json(MAX_JSON_BYTES).await?;
-    let state = call
+    let mut state = call
         .stream(call.short(stream))?
         .call(ChangeSettings { change })
         .await?;
+    marks::refresh(&call, &mut state).await;
     json_without_nulls(200, describe(&call, &state))
 }
 

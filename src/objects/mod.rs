@@ -10,6 +10,7 @@ pub(crate) mod batcher;
 mod chain_machine;
 pub(crate) mod limits;
 pub(crate) mod listener;
+mod notify;
 pub(crate) mod relays;
 pub(crate) mod stream;
 pub(crate) mod watchdog;

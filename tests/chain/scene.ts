@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { type AbiEvent, encodeFunctionData, type Hex, parseAbi, parseAbiItem, parseEventLogs, toHex } from "viem";
 import { CONTRACT_ARTIFACT } from "../../scripts/lib/build/contracts.mjs";
 import { deployContract } from "../../scripts/lib/deploy.mjs";
-import { type Edge, type FakeRelay, messagesOf, startEdge } from "../edge/harness.ts";
+import { type Edge, type EdgeOptions, type FakeRelay, type Json, messagesOf, startEdge } from "../edge/harness.ts";
 import { eventually } from "../harness/system.ts";
 import { type Account, account, type ChainNode } from "./nodes.ts";
 
@@ -61,12 +61,26 @@ export const passOn =
   async (request) =>
     fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: await request.text() });
 
+export interface SceneOptions {
+  /** Settings of the edge beside the usual ones. */
+  readonly vars?: Record<string, string>;
+  readonly outbound?: Outbound;
+  /** As the harness has it. */
+  readonly direct?: boolean;
+  /** Modules around the built Worker. */
+  readonly around?: EdgeOptions["around"];
+  /** What the streams are made with. */
+  readonly settings?: Json;
+}
+
 export class ChainScene {
   readonly node: ChainNode;
   readonly contract: Hex;
   readonly operator: Account;
   readonly #vars: Record<string, string>;
   readonly #outbound: Outbound;
+  readonly #around: EdgeOptions["around"];
+  readonly #settings: Json;
   edge: Edge;
   relay: FakeRelay;
   readonly #streams = new Map<string, { id: Hex; short: string; epoch: number; head: number }>();
@@ -80,7 +94,10 @@ export class ChainScene {
     vars: Record<string, string>,
     outbound: Outbound,
     edge: Edge,
+    { around, settings = {} }: Pick<SceneOptions, "around" | "settings"> = {},
   ) {
+    this.#around = around;
+    this.#settings = settings;
     this.node = node;
     this.contract = contract;
     this.operator = operator;
@@ -93,11 +110,7 @@ export class ChainScene {
   /** The contract on this node, and an edge that anchors by `operator`. */
   static async on(
     node: ChainNode,
-    {
-      vars = {},
-      outbound = passOn(node.url),
-      direct = false,
-    }: { vars?: Record<string, string>; outbound?: Outbound; direct?: boolean } = {},
+    { vars = {}, outbound = passOn(node.url), direct = false, ...more }: SceneOptions = {},
   ): Promise<ChainScene> {
     const [deployer, operator] = [account(0), account(1)];
     const contract = await deployContract({
@@ -119,8 +132,8 @@ export class ChainScene {
       ANCHOR_RETRY_AFTER_MS: "1000",
       ...vars,
     };
-    const edge = await startEdge({ vars: all, outbound, direct });
-    return new ChainScene(node, contract.address, operator, all, outbound, edge);
+    const edge = await startEdge({ vars: all, outbound, direct, around: more.around });
+    return new ChainScene(node, contract.address, operator, all, outbound, edge, more);
   }
 
   /** Another edge that knows nothing but the names of the streams, and reads the chain from its beginning. */
@@ -141,7 +154,7 @@ export class ChainScene {
   /** The Worker dies and starts again on the same state; its relay goes on. */
   async restartEdge(): Promise<void> {
     const { incarnation } = this.relay;
-    this.edge = await this.edge.restart({ vars: this.#vars, outbound: this.#outbound });
+    this.edge = await this.edge.restart({ vars: this.#vars, outbound: this.#outbound, around: this.#around });
     this.relay = Object.assign(this.edge.relay(this.relay.id), { incarnation });
     await this.relay.register();
   }
@@ -149,7 +162,7 @@ export class ChainScene {
   async stream(name: string): Promise<{ id: Hex; short: string; epoch: number; head: number }> {
     const known = this.#streams.get(name);
     if (known !== undefined) return known;
-    const { id, short, epoch } = await this.edge.streamOn(this.relay, name);
+    const { id, short, epoch } = await this.edge.streamOn(this.relay, name, this.#settings);
     const made = { id: id as Hex, short, epoch, head: 0 };
     this.#streams.set(name, made);
     this.count(id as string);

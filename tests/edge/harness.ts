@@ -325,13 +325,18 @@ export class Edge {
     return this.#miniflare.getD1Database("DB");
   }
 
-  /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`, whose only field they are. */
+  /** Asks an object by hand: a request's fields in their order, as `src/api` lists them. */
+  async ask(binding: string, object: string, request: string, ...fields: unknown[]): Promise<Answer> {
+    const objects = (await this.#miniflare.getDurableObjectNamespace(binding)) as unknown as Objects;
+    const body = fields.length === 0 ? "" : JSON.stringify(fields);
+    const stub = objects.get(objects.idFromName(object));
+    return read(await stub.fetch(`https://internal/${request}`, { method: "POST", body }));
+  }
+
+  /** Gives a Stream object the notices that the Listener would: its request `ApplyNotices`, of its own anchors. */
   async notice(short: string, ...notices: Json[]): Promise<void> {
-    const streams = (await this.#miniflare.getDurableObjectNamespace("STREAM")) as unknown as Objects;
-    const object = streams.get(streams.idFromName(short.slice(2)));
-    const body = JSON.stringify([notices]);
-    const applied = await object.fetch("https://internal/ApplyNotices", { method: "POST", body });
-    assert.equal(applied.status, 200, await applied.text());
+    const applied = await this.ask("STREAM", short.slice(2), "ApplyNotices", notices, false);
+    assert.equal(applied.status, 200, applied.text);
   }
 
   /** Opens a session of an author, whose messages the stream's relay may bring from then on. */
@@ -345,9 +350,14 @@ export class Edge {
   }
 
   /** Makes a stream, whose first session is sent to `relay`, which then acquires its epoch. */
-  async streamOn(relay: FakeRelay, name: string): Promise<{ id: string; short: string; epoch: number }> {
+  async streamOn(
+    relay: FakeRelay,
+    name: string,
+    settings: Json = {},
+  ): Promise<{ id: string; short: string; epoch: number }> {
     await relay.register({ sessions: 0 });
-    const made = await this.postJson("/v1/streams", { name });
+    const usual = Object.keys(settings).length === 0;
+    const made = await this.postJson("/v1/streams", { name, ...settings }, usual ? {} : asOperator());
     const short = made.json.short as string;
     await this.sessionOf(short);
     const taken = await relay.acquireEpoch(short);

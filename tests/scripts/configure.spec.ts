@@ -112,6 +112,11 @@ suite("values", () => {
       ["client-address-header", "a b"],
       ["anchor-interval-ms", "60s"],
       ["auto-create-streams", "yes"],
+      ["segment-max-age-ms", "0"],
+      ["batchers", "3"],
+      ["batchers", "512"],
+      ["rounds-owner", `${CHECKSUMMED},${CHECKSUMMED}`],
+      ["rounds-owner", "0x12"],
       ["public-rpc", "https://rpc.example/v2/0123456789abcdef0123"],
     ];
     for (const [name, value] of unfit) {
@@ -151,6 +156,8 @@ suite("the file", () => {
       `SIWE_DOMAINS = "${GOOD["siwe-domains"]}"`,
       `DAILY_GAS_BUDGET = "50000000"`,
       `AUTO_CREATE_STREAMS = "false"`,
+      `SEGMENT_MAX_AGE_MS = "10000"`,
+      `BATCHERS = "16"`,
     ]) {
       assert.ok(text.split("\n").includes(line), line);
     }

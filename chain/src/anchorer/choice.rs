@@ -1,6 +1,6 @@
 //! Which streams the next transaction is made for.
 //!
-//! What always holds: of each transaction, half is the account's own streams', as long as they need it; of the other
+//! What always holds: rounds have a transaction of their own, every second one if others wait; of each other transaction, half is the account's own streams', as long as they need it; of the other
 //! half one owner gets a part only while others wait; a stream that may have made a transaction revert travels alone.
 
 use std::collections::BTreeMap;
@@ -38,8 +38,10 @@ pub(super) struct Turn {
     pub(super) own: Option<StreamId>,
     /// The last stream of somebody else that had its turn.
     pub(super) foreign: Option<StreamId>,
-    /// What the last transaction carried.
+    /// What the last transaction carried, of those that carried no rounds.
     pub(super) class: Class,
+    /// Whether it was the rounds' turn last: then others have theirs, if they want it.
+    pub(super) rounds: bool,
 }
 
 impl Turn {
@@ -67,8 +69,10 @@ impl Pending {
 
     fn choose(&self, class: Class, turn: Turn, limit: usize, now: UnixMs) -> Vec<StreamId> {
         let own = || {
-            let own = |entry: &StreamEntry| self.shares.is_own(entry.owner());
-            let own = self.after(turn.own).filter(|(_, entry)| own(entry));
+            let own_streams =
+                |id, entry: &StreamEntry| self.shares.is_own(entry.owner()) && !self.is_rounds(id);
+            let own = self.after(turn.own);
+            let own = own.filter(|(id, entry)| own_streams(*id, entry));
             let wanting = own.filter(|(_, entry)| entry.wants_anchor(now));
             wanting.map(|(id, _)| id).take(limit).collect::<Vec<_>>()
         };
@@ -145,13 +149,22 @@ impl Pending {
         self.streams.values().filter_map(StreamEntry::waits_until).min()
     }
 
-    /// When the next stream can be anchored: at once, or at the end of its obstacle; `None` when no stream is behind.
+    /// When the next stream, rounds aside, can be anchored: at once, or at the end of its obstacle; `None` when no stream
+    /// is behind.
     pub(super) fn next_due(&self, now: UnixMs) -> Option<UnixMs> {
-        self.streams
-            .values()
-            .filter(|entry| !entry.about.waiting && entry.is_behind())
-            .map(|entry| entry.obstacle.as_ref().map_or(now, |(_, until)| *until))
-            .min()
+        let streams = self.streams.iter().filter(|(id, _)| !self.is_rounds(**id));
+        streams.filter_map(|(_, entry)| entry.due(now)).min()
+    }
+
+    /// When rounds can be anchored; `None` when none are behind.
+    pub(super) fn rounds_due(&self, now: UnixMs) -> Option<UnixMs> {
+        self.streams.get(&self.rounds?)?.due(now)
+    }
+
+    /// The stream of rounds, if it can be anchored now.
+    pub(super) fn wanting_rounds(&self, now: UnixMs) -> Option<StreamId> {
+        let entry = self.streams.get(&self.rounds?)?;
+        self.rounds.filter(|_| entry.wants_anchor(now))
     }
 
     /// What kinds of streams these runs are of.

@@ -34,7 +34,7 @@ pub(super) fn limit_gas(
     if gas_limit > MAX_TRANSACTION_GAS {
         return shrink(&prepared, format!("it would need {gas} gas"), context);
     }
-    match context.gas_left() {
+    match context.gas_left(prepared.has_rounds()) {
         Some(left) if gas_limit > left => await_budget(&prepared, gas_limit, left, context),
         Some(_) => within_shares(prepared, nonce, fees, gas_limit, context),
         None => {
@@ -97,6 +97,7 @@ fn leave_out(
         let owner = context.pending.get(&stream).map(StreamEntry::owner);
         let is_beyond = |payee: &Payee| match payee {
             Payee::Openings => not_opened.contains(&stream),
+            Payee::Rounds => false,
             Payee::Owner(payee) => owner == Some(*payee),
         };
         let Some((_, share)) = beyond.iter().find(|(payee, _)| is_beyond(payee)) else {
@@ -118,16 +119,27 @@ fn leave_out(
 /// The day's budget does not hold the transaction: tries a smaller one, or waits for the next day.
 fn await_budget(prepared: &Prepared, needed: u64, left: u64, context: &Context<'_>) -> Transition {
     let now = context.now;
-    let (limits, note, wait) = match prepared.halved(context.limits) {
-        Halved::Smaller(limits) => (limits, None, Wait::Until(now)),
-        Halved::Smallest(_, limits) => {
-            let note = format!(
-                "the day's gas budget has {left} left, {needed} needed: anchoring goes on at 00:00 UTC"
-            );
-            (limits, Some(note), Wait::Until(end_of_day(now)))
+    let limits = match prepared.halved(context.limits) {
+        Halved::Smaller(limits) => {
+            let effects = vec![Effect::SetTurn(None), Effect::SetLimits(limits)];
+            return after(effects, rest(Wait::Until(now)));
         }
+        Halved::Smallest(_, limits) => limits,
     };
-    let mut effects = vec![Effect::SetTurn(None), Effect::SetLimits(limits)];
-    effects.extend(note.map(Effect::Note));
-    after(effects, rest(wait))
+    let note =
+        format!("the day's gas budget has {left} left, {needed} needed: anchoring goes on at 00:00 UTC");
+    let effects = vec![
+        Effect::SetTurn(None),
+        Effect::SetLimits(limits),
+        Effect::Note(note),
+    ];
+    let until = end_of_day(now);
+    // Rounds may have gas when other streams have none left.
+    match context.rounds.is_some() && !prepared.has_rounds() {
+        true => after(
+            effects,
+            after(vec![Effect::HoldStreams(until)], rest(Wait::Interval)),
+        ),
+        false => after(effects, rest(Wait::Until(until))),
+    }
 }

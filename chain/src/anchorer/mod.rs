@@ -12,7 +12,8 @@
 //! - the gas of a UTC day never exceeds the operator's budget: it is counted, with what a transaction may use at most,
 //!   in the write that saves the transaction;
 //! - messages and digests of a stream that wants them on chain are emitted in the transaction that anchors them,
-//!   so the contract's own continuity keeps them from being emitted twice on one chain.
+//!   so the contract's own continuity keeps them from being emitted twice on one chain;
+//! - rounds have transactions of their own, which no stranger's stream can make fail, and a part of the day's gas.
 //!
 //! One round: read the contract for the streams that wait → read what is to be emitted → nonce → fees → gas → balance
 //! → sign → save → send. Later rounds ask for the receipt, send the same bytes again, or raise the fee, until the
@@ -31,6 +32,7 @@ mod pending;
 mod plan;
 mod prepare;
 mod round;
+mod rounds;
 mod segment;
 mod settings;
 mod shares;
@@ -38,6 +40,7 @@ mod spending;
 mod status;
 mod step;
 mod stream;
+mod task;
 #[cfg(test)]
 mod tests;
 
@@ -50,17 +53,18 @@ pub use segment::{Run, Segment, SegmentError};
 pub use settings::Settings;
 pub use status::{BlockedStream, GasBudget, InFlight, Status};
 pub use stream::StoredSegment;
+pub use task::{ReadRecords, ReadRounds, ReadSegments, Task};
 
 use crate::backoff::node_backoff;
 use crate::ethereum::{Answer, RpcError, Signer};
 use crate::journal::{self, Journal, RestoreError, Row};
 use crate::machine::{Command, Machine};
+use crate::rounds::RoundMaker;
 use choice::Turn;
 use flight::{Flight, FlightWatch};
 use pending::Pending;
 use plan::Limits;
-use spending::{Spending, end_of_day, foreign_share, owner_share};
-use status::MAX_BLOCKED_SHOWN;
+use spending::{Spending, end_of_day};
 use step::{Context, Effect, Event, Question, Step, Wait};
 use stream::MAX_SEGMENTS_PER_ANCHOR;
 use streamchain_protocol::util::Backoff;
@@ -71,35 +75,15 @@ const PACE_KEY: &str = "pace/1";
 /// Longer intervals are saved: an object that is asked nothing leaves memory after some ten seconds.
 const MAX_UNSAVED_INTERVAL_MS: u64 = 10_000;
 
-/// What the machine asks for beside rows and answers of nodes: to read from the database.
+/// What was asked, and has no answer yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Read {
-    /// A segment's records; [`Anchorer::handle_records`] takes the outcome.
-    Records(ReadRecords),
-    /// A stream's segments; [`Anchorer::handle_stored`] takes the outcome.
-    Segments(ReadSegments),
-}
-
-/// The segments of a stream that are to be read, without their records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadSegments {
-    /// The stream.
-    pub stream: StreamId,
-    /// The first one wanted is that which has this message.
-    pub from: Seq,
-    /// The most that are wanted.
-    pub limit: usize,
-}
-
-/// The segment whose records are to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadRecords {
-    /// The segment's stream.
-    pub stream: StreamId,
-    /// The segment's first message.
-    pub first: Seq,
-    /// The number of its messages.
-    pub count: u32,
+enum Asked {
+    /// Nothing.
+    Nothing,
+    /// The question of the step.
+    Step,
+    /// The task of the maker of rounds.
+    Round,
 }
 
 /// The machine that anchors segments; the module's text says what always holds.
@@ -112,8 +96,9 @@ pub struct Anchorer {
     flight: Option<Flight>,
     watch: FlightWatch,
     step: Step,
-    /// Whether the step's question was asked, and has no answer yet.
-    asked: bool,
+    asked: Asked,
+    /// The maker of rounds, where rounds are made.
+    rounds: Option<RoundMaker>,
     /// No round begins before this time, in Unix ms.
     next_round: UnixMs,
     backoff: Backoff,
@@ -121,7 +106,7 @@ pub struct Anchorer {
     spending: Spending,
     /// The streams that had their turn last.
     turn: Turn,
-    /// No transaction is made before this time.
+    /// No transaction but one with rounds is made before this time.
     next_anchor: UnixMs,
     distrust: Option<String>,
     balance: Option<U256>,
@@ -137,11 +122,9 @@ impl Anchorer {
         signer: Signer,
         rows: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, RestoreError> {
-        let mut pending = Pending::new(
-            signer.address(),
-            settings.retry_after_ms,
-            settings.recheck_after_ms,
-        );
+        let mut pending = Pending::new(signer.address(), &settings);
+        let maker = |rounds| RoundMaker::new(rounds, settings.interval_ms);
+        let mut rounds = settings.rounds.map(maker);
         let mut flight: Option<Flight> = None;
         let mut gas_parts = Vec::new();
         let mut next_anchor = UnixMs(0);
@@ -159,6 +142,8 @@ impl Anchorer {
                 spending.restore(key, value)?;
             } else if key.starts_with(pending::PREFIX) {
                 pending.restore(key, value)?;
+            } else if let Some(maker) = rounds.as_mut().filter(|_| RoundMaker::has_row(key)) {
+                maker.restore(key, value)?;
             }
         }
         if let Some(flight) = &mut flight {
@@ -172,7 +157,8 @@ impl Anchorer {
             flight,
             watch: FlightWatch::default(),
             step: Step::Idle,
-            asked: false,
+            asked: Asked::Nothing,
+            rounds,
             next_round: UnixMs(0),
             backoff: node_backoff(),
             limits: Limits::default(),
@@ -236,7 +222,8 @@ impl Anchorer {
 
     fn handle(&mut self, event: Event, now: UnixMs) {
         // Otherwise it answers a question that was given up.
-        if std::mem::take(&mut self.asked) {
+        if self.asked == Asked::Step {
+            self.asked = Asked::Nothing;
             self.transition(event, now);
         }
     }
@@ -246,6 +233,7 @@ impl Anchorer {
             settings: &self.settings,
             signer: &self.signer,
             pending: &self.pending,
+            rounds: self.rounds.as_ref(),
             flight: self.flight.as_ref(),
             watch: self.watch,
             spending: &self.spending,
@@ -274,6 +262,13 @@ impl Anchorer {
             Effect::MarkRead(stream) => self.pending.mark_read(stream, now),
             Effect::Settle(stream, end) => self.pending.settle(stream, end, &mut self.journal),
             Effect::SetTurn(stream) => self.set_turn(stream),
+            Effect::SetRoundsTurn(is_theirs) => self.turn.rounds = is_theirs,
+            Effect::SetContract(contract) => {
+                if let Some(maker) = &mut self.rounds {
+                    maker.contract = contract;
+                }
+            }
+            Effect::HoldStreams(until) => self.next_anchor = until,
             Effect::SetLimits(limits) => self.limits = limits,
             Effect::SetBalance(balance) => self.balance = Some(balance),
             Effect::Launch(flight) => self.launch(*flight, now),
@@ -321,6 +316,15 @@ impl Anchorer {
                 self.journal.put(spending::PARTS_KEY.to_owned(), &parts);
             }
         }
+        if !self.has_rounds(&flight.runs) {
+            self.pace(&flight, now);
+        }
+        self.flight = Some(flight);
+        self.watch = FlightWatch::default();
+    }
+
+    /// Chooses when the next transaction without rounds is made, and whose turn it is then.
+    fn pace(&mut self, flight: &Flight, now: UnixMs) {
         self.next_anchor = match flight.leaves_more {
             true => now,
             false => now.plus_ms(self.settings.interval_ms),
@@ -329,8 +333,11 @@ impl Anchorer {
             self.journal.put(PACE_KEY.to_owned(), &self.next_anchor);
         }
         self.turn.class = self.pending.class_of(&flight.runs);
-        self.flight = Some(flight);
-        self.watch = FlightWatch::default();
+    }
+
+    /// Whether these are rounds: they never share a transaction with other runs.
+    fn has_rounds(&self, runs: &[Run]) -> bool {
+        runs.iter().any(|run| self.pending.is_rounds(run.stream))
     }
 
     /// Gives back what the transaction under way did not use.
@@ -350,7 +357,7 @@ impl Anchorer {
             return;
         };
         let owner = self.pending.get(&stream).map(stream::StreamEntry::owner);
-        match owner.is_some_and(|owner| owner != self.signer.address()) {
+        match owner.is_some_and(|owner| !self.pending.shares.is_own(owner)) {
             true => self.turn.foreign = Some(stream),
             false => self.turn.own = Some(stream),
         }
@@ -374,7 +381,11 @@ impl Anchorer {
         }
         self.watch = FlightWatch::default();
         if covered_at.is_some() {
-            self.latest = flight.runs.last().map(|run| (run.stream, run.end()));
+            let latest = flight
+                .runs
+                .last()
+                .filter(|run| !self.pending.is_rounds(run.stream));
+            self.latest = latest.map(|run| (run.stream, run.end())).or(self.latest);
             self.pending.trust(&flight.runs);
         }
         for run in &flight.runs {
@@ -384,85 +395,70 @@ impl Anchorer {
             }
         }
     }
-
-    /// The state of the machine, for people.
-    pub fn status(&self, now: UnixMs) -> Status {
-        let in_flight = self.flight.as_ref().and_then(|flight| {
-            Some(InFlight {
-                nonce: flight.nonce,
-                tx: flight.newest()?.hash,
-                attempts: flight.attempts.len(),
-                anchors: flight.runs.len(),
-                since: flight.since,
-            })
-        });
-        let blocked = self.pending.blocked().take(MAX_BLOCKED_SHOWN);
-        let blocked = blocked.map(|(stream, obstacle)| BlockedStream {
-            stream,
-            reason: obstacle.to_string(),
-        });
-        Status {
-            address: self.signer.address(),
-            balance_wei: self.balance.map(|balance| balance.to_string()),
-            pending_segments: self.pending.pending(),
-            held_segments: self.pending.unsettled(),
-            streams_in_database: self.pending.in_database(),
-            in_flight,
-            gas_budget: self.settings.daily_gas.map(|daily| GasBudget {
-                daily,
-                used: self.spending.gas(now),
-                owner_share: owner_share(daily),
-                foreign_share: foreign_share(daily),
-                foreign_used: self.spending.foreign_gas(now),
-                resets_at: end_of_day(now),
-                waiting: self.next_round == end_of_day(now),
-            }),
-            blocked_streams: blocked.collect(),
-            last_error: self.last_error.as_ref().map(|(text, _)| text.clone()),
-            last_error_at: self.last_error.as_ref().map(|(_, at)| *at),
-        }
-    }
 }
 
 impl Machine for Anchorer {
-    type Task = Read;
+    type Task = Task;
 
     fn handle_interruption(&mut self) {
         self.step = Step::Idle;
-        self.asked = false;
+        self.asked = Asked::Nothing;
+        if let Some(maker) = &mut self.rounds {
+            maker.interrupt();
+        }
     }
 
     fn poll_timeout(&self, now: UnixMs) -> Option<UnixMs> {
+        let making = self.making_due();
         if self.flight.is_some() || self.step != Step::Idle || !self.journal.is_empty() {
-            return Some(self.next_round);
+            return Some(making.map_or(self.next_round, |due| due.min(self.next_round)));
         }
         let anchor = self.pending.next_due(now).map(|due| due.max(self.next_anchor));
-        let due = [anchor, self.pending.next_waiting(), self.pending.next_recheck()];
+        let due = [
+            anchor,
+            self.pending.rounds_due(now),
+            self.contract_read_at(),
+            self.pending.next_waiting(),
+            self.pending.next_recheck(),
+        ];
         let due = due.into_iter().flatten().min();
-        due.map(|due| due.max(self.next_round))
+        let due = due.map(|due| due.max(self.next_round));
+        [due, making].into_iter().flatten().min()
     }
 
-    fn next_command(&mut self, now: UnixMs) -> Option<Command<Read>> {
+    fn next_command(&mut self, now: UnixMs) -> Option<Command<Task>> {
         if !self.journal.is_empty() {
             return Some(Command::Save(self.journal.take()));
         }
         if let Some(reason) = self.distrust.take() {
             return Some(Command::Distrust(reason));
         }
-        if self.asked {
+        if self.asked != Asked::Nothing {
             return None;
         }
-        if self.step == Step::Idle && now >= self.next_round {
-            self.transition(Event::Begin, now);
+        if self.step == Step::Idle {
+            if let Some(task) = self.next_round_task(now) {
+                self.asked = Asked::Round;
+                return Some(Command::Do(Task::Round(task)));
+            }
+            if now >= self.next_round {
+                self.transition(Event::Begin, now);
+            }
         }
         let question = self.step.question(&self.context(now))?;
-        self.asked = true;
+        self.asked = Asked::Step;
         Some(match question {
             Question::Call(request) => Command::Call(request),
             Question::Records(stream, first, count) => {
-                Command::Do(Read::Records(ReadRecords { stream, first, count }))
+                Command::Do(Task::Records(ReadRecords { stream, first, count }))
             }
-            Question::Segments(stream, from) => Command::Do(Read::Segments(ReadSegments {
+            Question::Segments(stream, from) if self.pending.is_rounds(stream) => {
+                Command::Do(Task::Rounds(ReadRounds {
+                    from: from.0,
+                    limit: self.limits.runs,
+                }))
+            }
+            Question::Segments(stream, from) => Command::Do(Task::Segments(ReadSegments {
                 stream,
                 from,
                 limit: MAX_SEGMENTS_PER_ANCHOR,

@@ -52,6 +52,9 @@ pub(super) enum Obstacle {
     /// The node says that an anchor of this stream alone would fail.
     #[error("an anchor of this stream alone is refused: {0}")]
     Refused(String),
+    /// The chain has more rounds than were made here.
+    #[error("the chain has rounds below {0}, which were not made here: another deployment has this account")]
+    OtherRounds(Seq),
     /// The chain holds an anchor over the same messages with another root than ours.
     #[error("the chain holds another root than ours for the messages from {first}")]
     OtherRoot {

@@ -6,12 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256, keccak256};
 use streamchain_protocol::ids::{Seq, StreamId};
+use streamchain_protocol::proof::{ROUNDS_NAME, rounds_stream};
+use streamchain_protocol::stream_settings::Mode;
 use streamchain_protocol::time::UnixMs;
 
 use super::obstacle::Obstacle;
 use super::segment::{Run, Segment, SegmentError, end_of};
+use super::settings::Settings;
 use super::shares::{Lack, Share, Shares};
 use super::stream::{SegmentRow, StreamEntry, StreamRow};
 use crate::abi;
@@ -35,15 +38,19 @@ pub(super) struct Pending {
     touches: u64,
     /// Until when the account's own streams and those of others do not share transactions.
     pub(super) apart_until: UnixMs,
+    /// The stream of rounds, where rounds are made.
+    pub(super) rounds: Option<StreamId>,
 }
 
 impl Pending {
-    /// No stream. What others have to do on chain is looked for again after `retry_ms`, what may have become final after
-    /// `recheck_ms`.
-    pub(super) fn new(account: Address, retry_ms: u64, recheck_ms: u64) -> Self {
+    /// No stream.
+    pub(super) fn new(account: Address, settings: &Settings) -> Self {
+        let rounds_owner = settings.rounds.map(|rounds| rounds.owner);
+        let (retry_ms, recheck_ms) = (settings.retry_after_ms, settings.recheck_after_ms);
         Self {
             streams: BTreeMap::new(),
-            shares: Shares::new(account),
+            shares: Shares::new(account, rounds_owner),
+            rounds: rounds_owner.map(rounds_stream),
             retry_ms,
             recheck_ms,
             touches: 0,
@@ -134,7 +141,7 @@ impl Pending {
             let idle = self
                 .streams
                 .iter()
-                .filter(|(_, entry)| entry.is_idle() && of(entry));
+                .filter(|(id, entry)| entry.is_idle() && of(entry) && !self.is_rounds(**id));
             let mut idle: Vec<_> = idle.map(|(id, entry)| (entry.touched, *id)).collect();
             if idle.len() < wanted {
                 return Err(SegmentError::Full { owner });
@@ -187,6 +194,33 @@ impl Pending {
         entry.segments.insert(first, row);
         shares.add(owner, SEGMENT);
         journal.put(segment_key(stream, first), &row);
+    }
+
+    /// Takes in a round. There is always room for one stream more.
+    pub(super) fn insert_round(&mut self, owner: Address, round: u64, root: B256, journal: &mut Journal) {
+        let segment = Segment {
+            stream: rounds_stream(owner),
+            owner,
+            name: ROUNDS_NAME.to_owned(),
+            name_hash: keccak256(ROUNDS_NAME),
+            first: Seq(round),
+            count: 1,
+            root,
+            mode: Mode::Root,
+            prove: false,
+        };
+        self.insert_one(&segment, journal);
+    }
+
+    /// Whether this is the stream of rounds.
+    pub(super) fn is_rounds(&self, stream: StreamId) -> bool {
+        self.rounds == Some(stream)
+    }
+
+    /// Whether the chain has all rounds that were handed over, as far as known.
+    pub(super) fn has_all_rounds(&self) -> bool {
+        let entry = self.rounds.and_then(|stream| self.streams.get(&stream));
+        entry.is_none_or(|entry| !entry.is_behind())
     }
 
     /// A stream's entry.

@@ -7,6 +7,7 @@ use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::stream_settings::Mode;
 
 use super::emission::Emission;
+use super::segment::Run;
 use super::spending::Payee;
 use super::stream::RunPlan;
 use crate::abi::{Publication, openCall};
@@ -30,6 +31,8 @@ const ANCHOR_WEIGHT: u64 = 11_000;
 const STORED_WEIGHT: u64 = 34_000;
 /// Opening a stream: a new slot.
 const OPEN_WEIGHT: u64 = 47_000;
+/// A round, with its part of what a transaction costs anyway.
+const ROUND_WEIGHT: u64 = 38_000;
 /// The event of one message or digest.
 const EVENT_WEIGHT: u64 = 2_500;
 /// A byte of a message or digest: calldata, and its place in an event.
@@ -183,7 +186,13 @@ impl Draft {
     /// against whose share a stream's anchors count.
     pub(super) fn prepare(self, anchorer: Address, payee: impl Fn(StreamId) -> Option<Payee>) -> Prepared {
         let opened: Vec<StreamId> = self.opens.iter().map(|(stream, _)| *stream).collect();
-        let mut weights = vec![(Some(Payee::Openings), opened.len() as u64 * OPEN_WEIGHT)];
+        let has_rounds = self.runs.iter().any(|(plan, _)| plan.is_rounds);
+        let opener = if has_rounds {
+            Payee::Rounds
+        } else {
+            Payee::Openings
+        };
+        let mut weights = vec![(Some(opener), opened.len() as u64 * OPEN_WEIGHT)];
         weights.retain(|(_, weight)| *weight > 0);
         let open = |(_, name_hash)| openCall {
             nameHash: name_hash,
@@ -195,6 +204,13 @@ impl Draft {
         };
         let mut runs = Vec::with_capacity(self.runs.len());
         for (plan, emission) in self.runs {
+            if plan.is_rounds {
+                let rounds = plan.anchored();
+                weights.push((Some(Payee::Rounds), rounds.len() as u64 * ROUND_WEIGHT));
+                publication.rounds.extend(rounds.iter().map(Run::anchor_round));
+                runs.push(plan);
+                continue;
+            }
             let run = &plan.run;
             let anchor = if plan.prove { STORED_WEIGHT } else { ANCHOR_WEIGHT };
             let bytes = emission.max_bytes() as u64 * BYTE_WEIGHT;
@@ -244,9 +260,18 @@ pub(super) enum Halved {
 }
 
 impl Prepared {
+    /// Whether it anchors rounds, and so nothing else.
+    pub(super) fn has_rounds(&self) -> bool {
+        self.runs.iter().any(|plan| plan.is_rounds)
+    }
+
     /// The limits under which the next transaction is about half of this one.
     pub(super) fn halved(&self, limits: Limits) -> Halved {
         if let [plan] = self.runs.as_slice() {
+            if plan.is_rounds && plan.segments.len() > 1 {
+                let runs = plan.segments.len() / 2;
+                return Halved::Smaller(Limits { runs, ..limits });
+            }
             let limits = Limits {
                 emitted_bytes: self.data.len() / 2,
                 ..limits

@@ -12,6 +12,10 @@ use super::step::{Context, Effect, Step, Transition, Unsigned, Wait, after, fail
 use super::stream::{Ready, RunPlan, StoredSegment, StreamEntry};
 use crate::abi::{self, ContractError, StreamState};
 use crate::ethereum::{self, FeeHistory, RpcError};
+use crate::rounds::RoundMaker;
+
+/// After how many ms a contract without rounds is asked again: the operator has to deploy another one.
+const NO_ROUNDS_RETRY_MS: u64 = 600_000;
 
 /// Plans the runs that the contract's state of these streams lets us anchor.
 pub(super) fn plan(ids: &[StreamId], data: &Bytes, context: &Context<'_>) -> Transition {
@@ -49,20 +53,29 @@ pub(super) fn plan(ids: &[StreamId], data: &Bytes, context: &Context<'_>) -> Tra
 fn plan_stream(draft: &mut Draft, entry: &StreamEntry, found: ToRead, context: &Context<'_>) -> Vec<Effect> {
     let ToRead { stream, next, .. } = found;
     let cover = Effect::Cover(stream, next);
+    let is_rounds = context.pending.is_rounds(stream);
     match entry.run_from(stream, next, is_granted(entry, context)) {
+        _ if is_rounds && entry.is_beyond(next) => {
+            return vec![Effect::Block(stream, Obstacle::OtherRounds(next))];
+        }
         Ready::Not(obstacle) => return vec![Effect::Block(stream, obstacle)],
         Ready::Done => return vec![cover],
         // It is only looked at, since its owner may have acted: its turn comes.
-        _ if context.now < context.next_anchor => {}
+        _ if is_rounds && !context.turn.rounds => {}
+        _ if !is_rounds && context.now < context.next_anchor => {}
         _ if draft.runs.len() + draft.to_read.len() >= context.limits.runs => draft.leaves_more = true,
         Ready::Read(_) if draft.to_read.len() >= MAX_STREAMS_READ => draft.leaves_more = true,
         Ready::Read(_) => draft.to_read.push(found),
-        Ready::Run(plan) => add_run(draft, entry, plan, found),
+        Ready::Run(plan) => add_run(draft, entry, plan, found, context),
     }
     vec![cover]
 }
 
-fn add_run(draft: &mut Draft, entry: &StreamEntry, plan: RunPlan, found: ToRead) {
+fn add_run(draft: &mut Draft, entry: &StreamEntry, plan: RunPlan, found: ToRead, context: &Context<'_>) {
+    let plan = match context.pending.is_rounds(found.stream) {
+        true => plan.into_rounds(context.limits.runs),
+        false => plan,
+    };
     let is_first = draft.runs.is_empty();
     if !is_first && draft.segments() + plan.segments.len() > MAX_SEGMENTS_COVERED {
         draft.leaves_more = true;
@@ -85,9 +98,12 @@ fn is_granted(entry: &StreamEntry, context: &Context<'_>) -> bool {
 fn turns(ids: &[StreamId], context: &Context<'_>) -> Vec<Effect> {
     let is_own = |id: &StreamId| {
         let entry = context.pending.get(id);
-        entry.is_some_and(|entry| entry.owner() == context.signer.address())
+        entry.is_some_and(|entry| context.pending.shares.is_own(entry.owner()))
     };
-    let had_turn = |id: &&StreamId| context.pending.get(id).is_some_and(|entry| !entry.about.waiting);
+    let had_turn = |id: &&StreamId| {
+        let entry = context.pending.get(id);
+        entry.is_some_and(|entry| !entry.about.waiting) && !context.pending.is_rounds(**id)
+    };
     let own = ids.iter().filter(had_turn).rfind(|id| is_own(id));
     let foreign = ids.iter().filter(had_turn).rfind(|id| !is_own(id));
     let last = own.into_iter().chain(foreign);
@@ -113,7 +129,7 @@ pub(super) fn add_segments(
     };
     let mut effects = Vec::new();
     match ready {
-        Ready::Run(plan) => add_run(&mut draft, entry, plan, found),
+        Ready::Run(plan) => add_run(&mut draft, entry, plan, found, context),
         Ready::Not(obstacle) => effects.push(Effect::Block(stream, obstacle)),
         Ready::Done | Ready::Read(_) => {
             effects.extend([Effect::EndAt(stream, next), Effect::Cover(stream, next)]);
@@ -146,7 +162,8 @@ fn go_on(draft: Draft, context: &Context<'_>) -> Transition {
     }
     let account = context.signer.address();
     let owner = |stream: StreamId| context.pending.get(&stream).map(StreamEntry::owner);
-    let strangers = |stream| owner(stream).filter(|owner| *owner != account).map(Payee::Owner);
+    let is_own = |owner: &Address| context.pending.shares.is_own(*owner);
+    let strangers = |stream| owner(stream).filter(|owner| !is_own(owner)).map(Payee::Owner);
     let prepared = draft.prepare(account, strangers);
     (Step::ReadNonce(prepared), Vec::new())
 }
@@ -197,6 +214,14 @@ pub(super) fn settle(ids: &[StreamId], data: &Bytes, context: &Context<'_>) -> T
 pub(super) fn settle_nothing(ids: &[StreamId]) -> Transition {
     let effects = ids.iter().map(|id| Effect::MarkRead(*id)).collect();
     after(effects, rest(Wait::Interval))
+}
+
+/// The contract said which round is next, or that it has none.
+pub(super) fn note_rounds(data: &[u8], context: &Context<'_>) -> Transition {
+    let again = context.now.plus_ms(NO_ROUNDS_RETRY_MS);
+    let judge = |maker: &RoundMaker| Effect::SetContract(maker.judge(abi::decode_rounds(data), again));
+    let effects = context.rounds.map(judge).into_iter().collect();
+    after(effects, rest(Wait::Until(context.now)))
 }
 
 /// What a read of the contract says, or why it makes no sense.
@@ -285,7 +310,7 @@ pub(super) fn launch(unsigned: Unsigned, balance: U256, context: &Context<'_>) -
         nonce,
         gas_limit,
         data: prepared.data,
-        runs: prepared.runs.into_iter().map(|plan| plan.run).collect(),
+        runs: prepared.runs.iter().flat_map(RunPlan::anchored).collect(),
         gas_parts,
         leaves_more: prepared.leaves_more,
         attempts: Vec::new(),

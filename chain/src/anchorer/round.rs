@@ -3,9 +3,10 @@
 //! What always holds: a transition changes nothing by itself; all that it means to change is in its effects.
 
 use super::plan::MAX_RUNS;
-use super::step::{Context, Effect, Event, Step, Transition, distrust, fail};
+use super::step::{Context, Effect, Event, Step, Transition, after, distrust, fail};
 use super::{broadcast, gas, prepare};
 use crate::ethereum::{Answer, RpcError};
+use crate::rounds::RoundMaker;
 
 impl Step {
     /// What follows from an event in this step.
@@ -29,6 +30,9 @@ impl Step {
             (Step::ReadFinal(ids) | Step::ReadDeep(ids, _), Err(RpcError::Node { .. })) => {
                 prepare::settle_nothing(&ids)
             }
+            (Step::ReadRounds, Err(error @ RpcError::Node { .. })) if !error.is_rate_limited() => {
+                prepare::note_rounds(&[], context)
+            }
             // A node without the method: then it is as if it did not know the transaction.
             (Step::AskKnown, Err(error)) if !error.is_of_whole_node() => broadcast::known(false, context),
             (_, Err(error)) => fail(error.to_string()),
@@ -36,6 +40,7 @@ impl Step {
                 (Step::ReadDeep(ids, head.number.saturating_sub(depth)), Vec::new())
             }
             (Step::ReadDeep(ids, _), Ok(Answer::Returned(data))) => prepare::settle(&ids, &data, context),
+            (Step::ReadRounds, Ok(Answer::Returned(data))) => prepare::note_rounds(&data, context),
             (Step::ReadStreams(ids), Ok(Answer::Returned(data))) => prepare::plan(&ids, &data, context),
             (Step::ReadFinal(ids), Ok(Answer::Returned(data))) => prepare::settle(&ids, &data, context),
             (Step::ReadNonce(prepared), Ok(Answer::TransactionCount(nonce))) => {
@@ -71,27 +76,42 @@ const MAX_WAITING_READ: usize = 50;
 fn begin(context: &Context<'_>) -> Transition {
     let mut watch = context.watch;
     watch.tried = false;
-    let step = match (context.flight, watch.accepted_at) {
-        (Some(_), None) => Step::Broadcast,
-        (Some(flight), Some(_)) => Step::AskReceipt(flight.newest_index()),
-        (None, _) => begin_anew(context),
-    };
-    (step, vec![Effect::SetWatch(watch)])
+    let set_watch = vec![Effect::SetWatch(watch)];
+    match (context.flight, watch.accepted_at) {
+        (Some(_), None) => (Step::Broadcast, set_watch),
+        (Some(flight), Some(_)) => (Step::AskReceipt(flight.newest_index()), set_watch),
+        (None, _) => after(set_watch, begin_anew(context)),
+    }
 }
 
-fn begin_anew(context: &Context<'_>) -> Step {
+fn begin_anew(context: &Context<'_>) -> Transition {
     let (pending, now) = (context.pending, context.now);
+    let reads_rounds = |rounds: &RoundMaker| rounds.contract_read_at(pending.has_all_rounds());
+    if context
+        .rounds
+        .and_then(reads_rounds)
+        .is_some_and(|due| due <= now)
+    {
+        return (Step::ReadRounds, Vec::new());
+    }
     let mut ids = match now >= context.next_anchor {
         true => pending.wanting(context.turn, context.limits.runs, now),
         false => Vec::new(),
     };
     ids.extend(pending.waiting(MAX_WAITING_READ, now));
-    if !ids.is_empty() {
-        return Step::ReadStreams(ids);
+    // Rounds and other streams take turns by trying, so that neither has to wait until the other succeeds.
+    if let Some(rounds) = pending.wanting_rounds(now)
+        && (!context.turn.rounds || ids.is_empty())
+    {
+        return (Step::ReadStreams(vec![rounds]), vec![Effect::SetRoundsTurn(true)]);
     }
-    match (pending.unread(now, MAX_RUNS), context.settings.finality_depth) {
+    if !ids.is_empty() {
+        return (Step::ReadStreams(ids), vec![Effect::SetRoundsTurn(false)]);
+    }
+    let step = match (pending.unread(now, MAX_RUNS), context.settings.finality_depth) {
         (unread, _) if unread.is_empty() => Step::Idle,
         (unread, None) => Step::ReadFinal(unread),
         (unread, Some(depth)) => Step::ReadHead(unread, depth),
-    }
+    };
+    (step, Vec::new())
 }

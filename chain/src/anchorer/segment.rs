@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::stream_settings::Mode;
 
-use crate::abi::Anchor;
+use crate::abi::{Anchor, anchorRoundCall};
 
 /// A segment to be anchored: a contiguous range of messages under one root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +82,15 @@ impl Run {
     /// The seq after the last message.
     pub fn end(&self) -> Seq {
         end_of(self.first, self.count)
+    }
+
+    /// The run, which is a round, as the contract takes it.
+    pub(super) fn anchor_round(&self) -> anchorRoundCall {
+        anchorRoundCall {
+            stream: self.stream.word(),
+            round: self.first.0,
+            root: self.root,
+        }
     }
 
     /// The run as the contract takes it.

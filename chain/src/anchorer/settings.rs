@@ -4,6 +4,7 @@ use alloy_primitives::Address;
 
 use super::gas_owners::GasOwners;
 use crate::ethereum::FeePolicy;
+use crate::rounds;
 
 /// The settings of the machine.
 #[derive(Clone, Debug)]
@@ -35,4 +36,6 @@ pub struct Settings {
     pub recheck_after_ms: u64,
     /// So many blocks behind the newest one the chain counts as final; `None` where it names its finalized block.
     pub finality_depth: Option<u64>,
+    /// How rounds are made; `None` where they are not.
+    pub rounds: Option<rounds::Settings>,
 }

@@ -43,25 +43,28 @@ pub(super) enum Lack {
 #[derive(Debug)]
 pub(super) struct Shares {
     account: Address,
+    /// The account that the stream of rounds belongs to: the operator's too.
+    rounds_owner: Option<Address>,
     own: Share,
     foreign: Share,
     owners: BTreeMap<Address, Share>,
 }
 
 impl Shares {
-    /// Nobody has anything; `account` is the one that the others are strangers to.
-    pub(super) fn new(account: Address) -> Self {
+    /// Nobody has anything; `account` and `rounds_owner` are those that the others are strangers to.
+    pub(super) fn new(account: Address, rounds_owner: Option<Address>) -> Self {
         Self {
             account,
+            rounds_owner,
             own: Share::default(),
             foreign: Share::default(),
             owners: BTreeMap::new(),
         }
     }
 
-    /// Whether the owner is the account itself.
+    /// Whether the owner is the account itself, or the operator's account that the stream of rounds belongs to.
     pub(super) fn is_own(&self, owner: Address) -> bool {
-        owner == self.account
+        owner == self.account || self.rounds_owner == Some(owner)
     }
 
     /// Segments kept, of all owners.

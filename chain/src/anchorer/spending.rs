@@ -27,12 +27,17 @@ const FOREIGN_PART: u64 = 2;
 /// Opening streams uses at most a quarter: anybody may make streams by name, where the deployment allows it.
 const OPENING_PART: u64 = 4;
 
+/// A quarter is for rounds alone: streams that have anchors of their own must not use up what all the others need.
+const ROUNDS_PART: u64 = 4;
+
 /// For whom gas is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Payee {
     /// Streams of the account itself that are opened.
     Openings,
+    /// Rounds.
+    Rounds,
     /// The streams of this owner, who is not the account.
     Owner(Address),
 }
@@ -41,13 +46,20 @@ impl Payee {
     fn key(self) -> String {
         match self {
             Self::Openings => format!("{SHARES_PREFIX}openings"),
+            Self::Rounds => format!("{SHARES_PREFIX}rounds"),
             Self::Owner(owner) => format!("{SHARES_PREFIX}{owner:?}"),
         }
+    }
+
+    /// Whether it is somebody who is not the account.
+    fn is_owner(self) -> bool {
+        matches!(self, Self::Owner(_))
     }
 
     fn of_key(key: &str, part: &str) -> Result<Self, RestoreError> {
         match part {
             "openings" => Ok(Self::Openings),
+            "rounds" => Ok(Self::Rounds),
             owner => Ok(Self::Owner(journal::read_key_part(key, owner)?)),
         }
     }
@@ -117,8 +129,18 @@ impl Spending {
 
     /// The gas counted for all strangers against the day of `now`.
     pub(super) fn foreign_gas(&self, now: UnixMs) -> u64 {
-        let foreign = self.shares.iter().filter(|(payee, _)| **payee != Payee::Openings);
+        let foreign = self.shares.iter().filter(|(payee, _)| payee.is_owner());
         foreign.map(|(_, counted)| counted.gas(now)).sum()
+    }
+
+    /// The gas that a transaction without rounds may still use in the day of `now`, where rounds are made.
+    pub(super) fn left_beside_rounds(&self, daily: u64, now: UnixMs) -> u64 {
+        let rounds = self.shares.get(&Payee::Rounds);
+        let others = self
+            .gas(now)
+            .saturating_sub(rounds.map_or(0, |counted| counted.gas(now)));
+        let left = (daily - daily / ROUNDS_PART).saturating_sub(others);
+        left.min(daily.saturating_sub(self.gas(now)))
     }
 
     /// Counts a transaction's `gas`, and the parts of it that have shares, against the day of `now`.
@@ -176,7 +198,7 @@ impl Spending {
         daily: u64,
         now: UnixMs,
     ) -> Vec<(Payee, &'static str)> {
-        let foreign = parts.iter().filter(|part| part.payee != Payee::Openings);
+        let foreign = parts.iter().filter(|part| part.payee.is_owner());
         let foreign: u64 = foreign.map(|part| part.gas).sum();
         let foreign_full = self.foreign_gas(now).saturating_add(foreign) > daily / FOREIGN_PART;
         let beyond = |part: &GasPart| {

@@ -5,8 +5,12 @@ use serde::Serialize;
 use streamchain_protocol::ids::StreamId;
 use streamchain_protocol::time::UnixMs;
 
+use super::Anchorer;
+use super::spending::{end_of_day, foreign_share, owner_share};
+use crate::rounds::{RoundMaker, RoundsStatus};
+
 /// Streams named as blocked at most: the status is for people.
-pub(super) const MAX_BLOCKED_SHOWN: usize = 20;
+const MAX_BLOCKED_SHOWN: usize = 20;
 
 /// The state of the machine at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,6 +32,9 @@ pub struct Status {
     /// What the day's transactions may use; absent without a budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gas_budget: Option<GasBudget>,
+    /// What is known of rounds; absent where none are made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<RoundsStatus>,
     /// Streams that cannot be anchored now.
     pub blocked_streams: Vec<BlockedStream>,
     /// What went wrong last, until something goes right.
@@ -83,4 +90,45 @@ pub struct BlockedStream {
     pub stream: StreamId,
     /// The reason, for people.
     pub reason: String,
+}
+
+impl Anchorer {
+    /// The state of the machine, for people.
+    pub fn status(&self, now: UnixMs) -> Status {
+        let in_flight = self.flight.as_ref().and_then(|flight| {
+            Some(InFlight {
+                nonce: flight.nonce,
+                tx: flight.newest()?.hash,
+                attempts: flight.attempts.len(),
+                anchors: flight.runs.len(),
+                since: flight.since,
+            })
+        });
+        let blocked = self.pending.blocked().take(MAX_BLOCKED_SHOWN);
+        let blocked = blocked.map(|(stream, obstacle)| BlockedStream {
+            stream,
+            reason: obstacle.to_string(),
+        });
+        Status {
+            address: self.signer.address(),
+            balance_wei: self.balance.map(|balance| balance.to_string()),
+            pending_segments: self.pending.pending(),
+            held_segments: self.pending.unsettled(),
+            streams_in_database: self.pending.in_database(),
+            in_flight,
+            gas_budget: self.settings.daily_gas.map(|daily| GasBudget {
+                daily,
+                used: self.spending.gas(now),
+                owner_share: owner_share(daily),
+                foreign_share: foreign_share(daily),
+                foreign_used: self.spending.foreign_gas(now),
+                resets_at: end_of_day(now),
+                waiting: self.next_round == end_of_day(now) || self.next_anchor == end_of_day(now),
+            }),
+            rounds: self.rounds.as_ref().map(RoundMaker::status),
+            blocked_streams: blocked.collect(),
+            last_error: self.last_error.as_ref().map(|(text, _)| text.clone()),
+            last_error_at: self.last_error.as_ref().map(|(_, at)| *at),
+        }
+    }
 }

@@ -15,12 +15,15 @@ use super::spending::{GasPart, Spending};
 use super::stream::StoredSegment;
 use crate::abi;
 use crate::ethereum::{Answer, BlockId, Fees, Request, RpcError, Signer};
+use crate::rounds::{Contract, RoundMaker};
 
 /// Where the round is. Each step but `Idle` waits for the outcome of one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// No round is under way.
     Idle,
+    /// Read which round is next: a contract of the version before has none.
+    ReadRounds,
     /// Read the contract for these streams.
     ReadStreams(Vec<StreamId>),
     /// Read the segments of the draft's streams that the database alone has.
@@ -117,6 +120,12 @@ pub(super) enum Effect {
     Settle(StreamId, Seq),
     /// This stream, of the account or of somebody else, had its turn; `None` begins again with the first.
     SetTurn(Option<StreamId>),
+    /// Whether it is the rounds' turn, or that of other streams.
+    SetRoundsTurn(bool),
+    /// Whether the contract has rounds is known.
+    SetContract(Contract),
+    /// No transaction but one with rounds is made before this time.
+    HoldStreams(UnixMs),
     /// The next transaction is made within these limits.
     SetLimits(Limits),
     /// The account's balance is known.
@@ -156,21 +165,26 @@ pub(super) struct Context<'a> {
     pub(super) settings: &'a Settings,
     pub(super) signer: &'a Signer,
     pub(super) pending: &'a Pending,
+    pub(super) rounds: Option<&'a RoundMaker>,
     pub(super) flight: Option<&'a Flight>,
     pub(super) watch: FlightWatch,
     pub(super) spending: &'a Spending,
     pub(super) limits: Limits,
     pub(super) turn: Turn,
-    /// No transaction is made before this time.
+    /// No transaction but one with rounds is made before this time.
     pub(super) next_anchor: UnixMs,
     pub(super) now: UnixMs,
 }
 
 impl Context<'_> {
-    /// The gas that the day's budget has left; `None` without a budget.
-    pub(super) fn gas_left(&self) -> Option<u64> {
+    /// The gas that the day's budget has left for a transaction with rounds, or for one without; `None` without a budget.
+    pub(super) fn gas_left(&self, has_rounds: bool) -> Option<u64> {
         let daily = self.settings.daily_gas?;
-        Some(daily.saturating_sub(self.spending.gas(self.now)))
+        let makes_rounds = self.rounds.is_some_and(RoundMaker::is_used);
+        Some(match makes_rounds && !has_rounds {
+            true => self.spending.left_beside_rounds(daily, self.now),
+            false => daily.saturating_sub(self.spending.gas(self.now)),
+        })
     }
 }
 
@@ -194,6 +208,11 @@ impl Step {
                 let read = draft.to_read.last()?;
                 return Some(Question::Segments(read.stream, read.next));
             }
+            Step::ReadRounds => Request::Call {
+                to,
+                data: abi::read_rounds(context.pending.rounds?),
+                at: BlockId::Latest,
+            },
             Step::ReadHead(..) => Request::Block(BlockId::Latest),
             Step::ReadDeep(ids, number) => read(ids, BlockId::Number(*number)),
             Step::ReadStreams(ids) => read(ids, BlockId::Latest),

@@ -120,6 +120,17 @@ pub struct StoredSegment {
 }
 
 impl StoredSegment {
+    /// A round, as the stream of rounds has it.
+    pub fn of_round(round: u64, root: B256) -> Self {
+        Self {
+            first: Seq(round),
+            count: 1,
+            root,
+            mode: Mode::Root,
+            prove: false,
+        }
+    }
+
     fn row(&self) -> (Seq, SegmentRow) {
         let row = SegmentRow {
             count: self.count,
@@ -142,6 +153,8 @@ pub(super) struct RunPlan {
     pub(super) prove: bool,
     /// Its segments by their first messages, in order; never empty.
     pub(super) segments: Vec<(Seq, SegmentRow)>,
+    /// Whether the segments are rounds: each has an anchor of its own then.
+    pub(super) is_rounds: bool,
 }
 
 impl RunPlan {
@@ -187,13 +200,39 @@ impl RunPlan {
             mode,
             prove,
             segments,
+            is_rounds: false,
         })
     }
 
     /// The run over the first `most` of its segments; `None` when that is none.
     pub(super) fn shortened(mut self, most: usize) -> Option<Self> {
         self.segments.truncate(most);
-        Self::over(self.run.stream, self.segments)
+        let shortened = Self::over(self.run.stream, self.segments)?;
+        Some(Self {
+            is_rounds: self.is_rounds,
+            ..shortened
+        })
+    }
+
+    /// The same segments as rounds, at most so many.
+    pub(super) fn into_rounds(mut self, most: usize) -> Self {
+        self.segments.truncate(most.max(1));
+        self.is_rounds = true;
+        self
+    }
+
+    /// What is anchored: the run, or each of the rounds.
+    pub(super) fn anchored(&self) -> Vec<Run> {
+        if !self.is_rounds {
+            return vec![self.run];
+        }
+        let rounds = self.segments.iter().map(|(first, row)| Run {
+            stream: self.run.stream,
+            first: *first,
+            count: row.count,
+            root: row.root,
+        });
+        rounds.collect()
     }
 }
 
@@ -269,6 +308,11 @@ impl StreamEntry {
         held.max(landed).max(self.known_end.unwrap_or_default())
     }
 
+    /// Whether the chain has more of it than was handed over.
+    pub(super) fn is_beyond(&self, next: Seq) -> bool {
+        self.known_end.is_some_and(|end| next > end)
+    }
+
     /// Notes that messages up to `end` were handed over.
     pub(super) fn hand_over(&mut self, end: Seq) {
         self.known_end = self.known_end.max(Some(end));
@@ -284,6 +328,13 @@ impl StreamEntry {
     pub(super) fn wants_anchor(&self, now: UnixMs) -> bool {
         let rests = self.obstacle.as_ref().is_some_and(|(_, until)| *until > now);
         !self.about.waiting && !rests && self.is_behind()
+    }
+
+    /// When it can be anchored: at once, or at the end of its obstacle; `None` when there is nothing to anchor, or when it
+    /// waits for its owner.
+    pub(super) fn due(&self, now: UnixMs) -> Option<UnixMs> {
+        let until = self.obstacle.as_ref().map_or(now, |(_, until)| *until);
+        (!self.about.waiting && self.is_behind()).then_some(until)
     }
 
     /// When its owner may have acted, if it waits for that.

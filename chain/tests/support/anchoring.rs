@@ -7,7 +7,7 @@ use alloy_sol_types::SolEvent;
 use streamchain_chain::abi::IStreamChain::{DigestEmitted, MessageEmitted};
 use streamchain_chain::abi::{self, Anchored};
 use streamchain_chain::anchorer::{
-    Anchorer, GasOwners, Read, ReadRecords, ReadSegments, Run, Segment, SegmentError, Settings, StoredSegment,
+    Anchorer, GasOwners, ReadRecords, ReadSegments, Run, Segment, SegmentError, Settings, StoredSegment, Task,
 };
 use streamchain_chain::ethereum::FeePolicy;
 use streamchain_chain::ethereum::Signer;
@@ -47,6 +47,7 @@ pub fn settings() -> Settings {
         resend_after_ms: 24_000,
         retry_after_ms: 10_000,
         recheck_after_ms: 60_000,
+        rounds: None,
     }
 }
 
@@ -239,7 +240,7 @@ impl Anchoring {
                 }
                 Command::Save(rows) => self.save(rows),
                 Command::Distrust(reason) => self.distrusted.push(reason),
-                Command::Do(Read::Segments(asked)) => {
+                Command::Do(Task::Segments(asked)) => {
                     let outcome = match fault {
                         fault if fault.is_failure() || self.stored_is_away => {
                             Err("the database is away".to_owned())
@@ -250,7 +251,7 @@ impl Anchoring {
                         self.anchorer.handle_stored(outcome, self.now);
                     }
                 }
-                Command::Do(Read::Records(ReadRecords { stream, first, .. })) => {
+                Command::Do(Task::Records(ReadRecords { stream, first, .. })) => {
                     let found = self.database.get(&(stream, first)).cloned();
                     let outcome = match fault {
                         fault if fault.is_failure() => Err("the database is away".to_owned()),
@@ -259,6 +260,9 @@ impl Anchoring {
                     if fault != Fault::CrashAfter {
                         self.anchorer.handle_records(outcome, self.now);
                     }
+                }
+                Command::Do(Task::Rounds(_) | Task::Round(_)) => {
+                    unreachable!("rounds have their own harness")
                 }
                 Command::Call(request) => {
                     self.now = self.now.plus_ms(5);

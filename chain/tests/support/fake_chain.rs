@@ -31,6 +31,8 @@ pub struct FakeTx {
 pub struct State {
     pub streams: BTreeMap<B256, (Address, u64)>,
     pub nonces: BTreeMap<Address, u64>,
+    /// Whether the contract is of the version before rounds.
+    pub has_no_rounds: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -78,6 +80,14 @@ fn node_error(message: &str) -> RpcError {
         code: -32000,
         message: message.into(),
         revert: None,
+    }
+}
+
+fn reverted(data: Bytes) -> RpcError {
+    RpcError::Node {
+        code: 3,
+        message: "execution reverted".into(),
+        revert: Some(data),
     }
 }
 
@@ -288,17 +298,13 @@ impl FakeChain {
             Request::FeeHistory => Answer::FeeHistory(FeeHistory::new(&[self.base_fee; 2], &[GWEI])),
             Request::EstimateGas { from, data, .. } => {
                 let mut state = latest;
-                execute(&mut state, *from, data).map_err(|data| RpcError::Node {
-                    code: 3,
-                    message: "execution reverted".into(),
-                    revert: Some(data),
-                })?;
+                execute(&mut state, *from, data).map_err(reverted)?;
                 Answer::Gas(self.gas_of(data))
             }
             Request::Call { data, at, .. } => {
                 let mut state = self.block(*at).unwrap().after.clone();
-                let (returned, _) = execute(&mut state, Address::ZERO, data).unwrap();
-                Answer::Returned(returned)
+                let returned = execute(&mut state, Address::ZERO, data);
+                Answer::Returned(returned.map_err(reverted)?.0)
             }
             Request::Run { .. } => unreachable!("neither sender nor listener runs a program"),
             Request::Send(raw) => Answer::Sent(self.receive(raw)?),

@@ -26,6 +26,9 @@ pub fn execute(state: &mut State, from: Address, data: &[u8]) -> Result<(Bytes, 
         let returned = [&[0; 12], anchorer.as_slice(), &[0; 24], &next].concat();
         return Ok((returned.into(), Vec::new()));
     }
+    if let Some(outcome) = rounds(state, from, data) {
+        return outcome;
+    }
     if let Ok(call) = openCall::abi_decode(data) {
         let stream = abi::stream_id(from, call.nameHash).word();
         if state.streams.contains_key(&stream) {
@@ -73,6 +76,28 @@ fn emissions(data: &[u8]) -> Option<Vec<Event>> {
     Some((call.firstSeq..).zip(call.messages).map(event).collect())
 }
 
+/// `anchorRound` and `peak`, which a contract of the version before does not have; `None` for other calls.
+fn rounds(state: &mut State, from: Address, data: &[u8]) -> Option<Result<(Bytes, Vec<Event>), Bytes>> {
+    let is_peak = abi::peakCall::abi_decode(data).is_ok();
+    let call = abi::anchorRoundCall::abi_decode(data);
+    if !is_peak && call.is_err() {
+        return None;
+    }
+    if state.has_no_rounds {
+        return Some(Err(Bytes::new()));
+    }
+    let Ok(call) = call else {
+        return Some(Ok((B256::ZERO.to_vec().into(), Vec::new())));
+    };
+    let run = abi::Anchor {
+        stream: call.stream,
+        firstSeq: call.round,
+        count: 1,
+        root: call.root,
+    };
+    Some(anchor(state, from, vec![run]).map(|events| (Bytes::new(), events)))
+}
+
 /// `anchor` and `anchorStored`.
 fn anchor_runs(state: &mut State, from: Address, data: &[u8]) -> Result<(Bytes, Vec<Event>), Bytes> {
     let stored = abi::anchorStoredCall::abi_decode(data);
@@ -84,8 +109,19 @@ fn anchor_runs(state: &mut State, from: Address, data: &[u8]) -> Result<(Bytes, 
                 .anchors
         }
     };
-    let mut events = Vec::new();
     let runs = anchors.len();
+    let mut events = anchor(state, from, anchors)?;
+    if stored.is_ok() {
+        events.push(encode(&IStreamChain::AnchorsStored {
+            commitment: keccak256(data),
+            runs: U256::from(runs),
+        }));
+    }
+    Ok((Bytes::new(), events))
+}
+
+fn anchor(state: &mut State, from: Address, anchors: Vec<abi::Anchor>) -> Result<Vec<Event>, Bytes> {
+    let mut events = Vec::new();
     for it in anchors {
         let Some((anchorer, next)) = state.streams.get_mut(&it.stream) else {
             return Err(IStreamChain::StreamNotOpen { stream: it.stream }
@@ -119,13 +155,7 @@ fn anchor_runs(state: &mut State, from: Address, data: &[u8]) -> Result<(Bytes, 
             root,
         }));
     }
-    if stored.is_ok() {
-        events.push(encode(&IStreamChain::AnchorsStored {
-            commitment: keccak256(data),
-            runs: U256::from(runs),
-        }));
-    }
-    Ok((Bytes::new(), events))
+    Ok(events)
 }
 
 fn encode<E: SolEvent>(event: &E) -> Event {

@@ -14,6 +14,8 @@ pub mod anchoring;
 pub mod fake_chain;
 pub mod fake_contract;
 pub mod listening;
+pub mod rounds;
+pub mod scale;
 
 /// What happens to one command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -63,6 +63,22 @@ pub(super) fn apply_notice<S: LogStore>(state: &mut LogState, store: &S, event: 
     kept.map_err(LogError::Store)
 }
 
+/// Moves the marks to where a run in a round begins, if the round is on the chain. What has anchors of the stream's own,
+/// before its first run, is no part of that: the marks have to be behind it.
+pub(super) fn cover_before(state: &mut LogState, event: &NoticeEvent) {
+    let NoticeEvent::Anchored(anchor) = event else {
+        return;
+    };
+    let begin = anchor.first.min(state.head);
+    let from = state.run.map_or(Seq(0), |marks| marks.from);
+    if anchor.state != AnchorState::Reverted && state.anchored >= from {
+        state.anchored = state.anchored.max(begin);
+    }
+    if anchor.state == AnchorState::Final && state.finalized >= from {
+        state.finalized = state.finalized.max(begin);
+    }
+}
+
 impl LogState {
     /// Moves `anchored` and `finalized` by what the chain says of an anchor. A mark never passes a run that does not begin
     /// at it: what lies ahead waits until the run between was seen.

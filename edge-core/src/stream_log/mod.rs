@@ -409,6 +409,17 @@ impl<S: LogStore> StreamLog<S> {
         })
     }
 
+    /// Applies what the chain says of one of the stream's runs in a round, as [`Self::apply_notice`] does. The contract
+    /// takes rounds in their order alone, so the runs before it are on the chain as surely as it is: a stream that nobody
+    /// watched was not notified of them.
+    pub fn apply_round(&self, event: &NoticeEvent) -> Step<LogState, S> {
+        self.change(|state, store| {
+            events::cover_before(state, event);
+            events::apply_notice(state, store, event)?;
+            Ok(state.clone())
+        })
+    }
+
     /// Returns the messages from `from` on that are kept here, about `max_bytes` of them at most.
     ///
     /// A reader asks here first and then reads what is below `flushed` from the database: it is there, for

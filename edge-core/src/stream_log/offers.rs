@@ -62,6 +62,7 @@ impl LogState {
     /// Notes that a segment which begins at `first` is flushed for a round.
     pub(super) fn begin_runs(&mut self, first: Seq) {
         self.run.get_or_insert(RunMarks {
+            from: first,
             begin: first,
             offered: first,
         });
@@ -69,7 +70,7 @@ impl LogState {
 
     /// Returns the run that is to be offered.
     pub fn pending_run(&self) -> Option<PendingRun> {
-        let RunMarks { begin, offered } = self.run?;
+        let RunMarks { begin, offered, .. } = self.run?;
         let to = self.flushed;
         (offered < to && begin < to).then_some(PendingRun { first: begin, to })
     }
@@ -78,6 +79,7 @@ impl LogState {
     pub(super) fn mark_offered(&mut self, run: &Run, begin: Seq) {
         let is_taken = begin == run.first;
         self.run = Some(RunMarks {
+            from: self.run.map_or(begin, |marks| marks.from),
             begin,
             offered: if is_taken { run.end() } else { begin },
         });

@@ -132,6 +132,9 @@ pub struct LogState {
 /// How far a stream got in rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RunMarks {
+    /// Where its first run began: what is before has anchors of the stream's own.
+    #[serde(default)]
+    pub(super) from: Seq,
     /// Where the next run begins: behind the last one that is in a round, as far as the batcher said.
     pub(super) begin: Seq,
     /// The seq behind the newest run that the batcher took.

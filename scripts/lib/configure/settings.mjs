@@ -61,6 +61,12 @@ const addressProblem = (text) => {
   return isPlain || isAddress(text) ? null : `${text} has a wrong checksum (EIP-55): ${getAddress(text)}?`;
 };
 
+/** @param {string} value */
+const batchersProblem = (value) => {
+  const count = /^\d{1,3}$/.test(value) ? Number(value) : 0;
+  return count >= 1 && count <= 256 && Number.isInteger(Math.log2(count)) ? null : "it is a power of two, 1 to 256";
+};
+
 /** @param {string} list @param {Answers} answers */
 const accountsProblem = (list, answers) => {
   for (const address of parts(list)) {
@@ -73,6 +79,10 @@ const accountsProblem = (list, answers) => {
   }
   return null;
 };
+
+/** @type {Setting["problem"]} */
+const accountProblem = (value, answers) =>
+  value.includes(",") ? "it is one account" : accountsProblem(value, answers);
 
 /** @type {Setting["problem"]} */
 const rpcProblem = (list, answers) => {
@@ -215,6 +225,28 @@ export const SETTINGS = [
     question: "Least time between anchors, in milliseconds",
     fallback: "60000",
     problem: numberFrom(1_000n),
+  },
+  {
+    name: "segment-max-age-ms",
+    variable: "SEGMENT_MAX_AGE_MS",
+    question:
+      "How long messages may stay in their stream's object before they are written to the database, in milliseconds",
+    fallback: "10000",
+    problem: numberFrom(100n),
+  },
+  {
+    name: "batchers",
+    variable: "BATCHERS",
+    question: "Objects that gather the runs of streams for rounds; it stays as it is once there are streams",
+    fallback: "16",
+    problem: batchersProblem,
+  },
+  {
+    name: "rounds-owner",
+    variable: "ROUNDS_OWNER",
+    question: "Account that owns the stream of rounds; the anchoring account itself unless another one delegated it",
+    fallback: "",
+    problem: accountProblem,
   },
   {
     name: "listen-interval-ms",

@@ -1,3 +1,4 @@
 //! The Anchorer object: one for each signing account.
 
 mod object;
+mod rounds;

@@ -1,7 +1,8 @@
 //! The Anchorer object: one per signing account, brings segments onto the chain. A shell over [`AnchorerMachine`].
 
 use crate::api::anchorer::{
-    AddSegments, AnchorerRequest, AnchorerStatus, ApplyAnchors, EnsureAnchorer, EstimateCosts, SegmentsAdded,
+    AddSegments, AnchorerRequest, AnchorerStatus, AnnounceRuns, ApplyAnchors, EnsureAnchorer, EstimateCosts,
+    SegmentsAdded,
 };
 use crate::api::call::{Encoded, new_request_id, reply, serve, within};
 use crate::api::listener::{NoteMined, listener_object};
@@ -11,12 +12,13 @@ use crate::config::chain::ChainConfig;
 use crate::objects::chain_machine::{ChainMachine, Kept};
 use crate::problem::{Kind, Problem};
 use crate::response::put_member;
-use crate::storage::d1::segments;
+use crate::storage::d1::{rounds, segments};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::time::Duration;
 use streamchain_chain::anchorer::{
-    Anchorer as AnchorerMachine, Read, ReadRecords, ReadSegments, SegmentError, Status, StoredSegment,
+    Anchorer as AnchorerMachine, ReadRecords, ReadRounds, ReadSegments, SegmentError, Status, StoredSegment,
+    Task,
 };
 use streamchain_chain::costs::{Costs, Estimates};
 use streamchain_chain::ethereum::{Answer, Receipt, Request as RpcRequest, RpcError};
@@ -29,7 +31,7 @@ use worker::{DurableObject, Env, Error, Request, Response, State, console_error,
 /// The machine of one account.
 #[durable_object(alarm)]
 pub struct Anchorer {
-    kept: ChainMachine<AnchorerMachine>,
+    pub(super) kept: ChainMachine<AnchorerMachine>,
     /// The costs that were estimated last, and when.
     costs: RefCell<Option<(UnixMs, Costs)>>,
 }
@@ -79,7 +81,7 @@ impl DurableObject for Anchorer {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        self.kept.round(|asked| self.read(asked)).await
+        self.kept.round(|asked| self.perform(asked)).await
     }
 }
 
@@ -87,6 +89,7 @@ impl Anchorer {
     async fn answer(&self, asked: AnchorerRequest) -> Result<Vec<u8>, Problem> {
         match asked {
             AnchorerRequest::AddSegments(asked) => reply::<AddSegments>(self.add_segments(asked).await),
+            AnchorerRequest::AnnounceRuns(asked) => reply::<AnnounceRuns>(self.announce(&asked).await),
             AnchorerRequest::ApplyAnchors(asked) => reply::<ApplyAnchors>(self.apply_anchors(&asked).await),
             AnchorerRequest::EnsureAnchorer(_) => {
                 reply::<EnsureAnchorer>(self.kept.arm().await.map_err(Problem::from))
@@ -115,6 +118,19 @@ impl Anchorer {
         };
         self.kept.arm().await?;
         Ok(SegmentsAdded { refused })
+    }
+
+    async fn announce(&self, asked: &AnnounceRuns) -> Result<(), Problem> {
+        let (is_known, rows) = self.kept.with(|machine| {
+            let is_known = machine.handle_runs_waiting(asked.first_bucket);
+            (is_known, machine.take_unsaved())
+        })?;
+        self.kept.save(rows)?;
+        if !is_known {
+            let detail = format!("no group of buckets begins with {}", asked.first_bucket);
+            return Err(Problem::new(Kind::BadRequest, detail));
+        }
+        Ok(self.kept.arm().await?)
     }
 
     async fn apply_anchors(&self, asked: &ApplyAnchors) -> Result<(), Problem> {
@@ -173,18 +189,24 @@ impl Anchorer {
         costs.ok_or_else(|| RpcError::Malformed("the node has no base fee".into()))
     }
 
-    /// Gives the machine what it asked to be read from the database.
-    async fn read(&self, asked: Read) -> Result<(), Error> {
+    /// Does what the machine asks for, and gives it the outcome.
+    async fn perform(&self, asked: Task) -> Result<(), Error> {
         match asked {
-            Read::Records(ReadRecords { stream, first, count }) => {
+            Task::Records(ReadRecords { stream, first, count }) => {
                 let records = self.records(stream, first, count).await;
                 let records = records.map_err(|error| error.to_string());
                 self.kept.with(|machine| machine.handle_records(records, now()))
             }
-            Read::Segments(asked) => {
+            Task::Segments(asked) => {
                 let stored = self.stored(asked).await.map_err(|error| error.to_string());
                 self.kept.with(|machine| machine.handle_stored(stored, now()))
             }
+            Task::Rounds(ReadRounds { from, limit }) => {
+                let stored = self.stored_rounds(from, limit).await;
+                let stored = stored.map_err(|error| error.to_string());
+                self.kept.with(|machine| machine.handle_stored(stored, now()))
+            }
+            Task::Round(task) => self.perform_round(task).await,
         }
     }
 
@@ -192,6 +214,15 @@ impl Anchorer {
     async fn stored(&self, asked: ReadSegments) -> Result<Vec<StoredSegment>, Error> {
         let db = self.kept.env().d1("DB")?;
         segments::to_anchor(&db, asked.stream, asked.from, asked.limit).await
+    }
+
+    /// The rounds that the machine does not keep.
+    async fn stored_rounds(&self, from: u64, limit: usize) -> Result<Vec<StoredSegment>, Error> {
+        let roots = rounds::roots_from(&self.kept.env().d1("DB")?, from, limit).await?;
+        let stored = roots.into_iter();
+        Ok(stored
+            .map(|(round, root)| StoredSegment::of_round(round, root))
+            .collect())
     }
 
     /// The records of one segment.

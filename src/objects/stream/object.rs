@@ -212,7 +212,10 @@ impl Stream {
     fn apply_notices(&self, asked: &ApplyNotices) -> Result<NoticesApplied, Problem> {
         let mut state = self.step(Log::state)?;
         for notice in &asked.notices {
-            state = self.step(|log| log.apply_notice(&notice.event))?;
+            state = self.step(|log| match asked.in_rounds {
+                true => log.apply_round(&notice.event),
+                false => log.apply_notice(&notice.event),
+            })?;
         }
         self.waiters.notify();
         Ok(NoticesApplied {

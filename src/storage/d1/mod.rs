@@ -3,6 +3,8 @@
 pub(crate) mod anchors;
 pub(crate) mod audit;
 pub(crate) mod chain_events;
+pub(crate) mod rounds;
+pub(crate) mod runs;
 pub(crate) mod segments;
 pub(crate) mod streams;
 

@@ -46,25 +46,27 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let signer = Signer::from_hex(&"11".repeat(32)).unwrap();
-        Self {
-            settings: Settings {
-                chain_id: 1,
-                contract: Address::repeat_byte(0xc0),
-                interval_ms: 2_000,
-                fees: FeePolicy {
-                    cap: 100 * WEI_PER_GWEI,
-                    tip_floor: 1,
-                },
-                bump_after_ms: 36_000,
-                resend_after_ms: 24_000,
-                retry_after_ms: 10_000,
-                daily_gas: None,
-                poll_ms: 4_000,
-                gas_owners: GasOwners::All,
-                finality_depth: None,
-                recheck_after_ms: 60_000,
+        let settings = Settings {
+            chain_id: 1,
+            contract: Address::repeat_byte(0xc0),
+            interval_ms: 2_000,
+            fees: FeePolicy {
+                cap: 100 * WEI_PER_GWEI,
+                tip_floor: 1,
             },
-            pending: Pending::new(signer.address(), 10_000, 60_000),
+            bump_after_ms: 36_000,
+            resend_after_ms: 24_000,
+            retry_after_ms: 10_000,
+            daily_gas: None,
+            poll_ms: 4_000,
+            gas_owners: GasOwners::All,
+            finality_depth: None,
+            recheck_after_ms: 60_000,
+            rounds: None,
+        };
+        Self {
+            pending: Pending::new(signer.address(), &settings),
+            settings,
             signer,
             flight: None,
             watch: FlightWatch::default(),
@@ -137,6 +139,7 @@ impl Scene {
             settings: &self.settings,
             signer: &self.signer,
             pending: &self.pending,
+            rounds: None,
             flight: self.flight.as_ref(),
             watch: self.watch,
             spending: &self.spending,

@@ -74,6 +74,47 @@ fn a_mark_never_passes_a_run_that_does_not_begin_at_it() {
 }
 
 #[test]
+fn a_run_in_a_round_vouches_for_those_before_it() {
+    use AnchorState::{Anchored, Final, Reverted};
+    let log = acquired();
+    log.commit(&relay("a"), &batch(1, 0, records(1, 0, 20))).unwrap();
+    let say = |first, state| log.apply_round(&anchored(first, state)).map(drop).unwrap();
+    say(10, Reverted);
+    assert_eq!(marks(&log), (0, 0, None));
+    say(5, Anchored);
+    assert_eq!(marks(&log), (10, 0, None));
+    say(10, Final);
+    assert_eq!(marks(&log), (15, 15, None));
+    say(15, Anchored);
+    say(15, Reverted);
+    assert_eq!(marks(&log), (15, 15, None));
+    say(40, Final);
+    assert_eq!(marks(&log), (20, 20, None), "never behind the head");
+}
+
+#[test]
+fn a_run_in_a_round_vouches_for_no_own_anchor() {
+    use AnchorState::{Anchored, Final};
+    let log = acquired();
+    log.commit(&relay("a"), &batch(1, 0, records(1, 0, 20))).unwrap();
+    log.change(|state, _| {
+        state.begin_runs(Seq(5));
+        Ok(())
+    })
+    .unwrap();
+    let round = |first, state| log.apply_round(&anchored(first, state)).map(drop).unwrap();
+    let own = |first, state| log.apply_notice(&anchored(first, state)).map(drop).unwrap();
+    round(10, Anchored);
+    assert_eq!(marks(&log), (0, 0, Some(0)), "its own anchor was not seen");
+    own(0, Anchored);
+    round(10, Final);
+    assert_eq!(marks(&log), (15, 0, None));
+    own(0, Final);
+    round(10, Final);
+    assert_eq!(marks(&log), (15, 15, None));
+}
+
+#[test]
 fn a_run_ahead_that_is_taken_back_is_forgotten() {
     use AnchorState::{Anchored, Reverted};
     let log = acquired();

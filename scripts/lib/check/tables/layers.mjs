@@ -41,7 +41,14 @@ export const ROOM_LAYERS = [
   },
   {
     of: "streamchain-chain",
-    layers: [["abi", "backoff", "journal"], ["ethereum"], ["costs", "machine"], ["listener"], ["anchorer"]],
+    layers: [
+      ["abi", "backoff", "journal"],
+      ["ethereum"],
+      ["costs", "machine"],
+      ["rounds"],
+      ["batcher", "listener"],
+      ["anchorer"],
+    ],
     complete: true,
   },
   {
