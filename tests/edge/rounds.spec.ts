@@ -155,7 +155,8 @@ const leaveRounds = async (): Promise<void> => {
 const stored = async (id: string, count: number): Promise<Omit<Run, "previous">> => {
   const query = (await edge.database()).prepare("SELECT root FROM segments WHERE stream = ? ORDER BY first");
   const { results } = await query.bind(id).all<{ root: string }>();
-  return { stream: id, first: 0, count, root: merkleRoot(results.map(({ root }) => root)) };
+  const roots = results.map((segment: { root: string }) => segment.root);
+  return { stream: id, first: 0, count, root: merkleRoot(roots) };
 };
 
 const streamId = (first: string, rest: string) => `0x${first}${rest.repeat(31)}`;
@@ -239,7 +240,7 @@ test("no list goes out that does not lead to the round's root", async () => {
   assertProblem(await edge.get(`/v1/rounds/${round}/buckets/17`), 500, "internal");
 });
 
-test("a run goes on where the one before it ended, and names its leaf", async () => {
+test("a run begins where the last one ended, and names its leaf", async () => {
   const stream = streamId("21", "05");
   const first = { stream, first: 4, count: 6, root: rootOf("05") };
   assert.deepEqual(await offer(first), [4, null]);

@@ -8,9 +8,8 @@ import { historyOf, streamReaches } from "../harness/streams.ts";
 import { eventually, runningSystem, type TestSystem } from "../harness/system.ts";
 import { packClient, readmeExamples, StrangersFolder } from "./stranger.ts";
 
-/** A stranger's contract and chain, as README.md writes them. */
-const NOBODY = "0x0000000000000000000000000000000000000000";
-const README_EXPECTED = `chainId: 1, contract: "${NOBODY}", roundsOwner: "${NOBODY}"`;
+/** The address that README.md writes for the contract and for the owner of rounds. */
+const README_ADDRESS = "0x0000000000000000000000000000000000000000";
 
 let archive = "";
 let system: TestSystem;
@@ -149,12 +148,15 @@ describe("the README's examples", () => {
     const examples = await readmeExamples();
     await streamReaches(system, "demo", "anchored", 1);
     const example = edited(examples.get("check-a-receipt"));
-    assert.ok(example.includes(README_EXPECTED));
     assert.equal((await sensor.runModule(example)).text.trim(), "not valid", "of another chain and contract");
-    const config = await system.get<Record<string, string>>("/v1/config");
-    const { chainId, contract, roundsOwner = config.operator } = config;
-    const known = `chainId: ${chainId}, contract: "${contract}", roundsOwner: "${roundsOwner}"`;
-    const own = example.replace(README_EXPECTED, known);
+    const config = await system.get<{ chainId: number; contract: string; operator: string; roundsOwner?: string }>(
+      "/v1/config",
+    );
+    const own = example
+      .replace("chainId: 1,", `chainId: ${config.chainId},`)
+      .replace(`contract: "${README_ADDRESS}"`, `contract: "${config.contract}"`)
+      .replace(`roundsOwner: "${README_ADDRESS}"`, `roundsOwner: "${config.roundsOwner ?? config.operator}"`);
+    assert.ok(!own.includes(README_ADDRESS));
     assert.equal((await sensor.runModule(own)).text.trim(), "valid");
   });
 });

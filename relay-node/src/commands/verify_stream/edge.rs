@@ -14,7 +14,7 @@ use streamchain_protocol::limits::MAX_HISTORY_MESSAGES;
 use streamchain_protocol::util::BackoffBounds;
 use streamchain_protocol::util::SplitMix64;
 use streamchain_protocol::wire::cbor::{CborError, Reader};
-use streamchain_protocol::{Address, B256};
+use streamchain_protocol::{Address, B256, keccak256};
 
 /// How long the edge may take for one page.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -360,7 +360,7 @@ impl Messages<'_> {
 
     async fn turn(&mut self) -> Result<(), String> {
         let path = format!(
-            "/streams/{}/messages?from={}&limit={MAX_HISTORY_MESSAGES}",
+            "/streams/{}/messages?from={}&limit={MAX_HISTORY_MESSAGES}&erased=1",
             self.stream, self.next
         );
         let page = self.edge.get(&path, CBOR_SEQUENCE).await?;
@@ -373,17 +373,29 @@ impl Messages<'_> {
     }
 }
 
-/// A CBOR sequence of `[seq, time, author, payload]`.
+/// A CBOR sequence of `[seq, time, author, payload]`, and of erased messages `[seq, time, author, h'', [size, hash]]`.
 fn decode(body: &[u8]) -> Result<VecDeque<Message>, CborError> {
     let mut reader = Reader::new(body);
     let mut messages = VecDeque::new();
     while !reader.is_at_end() {
-        reader.array("message")?;
+        let items = reader.array("message")?;
+        let (seq, time) = (Seq(reader.uint("seq")?), reader.uint("time")?);
+        let author = Address::from(reader.fixed::<20>("author")?);
+        let payload = reader.payload()?;
+        let (payload_hash, is_erased) = match items {
+            4 => (keccak256(payload), false),
+            _ => {
+                reader.array("erased")?;
+                reader.uint("size")?;
+                (B256::from(reader.fixed::<32>("hash")?), true)
+            }
+        };
         messages.push_back(Message {
-            seq: Seq(reader.uint("seq")?),
-            time: reader.uint("time")?,
-            author: Address::from(reader.fixed::<20>("author")?),
-            payload: reader.payload()?.to_vec(),
+            seq,
+            time,
+            author,
+            payload_hash,
+            is_erased,
         });
     }
     Ok(messages)

@@ -10,7 +10,7 @@ use streamchain_protocol::ids::{Seq, StreamId, StreamName};
 use streamchain_protocol::proof::LeafFields;
 use streamchain_protocol::proof::merkle::{self};
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::{Address, B256, keccak256};
+use streamchain_protocol::{Address, B256};
 
 /// An anchor: of the chain, or as the edge says that the chain has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,10 @@ pub(super) struct Message {
     /// When the relay took it, Unix milliseconds.
     pub time: u64,
     pub author: Address,
-    pub payload: Vec<u8>,
+    /// keccak256 of its payload; of an erased one, what the edge says that it was: the root shows whether it is right.
+    pub payload_hash: B256,
+    /// Whether the payload is gone.
+    pub is_erased: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -155,6 +158,8 @@ pub(super) struct Summary {
     /// Those that are runs in rounds.
     pub in_rounds: u64,
     pub anchored: u64,
+    /// Messages whose payload was erased: only their hashes were compared.
+    pub erased: u64,
 }
 
 impl Summary {
@@ -170,6 +175,7 @@ pub(super) struct Ledger {
     anchors: Vec<Anchor>,
     passed: usize,
     segments: u64,
+    erased: u64,
     next: Seq,
     open: Option<Segment>,
     leaves: Vec<B256>,
@@ -200,6 +206,7 @@ impl Ledger {
             anchors,
             passed: 0,
             segments: 0,
+            erased: 0,
             next: Seq(0),
             open: None,
             leaves: Vec::new(),
@@ -245,6 +252,7 @@ impl Ledger {
             return Err(Difference::MessagePlace { seq, due });
         }
         self.next = seq.next();
+        self.erased += u64::from(message.is_erased);
         let Some(segment) = self.open else {
             return Ok(()); // in no segment yet
         };
@@ -253,7 +261,7 @@ impl Ledger {
             seq,
             time: UnixMs(message.time),
             author: message.author,
-            payload_hash: keccak256(&message.payload),
+            payload_hash: message.payload_hash,
         };
         self.leaves.push(leaf.leaf());
         match self.next == segment.end() {
@@ -329,6 +337,7 @@ impl Ledger {
                 .filter(|anchor| anchor.round.is_some())
                 .count() as u64,
             anchored: self.covered().0,
+            erased: self.erased,
         })
     }
 }
