@@ -110,6 +110,7 @@ struct Refused {
     reason: String,
 }
 
+#[derive(Clone)]
 pub(super) struct EdgeReader {
     http: Client,
     base: String,
@@ -190,10 +191,22 @@ impl EdgeReader {
         Ok(all)
     }
 
-    /// The list of a bucket of a round; `None` when the edge has none.
-    pub(super) async fn bucket_list(&self, round: u64, bucket: u8) -> Result<Option<BucketList>, String> {
-        self.json_or_missing(&format!("/rounds/{round}/buckets/{bucket}"))
-            .await
+    /// The lists of a bucket of these rounds, asked for side by side; `None` where the edge has none.
+    pub(super) async fn bucket_lists(
+        &self,
+        rounds: &[u64],
+        bucket: u8,
+    ) -> Result<Vec<Option<BucketList>>, String> {
+        let ask = |round: &u64| {
+            let (edge, path) = (self.clone(), format!("/rounds/{round}/buckets/{bucket}"));
+            tokio::spawn(async move { edge.json_or_missing(&path).await })
+        };
+        let asked: Vec<_> = rounds.iter().map(ask).collect();
+        let mut lists = Vec::with_capacity(asked.len());
+        for list in asked {
+            lists.push(list.await.map_err(|error| error.to_string())??);
+        }
+        Ok(lists)
     }
 
     /// A stream's segments, one after the other.
