@@ -257,7 +257,7 @@ export interface EdgeOptions {
   /** Bindings of the platform's rate limiter. */
   ratelimits?: Record<string, { namespace_id: string; simple: { limit: number; period: 10 | 60 } }>;
   /** Modules around the built ones, for what a test wants to go wrong in them; the first is the Worker's entry then. */
-  around?: { type: "ESModule" | "CompiledWasm"; name: string; contents: string | Uint8Array }[];
+  around?: { type: "ESModule" | "CompiledWasm"; name: string; contents: string | Uint8Array }[] | undefined;
   /** A folder whose state goes on. */
   folder?: string;
   /** What answers the Worker's own requests; a chain that is down unless given. */
