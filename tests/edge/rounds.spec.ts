@@ -125,13 +125,13 @@ const fix = async (round: number, roots: Roots): Promise<string> => {
 
 /** The next round, closed and fixed. Rounds are one after the other, whatever the test. */
 let rounds = 0;
-let before_: Roots = [];
+let newest: Roots = [];
 const makeRound = async (): Promise<{ round: number; root: string; roots: Roots }> => {
   const round = rounds++;
-  const previous = (group: number) => (round === 0 ? null : partOf(round - 1, group, before_));
+  const previous = (group: number) => (round === 0 ? null : partOf(round - 1, group, newest));
   const closed = [await close(0, round, previous(0)), await close(128, round, previous(128))];
   const roots = closed.flatMap((one) => one.roots);
-  before_ = roots;
+  newest = roots;
   return { round, root: await fix(round, roots), roots };
 };
 
@@ -155,8 +155,7 @@ const leaveRounds = async (): Promise<void> => {
 const stored = async (id: string, count: number): Promise<Omit<Run, "previous">> => {
   const query = (await edge.database()).prepare("SELECT root FROM segments WHERE stream = ? ORDER BY first");
   const { results } = await query.bind(id).all<{ root: string }>();
-  const roots = results.map((segment: { root: string }) => segment.root);
-  return { stream: id, first: 0, count, root: merkleRoot(roots) };
+  return { stream: id, first: 0, count, root: merkleRoot(results.map((row: { root: string }) => row.root)) };
 };
 
 const streamId = (first: string, rest: string) => `0x${first}${rest.repeat(31)}`;
@@ -240,7 +239,7 @@ test("no list goes out that does not lead to the round's root", async () => {
   assertProblem(await edge.get(`/v1/rounds/${round}/buckets/17`), 500, "internal");
 });
 
-test("a run begins where the last one ended, and names its leaf", async () => {
+test("a run goes on where the one before ended, and names its leaf", async () => {
   const stream = streamId("21", "05");
   const first = { stream, first: 4, count: 6, root: rootOf("05") };
   assert.deepEqual(await offer(first), [4, null]);
@@ -259,7 +258,7 @@ test("a batcher that was killed goes on with what it froze", async () => {
   const stream = streamId("31", "09");
   await offer({ stream, first: 0, count: 2, root: rootOf("09") });
   const round = rounds;
-  const previous = partOf(round - 1, 0, before_);
+  const previous = partOf(round - 1, 0, newest);
   const closed = await close(0, round, previous);
   edge = await edge.restart({ vars: { BATCHERS: `${BATCHERS}` } });
   relay = edge.relay("r1");
