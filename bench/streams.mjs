@@ -200,18 +200,22 @@ const during = async (scene) => {
 };
 
 /**
- * What a stream costs that commits one message each `periodMs`, by the counters of a run.
+ * What each of some streams costs that commit one message each `periodMs`, by the counters of a run.
  * @param {ChainScene} scene
  * @param {Uplink} uplink
  * @param {Awaited<ReturnType<typeof during>>} idle what the deployment does in that time without a stream
  * @param {number} periodMs
  */
-const cost = async (scene, uplink, idle, periodMs) => {
-  const name = `bench-cost-${periodMs}`;
-  const load = new Load(await uplink.acquireEpoch(name), `/v1/streams/${name}`, periodMs);
+const cost = async (scene, uplink, idle, periodMs, streams = 1) => {
+  /** @type {Load[]} */
+  const loads = [];
+  for (let i = 0; i < streams; i++) {
+    const name = `bench-cost-${periodMs}-${i}`;
+    loads.push(new Load(await uplink.acquireEpoch(name), `/v1/streams/${name}`, periodMs));
+  }
   await pause(WARM_UP_MS);
   const spent = await during(scene);
-  await load.stop();
+  await Promise.all(loads.map((load) => load.stop()));
   /** What it needs more than a deployment without streams. @param {keyof typeof idle} what */
   const aCommit = (what) => Math.max(0, spent[what] - idle[what]) / spent.batches;
   const millions = ((1_000 / periodMs) * MONTH_S) / 1e6;
@@ -224,7 +228,7 @@ const cost = async (scene, uplink, idle, periodMs) => {
   };
   const all = Object.values(parts).reduce((sum, part) => sum + part);
   return {
-    figure: `a stream that commits each ${periodMs} ms`,
+    figure: `a stream that commits each ${periodMs} ms, of ${streams}`,
     value: rounded(all),
     unit: "$ a month",
     note: `${rounded(aCommit("objectRowsWritten"))} object rows a commit; ${Object.entries(parts)
@@ -265,7 +269,7 @@ export const benches = [
         const uplink = await new Uplink(scene.edge.url, MASTER_SECRET).register();
         await pause(WARM_UP_MS);
         const idle = await during(scene);
-        const rows = [await cost(scene, uplink, idle, 1_000), await cost(scene, uplink, idle, 50)];
+        const rows = [await cost(scene, uplink, idle, 1_000, 10), await cost(scene, uplink, idle, 50)];
         await uplink.close();
         return rows;
       }, USUAL),
