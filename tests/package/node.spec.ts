@@ -117,6 +117,51 @@ describe("a connection in Node", () => {
     assert.deepEqual([code, text.trim()], [0, "edge-unreachable"]);
   });
 
+  it("keeps what is not stored where it is given a storage", async () => {
+    const { token } = (await (await fetch(`${system.edge}/v1/auth/guest`, { method: "POST" })).json()) as {
+      token: string;
+    };
+    /** A process whose storage is a file; `body` has the connection as `stream`. */
+    const restarted = (fetcher: string, body: string): string => `
+      import { readFileSync, writeFileSync } from "node:fs";
+      import { connect } from "@streamchain/client";
+      const read = () => { try { return JSON.parse(readFileSync("storage.json", "utf8")); } catch { return {}; } };
+      const change = (edit) => { const all = read(); edit(all); writeFileSync("storage.json", JSON.stringify(all)); };
+      const storage = {
+        get length() { return Object.keys(read()).length; },
+        key: (index) => Object.keys(read())[index] ?? null,
+        getItem: (key) => read()[key] ?? null,
+        setItem: (key, value) => change((all) => { all[key] = value; }),
+        removeItem: (key) => change((all) => { delete all[key]; }),
+      };
+      const platform = { storage, locks: { acquire: async () => () => {} }${fetcher} };
+      const stream = connect({ edge: "${system.edge}", stream: "kept", token: "${token}", platform });
+      ${body}`;
+    const offline = ', fetch: () => Promise.reject(new Error("no network"))';
+    const first = await sensor.runModule(
+      restarted(
+        offline,
+        `const publication = stream.publish("kept");
+         stream.on("state", () => { if (publication.kept) process.exit(7); });`,
+      ),
+    );
+    assert.equal(first.code, 7, first.text);
+    const second = await sensor.runModule(
+      restarted(
+        "",
+        `stream.on("publication", async (publication) => {
+           await publication.stored;
+           stream.close();
+         });`,
+      ),
+    );
+    assert.equal(second.code, 0, second.text);
+    assert.deepEqual(
+      (await historyOf(system, "kept")).map(({ text }) => text),
+      ["kept"],
+    );
+  });
+
   it("opens another session after its relay was restarted", async () => {
     const stream = "restarted";
     await sensor.write("restarted.mjs", follower(stream, `, webrtc: await import("node-datachannel/polyfill")`));
