@@ -110,7 +110,7 @@ const run = async () => {
     throw new Failure("The simulation does not compile (cargo's output is above).");
   return [
     ...INTERVALS_S.flatMap((interval) => rowsOf(interval, "none", "")),
-    ...rowsOf(60, "away", ", the chain away for an hour"),
+    ...rowsOf(300, "away", ", the chain away for an hour"),
     ...rowsOf(60, "reorg", ", 20 blocks taken back"),
     memoryRow(STREAMS / BATCHERS, STREAMS / BATCHERS, `${STREAMS / BATCHERS} streams`),
     memoryRow(MAX_PENDING, MAX_PENDING, "all that it takes"),
