@@ -17,7 +17,8 @@ import { rounded } from "./lib/statistics.mjs";
  */
 
 const STREAMS = 100_000;
-const BATCHERS = 16;
+/** A stream offers twice each interval: it learns where its next run begins from the answer to the first offer. */
+const BATCHERS = 32;
 const HOUR_S = 3_600;
 /** A round each minute; and each five, where one database keeps up with the segments of so many streams. */
 const INTERVALS_S = [60, 300];
@@ -110,7 +111,7 @@ const run = async () => {
     throw new Failure("The simulation does not compile (cargo's output is above).");
   return [
     ...INTERVALS_S.flatMap((interval) => rowsOf(interval, "none", "")),
-    ...rowsOf(60, "away", ", the chain away for an hour"),
+    ...rowsOf(300, "away", ", the chain away for an hour"),
     ...rowsOf(60, "reorg", ", 20 blocks taken back"),
     memoryRow(STREAMS / BATCHERS, STREAMS / BATCHERS, `${STREAMS / BATCHERS} streams`),
     memoryRow(MAX_PENDING, MAX_PENDING, "all that it takes"),

@@ -78,7 +78,7 @@ const MAX_UNSAVED_INTERVAL_MS: u64 = 10_000;
 /// What was asked, and has no answer yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
-    /// There is no question.
+    /// Everything that was asked was answered.
     Nothing,
     /// The question of the step.
     Step,

@@ -4,16 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, B256, hex};
-use serde::{Deserialize, Serialize};
+use alloy_primitives::{Address, hex};
 use streamchain_protocol::ids::StreamId;
-use streamchain_protocol::proof::bucket::{BucketRoot, decode_buckets, encode_buckets, round_root};
+use streamchain_protocol::proof::bucket::{BucketRoot, encode_buckets, round_root};
 use streamchain_protocol::proof::range::{self, RangeNode, range_leaf};
 use streamchain_protocol::proof::rounds_stream;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::Backoff;
 
 use super::message::{Closed, FixedRound, no_buckets};
+use super::rows::{Fixed, FixedRow, StateRow};
 use super::task::{CloseRound, FixRound, NewestRound, RoundTask, RoundsStatus, StoreRound};
 use crate::backoff::node_backoff;
 use crate::journal::{self, Journal, RestoreError};
@@ -31,41 +31,6 @@ pub struct Settings {
     pub owner: Address,
     /// How many buckets each batcher has.
     pub buckets_each: u16,
-}
-
-/// What is saved of the maker itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct StateRow {
-    /// The number of the next round: that of the fixed one until it is handed over.
-    next: u64,
-    /// How many buckets each batcher has: another number would let two of them have the same stream.
-    buckets_each: u16,
-    /// The peaks of the range of the rounds below `next`: their heights and hashes.
-    peaks: Vec<(u8, B256)>,
-}
-
-/// The round that was fixed last, as it is saved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FixedRow {
-    round: u64,
-    root: B256,
-    /// All buckets, as hexadecimal text.
-    buckets: String,
-    #[serde(rename = "fixedMs")]
-    fixed_at: UnixMs,
-    /// The batchers that have runs in it.
-    groups: Vec<u8>,
-}
-
-/// The round that was fixed last.
-#[derive(Clone, Debug)]
-struct Fixed {
-    round: FixedRound,
-    fixed_at: UnixMs,
-    /// The batchers that have not said that they have written it.
-    unwritten: BTreeSet<u8>,
 }
 
 /// Whether the contract has rounds.
@@ -468,35 +433,5 @@ impl RoundMaker {
     fn fail(&mut self, reason: String, now: UnixMs) {
         self.problem = Some(reason);
         self.rests_until = now.plus_ms(self.backoff.fail());
-    }
-}
-
-impl Fixed {
-    fn new(round: FixedRound, fixed_at: UnixMs, buckets_each: u16) -> Self {
-        let mut unwritten = BTreeSet::new();
-        for (bucket, root) in (0..=u8::MAX).zip(round.buckets.iter()) {
-            if root.runs > 0 {
-                let below = u8::try_from(buckets_each.saturating_sub(1)).unwrap_or(u8::MAX);
-                unwritten.insert(bucket & !below);
-            }
-        }
-        Self {
-            round,
-            fixed_at,
-            unwritten,
-        }
-    }
-
-    fn read(row: &FixedRow) -> Option<Self> {
-        let buckets = decode_buckets(&hex::decode(&row.buckets).ok()?)?;
-        Some(Self {
-            round: FixedRound {
-                round: row.round,
-                root: row.root,
-                buckets,
-            },
-            fixed_at: row.fixed_at,
-            unwritten: row.groups.iter().copied().collect(),
-        })
     }
 }

@@ -9,6 +9,7 @@
 
 mod maker;
 mod message;
+mod rows;
 mod task;
 
 pub use maker::Settings;
