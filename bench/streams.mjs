@@ -10,7 +10,8 @@ import { Uplink } from "./lib/uplink.mjs";
 
 /** @typedef {import("./lib/uplink.mjs").LedStream} LedStream */
 
-const STEPS = [15, 30, 60, 120, 180, 240, 320, 420, 560, 750];
+/** How many streams, step by step; `BENCH_STREAMS` has other numbers, with commas between. */
+const STEPS = (process.env.BENCH_STREAMS ?? "15,30,60,120,180,240,320,420,560,750").split(",").map(Number);
 const BYTES = 100;
 const PERIOD_MS = 1_000;
 /** Two segments of each stream, so that what follows a commit is counted with it. */
@@ -115,7 +116,7 @@ const text = ({ streams, median: ms, perSecond, cpuMs, rows, ages: all }) =>
  * @param {ChainScene} scene
  * @param {{ steps: number[], settings: object }} how
  */
-export const raised = async (scene, { steps, settings }) => {
+const raised = async (scene, { steps, settings }) => {
   const uplink = await new Uplink(scene.edge.url, MASTER_SECRET).register();
   /** @type {Load[]} */
   const loads = [];
@@ -144,8 +145,9 @@ export const raised = async (scene, { steps, settings }) => {
  * Runs `work` on an edge with a chain of its own that mines all the time.
  * @template T
  * @param {(scene: ChainScene) => Promise<T>} work
+ * @param {Record<string, string>} intervals
  */
-export const onChain = async (work) => {
+const onChain = async (work, intervals = {}) => {
   const node = await ChainNode.start("anvil");
   const mining = setInterval(() => node.mine().catch(() => {}), BLOCK_MS);
   /** @type {ChainScene | undefined} */
@@ -155,6 +157,7 @@ export const onChain = async (work) => {
       SEGMENT_MAX_AGE_MS: "10000",
       ANCHOR_INTERVAL_MS: `${ANCHOR_INTERVAL_MS}`,
       LISTEN_INTERVAL_MS: `${BLOCK_MS}`,
+      ...intervals,
     };
     scene = await ChainScene.on(node, { vars, direct: true });
     return await work(scene);
@@ -169,7 +172,10 @@ export const onChain = async (work) => {
 const PRICES = { requests: 0.3, objectRequests: 0.15, rows: 1, duration: 12.5 };
 const OBJECT_GB = 0.128;
 const MONTH_S = 30 * 24 * 3_600;
-const COST_WINDOW_MS = 31_000;
+/** As `npm run configure` has them: an anchor a minute, and the blocks of Ethereum. */
+const USUAL = { ANCHOR_INTERVAL_MS: "60000", LISTEN_INTERVAL_MS: "12000" };
+/** One anchor, and what follows from it. */
+const COST_WINDOW_MS = 62_000;
 
 /** What this instance has done. @param {ChainScene} scene */
 const counters = async (scene) => {
@@ -180,23 +186,38 @@ const counters = async (scene) => {
   return { batches, objectCalls, objectRowsWritten, d1Rows: d1.rowsWritten };
 };
 
-/**
- * What a stream costs that commits one message each `periodMs`, by the counters of a run.
- * @param {ChainScene} scene
- * @param {number} periodMs
- */
-const cost = async (scene, periodMs) => {
-  const uplink = await new Uplink(scene.edge.url, MASTER_SECRET).register();
-  const name = `bench-cost-${periodMs}`;
-  const load = new Load(await uplink.acquireEpoch(name), `/v1/streams/${name}`, periodMs);
-  await pause(WARM_UP_MS);
+/** What is done in a window. @param {ChainScene} scene */
+const during = async (scene) => {
   const before = await counters(scene);
   await pause(COST_WINDOW_MS);
   const after = await counters(scene);
-  await load.stop();
-  await uplink.close();
-  /** @param {keyof typeof before} what */
-  const aCommit = (what) => (after[what] - before[what]) / (after.batches - before.batches);
+  return {
+    batches: after.batches - before.batches,
+    objectCalls: after.objectCalls - before.objectCalls,
+    objectRowsWritten: after.objectRowsWritten - before.objectRowsWritten,
+    d1Rows: after.d1Rows - before.d1Rows,
+  };
+};
+
+/**
+ * What each of some streams costs that commit one message each `periodMs`, by the counters of a run.
+ * @param {ChainScene} scene
+ * @param {Uplink} uplink
+ * @param {Awaited<ReturnType<typeof during>>} idle what the deployment does in that time without a stream
+ * @param {number} periodMs
+ */
+const cost = async (scene, uplink, idle, periodMs, streams = 1) => {
+  /** @type {Load[]} */
+  const loads = [];
+  for (let i = 0; i < streams; i++) {
+    const name = `bench-cost-${periodMs}-${i}`;
+    loads.push(new Load(await uplink.acquireEpoch(name), `/v1/streams/${name}`, periodMs));
+  }
+  await pause(WARM_UP_MS);
+  const spent = await during(scene);
+  await Promise.all(loads.map((load) => load.stop()));
+  /** What it needs more than a deployment without streams. @param {keyof typeof idle} what */
+  const aCommit = (what) => Math.max(0, spent[what] - idle[what]) / spent.batches;
   const millions = ((1_000 / periodMs) * MONTH_S) / 1e6;
   const parts = {
     "requests of the Worker": millions * PRICES.requests,
@@ -207,12 +228,12 @@ const cost = async (scene, periodMs) => {
   };
   const all = Object.values(parts).reduce((sum, part) => sum + part);
   return {
-    figure: `a stream that commits each ${periodMs} ms`,
+    figure: `a stream that commits each ${periodMs} ms, of ${streams}`,
     value: rounded(all),
     unit: "$ a month",
     note: `${rounded(aCommit("objectRowsWritten"))} object rows a commit; ${Object.entries(parts)
       .map(([what, dollars]) => `${what} $${dollars.toFixed(2)}`)
-      .join(", ")}; the Anchorer's and the Listener's part included, CPU and storage not`,
+      .join(", ")}; its anchors included, CPU and storage not`,
   };
 };
 
@@ -243,7 +264,15 @@ const rowsOf = (steps) => {
 export const benches = [
   {
     name: "stream costs",
-    run: () => onChain(async (scene) => [await cost(scene, 1_000), await cost(scene, 50)]),
+    run: () =>
+      onChain(async (scene) => {
+        const uplink = await new Uplink(scene.edge.url, MASTER_SECRET).register();
+        await pause(WARM_UP_MS);
+        const idle = await during(scene);
+        const rows = [await cost(scene, uplink, idle, 1_000, 10), await cost(scene, uplink, idle, 50)];
+        await uplink.close();
+        return rows;
+      }, USUAL),
   },
   {
     name: "streams",

@@ -27,9 +27,12 @@ must(version === (round ? 2 : 1) && same(rest.contract, contract), "another vers
 
 // The message leads to the root of its run.
 must(same(stream.id, idOf(stream)), "the stream's id is not that of its owner and name");
-const { seq, time, author, payload } = message;
+const { seq, time, author, payload, erased } = message;
 const words = ["bytes32", "uint64", "uint64", "address", "bytes32"];
-must(same(leaf, StandardMerkleTree.of([[stream.id, seq, time, author, keccak256(payload)]], words).root), "the leaf");
+// Of an erased message the hash is there, and no payload.
+must(!erased || payload === "0x", "an erased message has a payload");
+const hash = erased ? erased.digest : keccak256(payload);
+must(same(leaf, StandardMerkleTree.of([[stream.id, seq, time, author, hash]], words).root), "the leaf");
 must(SimpleMerkleTree.verify(root, leaf, proof), "the message does not lead to the root");
 const { first, count } = round?.run ?? anchor;
 must(seq >= first && seq < first + count, "the run does not have the message's seq");
@@ -68,5 +71,6 @@ const event = parseEventLogs({ abi, logs: transaction.logs }).find(
 );
 must(transaction.status === "success" && event, "the transaction has no such event");
 console.log(
-  `The receipt holds: ${event.args.anchorer} anchored message ${seq} of ${author} in block ${event.blockNumber}.`,
+  `The receipt holds: ${event.args.anchorer} anchored message ${seq} of ${author} in stream "${stream.name}" of ` +
+    `${stream.owner}, in block ${event.blockNumber}.`,
 );

@@ -75,6 +75,16 @@ const checkSizes = async () => {
 const checkWithoutWebrtc = async (entry) =>
   WEBRTC.test(Buffer.from(await bundled(entry)).toString()) ? [`${entry} contains code for WebRTC`] : [];
 
+/** The README names each entry's limit, in KB, in the last cell of its row. */
+const checkReadme = async () => {
+  const readme = await readFile(join(PACKAGE, "README.md"), "utf8");
+  return Object.entries(MAX_GZIPPED_BYTES).flatMap(([entry, max]) => {
+    const name = `@streamchain/client${entry === "index" ? "" : `/${entry}`}`;
+    const row = readme.split("\n").find((line) => line.startsWith(`| \`${name}\` |`));
+    return row?.endsWith(`| ${max / 1_000} KB |`) ? [] : [`README.md does not say ${max / 1_000} KB for ${name}`];
+  });
+};
+
 const checkDirective = async () =>
   /^"use client";/.test(await readFile(join(PACKAGE, "lib", "react.js"), "utf8"))
     ? []
@@ -87,7 +97,12 @@ await main(async () => {
     await buildPackage();
     const { archive, files, bytes, unpacked } = pack(folder);
     console.log(`    ${files.length} files, ${bytes} bytes packed, ${unpacked} unpacked`);
-    const problems = [...checkFiles(files), ...(await checkSizes()), ...(await checkDirective())];
+    const problems = [
+      ...checkFiles(files),
+      ...(await checkSizes()),
+      ...(await checkReadme()),
+      ...(await checkDirective()),
+    ];
     for (const entry of WITHOUT_WEBRTC) problems.push(...(await checkWithoutWebrtc(entry)));
     const node = process.execPath;
     if ((await show(node, [packageTool("publint"), "run", archive, "--strict"])) !== 0) problems.push("publint failed");

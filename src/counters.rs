@@ -26,6 +26,8 @@ pub(crate) struct D1Counters {
     pub rows_written: u64,
     /// How long they took, milliseconds.
     pub ms: u64,
+    /// How many bytes it had after the last of them; 0 when it did not say.
+    pub size: u64,
 }
 
 thread_local! {
@@ -68,7 +70,15 @@ pub(crate) fn count_d1(done: D1Counters) {
         d1.rows_read += done.rows_read;
         d1.rows_written += done.rows_written;
         d1.ms += done.ms;
+        if done.size > 0 {
+            d1.size = done.size;
+        }
     });
+}
+
+/// How many bytes the database had when it last answered this instance; 0 when it never said.
+pub(crate) fn d1_size() -> u64 {
+    COUNTERS.with_borrow(|counters| counters.d1.size)
 }
 
 /// All of it as JSON.

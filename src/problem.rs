@@ -7,7 +7,7 @@ use streamchain_chain::anchorer::GasOwners;
 use streamchain_edge_core::account::AccountError;
 use streamchain_edge_core::directory::DirectoryError;
 use streamchain_edge_core::request_id::RequestId;
-use streamchain_edge_core::stream_log::{LogError, Refusal};
+use streamchain_edge_core::stream_log::Refusal;
 use streamchain_protocol::auth::siwe::SiweError;
 use streamchain_protocol::auth::{Access, AccessError, Right, Rights};
 use streamchain_protocol::ids::IdError;
@@ -15,8 +15,10 @@ use streamchain_protocol::stream_settings::StreamSettings;
 use streamchain_protocol::util::json::{self, JsonError};
 use streamchain_protocol::webrtc::OfferError;
 use streamchain_protocol::wire::cbor::CborError;
-use streamchain_protocol::wire::problem as relay_problem;
+use streamchain_protocol::wire::problem as relay;
 use worker::{Headers, Response, console_error};
+
+mod refusals;
 
 /// What every problem's `type` begins with; the rest is the kind's own word.
 const TYPE_PREFIX: &str = "https://streamchain.dev/problems/";
@@ -84,6 +86,8 @@ pub(crate) enum Kind {
     ChainUnreachable,
     /// Storage is behind.
     Overloaded,
+    /// The database is nearly full: what is left is for the streams that exist.
+    StorageFull,
     /// A setting of the deployment is missing or wrong.
     Misconfigured,
     /// A fault of the service.
@@ -91,7 +95,7 @@ pub(crate) enum Kind {
 }
 
 /// Of each kind: the word that stays, the status, and the title.
-const KINDS: [(Kind, &str, u16, &str); 32] = [
+const KINDS: [(Kind, &str, u16, &str); 33] = [
     (Kind::BadRequest, "bad-request", 400, "Bad request"),
     (Kind::BadOffer, "bad-offer", 400, "Bad offer"),
     (Kind::BadStreamName, "bad-stream-name", 400, "Bad stream name"),
@@ -122,21 +126,16 @@ const KINDS: [(Kind, &str, u16, &str); 32] = [
         415,
         "Unsupported media type",
     ),
-    (Kind::StaleEpoch, relay_problem::STALE_EPOCH, 409, "Stale epoch"),
-    (Kind::Gap, relay_problem::GAP, 409, "Gap before the batch"),
+    (Kind::StaleEpoch, relay::STALE_EPOCH, 409, "Stale epoch"),
+    (Kind::Gap, relay::GAP, 409, "Gap before the batch"),
     (
         Kind::ProducerConflict,
-        relay_problem::PRODUCER_CONFLICT,
+        relay::PRODUCER_CONFLICT,
         409,
         "Producer conflict",
     ),
-    (Kind::NotLeader, relay_problem::NOT_LEADER, 409, "Not the leader"),
-    (
-        Kind::UnknownAuthor,
-        relay_problem::UNKNOWN_AUTHOR,
-        409,
-        "Unknown author",
-    ),
+    (Kind::NotLeader, relay::NOT_LEADER, 409, "Not the leader"),
+    (Kind::UnknownAuthor, relay::UNKNOWN_AUTHOR, 409, "Unknown author"),
     (Kind::Full, "full", 409, "Full"),
     (Kind::RateLimited, "rate-limited", 429, "Rate limit exceeded"),
     (Kind::NoRelay, "no-relay", 503, "No relay available"),
@@ -147,6 +146,7 @@ const KINDS: [(Kind, &str, u16, &str); 32] = [
         "Chain unreachable",
     ),
     (Kind::Overloaded, "overloaded", 503, "Overloaded"),
+    (Kind::StorageFull, "storage-full", 507, "Storage full"),
     (Kind::Misconfigured, "misconfigured", 500, "Misconfigured"),
     (Kind::Internal, "internal", 500, "Internal error"),
 ];
@@ -453,48 +453,6 @@ impl From<DirectoryError> for Problem {
             DirectoryError::Full => Kind::Overloaded,
         };
         Self::new(kind, error.to_string())
-    }
-}
-
-impl From<Refusal> for Problem {
-    #[cold]
-    fn from(refusal: Refusal) -> Self {
-        let detail = refusal.to_string();
-        match refusal {
-            Refusal::NoSuchStream => Self::new(Kind::NoSuchStream, detail),
-            Refusal::StaleEpoch { epoch, .. } => Self::new(Kind::StaleEpoch, detail).with("epoch", epoch),
-            Refusal::NotLeader { relay } => Self::new(Kind::NotLeader, detail).with("relay", relay),
-            Refusal::NotAssigned => Self::new(Kind::NotLeader, detail),
-            Refusal::UnknownAuthor(author) => Self::new(Kind::UnknownAuthor, detail).with("author", author),
-            Refusal::Gap { expected, .. } => Self::new(Kind::Gap, detail).with("expected", expected),
-            Refusal::ProducerConflict { producer, stored, .. } => Self::new(Kind::ProducerConflict, detail)
-                .with("producer", producer)
-                .with("stored", stored),
-            Refusal::TooLarge(_) => Self::new(Kind::TooLarge, detail),
-            Refusal::Backlog(_) => Self::new(Kind::Overloaded, detail).header("retry-after", "5"),
-            Refusal::InboxFull(_) | Refusal::InboxShare(_) => {
-                Self::new(Kind::Overloaded, detail).header("retry-after", "2")
-            }
-            Refusal::MayNotRead { is_hidden: true, .. } => hidden(),
-            Refusal::MayNotRead { has_credentials, .. } => may_not(has_credentials, Right::Read),
-            Refusal::NoSuchSession => Self::new(Kind::NoSuchSession, detail),
-            Refusal::NotYourSession => Self::new(Kind::Forbidden, detail),
-            Refusal::NoSuchMember(_) => Self::new(Kind::NoSuchMember, detail),
-            Refusal::TooManyMembers => Self::new(Kind::Full, detail),
-            Refusal::Settings(conflict) => {
-                Self::new(Kind::BadRequest, detail).with("field", conflict.field())
-            }
-        }
-    }
-}
-
-impl<E: std::fmt::Display> From<LogError<E>> for Problem {
-    #[cold]
-    fn from(error: LogError<E>) -> Self {
-        match error {
-            LogError::Refused(refusal) => refusal.into(),
-            LogError::Corrupt(_) | LogError::Store(_) => Self::internal(error),
-        }
     }
 }
 

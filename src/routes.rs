@@ -77,6 +77,7 @@ routes! {
     POST "/v1/streams/{stream}/sessions", Ask("session.open"), Client, http::sessions::open;
     GET "/v1/streams/{stream}/messages", Ask("read"), Client, http::messages::list;
     POST "/v1/streams/{stream}/messages", Ask("message.publish"), Client, http::publish::post;
+    DELETE "/v1/streams/{stream}/messages/{seq}", Change("message.erase"), Client, http::erasure::erase;
     GET "/v1/streams/{stream}/messages/{seq}/receipt", Ask("read"), Client, http::receipts::get;
     GET "/v1/streams/{stream}/anchors", Ask("read"), Client, http::anchors::list;
     GET "/v1/streams/{stream}/events", Ask("read"), Client, http::events::get;

@@ -19,7 +19,7 @@ const stat = (pid) => {
 };
 
 /** The processes that this one started, and those that they did. @returns {string[]} */
-export const descendants = (root = process.pid) => {
+const descendants = (root = process.pid) => {
   /** @type {Map<string, string[]>} */
   const children = new Map();
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {

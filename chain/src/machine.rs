@@ -24,7 +24,7 @@ pub trait Machine {
     /// What it asks for beside rows and answers of nodes.
     type Task;
 
-    /// The owner lost track of a command (it was interrupted): the round begins again.
+    /// The owner lost track of a command (it was interrupted): the pass begins again.
     fn handle_interruption(&mut self);
 
     /// When to call [`Self::next_command`] again; `None` means only after something new was handed over.

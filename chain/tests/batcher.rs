@@ -428,7 +428,7 @@ mod tasks {
     }
 
     #[test]
-    fn runs_that_wait_are_announced_once_and_again_when_no_round_comes() {
+    fn runs_that_wait_are_announced_again_when_no_round_comes() {
         let mut batcher = batcher();
         assert_eq!(batcher.poll_timeout(NOW), None);
         take(&mut batcher, &offer(1, 0, 8));
@@ -442,7 +442,7 @@ mod tasks {
     }
 
     #[test]
-    fn what_comes_behind_a_round_that_is_closed_meanwhile_is_announced() {
+    fn what_comes_while_a_round_is_closed_is_announced() {
         let mut batcher = batcher();
         take(&mut batcher, &offer(1, 0, 8));
         assert_eq!(task(&mut batcher, NOW), Some(BatcherTask::Announce(0)));

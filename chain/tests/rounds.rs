@@ -263,7 +263,7 @@ mod chain {
     }
 
     #[test]
-    fn rounds_that_another_deployment_made_are_not_taken_for_own_ones() {
+    fn rounds_of_another_deployment_are_not_taken_for_own_ones() {
         let mut world = scene();
         let rounds = world.rounds_id();
         world.chain.set_stream(rounds, signer().address(), 57);
@@ -276,7 +276,7 @@ mod chain {
     }
 
     #[test]
-    fn rounds_that_another_deployment_makes_meanwhile_stop_the_own_ones() {
+    fn rounds_that_another_deployment_makes_stop_the_own_ones() {
         let mut world = scene();
         world.settle();
         let rounds = world.rounds_id();

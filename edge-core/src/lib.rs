@@ -4,6 +4,7 @@
 //! arrays, rows through a storage trait.
 
 pub mod account;
+pub mod archive;
 pub mod attempt;
 pub mod audit_log;
 pub mod chain_notices;

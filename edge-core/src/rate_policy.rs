@@ -28,6 +28,8 @@ pub enum Policy {
     MessagesAddress,
     /// Messages that one stream takes by HTTP.
     MessagesStream,
+    /// Messages that one account erases.
+    ErasuresAccount,
     /// Sign-ins, tokens and keys that one client address asks for.
     CredentialsAddress,
     /// Requests of one client address, of whatever kind. Counted for each place by the platform, so roughly; its
@@ -37,7 +39,7 @@ pub enum Policy {
 
 impl Policy {
     /// All rate limits.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SessionsAddress,
         Self::SessionsAuthor,
         Self::SessionsStream,
@@ -46,6 +48,7 @@ impl Policy {
         Self::MessagesAuthor,
         Self::MessagesAddress,
         Self::MessagesStream,
+        Self::ErasuresAccount,
         Self::CredentialsAddress,
         Self::Requests,
     ];
@@ -61,6 +64,7 @@ impl Policy {
             Self::MessagesAuthor => "messages-author",
             Self::MessagesAddress => "messages-address",
             Self::MessagesStream => "messages-stream",
+            Self::ErasuresAccount => "erasures-account",
             Self::CredentialsAddress => "credentials-address",
             Self::Requests => "requests",
         }
@@ -82,6 +86,8 @@ impl Policy {
             Self::MessagesAuthor => Quota::new(600, MINUTE_MS),
             Self::MessagesAddress => Quota::new(1_200, MINUTE_MS),
             Self::MessagesStream => Quota::new(6_000, MINUTE_MS),
+            // Each may rewrite a pack of 8 MiB.
+            Self::ErasuresAccount => Quota::new(600, HOUR_MS),
             // Each asks the database, and a contract wallet's sign-in the chain.
             Self::CredentialsAddress => Quota::new(60, MINUTE_MS),
             // As in wrangler.toml.

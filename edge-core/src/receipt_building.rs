@@ -11,7 +11,7 @@ use streamchain_protocol::proof::{
     RECEIPT_TYPE, RECEIPT_VERSION, ROUND_RECEIPT_VERSION, ROUNDS_NAME, Receipt, ReceiptAnchor, ReceiptBucket,
     ReceiptMessage, ReceiptRange, ReceiptRound, ReceiptRun, ReceiptStream, leaves, rounds_stream,
 };
-use streamchain_protocol::wire::decode_records;
+use streamchain_protocol::wire::decode_stored_records;
 
 /// All that a receipt is made of.
 #[derive(Debug, Clone)]
@@ -95,7 +95,7 @@ impl Sources {
         let (first, records) = &self.segment;
         let (id, owner, name) = &self.stream;
         let index = usize::try_from(seq.0.checked_sub(first.0)?).ok()?;
-        let record = decode_records(records).ok()?.into_iter().nth(index)?;
+        let record = decode_stored_records(records).ok()?.into_iter().nth(index)?;
         let leaves = leaves(*id, *first, records)?;
         let mut proof = Tree::new(&leaves)?.proof(index)?;
         let roots: Vec<B256> = self.covered.iter().map(|(_, root)| *root).collect();
@@ -106,6 +106,7 @@ impl Sources {
             Some(sources) => Some(sources.part(*id, &self.anchor)?),
             None => None,
         };
+        let (payload, erased) = record.payload.shown();
         Some(Receipt {
             r#type: RECEIPT_TYPE.to_owned(),
             version: match round {
@@ -123,7 +124,8 @@ impl Sources {
                 seq,
                 time: record.time,
                 author: record.author,
-                payload: record.payload,
+                payload,
+                erased,
             },
             leaf: *leaves.get(index)?,
             proof,
@@ -141,7 +143,7 @@ mod tests {
     use streamchain_protocol::ids::ProducerId;
     use streamchain_protocol::proof::bucket::{BUCKETS, BucketRoot, round_root};
     use streamchain_protocol::time::UnixMs;
-    use streamchain_protocol::wire::{Record, encode_records};
+    use streamchain_protocol::wire::{Record, encode_records, erase_payloads};
 
     /// A stream whose segments have these sizes, all under one anchor.
     fn sources(sizes: &[u64], wanted: usize) -> Sources {
@@ -270,6 +272,19 @@ mod tests {
             let receipt = sources.receipt(Seq(0)).unwrap();
             assert_eq!(receipt.check(), Ok(()));
             assert_eq!(receipt.round.unwrap().range, None);
+        }
+    }
+
+    #[test]
+    fn an_erased_message_has_a_receipt_without_its_payload() {
+        let mut sources = sources(&[2, 2], 1);
+        let (records, _) = erase_payloads(Seq(2), &sources.segment.1, |seq, _| seq == Seq(3)).unwrap();
+        sources.segment.1 = records;
+        for (seq, is_erased) in [(2, false), (3, true)] {
+            let receipt = sources.receipt(Seq(seq)).unwrap();
+            assert_eq!(receipt.check(), Ok(()), "seq {seq}");
+            assert_eq!(receipt.message.erased.is_some(), is_erased);
+            assert_eq!(receipt.message.payload.is_empty(), is_erased);
         }
     }
 

@@ -6,13 +6,17 @@
 //! - Everything that arrives from outside is parsed once, at the border, into a type that cannot be wrong; every parser
 //!   has a bound in [`limits`].
 //! - A module imports only what stands before it in this order: [`limits`], [`util`], [`ids`], [`time`],
-//!   [`stream_settings`], `record`, [`proof`], [`webrtc`], [`auth`], [`wire`].
+//!   `omitted`, `record`, `retention`, [`stream_settings`], `stored_record`, [`proof`], [`archive`], [`webrtc`], [`auth`], [`wire`].
 
+pub mod archive;
 pub mod auth;
 pub mod ids;
 pub mod limits;
+mod omitted;
 pub mod proof;
 mod record;
+mod retention;
+mod stored_record;
 pub mod stream_settings;
 pub mod time;
 pub mod util;

@@ -1,7 +1,8 @@
 //! Stored messages as bytes: what batches, segments and Merkle leaves are made of.
 //!
 //! A record is the CBOR array `[time, author, producer, producer_seq, payload]`. The records of a segment stand one
-//! after the other (RFC 8742). A record has no seq of its own: its seq is that of the first record plus its index.
+//! after the other (RFC 8742). A record has no seq of its own: its seq is that of the first record plus its index. What is
+//! stored may also hold erased messages: those are read as [`crate::stored_record`] says.
 
 use crate::ids::ProducerId;
 use crate::time::UnixMs;

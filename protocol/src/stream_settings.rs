@@ -1,5 +1,7 @@
 //! What the owner of a stream chooses: what goes on chain, and who may read and write.
 
+pub use crate::retention::Retention;
+
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -91,7 +93,7 @@ words!(
 
 impl Anchoring {
     /// What a new stream has unless its maker chooses.
-    pub const DEFAULT: Self = Self::Own;
+    const DEFAULT: Self = Self::Own;
 
     /// Returns whether it is what rows without the setting mean.
     pub fn is_own(&self) -> bool {
@@ -138,6 +140,9 @@ pub struct StreamSettings {
     /// How its messages get their anchors.
     #[serde(skip_serializing_if = "Anchoring::is_own")]
     pub anchor: Anchoring,
+    /// How long the payloads of its messages are kept.
+    #[serde(skip_serializing_if = "Retention::is_forever")]
+    pub retention: Retention,
 }
 
 impl Default for StreamSettings {
@@ -159,6 +164,7 @@ impl StreamSettings {
             p2p: false,
             prove: false,
             anchor: Anchoring::Own,
+            retention: Retention::FOREVER,
         }
     }
 
@@ -226,6 +232,8 @@ pub struct SettingsChange {
     pub prove: Option<bool>,
     /// [`StreamSettings::anchor`]
     pub anchor: Option<Anchoring>,
+    /// [`StreamSettings::retention`]
+    pub retention: Option<Retention>,
 }
 
 impl SettingsChange {
@@ -238,6 +246,7 @@ impl SettingsChange {
             p2p: self.p2p.unwrap_or(settings.p2p),
             prove: self.prove.unwrap_or(settings.prove),
             anchor: self.anchor.unwrap_or(settings.anchor),
+            retention: self.retention.unwrap_or(settings.retention),
         }
     }
 }

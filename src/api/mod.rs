@@ -4,6 +4,7 @@
 
 pub(crate) mod account;
 pub(crate) mod anchorer;
+pub(crate) mod archiver;
 pub(crate) mod audit;
 pub(crate) mod batcher;
 pub(crate) mod call;

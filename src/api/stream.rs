@@ -59,6 +59,10 @@ requests! {
         ReadTail -> Tail,
         /// What is behind a reader's cursor, once there is something.
         ReadNews -> News,
+        /// Takes a message to the database, and answers the state.
+        FlushTo -> LogState,
+        /// Has relays forget an erased message.
+        ForgetErased -> (),
         /// Takes what the Listener saw of this stream.
         ApplyNotices -> NoticesApplied,
     }
@@ -87,6 +91,8 @@ wire_by_field! {
     Appended { stored, seq }
     ReadTail { reader, from, max_bytes }
     ReadNews { reader, client, event, seq, wait_ms }
+    FlushTo { seq }
+    ForgetErased { seq }
     ApplyNotices { notices, in_rounds }
     NoticesApplied { relay, missing_anchor }
 }
@@ -378,6 +384,20 @@ pub(crate) struct ReadNews {
     pub seq: Seq,
     /// How long the answer may wait for something, milliseconds.
     pub wait_ms: u64,
+}
+
+/// A message that has to be in the database.
+#[derive(Debug)]
+pub(crate) struct FlushTo {
+    /// The message.
+    pub seq: Seq,
+}
+
+/// A message that was erased: relays are to forget it.
+#[derive(Debug)]
+pub(crate) struct ForgetErased {
+    /// The message.
+    pub seq: Seq,
 }
 
 /// What the Listener saw of a stream, in the order of the chain.

@@ -98,6 +98,14 @@ pub(crate) struct Permit {
     pub access: Access,
 }
 
+impl Permit {
+    /// Whether it may take payloads away for good: for the stream's owner and the operator, not for members.
+    pub(crate) fn may_erase(&self) -> bool {
+        let principal = self.principal.as_ref();
+        principal.is_some_and(|one| one.operator || one.account == self.access.owner)
+    }
+}
+
 /// How a stream's object knows `principal` when it reads.
 pub(crate) fn reader_of(principal: Option<&Principal>, stream: ShortId) -> Reader {
     Reader {

@@ -2,6 +2,7 @@
 
 use super::batchers::Batchers;
 use super::pace;
+use crate::config::archive::ArchiveConfig;
 use crate::config::env::{self, ConfigError, Settings};
 use alloy_primitives::Address;
 use std::cell::OnceCell;
@@ -82,6 +83,8 @@ pub(crate) struct Config {
     pub ice_servers: Vec<String>,
     /// A TURN provider that issues credentials by an API.
     pub turn_service: Option<TurnServiceConfig>,
+    /// When packs are made, and how much the database takes.
+    pub archive: ArchiveConfig,
     /// What their TURN servers share with us (coturn: `static-auth-secret`), for time-limited credentials.
     pub turn_secret: Option<TurnSecret>,
     /// How long a stream's messages may wait for their segment and their round.
@@ -181,6 +184,7 @@ impl Config {
                 .map_err(|reason| ConfigError::new("RATE_LIMITS", reason))?,
             ice_servers: settings.urls("ICE_SERVERS", &["stun:", "turn:", "turns:"], ICE_SERVERS)?,
             turn_service: turn_service(settings)?,
+            archive: ArchiveConfig::parse(settings)?,
             turn_secret: settings.text("TURN_SECRET").map(TurnSecret::new),
             pace: pace::parse(settings)?,
         })
@@ -398,6 +402,8 @@ mod tests {
             ("OPERATORS", "0x12"),
             ("GAS_OWNERS", "everybody"),
             ("CLOUDFLARE_TURN_KEY_ID", "a/b"),
+            ("ARCHIVE_PACK_BYTES", "4 MiB"),
+            ("DATABASE_BYTES", "-1"),
             ("MASTER_SECRET_PREVIOUS", "0x12"),
             ("CLIENT_ADDRESS_HEADER", "x real ip"),
         ] {

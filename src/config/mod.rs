@@ -1,5 +1,6 @@
 //! The settings of a deployment. Every error names the variable.
 
+pub(crate) mod archive;
 mod batchers;
 pub(crate) mod chain;
 pub(crate) mod edge;

@@ -6,7 +6,7 @@ use streamchain_edge_core::stream_log::Pace;
 
 /// How old a message gets before it is in a segment, unless `SEGMENT_MAX_AGE_MS` says otherwise: a segment costs about
 /// four rows and three requests, which ten seconds of messages share.
-const SEGMENT_MAX_AGE_MS: u64 = 10_000;
+const MAX_SEGMENT_AGE_MS: u64 = 10_000;
 
 /// What `SEGMENT_MAX_AGE_MS` may be. In a shorter time nothing gathers; in a longer one nothing more is saved.
 const SEGMENT_AGES_MS: RangeInclusive<u64> = 100..=600_000;
@@ -19,7 +19,7 @@ const MIN_ANCHOR_INTERVAL_MS: u64 = 100;
 
 /// Reads the settings.
 pub(super) fn parse(settings: &Settings) -> Result<Pace, ConfigError> {
-    let max_age_ms = settings.number("SEGMENT_MAX_AGE_MS", SEGMENT_MAX_AGE_MS)?;
+    let max_age_ms = settings.number("SEGMENT_MAX_AGE_MS", MAX_SEGMENT_AGE_MS)?;
     if !SEGMENT_AGES_MS.contains(&max_age_ms) {
         let expected = format!("expected {SEGMENT_AGES_MS:?} milliseconds");
         return Err(ConfigError::new("SEGMENT_MAX_AGE_MS", expected));

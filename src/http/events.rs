@@ -9,7 +9,7 @@
 //! response ends like every other: after its life, or when it has asked often enough.
 
 use super::marks;
-use super::messages::{Page, read_database};
+use super::messages::{Page, read_database, shown};
 use crate::api::stream::ReadNews;
 use crate::auth::principal as auth;
 use crate::clock;
@@ -18,6 +18,7 @@ use crate::problem::{Kind, Problem};
 use crate::rate_limit;
 use crate::request::Call;
 use crate::response::Answer;
+use crate::storage::history::History;
 use futures_util::stream;
 use serde_json::json;
 use std::fmt::Write;
@@ -226,16 +227,13 @@ impl Reader {
         let mut text = String::new();
         if self.cursor.seq < state.head {
             let mut page = Page::new(self.cursor.seq, state.head, MAX_PAGE_BYTES);
-            read_database(&self.call.env.d1("DB")?, &tail, &mut page).await?;
+            read_database(&History::of(&self.call.env)?, &tail, &mut page).await?;
             if !page.is_full() {
                 page.take(tail.first, &tail.records)?;
             }
-            for (seq, record) in &page.messages {
-                self.cursor.seq = seq.next();
-                let message = json!({
-                    "seq": seq, "time": record.time, "author": record.author, "payload": record.payload,
-                });
-                put(&mut text, self.cursor, "stored", &message.to_string());
+            for message in &page.messages {
+                self.cursor.seq = message.0.next();
+                put(&mut text, self.cursor, "stored", &shown(message).to_string());
             }
         }
         if self.cursor.seq >= state.head {

@@ -1,20 +1,19 @@
-//! `/v1/streams/{stream}/messages`: history, joined from the database and the Stream object without a seam.
+//! `/v1/streams/{stream}/messages`: history, joined from the archive, the database and the Stream object without a seam.
 
 use crate::api::stream::ReadTail;
 use crate::auth::principal as auth;
 use crate::path::PathParameters;
 use crate::problem::Problem;
 use crate::request::Call;
-use crate::response::{Answer, json, respond};
-use crate::storage::d1::segments;
+use crate::response::{Answer, json, put_member, respond};
+use crate::storage::history::History;
 use serde_json::{Value, json};
 use streamchain_edge_core::stream_log::Tail;
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::Seq;
 use streamchain_protocol::limits::{HISTORY_DEFAULT_MESSAGES, MAX_HISTORY_BYTES, MAX_HISTORY_MESSAGES};
 use streamchain_protocol::wire::cbor::Writer;
-use streamchain_protocol::wire::{Record, decode_records};
-use worker::D1Database;
+use streamchain_protocol::wire::{StoredPayload, StoredRecord, decode_stored_records};
 
 /// RFC 8742.
 const CBOR_SEQUENCE: &str = "application/cbor-seq";
@@ -25,7 +24,7 @@ pub(super) struct Page {
     /// One past the last seq that may be on it.
     to: Seq,
     /// What there is so far.
-    pub(super) messages: Vec<(Seq, Record)>,
+    pub(super) messages: Vec<(Seq, StoredRecord)>,
     bytes: usize,
     max_bytes: usize,
 }
@@ -53,18 +52,22 @@ impl Page {
 
     /// Takes what fits of a run of encoded records that begins at `first`.
     pub(super) fn take(&mut self, first: Seq, records: &[u8]) -> Result<(), Problem> {
-        let records = decode_records(records).map_err(Problem::internal)?;
+        let records = decode_stored_records(records).map_err(Problem::internal)?;
         for (index, record) in records.into_iter().enumerate() {
             let seq = Seq(first.0 + index as u64);
             if seq < self.next() {
                 continue;
             }
-            let fits = self.bytes + record.payload.len() <= self.max_bytes || self.messages.is_empty();
+            let length = match &record.payload {
+                StoredPayload::Kept(payload) => payload.len(),
+                StoredPayload::Erased(_) => 0,
+            };
+            let fits = self.bytes + length <= self.max_bytes || self.messages.is_empty();
             if seq != self.next() || seq >= self.to || !fits {
                 self.to = self.to.min(self.next());
                 return Ok(());
             }
-            self.bytes += record.payload.len();
+            self.bytes += length;
             self.messages.push((seq, record));
         }
         Ok(())
@@ -88,24 +91,28 @@ pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let tail = call.stream(call.short(stream))?.call(asked).await?;
     let to = Seq(from.0.saturating_add(limit)).min(tail.state.head);
     let mut page = Page::new(from, to, MAX_HISTORY_BYTES);
-    read_database(&call.env.d1("DB")?, &tail, &mut page).await?;
+    read_database(&History::of(&call.env)?, &tail, &mut page).await?;
     if !page.is_full() {
         page.take(tail.first, &tail.records)?;
     }
     if call.accepts(CBOR_SEQUENCE)? {
-        as_cbor(&page, &tail)
+        // Clients of the version before read items of four elements only.
+        let with_erased = call.query("erased")?.as_deref() == Some("1");
+        as_cbor(&page, &tail, with_erased)
     } else {
         as_json(&page, &tail)
     }
 }
 
-/// Takes what the database has of the page.
-pub(super) async fn read_database(db: &D1Database, tail: &Tail, page: &mut Page) -> Result<(), Problem> {
+/// Takes what the database and the archive have of the page.
+pub(super) async fn read_database(history: &History, tail: &Tail, page: &mut Page) -> Result<(), Problem> {
     let end = page.to.min(tail.state.flushed);
     if page.from >= end {
         return Ok(());
     }
-    let rows = segments::with_records(db, tail.state.id, page.from, end, page.max_bytes).await?;
+    let rows = history
+        .with_records(tail.state.id, page.from, end, page.max_bytes)
+        .await?;
     for row in rows {
         page.take(row.first, &row.records)?;
     }
@@ -117,10 +124,7 @@ pub(super) async fn read_database(db: &D1Database, tail: &Tail, page: &mut Page)
 }
 
 fn as_json(page: &Page, tail: &Tail) -> Answer {
-    let message = |(seq, record): &(Seq, Record)| -> Value {
-        json!({"seq": seq, "time": record.time, "author": record.author, "payload": record.payload})
-    };
-    let messages: Vec<Value> = page.messages.iter().map(message).collect();
+    let messages: Vec<Value> = page.messages.iter().map(shown).collect();
     let state = &tail.state;
     let response = json(
         200,
@@ -132,16 +136,33 @@ fn as_json(page: &Page, tail: &Tail) -> Answer {
     Ok(response)
 }
 
-fn as_cbor(page: &Page, tail: &Tail) -> Answer {
+/// A message as JSON shows it: an erased one has no payload, and `erased` says what is known of it.
+pub(super) fn shown((seq, record): &(Seq, StoredRecord)) -> Value {
+    let (payload, erased) = record.payload.clone().shown();
+    let mut message = json!({"seq": seq, "time": record.time, "author": record.author, "payload": payload});
+    if let Some(erased) = erased {
+        put_member(&mut message, "erased", &erased);
+    }
+    message
+}
+
+fn as_cbor(page: &Page, tail: &Tail, with_erased: bool) -> Answer {
     let mut body = Vec::with_capacity(page.bytes + 64 * page.messages.len());
     for (seq, record) in &page.messages {
         let mut writer = Writer::new(&mut body);
+        let (payload, erased) = match &record.payload {
+            StoredPayload::Kept(payload) => (payload.as_ref(), None),
+            StoredPayload::Erased(erased) => ([].as_slice(), Some(erased).filter(|_| with_erased)),
+        };
         writer
-            .array(4)
+            .array(if erased.is_some() { 5 } else { 4 })
             .uint(seq.0)
             .uint(record.time.0)
             .bytes(record.author.as_slice())
-            .bytes(&record.payload);
+            .bytes(payload);
+        if let Some(erased) = erased {
+            writer.array(2).uint(erased.size).bytes(erased.digest.as_slice());
+        }
     }
     let (next, head) = (page.next().to_string(), tail.state.head.to_string());
     let headers = [

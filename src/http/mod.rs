@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod chain;
 pub(crate) mod config;
 pub(crate) mod costs;
+pub(crate) mod erasure;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod ice_servers;

@@ -10,7 +10,8 @@ use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::{Answer, json};
-use crate::storage::d1::{anchors, rounds, runs, segments, streams};
+use crate::storage::d1::{anchors, rounds, streams};
+use crate::storage::history::History;
 use alloy_primitives::B256;
 use streamchain_edge_core::receipt_building::{RoundSources, Sources};
 use streamchain_protocol::auth::Right;
@@ -40,8 +41,10 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
     let Some(proof) = proof_of(call, &db, row.id, seq).await? else {
         return missing(call, stream, seq).await;
     };
-    let covered = segments::roots(&db, row.id, proof.first, proof.end).await?;
-    let segment = segments::with_records(&db, row.id, seq, seq.next(), 1)
+    let history = History::of(&call.env)?;
+    let covered = history.roots(row.id, proof.first, proof.end).await?;
+    let segment = history
+        .with_records(row.id, seq, seq.next(), 1)
         .await?
         .into_iter()
         .next();
@@ -102,7 +105,9 @@ async fn proof_of(
             round: None,
         }));
     }
-    let Some(run) = runs::covering(db, call.config.rounds, stream, seq).await? else {
+    let history = History::of(&call.env)?;
+    let run = history.run_over(call.config.rounds, stream, seq).await?;
+    let Some(run) = run else {
         return Ok(None);
     };
     let Some(place) = run.place else {
@@ -125,7 +130,7 @@ async fn proof_of(
         },
         round: Some(RoundSources {
             owner: call.config.rounds_owner,
-            runs: checked_bucket(db, &row, bucket_of(stream)).await?,
+            runs: checked_bucket(&history, &row, bucket_of(stream)).await?,
             range: range_of(call, db, row.round).await?,
             buckets: row.buckets,
         }),

@@ -8,6 +8,7 @@ use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::{Answer, json_without_nulls, respond};
 use crate::storage::d1::rounds::{self, RoundRow};
+use crate::storage::history::History;
 use serde_json::{Value, json};
 use streamchain_protocol::proof::bucket::{BucketRoot, bucket_proof, bucket_root, round_root};
 use streamchain_protocol::proof::run::{RunEntry, encode_runs};
@@ -50,7 +51,7 @@ pub(crate) async fn bucket(call: Call, at: PathParameters) -> Answer {
     let bucket = at.bucket()?;
     let db = call.env.d1("DB")?;
     let row = find(&db, at.round()?).await?;
-    let entries = checked_bucket(&db, &row, bucket).await?;
+    let entries = checked_bucket(&History::of(&call.env)?, &row, bucket).await?;
     let (media_type, body) = match call.accepts(BYTES)? {
         true => (BYTES, encode_runs(&entries)),
         false => {
@@ -76,11 +77,11 @@ async fn find(db: &D1Database, round: u64) -> Result<RoundRow, Problem> {
 
 /// The runs of a bucket, which lead to the root of the round.
 pub(super) async fn checked_bucket(
-    db: &D1Database,
+    history: &History,
     row: &RoundRow,
     bucket: u8,
 ) -> Result<Vec<RunEntry>, Problem> {
-    let entries = rounds::bucket(db, row, bucket).await?;
+    let entries = history.bucket(row, bucket).await?;
     let leads_there = row.buckets.get(usize::from(bucket)) == Some(&bucket_root(&entries))
         && round_root(row.round, &row.buckets) == row.root;
     match leads_there {

@@ -4,7 +4,7 @@ use super::stream_rows::StreamRows;
 use crate::path::PathParameters;
 use crate::request::Call;
 use crate::response::{Answer, json_without_nulls};
-use crate::storage::d1::runs;
+use crate::storage::history::History;
 use serde_json::json;
 use streamchain_protocol::ids::Seq;
 
@@ -14,7 +14,9 @@ pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stored = StreamRows::of(call, &at.stream()?).await?;
     let from = Seq(call.number("from")?.unwrap_or(0));
-    let runs = runs::list(&stored.db, call.config.rounds, stored.stream, from, stored.limit).await?;
-    let next = stored.last(&runs).map(|last| last.end());
+    let history = History::of(&call.env)?;
+    let (runs, next) = history
+        .runs(call.config.rounds, stored.stream, from, stored.limit)
+        .await?;
     json_without_nulls(200, json!({ "runs": runs, "next": next }))
 }

@@ -4,7 +4,7 @@ use super::stream_rows::StreamRows;
 use crate::path::PathParameters;
 use crate::request::Call;
 use crate::response::{Answer, json_without_nulls};
-use crate::storage::d1::segments;
+use crate::storage::history::History;
 use serde_json::{Value, json};
 use streamchain_protocol::ids::Seq;
 
@@ -14,9 +14,9 @@ pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let stream = &at.stream()?;
     let stored = StreamRows::of(call, stream).await?;
     let from = Seq(call.number("from")?.unwrap_or(0));
-    let rows = segments::list(&stored.db, stored.stream, from, stored.limit).await?;
+    let history = History::of(&call.env)?;
+    let (rows, next) = history.list(stored.stream, from, stored.limit).await?;
     let rows = StreamRows::release(call, stream, rows).await?;
-    let next = stored.last(&rows).map(|last| last.first.0 + last.count);
     let rows: Vec<Value> = rows
         .iter()
         .map(|row| json!({ "first": row.first, "count": row.count, "root": row.root }))

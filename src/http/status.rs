@@ -2,6 +2,7 @@
 
 use super::round_status;
 use crate::api::anchorer::{AnchorerStatus, anchorer_object};
+use crate::api::archiver::{ArchiverStatus, archiver_object};
 use crate::api::call::{Encoded, within};
 use crate::api::listener::{ListenerStatus, listener_object};
 use crate::api::relays::RelayStatuses;
@@ -12,7 +13,7 @@ use crate::problem::{Kind, Problem};
 use crate::request::Call;
 use crate::response::{Answer, json};
 use crate::storage::d1::streams;
-use futures_util::future::join4;
+use futures_util::future::join5;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -37,17 +38,20 @@ pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
             .await
     };
     let relays = async { call.relays()?.call(RelayStatuses {}).await };
-    let (chain, anchorer, relays, rounds) = join4(
+    let storage = async { archiver_object(env, &call.id)?.call(ArchiverStatus {}).await };
+    let (chain, anchorer, relays, rounds, storage) = join5(
         status(chain),
         status(anchorer),
         status(relays),
         round_status::get(call),
+        status(storage),
     )
     .await;
     let chain = chain.unwrap_or_else(|error| json!({"ok": false, "id": config.chain_id, "error": error}));
     let anchorer = anchorer.unwrap_or_else(|error| json!({"address": config.operator, "lastError": error}));
     let anchorer = without_private_streams(call, anchorer).await;
     let relays = relays.unwrap_or_else(|_| json!([]));
+    let storage = storage.unwrap_or_else(|error| json!({"error": error}));
     let sign_in = match config.sign_in_fault() {
         None => json!({"ok": true}),
         Some(fault) => json!({"ok": false, "error": fault}),
@@ -56,6 +60,7 @@ pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
         200,
         &json!({
             "now": call.now, "chain": chain, "anchorer": anchorer, "rounds": rounds, "relays": relays, "signIn": sign_in,
+            "storage": storage,
             "edge": counters::to_json(),
         }),
     )

@@ -17,7 +17,7 @@ use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{StreamId, StreamName, StreamRef};
 use streamchain_protocol::limits::MAX_EXACT_INTEGER;
 use streamchain_protocol::stream_settings::{
-    Anchoring, Mode, ReadAccess, SettingsChange, StreamSettings, WriteAccess,
+    Anchoring, Mode, ReadAccess, Retention, SettingsChange, StreamSettings, WriteAccess,
 };
 
 #[derive(Deserialize)]
@@ -35,6 +35,8 @@ struct Wanted {
     #[serde(default)]
     prove: bool,
     anchor: Option<Anchoring>,
+    #[serde(default)]
+    retention: Retention,
 }
 
 impl Wanted {
@@ -45,6 +47,7 @@ impl Wanted {
             write: self.write,
             p2p: self.p2p,
             prove: self.prove,
+            retention: self.retention,
             ..StreamSettings::default()
         }
         .anchored_by(self.anchor)
@@ -135,7 +138,7 @@ pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
             json!({
                 "id": row.id, "short": row.id.short(), "name": row.name, "owner": row.owner,
                 "mode": settings.mode, "read": settings.read, "write": settings.write,
-                "p2p": settings.p2p, "prove": settings.prove, "anchor": settings.anchor, "created": row.created,
+                "p2p": settings.p2p, "prove": settings.prove, "anchor": settings.anchor, "retention": settings.retention, "created": row.created,
             })
         })
         .collect();
@@ -156,8 +159,13 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
 pub(crate) async fn change(mut call: Call, at: PathParameters) -> Answer {
     let stream = &at.stream()?;
     call.need_type("application/json")?;
-    auth::need(&call, stream, Right::Manage).await?;
+    let permit = auth::need(&call, stream, Right::Manage).await?;
     let change: SettingsChange = call.json(MAX_JSON_BYTES).await?;
+    if change.retention.is_some() && !permit.may_erase() {
+        let detail =
+            "retention: only the owner of the stream and the operator may set how long payloads are kept";
+        return Err(Problem::new(Kind::Forbidden, detail).with("field", "retention"));
+    }
     let mut state = call
         .stream(call.short(stream))?
         .call(ChangeSettings { change })
@@ -174,7 +182,7 @@ fn describe(call: &Call, state: &LogState) -> Value {
     json!({
         "id": state.id, "short": state.id.short(), "name": state.name, "owner": state.owner,
         "mode": settings.mode, "read": settings.read, "write": settings.write,
-        "p2p": settings.p2p, "prove": settings.prove, "anchor": settings.anchor,
+        "p2p": settings.p2p, "prove": settings.prove, "anchor": settings.anchor, "retention": settings.retention,
         "epoch": state.epoch, "head": state.head, "stored": state.head, "anchored": state.anchored,
         "final": state.finalized, "created": state.created,
         "anchoredAs": fallback.then_some(Mode::Root),

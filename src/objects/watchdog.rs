@@ -1,6 +1,8 @@
-//! Makes sure that the alarms of the Anchorer, the batchers and the Listener are armed: the platform drops one that fails too often.
+//! Makes sure that the alarms of the Anchorer, the batchers, the Listener and the Archiver are armed: the platform drops one
+//! that fails too often.
 
 use crate::api::anchorer::{EnsureAnchorer, anchorer_object};
+use crate::api::archiver::{EnsureArchiver, archiver_object};
 use crate::api::batcher::{EnsureBatcher, batcher_of_group};
 use crate::api::call::within;
 use crate::api::listener::{EnsureListener, listener_object};
@@ -40,6 +42,8 @@ pub(crate) async fn ensure_chain_objects(env: &Env, id: &RequestId) {
         }
     };
     log("Listener", id, within(TIMEOUT, listener).await);
+    let archiver = async { archiver_object(env, id)?.call(EnsureArchiver {}).await };
+    log("Archiver", id, within(TIMEOUT, archiver).await);
 }
 
 fn log(object: &str, id: &RequestId, armed: Result<(), Problem>) {

@@ -258,6 +258,8 @@ export interface EdgeOptions {
   ratelimits?: Record<string, { namespace_id: string; simple: { limit: number; period: 10 | 60 } }>;
   /** Modules around the built ones, for what a test wants to go wrong in them; the first is the Worker's entry then. */
   around?: { type: "ESModule" | "CompiledWasm"; name: string; contents: string | Uint8Array }[] | undefined;
+  /** Whether there is an archive; there is unless this is false. */
+  archive?: boolean;
   /** A folder whose state goes on. */
   folder?: string;
   /** What answers the Worker's own requests; a chain that is down unless given. */
@@ -270,6 +272,12 @@ export interface EdgeOptions {
 interface Objects {
   idFromName(name: string): unknown;
   get(id: unknown): { fetch(url: string, init: RequestInit): Promise<Response> };
+}
+
+/** A bucket of R2, as far as it is used here. */
+export interface Bucket {
+  list(options?: { cursor?: string }): Promise<{ objects: { key: string }[]; truncated: boolean; cursor?: string }>;
+  get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;
 }
 
 /** A running edge. */
@@ -323,6 +331,11 @@ export class Edge {
 
   database(): Promise<Awaited<ReturnType<Miniflare["getD1Database"]>>> {
     return this.#miniflare.getD1Database("DB");
+  }
+
+  /** The archive's bucket. */
+  archive(): Promise<Bucket> {
+    return this.#miniflare.getR2Bucket("ARCHIVE") as unknown as Promise<Bucket>;
   }
 
   /** Asks an object by hand: a request's fields in their order, as `src/api` lists them. */
@@ -443,12 +456,12 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       compatibilityDate: "2026-10-01",
       host: "127.0.0.1",
       durableObjects: Object.fromEntries(
-        ["Stream", "Relays", "Anchorer", "Batcher", "Listener", "Limits", "Audit", "Account"].map((className) => [
-          className.toUpperCase(),
-          { className, useSQLite: true },
-        ]),
+        ["Stream", "Relays", "Anchorer", "Batcher", "Listener", "Limits", "Audit", "Account", "Archiver"].map(
+          (className) => [className.toUpperCase(), { className, useSQLite: true }],
+        ),
       ),
       d1Databases: ["DB"],
+      r2Buckets: options.archive === false ? [] : ["ARCHIVE"],
       ratelimits: options.ratelimits ?? {},
       resourcePersistencePath: folder,
       outboundService: options.outbound ?? chainIsDown,

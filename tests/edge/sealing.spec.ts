@@ -42,7 +42,7 @@ const followed = async (path: string, count: number): Promise<number[]> => {
   return seen;
 };
 
-test("a thousand messages are a segment, and the rest is read behind it", async () => {
+test("a thousand messages are a segment, the rest is read too", async () => {
   const { id, short, epoch } = await edge.streamOn(relay, "seam");
   const commit = async (first: number, count: number): Promise<void> => {
     const answer = await relay.batch(short, epoch, first, messagesOf(PRODUCER, first, count));

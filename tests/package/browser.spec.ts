@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import type { Browser, Page } from "playwright-core";
 import { launchChromium } from "../harness/browser.ts";
@@ -37,8 +38,8 @@ after(async () => {
   if (archive !== "") await rm(dirname(archive), { recursive: true, force: true });
 });
 
-/** A page of its own profile on a stranger's site; what it throws fails the test that asks for `errors`. */
-const open = async (site: Site, path = "/"): Promise<{ page: Page; errors: string[]; sessions: () => number }> => {
+/** A page of its own profile; what it throws fails the test that asks for `errors`. */
+const open = async (url: string): Promise<{ page: Page; errors: string[]; sessions: () => number }> => {
   const context = await browser.newContext();
   const page = await context.newPage();
   const errors: string[] = [];
@@ -47,9 +48,11 @@ const open = async (site: Site, path = "/"): Promise<{ page: Page; errors: strin
   page.on("request", (request) => {
     if (request.method() === "POST" && request.url().endsWith("/sessions")) sessions++;
   });
-  await page.goto(`${site.origin}${path}`);
+  await page.goto(url);
   return { page, errors, sessions: () => sessions };
 };
+
+const openOn = (site: Site, path = "/") => open(`${site.origin}${path}`);
 
 const siteOf = async (folder: string, texts: Record<string, string> = {}): Promise<Site> => {
   const site = await serve(folder, texts);
@@ -58,10 +61,12 @@ const siteOf = async (folder: string, texts: Record<string, string> = {}): Promi
 };
 
 describe("the chat example", () => {
-  it("carries messages between two pages of another origin", async () => {
+  it("joins a page of another origin and one of a file", async () => {
     const html = await readFile(join(EXAMPLES, "chat", "index.html"), "utf8");
-    const site = await siteOf(EXAMPLES, { "/index.html": html.replaceAll("https://edge.example", system.edge) });
-    const [ann, ben] = [await open(site), await open(site)];
+    await vite.write("chat.html", html.replaceAll("https://edge.example", system.edge));
+    const site = await siteOf(vite.path);
+    const ann = await open(`${site.origin}/chat.html`);
+    const ben = await open(pathToFileURL(join(vite.path, "chat.html")).href);
     for (const { page } of [ann, ben]) await page.getByRole("status").getByText("open").waitFor(PATIENCE);
     await ann.page.getByLabel("Message").fill("<b>hi</b> Ben");
     await ann.page.getByRole("button", { name: "Send" }).click();
@@ -81,7 +86,7 @@ describe("the modules without a bundler", () => {
 
   it("publish in a page, over a data channel", async () => {
     const html = `<!doctype html><script type="module">${publishing("((shown) => { document.title = JSON.stringify(shown); })")}</script>`;
-    const { page } = await open(await siteOf(vite.path, { "/page.html": html }), "/page.html");
+    const { page } = await openOn(await siteOf(vite.path, { "/page.html": html }), "/page.html");
     await page.waitForFunction(() => document.title.startsWith("{"), null, PATIENCE);
     assert.deepEqual(JSON.parse(await page.title()), { seq: 0, state: "open" });
   });
@@ -92,7 +97,7 @@ describe("the modules without a bundler", () => {
       worker.onmessage = ({ data }) => { document.title = JSON.stringify(data); };
     </script>`;
     const texts = { "/worker.html": html, "/worker.js": publishing("postMessage") };
-    const { page, errors } = await open(await siteOf(vite.path, texts), "/worker.html");
+    const { page, errors } = await openOn(await siteOf(vite.path, texts), "/worker.html");
     await page.waitForFunction(() => document.title.startsWith("{"), null, PATIENCE);
     assert.deepEqual(JSON.parse(await page.title()), { seq: 1, state: "http" });
     assert.deepEqual(errors, []);
@@ -101,17 +106,20 @@ describe("the modules without a bundler", () => {
 
 describe("the React example", () => {
   it("is built by Vite, publishes, and verifies a receipt", async () => {
-    const { chainId, contract } = await system.get<{ chainId: number; contract: string }>("/v1/config");
+    const config = await system.get<{ chainId: number; contract: string; operator: string; roundsOwner?: string }>(
+      "/v1/config",
+    );
     const env = {
       VITE_EDGE: system.edge,
       VITE_STREAM: "react",
-      VITE_CHAIN_ID: `${chainId}`,
-      VITE_CONTRACT: contract,
+      VITE_CHAIN_ID: `${config.chainId}`,
+      VITE_CONTRACT: config.contract,
+      VITE_ROUNDS_OWNER: config.roundsOwner ?? config.operator,
       VITE_RPC: system.chain,
     };
     const built = await vite.start(["run", "build"], env, "npm").ended;
     assert.equal(built.code, 0, built.text);
-    const { page, errors } = await open(await siteOf(join(vite.path, "dist")));
+    const { page, errors } = await openOn(await siteOf(join(vite.path, "dist")));
     await page.getByRole("status").getByText("open").waitFor(PATIENCE);
     await page.getByLabel("Message").fill("hello from React");
     await page.getByRole("button", { name: "Send" }).click();
@@ -173,7 +181,7 @@ const strictBundle = async (folder: StrangersFolder, stream: string): Promise<st
 const inStrictMode = async (folder: StrangersFolder, stream: string): Promise<void> => {
   const html = `<!doctype html><div id="root"></div><script type="module" src="/strict.js"></script>`;
   const site = await siteOf(folder.path, { "/index.html": html, "/strict.js": await strictBundle(folder, stream) });
-  const { page, errors, sessions } = await open(site);
+  const { page, errors, sessions } = await openOn(site);
   await page.getByRole("button", { name: "Say hello" }).click();
   await page.getByText(/^hello \((stored|anchored|final)\)$/).waitFor(PATIENCE);
   assert.equal(sessions(), 1, "one session request");

@@ -8,8 +8,8 @@ import { historyOf, streamReaches } from "../harness/streams.ts";
 import { eventually, runningSystem, type TestSystem } from "../harness/system.ts";
 import { packClient, readmeExamples, StrangersFolder } from "./stranger.ts";
 
-/** A stranger's contract and chain, as README.md writes them. */
-const README_EXPECTED = 'chainId: 1, contract: "0x0000000000000000000000000000000000000000"';
+/** The address that README.md writes for the contract and for the owner of rounds. */
+const README_ADDRESS = "0x0000000000000000000000000000000000000000";
 
 let archive = "";
 let system: TestSystem;
@@ -117,6 +117,51 @@ describe("a connection in Node", () => {
     assert.deepEqual([code, text.trim()], [0, "edge-unreachable"]);
   });
 
+  it("keeps what is not stored where it is given a storage", async () => {
+    const { token } = (await (await fetch(`${system.edge}/v1/auth/guest`, { method: "POST" })).json()) as {
+      token: string;
+    };
+    /** A process whose storage is a file; `body` has the connection as `stream`. */
+    const restarted = (fetcher: string, body: string): string => `
+      import { readFileSync, writeFileSync } from "node:fs";
+      import { connect } from "@streamchain/client";
+      const read = () => { try { return JSON.parse(readFileSync("storage.json", "utf8")); } catch { return {}; } };
+      const change = (edit) => { const all = read(); edit(all); writeFileSync("storage.json", JSON.stringify(all)); };
+      const storage = {
+        get length() { return Object.keys(read()).length; },
+        key: (index) => Object.keys(read())[index] ?? null,
+        getItem: (key) => read()[key] ?? null,
+        setItem: (key, value) => change((all) => { all[key] = value; }),
+        removeItem: (key) => change((all) => { delete all[key]; }),
+      };
+      const platform = { storage, locks: { acquire: async () => () => {} }${fetcher} };
+      const stream = connect({ edge: "${system.edge}", stream: "kept", token: "${token}", platform });
+      ${body}`;
+    const offline = ', fetch: () => Promise.reject(new Error("no network"))';
+    const first = await sensor.runModule(
+      restarted(
+        offline,
+        `const publication = stream.publish("kept");
+         stream.on("state", () => { if (publication.kept) process.exit(7); });`,
+      ),
+    );
+    assert.equal(first.code, 7, first.text);
+    const second = await sensor.runModule(
+      restarted(
+        "",
+        `stream.on("publication", async (publication) => {
+           await publication.stored;
+           stream.close();
+         });`,
+      ),
+    );
+    assert.equal(second.code, 0, second.text);
+    assert.deepEqual(
+      (await historyOf(system, "kept")).map(({ text }) => text),
+      ["kept"],
+    );
+  });
+
   it("opens another session after its relay was restarted", async () => {
     const stream = "restarted";
     await sensor.write("restarted.mjs", follower(stream, `, webrtc: await import("node-datachannel/polyfill")`));
@@ -148,10 +193,15 @@ describe("the README's examples", () => {
     const examples = await readmeExamples();
     await streamReaches(system, "demo", "anchored", 1);
     const example = edited(examples.get("check-a-receipt"));
-    assert.ok(example.includes(README_EXPECTED));
     assert.equal((await sensor.runModule(example)).text.trim(), "not valid", "of another chain and contract");
-    const { chainId, contract } = await system.get<{ chainId: number; contract: string }>("/v1/config");
-    const own = example.replace(README_EXPECTED, `chainId: ${chainId}, contract: "${contract}"`);
+    const config = await system.get<{ chainId: number; contract: string; operator: string; roundsOwner?: string }>(
+      "/v1/config",
+    );
+    const own = example
+      .replace("chainId: 1,", `chainId: ${config.chainId},`)
+      .replace(`contract: "${README_ADDRESS}"`, `contract: "${config.contract}"`)
+      .replace(`roundsOwner: "${README_ADDRESS}"`, `roundsOwner: "${config.roundsOwner ?? config.operator}"`);
+    assert.ok(!own.includes(README_ADDRESS));
     assert.equal((await sensor.runModule(own)).text.trim(), "valid");
   });
 });

@@ -60,6 +60,11 @@ describe("the types of client.js", () => {
     assert.doesNotMatch(types, /^import |[}*] from "/m);
   });
 
+  test("leave out what no export needs, and the DOM's WebRTC", () => {
+    assert.doesNotMatch(types, /readCandidatePaths/);
+    assert.doesNotMatch(types.replace(/\/\*[\s\S]*?\*\//g, ""), /\bRTC(?!PeerConnection: new)/);
+  });
+
   test("refuse what the library does not take", () => {
     assert.match(compile(CONSUMER.replace('stream: "demo", ', "")), /error TS2741/);
     assert.match(compile(CONSUMER.replace("connect,", "connect, nothingOfThisName,")), /error TS2305/);

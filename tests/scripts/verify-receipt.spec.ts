@@ -109,7 +109,8 @@ suite("the script of the documents", () => {
     for (const receipt of [rounds[0], rounds[8], rounds[15], rounds.at(-1)]) {
       const { code, said } = await verify(receipt, OPERATOR.address);
       assert.equal(code, 0, said);
-      assert.match(said, new RegExp(`${OPERATOR.address} anchored message ${receipt.message.seq}`));
+      assert.match(said, new RegExp(`${OPERATOR.address} anchored message ${receipt.message.seq} of`));
+      assert.ok(said.includes(`"${receipt.stream.name}" of ${receipt.stream.owner}`), said);
     }
   });
 

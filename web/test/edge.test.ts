@@ -22,6 +22,16 @@ describe("answers of the edge", () => {
     );
   });
 
+  test("an erased message has no payload, and its size and hash", async () => {
+    const digest = new Uint8Array(32).fill(7);
+    const [kept, erased] = await page([4, 1, author, author], [5, 2, author, new Uint8Array(), [300, digest]]).messages(
+      "demo",
+      4,
+    );
+    assert.equal(kept?.erased, undefined);
+    assert.deepEqual([erased?.payload.length, erased?.erased], [0, { size: 300, digest: `0x${"07".repeat(32)}` }]);
+  });
+
   const WRONG_PAGES: readonly [title: string, items: CborValue[]][] = [
     [
       "leaves a message out",
@@ -34,6 +44,7 @@ describe("answers of the edge", () => {
     ["has an author of another length", [[4, 1, new Uint8Array(19), author]]],
     ["has no payload", [[4, 1, author]]],
     ["has a text as payload", [[4, 1, author, "text"]]],
+    ["has an erased message without its hash", [[4, 1, author, new Uint8Array(), [300]]]],
     ["has a payload over the limit", [[4, 1, author, new Uint8Array(65_537)]]],
   ];
 

@@ -150,6 +150,25 @@ describe("receipts", () => {
     });
   }
 
+  test("a receipt of an erased message holds by its hash", () => {
+    const { chainId, contract, stream, message } = genuine;
+    const payload = fromHex(message.payload);
+    const digest = toHex(keccak(payload));
+    const withErased = (erased: object, rest = "0x") =>
+      parseReceipt({ ...genuine, message: { ...message, payload: rest, erased } });
+    const erased = withErased({ size: payload.length, digest });
+    assert.ok(checkProof(erased).ok);
+    assert.equal(checkProof(withErased({ size: payload.length, digest: flip(digest) })).ok, false);
+    assert.throws(() => withErased({ size: payload.length, digest }, message.payload), StreamChainError);
+    // A page that still has the payload compares it by its hash, and one that was told of the erasure the hash itself.
+    const known = { ...message, payload };
+    assert.ok(checkDeployment(erased, { chainId, contract, stream, message: known }).ok);
+    const told = { ...message, payload: fromHex("0x"), erased: { size: payload.length, digest } };
+    assert.ok(checkDeployment(erased, { chainId, contract, stream, message: told }).ok);
+    const other = { ...message, payload: fromHex("0xff") };
+    assert.equal(checkDeployment(erased, { chainId, contract, stream, message: other }).ok, false);
+  });
+
   test("a receipt of another chain or contract fails", () => {
     const { chainId, contract } = genuine;
     assert.ok(checkDeployment(genuine, { chainId, contract }).ok);

@@ -102,7 +102,7 @@ impl Flight {
 pub(super) struct FlightWatch {
     /// When a node last accepted the newest attempt.
     pub(super) accepted_at: Option<UnixMs>,
-    /// Whether a broadcast was tried in this round.
+    /// Whether a broadcast was tried in this pass.
     pub(super) tried: bool,
     /// Since when the account's nonce has differed from the transaction's, without a receipt.
     pub(super) misfit_since: Option<UnixMs>,

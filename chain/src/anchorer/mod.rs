@@ -15,9 +15,9 @@
 //!   so the contract's own continuity keeps them from being emitted twice on one chain;
 //! - rounds have transactions of their own, which no stranger's stream can make fail, and a part of the day's gas.
 //!
-//! One round: read the contract for the streams that wait → read what is to be emitted → nonce → fees → gas → balance
-//! → sign → save → send. Later rounds ask for the receipt, send the same bytes again, or raise the fee, until the
-//! transaction is in a block or its nonce is taken. `step` has the steps and `round` their transitions.
+//! One pass: read the contract for the streams that wait → read what is to be emitted → nonce → fees → gas → balance
+//! → sign → save → send. Later passes ask for the receipt, send the same bytes again, or raise the fee, until the
+//! transaction is in a block or its nonce is taken. `step` has the steps and `pass` their transitions.
 
 use streamchain_protocol::time::UnixMs;
 
@@ -28,10 +28,10 @@ mod flight;
 mod gas;
 mod gas_owners;
 mod obstacle;
+mod pass;
 mod pending;
 mod plan;
 mod prepare;
-mod round;
 mod rounds;
 mod segment;
 mod settings;
@@ -78,7 +78,7 @@ const MAX_UNSAVED_INTERVAL_MS: u64 = 10_000;
 /// What was asked, and has no answer yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
-    /// Nothing.
+    /// There is no question.
     Nothing,
     /// The question of the step.
     Step,
@@ -99,8 +99,8 @@ pub struct Anchorer {
     asked: Asked,
     /// The maker of rounds, where rounds are made.
     rounds: Option<RoundMaker>,
-    /// No round begins before this time, in Unix ms.
-    next_round: UnixMs,
+    /// No pass begins before this time, in Unix ms.
+    next_pass: UnixMs,
     backoff: Backoff,
     limits: Limits,
     spending: Spending,
@@ -159,7 +159,7 @@ impl Anchorer {
             step: Step::Idle,
             asked: Asked::Nothing,
             rounds,
-            next_round: UnixMs(0),
+            next_pass: UnixMs(0),
             backoff: node_backoff(),
             limits: Limits::default(),
             spending,
@@ -200,7 +200,7 @@ impl Anchorer {
         }
     }
 
-    /// Returns the rows that have to be written now, outside of a round.
+    /// Returns the rows that have to be written now, outside of a pass.
     pub fn take_unsaved(&mut self) -> Vec<Row> {
         self.journal.take()
     }
@@ -292,7 +292,7 @@ impl Anchorer {
             }
             Effect::Note(error) => self.last_error = Some((error, now)),
             Effect::Distrust(reason) => self.distrust = Some(reason.to_owned()),
-            Effect::Wait(wait) => self.next_round = self.end_of(wait, now),
+            Effect::Wait(wait) => self.next_pass = self.end_of(wait, now),
         }
     }
 
@@ -411,7 +411,7 @@ impl Machine for Anchorer {
     fn poll_timeout(&self, now: UnixMs) -> Option<UnixMs> {
         let making = self.making_due();
         if self.flight.is_some() || self.step != Step::Idle || !self.journal.is_empty() {
-            return Some(making.map_or(self.next_round, |due| due.min(self.next_round)));
+            return Some(making.map_or(self.next_pass, |due| due.min(self.next_pass)));
         }
         let anchor = self.pending.next_due(now).map(|due| due.max(self.next_anchor));
         let due = [
@@ -422,7 +422,7 @@ impl Machine for Anchorer {
             self.pending.next_recheck(),
         ];
         let due = due.into_iter().flatten().min();
-        let due = due.map(|due| due.max(self.next_round));
+        let due = due.map(|due| due.max(self.next_pass));
         [due, making].into_iter().flatten().min()
     }
 
@@ -441,7 +441,7 @@ impl Machine for Anchorer {
                 self.asked = Asked::Round;
                 return Some(Command::Do(Task::Round(task)));
             }
-            if now >= self.next_round {
+            if now >= self.next_pass {
                 self.transition(Event::Begin, now);
             }
         }

@@ -16,7 +16,7 @@ pub struct Settings {
     /// The least time between transactions, in ms: segments that arrive meanwhile share one. While there is more than one
     /// transaction takes, the next one follows at once.
     pub interval_ms: u64,
-    /// The pause between rounds, in ms, where that is shorter: how often a receipt is asked for, about a third of a block.
+    /// The pause between passes, in ms, where that is shorter: how often a receipt is asked for, about a third of a block.
     pub poll_ms: u64,
     /// The bounds for fees.
     pub fees: FeePolicy,

@@ -36,7 +36,7 @@ const ROUNDS_PART: u64 = 4;
 pub(super) enum Payee {
     /// Streams of the account itself that are opened.
     Openings,
-    /// Rounds.
+    /// The rounds of all shared streams.
     Rounds,
     /// The streams of this owner, who is not the account.
     Owner(Address),

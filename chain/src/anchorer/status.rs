@@ -123,7 +123,7 @@ impl Anchorer {
                 foreign_share: foreign_share(daily),
                 foreign_used: self.spending.foreign_gas(now),
                 resets_at: end_of_day(now),
-                waiting: self.next_round == end_of_day(now) || self.next_anchor == end_of_day(now),
+                waiting: self.next_pass == end_of_day(now) || self.next_anchor == end_of_day(now),
             }),
             rounds: self.rounds.as_ref().map(RoundMaker::status),
             blocked_streams: blocked.collect(),

@@ -1,4 +1,4 @@
-//! The steps of a round, what they ask for, and what may follow from an outcome.
+//! The steps of a pass, what they ask for, and what may follow from an outcome.
 
 use alloy_primitives::U256;
 use streamchain_protocol::ids::{Seq, StreamId};
@@ -17,10 +17,10 @@ use crate::abi;
 use crate::ethereum::{Answer, BlockId, Fees, Request, RpcError, Signer};
 use crate::rounds::{Contract, RoundMaker};
 
-/// Where the round is. Each step but `Idle` waits for the outcome of one question.
+/// Where the pass is. Each step but `Idle` waits for the outcome of one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// No round is under way.
+    /// No pass is under way.
     Idle,
     /// Read which round is next: a contract of the version before has none.
     ReadRounds,
@@ -80,7 +80,7 @@ pub(super) enum Question {
 /// The outcomes that a step waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// A new round begins.
+    /// A new pass begins.
     Begin,
     /// A segment's records, or why the database cannot give them.
     Records(Result<Vec<u8>, String>),
@@ -90,10 +90,10 @@ pub(super) enum Event {
     Answer(Result<Answer, RpcError>),
 }
 
-/// When the next round begins.
+/// When the next pass begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// After the pause between rounds.
+    /// After the pause between passes.
     Interval,
     /// When others may have acted on chain, or sent the account money.
     Others,
@@ -152,7 +152,7 @@ pub(super) enum Effect {
     Note(String),
     /// The node gave an answer that cannot be true.
     Distrust(&'static str),
-    /// When the next round begins.
+    /// When the next pass begins.
     Wait(Wait),
 }
 
@@ -232,12 +232,12 @@ impl Step {
     }
 }
 
-/// The round is over.
+/// The pass is over.
 pub(super) fn rest(wait: Wait) -> Transition {
     (Step::Idle, vec![Effect::Wait(wait)])
 }
 
-/// The round failed for this reason.
+/// The pass failed for this reason.
 pub(super) fn fail(reason: String) -> Transition {
     (
         Step::Idle,

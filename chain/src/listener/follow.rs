@@ -103,7 +103,7 @@ impl Listener {
     }
 
     fn handle_finalized(&mut self, head: Block, finalized: Option<Block>, now: UnixMs) {
-        // A finalized block above the head can only be a newer answer: the head will be there in the next round.
+        // A finalized block above the head can only be a newer answer: the head will be there in the next pass.
         // One before the contract's first block protects nothing.
         let useful = self.settings.start_block..=head.number;
         let finalized = finalized

@@ -1,4 +1,4 @@
-//! What is missing is read again, when a round has nothing else to do.
+//! What is missing is read again, when a pass has nothing else to do.
 
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::time::UnixMs;
@@ -55,7 +55,7 @@ impl Listener {
             .add_block(block, Some(reason.into()), true, now, &mut self.journal);
     }
 
-    /// Begins to read a hole again, or ends the round.
+    /// Begins to read a hole again, or ends the pass.
     pub(super) fn heal_or_rest(&mut self, now: UnixMs) {
         let next = self.cursor.next;
         let Some(hole) = self.holes.due(now).filter(|hole| hole.to < next) else {
@@ -120,7 +120,7 @@ impl Listener {
     fn heal_block(&mut self, key: HoleKey, block: &Block, now: UnixMs) {
         let mark = Mark::from(block);
         if self.ring.get(mark.number).is_some_and(|hash| hash != mark.hash) {
-            return self.rest(now); // the next round finds the fork
+            return self.rest(now); // the next pass finds the fork
         }
         let is_thorough = self.holes.get(key).is_some_and(|hole| hole.is_thorough);
         let unfinished = self.healing.take().filter(|reader| reader.mark() == mark);
@@ -196,7 +196,7 @@ impl Listener {
         }
     }
 
-    /// Notes what became of a hole; the round is over, and the next hole that is due is read at once.
+    /// Notes what became of a hole; the pass is over, and the next hole that is due is read at once.
     pub(super) fn mend(&mut self, key: HoleKey, mend: Mend, now: UnixMs) {
         match mend {
             Mend::Read(to) => self.holes.shrink(key, to, now, &mut self.journal),

@@ -30,7 +30,7 @@ pub struct Settings {
     pub contract: Address,
     /// The block in which the contract was deployed: nothing is read before it.
     pub start_block: u64,
-    /// The pause between rounds, in ms.
+    /// The pause between passes, in ms.
     pub interval_ms: u64,
     /// Blocks asked for by one log query at most; halved whenever a node says that it is too many.
     pub max_range: u64,
@@ -185,7 +185,7 @@ impl Listener {
         self.next_round = now.plus_ms(self.backoff.fail().max(self.settings.interval_ms));
     }
 
-    /// Whether the chain is read: the last round went well.
+    /// Whether the chain is read: the last pass went well.
     pub fn is_reached(&self) -> bool {
         self.last_error.is_none() && self.head.is_some()
     }

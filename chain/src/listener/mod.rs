@@ -7,7 +7,7 @@
 //! - blocks at or below the finalized mark are never undone: a node that says otherwise is rejected;
 //! - the cursor moves only after the owner has carried out the events of the blocks below it.
 //!
-//! One round: newest and finalized block → is the last block we read still on the chain? If not, search for the
+//! One pass: newest and finalized block → is the last block we read still on the chain? If not, search for the
 //! fork and undo → read what is new, block by block near the head (by block hash, so that nothing can slip between
 //! two answers), in ranges further back → mark final.
 
@@ -36,7 +36,7 @@ use machine::Cursor;
 use step::{Heal, Scan, Step};
 use streamchain_protocol::time::UnixMs;
 
-/// Calls of one round at most: a Worker may make 1,000 an invocation.
+/// Calls of one pass at most: a Worker may make 1,000 an invocation.
 const MAX_CALLS_PER_ROUND: u32 = 400;
 
 impl Listener {
@@ -47,7 +47,7 @@ impl Listener {
 
     /// Begins again at the first block, for an owner that has lost, or dropped, the events: all of them come again in
     /// batches, and those that are held and not on the chain are undone. The finalized mark is forgotten as well: it
-    /// becomes what the node says in the next round.
+    /// becomes what the node says in the next pass.
     pub fn replay(&mut self) {
         self.cursor = Cursor {
             next: self.settings.start_block,
@@ -64,13 +64,13 @@ impl Listener {
 }
 
 impl Listener {
-    /// The round has had its calls: the rest comes in the next round, at once.
+    /// The pass has had its calls: the rest comes in the next pass, at once.
     fn interrupt(&mut self, now: UnixMs) {
         match std::mem::replace(&mut self.step, Step::Idle) {
             Step::Scan(_, Scan::Block(reader)) => self.reading = Some(reader),
             Step::Heal(Heal::Block(_, reader)) => self.healing = Some(reader),
             Step::Heal(Heal::Anchors(key, ..)) => {
-                let reason = "the blocks are too many for one round";
+                let reason = "the blocks are too many for one pass";
                 self.holes
                     .postpone(key, reason.into(), true, now, &mut self.journal);
             }

@@ -60,9 +60,9 @@ pub(super) enum Reading {
     Ask(Box<BlockReader>),
     /// The reading is over.
     Done(Found),
-    /// The round fails for this reason; the reading goes on in a later one.
+    /// The pass fails for this reason; the reading goes on in a later one.
     Later(Box<BlockReader>, String),
-    /// The answer cannot be true; the reading goes on in a later round.
+    /// The answer cannot be true; the reading goes on in a later pass.
     Untrue(Box<BlockReader>, &'static str),
 }
 

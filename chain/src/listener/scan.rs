@@ -45,7 +45,7 @@ impl Listener {
         }
     }
 
-    /// Reads the next blocks, or ends the round.
+    /// Reads the next blocks, or ends the pass.
     pub(super) fn scan_on(&mut self, view: View, now: UnixMs) {
         let (next, head) = (self.cursor.next, view.head.number);
         if next > head {
@@ -119,7 +119,7 @@ impl Listener {
             .last()
             .is_none_or(|last| last.number + 1 != block.number || last.hash == block.parent_hash);
         if !linked {
-            // A reorganisation since the round began: the next round finds the fork.
+            // A reorganisation since the pass began: the next pass finds the fork.
             return self.rest(now);
         }
         let mark = Mark::from(&block);
@@ -228,7 +228,7 @@ impl Listener {
     /// Has the events of all blocks from the cursor to `to` carried out.
     fn take_events(&mut self, view: View, to: Mark, seen: Vec<ChainEvent>, now: UnixMs) {
         let final_to = view.finalized.map(|mark| mark.number);
-        // Events of an interrupted round that are not on the chain any more.
+        // Events of an interrupted pass that are not on the chain any more.
         let undone: Vec<ChainEvent> = self
             .doubtful()
             .take_while(|event| event.block <= to.number)

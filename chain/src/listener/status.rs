@@ -8,7 +8,7 @@ use streamchain_protocol::time::UnixMs;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// Whether the last round went well.
+    /// Whether the last pass went well.
     pub ok: bool,
     /// The chain's id.
     pub id: u64,
@@ -28,7 +28,7 @@ pub struct Status {
     pub doubtful_blocks: u64,
     /// What went wrong, for people.
     pub error: Option<String>,
-    /// When the last round began, in Unix ms.
+    /// When the last pass began, in Unix ms.
     #[serde(rename = "lastPollAt")]
     pub last_poll: Option<UnixMs>,
 }

@@ -1,4 +1,4 @@
-//! The steps of a round.
+//! The steps of a pass.
 
 use super::event::Batch;
 use super::fork::ForkSearch;
@@ -7,10 +7,10 @@ use super::reader::BlockReader;
 use super::ring::Mark;
 use crate::ethereum::{Block, Log};
 
-/// Where the round is. Each step but `Idle` waits for one outcome.
+/// Where the pass is. Each step but `Idle` waits for one outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// No round is under way.
+    /// No pass is under way.
     Idle,
     /// Ask whether the node is still syncing.
     AskSyncing,
@@ -30,7 +30,7 @@ pub(super) enum Step {
     Apply(Batch, Next),
 }
 
-/// The chain as the node showed it at the beginning of the round.
+/// The chain as the node showed it at the beginning of the pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) head: Block,
@@ -57,13 +57,13 @@ pub(super) enum Scan {
 /// What to do when a batch is carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Release the events that were undone and begin a new round.
+    /// Release the events that were undone and begin a new pass.
     Undone,
     /// Move the cursor past this block, and read on.
     Scanned(View, Mark),
     /// Note what became of a hole.
     Mended(HoleKey, Mend),
-    /// Move the finalized mark here; the round is over.
+    /// Move the finalized mark here; the pass is over.
     Finalized(Mark),
 }
 

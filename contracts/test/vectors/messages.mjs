@@ -48,7 +48,7 @@ export const streamOf = (name, owner = OWNER) => {
  * @param {number} seq
  * @returns {{ seq: number, time: number, author: Hex, payload: Hex }}
  */
-export const messageAt = (seq) => {
+const messageAt = (seq) => {
   const block = keccakText(`payload ${seq}`);
   const length = Number((37n * BigInt(seq)) % 200n);
   const time = 1767225600000 + 7 * seq;
@@ -67,7 +67,7 @@ export const messageAt = (seq) => {
  * @param {Hex} stream
  * @param {ReturnType<typeof messageAt>} message
  */
-export const leafOf = (stream, { seq, time, author, payload }) =>
+const leafOf = (stream, { seq, time, author, payload }) =>
   doubleHash(
     ["bytes32", "uint64", "uint64", "address", "bytes32"],
     [stream, BigInt(seq), BigInt(time), author, keccak256(payload)],

@@ -39,6 +39,7 @@ pub(super) fn apply_notice<S: LogStore>(state: &mut LogState, store: &S, event: 
         } => (format!("c/{block}/{log_index}/{tx}"), *state, payload.is_some()),
         NoticeEvent::SessionEnded { .. }
         | NoticeEvent::Withdrawn { .. }
+        | NoticeEvent::Erased { .. }
         | NoticeEvent::Append
         | NoticeEvent::Unknown => return Ok(()),
     };

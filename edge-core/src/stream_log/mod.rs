@@ -36,7 +36,7 @@ pub use chunk::{MAX_CHUNK_BYTES, chunk_batches, chunk_entry};
 pub use error::{LogError, Refusal};
 pub use inbox_shares::InboxShares;
 pub use offers::{PendingRun, Run};
-pub use outbox::{FLUSH_BACKOFF, REFUSED_MS, SEGMENTS_PER_FLUSH};
+pub use outbox::{FLUSH_BACKOFF, SEGMENTS_PER_FLUSH};
 pub use reading::{BadCursor, Cursor, News, Reader, Tail};
 pub use schedule::{GATHER_MS, Pace, Schedule};
 pub use state::{
@@ -379,7 +379,8 @@ impl<S: LogStore> StreamLog<S> {
     }
 
     /// Returns whether anything but segments for the Anchorer and runs for the batcher waits to go out.
-    pub fn has_unflushed(&self) -> Step<bool, S> {
+    #[cfg(test)]
+    fn has_unflushed(&self) -> Step<bool, S> {
         self.change_outbox(|outbox| Ok(outbox.has_unflushed()))
     }
 

@@ -28,7 +28,7 @@ pub const FLUSH_BACKOFF: BackoffBounds = BackoffBounds {
 };
 
 /// How long segments wait that the Anchorer had no room for, milliseconds: room is made as other streams are anchored.
-pub const REFUSED_MS: u64 = 60_000;
+pub(super) const REFUSED_MS: u64 = 60_000;
 
 /// Most segments written in one flush: bounds its run time. More follow with the next one.
 pub const SEGMENTS_PER_FLUSH: usize = 8;

@@ -55,7 +55,7 @@ impl Schedule {
     }
 
     /// Notes that something may have been committed.
-    pub fn handle_commit(&mut self, state: &LogState, now: UnixMs) {
+    pub(super) fn handle_commit(&mut self, state: &LogState, now: UnixMs) {
         match state.flushed < state.head {
             true => self.open_since = self.open_since.or(Some(now)),
             false => self.open_since = None,

@@ -30,6 +30,8 @@ pub const TARGETS: &[Target] = targets! {
     "relay_frames", "what a relay sends on a data channel", wire::relay_frames;
     "batch", "a relay's batch to the edge", wire::batch;
     "records", "records as they are stored", wire::records;
+    "stored_records", "records as they are stored, with erased messages", wire::stored_records;
+    "pack", "a pack of the archive", wire::pack;
     "registration", "a relay's registration (JSON)", wire::registration;
     "notice", "a notice to a relay (JSON)", wire::notice;
     "offer", "a client's SDP offer", text::offer;

@@ -1,7 +1,7 @@
 //! The leaf of one message: what binds it to its stream, its seq, its time and its author.
 
 use crate::ids::{Seq, StreamId};
-use crate::record::{Record, decode_records};
+use crate::stored_record::{StoredRecord, decode_stored_records};
 use crate::time::UnixMs;
 use alloy_primitives::{Address, B256, keccak256};
 
@@ -34,16 +34,17 @@ impl LeafFields {
     }
 }
 
-/// Returns the leaf of every record of a run that begins at `first`; `None` when the bytes are not records.
+/// Returns the leaf of every record of a run that begins at `first`; `None` when the bytes are not records. The leaf of
+/// an erased message is what it was before.
 pub fn leaves(stream: StreamId, first: Seq, records: &[u8]) -> Option<Vec<B256>> {
-    let records = decode_records(records).ok()?;
-    let leaf = |(index, record): (usize, Record)| {
+    let records = decode_stored_records(records).ok()?;
+    let leaf = |(index, record): (usize, StoredRecord)| {
         LeafFields {
             stream,
             seq: Seq(first.0 + index as u64),
             time: record.time,
             author: record.author,
-            payload_hash: keccak256(&record.payload),
+            payload_hash: record.payload.hash(),
         }
         .leaf()
     };

@@ -65,7 +65,7 @@ pub fn peaks(rounds: u64) -> Vec<(u8, u64)> {
 }
 
 /// Returns the height of the peak over `round` in a range of `rounds` rounds; `None` when the round is not in it.
-pub fn peak_height(round: u64, rounds: u64) -> Option<u8> {
+fn peak_height(round: u64, rounds: u64) -> Option<u8> {
     // The highest bit in which they differ is set in `rounds` alone: there is the peak.
     let differ = (round < rounds).then_some(round ^ rounds)?;
     u8::try_from(differ.ilog2()).ok()

@@ -18,7 +18,7 @@ use super::leaf::LeafFields;
 use super::merkle::process_proof;
 use crate::ids::StreamId;
 use crate::limits::MAX_PROOF_HASHES;
-use alloy_primitives::{Address, B256, keccak256};
+use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
 /// The `type` of every receipt.
@@ -65,7 +65,7 @@ impl Receipt {
             seq: self.message.seq,
             time: self.message.time,
             author: self.message.author,
-            payload_hash: keccak256(&self.message.payload),
+            payload_hash: self.message.payload_hash(),
         }
         .leaf()
     }
@@ -108,6 +108,9 @@ impl Receipt {
                 given: self.stream.id,
                 computed,
             });
+        }
+        if self.message.erased.is_some() && !self.message.payload.is_empty() {
+            return Err(ReceiptError::ErasedPayload);
         }
         let computed = self.computed_leaf();
         if self.leaf != computed {

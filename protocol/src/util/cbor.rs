@@ -142,6 +142,11 @@ impl<'a> Reader<'a> {
         self.0.skip().map_err(|error| item(field, &error))
     }
 
+    /// Whether the next item is an array.
+    pub(crate) fn next_is_array(&self) -> bool {
+        self.next_is(Type::Array)
+    }
+
     fn next_is(&self, wanted: Type) -> bool {
         self.0.datatype().is_ok_and(|given| given == wanted)
     }

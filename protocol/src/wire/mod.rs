@@ -3,14 +3,16 @@
 mod batch;
 pub mod frame;
 mod notice;
-mod omitted;
 mod relay_api;
 
+pub use crate::omitted::Omitted;
 pub use crate::record::{ProducerKey, Record, decode_records, encode_records};
+pub use crate::stored_record::{
+    StoredPayload, StoredRecord, decode_stored_records, encode_stored_records, erase_payloads, first_time,
+};
 pub use crate::util::cbor;
 pub use batch::Batch;
 pub use notice::{Notice, NoticeEvent};
-pub use omitted::Omitted;
 pub use relay_api::{
     AcquireEpoch, Committed, EpochGrant, ProducerState, Registration, RegistrationError, RelayStatus,
     Renewed, Shard, Withdrawal, problem, shard_of,

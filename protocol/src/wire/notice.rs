@@ -3,8 +3,8 @@
 //! They are written as `serde` derives it: the kind beside the members. They are read in two steps instead, first the
 //! kind, then the members of all kinds as one flat struct; what `serde` derives for tags would read every type anew.
 
-use super::omitted::Omitted;
 use crate::ids::{Seq, SessionId, ShortId};
+use crate::omitted::Omitted;
 use crate::proof::{AnchorRef, AnchorState};
 use crate::time::UnixSec;
 use crate::util::json::{self, JsonError};
@@ -53,6 +53,11 @@ pub enum NoticeEvent {
         /// The session.
         session: SessionId,
     },
+    /// A message's payload was erased: it is not to be sent to anybody any more.
+    Erased {
+        /// The message.
+        seq: Seq,
+    },
     /// Messages came by HTTP and wait to be fetched.
     Append,
     /// Rights were withdrawn: sessions opened until `before` are over. With the stream's id
@@ -84,6 +89,7 @@ struct Head {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Members {
+    seq: Option<Seq>,
     first: Option<Seq>,
     count: Option<u64>,
     root: Option<B256>,
@@ -124,6 +130,7 @@ impl Members {
             "sessionEnded" => NoticeEvent::SessionEnded {
                 session: self.session?,
             },
+            "erased" => NoticeEvent::Erased { seq: self.seq? },
             "append" => NoticeEvent::Append,
             "withdrawn" => NoticeEvent::Withdrawn {
                 author: self.author,
@@ -136,7 +143,14 @@ impl Members {
     }
 }
 
-const KINDS: [&str; 5] = ["anchored", "chain", "sessionEnded", "append", "withdrawn"];
+const KINDS: [&str; 6] = [
+    "anchored",
+    "chain",
+    "sessionEnded",
+    "erased",
+    "append",
+    "withdrawn",
+];
 
 impl TryFrom<Value> for Notice {
     type Error = JsonError;
@@ -190,6 +204,7 @@ mod tests {
             chain(Some(Bytes::from_static(b"x")), None),
             chain(Some(Bytes::new()), Some(Omitted::of(b"large"))),
             NoticeEvent::SessionEnded { session },
+            NoticeEvent::Erased { seq: Seq(8) },
             NoticeEvent::Append,
             withdrawn(None, Vec::new()),
             withdrawn(Some(author), Vec::new()),

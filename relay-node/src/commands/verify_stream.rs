@@ -81,6 +81,9 @@ pub(crate) const NOT_CHECKED: u8 = 2;
 const LOOKS: u32 = 4;
 const LOOK_PAUSE: Duration = Duration::from_secs(3);
 
+/// How many lists of runs are asked for side by side: there is one for each round, half a million in a year.
+const LISTS_AT_ONCE: usize = 16;
+
 /// Checks, prints, and says with which code to exit.
 pub(crate) fn run(args: &VerifyStreamArgs) -> u8 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -213,10 +216,21 @@ impl Sources<'_> {
         };
         let on_chain = self.anchors.of(rounds.stream);
         let bucket = bucket_of(stream);
-        while let Some(round) = rounds.due(bucket, &on_chain) {
-            let list = self.edge.bucket_list(round.first.0, bucket).await?;
-            if let Err(fault) = rounds.take(bucket, round, list) {
-                return Ok(Err(fault.into()));
+        loop {
+            let due = rounds.due(bucket, &on_chain);
+            if due.is_empty() {
+                break;
+            }
+            let numbers: Vec<u64> = due
+                .iter()
+                .take(LISTS_AT_ONCE)
+                .map(|round| round.first.0)
+                .collect();
+            let lists = self.edge.bucket_lists(&numbers, bucket).await?;
+            for (round, list) in due.iter().zip(lists) {
+                if let Err(fault) = rounds.take(bucket, round, list) {
+                    return Ok(Err(fault.into()));
+                }
             }
         }
         all.extend(rounds.anchors(stream, &on_chain));

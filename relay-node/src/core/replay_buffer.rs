@@ -67,6 +67,17 @@ impl ReplayBuffer {
         }
     }
 
+    /// Drops a message and all that are older: who is behind gets a gap, and reads history.
+    pub(crate) fn forget(&mut self, seq: Seq) {
+        while self.start <= seq {
+            let Some(oldest) = self.frames.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.len();
+            self.start = self.start.next();
+        }
+    }
+
     /// The messages from `from` on, as one data-channel message of at most `max` bytes or one frame; `None` when
     /// there are none or they are no longer here.
     pub(crate) fn chunk(&self, from: Seq, max: usize) -> Option<Chunk> {
@@ -134,6 +145,27 @@ mod tests {
             replay.chunk(Seq(9), 250),
             None,
             "nothing is older than the oldest"
+        );
+    }
+
+    #[test]
+    fn what_is_forgotten_goes_with_all_that_is_older() {
+        let mut replay = replay(5, 100);
+        replay.forget(Seq(9));
+        assert_eq!(
+            (replay.start(), replay.bytes()),
+            (Seq(10), 500),
+            "it is older than all"
+        );
+        replay.forget(Seq(11));
+        assert_eq!(
+            (replay.start(), replay.end(), replay.bytes()),
+            (Seq(12), Seq(15), 300)
+        );
+        replay.forget(Seq(100));
+        assert_eq!(
+            (replay.start(), replay.end(), replay.bytes()),
+            (Seq(15), Seq(15), 0)
         );
     }
 

@@ -12,7 +12,8 @@ use crate::config::chain::ChainConfig;
 use crate::objects::chain_machine::{ChainMachine, Kept};
 use crate::problem::{Kind, Problem};
 use crate::response::put_member;
-use crate::storage::d1::{rounds, segments};
+use crate::storage::d1::rounds;
+use crate::storage::history::History;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::time::Duration;
@@ -212,8 +213,8 @@ impl Anchorer {
 
     /// The segments of a stream that the machine does not keep.
     async fn stored(&self, asked: ReadSegments) -> Result<Vec<StoredSegment>, Error> {
-        let db = self.kept.env().d1("DB")?;
-        segments::to_anchor(&db, asked.stream, asked.from, asked.limit).await
+        let history = History::of(self.kept.env())?;
+        history.to_anchor(asked.stream, asked.from, asked.limit).await
     }
 
     /// The rounds that the machine does not keep.
@@ -227,8 +228,8 @@ impl Anchorer {
 
     /// The records of one segment.
     async fn records(&self, stream: StreamId, first: Seq, count: u32) -> Result<Vec<u8>, Error> {
-        let db = self.kept.env().d1("DB")?;
-        let rows = segments::with_records(&db, stream, first, first.next(), 1).await?;
+        let history = History::of(self.kept.env())?;
+        let rows = history.with_records(stream, first, first.next(), 1).await?;
         match rows.into_iter().next() {
             Some(row) if row.first == first && row.count == u64::from(count) => Ok(row.records),
             _ => Err(Error::RustError(format!(

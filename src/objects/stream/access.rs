@@ -5,7 +5,7 @@ use crate::api::relays::RelayNotice;
 use crate::api::stream::{Member, OpenSession, PutMember, RemoveMember};
 use crate::clock;
 use crate::config::Config;
-use crate::problem::{Problem, need_gas, need_right_on};
+use crate::problem::{Kind, Problem, need_gas, need_right_on};
 use alloy_primitives::Address;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::{LogState, StreamLog};
@@ -45,6 +45,10 @@ impl Stream {
     ) -> Result<LogState, Problem> {
         let before = self.state()?;
         let config = Config::of(&self.env).map_err(Problem::internal)?;
+        if before.name.is_system() && change.retention.is_some() {
+            let detail = "retention: nothing is erased from the system's own streams";
+            return Err(Problem::new(Kind::Forbidden, detail));
+        }
         let wanted = change.of(before.settings);
         need_gas(&config.gas_owners, before.owner, &before.settings, &wanted)?;
         let after = self.step(|log| log.change_settings(change))?;

@@ -6,8 +6,10 @@ use crate::api::audit;
 use crate::api::limits;
 use crate::api::stream::{Create, Created, OpenSession, Publisher};
 use crate::config::Config;
-use crate::problem::{Problem, need_gas};
+use crate::problem::{Kind, Problem, need_gas};
+use crate::storage::d1;
 use alloy_primitives::{Address, hex};
+use streamchain_edge_core::archive::Fullness;
 use streamchain_edge_core::attempt::NOBODY;
 use streamchain_edge_core::audit_log::from_where;
 use streamchain_edge_core::rate_policy::Policy;
@@ -71,6 +73,7 @@ impl Stream {
             let account = account.to_string();
             limits::take(&self.env, id, &config, Policy::StreamsAccount, &account).await?;
         }
+        self.refuse_when_full(&config, new).await?;
         let is_new = self.is_new(); // another request may have made it meanwhile
         let created = self.create(id, new).await?;
         if is_new {
@@ -82,6 +85,23 @@ impl Stream {
                 .wait_until(audit::record(self.env.clone(), id.clone(), config, entry));
         }
         Ok(created)
+    }
+
+    /// Refuses a stream when the database is nearly full: what is left is for the messages of those that exist. A database
+    /// that does not answer refuses nobody.
+    async fn refuse_when_full(&self, config: &Config, new: &NewStream) -> Result<(), Problem> {
+        let bytes = match self.env.d1("DB") {
+            Ok(db) => d1::size(&db).await.unwrap_or(0),
+            Err(_) => 0,
+        };
+        let is_full = Fullness::of(bytes, config.archive.database_bytes) == Fullness::Full;
+        match is_full && !new.name.is_system() {
+            true => {
+                let detail = "the deployment's database is nearly full: no streams are created until its operator makes room";
+                Err(Problem::new(Kind::StorageFull, detail))
+            }
+            false => Ok(()),
+        }
     }
 
     fn is_new(&self) -> bool {

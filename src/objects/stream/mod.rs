@@ -5,6 +5,7 @@ mod append;
 mod author_rows;
 mod chunks;
 mod creation;
+mod erasure;
 mod news;
 mod object;
 mod outbox;

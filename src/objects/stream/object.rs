@@ -151,6 +151,8 @@ impl Stream {
                 reply::<ReadTail>(tail.map_err(Problem::from))
             }
             Asked::ReadNews(asked) => reply::<ReadNews>(self.read_news(&asked).await),
+            Asked::FlushTo(asked) => reply::<FlushTo>(self.flush_to(&asked).await),
+            Asked::ForgetErased(asked) => reply::<ForgetErased>(self.forget_erased(id, &asked).await),
             Asked::ApplyNotices(asked) => reply::<ApplyNotices>(self.apply_notices(&asked)),
         }
     }

@@ -104,10 +104,9 @@ impl Stream {
         }
         let db = self.env.d1("DB")?;
         for _ in 0..SEGMENTS_PER_FLUSH {
-            let Some((segment, records)) = self.step(StreamLog::next_segment)? else {
+            if !self.seal_one(&db).await? {
                 break;
-            };
-            self.write_segment(&db, &segment, &records).await?;
+            }
             let state = self.state()?;
             self.schedule.borrow_mut().handle_sealed(&state, begun);
             if !self.schedule.borrow().is_seal_due(pace, &state, begun) {
@@ -115,6 +114,15 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    /// Makes a segment of what is open, due or not, and writes it. Returns whether there was anything.
+    pub(super) async fn seal_one(&self, db: &D1Database) -> Result<bool, Problem> {
+        let Some((segment, records)) = self.step(StreamLog::next_segment)? else {
+            return Ok(false);
+        };
+        self.write_segment(db, &segment, &records).await?;
+        Ok(true)
     }
 
     /// Writes one segment. The Anchorer gets the last one of a stream that is up to date with the same call that would

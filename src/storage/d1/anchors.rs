@@ -5,6 +5,7 @@ use crate::storage::row::Row;
 use alloy_primitives::{B256, hex};
 use serde::Serialize;
 use streamchain_chain::listener::{ChainEvent, EventKind};
+use streamchain_edge_core::archive::FinalRange;
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::proof::AnchorState;
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
@@ -59,6 +60,36 @@ pub(crate) async fn covering(
     let found = rows(db, &query, &[D1Type::Text(&id), number(seq.0)], read).await?;
     let found = found.into_iter().next();
     Ok(found.filter(|anchor| seq.0 < anchor.first.0 + anchor.count))
+}
+
+/// The ranges of final anchors that reach into `from..to`, in order, at most `limit` of them.
+pub(crate) async fn finals(
+    db: &D1Database,
+    stream: StreamId,
+    from: Seq,
+    to: Seq,
+    limit: usize,
+) -> Result<Vec<FinalRange>, Error> {
+    let query = "SELECT first, count FROM anchors
+                 WHERE stream = ?1 AND state = 'final' AND first < ?3
+                   AND first >= (SELECT coalesce(max(first), 0) FROM anchors
+                                 WHERE stream = ?1 AND first <= ?2 AND state = 'final')
+                 ORDER BY first LIMIT ?4";
+    let id = stream.to_string();
+    let values = [
+        D1Type::Text(&id),
+        number(from.0),
+        number(to.0),
+        number(limit as u64),
+    ];
+    rows(db, query, &values, |row| {
+        let (first, count) = (Seq(row.number()?), row.number()?);
+        Ok(FinalRange {
+            first,
+            end: Seq(first.0.saturating_add(count)),
+        })
+    })
+    .await
 }
 
 /// The blocks in which the anchor over a message can be that is not here: from that of the anchor before it, if there is

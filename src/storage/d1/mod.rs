@@ -3,6 +3,7 @@
 pub(crate) mod anchors;
 pub(crate) mod audit;
 pub(crate) mod chain_events;
+pub(crate) mod packs;
 pub(crate) mod rounds;
 pub(crate) mod runs;
 pub(crate) mod segments;
@@ -50,6 +51,12 @@ async fn unread(db: &D1Database, statement: &str, values: &[D1Type<'_>]) -> Resu
     rows.iter().map(columns).collect()
 }
 
+/// How many bytes the database has; 0 when it does not say.
+pub(crate) async fn size(db: &D1Database) -> Result<u64, Error> {
+    unread(db, "SELECT 1", &[]).await?;
+    Ok(counters::d1_size())
+}
+
 /// Runs statements in one transaction.
 pub(crate) async fn batch(db: &D1Database, statements: Vec<D1PreparedStatement>) -> Result<(), Error> {
     let db: &worker_sys::D1Database = db.as_ref().unchecked_ref();
@@ -76,6 +83,7 @@ fn count(results: &Array, begun: UnixMs) -> Result<(), Error> {
         done.queries += 1;
         done.rows_read += number("rows_read")?;
         done.rows_written += number("rows_written")?;
+        done.size = number("size_after")?;
     }
     counters::count_d1(done);
     Ok(())

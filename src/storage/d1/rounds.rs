@@ -220,6 +220,49 @@ fn runs(digits: &str) -> Result<Vec<RunEntry>, Error> {
     runs.ok_or_else(|| out_of_shape("a list of runs"))
 }
 
+/// Up to `limit` final rounds that were fixed before this time and whose lists are here, the oldest first.
+pub(crate) async fn with_lists(
+    db: &D1Database,
+    rounds: StreamId,
+    before: UnixMs,
+    limit: usize,
+) -> Result<Vec<u64>, Error> {
+    let query = "SELECT d.round FROM (SELECT DISTINCT round FROM round_lists ORDER BY round LIMIT ?3) l
+         JOIN rounds d ON d.round = l.round
+         JOIN anchors a ON a.stream = ?1 AND a.first = d.round AND a.count = 1 AND a.root = d.root
+         WHERE a.state = 'final' AND d.fixed < ?2 ORDER BY d.round";
+    let id = rounds.to_string();
+    let values = [D1Type::Text(&id), number(before.0), number(limit as u64)];
+    rows(db, query, &values, Row::number).await
+}
+
+/// All runs of a round, encoded one after the other in the order of their stream ids.
+pub(crate) async fn whole_list(db: &D1Database, round: u64) -> Result<Vec<u8>, Error> {
+    let query = "SELECT first_bucket FROM round_lists WHERE round = ?1 ORDER BY first_bucket";
+    let groups = rows(db, query, &[number(round)], Row::number).await?;
+    let mut list = Vec::new();
+    for first_bucket in groups {
+        let query = "SELECT hex(entries) FROM round_lists WHERE round = ?1 AND first_bucket = ?2";
+        let found = rows(db, query, &[number(round), number(first_bucket)], Row::text).await?;
+        let digits = found.into_iter().next().unwrap_or_default();
+        list.extend(hex::decode(digits).map_err(|_| out_of_shape("hexadecimal digits"))?);
+    }
+    Ok(list)
+}
+
+/// Drops the lists of a round, which the archive has.
+pub(crate) async fn drop_lists(db: &D1Database, round: u64) -> Result<(), Error> {
+    let statement = "DELETE FROM round_lists WHERE round = ?1";
+    super::unread(db, statement, &[number(round)]).await.map(drop)
+}
+
+/// Where the runs of a bucket are among all runs of its round: how many are before them, and how many they are.
+pub(crate) fn place_of_bucket(row: &RoundRow, bucket: u8) -> (u64, u64) {
+    let mut before = row.buckets.iter().map(|bucket| u64::from(bucket.runs));
+    let begin = before.by_ref().take(bucket.into()).sum();
+    (begin, before.next().unwrap_or(0))
+}
+
 /// The runs of one bucket of a round, in the order of stream ids. They are cut out of the list in the database: the round
 /// says how many runs the buckets in front have.
 pub(crate) async fn bucket(db: &D1Database, row: &RoundRow, bucket: u8) -> Result<Vec<RunEntry>, Error> {

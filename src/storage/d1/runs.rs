@@ -1,10 +1,13 @@
-//! The table of runs: which messages of a stream are in which round.
+//! The table of runs: which messages of a stream are in which round. Those over packed messages are in the packs, but for the
+//! newest one of each stream; others read them through [`crate::storage::history`].
 
 use super::rounds::{PLACE, Place, place, put_list};
 use super::{batch, number, rows};
 use crate::storage::row::{Row, out_of_shape};
 use alloy_primitives::{B256, hex};
 use serde::Serialize;
+use streamchain_edge_core::archive::FinalRange;
+use streamchain_protocol::archive::PackedRun;
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::proof::run::{RunEntry, encode_runs};
 use worker::{D1Database, D1PreparedStatement, D1Type, Error};
@@ -90,6 +93,100 @@ pub(crate) async fn list(
         number(limit as u64),
     ];
     rows(db, &query, &values, read).await
+}
+
+/// The ranges of runs in final rounds that reach into `from..to`, in order, at most `limit` of them.
+pub(crate) async fn finals(
+    db: &D1Database,
+    rounds: StreamId,
+    stream: StreamId,
+    (from, to): (Seq, Seq),
+    limit: usize,
+) -> Result<Vec<FinalRange>, Error> {
+    let query = "SELECT r.first, r.count FROM runs r CROSS JOIN rounds d ON d.round = r.round
+         CROSS JOIN anchors a ON a.stream = ?1 AND a.first = r.round AND a.count = 1 AND a.root = d.root
+         WHERE r.stream = ?2 AND a.state = 'final' AND r.first < ?4
+           AND r.first >= (SELECT coalesce(max(first), 0) FROM runs WHERE stream = ?2 AND first <= ?3)
+         ORDER BY r.first LIMIT ?5";
+    let (rounds, id) = (rounds.to_string(), stream.to_string());
+    let values = [
+        D1Type::Text(&rounds),
+        D1Type::Text(&id),
+        number(from.0),
+        number(to.0),
+        number(limit as u64),
+    ];
+    rows(db, query, &values, |row| {
+        let (first, count) = (Seq(row.number()?), row.number()?);
+        Ok(FinalRange {
+            first,
+            end: Seq(first.0.saturating_add(count)),
+        })
+    })
+    .await
+}
+
+/// The runs that reach into `first..end`, in order, as packs list them.
+pub(crate) async fn within(
+    db: &D1Database,
+    stream: StreamId,
+    first: Seq,
+    end: Seq,
+) -> Result<Vec<PackedRun>, Error> {
+    let query = "SELECT first, count, root, previous, round FROM runs
+         WHERE stream = ?1 AND first < ?3 AND first + count > ?2
+           AND first >= (SELECT coalesce(max(first), 0) FROM runs WHERE stream = ?1 AND first <= ?2)
+         ORDER BY first";
+    let id = stream.to_string();
+    let values = [D1Type::Text(&id), number(first.0), number(end.0)];
+    rows(db, query, &values, |row| {
+        Ok(PackedRun {
+            first: Seq(row.number()?),
+            count: u32::try_from(row.number()?).map_err(|_| out_of_shape("a 32-bit number"))?,
+            root: row.parsed()?,
+            previous: row.parsed()?,
+            round: row.number()?,
+        })
+    })
+    .await
+}
+
+/// The statement that drops the runs which end at `end` or before: packs have them. The stream's newest run stays, since
+/// the next one follows it.
+pub(crate) fn drop_packed(db: &D1Database, stream: StreamId, end: Seq) -> Result<D1PreparedStatement, Error> {
+    let statement = "DELETE FROM runs WHERE stream = ?1 AND first < ?2 AND first + count <= ?2
+                     AND first < (SELECT max(first) FROM runs WHERE stream = ?1)";
+    let id = stream.to_string();
+    db.prepare(statement)
+        .bind_refs(&[D1Type::Text(&id), number(end.0)])
+}
+
+/// Runs that packs list, with where their rounds are on the chain.
+pub(crate) async fn placed(
+    db: &D1Database,
+    rounds: StreamId,
+    packed: &[PackedRun],
+) -> Result<Vec<RunRow>, Error> {
+    let query = format!(
+        "SELECT d.round, {PLACE} FROM json_each(?2) w JOIN rounds d ON d.round = w.value
+         JOIN anchors a ON a.stream = ?1 AND a.first = d.round AND a.count = 1 AND a.root = d.root"
+    );
+    let numbers: Vec<u64> = packed.iter().map(|run| run.round).collect();
+    let (rounds, numbers) = (rounds.to_string(), serde_json::to_string(&numbers)?);
+    let values = [D1Type::Text(&rounds), D1Type::Text(&numbers)];
+    let places = rows(db, &query, &values, |row| Ok((row.number()?, place(row)?))).await?;
+    let row = |run: &PackedRun| RunRow {
+        first: run.first,
+        count: run.count,
+        root: run.root,
+        previous: run.previous,
+        round: run.round,
+        place: places
+            .iter()
+            .find(|(round, _)| *round == run.round)
+            .and_then(|(_, place)| *place),
+    };
+    Ok(packed.iter().map(row).collect())
 }
 
 /// The newest run of a stream that is in a round.

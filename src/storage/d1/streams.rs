@@ -5,10 +5,10 @@ use crate::storage::row::Row;
 use alloy_primitives::{Address, hex};
 use std::collections::HashSet;
 use streamchain_edge_core::stream_log::LogState;
-use streamchain_protocol::ids::{ShortId, StreamId, StreamName};
-use streamchain_protocol::stream_settings::StreamSettings;
+use streamchain_protocol::ids::{Seq, ShortId, StreamId, StreamName};
+use streamchain_protocol::stream_settings::{Retention, StreamSettings};
 use streamchain_protocol::time::UnixMs;
-use worker::{D1Database, D1Type, Error};
+use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 
 /// A stream, without how far it got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,21 +39,24 @@ fn read(row: &mut Row) -> Result<StreamRow, Error> {
             p2p: row.number()? != 0,
             prove: row.number()? != 0,
             anchor: row.parsed()?,
+            retention: Retention::of_days(row.number()?).unwrap_or_default(),
         },
         created: UnixMs(row.number()?),
         place: row.number()?,
     })
 }
 
-const COLUMNS: &str = "id, owner, name, mode, read, write, p2p, prove, anchor, created, rowid AS place";
+const COLUMNS: &str =
+    "id, owner, name, mode, read, write, p2p, prove, anchor, retention, created, rowid AS place";
 
 /// Enters a stream, or its new settings: all else stays as it is.
 pub(crate) async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error> {
     let statement =
-        "INSERT INTO streams (id, short, owner, name, mode, read, write, p2p, prove, anchor, created)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        "INSERT INTO streams (id, short, owner, name, mode, read, write, p2p, prove, anchor, created, retention)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
                      ON CONFLICT (id)
-                     DO UPDATE SET mode = ?5, read = ?6, write = ?7, p2p = ?8, prove = ?9, anchor = ?10";
+                     DO UPDATE SET mode = ?5, read = ?6, write = ?7, p2p = ?8, prove = ?9, anchor = ?10,
+                                   retention = ?12";
     let (id, short) = (stream.id.to_string(), stream.id.short().to_string());
     let owner = hex::encode_prefixed(stream.owner);
     let settings = &stream.settings;
@@ -69,6 +72,7 @@ pub(crate) async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error>
         number(settings.prove.into()),
         D1Type::Text(settings.anchor.as_str()),
         number(stream.created.0),
+        number(settings.retention.days().unwrap_or(0)),
     ];
     super::unread(db, statement, &values).await.map(drop)
 }
@@ -106,6 +110,43 @@ pub(crate) async fn list(
     );
     let values = [number(below), number(limit as u64), D1Type::Text(&owner)];
     rows(db, &query, &values, read).await
+}
+
+/// A stream whose payloads have an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// The stream.
+    pub id: StreamId,
+    /// So many days they are kept.
+    pub days: u64,
+    /// No segment in the database below this seq has a payload.
+    pub stripped: Seq,
+}
+
+/// Up to `limit` streams whose payloads have an end, in the order of their ids, behind the given one.
+pub(crate) async fn with_retention(db: &D1Database, after: &str, limit: usize) -> Result<Vec<Kept>, Error> {
+    let query =
+        "SELECT id, retention, stripped FROM streams WHERE retention > 0 AND id > ?1 ORDER BY id LIMIT ?2";
+    rows(db, query, &[D1Type::Text(after), number(limit as u64)], |row| {
+        Ok(Kept {
+            id: row.parsed()?,
+            days: row.number()?,
+            stripped: Seq(row.number()?),
+        })
+    })
+    .await
+}
+
+/// Notes that no segment of a stream in the database below this seq has a payload.
+pub(crate) fn mark_stripped(
+    db: &D1Database,
+    stream: StreamId,
+    below: Seq,
+) -> Result<D1PreparedStatement, Error> {
+    let statement = "UPDATE streams SET stripped = max(stripped, ?2) WHERE id = ?1";
+    let id = stream.to_string();
+    db.prepare(statement)
+        .bind_refs(&[D1Type::Text(&id), number(below.0)])
 }
 
 /// Ids of one query at most: D1 binds 100 values in a statement.

@@ -88,4 +88,4 @@ export type { ConnectionPath } from "./session/path-stats.ts";
 export type { IceServer, RtcConfiguration, WebRtc } from "./webrtc.ts";
 export { type Bytes, fromHex, type Hex, toHex } from "./wire/bytes.ts";
 export { RelayErrorCode } from "./wire/frames.ts";
-export type { AnchorRef, AnchorRef as AnchorNews, ChainEvent, OmittedPayload, StreamMessage } from "./wire/records.ts";
+export type { AnchorRef, AnchorRef as AnchorNews, ChainEvent, Omitted, StreamMessage } from "./wire/records.ts";

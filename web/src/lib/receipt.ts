@@ -13,6 +13,7 @@ export {
   type Receipt,
   type StepId,
 } from "./chain/receipt.ts";
+export type { ReceiptRound } from "./chain/round.ts";
 export { type ErrorCode, type Problem, StreamChainError } from "./errors.ts";
 export { type Bytes, fromHex, type Hex, toHex } from "./wire/bytes.ts";
 export type { StreamMessage } from "./wire/records.ts";

@@ -1,8 +1,8 @@
-//! Each edge of a round: a step, an event, the step that follows and what else changes.
+//! Each edge of a pass: a step, an event, the step that follows and what else changes.
 
 mod broadcast;
+mod pass;
 mod prepare;
-mod round;
 
 use alloy_primitives::{Address, B256, Bytes, U256, aliases::U96, keccak256};
 use alloy_sol_types::{SolCall, SolError};
@@ -228,7 +228,7 @@ fn receipt(hash: B256, status: u64) -> Answer {
     }))
 }
 
-/// Fails unless the round ended, with these effects before the last one.
+/// Fails unless the pass ended, with these effects before the last one.
 fn ends_with(transition: Transition, wait: Wait, effects: &[Effect]) {
     let expected = [effects, &[Effect::Wait(wait)]].concat();
     assert_eq!(transition, (Step::Idle, expected));

@@ -82,7 +82,7 @@ impl Meters {
 /// What a run of the simulation came to.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Streams.
+    /// How many streams were active.
     pub streams: usize,
     /// Virtual time, in seconds.
     pub seconds: u64,
@@ -90,7 +90,7 @@ pub struct Report {
     pub rounds: u64,
     /// Transactions in blocks of the standing chain.
     pub transactions: usize,
-    /// Batchers.
+    /// How many batchers took their runs.
     pub batchers: usize,
     /// The oldest message that is in no round at the end, in seconds.
     pub oldest_s: u64,

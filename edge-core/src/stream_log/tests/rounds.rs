@@ -155,7 +155,7 @@ proptest! {
 }
 
 #[test]
-fn a_stream_that_becomes_shared_hands_over_what_was_sealed_before() {
+fn what_was_sealed_before_it_became_shared_keeps_own_anchors() {
     let log = acquired();
     let commit = |first| {
         log.commit(&relay("a"), &batch(1, first, records(1, first, 2)))

@@ -1,5 +1,6 @@
 //! Sealing by need and offers, on a virtual clock.
 
+use super::super::outbox::REFUSED_MS;
 use super::*;
 
 const PACE: Pace = Pace {

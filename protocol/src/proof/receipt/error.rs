@@ -25,6 +25,9 @@ pub enum ReceiptError {
         /// What owner and name give.
         computed: StreamId,
     },
+    /// The message has a payload and says that it was erased: nothing would bind the payload.
+    #[error("message.payload is there although message.erased says that it is not")]
+    ErasedPayload,
     /// The leaf is not that of the message.
     #[error("leaf is {given}, but the message gives {computed}: some field of the message was changed")]
     Leaf {

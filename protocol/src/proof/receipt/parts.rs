@@ -1,8 +1,9 @@
 //! What receipts of both versions say of the stream, the message and the anchor.
 
 use crate::ids::{Seq, StreamId, StreamName};
+use crate::omitted::Omitted;
 use crate::time::UnixMs;
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use serde::{Deserialize, Serialize};
 
 /// The stream of a receipt.
@@ -25,8 +26,21 @@ pub struct ReceiptMessage {
     pub time: UnixMs,
     /// The author.
     pub author: Address,
-    /// Its bytes.
+    /// Its bytes; none when they were erased.
     pub payload: Bytes,
+    /// What is known of bytes that were erased. The leaf has their hash; their size is the edge's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Omitted>,
+}
+
+impl ReceiptMessage {
+    /// Returns the payload's keccak256 hash, which the leaf holds.
+    pub fn payload_hash(&self) -> B256 {
+        match &self.erased {
+            Some(erased) => erased.digest,
+            None => keccak256(&self.payload),
+        }
+    }
 }
 
 /// The `Anchored` event of a receipt; `first` is the number of the round, and `count` is 1, when it is one.

@@ -1,11 +1,13 @@
 use super::*;
 use crate::ids::{Seq, StreamName};
+use crate::omitted::Omitted;
 use crate::proof::bucket::{BUCKETS, BucketRoot, Buckets, bucket_of, bucket_proof, bucket_root, round_root};
 use crate::proof::merkle::Tree;
 use crate::proof::range::{append, path, range_leaf};
 use crate::proof::run::{RunEntry, run_proof};
 use crate::time::UnixMs;
 use alloy_primitives::Bytes;
+use alloy_primitives::keccak256;
 use std::collections::BTreeMap;
 
 fn receipt() -> Receipt {
@@ -40,6 +42,7 @@ fn receipt() -> Receipt {
             time: UnixMs(1_005),
             author: Address::repeat_byte(1),
             payload: Bytes::copy_from_slice(&5u64.to_be_bytes()),
+            erased: None,
         },
         leaf: leaf(5),
         proof,
@@ -81,6 +84,9 @@ fn a_receipt_with_any_field_changed_fails() {
         ("message.payload", |r| {
             r.message.payload = Bytes::from_static(b"other")
         }),
+        ("message.erased", |r| {
+            r.message.erased = Some(Omitted::of(&r.message.payload))
+        }),
         ("leaf", |r| r.leaf.0[0] ^= 1),
         ("proof[0]", |r| r.proof[0].0[0] ^= 1),
         ("proof cut", |r| r.proof.truncate(1)),
@@ -98,6 +104,17 @@ fn a_receipt_with_any_field_changed_fails() {
             "a receipt with another {field} must fail"
         );
     }
+}
+
+#[test]
+fn the_receipt_of_an_erased_message_holds_by_its_hash() {
+    let mut erased = receipt();
+    erased.message.erased = Some(Omitted::of(&erased.message.payload));
+    assert_eq!(erased.check(), Err(ReceiptError::ErasedPayload));
+    erased.message.payload = Bytes::new();
+    assert_eq!(erased.check(), Ok(()));
+    erased.message.erased = Some(Omitted::of(b"other"));
+    assert!(matches!(erased.check(), Err(ReceiptError::Leaf { .. })));
 }
 
 #[test]

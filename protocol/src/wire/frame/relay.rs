@@ -8,7 +8,7 @@ use crate::ids::{Epoch, Seq};
 use crate::proof::{AnchorRef, AnchorState};
 use crate::time::UnixMs;
 use crate::util::cbor::{CborError, Reader, Writer};
-use crate::wire::omitted::Omitted;
+use crate::wire::Omitted;
 use alloy_primitives::{Address, B256};
 
 /// What a relay sends.

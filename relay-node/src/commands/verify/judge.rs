@@ -62,13 +62,13 @@ impl Verdict {
             "stream {} is \"{}\" of {}",
             stream.id, stream.name, stream.owner
         ));
+        let payload = match &message.erased {
+            Some(erased) => format!("erased, hash {}", erased.digest),
+            None => format!("{} bytes", message.payload.len()),
+        };
         verdict.hold(format!(
-            "message {} of {} ({} bytes, time {}) gives leaf {}",
-            message.seq,
-            message.author,
-            message.payload.len(),
-            message.time,
-            receipt.leaf
+            "message {} of {} ({payload}, time {}) gives leaf {}",
+            message.seq, message.author, message.time, receipt.leaf
         ));
         verdict.hold(format!(
             "a proof of {proof} hashes leads to root {}",

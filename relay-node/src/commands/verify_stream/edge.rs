@@ -14,7 +14,7 @@ use streamchain_protocol::limits::MAX_HISTORY_MESSAGES;
 use streamchain_protocol::util::BackoffBounds;
 use streamchain_protocol::util::SplitMix64;
 use streamchain_protocol::wire::cbor::{CborError, Reader};
-use streamchain_protocol::{Address, B256};
+use streamchain_protocol::{Address, B256, keccak256};
 
 /// How long the edge may take for one page.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -110,6 +110,7 @@ struct Refused {
     reason: String,
 }
 
+#[derive(Clone)]
 pub(super) struct EdgeReader {
     http: Client,
     base: String,
@@ -190,10 +191,22 @@ impl EdgeReader {
         Ok(all)
     }
 
-    /// The list of a bucket of a round; `None` when the edge has none.
-    pub(super) async fn bucket_list(&self, round: u64, bucket: u8) -> Result<Option<BucketList>, String> {
-        self.json_or_missing(&format!("/rounds/{round}/buckets/{bucket}"))
-            .await
+    /// The lists of a bucket of these rounds, asked for side by side; `None` where the edge has none.
+    pub(super) async fn bucket_lists(
+        &self,
+        rounds: &[u64],
+        bucket: u8,
+    ) -> Result<Vec<Option<BucketList>>, String> {
+        let ask = |round: &u64| {
+            let (edge, path) = (self.clone(), format!("/rounds/{round}/buckets/{bucket}"));
+            tokio::spawn(async move { edge.json_or_missing(&path).await })
+        };
+        let asked: Vec<_> = rounds.iter().map(ask).collect();
+        let mut lists = Vec::with_capacity(asked.len());
+        for list in asked {
+            lists.push(list.await.map_err(|error| error.to_string())??);
+        }
+        Ok(lists)
     }
 
     /// A stream's segments, one after the other.
@@ -347,7 +360,7 @@ impl Messages<'_> {
 
     async fn turn(&mut self) -> Result<(), String> {
         let path = format!(
-            "/streams/{}/messages?from={}&limit={MAX_HISTORY_MESSAGES}",
+            "/streams/{}/messages?from={}&limit={MAX_HISTORY_MESSAGES}&erased=1",
             self.stream, self.next
         );
         let page = self.edge.get(&path, CBOR_SEQUENCE).await?;
@@ -360,17 +373,29 @@ impl Messages<'_> {
     }
 }
 
-/// A CBOR sequence of `[seq, time, author, payload]`.
+/// A CBOR sequence of `[seq, time, author, payload]`, and of erased messages `[seq, time, author, h'', [size, hash]]`.
 fn decode(body: &[u8]) -> Result<VecDeque<Message>, CborError> {
     let mut reader = Reader::new(body);
     let mut messages = VecDeque::new();
     while !reader.is_at_end() {
-        reader.array("message")?;
+        let items = reader.array("message")?;
+        let (seq, time) = (Seq(reader.uint("seq")?), reader.uint("time")?);
+        let author = Address::from(reader.fixed::<20>("author")?);
+        let payload = reader.payload()?;
+        let (payload_hash, is_erased) = match items {
+            4 => (keccak256(payload), false),
+            _ => {
+                reader.array("erased")?;
+                reader.uint("size")?;
+                (B256::from(reader.fixed::<32>("hash")?), true)
+            }
+        };
         messages.push_back(Message {
-            seq: Seq(reader.uint("seq")?),
-            time: reader.uint("time")?,
-            author: Address::from(reader.fixed::<20>("author")?),
-            payload: reader.payload()?.to_vec(),
+            seq,
+            time,
+            author,
+            payload_hash,
+            is_erased,
         });
     }
     Ok(messages)

@@ -10,7 +10,7 @@ use streamchain_protocol::ids::{Seq, StreamId, StreamName};
 use streamchain_protocol::proof::LeafFields;
 use streamchain_protocol::proof::merkle::{self};
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::{Address, B256, keccak256};
+use streamchain_protocol::{Address, B256};
 
 /// An anchor: of the chain, or as the edge says that the chain has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,10 @@ pub(super) struct Message {
     /// When the relay took it, Unix milliseconds.
     pub time: u64,
     pub author: Address,
-    pub payload: Vec<u8>,
+    /// keccak256 of its payload; of an erased one, what the edge says that it was: the root shows whether it is right.
+    pub payload_hash: B256,
+    /// Whether the payload is gone.
+    pub is_erased: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -99,10 +102,10 @@ pub(super) enum Difference {
     Another(String),
     /// On the chain, messages between two anchors are not covered.
     #[error("on the chain, {anchor} leaves out messages from {due} on")]
-    ChainGap { anchor: Anchor, due: Seq },
+    ChainGap { anchor: Box<Anchor>, due: Seq },
     /// On the chain, two anchors cover one message.
     #[error("on the chain, {anchor} overlaps the one before, which ends before {due}")]
-    ChainOverlap { anchor: Anchor, due: Seq },
+    ChainOverlap { anchor: Box<Anchor>, due: Seq },
     /// On the chain, an anchor covers nothing.
     #[error("on the chain, {0} is empty")]
     ChainEmpty(Anchor),
@@ -155,6 +158,8 @@ pub(super) struct Summary {
     /// Those that are runs in rounds.
     pub in_rounds: u64,
     pub anchored: u64,
+    /// Messages whose payload was erased: only their hashes were compared.
+    pub erased: u64,
 }
 
 impl Summary {
@@ -170,6 +175,7 @@ pub(super) struct Ledger {
     anchors: Vec<Anchor>,
     passed: usize,
     segments: u64,
+    erased: u64,
     next: Seq,
     open: Option<Segment>,
     leaves: Vec<B256>,
@@ -186,11 +192,12 @@ impl Ledger {
             if anchor.count == 0 {
                 return Err(Difference::ChainEmpty(anchor));
             }
-            if anchor.first > due {
-                return Err(Difference::ChainGap { anchor, due });
-            }
-            if anchor.first < due {
-                return Err(Difference::ChainOverlap { anchor, due });
+            if anchor.first != due {
+                let (is_late, anchor) = (anchor.first > due, Box::new(anchor));
+                return Err(match is_late {
+                    true => Difference::ChainGap { anchor, due },
+                    false => Difference::ChainOverlap { anchor, due },
+                });
             }
             due = anchor.end();
         }
@@ -199,6 +206,7 @@ impl Ledger {
             anchors,
             passed: 0,
             segments: 0,
+            erased: 0,
             next: Seq(0),
             open: None,
             leaves: Vec::new(),
@@ -244,6 +252,7 @@ impl Ledger {
             return Err(Difference::MessagePlace { seq, due });
         }
         self.next = seq.next();
+        self.erased += u64::from(message.is_erased);
         let Some(segment) = self.open else {
             return Ok(()); // in no segment yet
         };
@@ -252,7 +261,7 @@ impl Ledger {
             seq,
             time: UnixMs(message.time),
             author: message.author,
-            payload_hash: keccak256(&message.payload),
+            payload_hash: message.payload_hash,
         };
         self.leaves.push(leaf.leaf());
         match self.next == segment.end() {
@@ -328,6 +337,7 @@ impl Ledger {
                 .filter(|anchor| anchor.round.is_some())
                 .count() as u64,
             anchored: self.covered().0,
+            erased: self.erased,
         })
     }
 }

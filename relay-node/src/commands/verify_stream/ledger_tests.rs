@@ -1,4 +1,5 @@
 use super::*;
+use streamchain_protocol::keccak256;
 
 const STREAM: StreamId = StreamId([7; 32]);
 
@@ -7,13 +8,14 @@ fn message(seq: u64) -> Message {
         seq: Seq(seq),
         time: 1_700_000_000_000 + seq,
         author: Address::repeat_byte(0xaa),
-        payload: format!("message {seq}").into_bytes(),
+        payload_hash: keccak256(format!("message {seq}")),
+        is_erased: false,
     }
 }
 
 fn leaf(message: &Message) -> B256 {
     let (time, author) = (message.time, message.author);
-    let payload_hash = keccak256(&message.payload);
+    let payload_hash = message.payload_hash;
     let (stream, seq) = (STREAM, message.seq);
     LeafFields {
         stream,
@@ -113,6 +115,7 @@ fn a_stream_that_nobody_touched_agrees_and_its_tail_is_counted() {
         final_anchors: 1,
         in_rounds: 0,
         anchored: 8,
+        erased: 0,
     };
     assert_eq!((summary, summary.waiting()), (expected, 5));
 }
@@ -126,8 +129,8 @@ fn an_empty_stream_agrees() {
 #[test]
 fn any_change_of_a_message_is_seen_at_its_segment() {
     let changes: [fn(&mut Message); 4] = [
-        |message| message.payload = b"Message 5".to_vec(),
-        |message| message.payload.push(0),
+        |message| message.payload_hash = keccak256("Message 5"),
+        |message| message.payload_hash = keccak256("message 50"),
         |message| message.time += 1,
         |message| message.author = Address::ZERO,
     ];
@@ -143,9 +146,18 @@ fn any_change_of_a_message_is_seen_at_its_segment() {
 }
 
 #[test]
+fn erased_messages_are_counted_and_a_wrong_hash_is_seen() {
+    let mut scene = scene();
+    scene.messages[5].is_erased = true;
+    assert_eq!(scene.verify().unwrap().erased, 1);
+    scene.messages[5].payload_hash = B256::ZERO;
+    assert!(matches!(scene.difference(), Difference::SegmentRoot { .. }));
+}
+
+#[test]
 fn a_message_changed_with_its_segment_is_seen_at_its_anchor() {
     let mut forged = scene();
-    forged.messages[5].payload = b"forged".to_vec();
+    forged.messages[5].payload_hash = keccak256("forged");
     let leaves: Vec<B256> = forged.messages[4..8].iter().map(leaf).collect();
     forged.segments[2].root = merkle::root(&leaves).unwrap();
     let difference = forged.difference();
@@ -245,15 +257,15 @@ fn an_anchor_with_another_root_is_seen() {
 fn anchors_must_begin_at_zero_be_contiguous_and_not_empty() {
     let mut late = scene();
     late.anchors.remove(0);
-    let (anchor, due) = (late.anchors[0], Seq(0));
+    let (anchor, due) = (Box::new(late.anchors[0]), Seq(0));
     assert_eq!(late.difference(), Difference::ChainGap { anchor, due });
     let mut gap = scene();
     gap.anchors[1].first = Seq(5);
-    let (anchor, due) = (gap.anchors[1], Seq(4));
+    let (anchor, due) = (Box::new(gap.anchors[1]), Seq(4));
     assert_eq!(gap.difference(), Difference::ChainGap { anchor, due });
     let mut overlap = scene();
     overlap.anchors[1].first = Seq(3);
-    let (anchor, due) = (overlap.anchors[1], Seq(4));
+    let (anchor, due) = (Box::new(overlap.anchors[1]), Seq(4));
     assert_eq!(overlap.difference(), Difference::ChainOverlap { anchor, due });
     let mut twice = scene();
     twice.anchors.push(twice.anchors[1]);

@@ -206,8 +206,8 @@ impl Report {
             "fromBlock": self.blocks.0, "toBlock": self.blocks.1.saturating_sub(1),
             "anchors": self.anchors, "anchorsOfOtherStreams": self.strangers, "streams": streams,
             "leftOut": self.left_out, "ofOtherOwners": self.of_other_owners,
-            "doubtfulBlocks": self.doubtful_blocks,
             "roundsOwner": self.rounds.map(|(owner, _)| owner), "rounds": self.rounds.map_or(0, |(_, count)| count),
+            "doubtfulBlocks": self.doubtful_blocks,
         })
     }
 }
@@ -242,6 +242,12 @@ fn in_words(summary: &Summary) -> String {
             summary.waiting()
         ));
     }
+    if summary.erased > 0 {
+        text.push_str(&format!(
+            "; the payloads of {} messages are erased, and their hashes agree",
+            summary.erased
+        ));
+    }
     text
 }
 
@@ -262,6 +268,7 @@ fn stream_json(line: &Line) -> Value {
             "inRounds": summary.in_rounds,
             "anchored": summary.anchored,
             "waiting": summary.waiting(),
+            "erased": summary.erased,
         }),
         Outcome::Differs(difference) => json!({
             "id": id,

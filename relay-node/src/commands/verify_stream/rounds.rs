@@ -52,18 +52,17 @@ impl Rounds {
         }
     }
 
-    /// Returns the first round whose list of a bucket is still to be read; `None` when all were. `on_chain` are the rounds
-    /// that the chain has.
-    pub(super) fn due<'a>(&mut self, bucket: u8, on_chain: &'a [Anchor]) -> Option<&'a Anchor> {
+    /// Returns the rounds whose lists of a bucket are still to be read. `on_chain` are the rounds that the chain has.
+    pub(super) fn due<'a>(&mut self, bucket: u8, on_chain: &'a [Anchor]) -> &'a [Anchor] {
         let bucket = self.buckets.entry(bucket).or_default();
         // A reorganisation may have put another root at a round's place, whatever it should have done.
         let same = bucket.roots.iter().zip(on_chain);
         let kept = same.take_while(|(root, round)| **root == round.root).count();
         bucket.forget(kept);
-        on_chain.get(kept)
+        on_chain.get(kept..).unwrap_or_default()
     }
 
-    /// Takes the list of a bucket of the round that is due; `None` when the edge has none.
+    /// Takes the list of a bucket of the first round that is due; `None` when the edge has none.
     pub(super) fn take(
         &mut self,
         bucket: u8,

@@ -59,7 +59,7 @@ fn three() -> Vec<(Anchor, BucketList)> {
 /// Reads these rounds; the first fault ends it.
 fn read(rounds: &mut Rounds, all: &[(Anchor, BucketList)]) -> Result<Vec<Anchor>, RoundFault> {
     let on_chain: Vec<Anchor> = all.iter().map(|(anchor, _)| *anchor).collect();
-    while let Some(due) = rounds.due(7, &on_chain) {
+    while let Some(due) = rounds.due(7, &on_chain).first() {
         let list = all[due.first.0 as usize].1.clone();
         rounds.take(7, due, Some(list))?;
     }
@@ -90,12 +90,8 @@ fn lists_are_read_once_and_in_order() {
     let (mut rounds, all) = (fresh(), three());
     read(&mut rounds, &all).unwrap();
     let on_chain: Vec<Anchor> = all.iter().map(|(anchor, _)| *anchor).collect();
-    assert_eq!(rounds.due(7, &on_chain), None);
-    assert_eq!(
-        rounds.due(8, &on_chain).map(|due| due.first.0),
-        Some(0),
-        "another bucket"
-    );
+    assert_eq!(rounds.due(7, &on_chain), []);
+    assert_eq!(rounds.due(8, &on_chain).len(), 3, "another bucket");
 
     let mut skipping = fresh();
     let fault = skipping.take(7, &all[1].0, Some(all[1].1.clone()));
@@ -142,7 +138,7 @@ fn a_list_that_is_not_the_rounds_is_found() {
 }
 
 #[test]
-fn a_list_that_breaks_the_rules_is_found_even_where_the_round_has_it() {
+fn a_list_that_breaks_the_rules_is_found_in_any_round() {
     let two = vec![run(STREAM, 0, B256::ZERO), run(STREAM, 2, B256::ZERO)];
     let fault = read(&mut fresh(), &[round(0, two)]).unwrap_err();
     assert!(

@@ -118,6 +118,15 @@ impl Shard {
             }
             return;
         }
+        if let NoticeEvent::Erased { seq } = notice.event {
+            let stream = self.streams.get_mut(&id);
+            let leadership = stream.and_then(|stream| stream.leadership.as_mut());
+            // What is erased is stored: of what is not, nothing may go.
+            if let Some(leadership) = leadership.filter(|leadership| seq < leadership.view().committed) {
+                leadership.replay.forget(seq);
+            }
+            return;
+        }
         let Some(frame) = notice_frame(&notice.event) else {
             return;
         };
@@ -200,6 +209,7 @@ fn notice_frame(event: &NoticeEvent) -> Option<NoticeFrame> {
             NoticeFrame { brief, ..whole }
         }
         NoticeEvent::SessionEnded { .. }
+        | NoticeEvent::Erased { .. }
         | NoticeEvent::Withdrawn { .. }
         | NoticeEvent::Append
         | NoticeEvent::Unknown => {

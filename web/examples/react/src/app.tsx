@@ -4,13 +4,20 @@ import type { Hex, StreamMessage } from "@streamchain/client";
 import { type ReceiptChecks, type StreamView, usePublish, useReceipt, useStream } from "@streamchain/client/react";
 import { type FormEvent, useState } from "react";
 
-const { VITE_EDGE, VITE_STREAM, VITE_CHAIN_ID, VITE_CONTRACT, VITE_RPC } = import.meta.env;
+const { VITE_EDGE, VITE_STREAM, VITE_CHAIN_ID, VITE_CONTRACT, VITE_ROUNDS_OWNER, VITE_RPC } = import.meta.env;
 
 const decoder = new TextDecoder();
 
 /** What receipts are checked against; without the settings of .env they are only fetched. */
 const CHECKS: ReceiptChecks | undefined = VITE_RPC
-  ? { expected: { chainId: Number(VITE_CHAIN_ID), contract: VITE_CONTRACT as Hex }, rpcUrl: VITE_RPC }
+  ? {
+      expected: {
+        chainId: Number(VITE_CHAIN_ID),
+        contract: VITE_CONTRACT as Hex,
+        roundsOwner: VITE_ROUNDS_OWNER as Hex,
+      },
+      rpcUrl: VITE_RPC,
+    }
   : undefined;
 
 function Receipt({ stream, message }: { readonly stream: StreamView; readonly message: StreamMessage }) {

@@ -119,16 +119,18 @@ export class Details {
   open(message: StreamMessage): void {
     this.#message = message;
     this.#shownState = null;
-    const text = payloadText(message.payload) ?? toHex(message.payload);
+    const { payload, erased } = message;
+    const text = erased ? texts.messages.erased(erased.size) : (payloadText(payload) ?? toHex(payload));
     setText(this.#title, t.title(message.seq));
     this.#facts.replaceChildren(
       ...fact(t.state, this.#state),
       ...fact(t.time, el("dd", {}, dateAndTime(message.time))),
       ...fact(t.author, el("dd", { class: "mono" }, message.author)),
       ...fact(
-        `${t.payload}, ${t.size(message.payload.length)}`,
+        `${t.payload}, ${t.size(erased?.size ?? payload.length)}`,
         el("dd", { class: "payload" }, text.slice(0, SHOWN_PAYLOAD)),
       ),
+      ...(erased ? fact(t.payloadHash, el("dd", { class: "mono" }, erased.digest)) : []),
     );
     this.#clear();
     setText(this.#run, t.run);

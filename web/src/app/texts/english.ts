@@ -64,6 +64,8 @@ export const english = {
     older: "Load older messages",
     fresh: (count: number): string => `${plural(count, "new message", "new messages")} below`,
     binary: (bytes: number): string => `${plural(bytes, "byte", "bytes")}, not text`,
+    erased: (bytes: number): string =>
+      `Erased: ${plural(bytes, "byte", "bytes")}. The proof of the message still holds.`,
     you: "you",
     details: (seq: number): string => `Verify message ${seq}`,
     verify: "Verify",
@@ -347,6 +349,7 @@ export const english = {
     time: "Time at the relay",
     author: "Author",
     payload: "Payload",
+    payloadHash: "Hash of the payload",
     size: (bytes: number): string => plural(bytes, "byte", "bytes"),
     intro:
       "This page computes the proof again from the message alone. Then it asks a node of the chain for the event of the anchor.",

@@ -44,7 +44,8 @@ export function payloadText(payload: Uint8Array): string | null {
 }
 
 /** A message as one line of a list. */
-export function payloadLine(message: Pick<StreamMessage, "payload">): string {
+export function payloadLine(message: Pick<StreamMessage, "payload" | "erased">): string {
+  if (message.erased !== undefined) return texts.messages.erased(message.erased.size);
   const head = message.payload.subarray(0, 400);
   const text = payloadText(head.length < message.payload.length ? cutAtCharacter(head) : head);
   return text === null ? texts.messages.binary(message.payload.length) : text.replace(/\s+/g, " ").trim();

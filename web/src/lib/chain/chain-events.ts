@@ -3,7 +3,7 @@
 import { type Bytes, fromHex, toHex } from "../wire/bytes.ts";
 import type { ChainFrame } from "../wire/frames.ts";
 import type { JsonObject } from "../wire/json.ts";
-import type { ChainEvent, OmittedPayload } from "../wire/records.ts";
+import { type ChainEvent, readOmitted } from "../wire/records.ts";
 
 /** Identifies an event: a transaction that a reorganisation moves to another block makes another event. */
 export const chainEventKey = ({ block, logIndex, tx }: ChainEvent): string => `${block}/${logIndex}/${tx}`;
@@ -18,12 +18,8 @@ export function chainEventOf(frame: ChainFrame): ChainEvent {
     state: frame.state,
     author: isNew ? toHex(frame.author) : undefined,
     payload: isNew ? (frame.payload.slice() as Bytes) : undefined,
-    ...(isNew && frame.omitted ? { omitted: { size: frame.omitted.size, digest: toHex(frame.omitted.digest) } } : {}),
+    ...(isNew && frame.omitted ? { omitted: frame.omitted } : {}),
   };
-}
-
-function readOmitted(json: JsonObject): OmittedPayload {
-  return { size: json.uint("size"), digest: json.hex("digest", 32) };
 }
 
 /** The event in a JSON answer of the edge. */
@@ -36,7 +32,7 @@ export function readChainEvent(json: JsonObject): ChainEvent {
     state: state === "final" || state === "reverted" ? state : "anchored",
     author: json.has("author") ? json.hex("author", 20) : undefined,
     payload: json.has("payload") ? fromHex(json.hex("payload")) : undefined,
-    ...(json.has("omitted") ? { omitted: readOmitted(json.object("omitted")) } : {}),
+    ...readOmitted(json, "omitted"),
   };
 }
 

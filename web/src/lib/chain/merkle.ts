@@ -24,6 +24,8 @@ interface LeafInputs {
   /** 20 bytes. */
   readonly author: Uint8Array;
   readonly payload: Uint8Array;
+  /** The hash of a payload that is not there. */
+  readonly payloadHash?: Bytes;
 }
 
 /** The hashes from a message to its leaf. */
@@ -38,7 +40,7 @@ interface LeafHashes {
 
 /** The leaf of a message, hashed twice so that no inner node can pass as a leaf. */
 export function leafHashes(inputs: LeafInputs): LeafHashes {
-  const payloadHash = keccak(inputs.payload);
+  const payloadHash = inputs.payloadHash ?? keccak(inputs.payload);
   const encoded = concat([inputs.stream, toWord(inputs.seq), toWord(inputs.time), padLeft(inputs.author), payloadHash]);
   return { payloadHash, encoded, leaf: keccak(keccak(encoded)) };
 }

@@ -7,9 +7,9 @@ import { malformed } from "../errors.ts";
 import { MAX_PAYLOAD_BYTES, MAX_PROOF_STEPS } from "../limits.ts";
 import { fromHex, type Hex, toHex } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
-import type { StreamMessage } from "../wire/records.ts";
+import { type Omitted, readOmitted, type StreamMessage } from "../wire/records.ts";
 import { type CheckResult, type CheckStep, checkResult, same } from "./check.ts";
-import { climb, leafHashes, type ProofStep, streamId } from "./merkle.ts";
+import { climb, keccak, leafHashes, type ProofStep, streamId } from "./merkle.ts";
 import { type ReceiptRound, readRound, roundSteps } from "./round.ts";
 
 export { type CheckResult, type CheckStep, checkResult, type StepId } from "./check.ts";
@@ -22,7 +22,15 @@ export interface Receipt {
   /** Address of the contract, 20 bytes. */
   readonly contract: Hex;
   readonly stream: { readonly id: Hex; readonly owner: Hex; readonly name: string };
-  readonly message: { readonly seq: number; readonly time: number; readonly author: Hex; readonly payload: Hex };
+  readonly message: {
+    readonly seq: number;
+    readonly time: number;
+    readonly author: Hex;
+    /** `0x` when it was erased. */
+    readonly payload: Hex;
+    /** What is known of an erased payload: its hash is in the leaf; nothing proves its size. */
+    readonly erased?: Omitted;
+  };
   readonly leaf: Hex;
   readonly proof: readonly Hex[];
   /** The root that `proof` leads to: the run's, which in version 1 is the anchor's. */
@@ -59,13 +67,22 @@ export function parseReceipt(source: unknown): Receipt {
   const payload = message.hex("payload");
   if ((payload.length - 2) / 2 > MAX_PAYLOAD_BYTES)
     throw malformed(`receipt.message.payload exceeds ${MAX_PAYLOAD_BYTES} bytes`);
+  const erased = readOmitted(message, "erased");
+  if (erased.erased !== undefined && payload !== "0x")
+    throw malformed("receipt.message.payload is there although receipt.message.erased is");
   return {
     type: "streamchain-receipt",
     version,
     chainId: json.uint("chainId"),
     contract: json.hex("contract", 20),
     stream: { id: stream.hex("id", 32), owner: stream.hex("owner", 20), name: stream.text("name") },
-    message: { seq: message.uint("seq"), time: message.uint("time"), author: message.hex("author", 20), payload },
+    message: {
+      seq: message.uint("seq"),
+      time: message.uint("time"),
+      author: message.hex("author", 20),
+      payload,
+      ...erased,
+    },
     leaf: json.hex("leaf", 32),
     proof,
     root: json.hex("root", 32),
@@ -99,6 +116,7 @@ export function checkProof(receipt: Receipt): CheckResult {
     time: message.time,
     author: fromHex(message.author, 20),
     payload: fromHex(message.payload),
+    ...(message.erased === undefined ? {} : { payloadHash: fromHex(message.erased.digest, 32) }),
   });
   const climbed = climb(
     hashes.leaf,
@@ -138,7 +156,7 @@ function leafSteps({ stream, message, leaf }: Receipt, hashes: ReturnType<typeof
       id: "payload-hash",
       ok: true,
       values: [
-        ["bytes", String(fromHex(message.payload).length)],
+        ["bytes", String(message.erased?.size ?? fromHex(message.payload).length)],
         ["computed", payloadHash],
       ],
     },
@@ -238,12 +256,20 @@ export function checkDeployment(receipt: Receipt, expected: ExpectedDeployment):
   return checkResult(steps);
 }
 
+/** Whether it is the same payload, as far as it is known on both sides. */
+function isSamePayload(message: Receipt["message"], expected: StreamMessage): boolean {
+  const digest = expected.erased?.digest;
+  if (message.erased === undefined && digest === undefined) return message.payload === toHex(expected.payload);
+  const own = message.erased?.digest ?? toHex(keccak(fromHex(message.payload)));
+  return own === (digest ?? toHex(keccak(expected.payload)));
+}
+
 function messageStep({ message }: Receipt, expected: StreamMessage): CheckStep {
   const isSame =
     message.seq === expected.seq &&
     message.time === expected.time &&
     message.author === expected.author.toLowerCase() &&
-    message.payload === toHex(expected.payload);
+    isSamePayload(message, expected);
   return {
     id: "message",
     ok: isSame,

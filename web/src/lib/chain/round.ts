@@ -9,7 +9,7 @@ import type { CheckStep } from "./check.ts";
 import { climb, keccak, streamId } from "./merkle.ts";
 
 /** The name of every stream of rounds: an account has one, so it can't show different rounds to different readers. */
-export const ROUNDS_NAME = "_rounds";
+const ROUNDS_NAME = "_rounds";
 
 /** How many hashes lead from a bucket to its round, which has 256. */
 const BUCKET_PROOF_STEPS = 8;

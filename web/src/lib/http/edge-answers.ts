@@ -5,9 +5,9 @@ import { MAX_PAYLOAD_BYTES } from "../limits.ts";
 import type { AnchorState } from "../marks.ts";
 import type { IceServer } from "../webrtc.ts";
 import { type Bytes, type Hex, toHex } from "../wire/bytes.ts";
-import { decodeSequence } from "../wire/cbor.ts";
+import { type CborItem, decodeSequence } from "../wire/cbor.ts";
 import { JsonObject } from "../wire/json.ts";
-import type { AnchorRef, StreamMessage } from "../wire/records.ts";
+import type { AnchorRef, Omitted, StreamMessage } from "../wire/records.ts";
 
 /** The answer of `GET /v1/config`. */
 export interface EdgeConfig {
@@ -292,8 +292,8 @@ export function readStatus(json: JsonObject): EdgeStatus {
 export function readHistory(bytes: Uint8Array): StreamMessage[] {
   const messages: StreamMessage[] = [];
   for (const item of decodeSequence(bytes)) {
-    if (!Array.isArray(item) || item.length !== 4) throw malformed("history item is not an array of four");
-    const [seq, time, author, payload] = item;
+    if (!Array.isArray(item) || item.length < 4) throw malformed("history item is not an array of four");
+    const [seq, time, author, payload, erased] = item;
     if (typeof seq !== "number" || typeof time !== "number" || seq < 0 || time < 0) {
       throw malformed("history item without seq and time");
     }
@@ -301,7 +301,17 @@ export function readHistory(bytes: Uint8Array): StreamMessage[] {
     if (!(payload instanceof Uint8Array) || payload.length > MAX_PAYLOAD_BYTES) {
       throw malformed("history item without payload");
     }
-    messages.push({ seq, time, author: toHex(author), payload: payload.slice() as Bytes });
+    const message = { seq, time, author: toHex(author), payload: payload.slice() as Bytes };
+    messages.push(erased === undefined ? message : { ...message, erased: readErased(erased) });
   }
   return messages;
+}
+
+/** Reads `[size, hash]`. */
+function readErased(item: CborItem): Omitted {
+  const [size, digest] = Array.isArray(item) ? item : [];
+  if (typeof size !== "number" || size < 0 || !(digest instanceof Uint8Array) || digest.length !== 32) {
+    throw malformed("erased history item without size and hash");
+  }
+  return { size, digest: toHex(digest) };
 }

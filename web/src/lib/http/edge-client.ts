@@ -129,7 +129,7 @@ export class EdgeClient {
     limit: number = MAX_PAGE_MESSAGES,
     signal?: AbortSignal,
   ): Promise<StreamMessage[]> {
-    const path = `/v1/streams/${encodeURIComponent(stream)}/messages?from=${from}&limit=${limit}`;
+    const path = `/v1/streams/${encodeURIComponent(stream)}/messages?from=${from}&limit=${limit}&erased=1`;
     const response = await this.#request(path, {
       headers: { accept: "application/cbor-seq" },
       ...(signal === undefined ? {} : { signal }),

@@ -10,7 +10,7 @@ import { HTTP_TIMEOUT_MS, MAX_SILENCE_MS, RECONNECT_BACKOFF } from "../limits.ts
 import type { Platform } from "../platform.ts";
 import { fromHex, type Hex } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
-import type { AnchorRef, ChainEvent, StreamMessage } from "../wire/records.ts";
+import { type AnchorRef, type ChainEvent, readOmitted, type StreamMessage } from "../wire/records.ts";
 import { type ServerEvent, ServerEventReader } from "../wire/server-events.ts";
 import { bearer } from "./bearer.ts";
 import { errorOfAnswer } from "./edge-answers.ts";
@@ -227,7 +227,8 @@ function readState(json: JsonObject): FollowedState {
 
 function readMessage(json: JsonObject): StreamMessage {
   const author: Hex = json.hex("author", 20);
-  return { seq: json.uint("seq"), time: json.uint("time"), author, payload: fromHex(json.hex("payload")) };
+  const payload = fromHex(json.hex("payload"));
+  return { seq: json.uint("seq"), time: json.uint("time"), author, payload, ...readOmitted(json, "erased") };
 }
 
 /** Follows a stream by server-sent events. */

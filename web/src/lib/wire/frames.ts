@@ -5,8 +5,9 @@
 import { malformed } from "../errors.ts";
 import { MAX_CHANNEL_MESSAGE_BYTES, MAX_PAYLOAD_BYTES } from "../limits.ts";
 import type { AnchorState } from "../marks.ts";
-import type { Bytes } from "./bytes.ts";
+import { type Bytes, toHex } from "./bytes.ts";
 import { type CborItem, decodeSequence, encodeCbor } from "./cbor.ts";
+import type { Omitted } from "./records.ts";
 
 /** States by their number on the wire. */
 const ANCHOR_STATES: readonly AnchorState[] = ["anchored", "final", "reverted"];
@@ -98,8 +99,8 @@ export type ChainFrame =
       readonly payload: Uint8Array;
       readonly tx: Uint8Array;
       readonly state: AnchorState;
-      /** Size and digest of a payload that is left out. */
-      readonly omitted?: { readonly size: number; readonly digest: Uint8Array };
+      /** What is known of a payload that is left out. */
+      readonly omitted?: Omitted;
     }
   | {
       readonly kind: "chain-state";
@@ -220,6 +221,9 @@ class Fields {
   }
 }
 
+/** How many items a chain frame with an omitted payload has. */
+const CHAIN_WITH_OMITTED = 9;
+
 const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
   16: (values) => {
     const f = new Fields("welcome", values, 6);
@@ -262,7 +266,7 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
   },
   21: (values) => {
     const f = new Fields("chain", values, 7);
-    const event = {
+    return {
       kind: "chain",
       block: f.uint(),
       logIndex: f.uint(),
@@ -270,9 +274,8 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
       payload: f.anyBytes(),
       tx: f.bytes(32),
       state: f.anchorState(),
-    } as const;
-    const CHAIN_WITH_OMITTED = 9;
-    return values.length < CHAIN_WITH_OMITTED ? event : { ...event, omitted: { size: f.uint(), digest: f.bytes(32) } };
+      ...(values.length < CHAIN_WITH_OMITTED ? {} : { omitted: { size: f.uint(), digest: toHex(f.bytes(32)) } }),
+    };
   },
   22: (values) => {
     const f = new Fields("gap", values, 3);

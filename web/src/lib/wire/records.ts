@@ -2,6 +2,15 @@
 
 import type { AnchorState } from "../marks.ts";
 import type { Bytes, Hex } from "./bytes.ts";
+import type { JsonObject } from "./json.ts";
+
+/** What is known of a payload that is not there. */
+export interface Omitted {
+  /** Its size in bytes. */
+  readonly size: number;
+  /** Its keccak256 hash. */
+  readonly digest: Hex;
+}
 
 /** One message of a stream. */
 export interface StreamMessage {
@@ -10,7 +19,10 @@ export interface StreamMessage {
   readonly time: number;
   /** 20-byte address of the author. */
   readonly author: Hex;
+  /** Empty when it was erased. */
   readonly payload: Bytes;
+  /** What is known of the payload, if it was erased: its leaf, and so every proof, is still the same. */
+  readonly erased?: Omitted;
 }
 
 /** Where the messages `first .. first + count` are anchored, and how sure that is. */
@@ -23,14 +35,6 @@ export interface AnchorRef {
   readonly state: AnchorState;
 }
 
-/** A payload that is above a limit, or does not fit a data-channel message: it is left out. */
-export interface OmittedPayload {
-  /** Its length in bytes. */
-  readonly size: number;
-  /** Its keccak256. */
-  readonly digest: Hex;
-}
-
 /** Something that was published on chain, or a change of its state alone. */
 export interface ChainEvent {
   readonly block: number;
@@ -39,8 +43,15 @@ export interface ChainEvent {
   readonly state: AnchorState;
   /** Undefined when only the state is new. */
   readonly author: Hex | undefined;
-  /** Undefined when only the state is new; empty when it is omitted. */
+  /** Undefined when only the state is new; empty when it is left out. */
   readonly payload: Bytes | undefined;
-  /** What is left out of the event, if its payload is. */
-  readonly omitted?: OmittedPayload | undefined;
+  /** What is known of a payload that is left out since it is larger than messages are. */
+  readonly omitted?: Omitted | undefined;
+}
+
+/** Reads the member of this name, if it is there. */
+export function readOmitted<Name extends string>(json: JsonObject, name: Name): { readonly [key in Name]?: Omitted } {
+  if (!json.has(name)) return {};
+  const omitted = json.object(name);
+  return { [name]: { size: omitted.uint("size"), digest: omitted.hex("digest", 32) } } as { [key in Name]: Omitted };
 }

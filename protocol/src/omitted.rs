@@ -4,7 +4,8 @@ use crate::limits::MAX_PAYLOAD_BYTES;
 use alloy_primitives::{B256, Bytes, keccak256};
 use serde::{Deserialize, Serialize};
 
-/// What is known of a payload that is left out since it is above the limits of the protocol: the chain itself has it.
+/// What is known of a payload that is left out: one on the chain that is above the limits of the protocol, or one that was
+/// erased from storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Omitted {
     /// Its size in bytes.

@@ -1,4 +1,4 @@
-//! How a round begins, and what holds in every step.
+//! How a pass begins, and what holds in every step.
 
 use super::*;
 

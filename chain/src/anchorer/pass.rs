@@ -1,4 +1,4 @@
-//! The transitions of a round: `(step, event) -> (step, effects)`.
+//! The transitions of a pass: `(step, event) -> (step, effects)`.
 //!
 //! What always holds: a transition changes nothing by itself; all that it means to change is in its effects.
 

@@ -1,0 +1,7 @@
+//! The Archiver object: moves what is final from the database into packs, and erases payloads, by owners' wish or by age.
+
+mod erasing;
+mod jobs;
+mod object;
+mod pass;
+mod tables;

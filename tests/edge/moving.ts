@@ -1,0 +1,301 @@
+// History on its way into the archive, under load: messages are stored, become final and are packed, while readers go
+// through all of them and the runtime is ended with `kill -9` at random moments.
+//
+// What is checked: each reader gets every message once, in order, with the payload that was stored; receipts hold;
+// nothing is in the database twice; the database stays bounded.
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { type Edge, type FakeRelay, type Json, type Message, PRODUCER, startEdge, until } from "./harness.ts";
+
+const NAME = "moving";
+const TX = `0x${"33".repeat(32)}`;
+const BLOCK_HASH = `0x${"44".repeat(32)}`;
+
+export interface How {
+  /** How many messages are stored. */
+  messages: number;
+  /** Messages of one batch. */
+  batch: number;
+  /** Bytes of one message. */
+  bytes: number;
+  /** How often the runtime is killed. */
+  kills: number;
+  /** Bytes of a pack. */
+  packBytes: number;
+  /** Segments that are not final yet, at least. */
+  behind: number;
+  /** Says how far it is. */
+  log?: (line: string) => void;
+}
+
+export interface Moved {
+  /** Messages in packs. */
+  packed: number;
+  packs: number;
+  /** Bytes of all packs. */
+  packedBytes: number;
+  /** Most bytes that the database had. */
+  databaseBytes: number;
+  /** Bytes that the messages would take in the database. */
+  storedBytes: number;
+  /** Whole passes of the readers over all messages that were there. */
+  passes: number;
+  kills: number;
+  /** Time for 1,000 messages out of packs, and of the newest ones, ms. */
+  oldMs: number;
+  recentMs: number;
+}
+
+const payloadOf = (seq: number, bytes: number): Buffer => Buffer.from(`message ${seq} `.padEnd(bytes, "x"));
+
+const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
+
+/** The runtimes that this process started. */
+const runtimes = (): number[] =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const [, name, rest] = /^\d+ \((.*)\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+        return name === "workerd" && Number(rest) === process.pid;
+      } catch {
+        return false; // it ended meanwhile
+      }
+    })
+    .map(Number);
+
+/** A run: the edge that is there, and how far everything is. */
+class Run {
+  readonly #how: How;
+  edge: Edge;
+  #relay: FakeRelay;
+  #short = "";
+  #epoch = 0;
+  #id = "";
+  stored = 0;
+  #kills = 0;
+  #passes = 0;
+  #databaseBytes = 0;
+  #over = false;
+  /** While the runtime is being replaced. */
+  #restarting: Promise<void> | undefined;
+
+  constructor(how: How, edge: Edge) {
+    this.#how = how;
+    this.edge = edge;
+    this.#relay = edge.relay("r1");
+  }
+
+  static vars(how: How): Record<string, string> {
+    return {
+      ARCHIVE_PACK_BYTES: String(how.packBytes),
+      ARCHIVE_INTERVAL_MS: "200",
+      SEGMENT_MAX_AGE_MS: "200",
+    };
+  }
+
+  async begin(): Promise<void> {
+    const stream = await this.edge.streamOn(this.#relay, NAME);
+    [this.#short, this.#epoch, this.#id] = [stream.short, stream.epoch, stream.id];
+    await this.edge.listed(NAME);
+  }
+
+  /** Does something until it works: the runtime may end under it. */
+  async #surely<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+    let last: unknown;
+    for (let tries = 0; tries < 60; tries += 1) {
+      await this.#restarting;
+      try {
+        return await attempt();
+      } catch (error) {
+        if (error instanceof assert.AssertionError) throw error;
+        last = error;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+    throw new Error(`${what} did not work`, { cause: last });
+  }
+
+  async #get(path: string): Promise<Json> {
+    return this.#surely(path, async () => {
+      const answer = await this.edge.get(path);
+      // What a dying runtime answers is no answer.
+      if (answer.status >= 500 || answer.status === 429) throw new Error(answer.text);
+      assert.equal(answer.status, 200, `${path}: ${answer.text}`);
+      return answer.json;
+    });
+  }
+
+  /** Stores all messages, a batch after the other. */
+  async store(): Promise<void> {
+    const { messages, batch, bytes } = this.#how;
+    while (this.stored < messages) {
+      const first = this.stored;
+      const count = Math.min(batch, messages - first);
+      const body: Message[] = Array.from({ length: count }, (_, index) => ({
+        producer: PRODUCER,
+        number: first + index,
+        payload: payloadOf(first + index, bytes),
+      }));
+      await this.#surely("a batch", async () => {
+        const answer = await this.#relay.batch(this.#short, this.#epoch, first, body);
+        if (answer.status !== 200) {
+          await this.#relay.register();
+          await this.#relay.acquireEpoch(this.#short);
+          throw new Error(answer.text);
+        }
+        assert.equal(answer.json.committed, first + count);
+      });
+      this.stored = first + count;
+    }
+  }
+
+  /** Makes what is `behind` segments old final, again and again. */
+  async finalize(): Promise<void> {
+    const statement = `INSERT INTO anchors (stream, first, count, root, tx, block, block_hash, log_index, state)
+      SELECT stream, first, count, root, ?, 12, ?, first, 'final' FROM segments s WHERE stream = ?
+      AND NOT EXISTS (SELECT 1 FROM anchors a WHERE a.stream = s.stream AND a.first = s.first)
+      AND first < (SELECT first FROM segments WHERE stream = ? ORDER BY first DESC LIMIT 1 OFFSET ?)`;
+    while (!this.#over) {
+      await this.#surely("finality", async () => {
+        const query = (await this.edge.database()).prepare(statement);
+        await query.bind(TX, BLOCK_HASH, this.#id, this.#id, this.#how.behind - 1).run();
+      });
+      const { database } = (await this.#get("/v1/status")).storage as { database: { bytes: number } };
+      this.#databaseBytes = Math.max(this.#databaseBytes, database?.bytes ?? 0);
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+
+  /** Reads everything from the beginning, page by page; returns how much there was. */
+  async readAll(): Promise<number> {
+    for (let from = 0; ; ) {
+      const path = `/v1/streams/${NAME}/messages?from=${from}&limit=1000`;
+      const page = (await this.#get(path)) as { messages?: { seq: number; payload: string }[]; head?: number };
+      for (const { seq, payload } of page.messages ?? []) {
+        assert.equal(seq, from, "in order, each once");
+        assert.equal(payload, `0x${payloadOf(seq, this.#how.bytes).toString("hex")}`);
+        from += 1;
+      }
+      if (from >= (page.head ?? 0)) return from;
+      assert.ok((page.messages ?? []).length > 0, `nothing at ${from}, below the head`);
+    }
+  }
+
+  async read(): Promise<void> {
+    while (!this.#over) {
+      await this.readAll();
+      this.#passes += 1;
+    }
+  }
+
+  /** Asks for receipts of messages anywhere. */
+  async prove(): Promise<void> {
+    while (!this.#over) {
+      const seq = Math.floor(Math.random() * Math.max(1, this.stored));
+      await this.#surely("a receipt", async () => {
+        const answer = await this.edge.get(`/v1/streams/${NAME}/messages/${seq}/receipt`);
+        if (answer.status >= 500) throw new Error(answer.text);
+        if (answer.status === 404) return; // not anchored yet
+        const message = answer.json.message as { payload: string };
+        assert.equal(message.payload, `0x${payloadOf(seq, this.#how.bytes).toString("hex")}`);
+      });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** Ends the runtime, at random moments while messages are stored, and starts it again on the same data. */
+  async kill(): Promise<void> {
+    const { kills, messages, log } = this.#how;
+    for (let kill = 1; kill <= kills; kill += 1) {
+      const at = ((kill - Math.random() / 2) * messages) / (kills + 1);
+      while (this.stored < at) await new Promise((resolve) => setTimeout(resolve, 20));
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 300));
+      const old = this.edge;
+      this.#restarting = (async () => {
+        for (const pid of runtimes()) process.kill(pid, "SIGKILL");
+        await old.dispose().catch(() => {});
+        this.edge = await startEdge({ folder: old.folder, vars: Run.vars(this.#how) });
+        const incarnation = this.#relay.incarnation;
+        this.#relay = this.edge.relay("r1");
+        this.#relay.incarnation = incarnation;
+        await this.#relay.register();
+        await this.#relay.acquireEpoch(this.#short);
+      })();
+      await this.#restarting;
+      this.#restarting = undefined;
+      this.#kills += 1;
+      log?.(`killed at ${this.stored} messages`);
+    }
+  }
+
+  /** Waits until all that is final is packed, and counts. */
+  async finish(): Promise<Moved> {
+    await until("the archive has what is final", async () => {
+      const query = `SELECT count(*) AS n FROM segments s JOIN anchors a ON a.stream = s.stream AND a.first = s.first`;
+      const left = await (await this.edge.database()).prepare(query).first<{ n: number }>();
+      return (left?.n ?? 0) * 1_000 < 2 * this.#how.packBytes;
+    });
+    assert.equal(await this.readAll(), this.#how.messages);
+    const doubled = `SELECT count(*) AS n FROM segments s JOIN packs p ON p.stream = s.stream AND s.first < p.next`;
+    const database = await this.edge.database();
+    assert.equal((await database.prepare(doubled).first<{ n: number }>())?.n, 0, "nothing is in two places");
+    const bucket = await this.edge.archive();
+    let [objects, cursor]: [number, string | undefined] = [0, undefined];
+    do {
+      const page: Awaited<ReturnType<typeof bucket.list>> = await bucket.list(cursor === undefined ? {} : { cursor });
+      objects += page.objects.length;
+      cursor = page.truncated ? page.cursor : undefined;
+    } while (cursor !== undefined);
+    const { archive } = (await this.#get("/v1/status")).storage as { archive: Json };
+    assert.ok(objects <= (archive.packs as number) + 1, `${objects} objects for ${archive.packs} packs`);
+    const time = async (from: number) => {
+      const begun = performance.now();
+      for (let next = from; next < from + 1_000; ) {
+        const page = await this.#get(`/v1/streams/${NAME}/messages?from=${next}&limit=${from + 1_000 - next}`);
+        next = page.next as number;
+      }
+      return performance.now() - begun;
+    };
+    const [old, recent]: [number[], number[]] = [[], []];
+    for (let i = 0; i < 15; i += 1) {
+      old.push(await time(Math.floor(Math.random() * ((archive.messages as number) - 1_000))));
+      recent.push(await time(this.#how.messages - 1_000));
+    }
+    const { messages, bytes } = this.#how;
+    return {
+      packed: archive.messages as number,
+      packs: archive.packs as number,
+      packedBytes: archive.bytes as number,
+      databaseBytes: this.#databaseBytes,
+      storedBytes: messages * (bytes + 55),
+      passes: this.#passes,
+      kills: this.#kills,
+      oldMs: median(old),
+      recentMs: median(recent),
+    };
+  }
+
+  end(): void {
+    this.#over = true;
+  }
+}
+
+/** Stores messages and moves them, under readers and kills. */
+export const moveHistory = async (how: How): Promise<Moved> => {
+  const run = new Run(how, await startEdge({ vars: Run.vars(how) }));
+  try {
+    await run.begin();
+    const beside = Promise.all([run.finalize(), run.read(), run.prove()]);
+    // A failure of those ends the run, and none of them is lost while the others go on.
+    await Promise.race([beside, Promise.all([run.store(), run.kill()])]);
+    const moved = await Promise.race([run.finish(), beside.then(() => Promise.reject(new Error("over")))]);
+    run.end();
+    await beside;
+    return moved as Moved;
+  } finally {
+    run.end();
+    await run.edge.stop();
+  }
+};
