@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { type Answer, asOperator, assertProblem, type Edge, OPERATOR, startEdge } from "./harness.ts";
+import { type Answer, asOperator, assertProblem, type Edge, OPERATOR, startEdge, until } from "./harness.ts";
 
 let edge: Edge;
 before(async () => {
@@ -97,9 +97,10 @@ test("how a stream is anchored is chosen once, and fits its mode", async () => {
   refused(await change(id, { mode: "payload" }), "mode");
   refused(await change(id, { anchor: "own" }), "anchor");
   refused(await change(id, { anchor: "own", prove: true }), "anchor");
-  await edge.listed("rounds");
-  const { streams } = await list("?limit=1");
-  assert.deepEqual([streams[0]?.name, streams[0]?.anchor], ["rounds", "shared"]);
+  await until("the list has the change", async () => {
+    const { streams } = await list("?limit=1");
+    return streams[0]?.name === "rounds" && streams[0]?.anchor === "shared";
+  });
   assert.equal((await edge.get(`/v1/streams/${id}`)).json.anchor, "shared");
 });
 
