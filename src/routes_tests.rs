@@ -24,6 +24,8 @@ fn a_path_is_a_resource_or_nothing() {
     let receipt = "/v1/streams/demo/messages/7/receipt";
     assert_eq!(find(receipt), Some("/v1/streams/{stream}/messages/{seq}/receipt"));
     assert_eq!(read(receipt).seq().unwrap(), Seq(7));
+    let message = "/v1/streams/demo/messages/7";
+    assert_eq!(find(message), Some("/v1/streams/{stream}/messages/{seq}"));
     for nothing in [
         "/v1",
         "/v1/",
@@ -31,7 +33,7 @@ fn a_path_is_a_resource_or_nothing() {
         "/v1/streams/demo/",
         "/v1/streams/demo/else",
         "/v2/streams",
-        "/v1/streams/demo/messages/7",
+        "/v1/streams/demo/messages/7/else",
     ] {
         assert_eq!(find(nothing), None, "{nothing}");
     }
