@@ -19,6 +19,7 @@ const BATCHER = `
         await storage.put("answer", answer);
         return new Response();
       }
+      if (!pathname.startsWith("/OfferRun")) return new Response();
       const [stream, owner, first, count, root, watched] = await request.json();
       const offers = (await storage.get("offers")) ?? [];
       await storage.put("offers", [...offers, { stream, owner, first, count, root, watched }]);
