@@ -122,7 +122,7 @@ impl World {
     pub fn publish(&mut self, id: StreamId, count: u32) {
         let stream = self.streams.entry(id).or_insert_with(|| FakeStream {
             owner: owner(id.0[1] % 3),
-            watched: id.0[2] % 2 == 0,
+            watched: id.0[2].is_multiple_of(2),
             segments: Vec::new(),
             begin: Seq(0),
             offered: Seq(0),

@@ -128,7 +128,7 @@ impl Deployment {
                 self.chain.reorg(depth, Orphans::Dropped);
                 self.listen();
             }
-            if self.seconds % BLOCK_S == 0 {
+            if self.seconds.is_multiple_of(BLOCK_S) {
                 self.chain.mine();
                 self.listen();
             }

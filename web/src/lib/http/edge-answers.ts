@@ -192,10 +192,11 @@ export function parseIceServers(link: string | null): IceServer[] {
 
 /** Reads the answer of `GET /v1/config`. */
 export function readConfig(json: JsonObject): EdgeConfig {
+  const [chainId, contract] = [json.uint("chainId"), json.hex("contract", 20)];
   const operator = json.hex("operator", 20);
   return {
-    chainId: json.uint("chainId"),
-    contract: json.hex("contract", 20),
+    chainId,
+    contract,
     operator,
     roundsOwner: json.has("roundsOwner") ? json.hex("roundsOwner", 20) : operator,
     version: json.textOr("version", ""),
