@@ -12,10 +12,12 @@ use streamchain_protocol::ids::Seq;
 pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
-    let stored = StreamRows::of(call, stream).await?;
-    let from = Seq(call.number("from")?.unwrap_or(0));
-    let anchors = anchors::list(&stored.db, stored.stream, from, stored.limit).await?;
-    let anchors = StreamRows::release(call, stream, anchors).await?;
-    let next = stored.last(&anchors).map(|last| last.first.0 + last.count);
+    let (anchors, next) = StreamRows::page(call, stream, async |stored| {
+        let from = Seq(call.number("from")?.unwrap_or(0));
+        let anchors = anchors::list(&stored.db, stored.stream, from, stored.limit).await?;
+        let next = stored.last(&anchors).map(|last| last.first.0 + last.count);
+        Ok((anchors, next))
+    })
+    .await?;
     json_without_nulls(200, json!({ "anchors": anchors, "next": next }))
 }

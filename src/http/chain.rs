@@ -16,13 +16,15 @@ use serde_json::json;
 pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
-    let stored = StreamRows::of(call, stream).await?;
-    let after = call.number("block")?.zip(call.number("logIndex")?);
-    let events = chain_events::list(&stored.db, stored.stream, after, stored.limit).await?;
-    let events = StreamRows::release(call, stream, events).await?;
-    let next = stored
-        .last(&events)
-        .map(|last| json!({ "block": last.block, "logIndex": last.log_index }));
+    let (events, next) = StreamRows::page(call, stream, async |stored| {
+        let after = call.number("block")?.zip(call.number("logIndex")?);
+        let events = chain_events::list(&stored.db, stored.stream, after, stored.limit).await?;
+        let next = stored
+            .last(&events)
+            .map(|last| json!({ "block": last.block, "logIndex": last.log_index }));
+        Ok((events, next))
+    })
+    .await?;
     json_without_nulls(200, json!({ "events": events, "next": next }))
 }
 

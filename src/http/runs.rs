@@ -12,11 +12,13 @@ use streamchain_protocol::ids::Seq;
 /// chain. `next` is where to go on.
 pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let call = &call;
-    let stored = StreamRows::of(call, &at.stream()?).await?;
-    let from = Seq(call.number("from")?.unwrap_or(0));
-    let history = History::of(&call.env)?;
-    let (runs, next) = history
-        .runs(call.config.rounds, stored.stream, from, stored.limit)
-        .await?;
+    let (runs, next) = StreamRows::page(call, &at.stream()?, async |stored| {
+        let from = Seq(call.number("from")?.unwrap_or(0));
+        let history = History::of(&call.env)?;
+        Ok(history
+            .runs(call.config.rounds, stored.stream, from, stored.limit)
+            .await?)
+    })
+    .await?;
     json_without_nulls(200, json!({ "runs": runs, "next": next }))
 }

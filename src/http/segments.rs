@@ -12,11 +12,12 @@ use streamchain_protocol::ids::Seq;
 pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let stream = &at.stream()?;
-    let stored = StreamRows::of(call, stream).await?;
-    let from = Seq(call.number("from")?.unwrap_or(0));
-    let history = History::of(&call.env)?;
-    let (rows, next) = history.list(stored.stream, from, stored.limit).await?;
-    let rows = StreamRows::release(call, stream, rows).await?;
+    let (rows, next) = StreamRows::page(call, stream, async |stored| {
+        let from = Seq(call.number("from")?.unwrap_or(0));
+        let history = History::of(&call.env)?;
+        Ok(history.list(stored.stream, from, stored.limit).await?)
+    })
+    .await?;
     let rows: Vec<Value> = rows
         .iter()
         .map(|row| json!({ "first": row.first, "count": row.count, "root": row.root }))

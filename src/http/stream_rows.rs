@@ -20,8 +20,19 @@ pub(super) struct StreamRows {
 }
 
 impl StreamRows {
+    /// Reads a page, and lets it go out unless the request is by somebody whom the stream is not for.
+    pub(super) async fn page<T>(
+        call: &Call,
+        stream: &StreamRef,
+        read: impl AsyncFnOnce(&Self) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let page = read(&Self::of(call, stream).await?).await?;
+        auth::need(call, stream, Right::Read).await?;
+        Ok(page)
+    }
+
     /// Refuses a stream that is not there.
-    pub(super) async fn of(call: &Call, stream: &StreamRef) -> Result<Self, Problem> {
+    async fn of(call: &Call, stream: &StreamRef) -> Result<Self, Problem> {
         let limit = call.page_rows()?;
         let db = call.env.d1("DB")?;
         let Some(found) = store::streams::find(&db, call.short(stream)).await? else {
@@ -31,12 +42,6 @@ impl StreamRows {
         };
         let stream = found.id;
         Ok(Self { db, stream, limit })
-    }
-
-    /// Lets the page go out that was read, unless the request is by somebody whom the stream is not for.
-    pub(super) async fn release<T>(call: &Call, stream: &StreamRef, page: T) -> Result<T, Problem> {
-        auth::need(call, stream, Right::Read).await?;
-        Ok(page)
     }
 
     /// The row behind which there may be more: the last of a full page.

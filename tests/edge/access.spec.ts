@@ -64,6 +64,7 @@ const TABLE: Row[] = [
   ],
   ["DELETE /v1/streams/{stream}/members/{member}", `/v1/streams/${VAULT}/members/${NOBODY}`, null, managing(404)],
   ["POST /v1/streams/{stream}/messages", `/v1/streams/${VAULT}/messages`, { payload: "0x6869" }, managing(201)],
+  ["DELETE /v1/streams/{stream}/messages/{seq}", `/v1/streams/${VAULT}/messages/99`, null, managing(404)],
   ["POST /v1/streams/{stream}/sessions", `/v1/streams/${VAULT}/sessions`, "{offer}", reading(201)],
   [
     "POST /v1/streams/{stream}/sessions",
@@ -75,6 +76,10 @@ const TABLE: Row[] = [
   ["GET /v1/streams/{stream}/messages/{seq}/receipt", `/v1/streams/${VAULT}/messages/0/receipt`, null, reading(404)],
   ["GET /v1/streams/{stream}/anchors", `/v1/streams/${VAULT}/anchors`, null, reading(200)],
   ["GET /v1/streams/{stream}/segments", `/v1/streams/${VAULT}/segments`, null, reading(200)],
+  ["GET /v1/streams/{stream}/runs", `/v1/streams/${VAULT}/runs`, null, reading(200)],
+  ["GET /v1/rounds", "/v1/rounds", null, all(200)],
+  ["GET /v1/rounds/{round}", "/v1/rounds/0", null, all(404)],
+  ["GET /v1/rounds/{round}/buckets/{bucket}", "/v1/rounds/0/buckets/0", null, all(404)],
   ["POST /v1/chain/replay", "/v1/chain/replay", null, operating(503)],
   ["GET /v1/streams/{stream}/events", `/v1/streams/${VAULT}/events?life=1`, null, reading(200)],
   ["GET /v1/streams/{stream}/chain", `/v1/streams/${VAULT}/chain`, null, reading(200)],

@@ -236,10 +236,7 @@ test("only owner and operator may erase; the audit log has it", async () => {
 });
 
 test("a payload for the chain stays until its anchor is final", async () => {
-  const made = await edge.postJson("/v1/streams", { name: "whole", mode: "payload" }, asOperator());
-  const stream: Stream = { id: made.json.id as string, short: made.json.short as string, epoch: 1 };
-  await relay.register();
-  await relay.acquireEpoch(stream.short);
+  const stream = await edge.streamOn(relay, "whole", { mode: "payload" });
   await edge.storeSegments(relay, stream, [2]);
   assertProblem(await erase(edge, "whole", 1), 404, "not-anchored");
   await finalize(edge, stream.id);

@@ -13,7 +13,13 @@ after(() => edge.stop());
 test("health and config answer without anything behind them", async () => {
   assert.deepEqual((await edge.get("/v1/health")).json, { ok: true });
   const { limits, features, version, ...rest } = (await edge.get("/v1/config")).json;
-  assert.deepEqual(rest, { chainId: 31_337, contract: CONTRACT, contractBlock: 0, operator: OPERATOR });
+  assert.deepEqual(rest, {
+    chainId: 31_337,
+    contract: CONTRACT,
+    contractBlock: 0,
+    operator: OPERATOR,
+    roundsOwner: OPERATOR,
+  });
   assert.equal((limits as Json).payload, 65_536);
   assert.ok(Array.isArray(features) && features.includes("receipts"));
   assert.match(version as string, /^\d+\.\d+\.\d+/);

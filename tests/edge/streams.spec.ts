@@ -33,6 +33,7 @@ test("a stream is made once, and again it is simply there", async () => {
     p2p: false,
     prove: false,
     anchor: "own",
+    retention: "forever",
     epoch: 0,
     head: 0,
     stored: 0,
