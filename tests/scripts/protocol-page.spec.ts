@@ -66,6 +66,7 @@ describe("limits and times", () => {
       "BATCH_CLOSE_BYTES",
       "MAX_SEGMENT_MESSAGES",
       "MAX_SEGMENT_BYTES",
+      "MAX_SEGMENTS_PER_RUN",
       "MAX_EMITTED_MESSAGES",
       "MAX_EMITTED_BYTES",
       "EMITTED_OVERHEAD",
