@@ -31,12 +31,6 @@ interface Shown {
   erased?: { size: number; digest: string };
 }
 
-interface Stream {
-  id: string;
-  short: string;
-  epoch: number;
-}
-
 let edge: Edge;
 let relay: FakeRelay;
 before(async () => {

@@ -31,20 +31,22 @@ const constantRows = (): { stated: number; name: string }[] =>
     return name && stated ? [{ stated: Number(stated.replaceAll(",", "")), name }] : [];
   });
 
-/** Every numeric constant of a Rust source, evaluated: products, shifts and differences of numbers and earlier constants. */
+/** Every numeric constant of a Rust source: numbers, shifts and earlier constants, multiplied and divided. */
 const constants = (source: string): Map<string, number> => {
   const found = new Map<string, number>();
+  const operand = (text: string): number => {
+    const shifted = text.match(/^\(1 << (\d+)\) - 1$/)?.[1];
+    if (shifted !== undefined) return 2 ** Number(shifted) - 1;
+    return /^\d+$/.test(text) ? Number(text) : (found.get(text) ?? Number.NaN);
+  };
   for (const [, name = "", text = ""] of source.matchAll(/const ([A-Z_]+): u\w+ = ([^;]+);/g)) {
-    const factors = text.replaceAll("_", "").split("*");
-    const values = factors.map((factor) => {
-      const shifted = factor.match(/^\s*\(1 << (\d+)\) - 1\s*$/)?.[1];
-      if (shifted !== undefined) return 2 ** Number(shifted) - 1;
-      return /^\s*\d+\s*$/.test(factor) ? Number(factor) : (found.get(text.trim()) ?? Number.NaN);
-    });
-    found.set(
-      name,
-      values.reduce((product, value) => product * value, 1),
-    );
+    const [first = "", ...rest] = text.replaceAll(/(?<=\d)_(?=\d)| as u\w+/g, "").split(/([*/])/);
+    let value = operand(first.trim());
+    for (let at = 0; at < rest.length; at += 2) {
+      const next = operand((rest[at + 1] ?? "").trim());
+      value = rest[at] === "*" ? value * next : value / next;
+    }
+    found.set(name, value);
   }
   return found;
 };
