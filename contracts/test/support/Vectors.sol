@@ -2,32 +2,12 @@
 pragma solidity ^0.8.30;
 
 import {IStreamChain} from "../../src/IStreamChain.sol";
-import {Vm} from "./Vm.sol";
+import {JsonVectors} from "./JsonVectors.sol";
 
 /// @dev Reads test/vectors/merkle.json as what the contract takes.
-abstract contract Vectors {
-    Vm private constant cheats = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
-
-    string internal json;
-
+abstract contract Vectors is JsonVectors {
     function readVectors() internal {
-        json = cheats.readFile("test/vectors/merkle.json");
-    }
-
-    function item(string memory list, uint256 index) internal pure returns (string memory) {
-        return string.concat(list, "[", cheats.toString(index), "]");
-    }
-
-    function has(string memory path) internal view returns (bool) {
-        return cheats.keyExistsJson(json, path);
-    }
-
-    function numberAt(string memory path) internal view returns (uint256) {
-        return cheats.parseJsonUint(json, path);
-    }
-
-    function wordAt(string memory path) internal view returns (bytes32) {
-        return cheats.parseJsonBytes32(json, path);
+        readVectors("merkle.json");
     }
 
     /// @dev The anchor of a case.

@@ -4,8 +4,8 @@
 //! refused for that is not written. It is kept in memory alone, so that a stream's object that starts again gives everybody
 //! a share anew.
 
-use super::append::Appended;
-use super::error::{LogError, Refusal};
+use super::append::{Appended, append};
+use super::error::Refusal;
 use super::inbox::MAX_INBOX_MESSAGES;
 use super::store::{LogStore, Step};
 use super::{Inbox, StreamLog};
@@ -28,20 +28,20 @@ impl InboxShares {
         record: &Record,
         network: &str,
     ) -> Step<Appended, S> {
-        let before = log.state()?.inbox;
-        let appended = log.append(record)?;
-        let after = log.state()?.inbox;
-        if after.next == before.next || after.messages == 0 {
-            return Ok(appended);
-        }
-        self.forget(&before);
-        let own = self.0.iter().filter(|(_, of)| of == network).count();
-        if own >= MAX_NETWORK_MESSAGES {
-            log.forget(); // the caller takes the message back
-            return Err(LogError::Refused(Refusal::InboxShare(own)));
-        }
-        self.0.push_back((before.next, network.to_owned()));
-        Ok(appended)
+        log.change_live(|live, store| {
+            let before = live.state.inbox;
+            let appended = append(live, store, record)?;
+            if live.state.inbox.next == before.next || live.state.inbox.messages == 0 {
+                return Ok(appended);
+            }
+            self.forget(&before);
+            let own = self.0.iter().filter(|(_, of)| of == network).count();
+            if own >= MAX_NETWORK_MESSAGES {
+                return Err(Refusal::InboxShare(own).into());
+            }
+            self.0.push_back((before.next, network.to_owned()));
+            Ok(appended)
+        })
     }
 
     /// Forgets what waits no longer: the relay fetches the oldest first.

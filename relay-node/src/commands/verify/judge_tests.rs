@@ -126,12 +126,11 @@ fn fields(value: &Value, path: &str, out: &mut Vec<String>) {
     }
 }
 
-#[test]
-fn a_receipt_with_any_field_changed_does_not_hold() {
-    let (receipt, evidence) = scene();
+/// Fails if the receipt, which has more than so many fields, holds with any of them changed.
+fn assert_each_field_counts((receipt, evidence): &(Value, Evidence), more_than: usize) {
     let mut paths = vec![];
-    fields(&receipt, "", &mut paths);
-    assert!(paths.len() > 18, "{paths:?}");
+    fields(receipt, "", &mut paths);
+    assert!(paths.len() > more_than, "{paths:?}");
     for path in paths {
         let mut changed = receipt.clone();
         let field = changed.pointer_mut(&path).unwrap();
@@ -143,8 +142,13 @@ fn a_receipt_with_any_field_changed_does_not_hold() {
             }
             other => panic!("{path}: {other}"),
         };
-        assert!(!verdict(&changed, &evidence).holds(), "{path} was changed");
+        assert!(!verdict(&changed, evidence).holds(), "{path} was changed");
     }
+}
+
+#[test]
+fn a_receipt_with_any_field_changed_does_not_hold() {
+    assert_each_field_counts(&scene(), 18);
 }
 
 #[test]
@@ -301,23 +305,7 @@ mod rounds {
 
     #[test]
     fn a_receipt_of_a_round_with_any_field_changed_does_not_hold() {
-        let (receipt, evidence) = round_scene();
-        let mut paths = vec![];
-        fields(&receipt, "", &mut paths);
-        assert!(paths.len() > 30, "{paths:?}");
-        for path in paths {
-            let mut changed = receipt.clone();
-            let field = changed.pointer_mut(&path).unwrap();
-            *field = match field {
-                Value::Number(number) => json!(number.as_u64().unwrap() + 1),
-                Value::String(text) => {
-                    let last = if text.ends_with('1') { '2' } else { '1' };
-                    json!(format!("{}{last}", &text[..text.len() - 1]))
-                }
-                other => panic!("{path}: {other}"),
-            };
-            assert!(!verdict(&changed, &evidence).holds(), "{path} was changed");
-        }
+        assert_each_field_counts(&round_scene(), 30);
     }
 
     #[test]
