@@ -1,6 +1,6 @@
 //! The table of anchors: what the contract's `Anchored` events say, as the Listener saw them.
 
-use super::{anchor_state, number, rows};
+use super::{anchor_state, final_range, number, rows};
 use crate::storage::row::Row;
 use alloy_primitives::{B256, hex};
 use serde::Serialize;
@@ -82,14 +82,7 @@ pub(crate) async fn finals(
         number(to.0),
         number(limit as u64),
     ];
-    rows(db, query, &values, |row| {
-        let (first, count) = (Seq(row.number()?), row.number()?);
-        Ok(FinalRange {
-            first,
-            end: Seq(first.0.saturating_add(count)),
-        })
-    })
-    .await
+    rows(db, query, &values, final_range).await
 }
 
 /// The blocks in which the anchor over a message can be that is not here: from that of the anchor before it, if there is

@@ -12,6 +12,8 @@ pub(crate) mod streams;
 use crate::clock;
 use crate::counters::{self, D1Counters};
 use crate::storage::row::{self, Row, out_of_shape};
+use streamchain_edge_core::archive::FinalRange;
+use streamchain_protocol::ids::Seq;
 use streamchain_protocol::proof::AnchorState;
 use streamchain_protocol::time::UnixMs;
 use wasm_bindgen::JsCast;
@@ -28,6 +30,15 @@ pub(crate) fn number(value: u64) -> D1Type<'static> {
 /// How sure an anchor or an event is, from its column.
 fn anchor_state(row: &mut Row) -> Result<AnchorState, Error> {
     AnchorState::from_word(&row.text()?).ok_or_else(|| out_of_shape("the state of an anchor"))
+}
+
+/// A range of final messages, from the columns of its first message and of how many there are.
+fn final_range(row: &mut Row) -> Result<FinalRange, Error> {
+    let (first, count) = (Seq(row.number()?), row.number()?);
+    Ok(FinalRange {
+        first,
+        end: Seq(first.0.saturating_add(count)),
+    })
 }
 
 /// The rows that a statement gives.

@@ -2,7 +2,7 @@
 //! newest one of each stream; others read them through [`crate::storage::history`].
 
 use super::rounds::{PLACE, Place, place, put_list};
-use super::{batch, number, rows};
+use super::{batch, final_range, number, rows};
 use crate::storage::row::{Row, out_of_shape};
 use alloy_primitives::{B256, hex};
 use serde::Serialize;
@@ -116,14 +116,7 @@ pub(crate) async fn finals(
         number(to.0),
         number(limit as u64),
     ];
-    rows(db, query, &values, |row| {
-        let (first, count) = (Seq(row.number()?), row.number()?);
-        Ok(FinalRange {
-            first,
-            end: Seq(first.0.saturating_add(count)),
-        })
-    })
-    .await
+    rows(db, query, &values, final_range).await
 }
 
 /// The runs that reach into `first..end`, in order, as packs list them.
