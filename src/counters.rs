@@ -13,6 +13,8 @@ struct Counters {
     object_calls: u64,
     object_rows_written: u64,
     d1: D1Counters,
+    deliveries: u64,
+    failed_deliveries: u64,
 }
 
 /// What the database did.
@@ -62,6 +64,14 @@ pub(crate) fn count_object_rows(written: u64) {
     COUNTERS.with_borrow_mut(|counters| counters.object_rows_written += written);
 }
 
+/// Counts a delivery of a webhook, which its receiver took or not.
+pub(crate) fn count_delivery(is_taken: bool) {
+    COUNTERS.with_borrow_mut(|counters| match is_taken {
+        true => counters.deliveries += 1,
+        false => counters.failed_deliveries += 1,
+    });
+}
+
 /// Counts statements of the database.
 pub(crate) fn count_d1(done: D1Counters) {
     COUNTERS.with_borrow_mut(|counters| {
@@ -97,6 +107,7 @@ pub(crate) fn to_json() -> Value {
             "requests": requests,
             "objectCalls": counters.object_calls,
             "objectRowsWritten": counters.object_rows_written,
+            "webhooks": {"delivered": counters.deliveries, "failed": counters.failed_deliveries},
             "d1": {"queries": d1.queries, "rowsRead": d1.rows_read, "rowsWritten": d1.rows_written, "ms": d1.ms},
         })
     })

@@ -84,6 +84,13 @@ async fn dispatch(
 }
 
 async fn answer(call: Call, route: &Route, at: PathParameters) -> Answer {
+    // Under another of the deployment's host names, a delivery could publish what is delivered next.
+    if call.headers().has("webhook-signature")? {
+        return Err(Problem::new(
+            Kind::Forbidden,
+            "the API takes no deliveries of webhooks",
+        ));
+    }
     if route.guard != Guard::Relay {
         let client = rate_limit::client(call.headers(), &call.config);
         rate_limit::front(&call.env, &call.config, &client).await?;

@@ -81,6 +81,10 @@ routes! {
     GET "/v1/streams/{stream}/messages/{seq}/receipt", Ask("read"), Client, http::receipts::get;
     GET "/v1/streams/{stream}/anchors", Ask("read"), Client, http::anchors::list;
     GET "/v1/streams/{stream}/events", Ask("read"), Client, http::events::get;
+    GET "/v1/streams/{stream}/webhooks", Ask("read"), Client, http::webhooks::list;
+    POST "/v1/streams/{stream}/webhooks", Change("webhook.create"), Client, http::webhooks::create;
+    PATCH "/v1/streams/{stream}/webhooks/{webhook}", Change("webhook.change"), Client, http::webhooks::change;
+    DELETE "/v1/streams/{stream}/webhooks/{webhook}", Change("webhook.remove"), Client, http::webhooks::remove;
     GET "/v1/streams/{stream}/segments", Ask("read"), Client, http::segments::list;
     GET "/v1/streams/{stream}/runs", Ask("read"), Client, http::runs::list;
     GET "/v1/streams/{stream}/chain", Ask("read"), Client, http::chain::list;

@@ -19,3 +19,4 @@ pub mod slots;
 pub mod stream_log;
 pub mod token_renewal;
 pub mod turn_service;
+pub mod webhooks;

@@ -27,3 +27,4 @@ pub(crate) mod status;
 mod stream_rows;
 pub(crate) mod streams;
 pub(crate) mod tokens;
+pub(crate) mod webhooks;

@@ -456,7 +456,7 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       compatibilityDate: "2026-10-01",
       host: "127.0.0.1",
       durableObjects: Object.fromEntries(
-        ["Stream", "Relays", "Anchorer", "Batcher", "Listener", "Limits", "Audit", "Account", "Archiver"].map(
+        ["Stream", "Relays", "Anchorer", "Batcher", "Listener", "Limits", "Audit", "Account", "Archiver", "Webhooks"].map(
           (className) => [className.toUpperCase(), { className, useSQLite: true }],
         ),
       ),
