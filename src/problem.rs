@@ -272,6 +272,16 @@ impl Problem {
         }
     }
 
+    /// The rate limit that it is about.
+    pub(crate) fn limit(&self) -> Option<&str> {
+        let policy = self
+            .0
+            .members
+            .get("policy")
+            .filter(|_| self.0.kind == Kind::RateLimited);
+        policy.and_then(Value::as_str)
+    }
+
     /// What kind it is of.
     pub(crate) fn kind(&self) -> Kind {
         self.0.kind

@@ -33,7 +33,10 @@ pub(crate) async fn serve(request: Request, env: Env, context: Context) -> worke
     let counted = resource.as_ref().map_or(NO_RESOURCE, |resource| resource.path);
     let response = match dispatch(request, &id, &path, resource, env, &context).await {
         Ok(response) => response,
-        Err(problem) => problem.shown().into_response(&id)?,
+        Err(problem) => {
+            problem.limit().map(counters::count_limit_hit);
+            problem.shown().into_response(&id)?
+        }
     };
     counters::count_request(counted, response.status_code());
     let response = cors::open_to_all(response, &id)?;

@@ -56,6 +56,7 @@ routes! {
     GET "/v1/health", Ask("read"), Client, http::health::get;
     GET "/v1/config", Ask("read"), Client, http::config::get;
     GET "/v1/status", Ask("read"), Client, http::status::get;
+    GET "/v1/metrics", Ask("metrics.read"), Client, http::metrics::get;
     GET "/v1/costs", Ask("read"), Client, http::costs::get;
     GET "/v1/audit", Ask("read"), Client, http::audit::list;
     POST "/v1/auth/guest", Ask("guest.create"), Client, http::tokens::guest;

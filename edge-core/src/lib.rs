@@ -10,6 +10,7 @@ pub mod audit_log;
 pub mod chain_notices;
 pub mod directory;
 pub mod event_query;
+pub mod metrics;
 pub mod publication;
 pub mod rate_policy;
 pub mod receipt_building;

@@ -14,6 +14,7 @@ pub(crate) mod keys;
 mod marks;
 pub(crate) mod members;
 pub(crate) mod messages;
+pub(crate) mod metrics;
 pub(crate) mod publish;
 pub(crate) mod receipts;
 pub(crate) mod relays;
