@@ -27,7 +27,7 @@ use worker::Error;
 const TIMEOUT: Duration = Duration::from_millis(2_000);
 
 /// For how long an instance shows the same counts again, ms: counting webhooks reads a row for each.
-const COUNTED_MS: u64 = 60_000;
+const COUNTED_MS: u64 = 15_000;
 
 thread_local! {
     /// How many streams and webhooks there are, and when that was read.

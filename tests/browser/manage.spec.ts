@@ -205,8 +205,8 @@ describe("the sheet of a stream's owner", () => {
     await picture(page, "manage-phone-dark-vi-end");
     assert.deepEqual(await nameless(page), []);
     const overflows = await page.evaluate(() => {
-      const sheet = document.querySelector("dialog[open] .sheet") as HTMLElement;
-      return sheet.scrollWidth > sheet.clientWidth;
+      const parts = document.querySelectorAll("dialog[open], dialog[open] .sheet");
+      return [...parts].some(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth);
     });
     assert.equal(overflows, false);
     await page.context().close();

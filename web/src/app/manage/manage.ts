@@ -5,6 +5,7 @@ import type { AccountMemory } from "../account/account.ts";
 import { texts } from "../texts/texts.ts";
 import { dialogHeader } from "../ui/dialog.ts";
 import { el, setText } from "../ui/dom.ts";
+import { shortHex } from "../ui/format.ts";
 import { icon } from "../ui/icons.ts";
 import { ManageClient, type ManagedStream, Refused, streamPath } from "./api.ts";
 import { erasureSection } from "./erasure.ts";
@@ -63,7 +64,7 @@ export class Manage {
     this.element = el(
       "dialog",
       { class: "details", testid: "manage-sheet", "aria-labelledby": "manage-title" },
-      dialogHeader(el("h2", { id: "manage-title" }, t.title(stream)), "manage-close"),
+      dialogHeader(el("h2", { id: "manage-title" }, t.title(shortHex(stream, 10, 6))), "manage-close"),
       el("div", { class: "sheet manage" }, this.#who, ...this.#parts.map(({ element }) => element)),
     );
   }

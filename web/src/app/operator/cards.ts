@@ -17,8 +17,12 @@ type Cell = string | Node;
 
 const count = (value: number | null | undefined): string => (typeof value === "number" ? t.number(value) : t.unknown);
 
+/** Cards with tables, which take the room of two. */
+const WIDE = ["relays", "edge", "audit"];
+
 function card(name: string, title: string, ...content: Node[]): HTMLElement {
-  return el("section", { class: "card", testid: `card-${name}`, "aria-label": title }, el("h2", {}, title), ...content);
+  const kind = WIDE.includes(name) ? "card wide" : "card";
+  return el("section", { class: kind, testid: `card-${name}`, "aria-label": title }, el("h2", {}, title), ...content);
 }
 
 function facts(...rows: (readonly [name: string, value: Cell, bad?: boolean])[]): HTMLElement {
