@@ -188,7 +188,7 @@ fn checked_url(call: &Call, url: &str) -> Result<String, Problem> {
 }
 
 fn secret_of(call: &Call, id: WebhookId, version: u64) -> (SecretRef, WebhookSecret) {
-    let secret = call.config.master.webhook_secret(id, version);
+    let secret = WebhookSecret::of(&call.config.master, id, version);
     let fingerprint = secret.fingerprint();
     (SecretRef { version, fingerprint }, secret)
 }

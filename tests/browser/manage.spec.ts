@@ -102,7 +102,7 @@ const nameless = (page: Page): Promise<string[]> =>
   );
 
 describe("the sheet of a stream's owner", () => {
-  it("changes settings, members, keys and webhooks, and erases a message", async () => {
+  it("changes settings, members, keys, webhooks, and erases", async () => {
     const { page, stream } = await ownersPage("managed");
     const state = () => scene.system.get<Record<string, unknown>>(`/v1/streams/${stream}`);
     await page.evaluate(() => window.streamchain.connection.publish("to be erased").stored);

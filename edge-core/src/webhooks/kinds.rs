@@ -23,7 +23,7 @@ impl Kinds {
     pub const ALL: Self = Self((1 << WORDS.len()) - 1);
 
     /// Returns whether the stream's messages are among them.
-    pub fn has_messages(self) -> bool {
+    pub(super) fn has_messages(self) -> bool {
         self.has(MESSAGES)
     }
 

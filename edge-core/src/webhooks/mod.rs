@@ -10,15 +10,14 @@
 mod gather;
 mod kinds;
 mod target;
+mod wakening;
 mod webhook;
 
 pub use gather::{Found, MAX_DELIVERY_ITEMS, Source, Unready};
 pub use kinds::Kinds;
 pub use target::{Target, TargetRules};
-pub use webhook::{
-    Creator, Delivery, MAX_FAILING_MS, NewWebhook, OLD_SECRET_LIFE_MS, PauseReason, Plan, SecretRef, Stage,
-    Turn, Webhook,
-};
+pub use wakening::Wakening;
+pub use webhook::{Creator, Delivery, NewWebhook, PauseReason, Plan, SecretRef, Stage, Turn, Webhook};
 
 use crate::stream_log::Watch;
 

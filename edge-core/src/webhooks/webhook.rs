@@ -12,7 +12,7 @@ use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::util::BackoffBounds;
 
 /// How long a webhook may fail before it is paused, milliseconds: a receiver that is down over a weekend loses nothing.
-pub const MAX_FAILING_MS: u64 = 3 * 24 * 3_600_000;
+pub(super) const MAX_FAILING_MS: u64 = 3 * 24 * 3_600_000;
 
 /// The waits after failures: the first soon, for a receiver that restarts; the longest an hour, for one that is gone.
 const RETRIES: BackoffBounds = BackoffBounds {
@@ -24,7 +24,7 @@ const RETRIES: BackoffBounds = BackoffBounds {
 const POSTPONE_MS: u64 = 5_000;
 
 /// How long deliveries are signed with the secret before as well, once there is a new one, milliseconds.
-pub const OLD_SECRET_LIFE_MS: u64 = 24 * 3_600_000;
+pub(super) const OLD_SECRET_LIFE_MS: u64 = 24 * 3_600_000;
 
 /// Longest text that is kept of a failure, characters.
 const MAX_ERROR_CHARS: usize = 120;

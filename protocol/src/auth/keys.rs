@@ -3,7 +3,6 @@
 //! The edge holds the master secret; a relay holds only its own [`RelayKey`], so that one stolen relay key
 //! opens no other relay.
 
-use super::webhook::WebhookSecret;
 use crate::ids::{RelayId, RelayKeyId, WebhookId};
 use crate::webrtc::TurnSecret;
 use alloy_primitives::hex;
@@ -84,10 +83,10 @@ impl MasterSecret {
         derive(&self.0, &[b"streamchain/access/v1"])
     }
 
-    /// Returns the secret of a webhook: another one for each version, so that it can be changed without storing any.
-    pub fn webhook_secret(&self, id: WebhookId, version: u64) -> WebhookSecret {
+    /// Returns the key of a webhook's secret of this version.
+    pub(super) fn webhook_key(&self, id: WebhookId, version: u64) -> [u8; 32] {
         let info: [&[u8]; 3] = [b"streamchain/webhook/v1/", &id.0, &version.to_be_bytes()];
-        WebhookSecret::new(derive(&self.0, &info))
+        derive(&self.0, &info)
     }
 
     /// Returns the key by which the audit log's hashes of client addresses are made.

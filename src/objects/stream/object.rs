@@ -2,7 +2,6 @@
 
 use super::tables::StreamRows;
 use super::waiters::Waiters;
-use super::webhooks::Wakening;
 use crate::api::call::{Encoded, reply, serve};
 use crate::api::relays::{NoticesPosted, PostNotices, RelayNotice, relays_object};
 use crate::api::stream::*;
@@ -18,6 +17,7 @@ use streamchain_edge_core::signalling::Mailboxes;
 use streamchain_edge_core::stream_log::{
     InboxShares, LogError, LogState, NewStream, Schedule, Step, StreamLog,
 };
+use streamchain_edge_core::webhooks::Wakening;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerState};
 use worker::{DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
@@ -48,7 +48,7 @@ pub struct Stream {
     /// The relay chosen last, and when.
     pub(super) chosen: RefCell<Option<(Chosen, UnixMs)>>,
     /// What it knows of the stream's webhooks.
-    pub(super) wakening: Wakening,
+    pub(super) wakening: RefCell<Wakening>,
     /// What browsers leave for each other.
     pub(super) mailboxes: RefCell<Mailboxes>,
 }
@@ -69,7 +69,7 @@ impl DurableObject for Stream {
             waiters: Waiters::default(),
             inbox_shares: RefCell::default(),
             chosen: RefCell::new(None),
-            wakening: Wakening::default(),
+            wakening: RefCell::default(),
             mailboxes: RefCell::default(),
         }
     }

@@ -20,6 +20,7 @@ use streamchain_edge_core::stream_log::{Cursor, News, Reader};
 use streamchain_edge_core::webhooks::{
     Creator, Delivery, MAX_DELIVERY_ITEMS, PauseReason, Plan, Source, Target, TargetRules, Turn, Webhook,
 };
+use streamchain_protocol::auth::WebhookSecret;
 use streamchain_protocol::ids::{Seq, WebhookId};
 use streamchain_protocol::time::{UnixMs, UnixSec};
 use worker::console_error;
@@ -207,7 +208,7 @@ fn signatures(config: &Config, webhook: &Webhook, delivery: &Delivery, now: Unix
     for (place, secret) in webhook.secrets(now).enumerate() {
         let mut derived = config
             .masters()
-            .map(|master| master.webhook_secret(webhook.id, secret.version));
+            .map(|master| WebhookSecret::of(master, webhook.id, secret.version));
         match derived.find(|derived| derived.fingerprint() == secret.fingerprint) {
             Some(derived) => signatures.push(derived.sign(&delivery.id, timestamp, &delivery.body)),
             None if place == 0 => return None,

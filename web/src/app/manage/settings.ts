@@ -4,9 +4,13 @@ import { texts } from "../texts/texts.ts";
 import { el } from "../ui/dom.ts";
 import { type ManageClient, type ManagedStream, streamPath } from "./api.ts";
 import { Section } from "./section.ts";
-import { SETTINGS, type Setting } from "./settings-table.ts";
+import { SETTINGS, type Setting, type SettingName } from "./settings-table.ts";
 
 const t = texts.manage.settings;
+
+/** A setting without its texts does not compile. */
+const LABELS: Readonly<Record<SettingName, string>> = t.labels;
+const HELP: Readonly<Record<SettingName, string>> = t.help;
 
 /** A field of the form: its row, and what it says now. */
 interface Field {
@@ -71,9 +75,9 @@ export function settingsSection(
       el(
         "div",
         { class: "setting" },
-        el("label", { for: `set-${name}` }, t.labels[name]),
+        el("label", { for: `set-${name}` }, LABELS[name]),
         field.element,
-        el("p", { class: "hint" }, t.help[name]),
+        el("p", { class: "hint" }, HELP[name]),
       ),
     );
     const changed = (): Record<string, unknown> =>

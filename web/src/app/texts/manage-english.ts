@@ -1,7 +1,5 @@
 // The English texts of the sheet for those who manage a stream.
 
-import type { SettingName } from "../manage/settings-table.ts";
-
 const numbers = new Intl.NumberFormat("en");
 
 export const manageEnglish = {
@@ -30,7 +28,7 @@ export const manageEnglish = {
       prove: "Let other contracts check messages",
       p2p: "Direct connections between readers",
       retention: "Days that payloads are kept",
-    } satisfies Record<SettingName, string>,
+    },
     help: {
       read: "A private stream is hidden from everybody but its owner and members.",
       write: "Members with the right to write may publish to a closed stream.",
@@ -39,7 +37,7 @@ export const manageEnglish = {
       prove: "The roots are kept in the contract, so that other contracts can read them. It costs gas for each anchor.",
       p2p: "Readers then see each other's network addresses.",
       retention: "Empty: for ever. Erased payloads can't be brought back; their proofs go on holding.",
-    } satisfies Record<SettingName, string>,
+    },
     values: {
       read: { public: "everybody", private: "the owner and members" },
       write: { open: "everybody", closed: "the owner and members" },
