@@ -173,7 +173,7 @@ impl Object {
                 self.dies();
                 false
             }
-            Plan::Send(delivery) => {
+            Plan::Send { delivery, .. } => {
                 if self.dies() {
                     return false;
                 }
@@ -267,7 +267,7 @@ fn sent(webhook: &mut Webhook, stream: &Stream) -> Option<Delivery> {
         return None;
     };
     match webhook.plan(stream.read(webhook, from, 100)).unwrap() {
-        Plan::Send(delivery) => Some(delivery),
+        Plan::Send { delivery, .. } => Some(delivery),
         Plan::CaughtUp | Plan::Passed => None,
     }
 }
@@ -295,6 +295,21 @@ fn a_delivery_stays_the_same_until_it_succeeds() {
         None,
         "the new kinds count from here on"
     );
+}
+
+#[test]
+fn a_delivery_says_whether_the_stream_is_further() {
+    let mut stream = Stream::default();
+    (0..5).for_each(|_| stream.publish());
+    stream.notice("chain");
+    for (page, expected) in [(3, true), (5, false)] {
+        let mut webhook = active(Kinds::ALL);
+        let source = stream.read(&webhook, webhook.cursor, page);
+        let Ok(Plan::Send { has_more, .. }) = webhook.plan(source) else {
+            panic!("there is something to send");
+        };
+        assert_eq!(has_more, expected, "{page} at a time");
+    }
 }
 
 #[test]

@@ -187,7 +187,12 @@ pub enum Plan {
     /// Only events of other kinds were there: it may be read on.
     Passed,
     /// The webhook is saved first, then this is sent.
-    Send(Delivery),
+    Send {
+        /// What is sent.
+        delivery: Delivery,
+        /// Whether the stream was further than that when it was read: else the next delivery gathers for a while.
+        has_more: bool,
+    },
 }
 
 impl Webhook {
@@ -248,6 +253,7 @@ impl Webhook {
     pub fn plan(&mut self, source: Source) -> Result<Plan, Unready> {
         let kinds = self.flight.map_or(self.kinds, |flight| flight.kinds);
         let until = self.flight.map(|flight| flight.to);
+        let here = (source.head, source.range.next - 1);
         let Found { to, mut items } = Found::gather(self.cursor, until, kinds.has_messages(), source)?;
         if to == self.cursor {
             return Ok(Plan::CaughtUp);
@@ -264,7 +270,9 @@ impl Webhook {
             });
         }
         self.flight = Some(Flight { to, kinds });
-        Ok(Plan::Send(self.delivery(to, &items)))
+        let delivery = self.delivery(to, &items);
+        let has_more = (to.seq, to.event) != here;
+        Ok(Plan::Send { delivery, has_more })
     }
 
     fn delivery(&self, to: Cursor, items: &[Item]) -> Delivery {

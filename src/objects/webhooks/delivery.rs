@@ -95,9 +95,14 @@ impl Webhooks {
                 Ok(Outcome::Stop)
             }
             Plan::Passed => Ok(Outcome::GoOn),
-            Plan::Send(delivery) => {
+            Plan::Send { delivery, has_more } => {
                 self.rows.save(id)?;
-                self.send(&config, webhook, delivery).await
+                let sent = self.send(&config, webhook, delivery).await?;
+                // What comes next gathers until the next round, unless it is there already.
+                Ok(match sent {
+                    Outcome::GoOn if !has_more => Outcome::Stop,
+                    sent => sent,
+                })
             }
         }
     }

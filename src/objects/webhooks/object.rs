@@ -25,6 +25,9 @@ use worker::{DurableObject, Env, Error, Request, Response, State, console_error,
 /// How long adding and removing may take before the alarm ends it, milliseconds.
 const SETTLE_MS: u64 = 30_000;
 
+/// How long to wait before a removal is tried again, milliseconds.
+const RETRY_MS: u64 = 5_000;
+
 /// Least time between two rounds, milliseconds: what is published meanwhile shares a delivery.
 const PACE_MS: u64 = 1_000;
 
@@ -222,7 +225,9 @@ impl Webhooks {
                 self.rows.save(id)?;
             }
             if is_late || stage == Stage::Removing {
-                self.finish_removal(id).await.map_err(to_error)?;
+                if let Err(error) = self.finish_removal(id).await {
+                    console_error!("webhook {id} is not removed yet: {error}");
+                }
             }
         }
         let ids: Vec<WebhookId> = self.rows.all()?.iter().map(|kept| kept.webhook.id).collect();
@@ -239,7 +244,7 @@ impl Webhooks {
             let Webhook { stage, since, .. } = &kept.webhook;
             match (stage, kept.webhook.turn(now)) {
                 (Stage::Adding | Stage::Removing, _) => {
-                    Some(since.plus_ms(SETTLE_MS).max(now.plus_ms(PACE_MS)))
+                    Some(since.plus_ms(SETTLE_MS).max(now.plus_ms(RETRY_MS)))
                 }
                 (_, Turn::Rest) => None,
                 (_, Turn::Wait(until)) => Some(until),
