@@ -18,8 +18,10 @@ export const ALLOWED_SYMBOLS = [
   // scripts/bench.mjs imports every file of the folder and asks for this name.
   { file: /^bench\/[\w-]+\.mjs$/, name: "benches" },
   // wrangler.toml names the objects' classes.
-  ...["Account", "Anchorer", "Archiver", "Audit", "Batcher", "Limits", "Listener", "Relays", "Stream"].map((name) => ({
-    file: /^src\/entry\.mjs$/,
-    name,
-  })),
+  ...["Account", "Anchorer", "Archiver", "Audit", "Batcher", "Limits", "Listener", "Relays", "Stream", "Webhooks"].map(
+    (name) => ({
+      file: /^src\/entry\.mjs$/,
+      name,
+    }),
+  ),
 ];
