@@ -15,6 +15,7 @@ mod notify;
 pub(crate) mod relays;
 pub(crate) mod stream;
 pub(crate) mod watchdog;
+pub(crate) mod webhooks;
 
 use worker::Error;
 
