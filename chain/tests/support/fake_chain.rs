@@ -273,18 +273,28 @@ impl FakeChain {
         }
     }
 
+    fn header(&self, block: &FakeBlock) -> Block {
+        Block {
+            number: block.number,
+            hash: block.hash,
+            parent_hash: block.parent,
+            timestamp: UnixSec(block.number * 12),
+            logs_bloom: self.has_blooms.then(|| Box::new(bloom_of(&block.receipts))),
+        }
+    }
+
     pub fn answer(&mut self, request: &Request) -> Result<Answer, RpcError> {
         let latest = self.head().after.clone();
         Ok(match request {
             Request::ChainId => Answer::ChainId(CHAIN_ID),
             Request::Syncing => Answer::Syncing(false),
-            Request::Block(id) => Answer::Block(self.block(*id).map(|block| Block {
-                number: block.number,
-                hash: block.hash,
-                parent_hash: block.parent,
-                timestamp: UnixSec(block.number * 12),
-                logs_bloom: self.has_blooms.then(|| Box::new(bloom_of(&block.receipts))),
-            })),
+            Request::Block(id) => Answer::Block(self.block(*id).map(|block| self.header(block))),
+            Request::Blocks(from, to) => Answer::Blocks(
+                (*from..=*to)
+                    .filter_map(|number| self.block(BlockId::Number(number)))
+                    .map(|block| self.header(block))
+                    .collect(),
+            ),
             Request::Logs {
                 topics,
                 streams,
