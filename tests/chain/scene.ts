@@ -69,7 +69,7 @@ export interface SceneOptions {
   readonly direct?: boolean;
   /** Modules around the built Worker. */
   readonly around?: EdgeOptions["around"];
-  /** What the streams are made with. */
+  /** What the streams are made with; anchors of their own unless it says otherwise. */
   readonly settings?: Json;
 }
 
@@ -94,7 +94,7 @@ export class ChainScene {
     vars: Record<string, string>,
     outbound: Outbound,
     edge: Edge,
-    { around, settings = {} }: Pick<SceneOptions, "around" | "settings"> = {},
+    { around, settings = { anchor: "own" } }: Pick<SceneOptions, "around" | "settings"> = {},
   ) {
     this.#around = around;
     this.#settings = settings;

@@ -379,7 +379,7 @@ test("a watched stream, and its relay, are notified of a round", async () => {
   await offer(run, true);
   const quiet = { stream: streamId(digits(stream.id).slice(0, 2), "0d"), first: 0, count: 1, root: rootOf("0d") };
   await offer(quiet, true);
-  const { round } = await makeRound();
+  const { round, root } = await makeRound();
   const apply = async (state: string) => {
     const rounds = [{ round, tx: TX, block: 12, state }];
     const applied = await edge.ask("BATCHER", `${groupOf(stream.id)}`, "ApplyRounds", rounds);
@@ -398,8 +398,10 @@ test("a watched stream, and its relay, are notified of a round", async () => {
   const own = notices.filter((notice) => notice.stream === stream.short && notice.kind === "anchored");
   const expected = { stream: stream.short, kind: "anchored", first: 0, count: 4, root: run.root, tx: TX, block: 12 };
   assert.deepEqual(own.slice(0, 1), [{ ...expected, state: "anchored" }]);
+  await enterRound(round, root, "final");
   const { anchored, final } = ok<{ anchored: number; final: number }>(await edge.get("/v1/streams/watched"));
   assert.deepEqual([anchored, final], [4, 4]);
+  await leaveRounds();
 });
 
 test("an offer for another batcher, or of nothing, is refused", async () => {

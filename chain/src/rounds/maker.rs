@@ -386,7 +386,8 @@ impl RoundMaker {
         let is_changed = state.is_some_and(|state| state.buckets_each != self.settings.buckets_each);
         let problem = match self.contract {
             Contract::HasNone(_) => {
-                Some("the contract has no rounds: a newer version has to be deployed".to_owned())
+                let remedy = "deploy a newer one, or set NEW_STREAMS_ANCHOR to own for new streams";
+                Some(format!("the contract has no rounds: {remedy}"))
             }
             Contract::IsAhead(next, _) => Some(format!(
                 "the contract has rounds below {next}, which are not in this database: another deployment has this account"
