@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
-use super::check::{self, Pace, Unchecked};
 use super::event::{ChainEvent, EventId};
 use super::holes::{self, Gap, Holes};
 use super::mined::{self, Mined};
@@ -13,6 +12,7 @@ use super::reader::BlockReader;
 use super::ring::{self, Mark, Ring};
 use super::status::Status;
 use super::step::Step;
+use super::unchecked::{self, Pace, Unchecked};
 use crate::backoff::node_backoff;
 use crate::journal::{self, Journal, RestoreError};
 use streamchain_protocol::ids::StreamId;
@@ -115,7 +115,7 @@ impl Listener {
                 ring.restore(journal::read_key_part(key, number)?, journal::read(key, value)?);
             } else if key.starts_with(holes::PREFIX) {
                 holes.restore(key, value)?;
-            } else if let Some(from) = key.strip_prefix(check::PREFIX) {
+            } else if let Some(from) = key.strip_prefix(unchecked::PREFIX) {
                 unchecked.restore(journal::read_key_part(key, from)?, value, key)?;
             } else if key.starts_with(mined::PREFIX) {
                 mined.restore(key, value)?;

@@ -24,6 +24,7 @@ mod ring;
 mod scan;
 mod status;
 mod step;
+mod unchecked;
 
 pub use event::{Batch, ChainEvent, EventId, EventKind, is_final};
 pub use holes::Gap;
