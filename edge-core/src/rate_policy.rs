@@ -32,6 +32,8 @@ pub enum Policy {
     ErasuresAccount,
     /// Sign-ins, tokens and keys that one client address asks for.
     CredentialsAddress,
+    /// Requests to the TURN provider for credentials of one user, which one client address causes.
+    TurnAddress,
     /// Requests of one client address, of whatever kind. Counted for each place by the platform, so roughly; its
     /// quota is the platform's, and is only reported from here.
     Requests,
@@ -39,7 +41,7 @@ pub enum Policy {
 
 impl Policy {
     /// All rate limits.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SessionsAddress,
         Self::SessionsAuthor,
         Self::SessionsStream,
@@ -50,6 +52,7 @@ impl Policy {
         Self::MessagesStream,
         Self::ErasuresAccount,
         Self::CredentialsAddress,
+        Self::TurnAddress,
         Self::Requests,
     ];
 
@@ -66,6 +69,7 @@ impl Policy {
             Self::MessagesStream => "messages-stream",
             Self::ErasuresAccount => "erasures-account",
             Self::CredentialsAddress => "credentials-address",
+            Self::TurnAddress => "turn-address",
             Self::Requests => "requests",
         }
     }
@@ -90,6 +94,8 @@ impl Policy {
             Self::ErasuresAccount => Quota::new(600, HOUR_MS),
             // Each asks the database, and a contract wallet's sign-in the chain.
             Self::CredentialsAddress => Quota::new(60, MINUTE_MS),
+            // Each user of an office once a day. Above it, users go on with the credentials that all share.
+            Self::TurnAddress => Quota::new(120, HOUR_MS),
             // As in wrangler.toml.
             Self::Requests => Quota::new(3_000, MINUTE_MS),
         }
