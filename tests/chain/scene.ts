@@ -69,7 +69,7 @@ export interface SceneOptions {
   readonly direct?: boolean;
   /** Modules around the built Worker. */
   readonly around?: EdgeOptions["around"];
-  /** What the streams are made with; anchors of their own unless it says otherwise. */
+  /** What the streams are made with. */
   readonly settings?: Json;
 }
 
@@ -94,7 +94,7 @@ export class ChainScene {
     vars: Record<string, string>,
     outbound: Outbound,
     edge: Edge,
-    { around, settings = { anchor: "own" } }: Pick<SceneOptions, "around" | "settings"> = {},
+    { around, settings = {} }: Pick<SceneOptions, "around" | "settings"> = {},
   ) {
     this.#around = around;
     this.#settings = settings;
@@ -130,6 +130,9 @@ export class ChainScene {
       ANCHOR_RESEND_AFTER_MS: "2000",
       // And what owners do on the contract, or money that comes, is seen soon.
       ANCHOR_RETRY_AFTER_MS: "1000",
+      // Streams have anchors of their own here unless a test says otherwise: so has the audit log, whose transactions
+      // would come between those that a test watches.
+      NEW_STREAMS_ANCHOR: "own",
       ...vars,
     };
     const edge = await startEdge({ vars: all, outbound, direct, around: more.around });

@@ -31,6 +31,8 @@ pub struct FakeTx {
 pub struct State {
     pub streams: BTreeMap<B256, (Address, u64)>,
     pub nonces: BTreeMap<Address, u64>,
+    /// What the contract has at each height of the range of a stream of rounds.
+    pub peaks: BTreeMap<(B256, u8), B256>,
     /// Whether the contract is of the version before rounds.
     pub has_no_rounds: bool,
 }
@@ -125,6 +127,12 @@ impl FakeChain {
             .streams
             .get(&stream.word())
             .map_or(0, |state| state.1)
+    }
+
+    /// What the contract has at a height of the range of rounds.
+    pub fn peak(&self, rounds: StreamId, height: u8) -> B256 {
+        let peaks = &self.head().after.peaks;
+        peaks.get(&(rounds.word(), height)).copied().unwrap_or_default()
     }
 
     /// All events of the contract, in order.

@@ -87,7 +87,7 @@ impl Relays {
 
     fn post_notices(&self, asked: PostNotices, now: UnixMs) -> Result<NoticesPosted, Problem> {
         let notices = asked.notices.into_iter().map(|one| (one.relay, one.notice));
-        let notices: Vec<_> = notices.collect();
+        let notices = self.directory.borrow().readable(notices.collect());
         self.atomically(|| post(&self.rows, &notices, now))?;
         let directory = self.directory.borrow();
         let relays = notices.iter().map(|(relay, _)| relay);
