@@ -43,7 +43,7 @@ pub enum Policy {
 
 impl Policy {
     /// All rate limits.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SessionsAddress,
         Self::SessionsAuthor,
         Self::SessionsStream,
