@@ -34,6 +34,8 @@ pub enum Policy {
     WebhooksAccount,
     /// Sign-ins, tokens and keys that one client address asks for.
     CredentialsAddress,
+    /// Requests to the TURN provider for credentials of one user, which one client address causes.
+    TurnAddress,
     /// Requests of one client address, of whatever kind. Counted for each place by the platform, so roughly; its
     /// quota is the platform's, and is only reported from here.
     Requests,
@@ -41,7 +43,7 @@ pub enum Policy {
 
 impl Policy {
     /// All rate limits.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SessionsAddress,
         Self::SessionsAuthor,
         Self::SessionsStream,
@@ -53,6 +55,7 @@ impl Policy {
         Self::ErasuresAccount,
         Self::WebhooksAccount,
         Self::CredentialsAddress,
+        Self::TurnAddress,
         Self::Requests,
     ];
 
@@ -70,6 +73,7 @@ impl Policy {
             Self::ErasuresAccount => "erasures-account",
             Self::WebhooksAccount => "webhooks-account",
             Self::CredentialsAddress => "credentials-address",
+            Self::TurnAddress => "turn-address",
             Self::Requests => "requests",
         }
     }
@@ -96,6 +100,8 @@ impl Policy {
             Self::WebhooksAccount => Quota::new(60, HOUR_MS),
             // Each asks the database, and a contract wallet's sign-in the chain.
             Self::CredentialsAddress => Quota::new(60, MINUTE_MS),
+            // Each user of an office once a day. Above it, users go on with the credentials that all share.
+            Self::TurnAddress => Quota::new(120, HOUR_MS),
             // As in wrangler.toml.
             Self::Requests => Quota::new(3_000, MINUTE_MS),
         }

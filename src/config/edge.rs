@@ -14,6 +14,7 @@ use streamchain_edge_core::stream_log::Pace;
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
 use streamchain_protocol::ids::{RelayId, RelayKeyId, StreamId};
 use streamchain_protocol::proof::rounds_stream;
+use streamchain_protocol::stream_settings::{Anchoring, StreamSettings};
 use streamchain_protocol::webrtc::TurnSecret;
 use worker::{Env, console_warn};
 
@@ -74,6 +75,8 @@ pub(crate) struct Config {
     pub rounds_owner: Address,
     /// The stream of rounds.
     pub rounds: StreamId,
+    /// How a new stream is anchored, unless its maker chooses.
+    pub new_anchor: Anchoring,
     /// The owners whose streams may spend gas on more than their anchors.
     pub gas_owners: GasOwners,
     /// A node that pages may ask, and name to a wallet.
@@ -142,6 +145,11 @@ impl Config {
         account == self.operator && !self.is_operator(account)
     }
 
+    /// What a stream is made with for whoever asks for nothing special.
+    pub(crate) fn usual_settings(&self) -> StreamSettings {
+        StreamSettings::default().anchored_by(None, self.new_anchor)
+    }
+
     /// Why nobody can sign in with a wallet; `None` when everybody can.
     pub(crate) fn sign_in_fault(&self) -> Option<&'static str> {
         let is_development = is_development_chain(self.chain_id);
@@ -181,6 +189,9 @@ impl Config {
             batchers: Batchers::parse(settings)?,
             rounds_owner,
             rounds: rounds_stream(rounds_owner),
+            new_anchor: settings
+                .parsed("NEW_STREAMS_ANCHOR", "shared or own")?
+                .unwrap_or(Anchoring::DEFAULT),
             public_rpc: public_rpc(settings)?,
             auto_create: settings
                 .parsed("AUTO_CREATE_STREAMS", "true or false")?
@@ -345,6 +356,15 @@ mod tests {
     }
 
     #[test]
+    fn new_streams_are_in_rounds_unless_set_otherwise() {
+        let usual = |changes: &[(&str, &str)]| parse(changes).ok().unwrap().usual_settings();
+        assert_eq!(usual(&[]), StreamSettings::default());
+        assert_eq!(usual(&[]).anchor, Anchoring::Shared);
+        let own = usual(&[("NEW_STREAMS_ANCHOR", "own")]);
+        assert_eq!(own, StreamSettings::of_version_before());
+    }
+
+    #[test]
     fn another_header_may_have_the_clients_address() {
         let header = |changes: &[(&str, &str)]| parse(changes).ok().unwrap().client_header;
         assert_eq!(header(&[]), "cf-connecting-ip");
@@ -427,6 +447,7 @@ mod tests {
             ("MASTER_SECRET_PREVIOUS", "0x12"),
             ("CLIENT_ADDRESS_HEADER", "x real ip"),
             ("METRICS_TOKEN", "short"),
+            ("NEW_STREAMS_ANCHOR", "rounds"),
         ] {
             let token = ("CLOUDFLARE_TURN_TOKEN", "t");
             assert_eq!(

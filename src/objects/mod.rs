@@ -14,6 +14,7 @@ pub(crate) mod listener;
 mod notify;
 pub(crate) mod relays;
 pub(crate) mod stream;
+mod turn_service;
 pub(crate) mod watchdog;
 pub(crate) mod webhooks;
 

@@ -43,6 +43,8 @@ pub struct Stream {
     pub(super) schedule: RefCell<Schedule>,
     /// When a reader asked for news last.
     pub(super) asked: Cell<Option<UnixMs>>,
+    /// Whether the batcher knows that somebody watches the stream, as far as this instance said so.
+    pub(super) is_watch_told: Cell<bool>,
     /// How much clients ask for.
     pub(super) gate: Gate,
     /// The relay chosen last, and when.
@@ -64,6 +66,7 @@ impl DurableObject for Stream {
             alarm: Alarm::default(),
             schedule: RefCell::default(),
             asked: Cell::new(None),
+            is_watch_told: Cell::new(false),
             gate: Gate::default(),
             notified: Cell::new(UnixMs(0)),
             waiters: Waiters::default(),
@@ -144,7 +147,7 @@ impl Stream {
             Asked::EndSession(asked) => reply::<EndSession>(self.end_session(id, &asked).await),
             Asked::PostSignal(asked) => reply::<PostSignal>(self.post_signal(asked)),
             Asked::ReadSignals(asked) => reply::<ReadSignals>(self.read_signals(&asked)),
-            Asked::Acquire(asked) => reply::<Acquire>(self.acquire(&asked)),
+            Asked::Acquire(asked) => reply::<Acquire>(self.acquire(&asked).await),
             Asked::Release(asked) => reply::<Release>(self.release(&asked).await),
             Asked::ReadInbox(asked) => reply::<ReadInbox>(self.read_inbox(&asked)),
             Asked::GetProducer(asked) => reply::<GetProducer>(self.producer(&asked)),
@@ -184,10 +187,10 @@ impl Stream {
         Ok(Created { state, created })
     }
 
-    fn acquire(&self, asked: &Acquire) -> Result<Encoded<EpochGrant>, Problem> {
-        Ok(Encoded::of(&self.step(|log| {
-            log.acquire_epoch(&asked.relay, asked.incarnation)
-        })?))
+    async fn acquire(&self, asked: &Acquire) -> Result<Encoded<EpochGrant>, Problem> {
+        let grant = self.step(|log| log.acquire_epoch(&asked.relay, asked.incarnation))?;
+        self.begin_watching().await;
+        Ok(Encoded::of(&grant))
     }
 
     async fn release(&self, asked: &Release) -> Result<(), Problem> {

@@ -224,7 +224,9 @@ class App {
     const { edge, stream, marks } = this.#connection;
     if (marks.committed === 0) return;
     const from = Math.max(0, marks.committed - 10 * EARLIER);
-    for (const anchor of await edge.anchors(stream, from, 200).catch(() => [])) this.#anchors.add(anchor);
+    const own = edge.anchors(stream, from, 200).catch(() => []);
+    const inRounds = edge.runs(stream, from, 200).catch(() => []);
+    for (const anchor of [...(await own), ...(await inRounds)]) this.#anchors.add(anchor);
   }
 
   #publish(text: string): void {

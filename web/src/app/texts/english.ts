@@ -113,7 +113,7 @@ export const english = {
     name: "Name",
     mode: "What goes on chain",
     modes: {
-      root: "One Merkle root for many messages",
+      root: "One Merkle root for many messages, of many streams",
       hash: "Also a digest of each message",
       payload: "Also each whole message",
     },

@@ -113,7 +113,7 @@ export const vietnamese: Texts = {
     name: "Tên",
     mode: "Nội dung được ghi lên chuỗi",
     modes: {
-      root: "Một gốc Merkle cho nhiều tin nhắn",
+      root: "Một gốc Merkle cho nhiều tin nhắn, của nhiều luồng",
       hash: "Thêm mã băm của từng tin nhắn",
       payload: "Thêm toàn bộ nội dung từng tin nhắn",
     },
