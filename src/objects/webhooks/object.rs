@@ -224,10 +224,10 @@ impl Webhooks {
                 self.rows.change(id, leave).map_err(to_error)?;
                 self.rows.save(id)?;
             }
-            if is_late || stage == Stage::Removing {
-                if let Err(error) = self.finish_removal(id).await {
-                    console_error!("webhook {id} is not removed yet: {error}");
-                }
+            if (is_late || stage == Stage::Removing)
+                && let Err(error) = self.finish_removal(id).await
+            {
+                console_error!("webhook {id} is not removed yet: {error}");
             }
         }
         let ids: Vec<WebhookId> = self.rows.all()?.iter().map(|kept| kept.webhook.id).collect();
