@@ -45,10 +45,22 @@ const placesIn = (depth: number, fate: Fate): { anchor: number; payload: number 
 
 const raw = (tx: string): Promise<Hex> => node.rpc("eth_getRawTransactionByHash", [tx]);
 
+/** The transaction in the pool that anchors this stream. One of the audit log's, which has an entry for each new stream, may
+ * come first: it is mined. */
+const anchoring = async (name: string): Promise<string> => {
+  const { id } = await scene.stream(name);
+  for (;;) {
+    const { tx } = await scene.inFlight();
+    const { input } = await node.rpc<{ input: Hex }>("eth_getTransactionByHash", [tx]);
+    if (input.includes(id.slice(2))) return tx;
+    await node.mine();
+  }
+};
+
 /** Ten messages anchored and one payload published in the newest `depth` blocks, and the edge has seen both. */
 const prepare = async (name: string, depth: number): Promise<{ anchor: string; payload: string }> => {
   await scene.store(name, 10);
-  const { tx: anchor } = await scene.inFlight();
+  const anchor = await anchoring(name);
   if (depth === 1) await scene.publish(WALLET, name, `${name}: hello`);
   await node.mine();
   if (depth > 1) {

@@ -121,7 +121,7 @@ test("packed messages are read again once the bucket is back", async () => {
   assert.equal((await edge.get(`/v1/streams/${name}/messages/3/receipt`)).status, 200);
 });
 
-test("an erasure holds at once, and in the pack when it can be put", async () => {
+test("an erasure holds at once, and in the pack later", async () => {
   const name = "erased";
   const id = await made(name, [20]);
   await packed(id);
@@ -138,7 +138,7 @@ test("an erasure holds at once, and in the pack when it can be put", async () =>
   assert.deepEqual([all[7]?.payload, all.filter(({ payload }) => payload === "0x").length], ["0x", 1]);
 });
 
-test("payloads go when their time is over, hashes and receipts stay", async () => {
+test("payloads go when their time is over, receipts stay", async () => {
   const [kept, stripped] = ["kept", "stripped"];
   // The messages of these relays are of 2023; some of today come behind them.
   await made(kept, [10, 10]);

@@ -21,9 +21,9 @@ export interface BucketRoot {
 export type Roots = [number, BucketRoot][];
 
 export const digits = (value: string) => value.replace("0x", "");
-export const keccak = (...parts: string[]) =>
+const keccak = (...parts: string[]) =>
   Buffer.from(keccak_256(Buffer.from(parts.map(digits).join(""), "hex"))).toString("hex");
-export const word = (value: number | string) =>
+const word = (value: number | string) =>
   (typeof value === "number" ? value.toString(16) : digits(value)).padStart(64, "0");
 
 export const runLeaf = ({ stream, first, count, root, previous }: Run) =>

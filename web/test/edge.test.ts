@@ -54,6 +54,15 @@ describe("answers of the edge", () => {
     });
   }
 
+  test("runs in rounds are read as anchors, once on the chain", async () => {
+    const hash = (byte: string) => `0x${byte.repeat(32)}`;
+    const run = { first: 3, count: 2, root: hash("01"), previous: hash("02"), round: 7 };
+    const onChain = { ...run, tx: hash("03"), block: 12, blockHash: hash("04"), logIndex: 0, state: "final" };
+    const edge = answering(() => Response.json({ runs: [onChain, { ...run, first: 5, round: 8 }] }));
+    const anchor = { first: 3, count: 2, root: hash("01"), tx: hash("03"), block: 12, state: "final" };
+    assert.deepEqual(await edge.runs("demo", 0, 10), [anchor]);
+  });
+
   test("a missing stream has no counts and no messages", async () => {
     const edge = answering(problem(404, "no-such-stream"));
     assert.equal(await edge.stream("demo"), undefined);

@@ -384,7 +384,7 @@ impl RoundMaker {
             _ if is_changed => {
                 Some("BATCHERS was changed: no rounds are made until it is what it was".to_owned())
             }
-            _ => self.problem.clone(),
+            _ => self.problem.clone().or_else(|| self.reason_left_out()),
         };
         let unwritten = self
             .under_way()

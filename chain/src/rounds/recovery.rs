@@ -29,7 +29,7 @@ const MIN_FIX_TRIES: u32 = 3;
 /// trouble each time.
 const LEFT_OUT_WAITS: BackoffBounds = BackoffBounds {
     first_ms: MAX_FIX_MS,
-    max_ms: 3_600_000,
+    max_ms: 900_000,
 };
 
 impl RoundMaker {
@@ -137,12 +137,9 @@ impl RoundMaker {
                 self.save_fixed(journal);
                 self.succeed();
             }
-            Some(group) if is_late => {
+            Some(_) if is_late => {
                 self.leave_out(now, journal);
                 self.succeed();
-                self.problem = Some(format!(
-                    "round {round} was made without batcher {group}, which did not write its list: {reason}"
-                ));
             }
             Some(group) => {
                 let reason = format!("round {round} waits for batcher {group} to write its list: {reason}");
@@ -203,6 +200,14 @@ impl RoundMaker {
             tries: 0,
         });
         self.save_fixed(journal);
+    }
+
+    /// Why the runs of some batchers are in no round.
+    pub(super) fn reason_left_out(&self) -> Option<String> {
+        let LeftOut { group, round, .. } = self.state.as_ref()?.left_out.last()?;
+        Some(format!(
+            "round {round} was made without batcher {group}, which did not write its list: it is asked again later"
+        ))
     }
 
     /// Until when a batcher is not asked to close a round.
