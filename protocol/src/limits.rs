@@ -24,6 +24,12 @@ pub const MAX_BATCH_MESSAGES: usize = 4_096;
 /// hex-encoded, as D1 takes it, it must stay below D1's 2 MB for one value.
 pub const MAX_BATCH_BYTES: usize = 768 * 1024;
 
+/// Most messages of one signed group: as many as a flush of the client library has; a path in it is at most eight hashes.
+pub const MAX_GROUP_MESSAGES: usize = 256;
+
+/// Most payload bytes of one signed group: as many as the largest message has, so that a group is no larger frame than it.
+pub const MAX_GROUP_BYTES: usize = 65_536;
+
 /// Most messages in one segment: a Merkle root over 4,096 leaves costs the Worker about 50 ms.
 pub const MAX_SEGMENT_MESSAGES: usize = MAX_BATCH_MESSAGES;
 

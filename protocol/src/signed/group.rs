@@ -1,14 +1,9 @@
-//! What stands beside a group's messages, and its limits.
+//! What stands beside a group's messages.
 
 use super::key::{PublicKey, Signature};
+use crate::limits::MAX_GROUP_MESSAGES;
 use crate::util::cbor::{CborError, Reader, Writer};
 use alloy_primitives::B256;
-
-/// Most messages of one group: as many as a flush of the client library has; a path in it is at most eight hashes.
-pub const MAX_GROUP_MESSAGES: usize = 256;
-
-/// Most payload bytes of one group: as much as the largest message, so that a group is never a larger frame than it.
-pub const MAX_GROUP_BYTES: usize = 65_536;
 
 /// What stands beside the messages of a group: its record in the log is the group's first one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

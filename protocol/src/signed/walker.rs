@@ -4,9 +4,10 @@
 //! producer, with the next numbers and without a header.
 
 use super::digest::{GroupDigest, group_root};
-use super::group::{GroupHeader, MAX_GROUP_BYTES};
+use super::group::GroupHeader;
 use super::key::{PublicKey, Signature};
 use crate::ids::{ProducerId, StreamId};
+use crate::limits::MAX_GROUP_BYTES;
 use alloy_primitives::{Address, B256};
 
 /// Why messages are not whole groups.
