@@ -92,6 +92,7 @@ export const Limits = durable(rust.Limits);
 export const Listener = durable(rust.Listener);
 export const Relays = durable(rust.Relays);
 export const Stream = durable(rust.Stream);
+export const Webhooks = durable(rust.Webhooks);
 
 const PROBLEM = {
   type: "https://streamchain.dev/problems/internal",
