@@ -24,6 +24,12 @@ pub const MAX_BATCH_MESSAGES: usize = 4_096;
 /// hex-encoded, as D1 takes it, it must stay below D1's 2 MB for one value.
 pub const MAX_BATCH_BYTES: usize = 768 * 1024;
 
+/// Most messages of one signed group: as many as a flush of the client library has; a path in it is at most eight hashes.
+pub const MAX_GROUP_MESSAGES: usize = 256;
+
+/// Most payload bytes of one signed group: as many as the largest message has, so that a group is no larger frame than it.
+pub const MAX_GROUP_BYTES: usize = 65_536;
+
 /// Most messages in one segment: a Merkle root over 4,096 leaves costs the Worker about 50 ms.
 pub const MAX_SEGMENT_MESSAGES: usize = MAX_BATCH_MESSAGES;
 
@@ -74,6 +80,10 @@ pub const ACCESS_TOKEN_LIFE_S: u64 = 15 * 60;
 
 /// How long a wallet's token may be renewed without signing in again, seconds (a day).
 pub const SIGN_IN_LIFE_S: u64 = 24 * 3_600;
+
+/// How long a wallet's sign-in lets a key sign for it unless the message has an *Expiration Time*, seconds (30 days): as long as a
+/// guest's token.
+pub const CERTIFICATE_LIFE_S: u64 = 30 * 24 * 3_600;
 
 /// Commit interval of a relay unless configured, milliseconds.
 pub const COMMIT_INTERVAL_MS: u64 = 50;
