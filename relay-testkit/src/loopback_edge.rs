@@ -117,7 +117,7 @@ impl LoopbackEdge {
                 (200, "{}".into())
             }
             ("PUT", [_, "streams", stream]) => self.acquire_epoch(stream),
-            ("GET", [_, "streams", _, "producers", _]) => json(&ProducerState { stored: None }),
+            ("GET", [_, "streams", _, "producers", _]) => json(&ProducerState::default()),
             ("POST", [_, "streams", stream, "batches"]) => self.commit(stream, body),
             _ => (404, "{}".into()),
         }
@@ -152,6 +152,7 @@ impl LoopbackEdge {
             epoch: Epoch(1),
             head,
             waiting: 0,
+            signed: None,
         })
     }
 

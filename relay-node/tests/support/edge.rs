@@ -89,7 +89,10 @@ impl Edge {
                 Some(Answer::Producer(
                     producer,
                     if fits {
-                        Ok(ProducerState { stored })
+                        Ok(ProducerState {
+                            stored,
+                            ..ProducerState::default()
+                        })
                     } else {
                         Err(stale)
                     },
@@ -144,6 +147,7 @@ impl Edge {
             epoch: Epoch(self.epoch),
             head,
             waiting: self.inbox.len() as u64,
+            signed: None,
         })
     }
 
