@@ -153,6 +153,14 @@ pub struct AcquireEpoch {
     pub groups: bool,
 }
 
+impl From<Incarnation> for AcquireEpoch {
+    /// As a relay of the version before asks.
+    fn from(incarnation: Incarnation) -> Self {
+        let groups = false;
+        Self { incarnation, groups }
+    }
+}
+
 /// The answer to [`AcquireEpoch`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochGrant {
