@@ -61,6 +61,16 @@ words!(
 );
 
 words!(
+    /// Whether the messages of a stream must be signed by their authors.
+    Signed, "signed", "optional or required",
+    /// Signed messages are taken, and others too.
+    #[default]
+    Optional = "optional",
+    /// Only signed messages are taken.
+    Required = "required"
+);
+
+words!(
     /// Who may read a stream.
     ReadAccess, "read", "public or private",
     /// Everybody, without credentials.

@@ -34,6 +34,7 @@ impl LogState {
             epoch,
             head,
             waiting: self.inbox.messages,
+            signed: None,
         })
     }
 

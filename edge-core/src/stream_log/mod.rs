@@ -242,7 +242,10 @@ impl<S: LogStore> StreamLog<S> {
                 None => live.highest_of(store, id),
             };
             let stored = stored.map_err(LogError::Store)?;
-            Ok(ProducerState { stored })
+            Ok(ProducerState {
+                stored,
+                ..ProducerState::default()
+            })
         })
     }
 
