@@ -156,6 +156,7 @@ mod tests {
             producer: ProducerId([2; 16]),
             producer_seq: seq,
             payload: Bytes::from(seq.to_string().into_bytes()),
+            group: None,
         };
         let mut first = 0;
         let mut covered = Vec::new();

@@ -3,12 +3,12 @@
 mod anchor;
 pub mod bucket;
 mod leaf;
-pub mod merkle;
 pub mod range;
 mod receipt;
 pub mod run;
 mod segment;
 
+pub use crate::util::merkle;
 pub use anchor::{AnchorRef, AnchorState};
 pub use leaf::{LeafFields, leaves};
 pub use receipt::{

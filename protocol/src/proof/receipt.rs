@@ -15,9 +15,9 @@ pub use parts::{ReceiptAnchor, ReceiptMessage, ReceiptStream};
 pub use round::{ROUNDS_NAME, ReceiptBucket, ReceiptRange, ReceiptRound, ReceiptRun, rounds_stream};
 
 use super::leaf::LeafFields;
-use super::merkle::process_proof;
 use crate::ids::StreamId;
 use crate::limits::MAX_PROOF_HASHES;
+use crate::util::merkle::process_proof;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
