@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use streamchain_protocol::auth::RelayKey;
 use streamchain_protocol::ids::{Epoch, RelayId, Seq, StreamId, StreamRef};
+use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::wire::{Batch, Record};
 use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState, Registration, Renewed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -152,7 +153,7 @@ impl LoopbackEdge {
             epoch: Epoch(1),
             head,
             waiting: 0,
-            signed: None,
+            signed: Some(Signed::Optional),
         })
     }
 

@@ -175,7 +175,7 @@ pub struct EpochGrant {
     /// Messages that came by HTTP and wait to be fetched.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waiting: u64,
-    /// Whether messages have to be signed; absent from an edge of the version before, which takes no signed groups.
+    /// Whether messages must be signed. An edge of the version before says nothing: it stores no groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<Signed>,
 }
@@ -189,20 +189,20 @@ fn is_zero(number: &u64) -> bool {
 pub struct ProducerState {
     /// The producer's last committed producer_seq.
     pub stored: Option<u64>,
-    /// The digest of its last committed group; absent for one that does not sign, or has no message.
+    /// The digest of the producer's last committed group; none for one that does not sign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<B256>,
-    /// Where the relay asked about a key: whether the author may sign with it.
+    /// What is known of the key that was asked about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyState>,
 }
 
-/// Whether a key signs for an author now.
+/// Whether a key signs for the author that it was asked about with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyState {
-    /// Whether it does.
+    /// Whether it does now.
     pub ok: bool,
-    /// The last second that it does; absent where it has no end.
+    /// The second before which it does; for ever when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<UnixSec>,
     /// Why it does not.
