@@ -54,7 +54,7 @@ use outbox::Outbox;
 use sessions::Sessions;
 use std::cell::RefCell;
 use streamchain_protocol::auth::{Access, Rights};
-use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId};
+use streamchain_protocol::ids::{Epoch, ProducerId, RelayId, Seq, SessionId};
 use streamchain_protocol::stream_settings::{SettingsChange, StreamSettings};
 use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::wire::{

@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned integer as [`Reader::uint`], or null.
-    pub(crate) fn uint_or_null(&mut self, field: &'static str) -> Result<Option<u64>, CborError> {
+    pub fn uint_or_null(&mut self, field: &'static str) -> Result<Option<u64>, CborError> {
         if self.next_is(Type::Null) {
             self.0.null().map_err(|error| item(field, &error))?;
             return Ok(None);
@@ -198,7 +198,7 @@ impl<'a> Writer<'a> {
     }
 
     /// An unsigned integer, or null.
-    pub(crate) fn uint_or_null(&mut self, value: Option<u64>) -> &mut Self {
+    pub fn uint_or_null(&mut self, value: Option<u64>) -> &mut Self {
         let _ = match value {
             Some(value) => self.0.u64(value),
             None => self.0.null(),
