@@ -23,8 +23,7 @@ export interface Key {
 }
 
 const keccak = (...parts: Uint8Array[]): Buffer => Buffer.from(keccak_256(Buffer.concat(parts)));
-const uint = (value: number, bytes: number): Buffer =>
-  Buffer.from(value.toString(16).padStart(2 * bytes, "0"), "hex");
+const uint = (value: number, bytes: number): Buffer => Buffer.from(value.toString(16).padStart(2 * bytes, "0"), "hex");
 export const bytes = (hex: string): Buffer => Buffer.from(hex.replace(/^0x/, ""), "hex");
 export const hex = (given: Uint8Array): string => `0x${Buffer.from(given).toString("hex")}`;
 
@@ -85,7 +84,15 @@ export interface Wanted {
 export const newProducer = (): string => randomBytes(16).toString("hex");
 
 /** Signs a group. */
-export const groupOf = async ({ stream, key, author, producer, first = 0, previous, texts }: Wanted): Promise<Group> => {
+export const groupOf = async ({
+  stream,
+  key,
+  author,
+  producer,
+  first = 0,
+  previous,
+  texts,
+}: Wanted): Promise<Group> => {
   const [whose, numbered] = [author ?? key.author, producer ?? newProducer()];
   const payloads = texts.map((text) => Buffer.from(text));
   const leaves = payloads.map((payload, index) => hex(keccak(keccak(uint(first + index, 32), keccak(payload)))));
