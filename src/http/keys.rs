@@ -174,8 +174,10 @@ pub(crate) async fn remove(call: Call, at: PathParameters) -> Answer {
     };
     call.account(account)?.call(RemoveKey { key: id }).await?;
     let author = KeyRef { account, id }.author();
+    // Sessions end also while the database does not answer.
+    let ended = withdraw(call, vec![author]).await;
     certificates::revoke(&call.env.d1("DB")?, &[author], call.now.to_sec()).await?;
-    withdraw(call, vec![author]).await?;
+    ended?;
     done(200)
 }
 

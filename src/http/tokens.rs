@@ -215,8 +215,10 @@ pub(crate) async fn revoke(mut call: Call, _at: PathParameters) -> Answer {
     if asked.keys {
         authors.extend(service_authors(&call, account).await?);
     }
+    // Sessions end also while the database does not answer.
+    let ended = withdraw(&call, authors.clone()).await;
     certificates::revoke(&call.env.d1("DB")?, &authors, call.now.to_sec()).await?;
-    withdraw(&call, authors).await?;
+    ended?;
     done(200)
 }
 

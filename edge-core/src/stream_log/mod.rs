@@ -286,6 +286,11 @@ impl<S: LogStore> StreamLog<S> {
         self.change_live(|live, store| append::append(live, store, records))
     }
 
+    /// Returns what became of a message or group that [`Self::append`] took.
+    pub fn appended(&self, records: &[Record]) -> Step<Appended, S> {
+        self.change_live(|live, store| append::appended(live, store, records))
+    }
+
     /// Commits what waits for a relay that is dead, unless another relay leads the stream.
     pub fn take_over(&self, dead: &RelayId) -> Step<(), S> {
         self.change_live(|live, store| append::take_over(live, store, dead))

@@ -94,7 +94,7 @@ impl Stream {
         if let Err(error) = self.notify_leader(id, &relay).await {
             console_error!("request {id}: append: {error}"); // the alarm tries again
         }
-        appended = self.step(|log| log.append(records))?;
+        appended = self.step(|log| log.appended(records))?;
         let waiting = client.and_then(|client| self.waiters.enter_publisher(client));
         if client.is_some() && waiting.is_none() {
             return Ok(appended);
@@ -106,7 +106,7 @@ impl Stream {
                 break;
             }
             seen = self.waiters.changes();
-            appended = self.step(|log| log.append(records))?;
+            appended = self.step(|log| log.appended(records))?;
         }
         Ok(appended)
     }
