@@ -208,7 +208,7 @@ mod tests {
         };
         format!(
             "app.example wants you to sign in with your Ethereum account:\n\
-             0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266\n\nURI: https://app.example/\nVersion: 1\nChain ID: 1\n\
+             0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266\n\n\nURI: https://app.example/\nVersion: 1\nChain ID: 1\n\
              Nonce: abcdefgh\nIssued At: 2026-01-31T12:00:00Z{list}"
         )
     }

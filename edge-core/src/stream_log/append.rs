@@ -7,6 +7,7 @@ use super::commit::commit;
 use super::error::{LogError, Refusal};
 use super::groups::Publication;
 use super::live::Live;
+use super::state::ProducerMark;
 use super::store::{LogStore, Step};
 use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, Seq};
 use streamchain_protocol::wire::{Batch, Record, decode_records};
@@ -53,13 +54,17 @@ pub(super) fn append<S: LogStore>(live: &mut Live, store: &S, records: &[Record]
 /// Returns what became of records that [`append`] took. Asked again and again while they wait, so nothing is hashed meanwhile.
 pub(super) fn appended<S: LogStore>(live: &mut Live, store: &S, records: &[Record]) -> Step<Appended, S> {
     let last = records.last().ok_or(Refusal::NotOnePublication)?;
-    if let Some(relay) = live.state.relay_leader() {
-        let waiting = store.last_waiting(last.producer_key()).map_err(LogError::Store)?;
-        if waiting.is_some_and(|mark| last.producer_seq <= mark.last) {
-            return Ok(Appended::Waits(relay.clone()));
+    let covers = |mark: ProducerMark| last.producer_seq <= mark.last;
+    let committed = live
+        .producer(store, last.producer_key())
+        .map_err(LogError::Store)?;
+    let waiting = store.last_waiting(last.producer_key()).map_err(LogError::Store)?;
+    match live.state.relay_leader() {
+        Some(relay) if waiting.is_some_and(covers) && !committed.is_some_and(covers) => {
+            Ok(Appended::Waits(relay.clone()))
         }
+        _ => append(live, store, records),
     }
-    append(live, store, records)
 }
 
 /// Takes what its producer publishes next: returns the seq when it is committed, `None` when it waits.

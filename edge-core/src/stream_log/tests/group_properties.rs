@@ -188,6 +188,9 @@ impl World {
                     .under_way
                     .take()
                     .unwrap_or_else(|| batch(self.epoch, head, fetched));
+                if batch.records.is_empty() {
+                    return; // no relay sends one
+                }
                 let answer = self.log.step(|log| log.commit(&relay("a"), &batch));
                 self.under_way = Some(batch).filter(|_| lost || matches!(answer, Err(LogError::Store(_))));
             }
