@@ -50,6 +50,11 @@ interface Vm {
         external
         pure
         returns (bytes32[] memory);
+    function parseJsonBool(string calldata json, string calldata key) external pure returns (bool);
+    /// @dev The point of a P-256 secret.
+    function publicKeyP256(uint256 secret) external view returns (uint256 x, uint256 y);
+    /// @dev Signs with a P-256 secret, always in the same way.
+    function signP256(uint256 secret, bytes32 digest) external pure returns (bytes32 r, bytes32 s);
     function keyExistsJson(string calldata json, string calldata key) external view returns (bool);
     function toString(uint256 value) external pure returns (string memory);
     function assertTrue(bool condition, string calldata message) external pure;

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Writes merkle.json and rounds.json: Merkle roots and proofs computed by OpenZeppelin's own JavaScript library, for
 // every part of StreamChain (Solidity, Rust, TypeScript) to check its arithmetic against; and signed.json and
-// forgeries.json: signed messages, and what no verifier may take for one.
+// forgeries.json: signed messages, and what no verifier may take for one (author-claims.json: as the contract takes it).
 //
 //   node contracts/test/vectors/generate.mjs           writes the files beside this one
 //   node contracts/test/vectors/generate.mjs --check   exits 1 when a file differs from what would be written
@@ -17,7 +17,7 @@
 // cases, in the order of `runs`; `setPath` is a run's path in it.
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { forgeries } from "./forgeries.mjs";
+import { authorClaims, forgeries } from "./forgeries.mjs";
 import { doubleHash, runOf, streamOf, treeOf } from "./messages.mjs";
 import { roundVectors } from "./rounds.mjs";
 import { signedVectors } from "./signed.mjs";
@@ -80,11 +80,13 @@ const written = (file, source, content) => {
 };
 
 const cases = CASES.map(caseOf);
+const table = await forgeries();
 const FILES = [
   written("merkle.json", "it", { cases, sets: SETS.map((indices) => setOf(cases, indices)) }),
   written("rounds.json", "rounds.mjs", roundVectors()),
   written("signed.json", "signed.mjs", signedVectors()),
-  written("forgeries.json", "forgeries.mjs", await forgeries()),
+  written("forgeries.json", "forgeries.mjs", table),
+  written("author-claims.json", "forgeries.mjs", authorClaims(table)),
 ];
 
 for (const { file, text } of FILES) {

@@ -32,6 +32,15 @@ export const keyOf = (text) => {
 };
 
 /**
+ * The coordinates of a compressed point.
+ * @param {Hex} key
+ */
+export const pointOf = (key) => {
+  const { x, y } = p256.Point.fromHex(slice(key, 0).slice(2)).toAffine();
+  return { x: numberToHex(x, { size: 32 }), y: numberToHex(y, { size: 32 }) };
+};
+
+/**
  * A deterministic signature (RFC 6979), r and s; with `turned` the other one of its two forms.
  * @param {Hex} secret @param {Hex} message @param {boolean} [turned]
  */
@@ -112,6 +121,7 @@ const groups = () => {
   return listed.map(({ title, group: { tree, ...group }, list }) => ({
     title,
     key: keyOf(title.startsWith("large") ? "key 1" : "key 0").key,
+    ...pointOf(keyOf(title.startsWith("large") ? "key 1" : "key 0").key),
     ...group,
     proofs: list.map((index) => ({ index, proof: tree.getProof(index) })),
   }));
@@ -145,7 +155,7 @@ const signatures = () => {
     { title: "r the order", key: own.key, signature: concat([order, s]), holds: false },
     { title: "s the order", key: own.key, signature: concat([r, order]), holds: false },
     { title: "all bits", key: own.key, signature: `0x${"ff".repeat(64)}`, holds: false },
-  ].map((one) => ({ ...one, preimage }));
+  ].map((one) => ({ ...one, ...pointOf(one.key), preimage }));
 };
 
 const BAD_KEYS = [

@@ -1,6 +1,7 @@
 //! Receipts, and what Ethereum nodes and wallets give.
 
 use crate::fixed::{SIGNED_HASH, WALLET};
+use streamchain_chain::authors::check_author;
 use streamchain_chain::ethereum::eip6492::Undeployed;
 use streamchain_chain::ethereum::{BlockId, LogBlocks, Request, eip191};
 use streamchain_protocol::proof::Receipt;
@@ -17,6 +18,15 @@ pub(super) fn receipt(bytes: &[u8]) {
         let mut other = receipt.clone();
         other.message.time.0 ^= 1;
         assert!(other.check().is_err(), "a receipt holds for one time alone");
+        if let Some(author) = &mut other.author {
+            other.message.time.0 ^= 1;
+            author.producer_seq ^= 1;
+            assert!(
+                other.check().is_err(),
+                "an author's part holds for one number alone"
+            );
+        }
+        let _ = check_author(&receipt);
     }
 }
 

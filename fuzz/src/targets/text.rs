@@ -12,6 +12,7 @@ use streamchain_protocol::auth::{
     AccessClaims, ApiKey, FingerprintHash, MaxMessage, SessionRights, SessionToken, TokenError, mac_bytes,
 };
 use streamchain_protocol::ids::{ProducerId, RelayId, SessionId, SessionRef, ShortId, StreamName, StreamRef};
+use streamchain_protocol::signed::key_resource;
 use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::util::json;
 use streamchain_protocol::webrtc::Offer;
@@ -40,6 +41,13 @@ pub(super) fn siwe(bytes: &[u8]) {
     let Some(key) = fixed::nonce_key() else { return };
     with_text(bytes, |text| {
         let Ok(message) = SignIn::parse(text) else { return };
+        if let Ok(Some(delegation)) = message.delegation() {
+            let resource = key_resource(&delegation.key);
+            assert!(
+                message.resources.contains(&resource.as_str()),
+                "a key has one text"
+            );
+        }
         let domains = [fixed::DOMAIN.to_owned()];
         let expected = Expected {
             domains: &domains,

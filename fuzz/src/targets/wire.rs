@@ -4,6 +4,7 @@ use streamchain_protocol::archive::{PackIndex, TRAILER_BYTES};
 use streamchain_protocol::ids::{Seq, StreamId};
 use streamchain_protocol::keccak256;
 use streamchain_protocol::proof::leaves;
+use streamchain_protocol::signed::{GroupWalker, MAX_GROUP_MESSAGES, Walked};
 use streamchain_protocol::util::cbor::Reader;
 use streamchain_protocol::util::json;
 use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame};
@@ -64,6 +65,18 @@ pub(super) fn records(bytes: &[u8]) {
             Ok(records),
             "what is written is read again"
         );
+        let mut walker = GroupWalker::new(StreamId([1; 32]));
+        for record in decode_records(&written).into_iter().flatten() {
+            let Ok(Walked::Group(group)) = walker.push(&record) else {
+                continue;
+            };
+            let count = group.signed.count as usize;
+            assert!(
+                (1..=MAX_GROUP_MESSAGES).contains(&count),
+                "a group has 1 to 256 messages"
+            );
+            assert_eq!(group.hashes.len(), count, "a group that is found is whole");
+        }
     }
 }
 

@@ -14,6 +14,6 @@ pub use leaf::{LeafFields, leaves};
 pub use receipt::{
     AuthorError, RECEIPT_TYPE, RECEIPT_VERSION, ROUND_RECEIPT_VERSION, ROUNDS_NAME, Receipt, ReceiptAnchor,
     ReceiptAuthor, ReceiptBucket, ReceiptError, ReceiptGroup, ReceiptMessage, ReceiptRange, ReceiptRound,
-    ReceiptRun, ReceiptStream, check_certificate, check_time, rounds_stream,
+    ReceiptRun, ReceiptStream, check_certificate, check_stream, check_time, rounds_stream,
 };
 pub use segment::Segment;

@@ -14,7 +14,7 @@ mod error;
 mod parts;
 mod round;
 
-pub use author::{AuthorError, ReceiptAuthor, ReceiptGroup, check_certificate, check_time};
+pub use author::{AuthorError, ReceiptAuthor, ReceiptGroup, check_certificate, check_stream, check_time};
 pub use error::ReceiptError;
 pub use parts::{ReceiptAnchor, ReceiptMessage, ReceiptStream};
 pub use round::{ROUNDS_NAME, ReceiptBucket, ReceiptRange, ReceiptRound, ReceiptRun, rounds_stream};

@@ -281,7 +281,7 @@ async fn verify_stream(
     if let Some(Err(fault)) = sources.rounds.as_ref().map(|rounds| rounds.follow(stream.id)) {
         return Ok(Outcome::Differs(fault.into()));
     }
-    let mut signatures = Signatures::new(stream.id, sources.chain_id);
+    let mut signatures = Signatures::new(stream.id, stream.name.clone(), sources.chain_id);
     match read_all(sources, stream, (&mut ledger, &mut signatures), progress).await? {
         Err(difference) => Ok(Outcome::Differs(difference)),
         Ok(head) => Ok(match ledger.finish(head) {
@@ -392,7 +392,7 @@ async fn find_voucher(
 ) -> Result<Result<Voucher, SignatureFault>, String> {
     let certificate = sources
         .edge
-        .certificate(used.author, &used.key, used.times.1)
+        .certificate(signatures.stream(), used.author, &used.key, used.times.1)
         .await?;
     let voucher = match signatures.judge(used, certificate.as_ref()) {
         Ok(voucher) => voucher,

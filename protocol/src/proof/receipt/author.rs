@@ -2,7 +2,7 @@
 
 use super::parts::{ReceiptMessage, ReceiptStream};
 use crate::auth::siwe::{SignIn, SiweError};
-use crate::ids::ProducerId;
+use crate::ids::{ProducerId, StreamId, StreamName};
 use crate::signed::{
     Certificate, GroupDigest, KeyError, MAX_GROUP_MESSAGES, PublicKey, Signature, author_of, group_leaf,
 };
@@ -162,11 +162,7 @@ impl ReceiptAuthor {
     ) -> Result<(), AuthorError> {
         self.check_group(message.payload_hash())?;
         check_certificate(&self.certificate, &self.key, message.author, chain_id)?;
-        if let Certificate::Wallet { message: text, .. } = &self.certificate
-            && !SignIn::parse(text)?.is_for(stream.id, &stream.name)
-        {
-            return Err(AuthorError::OtherStream);
-        }
+        check_stream(&self.certificate, stream.id, &stream.name)?;
         check_time(&self.certificate, message.time.to_sec())
     }
 
@@ -234,6 +230,16 @@ pub fn check_certificate(
         }
         // Which account made the service's API key, and that the key is the service's, the operator says.
         Certificate::Service { .. } => Ok(key.point().map(|_| ())?),
+    }
+}
+
+/// Checks that a certificate is for a stream: a sign-in for certain streams delegates for these alone.
+pub fn check_stream(certificate: &Certificate, id: StreamId, name: &StreamName) -> Result<(), AuthorError> {
+    match certificate {
+        Certificate::Wallet { message, .. } if !SignIn::parse(message)?.is_for(id, name) => {
+            Err(AuthorError::OtherStream)
+        }
+        _ => Ok(()),
     }
 }
 

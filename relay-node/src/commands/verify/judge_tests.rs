@@ -247,6 +247,92 @@ fn numbers_that_no_stream_reaches_are_shown_without_harm() {
     assert_eq!(span(Seq(0), 0), "0 to 0");
 }
 
+mod author {
+    //! Receipts with the author's part: those of the table of forgeries that hold.
+    use super::*;
+
+    fn scene(title: &str) -> (Value, Evidence) {
+        let table: Value =
+            serde_json::from_str(include_str!("../../../../contracts/test/vectors/forgeries.json")).unwrap();
+        let cases = table["receipts"].as_array().unwrap();
+        let receipt = cases.iter().find(|case| case["title"] == title).unwrap()["receipt"].clone();
+        let parsed: Receipt = serde_json::from_value(receipt.clone()).unwrap();
+        let event = Anchored {
+            stream: parsed.stream.id.word(),
+            anchorer: Address::repeat_byte(1),
+            firstSeq: parsed.anchor.first.0,
+            count: 3,
+            root: parsed.anchor.root,
+        };
+        let log = Log {
+            address: CONTRACT,
+            topics: event.encode_topics().into_iter().map(|topic| topic.0).collect(),
+            data: event.encode_data().into(),
+            block_number: parsed.anchor.block,
+            block_hash: parsed.anchor.block_hash,
+            transaction_hash: parsed.anchor.tx,
+            log_index: parsed.anchor.log_index,
+            removed: false,
+        };
+        let transaction = ethereum::Receipt {
+            transaction_hash: parsed.anchor.tx,
+            block_number: parsed.anchor.block,
+            block_hash: parsed.anchor.block_hash,
+            status: 1,
+            gas_used: 1,
+            logs: vec![log],
+        };
+        let evidence = Evidence {
+            chain_id: 31_337,
+            transaction: Some(transaction),
+            finalized: Some(90),
+            wallet: None,
+        };
+        (receipt, evidence)
+    }
+
+    #[test]
+    fn every_field_of_the_authors_part_counts() {
+        assert_each_field_counts(&scene("a page's message inside a group"), 28);
+        assert_each_field_counts(&scene("a wallet's message"), 31);
+    }
+
+    #[test]
+    fn who_signed_and_who_vouches_is_said() {
+        let said = |title| {
+            let (receipt, evidence) = scene(title);
+            verdict(&receipt, &evidence).to_string()
+        };
+        let own = said("a page's message inside a group");
+        assert!(
+            own.contains("nobody else vouches for it") && own.contains("by key 0x"),
+            "{own}"
+        );
+        let wallet = said("a wallet's message");
+        assert!(wallet.contains("when it signed in at chat.example"), "{wallet}");
+        let service = said("a service's message");
+        assert!(
+            service.contains("! the operator says that the key is author"),
+            "{service}"
+        );
+        let stripped = said("a message without the author's part");
+        assert!(
+            stripped.contains("! the receipt has no signature of the author"),
+            "{stripped}"
+        );
+        assert!(stripped.contains("The receipt holds."), "{stripped}");
+    }
+
+    #[test]
+    fn a_contract_wallet_holds_by_its_own_answer_alone() {
+        let (receipt, mut evidence) = scene("a contract wallet's message");
+        for (answer, holds) in [(None, false), (Some(false), false), (Some(true), true)] {
+            evidence.wallet = answer;
+            assert_eq!(verdict(&receipt, &evidence).holds(), holds, "{answer:?}");
+        }
+    }
+}
+
 mod rounds {
     //! Receipts of version 2, those of the contract's vectors, with the event of their round.
     use super::*;

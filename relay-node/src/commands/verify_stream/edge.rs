@@ -231,14 +231,16 @@ impl EdgeReader {
         Ok((Seq(head), body))
     }
 
-    /// The certificate of an author's key that covers a second, or else the newest; `None` where the edge has none.
+    /// The certificate of an author's key that covers a second and is for a stream, or else the newest; `None` where the edge has
+    /// none.
     pub(super) async fn certificate(
         &self,
+        stream: StreamId,
         author: Address,
         key: &PublicKey,
         at: UnixSec,
     ) -> Result<Option<Certificate>, String> {
-        let path = format!("/authors/{author}/keys/{key}?at={at}");
+        let path = format!("/authors/{author}/keys/{key}?at={at}&stream={stream}");
         let Some((_, body)) = self.get(&path, "application/json").await? else {
             return Ok(None);
         };

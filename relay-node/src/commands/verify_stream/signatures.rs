@@ -8,8 +8,8 @@ use super::ledger::Message;
 use crate::core::GroupKey;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use streamchain_chain::authors::{AuthorFault, Voucher, voucher};
-use streamchain_protocol::ids::{ProducerId, Seq, StreamId};
-use streamchain_protocol::proof::{AuthorError, check_time};
+use streamchain_protocol::ids::{ProducerId, Seq, StreamId, StreamName};
+use streamchain_protocol::proof::{AuthorError, check_stream, check_time};
 use streamchain_protocol::signed::{
     Certificate, ChainError, GroupError, GroupHeader, GroupMember, GroupWalker, KeyError, ProducerChain,
     PublicKey, SignedGroup, Walked, author_of,
@@ -134,6 +134,7 @@ impl GroupMember for Member<'_> {
 }
 
 pub(super) struct Signatures {
+    stream: (StreamId, StreamName),
     chain_id: u64,
     walker: GroupWalker,
     /// The group that is being read, and the times of its messages so far.
@@ -147,8 +148,10 @@ pub(super) struct Signatures {
 }
 
 impl Signatures {
-    pub(super) fn new(stream: StreamId, chain_id: u64) -> Self {
+    /// Of a stream from its first message on; certificates are for the chain with this id.
+    pub(super) fn new(stream: StreamId, name: StreamName, chain_id: u64) -> Self {
         Self {
+            stream: (stream, name),
             chain_id,
             walker: GroupWalker::new(stream),
             open: None,
@@ -158,6 +161,11 @@ impl Signatures {
             vouchers: HashMap::new(),
             signed: Signed::default(),
         }
+    }
+
+    /// The stream whose messages are taken.
+    pub(super) fn stream(&self) -> StreamId {
+        self.stream.0
     }
 
     /// Takes the next message; returns who used which key where a group ended whose author is not the key.
@@ -305,6 +313,7 @@ impl Signatures {
         let KeyUse { author, key, seq, .. } = *used;
         let certificate = certificate.ok_or(SignatureFault::NoCertificate { seq, author, key })?;
         let wrong = |fault: AuthorFault| SignatureFault::Author { seq, author, fault };
+        check_stream(certificate, self.stream.0, &self.stream.1).map_err(|error| wrong(error.into()))?;
         for time in [used.times.0, used.times.1] {
             check_time(certificate, time).map_err(|error| wrong(error.into()))?;
         }
