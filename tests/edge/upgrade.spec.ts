@@ -189,7 +189,7 @@ test("batches of the version before share the object with new ones", async () =>
                      UPDATE schema_version SET version = 2`);
       database.prepare("UPDATE state SET json = ?").run(JSON.stringify(state));
       const producer = Buffer.concat([PRODUCER, Buffer.alloc(20, 7)]);
-      database.prepare("INSERT INTO producers VALUES (?, 4)").run(producer);
+      database.prepare("INSERT INTO producers (id, stored) VALUES (?, 4)").run(producer);
       assert.deepEqual([batch.first, batch.count], [0, 5]);
       database.close();
     }
