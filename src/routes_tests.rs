@@ -104,6 +104,8 @@ fn every_template_finds_itself_and_reads_its_parameters() {
         ("{webhook}", "0000000000000000"),
         ("{round}", "7"),
         ("{bucket}", "255"),
+        ("{author}", "0x1111111111111111111111111111111111111111"),
+        ("{publicKey}", "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC"),
     ];
     for route in ROUTES {
         let path = samples.iter().fold(route.path.to_owned(), |path, (name, value)| {
@@ -123,6 +125,8 @@ fn every_template_finds_itself_and_reads_its_parameters() {
             at.webhook().is_ok(),
             at.round().is_ok(),
             at.bucket().is_ok(),
+            at.author().is_ok(),
+            at.public_key().is_ok(),
         ];
         let expected = samples.map(|(name, _)| route.path.contains(name));
         assert_eq!(present, expected, "{path}");

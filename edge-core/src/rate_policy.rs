@@ -36,6 +36,10 @@ pub enum Policy {
     CredentialsAddress,
     /// Requests to the TURN provider for credentials of one user, which one client address causes.
     TurnAddress,
+    /// Proofs of keys that one client address sends: each is a signature to be verified.
+    ProofsAddress,
+    /// Certificates that are kept for the keys of one client address.
+    CertificatesAddress,
     /// Requests of one client address, of whatever kind. Counted for each place by the platform, so roughly; its
     /// quota is the platform's, and is only reported from here.
     Requests,
@@ -43,7 +47,7 @@ pub enum Policy {
 
 impl Policy {
     /// All rate limits.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::SessionsAddress,
         Self::SessionsAuthor,
         Self::SessionsStream,
@@ -56,6 +60,8 @@ impl Policy {
         Self::WebhooksAccount,
         Self::CredentialsAddress,
         Self::TurnAddress,
+        Self::ProofsAddress,
+        Self::CertificatesAddress,
         Self::Requests,
     ];
 
@@ -74,6 +80,8 @@ impl Policy {
             Self::WebhooksAccount => "webhooks-account",
             Self::CredentialsAddress => "credentials-address",
             Self::TurnAddress => "turn-address",
+            Self::ProofsAddress => "proofs-address",
+            Self::CertificatesAddress => "certificates-address",
             Self::Requests => "requests",
         }
     }
@@ -102,6 +110,10 @@ impl Policy {
             Self::CredentialsAddress => Quota::new(60, MINUTE_MS),
             // Each user of an office once a day. Above it, users go on with the credentials that all share.
             Self::TurnAddress => Quota::new(120, HOUR_MS),
+            // A page sends one with its first session, and when its token is over. Each takes a millisecond or two.
+            Self::ProofsAddress => Quota::new(600, MINUTE_MS),
+            // Each is kept for good.
+            Self::CertificatesAddress => Quota::new(60, HOUR_MS),
             // As in wrangler.toml.
             Self::Requests => Quota::new(3_000, MINUTE_MS),
         }

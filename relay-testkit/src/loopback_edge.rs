@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use streamchain_protocol::auth::RelayKey;
 use streamchain_protocol::ids::{Epoch, RelayId, Seq, StreamId, StreamRef};
+use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::wire::{Batch, Record};
 use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState, Registration, Renewed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -117,7 +118,7 @@ impl LoopbackEdge {
                 (200, "{}".into())
             }
             ("PUT", [_, "streams", stream]) => self.acquire_epoch(stream),
-            ("GET", [_, "streams", _, "producers", _]) => json(&ProducerState { stored: None }),
+            ("GET", [_, "streams", _, "producers", _]) => json(&ProducerState::default()),
             ("POST", [_, "streams", stream, "batches"]) => self.commit(stream, body),
             _ => (404, "{}".into()),
         }
@@ -152,6 +153,7 @@ impl LoopbackEdge {
             epoch: Epoch(1),
             head,
             waiting: 0,
+            signed: Some(Signed::Optional),
         })
     }
 

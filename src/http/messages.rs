@@ -3,10 +3,11 @@
 use crate::api::stream::ReadTail;
 use crate::auth::principal as auth;
 use crate::path::PathParameters;
+use crate::problem::Problem;
 use crate::request::Call;
-use crate::response::{Answer, json, respond};
+use crate::response::{Answer, json, put_member, respond};
 use crate::storage::history::History;
-use crate::storage::page::{Page, read_database, shown};
+use crate::storage::page::{Message, Page, PageGroup, read_database, shown};
 use serde_json::{Value, json};
 use streamchain_edge_core::stream_log::Tail;
 use streamchain_protocol::auth::Right;
@@ -39,44 +40,70 @@ pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     if !page.is_full() {
         page.take(tail.first, &tail.records)?;
     }
+    let with_signatures = wants_signatures(call)?;
     if call.accepts(CBOR_SEQUENCE)? {
         // Clients of the version before read items of four elements only.
         let with_erased = call.query("erased")?.as_deref() == Some("1");
-        as_cbor(&page, &tail, with_erased)
+        as_cbor(&page, &tail, with_erased, with_signatures)
     } else {
-        as_json(&page, &tail)
+        as_json(&page, &tail, with_signatures)
     }
 }
 
-fn as_json(page: &Page, tail: &Tail) -> Answer {
+/// Whether the client asks for what a verifier of signatures needs.
+pub(super) fn wants_signatures(call: &Call) -> Result<bool, Problem> {
+    Ok(call.query("signatures")?.as_deref() == Some("1"))
+}
+
+fn as_json(page: &Page, tail: &Tail, with_signatures: bool) -> Answer {
     let messages: Vec<Value> = page.messages.iter().map(shown).collect();
     let state = &tail.state;
-    let response = json(
-        200,
-        &json!({
-            "stream": state.id, "from": page.from, "messages": messages, "next": page.next(), "head": state.head,
-        }),
-    )?;
+    let mut body = json!({
+        "stream": state.id, "from": page.from, "messages": messages, "next": page.next(), "head": state.head,
+    });
+    if with_signatures {
+        let groups: Vec<Value> = page.groups.iter().map(PageGroup::shown).collect();
+        put_member(&mut body, "groups", &groups);
+    }
+    let response = json(200, &body)?;
     response.headers().set("vary", "accept")?;
     Ok(response)
 }
 
-fn as_cbor(page: &Page, tail: &Tail, with_erased: bool) -> Answer {
+/// Items of four elements. An erased message has a fifth where the client asks for it; one that is signed has, where the client
+/// asks for signatures, a fifth (null unless it is erased) and a sixth: its group at the first of the group's messages on the
+/// page, and the seq of the group's first message at the others.
+fn as_cbor(page: &Page, tail: &Tail, with_erased: bool, with_signatures: bool) -> Answer {
     let mut body = Vec::with_capacity(page.bytes + 64 * page.messages.len());
-    for (seq, record) in &page.messages {
+    let mut groups = page.groups.iter().peekable();
+    for Message { seq, record, group } in &page.messages {
         let mut writer = Writer::new(&mut body);
         let (payload, erased) = match &record.payload {
             StoredPayload::Kept(payload) => (payload.as_ref(), None),
             StoredPayload::Erased(erased) => ([].as_slice(), Some(erased).filter(|_| with_erased)),
         };
+        let group = group.filter(|_| with_signatures);
+        let items = match (erased, group) {
+            (_, Some(_)) => 6,
+            (Some(_), None) => 5,
+            (None, None) => 4,
+        };
         writer
-            .array(if erased.is_some() { 5 } else { 4 })
+            .array(items)
             .uint(seq.0)
             .uint(record.time.0)
             .bytes(record.author.as_slice())
             .bytes(payload);
         if let Some(erased) = erased {
             writer.array(2).uint(erased.size).bytes(erased.digest.as_slice());
+        }
+        let Some(group) = group else { continue };
+        if erased.is_none() {
+            writer.uint_or_null(None);
+        }
+        match groups.next_if(|begun| begun.seq == group) {
+            Some(begun) => write_group(&mut writer, begun),
+            None => drop(writer.uint(group.0)),
         }
     }
     let (next, head) = (page.next().to_string(), tail.state.head.to_string());
@@ -87,4 +114,18 @@ fn as_cbor(page: &Page, tail: &Tail, with_erased: bool) -> Answer {
         ("streamchain-head", &head),
     ];
     respond(200, &headers, body)
+}
+
+/// `[seq, count, producer, producer_seq, previous, key, signature]`
+fn write_group(writer: &mut Writer<'_>, group: &PageGroup) {
+    let header = &group.header;
+    writer
+        .array(7)
+        .uint(group.seq.0)
+        .uint(header.count.into())
+        .bytes(&group.producer.0)
+        .uint(group.producer_seq)
+        .bytes(header.previous.as_slice())
+        .bytes(header.key.as_bytes())
+        .bytes(&header.signature.0);
 }

@@ -16,6 +16,8 @@ type Row = [route: string, path: string, body: unknown, statuses: number[]];
 /** A private and closed stream, by its id; and somebody who has nothing to do with it. */
 const VAULT = "{vault}";
 const NOBODY = "0x00000000000000000000000000000000000000ff";
+/** The generator of P-256. */
+const POINT = "A2sX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKW";
 const SESSION = "/v1/sessions/{session}";
 const SIGNAL = { to: "{session}", signal: "hello" };
 
@@ -46,6 +48,8 @@ const TABLE: Row[] = [
   ["POST /v1/keys", "/v1/keys", { name: "a key", rights: ["read"] }, wallets(201)],
   ["DELETE /v1/keys/{key}", `/v1/keys/${"00".repeat(8)}`, null, wallets(404)],
   ["DELETE /v1/keys/{key}", `/v1/keys/${"00".repeat(8)}?account=${NOBODY}`, null, operating(404)],
+  ["PUT /v1/keys/{key}/public-key", `/v1/keys/${"00".repeat(8)}/public-key`, { publicKey: POINT }, wallets(404)],
+  ["GET /v1/authors/{author}/keys/{publicKey}", `/v1/authors/${NOBODY}/keys/${POINT}`, null, all(404)],
   ["GET /v1/audit", "/v1/audit", null, operating(200)],
   ["GET /v1/metrics", "/v1/metrics", null, operating(200)],
   ["GET /v1/ice-servers", "/v1/ice-servers", null, known(200)],

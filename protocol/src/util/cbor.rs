@@ -208,7 +208,7 @@ impl<'a> Writer<'a> {
     }
 
     /// An unsigned integer, or null.
-    pub(crate) fn uint_or_null(&mut self, value: Option<u64>) -> &mut Self {
+    pub fn uint_or_null(&mut self, value: Option<u64>) -> &mut Self {
         let _ = match value {
             Some(value) => self.0.u64(value),
             None => self.0.null(),

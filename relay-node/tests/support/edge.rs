@@ -3,6 +3,7 @@
 use relay_node::{Answer, EdgeError, Request, Ticket};
 use std::collections::{BTreeMap, VecDeque};
 use streamchain_protocol::ids::{Epoch, Incarnation, Seq, ShortId, StreamId};
+use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::wire::{
     Batch, Committed, EpochGrant, ProducerKey, ProducerState, Record, Withdrawal,
 };
@@ -38,6 +39,8 @@ pub struct Edge {
     pub inbox: Vec<Record>,
     /// Whether the relay released the epoch.
     pub is_released: bool,
+    /// What the answer to an acquired epoch says about signatures.
+    pub signed: Option<Signed>,
     /// What the answers to batches name from now on.
     pub withdrawn: Vec<Withdrawal>,
 }
@@ -89,7 +92,10 @@ impl Edge {
                 Some(Answer::Producer(
                     producer,
                     if fits {
-                        Ok(ProducerState { stored })
+                        Ok(ProducerState {
+                            stored,
+                            ..ProducerState::default()
+                        })
                     } else {
                         Err(stale)
                     },
@@ -144,6 +150,7 @@ impl Edge {
             epoch: Epoch(self.epoch),
             head,
             waiting: self.inbox.len() as u64,
+            signed: self.signed,
         })
     }
 

@@ -188,7 +188,7 @@ impl Stream {
     }
 
     async fn acquire(&self, asked: &Acquire) -> Result<Encoded<EpochGrant>, Problem> {
-        let grant = self.step(|log| log.acquire_epoch(&asked.relay, asked.incarnation))?;
+        let grant = self.step(|log| log.acquire_epoch(&asked.relay, asked.asked.clone()))?;
         self.begin_watching().await;
         Ok(Encoded::of(&grant))
     }

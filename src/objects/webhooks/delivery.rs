@@ -119,7 +119,7 @@ impl Webhooks {
             if !page.is_full() {
                 page.take(news.tail.first, &news.tail.records)?;
             }
-            messages.extend(page.messages.iter().map(|one| (one.0, shown(one).to_string())));
+            messages.extend(page.messages.iter().map(|one| (one.seq, shown(one).to_string())));
         }
         Ok(Source {
             head: state.head,
