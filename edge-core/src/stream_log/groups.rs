@@ -8,7 +8,7 @@
 //! Signatures are not verified here: whoever takes a group from its author verifies it, and whoever reads it may.
 
 use super::authors::keys_of_inbox;
-use super::error::{LogError, Refusal};
+use super::error::Refusal;
 use super::state::{LogState, ProducerMark};
 use super::store::{LogStore, Step};
 use alloy_primitives::B256;
