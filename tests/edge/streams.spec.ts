@@ -34,6 +34,7 @@ test("a stream is made once, and again it is simply there", async () => {
     prove: false,
     anchor: "shared",
     retention: "forever",
+    signed: "optional",
     epoch: 0,
     head: 0,
     stored: 0,

@@ -229,7 +229,8 @@ impl World {
     fn post(&mut self, producer: u8, what: What) {
         let client = &mut self.clients[usize::from(producer)];
         let records = client.publishes(producer, what, self.salt);
-        let is_again = matches!(what, What::Again);
+        // Another group over old numbers is known by them alone.
+        let is_own = producer != BOTH_WAYS && matches!(what, What::Next { .. } | What::Again);
         let Ok(appended) = self.log.step(|log| log.append(&records)) else {
             return;
         };
@@ -237,7 +238,7 @@ impl World {
             !matches!(what, What::Foreign { .. } | What::Cut { .. }),
             "taken: {what:?}"
         );
-        if let (Appended::Committed(Some(seq)), true) = (&appended, is_again || producer != BOTH_WAYS) {
+        if let (Appended::Committed(Some(seq)), true) = (&appended, is_own) {
             self.answered.insert(seq.0, records[0].clone());
         }
         client.note(records);
