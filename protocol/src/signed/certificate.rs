@@ -6,7 +6,7 @@ use alloy_primitives::{Address, Bytes};
 use serde::{Deserialize, Serialize};
 
 /// What a sign-in's resource begins with when it delegates to a key; the key follows in base64url.
-pub const KEY_RESOURCE_PREFIX: &str = "urn:streamchain:key:p256:";
+const KEY_RESOURCE_PREFIX: &str = "urn:streamchain:key:p256:";
 
 /// Returns the resource by which a wallet's sign-in delegates to `key`.
 pub fn key_resource(key: &PublicKey) -> String {

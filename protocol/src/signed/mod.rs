@@ -18,7 +18,7 @@ mod key;
 mod walker;
 
 pub use crate::limits::{MAX_GROUP_BYTES, MAX_GROUP_MESSAGES};
-pub use certificate::{Certificate, KEY_RESOURCE_PREFIX, key_of_resource, key_resource};
+pub use certificate::{Certificate, key_of_resource, key_resource};
 pub use chain::{ChainError, ProducerChain};
 pub use digest::{GroupDigest, group_leaf, group_proof, group_root};
 pub use group::GroupHeader;

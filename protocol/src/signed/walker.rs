@@ -66,6 +66,10 @@ pub struct SignedGroup {
 
 /// What a message turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one value at a time, taken apart at once"
+)]
 pub enum Walked {
     /// It is of no group.
     Unsigned,

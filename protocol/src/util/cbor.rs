@@ -216,7 +216,7 @@ impl<'a> Writer<'a> {
         self
     }
 
-    /// Null.
+    /// Appends null.
     pub fn null(&mut self) -> &mut Self {
         let _ = self.0.null();
         self

@@ -6,6 +6,7 @@
 
 mod author;
 mod judge;
+mod step;
 
 use super::authors::{SignatureArgs, wallet_agrees, wallet_question};
 use super::trust::TrustArgs;

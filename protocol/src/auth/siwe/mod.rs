@@ -13,6 +13,7 @@ pub use delegation::Delegation;
 pub use nonce::{NONCE_LIFE_S, NonceError, SignInNonce};
 use time::parse_date_time;
 
+use crate::ids::{StreamId, StreamName};
 use crate::time::UnixMs;
 use alloy_primitives::Address;
 
@@ -212,7 +213,20 @@ impl<'a> SignIn<'a> {
 
     /// Returns the key that the signer delegates to, if the resources name one.
     pub fn delegation(&self) -> Result<Option<Delegation>, SiweError> {
-        Delegation::of(self)
+        let key = resource::one_key(&self.resources).map_err(|resource::NotAKey| SiweError::Key)?;
+        let begins = self
+            .not_before
+            .map_or(self.issued_at, |time| time.max(self.issued_at));
+        Ok(key.map(|key| Delegation::new(key, begins, self.expires, CLOCK_SKEW_MS)))
+    }
+
+    /// Returns whether the sign-in is for a stream: its resources at its own hosts name that stream, or none. A stream that is
+    /// named without an owner is the operator's, whom the caller knows or not.
+    pub fn is_for(&self, id: StreamId, name: &StreamName) -> bool {
+        let named = self.streams(&self.authorities());
+        named.is_ok_and(|named| {
+            named.is_empty() || named.into_iter().any(|one| resource::is_stream(one, id, name))
+        })
     }
 
     /// Returns the authorities of the message: its domain's, and its URI's.
@@ -370,3 +384,6 @@ fn authority(uri: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod delegation_tests;

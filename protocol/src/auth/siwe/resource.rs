@@ -3,7 +3,7 @@
 //! What always holds: a resource at one of our hosts, however it is written, is exactly one stream or refuses the
 //! message. Were it passed over, a signer who meant one stream would give a token for all.
 
-use crate::ids::StreamRef;
+use crate::ids::{StreamId, StreamName, StreamRef};
 use crate::signed::{PublicKey, key_of_resource};
 
 /// A resource at one of our hosts that is not exactly a stream.
@@ -19,7 +19,7 @@ const OUR_URN: &str = "urn:streamchain:";
 
 /// Returns the key that `resource` names as `urn:streamchain:key:p256:{base64url}`; `None` for a resource of another kind. Were a
 /// misspelt one passed over, a signer who meant to delegate would sign unsigned messages.
-pub(super) fn key(resource: &str) -> Result<Option<PublicKey>, NotAKey> {
+fn key(resource: &str) -> Result<Option<PublicKey>, NotAKey> {
     let is_ours = resource
         .get(..OUR_URN.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(OUR_URN));
@@ -27,6 +27,27 @@ pub(super) fn key(resource: &str) -> Result<Option<PublicKey>, NotAKey> {
         Some(Ok(key)) => Ok(Some(key)),
         None if !is_ours => Ok(None),
         _ => Err(NotAKey),
+    }
+}
+
+/// Returns the key that one of these resources names, if any does; two are as wrong as a misspelt one.
+pub(super) fn one_key(resources: &[&str]) -> Result<Option<PublicKey>, NotAKey> {
+    let keys = resources.iter().map(|resource| key(resource));
+    let named: Vec<PublicKey> = keys.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    match named.as_slice() {
+        [] => Ok(None),
+        [key] => Ok(Some(*key)),
+        _ => Err(NotAKey),
+    }
+}
+
+/// Returns whether a stream's reference, as a resource names it, is this stream.
+pub(super) fn is_stream(named: &str, id: StreamId, name: &StreamName) -> bool {
+    match named.parse() {
+        Ok(StreamRef::Name(given)) => given == *name,
+        Ok(StreamRef::Id(given)) => given == id,
+        Ok(StreamRef::Short(given)) => given == id.short(),
+        Err(_) => false,
     }
 }
 

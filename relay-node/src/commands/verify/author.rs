@@ -1,6 +1,6 @@
 //! Who signed a receipt's message, as steps of the verdict.
 
-use super::judge::Verdict;
+use super::step::Step;
 use crate::commands::authors::{Attested, SignatureArgs, voucher_in_words};
 use streamchain_chain::authors::{Voucher, check_author};
 use streamchain_protocol::proof::Receipt;
@@ -25,13 +25,14 @@ pub(super) struct AuthorSteps {
 
 impl AuthorSteps {
     /// Adds the steps of a receipt whose fields were found to fit.
-    pub(super) fn take(receipt: &Receipt, required: &SignatureArgs, verdict: &mut Verdict) -> Self {
+    pub(super) fn of(receipt: &Receipt, required: &SignatureArgs, steps: &mut Vec<Step>) -> Self {
         let (author, message) = (receipt.message.author, receipt.message.seq);
         let (Some(part), Some(checked)) = (&receipt.author, check_author(receipt)) else {
             let says = format!("No signature: the operator attests that message {message} is by {author}.");
-            refuse(required, Attested::ByOperator, verdict);
-            verdict
-                .note("the receipt has no signature of the author: the operator attests the author".into());
+            refuse(required, Attested::ByOperator, steps);
+            steps.push(Step::Note(
+                "the receipt has no signature of the author: the operator attests the author".into(),
+            ));
             return Self {
                 says,
                 ..Self::default()
@@ -40,15 +41,15 @@ impl AuthorSteps {
         let voucher = match checked {
             Ok(voucher) => voucher,
             Err(fault) => {
-                verdict.fail(format!("author: {fault}"));
+                steps.push(Step::Fails(format!("author: {fault}")));
                 return Self::default();
             }
         };
         let (key, group) = (part.key, &part.group);
-        verdict.hold(format!(
+        steps.push(Step::Holds(format!(
             "key {key} signed {} messages of producer {} from number {} on; this is number {}",
             group.count, part.producer, group.first, part.producer_seq
-        ));
+        )));
         let attested = required.attested(&key, &voucher);
         let words = voucher_in_words(author, &voucher);
         let question = match &voucher {
@@ -66,11 +67,11 @@ impl AuthorSteps {
                 )
             }
         };
-        refuse(required, attested, verdict);
+        refuse(required, attested, steps);
         match (&question, attested) {
             (Some(_), _) => {}
-            (None, Attested::ByAuthor) => verdict.hold(words.clone()),
-            (None, Attested::ByOperator) => verdict.note(words.clone()),
+            (None, Attested::ByAuthor) => steps.push(Step::Holds(words.clone())),
+            (None, Attested::ByOperator) => steps.push(Step::Note(words.clone())),
         }
         Self {
             question,
@@ -80,22 +81,22 @@ impl AuthorSteps {
     }
 
     /// Adds what a contract wallet answered.
-    pub(super) fn answered(&self, agrees: Option<bool>, verdict: &mut Verdict) {
+    pub(super) fn answered(&self, agrees: Option<bool>, steps: &mut Vec<Step>) {
         if self.question.is_none() {
             return;
         }
         match (agrees, &self.voucher) {
-            (Some(true), Some(words)) => verdict.hold(words.clone()),
-            _ => verdict.fail(
+            (Some(true), Some(words)) => steps.push(Step::Holds(words.clone())),
+            _ => steps.push(Step::Fails(
                 "author: the signature under the certificate is neither the account's own nor its contract's"
                     .into(),
-            ),
+            )),
         }
     }
 }
 
-fn refuse(required: &SignatureArgs, attested: Attested, verdict: &mut Verdict) {
+fn refuse(required: &SignatureArgs, attested: Attested, steps: &mut Vec<Step>) {
     if let Some(refusal) = required.refuses(attested) {
-        verdict.fail(refusal.into());
+        steps.push(Step::Fails(refusal.into()));
     }
 }

@@ -1,6 +1,7 @@
 //! What a receipt and the chain's answers amount to.
 
 use super::author::{AuthorSteps, WalletQuestion};
+use super::step::Step;
 use crate::commands::authors::SignatureArgs;
 use crate::commands::trust::{Trust, is_another};
 use crate::error_text::printable;
@@ -23,13 +24,6 @@ pub(super) struct Evidence {
     pub finalized: Option<u64>,
     /// Whether a contract wallet accepted its signature, if it was asked.
     pub wallet: Option<bool>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
-    Holds(String),
-    Fails(String),
-    Note(String),
 }
 
 /// All steps, up to the first that failed.
@@ -86,7 +80,8 @@ impl Verdict {
             receipt.root
         ));
         verdict.anchored(receipt, trust);
-        verdict.author = AuthorSteps::take(receipt, required, &mut verdict);
+        let author = AuthorSteps::of(receipt, required, &mut verdict.steps);
+        verdict.author = author;
         let trusted = trust.contract;
         match trusted == receipt.contract {
             true => verdict.hold(format!("contract {trusted} is the one you trust")),
@@ -139,15 +134,15 @@ impl Verdict {
         !self.steps.iter().any(|step| matches!(step, Step::Fails(_)))
     }
 
-    pub(super) fn hold(&mut self, text: String) {
+    fn hold(&mut self, text: String) {
         self.steps.push(Step::Holds(text));
     }
 
-    pub(super) fn fail(&mut self, text: String) {
+    fn fail(&mut self, text: String) {
         self.steps.push(Step::Fails(text));
     }
 
-    pub(super) fn note(&mut self, text: String) {
+    fn note(&mut self, text: String) {
         self.steps.push(Step::Note(text));
     }
 }
@@ -176,8 +171,7 @@ impl fmt::Display for Verdict {
 /// Goes on from the offline steps with what the chain says.
 pub(super) fn judge(offline: Verdict, receipt: &Receipt, trust: &Trust, evidence: &Evidence) -> Verdict {
     let mut verdict = offline;
-    let author = verdict.author.clone();
-    author.answered(evidence.wallet, &mut verdict);
+    verdict.author.answered(evidence.wallet, &mut verdict.steps);
     match on_chain(receipt, trust, evidence, &mut verdict) {
         Ok(()) => finality(receipt, evidence, &mut verdict),
         Err(reason) => verdict.fail(reason),

@@ -1,8 +1,7 @@
 //! A stream's messages as the edge's history gives them, one after the other.
 
 use super::edge::EdgeReader;
-use super::ledger::Message;
-use super::signatures::{GroupItem, GroupPlace};
+use super::message::{GroupItem, GroupPlace, Message};
 use std::collections::VecDeque;
 use streamchain_protocol::ids::{ProducerId, Seq, StreamId};
 use streamchain_protocol::signed::{GroupHeader, MAX_GROUP_MESSAGES, PublicKey, Signature};

@@ -4,8 +4,9 @@
 //! with the root that the edge stored for it; an anchor is passed only by segments that fill it exactly, with the
 //! root that the chain says.
 
+use super::message::Message;
 use super::round_fault::RoundFault;
-use super::signatures::{GroupPlace, SignatureFault, Signed};
+use super::signatures::{SignatureFault, Signed};
 use std::fmt;
 use streamchain_protocol::ids::{Seq, StreamId, StreamName};
 use streamchain_protocol::proof::LeafFields;
@@ -72,22 +73,6 @@ impl Segment {
     fn end(&self) -> Seq {
         Seq(self.first.0.saturating_add(self.count))
     }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Message {
-    pub seq: Seq,
-    /// When the relay took it, Unix milliseconds.
-    pub time: u64,
-    pub author: Address,
-    /// keccak256 of its payload; of an erased one, what the edge says that it was: the root shows whether it is right.
-    pub payload_hash: B256,
-    /// The payload's size; of an erased one, what the edge says that it was.
-    pub payload_bytes: u64,
-    /// Whether the payload is gone.
-    pub is_erased: bool,
-    /// Where it is in a signed group, if it is in one.
-    pub group: Option<GroupPlace>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@
 //! the producer's group before it, its signature is its key's, and somebody vouches for the key at the times of its messages. What
 //! the edge says itself, such as digests, does not count.
 
-use super::ledger::Message;
+use super::message::{GroupItem, GroupPlace, Message};
 use crate::core::GroupKey;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use streamchain_chain::authors::{AuthorFault, Voucher, voucher};
@@ -16,26 +16,6 @@ use streamchain_protocol::signed::{
 };
 use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::{Address, B256};
-
-/// Where a message is in a signed group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum GroupPlace {
-    /// The first message of the group on a page: what was signed.
-    Header(GroupItem),
-    /// Behind that: the seq of the group's first message.
-    Inside(Seq),
-}
-
-/// A group, as history gives it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct GroupItem {
-    /// The seq of its first message.
-    pub first: Seq,
-    pub producer: ProducerId,
-    /// The producer's number of that message.
-    pub producer_seq: u64,
-    pub header: GroupHeader,
-}
 
 /// Why authors' signatures do not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
