@@ -268,8 +268,12 @@ fn a_terminated_relay_commits_its_messages_and_says_goodbye() {
     let mut peer = scene.connect();
     peer.client.send(&ClientFrame::Hello {
         producer: ProducerId([1; 16]),
+        key: None,
     });
-    peer.client.send(&ClientFrame::Subscribe { from: Some(Seq(0)) });
+    peer.client.send(&ClientFrame::Subscribe {
+        from: Some(Seq(0)),
+        signatures: false,
+    });
     peer.client.send(&ClientFrame::Publish {
         producer_seq: 0,
         payload: b"first",
@@ -393,8 +397,12 @@ fn a_stall_of_storage_keeps_memory_bounded_and_loses_nothing() {
     let mut peer = scene.connect();
     peer.client.send(&ClientFrame::Hello {
         producer: ProducerId([1; 16]),
+        key: None,
     });
-    peer.client.send(&ClientFrame::Subscribe { from: Some(Seq(0)) });
+    peer.client.send(&ClientFrame::Subscribe {
+        from: Some(Seq(0)),
+        signatures: false,
+    });
     let payload = vec![7; 60_000];
     let publish = |peer: &mut Peer, producer_seq| {
         peer.client.send(&ClientFrame::Publish {

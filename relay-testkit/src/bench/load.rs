@@ -86,6 +86,7 @@ impl Member {
         let mut member = Self::new(&seat.identity, &seat.invitation, socket).await?;
         member.client.send(&ClientFrame::Hello {
             producer: ProducerId(producer),
+            key: None,
         });
         let deadline = Instant::now() + patience;
         while member.client.receive().is_none() {
@@ -161,7 +162,10 @@ impl Member {
     }
 
     async fn subscribe_forever(mut self, got: Arc<Got>, delays: Arc<Mutex<Vec<u64>>>) -> Result<()> {
-        self.client.send(&ClientFrame::Subscribe { from: Some(Seq(0)) });
+        self.client.send(&ClientFrame::Subscribe {
+            from: Some(Seq(0)),
+            signatures: false,
+        });
         loop {
             self.run_once().await?;
             if self.client.is_open() {
