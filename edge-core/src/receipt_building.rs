@@ -132,6 +132,7 @@ impl Sources {
             root: anchored.root(),
             round,
             anchor: self.anchor.clone(),
+            author: None,
         })
     }
 }

@@ -57,6 +57,7 @@ fn receipt() -> Receipt {
             block_hash: B256::repeat_byte(5),
             log_index: 0,
         },
+        author: None,
     }
 }
 

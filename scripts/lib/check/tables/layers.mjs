@@ -48,7 +48,7 @@ export const ROOM_LAYERS = [
     layers: [
       ["abi", "backoff", "journal"],
       ["ethereum"],
-      ["costs", "machine"],
+      ["authors", "costs", "machine"],
       ["rounds"],
       ["batcher", "listener"],
       ["anchorer"],
