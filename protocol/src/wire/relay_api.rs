@@ -148,6 +148,17 @@ pub struct Renewed {
 pub struct AcquireEpoch {
     /// This run of the relay; the same run gets the same epoch again.
     pub incarnation: Incarnation,
+    /// Whether it takes signed groups. One of the version before does not, and can't read them in the inbox.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub groups: bool,
+}
+
+impl From<Incarnation> for AcquireEpoch {
+    /// As a relay of the version before asks.
+    fn from(incarnation: Incarnation) -> Self {
+        let groups = false;
+        Self { incarnation, groups }
+    }
 }
 
 /// The answer to [`AcquireEpoch`].
@@ -234,6 +245,11 @@ pub mod problem {
     pub const NOT_LEADER: &str = "not-owner";
     /// A message is by somebody who opened no session at this relay, and not from the inbox. Carries `author`.
     pub const UNKNOWN_AUTHOR: &str = "unknown-author";
+    /// A signed group does not follow its producer's group before it, or a producer mixes signed and unsigned messages. Carries
+    /// `producer`.
+    pub const BROKEN_CHAIN: &str = "broken-chain";
+    /// The stream takes signed messages alone, and one of the batch is not. Carries `author`.
+    pub const UNSIGNED: &str = "unsigned";
 }
 
 /// A relay as `GET /v1/status` lists it.

@@ -160,7 +160,7 @@ impl EdgeClient {
         fresh: Option<Incarnation>,
     ) -> Result<T, EdgeError> {
         let incarnation = fresh.unwrap_or(self.incarnation);
-        let call = Call::json(Method::PUT, stream, &AcquireEpoch { incarnation })?;
+        let call = Call::json(Method::PUT, stream, &AcquireEpoch { incarnation, groups: false })?;
         self.exchange(call, json).await
     }
 
