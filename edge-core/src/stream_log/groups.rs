@@ -112,7 +112,9 @@ fn follow(
     let (given, pushed) = match next {
         Ok(group) => (
             group.signed.first,
-            chain.push_group(&group.signed).map(|digest| (group.signed.end() - 1, Some(digest))),
+            chain
+                .push_group(&group.signed)
+                .map(|digest| (group.signed.end() - 1, Some(digest))),
         ),
         Err(number) => (number, chain.push_unsigned(number).map(|()| (number, None))),
     };

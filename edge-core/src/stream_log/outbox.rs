@@ -180,7 +180,8 @@ fn emittable(batches: &[CommittedBatch], from: Seq) -> Option<u64> {
             }
             more += 1;
             more_bytes += record.payload.len() + EMITTED_OVERHEAD;
-            let is_above = bytes + more_bytes > MAX_EMITTED_BYTES || count + more > MAX_EMITTED_MESSAGES as u64;
+            let is_above =
+                bytes + more_bytes > MAX_EMITTED_BYTES || count + more > MAX_EMITTED_MESSAGES as u64;
             if count > 0 && is_above {
                 return Some(count);
             }

@@ -160,7 +160,11 @@ impl EdgeClient {
         fresh: Option<Incarnation>,
     ) -> Result<T, EdgeError> {
         let incarnation = fresh.unwrap_or(self.incarnation);
-        let call = Call::json(Method::PUT, stream, &AcquireEpoch { incarnation, groups: false })?;
+        let asked = AcquireEpoch {
+            incarnation,
+            groups: true,
+        };
+        let call = Call::json(Method::PUT, stream, &asked)?;
         self.exchange(call, json).await
     }
 

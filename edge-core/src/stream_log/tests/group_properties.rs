@@ -29,20 +29,33 @@ enum What {
 #[derive(Debug, Clone)]
 enum Event {
     /// A client publishes by HTTP.
-    Post { producer: u8, what: What },
+    Post {
+        producer: u8,
+        what: What,
+    },
     /// A relay commits what a session of [`BOTH_WAYS`] published; `cut` leaves the end of it out.
-    Channel { what: What, cut: bool },
+    Channel {
+        what: What,
+        cut: bool,
+    },
     /// The relay fetches what waits.
     Fetch,
     /// The relay commits what it fetched; the answer may be lost.
-    Commit { lost: bool },
+    Commit {
+        lost: bool,
+    },
     /// The relay acquires the epoch, in this version or the one before.
-    Acquire { run: u8, groups: bool },
+    Acquire {
+        run: u8,
+        groups: bool,
+    },
     /// The relay is dead, or is taken for it.
     TakeOver,
     /// The setting changes.
     Require(bool),
-    DiskFull { after: u32 },
+    DiskFull {
+        after: u32,
+    },
     DiskFree,
     Restart,
 }
@@ -86,9 +99,18 @@ impl Client {
     fn publishes(&self, producer: u8, what: What, salt: usize) -> Vec<Record> {
         let previous = self.last.unwrap_or_default();
         let mut records = match what {
-            What::Next { count, is_signed: true } => group(producer, self.next, count, previous),
+            What::Next {
+                count,
+                is_signed: true,
+            } => group(producer, self.next, count, previous),
             What::Next { .. } => records(producer, self.next, 1),
-            What::Again => return self.taken.last().cloned().unwrap_or_else(|| group(producer, 0, 1, previous)),
+            What::Again => {
+                return self
+                    .taken
+                    .last()
+                    .cloned()
+                    .unwrap_or_else(|| group(producer, 0, 1, previous));
+            }
             What::Overlapping { back, count } => {
                 group(producer, self.next.saturating_sub(back), count, previous)
             }
@@ -162,19 +184,29 @@ impl World {
             Event::Commit { lost } => {
                 let head = self.log.state().unwrap().head.0;
                 let fetched = std::mem::take(&mut self.fetched);
-                let batch = self.under_way.take().unwrap_or_else(|| batch(self.epoch, head, fetched));
+                let batch = self
+                    .under_way
+                    .take()
+                    .unwrap_or_else(|| batch(self.epoch, head, fetched));
                 let answer = self.log.step(|log| log.commit(&relay("a"), &batch));
                 self.under_way = Some(batch).filter(|_| lost || matches!(answer, Err(LogError::Store(_))));
             }
             Event::Acquire { run: number, groups } => {
-                let asked = AcquireEpoch { groups, ..asks(number) };
+                let asked = AcquireEpoch {
+                    groups,
+                    ..asks(number)
+                };
                 if let Ok(grant) = self.log.step(|log| log.acquire_epoch(&relay("a"), asked)) {
                     (self.epoch, self.under_way) = (grant.epoch.0, None);
                 }
             }
             Event::TakeOver => drop(self.log.step(|log| log.take_over(&relay("a")))),
             Event::Require(is_required) => {
-                let signed = if is_required { Signed::Required } else { Signed::Optional };
+                let signed = if is_required {
+                    Signed::Required
+                } else {
+                    Signed::Optional
+                };
                 let change = SettingsChange {
                     signed: Some(signed),
                     ..SettingsChange::default()
@@ -198,7 +230,10 @@ impl World {
         let Ok(appended) = self.log.step(|log| log.append(&records)) else {
             return;
         };
-        assert!(!matches!(what, What::Foreign { .. } | What::Cut { .. }), "taken: {what:?}");
+        assert!(
+            !matches!(what, What::Foreign { .. } | What::Cut { .. }),
+            "taken: {what:?}"
+        );
         if let (Appended::Committed(Some(seq)), true) = (&appended, is_again || producer != BOTH_WAYS) {
             self.answered.insert(seq.0, records[0].clone());
         }

@@ -77,14 +77,20 @@ fn a_group_follows_its_producers_group_before_it() {
     let log = led();
     let first = group(1, 0, 3, B256::ZERO);
     let second = group(1, 3, 2, digest(&first));
-    log.commit(&relay("a"), &batch(1, 0, [first.clone(), second.clone()].concat()))
-        .unwrap();
+    log.commit(
+        &relay("a"),
+        &batch(1, 0, [first.clone(), second.clone()].concat()),
+    )
+    .unwrap();
     for log in [&log, &log.restarted()] {
         let known = state_of(log, 1);
         assert_eq!((known.stored, known.digest), (Some(4), Some(digest(&second))));
     }
     let wrong = group(1, 5, 1, digest(&first));
-    assert!(matches!(broken(&log, 5, wrong), ChainError::Previous { first: 5, .. }));
+    assert!(matches!(
+        broken(&log, 5, wrong),
+        ChainError::Previous { first: 5, .. }
+    ));
     let head = log.state().unwrap().head;
     assert_eq!(head, Seq(5), "a refused batch leaves nothing");
 }
@@ -93,7 +99,10 @@ fn a_group_follows_its_producers_group_before_it() {
 fn a_first_group_names_none_before_it() {
     let log = led();
     let wrong = group(1, 0, 1, B256::repeat_byte(9));
-    assert!(matches!(broken(&log, 0, wrong), ChainError::Previous { first: 0, .. }));
+    assert!(matches!(
+        broken(&log, 0, wrong),
+        ChainError::Previous { first: 0, .. }
+    ));
 }
 
 #[test]
@@ -159,7 +168,8 @@ fn where_signatures_are_required_a_relay_brings_signed_messages() {
     let grant = log.acquire_epoch(&relay("a"), asks(1)).unwrap();
     assert_eq!((grant.epoch, grant.signed), (Epoch(1), Some(Signed::Required)));
     require(&log, Signed::Optional);
-    log.commit(&relay("a"), &batch(1, 3, records(1, 2, 0))).unwrap_or_else(|_| panic!("an empty batch"));
+    log.commit(&relay("a"), &batch(1, 3, records(1, 2, 0)))
+        .unwrap_or_else(|_| panic!("an empty batch"));
 }
 
 #[test]
@@ -170,10 +180,7 @@ fn by_http_a_signature_is_required_of_what_is_new() {
     log.append(&old).unwrap();
     require(&log, Signed::Required);
     assert_eq!(log.append(&old).unwrap(), Appended::Committed(Some(Seq(0))));
-    assert_eq!(
-        refusal(log.append(&records(1, 1, 1))),
-        Refusal::SignatureRequired
-    );
+    assert_eq!(refusal(log.append(&records(1, 1, 1))), Refusal::SignatureRequired);
     let signed = group(2, 0, 3, B256::ZERO);
     assert_eq!(log.append(&signed).unwrap(), Appended::Committed(Some(Seq(1))));
 }
@@ -326,7 +333,12 @@ fn a_publication_is_one_message_or_one_group() {
     let log = StreamLog::in_memory();
     log.create(&new_stream(), UnixMs(0)).unwrap();
     let two = [group(1, 0, 1, B256::ZERO), group(2, 0, 1, B256::ZERO)].concat();
-    for wrong in [vec![], records(1, 0, 2), two, group(1, 0, 3, B256::ZERO)[..2].to_vec()] {
+    for wrong in [
+        vec![],
+        records(1, 0, 2),
+        two,
+        group(1, 0, 3, B256::ZERO)[..2].to_vec(),
+    ] {
         assert_eq!(refusal(log.append(&wrong)), Refusal::NotOnePublication);
     }
     let mut gap = group(1, 0, 2, B256::ZERO);
