@@ -7,8 +7,8 @@
 
 import { MAX_FEED_BYTES, MAX_FEED_MESSAGES } from "../limits.ts";
 import { type Bytes, sameBytes, toHex } from "../wire/bytes.ts";
-import type { MessageFrame } from "../wire/frames.ts";
-import type { StreamMessage } from "../wire/records.ts";
+import type { MessageFrame, SignatureFrame } from "../wire/frames.ts";
+import { type MessageSignature, type StreamMessage, signedBy } from "../wire/records.ts";
 
 /** What the feed has at a reader's cursor. */
 type FeedRead =
@@ -22,14 +22,18 @@ type FeedRead =
 export type Guarantee = "live" | "stored";
 
 /** Size bounds of a feed; the defaults are those of limits.ts. */
-interface FeedBounds {
-  readonly messages: number;
-  readonly bytes: number;
+interface FeedOptions {
+  readonly messages?: number;
+  readonly bytes?: number;
+  /** Whether the relay was asked for signatures, so that a message without one is not signed. */
+  readonly signatures?: boolean;
 }
 
 /** The window of a stream's latest messages. */
 export class Feed {
-  readonly #bounds: FeedBounds;
+  readonly #bounds: Required<FeedOptions>;
+  /** The latest signature, of the group that follows it. */
+  #signature: MessageSignature | undefined;
   #epoch: number | null = null;
   #committed = 0;
   #next: number | null = null;
@@ -37,8 +41,9 @@ export class Feed {
   #dropped = 0; // entries at the front of #window that are no longer in it
   #bytes = 0;
 
-  constructor(bounds: FeedBounds = { messages: MAX_FEED_MESSAGES, bytes: MAX_FEED_BYTES }) {
-    this.#bounds = bounds;
+  constructor(options: FeedOptions = {}) {
+    const { messages = MAX_FEED_MESSAGES, bytes = MAX_FEED_BYTES, signatures = false } = options;
+    this.#bounds = { messages, bytes, signatures };
   }
 
   /** Epoch of the tentative messages; null before the first frame. */
@@ -94,6 +99,19 @@ export class Feed {
     return isRestart ? committed : retracted;
   }
 
+  /** The signature of the group whose messages follow. */
+  signature({ seq, count, producer, producerSeq, previous, key, signature }: SignatureFrame): void {
+    this.#signature = {
+      seq,
+      count,
+      producer: toHex(producer),
+      producerSeq,
+      previous: toHex(previous),
+      key: toHex(key),
+      signature: toHex(signature),
+    };
+  }
+
   /** Adds a message. Returns the seq from which tentative messages were taken back, or null. */
   message(frame: MessageFrame): number | null {
     if (this.#epoch !== null && frame.epoch < this.#epoch) return null;
@@ -105,6 +123,7 @@ export class Feed {
       time: frame.time,
       author: toHex(frame.author),
       payload: frame.payload.slice() as Bytes, // the frame is a view into a larger buffer
+      ...(this.#bounds.signatures ? signedBy(this.#signature, frame.seq) : {}),
     });
     return retracted;
   }
@@ -116,7 +135,7 @@ export class Feed {
   stored(message: StreamMessage): number | null {
     const { seq } = message;
     if (seq < this.#committed && this.#next !== null && seq < this.#next) return null; // stored already
-    const tentative = this.#at(seq);
+    const tentative = this.at(seq);
     const isOther = tentative !== undefined && !isSame(tentative, message);
     const retracted = isOther && this.#truncate(seq) ? seq : null;
     if (this.#next === null || seq > this.#next) this.#restartAt(seq);
@@ -132,7 +151,8 @@ export class Feed {
     this.#shrink();
   }
 
-  #at(seq: number): StreamMessage | undefined {
+  /** The message at a seq, if the window has it. */
+  at(seq: number): StreamMessage | undefined {
     if (this.#next === null || seq >= this.#next || seq < (this.start as number)) return undefined;
     return this.#window[this.#dropped + seq - (this.start as number)];
   }
@@ -151,12 +171,13 @@ export class Feed {
   read(cursor: number, guarantee: Guarantee): FeedRead {
     if (this.#next === null || cursor < (this.start as number)) return { kind: "behind" };
     if (cursor >= this.#next || (guarantee === "stored" && cursor >= this.#committed)) return { kind: "end" };
-    return { kind: "message", message: this.#at(cursor) as StreamMessage };
+    return { kind: "message", message: this.at(cursor) as StreamMessage };
   }
 
   #enterEpoch(epoch: number): number | null {
     const before = this.#epoch;
     this.#epoch = epoch;
+    if (before !== epoch && before !== null) this.#signature = undefined;
     if (before === null || before === epoch) return null;
     return this.#truncate(this.#committed) ? this.#committed : null;
   }
