@@ -11,6 +11,7 @@
 
 pub mod abi;
 pub mod anchorer;
+pub mod authors;
 mod backoff;
 pub mod batcher;
 pub mod costs;

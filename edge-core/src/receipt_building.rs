@@ -132,6 +132,7 @@ impl Sources {
             root: anchored.root(),
             round,
             anchor: self.anchor.clone(),
+            author: None,
         })
     }
 }
@@ -156,6 +157,7 @@ mod tests {
             producer: ProducerId([2; 16]),
             producer_seq: seq,
             payload: Bytes::from(seq.to_string().into_bytes()),
+            group: None,
         };
         let mut first = 0;
         let mut covered = Vec::new();

@@ -6,7 +6,8 @@
 //! - Everything that arrives from outside is parsed once, at the border, into a type that cannot be wrong; every parser
 //!   has a bound in [`limits`].
 //! - A module imports only what stands before it in this order: [`limits`], [`util`], [`ids`], [`time`],
-//!   `omitted`, `record`, `retention`, [`stream_settings`], `stored_record`, [`proof`], [`archive`], [`webrtc`], [`auth`], [`wire`].
+//!   [`signed`], `omitted`, `record`, `retention`, [`stream_settings`], `stored_record`, [`webrtc`], [`auth`], [`proof`], [`archive`],
+//!   [`wire`].
 
 pub mod archive;
 pub mod auth;
@@ -16,6 +17,7 @@ mod omitted;
 pub mod proof;
 mod record;
 mod retention;
+pub mod signed;
 mod stored_record;
 pub mod stream_settings;
 pub mod time;

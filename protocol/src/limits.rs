@@ -75,6 +75,10 @@ pub const ACCESS_TOKEN_LIFE_S: u64 = 15 * 60;
 /// How long a wallet's token may be renewed without signing in again, seconds (a day).
 pub const SIGN_IN_LIFE_S: u64 = 24 * 3_600;
 
+/// How long a wallet's sign-in lets a key sign for it unless the message has an *Expiration Time*, seconds (30 days): as long as a
+/// guest's token.
+pub const CERTIFICATE_LIFE_S: u64 = 30 * 24 * 3_600;
+
 /// Commit interval of a relay unless configured, milliseconds.
 pub const COMMIT_INTERVAL_MS: u64 = 50;
 

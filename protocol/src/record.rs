@@ -1,13 +1,15 @@
 //! Stored messages as bytes: what batches, segments and Merkle leaves are made of.
 //!
-//! A record is the CBOR array `[time, author, producer, producer_seq, payload]`. The records of a segment stand one
+//! A record is the CBOR array `[time, author, producer, producer_seq, payload]`. The first message of a signed group has a
+//! sixth item, the group's header `[count, previous, key, signature]` ([`crate::signed`]). The records of a segment stand one
 //! after the other (RFC 8742). A record has no seq of its own: its seq is that of the first record plus its index. What is
 //! stored may also hold erased messages: those are read as [`crate::stored_record`] says.
 
 use crate::ids::ProducerId;
+use crate::signed::{GroupHeader, GroupMember};
 use crate::time::UnixMs;
 use crate::util::cbor::{CborError, Reader, Writer};
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 
 /// A producer: one numbering of messages by an author. Whatever ids others choose, they never number for this author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,11 +57,19 @@ pub struct Record {
     pub producer_seq: u64,
     /// The message's bytes, at most 64 KiB.
     pub payload: Bytes,
+    /// The header of the signed group that begins with this message.
+    pub group: Option<GroupHeader>,
 }
 
 impl Record {
-    /// Most bytes that a record takes beside its payload: five heads, 8 + 20 + 16 + 8 bytes.
+    /// Most bytes that a record takes beside its payload and a group's header: five heads, 8 + 20 + 16 + 8 bytes.
     pub const MAX_OVERHEAD: usize = 70;
+
+    /// Returns a bound of the record's encoded size, bytes.
+    pub fn max_encoded_bytes(&self) -> usize {
+        let group = self.group.map_or(0, |_| GroupHeader::MAX_BYTES);
+        self.payload.len() + Self::MAX_OVERHEAD + group
+    }
 
     /// Returns the producer, which is one of the author's.
     pub fn producer_key(&self) -> ProducerKey {
@@ -73,22 +83,18 @@ impl Record {
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut writer = Writer::new(out);
         writer
-            .array(5)
+            .array(items(self.group.as_ref()))
             .uint(self.time.0)
             .bytes(self.author.as_slice())
             .bytes(&self.producer.0);
         writer.uint(self.producer_seq).bytes(&self.payload);
+        if let Some(group) = &self.group {
+            group.write(&mut writer);
+        }
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
-        let given = reader.array("record")?;
-        if given != 5 {
-            return Err(CborError::Length {
-                field: "record",
-                given,
-                expected: "5",
-            });
-        }
+        let has_group = read_head(reader)?;
         let time = UnixMs(reader.uint("time")?);
         let author = Address::from(reader.fixed::<20>("author")?);
         let producer = ProducerId(reader.fixed("producer")?);
@@ -100,8 +106,53 @@ impl Record {
             producer,
             producer_seq,
             payload: Bytes::copy_from_slice(payload),
+            group: read_group(reader, has_group)?,
         })
     }
+}
+
+impl GroupMember for Record {
+    fn author(&self) -> Address {
+        self.author
+    }
+    fn producer(&self) -> ProducerId {
+        self.producer
+    }
+    fn producer_seq(&self) -> u64 {
+        self.producer_seq
+    }
+    fn payload_hash(&self) -> B256 {
+        keccak256(&self.payload)
+    }
+    fn payload_size(&self) -> u64 {
+        self.payload.len() as u64
+    }
+    fn group(&self) -> Option<&GroupHeader> {
+        self.group.as_ref()
+    }
+}
+
+/// Returns how many items the array of a record has.
+pub(crate) fn items(group: Option<&GroupHeader>) -> u64 {
+    5 + u64::from(group.is_some())
+}
+
+/// Reads the head of a record's array; returns whether it has a group's header.
+pub(crate) fn read_head(reader: &mut Reader<'_>) -> Result<bool, CborError> {
+    match reader.array("record")? {
+        5 => Ok(false),
+        6 => Ok(true),
+        given => Err(CborError::Length {
+            field: "record",
+            given,
+            expected: "5 or 6",
+        }),
+    }
+}
+
+/// Reads the header of the group that begins with a record, where it has one.
+pub(crate) fn read_group(reader: &mut Reader<'_>, has_group: bool) -> Result<Option<GroupHeader>, CborError> {
+    has_group.then(|| GroupHeader::read(reader)).transpose()
 }
 
 /// Encodes records one after the other: the blob of a segment.
@@ -134,6 +185,7 @@ mod tests {
             producer: ProducerId([2; 16]),
             producer_seq,
             payload: Bytes::copy_from_slice(payload),
+            group: None,
         }
     }
 

@@ -8,7 +8,8 @@
 use crate::ids::{ProducerId, Seq};
 use crate::limits::MAX_PAYLOAD_BYTES;
 use crate::omitted::Omitted;
-use crate::record::Record;
+use crate::record::{Record, items, read_group, read_head};
+use crate::signed::{GroupHeader, GroupMember};
 use crate::time::UnixMs;
 use crate::util::cbor::{CborError, Reader, Writer};
 use alloy_primitives::{Address, B256, Bytes, keccak256};
@@ -53,13 +54,39 @@ pub struct StoredRecord {
     pub producer_seq: u64,
     /// Its bytes, or what is known of them.
     pub payload: StoredPayload,
+    /// The header of the signed group that begins with this message.
+    pub group: Option<GroupHeader>,
+}
+
+impl GroupMember for StoredRecord {
+    fn author(&self) -> Address {
+        self.author
+    }
+    fn producer(&self) -> ProducerId {
+        self.producer
+    }
+    fn producer_seq(&self) -> u64 {
+        self.producer_seq
+    }
+    fn payload_hash(&self) -> B256 {
+        self.payload.hash()
+    }
+    fn payload_size(&self) -> u64 {
+        match &self.payload {
+            StoredPayload::Kept(payload) => payload.len() as u64,
+            StoredPayload::Erased(erased) => erased.size,
+        }
+    }
+    fn group(&self) -> Option<&GroupHeader> {
+        self.group.as_ref()
+    }
 }
 
 impl StoredRecord {
     fn write(&self, out: &mut Vec<u8>) {
         let mut writer = Writer::new(out);
         writer
-            .array(5)
+            .array(items(self.group.as_ref()))
             .uint(self.time.0)
             .bytes(self.author.as_slice())
             .bytes(&self.producer.0)
@@ -70,10 +97,13 @@ impl StoredRecord {
                 writer.array(2).uint(erased.size).bytes(erased.digest.as_slice())
             }
         };
+        if let Some(group) = &self.group {
+            group.write(&mut writer);
+        }
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
-        exactly(reader, "record", 5, "5")?;
+        let has_group = read_head(reader)?;
         Ok(Self {
             time: UnixMs(reader.uint("time")?),
             author: Address::from(reader.fixed::<20>("author")?),
@@ -83,6 +113,7 @@ impl StoredRecord {
                 true => StoredPayload::Erased(read_erased(reader)?),
                 false => StoredPayload::Kept(Bytes::copy_from_slice(reader.payload()?)),
             },
+            group: read_group(reader, has_group)?,
         })
     }
 }
@@ -95,6 +126,7 @@ impl From<Record> for StoredRecord {
             producer: record.producer,
             producer_seq: record.producer_seq,
             payload: StoredPayload::Kept(record.payload),
+            group: record.group,
         }
     }
 }
@@ -149,7 +181,7 @@ pub fn decode_stored_records(blob: &[u8]) -> Result<Vec<StoredRecord>, CborError
 /// Reads the time of the first message of a segment's blob, or of the beginning of one.
 pub fn first_time(blob: &[u8]) -> Result<UnixMs, CborError> {
     let mut reader = Reader::new(blob);
-    exactly(&mut reader, "record", 5, "5")?;
+    read_head(&mut reader)?;
     Ok(UnixMs(reader.uint("time")?))
 }
 
@@ -188,6 +220,7 @@ mod tests {
             producer: ProducerId([2; 16]),
             producer_seq,
             payload: Bytes::from(vec![7; producer_seq as usize]),
+            group: None,
         }
     }
 

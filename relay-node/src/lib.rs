@@ -23,8 +23,8 @@ mod turn;
 pub use crate::core::dtls::crypto_provider;
 pub use crate::core::session::SessionConfig;
 pub use crate::core::{
-    Answer, Command, EdgeError, Kept, Load, Memory, Now, Path, Rate, Rates, Request, Shard, ShardConfig,
-    Ticket,
+    Answer, Command, EdgeError, GroupKey, Kept, Load, Memory, Now, Path, Rate, Rates, Request, Shard,
+    ShardConfig, Ticket,
 };
 pub use cli::run;
 pub use relay::edge_client::EdgeClient;

@@ -5,6 +5,7 @@ pub mod eip191;
 pub mod eip6492;
 mod endpoints;
 mod fees;
+pub mod p256;
 mod rpc;
 mod tx;
 mod url;

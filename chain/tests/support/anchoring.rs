@@ -81,6 +81,7 @@ pub fn record(seq: u64, payload: usize) -> Record {
         producer: ProducerId([7; 16]),
         producer_seq: seq,
         payload: vec![seq as u8; payload].into(),
+        group: None,
     }
 }
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 // Writes merkle.json and rounds.json: Merkle roots and proofs computed by OpenZeppelin's own JavaScript library, for
-// every part of StreamChain (Solidity, Rust, TypeScript) to check its arithmetic against.
+// every part of StreamChain (Solidity, Rust, TypeScript) to check its arithmetic against; and signed.json and
+// forgeries.json: signed messages, and what no verifier may take for one.
 //
 //   node contracts/test/vectors/generate.mjs           writes the files beside this one
 //   node contracts/test/vectors/generate.mjs --check   exits 1 when a file differs from what would be written
 //
-// rounds.mjs explains rounds.json.
+// rounds.mjs explains rounds.json, signed.mjs signed.json, and forgeries.mjs forgeries.json.
 //
 // In merkle.json a case is one anchor: `segments` are contiguous runs of messages, each with a root over its leaves;
 // `root` is the anchor's root over the segment roots. A message's `proof` is its path in the segment followed by the
@@ -16,8 +17,10 @@
 // cases, in the order of `runs`; `setPath` is a run's path in it.
 
 import { readFileSync, writeFileSync } from "node:fs";
+import { forgeries } from "./forgeries.mjs";
 import { doubleHash, runOf, streamOf, treeOf } from "./messages.mjs";
 import { roundVectors } from "./rounds.mjs";
+import { signedVectors } from "./signed.mjs";
 
 /** Cases with at most this many messages list all of them. */
 const LIST_ALL_UP_TO = 32;
@@ -80,6 +83,8 @@ const cases = CASES.map(caseOf);
 const FILES = [
   written("merkle.json", "it", { cases, sets: SETS.map((indices) => setOf(cases, indices)) }),
   written("rounds.json", "rounds.mjs", roundVectors()),
+  written("signed.json", "signed.mjs", signedVectors()),
+  written("forgeries.json", "forgeries.mjs", await forgeries()),
 ];
 
 for (const { file, text } of FILES) {

@@ -30,6 +30,7 @@ fn segment(first: u64, count: u64) -> (u64, B256, Vec<u8>) {
         producer: ProducerId([2; 16]),
         producer_seq: seq,
         payload: payload(seq),
+        group: None,
     };
     let records: Vec<Record> = (first..first + count).map(record).collect();
     let blob = encode_records(&records);

@@ -2,9 +2,9 @@
 //!
 //! A round has all 256 buckets, also the empty ones, so the place of a stream in a round follows from its id alone.
 
-use super::merkle::Tree;
 use super::run::RunEntry;
 use crate::ids::StreamId;
+use crate::util::merkle::Tree;
 use alloy_primitives::{B256, keccak256};
 use serde::{Deserialize, Serialize};
 
@@ -107,8 +107,8 @@ pub fn decode_buckets(bytes: &[u8]) -> Option<Box<Buckets>> {
 mod tests {
     use super::*;
     use crate::ids::Seq;
-    use crate::proof::merkle::process_proof;
     use crate::proof::run::run_proof;
+    use crate::util::merkle::process_proof;
 
     fn bucket(runs: u32) -> BucketRoot {
         BucketRoot {

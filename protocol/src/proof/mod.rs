@@ -3,16 +3,17 @@
 mod anchor;
 pub mod bucket;
 mod leaf;
-pub mod merkle;
 pub mod range;
 mod receipt;
 pub mod run;
 mod segment;
 
+pub use crate::util::merkle;
 pub use anchor::{AnchorRef, AnchorState};
 pub use leaf::{LeafFields, leaves};
 pub use receipt::{
-    RECEIPT_TYPE, RECEIPT_VERSION, ROUND_RECEIPT_VERSION, ROUNDS_NAME, Receipt, ReceiptAnchor, ReceiptBucket,
-    ReceiptError, ReceiptMessage, ReceiptRange, ReceiptRound, ReceiptRun, ReceiptStream, rounds_stream,
+    AuthorError, RECEIPT_TYPE, RECEIPT_VERSION, ROUND_RECEIPT_VERSION, ROUNDS_NAME, Receipt, ReceiptAnchor,
+    ReceiptAuthor, ReceiptBucket, ReceiptError, ReceiptGroup, ReceiptMessage, ReceiptRange, ReceiptRound,
+    ReceiptRun, ReceiptStream, check_certificate, check_time, rounds_stream,
 };
 pub use segment::Segment;

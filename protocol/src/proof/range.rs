@@ -4,8 +4,8 @@
 //! `(h, i)` is over the rounds `i * 2^h` to `(i + 1) * 2^h - 1`. It never changes once it is there, so nodes can be
 //! stored as they are made. With `n` rounds there is one peak for each bit of `n` that is set, as in a binary counter.
 
-use super::merkle::hash_pair;
 use crate::ids::StreamId;
+use crate::util::merkle::hash_pair;
 use alloy_primitives::{B256, keccak256};
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +81,7 @@ pub fn path(round: u64, rounds: u64) -> Option<Vec<(u8, u64)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proof::merkle::{Tree, process_proof};
+    use crate::util::merkle::{Tree, process_proof};
     use std::collections::BTreeMap;
 
     const ROUNDS: StreamId = StreamId([9; 32]);

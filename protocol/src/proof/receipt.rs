@@ -5,19 +5,24 @@
 //!
 //! A receipt of version 1 leads to an anchor of the message's own stream. One of version 2 leads to a round, which is
 //! an anchor of a stream of rounds; its part `round` says how.
+//!
+//! A receipt of either version may have the part `author`: the author's own signature over the message, and who vouches for
+//! the key. Without it, the operator alone says who the author is.
 
+mod author;
 mod error;
 mod parts;
 mod round;
 
+pub use author::{AuthorError, ReceiptAuthor, ReceiptGroup, check_certificate, check_time};
 pub use error::ReceiptError;
 pub use parts::{ReceiptAnchor, ReceiptMessage, ReceiptStream};
 pub use round::{ROUNDS_NAME, ReceiptBucket, ReceiptRange, ReceiptRound, ReceiptRun, rounds_stream};
 
 use super::leaf::LeafFields;
-use super::merkle::process_proof;
 use crate::ids::StreamId;
 use crate::limits::MAX_PROOF_HASHES;
+use crate::util::merkle::process_proof;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +60,9 @@ pub struct Receipt {
     pub round: Option<ReceiptRound>,
     /// The anchor that emitted the run's root, or the round's.
     pub anchor: ReceiptAnchor,
+    /// The author's signature; when there is none, the operator attests the author.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<ReceiptAuthor>,
 }
 
 impl Receipt {
@@ -70,10 +78,14 @@ impl Receipt {
         .leaf()
     }
 
-    /// Checks everything that needs no chain: each field is bound to the anchor's root.
+    /// Checks everything that needs no chain and no library of elliptic curves: each field is bound to the anchor's root, and
+    /// what the author signed is this message. Whether the signatures hold is checked apart (`streamchain-chain`).
     pub fn check(&self) -> Result<(), ReceiptError> {
         self.check_version()?;
         self.check_message()?;
+        if let Some(author) = &self.author {
+            author.check(&self.stream, &self.message, self.chain_id)?;
+        }
         match &self.round {
             Some(round) => round.check(self.stream.id, self.message.seq, self.root, &self.anchor),
             None => self.check_anchor(),

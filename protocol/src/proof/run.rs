@@ -3,9 +3,9 @@
 //! A list has one run of each stream at most, in the ascending order of stream ids, so that it has one encoding, one
 //! root, and one place for each stream: who reads it sees what is in it and what is not.
 
-use super::merkle::Tree;
 use crate::ids::{Seq, StreamId};
 use crate::limits::MAX_RUNS_PER_LIST;
+use crate::util::merkle::Tree;
 use alloy_primitives::{B256, keccak256};
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,10 @@
-//! Small things without knowledge of streams: JSON, CBOR, a sorted map, back-off, the rate limit's algorithm, the key of shares per network.
+//! Small things without knowledge of streams: JSON, CBOR, Merkle trees, a sorted map, back-off, the rate limit's algorithm, the key of shares per network.
 
 mod backoff;
 pub mod cbor;
 mod gcra;
 pub mod json;
+pub mod merkle;
 mod network;
 mod sorted_map;
 mod split_mix;

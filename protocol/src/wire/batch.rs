@@ -104,6 +104,7 @@ mod tests {
             producer: ProducerId([2; 16]),
             producer_seq: number,
             payload: Bytes::copy_from_slice(payload),
+            group: None,
         }
     }
 

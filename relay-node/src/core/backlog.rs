@@ -107,7 +107,7 @@ impl Backlog {
         }
         let mut encoded = 0;
         let fits = |record: &&Record| {
-            encoded += record.payload.len() + Record::MAX_OVERHEAD;
+            encoded += record.max_encoded_bytes();
             encoded <= MAX_BATCH_BYTES
         };
         let records: Vec<Record> = self
@@ -186,6 +186,7 @@ mod tests {
             producer: ProducerId([1; 16]),
             producer_seq,
             payload: vec![7; length].into(),
+            group: None,
         }
     }
 

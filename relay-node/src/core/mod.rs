@@ -6,6 +6,7 @@ pub(crate) mod backlog;
 pub(crate) mod counters;
 pub(crate) mod dtls;
 pub(crate) mod edge_requests;
+pub(crate) mod group_key;
 pub(crate) mod handshakes;
 pub(crate) mod lease;
 pub(crate) mod limits;
@@ -27,6 +28,7 @@ pub(crate) mod timers;
 pub(crate) mod withdrawals;
 
 pub use edge_requests::{Answer, EdgeError, Request, Ticket};
+pub use group_key::GroupKey;
 pub use path::Path;
 pub use rates::{Rate, Rates};
 pub use shard::{Command, Kept, Load, Memory, Now, Shard, ShardConfig};

@@ -128,6 +128,7 @@ impl Leadership {
             producer: publish.producer.id,
             producer_seq: publish.producer_seq,
             payload: payload.into(),
+            group: None,
         };
         self.backlog.push(record, now);
         self.producers.accept(publish.producer, seq);

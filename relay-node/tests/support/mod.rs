@@ -350,6 +350,7 @@ impl Net {
             producer: ProducerId([producer; 16]),
             producer_seq,
             payload: text.as_bytes().to_vec().into(),
+            group: None,
         });
         self.notify_append();
     }

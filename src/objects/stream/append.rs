@@ -55,6 +55,7 @@ impl Stream {
             producer: asked.producer,
             producer_seq: asked.producer_seq,
             payload: asked.payload,
+            group: None,
         };
         let wait_ms = asked.wait_ms.min(MAX_APPEND_WAIT_MS);
         let appended = self

@@ -195,6 +195,7 @@ fn records() -> Vec<u8> {
         producer: ProducerId([2; 16]),
         producer_seq: seq,
         payload: Bytes::from_static(b"payload"),
+        group: None,
     };
     encode_records(&[record(0), record(1)])
 }

@@ -56,6 +56,7 @@ fn record(author: u8, producer: u8, producer_seq: u64) -> Record {
         producer: ProducerId([producer; 16]),
         producer_seq,
         payload: Bytes::from_static(b"payload"),
+        group: None,
     }
 }
 

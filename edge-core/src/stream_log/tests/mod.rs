@@ -54,6 +54,7 @@ pub(super) fn records(producer: u8, number: u64, count: u64) -> Vec<Record> {
         producer: ProducerId([producer; 16]),
         producer_seq,
         payload: Bytes::from(format!("{producer}/{producer_seq}").into_bytes()),
+        group: None,
     };
     (number..number + count).map(record).collect()
 }

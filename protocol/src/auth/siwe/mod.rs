@@ -4,10 +4,12 @@
 //! character; what it says is judged by [`SignIn::check`] against what the edge expects, before any signature is
 //! looked at.
 
+mod delegation;
 mod nonce;
 mod resource;
 mod time;
 
+pub use delegation::Delegation;
 pub use nonce::{NONCE_LIFE_S, NonceError, SignInNonce};
 use time::parse_date_time;
 
@@ -56,6 +58,11 @@ pub enum SiweError {
         "Resources: expected https://{{host}}/v1/streams/{{stream}}, exactly, or resources of other hosts than this service's"
     )]
     Resource,
+    /// A resource begins as one that names a key and names none, or there are several.
+    #[error(
+        "Resources: expected at most one urn:streamchain:key:p256:{{key}}, a compressed P-256 point in base64url"
+    )]
+    Key,
     /// The nonce was not given out here, is too old, or was used.
     #[error("the nonce was not given out by this service, has expired, or was used")]
     Nonce,
@@ -76,6 +83,7 @@ impl SiweError {
             Self::Expired => "expired",
             Self::NotYetValid => "not-yet-valid",
             Self::Resource => "resource",
+            Self::Key => "key",
             Self::Nonce => "nonce",
             Self::Signature => "signature",
         }
@@ -200,6 +208,16 @@ impl<'a> SignIn<'a> {
             return Err(SiweError::Expired);
         }
         Ok(())
+    }
+
+    /// Returns the key that the signer delegates to, if the resources name one.
+    pub fn delegation(&self) -> Result<Option<Delegation>, SiweError> {
+        Delegation::of(self)
+    }
+
+    /// Returns the authorities of the message: its domain's, and its URI's.
+    pub fn authorities(&self) -> Vec<&'a str> {
+        std::iter::once(self.domain).chain(authority(self.uri)).collect()
     }
 
     /// Returns the streams that the resources name, as `https://{authority}/v1/streams/{stream}`: the signer wants a token

@@ -1,13 +1,34 @@
-//! The resources of a sign-in: which streams it is for.
+//! The resources of a sign-in: which streams it is for, and to which key it delegates.
 //!
 //! What always holds: a resource at one of our hosts, however it is written, is exactly one stream or refuses the
 //! message. Were it passed over, a signer who meant one stream would give a token for all.
 
 use crate::ids::StreamRef;
+use crate::signed::{PublicKey, key_of_resource};
 
 /// A resource at one of our hosts that is not exactly a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotAStream;
+
+/// A resource of our own that is not exactly a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotAKey;
+
+/// What our own resources begin with, in small letters: scheme and namespace of a URN have none of their own (RFC 8141).
+const OUR_URN: &str = "urn:streamchain:";
+
+/// Returns the key that `resource` names as `urn:streamchain:key:p256:{base64url}`; `None` for a resource of another kind. Were a
+/// misspelt one passed over, a signer who meant to delegate would sign unsigned messages.
+pub(super) fn key(resource: &str) -> Result<Option<PublicKey>, NotAKey> {
+    let is_ours = resource
+        .get(..OUR_URN.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(OUR_URN));
+    match key_of_resource(resource) {
+        Some(Ok(key)) => Ok(Some(key)),
+        None if !is_ours => Ok(None),
+        _ => Err(NotAKey),
+    }
+}
 
 /// Schemes after whose colon the WHATWG URL standard takes any number of slashes, none included, before the host.
 const SPECIAL_SCHEMES: [&str; 5] = ["http", "https", "ws", "wss", "ftp"];

@@ -1,5 +1,6 @@
 //! Why a receipt does not hold.
 
+use super::author::AuthorError;
 use crate::ids::{Seq, StreamId, StreamName};
 use alloy_primitives::B256;
 
@@ -55,6 +56,9 @@ pub enum ReceiptError {
         /// What the anchor says.
         anchor: B256,
     },
+    /// The author's part is not of this message, or not by its author.
+    #[error("author: {0}")]
+    Author(#[from] AuthorError),
     /// The anchor does not cover the message.
     #[error("seq {seq} is outside the anchor's {first}..{end}")]
     Range {

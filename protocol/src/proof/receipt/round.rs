@@ -7,9 +7,9 @@ use super::parts::{ReceiptAnchor, ReceiptStream};
 use crate::ids::{Seq, StreamId};
 use crate::limits::MAX_PROOF_HASHES;
 use crate::proof::bucket::{BUCKET_PROOF_HASHES, BucketRoot, bucket_leaf, bucket_of};
-use crate::proof::merkle::process_proof;
 use crate::proof::range::range_leaf;
 use crate::proof::run::RunEntry;
+use crate::util::merkle::process_proof;
 use alloy_primitives::{Address, B256, keccak256};
 use serde::{Deserialize, Serialize};
 

@@ -2,10 +2,10 @@ use super::*;
 use crate::ids::{Seq, StreamName};
 use crate::omitted::Omitted;
 use crate::proof::bucket::{BUCKETS, BucketRoot, Buckets, bucket_of, bucket_proof, bucket_root, round_root};
-use crate::proof::merkle::Tree;
 use crate::proof::range::{append, path, range_leaf};
 use crate::proof::run::{RunEntry, run_proof};
 use crate::time::UnixMs;
+use crate::util::merkle::Tree;
 use alloy_primitives::Bytes;
 use alloy_primitives::keccak256;
 use std::collections::BTreeMap;
@@ -57,6 +57,7 @@ fn receipt() -> Receipt {
             block_hash: B256::repeat_byte(5),
             log_index: 0,
         },
+        author: None,
     }
 }
 
