@@ -9,7 +9,7 @@ import { retryableError, StreamChainError } from "../errors.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
 import { GROUP_WAIT_MS, MAX_KNOWN_GROUPS, MAX_KNOWN_KEYS } from "../limits.ts";
 import type { Platform } from "../platform.ts";
-import { checkCertificate, type Voucher } from "../signed/certificate.ts";
+import { type CheckedCertificate, checkCertificate, type Voucher } from "../signed/certificate.ts";
 import { groupPreimage, groupRoot } from "../signed/group.ts";
 import { authorOf, decompress } from "../signed/point.ts";
 import { type Bytes, fromHex, type Hex, sameBytes, toHex } from "../wire/bytes.ts";
@@ -165,15 +165,29 @@ export class AuthorVerifier {
 
   async #voucher({ author, time }: StreamMessage, { key }: MessageSignature, point: Bytes): Promise<AuthorCheck> {
     if (authorOf(point) === author) return { state: "signed", key, voucher: "self" };
-    const { edge } = this.#options;
-    const certificate = await this.#certificates.get(`${author}:${key}`, () => edge.authorKey(author, fromHex(key)));
-    if (certificate === undefined) {
-      return { state: "invalid", key, reason: "nobody vouches for the key" };
-    }
-    const checked = await checkCertificate(certificate, { author, key: fromHex(key), point, time });
+    const newest = await this.#certified(author, key, time, point);
+    // A key may have been certified several times: the newest certificate need not be the one of the message's time.
+    const checked = newest?.ok === false ? await this.#certified(author, key, time, point, true) : newest;
+    if (checked === undefined) return { state: "invalid", key, reason: "nobody vouches for the key" };
     return checked.ok
       ? { state: "signed", key, voucher: checked.voucher }
       : { state: "invalid", key, reason: checked.reason };
+  }
+
+  async #certified(
+    author: Hex,
+    key: Hex,
+    time: number,
+    point: Bytes,
+    isExact = false,
+  ): Promise<CheckedCertificate | undefined> {
+    const { edge, stream: name, streamId } = this.#options;
+    const at = isExact ? Math.floor(time / 1_000) : undefined;
+    const ask = (): Promise<Certificate | undefined> => edge.authorKey(author, fromHex(key), at);
+    const certificate = await this.#certificates.get(`${author} ${key} ${at ?? ""}`, ask);
+    if (certificate === undefined) return undefined;
+    const stream = { id: toHex(await streamId()), name };
+    return checkCertificate(certificate, { author, key: fromHex(key), point, time, stream });
   }
 
   async #stored(seq: number): Promise<StreamMessage | undefined> {

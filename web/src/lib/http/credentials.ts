@@ -165,9 +165,8 @@ export class Credentials {
   /** A guest whose key is lost is given up while its token is still good: what it publishes could not be signed. */
   async #matchKey(): Promise<void> {
     if (this.#source !== "kept" || this.#state.at !== "held") return;
-    const { token } = this.#state;
-    const { guestKey } = claimsOf(token);
-    if (guestKey === undefined || guestKey === (await this.#options.keys.guest())?.text) return;
+    const { token, author } = this.#state;
+    if (author === undefined || !claimsOf(token).isGuest || !(await this.#options.keys.isLost(author))) return;
     if (this.current !== token) return;
     if (keptToken(this.#storage, this.#options.edge.origin) === token) this.#keep(undefined);
     this.#apply({ kind: "refused", token });
@@ -184,6 +183,7 @@ export class Credentials {
     this.#apply({ kind: "guest", ...guest });
     if (this.current !== guest.token) return false;
     this.#keep(guest.token);
+    if (this.author !== undefined) void this.#options.keys.keepSelf(this.author);
     return true;
   }
 
@@ -240,16 +240,16 @@ export class Credentials {
     const isFunction = this.#source === "function";
     if (this.#state.at === "none") return isFunction;
     if (this.#state.at === "refused") return isFunction;
-    const { expiresMs, isRenewable, guestKey } = claimsOf(this.#state.token);
-    if (expiresMs === undefined || (!isFunction && !isRenewable && !this.#isKeptGuest(guestKey))) return false;
+    const { expiresMs, isRenewable } = claimsOf(this.#state.token);
+    if (expiresMs === undefined || (!isFunction && !isRenewable && !this.#isOwnGuest)) return false;
     // A device whose clock is wrong must not ask with each request.
     const isPaused = platform.clock() - this.#askedAt < TOKEN_RENEW_PAUSE_MS;
     return !isPaused && expiresMs - platform.now() < TOKEN_RENEW_BEFORE_MS;
   }
 
   /** Whether the token is that of the guest that this client's key is, who gets another one by a proof. */
-  #isKeptGuest(guestKey: string | undefined): boolean {
-    return this.#source === "kept" && guestKey !== undefined;
+  get #isOwnGuest(): boolean {
+    return this.#source === "kept" && this.#options.keys.isSelf(this.author);
   }
 
   async #renew(): Promise<void> {
@@ -258,7 +258,7 @@ export class Credentials {
     const { current } = this;
     if (current === undefined) return;
     try {
-      const isGuest = this.#isKeptGuest(claimsOf(current).guestKey);
+      const isGuest = this.#isOwnGuest;
       const { token, author } = await (isGuest ? this.#guest() : this.#options.edge.renewToken(current));
       if (this.current !== current || this.#isClosed) return;
       if (isGuest && author !== this.author) return; // the key is another one meanwhile
@@ -309,9 +309,8 @@ export class Credentials {
     const { platform } = this.#options;
     platform.clearTimer(this.#timer);
     if (this.#isClosed || this.#source === "function" || this.#state.at !== "held") return;
-    const { expiresMs, isRenewable, guestKey } = claimsOf(this.#state.token);
-    if ((!isRenewable && !this.#isKeptGuest(guestKey)) || expiresMs === undefined || expiresMs <= platform.now())
-      return;
+    const { expiresMs, isRenewable } = claimsOf(this.#state.token);
+    if ((!isRenewable && !this.#isOwnGuest) || expiresMs === undefined || expiresMs <= platform.now()) return;
     const ms = Math.max(expiresMs - TOKEN_RENEW_BEFORE_MS - platform.now(), TOKEN_RENEW_PAUSE_MS);
     const timer = platform.setTimer(
       () => {

@@ -296,7 +296,7 @@ export function readStatus(json: JsonObject): EdgeStatus {
 
 /**
  * Reads the messages of an `application/cbor-seq` history page. With `signatures` the first message that the page has of a
- * signed group brings the signature of all.
+ * signed group brings the signature of all; the others name that group by its first seq.
  */
 export function readHistory(bytes: Uint8Array, signatures = false): StreamMessage[] {
   const messages: StreamMessage[] = [];
@@ -311,7 +311,7 @@ export function readHistory(bytes: Uint8Array, signatures = false): StreamMessag
     if (!(payload instanceof Uint8Array) || payload.length > MAX_PAYLOAD_BYTES) {
       throw malformed("history item without payload");
     }
-    if (signatures && group !== undefined && group !== null) signature = readItemSignature(group);
+    if (Array.isArray(group)) signature = readItemSignature(group);
     messages.push({
       seq,
       time,

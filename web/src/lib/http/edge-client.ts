@@ -246,9 +246,13 @@ export class EdgeClient {
     return readPublished(response);
   }
 
-  /** Whether and how a public key (33 bytes) belongs to an author; undefined when the edge knows no such certificate. */
-  async authorKey(author: Hex, key: Uint8Array): Promise<Certificate | undefined> {
-    const json = await this.#json(`/v1/authors/${author}/keys/${toBase64Url(key)}`).catch((error) => {
+  /**
+   * Why a public key (33 bytes) speaks for an author: the certificate that covers a time (seconds since the Unix epoch), or
+   * else the newest; undefined when the edge knows none.
+   */
+  async authorKey(author: Hex, key: Uint8Array, at?: number): Promise<Certificate | undefined> {
+    const query = at === undefined ? "" : `?at=${at}`;
+    const json = await this.#json(`/v1/authors/${author}/keys/${toBase64Url(key)}${query}`).catch((error) => {
       if (error instanceof StreamChainError && error.problem?.status === 404) return undefined;
       throw error;
     });

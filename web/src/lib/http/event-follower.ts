@@ -168,7 +168,9 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
     const followed = readEvent(event);
     if (followed?.type !== "stored" || !this.#options.signatures) return followed;
     const { message } = followed;
-    return { type: "stored", message: { ...message, ...signedBy(this.#signature, message.seq) } };
+    const found = signedBy(this.#signature, message.seq);
+    // A response that begins inside a group does not bring its signature: the message says alone that it has one.
+    return { type: "stored", message: { ...message, ...found, signed: found.signed || message.signed === true } };
   }
 
   async #request(signal: AbortSignal): Promise<Response> {

@@ -61,6 +61,8 @@ export class KeyRing {
   readonly #platform: Platform;
   readonly #edge: EdgeClient;
   readonly #given: KeyOption | undefined;
+  /** The guest that the key is, once the key is known. */
+  #self: Hex | undefined;
   /** How much the edge's clock is ahead, in seconds. */
   #aheadS = 0;
 
@@ -78,8 +80,29 @@ export class KeyRing {
   }
 
   /** The key of a client without an account; undefined when nothing is signed here. */
-  guest(): Promise<Signer | undefined> {
-    return this.#signer(guestKeyName(this.#edge.origin)).catch(() => undefined); // no key could be made
+  async guest(): Promise<Signer | undefined> {
+    const guest = await this.#signer(guestKeyName(this.#edge.origin)).catch(() => undefined); // no key could be made
+    this.#self = guest?.self;
+    return guest;
+  }
+
+  /** Whether the author is the guest that the key is. */
+  isSelf(author: Hex | undefined): boolean {
+    return author !== undefined && author === this.#self;
+  }
+
+  /** Remembers that an author is the guest that the key is, so that a page which lost the key knows that it did. */
+  async keepSelf(author: Hex): Promise<void> {
+    const guest = await this.guest();
+    if (guest?.self === author) keepCertified(this.#platform.storage, this.#edge.origin, author, guest.text);
+  }
+
+  /** Whether the author was the guest of a key that is lost. */
+  async isLost(author: Hex): Promise<boolean> {
+    const mark = certifiedKey(this.#platform.storage, this.#edge.origin, author);
+    if (mark === undefined) return false;
+    const guest = await this.guest();
+    return guest !== undefined && guest.text !== mark;
   }
 
   /** The key that speaks for an author; undefined when what the author publishes is not signed. */

@@ -5,7 +5,7 @@ import { signText, type Wallet } from "../chain/wallet.ts";
 import { StreamChainError } from "../errors.ts";
 import { HTTP_TIMEOUT_MS } from "../limits.ts";
 import { isNode, storageOf, type TextStorage } from "../platform.ts";
-import { KEY_RESOURCE } from "../signed/certificate.ts";
+import { KEY_RESOURCE } from "../signed/sign-in-text.ts";
 import { signerOf } from "../signed/signer.ts";
 import { type Keys, webKeys } from "../web-keys.ts";
 import { fromHex, type Hex, utf8Bytes } from "../wire/bytes.ts";

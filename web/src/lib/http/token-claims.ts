@@ -12,8 +12,6 @@ export interface TokenClaims {
   readonly isGuest: boolean;
   /** Whether the edge exchanges the token for a newer one: it is that of a wallet. */
   readonly isRenewable: boolean;
-  /** The key (base64url) that a guest is: whoever has it gets another token. Undefined for a guest that the edge made. */
-  readonly guestKey: string | undefined;
 }
 
 const NONE: TokenClaims = {
@@ -21,7 +19,6 @@ const NONE: TokenClaims = {
   expiresMs: undefined,
   isGuest: false,
   isRenewable: false,
-  guestKey: undefined,
 };
 
 /** The claims of a JWT (RFC 7519); none for anything else, as an API key. */
@@ -35,7 +32,6 @@ export function claimsOf(token: string | undefined): TokenClaims {
       expiresMs: typeof exp === "number" && Number.isFinite(exp) ? exp * 1_000 : undefined,
       isGuest,
       isRenewable: !isGuest && (key === undefined || key === null) && typeof exp === "number",
-      guestKey: isGuest && typeof key === "string" ? key : undefined,
     };
   } catch {
     return NONE;

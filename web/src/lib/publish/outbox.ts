@@ -93,10 +93,11 @@ export class Outbox {
 
   /** Signs with this key from now on (its text; undefined: with none), and with `signing` once all of it is known. */
   signWith(key: string | undefined, signing: Signing | null): void {
+    const isOther = key !== this.#key;
     this.#key = key;
     this.#sealer.use(signing);
     const isInDoubt = this.#waiting.some(({ control }) => control.inDoubt || control.inFlight);
-    if (this.#producer !== null && this.#producer.key !== key && !isInDoubt) this.renew(key);
+    if (isOther && this.#producer !== null && this.#producer.key !== key && !isInDoubt) this.#renewAs(key);
   }
 
   /**
@@ -255,12 +256,17 @@ export class Outbox {
     this.#failInDoubt(new StreamChainError("bad-signature", "the relay takes no signed messages"));
     // The relay heard of an id that it has nothing of, without a key: the same id serves for what is not signed.
     const isUnused = key === undefined && stored === null && producer.chain.next === 0;
-    this.renew(key, isUnused ? producer.id : undefined);
+    this.#renewAs(key, isUnused ? producer.id : undefined);
     return isUnused ? "in-step" : "renewed";
   }
 
   /** Gives the waiting messages new numbers under a new producer id, since the messages of the old one are not known. */
-  renew(key = this.#producer?.key, id?: Uint8Array): void {
+  renew(): void {
+    this.#renewAs(this.#producer?.key);
+  }
+
+  /** As `renew`, for what this key signs; under the same id if it is given, which then nobody has used. */
+  #renewAs(key: string | undefined, id?: Uint8Array): void {
     this.#storedKnown = true;
     this.#producer?.renew(key, id);
     this.#waiting.forEach((publication, index) => {
@@ -274,7 +280,14 @@ export class Outbox {
    * may have forgotten some of its numbers, and a number used twice would count as the same message: the id is renewed.
    */
   prepareForHttp(): void {
-    if (this.#producer !== null && !this.#storedKnown) this.renew();
+    const producer = this.#producer;
+    if (producer === null) return;
+    if (!this.#storedKnown) {
+      this.renew();
+    } else if (this.signs && !isChained(this.#waiting, this.#waiting[0]?.producerSeq ?? producer.next, producer)) {
+      this.#failInDoubt(new StreamChainError("bad-signature", "a group before this one is lost"));
+      this.renew();
+    }
   }
 
   /** The first waiting message with a higher `producer_seq`. */

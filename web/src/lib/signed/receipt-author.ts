@@ -37,11 +37,13 @@ function proofLength(count: number, index: number): number {
 }
 
 function placeStep({ producerSeq, group }: ReceiptAuthor): CheckStep {
-  const { first, count, proof } = group;
+  const { first, count, previous, proof } = group;
   const index = producerSeq - first;
+  const isFirst = fromHex(previous, 32).every((byte) => byte === 0);
+  const isInside = index >= 0 && index < count && proof.length === proofLength(count, index);
   return {
     id: "author-place",
-    ok: index >= 0 && index < count && proof.length === proofLength(count, index),
+    ok: isInside && isFirst === (first === 0),
     values: [
       ["producer-seq", String(producerSeq)],
       ["first", String(first)],
@@ -91,27 +93,28 @@ async function signatureStep(receipt: Receipt, author: ReceiptAuthor, point: Byt
 }
 
 async function keyStep(
-  { message }: Receipt,
+  { message, stream, chainId }: Receipt,
   { key, certificate }: ReceiptAuthor,
   point: Bytes,
   options: AuthorCheckOptions,
 ): Promise<{ step: CheckStep; voucher: Voucher | undefined }> {
   const { rpcUrl, fetch: fetcher = fetch } = options;
-  const claim = { author: message.author, key: fromHex(key, 33), point, time: message.time };
+  const { author, time } = message;
+  const claim = { author, key: fromHex(key, 33), point, time, stream, chainId };
   const checked = await checkCertificate(certificate, claim, rpcUrl === undefined ? undefined : { rpcUrl, fetcher });
   const domain = certificate.message?.split("\n")[0]?.split(" ")[0];
-  const time = (value: number): string => new Date(value * 1_000).toISOString();
+  const date = (value: number): string => new Date(value * 1_000).toISOString();
   const { issued, expires, revoked } = certificate;
   const step: CheckStep = {
     id: "author-key",
     ok: checked.ok,
     values: [
-      ["author", message.author],
+      ["author", author],
       ["key", key],
       ...(domain === undefined ? [] : [["signed-in-at", domain] as const]),
-      ...(issued === undefined ? [] : [["issued", time(issued)] as const]),
-      ...(expires === undefined ? [] : [["expires", time(expires)] as const]),
-      ...(revoked === undefined ? [] : [["revoked", time(revoked)] as const]),
+      ...(issued === undefined ? [] : [["issued", date(issued)] as const]),
+      ...(expires === undefined ? [] : [["expires", date(expires)] as const]),
+      ...(revoked === undefined ? [] : [["revoked", date(revoked)] as const]),
       checked.ok ? ["vouched-by", checked.voucher] : ["reason", checked.reason],
     ],
   };
