@@ -43,6 +43,11 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     return this.#client.author;
   }
 
+  /** Whether what is published is signed, as far as this page knows. */
+  get signs(): boolean {
+    return this.#client.outbox.signs;
+  }
+
   /** The seq that the stream's next message will have, as far as this page knows; null before the first welcome. */
   get head(): number | null {
     return this.#client.state.head;

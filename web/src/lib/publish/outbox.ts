@@ -388,11 +388,18 @@ export class Outbox {
     return group === null ? null : groupMessage(group);
   }
 
+  /** The place of a number; -1 when it does not wait. Numbers can be missing: an earlier page's that were not kept. */
+  #indexOf(producerSeq: number): number {
+    const near = producerSeq - (this.#waiting[0]?.producerSeq ?? 0);
+    if (this.#waiting[near]?.producerSeq === producerSeq) return near;
+    return this.#waiting.findIndex((publication) => publication.producerSeq === producerSeq);
+  }
+
   /** The relay accepted `count` messages; `seq` is null when they were stored before and the relay forgot their seqs. */
   accepted(producerSeq: number, seq: number | null, head: number, count = 1): void {
-    const index = producerSeq - (this.#waiting[0]?.producerSeq ?? 0);
-    const accepted = this.#waiting.slice(Math.max(0, index), index + count);
-    if (index < 0 || accepted[0]?.producerSeq !== producerSeq) return;
+    const index = this.#indexOf(producerSeq);
+    if (index < 0) return;
+    const accepted = this.#waiting.slice(index, index + count);
     this.#answered = Math.max(this.#answered, index + accepted.length);
     if (seq === null) {
       for (const earlier of this.#waiting.slice(0, index + accepted.length)) this.#store(earlier, head);
