@@ -13,7 +13,11 @@ import { quantile, ratio, rounded } from "./lib/statistics.mjs";
  * @typedef {{ p50: number, p90: number }} Micros
  * @typedef {{ calm: number, flooders: number, aloneMicros: Micros, besideMicros: Micros, taken: number, limited: number }} Flood
  * @typedef {{ latency: { p50Micros: number, p99Micros: number, delivered: number, messages: number }, fanOut: FanOut[],
- *   flood: Flood }} Measured
+ *   flood: Flood, signed: Signed }} Measured
+ * @typedef {{ unsigned: number, signed: number }} Both
+ * @typedef {{ bytes: { messages: number, sent: Both, delivered: Both, stored: Both }[],
+ *   checks: { messages: number, groups: number, unsignedMicros: number, signedMicros: number, checkMicros: number }[],
+ *   messagesInGroup: number, rounds: { unsigned: FanOut, signed: FanOut }[] }} Signed
  */
 
 const SUBSCRIBERS = [1, 10, 100, 1_000];
@@ -68,12 +72,58 @@ const floodRows = ({ calm, flooders, aloneMicros, besideMicros, taken, limited }
     ].join("; "),
   }));
 
+/** @param {Signed["bytes"][number]} group */
+const bytesRow = ({ messages, sent, delivered, stored }) => ({
+  figure: `bytes of a message of ${BYTES} B in a group of ${messages}, as the author sends it`,
+  value: rounded(sent.signed),
+  unit: "B",
+  note: [
+    `unsigned ${rounded(sent.unsigned)}`,
+    `delivered with its signature ${rounded(delivered.signed)}, without ${rounded(delivered.unsigned)}`,
+    `stored ${rounded(stored.signed)}, unsigned ${rounded(stored.unsigned)}`,
+  ].join("; "),
+});
+
+/** @param {Signed["checks"][number]} check */
+const checkRow = ({ messages, groups, unsignedMicros, signedMicros, checkMicros }) => ({
+  figure: `relay CPU to check a group of ${messages}`,
+  value: rounded(checkMicros),
+  unit: "µs",
+  note: `${rounded(signedMicros)} for a group with all that follows, ${rounded(unsignedMicros)} for the same messages unsigned; ${groups} groups`,
+});
+
+/** @param {Signed} signed */
+const signedFanOutRow = ({ messagesInGroup, rounds }) => {
+  const both = /** @type {const} */ (["unsigned", "signed"]).map((kind) => {
+    const runs = rounds.map((round) => round[kind]);
+    const perCpu = runs.map((run) => run.deliveriesPerRelayCpuSecond ?? 0);
+    return { perSecond: quantile(runs.map((run) => run.deliveriesPerSecond), 0.5), perCpu: quantile(perCpu, 0.5) };
+  });
+  const [unsigned, signed] = /** @type {[typeof both[number], typeof both[number]]} */ (both);
+  return {
+    figure: `deliveries of ${BYTES} B to ${rounds[0]?.signed.subscribers} subscribers with signatures, ${messagesInGroup} in a group`,
+    value: rounded(signed.perSecond),
+    unit: "/s",
+    note: [
+      ratio(signed.perSecond, unsigned.perSecond, "the same unsigned"),
+      `${rounded(signed.perCpu)} per second of the relay's CPU, unsigned ${rounded(unsigned.perCpu)}`,
+    ].join("; "),
+  };
+};
+
+/** @param {Signed} signed */
+const signedRows = (signed) => [
+  ...signed.bytes.map(bytesRow),
+  ...signed.checks.map(checkRow),
+  signedFanOutRow(signed),
+];
+
 const run = async () => {
   await buildRelayTestkit();
-  const { latency, fanOut, flood } = measured();
+  const { latency, fanOut, flood, signed } = measured();
   if (latency.delivered < latency.messages) throw new Error(`${latency.delivered} of ${latency.messages} delivered`);
   const echoes = await udpEchoTimes({ count: SECONDS * PER_SECOND, bytes: BYTES, perSecond: PER_SECOND });
-  return [...fanOut.map(deliveryRow), ...latencyRows(latency, echoes), ...floodRows(flood)];
+  return [...fanOut.map(deliveryRow), ...latencyRows(latency, echoes), ...floodRows(flood), ...signedRows(signed)];
 };
 
 export const benches = [{ name: "relay", run }];

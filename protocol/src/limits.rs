@@ -37,8 +37,8 @@ pub const MAX_SEGMENTS_PER_RUN: usize = 4_096;
 /// always fits a transaction.
 pub const MAX_EMITTED_MESSAGES: usize = 1_024;
 
-/// Most bytes that such a segment takes as calldata, unless it is a single message: pools take no transaction above
-/// 128 KiB.
+/// Most bytes that such a segment takes as calldata, unless it is a single message or signed group, which takes at most
+/// 115 KB: pools take no transaction above 128 KiB.
 pub const MAX_EMITTED_BYTES: usize = 80_000;
 
 /// What a message takes as calldata beside its payload: five words, and what fills up the last word of the payload.

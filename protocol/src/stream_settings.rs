@@ -91,6 +91,23 @@ words!(
     Own = "own"
 );
 
+words!(
+    /// Whether a stream takes messages that their authors did not sign. The default is what a row without the setting means.
+    Signed, "signed", "optional or required",
+    /// It takes both kinds.
+    #[default]
+    Optional = "optional",
+    /// It takes signed groups alone.
+    Required = "required"
+);
+
+impl Signed {
+    /// Returns whether it is what rows without the setting mean.
+    pub fn is_optional(&self) -> bool {
+        *self == Self::Optional
+    }
+}
+
 impl Anchoring {
     /// What a new stream has unless its maker chooses.
     const DEFAULT: Self = Self::Own;
@@ -143,6 +160,9 @@ pub struct StreamSettings {
     /// How long the payloads of its messages are kept.
     #[serde(skip_serializing_if = "Retention::is_forever")]
     pub retention: Retention,
+    /// Whether its messages have to be signed by their authors.
+    #[serde(skip_serializing_if = "Signed::is_optional")]
+    pub signed: Signed,
 }
 
 impl Default for StreamSettings {
@@ -165,6 +185,7 @@ impl StreamSettings {
             prove: false,
             anchor: Anchoring::Own,
             retention: Retention::FOREVER,
+            signed: Signed::Optional,
         }
     }
 
@@ -234,6 +255,8 @@ pub struct SettingsChange {
     pub anchor: Option<Anchoring>,
     /// [`StreamSettings::retention`]
     pub retention: Option<Retention>,
+    /// [`StreamSettings::signed`]
+    pub signed: Option<Signed>,
 }
 
 impl SettingsChange {
@@ -247,6 +270,7 @@ impl SettingsChange {
             prove: self.prove.unwrap_or(settings.prove),
             anchor: self.anchor.unwrap_or(settings.anchor),
             retention: self.retention.unwrap_or(settings.retention),
+            signed: self.signed.unwrap_or(settings.signed),
         }
     }
 }

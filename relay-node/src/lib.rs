@@ -23,7 +23,7 @@ mod turn;
 pub use crate::core::dtls::crypto_provider;
 pub use crate::core::session::SessionConfig;
 pub use crate::core::{
-    Answer, Command, EdgeError, GroupKey, Kept, Load, Memory, Now, Path, Rate, Rates, Request, Shard,
+    Answer, Command, EdgeError, GroupKey, Kept, Load, Lookup, Memory, Now, Path, Rate, Rates, Request, Shard,
     ShardConfig, Ticket,
 };
 pub use cli::run;

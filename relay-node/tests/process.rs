@@ -9,252 +9,14 @@
     reason = "helpers of tests stop the test that cannot go on, and are shared by several test programs"
 )]
 
-use relay_node::now;
-use relay_testkit::LoopbackEdge;
-use relay_testkit::{Client, Identity, Invitation};
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
+#[path = "support/process.rs"]
+mod process;
+
+use process::{Peer, Process, STREAM, Scene, free_address, key, master, metric, relay_node};
+use relay_testkit::{GroupSigner, SignedFrame, SigningKey, stream_id, verify_records};
 use std::time::{Duration, Instant};
-use streamchain_protocol::Address;
-use streamchain_protocol::auth::{MasterSecret, RelayKey};
-use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
-use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
-use streamchain_protocol::webrtc::parse_fingerprint;
-use streamchain_protocol::wire::cbor::Reader;
+use streamchain_protocol::ids::{ProducerId, Seq};
 use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame};
-
-/// Far more than anything here takes, so that a busy machine fails no test.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn master() -> String {
-    "4d".repeat(32)
-}
-
-fn key() -> RelayKey {
-    MasterSecret::from_hex(&master())
-        .unwrap()
-        .relay_key(&"local".parse().unwrap())
-}
-
-/// An address that nothing listens on.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
-}
-
-/// The value of one metric; `None` while the relay does not answer.
-fn metric(address: SocketAddr, name: &str) -> Option<f64> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let line = answer.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim().parse().ok()
-}
-
-fn relay_node() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_relay-node"))
-}
-
-/// A relay process that is killed when its test is over.
-struct Process(Child);
-
-impl Process {
-    fn run(edge: &str, key: &str, state: &std::path::Path) -> Self {
-        Self::run_with(edge, key, state, &[])
-    }
-
-    fn run_with(edge: &str, key: &str, state: &std::path::Path, arguments: &[&str]) -> Self {
-        let mut command = relay_node();
-        command.args([
-            "run",
-            "--id",
-            "local",
-            "--listen",
-            "127.0.0.1:0",
-            "--edge",
-            edge,
-            "--state",
-        ]);
-        command
-            .arg(state)
-            .args(arguments)
-            .env("STREAMCHAIN_RELAY_KEY", key)
-            .stderr(Stdio::piped());
-        Self(command.spawn().unwrap())
-    }
-
-    fn terminate(&self) {
-        let sent = Command::new("kill")
-            .args(["-TERM", &self.0.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(sent.success());
-    }
-
-    /// KiB of memory that it has in use.
-    #[cfg(target_os = "linux")]
-    fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
-    }
-
-    /// How it ended, and what it said.
-    fn end(mut self) -> (ExitStatus, String) {
-        let mut said = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        (self.0.wait().unwrap(), said)
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// An edge, and a folder for the relay's state.
-struct Scene {
-    edge: LoopbackEdge,
-    state: tempfile::TempDir,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let (started, edge) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                started
-                    .send(
-                        LoopbackEdge::start(&"local".parse().unwrap(), &key())
-                            .await
-                            .unwrap(),
-                    )
-                    .unwrap();
-                std::future::pending::<()>().await;
-            });
-        });
-        let edge = edge.recv().unwrap();
-        edge.kept().records = Some(vec![]);
-        Self {
-            edge,
-            state: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    /// Waits for what another process does.
-    fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !done(self) {
-            assert!(Instant::now() < deadline, "{what}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn stored(&self) -> Vec<String> {
-        let kept = self.edge.kept();
-        let records = kept.records.iter().flatten();
-        records
-            .map(|record| String::from_utf8_lossy(&record.payload).into_owned())
-            .collect()
-    }
-
-    /// A client of the registered relay.
-    fn connect(&self) -> Peer {
-        let registration = self.edge.kept().registration.clone().unwrap();
-        let candidate = registration.shards[0].candidates[0].clone();
-        let crypto = Arc::new(relay_node::crypto_provider());
-        let identity = Identity::new(crypto.dtls_provider.generate_certificate().unwrap(), crypto);
-        let token = SessionToken {
-            rights: SessionRights::ALL,
-            expires: now().unix.to_sec().plus_s(60),
-            session: SessionId([1; 8]),
-            stream: ShortId([9; 20]),
-            author: Address::ZERO,
-            fingerprint: identity.fingerprint_hash(),
-            relay_begins: true,
-            max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,
-            end: None,
-        };
-        let (keys, socket) = (key().session_keys(), UdpSocket::bind("127.0.0.1:0").unwrap());
-        let token = token.sign(&keys);
-        let relay = SocketAddr::new(candidate.address, candidate.port);
-        let invitation = Invitation {
-            password: ice_password(&token, &keys),
-            token,
-            fingerprint: parse_fingerprint(&registration.fingerprint).unwrap(),
-            relay_begins: true,
-            relay,
-            local: socket.local_addr().unwrap(),
-        };
-        let client = Client::new(&identity, &invitation, Client::channel(), Instant::now()).unwrap();
-        Peer {
-            client,
-            socket,
-            relay,
-        }
-    }
-}
-
-/// A client on a real socket.
-struct Peer {
-    client: Client,
-    socket: UdpSocket,
-    relay: SocketAddr,
-}
-
-impl Peer {
-    /// Reads and writes until a frame comes that `wanted` takes.
-    fn until(&mut self, what: &str, mut wanted: impl FnMut(&RelayFrame<'_>) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        let mut buffer = [0; 2_048];
-        loop {
-            assert!(Instant::now() < deadline, "{what}");
-            while let Some(transmit) = self.client.next_transmit().unwrap() {
-                self.socket.send_to(&transmit.contents, self.relay).unwrap();
-            }
-            while let Some(message) = self.client.receive() {
-                let mut reader = Reader::new(&message);
-                while !reader.is_at_end() {
-                    if RelayFrame::read(&mut reader)
-                        .unwrap()
-                        .is_some_and(|frame| wanted(&frame))
-                    {
-                        return;
-                    }
-                }
-            }
-            let wait = self
-                .client
-                .next_timeout()
-                .saturating_duration_since(Instant::now());
-            self.socket
-                .set_read_timeout(Some(
-                    wait.clamp(Duration::from_millis(1), Duration::from_millis(50)),
-                ))
-                .unwrap();
-            match self.socket.recv_from(&mut buffer) {
-                Ok((length, source)) => {
-                    self.client
-                        .handle_datagram(&buffer[..length], source, Instant::now())
-                        .unwrap();
-                }
-                Err(_) => self.client.handle_timeout(Instant::now()).unwrap(),
-            }
-        }
-    }
-}
 
 #[test]
 fn a_terminated_relay_commits_its_messages_and_says_goodbye() {
@@ -268,8 +30,12 @@ fn a_terminated_relay_commits_its_messages_and_says_goodbye() {
     let mut peer = scene.connect();
     peer.client.send(&ClientFrame::Hello {
         producer: ProducerId([1; 16]),
+        key: None,
     });
-    peer.client.send(&ClientFrame::Subscribe { from: Some(Seq(0)) });
+    peer.client.send(&ClientFrame::Subscribe {
+        from: Some(Seq(0)),
+        signatures: false,
+    });
     peer.client.send(&ClientFrame::Publish {
         producer_seq: 0,
         payload: b"first",
@@ -393,8 +159,12 @@ fn a_stall_of_storage_keeps_memory_bounded_and_loses_nothing() {
     let mut peer = scene.connect();
     peer.client.send(&ClientFrame::Hello {
         producer: ProducerId([1; 16]),
+        key: None,
     });
-    peer.client.send(&ClientFrame::Subscribe { from: Some(Seq(0)) });
+    peer.client.send(&ClientFrame::Subscribe {
+        from: Some(Seq(0)),
+        signatures: false,
+    });
     let payload = vec![7; 60_000];
     let publish = |peer: &mut Peer, producer_seq| {
         peer.client.send(&ClientFrame::Publish {
@@ -438,4 +208,81 @@ fn a_stall_of_storage_keeps_memory_bounded_and_loses_nothing() {
         .map(|record| record.producer_seq)
         .collect();
     assert_eq!(numbers, (0..accepted).collect::<Vec<_>>(), "each once, in order");
+}
+
+/// Groups of 1 to 100 messages, signed one after the other.
+fn signed_groups(key: SigningKey, count: usize) -> Vec<(SignedFrame, Vec<Vec<u8>>)> {
+    let (stream, author) = (stream_id(&STREAM.to_string()).unwrap(), key.author().unwrap());
+    let mut signer = GroupSigner::new(key, stream, author, ProducerId([1; 16]));
+    let mut all = vec![];
+    for group in 0..count {
+        let messages = 1 + group * 37 % 100;
+        let payloads: Vec<Vec<u8>> = (0..messages)
+            .map(|index| format!("{group}/{index}").into())
+            .collect();
+        let refs: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
+        all.push((signer.sign(&refs).unwrap(), payloads));
+    }
+    all
+}
+
+#[test]
+fn a_relay_killed_in_the_middle_of_groups_leaves_none_in_part() {
+    const GROUPS: usize = 60;
+    const KILLS: usize = 4;
+    let (scene, author) = (Scene::new(), SigningKey::generate().unwrap());
+    let groups = signed_groups(author.clone(), GROUPS);
+    let total: usize = groups.iter().map(|(_, payloads)| payloads.len()).sum();
+    for round in 0..=KILLS {
+        scene.edge.kept().registration = None;
+        let mut relay = Process::run(&scene.edge.url(), &key().to_hex(), scene.state.path());
+        scene.until("registered", |scene| scene.edge.kept().registration.is_some());
+        let mut peer = scene.connect_as(author.author().unwrap());
+        peer.client.send(&ClientFrame::Hello {
+            producer: ProducerId([1; 16]),
+            key: Some(author.public()),
+        });
+        let mut next = 0;
+        peer.until("welcome", |frame| match frame {
+            RelayFrame::Welcome { stored, limits, .. } => {
+                assert_eq!(limits.group_messages, 256);
+                next = stored.map_or(0, |stored| stored + 1);
+                true
+            }
+            _ => false,
+        });
+        let begin = groups.iter().position(|(frame, _)| frame.first == next);
+        let begin = begin.expect("what is stored ends where a group ends");
+        for (frame, payloads) in &groups[begin..] {
+            peer.client.send(&ClientFrame::Group {
+                producer_seq: frame.first,
+                previous: frame.previous,
+                signature: frame.signature,
+                payloads: payloads.iter().map(Vec::as_slice).collect(),
+            });
+        }
+        let last = groups[(begin + GROUPS / (KILLS + 1)).min(GROUPS - 1)].0.first;
+        peer.until("some groups are accepted", |frame| match frame {
+            RelayFrame::Error { text, .. } => panic!("{text}"),
+            RelayFrame::Accepted { producer_seq, .. } if round < KILLS => *producer_seq >= last,
+            RelayFrame::Committed { committed } => committed.0 == total as u64,
+            _ => false,
+        });
+        relay.0.kill().unwrap();
+        relay.0.wait().unwrap();
+    }
+    let records = scene.edge.kept().records.clone().unwrap();
+    let verified = verify_records(stream_id(&STREAM.to_string()).unwrap(), &records).unwrap();
+    assert_eq!(
+        (verified.groups, verified.messages),
+        (GROUPS as u64, total as u64)
+    );
+    let sent = groups.iter().flat_map(|(_, payloads)| payloads);
+    assert!(
+        records
+            .iter()
+            .map(|record| record.payload.to_vec())
+            .eq(sent.cloned()),
+        "each message once, in the order in which it was sent"
+    );
 }

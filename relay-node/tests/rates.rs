@@ -25,6 +25,7 @@ const RATES: Rates = Rates {
         messages_per_s: 40,
         bytes_per_s: 0,
     },
+    network_checks_per_s: 0,
 };
 
 /// Publishes `count` messages at once.
@@ -161,7 +162,7 @@ fn subscribing_again_and_again_is_limited_too() {
             messages_per_s: 100,
             bytes_per_s: 0,
         },
-        stream: Rate::NONE,
+        ..Rates::NONE
     });
     let who = net.open();
     (0..6).for_each(|_| net.subscribe(who, Some(0)));

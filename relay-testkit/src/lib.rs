@@ -7,6 +7,8 @@
 pub mod bench;
 mod client;
 mod loopback_edge;
+mod signing;
 
 pub use client::{Client, Identity, Invitation};
-pub use loopback_edge::{Kept, LoopbackEdge};
+pub use loopback_edge::{Kept, LoopbackEdge, stream_id};
+pub use signing::{GroupSigner, SignedFrame, SigningKey, Verified, verify_records};

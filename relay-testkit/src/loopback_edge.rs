@@ -6,8 +6,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use streamchain_protocol::auth::RelayKey;
 use streamchain_protocol::ids::{Epoch, RelayId, Seq, StreamId, StreamRef};
+use streamchain_protocol::signed::{GroupWalker, ProducerChain, Walked};
+use streamchain_protocol::stream_settings::Signed;
+use streamchain_protocol::wire::problem::PRODUCER_CONFLICT;
 use streamchain_protocol::wire::{Batch, Record};
-use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState, Registration, Renewed};
+use streamchain_protocol::wire::{
+    Committed, EpochGrant, KeyState, ProducerKey, ProducerState, Registration, Renewed,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -26,6 +31,8 @@ pub struct Kept {
     pub goodbye: bool,
     /// How many messages each stream has.
     pub heads: HashMap<String, u64>,
+    /// How far each stream's producers are.
+    pub producers: HashMap<(String, ProducerKey), ProducerChain>,
     /// The messages themselves, if asked for.
     pub records: Option<Vec<Record>>,
     /// Answer this many batches with 503.
@@ -34,6 +41,38 @@ pub struct Kept {
     pub request_ids: Vec<String>,
     /// Answer no batch until this is over.
     pub stalled: bool,
+}
+
+impl Kept {
+    /// Takes the producers of a batch, whose groups must be whole and follow each other, or nothing of it.
+    fn follow(&mut self, stream: &str, batch: &Batch) -> Result<(), String> {
+        let mut walker = GroupWalker::new(stream_id(stream).ok_or("no stream")?);
+        let mut after = HashMap::new();
+        for record in &batch.records {
+            let key = (stream.to_owned(), record.producer_key());
+            let known = self.producers.get(&key).copied().unwrap_or_default();
+            let chain = after.entry(key).or_insert(known);
+            let followed = match walker.push(record).map_err(|error| error.to_string())? {
+                Walked::Unsigned => chain.push_unsigned(record.producer_seq),
+                Walked::Inside => Ok(()),
+                Walked::Group(group) => chain.push_group(&group.signed).map(drop),
+            };
+            followed.map_err(|error| error.to_string())?;
+        }
+        walker.finish().map_err(|error| error.to_string())?;
+        self.producers.extend(after);
+        Ok(())
+    }
+}
+
+/// The whole id that this edge gives a stream, by its short id.
+pub fn stream_id(short: &str) -> Option<StreamId> {
+    let Ok(StreamRef::Short(short)) = short.parse() else {
+        return None;
+    };
+    let mut id = [0; 32];
+    id[..20].copy_from_slice(&short.0);
+    Some(StreamId(id))
 }
 
 /// A running edge.
@@ -117,7 +156,7 @@ impl LoopbackEdge {
                 (200, "{}".into())
             }
             ("PUT", [_, "streams", stream]) => self.acquire_epoch(stream),
-            ("GET", [_, "streams", _, "producers", _]) => json(&ProducerState { stored: None }),
+            ("GET", [_, "streams", stream, "producers", producer]) => self.producer(stream, producer, target),
             ("POST", [_, "streams", stream, "batches"]) => self.commit(stream, body),
             _ => (404, "{}".into()),
         }
@@ -137,21 +176,43 @@ impl LoopbackEdge {
     }
 
     fn acquire_epoch(&self, stream: &str) -> (u16, String) {
-        let Ok(StreamRef::Short(short)) = stream.parse() else {
+        let Some(id) = stream_id(stream) else {
             return (400, "{}".into());
         };
         let Ok(name) = "demo".parse() else {
             return (500, "{}".into());
         };
-        let mut id = [0; 32];
-        id[..20].copy_from_slice(&short.0);
         let head = Seq(self.kept().heads.get(stream).copied().unwrap_or(0));
         json(&EpochGrant {
-            stream: StreamId(id),
+            stream: id,
             name,
             epoch: Epoch(1),
             head,
             waiting: 0,
+            signed: Some(Signed::Optional),
+        })
+    }
+
+    /// Takes every key for the author's.
+    fn producer(&self, stream: &str, producer: &str, target: &str) -> (u16, String) {
+        let query = target.split_once('?').map_or("", |(_, query)| query);
+        let value = |name: &str| {
+            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs.find(|(given, _)| *given == name).map(|(_, value)| value)
+        };
+        let (Ok(id), Some(Ok(author))) = (producer.parse(), value("author").map(str::parse)) else {
+            return (400, "{}".into());
+        };
+        let key = ProducerKey { author, id };
+        let chain = self.kept().producers.get(&(stream.to_owned(), key)).copied();
+        json(&ProducerState {
+            stored: chain.and_then(|chain| chain.next().checked_sub(1)),
+            digest: chain.and_then(|chain| chain.last()),
+            key: value("key").map(|_| KeyState {
+                ok: true,
+                until: None,
+                reason: None,
+            }),
         })
     }
 
@@ -163,6 +224,16 @@ impl LoopbackEdge {
         if kept.failures > 0 {
             kept.failures -= 1;
             return (503, "{}".into());
+        }
+        if kept.heads.get(stream).copied().unwrap_or(0) == batch.first.0
+            && let Err(refused) = kept.follow(stream, &batch)
+        {
+            return (
+                409,
+                format!(
+                    r#"{{"type":"https://streamchain.dev/problems/{PRODUCER_CONFLICT}","detail":"{refused}"}}"#
+                ),
+            );
         }
         let head = kept.heads.entry(stream.to_owned()).or_default();
         let committed = batch.end();

@@ -1,5 +1,5 @@
 // A short run of `npm run chaos`: three kills of each part under load, and nothing that was stored is lost, doubled,
-// out of order or undelivered.
+// out of order or undelivered, and every message is in a signed group that is whole and holds.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -25,8 +25,8 @@ test("everything holds while each part is killed three times", async (context) =
     const run = `CHAOS_SEED=${seed}\n${lines.join("\n")}\n${audit}`;
     assert.deepEqual(faults, [], run);
     assert.deepEqual(kills, { relay: 3, worker: 3, chain: 3 }, run);
-    const { published = 0, reported, stored } = counts;
-    assert.ok(published > 0 && reported === published && stored === published, run);
+    const { published = 0, reported, stored, groups = 0 } = counts;
+    assert.ok(published > 0 && reported === published && stored === published && groups > 0, run);
     context.diagnostic(`seed ${seed}: ${JSON.stringify(counts)}; ${audit.split("\n").at(-1)}`);
   } finally {
     await rm(dir, { recursive: true, force: true });

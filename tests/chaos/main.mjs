@@ -17,6 +17,7 @@ following, and prints the counts:
   - every message that was reported as stored is stored exactly once, with the seq that was reported;
   - every publisher's messages are in its order, and the seqs have no gap;
   - every subscriber got each stored message once, in order;
+  - every message is in a signed group, each group is whole and its signature holds, and each producer's follow each other;
   - relay-node verify-stream agrees: every root on the chain equals that of the stored messages;
   - after relay-node rebuild, which reads the anchors from the chain again, receipts are the same as before.
 The clients use the client library in Chromium.
@@ -84,6 +85,7 @@ const print = ({ faults, counts, kills, audit }) => {
   console.log(`  published               ${counts.published}`);
   console.log(`  reported stored         ${counts.reported}`);
   console.log(`  stored                  ${counts.stored}`);
+  console.log(`  signed groups           ${counts.groups}`);
   console.log(`  delivered               ${counts.delivered}`);
   console.log(`  live messages taken back before they were stored, and sent again: ${counts.retractions} times`);
   heading("relay-node verify-stream");

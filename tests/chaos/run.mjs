@@ -7,9 +7,10 @@ import { startSystem } from "../../scripts/lib/system/index.mjs";
 import { delay } from "../../scripts/lib/system/part.mjs";
 import { judge } from "./check.mjs";
 import { Clients, streamNames } from "./clients.mjs";
+import { groupFaults } from "./groups.mjs";
 import { Killer } from "./killer.mjs";
 import { planKills } from "./plan.mjs";
-import { storedMessages, streamFigures } from "./stored.mjs";
+import { signedMessages, storedMessages, streamFigures } from "./stored.mjs";
 
 /**
  * @typedef {import("./check.mjs").StoredStream} StoredStream
@@ -197,6 +198,8 @@ const settle = async (system, clients, streams, log) => {
   const notes = await clients.notes();
   const stored = await Promise.all(streams.map((stream) => storedMessages(edge, stream)));
   const verdict = judge({ streams: stored, ...notes });
+  const signed = await Promise.all(streams.map((stream) => signedMessages(edge, stream)));
+  const groups = signed.reduce((sum, stream) => sum + stream.groups.length, 0);
   const audited = await audit(system);
   const rebuilt = unanchored.length === 0 ? await rebuildFaults(system, stored) : [];
   const faults = [
@@ -204,10 +207,11 @@ const settle = async (system, clients, streams, log) => {
     ...unanchored.map((line) => `behind: ${line}`),
     ...clients.errors.map((line) => `error: ${line}`),
     ...verdict.faults,
+    ...signed.flatMap(groupFaults),
     ...rebuilt,
     ...(audited.status === 0 ? [] : [`audit: it exited with ${audited.status}: ${audited.text}`]),
   ];
-  return { faults, counts: verdict.counts, audit: audited.text };
+  return { faults, counts: { ...verdict.counts, groups }, audit: audited.text };
 };
 
 /**

@@ -20,6 +20,31 @@ export const streamFigures = async (edge, stream) => {
   return /** @type {Promise<StreamFigures>} */ (response.json());
 };
 
+/**
+ * All messages of a stream with their groups, as `groupFaults` takes them.
+ * @param {string} edge
+ * @param {string} stream
+ * @returns {Promise<import("./groups.mjs").SignedStream>}
+ */
+export const signedMessages = async (edge, stream) => {
+  /** @type {import("./groups.mjs").SignedStream["messages"]} */
+  const messages = [];
+  /** A group stands on each page that has a message of it. @type {Map<number, import("./groups.mjs").Group>} */
+  const groups = new Map();
+  const figures = await fetch(`${edge}/v1/streams/${stream}`);
+  const { id } = /** @type {{ id: import("./groups.mjs").Hex }} */ (await figures.json());
+  for (let from = 0; ; ) {
+    const response = await fetch(`${edge}/v1/streams/${stream}/messages?from=${from}&limit=${PAGE}&signatures=1`);
+    if (!response.ok) throw new Error(`groups of ${stream}: ${response.status} ${await response.text()}`);
+    const page = await response.json();
+    messages.push(...page.messages);
+    for (const group of page.groups) groups.set(group.seq, group);
+    if (page.next === from || page.next >= page.head) break;
+    from = page.next;
+  }
+  return { stream, id, messages, groups: [...groups.values()] };
+};
+
 /** All messages of a stream, as `judge` takes them. @param {string} edge @param {string} stream */
 export const storedMessages = async (edge, stream) => {
   /** @type {{ seq: number, id: number }[]} */

@@ -13,7 +13,7 @@
 // `streams` are whole streams as their records, with a certificate for each key that is not its author's own; `holds` and
 // `wrong` as above, and "chain" for what is missing, doubled or out of order.
 
-import { keccak256, slice, stringToHex } from "viem";
+import { getAddress, keccak256, slice, stringToHex } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { doubleHash, keccakText, streamOf, treeOf } from "./messages.mjs";
 import { recordsOf } from "./records.mjs";
@@ -40,7 +40,7 @@ const walletKey = keyOf("wallet's key");
 const serviceKey = keyOf("service's key");
 const wallet = privateKeyToAccount(keccakText("wallet"));
 const otherWallet = privateKeyToAccount(keccakText("other wallet"));
-const contractWallet = "0x00000000000000000000000000000000C0ffee00";
+const contractWallet = getAddress("0x00000000000000000000000000000000c0ffee00");
 const service = slice(keccakText("service"), 12);
 
 /** A time as EIP-4361 writes it. */

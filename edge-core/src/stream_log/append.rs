@@ -5,6 +5,7 @@
 
 use super::commit::commit;
 use super::error::{LogError, Refusal};
+use super::groups::Publication;
 use super::live::Live;
 use super::store::{LogStore, Step};
 use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, Seq};
@@ -22,37 +23,54 @@ pub enum Appended {
     Waits(RelayId),
 }
 
-/// Takes a message, once: asked again with the same producer and producer_seq, returns what became of it.
-pub(super) fn append<S: LogStore>(live: &mut Live, store: &S, record: &Record) -> Step<Appended, S> {
-    let (producer, producer_seq) = (record.producer_key(), record.producer_seq);
-    let seq = || store.seq_of(producer, producer_seq).map_err(LogError::Store);
+/// Takes a message or a group, once: asked again with the same producer and numbers, returns what became of it.
+pub(super) fn append<S: LogStore>(live: &mut Live, store: &S, records: &[Record]) -> Step<Appended, S> {
+    let publication = Publication::of(live.state.id, records)?;
+    let producer = publication.producer;
+    let seq = || store.seq_of(producer, publication.first).map_err(LogError::Store);
     let committed = live.producer(store, producer).map_err(LogError::Store)?;
-    if committed.is_some_and(|committed| producer_seq <= committed) {
+    if let Some(mark) = committed.filter(|mark| publication.last() <= mark.last) {
+        publication.check_repeats(mark)?;
         return Ok(Appended::Committed(seq()?));
     }
     let waiting = store.last_waiting(producer).map_err(LogError::Store)?;
-    let last = waiting.or(committed);
-    if last.is_none_or(|last| producer_seq > last) {
-        if producer_seq != last.map_or(0, |last| last + 1) {
-            return Err(Refusal::ProducerConflict {
-                producer: producer.id,
-                given: producer_seq,
-                stored: last,
+    match waiting.filter(|mark| publication.last() <= mark.last) {
+        Some(mark) => publication.check_repeats(mark)?,
+        None => {
+            publication.check_follows(waiting.or(committed))?;
+            if let Some(seq) = append_next(live, store, &publication)? {
+                return Ok(Appended::Committed(Some(seq)));
             }
-            .into());
         }
-        if live.state.relay_leader().is_none() && live.state.inbox.messages == 0 {
-            let head = live.state.head;
-            commit_as_edge(live, store, vec![record.clone()])?;
-            return Ok(Appended::Committed(Some(head)));
-        }
-        live.state.inbox.add(store, record)?;
     }
     if let Some(relay) = live.state.relay_leader() {
         return Ok(Appended::Waits(relay.clone()));
     }
     commit_waiting(live, store)?;
     Ok(Appended::Committed(seq()?))
+}
+
+/// Takes what its producer publishes next: returns the seq when it is committed, `None` when it waits.
+fn append_next<S: LogStore>(
+    live: &mut Live,
+    store: &S,
+    publication: &Publication<'_>,
+) -> Step<Option<Seq>, S> {
+    let is_signed = publication.digest().is_some();
+    if !is_signed && !live.state.settings.signed.is_optional() {
+        return Err(Refusal::SignatureRequired.into());
+    }
+    let has_leader = live.state.relay_leader().is_some();
+    if !has_leader && live.state.inbox.messages == 0 {
+        let head = live.state.head;
+        commit_as_edge(live, store, publication.records.to_vec())?;
+        return Ok(Some(head));
+    }
+    if has_leader && is_signed && !live.state.takes_groups {
+        return Err(Refusal::NoGroupsAtRelay.into());
+    }
+    live.state.inbox.add(store, publication)?;
+    Ok(None)
 }
 
 /// Ends the leadership of a relay that has nothing uncommitted; the edge then commits what waits. A relay that does not
@@ -77,7 +95,7 @@ pub(super) fn take_over<S: LogStore>(live: &mut Live, store: &S, dead: &RelayId)
 pub(super) fn commit_waiting<S: LogStore>(live: &mut Live, store: &S) -> Step<(), S> {
     while live.state.inbox.messages > 0 {
         let (before, head) = (live.state.inbox.messages, live.state.head);
-        let bytes = live.state.inbox.records(store).map_err(LogError::Store)?;
+        let bytes = live.state.inbox.records(store, true).map_err(LogError::Store)?;
         let records = decode_records(&bytes).map_err(|_| LogError::Corrupt(head))?;
         commit_as_edge(live, store, records)?;
         if live.state.inbox.messages >= before {

@@ -10,7 +10,7 @@
 //! sessions again and publish again what was not stored.
 
 use super::error::{LogError, Refusal};
-use super::state::LogState;
+use super::state::{LogState, WaitingKey};
 use super::store::{LogStore, Step};
 use alloy_primitives::Address;
 use std::cell::RefCell;
@@ -101,13 +101,14 @@ impl KnownAuthors {
 }
 
 /// Returns which messages are in the inbox.
-fn keys_of_inbox<S: LogStore>(state: &LogState, store: &S) -> Step<BTreeSet<(ProducerKey, u64)>, S> {
+pub(super) fn keys_of_inbox<S: LogStore>(
+    state: &LogState,
+    store: &S,
+) -> Step<BTreeSet<(ProducerKey, u64)>, S> {
     if state.inbox.messages == 0 {
         return Ok(BTreeSet::new());
     }
     let waiting = store.waiting_keys().map_err(LogError::Store)?;
-    Ok(waiting
-        .into_iter()
-        .map(|(key, number, _)| (key, number))
-        .collect())
+    let numbers = |key: WaitingKey| (key.first..key.end()).map(move |number| (key.producer, number));
+    Ok(waiting.into_iter().flat_map(numbers).collect())
 }

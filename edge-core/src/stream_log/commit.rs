@@ -1,16 +1,16 @@
 //! Commits: a batch becomes part of the stream, whole or not at all.
 //!
 //! What always holds: batches follow each other without a gap; the messages of a producer are committed in the order of
-//! their producer_seq, each once, beginning with 0.
+//! their producer_seq, each once, beginning with 0; signed ones in whole groups ([`super::groups`]).
 
 use super::error::{LogError, Refusal};
+use super::groups::marks_after;
 use super::live::{Live, last_batch};
 use super::state::CommittedBatch;
 use super::store::{LogStore, Step};
 use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::limits::MAX_BATCH_BYTES;
-use streamchain_protocol::util::SortedMap;
-use streamchain_protocol::wire::{Batch, Committed, ProducerKey, encode_records};
+use streamchain_protocol::wire::{Batch, Committed, encode_records};
 
 /// Most encoded bytes that a stream keeps while the database can't be written: about five minutes of a stream at
 /// 1 MB/s. Beyond it batches are refused and publishers wait, so the object's memory and disk stay bounded.
@@ -44,14 +44,14 @@ pub(super) fn commit<S: LogStore>(
         if state.backlog > MAX_BACKLOG_BYTES {
             return Err(Refusal::Backlog(state.backlog).into());
         }
-        let numbers = producers_after(live, store, batch)?;
+        let marks = marks_after(live, store, &batch.records)?;
         let state = &mut live.state;
         state
             .inbox
-            .take_committed(store, relay, batch)
+            .take_committed(store, relay, batch, &marks)
             .map_err(LogError::Store)?;
         state.forget_sent_withdrawals();
-        live.apply(&committed, last, numbers);
+        live.apply(&committed, last, marks);
         store.add_batch(&committed).map_err(LogError::Store)?;
     }
     let state = &mut live.state;
@@ -60,31 +60,4 @@ pub(super) fn commit<S: LogStore>(
         waiting: state.inbox.messages,
         withdrawn: state.send_withdrawals(),
     })
-}
-
-/// Returns each producer's last producer_seq after the batch, if each follows the one before.
-fn producers_after<S: LogStore>(
-    live: &Live,
-    store: &S,
-    batch: &Batch,
-) -> Step<SortedMap<ProducerKey, u64>, S> {
-    let mut after = SortedMap::default();
-    for record in &batch.records {
-        let producer = record.producer_key();
-        let stored = match after.get(&producer) {
-            Some(stored) => Some(*stored),
-            None => live.producer(store, producer).map_err(LogError::Store)?,
-        };
-        let given = record.producer_seq;
-        if given != stored.map_or(0, |stored| stored + 1) {
-            return Err(Refusal::ProducerConflict {
-                producer: producer.id,
-                given,
-                stored,
-            }
-            .into());
-        }
-        after.insert(producer, given);
-    }
-    Ok(after)
 }

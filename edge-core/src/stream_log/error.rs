@@ -4,6 +4,7 @@ use super::state::MAX_MEMBERS;
 use alloy_primitives::Address;
 use streamchain_protocol::ids::{Epoch, ProducerId, RelayId, Seq};
 use streamchain_protocol::limits::MAX_BATCH_BYTES;
+use streamchain_protocol::signed::{ChainError, GroupError};
 use streamchain_protocol::stream_settings::SettingsConflict;
 
 /// Why a step was refused: nothing was changed, and the same request will be refused again.
@@ -50,6 +51,29 @@ pub enum Refusal {
         /// The last producer_seq that is committed, or waits.
         stored: Option<u64>,
     },
+    /// A signed group of the batch or of the request is not whole, or too large.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// Records that are neither one message nor one group.
+    #[error("expected one message, or the messages of one signed group")]
+    NotOnePublication,
+    /// A signed group does not follow its producer's group before it, or signed and unsigned messages are mixed.
+    #[error("producer {producer}: {error}")]
+    BrokenChain {
+        /// The producer.
+        producer: ProducerId,
+        /// What is wrong.
+        error: ChainError,
+    },
+    /// The stream takes signed messages alone.
+    #[error("this stream takes signed messages alone")]
+    SignatureRequired,
+    /// The stream takes signed messages alone, and the batch has one that is not.
+    #[error("the batch has an unsigned message of {0}, and the stream takes signed messages alone")]
+    Unsigned(Address),
+    /// The stream's leader is a relay of the version before.
+    #[error("the stream's relay takes no signed messages yet: send this one again later")]
+    NoGroupsAtRelay,
     /// More encoded bytes than one segment takes.
     #[error("the batch has {0} encoded bytes: expected at most {MAX_BATCH_BYTES}")]
     TooLarge(usize),

@@ -1,15 +1,19 @@
-//! The inbox: messages that came by HTTP, kept until the stream's leader has committed them.
+//! The inbox: messages and groups that came by HTTP, kept until the stream's leader has committed them.
 //!
 //! What always holds:
 //! - a message is in the inbox or committed, never both: the commit takes it out, in one transaction;
-//! - the producer_seqs that wait of a producer follow those that are committed, without a gap.
+//! - what waits of a producer follows what is committed of it, without a gap, and in the chain of its groups: what a commit
+//!   of something else makes impossible goes with it, so that nothing waits that no leader could commit;
+//! - a group waits, is fetched and is committed whole.
 
 use super::error::{LogError, Refusal};
-use super::state::{Inbox, Waiting};
+use super::groups::{MAX_PUBLICATION_BYTES, Place, Publication, with_places};
+use super::state::{Inbox, ProducerMark, Waiting, WaitingKey};
 use super::store::{LogStore, Step};
 use streamchain_protocol::ids::{RelayId, Seq};
 use streamchain_protocol::limits::{MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES};
-use streamchain_protocol::wire::{Batch, Record};
+use streamchain_protocol::util::SortedMap;
+use streamchain_protocol::wire::{Batch, ProducerKey, Record, encode_records};
 
 /// Most messages that wait for one stream's relay: it fetches them within seconds, and each commit meanwhile
 /// compares itself with all of them.
@@ -19,44 +23,53 @@ pub(crate) const MAX_INBOX_MESSAGES: u64 = 1_024;
 pub(crate) const MAX_INBOX_BYTES: u64 = 64 * (MAX_PAYLOAD_BYTES + Record::MAX_OVERHEAD) as u64;
 
 /// Most encoded bytes that a relay fetches at once: more would not fit the batch that it becomes.
-pub(crate) const MAX_FETCH_BYTES: usize = MAX_BATCH_BYTES - (MAX_PAYLOAD_BYTES + Record::MAX_OVERHEAD);
+pub(crate) const MAX_FETCH_BYTES: usize = MAX_BATCH_BYTES - MAX_PUBLICATION_BYTES;
 
 impl Inbox {
-    /// Takes a message in.
-    pub(super) fn add<S: LogStore>(&mut self, store: &S, record: &Record) -> Step<(), S> {
-        let mut encoded = Vec::new();
-        record.write(&mut encoded);
-        let bytes = encoded.len() as u64;
-        if self.messages >= MAX_INBOX_MESSAGES || self.bytes + bytes > MAX_INBOX_BYTES {
+    /// Takes a message or group in.
+    pub(super) fn add<S: LogStore>(&mut self, store: &S, publication: &Publication<'_>) -> Step<(), S> {
+        let records = encode_records(publication.records);
+        let (count, bytes) = (publication.records.len() as u64, records.len() as u64);
+        if self.messages + count > MAX_INBOX_MESSAGES || self.bytes + bytes > MAX_INBOX_BYTES {
             return Err(Refusal::InboxFull(self.messages).into());
         }
         let waiting = Waiting {
             position: self.next,
-            producer: record.producer_key(),
-            producer_seq: record.producer_seq,
-            record: encoded,
+            key: WaitingKey {
+                producer: publication.producer,
+                first: publication.first,
+                count,
+                previous: publication.previous(),
+                bytes,
+            },
+            digest: publication.digest(),
+            records,
         };
-        self.messages += 1;
+        self.messages += count;
         self.bytes += bytes;
-        self.next += 1;
+        self.next += count;
         store.put_waiting(&waiting).map_err(LogError::Store)
     }
 
-    /// Returns what waits, oldest first, as encoded records: about [`MAX_FETCH_BYTES`] at most.
-    pub(super) fn records<S: LogStore>(&self, store: &S) -> Result<Vec<u8>, S::Error> {
+    /// Returns what waits, oldest first, as encoded records: about [`MAX_FETCH_BYTES`] at most. Groups are left out where
+    /// the leader can't read them.
+    pub(super) fn records<S: LogStore>(&self, store: &S, takes_groups: bool) -> Result<Vec<u8>, S::Error> {
         if self.messages == 0 {
             return Ok(Vec::new());
         }
-        let rows = store.waiting(MAX_FETCH_BYTES)?;
-        Ok(rows.into_iter().flat_map(|row| row.record).collect())
+        let mut rows = store.waiting(MAX_FETCH_BYTES)?;
+        rows.retain(|row| takes_groups || row.digest.is_none());
+        Ok(rows.into_iter().flat_map(|row| row.records).collect())
     }
 
-    /// Takes out what a commit of `relay` stores, and remembers the seqs for those who ask again.
+    /// Takes out what a commit of `relay` stores, and what it makes impossible; remembers the seqs for those who ask again.
+    /// `marks` is how far each producer of the batch is with it.
     pub(super) fn take_committed<S: LogStore>(
         &mut self,
         store: &S,
         relay: &RelayId,
         batch: &Batch,
+        marks: &SortedMap<ProducerKey, ProducerMark>,
     ) -> Result<(), S::Error> {
         let waiting = match self.messages {
             0 => Vec::new(),
@@ -66,17 +79,35 @@ impl Inbox {
         if !is_edge && waiting.is_empty() {
             return Ok(());
         }
-        for (seq, record) in (batch.first.0..).zip(&batch.records) {
+        for (seq, (record, place)) in (batch.first.0..).zip(with_places(&batch.records)) {
             let (producer, producer_seq) = (record.producer_key(), record.producer_seq);
-            let key = |one: &&(_, u64, u64)| one.0 == producer && one.1 == producer_seq;
-            let waited = waiting.iter().find(key);
-            if let Some((.., bytes)) = waited {
-                store.drop_waiting(producer, producer_seq)?;
-                self.messages = self.messages.saturating_sub(1);
-                self.bytes = self.bytes.saturating_sub(*bytes);
-            }
-            if is_edge || waited.is_some() {
+            let waited = |one: &WaitingKey| one.producer == producer && one.first == producer_seq;
+            if place != Place::Inside && (is_edge || waiting.iter().any(waited)) {
                 store.put_producer_seq(producer, producer_seq, Seq(seq))?;
+            }
+        }
+        for (producer, mark) in marks.entries() {
+            let own = waiting.iter().filter(|one| one.producer == *producer);
+            self.drop_passed(store, own, *mark)?;
+        }
+        Ok(())
+    }
+
+    /// Drops what waits of one producer, given in order, and does not follow how far the producer is now.
+    fn drop_passed<'a, S: LogStore>(
+        &mut self,
+        store: &S,
+        waiting: impl Iterator<Item = &'a WaitingKey>,
+        mark: ProducerMark,
+    ) -> Result<(), S::Error> {
+        let mut follows = false;
+        for one in waiting {
+            // Each of the next ones follows the one before it.
+            follows |= one.first == mark.last + 1 && one.previous == mark.digest;
+            if !follows {
+                store.drop_waiting(one.producer, one.first)?;
+                self.messages = self.messages.saturating_sub(one.count);
+                self.bytes = self.bytes.saturating_sub(one.bytes);
             }
         }
         Ok(())

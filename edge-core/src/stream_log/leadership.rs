@@ -5,7 +5,7 @@
 use super::error::Refusal;
 use super::state::{Leader, LogState};
 use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, Seq};
-use streamchain_protocol::wire::EpochGrant;
+use streamchain_protocol::wire::{AcquireEpoch, EpochGrant};
 
 impl LogState {
     /// Grants the epoch to a run of the relay that the stream is assigned to: the same epoch again to the same run, a
@@ -13,7 +13,7 @@ impl LogState {
     pub(super) fn acquire_epoch(
         &mut self,
         relay: &RelayId,
-        incarnation: Incarnation,
+        asked: AcquireEpoch,
     ) -> Result<EpochGrant, Refusal> {
         if self.name.is_system() {
             let relay = RelayId::edge();
@@ -27,13 +27,15 @@ impl LogState {
             Some(_) => {}
             None => return Err(Refusal::NotAssigned),
         }
-        let (epoch, head) = self.grant_epoch(relay, incarnation);
+        let (epoch, head) = self.grant_epoch(relay, asked.incarnation);
+        self.takes_groups = asked.groups;
         Ok(EpochGrant {
             stream: self.id,
             name: self.name.clone(),
             epoch,
             head,
             waiting: self.inbox.messages,
+            signed: Some(self.settings.signed),
         })
     }
 

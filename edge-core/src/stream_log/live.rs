@@ -7,7 +7,8 @@
 //! - the batches that have to be applied again are bounded, also while nothing can be flushed.
 
 use super::error::LogError;
-use super::state::{CommittedBatch, LastBatch, LogState};
+use super::groups::marks_of;
+use super::state::{CommittedBatch, LastBatch, LogState, ProducerMark};
 use super::store::{LogStore, Step};
 use alloy_primitives::keccak256;
 use streamchain_protocol::ids::ProducerId;
@@ -26,8 +27,8 @@ const MAX_UNSAVED_BYTES: u64 = MAX_SEGMENT_BYTES as u64;
 pub(super) struct Live {
     /// The row, as it would be written now.
     pub(super) state: LogState,
-    /// The last producer_seq of each producer that committed since the producers' rows were written.
-    unsaved: SortedMap<ProducerKey, u64>,
+    /// How far each producer got that committed since the producers' rows were written.
+    unsaved: SortedMap<ProducerKey, ProducerMark>,
     /// Encoded bytes of the batches since then.
     unsaved_bytes: u64,
 }
@@ -64,11 +65,8 @@ impl Live {
 
     /// Applies a batch after a restart. `None` when it does not follow what is there, or is none.
     fn apply_again(&mut self, batch: &CommittedBatch) -> Option<()> {
-        let mut numbers = SortedMap::default();
-        for record in decode_records(&batch.records).ok()? {
-            numbers.insert(record.producer_key(), record.producer_seq);
-        }
-        self.note_producers(numbers, batch.records.len());
+        let marks = marks_of(self.state.id, &decode_records(&batch.records).ok()?)?;
+        self.note_producers(marks, batch.records.len());
         match batch.first.cmp(&self.state.head) {
             std::cmp::Ordering::Less => {}
             std::cmp::Ordering::Equal => self.state.advance(batch, last_batch(batch)),
@@ -77,32 +75,32 @@ impl Live {
         Some(())
     }
 
-    /// Applies a batch that is being committed, with the last producer_seq of each of its producers.
+    /// Applies a batch that is being committed, with how far each of its producers got.
     pub(super) fn apply(
         &mut self,
         batch: &CommittedBatch,
         last: LastBatch,
-        numbers: SortedMap<ProducerKey, u64>,
+        marks: SortedMap<ProducerKey, ProducerMark>,
     ) {
-        self.note_producers(numbers, batch.records.len());
+        self.note_producers(marks, batch.records.len());
         self.state.advance(batch, last);
     }
 
-    fn note_producers(&mut self, numbers: SortedMap<ProducerKey, u64>, bytes: usize) {
-        for (producer, producer_seq) in numbers {
-            self.unsaved.insert(producer, producer_seq);
+    fn note_producers(&mut self, marks: SortedMap<ProducerKey, ProducerMark>, bytes: usize) {
+        for (producer, mark) in marks {
+            self.unsaved.insert(producer, mark);
         }
         self.unsaved_bytes += bytes as u64;
     }
 
-    /// Returns a producer's last committed producer_seq.
+    /// Returns how far a producer got with what is committed.
     pub(super) fn producer<S: LogStore>(
         &self,
         store: &S,
         producer: ProducerKey,
-    ) -> Result<Option<u64>, S::Error> {
+    ) -> Result<Option<ProducerMark>, S::Error> {
         match self.unsaved.get(&producer) {
-            Some(last) => Ok(Some(*last)),
+            Some(mark) => Ok(Some(*mark)),
             None => store.producer(producer),
         }
     }
@@ -110,7 +108,7 @@ impl Live {
     /// Returns the highest producer_seq committed under the id, whoever is the author.
     pub(super) fn highest_of<S: LogStore>(&self, store: &S, id: ProducerId) -> Result<Option<u64>, S::Error> {
         let unsaved = self.unsaved.entries().iter().filter(|(key, _)| key.id == id);
-        let unsaved = unsaved.map(|(_, last)| *last).max();
+        let unsaved = unsaved.map(|(_, mark)| mark.last).max();
         Ok(store.highest_of(id)?.max(unsaved))
     }
 
@@ -122,8 +120,8 @@ impl Live {
 
     /// Writes the rows of the producers. The stream's row has to be written in the same step.
     pub(super) fn save_producers<S: LogStore>(&mut self, store: &S) -> Result<(), S::Error> {
-        for (producer, producer_seq) in std::mem::take(&mut self.unsaved) {
-            store.put_producer(producer, producer_seq)?;
+        for (producer, mark) in std::mem::take(&mut self.unsaved) {
+            store.put_producer(producer, mark)?;
         }
         self.unsaved_bytes = 0;
         self.state.unsaved_from = None;

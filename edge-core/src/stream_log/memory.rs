@@ -1,8 +1,8 @@
 //! A [`LogStore`] in memory whose steps are transactions and whose writes can fail: what the tests run on.
 
 use super::{
-    CommittedBatch, LogError, LogState, LogStore, MAX_ROWS, OutboxSegment, SEQS_PER_PRODUCER, Session, Step,
-    StoredEvent, StreamLog, Waiting,
+    CommittedBatch, LogError, LogState, LogStore, MAX_ROWS, OutboxSegment, ProducerMark, SEQS_PER_PRODUCER,
+    Session, Step, StoredEvent, StreamLog, Waiting, WaitingKey,
 };
 use alloy_primitives::Address;
 use std::cell::{Cell, RefCell};
@@ -20,7 +20,7 @@ pub struct DiskFull;
 #[derive(Debug, Clone, Default)]
 struct Rows {
     state: Option<LogState>,
-    producers: BTreeMap<ProducerKey, u64>,
+    producers: BTreeMap<ProducerKey, ProducerMark>,
     batches: BTreeMap<Seq, CommittedBatch>,
     segments: BTreeMap<Seq, OutboxSegment>,
     sessions: BTreeMap<SessionId, Session>,
@@ -129,17 +129,17 @@ impl LogStore for Memory {
     fn put_state(&self, state: &LogState) -> Result<(), DiskFull> {
         self.write(|rows| rows.state = Some(state.clone()))
     }
-    fn producer(&self, producer: ProducerKey) -> Result<Option<u64>, DiskFull> {
+    fn producer(&self, producer: ProducerKey) -> Result<Option<ProducerMark>, DiskFull> {
         Ok(self.rows.borrow().producers.get(&producer).copied())
     }
     fn highest_of(&self, id: ProducerId) -> Result<Option<u64>, DiskFull> {
         let rows = self.rows.borrow();
         let of_id = rows.producers.iter().filter(|(key, _)| key.id == id);
-        Ok(of_id.map(|(_, last)| *last).max())
+        Ok(of_id.map(|(_, mark)| mark.last).max())
     }
-    fn put_producer(&self, producer: ProducerKey, producer_seq: u64) -> Result<(), DiskFull> {
+    fn put_producer(&self, producer: ProducerKey, mark: ProducerMark) -> Result<(), DiskFull> {
         self.write(|rows| {
-            rows.producers.insert(producer, producer_seq);
+            rows.producers.insert(producer, mark);
         })
     }
     fn add_batch(&self, batch: &CommittedBatch) -> Result<(), DiskFull> {
@@ -226,7 +226,7 @@ impl LogStore for Memory {
     fn waiting(&self, max_bytes: usize) -> Result<Vec<Waiting>, DiskFull> {
         let (mut bytes, mut taken) = (0, Vec::new());
         for waiting in self.rows.borrow().waiting.values() {
-            bytes += waiting.record.len();
+            bytes += waiting.records.len();
             taken.push(waiting.clone());
             if bytes >= max_bytes {
                 break;
@@ -234,20 +234,22 @@ impl LogStore for Memory {
         }
         Ok(taken)
     }
-    fn waiting_keys(&self) -> Result<Vec<(ProducerKey, u64, u64)>, DiskFull> {
-        let rows = self.rows.borrow();
-        let key = |one: &Waiting| (one.producer, one.producer_seq, one.record.len() as u64);
-        Ok(rows.waiting.values().map(key).collect())
+    fn waiting_keys(&self) -> Result<Vec<WaitingKey>, DiskFull> {
+        Ok(self.rows.borrow().waiting.values().map(|one| one.key).collect())
     }
-    fn last_waiting(&self, producer: ProducerKey) -> Result<Option<u64>, DiskFull> {
+    fn last_waiting(&self, producer: ProducerKey) -> Result<Option<ProducerMark>, DiskFull> {
         let rows = self.rows.borrow();
-        let of_producer = rows.waiting.values().filter(|one| one.producer == producer);
-        Ok(of_producer.map(|one| one.producer_seq).max())
+        let of_producer = rows.waiting.values().filter(|one| one.key.producer == producer);
+        let mark = |one: &Waiting| ProducerMark {
+            last: one.key.end() - 1,
+            digest: one.digest,
+        };
+        Ok(of_producer.map(mark).max_by_key(|mark| mark.last))
     }
-    fn drop_waiting(&self, producer: ProducerKey, producer_seq: u64) -> Result<(), DiskFull> {
+    fn drop_waiting(&self, producer: ProducerKey, first: u64) -> Result<(), DiskFull> {
         self.write(|rows| {
             rows.waiting
-                .retain(|_, one| one.producer != producer || one.producer_seq != producer_seq)
+                .retain(|_, one| one.key.producer != producer || one.key.first != first)
         })
     }
     fn put_producer_seq(&self, producer: ProducerKey, producer_seq: u64, seq: Seq) -> Result<(), DiskFull> {

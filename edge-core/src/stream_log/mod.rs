@@ -17,6 +17,7 @@ mod chunk;
 mod commit;
 mod error;
 mod events;
+mod groups;
 mod inbox;
 mod inbox_shares;
 mod leadership;
@@ -41,7 +42,7 @@ pub use reading::{BadCursor, Cursor, News, Reader, Tail};
 pub use schedule::{GATHER_MS, Pace, Schedule};
 pub use state::{
     CommittedBatch, EventRange, Inbox, LastBatch, Leader, LogState, NewStream, OutboxSegment,
-    PendingWithdrawal, Session, StoredEvent, Waiting,
+    PendingWithdrawal, ProducerMark, Session, StoredEvent, Waiting, WaitingKey,
 };
 pub use store::{LogStore, MAX_ROWS, SEQS_PER_PRODUCER, Step};
 
@@ -57,7 +58,7 @@ use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, Se
 use streamchain_protocol::stream_settings::{SettingsChange, StreamSettings};
 use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::wire::{
-    Batch, Committed, EpochGrant, NoticeEvent, ProducerKey, ProducerState, Record,
+    AcquireEpoch, Batch, Committed, EpochGrant, NoticeEvent, ProducerKey, ProducerState, Record,
 };
 
 /// The steps over one stream's rows.
@@ -221,8 +222,9 @@ impl<S: LogStore> StreamLog<S> {
 impl<S: LogStore> StreamLog<S> {
     /// Grants the epoch to a run of the relay that the stream is assigned to: the same epoch again to the same run, a
     /// higher one to any other.
-    pub fn acquire_epoch(&self, relay: &RelayId, incarnation: Incarnation) -> Step<EpochGrant, S> {
-        self.change(|state, _| Ok(state.acquire_epoch(relay, incarnation)?))
+    pub fn acquire_epoch(&self, relay: &RelayId, asked: impl Into<AcquireEpoch>) -> Step<EpochGrant, S> {
+        let asked = asked.into();
+        self.change(|state, _| Ok(state.acquire_epoch(relay, asked)?))
     }
 
     /// Returns how far a producer got. Asked under the epoch, so no other relay can commit more of it meanwhile.
@@ -237,12 +239,19 @@ impl<S: LogStore> StreamLog<S> {
     ) -> Step<ProducerState, S> {
         self.read(|live, store| {
             live.state.check_leader(relay, epoch)?;
-            let stored = match author {
-                Some(author) => live.producer(store, ProducerKey { author, id }),
-                None => live.highest_of(store, id),
+            let (stored, digest) = match author {
+                Some(author) => {
+                    let mark = live.producer(store, ProducerKey { author, id });
+                    let mark = mark.map_err(LogError::Store)?;
+                    (mark.map(|mark| mark.last), mark.and_then(|mark| mark.digest))
+                }
+                None => (live.highest_of(store, id).map_err(LogError::Store)?, None),
             };
-            let stored = stored.map_err(LogError::Store)?;
-            Ok(ProducerState { stored })
+            Ok(ProducerState {
+                stored,
+                digest,
+                key: None,
+            })
         })
     }
 
@@ -250,6 +259,7 @@ impl<S: LogStore> StreamLog<S> {
     pub fn commit(&self, relay: &RelayId, batch: &Batch) -> Step<Committed, S> {
         self.change_live(|live, store| {
             self.authors.check(&live.state, store, relay, batch)?;
+            groups::check_signed(&live.state, store, batch)?;
             commit::commit(live, store, relay, batch)
         })
     }
@@ -259,7 +269,8 @@ impl<S: LogStore> StreamLog<S> {
     pub fn waiting(&self, relay: &RelayId, epoch: Epoch) -> Step<Vec<u8>, S> {
         let state = self.state()?;
         state.check_leader(relay, epoch)?;
-        state.inbox.records(&self.store).map_err(LogError::Store)
+        let records = state.inbox.records(&self.store, state.takes_groups);
+        records.map_err(LogError::Store)
     }
 
     /// Ends the leadership of a relay that has nothing uncommitted; the edge then commits what waits.
@@ -270,9 +281,9 @@ impl<S: LogStore> StreamLog<S> {
 
 /// Messages by HTTP.
 impl<S: LogStore> StreamLog<S> {
-    /// Takes a message, once: asked again with the same producer and producer_seq, returns what became of it.
-    pub fn append(&self, record: &Record) -> Step<Appended, S> {
-        self.change_live(|live, store| append::append(live, store, record))
+    /// Takes a message or a signed group, once: asked again with the same producer and numbers, returns what became of it.
+    pub fn append(&self, records: &[Record]) -> Step<Appended, S> {
+        self.change_live(|live, store| append::append(live, store, records))
     }
 
     /// Commits what waits for a relay that is dead, unless another relay leads the stream.

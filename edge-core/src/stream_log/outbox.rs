@@ -1,7 +1,7 @@
 //! The outbox: batches become segments, and segments go to the database and then to the Anchorer.
 //!
 //! A segment is made of whole batches, unless its messages or digests go on chain: then of as many messages as one
-//! transaction takes.
+//! transaction takes. It never ends inside a signed group.
 //!
 //! What always holds: a segment's bounds and root are saved before anything is done with it, so a retry after any crash
 //! writes the very same segment; a batch is dropped only once it is flushed; and a segment that goes on chain by itself has
@@ -9,6 +9,7 @@
 //! is flushed, so that no batch is dropped that is to be applied again.
 
 use super::error::LogError;
+use super::groups::{Place, with_places};
 use super::live::Live;
 use super::state::{CommittedBatch, LogState, OutboxSegment};
 use super::store::{LogStore, Step};
@@ -161,20 +162,32 @@ fn whole_batches(batches: &[CommittedBatch], from: Seq) -> u64 {
     count
 }
 
-/// Returns how many messages from `from` on a segment takes when they, or their digests, go on chain; at least one.
-/// `None` when the batches' bytes are not records.
+/// Returns how many messages from `from` on a segment takes when they, or their digests, go on chain: whole groups, and at
+/// least one message or group. `None` when the batches' bytes are not records.
 fn emittable(batches: &[CommittedBatch], from: Seq) -> Option<u64> {
     let (mut count, mut bytes) = (0, 0);
+    // What is read of the message or group that begins at `count`.
+    let (mut more, mut more_bytes) = (0, 0);
     for batch in batches {
-        for (_, record) in with_seqs(batch)?.into_iter().filter(|(seq, _)| *seq >= from.0) {
-            bytes += record.payload.len() + EMITTED_OVERHEAD;
-            if count > 0 && (bytes > MAX_EMITTED_BYTES || count == MAX_EMITTED_MESSAGES as u64) {
+        let records = decode_records(&batch.records).ok()?;
+        for (seq, (record, place)) in (batch.first.0..).zip(with_places(&records)) {
+            if seq < from.0 {
+                continue;
+            }
+            if place != Place::Inside {
+                (count, bytes) = (count + more, bytes + more_bytes);
+                (more, more_bytes) = (0, 0);
+            }
+            more += 1;
+            more_bytes += record.payload.len() + EMITTED_OVERHEAD;
+            let is_above =
+                bytes + more_bytes > MAX_EMITTED_BYTES || count + more > MAX_EMITTED_MESSAGES as u64;
+            if count > 0 && is_above {
                 return Some(count);
             }
-            count += 1;
         }
     }
-    Some(count)
+    Some(count + more)
 }
 
 /// Returns the encoded records of the messages `from..end`; `None` when the batches' bytes are not records.

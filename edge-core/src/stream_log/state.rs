@@ -92,6 +92,9 @@ pub struct LogState {
     /// was this check, for its sessions may be of authors who are not known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) checks_authors: bool,
+    /// Whether the leader takes signed groups: a relay of the version before can't read them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) takes_groups: bool,
     /// The relay that new sessions are sent to.
     pub assigned: Option<RelayId>,
     /// How many messages are committed: the next seq to be given.
@@ -165,6 +168,7 @@ impl LogState {
             epoch: Epoch(0),
             leader: None,
             checks_authors: true,
+            takes_groups: false,
             assigned: None,
             head: Seq(0),
             flushed: Seq(0),
@@ -318,17 +322,48 @@ impl From<OutboxSegment> for OutboxRow {
     }
 }
 
-/// A message that waits in the inbox.
+/// How far a producer got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducerMark {
+    /// Its last producer_seq.
+    pub last: u64,
+    /// The digest of its last group; `None` for a producer that does not sign.
+    pub digest: Option<B256>,
+}
+
+/// A message, or a whole group, that waits in the inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// Its position in the inbox; grows from message to message.
+    /// The position of its first message in the inbox; grows from message to message.
     pub position: u64,
+    /// What the log knows it by.
+    pub key: WaitingKey,
+    /// The digest of the group; `None` for a message that is not signed.
+    pub digest: Option<B256>,
+    /// The encoded records.
+    pub records: Vec<u8>,
+}
+
+/// What a message or group of the inbox is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingKey {
     /// Who published it.
     pub producer: ProducerKey,
-    /// The number that the producer gave it.
-    pub producer_seq: u64,
-    /// The encoded record.
-    pub record: Vec<u8>,
+    /// The number of its first message.
+    pub first: u64,
+    /// How many messages it has.
+    pub count: u64,
+    /// The digest of the group before it; `None` for a message that is not signed.
+    pub previous: Option<B256>,
+    /// Its encoded bytes.
+    pub bytes: u64,
+}
+
+impl WaitingKey {
+    /// Returns the number behind its last message.
+    pub fn end(&self) -> u64 {
+        self.first.saturating_add(self.count)
+    }
 }
 
 /// An event as it is kept.

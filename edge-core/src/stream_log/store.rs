@@ -1,7 +1,9 @@
 //! Where a log keeps its rows.
 
 use super::error::LogError;
-use super::state::{CommittedBatch, LogState, OutboxSegment, Session, StoredEvent, Waiting};
+use super::state::{
+    CommittedBatch, LogState, OutboxSegment, ProducerMark, Session, StoredEvent, Waiting, WaitingKey,
+};
 use alloy_primitives::Address;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::ids::{ProducerId, RelayId, Seq, SessionId};
@@ -28,13 +30,13 @@ pub trait LogStore {
     /// Writes the stream's row.
     fn put_state(&self, state: &LogState) -> Result<(), Self::Error>;
 
-    /// Reads the last committed producer_seq in a producer's row. Rows of the version before have no author: such a row counts for each
+    /// Reads a producer's row: its last committed producer_seq and group. Rows of the version before have no author: such a row counts for each
     /// author of the id who has none of its own.
-    fn producer(&self, producer: ProducerKey) -> Result<Option<u64>, Self::Error>;
+    fn producer(&self, producer: ProducerKey) -> Result<Option<ProducerMark>, Self::Error>;
     /// Reads the highest producer_seq committed under the id, whoever is the author.
     fn highest_of(&self, id: ProducerId) -> Result<Option<u64>, Self::Error>;
-    /// Sets a producer's last committed producer_seq.
-    fn put_producer(&self, producer: ProducerKey, producer_seq: u64) -> Result<(), Self::Error>;
+    /// Writes a producer's row.
+    fn put_producer(&self, producer: ProducerKey, mark: ProducerMark) -> Result<(), Self::Error>;
     /// Remembers a committed message's seq, in place of the one [`SEQS_PER_PRODUCER`] messages before.
     fn put_producer_seq(&self, producer: ProducerKey, producer_seq: u64, seq: Seq)
     -> Result<(), Self::Error>;
@@ -66,16 +68,16 @@ pub trait LogStore {
     /// Drops an event.
     fn drop_event(&self, number: u64) -> Result<(), Self::Error>;
 
-    /// Keeps a message in the inbox.
+    /// Keeps a message or group in the inbox.
     fn put_waiting(&self, waiting: &Waiting) -> Result<(), Self::Error>;
-    /// Reads the messages of the inbox in the order of their positions: no more once their bytes reach `max_bytes`.
+    /// Reads the messages and groups of the inbox in the order of their positions: no more once their bytes reach `max_bytes`.
     fn waiting(&self, max_bytes: usize) -> Result<Vec<Waiting>, Self::Error>;
-    /// Reads producer, producer_seq and encoded bytes of every message of the inbox.
-    fn waiting_keys(&self) -> Result<Vec<(ProducerKey, u64, u64)>, Self::Error>;
-    /// Reads a producer's highest producer_seq in the inbox.
-    fn last_waiting(&self, producer: ProducerKey) -> Result<Option<u64>, Self::Error>;
-    /// Drops a message of the inbox.
-    fn drop_waiting(&self, producer: ProducerKey, producer_seq: u64) -> Result<(), Self::Error>;
+    /// Reads what every message and group of the inbox is known by, in the order of their positions.
+    fn waiting_keys(&self) -> Result<Vec<WaitingKey>, Self::Error>;
+    /// Reads how far a producer got with what is in the inbox.
+    fn last_waiting(&self, producer: ProducerKey) -> Result<Option<ProducerMark>, Self::Error>;
+    /// Drops the message or group of the inbox that begins with this number.
+    fn drop_waiting(&self, producer: ProducerKey, first: u64) -> Result<(), Self::Error>;
 
     /// Reads a session.
     fn session(&self, session: SessionId) -> Result<Option<Session>, Self::Error>;

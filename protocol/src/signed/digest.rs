@@ -74,9 +74,9 @@ pub fn group_leaf(producer_seq: u64, payload_hash: B256) -> B256 {
 }
 
 fn leaves(first: u64, hashes: &[B256]) -> Vec<B256> {
-    (first..)
-        .zip(hashes)
-        .map(|(seq, hash)| group_leaf(seq, *hash))
+    let numbered = hashes.iter().zip(0u64..);
+    numbered
+        .map(|(hash, index)| group_leaf(first.saturating_add(index), *hash))
         .collect()
 }
 

@@ -23,3 +23,6 @@ pub use digest::{GroupDigest, group_leaf, group_proof, group_root};
 pub use group::{GroupHeader, MAX_GROUP_BYTES, MAX_GROUP_MESSAGES};
 pub use key::{KeyError, Point, PublicKey, Signature, author_of};
 pub use walker::{GroupError, GroupMember, GroupWalker, SignedGroup, Walked};
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,6 @@ pub use crate::util::cbor;
 pub use batch::Batch;
 pub use notice::{Notice, NoticeEvent};
 pub use relay_api::{
-    AcquireEpoch, Committed, EpochGrant, ProducerState, Registration, RegistrationError, RelayStatus,
-    Renewed, Shard, Withdrawal, problem, shard_of,
+    AcquireEpoch, Committed, EpochGrant, KeyState, ProducerState, Registration, RegistrationError,
+    RelayStatus, Renewed, Shard, Withdrawal, problem, shard_of,
 };

@@ -3,9 +3,10 @@
 use super::notice::Notice;
 use crate::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq, ShortId, StreamId, StreamName};
 use crate::limits::{MAX_RELAY_SHARDS, MAX_RELAY_TURN_URLS, MAX_SHARD_CANDIDATES};
+use crate::stream_settings::Signed;
 use crate::time::{UnixMs, UnixSec};
 use crate::webrtc::{Candidate, can_be_reached, parse_fingerprint};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
 /// `PUT /v1/relays/{relay}`: a relay registers, and renews with the same.
@@ -147,6 +148,17 @@ pub struct Renewed {
 pub struct AcquireEpoch {
     /// This run of the relay; the same run gets the same epoch again.
     pub incarnation: Incarnation,
+    /// Whether it takes signed groups. One of the version before does not, and can't read them in the inbox.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub groups: bool,
+}
+
+impl From<Incarnation> for AcquireEpoch {
+    /// As a relay of the version before asks.
+    fn from(incarnation: Incarnation) -> Self {
+        let groups = false;
+        Self { incarnation, groups }
+    }
 }
 
 /// The answer to [`AcquireEpoch`].
@@ -163,6 +175,9 @@ pub struct EpochGrant {
     /// Messages that came by HTTP and wait to be fetched.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waiting: u64,
+    /// Whether messages must be signed. An edge of the version before says nothing: it stores no groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Signed>,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -170,10 +185,29 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// The answer to a producer look-up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProducerState {
     /// The producer's last committed producer_seq.
     pub stored: Option<u64>,
+    /// The digest of the producer's last committed group; none for one that does not sign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<B256>,
+    /// What is known of the key that was asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyState>,
+}
+
+/// Whether a key signs for the author that it was asked about with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyState {
+    /// Whether it does now.
+    pub ok: bool,
+    /// The second before which it does; for ever when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<UnixSec>,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The answer to a batch.
@@ -211,6 +245,11 @@ pub mod problem {
     pub const NOT_LEADER: &str = "not-owner";
     /// A message is by somebody who opened no session at this relay, and not from the inbox. Carries `author`.
     pub const UNKNOWN_AUTHOR: &str = "unknown-author";
+    /// A signed group does not follow its producer's group before it, or a producer mixes signed and unsigned messages. Carries
+    /// `producer`.
+    pub const BROKEN_CHAIN: &str = "broken-chain";
+    /// The stream takes signed messages alone, and one of the batch is not. Carries `author`.
+    pub const UNSIGNED: &str = "unsigned";
 }
 
 /// A relay as `GET /v1/status` lists it.

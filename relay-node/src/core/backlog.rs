@@ -1,7 +1,8 @@
 //! Messages that are accepted but not committed yet, and the one batch that is under way.
 //!
 //! What always holds: the backlog is the contiguous run `committed()..head()`; at most one batch is under way and
-//! it is the run's beginning; a batch that is tried again is byte for byte the same, so the edge recognizes it.
+//! it is the run's beginning; a batch that is tried again is byte for byte the same, so the edge recognizes it; a signed
+//! group is pushed whole, and is whole in one batch.
 
 use crate::core::limits::{MAX_UNCOMMITTED_BYTES, MAX_UNCOMMITTED_MESSAGES};
 use bytes::Bytes;
@@ -63,9 +64,9 @@ impl Backlog {
         self.bytes
     }
 
-    /// Whether a message of `bytes` is too much until the edge has taken some.
-    pub(crate) fn is_full(&self, bytes: usize) -> bool {
-        self.records.len() >= MAX_UNCOMMITTED_MESSAGES || self.bytes + bytes > MAX_UNCOMMITTED_BYTES
+    /// Whether so many messages of `bytes` together are too much until the edge has taken some.
+    pub(crate) fn is_full(&self, messages: usize, bytes: usize) -> bool {
+        self.records.len() + messages > MAX_UNCOMMITTED_MESSAGES || self.bytes + bytes > MAX_UNCOMMITTED_BYTES
     }
 
     /// Adds a message; the seq it was given.
@@ -105,19 +106,8 @@ impl Backlog {
         if !full && !due {
             return None;
         }
-        let mut encoded = 0;
-        let fits = |record: &&Record| {
-            encoded += record.max_encoded_bytes();
-            encoded <= MAX_BATCH_BYTES
-        };
-        let records: Vec<Record> = self
-            .records
-            .iter()
-            .take(MAX_BATCH_MESSAGES)
-            .take_while(fits)
-            .cloned()
-            .collect();
-        let count = records.len();
+        let count = self.next_batch();
+        let records: Vec<Record> = self.records.iter().take(count).cloned().collect();
         self.open_bytes -= records.iter().map(|record| record.payload.len()).sum::<usize>();
         self.drop_due(count);
         let body = Bytes::from(
@@ -133,6 +123,21 @@ impl Backlog {
             body: body.clone(),
         });
         Some(body)
+    }
+
+    /// How many records the next batch has: as many as it may have, but no group in part. A group alone always fits.
+    fn next_batch(&self) -> usize {
+        let (mut taken, mut bytes) = (0, 0);
+        while let Some(first) = self.records.get(taken) {
+            let length = first.group.map_or(1, |group| usize::from(group.count).max(1));
+            let whole = self.records.iter().skip(taken).take(length);
+            bytes += whole.map(Record::max_encoded_bytes).sum::<usize>();
+            if taken + length > MAX_BATCH_MESSAGES || bytes > MAX_BATCH_BYTES {
+                break;
+            }
+            taken += length;
+        }
+        taken.min(self.records.len())
     }
 
     fn drop_due(&mut self, mut count: usize) {
@@ -174,8 +179,9 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use streamchain_protocol::Address;
     use streamchain_protocol::ids::ProducerId;
+    use streamchain_protocol::signed::{GroupHeader, PublicKey, Signature};
+    use streamchain_protocol::{Address, B256};
 
     const INTERVAL: Duration = Duration::from_millis(50);
 
@@ -259,13 +265,75 @@ mod tests {
     fn a_full_backlog_takes_more_once_some_is_stored() {
         let mut backlog = Backlog::new(Seq(0), INTERVAL);
         let mut producer_seq = 0;
-        while !backlog.is_full(65_536) {
+        while !backlog.is_full(1, 65_536) {
             backlog.push(record(producer_seq, 65_536), Instant::now());
             producer_seq += 1;
         }
         assert!(backlog.bytes() <= MAX_UNCOMMITTED_BYTES);
         let batch = Batch::decode(&backlog.close_batch(Epoch(1), None).unwrap()).unwrap();
         backlog.confirm(batch.end());
-        assert!(!backlog.is_full(65_536));
+        assert!(!backlog.is_full(1, 65_536));
+    }
+
+    /// Pushes a group of so many messages.
+    fn push_group(backlog: &mut Backlog, first: u64, count: u16, length: usize) {
+        let header = GroupHeader {
+            count,
+            previous: B256::ZERO,
+            key: PublicKey::from_bytes([2; 33]).unwrap(),
+            signature: Signature([1; 64]),
+        };
+        let now = Instant::now();
+        for number in 0..u64::from(count) {
+            let group = (number == 0).then_some(header);
+            backlog.push(
+                Record {
+                    group,
+                    ..record(first + number, length)
+                },
+                now,
+            );
+        }
+    }
+
+    /// The lengths of the groups in each batch until all is stored.
+    fn batches(backlog: &mut Backlog) -> Vec<Vec<usize>> {
+        let mut all = vec![];
+        while let Some(body) = backlog.close_batch(Epoch(1), None) {
+            assert!(body.len() <= Batch::MAX_BODY_BYTES, "{} bytes", body.len());
+            let batch = Batch::decode(&body).unwrap();
+            let (mut lengths, mut at) = (vec![], 0);
+            while let Some(first) = batch.records.get(at) {
+                let length = first.group.map_or(1, |group| usize::from(group.count));
+                assert!(at + length <= batch.records.len(), "a group is cut");
+                lengths.push(length);
+                at += length;
+            }
+            all.push(lengths);
+            backlog.confirm(batch.end()).unwrap();
+        }
+        all
+    }
+
+    #[test]
+    fn no_batch_has_a_group_in_part() {
+        let mut many = Backlog::new(Seq(0), INTERVAL);
+        many.push(record(0, 1), Instant::now());
+        (0..20).for_each(|group| push_group(&mut many, 256 * group, 256, 1));
+        many.push(record(1, 1), Instant::now());
+        let lengths = batches(&mut many);
+        assert_eq!(
+            lengths[0].len(),
+            16,
+            "a message and fifteen groups: 4,096 do not fit"
+        );
+        assert_eq!(lengths.concat().len(), 22);
+        let mut large = Backlog::new(Seq(0), INTERVAL);
+        (0..30).for_each(|group| push_group(&mut large, 3 * group, 3, 21_845));
+        assert_eq!(
+            batches(&mut large).concat(),
+            [3; 30],
+            "768 KiB are no edge of a group"
+        );
     }
 }

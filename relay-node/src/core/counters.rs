@@ -34,6 +34,10 @@ pub struct Counters {
     pub messages_duplicate: u64,
     /// Messages refused: rights, size, order, overload.
     pub messages_refused: u64,
+    /// Signed groups given seqs; their messages are counted as such too.
+    pub groups_accepted: u64,
+    /// Groups refused because the signature does not hold.
+    pub signatures_refused: u64,
     /// Frames over a session's or a stream's rate.
     pub frames_limited: u64,
     /// Sessions ended because they went on flooding.
@@ -51,7 +55,7 @@ pub struct Counters {
 
 impl Counters {
     /// Name and value of every counter, for metrics and logs.
-    pub fn list(&self) -> [(&'static str, u64); 26] {
+    pub fn list(&self) -> [(&'static str, u64); 28] {
         [
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
@@ -71,6 +75,8 @@ impl Counters {
             ("messages_accepted", self.messages_accepted),
             ("messages_duplicate", self.messages_duplicate),
             ("messages_refused", self.messages_refused),
+            ("groups_accepted", self.groups_accepted),
+            ("signatures_refused", self.signatures_refused),
             ("frames_limited", self.frames_limited),
             ("sessions_flooding", self.sessions_flooding),
             ("messages_stored", self.messages_stored),

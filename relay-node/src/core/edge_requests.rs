@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use streamchain_protocol::ids::{Epoch, Incarnation, ShortId};
+use streamchain_protocol::signed::PublicKey;
 use streamchain_protocol::wire::Record;
 use streamchain_protocol::wire::{Committed, EpochGrant, ProducerKey, ProducerState};
 
@@ -15,6 +16,15 @@ pub struct Ticket {
     pub generation: u64,
 }
 
+/// What a look-up of a producer is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lookup {
+    /// The producer.
+    pub producer: ProducerKey,
+    /// A key, of which only the edge can say whether it signs for the producer's author.
+    pub key: Option<PublicKey>,
+}
+
 /// A request to the edge about one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
@@ -24,12 +34,12 @@ pub enum Request {
         /// that clients saw under the old one must not be taken for those to come.
         fresh: Option<Incarnation>,
     },
-    /// `GET …/producers/{producer}?epoch=&author=`: asks for the last committed producer_seq of a producer.
+    /// `GET …/producers/{producer}?epoch=&author=&key=`: asks how far a producer is committed, and whether a key is its author's.
     Producer {
         /// The epoch that the shard asks under.
         epoch: Epoch,
-        /// The producer that the shard asks about.
-        producer: ProducerKey,
+        /// What the shard asks about.
+        lookup: Lookup,
     },
     /// `POST …/batches`: commits messages.
     Batch {
@@ -54,7 +64,7 @@ pub enum Answer {
     /// To [`Request::AcquireEpoch`].
     AcquireEpoch(Result<EpochGrant, EdgeError>),
     /// To [`Request::Producer`].
-    Producer(ProducerKey, Result<ProducerState, EdgeError>),
+    Producer(Lookup, Result<ProducerState, EdgeError>),
     /// To [`Request::Batch`].
     Batch(Result<Committed, EdgeError>),
     /// To [`Request::Inbox`].

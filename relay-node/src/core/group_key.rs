@@ -18,6 +18,11 @@ impl GroupKey {
 
     /// Returns whether the key signed the group.
     pub fn verify(&self, signed: &GroupDigest, signature: &Signature) -> bool {
-        self.0.verify_sig(&signed.preimage(), &signature.0).is_ok()
+        self.verify_bytes(&signed.preimage(), signature)
+    }
+
+    /// Returns whether the key signed these bytes.
+    pub fn verify_bytes(&self, bytes: &[u8], signature: &Signature) -> bool {
+        self.0.verify_sig(bytes, &signature.0).is_ok()
     }
 }

@@ -1,15 +1,18 @@
 //! What each producer has published: the relay's part of exactly-once delivery.
 //!
 //! What always holds: the producer_seqs of a producer are accepted in order and each once, beginning after the last
-//! one that the edge has committed; a producer is forgotten only when all its messages are committed and no session
-//! uses it, so that the edge's answer about it is complete.
+//! one that the edge has committed; a producer signs all its messages or none, and each of its groups names the one before;
+//! a producer is forgotten only when all its messages are committed and no session uses it, so that the edge's answer about
+//! it is complete.
 
 use crate::core::limits::{MAX_PRODUCERS, PRODUCER_RECENT};
 use std::collections::{HashMap, VecDeque};
+use streamchain_protocol::B256;
 use streamchain_protocol::ids::Seq;
-use streamchain_protocol::wire::ProducerKey;
+use streamchain_protocol::signed::ProducerChain;
+use streamchain_protocol::wire::{ProducerKey, ProducerState};
 
-/// How a producer_seq stands to those accepted before.
+/// How a publication stands to those accepted before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Position {
     New,
@@ -17,13 +20,25 @@ pub(crate) enum Position {
     Duplicate(Option<Seq>),
     /// It skips some: this one is next.
     Ahead(u64),
+    /// It is a group of which some numbers were accepted before, or all, but not as this group: this one is next.
+    Overlaps(u64),
+}
+
+/// A message or a group that was accepted.
+#[derive(Debug, Clone, Copy)]
+struct Accepted {
+    seq: Seq,
+    count: u32,
 }
 
 #[derive(Debug)]
 struct Progress {
-    next: u64,
-    /// The seqs of the last messages, the newest last.
-    recent: VecDeque<Seq>,
+    /// Which number comes next, and the digest of the last group.
+    chain: ProducerChain,
+    /// The last publications, the newest last; each begins where the one before it ends.
+    recent: VecDeque<Accepted>,
+    /// How many messages they are.
+    recent_messages: usize,
     /// One past the seq of the newest message.
     end: Seq,
     /// Sessions that said hello with it.
@@ -32,25 +47,63 @@ struct Progress {
     stored: Option<u64>,
 }
 
+impl Progress {
+    /// The publication that `number`, which was accepted, belongs to, and its first number; `None` when it is no longer remembered.
+    fn recent(&self, number: u64) -> Option<(u64, Accepted)> {
+        let mut end = self.chain.next();
+        for accepted in self.recent.iter().rev() {
+            let first = end.saturating_sub(u64::from(accepted.count));
+            if number >= first {
+                return Some((first, *accepted));
+            }
+            end = first;
+        }
+        None
+    }
+
+    fn remember(&mut self, seq: Seq, count: u32) {
+        self.end = Seq(seq.0 + u64::from(count));
+        self.recent.push_back(Accepted { seq, count });
+        self.recent_messages += count as usize;
+        while self.recent.len() > 1
+            && self.recent_messages > PRODUCER_RECENT
+            && let Some(oldest) = self.recent.pop_front()
+        {
+            self.recent_messages -= oldest.count as usize;
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Producers(HashMap<ProducerKey, Progress>);
 
 impl Producers {
     /// Whether the producer's state is known here.
-    #[cfg(test)]
     pub(crate) fn knows(&self, id: ProducerKey) -> bool {
         self.0.contains_key(&id)
     }
 
     /// Takes a producer as the edge has it, unless it is known here, which is newer.
-    pub(crate) fn learn(&mut self, id: ProducerKey, stored: Option<u64>) {
+    pub(crate) fn learn(&mut self, id: ProducerKey, state: &ProducerState) {
+        let next = state.stored.map_or(0, |last| last.saturating_add(1));
         self.0.entry(id).or_insert_with(|| Progress {
-            next: stored.map_or(0, |last| last + 1),
+            chain: ProducerChain::behind(next, state.digest),
             recent: VecDeque::new(),
+            recent_messages: 0,
             end: Seq(0),
             sessions: 0,
-            stored,
+            stored: state.stored,
         });
+    }
+
+    /// Takes a producer whose next publication waits at the edge, which has checked that it follows.
+    pub(crate) fn learn_before(&mut self, id: ProducerKey, first: u64, previous: Option<B256>) {
+        let state = ProducerState {
+            stored: first.checked_sub(1),
+            digest: previous.filter(|_| first > 0),
+            key: None,
+        };
+        self.learn(id, &state);
     }
 
     /// A session uses the producer from now on. Returns its last committed producer_seq; `None` for one that was not learned.
@@ -67,32 +120,51 @@ impl Producers {
         }
     }
 
-    /// How `producer_seq` stands to those accepted before; `None` for a producer that was not learned.
-    pub(crate) fn position(&self, id: ProducerKey, producer_seq: u64) -> Option<Position> {
+    /// The producer's chain, which the next publication must follow; `None` for a producer that was not learned.
+    pub(crate) fn chain(&self, id: ProducerKey) -> Option<ProducerChain> {
+        self.0.get(&id).map(|producer| producer.chain)
+    }
+
+    /// How a message of no group stands to those accepted before; `None` for a producer that was not learned.
+    pub(crate) fn position(&self, id: ProducerKey, number: u64) -> Option<Position> {
         let producer = self.0.get(&id)?;
-        Some(match producer.next.checked_sub(producer_seq) {
-            Some(0) => Position::New,
-            Some(back) => {
-                let index = usize::try_from(back)
-                    .ok()
-                    .and_then(|back| producer.recent.len().checked_sub(back));
-                Position::Duplicate(index.and_then(|index| producer.recent.get(index)).copied())
+        let next = producer.chain.next();
+        Some(match number.cmp(&next) {
+            std::cmp::Ordering::Equal => Position::New,
+            std::cmp::Ordering::Greater => Position::Ahead(next),
+            std::cmp::Ordering::Less => {
+                let recent = producer.recent(number);
+                Position::Duplicate(recent.map(|(first, accepted)| Seq(accepted.seq.0 + (number - first))))
             }
-            None => Position::Ahead(producer.next),
         })
     }
 
-    /// The producer's next message was given `seq`.
-    pub(crate) fn accept(&mut self, id: ProducerKey, seq: Seq) {
+    /// The same for a group of `count` messages from `first` on. Only the very same group is known again.
+    pub(crate) fn position_of_group(&self, id: ProducerKey, first: u64, count: u32) -> Option<Position> {
+        let producer = self.0.get(&id)?;
+        let (next, end) = (producer.chain.next(), first.saturating_add(u64::from(count)));
+        Some(match first.cmp(&next) {
+            std::cmp::Ordering::Equal => Position::New,
+            std::cmp::Ordering::Greater => Position::Ahead(next),
+            std::cmp::Ordering::Less if end > next => Position::Overlaps(next),
+            std::cmp::Ordering::Less => match producer.recent(end.saturating_sub(1)) {
+                Some((begin, accepted)) if begin != first || accepted.count != count => {
+                    Position::Overlaps(next)
+                }
+                Some((_, accepted)) => Position::Duplicate(Some(accepted.seq)),
+                None => Position::Duplicate(None),
+            },
+        })
+    }
+
+    /// The producer's next message, or group, was given seqs from `seq` on; its chain is this now.
+    pub(crate) fn accept(&mut self, id: ProducerKey, seq: Seq, chain: ProducerChain) {
         let Some(producer) = self.0.get_mut(&id) else {
             return;
         };
-        producer.next += 1;
-        producer.end = seq.next();
-        producer.recent.push_back(seq);
-        if producer.recent.len() > PRODUCER_RECENT {
-            producer.recent.pop_front();
-        }
+        let count = chain.next().saturating_sub(producer.chain.next());
+        producer.chain = chain;
+        producer.remember(seq, u32::try_from(count).unwrap_or(u32::MAX));
     }
 
     /// The edge has committed this message of the producer.
@@ -122,6 +194,64 @@ mod tests {
         id: ProducerId([1; 16]),
     };
 
+    fn behind(stored: Option<u64>) -> ProducerState {
+        ProducerState {
+            stored,
+            ..ProducerState::default()
+        }
+    }
+
+    /// The producer's next message, which is of no group, gets this seq.
+    fn accept(producers: &mut Producers, id: ProducerKey, seq: Seq) {
+        let mut chain = producers.chain(id).unwrap();
+        chain.push_unsigned(chain.next()).unwrap();
+        producers.accept(id, seq, chain);
+    }
+
+    /// The producer's next group, of so many messages, gets seqs from this one on.
+    fn accept_group(producers: &mut Producers, seq: Seq, count: u32) {
+        let chain = producers.chain(ID).unwrap();
+        let digest = Some(B256::repeat_byte(1));
+        producers.accept(
+            ID,
+            seq,
+            ProducerChain::behind(chain.next() + u64::from(count), digest),
+        );
+    }
+
+    #[test]
+    fn only_the_very_same_group_is_known_again() {
+        let mut producers = Producers::default();
+        producers.learn(ID, &behind(None));
+        accept_group(&mut producers, Seq(10), 3);
+        accept_group(&mut producers, Seq(20), 2);
+        let of = |first, count| producers.position_of_group(ID, first, count).unwrap();
+        assert_eq!(of(0, 3), Position::Duplicate(Some(Seq(10))));
+        assert_eq!(of(3, 2), Position::Duplicate(Some(Seq(20))));
+        for (first, count) in [(0, 2), (1, 2), (0, 5), (0, 4), (3, 1), (4, 1), (3, 3), (4, 9)] {
+            assert_eq!(of(first, count), Position::Overlaps(5), "{first}+{count}");
+        }
+        assert_eq!(of(5, 256), Position::New);
+        assert_eq!(of(6, 1), Position::Ahead(5));
+        assert_eq!(
+            producers.position(ID, 4),
+            Some(Position::Duplicate(Some(Seq(21))))
+        );
+    }
+
+    #[test]
+    fn groups_are_remembered_by_their_messages() {
+        let mut producers = Producers::default();
+        producers.learn(ID, &behind(None));
+        for group in 0..10 {
+            accept_group(&mut producers, Seq(256 * group), 256);
+        }
+        let of = |first, count| producers.position_of_group(ID, first, count);
+        assert_eq!(of(9 * 256, 256), Some(Position::Duplicate(Some(Seq(9 * 256)))));
+        assert_eq!(of(8 * 256, 256), Some(Position::Duplicate(None)));
+        assert_eq!(of(8 * 256, 512), Some(Position::Overlaps(2_560)));
+    }
+
     #[test]
     fn a_returning_producer_goes_on_behind_what_is_stored() {
         let mut producers = Producers::default();
@@ -130,7 +260,7 @@ mod tests {
             None,
             "nobody may publish before it is known how far it got"
         );
-        producers.learn(ID, Some(4));
+        producers.learn(ID, &behind(Some(4)));
         assert_eq!(producers.join(ID), Some(Some(4)));
         assert_eq!(producers.position(ID, 4), Some(Position::Duplicate(None)));
         assert_eq!(producers.position(ID, 5), Some(Position::New));
@@ -144,10 +274,10 @@ mod tests {
             ..ID
         };
         let mut producers = Producers::default();
-        producers.learn(ID, Some(4));
+        producers.learn(ID, &behind(Some(4)));
         assert_eq!(producers.position(other, 0), None);
-        producers.learn(other, None);
-        producers.accept(other, Seq(7));
+        producers.learn(other, &behind(None));
+        accept(&mut producers, other, Seq(7));
         producers.stored(other, 0);
         assert_eq!(producers.join(ID), Some(Some(4)));
         assert_eq!(producers.position(ID, 5), Some(Position::New));
@@ -160,10 +290,10 @@ mod tests {
     #[test]
     fn a_duplicate_gets_its_seq_while_it_is_remembered() {
         let mut producers = Producers::default();
-        producers.learn(ID, None);
+        producers.learn(ID, &behind(None));
         for seq in 0..PRODUCER_RECENT as u64 + 2 {
             assert_eq!(producers.position(ID, seq), Some(Position::New));
-            producers.accept(ID, Seq(100 + seq));
+            accept(&mut producers, ID, Seq(100 + seq));
         }
         let last = PRODUCER_RECENT as u64 + 1;
         assert_eq!(
@@ -188,9 +318,9 @@ mod tests {
                 ..ID
             }
         };
-        (0..=MAX_PRODUCERS).for_each(|producer_seq| producers.learn(id(producer_seq), None));
+        (0..=MAX_PRODUCERS).for_each(|producer_seq| producers.learn(id(producer_seq), &behind(None)));
         producers.join(id(0));
-        producers.accept(id(1), Seq(9));
+        accept(&mut producers, id(1), Seq(9));
         producers.trim(Seq(9));
         assert!(producers.knows(id(0)), "one in use stays");
         assert!(

@@ -5,11 +5,12 @@
 //! [`FLOOD_FACTOR`] times its rate within [`FLOOD_WINDOW_S`] seconds, taken or not, is ended, and no other. A dropped message is never skipped: later ones are not accepted before it (see `Session::refused_from`).
 
 use crate::core::limits::{
-    FLOOD_FACTOR, FLOOD_WINDOW_S, RATE_BURST_MS, RATE_RETRY_MS, SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S,
-    STREAM_BYTES_PER_S, STREAM_MESSAGES_PER_S,
+    FLOOD_FACTOR, FLOOD_WINDOW_S, MAX_SESSIONS, NETWORK_CHECKS_PER_S, RATE_BURST_MS, RATE_RETRY_MS,
+    SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S, STREAM_BYTES_PER_S, STREAM_MESSAGES_PER_S,
 };
 use std::time::Instant;
-use streamchain_protocol::util::{Bucket, Quota};
+use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::util::{Bucket, Meter, Network, Quota};
 
 /// A rate; 0 stands for no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub struct Rates {
     pub session: Rate,
     /// Of all messages of one stream.
     pub stream: Rate,
+    /// Signatures that are checked in a second for the sessions of one network; 0 stands for no limit.
+    pub network_checks_per_s: u32,
 }
 
 impl Rates {
@@ -51,6 +54,7 @@ impl Rates {
     pub const NONE: Self = Self {
         session: Rate::NONE,
         stream: Rate::NONE,
+        network_checks_per_s: 0,
     };
 }
 
@@ -65,6 +69,7 @@ impl Default for Rates {
                 messages_per_s: STREAM_MESSAGES_PER_S,
                 bytes_per_s: STREAM_BYTES_PER_S,
             },
+            network_checks_per_s: NETWORK_CHECKS_PER_S,
         }
     }
 }
@@ -115,9 +120,8 @@ impl StreamGate {
         }
     }
 
-    /// Takes a message of `bytes`; how many milliseconds to wait else.
-    pub(crate) fn take(&mut self, rate: Rate, bytes: usize, now: Instant) -> Result<(), u64> {
-        let cost = Cost { frames: 1, bytes };
+    /// Takes messages; how many milliseconds to wait else.
+    pub(crate) fn take(&mut self, rate: Rate, cost: Cost, now: Instant) -> Result<(), u64> {
         self.counted.take(rate.quotas(), cost, ns(self.since, now))
     }
 }
@@ -173,6 +177,8 @@ pub(crate) struct SessionGate {
     sent: Sent,
     /// Until when all is dropped, nanoseconds.
     silent_until_ns: u64,
+    /// Frames that the next one counts for beside itself.
+    owed: u32,
 }
 
 impl SessionGate {
@@ -183,6 +189,7 @@ impl SessionGate {
             passed: Counted::default(),
             sent: Sent::default(),
             silent_until_ns: 0,
+            owed: 0,
         }
     }
 
@@ -190,8 +197,15 @@ impl SessionGate {
         let now_ns = ns(self.since, now);
         let is_flood = self.sent.add(rate, cost, now_ns / 1_000_000_000);
         if now_ns >= self.silent_until_ns {
-            return match self.passed.take(rate.quotas(), cost, now_ns) {
-                Ok(()) => Verdict::Pass,
+            let all = Cost {
+                frames: cost.frames.saturating_add(self.owed),
+                ..cost
+            };
+            return match self.passed.take(rate.quotas(), all, now_ns) {
+                Ok(()) => {
+                    self.owed = 0;
+                    Verdict::Pass
+                }
                 Err(wait_ms) => {
                     self.silence(wait_ms, now);
                     Verdict::Refuse(wait_ms)
@@ -204,6 +218,11 @@ impl SessionGate {
         }
     }
 
+    /// Counts so many frames more with the next one: for what was taken in and cost more than a frame.
+    pub(crate) fn owe(&mut self, frames: u32) {
+        self.owed = self.owed.saturating_add(frames);
+    }
+
     /// Drops all that comes within `wait_ms`: the client was sent this wait.
     pub(crate) fn silence(&mut self, wait_ms: u64, now: Instant) {
         self.silent_until_ns = ns(self.since, now).saturating_add(wait_ms * 1_000_000);
@@ -214,10 +233,61 @@ fn ns(since: Instant, now: Instant) -> u64 {
     u64::try_from(now.saturating_duration_since(since).as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// The signatures that are checked for each network: one costs as much as dozens of messages, and anybody can make wrong ones.
+#[derive(Debug)]
+pub(crate) struct CheckMeter(Meter<Network>);
+
+impl CheckMeter {
+    pub(crate) fn new() -> Self {
+        Self(Meter::new(MAX_SESSIONS))
+    }
+
+    /// Takes one check; how many milliseconds to wait else.
+    pub(crate) fn take(&mut self, network: Network, per_s: u32, now: UnixMs) -> Result<(), u64> {
+        let burst = u64::from(per_s) * u64::from(RATE_BURST_MS) / 1_000;
+        let quota = Quota::new(u32::try_from(burst).unwrap_or(u32::MAX), RATE_BURST_MS);
+        match self.0.take(network, quota, 1, now) {
+            Ok(_) => Ok(()),
+            Err(over) => Err(over.retry_ms.max(RATE_RETRY_MS)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn a_network_has_its_checks_whatever_others_do() {
+        let mut meter = CheckMeter::new();
+        let network = |last| Network::of(std::net::IpAddr::from([192, 0, 2, last]));
+        let passed = (0..5_000)
+            .filter(|_| meter.take(network(1), 1_000, UnixMs(0)).is_ok())
+            .count();
+        assert_eq!(passed, 2_000, "two seconds' worth at once");
+        assert!(meter.take(network(2), 1_000, UnixMs(0)).is_ok());
+        assert_eq!(meter.take(network(1), 1_000, UnixMs(0)), Err(RATE_RETRY_MS));
+        assert!(meter.take(network(1), 1_000, UnixMs(RATE_RETRY_MS)).is_ok());
+        assert!((0..5_000).all(|_| meter.take(network(3), 0, UnixMs(0)).is_ok()));
+    }
+
+    #[test]
+    fn what_is_owed_counts_with_the_next_frame() {
+        let start = Instant::now();
+        let mut gate = SessionGate::new(start);
+        assert_eq!(gate.judge(RATE, FRAME, start), Verdict::Pass);
+        gate.owe(15);
+        assert_eq!(gate.judge(RATE, FRAME, start), Verdict::Pass, "17 of 20");
+        gate.owe(15);
+        assert!(matches!(gate.judge(RATE, FRAME, start), Verdict::Refuse(_)));
+        assert_eq!(gate.judge(RATE, FRAME, after(start, 1_300)), Verdict::Pass);
+        assert_eq!(
+            gate.judge(RATE, FRAME, after(start, 1_400)),
+            Verdict::Pass,
+            "it is counted once"
+        );
+    }
 
     /// Ten frames and 1,000 bytes in a second.
     const RATE: Rate = Rate {

@@ -1,7 +1,7 @@
 //! The recent messages of a stream, encoded once each, for subscribers that have not been sent them yet.
 //!
 //! What always holds: the buffer is one contiguous run of seqs `start()..end()`; it never holds more than its
-//! bounds, however far behind a subscriber is.
+//! bounds, however far behind a subscriber is; the signature of a group stands at its first message, and goes with it.
 
 use crate::core::limits::MAX_REPLAY_MESSAGES;
 use bytes::{Bytes, BytesMut};
@@ -19,11 +19,31 @@ pub(crate) struct Chunk {
     pub bytes: Bytes,
 }
 
+/// An encoded message.
+#[derive(Debug, Clone)]
+struct Frame {
+    message: Bytes,
+    /// The signature of the group that begins with it, encoded.
+    signature: Option<Bytes>,
+}
+
+impl Frame {
+    fn len(&self) -> usize {
+        self.message.len() + self.signature.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// What a subscriber is sent of it.
+    fn parts(&self, signatures: bool) -> impl Iterator<Item = &Bytes> {
+        let signature = self.signature.as_ref().filter(|_| signatures);
+        signature.into_iter().chain([&self.message])
+    }
+}
+
 /// Encoded messages `start()..end()`.
 #[derive(Debug)]
 pub(crate) struct ReplayBuffer {
     start: Seq,
-    frames: VecDeque<Bytes>,
+    frames: VecDeque<Frame>,
     bytes: usize,
     max_bytes: usize,
 }
@@ -54,8 +74,9 @@ impl ReplayBuffer {
         self.bytes
     }
 
-    /// Adds the next message and drops the oldest beyond the bounds.
-    pub(crate) fn push(&mut self, frame: Bytes) {
+    /// Adds the next message, with the signature of the group that begins with it, and drops the oldest beyond the bounds.
+    pub(crate) fn push(&mut self, message: Bytes, signature: Option<Bytes>) {
+        let frame = Frame { message, signature };
         self.bytes += frame.len();
         self.frames.push_back(frame);
         while self.frames.len() > MAX_REPLAY_MESSAGES || self.bytes > self.max_bytes {
@@ -78,28 +99,49 @@ impl ReplayBuffer {
         }
     }
 
-    /// The messages from `from` on, as one data-channel message of at most `max` bytes or one frame; `None` when
-    /// there are none or they are no longer here.
-    pub(crate) fn chunk(&self, from: Seq, max: usize) -> Option<Chunk> {
+    fn frame(&self, seq: Seq) -> Option<&Frame> {
+        let index = usize::try_from(seq.0.checked_sub(self.start.0)?).ok()?;
+        self.frames.get(index)
+    }
+
+    /// The signature of the group that begins with this message.
+    pub(crate) fn signature(&self, seq: Seq) -> Option<&Bytes> {
+        self.frame(seq)?.signature.as_ref()
+    }
+
+    /// Whether a group begins in the messages from `from` on.
+    pub(crate) fn has_signatures(&self, from: Seq) -> bool {
+        let skipped = usize::try_from(from.0.saturating_sub(self.start.0)).unwrap_or(usize::MAX);
+        self.frames
+            .iter()
+            .skip(skipped)
+            .any(|frame| frame.signature.is_some())
+    }
+
+    /// The messages from `from` on, with or without signatures, as one data-channel message of at most `max` bytes or one
+    /// message; `None` when there are none or they are no longer here.
+    pub(crate) fn chunk(&self, from: Seq, max: usize, signatures: bool) -> Option<Chunk> {
         let index = usize::try_from(from.0.checked_sub(self.start.0)?).ok()?;
         let first = self.frames.get(index)?;
-        let mut length = first.len();
+        let length_of = |frame: &Frame| frame.parts(signatures).map(Bytes::len).sum::<usize>();
+        let mut length = length_of(first);
         let mut count = 1;
         while let Some(next) = self
             .frames
             .get(index + count)
-            .filter(|next| length + next.len() <= max)
+            .filter(|next| length + length_of(next) <= max)
         {
-            length += next.len();
+            length += length_of(next);
             count += 1;
         }
         let bytes = match count {
-            1 => first.clone(),
+            1 if length == first.message.len() => first.message.clone(),
             _ => {
                 let mut joined = BytesMut::with_capacity(length);
-                self.frames
-                    .range(index..index + count)
-                    .for_each(|frame| joined.extend_from_slice(frame));
+                let frames = self.frames.iter().skip(index).take(count);
+                frames
+                    .flat_map(|frame| frame.parts(signatures))
+                    .for_each(|part| joined.extend_from_slice(part));
                 joined.freeze()
             }
         };
@@ -118,34 +160,62 @@ mod tests {
 
     fn replay(frames: usize, length: usize) -> ReplayBuffer {
         let mut replay = ReplayBuffer::new(Seq(10), MAX_REPLAY_BYTES);
-        (0..frames).for_each(|index| replay.push(Bytes::from(vec![index as u8; length])));
+        (0..frames).for_each(|index| replay.push(Bytes::from(vec![index as u8; length]), None));
         replay
     }
 
     #[test]
     fn small_frames_share_a_chunk_and_a_large_one_is_alone() {
         let replay = replay(5, 100);
-        let chunk = replay.chunk(Seq(11), 250).unwrap();
+        let chunk = replay.chunk(Seq(11), 250, false).unwrap();
         assert_eq!(
             (chunk.first, chunk.end, chunk.bytes.len()),
             (Seq(11), Seq(13), 200)
         );
-        let alone = replay.chunk(Seq(14), 50).unwrap();
+        let alone = replay.chunk(Seq(14), 50, false).unwrap();
         assert_eq!(
             (alone.end, alone.bytes.len()),
             (Seq(15), 100),
             "a frame is never split"
         );
         assert_eq!(
-            replay.chunk(Seq(15), 250),
+            replay.chunk(Seq(15), 250, false),
             None,
             "nothing is newer than the newest"
         );
         assert_eq!(
-            replay.chunk(Seq(9), 250),
+            replay.chunk(Seq(9), 250, false),
             None,
             "nothing is older than the oldest"
         );
+    }
+
+    #[test]
+    fn a_signature_goes_with_its_groups_first_message() {
+        let mut replay = ReplayBuffer::new(Seq(0), MAX_REPLAY_BYTES);
+        for seq in 0..6u8 {
+            let signature = (seq % 3 == 0).then(|| Bytes::from_static(b"S"));
+            replay.push(Bytes::from(vec![b'0' + seq]), signature);
+        }
+        let read = |from, max, signatures| {
+            let chunk = replay.chunk(Seq(from), max, signatures).unwrap();
+            String::from_utf8(chunk.bytes.to_vec()).unwrap()
+        };
+        assert_eq!(read(0, 99, true), "S012S345");
+        assert_eq!(
+            read(0, 99, false),
+            "012345",
+            "who did not ask gets what there was before"
+        );
+        assert_eq!(read(1, 99, true), "12S345", "a group that is begun has none");
+        assert_eq!(
+            read(0, 4, true),
+            "S012",
+            "a signature is not parted from its message"
+        );
+        assert_eq!(read(0, 0, true), "S0");
+        assert_eq!(replay.bytes(), 8, "signatures count to the bound");
+        assert!(replay.has_signatures(Seq(3)) && !replay.has_signatures(Seq(4)));
     }
 
     #[test]

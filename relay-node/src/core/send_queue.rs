@@ -2,7 +2,8 @@
 //!
 //! What always holds, for each peer: `accepted` goes out before any `committed` that covers it; `committed(n)`
 //! goes out only when every message below `n` was sent to the peer or declared a `gap`; a notice goes out only
-//! behind the `committed` that covers it. A peer that can't take more waits here alone. Nothing larger than the peer takes is
+//! behind the `committed` that covers it; a `signature` goes out right before the first message of its group, to a peer that
+//! asked for it and to no other. A peer that can't take more waits here alone. Nothing larger than the peer takes is
 //! ever written, so that nothing waits behind it: a message is declared a `gap`, and a notice goes without its payload. HTTP has both.
 
 use crate::core::limits::{MAX_NOTICE_BYTES, MAX_NOTICES, MAX_PENDING_BYTES};
@@ -25,17 +26,24 @@ pub(crate) struct View<'a> {
     pub replay: &'a ReplayBuffer,
     /// Chunks of this turn's new messages, made once for all peers that are caught up.
     pub fresh: &'a [Chunk],
+    /// The same for those who asked for signatures; empty where they are the same chunks.
+    pub fresh_signed: &'a [Chunk],
     /// Every seq below it is committed.
     pub committed: Seq,
 }
 
 impl View<'_> {
-    fn chunk(&self, from: Seq, max: usize) -> Option<Chunk> {
-        let shared = self
-            .fresh
+    fn chunk(&self, from: Seq, max: usize, signatures: bool) -> Option<Chunk> {
+        let fresh = match signatures && !self.fresh_signed.is_empty() {
+            true => self.fresh_signed,
+            false => self.fresh,
+        };
+        let shared = fresh
             .iter()
             .find(|chunk| chunk.first == from && chunk.bytes.len() <= max);
-        shared.cloned().or_else(|| self.replay.chunk(from, max))
+        shared
+            .cloned()
+            .or_else(|| self.replay.chunk(from, max, signatures))
     }
 }
 
@@ -70,6 +78,10 @@ pub(crate) struct SendQueue {
     notices_bytes: usize,
     /// The next message for the peer; `None` unless it subscribed.
     cursor: Option<Seq>,
+    /// Whether the peer asked for signatures.
+    signatures: bool,
+    /// The message whose group's signature went out alone, since both together were too large.
+    signed_at: Option<Seq>,
     /// The last `committed` that was sent; `None` before the peer's hello or subscribe.
     committed_sent: Option<Seq>,
     /// No room at the last try; cleared by [`SendQueue::unblock`].
@@ -87,6 +99,8 @@ impl Default for SendQueue {
             notices: VecDeque::new(),
             notices_bytes: 0,
             cursor: None,
+            signatures: false,
+            signed_at: None,
             committed_sent: None,
             blocked: false,
             chunk_max: MAX_COALESCE_BYTES,
@@ -144,9 +158,11 @@ impl SendQueue {
         Ok(())
     }
 
-    /// The peer wants the messages from `from` on.
-    pub(crate) fn subscribe(&mut self, from: Seq) {
+    /// The peer wants the messages from `from` on, and the signatures of their groups or not.
+    pub(crate) fn subscribe(&mut self, from: Seq, signatures: bool) {
         self.cursor = Some(from);
+        self.signatures = signatures;
+        self.signed_at = None;
         self.committed_sent = Some(self.committed_sent.unwrap_or(Seq(0)).min(from));
     }
 
@@ -247,7 +263,7 @@ impl SendQueue {
         let mut room = true;
         while !self.blocked
             && room
-            && let Some(chunk) = view.chunk(cursor, self.chunk_max)
+            && let Some(chunk) = self.next_chunk(view, cursor)
         {
             if chunk.bytes.len() > self.message_max {
                 let to = self.behind_large(view, chunk.end);
@@ -261,6 +277,7 @@ impl SendQueue {
             room = self.write(sink, &chunk.bytes, sent);
             if room {
                 sent.messages += chunk.end.0 - chunk.first.0;
+                self.signed_at = (chunk.end == chunk.first).then_some(cursor);
                 cursor = chunk.end;
             }
         }
@@ -268,9 +285,30 @@ impl SendQueue {
         !self.blocked
     }
 
+    /// What the peer is sent next: messages, or, as a chunk of none, the signature that is too large to share a data-channel message
+    /// with its group's first message.
+    fn next_chunk(&self, view: &View<'_>, cursor: Seq) -> Option<Chunk> {
+        let joined = view.chunk(cursor, self.chunk_max, self.signatures)?;
+        if !self.signatures || joined.bytes.len() <= self.chunk_max {
+            return Some(joined);
+        }
+        let Some(signature) = view.replay.signature(cursor) else {
+            return Some(joined);
+        };
+        let alone = view.replay.chunk(cursor, 0, false)?;
+        if alone.bytes.len() > self.message_max || self.signed_at == Some(cursor) {
+            return Some(alone);
+        }
+        Some(Chunk {
+            first: cursor,
+            end: cursor,
+            bytes: signature.clone(),
+        })
+    }
+
     /// The first message from `next` on that the peer takes.
     fn behind_large(&self, view: &View<'_>, mut next: Seq) -> Seq {
-        while let Some(chunk) = view.chunk(next, self.chunk_max)
+        while let Some(chunk) = view.chunk(next, self.chunk_max, false)
             && chunk.bytes.len() > self.message_max
         {
             next = chunk.end;

@@ -1,6 +1,7 @@
 use super::*;
-use streamchain_protocol::ids::Epoch;
+use streamchain_protocol::ids::{Epoch, ProducerId};
 use streamchain_protocol::proof::{AnchorRef, AnchorState};
+use streamchain_protocol::signed::{GroupHeader, PublicKey, Signature};
 use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::{Address, B256};
 
@@ -26,6 +27,7 @@ impl Sink for Peer {
                     RelayFrame::Accepted { producer_seq, .. } => format!("accepted {producer_seq}"),
                     RelayFrame::Gap { from, to } => format!("gap {from}..{to}"),
                     RelayFrame::Anchored(anchor) => format!("anchored {}", anchor.first),
+                    RelayFrame::Signature { seq, group, .. } => format!("signature {seq}+{}", group.count),
                     other => format!("{other:?}"),
                 });
         }
@@ -44,7 +46,7 @@ fn replay(start: u64, end: u64, size: usize) -> ReplayBuffer {
             author: Address::ZERO,
             payload: &payload,
         };
-        replay.push(encode(&frame).into());
+        replay.push(encode(&frame).into(), None);
     }
     replay
 }
@@ -61,6 +63,7 @@ fn view(replay: &ReplayBuffer, committed: u64) -> View<'_> {
     View {
         replay,
         fresh: &[],
+        fresh_signed: &[],
         committed: Seq(committed),
     }
 }
@@ -72,11 +75,12 @@ fn peer(room: usize) -> Peer {
 #[test]
 fn a_message_is_sent_before_it_is_said_to_be_stored() {
     let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(9), replay(0, 2, 10));
-    send_queue.subscribe(Seq(0));
+    send_queue.subscribe(Seq(0), false);
     send_queue
         .send(&RelayFrame::Accepted {
             producer_seq: 7,
             seq: None,
+            count: None,
         })
         .unwrap();
     send_queue.pump(&view(&replay, 2), &mut peer);
@@ -86,7 +90,7 @@ fn a_message_is_sent_before_it_is_said_to_be_stored() {
 #[test]
 fn a_slow_peer_gets_committed_only_for_what_it_was_sent() {
     let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(1), replay(0, 3, 16_000));
-    send_queue.subscribe(Seq(0));
+    send_queue.subscribe(Seq(0), false);
     send_queue.pump(&view(&replay, 3), &mut peer);
     assert_eq!(peer.got, ["message 0"]);
     assert!(send_queue.is_blocked());
@@ -103,7 +107,7 @@ fn a_slow_peer_gets_committed_only_for_what_it_was_sent() {
 #[test]
 fn a_peer_too_far_behind_gets_a_gap_and_goes_on() {
     let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(9), replay(5, 6, 10));
-    send_queue.subscribe(Seq(2));
+    send_queue.subscribe(Seq(2), false);
     let sent = send_queue.pump(&view(&replay, 5), &mut peer);
     assert_eq!(peer.got, ["committed 2", "gap 2..5", "message 5", "committed 5"]);
     assert_eq!((sent.gapped, sent.messages), (3, 1));
@@ -117,6 +121,7 @@ fn a_publisher_without_subscription_gets_only_committed() {
             &RelayFrame::Accepted {
                 producer_seq: 0,
                 seq: None,
+                count: None,
             },
             Seq(2),
         )
@@ -129,7 +134,7 @@ fn a_publisher_without_subscription_gets_only_committed() {
 #[test]
 fn an_anchor_waits_for_the_messages_that_it_covers() {
     let (mut send_queue, mut peer, replay) = (SendQueue::default(), peer(1), replay(0, 2, 16_000));
-    send_queue.subscribe(Seq(0));
+    send_queue.subscribe(Seq(0), false);
     let anchored = |first| {
         RelayFrame::Anchored(AnchorRef {
             first: Seq(first),
@@ -165,6 +170,7 @@ fn a_peer_that_never_reads_overflows_its_bounded_queue() {
     let accepted = RelayFrame::Accepted {
         producer_seq: 1 << 40,
         seq: Some(Seq(1 << 40)),
+        count: None,
     };
     let taken = (0..1_000_000)
         .take_while(|_| send_queue.send(&accepted).is_ok())
@@ -186,11 +192,11 @@ fn what_is_too_large_for_the_peer_is_a_gap_and_blocks_nothing() {
             author: Address::ZERO,
             payload: &payload,
         };
-        replay.push(encode(&frame).into());
+        replay.push(encode(&frame).into(), None);
     }
     let (mut queue, mut peer) = (SendQueue::default(), peer(usize::MAX));
     queue.set_message_max(1_024);
-    queue.subscribe(Seq(0));
+    queue.subscribe(Seq(0), false);
     let state = |block| {
         let frame = RelayFrame::ChainState {
             block,
@@ -223,8 +229,92 @@ fn what_is_too_large_for_the_peer_is_a_gap_and_blocks_nothing() {
 #[test]
 fn notices_that_a_peer_does_not_read_have_a_bound_in_bytes() {
     let mut queue = SendQueue::default();
-    queue.subscribe(Seq(0));
+    queue.subscribe(Seq(0), false);
     (0..100).for_each(|_| queue.notice(&notice(0, Bytes::from(vec![0; 65_000]))));
     assert_eq!(queue.notices.len(), MAX_NOTICE_BYTES / 65_000);
     assert_eq!(queue.notices_bytes, queue.notices.len() * 65_000);
+}
+
+/// Groups of these sizes from seq 0 on, of messages of so many bytes.
+fn groups(counts: &[u16], size: usize) -> ReplayBuffer {
+    let mut groups = ReplayBuffer::new(Seq(0), usize::MAX);
+    let payload = vec![0; size];
+    for count in counts {
+        let signature = encode(&RelayFrame::Signature {
+            epoch: Epoch(1),
+            seq: groups.end(),
+            producer: ProducerId([1; 16]),
+            producer_seq: 0,
+            group: GroupHeader {
+                count: *count,
+                previous: B256::ZERO,
+                key: PublicKey::from_bytes([2; 33]).unwrap(),
+                signature: Signature([1; 64]),
+            },
+        });
+        for index in 0..*count {
+            let message = encode(&RelayFrame::Message {
+                epoch: Epoch(1),
+                seq: groups.end(),
+                time: streamchain_protocol::time::UnixMs(0),
+                author: Address::ZERO,
+                payload: &payload,
+            });
+            let signature = (index == 0).then(|| signature.clone().into());
+            groups.push(message.into(), signature);
+        }
+    }
+    groups
+}
+
+fn sent_from(replay: &ReplayBuffer, from: u64, signatures: bool, message_max: usize) -> Vec<String> {
+    let (mut queue, mut peer) = (SendQueue::default(), peer(usize::MAX));
+    queue.set_message_max(message_max);
+    queue.subscribe(Seq(from), signatures);
+    queue.pump(&view(replay, 0), &mut peer);
+    peer.got
+}
+
+#[test]
+fn a_signature_comes_right_before_its_group() {
+    let replay = groups(&[2, 1], 100);
+    let expected = [
+        "signature 0+2",
+        "message 0",
+        "message 1",
+        "signature 2+1",
+        "message 2",
+    ];
+    assert_eq!(sent_from(&replay, 0, true, 65_536), expected);
+    assert_eq!(
+        sent_from(&replay, 1, true, 65_536),
+        expected[2..],
+        "there is none for a part of a group"
+    );
+    let unasked = ["message 0", "message 1", "message 2"];
+    assert_eq!(sent_from(&replay, 0, false, 65_536), unasked);
+}
+
+#[test]
+fn a_signature_too_large_to_share_goes_out_once_alone() {
+    // The peer takes a message of 1,024 bytes, but not with a signature.
+    let replay = groups(&[1, 1], 950);
+    let expected = ["signature 0+1", "message 0", "signature 1+1", "message 1"];
+    assert_eq!(sent_from(&replay, 0, true, 1_024), expected);
+    let too_large = groups(&[1], 2_000);
+    assert_eq!(
+        sent_from(&too_large, 0, true, 1_024),
+        ["gap 0..1"],
+        "a signature without its message is not sent"
+    );
+    let (mut queue, mut narrow) = (SendQueue::default(), peer(1));
+    queue.set_message_max(1_024);
+    queue.subscribe(Seq(0), true);
+    for room in [0, 1, 1] {
+        queue.pump(&view(&replay, 0), &mut narrow);
+        queue.unblock();
+        narrow.room = room;
+    }
+    queue.pump(&view(&replay, 0), &mut narrow);
+    assert_eq!(narrow.got, expected[..3], "no room in between repeats nothing");
 }

@@ -4,17 +4,18 @@
 //! into its token; it has at most one data channel.
 
 use crate::core::admission::Admitted;
+use crate::core::early::Early;
 use crate::core::limits::{
     ADDRESSES_PER_SESSION, CLOSE_TIMEOUT, CROWDED_BYTES, HANDSHAKE_TIMEOUT, ICE_RESTARTS_REMEMBERED,
-    IDLE_TIMEOUT, MAX_EARLY_BYTES, MAX_EARLY_MESSAGES, MAX_HELD_DATAGRAMS, MAX_OPENING_REPEATS,
-    MAX_REFUSED_CHANNELS, MIN_CHANNEL_MESSAGE_BYTES, SEND_BUFFER_BYTES, SEND_BUFFER_LOW_BYTES,
-    UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
+    IDLE_TIMEOUT, MAX_HELD_DATAGRAMS, MAX_OPENING_REPEATS, MAX_REFUSED_CHANNELS, MIN_CHANNEL_MESSAGE_BYTES,
+    SEND_BUFFER_BYTES, SEND_BUFFER_LOW_BYTES, UNRELIABLE_CHUNK_BYTES, WRITE_INTERVAL,
 };
 use crate::core::offer::{max_message_of, offer_of};
 use crate::core::path::{Path, Peer, along, direct};
 use crate::core::rates::SessionGate;
 use crate::core::reach::Reach;
 use crate::core::send_queue::{SendQueue, Sink, encode};
+use crate::core::signer::Signer;
 use crate::core::stun::is_stun;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -56,6 +57,15 @@ pub(crate) struct Hello {
     pub welcomed: bool,
 }
 
+/// What a session subscribed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The first seq; `None` for what comes from now on.
+    pub from: Option<Seq>,
+    /// Whether the signatures of groups are wanted too.
+    pub signatures: bool,
+}
+
 pub(crate) struct Session {
     pub rtc: Rtc,
     pub token: SessionToken,
@@ -76,10 +86,11 @@ pub(crate) struct Session {
     /// What it is still to be sent.
     pub send_queue: SendQueue,
     pub hello: Option<Hello>,
-    pub early: VecDeque<(u64, Vec<u8>)>,
-    early_bytes: usize,
-    /// From which seq it subscribed, while the epoch is not acquired yet.
-    pub wanted: Option<Option<Seq>>,
+    /// Who signs its groups.
+    pub signer: Signer,
+    pub early: Early,
+    /// What it subscribed to, while the epoch is not acquired yet.
+    pub wanted: Option<Wanted>,
     /// The producer_seq that was refused: the client was sent the error, and all later ones are passed over until it
     /// comes again.
     pub refused_from: Option<u64>,
@@ -176,8 +187,8 @@ impl Session {
             refused_channels: 0,
             send_queue: SendQueue::default(),
             hello: None,
-            early: VecDeque::new(),
-            early_bytes: 0,
+            signer: Signer::Nobody,
+            early: Early::default(),
             wanted: None,
             refused_from: None,
             gate: SessionGate::new(now),
@@ -391,23 +402,6 @@ impl Session {
         self.rtc.direct_api().close_data_channel(id);
         self.refused_channels += 1;
         self.refused_channels <= MAX_REFUSED_CHANNELS
-    }
-
-    /// Keeps a message until the welcome; `false` when there are too many.
-    pub(crate) fn keep_early(&mut self, producer_seq: u64, payload: &[u8]) -> bool {
-        let fits =
-            self.early.len() < MAX_EARLY_MESSAGES && self.early_bytes + payload.len() <= MAX_EARLY_BYTES;
-        if fits {
-            self.early_bytes += payload.len();
-            self.early.push_back((producer_seq, payload.to_vec()));
-        }
-        fits
-    }
-
-    /// The messages from before the welcome.
-    pub(crate) fn take_early(&mut self) -> VecDeque<(u64, Vec<u8>)> {
-        self.early_bytes = 0;
-        std::mem::take(&mut self.early)
     }
 
     /// Bytes that the channel holds for the peer.

@@ -24,7 +24,7 @@ use crate::core::limits::{
     MAX_REPLAY_BYTES, MAX_SESSIONS, MAX_SHARD_UNCOMMITTED_BYTES, MAX_SPENT_TOKENS, MAX_STREAMS,
 };
 use crate::core::path::Peer;
-use crate::core::rates::Rates;
+use crate::core::rates::{CheckMeter, Rates};
 use crate::core::session::{Phase, Session, SessionConfig, SessionKey};
 use crate::core::shares::Shares;
 use crate::core::stream::Stream;
@@ -141,6 +141,8 @@ pub struct Shard {
     commit_interval: Duration,
     memory: Memory,
     rates: Rates,
+    /// The signatures that are checked for each network.
+    checks: CheckMeter,
     jitter: SplitMix64,
     sessions: HashMap<SessionKey, Session>,
     by_address: HashMap<Peer, SessionKey>,
@@ -180,6 +182,7 @@ impl Shard {
             commit_interval: config.commit_interval,
             memory: config.memory,
             rates: config.rates,
+            checks: CheckMeter::new(),
             jitter: SplitMix64::new(config.seed),
             sessions: HashMap::new(),
             by_address: HashMap::new(),

@@ -124,10 +124,13 @@ impl EdgeClient {
         let stream = format!("/streams/{}", ticket.stream);
         match request {
             Request::AcquireEpoch { fresh } => Answer::AcquireEpoch(self.acquire_epoch(stream, fresh).await),
-            Request::Producer { epoch, producer } => {
-                let ProducerKey { author, id } = producer;
-                let path = format!("{stream}/producers/{id}?epoch={epoch}&author={author}");
-                Answer::Producer(producer, self.exchange(Call::new(Method::GET, path), json).await)
+            Request::Producer { epoch, lookup } => {
+                let ProducerKey { author, id } = lookup.producer;
+                let key = lookup
+                    .key
+                    .map_or(String::new(), |key| format!("&key={}", key.to_base64()));
+                let path = format!("{stream}/producers/{id}?epoch={epoch}&author={author}{key}");
+                Answer::Producer(lookup, self.exchange(Call::new(Method::GET, path), json).await)
             }
             Request::Batch { body } => {
                 let call = Call {
@@ -157,7 +160,11 @@ impl EdgeClient {
         fresh: Option<Incarnation>,
     ) -> Result<T, EdgeError> {
         let incarnation = fresh.unwrap_or(self.incarnation);
-        let call = Call::json(Method::PUT, stream, &AcquireEpoch { incarnation })?;
+        let asked = AcquireEpoch {
+            incarnation,
+            groups: true,
+        };
+        let call = Call::json(Method::PUT, stream, &asked)?;
         self.exchange(call, json).await
     }
 

@@ -1,8 +1,8 @@
 //! The options of `relay-node run`.
 
 use crate::core::limits::{
-    SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S, SHARD_UNCOMMITTED_MIB, STREAM_BYTES_PER_S,
-    STREAM_MESSAGES_PER_S,
+    NETWORK_CHECKS_PER_S, SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S, SHARD_UNCOMMITTED_MIB,
+    STREAM_BYTES_PER_S, STREAM_MESSAGES_PER_S,
 };
 use crate::core::{Rate, Rates};
 use crate::turn::options::TurnArgs;
@@ -117,6 +117,9 @@ pub(crate) struct RateArgs {
     /// Payload bytes that one stream accepts each second
     #[arg(long, env = "STREAMCHAIN_STREAM_BYTES", default_value_t = STREAM_BYTES_PER_S, value_name = "N")]
     pub stream_bytes: u32,
+    /// Signatures that are checked each second for all sessions of one network (an IPv4 address or an IPv6 /64)
+    #[arg(long, env = "STREAMCHAIN_NETWORK_CHECKS", default_value_t = NETWORK_CHECKS_PER_S, value_name = "N")]
+    pub network_checks: u32,
 }
 
 impl RateArgs {
@@ -131,6 +134,7 @@ impl RateArgs {
                 messages_per_s: self.stream_messages,
                 bytes_per_s: self.stream_bytes,
             },
+            network_checks_per_s: self.network_checks,
         }
     }
 }

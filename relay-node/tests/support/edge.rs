@@ -1,10 +1,14 @@
 //! An edge that keeps everything in memory, and fails on demand.
 
+use super::STREAM;
 use relay_node::{Answer, EdgeError, Request, Ticket};
 use std::collections::{BTreeMap, VecDeque};
+use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Epoch, Incarnation, Seq, ShortId, StreamId};
+use streamchain_protocol::signed::{GroupWalker, ProducerChain, PublicKey, Walked};
+use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::wire::{
-    Batch, Committed, EpochGrant, ProducerKey, ProducerState, Record, Withdrawal,
+    Batch, Committed, EpochGrant, KeyState, ProducerKey, ProducerState, Record, Withdrawal,
 };
 
 /// How the next request fails.
@@ -23,7 +27,9 @@ pub struct Edge {
     pub records: Vec<Record>,
     pub epoch: u64,
     leader: Option<Option<Incarnation>>,
-    producers: BTreeMap<ProducerKey, u64>,
+    producers: BTreeMap<ProducerKey, ProducerChain>,
+    /// Keys that it vouches for, or refuses.
+    pub keys: BTreeMap<(Address, PublicKey), KeyState>,
     last: Option<(Batch, Seq)>,
     /// Faults of the coming batches; when empty they are answered.
     pub batch_faults: VecDeque<Fault>,
@@ -38,8 +44,17 @@ pub struct Edge {
     pub inbox: Vec<Record>,
     /// Whether the relay released the epoch.
     pub is_released: bool,
+    /// What the answer to an acquired epoch says about signatures.
+    pub signed: Option<Signed>,
     /// What the answers to batches name from now on.
     pub withdrawn: Vec<Withdrawal>,
+}
+
+/// The whole id of a stream.
+pub fn whole_id(short: ShortId) -> StreamId {
+    let mut id = [0; 32];
+    id[..20].copy_from_slice(&short.0);
+    StreamId(id)
 }
 
 fn unavailable() -> EdgeError {
@@ -81,18 +96,29 @@ impl Edge {
                     })
                 })
             }
-            Request::Producer { epoch, producer } => {
-                self.asked.push(format!("producer {}", producer.id.0[0]));
-                let stored = self.producers.get(&producer).copied();
+            Request::Producer { epoch, lookup } => {
+                let producer = lookup.producer;
+                let about_key = if lookup.key.is_some() { " and a key" } else { "" };
+                self.asked
+                    .push(format!("producer {}{about_key}", producer.id.0[0]));
+                let chain = self.producers.get(&producer).copied().unwrap_or_default();
+                let unknown = KeyState {
+                    ok: false,
+                    until: None,
+                    reason: Some("unknown".into()),
+                };
+                let state = ProducerState {
+                    stored: chain.next().checked_sub(1),
+                    digest: chain.last(),
+                    key: lookup
+                        .key
+                        .map(|key| self.keys.get(&(producer.author, key)).cloned().unwrap_or(unknown)),
+                };
                 let fits = epoch == Epoch(self.epoch) && !self.is_elsewhere;
                 let stale = EdgeError::NotLeader("stale-epoch".into());
                 Some(Answer::Producer(
-                    producer,
-                    if fits {
-                        Ok(ProducerState { stored })
-                    } else {
-                        Err(stale)
-                    },
+                    lookup,
+                    if fits { Ok(state) } else { Err(stale) },
                 ))
             }
             Request::Inbox { epoch } => {
@@ -135,15 +161,14 @@ impl Edge {
             self.leader = Some(fresh);
             self.epoch += 1;
         }
-        let mut id = [0; 32];
-        id[..20].copy_from_slice(&short.0);
         let head = Seq(self.records.len() as u64);
         Ok(EpochGrant {
-            stream: StreamId(id),
+            stream: whole_id(short),
             name: "demo".parse().unwrap(),
             epoch: Epoch(self.epoch),
             head,
             waiting: self.inbox.len() as u64,
+            signed: self.signed,
         })
     }
 
@@ -166,17 +191,18 @@ impl Edge {
                 self.records.len()
             )));
         }
+        let mut walker = GroupWalker::new(whole_id(STREAM));
         for record in &batch.records {
-            let next = self
-                .producers
-                .get(&record.producer_key())
-                .map_or(0, |last| last + 1);
-            assert_eq!(
-                record.producer_seq, next,
-                "a producer's numbers are stored in order"
-            );
-            self.producers.insert(record.producer_key(), record.producer_seq);
+            let walked = walker.push(record).expect("a group is stored whole");
+            let chain = self.producers.entry(record.producer_key()).or_default();
+            match walked {
+                Walked::Unsigned => chain.push_unsigned(record.producer_seq),
+                Walked::Inside => Ok(()),
+                Walked::Group(group) => chain.push_group(&group.signed).map(drop),
+            }
+            .expect("a producer's publications are stored in order");
         }
+        walker.finish().expect("a group is stored whole");
         let committed = batch.end();
         let stored = |record: &Record| {
             batch.records.iter().any(|one| {

@@ -6,8 +6,10 @@
 
 pub mod check;
 pub mod edge;
+mod notices;
 pub mod received;
 mod relay;
+pub mod signed;
 
 use received::as_text;
 use relay::shard;
@@ -21,13 +23,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use str0m::channel::ChannelConfig;
 use str0m::config::{CryptoProvider, DtlsCert};
+use streamchain_protocol::Address;
 use streamchain_protocol::auth::{RelayKey, SessionKeys, SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
-use streamchain_protocol::proof::{AnchorRef, AnchorState};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::frame::ClientFrame;
-use streamchain_protocol::wire::{Notice, NoticeEvent, Record};
-use streamchain_protocol::{Address, B256};
 
 pub const RELAY: &str = "127.0.0.1:7100";
 pub const STREAM: ShortId = ShortId([0x51; 20]);
@@ -105,7 +105,10 @@ impl Net {
         let start = Instant::now();
         Self {
             shard,
-            edge: Edge::default(),
+            edge: Edge {
+                signed: Some(streamchain_protocol::stream_settings::Signed::Optional),
+                ..Edge::default()
+            },
             clients: vec![],
             received: vec![],
             crypto,
@@ -153,7 +156,7 @@ impl Net {
         let lost = EdgeError::Unavailable("no answer within 10 s".into());
         let answer = match &request {
             Request::AcquireEpoch { .. } => Answer::AcquireEpoch(Err(lost)),
-            Request::Producer { producer, .. } => Answer::Producer(*producer, Err(lost)),
+            Request::Producer { lookup, .. } => Answer::Producer(*lookup, Err(lost)),
             Request::Batch { .. } => Answer::Batch(Err(lost)),
             Request::Inbox { .. } => Answer::Inbox(Err(lost)),
             Request::Release { .. } => Answer::Released,
@@ -272,11 +275,15 @@ impl Net {
     pub fn hello(&mut self, who: Who, producer: u8) {
         self.clients[who].send(&ClientFrame::Hello {
             producer: ProducerId([producer; 16]),
+            key: None,
         });
     }
 
     pub fn subscribe(&mut self, who: Who, from: Option<u64>) {
-        self.clients[who].send(&ClientFrame::Subscribe { from: from.map(Seq) });
+        self.clients[who].send(&ClientFrame::Subscribe {
+            from: from.map(Seq),
+            signatures: false,
+        });
     }
 
     pub fn publish(&mut self, who: Who, producer_seq: u64, text: &str) {
@@ -320,51 +327,6 @@ impl Net {
     /// How many bytes the relay sent to an address.
     pub fn sent_to(&self, address: SocketAddr) -> usize {
         self.sent.get(&address).copied().unwrap_or(0)
-    }
-
-    /// The chain has an anchor over these messages.
-    pub fn anchored(&mut self, first: u64, count: u64) {
-        let event = NoticeEvent::Anchored(AnchorRef {
-            first: Seq(first),
-            count,
-            root: B256::ZERO,
-            tx: B256::ZERO,
-            block: 1,
-            state: AnchorState::Anchored,
-        });
-        let now = self.now();
-        self.shard.handle_notice(
-            &Notice {
-                stream: STREAM,
-                event,
-            },
-            now,
-        );
-    }
-
-    /// A message comes to the edge by HTTP, and the edge notifies the relay.
-    pub fn append(&mut self, producer: u8, producer_seq: u64, text: &str) {
-        self.edge.inbox.push(Record {
-            time: streamchain_protocol::time::UnixMs(1),
-            author: Address::repeat_byte(producer),
-            producer: ProducerId([producer; 16]),
-            producer_seq,
-            payload: text.as_bytes().to_vec().into(),
-            group: None,
-        });
-        self.notify_append();
-    }
-
-    /// The edge says that messages wait.
-    pub fn notify_append(&mut self) {
-        let (event, now) = (NoticeEvent::Append, self.now());
-        self.shard.handle_notice(
-            &Notice {
-                stream: STREAM,
-                event,
-            },
-            now,
-        );
     }
 
     /// What is on its way to this address.

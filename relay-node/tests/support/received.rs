@@ -38,12 +38,14 @@ pub fn as_text(message: &[u8]) -> Vec<String> {
             RelayFrame::Message { seq, payload, .. } => format!("message {seq} of {} bytes", payload.len()),
             RelayFrame::Accepted {
                 producer_seq,
-                seq: Some(seq),
-            } => format!("accepted {producer_seq} as {seq}"),
-            RelayFrame::Accepted {
-                producer_seq,
-                seq: None,
-            } => format!("accepted {producer_seq} before"),
+                seq,
+                count,
+            } => {
+                let group = count.map_or(String::new(), |count| format!("+{count}"));
+                let place = seq.map_or("before".into(), |seq| format!("as {seq}"));
+                format!("accepted {producer_seq}{group} {place}")
+            }
+            RelayFrame::Signature { seq, group, .. } => format!("signature {seq}+{}", group.count),
             RelayFrame::Committed { committed } => format!("committed {committed}"),
             RelayFrame::Gap { from, to } => format!("gap {from}..{to}"),
             RelayFrame::Error {

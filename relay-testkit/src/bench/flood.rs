@@ -29,6 +29,7 @@ pub const RATE: Rate = Rate {
 pub const RATES: Rates = Rates {
     session: RATE,
     stream: Rate::NONE,
+    network_checks_per_s: 0,
 };
 
 /// The calm send once in a second each.

@@ -2,6 +2,7 @@
 
 use super::relay::BenchRelay;
 use crate::client::{Client, Identity, Invitation};
+use crate::signing::{GroupSigner, SigningKey};
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -57,6 +58,8 @@ pub struct Member {
     socket: UdpSocket,
     relay: std::net::SocketAddr,
     published: u64,
+    /// Signs what is published together.
+    signer: Option<GroupSigner>,
     buffer: Vec<u8>,
 }
 
@@ -69,6 +72,7 @@ impl Member {
             socket,
             relay,
             published: 0,
+            signer: None,
             buffer: vec![0; 2_048],
         })
     }
@@ -84,9 +88,13 @@ impl Member {
         let mut producer = [7; 16];
         producer[..2].copy_from_slice(&socket.local_addr()?.port().to_be_bytes());
         let mut member = Self::new(&seat.identity, &seat.invitation, socket).await?;
+        let (key, producer) = (SigningKey::generate()?, ProducerId(producer));
         member.client.send(&ClientFrame::Hello {
-            producer: ProducerId(producer),
+            producer,
+            key: Some(key.public()),
         });
+        let stream = BenchRelay::stream();
+        member.signer = Some(GroupSigner::new(key, stream, BenchRelay::AUTHOR, producer));
         let deadline = Instant::now() + patience;
         while member.client.receive().is_none() {
             if Instant::now() > deadline {
@@ -108,6 +116,27 @@ impl Member {
             payload: &payload,
         });
         self.published += 1;
+    }
+
+    /// Queues messages that hold the time: as one signed group, or one by one.
+    pub fn publish_together(&mut self, messages: usize, bytes: usize, signs: bool) -> Result<()> {
+        if !signs {
+            (0..messages).for_each(|_| self.publish(bytes));
+            return Ok(());
+        }
+        let mut payload = unix_micros().to_be_bytes().to_vec();
+        payload.resize(bytes.max(payload.len()), 0);
+        let payloads = vec![payload.as_slice(); messages];
+        let signer = self.signer.as_mut().context("a member that publishes")?;
+        let frame = signer.sign(&payloads)?;
+        self.client.send(&ClientFrame::Group {
+            producer_seq: frame.first,
+            previous: frame.previous,
+            signature: frame.signature,
+            payloads,
+        });
+        self.published += messages as u64;
+        Ok(())
     }
 
     /// The next message from the relay.
@@ -160,8 +189,16 @@ impl Member {
         Ok(())
     }
 
-    async fn subscribe_forever(mut self, got: Arc<Got>, delays: Arc<Mutex<Vec<u64>>>) -> Result<()> {
-        self.client.send(&ClientFrame::Subscribe { from: Some(Seq(0)) });
+    async fn subscribe_forever(
+        mut self,
+        signatures: bool,
+        got: Arc<Got>,
+        delays: Arc<Mutex<Vec<u64>>>,
+    ) -> Result<()> {
+        self.client.send(&ClientFrame::Subscribe {
+            from: Some(Seq(0)),
+            signatures,
+        });
         loop {
             self.run_once().await?;
             if self.client.is_open() {
@@ -210,6 +247,8 @@ pub(super) struct Load<'a> {
     relay: &'a BenchRelay,
     got: Vec<Arc<Got>>,
     delays: Arc<Mutex<Vec<u64>>>,
+    /// Whether those who join ask for signatures.
+    signatures: bool,
     /// The subscribers' threads run as long as these are held.
     keep: Vec<tokio::sync::mpsc::UnboundedSender<Invited>>,
 }
@@ -221,14 +260,20 @@ impl<'a> Load<'a> {
             relay,
             got: vec![],
             delays: Arc::default(),
+            signatures: false,
             keep: vec![],
         }
+    }
+
+    /// Those who join from now on ask for signatures, or not.
+    pub(super) fn ask_for_signatures(&mut self, signatures: bool) {
+        self.signatures = signatures;
     }
 
     /// Adds subscribers and waits until they are connected.
     pub(super) async fn join(&mut self, count: usize, patience: Duration) -> Result<()> {
         let (start, mut invited) = tokio::sync::mpsc::unbounded_channel::<Invited>();
-        let delays = self.delays.clone();
+        let (delays, signatures) = (self.delays.clone(), self.signatures);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -243,7 +288,7 @@ impl<'a> Load<'a> {
                             let socket = UdpSocket::from_std(socket)?;
                             Member::new(&identity, &invitation, socket)
                                 .await?
-                                .subscribe_forever(got, delays)
+                                .subscribe_forever(signatures, got, delays)
                                 .await
                         });
                     }

@@ -8,6 +8,7 @@
 pub mod flood;
 mod load;
 mod relay;
+mod signed;
 
 use anyhow::Result;
 use clap::Args;
@@ -38,6 +39,9 @@ const LATENCY_RATE: u64 = 1_000;
 /// How long all clients may take to be connected: a thousand handshakes are two seconds of CPU.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Messages in a turn of the publisher.
+const TURN: usize = 16;
+
 /// Most messages that the publisher is ahead of the slowest subscriber, so that nobody gets a gap.
 const WINDOW: u64 = 512;
 
@@ -50,10 +54,11 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         let latency = latency(args).await?;
         let mut fan_out = Vec::new();
         for subscribers in &args.subscribers {
-            fan_out.push(deliveries(*subscribers, args).await?);
+            fan_out.push(deliveries(*subscribers, args, TURN, false).await?);
         }
         let flood = flood::beside_a_flood(CONNECT_TIMEOUT, args.payload).await?;
-        anyhow::Ok(json!({ "latency": latency, "fanOut": fan_out, "flood": flood }))
+        let signed = signed::signed(args).await?;
+        anyhow::Ok(json!({ "latency": latency, "fanOut": fan_out, "flood": flood, "signed": signed }))
     })?;
     println!("{}", serde_json::to_string_pretty(&figures)?);
     Ok(())
@@ -89,12 +94,12 @@ async fn latency(args: &BenchArgs) -> Result<Value> {
     }))
 }
 
-/// As many messages as go through to this many subscribers.
-async fn deliveries(subscribers: usize, args: &BenchArgs) -> Result<Value> {
+/// As many messages as go through to this many subscribers, so many in a turn of the publisher; with signatures, each turn is a group
+/// and every subscriber asks for its signature.
+async fn deliveries(subscribers: usize, args: &BenchArgs, turn: usize, signs: bool) -> Result<Value> {
     let relay = BenchRelay::start().await?;
-    let mut load = Load::new(&relay);
     let connecting = Instant::now();
-    load.join(subscribers, CONNECT_TIMEOUT).await?;
+    let load = signed::subscribers(&relay, subscribers, signs).await?;
     let connected = connecting.elapsed();
     let mut publisher = Member::publisher(&relay, CONNECT_TIMEOUT).await?;
     let (start, cpu, before) = (Instant::now(), relay.cpu(), load.delivered());
@@ -102,7 +107,7 @@ async fn deliveries(subscribers: usize, args: &BenchArgs) -> Result<Value> {
     while Instant::now() < end {
         let ahead = publisher.published() - load.slowest();
         if ahead < WINDOW && publisher.unsent() < 64 {
-            (0..16).for_each(|_| publisher.publish(args.payload));
+            publisher.publish_together(turn, args.payload, signs)?;
             publisher.run_once().await?;
         } else {
             publisher

@@ -1,7 +1,7 @@
 //! The relay under test.
 
 use crate::client::{Identity, Invitation};
-use crate::loopback_edge::LoopbackEdge;
+use crate::loopback_edge::{LoopbackEdge, stream_id};
 use anyhow::{Context, Result};
 use relay_node::EdgeClient;
 use relay_node::SessionConfig;
@@ -18,9 +18,12 @@ use std::time::Duration;
 use streamchain_protocol::Address;
 use streamchain_protocol::auth::{RelayKey, SessionKeys};
 use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};
-use streamchain_protocol::ids::{Incarnation, RelayId, SessionId, ShortId};
+use streamchain_protocol::ids::{Incarnation, RelayId, SessionId, ShortId, StreamId};
 use streamchain_protocol::webrtc::parse_fingerprint;
 use tokio::sync::{mpsc, watch};
+
+/// The stream of all clients.
+const STREAM: ShortId = ShortId([1; 20]);
 
 /// A shard in a thread of its own.
 pub struct BenchRelay {
@@ -36,6 +39,14 @@ pub struct BenchRelay {
 }
 
 impl BenchRelay {
+    /// The author of all its clients.
+    pub const AUTHOR: Address = Address::ZERO;
+
+    /// The whole id of the stream of all its clients.
+    pub fn stream() -> StreamId {
+        stream_id(&STREAM.to_string()).unwrap_or(StreamId([0; 32]))
+    }
+
     /// Starts an edge, and a relay of one shard that takes whatever comes.
     pub async fn start() -> Result<Self> {
         Self::start_with(Rates::NONE).await
@@ -109,8 +120,8 @@ impl BenchRelay {
             rights: SessionRights::ALL,
             expires: now().unix.to_sec().plus_s(60),
             session: SessionId(self.sessions.get().to_be_bytes()),
-            stream: ShortId([1; 20]),
-            author: Address::ZERO,
+            stream: STREAM,
+            author: Self::AUTHOR,
             fingerprint: self.identity.fingerprint_hash(),
             relay_begins: true,
             max_message: streamchain_protocol::auth::MaxMessage::UNKNOWN,

@@ -22,7 +22,7 @@ fn led() -> StreamLog<Memory> {
 
 fn post(log: &StreamLog<Memory>, producer: u8, number: u64) -> Step<Appended, Memory> {
     let record = records(producer, number, 1).remove(0);
-    log.step(|log| log.append(&record))
+    log.step(|log| log.append(std::slice::from_ref(&record)))
 }
 
 fn waits() -> Appended {
@@ -154,7 +154,7 @@ fn one_network_never_fills_the_inbox() {
     let (log, mut shares) = (led(), InboxShares::default());
     let mut post = |author: u8, number: u64, network: &str| {
         let record = records(author, number, 1).remove(0);
-        log.step(|log| shares.append(log, &record, network))
+        log.step(|log| shares.append(log, std::slice::from_ref(&record), network))
     };
     // Each message by another author.
     let taken = (0..=255)

@@ -77,7 +77,7 @@ enum Answer {
 }
 
 fn post(log: &StreamLog<Memory>, record: &Record) -> Answer {
-    match log.step(|log| log.append(record)) {
+    match log.step(|log| log.append(std::slice::from_ref(record))) {
         Ok(Appended::Committed(_) | Appended::Waits(_)) => Answer::Taken,
         Err(LogError::Refused(Refusal::ProducerConflict { stored, .. })) => Answer::Conflict { stored },
         Err(error) => panic!("{error}"),

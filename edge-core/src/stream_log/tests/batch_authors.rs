@@ -80,7 +80,7 @@ fn a_session_that_may_not_publish_makes_no_author() {
 fn what_came_by_http_needs_no_session() {
     let log = led();
     let posted = records(2, 0, 1);
-    let waits = log.step(|log| log.append(&posted[0])).unwrap();
+    let waits = log.step(|log| log.append(&posted)).unwrap();
     assert_eq!(waits, Appended::Waits(relay("a")));
     let forged = log.commit(&relay("a"), &batch(1, 0, records(2, 0, 2)));
     assert_eq!(refusal(forged), unknown(2), "only the message that waits");

@@ -5,6 +5,8 @@ mod authors;
 mod batch_authors;
 mod commit;
 mod events;
+mod group_properties;
+mod groups;
 mod leadership;
 mod members;
 mod outage;

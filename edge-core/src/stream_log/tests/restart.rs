@@ -30,7 +30,7 @@ fn a_message_of_the_edge_writes_its_batch_and_its_seq() {
     log.create(&new_stream(), UnixMs(0)).unwrap();
     let append = |log: &StreamLog<Memory>, number| {
         let record = records(1, number, 1).remove(0);
-        log.step(|log| log.append(&record)).unwrap()
+        log.step(|log| log.append(std::slice::from_ref(&record))).unwrap()
     };
     append(&log, 0); // takes the epoch
     assert_eq!(rows_of(&log, |log| append(log, 1)), 2);

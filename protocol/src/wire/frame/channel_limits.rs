@@ -16,9 +16,16 @@ pub struct ChannelLimits {
     pub messages_per_s: u64,
     /// Payload bytes that the session may send in a second; 0: no limit.
     pub bytes_per_s: u64,
+    /// Most messages of a signed group; 0: the relay takes no groups.
+    pub group_messages: u64,
+    /// Whether the stream takes signed groups only.
+    pub signed: bool,
 }
 
-/// Writes the limits. Rates of 0 are left out.
+/// The limits that every relay says.
+const ALWAYS: [&str; 3] = ["payload", "batch_ms", "buffer"];
+
+/// Writes the limits. Rates of 0 are left out, and so is what only a relay that takes groups says.
 pub(super) fn write_limits<'w, 'a>(w: &'w mut Writer<'a>, limits: ChannelLimits) -> &'w mut Writer<'a> {
     let all = [
         ("payload", limits.payload),
@@ -26,10 +33,12 @@ pub(super) fn write_limits<'w, 'a>(w: &'w mut Writer<'a>, limits: ChannelLimits)
         ("buffer", limits.buffer),
         ("messages_per_s", limits.messages_per_s),
         ("bytes_per_s", limits.bytes_per_s),
+        ("group_messages", limits.group_messages),
+        ("signed", u64::from(limits.signed)),
     ];
     let given = all
         .iter()
-        .filter(|(name, value)| *value > 0 || !name.ends_with("_per_s"));
+        .filter(|(name, value)| *value > 0 || ALWAYS.contains(name));
     w.map(given.clone().count() as u64);
     for (name, value) in given {
         w.text(name).uint(*value);
@@ -45,6 +54,8 @@ pub(super) fn read_limits(reader: &mut Reader<'_>) -> Result<ChannelLimits, Cbor
         buffer: 0,
         messages_per_s: 0,
         bytes_per_s: 0,
+        group_messages: 0,
+        signed: false,
     };
     for _ in 0..reader.map("limits")? {
         match reader.text("limits key")? {
@@ -53,6 +64,8 @@ pub(super) fn read_limits(reader: &mut Reader<'_>) -> Result<ChannelLimits, Cbor
             "buffer" => limits.buffer = reader.uint("buffer")?,
             "messages_per_s" => limits.messages_per_s = reader.uint("messages_per_s")?,
             "bytes_per_s" => limits.bytes_per_s = reader.uint("bytes_per_s")?,
+            "group_messages" => limits.group_messages = reader.uint("group_messages")?,
+            "signed" => limits.signed = reader.uint("signed")? > 0,
             _ => reader.skip("limit")?,
         }
     }

@@ -25,4 +25,11 @@ pub enum ErrorCode {
     /// Rate limit exceeded: the message was not taken, send it again later. As the last frame of a session: the rate
     /// limit was exceeded for too long.
     RateLimited = 10,
+    /// The signature of a group does not hold, or its key does not sign for the author. Nothing was taken.
+    BadSignature = 11,
+    /// The stream takes signed groups only. Nothing was taken.
+    SignatureRequired = 12,
+    /// A group does not follow the producer's group before it, or signed and unsigned messages are mixed in one producer.
+    /// Nothing was taken.
+    BrokenChain = 13,
 }

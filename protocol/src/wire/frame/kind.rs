@@ -6,6 +6,8 @@ pub(crate) const HELLO: u64 = 1;
 pub(crate) const PUBLISH: u64 = 2;
 /// client → relay: from which seq on to send messages.
 pub(crate) const SUBSCRIBE: u64 = 3;
+/// client → relay: a signed group of new messages.
+pub(crate) const GROUP: u64 = 4;
 /// relay → client: the answer to hello.
 pub(crate) const WELCOME: u64 = 16;
 /// relay → client: a message of the stream.
@@ -24,3 +26,5 @@ pub const GAP: u64 = 22;
 pub(crate) const ERROR: u64 = 23;
 /// relay → client: what was published on chain became final, or was taken back.
 pub(crate) const CHAIN_STATE: u64 = 24;
+/// relay → client: the signature of a group, before its first message.
+pub(crate) const SIGNATURE: u64 = 25;

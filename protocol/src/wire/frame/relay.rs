@@ -4,8 +4,9 @@ use super::channel_limits::{ChannelLimits, read_limits, write_limits};
 use super::error_code::ErrorCode;
 use super::items::{need, read_head, skip};
 use super::kind;
-use crate::ids::{Epoch, Seq};
+use crate::ids::{Epoch, ProducerId, Seq};
 use crate::proof::{AnchorRef, AnchorState};
+use crate::signed::{GroupHeader, MAX_GROUP_MESSAGES, PublicKey, Signature};
 use crate::time::UnixMs;
 use crate::util::cbor::{CborError, Reader, Writer};
 use crate::wire::Omitted;
@@ -40,12 +41,14 @@ pub enum RelayFrame<'a> {
         /// Opaque bytes.
         payload: &'a [u8],
     },
-    /// `[18, producer_seq, seq]`; no seq for a duplicate whose seq is no longer known.
+    /// `[18, producer_seq, seq, count]`; no seq for a duplicate whose seq is no longer known.
     Accepted {
-        /// The number that the publisher gave it.
+        /// The number that the publisher gave it, or the first message of its group.
         producer_seq: u64,
         /// The seq that it got.
         seq: Option<Seq>,
+        /// How many messages the group has; `None` for a message of no group.
+        count: Option<u64>,
     },
     /// `[19, committed]`: every seq below is committed.
     Committed {
@@ -71,6 +74,20 @@ pub enum RelayFrame<'a> {
         state: AnchorState,
         /// What is known of a payload that is left out.
         omitted: Option<Omitted>,
+    },
+    /// `[25, epoch, seq, count, producer, producer_seq, previous, key, signature]`: the signature of the group that begins with the
+    /// next message.
+    Signature {
+        /// Under which epoch the relay gave the seq.
+        epoch: Epoch,
+        /// The seq of the group's first message.
+        seq: Seq,
+        /// The author's producer that numbered the messages.
+        producer: ProducerId,
+        /// The number of the group's first message.
+        producer_seq: u64,
+        /// How many messages there are, and who signed them.
+        group: GroupHeader,
     },
     /// `[24, block, log_index, tx, state]`: what [`RelayFrame::Chain`] said before is final, or taken back.
     ChainState {
@@ -136,9 +153,22 @@ impl<'a> RelayFrame<'a> {
                 w.array(6).uint(kind::MESSAGE).uint(epoch.0).uint(seq.0);
                 w.uint(time.0).bytes(author.as_slice()).bytes(payload)
             }
-            Self::Accepted { producer_seq, seq } => {
-                w.array(3).uint(kind::ACCEPTED).uint(producer_seq);
-                w.uint_or_null(seq.map(|seq| seq.0))
+            Self::Accepted {
+                producer_seq,
+                seq,
+                count,
+            } => write_accepted(&mut w, producer_seq, seq, count),
+            Self::Signature {
+                epoch,
+                seq,
+                producer,
+                producer_seq,
+                group,
+            } => {
+                w.array(9).uint(kind::SIGNATURE).uint(epoch.0).uint(seq.0);
+                w.uint(u64::from(group.count)).bytes(&producer.0);
+                w.uint(producer_seq).bytes(group.previous.as_slice());
+                w.bytes(group.key.as_bytes()).bytes(&group.signature.0)
             }
             Self::Committed { committed } => w.array(2).uint(kind::COMMITTED).uint(committed.0),
             Self::Anchored(anchor) => write_anchored(&mut w, &anchor),
@@ -184,6 +214,12 @@ impl<'a> RelayFrame<'a> {
         need(items, needed, "frame")?;
         let mut frame = Self::read_known(kind, reader)?;
         let mut rest = items - needed;
+        if let Self::Accepted { count, .. } = &mut frame
+            && rest > 0
+        {
+            *count = reader.uint_or_null("count")?;
+            rest -= 1;
+        }
         if let Self::Error { retry_ms, .. } = &mut frame
             && rest > 0
         {
@@ -222,7 +258,9 @@ impl<'a> RelayFrame<'a> {
             kind::ACCEPTED => Self::Accepted {
                 producer_seq: r.uint("producer_seq")?,
                 seq: r.uint_or_null("seq")?.map(Seq),
+                count: None,
             },
+            kind::SIGNATURE => read_signature(r)?,
             kind::COMMITTED => Self::Committed {
                 committed: Seq(r.uint("committed")?),
             },
@@ -270,7 +308,56 @@ fn relay_items(kind: u64) -> Option<u64> {
         kind::COMMITTED => 2,
         kind::ANCHORED | kind::CHAIN => 7,
         kind::CHAIN_STATE => 5,
+        kind::SIGNATURE => 9,
         _ => return None,
+    })
+}
+
+/// Writes an answer to a publication. That to a message of no group has one item less.
+fn write_accepted<'w, 'a>(
+    w: &'w mut Writer<'a>,
+    producer_seq: u64,
+    seq: Option<Seq>,
+    count: Option<u64>,
+) -> &'w mut Writer<'a> {
+    w.array(3 + u64::from(count.is_some())).uint(kind::ACCEPTED);
+    w.uint(producer_seq).uint_or_null(seq.map(|seq| seq.0));
+    match count {
+        Some(count) => w.uint(count),
+        None => w,
+    }
+}
+
+fn read_signature<'a>(r: &mut Reader<'a>) -> Result<RelayFrame<'a>, CborError> {
+    let (epoch, seq) = (Epoch(r.uint("epoch")?), Seq(r.uint("seq")?));
+    let given = r.uint("count")?;
+    let count = u16::try_from(given)
+        .ok()
+        .filter(|count| (1..=MAX_GROUP_MESSAGES).contains(&usize::from(*count)))
+        .ok_or(CborError::Length {
+            field: "count",
+            given,
+            expected: "1 to 256",
+        })?;
+    let producer = ProducerId(r.fixed("producer")?);
+    let producer_seq = r.uint("producer_seq")?;
+    let previous = B256::from(r.fixed::<32>("previous")?);
+    let key = PublicKey::from_bytes(r.fixed("key")?).map_err(|_| CborError::Item {
+        field: "key",
+        reason: "not a compressed point",
+    })?;
+    let signature = Signature(r.fixed("signature")?);
+    Ok(RelayFrame::Signature {
+        epoch,
+        seq,
+        producer,
+        producer_seq,
+        group: GroupHeader {
+            count,
+            previous,
+            key,
+            signature,
+        },
     })
 }
 

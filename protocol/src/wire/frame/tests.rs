@@ -1,6 +1,7 @@
 use super::*;
 use crate::ids::{Epoch, ProducerId, Seq};
 use crate::proof::{AnchorRef, AnchorState};
+use crate::signed::{GroupHeader, PublicKey, Signature};
 use crate::time::UnixMs;
 use crate::util::cbor::{Reader, Writer};
 use crate::wire::Omitted;
@@ -8,13 +9,38 @@ use alloy_primitives::hex;
 use alloy_primitives::{Address, B256};
 use proptest::prelude::*;
 
+const SUBSCRIBE_TAIL: ClientFrame<'static> = ClientFrame::Subscribe {
+    from: None,
+    signatures: false,
+};
+
+/// A header of two messages, with bytes that are easy to recognize.
+fn header() -> GroupHeader {
+    let mut key = [0x55; 33];
+    key[0] = 2;
+    GroupHeader {
+        count: 2,
+        previous: B256::repeat_byte(0x22),
+        key: PublicKey::from_bytes(key).unwrap(),
+        signature: Signature([0x44; 64]),
+    }
+}
+
 fn client_frames() -> Vec<(ClientFrame<'static>, &'static str)> {
     vec![
         (
             ClientFrame::Hello {
                 producer: ProducerId([0xab; 16]),
+                key: None,
             },
             "820150abababababababababababababababab",
+        ),
+        (
+            ClientFrame::Hello {
+                producer: ProducerId([0xab; 16]),
+                key: Some(header().key),
+            },
+            "830150abababababababababababababababab5821025555555555555555555555555555555555555555555555555555555555555555",
         ),
         (
             ClientFrame::Publish {
@@ -24,12 +50,30 @@ fn client_frames() -> Vec<(ClientFrame<'static>, &'static str)> {
             "830207426869",
         ),
         (
+            ClientFrame::Group {
+                producer_seq: 7,
+                previous: header().previous,
+                signature: header().signature,
+                payloads: vec![b"hi", b"you"],
+            },
+            "8504075820222222222222222222222222222222222222222222222222222222222222222258404444444444444444444444444444444444\
+             44444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444448242686943796f75",
+        ),
+        (
             ClientFrame::Subscribe {
                 from: Some(Seq(1_000)),
+                signatures: false,
             },
             "82031903e8",
         ),
-        (ClientFrame::Subscribe { from: None }, "8203f6"),
+        (SUBSCRIBE_TAIL, "8203f6"),
+        (
+            ClientFrame::Subscribe {
+                from: Some(Seq(1_000)),
+                signatures: true,
+            },
+            "83031903e801",
+        ),
     ]
 }
 
@@ -47,6 +91,8 @@ fn session_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
         buffer: 4_096,
         messages_per_s: 0,
         bytes_per_s: 0,
+        group_messages: 0,
+        signed: false,
     };
     let rated = ChannelLimits {
         messages_per_s: 1_000,
@@ -76,7 +122,22 @@ fn session_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
              1903e86b62797465735f7065725f731a00400000",
         ),
     ];
-    [welcomes, message_frames()].concat()
+    let signed = (
+        RelayFrame::Welcome {
+            epoch: Epoch(3),
+            head: Seq(12),
+            committed: Seq(10),
+            stored: Some(4),
+            limits: ChannelLimits {
+                group_messages: 256,
+                signed: true,
+                ..limits
+            },
+        },
+        "8610030c0a04a5677061796c6f61641a000100006862617463685f6d731832666275666665721910006e67726f75705f6d65737361676573\
+             190100667369676e656401",
+    );
+    [welcomes, vec![signed], message_frames()].concat()
 }
 
 /// The frames about messages and what became of them.
@@ -97,8 +158,29 @@ fn message_frames() -> Vec<(RelayFrame<'static>, &'static str)> {
             RelayFrame::Accepted {
                 producer_seq: 7,
                 seq: Some(Seq(12)),
+                count: None,
             },
             "8312070c",
+        ),
+        (
+            RelayFrame::Accepted {
+                producer_seq: 7,
+                seq: Some(Seq(12)),
+                count: Some(2),
+            },
+            "8412070c02",
+        ),
+        (
+            RelayFrame::Signature {
+                epoch: Epoch(3),
+                seq: Seq(12),
+                producer: ProducerId([0xab; 16]),
+                producer_seq: 7,
+                group: header(),
+            },
+            "891819030c0250abababababababababababababababab075820222222222222222222222222222222222222222222222222222222222222\
+             2222582102555555555555555555555555555555555555555555555555555555555555555558404444444444444444444444444444444444\
+             4444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444",
         ),
         (RelayFrame::Committed { committed: Seq(13) }, "82130d"),
         (
@@ -217,7 +299,7 @@ fn the_document_shows_every_frame() {
 #[test]
 fn frames_share_a_message_and_unknown_ones_are_ignored() {
     let mut out = Vec::new();
-    ClientFrame::Subscribe { from: None }.write(&mut out);
+    SUBSCRIBE_TAIL.write(&mut out);
     Writer::new(&mut out)
         .array(3)
         .uint(99)
@@ -230,10 +312,7 @@ fn frames_share_a_message_and_unknown_ones_are_ignored() {
     }
     .write(&mut out);
     let mut reader = Reader::new(&out);
-    assert_eq!(
-        ClientFrame::read(&mut reader),
-        Ok(Some(ClientFrame::Subscribe { from: None }))
-    );
+    assert_eq!(ClientFrame::read(&mut reader), Ok(Some(SUBSCRIBE_TAIL)));
     assert_eq!(ClientFrame::read(&mut reader), Ok(None));
     assert!(matches!(
         ClientFrame::read(&mut reader),
@@ -268,6 +347,14 @@ fn rubbish_is_refused_with_the_field_named() {
         ("83021bffffffffffffffff40", "producer_seq"),
         ("8203f5", "from"),
         ("82035bffffffffffffffff", "from"),
+        ("8303f6f5", "signatures"),
+        ("830150abababababababababababababababab4102", "key"),
+        (
+            "830150abababababababababababababababab5821045555555555555555555555555555555555555555555555555555555555555555",
+            "key",
+        ),
+        ("840407", "group"),
+        ("850407582022", "previous"),
     ] {
         let error = ClientFrame::read(&mut Reader::new(&hex::decode(bytes).unwrap())).unwrap_err();
         assert!(
@@ -275,6 +362,30 @@ fn rubbish_is_refused_with_the_field_named() {
             "{bytes}: {error}, expected one about {field}"
         );
     }
+}
+
+#[test]
+fn a_group_has_1_to_256_messages() {
+    let group = |payloads: Vec<&'static [u8]>| {
+        let mut out = Vec::new();
+        ClientFrame::Group {
+            producer_seq: 0,
+            previous: B256::ZERO,
+            signature: header().signature,
+            payloads,
+        }
+        .write(&mut out);
+        out
+    };
+    for (count, is_read) in [(0, false), (1, true), (256, true), (257, false)] {
+        let bytes = group(vec![b"x"; count]);
+        let read = ClientFrame::read(&mut Reader::new(&bytes));
+        assert_eq!(read.is_ok(), is_read, "{count} messages: {read:?}");
+    }
+    let mut endless = group(vec![]);
+    endless.pop();
+    endless.extend(hex::decode("9b001fffffffffffff").unwrap());
+    assert!(ClientFrame::read(&mut Reader::new(&endless)).is_err());
 }
 
 proptest! {
@@ -293,7 +404,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_frame_is_survived(which in 0usize..12, at in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<prop::sample::Index>()) {
+    fn a_damaged_frame_is_survived(which in 0usize..22, at in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<prop::sample::Index>()) {
         let hexes: Vec<_> = client_frames().into_iter().map(|(_, hex)| hex)
             .chain(relay_frames().into_iter().map(|(_, hex)| hex)).collect();
         let mut bytes = hex::decode(hexes[which]).unwrap();

@@ -146,10 +146,7 @@ impl Shard {
     /// Ends the sessions whose rights were withdrawn, and opens none with tokens from before.
     pub(super) fn withdraw(&mut self, whose: Whose, before: UnixSec, again: bool, now: Now) {
         let (code, text) = match again {
-            true => (
-                ErrorCode::StreamMoved,
-                "what this session may do has changed: connect again",
-            ),
+            true => (ErrorCode::StreamMoved, CHANGED_TEXT),
             false => (ErrorCode::SessionEnded, "the session's credentials were revoked"),
         };
         let over: Vec<SessionKey> = self
@@ -162,8 +159,14 @@ impl Shard {
             self.close_with(key, code, text, now);
         }
         self.withdrawals.add(whose, before);
+        if let (stream, None) = whose {
+            self.refresh_settings(Some(stream).filter(|stream| *stream != ShortId::EVERY));
+        }
     }
 }
+
+/// What sessions end with when settings or rights changed.
+pub(super) const CHANGED_TEXT: &str = "what this session may do has changed: connect again";
 
 /// The frame for a notice, if clients get one.
 fn notice_frame(event: &NoticeEvent) -> Option<NoticeFrame> {

@@ -1,12 +1,17 @@
-//! The frames of clients: hello, publish, subscribe.
+//! The frames of clients: hello, publish, group, subscribe.
 
+use super::publish::Publication;
 use super::{Now, Shard};
 use crate::core::counters::ErrorCounts;
+use crate::core::edge_requests::Lookup;
 use crate::core::limits::{MAX_REPLAY_MESSAGES, SUBSCRIBE_FRAMES};
 use crate::core::rates::{Cost, Verdict};
-use crate::core::session::{Hello, Session, SessionKey};
-use streamchain_protocol::ids::{ProducerId, Seq};
+use crate::core::session::{Hello, Session, SessionKey, Wanted};
+use crate::core::signer::Signer;
+use streamchain_protocol::ids::ProducerId;
 use streamchain_protocol::limits::MAX_PAYLOAD_BYTES;
+use streamchain_protocol::signed::{MAX_GROUP_MESSAGES, PublicKey};
+use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::wire::ProducerKey;
 use streamchain_protocol::wire::cbor::{CborError, Reader};
 use streamchain_protocol::wire::frame::{ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
@@ -72,7 +77,7 @@ impl Shard {
             self.errors.count_outcome(&outcome);
             let sent = match &outcome {
                 Outcome::Fine => continue,
-                Outcome::Refuse(code, text) => session.send_queue.send(&RelayFrame::error(*code, text)),
+                Outcome::Refuse(code, text) => session.send_queue.send(&RelayFrame::error(*code, cut(text))),
                 Outcome::Slow(wait_ms) => session.send_queue.send(&slow_down(*wait_ms)),
             };
             if sent.is_err() {
@@ -91,12 +96,32 @@ impl Shard {
 
     fn take_frame(&mut self, key: SessionKey, frame: ClientFrame<'_>, now: Now) -> Outcome {
         match frame {
-            ClientFrame::Hello { producer } => self.hello(key, producer, now),
+            ClientFrame::Hello { producer, key: signs } => self.hello(key, producer, signs, now),
             ClientFrame::Publish {
                 producer_seq,
                 payload,
-            } => self.publish(key, producer_seq, payload, now),
-            ClientFrame::Subscribe { from } => self.subscribe(key, from),
+            } => {
+                let publication = Publication {
+                    producer_seq,
+                    payloads: &[payload],
+                    signed: None,
+                };
+                self.publish(key, publication, now)
+            }
+            ClientFrame::Group {
+                producer_seq,
+                previous,
+                signature,
+                payloads,
+            } => {
+                let publication = Publication {
+                    producer_seq,
+                    payloads: &payloads,
+                    signed: Some((previous, signature)),
+                };
+                self.publish(key, publication, now)
+            }
+            ClientFrame::Subscribe { from, signatures } => self.subscribe(key, Wanted { from, signatures }),
         }
     }
 
@@ -107,6 +132,10 @@ impl Shard {
         };
         let (frames, bytes) = match frame {
             Some(ClientFrame::Publish { payload, .. }) => (1, payload.len()),
+            Some(ClientFrame::Group { payloads, .. }) => (
+                u32::try_from(payloads.len()).unwrap_or(u32::MAX),
+                payloads.iter().map(|payload| payload.len()).sum(),
+            ),
             Some(ClientFrame::Subscribe { .. }) => (SUBSCRIBE_FRAMES, 0),
             Some(ClientFrame::Hello { .. }) | None => (1, 0),
         };
@@ -122,15 +151,21 @@ impl Shard {
     /// Refuses a frame over the rate: a message must come again before later ones.
     fn hold_back(&mut self, key: SessionKey, frame: Option<&ClientFrame<'_>>, wait_ms: u64) -> Outcome {
         if let Some(session) = self.sessions.get_mut(&key)
-            && let Some(ClientFrame::Publish { producer_seq, .. }) = frame
+            && let Some(number) = frame.and_then(ClientFrame::first_number)
         {
-            let first = session.refused_from.unwrap_or(*producer_seq);
-            session.refused_from = Some(first.min(*producer_seq));
+            let first = session.refused_from.unwrap_or(number);
+            session.refused_from = Some(first.min(number));
         }
         Outcome::Slow(wait_ms)
     }
 
-    fn hello(&mut self, key: SessionKey, producer: ProducerId, now: Now) -> Outcome {
+    fn hello(
+        &mut self,
+        key: SessionKey,
+        producer: ProducerId,
+        signs: Option<PublicKey>,
+        now: Now,
+    ) -> Outcome {
         let Some(session) = self.sessions.get_mut(&key) else {
             return Outcome::Fine;
         };
@@ -144,6 +179,7 @@ impl Shard {
             },
             welcomed: false,
         });
+        session.signer = Signer::of(signs, session.token.author);
         self.try_welcome(key, now);
         Outcome::Fine
     }
@@ -155,9 +191,9 @@ impl Shard {
             self.try_welcome(key, now);
         }
         if let Some(session) = self.sessions.get_mut(&key)
-            && let Some(from) = session.wanted.take()
+            && let Some(wanted) = session.wanted.take()
         {
-            self.subscribe(key, from);
+            self.subscribe(key, wanted);
         }
         if self.pump(key, now) {
             self.queue_session(key);
@@ -180,12 +216,21 @@ impl Shard {
         else {
             return;
         };
+        if leadership.is_refreshing {
+            return;
+        }
         let stored = match session.token.rights.publish {
             false => None,
-            true => match leadership.producers.join(hello.producer) {
-                Some(stored) => stored,
-                None => return self.look_up(id, hello.producer),
-            },
+            true => {
+                // An edge that stores no groups knows no keys.
+                let signs = session.signer.asked().filter(|_| leadership.signed.is_some());
+                let is_known = signs.is_none() && leadership.producers.knows(hello.producer);
+                if !is_known {
+                    let producer = hello.producer;
+                    return self.look_up(id, Lookup { producer, key: signs });
+                }
+                leadership.producers.join(hello.producer).flatten()
+            }
         };
         session.hello = Some(Hello {
             welcomed: true,
@@ -197,6 +242,8 @@ impl Shard {
             buffer: MAX_REPLAY_MESSAGES as u64,
             messages_per_s: u64::from(self.rates.session.messages_per_s),
             bytes_per_s: u64::from(self.rates.session.bytes_per_s),
+            group_messages: leadership.signed.map_or(0, |_| MAX_GROUP_MESSAGES as u64),
+            signed: leadership.signed == Some(Signed::Required),
         };
         let committed = leadership.backlog.committed();
         let head = leadership.replay.end();
@@ -207,12 +254,18 @@ impl Shard {
             stored,
             limits,
         };
-        let early = session.take_early();
+        let early = session.early.take();
         if session.send_queue.welcome(&welcome, committed).is_err() {
             return self.remove(key, now);
         }
-        for (producer_seq, payload) in early {
-            let outcome = self.publish(key, producer_seq, &payload, now);
+        for publication in early {
+            let payloads: Vec<&[u8]> = publication.payloads.iter().map(Vec::as_slice).collect();
+            let publication = Publication {
+                producer_seq: publication.producer_seq,
+                payloads: &payloads,
+                signed: publication.signed,
+            };
+            let outcome = self.publish(key, publication, now);
             let Some(session) = self.sessions.get_mut(&key) else {
                 return;
             };
@@ -220,13 +273,13 @@ impl Shard {
             // An overflow is found again at the next frame.
             let _ = match outcome {
                 Outcome::Fine => Ok(()),
-                Outcome::Refuse(code, text) => session.send_queue.send(&RelayFrame::error(code, &text)),
+                Outcome::Refuse(code, text) => session.send_queue.send(&RelayFrame::error(code, cut(&text))),
                 Outcome::Slow(wait_ms) => session.send_queue.send(&slow_down(wait_ms)),
             };
         }
     }
 
-    fn subscribe(&mut self, key: SessionKey, from: Option<Seq>) -> Outcome {
+    fn subscribe(&mut self, key: SessionKey, wanted: Wanted) -> Outcome {
         let Some(session) = self.sessions.get_mut(&key) else {
             return Outcome::Fine;
         };
@@ -235,13 +288,16 @@ impl Shard {
         }
         let leadership = self
             .streams
-            .get(&session.stream())
-            .and_then(|stream| stream.leadership.as_ref());
+            .get_mut(&session.stream())
+            .and_then(|stream| stream.leadership.as_mut());
         match leadership {
-            Some(leadership) => session
-                .send_queue
-                .subscribe(from.unwrap_or(leadership.replay.end())),
-            None => session.wanted = Some(from),
+            Some(leadership) => {
+                let Wanted { from, signatures } = wanted;
+                leadership.has_verifiers |= signatures;
+                let from = from.unwrap_or(leadership.replay.end());
+                session.send_queue.subscribe(from, signatures);
+            }
+            None => session.wanted = Some(wanted),
         }
         Outcome::Fine
     }
@@ -263,6 +319,14 @@ fn text_message() -> CborError {
         field: "message",
         reason: "text, but frames are binary",
     }
+}
+
+/// Most bytes of the text of an error that is about a frame: control frames share messages in steps of 256 bytes.
+const MAX_REFUSAL_BYTES: usize = 200;
+
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_REFUSAL_BYTES))
+        .unwrap_or(text)
 }
 
 /// Cut to what an error frame may carry.

@@ -7,8 +7,8 @@
 use super::{Command, Now, Shard};
 use crate::core::edge_requests::{EdgeError, Request, Ticket};
 use crate::core::limits::{MAX_NOTICE_STREAMS, MAX_STREAMS};
-use crate::core::stream::{Publish, Published};
-use streamchain_protocol::ids::{Epoch, ShortId};
+use crate::core::stream::{Leadership, Measure, Proof, Publish, PublishGroup, Published};
+use streamchain_protocol::ids::{Epoch, Seq, ShortId};
 use streamchain_protocol::wire::Record;
 
 impl Shard {
@@ -57,26 +57,33 @@ impl Shard {
             Err(error) => return self.lose(id, error, now),
         };
         leadership.producers.trim(leadership.backlog.committed());
-        for record in records {
-            let (producer, producer_seq, bytes) =
-                (record.producer_key(), record.producer_seq, record.payload.len());
-            // The first waiting message of a producer follows its last committed one.
-            leadership.producers.learn(producer, producer_seq.checked_sub(1));
-            let publish = Publish {
-                producer,
-                producer_seq,
-                payload: &record.payload,
+        let mut records = records.as_slice();
+        while let Some((publication, rest)) = next_publication(records) {
+            records = rest;
+            let bytes: usize = publication.iter().map(|record| record.payload.len()).sum();
+            let measure = Measure {
+                room: self
+                    .memory
+                    .uncommitted_bytes
+                    .saturating_sub(self.uncommitted_bytes),
+                rates: self.rates,
+                instant: now.instant,
+                unix: now.unix,
             };
-            let room = self.uncommitted_bytes + bytes <= self.memory.uncommitted_bytes;
-            match leadership.publish(publish, room, self.rates.stream, now.instant, now.unix) {
+            match publish_waiting(leadership, publication, measure) {
                 Some(Published::Accepted(seq)) => {
-                    leadership.fetched = seq.next();
+                    let messages = publication.len() as u64;
+                    leadership.fetched = Seq(seq.0 + messages);
                     self.uncommitted_bytes += bytes;
-                    self.counters.messages_accepted += 1;
+                    self.counters.messages_accepted += messages;
+                    let is_group = publication.iter().any(|record| record.group.is_some());
+                    self.counters.groups_accepted += u64::from(is_group);
                 }
-                Some(Published::Duplicate(_)) => {}
                 // Fetched again at the next notice.
-                Some(Published::Ahead(_) | Published::Overloaded | Published::TooFast(_)) | None => break,
+                Some(Published::Overloaded | Published::TooFast(_)) => break,
+                // It was stored, or does not follow what came by a data channel meanwhile: the edge settles it with the next commit, and
+                // what waits of other producers does not wait for that.
+                Some(_) | None => {}
             }
         }
         self.queue_stream(id);
@@ -97,6 +104,54 @@ impl Shard {
             }
         }
     }
+}
+
+/// The next message or whole group that waits, and what waits behind it; `None` at the end, and for a group that is not whole.
+fn next_publication(records: &[Record]) -> Option<(&[Record], &[Record])> {
+    let count = records.first()?.group.map_or(1, |group| usize::from(group.count));
+    let (publication, rest) = records.split_at_checked(count)?;
+    Some((publication, rest)).filter(|_| count > 0)
+}
+
+/// Publishes what waited at the edge, which has verified the signature of a group.
+fn publish_waiting(
+    leadership: &mut Leadership,
+    publication: &[Record],
+    measure: Measure,
+) -> Option<Published> {
+    let first = publication.first()?;
+    let (producer, producer_seq) = (first.producer_key(), first.producer_seq);
+    // The first waiting message of a producer follows its last committed one.
+    let previous = first.group.map(|group| group.previous);
+    leadership
+        .producers
+        .learn_before(producer, producer_seq, previous);
+    let Some(group) = first.group else {
+        let publish = Publish {
+            producer,
+            producer_seq,
+            payload: &first.payload,
+            is_from_edge: true,
+        };
+        return leadership.publish(publish, measure);
+    };
+    let follows = |(number, record): (u64, &Record)| {
+        record.producer_key() == producer
+            && record.producer_seq == number
+            && (number == producer_seq || record.group.is_none())
+    };
+    if !(producer_seq..).zip(publication).all(follows) {
+        return None;
+    }
+    let payloads: Vec<&[u8]> = publication.iter().map(|record| record.payload.as_ref()).collect();
+    let waiting = PublishGroup {
+        producer,
+        first: producer_seq,
+        payloads: &payloads,
+        previous: group.previous,
+        signature: group.signature,
+    };
+    leadership.publish_group(waiting, Proof::ByEdge(group.key), measure)
 }
 
 fn released(ticket: &Ticket, epoch: Epoch) -> Command {

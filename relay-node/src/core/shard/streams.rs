@@ -1,7 +1,8 @@
 //! Streams: epochs acquired, batches committed, epochs lost.
 
+use super::deliver::CHANGED_TEXT;
 use super::{Command, Now, Shard};
-use crate::core::edge_requests::{EdgeError, Request, Ticket};
+use crate::core::edge_requests::{EdgeError, Lookup, Request, Ticket};
 use crate::core::limits::{MAX_STREAMS, STREAM_IDLE};
 use crate::core::retry::Retry;
 use crate::core::session::SessionKey;
@@ -9,9 +10,10 @@ use crate::core::stream::{Leadership, Stream};
 use crate::core::timers::Owner;
 use std::time::Instant;
 use streamchain_protocol::ids::{Incarnation, ShortId};
+use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::util::Network;
 use streamchain_protocol::wire::frame::ErrorCode;
-use streamchain_protocol::wire::{Committed, EpochGrant, ProducerKey, ProducerState};
+use streamchain_protocol::wire::{Committed, EpochGrant, ProducerState};
 
 impl Shard {
     /// Adds a session to its stream, whose epoch is acquired if the stream is new.
@@ -102,11 +104,11 @@ impl Shard {
         }
         if let Some(leadership) = &mut stream.leadership {
             let epoch = leadership.epoch;
-            for (producer, retry) in &mut leadership.lookups {
+            for (lookup, retry) in &mut leadership.lookups {
                 if retry.is_due(now.instant) {
                     let request = Request::Producer {
                         epoch,
-                        producer: *producer,
+                        lookup: *lookup,
                     };
                     self.commands.push_back(Command::Ask(ticket, request));
                 }
@@ -164,7 +166,9 @@ impl Shard {
                 );
                 self.lose(id, EdgeError::NotLeader(reason), now);
             }
-            Ok(taken) if taken.stream.short() == id && leadership.is_some() => {}
+            Ok(taken) if taken.stream.short() == id && leadership.is_some() => {
+                self.refreshed(id, taken.signed, now);
+            }
             Ok(taken) if taken.stream.short() == id => {
                 stream.lead(&taken, interval, max_replay_bytes, now.instant);
                 let waiting = taken.waiting;
@@ -189,19 +193,55 @@ impl Shard {
         }
     }
 
-    /// Asks for a producer's last committed producer_seq, unless that is under way.
-    pub(super) fn look_up(&mut self, id: ShortId, producer: ProducerKey) {
+    /// The rights of everybody on a stream changed, or on all streams (`None`): asks the edge for the settings of now, and welcomes nobody
+    /// before they are there.
+    pub(super) fn refresh_settings(&mut self, id: Option<ShortId>) {
+        let meant = |stream: &&mut Stream| id.is_none_or(|id| stream.ticket.stream == id);
+        for stream in self.streams.values_mut().filter(meant) {
+            if let Some(leadership) = &mut stream.leadership {
+                leadership.is_refreshing = true;
+                let request = Request::AcquireEpoch { fresh: stream.fresh };
+                self.commands.push_back(Command::Ask(stream.ticket, request));
+            }
+        }
+    }
+
+    /// The edge said under the same epoch whether messages must be signed. Sessions that were welcomed with another setting end.
+    fn refreshed(&mut self, id: ShortId, signed: Option<Signed>, now: Now) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        let sessions = stream.sessions.clone();
+        let Some(leadership) = &mut stream.leadership else {
+            return;
+        };
+        let changed = leadership.signed != signed;
+        leadership.signed = signed;
+        leadership.is_refreshing = false;
+        for key in sessions {
+            let session = self.sessions.get(&key);
+            let is_welcomed =
+                session.is_some_and(|session| session.hello.is_some_and(|hello| hello.welcomed));
+            match changed && is_welcomed {
+                true => self.close_with(key, ErrorCode::StreamMoved, CHANGED_TEXT, now),
+                false => self.stream_is_there(key, now),
+            }
+        }
+    }
+
+    /// Asks how far a producer is committed, and whose a key is, unless that is under way.
+    pub(super) fn look_up(&mut self, id: ShortId, lookup: Lookup) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
         let Some(leadership) = &mut stream.leadership else {
             return;
         };
-        if let std::collections::hash_map::Entry::Vacant(entry) = leadership.lookups.entry(producer) {
+        if let std::collections::hash_map::Entry::Vacant(entry) = leadership.lookups.entry(lookup) {
             entry.insert(Retry::default());
             let request = Request::Producer {
                 epoch: leadership.epoch,
-                producer,
+                lookup,
             };
             self.commands.push_back(Command::Ask(stream.ticket, request));
         }
@@ -210,7 +250,7 @@ impl Shard {
     pub(super) fn producer_found(
         &mut self,
         id: ShortId,
-        producer: ProducerKey,
+        lookup: Lookup,
         result: Result<ProducerState, EdgeError>,
         now: Now,
     ) {
@@ -222,21 +262,33 @@ impl Shard {
         };
         match result {
             Ok(state) => {
-                leadership.lookups.remove(&producer);
+                leadership.lookups.remove(&lookup);
                 leadership.producers.trim(leadership.backlog.committed());
-                leadership.producers.learn(producer, state.stored);
+                leadership.producers.learn(lookup.producer, &state);
                 for key in stream.sessions.clone() {
+                    self.take_key_state(key, lookup, &state);
                     self.stream_is_there(key, now);
                 }
             }
             Err(error) if error.is_passing() => {
-                if let Some(retry) = leadership.lookups.get_mut(&producer) {
+                if let Some(retry) = leadership.lookups.get_mut(&lookup) {
                     retry.fail(now.instant, &mut self.jitter);
                     self.counters.uplink_retries += 1;
                 }
                 self.schedule_stream(id);
             }
             Err(error) => self.lose(id, error, now),
+        }
+    }
+
+    /// Gives a session what the edge said of its key, if it was asked about this one.
+    fn take_key_state(&mut self, key: SessionKey, lookup: Lookup, state: &ProducerState) {
+        if let Some(session) = self.sessions.get_mut(&key)
+            && session.token.author == lookup.producer.author
+            && lookup.key.is_some()
+            && session.signer.asked() == lookup.key
+        {
+            session.signer.answer(state.key.as_ref());
         }
     }
 
