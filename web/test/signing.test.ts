@@ -55,7 +55,7 @@ describe("a guest is its key", () => {
     for (const page of pages) page.close();
   });
 
-  test("an expired or revoked token is replaced, and the author stays", async () => {
+  test("an expired or revoked token is replaced for its author", async () => {
     const world = signedWorld();
     const connection = await open(world);
     const author = connection.author;
@@ -320,7 +320,7 @@ describe("refusals of what is signed", () => {
     connection.close();
   });
 
-  test("a stream for signed messages refuses a client that can't sign", async () => {
+  test("a stream for signed messages refuses who can't sign", async () => {
     const world = signedWorld();
     world.signatures.required = true;
     const connection = await open(world, { key: null });
@@ -412,7 +412,7 @@ describe("signed messages by HTTP", () => {
     connection.close();
   });
 
-  test("wait for the leader, and keep their place when a session opens", async () => {
+  test("wait for the leader, and keep their place in a session", async () => {
     const world = signedWorld();
     const connection = await byHttp(world);
     world.byHttp.hasLeader = true;

@@ -89,9 +89,21 @@ export async function signIn(
   });
   const signature = await signText(wallet, account, message);
   const answer = await postJson(`${origin}/v1/auth/wallet`, { message, signature }, undefined, fetcher);
-  // An edge of an earlier version stores no certificate, and does not say so.
-  keepCertified(storage, origin, account, answer.textOr("key", undefined) === key ? key : undefined);
+  const isCertified = key !== undefined && (await knowsKey(origin, account, key, fetcher));
+  keepCertified(storage, origin, account, isCertified ? key : undefined);
   return answer.text("token");
+}
+
+/** Whether the edge has the certificate: one of an earlier version takes the sign-in, and keeps none. */
+async function knowsKey(origin: string, account: Hex, key: string, fetcher: typeof fetch): Promise<boolean> {
+  try {
+    const signal = AbortSignal.timeout(HTTP_TIMEOUT_MS);
+    const response = await fetcher(`${origin}/v1/authors/${account}/keys/${key}`, { signal });
+    const answer = new JsonObject(await response.json(), "certificate");
+    return response.ok && answer.textOr("kind", "") === "wallet";
+  } catch {
+    return false;
+  }
 }
 
 /** Posts JSON to the edge and reads its JSON answer. Rejects with `refused` and the detail of the edge's problem. */

@@ -24,7 +24,7 @@ import { groupMessage, type NextMessage, publishMessages } from "./next-message.
 import type { Producer } from "./producer.ts";
 import { Publication, type SealedGroup } from "./publication.ts";
 import { isChained, restoreMessages } from "./restore.ts";
-import { Sealer, type Signing } from "./sealer.ts";
+import { Sealer, type Signing, unsignedError } from "./sealer.ts";
 
 /** The outcome of a welcome for the producer. */
 export type WelcomeOutcome =
@@ -120,7 +120,7 @@ export class Outbox {
     this.#onSealed(group, producer.id);
   }
 
-  /** The storage has no room for what a later page must know of these messages. */
+  /** The storage has no room for what a later page must know of the messages from this number on. */
   #keepNoneFrom(producerSeq: number): void {
     for (const { control } of this.#waiting) {
       if (control.producerSeq < producerSeq) continue;
@@ -205,11 +205,7 @@ export class Outbox {
   /** The producer has an author, under whom the messages are sent: they stay kept only if the storage says so. */
   bound(): void {
     const producer = this.#producer;
-    if (producer === null || producer.keeps) return;
-    for (const { control } of this.#waiting) {
-      producer.drop(control.producerSeq);
-      control.kept = false;
-    }
+    if (producer !== null && !producer.keeps) this.#keepNoneFrom(0);
   }
 
   /** Sets the largest payload that the session takes, in bytes. */
@@ -499,9 +495,3 @@ export class Outbox {
     this.giveRoom();
   }
 }
-
-const unsignedError = (): StreamChainError =>
-  new StreamChainError(
-    "signature-required",
-    "the stream takes signed messages alone, and this connection signs none here",
-  );

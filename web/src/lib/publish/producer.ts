@@ -369,7 +369,7 @@ function tabsOwn(platform: Platform, scope: string): string | null {
 }
 
 /** Whose producer is claimed, and where. */
-interface Claim {
+interface ProducerClaim {
   readonly platform: Platform;
   readonly origin: string;
   readonly stream: string;
@@ -382,13 +382,13 @@ interface Claim {
  * The producer of this page for a stream of an edge: a kept id of the author that no other page uses, or a new one. What an
  * earlier version kept, unsigned, is sent first, as it may have been sent before.
  */
-export async function claimProducer(claim: Claim): Promise<Producer> {
+export async function claimProducer(claim: ProducerClaim): Promise<Producer> {
   const producer = await claimAny(claim);
   if (claim.author !== undefined) producer.bind(claim.author);
   return producer;
 }
 
-async function claimAny({ platform, origin, stream, author, key }: Claim): Promise<Producer> {
+async function claimAny({ platform, origin, stream, author, key }: ProducerClaim): Promise<Producer> {
   const place = (of: string | undefined): Scope => scopeOf(origin, stream, of);
   const { locks, storage } = platform;
   const fresh = (): Producer =>

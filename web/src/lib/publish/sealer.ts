@@ -4,6 +4,7 @@
 // given another number or failed meanwhile is dropped, and nobody sees its signature.
 
 import { keccak } from "../chain/merkle.ts";
+import { StreamChainError } from "../errors.ts";
 import { MAX_COALESCED_BYTES, MAX_GROUP_MESSAGES } from "../limits.ts";
 import { groupPreimage, groupRoot } from "../signed/group.ts";
 import type { Signer } from "../signed/signer.ts";
@@ -44,6 +45,10 @@ function groupOf(messages: readonly Publication[], maxMessages: number): Publica
   }
   return group;
 }
+
+/** Why a stream for signed messages takes none from here. */
+export const unsignedError = (): StreamChainError =>
+  new StreamChainError("signature-required", "the stream takes signed messages alone, and this connection signs none");
 
 /** The sealer of one outbox. */
 export class Sealer {

@@ -5,9 +5,7 @@ import { malformed } from "../errors.ts";
 import { type Bytes, concat, fromBase64Url, fromHex, type Hex, toBase64Url, toHex, utf8Bytes } from "../wire/bytes.ts";
 
 /** Bytes of a compressed public key. */
-export const KEY_BYTES = 33;
-/** Bytes of a signature, r ‖ s. */
-export const SIGNATURE_BYTES = 64;
+const KEY_BYTES = 33;
 
 const P = 0xffffffff00000001000000000000000000000000ffffffffffffffffffffffffn;
 const B = 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn;

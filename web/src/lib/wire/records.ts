@@ -1,5 +1,6 @@
 // What a stream consists of, as every channel and every HTTP answer brings it.
 
+import { malformed } from "../errors.ts";
 import type { AnchorState } from "../marks.ts";
 import type { Bytes, Hex } from "./bytes.ts";
 import type { JsonObject } from "./json.ts";
@@ -89,12 +90,20 @@ export const signedBy = (
     ? { signed: true, signature }
     : { signed: false };
 
+/** A producer's id, which JSON has with or without `0x`. */
+function readProducer(json: JsonObject): Hex {
+  const text = json.text("producer").toLowerCase();
+  const id = text.startsWith("0x") ? text : `0x${text}`;
+  if (!/^0x[0-9a-f]{32}$/.test(id)) throw malformed("the producer of a signature is not 16 bytes in hex");
+  return id as Hex;
+}
+
 /** Reads the signature of a group. */
 export function readSignature(json: JsonObject): MessageSignature {
   return {
     seq: json.uint("seq"),
     count: json.uint("count"),
-    producer: json.hex("producer", 16),
+    producer: readProducer(json),
     producerSeq: json.uint("producerSeq"),
     previous: json.hex("previous", 32),
     key: json.hex("key", 33),
