@@ -10,7 +10,8 @@ const EXPOSED: &str = "Location, Link, Retry-After, RateLimit, RateLimit-Policy,
 /// What a page may send: what the API reads, and what EventSource libraries add. Browsers take `*` for all the others but
 /// `Authorization`, so that no preflight fails for a header that nothing here reads.
 const ALLOWED_HEADERS: &str = "authorization, content-type, last-event-id, cache-control, prefer, x-request-id, idempotency-key, \
-                               streamchain-producer, streamchain-producer-seq, content-encoding, *";
+                               streamchain-producer, streamchain-producer-seq, streamchain-key, streamchain-key-proof, streamchain-previous, \
+                               streamchain-signature, content-encoding, *";
 
 /// What the API sends is no page: should a browser show it as one, nothing in it runs and nobody frames it.
 const NO_DOCUMENT: &str =

@@ -4,6 +4,7 @@ use crate::problem::{Kind, Problem};
 use crate::request::parse_number;
 use alloy_primitives::Address;
 use streamchain_protocol::ids::{KeyId, ProducerId, RelayId, Seq, SessionRef, StreamRef};
+use streamchain_protocol::signed::PublicKey;
 
 /// What stands in a path where its template has `{name}`.
 #[derive(Debug, Default)]
@@ -15,6 +16,8 @@ pub(crate) struct PathParameters {
     relay: Option<RelayId>,
     producer: Option<ProducerId>,
     key: Option<KeyId>,
+    author: Option<Address>,
+    public_key: Option<PublicKey>,
     round: Option<u64>,
     bucket: Option<u8>,
 }
@@ -32,6 +35,8 @@ impl PathParameters {
                 "{relay}" => read.relay = Some(text.parse()?),
                 "{producer}" => read.producer = Some(text.parse()?),
                 "{key}" => read.key = Some(text.parse()?),
+                "{author}" => read.author = Some(parse_address(text)?),
+                "{publicKey}" => read.public_key = Some(parse_public_key(text)?),
                 "{round}" => read.round = Some(parse_number("round", text)?),
                 "{bucket}" => read.bucket = Some(parse_bucket(text)?),
                 _ => {}
@@ -75,6 +80,16 @@ impl PathParameters {
         present(self.key)
     }
 
+    /// `{author}`
+    pub(crate) fn author(&self) -> Result<Address, Problem> {
+        present(self.author)
+    }
+
+    /// `{publicKey}`
+    pub(crate) fn public_key(&self) -> Result<PublicKey, Problem> {
+        present(self.public_key)
+    }
+
     /// `{round}`
     pub(crate) fn round(&self) -> Result<u64, Problem> {
         present(self.round)
@@ -105,6 +120,15 @@ fn present<T>(parameter: Option<T>) -> Result<T, Problem> {
 fn parse_bucket(text: &str) -> Result<u8, Problem> {
     let bucket = u8::try_from(parse_number("bucket", text)?);
     bucket.map_err(|_| Problem::new(Kind::BadRequest, "bucket: expected a number from 0 to 255"))
+}
+
+/// Reads a P-256 key of a path, a query, a header or JSON: base64url, or `0x` and digits.
+pub(crate) fn parse_public_key(text: &str) -> Result<PublicKey, Problem> {
+    let key = match text.starts_with("0x") {
+        true => text.parse(),
+        false => PublicKey::from_base64(text),
+    };
+    key.map_err(|error| Problem::new(Kind::BadRequest, error.to_string()))
 }
 
 /// Reads an address of a path or a query.

@@ -28,6 +28,8 @@ const TYPE_PREFIX: &str = "https://streamchain.dev/problems/";
 pub(crate) enum Kind {
     /// A query or body out of shape.
     BadRequest,
+    /// A signature that does not hold, or by a key that does not sign for the author.
+    BadSignature,
     /// An offer that can't be answered.
     BadOffer,
     /// A stream name, id or short id out of shape.
@@ -40,10 +42,14 @@ pub(crate) enum Kind {
     SignInRefused,
     /// No valid credentials.
     Unauthorized,
+    /// A proof of a key that does not count.
+    KeyRefused,
     /// Valid credentials, but not for this.
     Forbidden,
     /// The stream is there, and not for whoever asks to know: recorded as forbidden, shown as a stream that is not there.
     Hidden,
+    /// A message without a signature, where every message has one.
+    SignatureRequired,
     /// A setting that spends the operator's gas, on a stream of an owner for whom it is not spent.
     GasNotGranted,
     /// No such path.
@@ -54,7 +60,7 @@ pub(crate) enum Kind {
     NoSuchSession,
     /// The stream has no member of that address.
     NoSuchMember,
-    /// The account has no such API key.
+    /// The account has no such API key, or nobody vouches for the key.
     NoSuchKey,
     /// The stream is not that long.
     NoSuchMessage,
@@ -72,6 +78,10 @@ pub(crate) enum Kind {
     Gap,
     /// A producer's number does not follow the one before.
     ProducerConflict,
+    /// A group does not follow its producer's group before it, or signed and unsigned messages are mixed.
+    BrokenChain,
+    /// A batch has a message without a signature, where every message has one.
+    Unsigned,
     /// Another relay is the stream's leader, or the stream is assigned to none.
     NotLeader,
     /// A message of a batch is by somebody who was not sent to the relay.
@@ -95,22 +105,30 @@ pub(crate) enum Kind {
 }
 
 /// Of each kind: the word that stays, the status, and the title.
-const KINDS: [(Kind, &str, u16, &str); 33] = [
+const KINDS: [(Kind, &str, u16, &str); 38] = [
     (Kind::BadRequest, "bad-request", 400, "Bad request"),
+    (Kind::BadSignature, "bad-signature", 400, "Bad signature"),
     (Kind::BadOffer, "bad-offer", 400, "Bad offer"),
     (Kind::BadStreamName, "bad-stream-name", 400, "Bad stream name"),
     (Kind::BadId, "bad-id", 400, "Bad id"),
     (Kind::BadSignIn, "bad-sign-in", 400, "Bad sign-in message"),
     (Kind::SignInRefused, "sign-in-refused", 401, "Sign-in refused"),
     (Kind::Unauthorized, "unauthorized", 401, "Unauthorized"),
+    (Kind::KeyRefused, "key-refused", 401, "Key refused"),
     (Kind::Forbidden, "forbidden", 403, "Forbidden"),
     (Kind::Hidden, "hidden", 403, "Forbidden"),
+    (
+        Kind::SignatureRequired,
+        "signature-required",
+        403,
+        "Signature required",
+    ),
     (Kind::GasNotGranted, "gas-not-granted", 403, "Gas not granted"),
     (Kind::NotFound, "not-found", 404, "Not found"),
     (Kind::NoSuchStream, "no-such-stream", 404, "No such stream"),
     (Kind::NoSuchSession, "no-such-session", 404, "No such session"),
     (Kind::NoSuchMember, "no-such-member", 404, "No such member"),
-    (Kind::NoSuchKey, "no-such-key", 404, "No such API key"),
+    (Kind::NoSuchKey, "no-such-key", 404, "No such key"),
     (Kind::NoSuchMessage, "no-such-message", 404, "No such message"),
     (Kind::NotAnchored, "not-anchored", 404, "Not anchored yet"),
     (
@@ -134,6 +152,8 @@ const KINDS: [(Kind, &str, u16, &str); 33] = [
         409,
         "Producer conflict",
     ),
+    (Kind::BrokenChain, relay::BROKEN_CHAIN, 409, "Broken chain"),
+    (Kind::Unsigned, relay::UNSIGNED, 409, "Unsigned message"),
     (Kind::NotLeader, relay::NOT_LEADER, 409, "Not the leader"),
     (Kind::UnknownAuthor, relay::UNKNOWN_AUTHOR, 409, "Unknown author"),
     (Kind::Full, "full", 409, "Full"),

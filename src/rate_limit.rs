@@ -55,11 +55,26 @@ impl Gate {
         key: &str,
         now: UnixMs,
     ) -> Result<(), Problem> {
+        self.take_many(config, policy, key, 1, now)
+    }
+
+    /// Counts `count` for `key`, or refuses them. More than the whole quota counts as all of it, so that it passes now and then.
+    pub(crate) fn take_many(
+        &self,
+        config: &Config,
+        policy: Policy,
+        key: &str,
+        count: u32,
+        now: UnixMs,
+    ) -> Result<(), Problem> {
         let quota = config.policies.quota(policy);
         if !quota.limits() {
             return Ok(());
         }
-        let taken = self.0.borrow_mut().take((policy, key.to_owned()), quota, 1, now);
+        let taken = self
+            .0
+            .borrow_mut()
+            .take((policy, key.to_owned()), quota, count.into(), now);
         taken.map(drop).map_err(|over| exceeded(policy, quota, over))
     }
 }

@@ -66,6 +66,8 @@ routes! {
     GET "/v1/keys", Ask("read"), Client, http::keys::list;
     POST "/v1/keys", Change("key.create"), Credentials, http::keys::create;
     DELETE "/v1/keys/{key}", Change("key.remove"), Client, http::keys::remove;
+    PUT "/v1/keys/{key}/public-key", Change("key.change"), Credentials, http::keys::put_public_key;
+    GET "/v1/authors/{author}/keys/{publicKey}", Ask("read"), Client, http::author_keys::get;
     GET "/v1/ice-servers", Ask("read"), Client, http::ice_servers::get;
     GET "/v1/streams", Ask("read"), Client, http::streams::list;
     POST "/v1/streams", Ask("stream.create"), Client, http::streams::create;

@@ -32,6 +32,10 @@ pub enum Policy {
     ErasuresAccount,
     /// Sign-ins, tokens and keys that one client address asks for.
     CredentialsAddress,
+    /// Proofs of keys that one client address sends: each is a signature to be verified.
+    ProofsAddress,
+    /// Certificates that are kept for the keys of one client address.
+    CertificatesAddress,
     /// Requests of one client address, of whatever kind. Counted for each place by the platform, so roughly; its
     /// quota is the platform's, and is only reported from here.
     Requests,
@@ -39,7 +43,7 @@ pub enum Policy {
 
 impl Policy {
     /// All rate limits.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::SessionsAddress,
         Self::SessionsAuthor,
         Self::SessionsStream,
@@ -50,6 +54,8 @@ impl Policy {
         Self::MessagesStream,
         Self::ErasuresAccount,
         Self::CredentialsAddress,
+        Self::ProofsAddress,
+        Self::CertificatesAddress,
         Self::Requests,
     ];
 
@@ -66,6 +72,8 @@ impl Policy {
             Self::MessagesStream => "messages-stream",
             Self::ErasuresAccount => "erasures-account",
             Self::CredentialsAddress => "credentials-address",
+            Self::ProofsAddress => "proofs-address",
+            Self::CertificatesAddress => "certificates-address",
             Self::Requests => "requests",
         }
     }
@@ -90,6 +98,10 @@ impl Policy {
             Self::ErasuresAccount => Quota::new(600, HOUR_MS),
             // Each asks the database, and a contract wallet's sign-in the chain.
             Self::CredentialsAddress => Quota::new(60, MINUTE_MS),
+            // A page sends one with its first session, and when its token is over. Each takes a millisecond or two.
+            Self::ProofsAddress => Quota::new(600, MINUTE_MS),
+            // Each is kept for good.
+            Self::CertificatesAddress => Quota::new(60, HOUR_MS),
             // As in wrangler.toml.
             Self::Requests => Quota::new(3_000, MINUTE_MS),
         }

@@ -8,10 +8,13 @@ use streamchain_protocol::proof::merkle::{Tree, process_proof};
 use streamchain_protocol::proof::range::{path, range_leaf};
 use streamchain_protocol::proof::run::{RunEntry, run_proof};
 use streamchain_protocol::proof::{
-    RECEIPT_TYPE, RECEIPT_VERSION, ROUND_RECEIPT_VERSION, ROUNDS_NAME, Receipt, ReceiptAnchor, ReceiptBucket,
-    ReceiptMessage, ReceiptRange, ReceiptRound, ReceiptRun, ReceiptStream, leaves, rounds_stream,
+    RECEIPT_TYPE, RECEIPT_VERSION, ROUND_RECEIPT_VERSION, ROUNDS_NAME, Receipt, ReceiptAnchor, ReceiptAuthor,
+    ReceiptBucket, ReceiptGroup, ReceiptMessage, ReceiptRange, ReceiptRound, ReceiptRun, ReceiptStream,
+    leaves, rounds_stream,
 };
-use streamchain_protocol::wire::decode_stored_records;
+use streamchain_protocol::signed::{Certificate, GroupWalker, PublicKey, SignedGroup, Walked, group_proof};
+use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::wire::{StoredRecord, decode_stored_records};
 
 /// All that a receipt is made of.
 #[derive(Debug, Clone)]
@@ -30,6 +33,19 @@ pub struct Sources {
     pub segment: (Seq, Vec<u8>),
     /// The round that the run is in; `None` when the run has an anchor of its own.
     pub round: Option<RoundSources>,
+    /// Who vouches for the key of the message's signer ([`Sources::signer`]); `None` when nobody does.
+    pub certificate: Option<Certificate>,
+}
+
+/// Who signed a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signer {
+    /// The author.
+    pub author: Address,
+    /// The key.
+    pub key: PublicKey,
+    /// The message's time.
+    pub time: UnixMs,
 }
 
 /// What leads from a run to the anchor of its round, whose number is the anchor's `first`.
@@ -90,6 +106,57 @@ impl RoundSources {
 }
 
 impl Sources {
+    /// Who signed message `seq`; `None` when nobody did.
+    pub fn signer(&self, seq: Seq) -> Option<Signer> {
+        let (group, record) = self.group_of(seq)?;
+        Some(Signer {
+            author: record.author,
+            key: group.key,
+            time: record.time,
+        })
+    }
+
+    /// The group of message `seq`, and the message. A group lies in one segment whole.
+    fn group_of(&self, seq: Seq) -> Option<(SignedGroup, StoredRecord)> {
+        let (first, records) = &self.segment;
+        let mut walker = GroupWalker::new(self.stream.0);
+        let mut wanted = None;
+        for (at, record) in (first.0..).zip(decode_stored_records(records).ok()?) {
+            let walked = walker.push(&record).ok()?;
+            if at == seq.0 {
+                wanted = Some(record);
+            }
+            match (walked, &wanted) {
+                (Walked::Group(group), Some(_)) => return wanted.map(|record| (group, record)),
+                (Walked::Unsigned, Some(_)) => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// The author's part of the receipt of message `seq`, where somebody vouches for the key.
+    fn author_part(&self, seq: Seq) -> Option<ReceiptAuthor> {
+        let certificate = self.certificate.clone()?;
+        let (group, record) = self.group_of(seq)?;
+        let (signed, producer_seq) = (group.signed, record.producer_seq);
+        let index = usize::try_from(producer_seq.checked_sub(signed.first)?).ok()?;
+        Some(ReceiptAuthor {
+            key: group.key,
+            producer: signed.producer,
+            producer_seq,
+            group: ReceiptGroup {
+                first: signed.first,
+                count: signed.count,
+                previous: signed.previous,
+                root: signed.root,
+                proof: group_proof(signed.first, &group.hashes, index)?,
+            },
+            signature: group.signature,
+            certificate,
+        })
+    }
+
     /// The receipt of message `seq`; `None` when the sources do not have it.
     pub fn receipt(&self, seq: Seq) -> Option<Receipt> {
         let (first, records) = &self.segment;
@@ -132,7 +199,7 @@ impl Sources {
             root: anchored.root(),
             round,
             anchor: self.anchor.clone(),
-            author: None,
+            author: self.author_part(seq),
         })
     }
 }
@@ -143,7 +210,7 @@ mod tests {
     use alloy_primitives::Bytes;
     use streamchain_protocol::ids::ProducerId;
     use streamchain_protocol::proof::bucket::{BUCKETS, BucketRoot, round_root};
-    use streamchain_protocol::time::UnixMs;
+    use streamchain_protocol::signed::{GroupDigest, GroupHeader, Signature, author_of, group_root};
     use streamchain_protocol::wire::{Record, encode_records, erase_payloads};
 
     /// A stream whose segments have these sizes, all under one anchor.
@@ -188,6 +255,7 @@ mod tests {
             segment: segments[wanted].clone(),
             covered,
             round: None,
+            certificate: None,
         }
     }
 
@@ -301,5 +369,81 @@ mod tests {
         let mut sources = sources(&[2, 2, 2], 1);
         sources.covered.remove(2);
         assert!(sources.receipt(Seq(2)).unwrap().check().is_err());
+    }
+
+    /// One segment: a message of somebody else, then a signed group of three.
+    fn signed_sources() -> (Sources, PublicKey) {
+        let signing = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+        let point = signing.verifying_key().to_encoded_point(true);
+        let key = PublicKey::from_bytes(point.as_bytes().try_into().unwrap()).unwrap();
+        let mut sources = sources(&[4], 0);
+        let mut records = streamchain_protocol::wire::decode_records(&sources.segment.1).unwrap();
+        for (number, record) in (0..).zip(&mut records[1..]) {
+            (record.author, record.producer_seq) = (author_of(&key).unwrap(), number);
+        }
+        let hashes: Vec<B256> = records[1..]
+            .iter()
+            .map(|one| alloy_primitives::keccak256(&one.payload))
+            .collect();
+        let signed = GroupDigest {
+            stream: sources.stream.0,
+            author: records[1].author,
+            producer: records[1].producer,
+            first: 0,
+            count: 3,
+            previous: B256::ZERO,
+            root: group_root(0, &hashes),
+        };
+        let signature: p256::ecdsa::Signature =
+            p256::ecdsa::signature::Signer::sign(&signing, &signed.preimage());
+        records[1].group = Some(GroupHeader {
+            count: 3,
+            previous: B256::ZERO,
+            key,
+            signature: Signature(signature.to_bytes().into()),
+        });
+        let blob = encode_records(&records);
+        let root = Tree::new(&leaves(sources.stream.0, Seq(0), &blob).unwrap())
+            .unwrap()
+            .root();
+        sources.segment.1 = blob;
+        sources.covered = vec![(Seq(0), root)];
+        sources.anchor.root = root;
+        (sources, key)
+    }
+
+    #[test]
+    fn a_signed_message_has_its_authors_part() {
+        let (mut sources, key) = signed_sources();
+        assert_eq!(sources.signer(Seq(0)), None);
+        assert_eq!(sources.receipt(Seq(0)).unwrap().author, None);
+        let (erased, _) = erase_payloads(Seq(0), &sources.segment.1, |seq, _| seq == Seq(2)).unwrap();
+        sources.segment.1 = erased;
+        for seq in 1..4 {
+            let signer = sources.signer(Seq(seq)).unwrap();
+            assert_eq!((signer.key, signer.author), (key, author_of(&key).unwrap()));
+            assert_eq!(
+                sources.receipt(Seq(seq)).unwrap().author,
+                None,
+                "nobody vouches yet"
+            );
+            let certified = Sources {
+                certificate: Some(Certificate::Own {}),
+                ..sources.clone()
+            };
+            let receipt = certified.receipt(Seq(seq)).unwrap();
+            assert_eq!(receipt.check(), Ok(()), "seq {seq}");
+            let part = receipt.author.as_ref().unwrap();
+            assert_eq!(
+                (part.producer_seq, part.group.first, part.group.count),
+                (seq - 1, 0, 3)
+            );
+            assert!(
+                streamchain_chain::authors::check_author(&receipt)
+                    .unwrap()
+                    .is_ok(),
+                "seq {seq}"
+            );
+        }
     }
 }

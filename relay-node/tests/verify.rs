@@ -9,6 +9,8 @@
     reason = "helpers of tests stop the test that cannot go on"
 )]
 
+#[path = "verify/forgeries.rs"]
+mod forgeries;
 #[path = "support/http.rs"]
 mod http;
 #[path = "verify/rounds.rs"]

@@ -3,17 +3,18 @@
 use crate::api::call::{
     Encoded, FieldReader, FieldWriter, Handle, Wire, requests, wire_as_json, wire_by_field,
 };
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 use streamchain_edge_core::directory::Chosen;
+use streamchain_edge_core::publication::GroupSignature;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::signalling::Looked;
 use streamchain_edge_core::stream_log::{LogState, NewStream, News, Reader, StoredEvent, Tail};
 use streamchain_protocol::auth::{Access, Rights};
-use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId, ShortId};
+use streamchain_protocol::ids::{Epoch, ProducerId, RelayId, Seq, SessionId, ShortId};
 use streamchain_protocol::stream_settings::SettingsChange;
 use streamchain_protocol::util::json::JsonError;
-use streamchain_protocol::wire::{Committed, EpochGrant, Notice, ProducerState};
+use streamchain_protocol::wire::{AcquireEpoch, Committed, EpochGrant, Notice, ProducerState};
 use worker::Env;
 
 requests! {
@@ -83,12 +84,12 @@ wire_by_field! {
     EndSession { session, author }
     PostSignal { session, author, to, signal }
     ReadSignals { session, author, after, client, peers }
-    Acquire { relay, incarnation }
+    Acquire { relay, asked }
     Release { relay, epoch }
     ReadInbox { relay, epoch }
     GetProducer { relay, epoch, producer, author }
-    Append { create, publisher, author, producer, producer_seq, payload, wait_ms }
-    Appended { stored, seq }
+    Append { create, publisher, author, producer, producer_seq, payloads, signed, wait_ms }
+    Appended { stored, seq, digest }
     ReadTail { reader, from, max_bytes }
     ReadNews { reader, client, event, seq, wait_ms }
     FlushTo { seq }
@@ -259,8 +260,8 @@ pub(crate) struct ReadSignals {
 pub(crate) struct Acquire {
     /// The relay.
     pub relay: RelayId,
-    /// The run.
-    pub incarnation: Incarnation,
+    /// The run, and what it takes.
+    pub asked: AcquireEpoch,
 }
 
 /// The leader gives the stream back.
@@ -319,21 +320,23 @@ impl Wire for Commit {
 /// Longest wait for a message's seq, milliseconds: a relay hears of it with its next renewal, within 2 s.
 pub(crate) const MAX_APPEND_WAIT_MS: u64 = 5_000;
 
-/// A message that comes by HTTP. The same producer and number make one message, however often they come.
+/// A message or a signed group that comes by HTTP. The same producer and numbers make one, however often they come.
 #[derive(Debug)]
 pub(crate) struct Append {
     /// Makes the stream first, should it not be there.
     pub create: Option<NewStream>,
     /// Who publishes, when that is not the system itself: its own streams take nothing from others.
     pub publisher: Option<Publisher>,
-    /// Whose message it is.
+    /// Whose messages they are.
     pub author: Address,
-    /// Who numbers it.
+    /// Who numbers them.
     pub producer: ProducerId,
-    /// Its number: 0, 1, 2 … for each producer.
+    /// The number of the first: 0, 1, 2 … for each producer.
     pub producer_seq: u64,
-    /// Its bytes.
-    pub payload: Bytes,
+    /// The bytes of each: of one message, or of all of a group.
+    pub payloads: Vec<Bytes>,
+    /// What makes them a group. That the key is the author's was checked; the object verifies the signature.
+    pub signed: Option<GroupSignature>,
     /// How long the answer may wait for the message to be stored, milliseconds.
     pub wait_ms: u64,
 }
@@ -356,8 +359,10 @@ pub(crate) struct Publisher {
 pub(crate) struct Appended {
     /// Whether it is stored; else it will be, and the same request again finds out.
     pub stored: bool,
-    /// Its seq, if it is stored and that is remembered.
+    /// Its seq, or that of the group's first message, if it is stored and that is remembered.
     pub seq: Option<Seq>,
+    /// The group's digest.
+    pub digest: Option<B256>,
 }
 
 /// Asks for the messages that the object has itself.

@@ -1,15 +1,19 @@
-//! Sign-ins with a wallet (EIP-4361), and guests, who have none.
+//! Sign-ins with a wallet (EIP-4361), and guests, who have none: those who are a key, and those whom the edge makes.
 
+use crate::api::limits;
 use crate::config::Config;
 use crate::config::chain::ChainConfig;
 use crate::outbound::json_rpc::Rpc;
 use crate::problem::{Kind, Problem};
 use crate::random;
+use crate::rate_limit;
 use crate::request::Call;
 use alloy_primitives::{Address, B256, Bytes};
 use streamchain_chain::ethereum::eip191;
 use streamchain_chain::ethereum::eip6492::{RUN_BY, Undeployed};
 use streamchain_chain::ethereum::{Answer as ChainAnswer, BlockId, Request as ChainRequest};
+use streamchain_edge_core::key_proof::KeyProof;
+use streamchain_edge_core::rate_policy::Policy;
 use streamchain_protocol::auth::AccessClaims;
 use streamchain_protocol::auth::siwe::{NonceError, SignInNonce, SiweError};
 use streamchain_protocol::limits::GUEST_TOKEN_LIFE_S;
@@ -65,9 +69,9 @@ pub(crate) async fn check_signature(
     }
 }
 
-/// An author that nobody holds a key for, and the token that proves it.
+/// An author without a wallet, and the token that proves it.
 pub(crate) struct Guest {
-    /// A random address.
+    /// A random address, or that of its key.
     pub author: Address,
     /// The access token.
     pub token: String,
@@ -75,9 +79,33 @@ pub(crate) struct Guest {
     pub expires: UnixMs,
 }
 
-/// Makes a guest.
-pub(crate) fn new_guest(config: &Config, now: UnixMs) -> Result<Guest, Problem> {
-    let author = Address::from(random::bytes::<20>()?);
+/// The guest that a request without credentials is by: the key that it proves to have, or a new one.
+pub(crate) async fn guest(call: &Call) -> Result<Guest, Problem> {
+    match guest_of_key(call).await? {
+        Some(guest) => Ok(guest),
+        None => token_of_guest(&call.config, Address::from(random::bytes::<20>()?), call.now),
+    }
+}
+
+/// The guest whose key the request proves to have; `None` without a proof. The same key gives the same author, and each
+/// proof a new token.
+pub(crate) async fn guest_of_key(call: &Call) -> Result<Option<Guest>, Problem> {
+    let headers = call.headers();
+    let Some(proof) = headers.get("streamchain-key-proof")? else {
+        return Ok(None);
+    };
+    let key = headers.get("streamchain-key")?.unwrap_or_default();
+    let proof = KeyProof::parse(&key, &proof)?;
+    proof
+        .check_time(call.now.to_sec())
+        .map_err(|error| Problem::from(error).with("now", call.now.to_sec()))?;
+    let client = rate_limit::client(headers, &call.config);
+    limits::take(&call.env, &call.id, &call.config, Policy::ProofsAddress, &client).await?;
+    let author = proof.verify(&call.host())?;
+    token_of_guest(&call.config, author, call.now).map(Some)
+}
+
+fn token_of_guest(config: &Config, author: Address, now: UnixMs) -> Result<Guest, Problem> {
     let iat = now.to_sec();
     let exp = iat.plus_s(GUEST_TOKEN_LIFE_S);
     let token = AccessClaims {

@@ -9,7 +9,7 @@
 //! response ends like every other: after its life, or when it has asked often enough.
 
 use super::marks;
-use super::messages::{Page, read_database, shown};
+use super::messages::{Page, read_database, shown, wants_signatures};
 use crate::api::stream::ReadNews;
 use crate::auth::principal as auth;
 use crate::clock;
@@ -58,6 +58,8 @@ struct Reader {
     stream: StreamRef,
     who: Who,
     cursor: Cursor,
+    /// Whether the reader wants each group's signature before its messages.
+    with_signatures: bool,
     opening: Option<String>,
     /// When the response ends.
     until: UnixMs,
@@ -73,6 +75,7 @@ pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
     let permit = auth::need(&call, &stream, Right::Read).await?;
     let life = call.number("life")?.unwrap_or(MAX_LIFE_S).clamp(1, MAX_LIFE_S);
     let from = call.number("from")?.map(Seq);
+    let with_signatures = wants_signatures(&call)?;
     // Behind everything: only the state is wanted yet.
     let behind = Cursor {
         event: MAX_EXACT_INTEGER,
@@ -97,6 +100,7 @@ pub(crate) async fn get(mut call: Call, at: PathParameters) -> Answer {
         stream,
         who,
         cursor,
+        with_signatures,
         opening: Some(opening(cursor, state)),
         // A response never outlives the token that it was asked for with.
         until: token_end.map_or(until, |end| end.min(until)),
@@ -231,8 +235,15 @@ impl Reader {
             if !page.is_full() {
                 page.take(tail.first, &tail.records)?;
             }
+            let mut groups = page.groups.iter().peekable();
             for message in &page.messages {
-                self.cursor.seq = message.0.next();
+                // A group that began before the cursor was shown then, or can't be verified from here on.
+                while let Some(group) = groups.next_if(|group| group.seq <= message.seq) {
+                    if self.with_signatures && group.seq == message.seq {
+                        put(&mut text, self.cursor, "signature", &group.shown().to_string());
+                    }
+                }
+                self.cursor.seq = message.seq.next();
                 put(&mut text, self.cursor, "stored", &shown(message).to_string());
             }
         }

@@ -1,22 +1,26 @@
 //! `/v1/keys`: API keys, for services that act for an account.
 
+use super::author_keys;
 use super::tokens::{wanted_scope, withdraw};
 use crate::api::account::{AddKey, ListKeys, RemoveKey};
 use crate::auth::principal::{self as auth, Principal, PrincipalKind};
-use crate::path::PathParameters;
+use crate::path::{PathParameters, parse_public_key};
 use crate::problem::{Kind, Problem};
 use crate::random;
 use crate::request::{Call, MAX_JSON_BYTES};
 use crate::response::{Answer, done, json, put_member};
+use crate::storage::d1::certificates;
 use alloy_primitives::Address;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use streamchain_edge_core::account::{KeptKey, MAX_KEY_NAME_CHARS};
+use streamchain_edge_core::account::{AccountError, KeptKey, MAX_KEY_NAME_CHARS};
+use streamchain_edge_core::certificates::{KeptCertificate, check_key};
 use streamchain_edge_core::token_renewal::sooner;
 use streamchain_protocol::auth::ApiKey;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::{KeyRef, Scope};
 use streamchain_protocol::ids::KeyId;
+use streamchain_protocol::signed::{Certificate, PublicKey};
 use streamchain_protocol::time::{UnixMs, UnixSec};
 
 #[derive(Deserialize)]
@@ -26,6 +30,15 @@ struct Wanted {
     streams: Option<Vec<String>>,
     rights: Rights,
     expires: Option<UnixMs>,
+    #[serde(rename = "publicKey")]
+    public_key: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedPublicKey {
+    #[serde(rename = "publicKey")]
+    public_key: String,
 }
 
 /// Keys are made and revoked by wallets alone, with tokens that are not narrowed.
@@ -60,6 +73,7 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
             "expires: expected a time to come, Unix milliseconds",
         ));
     }
+    let public_key = wanted.public_key.as_deref().map(parse_public_key).transpose()?;
     let id = KeyId(random::bytes()?);
     let key = ApiKey::new(KeyRef { account, id }, random::bytes()?);
     let kept = KeptKey {
@@ -72,8 +86,67 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
     };
     call.account(account)?.call(AddKey { key: kept.clone() }).await?;
     let mut shown = describe(account, &kept);
+    if let Some(public_key) = public_key {
+        if let Err(problem) = certify_service(&call, account, &kept, public_key).await {
+            // Nobody was shown the key.
+            call.account(account)?.call(RemoveKey { key: id }).await?;
+            return Err(problem);
+        }
+        put_member(&mut shown, "publicKey", &public_key.to_base64());
+    }
     put_member(&mut shown, "key", &key.to_text());
     json(201, &shown)
+}
+
+/// The operator vouches for a service's key, as long as the API key lives.
+async fn certify_service(
+    call: &Call,
+    account: Address,
+    kept: &KeptKey,
+    key: PublicKey,
+) -> Result<(), Problem> {
+    key.point()
+        .map_err(|error| Problem::new(Kind::BadRequest, format!("publicKey: {error}")))?;
+    let certificate = Certificate::Service {
+        account,
+        issued: call.now.to_sec(),
+        expires: kept.expires.map(UnixMs::to_sec),
+        revoked: None,
+    };
+    let author = KeyRef { account, id: kept.id }.author();
+    let kept = KeptCertificate {
+        author,
+        key,
+        chain_id: None,
+        certificate,
+    };
+    author_keys::certify(call, &kept).await
+}
+
+/// `PUT /v1/keys/{key}/public-key`: from now on the service signs with this key, and with no other. The same again changes
+/// nothing.
+pub(crate) async fn put_public_key(mut call: Call, at: PathParameters) -> Answer {
+    let id = at.key()?;
+    call.need_type("application/json")?;
+    let account = need_wallet(&call).await?.account;
+    let wanted: WantedPublicKey = call.json(MAX_JSON_BYTES).await?;
+    let key = parse_public_key(&wanted.public_key)?;
+    let keys = call.account(account)?.call(ListKeys {}).await?.keys;
+    let is_good = |kept: &&KeptKey| kept.id == id && kept.expires.is_none_or(|expires| call.now < expires);
+    let kept = keys.iter().find(is_good).ok_or(AccountError::NoSuchKey)?;
+    let author = KeyRef { account, id }.author();
+    let (db, now) = (call.env.d1("DB")?, call.now.to_sec());
+    let before = certificates::of_key(&db, author, key, now).await?;
+    if check_key(&before, None, now).is_err() {
+        certify_service(&call, account, kept, key).await?;
+    }
+    certificates::revoke_others(&db, author, key, now).await?;
+    // Sessions that signed with another key begin again.
+    withdraw(&call, vec![author]).await?;
+    json(
+        200,
+        &json!({ "id": id, "author": author, "publicKey": key.to_base64() }),
+    )
 }
 
 /// `GET /v1/keys`: the account's own.
@@ -100,7 +173,11 @@ pub(crate) async fn remove(call: Call, at: PathParameters) -> Answer {
         }
     };
     call.account(account)?.call(RemoveKey { key: id }).await?;
-    withdraw(call, vec![KeyRef { account, id }.author()]).await?;
+    let author = KeyRef { account, id }.author();
+    // Sessions end also while the database does not answer.
+    let ended = withdraw(call, vec![author]).await;
+    certificates::revoke(&call.env.d1("DB")?, &[author], call.now.to_sec()).await?;
+    ended?;
     done(200)
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod anchors;
 pub(crate) mod assets;
 pub(crate) mod audit;
+pub(crate) mod author_keys;
 pub(crate) mod chain;
 pub(crate) mod config;
 pub(crate) mod costs;

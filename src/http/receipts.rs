@@ -2,6 +2,7 @@
 //!
 //! What always holds: no receipt goes out that does not check.
 
+use super::author_keys;
 use super::marks;
 use super::rounds::checked_bucket;
 use crate::api::stream::GetState;
@@ -13,12 +14,12 @@ use crate::response::{Answer, json};
 use crate::storage::d1::{anchors, rounds, streams};
 use crate::storage::history::History;
 use alloy_primitives::B256;
-use streamchain_edge_core::receipt_building::{RoundSources, Sources};
+use streamchain_edge_core::receipt_building::{RoundSources, Signer, Sources};
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{Seq, StreamId, StreamRef};
-use streamchain_protocol::proof::ReceiptAnchor;
 use streamchain_protocol::proof::bucket::bucket_of;
 use streamchain_protocol::proof::range::path;
+use streamchain_protocol::proof::{ReceiptAnchor, ReceiptError};
 use worker::D1Database;
 
 /// `GET /v1/streams/{stream}/messages/{seq}/receipt`: of version 1 where the message is under an anchor of its stream's
@@ -48,20 +49,28 @@ pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
         .await?
         .into_iter()
         .next();
-    let receipt = segment.and_then(|segment| {
-        let sources = Sources {
-            chain_id: call.config.chain_id,
-            contract,
-            stream: (row.id, row.owner, row.name),
-            anchor: proof.anchor,
-            covered: covered.iter().map(|one| (one.first, one.root)).collect(),
-            segment: (segment.first, segment.records),
-            round: proof.round,
-        };
-        sources.receipt(seq)
-    });
-    let receipt =
-        receipt.ok_or_else(|| Problem::internal(format!("segments of {stream:?} do not cover {seq}")))?;
+    let uncovered = || Problem::internal(format!("segments of {stream:?} do not cover {seq}"));
+    let segment = segment.ok_or_else(uncovered)?;
+    let mut sources = Sources {
+        chain_id: call.config.chain_id,
+        contract,
+        stream: (row.id, row.owner, row.name),
+        anchor: proof.anchor,
+        covered: covered.iter().map(|one| (one.first, one.root)).collect(),
+        segment: (segment.first, segment.records),
+        round: proof.round,
+        certificate: None,
+    };
+    if let Some(signer) = sources.signer(seq) {
+        let Signer { author, key, time } = signer;
+        let of = (sources.stream.0, &sources.stream.2);
+        sources.certificate = author_keys::of_message(call, author, key, time, of).await?;
+    }
+    let mut receipt = sources.receipt(seq).ok_or_else(uncovered)?;
+    if let Err(ReceiptError::Author(_)) = receipt.check() {
+        // The key did not sign for the author at that time: the receipt shows no more than that the operator says who it was.
+        receipt.author = None;
+    }
     receipt
         .check()
         .map_err(|error| Problem::internal(format!("receipt of {seq} in {stream:?}: {error}")))?;

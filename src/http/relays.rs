@@ -1,15 +1,17 @@
 //! `/v1/relays/…`: for relays alone, each with its own key.
 
+use super::author_keys;
 use crate::api::relays::{Goodbye, Register};
 use crate::api::stream::{Acquire, Commit, GetProducer, ReadInbox, Release};
 use crate::auth::bearer::need_relay;
-use crate::path::{PathParameters, parse_address};
+use crate::path::{PathParameters, parse_address, parse_public_key};
 use crate::problem::{Kind, Problem};
-use crate::request::Call;
-use crate::response::{Answer, done, encoded, respond};
+use crate::request::{Call, from_json};
+use crate::response::{Answer, done, encoded, json, respond};
+use streamchain_edge_core::certificates::key_state;
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Epoch, Incarnation, RelayId};
-use streamchain_protocol::wire::{AcquireEpoch, Batch};
+use streamchain_protocol::wire::{AcquireEpoch, Batch, ProducerState};
 
 /// Largest registration, bytes: 64 shards with 8 candidates each take about 40 KB.
 const MAX_REGISTRATION_BYTES: usize = 64 * 1024;
@@ -48,8 +50,8 @@ pub(crate) async fn acquire_epoch(mut call: Call, at: PathParameters) -> Answer 
     let relay = at.relay()?;
     let stream = &at.stream()?;
     need_relay(call.headers(), &call.config, &relay)?;
-    let AcquireEpoch { incarnation } = call.json(MAX_SMALL_BYTES).await?;
-    let asked = Acquire { relay, incarnation };
+    let asked: AcquireEpoch = call.json(MAX_SMALL_BYTES).await?;
+    let asked = Acquire { relay, asked };
     encoded(200, call.stream(call.short(stream))?.call(asked).await?.json)
 }
 
@@ -78,7 +80,8 @@ pub(crate) async fn inbox(call: Call, at: PathParameters) -> Answer {
     respond(200, &[("content-type", "application/octet-stream")], records)
 }
 
-/// `GET /v1/relays/{relay}/streams/{stream}/producers/{producer}`: how far a producer got.
+/// `GET /v1/relays/{relay}/streams/{stream}/producers/{producer}`: how far a producer got; with `?key=`, whether that key signs
+/// for the author too.
 pub(crate) async fn producer(call: Call, at: PathParameters) -> Answer {
     let call = &call;
     let relay = at.relay()?;
@@ -91,7 +94,15 @@ pub(crate) async fn producer(call: Call, at: PathParameters) -> Answer {
         producer,
         author: author(call)?,
     };
-    encoded(200, call.stream(call.short(stream))?.call(asked).await?.json)
+    let author = asked.author;
+    let known = call.stream(call.short(stream))?.call(asked).await?.json;
+    let (Some(key), Some(author)) = (call.query("key")?, author) else {
+        return encoded(200, known);
+    };
+    let mut state: ProducerState = from_json(&known)?;
+    let key = parse_public_key(&key)?;
+    state.key = Some(key_state(author_keys::check(call, author, key, stream).await?));
+    json(200, &state)
 }
 
 /// The epoch in the query, of a relay that shows its key.

@@ -4,7 +4,7 @@ use super::ice_servers::{self, TurnUser};
 use super::streams::new_stream;
 use crate::api::stream::{EndSession, OpenSession, SessionOpened};
 use crate::auth::principal as auth;
-use crate::auth::sign_in::new_guest;
+use crate::auth::sign_in::guest;
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::random;
@@ -34,7 +34,7 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     let (author, guest) = match &principal {
         Some(principal) => (principal.author, None),
         None => {
-            let guest = new_guest(&call.config, call.now)?;
+            let guest = guest(&call).await?;
             (guest.author, Some(guest))
         }
     };

@@ -17,7 +17,7 @@ use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::{StreamId, StreamName, StreamRef};
 use streamchain_protocol::limits::MAX_EXACT_INTEGER;
 use streamchain_protocol::stream_settings::{
-    Anchoring, Mode, ReadAccess, Retention, SettingsChange, StreamSettings, WriteAccess,
+    Anchoring, Mode, ReadAccess, Retention, SettingsChange, Signed, StreamSettings, WriteAccess,
 };
 
 #[derive(Deserialize)]
@@ -37,6 +37,8 @@ struct Wanted {
     anchor: Option<Anchoring>,
     #[serde(default)]
     retention: Retention,
+    #[serde(default)]
+    signed: Signed,
 }
 
 impl Wanted {
@@ -48,6 +50,7 @@ impl Wanted {
             p2p: self.p2p,
             prove: self.prove,
             retention: self.retention,
+            signed: self.signed,
             ..StreamSettings::default()
         }
         .anchored_by(self.anchor)
@@ -138,7 +141,8 @@ pub(crate) async fn list(call: Call, _at: PathParameters) -> Answer {
             json!({
                 "id": row.id, "short": row.id.short(), "name": row.name, "owner": row.owner,
                 "mode": settings.mode, "read": settings.read, "write": settings.write,
-                "p2p": settings.p2p, "prove": settings.prove, "anchor": settings.anchor, "retention": settings.retention, "created": row.created,
+                "p2p": settings.p2p, "prove": settings.prove, "anchor": settings.anchor, "retention": settings.retention, "signed": settings.signed,
+                "created": row.created,
             })
         })
         .collect();
@@ -183,7 +187,7 @@ fn describe(call: &Call, state: &LogState) -> Value {
         "id": state.id, "short": state.id.short(), "name": state.name, "owner": state.owner,
         "mode": settings.mode, "read": settings.read, "write": settings.write,
         "p2p": settings.p2p, "prove": settings.prove, "anchor": settings.anchor, "retention": settings.retention,
-        "epoch": state.epoch, "head": state.head, "stored": state.head, "anchored": state.anchored,
+        "signed": settings.signed, "epoch": state.epoch, "head": state.head, "stored": state.head, "anchored": state.anchored,
         "final": state.finalized, "created": state.created,
         "anchoredAs": fallback.then_some(Mode::Root),
         "relay": state.relay(),

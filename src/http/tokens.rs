@@ -1,34 +1,38 @@
 //! `/v1/auth/…`: access tokens: for guests, for wallets that sign in (EIP-4361), narrower ones, and their end.
 
+use super::author_keys;
 use crate::api::account::{ListKeys, Revoke, SignIn as UseNonce};
 use crate::api::relays::WithdrawAuthors;
 use crate::auth::principal::{self as auth, Principal, PrincipalKind};
-use crate::auth::sign_in::{check_signature, new_guest, verify_nonce};
+use crate::auth::sign_in::{self, check_signature, verify_nonce};
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem, unauthorized};
 use crate::random;
 use crate::request::{Call, MAX_JSON_BYTES};
 use crate::response::{Answer, done, json};
+use crate::storage::d1::certificates;
 use alloy_primitives::{Address, Bytes, hex};
 use serde::Deserialize;
 use serde_json::json;
 use streamchain_chain::ethereum::eip191;
 use streamchain_edge_core::account::MAX_SCOPE_STREAMS;
+use streamchain_edge_core::certificates::KeptCertificate;
 use streamchain_edge_core::token_renewal::renewed;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::siwe::{Expected, SignIn, SignInNonce, SiweError};
 use streamchain_protocol::auth::{AccessClaims, KeyRef, Scope};
 use streamchain_protocol::ids::{ShortId, StreamRef};
 use streamchain_protocol::limits::ACCESS_TOKEN_LIFE_S;
+use streamchain_protocol::signed::Certificate;
 use streamchain_protocol::time::{UnixMs, UnixSec};
 
 /// Longest signature, bytes: contract wallets join those of many owners, and say how they are deployed.
 const MAX_SIGNATURE_BYTES: usize = 4_096;
 
-/// `POST /v1/auth/guest`: a new author with a token.
+/// `POST /v1/auth/guest`: a new author with a token, or a new token for the author that the request's key is.
 pub(crate) async fn guest(call: Call, _at: PathParameters) -> Answer {
     let call = &call;
-    let guest = new_guest(&call.config, call.now)?;
+    let guest = sign_in::guest(call).await?;
     json(
         201,
         &json!({"token": guest.token, "author": guest.author, "expires": guest.expires}),
@@ -87,6 +91,7 @@ pub(crate) async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
         .collect();
     let streams = signed.streams(&authorities)?;
     let streams = streams.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let delegation = signed.delegation()?;
     let scope = match streams.is_empty() {
         true => None,
         false => Some(wanted_scope(&call, Some(&streams), None)?),
@@ -94,12 +99,28 @@ pub(crate) async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
     if signature.len() > MAX_SIGNATURE_BYTES {
         return Err(SiweError::Signature.into());
     }
-    check_signature(&call, signed.address, eip191::hash(&message), signature).await?;
+    let hash = eip191::hash(&message);
+    check_signature(&call, signed.address, hash, signature.clone()).await?;
     let used = UseNonce {
         nonce: signed.nonce.to_owned(),
         expires: nonce.expires,
     };
     let issued = call.account(signed.address)?.call(used).await?.issued;
+    if let Some(delegation) = delegation {
+        let kept = KeptCertificate {
+            author: signed.address,
+            key: delegation.key,
+            chain_id: Some(signed.chain_id),
+            certificate: Certificate::Wallet {
+                message: message.clone(),
+                signature,
+                issued: delegation.issued,
+                expires: delegation.expires,
+                revoked: None,
+            },
+        };
+        author_keys::certify(&call, &kept).await?;
+    }
     let end = signed.expires.map(UnixMs::to_sec);
     let answer = answer_token(
         &call,
@@ -179,7 +200,7 @@ struct Revocation {
 }
 
 /// `POST /v1/auth/revoke`: no token of the account that was issued until now counts any more, and its sessions end.
-/// With `keys`, its API keys go too. The operator may name another account.
+/// Its certificates end: what was signed under them stays provable. With `keys`, its API keys go too. The operator may name another account.
 pub(crate) async fn revoke(mut call: Call, _at: PathParameters) -> Answer {
     call.need_type("application/json")?;
     let principal = auth::need_principal(&call).await?;
@@ -194,7 +215,10 @@ pub(crate) async fn revoke(mut call: Call, _at: PathParameters) -> Answer {
     if asked.keys {
         authors.extend(service_authors(&call, account).await?);
     }
-    withdraw(&call, authors).await?;
+    // Sessions end also while the database does not answer.
+    let ended = withdraw(&call, authors.clone()).await;
+    certificates::revoke(&call.env.d1("DB")?, &authors, call.now.to_sec()).await?;
+    ended?;
     done(200)
 }
 

@@ -1,6 +1,9 @@
-//! The problems of a stream's log: what it refuses, and what went wrong in it.
+//! The problems of a stream's log and of what is published: what is refused, and what went wrong.
 
 use super::{Kind, Problem, hidden, may_not};
+use streamchain_edge_core::certificates::KeyFault;
+use streamchain_edge_core::key_proof::KeyProofError;
+use streamchain_edge_core::publication::PublicationError;
 use streamchain_edge_core::stream_log::{LogError, Refusal};
 use streamchain_protocol::auth::Right;
 
@@ -18,6 +21,13 @@ impl From<Refusal> for Problem {
             Refusal::ProducerConflict { producer, stored, .. } => Self::new(Kind::ProducerConflict, detail)
                 .with("producer", producer)
                 .with("stored", stored),
+            Refusal::Group(_) | Refusal::NotOnePublication => Self::new(Kind::BadRequest, detail),
+            Refusal::BrokenChain { producer, .. } => {
+                Self::new(Kind::BrokenChain, detail).with("producer", producer)
+            }
+            Refusal::SignatureRequired => Self::new(Kind::SignatureRequired, detail),
+            Refusal::Unsigned(author) => Self::new(Kind::Unsigned, detail).with("author", author),
+            Refusal::NoGroupsAtRelay => Self::new(Kind::Overloaded, detail).header("retry-after", "5"),
             Refusal::TooLarge(_) => Self::new(Kind::TooLarge, detail),
             Refusal::Backlog(_) => Self::new(Kind::Overloaded, detail).header("retry-after", "5"),
             Refusal::InboxFull(_) | Refusal::InboxShare(_) => {
@@ -42,6 +52,37 @@ impl<E: std::fmt::Display> From<LogError<E>> for Problem {
         match error {
             LogError::Refused(refusal) => refusal.into(),
             LogError::Corrupt(_) | LogError::Store(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<PublicationError> for Problem {
+    #[cold]
+    fn from(error: PublicationError) -> Self {
+        let detail = error.to_string();
+        match error {
+            PublicationError::TooLarge(_) => Self::new(Kind::TooLarge, detail),
+            PublicationError::Count(_) | PublicationError::Number => Self::new(Kind::BadRequest, detail),
+            PublicationError::Signature => Self::new(Kind::BadSignature, detail).with("reason", "signature"),
+        }
+    }
+}
+
+impl From<KeyFault> for Problem {
+    #[cold]
+    fn from(fault: KeyFault) -> Self {
+        Self::new(Kind::BadSignature, fault.to_string()).with("reason", fault.word())
+    }
+}
+
+impl From<KeyProofError> for Problem {
+    #[cold]
+    fn from(error: KeyProofError) -> Self {
+        let detail = error.to_string();
+        match error {
+            KeyProofError::Key(_) | KeyProofError::Form => Self::new(Kind::BadRequest, detail),
+            KeyProofError::Time { .. } => Self::new(Kind::KeyRefused, detail).with("reason", "time"),
+            KeyProofError::Signature => Self::new(Kind::KeyRefused, detail).with("reason", "signature"),
         }
     }
 }

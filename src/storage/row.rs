@@ -66,6 +66,20 @@ impl Row {
         self.maybe_number()?.ok_or_else(|| out_of_shape("a number"))
     }
 
+    /// Takes a column of bytes that stand for something else, or none.
+    pub(crate) fn maybe_bytes<T>(
+        &mut self,
+        read: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        match self.take() {
+            SqlStorageValue::Blob(bytes) => read(&bytes)
+                .map(Some)
+                .ok_or_else(|| out_of_shape("bytes of another length")),
+            SqlStorageValue::Null => Ok(None),
+            _ => Err(out_of_shape("bytes")),
+        }
+    }
+
     /// Takes a column of bytes.
     pub(crate) fn bytes(&mut self) -> Result<Vec<u8>, Error> {
         match self.take() {

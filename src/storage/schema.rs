@@ -16,6 +16,11 @@ pub(crate) fn has_table(sql: &SqlStorage, table: &str) -> Result<bool, Error> {
     Ok(first(sql, query, vec![table.into()], Row::number)? == Some(1))
 }
 
+/// Whether a statement that adds one column failed since the column is there.
+fn is_column_there(statement: &str, error: &Error) -> bool {
+    statement.starts_with("ALTER TABLE") && error.to_string().contains("duplicate column name")
+}
+
 /// Runs the statements that did not run yet. Without an await between them, so all of them are kept or none.
 pub(crate) fn upgrade(sql: &SqlStorage, statements: &[&str]) -> Result<(), Error> {
     let version = match has_table(sql, "schema_version")? {
@@ -27,7 +32,11 @@ pub(crate) fn upgrade(sql: &SqlStorage, statements: &[&str]) -> Result<(), Error
         return Ok(());
     }
     for statement in missing {
-        run(sql, statement, vec![])?;
+        match run(sql, statement, vec![]) {
+            // Tables of a newer version whose number of statements was lost have the column.
+            Err(error) if is_column_there(statement, &error) => {}
+            ran => ran?,
+        }
     }
     run(sql, TABLE, vec![])?;
     let version = number(statements.len() as u64);

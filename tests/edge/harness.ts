@@ -120,6 +120,8 @@ export interface Message {
   producer: Uint8Array;
   number: number;
   payload: Uint8Array | string;
+  /** The header of the signed group that begins with it. */
+  group?: Cbor[];
 }
 
 /** A batch's bytes. */
@@ -134,6 +136,7 @@ export const batchBytes = (epoch: number, first: number, messages: Message[]): U
         message.producer,
         message.number,
         Buffer.from(message.payload),
+        ...(message.group ? [message.group] : []),
       ],
     ),
   ]);
@@ -224,12 +227,14 @@ export class FakeRelay {
     return this.#send("DELETE", `?incarnation=${this.incarnation}`);
   }
 
-  acquireEpoch(short: string): Promise<Answer> {
-    return this.#send("PUT", `/streams/${short}`, JSON.stringify({ incarnation: this.incarnation }));
+  /** Takes the lead; with `groups`, as a relay that takes signed groups. */
+  acquireEpoch(short: string, more: { groups?: boolean } = {}): Promise<Answer> {
+    return this.#send("PUT", `/streams/${short}`, JSON.stringify({ incarnation: this.incarnation, ...more }));
   }
 
-  producer(short: string, producer: Uint8Array, epoch: number): Promise<Answer> {
-    return this.#send("GET", `/streams/${short}/producers/${Buffer.from(producer).toString("hex")}?epoch=${epoch}`);
+  producer(short: string, producer: Uint8Array, epoch: number, more = ""): Promise<Answer> {
+    const path = `/streams/${short}/producers/${Buffer.from(producer).toString("hex")}`;
+    return this.#send("GET", `${path}?epoch=${epoch}${more}`);
   }
 
   /** What waits for the relay. */

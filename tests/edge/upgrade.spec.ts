@@ -1,11 +1,12 @@
 // Objects of the version before: their SQLite has no table of versions, and those of older ones lack other tables too.
 
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { accessToken, assertProblem, bearer, messagesOf, PRODUCER, startEdge } from "./harness.ts";
+import { groupOf, newKey } from "./signing.ts";
 
 /** The databases of all objects of a stopped edge that have a table. */
 const databasesWith = async (folder: string, table: string): Promise<DatabaseSync[]> => {
@@ -208,6 +209,73 @@ test("batches of the version before share the object with new ones", async () =>
     edge = await edge.restart();
     assert.equal((await edge.get("/v1/streams/demo")).json.head, 8);
     await edge.flushed(id, 8);
+  } finally {
+    await edge.stop();
+  }
+});
+
+test("producers and certificates of the version before: none signs", async () => {
+  let edge = await startEdge();
+  try {
+    const relay = edge.relay("r1");
+    const { id, short, epoch } = await edge.streamOn(relay, "demo");
+    await relay.batch(short, epoch, 0, messagesOf(PRODUCER, 0, 5));
+    const headers = { ...bearer(accessToken(`0x${"08".repeat(20)}`)), prefer: "respond-async" };
+    assert.equal((await edge.postJson("/v1/streams/demo/messages", { text: "waits" }, headers)).status, 202);
+    await edge.flushed(id, 5);
+    await edge.dispose();
+
+    for (const database of await databasesWith(edge.folder, "producers")) {
+      database.exec(`ALTER TABLE producers DROP COLUMN digest; ALTER TABLE inbox DROP COLUMN count;
+                     ALTER TABLE inbox DROP COLUMN previous; ALTER TABLE inbox DROP COLUMN digest;
+                     UPDATE schema_version SET version = 4`);
+      database.close();
+    }
+    const [d1] = await databasesWith(edge.folder, "certificates");
+    assert.ok(d1);
+    d1.exec("DROP TABLE certificates; ALTER TABLE streams DROP COLUMN signed");
+    const migration = await readFile(join(import.meta.dirname, "..", "..", "migrations", "0011_signed.sql"), "utf8");
+    d1.exec(migration);
+    assert.deepEqual(
+      d1
+        .prepare("SELECT signed FROM streams")
+        .all()
+        .map(({ signed }) => signed),
+      d1
+        .prepare("SELECT 'optional' AS signed FROM streams")
+        .all()
+        .map(({ signed }) => signed),
+    );
+    d1.close();
+
+    edge = await startEdge({ folder: edge.folder });
+    const after = edge.relay("r1");
+    after.incarnation = relay.incarnation;
+    assert.equal((await after.register()).status, 200);
+    const grant = (await after.acquireEpoch(short, { groups: true })).json;
+    assert.deepEqual([grant.epoch, grant.signed, grant.waiting], [epoch, "optional", 1]);
+    const author = Buffer.alloc(20, 7);
+    const known = await after.producer(short, PRODUCER, epoch, `&author=0x${author.toString("hex")}`);
+    assert.deepEqual(known.json, { stored: 4 }, "it goes on unsigned");
+    const key = await newKey();
+    const signed = await groupOf({
+      stream: id,
+      key,
+      author: `0x${author.toString("hex")}`,
+      producer: PRODUCER.toString("hex"),
+      first: 5,
+      texts: ["signed"],
+    });
+    assertProblem(await after.batch(short, epoch, 5, signed.messages), 409, "broken-chain");
+    assert.equal((await after.batch(short, epoch, 5, messagesOf(PRODUCER, 5, 1))).json.committed, 6);
+    const first = await groupOf({
+      stream: id,
+      key,
+      author: `0x${author.toString("hex")}`,
+      texts: ["another producer"],
+    });
+    assert.equal((await after.batch(short, epoch, 6, first.messages)).json.committed, 7);
+    assert.equal((await edge.get("/v1/streams/demo")).json.signed, "optional");
   } finally {
     await edge.stop();
   }

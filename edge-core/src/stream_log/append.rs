@@ -50,6 +50,18 @@ pub(super) fn append<S: LogStore>(live: &mut Live, store: &S, records: &[Record]
     Ok(Appended::Committed(seq()?))
 }
 
+/// Returns what became of records that [`append`] took. Asked again and again while they wait, so nothing is hashed meanwhile.
+pub(super) fn appended<S: LogStore>(live: &mut Live, store: &S, records: &[Record]) -> Step<Appended, S> {
+    let last = records.last().ok_or(Refusal::NotOnePublication)?;
+    if let Some(relay) = live.state.relay_leader() {
+        let waiting = store.last_waiting(last.producer_key()).map_err(LogError::Store)?;
+        if waiting.is_some_and(|mark| last.producer_seq <= mark.last) {
+            return Ok(Appended::Waits(relay.clone()));
+        }
+    }
+    append(live, store, records)
+}
+
 /// Takes what its producer publishes next: returns the seq when it is committed, `None` when it waits.
 fn append_next<S: LogStore>(
     live: &mut Live,

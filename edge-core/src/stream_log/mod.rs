@@ -54,7 +54,7 @@ use outbox::Outbox;
 use sessions::Sessions;
 use std::cell::RefCell;
 use streamchain_protocol::auth::{Access, Rights};
-use streamchain_protocol::ids::{Epoch, Incarnation, ProducerId, RelayId, Seq, SessionId};
+use streamchain_protocol::ids::{Epoch, ProducerId, RelayId, Seq, SessionId};
 use streamchain_protocol::stream_settings::{SettingsChange, StreamSettings};
 use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::wire::{
@@ -284,6 +284,11 @@ impl<S: LogStore> StreamLog<S> {
     /// Takes a message or a signed group, once: asked again with the same producer and numbers, returns what became of it.
     pub fn append(&self, records: &[Record]) -> Step<Appended, S> {
         self.change_live(|live, store| append::append(live, store, records))
+    }
+
+    /// Returns what became of a message or group that [`Self::append`] took.
+    pub fn appended(&self, records: &[Record]) -> Step<Appended, S> {
+        self.change_live(|live, store| append::appended(live, store, records))
     }
 
     /// Commits what waits for a relay that is dead, unless another relay leads the stream.

@@ -40,11 +40,11 @@ pub enum Certificate {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revoked: Option<UnixSec>,
     },
-    /// A service registered the key under its account: the operator vouches for it.
+    /// A service registered the key with its API key: the operator vouches for it.
     Service {
-        /// The account.
+        /// The account that made the service's API key.
         account: Address,
-        /// From when the key signs for the account.
+        /// From when the key signs for the service.
         issued: UnixSec,
         /// Until when it does; for ever when there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -95,11 +95,19 @@ impl<'a> Reader<'a> {
 
     /// An unsigned integer as [`Reader::uint`], or null.
     pub(crate) fn uint_or_null(&mut self, field: &'static str) -> Result<Option<u64>, CborError> {
-        if self.next_is(Type::Null) {
-            self.0.null().map_err(|error| item(field, &error))?;
-            return Ok(None);
+        match self.null(field)? {
+            true => Ok(None),
+            false => self.uint(field).map(Some),
         }
-        self.uint(field).map(Some)
+    }
+
+    /// Passes over a null; returns whether there was one.
+    pub fn null(&mut self, field: &'static str) -> Result<bool, CborError> {
+        let is_null = self.next_is(Type::Null);
+        if is_null {
+            self.0.null().map_err(|error| item(field, &error))?;
+        }
+        Ok(is_null)
     }
 
     /// A byte string, borrowed.
@@ -143,7 +151,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether the next item is an array.
-    pub(crate) fn next_is_array(&self) -> bool {
+    pub fn next_is_array(&self) -> bool {
         self.next_is(Type::Array)
     }
 
@@ -157,6 +165,8 @@ const fn fixed_length<const N: usize>() -> &'static str {
         16 => "16",
         20 => "20",
         32 => "32",
+        33 => "33",
+        64 => "64",
         _ => "another length",
     }
 }
@@ -198,11 +208,17 @@ impl<'a> Writer<'a> {
     }
 
     /// An unsigned integer, or null.
-    pub(crate) fn uint_or_null(&mut self, value: Option<u64>) -> &mut Self {
+    pub fn uint_or_null(&mut self, value: Option<u64>) -> &mut Self {
         let _ = match value {
             Some(value) => self.0.u64(value),
             None => self.0.null(),
         };
+        self
+    }
+
+    /// Null.
+    pub fn null(&mut self) -> &mut Self {
+        let _ = self.0.null();
         self
     }
 

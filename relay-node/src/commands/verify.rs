@@ -4,8 +4,10 @@
 //! bound to an event that the contract emitted which the caller believes. [`mod@judge`] is pure; the shell around it
 //! fetches what it judges by.
 
+mod author;
 mod judge;
 
+use super::authors::{SignatureArgs, wallet_agrees, wallet_question};
 use super::trust::TrustArgs;
 use crate::error_text::printable;
 use clap::Args;
@@ -23,6 +25,9 @@ EXAMPLE
     curl -s https://streamchain.example/v1/streams/demo/messages/17/receipt > receipt.json
     relay-node verify receipt.json --rpc https://ethereum-rpc.example --contract 0x5FbD…0aa3 --owner 0x7099…79C8
 
+The command prints who signed the message, with which key, and who vouches for the key: the author's own address or wallet, or the
+operator. A receipt without a signature has the operator's word for its author; --require-signature refuses it.
+
 The command computes the proof itself and asks the chain whether its root was anchored. It asks no StreamChain server.
 
 EXIT CODES
@@ -38,6 +43,8 @@ pub(crate) struct VerifyArgs {
     /// The stream that the receipt must be of, by id or name
     #[arg(long, value_name = "STREAM")]
     pub stream: Option<StreamRef>,
+    #[command(flatten)]
+    pub signatures: SignatureArgs,
     #[command(flatten)]
     pub trust: TrustArgs,
 }
@@ -88,14 +95,14 @@ fn check(args: &VerifyArgs) -> Result<Verdict, String> {
             return Err(missing);
         }
     }
-    let offline = Verdict::offline(&receipt, &trust, args.stream.as_ref());
+    let offline = Verdict::offline(&receipt, &trust, args.stream.as_ref(), &args.signatures);
     if !offline.holds() {
         return Ok(offline);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let evidence = runtime
         .map_err(|error| error.to_string())?
-        .block_on(fetch(&trust.rpc, &receipt))?;
+        .block_on(fetch(&trust.rpc, &receipt, &offline))?;
     Ok(judge(offline, &receipt, &trust, &evidence))
 }
 
@@ -112,7 +119,7 @@ fn read(args: &VerifyArgs) -> Result<String, String> {
 }
 
 /// Asks the endpoint for all that the receipt is judged by.
-async fn fetch(url: &str, receipt: &Receipt) -> Result<Evidence, String> {
+async fn fetch(url: &str, receipt: &Receipt, offline: &Verdict) -> Result<Evidence, String> {
     let url = &NodeUrl::parse(url).ok_or("--rpc: expected an http:// or https:// URL")?;
     let http = reqwest::Client::builder()
         .timeout(RPC_TIMEOUT)
@@ -134,10 +141,29 @@ async fn fetch(url: &str, receipt: &Receipt) -> Result<Evidence, String> {
         Ok(Answer::Block(Some(block))) => Some(block.number),
         _ => None,
     };
+    // A wallet may have other owners by now: then the state behind the anchor is asked, where the endpoint still has it.
+    let mut wallet = None;
+    if let Some(question) = offline.wallet_question() {
+        for at in [BlockId::Latest, BlockId::Number(receipt.anchor.block)] {
+            let (hash, signature) = (question.hash, question.signature.clone());
+            let request = wallet_question(receipt.message.author, hash, signature, at);
+            match wallet_agrees(call(&http, url, &request).await) {
+                Ok(agrees) => wallet = Some(agrees),
+                Err(error) if wallet.is_none() => {
+                    return Err(format!("{url}: {}: {error}", request.method()));
+                }
+                Err(_) => {}
+            }
+            if wallet == Some(true) {
+                break;
+            }
+        }
+    }
     Ok(Evidence {
         chain_id,
         transaction,
         finalized,
+        wallet,
     })
 }
 

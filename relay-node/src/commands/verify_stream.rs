@@ -8,25 +8,34 @@
 //! Messages are anchored by anchors of their stream, or by runs in rounds: then the lists of runs of the stream's bucket are
 //! read from the first round on, and each must give the root that the chain has.
 //!
-//! [`ledger`] and [`rounds`] are pure and compare; [`chain`] reads the contract's events with the machine that the edge's
-//! Listener runs; [`edge`] reads what is stored; [`report`] is what people and programs see.
+//! What authors signed is checked as well: every group's signature, every producer's chain of groups, and who vouches for each key.
+//!
+//! [`ledger`], [`rounds`] and [`signatures`] are pure and compare; [`chain`] reads the contract's events with the machine that the edge's
+//! Listener runs; [`edge`] and [`history`] read what is stored; [`report`] is what people and programs see.
 
 mod chain;
 mod edge;
+mod history;
 mod ledger;
 mod report;
 mod round_fault;
 mod rounds;
+mod signatures;
 
+use super::authors::{Attested, SignatureArgs, wallet_agrees, wallet_question};
 use super::trust::{Trust, TrustArgs, is_another};
 use chain::{Anchors, Node};
 use clap::Args;
 use edge::{EdgeReader, StreamEntry};
-use ledger::{Anchor, Difference, Ledger};
+use history::Messages;
+use ledger::{Anchor, Difference, Ledger, Message, Summary};
 use report::{Outcome, Progress, Report};
 use rounds::Rounds;
+use signatures::{KeyUse, SignatureFault, Signatures};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use streamchain_chain::authors::Voucher;
+use streamchain_chain::ethereum::BlockId;
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Seq, StreamId, StreamRef};
 use streamchain_protocol::proof::bucket::bucket_of;
@@ -38,7 +47,9 @@ EXAMPLES
     relay-node verify-stream --edge http://127.0.0.1:8787 --config .streamchain/verify.json --stream demo --json
 
 The command reads and hashes every stored message, and compares every root with the contract's events. Where messages
-are in rounds it reads the list of runs of every round. Stored messages that wait for an anchor are counted; they are
+are in rounds it reads the list of runs of every round. It checks every signature of an author, and that no group of a producer is
+missing, cut short, doubled or out of order. History does not say which producers messages without signatures are of: they are
+counted, and --require-signature refuses them. Stored messages that wait for an anchor are counted; they are
 not a difference. Progress is written to standard error.
 
 EXIT CODES
@@ -54,6 +65,8 @@ pub(crate) struct VerifyStreamArgs {
     pub edge: String,
     #[command(flatten)]
     pub trust: TrustArgs,
+    #[command(flatten)]
+    pub signatures: SignatureArgs,
     /// One stream, by id or name. A name means the stream of --owner, or else the one that the edge has under it
     /// [default: all streams that the edge lists, or all of --owner]
     #[arg(long)]
@@ -140,10 +153,12 @@ async fn verify(args: &VerifyStreamArgs) -> Result<Report, String> {
             continue;
         }
         let mut sources = Sources {
+            chain_id,
             edge: &edge,
             node: &node,
             anchors: &mut anchors,
             rounds: rounds.as_mut(),
+            required: &args.signatures,
         };
         let outcome = verify_stream(&mut sources, &stream, &mut progress, &trust).await?;
         let anchorers = sources.anchorers(stream.id);
@@ -190,11 +205,14 @@ fn is_not_meant(stream: &StreamEntry, wanted: Option<&StreamRef>, trust: &Trust)
 
 /// What a stream is compared with, read as far as it is needed.
 struct Sources<'a> {
+    chain_id: u64,
     edge: &'a EdgeReader,
     node: &'a Node,
     anchors: &'a mut Anchors,
     /// `None`: neither the caller nor the edge says whose rounds there are.
     rounds: Option<&'a mut Rounds>,
+    /// What the caller requires of authors' signatures.
+    required: &'a SignatureArgs,
 }
 
 impl Sources<'_> {
@@ -263,10 +281,14 @@ async fn verify_stream(
     if let Some(Err(fault)) = sources.rounds.as_ref().map(|rounds| rounds.follow(stream.id)) {
         return Ok(Outcome::Differs(fault.into()));
     }
-    match read_all(sources.edge, stream, &mut ledger, progress).await? {
+    let mut signatures = Signatures::new(stream.id, sources.chain_id);
+    match read_all(sources, stream, (&mut ledger, &mut signatures), progress).await? {
         Err(difference) => Ok(Outcome::Differs(difference)),
         Ok(head) => Ok(match ledger.finish(head) {
-            Ok(summary) => Outcome::Agrees(summary),
+            Ok(summary) => Outcome::Agrees(Summary {
+                signed: signatures.summary(),
+                ..summary
+            }),
             Err(difference) => Outcome::Differs(difference),
         }),
     }
@@ -296,35 +318,96 @@ async fn claimed_on_chain(
     }
 }
 
-/// Feeds segments and messages to the ledger; gives the head, or the first difference.
+/// Feeds segments and messages to the ledger, and messages to the check of signatures; gives the head, or the first difference.
 async fn read_all(
-    edge: &EdgeReader,
+    sources: &Sources<'_>,
     stream: &StreamEntry,
-    ledger: &mut Ledger,
+    (ledger, signatures): (&mut Ledger, &mut Signatures),
     progress: &mut Progress,
 ) -> Result<Result<Seq, Difference>, String> {
-    let mut segments = edge.segments(stream.id);
-    let mut messages = edge.messages(stream.id);
-    while let Some(segment) = segments.next().await? {
-        if let Err(difference) = ledger.begin(segment) {
+    let mut segments = sources.edge.segments(stream.id);
+    let mut messages = Messages::new(sources.edge, stream.id);
+    loop {
+        // Behind the last segment is what the edge has not joined into one yet.
+        let segment = segments.next().await?;
+        if let Some(Err(difference)) = segment.map(|segment| ledger.begin(segment)) {
             return Ok(Err(difference));
         }
-        while ledger.is_open() {
+        while ledger.is_open() || segment.is_none() {
             let Some(message) = messages.next().await? else {
-                return Ok(Err(ledger.ended()));
+                return Ok(match (ledger.is_open(), signatures.finish(messages.head())) {
+                    (true, _) => Err(ledger.ended()),
+                    (false, Err(fault)) => Err(fault.into()),
+                    (false, Ok(())) => Ok(messages.head()),
+                });
             };
             if let Err(difference) = ledger.take(&message) {
                 return Ok(Err(difference));
             }
+            if let Err(fault) = take_signature(sources, signatures, &message).await? {
+                return Ok(Err(fault.into()));
+            }
             progress.show(&stream.name, ledger, messages.head());
         }
     }
-    // What the edge has not joined into a segment yet.
-    while let Some(message) = messages.next().await? {
-        if let Err(difference) = ledger.take(&message) {
-            return Ok(Err(difference));
+}
+
+/// Checks what a message shows of its author's signature, with the certificates and wallets that it takes.
+async fn take_signature(
+    sources: &Sources<'_>,
+    signatures: &mut Signatures,
+    message: &Message,
+) -> Result<Result<(), SignatureFault>, String> {
+    let required = |attested| match sources.required.refuses(attested) {
+        Some(reason) => Err(SignatureFault::Required {
+            seq: message.seq,
+            author: message.author,
+            reason,
+        }),
+        None => Ok(()),
+    };
+    let used = match signatures.take(message) {
+        Ok(None) if message.group.is_none() => return Ok(required(Attested::ByOperator)),
+        Ok(None) => return Ok(Ok(())),
+        Ok(Some(used)) => used,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let voucher = match signatures.vouched(&used) {
+        Some(voucher) => voucher,
+        None => match find_voucher(sources, signatures, &used).await? {
+            Ok(voucher) => voucher,
+            Err(fault) => return Ok(Err(fault)),
+        },
+    };
+    let attested = sources.required.attested(&used.key, &voucher);
+    signatures.count(&used, attested == Attested::ByAuthor);
+    Ok(required(attested))
+}
+
+/// Asks the edge for the certificate of a key, and the chain about a contract wallet.
+async fn find_voucher(
+    sources: &Sources<'_>,
+    signatures: &mut Signatures,
+    used: &KeyUse,
+) -> Result<Result<Voucher, SignatureFault>, String> {
+    let certificate = sources
+        .edge
+        .certificate(used.author, &used.key, used.times.1)
+        .await?;
+    let voucher = match signatures.judge(used, certificate.as_ref()) {
+        Ok(voucher) => voucher,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    if let Voucher::ContractWallet { hash, signature, .. } = &voucher {
+        let request = wallet_question(used.author, *hash, signature.clone(), BlockId::Latest);
+        let answer = wallet_agrees(sources.node.call(&request).await);
+        if !answer.map_err(|error| format!("{}: {error}", request.method()))? {
+            let KeyUse { seq, author, key, .. } = *used;
+            return Ok(Err(SignatureFault::NoCertificate { seq, author, key }));
         }
-        progress.show(&stream.name, ledger, messages.head());
     }
-    Ok(Ok(messages.head()))
+    if let Some(certificate) = certificate {
+        signatures.keep(used, certificate, voucher.clone());
+    }
+    Ok(Ok(voucher))
 }

@@ -62,6 +62,14 @@ fn unavailable() -> EdgeError {
 }
 
 impl Edge {
+    /// An edge without messages, whose stream takes groups and others.
+    pub fn new() -> Self {
+        Self {
+            signed: Some(Signed::Optional),
+            ..Self::default()
+        }
+    }
+
     /// Another relay becomes the leader.
     pub fn take_over(&mut self) {
         self.epoch += 1;

@@ -105,10 +105,7 @@ impl Net {
         let start = Instant::now();
         Self {
             shard,
-            edge: Edge {
-                signed: Some(streamchain_protocol::stream_settings::Signed::Optional),
-                ..Edge::default()
-            },
+            edge: Edge::new(),
             clients: vec![],
             received: vec![],
             crypto,

@@ -262,7 +262,8 @@ impl Audit {
             author: config.operator,
             producer: audit_producer(),
             producer_seq: one.id - 1,
-            payload: one.entry.clone().into_bytes().into(),
+            payloads: vec![one.entry.clone().into_bytes().into()],
+            signed: None,
             wait_ms: 0,
         };
         let object = stream_object(&self.env, id, stream.short())?;

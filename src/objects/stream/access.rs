@@ -35,8 +35,8 @@ impl Stream {
         Ok(rights)
     }
 
-    /// The database gets the new settings with the next round of the outbox. Where they close what was open, all
-    /// sessions begin again, each with the rights that are left to it; asked a second time, again, for the first
+    /// The database gets the new settings with the next round of the outbox. Where they close what was open, or say what has to
+    /// be signed, all sessions begin again, each with the rights that are left to it; asked a second time, again, for the first
     /// answer may be lost.
     pub(super) async fn change_settings(
         &self,
@@ -49,10 +49,17 @@ impl Stream {
             let detail = "retention: nothing is erased from the system's own streams";
             return Err(Problem::new(Kind::Forbidden, detail));
         }
+        if before.name.is_system() && change.signed.is_some() {
+            let detail = "signed: the system does not sign what it writes to its own streams";
+            return Err(Problem::new(Kind::Forbidden, detail));
+        }
         let wanted = change.of(before.settings);
         need_gas(&config.gas_owners, before.owner, &before.settings, &wanted)?;
         let after = self.step(|log| log.change_settings(change))?;
-        let closes = change.read == Some(ReadAccess::Private) || change.write == Some(WriteAccess::Closed);
+        // Relays learn what has to be signed when they acquire the epoch again, which the end of all sessions has them do.
+        let closes = change.read == Some(ReadAccess::Private)
+            || change.write == Some(WriteAccess::Closed)
+            || change.signed.is_some();
         // No await between the steps, so no batch is answered and no reader woken between them.
         let notices = match closes {
             true => self.begin_withdrawal(&[None])?,

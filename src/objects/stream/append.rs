@@ -11,11 +11,11 @@ use crate::problem::{Kind, Problem, need_right_on};
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::time::Duration;
+use streamchain_edge_core::publication::Publication;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::{self, StreamLog};
 use streamchain_protocol::auth::Right;
-use streamchain_protocol::ids::RelayId;
-use streamchain_protocol::limits::MAX_PAYLOAD_BYTES;
+use streamchain_protocol::ids::{RelayId, StreamId};
 use streamchain_protocol::wire::{Notice, NoticeEvent, Record};
 use worker::{Delay, console_error};
 
@@ -23,18 +23,27 @@ use worker::{Delay, console_error};
 const NOTIFY_INTERVAL_MS: u64 = 2_000;
 
 impl Stream {
+    /// What can be refused is, before anything is written: first by size and rate, then by the signature, which costs some
+    /// milliseconds.
     pub(super) async fn append(&self, id: &RequestId, asked: Append) -> Result<Appended, Problem> {
-        if asked.payload.len() > MAX_PAYLOAD_BYTES {
-            let detail = format!(
-                "payload: {} bytes, at most {MAX_PAYLOAD_BYTES}",
-                asked.payload.len()
-            );
-            return Err(Problem::new(Kind::TooLarge, detail));
-        }
-        let begun = clock::now();
+        let publication = Publication {
+            time: clock::now(),
+            author: asked.author,
+            producer: asked.producer,
+            producer_seq: asked.producer_seq,
+            payloads: asked.payloads,
+            signed: asked.signed,
+        };
+        publication.check_size()?;
         if let Some(publisher) = &asked.publisher {
-            self.limit_messages(publisher, asked.author, begun)?;
+            let count = publication.payloads.len() as u32;
+            self.limit_messages(publisher, publication.author, count, publication.time)?;
         }
+        let digest = match (&publication.signed, &asked.create) {
+            (None, _) => None,
+            (Some(_), Some(new)) => publication.verify(StreamId::of(new.owner, &new.name))?,
+            (Some(_), None) => publication.verify(self.state()?.id)?,
+        };
         match (&asked.create, &asked.publisher) {
             (Some(new), Some(one)) => {
                 self.create_limited(id, new, &one.client, Some(one.account))
@@ -49,39 +58,30 @@ impl Stream {
             self.check_publisher(publisher)?;
         }
         let client = asked.publisher.map(|one| one.client);
-        let record = Record {
-            time: begun,
-            author: asked.author,
-            producer: asked.producer,
-            producer_seq: asked.producer_seq,
-            payload: asked.payload,
-            group: None,
-        };
         let wait_ms = asked.wait_ms.min(MAX_APPEND_WAIT_MS);
+        let records = publication.into_records();
         let appended = self
-            .append_record(id, &record, client.as_deref(), wait_ms)
+            .append_records(id, &records, client.as_deref(), wait_ms)
             .await?;
-        Ok(match appended {
-            stream_log::Appended::Committed(seq) => Appended { stored: true, seq },
-            stream_log::Appended::Waits(_) => Appended {
-                stored: false,
-                seq: None,
-            },
-        })
+        let (stored, seq) = match appended {
+            stream_log::Appended::Committed(seq) => (true, seq),
+            stream_log::Appended::Waits(_) => (false, None),
+        };
+        Ok(Appended { stored, seq, digest })
     }
 
-    /// Stores a record, or keeps it for the relay and waits until it is stored: not where the network of `client` has
+    /// Stores records, or keeps them for the relay and waits until they are stored: not where the network of `client` has
     /// its share of those who wait.
-    async fn append_record(
+    async fn append_records(
         &self,
         id: &RequestId,
-        record: &Record,
+        records: &[Record],
         client: Option<&str>,
         wait_ms: u64,
     ) -> Result<stream_log::Appended, Problem> {
         let mut appended = self.step(|log| match client {
-            Some(client) => self.inbox_shares.borrow_mut().append(log, record, client),
-            None => log.append(record),
+            Some(client) => self.inbox_shares.borrow_mut().append(log, records, client),
+            None => log.append(records),
         })?;
         self.waiters.notify();
         // No await since the step: the alarm is set with it or not at all.
@@ -94,7 +94,7 @@ impl Stream {
         if let Err(error) = self.notify_leader(id, &relay).await {
             console_error!("request {id}: append: {error}"); // the alarm tries again
         }
-        appended = self.step(|log| log.append(record))?;
+        appended = self.step(|log| log.appended(records))?;
         let waiting = client.and_then(|client| self.waiters.enter_publisher(client));
         if client.is_some() && waiting.is_none() {
             return Ok(appended);
@@ -106,7 +106,7 @@ impl Stream {
                 break;
             }
             seen = self.waiters.changes();
-            appended = self.step(|log| log.append(record))?;
+            appended = self.step(|log| log.appended(records))?;
         }
         Ok(appended)
     }

@@ -32,18 +32,19 @@ impl Stream {
         gate.take(&config, Policy::SessionsStream, "", now)
     }
 
-    /// One more message by HTTP, for its client, its author and the stream.
+    /// So many more messages by HTTP, for their client, their author and the stream.
     pub(super) fn limit_messages(
         &self,
         publisher: &Publisher,
         author: Address,
+        count: u32,
         now: UnixMs,
     ) -> Result<(), Problem> {
         let config = Config::of(&self.env).map_err(Problem::internal)?;
         let gate = &self.gate;
-        gate.take(&config, Policy::MessagesAddress, &publisher.client, now)?;
-        gate.take(&config, Policy::MessagesAuthor, &author.to_string(), now)?;
-        gate.take(&config, Policy::MessagesStream, "", now)
+        gate.take_many(&config, Policy::MessagesAddress, &publisher.client, count, now)?;
+        gate.take_many(&config, Policy::MessagesAuthor, &author.to_string(), count, now)?;
+        gate.take_many(&config, Policy::MessagesStream, "", count, now)
     }
 
     pub(super) async fn create_for(&self, id: &RequestId, asked: &Create) -> Result<Created, Problem> {

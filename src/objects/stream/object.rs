@@ -180,7 +180,7 @@ impl Stream {
 
     fn acquire(&self, asked: &Acquire) -> Result<Encoded<EpochGrant>, Problem> {
         Ok(Encoded::of(&self.step(|log| {
-            log.acquire_epoch(&asked.relay, asked.incarnation)
+            log.acquire_epoch(&asked.relay, asked.asked.clone())
         })?))
     }
 

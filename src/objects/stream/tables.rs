@@ -6,11 +6,11 @@ use crate::storage::row::{Row, out_of_shape};
 use crate::storage::schema;
 use crate::storage::sql::own_json;
 use crate::storage::sql::{all, each, first, number, run};
-use alloy_primitives::{Address, hex};
+use alloy_primitives::{Address, B256, hex};
 use std::cell::Cell;
 use streamchain_edge_core::stream_log::{
-    CommittedBatch, LogState, LogStore, MAX_ROWS, OutboxSegment, SEQS_PER_PRODUCER, Session, StoredEvent,
-    Waiting,
+    CommittedBatch, LogState, LogStore, MAX_ROWS, OutboxSegment, ProducerMark, SEQS_PER_PRODUCER, Session,
+    StoredEvent, Waiting, WaitingKey,
 };
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::ids::{ProducerId, RelayId, Seq, SessionId};
@@ -49,7 +49,13 @@ CREATE TABLE IF NOT EXISTS chunks (
   first INTEGER PRIMARY KEY, count INTEGER NOT NULL, batches TEXT, records BLOB NOT NULL);
 INSERT OR IGNORE INTO chunks SELECT first, count, NULL, records FROM batches;
 DROP TABLE batches;
-"];
+",
+// From here on producers sign, and what waits may be a group: a row has as many messages as `count` says. Each column is added by a
+// statement of its own, since a column that is there already makes its statement fail.
+"ALTER TABLE producers ADD COLUMN digest BLOB",
+"ALTER TABLE inbox ADD COLUMN count INTEGER NOT NULL DEFAULT 1",
+"ALTER TABLE inbox ADD COLUMN previous BLOB",
+"ALTER TABLE inbox ADD COLUMN digest BLOB"];
 
 /// Made with the first member: most streams never have one.
 const MEMBERS: &str =
@@ -140,10 +146,10 @@ impl LogStore for StreamRows {
         )
     }
 
-    fn producer(&self, producer: ProducerKey) -> Result<Option<u64>, Error> {
+    fn producer(&self, producer: ProducerKey) -> Result<Option<ProducerMark>, Error> {
         let query =
-            "SELECT stored AS number FROM producers WHERE id IN (?, ?) ORDER BY length(id) DESC LIMIT 1";
-        self.number_of(query, vec![key(producer), id(producer.id)])
+            "SELECT stored, digest FROM producers WHERE id IN (?, ?) ORDER BY length(id) DESC LIMIT 1";
+        first(&self.sql, query, vec![key(producer), id(producer.id)], mark)
     }
 
     fn highest_of(&self, producer: ProducerId) -> Result<Option<u64>, Error> {
@@ -155,13 +161,10 @@ impl LogStore for StreamRows {
         self.number_of(query, vec![id(producer), key(last)])
     }
 
-    fn put_producer(&self, producer: ProducerKey, stored: u64) -> Result<(), Error> {
-        let values = vec![key(producer), number(stored)];
-        run(
-            &self.sql,
-            "INSERT OR REPLACE INTO producers VALUES (?, ?)",
-            values,
-        )
+    fn put_producer(&self, producer: ProducerKey, mark: ProducerMark) -> Result<(), Error> {
+        let values = vec![key(producer), number(mark.last), digest(mark.digest)];
+        let statement = "INSERT OR REPLACE INTO producers (id, stored, digest) VALUES (?, ?, ?)";
+        run(&self.sql, statement, values)
     }
 
     fn add_batch(&self, batch: &CommittedBatch) -> Result<(), Error> {
@@ -235,19 +238,24 @@ impl LogStore for StreamRows {
     fn put_waiting(&self, waiting: &Waiting) -> Result<(), Error> {
         let values = vec![
             number(waiting.position),
-            key(waiting.producer),
-            number(waiting.producer_seq),
-            waiting.record.clone().into(),
+            key(waiting.key.producer),
+            number(waiting.key.first),
+            waiting.records.clone().into(),
+            number(waiting.key.count),
+            digest(waiting.key.previous),
+            digest(waiting.digest),
         ];
-        run(&self.sql, "INSERT INTO inbox VALUES (?, ?, ?, ?)", values)
+        let statement = "INSERT INTO inbox (place, producer, number, record, count, previous, digest)
+                         VALUES (?, ?, ?, ?, ?, ?, ?)";
+        run(&self.sql, statement, values)
     }
 
     fn waiting(&self, max_bytes: usize) -> Result<Vec<Waiting>, Error> {
-        let query = "SELECT place, producer, number, record FROM inbox ORDER BY place";
+        let query = "SELECT place, digest, record, producer, number, count, previous, length(record) FROM inbox ORDER BY place";
         let (mut waiting, mut bytes) = (Vec::new(), 0);
         for row in each(&self.sql, query, vec![])? {
             let one = self::waiting(&mut row?)?;
-            bytes += one.record.len();
+            bytes += one.records.len();
             waiting.push(one);
             if bytes >= max_bytes {
                 break;
@@ -256,16 +264,15 @@ impl LogStore for StreamRows {
         Ok(waiting)
     }
 
-    fn waiting_keys(&self) -> Result<Vec<(ProducerKey, u64, u64)>, Error> {
-        let query = "SELECT producer, number, length(record) FROM inbox";
-        all(&self.sql, query, vec![], |row| {
-            Ok((producer(row)?, row.number()?, row.number()?))
-        })
+    fn waiting_keys(&self) -> Result<Vec<WaitingKey>, Error> {
+        let query = "SELECT producer, number, count, previous, length(record) FROM inbox ORDER BY place";
+        all(&self.sql, query, vec![], waiting_key)
     }
 
-    fn last_waiting(&self, producer: ProducerKey) -> Result<Option<u64>, Error> {
-        let query = "SELECT max(number) AS number FROM inbox WHERE producer = ?";
-        self.number_of(query, vec![key(producer)])
+    fn last_waiting(&self, producer: ProducerKey) -> Result<Option<ProducerMark>, Error> {
+        let query =
+            "SELECT number + count - 1, digest FROM inbox WHERE producer = ? ORDER BY number DESC LIMIT 1";
+        first(&self.sql, query, vec![key(producer)], mark)
     }
 
     fn drop_waiting(&self, producer: ProducerKey, given: u64) -> Result<(), Error> {
@@ -391,10 +398,36 @@ impl LogStore for StreamRows {
 fn waiting(row: &mut Row) -> Result<Waiting, Error> {
     Ok(Waiting {
         position: row.number()?,
-        producer: producer(row)?,
-        producer_seq: row.number()?,
-        record: row.bytes()?,
+        digest: maybe_digest(row)?,
+        records: row.bytes()?,
+        key: waiting_key(row)?,
     })
+}
+
+fn waiting_key(row: &mut Row) -> Result<WaitingKey, Error> {
+    Ok(WaitingKey {
+        producer: producer(row)?,
+        first: row.number()?,
+        count: row.number()?,
+        previous: maybe_digest(row)?,
+        bytes: row.number()?,
+    })
+}
+
+fn mark(row: &mut Row) -> Result<ProducerMark, Error> {
+    Ok(ProducerMark {
+        last: row.number()?,
+        digest: maybe_digest(row)?,
+    })
+}
+
+fn maybe_digest(row: &mut Row) -> Result<Option<B256>, Error> {
+    row.maybe_bytes(|bytes| B256::try_from(bytes).ok())
+}
+
+/// The digest of a group, or none.
+fn digest(digest: Option<B256>) -> SqlStorageValue {
+    digest.map_or(SqlStorageValue::Null, |digest| digest.to_vec().into())
 }
 
 fn producer(row: &mut Row) -> Result<ProducerKey, Error> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod anchors;
 pub(crate) mod audit;
+pub(crate) mod certificates;
 pub(crate) mod chain_events;
 pub(crate) mod packs;
 pub(crate) mod rounds;

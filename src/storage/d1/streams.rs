@@ -40,6 +40,7 @@ fn read(row: &mut Row) -> Result<StreamRow, Error> {
             prove: row.number()? != 0,
             anchor: row.parsed()?,
             retention: Retention::of_days(row.number()?).unwrap_or_default(),
+            signed: row.parsed()?,
         },
         created: UnixMs(row.number()?),
         place: row.number()?,
@@ -47,16 +48,16 @@ fn read(row: &mut Row) -> Result<StreamRow, Error> {
 }
 
 const COLUMNS: &str =
-    "id, owner, name, mode, read, write, p2p, prove, anchor, retention, created, rowid AS place";
+    "id, owner, name, mode, read, write, p2p, prove, anchor, retention, signed, created, rowid AS place";
 
 /// Enters a stream, or its new settings: all else stays as it is.
 pub(crate) async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error> {
     let statement =
-        "INSERT INTO streams (id, short, owner, name, mode, read, write, p2p, prove, anchor, created, retention)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+        "INSERT INTO streams (id, short, owner, name, mode, read, write, p2p, prove, anchor, created, retention, signed)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
                      ON CONFLICT (id)
                      DO UPDATE SET mode = ?5, read = ?6, write = ?7, p2p = ?8, prove = ?9, anchor = ?10,
-                                   retention = ?12";
+                                   retention = ?12, signed = ?13";
     let (id, short) = (stream.id.to_string(), stream.id.short().to_string());
     let owner = hex::encode_prefixed(stream.owner);
     let settings = &stream.settings;
@@ -73,6 +74,7 @@ pub(crate) async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error>
         D1Type::Text(settings.anchor.as_str()),
         number(stream.created.0),
         number(settings.retention.days().unwrap_or(0)),
+        D1Type::Text(settings.signed.as_str()),
     ];
     super::unread(db, statement, &values).await.map(drop)
 }

@@ -222,11 +222,12 @@ fn a_group_waits_and_is_fetched_whole() {
         assert_eq!(waits, Appended::Waits(relay("a")));
     }
     assert_eq!(log.state().unwrap().inbox.messages, 5);
+    assert_eq!(log.appended(&first).unwrap(), Appended::Waits(relay("a")));
     let fetched = decode_records(&log.waiting(&relay("a"), Epoch(1)).unwrap()).unwrap();
     assert_eq!(fetched, [first.clone(), second.clone()].concat());
     let answer = log.commit(&relay("a"), &batch(1, 0, first.clone())).unwrap();
     assert_eq!((answer.committed, answer.waiting), (Seq(3), 2));
-    assert_eq!(log.append(&first).unwrap(), Appended::Committed(Some(Seq(0))));
+    assert_eq!(log.appended(&first).unwrap(), Appended::Committed(Some(Seq(0))));
     log.step(|log| log.take_over(&relay("a"))).unwrap();
     assert_eq!(log.append(&second).unwrap(), Appended::Committed(Some(Seq(3))));
     let inbox = log.state().unwrap().inbox;
@@ -248,6 +249,11 @@ fn what_a_commit_makes_impossible_waits_no_longer() {
     assert_eq!(answer.waiting, 1, "what others published");
     let left = decode_records(&log.waiting(&relay("a"), Epoch(1)).unwrap()).unwrap();
     assert_eq!(left, records(2, 0, 1));
+    let refused = refusal(log.appended(&first));
+    assert!(
+        matches!(refused, Refusal::ProducerConflict { .. }),
+        "the author is told of what did not become stored: {refused}"
+    );
 }
 
 #[test]

@@ -25,11 +25,12 @@ use super::memory::Memory;
 use super::*;
 use alloy_primitives::{Address, B256, Bytes};
 use streamchain_protocol::auth::Right;
+use streamchain_protocol::ids::Incarnation;
 use streamchain_protocol::limits::MAX_SEGMENT_MESSAGES;
 use streamchain_protocol::proof::{AnchorRef, AnchorState, Segment, leaves, merkle};
 use streamchain_protocol::stream_settings::{Anchoring, Mode, ReadAccess, SettingsConflict};
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::wire::decode_records;
+use streamchain_protocol::wire::{decode_records, encode_records};
 
 pub(super) fn relay(id: &str) -> RelayId {
     id.parse().unwrap()

@@ -353,7 +353,7 @@ fn rubbish_is_refused_with_the_field_named() {
             "830150abababababababababababababababab5821045555555555555555555555555555555555555555555555555555555555555555",
             "key",
         ),
-        ("840407", "group"),
+        ("8404074040", "group"),
         ("850407582022", "previous"),
     ] {
         let error = ClientFrame::read(&mut Reader::new(&hex::decode(bytes).unwrap())).unwrap_err();

@@ -1,5 +1,7 @@
 //! What a receipt and the chain's answers amount to.
 
+use super::author::{AuthorSteps, WalletQuestion};
+use crate::commands::authors::SignatureArgs;
 use crate::commands::trust::{Trust, is_another};
 use crate::error_text::printable;
 use alloy_sol_types::SolEvent;
@@ -19,6 +21,8 @@ pub(super) struct Evidence {
     pub transaction: Option<ethereum::Receipt>,
     /// The newest finalized block, if the endpoint knows it.
     pub finalized: Option<u64>,
+    /// Whether a contract wallet accepted its signature, if it was asked.
+    pub wallet: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +36,8 @@ enum Step {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Verdict {
     steps: Vec<Step>,
+    /// Who signed the message.
+    author: AuthorSteps,
     /// Who says what, once the chain was asked.
     proves: Option<String>,
     /// What the caller did not require.
@@ -47,7 +53,12 @@ impl Verdict {
     }
 
     /// The steps that need no chain; `wanted`: the stream that the receipt must be of.
-    pub(super) fn offline(receipt: &Receipt, trust: &Trust, wanted: Option<&StreamRef>) -> Self {
+    pub(super) fn offline(
+        receipt: &Receipt,
+        trust: &Trust,
+        wanted: Option<&StreamRef>,
+        required: &SignatureArgs,
+    ) -> Self {
         let mut verdict = Self {
             open: trust.open_questions(wanted).into_iter().collect(),
             ..Self::default()
@@ -75,6 +86,7 @@ impl Verdict {
             receipt.root
         ));
         verdict.anchored(receipt, trust);
+        verdict.author = AuthorSteps::take(receipt, required, &mut verdict);
         let trusted = trust.contract;
         match trusted == receipt.contract {
             true => verdict.hold(format!("contract {trusted} is the one you trust")),
@@ -118,19 +130,24 @@ impl Verdict {
         self.open.extend(open);
     }
 
+    /// What the chain must be asked about the author's wallet.
+    pub(super) fn wallet_question(&self) -> Option<&WalletQuestion> {
+        self.author.question.as_ref()
+    }
+
     pub(super) fn holds(&self) -> bool {
         !self.steps.iter().any(|step| matches!(step, Step::Fails(_)))
     }
 
-    fn hold(&mut self, text: String) {
+    pub(super) fn hold(&mut self, text: String) {
         self.steps.push(Step::Holds(text));
     }
 
-    fn fail(&mut self, text: String) {
+    pub(super) fn fail(&mut self, text: String) {
         self.steps.push(Step::Fails(text));
     }
 
-    fn note(&mut self, text: String) {
+    pub(super) fn note(&mut self, text: String) {
         self.steps.push(Step::Note(text));
     }
 }
@@ -148,8 +165,9 @@ impl fmt::Display for Verdict {
             return writeln!(f, "\nThe receipt does not hold.");
         }
         writeln!(f, "\nThe receipt holds.")?;
-        for text in self.proves.iter().chain(&self.open) {
-            writeln!(f, "{text}")?;
+        let author = Some(&self.author.says).filter(|says| !says.is_empty());
+        for text in self.proves.iter().chain(author).chain(&self.open) {
+            writeln!(f, "{}", printable(text))?;
         }
         Ok(())
     }
@@ -158,6 +176,8 @@ impl fmt::Display for Verdict {
 /// Goes on from the offline steps with what the chain says.
 pub(super) fn judge(offline: Verdict, receipt: &Receipt, trust: &Trust, evidence: &Evidence) -> Verdict {
     let mut verdict = offline;
+    let author = verdict.author.clone();
+    author.answered(evidence.wallet, &mut verdict);
     match on_chain(receipt, trust, evidence, &mut verdict) {
         Ok(()) => finality(receipt, evidence, &mut verdict),
         Err(reason) => verdict.fail(reason),

@@ -62,6 +62,7 @@ fn scene() -> (Value, Evidence) {
             chain_id: 31_337,
             transaction: Some(transaction),
             finalized: Some(9),
+            wallet: None,
         },
     )
 }
@@ -86,7 +87,7 @@ fn trust() -> Trust {
 }
 
 fn verdict_for(receipt: &Receipt, trust: &Trust, wanted: Option<&StreamRef>, evidence: &Evidence) -> Verdict {
-    let offline = Verdict::offline(receipt, trust, wanted);
+    let offline = Verdict::offline(receipt, trust, wanted, &SignatureArgs::default());
     if offline.holds() {
         judge(offline, receipt, trust, evidence)
     } else {

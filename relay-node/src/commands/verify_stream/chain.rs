@@ -35,7 +35,7 @@ impl Node {
         })
     }
 
-    async fn call(&self, request: &Request) -> Result<Answer, RpcError> {
+    pub(super) async fn call(&self, request: &Request) -> Result<Answer, RpcError> {
         let broken = |error: reqwest::Error| match error.is_timeout() {
             true => RpcError::Timeout(RPC_TIMEOUT.as_millis() as u64),
             false => RpcError::Transport(crate::error_text::with_causes(&error)),

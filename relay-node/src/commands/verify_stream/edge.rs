@@ -1,6 +1,6 @@
 //! What is stored, read over the edge's HTTP interface, page by page.
 
-use super::ledger::{Anchor, Message, Segment};
+use super::ledger::{Anchor, Segment};
 use super::rounds::BucketList;
 use crate::core::retry::Backoff;
 use crate::random::random_seed;
@@ -11,10 +11,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use streamchain_protocol::ids::{Seq, StreamId, StreamName, StreamRef};
 use streamchain_protocol::limits::MAX_HISTORY_MESSAGES;
+use streamchain_protocol::signed::{Certificate, PublicKey};
+use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::util::BackoffBounds;
 use streamchain_protocol::util::SplitMix64;
-use streamchain_protocol::wire::cbor::{CborError, Reader};
-use streamchain_protocol::{Address, B256, keccak256};
+use streamchain_protocol::{Address, B256};
 
 /// How long the edge may take for one page.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -219,15 +220,30 @@ impl EdgeReader {
         }
     }
 
-    /// A stream's messages, one after the other.
-    pub(super) fn messages(&self, stream: StreamId) -> Messages<'_> {
-        Messages {
-            edge: self,
-            stream,
-            page: VecDeque::new(),
-            next: Seq(0),
-            head: None,
-        }
+    /// A page of a stream's messages from `from` on, and the stream's head; an error names the request.
+    pub(super) async fn messages(&self, stream: StreamId, from: Seq) -> Result<(Seq, Vec<u8>), String> {
+        let path = format!(
+            "/streams/{stream}/messages?from={from}&limit={MAX_HISTORY_MESSAGES}&erased=1&signatures=1"
+        );
+        let page = self.get(&path, CBOR_SEQUENCE).await?;
+        let (head, body) = page.ok_or_else(|| format!("{}{path}: the edge has no such stream", self.base))?;
+        let head = head.ok_or_else(|| format!("{}{path}: the answer names no head", self.base))?;
+        Ok((Seq(head), body))
+    }
+
+    /// The certificate of an author's key that covers a second, or else the newest; `None` where the edge has none.
+    pub(super) async fn certificate(
+        &self,
+        author: Address,
+        key: &PublicKey,
+        at: UnixSec,
+    ) -> Result<Option<Certificate>, String> {
+        let path = format!("/authors/{author}/keys/{key}?at={at}");
+        let Some((_, body)) = self.get(&path, "application/json").await? else {
+            return Ok(None);
+        };
+        // A certificate of another shape vouches for nothing.
+        Ok(serde_json::from_slice(&body).ok())
     }
 
     async fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, String> {
@@ -331,72 +347,4 @@ impl Segments<'_> {
         }
         Ok(self.page.pop_front())
     }
-}
-
-pub(super) struct Messages<'a> {
-    edge: &'a EdgeReader,
-    stream: StreamId,
-    page: VecDeque<Message>,
-    next: Seq,
-    /// As the first page said it: what comes later is for a later run.
-    head: Option<Seq>,
-}
-
-impl Messages<'_> {
-    pub(super) fn head(&self) -> Seq {
-        self.head.unwrap_or_default()
-    }
-
-    pub(super) async fn next(&mut self) -> Result<Option<Message>, String> {
-        if self.page.is_empty() {
-            self.turn().await?;
-        }
-        let message = self.page.pop_front();
-        if let Some(message) = &message {
-            self.next = message.seq.next();
-        }
-        Ok(message)
-    }
-
-    async fn turn(&mut self) -> Result<(), String> {
-        let path = format!(
-            "/streams/{}/messages?from={}&limit={MAX_HISTORY_MESSAGES}&erased=1",
-            self.stream, self.next
-        );
-        let page = self.edge.get(&path, CBOR_SEQUENCE).await?;
-        let (head, body) =
-            page.ok_or_else(|| format!("{}{path}: the edge has no such stream", self.edge.base))?;
-        let head = head.ok_or_else(|| format!("{}{path}: the answer names no head", self.edge.base))?;
-        self.head.get_or_insert(Seq(head));
-        self.page = decode(&body).map_err(|error| format!("{}{path}: {error}", self.edge.base))?;
-        Ok(())
-    }
-}
-
-/// A CBOR sequence of `[seq, time, author, payload]`, and of erased messages `[seq, time, author, h'', [size, hash]]`.
-fn decode(body: &[u8]) -> Result<VecDeque<Message>, CborError> {
-    let mut reader = Reader::new(body);
-    let mut messages = VecDeque::new();
-    while !reader.is_at_end() {
-        let items = reader.array("message")?;
-        let (seq, time) = (Seq(reader.uint("seq")?), reader.uint("time")?);
-        let author = Address::from(reader.fixed::<20>("author")?);
-        let payload = reader.payload()?;
-        let (payload_hash, is_erased) = match items {
-            4 => (keccak256(payload), false),
-            _ => {
-                reader.array("erased")?;
-                reader.uint("size")?;
-                (B256::from(reader.fixed::<32>("hash")?), true)
-            }
-        };
-        messages.push_back(Message {
-            seq,
-            time,
-            author,
-            payload_hash,
-            is_erased,
-        });
-    }
-    Ok(messages)
 }

@@ -5,6 +5,7 @@
 //! root that the chain says.
 
 use super::round_fault::RoundFault;
+use super::signatures::{GroupPlace, SignatureFault, Signed};
 use std::fmt;
 use streamchain_protocol::ids::{Seq, StreamId, StreamName};
 use streamchain_protocol::proof::LeafFields;
@@ -81,8 +82,12 @@ pub(super) struct Message {
     pub author: Address,
     /// keccak256 of its payload; of an erased one, what the edge says that it was: the root shows whether it is right.
     pub payload_hash: B256,
+    /// The payload's size; of an erased one, what the edge says that it was.
+    pub payload_bytes: u64,
     /// Whether the payload is gone.
     pub is_erased: bool,
+    /// Where it is in a signed group, if it is in one.
+    pub group: Option<GroupPlace>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +102,9 @@ pub(super) enum Difference {
     /// Rounds, or what the edge shows of them.
     #[error(transparent)]
     Round(#[from] RoundFault),
+    /// An author's signature, or a producer's chain of groups.
+    #[error(transparent)]
+    Signature(#[from] SignatureFault),
     /// The stream, its owner or an anchorer is not the one that the caller requires.
     #[error("{0}")]
     Another(String),
@@ -160,6 +168,8 @@ pub(super) struct Summary {
     pub anchored: u64,
     /// Messages whose payload was erased: only their hashes were compared.
     pub erased: u64,
+    /// What the authors signed.
+    pub signed: Signed,
 }
 
 impl Summary {
@@ -338,6 +348,7 @@ impl Ledger {
                 .count() as u64,
             anchored: self.covered().0,
             erased: self.erased,
+            signed: Signed::default(),
         })
     }
 }

@@ -9,7 +9,9 @@ fn message(seq: u64) -> Message {
         time: 1_700_000_000_000 + seq,
         author: Address::repeat_byte(0xaa),
         payload_hash: keccak256(format!("message {seq}")),
+        payload_bytes: 0,
         is_erased: false,
+        group: None,
     }
 }
 
@@ -116,6 +118,7 @@ fn a_stream_that_nobody_touched_agrees_and_its_tail_is_counted() {
         in_rounds: 0,
         anchored: 8,
         erased: 0,
+        signed: Signed::default(),
     };
     assert_eq!((summary, summary.waiting()), (expected, 5));
 }

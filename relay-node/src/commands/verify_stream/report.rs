@@ -4,6 +4,7 @@ use super::chain::Anchors;
 use super::edge::StreamEntry;
 use super::ledger::{Difference, Ledger, Summary};
 use super::rounds::Rounds;
+use super::signatures::Signed;
 use crate::commands::trust::Trust;
 use crate::error_text::printable;
 use serde_json::{Value, json};
@@ -215,8 +216,11 @@ impl Report {
 fn print_line(line: &Line) {
     let StreamEntry { id, name, owner } = &line.stream;
     match &line.outcome {
-        Outcome::Agrees(summary) => println!("✓ {name}: {}", in_words(summary)),
-        Outcome::Differs(difference) => println!("✗ {name} ({id}): {difference}"),
+        Outcome::Agrees(summary) => {
+            println!("✓ {name}: {}", in_words(summary));
+            println!("    {}", signed_in_words(&summary.signed));
+        }
+        Outcome::Differs(difference) => println!("✗ {name} ({id}): {}", printable(&difference.to_string())),
     }
     let anchorers: Vec<String> = line.anchorers.iter().map(Address::to_string).collect();
     match anchorers.is_empty() {
@@ -251,6 +255,29 @@ fn in_words(summary: &Summary) -> String {
     text
 }
 
+/// Who attests the authors of the messages.
+fn signed_in_words(signed: &Signed) -> String {
+    let Signed {
+        groups,
+        by_authors,
+        by_operator,
+        unsigned,
+        producers,
+    } = signed;
+    let mut text = format!(
+        "{by_authors} messages are signed by their authors ({groups} groups of {producers} producers, none missing)"
+    );
+    if *by_operator > 0 {
+        text.push_str(&format!("; {by_operator} by keys that the operator vouches for"));
+    }
+    if *unsigned > 0 {
+        text.push_str(&format!(
+            "; {unsigned} are not signed: the operator attests their authors"
+        ));
+    }
+    text
+}
+
 fn stream_json(line: &Line) -> Value {
     let StreamEntry { id, name, owner } = &line.stream;
     let anchorers = &line.anchorers;
@@ -269,6 +296,13 @@ fn stream_json(line: &Line) -> Value {
             "anchored": summary.anchored,
             "waiting": summary.waiting(),
             "erased": summary.erased,
+            "signatures": {
+                "groups": summary.signed.groups,
+                "producers": summary.signed.producers,
+                "byAuthors": summary.signed.by_authors,
+                "byOperator": summary.signed.by_operator,
+                "unsigned": summary.signed.unsigned,
+            },
         }),
         Outcome::Differs(difference) => json!({
             "id": id,

@@ -1,0 +1,327 @@
+//! The check of authors' signatures: every group's, and every producer's chain of groups.
+//!
+//! What always holds: a group counts as signed only when all its messages are there with the payloads that were signed, it follows
+//! the producer's group before it, its signature is its key's, and somebody vouches for the key at the times of its messages. What
+//! the edge says itself, such as digests, does not count.
+
+use super::ledger::Message;
+use crate::core::GroupKey;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use streamchain_chain::authors::{AuthorFault, Voucher, voucher};
+use streamchain_protocol::ids::{ProducerId, Seq, StreamId};
+use streamchain_protocol::proof::{AuthorError, check_time};
+use streamchain_protocol::signed::{
+    Certificate, ChainError, GroupError, GroupHeader, GroupMember, GroupWalker, KeyError, ProducerChain,
+    PublicKey, SignedGroup, Walked, author_of,
+};
+use streamchain_protocol::time::{UnixMs, UnixSec};
+use streamchain_protocol::{Address, B256};
+
+/// Where a message is in a signed group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GroupPlace {
+    /// The first message of the group on a page: what was signed.
+    Header(GroupItem),
+    /// Behind that: the seq of the group's first message.
+    Inside(Seq),
+}
+
+/// A group, as history gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct GroupItem {
+    /// The seq of its first message.
+    pub first: Seq,
+    pub producer: ProducerId,
+    /// The producer's number of that message.
+    pub producer_seq: u64,
+    pub header: GroupHeader,
+}
+
+/// Why authors' signatures do not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SignatureFault {
+    #[error("message {seq} is in the middle of a group that history does not give from its beginning")]
+    NoBeginning { seq: Seq },
+    #[error("message {seq}: history gives another header of its group than before")]
+    OtherHeader { seq: Seq },
+    #[error("message {seq}, author {author}: {fault}")]
+    Group {
+        seq: Seq,
+        author: Address,
+        fault: GroupError,
+    },
+    #[error("message {seq}, author {author}, producer {producer}: {fault}")]
+    Chain {
+        seq: Seq,
+        author: Address,
+        producer: ProducerId,
+        fault: ChainError,
+    },
+    #[error("the group that ends with message {seq}, author {author}: {fault}")]
+    Author {
+        seq: Seq,
+        author: Address,
+        fault: AuthorFault,
+    },
+    #[error(
+        "the group that ends with message {seq}: nobody vouches for it that key {key} is author {author}'s"
+    )]
+    NoCertificate {
+        seq: Seq,
+        author: Address,
+        key: PublicKey,
+    },
+    #[error("message {seq} of author {author}: {reason}")]
+    Required {
+        seq: Seq,
+        author: Address,
+        reason: &'static str,
+    },
+}
+
+/// A key that signed for an author who is not the key: somebody must vouch for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KeyUse {
+    pub author: Address,
+    pub key: PublicKey,
+    /// The seconds of the group's first and last message.
+    pub times: (UnixSec, UnixSec),
+    /// The group's last message.
+    pub seq: Seq,
+    pub messages: u64,
+}
+
+/// What the signatures of a stream amount to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Signed {
+    pub groups: u64,
+    /// Messages in groups whose author is the key, or whose wallet delegated to it.
+    pub by_authors: u64,
+    /// Messages in groups whose key the operator vouches for.
+    pub by_operator: u64,
+    /// Messages without a signature.
+    pub unsigned: u64,
+    pub producers: u64,
+}
+
+/// A message as the walker takes it.
+struct Member<'a> {
+    message: &'a Message,
+    producer: ProducerId,
+    producer_seq: u64,
+    header: Option<GroupHeader>,
+}
+
+impl GroupMember for Member<'_> {
+    fn author(&self) -> Address {
+        self.message.author
+    }
+    fn producer(&self) -> ProducerId {
+        self.producer
+    }
+    fn producer_seq(&self) -> u64 {
+        self.producer_seq
+    }
+    fn payload_hash(&self) -> B256 {
+        self.message.payload_hash
+    }
+    fn payload_size(&self) -> u64 {
+        self.message.payload_bytes
+    }
+    fn group(&self) -> Option<&GroupHeader> {
+        self.header.as_ref()
+    }
+}
+
+pub(super) struct Signatures {
+    chain_id: u64,
+    walker: GroupWalker,
+    /// The group that is being read, and the times of its messages so far.
+    open: Option<(GroupItem, UnixSec, UnixSec)>,
+    chains: BTreeMap<(Address, ProducerId), ProducerChain>,
+    keys: HashMap<PublicKey, GroupKey>,
+    /// Authors that are the key themselves.
+    own: HashSet<(Address, PublicKey)>,
+    vouchers: HashMap<(Address, PublicKey), Vec<(Certificate, Voucher)>>,
+    signed: Signed,
+}
+
+impl Signatures {
+    pub(super) fn new(stream: StreamId, chain_id: u64) -> Self {
+        Self {
+            chain_id,
+            walker: GroupWalker::new(stream),
+            open: None,
+            chains: BTreeMap::new(),
+            keys: HashMap::new(),
+            own: HashSet::new(),
+            vouchers: HashMap::new(),
+            signed: Signed::default(),
+        }
+    }
+
+    /// Takes the next message; returns who used which key where a group ended whose author is not the key.
+    pub(super) fn take(&mut self, message: &Message) -> Result<Option<KeyUse>, SignatureFault> {
+        let Some(place) = message.group else {
+            self.check_closed(message)?;
+            self.signed.unsigned += 1;
+            return Ok(None);
+        };
+        let member = self.member(message, place)?;
+        let fault = |fault| SignatureFault::Group {
+            seq: message.seq,
+            author: message.author,
+            fault,
+        };
+        match self.walker.push(&member).map_err(fault)? {
+            Walked::Unsigned => Err(SignatureFault::NoBeginning { seq: message.seq }),
+            Walked::Inside => Ok(None),
+            Walked::Group(group) => self.take_group(message.seq, &group),
+        }
+    }
+
+    /// Checks that no group is cut by the end of the messages.
+    pub(super) fn finish(&self, end: Seq) -> Result<(), SignatureFault> {
+        self.walker.finish().map_err(|fault| SignatureFault::Group {
+            seq: end,
+            author: Address::ZERO,
+            fault,
+        })
+    }
+
+    pub(super) fn summary(&self) -> Signed {
+        Signed {
+            producers: self.chains.len() as u64,
+            ..self.signed
+        }
+    }
+
+    fn check_closed(&self, message: &Message) -> Result<(), SignatureFault> {
+        self.walker.finish().map_err(|fault| SignatureFault::Group {
+            seq: message.seq,
+            author: message.author,
+            fault,
+        })
+    }
+
+    /// The message with its producer and number, which only its group's header says.
+    fn member<'a>(&mut self, message: &'a Message, place: GroupPlace) -> Result<Member<'a>, SignatureFault> {
+        let seq = message.seq;
+        let second = UnixMs(message.time).to_sec();
+        let item = match (place, &self.open) {
+            (GroupPlace::Header(item), _) if item.first == seq => {
+                self.check_closed(message)?;
+                self.open = Some((item, second, second));
+                item
+            }
+            // The header comes again on the next page.
+            (GroupPlace::Header(item), Some((open, ..))) if item != *open => {
+                return Err(SignatureFault::OtherHeader { seq });
+            }
+            (GroupPlace::Header(GroupItem { first, .. }) | GroupPlace::Inside(first), Some((open, ..)))
+                if first == open.first =>
+            {
+                *open
+            }
+            _ => return Err(SignatureFault::NoBeginning { seq }),
+        };
+        if let Some((_, from, to)) = &mut self.open {
+            (*from, *to) = (second.min(*from), second.max(*to));
+        }
+        Ok(Member {
+            message,
+            producer: item.producer,
+            producer_seq: item
+                .producer_seq
+                .saturating_add(seq.0.saturating_sub(item.first.0)),
+            header: (item.first == seq).then_some(item.header),
+        })
+    }
+
+    fn take_group(&mut self, seq: Seq, group: &SignedGroup) -> Result<Option<KeyUse>, SignatureFault> {
+        let (author, producer, key) = (group.signed.author, group.signed.producer, group.key);
+        let wrong = |fault: AuthorFault| SignatureFault::Author { seq, author, fault };
+        if !self
+            .key(&key)
+            .map_err(|error| wrong(AuthorError::from(error).into()))?
+            .verify(&group.signed, &group.signature)
+        {
+            return Err(wrong(AuthorFault::Signature(key)));
+        }
+        let chain = self.chains.entry((author, producer)).or_default();
+        chain
+            .push_group(&group.signed)
+            .map_err(|fault| SignatureFault::Chain {
+                seq,
+                author,
+                producer,
+                fault,
+            })?;
+        let (messages, times) = (
+            u64::from(group.signed.count),
+            self.open.take().map(|(_, from, to)| (from, to)),
+        );
+        self.signed.groups += 1;
+        let is_own = self.own.contains(&(author, key)) || author_of(&key) == Ok(author);
+        if is_own {
+            self.own.insert((author, key));
+            self.signed.by_authors += messages;
+            return Ok(None);
+        }
+        Ok(Some(KeyUse {
+            author,
+            key,
+            times: times.unwrap_or_default(),
+            seq,
+            messages,
+        }))
+    }
+
+    fn key(&mut self, key: &PublicKey) -> Result<&GroupKey, KeyError> {
+        match self.keys.entry(*key) {
+            std::collections::hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
+            std::collections::hash_map::Entry::Vacant(new) => {
+                Ok(new.insert(GroupKey::new(key).ok_or(KeyError::NotOnCurve)?))
+            }
+        }
+    }
+
+    /// Who vouches for a key at the times of its use, by the certificates that are known; `None`: another one may.
+    pub(super) fn vouched(&self, used: &KeyUse) -> Option<Voucher> {
+        let known = self.vouchers.get(&(used.author, used.key))?;
+        let covers = |certificate: &Certificate| {
+            check_time(certificate, used.times.0).and_then(|()| check_time(certificate, used.times.1))
+        };
+        let found = known.iter().find(|(certificate, _)| covers(certificate).is_ok());
+        found.map(|(_, voucher)| voucher.clone())
+    }
+
+    /// Checks a certificate that the edge gave for a key, but for a contract wallet's answer.
+    pub(super) fn judge(
+        &self,
+        used: &KeyUse,
+        certificate: Option<&Certificate>,
+    ) -> Result<Voucher, SignatureFault> {
+        let KeyUse { author, key, seq, .. } = *used;
+        let certificate = certificate.ok_or(SignatureFault::NoCertificate { seq, author, key })?;
+        let wrong = |fault: AuthorFault| SignatureFault::Author { seq, author, fault };
+        for time in [used.times.0, used.times.1] {
+            check_time(certificate, time).map_err(|error| wrong(error.into()))?;
+        }
+        voucher(certificate, &key, author, self.chain_id).map_err(wrong)
+    }
+
+    /// Keeps a certificate that was found right.
+    pub(super) fn keep(&mut self, used: &KeyUse, certificate: Certificate, voucher: Voucher) {
+        let known = self.vouchers.entry((used.author, used.key)).or_default();
+        known.push((certificate, voucher));
+    }
+
+    /// Counts the messages of a group by who vouches for its key.
+    pub(super) fn count(&mut self, used: &KeyUse, is_by_author: bool) {
+        match is_by_author {
+            true => self.signed.by_authors += used.messages,
+            false => self.signed.by_operator += used.messages,
+        }
+    }
+}

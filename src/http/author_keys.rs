@@ -1,0 +1,122 @@
+//! The keys that sign for authors: `/v1/authors/{author}/keys/{publicKey}`, and who vouches for them.
+
+use crate::api::limits;
+use crate::api::stream::GetState;
+use crate::path::PathParameters;
+use crate::problem::{Kind, Problem};
+use crate::rate_limit;
+use crate::request::Call;
+use crate::response::{Answer, json, put_member};
+use crate::storage::d1::{self, certificates};
+use alloy_primitives::Address;
+use serde_json::json;
+use streamchain_edge_core::archive::Fullness;
+use streamchain_edge_core::certificates::{
+    KeptCertificate, KeyFault, MAX_AUTHOR_KEYS, at_time, check_key, is_own,
+};
+use streamchain_edge_core::rate_policy::Policy;
+use streamchain_protocol::ids::{StreamId, StreamName, StreamRef};
+use streamchain_protocol::signed::{Certificate, PublicKey};
+use streamchain_protocol::time::{UnixMs, UnixSec};
+
+/// `GET /v1/authors/{author}/keys/{publicKey}`: the certificate that counts at `?at=` (Unix seconds; now unless given), or
+/// else the newest.
+pub(crate) async fn get(call: Call, at: PathParameters) -> Answer {
+    let (author, key) = (at.author()?, at.public_key()?);
+    let time = call.number("at")?.map_or(call.now.to_sec(), UnixSec);
+    let mut shown = json!({ "author": author, "key": key });
+    if is_own(author, &key) {
+        put_member(&mut shown, "kind", &"self");
+        return json(200, &shown);
+    }
+    let kept = certificates::of_key(&call.env.d1("DB")?, author, key, time).await?;
+    let Some(found) = at_time(&kept, None, time) else {
+        return Err(Problem::new(
+            Kind::NoSuchKey,
+            "nobody vouches for this key of this author",
+        ));
+    };
+    let certificate = serde_json::to_value(&found.certificate).map_err(Problem::internal)?;
+    for (name, value) in certificate.as_object().into_iter().flatten() {
+        put_member(&mut shown, name, value);
+    }
+    if let Some(chain_id) = found.chain_id {
+        put_member(&mut shown, "chainId", &chain_id);
+    }
+    json(200, &shown)
+}
+
+/// Keeps a certificate that was checked, unless one that is kept makes it needless. What is kept is kept for good, so it is
+/// counted for the client's address and for the author before.
+pub(super) async fn certify(call: &Call, kept: &KeptCertificate) -> Result<(), Problem> {
+    let now = call.now.to_sec();
+    let expires = match &kept.certificate {
+        Certificate::Own {} => return Ok(()),
+        Certificate::Wallet { expires, .. } => Some(*expires),
+        Certificate::Service { expires, .. } => *expires,
+    };
+    let db = call.env.d1("DB")?;
+    let before = certificates::of_key(&db, kept.author, kept.key, now).await?;
+    if before.iter().any(|one| one.makes_needless(expires, now)) {
+        return Ok(());
+    }
+    let client = rate_limit::client(call.headers(), &call.config);
+    let policy = Policy::CertificatesAddress;
+    limits::take(&call.env, &call.id, &call.config, policy, &client).await?;
+    let bytes = d1::size(&db).await.unwrap_or(0);
+    if Fullness::of(bytes, call.config.archive.database_bytes) == Fullness::Full {
+        let detail = "the deployment's database is nearly full: no certificates are kept until its operator makes room";
+        return Err(Problem::new(Kind::StorageFull, detail));
+    }
+    if certificates::put(&db, kept, now).await? {
+        return Ok(());
+    }
+    let detail =
+        format!("{MAX_AUTHOR_KEYS} keys were certified for this author within 30 days: use one of them");
+    Err(Problem::new(Kind::Full, detail))
+}
+
+/// Checks that a key signs for an author on a stream now. Returns the second before which it does; `None` without an end.
+pub(super) async fn check(
+    call: &Call,
+    author: Address,
+    key: PublicKey,
+    stream: &StreamRef,
+) -> Result<Result<Option<UnixSec>, KeyFault>, Problem> {
+    if is_own(author, &key) {
+        return Ok(Ok(None));
+    }
+    let now = call.now.to_sec();
+    let kept = certificates::of_key(&call.env.d1("DB")?, author, key, now).await?;
+    if !kept.iter().any(KeptCertificate::names_streams) {
+        return Ok(check_key(&kept, None, now));
+    }
+    let (id, name) = named(call, stream).await?;
+    Ok(check_key(&kept, Some((id, &name)), now))
+}
+
+/// The whole id and the name of a stream, which sign-ins may name it by.
+async fn named(call: &Call, stream: &StreamRef) -> Result<(StreamId, StreamName), Problem> {
+    if let StreamRef::Name(name) = stream {
+        return Ok((StreamId::of(call.config.operator, name), name.clone()));
+    }
+    let state = call.stream(call.short(stream))?.call(GetState {}).await?;
+    Ok((state.id, state.name))
+}
+
+/// The certificate of a message's author and key at the message's time; `None` when nobody vouches for the key then.
+pub(super) async fn of_message(
+    call: &Call,
+    author: Address,
+    key: PublicKey,
+    time: UnixMs,
+    (id, name): (StreamId, &StreamName),
+) -> Result<Option<Certificate>, Problem> {
+    if is_own(author, &key) {
+        return Ok(Some(Certificate::Own {}));
+    }
+    let at = time.to_sec();
+    let kept = certificates::of_key(&call.env.d1("DB")?, author, key, at).await?;
+    let found = at_time(&kept, Some((id, name)), at);
+    Ok(found.map(|found| found.certificate.clone()))
+}
