@@ -9,7 +9,7 @@ use streamchain_protocol::signed::{KeyError, PublicKey, Signature, author_of};
 use streamchain_protocol::time::UnixSec;
 
 /// How far the seconds of a proof may be from the edge's clock: clocks of phones and laptops are off by a minute or two.
-pub const KEY_PROOF_LIFE_S: u64 = 300;
+const KEY_PROOF_LIFE_S: u64 = 300;
 
 /// The word that a proof's preimage begins with, so that no other signature of a key passes for a proof.
 const PROOF_DOMAIN: &[u8] = b"streamchain/key-proof/v1";

@@ -34,6 +34,7 @@ const readHead = (bytes: Uint8Array, at: number): [major: number, value: number,
 };
 
 const decodeItem = (bytes: Uint8Array, at: number): [item: Cbor, next: number] => {
+  if (bytes[at] === 0xf6) return [null, at + 1];
   const [major, value, start] = readHead(bytes, at);
   if (major === 0) return [value, start];
   if (major === 2) return [bytes.subarray(start, start + value), start + value];

@@ -4,13 +4,15 @@
 //! their producer_seq, each once, beginning with 0; signed ones in whole groups ([`super::groups`]).
 
 use super::error::{LogError, Refusal};
-use super::groups::marks_after;
+use super::groups::follow;
 use super::live::{Live, last_batch};
-use super::state::CommittedBatch;
+use super::state::{CommittedBatch, ProducerMark};
 use super::store::{LogStore, Step};
 use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::limits::MAX_BATCH_BYTES;
-use streamchain_protocol::wire::{Batch, Committed, encode_records};
+use streamchain_protocol::signed::{GroupWalker, Walked};
+use streamchain_protocol::util::SortedMap;
+use streamchain_protocol::wire::{Batch, Committed, ProducerKey, Record, encode_records};
 
 /// Most encoded bytes that a stream keeps while the database can't be written: about five minutes of a stream at
 /// 1 MB/s. Beyond it batches are refused and publishers wait, so the object's memory and disk stay bounded.
@@ -60,4 +62,33 @@ pub(super) fn commit<S: LogStore>(
         waiting: state.inbox.messages,
         withdrawn: state.send_withdrawals(),
     })
+}
+
+/// Checks that each message of a batch follows its producer's messages before it, in whole groups. Returns how far each
+/// producer is after the batch.
+fn marks_after<S: LogStore>(
+    live: &Live,
+    store: &S,
+    records: &[Record],
+) -> Step<SortedMap<ProducerKey, ProducerMark>, S> {
+    let mut walker = GroupWalker::new(live.state.id);
+    let mut after: SortedMap<ProducerKey, ProducerMark> = SortedMap::default();
+    for record in records {
+        let producer = record.producer_key();
+        let walked = walker.push(record).map_err(Refusal::from)?;
+        if walked == Walked::Inside {
+            continue;
+        }
+        let before = match after.get(&producer) {
+            Some(mark) => Some(*mark),
+            None => live.producer(store, producer).map_err(LogError::Store)?,
+        };
+        let mark = match &walked {
+            Walked::Group(group) => follow(producer, before, Ok(group))?,
+            _ => follow(producer, before, Err(record.producer_seq))?,
+        };
+        after.insert(producer, mark);
+    }
+    walker.finish().map_err(Refusal::from)?;
+    Ok(after)
 }

@@ -9,7 +9,6 @@
 
 use super::authors::keys_of_inbox;
 use super::error::{LogError, Refusal};
-use super::live::Live;
 use super::state::{LogState, ProducerMark};
 use super::store::{LogStore, Step};
 use alloy_primitives::B256;
@@ -36,7 +35,7 @@ pub(super) enum Place {
     Inside,
 }
 
-/// Returns the records, each with its place, as the headers say: that the groups are whole is checked by [`marks_after`].
+/// Returns the records, each with its place, as the headers say: that the groups are whole is checked by whoever walks them.
 pub(super) fn with_places(records: &[Record]) -> impl Iterator<Item = (&Record, Place)> {
     let mut left = 0;
     records.iter().map(move |record| {
@@ -51,35 +50,6 @@ pub(super) fn with_places(records: &[Record]) -> impl Iterator<Item = (&Record, 
         left -= 1;
         (record, place)
     })
-}
-
-/// Checks that each message of a batch follows its producer's messages before it, in whole groups. Returns how far each
-/// producer is after the batch.
-pub(super) fn marks_after<S: LogStore>(
-    live: &Live,
-    store: &S,
-    records: &[Record],
-) -> Step<SortedMap<ProducerKey, ProducerMark>, S> {
-    let mut walker = GroupWalker::new(live.state.id);
-    let mut after: SortedMap<ProducerKey, ProducerMark> = SortedMap::default();
-    for record in records {
-        let producer = record.producer_key();
-        let walked = walker.push(record).map_err(Refusal::from)?;
-        if walked == Walked::Inside {
-            continue;
-        }
-        let before = match after.get(&producer) {
-            Some(mark) => Some(*mark),
-            None => live.producer(store, producer).map_err(LogError::Store)?,
-        };
-        let mark = match &walked {
-            Walked::Group(group) => follow(producer, before, Ok(group))?,
-            _ => follow(producer, before, Err(record.producer_seq))?,
-        };
-        after.insert(producer, mark);
-    }
-    walker.finish().map_err(Refusal::from)?;
-    Ok(after)
 }
 
 /// Returns how far each producer is after records that were committed. `None` when they are not whole groups.
@@ -101,7 +71,7 @@ pub(super) fn marks_of(stream: StreamId, records: &[Record]) -> Option<SortedMap
 
 /// Checks that a group, or an unsigned message of this number, follows what its producer published before. Returns how far
 /// the producer is with it.
-fn follow(
+pub(super) fn follow(
     producer: ProducerKey,
     before: Option<ProducerMark>,
     next: Result<&SignedGroup, u64>,
