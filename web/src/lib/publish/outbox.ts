@@ -114,16 +114,14 @@ export class Outbox {
 
   #sealed(group: SealedGroup, digest: Bytes): void {
     const producer = this.#producer as Producer;
-    const isKept = producer.sealed(group, digest, group.publications[0]?.kept ?? false);
-    if (!isKept) this.#keepNoneFrom(group.first);
+    if (!producer.sealed(group, digest, group.publications[0]?.kept ?? false)) this.#keepNone();
     for (const { control } of group.publications) control.group = group;
     this.#onSealed(group, producer.id);
   }
 
-  /** The storage has no room for what a later page must know of the messages from this number on. */
-  #keepNoneFrom(producerSeq: number): void {
+  /** Nothing that waits is kept any longer. */
+  #keepNone(): void {
     for (const { control } of this.#waiting) {
-      if (control.producerSeq < producerSeq) continue;
       this.#producer?.drop(control.producerSeq);
       control.kept = false;
     }
@@ -176,6 +174,7 @@ export class Outbox {
   #assignSeq(publication: Publication, before: Publication | undefined): void {
     if (this.#producer === null) return;
     const { producerSeq, kept } = this.#producer.take(publication.payload, before?.kept ?? true);
+    if (before?.kept && !this.#producer.keeps) this.#keepNone();
     publication.control.producerSeq = producerSeq;
     publication.control.kept = kept;
   }
@@ -205,7 +204,7 @@ export class Outbox {
   /** The producer has an author, under whom the messages are sent: they stay kept only if the storage says so. */
   bound(): void {
     const producer = this.#producer;
-    if (producer !== null && !producer.keeps) this.#keepNoneFrom(0);
+    if (producer !== null && !producer.keeps) this.#keepNone();
   }
 
   /** Sets the largest payload that the session takes, in bytes. */

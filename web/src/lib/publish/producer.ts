@@ -75,6 +75,8 @@ export class Producer {
   #next: number;
   #keptSizes = new Map<number, number>();
   #keptBytes = 0;
+  /** The storage has no room for what other pages must know of the id. */
+  #isAbandoned = false;
   #chain: ChainEnd;
 
   constructor(parts: ProducerParts) {
@@ -103,15 +105,18 @@ export class Producer {
   }
 
   /**
-   * A group was signed, and is going to be sent. `isKept` is whether its messages are kept; returns false when they could
-   * not be any longer, since a page that finds them must know how they were signed.
+   * A group was signed, and is going to be sent. `isKept` is whether its messages are kept; returns false when nothing can
+   * be kept any longer, since a page that finds the id must know how its messages were signed.
    */
   sealed({ first, count, previous, signature }: SealedHeader, digest: Bytes, isKept: boolean): boolean {
     this.#chain = { next: first + count, digest };
-    const isWritten = this.#write(chainKey(this.#key()), `${this.#chain.next} ${toBase64(digest)}`);
-    if (!isKept) return true;
+    if (this.#storage === null || this.#isAbandoned) return true;
     const text = [count, toBase64(previous), toBase64(signature)].join(" ");
-    return isWritten && this.#write(groupKey(this.#key(), first), text);
+    const isWritten =
+      this.#write(chainKey(this.#key()), `${this.#chain.next} ${toBase64(digest)}`) &&
+      (!isKept || this.#write(groupKey(this.#key(), first), text));
+    if (!isWritten) this.#abandon();
+    return isWritten;
   }
 
   /** The groups that an earlier page signed and that are kept, in order. */
@@ -126,7 +131,7 @@ export class Producer {
   /** Numbers from `next` on were never sent, and are given again: the messages that had them were not kept. */
   rewindTo(next: number): void {
     this.#next = next;
-    this.#write(this.#key(), String(next));
+    if (!this.#isAbandoned) this.#write(this.#key(), String(next));
   }
 
   /** 16 random bytes. */
@@ -151,6 +156,7 @@ export class Producer {
    * of another author would take them for its own.
    */
   get keeps(): boolean {
+    if (this.#isAbandoned) return false;
     if (this.#author === undefined || this.#isMarked) return true;
     this.#isMarked = this.#write(authorKey(this.#key()), this.#author);
     return this.#isMarked;
@@ -193,10 +199,14 @@ export class Producer {
     this.#keptBytes += bytes;
   }
 
-  /** Gives a message its `producer_seq` and keeps it if it may; `kept` is false too when the storage has no room. */
+  /**
+   * Gives a message its `producer_seq` and keeps it if it may; `kept` is false too when the storage has no room. Where it has
+   * none for the next number, nothing is kept any longer: another page would give the number to another message.
+   */
   take(payload: Uint8Array, mayKeep: boolean): { producerSeq: number; kept: boolean } {
     const producerSeq = this.#next++;
-    const next = this.#write(this.#key(), String(this.#next));
+    const next = this.#isAbandoned || this.#write(this.#key(), String(this.#next));
+    if (!next && this.#storage !== null) this.#abandon();
     if (!mayKeep || !next || !this.keeps || this.#keptBytes + payload.length > MAX_KEPT_BYTES)
       return { producerSeq, kept: false };
     if (!this.#write(this.#key(producerSeq), toBase64(payload))) return { producerSeq, kept: false };
@@ -204,11 +214,18 @@ export class Producer {
     return { producerSeq, kept: true };
   }
 
+  /** Nothing of the id stays in the storage, so that no other page uses it. */
+  #abandon(): void {
+    for (const producerSeq of [...this.#keptSizes.keys()]) this.drop(producerSeq);
+    for (const key of [this.#key(), authorKey(this.#key()), chainKey(this.#key())]) this.#remove(key);
+    this.#isAbandoned = true;
+  }
+
   /** Continues at `next`: the relay has messages below it that this storage forgot. */
   skipTo(next: number): void {
     if (next <= this.#next) return;
     this.#next = next;
-    this.#write(this.#key(), String(next));
+    if (!this.#isAbandoned) this.#write(this.#key(), String(next));
   }
 
   /** Deletes the kept copy of a message that is stored. */
@@ -226,10 +243,8 @@ export class Producer {
    * undefined: none); what was kept before is deleted.
    */
   renew(key: string | undefined, id = this.#platform.randomBytes(16)): void {
-    for (const producerSeq of [...this.#keptSizes.keys()]) this.drop(producerSeq);
-    this.#remove(this.#key());
-    this.#remove(authorKey(this.#key()));
-    this.#remove(chainKey(this.#key()));
+    this.#abandon();
+    this.#isAbandoned = false;
     this.#scope = this.#place(key);
     this.#id = id;
     this.#next = 0;
