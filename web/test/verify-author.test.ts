@@ -120,6 +120,32 @@ describe("a subscriber", () => {
     for (const connection of [writer, reader, plain]) connection.close();
   });
 
+  test("that begins inside a group asks history about it", async () => {
+    const { world, writer, reader, seen } = await pair();
+    await publish(writer, "a", "b", "c");
+    await arrived(world, seen, 3);
+    world.commit();
+    const late = join(world, { signatures: true });
+    const found: StreamMessage[] = [];
+    late.subscribe({ from: 1 }).on("message", (message) => found.push(message));
+    await arrived(world, found, 2);
+    await publish(writer, "d");
+    await arrived(world, found, 3);
+    assert.deepEqual(
+      found.map(({ signed }) => signed),
+      [undefined, undefined, true],
+      "it is not called unsigned",
+    );
+    const checks = await Promise.all(found.map((message) => late.verifyAuthor(message)));
+    assert.deepEqual(
+      checks.map(({ state }) => state),
+      ["signed", "signed", "signed"],
+    );
+    const forged = { ...(found[0] as StreamMessage), payload: new TextEncoder().encode("x") };
+    assert.equal((await late.verifyAuthor(forged)).state, "invalid", "what history has says nothing about other bytes");
+    for (const connection of [writer, reader, late]) connection.close();
+  });
+
   test("waits for the rest of a group, and gives up in time", async () => {
     const { world, writer, reader, seen } = await pair();
     world.session.subscribed = false;

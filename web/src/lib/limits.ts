@@ -37,6 +37,9 @@ export const MAX_KNOWN_KEYS = 1_024;
 /** Checked groups that a connection remembers: those in view, and 8 MiB of hashes at most. */
 export const MAX_KNOWN_GROUPS = 1_024;
 
+/** Pages of 256 messages that a connection remembers for their signatures: what a reader who scrolls looks at. */
+export const MAX_KNOWN_PAGES = 8;
+
 /** A browser that could not sign is asked again after this time, in ms. */
 export const SIGN_AGAIN_MS = 1_000;
 

@@ -269,6 +269,7 @@ export class MessageList {
     if (row.shown === state) return;
     row.shown = state;
     element.dataset.state = state;
+    if (element.dataset.signature === "unknown") this.#showAuthor(row, message); // what is stored can be looked up
     row.state.replaceChildren(statePips(state), texts.states[state]);
     row.state.title = texts.stateHelp[state];
   }
@@ -283,7 +284,7 @@ export class MessageList {
     setText(row.signature, state === "signed" ? "" : words);
     if (known !== undefined) return;
     void this.#options.checkAuthor(message).then((check) => {
-      if (check.state === "unknown") return; // looked at again when the row is drawn anew
+      if (check.state === "unknown") return; // looked at again when the state changes
       this.#checks.set(message, check.state);
       if (row.message === message) this.#showAuthor(row, message);
     });

@@ -7,7 +7,7 @@ import type { Certificate } from "../chain/author-part.ts";
 import { keccak } from "../chain/merkle.ts";
 import { retryableError, StreamChainError } from "../errors.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
-import { GROUP_WAIT_MS, MAX_KNOWN_GROUPS, MAX_KNOWN_KEYS } from "../limits.ts";
+import { GROUP_WAIT_MS, MAX_GROUP_MESSAGES, MAX_KNOWN_GROUPS, MAX_KNOWN_KEYS, MAX_KNOWN_PAGES } from "../limits.ts";
 import type { Platform } from "../platform.ts";
 import { type CheckedCertificate, checkCertificate, type Voucher } from "../signed/certificate.ts";
 import { groupPreimage, groupRoot } from "../signed/group.ts";
@@ -88,6 +88,8 @@ const unknown = (reason: string): AuthorCheck => ({ state: "unknown", reason });
 export class AuthorVerifier {
   readonly #options: AuthorVerifierOptions;
   readonly #groups = new Remembered<VerifiedGroup>(MAX_KNOWN_GROUPS);
+  /** Pages of history that messages without their signatures were looked up in. */
+  readonly #pages = new Remembered<StreamMessage[]>(MAX_KNOWN_PAGES);
   readonly #certificates = new Remembered<Certificate | undefined>(MAX_KNOWN_KEYS);
 
   constructor(options: AuthorVerifierOptions) {
@@ -116,11 +118,11 @@ export class AuthorVerifier {
 
   async #check(given: StreamMessage): Promise<AuthorCheck> {
     if (given.signed === false) return { state: "unsigned" };
-    const message = given.signature === undefined ? await this.#stored(given.seq) : given;
-    if (message === undefined) return unknown("the message is not stored yet");
-    const { signature } = message;
+    const stored = given.signature === undefined ? await this.#stored(given.seq) : given;
+    if (stored === undefined) return unknown("the message is not stored yet");
+    const { signature } = stored;
     if (signature === undefined) return { state: "unsigned" };
-    return this.#whole(message, signature, () => this.#members(signature, message));
+    return this.#whole(given, signature, () => this.#members(signature, given));
   }
 
   async #whole(
@@ -190,9 +192,13 @@ export class AuthorVerifier {
     return checkCertificate(certificate, { author, key: fromHex(key), point, time, stream });
   }
 
+  /** The message as history has it, with its signature. */
   async #stored(seq: number): Promise<StreamMessage | undefined> {
     const { edge, stream } = this.#options;
-    return (await edge.messages(stream, seq, 1, undefined, true))[0];
+    const first = seq - (seq % MAX_GROUP_MESSAGES);
+    const read = (): Promise<StreamMessage[]> => edge.messages(stream, first, MAX_GROUP_MESSAGES, undefined, true);
+    // A page that was read before the message was stored does not have it.
+    return (await this.#pages.get(String(first), read))[seq - first] ?? (await read())[seq - first];
   }
 
   /** All messages of the group; undefined while some have not arrived. */

@@ -5,7 +5,7 @@
 // their seqs to other messages. Readers keep their own cursor and read history when it is before the window, so a slow
 // reader costs no memory here.
 
-import { MAX_FEED_BYTES, MAX_FEED_MESSAGES } from "../limits.ts";
+import { MAX_FEED_BYTES, MAX_FEED_MESSAGES, MAX_GROUP_MESSAGES } from "../limits.ts";
 import { type Bytes, sameBytes, toHex } from "../wire/bytes.ts";
 import type { MessageFrame, SignatureFrame } from "../wire/frames.ts";
 import { type MessageSignature, type StreamMessage, signedBy } from "../wire/records.ts";
@@ -34,6 +34,8 @@ export class Feed {
   readonly #bounds: Required<FeedOptions>;
   /** The latest signature, of the group that follows it. */
   #signature: MessageSignature | undefined;
+  /** Below this seq a message without a signature may be of a group that began before the feed did. */
+  #sureFrom = 0;
   #epoch: number | null = null;
   #committed = 0;
   #next: number | null = null;
@@ -72,7 +74,7 @@ export class Feed {
 
   /** Begins the feed at `seq`, from where the relay was asked to send, unless its position is known. */
   beginAt(seq: number): void {
-    if (this.#next === null) this.#next = seq;
+    if (this.#next === null) this.#restartAt(seq);
   }
 
   /**
@@ -101,6 +103,7 @@ export class Feed {
 
   /** The signature of the group whose messages follow. */
   signature({ seq, count, producer, producerSeq, previous, key, signature }: SignatureFrame): void {
+    this.#sureFrom = Math.min(this.#sureFrom, seq);
     this.#signature = {
       seq,
       count,
@@ -123,7 +126,7 @@ export class Feed {
       time: frame.time,
       author: toHex(frame.author),
       payload: frame.payload.slice() as Bytes, // the frame is a view into a larger buffer
-      ...(this.#bounds.signatures ? signedBy(this.#signature, frame.seq) : {}),
+      ...this.#signedOf(frame.seq),
     });
     return retracted;
   }
@@ -174,6 +177,13 @@ export class Feed {
     return { kind: "message", message: this.at(cursor) as StreamMessage };
   }
 
+  /** Whether a message of the relay is signed, as far as it can be known. */
+  #signedOf(seq: number): Pick<StreamMessage, "signed" | "signature"> {
+    const found = this.#bounds.signatures ? signedBy(this.#signature, seq) : { signed: false };
+    const isKnown = this.#bounds.signatures && (found.signed || seq >= this.#sureFrom);
+    return isKnown ? found : {};
+  }
+
   #enterEpoch(epoch: number): number | null {
     const before = this.#epoch;
     this.#epoch = epoch;
@@ -197,6 +207,7 @@ export class Feed {
     this.#dropped = 0;
     this.#bytes = 0;
     this.#next = seq;
+    this.#sureFrom = seq === 0 ? 0 : seq + MAX_GROUP_MESSAGES - 1;
   }
 
   #shrink(): void {
