@@ -202,7 +202,11 @@ describe("a stream for signed messages", () => {
       const owner = connect({ stream: "signed-required-before" });
       await owner.publish("the owner is here").stored;
       const token = window.tools.lib.keptToken(localStorage, origin);
-      const made = await postJson(`${origin}/v1/streams`, { name: "signed-required", signed: "required" }, token);
+      const made = await postJson(
+        `${origin}/v1/streams`,
+        { name: "required", owner: owner.author, signed: "required" },
+        token,
+      );
       const stream = made.text("id");
       const signed = connect({ stream });
       const unsigned = connect({ stream, key: null });
