@@ -97,7 +97,13 @@ const signedFanOutRow = ({ messagesInGroup, rounds }) => {
   const both = /** @type {const} */ (["unsigned", "signed"]).map((kind) => {
     const runs = rounds.map((round) => round[kind]);
     const perCpu = runs.map((run) => run.deliveriesPerRelayCpuSecond ?? 0);
-    return { perSecond: quantile(runs.map((run) => run.deliveriesPerSecond), 0.5), perCpu: quantile(perCpu, 0.5) };
+    return {
+      perSecond: quantile(
+        runs.map((run) => run.deliveriesPerSecond),
+        0.5,
+      ),
+      perCpu: quantile(perCpu, 0.5),
+    };
   });
   const [unsigned, signed] = /** @type {[typeof both[number], typeof both[number]]} */ (both);
   return {
@@ -112,11 +118,7 @@ const signedFanOutRow = ({ messagesInGroup, rounds }) => {
 };
 
 /** @param {Signed} signed */
-const signedRows = (signed) => [
-  ...signed.bytes.map(bytesRow),
-  ...signed.checks.map(checkRow),
-  signedFanOutRow(signed),
-];
+const signedRows = (signed) => [...signed.bytes.map(bytesRow), ...signed.checks.map(checkRow), signedFanOutRow(signed)];
 
 const run = async () => {
   await buildRelayTestkit();

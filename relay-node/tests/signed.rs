@@ -370,6 +370,7 @@ fn a_group_is_whole_or_not_there_when_the_relay_changes() {
 fn a_group_by_http_is_taken_whole_and_goes_on_by_channel() {
     let mut net = Net::new();
     let mut ann = Author::new(1);
+    net.open_member();
     let verifier = net.open();
     net.subscribe_signed(verifier, 0);
     let groups = [ann.sign(&["a", "b"]), ann.sign(&["c"])];

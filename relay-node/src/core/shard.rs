@@ -13,6 +13,7 @@ mod deliver;
 mod frames;
 mod inbox;
 mod lifecycle;
+mod publication;
 mod publish;
 mod streams;
 

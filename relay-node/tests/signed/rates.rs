@@ -21,9 +21,8 @@ fn a_group_counts_as_its_messages_and_comes_again_whole() {
     let mut net = Net::with_rates(RATES);
     let mut ann = Author::new(1);
     let who = net.open_author(&ann);
-    let texts = vec!["x"; 100];
-    net.publish_group(who, &mut ann, &texts);
-    let second = net.publish_group(who, &mut ann, &texts);
+    net.publish_group(who, &mut ann, &["x"; 100]);
+    let second = net.publish_group(who, &mut ann, &["x"; 150]);
     net.publish_group(who, &mut ann, &["behind it"]);
     net.until("the wait", |net| {
         net.received[who]
@@ -33,7 +32,7 @@ fn a_group_counts_as_its_messages_and_comes_again_whole() {
     net.pass(Duration::from_secs(2));
     assert_eq!(net.edge.records.len(), 100);
     net.send_group(who, &second);
-    net.until("stored", |net| net.edge.records.len() == 200);
+    net.until("stored", |net| net.edge.records.len() == 250);
     assert_eq!(net.verified_groups(), 2);
 }
 

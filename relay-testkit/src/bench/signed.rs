@@ -1,8 +1,8 @@
 //! What signatures cost the relay and the line: the same messages, in groups and without.
 
-use super::load::{Load, Member};
+use super::fan_out::{BenchArgs, CONNECT_TIMEOUT, deliveries};
+use super::load::Member;
 use super::relay::BenchRelay;
-use super::{BenchArgs, CONNECT_TIMEOUT, deliveries};
 use crate::signing::{GroupSigner, SigningKey};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -165,16 +165,4 @@ fn delivered_bytes(
     }
     .write(&mut frames);
     (plain, frames.len())
-}
-
-/// Subscribers for a comparison, of whom all or none ask for signatures.
-pub(super) async fn subscribers<'a>(
-    relay: &'a BenchRelay,
-    count: usize,
-    signatures: bool,
-) -> Result<Load<'a>> {
-    let mut load = Load::new(relay);
-    load.ask_for_signatures(signatures);
-    load.join(count, CONNECT_TIMEOUT).await?;
-    Ok(load)
 }

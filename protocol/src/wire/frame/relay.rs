@@ -164,12 +164,7 @@ impl<'a> RelayFrame<'a> {
                 producer,
                 producer_seq,
                 group,
-            } => {
-                w.array(9).uint(kind::SIGNATURE).uint(epoch.0).uint(seq.0);
-                w.uint(u64::from(group.count)).bytes(&producer.0);
-                w.uint(producer_seq).bytes(group.previous.as_slice());
-                w.bytes(group.key.as_bytes()).bytes(&group.signature.0)
-            }
+            } => write_signature(&mut w, (epoch, seq), (producer, producer_seq), &group),
             Self::Committed { committed } => w.array(2).uint(kind::COMMITTED).uint(committed.0),
             Self::Anchored(anchor) => write_anchored(&mut w, &anchor),
             Self::Chain {
@@ -311,6 +306,18 @@ fn relay_items(kind: u64) -> Option<u64> {
         kind::SIGNATURE => 9,
         _ => return None,
     })
+}
+
+fn write_signature<'w, 'a>(
+    w: &'w mut Writer<'a>,
+    (epoch, seq): (Epoch, Seq),
+    (producer, producer_seq): (ProducerId, u64),
+    group: &GroupHeader,
+) -> &'w mut Writer<'a> {
+    w.array(9).uint(kind::SIGNATURE).uint(epoch.0).uint(seq.0);
+    w.uint(u64::from(group.count)).bytes(&producer.0);
+    w.uint(producer_seq).bytes(group.previous.as_slice());
+    w.bytes(group.key.as_bytes()).bytes(&group.signature.0)
 }
 
 /// Writes an answer to a publication. That to a message of no group has one item less.

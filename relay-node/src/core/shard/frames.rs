@@ -1,13 +1,14 @@
 //! The frames of clients: hello, publish, group, subscribe.
 
-use super::publish::Publication;
+use super::publication::Publication;
 use super::{Now, Shard};
 use crate::core::counters::ErrorCounts;
 use crate::core::edge_requests::Lookup;
 use crate::core::limits::{MAX_REPLAY_MESSAGES, SUBSCRIBE_FRAMES};
-use crate::core::rates::{Cost, Verdict};
+use crate::core::rates::{Cost, Rates, Verdict};
 use crate::core::session::{Hello, Session, SessionKey, Wanted};
 use crate::core::signer::Signer;
+use std::time::Duration;
 use streamchain_protocol::ids::ProducerId;
 use streamchain_protocol::limits::MAX_PAYLOAD_BYTES;
 use streamchain_protocol::signed::{MAX_GROUP_MESSAGES, PublicKey};
@@ -236,15 +237,7 @@ impl Shard {
             welcomed: true,
             ..hello
         });
-        let limits = ChannelLimits {
-            payload: MAX_PAYLOAD_BYTES as u64,
-            batch_ms: self.commit_interval.as_millis() as u64,
-            buffer: MAX_REPLAY_MESSAGES as u64,
-            messages_per_s: u64::from(self.rates.session.messages_per_s),
-            bytes_per_s: u64::from(self.rates.session.bytes_per_s),
-            group_messages: leadership.signed.map_or(0, |_| MAX_GROUP_MESSAGES as u64),
-            signed: leadership.signed == Some(Signed::Required),
-        };
+        let limits = channel_limits(self.commit_interval, self.rates, leadership.signed);
         let committed = leadership.backlog.committed();
         let head = leadership.replay.end();
         let welcome = RelayFrame::Welcome {
@@ -300,6 +293,19 @@ impl Shard {
             None => session.wanted = Some(wanted),
         }
         Outcome::Fine
+    }
+}
+
+/// What *welcome* says of a relay with these settings, on a stream with this setting.
+fn channel_limits(commit_interval: Duration, rates: Rates, signed: Option<Signed>) -> ChannelLimits {
+    ChannelLimits {
+        payload: MAX_PAYLOAD_BYTES as u64,
+        batch_ms: commit_interval.as_millis() as u64,
+        buffer: MAX_REPLAY_MESSAGES as u64,
+        messages_per_s: u64::from(rates.session.messages_per_s),
+        bytes_per_s: u64::from(rates.session.bytes_per_s),
+        group_messages: signed.map_or(0, |_| MAX_GROUP_MESSAGES as u64),
+        signed: signed == Some(Signed::Required),
     }
 }
 

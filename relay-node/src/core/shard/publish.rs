@@ -4,49 +4,15 @@
 //! (`Session::refused_from`); a group is accepted whole or not at all.
 
 use super::frames::Outcome;
+use super::publication::Publication;
 use super::{Now, Shard};
 use crate::core::limits::FAILED_CHECK_FRAMES;
 use crate::core::send_queue::Overflow;
 use crate::core::session::{Hello, Session, SessionKey};
 use crate::core::stream::{Leadership, Measure, Proof, Publish, PublishGroup, Published};
-use streamchain_protocol::B256;
 use streamchain_protocol::ids::Seq;
-use streamchain_protocol::limits::MAX_PAYLOAD_BYTES;
-use streamchain_protocol::signed::{ChainError, MAX_GROUP_BYTES, Signature};
+use streamchain_protocol::signed::ChainError;
 use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
-
-/// What a *publish* or a *group* brings.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Publication<'a> {
-    /// The number of its first message.
-    pub producer_seq: u64,
-    pub payloads: &'a [&'a [u8]],
-    /// `previous` and the signature of a group; `None` for a message of no group.
-    pub signed: Option<(B256, Signature)>,
-}
-
-impl Publication<'_> {
-    fn bytes(&self) -> usize {
-        self.payloads.iter().map(|payload| payload.len()).sum()
-    }
-
-    /// Most payload bytes that it may have.
-    fn max_bytes(&self) -> usize {
-        match self.signed {
-            Some(_) => MAX_GROUP_BYTES,
-            None => MAX_PAYLOAD_BYTES,
-        }
-    }
-
-    /// What *accepted* says of a group's size.
-    fn count(&self) -> Option<u64> {
-        self.signed.map(|_| self.payloads.len() as u64)
-    }
-
-    fn messages(&self) -> u64 {
-        self.payloads.len() as u64
-    }
-}
 
 impl Shard {
     /// Takes a publication and counts its messages when it is refused.

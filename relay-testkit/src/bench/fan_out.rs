@@ -1,0 +1,68 @@
+//! Deliveries to many subscribers.
+
+use super::load::{Load, Member};
+use super::relay::BenchRelay;
+use anyhow::Result;
+use clap::Args;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// `relay-testkit bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Numbers of subscribers, separated by commas: one run for each
+    #[arg(long, value_delimiter = ',', default_value = "1,10,100,1000")]
+    pub subscribers: Vec<usize>,
+    /// Size of a payload, in bytes
+    #[arg(long, default_value_t = 100)]
+    pub payload: usize,
+    /// Length of each run, in seconds
+    #[arg(long, default_value_t = 3)]
+    pub seconds: u64,
+}
+
+/// How long all clients may take to be connected: a thousand handshakes are two seconds of CPU.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Most messages that the publisher is ahead of the slowest subscriber, so that nobody gets a gap.
+const WINDOW: u64 = 512;
+
+/// As many messages as go through to this many subscribers, so many in a turn of the publisher; with signatures, each turn is a group
+/// and every subscriber asks for its signature.
+pub(super) async fn deliveries(
+    subscribers: usize,
+    args: &BenchArgs,
+    turn: usize,
+    signs: bool,
+) -> Result<Value> {
+    let relay = BenchRelay::start().await?;
+    let connecting = Instant::now();
+    let mut load = Load::new(&relay);
+    load.ask_for_signatures(signs);
+    load.join(subscribers, CONNECT_TIMEOUT).await?;
+    let connected = connecting.elapsed();
+    let mut publisher = Member::publisher(&relay, CONNECT_TIMEOUT).await?;
+    let (start, cpu, before) = (Instant::now(), relay.cpu(), load.delivered());
+    let end = start + Duration::from_secs(args.seconds);
+    while Instant::now() < end {
+        let ahead = publisher.published() - load.slowest();
+        if ahead < WINDOW && publisher.unsent() < 64 {
+            publisher.publish_together(turn, args.payload, signs)?;
+            publisher.run_once().await?;
+        } else {
+            publisher
+                .run_until(Instant::now() + Duration::from_micros(200))
+                .await?;
+        }
+    }
+    let (elapsed, delivered) = (start.elapsed().as_secs_f64(), load.delivered() - before);
+    let busy = relay.cpu().zip(cpu).map(|(now, then)| (now - then).as_secs_f64());
+    Ok(json!({
+        "subscribers": subscribers, "payload": args.payload, "seconds": elapsed,
+        "published": publisher.published(), "deliveries": delivered,
+        "deliveriesPerSecond": (delivered as f64 / elapsed).round(),
+        "deliveriesPerRelayCpuSecond": busy.map(|busy| (delivered as f64 / busy).round()),
+        "relayCpuShare": busy.map(|busy| (100.0 * busy / elapsed).round() / 100.0),
+        "gaps": load.gaps(), "connectSeconds": connected.as_secs_f64(),
+    }))
+}
