@@ -129,27 +129,33 @@ describe("a guest's messages", () => {
   });
 
   it("are signed in a worker too, by the same author", async () => {
-    const page = await bareApiPage(scene.browser, scene.system);
-    const found = await page.evaluate(async (edge) => {
+    const { edge } = scene.system;
+    const page = await blankPage(scene.browser);
+    const source = `
+      import { connect } from "${edge}/client.js";
+      const connection = connect({ edge: "${edge}", stream: "signed-worker" });
+      const publication = connection.publish("in a worker");
+      await publication.stored;
+      postMessage([connection.author, publication.signed]);
+      connection.close();`;
+    // A site of the edge's origin with a worker of its own; the edge's pages allow themselves none.
+    await page.route(`${edge}/site`, (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html>" }));
+    await page
+      .context()
+      .route(`${edge}/worker.js`, (route) => route.fulfill({ contentType: "text/javascript", body: source }));
+    await page.goto(`${edge}/site`);
+    const found = await page.evaluate(async () => {
       const connection = window.tools.lib.connect({ stream: "signed-worker" });
       await connection.publish("in the page").stored;
-      const source = `
-        import { connect } from "${edge}/client.js";
-        const connection = connect({ edge: "${edge}", stream: "signed-worker" });
-        const publication = connection.publish("in a worker");
-        await publication.stored;
-        postMessage([connection.author, publication.signed]);
-        connection.close();`;
-      const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })), {
-        type: "module",
-      });
+      const worker = new Worker("/worker.js", { type: "module" });
       const [author, signed] = await new Promise<[string, boolean]>((resolve, reject) => {
         worker.onmessage = ({ data }) => resolve(data);
         worker.onerror = (event) => reject(new Error(event.message));
       });
       worker.terminate();
+      connection.close();
       return { isSame: author === connection.author, signed };
-    }, scene.system.edge);
+    });
     assert.deepEqual(found, { isSame: true, signed: true });
     await page.context().close();
   });

@@ -113,6 +113,15 @@ describe("a guest is its key", () => {
     connection.close();
   });
 
+  test("who signs nothing is a guest apart from those who do", async () => {
+    const world = signedWorld();
+    const unsigned = await open(world, { key: null });
+    const signed = await open(world);
+    assert.equal(signed.author, await guestOf(world));
+    assert.notEqual(unsigned.author, signed.author);
+    for (const connection of [unsigned, signed]) connection.close();
+  });
+
   test("without keys everything goes on unsigned", async () => {
     const world = signedWorld();
     world.keys = null;

@@ -182,7 +182,8 @@ export class Credentials {
   made(guest: { readonly token: string; readonly author: Hex | undefined }): boolean {
     this.#apply({ kind: "guest", ...guest });
     if (this.current !== guest.token) return false;
-    this.#keep(guest.token);
+    // A guest without a key is this connection's alone: other connections of the origin sign, and are the guest of their key.
+    if (!this.#options.keys.isOff) this.#keep(guest.token);
     if (this.author !== undefined) void this.#options.keys.keepSelf(this.author);
     return true;
   }

@@ -72,6 +72,11 @@ export class KeyRing {
     this.#given = given;
   }
 
+  /** Whether the caller wants nothing signed. */
+  get isOff(): boolean {
+    return this.#given === null;
+  }
+
   async #signer(name: string): Promise<Signer | undefined> {
     const { keys } = this.#platform;
     if (this.#given === null || keys === null) return undefined;
