@@ -127,38 +127,6 @@ describe("a guest's messages", () => {
     assert.match(await page.getByTestId("verify-result").innerText(), /the operator attests the author/);
     await page.context().close();
   });
-
-  it("are signed in a worker too, by the same author", async () => {
-    const { edge } = scene.system;
-    const page = await blankPage(scene.browser);
-    const source = `
-      import { connect } from "${edge}/client.js";
-      const connection = connect({ edge: "${edge}", stream: "signed-worker" });
-      const publication = connection.publish("in a worker");
-      await publication.stored;
-      postMessage([connection.author, publication.signed]);
-      connection.close();`;
-    // A site of the edge's origin with a worker of its own; the edge's pages allow themselves none.
-    await page.route(`${edge}/site`, (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html>" }));
-    await page
-      .context()
-      .route(`${edge}/worker.js`, (route) => route.fulfill({ contentType: "text/javascript", body: source }));
-    await page.goto(`${edge}/site`);
-    const found = await page.evaluate(async () => {
-      const connection = window.tools.lib.connect({ stream: "signed-worker" });
-      await connection.publish("in the page").stored;
-      const worker = new Worker("/worker.js", { type: "module" });
-      const [author, signed] = await new Promise<[string, boolean]>((resolve, reject) => {
-        worker.onmessage = ({ data }) => resolve(data);
-        worker.onerror = (event) => reject(new Error(event.message));
-      });
-      worker.terminate();
-      connection.close();
-      return { isSame: author === connection.author, signed };
-    });
-    assert.deepEqual(found, { isSame: true, signed: true });
-    await page.context().close();
-  });
 });
 
 describe("one signature of the wallet", () => {
