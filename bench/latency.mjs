@@ -1,5 +1,5 @@
 // Publish → deliver in Chromium at a steady pace: one page, two sessions, one clock; every message goes to the relay
-// and back. The clock of a page has steps of 0.1 ms.
+// and back. Signed and unsigned messages take turns, so that both meet the same machine. The clock of a page has steps of 0.1 ms.
 
 import { launchChromium } from "../tests/harness/browser.ts";
 import { bareApiPage } from "../tests/harness/pages.ts";
@@ -9,11 +9,15 @@ import { median, quantile, ratio, rounded } from "./lib/statistics.mjs";
 
 /**
  * @typedef {import("playwright-core").Page} Page
- * @typedef {{ perSecond: number, count: number, bytes: number }} Pace
+ * @typedef {{ perSecond: number, count: number, bytes: number, signed?: boolean, stream?: string }} Pace
  */
 
 const PER_SECOND = 1_000;
 const SECONDS = 10;
+/** A person's pace: each message is a group of its own. */
+const SLOW_PER_SECOND = 20;
+/** How often signed and unsigned messages take turns at each pace. */
+const ROUNDS = 3;
 const WARM_UP_SECONDS = 2;
 const BYTES = 100;
 
@@ -21,22 +25,25 @@ const BYTES = 100;
  * Runs in the page: publishes what is due every few ms; resolves to each message's milliseconds.
  * @param {Pace} pace
  */
-const paced = async ({ perSecond, count, bytes }) => {
+const paced = async ({ perSecond, count, bytes, signed = true, stream = "bench-latency" }) => {
   const TICK_MS = 4;
   const { connect } = window.tools.lib;
-  const [writer, reader] = [connect({ stream: "bench-latency" }), connect({ stream: "bench-latency" })];
+  const [writer, reader] = [connect({ stream, ...(signed ? {} : { key: null }) }), connect({ stream })];
   /** @type {number[]} */
   const times = [];
   /** @type {Promise<void>} */
   const all = new Promise((resolve) => {
-    reader.subscribe({ from: 0 }).on("message", ({ payload }) => {
+    reader.subscribe({ from: "tail" }).on("message", ({ payload }) => {
       times.push(performance.now() - new DataView(payload.buffer, payload.byteOffset).getFloat64(0));
       if (times.length === count) resolve();
     });
   });
-  await writer.publish(new Uint8Array(bytes)).stored;
-  while (reader.state.state !== "open" || times.length < 1)
+  while (reader.state.state !== "open" || reader.head === null)
     await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+  const first = writer.publish(new Uint8Array(bytes));
+  await first.stored;
+  if (first.signed !== signed) throw new Error(`the messages are ${signed ? "not " : ""}signed`);
+  while (times.length < 1) await new Promise((resolve) => setTimeout(resolve, TICK_MS));
   const start = performance.now();
   let sent = 1;
   while (sent < count) {
@@ -49,6 +56,8 @@ const paced = async ({ perSecond, count, bytes }) => {
     await new Promise((resolve) => setTimeout(resolve, TICK_MS));
   }
   await all;
+  writer.close();
+  reader.close();
   return times;
 };
 
@@ -110,6 +119,37 @@ const measure = async (page) => {
   return { relayed, direct, echoed };
 };
 
+/**
+ * Signed beside unsigned messages at a pace, in turns on streams of their own.
+ * @param {Page} page @param {number} perSecond
+ */
+const inTurns = async (page, perSecond) => {
+  const warm = perSecond;
+  const count = warm + SECONDS * perSecond;
+  /** @type {{ signed: number[], unsigned: number[] }} */
+  const times = { signed: [], unsigned: [] };
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const kind of /** @type {const} */ (["unsigned", "signed"])) {
+      const stream = `bench-latency-${kind}-${perSecond}`;
+      const pace = { perSecond, count, bytes: BYTES, signed: kind === "signed", stream };
+      times[kind].push(...(await page.evaluate(paced, pace)).slice(warm));
+    }
+  }
+  return times;
+};
+
+/** @param {number} perSecond @param {Awaited<ReturnType<typeof inTurns>>} times */
+const signedRows = (perSecond, { signed, unsigned }) =>
+  /** @type {const} */ ([
+    ["p50", 0.5],
+    ["p99", 0.99],
+  ]).map(([name, q]) => ({
+    figure: `publish → deliver, signed, ${name}, ${perSecond} messages/s of ${BYTES} B`,
+    value: rounded(quantile(signed, q)),
+    unit: "ms",
+    note: ratio(quantile(signed, q), quantile(unsigned, q), "unsigned, in turns with it"),
+  }));
+
 /** @param {string} name @param {number} q @param {Awaited<ReturnType<typeof measure>>} times */
 const row = (name, q, { relayed, direct, echoed }) => ({
   figure: `publish → deliver, ${name}, ${PER_SECOND} messages/s of ${BYTES} B`,
@@ -125,8 +165,12 @@ export const benches = [
       const system = await runningSystem();
       const browser = await launchChromium();
       try {
-        const times = await measure(await bareApiPage(browser, system));
+        const page = await bareApiPage(browser, system);
+        const times = await measure(page);
+        const [busy, slow] = [await inTurns(page, PER_SECOND), await inTurns(page, SLOW_PER_SECOND)];
         return [
+          ...signedRows(PER_SECOND, busy),
+          ...signedRows(SLOW_PER_SECOND, slow),
           row("p50", 0.5, times),
           row("p99", 0.99, times),
           {

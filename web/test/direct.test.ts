@@ -154,6 +154,7 @@ describe("direct channels", () => {
       platform: testPlatform(clock, { createDirectConnection: () => new FakeDirect(), ...parts }),
       edge: mailboxes.client(AUTHOR),
       token: () => "token",
+      check: async () => ({ state: "signed" }),
       onMessage: ({ state, payload }) => reported.push(`${state}:${text(payload)}`),
       onPeers: () => {},
     });

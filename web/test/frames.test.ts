@@ -42,14 +42,49 @@ describe("frames", () => {
         buffer: undefined,
         messagesPerS: undefined,
         bytesPerS: undefined,
+        groupMessages: undefined,
+        signed: false,
       },
     });
     assert.equal(message?.kind === "message" && message.time, 1_700_000_000_000);
-    assert.deepEqual(accepted, { kind: "accepted", producerSeq: 9, seq: null });
+    assert.deepEqual(accepted, { kind: "accepted", producerSeq: 9, seq: null, count: 1 });
     assert.deepEqual(committed, { kind: "committed", committed: 5 });
     assert.equal(anchored?.kind === "anchored" && anchored.state, "final");
     assert.deepEqual(gap, { kind: "gap", from: 5, to: 9 });
     assert.deepEqual(error, { kind: "error", code: 8, text: "slow down", retryMs: undefined });
+  });
+
+  test("of signed groups have the bytes of the protocol", () => {
+    const [previous, signature, key] = [hex("22".repeat(32)), hex("33".repeat(64)), hex(`02${"44".repeat(32)}`)];
+    const producer = hex("55".repeat(16));
+    assert.equal(
+      toHex(encodeFrame({ kind: "hello", producer, key })),
+      `0x830150${"55".repeat(16)}582102${"44".repeat(32)}`,
+    );
+    assert.equal(
+      toHex(encodeFrame({ kind: "group", producerSeq: 7, previous, signature, payloads: [hex("61"), hex("")] })),
+      `0x8504075820${"22".repeat(32)}5840${"33".repeat(64)}82416140`,
+    );
+    assert.equal(toHex(encodeFrame({ kind: "subscribe", from: 24, signatures: true })), "0x8303181801");
+    const limits = new Map<string, CborValue>([
+      ["group_messages", 256],
+      ["signed", 1],
+    ]);
+    const [welcome, found, accepted] = decodeRelayMessage(
+      concat([
+        encodeCbor([16, 1, 5, 3, null, limits]),
+        encodeCbor([25, 1, 40, 2, producer, 7, previous, key, signature]),
+        encodeCbor([18, 7, 40, 2]),
+      ]),
+    );
+    assert.ok(welcome?.kind === "welcome" && welcome.limits.groupMessages === 256 && welcome.limits.signed);
+    const expected = { epoch: 1, seq: 40, count: 2, producer, producerSeq: 7, previous, key, signature };
+    assert.deepEqual(found, { kind: "signature", ...expected });
+    assert.deepEqual(accepted, { kind: "accepted", producerSeq: 7, seq: 40, count: 2 });
+    for (const count of [0, 257]) {
+      const frame = encodeCbor([25, 1, 40, count, producer, 7, previous, key, signature]);
+      assert.throws(() => decodeRelayMessage(frame), malformed);
+    }
   });
 
   test("contain rate limits, and the wait of an error", () => {

@@ -1,11 +1,13 @@
 // Random sequences of expiry, revocation, lost networks, failing storage and reloads: whatever happens, a message is stored
-// once at most, never after its promise rejected, and only under the author that was shown when it was published.
+// once at most, never after its promise rejected, and only under the author that was shown when it was published. In every
+// second run the page has keys, and what it signs is stored in whole groups that follow each other, or not at all.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type StreamChainError, type StreamConnection, toHex } from "../src/lib/index.ts";
 import { join, text } from "./support/joining.ts";
 import { account, People } from "./support/people.ts";
+import { OriginKeys } from "./support/signing.ts";
 import { settle } from "./support/surroundings.ts";
 import { World } from "./support/world.ts";
 
@@ -48,6 +50,10 @@ class Run {
     this.random = generator(seed);
     this.world.people = this.people;
     this.world.byHttp.serves = true;
+    if (seed % 2 === 0) {
+      this.world.keys = new OriginKeys();
+      this.world.signatures.taken = true;
+    }
     this.connection = this.#open();
   }
 
@@ -93,7 +99,11 @@ class Run {
 
   /** How often a message has reached the edge or a relay. */
   sent(word: string): number {
-    const frames = this.world.received.filter((frame) => frame.kind === "publish" && text(frame.payload) === word);
+    const payloads = this.world.received.flatMap((frame) => {
+      if (frame.kind === "group") return frame.payloads;
+      return frame.kind === "publish" ? [frame.payload] : [];
+    });
+    const frames = payloads.filter((payload) => text(payload) === word);
     return frames.length + this.world.byHttp.posted.filter((posted) => posted.endsWith(`:${word}`)).length;
   }
 
@@ -114,14 +124,44 @@ class Run {
       () => (world.storage.limit = random(2) === 0 ? 0 : Number.POSITIVE_INFINITY),
       () => world.clock.advance(random(20) * MINUTE_MS),
       () => this.reload(),
+      () => this.otherRelay(),
     ];
     actions[random(actions.length)]?.();
     await world.clock.advance(random(15_000));
     this.check();
   }
 
+  /** Another relay leads the stream, of this version or of the one before. */
+  otherRelay(): void {
+    if (this.world.keys === null) return;
+    this.world.signatures.taken = !this.world.signatures.taken;
+    this.world.takeOver();
+  }
+
+  /** Groups are whole, each follows the one before, and a producer signs all or nothing. */
+  checkGroups(): void {
+    const digests = new Map<string, string | null>();
+    const { stored } = this.world;
+    stored.forEach(({ producer, signed }, seq) => {
+      if (signed === undefined) {
+        assert.equal(digests.get(producer) ?? null, null, `message ${seq} of a signed producer is not signed`);
+        digests.set(producer, null);
+        return;
+      }
+      const before = stored[seq - 1]?.signed;
+      if (signed.index > 0) assert.equal(before?.digest, signed.digest, `message ${seq} is apart from its group`);
+      if (signed.index === 0) {
+        const last = digests.get(producer) ?? `0x${"00".repeat(32)}`;
+        assert.equal(toHex(signed.previous), last, `the group of message ${seq} follows none`);
+        assert.equal(stored[seq + signed.count - 1]?.signed?.index, signed.count - 1, `the group of ${seq} is in part`);
+      }
+      digests.set(producer, signed.digest);
+    });
+  }
+
   /** What holds after each step. */
   check(): void {
+    this.checkGroups();
     assert.equal(this.connection.author, this.shown, "no author changes without an event");
     for (const [word, fate] of this.fates) {
       if (fate.outcome === "open" || fate.outcome === "stored") continue;
@@ -143,6 +183,7 @@ class Run {
     const { world } = this;
     Object.assign(world, { relayAnswers: true, edgeAnswers: true });
     Object.assign(world.byHttp, { hasLeader: false, lostAnswers: 0 });
+    world.signatures.taken = world.keys !== null;
     for (let i = 0; i < 30; i++) {
       world.commit();
       await world.clock.advance(10_000);
@@ -157,6 +198,7 @@ class Run {
 describe("identity under random failures", () => {
   test("no message is stored once rejected or by another author", async () => {
     const outcomes = new Map<string, number>();
+    let signed = 0;
     for (let seed = 1; seed <= RUNS; seed++) {
       const run = new Run(seed);
       try {
@@ -166,11 +208,13 @@ describe("identity under random failures", () => {
         (error as Error).message += ` (seed ${seed})`;
         throw error;
       }
+      signed += run.world.stored.filter((message) => message.signed !== undefined).length;
       for (const { outcome } of run.fates.values()) outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
     }
     // The sequences are worth something: each kind of outcome occurs.
     for (const kind of ["stored", "outcome-unknown", "author-changed", "refused"]) {
       assert.ok((outcomes.get(kind) ?? 0) > 0, `${kind} occurs: ${JSON.stringify([...outcomes])}`);
     }
+    assert.ok(signed > 20, `${signed} signed messages are stored`);
   });
 });

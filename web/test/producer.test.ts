@@ -141,6 +141,50 @@ describe("producer ids", () => {
     connection.close();
   });
 
+  test("a number that could not be kept names no other message", async () => {
+    const world = new World();
+    const page = world.page();
+    const before = await open(page);
+    const first = before.publish("kept");
+    assert.ok(first.kept);
+    await settle();
+    world.storage.limit = 0;
+    before.publish("sent and not kept");
+    assert.equal(first.kept, false, "the first one is not left to a later page either");
+    await settle();
+    await kill(world, before, page);
+    world.storage.limit = Number.POSITIVE_INFINITY;
+    const after = await open(world.page({ tabStorage: page.tabStorage }));
+    after.publish("another");
+    await settle();
+    world.commit();
+    await settle();
+    assert.deepEqual(texts(world), ["kept", "sent and not kept", "another"]);
+    after.close();
+  });
+
+  test("numbers that were not kept leave no message waiting", async () => {
+    const world = new World();
+    const page = world.page();
+    const before = await open(page);
+    before.publish("kept");
+    await settle();
+    const size = [...world.storage.entries].reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+    world.storage.limit = size + 500; // enough for the next number, and not for the message
+    const large = "not kept ".repeat(100);
+    assert.equal(before.publish(large).kept, false);
+    await settle();
+    await kill(world, before, page);
+    const after = await open(world.page({ tabStorage: page.tabStorage }));
+    const next = after.publish("next");
+    await settle();
+    world.commit();
+    await settle();
+    assert.deepEqual(texts(world), ["kept", large, "next"]);
+    assert.deepEqual([next.state, after.unstored.length], ["stored", 0]);
+    after.close();
+  });
+
   test("a stream made again gets a new id, with all messages", async () => {
     const world = new World();
     const page = world.page();

@@ -80,6 +80,7 @@ class App {
       run: this.#run,
       stateOf: (seq) => connection.stateOf(seq),
       isOwn: (author) => author === connection.author,
+      checkAuthor: (message) => connection.verifyAuthor(message),
       onOpen: (message) => this.#details.open(message),
       onOlder: () => void this.#readOlder(),
       notes: this.#banners.element,
@@ -280,7 +281,7 @@ class App {
     const { first } = this.#run;
     const from = Math.max(0, first - EARLIER);
     const { edge, stream } = this.#connection;
-    const older = await edge.messages(stream, from, first - from).catch(() => []);
+    const older = await edge.messages(stream, from, first - from, undefined, true).catch(() => []);
     this.#run.unshift(older);
     this.#changed();
     if (older.length > 0) this.#list.show(first);
@@ -323,7 +324,7 @@ async function start(): Promise<void> {
   document.documentElement.lang = texts.locale;
   const memory = await restoreAccount({ origin: location.origin, onRefused: () => location.reload() });
   const token = accountToken(memory, location.origin);
-  const connection = lib.connect({ stream, ...(token === undefined ? {} : { token }) });
+  const connection = lib.connect({ stream, signatures: true, ...(token === undefined ? {} : { token }) });
   const app = new App(connection, memory);
   window.streamchain = { connection, lib, messages: () => app.messages() };
   addEventListener("pagehide", () => connection.close());

@@ -32,6 +32,10 @@ export type ErrorCode =
   | "author-changed"
   /** The message was sent, is not sent again, and nobody can say whether it is stored: look before publishing it again. */
   | "outcome-unknown"
+  /** The signature of a message does not hold, or its key is not the author's; the text says which. */
+  | "bad-signature"
+  /** The stream takes signed messages alone, and this connection cannot sign, or its relay or edge is an older one. */
+  | "signature-required"
   /** The caller closed the connection. */
   | "closed"
   /** The JSON-RPC node cannot be reached, or answered with an error. */
@@ -45,6 +49,10 @@ export interface Problem {
   readonly detail: string;
   /** Last part of `type`, e.g. `no-relay`. */
   readonly slug: string;
+  /** The cause among those of one type, as `time` of `key-refused`. */
+  readonly reason?: string;
+  /** The edge's clock, seconds since the Unix epoch, where the reason is a wrong clock. */
+  readonly now?: number;
 }
 
 /** Every error that the library throws or rejects with. */

@@ -1,5 +1,6 @@
 // The public interface of @streamchain/client. `AnchorNews`, `ChainState`, `Way` and `WayId` are names of earlier versions.
 
+export type { Certificate, CertificateKind, ReceiptAuthor } from "./chain/author-part.ts";
 export { ChainEvents, chainEventKey } from "./chain/chain-events.ts";
 export { climb, hashPair, keccak, leafHashes, merkleRoot, streamId } from "./chain/merkle.ts";
 export { ANCHORED_TOPIC, anchorerOf, checkOnChain } from "./chain/on-chain.ts";
@@ -31,6 +32,7 @@ export {
   type WalletErrorCode,
   type WalletProvider,
 } from "./chain/wallet.ts";
+export type { AuthorCheck } from "./connection/author-verifier.ts";
 export { connect, StreamConnection } from "./connection/connection.ts";
 export type {
   AuthorChange,
@@ -64,7 +66,9 @@ export {
   type FollowTimers,
   followEvents,
 } from "./http/event-follower.ts";
-export { checksumAddress, postJson, signIn, signInText } from "./http/sign-in.ts";
+export type { KeyOption } from "./http/key-ring.ts";
+export { guestKeyName } from "./http/key-ring.ts";
+export { checksumAddress, postJson, type SignInOptions, signIn, signInText } from "./http/sign-in.ts";
 export { MAX_PAYLOAD_BYTES } from "./limits.ts";
 export type { AnchorState, AnchorState as ChainState, MessageState } from "./marks.ts";
 export { type Platform, type RequestTiming, type SharedLocks, storageOf, type TextStorage } from "./platform.ts";
@@ -85,7 +89,17 @@ export type {
   CandidatePathKind as WayId,
 } from "./session/candidate-paths.ts";
 export type { ConnectionPath } from "./session/path-stats.ts";
+export type { Voucher } from "./signed/certificate.ts";
+export { type AuthorCheckOptions, type AuthorResult, checkAuthor } from "./signed/receipt-author.ts";
+export { type Keys, type SigningKey, webKeys } from "./web-keys.ts";
 export type { IceServer, RtcConfiguration, WebRtc } from "./webrtc.ts";
 export { type Bytes, fromHex, type Hex, toHex } from "./wire/bytes.ts";
 export { RelayErrorCode } from "./wire/frames.ts";
-export type { AnchorRef, AnchorRef as AnchorNews, ChainEvent, Omitted, StreamMessage } from "./wire/records.ts";
+export type {
+  AnchorRef,
+  AnchorRef as AnchorNews,
+  ChainEvent,
+  MessageSignature,
+  Omitted,
+  StreamMessage,
+} from "./wire/records.ts";

@@ -13,8 +13,38 @@ export interface BackoffBounds {
 /** Largest payload of one message, in bytes; the relay and the edge refuse more. */
 export const MAX_PAYLOAD_BYTES = 65_536;
 
-/** Bytes of a publish frame beside its payload, at most: what a session's message size leaves for the payload is less. */
-export const MAX_FRAME_OVERHEAD_BYTES = 16;
+/**
+ * Bytes of a frame with one payload beside it, at most: what a session's message size leaves for the payload is less. A
+ * group has a number (9), a digest and a signature with their lengths (34 + 66), and the heads of three arrays and a payload.
+ */
+export const MAX_FRAME_OVERHEAD_BYTES = 128;
+
+/** Messages of one signed group, at most: the protocol's own bound. */
+export const MAX_GROUP_MESSAGES = 256;
+
+/** A proof inside a group is not longer than this: 256 leaves need 8 steps. */
+export const MAX_GROUP_PROOF_STEPS = 8;
+
+/** Longest text of a sign-in, in characters: the edge's own bound leaves room for resources and a statement. */
+export const MAX_CERTIFICATE_CHARS = 16_384;
+
+/** Longest wait for IndexedDB, in ms: some browsers never answer; the page then has a key for its own life. */
+export const KEY_STORE_TIMEOUT_MS = 3_000;
+
+/** Public keys of other authors whose certificates a connection remembers. */
+export const MAX_KNOWN_KEYS = 1_024;
+
+/** Checked groups that a connection remembers: those in view, and 8 MiB of hashes at most. */
+export const MAX_KNOWN_GROUPS = 1_024;
+
+/** Pages of 256 messages that a connection remembers for their signatures: what a reader who scrolls looks at. */
+export const MAX_KNOWN_PAGES = 8;
+
+/** A browser that could not sign is asked again after this time, in ms. */
+export const SIGN_AGAIN_MS = 1_000;
+
+/** How long, in ms, the check of an author waits for the rest of a group that is still arriving. */
+export const GROUP_WAIT_MS = 10_000;
 
 /** Largest data-channel message read from a relay: Chromium's own max-message-size (RFC 8841). */
 export const MAX_CHANNEL_MESSAGE_BYTES = 262_144;
@@ -37,8 +67,8 @@ export const MAX_SILENCE_MS = 35_000;
 /** Nesting allowed in a CBOR item: a frame needs two, two more leave room for newer frames. */
 export const MAX_CBOR_DEPTH = 4;
 
-/** Elements allowed in one CBOR array or map: the longest known frame has seven. */
-export const MAX_CBOR_ELEMENTS = 64;
+/** Elements allowed in one CBOR array or map: the payloads of one group. */
+export const MAX_CBOR_ELEMENTS = 256;
 
 /** Messages that the feed keeps for subscriptions; one that falls further behind reads history by HTTP. */
 export const MAX_FEED_MESSAGES = 8_192;

@@ -1,6 +1,7 @@
 // Everything that the library takes from its environment. The browser's is the default; tests pass their own.
 
 import { StreamChainError } from "./errors.ts";
+import { type Keys, webKeys } from "./web-keys.ts";
 import type { DirectConnection, PeerConnection, RtcConfiguration, WebRtc } from "./webrtc.ts";
 
 /** Parts of an HTTP request's time, in ms; browsers have them for the page's own origin only. */
@@ -42,6 +43,8 @@ export interface Platform {
   readonly tabStorage: TextStorage | null;
   /** Null where there are none; producers are then never shared or kept. */
   readonly locks: SharedLocks | null;
+  /** The keys that messages are signed with; null where there is no cryptography, and nothing is signed. */
+  readonly keys: Keys | null;
   /** ms since the Unix epoch. */
   readonly now: () => number;
   /** ms of a monotonic clock, for durations. */
@@ -165,7 +168,7 @@ export function pageOrigin(): string {
 }
 
 /** Node has a storage only where a flag names its file, and prints a warning when it is asked for without. */
-const isNode = (): boolean => /^Node\.js\//.test(globalThis.navigator?.userAgent ?? "");
+export const isNode = (): boolean => /^Node\.js\//.test(globalThis.navigator?.userAgent ?? "");
 
 /** The platform of the page, worker or Node process that the library runs in; `webrtc` replaces its WebRTC. */
 export function browserPlatform(webrtc?: WebRtc): Platform {
@@ -178,6 +181,7 @@ export function browserPlatform(webrtc?: WebRtc): Platform {
     storage: isNode() ? null : storageOf("localStorage"),
     tabStorage: isNode() ? null : storageOf("sessionStorage"),
     locks: webLocks(),
+    keys: webKeys(),
     now: () => Date.now(),
     clock: () => performance.now(),
     setTimer: (callback, ms) => setTimeout(callback, ms),

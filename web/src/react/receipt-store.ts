@@ -15,6 +15,8 @@ import {
 import type { StreamConnection } from "../lib/connection/connection.ts";
 import { asStreamChainError, type StreamChainError } from "../lib/errors.ts";
 import { FALLBACK_BACKOFF } from "../lib/limits.ts";
+import type { Voucher } from "../lib/signed/certificate.ts";
+import { type AuthorResult, checkAuthor } from "../lib/signed/receipt-author.ts";
 import type { StreamMessage } from "../lib/wire/records.ts";
 import { Store, TIMERS, type Timers } from "./store.ts";
 
@@ -49,6 +51,8 @@ export interface ReceiptView {
   readonly receipt: Receipt | undefined;
   /** The steps of all checks, once they are done. */
   readonly result: CheckResult | undefined;
+  /** Who vouches for the author, once the checks passed. */
+  readonly voucher: Voucher | undefined;
   readonly error: StreamChainError | undefined;
 }
 
@@ -56,6 +60,7 @@ const view = (state: ReceiptState, parts: Partial<ReceiptView> = {}): ReceiptVie
   state,
   receipt: undefined,
   result: undefined,
+  voucher: undefined,
   error: undefined,
   ...parts,
 });
@@ -72,12 +77,15 @@ async function checkAll(
   receipt: Receipt,
   message: StreamMessage | number,
   { expected, rpcUrl, fetch }: ReceiptChecks,
-): Promise<CheckResult> {
+): Promise<AuthorResult> {
   const all = typeof message === "number" ? expected : { ...expected, message };
   const own = [checkProof(receipt), checkDeployment(receipt, all)];
   const isOwn = own.every(({ ok }) => ok) && receipt.message.seq === seqOf(message);
-  const results = isOwn ? [...own, await checkOnChain(receipt, rpcUrl, fetch)] : own; // a wrong receipt costs the node nothing
-  return { ok: isOwn && results.every(({ ok }) => ok), steps: results.flatMap(({ steps }) => steps) };
+  if (!isOwn) return { ok: false, steps: own.flatMap(({ steps }) => steps), voucher: undefined }; // the node is not asked
+  const author = await checkAuthor(receipt, { rpcUrl, ...(fetch === undefined ? {} : { fetch }) });
+  const results = [...own, author, await checkOnChain(receipt, rpcUrl, fetch)];
+  const ok = results.every((result) => result.ok);
+  return { ok, steps: results.flatMap(({ steps }) => steps), voucher: ok ? author.voucher : undefined };
 }
 
 /** The receipt of one message of a connection's stream. */
@@ -147,7 +155,10 @@ export class ReceiptStore extends Store<ReceiptView> {
     if (checks === undefined) return this.#show(view("fetched", { receipt }));
     this.#show(view("checking", { receipt }));
     const result = await checkAll(receipt, message, checks);
-    if (run === this.#run) this.#show(view(result.ok ? "valid" : "invalid", { receipt, result }));
+    if (run === this.#run) {
+      const { ok, steps, voucher } = result;
+      this.#show(view(ok ? "valid" : "invalid", { receipt, result: { ok, steps }, voucher }));
+    }
   }
 
   #failed(error: StreamChainError): void {

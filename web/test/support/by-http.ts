@@ -1,7 +1,8 @@
 // The world's edge for clients without WebRTC: an event stream, and messages by POST into the same stream.
 
 import { fromHex, type Hex, toHex } from "../../src/lib/wire/bytes.ts";
-import { type Accepted, problem } from "./edge-parts.ts";
+import { type Accepted, problem, type SignedPlace } from "./edge-parts.ts";
+import type { Signatures, TakenGroup } from "./signing.ts";
 
 /** What the service needs of the world around it. */
 interface Surroundings {
@@ -12,22 +13,37 @@ interface Surroundings {
   readonly final: number;
   readonly clock: { readonly now: number };
   readonly byHttp: ByHttp;
+  readonly signatures: Signatures;
+  takeGroup(to: Accepted[], producer: string, group: TakenGroup, all: readonly Accepted[]): number | null;
   commit(): void;
   sendOpen(): void;
 }
 
 const AUTHOR: Hex = `0x${"a1".repeat(20)}`;
 
+/** The signature of a group whose first message has this seq, as JSON. */
+const groupJson = (seq: number, { count, id, first, previous, key, signature }: SignedPlace): object => ({
+  seq,
+  count,
+  producer: toHex(id),
+  producerSeq: first,
+  previous: toHex(previous),
+  key: toHex(key),
+  signature: toHex(signature),
+});
+
 /** One response of server-sent events. */
 class EventResponse {
   readonly #world: Surroundings;
   readonly #signal: AbortSignal | null | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+  readonly #withSignatures: boolean;
   #seq: number;
   #over = false;
 
-  constructor(world: Surroundings, seq: number, signal: AbortSignal | null | undefined) {
+  constructor(world: Surroundings, seq: number, signal: AbortSignal | null | undefined, withSignatures: boolean) {
     this.#world = world;
+    this.#withSignatures = withSignatures;
     this.#seq = seq;
     this.#signal = signal;
   }
@@ -48,8 +64,11 @@ class EventResponse {
   /** Sends the stored messages that were not sent. */
   sendStored(): void {
     for (; this.#seq < this.#world.stored.length; this.#seq++) {
-      const { time, author, payload } = this.#world.stored[this.#seq] as Accepted;
-      const message = { seq: this.#seq, time, author: toHex(author), payload: toHex(payload) };
+      const { time, author, payload, signed } = this.#world.stored[this.#seq] as Accepted;
+      if (this.#withSignatures && signed?.index === 0)
+        this.#write("signature", this.#seq, groupJson(this.#seq, signed));
+      const isSigned = signed === undefined ? {} : { signed: true };
+      const message = { seq: this.#seq, time, author: toHex(author), payload: toHex(payload), ...isSigned };
       this.#write("stored", this.#seq + 1, message);
     }
   }
@@ -101,7 +120,8 @@ export class ByHttp {
     const at = (headers.get("last-event-id") ?? url.searchParams.get("after"))?.split("-")[1];
     const seq = Number(at ?? url.searchParams.get("from") ?? this.#world.stored.length);
     if (seq > this.#world.stored.length) return problem(400, "bad-request")();
-    const response = new EventResponse(this.#world, seq, signal);
+    const withSignatures = url.searchParams.get("signatures") === "1";
+    const response = new EventResponse(this.#world, seq, signal, withSignatures);
     this.responses.add(response);
     return response.response();
   }
@@ -109,6 +129,8 @@ export class ByHttp {
   post(headers: Headers, payload: Uint8Array, by?: Hex): Response {
     if (!this.serves) return problem(503, "unavailable")();
     if (headers.get("authorization") === null) return problem(401, "unauthorized")();
+    if (headers.get("content-type") === "application/json") return this.#postGroup(String(payload), by);
+    if (this.#world.signatures.required) return problem(403, "signature-required")();
     const producer = `${by === undefined ? "" : `${by}:`}0x${headers.get("streamchain-producer")}`;
     const producerSeq = Number(headers.get("streamchain-producer-seq"));
     this.posted.push(`${producerSeq}:${new TextDecoder().decode(payload)}`);
@@ -125,6 +147,39 @@ export class ByHttp {
     if (this.lostAnswers-- > 0) throw new TypeError("network");
     const body = { stored: seq >= 0, seq: seq < 0 || this.forgetsSeqs ? null : seq, author: by ?? AUTHOR };
     return Response.json(body, { status: seq < 0 ? 202 : 201 });
+  }
+
+  #postGroup(body: string, by?: Hex): Response {
+    const world = this.#world;
+    const json = JSON.parse(body);
+    const payloads = json.messages.map(({ payload }: { payload: Hex }) => fromHex(payload));
+    const { producerSeq } = json;
+    for (const [i, payload] of payloads.entries()) {
+      this.posted.push(`${producerSeq + i}:${new TextDecoder().decode(payload)}`);
+    }
+    const author = by ?? AUTHOR;
+    const producer = `${by === undefined ? "" : `${by}:`}${json.producer}`;
+    const group = {
+      stream: world.signatures.stream,
+      author: fromHex(author, 20),
+      producer: fromHex(json.producer, 16),
+      producerSeq,
+      previous: fromHex(json.previous, 32),
+      key: fromHex(json.key, 33),
+      signature: fromHex(json.signature, 64),
+      payloads,
+    };
+    const all = [...world.stored, ...this.#inbox];
+    if (!all.some((one) => one.producer === producer && one.producerSeq === producerSeq)) {
+      const refusal = world.takeGroup(this.#inbox, producer, group, all);
+      if (refusal === 11) return problem(400, "bad-signature")();
+      if (refusal !== null) return problem(409, refusal === 13 ? "broken-chain" : "producer-conflict")();
+    }
+    if (!this.hasLeader) world.commit();
+    const seq = world.stored.findIndex((one) => one.producer === producer && one.producerSeq === producerSeq);
+    if (this.lostAnswers-- > 0) throw new TypeError("network");
+    const answer = { stored: seq >= 0, seq: seq < 0 || this.forgetsSeqs ? null : seq, author };
+    return Response.json({ ...answer, count: payloads.length }, { status: seq < 0 ? 202 : 201 });
   }
 
   /** The relay fetches the posted messages that it does not have; another relay would too, until they are stored. */

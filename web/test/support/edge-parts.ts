@@ -1,5 +1,7 @@
 // What the fake edge and the fake relay of the tests share.
 
+import type { Hex } from "../../src/lib/wire/bytes.ts";
+
 /** A message as the relay has it. */
 export interface Accepted {
   readonly time: number;
@@ -7,6 +9,20 @@ export interface Accepted {
   readonly producer: string;
   readonly producerSeq: number;
   readonly payload: Uint8Array;
+  /** The signed group that it is of: its place in it, its digest, and what signs it. */
+  readonly signed?: SignedPlace;
+}
+
+/** The place of a message in a signed group. */
+export interface SignedPlace {
+  readonly index: number;
+  readonly count: number;
+  readonly id: Uint8Array;
+  readonly first: number;
+  readonly previous: Uint8Array;
+  readonly key: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly digest: Hex;
 }
 
 /** A problem document as the edge sends it. */

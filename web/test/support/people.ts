@@ -36,10 +36,10 @@ export class People {
     return this.#grant({ author, guest: false, until, renewUntil });
   }
 
-  /** Makes a guest. */
-  guest(): { token: string; author: Hex } {
-    const author = account(0xe0 + this.guests++);
-    const until = this.#clock.now + 30 * SIGN_IN_LIFE_MS;
+  /** Makes a guest, or the guest that proved to be a key. */
+  guest(proven?: Hex): { token: string; author: Hex } {
+    const author = proven ?? account(0xe0 + this.guests++);
+    const until = this.#clock.now + (proven === undefined ? 30 * SIGN_IN_LIFE_MS : TOKEN_LIFE_MS);
     return { token: this.#grant({ author, guest: true, until, renewUntil: until }), author };
   }
 
@@ -69,8 +69,8 @@ export class People {
   }
 
   /** The edge's answers to `POST /v1/auth/…`. */
-  answer(path: string, authorization: string | null): Response {
-    if (path === "/v1/auth/guest") return Response.json({ ...this.guest(), expires: 0 }, { status: 201 });
+  answer(path: string, authorization: string | null, proven?: Hex): Response {
+    if (path === "/v1/auth/guest") return Response.json({ ...this.guest(proven), expires: 0 }, { status: 201 });
     const author = this.who(authorization);
     const before = this.#granted.get((authorization ?? "").replace("Bearer ", ""));
     if (author === undefined || author === null || before === undefined) return problem(401, "unauthorized")();

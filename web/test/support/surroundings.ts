@@ -114,6 +114,7 @@ export function testPlatform(clock: VirtualClock, parts: Partial<Platform>): Pla
     storage: null,
     tabStorage: null,
     locks: null,
+    keys: null,
     now: () => clock.now,
     clock: () => clock.now,
     setTimer: clock.setTimer,

@@ -1,17 +1,21 @@
 // A fake edge and relay in one, over in-memory channels: it follows the protocol, and the test decides when messages are
 // committed, when relays stop, and what fails.
 
+import { streamId } from "../../src/lib/chain/merkle.ts";
 import type { Platform } from "../../src/lib/platform.ts";
-import type { DataChannel, PeerConnection, RtcConfiguration } from "../../src/lib/webrtc.ts";
 import { type Bytes, concat, fromHex, type Hex, toHex } from "../../src/lib/wire/bytes.ts";
 import { type CborValue, encodeCbor } from "../../src/lib/wire/cbor.ts";
-import { type ClientFrame, decodeClientMessage } from "../../src/lib/wire/frames.ts";
+import type { ClientFrame, GroupFrame } from "../../src/lib/wire/frames.ts";
 import { ByHttp } from "./by-http.ts";
-import { type Accepted, ANSWER, answerOffer, guest, problem, TURN_URL } from "./edge-parts.ts";
-import { authorBytes, type People } from "./people.ts";
+import { type Accepted, ANSWER, answerOffer, guest, problem } from "./edge-parts.ts";
+import { type FakeChannel, FakePeer } from "./peer.ts";
+import type { People } from "./people.ts";
+import { type OriginKeys, preimageOf, provenAuthor, Signatures, sha256, type TakenGroup } from "./signing.ts";
 import { MemoryLocks, MemoryStorage, testPlatform, VirtualClock } from "./surroundings.ts";
 
 const AUTHOR = fromHex(`0x${"a1".repeat(20)}`, 20);
+/** Whom the stream belongs to. */
+const OWNER: Hex = `0x${"22".repeat(20)}`;
 /** One client's session at the relay. */
 class RelaySession {
   readonly world: World;
@@ -20,6 +24,10 @@ class RelaySession {
   producer: string | null = null;
   author: Uint8Array = AUTHOR;
   subscribed = false;
+  wantsSignatures = false;
+  /** The producer's id and the key of the hello. */
+  id: Uint8Array = new Uint8Array();
+  key: Uint8Array | undefined;
   /** The relay was restarted: ICE works, but the relay does not have the session. */
   forgotten = false;
 
@@ -46,207 +54,17 @@ class RelaySession {
 
   receive(frame: ClientFrame): void {
     this.world.received.push(frame);
-    if (frame.kind === "hello") this.world.welcome(this, toHex(frame.producer));
-    if (frame.kind === "subscribe") this.world.subscribe(this, frame.from);
+    if (frame.kind === "hello") {
+      this.id = frame.producer;
+      this.key = frame.key;
+      this.world.welcome(this, toHex(frame.producer));
+    }
+    if (frame.kind === "subscribe") {
+      this.wantsSignatures = frame.signatures === true;
+      this.world.subscribe(this, frame.from);
+    }
+    if (frame.kind === "group") this.world.acceptGroup(this, frame);
     if (frame.kind === "publish") this.world.accept(this, frame.producerSeq, frame.payload);
-  }
-}
-
-/** The client's data channel. */
-class FakeChannel implements DataChannel {
-  binaryType: BinaryType = "arraybuffer";
-  bufferedAmount = 0;
-  bufferedAmountLowThreshold = 0;
-  readyState: RTCDataChannelState = "connecting";
-  onopen: DataChannel["onopen"] = null;
-  onclose: DataChannel["onclose"] = null;
-  onerror: DataChannel["onerror"] = null;
-  onmessage: DataChannel["onmessage"] = null;
-  onbufferedamountlow: DataChannel["onbufferedamountlow"] = null;
-  session: RelaySession | null = null;
-  /** Bytes that the path brought, as in getStats. */
-  receivedBytes = 0;
-  /** When set, sent bytes stay in the buffer until `drain`. */
-  stalled = false;
-  #waiting: Uint8Array[] = [];
-
-  send(bytes: unknown): void {
-    const copy = (bytes as Uint8Array).slice();
-    if (this.stalled) {
-      this.#waiting.push(copy);
-      this.bufferedAmount += copy.length;
-      return;
-    }
-    queueMicrotask(() => {
-      if (this.readyState !== "open" || this.session?.forgotten) return;
-      this.receivedBytes += 28; // SCTP acknowledges
-      for (const frame of decodeClientMessage(copy)) this.session?.receive(frame);
-    });
-  }
-
-  /** The network takes everything that is buffered. */
-  drain(): void {
-    this.stalled = false;
-    this.bufferedAmount = 0;
-    for (const bytes of this.#waiting.splice(0)) this.send(bytes);
-    this.onbufferedamountlow?.call(this as never, new Event("bufferedamountlow"));
-  }
-
-  deliver(bytes: Bytes): void {
-    if (this.readyState === "open") {
-      this.onmessage?.call(this as never, { data: bytes.buffer } as MessageEvent);
-    }
-  }
-
-  open(): void {
-    this.readyState = "open";
-    this.onopen?.call(this as never, new Event("open"));
-  }
-
-  close(): void {
-    this.readyState = "closed";
-  }
-}
-
-/** The client's peer connection. */
-class FakePeer implements PeerConnection {
-  connectionState: RTCPeerConnectionState = "new";
-  iceConnectionState: RTCIceConnectionState = "new";
-  sctp = { maxMessageSize: 262_144 };
-  onconnectionstatechange: PeerConnection["onconnectionstatechange"] = null;
-  oniceconnectionstatechange: PeerConnection["oniceconnectionstatechange"] = null;
-  onicecandidate: PeerConnection["onicecandidate"] = null;
-  onicecandidateerror: PeerConnection["onicecandidateerror"] = null;
-  readonly channel = new FakeChannel();
-  readonly world: World;
-  readonly apart: boolean;
-  configuration: RtcConfiguration;
-  /** Number of ICE restarts. */
-  restarts = 0;
-  /** Servers that candidates were gathered from. */
-  #gathered: string[] = [];
-  #local: RTCSessionDescriptionInit | null = null;
-  /** Offers made before the first answer: a browser gives the section of each another name. */
-  #offers = 0;
-  #answered = false;
-  #author: Hex | null = null;
-
-  constructor(world: World, configuration: RtcConfiguration, apart: boolean) {
-    this.world = world;
-    this.apart = apart;
-    this.configuration = configuration;
-    world.peers.push(this);
-  }
-
-  createDataChannel(): DataChannel {
-    return this.channel;
-  }
-
-  async createOffer(options?: { iceRestart: boolean }): Promise<RTCSessionDescriptionInit> {
-    if (options?.iceRestart) this.restarts++;
-    const mid = this.#answered ? 0 : this.#offers++;
-    return {
-      type: "offer",
-      sdp: `v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=setup:actpass\r\na=mid:${mid}\r\n`,
-    };
-  }
-
-  async setLocalDescription(description?: RTCSessionDescriptionInit): Promise<void> {
-    this.#local = description ?? (await this.createOffer());
-    this.#gathered = (this.configuration.iceServers ?? []).flatMap((server) => server.urls);
-    if (!this.#hasAddress) return this.#become("failed", "failed");
-    if (!this.world.hasHostCandidates && this.#gathered.length === 0) return;
-    this.onicecandidate?.call(this as never, { candidate: { candidate: "candidate:1" } });
-  }
-
-  get #hasAddress(): boolean {
-    return this.apart || this.world.pageHasAddress;
-  }
-
-  setConfiguration(configuration: RtcConfiguration): void {
-    this.configuration = configuration;
-  }
-
-  async setRemoteDescription({ sdp }: { sdp: string }): Promise<void> {
-    this.#author = (/^a=author:(0x[0-9a-f]{40})/m.exec(sdp)?.[1] as Hex | undefined) ?? null;
-    if (this.#local === null) throw new Error("an answer without an offer");
-    if (!this.#local.sdp?.includes("a=mid:0")) throw new Error("an answer to another offer");
-    this.#local = null;
-    this.#answered = true;
-    queueMicrotask(() => this.#seek());
-  }
-
-  /** What the network lets through decides. */
-  #seek(): void {
-    const { world, channel } = this;
-    if (world.hasHostCandidates || this.#gathered.length > 0) this.iceConnectionState = "checking";
-    const turn = this.#gathered.some((url) => url.startsWith("turn"));
-    const error = world.turnError;
-    for (const url of turn && error !== null ? this.#gathered : []) {
-      this.onicecandidateerror?.call(this as never, { ...error, url } as never);
-    }
-    const direct = world.directWorks && world.hasHostCandidates;
-    const open = direct || (turn && world.turnError === null);
-    if (!world.relayAnswers || !open || !this.#hasAddress || this.connectionState === "closed") return;
-    this.#become("connected", "connected");
-    if (channel.session !== null) return;
-    channel.session = world.admit(this, channel);
-    if (this.#author !== null) channel.session.author = authorBytes(this.#author);
-    channel.open();
-  }
-
-  async getStats(): Promise<RTCStatsReport> {
-    const bytesReceived = this.channel.receivedBytes;
-    const turn = !this.world.directWorks;
-    const open = this.connectionState === "connected";
-    return new Map<string, unknown>([
-      ["transport", { id: "transport", type: "transport", ...(open ? { selectedCandidatePairId: "pair" } : {}) }],
-      [
-        "pair",
-        {
-          id: "pair",
-          type: "candidate-pair",
-          bytesReceived,
-          currentRoundTripTime: 0.002,
-          localCandidateId: "local",
-          remoteCandidateId: "remote",
-          state: open ? "succeeded" : "in-progress",
-        },
-      ],
-      [
-        "local",
-        {
-          id: "local",
-          type: "local-candidate",
-          candidateType: turn ? "relay" : "host",
-          ...(turn && this.world.turnError === null ? { url: TURN_URL } : {}),
-        },
-      ],
-      ["remote", { id: "remote", type: "remote-candidate", protocol: "udp", address: "192.0.2.7", port: 7100 }],
-    ]) as RTCStatsReport;
-  }
-
-  /** The network under it is gone, and another one is there. */
-  disconnect(): void {
-    this.#become("disconnected", "disconnected");
-  }
-
-  fail(): void {
-    this.#become("failed", "failed");
-  }
-
-  close(): void {
-    if (this.connectionState === "closed") return;
-    this.connectionState = "closed";
-    this.channel.close();
-    if (this.channel.session !== null) this.world.sessions.delete(this.channel.session);
-  }
-
-  #become(connection: RTCPeerConnectionState, ice: RTCIceConnectionState): void {
-    this.connectionState = connection;
-    this.iceConnectionState = ice;
-    this.oniceconnectionstatechange?.call(this as never, new Event("iceconnectionstatechange"));
-    this.onconnectionstatechange?.call(this as never, new Event("connectionstatechange"));
   }
 }
 
@@ -263,6 +81,8 @@ export class World {
   /** Every request that the edge got, as `METHOD path`. */
   readonly requests: string[] = [];
   epoch = 1;
+  /** How much the edge's clock is ahead of the pages', in seconds. */
+  edgeAheadS = 0;
   /** Messages that are stored at the edge. */
   stored: Accepted[] = [];
   /** Messages that the relay accepted and has not committed. */
@@ -293,6 +113,10 @@ export class World {
   people: People | null = null;
   /** Sessions that were ended by a request that the edge took. */
   endedSessions = 0;
+  /** What relay and edge take of signed messages. */
+  readonly signatures = new Signatures(toHex(streamId(fromHex(OWNER, 20), "demo")));
+  /** The keys of the pages' origin; null in worlds without signatures. */
+  keys: OriginKeys | null = null;
   /** The relay sends its welcome at once; else the test does, by `welcome`. */
   welcomes = true;
 
@@ -308,6 +132,7 @@ export class World {
       storage: this.storage,
       tabStorage: new MemoryStorage(),
       locks: this.locks.page(),
+      keys: this.keys,
       ...parts,
     }) as never;
   }
@@ -330,6 +155,8 @@ export class World {
     if (!this.welcomes) return;
     const last = this.stored.filter((message) => message.producer === session.producer).at(-1);
     const limits = new Map<string, CborValue>([["payload", 65_536]]);
+    if (this.signatures.taken) limits.set("group_messages", 256);
+    if (this.signatures.required) limits.set("signed", 1);
     session.send([16, this.epoch, this.head, this.stored.length, last?.producerSeq ?? null, limits]);
   }
 
@@ -339,7 +166,60 @@ export class World {
     const start = from ?? all.length;
     const kept = Math.max(start, all.length - this.memory);
     if (kept > start) session.send([22, start, kept]);
-    for (let seq = kept; seq < all.length; seq++) session.send(this.frame(seq));
+    for (let seq = kept; seq < all.length; seq++) this.sendTo(session, seq);
+  }
+
+  /** Sends a message to a subscriber, behind the signature of its group if it is the first one there. */
+  sendTo(session: RelaySession, seq: number): void {
+    const message = [...this.stored, ...this.open][seq] as Accepted;
+    const { signed } = message;
+    if (session.wantsSignatures && signed !== undefined && signed.index === 0) {
+      const { count, id, first, previous, key, signature } = signed;
+      session.send([25, this.epoch, seq, count, id, first, previous, key, signature]);
+    }
+    session.send(this.frame(seq));
+  }
+
+  /** Takes a signed group: whole, or not at all. */
+  acceptGroup(session: RelaySession, frame: GroupFrame): void {
+    const { producer, key, author, id } = session;
+    if (producer === null || key === undefined || !this.signatures.taken) {
+      session.send([23, 9, "a group before a hello with a key"]);
+      return;
+    }
+    const { producerSeq, previous, signature, payloads } = frame;
+    const all = [...this.stored, ...this.open];
+    const seq = all.findIndex((message) => message.producer === producer && message.producerSeq === producerSeq);
+    if (seq >= 0) {
+      session.send([18, producerSeq, seq, payloads.length]);
+      return;
+    }
+    const { stream } = this.signatures;
+    const group = { stream, author, producer: id, producerSeq, previous, key, signature, payloads };
+    const refusal = this.takeGroup(this.open, producer, group, all);
+    if (refusal !== null) {
+      session.send([23, refusal, `group at ${producerSeq} refused`]);
+      return;
+    }
+    session.send([18, producerSeq, this.head - payloads.length, payloads.length]);
+    for (let at = this.head - payloads.length; at < this.head; at++) this.sendOpen(at);
+  }
+
+  /** Adds a group to messages, unless it does not follow the producer's `all`; returns the error code then. */
+  takeGroup(to: Accepted[], producer: string, group: TakenGroup, all: readonly Accepted[]): number | null {
+    const own = all.filter((message) => message.producer === producer);
+    const last = own.at(-1);
+    if (last !== undefined && last.signed === undefined) return 13;
+    const refusal = this.signatures.refusal(group, own.length, last?.signed?.digest ?? null);
+    if (refusal !== null) return refusal;
+    const { producerSeq: first, previous, key, signature, author, producer: id, payloads } = group;
+    const digest = toHex(sha256(preimageOf(group)));
+    const time = Math.floor(this.clock.now);
+    payloads.forEach((payload, index) => {
+      const signed = { index, count: payloads.length, id, first, previous, key, signature, digest };
+      to.push({ time, author, producer, producerSeq: first + index, payload: payload.slice(), signed });
+    });
+    return null;
   }
 
   frame(seq: number): CborValue {
@@ -357,6 +237,10 @@ export class World {
     const all = [...this.stored, ...this.open];
     const own = all.filter((message) => message.producer === producer);
     const seq = all.findIndex((message) => message.producer === producer && message.producerSeq === producerSeq);
+    if (seq < 0 && (this.signatures.required || own.some(({ signed }) => signed !== undefined))) {
+      session.send(this.signatures.required ? [23, 12, "signature required"] : [23, 13, "signed producer"]);
+      return;
+    }
     if (seq >= 0 || producerSeq !== own.length) {
       session.send(seq >= 0 ? [18, producerSeq, seq] : [23, 4, `expected ${own.length}`]);
       return;
@@ -366,9 +250,9 @@ export class World {
     this.sendOpen();
   }
 
-  /** Sends the latest message to the subscribers. */
-  sendOpen(): void {
-    for (const session of this.sessions) if (session.subscribed) session.send(this.frame(this.head - 1));
+  /** Sends a message, the latest one, to the subscribers. */
+  sendOpen(seq = this.head - 1): void {
+    for (const session of this.sessions) if (session.subscribed) this.sendTo(session, seq);
   }
 
   /** Another client publishes. */
@@ -427,11 +311,15 @@ export class World {
     const headers = new Headers(init?.headers);
     const author = this.people?.who(headers.get("authorization"));
     if (author === null) return problem(401, "unauthorized")();
+    const proven =
+      author === undefined && this.people !== null ? provenAuthor(headers, url.host, this.edgeSeconds) : undefined;
+    if (proven === null) return problem(401, "key-refused")();
+    if (proven === "time") return this.#wrongTime();
     if (this.people !== null && url.pathname.startsWith("/v1/auth/")) {
-      return this.people.answer(url.pathname, headers.get("authorization"));
+      return this.people.answer(url.pathname, headers.get("authorization"), proven);
     }
     if (url.pathname.endsWith("/sessions")) {
-      return this.sessionAnswers.shift()?.() ?? (this.people === null ? answerOffer() : this.#answerTo(author));
+      return this.sessionAnswers.shift()?.() ?? (this.people === null ? answerOffer() : this.#answerTo(author, proven));
     }
     if (url.pathname.endsWith("/events")) return this.byHttp.events(url, headers, init?.signal);
     if (url.pathname.endsWith("/messages")) {
@@ -445,8 +333,9 @@ export class World {
       return new Response(null, { status: 204 });
     }
     return Response.json({
-      id: `0x${"11".repeat(32)}`,
-      owner: `0x${"22".repeat(20)}`,
+      id: this.signatures.stream,
+      owner: OWNER,
+      signed: this.signatures.required ? "required" : "optional",
       name: "demo",
       epoch: this.epoch,
       stored: this.stored.length,
@@ -455,9 +344,22 @@ export class World {
     });
   };
 
-  /** Answers an offer by an author; without one by a new guest. */
-  #answerTo(author: Hex | undefined): Response {
-    const guest = author === undefined ? this.people?.guest() : undefined;
+  /** The edge's clock, in seconds. */
+  get edgeSeconds(): number {
+    return Math.floor(this.clock.now / 1_000) + this.edgeAheadS;
+  }
+
+  #wrongTime(): Response {
+    const type = "https://streamchain.dev/problems/key-refused";
+    return Response.json(
+      { type, title: "Key refused", status: 401, reason: "time", now: this.edgeSeconds },
+      { status: 401 },
+    );
+  }
+
+  /** Answers an offer by an author; without one by the guest that proved to be a key, or by a new guest. */
+  #answerTo(author: Hex | undefined, proven: Hex | undefined): Response {
+    const guest = author === undefined ? this.people?.guest(proven) : undefined;
     const by = author ?? guest?.author ?? "";
     const headers = new Headers({
       "content-type": "application/sdp",
@@ -471,8 +373,15 @@ export class World {
   #history(url: URL): Response {
     const from = Number(url.searchParams.get("from"));
     const limit = Number(url.searchParams.get("limit"));
-    const page = this.stored.slice(from, from + limit).map(({ time, author, payload }, i) => {
-      return encodeCbor([from + i, time, author, payload]);
+    const withSignatures = url.searchParams.get("signatures") === "1";
+    const page = this.stored.slice(from, from + limit).map(({ time, author, payload, signed }, i) => {
+      const item = [from + i, time, author, payload];
+      if (!withSignatures || signed === undefined) return encodeCbor(item);
+      const { index, count, id, first, previous, key, signature } = signed;
+      const start = from + i - index;
+      const isFirst = index === 0 || i === 0;
+      const header = isFirst ? [start, count, id, first, previous, key, signature] : start;
+      return encodeCbor([...item, null, header]);
     });
     return new Response(concat(page), { headers: { "content-type": "application/cbor-seq" } });
   }

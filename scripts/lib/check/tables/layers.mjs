@@ -86,9 +86,11 @@ export const ROOM_LAYERS = [
     layers: [
       ["errors"],
       ["limits", "marks", "webrtc"],
+      ["web-keys"],
       ["platform"],
       ["wire", "backoff"],
       ["chain"],
+      ["signed"],
       ["http"],
       ["events"],
       ["session"],

@@ -1,10 +1,11 @@
-// The account of the user: a guest made by the edge, a key made in this page, or the account of a wallet.
+// The account of the user: a guest, who is a key of this browser where there are any, a key made in this page, or the account of a wallet.
 //
 // What always holds: the connection reads the access token from where the account keeps it, so a change of account is a
 // new token and a new page; a page's key is never deleted, so its account can be used again.
 
 import {
   connectWallet,
+  guestKeyName,
   type Hex,
   keepToken,
   keptToken,
@@ -13,6 +14,7 @@ import {
   type StreamConnection,
   signIn,
   storageOf,
+  webKeys,
 } from "../../lib/index.ts";
 import { texts } from "../texts/texts.ts";
 import { dialogHeader } from "../ui/dialog.ts";
@@ -236,7 +238,7 @@ export class AccountMenu {
         this.#wallets.choice,
         this.#action("wallet", t.wallet, () => this.#byWallet(), true),
         this.#action("page", t.page, () => signInByPage(this.#memory, this.#connection.edge.origin), true),
-        this.#action("guest", t.guest, async () => this.#memory.become(undefined, undefined), false),
+        this.#action("guest", t.guest, () => this.#asNewGuest(), false),
         this.#problem,
       ),
     );
@@ -269,9 +271,15 @@ export class AccountMenu {
 
   #open(): void {
     setText(this.#problem, "");
-    setText(this.#who, t.kinds[this.#memory.kind ?? "guest"]);
+    setText(this.#who, t.kinds[this.#memory.kind ?? (this.#connection.signs ? "guest" : "unsignedGuest")]);
     setText(this.#address, this.#connection.author ?? "–");
     this.element.showModal();
+  }
+
+  /** A guest is a key, so a new guest is a new one; nobody can publish as the one before any more. */
+  async #asNewGuest(): Promise<void> {
+    await webKeys()?.forget(guestKeyName(this.#connection.edge.origin));
+    this.#memory.become(undefined, undefined);
   }
 
   async #byWallet(): Promise<void> {

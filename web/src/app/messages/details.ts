@@ -1,9 +1,11 @@
 // One message and its proof: computed again here, step by step, and checked with a node of the user's choice.
 
 import {
+  type AuthorResult,
   anchorerOf,
   type CheckResult,
   type CheckStep,
+  checkAuthor,
   checkDeployment,
   checkOnChain,
   checkProof,
@@ -51,6 +53,7 @@ export class Details {
   readonly #title = el("h2", { id: "details-title" });
   readonly #facts = el("dl", { class: "facts" });
   readonly #state = el("dd", { class: "state", testid: "details-state" });
+  readonly #signature = el("dd", { testid: "details-signature" });
   readonly #verdict = el("div", { class: "verdict", role: "status", testid: "verify-result" });
   readonly #believed = el("div", { class: "believed", testid: "verify-believed" });
   readonly #steps = el("div", { class: "checks", testid: "verify-steps" });
@@ -126,6 +129,7 @@ export class Details {
       ...fact(t.state, this.#state),
       ...fact(t.time, el("dd", {}, dateAndTime(message.time))),
       ...fact(t.author, el("dd", { class: "mono" }, message.author)),
+      ...fact(t.signature, this.#signature),
       ...fact(
         `${t.payload}, ${t.size(erased?.size ?? payload.length)}`,
         el("dd", { class: "payload" }, text.slice(0, SHOWN_PAYLOAD)),
@@ -134,10 +138,26 @@ export class Details {
     );
     this.#clear();
     setText(this.#run, t.run);
+    void this.#showSignature(message);
     this.changed();
     if (!this.element.open) this.element.showModal();
     const state = this.#connection.stateOf(message.seq);
     if (state === "anchored" || state === "final") void this.verify();
+  }
+
+  /** Says who signed the message, as this page checks it without a receipt. */
+  async #showSignature(message: StreamMessage): Promise<void> {
+    setText(this.#signature, t.checkingSignature);
+    const check = await this.#connection.verifyAuthor(message);
+    if (this.#message !== message) return;
+    this.#signature.dataset.signature = check.state;
+    if (check.state === "signed") {
+      this.#signature.replaceChildren(`${t.vouchers[check.voucher]} ${t.key} `, el("code", {}, check.key));
+    } else if (check.state === "unsigned") {
+      setText(this.#signature, t.vouchers.operator);
+    } else {
+      setText(this.#signature, (check.state === "invalid" ? t.badSignature : t.unknownSignature)(check.reason));
+    }
   }
 
   /** Called when the marks moved, which can change the state of the message. */
@@ -196,21 +216,25 @@ export class Details {
     const deployment = checkDeployment(receipt, expected);
     this.#part(t.partDeployment, deployment);
     const url = this.#rpc.value.trim();
+    const author = await this.#askAuthor(receipt, url);
+    if (!(author instanceof Error)) this.#part(t.partAuthor, author);
     const chain = url === "" ? null : await this.#askNode(receipt, url);
     if (this.#message !== message) return;
     const anchorer = chain instanceof Error || chain === null ? undefined : anchorerOf(chain);
     this.#believe(expected, receipt.round !== undefined, anchorer);
-    const wrong = [proof, deployment].flatMap(({ steps }) => steps).find((step) => !step.ok);
+    if (author instanceof Error) return this.#say("error", t.verifiedProof, t.unknownSignature(describe(author)));
+    const wrong = [proof, deployment, author].flatMap(({ steps }) => steps).find((step) => !step.ok);
     if (wrong !== undefined) return this.#say("false", t.failed, t.failedAt(t.steps[wrong.id]));
     if (chain instanceof Error) return this.#say("error", t.verifiedProof, `${t.unreachable} ${describe(chain)}`);
-    if (chain === null) return this.#say("proof", t.verifiedProof, t.summaryOffline);
+    const who = t.vouchers[author.voucher ?? "operator"];
+    if (chain === null) return this.#say("proof", t.verifiedProof, `${t.summaryOffline} ${who}`);
     this.#part(t.partChain, chain);
     const failed = chain.steps.find((step) => !step.ok);
     if (failed !== undefined) return this.#say("false", t.failed, t.failedAt(t.steps[failed.id]));
     const { block } = receipt.anchor;
     const { first, count } = receipt.round?.run ?? receipt.anchor;
     const final = chain.steps.at(-1)?.values.find(([name]) => name === "final")?.[1] ?? "unknown";
-    this.#say("true", t.verified, `${t.summary(first, first + count - 1, block)} ${t.finality[final]}`);
+    this.#say("true", t.verified, `${t.summary(first, first + count - 1, block)} ${t.finality[final]} ${who}`);
   }
 
   /** The chain, the contract, the stream and the message that a receipt must be of. */
@@ -244,6 +268,15 @@ export class Details {
   async #askNode(receipt: Receipt, url: string): Promise<CheckResult | Error> {
     try {
       return await checkOnChain(receipt, url);
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  /** Who signed the message, by the receipt alone; a wallet that is a contract is asked by the node, if there is one. */
+  async #askAuthor(receipt: Receipt, url: string): Promise<AuthorResult | Error> {
+    try {
+      return await checkAuthor(receipt, url === "" ? {} : { rpcUrl: url });
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
     }

@@ -3,7 +3,7 @@
 // What always holds: row i of the list is message `run.first + i`; every row has the same height; one row is the active
 // one, and only its button can be reached by Tab (a roving tab stop, moved by the arrow keys).
 
-import type { MessageState, StreamMessage } from "../../lib/index.ts";
+import type { AuthorCheck, MessageState, StreamMessage } from "../../lib/index.ts";
 import { texts } from "../texts/texts.ts";
 import { el, perFrame, setAttribute, setText } from "../ui/dom.ts";
 import { hueOf, payloadLine, shortHex, timeOfDay } from "../ui/format.ts";
@@ -24,6 +24,8 @@ interface ListOptions {
   readonly run: MessageRun;
   readonly stateOf: (seq: number) => MessageState;
   readonly isOwn: (author: string) => boolean;
+  /** Checks who wrote a message. */
+  readonly checkAuthor: (message: StreamMessage) => Promise<AuthorCheck>;
   readonly onOpen: (message: StreamMessage) => void;
   readonly onOlder: () => void;
   /** What is drawn over the end of the list. */
@@ -35,6 +37,8 @@ interface Row {
   readonly seq: HTMLElement;
   readonly time: HTMLElement;
   readonly author: HTMLElement;
+  /** What the mark before the author says, for those who do not see it. */
+  readonly signature: HTMLElement;
   readonly text: HTMLElement;
   readonly state: HTMLElement;
   readonly button: HTMLButtonElement;
@@ -59,6 +63,8 @@ export class MessageList {
   #rowHeight = 34;
   /** Height of the notes that are drawn over the end of the list. */
   #covered = 0;
+  /** What is known of the messages that were looked at. */
+  readonly #checks = new WeakMap<StreamMessage, AuthorCheck["state"]>();
 
   constructor(options: ListOptions) {
     this.#options = options;
@@ -216,13 +222,14 @@ export class MessageList {
       seq: el("span", { class: "seq" }),
       time: el("time", { class: "time" }),
       author: el("span", { class: "author" }),
+      signature: el("span", { class: "unseen" }),
       text: el("span", { class: "text" }),
       state: el("span", { class: "state" }),
       button: el("button", { class: "verify", type: "button", testid: "verify", tabindex: -1 }, texts.messages.verify),
       message: null,
       shown: null,
     };
-    row.element.append(row.seq, row.time, row.author, row.text, row.state, row.button);
+    row.element.append(row.seq, row.time, row.author, row.text, row.state, row.button, row.signature);
     this.#rows.append(row.element);
     return row;
   }
@@ -255,14 +262,31 @@ export class MessageList {
       const own = isOwn(message.author);
       element.classList.toggle("own", own);
       setText(row.author, own ? texts.messages.you : shortHex(message.author, 6, 4));
-      row.author.title = message.author;
+      this.#showAuthor(row, message);
       row.author.style.setProperty("--hue", String(hueOf(message.author)));
     }
     const state = stateOf(message.seq);
     if (row.shown === state) return;
     row.shown = state;
     element.dataset.state = state;
+    if (element.dataset.signature === "unknown") this.#showAuthor(row, message); // what is stored can be looked up
     row.state.replaceChildren(statePips(state), texts.states[state]);
     row.state.title = texts.stateHelp[state];
+  }
+
+  /** The mark before an author is filled where the author signed the message, and an outline where nobody did. */
+  #showAuthor(row: Row, message: StreamMessage): void {
+    const known = this.#checks.get(message);
+    const state = known ?? (message.signed === false ? "unsigned" : "unknown");
+    row.element.dataset.signature = state;
+    const words = texts.messages.signature[state];
+    row.author.title = `${message.author}\n${words}`;
+    setText(row.signature, state === "signed" ? "" : words);
+    if (known !== undefined) return;
+    void this.#options.checkAuthor(message).then((check) => {
+      if (check.state === "unknown") return; // looked at again when the state changes
+      this.#checks.set(message, check.state);
+      if (row.message === message) this.#showAuthor(row, message);
+    });
   }
 }

@@ -1,6 +1,15 @@
 // The English texts. Their shape is the type `Texts`, so a language that lacks a text does not compile.
 
-import type { AdviceId, AttemptStepId, CandidatePath, CandidatePathKind, ErrorCode, StepId } from "../../lib/index.ts";
+import type {
+  AdviceId,
+  AttemptStepId,
+  AuthorCheck,
+  CandidatePath,
+  CandidatePathKind,
+  ErrorCode,
+  StepId,
+  Voucher,
+} from "../../lib/index.ts";
 import { manageEnglish } from "./manage-english.ts";
 import { operatorEnglish } from "./operator-english.ts";
 
@@ -73,6 +82,12 @@ export const english = {
     verify: "Verify",
     announce: (count: number, latest: string): string =>
       count === 1 ? `New message: ${latest}` : `${count} new messages. Latest: ${latest}`,
+    signature: {
+      signed: "Signed by its author",
+      unsigned: "Not signed: the operator attests the author",
+      invalid: "The signature does not hold",
+      unknown: "The signature is not checked yet",
+    } satisfies Record<AuthorCheck["state"], string>,
     takenBack:
       "The relay stopped before the latest messages were stored. Messages that were not stored have been removed.",
   },
@@ -94,12 +109,14 @@ export const english = {
   account: {
     title: "Account",
     kinds: {
-      guest: "You are a guest: the edge made an address for this browser. It has no key.",
+      guest: "You are a guest: your address is a key of this browser, which signs your messages.",
+      unsignedGuest:
+        "You are a guest: the edge made an address for this browser. It has no key, so your messages are not signed.",
       page: "You use an account whose key was made in this page.",
       wallet: "You use the account of your wallet.",
     },
     hint: "Streams and rights belong to accounts. A key of this page exists only in this browser; use a wallet for anything important.",
-    risk: "A browser can't protect a key: extensions, scripts of this site and anybody who uses this device can read and copy it, and nobody can take back what is signed with it. It is lost when the browser's data is cleared. The token of a guest or of a sign-in lies in the same place.",
+    risk: "A browser can't protect a key: extensions, scripts of this site and anybody who uses this device can use it, and copy the key of an account made here; nobody can take back what is signed with it. It is lost when the browser's data is cleared. The token of a guest or of a sign-in lies in the same place.",
     over: "The sign-in is over. Open “Account” and sign in again, or continue as a guest.",
     wallet: "Sign in with a wallet",
     page: "Use a key of this page",
@@ -343,6 +360,8 @@ export const english = {
     "author-changed": "This page has another account now. What the one before had not stored was not sent.",
     "outcome-unknown":
       "The message was sent, and it is not known whether it is stored. Look for it before you send it again.",
+    "bad-signature": "The signature of the message was refused. It was not stored.",
+    "signature-required": "This stream takes signed messages alone, and this page cannot sign here.",
     closed: "The connection is closed.",
     rpc: "The node of the chain did not answer.",
   } satisfies Record<ErrorCode, string>,
@@ -381,6 +400,21 @@ export const english = {
     noStream: "The edge knows no stream of this name.",
     believed: "Whom this check believes",
     operator: "the account of this deployment",
+    signature: "Signature",
+    checkingSignature: "Checking the signature…",
+    key: "Key:",
+    badSignature: (reason: string): string => `The signature does not hold: ${reason}.`,
+    unknownSignature: (reason: string): string => `The signature could not be checked: ${reason}.`,
+    vouchers: {
+      self: "The author signed it; the author is the key itself.",
+      wallet: "The author signed it, with a key for which the author's wallet signed.",
+      "contract-wallet": "The author signed it, with a key for which the author's wallet, a contract, vouches.",
+      "wallet-not-asked":
+        "It is signed with a key. The author's wallet is a contract, which was not asked about the key.",
+      service: "It is signed with the key of a service, for which the operator vouches.",
+      operator: "Nobody signed it: the operator attests the author.",
+    } satisfies Record<Voucher, string>,
+    partAuthor: "Who wrote it",
     partProof: "In this page",
     partDeployment: "This deployment",
     partChain: "On the chain",
@@ -404,6 +438,11 @@ export const english = {
       block: "Block and block hash",
       event: "Anchored event with this stream, range and root",
       finality: "Finality",
+      "author-place": "Place of the message in its author's group",
+      "author-group": "Message leads to the root of the group",
+      "author-signature": "Signature of the group",
+      "author-key": "The key speaks for the author",
+      "author-operator": "No signature: the operator attests the author",
     } satisfies Record<StepId, string>,
     values: {
       owner: "owner",
@@ -442,6 +481,18 @@ export const english = {
       chain: "chain",
       finalized: "finalized block",
       final: "final",
+      "producer-seq": "number of the message",
+      leaf: "leaf",
+      producer: "producer",
+      "previous-group": "group before it",
+      group: "digest of the group",
+      key: "key",
+      issued: "key valid from",
+      expires: "key valid until",
+      revoked: "key revoked",
+      "signed-in-at": "wallet signed for",
+      "vouched-by": "vouched for by",
+      reason: "reason",
     } as Record<string, string>,
     ok: "right",
     wrong: "wrong",

@@ -20,7 +20,12 @@ export type StepId =
   | "transaction"
   | "block"
   | "event"
-  | "finality";
+  | "finality"
+  | "author-place"
+  | "author-group"
+  | "author-signature"
+  | "author-key"
+  | "author-operator";
 
 /** One step of a check, with the values that it compared or computed. */
 export interface CheckStep {

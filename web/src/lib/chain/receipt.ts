@@ -8,6 +8,7 @@ import { MAX_PAYLOAD_BYTES, MAX_PROOF_STEPS } from "../limits.ts";
 import { fromHex, type Hex, toHex } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
 import { type Omitted, readOmitted, type StreamMessage } from "../wire/records.ts";
+import { type ReceiptAuthor, readAuthor } from "./author-part.ts";
 import { type CheckResult, type CheckStep, checkResult, same } from "./check.ts";
 import { climb, keccak, leafHashes, type ProofStep, streamId } from "./merkle.ts";
 import { type ReceiptRound, readRound, roundSteps } from "./round.ts";
@@ -38,6 +39,8 @@ export interface Receipt {
   /** How the run leads to the round that was anchored; version 2 has it. */
   readonly round?: ReceiptRound;
   readonly anchor: ReceiptAnchor;
+  /** Who signed the message. Without it the operator attests the author; `checkAuthor` checks it. */
+  readonly author?: ReceiptAuthor;
 }
 
 /** The anchor of a receipt's root, or of its round, whose number `first` is then. */
@@ -87,6 +90,7 @@ export function parseReceipt(source: unknown): Receipt {
     proof,
     root: json.hex("root", 32),
     ...(version === 2 ? { round: readRound(json.object("round")) } : {}),
+    ...(json.has("author") ? { author: readAuthor(json.object("author")) } : {}),
     anchor: {
       first: anchor.uint("first"),
       count: anchor.uint("count"),

@@ -10,7 +10,8 @@ import type { SubscribeOptions, Subscription } from "../read/subscription.ts";
 import type { Attempt } from "../session/attempt-log.ts";
 import type { ConnectionPath } from "../session/path-stats.ts";
 import { type Bytes, type Hex, utf8Bytes } from "../wire/bytes.ts";
-import type { AnchorRef } from "../wire/records.ts";
+import type { AnchorRef, StreamMessage } from "../wire/records.ts";
+import type { AuthorCheck } from "./author-verifier.ts";
 import { StreamClient } from "./stream-client.ts";
 import type { ConnectionEvents, ConnectOptions, StateChange, StreamMarks } from "./types.ts";
 
@@ -40,6 +41,11 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
   /** Address of this client as author; undefined until it is known. A change is an `author` event. */
   get author(): Hex | undefined {
     return this.#client.author;
+  }
+
+  /** Whether what is published is signed, as far as this page knows. */
+  get signs(): boolean {
+    return this.#client.outbox.signs;
   }
 
   /** The seq that the stream's next message will have, as far as this page knows; null before the first welcome. */
@@ -87,6 +93,14 @@ export class StreamConnection extends TypedEventTarget<ConnectionEvents> {
     if (this.#client.isClosed) throw new StreamChainError("closed", "the connection is closed");
     const bytes = typeof payload === "string" ? utf8Bytes(payload) : (payload.slice() as Bytes);
     return this.#client.publish(bytes);
+  }
+
+  /**
+   * Checks who wrote a message that a subscription returned: whether its author signed it, with which key, and who vouches
+   * for the key. A live message whose group is still arriving is waited for. Never rejects.
+   */
+  verifyAuthor(message: StreamMessage): Promise<AuthorCheck> {
+    return this.#client.authors.check(message);
   }
 
   /** Resolves when `publish` has room. */

@@ -83,12 +83,15 @@ export class FrameRouter {
       case "message":
         this.#routeMessage(frame);
         break;
+      case "signature":
+        state.signature(frame);
+        break;
       case "gap":
         state.feed.gap(frame.to);
         break;
       case "accepted":
         sender.answered();
-        state.accepted(frame.producerSeq, frame.seq);
+        state.accepted(frame.producerSeq, frame.seq, frame.count);
         break;
       case "committed":
         state.committed(frame.committed);
@@ -122,7 +125,11 @@ export class FrameRouter {
     onError(frame);
     const reaction = reactionTo(code, text);
     if (reaction.kind === "end") end(reaction.error);
-    if (reaction.kind === "fail") outbox.refused(reaction.error);
+    if (reaction.kind === "fail" || reaction.kind === "restart") outbox.refused(reaction.error);
+    if (reaction.kind === "restart") {
+      outbox.renew();
+      end(new StreamChainError(reaction.error.code, text, { retryable: true, cause: reaction.error }));
+    }
     const reason = reaction.kind === "repeat" ? sender.refused(code, retryMs) : null;
     if (reason !== null) end(retryableError(reason, text));
   }

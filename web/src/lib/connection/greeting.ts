@@ -8,12 +8,15 @@ import { encodeFrame } from "../wire/frames.ts";
 /** The requests of one connection. */
 export class Greeting {
   readonly #feed: Feed;
+  /** Whether the relay is asked for the signatures of messages. */
+  readonly #signatures: boolean;
   #wanted: { readonly from: number | null } | null = null;
   #subscribed = false;
   #isFirst = true;
 
-  constructor(feed: Feed) {
+  constructor(feed: Feed, signatures = false) {
     this.#feed = feed;
+    this.#signatures = signatures;
   }
 
   /** Whether no earlier session brought anything of the stream to this page. */
@@ -38,9 +41,9 @@ export class Greeting {
     return true;
   }
 
-  /** Sends `hello`. On the first session `subscribe` goes along; later ones need the epoch of the welcome first. */
-  hello(channel: SendChannel, producer: Uint8Array): void {
-    channel.send(encodeFrame({ kind: "hello", producer }));
+  /** Sends `hello`; `key` signs what the producer sends. On the first session `subscribe` goes along; later ones need the epoch of the welcome first. */
+  hello(channel: SendChannel, producer: Uint8Array, key?: Uint8Array): void {
+    channel.send(encodeFrame({ kind: "hello", producer, key }));
     if (this.#isFirst) this.subscribe(channel);
   }
 
@@ -55,7 +58,7 @@ export class Greeting {
     this.#subscribed = true;
     const from = this.#feed.next ?? this.#wanted.from;
     if (from !== null) this.#feed.beginAt(from);
-    channel.send(encodeFrame({ kind: "subscribe", from }));
+    channel.send(encodeFrame({ kind: "subscribe", from, signatures: this.#signatures }));
   }
 
   /** The session is over. It may have brought messages without a welcome. */

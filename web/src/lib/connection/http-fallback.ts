@@ -27,6 +27,8 @@ export const isReplaceable = ({ code }: StreamChainError): boolean => REPLACEABL
 /** What the fallback needs beside what its sender does. */
 interface HttpFallbackOptions extends Omit<HttpSenderOptions, "onStored"> {
   readonly state: StreamState;
+  /** Whether messages come with the signatures of their authors. */
+  readonly signatures: boolean;
   /** An event of the chain, or its new state. */
   readonly onChain: (event: ChainEvent) => void;
   /** The edge no longer has all events of the chain. */
@@ -128,6 +130,7 @@ export class HttpFallback {
       edge: edge.origin,
       stream,
       ...start,
+      signatures: this.#options.signatures,
       token: async () => {
         this.#token = await credentials.token();
         return this.#token;

@@ -3,10 +3,13 @@
 import { retryableError, StreamChainError } from "../errors.ts";
 import { RelayErrorCode } from "../wire/frames.ts";
 
-/** The reaction: the sender repeats what was refused; the session ends; the waiting messages fail; or nothing. */
+/**
+ * The reaction: the sender repeats what was refused; the session ends; the waiting messages fail; they fail and a new session
+ * begins with another producer; or nothing.
+ */
 type Reaction =
   | { readonly kind: "repeat" | "none" }
-  | { readonly kind: "end" | "fail"; readonly error: StreamChainError };
+  | { readonly kind: "end" | "fail" | "restart"; readonly error: StreamChainError };
 
 /** The reaction to a code of `RelayErrorCode`, or of a newer relay. */
 export function reactionTo(code: number, text: string): Reaction {
@@ -22,6 +25,11 @@ export function reactionTo(code: number, text: string): Reaction {
       return { kind: "end", error: new StreamChainError("session-ended", text || "the session was ended") };
     case RelayErrorCode.notAllowed:
       return { kind: "fail", error: new StreamChainError("not-allowed", text || "publishing is not allowed here") };
+    case RelayErrorCode.badSignature:
+    case RelayErrorCode.brokenChain:
+      return { kind: "restart", error: new StreamChainError("bad-signature", text || "the signature is refused") };
+    case RelayErrorCode.signatureRequired:
+      return { kind: "restart", error: new StreamChainError("signature-required", text || "a signature is required") };
     default:
       return { kind: "none" };
   }

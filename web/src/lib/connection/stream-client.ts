@@ -5,14 +5,15 @@
 // reconnect; whichever channel serves the stream, it feeds the same state and the same outbox.
 
 import { DirectChannels } from "../direct/direct-channels.ts";
-import { retryableError, StreamChainError } from "../errors.ts";
+import { asStreamChainError, retryableError, StreamChainError } from "../errors.ts";
 import { Credentials } from "../http/credentials.ts";
 import type { SessionAnswer, StreamInfo } from "../http/edge-answers.ts";
 import { EdgeClient } from "../http/edge-client.ts";
+import { KeyRing } from "../http/key-ring.ts";
 import { browserPlatform, type Platform, pageOrigin } from "../platform.ts";
 import { Outbox } from "../publish/outbox.ts";
 import { claimProducer, type Producer } from "../publish/producer.ts";
-import type { Publication } from "../publish/publication.ts";
+import type { Publication, SealedGroup } from "../publish/publication.ts";
 import { Sender } from "../publish/sender.ts";
 import { Progress, pollMarks } from "../read/progress.ts";
 import type { SubscribeOptions, Subscription } from "../read/subscription.ts";
@@ -20,13 +21,17 @@ import type { AttemptLog } from "../session/attempt-log.ts";
 import { openSession } from "../session/open-session.ts";
 import { PathMemory } from "../session/path-memory.ts";
 import type { Session } from "../session/session.ts";
-import type { Bytes, Hex } from "../wire/bytes.ts";
+import type { Signer } from "../signed/signer.ts";
+import { type Bytes, fromHex, type Hex } from "../wire/bytes.ts";
 import { RelayErrorCode, type WelcomeFrame } from "../wire/frames.ts";
+import type { AnchorRef } from "../wire/records.ts";
+import { AuthorVerifier } from "./author-verifier.ts";
 import { FrameRouter } from "./frame-router.ts";
 import { Greeting } from "./greeting.ts";
 import { HttpFallback, isReplaceable } from "./http-fallback.ts";
 import { shownState } from "./loop-state.ts";
 import { SessionLoop } from "./session-loop.ts";
+import { StreamIdentity } from "./stream-id.ts";
 import { StreamState } from "./stream-state.ts";
 import type { ConnectionEvents, ConnectOptions, StateChange, StreamMarks } from "./types.ts";
 
@@ -40,11 +45,14 @@ export class StreamClient {
   readonly outbox: Outbox;
   readonly state: StreamState;
   readonly direct: DirectChannels;
+  readonly authors: AuthorVerifier;
   readonly loop: SessionLoop<Session>;
   readonly #options: ConnectOptions;
   readonly #emit: Emit;
   readonly #platform: Platform;
   readonly #credentials: Credentials;
+  readonly #keys: KeyRing;
+  readonly #identity: StreamIdentity;
   readonly #memory: PathMemory;
   readonly #sender: Sender;
   readonly #greeting: Greeting;
@@ -63,6 +71,8 @@ export class StreamClient {
   #producer: Producer | null = null;
   #producerReady: Promise<void> = Promise.resolve();
   #author: Hex | undefined;
+  /** The key that signs what the author publishes. */
+  #signer: Signer | undefined;
   /** The token of the latest attempt to open a session. */
   #sessionToken: string | undefined;
   #shown: StateChange = { state: "connecting", error: undefined, retryAt: undefined };
@@ -74,25 +84,33 @@ export class StreamClient {
     this.#platform = platform;
     const edge = new EdgeClient(options.edge ?? pageOrigin(), platform.fetch);
     this.edge = edge;
+    this.#keys = new KeyRing(platform, edge, options.key);
+    this.#identity = new StreamIdentity(edge, options.stream, platform, this.#introduced, this.#aborter.signal);
     this.#credentials = new Credentials({
       platform,
       edge,
       given: options.token,
+      keys: this.#keys,
       onAuthor: (author) => this.#authorIs(author),
     });
     this.#memory = new PathMemory(platform, edge.origin);
     const progress = new Progress(edge, options.stream);
     this.progress = progress;
-    const outbox = new Outbox(progress.marks, (publication) => emit("publication", publication));
+    const onPublication = (publication: Publication): void => emit("publication", publication);
+    const outbox = new Outbox(progress.marks, onPublication, (group, producer) => this.#signed(group, producer));
     this.outbox = outbox;
     const onMarks = (): void => emit("marks", this.marks);
-    this.state = new StreamState({ progress, outbox, onMarks, onAnchor: (anchor) => emit("anchor", anchor) });
+    const signatures = options.signatures ?? false;
+    const onAnchor = (anchor: AnchorRef): void => emit("anchor", anchor);
+    this.state = new StreamState({ progress, outbox, onMarks, onAnchor, signatures });
     this.#sender = new Sender(outbox, platform);
-    this.#greeting = new Greeting(this.state.feed);
+    this.#greeting = new Greeting(this.state.feed, signatures);
+    this.authors = this.#newVerifier();
     this.direct = new DirectChannels({
       platform,
       edge,
       token: () => this.#credentials.token(),
+      check: (author, group) => this.authors.checkDirect(author, group),
       onMessage: (message) => emit("direct", message),
       onPeers: () => emit("peers", this.direct.peers),
     });
@@ -130,24 +148,77 @@ export class StreamClient {
     }
   }
 
-  /** Takes a producer of the author, after those that are being taken. */
+  /** Takes a producer of the author, after those that are being taken. Who is nobody yet will be the guest of this key. */
   #claim(): void {
-    const { edge, outbox } = this;
     this.#producerReady = this.#producerReady.then(async () => {
       const author = this.#author;
+      const signer = await (author === undefined ? this.#keys.guest() : this.#keys.signerFor(author));
+      if (this.isClosed || author !== this.#author) return; // another claim follows for another author
       if (this.#producer !== null) {
         if (author !== undefined) this.#producer.bind(author);
-        outbox.bound();
+        this.outbox.bound();
+      } else if (!(await this.#attach(author, signer))) {
         return;
       }
-      const producer = await claimProducer(this.#platform, edge.origin, this.#options.stream, author);
-      const isOthers = producer.author !== undefined && producer.author !== this.#author;
-      if (this.isClosed || isOthers) return producer.release(); // another claim follows for another author
-      this.#producer = producer;
-      for (const restored of outbox.attach(producer)) this.#emit("publication", restored);
-      this.#sender.plan();
-      this.#http.plan();
+      this.#sign(author, signer);
     });
+  }
+
+  /** Returns whether the producer is this connection's now. */
+  async #attach(author: Hex | undefined, signer: Signer | undefined): Promise<boolean> {
+    const { edge, outbox } = this;
+    const { stream } = this.#options;
+    const claim = { platform: this.#platform, origin: edge.origin, stream, author, key: signer?.text };
+    const producer = await claimProducer(claim);
+    const isOthers = producer.author !== undefined && producer.author !== this.#author;
+    if (this.isClosed || isOthers) {
+      producer.release(); // another claim follows for another author
+      return false;
+    }
+    this.#producer = producer;
+    for (const restored of outbox.attach(producer)) this.#emit("publication", restored);
+    return true;
+  }
+
+  /** What the author publishes is signed with this key, as soon as the stream's id is known. */
+  #sign(author: Hex | undefined, signer: Signer | undefined): void {
+    const { keys } = this.#platform;
+    this.#signer = signer;
+    this.outbox.signWith(signer?.text, null);
+    this.#plan();
+    if (author === undefined || signer === undefined || keys === null) return;
+    this.#identity.id().then(
+      (stream) => {
+        if (this.isClosed || this.#signer !== signer || this.#author !== author) return;
+        this.outbox.signWith(signer.text, { signer, keys, stream, author: fromHex(author, 20) });
+        this.#plan();
+      },
+      (error) => this.#unsignable(error, signer),
+    );
+  }
+
+  /** Without the stream's id nothing can be signed, and what waits can't be sent as another's word. */
+  #unsignable(error: unknown, signer: Signer): void {
+    if (this.isClosed || this.#signer !== signer) return;
+    this.outbox.refused(new StreamChainError("bad-signature", asStreamChainError(error).message, { cause: error }));
+  }
+
+  /** The relay or the edge does not take the key. A guest is its key; an account may have lost its certificate. */
+  #badKey(): void {
+    const [author, signer] = [this.#author, this.#signer];
+    if (author === undefined || signer === undefined || signer.self === author) return;
+    this.#keys.disown(author);
+    this.#claim();
+  }
+
+  #signed(group: SealedGroup, producer: Uint8Array): void {
+    const key = this.#signer?.key;
+    if (key !== undefined) this.direct.signed(group, producer, key);
+  }
+
+  #plan(): void {
+    this.#sender.plan();
+    this.#http.plan();
   }
 
   /** What the connection shows of its state. */
@@ -173,9 +244,8 @@ export class StreamClient {
   /** Publishes by whichever channel there is. */
   publish(payload: Bytes): Publication {
     const publication = this.outbox.publish(payload);
-    this.#sender.plan();
-    this.#http.plan();
-    this.direct.published(this.#producer?.id, publication.producerSeq, payload);
+    this.#plan();
+    if (!this.outbox.signs) this.direct.published(this.#producer?.id, publication.producerSeq, payload);
     return publication;
   }
 
@@ -188,6 +258,7 @@ export class StreamClient {
       platform: this.#platform,
       online,
       introduced: this.#introduced,
+      signatures: this.#options.signatures ?? false,
     };
     const subscription = this.state.subscribe(source, options);
     if (this.isClosed) {
@@ -237,7 +308,8 @@ export class StreamClient {
       open: (log) => this.#open(log),
       greet: (session) => {
         this.outbox.limitPayload(session.maxPayloadBytes);
-        this.#greeting.hello(session, (this.#producer as Producer).id);
+        const { id, key } = this.#producer as Producer;
+        this.#greeting.hello(session, id, key === this.#signer?.text ? this.#signer?.key : undefined);
       },
       onEnd: () => {
         this.#introduce();
@@ -257,12 +329,14 @@ export class StreamClient {
   async #open(log: AttemptLog): Promise<Session> {
     const token = await this.#credentials.token();
     this.#sessionToken = token;
+    const proof = token === undefined ? await this.#credentials.proof() : undefined;
     if (this.isClosed) throw new StreamChainError("closed", "the connection was closed");
     const session = await openSession({
       platform: this.#platform,
       edge: this.edge,
       stream: this.#options.stream,
       token,
+      ...(proof === undefined ? {} : { proof }),
       rtc: this.#options.rtc ?? {},
       memory: this.#memory,
       log,
@@ -305,6 +379,7 @@ export class StreamClient {
       onMessage: ({ author, payload, seq }) => this.direct.relayed(author, payload, seq),
       onChain: (event) => this.#emit("chain", event),
       onError: ({ code, text }) => {
+        if (code === RelayErrorCode.badSignature) this.#badKey();
         // The session's rights may be over: nothing goes to others, or comes from them, until a new session is open.
         if (code === RelayErrorCode.streamMoved || code === RelayErrorCode.sessionEnded) this.direct.stop();
         this.#emit("relay-error", { code, text });
@@ -330,6 +405,18 @@ export class StreamClient {
     if (this.outbox.following || this.state.subscriptions.size > 0) this.#refreshQuietly();
   }
 
+  #newVerifier(): AuthorVerifier {
+    const { feed } = this.state;
+    return new AuthorVerifier({
+      platform: this.#platform,
+      edge: this.edge,
+      stream: this.#options.stream,
+      streamId: () => this.#identity.id(),
+      held: (seq) => feed.at(seq),
+      committed: () => feed.committed,
+    });
+  }
+
   #newFallback(): HttpFallback {
     return new HttpFallback({
       platform: this.#platform,
@@ -340,6 +427,8 @@ export class StreamClient {
       state: this.state,
       producer: () => this.#producer,
       onFailed: (error) => this.close(error),
+      onBadKey: () => this.#badKey(),
+      signatures: this.#options.signatures ?? false,
       onChain: (event) => this.#emit("chain", event),
       onGap: () => this.#refreshQuietly(),
       onChange: () => this.#show(),

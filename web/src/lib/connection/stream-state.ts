@@ -10,7 +10,7 @@ import { Feed } from "../read/feed.ts";
 import type { Progress } from "../read/progress.ts";
 import { type SubscribeOptions, Subscription, type SubscriptionSource } from "../read/subscription.ts";
 import { toHex } from "../wire/bytes.ts";
-import type { AnchoredFrame, MessageFrame, WelcomeFrame } from "../wire/frames.ts";
+import type { AnchoredFrame, MessageFrame, SignatureFrame, WelcomeFrame } from "../wire/frames.ts";
 import type { AnchorRef, StreamMessage } from "../wire/records.ts";
 
 /** What the state consists of beside its feed, and what it notifies. */
@@ -19,17 +19,20 @@ interface StreamStateOptions {
   readonly outbox: Outbox;
   readonly onMarks: () => void;
   readonly onAnchor: (anchor: AnchorRef) => void;
+  /** Whether messages come with the signatures of their authors. */
+  readonly signatures?: boolean;
 }
 
 /** The state of one stream in this page. */
 export class StreamState {
-  readonly feed = new Feed();
+  readonly feed: Feed;
   readonly subscriptions = new Set<Subscription>();
   readonly #options: StreamStateOptions;
   #head: number | null = null;
 
   constructor(options: StreamStateOptions) {
     this.#options = options;
+    this.feed = new Feed({ signatures: options.signatures ?? false });
   }
 
   /** The seq that the stream's next message will have, as far as this page knows. */
@@ -56,7 +59,10 @@ export class StreamState {
     const { outbox } = this.#options;
     const sameEpoch = frame.epoch === this.feed.epoch;
     this.#begin(frame.epoch, frame.head, frame.committed, atTail);
-    const outcome = outbox.welcome(frame.stored, frame.head, sameEpoch);
+    const outcome = outbox.welcome(frame.stored, frame.head, sameEpoch, {
+      groups: (frame.limits.groupMessages ?? 0) > 0,
+      signedOnly: frame.limits.signed,
+    });
     if (sameEpoch) outbox.committed(frame.committed);
     this.#stored();
     return outcome;
@@ -89,6 +95,11 @@ export class StreamState {
     this.#raiseHead(frame.seq + 1);
   }
 
+  /** A relay sent the signature of the group that follows. */
+  signature(frame: SignatureFrame): void {
+    this.feed.signature(frame);
+  }
+
   /** A stored message of the edge. */
   storedMessage(message: StreamMessage): void {
     this.#retract(this.feed.stored(message));
@@ -96,10 +107,10 @@ export class StreamState {
     this.#options.onMarks();
   }
 
-  /** A relay accepted a publication. */
-  accepted(producerSeq: number, seq: number | null): void {
-    if (seq !== null) this.#raiseHead(seq + 1);
-    this.#options.outbox.accepted(producerSeq, seq, this.#head ?? 0);
+  /** A relay accepted a publication, or a group of `count`. */
+  accepted(producerSeq: number, seq: number | null, count = 1): void {
+    if (seq !== null) this.#raiseHead(seq + count);
+    this.#options.outbox.accepted(producerSeq, seq, this.#head ?? 0, count);
   }
 
   /** The edge stored a publication that came by HTTP. */

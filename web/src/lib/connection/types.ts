@@ -4,6 +4,7 @@ import type { DirectMessage } from "../direct/inbox.ts";
 import type { StreamChainError } from "../errors.ts";
 import type { TokenOption } from "../http/credentials.ts";
 import type { StreamInfo } from "../http/edge-answers.ts";
+import type { KeyOption } from "../http/key-ring.ts";
 import type { Platform } from "../platform.ts";
 import type { Publication } from "../publish/publication.ts";
 import type { Attempt } from "../session/attempt-log.ts";
@@ -19,10 +20,17 @@ export interface ConnectOptions {
   readonly edge?: string;
   /**
    * Access token, or a function that gives a fresh one: it is called when a token is needed and the last one expires or was
-   * refused. A wallet's token is renewed by the connection for as long as the edge allows (a day). Without a token the edge
-   * makes a guest, whose token the browser's storage keeps, and the connection itself where there is no storage.
+   * refused. A wallet's token is renewed by the connection for as long as the edge allows (a day). Without a token the client
+   * is a guest, whose token the browser's storage keeps, and the connection itself where there is no storage.
    */
   readonly token?: TokenOption;
+  /**
+   * The key that messages are signed with: a P-256 pair for ECDSA, which must be the author's at the edge; null to sign
+   * nothing. By default a guest is a key that this origin keeps, and an account has the key of its sign-in here.
+   */
+  readonly key?: KeyOption;
+  /** Whether messages come with the signatures of their authors, for `verifyAuthor`; false by default. */
+  readonly signatures?: boolean;
   /**
    * Whether the stream is followed and published to by HTTP while no session opens; true by default. Messages then come
    * once they are stored, and attempts to open a session go on.

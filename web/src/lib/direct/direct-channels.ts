@@ -15,13 +15,15 @@ import {
   MAX_PAYLOAD_BYTES,
 } from "../limits.ts";
 import type { Platform } from "../platform.ts";
+import type { SealedGroup } from "../publish/publication.ts";
 import type { IceServer } from "../webrtc.ts";
 import { type Bytes, type Hex, toHex } from "../wire/bytes.ts";
 import { decodeSequence, encodeCbor } from "../wire/cbor.ts";
+import { DIRECT_GROUP_KIND, type DirectGroup, encodeDirectGroup, readDirectGroup } from "../wire/frames.ts";
 import { DirectInbox, type DirectMessage } from "./inbox.ts";
 import { DirectLink } from "./link.ts";
 
-/** Kind of the only frame on a direct channel: `[32, producer, producer_seq, payload]`. */
+/** Kind of the frame of a message that is not signed: `[32, producer, producer_seq, payload]`. */
 const DIRECT_KIND = 32;
 
 /** The edge's answers to a session that may have no direct channels any more. */
@@ -32,6 +34,8 @@ interface DirectOptions {
   readonly platform: Platform;
   readonly edge: EdgeClient;
   readonly token: () => string | undefined | Promise<string | undefined>;
+  /** Whether a signed group is its author's. */
+  readonly check: (author: Hex, group: DirectGroup) => Promise<{ readonly state: string }>;
   readonly onMessage: (message: DirectMessage) => void;
   readonly onPeers: () => void;
 }
@@ -39,6 +43,8 @@ interface DirectOptions {
 interface Peer {
   readonly link: DirectLink;
   readonly author: Hex;
+  /** Resolves when what came before was checked: messages keep their order. */
+  checked: Promise<void>;
 }
 
 /** The direct channels of one connection. */
@@ -90,6 +96,14 @@ export class DirectChannels {
   published(producer: Uint8Array | undefined, producerSeq: number, payload: Uint8Array): void {
     if (producer === undefined || producerSeq < 0 || this.#links.size === 0) return;
     const frame = encodeCbor([DIRECT_KIND, producer, producerSeq, payload]);
+    for (const { link } of this.#links.values()) link.send(frame);
+  }
+
+  /** Sends a signed group to every browser with a channel; it goes to the relay as well. */
+  signed({ first, previous, signature, publications }: SealedGroup, producer: Uint8Array, key: Uint8Array): void {
+    if (this.#links.size === 0) return;
+    const payloads = publications.map(({ payload }) => payload);
+    const frame = encodeDirectGroup({ producer, producerSeq: first, previous, key, signature, payloads });
     for (const { link } of this.#links.values()) link.send(frame);
   }
 
@@ -145,6 +159,7 @@ export class DirectChannels {
     const { edge, token, platform, onPeers } = this.#options;
     const linked: Peer = {
       author: peer.author,
+      checked: Promise.resolve(),
       link: new DirectLink({
         platform,
         servers: this.#servers,
@@ -164,10 +179,27 @@ export class DirectChannels {
     return linked;
   }
 
+  /** Reports the messages of a group once it is known to be its author's; a forged one ends the channel. */
+  #receiveGroup(peer: PeerInfo, received: DirectGroup): void {
+    const linked = this.#links.get(peer.session);
+    if (linked === undefined) return;
+    const group = copyOf(received);
+    linked.checked = linked.checked.then(async () => {
+      const { state } = await this.#options.check(peer.author, group);
+      if (this.#links.get(peer.session) !== linked) return;
+      if (state === "invalid") return linked.link.close();
+      group.payloads.forEach((payload, i) => {
+        const signed = state === "signed";
+        this.#inbox.arrived(peer.author, group.producer, group.producerSeq + i, payload as Bytes, signed);
+      });
+    });
+  }
+
   #receive(peer: PeerInfo, bytes: Bytes): void {
     try {
       if (bytes.length > MAX_CHANNEL_MESSAGE_BYTES) throw new RangeError("frame too large");
       for (const item of decodeSequence(bytes)) {
+        if (Array.isArray(item) && item[0] === DIRECT_GROUP_KIND) this.#receiveGroup(peer, readDirectGroup(item));
         if (!Array.isArray(item) || item[0] !== DIRECT_KIND) continue;
         const [, producer, producerSeq, payload] = item;
         if (!(producer instanceof Uint8Array) || producer.length !== 16) throw new TypeError("frame without producer");
@@ -180,6 +212,19 @@ export class DirectChannels {
       this.#links.get(peer.session)?.link.close();
     }
   }
+}
+
+/** A copy of a group whose bytes are views into a larger buffer. */
+function copyOf(group: DirectGroup): DirectGroup {
+  const { producer, producerSeq, previous, key, signature, payloads } = group;
+  return {
+    producerSeq,
+    producer: producer.slice(),
+    previous: previous.slice(),
+    key: key.slice(),
+    signature: signature.slice(),
+    payloads: payloads.map((payload) => payload.slice()),
+  };
 }
 
 function readSignal(text: string): { type: "offer" | "answer"; sdp: string } | null {

@@ -19,9 +19,12 @@ export interface DirectMessage {
   /** Sent by its author alone; sent by the relay too, under `seq`; or never sent by the relay. */
   readonly state: "tentative" | "settled" | "dropped";
   readonly seq: number | undefined;
+  /** Whether its author signed it, and the signature was checked. */
+  readonly signed: boolean;
 }
 
 interface Pending {
+  readonly signed: boolean;
   readonly id: string;
   readonly key: string;
   readonly author: Hex;
@@ -46,7 +49,7 @@ export class DirectInbox {
   }
 
   /** Adds a direct message; returns whether it is new. */
-  arrived(author: Hex, producer: Uint8Array, producerSeq: number, payload: Bytes): boolean {
+  arrived(author: Hex, producer: Uint8Array, producerSeq: number, payload: Bytes, signed = false): boolean {
     const from = `${author}:${toHex(producer)}`;
     if (producerSeq <= (this.#last.get(from) ?? -1)) return false;
     this.#last.delete(from);
@@ -60,7 +63,7 @@ export class DirectInbox {
     }
     if (this.#pending.length >= MAX_DIRECT_PENDING) return false; // the relay sends it too
     const expires = this.#platform.clock() + DIRECT_LIFE_MS;
-    const pending = { id: `${from}:${producerSeq}`, key, author, payload, expires };
+    const pending = { id: `${from}:${producerSeq}`, key, author, payload, expires, signed };
     this.#pending.push(pending);
     this.#notify({ ...pending, state: "tentative", seq: undefined });
     this.#plan();

@@ -7,7 +7,8 @@ import { malformed, retryableError, StreamChainError } from "../errors.ts";
 import { MAX_TIMER_MS, TOKEN_RENEW_BEFORE_MS, TOKEN_RENEW_PAUSE_MS } from "../limits.ts";
 import type { Platform, TextStorage } from "../platform.ts";
 import type { Hex } from "../wire/bytes.ts";
-import type { EdgeClient } from "./edge-client.ts";
+import type { EdgeClient, KeyProof } from "./edge-client.ts";
+import type { KeyRing } from "./key-ring.ts";
 import { claimsOf } from "./token-claims.ts";
 import { remedyOf, type TokenEvent, type TokenSource, type TokenState, tokenTransition } from "./token-state.ts";
 
@@ -61,6 +62,7 @@ interface CredentialsOptions {
   readonly platform: Platform;
   readonly edge: EdgeClient;
   readonly given: TokenOption | undefined;
+  readonly keys: KeyRing;
   /** The author of the token that is used from now on. */
   readonly onAuthor: (author: Hex) => void;
 }
@@ -110,8 +112,14 @@ export class Credentials {
   async token(): Promise<string | undefined> {
     while (this.#asking !== null) await this.#asking.catch(() => {}); // asked again here
     this.#adopt();
+    await this.#matchKey();
     if (this.#needsNewer()) await this.#once(() => this.#renew());
     return this.current;
+  }
+
+  /** What a request without a token says, so that the edge makes the guest that this client's key is. */
+  proof(): Promise<KeyProof | undefined> {
+    return this.#source === "kept" ? this.#options.keys.proof() : Promise.resolve(undefined);
   }
 
   /** The token for a request that makes no guest by itself: the edge is asked for one. */
@@ -119,7 +127,7 @@ export class Credentials {
     const token = await this.token();
     if (token === undefined) {
       await this.#once(async () => {
-        if (this.#state.at === "none") this.made(await this.#options.edge.guest(signal));
+        if (this.#state.at === "none") this.made(await this.#guest(signal));
       });
     }
     return this.current ?? this.needed(signal);
@@ -137,6 +145,34 @@ export class Credentials {
     return this.author;
   }
 
+  /** Has the edge make a guest, with its clock when it refuses this one's. */
+  async #guest(signal?: AbortSignal): Promise<{ readonly token: string; readonly author: Hex }> {
+    const { edge } = this.#options;
+    try {
+      return await edge.guest(signal, await this.proof());
+    } catch (error) {
+      if (!(error instanceof StreamChainError) || !this.#wasClock(error)) throw error;
+      return edge.guest(signal, await this.proof());
+    }
+  }
+
+  /** Whether a proof was refused for its time, and the next one will be another. */
+  #wasClock({ problem }: StreamChainError): boolean {
+    const { slug, reason, now } = problem ?? { slug: "" };
+    return slug === "key-refused" && reason === "time" && now !== undefined && this.#options.keys.setClock(now);
+  }
+
+  /** A guest whose key is lost is given up while its token is still good: what it publishes could not be signed. */
+  async #matchKey(): Promise<void> {
+    if (this.#source !== "kept" || this.#state.at !== "held") return;
+    const { token, author } = this.#state;
+    if (author === undefined || !claimsOf(token).isGuest || !(await this.#options.keys.isLost(author))) return;
+    if (this.current !== token) return;
+    if (keptToken(this.#storage, this.#options.edge.origin) === token) this.#keep(undefined);
+    this.#apply({ kind: "refused", token });
+    this.#apply({ kind: "forgotten" });
+  }
+
   /** Whether this error says that there will be no token any more. */
   isOver(error: StreamChainError): boolean {
     return error === this.#over;
@@ -146,7 +182,9 @@ export class Credentials {
   made(guest: { readonly token: string; readonly author: Hex | undefined }): boolean {
     this.#apply({ kind: "guest", ...guest });
     if (this.current !== guest.token) return false;
-    this.#keep(guest.token);
+    // A guest without a key is this connection's alone: other connections of the origin sign, and are the guest of their key.
+    if (!this.#options.keys.isOff) this.#keep(guest.token);
+    if (this.author !== undefined) void this.#options.keys.keepSelf(this.author);
     return true;
   }
 
@@ -158,6 +196,7 @@ export class Credentials {
   /** The edge answered a request with this token with an error; returns whether another attempt can succeed. */
   refused(error: StreamChainError, token: string | undefined): boolean {
     if (error.problem?.status !== 401) return false;
+    if (token === undefined && this.#wasClock(error)) return true;
     this.#apply({ kind: "refused", token });
     this.#adopt();
     if (remedyOf(this.#state, this.#source, token) === "none") return false;
@@ -203,10 +242,15 @@ export class Credentials {
     if (this.#state.at === "none") return isFunction;
     if (this.#state.at === "refused") return isFunction;
     const { expiresMs, isRenewable } = claimsOf(this.#state.token);
-    if (expiresMs === undefined || (!isFunction && !isRenewable)) return false;
+    if (expiresMs === undefined || (!isFunction && !isRenewable && !this.#isOwnGuest)) return false;
     // A device whose clock is wrong must not ask with each request.
     const isPaused = platform.clock() - this.#askedAt < TOKEN_RENEW_PAUSE_MS;
     return !isPaused && expiresMs - platform.now() < TOKEN_RENEW_BEFORE_MS;
+  }
+
+  /** Whether the token is that of the guest that this client's key is, who gets another one by a proof. */
+  get #isOwnGuest(): boolean {
+    return this.#source === "kept" && this.#options.keys.isSelf(this.author);
   }
 
   async #renew(): Promise<void> {
@@ -215,8 +259,10 @@ export class Credentials {
     const { current } = this;
     if (current === undefined) return;
     try {
-      const { token, author } = await this.#options.edge.renewToken(current);
+      const isGuest = this.#isOwnGuest;
+      const { token, author } = await (isGuest ? this.#guest() : this.#options.edge.renewToken(current));
       if (this.current !== current || this.#isClosed) return;
+      if (isGuest && author !== this.author) return; // the key is another one meanwhile
       this.#apply({ kind: "given", token, author });
       if (this.#source === "kept") this.#keep(token);
     } catch {
@@ -259,13 +305,13 @@ export class Credentials {
     if (this.#state.at === "held" && author !== undefined) this.#options.onAuthor(author);
   }
 
-  /** A wallet's token is renewed in time, whether or not a request needs it: the edge renews none that has expired. */
+  /** A token is renewed in time, whether or not a request needs it: the edge renews no wallet's that has expired. */
   #schedule(): void {
     const { platform } = this.#options;
     platform.clearTimer(this.#timer);
     if (this.#isClosed || this.#source === "function" || this.#state.at !== "held") return;
     const { expiresMs, isRenewable } = claimsOf(this.#state.token);
-    if (!isRenewable || expiresMs === undefined || expiresMs <= platform.now()) return;
+    if ((!isRenewable && !this.#isOwnGuest) || expiresMs === undefined || expiresMs <= platform.now()) return;
     const ms = Math.max(expiresMs - TOKEN_RENEW_BEFORE_MS - platform.now(), TOKEN_RENEW_PAUSE_MS);
     const timer = platform.setTimer(
       () => {

@@ -7,7 +7,7 @@ import type { IceServer } from "../webrtc.ts";
 import { type Bytes, type Hex, toHex } from "../wire/bytes.ts";
 import { type CborItem, decodeSequence } from "../wire/cbor.ts";
 import { JsonObject } from "../wire/json.ts";
-import type { AnchorRef, Omitted, StreamMessage } from "../wire/records.ts";
+import { type AnchorRef, type MessageSignature, type Omitted, type StreamMessage, signedBy } from "../wire/records.ts";
 
 /** The answer of `GET /v1/config`. */
 export interface EdgeConfig {
@@ -92,6 +92,8 @@ export interface StreamInfo {
   readonly relay: string | undefined;
   /** Whether the stream allows direct channels between its browsers. */
   readonly p2p: boolean;
+  /** Whether the stream takes messages alone that their authors signed. */
+  readonly signed: "required" | "optional";
 }
 
 /** Another session of the stream that can open direct channels. */
@@ -142,6 +144,8 @@ function readProblem(text: string, status: number): Problem {
       status,
       detail: json.textOr("detail", ""),
       slug: type.slice(type.lastIndexOf("/") + 1),
+      ...(json.has("reason") ? { reason: json.text("reason") } : {}),
+      ...(json.has("now") ? { now: json.uint("now") } : {}),
     };
   } catch {
     return { type: "about:blank", title: `HTTP ${status}`, status, detail: "", slug: "about:blank" };
@@ -239,6 +243,7 @@ export function readStream(json: JsonObject): StreamInfo {
     final: json.uintOr("final", 0),
     relay: json.textOr("relay", undefined),
     p2p: json.has("p2p") && json.flag("p2p"),
+    signed: json.textOr("signed", "optional") === "required" ? "required" : "optional",
   };
 }
 
@@ -289,12 +294,16 @@ export function readStatus(json: JsonObject): EdgeStatus {
   };
 }
 
-/** Reads the messages of an `application/cbor-seq` history page. */
-export function readHistory(bytes: Uint8Array): StreamMessage[] {
+/**
+ * Reads the messages of an `application/cbor-seq` history page. With `signatures` the first message that the page has of a
+ * signed group brings the signature of all; the others name that group by its first seq.
+ */
+export function readHistory(bytes: Uint8Array, signatures = false): StreamMessage[] {
   const messages: StreamMessage[] = [];
+  let signature: MessageSignature | undefined;
   for (const item of decodeSequence(bytes)) {
     if (!Array.isArray(item) || item.length < 4) throw malformed("history item is not an array of four");
-    const [seq, time, author, payload, erased] = item;
+    const [seq, time, author, payload, erased, group] = item;
     if (typeof seq !== "number" || typeof time !== "number" || seq < 0 || time < 0) {
       throw malformed("history item without seq and time");
     }
@@ -302,10 +311,41 @@ export function readHistory(bytes: Uint8Array): StreamMessage[] {
     if (!(payload instanceof Uint8Array) || payload.length > MAX_PAYLOAD_BYTES) {
       throw malformed("history item without payload");
     }
-    const message = { seq, time, author: toHex(author), payload: payload.slice() as Bytes };
-    messages.push(erased === undefined ? message : { ...message, erased: readErased(erased) });
+    if (Array.isArray(group)) signature = readItemSignature(group);
+    messages.push({
+      seq,
+      time,
+      author: toHex(author),
+      payload: payload.slice() as Bytes,
+      ...(erased === undefined || erased === null ? {} : { erased: readErased(erased) }),
+      ...(signatures ? signedBy(signature, seq) : {}),
+    });
   }
   return messages;
+}
+
+/** Reads `[seq, count, producer, producer_seq, previous, key, signature]`. */
+function readItemSignature(item: CborItem): MessageSignature {
+  const [seq, count, producer, producerSeq, previous, key, signature] = Array.isArray(item) ? item : [];
+  const uint = (value: CborItem | undefined): number => {
+    if (typeof value !== "number" || value < 0) throw malformed("history item whose signature lacks a number");
+    return value;
+  };
+  const hex = (value: CborItem | undefined, length: number): Hex => {
+    if (!(value instanceof Uint8Array) || value.length !== length) {
+      throw malformed(`history item whose signature lacks ${length} bytes`);
+    }
+    return toHex(value);
+  };
+  return {
+    seq: uint(seq),
+    count: uint(count),
+    producer: hex(producer, 16),
+    producerSeq: uint(producerSeq),
+    previous: hex(previous, 32),
+    key: hex(key, 33),
+    signature: hex(signature, 64),
+  };
 }
 
 /** Reads `[size, hash]`. */

@@ -1,10 +1,11 @@
 // The edge's HTTP interface, version 1: one method per route. Every answer is checked before it is returned.
 
+import { type Certificate, readCertificate } from "../chain/author-part.ts";
 import { readChainEvent } from "../chain/chain-events.ts";
 import { parseReceipt, type Receipt } from "../chain/receipt.ts";
 import { malformed, StreamChainError } from "../errors.ts";
 import { HTTP_TIMEOUT_MS, MAX_JSON_BYTES, MAX_PAGE_BYTES, MAX_PAGE_MESSAGES } from "../limits.ts";
-import { type Bytes, type Hex, toHex } from "../wire/bytes.ts";
+import { type Bytes, type Hex, toBase64Url, toHex } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
 import type { ChainEvent, StreamMessage } from "../wire/records.ts";
 import { bearer } from "./bearer.ts";
@@ -46,6 +47,34 @@ export interface PublishOptions {
   readonly signal?: AbortSignal;
   /** Answer at once, without waiting until the stream's leader gave the message its seq. */
   readonly atOnce?: boolean;
+}
+
+/** What a client proves itself with that has a key and no token. */
+export interface KeyProof {
+  readonly key: Uint8Array;
+  /** `{seconds}.{signature}`. */
+  readonly proof: string;
+}
+
+/** The headers of a request without a token, by which the edge makes a guest or, with a proof, the guest that the key is. */
+const keyHeaders = (proof: KeyProof | undefined): Record<string, string> =>
+  proof === undefined ? {} : { "streamchain-key": toBase64Url(proof.key), "streamchain-key-proof": proof.proof };
+
+/** A signed group as it is published by HTTP. */
+export interface PostedGroup {
+  readonly producer: Uint8Array;
+  /** The `producer_seq` of the first message. */
+  readonly producerSeq: number;
+  readonly payloads: readonly Uint8Array[];
+  readonly key: Uint8Array;
+  readonly previous: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** Reads the answer to a publication. */
+async function readPublished(response: Response): Promise<Published> {
+  const json = await readJson(response, "published");
+  return { stored: json.flag("stored"), seq: json.uintOr("seq", undefined), author: json.hex("author", 20) };
 }
 
 async function readJson(response: Response, what: string): Promise<JsonObject> {
@@ -122,14 +151,19 @@ export class EdgeClient {
     return json === undefined ? undefined : readStream(json);
   }
 
-  /** Stored messages from `from` on: contiguous, at most `limit`; an empty page when there are none yet. */
+  /**
+   * Stored messages from `from` on: contiguous, at most `limit`; an empty page when there are none yet. With `signatures`
+   * each message says whether its author signed it, and has the signature.
+   */
   async messages(
     stream: string,
     from: number,
     limit: number = MAX_PAGE_MESSAGES,
     signal?: AbortSignal,
+    signatures = false,
   ): Promise<StreamMessage[]> {
-    const path = `/v1/streams/${encodeURIComponent(stream)}/messages?from=${from}&limit=${limit}&erased=1`;
+    const more = signatures ? "&signatures=1" : "";
+    const path = `/v1/streams/${encodeURIComponent(stream)}/messages?from=${from}&limit=${limit}&erased=1${more}`;
     const response = await this.#request(path, {
       headers: { accept: "application/cbor-seq" },
       ...(signal === undefined ? {} : { signal }),
@@ -141,7 +175,7 @@ export class EdgeClient {
     const bytes = new Uint8Array(await response.arrayBuffer());
     if (bytes.length > MAX_PAGE_BYTES)
       throw malformed(`history page of ${bytes.length} bytes, limit ${MAX_PAGE_BYTES}`);
-    const messages = readHistory(bytes);
+    const messages = readHistory(bytes, signatures);
     messages.forEach((message, i) => {
       if (message.seq !== from + i) throw malformed(`history page has seq ${message.seq}, ${from + i} expected`);
     });
@@ -188,13 +222,53 @@ export class EdgeClient {
       body: payload.slice() as Bytes,
       ...(signal === undefined ? {} : { signal }),
     });
-    const json = await readJson(response, "published");
-    return { stored: json.flag("stored"), seq: json.uintOr("seq", undefined), author: json.hex("author", 20) };
+    return readPublished(response);
   }
 
-  /** Makes a guest: a token, and the address of its account. */
-  async guest(signal?: AbortSignal): Promise<{ readonly token: string; readonly author: Hex }> {
-    const init = { method: "POST", ...(signal === undefined ? {} : { signal }) };
+  /** Publishes a signed group, of which `seq` in the answer is the first one. Repeated, it is the same group. */
+  async publishGroup(
+    stream: string,
+    group: PostedGroup,
+    options: { readonly token: string; readonly signal: AbortSignal; readonly atOnce: boolean },
+  ): Promise<Published> {
+    const { token, signal, atOnce } = options;
+    const { producer, producerSeq, payloads, key, previous, signature } = group;
+    const response = await this.#request(`/v1/streams/${encodeURIComponent(stream)}/messages`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        ...bearer(token),
+        ...(atOnce ? { prefer: "respond-async" } : {}),
+      },
+      body: JSON.stringify({
+        messages: payloads.map((payload) => ({ payload: toHex(payload) })),
+        key: toHex(key),
+        previous: toHex(previous),
+        signature: toHex(signature),
+        producer: toHex(producer),
+        producerSeq,
+      }),
+      signal,
+    });
+    return readPublished(response);
+  }
+
+  /**
+   * Why a public key (33 bytes) speaks for an author: the certificate that covers a time (seconds since the Unix epoch), or
+   * else the newest; undefined when the edge knows none.
+   */
+  async authorKey(author: Hex, key: Uint8Array, at?: number): Promise<Certificate | undefined> {
+    const query = at === undefined ? "" : `?at=${at}`;
+    const json = await this.#json(`/v1/authors/${author}/keys/${toBase64Url(key)}${query}`).catch((error) => {
+      if (error instanceof StreamChainError && error.problem?.status === 404) return undefined;
+      throw error;
+    });
+    return json === undefined ? undefined : readCertificate(json);
+  }
+
+  /** Makes a guest: a token, and the address of its account. With a proof the guest is the key. */
+  async guest(signal?: AbortSignal, proof?: KeyProof): Promise<{ readonly token: string; readonly author: Hex }> {
+    const init = { method: "POST", headers: keyHeaders(proof), ...(signal === undefined ? {} : { signal }) };
     const json = await readJson(await this.#request("/v1/auth/guest", init), "guest");
     return { token: json.text("token"), author: json.hex("author", 20) };
   }
@@ -215,13 +289,17 @@ export class EdgeClient {
     return `${this.origin}/v1/streams/${encodeURIComponent(stream)}/sessions`;
   }
 
-  /** Opens a session with one request: the offer in, the answer out. `bare` leaves the browser's own credentials out. */
+  /**
+   * Opens a session with one request: the offer in, the answer out. `bare` leaves the browser's own credentials out; `proof`
+   * makes a client without a token the guest that its key is.
+   */
   async createSession(
     stream: string,
     offer: string,
     token: string | undefined,
     signal: AbortSignal,
     bare = false,
+    proof?: KeyProof,
   ): Promise<SessionAnswer> {
     const response = await this.#request(`/v1/streams/${encodeURIComponent(stream)}/sessions`, {
       method: "POST",
@@ -230,6 +308,7 @@ export class EdgeClient {
         // While there is no relay the edge then answers 202, which no console shows as an error.
         prefer: "respond-async",
         ...bearer(token),
+        ...(token === undefined ? keyHeaders(proof) : {}),
       },
       body: offer,
       signal,

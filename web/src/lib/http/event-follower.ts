@@ -10,7 +10,15 @@ import { HTTP_TIMEOUT_MS, MAX_SILENCE_MS, RECONNECT_BACKOFF } from "../limits.ts
 import type { Platform } from "../platform.ts";
 import { fromHex, type Hex } from "../wire/bytes.ts";
 import { JsonObject } from "../wire/json.ts";
-import { type AnchorRef, type ChainEvent, readOmitted, type StreamMessage } from "../wire/records.ts";
+import {
+  type AnchorRef,
+  type ChainEvent,
+  type MessageSignature,
+  readOmitted,
+  readSignature,
+  type StreamMessage,
+  signedBy,
+} from "../wire/records.ts";
 import { type ServerEvent, ServerEventReader } from "../wire/server-events.ts";
 import { bearer } from "./bearer.ts";
 import { errorOfAnswer } from "./edge-answers.ts";
@@ -65,6 +73,8 @@ export interface FollowOptions {
   readonly after?: string;
   /** First message, when there is no `after`; the next new message by default. */
   readonly from?: number;
+  /** Whether messages come with the signatures of their authors. */
+  readonly signatures?: boolean;
   /** Returns the access token for a private stream; called before every request. */
   readonly token?: () => string | undefined | Promise<string | undefined>;
   /** Replaces the global `fetch`. */
@@ -82,6 +92,8 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
   readonly #timers: FollowTimers;
   readonly #backoff: Backoff;
   #cursor: string | undefined;
+  /** The latest signature: of the group whose messages follow it. */
+  #signature: MessageSignature | undefined;
   #retryMs = RECONNECT_BACKOFF.firstMs;
 
   constructor(options: FollowOptions) {
@@ -136,7 +148,7 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
         timer = setTimer(give, MAX_SILENCE_MS);
         this.#backoff.reset();
         for (const event of reader.read(bytes)) {
-          const followed = readEvent(event);
+          const followed = this.#read(event);
           this.#cursor = event.id;
           if (followed !== undefined) yield followed;
         }
@@ -148,17 +160,33 @@ export class EventFollower implements AsyncIterable<FollowedEvent> {
     }
   }
 
+  #read(event: ServerEvent): FollowedEvent | undefined {
+    if (event.event === "signature") {
+      this.#signature = readSignature(parseEvent(event));
+      return undefined;
+    }
+    const followed = readEvent(event);
+    if (followed?.type !== "stored" || !this.#options.signatures) return followed;
+    const { message } = followed;
+    const found = signedBy(this.#signature, message.seq);
+    // A response that begins inside a group does not bring its signature: the message says alone that it has one.
+    return { type: "stored", message: { ...message, ...found, signed: found.signed || message.signed === true } };
+  }
+
   async #request(signal: AbortSignal): Promise<Response> {
-    const { edge, stream, from, token } = this.#options;
+    const { edge, stream, from, token, signatures } = this.#options;
     const fetcher = this.#options.fetch ?? fetch;
     const path = `/v1/streams/${encodeURIComponent(stream)}/events`;
-    const query = from === undefined ? "" : `?from=${from}`;
+    const query = [...(from === undefined ? [] : [`from=${from}`]), ...(signatures ? ["signatures=1"] : [])].join("&");
     const headers = {
       accept: "text/event-stream",
       ...(this.#cursor === undefined ? {} : { "last-event-id": this.#cursor }),
       ...bearer(await token?.()),
     };
-    const response = await fetcher(`${edge.replace(/\/+$/, "")}${path}${query}`, { headers, signal });
+    const response = await fetcher(`${edge.replace(/\/+$/, "")}${path}${query === "" ? "" : "?"}${query}`, {
+      headers,
+      signal,
+    });
     if (!response.ok) throw await errorOfAnswer(response);
     return response;
   }
@@ -195,14 +223,18 @@ function readSubject(json: JsonObject): ChainSubject {
   };
 }
 
-/** Undefined for an event that this version does not know. */
-function readEvent({ event, data }: ServerEvent): FollowedEvent | undefined {
-  let json: JsonObject;
+function parseEvent({ event, data }: ServerEvent): JsonObject {
   try {
-    json = new JsonObject(JSON.parse(data), event);
+    return new JsonObject(JSON.parse(data), event);
   } catch {
     throw malformed(`event "${event}" is not JSON`);
   }
+}
+
+/** Undefined for an event that this version does not know. */
+function readEvent(source: ServerEvent): FollowedEvent | undefined {
+  const { event } = source;
+  const json = parseEvent(source);
   switch (event) {
     case "state":
       return { type: event, ...readState(json) };
@@ -228,7 +260,9 @@ function readState(json: JsonObject): FollowedState {
 function readMessage(json: JsonObject): StreamMessage {
   const author: Hex = json.hex("author", 20);
   const payload = fromHex(json.hex("payload"));
-  return { seq: json.uint("seq"), time: json.uint("time"), author, payload, ...readOmitted(json, "erased") };
+  const signed = json.has("signed") && json.flag("signed");
+  const message = { seq: json.uint("seq"), time: json.uint("time"), author, payload, ...readOmitted(json, "erased") };
+  return signed ? { ...message, signed } : message;
 }
 
 /** Follows a stream by server-sent events. */

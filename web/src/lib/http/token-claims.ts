@@ -14,7 +14,12 @@ export interface TokenClaims {
   readonly isRenewable: boolean;
 }
 
-const NONE: TokenClaims = { author: undefined, expiresMs: undefined, isGuest: false, isRenewable: false };
+const NONE: TokenClaims = {
+  author: undefined,
+  expiresMs: undefined,
+  isGuest: false,
+  isRenewable: false,
+};
 
 /** The claims of a JWT (RFC 7519); none for anything else, as an API key. */
 export function claimsOf(token: string | undefined): TokenClaims {

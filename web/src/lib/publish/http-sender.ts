@@ -5,17 +5,30 @@
 // answers that it is stored.
 
 import { Backoff } from "../backoff.ts";
-import { asStreamChainError, StreamChainError } from "../errors.ts";
+import { asStreamChainError, type ErrorCode, StreamChainError } from "../errors.ts";
 import type { Credentials } from "../http/credentials.ts";
+import type { Published } from "../http/edge-answers.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
-import { MAX_RETRY_AFTER_MS, MAX_UNSTORED_POSTED, UNSTORED_PAUSE_MS } from "../limits.ts";
+import {
+  MAX_GROUP_MESSAGES,
+  MAX_RETRY_AFTER_MS,
+  MAX_UNSTORED_POSTED,
+  SIGN_AGAIN_MS,
+  UNSTORED_PAUSE_MS,
+} from "../limits.ts";
 import type { Platform } from "../platform.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Producer } from "./producer.ts";
-import type { Publication } from "./publication.ts";
+import type { Publication, SealedGroup } from "./publication.ts";
 
 /** HTTP statuses that refuse the author or the payload for good. */
 const FINAL_STATUSES = [403, 413];
+
+/** The error codes of refusals that concern signatures. */
+const CODES: Record<string, ErrorCode> = {
+  "bad-signature": "bad-signature",
+  "signature-required": "signature-required",
+};
 
 /** What a sender needs. */
 export interface HttpSenderOptions {
@@ -27,14 +40,17 @@ export interface HttpSenderOptions {
   readonly producer: () => Producer | null;
   /** The edge refused the author for good. */
   readonly onFailed: (error: StreamChainError) => void;
+  /** The edge does not take the key that messages are signed with. */
+  readonly onBadKey: () => void;
   /** The edge stored the first waiting publication; `seq` is null when the edge no longer knows it. */
   readonly onStored: (producerSeq: number, seq: number | null) => void;
 }
 
-/** A publication to post; `more` follow it. */
+/** A publication to post, or the signed group that it begins; `more` follow it. */
 interface Post {
   readonly publication: Publication;
   readonly more: boolean;
+  readonly group: SealedGroup | null;
 }
 
 /** Sends between `start` and `stop`. */
@@ -95,12 +111,17 @@ export class HttpSender {
     const { outbox } = this.#options;
     const first = outbox.waiting[0];
     if (first === undefined || first.producerSeq < 0 || this.#options.producer() === null) return null;
+    if (!outbox.isReady) return null; // what is signed is not known yet
+    // A group has many messages, so one at a time is enough: the next one is what is published meanwhile.
+    if (outbox.signs) return { publication: first, more: false, group: outbox.firstGroup };
     // The seqs of a batch are learned before the next batch is posted, while the edge remembers them.
     if (first.producerSeq > this.#posted) this.#batchEnd = first.producerSeq + MAX_UNSTORED_POSTED;
     const unposted = outbox.firstAbove(this.#posted);
-    if (unposted === undefined || unposted.producerSeq >= this.#batchEnd) return { publication: first, more: false };
+    if (unposted === undefined || unposted.producerSeq >= this.#batchEnd) {
+      return { publication: first, more: false, group: null };
+    }
     const after = outbox.firstAbove(unposted.producerSeq);
-    return { publication: unposted, more: after !== undefined && after.producerSeq < this.#batchEnd };
+    return { publication: unposted, group: null, more: after !== undefined && after.producerSeq < this.#batchEnd };
   }
 
   #published(): Promise<void> {
@@ -113,38 +134,65 @@ export class HttpSender {
   }
 
   async #post(run: AbortSignal): Promise<void> {
-    const { edge, stream, outbox, producer, credentials, onStored } = this.#options;
+    const { outbox, credentials } = this.#options;
     let token: string | undefined;
-    let publication: Publication | undefined;
+    let sent: readonly Publication[] = [];
     try {
       token = await credentials.needed(run);
-      const next = this.#next(); // another author has other messages
-      const id = producer()?.id;
-      if (run.aborted || next === null || id === undefined) return;
-      const { more } = next;
-      publication = next.publication;
-      const { payload, producerSeq } = publication;
-      outbox.markSent(publication);
-      const number = { producer: id, seq: producerSeq };
-      const answer = await edge.publish(stream, payload, { token, number, signal: run, atOnce: more });
+      const next = await this.#signed(run); // another author has other messages
+      if (run.aborted || next === null) return;
+      sent = next.group?.publications ?? [next.publication];
+      for (const publication of sent) outbox.markSent(publication);
+      const answer = await this.#request(next, token, run);
       if (run.aborted) return;
       this.#backoff.reset();
-      this.#posted = Math.max(this.#posted, producerSeq);
       credentials.named(token, answer.author);
-      if (answer.stored) {
-        onStored(producerSeq, answer.seq ?? null);
-      } else {
-        outbox.handedOver(publication);
-        if (!more) await this.#rest();
-      }
+      await this.#answered(next, sent, answer);
     } catch (cause) {
       const error = asStreamChainError(cause);
-      if (publication !== undefined) {
+      for (const publication of sent) {
         // Without an answer, the edge may have it.
         if (error.problem === undefined) outbox.handedOver(publication);
         else outbox.refusedOnce(publication);
       }
       if (!run.aborted) await this.#refused(error, token);
+    }
+  }
+
+  /** What to post next, signed if it must be; null when there is nothing (any more). */
+  async #signed(run: AbortSignal): Promise<Post | null> {
+    const next = this.#next();
+    if (next === null || next.group !== null || !this.#options.outbox.signs) return next;
+    const isSigned = await this.#options.outbox.seal(MAX_GROUP_MESSAGES);
+    if (isSigned !== true && !run.aborted) await this.#backoff.pause(SIGN_AGAIN_MS);
+    const signed = this.#next();
+    return signed?.group === null ? null : signed;
+  }
+
+  #request({ publication, group, more }: Post, token: string, signal: AbortSignal): Promise<Published> {
+    const { edge, stream, producer, outbox } = this.#options;
+    const id = producer()?.id ?? new Uint8Array();
+    const { payload, producerSeq } = publication;
+    if (group === null) {
+      return edge.publish(stream, payload, { token, number: { producer: id, seq: producerSeq }, signal, atOnce: more });
+    }
+    const { previous, signature, publications } = group;
+    const payloads = publications.map((one) => one.payload);
+    const posted = { producer: id, producerSeq: group.first, payloads, key: outbox.publicKey, previous, signature };
+    return edge.publishGroup(stream, posted, { token, signal, atOnce: more });
+  }
+
+  async #answered({ more }: Post, sent: readonly Publication[], answer: Published): Promise<void> {
+    const { outbox, onStored } = this.#options;
+    const numbers = sent.map(({ producerSeq }) => producerSeq);
+    this.#posted = Math.max(this.#posted, ...numbers);
+    if (answer.stored) {
+      numbers.forEach((number, i) => {
+        onStored(number, answer.seq === undefined ? null : answer.seq + i);
+      });
+    } else {
+      for (const publication of sent) outbox.handedOver(publication);
+      if (!more) await this.#rest();
     }
   }
 
@@ -156,15 +204,16 @@ export class HttpSender {
   }
 
   async #refused(error: StreamChainError, token: string | undefined): Promise<void> {
-    const { outbox, credentials, onFailed } = this.#options;
+    const { outbox, credentials, onFailed, onBadKey } = this.#options;
     const { slug, status } = error.problem ?? { slug: "", status: 0 };
-    const isConflict = slug === "producer-conflict";
+    const isConflict = slug === "producer-conflict" || slug === "broken-chain";
     if (isConflict) {
       // A conflict on the first message that is not stored means that the edge lost what it had stored.
       if (this.#posted < 0) outbox.renew();
       this.#posted = -1;
-    } else if (FINAL_STATUSES.includes(status)) {
-      const code = status === 403 ? "not-allowed" : "too-large";
+    } else if (FINAL_STATUSES.includes(status) || slug === "bad-signature") {
+      const code = CODES[slug] ?? (status === 403 ? "not-allowed" : "too-large");
+      if (code === "bad-signature") onBadKey();
       outbox.refused(new StreamChainError(code, error.message, { cause: error }));
       return;
     } else if (status === 401) {

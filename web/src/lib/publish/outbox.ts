@@ -5,11 +5,13 @@
 // message leaves it by the relay's committed mark (same epoch), by the stored mark of a welcome, by an answer of the edge,
 // or when its promises reject; then its kept copy is gone too. The relay and the edge drop what they already have, by
 // `producer_seq`, so sending again is safe.
+//
+// Where the producer signs, messages are sent in groups as they were signed: the signed ones come first among `#waiting`,
+// whole groups, and a group that is sent again is the same bytes.
 
 import { StreamChainError } from "../errors.ts";
 import {
-  MAX_COALESCED_BYTES,
-  MAX_FOLLOWED_PUBLICATIONS,
+  MAX_GROUP_MESSAGES,
   MAX_OUTBOX_BYTES,
   MAX_OUTBOX_MESSAGES,
   MAX_PAYLOAD_BYTES,
@@ -17,9 +19,12 @@ import {
 } from "../limits.ts";
 import type { Marks } from "../marks.ts";
 import type { Bytes } from "../wire/bytes.ts";
-import { encodeFrame } from "../wire/frames.ts";
+import { Followed } from "./followed.ts";
+import { groupMessage, type NextMessage, publishMessages } from "./next-message.ts";
 import type { Producer } from "./producer.ts";
-import { Publication } from "./publication.ts";
+import { Publication, type SealedGroup } from "./publication.ts";
+import { isChained, restoreMessages } from "./restore.ts";
+import { Sealer, type Signing, unsignedError } from "./sealer.ts";
 
 /** The outcome of a welcome for the producer. */
 export type WelcomeOutcome =
@@ -28,24 +33,98 @@ export type WelcomeOutcome =
   /** They disagree: the page has a new producer id, and must send `hello` again. */
   | "renewed";
 
+/** What a relay takes of this session. */
+export interface TakenMessages {
+  /** Whether it takes signed groups. */
+  readonly groups: boolean;
+  /** Whether the stream takes nothing else. */
+  readonly signedOnly: boolean;
+}
+
 /** The messages that wait for storage, and the stored ones that are followed to their anchor. */
 export class Outbox {
   readonly #roomWaiters: (() => void)[] = [];
-  readonly #marks: Marks;
   readonly #onChange: (publication: Publication) => void;
+  readonly #onSealed: (group: SealedGroup, producer: Uint8Array) => void;
+  readonly #sealer: Sealer;
+  readonly #followed: Followed;
   #producer: Producer | null = null;
   #waiting: Publication[] = [];
   #bytes = 0;
   #sent = 0; // the first #sent of #waiting were sent in this session
   #answered = 0; // the first #answered of #waiting were answered in this session
-  #followed: Publication[] = [];
   #payloadLimit = MAX_PAYLOAD_BYTES;
+  /** The text of the key that is to sign what is published. */
+  #key: string | undefined;
+  /** Why nothing can be published to the stream by this relay. */
+  #refusal: StreamChainError | null = null;
   /** Whether it is known what is stored of the producer: a relay named it, or nothing is. */
   #storedKnown = false;
 
-  constructor(marks: Marks, onChange: (publication: Publication) => void) {
-    this.#marks = marks;
+  constructor(
+    marks: Marks,
+    onChange: (publication: Publication) => void,
+    onSealed: (group: SealedGroup, producer: Uint8Array) => void = () => {},
+  ) {
     this.#onChange = onChange;
+    this.#onSealed = onSealed;
+    this.#followed = new Followed(marks, onChange);
+    this.#sealer = new Sealer({
+      unsealed: () => this.#unsealed(),
+      producer: () => this.#producer,
+      sealed: (group, digest) => this.#sealed(group, digest),
+    });
+  }
+
+  /** Whether what is published is signed. */
+  get signs(): boolean {
+    return this.#producer?.key !== undefined;
+  }
+
+  /** The public key of what is signed; empty while nothing can be. */
+  get publicKey(): Uint8Array {
+    return this.#sealer.publicKey;
+  }
+
+  /** Whether what waits can be sent: nothing is signed, or all is known that is signed. */
+  get isReady(): boolean {
+    return !this.signs || this.#sealer.isReady;
+  }
+
+  /** Signs with this key from now on (its text; undefined: with none), and with `signing` once all of it is known. */
+  signWith(key: string | undefined, signing: Signing | null): void {
+    const isOther = key !== this.#key;
+    this.#key = key;
+    this.#sealer.use(signing);
+    const isInDoubt = this.#waiting.some(({ control }) => control.inDoubt || control.inFlight);
+    if (isOther && this.#producer !== null && this.#producer.key !== key && !isInDoubt) this.#renewAs(key);
+  }
+
+  /**
+   * Signs the next group of at most so many messages; resolves to whether that worked, or null when there is nothing to sign.
+   */
+  seal(maxMessages: number): Promise<boolean> | null {
+    return this.#sealer.seal(maxMessages);
+  }
+
+  #unsealed(): readonly Publication[] {
+    const at = this.#waiting.findIndex(({ control }) => control.group === null);
+    return at < 0 ? [] : this.#waiting.slice(at, at + MAX_GROUP_MESSAGES);
+  }
+
+  #sealed(group: SealedGroup, digest: Bytes): void {
+    const producer = this.#producer as Producer;
+    if (!producer.sealed(group, digest, group.publications[0]?.kept ?? false)) this.#keepNone();
+    for (const { control } of group.publications) control.group = group;
+    this.#onSealed(group, producer.id);
+  }
+
+  /** Nothing that waits is kept any longer. */
+  #keepNone(): void {
+    for (const { control } of this.#waiting) {
+      this.#producer?.drop(control.producerSeq);
+      control.kept = false;
+    }
   }
 
   /** Messages that are not stored yet. */
@@ -72,7 +151,7 @@ export class Outbox {
 
   /** Whether stored messages wait for their anchor. */
   get following(): boolean {
-    return this.#followed.length > 0;
+    return !this.#followed.isEmpty;
   }
 
   /** Adds a message. Throws `too-large` or `queue-full`. */
@@ -95,6 +174,7 @@ export class Outbox {
   #assignSeq(publication: Publication, before: Publication | undefined): void {
     if (this.#producer === null) return;
     const { producerSeq, kept } = this.#producer.take(publication.payload, before?.kept ?? true);
+    if (before?.kept && !this.#producer.keeps) this.#keepNone();
     publication.control.producerSeq = producerSeq;
     publication.control.kept = kept;
   }
@@ -110,17 +190,9 @@ export class Outbox {
     const early = this.#waiting;
     this.#waiting = [];
     this.#bytes = 0;
-    const kept = producer.kept();
-    this.#storedKnown = kept.length > 0; // their numbers follow those that the earlier page knew to be stored
-    const restored = kept.map(({ producerSeq, payload }) => {
-      const publication = new Publication(payload);
-      publication.control.producerSeq = producerSeq;
-      publication.control.kept = true;
-      publication.control.restored = true;
-      publication.control.inDoubt = true; // the earlier page may have sent it
-      this.#push(publication);
-      return publication;
-    });
+    const restored = restoreMessages(producer);
+    this.#storedKnown = restored.length > 0; // their numbers follow those that the earlier page knew to be stored
+    for (const publication of restored) this.#push(publication);
     for (const publication of early) {
       this.#assignSeq(publication, this.#waiting.at(-1));
       this.#push(publication);
@@ -132,11 +204,7 @@ export class Outbox {
   /** The producer has an author, under whom the messages are sent: they stay kept only if the storage says so. */
   bound(): void {
     const producer = this.#producer;
-    if (producer === null || producer.keeps) return;
-    for (const { control } of this.#waiting) {
-      producer.drop(control.producerSeq);
-      control.kept = false;
-    }
+    if (producer !== null && !producer.keeps) this.#keepNone();
   }
 
   /** Sets the largest payload that the session takes, in bytes. */
@@ -145,7 +213,12 @@ export class Outbox {
   }
 
   /** Applies a welcome: `stored` is the last stored `producer_seq`, and its message is below `head`. */
-  welcome(stored: number | null, head: number, sameEpoch: boolean): WelcomeOutcome {
+  welcome(
+    stored: number | null,
+    head: number,
+    sameEpoch: boolean,
+    takes: TakenMessages = { groups: false, signedOnly: false },
+  ): WelcomeOutcome {
     const expected = stored === null ? 0 : stored + 1;
     while (this.#waiting[0] !== undefined && this.#waiting[0].producerSeq < expected) {
       this.#store(this.#waiting[0], head);
@@ -153,17 +226,46 @@ export class Outbox {
     this.#rewind(sameEpoch);
     this.#storedKnown = true;
     const producer = this.#producer as Producer;
+    const key = takes.groups ? this.#key : undefined;
+    this.#refusal = takes.signedOnly && key === undefined ? unsignedError() : null;
+    if (producer.key !== key) {
+      const outcome = this.#changeKey(key, stored);
+      if (outcome !== null) return outcome;
+    }
     if (this.#waiting.length === 0) producer.skipTo(expected);
-    if ((this.#waiting[0]?.producerSeq ?? producer.next) === expected) return "in-step";
+    if ((this.#waiting[0]?.producerSeq ?? producer.next) !== expected) {
+      this.renew();
+      return "renewed";
+    }
+    if (!this.signs || isChained(this.#waiting, expected, producer)) return "in-step";
+    this.#failInDoubt(new StreamChainError("bad-signature", "a group before this one is lost"));
     this.renew();
     return "renewed";
   }
 
-  /** Gives the waiting messages a new producer id and new numbers, since the messages of the old ones are not known. */
+  /** The relay takes what is signed with another key, or nothing signed. Null: what is in doubt is sent as it was. */
+  #changeKey(key: string | undefined, stored: number | null): WelcomeOutcome | null {
+    const producer = this.#producer as Producer;
+    const isInDoubt = this.#waiting.some(({ control }) => control.inDoubt);
+    if (isInDoubt && producer.key === undefined) return null;
+    this.#failInDoubt(new StreamChainError("bad-signature", "the relay takes no signed messages"));
+    // The relay heard of an id that it has nothing of, without a key: the same id serves for what is not signed.
+    const isUnused = key === undefined && stored === null && producer.chain.next === 0;
+    this.#renewAs(key, isUnused ? producer.id : undefined);
+    return isUnused ? "in-step" : "renewed";
+  }
+
+  /** Gives the waiting messages new numbers under a new producer id, since the messages of the old one are not known. */
   renew(): void {
+    this.#renewAs(this.#producer?.key);
+  }
+
+  /** As `renew`, for what this key signs; under the same id if it is given, which then nobody has used. */
+  #renewAs(key: string | undefined, id?: Uint8Array): void {
     this.#storedKnown = true;
-    this.#producer?.renew();
+    this.#producer?.renew(key, id);
     this.#waiting.forEach((publication, index) => {
+      publication.control.group = null;
       this.#assignSeq(publication, this.#waiting[index - 1]);
     });
   }
@@ -173,12 +275,24 @@ export class Outbox {
    * may have forgotten some of its numbers, and a number used twice would count as the same message: the id is renewed.
    */
   prepareForHttp(): void {
-    if (this.#producer !== null && !this.#storedKnown) this.renew();
+    const producer = this.#producer;
+    if (producer === null) return;
+    if (!this.#storedKnown) {
+      this.renew();
+    } else if (this.signs && !isChained(this.#waiting, this.#waiting[0]?.producerSeq ?? producer.next, producer)) {
+      this.#failInDoubt(new StreamChainError("bad-signature", "a group before this one is lost"));
+      this.renew();
+    }
   }
 
   /** The first waiting message with a higher `producer_seq`. */
   firstAbove(producerSeq: number): Publication | undefined {
     return this.#waiting.find((publication) => publication.producerSeq > producerSeq);
+  }
+
+  /** The group of the first waiting message; null when it is not signed yet. */
+  get firstGroup(): SealedGroup | null {
+    return this.#waiting[0]?.control.group ?? null;
   }
 
   /** A message is being sent by HTTP. */
@@ -240,46 +354,61 @@ export class Outbox {
     this.#sent = this.#answered;
   }
 
-  /** The next data-channel message of at most `maxFrames` publish frames, or null when there is nothing to send now. */
-  nextMessage(maxFrames = Number.POSITIVE_INFINITY): Uint8Array[] | null {
-    const frames: Uint8Array[] = [];
-    let size = 0;
-    while (this.#sent < this.#waiting.length && this.#sent - this.#answered < MAX_UNANSWERED_MESSAGES) {
-      if (frames.length >= maxFrames) break;
-      const publication = this.#waiting[this.#sent] as Publication;
-      if (publication.producerSeq < 0) break;
-      const frame = encodeFrame({
-        kind: "publish",
-        producerSeq: publication.producerSeq,
-        payload: publication.payload,
-      });
-      if (size > 0 && size + frame.length > MAX_COALESCED_BYTES) break;
-      frames.push(frame);
-      size += frame.length;
-      this.#sent++;
-      publication.control.inFlight = true;
-      if (publication.control.state === "queued") publication.control.state = "sent";
-    }
-    return frames.length === 0 ? null : frames;
+  /** The next data-channel message with at most so many messages, or null when there is nothing to send now. */
+  nextMessage(maxMessages = Number.POSITIVE_INFINITY): NextMessage | null {
+    if (this.#refusal !== null && this.#waiting.length > 0) this.refused(this.#refusal);
+    const next = this.#next(maxMessages);
+    if (next === null) return null;
+    for (const publication of this.#waiting.slice(this.#sent, this.#sent + next.count)) this.markSent(publication);
+    this.#sent += next.count;
+    return next;
   }
 
-  /** The relay accepted a message; `seq` is null when it was stored before and the relay forgot its seq. */
-  accepted(producerSeq: number, seq: number | null, head: number): void {
-    const index = producerSeq - (this.#waiting[0]?.producerSeq ?? 0);
-    const publication = this.#waiting[index];
-    if (publication === undefined || publication.producerSeq !== producerSeq) return;
-    this.#answered = Math.max(this.#answered, index + 1);
+  /** Whether messages wait to be signed before they are sent. */
+  get awaitsSignature(): boolean {
+    return this.signs && this.#hasRoomInFlight && this.#waiting[this.#sent]?.control.group === null;
+  }
+
+  get #hasRoomInFlight(): boolean {
+    return this.#sent < this.#waiting.length && this.#sent - this.#answered < MAX_UNANSWERED_MESSAGES;
+  }
+
+  #next(maxMessages: number): NextMessage | null {
+    if (!this.#hasRoomInFlight) return null;
+    if (!this.signs) {
+      const room = Math.min(maxMessages, MAX_UNANSWERED_MESSAGES - (this.#sent - this.#answered));
+      return publishMessages(this.#waiting.slice(this.#sent, this.#sent + room), room);
+    }
+    const group = this.#waiting[this.#sent]?.control.group ?? null;
+    return group === null ? null : groupMessage(group);
+  }
+
+  /** The place of a number; -1 when it does not wait. Numbers can be missing: an earlier page's that were not kept. */
+  #indexOf(producerSeq: number): number {
+    const near = producerSeq - (this.#waiting[0]?.producerSeq ?? 0);
+    if (this.#waiting[near]?.producerSeq === producerSeq) return near;
+    return this.#waiting.findIndex((publication) => publication.producerSeq === producerSeq);
+  }
+
+  /** The relay accepted `count` messages; `seq` is null when they were stored before and the relay forgot their seqs. */
+  accepted(producerSeq: number, seq: number | null, head: number, count = 1): void {
+    const index = this.#indexOf(producerSeq);
+    if (index < 0) return;
+    const accepted = this.#waiting.slice(index, index + count);
+    this.#answered = Math.max(this.#answered, index + accepted.length);
     if (seq === null) {
-      for (const earlier of this.#waiting.slice(0, index + 1)) this.#store(earlier, head);
+      for (const earlier of this.#waiting.slice(0, index + accepted.length)) this.#store(earlier, head);
       return;
     }
-    const { control } = publication;
-    control.seq = seq;
-    control.bound = seq + 1;
-    control.inDoubt = true;
-    control.state = "live";
-    control.live.resolve(seq);
-    this.#onChange(publication);
+    accepted.forEach((publication, i) => {
+      const { control } = publication;
+      control.seq = seq + i;
+      control.bound = seq + i + 1;
+      control.inDoubt = true;
+      control.state = "live";
+      control.live.resolve(seq + i);
+      this.#onChange(publication);
+    });
   }
 
   /** Everything below `committed` that the relay of this epoch accepted is stored. */
@@ -302,33 +431,13 @@ export class Outbox {
     control.state = "stored";
     control.live.resolve(control.seq);
     control.stored.resolve(control.seq);
-    this.#followed.push(publication);
-    if (this.#followed.length > MAX_FOLLOWED_PUBLICATIONS) {
-      const dropped = this.#followed.shift() as Publication;
-      const error = new StreamChainError(
-        "closed",
-        `more than ${MAX_FOLLOWED_PUBLICATIONS} publications wait for their anchor`,
-      );
-      dropped.control.anchored.reject(error);
-      dropped.control.final.reject(error);
-    }
+    this.#followed.add(publication);
     this.#onChange(publication);
   }
 
   /** Applies the marks of the stream to the stored messages. */
   marksMoved(): void {
-    const remaining: Publication[] = [];
-    for (const publication of this.#followed) {
-      const { control } = publication;
-      const state = this.#marks.stateOfStored(control.bound - 1);
-      const moved = state !== control.state;
-      control.state = state;
-      if (state !== "stored") control.anchored.resolve(control.seq);
-      if (state === "final") control.final.resolve(control.seq);
-      else remaining.push(publication);
-      if (moved) this.#onChange(publication);
-    }
-    this.#followed = remaining;
+    this.#followed.marksMoved();
   }
 
   /** The relay or the edge refused what was sent last: the waiting messages fail. */
@@ -350,15 +459,21 @@ export class Outbox {
 
   /** Stored messages are not followed to their anchor any more. */
   unfollow(error: StreamChainError): void {
-    for (const { control } of this.#followed.splice(0)) {
-      control.anchored.reject(error);
-      control.final.reject(error);
-    }
+    this.#followed.end(error);
   }
 
   /** Messages that are published now wait for another producer. */
   detach(): void {
     this.#producer = null;
+  }
+
+  /** Of the messages that are in doubt nothing more can be known: they fail, and the others wait on. */
+  #failInDoubt(error: StreamChainError): void {
+    const others = this.#waiting.filter(({ control }) => !control.inDoubt);
+    if (others.length === this.#waiting.length) return;
+    this.#waiting = this.#waiting.filter(({ control }) => control.inDoubt);
+    this.#failAll(error, () => true);
+    for (const publication of others) this.#push(publication);
   }
 
   #failAll(error: StreamChainError, mayBeStored: (publication: Publication) => boolean): void {
@@ -367,6 +482,8 @@ export class Outbox {
     this.#bytes = 0;
     this.#sent = 0;
     this.#answered = 0;
+    // What was not signed was not sent: its numbers are given again, or the next group would not follow the last.
+    if (this.signs) this.#producer?.rewindTo(this.#producer.chain.next);
     const text = `${error.message}; the message was sent before, and may be stored`;
     const unknown = new StreamChainError("outcome-unknown", text, { cause: error });
     for (const publication of failed) {

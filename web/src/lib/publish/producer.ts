@@ -8,15 +8,21 @@
 //
 // - An id is used by one author only, whose address is kept with it: another author's messages under it would be others.
 //
+// - The ids of a signing key are apart from those that nothing is signed under: a producer is signed from its number 0 on,
+//   or never. What was signed is kept as it was signed, so that it is sent again unchanged.
+//
 // A duplicated tab finds the lock of its copied id taken, and uses another id. A tab opened later takes over the ids of
 // closed tabs, with their unsent messages. Without shared locks or storage a page uses a new id and keeps nothing.
 
 import { MAX_KEPT_BYTES, MAX_TRIED_PRODUCERS, PRODUCER_LOCK_WAIT_MS } from "../limits.ts";
 import type { Platform, SharedLocks, TextStorage } from "../platform.ts";
+import { NO_GROUP } from "../signed/group.ts";
 import { type Bytes, fromBase64, type Hex, toBase64, toHex } from "../wire/bytes.ts";
 
-/** Prefix of all keys; the number is the version of the kept format. */
+/** Prefix of all keys of producers that sign nothing; the number is the version of the kept format. */
 const PREFIX = "streamchain:1";
+/** Prefix of all keys of producers that sign, which earlier versions must not use. */
+const SIGNED_PREFIX = "streamchain:2";
 
 /** A message that an earlier page left unstored. */
 interface KeptMessage {
@@ -24,10 +30,42 @@ interface KeptMessage {
   readonly payload: Bytes;
 }
 
+/** A group that was signed, without its messages. */
+export interface SealedHeader {
+  /** The `producer_seq` of its first message. */
+  readonly first: number;
+  readonly count: number;
+  readonly previous: Bytes;
+  readonly signature: Bytes;
+}
+
+/** The end of a producer's chain of groups. */
+export interface ChainEnd {
+  /** The `producer_seq` that the next group begins with. */
+  readonly next: number;
+  /** The digest of the last group. */
+  readonly digest: Bytes;
+}
+
+/** Where the ids of a stream are kept that this key signs for, or that nothing is signed under. */
+interface Scope {
+  readonly name: string;
+  /** The key's text. */
+  readonly key: string | undefined;
+}
+
+const scopeOf = (origin: string, stream: string, key: string | undefined): Scope => ({
+  name: key === undefined ? `${PREFIX}:${origin}:${stream}` : `${SIGNED_PREFIX}:${origin}:${stream}:${key}`,
+  key,
+});
+
+const START: ChainEnd = { next: 0, digest: NO_GROUP };
+
 /** The producer id of one page on one stream, and the messages kept under it. */
 export class Producer {
   readonly #storage: TextStorage | null;
-  readonly #scope: string;
+  readonly #place: (key: string | undefined) => Scope;
+  #scope: Scope;
   readonly #platform: Platform;
   #free: () => void;
   #id: Uint8Array;
@@ -37,17 +75,63 @@ export class Producer {
   #next: number;
   #keptSizes = new Map<number, number>();
   #keptBytes = 0;
+  /** The storage has no room for what other pages must know of the id. */
+  #isAbandoned = false;
+  #chain: ChainEnd;
 
-  constructor(platform: Platform, scope: string, id: Uint8Array, free: () => void, keep: boolean) {
+  constructor(parts: ProducerParts) {
+    const { platform, place, key, id, free, keep } = parts;
     this.#platform = platform;
     this.#storage = keep ? platform.storage : null;
-    this.#scope = scope;
+    this.#place = place;
+    this.#scope = place(key);
     this.#id = id;
     this.#free = free;
     this.#author = authorIn(this.#storage, this.#key());
     this.#isMarked = this.#author !== undefined;
     this.#next = Number(this.#storage?.getItem(this.#key()) ?? 0);
     if (!Number.isSafeInteger(this.#next) || this.#next < 0) this.#next = 0;
+    this.#chain = chainIn(this.#storage, this.#key());
+  }
+
+  /** The key (its text) that signs the id's messages; undefined when they are not signed. */
+  get key(): string | undefined {
+    return this.#scope.key;
+  }
+
+  /** Where the chain of signed groups ends. */
+  get chain(): ChainEnd {
+    return this.#chain;
+  }
+
+  /**
+   * A group was signed, and is going to be sent. `isKept` is whether its messages are kept; returns false when nothing can
+   * be kept any longer, since a page that finds the id must know how its messages were signed.
+   */
+  sealed({ first, count, previous, signature }: SealedHeader, digest: Bytes, isKept: boolean): boolean {
+    this.#chain = { next: first + count, digest };
+    if (this.#storage === null || this.#isAbandoned) return true;
+    const text = [count, toBase64(previous), toBase64(signature)].join(" ");
+    const isWritten =
+      this.#write(chainKey(this.#key()), `${this.#chain.next} ${toBase64(digest)}`) &&
+      (!isKept || this.#write(groupKey(this.#key(), first), text));
+    if (!isWritten) this.#abandon();
+    return isWritten;
+  }
+
+  /** The groups that an earlier page signed and that are kept, in order. */
+  keptGroups(): SealedHeader[] {
+    const prefix = groupKey(this.#key(), "");
+    return keysOf(this.#storage)
+      .filter((key) => key.startsWith(prefix))
+      .flatMap((key) => readGroup(Number(key.slice(prefix.length)), this.#storage?.getItem(key) ?? "") ?? [])
+      .sort((a, b) => a.first - b.first);
+  }
+
+  /** Numbers from `next` on were never sent, and are given again: the messages that had them were not kept. */
+  rewindTo(next: number): void {
+    this.#next = next;
+    if (!this.#isAbandoned) this.#write(this.#key(), String(next));
   }
 
   /** 16 random bytes. */
@@ -72,6 +156,7 @@ export class Producer {
    * of another author would take them for its own.
    */
   get keeps(): boolean {
+    if (this.#isAbandoned) return false;
     if (this.#author === undefined || this.#isMarked) return true;
     this.#isMarked = this.#write(authorKey(this.#key()), this.#author);
     return this.#isMarked;
@@ -83,7 +168,7 @@ export class Producer {
   }
 
   #key(producerSeq?: number): string {
-    const base = `${this.#scope}:${toHex(this.#id).slice(2)}`;
+    const base = `${this.#scope.name}:${toHex(this.#id).slice(2)}`;
     return producerSeq === undefined ? base : `${base}:${producerSeq}`;
   }
 
@@ -114,10 +199,14 @@ export class Producer {
     this.#keptBytes += bytes;
   }
 
-  /** Gives a message its `producer_seq` and keeps it if it may; `kept` is false too when the storage has no room. */
+  /**
+   * Gives a message its `producer_seq` and keeps it if it may; `kept` is false too when the storage has no room. Where it has
+   * none for the next number, nothing is kept any longer: another page would give the number to another message.
+   */
   take(payload: Uint8Array, mayKeep: boolean): { producerSeq: number; kept: boolean } {
     const producerSeq = this.#next++;
-    const next = this.#write(this.#key(), String(this.#next));
+    const next = this.#isAbandoned || this.#write(this.#key(), String(this.#next));
+    if (!next && this.#storage !== null) this.#abandon();
     if (!mayKeep || !next || !this.keeps || this.#keptBytes + payload.length > MAX_KEPT_BYTES)
       return { producerSeq, kept: false };
     if (!this.#write(this.#key(producerSeq), toBase64(payload))) return { producerSeq, kept: false };
@@ -125,11 +214,18 @@ export class Producer {
     return { producerSeq, kept: true };
   }
 
+  /** Nothing of the id stays in the storage, so that no other page uses it. */
+  #abandon(): void {
+    for (const producerSeq of [...this.#keptSizes.keys()]) this.drop(producerSeq);
+    for (const key of [this.#key(), authorKey(this.#key()), chainKey(this.#key())]) this.#remove(key);
+    this.#isAbandoned = true;
+  }
+
   /** Continues at `next`: the relay has messages below it that this storage forgot. */
   skipTo(next: number): void {
     if (next <= this.#next) return;
     this.#next = next;
-    this.#write(this.#key(), String(next));
+    if (!this.#isAbandoned) this.#write(this.#key(), String(next));
   }
 
   /** Deletes the kept copy of a message that is stored. */
@@ -139,15 +235,20 @@ export class Producer {
     this.#keptSizes.delete(producerSeq);
     this.#keptBytes -= size;
     this.#remove(this.#key(producerSeq));
+    this.#remove(groupKey(this.#key(), producerSeq));
   }
 
-  /** Takes a new id, numbered from 0; what was kept under the old one is deleted. */
-  renew(): void {
-    for (const producerSeq of [...this.#keptSizes.keys()]) this.drop(producerSeq);
-    this.#remove(this.#key());
-    this.#remove(authorKey(this.#key()));
-    this.#id = this.#platform.randomBytes(16);
+  /**
+   * Numbers from 0 under a new id, or under the same one, that nobody has seen, whose messages this key signs (its text;
+   * undefined: none); what was kept before is deleted.
+   */
+  renew(key: string | undefined, id = this.#platform.randomBytes(16)): void {
+    this.#abandon();
+    this.#isAbandoned = false;
+    this.#scope = this.#place(key);
+    this.#id = id;
     this.#next = 0;
+    this.#chain = START;
     this.#isMarked = false;
     this.#free();
     this.#free = () => {};
@@ -155,7 +256,7 @@ export class Producer {
     void this.#platform.locks?.acquire(name, 0).then((free) => {
       this.#free = free ?? this.#free; // no other page can use an id made just now
     });
-    rememberInTab(this.#platform, this.#scope, this.#id);
+    rememberInTab(this.#platform, this.#scope.name, this.#id);
   }
 
   /** Frees the id for another page. */
@@ -181,7 +282,51 @@ export class Producer {
   }
 }
 
+/** What a producer is made of. */
+interface ProducerParts {
+  readonly platform: Platform;
+  readonly place: (key: string | undefined) => Scope;
+  readonly key: string | undefined;
+  readonly id: Uint8Array;
+  /** Frees the id for another page. */
+  readonly free: () => void;
+  readonly keep: boolean;
+}
+
 const authorKey = (key: string): string => `${key}:author`;
+
+const chainKey = (key: string): string => `${key}:chain`;
+
+const groupKey = (key: string, first: number | ""): string => `${key}:g${first}`;
+
+const DIGEST_BYTES = 32;
+const SIGNATURE_BYTES = 64;
+
+/** Bytes of a kept text; undefined when it is not of this length. */
+function keptBytes(text: string | undefined, length: number): Bytes | undefined {
+  try {
+    const bytes = fromBase64(text ?? "");
+    return bytes.length === length ? bytes : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function chainIn(storage: TextStorage | null, key: string): ChainEnd {
+  const [next, text] = (storage?.getItem(chainKey(key)) ?? "").split(" ");
+  const digest = keptBytes(text, DIGEST_BYTES);
+  return Number.isSafeInteger(Number(next)) && digest !== undefined ? { next: Number(next), digest } : START;
+}
+
+function readGroup(first: number, kept: string): SealedHeader | undefined {
+  const [size, before, signed] = kept.split(" ");
+  const count = Number(size);
+  const [previous, signature] = [keptBytes(before, DIGEST_BYTES), keptBytes(signed, SIGNATURE_BYTES)];
+  const isWhole = Number.isSafeInteger(first) && Number.isSafeInteger(count) && count > 0;
+  return isWhole && previous !== undefined && signature !== undefined
+    ? { first, count, previous, signature }
+    : undefined;
+}
 
 /** The author that an id is kept with; undefined for one that an earlier version kept. */
 function authorIn(storage: TextStorage | null, key: string): Hex | undefined {
@@ -210,7 +355,7 @@ function rememberInTab(platform: Platform, scope: string, id: Uint8Array): void 
  * Kept ids that an author may use, in the order to try them: first those with messages, and this tab's own id before
  * others. An author who is not known yet may use those that are nobody's.
  */
-function candidates(platform: Platform, scope: string, author: Hex | undefined): string[] {
+function candidates(platform: Platform, scope: string, author: Hex | undefined, onlyWithMessages: boolean): string[] {
   const withMessages = new Set<string>();
   const all = new Set<string>();
   for (const key of keysOf(platform.storage)) {
@@ -225,7 +370,9 @@ function candidates(platform: Platform, scope: string, author: Hex | undefined):
     const owner = authorIn(platform.storage, `${scope}:${id}`);
     return owner === undefined || owner === author;
   };
-  return [...new Set([...ownFirst(withMessages), ...ownFirst(all)])].filter(isUsable).slice(0, MAX_TRIED_PRODUCERS);
+  const inOrder = ownFirst(withMessages).filter((id) => withMessages.has(id));
+  const ids = onlyWithMessages ? inOrder : [...new Set([...ownFirst(withMessages), ...ownFirst(all)])];
+  return ids.filter(isUsable).slice(0, MAX_TRIED_PRODUCERS);
 }
 
 function tabsOwn(platform: Platform, scope: string): string | null {
@@ -236,47 +383,71 @@ function tabsOwn(platform: Platform, scope: string): string | null {
   }
 }
 
-/** The producer of this page for a stream of an edge: a kept id of the author that no other page uses, or a new one. */
-export async function claimProducer(
-  platform: Platform,
-  origin: string,
-  stream: string,
-  author: Hex | undefined,
-): Promise<Producer> {
-  const producer = await claim(platform, origin, stream, author);
-  if (author !== undefined) producer.bind(author);
+/** Whose producer is claimed, and where. */
+interface ProducerClaim {
+  readonly platform: Platform;
+  readonly origin: string;
+  readonly stream: string;
+  readonly author: Hex | undefined;
+  /** The text of the key that signs what is published; undefined when nothing is signed. */
+  readonly key: string | undefined;
+}
+
+/**
+ * The producer of this page for a stream of an edge: a kept id of the author that no other page uses, or a new one. What an
+ * earlier version kept, unsigned, is sent first, as it may have been sent before.
+ */
+export async function claimProducer(claim: ProducerClaim): Promise<Producer> {
+  const producer = await claimAny(claim);
+  if (claim.author !== undefined) producer.bind(claim.author);
   return producer;
 }
 
-async function claim(platform: Platform, origin: string, stream: string, author: Hex | undefined): Promise<Producer> {
-  const scope = `${PREFIX}:${origin}:${stream}`;
+async function claimAny({ platform, origin, stream, author, key }: ProducerClaim): Promise<Producer> {
+  const place = (of: string | undefined): Scope => scopeOf(origin, stream, of);
   const { locks, storage } = platform;
-  const own = (): Producer => new Producer(platform, scope, platform.randomBytes(16), () => {}, false);
-  if (locks === null || storage === null) return own();
+  const fresh = (): Producer =>
+    new Producer({ platform, place, key, id: platform.randomBytes(16), free: () => {}, keep: false });
+  if (locks === null || storage === null) return fresh();
   try {
-    return await claimKept(platform, scope, locks, author);
+    const parts = { platform, place, keep: true };
+    const left = key === undefined ? null : await claimKept({ ...parts, key: undefined }, locks, author, true);
+    return (
+      left ?? (await claimKept({ ...parts, key }, locks, author, false)) ?? (await claimNew({ ...parts, key }, locks))
+    );
   } catch {
-    return own(); // the browser offers storage or locks, and forbids their use
+    return fresh(); // the browser offers storage or locks, and forbids their use
   }
 }
 
+type KeptParts = Omit<ProducerParts, "id" | "free">;
+
+/** A kept id that no other page uses; with `withMessages` one that an earlier page left messages under. */
 async function claimKept(
-  platform: Platform,
-  scope: string,
+  parts: KeptParts,
   locks: SharedLocks,
   author: Hex | undefined,
-): Promise<Producer> {
+  withMessages: boolean,
+): Promise<Producer | null> {
+  const { platform, place, key } = parts;
+  const scope = place(key).name;
   const own = tabsOwn(platform, scope);
-  for (const id of candidates(platform, scope, author)) {
+  for (const id of candidates(platform, scope, author, withMessages)) {
     // A reloaded page may start while the page before it still has the lock.
     const free = await locks.acquire(`${scope}:${id}`, id === own ? PRODUCER_LOCK_WAIT_MS : 0);
     if (free === null) continue;
     const bytes = Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(id.slice(2 * i, 2 * i + 2), 16));
     rememberInTab(platform, scope, bytes);
-    return new Producer(platform, scope, bytes, free, true);
+    return new Producer({ ...parts, id: bytes, free });
   }
-  const fresh = platform.randomBytes(16);
-  const free = await locks.acquire(`${scope}:${toHex(fresh).slice(2)}`, 0);
-  rememberInTab(platform, scope, fresh);
-  return new Producer(platform, scope, fresh, free ?? (() => {}), true);
+  return null;
+}
+
+async function claimNew(parts: KeptParts, locks: SharedLocks): Promise<Producer> {
+  const { platform, place, key } = parts;
+  const scope = place(key).name;
+  const id = platform.randomBytes(16);
+  const free = await locks.acquire(`${scope}:${toHex(id).slice(2)}`, 0);
+  rememberInTab(platform, scope, id);
+  return new Producer({ ...parts, id, free: free ?? (() => {}) });
 }

@@ -3,9 +3,15 @@
 import type { StreamChainError } from "../errors.ts";
 import type { MessageState } from "../marks.ts";
 import type { Bytes } from "../wire/bytes.ts";
+import type { SealedHeader } from "./producer.ts";
 
 /** State of a publication: queued here, sent to the relay, the state of the message, or failed. */
 export type PublicationState = "queued" | "sent" | MessageState | "failed";
+
+/** A signed group with its messages. */
+export interface SealedGroup extends SealedHeader {
+  readonly publications: readonly Publication[];
+}
 
 interface Deferred<Value> {
   readonly promise: Promise<Value>;
@@ -65,6 +71,12 @@ export class Publication {
     return this.control.state;
   }
 
+  /** Whether it is signed; undefined until it is sent. */
+  get signed(): boolean | undefined {
+    if (this.control.group !== null) return true;
+    return this.control.state === "queued" ? undefined : false;
+  }
+
   /** Whether the browser's storage keeps a copy until the message is stored. */
   get kept(): boolean {
     return this.control.kept;
@@ -83,6 +95,8 @@ class PublicationControl {
   producerSeq = -1;
   state: PublicationState = "queued";
   kept = false;
+  /** The signed group that it is sent in. */
+  group: SealedGroup | null = null;
   /** An earlier page published it. */
   restored = false;
   /** It was sent in this session or request, and has no answer. */

@@ -3,9 +3,9 @@
 
 import { backoffMs } from "../backoff.ts";
 import type { ErrorCode } from "../errors.ts";
-import { MAX_OVERLOAD_PAUSES, MAX_RATE_LIMIT_PAUSE_MS, OVERLOAD_BACKOFF } from "../limits.ts";
+import { MAX_OVERLOAD_PAUSES, MAX_RATE_LIMIT_PAUSE_MS, OVERLOAD_BACKOFF, SIGN_AGAIN_MS } from "../limits.ts";
 import type { Platform } from "../platform.ts";
-import { type Bytes, concat } from "../wire/bytes.ts";
+import type { Bytes } from "../wire/bytes.ts";
 import { RelayErrorCode } from "../wire/frames.ts";
 import type { Outbox } from "./outbox.ts";
 import { Pacer, type RateLimits } from "./pacer.ts";
@@ -29,6 +29,7 @@ export class Sender {
   /** Pauses in a row because of an overloaded relay. */
   #overloadPauses = 0;
   #planned = false;
+  #isSealing = false;
 
   constructor(outbox: Outbox, platform: Platform) {
     this.#outbox = outbox;
@@ -75,12 +76,28 @@ export class Sender {
         }, waitMs);
         return;
       }
-      const frames = this.#outbox.nextMessage(this.#pacer.maxTogether);
-      if (frames === null) return;
-      const message = concat(frames);
-      this.#pacer.spend(frames.length, message.length, now);
-      this.#channel.send(message);
+      const { maxTogether } = this.#pacer;
+      const message = this.#outbox.nextMessage(maxTogether);
+      if (message === null) {
+        this.#seal(maxTogether);
+        return;
+      }
+      this.#pacer.spend(message.count, message.bytes.length, now);
+      this.#channel.send(message.bytes);
     }
+  }
+
+  /** Signs what is to be sent next, and then sends it. What is published meanwhile makes the next group. */
+  #seal(maxMessages: number): void {
+    if (this.#isSealing || !this.#outbox.awaitsSignature) return;
+    const sealing = this.#outbox.seal(maxMessages);
+    if (sealing === null) return;
+    this.#isSealing = true;
+    void sealing.then((isSigned) => {
+      this.#isSealing = false;
+      if (isSigned) this.flush();
+      else this.#platform.setTimer(() => this.flush(), SIGN_AGAIN_MS);
+    });
   }
 
   /** The relay accepted a message, so it is not overloaded. */

@@ -5,10 +5,10 @@
 // their seqs to other messages. Readers keep their own cursor and read history when it is before the window, so a slow
 // reader costs no memory here.
 
-import { MAX_FEED_BYTES, MAX_FEED_MESSAGES } from "../limits.ts";
+import { MAX_FEED_BYTES, MAX_FEED_MESSAGES, MAX_GROUP_MESSAGES } from "../limits.ts";
 import { type Bytes, sameBytes, toHex } from "../wire/bytes.ts";
-import type { MessageFrame } from "../wire/frames.ts";
-import type { StreamMessage } from "../wire/records.ts";
+import type { MessageFrame, SignatureFrame } from "../wire/frames.ts";
+import { type MessageSignature, type StreamMessage, signedBy } from "../wire/records.ts";
 
 /** What the feed has at a reader's cursor. */
 type FeedRead =
@@ -22,14 +22,20 @@ type FeedRead =
 export type Guarantee = "live" | "stored";
 
 /** Size bounds of a feed; the defaults are those of limits.ts. */
-interface FeedBounds {
-  readonly messages: number;
-  readonly bytes: number;
+interface FeedOptions {
+  readonly messages?: number;
+  readonly bytes?: number;
+  /** Whether the relay was asked for signatures, so that a message without one is not signed. */
+  readonly signatures?: boolean;
 }
 
 /** The window of a stream's latest messages. */
 export class Feed {
-  readonly #bounds: FeedBounds;
+  readonly #bounds: Required<FeedOptions>;
+  /** The latest signature, of the group that follows it. */
+  #signature: MessageSignature | undefined;
+  /** Below this seq a message without a signature may be of a group that began before the feed did. */
+  #sureFrom = 0;
   #epoch: number | null = null;
   #committed = 0;
   #next: number | null = null;
@@ -37,8 +43,9 @@ export class Feed {
   #dropped = 0; // entries at the front of #window that are no longer in it
   #bytes = 0;
 
-  constructor(bounds: FeedBounds = { messages: MAX_FEED_MESSAGES, bytes: MAX_FEED_BYTES }) {
-    this.#bounds = bounds;
+  constructor(options: FeedOptions = {}) {
+    const { messages = MAX_FEED_MESSAGES, bytes = MAX_FEED_BYTES, signatures = false } = options;
+    this.#bounds = { messages, bytes, signatures };
   }
 
   /** Epoch of the tentative messages; null before the first frame. */
@@ -67,7 +74,7 @@ export class Feed {
 
   /** Begins the feed at `seq`, from where the relay was asked to send, unless its position is known. */
   beginAt(seq: number): void {
-    if (this.#next === null) this.#next = seq;
+    if (this.#next === null) this.#restartAt(seq);
   }
 
   /**
@@ -94,6 +101,20 @@ export class Feed {
     return isRestart ? committed : retracted;
   }
 
+  /** The signature of the group whose messages follow. */
+  signature({ seq, count, producer, producerSeq, previous, key, signature }: SignatureFrame): void {
+    this.#sureFrom = Math.min(this.#sureFrom, seq);
+    this.#signature = {
+      seq,
+      count,
+      producer: toHex(producer),
+      producerSeq,
+      previous: toHex(previous),
+      key: toHex(key),
+      signature: toHex(signature),
+    };
+  }
+
   /** Adds a message. Returns the seq from which tentative messages were taken back, or null. */
   message(frame: MessageFrame): number | null {
     if (this.#epoch !== null && frame.epoch < this.#epoch) return null;
@@ -105,6 +126,7 @@ export class Feed {
       time: frame.time,
       author: toHex(frame.author),
       payload: frame.payload.slice() as Bytes, // the frame is a view into a larger buffer
+      ...this.#signedOf(frame.seq),
     });
     return retracted;
   }
@@ -116,7 +138,7 @@ export class Feed {
   stored(message: StreamMessage): number | null {
     const { seq } = message;
     if (seq < this.#committed && this.#next !== null && seq < this.#next) return null; // stored already
-    const tentative = this.#at(seq);
+    const tentative = this.at(seq);
     const isOther = tentative !== undefined && !isSame(tentative, message);
     const retracted = isOther && this.#truncate(seq) ? seq : null;
     if (this.#next === null || seq > this.#next) this.#restartAt(seq);
@@ -132,7 +154,8 @@ export class Feed {
     this.#shrink();
   }
 
-  #at(seq: number): StreamMessage | undefined {
+  /** The message at a seq, if the window has it. */
+  at(seq: number): StreamMessage | undefined {
     if (this.#next === null || seq >= this.#next || seq < (this.start as number)) return undefined;
     return this.#window[this.#dropped + seq - (this.start as number)];
   }
@@ -151,12 +174,20 @@ export class Feed {
   read(cursor: number, guarantee: Guarantee): FeedRead {
     if (this.#next === null || cursor < (this.start as number)) return { kind: "behind" };
     if (cursor >= this.#next || (guarantee === "stored" && cursor >= this.#committed)) return { kind: "end" };
-    return { kind: "message", message: this.#at(cursor) as StreamMessage };
+    return { kind: "message", message: this.at(cursor) as StreamMessage };
+  }
+
+  /** Whether a message of the relay is signed, as far as it can be known. */
+  #signedOf(seq: number): Pick<StreamMessage, "signed" | "signature"> {
+    const found = this.#bounds.signatures ? signedBy(this.#signature, seq) : { signed: false };
+    const isKnown = this.#bounds.signatures && (found.signed || seq >= this.#sureFrom);
+    return isKnown ? found : {};
   }
 
   #enterEpoch(epoch: number): number | null {
     const before = this.#epoch;
     this.#epoch = epoch;
+    if (before !== epoch && before !== null) this.#signature = undefined;
     if (before === null || before === epoch) return null;
     return this.#truncate(this.#committed) ? this.#committed : null;
   }
@@ -176,6 +207,7 @@ export class Feed {
     this.#dropped = 0;
     this.#bytes = 0;
     this.#next = seq;
+    this.#sureFrom = seq === 0 ? 0 : seq + MAX_GROUP_MESSAGES - 1;
   }
 
   #shrink(): void {

@@ -43,6 +43,8 @@ export interface SubscriptionSource {
   readonly online: () => boolean;
   /** Resolves when the edge answered a request for a session, which makes a stream that nobody has used, or none did. */
   readonly introduced: Promise<void>;
+  /** Whether messages come with the signatures of their authors. */
+  readonly signatures: boolean;
   /** The seq that the stream's next message will have; null while it is not known. */
   readonly tail: () => number | null;
 }
@@ -220,13 +222,13 @@ export class Subscription extends TypedEventTarget<SubscriptionEvents> implement
 
   /** Number of messages read, or -1 when that failed. */
   async #readPage(cursor: number): Promise<number> {
-    const { edge, stream } = this.#source;
+    const { edge, stream, signatures } = this.#source;
     const reading = new AbortController();
     this.#reading = reading;
     await this.#source.introduced;
     try {
       const signal = AbortSignal.any([this.#aborter.signal, reading.signal]);
-      const page = await edge.messages(stream, cursor, MAX_PAGE_MESSAGES, signal);
+      const page = await edge.messages(stream, cursor, MAX_PAGE_MESSAGES, signal, signatures);
       if (this.#cursor !== cursor) return 0; // messages were taken back meanwhile
       this.#page = page;
       this.#pageAt = cursor;

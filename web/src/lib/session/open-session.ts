@@ -5,7 +5,7 @@
 
 import { retryableError, StreamChainError } from "../errors.ts";
 import type { SessionAnswer } from "../http/edge-answers.ts";
-import type { EdgeClient } from "../http/edge-client.ts";
+import type { EdgeClient, KeyProof } from "../http/edge-client.ts";
 import { CHANNEL_TIMEOUT_MS, MAX_SESSION_REQUESTS, NEXT_REQUEST_MS } from "../limits.ts";
 import type { Platform } from "../platform.ts";
 import type { DataChannel, PeerConnection, RtcConfiguration } from "../webrtc.ts";
@@ -21,6 +21,8 @@ interface SessionOptions {
   readonly edge: EdgeClient;
   readonly stream: string;
   readonly token: string | undefined;
+  /** What makes a client without a token the guest that its key is. */
+  readonly proof?: KeyProof;
   readonly rtc: RtcConfiguration;
   /** The paths that worked on this network recently. */
   readonly memory: PathMemory;
@@ -134,12 +136,12 @@ async function askEdge(options: SessionOptions, offer: string): Promise<SessionA
  * edge reads no cookies, and a session that nobody uses expires.
  */
 async function firstAnswer(
-  { edge, stream, token, signal, platform, memory }: SessionOptions,
+  { edge, stream, token, proof, signal, platform, memory }: SessionOptions,
   offer: string,
 ): Promise<SessionAnswer> {
   const over = new AbortController();
   const ask = async (bare: boolean): Promise<SessionAnswer> => {
-    const answer = await edge.createSession(stream, offer, token, AbortSignal.any([signal, over.signal]), bare);
+    const answer = await edge.createSession(stream, offer, token, AbortSignal.any([signal, over.signal]), bare, proof);
     memory.answered(bare);
     return answer;
   };

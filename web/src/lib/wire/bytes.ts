@@ -107,3 +107,14 @@ export function fromBase64(text: string): Bytes {
   }
   return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }
+
+/** Base64url of bytes, without padding (RFC 4648 §5). */
+export function toBase64Url(bytes: Uint8Array): string {
+  return toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+/** Bytes of a base64url text without padding; throws `malformed`. */
+export function fromBase64Url(text: string): Bytes {
+  if (!/^[A-Za-z0-9_-]*$/.test(text)) throw malformed("not base64url");
+  return fromBase64(text.replaceAll("-", "+").replaceAll("_", "/"));
+}

@@ -3,7 +3,7 @@
 // so that an older client works with a newer relay.
 
 import { malformed } from "../errors.ts";
-import { MAX_CHANNEL_MESSAGE_BYTES, MAX_PAYLOAD_BYTES } from "../limits.ts";
+import { MAX_CHANNEL_MESSAGE_BYTES, MAX_GROUP_MESSAGES, MAX_PAYLOAD_BYTES } from "../limits.ts";
 import type { AnchorState } from "../marks.ts";
 import { type Bytes, toHex } from "./bytes.ts";
 import { type CborItem, decodeSequence, encodeCbor } from "./cbor.ts";
@@ -24,13 +24,28 @@ export const RelayErrorCode = {
   overloaded: 8,
   unexpected: 9,
   rateLimited: 10,
+  badSignature: 11,
+  signatureRequired: 12,
+  brokenChain: 13,
 } as const;
 
 /** Frames that a client sends. */
 export type ClientFrame =
-  | { readonly kind: "hello"; readonly producer: Uint8Array }
+  /** `key`: the groups of this session are signed with it. */
+  | { readonly kind: "hello"; readonly producer: Uint8Array; readonly key?: Uint8Array | undefined }
   | { readonly kind: "publish"; readonly producerSeq: number; readonly payload: Uint8Array }
-  | { readonly kind: "subscribe"; readonly from: number | null };
+  | GroupFrame
+  /** `signatures`: the relay sends the signatures of groups as well. */
+  | { readonly kind: "subscribe"; readonly from: number | null; readonly signatures?: boolean | undefined };
+
+/** A signed group of messages, whose numbers begin with `producerSeq`. */
+export interface GroupFrame {
+  readonly kind: "group";
+  readonly producerSeq: number;
+  readonly previous: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly payloads: readonly Uint8Array[];
+}
 
 /** What a relay announces in its welcome: limits, and the rate limits of this session. */
 interface RelayLimits {
@@ -44,6 +59,10 @@ interface RelayLimits {
   readonly messagesPerS: number | undefined;
   /** Payload bytes that this session may send in a second. */
   readonly bytesPerS: number | undefined;
+  /** Messages of one signed group, at most; undefined when the relay takes no groups. */
+  readonly groupMessages: number | undefined;
+  /** Whether the stream takes signed groups alone. */
+  readonly signed: boolean;
 }
 
 /** One message as a relay sends it. */
@@ -55,6 +74,19 @@ export interface MessageFrame {
   readonly time: number;
   readonly author: Uint8Array;
   readonly payload: Uint8Array;
+}
+
+/** The signature of the group whose first message, with this seq, comes next. */
+export interface SignatureFrame {
+  readonly kind: "signature";
+  readonly epoch: number;
+  readonly seq: number;
+  readonly count: number;
+  readonly producer: Uint8Array;
+  readonly producerSeq: number;
+  readonly previous: Uint8Array;
+  readonly key: Uint8Array;
+  readonly signature: Uint8Array;
 }
 
 /** An anchor of the stream's messages `first .. first + count`. */
@@ -114,7 +146,9 @@ export type ChainFrame =
 export type RelayFrame =
   | WelcomeFrame
   | MessageFrame
-  | { readonly kind: "accepted"; readonly producerSeq: number; readonly seq: number | null }
+  | SignatureFrame
+  /** `count` messages from this number on were accepted; a group has one answer. */
+  | { readonly kind: "accepted"; readonly producerSeq: number; readonly seq: number | null; readonly count: number }
   | { readonly kind: "committed"; readonly committed: number }
   | AnchoredFrame
   | ChainFrame
@@ -125,11 +159,13 @@ export type RelayFrame =
 export function encodeFrame(frame: ClientFrame): Bytes {
   switch (frame.kind) {
     case "hello":
-      return encodeCbor([1, frame.producer]);
+      return encodeCbor(frame.key === undefined ? [1, frame.producer] : [1, frame.producer, frame.key]);
     case "publish":
       return encodeCbor([2, frame.producerSeq, frame.payload]);
     case "subscribe":
-      return encodeCbor([3, frame.from]);
+      return encodeCbor(frame.signatures ? [3, frame.from, 1] : [3, frame.from]);
+    case "group":
+      return encodeCbor([4, frame.producerSeq, frame.previous, frame.signature, [...frame.payloads]]);
   }
 }
 
@@ -177,8 +213,23 @@ class Fields {
     return value;
   }
 
+  /** Bytes behind the required elements; undefined when there are none of this length. */
+  optionalBytes(length: number): Uint8Array | undefined {
+    const value = this.#values[this.#at++];
+    return value instanceof Uint8Array && value.length === length ? value : undefined;
+  }
+
   payload(): Uint8Array {
+    return this.#payload(this.#next());
+  }
+
+  payloads(): Uint8Array[] {
     const value = this.#next();
+    if (!Array.isArray(value) || value.length === 0) throw this.#wrong("a list of payloads");
+    return value.map((payload) => this.#payload(payload));
+  }
+
+  #payload(value: CborItem): Uint8Array {
     if (!(value instanceof Uint8Array) || value.length > MAX_PAYLOAD_BYTES) throw this.#wrong("a payload");
     return value;
   }
@@ -196,6 +247,17 @@ class Fields {
     return value;
   }
 
+  /** What stands beside the messages of a signed group. */
+  signed(): Pick<SignatureFrame, "producer" | "producerSeq" | "previous" | "key" | "signature"> {
+    return {
+      producer: this.bytes(16),
+      producerSeq: this.uint(),
+      previous: this.bytes(32),
+      key: this.bytes(33),
+      signature: this.bytes(64),
+    };
+  }
+
   limits(): RelayLimits {
     const map = this.#next();
     if (!(map instanceof Map)) throw this.#wrong("a map");
@@ -211,6 +273,8 @@ class Fields {
       buffer: limit("buffer"),
       messagesPerS: limit("messages_per_s"),
       bytesPerS: limit("bytes_per_s"),
+      groupMessages: limit("group_messages"),
+      signed: limit("signed") === 1,
     };
   }
 
@@ -249,7 +313,7 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
   },
   18: (values) => {
     const f = new Fields("accepted", values, 3);
-    return { kind: "accepted", producerSeq: f.uint(), seq: f.uintOrNull() };
+    return { kind: "accepted", producerSeq: f.uint(), seq: f.uintOrNull(), count: f.optionalUint() ?? 1 };
   },
   19: (values) => ({ kind: "committed", committed: new Fields("committed", values, 2).uint() }),
   20: (values) => {
@@ -291,6 +355,12 @@ const RELAY_FRAMES: Record<number, (values: CborItem[]) => RelayFrame> = {
     const f = new Fields("chain-state", values, 5);
     return { kind: "chain-state", block: f.uint(), logIndex: f.uint(), tx: f.bytes(32), state: f.anchorState() };
   },
+  25: (values) => {
+    const f = new Fields("signature", values, 9);
+    const [epoch, seq, count] = [f.uint(), f.uint(), f.uint()];
+    if (count < 1 || count > MAX_GROUP_MESSAGES) throw malformed(`signature frame of a group of ${count} messages`);
+    return { kind: "signature", epoch, seq, count, ...f.signed() };
+  },
 };
 
 /** The frames of one data-channel message, in order, without those of unknown kinds. Throws `malformed`. */
@@ -306,17 +376,48 @@ export function decodeRelayMessage(bytes: Uint8Array): RelayFrame[] {
   return frames;
 }
 
+/** A signed group of messages that comes directly from another browser: `[33, …]`. */
+export type DirectGroup = Omit<SignatureFrame, "kind" | "epoch" | "seq" | "count"> & {
+  readonly payloads: readonly Uint8Array[];
+};
+
+/** Kind of the frame on a direct channel that brings a signed group. */
+export const DIRECT_GROUP_KIND = 33;
+
+/** The bytes of a signed group on a direct channel. */
+export const encodeDirectGroup = (group: DirectGroup): Bytes => {
+  const { producer, producerSeq, previous, key, signature, payloads } = group;
+  return encodeCbor([DIRECT_GROUP_KIND, producer, producerSeq, previous, key, signature, [...payloads]]);
+};
+
+/** Reads a signed group of a direct channel. Throws `malformed`. */
+export function readDirectGroup(item: CborItem[]): DirectGroup {
+  const f = new Fields("direct group", item, 7);
+  return { ...f.signed(), payloads: f.payloads() };
+}
+
 /** The client frames of one data-channel message, as a relay (or a test in its place) reads them. */
 export function decodeClientMessage(bytes: Uint8Array): ClientFrame[] {
   const frames: ClientFrame[] = [];
   for (const item of decodeSequence(bytes)) {
     if (!Array.isArray(item)) throw malformed("frame is not an array");
-    if (item[0] === 1) frames.push({ kind: "hello", producer: new Fields("hello", item, 2).bytes(16) });
+    if (item[0] === 1) {
+      const f = new Fields("hello", item, 2);
+      frames.push({ kind: "hello", producer: f.bytes(16), key: f.optionalBytes(33) });
+    }
     if (item[0] === 2) {
       const f = new Fields("publish", item, 3);
       frames.push({ kind: "publish", producerSeq: f.uint(), payload: f.payload() });
     }
-    if (item[0] === 3) frames.push({ kind: "subscribe", from: new Fields("subscribe", item, 2).uintOrNull() });
+    if (item[0] === 3) {
+      const f = new Fields("subscribe", item, 2);
+      frames.push({ kind: "subscribe", from: f.uintOrNull(), signatures: f.optionalUint() === 1 });
+    }
+    if (item[0] === 4) {
+      const f = new Fields("group", item, 5);
+      const [producerSeq, previous, signature] = [f.uint(), f.bytes(32), f.bytes(64)];
+      frames.push({ kind: "group", producerSeq, previous, signature, payloads: f.payloads() });
+    }
   }
   return frames;
 }

@@ -1,5 +1,6 @@
 // What a stream consists of, as every channel and every HTTP answer brings it.
 
+import { malformed } from "../errors.ts";
 import type { AnchorState } from "../marks.ts";
 import type { Bytes, Hex } from "./bytes.ts";
 import type { JsonObject } from "./json.ts";
@@ -10,6 +11,23 @@ export interface Omitted {
   readonly size: number;
   /** Its keccak256 hash. */
   readonly digest: Hex;
+}
+
+/** The signature of an author over a group of messages, of which one is the message that has it. */
+export interface MessageSignature {
+  /** The seq of the group's first message. */
+  readonly seq: number;
+  readonly count: number;
+  /** 16 bytes. */
+  readonly producer: Hex;
+  /** The `producer_seq` of the group's first message. */
+  readonly producerSeq: number;
+  /** Digest of the producer's group before this one; zeros at first. */
+  readonly previous: Hex;
+  /** The public key, 33 bytes. */
+  readonly key: Hex;
+  /** 64 bytes. */
+  readonly signature: Hex;
 }
 
 /** One message of a stream. */
@@ -23,6 +41,13 @@ export interface StreamMessage {
   readonly payload: Bytes;
   /** What is known of the payload, if it was erased: its leaf, and so every proof, is still the same. */
   readonly erased?: Omitted;
+  /**
+   * Whether its author signed it. Undefined when that is not known: a connection without `signatures` reads messages from a
+   * relay and from history without them.
+   */
+  readonly signed?: boolean;
+  /** The signature, where the connection asks for them. It is not checked: `verifyAuthor` does that. */
+  readonly signature?: MessageSignature;
 }
 
 /** Where the messages `first .. first + count` are anchored, and how sure that is. */
@@ -54,4 +79,34 @@ export function readOmitted<Name extends string>(json: JsonObject, name: Name): 
   if (!json.has(name)) return {};
   const omitted = json.object(name);
   return { [name]: { size: omitted.uint("size"), digest: omitted.hex("digest", 32) } } as { [key in Name]: Omitted };
+}
+
+/** What a message has of the latest signature before it: nothing when it is not of that group. */
+export const signedBy = (
+  signature: MessageSignature | undefined,
+  seq: number,
+): { readonly signed: boolean; readonly signature?: MessageSignature } =>
+  signature !== undefined && seq >= signature.seq && seq < signature.seq + signature.count
+    ? { signed: true, signature }
+    : { signed: false };
+
+/** A producer's id, which JSON has with or without `0x`. */
+function readProducer(json: JsonObject): Hex {
+  const text = json.text("producer").toLowerCase();
+  const id = text.startsWith("0x") ? text : `0x${text}`;
+  if (!/^0x[0-9a-f]{32}$/.test(id)) throw malformed("the producer of a signature is not 16 bytes in hex");
+  return id as Hex;
+}
+
+/** Reads the signature of a group. */
+export function readSignature(json: JsonObject): MessageSignature {
+  return {
+    seq: json.uint("seq"),
+    count: json.uint("count"),
+    producer: readProducer(json),
+    producerSeq: json.uint("producerSeq"),
+    previous: json.hex("previous", 32),
+    key: json.hex("key", 33),
+    signature: json.hex("signature", 64),
+  };
 }

@@ -1,0 +1,198 @@
+// Messages that their authors sign, from the key in the browser to what *Verify* shows.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Page } from "playwright-core";
+import { appUrl, bareApiPage, blankPage, openApp, sessionOpen, sharedScene } from "../harness/pages.ts";
+import { streamReaches } from "../harness/streams.ts";
+
+const scene = sharedScene();
+
+/** A contract that says of every signature that it made it (EIP-1271). */
+const AGREEING_WALLET = "0x631626ba7e60e01b60005260206000f3";
+const CONTRACT_WALLET = "0x00000000000000000000000000000000c0ffee01";
+
+type WalletCall = { method: string; params?: unknown[] };
+
+/** A page in which a wallet announces itself, which this process answers for. */
+const pageWithWallet = async (stream: string, answer: (call: WalletCall) => Promise<unknown>): Promise<Page> => {
+  const page = await blankPage(scene.browser);
+  await page.exposeFunction("askTheWallet", answer);
+  await page.addInitScript(() => {
+    const { askTheWallet } = window as unknown as { askTheWallet: (call: unknown) => Promise<unknown> };
+    const info = {
+      uuid: "6a1c8fd8-3f5c-4a5e-9f62-000000000002",
+      name: "Test wallet",
+      icon: "data:,",
+      rdns: "test.wallet",
+    };
+    addEventListener("eip6963:requestProvider", () =>
+      dispatchEvent(
+        new CustomEvent("eip6963:announceProvider", { detail: { info, provider: { request: askTheWallet } } }),
+      ),
+    );
+  });
+  await page.goto(appUrl(scene.system.edge, stream));
+  await sessionOpen(page);
+  return page;
+};
+
+const author = (page: Page): Promise<string | undefined> =>
+  page.evaluate(() => window.streamchain.connection.author as string | undefined);
+
+const send = async (page: Page, text: string): Promise<void> => {
+  await page.getByTestId("composer").fill(text);
+  await page.getByTestId("send").click();
+};
+
+/** The row of a text, once its author was checked with this outcome. */
+const shown = (page: Page, text: string, signature: string): Promise<void> =>
+  page.locator(`[data-testid=message][data-signature=${signature}]`).filter({ hasText: text }).first().waitFor();
+
+/** Publishes as a client without a key does. */
+const publishUnsigned = async (stream: string, text: string): Promise<void> => {
+  const { edge } = scene.system;
+  const made = (await (await fetch(`${edge}/v1/auth/guest`, { method: "POST" })).json()) as { token: string };
+  const headers = { authorization: `Bearer ${made.token}`, "content-type": "application/octet-stream" };
+  const answer = await fetch(`${edge}/v1/streams/${stream}/messages`, { method: "POST", headers, body: text });
+  assert.ok(answer.ok, `${answer.status} ${await answer.text()}`);
+};
+
+/** What *Verify* says of the first message. */
+const verified = async (page: Page): Promise<string> => {
+  await page.getByTestId("message").first().click();
+  await page.getByTestId("rpc").fill(scene.system.chain);
+  await page.getByTestId("verify-run").click();
+  await page.locator("[data-testid=verify-result][data-ok=true]").waitFor();
+  return page.getByTestId("verify-dialog").innerText();
+};
+
+describe("a guest's messages", () => {
+  it("are signed with a key that stays over reloads", async () => {
+    const page = await openApp(scene.browser, scene.system, "signed-guest");
+    const guest = await author(page);
+    await send(page, "by my key");
+    await shown(page, "by my key", "signed");
+    await page.reload();
+    await sessionOpen(page);
+    assert.equal(await author(page), guest);
+    await page.evaluate(() => localStorage.clear());
+    await page.reload();
+    await sessionOpen(page);
+    assert.equal(await author(page), guest, "the key is the author, whatever became of the token");
+    await page.context().close();
+  });
+
+  it("come from one author in tabs that start at once", async () => {
+    const first = await blankPage(scene.browser);
+    const second = await first.context().newPage();
+    await Promise.all([first, second].map((page) => page.goto(appUrl(scene.system.edge, "signed-tabs"))));
+    await Promise.all([first, second].map(sessionOpen));
+    assert.equal(await author(first), await author(second));
+    await first.context().close();
+  });
+
+  it("can't be signed by a script that copies the key", async () => {
+    const page = await openApp(scene.browser, scene.system, "signed-guest");
+    const copied = await page.evaluate(async () => {
+      const opening = indexedDB.open("streamchain");
+      await new Promise((resolve) => {
+        opening.onsuccess = resolve;
+      });
+      const all = opening.result.transaction("keys").objectStore("keys").getAll();
+      await new Promise((resolve) => {
+        all.onsuccess = resolve;
+      });
+      const [{ privateKey }] = all.result as CryptoKeyPair[] as [CryptoKeyPair];
+      return crypto.subtle.exportKey("pkcs8", privateKey).then(
+        () => "copied",
+        (error: Error) => error.name,
+      );
+    });
+    assert.equal(copied, "InvalidAccessError");
+    await page.context().close();
+  });
+
+  it("are verified by their receipts, beside what nobody signed", async () => {
+    const page = await openApp(scene.browser, scene.system, "signed-receipt");
+    await send(page, "signed by me");
+    await shown(page, "signed by me", "signed");
+    await publishUnsigned("signed-receipt", "by no key");
+    await shown(page, "by no key", "unsigned");
+    await streamReaches(scene.system, "signed-receipt", "anchored", 2);
+    assert.match(await verified(page), /The author signed it; the author is the key itself/);
+    await page.keyboard.press("Escape");
+    await page.getByTestId("message").filter({ hasText: "by no key" }).click();
+    await page.locator("[data-testid=verify-result][data-ok=true]").waitFor();
+    assert.match(await page.getByTestId("verify-result").innerText(), /the operator attests the author/);
+    await page.context().close();
+  });
+});
+
+describe("one signature of the wallet", () => {
+  const signsIn = async (
+    stream: string,
+    account: string,
+    sign: (call: WalletCall) => Promise<unknown>,
+  ): Promise<void> => {
+    let popups = 0;
+    const page = await pageWithWallet(stream, async (call) => {
+      if (call.method === "eth_requestAccounts") return [account];
+      if (call.method === "personal_sign") {
+        popups++;
+        return sign(call);
+      }
+      return scene.system.system.rpc(call.method, call.params ?? []);
+    });
+    await page.getByTestId("account").click();
+    await Promise.all([page.waitForEvent("load"), page.getByTestId("account-wallet").click()]);
+    await sessionOpen(page);
+    assert.equal(await author(page), account.toLowerCase());
+    await send(page, "by my wallet's key");
+    await shown(page, "by my wallet's key", "signed");
+    assert.equal(popups, 1, "for the sign-in and the first signed message");
+    await streamReaches(scene.system, stream, "anchored", 1);
+    assert.match(await verified(page), /The author signed it, with a key for which the author's wallet/);
+    await page.context().close();
+  };
+
+  it("is enough for an account with a key", async () => {
+    const [account = ""] = ((await scene.system.system.rpc("eth_accounts", [])) as string[]).slice(6);
+    await signsIn("signed-wallet", account, ({ method, params }) => scene.system.system.rpc(method, params ?? []));
+  });
+
+  it("is enough for a wallet that is a contract", async () => {
+    await scene.system.system.rpc("anvil_setCode", [CONTRACT_WALLET, AGREEING_WALLET]);
+    await signsIn("signed-contract", CONTRACT_WALLET, async () => `0x${"12".repeat(70)}`);
+  });
+});
+
+describe("a stream for signed messages", () => {
+  it("takes a page's, and refuses one that signs nothing", async () => {
+    const page = await bareApiPage(scene.browser, scene.system);
+    const outcome = await page.evaluate(async () => {
+      const { connect, postJson } = window.tools.lib;
+      const { origin } = location;
+      const owner = connect({ stream: "signed-required-before" });
+      await owner.publish("the owner is here").stored;
+      const token = window.tools.lib.keptToken(localStorage, origin);
+      const made = await postJson(
+        `${origin}/v1/streams`,
+        { name: "required", owner: owner.author, signed: "required" },
+        token,
+      );
+      const stream = made.text("id");
+      const signed = connect({ stream });
+      const unsigned = connect({ stream, key: null });
+      await signed.publish("signed").stored;
+      const refused = await unsigned.publish("not signed").stored.then(
+        () => "stored",
+        (error: { code: string }) => error.code,
+      );
+      for (const connection of [owner, signed, unsigned]) connection.close();
+      return refused;
+    });
+    assert.equal(outcome, "signature-required");
+    await page.context().close();
+  });
+});

@@ -1,0 +1,63 @@
+// The id of a connection's stream, which signatures are over. It is never taken from anybody's word alone: an id that a
+// name does not give would make a signature one for another stream.
+
+import { Backoff } from "../backoff.ts";
+import { streamId } from "../chain/merkle.ts";
+import { asStreamChainError, malformed } from "../errors.ts";
+import type { EdgeClient } from "../http/edge-client.ts";
+import type { Platform } from "../platform.ts";
+import { type Bytes, fromHex, toHex } from "../wire/bytes.ts";
+
+/** Asks the edge once, and again while it does not answer. */
+export class StreamIdentity {
+  readonly #edge: EdgeClient;
+  readonly #stream: string;
+  readonly #platform: Platform;
+  readonly #signal: AbortSignal;
+  readonly #introduced: Promise<void>;
+  #id: Promise<Bytes> | null = null;
+
+  constructor(edge: EdgeClient, stream: string, platform: Platform, introduced: Promise<void>, signal: AbortSignal) {
+    this.#edge = edge;
+    this.#stream = stream;
+    this.#platform = platform;
+    this.#introduced = introduced;
+    this.#signal = signal;
+  }
+
+  /** The id: 32 bytes. Rejects when the connection is closed before, or when the edge contradicts itself. */
+  id(): Promise<Bytes> {
+    this.#id ??= /^0x[0-9a-f]{64}$/i.test(this.#stream)
+      ? Promise.resolve(fromHex(this.#stream, 32))
+      : this.#untilAnswered();
+    return this.#id;
+  }
+
+  async #untilAnswered(): Promise<Bytes> {
+    const backoff = new Backoff(this.#platform);
+    this.#signal.addEventListener("abort", () => backoff.skip(), { once: true });
+    await this.#introduced;
+    for (;;) {
+      try {
+        return await this.#ask();
+      } catch (cause) {
+        const error = asStreamChainError(cause);
+        if (this.#signal.aborted || !error.retryable) {
+          this.#id = null;
+          throw error;
+        }
+        await backoff.pause(backoff.next(error));
+      }
+    }
+  }
+
+  /** A stream that is called by name belongs to whom the edge says; one that does not exist yet will be the operator's. */
+  async #ask(): Promise<Bytes> {
+    const info = await this.#edge.stream(this.#stream);
+    const owner = info?.owner ?? (await this.#edge.config()).operator;
+    const id = streamId(fromHex(owner, 20), this.#stream);
+    if (info !== undefined && info.id !== toHex(id))
+      throw malformed("the stream's id is not that of its owner and name");
+    return id;
+  }
+}

@@ -1,0 +1,127 @@
+// Signed messages against the vectors that all languages share: keys, groups, and what a forger with the operator's keys
+// can try.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { keccak } from "../src/lib/chain/merkle.ts";
+import { checkProof, parseReceipt } from "../src/lib/chain/receipt.ts";
+import { groupLeaf, groupPreimage, groupRoot, rootOfProof } from "../src/lib/signed/group.ts";
+import { authorOf, compress, decompress, keyOfText, keyText } from "../src/lib/signed/point.ts";
+import { checkAuthor } from "../src/lib/signed/receipt-author.ts";
+import { webKeys } from "../src/lib/web-keys.ts";
+import { fromHex, type Hex, toHex } from "../src/lib/wire/bytes.ts";
+
+const vectors = (name: string) =>
+  JSON.parse(readFileSync(new URL(`../../contracts/test/vectors/${name}.json`, import.meta.url), "utf8"));
+
+interface Forgery {
+  title: string;
+  receipt: Record<string, unknown>;
+  holds: boolean;
+  voucher: string | null;
+  wrong?: string;
+  stripped?: boolean;
+}
+
+const { keys, badKeys, groups, signatures } = vectors("signed");
+const { receipts, contractWallets } = vectors("forgeries") as {
+  receipts: Forgery[];
+  contractWallets: { address: Hex; message: string; signature: Hex }[];
+};
+const crypto = webKeys();
+
+describe("public keys", () => {
+  test("have the compressed form, the text and the author of all", () => {
+    assert.ok(keys.length > 0);
+    for (const { key, base64url, x, y, author } of keys) {
+      const point = decompress(fromHex(key, 33));
+      assert.equal(toHex(point), `0x04${x.slice(2)}${y.slice(2)}`);
+      assert.equal(toHex(compress(point)), key);
+      assert.equal(keyText(fromHex(key)), base64url);
+      assert.equal(toHex(keyOfText(base64url)), key);
+      assert.equal(authorOf(point), author);
+    }
+  });
+
+  test("that are none are refused", () => {
+    assert.ok(badKeys.length > 0);
+    for (const { title, key } of badKeys) assert.throws(() => decompress(fromHex(key)), title);
+  });
+
+  test("of a process stay until they are forgotten", async () => {
+    const point = async (name: string): Promise<string> => toHex((await crypto?.of(name))?.point ?? new Uint8Array());
+    const first = await point("a");
+    assert.equal(await point("a"), first);
+    assert.notEqual(await point("b"), first);
+    await crypto?.forget("a");
+    assert.notEqual(await point("a"), first);
+  });
+});
+
+describe("groups", () => {
+  test("have the root, the path, the preimage and the digest of all", async () => {
+    assert.ok(groups.length > 0);
+    for (const group of groups) {
+      const hashes = group.payloads.map((payload: Hex) => keccak(fromHex(payload)));
+      const root = groupRoot(group.first, hashes);
+      assert.equal(toHex(root), group.root);
+      for (const { index, proof } of group.proofs) {
+        const leaf = groupLeaf(group.first + index, hashes[index]);
+        assert.equal(toHex(rootOfProof(leaf, proof)), group.root, `message ${index}`);
+      }
+      const preimage = groupPreimage({
+        stream: fromHex(group.stream, 32),
+        author: fromHex(group.author, 20),
+        producer: fromHex(group.producer, 16),
+        first: group.first,
+        count: group.count,
+        previous: fromHex(group.previous, 32),
+        root,
+      });
+      assert.equal(toHex(preimage), group.preimage);
+      assert.equal(toHex((await crypto?.sha256(preimage)) as Uint8Array), group.digest);
+    }
+  });
+
+  test("have the signatures that WebCrypto takes, and no others", async () => {
+    assert.ok(signatures.length > 0);
+    for (const { title, key, preimage, signature, holds } of signatures) {
+      let point: Uint8Array = new Uint8Array(65);
+      try {
+        point = decompress(fromHex(key));
+      } catch {
+        // a key that is none verifies nothing
+      }
+      const taken = await crypto?.verify(point, fromHex(signature), fromHex(preimage));
+      assert.equal(taken, holds, title);
+    }
+  });
+});
+
+/** The node of the vectors: its contract wallets take what the vectors list, and nothing else. */
+const node: typeof fetch = async (_, init) => {
+  const { params } = JSON.parse(String(init?.body)) as { params: [{ to: Hex; data: Hex }] };
+  const { to, data } = params[0];
+  const wallet = contractWallets.find(({ address }) => address.toLowerCase() === to.toLowerCase());
+  const isTaken = wallet !== undefined && data.includes(wallet.signature.slice(2));
+  return Response.json({ jsonrpc: "2.0", id: 1, result: isTaken ? `0x1626ba7e${"00".repeat(28)}` : "0x" });
+};
+
+describe("the table of forgeries", () => {
+  for (const { title, receipt, holds, voucher, stripped } of receipts) {
+    test(title.slice(0, 60), async () => {
+      let result: { ok: boolean; voucher?: string | undefined };
+      try {
+        const parsed = parseReceipt(receipt);
+        const proof = checkProof(parsed);
+        const author = await checkAuthor(parsed, { rpcUrl: "https://node.test", fetch: node });
+        result = { ok: proof.ok && author.ok, voucher: author.voucher };
+      } catch {
+        result = { ok: false };
+      }
+      assert.equal(result.ok, holds || stripped === true, JSON.stringify(receipt.author));
+      if (result.ok) assert.equal(result.voucher, voucher ?? "operator");
+    });
+  }
+});
