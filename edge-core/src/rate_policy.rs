@@ -30,6 +30,8 @@ pub enum Policy {
     MessagesStream,
     /// Messages that one account erases.
     ErasuresAccount,
+    /// Webhooks that one account makes, and their secrets that it changes.
+    WebhooksAccount,
     /// Sign-ins, tokens and keys that one client address asks for.
     CredentialsAddress,
     /// Requests to the TURN provider for credentials of one user, which one client address causes.
@@ -41,7 +43,7 @@ pub enum Policy {
 
 impl Policy {
     /// All rate limits.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SessionsAddress,
         Self::SessionsAuthor,
         Self::SessionsStream,
@@ -51,6 +53,7 @@ impl Policy {
         Self::MessagesAddress,
         Self::MessagesStream,
         Self::ErasuresAccount,
+        Self::WebhooksAccount,
         Self::CredentialsAddress,
         Self::TurnAddress,
         Self::Requests,
@@ -68,6 +71,7 @@ impl Policy {
             Self::MessagesAddress => "messages-address",
             Self::MessagesStream => "messages-stream",
             Self::ErasuresAccount => "erasures-account",
+            Self::WebhooksAccount => "webhooks-account",
             Self::CredentialsAddress => "credentials-address",
             Self::TurnAddress => "turn-address",
             Self::Requests => "requests",
@@ -92,6 +96,8 @@ impl Policy {
             Self::MessagesStream => Quota::new(6_000, MINUTE_MS),
             // Each may rewrite a pack of 8 MiB.
             Self::ErasuresAccount => Quota::new(600, HOUR_MS),
+            // Each costs rows, and sends requests for as long as it is there.
+            Self::WebhooksAccount => Quota::new(60, HOUR_MS),
             // Each asks the database, and a contract wallet's sign-in the chain.
             Self::CredentialsAddress => Quota::new(60, MINUTE_MS),
             // Each user of an office once a day. Above it, users go on with the credentials that all share.

@@ -28,6 +28,9 @@ const TURN_SERVICE_BASE: &str = "https://rtc.live.cloudflare.com";
 /// The header in which Cloudflare, and nobody behind it, writes the client's address.
 const CLIENT_HEADER: &str = "cf-connecting-ip";
 
+/// Shortest token for scrapes, characters: 32 hexadecimal digits can't be guessed.
+const MIN_METRICS_TOKEN_CHARS: usize = 32;
+
 /// The chains of local development (anvil and Hardhat, geth's developer mode): their gas costs nothing.
 const DEVELOPMENT_CHAINS: [u64; 2] = [31_337, 1_337];
 
@@ -92,6 +95,8 @@ pub(crate) struct Config {
     pub turn_secret: Option<TurnSecret>,
     /// How long a stream's messages may wait for their segment and their round.
     pub pace: Pace,
+    /// What whoever scrapes metrics shows instead of an operator's token.
+    pub metrics_token: Option<String>,
 }
 
 thread_local! {
@@ -198,6 +203,7 @@ impl Config {
             archive: ArchiveConfig::parse(settings)?,
             turn_secret: settings.text("TURN_SECRET").map(TurnSecret::new),
             pace: pace::parse(settings)?,
+            metrics_token: metrics_token(settings)?,
         })
     }
 }
@@ -259,6 +265,20 @@ fn public_rpc(settings: &Settings) -> Result<Option<String>, ConfigError> {
         false => Err(ConfigError::new(
             "PUBLIC_RPC_URL",
             "expected an http:// or https:// URL",
+        )),
+    }
+}
+
+fn metrics_token(settings: &Settings) -> Result<Option<String>, ConfigError> {
+    let token = settings.text("METRICS_TOKEN");
+    let is_plain = |token: &String| {
+        token.len() >= MIN_METRICS_TOKEN_CHARS && token.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    match token.as_ref().is_none_or(is_plain) {
+        true => Ok(token),
+        false => Err(ConfigError::new(
+            "METRICS_TOKEN",
+            "expected 32 or more characters of ASCII without spaces",
         )),
     }
 }
@@ -426,6 +446,7 @@ mod tests {
             ("DATABASE_BYTES", "-1"),
             ("MASTER_SECRET_PREVIOUS", "0x12"),
             ("CLIENT_ADDRESS_HEADER", "x real ip"),
+            ("METRICS_TOKEN", "short"),
             ("NEW_STREAMS_ANCHOR", "rounds"),
         ] {
             let token = ("CLOUDFLARE_TURN_TOKEN", "t");

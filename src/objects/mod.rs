@@ -16,6 +16,7 @@ pub(crate) mod relays;
 pub(crate) mod stream;
 mod turn_service;
 pub(crate) mod watchdog;
+pub(crate) mod webhooks;
 
 use worker::Error;
 

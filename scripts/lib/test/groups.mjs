@@ -98,6 +98,11 @@ export const GROUPS = [
     run: () => nodeTests("tests/package/*.spec.ts"),
   },
   {
+    name: "deploy",
+    title: "A deployment (wrangler, against a fake of Cloudflare's API)",
+    run: () => nodeTests("tests/deploy/*.spec.ts"),
+  },
+  {
     name: "chaos",
     title: "Chaos, short (kill -9 of relay, workerd and chain under load)",
     run: () => nodeTests("tests/chaos/*.spec.ts"),

@@ -17,6 +17,7 @@ use streamchain_edge_core::signalling::Mailboxes;
 use streamchain_edge_core::stream_log::{
     InboxShares, LogError, LogState, NewStream, Schedule, Step, StreamLog,
 };
+use streamchain_edge_core::webhooks::Wakening;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerState};
 use worker::{DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
@@ -48,6 +49,8 @@ pub struct Stream {
     pub(super) gate: Gate,
     /// The relay chosen last, and when.
     pub(super) chosen: RefCell<Option<(Chosen, UnixMs)>>,
+    /// What it knows of the stream's webhooks.
+    pub(super) wakening: RefCell<Wakening>,
     /// What browsers leave for each other.
     pub(super) mailboxes: RefCell<Mailboxes>,
 }
@@ -69,6 +72,7 @@ impl DurableObject for Stream {
             waiters: Waiters::default(),
             inbox_shares: RefCell::default(),
             chosen: RefCell::new(None),
+            wakening: RefCell::default(),
             mailboxes: RefCell::default(),
         }
     }
@@ -156,7 +160,9 @@ impl Stream {
             Asked::ReadNews(asked) => reply::<ReadNews>(self.read_news(&asked).await),
             Asked::FlushTo(asked) => reply::<FlushTo>(self.flush_to(&asked).await),
             Asked::ForgetErased(asked) => reply::<ForgetErased>(self.forget_erased(id, &asked).await),
-            Asked::ApplyNotices(asked) => reply::<ApplyNotices>(self.apply_notices(&asked)),
+            Asked::ApplyNotices(asked) => reply::<ApplyNotices>(self.apply_notices(&asked).await),
+            Asked::SetWatch(asked) => reply::<SetWatch>(self.set_watch(&asked)),
+            Asked::ReadAsWebhook(asked) => reply::<ReadAsWebhook>(self.read_as_webhook(&asked)),
         }
     }
 
@@ -214,7 +220,7 @@ impl Stream {
     }
 
     /// What the chain says of the stream. Answers which relay is to have the notices too.
-    fn apply_notices(&self, asked: &ApplyNotices) -> Result<NoticesApplied, Problem> {
+    async fn apply_notices(&self, asked: &ApplyNotices) -> Result<NoticesApplied, Problem> {
         let mut state = self.step(Log::state)?;
         for notice in &asked.notices {
             state = self.step(|log| match asked.in_rounds {
@@ -223,6 +229,9 @@ impl Stream {
             })?;
         }
         self.waiters.notify();
+        // No await since the steps: the alarm that wakes the webhooks is set with them or not at all.
+        let (storage, now) = (self.state.storage(), clock::now());
+        self.alarm.arm(&storage, self.wake_due(now)).await?;
         Ok(NoticesApplied {
             relay: state.relay().cloned(),
             missing_anchor: state.missing_anchor(),

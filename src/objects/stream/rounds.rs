@@ -144,7 +144,7 @@ impl Stream {
     fn is_watched(&self, state: &LogState) -> bool {
         let asked = self.asked.get();
         let is_read = asked.is_some_and(|asked| clock::now().since(asked) < WATCHED_MS);
-        state.relay_leader().is_some() || is_read
+        state.relay_leader().is_some() || state.watch.is_some() || is_read
     }
 }
 

@@ -5,6 +5,7 @@ import { type AccountMemory, AccountMenu, accountToken, restoreAccount } from ".
 import { NewStream } from "./account/new-stream.ts";
 import { Banners } from "./banners.ts";
 import { Header, restoreTheme } from "./header.ts";
+import { Manage } from "./manage/manage.ts";
 import { Composer } from "./messages/composer.ts";
 import { Details } from "./messages/details.ts";
 import { DirectStrip } from "./messages/direct.ts";
@@ -118,11 +119,14 @@ class App {
     );
     const made = new NewStream(this.#connection);
     const account = new AccountMenu(this.#connection, this.#memory);
-    const header = new Header(this.#connection, () => this.#latency.redraw(), made.button, account.button);
+    const manage = new Manage(this.#connection, this.#memory);
+    const redraw = () => this.#latency.redraw();
+    const header = new Header(this.#connection, redraw, made.button, manage.button, account.button);
     document.body.replaceChildren(
       el("a", { class: "skip", href: "#composer" }, texts.app.skip),
       header.element,
       made.element,
+      manage.element,
       account.element,
       el(
         "main",

@@ -1,6 +1,8 @@
 // The English texts. Their shape is the type `Texts`, so a language that lacks a text does not compile.
 
 import type { AdviceId, AttemptStepId, CandidatePath, CandidatePathKind, ErrorCode, StepId } from "../../lib/index.ts";
+import { manageEnglish } from "./manage-english.ts";
+import { operatorEnglish } from "./operator-english.ts";
 
 /** The states that a list row, a legend or a timeline shows. */
 export type StateName = "queued" | "sent" | "live" | "stored" | "anchored" | "final" | "failed" | "reverted";
@@ -103,6 +105,8 @@ export const english = {
     page: "Use a key of this page",
     guest: "Continue as a new guest",
   },
+  manage: manageEnglish,
+  operator: operatorEnglish,
   newStream: {
     open: "New stream",
     title: "New stream",

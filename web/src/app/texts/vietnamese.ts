@@ -1,6 +1,8 @@
 // Các văn bản tiếng Việt. Có cùng cấu trúc với bản tiếng Anh, nên nếu thiếu một câu thì không biên dịch được.
 
 import type { Texts } from "./english.ts";
+import { manageVietnamese } from "./manage-vietnamese.ts";
+import { operatorVietnamese } from "./operator-vietnamese.ts";
 
 const numbers = new Intl.NumberFormat("vi");
 const counted = (count: number, noun: string): string => `${numbers.format(count)} ${noun}`;
@@ -103,6 +105,8 @@ export const vietnamese: Texts = {
     page: "Dùng khóa của trang này",
     guest: "Tiếp tục với tư cách khách mới",
   },
+  manage: manageVietnamese,
+  operator: operatorVietnamese,
   newStream: {
     open: "Luồng mới",
     title: "Luồng mới",
