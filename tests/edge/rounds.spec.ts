@@ -460,7 +460,8 @@ test("a final round's lists go into the archive and stay public", async () => {
   const before = [await read("application/json"), await read("application/octet-stream")];
   await enterRound(round, root, "final");
   const query = (await edge.database()).prepare("SELECT count(*) AS n FROM round_lists WHERE round = ?").bind(round);
-  await edge.ask("ARCHIVER", "archiver", "EnsureArchiver");
+  const ensured = await edge.ask("ARCHIVER", "archiver", "EnsureArchiver");
+  assert.equal(ensured.status, 200, ensured.text);
   await until("the lists have moved", async () => (await query.first<{ n: number }>())?.n === 0);
   assert.deepEqual([await read("application/json"), await read("application/octet-stream")], before);
   await leaveRounds();

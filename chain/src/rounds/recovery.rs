@@ -108,7 +108,7 @@ impl RoundMaker {
     }
 
     /// Takes in which batchers have written the fixed round, and why the others have not. After some time the round is made
-    /// without those.
+    /// without those, if anybody else waits.
     pub(crate) fn take_written(
         &mut self,
         answers: Vec<(u8, Result<(), String>)>,
@@ -130,6 +130,9 @@ impl RoundMaker {
         }
         fixed.tries += 1;
         let first = fixed.unwritten.first().copied();
+        let all = Fixed::new(fixed.round.clone(), now, self.settings.buckets_each).unwritten;
+        // Where nobody can write, it is the database that is away, and nothing is won without those who are asked.
+        let others_wait = fixed.unwritten != all || !self.waiting.is_subset(&fixed.unwritten);
         let is_late = fixed.tries >= MIN_FIX_TRIES && now.since(fixed.fixed_at) >= MAX_FIX_MS;
         self.forget_left_out(&written, journal);
         match first {
@@ -137,7 +140,7 @@ impl RoundMaker {
                 self.save_fixed(journal);
                 self.succeed();
             }
-            Some(_) if is_late => {
+            Some(_) if is_late && others_wait => {
                 self.leave_out(now, journal);
                 self.succeed();
             }
