@@ -10,6 +10,22 @@
 //! - [`http`]: requests to the edge.
 //! - [`connection`]: the client on a network.
 //!
+//! ```no_run
+//! # async fn example() -> Result<(), streamchain_client::core::Fatal> {
+//! use streamchain_client::connection::{Connection, ConnectionOptions};
+//! use streamchain_client::core::{Event, Reading};
+//! use streamchain_client::http::EdgeClient;
+//!
+//! let edge = EdgeClient::new("https://streamchain.example", None)?;
+//! let options = ConnectionOptions { read: Some(Reading::stored_from(0)), ..ConnectionOptions::new("demo") };
+//! let mut connection = Connection::open(edge, options)?;
+//! loop {
+//!     if let Event::Message(message) = connection.next_event().await? {
+//!         println!("{} {:?}", message.seq, message.payload);
+//!     }
+//! }
+//! # }
+//! ```
 
 #![warn(unreachable_pub)]
 

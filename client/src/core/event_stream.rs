@@ -91,7 +91,9 @@ mod tests {
 
     fn events(chunks: &[&str]) -> Vec<(String, String, String)> {
         let mut parser = EventStreamParser::default();
-        let parsed = chunks.iter().flat_map(|chunk| parser.push(chunk.as_bytes()).unwrap());
+        let parsed = chunks
+            .iter()
+            .flat_map(|chunk| parser.push(chunk.as_bytes()).unwrap());
         parsed.map(|event| (event.kind, event.data, event.id)).collect()
     }
 
@@ -104,7 +106,10 @@ mod tests {
         ];
         assert_eq!(events(&[text]), expected);
         let bytes: Vec<String> = text.chars().map(|one| one.to_string()).collect();
-        assert_eq!(events(&bytes.iter().map(String::as_str).collect::<Vec<_>>()), expected);
+        assert_eq!(
+            events(&bytes.iter().map(String::as_str).collect::<Vec<_>>()),
+            expected
+        );
     }
 
     #[test]

@@ -68,7 +68,9 @@ pub enum Fatal {
     #[error("message {0} is too large for the relay")]
     TooLarge(u64),
     /// The edge has fewer messages of this producer than it had stored.
-    #[error("the stream lost messages that were stored: another stream has its name now, or its storage was lost")]
+    #[error(
+        "the stream lost messages that were stored: another stream has its name now, or its storage was lost"
+    )]
     StreamLost,
     /// The other side does not keep to the protocol.
     #[error("protocol error: {0}")]

@@ -224,7 +224,8 @@ impl Feed {
         }
         self.bytes += message.payload.len();
         self.window.push_back(message);
-        while self.window.len() > MAX_FEED_MESSAGES || (self.bytes > MAX_FEED_BYTES && self.window.len() > 1) {
+        while self.window.len() > MAX_FEED_MESSAGES || (self.bytes > MAX_FEED_BYTES && self.window.len() > 1)
+        {
             self.pop_oldest();
         }
     }

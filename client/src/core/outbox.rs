@@ -344,7 +344,10 @@ mod tests {
         outbox.committed(Seq(12));
         assert_eq!(outbox.len(), 1);
         let stored: Vec<_> = std::iter::from_fn(|| outbox.next_stored()).collect();
-        assert_eq!(stored.iter().map(|one| one.seq).collect::<Vec<_>>(), [Some(Seq(10)), Some(Seq(11))]);
+        assert_eq!(
+            stored.iter().map(|one| one.seq).collect::<Vec<_>>(),
+            [Some(Seq(10)), Some(Seq(11))]
+        );
     }
 
     #[test]
@@ -387,7 +390,10 @@ mod tests {
         let refused = (0..).find_map(|_| outbox.publish(vec![0; 60_000]).err());
         assert_eq!(refused, Some(PublishError::Full));
         assert!(outbox.bytes < MAX_UNSTORED_BYTES + 60_000);
-        assert_eq!(outbox.publish(vec![0; 65_537]), Err(PublishError::TooLarge(65_537)));
+        assert_eq!(
+            outbox.publish(vec![0; 65_537]),
+            Err(PublishError::TooLarge(65_537))
+        );
     }
 
     #[test]
@@ -398,12 +404,19 @@ mod tests {
         while let Some(post) = outbox.post() {
             posts.push((post.producer_seq, post.at_once));
             let is_last = !post.at_once;
-            let answer = if is_last { PostAnswer::Stored(Some(Seq(9))) } else { PostAnswer::Kept };
+            let answer = if is_last {
+                PostAnswer::Stored(Some(Seq(9)))
+            } else {
+                PostAnswer::Kept
+            };
             outbox.posted(posts.last().unwrap().0, answer);
         }
         assert_eq!(posts, [(0, true), (1, true), (2, false)]);
         assert!(outbox.is_empty());
-        assert_eq!(std::iter::from_fn(|| outbox.next_stored()).last().unwrap().seq, Some(Seq(9)));
+        assert_eq!(
+            std::iter::from_fn(|| outbox.next_stored()).last().unwrap().seq,
+            Some(Seq(9))
+        );
     }
 
     #[test]

@@ -267,7 +267,11 @@ impl StreamClient {
         match self.link {
             Link::Waiting(until) if until <= now_ms => self.open_session(),
             Link::Greeting(until) if until <= now_ms => {
-                self.end_session(Failure::Ended("the relay does not answer hello".into()), now_ms, bits);
+                self.end_session(
+                    Failure::Ended("the relay does not answer hello".into()),
+                    now_ms,
+                    bits,
+                );
             }
             _ => {}
         }
@@ -365,7 +369,9 @@ impl StreamClient {
             false => SESSION_BACKOFF,
         };
         let wait = bounds.jittered_ms(self.failures, bits);
-        let wait = failure.retry_ms().map_or(wait, |asked| asked.min(MAX_PAUSE_MS).max(wait));
+        let wait = failure
+            .retry_ms()
+            .map_or(wait, |asked| asked.min(MAX_PAUSE_MS).max(wait));
         self.failures = self.failures.saturating_add(1);
         self.link = Link::Waiting(now_ms.saturating_add(wait));
         self.events.push_back(Event::Failed(failure));
@@ -385,7 +391,11 @@ impl StreamClient {
         if let Some(outbox) = &mut self.outbox {
             outbox.session_ended();
         }
-        self.set_route(if self.http.is_active() { Route::Http } else { Route::None });
+        self.set_route(if self.http.is_active() {
+            Route::Http
+        } else {
+            Route::None
+        });
         self.pause_link(failure, now_ms, bits);
     }
 

@@ -48,10 +48,11 @@ EXIT CODES
 
 /// `relay-node verify-stream`
 #[derive(Debug, Args)]
-pub(crate) struct VerifyStreamArgs {
+pub struct VerifyStreamArgs {
     /// The edge's URL
     #[arg(long, env = "STREAMCHAIN_EDGE", value_name = "URL")]
     pub edge: String,
+    /// Whom the caller believes.
     #[command(flatten)]
     pub trust: TrustArgs,
     /// One stream, by id or name. A name means the stream of --owner, or else the one that the edge has under it

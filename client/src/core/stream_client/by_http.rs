@@ -65,9 +65,21 @@ impl ByHttp {
     }
 
     pub(super) fn next_timeout(&self, has_unstored: bool) -> u64 {
-        let history = if self.is_history_needed { self.history.next_timeout() } else { u64::MAX };
-        let post = if self.is_active && has_unstored { self.post.next_timeout() } else { u64::MAX };
-        let follow = if self.is_active { self.follow.next_timeout() } else { u64::MAX };
+        let history = if self.is_history_needed {
+            self.history.next_timeout()
+        } else {
+            u64::MAX
+        };
+        let post = if self.is_active && has_unstored {
+            self.post.next_timeout()
+        } else {
+            u64::MAX
+        };
+        let follow = if self.is_active {
+            self.follow.next_timeout()
+        } else {
+            u64::MAX
+        };
         history.min(post).min(follow)
     }
 }
@@ -155,12 +167,17 @@ impl StreamClient {
         };
         match answer {
             Ok(answer) => {
-                let wait = if outbox.posted(producer_seq, answer) { UNSTORED_PAUSE_MS } else { 0 };
+                let wait = if outbox.posted(producer_seq, answer) {
+                    UNSTORED_PAUSE_MS
+                } else {
+                    0
+                };
                 self.http.post.succeeded(now_ms.saturating_add(wait));
             }
             Err(failure) if failure.is_final() => return Err(Fatal::Refused(failure)),
             Err(failure) => {
-                if matches!(&failure, Failure::Refused { status: 409, slug, .. } if slug == "producer-conflict") {
+                if matches!(&failure, Failure::Refused { status: 409, slug, .. } if slug == "producer-conflict")
+                {
                     outbox.conflict(&failure)?;
                 }
                 self.http.post.failed(Some(&failure), now_ms, bits);

@@ -93,7 +93,9 @@ impl StreamClient {
                 }
             }
             RelayFrame::Anchored(anchor) => self.events.push_back(Event::Anchored(anchor)),
-            RelayFrame::Error { code, text, retry_ms } => return self.error(code, text, retry_ms, now_ms, bits),
+            RelayFrame::Error { code, text, retry_ms } => {
+                return self.error(code, text, retry_ms, now_ms, bits);
+            }
             _ => {}
         }
         Ok(None)

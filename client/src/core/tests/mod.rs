@@ -59,9 +59,17 @@ fn run(seed: u64, messages: u64, faults: Faults) {
     }
     let expected: Vec<u64> = (0..messages).collect();
     assert_eq!(world.log(), expected, "each message is stored once, in order");
-    assert_eq!(world.stored_events(publishing), expected, "and the publisher is notified of each once");
+    assert_eq!(
+        world.stored_events(publishing),
+        expected,
+        "and the publisher is notified of each once"
+    );
     for reader in readers {
-        assert_eq!(world.read(reader), expected, "reader {reader} gets each once, in order");
+        assert_eq!(
+            world.read(reader),
+            expected,
+            "reader {reader} gets each once, in order"
+        );
     }
 }
 

@@ -139,7 +139,12 @@ impl World {
 
     pub(super) fn read(&self, who: usize) -> Vec<u64> {
         let received = &self.actors[who].received;
-        assert!(received.iter().enumerate().all(|(index, (seq, _))| index as u64 == *seq));
+        assert!(
+            received
+                .iter()
+                .enumerate()
+                .all(|(index, (seq, _))| index as u64 == *seq)
+        );
         received.iter().map(|(_, value)| *value).collect()
     }
 
@@ -155,14 +160,19 @@ impl World {
         self.log.len() as u64 == messages
             && self.actors.iter().all(|actor| {
                 actor.client.unstored() == 0
-                    && (actor.received.len() as u64 == messages || actor.client.producer() == Some(super::PRODUCER))
+                    && (actor.received.len() as u64 == messages
+                        || actor.client.producer() == Some(super::PRODUCER))
             })
     }
 
     pub(super) fn step(&mut self) {
         self.now += STEP_MS;
         if self.happens(self.faults.kills) {
-            if self.is_alive { self.kill_relay() } else { self.start_relay() }
+            if self.is_alive {
+                self.kill_relay()
+            } else {
+                self.start_relay()
+            }
         }
         for who in 0..self.actors.len() {
             if self.actors[who].session.is_some() && self.happens(self.faults.cuts) {
@@ -193,7 +203,9 @@ impl World {
     fn cut(&mut self, who: usize) {
         if let Some(session) = self.actors[who].session.take() {
             // What was on its way is lost with the session.
-            self.actors[who].inputs.retain(|(_, input)| !matches!(input, Answered::Frames(..)));
+            self.actors[who]
+                .inputs
+                .retain(|(_, input)| !matches!(input, Answered::Frames(..)));
             self.later(who, Answered::Ended(session.number));
         }
     }
@@ -251,7 +263,11 @@ impl World {
     }
 
     fn drive(&mut self, who: usize) {
-        while self.actors[who].inputs.front().is_some_and(|(at, _)| *at <= self.now) {
+        while self.actors[who]
+            .inputs
+            .front()
+            .is_some_and(|(at, _)| *at <= self.now)
+        {
             let (_, input) = self.actors[who].inputs.pop_front().unwrap();
             let (now, bits) = (self.now, self.random.next_bits());
             let client = &mut self.actors[who].client;
@@ -307,7 +323,11 @@ impl World {
             }
             Command::FetchHistory(from) => {
                 let failed = self.happens(self.faults.failures);
-                let answer = if failed { Err(no_edge()) } else { Ok(self.page(from.0)) };
+                let answer = if failed {
+                    Err(no_edge())
+                } else {
+                    Ok(self.page(from.0))
+                };
                 self.later(who, Answered::History(answer));
             }
             Command::Post => self.post(who),
@@ -320,7 +340,10 @@ impl World {
         if self.happens(self.faults.failures) {
             self.later(who, Answered::NotOpened(number, no_edge()));
         } else if !self.is_alive || self.happens(self.faults.failures) {
-            self.later(who, Answered::NotOpened(number, Failure::NoPath("no answer".into())));
+            self.later(
+                who,
+                Answered::NotOpened(number, Failure::NoPath("no answer".into())),
+            );
         } else {
             self.actors[who].session = Some(Session {
                 number,
@@ -338,7 +361,10 @@ impl World {
     fn post(&mut self, who: usize) {
         let client = &mut self.actors[who].client;
         let producer = client.producer().unwrap();
-        let Some((producer_seq, payload)) = client.post().map(|post| (post.producer_seq, post.payload.to_vec())) else {
+        let Some((producer_seq, payload)) = client
+            .post()
+            .map(|post| (post.producer_seq, post.payload.to_vec()))
+        else {
             let none = Answered::Posted(0, Err(no_edge()));
             return self.later(who, none);
         };
@@ -395,7 +421,11 @@ impl World {
                     };
                     self.send(who, &welcome);
                 }
-                Some(ClientFrame::Publish { producer_seq, payload, .. }) => {
+                Some(ClientFrame::Publish {
+                    producer_seq,
+                    payload,
+                    ..
+                }) => {
                     let payload = payload.to_vec();
                     self.relay_takes(who, producer_seq, payload);
                 }
@@ -428,7 +458,11 @@ impl World {
         let refuses = producer_seq == next && self.happens(self.faults.refusals);
         if refuses || producer_seq > next {
             self.actors[who].session.as_mut().unwrap().refused_from = Some(next.min(producer_seq));
-            let code = if producer_seq > next { ErrorCode::ProducerGap } else { ErrorCode::Overloaded };
+            let code = if producer_seq > next {
+                ErrorCode::ProducerGap
+            } else {
+                ErrorCode::Overloaded
+            };
             let wait = self.happens(500).then_some(30);
             return self.send(
                 who,
@@ -503,7 +537,10 @@ impl World {
         }
         if ends {
             actor.following = None;
-            actor.client.handle(Input::FollowEnded(Some(no_edge())), now, bits).unwrap();
+            actor
+                .client
+                .handle(Input::FollowEnded(Some(no_edge())), now, bits)
+                .unwrap();
         }
         self.turn(who);
     }
