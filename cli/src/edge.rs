@@ -66,7 +66,7 @@ impl Watch {
     /// Writes a line for people.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{}", crate::output::printable(text));
+            eprintln!("{}", crate::text::printable(text));
         }
     }
 

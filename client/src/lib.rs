@@ -5,7 +5,7 @@
 //! sessions it takes; a reader gets each message once, in the order of seq, without a hole.
 //!
 //! The modules, each of which imports only those above it:
-//! - [`core`]: the client without sockets, clock or HTTP.
+//! - [`mod@core`]: the client without sockets, clock or HTTP.
 //! - [`peer`]: one data channel to a relay, and the sockets under it.
 //! - [`http`]: requests to the edge.
 //! - [`connection`]: the client on a network.

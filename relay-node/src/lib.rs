@@ -39,9 +39,7 @@ pub mod certificate {
 
 /// Bounds that tests and load clients reckon with.
 pub mod limits {
-    pub use crate::core::limits::{
-        DATAGRAMS_PER_DRIVE, MAX_OPENING_REPEATS, MAX_PENDING_BYTES, RATE_BURST_MS,
-    };
+    pub use crate::core::limits::{MAX_OPENING_REPEATS, MAX_PENDING_BYTES, RATE_BURST_MS};
 }
 
 /// Entry points for `streamchain-fuzz`: the parsers that read what strangers send.

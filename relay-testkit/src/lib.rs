@@ -8,5 +8,6 @@ pub mod bench;
 mod client;
 mod loopback_edge;
 
-pub use client::{Client, Identity, Invitation};
+pub use client::{Client, Invitation};
 pub use loopback_edge::{Kept, LoopbackEdge};
+pub use streamchain_client::peer::Identity;

@@ -2,7 +2,8 @@
 
 use crate::edge::EdgeArgs;
 use crate::exit::Exit;
-use crate::output::{Format, Output, printable};
+use crate::output::{Format, Output};
+use crate::text::printable;
 use clap::Args;
 use serde_json::{Map, Value};
 use streamchain_client::http::Method;

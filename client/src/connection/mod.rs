@@ -1,4 +1,4 @@
-//! The client on a network: carries out what [`StreamClient`] asks for, on the caller's task.
+//! The client on a network: carries out what the core asks for, on the caller's task.
 //!
 //! What always holds: nothing goes on while nobody awaits [`Connection::next_event`], but requests that are under way; it
 //! may be dropped at any moment, and called again, and nothing is lost.

@@ -18,11 +18,11 @@ pub struct ServerEvent {
 /// Why an event stream can't be read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a line of more than {MAX_EVENT_LINE_BYTES} bytes in an event stream")]
-pub struct LineTooLong;
+pub(crate) struct LineTooLong;
 
 /// Cuts bytes into events.
 #[derive(Debug, Default)]
-pub struct EventStreamParser {
+pub(crate) struct EventStreamParser {
     line: Vec<u8>,
     /// Whether the last byte was a carriage return, so that a line feed behind it ends no line.
     is_after_return: bool,
@@ -34,7 +34,7 @@ pub struct EventStreamParser {
 
 impl EventStreamParser {
     /// Takes bytes as they come; returns the events that are complete with them.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<ServerEvent>, LineTooLong> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Vec<ServerEvent>, LineTooLong> {
         let mut events = Vec::new();
         for byte in bytes {
             let was_after_return = std::mem::take(&mut self.is_after_return);

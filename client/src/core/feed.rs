@@ -39,7 +39,7 @@ impl Reading {
 
 /// What a reader gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FeedEvent {
+pub(crate) enum FeedEvent {
     /// The next message.
     Message(Message),
     /// The messages from this seq on are taken back: others follow with their seqs.
@@ -48,7 +48,7 @@ pub enum FeedEvent {
 
 /// The messages of one reader.
 #[derive(Debug)]
-pub struct Feed {
+pub(crate) struct Feed {
     guarantee: Guarantee,
     /// The seq that the reader gets next.
     cursor: u64,
@@ -67,7 +67,7 @@ pub struct Feed {
 
 impl Feed {
     /// Returns a feed that has received nothing.
-    pub fn new(reading: Reading) -> Self {
+    pub(crate) fn new(reading: Reading) -> Self {
         Self {
             guarantee: reading.guarantee,
             cursor: reading.from.0,
@@ -83,12 +83,12 @@ impl Feed {
     }
 
     /// Returns the seq that the reader gets next.
-    pub fn cursor(&self) -> Seq {
+    pub(crate) fn cursor(&self) -> Seq {
         Seq(self.cursor)
     }
 
     /// Returns the seq below which every message is known to be stored.
-    pub fn committed(&self) -> Seq {
+    pub(crate) fn committed(&self) -> Seq {
         Seq(self.committed)
     }
 
@@ -97,7 +97,7 @@ impl Feed {
     }
 
     /// Returns the next thing for the reader.
-    pub fn poll(&mut self) -> Option<FeedEvent> {
+    pub(crate) fn poll(&mut self) -> Option<FeedEvent> {
         if let Some(from) = self.retracted.take() {
             return Some(FeedEvent::Retracted(from));
         }
@@ -144,7 +144,7 @@ impl Feed {
     }
 
     /// Returns from which seq on history is needed; `None` when it is not.
-    pub fn wants_history(&self) -> Option<Seq> {
+    pub(crate) fn wants_history(&self) -> Option<Seq> {
         let has_page = self.pages.back().is_some_and(|last| last.seq.0 >= self.cursor);
         // What the reader got before it was stored must be known to stand before what follows it is taken from history.
         let stands = self.tentative_end <= self.committed;

@@ -1,5 +1,5 @@
-//! The client without sockets, clock or HTTP: what was published and is not stored yet ([`Outbox`]), what was received
-//! and is not read yet ([`Feed`]), and the machine of sessions around both ([`StreamClient`]).
+//! The client without sockets, clock or HTTP: what was published and is not stored yet (`outbox`), what was received
+//! and is not read yet (`feed`), and the machine of sessions around both (`stream_client`).
 //!
 //! Times are milliseconds of any clock that does not go back. Random bits are arguments.
 
@@ -7,7 +7,7 @@ mod event_stream;
 mod failure;
 mod feed;
 mod frames;
-pub mod limits;
+mod limits;
 mod message;
 mod outbox;
 mod pacer;
@@ -16,10 +16,13 @@ mod stream_client;
 #[cfg(test)]
 mod tests;
 
-pub use event_stream::{EventStreamParser, LineTooLong, ServerEvent};
+pub(crate) use event_stream::EventStreamParser;
+pub use event_stream::ServerEvent;
 pub use failure::{Failure, Fatal};
-pub use feed::{Feed, FeedEvent, Guarantee, Reading};
+pub(crate) use feed::Feed;
+pub use feed::{Guarantee, Reading};
 pub use message::Message;
-pub use outbox::{Outbox, Post, PostAnswer, PublishError, Stored};
-pub use pacer::Pacer;
-pub use stream_client::{ClientOptions, Command, Event, Input, Route, StreamClient};
+pub(crate) use outbox::{Outbox, Post};
+pub use outbox::{PostAnswer, PublishError, Stored};
+pub(crate) use stream_client::{ClientOptions, Command, Input, StreamClient};
+pub use stream_client::{Event, Route};

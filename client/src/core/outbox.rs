@@ -34,13 +34,13 @@ pub struct Stored {
 
 /// A message to post by HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Post<'a> {
+pub(crate) struct Post<'a> {
     /// Its number.
-    pub producer_seq: u64,
+    pub(crate) producer_seq: u64,
     /// Its payload.
-    pub payload: &'a [u8],
+    pub(crate) payload: &'a [u8],
     /// Whether the edge shall answer without waiting until the message is stored, since more follow it.
-    pub at_once: bool,
+    pub(crate) at_once: bool,
 }
 
 /// What the edge answered to a post.
@@ -61,7 +61,7 @@ struct Entry {
 
 /// The messages of one producer that are not stored yet.
 #[derive(Debug)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     producer: ProducerId,
     entries: VecDeque<Entry>,
     /// The number of the first entry.
@@ -84,7 +84,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// Returns an empty outbox whose first message gets the number 0.
-    pub fn new(producer: ProducerId) -> Self {
+    pub(crate) fn new(producer: ProducerId) -> Self {
         Self {
             producer,
             entries: VecDeque::new(),
@@ -101,28 +101,28 @@ impl Outbox {
     }
 
     /// Returns who numbers the messages.
-    pub fn producer(&self) -> ProducerId {
+    pub(crate) fn producer(&self) -> ProducerId {
         self.producer
     }
 
     /// Returns whether every message is stored.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// Returns how many messages are not stored yet.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Returns whether [`Self::publish`] takes another message.
-    pub fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.entries.len() < MAX_UNSTORED_MESSAGES && self.bytes < MAX_UNSTORED_BYTES
     }
 
     /// Adds a message; returns its number. A number that an earlier run of the same producer stored adds nothing: the
     /// message counts as that one.
-    pub fn publish(&mut self, payload: Vec<u8>) -> Result<u64, PublishError> {
+    pub(crate) fn publish(&mut self, payload: Vec<u8>) -> Result<u64, PublishError> {
         if payload.len() > MAX_PAYLOAD_BYTES {
             return Err(PublishError::TooLarge(payload.len()));
         }
@@ -144,7 +144,7 @@ impl Outbox {
     }
 
     /// Returns the next message that became stored.
-    pub fn next_stored(&mut self) -> Option<Stored> {
+    pub(crate) fn next_stored(&mut self) -> Option<Stored> {
         self.stored.pop_front()
     }
 
@@ -269,7 +269,7 @@ impl Outbox {
 
     /// Returns the message to post next: the first one that the edge does not have; else again the last that it has, to
     /// learn whether it is stored, and so all before it.
-    pub fn post(&mut self) -> Option<Post<'_>> {
+    pub(crate) fn post(&mut self) -> Option<Post<'_>> {
         self.next_post = self.next_post.max(self.first);
         if self.post_end <= self.first {
             self.post_end = self.first.saturating_add(MAX_POSTED_TOGETHER);

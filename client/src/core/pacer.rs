@@ -10,7 +10,7 @@ const MICROS_PER_S: u64 = 1_000_000;
 
 /// Counts what was sent against the rate limits of a session.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Pacer {
+pub(crate) struct Pacer {
     messages_per_s: u64,
     bytes_per_s: u64,
     messages_due_micros: u64,
@@ -19,7 +19,7 @@ pub struct Pacer {
 
 impl Pacer {
     /// Returns a pacer for a new session, which begins with a full burst.
-    pub fn new(limits: &ChannelLimits) -> Self {
+    pub(crate) fn new(limits: &ChannelLimits) -> Self {
         Self {
             messages_per_s: limits.messages_per_s,
             bytes_per_s: limits.bytes_per_s,
@@ -29,7 +29,7 @@ impl Pacer {
     }
 
     /// Returns how many messages may share one data-channel message, so that it is a part of a burst at most.
-    pub fn max_together(&self) -> usize {
+    pub(crate) fn max_together(&self) -> usize {
         match self.messages_per_s {
             0 => usize::MAX,
             rate => usize::try_from(rate * PACER_BURST_MS / 4_000).map_or(usize::MAX, |count| count.max(1)),
@@ -37,14 +37,14 @@ impl Pacer {
     }
 
     /// Returns how long to wait before more may be sent, milliseconds; 0 to send now.
-    pub fn wait_ms(&self, now_ms: u64) -> u64 {
+    pub(crate) fn wait_ms(&self, now_ms: u64) -> u64 {
         let due = self.messages_due_micros.max(self.bytes_due_micros);
         let allowed = now_ms.saturating_add(PACER_BURST_MS).saturating_mul(1_000);
         due.saturating_sub(allowed).div_ceil(1_000)
     }
 
     /// Counts what was sent.
-    pub fn spend(&mut self, messages: u64, bytes: u64, now_ms: u64) {
+    pub(crate) fn spend(&mut self, messages: u64, bytes: u64, now_ms: u64) {
         let now = now_ms.saturating_mul(1_000);
         let later = |due: u64, amount: u64, rate: u64| {
             let micros = amount.saturating_mul(MICROS_PER_S).checked_div(rate).unwrap_or(0);

@@ -24,18 +24,18 @@ use streamchain_protocol::proof::AnchorRef;
 
 /// What a client is to do.
 #[derive(Debug, Clone, Default)]
-pub struct ClientOptions {
+pub(crate) struct ClientOptions {
     /// Under which producer id it publishes; `None` when it does not.
-    pub producer: Option<ProducerId>,
+    pub(crate) producer: Option<ProducerId>,
     /// What it reads; `None` when it does not.
-    pub read: Option<Reading>,
+    pub(crate) read: Option<Reading>,
     /// Whether it uses HTTP alone.
-    pub http_only: bool,
+    pub(crate) http_only: bool,
 }
 
 /// What the caller must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// Open a session; answer with [`Input::SessionOpened`] or [`Input::SessionFailed`], and this number.
     OpenSession(u64),
     /// End the session of this number, if it is there.
@@ -53,7 +53,7 @@ pub enum Command {
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input<'a> {
+pub(crate) enum Input<'a> {
     /// The channel of this session is open.
     SessionOpened(u64),
     /// This session did not open.
@@ -90,7 +90,7 @@ pub enum Route {
 pub enum Event {
     /// The next message of the stream.
     Message(Message),
-    /// The messages from this seq on are taken back: others follow with their seqs. Only with [`super::Guarantee::Live`].
+    /// The messages from this seq on are taken back: others follow with their seqs. Only with [`Guarantee::Live`](super::Guarantee::Live).
     Retracted(Seq),
     /// A published message is stored.
     Stored(Stored),
@@ -115,7 +115,7 @@ enum Link {
 
 /// The client of one stream.
 #[derive(Debug)]
-pub struct StreamClient {
+pub(crate) struct StreamClient {
     link: Link,
     /// The number of the present session or attempt.
     session: u64,
@@ -139,7 +139,7 @@ pub struct StreamClient {
 
 impl StreamClient {
     /// Returns a client that begins at its first [`Self::handle_timeout`].
-    pub fn new(options: &ClientOptions) -> Self {
+    pub(crate) fn new(options: &ClientOptions) -> Self {
         Self {
             link: Link::Waiting(0),
             session: 0,
@@ -160,7 +160,7 @@ impl StreamClient {
     }
 
     /// Publishes a message; returns its number. It is stored once [`Event::Stored`] says so.
-    pub fn publish(&mut self, payload: Vec<u8>) -> Result<u64, PublishError> {
+    pub(crate) fn publish(&mut self, payload: Vec<u8>) -> Result<u64, PublishError> {
         match &mut self.outbox {
             Some(outbox) => outbox.publish(payload),
             None => Err(PublishError::Full),
@@ -168,37 +168,37 @@ impl StreamClient {
     }
 
     /// Returns whether [`Self::publish`] takes another message.
-    pub fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.outbox.as_ref().is_some_and(Outbox::has_room)
     }
 
     /// Returns how many published messages are not stored yet.
-    pub fn unstored(&self) -> usize {
+    pub(crate) fn unstored(&self) -> usize {
         self.outbox.as_ref().map_or(0, Outbox::len)
     }
 
     /// Returns how the stream is reached now.
-    pub fn route(&self) -> Route {
+    pub(crate) fn route(&self) -> Route {
         self.route
     }
 
     /// Returns what there is to post, at [`Command::Post`].
-    pub fn post(&mut self) -> Option<super::outbox::Post<'_>> {
+    pub(crate) fn post(&mut self) -> Option<super::outbox::Post<'_>> {
         self.outbox.as_mut()?.post()
     }
 
     /// Returns who numbers the messages.
-    pub fn producer(&self) -> Option<ProducerId> {
+    pub(crate) fn producer(&self) -> Option<ProducerId> {
         self.outbox.as_ref().map(Outbox::producer)
     }
 
     /// Returns the next thing that the caller must do.
-    pub fn poll_command(&mut self) -> Option<Command> {
+    pub(crate) fn poll_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
     }
 
     /// Returns the next thing for the application.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
@@ -212,7 +212,7 @@ impl StreamClient {
     }
 
     /// Returns the next data-channel message to send in the present session, when its channel takes one.
-    pub fn next_send(&mut self, now_ms: u64) -> Result<Option<Vec<u8>>, Fatal> {
+    pub(crate) fn next_send(&mut self, now_ms: u64) -> Result<Option<Vec<u8>>, Fatal> {
         if let Some(frame) = self.control.pop_front() {
             return Ok(Some(frame));
         }
@@ -230,7 +230,7 @@ impl StreamClient {
     }
 
     /// Takes what happened. `bits` are random.
-    pub fn handle(&mut self, input: Input<'_>, now_ms: u64, bits: u64) -> Result<(), Fatal> {
+    pub(crate) fn handle(&mut self, input: Input<'_>, now_ms: u64, bits: u64) -> Result<(), Fatal> {
         match input {
             Input::SessionOpened(session) => self.opened(session, now_ms),
             Input::SessionFailed(session, failure) => {
@@ -263,7 +263,7 @@ impl StreamClient {
     }
 
     /// Does what is due; also to be called when something was published or read.
-    pub fn handle_timeout(&mut self, now_ms: u64, bits: u64) {
+    pub(crate) fn handle_timeout(&mut self, now_ms: u64, bits: u64) {
         match self.link {
             Link::Waiting(until) if until <= now_ms => self.open_session(),
             Link::Greeting(until) if until <= now_ms => {
@@ -289,7 +289,7 @@ impl StreamClient {
     }
 
     /// Returns when [`Self::handle_timeout`] is to be called.
-    pub fn next_timeout(&self, now_ms: u64) -> u64 {
+    pub(crate) fn next_timeout(&self, now_ms: u64) -> u64 {
         let link = match self.link {
             Link::Waiting(until) | Link::Greeting(until) => until,
             Link::Opening | Link::Open(_) => u64::MAX,

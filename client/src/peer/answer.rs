@@ -7,15 +7,15 @@ const MAX_CANDIDATES: usize = 16;
 
 /// Where a relay can be reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RelayAddresses {
+pub(crate) struct RelayAddresses {
     /// By UDP.
-    pub udp: Vec<SocketAddr>,
+    pub(crate) udp: Vec<SocketAddr>,
     /// By ICE-TCP.
-    pub tcp: Vec<SocketAddr>,
+    pub(crate) tcp: Vec<SocketAddr>,
 }
 
 /// Reads the candidates of an answer; also returns the answer without them.
-pub fn relay_addresses(answer: &str) -> (RelayAddresses, String) {
+pub(crate) fn relay_addresses(answer: &str) -> (RelayAddresses, String) {
     let mut addresses = RelayAddresses::default();
     let mut rest = String::with_capacity(answer.len());
     for line in answer.lines() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::net::{Protocol, Receive, Transmit};
-use str0m::{Candidate, Event, IceConnectionState, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
+use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
 use streamchain_protocol::wire::frame::{CHANNEL_LABEL, CHANNEL_PROTOCOL, ClientFrame};
 
 /// Datagrams that the connection is handed before it is asked what it has to say. It keeps a few dozen and drops the rest.
@@ -167,7 +167,7 @@ impl Peer {
     }
 
     /// Returns whether the channel takes another message without queueing too much.
-    pub fn is_writable(&mut self) -> bool {
+    pub(crate) fn is_writable(&mut self) -> bool {
         self.is_open && self.unsent.is_empty() && self.buffered() < MAX_BUFFERED_BYTES
     }
 
@@ -272,7 +272,6 @@ impl Peer {
             }
             Event::ChannelClose(id) if id != self.channel => {}
             Event::ChannelClose(_) | Event::Closed => self.is_closed = true,
-            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => self.is_closed = true,
             _ => {}
         }
     }

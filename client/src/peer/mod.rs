@@ -1,4 +1,4 @@
-//! One data channel to a relay ([`Peer`], without sockets or clock), and the sockets under it ([`Sockets`]).
+//! One data channel to a relay ([`Peer`], without sockets or clock), and the sockets under it (`sockets`).
 
 mod answer;
 mod certificate;
@@ -6,7 +6,7 @@ mod channel;
 mod framing;
 mod sockets;
 
-pub use answer::{RelayAddresses, relay_addresses};
+pub(crate) use answer::relay_addresses;
 pub use certificate::Identity;
 pub use channel::Peer;
-pub use sockets::{Sockets, SocketsError};
+pub(crate) use sockets::Sockets;

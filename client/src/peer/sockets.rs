@@ -16,7 +16,7 @@ const MAX_TCP_WAITING_BYTES: usize = 256 * 1024;
 /// Why sockets can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct SocketsError(#[from] io::Error);
+pub(crate) struct SocketsError(#[from] io::Error);
 
 #[derive(Debug)]
 struct TcpPath {
@@ -29,7 +29,7 @@ struct TcpPath {
 
 /// The sockets of a peer connection.
 #[derive(Debug, Default)]
-pub struct Sockets {
+pub(crate) struct Sockets {
     v4: Option<(SocketAddr, UdpSocket)>,
     v6: Option<(SocketAddr, UdpSocket)>,
     tcp: Option<TcpPath>,
@@ -58,7 +58,7 @@ async fn readable(socket: Option<&(SocketAddr, UdpSocket)>) {
 
 impl Sockets {
     /// Returns no sockets.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             buffer: vec![0; MAX_DATAGRAM_BYTES],
             ..Self::default()
@@ -67,7 +67,7 @@ impl Sockets {
 
     /// Opens the UDP sockets from which these addresses of a relay are reached; returns the sockets' own addresses. An address
     /// that this machine has no route to is passed over.
-    pub async fn open_udp(&mut self, remotes: &[SocketAddr]) -> Vec<SocketAddr> {
+    pub(crate) async fn open_udp(&mut self, remotes: &[SocketAddr]) -> Vec<SocketAddr> {
         let mut opened = Vec::new();
         for remote in remotes {
             let place = if remote.is_ipv4() {
@@ -90,7 +90,7 @@ impl Sockets {
     }
 
     /// Adds an ICE-TCP connection; returns its own address.
-    pub fn add_tcp(&mut self, stream: TcpStream) -> Result<SocketAddr, SocketsError> {
+    pub(crate) fn add_tcp(&mut self, stream: TcpStream) -> Result<SocketAddr, SocketsError> {
         let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
         let _ = stream.set_nodelay(true);
         self.tcp = Some(TcpPath {
@@ -104,7 +104,7 @@ impl Sockets {
     }
 
     /// Waits until something may be read, or the TCP connection takes more.
-    pub async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         let tcp = async {
             let Some(tcp) = &self.tcp else {
                 return pending().await;
@@ -123,7 +123,7 @@ impl Sockets {
     }
 
     /// Hands each packet that has arrived to `take`, with where it came from and to, until `take` returns false.
-    pub fn receive(&mut self, mut take: impl FnMut(&[u8], SocketAddr, SocketAddr) -> bool) {
+    pub(crate) fn receive(&mut self, mut take: impl FnMut(&[u8], SocketAddr, SocketAddr) -> bool) {
         for (local, socket) in [&self.v4, &self.v6].into_iter().flatten() {
             while let Ok((length, source)) = socket.try_recv_from(&mut self.buffer) {
                 let packet = self.buffer.get(..length).unwrap_or_default();
@@ -139,7 +139,7 @@ impl Sockets {
     }
 
     /// Sends a packet from `source`; one that can't be sent is dropped, as networks do.
-    pub fn send(&mut self, packet: &[u8], source: SocketAddr, remote: SocketAddr) {
+    pub(crate) fn send(&mut self, packet: &[u8], source: SocketAddr, remote: SocketAddr) {
         if let Some(tcp) = self
             .tcp
             .as_mut()
@@ -157,7 +157,7 @@ impl Sockets {
     }
 
     /// Writes what the TCP connection did not take before.
-    pub fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         if let Some(tcp) = &mut self.tcp {
             tcp.flush();
         }

@@ -65,7 +65,7 @@ pub struct TlsHost {
 /// Not a host name, or not a port behind it.
 #[derive(Debug, thiserror::Error)]
 #[error("expected a host name, or a host name and a port such as turn.example.org:443")]
-pub(crate) struct NotATlsHost;
+pub struct NotATlsHost;
 
 impl FromStr for TlsHost {
     type Err = NotATlsHost;

@@ -7,6 +7,18 @@ import { showCargo } from "./cargo.mjs";
 /** The relay-node executable that `npm start` and the tests run. */
 export const relayPath = () => cargoOutput("relay", process.platform === "win32" ? "relay-node.exe" : "relay-node");
 
+/** The executable `streamchain`; `buildStreamchain` makes it. */
+export const streamchainPath = () =>
+  cargoOutput("relay", process.platform === "win32" ? "streamchain.exe" : "streamchain");
+
+/** The relay is named too, so that its crates are built with the features that they have already. */
+export const buildStreamchain = async () => {
+  const packages = ["-p", "relay-node", "-p", "streamchain-cli"];
+  if ((await showCargo("cargo", ["build", "--profile", "relay", ...packages])) !== 0) {
+    throw new Failure("The command streamchain does not compile (cargo's output is above).");
+  }
+};
+
 /** The executable of the benches' load clients; `buildRelayTestkit` makes it. */
 export const relayTestkitPath = () =>
   cargoOutput("relay", process.platform === "win32" ? "relay-testkit.exe" : "relay-testkit");
