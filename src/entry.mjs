@@ -1,13 +1,22 @@
-// The Worker's entry, around what worker-build makes of the Rust code (edge.js beside the copy of this file in build/).
+// The Worker's entry, around what edge-bindgen makes of the Rust code.
 //
 // What always holds: a request whose WebAssembly instance a panic took away is answered, and with a problem document as
-// every other error is (problem.rs). The instance is gone with all that it was working on; worker-build's own shim makes
-// a new one for the next request.
+// every other error is (problem.rs). The instance is gone with all that it was working on; the next call makes a new one, and
+// each object anew in it when it is asked.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
-import Edge from "./edge.js";
+import * as rust from "streamchain-edge";
 
-export * from "./edge.js";
+/** `{ criticalError, instanceId }`: whether a panic took the WebAssembly instance away, and a number that each one has. */
+const instance = rust.__worker_init_state();
+
+/** Makes a new WebAssembly instance where the last one is gone. */
+const revive = () => {
+  if (!instance.criticalError) return;
+  console.log("WebAssembly begins anew after a panic");
+  rust.__wbg_reset_state();
+  instance.criticalError = false;
+};
 
 /** What ends each of the requests that the instance is working on. */
 const underWay = new Set();
@@ -15,6 +24,7 @@ const underWay = new Set();
 // A panic comes here: the futures of Rust are run from a queue where nobody awaits them, and theirs never end.
 const loseAll = (error) => {
   if (!(error instanceof WebAssembly.RuntimeError)) return;
+  instance.criticalError = true;
   for (const lose of underWay) lose(error);
 };
 addEventListener("error", ({ error }) => loseAll(error));
@@ -33,6 +43,55 @@ const run = (job) => {
 globalThis.queueMicrotask = (job) => {
   Promise.resolve(job).then(run);
 };
+
+/** Calls into Rust; what it throws may be the instance's end. */
+const enter = async (call) => {
+  try {
+    return await call();
+  } catch (error) {
+    loseAll(error);
+    throw error;
+  }
+};
+
+/** The class of a Durable Object, around the one that is written in Rust. */
+const durable = (Inner) => {
+  const inner = (outer) => {
+    revive();
+    if (outer.madeIn !== instance.instanceId) {
+      outer.inner = new Inner(outer.state, outer.env);
+      outer.madeIn = instance.instanceId;
+    }
+    return outer.inner;
+  };
+  class Outer {
+    constructor(state, env) {
+      this.state = state;
+      this.env = env;
+    }
+
+    fetch(request) {
+      return enter(() => inner(this).fetch(request));
+    }
+  }
+  if (Inner.prototype.alarm) {
+    Outer.prototype.alarm = function () {
+      return enter(() => inner(this).alarm());
+    };
+  }
+  return Outer;
+};
+
+// As wrangler.toml names them.
+export const Account = durable(rust.Account);
+export const Anchorer = durable(rust.Anchorer);
+export const Archiver = durable(rust.Archiver);
+export const Audit = durable(rust.Audit);
+export const Batcher = durable(rust.Batcher);
+export const Limits = durable(rust.Limits);
+export const Listener = durable(rust.Listener);
+export const Relays = durable(rust.Relays);
+export const Stream = durable(rust.Stream);
 
 const PROBLEM = {
   type: "https://streamchain.dev/problems/internal",
@@ -68,7 +127,8 @@ export default class extends WorkerEntrypoint {
     });
     underWay.add(lose);
     try {
-      return await Promise.race([new Edge(this.ctx, this.env).fetch(request), lost]);
+      revive();
+      return await Promise.race([enter(() => rust.fetch(request, this.env, this.ctx)), lost]);
     } catch (error) {
       const id = requestId(request);
       console.error(`request ${id}: lost:`, error);
@@ -80,6 +140,7 @@ export default class extends WorkerEntrypoint {
   }
 
   scheduled(event) {
-    return new Edge(this.ctx, this.env).scheduled(event);
+    revive();
+    return enter(() => rust.scheduled(event, this.env, this.ctx));
   }
 }

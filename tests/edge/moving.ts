@@ -233,9 +233,9 @@ class Run {
   /** Waits until all that is final is packed, and counts. */
   async finish(): Promise<Moved> {
     await until("the archive has what is final", async () => {
-      const query = `SELECT count(*) AS n FROM segments s JOIN anchors a ON a.stream = s.stream AND a.first = s.first`;
-      const left = await (await this.edge.database()).prepare(query).first<{ n: number }>();
-      return (left?.n ?? 0) * 1_000 < 2 * this.#how.packBytes;
+      const query = `SELECT sum(s.count) AS n FROM segments s JOIN anchors a ON a.stream = s.stream AND a.first = s.first`;
+      const left = await (await this.edge.database()).prepare(query).first<{ n: number | null }>();
+      return (left?.n ?? 0) * this.#how.bytes < 2 * this.#how.packBytes;
     });
     assert.equal(await this.readAll(), this.#how.messages);
     const doubled = `SELECT count(*) AS n FROM segments s JOIN packs p ON p.stream = s.stream AND s.first < p.next`;

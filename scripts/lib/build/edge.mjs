@@ -1,80 +1,105 @@
-// The edge Worker: Rust → WebAssembly → build/edge.js, by worker-build with tools that are already here; build/index.js is
-// the entry around it, src/entry.mjs.
+// The edge Worker: Rust → WebAssembly (cargo), JavaScript around it (edge-bindgen), smaller (wasm-opt), and with the entry
+// src/entry.mjs one module (esbuild): build/index.js and build/index_bg.wasm.
 
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "../console.mjs";
 import { cargoOutput, npmBin, ROOT, STATE } from "../paths.mjs";
-import { wasmBindgenPath, workerBuildPath } from "../setup/cargo-tools.mjs";
+import { show } from "../run.mjs";
+import { edgeBindgenPath } from "../setup/cargo-tools.mjs";
 import { showCargo } from "./cargo.mjs";
 import { withoutSection } from "./wasm.mjs";
 
 const TARGET = "wasm32-unknown-unknown";
 const BUILD = join(ROOT, "build");
 const ENTRY = join(ROOT, "src", "entry.mjs");
-const OUTPUTS = ["index.js", "edge.js", "index_bg.wasm"].map((name) => join(BUILD, name));
+const MODULE = "index_bg.wasm";
+const OUTPUTS = ["index.js", MODULE].map((name) => join(BUILD, name));
 const STAMP = join(STATE, "stamps", "edge-build");
 
-/** worker-build sets this for its own cargo run; a different environment would compile everything twice. */
+/** Has wasm-bindgen's macros use what `worker` uses for futures. */
 const CARGO_ENV = { WASM_BINDGEN_USE_JS_SYS: "1" };
 
-const buildEnv = () => ({
-  ...CARGO_ENV,
-  WASM_BINDGEN_BIN: wasmBindgenPath() ?? "wasm-bindgen",
-  WASM_OPT_BIN: process.env.WASM_OPT_BIN || npmBin("wasm-opt"),
-  ESBUILD_BIN: npmBin("esbuild"),
-});
+/** What the compiler and edge-bindgen make use of. */
+const WASM_OPT_FLAGS = ["-Oz", "--all-features"];
 
-/** What build/ is made from: cargo's output, the entry, the manifest (it holds the wasm-opt flags) and the tools' versions. */
-const inputHash = () => {
+/** @param {string[]} parts */
+const hashOf = (...parts) => {
   const hash = createHash("sha256");
-  hash.update(readFileSync(cargoOutput(TARGET, "release", "streamchain_edge.wasm")));
-  hash.update(readFileSync(ENTRY));
-  hash.update(readFileSync(join(ROOT, "Cargo.toml")));
-  hash.update(readFileSync(join(ROOT, "package-lock.json")));
-  hash.update(`${wasmBindgenPath()} ${workerBuildPath()}`);
+  for (const part of parts) hash.update(part);
   return hash.digest("hex");
+};
+
+/** @param {string} path */
+const read = (path) => readFileSync(path, "latin1");
+
+/** What build/ is made from. @param {string} profile */
+const inputHash = (profile) => {
+  const module = cargoOutput(TARGET, profile, "streamchain_edge.wasm");
+  const files = [module, ENTRY, join(ROOT, "package-lock.json"), edgeBindgenPath(), import.meta.filename];
+  return hashOf(profile, ...files.map(read));
 };
 
 /** Hash of the build's outputs, which finds out another build in the same folder or a file edited by hand. */
-const outputHash = () => {
-  const hash = createHash("sha256");
-  for (const path of OUTPUTS) hash.update(readFileSync(path));
-  return hash.digest("hex");
-};
+const outputHash = () => hashOf(...OUTPUTS.map(read));
 
-/** Removes the names of functions, a sixth of the upload, which only debuggers read. worker-build always keeps them. */
-const dropNames = () => {
-  const module = join(BUILD, "index_bg.wasm");
-  writeFileSync(module, withoutSection(readFileSync(module), "name"));
-};
-
-/** worker-build names its own entry index.js, which is the name that ours must have. */
-const putEntry = () => {
-  renameSync(join(BUILD, "index.js"), join(BUILD, "edge.js"));
-  copyFileSync(ENTRY, join(BUILD, "index.js"));
-};
-
-const upToDate = () =>
+/** @param {string} profile */
+const upToDate = (profile) =>
   existsSync(STAMP) &&
   OUTPUTS.every((path) => existsSync(path)) &&
-  readFileSync(STAMP, "utf8") === `${inputHash()} ${outputHash()}`;
+  readFileSync(STAMP, "utf8") === `${inputHash(profile)} ${outputHash()}`;
 
-/** Builds the Worker; when cargo has nothing new, the steps after it are skipped too. */
-export const buildEdge = async () => {
-  const cargo = ["build", "--lib", "--release", "--target", TARGET];
+/** Runs a tool with its output shown. @param {string} command @param {string[]} args */
+const run = async (command, args) => {
+  if ((await show(command, args)) !== 0) throw new Failure(`${command} failed (its output is above).`);
+};
+
+/** Names of functions, a sixth of the upload, are read by debuggers only. @param {string} path */
+const dropNames = (path) => writeFileSync(path, withoutSection(readFileSync(path), "name"));
+
+/**
+ * The entry and the JavaScript around the module as one file. The module stays a file of its own, imported as the
+ * platform gives it: already compiled.
+ * @param {string} folder where edge-bindgen wrote
+ */
+const bundle = async (folder) => {
+  const { build } = await import("esbuild");
+  const rust = join(folder, "index.js");
+  writeFileSync(rust, readFileSync(rust, "utf8").replace("import source ", "import "));
+  await build({
+    entryPoints: [ENTRY],
+    outfile: join(BUILD, "index.js"),
+    bundle: true,
+    format: "esm",
+    minify: true,
+    external: ["cloudflare:*", `./${MODULE}`],
+    alias: { "streamchain-edge": rust },
+    logLevel: "warning",
+  });
+};
+
+/**
+ * Builds the Worker; when cargo has nothing new, the steps after it are skipped too.
+ * @param {{ profile?: "release" | "start" }} how `start` compiles quickly, and makes a larger module that is as correct
+ */
+export const buildEdge = async ({ profile = "release" } = {}) => {
+  const cargo = ["build", "--lib", "--profile", profile, "--target", TARGET];
   if ((await showCargo("cargo", cargo, CARGO_ENV)) !== 0) {
     throw new Failure("The Worker does not compile (cargo's output is above).");
   }
-  if (upToDate()) return;
-  const workerBuild = workerBuildPath();
-  if (!workerBuild) throw new Failure("worker-build is missing.", ["npm run setup installs it."]);
-  if ((await showCargo(workerBuild, ["--release"], buildEnv())) !== 0) {
-    throw new Failure("worker-build failed (its output is above).");
-  }
-  dropNames();
-  putEntry();
+  if (upToDate(profile)) return;
+  const folder = join(STATE, "bindgen");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  await run(edgeBindgenPath(), [cargoOutput(TARGET, profile, "streamchain_edge.wasm"), folder]);
+  const module = join(folder, MODULE);
+  if (profile === "release") await run(npmBin("wasm-opt"), [...WASM_OPT_FLAGS, module, "-o", module]);
+  dropNames(module);
+  rmSync(BUILD, { recursive: true, force: true });
+  mkdirSync(BUILD, { recursive: true });
+  copyFileSync(module, join(BUILD, MODULE));
+  await bundle(folder);
   mkdirSync(join(STATE, "stamps"), { recursive: true });
-  writeFileSync(STAMP, `${inputHash()} ${outputHash()}`);
+  writeFileSync(STAMP, `${inputHash(profile)} ${outputHash()}`);
 };

@@ -1,11 +1,15 @@
-// The relay: `cargo build --profile relay`, which compiles only what changed.
+// The relay: `cargo build --profile relay` (or `start`, which compiles quickly), which compiles only what changed.
 
 import { Failure } from "../console.mjs";
 import { cargoOutput } from "../paths.mjs";
 import { showCargo } from "./cargo.mjs";
 
-/** The relay-node executable that `npm start` and the tests run. */
-export const relayPath = () => cargoOutput("relay", process.platform === "win32" ? "relay-node.exe" : "relay-node");
+/**
+ * The relay-node executable: the tests run that of the profile `relay`, `npm start` that of `start`.
+ * @param {"relay" | "start"} profile
+ */
+export const relayPath = (profile = "relay") =>
+  cargoOutput(profile, process.platform === "win32" ? "relay-node.exe" : "relay-node");
 
 /** The executable `streamchain`; `buildStreamchain` makes it. */
 export const streamchainPath = () =>
@@ -29,8 +33,9 @@ export const buildRelayTestkit = async () => {
   }
 };
 
-export const buildRelay = async () => {
-  if ((await showCargo("cargo", ["build", "--profile", "relay", "-p", "relay-node"])) !== 0) {
+/** @param {{ profile?: "relay" | "start" }} how */
+export const buildRelay = async ({ profile = "relay" } = {}) => {
+  if ((await showCargo("cargo", ["build", "--profile", profile, "-p", "relay-node"])) !== 0) {
     throw new Failure("The relay does not compile (cargo's output is above).");
   }
 };

@@ -1,18 +1,16 @@
-// The two build tools that come from crates.io. Their versions must be the crates' own (Cargo.toml), so a tool on the
-// PATH is used only when its version is equal; otherwise it is compiled once per user into the cache folder.
+// The one build tool that is compiled here: scripts/edge-bindgen, once per user, into the cache folder. Its version is that of
+// the crate wasm-bindgen (Cargo.toml).
 
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { step } from "../console.mjs";
-import { STATE, toolFolder, which } from "../paths.mjs";
+import { ROOT, STATE, toolFolder, which } from "../paths.mjs";
 import { ask, runLogged } from "../run.mjs";
 
 /** @typedef {{ crate: string, command: string, version: string }} CargoTool */
 
 /** @type {CargoTool} */
-const WASM_BINDGEN = { crate: "wasm-bindgen-cli", command: "wasm-bindgen", version: "0.2.129" };
-/** @type {CargoTool} */
-const WORKER_BUILD = { crate: "worker-build", command: "worker-build", version: "0.8.7" };
+const EDGE_BINDGEN = { crate: "edge-bindgen", command: "edge-bindgen", version: "0.2.129" };
 
 /** @param {CargoTool} tool */
 const cached = ({ crate, command, version }) => join(toolFolder(crate, version), "bin", command);
@@ -27,27 +25,22 @@ const onPath = ({ command, version }) => {
 /** The path of a tool that is installed, or null. @param {CargoTool} tool */
 export const findCargoTool = (tool) => (existsSync(cached(tool)) ? cached(tool) : onPath(tool));
 
-/** Compiles a tool unless it is there. @param {CargoTool} tool */
-const installCargoTool = async (tool) => {
-  if (findCargoTool(tool)) return;
-  const { crate, version } = tool;
-  await step(`${crate} ${version} (compiling it once takes a few minutes)`, () =>
-    runLogged(
-      crate,
-      "cargo",
-      ["install", crate, "--version", version, "--locked", "--root", toolFolder(crate, version)],
-      {
-        log: join(STATE, "logs", `${crate}.log`),
-        advice: [`It needs the network once. By hand: cargo install ${crate} --version ${version} --locked`],
-      },
-    ),
+/** The path of the program that makes JavaScript around the Worker's WebAssembly. */
+export const edgeBindgenPath = () => cached(EDGE_BINDGEN);
+
+/** Compiles it unless it is there. */
+export const installEdgeBindgen = async () => {
+  if (existsSync(edgeBindgenPath())) return;
+  const { crate, version } = EDGE_BINDGEN;
+  const path = join(ROOT, "scripts", crate);
+  const target = join(STATE, crate);
+  const root = toolFolder(crate, version);
+  const args = ["install", "--path", path, "--target-dir", target, "--debug", "--locked", "--root", root];
+  await step(`${crate} ${version} (compiling it once takes half a minute)`, () =>
+    runLogged(crate, "cargo", args, {
+      log: join(STATE, "logs", `${crate}.log`),
+      advice: ["It needs the network once."],
+    }),
   );
+  rmSync(target, { recursive: true, force: true });
 };
-
-export const installCargoTools = async () => {
-  await installCargoTool(WASM_BINDGEN);
-  await installCargoTool(WORKER_BUILD);
-};
-
-export const wasmBindgenPath = () => findCargoTool(WASM_BINDGEN);
-export const workerBuildPath = () => findCargoTool(WORKER_BUILD);

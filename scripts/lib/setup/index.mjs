@@ -2,7 +2,7 @@
 // looks, then prints what it installs and its progress.
 
 import { continueUnderWantedNode, isWantedNode } from "../node.mjs";
-import { installCargoTools } from "./cargo-tools.mjs";
+import { installEdgeBindgen } from "./cargo-tools.mjs";
 import { installChromium } from "./chromium.mjs";
 import { installDependencyTools } from "./dependency-tools.mjs";
 import { installNpmPackages } from "./npm.mjs";
@@ -19,7 +19,7 @@ export const setUp = async ({ rust = true, checks = false, browser = false } = {
   if (!isWantedNode()) await continueUnderWantedNode();
   if (rust) {
     await addWasmTarget();
-    await installCargoTools();
+    await installEdgeBindgen();
   }
   if (checks) {
     await addCheckComponents();

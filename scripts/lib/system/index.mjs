@@ -46,6 +46,7 @@ const relayPartOf = (id) => id.replace(RELAY_ID, "relay");
  * @property {string[]} [relayArgs] more arguments for `relay-node run`
  * @property {boolean} [metrics] have each relay serve its metrics, on a TCP port of their own
  * @property {string | undefined} [advertise] the address of this machine that other machines reach, for the relay
+ * @property {string} [relay] the relay's executable, unless it is the one that is shipped
  * @property {boolean} [rateLimits] hold clients to the usual rates; else to none, for the many sessions of a test have one
  *   address
  * @property {boolean} [tunnel] expose the edge through wrangler's tunnel
@@ -184,7 +185,7 @@ class System {
     const port = id === RELAY_ID ? this.ports.relay : await freePort("udp");
     this.relayPorts[id] = port;
     const edge = (await this.options.edgeFor?.(id, this.urls.edge)) ?? this.urls.edge;
-    const how = { dir: this.dir, id, port, edge, master: this.master };
+    const how = { dir: this.dir, id, port, edge, master: this.master, program: this.options.relay };
     this.parts[name] = relayPart({ ...how, advertise, extraArgs, log: this.#logFile(name) }, this.#onDeath);
     this.log(`${name} on UDP port ${port}`);
     await this.#run(name);

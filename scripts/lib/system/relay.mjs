@@ -10,9 +10,9 @@ import { LOCALHOST } from "./ports.mjs";
 
 const START_TIMEOUT_MS = 30_000;
 
-/** @param {string} master @param {string} id */
-const relayKey = (master, id) => {
-  const { status, stdout, stderr } = spawnSync(relayPath(), ["key", "--master", master, "--id", id], {
+/** @param {string} program @param {string} master @param {string} id */
+const relayKey = (program, master, id) => {
+  const { status, stdout, stderr } = spawnSync(program, ["key", "--master", master, "--id", id], {
     encoding: "utf8",
   });
   if (status !== 0) throw new Failure(`relay-node key failed: ${stderr}`);
@@ -21,18 +21,22 @@ const relayKey = (master, id) => {
 
 /**
  * @param {{ dir: string, id: string, port: number, edge: string, master: string, advertise?: string | undefined,
- *   extraArgs?: string[], log: string }} how
- *   `advertise`: the address that other machines reach this one at; without it the relay serves this machine only
+ *   extraArgs?: string[], log: string, program?: string | undefined }} how
+ *   `advertise`: the address that other machines reach this one at; without it the relay serves this machine only;
+ *   `program`: the executable, unless it is the one that is shipped
  * @param {import("./part.mjs").OnDeath} onDeath
  */
-export const relayPart = ({ dir, id, port, edge, master, advertise, extraArgs = [], log }, onDeath) => {
-  if (!existsSync(relayPath())) throw new Failure("The relay is not built.", ["npm run build"]);
+export const relayPart = (
+  { dir, id, port, edge, master, advertise, extraArgs = [], log, program = relayPath() },
+  onDeath,
+) => {
+  if (!existsSync(program)) throw new Failure("The relay is not built.", ["npm run build"]);
   const args = ["run", "--id", id, "--edge", edge, "--state", join(dir, "relay", id)];
   args.push("--listen", `${advertise ? "0.0.0.0" : LOCALHOST}:${port}`);
   if (advertise) args.push("--advertise", advertise);
   args.push(...extraArgs);
-  const env = { STREAMCHAIN_RELAY_KEY: relayKey(master, id) };
-  return new Part("relay", { command: relayPath(), args, env, log }, onDeath);
+  const env = { STREAMCHAIN_RELAY_KEY: relayKey(program, master, id) };
+  return new Part("relay", { command: program, args, env, log }, onDeath);
 };
 
 /**

@@ -134,11 +134,9 @@ impl Archiver {
     async fn ensure(&self) -> Result<(), Problem> {
         let config = Config::of(&self.env).map_err(Problem::internal)?;
         let due = clock::now().plus_ms(config.archive.interval_ms.min(MAX_ROUND_MS));
-        let set = self.state.storage().get_alarm().await?.is_some();
-        match set {
-            true => Ok(()),
-            false => Ok(self.alarm.arm(&self.state.storage(), Some(due)).await?),
-        }
+        // An alarm that stands for a pass that died with its instance is later than the next pass is due.
+        self.alarm.adopt(&self.state.storage()).await?;
+        Ok(self.alarm.arm(&self.state.storage(), Some(due)).await?)
     }
 
     /// What a person wants to know, and the page `/v1/status` shows.
