@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use streamchain_client::connection::{Connection, ConnectionOptions};
-use streamchain_client::core::{Event, Failure, Guarantee, Reading, Route};
+use streamchain_client::core::{Event, Guarantee, Reading, Route};
 use streamchain_client::http::{EdgeClient, Method};
 use streamchain_protocol::ids::Seq;
 
@@ -91,7 +91,7 @@ async fn stored(edge: &EdgeClient, stream: &str) -> Result<Seq, Exit> {
     let path = format!("/v1/streams/{stream}");
     match edge.json::<State>(Method::GET, &path, None).await {
         Ok(state) => Ok(state.stored),
-        Err(Failure::Refused { slug, .. }) if slug == "no-such-stream" => Ok(Seq(0)),
+        Err(failure) if failure.is_no_such_stream() => Ok(Seq(0)),
         Err(failure) => Err(failure.into()),
     }
 }

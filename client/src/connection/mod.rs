@@ -273,12 +273,12 @@ impl Connection {
             () = tokio::time::sleep(wait) => None,
         };
         match reply {
-            Some(reply) => self.take_reply(reply).await,
+            Some(reply) => self.take_reply(reply),
             None => Ok(()),
         }
     }
 
-    async fn take_reply(&mut self, reply: Reply) -> Result<(), Fatal> {
+    fn take_reply(&mut self, reply: Reply) -> Result<(), Fatal> {
         match reply {
             Reply::Session(number, answer) => {
                 let Some(session) = self.session.as_mut().filter(|session| session.number() == number) else {
@@ -287,17 +287,14 @@ impl Connection {
                     }
                     return Ok(());
                 };
-                let accepted = match answer {
-                    Ok(answer) => session.accept(answer, Instant::now()).await,
-                    Err(failure) => Err(failure),
+                let accepted = answer.and_then(|answer| session.accept(answer, Instant::now()));
+                let Err(failure) = accepted else {
+                    return Ok(());
                 };
-                match accepted {
-                    Ok(()) => Ok(()),
-                    Err(failure) => {
-                        self.session = None;
-                        self.handle(Input::SessionFailed(number, failure))
-                    }
+                if let Some(session) = self.session.take() {
+                    self.requests.end_session(session.close());
                 }
+                self.handle(Input::SessionFailed(number, failure))
             }
             Reply::History(answer) => self.handle(Input::History(answer)),
             Reply::Posted(producer_seq, answer) => self.handle(Input::Posted(producer_seq, answer)),

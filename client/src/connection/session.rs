@@ -63,12 +63,12 @@ impl Session {
     }
 
     /// Takes the edge's answer, and opens sockets for it.
-    pub(super) async fn accept(&mut self, answer: SessionAnswer, now: Instant) -> Result<(), Failure> {
+    pub(super) fn accept(&mut self, answer: SessionAnswer, now: Instant) -> Result<(), Failure> {
         self.location = answer.location;
         let (relay, sdp) = relay_addresses(&answer.sdp);
         let failed = |error: RtcError| Failure::NoPath(error.to_string());
         self.peer.accept(&sdp).map_err(failed)?;
-        for local in self.sockets.open_udp(&relay.udp).await {
+        for local in self.sockets.open_udp(&relay.udp) {
             self.peer.add_local(local).map_err(failed)?;
         }
         for remote in &relay.udp {

@@ -37,6 +37,11 @@ impl Failure {
         matches!(self, Self::Refused { status, .. } if FINAL_STATUSES.contains(status))
     }
 
+    /// Whether the edge has no such stream, or shows none.
+    pub fn is_no_such_stream(&self) -> bool {
+        matches!(self, Self::Refused { slug, .. } if slug == "no-such-stream")
+    }
+
     /// Whether HTTP may work although no session opened.
     pub(super) fn is_replaceable(&self) -> bool {
         match self {

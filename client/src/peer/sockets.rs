@@ -47,6 +47,13 @@ fn source_for(remote: SocketAddr) -> io::Result<IpAddr> {
     Ok(probe.local_addr()?.ip())
 }
 
+/// A socket from which `remote` is reached, and its address.
+fn socket_for(remote: SocketAddr) -> io::Result<(SocketAddr, UdpSocket)> {
+    let socket = std::net::UdpSocket::bind((source_for(remote)?, 0))?;
+    socket.set_nonblocking(true)?;
+    Ok((socket.local_addr()?, UdpSocket::from_std(socket)?))
+}
+
 async fn readable(socket: Option<&(SocketAddr, UdpSocket)>) {
     match socket {
         Some((_, socket)) => {
@@ -67,7 +74,7 @@ impl Sockets {
 
     /// Opens the UDP sockets from which these addresses of a relay are reached; returns the sockets' own addresses. An address
     /// that this machine has no route to is passed over.
-    pub(crate) async fn open_udp(&mut self, remotes: &[SocketAddr]) -> Vec<SocketAddr> {
+    pub(crate) fn open_udp(&mut self, remotes: &[SocketAddr]) -> Vec<SocketAddr> {
         let mut opened = Vec::new();
         for remote in remotes {
             let place = if remote.is_ipv4() {
@@ -78,13 +85,10 @@ impl Sockets {
             if place.is_some() {
                 continue;
             }
-            let Ok(source) = source_for(*remote) else { continue };
-            let Ok(socket) = UdpSocket::bind((source, 0)).await else {
-                continue;
-            };
-            let Ok(local) = socket.local_addr() else { continue };
-            *place = Some((local, socket));
-            opened.push(local);
+            if let Ok((local, socket)) = socket_for(*remote) {
+                *place = Some((local, socket));
+                opened.push(local);
+            }
         }
         opened
     }

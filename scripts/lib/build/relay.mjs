@@ -11,14 +11,15 @@ import { showCargo } from "./cargo.mjs";
 export const relayPath = (profile = "relay") =>
   cargoOutput(profile, process.platform === "win32" ? "relay-node.exe" : "relay-node");
 
-/** The executable `streamchain`; `buildStreamchain` makes it. */
+/**
+ * The executable `streamchain` as the tests run it: the one that `cargo test` makes for its own tests, so that nothing is
+ * compiled and linked twice.
+ */
 export const streamchainPath = () =>
-  cargoOutput("relay", process.platform === "win32" ? "streamchain.exe" : "streamchain");
+  cargoOutput("debug", process.platform === "win32" ? "streamchain.exe" : "streamchain");
 
-/** The relay is named too, so that its crates are built with the features that they have already. */
 export const buildStreamchain = async () => {
-  const packages = ["-p", "relay-node", "-p", "streamchain-cli"];
-  if ((await showCargo("cargo", ["build", "--profile", "relay", ...packages])) !== 0) {
+  if ((await showCargo("cargo", ["test", "--workspace", "--no-run", "--test", "program"])) !== 0) {
     throw new Failure("The command streamchain does not compile (cargo's output is above).");
   }
 };

@@ -208,7 +208,12 @@ impl StreamClient {
         if !self.http.follow.is_under_way {
             return Ok(());
         }
-        if let Some(failure) = failure.clone().filter(Failure::is_final) {
+        // A session makes a stream that is not there yet; until one opens, this waits for it.
+        let waits = |failure: &Failure| !self.http_only && failure.is_no_such_stream();
+        if let Some(failure) = failure
+            .clone()
+            .filter(|failure| failure.is_final() && !waits(failure))
+        {
             return Err(Fatal::Refused(failure));
         }
         self.http.follow.failed(failure.as_ref(), now_ms, bits);
