@@ -56,8 +56,8 @@ describe("a hundred thousand lines through pub and sub", () => {
   it("go by HTTP where no relay is alive", async () => {
     await system.system.kill("relay");
     const pub = new Run(system, ["pub", "without-relay"]);
-    pub.child.stdin.end(linesOf(0, 100));
     const sub = new Run(system, ["sub", "without-relay", "--from", "0", "--count", "100"]);
+    pub.child.stdin.end(linesOf(0, 100));
     assert.equal(await pub.ended, 0, pub.error);
     assert.equal(await sub.ended, 0, sub.error);
     assert.equal(sub.out, linesOf(0, 100));

@@ -256,6 +256,11 @@ impl Outbox {
         self.sent = self.answered;
     }
 
+    /// Whether a message was sent in this session and is not answered.
+    pub(super) fn has_unanswered(&self) -> bool {
+        self.sent > self.answered
+    }
+
     /// The number of the first message that was sent and is not answered.
     pub(super) fn first_unanswered(&self) -> u64 {
         self.first.saturating_add(self.answered as u64)

@@ -113,7 +113,9 @@ impl StreamClient {
         if is(ErrorCode::StreamMoved) || is(ErrorCode::GoingAway) || is(ErrorCode::SessionEnded) {
             return Ok(Some(Failure::Ended(text.to_owned())));
         }
-        if is(ErrorCode::RateLimited) && retry_ms.is_none() {
+        // Without a wait the relay closes the session. Without an unanswered message, hello or subscribe was not taken.
+        let has_sent = self.outbox.as_ref().is_some_and(|outbox| outbox.has_unanswered());
+        if is(ErrorCode::RateLimited) && (retry_ms.is_none() || !has_sent) {
             return Ok(Some(Failure::Ended(text.to_owned())));
         }
         if is(ErrorCode::TooLarge) {
