@@ -82,16 +82,6 @@ impl Feed {
         }
     }
 
-    /// Returns the seq that the reader gets next.
-    pub(crate) fn cursor(&self) -> Seq {
-        Seq(self.cursor)
-    }
-
-    /// Returns the seq below which every message is known to be stored.
-    pub(crate) fn committed(&self) -> Seq {
-        Seq(self.committed)
-    }
-
     fn end(&self) -> u64 {
         self.start.saturating_add(self.window.len() as u64)
     }

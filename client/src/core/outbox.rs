@@ -105,11 +105,6 @@ impl Outbox {
         self.producer
     }
 
-    /// Returns whether every message is stored.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// Returns how many messages are not stored yet.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -379,10 +374,10 @@ mod tests {
     fn an_earlier_run_of_the_producer_counts() {
         let mut outbox = outbox(2);
         outbox.welcome(Some(4), 65_536).unwrap();
-        assert!(outbox.is_empty());
+        assert!(outbox.len() == 0);
         for _ in 2..5 {
             outbox.publish(vec![1]).unwrap();
-            assert!(outbox.is_empty(), "it is stored already");
+            assert!(outbox.len() == 0, "it is stored already");
         }
         assert_eq!(outbox.publish(vec![1]), Ok(5));
         assert_eq!(outbox.len(), 1);
@@ -417,7 +412,7 @@ mod tests {
             outbox.posted(posts.last().unwrap().0, answer);
         }
         assert_eq!(posts, [(0, true), (1, true), (2, false)]);
-        assert!(outbox.is_empty());
+        assert!(outbox.len() == 0);
         assert_eq!(
             std::iter::from_fn(|| outbox.next_stored()).last().unwrap().seq,
             Some(Seq(9))
