@@ -13,6 +13,10 @@ struct Counters {
     object_calls: u64,
     object_rows_written: u64,
     d1: D1Counters,
+    deliveries: u64,
+    failed_deliveries: u64,
+    /// By the rate limit's name.
+    limits_hit: Vec<(String, u64)>,
 }
 
 /// What the database did.
@@ -62,6 +66,24 @@ pub(crate) fn count_object_rows(written: u64) {
     COUNTERS.with_borrow_mut(|counters| counters.object_rows_written += written);
 }
 
+/// Counts a request that was refused for a rate limit. There are as many names as limits.
+pub(crate) fn count_limit_hit(limit: &str) {
+    COUNTERS.with_borrow_mut(|counters| {
+        match counters.limits_hit.iter_mut().find(|(known, _)| known == limit) {
+            Some((_, count)) => *count += 1,
+            None => counters.limits_hit.push((limit.to_owned(), 1)),
+        }
+    });
+}
+
+/// Counts a delivery of a webhook, which its receiver took or not.
+pub(crate) fn count_delivery(is_taken: bool) {
+    COUNTERS.with_borrow_mut(|counters| match is_taken {
+        true => counters.deliveries += 1,
+        false => counters.failed_deliveries += 1,
+    });
+}
+
 /// Counts statements of the database.
 pub(crate) fn count_d1(done: D1Counters) {
     COUNTERS.with_borrow_mut(|counters| {
@@ -93,10 +115,14 @@ pub(crate) fn to_json() -> Value {
             requests.insert((*path).to_owned(), Value::Object(of_path));
         }
         let d1 = counters.d1;
+        let hits = counters.limits_hit.iter().map(|(limit, count)| (limit.clone(), json!(count)));
+        let limits_hit: Map<String, Value> = hits.collect();
         json!({
             "requests": requests,
             "objectCalls": counters.object_calls,
             "objectRowsWritten": counters.object_rows_written,
+            "limitsHit": limits_hit,
+            "webhooks": {"delivered": counters.deliveries, "failed": counters.failed_deliveries},
             "d1": {"queries": d1.queries, "rowsRead": d1.rows_read, "rowsWritten": d1.rows_written, "ms": d1.ms},
         })
     })
@@ -111,6 +137,8 @@ mod tests {
         for status in [200, 204, 404, 0, 999] {
             count_request("/v1/x", status);
         }
+        count_limit_hit("requests");
+        count_limit_hit("requests");
         count_d1(D1Counters {
             queries: 2,
             ms: 3,
@@ -119,5 +147,6 @@ mod tests {
         let all = to_json();
         assert_eq!(all["requests"]["/v1/x"], json!({"2xx": 2, "4xx": 1}));
         assert_eq!(all["d1"]["queries"], 2);
+        assert_eq!(all["limitsHit"], json!({"requests": 2}));
     }
 }

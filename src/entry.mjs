@@ -5,7 +5,7 @@
 // each object anew in it when it is asked.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
-import * as rust from "streamchain-edge";
+import * as rust from "./rust.js";
 
 /** `{ criticalError, instanceId }`: whether a panic took the WebAssembly instance away, and a number that each one has. */
 const instance = rust.__worker_init_state();
@@ -92,6 +92,7 @@ export const Limits = durable(rust.Limits);
 export const Listener = durable(rust.Listener);
 export const Relays = durable(rust.Relays);
 export const Stream = durable(rust.Stream);
+export const Webhooks = durable(rust.Webhooks);
 
 const PROBLEM = {
   type: "https://streamchain.dev/problems/internal",

@@ -3,7 +3,7 @@
 use crate::problem::{Kind, Problem};
 use crate::request::parse_number;
 use alloy_primitives::Address;
-use streamchain_protocol::ids::{KeyId, ProducerId, RelayId, Seq, SessionRef, StreamRef};
+use streamchain_protocol::ids::{KeyId, ProducerId, RelayId, Seq, SessionRef, StreamRef, WebhookId};
 
 /// What stands in a path where its template has `{name}`.
 #[derive(Debug, Default)]
@@ -15,6 +15,7 @@ pub(crate) struct PathParameters {
     relay: Option<RelayId>,
     producer: Option<ProducerId>,
     key: Option<KeyId>,
+    webhook: Option<WebhookId>,
     round: Option<u64>,
     bucket: Option<u8>,
 }
@@ -32,6 +33,7 @@ impl PathParameters {
                 "{relay}" => read.relay = Some(text.parse()?),
                 "{producer}" => read.producer = Some(text.parse()?),
                 "{key}" => read.key = Some(text.parse()?),
+                "{webhook}" => read.webhook = Some(text.parse()?),
                 "{round}" => read.round = Some(parse_number("round", text)?),
                 "{bucket}" => read.bucket = Some(parse_bucket(text)?),
                 _ => {}
@@ -73,6 +75,11 @@ impl PathParameters {
     /// `{key}`
     pub(crate) fn key(&self) -> Result<KeyId, Problem> {
         present(self.key)
+    }
+
+    /// `{webhook}`
+    pub(crate) fn webhook(&self) -> Result<WebhookId, Problem> {
+        present(self.webhook)
     }
 
     /// `{round}`

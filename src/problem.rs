@@ -56,6 +56,8 @@ pub(crate) enum Kind {
     NoSuchMember,
     /// The account has no such API key.
     NoSuchKey,
+    /// The stream has no such webhook.
+    NoSuchWebhook,
     /// The stream is not that long.
     NoSuchMessage,
     /// The message is stored, but no anchor on chain covers it yet.
@@ -95,7 +97,7 @@ pub(crate) enum Kind {
 }
 
 /// Of each kind: the word that stays, the status, and the title.
-const KINDS: [(Kind, &str, u16, &str); 33] = [
+const KINDS: [(Kind, &str, u16, &str); 34] = [
     (Kind::BadRequest, "bad-request", 400, "Bad request"),
     (Kind::BadOffer, "bad-offer", 400, "Bad offer"),
     (Kind::BadStreamName, "bad-stream-name", 400, "Bad stream name"),
@@ -111,6 +113,7 @@ const KINDS: [(Kind, &str, u16, &str); 33] = [
     (Kind::NoSuchSession, "no-such-session", 404, "No such session"),
     (Kind::NoSuchMember, "no-such-member", 404, "No such member"),
     (Kind::NoSuchKey, "no-such-key", 404, "No such API key"),
+    (Kind::NoSuchWebhook, "no-such-webhook", 404, "No such webhook"),
     (Kind::NoSuchMessage, "no-such-message", 404, "No such message"),
     (Kind::NotAnchored, "not-anchored", 404, "Not anchored yet"),
     (
@@ -267,6 +270,16 @@ impl Problem {
             Kind::Hidden => Refusal::NoSuchStream.into(),
             _ => self,
         }
+    }
+
+    /// The rate limit that it is about.
+    pub(crate) fn limit(&self) -> Option<&str> {
+        let policy = self
+            .0
+            .members
+            .get("policy")
+            .filter(|_| self.0.kind == Kind::RateLimited);
+        policy.and_then(Value::as_str)
     }
 
     /// What kind it is of.

@@ -33,7 +33,10 @@ pub(crate) async fn serve(request: Request, env: Env, context: Context) -> worke
     let counted = resource.as_ref().map_or(NO_RESOURCE, |resource| resource.path);
     let response = match dispatch(request, &id, &path, resource, env, &context).await {
         Ok(response) => response,
-        Err(problem) => problem.shown().into_response(&id)?,
+        Err(problem) => {
+            problem.limit().map(counters::count_limit_hit);
+            problem.shown().into_response(&id)?
+        }
     };
     counters::count_request(counted, response.status_code());
     let response = cors::open_to_all(response, &id)?;
@@ -84,6 +87,13 @@ async fn dispatch(
 }
 
 async fn answer(call: Call, route: &Route, at: PathParameters) -> Answer {
+    // Under another of the deployment's host names, a delivery could publish what is delivered next.
+    if call.headers().has("webhook-signature")? {
+        return Err(Problem::new(
+            Kind::Forbidden,
+            "the API takes no deliveries of webhooks",
+        ));
+    }
     if route.guard != Guard::Relay {
         let client = rate_limit::client(call.headers(), &call.config);
         rate_limit::front(&call.env, &call.config, &client).await?;

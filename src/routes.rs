@@ -56,6 +56,7 @@ routes! {
     GET "/v1/health", Ask("read"), Client, http::health::get;
     GET "/v1/config", Ask("read"), Client, http::config::get;
     GET "/v1/status", Ask("read"), Client, http::status::get;
+    GET "/v1/metrics", Ask("metrics.read"), Client, http::metrics::get;
     GET "/v1/costs", Ask("read"), Client, http::costs::get;
     GET "/v1/audit", Ask("read"), Client, http::audit::list;
     POST "/v1/auth/guest", Ask("guest.create"), Client, http::tokens::guest;
@@ -81,6 +82,10 @@ routes! {
     GET "/v1/streams/{stream}/messages/{seq}/receipt", Ask("read"), Client, http::receipts::get;
     GET "/v1/streams/{stream}/anchors", Ask("read"), Client, http::anchors::list;
     GET "/v1/streams/{stream}/events", Ask("read"), Client, http::events::get;
+    GET "/v1/streams/{stream}/webhooks", Ask("read"), Client, http::webhooks::list;
+    POST "/v1/streams/{stream}/webhooks", Change("webhook.create"), Client, http::webhooks::create;
+    PATCH "/v1/streams/{stream}/webhooks/{webhook}", Change("webhook.change"), Client, http::webhooks::change;
+    DELETE "/v1/streams/{stream}/webhooks/{webhook}", Change("webhook.remove"), Client, http::webhooks::remove;
     GET "/v1/streams/{stream}/segments", Ask("read"), Client, http::segments::list;
     GET "/v1/streams/{stream}/runs", Ask("read"), Client, http::runs::list;
     GET "/v1/streams/{stream}/chain", Ask("read"), Client, http::chain::list;

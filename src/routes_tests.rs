@@ -101,6 +101,7 @@ fn every_template_finds_itself_and_reads_its_parameters() {
         ("{relay}", "r1"),
         ("{producer}", "00000000000000000000000000000000"),
         ("{key}", "0000000000000000"),
+        ("{webhook}", "0000000000000000"),
         ("{round}", "7"),
         ("{bucket}", "255"),
     ];
@@ -119,6 +120,7 @@ fn every_template_finds_itself_and_reads_its_parameters() {
             at.relay().is_ok(),
             at.producer().is_ok(),
             at.key().is_ok(),
+            at.webhook().is_ok(),
             at.round().is_ok(),
             at.bucket().is_ok(),
         ];

@@ -1,4 +1,4 @@
-// Builds web/dist: the app (index.html, app.js, app.css, favicon.svg, _headers), the library as one ES module with its
+// Builds web/dist: the app (index.html, app.js, app.css, favicon.svg, _headers), the operator's page (operator.html, operator.js, operator.css), the library as one ES module with its
 // types (client.js, client.d.ts), the contract's interface (abi.json), for which the contracts are built first, and the
 // documents (docs/).
 //
@@ -48,8 +48,13 @@ await mkdir(out, { recursive: true });
 const shared = { bundle: true, format: "esm", target: "es2022", minify: true, sourcemap: true, logLevel: "warning" };
 await Promise.all([
   build({ ...shared, entryPoints: { app: here("src/app/main.ts") }, outdir: out }),
+  build({ ...shared, entryPoints: { operator: here("src/app/operator/main.ts") }, outdir: out }),
   build({ ...shared, entryPoints: { client: here("src/lib/index.ts") }, outdir: out }),
-  build({ ...shared, entryPoints: { app: here("src/app/styles/app.css") }, outdir: out }),
+  build({
+    ...shared,
+    entryPoints: { app: here("src/app/styles/app.css"), operator: here("src/app/styles/operator.css") },
+    outdir: out,
+  }),
   cp(here("static"), out, { recursive: true }),
   buildTypes(),
   buildInterface(),

@@ -70,26 +70,47 @@ pub(crate) fn read_streams(ids: &[StreamId]) -> Bytes {
     multicallCall { data }.abi_encode().into()
 }
 
-/// The calldata that reads how far a stream of rounds is anchored, and a peak of its range; a contract of the version
-/// before, which has no peaks, refuses both.
+/// Heights of peaks that are read: of more rounds than there will be in a thousand years at one a second.
+const PEAKS_READ: u8 = 35;
+
+/// What the contract has of a stream of rounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RoundsOnChain {
+    /// The number of the next round.
+    pub(crate) next: u64,
+    /// What it stores at each height; those of [`range::peaks`](streamchain_protocol::proof::range::peaks) are peaks.
+    pub(crate) peaks: Vec<(u8, B256)>,
+}
+
+/// The calldata that reads how far a stream of rounds is anchored, and the peaks of its range; a contract of the version
+/// before, which has no peaks, refuses it.
 pub(crate) fn read_rounds(stream: StreamId) -> Bytes {
-    let (rounds, height) = (stream.word(), U256::ZERO);
+    let rounds = stream.word();
     let state = streamsCall { stream: rounds }.abi_encode().into();
-    let peak = peakCall { rounds, height }.abi_encode().into();
-    let data = vec![state, peak];
+    let peak = |height: u8| {
+        let height = U256::from(height);
+        peakCall { rounds, height }.abi_encode().into()
+    };
+    let data = std::iter::once(state).chain((0..PEAKS_READ).map(peak)).collect();
     multicallCall { data }.abi_encode().into()
 }
 
-/// Reads the number of the next round from the answer to [`read_rounds`]; `None` when it is not that of a contract with
-/// rounds.
-pub(crate) fn decode_rounds(answer: &[u8]) -> Option<u64> {
+/// Reads the answer to [`read_rounds`]; `None` when it is not that of a contract with rounds.
+pub(crate) fn decode_rounds(answer: &[u8]) -> Option<RoundsOnChain> {
     let results = multicallCall::abi_decode_returns(answer).ok()?;
-    let [state, peak] = results.as_slice() else {
+    let (state, peaks) = results.split_first()?;
+    if peaks.len() != usize::from(PEAKS_READ) {
         return None;
-    };
-    peakCall::abi_decode_returns(peak).ok()?;
+    }
+    let peaks = (0..).zip(peaks).map(|(height, peak)| {
+        let peak = peakCall::abi_decode_returns(peak).ok()?;
+        Some((height, peak))
+    });
     let state = streamsCall::abi_decode_returns(state).ok()?;
-    state.nextSeq.try_into().ok()
+    Some(RoundsOnChain {
+        next: state.nextSeq.try_into().ok()?,
+        peaks: peaks.collect::<Option<_>>()?,
+    })
 }
 
 /// What the contract stores for one stream.

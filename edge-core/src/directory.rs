@@ -239,6 +239,24 @@ impl Directory {
     }
 }
 
+impl Directory {
+    /// Returns notices as their relays read them: one of a round becomes one for each stream for relays that do not know it.
+    pub fn readable(&self, notices: Vec<(RelayId, Notice)>) -> Vec<(RelayId, Notice)> {
+        let reads_rounds = |relay: &RelayId| {
+            let lease = self.relays.get(relay);
+            lease.is_some_and(|lease| lease.registration.reads_rounds)
+        };
+        let mut readable = Vec::with_capacity(notices.len());
+        for (relay, notice) in notices {
+            match reads_rounds(&relay) {
+                true => readable.push((relay, notice)),
+                false => readable.extend(notice.by_stream().into_iter().map(|one| (relay.clone(), one))),
+            }
+        }
+        readable
+    }
+}
+
 /// A notice with its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Numbered {

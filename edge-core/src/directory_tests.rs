@@ -1,11 +1,13 @@
 use super::*;
+use alloy_primitives::B256;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use streamchain_protocol::ids::SessionId;
+use streamchain_protocol::ids::{Seq, SessionId};
+use streamchain_protocol::proof::AnchorState;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::webrtc::Transport;
-use streamchain_protocol::wire::{NoticeEvent, Shard};
+use streamchain_protocol::wire::{NoticeEvent, RunInRound, Shard};
 
 const STREAM: ShortId = ShortId([5; 20]);
 
@@ -33,6 +35,7 @@ fn registration(run: u8, sessions: u64) -> Registration {
         streams: 0,
         cursor: 0,
         session_ends: false,
+        reads_rounds: false,
         key: None,
     }
 }
@@ -497,4 +500,37 @@ fn a_session_gets_the_turn_servers_of_its_relay() {
     );
     let chosen = directory.choose(ShortId([1; 20]), None, UnixMs(0)).unwrap();
     assert_eq!(chosen.turn, registered.turn);
+}
+
+#[test]
+fn a_round_is_one_notice_for_relays_that_read_it() {
+    let run = |byte| RunInRound {
+        stream: ShortId([byte; 20]),
+        first: Seq(0),
+        count: 3,
+        root: B256::repeat_byte(byte),
+    };
+    let event = NoticeEvent::Round {
+        tx: B256::repeat_byte(9),
+        block: 7,
+        state: AnchorState::Anchored,
+        runs: (1..=5).map(run).collect(),
+    };
+    let stream = ShortId::EVERY;
+    let round = Notice { stream, event };
+    let mut directory = directory([0, 0, 0]);
+    let new = Registration {
+        reads_rounds: true,
+        ..registration(1, 0)
+    };
+    directory.register(&id("b"), new, UnixMs(1)).unwrap();
+    let posted = [id("a"), id("b")].map(|relay| (relay, round.clone()));
+    let readable = directory.readable(posted.to_vec());
+    let of = |name: &str| {
+        let of_relay = readable.iter().filter(|(relay, _)| *relay == id(name));
+        of_relay.map(|(_, notice)| notice.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("b"), [round.clone()]);
+    assert_eq!(of("a"), round.by_stream());
+    assert_eq!(of("a").len(), 5);
 }

@@ -30,8 +30,12 @@ pub enum Policy {
     MessagesStream,
     /// Messages that one account erases.
     ErasuresAccount,
+    /// Webhooks that one account makes, and their secrets that it changes.
+    WebhooksAccount,
     /// Sign-ins, tokens and keys that one client address asks for.
     CredentialsAddress,
+    /// Requests to the TURN provider for credentials of one user, which one client address causes.
+    TurnAddress,
     /// Requests of one client address, of whatever kind. Counted for each place by the platform, so roughly; its
     /// quota is the platform's, and is only reported from here.
     Requests,
@@ -39,7 +43,7 @@ pub enum Policy {
 
 impl Policy {
     /// All rate limits.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::SessionsAddress,
         Self::SessionsAuthor,
         Self::SessionsStream,
@@ -49,7 +53,9 @@ impl Policy {
         Self::MessagesAddress,
         Self::MessagesStream,
         Self::ErasuresAccount,
+        Self::WebhooksAccount,
         Self::CredentialsAddress,
+        Self::TurnAddress,
         Self::Requests,
     ];
 
@@ -65,7 +71,9 @@ impl Policy {
             Self::MessagesAddress => "messages-address",
             Self::MessagesStream => "messages-stream",
             Self::ErasuresAccount => "erasures-account",
+            Self::WebhooksAccount => "webhooks-account",
             Self::CredentialsAddress => "credentials-address",
+            Self::TurnAddress => "turn-address",
             Self::Requests => "requests",
         }
     }
@@ -88,8 +96,12 @@ impl Policy {
             Self::MessagesStream => Quota::new(6_000, MINUTE_MS),
             // Each may rewrite a pack of 8 MiB.
             Self::ErasuresAccount => Quota::new(600, HOUR_MS),
+            // Each costs rows, and sends requests for as long as it is there.
+            Self::WebhooksAccount => Quota::new(60, HOUR_MS),
             // Each asks the database, and a contract wallet's sign-in the chain.
             Self::CredentialsAddress => Quota::new(60, MINUTE_MS),
+            // Each user of an office once a day. Above it, users go on with the credentials that all share.
+            Self::TurnAddress => Quota::new(120, HOUR_MS),
             // As in wrangler.toml.
             Self::Requests => Quota::new(3_000, MINUTE_MS),
         }

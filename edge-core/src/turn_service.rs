@@ -127,6 +127,12 @@ impl TurnService {
         self.asking.is_some()
     }
 
+    /// Returns when the credentials that are kept end; `None` without any.
+    pub fn ends(&self) -> Option<UnixMs> {
+        let life_ms = TURN_SERVICE_LIFE_S * 1_000;
+        (!self.issued.servers.is_empty()).then(|| self.issued.asked.plus_ms(life_ms))
+    }
+
     /// Returns the servers for clients: none once the credentials have expired.
     pub fn servers(&self, now: UnixMs) -> &[IceServer] {
         match now.since(self.issued.asked) < TURN_SERVICE_LIFE_S * 1_000 {

@@ -211,6 +211,10 @@ byte_id!(
     KeyId, 8, "key id", ""
 );
 byte_id!(
+    /// A webhook of a stream.
+    WebhookId, 8, "webhook id", ""
+);
+byte_id!(
     /// A publisher, which numbers its messages; random, chosen by the client.
     ProducerId, 16, "producer id", ""
 );

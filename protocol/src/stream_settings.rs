@@ -92,8 +92,8 @@ words!(
 );
 
 impl Anchoring {
-    /// What a new stream has unless its maker chooses.
-    const DEFAULT: Self = Self::Own;
+    /// What a new stream has unless its maker or the deployment chooses: rounds cost the same for any number of streams.
+    pub const DEFAULT: Self = Self::Shared;
 
     /// Returns whether it is what rows without the setting mean.
     pub fn is_own(&self) -> bool {
@@ -168,13 +168,13 @@ impl StreamSettings {
         }
     }
 
-    /// Returns the settings with what their maker chose for `anchor`. Without a choice, what puts more than roots on chain
-    /// has anchors of its own.
+    /// Returns the settings with what their maker chose for `anchor`. Without a choice it is what the deployment gives new
+    /// streams, and what puts more than roots on chain has anchors of its own.
     #[must_use]
-    pub fn anchored_by(self, choice: Option<Anchoring>) -> Self {
+    pub fn anchored_by(self, choice: Option<Anchoring>, of_deployment: Anchoring) -> Self {
         let default = match self.puts_more_than_roots() {
             true => Anchoring::Own,
-            false => Anchoring::DEFAULT,
+            false => of_deployment,
         };
         Self {
             anchor: choice.unwrap_or(default),
@@ -328,11 +328,18 @@ mod tests {
         }
         for (mode, prove) in [(Mode::Hash, false), (Mode::Payload, false), (Mode::Root, true)] {
             let asked = settings(mode, prove, Shared);
-            assert_eq!(asked.anchored_by(None).anchor, Own);
-            assert_eq!(asked.anchored_by(Some(Shared)).anchor, Shared, "and is refused");
+            for usual in [Own, Shared] {
+                assert_eq!(asked.anchored_by(None, usual).anchor, Own);
+                let refused = asked.anchored_by(Some(Shared), usual);
+                assert_eq!(refused.anchor, Shared, "and is refused");
+            }
         }
-        assert_eq!(new.anchored_by(None).anchor, Anchoring::DEFAULT);
-        assert_eq!(new.anchored_by(Some(Shared)).anchor, Shared);
+        for usual in [Own, Shared] {
+            assert_eq!(new.anchored_by(None, usual).anchor, usual);
+            assert_eq!(new.anchored_by(Some(Shared), usual).anchor, Shared);
+            assert_eq!(new.anchored_by(Some(Own), usual).anchor, Own);
+        }
+        assert_eq!(StreamSettings::default().anchor, Shared);
     }
 
     #[test]

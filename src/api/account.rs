@@ -7,6 +7,7 @@ use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::auth::Scope;
 use streamchain_protocol::ids::KeyId;
 use streamchain_protocol::time::{UnixMs, UnixSec};
+use streamchain_protocol::webrtc::IceServer;
 use worker::Env;
 
 requests! {
@@ -24,6 +25,8 @@ requests! {
         RemoveKey -> (),
         /// Ends all tokens that were issued until now.
         Revoke -> (),
+        /// The TURN provider's servers with credentials of the principal's own; none until it has some.
+        OwnIceServers -> Vec<IceServer>,
     }
 }
 
@@ -37,6 +40,7 @@ wire_by_field! {
     AddKey { key }
     RemoveKey { key }
     Revoke { keys }
+    OwnIceServers { account, client }
 }
 
 /// The object of one principal.
@@ -115,6 +119,15 @@ pub(crate) struct AddKey {
 pub(crate) struct RemoveKey {
     /// The key.
     pub key: KeyId,
+}
+
+/// Asks for the servers of the TURN provider.
+#[derive(Debug)]
+pub(crate) struct OwnIceServers {
+    /// The principal.
+    pub account: Address,
+    /// The network that asks, whose share a request to the provider takes.
+    pub client: String,
 }
 
 /// The end of all tokens.

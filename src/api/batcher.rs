@@ -21,6 +21,8 @@ requests! {
         CloseRound -> Closed,
         /// A round is fixed: writes what this batcher has in it to the database.
         FixRound -> (),
+        /// Notes that somebody watches a stream.
+        WatchStream -> (),
         /// Takes what the Listener saw of rounds.
         ApplyRounds -> (),
         /// Arms the alarm, if it is not.
@@ -35,6 +37,7 @@ wire_by_field! {
     RunOffered { begin, refused }
     CloseRound { round, previous }
     FixRound { fixed }
+    WatchStream { stream, owner }
     ApplyRounds { rounds }
     EnsureBatcher {}
     BatcherStatus {}
@@ -104,6 +107,15 @@ impl From<&OfferRun> for batcher::OfferRun {
             watched: offer.watched,
         }
     }
+}
+
+/// A stream that somebody watches, who is to hear what becomes of its runs without waiting for its next offer.
+#[derive(Debug, Clone)]
+pub(crate) struct WatchStream {
+    /// The stream.
+    pub stream: StreamId,
+    /// The account that the stream belongs to.
+    pub owner: Address,
 }
 
 /// A round that is about to be fixed.

@@ -13,3 +13,5 @@ pub(crate) mod listener;
 pub(crate) mod relays;
 pub(crate) mod side_by_side;
 pub(crate) mod stream;
+pub(crate) mod watching;
+pub(crate) mod webhooks;

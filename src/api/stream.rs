@@ -3,6 +3,7 @@
 use crate::api::call::{
     Encoded, FieldReader, FieldWriter, Handle, Wire, requests, wire_as_json, wire_by_field,
 };
+pub(crate) use crate::api::watching::{ReadAsWebhook, SetWatch};
 use alloy_primitives::{Address, Bytes};
 use serde::{Deserialize, Serialize};
 use streamchain_edge_core::directory::Chosen;
@@ -65,6 +66,10 @@ requests! {
         ForgetErased -> (),
         /// Takes what the Listener saw of this stream.
         ApplyNotices -> NoticesApplied,
+        /// Sets what the Webhooks object is woken for.
+        SetWatch -> (),
+        /// What is behind a webhook's cursor.
+        ReadAsWebhook -> News,
     }
 }
 

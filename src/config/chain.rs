@@ -29,9 +29,9 @@ const RESEND_AFTER_MS: u64 = 24_000;
 const RETRY_AFTER_MS: u64 = 10_000;
 /// Once a minute: one call for a hundred streams.
 const RECHECK_AFTER_MS: u64 = 60_000;
-/// Gas for a UTC day off development chains, unless `DAILY_GAS_BUDGET` says otherwise: an anchor of one stream each minute
-/// (1,440 of about 31,600 gas) and some more. At 1 gwei that is 0.05 ether.
-const DEFAULT_DAILY_GAS: u64 = 50_000_000;
+/// Gas for a UTC day off development chains, unless `DAILY_GAS_BUDGET` says otherwise: a round each minute (1,440 of 38,500
+/// gas on average) and as much again as half of that. At 1 gwei that is 0.08 ether.
+const DEFAULT_DAILY_GAS: u64 = 80_000_000;
 /// How often a batcher whose runs no round takes says so again, at least: a call that was lost costs no more than this.
 const ANNOUNCE_AFTER_MS: u64 = 30_000;
 /// Blocks of one log query at first: most providers allow it, and those that do not say so.

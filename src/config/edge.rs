@@ -14,6 +14,7 @@ use streamchain_edge_core::stream_log::Pace;
 use streamchain_protocol::auth::{MasterSecret, RelayKey};
 use streamchain_protocol::ids::{RelayId, RelayKeyId, StreamId};
 use streamchain_protocol::proof::rounds_stream;
+use streamchain_protocol::stream_settings::{Anchoring, StreamSettings};
 use streamchain_protocol::webrtc::TurnSecret;
 use worker::{Env, console_warn};
 
@@ -26,6 +27,9 @@ const TURN_SERVICE_BASE: &str = "https://rtc.live.cloudflare.com";
 
 /// The header in which Cloudflare, and nobody behind it, writes the client's address.
 const CLIENT_HEADER: &str = "cf-connecting-ip";
+
+/// Shortest token for scrapes, characters: 32 hexadecimal digits can't be guessed.
+const MIN_METRICS_TOKEN_CHARS: usize = 32;
 
 /// The chains of local development (anvil and Hardhat, geth's developer mode): their gas costs nothing.
 const DEVELOPMENT_CHAINS: [u64; 2] = [31_337, 1_337];
@@ -71,6 +75,8 @@ pub(crate) struct Config {
     pub rounds_owner: Address,
     /// The stream of rounds.
     pub rounds: StreamId,
+    /// How a new stream is anchored, unless its maker chooses.
+    pub new_anchor: Anchoring,
     /// The owners whose streams may spend gas on more than their anchors.
     pub gas_owners: GasOwners,
     /// A node that pages may ask, and name to a wallet.
@@ -89,6 +95,8 @@ pub(crate) struct Config {
     pub turn_secret: Option<TurnSecret>,
     /// How long a stream's messages may wait for their segment and their round.
     pub pace: Pace,
+    /// What whoever scrapes metrics shows instead of an operator's token.
+    pub metrics_token: Option<String>,
 }
 
 thread_local! {
@@ -137,6 +145,11 @@ impl Config {
         account == self.operator && !self.is_operator(account)
     }
 
+    /// What a stream is made with for whoever asks for nothing special.
+    pub(crate) fn usual_settings(&self) -> StreamSettings {
+        StreamSettings::default().anchored_by(None, self.new_anchor)
+    }
+
     /// Why nobody can sign in with a wallet; `None` when everybody can.
     pub(crate) fn sign_in_fault(&self) -> Option<&'static str> {
         let is_development = is_development_chain(self.chain_id);
@@ -176,6 +189,9 @@ impl Config {
             batchers: Batchers::parse(settings)?,
             rounds_owner,
             rounds: rounds_stream(rounds_owner),
+            new_anchor: settings
+                .parsed("NEW_STREAMS_ANCHOR", "shared or own")?
+                .unwrap_or(Anchoring::DEFAULT),
             public_rpc: public_rpc(settings)?,
             auto_create: settings
                 .parsed("AUTO_CREATE_STREAMS", "true or false")?
@@ -187,6 +203,7 @@ impl Config {
             archive: ArchiveConfig::parse(settings)?,
             turn_secret: settings.text("TURN_SECRET").map(TurnSecret::new),
             pace: pace::parse(settings)?,
+            metrics_token: metrics_token(settings)?,
         })
     }
 }
@@ -248,6 +265,20 @@ fn public_rpc(settings: &Settings) -> Result<Option<String>, ConfigError> {
         false => Err(ConfigError::new(
             "PUBLIC_RPC_URL",
             "expected an http:// or https:// URL",
+        )),
+    }
+}
+
+fn metrics_token(settings: &Settings) -> Result<Option<String>, ConfigError> {
+    let token = settings.text("METRICS_TOKEN");
+    let is_plain = |token: &String| {
+        token.len() >= MIN_METRICS_TOKEN_CHARS && token.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    match token.as_ref().is_none_or(is_plain) {
+        true => Ok(token),
+        false => Err(ConfigError::new(
+            "METRICS_TOKEN",
+            "expected 32 or more characters of ASCII without spaces",
         )),
     }
 }
@@ -322,6 +353,15 @@ mod tests {
         assert_eq!(fault(&[]), None);
         assert!(fault(&[("CHAIN_ID", "1")]).is_some_and(|fault| fault.starts_with("SIWE_DOMAINS: ")));
         assert_eq!(fault(&[("CHAIN_ID", "1"), ("SIWE_DOMAINS", "app.example")]), None);
+    }
+
+    #[test]
+    fn new_streams_are_in_rounds_unless_set_otherwise() {
+        let usual = |changes: &[(&str, &str)]| parse(changes).ok().unwrap().usual_settings();
+        assert_eq!(usual(&[]), StreamSettings::default());
+        assert_eq!(usual(&[]).anchor, Anchoring::Shared);
+        let own = usual(&[("NEW_STREAMS_ANCHOR", "own")]);
+        assert_eq!(own, StreamSettings::of_version_before());
     }
 
     #[test]
@@ -406,6 +446,8 @@ mod tests {
             ("DATABASE_BYTES", "-1"),
             ("MASTER_SECRET_PREVIOUS", "0x12"),
             ("CLIENT_ADDRESS_HEADER", "x real ip"),
+            ("METRICS_TOKEN", "short"),
+            ("NEW_STREAMS_ANCHOR", "rounds"),
         ] {
             let token = ("CLOUDFLARE_TURN_TOKEN", "t");
             assert_eq!(

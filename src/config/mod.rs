@@ -7,4 +7,4 @@ pub(crate) mod edge;
 pub(crate) mod env;
 mod pace;
 
-pub(crate) use edge::Config;
+pub(crate) use edge::{Config, is_development_chain};

@@ -9,7 +9,6 @@
 //! response ends like every other: after its life, or when it has asked often enough.
 
 use super::marks;
-use super::messages::{Page, read_database, shown};
 use crate::api::stream::ReadNews;
 use crate::auth::principal as auth;
 use crate::clock;
@@ -19,6 +18,7 @@ use crate::rate_limit;
 use crate::request::Call;
 use crate::response::Answer;
 use crate::storage::history::History;
+use crate::storage::page::{Page, read_database, shown};
 use futures_util::stream;
 use serde_json::json;
 use std::fmt::Write;

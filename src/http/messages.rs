@@ -3,76 +3,20 @@
 use crate::api::stream::ReadTail;
 use crate::auth::principal as auth;
 use crate::path::PathParameters;
-use crate::problem::Problem;
 use crate::request::Call;
-use crate::response::{Answer, json, put_member, respond};
+use crate::response::{Answer, json, respond};
 use crate::storage::history::History;
+use crate::storage::page::{Page, read_database, shown};
 use serde_json::{Value, json};
 use streamchain_edge_core::stream_log::Tail;
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::Seq;
 use streamchain_protocol::limits::{HISTORY_DEFAULT_MESSAGES, MAX_HISTORY_BYTES, MAX_HISTORY_MESSAGES};
+use streamchain_protocol::wire::StoredPayload;
 use streamchain_protocol::wire::cbor::Writer;
-use streamchain_protocol::wire::{StoredPayload, StoredRecord, decode_stored_records};
 
 /// RFC 8742.
 const CBOR_SEQUENCE: &str = "application/cbor-seq";
-
-/// A page of a stream's messages, filled in the order of seq.
-pub(super) struct Page {
-    from: Seq,
-    /// One past the last seq that may be on it.
-    to: Seq,
-    /// What there is so far.
-    pub(super) messages: Vec<(Seq, StoredRecord)>,
-    bytes: usize,
-    max_bytes: usize,
-}
-
-impl Page {
-    /// An empty page for messages below `to`, with at most about `max_bytes` of payload.
-    pub(super) fn new(from: Seq, to: Seq, max_bytes: usize) -> Self {
-        Self {
-            from,
-            to,
-            messages: Vec::new(),
-            bytes: 0,
-            max_bytes,
-        }
-    }
-
-    fn next(&self) -> Seq {
-        self.messages.last().map_or(self.from, |(seq, _)| seq.next())
-    }
-
-    /// Whether no more is to be taken.
-    pub(super) fn is_full(&self) -> bool {
-        self.next() >= self.to || self.bytes >= self.max_bytes
-    }
-
-    /// Takes what fits of a run of encoded records that begins at `first`.
-    pub(super) fn take(&mut self, first: Seq, records: &[u8]) -> Result<(), Problem> {
-        let records = decode_stored_records(records).map_err(Problem::internal)?;
-        for (index, record) in records.into_iter().enumerate() {
-            let seq = Seq(first.0 + index as u64);
-            if seq < self.next() {
-                continue;
-            }
-            let length = match &record.payload {
-                StoredPayload::Kept(payload) => payload.len(),
-                StoredPayload::Erased(_) => 0,
-            };
-            let fits = self.bytes + length <= self.max_bytes || self.messages.is_empty();
-            if seq != self.next() || seq >= self.to || !fits {
-                self.to = self.to.min(self.next());
-                return Ok(());
-            }
-            self.bytes += length;
-            self.messages.push((seq, record));
-        }
-        Ok(())
-    }
-}
 
 /// `GET /v1/streams/{stream}/messages`
 pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
@@ -104,25 +48,6 @@ pub(crate) async fn list(call: Call, at: PathParameters) -> Answer {
     }
 }
 
-/// Takes what the database and the archive have of the page.
-pub(super) async fn read_database(history: &History, tail: &Tail, page: &mut Page) -> Result<(), Problem> {
-    let end = page.to.min(tail.state.flushed);
-    if page.from >= end {
-        return Ok(());
-    }
-    let rows = history
-        .with_records(tail.state.id, page.from, end, page.max_bytes)
-        .await?;
-    for row in rows {
-        page.take(row.first, &row.records)?;
-    }
-    if page.next() < end {
-        // The byte limit came first: what the object has is for a later page.
-        page.to = page.next();
-    }
-    Ok(())
-}
-
 fn as_json(page: &Page, tail: &Tail) -> Answer {
     let messages: Vec<Value> = page.messages.iter().map(shown).collect();
     let state = &tail.state;
@@ -134,16 +59,6 @@ fn as_json(page: &Page, tail: &Tail) -> Answer {
     )?;
     response.headers().set("vary", "accept")?;
     Ok(response)
-}
-
-/// A message as JSON shows it: an erased one has no payload, and `erased` says what is known of it.
-pub(super) fn shown((seq, record): &(Seq, StoredRecord)) -> Value {
-    let (payload, erased) = record.payload.clone().shown();
-    let mut message = json!({"seq": seq, "time": record.time, "author": record.author, "payload": payload});
-    if let Some(erased) = erased {
-        put_member(&mut message, "erased", &erased);
-    }
-    message
 }
 
 fn as_cbor(page: &Page, tail: &Tail, with_erased: bool) -> Answer {

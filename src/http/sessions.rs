@@ -69,7 +69,12 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     let sdp = write_answer(&call, &offer, &opened, session, (author, end))?;
     let location = format!("/v1/sessions/{session}");
     let account = principal.as_ref().map_or(author, |one| one.account);
-    let links = ice_servers::links(&call, &opened.chosen, TurnUser { account, end });
+    // A guest that is new has no credentials of its own yet, and may never come back.
+    let own = match &principal {
+        Some(one) => ice_servers::own(&call, one.account).await,
+        None => Vec::new(),
+    };
+    let links = ice_servers::links(&call, &opened.chosen, TurnUser { account, end }, &own);
     let author = hex::encode_prefixed(author);
     let mut headers = vec![
         ("content-type", "application/sdp"),

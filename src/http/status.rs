@@ -11,21 +11,36 @@ use crate::counters;
 use crate::path::PathParameters;
 use crate::problem::{Kind, Problem};
 use crate::request::Call;
-use crate::response::{Answer, json};
-use crate::storage::d1::streams;
+use crate::response::{Answer, json, put_member};
+use crate::storage::d1::{streams, webhooks};
 use futures_util::future::join5;
 use serde_json::{Value, json};
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::time::Duration;
 use streamchain_protocol::ids::StreamId;
+use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::json;
+use worker::Error;
 
 /// How long one object may take for its status.
 const TIMEOUT: Duration = Duration::from_millis(2_000);
 
+/// For how long an instance shows the same counts again, ms: counting webhooks reads a row for each.
+const COUNTED_MS: u64 = 15_000;
+
+thread_local! {
+    /// How many streams and webhooks there are, and when that was read.
+    static COUNTED: Cell<Option<(UnixMs, (u64, u64))>> = const { Cell::new(None) };
+}
+
 /// `GET /v1/status`
 pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
-    let call = &call;
+    json(200, &read(&call).await)
+}
+
+/// The status, as far as whoever asks may know it.
+pub(super) async fn read(call: &Call) -> Value {
     let (env, config) = (&call.env, &call.config);
     let chain = async {
         let listener = listener_object(env, &call.id, config)?;
@@ -56,14 +71,29 @@ pub(crate) async fn get(call: Call, _at: PathParameters) -> Answer {
         None => json!({"ok": true}),
         Some(fault) => json!({"ok": false, "error": fault}),
     };
-    json(
-        200,
-        &json!({
-            "now": call.now, "chain": chain, "anchorer": anchorer, "rounds": rounds, "relays": relays, "signIn": sign_in,
-            "storage": storage,
-            "edge": counters::to_json(),
-        }),
-    )
+    let counted = counted(call).await;
+    let mut status = json!({
+        "now": call.now, "chain": chain, "anchorer": anchorer, "rounds": rounds, "relays": relays, "signIn": sign_in,
+        "storage": storage,
+        "edge": counters::to_json(),
+    });
+    if let Ok((streams, webhooks)) = counted {
+        put_member(&mut status, "streams", &streams);
+        put_member(&mut status, "webhooks", &webhooks);
+    }
+    status
+}
+
+/// How many streams were made, and how many webhooks there are.
+async fn counted(call: &Call) -> Result<(u64, u64), Error> {
+    let known = COUNTED.get().filter(|(at, _)| call.now.since(*at) < COUNTED_MS);
+    if let Some((_, counted)) = known {
+        return Ok(counted);
+    }
+    let db = call.env.d1("DB")?;
+    let counted = (streams::count(&db).await?, webhooks::count(&db).await?);
+    COUNTED.set(Some((call.now, counted)));
+    Ok(counted)
 }
 
 /// The Anchorer's status without the streams that the reader may not know of.

@@ -40,7 +40,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn settings(&self) -> StreamSettings {
+    fn settings(&self, of_deployment: Anchoring) -> StreamSettings {
         StreamSettings {
             mode: self.mode,
             read: self.read,
@@ -50,7 +50,7 @@ impl Wanted {
             retention: self.retention,
             ..StreamSettings::default()
         }
-        .anchored_by(self.anchor)
+        .anchored_by(self.anchor, of_deployment)
     }
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn new_stream(call: &Call, name: StreamName) -> Result<NewStream, Pro
     Ok(NewStream {
         owner: call.config.operator,
         name,
-        settings: StreamSettings::default(),
+        settings: call.config.usual_settings(),
     })
 }
 
@@ -76,14 +76,14 @@ pub(crate) async fn create(mut call: Call, _at: PathParameters) -> Answer {
     let principal = auth::principal(&call).await?;
     let wanted: Wanted = call.json(MAX_JSON_BYTES).await?;
     let new = new_stream(&call, wanted.name.parse()?)?;
-    let settings = wanted.settings();
+    let settings = wanted.settings(call.config.new_anchor);
     let owner = wanted.owner.unwrap_or(new.owner);
     let new = NewStream {
         owner,
         settings,
         ..new
     };
-    let is_usual = owner == call.config.operator && settings == StreamSettings::default();
+    let is_usual = owner == call.config.operator && settings == call.config.usual_settings();
     if !(is_usual && call.config.auto_create) {
         need_owner(principal.as_ref(), &new)?;
     }

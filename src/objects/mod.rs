@@ -14,7 +14,9 @@ pub(crate) mod listener;
 mod notify;
 pub(crate) mod relays;
 pub(crate) mod stream;
+mod turn_service;
 pub(crate) mod watchdog;
+pub(crate) mod webhooks;
 
 use worker::Error;
 

@@ -5,10 +5,12 @@ use crate::api::relays::{PostNotices, RelayNotice, relays_object};
 use crate::api::side_by_side::side_by_side;
 use crate::api::stream::{ApplyNotices, NoticesApplied, stream_object};
 use crate::problem::{Kind, Problem};
+use std::collections::BTreeMap;
 use std::time::Duration;
+use streamchain_chain::batcher::{NotifyStreams, RunNotice};
 use streamchain_edge_core::request_id::RequestId;
-use streamchain_protocol::ids::{Seq, StreamId};
-use streamchain_protocol::wire::Notice;
+use streamchain_protocol::ids::{RelayId, Seq, ShortId, StreamId};
+use streamchain_protocol::wire::{Notice, NoticeEvent, RunInRound};
 use worker::{Env, console_error};
 
 /// Most notices in one call of a Stream object: each has a payload of 64 KiB at most.
@@ -17,17 +19,30 @@ const MAX_NOTICES_AT_ONCE: usize = 32;
 const MAX_STREAMS_AT_ONCE: usize = 32;
 /// Most notices in one call of the Relays object: it keeps them all in one step.
 const MAX_RELAY_NOTICES_AT_ONCE: usize = 256;
+/// Most runs in one notice of a round: about 40 KB.
+const MAX_RUNS_IN_NOTICE: usize = 256;
 /// How long an object may take.
 pub(crate) const OBJECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The notices for one stream, in the order of the chain.
 pub(crate) struct StreamNotices {
     /// The stream.
-    pub stream: StreamId,
+    stream: StreamId,
     /// The notices.
-    pub notices: Vec<Notice>,
+    notices: Vec<Notice>,
     /// Whether they are about runs in rounds: then all runs before the first are on the chain too.
-    pub in_rounds: bool,
+    in_rounds: bool,
+}
+
+impl StreamNotices {
+    /// Of anchors of the stream's own, and of what was published to it.
+    pub(crate) fn own(stream: StreamId, notices: Vec<Notice>) -> Self {
+        Self {
+            stream,
+            notices,
+            in_rounds: false,
+        }
+    }
 }
 
 /// What became of notices.
@@ -68,6 +83,73 @@ pub(crate) async fn notify(env: &Env, id: &RequestId, streams: Vec<StreamNotices
     let failed = notify_relays(env, id, for_relays).await;
     notified.failed.extend(failed);
     notified
+}
+
+/// Notifies the streams of a round as [`notify`] does. Each relay gets one notice for all of its streams that are notified
+/// together; the streams that were not notified, or whose relays were not, are returned.
+pub(crate) async fn notify_of_round(env: &Env, id: &RequestId, notices: &NotifyStreams) -> Vec<StreamId> {
+    let work = notices.notices.iter().map(|notice| async move {
+        let one = StreamNotices {
+            stream: notice.stream,
+            notices: vec![Notice {
+                stream: notice.stream.short(),
+                event: NoticeEvent::Anchored(notice.anchor),
+            }],
+            in_rounds: true,
+        };
+        (notice, notify_stream(env, id, &one).await)
+    });
+    let mut failed = Vec::new();
+    let mut by_relay: BTreeMap<RelayId, Vec<&RunNotice>> = BTreeMap::new();
+    for (notice, applied) in side_by_side(work, MAX_STREAMS_AT_ONCE).await {
+        match applied {
+            Ok(NoticesApplied { relay: None, .. }) => {}
+            Ok(NoticesApplied {
+                relay: Some(relay), ..
+            }) => by_relay.entry(relay).or_default().push(notice),
+            Err(error) => {
+                console_error!("request {id}: notices: stream {}: {error}", notice.stream);
+                failed.push(notice.stream);
+            }
+        }
+    }
+    for (relay, runs) in by_relay {
+        let of_round = rounds_of(&runs).into_iter().map(|notice| RelayNotice {
+            relay: relay.clone(),
+            notice,
+        });
+        if let Err(error) = post(env, id, of_round.collect()).await {
+            console_error!("request {id}: notices: relay {relay}: {error}");
+            failed.extend(runs.iter().map(|run| run.stream));
+        }
+    }
+    failed
+}
+
+/// The notices that a relay gets of its streams' runs in one round: one, unless these are very many.
+fn rounds_of(runs: &[&RunNotice]) -> Vec<Notice> {
+    let of_chunk = |runs: &[&RunNotice]| {
+        let anchor = runs.first()?.anchor;
+        let event = NoticeEvent::Round {
+            tx: anchor.tx,
+            block: anchor.block,
+            state: anchor.state,
+            runs: runs.iter().map(|run| in_round(run)).collect(),
+        };
+        let stream = ShortId::EVERY;
+        Some(Notice { stream, event })
+    };
+    runs.chunks(MAX_RUNS_IN_NOTICE).filter_map(of_chunk).collect()
+}
+
+fn in_round(run: &RunNotice) -> RunInRound {
+    let RunNotice { stream, anchor } = run;
+    RunInRound {
+        stream: stream.short(),
+        first: anchor.first,
+        count: anchor.count,
+        root: anchor.root,
+    }
 }
 
 /// A stream that was never used here has nothing to say.

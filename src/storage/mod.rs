@@ -5,6 +5,7 @@ pub(crate) mod archive;
 pub(crate) mod d1;
 pub(crate) mod history;
 pub(crate) mod machine_rows;
+pub(crate) mod page;
 pub(crate) mod row;
 pub(crate) mod schema;
 pub(crate) mod sql;

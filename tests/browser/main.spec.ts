@@ -8,7 +8,7 @@ import { type NetworkLog, networkLog, sessionRequests } from "../harness/network
 import { bareApiPage, blankPage, openApp, sharedScene } from "../harness/pages.ts";
 import { alterations, openZeppelinAccepts, type Verdict, verifyWithRelayNode } from "../harness/receipts.ts";
 import { listeningTcpPorts } from "../harness/sockets.ts";
-import { anchorsOf, miningUntil, receiptText, streamFigures, streamReaches } from "../harness/streams.ts";
+import { anchorsOf, miningUntil, receiptText, runsOf, streamFigures, streamReaches } from "../harness/streams.ts";
 
 const STREAM = "main-job";
 const MESSAGES = 1_000;
@@ -107,20 +107,24 @@ describe("a thousand messages from one page to another", () => {
     await late.context().close();
   });
 
-  it("have anchors that follow each other without a gap", async () => {
-    const anchors = await anchorsOf(scene.system, STREAM);
-    let next = 0;
-    for (const { first, count } of anchors) {
-      assert.equal(first, next);
-      next += count;
+  it("are in final rounds, by runs that touch", async () => {
+    let [next, round] = [0, -1];
+    for (const run of await runsOf(scene.system, STREAM)) {
+      assert.equal(run.first, next);
+      assert.ok(run.round > round, "a stream has one run in a round");
+      assert.equal(run.state, "final");
+      next += run.count;
+      round = run.round;
     }
     assert.equal(next, MESSAGES);
+    assert.deepEqual(await anchorsOf(scene.system, STREAM), [], "and have no anchors of their own");
   });
 
   it("have receipts that three verifiers accept", async () => {
     for (const seq of seqs) {
       const text = await receiptText(scene.system, STREAM, seq);
       const receipt = parseReceipt(text);
+      assert.equal(receipt.version, 2);
       assert.equal(receipt.message.payload, payloadHex(seq));
       assert.ok(await verifiesInPage(reader, text, scene.system.chain), `receipt ${seq} in the page`);
       const { code, text: said } = await verifyWithRelayNode(text, scene.system.system.verifyConfig);
@@ -148,6 +152,10 @@ describe("a thousand messages from one page to another", () => {
       "leaf",
       "root",
       "range",
+      "rounds",
+      "bucket",
+      "round",
+      "peak",
       "chain-id",
       "contract",
       "transaction",
@@ -183,9 +191,9 @@ describe("a thousand messages from one page to another", () => {
 
   it("have proofs that OpenZeppelin refuses for changed messages", async () => {
     const receipt = parseReceipt(await receiptText(scene.system, STREAM, seqs[1] ?? 0));
-    const proven = /^(message\..*|stream\.id|leaf|proof.*|root)$/;
+    const proven = /^(message\..*|stream\.id|leaf|proof.*|root|round\.(run|bucket)\..*|anchor\.(first|root))$/;
     const altered = alterations(receipt).filter(({ field }) => proven.test(field));
-    assert.ok(altered.length >= 8);
+    assert.ok(altered.length >= 20);
     for (const { field, json } of altered) {
       assert.equal(openZeppelinAccepts(JSON.parse(json) as Receipt), false, field);
     }

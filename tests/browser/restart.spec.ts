@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import type { Page } from "playwright-core";
 import { blankPage, openApp, sessionOpen, sharedScene } from "../harness/pages.ts";
-import { verifyWithRelayNode } from "../harness/receipts.ts";
+import { lasting, verifyWithRelayNode } from "../harness/receipts.ts";
 import {
-  type AnchorFigures,
-  anchorsOf,
+  type RunFigures,
   receiptText,
+  runsOf,
   type StreamFigures,
   streamFigures,
   streamReaches,
@@ -38,7 +38,7 @@ const seqsFrom = (first: number, count: number): number[] => Array.from({ length
 describe("after a restart of chain, edge and relay", () => {
   let page: Page;
   let figures: StreamFigures;
-  let anchors: AnchorFigures[];
+  let runs: RunFigures[];
   let receipts: string[];
 
   before(async () => {
@@ -46,22 +46,22 @@ describe("after a restart of chain, edge and relay", () => {
     await publishTexts(page, "before", BEFORE);
     await streamReaches(scene.system, STREAM, "final", BEFORE);
     receipts = await Promise.all([0, 17, BEFORE - 1].map((seq) => receiptText(scene.system, STREAM, seq)));
-    anchors = await anchorsOf(scene.system, STREAM);
+    runs = await runsOf(scene.system, STREAM);
     await publishTexts(page, "late", LATE);
     figures = await streamFigures(scene.system, STREAM);
     await scene.system.restartAll();
   });
 
-  it("heads, anchors and receipts are the same", async () => {
+  it("heads, runs and receipts are the same", async () => {
     const now = await streamFigures(scene.system, STREAM);
     assert.equal(now.id, figures.id);
     assert.equal(now.head, BEFORE + LATE);
     assert.equal(now.stored, BEFORE + LATE);
     assert.ok(now.anchored >= figures.anchored && now.final >= BEFORE);
-    assert.deepEqual((await anchorsOf(scene.system, STREAM)).slice(0, anchors.length), anchors);
+    assert.deepEqual((await runsOf(scene.system, STREAM)).slice(0, runs.length), runs);
     assert.deepEqual(
-      await Promise.all([0, 17, BEFORE - 1].map((seq) => receiptText(scene.system, STREAM, seq))),
-      receipts,
+      (await Promise.all([0, 17, BEFORE - 1].map((seq) => receiptText(scene.system, STREAM, seq)))).map(lasting),
+      receipts.map(lasting),
     );
   });
 
@@ -105,7 +105,7 @@ describe("after a restart of chain, edge and relay", () => {
       scene.system.system.verifyConfig,
     );
     assert.equal(code, 0, text);
-    const covered = (await anchorsOf(scene.system, STREAM)).map(({ first, count }) => [first, first + count]);
+    const covered = (await runsOf(scene.system, STREAM)).map(({ first, count }) => [first, first + count]);
     assert.deepEqual(covered[0]?.[0], 0);
     assert.deepEqual(covered.at(-1)?.[1], all);
     for (const [i, [first]] of covered.entries()) if (i > 0) assert.equal(first, covered[i - 1]?.[1]);

@@ -130,6 +130,9 @@ export class ChainScene {
       ANCHOR_RESEND_AFTER_MS: "2000",
       // And what owners do on the contract, or money that comes, is seen soon.
       ANCHOR_RETRY_AFTER_MS: "1000",
+      // Streams have anchors of their own here unless a test says otherwise: so has the audit log, whose transactions
+      // would come between those that a test watches.
+      NEW_STREAMS_ANCHOR: "own",
       ...vars,
     };
     const edge = await startEdge({ vars: all, outbound, direct, around: more.around });

@@ -109,7 +109,7 @@ const erase = (of: Edge, name: string, seq: number, headers = asOperator()) =>
   of.send("DELETE", `/v1/streams/${name}/messages/${seq}`, { headers });
 
 test("what is final goes into packs, and is read as before", async () => {
-  const stream = await edge.streamOn(relay, "moving");
+  const stream = await edge.streamOn(relay, "moving", { anchor: "own" });
   const sizes = [3, 10, 1, 20, 5, 9];
   const total = 48;
   await edge.storeSegments(relay, stream, sizes);
@@ -141,7 +141,7 @@ test("what is final goes into packs, and is read as before", async () => {
 });
 
 test("pages join archive, database and object", async () => {
-  const stream = await edge.streamOn(relay, "joined");
+  const stream = await edge.streamOn(relay, "joined", { anchor: "own" });
   await edge.storeSegments(relay, stream, [20, 20, 20]);
   await finalize(edge, stream.id);
   await packed(edge, stream.id);
@@ -159,7 +159,7 @@ test("pages join archive, database and object", async () => {
 });
 
 test("an erased message is gone everywhere, the others stay", async () => {
-  const stream = await edge.streamOn(relay, "erased");
+  const stream = await edge.streamOn(relay, "erased", { anchor: "own" });
   await edge.storeSegments(relay, stream, [20, 20]);
   await finalize(edge, stream.id);
   await packed(edge, stream.id);
@@ -251,7 +251,7 @@ test("relays are told to forget what is erased", async () => {
 test("without an archive all stays; the status says how full", async () => {
   const [other, only] = await start({ archive: false, vars: SMALL });
   try {
-    const stream = await other.streamOn(only, "kept");
+    const stream = await other.streamOn(only, "kept", { anchor: "own" });
     await other.storeSegments(only, stream, [20, 20]);
     await finalize(other, stream.id);
     const status = async () => (await other.get("/v1/status")).json.storage as Json;

@@ -456,9 +456,18 @@ export const startEdge = async (options: EdgeOptions = {}): Promise<Edge> => {
       compatibilityDate: "2026-10-01",
       host: "127.0.0.1",
       durableObjects: Object.fromEntries(
-        ["Stream", "Relays", "Anchorer", "Batcher", "Listener", "Limits", "Audit", "Account", "Archiver"].map(
-          (className) => [className.toUpperCase(), { className, useSQLite: true }],
-        ),
+        [
+          "Stream",
+          "Relays",
+          "Anchorer",
+          "Batcher",
+          "Listener",
+          "Limits",
+          "Audit",
+          "Account",
+          "Archiver",
+          "Webhooks",
+        ].map((className) => [className.toUpperCase(), { className, useSQLite: true }]),
       ),
       d1Databases: ["DB"],
       r2Buckets: options.archive === false ? [] : ["ARCHIVE"],

@@ -96,7 +96,7 @@ class Run {
   }
 
   async begin(): Promise<void> {
-    const stream = await this.edge.streamOn(this.#relay, NAME);
+    const stream = await this.edge.streamOn(this.#relay, NAME, { anchor: "own" });
     [this.#short, this.#epoch, this.#id] = [stream.short, stream.epoch, stream.id];
     await this.edge.listed(NAME);
   }

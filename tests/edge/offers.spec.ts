@@ -98,7 +98,7 @@ test("a run grows until a round has it, the next begins there", async () => {
 });
 
 test("a stream that becomes shared offers what it seals then", async () => {
-  const { id, short, epoch } = await edge.streamOn(relay, "changed");
+  const { id, short, epoch } = await edge.streamOn(relay, "changed", { anchor: "own" });
   await store({ id, short, epoch }, 0, 4);
   const changed = await edge.send("PATCH", `/v1/streams/${id}`, {
     headers: { "content-type": "application/json", ...asOperator() },

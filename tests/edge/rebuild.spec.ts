@@ -100,7 +100,7 @@ after(() => edge.stop());
 
 /** Stores messages as segments of these sizes, and anchors them all under one root. */
 const anchoredStream = async (name: string, sizes: number[]): Promise<{ id: string; count: number }> => {
-  const { id, short, epoch } = await edge.streamOn(relay, name);
+  const { id, short, epoch } = await edge.streamOn(relay, name, { anchor: "own" });
   const start = (await edge.get(`/v1/streams/${name}/messages`)).json.head as number;
   let stored = start;
   for (const size of sizes) {

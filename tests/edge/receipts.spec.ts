@@ -68,7 +68,7 @@ const fold = ({ stream, message, proof }: Receipt): string => {
 };
 
 test("every message under an anchor has a receipt to its root", async () => {
-  const stream = await edge.streamOn(relay, "receipts");
+  const stream = await edge.streamOn(relay, "receipts", { anchor: "own" });
   const { id } = stream;
   await edge.storeSegments(relay, stream, [1, 4, 3]);
   const root = await enterAnchor(id, 0, 8);
@@ -88,7 +88,7 @@ test("every message under an anchor has a receipt to its root", async () => {
 });
 
 test("a message that is not anchored has no receipt yet", async () => {
-  const stream = await edge.streamOn(relay, "pending");
+  const stream = await edge.streamOn(relay, "pending", { anchor: "own" });
   const { id, short, epoch } = stream;
   await edge.storeSegments(relay, stream, [2]);
   await relay.batch(short, epoch, 2, messagesOf(PRODUCER, 2, 1));
@@ -102,7 +102,7 @@ test("a message that is not anchored has no receipt yet", async () => {
 });
 
 test("no receipt goes out that does not check", async () => {
-  const stream = await edge.streamOn(relay, "wrong");
+  const stream = await edge.streamOn(relay, "wrong", { anchor: "own" });
   const { id } = stream;
   await edge.storeSegments(relay, stream, [2]);
   await enterAnchor(id, 0, 2);
@@ -115,7 +115,7 @@ test("no receipt goes out that does not check", async () => {
 });
 
 test("anchors are listed in the order of the stream, in pages", async () => {
-  const stream = await edge.streamOn(relay, "anchors");
+  const stream = await edge.streamOn(relay, "anchors", { anchor: "own" });
   const { id } = stream;
   await edge.storeSegments(relay, stream, [2, 3, 1]);
   const roots = [await enterAnchor(id, 0, 2, "final"), await enterAnchor(id, 2, 3), await enterAnchor(id, 5, 1)];
@@ -134,7 +134,7 @@ test("anchors are listed in the order of the stream, in pages", async () => {
 });
 
 test("what was published on chain is listed in its order, in pages", async () => {
-  const { id } = await edge.streamOn(relay, "chain");
+  const { id } = await edge.streamOn(relay, "chain", { anchor: "own" });
   await edge.listed("chain");
   const database = await edge.database();
   const insert = database.prepare(

@@ -3,13 +3,23 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { keccak_256 } from "@noble/hashes/sha3.js";
-import { SimpleMerkleTree } from "@openzeppelin/merkle-tree";
-import { assertProblem, type Edge, type FakeRelay, OPERATOR, startEdge, until } from "./harness.ts";
+import { asOperator, assertProblem, type Edge, type FakeRelay, OPERATOR, startEdge, until } from "./harness.ts";
+import {
+  bucketLeaf,
+  digits,
+  fold,
+  merkleRoot,
+  type Roots,
+  type Run,
+  rangeLeaf,
+  roundRoot,
+  roundsStream,
+  runLeaf,
+  ZERO,
+} from "./rounds.ts";
 
 const TX = `0x${"aa".repeat(32)}`;
 const BLOCK_HASH = `0x${"bb".repeat(32)}`;
-const ZERO = `0x${"00".repeat(32)}`;
 const OWNER = `0x${"0e".repeat(20)}`;
 
 /** Two batchers: buckets 0 to 127, and the others. */
@@ -18,48 +28,10 @@ const BATCHERS = 2;
 let edge: Edge;
 let relay: FakeRelay;
 before(async () => {
-  edge = await startEdge({ vars: { BATCHERS: `${BATCHERS}` } });
+  edge = await startEdge({ vars: { BATCHERS: `${BATCHERS}`, ARCHIVE_INTERVAL_MS: "100" } });
   relay = edge.relay("r1");
 });
 after(() => edge.stop());
-
-interface Run {
-  stream: string;
-  first: number;
-  count: number;
-  root: string;
-  previous: string;
-}
-interface BucketRoot {
-  runs: number;
-  root: string;
-}
-/** A bucket's number, and what it has. */
-type Roots = [number, BucketRoot][];
-
-const digits = (value: string) => value.replace("0x", "");
-const keccak = (...parts: string[]) =>
-  Buffer.from(keccak_256(Buffer.from(parts.map(digits).join(""), "hex"))).toString("hex");
-const word = (value: number | string) =>
-  (typeof value === "number" ? value.toString(16) : digits(value)).padStart(64, "0");
-
-const runLeaf = ({ stream, first, count, root, previous }: Run) =>
-  `0x${keccak(keccak(stream, word(first), word(count), root, previous))}`;
-const bucketLeaf = (round: number, bucket: number, { runs, root }: BucketRoot) =>
-  `0x${keccak(keccak(word(round), word(bucket), word(runs), root))}`;
-const rangeLeaf = (round: number, root: string) => `0x${keccak(keccak(roundsStream(), word(round), root))}`;
-const roundsStream = () => `0x${keccak(word(OPERATOR), keccak(Buffer.from("_rounds").toString("hex")))}`;
-const merkleRoot = (leaves: string[]) => SimpleMerkleTree.of(leaves, { sortLeaves: false }).root;
-const fold = (leaf: string, proof: string[]) =>
-  proof
-    .map(digits)
-    .reduce((hash, sibling) => (hash < sibling ? keccak(hash, sibling) : keccak(sibling, hash)), digits(leaf));
-
-const roundRoot = (round: number, roots: Roots) => {
-  const empty = { runs: 0, root: ZERO };
-  const all = new Map(roots);
-  return merkleRoot(Array.from({ length: 256 }, (_, bucket) => bucketLeaf(round, bucket, all.get(bucket) ?? empty)));
-};
 
 const groupOf = (stream: string) => (Number.parseInt(digits(stream).slice(0, 2), 16) < 128 ? 0 : 128);
 
@@ -379,12 +351,7 @@ test("a watched stream, and its relay, are notified of a round", async () => {
   await offer(run, true);
   const quiet = { stream: streamId(digits(stream.id).slice(0, 2), "0d"), first: 0, count: 1, root: rootOf("0d") };
   await offer(quiet, true);
-  const { round } = await makeRound();
-  const apply = async (state: string) => {
-    const rounds = [{ round, tx: TX, block: 12, state }];
-    const applied = await edge.ask("BATCHER", `${groupOf(stream.id)}`, "ApplyRounds", rounds);
-    assert.equal(applied.status, 200, applied.text);
-  };
+  const { round, root } = await makeRound();
   const notices: Record<string, unknown>[] = [];
   const heard = async (state: string) =>
     until(`the relay is notified: ${state}`, async () => {
@@ -392,14 +359,111 @@ test("a watched stream, and its relay, are notified of a round", async () => {
       return notices.some((notice) => notice.stream === stream.short && notice.state === state);
     });
   for (const state of ["anchored", "final"]) {
-    await apply(state);
+    await applyRound(groupOf(stream.id), round, state);
     await heard(state);
   }
   const own = notices.filter((notice) => notice.stream === stream.short && notice.kind === "anchored");
   const expected = { stream: stream.short, kind: "anchored", first: 0, count: 4, root: run.root, tx: TX, block: 12 };
   assert.deepEqual(own.slice(0, 1), [{ ...expected, state: "anchored" }]);
+  await enterRound(round, root, "final");
   const { anchored, final } = ok<{ anchored: number; final: number }>(await edge.get("/v1/streams/watched"));
   assert.deepEqual([anchored, final], [4, 4]);
+  await leaveRounds();
+});
+
+/** The batcher learns where a round is. */
+const applyRound = async (group: number, round: number, state: string): Promise<void> => {
+  const rounds = [{ round, tx: TX, block: 12, state }];
+  const applied = await edge.ask("BATCHER", `${group}`, "ApplyRounds", rounds);
+  assert.equal(applied.status, 200, applied.text);
+};
+
+test("a relay that reads rounds hears of one once", async () => {
+  const led: { id: string; short: string }[] = [];
+  while (led.filter(({ id }) => groupOf(id) === 0).length < 3) {
+    const stream = await edge.streamOn(relay, `led-${led.length}`);
+    await edge.storeSegments(relay, stream, [2]);
+    led.push(stream);
+  }
+  const ofGroup = led.filter(({ id }) => groupOf(id) === 0);
+  for (const { id } of ofGroup) await offer(await stored(id, 2), true);
+  await until("old notices are fetched", async () => {
+    const { json } = await relay.register({ readsRounds: true });
+    return (json.notices as unknown[]).length === 0;
+  });
+  const { round } = await makeRound();
+  await applyRound(0, round, "anchored");
+  const notices: Record<string, unknown>[] = [];
+  await until("the relay is notified", async () => {
+    const { json } = await relay.register({ readsRounds: true });
+    notices.push(...(json.notices as Record<string, unknown>[]));
+    return notices.length > 0;
+  });
+  const [notice] = notices.filter(({ kind }) => kind === "round");
+  const { runs, ...rest } = notice as { runs: { stream: string; first: number; count: number }[] };
+  assert.deepEqual(rest, { stream: `0x${"00".repeat(20)}`, kind: "round", tx: TX, block: 12, state: "anchored" });
+  assert.deepEqual(
+    runs.map(({ stream, first, count }) => [stream, first, count]).sort(),
+    ofGroup.map(({ short }) => [short, 0, 2]).sort(),
+  );
+  assert.equal(notices.filter(({ kind }) => kind === "anchored").length, 0, "and of no stream by itself");
+  await relay.register({ readsRounds: false });
+});
+
+test("a reader who comes later hears of a quiet stream's round", async () => {
+  await relay.goodbye(); // nobody leads the stream
+  const posted = await edge.postJson("/v1/streams/quiet/messages", { text: "x" }, asOperator());
+  assert.equal(posted.status, 201, posted.text);
+  const { id } = (await edge.get("/v1/streams/quiet")).json as { id: string };
+  await edge.flushed(id, 1);
+  await until("its object has offered its run", async () => {
+    const { rounds } = (await edge.get("/v1/status")).json as { rounds: { batchers: { pending?: number }[] } };
+    return rounds.batchers.some(({ pending = 0 }) => pending > 0);
+  });
+  const { round, root, roots } = await makeRound();
+  const bucket = Number.parseInt(digits(id).slice(0, 2), 16);
+  assert.ok(
+    roots.some(([of]) => of === bucket),
+    "its run is in the round",
+  );
+  const aborter = new AbortController();
+  const response = await edge.raw("/v1/streams/quiet/events", { signal: aborter.signal });
+  let text = "";
+  const reading = (async () => {
+    for await (const chunk of response.body as AsyncIterable<Uint8Array>) text += Buffer.from(chunk).toString();
+  })().catch(() => {});
+  await until("the reader has its state", async () => text.includes("event: state"));
+  for (const state of ["anchored", "final"]) {
+    if (state === "anchored") await enterRound(round, root);
+    else await (await edge.database()).prepare("UPDATE anchors SET state = 'final' WHERE first = ?").bind(round).run();
+    await applyRound(groupOf(id), round, state);
+    await until(`the reader hears that it is ${state}`, async () => text.includes(`event: ${state}`));
+  }
+  aborter.abort();
+  await reading;
+  await leaveRounds();
+});
+
+test("a final round's lists go into the archive and stay public", async () => {
+  const buckets = [0x07, 0xe1];
+  const runs = [streamId("07", "a1"), streamId("07", "a2"), streamId("e1", "a3")];
+  for (const stream of runs) await offer({ stream, first: 0, count: 1, root: rootOf("a0") });
+  const { round, root } = await makeRound();
+  const read = async (accept: string): Promise<string[]> =>
+    Promise.all(
+      buckets.map(async (bucket) => {
+        const response = await edge.raw(`/v1/rounds/${round}/buckets/${bucket}`, { headers: { accept } });
+        assert.equal(response.status, 200);
+        return Buffer.from(await response.arrayBuffer()).toString("hex");
+      }),
+    );
+  const before = [await read("application/json"), await read("application/octet-stream")];
+  await enterRound(round, root, "final");
+  const query = (await edge.database()).prepare("SELECT count(*) AS n FROM round_lists WHERE round = ?").bind(round);
+  await edge.ask("ARCHIVER", "archiver", "EnsureArchiver");
+  await until("the lists have moved", async () => (await query.first<{ n: number }>())?.n === 0);
+  assert.deepEqual([await read("application/json"), await read("application/octet-stream")], before);
+  await leaveRounds();
 });
 
 test("an offer for another batcher, or of nothing, is refused", async () => {

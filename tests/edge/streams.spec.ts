@@ -32,7 +32,7 @@ test("a stream is made once, and again it is simply there", async () => {
     write: "open",
     p2p: false,
     prove: false,
-    anchor: "own",
+    anchor: "shared",
     retention: "forever",
     epoch: 0,
     head: 0,

@@ -1,8 +1,8 @@
 // A TURN provider with an API for credentials (Cloudflare's): played here, so that its failures can be.
 
 import assert from "node:assert/strict";
-import { after, beforeEach, test } from "node:test";
-import { type Edge, type Json, offer, startEdge, until } from "./harness.ts";
+import { after, beforeEach, describe, test } from "node:test";
+import { asUser, type Edge, type Json, offer, startEdge, until } from "./harness.ts";
 
 const VARS = {
   CLOUDFLARE_TURN_KEY_ID: "k1",
@@ -26,21 +26,32 @@ let asked: { url: string; bearer: string | null; body: Json }[] = [];
 let answer: () => Promise<Response>;
 const edges: Edge[] = [];
 
+/** Users of whom the provider was asked, one after the other. */
+let users: string[] = [];
+
+/** Requests for what all share are played by `answer`; each user's own have the user's name. */
 const outbound = async (request: Request): Promise<Response> => {
   if (!request.url.startsWith(VARS.CLOUDFLARE_TURN_API)) return new Response("down", { status: 503 });
   const body = (await request.json()) as Json;
+  if (body.customIdentifier !== "shared") {
+    users.push(body.customIdentifier as string);
+    if (!givesOwn) return new Response("no", { status: 503 });
+    const urls = "turns:turn.example:443";
+    return Response.json({ iceServers: [{ urls, username: `of-${body.customIdentifier}`, credential: "c" }] });
+  }
   asked.push({ url: request.url, bearer: request.headers.get("authorization"), body });
   return answer();
 };
+let givesOwn = false;
 
 beforeEach(() => {
-  asked = [];
+  [asked, users, givesOwn] = [[], [], false];
   answer = async () => Response.json(ISSUED, { status: 201 });
 });
 after(() => Promise.all(edges.map((edge) => edge.stop())));
 
-const started = async (): Promise<Edge> => {
-  const edge = await startEdge({ vars: VARS, outbound: outbound as never });
+const started = async (vars: Record<string, string> = {}): Promise<Edge> => {
+  const edge = await startEdge({ vars: { ...VARS, ...vars }, outbound: outbound as never });
   edges.push(edge);
   return edge;
 };
@@ -75,7 +86,7 @@ test("a registration has credentials fetched, once for all", async () => {
     {
       url: `${VARS.CLOUDFLARE_TURN_API}/v1/turn/keys/k1/credentials/generate-ice-servers`,
       bearer: "Bearer token-of-k1",
-      body: { ttl: 86_400 },
+      body: { ttl: 86_400, customIdentifier: "shared" },
     },
   ]);
 });
@@ -123,4 +134,62 @@ test("no request waits for a provider that does not answer", async () => {
   late.resolve(Response.json(ISSUED));
   assert.deepEqual(await someCredentials(edge), EXPECTED);
   assert.equal(asked.length, 1);
+});
+
+describe("a user's own credentials", () => {
+  const [ann, ben] = [`0x${"a1".repeat(20)}`, `0x${"b2".repeat(20)}`];
+  const link = async (edge: Edge, user?: string): Promise<string> => {
+    const session = await edge.postOffer("demo", await offer("chromium"), user === undefined ? {} : asUser(user));
+    assert.equal(session.status, 201, session.text);
+    return session.headers.get("link") ?? "";
+  };
+  const own = (edge: Edge, user: string): Promise<unknown> =>
+    until(`${user} has its own`, async () => (await link(edge, user)).includes(`username="of-${user}"`));
+
+  test("come with its later sessions, one request a user", async () => {
+    givesOwn = true;
+    const edge = await started();
+    await edge.relay("r1").register();
+    await someCredentials(edge);
+    users = [];
+    assert.match(await link(edge, ann), /username="u1"/, "the first session does not wait for them");
+    await own(edge, ann);
+    await own(edge, ben);
+    assert.doesNotMatch(await link(edge, ann), /username="u1"/, "nobody else's beside them");
+    const got = await edge.send("GET", "/v1/ice-servers", { headers: asUser(ann) });
+    const servers = got.json.iceServers as Json[];
+    assert.deepEqual(
+      servers.map(({ username }) => username),
+      [`of-${ann}`],
+    );
+    assert.deepEqual(users, [ann, ben], "kept for their life");
+    assert.match(await link(edge), /username="u1"/, "a new guest has those that all share");
+    assert.deepEqual(users, [ann, ben], "and costs the provider nothing");
+
+    const again = await edge.restart({ vars: VARS, outbound: outbound as never });
+    edges.push(again);
+    await again.relay("r1").register();
+    assert.match(await link(again, ann), new RegExp(`username="of-${ann}"`), "they outlive the instance");
+    assert.deepEqual(users, [ann, ben]);
+  });
+
+  test("are replaced by those of all while the provider fails", async () => {
+    const edge = await started();
+    await edge.relay("r1").register();
+    await someCredentials(edge);
+    for (let i = 0; i < 5; i += 1) assert.match(await link(edge, ann), /username="u1"/);
+    const ofAnn = users.filter((user) => user === ann);
+    assert.equal(ofAnn.length, 1, "and it is left alone for a while");
+  });
+
+  test("are asked for within the share of a network", async () => {
+    givesOwn = true;
+    const edge = await started({ RATE_LIMITS: "turn-address=2/3600" });
+    await edge.relay("r1").register();
+    const many = Array.from({ length: 6 }, (_, i) => `0x${`0${i}`.repeat(20)}`);
+    for (const user of many) assert.match(await link(edge, user), /^$|username="u1"/);
+    await until("two were asked for", async () => users.length === 2);
+    for (const user of many) await link(edge, user);
+    assert.equal(users.length, 2);
+  });
 });

@@ -9,16 +9,32 @@ import { keccak256 } from "viem";
 import { relayPath } from "../../scripts/lib/build/relay.mjs";
 import type { Hex, Receipt } from "../../web/src/lib/index.ts";
 
-/** The leaf of docs/PROTOCOL.md in the words of OpenZeppelin's library. */
+/** The leaves of docs/PROTOCOL.md in the words of OpenZeppelin's library: of a message, a run, a bucket. */
 const LEAF_ENCODING = ["bytes32", "uint64", "uint64", "address", "bytes32"];
+const RUN_ENCODING = ["bytes32", "uint64", "uint32", "bytes32", "bytes32"];
+const BUCKET_ENCODING = ["uint64", "uint8", "uint32", "bytes32"];
 
-/** Whether both trees of @openzeppelin/merkle-tree accept the receipt's proof, each from its own side. */
-export const openZeppelinAccepts = ({ stream, message, leaf, proof, root }: Receipt): boolean => {
+/** Whether @openzeppelin/merkle-tree accepts the receipt's proofs: the message's by both trees, and those up to the round. */
+export const openZeppelinAccepts = ({ stream, message, leaf, proof, root, round, anchor }: Receipt): boolean => {
   const values = [stream.id, message.seq, message.time, message.author, keccak256(message.payload)];
-  return (
+  const isInRun =
     StandardMerkleTree.verify(root, LEAF_ENCODING, values, [...proof]) &&
-    SimpleMerkleTree.verify(root, leaf, [...proof])
+    SimpleMerkleTree.verify(root, leaf, [...proof]);
+  if (round === undefined) return isInRun;
+  const { run, bucket } = round;
+  const ofRun = [stream.id, run.first, run.count, root, run.previous];
+  const ofBucket = [anchor.first, Number(stream.id.slice(0, 4)), bucket.runs, bucket.root];
+  return (
+    isInRun &&
+    StandardMerkleTree.verify(bucket.root, RUN_ENCODING, ofRun, [...run.proof]) &&
+    StandardMerkleTree.verify(anchor.root, BUCKET_ENCODING, ofBucket, [...bucket.proof])
   );
+};
+
+/** A receipt's text without what grows with each later round: the way to a peak of the range. */
+export const lasting = (receiptText: string): string => {
+  const { round: { range: _, ...round } = {}, ...rest } = JSON.parse(receiptText);
+  return JSON.stringify({ ...rest, round });
 };
 
 /** What `relay-node verify` said and how it ended. */

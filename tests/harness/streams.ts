@@ -74,6 +74,28 @@ export const anchorsOf = async (system: TestSystem, stream: string): Promise<Anc
   return anchors;
 };
 
+/** `GET /v1/streams/{stream}/runs`. */
+export interface RunFigures extends Omit<AnchorFigures, "tx" | "block" | "blockHash" | "state"> {
+  readonly previous: string;
+  readonly round: number;
+  readonly tx?: string;
+  readonly state?: "anchored" | "final";
+}
+
+/** All runs of a stream in rounds, in order. */
+export const runsOf = async (system: TestSystem, stream: string): Promise<RunFigures[]> => {
+  const runs: RunFigures[] = [];
+  let from: number | undefined = 0;
+  while (from !== undefined) {
+    const page: { runs: RunFigures[]; next?: number | null } = await system.get(
+      `/v1/streams/${stream}/runs?from=${from}`,
+    );
+    runs.push(...page.runs);
+    from = page.next ?? undefined;
+  }
+  return runs;
+};
+
 /** A receipt's text as the edge gives it. */
 export const receiptText = async (system: TestSystem, stream: string, seq: number): Promise<string> => {
   const response = await fetch(`${system.edge}/v1/streams/${stream}/messages/${seq}/receipt`);

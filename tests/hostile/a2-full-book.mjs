@@ -12,7 +12,7 @@ export const attack = {
   needs: ["chain"],
   run: async (target, tally) => {
     const streams = [];
-    for (let i = 0; i < STREAMS; i += 1) streams.push(await target.ownStream());
+    for (let i = 0; i < STREAMS; i += 1) streams.push(await target.ownStream({ anchor: "own" }));
     const before = (await target.status()).anchorer.pendingSegments;
     for (let round = 0; round < ROUNDS; round += 1) {
       await Promise.all(streams.map(({ id, token }) => target.publish(id, `round ${round}`, { token })));

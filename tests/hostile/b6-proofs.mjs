@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SimpleMerkleTree } from "@openzeppelin/merkle-tree";
 import { encodeAbiParameters, encodeFunctionData, keccak256, toBytes, toHex } from "viem";
 import { CONTRACT_ARTIFACT } from "../../scripts/lib/build/contracts.mjs";
 import { relayPath } from "../../scripts/lib/build/relay.mjs";
@@ -47,6 +48,14 @@ export const attack = {
       tally.check("a forger's stream, by id", (await verify(namesake, byId)) !== HOLDS);
       const byName = ["--contract", contract, "--stream", honest.stream.name];
       tally.check("a forger's stream, by a name alone", (await verify(namesake, byName)) !== HOLDS);
+      const falseRound = await forgeRound(forger, contract, honest);
+      tally.check("a forger's round about an honest stream", (await verify(falseRound, believed)) !== HOLDS);
+      tally.check(
+        "a forger's round, and nobody says whose rounds are believed",
+        (await verify(falseRound, ["--contract", contract, "--stream", honest.stream.id])) !== HOLDS,
+      );
+      const ofForger = ["--contract", contract, "--rounds-owner", forger.account.address];
+      tally.check("a forger's round holds for who believes the forger", (await verify(falseRound, ofForger)) === HOLDS);
       const byAnchorer = ["--contract", contract, "--anchorer", operator];
       tally.check("a forger's anchor", (await verify(namesake, byAnchorer)) !== HOLDS);
     } finally {
@@ -105,6 +114,72 @@ const verifyText = (folder, rpc, receipt, more) => {
   });
 };
 
+const BUCKETS = 256;
+const ZERO = `0x${"00".repeat(32)}`;
+
+/** @param {string[]} types @param {unknown[]} values */
+const leafOf = (types, values) =>
+  keccak256(
+    keccak256(
+      encodeAbiParameters(
+        types.map((type) => ({ type })),
+        values,
+      ),
+    ),
+  );
+
+/**
+ * A receipt like the honest one with another text, in a round of the forger's own: every hash of it is right.
+ * @param {ReturnType<typeof chainOf>} chain
+ * @param {`0x${string}`} contract
+ * @param {any} honest
+ */
+const forgeRound = async (chain, contract, honest) => {
+  const owner = chain.account.address;
+  const { abi } = artifact();
+  const [name, payload, { stream }] = ["_rounds", toHex("forged"), honest];
+  const nameHash = keccak256(toBytes(name));
+  const rounds = keccak256(encodeAbiParameters([{ type: "address" }, { type: "bytes32" }], [owner, nameHash]));
+  const message = { ...honest.message, seq: 0, payload };
+  const words = ["bytes32", "uint64", "uint64", "address", "bytes32"];
+  const leaf = leafOf(words, [stream.id, 0n, BigInt(message.time), message.author, keccak256(payload)]);
+  const run = leafOf(["bytes32", "uint64", "uint32", "bytes32", "bytes32"], [stream.id, 0n, 1, leaf, ZERO]);
+  const own = Number(stream.id.slice(0, 4));
+  const buckets = Array.from({ length: BUCKETS }, (_, bucket) => {
+    const [runs, root] = bucket === own ? [1, run] : [0, ZERO];
+    return leafOf(["uint64", "uint8", "uint32", "bytes32"], [0n, bucket, runs, root]);
+  });
+  const tree = SimpleMerkleTree.of(buckets, { sortLeaves: false });
+  const call = (/** @type {string} */ functionName, /** @type {unknown[]} */ args) =>
+    chain.receipt({ to: contract, data: encodeFunctionData({ abi, functionName, args }) });
+  await call("open", [nameHash, owner]);
+  const anchored = await call("anchorRound", [rounds, 0n, tree.root]);
+  const log = anchored.logs[0];
+  if (!log) throw new Error("the forger's round has no event");
+  return {
+    ...honest,
+    version: 2,
+    message,
+    leaf,
+    proof: [],
+    root: leaf,
+    round: {
+      stream: { id: rounds, owner: owner.toLowerCase(), name },
+      run: { first: 0, count: 1, previous: ZERO, proof: [] },
+      bucket: { runs: 1, root: run, proof: tree.getProof(own) },
+    },
+    anchor: {
+      first: 0,
+      count: 1,
+      root: tree.root,
+      tx: anchored.transactionHash,
+      block: Number(anchored.blockNumber),
+      blockHash: anchored.blockHash,
+      logIndex: log.logIndex,
+    },
+  };
+};
+
 const artifact = () => JSON.parse(readFileSync(CONTRACT_ARTIFACT, "utf8"));
 
 /** @param {ReturnType<typeof chainOf>} chain @returns {Promise<`0x${string}`>} */
@@ -114,8 +189,8 @@ const deploy = async (chain) => {
   return contractAddress;
 };
 
-/** A receipt like the honest one, of a stream of the same name that the forger opened in `contract` and anchored. */
 /**
+ * A receipt like the honest one, of a stream of the same name that the forger opened in `contract` and anchored.
  * @param {import("./lib/target.mjs").Target} target
  * @param {ReturnType<typeof chainOf>} chain
  * @param {`0x${string}`} contract
@@ -136,8 +211,10 @@ const forge = async (target, chain, contract, honest) => {
   const anchored = await call("anchor", [[{ stream: id, firstSeq: 0n, count: 1, root: leaf }]]);
   const log = anchored.logs[0];
   if (!log) throw new Error("the forger's anchor has no event");
+  const { round: _, ...rest } = honest;
   return {
-    ...honest,
+    ...rest,
+    version: 1,
     chainId: target.config.chainId,
     contract: contract.toLowerCase(),
     stream: { id, owner: owner.toLowerCase(), name: honest.stream.name },

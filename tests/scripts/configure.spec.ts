@@ -154,7 +154,7 @@ suite("the file", () => {
       `database_id = "${GOOD["database-id"]}"`,
       `CONTRACT_ADDRESS = "${CHECKSUMMED}"`,
       `SIWE_DOMAINS = "${GOOD["siwe-domains"]}"`,
-      `DAILY_GAS_BUDGET = "50000000"`,
+      `DAILY_GAS_BUDGET = "80000000"`,
       `AUTO_CREATE_STREAMS = "false"`,
       `SEGMENT_MAX_AGE_MS = "10000"`,
       `BATCHERS = "16"`,
@@ -242,7 +242,7 @@ suite("the file", () => {
     const said = await run(out, { ask });
     assert.equal(asked.filter((question) => question.startsWith("Address of the StreamChain contract")).length, 2);
     assert.match(said, /0x12 is no address/);
-    assert.ok(asked.some((question) => question.includes("[50000000]")));
+    assert.ok(asked.some((question) => question.includes("[80000000]")));
   });
 });
 

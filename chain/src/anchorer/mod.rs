@@ -265,7 +265,7 @@ impl Anchorer {
             Effect::SetRoundsTurn(is_theirs) => self.turn.rounds = is_theirs,
             Effect::SetContract(contract) => {
                 if let Some(maker) = &mut self.rounds {
-                    maker.contract = contract;
+                    maker.set_contract(contract, &mut self.journal);
                 }
             }
             Effect::HoldStreams(until) => self.next_anchor = until,

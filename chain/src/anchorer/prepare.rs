@@ -219,7 +219,8 @@ pub(super) fn settle_nothing(ids: &[StreamId]) -> Transition {
 /// The contract said which round is next, or that it has none.
 pub(super) fn note_rounds(data: &[u8], context: &Context<'_>) -> Transition {
     let again = context.now.plus_ms(NO_ROUNDS_RETRY_MS);
-    let judge = |maker: &RoundMaker| Effect::SetContract(maker.judge(abi::decode_rounds(data), again));
+    let found = abi::decode_rounds(data);
+    let judge = |maker: &RoundMaker| Effect::SetContract(maker.judge(found, context.now, again));
     let effects = context.rounds.map(judge).into_iter().collect();
     after(effects, rest(Wait::Until(context.now)))
 }

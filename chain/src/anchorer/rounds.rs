@@ -29,8 +29,8 @@ impl Anchorer {
 
     /// Takes in the answers to [`RoundTask::Fix`]: which batchers have written their lists.
     pub fn handle_fixed(&mut self, answers: Vec<(u8, Result<(), String>)>, now: UnixMs) {
-        self.take_round(|maker, _| {
-            maker.take_written(answers, now);
+        self.take_round(|maker, journal| {
+            maker.take_written(answers, now, journal);
             None
         });
     }

@@ -202,7 +202,8 @@ impl Batcher {
     pub fn handle_offer(&mut self, offer: &OfferRun) -> Result<Offered, OfferError> {
         self.check(offer)?;
         let Some(line) = self.lines.get_mut(&offer.stream) else {
-            return Ok(self.ask_for(offer));
+            self.ask_for(offer.stream);
+            return Ok(Offered::Unknown);
         };
         self.touches += 1;
         line.touched = self.touches;
@@ -251,12 +252,26 @@ impl Batcher {
         }
     }
 
-    fn ask_for(&mut self, offer: &OfferRun) -> Offered {
-        if self.unknown.len() >= MAX_UNKNOWN && !self.unknown.contains(&offer.stream) {
+    fn ask_for(&mut self, stream: StreamId) {
+        if self.unknown.len() >= MAX_UNKNOWN && !self.unknown.contains(&stream) {
             self.unknown.clear(); // whoever asked for them asks again
         }
-        self.unknown.insert(offer.stream);
-        Offered::Unknown
+        self.unknown.insert(stream);
+    }
+
+    /// Somebody watches a stream from now on, until its next offer says otherwise. Returns whether the stream is known here:
+    /// otherwise its newest run has to be read from the database, as for an offer.
+    pub fn handle_watch(&mut self, stream: StreamId) -> bool {
+        let Some(line) = self.lines.get_mut(&stream) else {
+            self.ask_for(stream);
+            return false;
+        };
+        self.touches += 1;
+        line.touched = self.touches;
+        if !std::mem::replace(&mut line.row.watched, true) {
+            self.journal.put(line_key(stream), &line.row);
+        }
+        true
     }
 
     /// Takes in the newest run that the database has of a stream of which nothing was known; `None` when it has none.

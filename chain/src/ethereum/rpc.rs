@@ -58,6 +58,8 @@ pub enum Request {
     Syncing,
     /// `eth_getBlockByNumber`, without the transactions.
     Block(BlockId),
+    /// `eth_getBlockByNumber` of each height from the first to the last, in one batch.
+    Blocks(u64, u64),
     /// `eth_getBlockByHash`, for the hashes of the block's transactions.
     BlockTransactions(B256),
     /// `eth_getBlockReceipts` of the block at this height.
@@ -123,6 +125,8 @@ pub enum Answer {
     Syncing(bool),
     /// The block, or `None` when the node does not know it.
     Block(Option<Block>),
+    /// The blocks, by height.
+    Blocks(Vec<Block>),
     /// The hashes of a block's transactions, or `None` when the node does not know the block.
     Transactions(Option<Vec<B256>>),
     /// The receipts of a block's transactions, or `None` when the node does not know the block.
@@ -153,7 +157,7 @@ impl Request {
         match self {
             Request::ChainId => "eth_chainId",
             Request::Syncing => "eth_syncing",
-            Request::Block(_) => "eth_getBlockByNumber",
+            Request::Block(_) | Request::Blocks(..) => "eth_getBlockByNumber",
             Request::Logs { .. } => "eth_getLogs",
             Request::TransactionCount(_) => "eth_getTransactionCount",
             Request::Balance(_) => "eth_getBalance",
@@ -172,6 +176,7 @@ impl Request {
     pub fn kind(&self) -> &'static str {
         match self {
             Request::Block(BlockId::Finalized) => "eth_getBlockByNumber of finalized",
+            Request::Blocks(..) => "eth_getBlockByNumber in a batch",
             Request::Logs {
                 blocks: LogBlocks::Hash(_),
                 ..
@@ -202,6 +207,7 @@ impl Request {
         match self {
             Request::ChainId | Request::Syncing => json!([]),
             Request::Block(id) => json!([id.to_json(), false]),
+            Request::Blocks(from, _) => json!([quantity(*from), false]),
             Request::Logs {
                 address,
                 topics,
@@ -236,7 +242,15 @@ impl Request {
 
     /// The whole JSON-RPC 2.0 request body.
     pub fn body(&self) -> String {
-        json!({ "jsonrpc": "2.0", "id": 1, "method": self.method(), "params": self.params() }).to_string()
+        let call = |id: u64, params| json!({ "jsonrpc": "2.0", "id": id, "method": self.method(), "params": params });
+        match self {
+            Request::Blocks(from, to) => {
+                let each = (*from..=*to).map(|number| Request::Block(BlockId::Number(number)));
+                let calls = (1..).zip(each).map(|(id, one)| call(id, one.params()));
+                Value::Array(calls.collect()).to_string()
+            }
+            _ => call(1, self.params()).to_string(),
+        }
     }
 
     /// Reads an HTTP response: many nodes send their JSON-RPC errors with a status of their own, and some statuses say more
@@ -261,11 +275,25 @@ impl Request {
     pub fn decode(&self, body: &str) -> Result<Answer, RpcError> {
         let mut body = json::tree(body)
             .map_err(|error| RpcError::Malformed(format!("{}: not JSON: {error}", self.method())))?;
+        match (self, &mut body) {
+            (Request::Blocks(..), Value::Array(answers)) => {
+                let results = answers.iter_mut().map(|one| self.result(one));
+                let blocks = results.map(|result| read(self.method(), result?));
+                let mut blocks: Vec<Block> = blocks.collect::<Result<_, _>>()?;
+                blocks.sort_unstable_by_key(|block| block.number);
+                Ok(Answer::Blocks(blocks))
+            }
+            (_, body) => self.decode_result(self.result(body)?),
+        }
+    }
+
+    /// Gives what one call returned.
+    fn result(&self, body: &mut Value) -> Result<Value, RpcError> {
         if let Some(error) = body.get("error").filter(|error| !error.is_null()) {
             return Err(RpcError::from_json(error));
         }
         match body.get_mut("result") {
-            Some(result) => self.decode_result(result.take()),
+            Some(result) => Ok(result.take()),
             None => Err(RpcError::Malformed(format!(
                 "{}: neither result nor error",
                 self.method()
@@ -281,6 +309,11 @@ impl Request {
             // A pending block has neither number nor hash: it is not on the chain yet.
             Request::Block(_) if lacks(&result, &["number", "hash"]) => Answer::Block(None),
             Request::Block(_) => Answer::Block(read(method, result)?),
+            Request::Blocks(..) => {
+                return Err(RpcError::Malformed(format!(
+                    "{method}: the node answers no batches"
+                )));
+            }
             Request::BlockTransactions(_) => Answer::Transactions(transactions(method, result)?),
             Request::BlockReceipts(_) => Answer::Receipts(read(method, result)?),
             Request::Logs { .. } => Answer::Logs(read(method, result)?),
@@ -396,6 +429,51 @@ mod tests {
         assert_eq!(request.decode(&body), Ok(Answer::Block(Some(expected))));
         let missing = r#"{"jsonrpc":"2.0","id":1,"result":null}"#;
         assert_eq!(request.decode(missing), Ok(Answer::Block(None)));
+    }
+
+    #[test]
+    fn headers_are_asked_for_in_a_batch_and_come_in_any_order() {
+        let request = Request::Blocks(9, 11);
+        let body: Value = serde_json::from_str(&request.body()).unwrap();
+        let asked: Vec<_> = (0..3)
+            .map(|one| (&body[one]["id"], &body[one]["params"][0]))
+            .collect();
+        assert_eq!(
+            asked,
+            [
+                (&json!(1), &json!("0x9")),
+                (&json!(2), &json!("0xa")),
+                (&json!(3), &json!("0xb"))
+            ]
+        );
+        let hash = B256::repeat_byte(1);
+        let block = |number: u64| json!({ "id": number, "result": { "number": quantity(number), "hash": hash, "parentHash": hash, "timestamp": "0x1" } });
+        let decode = |answers: &[Value]| request.decode(&Value::Array(answers.to_vec()).to_string());
+        let Ok(Answer::Blocks(blocks)) = decode(&[block(11), block(9), block(10)]) else {
+            panic!("a batch is read")
+        };
+        assert_eq!(
+            blocks.iter().map(|block| block.number).collect::<Vec<_>>(),
+            [9, 10, 11]
+        );
+        let refused = json!({ "id": 2, "error": { "code": -32_005, "message": "too many" } });
+        assert!(matches!(
+            decode(&[block(9), refused.clone()]),
+            Err(RpcError::Node { code: -32_005, .. })
+        ));
+        assert!(matches!(
+            request.decode(&refused.to_string()),
+            Err(RpcError::Node { .. })
+        ));
+        let one = json!({ "id": 1, "result": null });
+        assert!(matches!(
+            decode(std::slice::from_ref(&one)),
+            Err(RpcError::Malformed(_))
+        ));
+        assert!(matches!(
+            request.decode(&one.to_string()),
+            Err(RpcError::Malformed(_))
+        ));
     }
 
     #[test]

@@ -18,6 +18,7 @@ const MAX_FALL: u64 = 128;
 impl Listener {
     pub(super) fn begin_round(&mut self, now: UnixMs) {
         self.calls = 0;
+        self.check_pace.begin();
         self.last_poll = Some(now);
         self.step = if self.synced {
             Step::AskHead
@@ -40,6 +41,7 @@ impl Listener {
             Step::FindFork(search) => block(BlockId::Number(search.next()?.number)),
             Step::Scan(_, scan) => Command::Call(self.scan_request(scan)),
             Step::Heal(heal) => Command::Call(self.heal_request(heal)),
+            Step::Check(from, to) => Command::Call(Self::check_request(*from, *to)),
             Step::Apply(batch, _) => Command::Do(batch.clone()),
         })
     }
@@ -49,6 +51,7 @@ impl Listener {
         match (step, outcome) {
             (Step::Scan(view, scan), outcome) => self.handle_scan(view, scan, outcome, now),
             (Step::Heal(heal), outcome) => self.handle_heal(heal, outcome, now),
+            (Step::Check(from, to), outcome) => self.handle_check((from, to), outcome, now),
             (_, Err(error)) if error.is_of_whole_node() || error.is_rate_limited() => {
                 self.fail(error.to_string(), now);
             }
@@ -173,6 +176,7 @@ impl Listener {
         self.ring.cut_above(fork, &mut self.journal);
         self.holes.cut_above(fork, &mut self.journal);
         self.mined.cut_above(fork, &mut self.journal);
+        self.unchecked.cut_above(fork, &mut self.journal);
         self.save_cursor();
         if !self.undo_doubtful() {
             self.next_round = now; // read on at once
@@ -271,7 +275,7 @@ impl Listener {
         self.backoff.succeed();
         let full = self.is_full();
         self.last_error = full.then(|| "too many events wait for finality; reading waits too".to_owned());
-        self.heal_or_rest(now);
+        self.heal_or_check(now);
     }
 
     fn refuse_rewrite(&mut self, mark: Mark, now: UnixMs) {

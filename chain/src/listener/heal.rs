@@ -55,11 +55,11 @@ impl Listener {
             .add_block(block, Some(reason.into()), true, now, &mut self.journal);
     }
 
-    /// Begins to read a hole again, or ends the pass.
-    pub(super) fn heal_or_rest(&mut self, now: UnixMs) {
+    /// Begins to read a hole again, or goes on with the headers.
+    pub(super) fn heal_or_check(&mut self, now: UnixMs) {
         let next = self.cursor.next;
         let Some(hole) = self.holes.due(now).filter(|hole| hole.to < next) else {
-            return self.rest(now);
+            return self.check_or_rest(now);
         };
         let key = hole.key();
         self.step = Step::Heal(match hole.anchor {

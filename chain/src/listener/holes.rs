@@ -206,9 +206,14 @@ impl Holes {
     /// What is missing for certain, for people, and how many blocks may lack something.
     pub(super) fn shown(&self) -> (Vec<Gap>, u64) {
         let certain = self.all().filter(|hole| hole.is_certain);
+        let gaps = certain.take(MAX_SHOWN).map(Hole::shown).collect();
+        (gaps, self.doubtful_blocks())
+    }
+
+    /// How many blocks may lack something.
+    pub(super) fn doubtful_blocks(&self) -> u64 {
         let doubtful = self.all().filter(|hole| !hole.is_certain);
-        let blocks = doubtful.map(|hole| hole.to - hole.from + 1);
-        (certain.take(MAX_SHOWN).map(Hole::shown).collect(), blocks.sum())
+        doubtful.map(|hole| hole.to - hole.from + 1).sum()
     }
 
     fn all(&self) -> impl DoubleEndedIterator<Item = &Hole> {

@@ -12,6 +12,7 @@ use super::reader::BlockReader;
 use super::ring::{self, Mark, Ring};
 use super::status::Status;
 use super::step::Step;
+use super::unchecked::{self, Pace, Unchecked};
 use crate::backoff::node_backoff;
 use crate::journal::{self, Journal, RestoreError};
 use streamchain_protocol::ids::StreamId;
@@ -76,6 +77,9 @@ pub struct Listener {
     pub(super) healing: Option<Box<BlockReader>>,
     /// Blocks asked for by the next log query for a hole.
     pub(super) hole_range: u64,
+    /// Blocks that were read in ranges, and whose headers are yet to be compared.
+    pub(super) unchecked: Unchecked,
+    pub(super) check_pace: Pace,
     /// Transactions of our own in blocks that are yet to be read.
     pub(super) mined: Mined,
     /// Transactions whose events were seen lately. They are not saved.
@@ -102,6 +106,7 @@ impl Listener {
         };
         let mut ring = Ring::default();
         let (mut holes, mut mined) = (Holes::default(), Mined::default());
+        let mut unchecked = Unchecked::default();
         let mut held = BTreeMap::new();
         for (key, value) in rows {
             if key == CURSOR_KEY {
@@ -110,6 +115,8 @@ impl Listener {
                 ring.restore(journal::read_key_part(key, number)?, journal::read(key, value)?);
             } else if key.starts_with(holes::PREFIX) {
                 holes.restore(key, value)?;
+            } else if let Some(from) = key.strip_prefix(unchecked::PREFIX) {
+                unchecked.restore(journal::read_key_part(key, from)?, value, key)?;
             } else if key.starts_with(mined::PREFIX) {
                 mined.restore(key, value)?;
             } else if key.starts_with(EVENT_PREFIX) {
@@ -136,6 +143,8 @@ impl Listener {
             holes,
             healing: None,
             hole_range: range,
+            unchecked,
+            check_pace: Pace::new(),
             mined,
             recent: VecDeque::new(),
             streams: VecDeque::new(),
@@ -209,6 +218,7 @@ impl Listener {
             error: self.last_error.clone().or(missing),
             gaps,
             doubtful_blocks,
+            unchecked_blocks: self.unchecked.blocks(),
             last_poll: self.last_poll,
         }
     }

@@ -9,8 +9,9 @@
 //!
 //! One pass: newest and finalized block → is the last block we read still on the chain? If not, search for the
 //! fork and undo → read what is new, block by block near the head (by block hash, so that nothing can slip between
-//! two answers), in ranges further back → mark final.
+//! two answers), in ranges further back → mark final → read a hole again, or compare some headers of what was read in ranges.
 
+mod check;
 mod event;
 mod follow;
 mod fork;
@@ -23,6 +24,7 @@ mod ring;
 mod scan;
 mod status;
 mod step;
+mod unchecked;
 
 pub use event::{Batch, ChainEvent, EventId, EventKind, is_final};
 pub use holes::Gap;
@@ -56,6 +58,7 @@ impl Listener {
         self.ring.cut_above(None, &mut self.journal);
         self.holes.cut_above(None, &mut self.journal);
         self.mined.cut_above(None, &mut self.journal);
+        self.unchecked.cut_above(None, &mut self.journal);
         (self.reading, self.healing) = (None, None);
         self.save_cursor();
         self.handle_interruption();

@@ -222,6 +222,9 @@ impl Listener {
                 self.miss(mark.number, now);
             }
         }
+        let with_events = seen.iter().map(|event| event.block).collect();
+        self.unchecked
+            .add(self.cursor.next, to.number, with_events, &mut self.journal);
         self.take_events(view, to, seen, now);
     }
 

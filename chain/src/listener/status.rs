@@ -26,6 +26,8 @@ pub struct Status {
     pub gaps: Vec<Gap>,
     /// Blocks without events whose headers say that there may be some; they are read again as well.
     pub doubtful_blocks: u64,
+    /// Blocks that were read far behind the head, and whose headers are yet to be compared with that.
+    pub unchecked_blocks: u64,
     /// What went wrong, for people.
     pub error: Option<String>,
     /// When the last pass began, in Unix ms.

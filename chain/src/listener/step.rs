@@ -26,6 +26,8 @@ pub(super) enum Step {
     Scan(View, Scan),
     /// Read again what is missing.
     Heal(Heal),
+    /// Compare the headers of these blocks, the first to the last, with what was seen in them.
+    Check(u64, u64),
     /// Have a batch carried out, then go on.
     Apply(Batch, Next),
 }

@@ -13,15 +13,16 @@ use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::Backoff;
 
 use super::message::{Closed, FixedRound, no_buckets};
-use super::rows::{Fixed, FixedRow, StateRow};
+use super::rows::{Ahead, Fixed, FixedRow, StateRow};
 use super::task::{CloseRound, FixRound, NewestRound, RoundTask, RoundsStatus, StoreRound};
+use crate::abi::RoundsOnChain;
 use crate::backoff::node_backoff;
 use crate::journal::{self, Journal, RestoreError};
 
 /// The prefix of this machine's rows, with the version of their form.
 const PREFIX: &str = "rounds/1/";
-const STATE_KEY: &str = "rounds/1/state";
-const FIXED_KEY: &str = "rounds/1/fixed";
+pub(super) const STATE_KEY: &str = "rounds/1/state";
+pub(super) const FIXED_KEY: &str = "rounds/1/fixed";
 const WAITING_KEY: &str = "rounds/1/waiting";
 
 /// What does not change while the machine runs.
@@ -34,7 +35,7 @@ pub struct Settings {
 }
 
 /// Whether the contract has rounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Contract {
     /// It is asked when a round is to be made.
     Unknown,
@@ -42,26 +43,28 @@ pub(crate) enum Contract {
     HasRounds,
     /// It has not; it is asked again at this time.
     HasNone(UnixMs),
-    /// It has rounds below this one that were not made here; it is asked again at this time.
-    IsAhead(u64, UnixMs),
+    /// It has rounds that were not made here; it is asked again at this time.
+    IsAhead(Ahead, UnixMs),
+    /// It has rounds of this deployment of before it lost its database: others go on behind them.
+    IsLeft(RoundsOnChain),
 }
 
 /// The maker of rounds, a part of the Anchorer.
 #[derive(Debug)]
 pub(crate) struct RoundMaker {
-    settings: Settings,
+    pub(super) settings: Settings,
     stream: StreamId,
-    interval_ms: u64,
-    state: Option<StateRow>,
-    fixed: Option<Fixed>,
+    pub(super) interval_ms: u64,
+    pub(super) state: Option<StateRow>,
+    pub(super) fixed: Option<Fixed>,
     /// The batchers that have something for the next round.
-    waiting: BTreeSet<u8>,
+    pub(super) waiting: BTreeSet<u8>,
     /// The batchers that are being asked.
     asking: BTreeSet<u8>,
     pub(crate) contract: Contract,
     rests_until: UnixMs,
     backoff: Backoff,
-    problem: Option<String>,
+    pub(super) problem: Option<String>,
 }
 
 impl RoundMaker {
@@ -126,7 +129,7 @@ impl RoundMaker {
     }
 
     /// The fixed round that is not handed over yet.
-    fn under_way(&self) -> Option<&Fixed> {
+    pub(super) fn under_way(&self) -> Option<&Fixed> {
         let next = self.state.as_ref()?.next;
         self.fixed.as_ref().filter(|fixed| fixed.round.round == next)
     }
@@ -141,32 +144,22 @@ impl RoundMaker {
         }
         let fixed_at = self.fixed.as_ref().map(|fixed| fixed.fixed_at);
         let due = fixed_at.map_or(UnixMs(0), |at| at.plus_ms(self.interval_ms));
-        Some(due.max(self.rests_until))
+        let ready = self.waiting.iter().map(|group| self.rests(*group)).min();
+        Some(due.max(self.rests_until).max(ready.unwrap_or_default()))
     }
 
     /// Whether a round was made here.
     pub(crate) fn is_used(&self) -> bool {
-        self.fixed.is_some()
-    }
-
-    /// What follows from the number of the contract's next round; `None` when it has no rounds. It is asked again at
-    /// `again` if no round can be made.
-    pub(crate) fn judge(&self, next: Option<u64>, again: UnixMs) -> Contract {
-        let own = self.state.as_ref().map_or(0, |state| state.next);
-        match next {
-            None => Contract::HasNone(again),
-            Some(next) if next > own => Contract::IsAhead(next, again),
-            Some(_) => Contract::HasRounds,
-        }
+        self.fixed.is_some() || self.state.as_ref().is_some_and(|state| state.next > 0)
     }
 
     /// When the contract has to be asked whether it has rounds, if it has to be.
     pub(crate) fn contract_read_at(&self, is_on_chain: bool) -> Option<UnixMs> {
         let begins_at = self.begins_at(is_on_chain)?;
-        match self.contract {
-            Contract::Unknown => Some(begins_at),
+        match &self.contract {
+            Contract::Unknown | Contract::IsLeft(_) => Some(begins_at),
             Contract::HasRounds => None,
-            Contract::HasNone(until) | Contract::IsAhead(_, until) => Some(begins_at.max(until)),
+            Contract::HasNone(until) | Contract::IsAhead(_, until) => Some(begins_at.max(*until)),
         }
     }
 
@@ -188,11 +181,14 @@ impl RoundMaker {
         };
         let round = state.next;
         let Some(fixed) = self.under_way() else {
-            self.asking = std::mem::take(&mut self.waiting);
+            let left_out = state.left_out.iter().map(|one| (one.group, one.round)).collect();
+            let (resting, asking) = self.waiting.iter().partition(|group| self.rests(**group) > now);
+            (self.waiting, self.asking) = (resting, asking);
             return Some(RoundTask::Close(CloseRound {
                 round,
                 groups: self.asking.iter().copied().collect(),
                 previous: self.fixed.as_ref().map(|fixed| fixed.round.clone()),
+                left_out,
             }));
         };
         if !fixed.unwritten.is_empty() {
@@ -217,12 +213,24 @@ impl RoundMaker {
 
     /// The nodes that a round adds to the range.
     fn nodes(&self, fixed: &FixedRound) -> Option<Vec<RangeNode>> {
-        let peaks = &self.state.as_ref()?.peaks;
-        let leaf = range_leaf(self.stream, fixed.round, fixed.root);
-        range::append(fixed.round, leaf, |height| {
-            let peak = peaks.iter().find(|(of, _)| *of == height);
+        let state = self.state.as_ref()?;
+        let peak = |height: u8| {
+            let peak = state.peaks.iter().find(|(of, _)| *of == height);
             peak.map(|(_, hash)| *hash)
-        })
+        };
+        let leaf = range_leaf(self.stream, fixed.round, fixed.root);
+        let made = range::append(fixed.round, leaf, peak)?;
+        if !state.is_adopted {
+            return Some(made);
+        }
+        // The ways of later rounds to their peaks lead through those that were there before.
+        let adopted = range::peaks(fixed.round)
+            .into_iter()
+            .filter_map(|(height, index)| {
+                let hash = peak(height)?;
+                Some(RangeNode { height, index, hash })
+            });
+        Some(adopted.chain(made).collect())
     }
 
     /// Takes in the newest round that the database has. Returns it, to be handed over again: whether the chain has it is
@@ -244,6 +252,10 @@ impl RoundMaker {
             next: 0,
             buckets_each: self.settings.buckets_each,
             peaks: Vec::new(),
+            is_found: true,
+            is_adopted: false,
+            ahead: None,
+            left_out: Vec::new(),
         };
         let mut found = None;
         if let Some(NewestRound {
@@ -336,28 +348,6 @@ impl RoundMaker {
         }
     }
 
-    /// Takes in which batchers have written the fixed round, and why the others have not.
-    pub(crate) fn take_written(&mut self, answers: Vec<(u8, Result<(), String>)>, now: UnixMs) {
-        let Some(fixed) = &mut self.fixed else { return };
-        let round = fixed.round.round;
-        let mut reason = "no answer".to_owned();
-        for (group, answer) in answers {
-            match answer {
-                Ok(()) => {
-                    fixed.unwritten.remove(&group);
-                }
-                Err(error) => reason = error,
-            }
-        }
-        match fixed.unwritten.first() {
-            None => self.succeed(),
-            Some(group) => {
-                let reason = format!("round {round} waits for batcher {group} to write its list: {reason}");
-                self.fail(reason, now);
-            }
-        }
-    }
-
     /// Takes in whether the database has the fixed round. Then it is returned, to be handed over.
     pub(crate) fn take_stored(
         &mut self,
@@ -375,6 +365,7 @@ impl RoundMaker {
         state.next = fixed.round.saturating_add(1);
         state.peaks.retain(|(height, _)| *height > peak.height);
         state.peaks.push((peak.height, peak.hash));
+        (state.is_found, state.is_adopted) = (false, false);
         journal.put(STATE_KEY.to_owned(), &*state);
         self.succeed();
         Some(fixed)
@@ -384,13 +375,12 @@ impl RoundMaker {
     pub(crate) fn status(&self) -> RoundsStatus {
         let state = self.state.as_ref();
         let is_changed = state.is_some_and(|state| state.buckets_each != self.settings.buckets_each);
-        let problem = match self.contract {
+        let problem = match &self.contract {
             Contract::HasNone(_) => {
-                Some("the contract has no rounds: a newer version has to be deployed".to_owned())
+                let remedy = "deploy a newer one, or set NEW_STREAMS_ANCHOR to own for new streams";
+                Some(format!("the contract has no rounds: {remedy}"))
             }
-            Contract::IsAhead(next, _) => Some(format!(
-                "the contract has rounds below {next}, which are not in this database: another deployment has this account"
-            )),
+            Contract::IsAhead(ahead, _) => Some(self.reason_ahead(ahead.next)),
             _ if is_changed => {
                 Some("BATCHERS was changed: no rounds are made until it is what it was".to_owned())
             }
@@ -403,34 +393,41 @@ impl RoundMaker {
             next: state.map(|state| state.next),
             waiting_batchers: self.waiting.union(&self.asking).count(),
             unwritten: unwritten.unwrap_or_default(),
+            left_out: state.map_or_else(Vec::new, |state| {
+                state.left_out.iter().map(|one| one.group).collect()
+            }),
             problem,
         }
     }
 
     fn set_fixed(&mut self, round: FixedRound, fixed_at: UnixMs, journal: &mut Journal) {
-        let fixed = Fixed::new(round, fixed_at, self.settings.buckets_each);
+        self.fixed = Some(Fixed::new(round, fixed_at, self.settings.buckets_each));
+        self.save_fixed(journal);
+    }
+
+    pub(super) fn save_fixed(&self, journal: &mut Journal) {
+        let Some(fixed) = &self.fixed else { return };
         let row = FixedRow {
             round: fixed.round.round,
             root: fixed.round.root,
             buckets: hex::encode(encode_buckets(&fixed.round.buckets)),
-            fixed_at,
+            fixed_at: fixed.fixed_at,
             groups: fixed.unwritten.iter().copied().collect(),
         };
         journal.put(FIXED_KEY.to_owned(), &row);
-        self.fixed = Some(fixed);
     }
 
-    fn save_waiting(&self, journal: &mut Journal) {
+    pub(super) fn save_waiting(&self, journal: &mut Journal) {
         let waiting: BTreeSet<&u8> = self.waiting.union(&self.asking).collect();
         journal.put(WAITING_KEY.to_owned(), &waiting);
     }
 
-    fn succeed(&mut self) {
+    pub(super) fn succeed(&mut self) {
         self.backoff.succeed();
         self.problem = None;
     }
 
-    fn fail(&mut self, reason: String, now: UnixMs) {
+    pub(super) fn fail(&mut self, reason: String, now: UnixMs) {
         self.problem = Some(reason);
         self.rests_until = now.plus_ms(self.backoff.fail());
     }

@@ -19,6 +19,40 @@ pub(super) struct StateRow {
     pub(super) buckets_each: u16,
     /// The peaks of the range of the rounds below `next`: their heights and hashes.
     pub(super) peaks: Vec<(u8, B256)>,
+    /// Whether all this was read from the database, and no round was made since.
+    #[serde(default)]
+    pub(super) is_found: bool,
+    /// Whether the peaks are the contract's, and the database does not have them.
+    #[serde(default)]
+    pub(super) is_adopted: bool,
+    /// What the contract has beyond `next`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ahead: Option<Ahead>,
+    /// The batchers that rounds were made without, and that have written no list since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+/// A contract that has more rounds than are known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ahead {
+    /// Its next round.
+    pub(crate) next: u64,
+    /// Since when it is that one.
+    pub(crate) since: UnixMs,
+}
+
+/// A batcher that a round was made without, since it did not write its list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LeftOut {
+    /// The first of its buckets.
+    pub(super) group: u8,
+    /// The round, for which it has frozen its runs.
+    pub(super) round: u64,
+    /// How often that happened before, in a row.
+    pub(super) times: u32,
+    /// Until when it is not asked to close another one.
+    pub(super) until: UnixMs,
 }
 
 /// The round that was fixed last, as it is saved.
@@ -31,7 +65,7 @@ pub(super) struct FixedRow {
     pub(super) buckets: String,
     #[serde(rename = "fixedMs")]
     pub(super) fixed_at: UnixMs,
-    /// The batchers that have runs in it.
+    /// The batchers whose lists it waits for.
     pub(super) groups: Vec<u8>,
 }
 
@@ -42,6 +76,8 @@ pub(super) struct Fixed {
     pub(super) fixed_at: UnixMs,
     /// The batchers that have not said that they have written it.
     pub(super) unwritten: BTreeSet<u8>,
+    /// How often they were asked.
+    pub(super) tries: u32,
 }
 
 impl Fixed {
@@ -57,6 +93,7 @@ impl Fixed {
             round,
             fixed_at,
             unwritten,
+            tries: 0,
         }
     }
 
@@ -70,6 +107,7 @@ impl Fixed {
             },
             fixed_at: row.fixed_at,
             unwritten: row.groups.iter().copied().collect(),
+            tries: 0,
         })
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use streamchain_protocol::proof::range::RangeNode;
 use streamchain_protocol::time::UnixMs;
 
-use super::message::FixedRound;
+use super::message::{FixedRound, GroupRoots};
 
 /// What the maker asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,29 @@ pub struct CloseRound {
     pub round: u64,
     /// The first bucket of each batcher that has something.
     pub groups: Vec<u8>,
-    /// The round before it: each batcher is sent its part ([`FixedRound::of_group`]).
+    /// The round before it, as it was fixed.
     pub previous: Option<FixedRound>,
+    /// The batchers that rounds were fixed without after they had frozen their runs for them, and these rounds.
+    pub left_out: Vec<(u8, u64)>,
+}
+
+impl CloseRound {
+    /// Returns how the round was fixed for which the batcher whose group begins with `first_bucket` may have frozen its runs
+    /// last.
+    pub fn previous_of(&self, first_bucket: u8, buckets_each: u16) -> Option<GroupRoots> {
+        let mut left_out = self.left_out.iter();
+        match left_out.find(|(group, _)| *group == first_bucket) {
+            Some((_, round)) => Some(GroupRoots {
+                round: *round,
+                first_bucket,
+                roots: Vec::new(),
+            }),
+            None => self
+                .previous
+                .as_ref()
+                .map(|previous| previous.of_group(first_bucket, buckets_each)),
+        }
+    }
 }
 
 /// A round of which batchers are notified side by side. Each answers once it has written its list.
@@ -72,6 +93,9 @@ pub struct RoundsStatus {
     pub waiting_batchers: usize,
     /// The first buckets of the batchers whose lists the fixed round waits for.
     pub unwritten: Vec<u8>,
+    /// The first buckets of the batchers that the last rounds were made without, since they did not write their lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<u8>,
     /// Why no rounds are made, or why the fixed one is not handed over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,

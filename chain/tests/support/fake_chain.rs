@@ -31,6 +31,8 @@ pub struct FakeTx {
 pub struct State {
     pub streams: BTreeMap<B256, (Address, u64)>,
     pub nonces: BTreeMap<Address, u64>,
+    /// What the contract has at each height of the range of a stream of rounds.
+    pub peaks: BTreeMap<(B256, u8), B256>,
     /// Whether the contract is of the version before rounds.
     pub has_no_rounds: bool,
 }
@@ -125,6 +127,12 @@ impl FakeChain {
             .streams
             .get(&stream.word())
             .map_or(0, |state| state.1)
+    }
+
+    /// What the contract has at a height of the range of rounds.
+    pub fn peak(&self, rounds: StreamId, height: u8) -> B256 {
+        let peaks = &self.head().after.peaks;
+        peaks.get(&(rounds.word(), height)).copied().unwrap_or_default()
     }
 
     /// All events of the contract, in order.
@@ -273,18 +281,28 @@ impl FakeChain {
         }
     }
 
+    fn header(&self, block: &FakeBlock) -> Block {
+        Block {
+            number: block.number,
+            hash: block.hash,
+            parent_hash: block.parent,
+            timestamp: UnixSec(block.number * 12),
+            logs_bloom: self.has_blooms.then(|| Box::new(bloom_of(&block.receipts))),
+        }
+    }
+
     pub fn answer(&mut self, request: &Request) -> Result<Answer, RpcError> {
         let latest = self.head().after.clone();
         Ok(match request {
             Request::ChainId => Answer::ChainId(CHAIN_ID),
             Request::Syncing => Answer::Syncing(false),
-            Request::Block(id) => Answer::Block(self.block(*id).map(|block| Block {
-                number: block.number,
-                hash: block.hash,
-                parent_hash: block.parent,
-                timestamp: UnixSec(block.number * 12),
-                logs_bloom: self.has_blooms.then(|| Box::new(bloom_of(&block.receipts))),
-            })),
+            Request::Block(id) => Answer::Block(self.block(*id).map(|block| self.header(block))),
+            Request::Blocks(from, to) => Answer::Blocks(
+                (*from..=*to)
+                    .filter_map(|number| self.block(BlockId::Number(number)))
+                    .map(|block| self.header(block))
+                    .collect(),
+            ),
             Request::Logs {
                 topics,
                 streams,

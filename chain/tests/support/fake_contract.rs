@@ -4,6 +4,8 @@ use super::fake_chain::State;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolError, SolEvent};
 use streamchain_chain::abi::{self, IStreamChain, anchorCall, multicallCall, openCall, streamsCall};
+use streamchain_protocol::ids::StreamId;
+use streamchain_protocol::proof::range;
 
 /// Topics and data.
 pub type Event = (Vec<B256>, Bytes);
@@ -87,7 +89,14 @@ fn rounds(state: &mut State, from: Address, data: &[u8]) -> Option<Result<(Bytes
         return Some(Err(Bytes::new()));
     }
     let Ok(call) = call else {
-        return Some(Ok((B256::ZERO.to_vec().into(), Vec::new())));
+        let peak = abi::peakCall::abi_decode(data).expect("the other call");
+        let height = u8::try_from(peak.height).expect("a height");
+        let peak = state
+            .peaks
+            .get(&(peak.rounds, height))
+            .copied()
+            .unwrap_or_default();
+        return Some(Ok((peak.to_vec().into(), Vec::new())));
     };
     let run = abi::Anchor {
         stream: call.stream,
@@ -95,7 +104,17 @@ fn rounds(state: &mut State, from: Address, data: &[u8]) -> Option<Result<(Bytes
         count: 1,
         root: call.root,
     };
-    Some(anchor(state, from, vec![run]).map(|events| (Bytes::new(), events)))
+    let (rounds, round) = (StreamId(call.stream.0), call.round);
+    let anchored = anchor(state, from, vec![run]);
+    if anchored.is_ok() {
+        let peak = |height| state.peaks.get(&(call.stream, height)).copied();
+        let made = range::append(round, range::range_leaf(rounds, round, call.root), peak);
+        // Rounds that a test only says are there have no peaks.
+        if let Some(node) = made.and_then(|mut made| made.pop()) {
+            state.peaks.insert((call.stream, node.height), node.hash);
+        }
+    }
+    Some(anchored.map(|events| (Bytes::new(), events)))
 }
 
 /// `anchor` and `anchorStored`.

@@ -37,7 +37,8 @@ pub(super) fn apply_notice<S: LogStore>(state: &mut LogState, store: &S, event: 
             payload,
             ..
         } => (format!("c/{block}/{log_index}/{tx}"), *state, payload.is_some()),
-        NoticeEvent::SessionEnded { .. }
+        NoticeEvent::Round { .. }
+        | NoticeEvent::SessionEnded { .. }
         | NoticeEvent::Withdrawn { .. }
         | NoticeEvent::Erased { .. }
         | NoticeEvent::Append

@@ -41,7 +41,7 @@ pub use reading::{BadCursor, Cursor, News, Reader, Tail};
 pub use schedule::{GATHER_MS, Pace, Schedule};
 pub use state::{
     CommittedBatch, EventRange, Inbox, LastBatch, Leader, LogState, NewStream, OutboxSegment,
-    PendingWithdrawal, Session, StoredEvent, Waiting,
+    PendingWithdrawal, Session, StoredEvent, Waiting, Watch,
 };
 pub use store::{LogStore, MAX_ROWS, SEQS_PER_PRODUCER, Step};
 
@@ -418,6 +418,25 @@ impl<S: LogStore> StreamLog<S> {
             events::cover_before(state, event);
             events::apply_notice(state, store, event)?;
             Ok(state.clone())
+        })
+    }
+
+    /// Sets what the stream's webhooks are woken for.
+    pub fn set_watch(&self, watch: Option<Watch>) -> Step<(), S> {
+        self.change(|state, _| {
+            state.watch = watch;
+            Ok(())
+        })
+    }
+
+    /// Returns how far the stream is, if its webhooks are to be woken for anything.
+    pub fn watched(&self) -> Step<Option<(Watch, Cursor)>, S> {
+        self.read(|live, _| {
+            let here = Cursor {
+                event: live.state.events.next - 1,
+                seq: live.state.head,
+            };
+            Ok(live.state.watch.map(|watch| (watch, here)))
         })
     }
 

@@ -75,6 +75,11 @@ impl LogState {
         (offered < to && begin < to).then_some(PendingRun { first: begin, to })
     }
 
+    /// Returns whether the stream may still hear of rounds: messages were offered that are not final, as far as known here.
+    pub fn waits_for_rounds(&self) -> bool {
+        self.run.is_some_and(|marks| marks.offered > self.finalized)
+    }
+
     /// Notes the batcher's answer to the offer of `run`.
     pub(super) fn mark_offered(&mut self, run: &Run, begin: Seq) {
         let is_taken = begin == run.first;

@@ -56,7 +56,7 @@ impl Reader {
 }
 
 /// How far a reader of a stream's messages and events is; as text `{event}-{seq}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
     /// The last event that the reader has; 0 for none.
     pub event: u64,

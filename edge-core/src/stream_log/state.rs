@@ -127,6 +127,19 @@ pub struct LogState {
     /// The first message whose producer_seq is in no row of a producer, but only in its batch; `None` when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unsaved_from: Option<Seq>,
+    /// What the Webhooks object is woken for; `None` while the stream has no webhooks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
+}
+
+/// What the stream's webhooks are woken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Watch {
+    /// What the chain says.
+    Events,
+    /// That, and the stream's messages.
+    All,
 }
 
 /// How far a stream got in rounds.
@@ -179,6 +192,7 @@ impl LogState {
             sealing: None,
             run: None,
             unsaved_from: None,
+            watch: None,
         }
     }
 

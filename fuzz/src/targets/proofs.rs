@@ -59,6 +59,7 @@ pub(super) fn json_rpc(bytes: &[u8]) {
         Request::Receipt(B256::ZERO),
         Request::BlockTransactions(B256::ZERO),
         Request::BlockReceipts(1),
+        Request::Blocks(1, 2),
         Request::Transaction(B256::ZERO),
     ];
     for request in requests {

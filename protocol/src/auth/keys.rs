@@ -3,7 +3,7 @@
 //! The edge holds the master secret; a relay holds only its own [`RelayKey`], so that one stolen relay key
 //! opens no other relay.
 
-use crate::ids::{RelayId, RelayKeyId};
+use crate::ids::{RelayId, RelayKeyId, WebhookId};
 use crate::webrtc::TurnSecret;
 use alloy_primitives::hex;
 use hkdf::Hkdf;
@@ -81,6 +81,12 @@ impl MasterSecret {
     /// Returns the key that signs access tokens.
     pub fn access_key(&self) -> [u8; 32] {
         derive(&self.0, &[b"streamchain/access/v1"])
+    }
+
+    /// Returns the key of a webhook's secret of this version.
+    pub(super) fn webhook_key(&self, id: WebhookId, version: u64) -> [u8; 32] {
+        let info: [&[u8]; 3] = [b"streamchain/webhook/v1/", &id.0, &version.to_be_bytes()];
+        derive(&self.0, &info)
     }
 
     /// Returns the key by which the audit log's hashes of client addresses are made.

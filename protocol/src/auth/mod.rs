@@ -1,4 +1,4 @@
-//! Who somebody is and what they may do: keys, tokens, API keys, rights, sign-in with Ethereum.
+//! Who somebody is and what they may do: keys, tokens, API keys, rights, sign-in with Ethereum, secrets of webhooks.
 
 mod access_token;
 mod api_key;
@@ -6,9 +6,11 @@ mod keys;
 mod rights;
 mod session_token;
 pub mod siwe;
+mod webhook;
 
 pub use access_token::{AccessClaims, AccessError, Scope};
 pub use api_key::{ApiKey, KEY_PREFIX, KeyRef, SECRET_BYTES};
 pub use keys::{KeyError, MasterSecret, RelayKey, SessionKeys, mac_bytes};
 pub use rights::{Access, Right, Rights};
 pub use session_token::{FingerprintHash, MaxMessage, SessionRights, SessionToken, TokenError, ice_password};
+pub use webhook::WebhookSecret;

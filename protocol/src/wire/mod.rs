@@ -12,7 +12,7 @@ pub use crate::stored_record::{
 };
 pub use crate::util::cbor;
 pub use batch::Batch;
-pub use notice::{Notice, NoticeEvent};
+pub use notice::{Notice, NoticeEvent, RunInRound};
 pub use relay_api::{
     AcquireEpoch, Committed, EpochGrant, ProducerState, Registration, RegistrationError, RelayStatus,
     Renewed, Shard, Withdrawal, problem, shard_of,

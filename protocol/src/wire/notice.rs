@@ -30,6 +30,18 @@ pub struct Notice {
 pub enum NoticeEvent {
     /// A run of messages is (or no longer is) on chain.
     Anchored(AnchorRef),
+    /// A round is (or no longer is) on chain, with runs of streams that the relay leads: as many [`NoticeEvent::Anchored`] in
+    /// one. The notice's stream is [`ShortId::EVERY`]. Only for relays whose registration says that they read it.
+    Round {
+        /// The transaction that anchored the round.
+        tx: B256,
+        /// Number of the transaction's block.
+        block: u64,
+        /// How sure it is.
+        state: AnchorState,
+        /// The runs, one of each stream.
+        runs: Vec<RunInRound>,
+    },
     /// Somebody published on chain.
     Chain {
         /// The block's number.
@@ -78,6 +90,46 @@ pub enum NoticeEvent {
     Unknown,
 }
 
+/// A run of a stream in a round, as the relay of the stream is notified of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunInRound {
+    /// The stream.
+    pub stream: ShortId,
+    /// The first message.
+    pub first: Seq,
+    /// How many messages.
+    pub count: u64,
+    /// The Merkle root over them.
+    pub root: B256,
+}
+
+impl Notice {
+    /// Returns the notices of single streams that a notice of a round stands for; any other notice stands for itself.
+    pub fn by_stream(self) -> Vec<Self> {
+        let NoticeEvent::Round {
+            tx,
+            block,
+            state,
+            runs,
+        } = self.event
+        else {
+            return vec![self];
+        };
+        let of_run = |run: RunInRound| Self {
+            stream: run.stream,
+            event: NoticeEvent::Anchored(AnchorRef {
+                first: run.first,
+                count: run.count,
+                root: run.root,
+                tx,
+                block,
+                state,
+            }),
+        };
+        runs.into_iter().map(of_run).collect()
+    }
+}
+
 /// What every notice has.
 #[derive(Deserialize)]
 struct Head {
@@ -104,6 +156,7 @@ struct Members {
     session: Option<SessionId>,
     before: Option<UnixSec>,
     again: Option<bool>,
+    runs: Option<Vec<RunInRound>>,
 }
 
 impl Members {
@@ -118,6 +171,12 @@ impl Members {
                 block: self.block?,
                 state: self.state?,
             }),
+            "round" => NoticeEvent::Round {
+                tx: self.tx?,
+                block: self.block?,
+                state: self.state?,
+                runs: self.runs?,
+            },
             "chain" => NoticeEvent::Chain {
                 block: self.block?,
                 log_index: self.log_index?,
@@ -143,8 +202,9 @@ impl Members {
     }
 }
 
-const KINDS: [&str; 6] = [
+const KINDS: [&str; 7] = [
     "anchored",
+    "round",
     "chain",
     "sessionEnded",
     "erased",
@@ -198,8 +258,21 @@ mod tests {
             again: true,
         };
         let session = SessionId([7; 8]);
+        let run = RunInRound {
+            stream: ShortId([9; 20]),
+            first: Seq(1),
+            count: 2,
+            root: B256::repeat_byte(3),
+        };
+        let round = NoticeEvent::Round {
+            tx,
+            block: 4,
+            state: AnchorState::Anchored,
+            runs: vec![run],
+        };
         vec![
             anchored,
+            round,
             chain(None, None),
             chain(Some(Bytes::from_static(b"x")), None),
             chain(Some(Bytes::new()), Some(Omitted::of(b"large"))),
@@ -235,10 +308,36 @@ mod tests {
                 let mut changed = whole.clone();
                 changed.as_object_mut().unwrap().remove(&name);
                 assert!(json::from_value::<Notice>(&changed).is_err(), "{changed}");
-                changed[&name] = json!([]);
+                changed[&name] = json!([7]);
                 assert!(json::from_value::<Notice>(&changed).is_err(), "{changed}");
             }
         }
+    }
+
+    #[test]
+    fn a_round_is_a_notice_for_each_of_its_streams() {
+        let event = every_kind().remove(1);
+        let stream = ShortId::EVERY;
+        let by_stream = Notice { stream, event }.by_stream();
+        let of_run = NoticeEvent::Anchored(AnchorRef {
+            first: Seq(1),
+            count: 2,
+            root: B256::repeat_byte(3),
+            tx: B256::repeat_byte(1),
+            block: 4,
+            state: AnchorState::Anchored,
+        });
+        let stream = ShortId([9; 20]);
+        assert_eq!(
+            by_stream,
+            [Notice {
+                stream,
+                event: of_run
+            }]
+        );
+        let event = NoticeEvent::Append;
+        let other = Notice { stream, event };
+        assert_eq!(other.clone().by_stream(), [other]);
     }
 
     #[test]

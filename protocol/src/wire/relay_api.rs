@@ -36,6 +36,9 @@ pub struct Registration {
     /// Whether it ends sessions at the time in their tokens: it then gets tokens of version 2.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub session_ends: bool,
+    /// Whether it reads notices of rounds: it then gets one for all of its streams in a round.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reads_rounds: bool,
     /// The key that it was authenticated with. The edge sets it and ignores what a relay sends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<RelayKeyId>,
@@ -260,6 +263,7 @@ mod tests {
             streams: 0,
             cursor: 0,
             session_ends: false,
+            reads_rounds: false,
             key: None,
         }
     }

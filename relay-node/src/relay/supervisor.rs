@@ -90,6 +90,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         streams: 0,
         cursor: 0,
         session_ends: true,
+        reads_rounds: true,
         key: None,
     };
     registration.check().context("this relay can't be registered")?;
@@ -316,7 +317,7 @@ impl Control {
     /// To each shard its streams' notices, and those about every stream. A full inbox is waited for: the cursor moves on only behind them.
     async fn hand_out(&self, notices: Vec<Notice>) {
         let mut shares: Vec<Vec<Notice>> = vec![Vec::new(); self.shards.len()];
-        for notice in notices {
+        for notice in notices.into_iter().flat_map(Notice::by_stream) {
             if notice.stream == ShortId::EVERY {
                 shares.iter_mut().for_each(|share| share.push(notice.clone()));
                 continue;

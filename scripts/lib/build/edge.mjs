@@ -74,7 +74,12 @@ const bundle = async (folder) => {
     format: "esm",
     minify: true,
     external: ["cloudflare:*", `./${MODULE}`],
-    alias: { "streamchain-edge": rust },
+    plugins: [
+      {
+        name: "rust",
+        setup: (setup) => setup.onResolve({ filter: /^\.\/rust\.js$/ }, () => ({ path: rust })),
+      },
+    ],
     logLevel: "warning",
   });
 };

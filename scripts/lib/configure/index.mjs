@@ -28,24 +28,38 @@ const PRIVATE_FILE = 0o600;
  * @property {((question: string) => Promise<string>) | null} ask null: nobody is there to answer
  * @property {NodeJS.ProcessEnv} env
  * @property {(line: string) => void} log
+ * @property {boolean} [isStep] whether the caller goes on with the deployment, so that no next step is named
  * @property {((chainId: number) => string)} [record] where the deployment of a chain's contract is recorded
  */
 
-/** @param {Options} options */
+/**
+ * Writes the configuration, and returns the answers that are in it.
+ * @param {Options} options
+ */
 export const configure = async (options) => {
   const before = await readIfThere(options.out);
-  const known = { ...(before === null ? {} : earlier(before, options.out)), ...(await answersOf(options.answers)) };
-  const answers = await complete({ ...known, ...options.given }, options);
+  const answers = await complete(await knownAnswers(options), options);
   const problems = [...problemsOf(answers), ...secretProblems(options.env, answers)];
   if (problems.length === 0 && !options.offline) problems.push(...(await chainProblems(answers)));
   if (problems.length > 0) throw new Failure("The configuration is not written.", problems);
   const text = render(await readFile(options.template, "utf8"), answers, before);
   if (options.dryRun) {
     options.log(text.trimEnd());
-    return;
+    return answers;
   }
   await write(text, before, options);
-  for (const line of nextSteps(options.out, answers)) options.log(line);
+  if (!options.isStep) for (const line of nextSteps(options.out, answers)) options.log(line);
+  return answers;
+};
+
+/**
+ * What is answered already: by the file of the time before, an answers file, and options, the last one first.
+ * @param {Pick<Options, "given" | "answers" | "out">} options
+ * @returns {Promise<Answers>}
+ */
+export const knownAnswers = async ({ given, answers, out }) => {
+  const before = await readIfThere(out);
+  return { ...(before === null ? {} : earlier(before, out)), ...(await answersOf(answers)), ...given };
 };
 
 /** @param {string} text @param {string} file */

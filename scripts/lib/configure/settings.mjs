@@ -189,7 +189,7 @@ export const SETTINGS = [
     name: "daily-gas",
     variable: "DAILY_GAS_BUDGET",
     question: "Gas that anchoring may use in a day",
-    fallback: "50000000",
+    fallback: "80000000",
     problem: numberFrom(1n),
   },
   {

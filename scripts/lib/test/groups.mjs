@@ -106,6 +106,11 @@ export const GROUPS = [
   },
   { name: "cli", title: "The command streamchain (the whole system, two processes)", run: cliTests },
   {
+    name: "deploy",
+    title: "A deployment (wrangler, against a fake of Cloudflare's API)",
+    run: () => nodeTests("tests/deploy/*.spec.ts"),
+  },
+  {
     name: "chaos",
     title: "Chaos, short (kill -9 of relay, workerd and chain under load)",
     run: () => nodeTests("tests/chaos/*.spec.ts"),

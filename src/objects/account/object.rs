@@ -2,36 +2,57 @@
 //! used. A shell over [`Account`].
 
 use crate::api::account::{
-    AccountRequest, AddKey, CheckCredentials, Checked, Keys, ListKeys, RemoveKey, Revoke, SignIn, SignedIn,
+    AccountRequest, AddKey, CheckCredentials, Checked, Keys, ListKeys, OwnIceServers, RemoveKey, Revoke,
+    SignIn, SignedIn,
 };
 use crate::api::call::{reply, serve};
+use crate::api::limits;
 use crate::clock;
+use crate::config::Config;
+use crate::objects::turn_service::{self, TurnServiceRows};
 use crate::problem::Problem;
 use crate::storage::row::Row;
 use crate::storage::schema;
 use crate::storage::sql::{self, own_json};
+use alloy_primitives::hex;
+use std::cell::OnceCell;
 use std::time::Duration;
 use streamchain_edge_core::account::{Account as Kept, AccountError};
+use streamchain_edge_core::rate_policy::Policy;
+use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::time::UnixMs;
-use worker::{DurableObject, Env, Error, Request, Response, State, durable_object};
+use streamchain_protocol::webrtc::IceServer;
+use worker::{DurableObject, Env, Error, Request, Response, State, Storage, console_error, durable_object};
 
 /// Made with the first thing that is kept: most principals are guests and never have any.
-const SCHEMA: &[&str] =
-    &["CREATE TABLE IF NOT EXISTS account (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL)"];
+const SCHEMA: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS account (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL)",
+    turn_service::TABLE,
+];
 
 /// One principal.
 #[durable_object(alarm)]
 pub struct Account {
     state: State,
+    env: Env,
+    /// Read when it is first needed.
+    turn_service: OnceCell<TurnServiceRows>,
 }
 
 impl DurableObject for Account {
-    fn new(state: State, _env: Env) -> Self {
-        Self { state }
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            state,
+            env,
+            turn_service: OnceCell::new(),
+        }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        serve(request, async |asked, _| {
+        serve(request, async |asked, id| {
+            if let AccountRequest::OwnIceServers(asked) = asked {
+                return reply::<OwnIceServers>(Ok(self.own_ice_servers(asked, id)));
+            }
             let is_change = !matches!(
                 asked,
                 AccountRequest::CheckCredentials(_) | AccountRequest::ListKeys(_)
@@ -47,7 +68,9 @@ impl DurableObject for Account {
 
     /// Deletes what matters no more.
     async fn alarm(&self) -> worker::Result<Response> {
-        match self.load()?.is_over(clock::now().to_sec()) {
+        let now = clock::now();
+        let has_credentials = self.turn_service().ends().is_some_and(|end| end > now);
+        match self.load()?.is_over(now.to_sec()) && !has_credentials {
             true => self.state.storage().delete_all().await?,
             false => self.set_end().await?,
         }
@@ -76,7 +99,34 @@ impl Account {
                 kept.revoke(asked.keys, now_s);
                 Ok(())
             })),
+            // It was answered before: it changes nothing of the account's own.
+            AccountRequest::OwnIceServers(_) => reply::<OwnIceServers>(Ok(Vec::new())),
         }
+    }
+
+    fn turn_service(&self) -> &TurnServiceRows {
+        let load = || TurnServiceRows::load(self.state.storage().sql(), SCHEMA);
+        self.turn_service.get_or_init(load)
+    }
+
+    /// What there is; the provider is asked behind the answer, if it is time and the network has a share left.
+    fn own_ice_servers(&self, asked: OwnIceServers, id: &RequestId) -> Vec<IceServer> {
+        let (service, now) = (self.turn_service().clone(), clock::now());
+        let OwnIceServers { account, client } = asked;
+        if let Some(asking) = service.begin(&self.env, hex::encode_prefixed(account), now) {
+            let (env, id, storage) = (self.env.clone(), id.clone(), self.state.storage());
+            let service = service.clone();
+            self.state.wait_until(async move {
+                if !has_share(&env, &id, &client).await {
+                    return service.give_up(now);
+                }
+                asking.await;
+                if let Err(error) = keep_until_end(&storage, &service).await {
+                    console_error!("request {id}: TURN service: {error}");
+                }
+            });
+        }
+        service.servers(now)
     }
 
     fn keys(&self) -> Result<Keys, Problem> {
@@ -113,12 +163,11 @@ impl Account {
         if !schema::has_table(&storage.sql(), "account")? {
             return Ok(());
         }
-        match self.load()?.ends(now.to_sec()) {
+        let own = self.load()?.ends(now.to_sec()).map(|end| end.to_ms());
+        let credentials = self.turn_service().ends();
+        match own.max(credentials) {
             None => storage.delete_alarm().await,
-            Some(end) => {
-                let wait = Duration::from_millis(end.to_ms().since(now));
-                storage.set_alarm(wait).await
-            }
+            Some(end) => storage.set_alarm(Duration::from_millis(end.since(now))).await,
         }
     }
 
@@ -144,5 +193,30 @@ impl Account {
             vec![json.into()],
         )?;
         Ok(outcome)
+    }
+}
+
+/// Counts one request to the provider for the network that causes it.
+async fn has_share(env: &Env, id: &RequestId, client: &str) -> bool {
+    let Ok(config) = Config::of(env) else {
+        return false;
+    };
+    limits::take(env, id, &config, Policy::TurnAddress, client)
+        .await
+        .is_ok()
+}
+
+/// Has the alarm come when the credentials end, unless it comes later for what else is kept.
+async fn keep_until_end(storage: &Storage, service: &TurnServiceRows) -> Result<(), Error> {
+    let Some(end) = service.ends() else {
+        return Ok(());
+    };
+    let end = i64::try_from(end.0).unwrap_or(i64::MAX);
+    match storage.get_alarm().await? {
+        Some(set) if set >= end => Ok(()),
+        _ => {
+            let wait = UnixMs(end.unsigned_abs()).since(clock::now());
+            storage.set_alarm(Duration::from_millis(wait)).await
+        }
     }
 }

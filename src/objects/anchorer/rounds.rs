@@ -71,10 +71,9 @@ impl Anchorer {
         let id = new_request_id();
         let config = Config::of(self.kept.env()).map_err(to_error)?;
         let work = asked.groups.iter().map(|first_bucket| {
-            let previous = asked.previous.as_ref();
             let request = batcher::CloseRound {
                 round: asked.round,
-                previous: previous.map(|fixed| fixed.of_group(*first_bucket, config.batchers.buckets_each())),
+                previous: asked.previous_of(*first_bucket, config.batchers.buckets_each()),
             };
             let id = &id;
             async move {

@@ -249,7 +249,7 @@ impl Audit {
         let settings = StreamSettings {
             read: ReadAccess::Private,
             write: WriteAccess::Closed,
-            ..StreamSettings::default()
+            ..config.usual_settings()
         };
         let create = NewStream {
             owner: config.operator,

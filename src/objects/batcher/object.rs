@@ -7,17 +7,15 @@ use crate::clock::now;
 use crate::config::Config;
 use crate::config::chain::ChainConfig;
 use crate::objects::chain_machine::{ChainMachine, Kept};
-use crate::objects::notify::{OBJECT_TIMEOUT, StreamNotices, notify};
+use crate::objects::notify::{OBJECT_TIMEOUT, notify_of_round};
 use crate::problem::{Kind, Problem};
 use crate::storage::d1::{rounds, runs};
 use serde_json::{Value, json};
 use streamchain_chain::batcher as chain;
-use streamchain_chain::batcher::{BatcherTask, Fixing, NotifyStreams, Offered};
+use streamchain_chain::batcher::{BatcherTask, Fixing, Offered};
 use streamchain_chain::journal::RestoreError;
 use streamchain_chain::rounds::Closed;
-use streamchain_protocol::ids::StreamId;
 use streamchain_protocol::proof::run::RunEntry;
-use streamchain_protocol::wire::{Notice, NoticeEvent};
 use worker::{DurableObject, Env, Error, Request, Response, State, durable_object};
 
 /// The batcher of one group of buckets.
@@ -59,6 +57,7 @@ impl Batcher {
             BatcherRequest::OfferRun(asked) => reply::<OfferRun>(self.offer(&asked).await),
             BatcherRequest::CloseRound(asked) => reply::<CloseRound>(self.close(&asked)),
             BatcherRequest::FixRound(asked) => reply::<FixRound>(self.fix(&asked).await),
+            BatcherRequest::WatchStream(asked) => reply::<WatchStream>(self.watch(&asked).await),
             BatcherRequest::ApplyRounds(asked) => reply::<ApplyRounds>(self.apply_rounds(&asked).await),
             BatcherRequest::EnsureBatcher(_) => {
                 reply::<EnsureBatcher>(self.kept.arm().await.map_err(Problem::from))
@@ -103,6 +102,21 @@ impl Batcher {
             Ok(Offered::Unknown) => Err(Problem::new(Kind::Overloaded, "the batcher is busy: offer again")),
             Err(error) => Err(Problem::internal(error)),
         }
+    }
+
+    /// A stream that has no run in any round has nothing to hear of: its next offer says whether it is watched.
+    async fn watch(&self, asked: &WatchStream) -> Result<(), Problem> {
+        if self.step(|machine| machine.handle_watch(asked.stream))? {
+            return Ok(());
+        }
+        let newest = runs::newest(&self.kept.env().d1("DB")?, asked.stream).await?;
+        if newest.is_some() {
+            self.step(|machine| {
+                machine.handle_known(asked.stream, asked.owner, newest.as_ref());
+                machine.handle_watch(asked.stream)
+            })?;
+        }
+        Ok(())
     }
 
     fn close(&self, asked: &CloseRound) -> Result<Closed, Problem> {
@@ -160,7 +174,7 @@ impl Batcher {
                 self.kept.with(|machine| machine.handle_list(list, now()))
             }
             BatcherTask::Notify(notices) => {
-                let failed = self.notify(&notices).await;
+                let failed = notify_of_round(self.kept.env(), &new_request_id(), &notices).await;
                 self.kept.with(|machine| machine.handle_notified(&failed, now()))
             }
         }
@@ -174,19 +188,5 @@ impl Batcher {
 
     async fn list(&self, round: u64, first_bucket: u8) -> Result<Vec<RunEntry>, Error> {
         rounds::group(&self.kept.env().d1("DB")?, round, first_bucket).await
-    }
-
-    /// Gives the streams that were not notified.
-    async fn notify(&self, notices: &NotifyStreams) -> Vec<StreamId> {
-        let streams = notices.notices.iter().map(|one| StreamNotices {
-            stream: one.stream,
-            notices: vec![Notice {
-                stream: one.stream.short(),
-                event: NoticeEvent::Anchored(one.anchor),
-            }],
-            in_rounds: true,
-        });
-        let notified = notify(self.kept.env(), &new_request_id(), streams.collect()).await;
-        notified.failed.into_iter().map(|(stream, _)| stream).collect()
     }
 }

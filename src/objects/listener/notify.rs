@@ -114,11 +114,7 @@ impl Listener {
     async fn notify_streams(&self, id: &RequestId, config: &Config, batch: &Batch) -> Notified {
         let by_stream = chain_notices::by_stream(batch).into_iter();
         let by_stream = by_stream.filter(|(stream, _)| *stream != config.rounds);
-        let streams = by_stream.map(|(stream, notices)| StreamNotices {
-            stream,
-            notices,
-            in_rounds: false,
-        });
+        let streams = by_stream.map(|(stream, notices)| StreamNotices::own(stream, notices));
         notify(self.kept.env(), id, streams.collect()).await
     }
 

@@ -2,4 +2,3 @@
 
 mod object;
 mod tables;
-mod turn_service;

@@ -1,7 +1,6 @@
 //! The Relays object: the one directory of relays. A shell over [`Directory`].
 
-use super::tables::RelayRows;
-use super::turn_service::TurnServiceRows;
+use super::tables::{RelayRows, SCHEMA};
 use crate::api::audit;
 use crate::api::call::{Encoded, reply, serve};
 use crate::api::relays::{
@@ -10,6 +9,7 @@ use crate::api::relays::{
 };
 use crate::clock;
 use crate::config::Config;
+use crate::objects::turn_service::TurnServiceRows;
 use crate::objects::watchdog::ensure_chain_objects;
 use crate::problem::{Kind, Problem};
 use crate::storage::sql;
@@ -51,7 +51,7 @@ impl DurableObject for Relays {
             Directory::default()
         });
         let directory = RefCell::new(directory);
-        let turn_service = TurnServiceRows::load(state.storage().sql());
+        let turn_service = TurnServiceRows::load(state.storage().sql(), SCHEMA);
         Self {
             state,
             env,
@@ -87,7 +87,7 @@ impl Relays {
 
     fn post_notices(&self, asked: PostNotices, now: UnixMs) -> Result<NoticesPosted, Problem> {
         let notices = asked.notices.into_iter().map(|one| (one.relay, one.notice));
-        let notices: Vec<_> = notices.collect();
+        let notices = self.directory.borrow().readable(notices.collect());
         self.atomically(|| post(&self.rows, &notices, now))?;
         let directory = self.directory.borrow();
         let relays = notices.iter().map(|(relay, _)| relay);

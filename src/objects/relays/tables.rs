@@ -10,7 +10,7 @@ use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Notice, Registration};
 use worker::{Error, SqlStorage, SqlStorageValue};
 
-const SCHEMA: &[&str] = &[
+pub(super) const SCHEMA: &[&str] = &[
     "
 CREATE TABLE IF NOT EXISTS relays (id TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notices (

@@ -14,3 +14,4 @@ mod sessions;
 mod signals;
 mod tables;
 mod waiters;
+mod webhooks;

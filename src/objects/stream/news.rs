@@ -27,6 +27,9 @@ impl Stream {
         let _waiting = self.waiters.enter(&asked.client)?;
         self.asked.set(Some(clock::now()));
         let until = clock::now().plus_ms(asked.wait_ms.min(MAX_WAIT_MS));
+        if asked.wait_ms > 0 {
+            self.begin_watching().await;
+        }
         loop {
             let seen = self.waiters.changes();
             // In the step that reads: a reader who waits gets nothing that came after the right to it was gone.

@@ -17,6 +17,7 @@ use streamchain_edge_core::signalling::Mailboxes;
 use streamchain_edge_core::stream_log::{
     InboxShares, LogError, LogState, NewStream, Schedule, Step, StreamLog,
 };
+use streamchain_edge_core::webhooks::Wakening;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerState};
 use worker::{DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
@@ -42,10 +43,14 @@ pub struct Stream {
     pub(super) schedule: RefCell<Schedule>,
     /// When a reader asked for news last.
     pub(super) asked: Cell<Option<UnixMs>>,
+    /// Whether the batcher knows that somebody watches the stream, as far as this instance said so.
+    pub(super) is_watch_told: Cell<bool>,
     /// How much clients ask for.
     pub(super) gate: Gate,
     /// The relay chosen last, and when.
     pub(super) chosen: RefCell<Option<(Chosen, UnixMs)>>,
+    /// What it knows of the stream's webhooks.
+    pub(super) wakening: RefCell<Wakening>,
     /// What browsers leave for each other.
     pub(super) mailboxes: RefCell<Mailboxes>,
 }
@@ -61,11 +66,13 @@ impl DurableObject for Stream {
             alarm: Alarm::default(),
             schedule: RefCell::default(),
             asked: Cell::new(None),
+            is_watch_told: Cell::new(false),
             gate: Gate::default(),
             notified: Cell::new(UnixMs(0)),
             waiters: Waiters::default(),
             inbox_shares: RefCell::default(),
             chosen: RefCell::new(None),
+            wakening: RefCell::default(),
             mailboxes: RefCell::default(),
         }
     }
@@ -140,7 +147,7 @@ impl Stream {
             Asked::EndSession(asked) => reply::<EndSession>(self.end_session(id, &asked).await),
             Asked::PostSignal(asked) => reply::<PostSignal>(self.post_signal(asked)),
             Asked::ReadSignals(asked) => reply::<ReadSignals>(self.read_signals(&asked)),
-            Asked::Acquire(asked) => reply::<Acquire>(self.acquire(&asked)),
+            Asked::Acquire(asked) => reply::<Acquire>(self.acquire(&asked).await),
             Asked::Release(asked) => reply::<Release>(self.release(&asked).await),
             Asked::ReadInbox(asked) => reply::<ReadInbox>(self.read_inbox(&asked)),
             Asked::GetProducer(asked) => reply::<GetProducer>(self.producer(&asked)),
@@ -153,7 +160,9 @@ impl Stream {
             Asked::ReadNews(asked) => reply::<ReadNews>(self.read_news(&asked).await),
             Asked::FlushTo(asked) => reply::<FlushTo>(self.flush_to(&asked).await),
             Asked::ForgetErased(asked) => reply::<ForgetErased>(self.forget_erased(id, &asked).await),
-            Asked::ApplyNotices(asked) => reply::<ApplyNotices>(self.apply_notices(&asked)),
+            Asked::ApplyNotices(asked) => reply::<ApplyNotices>(self.apply_notices(&asked).await),
+            Asked::SetWatch(asked) => reply::<SetWatch>(self.set_watch(&asked)),
+            Asked::ReadAsWebhook(asked) => reply::<ReadAsWebhook>(self.read_as_webhook(&asked)),
         }
     }
 
@@ -178,10 +187,10 @@ impl Stream {
         Ok(Created { state, created })
     }
 
-    fn acquire(&self, asked: &Acquire) -> Result<Encoded<EpochGrant>, Problem> {
-        Ok(Encoded::of(&self.step(|log| {
-            log.acquire_epoch(&asked.relay, asked.incarnation)
-        })?))
+    async fn acquire(&self, asked: &Acquire) -> Result<Encoded<EpochGrant>, Problem> {
+        let grant = self.step(|log| log.acquire_epoch(&asked.relay, asked.incarnation))?;
+        self.begin_watching().await;
+        Ok(Encoded::of(&grant))
     }
 
     async fn release(&self, asked: &Release) -> Result<(), Problem> {
@@ -211,7 +220,7 @@ impl Stream {
     }
 
     /// What the chain says of the stream. Answers which relay is to have the notices too.
-    fn apply_notices(&self, asked: &ApplyNotices) -> Result<NoticesApplied, Problem> {
+    async fn apply_notices(&self, asked: &ApplyNotices) -> Result<NoticesApplied, Problem> {
         let mut state = self.step(Log::state)?;
         for notice in &asked.notices {
             state = self.step(|log| match asked.in_rounds {
@@ -220,6 +229,9 @@ impl Stream {
             })?;
         }
         self.waiters.notify();
+        // No await since the steps: the alarm that wakes the webhooks is set with them or not at all.
+        let (storage, now) = (self.state.storage(), clock::now());
+        self.alarm.arm(&storage, self.wake_due(now)).await?;
         Ok(NoticesApplied {
             relay: state.relay().cloned(),
             missing_anchor: state.missing_anchor(),

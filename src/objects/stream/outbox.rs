@@ -31,6 +31,7 @@ impl Stream {
     pub(super) async fn arm(&self) -> Result<(), Problem> {
         let (pace, now) = (self.pace()?, clock::now());
         let due = self.log.next_due(&mut self.schedule.borrow_mut(), pace, now)?;
+        let due = due.into_iter().chain(self.wake_due(now)).min();
         Ok(self.alarm.arm(&self.state.storage(), due).await?)
     }
 
@@ -52,10 +53,15 @@ impl Stream {
             return self.alarm.rest();
         }
         self.finds_work();
-        if !self.step(StreamLog::has_work).unwrap_or(true) {
+        let has_work = || self.step(StreamLog::has_work).unwrap_or(true);
+        if !has_work() && self.wake_due(clock::now()).is_none() {
             return self.alarm.rest();
         }
         self.alarm.begin_once(&storage, FLUSH_BACKOFF.wait_ms(1)).await;
+        self.wake_webhooks().await;
+        if !has_work() {
+            return self.alarm.end(&storage, self.next_round()).await;
+        }
         let flushed = self.flush().await;
         self.schedule.borrow_mut().handle_flush(flushed.is_ok());
         if let Err(error) = flushed {
@@ -72,7 +78,8 @@ impl Stream {
         };
         let unacked = self.step(|log| log.unacked_segments(1));
         let has_unacked = unacked.map_or(true, |unacked| !unacked.is_empty());
-        self.schedule.borrow().next_due(pace, &state, has_unacked, now)
+        let due = self.schedule.borrow().next_due(pace, &state, has_unacked, now);
+        due.into_iter().chain(self.wake_due(now)).min()
     }
 
     /// One round. What fails first is returned, but a database that is down does not keep the Anchorer waiting.

@@ -8,6 +8,7 @@ pub(crate) mod rounds;
 pub(crate) mod runs;
 pub(crate) mod segments;
 pub(crate) mod streams;
+pub(crate) mod webhooks;
 
 use crate::clock;
 use crate::counters::{self, D1Counters};

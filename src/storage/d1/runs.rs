@@ -15,6 +15,9 @@ use worker::{D1Database, D1PreparedStatement, D1Type, Error};
 /// Rows of one statement: about 250 bytes of JSON each, and a value of D1 has 2 MB at most.
 const MAX_ROWS_AT_ONCE: usize = 1_000;
 
+/// Bytes of one bucket in a round's row: how many runs, and their root.
+const BUCKET_BYTES: usize = 4 + 32;
+
 /// A run that is in a round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,11 +55,22 @@ fn read(row: &mut Row) -> Result<RunRow, Error> {
     })
 }
 
+/// Whether a round has runs in the bucket of this stream. A round that was fixed anew without a batcher does not, although
+/// that batcher may have written its runs for it: they are in a later one.
+fn has_bucket(stream: StreamId) -> String {
+    let bucket = usize::from(stream.0.first().copied().unwrap_or_default());
+    format!(
+        "substr(d.buckets, {}, 4) <> x'00000000'",
+        1 + BUCKET_BYTES * bucket
+    )
+}
+
 /// Joined so that a run whose round is not on the chain has a row too.
-fn joined(condition: &str) -> String {
+fn joined(stream: StreamId, condition: &str) -> String {
+    let has_bucket = has_bucket(stream);
     format!(
         "SELECT r.first, r.count, r.root, r.previous, r.round, {PLACE}
-         FROM runs r LEFT JOIN rounds d ON d.round = r.round
+         FROM runs r LEFT JOIN rounds d ON d.round = r.round AND {has_bucket}
          LEFT JOIN anchors a ON a.stream = ?1 AND a.first = r.round AND a.count = 1 AND a.root = d.root
          WHERE r.stream = ?2 AND {condition}"
     )
@@ -69,7 +83,10 @@ pub(crate) async fn covering(
     stream: StreamId,
     seq: Seq,
 ) -> Result<Option<RunRow>, Error> {
-    let query = joined("r.first <= ?3 ORDER BY r.first DESC, a.block DESC LIMIT 1");
+    let query = joined(
+        stream,
+        "r.first <= ?3 ORDER BY r.first DESC, a.block DESC LIMIT 1",
+    );
     let (rounds, id) = (rounds.to_string(), stream.to_string());
     let values = [D1Type::Text(&rounds), D1Type::Text(&id), number(seq.0)];
     let found = rows(db, &query, &values, read).await?;
@@ -84,7 +101,7 @@ pub(crate) async fn list(
     from: Seq,
     limit: usize,
 ) -> Result<Vec<RunRow>, Error> {
-    let query = joined("r.first >= ?3 ORDER BY r.first, a.block LIMIT ?4");
+    let query = joined(stream, "r.first >= ?3 ORDER BY r.first, a.block LIMIT ?4");
     let (rounds, id) = (rounds.to_string(), stream.to_string());
     let values = [
         D1Type::Text(&rounds),
@@ -103,11 +120,14 @@ pub(crate) async fn finals(
     (from, to): (Seq, Seq),
     limit: usize,
 ) -> Result<Vec<FinalRange>, Error> {
-    let query = "SELECT r.first, r.count FROM runs r CROSS JOIN rounds d ON d.round = r.round
+    let query = format!(
+        "SELECT r.first, r.count FROM runs r CROSS JOIN rounds d ON d.round = r.round AND {}
          CROSS JOIN anchors a ON a.stream = ?1 AND a.first = r.round AND a.count = 1 AND a.root = d.root
          WHERE r.stream = ?2 AND a.state = 'final' AND r.first < ?4
            AND r.first >= (SELECT coalesce(max(first), 0) FROM runs WHERE stream = ?2 AND first <= ?3)
-         ORDER BY r.first LIMIT ?5";
+         ORDER BY r.first LIMIT ?5",
+        has_bucket(stream)
+    );
     let (rounds, id) = (rounds.to_string(), stream.to_string());
     let values = [
         D1Type::Text(&rounds),
@@ -116,7 +136,7 @@ pub(crate) async fn finals(
         number(to.0),
         number(limit as u64),
     ];
-    rows(db, query, &values, final_range).await
+    rows(db, &query, &values, final_range).await
 }
 
 /// The runs that reach into `first..end`, in order, as packs list them.
@@ -182,9 +202,13 @@ pub(crate) async fn placed(
     Ok(packed.iter().map(row).collect())
 }
 
-/// The newest run of a stream that is in a round.
+/// The newest run of a stream that is in a round, or in one that is being made.
 pub(crate) async fn newest(db: &D1Database, stream: StreamId) -> Result<Option<RunEntry>, Error> {
-    let query = "SELECT first, count, root, previous FROM runs WHERE stream = ?1 ORDER BY first DESC LIMIT 1";
+    let query = format!(
+        "SELECT r.first, r.count, r.root, r.previous FROM runs r LEFT JOIN rounds d ON d.round = r.round
+         WHERE r.stream = ?1 AND (d.round IS NULL OR {}) ORDER BY r.first DESC LIMIT 1",
+        has_bucket(stream)
+    );
     let id = stream.to_string();
     let read = |row: &mut Row| {
         Ok(RunEntry {
@@ -195,7 +219,7 @@ pub(crate) async fn newest(db: &D1Database, stream: StreamId) -> Result<Option<R
             previous: row.parsed()?,
         })
     };
-    let found = rows(db, query, &[D1Type::Text(&id)], read).await?;
+    let found = rows(db, &query, &[D1Type::Text(&id)], read).await?;
     Ok(found.into_iter().next())
 }
 
@@ -217,9 +241,12 @@ pub(crate) async fn marks(
     rounds: StreamId,
     stream: StreamId,
 ) -> Result<Option<Marks>, Error> {
-    let newest = "SELECT r.first + r.count FROM runs r CROSS JOIN rounds d ON d.round = r.round
+    let newest = format!(
+        "SELECT r.first + r.count FROM runs r CROSS JOIN rounds d ON d.round = r.round AND {}
          CROSS JOIN anchors a ON a.stream = ?2 AND a.first = r.round AND a.count = 1 AND a.root = d.root
-         WHERE r.stream = ?1 ";
+         WHERE r.stream = ?1 ",
+        has_bucket(stream)
+    );
     let query = format!(
         "SELECT (SELECT first FROM runs WHERE stream = ?1 ORDER BY first LIMIT 1),
                 ({newest} ORDER BY r.first DESC LIMIT 1),

@@ -77,6 +77,18 @@ pub(crate) async fn put(db: &D1Database, stream: &LogState) -> Result<(), Error>
     super::unread(db, statement, &values).await.map(drop)
 }
 
+/// How many streams were made: none is ever deleted, and this reads one row.
+pub(crate) async fn count(db: &D1Database) -> Result<u64, Error> {
+    let counted = rows(
+        db,
+        "SELECT coalesce(max(rowid), 0) FROM streams",
+        &[],
+        Row::number,
+    )
+    .await?;
+    Ok(counted.first().copied().unwrap_or(0))
+}
+
 /// A stream by its short id.
 pub(crate) async fn find(db: &D1Database, short: ShortId) -> Result<Option<StreamRow>, Error> {
     let short = short.to_string();

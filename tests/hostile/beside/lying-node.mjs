@@ -45,11 +45,14 @@ export const lyingNode = {
     return [`${context.lies} of ${context.answers} answers with logs were replaced by []`];
   },
   after: async ({ target, stream, context }) => {
-    const { json } = await target.get(`/v1/streams/${stream}/anchors?limit=1000`);
+    const { json } = await target.get(`/v1/streams/${stream}/runs?limit=1000`);
     let next = 0;
-    for (const { first, count } of json.anchors) {
-      if (first !== next) return [`an anchor is missing: ${next} to ${first - 1}`];
+    for (const { first, count, round, state } of json.runs) {
+      if (first !== next) return [`a run is missing: ${next} to ${first - 1}`];
       next += count;
+      // A later round on the chain shows that the node kept back this one's event.
+      const isLast = json.runs.at(-1).round === round;
+      if (state === undefined && !isLast) return [`the anchor of round ${round} is missing`];
     }
     return context.lies > 0 ? [] : ["the node had no occasion to lie"];
   },

@@ -15,7 +15,7 @@ export class Header {
   readonly #error = el("p", { class: "problem", id: "stream-error", role: "alert" });
   readonly #input: HTMLInputElement;
 
-  constructor(connection: StreamConnection, onTheme: () => void, newStream: HTMLElement, account: HTMLElement) {
+  constructor(connection: StreamConnection, onTheme: () => void, newStream: HTMLElement, ...own: HTMLElement[]) {
     this.#connection = connection;
     this.#input = el("input", {
       id: "stream",
@@ -43,7 +43,7 @@ export class Header {
       newStream,
       this.#state,
       this.#shareButton(),
-      account,
+      ...own,
       themeButton(onTheme),
     );
     connection.on("state", () => this.#show());

@@ -5,6 +5,7 @@ import { type AccountMemory, AccountMenu, accountToken, restoreAccount } from ".
 import { NewStream } from "./account/new-stream.ts";
 import { Banners } from "./banners.ts";
 import { Header, restoreTheme } from "./header.ts";
+import { Manage } from "./manage/manage.ts";
 import { Composer } from "./messages/composer.ts";
 import { Details } from "./messages/details.ts";
 import { DirectStrip } from "./messages/direct.ts";
@@ -118,11 +119,14 @@ class App {
     );
     const made = new NewStream(this.#connection);
     const account = new AccountMenu(this.#connection, this.#memory);
-    const header = new Header(this.#connection, () => this.#latency.redraw(), made.button, account.button);
+    const manage = new Manage(this.#connection, this.#memory);
+    const redraw = () => this.#latency.redraw();
+    const header = new Header(this.#connection, redraw, made.button, manage.button, account.button);
     document.body.replaceChildren(
       el("a", { class: "skip", href: "#composer" }, texts.app.skip),
       header.element,
       made.element,
+      manage.element,
       account.element,
       el(
         "main",
@@ -220,7 +224,9 @@ class App {
     const { edge, stream, marks } = this.#connection;
     if (marks.committed === 0) return;
     const from = Math.max(0, marks.committed - 10 * EARLIER);
-    for (const anchor of await edge.anchors(stream, from, 200).catch(() => [])) this.#anchors.add(anchor);
+    const own = edge.anchors(stream, from, 200).catch(() => []);
+    const inRounds = edge.runs(stream, from, 200).catch(() => []);
+    for (const anchor of [...(await own), ...(await inRounds)]) this.#anchors.add(anchor);
   }
 
   #publish(text: string): void {

@@ -21,6 +21,7 @@ impl World {
     /// Lets everything come to its end, and checks what must hold.
     pub fn settle(&mut self) {
         self.away.clear();
+        self.unwriting.clear();
         (self.database_is_away, self.node_is_away) = (false, false);
         self.pass(4_000);
         self.deliver_late();
@@ -43,14 +44,15 @@ impl World {
 
     fn is_settled(&self) -> bool {
         let mut streams = self.streams.iter();
-        let is_on_chain = self.anchored() == self.database.rounds.len() as u64;
+        let is_on_chain = self.anchored() == self.lost + self.database.rounds.len() as u64;
         is_on_chain && streams.all(|(id, stream)| self.end(*id) == stream.head())
     }
 
     /// What must hold at any time.
     pub fn check(&self) {
         let status = self.anchorer.status(self.now);
-        assert_eq!(self.anchored(), self.database.rounds.len() as u64, "{status:?}");
+        let all = self.lost + self.database.rounds.len() as u64;
+        assert_eq!(self.anchored(), all, "{status:?}");
         let mut standing = 0;
         for log in self.chain.logs() {
             let event = Anchored::decode_raw_log(log.topics.iter().copied(), &log.data);
@@ -62,7 +64,9 @@ impl World {
                 (standing, 1),
                 "rounds follow each other"
             );
-            assert_eq!(event.root, self.database.rounds[&standing].fixed.root);
+            if standing >= self.lost {
+                assert_eq!(event.root, self.database.rounds[&standing].fixed.root);
+            }
             standing += 1;
         }
         let mut ends: BTreeMap<StreamId, (Seq, B256)> = BTreeMap::new();
@@ -106,7 +110,9 @@ impl World {
     }
 
     fn check_range(&self) {
-        let mut nodes: BTreeMap<(u8, u64), B256> = BTreeMap::new();
+        let before = range::peaks(self.lost).into_iter();
+        let before = before.filter_map(|at| Some((at, *self.database.nodes.get(&at)?)));
+        let mut nodes: BTreeMap<(u8, u64), B256> = before.collect();
         for (round, stored) in &self.database.rounds {
             let leaf = range_leaf(self.rounds_id(), *round, stored.fixed.root);
             let peak = |height| nodes.get(&(height, (round >> height) - 1)).copied();
@@ -114,5 +120,13 @@ impl World {
             nodes.extend(made.iter().map(|node| ((node.height, node.index), node.hash)));
         }
         assert_eq!(self.database.nodes, nodes, "the range is that of the rounds");
+        for (height, index) in range::peaks(self.anchored()) {
+            let peak = self.chain.peak(self.rounds_id(), height);
+            assert_eq!(
+                nodes.get(&(height, index)),
+                Some(&peak),
+                "the contract's peak of height {height}"
+            );
+        }
     }
 }

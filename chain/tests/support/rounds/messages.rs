@@ -142,6 +142,15 @@ impl World {
     }
 
     fn take_fix(&mut self, group: u8, fixed: &GroupRoots, dies: bool) -> Result<(), String> {
+        let failure = "the list cannot be written".to_owned();
+        match self.unwriting.get(&group) {
+            Some(true) => self.do_fix(group, fixed, dies).and(Err(failure)),
+            Some(false) => Err(failure),
+            None => self.do_fix(group, fixed, dies),
+        }
+    }
+
+    fn do_fix(&mut self, group: u8, fixed: &GroupRoots, dies: bool) -> Result<(), String> {
         let batcher = self.batchers.get_mut(&group).unwrap();
         let fixing = batcher
             .machine

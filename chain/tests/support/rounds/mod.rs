@@ -39,6 +39,10 @@ pub struct World {
     pub notices: Vec<RunNotice>,
     /// Batchers that answer nothing.
     pub away: BTreeSet<u8>,
+    /// Batchers that write no list, and whether they do write it and fail behind that.
+    pub unwriting: BTreeMap<u8, bool>,
+    /// The rounds below this one are not known to the database: they were lost.
+    pub lost: u64,
     /// The database answers nothing.
     pub database_is_away: bool,
     /// The node answers nothing.
@@ -95,6 +99,8 @@ impl World {
             streams: BTreeMap::new(),
             notices: Vec::new(),
             away: BTreeSet::new(),
+            unwriting: BTreeMap::new(),
+            lost: 0,
             database_is_away: false,
             node_is_away: false,
             steps: 0,
@@ -141,6 +147,16 @@ impl World {
     pub fn lose_anchorer(&mut self) {
         self.rows.clear();
         self.crash_anchorer();
+    }
+
+    /// All but the chain is new: what the database, the anchorer and the batchers had is gone, and so are the streams.
+    pub fn lose_all(&mut self) {
+        let groups = (0..=u8::MAX).step_by(BUCKETS_EACH.into());
+        self.batchers = groups.map(|group| (group, BatcherObject::new())).collect();
+        self.database = Database::default();
+        self.streams.clear();
+        self.lost = self.anchored();
+        self.lose_anchorer();
     }
 
     fn save_anchorer(&mut self, dies: bool) {
@@ -318,10 +334,10 @@ impl World {
             }
             Task::Round(RoundTask::Close(close)) => {
                 let mut answers = Vec::new();
-                for group in close.groups {
+                for group in close.groups.clone() {
                     self.steps += 1;
                     let trouble = plan(self.steps);
-                    let previous = close.previous.as_ref().map(|it| it.of_group(group, BUCKETS_EACH));
+                    let previous = close.previous_of(group, BUCKETS_EACH);
                     let answer = self.send_close(group, close.round, previous, trouble);
                     answers.extend(answer.map(|answer| (group, answer)));
                 }

@@ -123,7 +123,7 @@ impl Database {
         self.lists.insert((list.round, list.first_bucket), list.runs);
     }
 
-    pub(super) fn newest_run(&self, stream: StreamId) -> Option<RunEntry> {
+    pub fn newest_run(&self, stream: StreamId) -> Option<RunEntry> {
         let of_stream = self.runs.range((stream, Seq(0))..=(stream, Seq(u64::MAX)));
         of_stream.last().map(|(_, (run, _))| *run)
     }

@@ -208,7 +208,9 @@ fn notice_frame(event: &NoticeEvent) -> Option<NoticeFrame> {
                 .then(|| encode(&chain(&[], Some(Omitted::of(payload)))).into());
             NoticeFrame { brief, ..whole }
         }
-        NoticeEvent::SessionEnded { .. }
+        // Those of rounds were divided among their streams.
+        NoticeEvent::Round { .. }
+        | NoticeEvent::SessionEnded { .. }
         | NoticeEvent::Erased { .. }
         | NoticeEvent::Withdrawn { .. }
         | NoticeEvent::Append

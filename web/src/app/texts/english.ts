@@ -1,6 +1,8 @@
 // The English texts. Their shape is the type `Texts`, so a language that lacks a text does not compile.
 
 import type { AdviceId, AttemptStepId, CandidatePath, CandidatePathKind, ErrorCode, StepId } from "../../lib/index.ts";
+import { manageEnglish } from "./manage-english.ts";
+import { operatorEnglish } from "./operator-english.ts";
 
 /** The states that a list row, a legend or a timeline shows. */
 export type StateName = "queued" | "sent" | "live" | "stored" | "anchored" | "final" | "failed" | "reverted";
@@ -103,13 +105,15 @@ export const english = {
     page: "Use a key of this page",
     guest: "Continue as a new guest",
   },
+  manage: manageEnglish,
+  operator: operatorEnglish,
   newStream: {
     open: "New stream",
     title: "New stream",
     name: "Name",
     mode: "What goes on chain",
     modes: {
-      root: "One Merkle root for many messages",
+      root: "One Merkle root for many messages, of many streams",
       hash: "Also a digest of each message",
       payload: "Also each whole message",
     },

@@ -1,6 +1,8 @@
 // Các văn bản tiếng Việt. Có cùng cấu trúc với bản tiếng Anh, nên nếu thiếu một câu thì không biên dịch được.
 
 import type { Texts } from "./english.ts";
+import { manageVietnamese } from "./manage-vietnamese.ts";
+import { operatorVietnamese } from "./operator-vietnamese.ts";
 
 const numbers = new Intl.NumberFormat("vi");
 const counted = (count: number, noun: string): string => `${numbers.format(count)} ${noun}`;
@@ -103,13 +105,15 @@ export const vietnamese: Texts = {
     page: "Dùng khóa của trang này",
     guest: "Tiếp tục với tư cách khách mới",
   },
+  manage: manageVietnamese,
+  operator: operatorVietnamese,
   newStream: {
     open: "Luồng mới",
     title: "Luồng mới",
     name: "Tên",
     mode: "Nội dung được ghi lên chuỗi",
     modes: {
-      root: "Một gốc Merkle cho nhiều tin nhắn",
+      root: "Một gốc Merkle cho nhiều tin nhắn, của nhiều luồng",
       hash: "Thêm mã băm của từng tin nhắn",
       payload: "Thêm toàn bộ nội dung từng tin nhắn",
     },

@@ -160,6 +160,13 @@ export class EdgeClient {
     return (await this.#json(path)).objects("anchors").map(readAnchor);
   }
 
+  /** Runs of the stream that are in rounds on the chain, from `from` on, in order: as anchors, with the transactions of the rounds. */
+  async runs(stream: string, from: number, limit: number): Promise<AnchorInfo[]> {
+    const path = `/v1/streams/${encodeURIComponent(stream)}/runs?from=${from}&limit=${limit}`;
+    const runs = (await this.#json(path)).objects("runs");
+    return runs.filter((run) => run.has("state")).map(readAnchor);
+  }
+
   /** Events of the chain behind `after`, in the order of the chain: at most `CHAIN_PAGE`. */
   async chainEvents(stream: string, after?: { block: number; logIndex: number }): Promise<ChainEvent[]> {
     const behind = after === undefined ? "" : `&block=${after.block}&logIndex=${after.logIndex}`;

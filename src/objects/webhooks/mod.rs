@@ -1,0 +1,5 @@
+//! The Webhooks object: one for each stream that has webhooks.
+
+mod delivery;
+mod object;
+mod rows;
