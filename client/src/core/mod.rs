@@ -12,6 +12,7 @@ mod message;
 mod outbox;
 mod pacer;
 mod stream_client;
+mod turns;
 
 #[cfg(test)]
 mod tests;

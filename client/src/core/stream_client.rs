@@ -17,7 +17,7 @@ use super::limits::{
 use super::message::Message;
 use super::outbox::{Outbox, PostAnswer, PublishError, Stored};
 use super::pacer::Pacer;
-use by_http::ByHttp;
+use super::turns::ByHttp;
 use std::collections::VecDeque;
 use streamchain_protocol::ids::{ProducerId, Seq};
 use streamchain_protocol::proof::AnchorRef;
