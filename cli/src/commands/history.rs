@@ -43,7 +43,8 @@ pub(crate) async fn run(args: &HistoryArgs) -> Result<(), Exit> {
         let page = edge.history(&args.stream, Seq(next), limit).await?;
         // What is stored later is not waited for.
         end = Some(end.map_or(page.head.0, |end| end.min(page.head.0)));
-        for message in &page.messages {
+        let wanted = |seq: Seq| end.is_none_or(|end| seq.0 < end);
+        for message in page.messages.iter().take_while(|message| wanted(message.seq)) {
             output.message(message)?;
         }
         if page.next.0 <= next {
