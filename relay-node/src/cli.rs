@@ -26,20 +26,65 @@ struct Cli {
 /// The commands. Their doc comments are the help texts.
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Relay(RelayCommand),
+    #[command(flatten)]
+    Check(CheckCommand),
+}
+
+/// The commands of those who run relays.
+#[derive(Debug, Subcommand)]
+pub enum RelayCommand {
     /// Run a relay
     #[command(after_long_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Make the edge read all anchors and contract events from the chain again
+    #[command(after_long_help = REBUILD_EXAMPLES)]
+    Rebuild(RebuildArgs),
+    /// Print a relay's key, which derives from the edge's master secret
+    Key(KeyArgs),
+}
+
+/// The commands of those who check what is stored.
+#[derive(Debug, Subcommand)]
+pub enum CheckCommand {
     /// Check a receipt against the chain, without asking the edge
     #[command(after_long_help = help(VERIFY_EXAMPLES))]
     Verify(VerifyArgs),
     /// Check all stored messages of one stream, or of all streams, against the chain
     #[command(after_long_help = help(VERIFY_STREAM_EXAMPLES), alias = "audit")]
     VerifyStream(VerifyStreamArgs),
-    /// Make the edge read all anchors and contract events from the chain again
-    #[command(after_long_help = REBUILD_EXAMPLES)]
-    Rebuild(RebuildArgs),
-    /// Print a relay's key, which derives from the edge's master secret
-    Key(KeyArgs),
+}
+
+impl RelayCommand {
+    /// Does what was asked for, and says with which code `program` is to exit.
+    pub fn execute(&self, program: &str) -> ExitCode {
+        let done = match self {
+            Self::Run(args) => {
+                log_to_stderr(args.log_format);
+                supervisor::run(args)
+            }
+            Self::Rebuild(args) => rebuild::run(args),
+            Self::Key(args) => key::run(args),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{program}: {error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+impl CheckCommand {
+    /// Does what was asked for, and says with which code to exit.
+    pub fn execute(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Verify(args) => verify::run(args),
+            Self::VerifyStream(args) => verify_stream::run(args),
+        })
+    }
 }
 
 /// The end of a command's help text, with whom its caller believes in front.
@@ -49,22 +94,9 @@ fn help(examples: &str) -> String {
 
 /// Runs the command that the arguments of the process name, and says with which code to exit.
 pub fn run() -> ExitCode {
-    let done = match &Cli::parse().command {
-        Command::Run(args) => {
-            log_to_stderr(args.log_format);
-            supervisor::run(args)
-        }
-        Command::Verify(args) => return ExitCode::from(verify::run(args)),
-        Command::VerifyStream(args) => return ExitCode::from(verify_stream::run(args)),
-        Command::Rebuild(args) => rebuild::run(args),
-        Command::Key(args) => key::run(args),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("relay-node: {error:#}");
-            ExitCode::FAILURE
-        }
+    match &Cli::parse().command {
+        Command::Relay(command) => command.execute("relay-node"),
+        Command::Check(command) => command.execute(),
     }
 }
 
@@ -94,7 +126,8 @@ mod tests {
         for name in ["verify-stream", "audit"] {
             let arguments = ["relay-node", name, "--edge", "http://e", "--rpc", "http://r"];
             let cli = Cli::try_parse_from(arguments).unwrap();
-            assert!(matches!(cli.command, Command::VerifyStream(_)), "{name}");
+            let is_it = matches!(cli.command, Command::Check(CheckCommand::VerifyStream(_)));
+            assert!(is_it, "{name}");
         }
     }
 

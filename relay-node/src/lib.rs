@@ -9,7 +9,7 @@
 //! - `commands`: what the program does beside running a relay.
 //! - `cli`: the command line.
 //!
-//! The library exports [`run`] for the program, and what `relay-testkit` and the tests drive a shard by.
+//! The library exports [`run`] for the program, the commands for `streamchain`, and what `relay-testkit` and the tests drive a shard by.
 
 mod cli;
 mod commands;
@@ -26,7 +26,7 @@ pub use crate::core::{
     Answer, Command, EdgeError, GroupKey, Kept, Load, Lookup, Memory, Now, Path, Rate, Rates, Request, Shard,
     ShardConfig, Ticket,
 };
-pub use cli::run;
+pub use cli::{CheckCommand, RelayCommand, run};
 pub use relay::edge_client::EdgeClient;
 pub use relay::shard_thread::{Order, Report, ShardThread, now};
 pub use transport::tcp_ingress::TcpIngressSetup;
@@ -39,9 +39,7 @@ pub mod certificate {
 
 /// Bounds that tests and load clients reckon with.
 pub mod limits {
-    pub use crate::core::limits::{
-        DATAGRAMS_PER_DRIVE, MAX_OPENING_REPEATS, MAX_PENDING_BYTES, RATE_BURST_MS,
-    };
+    pub use crate::core::limits::{MAX_OPENING_REPEATS, MAX_PENDING_BYTES, RATE_BURST_MS};
 }
 
 /// Entry points for `streamchain-fuzz`: the parsers that read what strangers send.

@@ -1,38 +1,15 @@
-//! A StreamChain client without sockets or clock, for tests and for load: one data channel to one relay.
+//! A StreamChain client without sockets or clock, for tests and for load: the client library's peer, with the answer that an
+//! edge would give it.
 
-use relay_node::limits::DATAGRAMS_PER_DRIVE;
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
 use std::time::Instant;
-use str0m::change::SdpAnswer;
-use str0m::channel::{ChannelConfig, ChannelId};
-use str0m::config::{CryptoProvider, DtlsCert, Fingerprint};
-use str0m::net::{Protocol, Receive, Transmit};
-use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
-use streamchain_protocol::auth::FingerprintHash;
+use str0m::channel::ChannelConfig;
+use str0m::config::Fingerprint;
+use str0m::{IceCreds, RtcError};
+use streamchain_client::peer::{Identity, Peer};
 use streamchain_protocol::webrtc::Transport;
 use streamchain_protocol::webrtc::{Answer, DataProtocol, Offer, format_fingerprint};
-use streamchain_protocol::wire::frame::{CHANNEL_LABEL, CHANNEL_PROTOCOL, ClientFrame};
-
-/// A client's certificate; many clients may share one.
-#[derive(Clone)]
-pub struct Identity {
-    certificate: DtlsCert,
-    crypto: Arc<CryptoProvider>,
-}
-
-impl Identity {
-    /// With a certificate of its own.
-    pub fn new(certificate: DtlsCert, crypto: Arc<CryptoProvider>) -> Self {
-        Self { certificate, crypto }
-    }
-
-    /// What the edge signs into a token.
-    pub fn fingerprint_hash(&self) -> FingerprintHash {
-        FingerprintHash::of(&self.crypto.sha256_provider.sha256(&self.certificate.certificate))
-    }
-}
 
 /// What the edge's answer says, and where the client is.
 #[derive(Debug, Clone)]
@@ -84,34 +61,31 @@ fn refused(error: &dyn std::fmt::Display) -> RtcError {
     RtcError::RemoteSdp(error.to_string())
 }
 
-/// A peer connection with its local candidate.
-fn begun(identity: &Identity, invitation: &Invitation, now: Instant) -> Result<Rtc, RtcError> {
-    let mut rtc = RtcConfig::new()
-        .clear_codecs()
-        .set_crypto_provider(identity.crypto.clone())
-        .set_dtls_cert(identity.certificate.clone())
-        // str0m's own has 16 characters: with the token more than the 128 that it writes as USERNAME.
-        .set_local_ice_credentials(IceCreds {
-            ufrag: "load".into(),
-            ..IceCreds::new()
-        })
-        .build(now);
-    rtc.add_local_candidate(Candidate::host(invitation.local, "udp").map_err(|error| refused(&error))?);
-    Ok(rtc)
+/// str0m's own ufrag has 16 characters: with the token more than the 128 that it writes as USERNAME.
+fn credentials() -> IceCreds {
+    IceCreds {
+        ufrag: "load".into(),
+        ..IceCreds::new()
+    }
 }
 
-/// A client.
+/// A client, which is a peer that knows its address.
 pub struct Client {
-    rtc: Rtc,
+    peer: Peer,
     local: SocketAddr,
-    channel: ChannelId,
-    is_open: bool,
-    unsent: VecDeque<Vec<u8>>,
-    transmits: VecDeque<Transmit>,
-    undriven: u32,
-    received: VecDeque<Vec<u8>>,
-    timeout: Instant,
-    is_closed: bool,
+}
+
+impl Deref for Client {
+    type Target = Peer;
+    fn deref(&self) -> &Peer {
+        &self.peer
+    }
+}
+
+impl DerefMut for Client {
+    fn deref_mut(&mut self) -> &mut Peer {
+        &mut self.peer
+    }
 }
 
 impl Client {
@@ -122,17 +96,12 @@ impl Client {
         channel: ChannelConfig,
         now: Instant,
     ) -> Result<Self, RtcError> {
-        let mut rtc = begun(identity, invitation, now)?;
-        let mut api = rtc.sdp_api();
-        let channel = api.add_channel_with_config(channel);
-        let Some((offer, pending)) = api.apply() else {
-            return Err(refused(&"nothing to offer"));
-        };
-        let offer = Offer::parse(&offer.to_sdp_string()).map_err(|error| refused(&error))?;
-        let answer = invitation.answer(&offer.mid);
-        rtc.sdp_api()
-            .accept_answer(pending, SdpAnswer::from_sdp_string(&answer)?)?;
-        Ok(Self::with(rtc, channel, invitation, now))
+        let (mut peer, offer) = Peer::offer(identity, credentials(), channel, now)?;
+        peer.add_local(invitation.local)?;
+        let offer = Offer::parse(&offer).map_err(|error| refused(&error))?;
+        peer.accept(&invitation.answer(&offer.mid))?;
+        let local = invitation.local;
+        Ok(Self { peer, local })
     }
 
     /// Begins to connect as another stack does: it begins the SCTP association itself, and answers no INIT meanwhile.
@@ -142,8 +111,7 @@ impl Client {
         channel: ChannelConfig,
         now: Instant,
     ) -> Result<Self, RtcError> {
-        let mut rtc = begun(identity, invitation, now)?;
-        rtc.add_remote_candidate(Candidate::host(invitation.relay, "udp").map_err(|error| refused(&error))?);
+        let mut rtc = Peer::rtc(identity, credentials(), now);
         let mut api = rtc.direct_api();
         api.set_ice_controlling(true);
         api.set_remote_ice_credentials(IceCreds {
@@ -157,87 +125,16 @@ impl Client {
         let channel = api.create_data_channel(channel);
         api.start_dtls(!invitation.relay_begins)?;
         api.start_sctp(true);
-        Ok(Self::with(rtc, channel, invitation, now))
-    }
-
-    fn with(rtc: Rtc, channel: ChannelId, invitation: &Invitation, now: Instant) -> Self {
-        Self {
-            rtc,
-            local: invitation.local,
-            channel,
-            is_open: false,
-            unsent: VecDeque::new(),
-            transmits: VecDeque::new(),
-            undriven: 0,
-            received: VecDeque::new(),
-            timeout: now,
-            is_closed: false,
-        }
-    }
-
-    /// Opens one more channel.
-    pub fn open_another(&mut self, channel: ChannelConfig) {
-        let _ = self.rtc.direct_api().create_data_channel(channel);
-    }
-
-    /// Queues a text message.
-    pub fn send_text(&mut self, text: &str) {
-        if let Some(mut channel) = self.rtc.channel(self.channel) {
-            let _ = channel.write(false, text.as_bytes());
-        }
+        let mut peer = Peer::with(rtc, channel, now);
+        peer.add_local(invitation.local)?;
+        peer.add_remote(invitation.relay)?;
+        let local = invitation.local;
+        Ok(Self { peer, local })
     }
 
     /// A reliable, ordered channel of our protocol.
     pub fn channel() -> ChannelConfig {
-        let (label, protocol) = (CHANNEL_LABEL.into(), CHANNEL_PROTOCOL.into());
-        ChannelConfig {
-            label,
-            protocol,
-            ..ChannelConfig::default()
-        }
-    }
-
-    /// Whether the channel is open.
-    pub fn is_open(&self) -> bool {
-        self.is_open
-    }
-
-    /// Whether the connection or its channel is over.
-    pub fn is_closed(&self) -> bool {
-        self.is_closed || !self.rtc.is_alive()
-    }
-
-    /// Queues a frame.
-    pub fn send(&mut self, frame: &ClientFrame<'_>) {
-        let mut message = Vec::new();
-        frame.write(&mut message);
-        self.send_message(message);
-    }
-
-    /// Queues any bytes as one message.
-    pub fn send_message(&mut self, message: Vec<u8>) {
-        self.unsent.push_back(message);
-        self.write();
-    }
-
-    /// Messages that could not be handed to the connection yet.
-    pub fn unsent(&self) -> usize {
-        self.unsent.len()
-    }
-
-    fn write(&mut self) {
-        while self.is_open
-            && let Some(message) = self.unsent.front()
-            && let Some(mut channel) = self.rtc.channel(self.channel)
-            && channel.write(true, message).unwrap_or(false)
-        {
-            self.unsent.pop_front();
-        }
-    }
-
-    /// The next message from the relay.
-    pub fn receive(&mut self) -> Option<Vec<u8>> {
-        self.received.pop_front()
+        Peer::channel()
     }
 
     /// Takes a datagram that came from `source`.
@@ -247,86 +144,7 @@ impl Client {
         source: SocketAddr,
         now: Instant,
     ) -> Result<(), RtcError> {
-        let Ok(contents) = datagram.try_into() else {
-            return Ok(());
-        };
-        let receive = Receive {
-            proto: Protocol::Udp,
-            source,
-            destination: self.local,
-            contents,
-        };
-        // A datagram with nothing new from the relay in it is dropped.
-        let _ = self.rtc.handle_input(Input::Receive(now, receive));
-        self.undriven += 1;
-        if self.undriven >= DATAGRAMS_PER_DRIVE {
-            self.drive()?;
-        }
-        Ok(())
-    }
-
-    /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), RtcError> {
-        self.rtc.handle_input(Input::Timeout(now))
-    }
-
-    /// When [`Client::handle_timeout`] wants to be called.
-    pub fn next_timeout(&self) -> Instant {
-        self.timeout
-    }
-
-    /// The next datagram to send.
-    pub fn next_transmit(&mut self) -> Result<Option<Transmit>, RtcError> {
-        if self.transmits.is_empty() {
-            self.drive()?;
-        }
-        Ok(self.transmits.pop_front())
-    }
-
-    /// Takes all that the connection has to say.
-    fn drive(&mut self) -> Result<(), RtcError> {
-        self.undriven = 0;
-        loop {
-            match self.rtc.poll_output()? {
-                Output::Transmit(transmit) => self.transmits.push_back(transmit),
-                Output::Event(event) => self.handle_event(event),
-                Output::Timeout(at) => {
-                    self.timeout = at;
-                    let before = self.unsent.len();
-                    self.write();
-                    if self.unsent.len() == before {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-    }
-
-    fn handle_event(&mut self, event: Event) {
-        match event {
-            Event::ChannelOpen(id, _) if id == self.channel => {
-                self.is_open = true;
-                self.write();
-            }
-            Event::ChannelData(data) => self.received.push_back(data.data),
-            Event::ChannelClose(id) if id != self.channel => {}
-            Event::ChannelClose(_) | Event::Closed => self.is_closed = true,
-            _ => {}
-        }
-    }
-
-    /// Begins ICE anew with another `ice-ufrag`, against the relay's old answer.
-    pub fn restart_ice(&mut self, ufrag: &str) {
-        let ufrag = ufrag.to_owned();
-        let credentials = IceCreds {
-            ufrag,
-            ..IceCreds::new()
-        };
-        self.rtc.direct_api().set_local_ice_credentials(credentials);
-    }
-
-    /// Says goodbye.
-    pub fn close(&mut self) -> Result<(), RtcError> {
-        self.rtc.close()
+        let local = self.local;
+        self.peer.handle_datagram(datagram, source, local, now)
     }
 }

@@ -9,6 +9,7 @@ mod client;
 mod loopback_edge;
 mod signing;
 
-pub use client::{Client, Identity, Invitation};
+pub use client::{Client, Invitation};
 pub use loopback_edge::{Kept, LoopbackEdge, stream_id};
 pub use signing::{GroupSigner, SignedFrame, SigningKey, Verified, verify_records};
+pub use streamchain_client::peer::Identity;

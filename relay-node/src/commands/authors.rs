@@ -12,7 +12,7 @@ use streamchain_protocol::{Address, B256, Bytes};
 
 /// The options of both commands about signatures.
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct SignatureArgs {
+pub struct SignatureArgs {
     /// Refuse messages that neither their author nor the author's wallet signed for: the operator's word does not do
     #[arg(long)]
     pub require_signature: bool,

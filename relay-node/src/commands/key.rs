@@ -7,7 +7,7 @@ use streamchain_protocol::ids::RelayId;
 
 /// `relay-node key`
 #[derive(Debug, Args)]
-pub(crate) struct KeyArgs {
+pub struct KeyArgs {
     /// The edge's MASTER_SECRET, 64 hexadecimal digits
     #[arg(long, env = "MASTER_SECRET", hide_env_values = true)]
     pub master: String,

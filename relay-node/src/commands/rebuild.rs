@@ -25,7 +25,7 @@ chain. Check the result with `relay-node verify-stream`.";
 
 /// `relay-node rebuild`
 #[derive(Debug, Args)]
-pub(crate) struct RebuildArgs {
+pub struct RebuildArgs {
     /// The edge's URL
     #[arg(long, env = "STREAMCHAIN_EDGE", value_name = "URL")]
     pub edge: String,

@@ -31,7 +31,7 @@ const MAX_CONFIG_BYTES: u64 = 64 * 1024;
 
 /// The options of both commands that say whom the caller believes.
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct TrustArgs {
+pub struct TrustArgs {
     /// JSON file that says whom you believe, see below
     #[arg(long, env = "STREAMCHAIN_VERIFY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,

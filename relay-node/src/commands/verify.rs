@@ -38,12 +38,13 @@ EXIT CODES
 
 /// `relay-node verify`
 #[derive(Debug, Args)]
-pub(crate) struct VerifyArgs {
+pub struct VerifyArgs {
     /// File with the receipt; - stands for standard input
     pub receipt: PathBuf,
     /// The stream that the receipt must be of, by id or name
     #[arg(long, value_name = "STREAM")]
     pub stream: Option<StreamRef>,
+    /// Whom the caller believes.
     #[command(flatten)]
     pub signatures: SignatureArgs,
     #[command(flatten)]

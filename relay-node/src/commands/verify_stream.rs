@@ -61,10 +61,11 @@ EXIT CODES
 
 /// `relay-node verify-stream`
 #[derive(Debug, Args)]
-pub(crate) struct VerifyStreamArgs {
+pub struct VerifyStreamArgs {
     /// The edge's URL
     #[arg(long, env = "STREAMCHAIN_EDGE", value_name = "URL")]
     pub edge: String,
+    /// Whom the caller believes.
     #[command(flatten)]
     pub trust: TrustArgs,
     #[command(flatten)]

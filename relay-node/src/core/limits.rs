@@ -120,7 +120,7 @@ pub(crate) const MAX_WITHDRAWALS: usize = 16_384;
 
 /// Datagrams that a peer connection is handed before it is asked what it has to say. It keeps a few dozen and
 /// drops the rest.
-pub const DATAGRAMS_PER_DRIVE: u32 = 16;
+pub(crate) const DATAGRAMS_PER_DRIVE: u32 = 16;
 
 /// Most remote addresses of one session: UDP, TCP and three TURN transports, before and after an ICE restart, and
 /// a few more where the client has both kinds of IP addresses.

@@ -29,7 +29,7 @@ registration and sessions, and exits with code 0.";
 
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
+pub enum LogFormat {
     /// For people.
     Text,
     /// One JSON object a line.
@@ -38,7 +38,7 @@ pub(crate) enum LogFormat {
 
 /// `relay-node run`
 #[derive(Debug, Args)]
-pub(crate) struct RunArgs {
+pub struct RunArgs {
     /// This relay's id: 1 to 32 characters of a-z, 0-9 and -, of which the first is a letter or digit
     #[arg(long, env = "STREAMCHAIN_RELAY_ID")]
     pub id: RelayId,
@@ -104,7 +104,7 @@ pub(crate) struct RunArgs {
 /// The part of `relay-node run` about how much clients may send.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Rate limits (0 means no limit)")]
-pub(crate) struct RateArgs {
+pub struct RateArgs {
     /// Frames that one session may send each second
     #[arg(long, env = "STREAMCHAIN_SESSION_MESSAGES", default_value_t = SESSION_MESSAGES_PER_S, value_name = "N")]
     pub session_messages: u32,

@@ -9,7 +9,7 @@ use std::str::FromStr;
 /// The part of `relay-node run` for networks that let no UDP through.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Networks without UDP")]
-pub(crate) struct TurnArgs {
+pub struct TurnArgs {
     /// Accept no ICE-TCP connections. By default the relay accepts them on the TCP ports with the numbers of --listen
     #[arg(long, env = "STREAMCHAIN_NO_ICE_TCP")]
     pub no_ice_tcp: bool,
@@ -57,7 +57,7 @@ pub(crate) struct TurnArgs {
 
 /// Where clients reach TURN over TLS: `turn.example.org`, or `turn.example.org:443` in front of another port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TlsHost {
+pub struct TlsHost {
     name: String,
     port: Option<NonZeroU16>,
 }
@@ -65,7 +65,7 @@ pub(crate) struct TlsHost {
 /// Not a host name, or not a port behind it.
 #[derive(Debug, thiserror::Error)]
 #[error("expected a host name, or a host name and a port such as turn.example.org:443")]
-pub(crate) struct NotATlsHost;
+pub struct NotATlsHost;
 
 impl FromStr for TlsHost {
     type Err = NotATlsHost;

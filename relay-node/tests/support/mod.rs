@@ -376,7 +376,7 @@ impl Net {
             .clients
             .iter()
             .filter(|client| !client.is_closed())
-            .map(Client::next_timeout);
+            .map(|client| client.next_timeout());
         let next = flights
             .chain(answers)
             .chain(clients)

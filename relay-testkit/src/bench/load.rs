@@ -1,13 +1,14 @@
 //! The clients: subscribers in a thread of their own, and one publisher in the caller's.
 
 use super::relay::BenchRelay;
-use crate::client::{Client, Identity, Invitation};
+use crate::client::{Client, Invitation};
 use crate::signing::{GroupSigner, SigningKey};
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use streamchain_client::peer::Identity;
 use streamchain_protocol::ids::{ProducerId, Seq};
 use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame};

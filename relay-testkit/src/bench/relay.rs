@@ -1,6 +1,6 @@
 //! The relay under test.
 
-use crate::client::{Identity, Invitation};
+use crate::client::Invitation;
 use crate::loopback_edge::{LoopbackEdge, stream_id};
 use anyhow::{Context, Result};
 use relay_node::EdgeClient;
@@ -15,6 +15,7 @@ use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
+use streamchain_client::peer::Identity;
 use streamchain_protocol::Address;
 use streamchain_protocol::auth::{RelayKey, SessionKeys};
 use streamchain_protocol::auth::{SessionRights, SessionToken, ice_password};

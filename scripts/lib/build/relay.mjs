@@ -11,6 +11,20 @@ import { showCargo } from "./cargo.mjs";
 export const relayPath = (profile = "relay") =>
   cargoOutput(profile, process.platform === "win32" ? "relay-node.exe" : "relay-node");
 
+/**
+ * The executable `streamchain` as the tests run it: the one that `cargo test` makes for its own tests, so that nothing is
+ * compiled and linked twice.
+ */
+export const streamchainPath = () =>
+  cargoOutput("debug", process.platform === "win32" ? "streamchain.exe" : "streamchain");
+
+/** All tests are built, since fewer of them would be built with other features of the crates that they share. */
+export const buildStreamchain = async () => {
+  if ((await showCargo("cargo", ["test", "--workspace", "--no-run"])) !== 0) {
+    throw new Failure("The command streamchain does not compile (cargo's output is above).");
+  }
+};
+
 /** The executable of the benches' load clients; `buildRelayTestkit` makes it. */
 export const relayTestkitPath = () =>
   cargoOutput("relay", process.platform === "win32" ? "relay-testkit.exe" : "relay-testkit");

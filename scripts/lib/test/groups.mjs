@@ -3,6 +3,7 @@
 
 import { CONTRACTS, FORGE_ENV } from "../build/contracts.mjs";
 import { buildAll } from "../build/index.mjs";
+import { buildStreamchain } from "../build/relay.mjs";
 import { printFailure } from "../console.mjs";
 import { NODE, npmBin, ROOT } from "../paths.mjs";
 import { show } from "../run.mjs";
@@ -62,14 +63,20 @@ const networkTests = async () => {
   }
 };
 
-const build = async () => {
+/** @param {() => Promise<unknown>} make */
+const build = async (make) => {
   try {
-    await buildAll();
+    await make();
     return { passed: 1, failed: 0 };
   } catch (error) {
     printFailure(error);
     return { passed: 0, failed: 1 };
   }
+};
+
+const cliTests = async () => {
+  const built = await build(buildStreamchain);
+  return built.failed > 0 ? built : nodeTests("tests/cli/*.spec.ts");
 };
 
 /**
@@ -90,13 +97,14 @@ export const GROUPS = [
   },
   { name: "scripts", title: "Scripts (node --test)", run: () => nodeTests("tests/scripts/*.spec.ts") },
   { name: "web", title: "Web library and app (node --test)", run: () => nodeTests("web/test/*.test.ts") },
-  { name: "build", title: "Build (npm run build)", run: build },
+  { name: "build", title: "Build (npm run build)", run: () => build(buildAll) },
   { name: "edge", title: "Edge specs (Miniflare)", run: () => nodeTests("tests/edge/*.spec.ts", { atOnce: 2 }) },
   {
     name: "package",
     title: "The npm package and its examples, installed as a stranger would",
     run: () => nodeTests("tests/package/*.spec.ts"),
   },
+  { name: "cli", title: "The command streamchain (the whole system, two processes)", run: cliTests },
   {
     name: "deploy",
     title: "A deployment (wrangler, against a fake of Cloudflare's API)",

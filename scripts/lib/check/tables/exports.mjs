@@ -2,7 +2,13 @@
 // reason for each line.
 
 /** The packages whose libraries other packages use. */
-export const LIBRARY_CRATES = ["streamchain-protocol", "streamchain-edge-core", "streamchain-chain", "relay-node"];
+export const LIBRARY_CRATES = [
+  "streamchain-protocol",
+  "streamchain-edge-core",
+  "streamchain-chain",
+  "streamchain-client",
+  "relay-node",
+];
 
 /**
  * Rust: "package Item".

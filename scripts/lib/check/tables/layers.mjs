@@ -10,8 +10,10 @@ export const CRATE_LAYERS = {
   "streamchain-chain": ["streamchain-protocol"],
   "streamchain-edge-core": ["streamchain-protocol", "streamchain-chain"],
   "streamchain-edge": ["streamchain-protocol", "streamchain-edge-core", "streamchain-chain"],
+  "streamchain-client": ["streamchain-protocol"],
   "relay-node": ["streamchain-protocol", "streamchain-chain"],
-  "relay-testkit": ["streamchain-protocol", "streamchain-chain", "relay-node"],
+  "streamchain-cli": ["streamchain-protocol", "streamchain-client", "relay-node"],
+  "relay-testkit": ["streamchain-protocol", "streamchain-chain", "streamchain-client", "relay-node"],
   "streamchain-fuzz": ["streamchain-protocol", "streamchain-edge-core", "streamchain-chain", "relay-node"],
 };
 
@@ -78,6 +80,12 @@ export const ROOM_LAYERS = [
   {
     of: "relay-node",
     layers: [["error_text", "random"], ["core"], ["transport"], ["turn"], ["relay"], ["commands"], ["cli"]],
+    complete: true,
+  },
+  { of: "streamchain-client", layers: [["core"], ["peer"], ["http"], ["connection"]], complete: true },
+  {
+    of: "streamchain-cli",
+    layers: [["text"], ["exit"], ["edge", "input", "output"], ["commands"], ["cli"]],
     complete: true,
   },
   { of: "web/src", layers: [["lib"], ["app", "react"]], complete: true },

@@ -1,0 +1,23 @@
+//! The command `streamchain`: see `streamchain --help`, and docs/CLI.md.
+//!
+//! The modules, each of which imports only those above it:
+//! - `text`: texts from outside.
+//! - `exit`: exit codes, and which failure leads to which.
+//! - `input`, `output`: lines of standard input and output.
+//! - `edge`: what the commands that ask an edge have in common.
+//! - `commands`: a file each.
+//! - `cli`: the command line.
+
+mod cli;
+mod commands;
+mod edge;
+mod exit;
+mod input;
+mod output;
+mod text;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

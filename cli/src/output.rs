@@ -1,0 +1,119 @@
+//! What is written to standard output: messages as text or as JSON lines.
+
+use crate::exit::Exit;
+use serde_json::{Value, json};
+use std::io::{BufWriter, Stdout, Write};
+use streamchain_client::core::Message;
+use streamchain_protocol::Bytes;
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// The payload and a line feed.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Format {
+    pub(crate) fn of(json: bool) -> Self {
+        if json { Self::Json } else { Self::Text }
+    }
+}
+
+/// Standard output, written in large pieces: who waits for it flushes.
+pub(crate) struct Output {
+    to: BufWriter<Stdout>,
+    format: Format,
+}
+
+impl Output {
+    pub(crate) fn new(format: Format) -> Self {
+        Self {
+            to: BufWriter::new(std::io::stdout()),
+            format,
+        }
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Writes a message.
+    pub(crate) fn message(&mut self, message: &Message) -> Result<(), Exit> {
+        match self.format {
+            Format::Text => {
+                self.to.write_all(&message.payload)?;
+                self.to.write_all(b"\n")?;
+            }
+            Format::Json => self.json(&message_json(message))?,
+        }
+        Ok(())
+    }
+
+    /// Writes a JSON line.
+    pub(crate) fn json(&mut self, value: &Value) -> Result<(), Exit> {
+        serde_json::to_writer(&mut self.to, value).map_err(std::io::Error::from)?;
+        self.to.write_all(b"\n")?;
+        Ok(())
+    }
+
+    /// Writes a line of text.
+    pub(crate) fn line(&mut self, text: &str) -> Result<(), Exit> {
+        self.to.write_all(text.as_bytes())?;
+        self.to.write_all(b"\n")?;
+        Ok(())
+    }
+
+    /// Hands everything to the reader.
+    pub(crate) fn flush(&mut self) -> Result<(), Exit> {
+        Ok(self.to.flush()?)
+    }
+}
+
+/// A message as JSON: `text` where the payload is UTF-8, else `payload` in hexadecimal digits.
+pub(crate) fn message_json(message: &Message) -> Value {
+    let mut shown = json!({ "seq": message.seq, "time": message.time, "author": message.author });
+    let (name, value) = match std::str::from_utf8(&message.payload) {
+        _ if message.erased.is_some() => ("erased", json!(message.erased)),
+        Ok(text) => ("text", json!(text)),
+        Err(_) => ("payload", json!(Bytes::copy_from_slice(&message.payload))),
+    };
+    if let Some(members) = shown.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use streamchain_protocol::Address;
+    use streamchain_protocol::ids::Seq;
+    use streamchain_protocol::time::UnixMs;
+
+    fn message(payload: &[u8]) -> Message {
+        Message {
+            seq: Seq(3),
+            time: UnixMs(5),
+            author: Address::repeat_byte(0x11),
+            payload: payload.to_vec(),
+            erased: None,
+        }
+    }
+
+    #[test]
+    fn json_has_text_or_digits() {
+        let text = message_json(&message("hé\n".as_bytes())).to_string();
+        let author = "0x1111111111111111111111111111111111111111";
+        assert_eq!(
+            text,
+            format!(r#"{{"author":"{author}","seq":3,"text":"hé\n","time":5}}"#)
+        );
+        let bytes = message_json(&message(&[0xFF, 1])).to_string();
+        assert_eq!(
+            bytes,
+            format!(r#"{{"author":"{author}","payload":"0xff01","seq":3,"time":5}}"#)
+        );
+    }
+}

@@ -1,0 +1,23 @@
+//! Texts from outside.
+
+/// A text from outside, fit for a terminal: control characters, which could write over other lines, are escaped.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char.is_control() {
+            true => shown.extend(char.escape_default()),
+            false => shown.push(char),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped() {
+        assert_eq!(printable("no\r\u{1b}[2K yes\n"), "no\\r\\u{1b}[2K yes\\n");
+    }
+}

@@ -1,0 +1,34 @@
+//! The frames that a client sends, each written in one place.
+
+use streamchain_protocol::ids::{ProducerId, Seq};
+use streamchain_protocol::wire::frame::ClientFrame;
+
+/// A frame that means nothing: whether it is acknowledged shows whether the relay still knows the session.
+const PING: [u8; 2] = [0x81, 0x00];
+
+pub(super) fn hello(producer: ProducerId) -> Vec<u8> {
+    written(&ClientFrame::Hello { producer, key: None })
+}
+
+pub(super) fn subscribe(from: Seq) -> Vec<u8> {
+    written(&ClientFrame::Subscribe { from: Some(from), signatures: false })
+}
+
+pub(super) fn ping() -> Vec<u8> {
+    PING.to_vec()
+}
+
+/// Appends a message to a data-channel message.
+pub(super) fn publish(producer_seq: u64, payload: &[u8], out: &mut Vec<u8>) {
+    let frame = ClientFrame::Publish {
+        producer_seq,
+        payload,
+    };
+    frame.write(out);
+}
+
+fn written(frame: &ClientFrame<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame.write(&mut out);
+    out
+}

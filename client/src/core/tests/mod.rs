@@ -1,0 +1,143 @@
+//! Clients against a model of relay and edge, on a virtual clock, with random faults.
+
+mod world;
+
+use super::{ClientOptions, Guarantee, Reading};
+use proptest::prelude::*;
+use streamchain_protocol::ids::{ProducerId, Seq};
+use world::{Faults, World};
+
+const PRODUCER: ProducerId = ProducerId([0xAB; 16]);
+
+fn publisher() -> ClientOptions {
+    ClientOptions {
+        producer: Some(PRODUCER),
+        ..ClientOptions::default()
+    }
+}
+
+fn reader(guarantee: Guarantee) -> ClientOptions {
+    ClientOptions {
+        read: Some(Reading {
+            from: Seq(0),
+            guarantee,
+        }),
+        ..ClientOptions::default()
+    }
+}
+
+/// Publishes under faults, then without, and checks what is stored and what each reader got.
+fn run(seed: u64, messages: u64, faults: Faults) {
+    let mut world = World::new(seed, faults);
+    let publishing = world.join(&publisher());
+    let readers = [
+        world.join(&reader(Guarantee::Stored)),
+        world.join(&reader(Guarantee::Live)),
+        world.join(&ClientOptions {
+            producer: Some(ProducerId([0xCD; 16])),
+            ..reader(Guarantee::Live)
+        }),
+    ];
+    let mut published = 0;
+    for _ in 0..600 {
+        for _ in 0..world.below(4) {
+            if published < messages {
+                published += u64::from(world.publish(publishing, &published.to_be_bytes()));
+            }
+        }
+        world.step();
+    }
+    world.heal();
+    for _ in 0..20_000 {
+        if published < messages {
+            published += u64::from(world.publish(publishing, &published.to_be_bytes()));
+        }
+        world.step();
+        if published == messages && world.is_settled(messages) {
+            break;
+        }
+    }
+    let expected: Vec<u64> = (0..messages).collect();
+    assert_eq!(world.log(), expected, "each message is stored once, in order");
+    assert_eq!(
+        world.stored_events(publishing),
+        expected,
+        "and the publisher is notified of each once"
+    );
+    for reader in readers {
+        assert_eq!(
+            world.read(reader),
+            expected,
+            "reader {reader} gets each once, in order"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn everything_is_stored_and_read_exactly_once(
+        seed: u64,
+        messages in 1_u64..400,
+        kills in 0_u64..30,
+        cuts in 0_u64..60,
+        refusals in 0_u64..200,
+        failures in 0_u64..600,
+        gaps in 0_u64..300,
+    ) {
+        run(seed, messages, Faults { kills, cuts, refusals, failures, gaps });
+    }
+}
+
+#[test]
+fn without_faults_nothing_is_sent_twice() {
+    let mut world = World::new(1, Faults::default());
+    let publishing = world.join(&publisher());
+    for number in 0..50_u64 {
+        world.publish(publishing, &number.to_be_bytes());
+    }
+    for _ in 0..200 {
+        world.step();
+    }
+    assert_eq!(world.log().len(), 50);
+    assert_eq!(world.publishes_received(), 50);
+}
+
+#[test]
+fn http_alone_is_enough() {
+    let mut world = World::new(2, Faults::default());
+    let publishing = world.join(&ClientOptions {
+        http_only: true,
+        ..publisher()
+    });
+    let reading = world.join(&ClientOptions {
+        http_only: true,
+        ..reader(Guarantee::Stored)
+    });
+    for number in 0..200_u64 {
+        assert!(world.publish(publishing, &number.to_be_bytes()));
+    }
+    for _ in 0..3_000 {
+        world.step();
+    }
+    let expected: Vec<u64> = (0..200).collect();
+    assert_eq!(world.log(), expected);
+    assert_eq!(world.read(reading), expected);
+    assert_eq!(world.publishes_received(), 0);
+}
+
+#[test]
+fn a_pace_that_the_relay_names_is_kept() {
+    let mut world = World::new(3, Faults::default());
+    world.limit_to(100);
+    let publishing = world.join(&publisher());
+    for number in 0..400_u64 {
+        world.publish(publishing, &number.to_be_bytes());
+    }
+    for _ in 0..100 {
+        world.step();
+    }
+    let received = world.publishes_received();
+    assert!((200..=260).contains(&received), "{received} in the first second");
+}

@@ -1,0 +1,140 @@
+//! The relay of the model: what it takes from a session, and what it sends.
+
+use super::{Answered, Record, World};
+use streamchain_protocol::Address;
+use streamchain_protocol::ids::{Epoch, Seq};
+use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::wire::cbor::Reader;
+use streamchain_protocol::wire::frame::{ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
+
+impl World {
+    pub(super) fn relay_receives(&mut self, who: usize, message: &[u8]) {
+        let mut reader = Reader::new(message);
+        while !reader.is_at_end() {
+            match ClientFrame::read(&mut reader).unwrap() {
+                Some(ClientFrame::Hello { producer, .. }) => {
+                    self.actors[who].session.as_mut().unwrap().producer = Some(producer);
+                    let welcome = RelayFrame::Welcome {
+                        epoch: Epoch(self.epoch),
+                        head: Seq(self.all().count() as u64),
+                        committed: Seq(self.log.len() as u64),
+                        stored: self.stored_of(producer),
+                        limits: ChannelLimits {
+                            payload: 65_536,
+                            batch_ms: 50,
+                            buffer: 100,
+                            messages_per_s: self.messages_per_s,
+                            bytes_per_s: 0,
+                            group_messages: 0,
+                            signed: false,
+                        },
+                    };
+                    self.send(who, &welcome);
+                }
+                Some(ClientFrame::Publish {
+                    producer_seq,
+                    payload,
+                    ..
+                }) => {
+                    let payload = payload.to_vec();
+                    self.relay_takes(who, producer_seq, payload);
+                }
+                Some(ClientFrame::Subscribe { from: Some(from), .. }) => {
+                    let head = self.all().count() as u64;
+                    let next = match self.happens(self.faults.gaps) {
+                        true => from.0 + self.below(head.saturating_sub(from.0) + 1),
+                        false => from.0,
+                    };
+                    if next > from.0 {
+                        let to = Seq(next);
+                        self.send(who, &RelayFrame::Gap { from, to });
+                    }
+                    let session = self.actors[who].session.as_mut().unwrap();
+                    (session.next, session.committed_sent) = (Some(next), from.0);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn relay_takes(&mut self, who: usize, producer_seq: u64, payload: Vec<u8>) {
+        self.publishes_received += 1;
+        let session = self.actors[who].session.as_ref().unwrap();
+        let (producer, refused) = (session.producer.unwrap(), session.refused_from);
+        let next = self.next_of(producer);
+        if refused.is_some_and(|first| producer_seq > first) {
+            return;
+        }
+        let refuses = producer_seq == next && self.happens(self.faults.refusals);
+        if refuses || producer_seq > next {
+            self.actors[who].session.as_mut().unwrap().refused_from = Some(next.min(producer_seq));
+            let code = if producer_seq > next {
+                ErrorCode::ProducerGap
+            } else {
+                ErrorCode::Overloaded
+            };
+            let wait = self.happens(500).then_some(30);
+            return self.send(
+                who,
+                &RelayFrame::Error {
+                    code: code as u64,
+                    text: "refused",
+                    retry_ms: wait,
+                },
+            );
+        }
+        self.actors[who].session.as_mut().unwrap().refused_from = None;
+        let is_stored = self.stored_of(producer).is_some_and(|last| producer_seq <= last);
+        self.append(Record {
+            producer,
+            producer_seq,
+            payload,
+        });
+        let seq = match is_stored && self.happens(300) {
+            true => None,
+            false => self.seq_of(producer, producer_seq).map(Seq),
+        };
+        self.send(who, &RelayFrame::Accepted { producer_seq, seq, count: None });
+    }
+
+    /// The relay sends what a session has not got.
+    pub(super) fn pump(&mut self, who: usize) {
+        let Some(session) = &self.actors[who].session else {
+            return;
+        };
+        let committed = self.log.len() as u64;
+        let subscribed = session.next;
+        let committed_sent = session.committed_sent;
+        if let Some(next) = subscribed {
+            let records: Vec<Record> = self.all().skip(next as usize).cloned().collect();
+            for (offset, record) in records.iter().enumerate() {
+                let frame = RelayFrame::Message {
+                    epoch: Epoch(self.epoch),
+                    seq: Seq(next + offset as u64),
+                    time: UnixMs(0),
+                    author: Address::ZERO,
+                    payload: &record.payload,
+                };
+                self.send(who, &frame);
+            }
+            self.actors[who].session.as_mut().unwrap().next = Some(next + records.len() as u64);
+        }
+        let is_greeted = self.actors[who].session.as_ref().unwrap().producer.is_some();
+        if committed > committed_sent && (subscribed.is_some() || is_greeted) {
+            self.actors[who].session.as_mut().unwrap().committed_sent = committed;
+            self.send(
+                who,
+                &RelayFrame::Committed {
+                    committed: Seq(committed),
+                },
+            );
+        }
+    }
+
+    fn send(&mut self, who: usize, frame: &RelayFrame<'_>) {
+        let mut bytes = Vec::new();
+        frame.write(&mut bytes);
+        let number = self.actors[who].session.as_ref().unwrap().number;
+        self.later(who, Answered::Frames(number, bytes));
+    }
+}
