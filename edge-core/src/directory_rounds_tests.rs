@@ -1,4 +1,4 @@
-//! Notices of rounds, for relays that read them and for others.
+//! Notices of rounds for relays that read them and for others, and the TURN servers of a session's relay.
 
 use super::*;
 use alloy_primitives::B256;
@@ -37,4 +37,28 @@ fn a_round_is_one_notice_for_relays_that_read_it() {
     assert_eq!(of("b"), std::slice::from_ref(&round));
     assert_eq!(of("a"), round.by_stream());
     assert_eq!(of("a").len(), 5);
+}
+
+#[test]
+fn a_session_gets_the_turn_servers_of_its_relay() {
+    let mut directory = Directory::default();
+    let relay: RelayId = "one".parse().unwrap();
+    let mut registered = registration(1, 0);
+    assert_eq!(
+        directory.register(&relay, registered.clone(), UnixMs(0)),
+        Ok(true)
+    );
+    registered.turn = vec!["turn:192.0.2.1:3478?transport=udp".into()];
+    assert_eq!(
+        directory.register(&relay, registered.clone(), UnixMs(0)),
+        Ok(true),
+        "changed"
+    );
+    assert_eq!(
+        directory.register(&relay, registered.clone(), UnixMs(0)),
+        Ok(false),
+        "unchanged"
+    );
+    let chosen = directory.choose(ShortId([1; 20]), None, UnixMs(0)).unwrap();
+    assert_eq!(chosen.turn, registered.turn);
 }

@@ -478,27 +478,3 @@ fn a_relay_that_was_forgotten_is_told_by_what_it_sends() {
     directory.register(&id("a"), later.clone(), UnixMs(0)).unwrap();
     assert!(!directory.was_forgotten(&id("a"), &later));
 }
-
-#[test]
-fn a_session_gets_the_turn_servers_of_its_relay() {
-    let mut directory = Directory::default();
-    let relay: RelayId = "one".parse().unwrap();
-    let mut registered = registration(1, 0);
-    assert_eq!(
-        directory.register(&relay, registered.clone(), UnixMs(0)),
-        Ok(true)
-    );
-    registered.turn = vec!["turn:192.0.2.1:3478?transport=udp".into()];
-    assert_eq!(
-        directory.register(&relay, registered.clone(), UnixMs(0)),
-        Ok(true),
-        "changed"
-    );
-    assert_eq!(
-        directory.register(&relay, registered.clone(), UnixMs(0)),
-        Ok(false),
-        "unchanged"
-    );
-    let chosen = directory.choose(ShortId([1; 20]), None, UnixMs(0)).unwrap();
-    assert_eq!(chosen.turn, registered.turn);
-}
