@@ -11,7 +11,10 @@ pub(super) fn hello(producer: ProducerId) -> Vec<u8> {
 }
 
 pub(super) fn subscribe(from: Seq) -> Vec<u8> {
-    written(&ClientFrame::Subscribe { from: Some(from), signatures: false })
+    written(&ClientFrame::Subscribe {
+        from: Some(from),
+        signatures: false,
+    })
 }
 
 pub(super) fn ping() -> Vec<u8> {

@@ -104,7 +104,7 @@ const groups = () => {
   const producer = slice(keccakText("producer 0"), 0, 16);
   let [first, previous] = [0, ZERO];
   const payloadAt = (/** @type {number} */ number) => stringToHex(number === 0 ? "" : `message ${number}`);
-  const listed = SIZES.map(({ title, sizes: [count], list }) => {
+  const listed = SIZES.map(({ title, sizes: [count = 0], list }) => {
     const payloads = Array.from({ length: count }, (_, index) => payloadAt(first + index));
     const group = groupOf({ stream, author: own.author, producer, first, payloads, previous, secret: own.secret });
     [first, previous] = [first + count, group.digest];

@@ -73,7 +73,9 @@ impl StreamClient {
                     erased: None,
                 });
             }
-            RelayFrame::Accepted { producer_seq, seq, .. } => {
+            RelayFrame::Accepted {
+                producer_seq, seq, ..
+            } => {
                 self.pauses = 0;
                 if let Some(outbox) = &mut self.outbox {
                     outbox.accepted(producer_seq, seq);

@@ -94,7 +94,14 @@ impl World {
             true => None,
             false => self.seq_of(producer, producer_seq).map(Seq),
         };
-        self.send(who, &RelayFrame::Accepted { producer_seq, seq, count: None });
+        self.send(
+            who,
+            &RelayFrame::Accepted {
+                producer_seq,
+                seq,
+                count: None,
+            },
+        );
     }
 
     /// The relay sends what a session has not got.
