@@ -50,10 +50,10 @@ pub enum RelayCommand {
 pub enum CheckCommand {
     /// Check a receipt against the chain, without asking the edge
     #[command(after_long_help = help(VERIFY_EXAMPLES))]
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
     /// Check all stored messages of one stream, or of all streams, against the chain
     #[command(after_long_help = help(VERIFY_STREAM_EXAMPLES), alias = "audit")]
-    VerifyStream(VerifyStreamArgs),
+    VerifyStream(Box<VerifyStreamArgs>),
 }
 
 impl RelayCommand {

@@ -2,7 +2,7 @@
 
 use super::author_keys;
 use super::streams::new_stream;
-use crate::api::stream::{Append, MAX_APPEND_WAIT_MS, Publisher};
+use crate::api::stream::{Append, Appended, MAX_APPEND_WAIT_MS, Publisher};
 use crate::auth::principal as auth;
 use crate::auth::sign_in::{Guest, guest, guest_of_key};
 use crate::path::{PathParameters, parse_public_key};
@@ -17,7 +17,7 @@ use serde_json::json;
 use std::str::FromStr;
 use streamchain_edge_core::publication::{GroupSignature, producer_of_key};
 use streamchain_protocol::auth::Rights;
-use streamchain_protocol::ids::{ProducerId, StreamRef};
+use streamchain_protocol::ids::{ProducerId, ShortId, StreamRef};
 use streamchain_protocol::limits::MAX_PAYLOAD_BYTES;
 use streamchain_protocol::signed::{PublicKey, Signature};
 
@@ -135,6 +135,20 @@ pub(crate) async fn post(mut call: Call, at: PathParameters) -> Answer {
         wait_ms,
     };
     let appended = call.stream(short)?.call(append).await?;
+    let of = (author, producer, producer_seq, count);
+    let response = answer(short, &appended, of)?;
+    if let Some(guest) = guest {
+        response.headers().set("streamchain-access-token", &guest.token)?;
+    }
+    Ok(response)
+}
+
+/// What is said of a publication: its author, producer, first number, and how many messages it has.
+fn answer(
+    short: ShortId,
+    appended: &Appended,
+    (author, producer, producer_seq, count): (Address, ProducerId, u64, usize),
+) -> Answer {
     let (stored, seq) = (appended.stored, appended.seq);
     let mut shown = json!({
         "stored": stored, "seq": seq, "author": author, "producer": producer, "producerSeq": producer_seq,
@@ -146,9 +160,6 @@ pub(crate) async fn post(mut call: Call, at: PathParameters) -> Answer {
     let response = json(if stored { 201 } else { 202 }, &shown)?;
     let headers = response.headers();
     headers.set("streamchain-author", &hex::encode_prefixed(author))?;
-    if let Some(guest) = guest {
-        headers.set("streamchain-access-token", &guest.token)?;
-    }
     match seq {
         Some(seq) => {
             let location = format!("/v1/streams/{short}/messages?from={seq}&limit={count}");

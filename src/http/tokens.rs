@@ -84,11 +84,7 @@ pub(crate) async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
         return Err(Problem::new(Kind::SignInRefused, auth::ANCHORER_REFUSED).with("reason", "anchorer"));
     }
     let nonce = verify_nonce(&call, signed.nonce)?;
-    let authorities: Vec<&str> = domains
-        .iter()
-        .map(String::as_str)
-        .chain([host.as_str()])
-        .collect();
+    let authorities: Vec<&str> = domains.iter().chain([&host]).map(String::as_str).collect();
     let streams = signed.streams(&authorities)?;
     let streams = streams.into_iter().map(str::to_owned).collect::<Vec<_>>();
     let delegation = signed.delegation()?;
@@ -107,17 +103,18 @@ pub(crate) async fn wallet(mut call: Call, _at: PathParameters) -> Answer {
     };
     let issued = call.account(signed.address)?.call(used).await?.issued;
     if let Some(delegation) = delegation {
+        let certificate = Certificate::Wallet {
+            message: message.clone(),
+            signature,
+            issued: delegation.issued,
+            expires: delegation.expires,
+            revoked: None,
+        };
         let kept = KeptCertificate {
             author: signed.address,
             key: delegation.key,
             chain_id: Some(signed.chain_id),
-            certificate: Certificate::Wallet {
-                message: message.clone(),
-                signature,
-                issued: delegation.issued,
-                expires: delegation.expires,
-                revoked: None,
-            },
+            certificate,
         };
         author_keys::certify(&call, &kept).await?;
     }

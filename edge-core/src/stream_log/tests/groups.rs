@@ -304,8 +304,8 @@ fn the_largest_group_fits_what_is_fetched_and_one_transaction() {
         .iter_mut()
         .for_each(|record| record.payload = Bytes::from(vec![7; each]));
     assert!(encode_records(&largest).len() <= MAX_PUBLICATION_BYTES);
-    assert!(MAX_FETCH_BYTES + MAX_PUBLICATION_BYTES <= MAX_BATCH_BYTES);
-    assert!(MAX_GROUP_BYTES + MAX_GROUP_MESSAGES * EMITTED_OVERHEAD <= 120 * 1024);
+    const { assert!(MAX_FETCH_BYTES + MAX_PUBLICATION_BYTES <= MAX_BATCH_BYTES) };
+    const { assert!(MAX_GROUP_BYTES + MAX_GROUP_MESSAGES * EMITTED_OVERHEAD <= 120 * 1024) };
     let change = SettingsChange {
         mode: Some(Mode::Payload),
         ..SettingsChange::default()

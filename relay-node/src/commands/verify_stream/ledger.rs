@@ -89,7 +89,7 @@ pub(super) enum Difference {
     Round(#[from] RoundFault),
     /// An author's signature, or a producer's chain of groups.
     #[error(transparent)]
-    Signature(#[from] SignatureFault),
+    Signature(Box<SignatureFault>),
     /// The stream, its owner or an anchorer is not the one that the caller requires.
     #[error("{0}")]
     Another(String),
@@ -138,6 +138,12 @@ pub(super) enum Difference {
     /// An anchor's messages have another root than the chain says.
     #[error("{anchor}: the chain says root {root}, the stored messages give {computed}", root = .anchor.root)]
     AnchorRoot { anchor: Box<Anchor>, computed: B256 },
+}
+
+impl From<SignatureFault> for Difference {
+    fn from(fault: SignatureFault) -> Self {
+        Self::Signature(Box::new(fault))
+    }
 }
 
 /// What a stream that agrees amounts to.
