@@ -74,6 +74,7 @@ fn the_listeners_status_has_these_members() {
         "lag",
         "lastPollAt",
         "ok",
+        "uncheckedBlocks",
     ];
     assert_eq!(names(&status), expected);
 }

@@ -130,7 +130,7 @@ test("an erasure holds at once, and in the pack later", async () => {
   assert.equal((await history(name))[7]?.payload, "0x");
   assert.equal(await count("erasures", id), 1);
   faults = { delete: "behind" };
-  await until("the pack is rewritten", async () => (await count("erasures", id)) === 0);
+  await until("the pack is rewritten", async () => (await count("erasures", id)) === 0, PATIENCE_MS);
   faults = {};
   const all = await history(name);
   assert.deepEqual([all[7]?.payload, all.filter(({ payload }) => payload === "0x").length], ["0x", 1]);

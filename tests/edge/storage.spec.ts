@@ -1,6 +1,7 @@
 // What is refused, or only read, leaves nothing behind: no object has tables without rows in them.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -104,12 +105,16 @@ const filesWith = async (folder: string, table: string): Promise<string[]> => {
   return files
     .map((file) => join(folder, file))
     .filter((file) => {
-      const database = new DatabaseSync(file, { readOnly: true, timeout: LOCK_TIMEOUT_MS });
+      let database: DatabaseSync | undefined;
       try {
+        database = new DatabaseSync(file, { readOnly: true, timeout: LOCK_TIMEOUT_MS });
         const query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?";
         return database.prepare(query).get(table) !== undefined;
+      } catch (error) {
+        if (existsSync(file)) throw error;
+        return false; // the object deleted itself meanwhile
       } finally {
-        database.close();
+        database?.close();
       }
     });
 };

@@ -3,6 +3,7 @@
 use super::object::Archiver;
 use super::tables::{self, JOB};
 use crate::clock;
+use crate::config::Config;
 use crate::problem::Problem;
 use crate::storage::archive::Archive;
 use crate::storage::d1::{self, packs, runs, segments};
@@ -17,11 +18,13 @@ use worker::D1Database;
 /// Records read from the database at a time while a pack is built.
 const BYTES_AT_ONCE: usize = 1024 * 1024;
 
-/// How long a stream is left alone whose pack could not be built.
+/// How long a stream is left alone whose pack could not be built: at first for as long as ten passes are apart, or for this
+/// long if they are further apart.
 const REST: BackoffBounds = BackoffBounds {
     first_ms: 10_000,
     max_ms: 3_600_000,
 };
+const FIRST_REST_PASSES: u64 = 10;
 
 /// Streams that are left alone at most; if it were more, all of them are tried again.
 const MAX_RESTING: usize = 1_024;
@@ -65,7 +68,12 @@ impl Archiver {
         }
         let (failures, until) = resting.entry(stream).or_default();
         *failures = failures.saturating_add(1);
-        *until = clock::now().plus_ms(REST.wait_ms(*failures));
+        let interval_ms = Config::of(&self.env).map_or(REST.first_ms, |config| config.archive.interval_ms);
+        let bounds = BackoffBounds {
+            first_ms: interval_ms.saturating_mul(FIRST_REST_PASSES).min(REST.first_ms),
+            ..REST
+        };
+        *until = clock::now().plus_ms(bounds.wait_ms(*failures));
     }
 
     /// Whether a stream is left alone for now.
