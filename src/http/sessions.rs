@@ -81,6 +81,11 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
         ("location", &location),
         ("streamchain-author", &author),
     ];
+    // Signatures are over the stream's id, which follows from owner and name.
+    let owner = hex::encode_prefixed(call.config.operator);
+    if matches!(stream, StreamRef::Name(_)) {
+        headers.push(("streamchain-owner", &owner));
+    }
     headers.extend(
         guest
             .iter()

@@ -10,6 +10,7 @@ export type Setting =
 export const SETTINGS = [
   { name: "read", kind: "choice", values: ["public", "private"] },
   { name: "write", kind: "choice", values: ["open", "closed"] },
+  { name: "signed", kind: "choice", values: ["optional", "required"] },
   { name: "anchor", kind: "choice", values: ["shared", "own"] },
   { name: "mode", kind: "choice", values: ["root", "hash", "payload"] },
   { name: "prove", kind: "switch" },

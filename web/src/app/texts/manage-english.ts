@@ -23,6 +23,7 @@ export const manageEnglish = {
     labels: {
       read: "Who reads",
       write: "Who writes",
+      signed: "Signatures",
       anchor: "Anchors",
       mode: "What goes on chain",
       prove: "Let other contracts check messages",
@@ -32,6 +33,7 @@ export const manageEnglish = {
     help: {
       read: "A private stream is hidden from everybody but its owner and members.",
       write: "Members with the right to write may publish to a closed stream.",
+      signed: "Where they are required, messages without their author's signature are refused.",
       anchor: "Rounds share one transaction among all streams. Anchors of its own cost more and come by themselves.",
       mode: "A digest or the whole message of each message costs gas for each.",
       prove: "The roots are kept in the contract, so that other contracts can read them. It costs gas for each anchor.",
@@ -41,6 +43,7 @@ export const manageEnglish = {
     values: {
       read: { public: "everybody", private: "the owner and members" },
       write: { open: "everybody", closed: "the owner and members" },
+      signed: { optional: "messages may be unsigned", required: "every message must be signed" },
       anchor: { shared: "in rounds with other streams", own: "by anchors of its own" },
       mode: {
         root: "a root for many messages",

@@ -25,6 +25,7 @@ export const manageVietnamese: typeof manageEnglish = {
     labels: {
       read: "Ai được đọc",
       write: "Ai được ghi",
+      signed: "Chữ ký",
       anchor: "Cách neo",
       mode: "Những gì được ghi lên chuỗi",
       prove: "Cho hợp đồng khác kiểm tra tin nhắn",
@@ -34,6 +35,7 @@ export const manageVietnamese: typeof manageEnglish = {
     help: {
       read: "Luồng riêng tư bị ẩn với mọi người, trừ chủ luồng và thành viên.",
       write: "Với luồng đóng, chỉ thành viên có quyền ghi mới đăng được.",
+      signed: "Khi bắt buộc, tin nhắn không có chữ ký của tác giả bị từ chối.",
       anchor: "Các vòng chia một giao dịch cho mọi luồng. Neo riêng tốn kém hơn và được gửi riêng.",
       mode: "Ghi giá trị băm hoặc toàn bộ tin nhắn thì mỗi tin nhắn đều tốn gas.",
       prove: "Các gốc được giữ trong hợp đồng để hợp đồng khác đọc được. Mỗi lần neo tốn thêm gas.",
@@ -43,6 +45,7 @@ export const manageVietnamese: typeof manageEnglish = {
     values: {
       read: { public: "mọi người", private: "chủ luồng và thành viên" },
       write: { open: "mọi người", closed: "chủ luồng và thành viên" },
+      signed: { optional: "tin nhắn có thể không ký", required: "mọi tin nhắn phải được ký" },
       anchor: { shared: "theo vòng cùng các luồng khác", own: "bằng neo riêng" },
       mode: {
         root: "một gốc cho nhiều tin nhắn",

@@ -357,7 +357,8 @@ export class StreamClient {
 
   /** Takes the author of an answer, so that the next request has the same one even if no session opens. */
   #answered(answer: SessionAnswer, token: string | undefined): void {
-    const { author, token: made } = answer;
+    const { author, token: made, owner } = answer;
+    if (owner !== undefined) this.#identity.belongsTo(owner);
     this.#introduce();
     if (token === undefined && made !== undefined && !this.#credentials.made({ token: made, author })) {
       throw retryableError("author-changed", "another request made the guest of this connection");

@@ -6,7 +6,7 @@ import { streamId } from "../chain/merkle.ts";
 import { asStreamChainError, malformed } from "../errors.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
 import type { Platform } from "../platform.ts";
-import { type Bytes, fromHex, toHex } from "../wire/bytes.ts";
+import { type Bytes, fromHex, type Hex, toHex } from "../wire/bytes.ts";
 
 /** Asks the edge once, and again while it does not answer. */
 export class StreamIdentity {
@@ -16,6 +16,7 @@ export class StreamIdentity {
   readonly #signal: AbortSignal;
   readonly #introduced: Promise<void>;
   #id: Promise<Bytes> | null = null;
+  #owner: Hex | undefined;
 
   constructor(edge: EdgeClient, stream: string, platform: Platform, introduced: Promise<void>, signal: AbortSignal) {
     this.#edge = edge;
@@ -33,10 +34,16 @@ export class StreamIdentity {
     return this.#id;
   }
 
+  /** The edge said, with a session, whose stream it is: that of a stream called by its name. Nothing has to be asked then. */
+  belongsTo(owner: Hex): void {
+    this.#owner ??= owner;
+  }
+
   async #untilAnswered(): Promise<Bytes> {
     const backoff = new Backoff(this.#platform);
     this.#signal.addEventListener("abort", () => backoff.skip(), { once: true });
     await this.#introduced;
+    if (this.#owner !== undefined) return streamId(fromHex(this.#owner, 20), this.#stream);
     for (;;) {
       try {
         return await this.#ask();

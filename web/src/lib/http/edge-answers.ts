@@ -131,6 +131,8 @@ export interface SessionAnswer {
   /** The token of a new guest, to keep for later requests. */
   readonly token: string | undefined;
   readonly author: Hex | undefined;
+  /** Whose stream it is; undefined when it is not called by its name, or the edge is of the version before. */
+  readonly owner: Hex | undefined;
   readonly iceServers: readonly IceServer[];
 }
 

@@ -34,6 +34,10 @@ export type PublishNumber =
   | { readonly producer: Uint8Array; readonly seq: number }
   | { readonly idempotencyKey: string };
 
+/** The address that a header says, in lower case. */
+const addressIn = (header: string | null): Hex | undefined =>
+  header !== null && /^0x[0-9a-fA-F]{40}$/.test(header) ? (header.toLowerCase() as Hex) : undefined;
+
 function idempotencyHeaders(number: PublishNumber): Record<string, string> {
   if ("idempotencyKey" in number) return { "idempotency-key": number.idempotencyKey };
   const producer = toHex(number.producer).slice(2);
@@ -320,12 +324,12 @@ export class EdgeClient {
     if (!sdp.startsWith("v=0")) {
       throw new StreamChainError("malformed", "the answer to the offer is not SDP", { retryable: true });
     }
-    const author = response.headers.get("streamchain-author");
     return {
       sdp,
       location: response.headers.get("location") ?? undefined,
       token: response.headers.get("streamchain-access-token") ?? undefined,
-      author: author !== null && /^0x[0-9a-fA-F]{40}$/.test(author) ? (author.toLowerCase() as Hex) : undefined,
+      author: addressIn(response.headers.get("streamchain-author")),
+      owner: addressIn(response.headers.get("streamchain-owner")),
       iceServers: parseIceServers(response.headers.get("link")),
     };
   }
