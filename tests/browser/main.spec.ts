@@ -222,7 +222,7 @@ const verifiesInPage = (page: Page, receipt: string, rpc: string): Promise<boole
         const parsed = lib.parseReceipt(receipt);
         const config = await connection.edge.config();
         const results = [lib.checkProof(parsed), lib.checkDeployment(parsed, config)];
-        results.push(await lib.checkOnChain(parsed, rpc));
+        results.push(await lib.checkOnChain(parsed, rpc), await lib.checkAuthor(parsed, { rpcUrl: rpc }));
         return results.every(({ ok }) => ok);
       } catch (error) {
         if (error instanceof lib.StreamChainError && error.code === "malformed") return false;

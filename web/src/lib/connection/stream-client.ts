@@ -438,6 +438,8 @@ export class StreamClient {
 
   async #fallBack(error: StreamChainError): Promise<boolean> {
     if (this.#options.httpFallback === false || !isReplaceable(error)) return false;
+    // The attempt failed: what is asked from now on follows it.
+    this.#introduce();
     if ((await this.#credentials.identify().catch(() => undefined)) === undefined) this.#claim();
     await this.#producerReady;
     if (!this.isClosed) this.#http.start();

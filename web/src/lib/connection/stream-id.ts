@@ -3,10 +3,13 @@
 
 import { Backoff } from "../backoff.ts";
 import { streamId } from "../chain/merkle.ts";
-import { asStreamChainError, malformed } from "../errors.ts";
+import { asStreamChainError, malformed, StreamChainError } from "../errors.ts";
 import type { EdgeClient } from "../http/edge-client.ts";
 import type { Platform } from "../platform.ts";
-import { type Bytes, fromHex, type Hex, toHex } from "../wire/bytes.ts";
+import { type Bytes, fromHex, type Hex } from "../wire/bytes.ts";
+
+/** The first 20 bytes of an id. */
+const SHORT_ID = /^0x[0-9a-f]{40}$/i;
 
 /** Asks the edge once, and again while it does not answer. */
 export class StreamIdentity {
@@ -58,13 +61,16 @@ export class StreamIdentity {
     }
   }
 
-  /** A stream that is called by name belongs to whom the edge says; one that does not exist yet will be the operator's. */
+  /** A name is that of the operator's stream; a short id is the beginning of the whole one. */
   async #ask(): Promise<Bytes> {
+    if (!SHORT_ID.test(this.#stream)) {
+      const { operator } = await this.#edge.config();
+      return streamId(fromHex(operator, 20), this.#stream);
+    }
     const info = await this.#edge.stream(this.#stream);
-    const owner = info?.owner ?? (await this.#edge.config()).operator;
-    const id = streamId(fromHex(owner, 20), this.#stream);
-    if (info !== undefined && info.id !== toHex(id))
-      throw malformed("the stream's id is not that of its owner and name");
-    return id;
+    if (info === undefined) throw new StreamChainError("refused", `there is no stream ${this.#stream}`);
+    if (!info.id.startsWith(this.#stream.toLowerCase()))
+      throw malformed("the stream's id is not the one that was asked for");
+    return fromHex(info.id, 32);
   }
 }
