@@ -9,8 +9,16 @@ import { type SigningKey, signingKey } from "../web-keys.ts";
 import type { Hex } from "../wire/bytes.ts";
 import type { EdgeClient, KeyProof } from "./edge-client.ts";
 
-/** The key of a connection: a pair of the caller's, or null to sign nothing. */
-export type KeyOption = CryptoKeyPair | null;
+/** A key as WebCrypto makes it (`CryptoKey`), for projects without the DOM's types. */
+interface WebCryptoKey {
+  readonly type: string;
+  readonly extractable: boolean;
+  readonly algorithm: object;
+  readonly usages: readonly string[];
+}
+
+/** The key of a connection: a pair of the caller's (`CryptoKeyPair`), or null to sign nothing. */
+export type KeyOption = { readonly privateKey: WebCryptoKey; readonly publicKey: WebCryptoKey } | null;
 
 /** The storage that keeps which keys are certified. */
 type MarkStorage = Pick<TextStorage, "getItem" | "setItem" | "removeItem"> | null;
@@ -80,7 +88,8 @@ export class KeyRing {
   async #signer(name: string): Promise<Signer | undefined> {
     const { keys } = this.#platform;
     if (this.#given === null || keys === null) return undefined;
-    const pair: SigningKey = this.#given === undefined ? await keys.of(name) : await signingKey(this.#given);
+    const pair: SigningKey =
+      this.#given === undefined ? await keys.of(name) : await signingKey(this.#given as CryptoKeyPair);
     return signerOf(pair);
   }
 
