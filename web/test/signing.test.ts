@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { StreamChainError, StreamConnection } from "../src/lib/index.ts";
+import { StreamChainError, type StreamConnection } from "../src/lib/index.ts";
 import { keyOfText } from "../src/lib/signed/point.ts";
 import { signerOf } from "../src/lib/signed/signer.ts";
 import { toHex } from "../src/lib/wire/bytes.ts";
@@ -417,6 +417,19 @@ describe("signed messages by HTTP", () => {
     await world.clock.advance(30_000);
     assert.deepEqual(await Promise.all(publications.map(({ stored }) => stored)), [0, 1, 2]);
     assert.deepEqual(texts(world), ["a", "b", "c"]);
+    assert.ok(world.stored.every(({ signed }) => signed !== undefined));
+    connection.close();
+  });
+
+  test("begin as a new guest in a browser without WebRTC", async () => {
+    const world = signedWorld();
+    world.byHttp.serves = true;
+    const none = (): never => {
+      throw new StreamChainError("no-webrtc", "this browser has no WebRTC");
+    };
+    const connection = join(world, { platform: world.page({ createPeerConnection: none }) });
+    assert.equal(await connection.publish("a").stored, 0);
+    assert.equal(connection.author, await guestOf(world));
     assert.ok(world.stored.every(({ signed }) => signed !== undefined));
     connection.close();
   });

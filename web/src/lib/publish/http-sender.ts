@@ -108,10 +108,11 @@ export class HttpSender {
 
   /** The first message that the edge does not have; else again the first one that is not stored, to learn its seq. */
   #next(): Post | null {
-    const { outbox } = this.#options;
+    const { outbox, credentials } = this.#options;
     const first = outbox.waiting[0];
     if (first === undefined || first.producerSeq < 0 || this.#options.producer() === null) return null;
-    if (!outbox.isReady) return null; // what is signed is not known yet
+    // What is signed is not known yet: it follows from the author, whom the first post finds out.
+    if (!outbox.isReady && credentials.author !== undefined) return null;
     // A group has many messages, so one at a time is enough: the next one is what is published meanwhile.
     if (outbox.signs) return { publication: first, more: false, group: outbox.firstGroup };
     // The seqs of a batch are learned before the next batch is posted, while the edge remembers them.
