@@ -40,8 +40,10 @@ before(async () => {
     outbound: async (request) => {
       const [, method] = /^http:\/\/test\.invalid\/(\w+)$/.exec(request.url) ?? [];
       if (method === undefined) return new Response("the chain is down", { status: 503 });
-      calls.push(`${method} ${await request.text()}`);
-      const fault = faults[method as "get"];
+      const call = `${method} ${await request.text()}`;
+      // Nothing else is done before what is to be deleted is: its answer is lost once.
+      const fault = method === "delete" && calls.includes(call) ? undefined : faults[method as "get"];
+      calls.push(call);
       return new Response(fault === "behind" ? "fail behind" : "", { status: fault === "before" ? 500 : 200 });
     },
   });
