@@ -105,8 +105,8 @@ const parts = () => {
     { name: "edge-bindgen", seconds: 30, isDone: existsSync(edgeBindgenPath()) },
     { name: "contracts", seconds: 5, isDone: has("contracts", "out", "StreamChain.sol") },
     { name: "web app", seconds: 3, isDone: has("web", "dist", "index.html") },
-    { name: "edge Worker", seconds: 75, isDone: existsSync(worker) },
-    { name: "relay", seconds: 75, isDone: existsSync(relayPath("start")) },
+    { name: "edge Worker", seconds: 100, isDone: existsSync(worker) },
+    { name: "relay", seconds: 190, isDone: existsSync(relayPath("start")) },
     { name: "starting", seconds: 12, isDone: false },
   ];
 };
