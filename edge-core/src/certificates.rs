@@ -67,34 +67,6 @@ pub fn is_own(author: Address, key: &PublicKey) -> bool {
 }
 
 impl KeptCertificate {
-    /// Returns from when and until when it counts, both seconds included.
-    fn span(&self) -> (UnixSec, UnixSec) {
-        let (issued, expires, revoked) = match &self.certificate {
-            Certificate::Own {} => (UnixSec(0), None, None),
-            Certificate::Wallet {
-                issued,
-                expires,
-                revoked,
-                ..
-            } => (*issued, Some(*expires), *revoked),
-            Certificate::Service {
-                issued,
-                expires,
-                revoked,
-                ..
-            } => (*issued, *expires, *revoked),
-        };
-        let until = [expires, revoked].into_iter().flatten().min();
-        (issued, until.unwrap_or(UnixSec(u64::MAX)))
-    }
-
-    fn is_revoked(&self) -> bool {
-        match &self.certificate {
-            Certificate::Own {} => false,
-            Certificate::Wallet { revoked, .. } | Certificate::Service { revoked, .. } => revoked.is_some(),
-        }
-    }
-
     /// Returns whether it counts for a stream: the sign-in names that stream, or none.
     pub fn is_for(&self, stream: StreamId, name: &StreamName) -> bool {
         match &self.certificate {
@@ -120,10 +92,14 @@ impl KeptCertificate {
     /// Returns whether a newer one for the same key, until `expires`, need not be kept: this one counts for all streams, and
     /// for half of a life or as long.
     pub fn makes_needless(&self, expires: Option<UnixSec>, now: UnixSec) -> bool {
-        let (issued, until) = self.span();
+        let (issued, until) = self.certificate.span();
         let enough = now.plus_s(CERTIFICATE_LIFE_S / 2);
         let is_long = until >= enough.min(expires.unwrap_or(UnixSec(u64::MAX)));
-        issued <= now && now < until && is_long && !self.is_revoked() && !self.names_streams()
+        issued <= now
+            && now < until
+            && is_long
+            && self.certificate.revoked().is_none()
+            && !self.names_streams()
     }
 }
 
@@ -137,10 +113,10 @@ pub fn at_time<'a>(
     let counts = |one: &&KeptCertificate| {
         check_time(&one.certificate, at).is_ok() && stream.is_none_or(|(id, name)| one.is_for(id, name))
     };
-    let newest = || kept.iter().max_by_key(|one| one.span().0);
+    let newest = || kept.iter().max_by_key(|one| one.certificate.span().0);
     kept.iter()
         .filter(counts)
-        .max_by_key(|one| one.span().0)
+        .max_by_key(|one| one.certificate.span().0)
         .or_else(newest)
 }
 
@@ -152,12 +128,12 @@ pub fn check_key(
     now: UnixSec,
 ) -> Result<Option<UnixSec>, KeyFault> {
     let found = at_time(kept, stream, now).ok_or(KeyFault::Unknown)?;
-    let (issued, until) = found.span();
+    let (issued, until) = found.certificate.span();
     if now < issued {
         return Err(KeyFault::NotYetValid);
     }
     if now >= until {
-        return Err(match found.is_revoked() {
+        return Err(match found.certificate.revoked().is_some() {
             true => KeyFault::Revoked,
             false => KeyFault::Expired,
         });
@@ -268,7 +244,7 @@ mod tests {
         );
         let again = [wallet(130, 50, None, &[]), revoked];
         assert_eq!(checked(&again, 140), Ok(Some(180)));
-        let of = |at| at_time(&again, None, UnixSec(at)).map(|one| one.span().0.0);
+        let of = |at| at_time(&again, None, UnixSec(at)).map(|one| one.certificate.span().0.0);
         assert_eq!((of(110), of(140), of(125)), (Some(100), Some(130), Some(130)));
     }
 

@@ -233,6 +233,27 @@ pub fn check_certificate(
     }
 }
 
+impl Certificate {
+    /// Returns from when and until when it counts, both seconds included: from `issued` to the earlier of `expires` and `revoked`.
+    pub fn span(&self) -> (UnixSec, UnixSec) {
+        let (issued, expires) = match self {
+            Self::Own {} => (UnixSec(0), None),
+            Self::Wallet { issued, expires, .. } => (*issued, Some(*expires)),
+            Self::Service { issued, expires, .. } => (*issued, *expires),
+        };
+        let until = [expires, self.revoked()].into_iter().flatten().min();
+        (issued, until.unwrap_or(UnixSec(u64::MAX)))
+    }
+
+    /// Returns when it was revoked.
+    pub fn revoked(&self) -> Option<UnixSec> {
+        match self {
+            Self::Own {} => None,
+            Self::Wallet { revoked, .. } | Self::Service { revoked, .. } => *revoked,
+        }
+    }
+}
+
 /// Checks that a certificate is for a stream: a sign-in for certain streams delegates for these alone.
 pub fn check_stream(certificate: &Certificate, id: StreamId, name: &StreamName) -> Result<(), AuthorError> {
     match certificate {
@@ -245,27 +266,14 @@ pub fn check_stream(certificate: &Certificate, id: StreamId, name: &StreamName) 
 
 /// Checks that a certificate was valid in a second: from `issued` to the earlier of `expires` and `revoked`, both included.
 pub fn check_time(certificate: &Certificate, time: UnixSec) -> Result<(), AuthorError> {
-    let (issued, expires, revoked) = match certificate {
-        Certificate::Own {} => return Ok(()),
-        Certificate::Wallet {
-            issued,
-            expires,
-            revoked,
-            ..
-        } => (*issued, Some(*expires), *revoked),
-        Certificate::Service {
-            issued,
-            expires,
-            revoked,
-            ..
-        } => (*issued, *expires, *revoked),
-    };
-    let until = [expires, revoked].into_iter().flatten().min();
-    let until = until.unwrap_or(UnixSec(u64::MAX));
+    if matches!(certificate, Certificate::Own {}) {
+        return Ok(());
+    }
+    let (issued, until) = certificate.span();
     let why = match time {
         time if time < issued => "it did not sign for the author yet",
         time if time <= until => return Ok(()),
-        _ if revoked.is_some_and(|revoked| revoked == until) => "it was revoked",
+        _ if certificate.revoked() == Some(until) => "it was revoked",
         _ => "it had expired",
     };
     Err(AuthorError::NotValid {
