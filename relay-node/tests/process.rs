@@ -66,6 +66,42 @@ fn a_terminated_relay_commits_its_messages_and_says_goodbye() {
 }
 
 #[test]
+fn batches_of_several_streams_leave_together() {
+    for knows_no_bundles in [false, true] {
+        let scene = Scene::new();
+        scene.edge.kept().knows_no_bundles = knows_no_bundles;
+        let relay = Process::run(&scene.edge.url(), &key().to_hex(), scene.state.path());
+        scene.until("registered", |scene| scene.edge.kept().registration.is_some());
+        let mut peers = [scene.connect_to(9), scene.connect_to(7)];
+        for (peer, producer) in peers.iter_mut().zip(1..) {
+            let producer = ProducerId([producer; 16]);
+            peer.client.send(&ClientFrame::Hello { producer });
+            peer.client.send(&ClientFrame::Subscribe { from: Some(Seq(0)) });
+        }
+        let (mut published, deadline) = (0, Instant::now() + PATIENCE);
+        while scene.edge.kept().bundles == 0 {
+            assert!(Instant::now() < deadline, "a bundle came");
+            for peer in &mut peers {
+                peer.client.send(&ClientFrame::Publish {
+                    producer_seq: published,
+                    payload: b"together",
+                });
+                peer.until("accepted", |frame| {
+                    matches!(frame, RelayFrame::Accepted { producer_seq, .. } if *producer_seq == published)
+                });
+            }
+            published += 1;
+            scene.until("both are stored", |scene| {
+                scene.stored().len() as u64 >= 2 * published
+            });
+        }
+        assert_eq!(scene.stored().len() as u64, 2 * published, "each once");
+        relay.terminate();
+        assert!(relay.end().0.success());
+    }
+}
+
+#[test]
 fn a_restarted_relay_keeps_its_certificate_not_its_incarnation() {
     let scene = Scene::new();
     let mut seen = vec![];

@@ -1,6 +1,7 @@
 //! What goes over a wire between our parts: frames of the data channel, batches and notices between relay and edge.
 
 mod batch;
+mod bundle;
 pub mod frame;
 mod notice;
 mod relay_api;
@@ -12,6 +13,7 @@ pub use crate::stored_record::{
 };
 pub use crate::util::cbor;
 pub use batch::Batch;
+pub use bundle::{Bundle, BundleAnswer};
 pub use notice::{Notice, NoticeEvent, RunInRound};
 pub use relay_api::{
     AcquireEpoch, Committed, EpochGrant, KeyState, ProducerState, Registration, RegistrationError,

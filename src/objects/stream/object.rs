@@ -15,7 +15,7 @@ use streamchain_edge_core::directory::Chosen;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::signalling::Mailboxes;
 use streamchain_edge_core::stream_log::{
-    InboxShares, LogError, LogState, NewStream, Schedule, Step, StreamLog,
+    FlushedSegments, InboxShares, LogError, LogState, NewStream, Schedule, Step, StreamLog,
 };
 use streamchain_edge_core::webhooks::Wakening;
 use streamchain_protocol::time::UnixMs;
@@ -41,6 +41,8 @@ pub struct Stream {
     pub(super) inbox_shares: RefCell<InboxShares>,
     /// When what waits is due.
     pub(super) schedule: RefCell<Schedule>,
+    /// What this instance wrote to the database lately.
+    pub(super) flushed: RefCell<FlushedSegments>,
     /// When a reader asked for news last.
     pub(super) asked: Cell<Option<UnixMs>>,
     /// Whether the batcher knows that somebody watches the stream, as far as this instance said so.
@@ -65,6 +67,7 @@ impl DurableObject for Stream {
             looked: Cell::new(false),
             alarm: Alarm::default(),
             schedule: RefCell::default(),
+            flushed: RefCell::default(),
             asked: Cell::new(None),
             is_watch_told: Cell::new(false),
             gate: Gate::default(),
