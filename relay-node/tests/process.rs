@@ -12,9 +12,11 @@
 #[path = "support/process.rs"]
 mod process;
 
-use process::{Peer, Process, STREAM, Scene, free_address, key, metric};
+use process::{PATIENCE, Peer, Process, STREAM, Scene, free_address, key, metric};
 use relay_testkit::{GroupSigner, SignedFrame, SigningKey, stream_id, verify_records};
-use streamchain_protocol::ids::{ProducerId, Seq};
+use std::time::Instant;
+use streamchain_protocol::Address;
+use streamchain_protocol::ids::{ProducerId, Seq, ShortId};
 use streamchain_protocol::wire::frame::{ClientFrame, RelayFrame};
 
 #[test]
@@ -72,11 +74,16 @@ fn batches_of_several_streams_leave_together() {
         scene.edge.kept().knows_no_bundles = knows_no_bundles;
         let relay = Process::run(&scene.edge.url(), &key().to_hex(), scene.state.path());
         scene.until("registered", |scene| scene.edge.kept().registration.is_some());
-        let mut peers = [scene.connect_to(9), scene.connect_to(7)];
+        let mut peers = [9, 7].map(|stream| scene.connect_to(ShortId([stream; 20]), Address::ZERO));
         for (peer, producer) in peers.iter_mut().zip(1..) {
-            let producer = ProducerId([producer; 16]);
-            peer.client.send(&ClientFrame::Hello { producer });
-            peer.client.send(&ClientFrame::Subscribe { from: Some(Seq(0)) });
+            peer.client.send(&ClientFrame::Hello {
+                producer: ProducerId([producer; 16]),
+                key: None,
+            });
+            peer.client.send(&ClientFrame::Subscribe {
+                from: Some(Seq(0)),
+                signatures: false,
+            });
         }
         let (mut published, deadline) = (0, Instant::now() + PATIENCE);
         while scene.edge.kept().bundles == 0 {

@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn no_batch_has_a_group_in_part() {
-        let mut many = Backlog::new(Seq(0), INTERVAL);
+        let mut many = Backlog::new(Seq(0));
         many.push(record(0, 1), Instant::now());
         (0..20).for_each(|group| push_group(&mut many, 256 * group, 256, 1));
         many.push(record(1, 1), Instant::now());
@@ -326,7 +326,7 @@ mod tests {
             "a message and fifteen groups: 4,096 do not fit"
         );
         assert_eq!(lengths.concat().len(), 22);
-        let mut large = Backlog::new(Seq(0), INTERVAL);
+        let mut large = Backlog::new(Seq(0));
         (0..30).for_each(|group| push_group(&mut large, 3 * group, 3, 21_845));
         assert_eq!(
             batches(&mut large).concat(),

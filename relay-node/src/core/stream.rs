@@ -87,6 +87,8 @@ pub(crate) struct Measure {
     pub room: usize,
     pub rates: Rates,
     pub instant: Instant,
+    /// When it has to be on its way to the edge.
+    pub due: Instant,
     pub unix: UnixMs,
 }
 
