@@ -138,7 +138,7 @@ pub(crate) async fn batch(mut call: Call, at: PathParameters) -> Answer {
     let batch = call.body(Batch::MAX_BODY_BYTES).await?;
     let committed = call
         .stream(call.short(stream))?
-        .call(Commit { relay, batch })
+        .call_method(Commit { relay, batch })
         .await?;
     encoded(200, committed.json)
 }
@@ -193,7 +193,7 @@ async fn gathered(under_way: &mut FuturesUnordered<impl Future<Output = Vec<u8>>
 /// The line of the answer that says what became of one batch.
 async fn answer_to_one(call: Rc<Call>, position: usize, stream: ShortId, asked: Commit) -> Vec<u8> {
     let committed = match call.stream(stream) {
-        Ok(object) => object.call(asked).await,
+        Ok(object) => object.call_method(asked).await,
         Err(error) => Err(error.into()),
     };
     match committed {

@@ -142,7 +142,10 @@ impl EdgeClient {
                     .key
                     .map_or(String::new(), |key| format!("&key={}", key.to_base64()));
                 let path = format!("{stream}/producers/{id}?epoch={epoch}&author={author}{key}");
-                Answer::Producer(lookup, self.exchange_whole(Call::new(Method::GET, path), json).await)
+                Answer::Producer(
+                    lookup,
+                    self.exchange_whole(Call::new(Method::GET, path), json).await,
+                )
             }
             Request::Batch { body } => {
                 let call = Call {

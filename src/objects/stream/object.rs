@@ -2,6 +2,7 @@
 
 use super::tables::StreamRows;
 use super::waiters::Waiters;
+use crate::api::by_method::answer_call;
 use crate::api::call::{Encoded, reply, serve};
 use crate::api::relays::{NoticesPosted, PostNotices, RelayNotice, relays_object};
 use crate::api::stream::*;
@@ -20,6 +21,7 @@ use streamchain_edge_core::stream_log::{
 use streamchain_edge_core::webhooks::Wakening;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerState};
+use wasm_bindgen::prelude::*;
 use worker::{DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 type Log = StreamLog<StreamRows>;
@@ -87,6 +89,21 @@ impl DurableObject for Stream {
     async fn alarm(&self) -> worker::Result<Response> {
         self.on_alarm().await;
         Response::empty()
+    }
+}
+
+#[wasm_bindgen(wasm_bindgen_futures = ::worker::wasm_bindgen_futures, js_sys = ::worker::js_sys)]
+impl Stream {
+    /// Answers a request that comes as a call of this method: `Handle::call_method`.
+    pub async fn call(
+        &self,
+        name: String,
+        shape: u32,
+        id: String,
+        body: Vec<u8>,
+    ) -> Result<JsValue, JsValue> {
+        let answer = async |asked, id: &RequestId| self.answer(asked, id).await;
+        answer_call((&name, shape), &id, body, answer).await
     }
 }
 
