@@ -90,7 +90,7 @@ export const framed = (frame) => {
   <body${words}>
     <a class="skip" href="#content">${escapeHtml(texts.skip ?? "")}</a>
     <header class="bar">
-      <a class="brand" href="${page.language === "vi" ? "/docs/vi/" : "/docs/"}">${MARK}<span>StreamChain</span></a>
+      <a class="brand" href="${page.language === "vi" ? "/docs/vi/" : "/docs/"}" aria-label="StreamChain">${MARK}<span>StreamChain</span></a>
       <span class="where">${escapeHtml(texts.site ?? "")}</span>
       <div class="finder"></div>
       ${otherLanguage ?? ""}
