@@ -1,0 +1,135 @@
+// What the documents say of commands, versions and variables is so. The commands themselves run in tests/cli/documents.spec.ts.
+
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { ROOT } from "../../scripts/lib/paths.mjs";
+import { CHECKS } from "../../scripts/lib/test/checks.mjs";
+import { GROUPS } from "../../scripts/lib/test/groups.mjs";
+import { codeBlocks, commandsIn, DOCUMENTS, isShell, textOf } from "../harness/documents.ts";
+import { NOT_RUN } from "../harness/not-run.ts";
+
+const json = (path: string) => JSON.parse(readFileSync(join(ROOT, path), "utf8"));
+const blocks = DOCUMENTS.flatMap((document) => codeBlocks(document));
+const commandsOf = (document: string): string[] =>
+  blocks.filter((block) => block.document === document && isShell(block)).flatMap(commandsIn);
+
+/** Words that begin commands of ours, or that the documents use. */
+const COMMAND = /^\s*(?:\$ )?(?:npm|npx|node|cargo|curl|wrangler|streamchain|relay-node|docker|podman|openssl) [\w./$'"-]/m;
+
+describe("blocks of code", () => {
+  test("say what they are where they have commands", () => {
+    for (const { document, language, text } of blocks) {
+      if (language === "") assert.doesNotMatch(text, COMMAND, `${document}: fence this block, and mark it as sh`);
+    }
+  });
+
+  test("are found in lists, with comments and long lines", () => {
+    const text = "## `A` b\n\n- x\n\n  ```bash\n  one \\\n      --two # three\n  # four\n  curl 'a#b' | five\n  ```\n";
+    const [block] = codeBlocks("x.md", text);
+    assert.ok(block && isShell(block));
+    assert.equal(block.heading, "A b");
+    assert.deepEqual(commandsIn(block), ["one --two", "curl 'a#b' | five"]);
+  });
+});
+
+describe("the table of commands that are not run", () => {
+  test("has commands of the documents alone", () => {
+    for (const { document, commands } of NOT_RUN) {
+      for (const command of commands) assert.ok(commandsOf(document).includes(command), `${document}: ${command}`);
+    }
+  });
+
+  test("says why, and names a file that is there", () => {
+    for (const { because, instead } of NOT_RUN) {
+      assert.match(because, / .* /);
+      assert.ok(existsSync(join(ROOT, instead)), instead);
+    }
+  });
+});
+
+test("both languages have the same commands", () => {
+  const plain = (document: string) =>
+    commandsOf(document).map((command) => command.replace(/'(?:hello|xin chào)'$/, ""));
+  assert.deepEqual(plain("README.vi.md"), plain("README.md"));
+});
+
+describe("what the documents name", () => {
+  const code = DOCUMENTS.flatMap((document) => {
+    const inline = [...textOf(document).matchAll(/`([^`\n]+)`/g)].map(([, text = ""]) => text);
+    return [...inline, ...commandsOf(document)].map((text) => ({ document, text }));
+  });
+
+  test("are scripts of package.json", () => {
+    const { scripts } = json("package.json");
+    let named = 0;
+    for (const { document, text } of code) {
+      for (const [, name = ""] of text.matchAll(/\bnpm (?:run )?(start|test|[a-z]+)\b/g)) {
+        if (["install", "pack", "ci", "audit"].includes(name)) continue;
+        assert.ok(name in scripts, `${document}: ${text}`);
+        named += 1;
+      }
+    }
+    assert.ok(named > 20);
+  });
+
+  test("are groups of tests and checks", () => {
+    const [groups, checks] = [GROUPS, CHECKS].map((all) => all.map(({ name }) => name));
+    for (const { document, text } of code) {
+      for (const [kind, known] of [
+        ["npm test", groups],
+        ["npm run check", checks],
+      ] as const) {
+        const words = new RegExp(`${kind} -- ([a-z -]+)$`).exec(text)?.[1]?.split(" ") ?? [];
+        for (const word of words) assert.ok(word.startsWith("--") || known?.includes(word), `${document}: ${text}`);
+      }
+    }
+  });
+
+  test("are files that node runs", () => {
+    for (const { document, text } of code) {
+      const path = /^(?:\w+=\S+ )?node (?:--test )?([\w./-]+\.(?:mjs|ts))/.exec(text)?.[1];
+      if (path === undefined || !path.includes("/")) continue;
+      assert.ok(existsSync(join(ROOT, path)), `${document}: ${text}`);
+    }
+  });
+});
+
+describe("versions in the documents", () => {
+  const [root, library] = [json("package.json"), json("web/package.json")];
+  const stated = (document: string, pattern: RegExp): string[] =>
+    [...textOf(document).matchAll(pattern)].map(([, version = ""]) => version);
+
+  test("of Node are those of the packages", () => {
+    const own = root.engines.node.replace(">=", "");
+    for (const document of ["README.md", "CONTRIBUTING.md"]) {
+      assert.deepEqual(stated(document, /Node\.js\]\(https:\/\/nodejs\.org\)\s+(\d+) or later/g), [own], document);
+    }
+    assert.deepEqual(stated("README.vi.md", /Node\.js\]\(https:\/\/nodejs\.org\) từ bản (\d+)/g), [own]);
+    const user = library.engines.node.replace(">=", "");
+    for (const document of ["README.md", "web/README.md"]) {
+      const found = stated(document, /Node (\d+) or later/g);
+      assert.ok(found.length > 0 && found.every((version) => version === user), `${document}: ${found}`);
+    }
+  });
+
+  test("of Rust are that of the workspace", () => {
+    const oldest = /^rust-version = "([\d.]+)"$/m.exec(textOf("Cargo.toml"))?.[1];
+    assert.deepEqual(stated("README.md", /Rust\]\(https:\/\/rustup\.rs\) ([\d.]+) or later/g), [oldest]);
+    assert.deepEqual(stated("README.vi.md", /Rust\]\(https:\/\/rustup\.rs\) từ bản ([\d.]+\d)/g), [oldest]);
+  });
+
+  test("of browsers and React are the same everywhere", () => {
+    const browsers = (document: string): string[] =>
+      ["Chromium", "Firefox", "Safari"].flatMap((name) =>
+        stated(document, new RegExp(`${name} (\\d+(?:\\.\\d+)?)`, "g")),
+      );
+    assert.equal(browsers("README.md").length, 3);
+    for (const document of ["README.vi.md", "web/README.md"]) {
+      assert.deepEqual(browsers(document), browsers("README.md"), document);
+    }
+    const react = library.peerDependencies.react.replace(">=", "");
+    assert.deepEqual(stated("web/README.md", /needs React (\d+) or later/g), [react]);
+  });
+});
