@@ -88,7 +88,7 @@ const ownValues = (): [string | RegExp, string][] => {
 const asRun = (command: string): string => {
   const own = ownValues().reduce((text, [from, to]) => text.replaceAll(from, to), command);
   const endless = ENDLESS_COMMANDS.find(({ begins }) => command.startsWith(begins));
-  return endless === undefined ? own : `grep -q -m 1 '${endless.until}' < <(${own})`;
+  return endless === undefined ? own : `timeout 60 grep -q -m 1 '${endless.until}' < <(${own} 2> /dev/null)`;
 };
 
 /** An answer of the edge that is a refusal fails the command, as a reader would see by eye. */

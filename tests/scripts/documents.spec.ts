@@ -1,9 +1,10 @@
 // What the documents say of commands, versions and variables is so. The commands themselves run in tests/cli/documents.spec.ts.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { SETTINGS } from "../../scripts/lib/configure/settings.mjs";
 import { ROOT } from "../../scripts/lib/paths.mjs";
 import { CHECKS } from "../../scripts/lib/test/checks.mjs";
 import { GROUPS } from "../../scripts/lib/test/groups.mjs";
@@ -16,7 +17,8 @@ const commandsOf = (document: string): string[] =>
   blocks.filter((block) => block.document === document && isShell(block)).flatMap(commandsIn);
 
 /** Words that begin commands of ours, or that the documents use. */
-const COMMAND = /^\s*(?:\$ )?(?:npm|npx|node|cargo|curl|wrangler|streamchain|relay-node|docker|podman|openssl) [\w./$'"-]/m;
+const COMMAND =
+  /^\s*(?:\$ )?(?:npm|npx|node|cargo|curl|wrangler|streamchain|relay-node|docker|podman|openssl) [\w./$'"-]/m;
 
 describe("blocks of code", () => {
   test("say what they are where they have commands", () => {
@@ -132,4 +134,76 @@ describe("versions in the documents", () => {
     const react = library.peerDependencies.react.replace(">=", "");
     assert.deepEqual(stated("web/README.md", /needs React (\d+) or later/g), [react]);
   });
+});
+
+/** The rows of the table below a heading, by the names in their first cells. */
+const rowsOf = (document: string, heading: string): Map<string, string[]> => {
+  const section =
+    textOf(document)
+      .split(`\n${heading}\n`)[1]
+      ?.split(/^#{1,3} /m)[0] ?? "";
+  const lines = section.split("\n").filter((line) => line.startsWith("| `"));
+  return new Map(
+    lines.flatMap((line) => {
+      const cells = line.slice(2, -2).split(" | ");
+      return [...(cells[0] ?? "").matchAll(/`([\w-]+)`/g)].map(([, name = ""]) => [name, cells] as const);
+    }),
+  );
+};
+
+describe("the settings of the edge", () => {
+  const sources = readdirSync(join(ROOT, "src", "config")).map((name) =>
+    textOf(`src/config/${name}`)
+      .split("#[cfg(test)]")[0]
+      ?.replaceAll(/\s*\n\s*(?=\.)/g, ""),
+  );
+  const source = sources.join("\n");
+  /** The variable that only tests set, to have a service of their own. */
+  const OF_TESTS = ["CLOUDFLARE_TURN_API"];
+  const rows = rowsOf("docs/OPERATIONS.md", "## Settings");
+
+  test("are those that the code reads", () => {
+    const read = [...source.matchAll(/settings\.(?:text|list|number|parsed|need|urls)\("([A-Z_]+)"/g)].map(
+      ([, name = ""]) => name,
+    );
+    const names = [...new Set(read)].filter((name) => !OF_TESTS.includes(name));
+    assert.ok(names.length > 30, `${names}`);
+    const BINDINGS = ["ARCHIVE"];
+    assert.deepEqual([...rows.keys()].filter((name) => !BINDINGS.includes(name)).sort(), names.sort());
+  });
+
+  test("have the numbers of the code as defaults", () => {
+    const numbers = [...source.matchAll(/settings\.number\("([A-Z_]+)", ([A-Z_]+)\)/g)];
+    let checked = 0;
+    for (const [, name = "", constant = ""] of numbers) {
+      const text = new RegExp(`const ${constant}: u\\d+ = ([\\d_ *]+);`).exec(source)?.[1];
+      if (text === undefined) continue;
+      const value = text.split("*").reduce((product, part) => product * Number(part.replaceAll("_", "")), 1);
+      assert.equal(rows.get(name)?.[1]?.replaceAll(",", ""), `${value}`, name);
+      checked += 1;
+    }
+    assert.ok(checked >= 7, `${checked} defaults`);
+  });
+
+  test("that set-up asks for are in docs/DEPLOY.md", () => {
+    const asked = rowsOf("docs/DEPLOY.md", "## 3. The edge");
+    assert.deepEqual(
+      [...asked.keys()].filter((name) => /^[a-z-]+$/.test(name)).sort(),
+      SETTINGS.map(({ name }) => name).sort(),
+    );
+  });
+});
+
+test("variables of relay and command exist", () => {
+  const known = ["relay-node/src", "cli/src"].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".rs"))
+      .map((name) => textOf(`${folder}/${name}`)),
+  );
+  const source = known.join("\n");
+  for (const document of DOCUMENTS) {
+    for (const [name] of textOf(document).matchAll(/\bSTREAMCHAIN_[A-Z_]+\b/g)) {
+      assert.ok(source.includes(`"${name}"`), `${document}: ${name}`);
+    }
+  }
 });
