@@ -114,20 +114,28 @@ export const renderDocument = ({ tokens, ids }, { address, texts, onProblem }) =
       code(token) {
         const language = /^\S*/.exec(token.lang ?? "")?.[0] ?? "";
         const label = `${texts.code}${language && `: ${language}`}`;
-        const open = `<pre tabindex="0" role="region" aria-label="${escapeHtml(label)}">`;
+        const open = `<pre tabindex="0" role="group" aria-label="${escapeHtml(label)}">`;
         return `${open}<code>${colouredCode(token.text, language)}</code></pre>\n`;
       },
       table(token) {
         /** @param {import("marked").Tokens.TableCell[]} cells @param {string} tag */
         const row = (cells, tag) => {
-          const inner = cells.map((cell) => `<${tag}>${this.parser.parseInline(cell.tokens)}</${tag}>`);
+          const inner = cells.map((cell) => {
+            const name = cell.text === "" ? "td" : tag;
+            return `<${name}>${this.parser.parseInline(cell.tokens)}</${name}>`;
+          });
           return `<tr>${inner.join("")}</tr>`;
         };
         const named = token.header.some((cell) => cell.text !== "");
         const head = named ? `<thead>${row(token.header, "th")}</thead>` : "";
         const body = token.rows.map((cells) => row(cells, "td")).join("\n");
-        const label = escapeHtml(`${texts.table}: ${token.header.map(({ text }) => text).join(", ")}`);
-        const open = `<div class="scroll" tabindex="0" role="region" aria-label="${label}">`;
+        const label = escapeHtml(
+          `${texts.table}: ${token.header
+            .map(({ text }) => text)
+            .filter(Boolean)
+            .join(", ")}`,
+        );
+        const open = `<div class="scroll" tabindex="0" role="group" aria-label="${label}">`;
         return `${open}<table>${head}<tbody>${body}</tbody></table></div>\n`;
       },
       html: (token) => passed(token.text),
