@@ -37,6 +37,10 @@ fn registration(run: u8, sessions: u64) -> Registration {
         cursor: 0,
         session_ends: false,
         reads_rounds: false,
+        spreads: false,
+        mesh: None,
+        location: None,
+        capacity: None,
         key: None,
     }
 }

@@ -49,6 +49,10 @@ impl Scene {
             cursor: 0,
             session_ends: false,
             reads_rounds: false,
+            spreads: false,
+            mesh: None,
+            location: None,
+            capacity: None,
             key: None,
         };
         self.directory
