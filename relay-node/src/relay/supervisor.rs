@@ -91,6 +91,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         cursor: 0,
         session_ends: true,
         reads_rounds: true,
+        spreads: false,
+        mesh: None,
+        location: None,
+        capacity: None,
         key: None,
     };
     registration.check().context("this relay can't be registered")?;
