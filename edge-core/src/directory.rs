@@ -64,6 +64,9 @@ pub struct Chosen {
     /// Whether it ends sessions at the time in their tokens.
     #[serde(default)]
     pub session_ends: bool,
+    /// Whether it takes further channels with grants.
+    #[serde(default)]
+    pub joins: bool,
     /// SHA-256 fingerprint of its DTLS certificate, as `AB:CD:…`.
     pub fingerprint: String,
     /// The candidates of the stream's shard, best first.
@@ -134,13 +137,14 @@ impl Directory {
                 shards,
                 turn,
                 session_ends,
+                joins,
                 key,
                 ..
             } = &lease.registration;
             (
                 *incarnation,
                 *key,
-                *session_ends,
+                (*session_ends, *joins),
                 fingerprint.clone(),
                 region.clone(),
                 shards.clone(),
@@ -185,6 +189,7 @@ impl Directory {
             shards,
             turn,
             session_ends,
+            joins,
             key,
             ..
         } = &lease.registration;
@@ -192,6 +197,7 @@ impl Directory {
             incarnation: *incarnation,
             key: *key,
             session_ends: *session_ends,
+            joins: *joins,
             fingerprint: fingerprint.clone(),
             candidates: shards.get(shard_of(stream, shards.len()))?.candidates.clone(),
             turn: turn.clone(),
