@@ -124,6 +124,7 @@ impl Directory {
                 shards,
                 turn,
                 session_ends,
+                joins,
                 key,
                 spreads,
                 mesh,
@@ -134,7 +135,7 @@ impl Directory {
             (
                 *incarnation,
                 *key,
-                (*session_ends, *spreads, *location, *capacity),
+                (*session_ends, *joins, *spreads, *location, *capacity),
                 mesh.clone(),
                 fingerprint.clone(),
                 region.clone(),
