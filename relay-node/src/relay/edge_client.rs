@@ -228,6 +228,8 @@ impl EdgeClient {
         let asked = AcquireEpoch {
             incarnation,
             groups: true,
+            follows: false,
+            lost: None,
         };
         let call = Call::json(Method::PUT, stream, &asked)?;
         self.exchange_whole(call, json).await
