@@ -3,8 +3,9 @@
 use super::{Event, Link, StreamClient};
 use crate::core::failure::{Failure, Fatal};
 use crate::core::limits::{MAX_GAP_PAUSES, MAX_PAUSE_MS, OVERLOAD_BACKOFF};
-use crate::core::message::Message;
+use crate::core::message::{Message, MessageSignature};
 use crate::core::pacer::Pacer;
+use std::sync::Arc;
 use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
 
@@ -40,7 +41,11 @@ impl StreamClient {
                 ..
             } => {
                 if let Some(outbox) = &mut self.outbox {
-                    outbox.welcome(stored, limits.payload)?;
+                    if outbox.key().is_some() && limits.group_messages == 0 {
+                        let text = "the relay is of a version that takes no signed messages";
+                        return Ok(Some(Failure::Ended(text.into())));
+                    }
+                    outbox.welcome(stored, &limits)?;
                     self.pacer = Pacer::new(&limits);
                 }
                 if let Some(feed) = &mut self.feed {
@@ -64,26 +69,48 @@ impl StreamClient {
                 if feed.is_outdated(epoch) {
                     return Ok(Some(Failure::Ended("the relay's epoch is over".into())));
                 }
-                feed.enter(epoch);
-                feed.message(Message {
+                if feed.enter(epoch) {
+                    self.signature = None;
+                }
+                let message = self.with_signature(Message {
                     seq,
                     time,
                     author,
                     payload: payload.to_vec(),
                     erased: None,
+                    signature: None,
                 });
+                if let Some(feed) = &mut self.feed {
+                    feed.message(message);
+                }
+            }
+            RelayFrame::Signature {
+                seq,
+                producer,
+                producer_seq,
+                group: header,
+                ..
+            } => {
+                self.signature = Some(Arc::new(MessageSignature {
+                    seq,
+                    producer,
+                    producer_seq,
+                    header,
+                }));
             }
             RelayFrame::Accepted {
-                producer_seq, seq, ..
+                producer_seq,
+                seq,
+                count,
             } => {
                 self.pauses = 0;
                 if let Some(outbox) = &mut self.outbox {
-                    outbox.accepted(producer_seq, seq);
+                    outbox.accepted(producer_seq, seq, count)?;
                 }
             }
             RelayFrame::Committed { committed } => {
                 if let Some(outbox) = &mut self.outbox {
-                    outbox.committed(committed);
+                    outbox.committed(committed)?;
                 }
                 if let Some(feed) = &mut self.feed {
                     feed.commit(committed);

@@ -82,7 +82,7 @@ export const ROOM_LAYERS = [
     layers: [["error_text", "random"], ["core"], ["transport"], ["turn"], ["relay"], ["commands"], ["cli"]],
     complete: true,
   },
-  { of: "streamchain-client", layers: [["core"], ["peer"], ["http"], ["connection"]], complete: true },
+  { of: "streamchain-client", layers: [["core"], ["signing"], ["peer"], ["http"], ["connection"]], complete: true },
   {
     of: "streamchain-cli",
     layers: [["text"], ["exit"], ["edge", "input", "output"], ["commands"], ["cli"]],
