@@ -88,7 +88,7 @@ impl Watch {
     /// Writes a line for people.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{}", crate::text::printable(text));
+            eprintln!("{}", relay_node::printable(text));
         }
     }
 

@@ -61,7 +61,7 @@ pub(crate) fn report(ended: Result<(), Exit>) -> ExitCode {
         Err(Exit::Refused(text)) => (1, text),
         Err(Exit::NotDone(text)) => (2, text),
     };
-    eprintln!("streamchain: {}", crate::text::printable(&text));
+    eprintln!("streamchain: {}", relay_node::printable(&text));
     ExitCode::from(code)
 }
 

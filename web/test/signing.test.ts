@@ -167,7 +167,13 @@ describe("signed publications", () => {
     await settle();
     world.commit();
     await settle();
-    assert.deepEqual([groupsOf(world), texts(world)], [[1, 1, 2], ["a", "b", "c", "d"]]);
+    assert.deepEqual(
+      [groupsOf(world), texts(world)],
+      [
+        [1, 1, 2],
+        ["a", "b", "c", "d"],
+      ],
+    );
     connection.close();
   });
 
@@ -268,6 +274,22 @@ describe("signed publications", () => {
       [],
     );
     after.close();
+  });
+
+  test("a reload goes on behind the last group that is stored", async () => {
+    const world = signedWorld();
+    for (const one of ["a", "b", "c"]) {
+      const page = await open(world);
+      page.publish(one);
+      await settle();
+      world.commit();
+      await settle();
+      page.close();
+      await settle();
+    }
+    assert.deepEqual(texts(world), ["a", "b", "c"]);
+    const numbers = frames(world, "group").map((frame) => (frame as { producerSeq: number }).producerSeq);
+    assert.deepEqual(numbers, [0, 1, 2], "one chain of one producer");
   });
 
   test("what an earlier version kept is sent unsigned, as it was", async () => {

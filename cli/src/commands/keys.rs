@@ -3,8 +3,8 @@
 use crate::edge::EdgeArgs;
 use crate::exit::Exit;
 use crate::output::{Format, Output};
-use crate::text::printable;
 use clap::{Args, Subcommand};
+use relay_node::printable;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -106,7 +106,11 @@ pub(crate) async fn run(command: &KeysCommand) -> Result<(), Exit> {
             let key = SigningKey::of_file(&args.file)?.public_key();
             let path = format!("/v1/keys/{}/public-key", args.id);
             let wanted = json!({ "publicKey": key });
-            let _: Value = args.edge.client()?.json(Method::PUT, &path, Some(&wanted)).await?;
+            let _: Value = args
+                .edge
+                .client()?
+                .json(Method::PUT, &path, Some(&wanted))
+                .await?;
             Ok(())
         }
         KeysCommand::Revoke(args) => {

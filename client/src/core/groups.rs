@@ -189,9 +189,7 @@ impl Groups {
     }
 
     fn index_of(&self, number: u64) -> Option<usize> {
-        let behind = self
-            .sealed
-            .partition_point(|sealed| sealed.group.first <= number);
+        let behind = self.sealed.partition_point(|sealed| sealed.group.first <= number);
         let index = behind.checked_sub(1)?;
         let is_in = self
             .sealed

@@ -312,7 +312,12 @@ impl Outbox {
     }
 
     /// The relay accepted a message, or `count` of a group.
-    pub(super) fn accepted(&mut self, producer_seq: u64, seq: Option<Seq>, count: Option<u64>) -> Result<(), Fatal> {
+    pub(super) fn accepted(
+        &mut self,
+        producer_seq: u64,
+        seq: Option<Seq>,
+        count: Option<u64>,
+    ) -> Result<(), Fatal> {
         let Some(index) = producer_seq
             .checked_sub(self.first)
             .and_then(|index| usize::try_from(index).ok())

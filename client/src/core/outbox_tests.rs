@@ -237,10 +237,7 @@ mod signed {
     fn a_chain_that_is_not_known_is_not_gone_on_with() {
         let mut outbox = signed_outbox(5, KeptChain::default());
         outbox.welcome(Some(2), &limits()).unwrap();
-        assert_eq!(
-            outbox.write_message(9, &mut Vec::new()),
-            Err(Fatal::ChainLost)
-        );
+        assert_eq!(outbox.write_message(9, &mut Vec::new()), Err(Fatal::ChainLost));
         let mut outbox = signed_outbox(3, KeptChain::default());
         outbox.welcome(Some(2), &limits()).unwrap();
         assert_eq!(outbox.len(), 0, "what is stored is passed over all the same");

@@ -432,7 +432,10 @@ impl StreamClient {
 
     /// A message with the signature that it is under, if that came before it.
     fn with_signature(&self, message: Message) -> Message {
-        let signature = self.signature.clone().filter(|signature| signature.covers(message.seq));
+        let signature = self
+            .signature
+            .clone()
+            .filter(|signature| signature.covers(message.seq));
         Message { signature, ..message }
     }
 

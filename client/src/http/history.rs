@@ -151,7 +151,13 @@ mod tests {
         key[0] = 2;
         let mut body = Vec::new();
         let mut writer = Writer::new(&mut body);
-        writer.array(6).uint(5).uint(7).bytes(&[1; 20]).bytes(b"hi").null();
+        writer
+            .array(6)
+            .uint(5)
+            .uint(7)
+            .bytes(&[1; 20])
+            .bytes(b"hi")
+            .null();
         writer.array(7).uint(4).uint(3).bytes(&[3; 16]).uint(9);
         writer.bytes(&[4; 32]).bytes(&key).bytes(&[5; 64]);
         writer.array(6).uint(6).uint(8).bytes(&[1; 20]).bytes(b"");
@@ -161,7 +167,10 @@ mod tests {
         let read = messages(&body).unwrap();
         let signature = read[0].signature.as_ref().unwrap();
         assert_eq!((signature.seq, signature.header.count), (Seq(4), 3));
-        assert_eq!((signature.producer_seq, signature.header.key.as_bytes()), (9, &key));
+        assert_eq!(
+            (signature.producer_seq, signature.header.key.as_bytes()),
+            (9, &key)
+        );
         assert_eq!(read[1].signature, read[0].signature);
         assert_eq!(read[1].erased.unwrap().size, 9);
         assert_eq!(read[2].signature, None);

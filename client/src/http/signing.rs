@@ -93,7 +93,10 @@ impl EdgeClient {
     /// Whether the token is that of the guest that the key is.
     pub(super) fn is_own_guest(&self) -> bool {
         let author = self.token().as_ref().and_then(|token| token.author());
-        let own = self.key.as_ref().and_then(|key| author_of(&key.public_key()).ok());
+        let own = self
+            .key
+            .as_ref()
+            .and_then(|key| author_of(&key.public_key()).ok());
         author.is_some() && author == own
     }
 
@@ -219,10 +222,7 @@ mod tests {
     #[test]
     fn a_proof_names_host_key_and_time() {
         assert_eq!(host_of("https://Edge.Example"), Some("edge.example".into()));
-        assert_eq!(
-            host_of("http://127.0.0.1:8787"),
-            Some("127.0.0.1:8787".into())
-        );
+        assert_eq!(host_of("http://127.0.0.1:8787"), Some("127.0.0.1:8787".into()));
         let key = SigningKey::generate().unwrap();
         let text = proof(&key, "edge.example", 1_767_225_600).unwrap();
         let (seconds, signature) = text.split_once('.').unwrap();

@@ -121,9 +121,11 @@ fn parse(text: &str) -> Result<KeptChain, usize> {
         let mut words = line.split(' ');
         let read = match words.next() {
             Some(STORED) if index == 0 => stored(&mut words, &mut chain),
-            Some(first) => group(first, &mut words).filter(|group| follows(&chain, group)).map(|group| {
-                chain.groups.push(group);
-            }),
+            Some(first) => group(first, &mut words)
+                .filter(|group| follows(&chain, group))
+                .map(|group| {
+                    chain.groups.push(group);
+                }),
             None => None,
         };
         read.ok_or(index + 1)?;

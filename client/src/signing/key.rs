@@ -132,7 +132,10 @@ impl SigningKey {
             .as_ref()
             .and_then(Self::to_pem)
             .ok_or_else(failed)?;
-        let temporary = beside(file, &format!("{:016x}.new", getrandom::u64().map_err(Error::other)?));
+        let temporary = beside(
+            file,
+            &format!("{:016x}.new", getrandom::u64().map_err(Error::other)?),
+        );
         let mut new = private_file().create_new(true).open(&temporary)?;
         let written = new
             .write_all(text.as_bytes())

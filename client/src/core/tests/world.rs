@@ -374,7 +374,11 @@ impl World {
     fn post(&mut self, who: usize) {
         let client = &mut self.actors[who].client;
         let producer = client.producer().unwrap();
-        let Some(records) = client.post().unwrap().map(|post| signed::records(producer, &post)) else {
+        let Some(records) = client
+            .post()
+            .unwrap()
+            .map(|post| signed::records(producer, &post))
+        else {
             let none = Answered::Posted(0, Err(no_edge()));
             return self.later(who, none);
         };

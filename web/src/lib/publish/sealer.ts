@@ -120,10 +120,7 @@ export class Sealer {
 
   #stands({ signing, producer, id, first, publications }: InSigning): boolean {
     const isSame = this.#signing === signing && this.#waiting.producer() === producer && producer.id === id;
-    return (
-      isSame &&
-      publications.every(({ state, producerSeq }, i) => state !== "failed" && producerSeq === first + i)
-    );
+    return isSame && publications.every(({ state, producerSeq }, i) => state !== "failed" && producerSeq === first + i);
   }
 
   #sign(
