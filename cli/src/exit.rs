@@ -40,7 +40,11 @@ impl From<Fatal> for Exit {
         match fatal {
             Fatal::System(_) | Fatal::Protocol(_) => Self::NotDone(fatal.to_string()),
             Fatal::Refused(failure) => failure.into(),
-            Fatal::NotAllowed(_) | Fatal::TooLarge(_) | Fatal::StreamLost => Self::Refused(fatal.to_string()),
+            Fatal::NotAllowed(_)
+            | Fatal::TooLarge(_)
+            | Fatal::StreamLost
+            | Fatal::ChainLost
+            | Fatal::OtherMessages(_) => Self::Refused(fatal.to_string()),
         }
     }
 }

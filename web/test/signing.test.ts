@@ -108,7 +108,11 @@ describe("a guest is its key", () => {
     const world = signedWorld();
     (await open(world)).close();
     world.keys = new OriginKeys();
-    const connection = await open(world);
+    const connection = join(world);
+    const publication = connection.publish("at once");
+    await settle();
+    world.commit();
+    assert.equal(await publication.stored, 0, "what is published before that is known is the new guest's");
     assert.equal(connection.author, await guestOf(world));
     connection.close();
   });

@@ -6,8 +6,9 @@ use crate::core::limits::{MAX_GAP_PAUSES, MAX_PAUSE_MS, OVERLOAD_BACKOFF};
 use crate::core::message::{Message, MessageSignature};
 use crate::core::pacer::Pacer;
 use std::sync::Arc;
+use streamchain_protocol::ids::{Epoch, Seq};
 use streamchain_protocol::wire::cbor::Reader;
-use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
+use streamchain_protocol::wire::frame::{ChannelLimits, ErrorCode, RelayFrame};
 
 /// How a session ends because of a frame.
 type Ends = Option<Failure>;
@@ -39,23 +40,7 @@ impl StreamClient {
                 stored,
                 limits,
                 ..
-            } => {
-                if let Some(outbox) = &mut self.outbox {
-                    if outbox.key().is_some() && limits.group_messages == 0 {
-                        let text = "the relay is of a version that takes no signed messages";
-                        return Ok(Some(Failure::Ended(text.into())));
-                    }
-                    outbox.welcome(stored, &limits)?;
-                    self.pacer = Pacer::new(&limits);
-                }
-                if let Some(feed) = &mut self.feed {
-                    feed.enter(epoch);
-                    feed.commit(committed);
-                }
-                if matches!(self.link, Link::Greeting(_)) {
-                    self.is_open(now_ms);
-                }
-            }
+            } => return self.welcome((epoch, committed), stored, &limits, now_ms),
             RelayFrame::Message {
                 epoch,
                 seq,
@@ -63,26 +48,15 @@ impl StreamClient {
                 author,
                 payload,
             } => {
-                let Some(feed) = &mut self.feed else {
-                    return Ok(None);
-                };
-                if feed.is_outdated(epoch) {
-                    return Ok(Some(Failure::Ended("the relay's epoch is over".into())));
-                }
-                if feed.enter(epoch) {
-                    self.signature = None;
-                }
-                let message = self.with_signature(Message {
+                let message = Message {
                     seq,
                     time,
                     author,
                     payload: payload.to_vec(),
                     erased: None,
                     signature: None,
-                });
-                if let Some(feed) = &mut self.feed {
-                    feed.message(message);
-                }
+                };
+                return Ok(self.message(epoch, message));
             }
             RelayFrame::Signature {
                 seq,
@@ -128,6 +102,46 @@ impl StreamClient {
             _ => {}
         }
         Ok(None)
+    }
+
+    fn welcome(
+        &mut self,
+        (epoch, committed): (Epoch, Seq),
+        stored: Option<u64>,
+        limits: &ChannelLimits,
+        now_ms: u64,
+    ) -> Result<Ends, Fatal> {
+        if let Some(outbox) = &mut self.outbox {
+            if outbox.key().is_some() && limits.group_messages == 0 {
+                let text = "the relay is of a version that takes no signed messages";
+                return Ok(Some(Failure::Ended(text.into())));
+            }
+            outbox.welcome(stored, limits)?;
+            self.pacer = Pacer::new(limits);
+        }
+        if let Some(feed) = &mut self.feed {
+            feed.enter(epoch);
+            feed.commit(committed);
+        }
+        if matches!(self.link, Link::Greeting(_)) {
+            self.is_open(now_ms);
+        }
+        Ok(None)
+    }
+
+    fn message(&mut self, epoch: Epoch, message: Message) -> Ends {
+        let feed = self.feed.as_mut()?;
+        if feed.is_outdated(epoch) {
+            return Some(Failure::Ended("the relay's epoch is over".into()));
+        }
+        if feed.enter(epoch) {
+            self.signature = None;
+        }
+        let message = self.with_signature(message);
+        if let Some(feed) = &mut self.feed {
+            feed.message(message);
+        }
+        None
     }
 
     fn error(
