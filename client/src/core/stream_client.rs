@@ -360,6 +360,7 @@ impl StreamClient {
         // From here on the session brings what comes: two sources could be of different epochs.
         self.stop_following();
         self.signature = None;
+        self.control.push_back(frames::abilities());
         match &self.outbox {
             Some(outbox) => {
                 self.control
