@@ -2,6 +2,7 @@
 
 mod access_token;
 mod api_key;
+mod join_grant;
 mod keys;
 mod link_ticket;
 mod rights;
@@ -11,6 +12,7 @@ mod webhook;
 
 pub use access_token::{AccessClaims, AccessError, Scope};
 pub use api_key::{ApiKey, KEY_PREFIX, KeyRef, SECRET_BYTES};
+pub use join_grant::JoinGrant;
 pub use keys::{KeyError, LinkKey, MasterSecret, RelayKey, SessionKeys, mac_bytes};
 pub use link_ticket::{LinkTicket, LinkTicketError, MAX_LINK_TICKET_CHARS};
 pub use rights::{Access, Right, Rights};
