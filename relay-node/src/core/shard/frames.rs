@@ -139,7 +139,9 @@ impl Shard {
                 payloads.iter().map(|payload| payload.len()).sum(),
             ),
             Some(ClientFrame::Subscribe { .. }) => (SUBSCRIBE_FRAMES, 0),
-            Some(ClientFrame::Hello { .. } | ClientFrame::Join { .. } | ClientFrame::Abilities(_)) | None => (1, 0),
+            Some(ClientFrame::Hello { .. } | ClientFrame::Join { .. } | ClientFrame::Abilities(_)) | None => {
+                (1, 0)
+            }
         };
         let verdict = session
             .gate
