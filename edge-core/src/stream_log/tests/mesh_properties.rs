@@ -227,6 +227,7 @@ impl World {
     fn check_grant(&mut self, relay: u8, epoch: Epoch, since: UnixMs, reports: bool) {
         assert!(self.sent.contains(&relay) || self.leaders.values().any(|(led, _)| *led == relay));
         let run = self.run_of(relay);
+        let is_new = !self.leaders.contains_key(&epoch);
         let known = *self.leaders.entry(epoch).or_insert((relay, run));
         assert_eq!(known, (relay, run), "one epoch has one leader");
         self.epochs.insert(relay, epoch);
@@ -235,7 +236,7 @@ impl World {
             return;
         };
         let state = self.log.state().unwrap();
-        if reports && state.taken_over == Some(self.now) {
+        if is_new && reports && state.taken_over == Some(self.now) {
             assert!(self.committed <= since, "the leader committed since the report");
             if let Some(last) = self.last_report {
                 assert!(self.now.since(last) >= TAKEOVER_INTERVAL_MS, "too soon");
@@ -295,7 +296,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
     #[test]
     fn one_leader_for_each_epoch_and_bounded_takeovers(
