@@ -178,6 +178,21 @@ describe("many streams on one connection", () => {
     for (const connection of all) connection.close();
   });
 
+  test("a stream that is refused, or closed early, holds up no other", async () => {
+    const world = worldOfMany();
+    world.sessionAnswers = [problem(403, "forbidden")];
+    const [refused, ...others] = connectAll(world, 3);
+    await settle();
+    assert.equal(refused?.state.state, "closed");
+    assert.deepEqual(states(others), ["open"]);
+    for (const connection of others) connection.close();
+    const [first, ...rest] = connectAll(world, 3);
+    first?.close();
+    await settle();
+    assert.deepEqual(states(rest), ["open"]);
+    for (const connection of rest) connection.close();
+  });
+
   test("an ICE restart is one for all streams", async () => {
     const world = worldOfMany();
     const all = connectAll(world, 20);
