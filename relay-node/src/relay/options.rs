@@ -194,7 +194,7 @@ mod tests {
     fn a_missing_key_is_refused_and_its_file_named() {
         let mut run = args(&["--key-file", "/nowhere/key"]);
         run.key = None;
-        let refused = format!("{:#}", run.relay_key().unwrap_err());
+        let refused = format!("{:#}", run.relay_key().err().unwrap());
         assert!(refused.contains("--key-file /nowhere/key"), "{refused}");
         run.key_file = None;
         assert!(
