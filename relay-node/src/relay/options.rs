@@ -197,11 +197,7 @@ mod tests {
         let refused = format!("{:#}", run.relay_key().err().unwrap());
         assert!(refused.contains("--key-file /nowhere/key"), "{refused}");
         run.key_file = None;
-        assert!(
-            run.relay_key()
-                .unwrap_err()
-                .to_string()
-                .contains("STREAMCHAIN_RELAY_KEY is not set")
-        );
+        let refused = run.relay_key().err().unwrap().to_string();
+        assert!(refused.contains("STREAMCHAIN_RELAY_KEY is not set"), "{refused}");
     }
 }

@@ -3,8 +3,8 @@
 import { spawnSync } from "node:child_process";
 import { childEnv, which } from "../paths.mjs";
 
-/** The program of each engine, and what it needs where the usual runtime or limits are not allowed to it. */
-const ENGINES = ["podman", "docker"];
+/** Their programs. A client of docker without its server is passed over. */
+const ENGINES = ["docker", "podman"];
 
 /** How long the engine may take to say what it is: a client without its server answers at once. */
 const PROBE_TIMEOUT_MS = 20_000;
@@ -17,10 +17,6 @@ const PROBE_TIMEOUT_MS = 20_000;
  * @property {string[]} global what comes before the command
  */
 
-/** @param {string} name @param {string[]} args @param {{ input?: string, cwd?: string }} options */
-const probe = (name, args, options = {}) =>
-  spawnSync(name, args, { encoding: "utf8", env: childEnv(), timeout: PROBE_TIMEOUT_MS, ...options });
-
 /** podman on a machine without systemd, or that may not raise limits, needs to be told so. @param {string} name @returns {Engine} */
 const withOptions = (name) => {
   if (name !== "podman") return { name, global: [], build: [], run: [] };
@@ -29,12 +25,13 @@ const withOptions = (name) => {
   return { name, global, build: ["--network", "none", "--format", "docker"], run: limits };
 };
 
-/** The first engine that builds an image from nothing, or null. @returns {Engine | null} */
+/** The first engine that answers, or null. @returns {Engine | null} */
 export const findEngine = () => {
   for (const name of ENGINES) {
     if (which(name) === null) continue;
     const engine = withOptions(name);
-    const { status } = probe(name, [...engine.global, "info"]);
+    const options = { env: childEnv(), timeout: PROBE_TIMEOUT_MS };
+    const { status } = spawnSync(name, [...engine.global, "info"], options);
     if (status === 0) return engine;
   }
   return null;

@@ -12,7 +12,15 @@ import { findEngine } from "./engine.mjs";
 import { buildImage, imageFiles, saveImage } from "./image.mjs";
 import { archivePrograms, compilePrograms, releaseTarget } from "./programs.mjs";
 import { sbom } from "./sbom.mjs";
-import { bundledPackages, cargoMetadata, PUBLISHED, RELEASED, releaseVersion, sourceTime } from "./sources.mjs";
+import {
+  bundledPackages,
+  cargoMetadata,
+  compiledCrates,
+  PUBLISHED,
+  RELEASED,
+  releaseVersion,
+  sourceTime,
+} from "./sources.mjs";
 
 /** The file with the SHA-256 of every other one, as `sha256sum -c` reads it. */
 export const SUMS = "SHA256SUMS";
@@ -82,6 +90,7 @@ const makeSbom = async ({ out }) => {
     timestamp: new Date(sourceTime() * 1_000).toISOString(),
     metadata: cargoMetadata(),
     roots: RELEASED,
+    compiled: compiledCrates(),
     lock: readFileSync(join(ROOT, "Cargo.lock"), "utf8"),
     npm: await bundledPackages(),
   });

@@ -112,12 +112,17 @@ const byText = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
  * @param {string} what.timestamp ISO 8601, of the commit
  * @param {Metadata} what.metadata
  * @param {readonly string[]} what.roots the crates that are released
+ * @param {ReadonlySet<string>} what.compiled `name version` of all crates that their features ask for; the graph of `cargo metadata`
+ *   knows the features of the whole workspace only
  * @param {string} what.lock Cargo.lock
  * @param {readonly NpmPackage[]} what.npm
  */
-export const sbom = ({ version, timestamp, metadata, roots, lock, npm }) => {
-  const ids = compiledFrom(metadata, roots);
-  const crates = metadata.packages.filter(({ id }) => ids.has(id));
+export const sbom = ({ version, timestamp, metadata, roots, compiled, lock, npm }) => {
+  const reached = compiledFrom(metadata, roots);
+  const crates = metadata.packages.filter(
+    ({ id, name, version }) => reached.has(id) && compiled.has(`${name} ${version}`),
+  );
+  const ids = new Set(crates.map(({ id }) => id));
   const refs = new Map(crates.map((crate) => [crate.id, crateRef(crate)]));
   const sums = checksums(lock);
   const components = [...crates.map((crate) => crateComponent(crate, sums)), ...npm.map(npmComponent)];
@@ -129,7 +134,7 @@ export const sbom = ({ version, timestamp, metadata, roots, lock, npm }) => {
     { ref: product, dependsOn: [...rootRefs, ...npm.map(npmRef)].sort(byText) },
     ...nodes.map((node) => ({
       ref: refs.get(node.id) ?? "",
-      dependsOn: [...new Set(depended(node).map((id) => refs.get(id) ?? ""))].sort(byText),
+      dependsOn: [...new Set(depended(node).flatMap((id) => refs.get(id) ?? []))].sort(byText),
     })),
   ].sort((a, b) => byText(a.ref, b.ref));
   const component = { type: "application", "bom-ref": product, name: "streamchain", version };

@@ -35,6 +35,14 @@ const output = (command, args) =>
 /** @returns {import("./sbom.mjs").Metadata} */
 export const cargoMetadata = () => JSON.parse(output("cargo", ["metadata", "--format-version", "1", "--locked"]));
 
+/** The crates that the released ones are compiled from on any system, as `name version`. @returns {Set<string>} */
+export const compiledCrates = () => {
+  const crates = RELEASED.flatMap((name) => ["-p", name]);
+  const args = ["tree", "--locked", ...crates, "-e", "normal,build", "--target", "all", "--prefix", "none"];
+  const lines = output("cargo", [...args, "--no-dedupe", "--format", "{p}"]).split("\n");
+  return new Set(lines.flatMap((line) => /^(\S+) v(\S+)/.exec(line)?.slice(1, 3).join(" ") ?? []));
+};
+
 /** The version that Cargo.toml gives all crates, and package.json the page. */
 export const releaseVersion = () => {
   const text = readFileSync(join(ROOT, "Cargo.toml"), "utf8");
@@ -42,6 +50,12 @@ export const releaseVersion = () => {
   if (!version) throw new Error("Cargo.toml has no [workspace.package] version.");
   return version;
 };
+
+/** What is wrong with the tag that is being released, or null; `env` is that of the workflow. @param {NodeJS.ProcessEnv} env */
+export const tagProblem = ({ GITHUB_REF_TYPE, GITHUB_REF_NAME }) =>
+  GITHUB_REF_TYPE !== "tag" || GITHUB_REF_NAME === `v${releaseVersion()}`
+    ? null
+    : `The tag ${GITHUB_REF_NAME} is not v${releaseVersion()}, the version in Cargo.toml.`;
 
 /** Seconds since 1970 of what is released: SOURCE_DATE_EPOCH, or the commit's. */
 export const sourceTime = () =>
