@@ -3,6 +3,7 @@
 //   node scripts/push-image.mjs ghcr.io/OWNER/streamchain-relay          the image of `npm run release -- image`
 //   node scripts/push-image.mjs ghcr.io/OWNER/streamchain-relay --join   VERSION and latest, of both architectures
 
+import { execFileSync } from "node:child_process";
 import { Failure, main } from "./lib/console.mjs";
 import { releaseVersion } from "./lib/release/sources.mjs";
 import { show } from "./lib/run.mjs";
@@ -27,7 +28,10 @@ await main(async () => {
   }
   const architecture = ARCHITECTURES[/** @type {keyof typeof ARCHITECTURES} */ (process.arch)];
   if (!architecture) throw new Failure(`There is no image for ${process.arch}.`);
+  const local = `streamchain-relay:${version}`;
+  const said = execFileSync("docker", ["run", "--rm", local, "--version"], { encoding: "utf8" }).trim();
+  if (said !== `relay-node ${version}`) throw new Failure(`The image says ${said}, not relay-node ${version}.`);
   const tag = `${name}:${version}-${architecture}`;
-  await docker("tag", `streamchain-relay:${version}`, tag);
+  await docker("tag", local, tag);
   await docker("push", tag);
 });

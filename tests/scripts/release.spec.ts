@@ -7,7 +7,7 @@ import { suite, test } from "node:test";
 import { ROOT } from "../../scripts/lib/paths.mjs";
 import { ARTIFACTS } from "../../scripts/lib/release/index.mjs";
 import { imageEnvironment, relayStage } from "../../scripts/lib/release/run-image.mjs";
-import { releaseVersion } from "../../scripts/lib/release/sources.mjs";
+import { releaseVersion, tagProblem } from "../../scripts/lib/release/sources.mjs";
 
 const read = (...path: string[]): string => readFileSync(join(ROOT, ...path), "utf8");
 const scripts = (): Record<string, string> => JSON.parse(read("package.json")).scripts;
@@ -50,7 +50,11 @@ suite("the release workflow", () => {
     assert.deepEqual(byName.publish, ["contents", "packages", "id-token", "attestations"]);
   });
 
-  test("is of one version everywhere", () => {
+  test("is of one version everywhere, the tag's", () => {
+    const tag = (name: string): string | null => tagProblem({ GITHUB_REF_TYPE: "tag", GITHUB_REF_NAME: name });
+    assert.equal(tag(`v${releaseVersion()}`), null);
+    assert.match(tag("v99.0.0") ?? "", /v99\.0\.0 is not v/);
+    assert.equal(tagProblem({}), null);
     assert.equal(JSON.parse(read("package.json")).version, releaseVersion());
     assert.equal(JSON.parse(read("web", "package.json")).version, releaseVersion());
   });

@@ -20,6 +20,7 @@ import {
   RELEASED,
   releaseVersion,
   sourceTime,
+  tagProblem,
 } from "./sources.mjs";
 
 /** The file with the SHA-256 of every other one, as `sha256sum -c` reads it. */
@@ -125,6 +126,9 @@ export const ARTIFACTS = [
 /** @param {readonly { make: (release: Release) => Promise<void> }[]} artifacts @param {Release} release */
 export const makeArtifacts = async (artifacts, release) => {
   mkdirSync(release.out, { recursive: true });
+  const problem = tagProblem(process.env);
+  if (problem !== null)
+    throw new Failure(problem, ["Set the version in Cargo.toml, package.json and web/package.json, and tag again."]);
   if (!existsSync(NODE)) throw new Failure("The npm packages are not installed.", ["npm ci"]);
   for (const { make } of artifacts) await make(release);
   return readdirSync(release.out).sort();

@@ -74,6 +74,11 @@ const build = async (make) => {
   }
 };
 
+const containerTests = async () => {
+  const built = await build(buildStreamchain);
+  return built.failed > 0 ? built : nodeTests("tests/container/*.spec.ts");
+};
+
 const cliTests = async () => {
   const built = await build(buildStreamchain);
   return built.failed > 0 ? built : nodeTests("tests/cli/*.spec.ts");
@@ -105,6 +110,7 @@ export const GROUPS = [
     run: () => nodeTests("tests/package/*.spec.ts"),
   },
   { name: "cli", title: "The command streamchain (the whole system, two processes)", run: cliTests },
+  { name: "container", title: "The relay's image, and the demo of compose.yaml beside it", run: containerTests },
   {
     name: "deploy",
     title: "A deployment (wrangler, against a fake of Cloudflare's API)",
