@@ -122,7 +122,13 @@ impl RelayKey {
         SessionKeys {
             token: derive(&self.0, &[b"streamchain/session/v1"]),
             password: derive(&self.0, &[b"streamchain/ice-pwd/v1"]),
+            join: derive(&self.0, &[b"streamchain/join/v1"]),
         }
+    }
+
+    /// Returns the key of the tickets with which other relays follow this one's streams.
+    pub fn link_key(&self) -> LinkKey {
+        LinkKey(derive(&self.0, &[b"streamchain/link/v1"]))
     }
 
     /// Returns the secret of this relay's TURN credentials: the edge issues them, the relay checks them.
@@ -151,7 +157,12 @@ impl RelayKey {
 pub struct SessionKeys {
     pub(crate) token: [u8; 32],
     pub(crate) password: [u8; 32],
+    pub(crate) join: [u8; 32],
 }
+
+/// The key of the link tickets that one relay takes.
+#[derive(Clone)]
+pub struct LinkKey(pub(crate) [u8; 32]);
 
 #[cfg(test)]
 mod tests {

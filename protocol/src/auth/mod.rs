@@ -2,7 +2,9 @@
 
 mod access_token;
 mod api_key;
+mod join_grant;
 mod keys;
+mod link_ticket;
 mod rights;
 mod session_token;
 pub mod siwe;
@@ -10,7 +12,9 @@ mod webhook;
 
 pub use access_token::{AccessClaims, AccessError, Scope};
 pub use api_key::{ApiKey, KEY_PREFIX, KeyRef, SECRET_BYTES};
-pub use keys::{KeyError, MasterSecret, RelayKey, SessionKeys, mac_bytes};
+pub use join_grant::JoinGrant;
+pub use keys::{KeyError, LinkKey, MasterSecret, RelayKey, SessionKeys, mac_bytes};
+pub use link_ticket::{LinkTicket, LinkTicketError, MAX_LINK_TICKET_CHARS};
 pub use rights::{Access, Right, Rights};
 pub use session_token::{FingerprintHash, MaxMessage, SessionRights, SessionToken, TokenError, ice_password};
 pub use webhook::WebhookSecret;

@@ -69,7 +69,7 @@ const makePackage = async ({ out }) => {
 };
 
 /**
- * The crates as crates.io takes them. They are not compiled here: tests/package does that with what is in them.
+ * The crates as crates.io takes them. They are not compiled here: tests/release does that with what is in them.
  * @param {Release} release
  */
 const makeCrates = async ({ out }) => {

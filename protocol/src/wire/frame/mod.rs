@@ -11,7 +11,7 @@ pub mod kind;
 mod relay;
 
 pub use channel_limits::ChannelLimits;
-pub use client::ClientFrame;
+pub use client::{Abilities, ClientFrame};
 pub use error_code::ErrorCode;
 pub use relay::RelayFrame;
 
@@ -19,6 +19,8 @@ pub use relay::RelayFrame;
 pub const CHANNEL_LABEL: &str = "streamchain";
 /// The data channel's subprotocol (RFC 8832).
 pub const CHANNEL_PROTOCOL: &str = "streamchain.v1";
+/// The subprotocol of a further data channel of a connection, whose first frame is *join*.
+pub const JOIN_PROTOCOL: &str = "streamchain.join.v1";
 
 #[cfg(test)]
 mod tests;
