@@ -51,7 +51,7 @@ pub(crate) struct Post<'a> {
 
 /// What the edge answered to a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PostAnswer {
+pub(crate) enum PostAnswer {
     /// It is stored.
     Stored(Option<Seq>),
     /// The edge keeps it, and it will be stored.
