@@ -212,6 +212,7 @@ fn is_same(one: &Registration, other: &Registration) -> bool {
         cursor: _,
         session_ends,
         reads_rounds,
+        joins,
         spreads,
         mesh,
         location,
@@ -223,6 +224,7 @@ fn is_same(one: &Registration, other: &Registration) -> bool {
         && *region == other.region
         && *shards == other.shards
         && *turn == other.turn
+        && *joins == other.joins
         && *session_ends == other.session_ends
         && *reads_rounds == other.reads_rounds
         && *spreads == other.spreads

@@ -43,6 +43,7 @@ pub(super) fn registration(run: u8, sessions: u64) -> Registration {
         streams: 0,
         cursor: 0,
         session_ends: false,
+        joins: false,
         reads_rounds: false,
         spreads: false,
         mesh: None,

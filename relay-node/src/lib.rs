@@ -21,12 +21,13 @@ mod transport;
 mod turn;
 
 pub use crate::core::dtls::crypto_provider;
-pub use crate::core::session::SessionConfig;
+pub use crate::core::peer_connection::SessionConfig;
 pub use crate::core::{
     Answer, Command, EdgeError, GroupKey, Kept, Load, Lookup, Memory, Now, Path, Rate, Rates, Request, Shard,
     ShardConfig, Ticket,
 };
 pub use cli::{CheckCommand, RelayCommand, run};
+pub use error_text::printable;
 pub use relay::edge_client::EdgeClient;
 pub use relay::shard_thread::{Order, Report, ShardThread, now};
 pub use transport::tcp_ingress::TcpIngressSetup;

@@ -79,6 +79,9 @@ pub struct Chosen {
     /// Whether it ends sessions at the time in their tokens.
     #[serde(default)]
     pub session_ends: bool,
+    /// Whether it takes further channels with grants.
+    #[serde(default)]
+    pub joins: bool,
     /// SHA-256 fingerprint of its DTLS certificate, as `AB:CD:…`.
     pub fingerprint: String,
     /// The candidates of the session's shard, best first.
@@ -312,6 +315,7 @@ impl Lease {
             shards,
             turn,
             session_ends,
+            joins,
             key,
             ..
         } = &self.registration;
@@ -320,6 +324,7 @@ impl Lease {
             incarnation: *incarnation,
             key: *key,
             session_ends: *session_ends,
+            joins: *joins,
             fingerprint: fingerprint.clone(),
             candidates: shards.get(shard_of(stream, shards.len()))?.candidates.clone(),
             turn: turn.clone(),

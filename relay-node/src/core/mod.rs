@@ -3,6 +3,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod backlog;
+mod commit_clock;
 pub(crate) mod counters;
 pub(crate) mod dtls;
 pub(crate) mod early;
@@ -13,6 +14,7 @@ pub(crate) mod lease;
 pub(crate) mod limits;
 pub(crate) mod offer;
 pub(crate) mod path;
+pub(crate) mod peer_connection;
 pub(crate) mod producers;
 pub(crate) mod rates;
 pub(crate) mod reach;

@@ -3,8 +3,8 @@
 
 use crate::core::dtls::crypto_provider;
 use crate::core::lease::Lease;
+use crate::core::peer_connection::SessionConfig;
 use crate::core::retry::Backoff;
-use crate::core::session::SessionConfig;
 use crate::core::{EdgeError, Memory, Rates, Shard, ShardConfig};
 use crate::random::{random, random_seed};
 use crate::relay::addresses;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use str0m::config::{CryptoProvider, DtlsCert};
-use streamchain_protocol::auth::{RelayKey, SessionKeys};
+use streamchain_protocol::auth::SessionKeys;
 use streamchain_protocol::ids::{Incarnation, ShortId};
 use streamchain_protocol::limits::{CHOSEN_LIFE_MS, MAX_RELAY_SHARDS};
 use streamchain_protocol::util::BackoffBounds;
@@ -57,10 +57,7 @@ struct Running {
 
 /// Runs a relay until a signal stops it.
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
-    let key = args.key.as_deref().context(
-        "STREAMCHAIN_RELAY_KEY is not set: `relay-node key` prints it, see `relay-node run --help`",
-    )?;
-    let key = RelayKey::from_hex(key).context("STREAMCHAIN_RELAY_KEY: see `relay-node key --help`")?;
+    let key = args.relay_key()?;
     let shards = usize::from(args.shards);
     if shards == 0 || shards > MAX_RELAY_SHARDS {
         bail!("--shards {shards}: expected 1 to {MAX_RELAY_SHARDS}");
@@ -95,6 +92,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         mesh: None,
         location: None,
         capacity: None,
+        // A stream is served by the shard that it belongs to, and a connection reaches one shard.
+        joins: shards == 1,
         key: None,
     };
     registration.check().context("this relay can't be registered")?;

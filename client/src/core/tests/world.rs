@@ -2,11 +2,16 @@
 //! lost with it; requests and sessions fail at random, some of them after they took effect.
 
 mod relay;
+mod signed;
 
-use crate::core::{ClientOptions, Command, Event, Failure, Input, Message, PostAnswer, StreamClient};
+use crate::core::{
+    ClientOptions, Command, Event, Failure, Input, KeptChain, Message, PostAnswer, StreamClient,
+};
+pub(super) use signed::{AUTHOR, STREAM};
 use std::collections::VecDeque;
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Epoch, ProducerId, Seq};
+use streamchain_protocol::signed::GroupHeader;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::util::SplitMix64;
 
@@ -18,6 +23,8 @@ const STEP_MS: u64 = 10;
 pub(super) struct Faults {
     /// Steps in which the relay dies, or comes back if it is dead.
     pub kills: u64,
+    /// Steps in which another leader takes over and the sessions stay.
+    pub moves: u64,
     /// Steps in which a session is cut.
     pub cuts: u64,
     /// Messages that the relay refuses.
@@ -33,6 +40,8 @@ struct Record {
     producer: ProducerId,
     producer_seq: u64,
     payload: Vec<u8>,
+    /// At the first message of a signed group.
+    group: Option<GroupHeader>,
 }
 
 /// A client's session at the relay.
@@ -53,6 +62,8 @@ struct Actor {
     following: Option<u64>,
     received: Vec<(u64, u64)>,
     stored: Vec<u64>,
+    /// What the client's shell has kept on its disk.
+    disk: KeptChain,
 }
 
 /// What reaches a client later.
@@ -78,6 +89,7 @@ pub(super) struct World {
     actors: Vec<Actor>,
     messages_per_s: u64,
     publishes_received: u64,
+    sessions_opened: u64,
 }
 
 impl World {
@@ -94,6 +106,7 @@ impl World {
             actors: vec![],
             messages_per_s: 0,
             publishes_received: 0,
+            sessions_opened: 0,
         }
     }
 
@@ -105,6 +118,7 @@ impl World {
             following: None,
             received: vec![],
             stored: vec![],
+            disk: KeptChain::default(),
         });
         self.actors.len() - 1
     }
@@ -152,6 +166,10 @@ impl World {
         self.actors[who].stored.clone()
     }
 
+    pub(super) fn sessions_opened(&self) -> u64 {
+        self.sessions_opened
+    }
+
     pub(super) fn publishes_received(&self) -> u64 {
         self.publishes_received
     }
@@ -173,6 +191,9 @@ impl World {
             } else {
                 self.start_relay()
             }
+        }
+        if self.is_alive && self.happens(self.faults.moves) {
+            self.move_leader();
         }
         for who in 0..self.actors.len() {
             if self.actors[who].session.is_some() && self.happens(self.faults.cuts) {
@@ -230,6 +251,7 @@ impl World {
             // The edge writes itself when no relay leads, under an epoch of its own.
             for record in waiting {
                 if record.producer_seq == self.next_of(record.producer) {
+                    self.check_chain(&record);
                     self.log.push(record);
                 }
             }
@@ -258,6 +280,7 @@ impl World {
 
     fn append(&mut self, record: Record) {
         if record.producer_seq == self.next_of(record.producer) {
+            self.check_chain(&record);
             self.tentative.push(record);
         }
     }
@@ -302,6 +325,7 @@ impl World {
         while self.actors[who].session.is_some()
             && let Some(message) = self.actors[who].client.next_send(now).unwrap()
         {
+            self.keep(who);
             self.relay_receives(who, &message);
         }
         while let Some(event) = self.actors[who].client.poll_event() {
@@ -345,6 +369,7 @@ impl World {
                 Answered::NotOpened(number, Failure::NoPath("no answer".into())),
             );
         } else {
+            self.sessions_opened += 1;
             self.actors[who].session = Some(Session {
                 number,
                 ..Session::default()
@@ -361,33 +386,34 @@ impl World {
     fn post(&mut self, who: usize) {
         let client = &mut self.actors[who].client;
         let producer = client.producer().unwrap();
-        let Some((producer_seq, payload)) = client
+        let Some(records) = client
             .post()
-            .map(|post| (post.producer_seq, post.payload.to_vec()))
+            .unwrap()
+            .map(|post| signed::records(producer, &post))
         else {
             let none = Answered::Posted(0, Err(no_edge()));
             return self.later(who, none);
         };
+        self.keep(who);
+        let first = records[0].producer_seq;
+        let end = first + records.len() as u64;
         let failed = self.happens(self.faults.failures);
         if failed && self.happens(500) {
-            return self.later(who, Answered::Posted(producer_seq, Err(no_edge())));
+            return self.later(who, Answered::Posted(first, Err(no_edge())));
         }
         let known = self.inbox.iter().filter(|record| record.producer == producer);
         let in_inbox = known.map(|record| record.producer_seq + 1).max().unwrap_or(0);
         let stored = self.stored_of(producer);
         let next = in_inbox.max(stored.map_or(0, |last| last + 1));
-        let answer = if stored.is_some_and(|last| producer_seq <= last) {
-            Ok(PostAnswer::Stored(self.seq_of(producer, producer_seq).map(Seq)))
-        } else if producer_seq < next {
+        let answer = if stored.is_some_and(|last| end <= last + 1) {
+            Ok(PostAnswer::Stored(self.seq_of(producer, first).map(Seq)))
+        } else if end <= next {
             Ok(PostAnswer::Kept)
-        } else if producer_seq == next {
-            self.inbox.push(Record {
-                producer,
-                producer_seq,
-                payload,
-            });
+        } else if first == next {
+            self.inbox.extend(records);
             Ok(PostAnswer::Kept)
         } else {
+            assert!(first > next, "a group is repeated as it was, or follows");
             Err(Failure::Refused {
                 status: 409,
                 slug: "producer-conflict".into(),
@@ -397,7 +423,7 @@ impl World {
             })
         };
         let answer = if failed { Err(no_edge()) } else { answer };
-        self.later(who, Answered::Posted(producer_seq, answer));
+        self.later(who, Answered::Posted(first, answer));
     }
 
     /// The edge sends the events that a follower has not got.
@@ -436,6 +462,7 @@ fn message(seq: u64, record: &Record) -> Message {
         author: Address::ZERO,
         payload: record.payload.clone(),
         erased: None,
+        signature: None,
     }
 }
 

@@ -120,6 +120,7 @@ impl World {
             cursor: 0,
             session_ends: true,
             reads_rounds: true,
+            joins: false,
             spreads: shares,
             mesh: shares.then(|| LinkReach {
                 addresses: vec!["192.0.2.1:7443".parse().unwrap()],

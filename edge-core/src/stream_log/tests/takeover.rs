@@ -48,6 +48,7 @@ impl Scene {
             streams: 0,
             cursor: 0,
             session_ends: false,
+            joins: false,
             reads_rounds: false,
             spreads: false,
             mesh: None,
