@@ -2,13 +2,14 @@
 
 use super::object::Stream;
 use crate::api::relays::{ChooseRelay, RelayNotice, relays_object};
-use crate::api::stream::{EndSession, OpenSession, SessionOpened};
+use crate::api::stream::{EndSession, FindSession, OpenSession, SessionFound, SessionOpened};
 use crate::clock;
 use crate::problem::{Kind, Problem};
 use streamchain_edge_core::directory::Chosen;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::{LogState, Session};
 use streamchain_protocol::auth::Right;
+use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::limits::CHOSEN_LIFE_MS;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
@@ -30,7 +31,10 @@ impl Stream {
         let rights = self.session_rights(&asked)?;
         for _ in 0..MAX_CHOICES {
             let state = self.state()?;
-            let chosen = self.choose(id, &state, now).await?;
+            let chosen = match &asked.joins {
+                None => self.choose(id, &state, now).await?,
+                Some(relay) => self.choose_joined(id, &state, relay, now).await?,
+            };
             let session = Session {
                 id: asked.session,
                 author: asked.author,
@@ -74,6 +78,38 @@ impl Stream {
         let chosen = relays_object(&self.env, id)?.call(asked).await?;
         self.chosen.replace(Some((chosen.clone(), now)));
         Ok(chosen)
+    }
+
+    /// The relay of the connection that a session joins, if it may serve this stream: it does already, or no living relay does.
+    async fn choose_joined(
+        &self,
+        id: &RequestId,
+        state: &LogState,
+        relay: &RelayId,
+        now: UnixMs,
+    ) -> Result<Chosen, Problem> {
+        let mut chosen = self.choose(id, state, now).await?;
+        if chosen.relay != *relay && state.assigned.as_ref() != Some(&chosen.relay) {
+            let asked = ChooseRelay {
+                stream: state.id.short(),
+                current: Some(relay.clone()),
+            };
+            chosen = relays_object(&self.env, id)?.call(asked).await?;
+        }
+        match chosen.relay == *relay && chosen.joins {
+            true => Ok(chosen),
+            false => {
+                let detail = "the connection's relay does not serve this stream, or takes one stream on a connection alone: \
+                              open another session for it";
+                Err(Problem::new(Kind::CannotJoin, detail))
+            }
+        }
+    }
+
+    /// The relay that a session was sent to, for its author.
+    pub(super) fn find_session(&self, asked: &FindSession) -> Result<SessionFound, Problem> {
+        let session = self.step(|log| log.session_of(asked.session, asked.author))?;
+        Ok(SessionFound { relay: session.relay })
     }
 
     /// The relay is notified first: should that fail, the session is still here and the request can be repeated.
