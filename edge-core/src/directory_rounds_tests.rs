@@ -60,6 +60,6 @@ fn a_session_gets_the_turn_servers_of_its_relay() {
         Ok(false),
         "unchanged"
     );
-    let chosen = directory.choose(ShortId([1; 20]), None, UnixMs(0)).unwrap();
+    let chosen = choose(&mut directory, ShortId([1; 20]), None, UnixMs(0)).unwrap();
     assert_eq!(chosen.turn, registered.turn);
 }

@@ -15,7 +15,7 @@ use streamchain_protocol::auth::{Access, Rights};
 use streamchain_protocol::ids::{Epoch, ProducerId, RelayId, Seq, SessionId, ShortId};
 use streamchain_protocol::stream_settings::SettingsChange;
 use streamchain_protocol::util::json::JsonError;
-use streamchain_protocol::wire::{AcquireEpoch, Committed, EpochGrant, Notice, ProducerState};
+use streamchain_protocol::wire::{AcquireEpoch, Acquired, Committed, Location, Notice, ProducerState};
 use worker::Env;
 
 requests! {
@@ -47,8 +47,8 @@ requests! {
         PostSignal -> (),
         /// Reads a session's mailbox.
         ReadSignals -> Looked,
-        /// Makes a relay the leader.
-        Acquire -> Encoded<EpochGrant>,
+        /// Makes a relay the leader, or names the leader that it is to follow.
+        Acquire -> Encoded<Acquired>,
         /// The leader gives the stream back.
         Release -> (),
         /// The messages that wait for the leader.
@@ -86,7 +86,7 @@ wire_by_field! {
     PutMember { address, rights, services }
     RemoveMember { address, services }
     Withdraw { authors }
-    OpenSession { create, session, author, account, operator, limit, client, joins }
+    OpenSession { create, session, author, account, operator, limit, client, joins, location }
     SessionOpened { chosen, rights }
     FindSession { session, author }
     SessionFound { relay }
@@ -218,6 +218,8 @@ pub(crate) struct OpenSession {
     pub client: String,
     /// The relay of the connection that it joins; `None` for one with a connection of its own.
     pub joins: Option<RelayId>,
+    /// Where the client is, as Cloudflare says.
+    pub location: Option<Location>,
 }
 
 /// A session that is open.

@@ -37,6 +37,7 @@ pub(crate) async fn join(call: Call, at: PathParameters) -> Answer {
         limit: principal.scope.on(short),
         client: rate_limit::client(call.headers(), &call.config),
         joins: Some(found.relay),
+        location: call.location(),
     };
     let opened = call.stream(short)?.call(asked).await?;
     let chosen = &opened.chosen;

@@ -12,6 +12,7 @@ use crate::rate_limit;
 use crate::request::Call;
 use crate::response::{Answer, done, respond};
 use alloy_primitives::{Address, hex};
+use streamchain_edge_core::directory::Chosen;
 use streamchain_edge_core::stream_log::{NewStream, Refusal};
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::{FingerprintHash, MaxMessage, SessionToken, ice_password};
@@ -53,6 +54,7 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
         limit: principal.as_ref().map_or(Rights::ALL, |one| one.scope.on(short)),
         client: rate_limit::client(call.headers(), &call.config),
         joins: None,
+        location: call.location(),
     };
     let opened = match call.stream(short)?.call(asked).await {
         Err(problem) if problem.kind() == Kind::NoRelay && call.prefers("respond-async")? => {
@@ -75,10 +77,12 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     };
     let links = ice_servers::links(&call, &opened.chosen, TurnUser { account, end }, &own);
     let author = hex::encode_prefixed(author);
+    let relay = relay_header(&opened.chosen);
     let mut headers = vec![
         ("content-type", "application/sdp"),
         ("location", &location),
         ("streamchain-author", &author),
+        ("streamchain-relay", &relay),
     ];
     if opened.chosen.joins {
         headers.push(("streamchain-streams", STREAMS_ON_CONNECTION));
@@ -105,6 +109,18 @@ pub(super) fn new_if_absent(call: &Call, stream: &StreamRef) -> Result<Option<Ne
         }
         _ => Ok(None),
     }
+}
+
+/// The relay that was chosen, and why: an item of RFC 9651 with parameters.
+fn relay_header(chosen: &Chosen) -> String {
+    let mut header = format!("\"{}\"", chosen.relay);
+    if let Some(why) = chosen.why {
+        header += &format!(";reason={}", why.reason.word());
+        if let Some(km) = why.km {
+            header += &format!(";km={km}");
+        }
+    }
+    header
 }
 
 /// The answer to a client that says by `Prefer: respond-async` (RFC 7240 §4.1) that it comes again: that there is no relay

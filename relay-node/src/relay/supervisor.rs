@@ -91,6 +91,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         cursor: 0,
         session_ends: true,
         reads_rounds: true,
+        spreads: false,
+        mesh: None,
+        location: None,
+        capacity: None,
         // A stream is served by the shard that it belongs to, and a connection reaches one shard.
         joins: shards == 1,
         key: None,

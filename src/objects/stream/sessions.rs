@@ -5,12 +5,11 @@ use crate::api::relays::{ChooseRelay, RelayNotice, relays_object};
 use crate::api::stream::{EndSession, FindSession, OpenSession, SessionFound, SessionOpened};
 use crate::clock;
 use crate::problem::{Kind, Problem};
-use streamchain_edge_core::directory::Chosen;
+use streamchain_edge_core::directory::{Choice, Wanted};
 use streamchain_edge_core::request_id::RequestId;
-use streamchain_edge_core::stream_log::{LogState, Session};
+use streamchain_edge_core::stream_log::{Destination, LogState, Session};
 use streamchain_protocol::auth::Right;
 use streamchain_protocol::ids::RelayId;
-use streamchain_protocol::limits::CHOSEN_LIFE_MS;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
 
@@ -31,74 +30,85 @@ impl Stream {
         let rights = self.session_rights(&asked)?;
         for _ in 0..MAX_CHOICES {
             let state = self.state()?;
-            let chosen = match &asked.joins {
-                None => self.choose(id, &state, now).await?,
-                Some(relay) => self.choose_joined(id, &state, relay, now).await?,
+            let choice = match &asked.joins {
+                None => self.choose(id, &state, &asked, now).await?,
+                Some(relay) => self.choose_joined(id, &state, &asked, relay, now).await?,
             };
             let session = Session {
                 id: asked.session,
                 author: asked.author,
-                relay: chosen.relay.clone(),
+                relay: choice.chosen.relay.clone(),
                 created: now,
             };
+            let to = Destination {
+                seen: state.assigned.as_ref(),
+                shares: choice.shares,
+                joins: choice.joins,
+                gone: &choice.gone,
+            };
             let opened = self.step(|log| {
-                let opened = log.open_session(&session, state.assigned.as_ref())?;
+                let opened = log.open_session(&session, to)?;
                 if opened && rights.has(Right::Write) {
                     log.admit_author(session.author, &session.relay, now)?;
                 }
                 Ok(opened)
             })?;
             if opened {
+                let chosen = choice.chosen;
                 return Ok(SessionOpened { chosen, rights });
             }
-            self.chosen.replace(None);
+            self.choices.borrow_mut().forget(asked.location);
         }
         let detail = "the stream is moving from relay to relay: try again";
         Err(Problem::new(Kind::NoRelay, detail).header("retry-after", "1"))
     }
 
-    /// The stream's relay while it lives, or another; asks the directory at most once a second.
-    async fn choose(&self, id: &RequestId, state: &LogState, now: UnixMs) -> Result<Chosen, Problem> {
-        let recent = |(chosen, at): &&(Chosen, UnixMs)| {
-            now.since(*at) < CHOSEN_LIFE_MS && state.assigned.as_ref() == Some(&chosen.relay)
+    /// The relay for a session; asks the directory at most once a second for clients in the same place.
+    async fn choose(
+        &self,
+        id: &RequestId,
+        state: &LogState,
+        asked: &OpenSession,
+        now: UnixMs,
+    ) -> Result<Choice, Problem> {
+        let mut wanted = Wanted {
+            client: asked.location,
+            ..state.wanted(now)
         };
-        let known = self
-            .chosen
-            .borrow()
-            .as_ref()
-            .filter(recent)
-            .map(|(chosen, _)| chosen.clone());
-        if let Some(chosen) = known {
-            return Ok(chosen);
+        let known = self.choices.borrow_mut().take(&wanted, asked.session, now);
+        if let Some(known) = known {
+            return Ok(known);
         }
-        let asked = ChooseRelay {
-            stream: state.id.short(),
-            current: state.assigned.clone(),
-        };
-        let chosen = relays_object(&self.env, id)?.call(asked).await?;
-        self.chosen.replace(Some((chosen.clone(), now)));
-        Ok(chosen)
+        wanted.handed = self.choices.borrow_mut().forget(wanted.client);
+        let directory = relays_object(&self.env, id)?;
+        let placed = directory
+            .call(ChooseRelay {
+                wanted: wanted.clone(),
+            })
+            .await?;
+        let mut choices = self.choices.borrow_mut();
+        Ok(choices.keep(&wanted, placed, asked.session, now))
     }
 
-    /// The relay of the connection that a session joins, if it may serve this stream: it does already, or no living relay does.
+    /// The relay of the connection that a session joins, if it may get this stream.
     async fn choose_joined(
         &self,
         id: &RequestId,
         state: &LogState,
+        asked: &OpenSession,
         relay: &RelayId,
         now: UnixMs,
-    ) -> Result<Chosen, Problem> {
-        let mut chosen = self.choose(id, state, now).await?;
-        if chosen.relay != *relay && state.assigned.as_ref() != Some(&chosen.relay) {
-            let asked = ChooseRelay {
-                stream: state.id.short(),
-                current: Some(relay.clone()),
-            };
-            chosen = relays_object(&self.env, id)?.call(asked).await?;
-        }
-        match chosen.relay == *relay && chosen.joins {
-            true => Ok(chosen),
-            false => {
+    ) -> Result<Choice, Problem> {
+        let wanted = Wanted {
+            client: asked.location,
+            only: Some(relay.clone()),
+            ..state.wanted(now)
+        };
+        let placed = relays_object(&self.env, id)?.call(ChooseRelay { wanted }).await;
+        match placed {
+            Ok(placed) if placed.chosen.joins => Ok(Choice::of(&placed, asked.session)),
+            Err(problem) if problem.kind() != Kind::NoRelay => Err(problem),
+            _ => {
                 let detail = "the connection's relay does not serve this stream, or takes one stream on a connection alone: \
                               open another session for it";
                 Err(Problem::new(Kind::CannotJoin, detail))
