@@ -168,14 +168,22 @@ fn a_session_that_joins_goes_to_its_connections_relay() {
         ..of(current, serving, at(LONDON))
     };
     let far = wanted("au", Some("eu"), &["eu"]);
-    assert_eq!(place(&mut directory, &far).0, id("au"), "the near one has the stream");
+    assert_eq!(
+        place(&mut directory, &far).0,
+        id("au"),
+        "the near one has the stream"
+    );
     assert_eq!(place(&mut directory, &wanted("au", None, &[])).0, id("au"));
     let full = Wanted { is_full: true, ..far };
     assert_eq!(directory.place(&full, UnixMs(1)), None);
     assert_eq!(directory.place(&wanted("gone", None, &[]), UnixMs(1)), None);
     register(&mut directory, "old", registration(1, 0));
     let stays = wanted("au", Some("old"), &[]);
-    assert_eq!(directory.place(&stays, UnixMs(1)), None, "it shares its streams with no other");
+    assert_eq!(
+        directory.place(&stays, UnixMs(1)),
+        None,
+        "it shares its streams with no other"
+    );
 }
 
 #[test]

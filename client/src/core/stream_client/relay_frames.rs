@@ -5,8 +5,9 @@ use crate::core::failure::{Failure, Fatal};
 use crate::core::limits::{MAX_GAP_PAUSES, MAX_PAUSE_MS, OVERLOAD_BACKOFF};
 use crate::core::message::Message;
 use crate::core::pacer::Pacer;
+use streamchain_protocol::ids::{Epoch, Seq};
 use streamchain_protocol::wire::cbor::Reader;
-use streamchain_protocol::wire::frame::{ErrorCode, RelayFrame};
+use streamchain_protocol::wire::frame::{ChannelLimits, ErrorCode, RelayFrame};
 
 /// How a session ends because of a frame.
 type Ends = Option<Failure>;
@@ -38,24 +39,7 @@ impl StreamClient {
                 stored,
                 limits,
                 ..
-            } => {
-                if let Some(outbox) = &mut self.outbox {
-                    outbox.welcome(stored, limits.payload)?;
-                    self.pacer = Pacer::new(&limits);
-                }
-                if let Some(feed) = &mut self.feed {
-                    feed.enter(epoch);
-                    feed.commit(committed);
-                    // The channel goes on under another epoch: what was asked of the leader before counts no longer.
-                    if matches!(self.link, Link::Open(_)) {
-                        self.control.push_back(frames::subscribe(feed.resume()));
-                    }
-                }
-                (self.paused_until, self.pauses) = (None, 0);
-                if matches!(self.link, Link::Greeting(_)) {
-                    self.is_open(now_ms);
-                }
-            }
+            } => self.welcomed((epoch, committed), stored, &limits, now_ms)?,
             RelayFrame::Message {
                 epoch,
                 seq,
@@ -106,6 +90,33 @@ impl StreamClient {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// Takes a welcome: the first on a channel, or another one under another epoch.
+    fn welcomed(
+        &mut self,
+        (epoch, committed): (Epoch, Seq),
+        stored: Option<u64>,
+        limits: &ChannelLimits,
+        now_ms: u64,
+    ) -> Result<(), Fatal> {
+        if let Some(outbox) = &mut self.outbox {
+            outbox.welcome(stored, limits.payload)?;
+            self.pacer = Pacer::new(limits);
+        }
+        if let Some(feed) = &mut self.feed {
+            feed.enter(epoch);
+            feed.commit(committed);
+            // The channel goes on under another epoch: what was asked of the leader before counts no longer.
+            if matches!(self.link, Link::Open(_)) {
+                self.control.push_back(frames::subscribe(feed.resume()));
+            }
+        }
+        (self.paused_until, self.pauses) = (None, 0);
+        if matches!(self.link, Link::Greeting(_)) {
+            self.is_open(now_ms);
+        }
+        Ok(())
     }
 
     fn error(
