@@ -192,15 +192,14 @@ export class StreamClient {
 
   /** What the author publishes is signed with this key, as soon as the stream's id is known. */
   #sign(author: Hex | undefined, signer: Signer | undefined): void {
-    const { keys } = this.#platform;
     this.#signer = signer;
     this.outbox.signWith(signer?.text, null);
     this.#plan();
-    if (author === undefined || signer === undefined || keys === null) return;
+    if (author === undefined || signer === undefined) return;
     this.#identity.id().then(
       (stream) => {
         if (this.isClosed || this.#signer !== signer || this.#author !== author) return;
-        this.outbox.signWith(signer.text, { signer, keys, stream, author: fromHex(author, 20) });
+        this.outbox.signWith(signer.text, { signer, stream, author: fromHex(author, 20) });
         this.#plan();
       },
       (error) => this.#unsignable(error, signer),

@@ -98,6 +98,12 @@ async function readJson(response: Response, what: string): Promise<JsonObject> {
 /** Events of the chain in one answer, at most. */
 export const CHAIN_PAGE = 1_000;
 
+/** A stream by its id, and by what it is called by: its name, or an id too. */
+interface NamedStream {
+  readonly id: Hex;
+  readonly name: string;
+}
+
 /** A client of one edge. Every method rejects with `StreamChainError`. */
 export class EdgeClient {
   /** Origin of the edge, without a slash at the end. */
@@ -260,12 +266,18 @@ export class EdgeClient {
   }
 
   /**
-   * Why a public key (33 bytes) speaks for an author: the certificate that covers a time (seconds since the Unix epoch), or
-   * else the newest; undefined when the edge knows none.
+   * Why a public key (33 bytes) speaks for an author on a stream: the certificate that covers a time (seconds since the Unix
+   * epoch) and is for the stream, or else the newest; undefined when the edge knows none.
    */
-  async authorKey(author: Hex, key: Uint8Array, at?: number): Promise<Certificate | undefined> {
-    const query = at === undefined ? "" : `?at=${at}`;
-    const json = await this.#json(`/v1/authors/${author}/keys/${toBase64Url(key)}${query}`).catch((error) => {
+  async authorKey(author: Hex, key: Uint8Array, stream: NamedStream, at?: number): Promise<Certificate | undefined> {
+    const query = new URLSearchParams(at === undefined ? {} : { at: `${at}` });
+    // A stream that is called by its id has a name that is not known here.
+    if (!stream.name.startsWith("0x")) {
+      query.set("stream", stream.id);
+      query.set("name", stream.name);
+    }
+    const path = `/v1/authors/${author}/keys/${toBase64Url(key)}`;
+    const json = await this.#json(query.size === 0 ? path : `${path}?${query}`).catch((error) => {
       if (error instanceof StreamChainError && error.problem?.status === 404) return undefined;
       throw error;
     });
