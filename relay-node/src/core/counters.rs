@@ -28,6 +28,10 @@ pub struct Counters {
     /// Sessions with another certificate than their token says.
     pub certificates_refused: u64,
     pub sessions_ended: u64,
+    /// Sessions on a further channel of a connection.
+    pub joins: u64,
+    /// Further channels that were closed because their grant, or what came in its place, was no good.
+    pub joins_refused: u64,
     pub frames_malformed: u64,
     pub messages_accepted: u64,
     /// Messages that had been accepted before.
@@ -55,7 +59,7 @@ pub struct Counters {
 
 impl Counters {
     /// Name and value of every counter, for metrics and logs.
-    pub fn list(&self) -> [(&'static str, u64); 28] {
+    pub fn list(&self) -> [(&'static str, u64); 30] {
         [
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
@@ -71,6 +75,8 @@ impl Counters {
             ("sessions_connected", self.sessions_connected),
             ("certificates_refused", self.certificates_refused),
             ("sessions_ended", self.sessions_ended),
+            ("joins", self.joins),
+            ("joins_refused", self.joins_refused),
             ("frames_malformed", self.frames_malformed),
             ("messages_accepted", self.messages_accepted),
             ("messages_duplicate", self.messages_duplicate),

@@ -13,6 +13,7 @@ pub(crate) mod lease;
 pub(crate) mod limits;
 pub(crate) mod offer;
 pub(crate) mod path;
+pub(crate) mod peer_connection;
 pub(crate) mod producers;
 pub(crate) mod rates;
 pub(crate) mod reach;

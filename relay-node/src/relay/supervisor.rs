@@ -3,8 +3,8 @@
 
 use crate::core::dtls::crypto_provider;
 use crate::core::lease::Lease;
+use crate::core::peer_connection::SessionConfig;
 use crate::core::retry::Backoff;
-use crate::core::session::SessionConfig;
 use crate::core::{EdgeError, Memory, Rates, Shard, ShardConfig};
 use crate::random::{random, random_seed};
 use crate::relay::addresses;
@@ -91,6 +91,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         cursor: 0,
         session_ends: true,
         reads_rounds: true,
+        spreads: false,
+        mesh: None,
+        location: None,
+        capacity: None,
+        // A stream is served by the shard that it belongs to, and a connection reaches one shard.
+        joins: shards == 1,
         key: None,
     };
     registration.check().context("this relay can't be registered")?;

@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod edge;
+pub mod joining;
 mod notices;
 pub mod received;
 mod relay;
@@ -17,11 +18,11 @@ use relay::shard;
 use edge::Edge;
 use relay_node::{Answer, Command, EdgeError, Memory, Now, Path, Rates, Request, Shard, Ticket};
 use relay_testkit::{Client, Identity, Invitation};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use str0m::channel::ChannelConfig;
+use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::config::{CryptoProvider, DtlsCert};
 use streamchain_protocol::Address;
 use streamchain_protocol::auth::{RelayKey, SessionKeys, SessionRights, SessionToken, ice_password};
@@ -63,6 +64,10 @@ pub struct Net {
     pub clients: Vec<Client>,
     /// The frames that each client received, as text.
     pub received: Vec<Vec<String>>,
+    /// The same by the channel that they came on.
+    pub received_on: HashMap<(Who, ChannelId), Vec<String>>,
+    /// The edge's part in streams other than [`STREAM`].
+    pub other_streams: BTreeMap<ShortId, Edge>,
     crypto: Arc<CryptoProvider>,
     relay_certificate: DtlsCert,
     addresses: BTreeMap<SocketAddr, Who>,
@@ -71,6 +76,7 @@ pub struct Net {
     start: Instant,
     now: Instant,
     sessions: u8,
+    grants: u32,
     moved: BTreeMap<SocketAddr, SocketAddr>,
     /// How many bytes the relay sent to each address.
     sent: BTreeMap<SocketAddr, usize>,
@@ -108,6 +114,8 @@ impl Net {
             edge: Edge::new(),
             clients: vec![],
             received: vec![],
+            received_on: HashMap::new(),
+            other_streams: BTreeMap::new(),
             crypto,
             relay_certificate,
             addresses: BTreeMap::new(),
@@ -116,6 +124,7 @@ impl Net {
             start,
             now: start,
             sessions: 0,
+            grants: 0,
             moved: BTreeMap::new(),
             sent: BTreeMap::new(),
             checks: BTreeMap::new(),
@@ -143,6 +152,10 @@ impl Net {
 
     /// The edge's answer to a request of now, and when it is there.
     fn ask(&mut self, ticket: Ticket, request: Request) -> Option<(Instant, Answer)> {
+        if ticket.stream != STREAM {
+            let edge = self.other_streams.entry(ticket.stream).or_insert_with(Edge::new);
+            return Some((self.now + EDGE_LATENCY, edge.answer(ticket, request)?));
+        }
         let Some(end) = self.stalled_until.filter(|end| *end > self.now) else {
             return Some((self.now + EDGE_LATENCY, self.edge.answer(ticket, request)?));
         };
@@ -452,8 +465,11 @@ impl Net {
                 }
                 self.flights.push_back(Flight { at, from, to, bytes });
             }
-            while let Some(message) = client.receive() {
-                self.received[who].extend(as_text(&message));
+            while let Some((channel, message)) = client.receive_on() {
+                let texts = as_text(&message);
+                let on = self.received_on.entry((who, channel)).or_default();
+                on.extend(texts.iter().cloned());
+                self.received[who].extend(texts);
             }
         }
     }

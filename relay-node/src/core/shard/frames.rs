@@ -123,7 +123,8 @@ impl Shard {
                 self.publish(key, publication, now)
             }
             ClientFrame::Subscribe { from, signatures } => self.subscribe(key, Wanted { from, signatures }),
-            ClientFrame::Join { .. } | ClientFrame::Abilities(_) => Outcome::Fine,
+            ClientFrame::Join { grant } => self.renew(key, grant, now),
+            ClientFrame::Abilities(_) => Outcome::Fine,
         }
     }
 
@@ -139,11 +140,28 @@ impl Shard {
                 payloads.iter().map(|payload| payload.len()).sum(),
             ),
             Some(ClientFrame::Subscribe { .. }) => (SUBSCRIBE_FRAMES, 0),
-            Some(ClientFrame::Hello { .. } | ClientFrame::Join { .. } | ClientFrame::Abilities(_)) | None => (1, 0),
+            Some(ClientFrame::Hello { .. } | ClientFrame::Join { .. } | ClientFrame::Abilities(_)) | None => {
+                (1, 0)
+            }
         };
-        let verdict = session
-            .gate
-            .judge(self.rates.session, Cost { frames, bytes }, now.instant);
+        let cost = Cost { frames, bytes };
+        let mut verdict = session.gate.judge(self.rates.session, cost, now.instant);
+        // One stream alone never sends as much as a connection may.
+        if let Some(peer) = self
+            .peers
+            .get_mut(&session.peer)
+            .filter(|peer| peer.channels.len() > 1)
+        {
+            let all = peer.gate.judge(self.rates.session, cost, now.instant);
+            verdict = match (verdict, all) {
+                (Verdict::Pass, Verdict::Refuse(wait_ms)) => {
+                    session.gate.silence(wait_ms, now.instant);
+                    all
+                }
+                (_, Verdict::End) => all,
+                (own, _) => own,
+            };
+        }
         if verdict != Verdict::Pass {
             self.counters.frames_limited += 1;
         }
@@ -321,7 +339,7 @@ fn slow_down(wait_ms: u64) -> RelayFrame<'static> {
     }
 }
 
-fn text_message() -> CborError {
+pub(super) fn text_message() -> CborError {
     CborError::Item {
         field: "message",
         reason: "text, but frames are binary",
@@ -337,6 +355,6 @@ fn cut(text: &str) -> &str {
 }
 
 /// Cut to what an error frame may carry.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(200).collect()
 }
