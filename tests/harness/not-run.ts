@@ -57,6 +57,36 @@ export const NOT_RUN: readonly NotRun[] = [
     instead: "tests/deploy/by-hand.spec.ts",
   },
   {
+    document: "docs/INSTALL.md",
+    commands: ["docker compose up", "docker compose down -v"],
+    because: "its images begin from ones of a registry, and compile everything anew",
+    instead: "tests/release/image.spec.ts",
+  },
+  {
+    document: "docs/INSTALL.md",
+    commands: [
+      "sha256sum --check --ignore-missing SHA256SUMS",
+      "gh attestation verify streamchain-0.1.0-x86_64-unknown-linux-musl.tar.gz --repo OWNER/REPOSITORY",
+      "tar -xzf streamchain-0.1.0-x86_64-unknown-linux-musl.tar.gz",
+    ],
+    because: "it needs a release that was published",
+    instead: "tests/release/artifacts.spec.ts",
+  },
+  {
+    document: "docs/INSTALL.md",
+    commands: ["cargo install --locked --path cli"],
+    because: "it compiles for minutes what the tests have compiled already",
+    instead: "tests/release/crates.spec.ts",
+  },
+  {
+    document: "docs/INSTALL.md",
+    commands: [
+      "docker run -d --name relay --network host --read-only --cap-drop ALL -e STREAMCHAIN_RELAY_ID=fra-1 -e STREAMCHAIN_RELAY_KEY=… -e STREAMCHAIN_EDGE=https://streamchain.example -e STREAMCHAIN_ADVERTISE=203.0.113.7 -v relay:/state ghcr.io/OWNER/streamchain-relay:0.1.0",
+    ],
+    because: "it takes the image from a registry",
+    instead: "tests/release/image.spec.ts",
+  },
+  {
     document: "docs/DEPLOY.md",
     commands: [
       "DEPLOYER_KEY=0x… node scripts/deploy-contract.mjs --rpc https://rpc.example --chain-id 11155111 --no-vars",
