@@ -1,7 +1,7 @@
 //! What relays and the edge say of the mesh: where a relay is, how its links are reached, and whom it is to follow.
 
 use super::relay_api::EpochGrant;
-use crate::ids::{Epoch, RelayId, SessionId, StreamId, StreamName};
+use crate::ids::{Epoch, RelayId, SessionId, ShortId, StreamId, StreamName};
 use crate::stream_settings::Signed;
 use crate::time::UnixSec;
 use crate::util::json::{self, JsonError};
@@ -84,6 +84,13 @@ impl Location {
             f64::from(self.longitude) / 1_000.0,
         )
     }
+}
+
+/// Returns the index of the shard of a relay with `shards` shards that serves a stream. The edge puts that shard's
+/// candidates in its answers; the relay numbers its threads in the order of its registration.
+pub fn shard_of(stream: ShortId, shards: usize) -> usize {
+    let [a, b, c, d, ..] = stream.0;
+    u32::from_be_bytes([a, b, c, d]) as usize % shards.max(1)
 }
 
 /// Returns the index of the shard, of a relay with `shards` shards that spreads sessions, which a session is sent to. A
@@ -235,5 +242,14 @@ mod tests {
             "{counts:?}"
         );
         assert_eq!(shard_of_session(SessionId([9; 8]), 0), 0);
+    }
+
+    #[test]
+    fn shards_are_shared_out_by_the_first_four_bytes() {
+        let mut id = [0; 20];
+        id[3] = 5;
+        assert_eq!(shard_of(ShortId(id), 4), 1);
+        assert_eq!(shard_of(ShortId(id), 1), 0);
+        assert_eq!(shard_of(ShortId(id), 0), 0);
     }
 }

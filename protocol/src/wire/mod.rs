@@ -16,10 +16,10 @@ pub use crate::util::cbor;
 pub use batch::Batch;
 pub use bundle::{Bundle, BundleAnswer};
 pub use mesh::{
-    Acquired, FollowGrant, LinkReach, Location, LocationError, MAX_LINK_ADDRESSES, shard_of_session,
+    Acquired, FollowGrant, LinkReach, Location, LocationError, MAX_LINK_ADDRESSES, shard_of, shard_of_session,
 };
 pub use notice::{Notice, NoticeEvent, RunInRound};
 pub use relay_api::{
     AcquireEpoch, Committed, EpochGrant, KeyState, ProducerState, Registration, RegistrationError,
-    RelayStatus, Renewed, Shard, Withdrawal, problem, shard_of,
+    RelayStatus, Renewed, Shard, Withdrawal, problem,
 };

@@ -151,13 +151,6 @@ pub(crate) fn is_turn_url(url: &str) -> bool {
     rest.is_some_and(|rest| (1..=128).contains(&rest.len()) && rest.bytes().all(plain))
 }
 
-/// Returns the index of the shard of a relay with `shards` shards that serves a stream. The edge puts that shard's
-/// candidates in its answers; the relay numbers its threads in the order of its registration.
-pub fn shard_of(stream: ShortId, shards: usize) -> usize {
-    let [a, b, c, d, ..] = stream.0;
-    u32::from_be_bytes([a, b, c, d]) as usize % shards.max(1)
-}
-
 /// The answer to a registration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -498,14 +491,5 @@ mod tests {
             serde_json::from_str::<Notice>(later).unwrap().event,
             NoticeEvent::Unknown
         );
-    }
-
-    #[test]
-    fn shards_are_shared_out_by_the_first_four_bytes() {
-        let mut id = [0; 20];
-        id[3] = 5;
-        assert_eq!(shard_of(ShortId(id), 4), 1);
-        assert_eq!(shard_of(ShortId(id), 1), 0);
-        assert_eq!(shard_of(ShortId(id), 0), 0);
     }
 }
