@@ -19,6 +19,7 @@ mod publish;
 mod streams;
 
 use crate::core::admission::Admission;
+use crate::core::commit_clock::CommitClock;
 use crate::core::counters::{Counters, ErrorCounts, Latencies};
 use crate::core::edge_requests::{Answer, EdgeError, Request, Ticket};
 use crate::core::handshakes::Handshakes;
@@ -144,7 +145,7 @@ pub struct Shard {
     session_config: SessionConfig,
     index: usize,
     shards: usize,
-    commit_interval: Duration,
+    commit_clock: CommitClock,
     memory: Memory,
     rates: Rates,
     /// The signatures that are checked for each network.
@@ -187,7 +188,7 @@ impl Shard {
             session_config: config.session,
             index: config.index,
             shards: config.shards,
-            commit_interval: config.commit_interval,
+            commit_clock: CommitClock::new(config.commit_interval),
             memory: config.memory,
             rates: config.rates,
             checks: CheckMeter::new(),

@@ -87,6 +87,8 @@ pub(crate) struct Measure {
     pub room: usize,
     pub rates: Rates,
     pub instant: Instant,
+    /// When it has to be on its way to the edge.
+    pub due: Instant,
     pub unix: UnixMs,
 }
 
@@ -124,14 +126,14 @@ pub(crate) struct Leadership {
 }
 
 impl Leadership {
-    fn new(taken: &EpochGrant, interval: Duration, max_replay_bytes: usize, now: Instant) -> Self {
+    fn new(taken: &EpochGrant, max_replay_bytes: usize, now: Instant) -> Self {
         Self {
             epoch: taken.epoch,
             stream: taken.stream,
             signed: taken.signed,
             is_refreshing: false,
             replay: ReplayBuffer::new(taken.head, max_replay_bytes),
-            backlog: Backlog::new(taken.head, interval),
+            backlog: Backlog::new(taken.head),
             producers: Producers::default(),
             lookups: HashMap::new(),
             batch_retry: Retry::default(),
@@ -294,7 +296,7 @@ impl Leadership {
             payload: payload.into(),
             group,
         };
-        self.backlog.push(record, measure.instant);
+        self.backlog.push(record, measure.due);
         seq
     }
 
@@ -402,14 +404,8 @@ impl Stream {
     }
 
     /// The epoch was granted: this relay is the leader.
-    pub(crate) fn lead(
-        &mut self,
-        taken: &EpochGrant,
-        interval: Duration,
-        max_replay_bytes: usize,
-        now: Instant,
-    ) {
-        self.leadership = Some(Leadership::new(taken, interval, max_replay_bytes, now));
+    pub(crate) fn lead(&mut self, taken: &EpochGrant, max_replay_bytes: usize, now: Instant) {
+        self.leadership = Some(Leadership::new(taken, max_replay_bytes, now));
     }
 
     /// Messages that are not committed yet.

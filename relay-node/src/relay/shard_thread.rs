@@ -4,6 +4,7 @@
 
 use crate::core::counters::{Counters, ErrorCounts, Latencies};
 use crate::core::{Answer, Command, Load, Now, Path, Request, Shard, Ticket};
+use crate::relay::bundles::{deliver, next_parcel};
 use crate::relay::edge_client::EdgeClient;
 use crate::transport::packet::IngressPacket;
 use crate::transport::packet::is_relayed;
@@ -80,7 +81,10 @@ pub struct ShardThread {
     edge_client: EdgeClient,
     orders: mpsc::Receiver<Order>,
     reports: watch::Sender<Report>,
-    requests: JoinSet<(Ticket, Answer)>,
+    requests: JoinSet<()>,
+    /// The answers to them, as they come: at most as many as there are streams that asked.
+    answers: mpsc::UnboundedReceiver<(Ticket, Answer)>,
+    answered: mpsc::UnboundedSender<(Ticket, Answer)>,
     waiting: VecDeque<(Ticket, Request)>,
     reported: Option<Instant>,
     shipping: bool,
@@ -105,6 +109,7 @@ impl ShardThread {
         orders: mpsc::Receiver<Order>,
         reports: watch::Sender<Report>,
     ) -> Self {
+        let (answered, answers) = mpsc::unbounded_channel();
         Self {
             shard,
             sockets,
@@ -114,6 +119,8 @@ impl ShardThread {
             orders,
             reports,
             requests: JoinSet::new(),
+            answers,
+            answered,
             waiting: VecDeque::new(),
             reported: None,
             shipping: false,
@@ -134,10 +141,7 @@ impl ShardThread {
             match self.wake().await {
                 Wake::Readable(ready) => self.read(ready?)?,
                 Wake::Ingress => self.read_ingress(),
-                Wake::Answer(ticket, answer) => {
-                    self.shard
-                        .handle_answer(ticket, answer, crate::relay::shard_thread::now())
-                }
+                Wake::Answer(ticket, answer) => self.take_answers(ticket, answer),
                 Wake::Order(Some(order)) => self.take_order(order),
                 Wake::Order(None) => return Ok(()),
                 Wake::Time => {}
@@ -162,6 +166,15 @@ impl ShardThread {
         let now = now();
         for IngressPacket { path, packet } in self.ingress_packets.drain(..) {
             self.shard.handle_datagram(&packet, path, now);
+        }
+    }
+
+    /// Takes all answers that are there, so that what follows from them goes to the edge together.
+    fn take_answers(&mut self, ticket: Ticket, answer: Answer) {
+        let now = now();
+        self.shard.handle_answer(ticket, answer, now);
+        while let Ok((ticket, answer)) = self.answers.try_recv() {
+            self.shard.handle_answer(ticket, answer, now);
         }
     }
 
@@ -208,12 +221,12 @@ impl ShardThread {
         for socket in &mut self.sockets {
             socket.flush().await;
         }
+        let bundles = self.edge_client.bundle_support().is_likely(now.instant);
         while self.requests.len() < MAX_REQUESTS
-            && let Some((ticket, request)) = self.waiting.pop_front()
+            && let Some(parcel) = next_parcel(&mut self.waiting, bundles)
         {
-            let edge_client = self.edge_client.clone();
-            self.requests
-                .spawn(async move { (ticket, edge_client.send(ticket, request).await) });
+            let (edge_client, answers) = (self.edge_client.clone(), self.answered.clone());
+            self.requests.spawn(deliver(edge_client, parcel, answers));
         }
     }
 
@@ -258,12 +271,12 @@ impl ShardThread {
         tokio::select! {
             ready = readable => Wake::Readable(ready),
             () = self.ingress.take(&mut self.ingress_packets) => Wake::Ingress,
-            Some(done) = self.requests.join_next() => match done {
-                Ok((ticket, answer)) => Wake::Answer(ticket, answer),
-                Err(failed) => {
+            Some((ticket, answer)) = self.answers.recv() => Wake::Answer(ticket, answer),
+            Some(done) = self.requests.join_next() => {
+                if let Err(failed) = done {
                     error!(%failed, "a task with a request to the edge failed");
-                    Wake::Time
                 }
+                Wake::Time
             },
             order = self.orders.recv() => Wake::Order(order),
             () = tokio::time::sleep_until(until.into()) => Wake::Time,

@@ -173,6 +173,11 @@ impl Scene {
 
     /// A session of this author at the registered relay.
     pub fn connect_as(&self, author: Address) -> Peer {
+        self.connect_to(STREAM, author)
+    }
+
+    /// A session of this author on this stream.
+    pub fn connect_to(&self, stream: ShortId, author: Address) -> Peer {
         let registration = self.edge.kept().registration.clone().unwrap();
         let candidate = registration.shards[0].candidates[0].clone();
         let crypto = Arc::new(relay_node::crypto_provider());
@@ -180,8 +185,8 @@ impl Scene {
         let token = SessionToken {
             rights: SessionRights::ALL,
             expires: now().unix.to_sec().plus_s(60),
-            session: SessionId([1; 8]),
-            stream: STREAM,
+            session: SessionId([stream.0[0]; 8]),
+            stream,
             author,
             fingerprint: identity.fingerprint_hash(),
             relay_begins: true,

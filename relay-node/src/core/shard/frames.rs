@@ -256,7 +256,7 @@ impl Shard {
             welcomed: true,
             ..hello
         });
-        let limits = channel_limits(self.commit_interval, self.rates, leadership.signed);
+        let limits = channel_limits(self.commit_clock.interval(), self.rates, leadership.signed);
         let committed = leadership.backlog.committed();
         let head = leadership.replay.end();
         let welcome = RelayFrame::Welcome {

@@ -74,6 +74,7 @@ impl Shard {
                 .saturating_sub(self.uncommitted_bytes),
             rates: self.rates,
             instant: now.instant,
+            due: self.commit_clock.due(now.instant),
             unix: now.unix,
         };
         let Some(session) = self.sessions.get_mut(&key) else {

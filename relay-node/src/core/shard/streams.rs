@@ -151,7 +151,7 @@ impl Shard {
     }
 
     pub(super) fn acquired(&mut self, id: ShortId, result: Result<EpochGrant, EdgeError>, now: Now) {
-        let (interval, max_replay_bytes) = (self.commit_interval, self.memory.replay_bytes);
+        let max_replay_bytes = self.memory.replay_bytes;
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
@@ -170,7 +170,7 @@ impl Shard {
                 self.refreshed(id, taken.signed, now);
             }
             Ok(taken) if taken.stream.short() == id => {
-                stream.lead(&taken, interval, max_replay_bytes, now.instant);
+                stream.lead(&taken, max_replay_bytes, now.instant);
                 let waiting = taken.waiting;
                 for key in stream.sessions.clone() {
                     self.stream_is_there(key, now);

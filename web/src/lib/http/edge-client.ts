@@ -15,6 +15,7 @@ import {
   type EdgeCosts,
   type EdgeStatus,
   errorOfAnswer,
+  type JoinAnswer,
   type MailboxContents,
   type Published,
   parseIceServers,
@@ -22,6 +23,7 @@ import {
   readConfig,
   readCosts,
   readHistory,
+  readJoin,
   readPeer,
   readStatus,
   readStream,
@@ -343,7 +345,15 @@ export class EdgeClient {
       author: addressIn(response.headers.get("streamchain-author")),
       owner: addressIn(response.headers.get("streamchain-owner")),
       iceServers: parseIceServers(response.headers.get("link")),
+      streams: Number(response.headers.get("streamchain-streams")) || 1,
     };
+  }
+
+  /** Asks for another stream on the connection of the session at `location`, for the same author. */
+  async joinSession(location: string, stream: string, token: string, signal: AbortSignal): Promise<JoinAnswer> {
+    const path = `${new URL(location, `${this.origin}/`).pathname}/streams/${encodeURIComponent(stream)}`;
+    const response = await this.#request(path, { method: "POST", headers: bearer(token), signal });
+    return readJoin(await readJson(response, "grant"));
   }
 
   /**
