@@ -159,8 +159,10 @@ const onChain = async (work, intervals = {}) => {
   let scene;
   try {
     const vars = {
-      // As a deployment has it; scenes of tests have streams with anchors of their own.
+      // As a deployment has it; scenes of tests have streams with anchors of their own. As many batchers as wrangler.toml has: what
+      // each does for a round is done whatever the number of its streams.
       NEW_STREAMS_ANCHOR: "shared",
+      BATCHERS: "2",
       SEGMENT_MAX_AGE_MS: "10000",
       ANCHOR_INTERVAL_MS: `${ANCHOR_INTERVAL_MS}`,
       LISTEN_INTERVAL_MS: `${BLOCK_MS}`,
