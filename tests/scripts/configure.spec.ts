@@ -289,7 +289,7 @@ test("the command works from flags alone and asks nothing", () => {
 });
 
 suite("the command lines", () => {
-  test("of configure and deploy take every setting and the same options", () => {
+  test("take every setting and the options of both", () => {
     const args = ["--chain-id", " 5 ", "--dry-run", "--offline", "--rpc", "https://rpc.example"];
     const { values, given } = readOptions("npm run x", { own: { type: "string" } }, [...args, "--own", "1"]);
     assert.deepEqual(given, { "chain-id": "5", rpc: "https://rpc.example" });
