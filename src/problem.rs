@@ -6,18 +6,17 @@ use serde_json::{Map, Value, json};
 use streamchain_chain::anchorer::GasOwners;
 use streamchain_edge_core::account::AccountError;
 use streamchain_edge_core::directory::DirectoryError;
-use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::stream_log::Refusal;
 use streamchain_protocol::auth::siwe::SiweError;
 use streamchain_protocol::auth::{Access, AccessError, Right, Rights};
 use streamchain_protocol::ids::IdError;
 use streamchain_protocol::stream_settings::StreamSettings;
-use streamchain_protocol::util::json::{self, JsonError};
+use streamchain_protocol::util::json::JsonError;
 use streamchain_protocol::webrtc::OfferError;
 use streamchain_protocol::wire::cbor::CborError;
 use streamchain_protocol::wire::problem as relay;
-use worker::{Headers, Response, console_error};
 
+mod http;
 mod refusals;
 
 /// What every problem's `type` begins with; the rest is the kind's own word.
@@ -247,28 +246,6 @@ impl Problem {
         problem
     }
 
-    /// The problem that an object answered with.
-    #[cold]
-    pub(crate) async fn of_response(mut response: Response) -> worker::Result<Self> {
-        let (status, text) = (response.status_code(), response.text().await?);
-        let document = json::tree(&text).unwrap_or_default();
-        let text_of = |name: &str| document.get(name).and_then(Value::as_str);
-        let Some(kind) = text_of("type").and_then(Kind::of_type) else {
-            return Ok(Self::internal(format!("an object answered {status}: {text}")));
-        };
-        let mut problem = Self::new(kind, text_of("detail").unwrap_or_default());
-        if let Value::Object(mut members) = document {
-            members.retain(|name, _| !COMMON_MEMBERS.contains(&name.as_str()));
-            problem.0.members = members;
-        }
-        for name in HEADERS {
-            if let Some(value) = response.headers().get(name)? {
-                problem.0.headers.push((name, value));
-            }
-        }
-        Ok(problem)
-    }
-
     /// With an extension member.
     #[cold]
     pub(crate) fn with(mut self, member: &str, value: impl Serialize) -> Self {
@@ -321,28 +298,6 @@ impl Problem {
         document.insert("status".into(), json!(status));
         document.insert("detail".into(), json!(self.0.detail));
         document
-    }
-
-    /// The document as JSON, for the request with this id. The log hears why, if that is not for the client.
-    pub(crate) fn to_json(&self, id: &RequestId) -> Vec<u8> {
-        if let Some(reason) = &self.0.reason {
-            console_error!("request {id}: internal error: {reason}");
-        }
-        let mut document = self.document();
-        document.insert("requestId".into(), json!(id.as_str()));
-        Value::Object(document).to_string().into_bytes()
-    }
-
-    /// The response to the request with this id.
-    pub(crate) fn into_response(self, id: &RequestId) -> worker::Result<Response> {
-        let headers = Headers::new();
-        headers.set("content-type", "application/problem+json")?;
-        headers.set("cache-control", "no-store")?;
-        for (name, value) in &self.0.headers {
-            headers.set(name, value)?;
-        }
-        let response = Response::from_bytes(self.to_json(id))?;
-        Ok(response.with_status(self.0.kind.row().1).with_headers(headers))
     }
 }
 
