@@ -110,7 +110,7 @@ pub(crate) enum Kind {
 }
 
 /// Of each kind: the word that stays, the status, and the title.
-const KINDS: [(Kind, &str, u16, &str); 40] = [
+const KINDS: [(Kind, &str, u16, &str); 41] = [
     (Kind::BadRequest, "bad-request", 400, "Bad request"),
     (Kind::BadSignature, "bad-signature", 400, "Bad signature"),
     (Kind::BadOffer, "bad-offer", 400, "Bad offer"),
