@@ -40,7 +40,7 @@ requests! {
         /// Opens a session.
         OpenSession -> SessionOpened,
         /// Which relay has a session.
-        FindSession -> SessionFound,
+        FindSession -> RelayId,
         /// Ends a session.
         EndSession -> (),
         /// Leaves a signal for another session.
@@ -89,7 +89,6 @@ wire_by_field! {
     OpenSession { create, session, author, account, operator, limit, client, joins, location }
     SessionOpened { chosen, rights }
     FindSession { session, author }
-    SessionFound { relay }
     EndSession { session, author }
     PostSignal { session, author, to, signal }
     ReadSignals { session, author, after, client, peers }
@@ -107,7 +106,7 @@ wire_by_field! {
     NoticesApplied { relay, missing_anchor }
 }
 
-wire_as_json!(LogState, Access, Vec<Member>, Looked);
+wire_as_json!(LogState, Access, Vec<Member>, Looked, RelayId);
 
 /// The object of one stream.
 pub(crate) fn stream_object(
@@ -238,13 +237,6 @@ pub(crate) struct FindSession {
     pub session: SessionId,
     /// Who asks.
     pub author: Address,
-}
-
-/// A session that is the author's.
-#[derive(Debug)]
-pub(crate) struct SessionFound {
-    /// The relay that it was sent to.
-    pub relay: RelayId,
 }
 
 /// The end of a session.

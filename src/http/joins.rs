@@ -24,8 +24,8 @@ pub(crate) async fn join(call: Call, at: PathParameters) -> Answer {
         session: connection.session,
         author,
     };
-    let found = call.stream(connection.stream)?.call(find).await;
-    let found = found.map_err(not_there)?;
+    let relay = call.stream(connection.stream)?.call(find).await;
+    let relay = relay.map_err(not_there)?;
     let short = call.short(stream);
     let session = SessionId(random::bytes()?);
     let asked = OpenSession {
@@ -36,7 +36,7 @@ pub(crate) async fn join(call: Call, at: PathParameters) -> Answer {
         operator: principal.operator,
         limit: principal.scope.on(short),
         client: rate_limit::client(call.headers(), &call.config),
-        joins: Some(found.relay),
+        joins: Some(relay),
         location: call.location(),
     };
     let opened = call.stream(short)?.call(asked).await?;

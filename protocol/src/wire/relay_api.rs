@@ -53,7 +53,8 @@ pub struct Registration {
     /// How many sessions it has room for; no bound is known without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u64>,
-    /// Whether it takes further channels on a connection, with grants of the edge.
+    /// Whether it takes further channels on a connection, with grants of the edge. A connection reaches one shard, so a relay with several
+    /// does only where each serves every stream.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub joins: bool,
     /// The key that it was authenticated with. The edge sets it and ignores what a relay sends.

@@ -89,7 +89,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         mesh: None,
         location: None,
         capacity: None,
-        // A stream is served by the shard that it belongs to, and a connection reaches one shard.
         joins: shards == 1,
         key: None,
     };

@@ -2,7 +2,7 @@
 
 use super::object::Stream;
 use crate::api::relays::{ChooseRelay, RelayNotice, relays_object};
-use crate::api::stream::{EndSession, FindSession, OpenSession, SessionFound, SessionOpened};
+use crate::api::stream::{EndSession, FindSession, OpenSession, SessionOpened};
 use crate::clock;
 use crate::problem::{Kind, Problem};
 use streamchain_edge_core::directory::{Choice, Wanted};
@@ -117,9 +117,9 @@ impl Stream {
     }
 
     /// The relay that a session was sent to, for its author.
-    pub(super) fn find_session(&self, asked: &FindSession) -> Result<SessionFound, Problem> {
+    pub(super) fn find_session(&self, asked: &FindSession) -> Result<RelayId, Problem> {
         let session = self.step(|log| log.session_of(asked.session, asked.author))?;
-        Ok(SessionFound { relay: session.relay })
+        Ok(session.relay)
     }
 
     /// The relay is notified first: should that fail, the session is still here and the request can be repeated.
