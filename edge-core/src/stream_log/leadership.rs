@@ -157,6 +157,7 @@ impl LogState {
     /// What becomes of a report that the leader is lost.
     fn weigh(&mut self, asking: &Asking<'_>, heard: UnixMs, now: UnixMs) -> Weighed {
         let until = asking.since.plus_ms(LOST_WAIT_MS);
+        let is_long_ago = |last: UnixMs| now.since(last) >= TAKEOVER_INTERVAL_MS;
         if heard > asking.since {
             let refuted = self.serving_mut(asking.relay).is_some_and(|one| one.refute(now));
             if !refuted {
@@ -164,10 +165,7 @@ impl LogState {
             }
         } else if now < until {
             return Weighed::Wait(until);
-        } else if !self
-            .taken_over
-            .is_some_and(|last| now.since(last) < TAKEOVER_INTERVAL_MS)
-        {
+        } else if self.taken_over.is_none_or(is_long_ago) {
             self.taken_over = Some(now);
             return Weighed::Taken;
         }

@@ -2,7 +2,7 @@
 
 use super::mesh::{LinkReach, Location, MAX_LINK_ADDRESSES};
 use super::notice::Notice;
-use crate::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq, ShortId, StreamId, StreamName};
+use crate::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq, StreamId, StreamName};
 use crate::limits::{MAX_RELAY_SHARDS, MAX_RELAY_TURN_URLS, MAX_SHARD_CANDIDATES};
 use crate::stream_settings::Signed;
 use crate::time::{UnixMs, UnixSec};
@@ -319,7 +319,7 @@ pub struct RelayStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::SessionId;
+    use crate::ids::{SessionId, ShortId};
     use crate::webrtc::Transport;
     use crate::wire::NoticeEvent;
     use std::net::IpAddr;

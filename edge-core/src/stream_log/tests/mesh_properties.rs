@@ -189,7 +189,9 @@ impl World {
             };
             let now = self.now;
             match self.log.step(|log| log.acquire(&asking, now)) {
-                Ok(Acquiring::Leads(grant)) => return self.check_grant(relay, grant.epoch, since, reports),
+                Ok(Acquiring::Leads(grant)) => {
+                    return self.check_grant(relay, grant.epoch, (since, before.taken_over), reports);
+                }
                 Ok(Acquiring::Follows(follow)) => {
                     assert!(self.sent.contains(&relay), "it was sent no session");
                     assert_ne!(*follow.leader(), asker);
@@ -225,7 +227,13 @@ impl World {
         panic!("the request was never decided");
     }
 
-    fn check_grant(&mut self, relay: u8, epoch: Epoch, since: UnixMs, reports: bool) {
+    fn check_grant(
+        &mut self,
+        relay: u8,
+        epoch: Epoch,
+        (since, taken_before): (UnixMs, Option<UnixMs>),
+        reports: bool,
+    ) {
         assert!(self.sent.contains(&relay) || self.leaders.values().any(|(led, _)| *led == relay));
         let run = self.run_of(relay);
         let is_new = !self.leaders.contains_key(&epoch);
@@ -237,7 +245,7 @@ impl World {
             return;
         };
         let state = self.log.state().unwrap();
-        if is_new && reports && state.taken_over == Some(self.now) {
+        if is_new && reports && state.taken_over != taken_before {
             assert!(self.committed <= since, "the leader committed since the report");
             if let Some(last) = self.last_report {
                 assert!(self.now.since(last) >= TAKEOVER_INTERVAL_MS, "too soon");
