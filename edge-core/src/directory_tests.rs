@@ -37,6 +37,7 @@ fn registration(run: u8, sessions: u64) -> Registration {
         cursor: 0,
         session_ends: false,
         reads_rounds: false,
+        spreads: false,
         key: None,
     }
 }

@@ -40,6 +40,9 @@ pub struct Registration {
     /// Whether it reads notices of rounds: it then gets one for all of its streams in a round.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reads_rounds: bool,
+    /// Whether each of its shards serves sessions of any stream: the edge then spreads sessions over the shards.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spreads: bool,
     /// The key that it was authenticated with. The edge sets it and ignores what a relay sends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<RelayKeyId>,
@@ -303,6 +306,7 @@ mod tests {
             cursor: 0,
             session_ends: false,
             reads_rounds: false,
+            spreads: false,
             key: None,
         }
     }

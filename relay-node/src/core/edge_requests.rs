@@ -33,6 +33,8 @@ pub enum Request {
         /// Asks as another run of the relay, and so for a new epoch: after edge and relay disagreed, messages
         /// that clients saw under the old one must not be taken for those to come.
         fresh: Option<Incarnation>,
+        /// The epoch whose leader this relay followed and does not reach any more.
+        lost: Option<Epoch>,
     },
     /// `GET …/producers/{producer}?epoch=&author=&key=`: asks how far a producer is committed, and whether a key is its author's.
     Producer {

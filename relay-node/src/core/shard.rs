@@ -10,10 +10,11 @@
 
 mod datagrams;
 mod deliver;
+mod following;
 mod frames;
 mod inbox;
 mod lifecycle;
-mod publication;
+mod links;
 mod publish;
 mod streams;
 
@@ -24,11 +25,12 @@ use crate::core::handshakes::Handshakes;
 use crate::core::limits::{
     MAX_REPLAY_BYTES, MAX_SESSIONS, MAX_SHARD_UNCOMMITTED_BYTES, MAX_SPENT_TOKENS, MAX_STREAMS,
 };
+use crate::core::link::{LinkMessage, LinkPeer};
 use crate::core::path::Peer;
 use crate::core::rates::{CheckMeter, Rates};
 use crate::core::session::{Phase, Session, SessionConfig, SessionKey};
 use crate::core::shares::Shares;
-use crate::core::stream::Stream;
+use crate::core::stream::{Role, Stream};
 use crate::core::timers::{Owner, Timers};
 use crate::core::withdrawals::Withdrawals;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -40,6 +42,7 @@ use streamchain_protocol::ids::{SessionId, ShortId};
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
 use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::util::SplitMix64;
+use streamchain_protocol::wire::shard_of;
 
 /// One moment by the monotonic and by the wall clock.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +60,8 @@ pub enum Command {
     Transmit(Transmit),
     /// Send a request to the edge, and hand its answer to [`Shard::handle_answer`].
     Ask(Ticket, Request),
+    /// Carry a frame of a link to its other end, which takes it by [`Shard::handle_link`].
+    Link(LinkPeer, LinkMessage),
     /// Log that the stream's epoch was lost, and why.
     StreamLost(ShortId, EdgeError),
 }
@@ -71,6 +76,8 @@ pub struct ShardConfig {
     pub index: usize,
     /// How many shards the relay has.
     pub shards: usize,
+    /// Whether the relay can follow others: it then asks who leads when it has lost an epoch.
+    pub follows: bool,
     /// How long a batch stays open.
     pub commit_interval: Duration,
     /// Random, for jitter and incarnations.
@@ -104,7 +111,7 @@ impl Default for Memory {
 pub struct Load {
     /// Sessions that are open or being opened.
     pub sessions: u64,
-    /// Streams that have sessions, or had some recently.
+    /// Streams that have sessions in the relay, or had some recently; each is counted by one of the relay's shards.
     pub streams: u64,
     /// Messages that are not committed yet.
     pub uncommitted: u64,
@@ -139,6 +146,7 @@ pub struct Shard {
     session_config: SessionConfig,
     index: usize,
     shards: usize,
+    follows: bool,
     commit_interval: Duration,
     memory: Memory,
     rates: Rates,
@@ -180,6 +188,7 @@ impl Shard {
             session_config: config.session,
             index: config.index,
             shards: config.shards,
+            follows: config.follows,
             commit_interval: config.commit_interval,
             memory: config.memory,
             rates: config.rates,
@@ -228,7 +237,11 @@ impl Shard {
     pub fn load(&self) -> Load {
         Load {
             sessions: self.sessions.len() as u64,
-            streams: self.streams.len() as u64,
+            streams: self
+                .streams
+                .keys()
+                .filter(|id| shard_of(**id, self.shards) == self.index)
+                .count() as u64,
             uncommitted: self.streams.values().map(Stream::uncommitted).sum(),
             uncommitted_bytes: self.uncommitted_bytes as u64,
         }
@@ -236,14 +249,14 @@ impl Shard {
 
     /// How many bytes of messages there are now.
     pub fn kept(&self) -> Kept {
-        let leadership = || {
-            self.streams
-                .values()
-                .filter_map(|stream| stream.leadership.as_ref())
-        };
+        let roles = || self.streams.values().map(|stream| &stream.role);
+        let leaderships = roles().filter_map(Role::leader);
         Kept {
-            uncommitted: leadership().map(|leadership| leadership.backlog.bytes()).sum(),
-            replay: leadership().map(|leadership| leadership.replay.bytes()).sum(),
+            uncommitted: leaderships.map(|leadership| leadership.backlog.bytes()).sum(),
+            replay: roles()
+                .filter_map(Role::view)
+                .map(|view| view.replay.bytes())
+                .sum(),
             send_queues: self
                 .sessions
                 .values()

@@ -3,8 +3,9 @@
 //! No other thread touches its sessions or sockets. Orders come from the supervisor, a few a second.
 
 use crate::core::counters::{Counters, ErrorCounts, Latencies};
-use crate::core::{Answer, Command, Load, Now, Path, Request, Shard, Ticket};
+use crate::core::{Answer, Command, LinkMessage, LinkPeer, Load, Now, Path, Request, Shard, Ticket};
 use crate::relay::edge_client::EdgeClient;
+use crate::relay::shard_links::ShardLinks;
 use crate::transport::packet::IngressPacket;
 use crate::transport::packet::is_relayed;
 use crate::transport::tcp_ingress::TcpIngress;
@@ -20,7 +21,7 @@ use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::Notice;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 /// Most requests of a shard to the edge at a time; the rest wait.
 const MAX_REQUESTS: usize = 64;
@@ -77,6 +78,8 @@ pub struct ShardThread {
     sockets: Vec<Socket>,
     ingress: TcpIngress,
     ingress_packets: Vec<IngressPacket>,
+    links: ShardLinks,
+    linked: Vec<(usize, LinkMessage)>,
     edge_client: EdgeClient,
     orders: mpsc::Receiver<Order>,
     reports: watch::Sender<Report>,
@@ -90,6 +93,7 @@ pub struct ShardThread {
 enum Wake {
     Readable(io::Result<usize>),
     Ingress,
+    Linked,
     Answer(Ticket, Answer),
     Order(Option<Order>),
     Time,
@@ -101,6 +105,7 @@ impl ShardThread {
         shard: Shard,
         sockets: Vec<Socket>,
         ingress: TcpIngress,
+        links: ShardLinks,
         edge_client: EdgeClient,
         orders: mpsc::Receiver<Order>,
         reports: watch::Sender<Report>,
@@ -110,6 +115,8 @@ impl ShardThread {
             sockets,
             ingress,
             ingress_packets: Vec::new(),
+            links,
+            linked: Vec::new(),
             edge_client,
             orders,
             reports,
@@ -134,6 +141,7 @@ impl ShardThread {
             match self.wake().await {
                 Wake::Readable(ready) => self.read(ready?)?,
                 Wake::Ingress => self.read_ingress(),
+                Wake::Linked => self.read_links(),
                 Wake::Answer(ticket, answer) => {
                     self.shard
                         .handle_answer(ticket, answer, crate::relay::shard_thread::now())
@@ -162,6 +170,13 @@ impl ShardThread {
         let now = now();
         for IngressPacket { path, packet } in self.ingress_packets.drain(..) {
             self.shard.handle_datagram(&packet, path, now);
+        }
+    }
+
+    fn read_links(&mut self) {
+        let now = now();
+        for (shard, message) in self.linked.drain(..) {
+            self.shard.handle_link(LinkPeer::Shard(shard), message, now);
         }
     }
 
@@ -202,6 +217,10 @@ impl ShardThread {
                     }
                 }
                 Command::Ask(ticket, request) => self.waiting.push_back((ticket, request)),
+                Command::Link(LinkPeer::Shard(shard), message) => self.links.send(shard, message),
+                Command::Link(LinkPeer::Relay(_), message) => {
+                    debug!(stream = %message.stream(), "a frame for a relay that has no link");
+                }
                 Command::StreamLost(stream, reason) => warn!(%stream, %reason, "lost the stream's epoch"),
             }
         }
@@ -258,6 +277,7 @@ impl ShardThread {
         tokio::select! {
             ready = readable => Wake::Readable(ready),
             () = self.ingress.take(&mut self.ingress_packets) => Wake::Ingress,
+            () = self.links.take(&mut self.linked) => Wake::Linked,
             Some(done) = self.requests.join_next() => match done {
                 Ok((ticket, answer)) => Wake::Answer(ticket, answer),
                 Err(failed) => {

@@ -49,6 +49,7 @@ impl Scene {
             cursor: 0,
             session_ends: false,
             reads_rounds: false,
+            spreads: false,
             key: None,
         };
         self.directory

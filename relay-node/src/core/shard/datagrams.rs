@@ -11,7 +11,6 @@ use std::time::Duration;
 use streamchain_protocol::ids::ShortId;
 use streamchain_protocol::time::UnixSec;
 use streamchain_protocol::util::Network;
-use streamchain_protocol::wire::shard_of;
 
 impl Shard {
     /// Takes a datagram that came by `path`.
@@ -76,7 +75,7 @@ impl Shard {
         let admitted = self.admission.admit(check, now.unix.to_sec())?;
         let token = admitted.token;
         let is_over = self.spent.contains_key(&token.session) || self.withdrawals.refuse(&token);
-        if is_over || shard_of(token.stream, self.shards) != self.index {
+        if is_over {
             self.counters.tokens_refused += 1;
             return Ok(());
         }
