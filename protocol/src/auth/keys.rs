@@ -122,6 +122,7 @@ impl RelayKey {
         SessionKeys {
             token: derive(&self.0, &[b"streamchain/session/v1"]),
             password: derive(&self.0, &[b"streamchain/ice-pwd/v1"]),
+            join: derive(&self.0, &[b"streamchain/join/v1"]),
         }
     }
 
@@ -151,6 +152,7 @@ impl RelayKey {
 pub struct SessionKeys {
     pub(crate) token: [u8; 32],
     pub(crate) password: [u8; 32],
+    pub(crate) join: [u8; 32],
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod access_token;
 mod api_key;
+mod join_grant;
 mod keys;
 mod rights;
 mod session_token;
@@ -10,6 +11,7 @@ mod webhook;
 
 pub use access_token::{AccessClaims, AccessError, Scope};
 pub use api_key::{ApiKey, KEY_PREFIX, KeyRef, SECRET_BYTES};
+pub use join_grant::JoinGrant;
 pub use keys::{KeyError, MasterSecret, RelayKey, SessionKeys, mac_bytes};
 pub use rights::{Access, Right, Rights};
 pub use session_token::{FingerprintHash, MaxMessage, SessionRights, SessionToken, TokenError, ice_password};

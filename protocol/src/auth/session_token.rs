@@ -64,11 +64,11 @@ impl SessionRights {
         publish: true,
     };
 
-    fn bits(self) -> u8 {
+    pub(super) fn bits(self) -> u8 {
         u8::from(self.subscribe) | u8::from(self.publish) << 1
     }
 
-    fn from_bits(bits: u8) -> Self {
+    pub(super) fn from_bits(bits: u8) -> Self {
         Self {
             subscribe: bits & 1 != 0,
             publish: bits & 2 != 0,
@@ -245,7 +245,7 @@ impl SessionToken {
 }
 
 /// Takes the next `N` bytes off `rest`.
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+pub(super) fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (bytes, behind) = rest.split_first_chunk()?;
     *rest = behind;
     Some(*bytes)

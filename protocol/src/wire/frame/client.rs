@@ -42,6 +42,42 @@ pub enum ClientFrame<'a> {
         /// The messages, 1 to 256. May be larger than a group's limit here: the session answers `TooLarge`.
         payloads: Vec<&'a [u8]>,
     },
+    /// `[5, grant]`: the channel is of the stream that the edge's grant names. On a further channel of a connection it comes
+    /// first; with a newer grant it may come again.
+    Join {
+        /// A [`JoinGrant`](crate::auth::JoinGrant) as text.
+        grant: &'a str,
+    },
+    /// `[6, bits]`: what the client can do that not every client can. It comes before *hello*.
+    Abilities(Abilities),
+}
+
+/// What a client can do beside what every client can, as bits; those that are not known are passed over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Abilities {
+    bits: u64,
+}
+
+impl Abilities {
+    /// The client takes a second *welcome* on a channel: the stream has another epoch, and the channel goes on.
+    pub const SECOND_WELCOME: Self = Self { bits: 1 };
+    /// The client wants to know who else is on the stream.
+    pub const PRESENCE: Self = Self { bits: 2 };
+
+    /// Returns the abilities that these bits say.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self { bits }
+    }
+
+    /// Returns the abilities as bits.
+    pub const fn bits(self) -> u64 {
+        self.bits
+    }
+
+    /// Returns whether all of `others` are among them.
+    pub const fn has(self, others: Self) -> bool {
+        self.bits & others.bits == others.bits
+    }
 }
 
 impl<'a> ClientFrame<'a> {
@@ -64,6 +100,15 @@ impl<'a> ClientFrame<'a> {
             }
             kind::SUBSCRIBE => read_subscribe(reader, items)?,
             kind::GROUP => (read_group(reader, items)?, 5),
+            kind::JOIN => {
+                need(items, 2, "join")?;
+                let grant = reader.text("grant")?;
+                (Self::Join { grant }, 2)
+            }
+            kind::ABILITIES => {
+                need(items, 2, "abilities")?;
+                (Self::Abilities(Abilities::from_bits(reader.uint("abilities")?)), 2)
+            }
             _ => {
                 skip(reader, items - 1)?;
                 return Ok(None);
@@ -77,7 +122,7 @@ impl<'a> ClientFrame<'a> {
     pub fn first_number(&self) -> Option<u64> {
         match self {
             Self::Publish { producer_seq, .. } | Self::Group { producer_seq, .. } => Some(*producer_seq),
-            Self::Hello { .. } | Self::Subscribe { .. } => None,
+            Self::Hello { .. } | Self::Subscribe { .. } | Self::Join { .. } | Self::Abilities(_) => None,
         }
     }
 
@@ -117,6 +162,12 @@ impl<'a> ClientFrame<'a> {
                 for payload in payloads {
                     w.bytes(payload);
                 }
+            }
+            Self::Join { grant } => {
+                w.array(2).uint(kind::JOIN).text(grant);
+            }
+            Self::Abilities(abilities) => {
+                w.array(2).uint(kind::ABILITIES).uint(abilities.bits());
             }
         }
     }

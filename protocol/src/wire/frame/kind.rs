@@ -8,6 +8,10 @@ pub(crate) const PUBLISH: u64 = 2;
 pub(crate) const SUBSCRIBE: u64 = 3;
 /// client → relay: a signed group of new messages.
 pub(crate) const GROUP: u64 = 4;
+/// client → relay: which stream a further channel is of.
+pub(crate) const JOIN: u64 = 5;
+/// client → relay: what the client can do that not every client can.
+pub(crate) const ABILITIES: u64 = 6;
 /// relay → client: the answer to hello.
 pub(crate) const WELCOME: u64 = 16;
 /// relay → client: a message of the stream.

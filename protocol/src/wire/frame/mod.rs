@@ -11,7 +11,7 @@ pub mod kind;
 mod relay;
 
 pub use channel_limits::ChannelLimits;
-pub use client::ClientFrame;
+pub use client::{Abilities, ClientFrame};
 pub use error_code::ErrorCode;
 pub use relay::RelayFrame;
 

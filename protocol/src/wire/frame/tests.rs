@@ -74,6 +74,8 @@ fn client_frames() -> Vec<(ClientFrame<'static>, &'static str)> {
             },
             "83031903e801",
         ),
+        (ClientFrame::Join { grant: "AbCd" }, "82056441624364"),
+        (ClientFrame::Abilities(Abilities::SECOND_WELCOME), "820601"),
     ]
 }
 
@@ -355,6 +357,11 @@ fn rubbish_is_refused_with_the_field_named() {
         ),
         ("8404074040", "group"),
         ("850407582022", "previous"),
+        ("8105", "join"),
+        ("82054161", "grant"),
+        ("82056261ff", "grant"),
+        ("8106", "abilities"),
+        ("820640", "abilities"),
     ] {
         let error = ClientFrame::read(&mut Reader::new(&hex::decode(bytes).unwrap())).unwrap_err();
         assert!(
@@ -404,7 +411,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_frame_is_survived(which in 0usize..22, at in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<prop::sample::Index>()) {
+    fn a_damaged_frame_is_survived(which in 0usize..24, at in any::<prop::sample::Index>(), to in any::<u8>(), cut in any::<prop::sample::Index>()) {
         let hexes: Vec<_> = client_frames().into_iter().map(|(_, hex)| hex)
             .chain(relay_frames().into_iter().map(|(_, hex)| hex)).collect();
         let mut bytes = hex::decode(hexes[which]).unwrap();

@@ -116,6 +116,7 @@ impl Shard {
                 self.publish(key, publication, now)
             }
             ClientFrame::Subscribe { from, signatures } => self.subscribe(key, Wanted { from, signatures }),
+            ClientFrame::Join { .. } | ClientFrame::Abilities(_) => Outcome::Fine,
         }
     }
 
@@ -131,7 +132,7 @@ impl Shard {
                 payloads.iter().map(|payload| payload.len()).sum(),
             ),
             Some(ClientFrame::Subscribe { .. }) => (SUBSCRIBE_FRAMES, 0),
-            Some(ClientFrame::Hello { .. }) | None => (1, 0),
+            Some(ClientFrame::Hello { .. } | ClientFrame::Join { .. } | ClientFrame::Abilities(_)) | None => (1, 0),
         };
         let verdict = session
             .gate
