@@ -2,27 +2,23 @@
 // Makes wrangler.production.toml. `--help` explains.
 
 import { join, resolve } from "node:path";
-import { createInterface } from "node:readline/promises";
-import { parseArgs } from "node:util";
-import { codeOf, Failure, main, messageOf } from "./lib/console.mjs";
+import { codeOf, Failure, main } from "./lib/console.mjs";
 import { ROOT } from "./lib/paths.mjs";
 
 const load = async () => {
   try {
-    const [{ configure }, { SETTINGS }] = await Promise.all([
+    const [{ configure }, options] = await Promise.all([
       import("./lib/configure/index.mjs"),
-      import("./lib/configure/settings.mjs"),
+      import("./lib/configure/options.mjs"),
     ]);
-    return { configure, SETTINGS };
+    return { configure, ...options };
   } catch (cause) {
     if (codeOf(cause) !== "ERR_MODULE_NOT_FOUND") throw cause;
     throw new Failure("The npm packages are not installed.", ["Run `npm ci` (or `npm start`, which does it)."]);
   }
 };
 
-/** @typedef {Awaited<ReturnType<typeof load>>["SETTINGS"]} Settings */
-
-/** @param {Settings} settings */
+/** @param {string} settings */
 const help = (
   settings,
 ) => `Makes the configuration of a deployment, wrangler.production.toml, from wrangler.toml and your answers.
@@ -45,58 +41,27 @@ MASTER_SECRET and ANCHORER_KEY, where the environment holds them. A file that is
 
 Values (an option goes before the answers file, that before the file of the time before):
 
-${settings.map(({ name, question }) => `  --${name}\n      ${question}`).join("\n")}`;
-
-/** @param {Settings} settings */
-const readOptions = (settings) => {
-  const ofSettings = Object.fromEntries(settings.map(({ name }) => [name, { type: /** @type {const} */ ("string") }]));
-  try {
-    return parseArgs({
-      options: {
-        ...ofSettings,
-        answers: { type: "string" },
-        "no-input": { type: "boolean", default: false },
-        out: { type: "string", default: join(ROOT, "wrangler.production.toml") },
-        overwrite: { type: "boolean", default: false },
-        "dry-run": { type: "boolean", default: false },
-        offline: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    }).values;
-  } catch (cause) {
-    throw new Failure(messageOf(cause), ["`npm run configure -- --help` lists the options."]);
-  }
-};
+${settings}`;
 
 await main(async () => {
-  const { configure, SETTINGS } = await load();
-  const options = readOptions(SETTINGS);
-  if (options.help) return console.log(help(SETTINGS));
-  const given = Object.fromEntries(
-    SETTINGS.flatMap(({ name }) => {
-      const value = /** @type {Record<string, unknown>} */ (options)[name];
-      return typeof value === "string" ? [[name, value.trim()]] : [];
-    }),
-  );
-  const isAsked = !options["no-input"] && process.stdin.isTTY === true;
-  const lines = isAsked ? createInterface({ input: process.stdin, output: process.stdout }) : null;
-  // At the end of the input (Ctrl-D) nothing goes on below.
-  process.exitCode = 1;
-  try {
+  const { configure, readOptions, settingsHelp, withPerson } = await load();
+  const { values, given } = readOptions("npm run configure", {
+    overwrite: { type: /** @type {const} */ ("boolean"), default: false },
+  });
+  if (values.help) return console.log(help(settingsHelp()));
+  await withPerson(!values["no-input"], async (ask) => {
     await configure({
       given,
-      answers: options.answers && resolve(options.answers),
+      answers: values.answers && resolve(values.answers),
       template: join(ROOT, "wrangler.toml"),
-      out: resolve(options.out),
-      overwrite: options.overwrite,
-      dryRun: options["dry-run"],
-      offline: options.offline,
-      ask: lines === null ? null : (question) => lines.question(question),
+      out: resolve(values.out),
+      overwrite: values.overwrite,
+      dryRun: values["dry-run"],
+      offline: values.offline,
+      ask,
       env: process.env,
       log: console.log,
     });
-    process.exitCode = 0;
-  } finally {
-    lines?.close();
-  }
+    return true;
+  });
 });

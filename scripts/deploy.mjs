@@ -2,15 +2,11 @@
 // Deploys everything. `--help` explains.
 
 import { join, resolve } from "node:path";
-import { createInterface } from "node:readline/promises";
-import { parseArgs } from "node:util";
-import { Failure, main, messageOf } from "./lib/console.mjs";
+import { Failure, main } from "./lib/console.mjs";
 import { ROOT, STATE } from "./lib/paths.mjs";
 import { setUp } from "./lib/setup/index.mjs";
 
-/** @typedef {typeof import("./lib/configure/settings.mjs").SETTINGS} Settings */
-
-/** @param {Settings} settings */
+/** @param {string} settings */
 const help = (
   settings,
 ) => `Deploys StreamChain: keys, D1 database, R2 bucket, contract, configuration, migrations, Worker, secrets, and an
@@ -25,6 +21,7 @@ Before it: \`wrangler login\`, or CLOUDFLARE_API_TOKEN (and CLOUDFLARE_ACCOUNT_I
 an account with some ether, where there is no contract yet. MASTER_SECRET and ANCHORER_KEY are taken from the environment, from
 the file of keys, or made. A secret that the Worker has is never replaced by a new one.
 
+  --metrics        have a METRICS_TOKEN, by which Prometheus reads /v1/metrics; it is written to metrics-token beside keys.json
   --relay ID       write the environment file of this relay; several times for several relays
   --url URL        where the edge is served, if not at the address that wrangler prints
   --answers FILE   JSON with values by the names below
@@ -37,29 +34,17 @@ the file of keys, or made. A secret that the Worker has is never replaced by a n
 
 Values, as of \`npm run configure\`:
 
-${settings.map(({ name, question }) => `  --${name}\n      ${question}`).join("\n")}`;
+${settings}`;
 
-/** @param {Settings} settings */
-const readOptions = (settings) => {
-  const ofSettings = Object.fromEntries(settings.map(({ name }) => [name, { type: /** @type {const} */ ("string") }]));
-  try {
-    return parseArgs({
-      options: {
-        ...ofSettings,
-        relay: { type: "string", multiple: true, default: [] },
-        url: { type: "string" },
-        answers: { type: "string" },
-        "no-input": { type: "boolean", default: false },
-        out: { type: "string", default: join(ROOT, "wrangler.production.toml") },
-        folder: { type: "string", default: join(STATE, "production") },
-        "dry-run": { type: "boolean", default: false },
-        offline: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    }).values;
-  } catch (cause) {
-    throw new Failure(messageOf(cause), ["`npm run deploy -- --help` lists the options."]);
-  }
+const OWN = {
+  metrics: { type: /** @type {const} */ ("boolean"), default: false },
+  relay: {
+    type: /** @type {const} */ ("string"),
+    multiple: /** @type {const} */ (true),
+    default: /** @type {string[]} */ ([]),
+  },
+  url: { type: /** @type {const} */ ("string") },
+  folder: { type: /** @type {const} */ ("string"), default: join(STATE, "production") },
 };
 
 /** @param {string} id */
@@ -70,44 +55,32 @@ const relayId = (id) => {
 
 await main(async () => {
   await setUp();
-  const { SETTINGS } = await import("./lib/configure/settings.mjs");
-  const options = readOptions(SETTINGS);
-  if (options.help) return console.log(help(SETTINGS));
+  const { readOptions, settingsHelp, withPerson } = await import("./lib/configure/options.mjs");
+  const { values, given } = readOptions("npm run deploy", OWN);
+  if (values.help) return console.log(help(settingsHelp()));
   const [{ deploy }, { wranglerWith }, { buildContracts }] = await Promise.all([
     import("./lib/deployment/index.mjs"),
     import("./lib/deployment/cloudflare.mjs"),
     import("./lib/build/contracts.mjs"),
   ]);
-  const given = Object.fromEntries(
-    SETTINGS.flatMap(({ name }) => {
-      const value = /** @type {Record<string, unknown>} */ (options)[name];
-      return typeof value === "string" ? [[name, value.trim()]] : [];
-    }),
-  );
-  const relays = /** @type {string[]} */ (options.relay).map(relayId);
-  const isAsked = !options["no-input"] && process.stdin.isTTY === true;
-  const lines = isAsked ? createInterface({ input: process.stdin, output: process.stdout }) : null;
-  if (!options["dry-run"]) await buildContracts();
-  // At the end of the input (Ctrl-D) nothing goes on below.
-  process.exitCode = 1;
-  try {
-    const works = await deploy({
+  const relays = values.relay.map(relayId);
+  if (!values["dry-run"]) await buildContracts();
+  await withPerson(!values["no-input"], (ask) =>
+    deploy({
       given,
       relays,
-      answers: options.answers && resolve(options.answers),
+      answers: values.answers && resolve(values.answers),
       template: join(ROOT, "wrangler.toml"),
-      out: resolve(options.out),
-      folder: resolve(options.folder),
-      url: options.url,
-      dryRun: options["dry-run"],
-      offline: options.offline,
-      ask: lines === null ? null : (question) => lines.question(question),
+      out: resolve(values.out),
+      folder: resolve(values.folder),
+      url: values.url,
+      metrics: values.metrics,
+      dryRun: values["dry-run"],
+      offline: values.offline,
+      ask,
       env: process.env,
       log: console.log,
       wrangler: wranglerWith(),
-    });
-    process.exitCode = works ? 0 : 1;
-  } finally {
-    lines?.close();
-  }
+    }),
+  );
 });

@@ -3,17 +3,19 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { relayPath } from "./lib/build/relay.mjs";
-import { box, Failure, green, heading, main, messageOf, printFailure } from "./lib/console.mjs";
+import { buildRelayBehind, relayPath } from "./lib/build/relay.mjs";
+import { box, elapsed, Failure, green, heading, main, messageOf, printFailure } from "./lib/console.mjs";
 import { cargoOutput, ROOT, STATE } from "./lib/paths.mjs";
 import { leftText, Remaining } from "./lib/remaining.mjs";
 import { edgeBindgenPath } from "./lib/setup/cargo-tools.mjs";
 import { setUp } from "./lib/setup/index.mjs";
+import { startInOrder } from "./lib/start.mjs";
 
 const HELP = `npm start [-- options]
 
 Installs missing tools, builds what changed, and runs the whole system on this machine: a local chain with the
-contract, the edge Worker, and one relay. Ctrl-C stops all of it. Its state stays in .streamchain/ for the next start.
+contract, the edge Worker, and one relay. The page works before the relay is compiled: it publishes and reads by HTTP until then.
+Ctrl-C stops all of it. Its state stays in .streamchain/ for the next start.
 
   --fresh              delete the chain, the streams and the keys of earlier starts first
   --port N             HTTP port of the edge, for the browser        (default 8787)
@@ -39,6 +41,9 @@ const OPTIONS = {
 /** @typedef {Awaited<ReturnType<typeof import("./lib/system/index.mjs").startSystem>>} System */
 
 const HIGHEST_PORT = 65_535;
+
+/** The part of a start that comes after the page. */
+const RELAY = "relay";
 
 const options = () => {
   try {
@@ -78,13 +83,28 @@ const writeDevVars = async (system) => {
   if (system.contract) await writeEdgeVars(file, system.contract, system.urls.rpc);
 };
 
-/** @param {System} system */
-const announce = (system) => {
-  const lines = ["StreamChain runs.", "", `  Open      ${system.urls.edge}`];
+/** @param {System} system @param {string} left how long the relay's compilation takes */
+const announcePage = (system, left) => {
+  const lines = ["The page works.", "", `  Open      ${system.urls.edge}`];
   if (system.urls.tunnel) lines.push(`  Public    ${system.urls.tunnel}`);
   lines.push(`  Chain     ${system.urls.rpc} (id 31337)`, `  Contract  ${system.contract?.address}`);
-  lines.push("  Logs      .streamchain/logs/", "", "Ctrl-C stops all of it; the next start goes on where it left off.");
+  lines.push("  Logs      .streamchain/logs/", "");
+  if (left) {
+    lines.push(`The relay is being compiled, ${left}. Until then the page publishes and reads by HTTP;`);
+    lines.push("then it goes over to WebRTC by itself.", "");
+  }
+  lines.push("Ctrl-C stops all of it; the next start goes on where it left off.");
   console.log(`\n${green(box(lines))}`);
+};
+
+/** @param {System} system @param {number} startMs */
+const announceRelay = (system, startMs) => {
+  const port = system.relayPorts[system.relayIds[0] ?? ""];
+  console.log(
+    green(
+      `The relay works too (UDP port ${port}): messages are live now. Everything is there after ${elapsed(startMs)}.`,
+    ),
+  );
 };
 
 /** Resolves at the first signal after the system serves; one that comes before ends us, and our children, at once. */
@@ -100,14 +120,14 @@ const parts = () => {
   /** @param {string[]} path */
   const has = (...path) => existsSync(join(ROOT, ...path));
   const worker = cargoOutput("wasm32-unknown-unknown", "start", "streamchain_edge.wasm");
+  const isSetUp = has("node_modules", ".streamchain-lock") && existsSync(edgeBindgenPath());
   return [
-    { name: "npm packages", seconds: 22, isDone: has("node_modules", ".streamchain-lock") },
-    { name: "edge-bindgen", seconds: 30, isDone: existsSync(edgeBindgenPath()) },
+    { name: "tools", seconds: 35, isDone: isSetUp },
     { name: "contracts", seconds: 5, isDone: has("contracts", "out", "StreamChain.sol") },
     { name: "web app", seconds: 3, isDone: has("web", "dist", "index.html") },
     { name: "edge Worker", seconds: 100, isDone: existsSync(worker) },
-    { name: "relay", seconds: 190, isDone: existsSync(relayPath("start")) },
     { name: "starting", seconds: 12, isDone: false },
+    { name: RELAY, seconds: 190, isDone: existsSync(relayPath("start")) },
   ];
 };
 
@@ -118,31 +138,36 @@ const run = async (flags, remaining) => {
   const ports = { chain: port(flags, "chain-port"), edge: port(flags, "port"), relay: port(flags, "relay-port") };
   claimFolder(STATE, console.log);
   await requirePorts(ports);
-  const { buildForStart } = await import("./lib/build/index.mjs");
-  await buildForStart(remaining);
-
-  heading("Starting");
+  const { buildForPage } = await import("./lib/build/index.mjs");
   const signals = catchSignals();
-  const system = await startSystem({
-    dir: STATE,
-    ports,
-    fresh: flags.fresh,
-    tunnel: flags.tunnel,
-    advertise: flags.advertise,
-    rateLimits: true,
-    relay: relayPath("start"),
-    log: (line) => console.log(`  ${line}`),
+  const failure = await startInOrder({
+    buildPage: () => buildForPage(remaining),
+    startSystem: () => {
+      heading("Starting");
+      return startSystem({
+        dir: STATE,
+        ports,
+        fresh: flags.fresh,
+        tunnel: flags.tunnel,
+        advertise: flags.advertise,
+        rateLimits: true,
+        relays: 0,
+        relay: relayPath("start"),
+        log: (line) => console.log(`  ${line}`),
+      });
+    },
+    pageWorks: async (/** @type {System} */ system) => {
+      await writeDevVars(system);
+      announcePage(system, leftText(remaining.secondsFrom(RELAY, Date.now())));
+    },
+    buildRelay: buildRelayBehind,
+    relayWorks: (system) => announceRelay(system, remaining.startMs),
+    asked: signals.next,
+    ends: (error) => {
+      if (error) printFailure(error);
+      console.log("\nStopping the relay, the edge and the chain …");
+    },
   });
-  await writeDevVars(system);
-  announce(system);
-  /** @type {unknown} */
-  let failure = null;
-  await Promise.race([system.died, signals.next()]).catch((error) => {
-    failure = error;
-    printFailure(error);
-  });
-  console.log("\nStopping the relay, the edge and the chain …");
-  await system.stop();
   console.log("Everything is stopped.");
   return failure ? 1 : 0;
 };
@@ -151,7 +176,7 @@ await main(async () => {
   const flags = options();
   if (flags.help) return console.log(HELP);
   const remaining = new Remaining(parts(), Date.now() - performance.now());
-  const left = leftText(remaining.secondsFrom("npm packages", Date.now()));
+  const left = leftText(remaining.secondsFrom("tools", Date.now(), RELAY), "until the page works");
   if (left) console.log(`Everything is installed and built once: ${left}.`);
   await setUp();
   process.exit(await run(flags, remaining));

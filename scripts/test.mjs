@@ -1,13 +1,15 @@
 // `npm test`: set-up, then every test. `npm test -- edge browser` runs these groups only.
 //
-// All groups run whatever fails; the last line is the sum of what the runners counted, "N passed, N failed" (each
+// All groups run whatever fails, those that start systems two at a time; the last line is the sum of what the runners counted, "N passed, N failed" (each
 // check and the build count as one). A group in which nothing ran has failed.
 
 import { choose } from "./lib/choice.mjs";
 import { bold, elapsed, green, heading, main, red } from "./lib/console.mjs";
 import { setUp } from "./lib/setup/index.mjs";
 import { totalCounts } from "./lib/test/counts.mjs";
+import { inProcess } from "./lib/test/group-process.mjs";
 import { GROUPS } from "./lib/test/groups.mjs";
+import { inLanes } from "./lib/test/lanes.mjs";
 
 const ABOUT = {
   command: "npm test",
@@ -15,11 +17,19 @@ const ABOUT = {
   kind: "test group",
 };
 
-/** @param {import("./lib/test/groups.mjs").TestGroup} group */
-const runGroup = async ({ name, title, run }) => {
+/**
+ * Runs a group alone with its output as it comes, or beside another one with its output whole in the end.
+ * @param {import("./lib/test/groups.mjs").TestGroup} group
+ * @param {boolean} isAlone
+ */
+const runGroup = async ({ name, title, run }, isAlone) => {
   const start = Date.now();
   heading(`▶ ${title}`);
-  const counts = await run();
+  const { counts, output } = isAlone ? { counts: await run(), output: "" } : await inProcess(name);
+  if (!isAlone) {
+    heading(`▶ ${title}: what it printed`);
+    console.log(output.trimEnd());
+  }
   if (counts.passed + counts.failed === 0) {
     console.log(`  ${red("✗")} Nothing ran in this group.`);
     counts.failed = 1;
@@ -38,8 +48,7 @@ await main(async () => {
   await setUp({ checks: true, browser: true });
   console.log(`  done in ${elapsed(start)}`);
 
-  const results = [];
-  for (const group of groups) results.push(await runGroup(group));
+  const results = await inLanes(groups, runGroup);
 
   heading(`Summary (${elapsed(start)})`);
   for (const { line } of results) console.log(line);

@@ -19,24 +19,29 @@ export class Remaining {
   }
 
   /**
-   * Seconds from the beginning of this part until everything is over; null when nothing takes long.
-   * @param {string} name @param {number} nowMs
+   * Seconds from the beginning of this part until everything is over, or until the beginning of the part `until`; null when
+   * nothing takes long.
+   * @param {string} name @param {number} nowMs @param {string} [until]
    */
-  secondsFrom(name, nowMs) {
+  secondsFrom(name, nowMs, until) {
     const at = this.parts.findIndex((part) => part.name === name);
     if (at < 0) return null;
+    const end = this.parts.findIndex((part) => part.name === until);
     /** @param {Part[]} parts */
     const sum = (parts) => parts.reduce((total, { seconds }) => total + seconds, 0);
     const before = sum(this.parts.slice(0, at));
     const spent = (nowMs - this.startMs) / 1000;
     const slowness = before < LEAST_SAMPLE_S ? 1 : spent / before;
-    return sum(this.parts.slice(at)) * slowness;
+    return sum(this.parts.slice(at, end < 0 ? undefined : end)) * slowness;
   }
 }
 
-/** "about 3 min left", in steps that the estimate can keep. @param {number | null} seconds */
-export const leftText = (seconds) => {
+/**
+ * "about 3 min left", in steps that the estimate can keep; empty when it is over soon.
+ * @param {number | null} seconds @param {string} what
+ */
+export const leftText = (seconds, what = "left") => {
   if (seconds === null || seconds < LEAST_SAMPLE_S) return "";
-  if (seconds < 60) return `about ${Math.ceil(seconds / 10) * 10} s left`;
-  return `about ${Math.round(seconds / 60)} min left`;
+  if (seconds < 60) return `about ${Math.ceil(seconds / 10) * 10} s ${what}`;
+  return `about ${Math.round(seconds / 60)} min ${what}`;
 };

@@ -2,6 +2,7 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { createWriteStream, mkdirSync, readFileSync } from "node:fs";
+import { constants, setPriority } from "node:os";
 import { dirname, relative } from "node:path";
 import { dim, elapsed, Failure } from "./console.mjs";
 import { childEnv, ROOT } from "./paths.mjs";
@@ -85,33 +86,78 @@ const tail = (path) => {
   return lines.slice(-TAIL_LINES);
 };
 
+/** The quiet commands that run at this moment, in the order in which they were started. @type {Set<{ name: string, start: number, last: string }>} */
+const bars = new Set();
+
+/** One line for all of them: how long each has run, and what it wrote last. */
+const progressLine = () => {
+  const width = Math.max(40, (process.stdout.columns || 110) - 6);
+  const each = Math.floor(width / bars.size) - 3;
+  const parts = [...bars].map(({ name, start, last }) => {
+    const title = bars.size > 1 ? `${name} ` : "";
+    return `${title}${elapsed(start)}  ${last}`.slice(0, each);
+  });
+  return parts.join(" | ");
+};
+
 /** Prints from time to time how long a command has run and what it last wrote. @param {string} name */
 const progress = (name) => {
-  const start = Date.now();
+  const bar = { name, start: Date.now(), last: "" };
+  bars.add(bar);
   const tty = process.stdout.isTTY;
-  let last = "";
   const timer = setInterval(
     () => {
-      const line = `${elapsed(start)}  ${last}`.slice(0, Math.max(40, (process.stdout.columns || 110) - 6));
-      if (tty) process.stdout.write(`\r\x1b[K    ${dim(line)}`);
-      else console.log(`    ${name}: ${line}`);
+      if (!tty) return console.log(`    ${name}: ${elapsed(bar.start)}  ${bar.last}`.slice(0, 110));
+      // On a terminal there is one line, which the first of them draws.
+      if ([...bars][0] === bar) process.stdout.write(`\r\x1b[K    ${dim(progressLine())}`);
     },
     tty ? REDRAW_MS : HEARTBEAT_MS,
   );
   return {
     /** @param {string} text */
     note: (text) => {
-      last =
+      bar.last =
         text
           .split(/[\r\n]+/)
           .findLast((line) => line.trim())
-          ?.trim() ?? last;
+          ?.trim() ?? bar.last;
     },
     end: () => {
+      bars.delete(bar);
       clearInterval(timer);
       if (tty) process.stdout.write("\r\x1b[K");
     },
   };
+};
+
+/** The groups of background commands, which are killed when this process exits, even by a crash. @type {Set<number>} */
+const groups = new Set();
+
+/** @param {number} group @param {NodeJS.Signals} signal */
+const endGroup = (group, signal) => {
+  try {
+    process.kill(-group, signal);
+  } catch {
+    // It ended by itself meanwhile.
+  }
+};
+process.on("exit", () => {
+  for (const group of groups) endGroup(group, "SIGKILL");
+});
+
+/**
+ * Makes a child yield to all that a person waits for, and ends it with everything that it started when the signal says so.
+ * @param {import("node:child_process").ChildProcess} child the leader of its process group @param {AbortSignal} signal
+ */
+const keepInBackground = (child, signal) => {
+  const { pid } = child;
+  if (pid === undefined) return;
+  groups.add(pid);
+  child.on("close", () => groups.delete(pid));
+  setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  const end = () => endGroup(pid, "SIGTERM");
+  if (signal.aborted) end();
+  else signal.addEventListener("abort", end);
 };
 
 /**
@@ -120,14 +166,17 @@ const progress = (name) => {
  * @param {string} name
  * @param {string} command
  * @param {string[]} args
- * @param {{ log: string, cwd?: string, env?: NodeJS.ProcessEnv, advice?: string[] }} options
+ * @param {{ log: string, cwd?: string, env?: NodeJS.ProcessEnv, advice?: string[], background?: AbortSignal }} options
+ *   `background`: it runs with a lower priority, out of reach of the terminal's Ctrl-C, until this signal ends it
  */
-export const runLogged = async (name, command, args, { log, cwd = ROOT, env = {}, advice = [] }) => {
+export const runLogged = async (name, command, args, { log, cwd = ROOT, env = {}, advice = [], background }) => {
   mkdirSync(dirname(log), { recursive: true });
   const file = createWriteStream(log);
   const bar = progress(name);
+  const detached = background !== undefined;
   const code = await new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, env: childEnv(env), stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, args, { cwd, env: childEnv(env), stdio: ["ignore", "pipe", "pipe"], detached });
+    if (background) keepInBackground(child, background);
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8");
       stream.on("data", (/** @type {string} */ text) => {

@@ -118,6 +118,16 @@ suite("a deployment", () => {
     assert.deepEqual(changes, []);
   });
 
+  test("a token for Prometheus is made when it is asked for", async () => {
+    assert.equal(existsSync(file("metrics-token")), false);
+    await run({ metrics: true });
+    const { METRICS_TOKEN } = keys();
+    assert.match(METRICS_TOKEN ?? "", /^[0-9a-f]{64}$/);
+    assert.equal(readFileSync(file("metrics-token"), "utf8").trim(), METRICS_TOKEN);
+    assert.equal(statSync(file("metrics-token")).mode & 0o077, 0);
+    assert.equal(cloudflare.secrets.get("METRICS_TOKEN"), METRICS_TOKEN);
+  });
+
   test("secrets that only the Worker has are never replaced", async () => {
     const before = Object.fromEntries(cloudflare.secrets);
     const folder = file("another");

@@ -10,7 +10,8 @@ import { join } from "node:path";
 import { suite, test } from "node:test";
 import { answersIn, render } from "../../scripts/lib/configure/file.mjs";
 import { configure } from "../../scripts/lib/configure/index.mjs";
-import { problemsOf, secretProblems } from "../../scripts/lib/configure/settings.mjs";
+import { readOptions, settingsHelp } from "../../scripts/lib/configure/options.mjs";
+import { problemsOf, SETTINGS, secretProblems } from "../../scripts/lib/configure/settings.mjs";
 import { Failure } from "../../scripts/lib/console.mjs";
 import { NODE, ROOT } from "../../scripts/lib/paths.mjs";
 import { developmentAccount } from "../../scripts/lib/system/chain.mjs";
@@ -136,6 +137,8 @@ suite("values", () => {
     assert.deepEqual(secretProblems({ ANCHORER_KEY: key }, LOCAL), []);
     const random = "3f9c0d51e2a7b8461c90fe23d5a4b7980112233445566778899aabbccddeeff0";
     assert.deepEqual(secretProblems({ ANCHORER_KEY: random, MASTER_SECRET: random }, GOOD), []);
+    assert.match(secretProblems({ METRICS_TOKEN: "x".repeat(31) }, GOOD).join(), /^METRICS_TOKEN is not 32 or more/);
+    assert.deepEqual(secretProblems({ METRICS_TOKEN: "x".repeat(32) }, GOOD), []);
   });
 });
 
@@ -283,4 +286,22 @@ test("the command works from flags alone and asks nothing", () => {
   assert.equal(status, 1);
   assert.match(stderr, /--siwe-domains is missing/);
   assert.match(readFileSync(join(ROOT, ".gitignore"), "utf8"), /^\/wrangler\.production\.toml$/m);
+});
+
+suite("the command lines", () => {
+  test("of configure and deploy take every setting and the same options", () => {
+    const args = ["--chain-id", " 5 ", "--dry-run", "--offline", "--rpc", "https://rpc.example"];
+    const { values, given } = readOptions("npm run x", { own: { type: "string" } }, [...args, "--own", "1"]);
+    assert.deepEqual(given, { "chain-id": "5", rpc: "https://rpc.example" });
+    assert.deepEqual([values["dry-run"], values.offline, values["no-input"], values.own], [true, true, false, "1"]);
+    for (const { name } of SETTINGS) assert.ok(settingsHelp().includes(`  --${name}\n`), name);
+  });
+
+  test("refuse an option that they don't have, and name the help", () => {
+    assert.throws(
+      () => readOptions("npm run x", {}, ["--chainid", "5"]),
+      (error) =>
+        error instanceof Failure && /--chainid/.test(error.message) && /npm run x -- --help/.test(error.advice.join()),
+    );
+  });
 });

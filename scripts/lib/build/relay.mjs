@@ -1,7 +1,9 @@
-// The relay: `cargo build --profile relay` (or `start`, which compiles quickly), which compiles only what changed.
+// The relay: `cargo build --profile relay`, or `start`, which compiles quickly.
 
+import { join } from "node:path";
 import { Failure } from "../console.mjs";
-import { cargoOutput } from "../paths.mjs";
+import { cargoOutput, STATE } from "../paths.mjs";
+import { runLogged } from "../run.mjs";
 import { showCargo } from "./cargo.mjs";
 
 /**
@@ -35,9 +37,18 @@ export const buildRelayTestkit = async () => {
   }
 };
 
-/** @param {{ profile?: "relay" | "start" }} how */
-export const buildRelay = async ({ profile = "relay" } = {}) => {
-  if ((await showCargo("cargo", ["build", "--profile", profile, "-p", "relay-node"])) !== 0) {
+export const buildRelay = async () => {
+  if ((await showCargo("cargo", ["build", "--profile", "relay", "-p", "relay-node"])) !== 0) {
     throw new Failure("The relay does not compile (cargo's output is above).");
   }
 };
+
+/**
+ * Compiles the relay that `npm start` runs, with a low priority, until the signal ends it.
+ * @param {AbortSignal} signal
+ */
+export const buildRelayBehind = (signal) =>
+  runLogged("relay", "cargo", ["build", "--profile", "start", "-p", "relay-node"], {
+    log: join(STATE, "logs", "relay-build.log"),
+    background: signal,
+  });

@@ -180,6 +180,8 @@ const nextSteps = (out, answers) => {
     `  wrangler d1 migrations apply streamchain --remote ${config}`,
     `  wrangler deploy ${config}`,
     ...secrets.map((name) => `  wrangler secret put ${name} ${config}`),
+    "Where Prometheus reads /v1/metrics:",
+    `  wrangler secret put METRICS_TOKEN ${config}`,
   ];
 };
 

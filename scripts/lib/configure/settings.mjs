@@ -295,12 +295,21 @@ export const problemsOf = (answers) =>
     return problem === null ? [] : [`--${setting.name}: ${problem}`];
   });
 
+/** As the edge checks it (src/config/edge.rs). */
+const MIN_METRICS_TOKEN_CHARS = 32;
+
+/** What is wrong with a METRICS_TOKEN, or null. @param {string} token */
+export const metricsTokenProblem = (token) =>
+  token.length >= MIN_METRICS_TOKEN_CHARS && /^[!-~]+$/.test(token)
+    ? null
+    : `METRICS_TOKEN is not ${MIN_METRICS_TOKEN_CHARS} or more characters of ASCII without spaces`;
+
 /**
  * What is wrong with the secrets that the environment happens to hold. They are never written, and never printed.
- * @param {{ ANCHORER_KEY?: string | undefined, MASTER_SECRET?: string | undefined }} secrets
+ * @param {{ ANCHORER_KEY?: string | undefined, MASTER_SECRET?: string | undefined, METRICS_TOKEN?: string | undefined }} secrets
  * @param {Answers} answers
  */
-export const secretProblems = ({ ANCHORER_KEY, MASTER_SECRET }, answers) => {
+export const secretProblems = ({ ANCHORER_KEY, MASTER_SECRET, METRICS_TOKEN }, answers) => {
   const problems = [];
   const digits = (/** @type {string} */ text) => text.trim().toLowerCase().replace(/^0x/, "");
   const isHex = (/** @type {string} */ text) => /^[0-9a-f]{64}$/.test(text);
@@ -316,6 +325,8 @@ export const secretProblems = ({ ANCHORER_KEY, MASTER_SECRET }, answers) => {
     if (isGuessable(secret) && !isDevelopment(answers))
       problems.push("MASTER_SECRET is not random: openssl rand -hex 32");
   }
+  const ofToken = METRICS_TOKEN ? metricsTokenProblem(METRICS_TOKEN) : null;
+  if (ofToken !== null) problems.push(ofToken);
   return problems;
 };
 

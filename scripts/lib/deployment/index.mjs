@@ -28,6 +28,7 @@ const BUCKET = "streamchain";
  * @property {string} out the configuration
  * @property {string} folder where keys and the relays' environment files are kept
  * @property {string[]} relays ids of relays that get a key
+ * @property {boolean | undefined} [metrics] have a token by which Prometheus reads the metrics
  * @property {string | undefined} url where the edge is served, unless wrangler says it
  * @property {boolean} dryRun look, and say what would be done
  * @property {boolean} offline don't ask the RPC endpoints, and don't look at the deployed edge
@@ -52,7 +53,15 @@ export const deploy = async (options) => {
   const answers = await run.configuration();
   await run.worker(answers);
   await run.relays();
+  await run.metrics();
   return run.report();
+};
+
+/** @param {string} file @param {string} text */
+const writePrivate = async (file, text) => {
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, text, { mode: PRIVATE_FILE });
+  await chmod(file, PRIVATE_FILE);
 };
 
 class Deployment {
@@ -82,10 +91,10 @@ class Deployment {
   }
 
   async keys() {
-    const { folder, env, dryRun, wrangler, out, relays } = this.options;
+    const { folder, env, dryRun, wrangler, out, relays, metrics } = this.options;
     const file = join(folder, "keys.json");
     const deployed = await secretNames(wrangler, existsSync(out) ? out : this.options.template);
-    const { keys, made } = await deploymentKeys({ file, env, deployed, dryRun });
+    const { keys, made } = await deploymentKeys({ file, env, deployed, dryRun, metrics });
     this.#keys = keys;
     if (relays.length > 0 && !keys.MASTER_SECRET) {
       const advice = ["Set MASTER_SECRET in the environment, or restore the file of keys."];
@@ -187,9 +196,24 @@ class Deployment {
         "# The address that browsers reach this machine at:",
         "#STREAMCHAIN_ADVERTISE=203.0.113.7",
       ];
-      await mkdir(folder, { recursive: true });
-      await writeFile(file, `${lines.join("\n")}\n`, { mode: PRIVATE_FILE });
-      await chmod(file, PRIVATE_FILE);
+      await writePrivate(file, `${lines.join("\n")}\n`);
+    }
+  }
+
+  /** The file that Prometheus reads the token from (`credentials_file` in docs/monitoring/prometheus.yml). */
+  async metrics() {
+    const { metrics, folder } = this.options;
+    if (!metrics) return;
+    const token = this.#keys.METRICS_TOKEN;
+    if (token === undefined) {
+      this.#say(
+        "The Worker has a METRICS_TOKEN that is not at hand: set it in the environment to have its file written.",
+      );
+      return;
+    }
+    const file = join(folder, "metrics-token");
+    if (this.#begin(`write ${relative(process.cwd(), file)}, the token of /v1/metrics for Prometheus`)) {
+      await writePrivate(file, `${token}\n`);
     }
   }
 

@@ -4,12 +4,15 @@ import { hkdfSync, randomBytes } from "node:crypto";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { privateKeyToAddress } from "viem/accounts";
+import { metricsTokenProblem } from "../configure/settings.mjs";
 import { codeOf, Failure } from "../console.mjs";
 
 const PRIVATE_FILE = 0o600;
 const NAMES = /** @type {const} */ (["MASTER_SECRET", "ANCHORER_KEY"]);
+/** A key that a deployment can do without. */
+const METRICS_TOKEN = /** @type {const} */ ("METRICS_TOKEN");
 
-/** @typedef {{ MASTER_SECRET: string, ANCHORER_KEY: string }} Keys 64 hexadecimal digits each */
+/** @typedef {{ MASTER_SECRET: string, ANCHORER_KEY: string, METRICS_TOKEN: string }} Keys 64 hexadecimal digits each; the token: 32 or more characters */
 
 /** @param {string} file @returns {Promise<Partial<Keys>>} */
 const kept = async (file) => {
@@ -23,6 +26,11 @@ const kept = async (file) => {
 
 /** @param {string} name @param {string} value */
 const checked = (name, value) => {
+  if (name === METRICS_TOKEN) {
+    const problem = metricsTokenProblem(value);
+    if (problem === null) return value;
+    throw new Failure(problem, ["openssl rand -hex 32"]);
+  }
   const digits = value.trim().replace(/^0x/i, "").toLowerCase();
   if (/^[0-9a-f]{64}$/.test(digits)) return digits;
   throw new Failure(`${name} is not 64 hexadecimal digits.`, ["openssl rand -hex 32"]);
@@ -30,19 +38,20 @@ const checked = (name, value) => {
 
 /**
  * The keys: those of the environment first, then the file's; what neither has is made, unless the deployed Worker has a
- * secret of that name already, which nobody can read back.
- * @param {{ file: string, env: NodeJS.ProcessEnv, deployed: Set<string>, dryRun: boolean }} how
+ * secret of that name already, which nobody can read back. `metrics`: whether a METRICS_TOKEN is made too.
+ * @param {{ file: string, env: NodeJS.ProcessEnv, deployed: Set<string>, dryRun: boolean, metrics?: boolean | undefined }} how
  * @returns {Promise<{ keys: Partial<Keys>, made: string[] }>} `made`: the names of new ones
  */
-export const deploymentKeys = async ({ file, env, deployed, dryRun }) => {
+export const deploymentKeys = async ({ file, env, deployed, dryRun, metrics = false }) => {
   const before = await kept(file);
   /** @type {Partial<Keys>} */
   const keys = {};
   const made = [];
-  for (const name of NAMES) {
+  for (const name of [...NAMES, METRICS_TOKEN]) {
     const known = env[name] ?? before[name];
+    const isWanted = name !== METRICS_TOKEN || metrics;
     if (known !== undefined) keys[name] = checked(name, known);
-    else if (!deployed.has(name)) {
+    else if (isWanted && !deployed.has(name)) {
       keys[name] = randomBytes(32).toString("hex");
       made.push(name);
     }

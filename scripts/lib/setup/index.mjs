@@ -8,6 +8,13 @@ import { installDependencyTools } from "./dependency-tools.mjs";
 import { installNpmPackages } from "./npm.mjs";
 import { addCheckComponents, addWasmTarget, requireRust } from "./rust.mjs";
 
+/** Waits until all have ended, so that nothing runs on in the background, and fails as the first did. @param {Promise<unknown>[]} works */
+const allDone = async (works) => {
+  const results = await Promise.allSettled(works);
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed) throw failed.reason;
+};
+
 /**
  * Installs what is missing and makes sure that the script runs on Node 22: call it first, and import whatever needs
  * an npm package after it.
@@ -15,12 +22,10 @@ import { addCheckComponents, addWasmTarget, requireRust } from "./rust.mjs";
  */
 export const setUp = async ({ rust = true, checks = false, browser = false } = {}) => {
   if (rust) requireRust();
-  await installNpmPackages();
+  if (rust) await addWasmTarget();
+  // One waits for the network where the other computes.
+  await allDone([installNpmPackages(), ...(rust ? [installEdgeBindgen()] : [])]);
   if (!isWantedNode()) await continueUnderWantedNode();
-  if (rust) {
-    await addWasmTarget();
-    await installEdgeBindgen();
-  }
   if (checks) {
     await addCheckComponents();
     await installDependencyTools();

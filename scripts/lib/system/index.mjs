@@ -26,6 +26,9 @@ const LOGS = ["chain", "edge", "migrations"];
 /** The relay that every system has; with more of them the others are `local-2`, `local-3` … */
 const RELAY_ID = "local";
 
+/** The id of a relay by its index. @param {number} index */
+const relayIdAt = (index) => (index === 0 ? RELAY_ID : `${RELAY_ID}-${index + 1}`);
+
 /** The name of a relay's part, and of its log, by the relay's id. @param {string} id */
 const relayPartOf = (id) => id.replace(RELAY_ID, "relay");
 
@@ -40,7 +43,7 @@ const relayPartOf = (id) => id.replace(RELAY_ID, "relay");
  * @property {{ epoch?: number, stateIntervalS?: number }} [chain] see chainPart: how far finality is behind (two epochs, a
  *   slot a block), and how many seconds of the chain a crash of it loses
  * @property {Record<string, string>} [vars] more variables for the edge, or other values
- * @property {number} [relays] how many relays, 1 unless given
+ * @property {number} [relays] how many relays to start with, 1 unless given; `addRelay` starts further ones
  * @property {(relay: string, edge: string) => Promise<string>} [edgeFor] the address at which a relay finds the edge, if
  *   not the edge's own: a test's proxy
  * @property {string[]} [relayArgs] more arguments for `relay-node run`
@@ -88,9 +91,7 @@ class System {
     /** Where each relay answers with its metrics, with the option `metrics`. @type {Record<string, string>} */
     this.relayMetrics = {};
     /** The ids under which the edge knows the relays. */
-    this.relayIds = Array.from({ length: options.relays ?? 1 }, (_, i) =>
-      i === 0 ? RELAY_ID : `${RELAY_ID}-${i + 1}`,
-    );
+    this.relayIds = Array.from({ length: options.relays ?? 1 }, (_, i) => relayIdAt(i));
     // Without a handler a rejection would end the process.
     this.#died.promise.catch(() => {});
   }
@@ -177,6 +178,14 @@ class System {
     this.#stopCron = startCron(this.urls.edge);
   }
 
+  /** Starts one more relay, and resolves to its id once the edge says that it is alive. */
+  async addRelay() {
+    const id = relayIdAt(this.relayIds.length);
+    this.relayIds.push(id);
+    await this.#startRelay(id);
+    return id;
+  }
+
   /** @param {string} id */
   async #startRelay(id) {
     const { advertise, relayArgs = [], rateLimits } = this.options;
@@ -209,6 +218,8 @@ class System {
   /** Starts a part's process and waits until it serves. @param {string} name */
   async #run(name) {
     const part = this.#part(name);
+    // A relay may be added while the system is being stopped, and would then run on.
+    if (this.#stopping) throw new Failure("The system is being stopped.");
     part.start();
     this.#rememberParts();
     if (name === "chain") await chainReady(part, this.urls.rpc);

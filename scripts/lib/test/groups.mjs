@@ -1,5 +1,5 @@
-// The test groups of `npm test`, in the order in which a mistake shows soonest. Each runs with its output shown and
-// resolves to what its runner counted.
+// The test groups of `npm test`, in the order in which a mistake shows soonest; of those that run side by side the long
+// ones come first. Each runs with its output shown and resolves to what its runner counted.
 
 import { CONTRACTS, FORGE_ENV } from "../build/contracts.mjs";
 import { buildAll } from "../build/index.mjs";
@@ -80,9 +80,14 @@ const cliTests = async () => {
 };
 
 /**
- * @typedef {{ name: string, title: string, run: () => Promise<import("./counts.mjs").Counts> }} TestGroup
- * @type {TestGroup[]}
+ * @typedef {object} TestGroup
+ * @property {string} name
+ * @property {string} title
+ * @property {boolean} [besideOthers] whether it may run beside another one: most of its time it waits
+ * @property {() => Promise<import("./counts.mjs").Counts>} run
  */
+
+/** @type {TestGroup[]} */
 export const GROUPS = [
   { name: "checks", title: "Formatting, lints, types, and what the tree keeps", run: () => runChecks() },
   {
@@ -98,53 +103,76 @@ export const GROUPS = [
   { name: "scripts", title: "Scripts (node --test)", run: () => nodeTests("tests/scripts/*.spec.ts") },
   { name: "web", title: "Web library and app (node --test)", run: () => nodeTests("web/test/*.test.ts") },
   { name: "build", title: "Build (npm run build)", run: () => build(buildAll) },
-  { name: "edge", title: "Edge specs (Miniflare)", run: () => nodeTests("tests/edge/*.spec.ts", { atOnce: 2 }) },
   {
-    name: "package",
-    title: "The npm package and its examples, installed as a stranger would",
-    run: () => nodeTests("tests/package/*.spec.ts"),
-  },
-  { name: "cli", title: "The command streamchain (the whole system, two processes)", run: cliTests },
-  {
-    name: "deploy",
-    title: "A deployment (wrangler, against a fake of Cloudflare's API)",
-    run: () => nodeTests("tests/deploy/*.spec.ts"),
-  },
-  {
-    name: "chaos",
-    title: "Chaos, short (kill -9 of relay, workerd and chain under load)",
-    run: () => nodeTests("tests/chaos/*.spec.ts"),
-  },
-  {
-    name: "hostile",
-    title: "Attacks on the whole system (nothing may get through)",
-    run: () => nodeTests("tests/hostile/*.spec.ts"),
-  },
-  {
-    name: "api",
-    title: "The API against its description (schemathesis)",
-    run: async () => {
-      await installSchemathesis();
-      return nodeTests("tests/api/*.spec.ts");
-    },
+    name: "edge",
+    title: "Edge specs (Miniflare)",
+    besideOthers: true,
+    run: () => nodeTests("tests/edge/*.spec.ts", { atOnce: 2 }),
   },
   {
     name: "browser",
     title: "Browser specs (the whole system, Chromium)",
+    besideOthers: true,
     run: () => nodeTests("tests/browser/*.spec.ts"),
-  },
-  {
-    name: "takeover",
-    title: "Several relays (the whole system, Chromium)",
-    run: () => nodeTests("tests/takeover/*.spec.ts"),
   },
   {
     name: "chain",
     title: "Real Ethereum nodes (anvil, Hardhat's)",
+    besideOthers: true,
     run: async () => {
       await installHardhat();
       return nodeTests("tests/chain/*.spec.ts");
     },
   },
-  { name: "network", title: "Networks (firewalls, TURN, other clients)", run: networkTests },
+  {
+    name: "package",
+    title: "The npm package and its examples, installed as a stranger would",
+    besideOthers: true,
+    run: () => nodeTests("tests/package/*.spec.ts"),
+  },
+  {
+    name: "network",
+    title: "Networks (firewalls, TURN, other clients)",
+    besideOthers: true,
+    run: networkTests,
+  },
+  {
+    name: "hostile",
+    title: "Attacks on the whole system (nothing may get through)",
+    besideOthers: true,
+    run: () => nodeTests("tests/hostile/*.spec.ts"),
+  },
+  {
+    name: "cli",
+    title: "The command streamchain (the whole system, two processes)",
+    besideOthers: true,
+    run: cliTests,
+  },
+  {
+    name: "chaos",
+    title: "Chaos, short (kill -9 of relay, workerd and chain under load)",
+    besideOthers: true,
+    run: () => nodeTests("tests/chaos/*.spec.ts"),
+  },
+  {
+    name: "takeover",
+    title: "Several relays (the whole system, Chromium)",
+    besideOthers: true,
+    run: () => nodeTests("tests/takeover/*.spec.ts"),
+  },
+  {
+    name: "deploy",
+    title: "A deployment (wrangler, against a fake of Cloudflare's API)",
+    besideOthers: true,
+    run: () => nodeTests("tests/deploy/*.spec.ts"),
+  },
+  {
+    name: "api",
+    title: "The API against its description (schemathesis)",
+    besideOthers: true,
+    run: async () => {
+      await installSchemathesis();
+      return nodeTests("tests/api/*.spec.ts");
+    },
+  },
 ];
