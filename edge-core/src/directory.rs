@@ -233,6 +233,9 @@ impl Directory {
             sessions: lease.registration.sessions,
             streams: lease.registration.streams,
             last_seen: lease.last_seen,
+            location: lease.registration.location,
+            capacity: lease.registration.capacity,
+            mesh: lease.registration.mesh.is_some(),
             old_key: lease.registration.key.is_some_and(|key| key != current(id)),
         };
         self.relays.entries().iter().map(status).collect()

@@ -38,6 +38,9 @@ fn registration(run: u8, sessions: u64) -> Registration {
         session_ends: false,
         reads_rounds: false,
         spreads: false,
+        mesh: None,
+        location: None,
+        capacity: None,
         key: None,
     }
 }

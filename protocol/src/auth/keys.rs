@@ -126,6 +126,11 @@ impl RelayKey {
         }
     }
 
+    /// Returns the key of the tickets with which other relays follow this one's streams.
+    pub fn link_key(&self) -> LinkKey {
+        LinkKey(derive(&self.0, &[b"streamchain/link/v1"]))
+    }
+
     /// Returns the secret of this relay's TURN credentials: the edge issues them, the relay checks them.
     pub fn turn_secret(&self) -> TurnSecret {
         TurnSecret::new(hex::encode(derive(&self.0, &[b"streamchain/turn/v1"])))
@@ -154,6 +159,10 @@ pub struct SessionKeys {
     pub(crate) password: [u8; 32],
     pub(crate) join: [u8; 32],
 }
+
+/// The key of the link tickets that one relay takes.
+#[derive(Clone)]
+pub struct LinkKey(pub(crate) [u8; 32]);
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 mod batch;
 pub mod frame;
+mod mesh;
 mod notice;
 mod relay_api;
 
@@ -12,6 +13,9 @@ pub use crate::stored_record::{
 };
 pub use crate::util::cbor;
 pub use batch::Batch;
+pub use mesh::{
+    Acquired, FollowGrant, LinkReach, Location, LocationError, MAX_LINK_ADDRESSES, shard_of_session,
+};
 pub use notice::{Notice, NoticeEvent, RunInRound};
 pub use relay_api::{
     AcquireEpoch, Committed, EpochGrant, KeyState, ProducerState, Registration, RegistrationError,

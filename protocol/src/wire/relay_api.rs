@@ -1,5 +1,6 @@
 //! The HTTP interface between relays and the edge: JSON, `camelCase`.
 
+use super::mesh::{LinkReach, Location, MAX_LINK_ADDRESSES};
 use super::notice::Notice;
 use crate::ids::{Epoch, Incarnation, RelayId, RelayKeyId, Seq, ShortId, StreamId, StreamName};
 use crate::limits::{MAX_RELAY_SHARDS, MAX_RELAY_TURN_URLS, MAX_SHARD_CANDIDATES};
@@ -40,9 +41,18 @@ pub struct Registration {
     /// Whether it reads notices of rounds: it then gets one for all of its streams in a round.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reads_rounds: bool,
-    /// Whether each of its shards serves sessions of any stream: the edge then spreads sessions over the shards.
+    /// Whether any of its shards serves any stream: sessions are then spread over them ([`super::shard_of_session`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub spreads: bool,
+    /// How other relays reach its links. A relay with it takes streams from others, and others from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<LinkReach>,
+    /// Where it is. Without it the edge takes the place that its requests come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    /// How many sessions it has room for; no bound is known without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u64>,
     /// The key that it was authenticated with. The edge sets it and ignores what a relay sends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<RelayKeyId>,
@@ -84,6 +94,11 @@ pub enum RegistrationError {
     /// The region is longer than 64 characters.
     #[error("region: expected at most 64 characters")]
     Region,
+    /// There is no address of its links or too many, one cannot be reached, or the fingerprint is none.
+    #[error(
+        "mesh: expected 1 to {MAX_LINK_ADDRESSES} addresses that can be reached, and a fingerprint as AB:CD:…"
+    )]
+    Mesh,
 }
 
 impl Registration {
@@ -97,6 +112,9 @@ impl Registration {
         }
         if self.turn.len() > MAX_RELAY_TURN_URLS || !self.turn.iter().all(|url| is_turn_url(url)) {
             return Err(RegistrationError::Turn);
+        }
+        if self.mesh.as_ref().is_some_and(|mesh| !mesh.is_valid()) {
+            return Err(RegistrationError::Mesh);
         }
         if self.shards.is_empty() || self.shards.len() > MAX_RELAY_SHARDS {
             return Err(RegistrationError::Shards(self.shards.len()));
@@ -157,13 +175,23 @@ pub struct AcquireEpoch {
     /// Whether it takes signed groups. One of the version before does not, and can't read them in the inbox.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub groups: bool,
+    /// Whether it follows the leader where there is one: it then gets a [`super::FollowGrant`] instead of a refusal.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows: bool,
+    /// Its link to the leader of this epoch failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Epoch>,
 }
 
 impl From<Incarnation> for AcquireEpoch {
     /// As a relay of the version before asks.
     fn from(incarnation: Incarnation) -> Self {
-        let groups = false;
-        Self { incarnation, groups }
+        Self {
+            incarnation,
+            groups: false,
+            follows: false,
+            lost: None,
+        }
     }
 }
 
@@ -254,6 +282,9 @@ pub mod problem {
     /// A signed group does not follow its producer's group before it, or a producer mixes signed and unsigned messages. Carries
     /// `producer`.
     pub const BROKEN_CHAIN: &str = "broken-chain";
+    /// The leader, which `relay` names, lives, and the relay that asks does not reach it: it sends its sessions away, and gets none
+    /// of the stream for a while.
+    pub const UNREACHABLE: &str = "leader-unreachable";
     /// The stream takes signed messages alone, and one of the batch is not. Carries `author`.
     pub const UNSIGNED: &str = "unsigned";
 }
@@ -274,6 +305,15 @@ pub struct RelayStatus {
     pub streams: u64,
     /// When it last renewed.
     pub last_seen: UnixMs,
+    /// Where it is, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    /// How many sessions it has room for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u64>,
+    /// Whether it takes streams from other relays, and they from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mesh: bool,
     /// Whether its key is not the one that `MASTER_SECRET` gives it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub old_key: bool,
@@ -307,6 +347,9 @@ mod tests {
             session_ends: false,
             reads_rounds: false,
             spreads: false,
+            mesh: None,
+            location: None,
+            capacity: None,
             key: None,
         }
     }
@@ -406,6 +449,32 @@ mod tests {
             "turns:turn.example.org:443".into(),
         ];
         assert_eq!(with_turn.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_relay_of_the_mesh_registers_with_more() {
+        let before = serde_json::to_value(registration()).unwrap();
+        for name in ["spreads", "mesh", "location", "capacity"] {
+            assert_eq!(before.get(name), None, "{name}");
+        }
+        let mut registration = registration();
+        registration.spreads = true;
+        registration.mesh = Some(LinkReach {
+            addresses: vec!["192.0.2.1:7443".parse().unwrap()],
+            fingerprint: ["CD"; 32].join(":"),
+        });
+        registration.location = Location::of_degrees(-33.868, 151.209);
+        registration.capacity = Some(20_000);
+        assert_eq!(registration.check(), Ok(()));
+        let json = serde_json::to_value(&registration).unwrap();
+        assert_eq!(json["mesh"]["addresses"][0], "192.0.2.1:7443");
+        assert_eq!(json["location"]["latitude"], -33.868);
+        assert_eq!(
+            serde_json::from_value::<Registration>(json).unwrap(),
+            registration
+        );
+        registration.mesh.as_mut().unwrap().addresses.clear();
+        assert_eq!(registration.check(), Err(RegistrationError::Mesh));
     }
 
     #[test]

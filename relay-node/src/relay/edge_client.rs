@@ -165,6 +165,8 @@ impl EdgeClient {
         let asked = AcquireEpoch {
             incarnation,
             groups: true,
+            follows: false,
+            lost: None,
         };
         let call = Call::json(Method::PUT, stream, &asked)?;
         self.exchange(call, json).await

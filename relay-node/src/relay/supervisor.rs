@@ -93,6 +93,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         session_ends: true,
         reads_rounds: true,
         spreads: true,
+        mesh: None,
+        location: None,
+        capacity: None,
         key: None,
     };
     registration.check().context("this relay can't be registered")?;

@@ -197,6 +197,8 @@ impl World {
             Event::Acquire { run: number, groups } => {
                 let asked = AcquireEpoch {
                     groups,
+                    follows: false,
+                    lost: None,
                     ..asks(number)
                 };
                 if let Ok(grant) = self.log.step(|log| log.acquire_epoch(&relay("a"), asked)) {

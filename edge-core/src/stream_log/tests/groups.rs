@@ -39,6 +39,8 @@ pub(super) fn asks(number: u8) -> AcquireEpoch {
     AcquireEpoch {
         incarnation: run(number),
         groups: true,
+        follows: false,
+        lost: None,
     }
 }
 

@@ -50,6 +50,9 @@ impl Scene {
             session_ends: false,
             reads_rounds: false,
             spreads: false,
+            mesh: None,
+            location: None,
+            capacity: None,
             key: None,
         };
         self.directory
