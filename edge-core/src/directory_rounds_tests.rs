@@ -25,7 +25,6 @@ fn a_round_is_one_notice_for_relays_that_read_it() {
     let mut directory = directory([0, 0, 0]);
     let new = Registration {
         reads_rounds: true,
-        spreads: false,
         ..registration(1, 0)
     };
     directory.register(&id("b"), new, UnixMs(1)).unwrap();

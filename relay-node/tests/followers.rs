@@ -282,7 +282,9 @@ mod publishers {
         net.until("stored", |net| net.edge.records.len() == 3);
         assert_eq!(net.verified_groups(), 2);
         net.pass(Duration::from_millis(100));
-        let signatures = net.received[who].iter().filter(|said| said.starts_with("signature"));
+        let signatures = net.received[who]
+            .iter()
+            .filter(|said| said.starts_with("signature"));
         assert_eq!(signatures.count(), 2, "{:?}", net.received[who]);
     }
 

@@ -29,6 +29,8 @@ pub(crate) mod session;
 pub(crate) mod shard;
 pub(crate) mod shares;
 pub(crate) mod signer;
+#[cfg(test)]
+mod simulation;
 pub(crate) mod stream;
 pub(crate) mod stun;
 pub(crate) mod timers;

@@ -16,6 +16,8 @@ mod inbox;
 mod lifecycle;
 mod links;
 mod publish;
+#[cfg(test)]
+mod simulated;
 mod streams;
 
 use crate::core::admission::Admission;
@@ -42,7 +44,7 @@ use streamchain_protocol::ids::{SessionId, ShortId};
 use streamchain_protocol::limits::SESSION_TOKEN_LIFE_S;
 use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::util::SplitMix64;
-use streamchain_protocol::wire::shard_of;
+use streamchain_protocol::wire::{FollowGrant, shard_of};
 
 /// One moment by the monotonic and by the wall clock.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +62,9 @@ pub enum Command {
     Transmit(Transmit),
     /// Send a request to the edge, and hand its answer to [`Shard::handle_answer`].
     Ask(Ticket, Request),
+    /// Open a link to the relay that leads a stream, by this number: [`LinkPeer::Relay`]. Frames for it come right behind, and wait until
+    /// it is open. If it fails, now or later, [`Shard::handle_link_lost`] is called.
+    Dial(u64, Box<FollowGrant>),
     /// Carry a frame of a link to its other end, which takes it by [`Shard::handle_link`].
     Link(LinkPeer, LinkMessage),
     /// Log that the stream's epoch was lost, and why.
@@ -346,6 +351,7 @@ impl Shard {
         }
         match answer {
             Answer::AcquireEpoch(result) => self.acquired(ticket.stream, result, now),
+            Answer::Follow(grant) => self.granted_to_follow(ticket.stream, grant, now),
             Answer::Producer(producer, result) => self.producer_found(ticket.stream, producer, result, now),
             Answer::Batch(result) => self.batch_answered(ticket.stream, result, now),
             Answer::Inbox(result) => self.fetched(ticket.stream, result, now),

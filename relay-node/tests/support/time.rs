@@ -149,7 +149,7 @@ impl Net {
                     let at = self.now + self.link_latency;
                     self.links.push_back((at, index, to, message));
                 }
-                Command::Link(LinkPeer::Relay(_), _) => panic!("there is one relay"),
+                Command::Link(LinkPeer::Relay(_), _) | Command::Dial(..) => panic!("there is one relay"),
                 Command::StreamLost(_, reason) => self.lost.push(reason.to_string()),
             }
         }

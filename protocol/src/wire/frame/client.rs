@@ -107,7 +107,10 @@ impl<'a> ClientFrame<'a> {
             }
             kind::ABILITIES => {
                 need(items, 2, "abilities")?;
-                (Self::Abilities(Abilities::from_bits(reader.uint("abilities")?)), 2)
+                (
+                    Self::Abilities(Abilities::from_bits(reader.uint("abilities")?)),
+                    2,
+                )
             }
             _ => {
                 skip(reader, items - 1)?;

@@ -5,13 +5,16 @@
 
 use super::links::{down, up};
 use super::streams::{MOVED_TEXT, acquire};
-use super::{Now, Shard};
+use super::{Command, Now, Shard};
+use crate::core::edge_requests::EdgeError;
 use crate::core::fan::Standing;
-use crate::core::link::{Change, DownFrame, Ended, LinkPeer, Origin};
+use crate::core::link::{Change, DownFrame, Ended, Following, LinkPeer, Origin};
 use crate::core::reply::Reply;
+use crate::core::retry::Retry;
 use crate::core::send_queue::NoticeFrame;
 use crate::core::stream::Role;
 use streamchain_protocol::ids::{Epoch, ShortId};
+use streamchain_protocol::wire::FollowGrant;
 use streamchain_protocol::wire::frame::ErrorCode;
 
 impl Shard {
@@ -91,6 +94,10 @@ impl Shard {
 
     /// The upper end has said what is followed.
     fn followed(&mut self, id: ShortId, epoch: Epoch, change: Change, now: Now) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.lost = None;
+            stream.acquire_epoch = Retry::default();
+        }
         self.enter_epoch(id, epoch, now);
         if change == Change::Settings {
             self.settings_changed(id, now);
@@ -245,7 +252,7 @@ impl Shard {
                 continue;
             };
             if stream.downstreams.contains_key(&peer) {
-                self.end_link(id, peer, now);
+                self.end_link(id, peer);
                 self.rest_if_unused(id, now);
             } else if stream
                 .role
@@ -265,10 +272,50 @@ impl Shard {
         let Some(following) = stream.role.follower_mut() else {
             return;
         };
+        let was_up = following.is_up();
         following.disconnect();
         stream.lost = following.epoch();
-        self.commands.push_back(acquire(stream));
-        let _ = now;
+        match was_up {
+            true => self.commands.push_back(acquire(stream)),
+            // It was not reached at all: the edge may have to find out first that it is gone.
+            false => {
+                stream.acquire_epoch.fail(now.instant, &mut self.jitter);
+                self.schedule_stream(id);
+            }
+        }
+    }
+
+    /// Another relay leads the stream, and this one is to follow it.
+    pub(super) fn granted_to_follow(&mut self, id: ShortId, grant: Box<FollowGrant>, now: Now) {
+        if grant.stream.short() != id {
+            let error = EdgeError::Refused("the answer is about another stream".into());
+            return self.lose(id, error, now);
+        }
+        let stream = self.streams.get(&id);
+        if stream.is_some_and(|stream| stream.role.leader().is_some()) {
+            self.counters.streams_lost += 1;
+            self.drop_role(id);
+            self.leave_epoch(id, now);
+        }
+        self.next_key += 1;
+        let generation = self.next_key;
+        let peer = LinkPeer::Relay(generation);
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        // Answers to what was asked in an earlier role are of no use now.
+        stream.ticket.generation = generation;
+        match &mut stream.role {
+            Role::Follower(following) => following.reconnect(peer, generation),
+            role => {
+                let following = Following::new(peer, generation, self.memory.replay_bytes);
+                *role = Role::Follower(Box::new(following));
+            }
+        }
+        if let Some(following) = stream.role.follower_mut() {
+            self.commands.push_back(Command::Dial(generation, grant));
+            self.commands.push_back(up(id, following, following.follow(None)));
+        }
     }
 
     /// This relay led the stream, and another one does now: asks which, for those who go on with the next epoch.

@@ -18,7 +18,7 @@ use streamchain_protocol::signed::{MAX_GROUP_MESSAGES, PublicKey};
 use streamchain_protocol::stream_settings::Signed;
 use streamchain_protocol::wire::ProducerKey;
 use streamchain_protocol::wire::cbor::{CborError, Reader};
-use streamchain_protocol::wire::frame::{ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
+use streamchain_protocol::wire::frame::{Abilities, ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
 use tracing::info;
 
 /// What a frame leads to. The session goes on in each case.
@@ -116,7 +116,13 @@ impl Shard {
                 self.publish(key, publication, now)
             }
             ClientFrame::Subscribe { from, signatures } => self.subscribe(key, Wanted { from, signatures }),
-            ClientFrame::Join { .. } | ClientFrame::Abilities(_) => Outcome::Fine,
+            ClientFrame::Abilities(abilities) => {
+                if let Some(session) = self.sessions.get_mut(&key) {
+                    session.takes_second_welcome = abilities.has(Abilities::SECOND_WELCOME);
+                }
+                Outcome::Fine
+            }
+            ClientFrame::Join { .. } => Outcome::Fine,
         }
     }
 
@@ -132,7 +138,9 @@ impl Shard {
                 payloads.iter().map(|payload| payload.len()).sum(),
             ),
             Some(ClientFrame::Subscribe { .. }) => (SUBSCRIBE_FRAMES, 0),
-            Some(ClientFrame::Hello { .. } | ClientFrame::Join { .. } | ClientFrame::Abilities(_)) | None => (1, 0),
+            Some(ClientFrame::Hello { .. } | ClientFrame::Join { .. } | ClientFrame::Abilities(_)) | None => {
+                (1, 0)
+            }
         };
         let verdict = session
             .gate

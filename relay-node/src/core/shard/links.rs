@@ -7,16 +7,17 @@ use super::{Command, Now, Shard, Shutdown};
 use crate::core::edge_requests::Lookup;
 use crate::core::leadership::{By, Greeted, Measure};
 use crate::core::link::{
-    DownFrame, Downstream, Ended, Follow, Following, Forwarded, Greeting, LinkFrame, LinkMessage, LinkPeer,
-    Origin, UpFrame,
+    DownFrame, Downstream, Ended, Follow, Following, Forwarded, Forwarding, Greeting, LinkFrame, LinkMessage,
+    LinkPeer, Origin, UpFrame,
 };
 use crate::core::publication::Publication;
-use crate::core::reply::{Refusal, Reply, leaving_text};
+use crate::core::reply::{Refusal, Reply, full_text, leaving_text};
 use crate::core::send_queue::NoticeFrame;
 use crate::core::stream::{Role, Stream};
 use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Seq, ShortId};
 use streamchain_protocol::time::UnixSec;
+use streamchain_protocol::wire::ProducerState;
 
 /// A frame for the upper end of a link.
 pub(super) fn up(stream: ShortId, following: &Following, frame: UpFrame) -> Command {
@@ -47,24 +48,25 @@ impl Shard {
             frame,
         } = message;
         match frame {
-            LinkFrame::Up(UpFrame::Follow(follow)) => {
-                self.take_follow(stream, peer, generation, &follow, now)
-            }
+            LinkFrame::Up(UpFrame::Follow(follow)) => self.take_follow(stream, peer, generation, &follow),
             LinkFrame::Up(frame) => self.take_up(stream, peer, generation, frame, now),
             LinkFrame::Down(frame) => self.take_down(stream, peer, generation, frame, now),
         }
     }
 
     /// Another shard or relay follows from now on. Only a shard of this relay may name a stream that is not here.
-    fn take_follow(&mut self, id: ShortId, peer: LinkPeer, generation: u64, follow: &Follow, now: Now) {
+    fn take_follow(&mut self, id: ShortId, peer: LinkPeer, generation: u64, follow: &Follow) {
         let refuse = |why| down(id, peer, generation, DownFrame::Ended(why));
         if self.shutdown == Shutdown::Goodbye {
             return self.commands.push_back(refuse(Ended::Gone));
         }
-        if !self.streams.contains_key(&id) {
-            let LinkPeer::Shard(_) = peer else {
-                return self.commands.push_back(refuse(Ended::Moved));
-            };
+        let stream = self.streams.get(&id);
+        let leads = stream.is_some_and(|stream| stream.role.leader().is_some());
+        // Relays follow the leader alone, so that no two ever follow each other.
+        if matches!(peer, LinkPeer::Relay(_)) && !leads {
+            return self.commands.push_back(refuse(Ended::Moved));
+        }
+        if stream.is_none() {
             let has_room = follow
                 .network
                 .is_some_and(|network| self.stream_shares.take(network));
@@ -73,7 +75,7 @@ impl Shard {
                 return self.commands.push_back(refuse(Ended::Unreachable));
             }
         }
-        self.end_link(id, peer, now);
+        self.end_link(id, peer);
         let stream = self.ask_for_stream(id, follow.network);
         stream.idle_since = None;
         stream
@@ -101,7 +103,7 @@ impl Shard {
             UpFrame::Publish(forwarded) => self.take_forwarded(id, peer, &forwarded, now),
             UpFrame::Leave(publisher) => self.link_publisher_left(id, peer, publisher),
             UpFrame::Unfollow => {
-                self.end_link(id, peer, now);
+                self.end_link(id, peer);
                 self.rest_if_unused(id, now);
             }
             UpFrame::Follow(_) => {}
@@ -234,13 +236,11 @@ impl Shard {
                     self.commands.push_back(up(id, following, frame));
                 }
                 match taken {
-                    crate::core::link::Forwarding::Taken => {
+                    Forwarding::Taken => {
                         publisher.refused_from = None;
                         return;
                     }
-                    crate::core::link::Forwarding::Full => {
-                        Reply::Refused(Refusal::overloaded(first, crate::core::reply::full_text(first)))
-                    }
+                    Forwarding::Full => Reply::Refused(Refusal::overloaded(first, full_text(first))),
                 }
             }
         };
@@ -282,7 +282,7 @@ impl Shard {
     }
 
     /// Takes a link out, and its publishers with it.
-    pub(super) fn end_link(&mut self, id: ShortId, peer: LinkPeer, now: Now) {
+    pub(super) fn end_link(&mut self, id: ShortId, peer: LinkPeer) {
         let stream = self.streams.get_mut(&id);
         let Some(link) = stream.and_then(|stream| stream.downstreams.get_mut(&peer)) else {
             return;
@@ -293,8 +293,16 @@ impl Shard {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.downstreams.remove(&peer);
         }
-        self.schedule_stream(id);
-        let _ = now;
+    }
+
+    /// Ends a link, whose lower end is told why.
+    pub(super) fn refuse_link(&mut self, id: ShortId, peer: LinkPeer, why: Ended) {
+        let stream = self.streams.get(&id);
+        if let Some(link) = stream.and_then(|stream| stream.downstreams.get(&peer)) {
+            let frame = down(id, peer, link.generation, DownFrame::Ended(why));
+            self.commands.push_back(frame);
+            self.end_link(id, peer);
+        }
     }
 
     /// Ends all links of a stream, whose lower ends are told why.
@@ -398,11 +406,7 @@ impl Shard {
 
 impl Downstream {
     /// Takes what the edge said of a key, for those who wait for it.
-    pub(super) fn take_key_state(
-        &mut self,
-        lookup: Lookup,
-        state: &streamchain_protocol::wire::ProducerState,
-    ) {
+    pub(super) fn take_key_state(&mut self, lookup: Lookup, state: &ProducerState) {
         for number in self.waiting() {
             if let Some(publisher) = self.publisher(number)
                 && publisher.producer.author == lookup.producer.author

@@ -208,6 +208,8 @@ impl Shard {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
+        stream.lost = None;
+        stream.acquire_epoch = Retry::default();
         stream.role = Role::Leader(Box::new(Leadership::new(
             taken,
             interval,
@@ -425,6 +427,12 @@ impl Shard {
             let role = std::mem::replace(&mut stream.role, Role::Asking);
             let lost = role.leader().map_or(0, |leadership| leadership.backlog.bytes());
             self.uncommitted_bytes -= lost;
+            // Other relays ask the edge whom to follow; the shards of this one wait for what it becomes.
+            let is_relay = |peer: &LinkPeer| matches!(peer, LinkPeer::Relay(_));
+            let relays: Vec<LinkPeer> = stream.downstreams.keys().copied().filter(is_relay).collect();
+            for peer in relays {
+                self.refuse_link(id, peer, Ended::Moved);
+            }
         }
     }
 
