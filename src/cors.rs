@@ -4,7 +4,7 @@ use streamchain_edge_core::request_id::{REQUEST_ID_HEADER, RequestId};
 use worker::{Headers, Response};
 
 /// What a page may read of our responses beside the few headers that every page may.
-const EXPOSED: &str = "Location, Link, Retry-After, RateLimit, RateLimit-Policy, StreamChain-Access-Token, StreamChain-Author, StreamChain-Owner, \
+const EXPOSED: &str = "Location, Link, Retry-After, RateLimit, RateLimit-Policy, StreamChain-Access-Token, StreamChain-Author, StreamChain-Owner, StreamChain-Relay, \
                        StreamChain-Next, StreamChain-Head, X-Request-Id";
 
 /// What a page may send: what the API reads, and what EventSource libraries add. Browsers take `*` for all the others but

@@ -82,6 +82,7 @@ pub(crate) enum Kind {
     ProducerConflict,
     /// A group does not follow its producer's group before it, or signed and unsigned messages are mixed.
     BrokenChain,
+    Unreachable,
     /// A batch has a message without a signature, where every message has one.
     Unsigned,
     /// Another relay is the stream's leader, or the stream is assigned to none.
@@ -107,7 +108,7 @@ pub(crate) enum Kind {
 }
 
 /// Of each kind: the word that stays, the status, and the title.
-const KINDS: [(Kind, &str, u16, &str); 39] = [
+const KINDS: [(Kind, &str, u16, &str); 40] = [
     (Kind::BadRequest, "bad-request", 400, "Bad request"),
     (Kind::BadSignature, "bad-signature", 400, "Bad signature"),
     (Kind::BadOffer, "bad-offer", 400, "Bad offer"),
@@ -156,6 +157,7 @@ const KINDS: [(Kind, &str, u16, &str); 39] = [
         "Producer conflict",
     ),
     (Kind::BrokenChain, relay::BROKEN_CHAIN, 409, "Broken chain"),
+    (Kind::Unreachable, relay::UNREACHABLE, 409, "Leader unreachable"),
     (Kind::Unsigned, relay::UNSIGNED, 409, "Unsigned message"),
     (Kind::NotLeader, relay::NOT_LEADER, 409, "Not the leader"),
     (Kind::UnknownAuthor, relay::UNKNOWN_AUTHOR, 409, "Unknown author"),

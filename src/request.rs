@@ -16,6 +16,8 @@ use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::ids::{ShortId, StreamRef};
 use streamchain_protocol::limits::MAX_EXACT_INTEGER;
 use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::wire::Location;
+use worker::js_sys::Reflect;
 use worker::{Env, Headers, Request};
 
 /// Largest JSON body of a request by a client, bytes: names and tokens are far below it.
@@ -51,6 +53,16 @@ impl Call {
             now: clock::now(),
             url_token: None,
         }
+    }
+
+    /// Where the request came from, as Cloudflare says of it: no header of the client counts.
+    pub(crate) fn location(&self) -> Option<Location> {
+        let cf = Reflect::get(self.request.inner(), &"cf".into()).ok()?;
+        let degrees = |name: &str| {
+            let value = Reflect::get(&cf, &name.into()).ok()?;
+            value.as_string()?.parse::<f64>().ok()
+        };
+        Location::of_degrees(degrees("latitude")?, degrees("longitude")?)
     }
 
     /// The request's headers.

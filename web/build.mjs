@@ -1,6 +1,6 @@
-// Builds web/dist: the app (index.html, app.js, app.css, favicon.svg, _headers), the operator's page (operator.html, operator.js, operator.css), the library as one ES module with its
-// types (client.js, client.d.ts), the contract's interface (abi.json), for which the contracts are built first, and the
-// documents (docs/).
+// Builds web/dist: the app (index.html, app.js, app.css, favicon.svg, _headers), the operator's page (operator.html,
+// operator.js, operator.css), the library as one ES module with its types (client.js, client.d.ts), the contract's interface
+// (abi.json), for which the contracts are built first, and the documents: as they are and as pages (docs/, docs.js, docs.css).
 //
 //   node web/build.mjs            builds once
 //   node web/build.mjs --types    checks the types as well
@@ -13,6 +13,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { bundledTypes } from "../scripts/lib/build/types.mjs";
+import { buildDocs } from "../scripts/lib/docs/index.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const out = here("dist/");
@@ -50,14 +51,20 @@ await Promise.all([
   build({ ...shared, entryPoints: { app: here("src/app/main.ts") }, outdir: out }),
   build({ ...shared, entryPoints: { operator: here("src/app/operator/main.ts") }, outdir: out }),
   build({ ...shared, entryPoints: { client: here("src/lib/index.ts") }, outdir: out }),
+  // A classic script, so that the theme is there before the page is drawn.
+  build({ ...shared, format: "iife", entryPoints: { docs: here("src/app/docs/main.ts") }, outdir: out }),
   build({
     ...shared,
-    entryPoints: { app: here("src/app/styles/app.css"), operator: here("src/app/styles/operator.css") },
+    entryPoints: {
+      app: here("src/app/styles/app.css"),
+      operator: here("src/app/styles/operator.css"),
+      docs: here("src/app/styles/docs.css"),
+    },
     outdir: out,
   }),
   cp(here("static"), out, { recursive: true }),
   buildTypes(),
   buildInterface(),
-  cp(here("../docs"), `${out}docs`, { recursive: true }),
+  cp(here("../docs"), `${out}docs`, { recursive: true }).then(() => buildDocs(`${out}docs`)),
 ]);
 console.log("web: built web/dist");

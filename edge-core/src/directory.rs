@@ -1,19 +1,26 @@
 //! The directory of relays: the machine of the Relays object.
 //!
-//! What always holds: a stream is sent only to a relay that renewed within the lease, and stays with its relay
-//! as long as that one does; a notice is handed out until its relay acknowledges it, so at least once; withdrawn rights
+//! What always holds: a session is sent only to a relay that renewed within the lease ([`placement`]); a notice is handed out until its relay acknowledges it, so at least once; withdrawn rights
 //! are never dropped before: too many of them become one notice that withdraws more.
 
-use alloy_primitives::{Address, keccak256};
-use serde::{Deserialize, Serialize};
+mod choices;
+mod leader_view;
+mod placement;
+
+pub use choices::{Choice, Choices};
+pub use leader_view::{LeaderView, Standing};
+pub(crate) use placement::MAX_SERVING;
+pub use placement::{Chosen, Placed, Reason, Wanted, Why};
+
+use alloy_primitives::Address;
+use placement::Point;
 use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId, ShortId};
 use streamchain_protocol::limits::{NOTICES_PER_ANSWER, RELAY_LEASE_MS, RENEW_BUSY_MS, RENEW_IDLE_MS};
 use streamchain_protocol::time::{UnixMs, UnixSec};
 use streamchain_protocol::util::SortedMap;
-use streamchain_protocol::webrtc::Candidate;
-use streamchain_protocol::webrtc::IceServer;
+use streamchain_protocol::webrtc::parse_fingerprint;
 use streamchain_protocol::wire::{
-    Notice, NoticeEvent, Registration, RegistrationError, RelayStatus, Renewed, shard_of,
+    Notice, NoticeEvent, Registration, RegistrationError, RelayStatus, Renewed,
 };
 
 /// Most relays known at a time, the dead ones included. Bounds the object's memory.
@@ -50,41 +57,29 @@ pub enum DirectoryError {
     Full,
 }
 
-/// A relay that a session is sent to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Chosen {
-    /// The relay's id.
-    pub relay: RelayId,
-    /// The run of its process.
-    pub incarnation: Incarnation,
-    /// The key that the relay has: session tokens for it are signed with this key.
-    #[serde(default)]
-    pub key: Option<RelayKeyId>,
-    /// Whether it ends sessions at the time in their tokens.
-    #[serde(default)]
-    pub session_ends: bool,
-    /// SHA-256 fingerprint of its DTLS certificate, as `AB:CD:…`.
-    pub fingerprint: String,
-    /// The candidates of the stream's shard, best first.
-    pub candidates: Vec<Candidate>,
-    /// URLs of its own TURN server.
-    #[serde(default)]
-    pub turn: Vec<String>,
-    /// Servers of the deployment's TURN provider, the same for all relays.
-    #[serde(default)]
-    pub ice_servers: Vec<IceServer>,
-}
-
 #[derive(Debug)]
 struct Lease {
     registration: Registration,
     last_seen: UnixMs,
+    /// When its present run registered first; `None` when that was before the directory was restarted.
+    run_since: Option<UnixMs>,
+    /// Where it is, as far as that is known.
+    place: Option<Point>,
     /// Sessions sent to the relay since its last renewal, which says how many it has.
     sent: u64,
 }
 
 impl Lease {
+    fn new(registration: Registration, now: UnixMs, run_since: Option<UnixMs>) -> Self {
+        Self {
+            place: registration.location.map(Point::from),
+            registration,
+            last_seen: now,
+            run_since,
+            sent: 0,
+        }
+    }
+
     fn is_alive(&self, now: UnixMs) -> bool {
         now.since(self.last_seen) < RELAY_LEASE_MS
     }
@@ -100,14 +95,7 @@ pub struct Directory {
 impl Directory {
     /// Takes a relay back from storage. Its lease begins anew, since it could not renew while the directory restarted.
     pub fn restore(&mut self, relay: RelayId, registration: Registration, now: UnixMs) {
-        self.relays.insert(
-            relay,
-            Lease {
-                registration,
-                last_seen: now,
-                sent: 0,
-            },
-        );
+        self.relays.insert(relay, Lease::new(registration, now, None));
     }
 
     /// Registers or renews a relay; returns whether anything but load and cursor is new, so that it must be stored.
@@ -121,11 +109,13 @@ impl Directory {
         if self.relays.get(relay).is_none() && self.relays.entries().len() >= MAX_RELAYS {
             return Err(DirectoryError::Full);
         }
-        let lease = Lease {
-            registration,
-            last_seen: now,
-            sent: 0,
+        let before = self.relays.get(relay);
+        let is_same_run = |lease: &&Lease| lease.registration.incarnation == registration.incarnation;
+        let run_since = match before.filter(is_same_run) {
+            Some(lease) => lease.run_since,
+            None => Some(now),
         };
+        let lease = Lease::new(registration, now, run_since);
         let identity = |lease: &Lease| {
             let Registration {
                 incarnation,
@@ -134,13 +124,19 @@ impl Directory {
                 shards,
                 turn,
                 session_ends,
+                joins,
                 key,
+                spreads,
+                mesh,
+                location,
+                capacity,
                 ..
             } = &lease.registration;
             (
                 *incarnation,
                 *key,
-                *session_ends,
+                (*session_ends, *joins, *spreads, *location, *capacity),
+                mesh.clone(),
                 fingerprint.clone(),
                 region.clone(),
                 shards.clone(),
@@ -170,44 +166,27 @@ impl Directory {
         self.relays.get(relay).is_some_and(|lease| lease.is_alive(now))
     }
 
-    /// Chooses where a stream's next session goes: to its `current` relay while that one is alive, else to the one with
-    /// the fewest sessions. Returns `None` when no relay is alive.
-    pub fn choose(&mut self, stream: ShortId, current: Option<&RelayId>, now: UnixMs) -> Option<Chosen> {
-        let relay = match current.filter(|relay| self.is_alive(relay, now)) {
-            Some(current) => current.clone(),
-            None => self.least_loaded(stream, now)?,
+    /// Returns what a stream's object has to know of the relay that leads it, when `follower` asks for the stream.
+    pub fn leader_view(&self, leader: &RelayId, follower: &RelayId, now: UnixMs) -> LeaderView {
+        let standing = match self.relays.get(leader).filter(|lease| lease.is_alive(now)) {
+            None => Standing::Dead,
+            Some(lease) => match &lease.registration.mesh {
+                None => Standing::NoLinks,
+                Some(link) => Standing::Alive {
+                    heard: lease.last_seen,
+                    run_since: lease.run_since,
+                    link: link.clone(),
+                    key: lease.registration.key,
+                },
+            },
         };
-        let lease = self.relays.get_mut(&relay)?;
-        lease.sent += 1;
-        let Registration {
-            incarnation,
-            fingerprint,
-            shards,
-            turn,
-            session_ends,
-            key,
-            ..
-        } = &lease.registration;
-        Some(Chosen {
-            incarnation: *incarnation,
-            key: *key,
-            session_ends: *session_ends,
-            fingerprint: fingerprint.clone(),
-            candidates: shards.get(shard_of(stream, shards.len()))?.candidates.clone(),
-            turn: turn.clone(),
-            ice_servers: Vec::new(),
-            relay,
-        })
-    }
-
-    /// Equal loads are spread by the stream's id (rendezvous hashing), always the same way.
-    fn least_loaded(&self, stream: ShortId, now: UnixMs) -> Option<RelayId> {
-        let rank = |relay: &RelayId| keccak256([relay.as_str().as_bytes(), &stream.0].concat());
-        let relays = self.relays.entries().iter();
-        let alive = relays.filter(|(_, lease)| lease.is_alive(now));
-        let least =
-            alive.min_by_key(|(relay, lease)| (lease.registration.sessions + lease.sent, rank(relay)));
-        least.map(|(relay, _)| relay.clone())
+        let follower = self.relays.get(follower);
+        let link = follower.and_then(|lease| lease.registration.mesh.as_ref());
+        LeaderView {
+            leader: leader.clone(),
+            standing,
+            follower: link.and_then(|link| parse_fingerprint(&link.fingerprint)),
+        }
     }
 
     /// Drops the relays that have been dead for [`DEAD_LISTED_MS`]; returns their ids.

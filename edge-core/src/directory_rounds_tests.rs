@@ -25,6 +25,7 @@ fn a_round_is_one_notice_for_relays_that_read_it() {
     let mut directory = directory([0, 0, 0]);
     let new = Registration {
         reads_rounds: true,
+        joins: false,
         ..registration(1, 0)
     };
     directory.register(&id("b"), new, UnixMs(1)).unwrap();
@@ -59,6 +60,6 @@ fn a_session_gets_the_turn_servers_of_its_relay() {
         Ok(false),
         "unchanged"
     );
-    let chosen = directory.choose(ShortId([1; 20]), None, UnixMs(0)).unwrap();
+    let chosen = choose(&mut directory, ShortId([1; 20]), None, UnixMs(0)).unwrap();
     assert_eq!(chosen.turn, registered.turn);
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use streamchain_protocol::ids::SessionId;
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::webrtc::Transport;
+use streamchain_protocol::webrtc::{Candidate, Transport};
 use streamchain_protocol::wire::{NoticeEvent, Shard};
 
 #[path = "directory_rounds_tests.rs"]
@@ -12,13 +12,13 @@ mod rounds;
 
 const STREAM: ShortId = ShortId([5; 20]);
 
-fn id(name: &str) -> RelayId {
+pub(super) fn id(name: &str) -> RelayId {
     name.parse().unwrap()
 }
 
 const KEY: RelayKeyId = RelayKeyId([1; 8]);
 
-fn registration(run: u8, sessions: u64) -> Registration {
+pub(super) fn registration(run: u8, sessions: u64) -> Registration {
     let shard = |port| Shard {
         candidates: vec![Candidate {
             transport: Transport::Udp,
@@ -36,6 +36,7 @@ fn registration(run: u8, sessions: u64) -> Registration {
         streams: 0,
         cursor: 0,
         session_ends: false,
+        joins: false,
         reads_rounds: false,
         spreads: false,
         mesh: None,
@@ -56,10 +57,17 @@ fn directory(sessions: [u64; 3]) -> Directory {
     directory
 }
 
+pub(super) fn wanted(stream: ShortId, current: Option<&str>) -> Wanted {
+    Wanted::of(stream, current.map(id))
+}
+
+fn choose(relays: &mut Directory, stream: ShortId, current: Option<&str>, now: UnixMs) -> Option<Chosen> {
+    let placed = relays.place(&wanted(stream, current), now)?;
+    Some(placed.of_session(SessionId([1; 8])))
+}
+
 fn chosen(directory: &mut Directory, current: Option<&str>, now: UnixMs) -> Option<RelayId> {
-    directory
-        .choose(STREAM, current.map(id).as_ref(), now)
-        .map(|chosen| chosen.relay)
+    choose(directory, STREAM, current, now).map(|chosen| chosen.relay)
 }
 
 #[test]
@@ -106,8 +114,7 @@ fn a_stream_stays_with_its_relay_while_that_one_lives() {
 fn the_answer_has_the_addresses_of_the_streams_own_shard() {
     let mut directory = directory([0, 0, 0]);
     let port = |directory: &mut Directory, stream: [u8; 20]| {
-        directory
-            .choose(ShortId(stream), Some(&id("a")), UnixMs(0))
+        choose(directory, ShortId(stream), Some("a"), UnixMs(0))
             .unwrap()
             .candidates[0]
             .port
@@ -215,7 +222,7 @@ fn a_session_is_signed_with_the_key_that_its_relay_has() {
     for (key, is_old) in [(None, false), (Some(old), true), (Some(KEY), false)] {
         assert!(register(&mut directory, key), "another key is to be stored");
         assert!(!register(&mut directory, key), "and the same is not");
-        assert_eq!(directory.choose(STREAM, None, UnixMs(0)).unwrap().key, key);
+        assert_eq!(choose(&mut directory, STREAM, None, UnixMs(0)).unwrap().key, key);
         assert_eq!(directory.statuses(UnixMs(0), |_| KEY)[0].old_key, is_old);
     }
 }

@@ -21,7 +21,7 @@ mod transport;
 mod turn;
 
 pub use crate::core::dtls::crypto_provider;
-pub use crate::core::session::SessionConfig;
+pub use crate::core::peer_connection::SessionConfig;
 pub use crate::core::{
     Answer, Command, EdgeError, GroupKey, Kept, LinkMessage, LinkPeer, Load, Lookup, Memory, Now, Path, Rate,
     Rates, Request, Shard, ShardConfig, Ticket,

@@ -137,6 +137,11 @@ impl Client {
         Peer::channel()
     }
 
+    /// A channel that joins a stream.
+    pub fn joining_channel() -> ChannelConfig {
+        Peer::joining_channel()
+    }
+
     /// Takes a datagram that came from `source`.
     pub fn handle_datagram(
         &mut self,

@@ -5,12 +5,12 @@ use crate::api::call::{
 };
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
-use streamchain_edge_core::directory::Chosen;
+use streamchain_edge_core::directory::{LeaderView, Placed, Wanted};
 use streamchain_edge_core::request_id::RequestId;
-use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId, ShortId};
+use streamchain_protocol::ids::{Incarnation, RelayId, RelayKeyId};
 use streamchain_protocol::util::json::JsonError;
 use streamchain_protocol::webrtc::IceServer;
-use streamchain_protocol::wire::{Notice, RelayStatus, Renewed};
+use streamchain_protocol::wire::{Location, Notice, RelayStatus, Renewed};
 use worker::Env;
 
 requests! {
@@ -20,8 +20,10 @@ requests! {
         Register -> Encoded<Renewed>,
         /// A relay ends.
         Goodbye -> (),
-        /// Chooses the relay of a stream.
-        ChooseRelay -> Chosen,
+        /// Chooses the relay of a session.
+        ChooseRelay -> Placed,
+        /// What is known of a stream's leader.
+        FindLeader -> LeaderView,
         /// Leaves notices for relays.
         PostNotices -> NoticesPosted,
         /// Ends sessions on all relays.
@@ -35,7 +37,8 @@ requests! {
 
 wire_by_field! {
     Goodbye { relay, incarnation }
-    ChooseRelay { stream, current }
+    ChooseRelay { wanted }
+    FindLeader { leader, follower }
     PostNotices { notices }
     NoticesPosted { dead }
     WithdrawAuthors { authors }
@@ -43,7 +46,7 @@ wire_by_field! {
     ProviderIceServers {}
 }
 
-wire_as_json!(Chosen, Vec<IceServer>);
+wire_as_json!(Placed, LeaderView, Vec<IceServer>);
 
 /// The directory of relays.
 pub(crate) fn relays_object(env: &Env, id: &RequestId) -> worker::Result<Handle<RelaysRequest>> {
@@ -59,6 +62,8 @@ pub(crate) struct Register {
     pub relay: RelayId,
     /// The key that it showed.
     pub key: RelayKeyId,
+    /// Where its request came from, as Cloudflare says.
+    pub location: Option<Location>,
     /// The registration, as the relay sent it: JSON.
     pub registration: Vec<u8>,
 }
@@ -68,6 +73,7 @@ impl Wire for Register {
         let mut fields = FieldWriter::default();
         fields.put(&self.relay);
         fields.put(&self.key);
+        fields.put(&self.location);
         fields.finish_with(&self.registration)
     }
 
@@ -76,6 +82,7 @@ impl Wire for Register {
         Ok(Self {
             relay: fields.take()?,
             key: fields.take()?,
+            location: fields.take()?,
             registration,
         })
     }
@@ -93,10 +100,17 @@ pub(crate) struct Goodbye {
 /// Asks for a relay that lives.
 #[derive(Debug)]
 pub(crate) struct ChooseRelay {
-    /// The stream that a session is opened on.
-    pub stream: ShortId,
-    /// The relay that has it.
-    pub current: Option<RelayId>,
+    /// What is known of the session and its stream.
+    pub wanted: Wanted,
+}
+
+/// Asks for what a relay has to know that asks for a stream.
+#[derive(Debug)]
+pub(crate) struct FindLeader {
+    /// The stream's leader.
+    pub leader: RelayId,
+    /// The relay that asks.
+    pub follower: RelayId,
 }
 
 /// Notices for relays.

@@ -15,7 +15,7 @@ use streamchain_protocol::auth::{Access, Rights};
 use streamchain_protocol::ids::{Epoch, ProducerId, RelayId, Seq, SessionId, ShortId};
 use streamchain_protocol::stream_settings::SettingsChange;
 use streamchain_protocol::util::json::JsonError;
-use streamchain_protocol::wire::{AcquireEpoch, Committed, EpochGrant, Notice, ProducerState};
+use streamchain_protocol::wire::{AcquireEpoch, Acquired, Committed, Location, Notice, ProducerState};
 use worker::Env;
 
 requests! {
@@ -45,8 +45,8 @@ requests! {
         PostSignal -> (),
         /// Reads a session's mailbox.
         ReadSignals -> Looked,
-        /// Makes a relay the leader.
-        Acquire -> Encoded<EpochGrant>,
+        /// Makes a relay the leader, or names the leader that it is to follow.
+        Acquire -> Encoded<Acquired>,
         /// The leader gives the stream back.
         Release -> (),
         /// The messages that wait for the leader.
@@ -84,7 +84,7 @@ wire_by_field! {
     PutMember { address, rights, services }
     RemoveMember { address, services }
     Withdraw { authors }
-    OpenSession { create, session, author, account, operator, limit, client }
+    OpenSession { create, session, author, account, operator, limit, client, location }
     SessionOpened { chosen, rights }
     EndSession { session, author }
     PostSignal { session, author, to, signal }
@@ -212,6 +212,8 @@ pub(crate) struct OpenSession {
     pub limit: Rights,
     /// What the client's address is counted by.
     pub client: String,
+    /// Where the client is, as Cloudflare says.
+    pub location: Option<Location>,
 }
 
 /// A session that is open.

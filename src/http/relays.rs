@@ -27,6 +27,7 @@ pub(crate) async fn register(mut call: Call, at: PathParameters) -> Answer {
     let asked = Register {
         relay,
         key,
+        location: call.location(),
         registration,
     };
     encoded(200, call.relays()?.call(asked).await?.json)
@@ -45,7 +46,7 @@ pub(crate) async fn goodbye(call: Call, at: PathParameters) -> Answer {
     done(200)
 }
 
-/// `PUT /v1/relays/{relay}/streams/{stream}`: the relay becomes the leader of the stream.
+/// `PUT /v1/relays/{relay}/streams/{stream}`: the relay becomes the leader of the stream, or learns whom it is to follow.
 pub(crate) async fn acquire_epoch(mut call: Call, at: PathParameters) -> Answer {
     let relay = at.relay()?;
     let stream = &at.stream()?;

@@ -12,6 +12,7 @@ use crate::rate_limit;
 use crate::request::Call;
 use crate::response::{Answer, done, respond};
 use alloy_primitives::{Address, hex};
+use streamchain_edge_core::directory::Chosen;
 use streamchain_edge_core::stream_log::Refusal;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::auth::{FingerprintHash, MaxMessage, SessionToken, ice_password};
@@ -54,6 +55,7 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
         operator: principal.as_ref().is_some_and(|one| one.operator),
         limit: principal.as_ref().map_or(Rights::ALL, |one| one.scope.on(short)),
         client: rate_limit::client(call.headers(), &call.config),
+        location: call.location(),
     };
     let opened = match call.stream(short)?.call(asked).await {
         Err(problem) if problem.kind() == Kind::NoRelay && call.prefers("respond-async")? => {
@@ -76,10 +78,12 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     };
     let links = ice_servers::links(&call, &opened.chosen, TurnUser { account, end }, &own);
     let author = hex::encode_prefixed(author);
+    let relay = relay_header(&opened.chosen);
     let mut headers = vec![
         ("content-type", "application/sdp"),
         ("location", &location),
         ("streamchain-author", &author),
+        ("streamchain-relay", &relay),
     ];
     // Signatures are over the stream's id, which follows from owner and name.
     let owner = hex::encode_prefixed(call.config.operator);
@@ -93,6 +97,18 @@ pub(crate) async fn open(mut call: Call, at: PathParameters) -> Answer {
     );
     headers.extend(links.iter().map(|link| ("link", link.as_str())));
     respond(201, &headers, sdp.into_bytes())
+}
+
+/// The relay that was chosen, and why: an item of RFC 9651 with parameters.
+fn relay_header(chosen: &Chosen) -> String {
+    let mut header = format!("\"{}\"", chosen.relay);
+    if let Some(why) = chosen.why {
+        header += &format!(";reason={}", why.reason.word());
+        if let Some(km) = why.km {
+            header += &format!(";km={km}");
+        }
+    }
+    header
 }
 
 /// The answer to a client that says by `Prefer: respond-async` (RFC 7240 §4.1) that it comes again: that there is no relay

@@ -191,5 +191,7 @@ fn describe(call: &Call, state: &LogState) -> Value {
         "final": state.finalized, "created": state.created,
         "anchoredAs": fallback.then_some(Mode::Root),
         "relay": state.relay(),
+        "leader": state.relay_leader(),
+        "followers": state.followers().collect::<Vec<_>>(),
     })
 }

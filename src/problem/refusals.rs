@@ -15,6 +15,7 @@ impl From<Refusal> for Problem {
             Refusal::NoSuchStream => Self::new(Kind::NoSuchStream, detail),
             Refusal::StaleEpoch { epoch, .. } => Self::new(Kind::StaleEpoch, detail).with("epoch", epoch),
             Refusal::NotLeader { relay } => Self::new(Kind::NotLeader, detail).with("relay", relay),
+            Refusal::Unreachable { relay } => Self::new(Kind::Unreachable, detail).with("relay", relay),
             Refusal::NotAssigned => Self::new(Kind::NotLeader, detail),
             Refusal::UnknownAuthor(author) => Self::new(Kind::UnknownAuthor, detail).with("author", author),
             Refusal::Gap { expected, .. } => Self::new(Kind::Gap, detail).with("expected", expected),

@@ -1,10 +1,15 @@
 //! The frames that a client sends, each written in one place.
 
 use streamchain_protocol::ids::{ProducerId, Seq};
-use streamchain_protocol::wire::frame::ClientFrame;
+use streamchain_protocol::wire::frame::{Abilities, ClientFrame};
 
 /// A frame that means nothing: whether it is acknowledged shows whether the relay still knows the session.
 const PING: [u8; 2] = [0x81, 0x00];
+
+/// What this client can do that not every client can.
+pub(super) fn abilities() -> Vec<u8> {
+    written(&ClientFrame::Abilities(Abilities::SECOND_WELCOME))
+}
 
 pub(super) fn hello(producer: ProducerId) -> Vec<u8> {
     written(&ClientFrame::Hello { producer, key: None })

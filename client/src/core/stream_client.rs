@@ -331,6 +331,7 @@ impl StreamClient {
         self.control.clear();
         // From here on the session brings what comes: two sources could be of different epochs.
         self.stop_following();
+        self.control.push_back(frames::abilities());
         match &self.outbox {
             Some(outbox) => {
                 self.control.push_back(frames::hello(outbox.producer()));

@@ -1,4 +1,4 @@
-//! A peer connection with one data channel, without sockets or clock.
+//! A peer connection with a data channel, or several, without sockets or clock.
 
 use super::certificate::Identity;
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::net::{Protocol, Receive, Transmit};
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc, RtcConfig, RtcError};
-use streamchain_protocol::wire::frame::{CHANNEL_LABEL, CHANNEL_PROTOCOL, ClientFrame};
+use streamchain_protocol::wire::frame::{CHANNEL_LABEL, CHANNEL_PROTOCOL, ClientFrame, JOIN_PROTOCOL};
 
 /// Datagrams that the connection is handed before it is asked what it has to say. It keeps a few dozen and drops the rest.
 const DATAGRAMS_PER_DRIVE: u32 = 16;
@@ -19,6 +19,14 @@ const MAX_BUFFERED_BYTES: usize = 96 * 1024;
 /// How long what was sent may be unacknowledged, while nothing arrives, until the session counts as dead.
 const STALL: Duration = Duration::from_secs(6);
 
+/// A data channel beside the first.
+struct Further {
+    id: ChannelId,
+    is_open: bool,
+    is_closed: bool,
+    unsent: VecDeque<Vec<u8>>,
+}
+
 /// A peer connection.
 pub struct Peer {
     rtc: Rtc,
@@ -26,9 +34,10 @@ pub struct Peer {
     pending: Option<SdpPendingOffer>,
     is_open: bool,
     unsent: VecDeque<Vec<u8>>,
+    further: Vec<Further>,
     transmits: VecDeque<Transmit>,
     undriven: u32,
-    received: VecDeque<Vec<u8>>,
+    received: VecDeque<(ChannelId, Vec<u8>)>,
     timeout: Instant,
     is_closed: bool,
     /// When the relay last sent or acknowledged something, or had nothing to acknowledge.
@@ -79,6 +88,7 @@ impl Peer {
             pending: None,
             is_open: false,
             unsent: VecDeque::new(),
+            further: Vec::new(),
             transmits: VecDeque::new(),
             undriven: 0,
             received: VecDeque::new(),
@@ -121,9 +131,63 @@ impl Peer {
         }
     }
 
+    /// Returns the settings of a channel that joins a stream.
+    pub fn joining_channel() -> ChannelConfig {
+        ChannelConfig {
+            protocol: JOIN_PROTOCOL.into(),
+            ..Self::channel()
+        }
+    }
+
     /// Opens one more channel.
-    pub fn open_another(&mut self, channel: ChannelConfig) {
-        let _ = self.rtc.direct_api().create_data_channel(channel);
+    pub fn open_another(&mut self, channel: ChannelConfig) -> ChannelId {
+        let id = self.rtc.direct_api().create_data_channel(channel);
+        self.further.push(Further {
+            id,
+            is_open: false,
+            is_closed: false,
+            unsent: VecDeque::new(),
+        });
+        id
+    }
+
+    /// Queues a frame on one of the further channels.
+    pub fn send_on(&mut self, channel: ChannelId, frame: &ClientFrame<'_>) {
+        let mut message = Vec::new();
+        frame.write(&mut message);
+        if let Some(further) = self.further.iter_mut().find(|one| one.id == channel) {
+            further.unsent.push_back(message);
+        }
+        self.write_further();
+    }
+
+    /// Closes one of the further channels.
+    pub fn close_channel(&mut self, channel: ChannelId) {
+        self.rtc.direct_api().close_data_channel(channel);
+    }
+
+    /// Closes the first channel, and not the connection.
+    pub fn close_first(&mut self) {
+        self.rtc.direct_api().close_data_channel(self.channel);
+    }
+
+    /// Returns whether one of the further channels was closed.
+    pub fn is_channel_closed(&self, channel: ChannelId) -> bool {
+        self.further.iter().any(|one| one.id == channel && one.is_closed)
+    }
+
+    fn write_further(&mut self) -> bool {
+        let mut wrote = false;
+        for further in self.further.iter_mut().filter(|one| one.is_open) {
+            while let Some(message) = further.unsent.front()
+                && let Some(mut channel) = self.rtc.channel(further.id)
+                && channel.write(true, message).unwrap_or(false)
+            {
+                further.unsent.pop_front();
+                wrote = true;
+            }
+        }
+        wrote
     }
 
     /// Queues a text message, which the protocol does not have.
@@ -189,6 +253,11 @@ impl Peer {
 
     /// Returns the next message from the relay.
     pub fn receive(&mut self) -> Option<Vec<u8>> {
+        self.receive_on().map(|(_, message)| message)
+    }
+
+    /// Returns the next message from the relay, and the channel that it came on.
+    pub fn receive_on(&mut self) -> Option<(ChannelId, Vec<u8>)> {
         self.received.pop_front()
     }
 
@@ -252,7 +321,7 @@ impl Peer {
                     self.timeout = at;
                     let before = self.unsent.len();
                     self.write();
-                    if self.unsent.len() == before {
+                    if !self.write_further() && self.unsent.len() == before {
                         return Ok(());
                     }
                 }
@@ -266,11 +335,21 @@ impl Peer {
                 self.is_open = true;
                 self.write();
             }
+            Event::ChannelOpen(id, _) => {
+                let opened = self.further.iter_mut().filter(|one| one.id == id);
+                opened.for_each(|one| one.is_open = true);
+                self.write_further();
+            }
             Event::ChannelData(data) => {
                 self.alive = self.now;
-                self.received.push_back(data.data);
+                self.received.push_back((data.id, data.data));
             }
-            Event::ChannelClose(id) if id != self.channel => {}
+            Event::ChannelClose(id) if id != self.channel => {
+                let closed = self.further.iter_mut().filter(|one| one.id == id);
+                closed.for_each(|one| (one.is_open, one.is_closed) = (false, true));
+            }
+            // A connection goes on with its other channels.
+            Event::ChannelClose(_) if self.further.iter().any(|one| one.is_open) => self.is_open = false,
             Event::ChannelClose(_) | Event::Closed => self.is_closed = true,
             _ => {}
         }

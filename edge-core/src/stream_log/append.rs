@@ -91,9 +91,10 @@ fn append_next<S: LogStore>(
 }
 
 /// Ends the leadership of a relay that has nothing uncommitted; the edge then commits what waits. A relay that does not
-/// lead the stream under this epoch changes nothing.
+/// lead the stream under this epoch follows it no longer.
 pub(super) fn release<S: LogStore>(live: &mut Live, store: &S, relay: &RelayId, epoch: Epoch) -> Step<(), S> {
     if live.state.check_leader(relay, epoch).is_err() {
+        live.state.unfollow(relay);
         return Ok(());
     }
     live.state.leader = None;

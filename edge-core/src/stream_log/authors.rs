@@ -1,7 +1,9 @@
-//! Whose messages a relay may bring: of authors who had a session there to publish, and what came by HTTP.
+//! Whose messages a relay may bring: of authors who had a session to publish there or at a relay that shares the stream, and
+//! what came by HTTP.
 //!
 //! What always holds:
-//! - a relay's new batch is committed only if each of its authors is known at that relay, or the message is in the inbox;
+//! - a relay's new batch is committed only if each of its authors is known at that relay or at one that shares the stream,
+//!   or the message is in the inbox;
 //! - the check only reads: an author becomes known when a session is opened, not when a message is committed.
 //!
 //! A relay that was granted its epoch by a version without this check goes on unchecked until another run leads the
@@ -46,7 +48,7 @@ pub(super) fn admit<S: LogStore>(
     store.prune_authors(now.minus_ms(AUTHOR_LIFE_MS), MAX_AUTHORS)
 }
 
-/// Authors that were found to be known at the leader, so that they are looked up once for each epoch.
+/// Authors that were found to be known at the stream's relays, so that they are looked up once for each epoch.
 #[derive(Debug, Default)]
 pub(super) struct KnownAuthors(RefCell<Known>);
 
@@ -81,7 +83,8 @@ impl KnownAuthors {
             if known.authors.contains(&author) {
                 continue;
             }
-            if store.author(author, relay).map_err(LogError::Store)?.is_some() {
+            let at = store.relays_of_author(author).map_err(LogError::Store)?;
+            if at.iter().any(|one| one == relay || state.is_serving(one)) {
                 if known.authors.len() >= MAX_CACHED {
                     known.authors.clear();
                 }

@@ -27,6 +27,12 @@ pub enum Refusal {
         /// The other relay.
         relay: RelayId,
     },
+    /// The leader lives, or got the stream a moment ago, and the relay that asks does not reach it.
+    #[error("relay {relay} leads the stream: send your sessions on it away")]
+    Unreachable {
+        /// The leader.
+        relay: RelayId,
+    },
     /// No session was opened on the stream, so no relay has anything to do there.
     #[error("the stream is assigned to no relay: the edge assigns it when a session is opened")]
     NotAssigned,

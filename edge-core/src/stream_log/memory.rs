@@ -1,8 +1,8 @@
 //! A [`LogStore`] in memory whose steps are transactions and whose writes can fail: what the tests run on.
 
 use super::{
-    CommittedBatch, LogError, LogState, LogStore, MAX_ROWS, OutboxSegment, ProducerMark, SEQS_PER_PRODUCER,
-    Session, Step, StoredEvent, StreamLog, Waiting, WaitingKey,
+    Acquiring, Asking, CommittedBatch, LogError, LogState, LogStore, MAX_ROWS, OutboxSegment, ProducerMark,
+    SEQS_PER_PRODUCER, Session, Step, StoredEvent, StreamLog, Waiting, WaitingKey,
 };
 use alloy_primitives::Address;
 use std::cell::{Cell, RefCell};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use streamchain_protocol::auth::Rights;
 use streamchain_protocol::ids::{ProducerId, RelayId, Seq, SessionId};
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::wire::ProducerKey;
+use streamchain_protocol::wire::{AcquireEpoch, EpochGrant, ProducerKey};
 
 /// The storage refused a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -107,6 +107,21 @@ impl StreamLog<Memory> {
         self.step(step)?;
         self.forget();
         Err(LogError::Store(DiskFull))
+    }
+
+    /// Grants the epoch to a relay that shares no streams.
+    pub fn acquire_epoch(&self, relay: &RelayId, asked: impl Into<AcquireEpoch>) -> Step<EpochGrant, Memory> {
+        let asking = Asking {
+            relay,
+            asked: &asked.into(),
+            view: None,
+            committed: UnixMs(0),
+            since: UnixMs(0),
+        };
+        match self.acquire(&asking, UnixMs(0))? {
+            Acquiring::Leads(grant) => Ok(grant),
+            other => panic!("expected the epoch, got {other:?}"),
+        }
     }
 
     /// How many batches are kept.
@@ -280,6 +295,12 @@ impl LogStore for Memory {
         self.author_reads.set(self.author_reads.get() + 1);
         let rows = self.rows.borrow();
         Ok(rows.authors.get(&(author, relay.clone())).map(|row| row.1))
+    }
+    fn relays_of_author(&self, author: Address) -> Result<Vec<RelayId>, DiskFull> {
+        self.author_reads.set(self.author_reads.get() + 1);
+        let rows = self.rows.borrow();
+        let of_author = rows.authors.keys().filter(|(one, _)| *one == author);
+        Ok(of_author.map(|(_, relay)| relay.clone()).collect())
     }
     fn put_author(&self, author: Address, relay: &RelayId, seen: UnixMs) -> Result<(), DiskFull> {
         self.write(|rows| {

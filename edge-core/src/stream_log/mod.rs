@@ -27,6 +27,7 @@ mod offers;
 mod outbox;
 mod reading;
 mod schedule;
+mod serving;
 mod sessions;
 mod state;
 mod store;
@@ -36,10 +37,13 @@ pub use append::Appended;
 pub use chunk::{MAX_CHUNK_BYTES, chunk_batches, chunk_entry};
 pub use error::{LogError, Refusal};
 pub use inbox_shares::InboxShares;
+pub use leadership::{Acquiring, Asking, Follow};
 pub use offers::{PendingRun, Run};
 pub use outbox::{FLUSH_BACKOFF, SEGMENTS_PER_FLUSH};
 pub use reading::{BadCursor, Cursor, News, Reader, Tail};
 pub use schedule::{GATHER_MS, Pace, Schedule};
+pub use serving::Serving;
+pub use sessions::Destination;
 pub use state::{
     CommittedBatch, EventRange, Inbox, LastBatch, Leader, LogState, NewStream, OutboxSegment,
     PendingWithdrawal, ProducerMark, Session, StoredEvent, Waiting, WaitingKey, Watch,
@@ -57,9 +61,7 @@ use streamchain_protocol::auth::{Access, Rights};
 use streamchain_protocol::ids::{Epoch, ProducerId, RelayId, Seq, SessionId};
 use streamchain_protocol::stream_settings::{SettingsChange, StreamSettings};
 use streamchain_protocol::time::{UnixMs, UnixSec};
-use streamchain_protocol::wire::{
-    AcquireEpoch, Batch, Committed, EpochGrant, NoticeEvent, ProducerKey, ProducerState, Record,
-};
+use streamchain_protocol::wire::{Batch, Committed, NoticeEvent, ProducerKey, ProducerState, Record};
 
 /// The steps over one stream's rows.
 #[derive(Debug)]
@@ -220,11 +222,9 @@ impl<S: LogStore> StreamLog<S> {
 
 /// What relays ask for.
 impl<S: LogStore> StreamLog<S> {
-    /// Grants the epoch to a run of the relay that the stream is assigned to: the same epoch again to the same run, a
-    /// higher one to any other.
-    pub fn acquire_epoch(&self, relay: &RelayId, asked: impl Into<AcquireEpoch>) -> Step<EpochGrant, S> {
-        let asked = asked.into();
-        self.change(|state, _| Ok(state.acquire_epoch(relay, asked)?))
+    /// Grants the epoch to a run of a relay that has the stream, or names the leader that it is to follow.
+    pub fn acquire(&self, asking: &Asking<'_>, now: UnixMs) -> Step<Acquiring, S> {
+        self.change(|state, _| Ok(state.acquire(asking, now)?))
     }
 
     /// Returns how far a producer got. Asked under the epoch, so no other relay can commit more of it meanwhile.
@@ -273,7 +273,8 @@ impl<S: LogStore> StreamLog<S> {
         records.map_err(LogError::Store)
     }
 
-    /// Ends the leadership of a relay that has nothing uncommitted; the edge then commits what waits.
+    /// Ends the leadership of a relay that has nothing uncommitted; the edge then commits what waits. One that follows does so
+    /// no longer.
     pub fn release(&self, relay: &RelayId, epoch: Epoch) -> Step<(), S> {
         self.change_live(|live, store| append::release(live, store, relay, epoch))
     }
@@ -304,16 +305,15 @@ impl<S: LogStore> StreamLog<S> {
 
 /// The sessions that clients opened.
 impl<S: LogStore> StreamLog<S> {
-    /// Sends a new session to its relay, and all later ones, and remembers it. The old leader keeps its epoch until
-    /// that relay acquires the stream.
+    /// Sends a new session to its relay, and remembers it; where relays do not share the stream, all later ones too. The old
+    /// leader keeps its epoch until that relay acquires the stream.
     ///
-    /// `seen` is the relay that the stream was assigned to when the session's was chosen. Returns `false`, and does
-    /// nothing, if it was assigned elsewhere meanwhile: choose again, so that a stream's sessions meet at one relay.
-    pub fn open_session(&self, session: &Session, seen: Option<&RelayId>) -> Step<bool, S> {
+    /// Returns `false`, and does nothing, if the stream was assigned elsewhere since the relay was chosen: choose again.
+    pub fn open_session<'a>(&self, session: &Session, to: impl Into<Destination<'a>>) -> Step<bool, S> {
+        let to = to.into();
         self.change(|state, store| {
-            Sessions(store)
-                .open(state, session, seen)
-                .map_err(LogError::Store)
+            let opened = Sessions(store).open(state, session, &to);
+            opened.map_err(LogError::Store)
         })
     }
 

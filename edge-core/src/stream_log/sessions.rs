@@ -18,21 +18,52 @@ pub(super) const SESSION_LIFE_MS: u64 = 24 * 3_600 * 1_000;
 /// The rows of the sessions.
 pub(super) struct Sessions<'a, S>(pub(super) &'a S);
 
+/// Where a session is sent, as the directory chose it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Destination<'a> {
+    /// The relay that the stream was assigned to when it was chosen.
+    pub seen: Option<&'a RelayId>,
+    /// Whether the session's relay shares streams with others.
+    pub shares: bool,
+    /// Whether it takes the stream from the relays that have it.
+    pub joins: bool,
+    /// The stream's relays that were found to be alive no more.
+    pub gone: &'a [RelayId],
+}
+
+impl<'a> From<Option<&'a RelayId>> for Destination<'a> {
+    /// A relay that shares no streams.
+    fn from(seen: Option<&'a RelayId>) -> Self {
+        Self {
+            seen,
+            ..Self::default()
+        }
+    }
+}
+
 impl<S: LogStore> Sessions<'_, S> {
-    /// Remembers a session, and assigns the stream to its relay. Returns `false` and does nothing when the stream was
-    /// assigned to another relay than `seen` meanwhile.
+    /// Remembers a session, and notes that its relay has the stream. Where that one takes it from no other, the stream is
+    /// assigned to it alone. Returns `false` and does nothing when the stream was assigned to another relay than `seen`
+    /// meanwhile, or has no room for one more.
     pub(super) fn open(
         &self,
         state: &mut LogState,
         session: &Session,
-        seen: Option<&RelayId>,
+        to: &Destination<'_>,
     ) -> Result<bool, S::Error> {
-        if state.assigned.as_ref() != Some(&session.relay) {
-            if state.assigned.as_ref() != seen {
-                return Ok(false);
-            }
-            state.assigned = Some(session.relay.clone());
+        let (relay, now) = (&session.relay, session.created);
+        let is_known = state.assigned.as_ref() == Some(relay) || to.joins && state.is_serving(relay);
+        if !is_known && state.assigned.as_ref() != to.seen {
+            return Ok(false);
         }
+        if !to.joins && state.assigned.as_ref() != Some(relay) {
+            state.assigned = Some(relay.clone());
+            state.serving.clear();
+        }
+        if to.shares && !state.serve(relay, now) {
+            return Ok(false);
+        }
+        state.note_gone(to.gone, now);
         self.0.put_session(session)?;
         let before = session.created.minus_ms(SESSION_LIFE_MS);
         self.0.prune_sessions(before, MAX_SESSIONS)?;

@@ -3,6 +3,7 @@
 //! The row is stored as JSON. Its members keep the names that they had in earlier versions. It may be behind what is
 //! committed; see [`super::live`].
 
+use super::serving::Serving;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 use streamchain_protocol::ids::{Epoch, Incarnation, RelayId, Seq, SessionId, StreamId, StreamName};
@@ -95,8 +96,17 @@ pub struct LogState {
     /// Whether the leader takes signed groups: a relay of the version before can't read them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) takes_groups: bool,
-    /// The relay that new sessions are sent to.
+    /// The relay that new sessions are sent to; where relays share the stream, the one that leads it or is to.
     pub assigned: Option<RelayId>,
+    /// The relays that share the stream.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) serving: Vec<Serving>,
+    /// When a relay was granted the epoch last, also the same one again; `None` before there was this member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) granted: Option<UnixMs>,
+    /// When a relay got the stream last since it reported that the leader is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) taken_over: Option<UnixMs>,
     /// How many messages are committed: the next seq to be given.
     pub head: Seq,
     /// How many messages are flushed: in segments of the database.
@@ -183,6 +193,9 @@ impl LogState {
             checks_authors: true,
             takes_groups: false,
             assigned: None,
+            serving: Vec::new(),
+            granted: None,
+            taken_over: None,
             head: Seq(0),
             flushed: Seq(0),
             backlog: 0,

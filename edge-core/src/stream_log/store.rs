@@ -90,6 +90,8 @@ pub trait LogStore {
 
     /// Reads when a session of `author` at `relay` was noted last.
     fn author(&self, author: Address, relay: &RelayId) -> Result<Option<UnixMs>, Self::Error>;
+    /// Reads at which relays sessions of `author` were noted.
+    fn relays_of_author(&self, author: Address) -> Result<Vec<RelayId>, Self::Error>;
     /// Notes an author at a relay as the newest one.
     fn put_author(&self, author: Address, relay: &RelayId, seen: UnixMs) -> Result<(), Self::Error>;
     /// Drops authors noted before `before`, and the oldest beyond the `keep` newest.

@@ -53,6 +53,9 @@ pub struct Registration {
     /// How many sessions it has room for; no bound is known without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u64>,
+    /// Whether it takes further channels on a connection, with grants of the edge.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joins: bool,
     /// The key that it was authenticated with. The edge sets it and ignores what a relay sends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<RelayKeyId>,
@@ -350,6 +353,7 @@ mod tests {
             mesh: None,
             location: None,
             capacity: None,
+            joins: false,
             key: None,
         }
     }

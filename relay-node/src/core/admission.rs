@@ -8,7 +8,7 @@ use std::sync::Arc;
 use str0m::config::CryptoProvider;
 use str0m::ice::{StunMessage, StunMessageBuilder};
 use streamchain_protocol::auth::SessionKeys;
-use streamchain_protocol::auth::{SessionToken, TokenError, ice_password};
+use streamchain_protocol::auth::{JoinGrant, SessionToken, TokenError, ice_password};
 use streamchain_protocol::time::UnixSec;
 
 /// Longest `ice-ufrag` of a client, characters (RFC 8839 §5.4).
@@ -88,6 +88,11 @@ impl Admission {
         let password = ice_password(check.local_ufrag, &self.keys);
         self.integrity(check, &password)?;
         Ok(Admitted { token, password })
+    }
+
+    /// The claims of a grant that a further channel shows, at `now`.
+    pub(crate) fn grant(&self, text: &str, now: UnixSec) -> Result<JoinGrant, TokenError> {
+        JoinGrant::verify(text, &self.keys, now)
     }
 
     /// Whether a check for a session that is there comes from its client: it may come from a new address.

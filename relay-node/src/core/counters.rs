@@ -14,7 +14,7 @@ pub struct Counters {
     pub payload_bytes_accepted: u64,
     /// Datagrams that are no connectivity check and belong to no session.
     pub strays: u64,
-    /// Checks with a token that is forged, expired, spent or withdrawn.
+    /// Checks with a token that is forged, expired, spent withdrawn, or of another shard.
     pub tokens_refused: u64,
     /// Checks with a good token but a wrong integrity (RFC 8489 §9.1.3).
     pub integrity_refused: u64,
@@ -28,6 +28,10 @@ pub struct Counters {
     /// Sessions with another certificate than their token says.
     pub certificates_refused: u64,
     pub sessions_ended: u64,
+    /// Sessions on a further channel of a connection.
+    pub joins: u64,
+    /// Further channels that were closed because their grant, or what came in its place, was no good.
+    pub joins_refused: u64,
     pub frames_malformed: u64,
     pub messages_accepted: u64,
     /// Messages that had been accepted before.
@@ -59,7 +63,7 @@ pub struct Counters {
 
 impl Counters {
     /// Name and value of every counter, for metrics and logs.
-    pub fn list(&self) -> [(&'static str, u64); 30] {
+    pub fn list(&self) -> [(&'static str, u64); 32] {
         [
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
@@ -75,6 +79,8 @@ impl Counters {
             ("sessions_connected", self.sessions_connected),
             ("certificates_refused", self.certificates_refused),
             ("sessions_ended", self.sessions_ended),
+            ("joins", self.joins),
+            ("joins_refused", self.joins_refused),
             ("frames_malformed", self.frames_malformed),
             ("messages_accepted", self.messages_accepted),
             ("messages_duplicate", self.messages_duplicate),

@@ -15,14 +15,31 @@ pub(crate) struct EarlyPublication {
     pub signed: Option<(B256, Signature)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Early {
     waiting: VecDeque<EarlyPublication>,
     messages: usize,
     bytes: usize,
+    max_bytes: usize,
+}
+
+impl Default for Early {
+    fn default() -> Self {
+        Self::within(MAX_EARLY_BYTES)
+    }
 }
 
 impl Early {
+    /// Keeps at most this many bytes.
+    pub(crate) fn within(max_bytes: usize) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            messages: 0,
+            bytes: 0,
+            max_bytes,
+        }
+    }
+
     /// Keeps a publication until the welcome; `false` when there are too many.
     pub(crate) fn keep(
         &mut self,
@@ -32,7 +49,7 @@ impl Early {
     ) -> bool {
         let bytes: usize = payloads.iter().map(|payload| payload.len()).sum();
         let fits =
-            self.messages + payloads.len() <= MAX_EARLY_MESSAGES && self.bytes + bytes <= MAX_EARLY_BYTES;
+            self.messages + payloads.len() <= MAX_EARLY_MESSAGES && self.bytes + bytes <= self.max_bytes;
         if fits {
             self.messages += payloads.len();
             self.bytes += bytes;
@@ -47,7 +64,8 @@ impl Early {
 
     /// All that was kept, in order.
     pub(crate) fn take(&mut self) -> VecDeque<EarlyPublication> {
-        std::mem::take(self).waiting
+        (self.messages, self.bytes) = (0, 0);
+        std::mem::take(&mut self.waiting)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The sessions whose DTLS handshake is not done: nobody has proven anything there but that the edge signed a token.
+//! The connections whose DTLS handshake is not done: nobody has proven anything there but that the edge signed a token.
 //!
 //! What always holds: there are never more than [`MAX_HANDSHAKES`], and no network has more than
 //! [`MAX_NETWORK_HANDSHAKES`]. Where there is no room, a handshake makes way for another: the oldest of the network that has
@@ -6,7 +6,7 @@
 //! handshakes half done can't keep others out, however many they are. A session that is connected is none of these.
 
 use crate::core::limits::{HANDSHAKE_GRACE, MAX_HANDSHAKES, MAX_NETWORK_HANDSHAKES};
-use crate::core::session::SessionKey;
+use crate::core::peer_connection::PeerKey;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 use streamchain_protocol::util::Network;
@@ -16,14 +16,14 @@ use streamchain_protocol::util::Network;
 pub(crate) enum Room {
     Free,
     /// Once this one is ended.
-    InPlaceOf(SessionKey),
+    InPlaceOf(PeerKey),
     Full,
 }
 
 /// Handshakes by network, and when each of them began. Keys grow, so that the smallest is the oldest.
 #[derive(Debug, Default)]
 pub(crate) struct Handshakes {
-    of: HashMap<Network, BTreeMap<SessionKey, Instant>>,
+    of: HashMap<Network, BTreeMap<PeerKey, Instant>>,
     count: usize,
 }
 
@@ -50,11 +50,11 @@ impl Handshakes {
         }
     }
 
-    fn oldest(all: Option<&BTreeMap<SessionKey, Instant>>) -> Option<(SessionKey, Instant)> {
+    fn oldest(all: Option<&BTreeMap<PeerKey, Instant>>) -> Option<(PeerKey, Instant)> {
         all?.first_key_value().map(|(key, began)| (*key, *began))
     }
 
-    fn if_slow((key, began): (SessionKey, Instant), now: Instant) -> Room {
+    fn if_slow((key, began): (PeerKey, Instant), now: Instant) -> Room {
         match now.saturating_duration_since(began) >= HANDSHAKE_GRACE {
             true => Room::InPlaceOf(key),
             false => Room::Full,
@@ -62,14 +62,14 @@ impl Handshakes {
     }
 
     /// Counts a handshake that begins.
-    pub(crate) fn begin(&mut self, network: Network, key: SessionKey, now: Instant) {
+    pub(crate) fn begin(&mut self, network: Network, key: PeerKey, now: Instant) {
         if self.of.entry(network).or_default().insert(key, now).is_none() {
             self.count += 1;
         }
     }
 
     /// Counts a handshake that is done, or over.
-    pub(crate) fn end(&mut self, network: Network, key: SessionKey) {
+    pub(crate) fn end(&mut self, network: Network, key: PeerKey) {
         let Some(all) = self.of.get_mut(&network) else {
             return;
         };

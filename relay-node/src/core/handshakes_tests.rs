@@ -24,7 +24,7 @@ impl Scene {
     }
 
     /// Begins one, if there is room; returns which one had to make way.
-    fn begin(&mut self, number: u32) -> Result<Option<SessionKey>, ()> {
+    fn begin(&mut self, number: u32) -> Result<Option<PeerKey>, ()> {
         let evicted = match self.all.room(network(number), self.now) {
             Room::Full => return Err(()),
             Room::Free => None,
@@ -41,13 +41,13 @@ impl Scene {
             }
         };
         self.next += 1;
-        self.all.begin(network(number), SessionKey(self.next), self.now);
+        self.all.begin(network(number), PeerKey(self.next), self.now);
         Ok(evicted)
     }
 
     fn has(&self, number: u32, key: u64) -> bool {
         let all = self.all.of.get(&network(number));
-        all.is_some_and(|all| all.contains_key(&SessionKey(key)))
+        all.is_some_and(|all| all.contains_key(&PeerKey(key)))
     }
 }
 
@@ -59,7 +59,7 @@ fn four_networks_that_fill_all_places_keep_nobody_out() {
     }
     assert_eq!(
         scene.begin(9),
-        Ok(Some(SessionKey(1))),
+        Ok(Some(PeerKey(1))),
         "the oldest of a greedy network makes way"
     );
     let honest = scene.next;
@@ -81,7 +81,7 @@ fn a_network_at_its_share_replaces_only_what_takes_too_long() {
     assert_eq!(scene.begin(1), Err(()), "all of them may still be honest");
     assert_eq!(scene.begin(2), Ok(None));
     scene.now += HANDSHAKE_GRACE;
-    assert_eq!(scene.begin(1), Ok(Some(SessionKey(1))));
+    assert_eq!(scene.begin(1), Ok(Some(PeerKey(1))));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn one_handshake_each_from_everywhere_makes_way_after_its_grace() {
     }
     assert_eq!(scene.begin(77_777), Err(()));
     scene.now += HANDSHAKE_GRACE;
-    assert_eq!(scene.begin(77_777), Ok(Some(SessionKey(1))));
+    assert_eq!(scene.begin(77_777), Ok(Some(PeerKey(1))));
 }
 
 proptest! {

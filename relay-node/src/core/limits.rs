@@ -7,6 +7,17 @@ use std::time::Duration;
 /// ([`crate::core::shares`]).
 pub(crate) const MAX_SESSIONS: usize = 20_000;
 
+/// Most sessions of one shard that joined a connection that was there: four times as many as connections, since each has about a
+/// hundredth of a connection's memory while it is idle. Networks share them.
+pub(crate) const MAX_JOINED_SESSIONS: usize = 4 * MAX_SESSIONS;
+
+/// Most data channels of one connection: a page follows some dozens of streams.
+pub(crate) const MAX_CHANNELS: usize = 64;
+
+/// How many times a session's rates a connection may send on all of its channels together: as much as four sessions with
+/// connections of their own, and not as much as 64.
+pub(crate) const CONNECTION_RATE_FACTOR: u32 = 4;
+
 /// Most sessions of one shard whose DTLS handshake is not done. A handshake costs about 1 ms of CPU here, so
 /// this many are at most a second of work.
 pub(crate) const MAX_HANDSHAKES: usize = 1_024;
@@ -94,6 +105,10 @@ pub(crate) const MAX_SHARD_UNCOMMITTED_BYTES: usize = SHARD_UNCOMMITTED_MIB as u
 /// Bytes that str0m may hold for one peer. Above 128 KiB its queue scans make every send slower.
 pub(crate) const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
+/// Bytes that the channels of one connection may have in str0m together, as long as there are several: half of what one alone may
+/// have. So a channel that is behind never fills the buffer, and the largest message of another always has room.
+pub(crate) const SHARED_SEND_BYTES: usize = SEND_BUFFER_BYTES / 2 - 4 * 1024;
+
 /// A peer whose send buffer falls to this is given more: a quarter, so that it never runs dry.
 pub(crate) const SEND_BUFFER_LOW_BYTES: usize = SEND_BUFFER_BYTES / 4;
 
@@ -119,6 +134,9 @@ pub(crate) const MAX_REFUSED_CHANNELS: u32 = 8;
 /// closed when its answers no longer fit.
 pub const MAX_PENDING_BYTES: usize = 256 * 1024;
 
+/// The same for a session that joined a connection: some thousand answers. A connection has up to 64 of them.
+pub(crate) const MAX_JOINED_PENDING_BYTES: usize = MAX_PENDING_BYTES / 4;
+
 /// Most notices (anchors, chain events) that wait for one peer; the oldest are dropped, HTTP has them.
 pub(crate) const MAX_NOTICES: usize = 1_024;
 
@@ -130,6 +148,9 @@ pub(crate) const MAX_EARLY_MESSAGES: usize = 1_024;
 
 /// Most payload bytes that a session may send before it is welcomed.
 pub(crate) const MAX_EARLY_BYTES: usize = 512 * 1024;
+
+/// The same for a session that joined a connection: the largest message, or a whole group of them.
+pub(crate) const MAX_JOINED_EARLY_BYTES: usize = 64 * 1024;
 
 /// Most producers of one stream that are remembered; those that are idle and stored are forgotten first, the
 /// edge has them.

@@ -5,8 +5,8 @@
 //! [`FLOOD_FACTOR`] times its rate within [`FLOOD_WINDOW_S`] seconds, taken or not, is ended, and no other. A dropped message is never skipped: later ones are not accepted before it (see `Session::refused_from`).
 
 use crate::core::limits::{
-    FLOOD_FACTOR, FLOOD_WINDOW_S, MAX_SESSIONS, NETWORK_CHECKS_PER_S, RATE_BURST_MS, RATE_RETRY_MS,
-    SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S, STREAM_BYTES_PER_S, STREAM_MESSAGES_PER_S,
+    CONNECTION_RATE_FACTOR, FLOOD_FACTOR, FLOOD_WINDOW_S, MAX_SESSIONS, NETWORK_CHECKS_PER_S, RATE_BURST_MS,
+    RATE_RETRY_MS, SESSION_BYTES_PER_S, SESSION_MESSAGES_PER_S, STREAM_BYTES_PER_S, STREAM_MESSAGES_PER_S,
 };
 use std::time::Instant;
 use streamchain_protocol::time::UnixMs;
@@ -27,6 +27,14 @@ impl Rate {
         messages_per_s: 0,
         bytes_per_s: 0,
     };
+
+    /// So many times this rate.
+    fn times(self, factor: u32) -> Self {
+        Self {
+            messages_per_s: self.messages_per_s.saturating_mul(factor),
+            bytes_per_s: self.bytes_per_s.saturating_mul(factor),
+        }
+    }
 
     /// Quotas that let a burst pass at once.
     fn quotas(self) -> (Quota, Quota) {
@@ -226,6 +234,37 @@ impl SessionGate {
     /// Drops all that comes within `wait_ms`: the client was sent this wait.
     pub(crate) fn silence(&mut self, wait_ms: u64, now: Instant) {
         self.silent_until_ns = ns(self.since, now).saturating_add(wait_ms * 1_000_000);
+    }
+}
+
+/// What a connection sends on all of its channels together: at most [`CONNECTION_RATE_FACTOR`] times a session's rates.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConnectionGate {
+    since: Instant,
+    passed: Counted,
+    sent: Sent,
+}
+
+impl ConnectionGate {
+    /// A gate that nothing has passed.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            passed: Counted::default(),
+            sent: Sent::default(),
+        }
+    }
+
+    /// Judges a frame of any of the channels; the rate is that of one session. Each session is sent its own refusal.
+    pub(crate) fn judge(&mut self, session: Rate, cost: Cost, now: Instant) -> Verdict {
+        let rate = session.times(CONNECTION_RATE_FACTOR);
+        let now_ns = ns(self.since, now);
+        let is_flood = self.sent.add(rate, cost, now_ns / 1_000_000_000);
+        match self.passed.take(rate.quotas(), cost, now_ns) {
+            Ok(()) => Verdict::Pass,
+            Err(_) if is_flood => Verdict::End,
+            Err(wait_ms) => Verdict::Refuse(wait_ms),
+        }
     }
 }
 

@@ -96,6 +96,8 @@ pub(crate) struct SendQueue {
     chunk_max: usize,
     /// The largest message that the peer takes.
     message_max: usize,
+    /// Most bytes of control frames that wait.
+    pending_max: usize,
 }
 
 impl Default for SendQueue {
@@ -112,6 +114,7 @@ impl Default for SendQueue {
             blocked: false,
             chunk_max: MAX_COALESCE_BYTES,
             message_max: MAX_CHANNEL_MESSAGE_BYTES,
+            pending_max: MAX_PENDING_BYTES,
         }
     }
 }
@@ -127,6 +130,11 @@ impl SendQueue {
     pub(crate) fn set_message_max(&mut self, bytes: usize) {
         self.message_max = bytes;
         self.set_chunk_max(self.chunk_max);
+    }
+
+    /// No more than this many bytes of control frames may wait.
+    pub(crate) fn set_pending_max(&mut self, bytes: usize) {
+        self.pending_max = bytes;
     }
 
     /// Queues a control frame.
@@ -148,7 +156,7 @@ impl SendQueue {
                 self.pending.push_back(message);
             }
         }
-        if self.pending_bytes > MAX_PENDING_BYTES {
+        if self.pending_bytes > self.pending_max {
             Err(Overflow)
         } else {
             Ok(())

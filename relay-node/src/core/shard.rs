@@ -5,14 +5,15 @@
 //! again by [`Shard::next_timeout`]. Feeding many datagrams before taking commands is what makes batches: all
 //! messages of one turn share their chunks.
 //!
-//! What always holds: a session belongs to exactly one stream; every session that is not closing is in its
-//! stream's list; all memory is bounded by [`crate::core::limits`].
+//! What always holds: a session belongs to exactly one stream and one connection; every session that is not closing is in its
+//! stream's list; a connection has at least one session; all memory is bounded by [`crate::core::limits`].
 
 mod datagrams;
 mod deliver;
 mod following;
 mod frames;
 mod inbox;
+mod join;
 mod lifecycle;
 mod links;
 mod publish;
@@ -25,12 +26,14 @@ use crate::core::counters::{Counters, ErrorCounts, Latencies};
 use crate::core::edge_requests::{Answer, EdgeError, Request, Ticket};
 use crate::core::handshakes::Handshakes;
 use crate::core::limits::{
-    MAX_REPLAY_BYTES, MAX_SESSIONS, MAX_SHARD_UNCOMMITTED_BYTES, MAX_SPENT_TOKENS, MAX_STREAMS,
+    MAX_JOINED_SESSIONS, MAX_REPLAY_BYTES, MAX_SESSIONS, MAX_SHARD_UNCOMMITTED_BYTES, MAX_SPENT_TOKENS,
+    MAX_STREAMS,
 };
 use crate::core::link::{LinkMessage, LinkPeer};
 use crate::core::path::Peer;
+use crate::core::peer_connection::{PeerConnection, PeerKey, SessionConfig};
 use crate::core::rates::{CheckMeter, Rates};
-use crate::core::session::{Phase, Session, SessionConfig, SessionKey};
+use crate::core::session::{Session, SessionKey};
 use crate::core::shares::Shares;
 use crate::core::stream::{Role, Stream};
 use crate::core::timers::{Owner, Timers};
@@ -114,6 +117,8 @@ impl Default for Memory {
 /// How many sessions and streams there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
+    /// Peer connections that are open or being opened.
+    pub connections: u64,
     /// Sessions that are open or being opened.
     pub sessions: u64,
     /// Streams that have sessions in the relay, or had some recently; each is counted by one of the relay's shards.
@@ -158,9 +163,10 @@ pub struct Shard {
     /// The signatures that are checked for each network.
     checks: CheckMeter,
     jitter: SplitMix64,
+    peers: HashMap<PeerKey, PeerConnection>,
     sessions: HashMap<SessionKey, Session>,
-    by_address: HashMap<Peer, SessionKey>,
-    by_ufrag: HashMap<Arc<str>, SessionKey>,
+    by_address: HashMap<Peer, PeerKey>,
+    by_ufrag: HashMap<Arc<str>, PeerKey>,
     /// Tokens of ended sessions, and the second in which they expire.
     spent: HashMap<SessionId, UnixSec>,
     withdrawals: Withdrawals,
@@ -172,13 +178,14 @@ pub struct Shard {
     disputed: HashSet<ShortId>,
     timers: Timers,
     commands: VecDeque<Command>,
-    to_drive: VecDeque<SessionKey>,
+    to_drive: VecDeque<PeerKey>,
     to_fan_out: VecDeque<ShortId>,
     counters: Counters,
     errors: ErrorCounts,
     commits: Latencies,
     handshakes: Handshakes,
     session_shares: Shares,
+    join_shares: Shares,
     stream_shares: Shares,
     uncommitted_bytes: usize,
     next_key: u64,
@@ -199,6 +206,7 @@ impl Shard {
             rates: config.rates,
             checks: CheckMeter::new(),
             jitter: SplitMix64::new(config.seed),
+            peers: HashMap::new(),
             sessions: HashMap::new(),
             by_address: HashMap::new(),
             by_ufrag: HashMap::new(),
@@ -216,6 +224,7 @@ impl Shard {
             commits: Latencies::default(),
             handshakes: Handshakes::default(),
             session_shares: Shares::new(MAX_SESSIONS),
+            join_shares: Shares::new(MAX_JOINED_SESSIONS),
             stream_shares: Shares::new(MAX_STREAMS),
             uncommitted_bytes: 0,
             next_key: 0,
@@ -241,6 +250,7 @@ impl Shard {
     /// How many sessions, streams and uncommitted messages there are now.
     pub fn load(&self) -> Load {
         Load {
+            connections: self.peers.len() as u64,
             sessions: self.sessions.len() as u64,
             streams: self
                 .streams
@@ -271,8 +281,14 @@ impl Shard {
     }
 
     fn queue_session(&mut self, key: SessionKey) {
-        if let Some(session) = self.sessions.get_mut(&key).filter(|session| !session.queued) {
-            session.queued = true;
+        if let Some(session) = self.sessions.get(&key) {
+            self.queue_peer(session.peer);
+        }
+    }
+
+    fn queue_peer(&mut self, key: PeerKey) {
+        if let Some(peer) = self.peers.get_mut(&key).filter(|peer| !peer.queued) {
+            peer.queued = true;
             self.to_drive.push_back(key);
         }
     }
@@ -294,7 +310,7 @@ impl Shard {
                 }
                 return Some(command);
             }
-            // One session at a time, so that no more than one peer's datagrams are held here.
+            // One connection at a time, so that no more than one peer's datagrams are held here.
             if let Some(key) = self.to_drive.pop_front() {
                 self.drive(key, now);
             } else if let Some(id) = self.to_fan_out.pop_front() {
@@ -314,6 +330,7 @@ impl Shard {
     pub fn handle_timeout(&mut self, now: Now) {
         while let Some((at, owner)) = self.timers.due(now.instant) {
             match owner {
+                Owner::Peer(key) => self.peer_due(key, at, now),
                 Owner::Session(key) => self.session_due(key, at, now),
                 Owner::Stream(id) => self.stream_due(id, at, now),
             }
@@ -333,11 +350,6 @@ impl Shard {
             self.spent
                 .insert(session, now.unix.to_sec().plus_s(SESSION_TOKEN_LIFE_S));
         }
-    }
-
-    /// Whether a session is still shaking hands.
-    fn is_shaking(session: &Session) -> bool {
-        session.phase == Phase::Handshake
     }
 
     /// The answer of the edge to a [`Command::Ask`].

@@ -3,6 +3,7 @@
 //! Entries are not taken out when a time changes: an owner remembers its earliest entry, and one that comes up
 //! too early is put back. So a session that is busy costs one entry per turn at most.
 
+use crate::core::peer_connection::PeerKey;
 use crate::core::session::SessionKey;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,6 +12,7 @@ use streamchain_protocol::ids::ShortId;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Owner {
+    Peer(PeerKey),
     Session(SessionKey),
     Stream(ShortId),
 }

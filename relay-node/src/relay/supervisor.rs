@@ -3,8 +3,8 @@
 
 use crate::core::dtls::crypto_provider;
 use crate::core::lease::Lease;
+use crate::core::peer_connection::SessionConfig;
 use crate::core::retry::Backoff;
-use crate::core::session::SessionConfig;
 use crate::core::{EdgeError, Memory, Rates, Shard, ShardConfig};
 use crate::random::{random, random_seed};
 use crate::relay::addresses;
@@ -96,6 +96,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
         mesh: None,
         location: None,
         capacity: None,
+        // A stream is served by the shard that it belongs to, and a connection reaches one shard.
+        joins: shards == 1,
         key: None,
     };
     registration.check().context("this relay can't be registered")?;

@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod edge;
+pub mod joining;
 mod notices;
 pub mod received;
 mod relay;
@@ -17,17 +18,18 @@ use relay::shard;
 use edge::Edge;
 use relay_node::{Answer, EdgeError, LinkMessage, Memory, Now, Path, Rates, Request, Shard, Ticket};
 use relay_testkit::{Client, Identity, Invitation};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use str0m::channel::ChannelConfig;
+use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::config::{CryptoProvider, DtlsCert};
 use streamchain_protocol::Address;
 use streamchain_protocol::auth::{RelayKey, SessionKeys, SessionRights, SessionToken, ice_password};
 use streamchain_protocol::ids::{ProducerId, Seq, SessionId, ShortId};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::frame::ClientFrame;
+use streamchain_protocol::wire::shard_of_session;
 
 pub const RELAY: &str = "127.0.0.1:7100";
 pub const STREAM: ShortId = ShortId([0x51; 20]);
@@ -71,6 +73,10 @@ pub struct Net {
     pub clients: Vec<Client>,
     /// The frames that each client received, as text.
     pub received: Vec<Vec<String>>,
+    /// The same by the channel that they came on.
+    pub received_on: HashMap<(Who, ChannelId), Vec<String>>,
+    /// The edge's part in streams other than [`STREAM`].
+    pub other_streams: BTreeMap<ShortId, Edge>,
     crypto: Arc<CryptoProvider>,
     relay_certificate: DtlsCert,
     addresses: BTreeMap<SocketAddr, Who>,
@@ -83,6 +89,7 @@ pub struct Net {
     start: Instant,
     now: Instant,
     sessions: u8,
+    grants: u32,
     moved: BTreeMap<SocketAddr, SocketAddr>,
     /// How many bytes the relay sent to each address.
     sent: BTreeMap<SocketAddr, usize>,
@@ -139,6 +146,8 @@ impl Net {
             edge: Edge::new(),
             clients: vec![],
             received: vec![],
+            received_on: HashMap::new(),
+            other_streams: BTreeMap::new(),
             crypto,
             relay_certificate,
             addresses: BTreeMap::new(),
@@ -149,6 +158,7 @@ impl Net {
             start,
             now: start,
             sessions: 0,
+            grants: 0,
             moved: BTreeMap::new(),
             sent: BTreeMap::new(),
             checks: BTreeMap::new(),
@@ -176,6 +186,10 @@ impl Net {
 
     /// The edge's answer to a request of now, and when it is there.
     fn ask(&mut self, ticket: Ticket, request: Request) -> Option<(Instant, Answer)> {
+        if ticket.stream != STREAM {
+            let edge = self.other_streams.entry(ticket.stream).or_insert_with(Edge::new);
+            return Some((self.now + EDGE_LATENCY, edge.answer(ticket, request)?));
+        }
         let Some(end) = self.stalled_until.filter(|end| *end > self.now) else {
             return Some((self.now + EDGE_LATENCY, self.edge.answer(ticket, request)?));
         };
@@ -206,13 +220,23 @@ impl Net {
         }
     }
 
+    /// The id of a session that the edge would send to the shard which clients connect to.
+    fn session_id(&self) -> SessionId {
+        let shards = 1 + self.others.len();
+        let mut id = [self.sessions; 8];
+        while shard_of_session(SessionId(id), shards) != self.at_shard {
+            id[7] = id[7].wrapping_add(1);
+        }
+        SessionId(id)
+    }
+
     /// A token as the edge would sign it now, for a client with `identity`.
     pub fn token(&mut self, identity: &Identity) -> SessionToken {
         self.sessions += 1;
         SessionToken {
             rights: SessionRights::ALL,
             expires: self.now().unix.to_sec().plus_s(60),
-            session: SessionId([self.sessions; 8]),
+            session: self.session_id(),
             stream: STREAM,
             author: Address::repeat_byte(self.sessions),
             fingerprint: identity.fingerprint_hash(),

@@ -17,6 +17,7 @@ use streamchain_protocol::ids::{SessionId, ShortId};
 use streamchain_protocol::webrtc::parse_fingerprint;
 use streamchain_protocol::wire::cbor::Reader;
 use streamchain_protocol::wire::frame::RelayFrame;
+use streamchain_protocol::wire::shard_of_session;
 
 /// Far more than anything here takes, so that a busy machine fails no test.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -173,14 +174,20 @@ impl Scene {
 
     /// A session of this author at the registered relay.
     pub fn connect_as(&self, author: Address) -> Peer {
+        self.connect_at(author, SessionId([1; 8]))
+    }
+
+    /// A session of this author and id, at the shard of the registered relay that it is spread to.
+    pub fn connect_at(&self, author: Address, session: SessionId) -> Peer {
         let registration = self.edge.kept().registration.clone().unwrap();
-        let candidate = registration.shards[0].candidates[0].clone();
+        let shard = shard_of_session(session, registration.shards.len());
+        let candidate = registration.shards[shard].candidates[0].clone();
         let crypto = Arc::new(relay_node::crypto_provider());
         let identity = Identity::new(crypto.dtls_provider.generate_certificate().unwrap(), crypto);
         let token = SessionToken {
             rights: SessionRights::ALL,
             expires: now().unix.to_sec().plus_s(60),
-            session: SessionId([1; 8]),
+            session,
             stream: STREAM,
             author,
             fingerprint: identity.fingerprint_hash(),

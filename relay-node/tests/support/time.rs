@@ -108,8 +108,11 @@ impl Net {
                 }
                 self.flights.push_back(Flight { at, from, to, bytes });
             }
-            while let Some(message) = client.receive() {
-                self.received[who].extend(as_text(&message));
+            while let Some((channel, message)) = client.receive_on() {
+                let texts = as_text(&message);
+                let on = self.received_on.entry((who, channel)).or_default();
+                on.extend(texts.iter().cloned());
+                self.received[who].extend(texts);
             }
         }
     }

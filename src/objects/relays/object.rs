@@ -4,8 +4,8 @@ use super::tables::{RelayRows, SCHEMA};
 use crate::api::audit;
 use crate::api::call::{Encoded, reply, serve};
 use crate::api::relays::{
-    ChooseRelay, Goodbye, NoticesPosted, PostNotices, ProviderIceServers, Register, RelayStatuses,
-    RelaysRequest, WithdrawAuthors,
+    ChooseRelay, FindLeader, Goodbye, NoticesPosted, PostNotices, ProviderIceServers, Register,
+    RelayStatuses, RelaysRequest, WithdrawAuthors,
 };
 use crate::clock;
 use crate::config::Config;
@@ -15,7 +15,7 @@ use crate::problem::{Kind, Problem};
 use crate::storage::sql;
 use alloy_primitives::Address;
 use std::cell::{Cell, RefCell};
-use streamchain_edge_core::directory::{Chosen, Directory, post, post_forgotten, renew};
+use streamchain_edge_core::directory::{Directory, Placed, post, post_forgotten, renew};
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_protocol::ids::{RelayId, ShortId};
 use streamchain_protocol::time::UnixMs;
@@ -74,7 +74,11 @@ impl Relays {
         match asked {
             RelaysRequest::Register(asked) => reply::<Register>(self.register(id, asked, now)),
             RelaysRequest::Goodbye(asked) => reply::<Goodbye>(self.goodbye(id, &asked)),
-            RelaysRequest::ChooseRelay(asked) => reply::<ChooseRelay>(self.choose(&asked, now)),
+            RelaysRequest::ChooseRelay(asked) => reply::<ChooseRelay>(self.place(&asked, now)),
+            RelaysRequest::FindLeader(FindLeader { leader, follower }) => {
+                let directory = self.directory.borrow();
+                reply::<FindLeader>(Ok(directory.leader_view(&leader, &follower, now)))
+            }
             RelaysRequest::PostNotices(asked) => reply::<PostNotices>(self.post_notices(asked, now)),
             RelaysRequest::WithdrawAuthors(asked) => reply::<WithdrawAuthors>(self.withdraw(&asked, now)),
             RelaysRequest::RelayStatuses(_) => reply::<RelayStatuses>(self.statuses(now)),
@@ -114,6 +118,7 @@ impl Relays {
         let relay = &asked.relay;
         let mut registration: Registration = json::from_bytes(&asked.registration)?;
         registration.key = Some(asked.key);
+        registration.location = registration.location.or(asked.location);
         let (cursor, sessions) = (registration.cursor, registration.sessions);
         let was_forgotten = self.directory.borrow().was_forgotten(relay, &registration);
         let is_new = self
@@ -186,16 +191,13 @@ impl Relays {
         }
     }
 
-    fn choose(&self, asked: &ChooseRelay, now: UnixMs) -> Result<Chosen, Problem> {
-        let chosen = self
-            .directory
-            .borrow_mut()
-            .choose(asked.stream, asked.current.as_ref(), now);
-        let mut chosen = chosen.ok_or_else(|| {
+    fn place(&self, asked: &ChooseRelay, now: UnixMs) -> Result<Placed, Problem> {
+        let placed = self.directory.borrow_mut().place(&asked.wanted, now);
+        let mut placed = placed.ok_or_else(|| {
             let detail = "no relay has renewed within the last 10 s: start one, or try again in a moment";
             Problem::new(Kind::NoRelay, detail).header("retry-after", "2")
         })?;
-        chosen.ice_servers = self.turn_service.servers(now);
-        Ok(chosen)
+        placed.chosen.ice_servers = self.turn_service.servers(now);
+        Ok(placed)
     }
 }

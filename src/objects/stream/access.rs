@@ -97,9 +97,6 @@ impl Stream {
             self.mailboxes.borrow_mut().withdraw(*author);
         }
         self.waiters.notify();
-        let leader = state.leader.map(|leader| leader.relay);
-        let assigned = state.assigned.filter(|relay| Some(relay) != leader.as_ref());
-        let relays: Vec<RelayId> = leader.into_iter().chain(assigned).collect();
         let notice = Notice {
             stream: state.id.short(),
             event: withdrawn(authors, before),
@@ -108,7 +105,7 @@ impl Stream {
             relay: relay.clone(),
             notice: notice.clone(),
         };
-        Ok(relays.iter().map(to_relay).collect())
+        Ok(state.relays().iter().map(to_relay).collect())
     }
 
     pub(super) fn members(&self) -> Result<Vec<Member>, Problem> {

@@ -1,7 +1,7 @@
 //! The rows of the authors who have, or had, a session to publish at one of the stream's relays.
 
 use crate::storage::row::Row;
-use crate::storage::sql::{first, number, run};
+use crate::storage::sql::{all, first, number, run};
 use alloy_primitives::{Address, hex};
 use streamchain_protocol::ids::RelayId;
 use streamchain_protocol::time::UnixMs;
@@ -28,6 +28,12 @@ pub(super) fn seen(sql: &SqlStorage, author: Address, relay: &RelayId) -> Result
     let query = "SELECT seen AS number FROM authors WHERE author = ? AND relay = ?";
     let found = first(sql, query, key(author, relay).into(), Row::number)?;
     Ok(found.map(UnixMs))
+}
+
+/// The relays at which the author was noted.
+pub(super) fn relays(sql: &SqlStorage, author: Address) -> Result<Vec<RelayId>, Error> {
+    let query = "SELECT relay FROM authors WHERE author = ?";
+    all(sql, query, vec![hex::encode_prefixed(author).into()], Row::parsed)
 }
 
 /// Notes the author as the newest one.

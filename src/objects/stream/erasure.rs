@@ -37,8 +37,6 @@ impl Stream {
     /// Has the relays of the stream drop a message from what they keep for late subscribers.
     pub(super) async fn forget_erased(&self, id: &RequestId, asked: &ForgetErased) -> Result<(), Problem> {
         let state = self.state()?;
-        let leader = state.leader.map(|leader| leader.relay);
-        let assigned = state.assigned.filter(|relay| Some(relay) != leader.as_ref());
         let notice = Notice {
             stream: state.id.short(),
             event: NoticeEvent::Erased { seq: asked.seq },
@@ -47,11 +45,7 @@ impl Stream {
             relay,
             notice: notice.clone(),
         };
-        let relays = leader
-            .into_iter()
-            .chain(assigned)
-            .filter(|relay| !relay.is_edge());
-        let notices: Vec<RelayNotice> = relays.map(to_relay).collect();
+        let notices: Vec<RelayNotice> = state.relays().into_iter().map(to_relay).collect();
         match notices.is_empty() {
             true => Ok(()),
             false => self.post_notices(id, notices).await.map(drop),

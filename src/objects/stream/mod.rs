@@ -6,6 +6,7 @@ mod author_rows;
 mod chunks;
 mod creation;
 mod erasure;
+mod leading;
 mod news;
 mod object;
 mod outbox;

@@ -11,7 +11,7 @@ use crate::rate_limit::Gate;
 use crate::storage::alarm::Alarm;
 use crate::storage::sql;
 use std::cell::{Cell, RefCell};
-use streamchain_edge_core::directory::Chosen;
+use streamchain_edge_core::directory::Choices;
 use streamchain_edge_core::request_id::RequestId;
 use streamchain_edge_core::signalling::Mailboxes;
 use streamchain_edge_core::stream_log::{
@@ -19,7 +19,7 @@ use streamchain_edge_core::stream_log::{
 };
 use streamchain_edge_core::webhooks::Wakening;
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::wire::{Batch, Committed, EpochGrant, ProducerState};
+use streamchain_protocol::wire::{Batch, Committed, ProducerState};
 use worker::{DurableObject, Env, Error, Request, Response, State, console_error, durable_object};
 
 type Log = StreamLog<StreamRows>;
@@ -47,8 +47,10 @@ pub struct Stream {
     pub(super) is_watch_told: Cell<bool>,
     /// How much clients ask for.
     pub(super) gate: Gate,
-    /// The relay chosen last, and when.
-    pub(super) chosen: RefCell<Option<(Chosen, UnixMs)>>,
+    /// The relays chosen last.
+    pub(super) choices: RefCell<Choices>,
+    /// When the leader committed last, as far as this instance saw it.
+    pub(super) committed: Cell<UnixMs>,
     /// What it knows of the stream's webhooks.
     pub(super) wakening: RefCell<Wakening>,
     /// What browsers leave for each other.
@@ -71,7 +73,8 @@ impl DurableObject for Stream {
             notified: Cell::new(UnixMs(0)),
             waiters: Waiters::default(),
             inbox_shares: RefCell::default(),
-            chosen: RefCell::new(None),
+            choices: RefCell::default(),
+            committed: Cell::new(UnixMs(0)),
             wakening: RefCell::default(),
             mailboxes: RefCell::default(),
         }
@@ -147,7 +150,7 @@ impl Stream {
             Asked::EndSession(asked) => reply::<EndSession>(self.end_session(id, &asked).await),
             Asked::PostSignal(asked) => reply::<PostSignal>(self.post_signal(asked)),
             Asked::ReadSignals(asked) => reply::<ReadSignals>(self.read_signals(&asked)),
-            Asked::Acquire(asked) => reply::<Acquire>(self.acquire(&asked).await),
+            Asked::Acquire(asked) => reply::<Acquire>(self.acquire(id, &asked).await),
             Asked::Release(asked) => reply::<Release>(self.release(&asked).await),
             Asked::ReadInbox(asked) => reply::<ReadInbox>(self.read_inbox(&asked)),
             Asked::GetProducer(asked) => reply::<GetProducer>(self.producer(&asked)),
@@ -187,18 +190,6 @@ impl Stream {
         Ok(Created { state, created })
     }
 
-    async fn acquire(&self, asked: &Acquire) -> Result<Encoded<EpochGrant>, Problem> {
-        let grant = self.step(|log| log.acquire_epoch(&asked.relay, asked.asked.clone()))?;
-        self.begin_watching().await;
-        Ok(Encoded::of(&grant))
-    }
-
-    async fn release(&self, asked: &Release) -> Result<(), Problem> {
-        self.step(|log| log.release(&asked.relay, asked.epoch))?;
-        self.waiters.notify();
-        self.arm().await
-    }
-
     /// The messages that wait, for the relay that is the leader.
     fn read_inbox(&self, asked: &ReadInbox) -> Result<Vec<u8>, Problem> {
         Ok(self.step(|log| log.waiting(&asked.relay, asked.epoch))?)
@@ -213,6 +204,7 @@ impl Stream {
     async fn commit(&self, asked: &Commit) -> Result<Encoded<Committed>, Problem> {
         let batch = Batch::decode(&asked.batch)?;
         let committed = self.step(|log| log.commit(&asked.relay, &batch))?;
+        self.committed.set(clock::now());
         self.waiters.notify();
         // No await since the commit: the alarm is set with it or not at all.
         self.arm().await?;

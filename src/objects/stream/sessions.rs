@@ -5,11 +5,10 @@ use crate::api::relays::{ChooseRelay, RelayNotice, relays_object};
 use crate::api::stream::{EndSession, OpenSession, SessionOpened};
 use crate::clock;
 use crate::problem::{Kind, Problem};
-use streamchain_edge_core::directory::Chosen;
+use streamchain_edge_core::directory::{Choice, Wanted};
 use streamchain_edge_core::request_id::RequestId;
-use streamchain_edge_core::stream_log::{LogState, Session};
+use streamchain_edge_core::stream_log::{Destination, LogState, Session};
 use streamchain_protocol::auth::Right;
-use streamchain_protocol::limits::CHOSEN_LIFE_MS;
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::{Notice, NoticeEvent};
 
@@ -30,50 +29,61 @@ impl Stream {
         let rights = self.session_rights(&asked)?;
         for _ in 0..MAX_CHOICES {
             let state = self.state()?;
-            let chosen = self.choose(id, &state, now).await?;
+            let choice = self.choose(id, &state, &asked, now).await?;
             let session = Session {
                 id: asked.session,
                 author: asked.author,
-                relay: chosen.relay.clone(),
+                relay: choice.chosen.relay.clone(),
                 created: now,
             };
+            let to = Destination {
+                seen: state.assigned.as_ref(),
+                shares: choice.shares,
+                joins: choice.joins,
+                gone: &choice.gone,
+            };
             let opened = self.step(|log| {
-                let opened = log.open_session(&session, state.assigned.as_ref())?;
+                let opened = log.open_session(&session, to)?;
                 if opened && rights.has(Right::Write) {
                     log.admit_author(session.author, &session.relay, now)?;
                 }
                 Ok(opened)
             })?;
             if opened {
+                let chosen = choice.chosen;
                 return Ok(SessionOpened { chosen, rights });
             }
-            self.chosen.replace(None);
+            self.choices.borrow_mut().forget(asked.location);
         }
         let detail = "the stream is moving from relay to relay: try again";
         Err(Problem::new(Kind::NoRelay, detail).header("retry-after", "1"))
     }
 
-    /// The stream's relay while it lives, or another; asks the directory at most once a second.
-    async fn choose(&self, id: &RequestId, state: &LogState, now: UnixMs) -> Result<Chosen, Problem> {
-        let recent = |(chosen, at): &&(Chosen, UnixMs)| {
-            now.since(*at) < CHOSEN_LIFE_MS && state.assigned.as_ref() == Some(&chosen.relay)
+    /// The relay for a session; asks the directory at most once a second for clients in the same place.
+    async fn choose(
+        &self,
+        id: &RequestId,
+        state: &LogState,
+        asked: &OpenSession,
+        now: UnixMs,
+    ) -> Result<Choice, Problem> {
+        let mut wanted = Wanted {
+            client: asked.location,
+            ..state.wanted(now)
         };
-        let known = self
-            .chosen
-            .borrow()
-            .as_ref()
-            .filter(recent)
-            .map(|(chosen, _)| chosen.clone());
-        if let Some(chosen) = known {
-            return Ok(chosen);
+        let known = self.choices.borrow_mut().take(&wanted, asked.session, now);
+        if let Some(known) = known {
+            return Ok(known);
         }
-        let asked = ChooseRelay {
-            stream: state.id.short(),
-            current: state.assigned.clone(),
-        };
-        let chosen = relays_object(&self.env, id)?.call(asked).await?;
-        self.chosen.replace(Some((chosen.clone(), now)));
-        Ok(chosen)
+        wanted.handed = self.choices.borrow_mut().forget(wanted.client);
+        let directory = relays_object(&self.env, id)?;
+        let placed = directory
+            .call(ChooseRelay {
+                wanted: wanted.clone(),
+            })
+            .await?;
+        let mut choices = self.choices.borrow_mut();
+        Ok(choices.keep(&wanted, placed, asked.session, now))
     }
 
     /// The relay is notified first: should that fail, the session is still here and the request can be repeated.

@@ -342,6 +342,10 @@ impl LogStore for StreamRows {
         author_rows::seen(&self.sql, author, relay)
     }
 
+    fn relays_of_author(&self, author: Address) -> Result<Vec<RelayId>, Error> {
+        author_rows::relays(&self.sql, author)
+    }
+
     fn put_author(&self, author: Address, relay: &RelayId, seen: UnixMs) -> Result<(), Error> {
         author_rows::put(&self.sql, author, relay, seen)
     }

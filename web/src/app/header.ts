@@ -6,6 +6,7 @@ import { copyText, el, setAttribute, setText } from "./ui/dom.ts";
 import { shortHex } from "./ui/format.ts";
 import { brandMark, icon } from "./ui/icons.ts";
 import { isStreamName, streamAddress } from "./ui/stream-name.ts";
+import { themeButton } from "./ui/theme.ts";
 
 /** The header. */
 export class Header {
@@ -44,7 +45,7 @@ export class Header {
       this.#state,
       this.#shareButton(),
       ...own,
-      themeButton(onTheme),
+      themeButton(texts.app.theme, onTheme),
     );
     connection.on("state", () => this.#show());
     setInterval(() => this.#show(), 1_000);
@@ -88,53 +89,5 @@ export class Header {
     setAttribute(this.#state, "title", author === undefined ? undefined : connection.you(author));
     const you = author === undefined || change.state !== "open" ? "" : ` · ${shortHex(author)}`;
     setText(this.#state, `${connection[change.state]}${retry}${you}`);
-  }
-}
-
-function themeButton(onTheme: () => void): HTMLElement {
-  const button = el("button", { type: "button", class: "bare", testid: "theme-toggle" });
-  const show = (): void => {
-    const dark = isDark();
-    const label = dark ? texts.app.theme.light : texts.app.theme.dark;
-    button.replaceChildren(icon(dark ? "sun" : "moon"));
-    button.title = label;
-    button.setAttribute("aria-label", label);
-  };
-  button.addEventListener("click", () => {
-    setTheme(isDark() ? "light" : "dark");
-    show();
-    onTheme();
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    show();
-    onTheme();
-  });
-  show();
-  return button;
-}
-
-const THEME_KEY = "streamchain:theme";
-
-function isDark(): boolean {
-  const chosen = document.documentElement.dataset.theme;
-  return chosen === undefined ? matchMedia("(prefers-color-scheme: dark)").matches : chosen === "dark";
-}
-
-function setTheme(theme: "dark" | "light"): void {
-  document.documentElement.dataset.theme = theme;
-  try {
-    localStorage.setItem(THEME_KEY, theme);
-  } catch {
-    // storage is forbidden: the choice lasts as long as the page
-  }
-}
-
-/** Restores the theme that was chosen before; without one the page follows the system. */
-export function restoreTheme(): void {
-  try {
-    const theme = localStorage.getItem(THEME_KEY);
-    if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
-  } catch {
-    // storage is forbidden: the page follows the system
   }
 }

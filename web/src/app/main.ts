@@ -4,7 +4,7 @@ import * as lib from "../lib/index.ts";
 import { type AccountMemory, AccountMenu, accountToken, restoreAccount } from "./account/account.ts";
 import { NewStream } from "./account/new-stream.ts";
 import { Banners } from "./banners.ts";
-import { Header, restoreTheme } from "./header.ts";
+import { Header } from "./header.ts";
 import { Manage } from "./manage/manage.ts";
 import { Composer } from "./messages/composer.ts";
 import { Details } from "./messages/details.ts";
@@ -22,6 +22,7 @@ import { el, perFrame, setText } from "./ui/dom.ts";
 import { payloadLine } from "./ui/format.ts";
 import { isServed, onServed } from "./ui/served.ts";
 import { isStreamName, streamAddress } from "./ui/stream-name.ts";
+import { restoreTheme } from "./ui/theme.ts";
 
 declare global {
   interface Window {

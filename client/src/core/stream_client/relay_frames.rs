@@ -1,6 +1,6 @@
 //! What a relay sends, frame by frame.
 
-use super::{Event, Link, StreamClient};
+use super::{Event, Link, StreamClient, frames};
 use crate::core::failure::{Failure, Fatal};
 use crate::core::limits::{MAX_GAP_PAUSES, MAX_PAUSE_MS, OVERLOAD_BACKOFF};
 use crate::core::message::Message;
@@ -46,7 +46,12 @@ impl StreamClient {
                 if let Some(feed) = &mut self.feed {
                     feed.enter(epoch);
                     feed.commit(committed);
+                    // The channel goes on under another epoch: what was asked of the leader before counts no longer.
+                    if matches!(self.link, Link::Open(_)) {
+                        self.control.push_back(frames::subscribe(feed.resume()));
+                    }
                 }
+                (self.paused_until, self.pauses) = (None, 0);
                 if matches!(self.link, Link::Greeting(_)) {
                     self.is_open(now_ms);
                 }

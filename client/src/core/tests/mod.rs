@@ -81,12 +81,13 @@ proptest! {
         seed: u64,
         messages in 1_u64..400,
         kills in 0_u64..30,
+        moves in 0_u64..60,
         cuts in 0_u64..60,
         refusals in 0_u64..200,
         failures in 0_u64..600,
         gaps in 0_u64..300,
     ) {
-        run(seed, messages, Faults { kills, cuts, refusals, failures, gaps });
+        run(seed, messages, Faults { kills, moves, cuts, refusals, failures, gaps });
     }
 }
 
@@ -102,6 +103,28 @@ fn without_faults_nothing_is_sent_twice() {
     }
     assert_eq!(world.log().len(), 50);
     assert_eq!(world.publishes_received(), 50);
+}
+
+#[test]
+fn a_new_leader_ends_no_session() {
+    let mut world = World::new(
+        4,
+        Faults {
+            moves: 100,
+            ..Faults::default()
+        },
+    );
+    let publishing = world.join(&publisher());
+    let reading = world.join(&reader(Guarantee::Live));
+    for number in 0..300_u64 {
+        world.publish(publishing, &number.to_be_bytes());
+        (0..5).for_each(|_| world.step());
+    }
+    world.heal();
+    (0..2_000).for_each(|_| world.step());
+    let expected: Vec<u64> = (0..300).collect();
+    assert_eq!((world.log(), world.read(reading)), (expected.clone(), expected));
+    assert_eq!(world.sessions_opened(), 2, "one for each client");
 }
 
 #[test]

@@ -18,6 +18,8 @@ const STEP_MS: u64 = 10;
 pub(super) struct Faults {
     /// Steps in which the relay dies, or comes back if it is dead.
     pub kills: u64,
+    /// Steps in which another leader takes over and the sessions stay.
+    pub moves: u64,
     /// Steps in which a session is cut.
     pub cuts: u64,
     /// Messages that the relay refuses.
@@ -78,6 +80,7 @@ pub(super) struct World {
     actors: Vec<Actor>,
     messages_per_s: u64,
     publishes_received: u64,
+    sessions_opened: u64,
 }
 
 impl World {
@@ -94,6 +97,7 @@ impl World {
             actors: vec![],
             messages_per_s: 0,
             publishes_received: 0,
+            sessions_opened: 0,
         }
     }
 
@@ -152,6 +156,10 @@ impl World {
         self.actors[who].stored.clone()
     }
 
+    pub(super) fn sessions_opened(&self) -> u64 {
+        self.sessions_opened
+    }
+
     pub(super) fn publishes_received(&self) -> u64 {
         self.publishes_received
     }
@@ -173,6 +181,9 @@ impl World {
             } else {
                 self.start_relay()
             }
+        }
+        if self.is_alive && self.happens(self.faults.moves) {
+            self.move_leader();
         }
         for who in 0..self.actors.len() {
             if self.actors[who].session.is_some() && self.happens(self.faults.cuts) {
@@ -345,6 +356,7 @@ impl World {
                 Answered::NotOpened(number, Failure::NoPath("no answer".into())),
             );
         } else {
+            self.sessions_opened += 1;
             self.actors[who].session = Some(Session {
                 number,
                 ..Session::default()

@@ -9,6 +9,7 @@ mod group_properties;
 mod groups;
 mod leadership;
 mod members;
+mod mesh;
 mod outage;
 mod outbox;
 mod properties;
@@ -30,7 +31,7 @@ use streamchain_protocol::limits::MAX_SEGMENT_MESSAGES;
 use streamchain_protocol::proof::{AnchorRef, AnchorState, Segment, leaves, merkle};
 use streamchain_protocol::stream_settings::{Anchoring, Mode, ReadAccess, SettingsConflict};
 use streamchain_protocol::time::UnixMs;
-use streamchain_protocol::wire::{decode_records, encode_records};
+use streamchain_protocol::wire::{AcquireEpoch, EpochGrant, decode_records, encode_records};
 
 pub(super) fn relay(id: &str) -> RelayId {
     id.parse().unwrap()

@@ -48,6 +48,7 @@ impl Scene {
             streams: 0,
             cursor: 0,
             session_ends: false,
+            joins: false,
             reads_rounds: false,
             spreads: false,
             mesh: None,
@@ -62,12 +63,9 @@ impl Scene {
 
     /// Opens a session; the relay that it is sent to.
     fn session(&mut self) -> Option<RelayId> {
-        let assigned = self.log.state().unwrap().assigned;
-        let short = self.log.state().unwrap().id.short();
-        let chosen = self
-            .directory
-            .choose(short, assigned.as_ref(), UnixMs(self.now_ms))?
-            .relay;
+        let state = self.log.state().unwrap();
+        let (assigned, now) = (&state.assigned, UnixMs(self.now_ms));
+        let chosen = self.directory.place(&state.wanted(now), now)?.chosen.relay;
         self.sessions += 1;
         let session = Session {
             id: SessionId([self.sessions; 8]),

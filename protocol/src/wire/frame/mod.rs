@@ -19,6 +19,8 @@ pub use relay::RelayFrame;
 pub const CHANNEL_LABEL: &str = "streamchain";
 /// The data channel's subprotocol (RFC 8832).
 pub const CHANNEL_PROTOCOL: &str = "streamchain.v1";
+/// The subprotocol of a further data channel of a connection, whose first frame is *join*.
+pub const JOIN_PROTOCOL: &str = "streamchain.join.v1";
 
 #[cfg(test)]
 mod tests;

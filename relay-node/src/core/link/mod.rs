@@ -46,3 +46,6 @@ impl LinkMessage {
         self.stream
     }
 }
+
+#[cfg(test)]
+mod tests;

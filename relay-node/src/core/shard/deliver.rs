@@ -43,25 +43,29 @@ impl Shard {
             let Some(session) = self.sessions.get_mut(key) else {
                 continue;
             };
-            if session.phase != Phase::Connected || session.send_queue.is_blocked() {
+            let Some(peer) = self.peers.get_mut(&session.peer) else {
+                continue;
+            };
+            if session.phase != Phase::Open || session.send_queue.is_blocked() {
                 continue;
             }
-            if session.must_hold(now.instant) {
-                let at = session.next_timeout();
-                self.timers
-                    .schedule(Owner::Session(*key), at, &mut session.scheduled);
+            if session.must_hold(peer, now.instant) {
+                if let Some(at) = session.next_timeout() {
+                    self.timers
+                        .schedule(Owner::Session(*key), at, &mut session.scheduled);
+                }
                 continue;
             }
-            let (send_queue, mut sink) = session.send_queue_and_channel();
+            let (send_queue, mut sink) = session.send_queue_and_channel(peer);
             let sent = send_queue.pump(&view, &mut sink);
             self.counters.deliveries += sent.messages;
             self.counters.messages_gapped += sent.gapped;
             if sent.wrote {
                 session.last_write = Some(now.instant);
             }
-            if sent.wrote && !session.queued {
-                session.queued = true;
-                self.to_drive.push_back(*key);
+            if sent.wrote && !peer.queued {
+                peer.queued = true;
+                self.to_drive.push_back(session.peer);
             }
         }
         self.close_batch(id, now);
@@ -73,13 +77,23 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(&key) else {
             return false;
         };
-        if session.channel.is_none() || session.must_hold(now.instant) {
+        let Some(peer) = self.peers.get_mut(&session.peer) else {
+            return false;
+        };
+        if session.channel.is_none() {
+            return false;
+        }
+        if session.must_hold(peer, now.instant) {
+            if let Some(at) = session.next_timeout() {
+                self.timers
+                    .schedule(Owner::Session(key), at, &mut session.scheduled);
+            }
             return false;
         }
         let closing = matches!(session.phase, Phase::Closing(_));
         let stream = self.streams.get(&session.stream());
         let view = stream.filter(|_| !closing).and_then(|stream| stream.role.view());
-        let (send_queue, mut sink) = session.send_queue_and_channel();
+        let (send_queue, mut sink) = session.send_queue_and_channel(peer);
         let sent: Sent = match view {
             Some(view) => send_queue.pump(&view, &mut sink),
             None => send_queue.flush(&mut sink),

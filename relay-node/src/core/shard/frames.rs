@@ -122,7 +122,7 @@ impl Shard {
                 }
                 Outcome::Fine
             }
-            ClientFrame::Join { .. } => Outcome::Fine,
+            ClientFrame::Join { grant } => self.renew(key, grant, now),
         }
     }
 
@@ -142,9 +142,24 @@ impl Shard {
                 (1, 0)
             }
         };
-        let verdict = session
-            .gate
-            .judge(self.rates.session, Cost { frames, bytes }, now.instant);
+        let cost = Cost { frames, bytes };
+        let mut verdict = session.gate.judge(self.rates.session, cost, now.instant);
+        // One stream alone never sends as much as a connection may.
+        if let Some(peer) = self
+            .peers
+            .get_mut(&session.peer)
+            .filter(|peer| peer.channels.len() > 1)
+        {
+            let all = peer.gate.judge(self.rates.session, cost, now.instant);
+            verdict = match (verdict, all) {
+                (Verdict::Pass, Verdict::Refuse(wait_ms)) => {
+                    session.gate.silence(wait_ms, now.instant);
+                    all
+                }
+                (_, Verdict::End) => all,
+                (own, _) => own,
+            };
+        }
         if verdict != Verdict::Pass {
             self.counters.frames_limited += 1;
         }
@@ -346,7 +361,7 @@ fn slow_down(wait_ms: u64) -> RelayFrame<'static> {
     }
 }
 
-fn text_message() -> CborError {
+pub(super) fn text_message() -> CborError {
     CborError::Item {
         field: "message",
         reason: "text, but frames are binary",
@@ -362,6 +377,6 @@ fn cut(text: &str) -> &str {
 }
 
 /// Cut to what an error frame may carry.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(200).collect()
 }

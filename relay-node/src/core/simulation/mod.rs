@@ -43,8 +43,18 @@ fn run(seed: u64, latencies: [u64; RELAYS], faults: &[(u16, Fault)]) -> World {
     world
 }
 
+/// How many schedules are tried: more than in a test run where the variable says so.
+fn schedules() -> ProptestConfig {
+    let asked = std::env::var("SIMULATED_SCHEDULES").ok();
+    ProptestConfig {
+        cases: asked.and_then(|cases| cases.parse().ok()).unwrap_or(100),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(schedules())]
 
     #[test]
     fn a_stream_over_three_relays_survives_what_happens(

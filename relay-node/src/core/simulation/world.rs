@@ -4,7 +4,8 @@ use super::client::{Client, Next};
 use super::edge::{Edge, Run};
 use crate::core::edge_requests::{Answer, Ticket};
 use crate::core::link::{DownFrame, LinkFrame};
-use crate::core::session::{SessionConfig, SessionKey};
+use crate::core::peer_connection::SessionConfig;
+use crate::core::session::SessionKey;
 use crate::core::{Command, LinkMessage, LinkPeer, Memory, Now, Rates, Shard, ShardConfig};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -291,9 +292,8 @@ impl World {
             max_message: MaxMessage::UNKNOWN,
             end: None,
         };
-        let config = self.session_config();
         let shard = &mut self.relays[relay].shards[shard];
-        let key = shard.open_simulated(&config, token, now);
+        let key = shard.open_simulated(token, now);
         self.seats[client] = Some(Seat { place, key });
         self.clients[client].open();
         self.send_outgoing(client);

@@ -67,6 +67,7 @@ impl Sum {
         let mut sum = Self::default();
         for shard in shards {
             let report = shard.borrow();
+            sum.load.connections += report.load.connections;
             sum.load.sessions += report.load.sessions;
             sum.load.streams += report.load.streams;
             sum.load.uncommitted += report.load.uncommitted;
@@ -86,6 +87,8 @@ impl Collector for Sources {
     fn encode(&self, encoder: DescriptorEncoder) -> Result<(), Error> {
         let mut out = Metrics(encoder);
         let sum = Sum::of(&self.shards);
+        let connections = "Peer connections that are open; each has one session or several.";
+        out.gauge("connections", connections, sum.load.connections)?;
         out.gauge("sessions", "Sessions that are open.", sum.load.sessions)?;
         out.gauge("streams", "Streams that this relay has.", sum.load.streams)?;
         out.gauge(

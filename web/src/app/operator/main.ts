@@ -2,12 +2,12 @@
 
 import { keptToken, storageOf } from "../../lib/index.ts";
 import { restoreAccount } from "../account/account.ts";
-import { restoreTheme } from "../header.ts";
 import { ManageClient, Refused } from "../manage/api.ts";
 import { texts } from "../texts/texts.ts";
 import { el, setText } from "../ui/dom.ts";
 import { timeOfDay } from "../ui/format.ts";
 import { brandMark } from "../ui/icons.ts";
+import { restoreTheme } from "../ui/theme.ts";
 import { cards } from "./cards.ts";
 import type { Refusal, Status, StreamRow } from "./status.ts";
 

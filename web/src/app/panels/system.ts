@@ -38,6 +38,11 @@ export class SystemPanel {
       { class: "panel system", "data-view": "path", "aria-labelledby": "system-title" },
       el("h2", { id: "system-title" }, texts.system.title),
       list,
+      el(
+        "p",
+        { class: "hint" },
+        el("a", { href: texts.system.documentsAt, testid: "documents" }, texts.system.documents),
+      ),
     );
   }
 

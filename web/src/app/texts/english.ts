@@ -289,6 +289,8 @@ export const english = {
     lag: (blocks: number): string => `${plural(blocks, "block", "blocks")} behind`,
     down: "does not answer",
     unknown: "not known",
+    documents: "Documents: how this works, and how to use it",
+    documentsAt: "/docs/",
   },
   banner: {
     retry: "Try now",

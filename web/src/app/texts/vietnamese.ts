@@ -271,6 +271,8 @@ export const vietnamese: Texts = {
     lag: (blocks) => `chậm ${counted(blocks, "khối")}`,
     down: "không trả lời",
     unknown: "chưa rõ",
+    documents: "Tài liệu: hệ thống hoạt động thế nào và dùng ra sao",
+    documentsAt: "/docs/vi/",
   },
   banner: {
     retry: "Thử ngay",

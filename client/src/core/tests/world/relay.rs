@@ -5,7 +5,7 @@ use streamchain_protocol::Address;
 use streamchain_protocol::ids::{Epoch, Seq};
 use streamchain_protocol::time::UnixMs;
 use streamchain_protocol::wire::cbor::Reader;
-use streamchain_protocol::wire::frame::{ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
+use streamchain_protocol::wire::frame::{Abilities, ChannelLimits, ClientFrame, ErrorCode, RelayFrame};
 
 impl World {
     pub(super) fn relay_receives(&mut self, who: usize, message: &[u8]) {
@@ -14,22 +14,12 @@ impl World {
             match ClientFrame::read(&mut reader).unwrap() {
                 Some(ClientFrame::Hello { producer, .. }) => {
                     self.actors[who].session.as_mut().unwrap().producer = Some(producer);
-                    let welcome = RelayFrame::Welcome {
-                        epoch: Epoch(self.epoch),
-                        head: Seq(self.all().count() as u64),
-                        committed: Seq(self.log.len() as u64),
-                        stored: self.stored_of(producer),
-                        limits: ChannelLimits {
-                            payload: 65_536,
-                            batch_ms: 50,
-                            buffer: 100,
-                            messages_per_s: self.messages_per_s,
-                            bytes_per_s: 0,
-                            group_messages: 0,
-                            signed: false,
-                        },
-                    };
-                    self.send(who, &welcome);
+                    self.send_welcome(who);
+                }
+                Some(ClientFrame::Abilities(abilities)) => {
+                    assert!(abilities.has(Abilities::SECOND_WELCOME));
+                    let session = self.actors[who].session.as_ref().unwrap();
+                    assert!(session.producer.is_none(), "abilities come before hello");
                 }
                 Some(ClientFrame::Publish {
                     producer_seq,
@@ -53,6 +43,40 @@ impl World {
                     (session.next, session.committed_sent) = (Some(next), from.0);
                 }
                 _ => {}
+            }
+        }
+    }
+
+    fn send_welcome(&mut self, who: usize) {
+        let producer = self.actors[who].session.as_ref().unwrap().producer;
+        let welcome = RelayFrame::Welcome {
+            epoch: Epoch(self.epoch),
+            head: Seq(self.all().count() as u64),
+            committed: Seq(self.log.len() as u64),
+            stored: producer.and_then(|producer| self.stored_of(producer)),
+            limits: ChannelLimits {
+                payload: 65_536,
+                batch_ms: 50,
+                buffer: 100,
+                messages_per_s: self.messages_per_s,
+                bytes_per_s: 0,
+                group_messages: 0,
+                signed: false,
+            },
+        };
+        self.send(who, &welcome);
+    }
+
+    /// Another leader takes the stream over, and the relay keeps its sessions: each is welcomed again.
+    pub(super) fn move_leader(&mut self) {
+        self.tentative.clear();
+        self.epoch += 1;
+        for who in 0..self.actors.len() {
+            if let Some(session) = &mut self.actors[who].session
+                && (session.producer.is_some() || session.next.is_some())
+            {
+                (session.next, session.refused_from) = (None, None);
+                self.send_welcome(who);
             }
         }
     }

@@ -1,0 +1,58 @@
+// The words around the documents, in the languages of the documents.
+
+/** @type {Record<import("./pages.mjs").Language, Record<string, string>>} */
+export const TEXTS = {
+  en: {
+    site: "Documents",
+    skip: "Skip to the text",
+    pages: "Documents",
+    contents: "On this page",
+    menu: "Documents and contents",
+    app: "Open the app",
+    otherLanguage: "Tiếng Việt",
+    previous: "Previous",
+    next: "Next",
+    edit: "Edit this page",
+    section: "Link to the section",
+    table: "Table",
+    code: "Code",
+    begin: "Begin",
+    operate: "Operate",
+    understand: "Understand",
+    develop: "Develop",
+    search: "Search the documents",
+    found: "Results",
+    nothing: "Nothing found",
+    failed: "The index did not load",
+    dark: "Dark theme",
+    light: "Light theme",
+  },
+  vi: {
+    site: "Tài liệu",
+    skip: "Đến phần nội dung",
+    pages: "Tài liệu",
+    contents: "Trong trang này",
+    menu: "Tài liệu và mục lục",
+    app: "Mở ứng dụng",
+    otherLanguage: "English",
+    previous: "Trước",
+    next: "Sau",
+    edit: "Sửa trang này",
+    section: "Liên kết đến mục",
+    table: "Bảng",
+    code: "Mã",
+    begin: "Bắt đầu",
+    operate: "Vận hành",
+    understand: "Tìm hiểu",
+    develop: "Phát triển",
+    search: "Tìm trong tài liệu",
+    found: "Kết quả",
+    nothing: "Không tìm thấy gì",
+    failed: "Không tải được chỉ mục",
+    dark: "Giao diện tối",
+    light: "Giao diện sáng",
+  },
+};
+
+/** The words that the script of the pages shows; they are in the page, so that the script has no language. */
+export const SCRIPT_WORDS = ["search", "found", "nothing", "failed", "dark", "light"];

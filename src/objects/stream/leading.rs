@@ -1,0 +1,100 @@
+//! The Stream object's part in who leads the stream: relays that ask for it, and give it back.
+
+use super::object::Stream;
+use crate::api::call::Encoded;
+use crate::api::relays::{FindLeader, relays_object};
+use crate::api::stream::{Acquire, Release};
+use crate::clock;
+use crate::config::Config;
+use crate::problem::{Kind, Problem};
+use futures_util::future::select;
+use std::pin::pin;
+use std::time::Duration;
+use streamchain_edge_core::directory::LeaderView;
+use streamchain_edge_core::request_id::RequestId;
+use streamchain_edge_core::stream_log::{Acquiring, Asking, Follow, Refusal};
+use streamchain_protocol::ids::RelayId;
+use streamchain_protocol::time::UnixMs;
+use streamchain_protocol::wire::Acquired;
+use worker::Delay;
+
+/// How often a request is decided anew: the leader is looked up, may change meanwhile, and may be waited for.
+const MAX_ROUNDS: usize = 6;
+
+impl Stream {
+    /// The relay leads the stream, or learns whom it is to follow. On a report that the leader is lost, the answer waits until
+    /// that one gave a sign of life, or had the time to.
+    pub(super) async fn acquire(
+        &self,
+        id: &RequestId,
+        asked: &Acquire,
+    ) -> Result<Encoded<Acquired>, Problem> {
+        let since = clock::now();
+        let mut view: Option<LeaderView> = None;
+        for _ in 0..MAX_ROUNDS {
+            let now = clock::now();
+            let asking = Asking {
+                relay: &asked.relay,
+                asked: &asked.asked,
+                view: view.as_ref(),
+                committed: self.committed.get(),
+                since,
+            };
+            match self.step(|log| log.acquire(&asking, now))? {
+                Acquiring::Leads(grant) => {
+                    self.begin_watching().await;
+                    return Ok(Encoded::of(&Acquired::Leads(grant)));
+                }
+                Acquiring::Follows(follow) => return self.follow_grant(&asked.relay, follow, now),
+                Acquiring::Unreachable(relay) => return Err(Refusal::Unreachable { relay }.into()),
+                Acquiring::LookUp(leader) => view = Some(self.find_leader(id, leader, &asked.relay).await?),
+                Acquiring::Wait(until) => {
+                    let leader = self.wait_for_leader(until, now).await?;
+                    view = match leader {
+                        Some(leader) => Some(self.find_leader(id, leader, &asked.relay).await?),
+                        None => None,
+                    };
+                }
+            }
+        }
+        let detail = "the stream is moving from relay to relay: try again";
+        Err(Problem::new(Kind::Overloaded, detail).header("retry-after", "1"))
+    }
+
+    async fn find_leader(
+        &self,
+        id: &RequestId,
+        leader: RelayId,
+        follower: &RelayId,
+    ) -> Result<LeaderView, Problem> {
+        let follower = follower.clone();
+        let asked = FindLeader { leader, follower };
+        relays_object(&self.env, id)?.call(asked).await
+    }
+
+    /// Waits until something changed in the stream, or until `until`; returns the leader that there is then.
+    async fn wait_for_leader(&self, until: UnixMs, now: UnixMs) -> Result<Option<RelayId>, Problem> {
+        let wait = Duration::from_millis(until.since(now).max(1));
+        let changed = pin!(self.waiters.changed(self.waiters.changes()));
+        select(changed, pin!(Delay::from(wait))).await;
+        Ok(self.state()?.relay_leader().cloned())
+    }
+
+    fn follow_grant(
+        &self,
+        follower: &RelayId,
+        follow: Follow,
+        now: UnixMs,
+    ) -> Result<Encoded<Acquired>, Problem> {
+        let config = Config::of(&self.env).map_err(Problem::internal)?;
+        let key = config.relay_key(follow.leader(), follow.key).link_key();
+        let follow = follow.grant(follower, &key, now);
+        Ok(Encoded::of(&Acquired::Follows { follow }))
+    }
+
+    pub(super) async fn release(&self, asked: &Release) -> Result<(), Problem> {
+        self.step(|log| log.release(&asked.relay, asked.epoch))?;
+        self.waiters.notify();
+        self.arm().await
+    }
+}
